@@ -1,0 +1,1 @@
+//! AMF0: a pull decoder and an encoder into a slice.

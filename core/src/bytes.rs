@@ -1,0 +1,78 @@
+//! Cursors over byte slices that cannot panic.
+//!
+//! All numbers of RTMP and AMF0 are big-endian, but for the message stream id, which is little-endian.
+
+/// Reads from the front of a slice; every method answers `None`, and takes nothing, where too little is left.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cursor<'a>(pub(crate) &'a [u8]);
+
+impl<'a> Cursor<'a> {
+    /// Takes `length` bytes.
+    pub(crate) fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    /// Takes `N` bytes as an array.
+    pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*taken)
+    }
+
+    /// Takes one byte.
+    pub(crate) fn u8(&mut self) -> Option<u8> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+
+    /// Takes an unsigned 16-bit number, big-endian.
+    pub(crate) fn u16(&mut self) -> Option<u16> {
+        self.array().map(u16::from_be_bytes)
+    }
+
+    /// Takes an unsigned 24-bit number, big-endian.
+    pub(crate) fn u24(&mut self) -> Option<u32> {
+        self.array().map(|[a, b, c]| u32::from_be_bytes([0, a, b, c]))
+    }
+
+    /// Takes an unsigned 32-bit number, big-endian.
+    pub(crate) fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_be_bytes)
+    }
+}
+
+/// Copies as much of `from` to the front of `to` as fits; answers how much that was.
+pub(crate) fn copy(from: &[u8], to: &mut [u8]) -> usize {
+    let length = from.len().min(to.len());
+    if let (Some(from), Some(to)) = (from.get(..length), to.get_mut(..length)) {
+        to.copy_from_slice(from);
+    }
+    length
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_takes_all_or_nothing() {
+        let mut cursor = Cursor(&[1, 2, 3, 4, 5, 6]);
+        assert_eq!(cursor.u16(), Some(0x0102));
+        assert_eq!(cursor.u24(), Some(0x030405));
+        assert_eq!(cursor.u32(), None);
+        assert_eq!(cursor.take(2), None);
+        assert_eq!(cursor.u8(), Some(6));
+        assert_eq!(cursor.u8(), None);
+        assert_eq!(cursor.take(0), Some(&[][..]));
+    }
+
+    #[test]
+    fn copy_stops_at_the_shorter_side() {
+        let mut to = [0; 3];
+        assert_eq!(copy(&[1, 2], &mut to), 2);
+        assert_eq!(to, [1, 2, 0]);
+        assert_eq!(copy(&[5, 6, 7, 8], &mut to), 3);
+        assert_eq!(to, [5, 6, 7]);
+    }
+}

@@ -1,0 +1,1 @@
+//! The chunk stream: header codec, reader and writer.

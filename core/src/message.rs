@@ -1,0 +1,171 @@
+//! RTMP messages: what a message header says (RTMP 1.0, sections 4 and 6.1).
+
+use core::fmt;
+
+/// The type of a message, as it stands in its header. Kinds that nobody here knows survive.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Kind(pub u8);
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $text:literal;)*) => {
+        impl Kind {
+            $($(#[$doc])* pub const $name: Kind = Kind($code);)*
+
+            /// The name that the specification gives this kind; `None` for a kind it does not know.
+            pub const fn name(self) -> Option<&'static str> {
+                match self {
+                    $(Kind::$name => Some($text),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// Set Chunk Size (section 5.4.1).
+    SET_CHUNK_SIZE = 1, "Set Chunk Size";
+    /// Abort Message (section 5.4.2).
+    ABORT = 2, "Abort";
+    /// Acknowledgement (section 5.4.3).
+    ACKNOWLEDGEMENT = 3, "Acknowledgement";
+    /// User Control (section 6.2).
+    USER_CONTROL = 4, "User Control";
+    /// Window Acknowledgement Size (section 5.4.4).
+    WINDOW_ACK_SIZE = 5, "Window Acknowledgement Size";
+    /// Set Peer Bandwidth (section 5.4.5).
+    SET_PEER_BANDWIDTH = 6, "Set Peer Bandwidth";
+    /// Audio (section 7.1.4).
+    AUDIO = 8, "Audio";
+    /// Video (section 7.1.5).
+    VIDEO = 9, "Video";
+    /// Data, with a format selector before its AMF values (section 7.1.2).
+    DATA_AMF3 = 15, "Data AMF3";
+    /// Shared object, with a format selector (section 7.1.3).
+    SHARED_OBJECT_AMF3 = 16, "Shared Object AMF3";
+    /// Command, with a format selector (section 7.1.1).
+    COMMAND_AMF3 = 17, "Command AMF3";
+    /// Data in AMF0, such as `onMetaData` (section 7.1.2).
+    DATA = 18, "Data";
+    /// Shared object in AMF0 (section 7.1.3).
+    SHARED_OBJECT = 19, "Shared Object";
+    /// Command in AMF0 (section 7.1.1).
+    COMMAND = 20, "Command";
+    /// Aggregate (section 7.1.6).
+    AGGREGATE = 22, "Aggregate";
+}
+
+impl Kind {
+    /// Whether this is a protocol or user control message: kinds 1 to 6, of a few bytes each.
+    pub const fn is_control(self) -> bool {
+        matches!(self.0, 1..=6)
+    }
+
+    /// Whether this is a command, in AMF0 or behind a format selector.
+    pub const fn is_command(self) -> bool {
+        matches!(self, Kind::COMMAND | Kind::COMMAND_AMF3)
+    }
+
+    /// Whether this is a data message, in AMF0 or behind a format selector.
+    pub const fn is_data(self) -> bool {
+        matches!(self, Kind::DATA | Kind::DATA_AMF3)
+    }
+
+    /// Whether this kind is carried for the application: audio, video, data or an aggregate of them.
+    pub const fn is_media(self) -> bool {
+        matches!(self, Kind::AUDIO | Kind::VIDEO | Kind::AGGREGATE) || self.is_data()
+    }
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "type {}", self.0),
+        }
+    }
+}
+
+/// The id of a message stream. Stream 0 carries the commands of the connection itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct StreamId(pub u32);
+
+impl StreamId {
+    /// The stream of the connection itself.
+    pub const CONNECTION: StreamId = StreamId(0);
+}
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The time of a message: milliseconds from a point of the sender's choice, modulo 2³² (section 4, "Timestamp").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Timestamp(pub u32);
+
+impl Timestamp {
+    /// This time and `millis` more, modulo 2³².
+    #[must_use]
+    pub const fn plus(self, millis: u32) -> Timestamp {
+        Timestamp(self.0.wrapping_add(millis))
+    }
+
+    /// Milliseconds from `earlier` to this time in serial number arithmetic (RFC 1982): negative where this time is
+    /// the earlier one. Two times are at most 2³¹ ms (24.8 days) apart.
+    pub const fn since(self, earlier: Timestamp) -> i32 {
+        self.0.wrapping_sub(earlier.0) as i32
+    }
+}
+
+/// The header of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Header {
+    /// When the message's content is due.
+    pub timestamp: Timestamp,
+    /// The length of the payload in bytes: at most 0xFF_FFFF.
+    pub length: u32,
+    /// The type of the message.
+    pub kind: Kind,
+    /// The message stream that it belongs to.
+    pub stream: StreamId,
+}
+
+/// The longest payload that a message header can announce, in bytes.
+pub const MAX_LENGTH: u32 = 0xFF_FFFF;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn item_041_unknown_kinds_survive() {
+        assert_eq!(Kind(0x7F).name(), None);
+        assert_eq!(std::format!("{} {}", Kind(9), Kind(0x7F)), "Video type 127");
+        assert!(!Kind(0x7F).is_control() && !Kind(0x7F).is_command() && !Kind(0x7F).is_media());
+        assert!(Kind::ABORT.is_control() && Kind::COMMAND_AMF3.is_command() && Kind::DATA_AMF3.is_media());
+    }
+
+    #[test]
+    fn item_027_timestamps_wrap() {
+        assert_eq!(Timestamp(0xFFFF_FFF0).plus(0x20), Timestamp(0x10));
+    }
+
+    #[test]
+    fn item_028_crossing_2_31_does_not_reorder() {
+        assert_eq!(Timestamp(0x8000_0010).since(Timestamp(0x7FFF_FFF0)), 0x20);
+        assert_eq!(Timestamp(0x7FFF_FFF0).since(Timestamp(0x8000_0010)), -0x20);
+        assert_eq!(Timestamp(0x10).since(Timestamp(0xFFFF_FFF0)), 0x20);
+    }
+}

@@ -1,0 +1,80 @@
+//! A point in time, as the caller's clock tells it.
+//!
+//! The core reads no clock. Whoever drives a state machine passes the time in, counted in microseconds from any fixed
+//! point (boot, usually); differences are [`core::time::Duration`].
+
+use core::ops::Add;
+use core::time::Duration;
+
+/// Microseconds since a fixed point of the caller's choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Instant(u64);
+
+impl Instant {
+    /// The instant `micros` microseconds after the fixed point.
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros)
+    }
+
+    /// The instant `millis` milliseconds after the fixed point.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis.saturating_mul(1_000))
+    }
+
+    /// Microseconds since the fixed point.
+    pub const fn as_micros(self) -> u64 {
+        self.0
+    }
+
+    /// Whole milliseconds since the fixed point.
+    pub const fn as_millis(self) -> u64 {
+        self.0 / 1_000
+    }
+
+    /// The time from `earlier` to `self`; zero where `earlier` is the later one.
+    pub const fn saturating_duration_since(self, earlier: Instant) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// Saturates at the end of time.
+impl Add<Duration> for Instant {
+    type Output = Instant;
+
+    fn add(self, after: Duration) -> Instant {
+        let micros = after.as_secs().saturating_mul(1_000_000).saturating_add(u64::from(after.subsec_micros()));
+        Instant(self.0.saturating_add(micros))
+    }
+}
+
+/// The earlier of two deadlines, where `None` is never.
+pub(crate) fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (one, None) | (None, one) => one,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arithmetic_saturates() {
+        let start = Instant::from_millis(5);
+        assert_eq!((start + Duration::from_micros(7)).as_micros(), 5_007);
+        assert_eq!(Instant::from_micros(u64::MAX) + Duration::from_secs(1), Instant::from_micros(u64::MAX));
+        assert_eq!(start + Duration::MAX, Instant::from_micros(u64::MAX));
+        assert_eq!(start.saturating_duration_since(Instant::from_millis(9)), Duration::ZERO);
+        assert_eq!(Instant::from_millis(9).saturating_duration_since(start), Duration::from_millis(4));
+    }
+
+    #[test]
+    fn the_earlier_deadline_wins_and_none_is_never() {
+        let (a, b) = (Some(Instant::from_millis(1)), Some(Instant::from_millis(2)));
+        assert_eq!(earliest(a, b), a);
+        assert_eq!(earliest(b, None), b);
+        assert_eq!(earliest(None, None), None);
+    }
+}

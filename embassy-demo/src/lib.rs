@@ -1,0 +1,1 @@
+//! RTMP over embassy-net.

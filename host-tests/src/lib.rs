@@ -1,0 +1,1 @@
+//! What the host tools and the tests share.
