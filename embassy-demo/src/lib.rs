@@ -1,1 +1,3 @@
 //! RTMP over embassy-net.
+#![no_std]
+#![forbid(unsafe_code)]

@@ -1,0 +1,45 @@
+//! A simulated device: an Ethernet port and a network stack of its own.
+
+use embassy_net::{Config, Ipv4Address, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
+use embassy_net_driver_channel as channel;
+use embassy_net_driver_channel::driver::HardwareAddress;
+
+/// The longest Ethernet frame, without its check sequence.
+pub(crate) const MTU: usize = 1514;
+/// Frames that the port holds each way.
+const FRAMES: usize = 8;
+/// Sockets of one stack, its DNS socket among them.
+const SOCKETS: usize = 12;
+
+/// The wire's end of a device's Ethernet port.
+pub(crate) type Port<'d> = channel::Runner<'d, MTU>;
+/// What runs a device's network stack.
+pub(crate) type NetworkRunner<'d> = Runner<'d, channel::Device<'d, MTU>>;
+
+/// The memory of one device's network.
+pub(crate) struct Device {
+    port: channel::State<MTU, FRAMES, FRAMES>,
+    resources: StackResources<SOCKETS>,
+}
+
+impl Device {
+    /// A device that is switched off. It is boxed, for it holds the frames of its port.
+    pub(crate) fn new() -> Box<Self> {
+        Box::new(Self { port: channel::State::new(), resources: StackResources::new() })
+    }
+
+    /// Switches it on, at the address 10.0.0.`host`.
+    pub(crate) fn start(&mut self, host: u8) -> (Stack<'_>, NetworkRunner<'_>, Port<'_>) {
+        let hardware = HardwareAddress::Ethernet([0x02, 0, 0, 0, 0, host]);
+        let (port, device) = channel::new(&mut self.port, hardware);
+        let config = Config::ipv4_static(StaticConfigV4 {
+            address: Ipv4Cidr::new(Ipv4Address::new(10, 0, 0, host), 24),
+            gateway: None,
+            dns_servers: Default::default(),
+        });
+        // The seed decides the first local port and the sequence numbers: fixed, so that runs repeat.
+        let (stack, runner) =
+            embassy_net::new(device, config, &mut self.resources, u64::from(host) << 32 | 0x2545_F491);
+        (stack, runner, port)
+    }
+}

@@ -1,0 +1,143 @@
+//! A simulated Ethernet wire between two devices, which can delay, lose and drop.
+//!
+//! Frames keep their order: each waits for the same time. What is lost is decided by a generator with a seed, so that
+//! a run with the same traffic loses the same frames.
+
+use std::cell::{Cell, RefCell};
+
+use embassy_futures::join::join;
+use embassy_net_driver_channel::driver::LinkState;
+use embassy_net_driver_channel::{RxRunner, TxRunner};
+use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use embassy_sync::channel::Channel;
+use embassy_time::{Duration, Instant, Timer};
+use smoltcp::wire::{EthernetFrame, EthernetProtocol, IpProtocol, Ipv4Packet, TcpPacket};
+
+use super::device::{MTU, Port};
+
+/// How many frames one direction of the wire holds. A device that sends into a full wire waits.
+const IN_FLIGHT: usize = 256;
+
+/// What the wire does to the frames that cross it.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    /// How long a frame is under way, one way.
+    pub(crate) delay: Duration,
+    /// How many of a hundred frames are lost, in both directions.
+    pub(crate) loss: u8,
+    /// TCP segments from the first device to these ports of the second vanish.
+    pub(crate) dropped_ports: Vec<u16>,
+    /// While this is set, nothing crosses.
+    pub(crate) cut: Cell<bool>,
+    /// Decides which frames are lost.
+    pub(crate) random: RefCell<Random>,
+    /// What has happened so far.
+    pub(crate) counts: Cell<Counts>,
+}
+
+/// What happened to the frames.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Frames that arrived.
+    pub(crate) carried: u32,
+    /// Frames that were lost by chance, or because the wire was cut.
+    pub(crate) lost: u32,
+    /// Frames that were dropped for their port.
+    pub(crate) dropped: u32,
+}
+
+impl Wire {
+    /// A wire without delay, loss or drops.
+    pub(crate) fn new() -> Self {
+        Self {
+            delay: Duration::from_ticks(0),
+            loss: 0,
+            dropped_ports: Vec::new(),
+            cut: Cell::new(false),
+            random: RefCell::new(Random(0x9E37_79B9_7F4A_7C15)),
+            counts: Cell::new(Counts::default()),
+        }
+    }
+
+    /// Carries frames between the two devices until it is dropped.
+    pub(crate) async fn run(&self, mut a: Port<'_>, mut b: Port<'_>) {
+        a.set_link_state(LinkState::Up);
+        b.set_link_state(LinkState::Up);
+        let (_, a_in, a_out) = a.borrow_split();
+        let (_, b_in, b_out) = b.borrow_split();
+        join(self.carry(a_out, b_in, &self.dropped_ports), self.carry(b_out, a_in, &[])).await;
+    }
+
+    async fn carry(&self, mut from: TxRunner<'_, MTU>, mut to: RxRunner<'_, MTU>, drop: &[u16]) {
+        let under_way = Channel::<NoopRawMutex, (Instant, Vec<u8>), IN_FLIGHT>::new();
+        let take = async {
+            loop {
+                let frame = from.tx_buf().await.to_vec();
+                from.tx_done();
+                if self.survives(&frame, drop) {
+                    under_way.send((Instant::now() + self.delay, frame)).await;
+                }
+            }
+        };
+        let give = async {
+            loop {
+                let (due, frame) = under_way.receive().await;
+                Timer::at(due).await;
+                to.rx_buf().await[..frame.len()].copy_from_slice(&frame);
+                to.rx_done(frame.len());
+                self.count(|counts| counts.carried += 1);
+            }
+        };
+        join(take, give).await;
+    }
+
+    fn survives(&self, frame: &[u8], drop: &[u16]) -> bool {
+        if tcp_destination(frame).is_some_and(|port| drop.contains(&port)) {
+            self.count(|counts| counts.dropped += 1);
+            return false;
+        }
+        if self.cut.get() || self.random.borrow_mut().below(100) < u32::from(self.loss) {
+            self.count(|counts| counts.lost += 1);
+            return false;
+        }
+        true
+    }
+
+    fn count(&self, change: impl FnOnce(&mut Counts)) {
+        let mut counts = self.counts.get();
+        change(&mut counts);
+        self.counts.set(counts);
+    }
+}
+
+/// The port that a frame's TCP segment goes to; `None` for a frame that carries none.
+fn tcp_destination(frame: &[u8]) -> Option<u16> {
+    let ethernet = EthernetFrame::new_checked(frame).ok()?;
+    if ethernet.ethertype() != EthernetProtocol::Ipv4 {
+        return None;
+    }
+    let ip = Ipv4Packet::new_checked(ethernet.payload()).ok()?;
+    if ip.next_header() != IpProtocol::Tcp {
+        return None;
+    }
+    Some(TcpPacket::new_checked(ip.payload()).ok()?.dst_port())
+}
+
+/// A generator of the xorshift family: not random, but the same in every run.
+#[derive(Debug)]
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    /// The next 64 bits.
+    pub(crate) fn next_u64(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    /// A number from 0 to `bound` - 1.
+    pub(crate) fn below(&mut self, bound: u32) -> u32 {
+        (((self.next_u64() >> 32) * u64::from(bound)) >> 32) as u32
+    }
+}

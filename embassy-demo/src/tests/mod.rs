@@ -1,0 +1,4 @@
+//! Tests over two simulated devices.
+
+mod pair;
+mod plain_tcp;
