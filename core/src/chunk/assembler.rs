@@ -1,0 +1,149 @@
+//! Puts small messages together in a lent buffer.
+
+use super::{ChunkStreamId, Fragment};
+
+/// Where a message that is being put together lies in the buffer.
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    csid: ChunkStreamId,
+    start: usize,
+    length: usize,
+    received: usize,
+}
+
+impl Slot {
+    fn end(&self) -> usize {
+        self.start.saturating_add(self.length)
+    }
+}
+
+/// What became of a fragment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Assembled<'s> {
+    /// Its message is whole: this is the payload. It stays until the next fragment is pushed.
+    Whole(&'s [u8]),
+    /// Its message lacks more.
+    Partial,
+    /// Its message does not fit in what is free of the buffer, or there are `SLOTS` others: all of it is left out.
+    Skipped,
+}
+
+/// Puts the fragments of up to `SLOTS` interleaved messages together in one buffer, first-fit.
+///
+/// A message that arrives in one fragment needs no assembler; it is whole as it is.
+#[derive(Debug)]
+pub struct Assembler<const SLOTS: usize> {
+    slots: heapless::Vec<Slot, SLOTS>,
+    skipped: u32,
+}
+
+impl<const SLOTS: usize> Default for Assembler<SLOTS> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const SLOTS: usize> Assembler<SLOTS> {
+    /// An assembler with nothing in it.
+    pub const fn new() -> Self {
+        Self { slots: heapless::Vec::new(), skipped: 0 }
+    }
+
+    /// How many messages were left out because they did not fit.
+    pub const fn skipped(&self) -> u32 {
+        self.skipped
+    }
+
+    /// Drops the message that is being put together on a chunk stream.
+    pub fn abort(&mut self, csid: ChunkStreamId) {
+        self.slots.retain(|slot| slot.csid != csid);
+    }
+
+    /// Adds a fragment; `buffer` must be the same at each call.
+    pub fn push<'s>(&mut self, fragment: &Fragment<'_>, buffer: &'s mut [u8]) -> Assembled<'s> {
+        if fragment.is_first() {
+            self.abort(fragment.csid);
+            if !self.open(fragment, buffer.len()) {
+                self.skipped = self.skipped.saturating_add(1);
+                return Assembled::Skipped;
+            }
+        }
+        let Some(index) = self.slots.iter().position(|slot| slot.csid == fragment.csid) else {
+            return Assembled::Skipped;
+        };
+        let Some(slot) = self.slots.get_mut(index) else { return Assembled::Skipped };
+        let (from, end) = (slot.start.saturating_add(slot.received), slot.end());
+        let room = buffer.get_mut(from..end).unwrap_or(&mut []);
+        slot.received = slot.received.saturating_add(crate::bytes::copy(fragment.data, room));
+        if !fragment.is_last() {
+            return Assembled::Partial;
+        }
+        let payload = slot.start..end;
+        self.abort(fragment.csid);
+        Assembled::Whole(buffer.get(payload).unwrap_or(&[]))
+    }
+
+    /// Finds room for the message that `fragment` begins: at the front of the buffer, or right behind another.
+    fn open(&mut self, fragment: &Fragment<'_>, capacity: usize) -> bool {
+        let length = fragment.header.length as usize;
+        let fits = |start: usize| {
+            let Some(end) = start.checked_add(length) else { return false };
+            end <= capacity && self.slots.iter().all(|slot| end <= slot.start || slot.end() <= start)
+        };
+        let Some(start) = core::iter::once(0).chain(self.slots.iter().map(Slot::end)).find(|start| fits(*start)) else {
+            return false;
+        };
+        self.slots.push(Slot { csid: fragment.csid, start, length, received: 0 }).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{Header, Kind, StreamId, Timestamp};
+
+    /// The fragment of a message of `length` bytes which holds `data` from `offset` on.
+    fn fragment(csid: u32, length: u32, offset: u32, data: &[u8]) -> Fragment<'_> {
+        let header = Header { timestamp: Timestamp(0), length, kind: Kind::COMMAND, stream: StreamId(0) };
+        Fragment { csid: ChunkStreamId::new(csid).unwrap(), header, offset, data }
+    }
+
+    #[test]
+    fn item_030_interleaved_messages_share_the_buffer() {
+        let (mut assembler, mut buffer) = (Assembler::<2>::new(), [0; 10]);
+        assert_eq!(assembler.push(&fragment(3, 6, 0, b"abc"), &mut buffer), Assembled::Partial);
+        assert_eq!(assembler.push(&fragment(4, 4, 0, b"12"), &mut buffer), Assembled::Partial);
+        assert_eq!(assembler.push(&fragment(3, 6, 3, b"def"), &mut buffer), Assembled::Whole(b"abcdef"));
+        assert_eq!(assembler.push(&fragment(5, 6, 0, b"uvw"), &mut buffer), Assembled::Partial);
+        assert_eq!(assembler.push(&fragment(4, 4, 2, b"34"), &mut buffer), Assembled::Whole(b"1234"));
+        assert_eq!(assembler.push(&fragment(5, 6, 3, b"xyz"), &mut buffer), Assembled::Whole(b"uvwxyz"));
+        assert_eq!(assembler.skipped(), 0);
+    }
+
+    #[test]
+    fn item_037_what_does_not_fit_is_skipped_and_counted() {
+        let (mut assembler, mut buffer) = (Assembler::<2>::new(), [0; 10]);
+        assert_eq!(assembler.push(&fragment(3, 11, 0, b"abc"), &mut buffer), Assembled::Skipped);
+        assert_eq!(assembler.push(&fragment(3, 11, 3, b"defghijk"), &mut buffer), Assembled::Skipped);
+        assert_eq!(assembler.push(&fragment(3, 10, 0, b"abcde"), &mut buffer), Assembled::Partial);
+        assert_eq!(assembler.push(&fragment(4, 1, 0, b"z"), &mut buffer), Assembled::Skipped);
+        assert_eq!(assembler.push(&fragment(3, 10, 5, b"fghij"), &mut buffer), Assembled::Whole(b"abcdefghij"));
+        assert_eq!(assembler.skipped(), 2);
+    }
+
+    #[test]
+    fn item_031_a_message_that_begins_again_takes_nothing_of_the_one_before() {
+        let (mut assembler, mut buffer) = (Assembler::<2>::new(), [0; 10]);
+        assert_eq!(assembler.push(&fragment(3, 8, 0, b"abcd"), &mut buffer), Assembled::Partial);
+        assert_eq!(assembler.push(&fragment(3, 3, 0, b"xy"), &mut buffer), Assembled::Partial);
+        assert_eq!(assembler.push(&fragment(3, 3, 2, b"z"), &mut buffer), Assembled::Whole(b"xyz"));
+        assert_eq!(assembler.push(&fragment(3, 3, 2, b"z"), &mut buffer), Assembled::Skipped);
+    }
+
+    #[test]
+    fn item_036_an_empty_message_is_whole() {
+        let (mut assembler, mut buffer) = (Assembler::<1>::new(), [0; 0]);
+        assert_eq!(assembler.push(&fragment(3, 0, 0, b""), &mut buffer), Assembled::Whole(b""));
+    }
+}
