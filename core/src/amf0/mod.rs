@@ -1,1 +1,72 @@
-//! AMF0: a pull decoder and an encoder into a slice.
+//! AMF0, the encoding of command and data messages: a pull decoder, and an encoder into a slice.
+//!
+//! ```text
+//!  bytes ── Decoder ──> Token, Token, …        Token, Token, … ──> Encoder ── bytes
+//!           next_token  (borrow the bytes)      (borrowed)         put
+//! ```
+//!
+//! A value is a run of [`Token`]s. A scalar is one token. A container is its start token, what it holds, and
+//! [`Token::End`]; what an object, a typed object or an ECMA array holds comes in pairs of a [`Token::Key`] and a value:
+//!
+//! ```
+//! use embedded_rtmp::amf0::{Decoder, Encoder, Token};
+//!
+//! let mut buffer = [0; 64];
+//! let mut encoder = Encoder::new(&mut buffer);
+//! encoder.put("connect".into())?.put(1.into())?;
+//! encoder.put(Token::ObjectStart)?.property("app", "live".into())?.put(Token::End)?;
+//!
+//! let mut decoder = Decoder::new(encoder.finish());
+//! assert_eq!(decoder.next_token()?, Some(Token::String("connect".into())));
+//! assert_eq!(decoder.next_token()?, Some(Token::Number(1.0)));
+//! assert!(decoder.next_token()?.is_some_and(|token| token.opens_map()));
+//! while let Some((key, value)) = decoder.next_property()? {
+//!     assert!(key == "app" && value.as_text().is_some_and(|app| app == "live"));
+//! }
+//! assert_eq!(decoder.next_token()?, None);
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
+//!
+//! Sections are those of the "Action Message Format -- AMF 0" specification. Its choices that matter here:
+//!
+//! - The count of an ECMA array is a hint (2.10), the end marker ends it. Where the message ends in place of a key, the
+//!   missing end markers are made up: some encoders never send them.
+//! - References (2.9) are handed on and never expanded: expanding them lets a short message ask for unbounded work.
+//! - The marker that switches to AMF3 (3.1) ends the decoding of its message, see [`Token::Amf3`].
+//! - Numbers are moved as bits; nothing here calculates with floats. Integers come and go through [`number_to_u32`] and
+//!   [`u32_to_number`].
+
+mod decode;
+mod encode;
+mod number;
+mod text;
+mod token;
+
+pub use decode::{DecodeError, Decoder, MAX_DEPTH};
+pub use encode::{BufferFull, Encoder};
+pub use number::{number_to_u32, u32_to_number};
+pub use text::Text;
+pub use token::Token;
+
+#[cfg(test)]
+mod tests;
+
+/// The markers that stand before each value (section 2.1).
+mod marker {
+    pub(super) const NUMBER: u8 = 0x00;
+    pub(super) const BOOLEAN: u8 = 0x01;
+    pub(super) const STRING: u8 = 0x02;
+    pub(super) const OBJECT: u8 = 0x03;
+    pub(super) const NULL: u8 = 0x05;
+    pub(super) const UNDEFINED: u8 = 0x06;
+    pub(super) const REFERENCE: u8 = 0x07;
+    pub(super) const ECMA_ARRAY: u8 = 0x08;
+    pub(super) const OBJECT_END: u8 = 0x09;
+    pub(super) const STRICT_ARRAY: u8 = 0x0A;
+    pub(super) const DATE: u8 = 0x0B;
+    pub(super) const LONG_STRING: u8 = 0x0C;
+    pub(super) const UNSUPPORTED: u8 = 0x0D;
+    pub(super) const XML: u8 = 0x0F;
+    pub(super) const TYPED_OBJECT: u8 = 0x10;
+    pub(super) const AMF3: u8 = 0x11;
+}
