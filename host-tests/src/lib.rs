@@ -1,1 +1,5 @@
 //! What the host tools and the tests share.
+
+pub mod flv;
+
+pub mod peers;

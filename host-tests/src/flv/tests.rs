@@ -1,0 +1,131 @@
+use std::io::Cursor;
+
+use super::*;
+
+fn file(tags: &[Tag]) -> Vec<u8> {
+    let mut writer = Writer::new(Cursor::new(Vec::new())).unwrap();
+    for tag in tags {
+        writer.write(tag.kind, tag.timestamp, &tag.payload).unwrap();
+    }
+    let length = writer.length();
+    let bytes = writer.finish().unwrap().into_inner();
+    assert_eq!(bytes.len() as u64, length);
+    bytes
+}
+
+fn read(bytes: &[u8]) -> Result<Vec<Tag>, ReadError> {
+    Reader::new(bytes)?.collect()
+}
+
+fn tag(kind: Kind, timestamp: u32, payload: &[u8]) -> Tag {
+    Tag { kind, timestamp, payload: payload.to_vec() }
+}
+
+#[test]
+fn a_file_is_these_bytes() {
+    let bytes = file(&[tag(Kind::AUDIO, 0x1234_5678, &[0xAF, 1, 2])]);
+    let expected = [
+        &b"FLV\x01\x04\0\0\0\x09\0\0\0\0"[..],
+        &[8, 0, 0, 3, 0x34, 0x56, 0x78, 0x12, 0, 0, 0, 0xAF, 1, 2, 0, 0, 0, 14],
+    ]
+    .concat();
+    assert_eq!(bytes, expected);
+}
+
+#[test]
+fn what_is_written_reads_back() {
+    let tags = [
+        tag(Kind::DATA, 0, b"\x02\0\x0aonMetaData"),
+        tag(Kind::VIDEO, 0, &[0x17, 0, 0, 0, 0]),
+        tag(Kind::VIDEO, 0xFF_FFFF, &[0x27; 70_000]),
+        tag(Kind::AUDIO, 0xFFFF_FFFF, &[]),
+    ];
+    assert_eq!(read(&file(&tags)).unwrap(), tags);
+}
+
+#[test]
+fn flags_say_what_is_there() {
+    assert_eq!(file(&[])[4], 0);
+    assert_eq!(file(&[tag(Kind::VIDEO, 0, &[1])])[4], 1);
+    assert_eq!(file(&[tag(Kind::VIDEO, 0, &[1]), tag(Kind::AUDIO, 0, &[1])])[4], 5);
+    assert_eq!(file(&[tag(Kind::DATA, 0, &[1])])[4], 0);
+}
+
+#[test]
+fn a_file_cut_anywhere_gives_the_tags_before_the_cut_and_then_says_so() {
+    let tags = [tag(Kind::VIDEO, 0, &[1, 2, 3]), tag(Kind::AUDIO, 5, &[4]), tag(Kind::AUDIO, 9, &[])];
+    let bytes = file(&tags);
+    let ends = [13, 13 + 18, 13 + 18 + 16, 13 + 18 + 16 + 15];
+    for cut in 0..bytes.len() {
+        let Ok(reader) = Reader::new(&bytes[..cut]) else {
+            assert!(cut < 9, "{cut}");
+            continue;
+        };
+        let results: Vec<_> = reader.collect();
+        let whole = results.iter().filter(|result| result.is_ok()).count();
+        // The last four bytes of a tag are its back pointer, without which it counts where nothing follows.
+        let expected = ends[1..].iter().filter(|end| **end - 4 == cut || **end <= cut).count();
+        assert_eq!(whole, expected, "{cut}");
+        let clean = cut <= 13 || ends.iter().any(|end| *end == cut || end.wrapping_sub(4) == cut);
+        assert_eq!(results.last().is_some_and(Result::is_err), !clean, "{cut}");
+    }
+}
+
+#[test]
+fn broken_files_are_told_apart() {
+    assert!(matches!(read(b"RIFF.........."), Err(ReadError::NotFlv)));
+    assert!(matches!(read(b"FLV\x01\x05\0\0\0\x08\0\0\0\0"), Err(ReadError::NotFlv)));
+    let good = file(&[tag(Kind::VIDEO, 0, &[1, 2, 3])]);
+    let mut encrypted = good.clone();
+    encrypted[13] |= 0x20;
+    assert!(matches!(read(&encrypted), Err(ReadError::Encrypted(13))));
+    let mut pointer = good.clone();
+    *pointer.last_mut().unwrap() += 1;
+    assert!(matches!(read(&pointer), Err(ReadError::BackPointer(13))));
+    let mut long = good.clone();
+    long[14..17].copy_from_slice(&[0xFF; 3]);
+    assert!(matches!(read(&long), Err(ReadError::Truncated(13))));
+}
+
+#[test]
+fn a_longer_file_header_is_skipped() {
+    let mut bytes = file(&[tag(Kind::VIDEO, 7, &[1])]);
+    bytes[8] = 12;
+    bytes.splice(9..9, [0xAA; 3]);
+    assert_eq!(read(&bytes).unwrap(), [tag(Kind::VIDEO, 7, &[1])]);
+}
+
+#[test]
+fn configurations_are_no_frames() {
+    for (kind, payload, is) in [
+        (Kind::VIDEO, &[0x17, 0, 0][..], true),
+        (Kind::VIDEO, &[0x17, 1, 0], false),
+        (Kind::VIDEO, &[0x90, b'h'], true),
+        (Kind::VIDEO, &[0x91, b'h'], false),
+        (Kind::VIDEO, &[0x22], false),
+        (Kind::AUDIO, &[0xAF, 0], true),
+        (Kind::AUDIO, &[0xAF, 1], false),
+        (Kind::AUDIO, &[0x2F, 0], false),
+        (Kind::AUDIO, &[0x90], true),
+        (Kind::DATA, &[0x17, 0], false),
+        (Kind::AUDIO, &[], false),
+    ] {
+        assert_eq!(tag(kind, 0, payload).is_configuration(), is, "{kind} {payload:02x?}");
+    }
+}
+
+#[test]
+fn the_bundled_clip_is_as_its_readme_says() {
+    let bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../embassy-demo/clip.flv")).unwrap();
+    assert!(bytes.len() <= 200_000);
+    let tags = read(&bytes).unwrap();
+    let frames = |kind| tags.iter().filter(|tag| tag.kind == kind && !tag.is_configuration()).count();
+    // Behind the last picture FFmpeg puts an end of sequence.
+    assert_eq!((frames(Kind::VIDEO), frames(Kind::AUDIO)), (101, 174));
+    assert_eq!(tags.iter().filter(|tag| tag.is_configuration()).count(), 2);
+    assert_eq!(tags[0].kind, Kind::DATA);
+    let keyframes = tags.iter().filter(|tag| tag.kind == Kind::VIDEO && tag.payload.starts_with(&[0x17, 1])).count();
+    assert_eq!(keyframes, 4);
+    assert!(tags.iter().any(|tag| tag.kind == Kind::VIDEO && tag.payload[2..5] != [0, 0, 0]));
+    assert_eq!(file(&tags)[13..], bytes[13..]);
+}

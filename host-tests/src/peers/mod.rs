@@ -1,0 +1,60 @@
+//! The programs of others that tests run against, each started and ended here, on 127.0.0.1 alone.
+
+mod ffmpeg;
+mod nginx;
+mod process;
+
+pub use ffmpeg::{FrameHashes, Media, frame_hashes, packet_count};
+pub use nginx::{Application, Nginx, NginxOptions};
+pub use process::{Finished, Running, finish_within, start};
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+/// A TCP port of 127.0.0.1 that was free a moment ago, for programs that cannot choose one themselves.
+///
+/// # Errors
+/// The system has none.
+pub fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
+    Ok(listener.local_addr()?.port())
+}
+
+/// Waits until a program accepts connections on a port of 127.0.0.1.
+///
+/// # Errors
+/// The program ended, or does not listen within ten seconds.
+pub fn wait_for_listener(port: u16, program: &mut Running) -> Result<()> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_err() {
+        if let Some(status) = program.ended()? {
+            bail!("{} ended with {status} before it listened: {}", program.name(), program.errors());
+        }
+        if Instant::now() > deadline {
+            bail!("{} does not listen on port {port}", program.name());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// Waits until a condition holds.
+///
+/// # Errors
+/// It does not within `limit`; `what` says what was waited for.
+pub fn wait_until(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) -> Result<()> {
+    let deadline = Instant::now() + limit;
+    while !condition() {
+        if Instant::now() > deadline {
+            bail!("{what}: not within {limit:?}");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! nginx with its RTMP module.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+use super::{Running, free_port, start, wait_for_listener};
+
+const MODULE: &str = "/usr/lib/nginx/modules/ngx_rtmp_module.so";
+
+/// The applications that the server has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Application {
+    /// Takes publishers, and gives what they send to players.
+    Live,
+    /// The same, and records each stream to a file.
+    Record,
+    /// Lets no one publish or play: it drops the connection without a word.
+    Deny,
+}
+
+impl Application {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Record => "rec",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// How nginx is set up.
+#[derive(Debug, Clone, Copy)]
+pub struct NginxOptions {
+    /// The chunk size that it announces, in bytes.
+    pub chunk_size: u32,
+    /// The acknowledgement window that it announces, in bytes.
+    pub ack_window: u32,
+}
+
+impl Default for NginxOptions {
+    fn default() -> Self {
+        Self { chunk_size: 4096, ack_window: 5_000_000 }
+    }
+}
+
+/// A running nginx, with a directory of its own. Both are gone when it is dropped.
+#[derive(Debug)]
+pub struct Nginx {
+    // Before the directory, so that it has ended when that is removed.
+    process: Running,
+    directory: TempDir,
+    port: u16,
+}
+
+impl Nginx {
+    /// Starts nginx.
+    ///
+    /// # Errors
+    /// It is not installed, or does not come to listen.
+    pub fn start(options: NginxOptions) -> Result<Self> {
+        // Another program may take the port between its being found free and nginx's binding it.
+        Self::try_start(options).or_else(|_| Self::try_start(options))
+    }
+
+    fn try_start(options: NginxOptions) -> Result<Self> {
+        let directory = tempfile::Builder::new().prefix("nginx-").tempdir()?;
+        let port = free_port()?;
+        let path = directory.path().join("nginx.conf");
+        fs::write(&path, configuration(directory.path(), port, options))?;
+        let mut command = Command::new("nginx");
+        command.arg("-c").arg(&path).arg("-p").arg(directory.path()).arg("-e").arg(directory.path().join("error.log"));
+        // It lies outside of an ordinary user's path.
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{path}:/usr/sbin"));
+        let mut process = start(&mut command)?;
+        wait_for_listener(port, &mut process)?;
+        Ok(Self { process, directory, port })
+    }
+
+    /// The URL of a stream.
+    pub fn url(&self, application: Application, key: &str) -> String {
+        format!("rtmp://127.0.0.1:{}/{}/{key}", self.port, application.name())
+    }
+
+    /// The port that it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The one file that was recorded of a stream.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn recording(&self, key: &str) -> Result<PathBuf> {
+        let mut files = fs::read_dir(self.directory.path())?.filter_map(|entry| Some(entry.ok()?.path()));
+        let prefix = format!("{key}-");
+        let is_it = |path: &PathBuf| {
+            path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(&prefix))
+        };
+        files.find(is_it).with_context(|| format!("no recording of {key}"))
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        let log = fs::read_to_string(self.directory.path().join("error.log")).unwrap_or_default();
+        log + &self.process.errors()
+    }
+}
+
+fn configuration(directory: &Path, port: u16, options: NginxOptions) -> String {
+    let directory = directory.display();
+    let NginxOptions { chunk_size, ack_window } = options;
+    format!(
+        "daemon off; master_process off; pid {directory}/nginx.pid; error_log {directory}/error.log info;
+load_module {MODULE};
+events {{ worker_connections 256; }}
+rtmp {{ server {{ listen 127.0.0.1:{port}; chunk_size {chunk_size}; ack_window {ack_window};
+  application live {{ live on; }}
+  application rec {{ live on; record all; record_path {directory}; record_unique on; }}
+  application deny {{ live on; deny publish all; deny play all; }} }} }}
+"
+    )
+}

@@ -1,0 +1,138 @@
+//! Child processes that never outlive the test.
+
+use std::fs;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use tempfile::NamedTempFile;
+
+/// A program under way; it is killed when this is dropped. What it prints goes to files, so that it never waits for a
+/// reader.
+#[derive(Debug)]
+pub struct Running {
+    name: String,
+    child: Child,
+    stdout: NamedTempFile,
+    stderr: NamedTempFile,
+}
+
+/// A program that has ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// All it printed on standard output.
+    pub stdout: Vec<u8>,
+    /// All it printed on standard error, as text.
+    pub stderr: String,
+}
+
+impl Finished {
+    /// Itself, where the program ended with status 0.
+    ///
+    /// # Errors
+    /// It did not.
+    pub fn successful(self) -> Result<Self> {
+        if self.status.success() {
+            return Ok(self);
+        }
+        bail!("ended with {}: {}{}", self.status, self.stderr, String::from_utf8_lossy(&self.stdout))
+    }
+}
+
+/// Starts a program without standard input.
+///
+/// # Errors
+/// It cannot be started: most likely it is not installed, which `host-tests/setup` mends.
+pub fn start(command: &mut Command) -> Result<Running> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let (stdout, stderr) = (NamedTempFile::new()?, NamedTempFile::new()?);
+    command.stdin(Stdio::null()).stdout(stdout.reopen()?).stderr(stderr.reopen()?);
+    let child = command.spawn().with_context(|| format!("cannot start {name} (host-tests/setup installs it)"))?;
+    Ok(Running { name, child, stdout, stderr })
+}
+
+/// Runs a program to its end.
+///
+/// # Errors
+/// It cannot be started, or has not ended after `limit`; then it is killed.
+pub fn finish_within(limit: Duration, command: &mut Command) -> Result<Finished> {
+    start(command)?.finish_within(limit)
+}
+
+impl Running {
+    /// The program's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How the program ended, if it has.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
+    /// What it has printed on standard output so far, as text.
+    pub fn output(&self) -> String {
+        text(&self.stdout)
+    }
+
+    /// What it has printed on standard error so far, as text.
+    pub fn errors(&self) -> String {
+        text(&self.stderr)
+    }
+
+    /// Asks the program to end, as Ctrl-C does.
+    ///
+    /// # Errors
+    /// `kill` cannot be run or fails.
+    pub fn interrupt(&self) -> Result<()> {
+        let status = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status()?;
+        if !status.success() {
+            bail!("kill -INT {}: {status}", self.child.id());
+        }
+        Ok(())
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Errors
+    /// The program has not ended after `limit`; then it is killed.
+    pub fn finish_within(mut self, limit: Duration) -> Result<Finished> {
+        let deadline = Instant::now() + limit;
+        let status = loop {
+            if let Some(status) = self.child.try_wait()? {
+                break status;
+            }
+            if Instant::now() > deadline {
+                bail!("{} has not ended after {limit:?}: {}{}", self.name, self.errors(), self.output());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        Ok(Finished { status, stdout: bytes(&self.stdout), stderr: self.errors() })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only where the process is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn bytes(file: &NamedTempFile) -> Vec<u8> {
+    fs::read(file.path()).unwrap_or_default()
+}
+
+fn text(file: &NamedTempFile) -> String {
+    String::from_utf8_lossy(&bytes(file)).into_owned()
+}
