@@ -3,3 +3,4 @@
 pub mod flv;
 
 pub mod peers;
+pub mod replay;

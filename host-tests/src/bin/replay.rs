@@ -1,0 +1,65 @@
+//! Decodes one direction of a captured session and prints a JSON object for the handshake and for each message.
+
+use std::io::{self, BufWriter, Write};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use host_tests::replay;
+use serde_json::{Value, json};
+
+/// Decodes one direction of a captured RTMP session: the handshake and the chunk stream.
+///
+/// Prints a JSON object a line: first the handshake, then each message. Where the capture is broken or ends early, the
+/// last line is {"error":…} and the status is 1.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Who received the bytes: `server` decodes what a client sent, `client` what a server sent
+    side: Side,
+    /// All bytes that were sent in this direction on the TCP connection
+    file: PathBuf,
+    /// Feed so many bytes at a time; the output is the same
+    #[arg(long, value_name = "BYTES")]
+    cut: Option<NonZeroUsize>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Side {
+    Client,
+    Server,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let bytes = match std::fs::read(&arguments.file) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            eprintln!("replay: {}: {error}", arguments.file.display());
+            return ExitCode::from(2);
+        }
+    };
+    let side = match arguments.side {
+        Side::Client => replay::Side::Client,
+        Side::Server => replay::Side::Server,
+    };
+    let cut = arguments.cut.map_or(usize::MAX, NonZeroUsize::get);
+    let mut output = BufWriter::new(io::stdout().lock());
+    // Whoever reads the output may stop reading; there is nobody left to tell then.
+    let mut written = Ok(());
+    let mut show = |value: Value| {
+        if written.is_ok() {
+            written = writeln!(output, "{value}");
+        }
+    };
+    let replayed = replay::replay(side, &bytes, cut, &mut show);
+    if let Err(error) = &replayed {
+        show(json!({"error": error.to_string()}));
+    }
+    if replayed.is_ok() && written.and_then(|()| output.flush()).is_ok() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    }
+}

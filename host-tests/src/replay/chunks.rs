@@ -1,0 +1,94 @@
+//! The messages of a chunk stream as JSON.
+
+use std::collections::HashMap;
+
+use embedded_rtmp::chunk::{ChunkStreamId, Fragment, Reader};
+use embedded_rtmp::message::Kind;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::Error;
+use super::values::{hex, values};
+
+/// Chunk streams that a capture may use at once.
+const STREAMS: usize = 64;
+
+/// Payloads of commands, data and control messages that are longer than this many bytes are not looked into.
+const MAX_COLLECTED: u32 = 64 * 1024;
+
+#[derive(Debug, Default)]
+pub(super) struct Chunks {
+    reader: Reader<STREAMS>,
+    /// What is known of the unfinished messages. The reader bounds how many there are.
+    open: HashMap<ChunkStreamId, Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    hash: Sha256,
+    collected: Vec<u8>,
+}
+
+/// What a control message changes in the reader.
+enum Change {
+    Nothing,
+    ChunkSize(u32),
+    Abort(ChunkStreamId),
+}
+
+impl Chunks {
+    pub(super) fn feed(&mut self, mut bytes: &[u8], show: &mut dyn FnMut(Value)) -> Result<(), Error> {
+        while let Some(fragment) = self.reader.next_fragment(&mut bytes)? {
+            match take(&mut self.open, &fragment, show) {
+                Change::Nothing => {}
+                Change::ChunkSize(size) => self.reader.set_chunk_size(size)?,
+                Change::Abort(csid) => self.reader.abort(csid),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_at_boundary(&self) -> bool {
+        self.reader.is_at_boundary()
+    }
+}
+
+fn take(open: &mut HashMap<ChunkStreamId, Open>, fragment: &Fragment<'_>, show: &mut dyn FnMut(Value)) -> Change {
+    let header = fragment.header;
+    if fragment.is_first() {
+        open.insert(fragment.csid, Open::default());
+    }
+    let message = open.entry(fragment.csid).or_default();
+    message.hash.update(fragment.data);
+    let is_small = header.kind.is_control() || header.kind.is_command() || header.kind.is_data();
+    let is_collected = is_small && header.length <= MAX_COLLECTED;
+    if is_collected {
+        message.collected.extend_from_slice(fragment.data);
+    }
+    if !fragment.is_last() {
+        return Change::Nothing;
+    }
+    let Open { hash, collected } = open.remove(&fragment.csid).unwrap_or_default();
+    let mut shown = json!({
+        "csid": fragment.csid.value(), "msid": header.stream.0, "type": header.kind.0, "timestamp": header.timestamp.0,
+        "length": header.length, "sha256": hex(&hash.finalize()),
+    });
+    if is_collected && let Some(values) = values(header.kind, &collected) {
+        shown["values"] = Value::Array(values.values);
+        if let Some(error) = values.error {
+            shown["values_error"] = Value::from(error.to_string());
+        }
+    }
+    show(shown);
+    change(header.kind, &collected)
+}
+
+/// Longer messages are tolerated, shorter ones change nothing.
+fn change(kind: Kind, payload: &[u8]) -> Change {
+    let Some(number) = payload.first_chunk().copied().map(u32::from_be_bytes) else { return Change::Nothing };
+    match kind {
+        Kind::SET_CHUNK_SIZE => Change::ChunkSize(number),
+        Kind::ABORT => ChunkStreamId::new(number).map_or(Change::Nothing, Change::Abort),
+        _ => Change::Nothing,
+    }
+}
