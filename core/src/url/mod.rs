@@ -11,8 +11,8 @@
 //! ```
 //!
 //! Nothing is decoded: percent signs, `?` and `#` stand in application and key as they were written, since the servers
-//! compare them so. (`#` is no fragment here: stream keys do contain it.) What can never be right is refused: control
-//! characters, spaces and lines' ends anywhere, and all that is longer than [`MAX_LENGTH`].
+//! compare them so. (`#` is no fragment here: stream keys do contain it.) What can never be right is refused: ASCII's
+//! control characters, spaces and line ends anywhere, and all that is longer than [`MAX_LENGTH`].
 //!
 //! # Where the application ends
 //!
@@ -288,7 +288,7 @@ impl fmt::Display for Scheme {
 pub enum UrlError {
     /// Longer than [`MAX_LENGTH`].
     TooLong,
-    /// A space, a control character or a line's end.
+    /// A space, a line end or another control character of ASCII.
     Character,
     /// No scheme of RTMP with a colon and one or two slashes behind it.
     Scheme,

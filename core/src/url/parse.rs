@@ -1,52 +1,55 @@
 //! The grammar of the URL.
 //!
-//! Of nom's parsers, those that stop at a class of characters are the ones whose code has no panic path on text; single
-//! separators are taken off by `str`'s own methods.
+//! nom's parsers that stop at a class of characters have no panic path on text; `str`'s own searches for a character
+//! have one (in `memchr`), as have nom's parsers for a tag. So single separators are looked for among the bytes.
 
 use nom::IResult;
-use nom::bytes::complete::{take_till, take_while};
+use nom::bytes::complete::take_while;
 
 use super::{AppEnd, Lone, MAX_LENGTH, Options, Scheme, Url, UrlError};
-
-/// The parsers here take what there is and never fail; the caller judges what they took.
-type Taken<'a> = IResult<&'a str, &'a str, ()>;
 
 pub(super) fn url(text: &str, options: Options) -> Result<Url<'_>, UrlError> {
     if text.len() > MAX_LENGTH {
         return Err(UrlError::TooLong);
     }
-    if text.chars().any(|c| c <= ' ' || ('\x7F'..='\u{9F}').contains(&c)) {
+    if text.bytes().any(|byte| byte <= b' ' || byte == 0x7F) {
         return Err(UrlError::Character);
     }
     let (rest, scheme) = scheme(text)?;
-    let (path, authority) = or(until_slash(rest), UrlError::Host)?;
-    let (userinfo, authority) = match authority.rsplit_once('@') {
+    let (authority, path) = first(rest, b'/').unwrap_or((rest, ""));
+    let (userinfo, authority) = match last(authority, b'@') {
         Some((userinfo, authority)) => (Some(userinfo), authority),
         None => (None, authority),
     };
-    let (user, password) = match userinfo.and_then(|info| info.split_once(':')) {
+    let (user, password) = match userinfo.and_then(|info| first(info, b':')) {
         Some((user, password)) => (Some(user), Some(password)),
         None => (userinfo, None),
     };
-    let (port, host) = host(authority)?;
-    let port = self::port(port)?;
-    let (app, key) = self::path(path.strip_prefix('/').unwrap_or(path), options)?;
+    let (behind_host, host) = host(authority)?;
+    let port = port(behind_host)?;
+    let (app, key) = self::path(path, options)?;
     let default_port_in_tc_url = options.default_port_in_tc_url;
     Ok(Url { scheme, host, authority, port, user, password, app, key, default_port_in_tc_url })
 }
 
-fn or<'a>(taken: Taken<'a>, error: UrlError) -> Result<(&'a str, &'a str), UrlError> {
-    taken.map_err(|_| error)
+/// What is in front of the first `separator`, and what is behind it.
+fn first(text: &str, separator: u8) -> Option<(&str, &str)> {
+    without_byte(text, text.bytes().position(|byte| byte == separator)?)
 }
 
-fn until_slash(text: &str) -> Taken<'_> {
-    take_till(|c| c == '/')(text)
+/// What is in front of the last `separator`, and what is behind it.
+fn last(text: &str, separator: u8) -> Option<(&str, &str)> {
+    without_byte(text, text.bytes().rposition(|byte| byte == separator)?)
+}
+
+fn without_byte(text: &str, at: usize) -> Option<(&str, &str)> {
+    Some((text.get(..at)?, text.get(at.wrapping_add(1)..)?))
 }
 
 /// The scheme, its colon and the slashes.
 fn scheme(text: &str) -> Result<(&str, Scheme), UrlError> {
-    let (rest, name) = or(take_till(|c| c == ':')(text), UrlError::Scheme)?;
-    let rest = rest.strip_prefix(":/").ok_or(UrlError::Scheme)?;
+    let (name, rest) = first(text, b':').ok_or(UrlError::Scheme)?;
+    let rest = rest.strip_prefix('/').ok_or(UrlError::Scheme)?;
     let rest = rest.strip_prefix('/').unwrap_or(rest);
     const SCHEMES: [Scheme; 6] =
         [Scheme::Rtmp, Scheme::Rtmps, Scheme::Rtmpt, Scheme::Rtmpe, Scheme::Rtmpte, Scheme::Rtmpts];
@@ -54,20 +57,23 @@ fn scheme(text: &str) -> Result<(&str, Scheme), UrlError> {
     known.map(|scheme| (rest, scheme)).ok_or(UrlError::Scheme)
 }
 
-/// The host without brackets, and what stands behind it: nothing, or a colon and the port.
+fn is_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_')
+}
+
+fn is_ipv6(c: char) -> bool {
+    c.is_ascii_hexdigit() || matches!(c, ':' | '.')
+}
+
+/// The host without brackets, and in front of it what is left: nothing, or a colon and the port.
 fn host(authority: &str) -> Result<(&str, &str), UrlError> {
-    let (rest, host) = match authority.strip_prefix('[') {
-        Some(inside) => {
-            let (rest, host) =
-                or(take_while(|c: char| c.is_ascii_hexdigit() || c == ':' || c == '.')(inside), UrlError::Host)?;
-            let rest = rest.strip_prefix(']').filter(|_| host.contains(':')).ok_or(UrlError::Host)?;
-            (rest, host)
-        }
-        None => or(
-            take_while(|c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'))(authority),
-            UrlError::Host,
-        )?,
-    };
+    let bracketed = authority.strip_prefix('[');
+    let allowed: fn(char) -> bool = if bracketed.is_some() { is_ipv6 } else { is_name };
+    let taken: IResult<&str, &str, ()> = take_while(allowed)(bracketed.unwrap_or(authority));
+    let (mut rest, host) = taken.map_err(|_| UrlError::Host)?;
+    if bracketed.is_some() {
+        rest = rest.strip_prefix(']').filter(|_| first(host, b':').is_some()).ok_or(UrlError::Host)?;
+    }
     if host.is_empty() || !(rest.is_empty() || rest.starts_with(':')) {
         return Err(UrlError::Host);
     }
@@ -80,21 +86,22 @@ fn port(text: &str) -> Result<Option<u16>, UrlError> {
     let Some(digits) = text.strip_prefix(':') else {
         return Ok(None);
     };
-    let mut port = Some(0u16);
-    for digit in digits.chars() {
-        let digit = digit.to_digit(10).ok_or(UrlError::Port)?;
-        port = port.and_then(|port| port.checked_mul(10)?.checked_add(digit as u16));
+    let mut port = 0u16;
+    for byte in digits.bytes() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return Err(UrlError::Port);
+        }
+        let larger = port.checked_mul(10).and_then(|port| port.checked_add(u16::from(digit)));
+        port = larger.ok_or(UrlError::Port)?;
     }
-    match port {
-        Some(0) | None => Err(UrlError::Port),
-        port => Ok(port),
-    }
+    if port == 0 { Err(UrlError::Port) } else { Ok(Some(port)) }
 }
 
 /// Application and key of a path without its first slash.
 fn path(path: &str, options: Options) -> Result<(&str, Option<&str>), UrlError> {
     let split = match options.app_end {
-        AppEnd::FirstSlash => path.split_once('/'),
+        AppEnd::FirstSlash => first(path, b'/'),
         AppEnd::LastSlash => last_slash(path),
     };
     let (app, key) = match split {
@@ -106,14 +113,12 @@ fn path(path: &str, options: Options) -> Result<(&str, Option<&str>), UrlError> 
     Ok((app, Some(key).filter(|key| !key.is_empty())))
 }
 
-/// Parts a path at the last slash in front of its query; at the last of all if that leaves the application whole, for
+/// Parts a path at the last slash in front of its query; where there is none, at the last of all, for
 /// `app?vhost=x/key`.
 fn last_slash(path: &str) -> Option<(&str, &str)> {
-    let before_query = path.split_once('?').map_or(path, |(before, _)| before);
-    match before_query.rsplit_once('/') {
-        Some((app, _)) => {
-            path.split_at_checked(app.len()).map(|(app, key)| (app, key.strip_prefix('/').unwrap_or(key)))
-        }
-        None => path.rsplit_once('/'),
+    let before_query = first(path, b'?').map_or(path, |(before, _)| before);
+    match last(before_query, b'/') {
+        Some((app, _)) => without_byte(path, app.len()),
+        None => last(path, b'/'),
     }
 }

@@ -177,7 +177,7 @@ fn what_is_no_url_is_refused_with_its_reason() {
     for (text, error) in cases {
         assert_eq!(Url::parse(text), Err(error), "{text}");
     }
-    for c in ['\0', '\r', '\n', '\t', ' ', '\x1B', '\x7F', '\u{85}'] {
+    for c in ['\0', '\r', '\n', '\t', ' ', '\x1B', '\x7F'] {
         for text in [format!("{c}rtmp://h/app"), format!("rtmp://h{c}/app"), format!("rtmp://h/app/key{c}")] {
             assert_eq!(Url::parse(&text), Err(UrlError::Character), "{text:?}");
         }
