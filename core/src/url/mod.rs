@@ -40,8 +40,11 @@
 //! ```
 
 mod parse;
+mod scheme;
 #[cfg(test)]
 mod tests;
+
+pub use scheme::Scheme;
 
 use core::fmt;
 
@@ -222,63 +225,6 @@ pub enum Lone {
     App,
     /// The key; the application is empty.
     Key,
-}
-
-/// The scheme of an RTMP URL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum Scheme {
-    /// `rtmp`: RTMP over TCP.
-    Rtmp,
-    /// `rtmps`: RTMP inside TLS.
-    Rtmps,
-    /// `rtmpt`: RTMP in HTTP requests.
-    Rtmpt,
-    /// `rtmpe`: RTMP with Adobe's encryption.
-    Rtmpe,
-    /// `rtmpte`: RTMPE in HTTP requests.
-    Rtmpte,
-    /// `rtmpts`: RTMP in HTTPS requests.
-    Rtmpts,
-}
-
-impl Scheme {
-    /// The scheme's name in lower case.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Scheme::Rtmp => "rtmp",
-            Scheme::Rtmps => "rtmps",
-            Scheme::Rtmpt => "rtmpt",
-            Scheme::Rtmpe => "rtmpe",
-            Scheme::Rtmpte => "rtmpte",
-            Scheme::Rtmpts => "rtmpts",
-        }
-    }
-
-    /// The TCP port where a server of this scheme listens by default.
-    pub const fn default_port(self) -> u16 {
-        match self {
-            Scheme::Rtmp | Scheme::Rtmpe => 1935,
-            Scheme::Rtmps | Scheme::Rtmpts => 443,
-            Scheme::Rtmpt | Scheme::Rtmpte => 80,
-        }
-    }
-
-    /// The default port as a URL writes it.
-    const fn port_text(self) -> &'static str {
-        match self.default_port() {
-            1935 => ":1935",
-            443 => ":443",
-            _ => ":80",
-        }
-    }
-}
-
-impl fmt::Display for Scheme {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 /// Why a text is no RTMP URL; the fault is the caller's.
