@@ -66,6 +66,10 @@ mod limits;
 mod order;
 mod plan;
 mod report;
+#[cfg(test)]
+mod scenarios;
+#[cfg(test)]
+mod tests;
 
 pub use limits::Limits;
 pub use order::{NET_CONNECTION, Order, PLAYER, Target, Transport};

@@ -111,3 +111,30 @@ impl fmt::Display for AttemptReport {
         write!(f, "{}: {}", self.target, self.outcome)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::string::ToString;
+
+    #[test]
+    fn every_failure_reads_differently() {
+        let failures = [
+            Failure::Refused,
+            Failure::Unreachable,
+            Failure::TimedOut,
+            Failure::HandshakeTimedOut,
+            Failure::Closed,
+            Failure::NotRtmp,
+            Failure::Dns,
+            Failure::Local,
+            Failure::NotTried,
+        ];
+        let texts: BTreeSet<_> = failures.iter().map(|why| why.to_string()).collect();
+        assert_eq!(texts.len(), failures.len());
+        for why in failures {
+            assert_eq!(Outcome::Failed(why).to_string(), why.to_string());
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! The plan's edges, and what must hold whatever is reported when.
+
+use core::time::Duration;
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+use std::format;
+use std::vec::Vec;
+
+use super::*;
+use crate::time::Instant;
+
+const START: Instant = Instant::from_micros(123_456_789);
+
+fn ms(millis: u64) -> Instant {
+    START + Duration::from_millis(millis)
+}
+
+fn dial(plan: &mut Plan<'_>, now: Instant) -> AttemptId {
+    match plan.poll(now) {
+        Step::Dial { id, .. } => id,
+        step => panic!("{step:?}"),
+    }
+}
+
+#[test]
+fn a_plan_that_cannot_work_is_refused() {
+    let targets = [Target::rtmp(80); MAX_TARGETS + 1];
+    let refused = |targets, limits| Plan::new(targets, limits).err();
+    assert_eq!(refused(&[], Limits::SEQUENTIAL), Some(ConfigError::NoTargets));
+    assert_eq!(refused(&targets, Limits::SEQUENTIAL), Some(ConfigError::TooManyTargets));
+    assert_eq!(refused(&targets[1..], Limits::SEQUENTIAL), None);
+    assert_eq!(refused(PLAYER, Limits { max_at_once: 0, ..Limits::SEQUENTIAL }), Some(ConfigError::NoneAtOnce));
+    assert!(format!("{}", ConfigError::TooManyTargets).contains(&format!("{MAX_TARGETS}")));
+}
+
+#[test]
+fn item_092_a_list_of_one_port_is_dialled_once_and_no_other() {
+    let targets = [Target::rtmp(8080)];
+    let mut plan = Plan::new(&targets, Limits::staggered(Duration::from_millis(1), 8)).unwrap();
+    let Step::Dial { id, target, deadline } = plan.poll(START) else { panic!() };
+    assert_eq!((id.index(), target.port, deadline), (0, 8080, ms(3_000)));
+    assert_eq!(plan.poll(ms(2_999)), Step::Await { deadline });
+    assert_eq!(plan.poll(deadline), Step::Abandon(id));
+    for late in 0..3 {
+        assert_eq!(plan.poll(ms(3_000 + late)), Step::Exhausted);
+        plan.report_connected(id, ms(3_000 + late));
+    }
+}
+
+#[test]
+fn the_tcp_connection_begins_a_deadline_of_its_own() {
+    let mut plan = Plan::new(PLAYER, Limits::SEQUENTIAL).unwrap();
+    let first = dial(&mut plan, START);
+    plan.report_tcp(first, ms(2_000));
+    assert_eq!(plan.poll(ms(2_000)), Step::Await { deadline: ms(7_000) });
+    plan.report_tcp(first, ms(4_000)); // once is enough: no attempt prolongs itself
+    assert_eq!(plan.poll(ms(6_999)), Step::Await { deadline: ms(7_000) });
+    assert_eq!(plan.poll(ms(7_000)), Step::Abandon(first));
+    assert_eq!(plan.failures().collect::<Vec<_>>(), [(PLAYER[0], Failure::HandshakeTimedOut)]);
+
+    // The deadline of the whole attempt stands above it.
+    let limits = Limits { attempt: Duration::from_secs(4), ..Limits::SEQUENTIAL };
+    let mut plan = Plan::new(PLAYER, limits).unwrap();
+    let first = dial(&mut plan, START);
+    plan.report_tcp(first, ms(2_000));
+    assert_eq!(plan.poll(ms(2_000)), Step::Await { deadline: ms(4_000) });
+}
+
+#[test]
+fn only_the_first_report_of_an_end_counts() {
+    let mut plan = Plan::new(NET_CONNECTION, Limits::staggered(Duration::ZERO, 3)).unwrap();
+    let [first, second, third] = [(); 3].map(|()| dial(&mut plan, START));
+    plan.report_failed(second, ms(5), Failure::Refused);
+    plan.report_failed(second, ms(6), Failure::Closed);
+    plan.report_connected(second, ms(7));
+    assert_eq!(plan.winner(), None);
+    plan.report_connected(third, ms(8));
+    plan.report_connected(first, ms(9));
+    plan.report_failed(third, ms(9), Failure::Closed);
+    assert_eq!(plan.poll(ms(9)), Step::Abandon(first));
+    assert_eq!(plan.poll(ms(9)), Step::Connected(third));
+    assert_eq!(plan.poll(ms(99_999_999)), Step::Connected(third));
+    assert_eq!(plan.failures().collect::<Vec<_>>(), [(NET_CONNECTION[1], Failure::Refused)]);
+    let outcomes: Vec<_> = plan.reports().map(|report| report.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Lost, Outcome::Failed(Failure::Refused), Outcome::Connected]);
+}
+
+#[test]
+fn reports_about_what_was_never_dialled_are_ignored() {
+    let mut other = Plan::new(NET_CONNECTION, Limits::staggered(Duration::ZERO, 3)).unwrap();
+    let [_, _, third] = [(); 3].map(|()| dial(&mut other, START));
+    let mut plan = Plan::new(PLAYER, Limits::SEQUENTIAL).unwrap();
+    plan.report_connected(third, START);
+    dial(&mut plan, START);
+    plan.report_tcp(third, START);
+    plan.report_connected(third, START);
+    plan.report_failed(third, START, Failure::Refused);
+    assert_eq!(plan.poll(START), Step::Await { deadline: ms(3_000) });
+    assert_eq!((plan.failures().count(), plan.winner(), plan.reports().count()), (0, None, 2));
+}
+
+#[test]
+fn a_loser_that_failed_before_its_turn_is_not_abandoned_again() {
+    let mut plan = Plan::new(PLAYER, Limits::staggered(Duration::ZERO, 2)).unwrap();
+    let [first, second] = [(); 2].map(|()| dial(&mut plan, START));
+    plan.report_connected(second, ms(3));
+    plan.report_failed(first, ms(3), Failure::Closed);
+    assert_eq!(plan.poll(ms(3)), Step::Connected(second));
+}
+
+#[test]
+fn reports_tell_when_and_how_long() {
+    let mut plan = Plan::new(NET_CONNECTION, Limits::SEQUENTIAL).unwrap();
+    let first = dial(&mut plan, START);
+    plan.report_failed(first, ms(20), Failure::Refused);
+    let second = dial(&mut plan, ms(25));
+    plan.report_tcp(second, ms(65));
+    plan.report_connected(second, START + Duration::from_micros(145_250));
+    let reports: Vec<_> = plan.reports().collect();
+    let times = |index: usize| (reports[index].started, reports[index].to_tcp, reports[index].took);
+    let millis = Duration::from_millis;
+    assert_eq!(times(0), (millis(0), None, millis(20)));
+    assert_eq!(times(1), (millis(25), Some(millis(40)), Duration::from_micros(120_250)));
+    assert_eq!(times(2), (millis(0), None, millis(0)));
+    assert_eq!(plan.winner(), Some(reports[1]));
+    let printed: Vec<_> = reports.iter().map(|report| format!("{report}")).collect();
+    assert_eq!(printed, ["RTMP 1935: refused", "RTMP 80: connected", "RTMP 443: not needed"]);
+}
+
+#[test]
+fn a_clock_that_stands_goes_back_or_leaps_does_no_harm() {
+    let mut plan = Plan::new(NET_CONNECTION, Limits::SEQUENTIAL).unwrap();
+    let first = dial(&mut plan, START);
+    assert_eq!(plan.poll(Instant::from_micros(0)), Step::Await { deadline: ms(3_000) });
+    plan.report_tcp(first, Instant::from_micros(0));
+    assert_eq!(plan.poll(Instant::from_micros(u64::MAX)), Step::Abandon(first));
+    assert_eq!(plan.poll(Instant::from_micros(u64::MAX)), Step::Exhausted);
+    assert_eq!(plan.poll(START), Step::Exhausted);
+    let all: Vec<_> = plan.failures().map(|(_, why)| why).collect();
+    assert_eq!(all, [Failure::HandshakeTimedOut, Failure::NotTried, Failure::NotTried]);
+}
+
+#[test]
+fn endless_limits_end_too() {
+    let limits = Limits {
+        attempt: Duration::MAX,
+        tcp: Duration::MAX,
+        handshake: Duration::MAX,
+        total: Duration::MAX,
+        stagger: Some(Duration::MAX),
+        max_at_once: u8::MAX,
+    };
+    let mut plan = Plan::new(PLAYER, limits).unwrap();
+    let first = dial(&mut plan, START);
+    let deadline = START + Limits::LONGEST;
+    assert_eq!(plan.poll(ms(1)), Step::Await { deadline });
+    assert_eq!(plan.poll(deadline), Step::Abandon(first));
+    assert_eq!(plan.poll(deadline), Step::Exhausted);
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Action {
+    Tcp,
+    Connected,
+    Failed,
+}
+
+fn any_duration() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        (0u64..200).prop_map(Duration::from_micros),
+        (0u64..20_000).prop_map(Duration::from_millis),
+        Just(Duration::MAX)
+    ]
+}
+
+fn any_limits() -> impl Strategy<Value = Limits> {
+    let durations = [any_duration(), any_duration(), any_duration(), any_duration()];
+    (durations, proptest::option::of(any_duration()), 1u8..5).prop_map(
+        |([attempt, tcp, handshake, total], stagger, max_at_once)| Limits {
+            attempt,
+            tcp,
+            handshake,
+            total,
+            stagger,
+            max_at_once,
+        },
+    )
+}
+
+fn any_script() -> impl Strategy<Value = Vec<(Option<u32>, Action, u8)>> {
+    let action = prop_oneof![Just(Action::Tcp), Just(Action::Connected), Just(Action::Failed)];
+    proptest::collection::vec((proptest::option::of(0u32..4_000_000), action, 0u8..8), 0..24)
+}
+
+proptest! {
+    /// Whatever is reported when: the plan ends, dials each target at most once and no more at once than it may,
+    /// abandons each attempt at most once, names one winner at most, and has one outcome for each target.
+    #[test]
+    fn every_plan_ends_and_keeps_its_word(count in 1usize..=MAX_TARGETS, limits in any_limits(), script in any_script()) {
+        let targets: Vec<_> = (0..count).map(|index| Target::rtmp(1000 + index as u16)).collect();
+        let mut plan = Plan::new(&targets, limits).unwrap();
+        let mut script = script.into_iter();
+        let mut now = START;
+        let (mut ids, mut open, mut ended) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        let mut won = None;
+        for polls in 0.. {
+            prop_assert!(polls < 24 + 4 * MAX_TARGETS + 4, "no end");
+            match plan.poll(now) {
+                Step::Dial { id, target, deadline } => {
+                    prop_assert!(won.is_none());
+                    prop_assert_eq!((id.index(), target), (ids.len(), targets[ids.len()]));
+                    prop_assert!(deadline >= now && deadline <= START + limits.total);
+                    ids.push(id);
+                    open.insert(id);
+                    prop_assert!(open.len() <= usize::from(limits.max_at_once));
+                }
+                Step::Abandon(id) => {
+                    prop_assert!(open.remove(&id) && ended.insert(id) && won != Some(id));
+                }
+                Step::Await { deadline } => {
+                    prop_assert!(won.is_none() && !open.is_empty());
+                    prop_assert!(deadline > now && deadline <= START + limits.total);
+                    let Some((after, action, which)) = script.next() else {
+                        now = deadline;
+                        continue;
+                    };
+                    now = after.map_or(deadline, |after| now + Duration::from_micros(after.into()));
+                    let Some(id) = ids.get(usize::from(which)).copied() else { continue };
+                    match action {
+                        Action::Tcp => plan.report_tcp(id, now),
+                        Action::Failed => {
+                            plan.report_failed(id, now, Failure::Closed);
+                            if open.remove(&id) {
+                                ended.insert(id);
+                            }
+                        }
+                        Action::Connected => {
+                            plan.report_connected(id, now);
+                            if open.contains(&id) && won.is_none() {
+                                won = Some(id);
+                            }
+                        }
+                    }
+                }
+                end @ (Step::Connected(_) | Step::Exhausted) => {
+                    prop_assert_eq!(end, won.map_or(Step::Exhausted, Step::Connected));
+                    prop_assert!(open.iter().eq(&won), "something is still open: {open:?}");
+                    // The end repeats itself, whatever comes after it.
+                    for id in &ids {
+                        plan.report_failed(*id, now, Failure::Refused);
+                        plan.report_connected(*id, now);
+                        prop_assert_eq!(plan.poll(now + Duration::from_secs(3_600)), end);
+                    }
+                    break;
+                }
+            }
+        }
+        let failures: Vec<_> = plan.failures().map(|(target, _)| target.port).collect();
+        prop_assert!(failures.is_sorted_by(|a, b| a < b), "once each, in the order of the list: {failures:?}");
+        let mut not_started = 0;
+        for report in plan.reports() {
+            match report.outcome {
+                Outcome::Connected => prop_assert_eq!(Some(report.id), won),
+                Outcome::Lost => prop_assert!(won.is_some() && ended.contains(&report.id)),
+                Outcome::NotStarted => not_started += 1,
+                Outcome::Failed(Failure::NotTried) => prop_assert!(!ids.contains(&report.id)),
+                Outcome::Failed(_) => prop_assert!(ended.contains(&report.id)),
+                outcome => prop_assert!(false, "{outcome:?} after the end"),
+            }
+        }
+        prop_assert_eq!(plan.winner().map(|report| report.id), won);
+        prop_assert!(won.is_some() || not_started == 0);
+    }
+}
