@@ -1,0 +1,198 @@
+//! The block that we send: C1 or S1, generated from a seed instead of stored.
+
+use super::BLOCK;
+#[cfg(feature = "digest")]
+use super::{Scheme, digest};
+
+/// C1 or S1: time (always 0), zero or a version, and 1528 bytes of filler (section 5.2.3).
+///
+/// Every byte follows from the seed and its position, so that the block can be emitted in pieces of any size, and a
+/// second time: for the digest, which stands amid the bytes that it covers, and to compare the peer's echo.
+#[derive(Debug, Clone)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(super) struct Block {
+    seed: [u32; 2],
+    #[cfg(feature = "digest")]
+    signed: Option<Signed>,
+}
+
+/// What the digest handshake puts into the block.
+#[cfg(feature = "digest")]
+#[derive(Debug, Clone)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+struct Signed {
+    version: [u8; 4],
+    scheme: Scheme,
+    digest: [u8; digest::LENGTH],
+}
+
+impl Block {
+    pub(super) const fn new(seed: u64) -> Self {
+        Self {
+            seed: [seed as u32, (seed >> 32) as u32],
+            #[cfg(feature = "digest")]
+            signed: None,
+        }
+    }
+
+    /// Writes the block's bytes from position `at` on until `out` is full. `at + out.len()` is at most 1536.
+    pub(super) fn emit(&self, at: usize, out: &mut [u8]) {
+        let mut position = at as u32;
+        let mut word = self.word(position >> 2) >> ((position & 3) << 3);
+        for byte in out.iter_mut() {
+            *byte = word as u8;
+            word >>= 8;
+            position = position.wrapping_add(1);
+            if position & 3 == 0 {
+                word = self.word(position >> 2);
+            }
+        }
+        #[cfg(feature = "digest")]
+        if let Some(signed) = &self.signed {
+            let offset = self.digest_offset(signed.scheme);
+            let digest = signed.digest.get(at.saturating_sub(offset)..);
+            if let (Some(digest), Some(out)) = (digest, out.get_mut(offset.saturating_sub(at)..)) {
+                crate::bytes::copy(digest, out);
+            }
+        }
+    }
+
+    /// Whether `echo` is what stands in the block from position `at` on, but for bytes 4 to 7, where the peer's answer
+    /// has a time of its own (section 5.2.4).
+    pub(super) fn matches(&self, mut at: usize, mut echo: &[u8]) -> bool {
+        while !echo.is_empty() && at < BLOCK {
+            // No more than the echo has, nor than the block has left.
+            let mut ours = [0; 32];
+            let length = ours.len().min(echo.len()).min(BLOCK.saturating_sub(at));
+            let (Some(ours), Some((theirs, rest))) = (ours.get_mut(..length), echo.split_at_checked(length)) else {
+                return false;
+            };
+            self.emit(at, ours);
+            for (index, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
+                if ours != theirs && !matches!(at.saturating_add(index), 4..8) {
+                    return false;
+                }
+            }
+            at = at.saturating_add(length);
+            echo = rest;
+        }
+        true
+    }
+
+    /// Four bytes of the block, the first one lowest; without the digest.
+    fn word(&self, index: u32) -> u32 {
+        match index {
+            0 => 0,
+            1 => self.version(),
+            _ => {
+                // The finalizer of MurmurHash3 over a counter: looks random, costs two multiplications.
+                let [low, high] = self.seed;
+                let mut word = index.wrapping_mul(0x9E37_79B9).wrapping_add(low);
+                word = (word ^ (word >> 16)).wrapping_mul(0x85EB_CA6B) ^ high;
+                word = (word ^ (word >> 13)).wrapping_mul(0xC2B2_AE35);
+                word ^ (word >> 16)
+            }
+        }
+    }
+
+    #[cfg(not(feature = "digest"))]
+    const fn version(&self) -> u32 {
+        0
+    }
+
+    #[cfg(feature = "digest")]
+    fn version(&self) -> u32 {
+        self.signed.as_ref().map_or(0, |signed| u32::from_le_bytes(signed.version))
+    }
+}
+
+#[cfg(feature = "digest")]
+impl Block {
+    /// Puts the version and the digest in, unless that is done.
+    pub(super) fn sign(&mut self, version: [u8; 4], scheme: Scheme, key: &[u8]) {
+        if self.signed.is_some() {
+            return;
+        }
+        self.signed = Some(Signed { version, scheme, digest: [0; digest::LENGTH] });
+        // Both passes see the version; the bytes under the digest are left out.
+        let offset = self.digest_offset(scheme);
+        let mut mac = digest::Mac::new(key);
+        let mut at = 0;
+        while at < BLOCK {
+            if at == offset {
+                at = offset.saturating_add(digest::LENGTH);
+            }
+            let end = if at < offset { offset } else { BLOCK };
+            let mut piece = [0; 64];
+            let length = piece.len().min(end.saturating_sub(at));
+            let Some(piece) = piece.get_mut(..length) else { break };
+            self.emit(at, piece);
+            mac.update(piece);
+            at = at.saturating_add(length);
+        }
+        let digest = mac.finish();
+        if let Some(signed) = &mut self.signed {
+            signed.digest = digest;
+        }
+    }
+
+    /// Our digest; `None` in the simple handshake.
+    pub(super) fn digest(&self) -> Option<&[u8; digest::LENGTH]> {
+        self.signed.as_ref().map(|signed| &signed.digest)
+    }
+
+    fn digest_offset(&self, scheme: Scheme) -> usize {
+        digest::offset(scheme, self.word((scheme.base() >> 2) as u32).to_le_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whole(block: &Block) -> [u8; BLOCK] {
+        let mut bytes = [0; BLOCK];
+        block.emit(0, &mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn item_002_time_and_zero_come_first_then_filler() {
+        let bytes = whole(&Block::new(0x0123_4567_89AB_CDEF));
+        assert_eq!(bytes[..8], [0; 8]);
+        assert!(bytes[8..].chunks(8).all(|piece| piece != [0; 8]));
+        let mut counts = [0; 256];
+        bytes[8..].iter().for_each(|&byte| counts[usize::from(byte)] += 1);
+        assert!(counts.iter().all(|&count| count < 30), "no value dominates: {counts:?}");
+    }
+
+    #[test]
+    fn both_halves_of_the_seed_matter() {
+        let [a, b, c] = [0, 1, 1 << 32].map(|seed| whole(&Block::new(seed)));
+        assert!(a[8..] != b[8..] && a[8..] != c[8..] && b[8..] != c[8..]);
+    }
+
+    #[test]
+    fn any_piece_is_the_same_as_in_the_whole() {
+        let block = Block::new(7);
+        let bytes = whole(&block);
+        for at in 0..BLOCK {
+            for length in [0, 1, 2, 3, 4, 5, 33] {
+                let mut piece = std::vec![0; length.min(BLOCK - at)];
+                block.emit(at, &mut piece);
+                assert_eq!(piece, bytes[at..at + piece.len()], "{length} at {at}");
+                assert!(block.matches(at, &piece));
+            }
+        }
+    }
+
+    #[test]
+    fn a_difference_is_seen_everywhere_but_in_the_time_of_the_answer() {
+        let block = Block::new(7);
+        for at in 0..BLOCK {
+            let mut bytes = whole(&block);
+            bytes[at] ^= 0x40;
+            assert_eq!(block.matches(0, &bytes), (4..8).contains(&at), "{at}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! HMAC-SHA256 digests in C1 and S1, and the signatures in C2 and S2 that answer them.
+
+use hmac::{Hmac, KeyInit, Mac as _};
+use sha2::Sha256;
+
+use super::{SCRATCH, Scheme};
+use crate::bytes;
+
+/// The length of a digest and of a signature.
+pub(super) const LENGTH: usize = 32;
+
+/// What stands in bytes 4 to 7 of our C1: Flash Player 9.0.124.2, the first one whose digests all servers take.
+pub(super) const CLIENT_VERSION: [u8; 4] = [9, 0, 124, 2];
+
+/// What stands in bytes 4 to 7 of our S1: Flash Media Server 3.5.1.1. Clients look for a first byte of at least 3.
+pub(super) const SERVER_VERSION: [u8; 4] = [3, 5, 1, 1];
+
+/// The key of a side: a name, with which C1 and S1 are signed, and a tail that is the same for both.
+#[derive(Clone, Copy)]
+pub(super) struct Key(&'static [u8]);
+
+/// With which a client signs.
+pub(super) const CLIENT_KEY: Key = Key(b"Genuine Adobe Flash Player 001");
+
+/// With which a server signs.
+pub(super) const SERVER_KEY: Key = Key(b"Genuine Adobe Flash Media Server 001");
+
+const TAIL: [u8; 32] = [
+    0xF0, 0xEE, 0xC2, 0x4A, 0x80, 0x68, 0xBE, 0xE8, 0x2E, 0x00, 0xD0, 0xD1, 0x02, 0x9E, 0x7E, 0x57, //
+    0x6E, 0xEC, 0x5D, 0x2D, 0x29, 0x80, 0x6F, 0xAB, 0x93, 0xB8, 0xE6, 0x36, 0xCF, 0xEB, 0x31, 0xAE,
+];
+
+impl Key {
+    /// The part for the digests in C1 and S1: the name.
+    pub(super) const fn signing(self) -> &'static [u8] {
+        self.0
+    }
+
+    /// The key for the signature that answers a digest.
+    fn answering(self, digest: &[u8; LENGTH]) -> [u8; LENGTH] {
+        let mut full = [0; 68];
+        let (name, tail) = full.split_at_mut(self.0.len().min(36));
+        bytes::copy(self.0, name);
+        let length = name.len().saturating_add(bytes::copy(&TAIL, tail));
+        let mut mac = Mac::new(full.get(..length).unwrap_or_default());
+        mac.update(digest);
+        mac.finish()
+    }
+}
+
+/// HMAC-SHA256, in pieces.
+pub(super) struct Mac(Option<Hmac<Sha256>>);
+
+impl Mac {
+    pub(super) fn new(key: &[u8]) -> Self {
+        // HMAC takes keys of any length: this is always some.
+        Self(Hmac::new_from_slice(key).ok())
+    }
+
+    pub(super) fn update(&mut self, data: &[u8]) {
+        if let Some(mac) = &mut self.0 {
+            mac.update(data);
+        }
+    }
+
+    pub(super) fn finish(self) -> [u8; LENGTH] {
+        self.0.map_or([0; LENGTH], |mac| mac.finalize().into_bytes().into())
+    }
+}
+
+impl Scheme {
+    /// Where the four bytes stand whose sum says where the digest is.
+    pub(super) const fn base(self) -> usize {
+        match self {
+            Scheme::Scheme0 => 8,
+            Scheme::Scheme1 => 772,
+        }
+    }
+}
+
+/// Where the digest stands, when `pointer` are the four bytes at the scheme's base: at most 1503, so that all of it is
+/// in the block.
+pub(super) fn offset(scheme: Scheme, pointer: [u8; 4]) -> usize {
+    let sum: u16 = pointer.iter().fold(0, |sum, &byte| sum.wrapping_add(u16::from(byte)));
+    scheme.base().wrapping_add(4).wrapping_add(usize::from(sum % 728))
+}
+
+/// The scheme and the digest of a C1 or S1 that was signed with `key`; `None` where it stands in neither place.
+///
+/// The second half is tried first, as others do.
+pub(super) fn find(block: &[u8; SCRATCH], key: Key) -> Option<(Scheme, [u8; LENGTH])> {
+    [Scheme::Scheme1, Scheme::Scheme0].into_iter().find_map(|scheme| {
+        let pointer = block.get(scheme.base()..)?.first_chunk()?;
+        let (before, rest) = block.split_at_checked(offset(scheme, *pointer))?;
+        let (digest, after) = rest.split_first_chunk()?;
+        let mut mac = Mac::new(key.signing());
+        mac.update(before);
+        mac.update(after);
+        (mac.finish() == *digest).then_some((scheme, *digest))
+    })
+}
+
+/// Signs a C2 or S2, which answers a block with `digest`: the signature stands in the last 32 bytes.
+pub(super) fn sign(block: &mut [u8; SCRATCH], key: Key, digest: &[u8; LENGTH]) {
+    if let Some((text, signature)) = block.split_last_chunk_mut() {
+        *signature = signature_of(text, key, digest);
+    }
+}
+
+/// Whether a C2 or S2 is signed with `key` in answer to `digest`.
+pub(super) fn is_signed(block: &[u8; SCRATCH], key: Key, digest: &[u8; LENGTH]) -> bool {
+    block.split_last_chunk().is_some_and(|(text, signature)| *signature == signature_of(text, key, digest))
+}
+
+fn signature_of(text: &[u8], key: Key, digest: &[u8; LENGTH]) -> [u8; LENGTH] {
+    let mut mac = Mac::new(&key.answering(digest));
+    mac.update(text);
+    mac.finish()
+}
