@@ -31,11 +31,6 @@ impl<'a> Cursor<'a> {
         self.array().map(u16::from_be_bytes)
     }
 
-    /// Takes an unsigned 24-bit number, big-endian.
-    pub(crate) fn u24(&mut self) -> Option<u32> {
-        self.array().map(|[a, b, c]| u32::from_be_bytes([0, a, b, c]))
-    }
-
     /// Takes an unsigned 32-bit number, big-endian.
     pub(crate) fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_be_bytes)
@@ -59,7 +54,7 @@ mod tests {
     fn a_cursor_takes_all_or_nothing() {
         let mut cursor = Cursor(&[1, 2, 3, 4, 5, 6]);
         assert_eq!(cursor.u16(), Some(0x0102));
-        assert_eq!(cursor.u24(), Some(0x030405));
+        assert_eq!(cursor.array(), Some([3, 4, 5]));
         assert_eq!(cursor.u32(), None);
         assert_eq!(cursor.take(2), None);
         assert_eq!(cursor.u8(), Some(6));

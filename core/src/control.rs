@@ -1,1 +1,204 @@
-//! Protocol control and user control messages.
+//! Protocol control messages (RTMP 1.0, section 5.4) and user control messages (sections 6.2 and 7.1.7).
+//!
+//! They are a few bytes each, and what they say is in force at once, on whichever chunk stream and message stream they
+//! come. A message that is longer than its fields is taken for what its fields say; one that is shorter is ignored, and
+//! so are user control events that nobody here knows.
+
+use crate::bytes::Cursor;
+use crate::message::{Kind, StreamId};
+
+/// The longest control message with a meaning, in bytes: Set Buffer Length.
+pub const MAX_SIZE: usize = 10;
+
+/// How a Set Peer Bandwidth message limits its receiver (section 5.4.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Limit {
+    /// The window is the size that is announced.
+    Hard = 0,
+    /// The window is the smaller of that and the one in force.
+    Soft = 1,
+    /// As hard, where the last one was hard; else it says nothing.
+    Dynamic = 2,
+}
+
+/// A control message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Control {
+    /// The sender's chunks are of this size from now on, in bytes.
+    SetChunkSize(u32),
+    /// The unfinished message on this chunk stream will not be finished.
+    Abort(u32),
+    /// So many bytes have been received, modulo 2³².
+    Acknowledgement(u32),
+    /// The sender expects an acknowledgement each time it has sent so many bytes.
+    WindowAckSize(u32),
+    /// The receiver is to have at most so many bytes unacknowledged.
+    SetPeerBandwidth {
+        /// The window, in bytes.
+        size: u32,
+        /// How it limits.
+        limit: Limit,
+    },
+    /// A user control event.
+    User(Event),
+}
+
+/// A user control event (section 7.1.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Event {
+    /// The stream is ready for use.
+    StreamBegin(StreamId),
+    /// The playback of the stream has ended.
+    StreamEof(StreamId),
+    /// The stream has no more data for now.
+    StreamDry(StreamId),
+    /// How much the client buffers.
+    SetBufferLength {
+        /// The stream that it buffers.
+        stream: StreamId,
+        /// For how long, in ms.
+        millis: u32,
+    },
+    /// The stream is a recorded one.
+    StreamIsRecorded(StreamId),
+    /// The server asks whether the client is there, with a time of its own.
+    PingRequest(u32),
+    /// The answer to a ping, with the time that it came with.
+    PingResponse(u32),
+}
+
+impl Control {
+    /// Reads a control message of type `kind`; `None` where it is to be ignored.
+    pub fn parse(kind: Kind, payload: &[u8]) -> Option<Control> {
+        let mut fields = Cursor(payload);
+        Some(match kind {
+            Kind::SET_CHUNK_SIZE => Self::SetChunkSize(fields.u32()?),
+            Kind::ABORT => Self::Abort(fields.u32()?),
+            Kind::ACKNOWLEDGEMENT => Self::Acknowledgement(fields.u32()?),
+            Kind::WINDOW_ACK_SIZE => Self::WindowAckSize(fields.u32()?),
+            Kind::SET_PEER_BANDWIDTH => {
+                let size = fields.u32()?;
+                let limit = match fields.u8()? {
+                    0 => Limit::Hard,
+                    1 => Limit::Soft,
+                    2 => Limit::Dynamic,
+                    _ => return None,
+                };
+                Self::SetPeerBandwidth { size, limit }
+            }
+            Kind::USER_CONTROL => {
+                let (event, argument) = (fields.u16()?, fields.u32()?);
+                Self::User(match event {
+                    0 => Event::StreamBegin(StreamId(argument)),
+                    1 => Event::StreamEof(StreamId(argument)),
+                    2 => Event::StreamDry(StreamId(argument)),
+                    3 => Event::SetBufferLength { stream: StreamId(argument), millis: fields.u32()? },
+                    4 => Event::StreamIsRecorded(StreamId(argument)),
+                    6 => Event::PingRequest(argument),
+                    7 => Event::PingResponse(argument),
+                    _ => return None,
+                })
+            }
+            _ => return None,
+        })
+    }
+
+    /// The type of the message, its bytes, and how many of them count.
+    pub fn emit(&self) -> (Kind, [u8; MAX_SIZE], usize) {
+        let fields = |[a, b, c, d]: [u8; 4]| ([a, b, c, d, 0, 0, 0, 0, 0, 0], 4);
+        let (kind, (bytes, length)) = match *self {
+            Self::SetChunkSize(size) => (Kind::SET_CHUNK_SIZE, fields(size.to_be_bytes())),
+            Self::Abort(csid) => (Kind::ABORT, fields(csid.to_be_bytes())),
+            Self::Acknowledgement(bytes) => (Kind::ACKNOWLEDGEMENT, fields(bytes.to_be_bytes())),
+            Self::WindowAckSize(size) => (Kind::WINDOW_ACK_SIZE, fields(size.to_be_bytes())),
+            Self::SetPeerBandwidth { size, limit } => {
+                let ([a, b, c, d], limit) = (size.to_be_bytes(), limit as u8);
+                (Kind::SET_PEER_BANDWIDTH, ([a, b, c, d, limit, 0, 0, 0, 0, 0], 5))
+            }
+            Self::User(event) => (Kind::USER_CONTROL, event.emit()),
+        };
+        (kind, bytes, length)
+    }
+}
+
+impl Event {
+    fn emit(self) -> ([u8; MAX_SIZE], usize) {
+        let (number, value) = match self {
+            Self::StreamBegin(stream) => (0, stream.0),
+            Self::StreamEof(stream) => (1, stream.0),
+            Self::StreamDry(stream) => (2, stream.0),
+            Self::SetBufferLength { stream, .. } => (3, stream.0),
+            Self::StreamIsRecorded(stream) => (4, stream.0),
+            Self::PingRequest(time) => (6, time),
+            Self::PingResponse(time) => (7, time),
+        };
+        let [a, b, c, d] = value.to_be_bytes();
+        let ([e, f, g, h], length) = match self {
+            Self::SetBufferLength { millis, .. } => (millis.to_be_bytes(), 10),
+            _ => ([0; 4], 6),
+        };
+        ([0, number, a, b, c, d, e, f, g, h], length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A message of every kind: its type, its bytes, and what they say.
+    const VECTORS: [(Kind, &[u8], Control); 14] = [
+        (Kind::SET_CHUNK_SIZE, &[0, 0, 0x10, 0], Control::SetChunkSize(4_096)),
+        (Kind::ABORT, &[0, 0, 0, 4], Control::Abort(4)),
+        (Kind::ACKNOWLEDGEMENT, &[0xF0, 0, 0, 0], Control::Acknowledgement(0xF000_0000)),
+        (Kind::WINDOW_ACK_SIZE, &[0, 0x26, 0x25, 0xA0], Control::WindowAckSize(2_500_000)),
+        (Kind::SET_PEER_BANDWIDTH, &[0, 0, 0, 9, 0], Control::SetPeerBandwidth { size: 9, limit: Limit::Hard }),
+        (Kind::SET_PEER_BANDWIDTH, &[0, 0, 0, 9, 1], Control::SetPeerBandwidth { size: 9, limit: Limit::Soft }),
+        (Kind::SET_PEER_BANDWIDTH, &[0, 0, 0, 9, 2], Control::SetPeerBandwidth { size: 9, limit: Limit::Dynamic }),
+        (Kind::USER_CONTROL, &[0, 0, 0, 0, 0, 1], Control::User(Event::StreamBegin(StreamId(1)))),
+        (Kind::USER_CONTROL, &[0, 1, 0, 0, 0, 1], Control::User(Event::StreamEof(StreamId(1)))),
+        (Kind::USER_CONTROL, &[0, 2, 0, 0, 0, 1], Control::User(Event::StreamDry(StreamId(1)))),
+        (
+            Kind::USER_CONTROL,
+            &[0, 3, 0, 0, 0, 1, 0, 0, 0x0B, 0xB8],
+            Control::User(Event::SetBufferLength { stream: StreamId(1), millis: 3_000 }),
+        ),
+        (Kind::USER_CONTROL, &[0, 4, 0, 0, 0, 1], Control::User(Event::StreamIsRecorded(StreamId(1)))),
+        (Kind::USER_CONTROL, &[0, 6, 1, 2, 3, 4], Control::User(Event::PingRequest(0x0102_0304))),
+        (Kind::USER_CONTROL, &[0, 7, 1, 2, 3, 4], Control::User(Event::PingResponse(0x0102_0304))),
+    ];
+
+    #[test]
+    fn item_055_item_056_every_message_is_read_and_written() {
+        for (kind, bytes, control) in VECTORS {
+            assert_eq!(Control::parse(kind, bytes), Some(control));
+            let (emitted, out, length) = control.emit();
+            assert_eq!((emitted, &out[..length]), (kind, bytes));
+        }
+    }
+
+    #[test]
+    fn item_040_shorter_is_ignored_and_longer_tolerated() {
+        for (kind, bytes, control) in VECTORS {
+            for length in 0..bytes.len() {
+                assert_eq!(Control::parse(kind, &bytes[..length]), None, "{control:?} in {length} bytes");
+            }
+            assert_eq!(Control::parse(kind, &[bytes, &[0xFF; 3]].concat()), Some(control));
+        }
+    }
+
+    #[test]
+    fn item_057_events_that_nobody_knows_are_ignored() {
+        for event in [5_u8, 8, 0x1A, 0x1B, 0x29, 31, 32, 33, 255] {
+            assert_eq!(Control::parse(Kind::USER_CONTROL, &[0, event, 0, 0, 0, 1]), None);
+        }
+        assert_eq!(Control::parse(Kind::USER_CONTROL, &[0, 0x1A, 0]), None);
+        assert_eq!(Control::parse(Kind::SET_PEER_BANDWIDTH, &[0, 0, 0, 9, 3]), None);
+        assert_eq!(Control::parse(Kind::VIDEO, &[0; 10]), None);
+    }
+}

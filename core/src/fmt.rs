@@ -1,9 +1,5 @@
 //! One set of logging macros: defmt where that feature is on, else `log`, else nothing.
 
-macro_rules! debug {
-    ($($argument:tt)*) => { $crate::fmt::emit!(debug, $($argument)*) };
-}
-
 macro_rules! info {
     ($($argument:tt)*) => { $crate::fmt::emit!(info, $($argument)*) };
 }
@@ -23,5 +19,4 @@ macro_rules! emit {
     }};
 }
 
-#[allow(unused_imports, reason = "a level may have no caller")]
-pub(crate) use {debug, emit, info, warning};
+pub(crate) use {emit, info, warning};

@@ -131,7 +131,7 @@ impl<'b> Encoder<'b> {
     ///
     /// # Errors
     /// [`BufferFull`] where it does not fit.
-    pub fn put_string_parts(&mut self, parts: &[&[u8]]) -> Result<&mut Self, BufferFull> {
+    pub fn put_string_parts(&mut self, parts: &[&str]) -> Result<&mut Self, BufferFull> {
         let length = parts.iter().fold(0, |sum: usize, part| sum.saturating_add(part.len()));
         let count = u32::try_from(length).map_err(|_| NO_FORM)?;
         let short = u16::try_from(count);
@@ -144,7 +144,7 @@ impl<'b> Encoder<'b> {
             Err(_) => self.counted(marker::LONG_STRING, count, &[])?,
         }
         for part in parts {
-            self.prefixed([], part)?;
+            self.prefixed([], part.as_bytes())?;
         }
         Ok(self)
     }

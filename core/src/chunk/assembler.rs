@@ -1,5 +1,7 @@
 //! Puts small messages together in a lent buffer.
 
+use core::ops::Range;
+
 use super::{ChunkStreamId, Fragment};
 
 /// Where a message that is being put together lies in the buffer.
@@ -18,11 +20,11 @@ impl Slot {
 }
 
 /// What became of a fragment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Assembled<'s> {
-    /// Its message is whole: this is the payload. It stays until the next fragment is pushed.
-    Whole(&'s [u8]),
+pub enum Assembled {
+    /// Its message is whole: this part of the buffer is the payload. It stays until the next fragment is pushed.
+    Whole(Range<usize>),
     /// Its message lacks more.
     Partial,
     /// Its message does not fit in what is free of the buffer, or there are `SLOTS` others: all of it is left out.
@@ -61,7 +63,7 @@ impl<const SLOTS: usize> Assembler<SLOTS> {
     }
 
     /// Adds a fragment; `buffer` must be the same at each call.
-    pub fn push<'s>(&mut self, fragment: &Fragment<'_>, buffer: &'s mut [u8]) -> Assembled<'s> {
+    pub fn push(&mut self, fragment: &Fragment<'_>, buffer: &mut [u8]) -> Assembled {
         if fragment.is_first() {
             self.abort(fragment.csid);
             if !self.open(fragment, buffer.len()) {
@@ -81,7 +83,7 @@ impl<const SLOTS: usize> Assembler<SLOTS> {
         }
         let payload = slot.start..end;
         self.abort(fragment.csid);
-        Assembled::Whole(buffer.get(payload).unwrap_or(&[]))
+        Assembled::Whole(payload)
     }
 
     /// Finds room for the message that `fragment` begins: at the front of the buffer, or right behind another.
@@ -109,41 +111,53 @@ mod tests {
         Fragment { csid: ChunkStreamId::new(csid).unwrap(), header, offset, data }
     }
 
+    /// Pushes a fragment; answers the payload where it is whole.
+    fn push<const SLOTS: usize>(
+        assembler: &mut Assembler<SLOTS>,
+        fragment: &Fragment<'_>,
+        buffer: &mut [u8],
+    ) -> Result<std::vec::Vec<u8>, Assembled> {
+        match assembler.push(fragment, buffer) {
+            Assembled::Whole(payload) => Ok(buffer[payload].to_vec()),
+            other => Err(other),
+        }
+    }
+
     #[test]
     fn item_030_interleaved_messages_share_the_buffer() {
         let (mut assembler, mut buffer) = (Assembler::<2>::new(), [0; 10]);
-        assert_eq!(assembler.push(&fragment(3, 6, 0, b"abc"), &mut buffer), Assembled::Partial);
-        assert_eq!(assembler.push(&fragment(4, 4, 0, b"12"), &mut buffer), Assembled::Partial);
-        assert_eq!(assembler.push(&fragment(3, 6, 3, b"def"), &mut buffer), Assembled::Whole(b"abcdef"));
-        assert_eq!(assembler.push(&fragment(5, 6, 0, b"uvw"), &mut buffer), Assembled::Partial);
-        assert_eq!(assembler.push(&fragment(4, 4, 2, b"34"), &mut buffer), Assembled::Whole(b"1234"));
-        assert_eq!(assembler.push(&fragment(5, 6, 3, b"xyz"), &mut buffer), Assembled::Whole(b"uvwxyz"));
+        assert_eq!(push(&mut assembler, &fragment(3, 6, 0, b"abc"), &mut buffer), Err(Assembled::Partial));
+        assert_eq!(push(&mut assembler, &fragment(4, 4, 0, b"12"), &mut buffer), Err(Assembled::Partial));
+        assert_eq!(push(&mut assembler, &fragment(3, 6, 3, b"def"), &mut buffer), Ok(b"abcdef".to_vec()));
+        assert_eq!(push(&mut assembler, &fragment(5, 6, 0, b"uvw"), &mut buffer), Err(Assembled::Partial));
+        assert_eq!(push(&mut assembler, &fragment(4, 4, 2, b"34"), &mut buffer), Ok(b"1234".to_vec()));
+        assert_eq!(push(&mut assembler, &fragment(5, 6, 3, b"xyz"), &mut buffer), Ok(b"uvwxyz".to_vec()));
         assert_eq!(assembler.skipped(), 0);
     }
 
     #[test]
     fn item_037_what_does_not_fit_is_skipped_and_counted() {
         let (mut assembler, mut buffer) = (Assembler::<2>::new(), [0; 10]);
-        assert_eq!(assembler.push(&fragment(3, 11, 0, b"abc"), &mut buffer), Assembled::Skipped);
-        assert_eq!(assembler.push(&fragment(3, 11, 3, b"defghijk"), &mut buffer), Assembled::Skipped);
-        assert_eq!(assembler.push(&fragment(3, 10, 0, b"abcde"), &mut buffer), Assembled::Partial);
-        assert_eq!(assembler.push(&fragment(4, 1, 0, b"z"), &mut buffer), Assembled::Skipped);
-        assert_eq!(assembler.push(&fragment(3, 10, 5, b"fghij"), &mut buffer), Assembled::Whole(b"abcdefghij"));
+        assert_eq!(push(&mut assembler, &fragment(3, 11, 0, b"abc"), &mut buffer), Err(Assembled::Skipped));
+        assert_eq!(push(&mut assembler, &fragment(3, 11, 3, b"defghijk"), &mut buffer), Err(Assembled::Skipped));
+        assert_eq!(push(&mut assembler, &fragment(3, 10, 0, b"abcde"), &mut buffer), Err(Assembled::Partial));
+        assert_eq!(push(&mut assembler, &fragment(4, 1, 0, b"z"), &mut buffer), Err(Assembled::Skipped));
+        assert_eq!(push(&mut assembler, &fragment(3, 10, 5, b"fghij"), &mut buffer), Ok(b"abcdefghij".to_vec()));
         assert_eq!(assembler.skipped(), 2);
     }
 
     #[test]
     fn item_031_a_message_that_begins_again_takes_nothing_of_the_one_before() {
         let (mut assembler, mut buffer) = (Assembler::<2>::new(), [0; 10]);
-        assert_eq!(assembler.push(&fragment(3, 8, 0, b"abcd"), &mut buffer), Assembled::Partial);
-        assert_eq!(assembler.push(&fragment(3, 3, 0, b"xy"), &mut buffer), Assembled::Partial);
-        assert_eq!(assembler.push(&fragment(3, 3, 2, b"z"), &mut buffer), Assembled::Whole(b"xyz"));
-        assert_eq!(assembler.push(&fragment(3, 3, 2, b"z"), &mut buffer), Assembled::Skipped);
+        assert_eq!(push(&mut assembler, &fragment(3, 8, 0, b"abcd"), &mut buffer), Err(Assembled::Partial));
+        assert_eq!(push(&mut assembler, &fragment(3, 3, 0, b"xy"), &mut buffer), Err(Assembled::Partial));
+        assert_eq!(push(&mut assembler, &fragment(3, 3, 2, b"z"), &mut buffer), Ok(b"xyz".to_vec()));
+        assert_eq!(push(&mut assembler, &fragment(3, 3, 2, b"z"), &mut buffer), Err(Assembled::Skipped));
     }
 
     #[test]
     fn item_036_an_empty_message_is_whole() {
         let (mut assembler, mut buffer) = (Assembler::<1>::new(), [0; 0]);
-        assert_eq!(assembler.push(&fragment(3, 0, 0, b""), &mut buffer), Assembled::Whole(b""));
+        assert_eq!(push(&mut assembler, &fragment(3, 0, 0, b""), &mut buffer), Ok(b"".to_vec()));
     }
 }

@@ -11,6 +11,7 @@ mod track;
 mod writer;
 
 pub use assembler::{Assembled, Assembler};
+pub(crate) use reader::Pulled;
 pub use reader::{ReadError, Reader, TypeThreeDelta};
 pub use writer::{WriteError, Writer};
 

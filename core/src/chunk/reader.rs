@@ -93,6 +93,7 @@ pub struct Reader<const STREAMS: usize> {
 }
 
 /// What [`Reader::pull`] found: a fragment whose payload lies in the input, or else in [`Reader::kept`].
+#[derive(Clone, Copy)]
 pub(crate) struct Pulled<'i> {
     /// The fragment; without its payload where `kept`.
     pub(crate) fragment: Fragment<'i>,

@@ -18,7 +18,7 @@ use heapless::Vec;
 use super::header::{self, ChunkHeader, EXTENDED, MessageHeader};
 use super::{ChunkStreamId, DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE};
 use crate::bytes::copy;
-use crate::message::{self, Header};
+use crate::message::{self, Header, Kind, StreamId, Timestamp};
 
 /// Why a message cannot be begun. Nothing has changed then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +58,20 @@ struct Track {
     /// Payload bytes not yet out.
     left: u32,
     open: bool,
+    /// What `header` and `delta` say counts for the next message.
+    remembered: bool,
+}
+
+impl Track {
+    const fn new(csid: ChunkStreamId) -> Self {
+        let header = Header { timestamp: Timestamp(0), length: 0, kind: Kind(0), stream: StreamId::CONNECTION };
+        Self { csid, header, delta: None, first: None, left: 0, open: false, remembered: false }
+    }
+
+    fn begin(&mut self, csid: ChunkStreamId, header: Header, first: MessageHeader, delta: Option<u32>) {
+        let (left, remembered) = (header.length, self.remembered);
+        *self = Track { csid, header, delta, first: Some(first), left, open: true, remembered };
+    }
 }
 
 /// Writes a chunk stream, with memory for `STREAMS` chunk streams.
@@ -123,37 +137,70 @@ impl<const STREAMS: usize> Writer<STREAMS> {
         self.tracks.iter().find(|track| track.open && track.csid == csid).map(|track| track.left)
     }
 
-    /// Begins a message; [`Self::poll`] puts it out.
-    ///
-    /// # Errors
-    /// The message before it on the chunk stream is open, it is too long, or the table is full.
-    pub fn begin(&mut self, csid: ChunkStreamId, header: Header) -> Result<(), WriteError> {
-        if header.length > message::MAX_LENGTH {
-            return Err(WriteError::TooLong(header.length));
-        }
-        let known = self.tracks.iter_mut().find(|track| track.csid == csid);
-        if let Some(track) = known {
-            if track.open {
-                return Err(WriteError::MessageOpen(csid));
-            }
-            let (first, delta) = shortest(track, &header);
-            *track = Track { csid, header, delta, first: Some(first), left: header.length, open: true };
-            return Ok(());
-        }
-        let track = Track { csid, header, delta: None, first: Some(full(&header)), left: header.length, open: true };
-        self.tracks.push(track).map_err(|_| WriteError::TooManyChunkStreams(STREAMS))
+    /// Payload bytes that the chunk which is being written lacks.
+    pub(crate) const fn chunk_left(&self) -> u32 {
+        self.chunk_left
     }
 
-    /// Begins a message whose first header says all, whatever went before. See [`Self::begin`].
+    /// Bytes that the message on a chunk stream lacks, headers and all.
+    pub(crate) fn wire_left(&self, csid: ChunkStreamId) -> usize {
+        let Some(index) = self.tracks.iter().position(|track| track.open && track.csid == csid) else { return 0 };
+        let Some(track) = self.tracks.get(index) else { return 0 };
+        let size = |message| ChunkHeader { csid, message }.emit(extended(track)).1;
+        let (header, chunk_left) = match track.first {
+            Some(first) => (size(first), track.left.min(self.chunk_size.get())),
+            None if index != self.current => (0, 0),
+            None => (usize::from(self.header_end.saturating_sub(self.header_start)), self.chunk_left),
+        };
+        let more = track.left.saturating_sub(chunk_left).div_ceil(self.chunk_size.get()) as usize;
+        header.saturating_add(track.left as usize).saturating_add(more.saturating_mul(size(MessageHeader::Same)))
+    }
+
+    /// Begins a message; [`Self::poll`] puts it out. A new chunk stream takes the place of one that has no open message
+    /// where there is no other room.
+    ///
+    /// # Errors
+    /// The message before it on the chunk stream is open, it is too long, or all of the table has open messages.
+    pub fn begin(&mut self, csid: ChunkStreamId, header: Header) -> Result<(), WriteError> {
+        let track = self.track(csid, &header)?;
+        let (first, delta) = if track.remembered { shortest(track, &header) } else { (full(&header), None) };
+        track.begin(csid, header, first, delta);
+        track.remembered = true;
+        Ok(())
+    }
+
+    /// Begins a message whose first header says all, whatever went before, and which is not remembered.
     ///
     /// # Errors
     /// As [`Self::begin`].
     pub fn begin_full(&mut self, csid: ChunkStreamId, header: Header) -> Result<(), WriteError> {
-        self.begin(csid, header)?;
-        for track in self.tracks.iter_mut().filter(|track| track.csid == csid) {
-            (track.first, track.delta) = (Some(full(&header)), None);
-        }
+        let track = self.track(csid, &header)?;
+        track.begin(csid, header, full(&header), None);
+        track.remembered = false;
         Ok(())
+    }
+
+    /// The track of a chunk stream: its own, a fresh one, or one that is not needed.
+    fn track(&mut self, csid: ChunkStreamId, header: &Header) -> Result<&mut Track, WriteError> {
+        if header.length > message::MAX_LENGTH {
+            return Err(WriteError::TooLong(header.length));
+        }
+        let place = |wanted: &dyn Fn(&Track) -> bool| self.tracks.iter().position(wanted);
+        let index = place(&|track| track.csid == csid).or_else(|| place(&|track| !track.open && !track.remembered));
+        let index = match index {
+            Some(index) => index,
+            None if !self.tracks.is_full() => {
+                let index = self.tracks.len();
+                let _ = self.tracks.push(Track::new(csid));
+                index
+            }
+            None => place(&|track| !track.open).ok_or(WriteError::TooManyChunkStreams(STREAMS))?,
+        };
+        let Some(track) = self.tracks.get_mut(index) else { return Err(WriteError::TooManyChunkStreams(STREAMS)) };
+        if track.csid != csid {
+            *track = Track::new(csid);
+        }
+        if track.open { Err(WriteError::MessageOpen(csid)) } else { Ok(track) }
     }
 
     /// Puts out the message that is open on `csid`, of whose payload `rest` is what is not yet taken, or the next part of

@@ -5,7 +5,6 @@ use std::vec::Vec;
 
 use super::*;
 use crate::chunk::Reader;
-use crate::message::{Kind, StreamId, Timestamp};
 
 fn csid(id: u32) -> ChunkStreamId {
     ChunkStreamId::new(id).unwrap()
@@ -19,12 +18,14 @@ fn header(timestamp: u32, kind: Kind, stream: u32, length: usize) -> Header {
 fn put(writer: &mut Writer<4>, id: u32, header: Header, mut payload: &[u8], window: usize) -> Vec<u8> {
     writer.begin(csid(id), header).unwrap();
     let mut stream = Vec::new();
+    let length = writer.wire_left(csid(id));
     while writer.left(csid(id)).is_some() {
         let mut out = vec![0xEE; window];
         let (taken, written) = writer.poll(csid(id), payload, &mut out);
         assert!(written > 0, "no progress");
         payload = &payload[taken..];
         stream.extend_from_slice(&out[..written]);
+        assert_eq!(writer.wire_left(csid(id)), length - stream.len(), "what is left is known");
     }
     assert_eq!(payload, b"");
     assert!(writer.is_at_boundary());
@@ -168,6 +169,19 @@ fn what_cannot_be_begun() {
     assert_eq!(writer.begin(csid(6), one), Err(WriteError::MessageOpen(csid(6))));
     assert_eq!(writer.begin(csid(4), one), Err(WriteError::TooManyChunkStreams(1)));
     assert_eq!(writer.poll(csid(4), b"a", &mut [0; 20]), (0, 0));
+}
+
+#[test]
+fn a_chunk_stream_without_an_open_message_makes_room() {
+    let mut writer = Writer::<1>::new();
+    let one = header(0, Kind::VIDEO, 1, 1);
+    for id in [6, 6, 4, 6] {
+        writer.begin(csid(id), one).unwrap();
+        assert_eq!(writer.poll(csid(id), b"a", &mut [0; 20]).0, 1);
+    }
+    let mut out = [0; 20];
+    writer.begin(csid(4), one).unwrap();
+    assert_eq!(writer.poll(csid(4), b"a", &mut out), (1, 13), "what is forgotten takes a full header");
 }
 
 #[test]

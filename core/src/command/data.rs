@@ -1,0 +1,64 @@
+//! Data messages: `onMetaData` and the like (RTMP 1.0, section 7.1.2).
+
+use super::without_selector;
+use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token};
+
+/// A data message as it came.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct DataMessage<'a> {
+    /// The name of the handler: `onMetaData`, say.
+    pub name: Text<'a>,
+    /// The bytes of `name` and of what follows, in AMF0: what a recorder keeps, and a relay sends to players.
+    pub body: &'a [u8],
+    /// What follows the name.
+    pub values: Decoder<'a>,
+}
+
+impl<'a> DataMessage<'a> {
+    /// Reads the beginning of a data message; `None` where it does not begin with a name.
+    ///
+    /// `@setDataFrame`, which tells a server to keep what follows, is taken away; `@clearDataFrame` stays, with the
+    /// name of what to forget as its value. A format selector of 0 is passed over.
+    pub fn parse(payload: &'a [u8]) -> Option<DataMessage<'a>> {
+        let mut body = without_selector(payload);
+        let mut values = Decoder::new(body);
+        let mut name = string(&mut values)?;
+        if name == *"@setDataFrame" {
+            body = values.rest();
+            name = string(&mut values)?;
+        }
+        Some(DataMessage { name, body, values })
+    }
+}
+
+fn string<'a>(values: &mut Decoder<'a>) -> Option<Text<'a>> {
+    match values.next_token() {
+        Ok(Some(Token::String(name))) => Some(name),
+        _ => None,
+    }
+}
+
+/// Writes the beginning of a data message that the server is to keep for later players: `@setDataFrame` and the name,
+/// usually `onMetaData`. The value comes next.
+///
+/// ```
+/// use embedded_rtmp::amf0::{Encoder, Token};
+/// use embedded_rtmp::command::set_data_frame;
+///
+/// let mut buffer = [0; 128];
+/// let mut encoder = Encoder::new(&mut buffer);
+/// set_data_frame(&mut encoder, "onMetaData")?;
+/// encoder.put(Token::EcmaArrayStart { len: 2 })?;
+/// encoder.property("width", Token::Number(1280.0))?.property("height", Token::Number(720.0))?;
+/// encoder.put(Token::End)?;
+/// assert_eq!(encoder.finish().len(), 70);
+/// # Ok::<(), embedded_rtmp::amf0::BufferFull>(())
+/// ```
+///
+/// # Errors
+/// The encoder's buffer is too small.
+pub fn set_data_frame(encoder: &mut Encoder<'_>, name: &str) -> Result<(), BufferFull> {
+    encoder.put(Token::String("@setDataFrame".into()))?.put(Token::String(name.into()))?;
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! Info objects: what `onStatus`, `_result` and `_error` say (RTMP 1.0, section 7.2.2).
+
+use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token};
+
+/// The codes that the sessions know. Others are handed on as they are.
+pub mod code {
+    /// `connect` succeeded.
+    pub const CONNECT_SUCCESS: &str = "NetConnection.Connect.Success";
+    /// `connect` was refused.
+    pub const CONNECT_REJECTED: &str = "NetConnection.Connect.Rejected";
+    /// A command is unknown, or cannot be carried out.
+    pub const CALL_FAILED: &str = "NetConnection.Call.Failed";
+    /// Publishing may begin.
+    pub const PUBLISH_START: &str = "NetStream.Publish.Start";
+    /// The stream key is in use, or is not a good one.
+    pub const PUBLISH_BAD_NAME: &str = "NetStream.Publish.BadName";
+    /// Publishing was refused.
+    pub const PUBLISH_DENIED: &str = "NetStream.Publish.Denied";
+    /// Publishing has ended.
+    pub const UNPUBLISH_SUCCESS: &str = "NetStream.Unpublish.Success";
+    /// Playing was refused.
+    pub const PLAY_FAILED: &str = "NetStream.Play.Failed";
+}
+
+/// What an info object says. Text that is missing is empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Status<'a> {
+    /// `status`, `warning` or `error`.
+    pub level: Text<'a>,
+    /// What happened, such as `NetStream.Publish.Start`.
+    pub code: Text<'a>,
+    /// The same for people.
+    pub description: Text<'a>,
+}
+
+impl<'a> Status<'a> {
+    /// Success, or news.
+    pub fn ok(code: &'a str, description: &'a str) -> Self {
+        Self { level: "status".into(), code: code.into(), description: description.into() }
+    }
+
+    /// A refusal.
+    pub fn error(code: &'a str, description: &'a str) -> Self {
+        Self { level: "error".into(), code: code.into(), description: description.into() }
+    }
+
+    /// Whether the level is `error`.
+    pub fn is_error(&self) -> bool {
+        self.level == *"error"
+    }
+
+    /// Reads the last map among `values`: some senders put another one, or null, before the info object. Empty where
+    /// there is none, or where it is broken.
+    pub fn parse(mut values: Decoder<'a>) -> Status<'a> {
+        let mut status = Status::default();
+        while let Ok(Some(token)) = values.next_token() {
+            match token {
+                Token::String(text) if status.description.is_empty() => status.description = text,
+                _ if token.opens_map() => {
+                    let mut found = Status::default();
+                    while let Ok(Some((key, value))) = values.next_property() {
+                        let Some(text) = value.as_text() else { continue };
+                        match key.as_bytes() {
+                            b"level" => found.level = text,
+                            b"code" => found.code = text,
+                            b"description" => found.description = text,
+                            _ => {}
+                        }
+                    }
+                    if !found.code.is_empty() || status.code.is_empty() {
+                        status = found;
+                    }
+                }
+                _ => {}
+            }
+        }
+        status
+    }
+
+    /// Writes the info object.
+    pub(super) fn put(&self, encoder: &mut Encoder<'_>) -> Result<(), BufferFull> {
+        encoder.put(Token::ObjectStart)?;
+        self.put_properties(encoder)?;
+        encoder.put(Token::End)?;
+        Ok(())
+    }
+
+    pub(super) fn put_properties(&self, encoder: &mut Encoder<'_>) -> Result<(), BufferFull> {
+        for (key, value) in [("level", self.level), ("code", self.code), ("description", self.description)] {
+            encoder.property(key, Token::String(value))?;
+        }
+        Ok(())
+    }
+}

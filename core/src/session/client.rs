@@ -1,0 +1,442 @@
+//! The client: connects and publishes, in the order that FMLE has.
+//!
+//! ```text
+//!  ExpectHandshake ──► Idle ──connect()──► ExpectConnect ──_result──► Connected ◄────────────┐
+//!                                               │ _error                  │ publish()         │ refused
+//!                                               ▼                         ▼                   │
+//!                                            Closed ◄──close()──┐   ExpectStream ─────────────┤
+//!                                                               │         │ _result           │
+//!                                                               │         ▼                   │
+//!                                                               │   ExpectPublish ────────────┘
+//!                                                               │         │ onStatus
+//!                                                               │         ▼
+//!                                                            Closing ◄─ Publishing
+//! ```
+//!
+//! Requests may come early: they are carried out when the state is reached in which they can be.
+
+use core::time::Duration;
+
+use super::link::{Incoming, Link, Payload};
+use super::{Buffers, ConfigError, Error, RequestError, Stage, wire};
+use crate::chunk::{ChunkStreamId, Fragment, Pulled, TypeThreeDelta};
+use crate::command::{self, Command, ConnectOptions, Status};
+use crate::control;
+use crate::fmt::{info, warning};
+use crate::handshake;
+use crate::message::{Kind, StreamId, Timestamp};
+use crate::time::Instant;
+
+/// The transaction ids: one for each command that is answered.
+pub(super) mod transaction {
+    pub(crate) const CONNECT: u32 = 1;
+    pub(crate) const RELEASE_STREAM: u32 = 2;
+    pub(crate) const FC_PUBLISH: u32 = 3;
+    pub(crate) const CREATE_STREAM: u32 = 4;
+    pub(crate) const PUBLISH: u32 = 5;
+    pub(crate) const FC_UNPUBLISH: u32 = 6;
+    pub(crate) const DELETE_STREAM: u32 = 7;
+    pub(crate) const CHECK_BW: u32 = 8;
+}
+
+/// Room in the queue for what an answer of the server's may bring about, but for the stream key, which comes twice:
+/// two control messages, `releaseStream`, `FCPublish` and `createStream`; or `FCUnpublish` and `deleteStream`.
+const MIN_RESERVE: usize = 192;
+const CLOSE_ROOM: usize = 96;
+
+/// What a client can be told to do otherwise.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ClientConfig {
+    /// What the client's handshake is like.
+    pub handshake: handshake::ClientConfig,
+    /// How long the handshake may take.
+    pub handshake_timeout: Duration,
+    /// How long the answer to each request may take.
+    pub response_timeout: Duration,
+    /// The size of the chunks that we send, in bytes. It is at least 128, which some servers insist on.
+    pub chunk_size: u32,
+    /// The window that we announce, in bytes.
+    pub window: u32,
+    /// What the peer means by a type 3 header after a type 0 header.
+    pub type_three_delta: TypeThreeDelta,
+}
+
+impl ClientConfig {
+    /// The plain handshake, 10 s for it and for each answer, chunks of 4,096 bytes.
+    pub const fn new() -> Self {
+        Self {
+            handshake: handshake::ClientConfig { style: handshake::Style::Simple, strict: false },
+            handshake_timeout: Duration::from_secs(10),
+            response_timeout: Duration::from_secs(10),
+            chunk_size: 4_096,
+            window: 2_500_000,
+            type_three_delta: TypeThreeDelta::Timestamp,
+        }
+    }
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What happened on a client's connection.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum ClientEvent<'d> {
+    /// The peer speaks RTMP: the handshake is complete.
+    HandshakeDone(handshake::Kind),
+    /// The server accepted `connect`.
+    Connected,
+    /// The server takes media on this message stream now.
+    Publishing(StreamId),
+    /// The server refused a request. After `connect` the session is over; after the others it may publish again.
+    Refused(Stage, Status<'d>),
+    /// The server says something else about a stream or the connection; its level may be `error`.
+    Status(StreamId, Status<'d>),
+    /// The server confirms that publishing has ended.
+    Unpublished,
+    /// The server closes the connection.
+    Closed,
+    /// A piece of audio, video or data that the server sends.
+    Media(Fragment<'d>),
+    /// A user control event, such as the begin of a stream. Pings are answered without a word.
+    User(control::Event),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    ExpectHandshake,
+    Idle,
+    ExpectConnect,
+    Connected,
+    ExpectStream,
+    ExpectPublish,
+    Publishing,
+    Closing,
+    Closed,
+}
+
+/// What [`Client::advance`] found, without borrowing the client.
+pub(super) enum Found<'i> {
+    HandshakeDone,
+    Connected,
+    Publishing,
+    Refused(Stage, Payload<'i>),
+    Status(StreamId, Payload<'i>),
+    Unpublished,
+    Closed,
+    Media(Pulled<'i>),
+    User(control::Event),
+}
+
+/// The client's side of a connection, with memory for `STREAMS` incoming chunk streams; 8 are enough for all servers
+/// known. See the [module](super) for how to drive it.
+#[derive(Debug)]
+pub struct Client<'b, const STREAMS: usize = 8> {
+    pub(super) link: Link<'b, STREAMS>,
+    handshake: handshake::Client,
+    pub(super) state: State,
+    connect_asked: bool,
+    pub(super) key: Option<&'b str>,
+    pub(super) stream: StreamId,
+    /// Room that the queue must have before a command is read, for what it brings about.
+    reserve: usize,
+    deadline: Option<Instant>,
+    pub(super) config: ClientConfig,
+    failed: Option<Error>,
+}
+
+impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
+    /// A client at the beginning of a connection. The first 8 bytes of `entropy` fill the handshake's blocks, where
+    /// everyone can see them; nothing secret is made of these.
+    ///
+    /// # Errors
+    /// A buffer is too small.
+    pub fn new(buffers: Buffers<'b>, config: ClientConfig, entropy: &[u8; 32]) -> Result<Self, ConfigError> {
+        buffers.check()?;
+        let mut link = Link::new(buffers);
+        link.reader().set_type_three_delta(config.type_three_delta);
+        Ok(Self {
+            link,
+            handshake: handshake::Client::new(config.handshake, wire::seed(entropy), Instant::from_micros(0)),
+            state: State::ExpectHandshake,
+            connect_asked: false,
+            key: None,
+            stream: StreamId::CONNECTION,
+            reserve: MIN_RESERVE,
+            deadline: None,
+            config,
+            failed: None,
+        })
+    }
+
+    /// Asks for `connect`; [`ClientEvent::Connected`] or [`ClientEvent::Refused`] is the answer. To be called once, at
+    /// any time.
+    ///
+    /// # Errors
+    /// It was called before, or the control buffer is too small for it.
+    pub fn connect(&mut self, options: &ConnectOptions<'_>) -> Result<(), RequestError> {
+        if self.connect_asked || self.failed.is_some() {
+            return Err(RequestError::State);
+        }
+        let mut emit = |encoder: &mut crate::amf0::Encoder<'_>| options.emit(encoder, transaction::CONNECT);
+        self.link.queue_command(StreamId::CONNECTION, &mut emit)?;
+        self.connect_asked = true;
+        if self.state == State::Idle {
+            self.enter(State::ExpectConnect);
+        }
+        Ok(())
+    }
+
+    /// Asks to publish under `key`: [`ClientEvent::Publishing`] or [`ClientEvent::Refused`] is the answer. To be called
+    /// at any time while nothing is published.
+    ///
+    /// # Errors
+    /// Something is published, or the control buffer is too small for `key`.
+    pub fn publish(&mut self, key: &'b str) -> Result<(), RequestError> {
+        let busy = matches!(self.state, State::ExpectStream | State::ExpectPublish | State::Publishing);
+        if busy || matches!(self.state, State::Closing | State::Closed) || self.failed.is_some() {
+            return Err(RequestError::State);
+        }
+        let reserve = key.len().saturating_mul(2).saturating_add(MIN_RESERVE);
+        if reserve > self.link.control_capacity() {
+            return Err(RequestError::ControlBuffer(reserve));
+        }
+        (self.key, self.reserve) = (Some(key), reserve);
+        if self.state == State::Connected { self.create_stream() } else { Ok(()) }
+    }
+
+    /// The stream that is published, where one is.
+    pub fn publishing(&self) -> Option<StreamId> {
+        (self.state == State::Publishing).then_some(self.stream)
+    }
+
+    /// Begins an audio, video or data message of `length` bytes; [`Self::poll_media`] puts it out.
+    ///
+    /// # Errors
+    /// `stream` does not publish, or the message before it of the same kind is not finished.
+    pub fn begin_media(
+        &mut self,
+        kind: Kind,
+        stream: StreamId,
+        at: Timestamp,
+        length: u32,
+    ) -> Result<ChunkStreamId, RequestError> {
+        if self.publishing() != Some(stream) {
+            return Err(RequestError::Stream(stream));
+        }
+        self.link.begin_media(kind, stream, at, length)
+    }
+
+    /// Puts out the message that was begun on `csid`, of which `rest` is what has not been taken yet, or its next part.
+    /// Answers how much of `rest` it took and how much of `out` it filled. What else is to be sent goes first.
+    #[must_use = "the output must be sent, and what was taken must not be passed again"]
+    pub fn poll_media(&mut self, csid: ChunkStreamId, rest: &[u8], out: &mut [u8]) -> (usize, usize) {
+        if self.failed.is_some() { (0, 0) } else { self.link.transmit_media(csid, rest, out) }
+    }
+
+    /// Payload bytes that the message which was begun on `csid` lacks; `None` where it is finished.
+    pub fn media_left(&self, csid: ChunkStreamId) -> Option<u32> {
+        self.link.media_left(csid)
+    }
+
+    /// Ends the session: says so to the server where something is published. Once [`Self::is_closed`], or after
+    /// [`ClientEvent::Unpublished`] for those who want to know that all has arrived, the connection can be closed.
+    ///
+    /// # Errors
+    /// A message is begun and not finished, or the control buffer is full for now.
+    pub fn close(&mut self) -> Result<(), RequestError> {
+        if self.link.has_open_media() {
+            return Err(RequestError::State);
+        }
+        let has_stream = matches!(self.state, State::ExpectPublish | State::Publishing);
+        if has_stream && let Some(key) = self.key {
+            // Both or none.
+            if !self.link.has_room(key.len().saturating_add(CLOSE_ROOM)) {
+                return Err(RequestError::ControlBuffer(key.len().saturating_add(CLOSE_ROOM)));
+            }
+            self.call("FCUnpublish", transaction::FC_UNPUBLISH, Some(key))?;
+            let stream = self.stream;
+            self.link.queue_command(StreamId::CONNECTION, &mut |encoder| {
+                command::delete_stream(encoder, transaction::DELETE_STREAM, stream)
+            })?;
+        }
+        self.enter(if has_stream { State::Closing } else { State::Closed });
+        Ok(())
+    }
+
+    /// Whether the session is over, and all that it had to say has been put out.
+    pub fn is_closed(&self) -> bool {
+        match self.state {
+            State::Closed => true,
+            State::Closing => !self.link.wants_transmit(),
+            _ => false,
+        }
+    }
+
+    /// Bytes received after the handshake, modulo 2³².
+    pub fn bytes_received(&self) -> u32 {
+        self.link.flow().received()
+    }
+
+    /// What the server acknowledged last, where it did; servers count in different ways.
+    pub fn acknowledged(&self) -> Option<u32> {
+        self.link.flow().peer_acknowledged()
+    }
+
+    /// Commands that were passed over since the scratch had no room for them.
+    pub fn skipped(&self) -> u32 {
+        self.link.skipped()
+    }
+
+    /// Takes bytes from the front of `input` until something has happened; `None` once all is taken, or where output
+    /// must drain first ([`Self::wants_input`] says which).
+    ///
+    /// # Errors
+    /// An error is final: every later call repeats it.
+    pub fn next_event<'d, 'i: 'd>(
+        &'d mut self,
+        now: Instant,
+        input: &mut &'i [u8],
+    ) -> Result<Option<ClientEvent<'d>>, Error> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        self.arm(now);
+        let found = self.advance(now, input).inspect_err(|error| self.failed = Some(*error))?;
+        self.arm(now);
+        Ok(found.map(|found| self.lend(found)))
+    }
+
+    /// Puts out what is to be sent, as far as `out` goes; answers how much it filled. To be called after every other
+    /// call, until it has nothing more.
+    #[must_use = "the output must be sent"]
+    pub fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> usize {
+        if self.failed.is_some() {
+            return 0;
+        }
+        self.arm(now);
+        wire::transmit(&mut self.handshake, &mut self.link, out)
+    }
+
+    /// When [`Self::handle_timeout`] is to be called. To be asked again after every other call.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Tells the client the time; it gives up where the server has had its time to answer.
+    ///
+    /// # Errors
+    /// The server has not answered in time, or the session had failed before.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
+        if let (None, Some(deadline), Some(stage)) = (self.failed, self.deadline, self.awaits())
+            && now >= deadline
+        {
+            warning!("the server did not answer in time");
+            self.failed = Some(Error::TimedOut(stage));
+        }
+        self.failed.map_or(Ok(()), Err)
+    }
+
+    /// Whether [`Self::next_event`] can take input now. Otherwise output must drain first, or the session is over.
+    pub fn wants_input(&self) -> bool {
+        self.failed.is_none() && self.state != State::Closed && wire::reads(&self.handshake, &self.link, self.reserve)
+    }
+
+    /// Whether [`Self::poll_transmit`] has something to put out now.
+    pub fn wants_transmit(&self) -> bool {
+        self.transmit_len() > 0
+    }
+
+    /// How many bytes [`Self::poll_transmit`] can put out now.
+    pub fn transmit_len(&self) -> usize {
+        if self.failed.is_some() { 0 } else { wire::transmit_len(&self.handshake, &self.link) }
+    }
+
+    pub(super) fn enter(&mut self, state: State) {
+        self.state = state;
+        self.deadline = None;
+    }
+
+    /// What the server is to do next.
+    fn awaits(&self) -> Option<Stage> {
+        match self.state {
+            State::ExpectHandshake => Some(Stage::Handshake),
+            State::ExpectConnect => Some(Stage::Connect),
+            State::ExpectStream => Some(Stage::CreateStream),
+            State::ExpectPublish => Some(Stage::Publish),
+            _ => None,
+        }
+    }
+
+    /// Sets the deadline of what is awaited, when it is not set yet.
+    fn arm(&mut self, now: Instant) {
+        if self.deadline.is_none()
+            && let Some(stage) = self.awaits()
+        {
+            let timeout = match stage {
+                Stage::Handshake => self.config.handshake_timeout,
+                _ => self.config.response_timeout,
+            };
+            self.deadline = Some(now + timeout);
+        }
+    }
+
+    fn advance<'i>(&mut self, now: Instant, input: &mut &'i [u8]) -> Result<Option<Found<'i>>, Error> {
+        if !self.handshake.is_done() || self.state == State::ExpectHandshake {
+            self.handshake.read(now, input, self.link.scratch())?;
+            if self.handshake.wants_input() {
+                return Ok(None);
+            }
+            if self.state == State::ExpectHandshake {
+                self.enter(if self.connect_asked { State::ExpectConnect } else { State::Idle });
+                return Ok(Some(Found::HandshakeDone));
+            }
+        }
+        while self.wants_input() {
+            let found = match self.link.pull(input)? {
+                None => return Ok(None),
+                Some(Incoming::Media(pulled)) => Some(Found::Media(pulled)),
+                Some(Incoming::Event(event)) => Some(Found::User(event)),
+                Some(Incoming::Command(stream, payload)) => self.command(stream, payload)?,
+            };
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Lends what was found.
+    fn lend<'d, 'i: 'd>(&'d self, found: Found<'i>) -> ClientEvent<'d> {
+        let status = |payload| {
+            let command = Command::parse(self.link.payload(payload));
+            command.map_or_else(Status::default, |command| Status::parse(command.values))
+        };
+        match found {
+            Found::HandshakeDone => ClientEvent::HandshakeDone(self.handshake.kind()),
+            Found::Connected => {
+                info!("connected");
+                ClientEvent::Connected
+            }
+            Found::Publishing => {
+                info!("publishing on message stream {}", self.stream.0);
+                ClientEvent::Publishing(self.stream)
+            }
+            Found::Refused(stage, payload) => {
+                let status = status(payload);
+                warning!("refused: {}", status.code);
+                ClientEvent::Refused(stage, status)
+            }
+            Found::Status(stream, payload) => ClientEvent::Status(stream, status(payload)),
+            Found::Unpublished => ClientEvent::Unpublished,
+            Found::Closed => ClientEvent::Closed,
+            Found::Media(pulled) => ClientEvent::Media(self.link.lend(pulled)),
+            Found::User(event) => ClientEvent::User(event),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What can go wrong in a session, by whose fault it is.
+
+use core::fmt;
+
+use crate::chunk::{ChunkStreamId, ReadError, WriteError};
+use crate::handshake;
+use crate::message::StreamId;
+
+/// Why a session cannot go on: the peer's doing, or a buffer of ours. It is final: every later call repeats it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Error {
+    /// The handshake failed.
+    Handshake(handshake::Error),
+    /// The chunk stream cannot be read on.
+    Chunk(ReadError),
+    /// The peer began a control message within another one on another chunk stream.
+    InterleavedControl(ChunkStreamId),
+    /// The peer answered `createStream` with something that is no stream id.
+    StreamId,
+    /// The peer did not answer in time.
+    TimedOut(Stage),
+}
+
+/// A step of a session: what the peer is expected to do, or has refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Stage {
+    /// The handshake.
+    Handshake,
+    /// `connect`, or its answer.
+    Connect,
+    /// The answer to `createStream`.
+    CreateStream,
+    /// The answer to `publish`.
+    Publish,
+    /// Anything at all, or the answer to a ping.
+    Traffic,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Handshake(error) => write!(f, "handshake: {error}"),
+            Self::Chunk(error) => write!(f, "chunk stream: {error}"),
+            Self::InterleavedControl(csid) => write!(f, "a control message on chunk stream {csid} within another"),
+            Self::StreamId => f.write_str("createStream was answered without a stream id"),
+            Self::TimedOut(stage) => write!(f, "the peer did not answer in time: {stage}"),
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Handshake => "handshake",
+            Self::Connect => "connect",
+            Self::CreateStream => "createStream",
+            Self::Publish => "publish",
+            Self::Traffic => "traffic",
+        })
+    }
+}
+
+impl core::error::Error for Error {}
+
+impl From<handshake::Error> for Error {
+    fn from(error: handshake::Error) -> Self {
+        Self::Handshake(error)
+    }
+}
+
+impl From<ReadError> for Error {
+    fn from(error: ReadError) -> Self {
+        Self::Chunk(error)
+    }
+}
+
+/// Why a session cannot be made: a lent buffer is too small. The number says how many bytes it must have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// [`Buffers::scratch`](super::Buffers::scratch) must have so many bytes.
+    Scratch(usize),
+    /// [`Buffers::control`](super::Buffers::control) must have so many bytes.
+    Control(usize),
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scratch(needed) => write!(f, "the scratch buffer must have {needed} bytes"),
+            Self::Control(needed) => write!(f, "the control buffer must have {needed} bytes"),
+        }
+    }
+}
+
+impl core::error::Error for ConfigError {}
+
+/// Why a request was not taken. Nothing has changed, and the session goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The session is not at a point where this can be asked for.
+    State,
+    /// There is no such stream, or it does not publish.
+    Stream(StreamId),
+    /// Only audio, video and data can be sent.
+    Kind,
+    /// Our control buffer is too small, or holds too much that is not sent yet: empty, it would need so many bytes.
+    ControlBuffer(usize),
+    /// The message cannot be begun.
+    Write(WriteError),
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::State => f.write_str("the session is not at that point"),
+            Self::Stream(stream) => write!(f, "message stream {stream} does not publish"),
+            Self::Kind => f.write_str("only audio, video and data can be sent"),
+            Self::ControlBuffer(needed) => write!(f, "the control buffer needs {needed} bytes"),
+            Self::Write(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for RequestError {}
+
+impl From<WriteError> for RequestError {
+    fn from(error: WriteError) -> Self {
+        Self::Write(error)
+    }
+}
+
+impl From<crate::amf0::BufferFull> for RequestError {
+    fn from(full: crate::amf0::BufferFull) -> Self {
+        Self::ControlBuffer(full.needed)
+    }
+}

@@ -1,0 +1,191 @@
+//! Windows and acknowledgements (RTMP 1.0, sections 5.4.3 to 5.4.5).
+//!
+//! Bytes are counted from the end of the handshake on, modulo 2³². What the peer acknowledges never stops us: real
+//! peers count from elsewhere, in constant steps, modulo 2³¹, or not at all.
+
+use crate::control::{Control, Limit};
+
+/// What a peer is taken to expect before it has announced a window, in bytes.
+const DEFAULT_WINDOW: u32 = 2_500_000;
+
+/// The state of both directions.
+#[derive(Debug)]
+pub(super) struct Flow {
+    /// Bytes received.
+    received: u32,
+    /// What `received` was when it was last acknowledged.
+    acknowledged: u32,
+    /// An acknowledgement is due each time so many bytes have come; never where it is 0.
+    window: u32,
+    /// The window that we announced last; 0 before that.
+    announced: u32,
+    /// The last limit that the peer set, where it was a hard one.
+    hard: bool,
+    /// What the peer acknowledged last.
+    peer_acknowledged: Option<u32>,
+    /// What is to be sent: at most one of each, however many were asked for.
+    acknowledgement_due: bool,
+    announcement_due: bool,
+}
+
+impl Flow {
+    pub(super) const fn new() -> Self {
+        Self {
+            received: 0,
+            acknowledged: 0,
+            window: DEFAULT_WINDOW,
+            announced: 0,
+            hard: false,
+            peer_acknowledged: None,
+            acknowledgement_due: false,
+            announcement_due: false,
+        }
+    }
+
+    /// Counts received bytes; answers whether an acknowledgement is due.
+    pub(super) fn receive(&mut self, bytes: usize) -> bool {
+        self.received = self.received.wrapping_add(bytes as u32);
+        if self.window > 0 && self.received.wrapping_sub(self.acknowledged) >= self.window {
+            self.acknowledgement_due = true;
+        }
+        self.acknowledgement_due
+    }
+
+    /// Bytes received, modulo 2³².
+    pub(super) const fn received(&self) -> u32 {
+        self.received
+    }
+
+    /// What the peer acknowledged last.
+    pub(super) const fn peer_acknowledged(&self) -> Option<u32> {
+        self.peer_acknowledged
+    }
+
+    /// The peer expects an acknowledgement after so many bytes.
+    pub(super) fn set_window(&mut self, size: u32) {
+        // A peer that announces a negative size means none.
+        self.window = if size > i32::MAX as u32 { 0 } else { size };
+    }
+
+    /// The peer limits what we send. We answer with a window of that size where it is not the one announced last.
+    pub(super) fn limit(&mut self, size: u32, limit: Limit) {
+        let (size, hard) = match limit {
+            Limit::Hard => (size, true),
+            Limit::Soft if self.announced > 0 => (size.min(self.announced), false),
+            Limit::Soft => (size, false),
+            Limit::Dynamic if self.hard => (size, true),
+            Limit::Dynamic => return,
+        };
+        self.hard = hard;
+        // A size of 0 or less must not be announced: FFmpeg closes the connection over it.
+        if size != self.announced && (1..=i32::MAX as u32).contains(&size) {
+            self.announced = size;
+            self.announcement_due = true;
+        }
+    }
+
+    /// The window that we announce ourselves.
+    pub(super) fn announce(&mut self, size: u32) {
+        self.announced = size;
+    }
+
+    pub(super) fn acknowledge(&mut self, sequence: u32) {
+        self.peer_acknowledged = Some(sequence);
+    }
+
+    /// What is due to be sent, one message after another.
+    pub(super) fn due(&self) -> Option<Control> {
+        if self.acknowledgement_due {
+            Some(Control::Acknowledgement(self.received))
+        } else if self.announcement_due {
+            Some(Control::WindowAckSize(self.announced))
+        } else {
+            None
+        }
+    }
+
+    /// What [`Self::due`] said is on its way.
+    pub(super) fn done(&mut self, control: &Control) {
+        match control {
+            Control::Acknowledgement(sequence) => {
+                self.acknowledged = *sequence;
+                self.acknowledgement_due = false;
+            }
+            _ => self.announcement_due = false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All that is due, sent.
+    fn drain(flow: &mut Flow) -> std::vec::Vec<Control> {
+        let mut sent = std::vec::Vec::new();
+        while let Some(control) = flow.due() {
+            flow.done(&control);
+            sent.push(control);
+        }
+        sent
+    }
+
+    #[test]
+    fn item_051_an_acknowledgement_for_each_window() {
+        let mut flow = Flow::new();
+        flow.set_window(1_000);
+        flow.receive(999);
+        assert_eq!(drain(&mut flow), []);
+        flow.receive(1);
+        assert_eq!(drain(&mut flow), [Control::Acknowledgement(1_000)]);
+        flow.receive(5_500);
+        assert_eq!(drain(&mut flow), [Control::Acknowledgement(6_500)]);
+        flow.receive(999);
+        assert_eq!(drain(&mut flow), []);
+    }
+
+    #[test]
+    fn item_051_item_116_acknowledgements_wrap_at_2_32() {
+        let mut flow = Flow::new();
+        flow.set_window(0x4000_0000);
+        for expected in [0x4000_0000, 0x8000_0000, 0xC000_0000, 0, 0x4000_0000] {
+            flow.receive(0x4000_0000);
+            assert_eq!(drain(&mut flow), [Control::Acknowledgement(expected)]);
+        }
+    }
+
+    #[test]
+    fn item_052_no_window_means_no_acknowledgements() {
+        let mut flow = Flow::new();
+        for window in [0, 0x8000_0000, u32::MAX] {
+            flow.set_window(window);
+            flow.receive(0x7000_0000);
+            assert_eq!(drain(&mut flow), []);
+        }
+        // A window smaller than what comes at once: one acknowledgement for all of it.
+        flow.set_window(1);
+        flow.receive(1_460);
+        assert_eq!(drain(&mut flow).len(), 1);
+    }
+
+    #[test]
+    fn item_054_a_bandwidth_is_answered_where_it_is_news() {
+        let mut flow = Flow::new();
+        flow.announce(2_500_000);
+        flow.limit(2_500_000, Limit::Hard);
+        assert_eq!(drain(&mut flow), []);
+        flow.limit(5_000, Limit::Hard);
+        assert_eq!(drain(&mut flow), [Control::WindowAckSize(5_000)]);
+        flow.limit(9_000, Limit::Soft);
+        assert_eq!(drain(&mut flow), [], "soft takes the smaller");
+        flow.limit(4_000, Limit::Dynamic);
+        assert_eq!(drain(&mut flow), [], "the last one was not hard");
+        flow.limit(4_000, Limit::Hard);
+        flow.limit(3_000, Limit::Dynamic);
+        assert_eq!(drain(&mut flow), [Control::WindowAckSize(3_000)]);
+        for size in [0, 0x8000_0000, u32::MAX] {
+            flow.limit(size, Limit::Hard);
+            assert_eq!(drain(&mut flow), [], "never a size of 0 or less");
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! What client and server share: the chunk stream both ways, flow control, pings, and the queue of what goes out.
+
+use core::num::NonZeroU32;
+use core::ops::Range;
+
+use crate::amf0::{BufferFull, Encoder};
+use crate::chunk::{Assembled, Assembler, ChunkStreamId, Fragment, Pulled, Reader, Writer};
+use crate::control::{self, Control, Event};
+use crate::message::{Header, Kind, StreamId, Timestamp};
+
+use super::queue::{OVERHEAD, Queue};
+use super::{Buffers, Error, RequestError, flow::Flow};
+
+/// Chunk streams that media goes out on; one more is for control and command messages.
+const OUT: usize = 4;
+const AUDIO: ChunkStreamId = ChunkStreamId::new(4).expect("is 2 to 65,599");
+const DATA: ChunkStreamId = ChunkStreamId::new(5).expect("is 2 to 65,599");
+const VIDEO: ChunkStreamId = ChunkStreamId::new(6).expect("is 2 to 65,599");
+/// Commands of a message stream.
+const STREAM_COMMAND: ChunkStreamId = ChunkStreamId::new(8).expect("is 2 to 65,599");
+
+/// The chunk header before a queued message: type 0, one byte of chunk stream id.
+const QUEUED_HEADER: usize = 12;
+
+/// Room in the queue for one control message.
+const CONTROL_ROOM: usize = OVERHEAD + control::MAX_SIZE;
+
+/// An established chunk stream.
+#[derive(Debug)]
+pub(super) struct Link<'b, const STREAMS: usize> {
+    reader: Reader<STREAMS>,
+    writer: Writer<OUT>,
+    scratch: &'b mut [u8],
+    assembler: Assembler<2>,
+    queue: Queue<'b>,
+    /// The first message of the queue is begun.
+    sending: bool,
+    /// A control message that comes in pieces.
+    control: [u8; control::MAX_SIZE],
+    control_length: u8,
+    control_csid: Option<ChunkStreamId>,
+    flow: Flow,
+    /// A ping that is not answered yet; a later one takes its place.
+    pong: Option<u32>,
+}
+
+/// Something that came in.
+pub(super) enum Incoming<'i> {
+    /// A piece of audio, video, data or an aggregate; lent by [`Link::lend`].
+    Media(Pulled<'i>),
+    /// A whole command; lent by [`Link::payload`].
+    Command(StreamId, Payload<'i>),
+    /// A user control event that the link does not answer by itself.
+    Event(Event),
+}
+
+/// Where the payload of a command lies.
+#[derive(Clone)]
+pub(super) enum Payload<'i> {
+    Input(&'i [u8]),
+    Scratch(Range<usize>),
+}
+
+impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
+    pub(super) fn new(buffers: Buffers<'b>) -> Self {
+        Self {
+            reader: Reader::new(),
+            writer: Writer::new(),
+            scratch: buffers.scratch,
+            assembler: Assembler::new(),
+            queue: Queue::new(buffers.control),
+            sending: false,
+            control: [0; control::MAX_SIZE],
+            control_length: 0,
+            control_csid: None,
+            flow: Flow::new(),
+            pong: None,
+        }
+    }
+
+    /// The lent scratch, which is the handshake's until that is done.
+    pub(super) fn scratch(&mut self) -> &mut [u8] {
+        self.scratch
+    }
+
+    pub(super) fn reader(&mut self) -> &mut Reader<STREAMS> {
+        &mut self.reader
+    }
+
+    pub(super) const fn flow(&self) -> &Flow {
+        &self.flow
+    }
+
+    /// Queues the window that we announce, in bytes.
+    pub(super) fn announce_window(&mut self, size: u32) -> Result<(), RequestError> {
+        self.flow.announce(size);
+        self.queue_control(&Control::WindowAckSize(size))
+    }
+
+    /// Command messages left out because they did not fit in the scratch.
+    pub(super) const fn skipped(&self) -> u32 {
+        self.assembler.skipped()
+    }
+
+    /// Takes bytes from the front of `input` until something has come; `None` once it is empty. Protocol control
+    /// messages and pings are dealt with on the way.
+    pub(super) fn pull<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Incoming<'i>>, Error> {
+        loop {
+            let before = input.len();
+            let pulled = self.reader.pull(input);
+            if self.flow.receive(before.saturating_sub(input.len())) {
+                self.queue_due();
+            }
+            let Some(pulled) = pulled? else { return Ok(None) };
+            let Fragment { header, .. } = pulled.fragment;
+            if header.kind.is_media() {
+                return Ok(Some(Incoming::Media(pulled)));
+            }
+            if header.kind.is_command()
+                && let Some(payload) = self.command(pulled)
+            {
+                return Ok(Some(Incoming::Command(header.stream, payload)));
+            }
+            if header.kind.is_control()
+                && let Some(event) = self.control(pulled)?
+            {
+                return Ok(Some(Incoming::Event(event)));
+            }
+            // Kinds that nobody knows pass by.
+        }
+    }
+
+    /// The fragment that [`Self::pull`] found.
+    pub(super) fn lend<'d, 'i: 'd>(&'d self, pulled: Pulled<'i>) -> Fragment<'d> {
+        self.reader.lend(pulled)
+    }
+
+    /// The payload that [`Self::pull`] found; it stays until the next pull.
+    pub(super) fn payload<'d, 'i: 'd>(&'d self, payload: Payload<'i>) -> &'d [u8] {
+        match payload {
+            Payload::Input(bytes) => bytes,
+            Payload::Scratch(place) => self.scratch.get(place).unwrap_or(&[]),
+        }
+    }
+
+    /// Collects a command; answers where it lies once it is whole.
+    fn command<'i>(&mut self, pulled: Pulled<'i>) -> Option<Payload<'i>> {
+        let fragment = self.reader.lend(pulled);
+        if fragment.is_first() && fragment.is_last() && !pulled.kept {
+            return Some(Payload::Input(pulled.fragment.data));
+        }
+        let Assembled::Whole(place) = self.assembler.push(&fragment, self.scratch) else { return None };
+        Some(Payload::Scratch(place))
+    }
+
+    /// Collects a control message, and does what it says once it is whole.
+    fn control(&mut self, pulled: Pulled<'_>) -> Result<Option<Event>, Error> {
+        let fragment = self.reader.lend(pulled);
+        let (csid, kind, last) = (fragment.csid, fragment.header.kind, fragment.is_last());
+        match self.control_csid {
+            Some(other) if other != csid => return Err(Error::InterleavedControl(csid)),
+            _ => self.control_csid = Some(csid),
+        }
+        if fragment.is_first() {
+            self.control_length = 0;
+        }
+        let room = self.control.get_mut(usize::from(self.control_length)..).unwrap_or(&mut []);
+        self.control_length = self.control_length.saturating_add(crate::bytes::copy(fragment.data, room) as u8);
+        if !last {
+            return Ok(None);
+        }
+        self.control_csid = None;
+        let payload = self.control.get(..usize::from(self.control_length)).unwrap_or(&[]);
+        match Control::parse(kind, payload) {
+            Some(Control::SetChunkSize(size)) => self.reader.set_chunk_size(size)?,
+            Some(Control::Abort(csid)) => self.abort(csid),
+            Some(Control::Acknowledgement(sequence)) => self.flow.acknowledge(sequence),
+            Some(Control::WindowAckSize(size)) => self.flow.set_window(size),
+            Some(Control::SetPeerBandwidth { size, limit }) => self.flow.limit(size, limit),
+            Some(Control::User(Event::PingRequest(time))) => self.pong = Some(time),
+            // That it came is all that counts.
+            Some(Control::User(Event::PingResponse(_))) => {}
+            Some(Control::User(event)) => return Ok(Some(event)),
+            None => {}
+        }
+        self.queue_due();
+        Ok(None)
+    }
+
+    fn abort(&mut self, csid: u32) {
+        if let Some(csid) = ChunkStreamId::new(csid) {
+            self.reader.abort(csid);
+            self.assembler.abort(csid);
+            if self.control_csid == Some(csid) {
+                self.control_csid = None;
+            }
+        }
+    }
+
+    /// Whether the queue has room for `bytes` of payload and overhead.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.queue.free() >= bytes
+    }
+
+    pub(super) fn control_capacity(&self) -> usize {
+        self.queue.capacity()
+    }
+
+    /// Queues a command on `stream`; `emit` writes it.
+    pub(super) fn queue_command(
+        &mut self,
+        stream: StreamId,
+        emit: &mut dyn FnMut(&mut Encoder<'_>) -> Result<(), BufferFull>,
+    ) -> Result<(), RequestError> {
+        let csid = if stream == StreamId::CONNECTION { ChunkStreamId::COMMAND } else { STREAM_COMMAND };
+        Ok(self.queue.push(csid, Kind::COMMAND, stream, emit)?)
+    }
+
+    /// Queues a control message.
+    pub(super) fn queue_control(&mut self, control: &Control) -> Result<(), RequestError> {
+        let (kind, bytes, length) = control.emit();
+        let payload = bytes.get(..length).unwrap_or(&[]);
+        Ok(self.queue.push_bytes(ChunkStreamId::CONTROL, kind, StreamId::CONNECTION, payload)?)
+    }
+
+    /// Begins an audio, video or data message.
+    pub(super) fn begin_media(
+        &mut self,
+        kind: Kind,
+        stream: StreamId,
+        timestamp: Timestamp,
+        length: u32,
+    ) -> Result<ChunkStreamId, RequestError> {
+        let csid = match kind {
+            Kind::AUDIO => AUDIO,
+            Kind::VIDEO => VIDEO,
+            Kind::DATA => DATA,
+            _ => return Err(RequestError::Kind),
+        };
+        self.writer.begin(csid, Header { timestamp, length, kind, stream })?;
+        Ok(csid)
+    }
+
+    /// Payload bytes that the message on `csid` lacks; `None` where none is open.
+    pub(super) fn media_left(&self, csid: ChunkStreamId) -> Option<u32> {
+        self.writer.left(csid)
+    }
+
+    /// Whether an audio, video or data message is begun and not finished.
+    pub(super) fn has_open_media(&self) -> bool {
+        [AUDIO, VIDEO, DATA].iter().any(|csid| self.writer.left(*csid).is_some())
+    }
+
+    /// Puts out what waits in the queue, as far as `out` goes; nothing within a chunk of media.
+    pub(super) fn transmit(&mut self, out: &mut [u8]) -> usize {
+        let mut written = 0_usize;
+        loop {
+            self.queue_due();
+            let Some(queued) = self.queue.first() else { break };
+            if !self.sending {
+                if !self.writer.is_at_boundary() || self.writer.begin_full(queued.csid, queued.header).is_err() {
+                    break;
+                }
+                self.sending = true;
+            }
+            let left = self.writer.left(queued.csid).unwrap_or(0) as usize;
+            let rest = queued.payload.get(queued.payload.len().saturating_sub(left)..).unwrap_or(&[]);
+            written = written.saturating_add(self.writer.poll(queued.csid, rest, rest_of(out, written)).1);
+            if self.writer.left(queued.csid).is_some() {
+                break;
+            }
+            if let Some(Control::SetChunkSize(size)) = Control::parse(queued.header.kind, queued.payload) {
+                self.writer.set_chunk_size(size);
+            }
+            self.sending = false;
+            self.queue.pop();
+        }
+        written
+    }
+
+    /// Puts out what is open on `csid`, behind what waits in the queue.
+    pub(super) fn transmit_media(&mut self, csid: ChunkStreamId, rest: &[u8], out: &mut [u8]) -> (usize, usize) {
+        let (mut taken, mut written) = (0, self.transmit(out));
+        if !self.queue.is_empty() {
+            // It waits for the end of a chunk of media, and no longer.
+            let chunk = rest.get(..self.writer.chunk_left() as usize).unwrap_or(rest);
+            let (more, bytes) = self.writer.poll(csid, chunk, rest_of(out, written));
+            (taken, written) = (more, written.saturating_add(bytes));
+            written = written.saturating_add(self.transmit(rest_of(out, written)));
+            if !self.queue.is_empty() {
+                return (taken, written);
+            }
+        }
+        let (more, bytes) = self.writer.poll(csid, rest.get(taken..).unwrap_or(&[]), rest_of(out, written));
+        taken = taken.saturating_add(more);
+        (taken, written.saturating_add(bytes))
+    }
+
+    /// Whether [`Self::transmit`] has something to put out.
+    pub(super) fn wants_transmit(&self) -> bool {
+        !self.queue.is_empty() && (self.sending || self.writer.is_at_boundary())
+    }
+
+    /// The bytes that [`Self::transmit`] can put out.
+    pub(super) fn transmit_len(&self) -> usize {
+        if !self.wants_transmit() {
+            return 0;
+        }
+        let mut chunk_size = NonZeroU32::new(self.writer.chunk_size()).unwrap_or(NonZeroU32::MIN);
+        let mut length = 0_usize;
+        for (place, queued) in self.queue.iter().enumerate() {
+            let size = if place == 0 && self.sending {
+                self.writer.wire_left(queued.csid)
+            } else {
+                let continued = queued.header.length.saturating_sub(1) / chunk_size;
+                QUEUED_HEADER + queued.payload.len() + continued as usize
+            };
+            length = length.saturating_add(size);
+            if let Some(Control::SetChunkSize(size)) = Control::parse(queued.header.kind, queued.payload) {
+                chunk_size = NonZeroU32::new(size).unwrap_or(chunk_size);
+            }
+        }
+        length
+    }
+
+    /// Moves what is due from where it cannot be lost to the queue.
+    fn queue_due(&mut self) {
+        while self.has_room(CONTROL_ROOM) {
+            let control = match (self.pong, self.flow.due()) {
+                (Some(time), _) => Control::User(Event::PingResponse(time)),
+                (None, Some(control)) => control,
+                (None, None) => return,
+            };
+            if self.queue_control(&control).is_err() {
+                return;
+            }
+            match control {
+                Control::User(_) => self.pong = None,
+                _ => self.flow.done(&control),
+            }
+        }
+    }
+}
+
+fn rest_of(out: &mut [u8], written: usize) -> &mut [u8] {
+    out.get_mut(written..).unwrap_or(&mut [])
+}

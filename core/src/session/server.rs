@@ -1,0 +1,467 @@
+//! The server: takes a client that publishes.
+//!
+//! ```text
+//!  ExpectHandshake ──► ExpectConnect ──connect──► Connecting ──accept_connect()──► Open
+//!                                                     │
+//!                                                     └─────reject_connect()─────► Closed
+//!
+//!  and each message stream of an open connection:
+//!
+//!  createStream ──► Created ──publish──► Asking ──accept()──► Publishing ──deleteStream──► gone
+//!                      ▲                    │                      │ closeStream
+//!                      └──────reject()──────┴──────────────────────┘
+//! ```
+//!
+//! While the application is asked, nothing more is read.
+
+use core::time::Duration;
+
+use heapless::Vec;
+
+use super::link::{Incoming, Link, Payload};
+use super::{Buffers, ConfigError, Error, RequestError, Stage, wire};
+use crate::amf0::Text;
+use crate::chunk::{ChunkStreamId, Fragment, Pulled, TypeThreeDelta};
+use crate::command::{self, Command, ConnectRequest, Status, code};
+use crate::control::{Control, Event};
+use crate::fmt::{info, warning};
+use crate::handshake;
+use crate::message::{Kind, StreamId, Timestamp};
+use crate::time::{Instant, earliest};
+
+/// Message streams that one connection may have at a time.
+pub const MESSAGE_STREAMS: usize = 4;
+
+/// Room in the queue for what a command of the client's may bring about.
+pub(super) const RESERVE: usize = 384;
+
+/// What a server can be told to do otherwise.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ServerConfig {
+    /// Which handshakes are answered.
+    pub handshake: handshake::ServerConfig,
+    /// How long the handshake may take, and then `connect`.
+    pub connect_timeout: Duration,
+    /// How long a client may be silent. After half of that it is sent a ping.
+    pub idle_timeout: Duration,
+    /// The size of the chunks that we send, in bytes. FFmpeg takes the same for those that it sends.
+    pub chunk_size: u32,
+    /// The window that we announce, and want the client to have, in bytes.
+    pub window: u32,
+    /// What the peer means by a type 3 header after a type 0 header.
+    pub type_three_delta: TypeThreeDelta,
+}
+
+impl ServerConfig {
+    /// 10 s for the handshake and for `connect`, 30 s of silence, chunks of 4,096 bytes.
+    pub const fn new() -> Self {
+        Self {
+            handshake: handshake::ServerConfig { versions: handshake::Versions::Offer3 },
+            connect_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(30),
+            chunk_size: 4_096,
+            window: 2_500_000,
+            type_three_delta: TypeThreeDelta::Timestamp,
+        }
+    }
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What happened on a client's connection.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum ServerEvent<'d> {
+    /// The peer speaks RTMP: the handshake is complete.
+    HandshakeDone(handshake::Kind),
+    /// The client wants to connect: answer with [`Server::accept_connect`] or [`Server::reject_connect`].
+    Connect(ConnectRequest<'d>),
+    /// The client wants to publish: answer with [`Server::accept`] or [`Server::reject`].
+    Publish {
+        /// The message stream that it wants to publish on.
+        stream: StreamId,
+        /// The stream key, with the query where the client puts it there. It is the peer's: any bytes at all.
+        key: Text<'d>,
+    },
+    /// A piece of audio, video or data of a stream that is published.
+    Media(Fragment<'d>),
+    /// The client has ended publishing.
+    Unpublished(StreamId),
+    /// A user control event, such as how much the client buffers.
+    User(Event),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum State {
+    ExpectHandshake,
+    ExpectConnect,
+    /// The application is asked; the transaction is to be answered.
+    Connecting(f64),
+    Open,
+    Closed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StreamState {
+    Created,
+    /// The application is asked.
+    Asking,
+    Publishing,
+}
+
+/// What [`Server::advance`] found, without borrowing the server.
+pub(super) enum Found<'i> {
+    HandshakeDone,
+    Connect(Payload<'i>),
+    Publish(StreamId, Payload<'i>),
+    Media(StreamId, Pulled<'i>),
+    Unpublished(StreamId),
+    User(Event),
+}
+
+/// The server's side of a connection, with memory for `STREAMS` incoming chunk streams; 8 are enough for all clients
+/// known. See the [module](super) for how to drive it.
+#[derive(Debug)]
+pub struct Server<'b, const STREAMS: usize = 8> {
+    pub(super) link: Link<'b, STREAMS>,
+    handshake: handshake::Server,
+    pub(super) state: State,
+    pub(super) streams: Vec<(StreamId, StreamState), MESSAGE_STREAMS>,
+    pub(super) last_stream: u32,
+    deadline: Option<Instant>,
+    /// When the client was last heard, and whether it was sent a ping since.
+    heard: Option<Instant>,
+    pinged: bool,
+    config: ServerConfig,
+    failed: Option<Error>,
+}
+
+impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
+    /// A server at the beginning of a connection. The first 8 bytes of `entropy` fill the handshake's blocks, where
+    /// everyone can see them; nothing secret is made of these.
+    ///
+    /// # Errors
+    /// A buffer is too small.
+    pub fn new(buffers: Buffers<'b>, config: ServerConfig, entropy: &[u8; 32]) -> Result<Self, ConfigError> {
+        buffers.check()?;
+        let mut link = Link::new(buffers);
+        link.reader().set_type_three_delta(config.type_three_delta);
+        Ok(Self {
+            link,
+            handshake: handshake::Server::new(config.handshake, wire::seed(entropy), Instant::from_micros(0)),
+            state: State::ExpectHandshake,
+            streams: Vec::new(),
+            last_stream: 0,
+            deadline: None,
+            heard: None,
+            pinged: false,
+            config,
+            failed: None,
+        })
+    }
+
+    /// Accepts the client.
+    ///
+    /// # Errors
+    /// It has not asked.
+    pub fn accept_connect(&mut self) -> Result<(), RequestError> {
+        let State::Connecting(transaction) = self.state else { return Err(RequestError::State) };
+        let config = self.config;
+        self.link.announce_window(config.window)?;
+        let limit = crate::control::Limit::Dynamic;
+        self.link.queue_control(&Control::SetPeerBandwidth { size: config.window, limit })?;
+        self.link.queue_control(&Control::SetChunkSize(config.chunk_size.max(128)))?;
+        self.link.queue_command(StreamId::CONNECTION, &mut |encoder| command::accepted(encoder, transaction))?;
+        self.enter(State::Open);
+        info!("a client is connected");
+        Ok(())
+    }
+
+    /// Refuses the client, and tells it why. The connection can be closed once that is put out
+    /// ([`Self::is_closed`]).
+    ///
+    /// # Errors
+    /// It has not asked, or the control buffer is too small for `description`.
+    pub fn reject_connect(&mut self, description: &str) -> Result<(), RequestError> {
+        let State::Connecting(transaction) = self.state else { return Err(RequestError::State) };
+        let status = Status::error(code::CONNECT_REJECTED, description);
+        self.link.queue_command(StreamId::CONNECTION, &mut |encoder| command::error(encoder, transaction, &status))?;
+        self.enter(State::Closed);
+        Ok(())
+    }
+
+    /// Accepts the publisher of `stream`, whose media comes next.
+    ///
+    /// # Errors
+    /// It has not asked.
+    pub fn accept(&mut self, stream: StreamId) -> Result<(), RequestError> {
+        self.asking(stream)?;
+        self.link.queue_control(&Control::User(Event::StreamBegin(stream)))?;
+        let status = Status::ok(code::PUBLISH_START, "Publishing begins.");
+        self.link.queue_command(stream, &mut |encoder| command::on_status(encoder, &status))?;
+        self.set(stream, StreamState::Publishing);
+        info!("message stream {} is published", stream.0);
+        Ok(())
+    }
+
+    /// Refuses the publisher of `stream`, with one of the [codes](code) such as [`code::PUBLISH_BAD_NAME`], and tells it
+    /// why. It may ask again, under another key.
+    ///
+    /// # Errors
+    /// It has not asked, or the control buffer is too small for `description`.
+    pub fn reject(&mut self, stream: StreamId, code: &str, description: &str) -> Result<(), RequestError> {
+        self.asking(stream)?;
+        let status = Status::error(code, description);
+        self.link.queue_command(stream, &mut |encoder| command::on_status(encoder, &status))?;
+        self.set(stream, StreamState::Created);
+        Ok(())
+    }
+
+    /// Begins an audio, video or data message of `length` bytes; [`Self::poll_media`] puts it out.
+    ///
+    /// # Errors
+    /// There is no such stream, or the message before it of the same kind is not finished.
+    pub fn begin_media(
+        &mut self,
+        kind: Kind,
+        stream: StreamId,
+        at: Timestamp,
+        length: u32,
+    ) -> Result<ChunkStreamId, RequestError> {
+        if self.stream(stream).is_none() {
+            return Err(RequestError::Stream(stream));
+        }
+        self.link.begin_media(kind, stream, at, length)
+    }
+
+    /// Puts out the message that was begun on `csid`, of which `rest` is what has not been taken yet, or its next part.
+    /// Answers how much of `rest` it took and how much of `out` it filled. What else is to be sent goes first.
+    #[must_use = "the output must be sent, and what was taken must not be passed again"]
+    pub fn poll_media(&mut self, csid: ChunkStreamId, rest: &[u8], out: &mut [u8]) -> (usize, usize) {
+        if self.failed.is_some() { (0, 0) } else { self.link.transmit_media(csid, rest, out) }
+    }
+
+    /// Payload bytes that the message which was begun on `csid` lacks; `None` where it is finished.
+    pub fn media_left(&self, csid: ChunkStreamId) -> Option<u32> {
+        self.link.media_left(csid)
+    }
+
+    /// Whether the client was refused, and has been told.
+    pub fn is_closed(&self) -> bool {
+        self.state == State::Closed && !self.link.wants_transmit()
+    }
+
+    /// Bytes received after the handshake, modulo 2³².
+    pub fn bytes_received(&self) -> u32 {
+        self.link.flow().received()
+    }
+
+    /// What the client acknowledged last, where it did; clients count in different ways.
+    pub fn acknowledged(&self) -> Option<u32> {
+        self.link.flow().peer_acknowledged()
+    }
+
+    /// Commands that were passed over since the scratch had no room for them.
+    pub fn skipped(&self) -> u32 {
+        self.link.skipped()
+    }
+
+    /// Takes bytes from the front of `input` until something has happened; `None` once all is taken, or where the
+    /// application is asked something or output must drain first ([`Self::wants_input`] says so).
+    ///
+    /// # Errors
+    /// An error is final: every later call repeats it.
+    pub fn next_event<'d, 'i: 'd>(
+        &'d mut self,
+        now: Instant,
+        input: &mut &'i [u8],
+    ) -> Result<Option<ServerEvent<'d>>, Error> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        self.arm(now);
+        let before = input.len();
+        let found = self.advance(now, input).inspect_err(|error| self.failed = Some(*error))?;
+        if input.len() < before {
+            (self.heard, self.pinged) = (Some(now), false);
+        }
+        self.arm(now);
+        Ok(found.map(|found| self.lend(found)))
+    }
+
+    /// Puts out what is to be sent, as far as `out` goes; answers how much it filled. To be called after every other
+    /// call, until it has nothing more.
+    #[must_use = "the output must be sent"]
+    pub fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> usize {
+        if self.failed.is_some() {
+            return 0;
+        }
+        self.arm(now);
+        wire::transmit(&mut self.handshake, &mut self.link, out)
+    }
+
+    /// When [`Self::handle_timeout`] is to be called. To be asked again after every other call.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        earliest(self.deadline, self.silence())
+    }
+
+    /// Tells the server the time: it pings a client that is silent, and gives up where that does not answer, or does not
+    /// finish the handshake or connect in time.
+    ///
+    /// # Errors
+    /// The client has not done what it should in time, or the session had failed before.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let stage = match self.state {
+            State::ExpectHandshake => Stage::Handshake,
+            _ => Stage::Connect,
+        };
+        if self.deadline.is_some_and(|deadline| now >= deadline) {
+            warning!("the client did not connect in time");
+            self.failed = Some(Error::TimedOut(stage));
+        } else if self.silence().is_some_and(|deadline| now >= deadline) {
+            if self.pinged {
+                warning!("the client went silent");
+                self.failed = Some(Error::TimedOut(Stage::Traffic));
+            } else {
+                self.pinged = true;
+                // The time in it is for us alone. Where the queue is full, the client has been deaf, not silent.
+                let ping = Event::PingRequest(now.as_micros() as u32);
+                let _ = self.link.queue_control(&Control::User(ping));
+            }
+        }
+        self.failed.map_or(Ok(()), Err)
+    }
+
+    /// Whether [`Self::next_event`] can take input now. Otherwise the application is asked something, output must drain
+    /// first, or the session is over.
+    pub fn wants_input(&self) -> bool {
+        let asking = matches!(self.state, State::Connecting(_) | State::Closed)
+            || self.streams.iter().any(|(_, state)| *state == StreamState::Asking);
+        self.failed.is_none() && !asking && wire::reads(&self.handshake, &self.link, RESERVE)
+    }
+
+    /// Whether [`Self::poll_transmit`] has something to put out now.
+    pub fn wants_transmit(&self) -> bool {
+        self.transmit_len() > 0
+    }
+
+    /// How many bytes [`Self::poll_transmit`] can put out now.
+    pub fn transmit_len(&self) -> usize {
+        if self.failed.is_some() { 0 } else { wire::transmit_len(&self.handshake, &self.link) }
+    }
+
+    pub(super) fn enter(&mut self, state: State) {
+        self.state = state;
+        self.deadline = None;
+    }
+
+    /// Sets the deadline of the handshake, and of `connect`, when it is not set yet.
+    fn arm(&mut self, now: Instant) {
+        if self.deadline.is_none() && matches!(self.state, State::ExpectHandshake | State::ExpectConnect) {
+            self.deadline = Some(now + self.config.connect_timeout);
+        }
+    }
+
+    /// When a client that is silent is pinged, or given up.
+    fn silence(&self) -> Option<Instant> {
+        if self.state != State::Open {
+            return None;
+        }
+        let timeout = self.config.idle_timeout;
+        self.heard.map(|heard| heard + if self.pinged { timeout } else { timeout / 2 })
+    }
+
+    pub(super) fn stream(&self, stream: StreamId) -> Option<StreamState> {
+        self.streams.iter().find(|(id, _)| *id == stream).map(|(_, state)| *state)
+    }
+
+    pub(super) fn set(&mut self, stream: StreamId, to: StreamState) {
+        for (_, state) in self.streams.iter_mut().filter(|(id, _)| *id == stream) {
+            *state = to;
+        }
+    }
+
+    fn asking(&self, stream: StreamId) -> Result<(), RequestError> {
+        match self.stream(stream) {
+            Some(StreamState::Asking) => Ok(()),
+            Some(_) => Err(RequestError::State),
+            None => Err(RequestError::Stream(stream)),
+        }
+    }
+
+    fn advance<'i>(&mut self, now: Instant, input: &mut &'i [u8]) -> Result<Option<Found<'i>>, Error> {
+        if !self.handshake.is_done() || self.state == State::ExpectHandshake {
+            self.handshake.read(now, input, self.link.scratch())?;
+            if self.handshake.wants_input() {
+                return Ok(None);
+            }
+            if self.state == State::ExpectHandshake {
+                self.enter(State::ExpectConnect);
+                return Ok(Some(Found::HandshakeDone));
+            }
+        }
+        while self.wants_input() {
+            let found = match self.link.pull(input)? {
+                None => return Ok(None),
+                Some(Incoming::Media(pulled)) => {
+                    self.publisher(pulled.fragment.header.stream).map(|stream| Found::Media(stream, pulled))
+                }
+                Some(Incoming::Event(event)) => Some(Found::User(event)),
+                Some(Incoming::Command(stream, payload)) => self.command(stream, payload),
+            };
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The stream that media on `stream` belongs to: that one where it publishes; or the only one that does, since some
+    /// cameras send everything on message stream 0.
+    fn publisher(&self, stream: StreamId) -> Option<StreamId> {
+        let mut publishing = self.streams.iter().filter(|(_, state)| *state == StreamState::Publishing);
+        if publishing.clone().any(|(id, _)| *id == stream) {
+            return Some(stream);
+        }
+        match (publishing.next(), publishing.next()) {
+            (Some((only, _)), None) => Some(*only),
+            _ => None,
+        }
+    }
+
+    /// Lends what was found.
+    fn lend<'d, 'i: 'd>(&'d self, found: Found<'i>) -> ServerEvent<'d> {
+        match found {
+            Found::HandshakeDone => ServerEvent::HandshakeDone(self.handshake.kind()),
+            Found::Connect(payload) => {
+                let command = Command::parse(self.link.payload(payload));
+                let request = command.map(|command| ConnectRequest::parse(&command));
+                ServerEvent::Connect(request.unwrap_or_default())
+            }
+            Found::Publish(stream, payload) => {
+                let command = Command::parse(self.link.payload(payload));
+                let key = command.and_then(|command| command.string_argument());
+                ServerEvent::Publish { stream, key: key.unwrap_or_default() }
+            }
+            Found::Media(stream, pulled) => {
+                let mut fragment = self.link.lend(pulled);
+                fragment.header.stream = stream;
+                ServerEvent::Media(fragment)
+            }
+            Found::Unpublished(stream) => {
+                info!("message stream {} is not published any more", stream.0);
+                ServerEvent::Unpublished(stream)
+            }
+            Found::User(event) => ServerEvent::User(event),
+        }
+    }
+}
