@@ -1,14 +1,15 @@
 //! The pull decoder.
 //!
-//! Where a token may stand depends on the innermost open container alone:
+//! What may come next depends on the innermost open container alone:
 //!
-//! ```text
-//!            ┌─ scalar ─┐                       ┌── Key, then a scalar ──┐       ┌─ scalar, if n > 0 ─┐
-//!            v          │   ObjectStart, …      v                        │       v                    │
-//!          message ─────┴───────────────────> map ───────────────────────┴─> strict array, n left ──────┘
-//!       (end: None)     <── End ───        (00 00 09, or the          (n = 0: End)
-//!                                        message's end: End)
-//! ```
+//! | Innermost | Next | Its end |
+//! |---|---|---|
+//! | none: the message | a value | the last byte: `None` |
+//! | map: object, typed object, ECMA array | a key, then a value | `00 00 09`, or the message's last byte |
+//! | strict array with n values to come | a value, then n is one less | n = 0 |
+//!
+//! A start opens a container within the innermost one, and an end goes back to that one. AMF3 takes the rest of the
+//! message; then, whatever is open, only ends come. An error stays.
 //!
 //! An explicit stack of [`MAX_DEPTH`] counts takes the place of recursion.
 
@@ -61,9 +62,8 @@ const MESSAGE: Left = u32::MAX - 1;
 enum Expect {
     Value,
     Key,
-    /// AMF3 has taken the rest: the ends of what is open.
-    Ends,
-    Nothing(DecodeError),
+    /// After an error, or after AMF3.
+    Nothing,
 }
 
 /// Decodes the values of one message, token by token, without copying anything.
@@ -76,6 +76,7 @@ pub struct Decoder<'a> {
     rest: &'a [u8],
     left: Left,
     expect: Expect,
+    error: Option<DecodeError>,
     depth: u8,
     /// `left` of each container around the innermost one, the message first.
     outer: [Left; MAX_DEPTH],
@@ -84,7 +85,7 @@ pub struct Decoder<'a> {
 impl<'a> Decoder<'a> {
     /// A decoder of the values in `input`: the payload of a message, behind the format selector where there is one.
     pub const fn new(input: &'a [u8]) -> Self {
-        Self { rest: input, left: MESSAGE, expect: Expect::Value, depth: 0, outer: [0; MAX_DEPTH] }
+        Self { rest: input, left: MESSAGE, expect: Expect::Value, error: None, depth: 0, outer: [0; MAX_DEPTH] }
     }
 
     /// What is not decoded yet.
@@ -94,7 +95,7 @@ impl<'a> Decoder<'a> {
 
     /// Whether the message is decoded whole, and well.
     pub const fn is_empty(&self) -> bool {
-        self.rest.is_empty() && self.depth == 0 && !matches!(self.expect, Expect::Nothing(_))
+        self.rest.is_empty() && self.depth == 0 && self.error.is_none()
     }
 
     /// The next token; `None` at the end of the message.
@@ -103,18 +104,13 @@ impl<'a> Decoder<'a> {
     /// is bounded, and the tokens of a message are at most its bytes and [`MAX_DEPTH`].
     pub fn next_token(&mut self) -> Result<Option<Token<'a>>, DecodeError> {
         let token = match self.expect {
-            Expect::Value => self.value(),
             Expect::Key => self.key(),
-            Expect::Ends if self.depth == 0 => Ok(None),
-            Expect::Ends => {
-                let end = self.close();
-                self.expect = Expect::Ends;
-                Ok(Some(end))
-            }
-            Expect::Nothing(error) => Err(error),
+            Expect::Value => self.value(),
+            Expect::Nothing => self.nothing(),
         };
         if let Err(error) = token {
-            self.expect = Expect::Nothing(error);
+            self.expect = Expect::Nothing;
+            self.error = Some(error);
         }
         token
     }
@@ -154,6 +150,20 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
+    /// What is left after an error, or after AMF3 has taken the rest: the error, or the ends of what is open.
+    #[cold]
+    fn nothing(&mut self) -> Result<Option<Token<'a>>, DecodeError> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        if self.depth == 0 {
+            return Ok(None);
+        }
+        let end = self.close();
+        self.expect = Expect::Nothing;
+        Ok(Some(end))
+    }
+
     /// Takes a key, or the end of a map.
     fn key(&mut self) -> Result<Option<Token<'a>>, DecodeError> {
         let mut cursor = Cursor(self.rest);
@@ -187,7 +197,16 @@ impl<'a> Decoder<'a> {
         let token = match marker {
             marker::NUMBER => Token::Number(number(&mut cursor)?),
             marker::BOOLEAN => Token::Boolean(cursor.u8().ok_or(DecodeError::Truncated)? != 0),
-            marker::STRING => Token::String(text(&mut cursor)?),
+            marker::STRING | marker::TYPED_OBJECT => {
+                let length = cursor.u16().ok_or(DecodeError::Truncated)?;
+                let text = text(&mut cursor, u32::from(length))?;
+                if marker == marker::STRING {
+                    Token::String(text)
+                } else {
+                    opens = Some(MAP);
+                    Token::TypedObjectStart(text)
+                }
+            }
             marker::OBJECT => {
                 opens = Some(MAP);
                 Token::ObjectStart
@@ -195,33 +214,33 @@ impl<'a> Decoder<'a> {
             marker::NULL => Token::Null,
             marker::UNDEFINED => Token::Undefined,
             marker::REFERENCE => Token::Reference(cursor.u16().ok_or(DecodeError::Truncated)?),
-            marker::ECMA_ARRAY => {
-                opens = Some(MAP);
-                Token::EcmaArrayStart { len: cursor.u32().ok_or(DecodeError::Truncated)? }
-            }
-            marker::STRICT_ARRAY => {
+            marker::ECMA_ARRAY | marker::STRICT_ARRAY => {
                 let len = cursor.u32().ok_or(DecodeError::Truncated)?;
-                // A value takes a byte at least. So the count is below MESSAGE in any message that can be.
-                if len >= MESSAGE || usize::try_from(len).map_or(true, |len| len > cursor.0.len()) {
-                    return Err(DecodeError::Truncated);
+                if marker == marker::ECMA_ARRAY {
+                    opens = Some(MAP);
+                    Token::EcmaArrayStart { len }
+                } else {
+                    // A value takes a byte at least. So the count is below MESSAGE in any message that can be.
+                    if len >= MESSAGE || usize::try_from(len).map_or(true, |len| len > cursor.0.len()) {
+                        return Err(DecodeError::Truncated);
+                    }
+                    opens = Some(len);
+                    Token::StrictArrayStart { len }
                 }
-                opens = Some(len);
-                Token::StrictArrayStart { len }
             }
             marker::DATE => {
                 let ms = number(&mut cursor)?;
                 Token::Date { ms, tz: cursor.u16().ok_or(DecodeError::Truncated)?.cast_signed() }
             }
-            marker::LONG_STRING => Token::String(long_text(&mut cursor)?),
-            marker::UNSUPPORTED => Token::Unsupported,
-            marker::XML => Token::Xml(long_text(&mut cursor)?),
-            marker::TYPED_OBJECT => {
-                opens = Some(MAP);
-                Token::TypedObjectStart(text(&mut cursor)?)
+            marker::LONG_STRING | marker::XML => {
+                let length = cursor.u32().ok_or(DecodeError::Truncated)?;
+                let text = text(&mut cursor, length)?;
+                if marker == marker::LONG_STRING { Token::String(text) } else { Token::Xml(text) }
             }
+            marker::UNSUPPORTED => Token::Unsupported,
             marker::AMF3 => {
                 self.rest = &[];
-                self.expect = Expect::Ends;
+                self.expect = Expect::Nothing;
                 return Ok(Some(Token::Amf3(cursor.0)));
             }
             _ => return Err(DecodeError::UnknownMarker(marker)),
@@ -253,14 +272,8 @@ fn number(cursor: &mut Cursor<'_>) -> Result<f64, DecodeError> {
     cursor.array().map(f64::from_be_bytes).ok_or(DecodeError::Truncated)
 }
 
-/// Text behind a length of two bytes.
-fn text<'a>(cursor: &mut Cursor<'a>) -> Result<Text<'a>, DecodeError> {
-    let length = cursor.u16().ok_or(DecodeError::Truncated)?;
-    cursor.take(usize::from(length)).map(Text::new).ok_or(DecodeError::Truncated)
-}
-
-/// Text behind a length of four bytes.
-fn long_text<'a>(cursor: &mut Cursor<'a>) -> Result<Text<'a>, DecodeError> {
-    let length = cursor.u32().and_then(|length| usize::try_from(length).ok()).ok_or(DecodeError::Truncated)?;
-    cursor.take(length).map(Text::new).ok_or(DecodeError::Truncated)
+/// Text of `length` bytes.
+fn text<'a>(cursor: &mut Cursor<'a>, length: u32) -> Result<Text<'a>, DecodeError> {
+    let bytes = usize::try_from(length).ok().and_then(|length| cursor.take(length));
+    bytes.map(Text::new).ok_or(DecodeError::Truncated)
 }

@@ -9,8 +9,8 @@ use crate::bytes;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct BufferFull {
-    /// How many bytes the buffer must hold, for all tokens up to this one. `usize::MAX` where no buffer will do: AMF0
-    /// has no form for a key or a class name of more than 65,535 bytes, nor for a string of 4 GiB.
+    /// How many bytes the buffer must hold at least, for all tokens up to this one. `usize::MAX` where no buffer will
+    /// do: AMF0 has no form for a key or a class name of more than 65,535 bytes, nor for a string of 4 GiB.
     pub needed: usize,
 }
 
@@ -24,7 +24,7 @@ impl core::error::Error for BufferFull {}
 
 /// Encodes tokens into a slice.
 ///
-/// The caller's order of tokens is the order of the bytes. A [`Token::End`] belongs to each start of a container: for a
+/// The bytes of the buffer behind what is written may be changed as well. A [`Token::End`] belongs to each start of a container: for a
 /// strict array it writes nothing, for the others the end marker. (Up to 32 containers within each other are told
 /// apart.) Keys must not be empty, the count of a strict array must be true, and nothing can follow [`Token::Amf3`].
 #[derive(Debug)]
@@ -34,13 +34,13 @@ pub struct Encoder<'b> {
     /// Never more than `buf` has.
     len: usize,
     /// A bit for each open container, the innermost lowest: whether it is a strict array.
-    strict: u32,
+    open: u32,
 }
 
 impl<'b> Encoder<'b> {
     /// An encoder that fills `buf` from its start.
     pub const fn new(buf: &'b mut [u8]) -> Self {
-        Self { buf, len: 0, strict: 0 }
+        Self { buf, len: 0, open: 0 }
     }
 
     /// The number of bytes written.
@@ -60,71 +60,41 @@ impl<'b> Encoder<'b> {
 
     /// Writes one token.
     ///
+    /// This is inlined, so that a token whose kind is known where it is put costs no more than that kind's own code.
+    ///
     /// # Errors
     /// [`BufferFull`] where it does not fit.
+    #[inline(always)]
     pub fn put(&mut self, token: Token<'_>) -> Result<&mut Self, BufferFull> {
         match token {
-            Token::Number(number) => {
-                let [a, b, c, d, e, f, g, h] = number.to_be_bytes();
-                self.prefixed([marker::NUMBER, a, b, c, d, e, f, g, h], &[])?;
-            }
-            Token::Boolean(value) => self.prefixed([marker::BOOLEAN, u8::from(value)], &[])?,
-            Token::String(text) => match short(text) {
-                Some([a, b]) => self.prefixed([marker::STRING, a, b], text.as_bytes())?,
-                None => self.long(marker::LONG_STRING, text)?,
-            },
-            Token::ObjectStart => {
-                self.prefixed([marker::OBJECT], &[])?;
-                self.open(MAP);
-            }
-            Token::TypedObjectStart(name) => {
-                let [a, b] = short(name).ok_or(NO_FORM)?;
-                self.prefixed([marker::TYPED_OBJECT, a, b], name.as_bytes())?;
-                self.open(MAP);
-            }
-            Token::EcmaArrayStart { len } => {
-                self.counted(marker::ECMA_ARRAY, len, &[])?;
-                self.open(MAP);
-            }
-            Token::StrictArrayStart { len } => {
-                self.counted(marker::STRICT_ARRAY, len, &[])?;
-                self.open(STRICT);
-            }
-            Token::Key(key) => self.prefixed(short(key).ok_or(NO_FORM)?, key.as_bytes())?,
-            Token::End => {
-                if self.strict & STRICT == 0 {
-                    self.prefixed([0, 0, marker::OBJECT_END], &[])?;
-                }
-                self.strict >>= 1;
-            }
-            Token::Null => self.prefixed([marker::NULL], &[])?,
-            Token::Undefined => self.prefixed([marker::UNDEFINED], &[])?,
-            Token::Date { ms, tz } => {
-                let ([a, b, c, d, e, f, g, h], [i, j]) = (ms.to_be_bytes(), tz.to_be_bytes());
-                self.prefixed([marker::DATE, a, b, c, d, e, f, g, h, i, j], &[])?;
-            }
-            Token::Xml(text) => self.long(marker::XML, text)?,
-            Token::Reference(number) => {
-                let [a, b] = number.to_be_bytes();
-                self.prefixed([marker::REFERENCE, a, b], &[])?;
-            }
-            Token::Unsupported => self.prefixed([marker::UNSUPPORTED], &[])?,
-            Token::Amf3(rest) => self.prefixed([marker::AMF3], rest)?,
+            Token::Number(number) => self.number(number)?,
+            Token::Boolean(value) => self.emit([marker::BOOLEAN, u8::from(value), 0, 0], 2, &[])?,
+            Token::String(text) => self.string(text)?,
+            Token::ObjectStart => self.object()?,
+            Token::TypedObjectStart(name) => self.typed_object(name)?,
+            Token::EcmaArrayStart { len } => self.array(marker::ECMA_ARRAY, len, MAP)?,
+            Token::StrictArrayStart { len } => self.array(marker::STRICT_ARRAY, len, STRICT)?,
+            Token::Key(key) => self.key(key)?,
+            Token::End => self.end()?,
+            Token::Null => self.bare(marker::NULL)?,
+            Token::Undefined => self.bare(marker::UNDEFINED)?,
+            Token::Date { ms, tz } => self.date(ms, tz)?,
+            Token::Xml(text) => self.long(marker::XML, length(text.len())?, text.as_bytes())?,
+            Token::Reference(number) => self.emit(three(marker::REFERENCE, number), 3, &[])?,
+            Token::Unsupported => self.bare(marker::UNSUPPORTED)?,
+            Token::Amf3(rest) => self.emit([marker::AMF3, 0, 0, 0], 1, rest)?,
         }
         Ok(self)
     }
 
-    /// Writes a key and the scalar that it stands for; both, or nothing.
+    /// Writes a key and the scalar that it stands for, or the start of the container.
     ///
     /// # Errors
-    /// [`BufferFull`] where they do not fit.
+    /// [`BufferFull`] where they do not fit; the key may have been written then.
+    #[inline(always)]
     pub fn property(&mut self, key: &str, value: Token<'_>) -> Result<&mut Self, BufferFull> {
-        let len = self.len;
-        let written = self.put(Token::Key(key.into())).and_then(|this| this.put(value).map(|_| ()));
-        if written.is_err() {
-            self.len = len;
-        }
-        written.map(|()| self)
+        self.key(key.into())?;
+        self.put(value)
     }
 
     /// Writes one string of all `parts`, one after another: a URL, say, without a place to put it together first.
@@ -132,61 +102,144 @@ impl<'b> Encoder<'b> {
     /// # Errors
     /// [`BufferFull`] where it does not fit.
     pub fn put_string_parts(&mut self, parts: &[&str]) -> Result<&mut Self, BufferFull> {
-        let length = parts.iter().fold(0, |sum: usize, part| sum.saturating_add(part.len()));
-        let count = u32::try_from(length).map_err(|_| NO_FORM)?;
-        let short = u16::try_from(count);
-        let needed = self.len.saturating_add(if short.is_ok() { 3 } else { 5 }).saturating_add(length);
+        let total = parts.iter().fold(0, |sum: usize, part| sum.saturating_add(part.len()));
+        let short = u16::try_from(total);
+        let needed = self.len.saturating_add(if short.is_ok() { 3 } else { 5 }).saturating_add(total);
         if needed > self.buf.len() {
             return Err(BufferFull { needed });
         }
-        match short.map(u16::to_be_bytes) {
-            Ok([a, b]) => self.prefixed([marker::STRING, a, b], &[])?,
-            Err(_) => self.counted(marker::LONG_STRING, count, &[])?,
+        match short {
+            Ok(length) => self.emit(three(marker::STRING, length), 3, &[])?,
+            Err(_) => self.long(marker::LONG_STRING, length(total)?, &[])?,
         }
         for part in parts {
-            self.prefixed([], part.as_bytes())?;
+            if let Some(room) = self.buf.get_mut(self.len..) {
+                self.len = self.len.wrapping_add(bytes::copy(part.as_bytes(), room));
+            }
         }
         Ok(self)
     }
 
-    /// Remembers that a container is open.
-    fn open(&mut self, kind: u32) {
-        self.strict = self.strict << 1 | kind;
+    fn number(&mut self, number: f64) -> Result<(), BufferFull> {
+        let needed = self.len.wrapping_add(9);
+        let room = self.buf.get_mut(self.len..).and_then(<[u8]>::first_chunk_mut::<9>);
+        let [first, rest @ ..] = room.ok_or(BufferFull { needed })?;
+        *first = marker::NUMBER;
+        *rest = number.to_be_bytes();
+        self.len = needed;
+        Ok(())
     }
 
-    /// Writes text behind a length of four bytes.
-    fn long(&mut self, marker: u8, text: Text<'_>) -> Result<(), BufferFull> {
-        self.counted(marker, u32::try_from(text.len()).map_err(|_| NO_FORM)?, text.as_bytes())
+    #[cold]
+    fn date(&mut self, ms: f64, tz: i16) -> Result<(), BufferFull> {
+        let ([a, b, c, d, e, f, g, h], [i, j]) = (ms.to_be_bytes(), tz.to_be_bytes());
+        self.emit([marker::DATE, 0, 0, 0], 1, &[a, b, c, d, e, f, g, h, i, j])
     }
 
-    /// Writes a marker, a number of four bytes, and `tail`.
-    fn counted(&mut self, marker: u8, count: u32, tail: &[u8]) -> Result<(), BufferFull> {
-        let [a, b, c, d] = count.to_be_bytes();
-        self.prefixed([marker, a, b, c, d], tail)
-    }
-
-    /// Writes `head` and `tail`; both, or nothing.
-    fn prefixed<const N: usize>(&mut self, head: [u8; N], tail: &[u8]) -> Result<(), BufferFull> {
-        let room = self.buf.get_mut(self.len..).unwrap_or_default();
-        match room.split_first_chunk_mut::<N>() {
-            Some((to, room)) if tail.len() <= room.len() => {
-                *to = head;
-                bytes::copy(tail, room);
-                self.len = self.len.wrapping_add(N).wrapping_add(tail.len());
-                Ok(())
-            }
-            _ => Err(BufferFull { needed: self.len.saturating_add(N).saturating_add(tail.len()) }),
+    fn string(&mut self, text: Text<'_>) -> Result<(), BufferFull> {
+        match u16::try_from(text.len()) {
+            Ok(length) => self.emit(three(marker::STRING, length), 3, text.as_bytes()),
+            Err(_) => self.long(marker::LONG_STRING, length(text.len())?, text.as_bytes()),
         }
+    }
+
+    fn key(&mut self, key: Text<'_>) -> Result<(), BufferFull> {
+        let [a, b] = short(key)?.to_be_bytes();
+        self.emit([a, b, 0, 0], 2, key.as_bytes())
+    }
+
+    /// A marker without a value.
+    fn bare(&mut self, marker: u8) -> Result<(), BufferFull> {
+        self.emit([marker, 0, 0, 0], 1, &[])
+    }
+
+    fn object(&mut self) -> Result<(), BufferFull> {
+        self.bare(marker::OBJECT)?;
+        self.opened(MAP)
+    }
+
+    fn typed_object(&mut self, name: Text<'_>) -> Result<(), BufferFull> {
+        self.emit(three(marker::TYPED_OBJECT, short(name)?), 3, name.as_bytes())?;
+        self.opened(MAP)
+    }
+
+    fn array(&mut self, marker: u8, len: u32, kind: u32) -> Result<(), BufferFull> {
+        self.long(marker, len, &[])?;
+        self.opened(kind)
+    }
+
+    fn end(&mut self) -> Result<(), BufferFull> {
+        if self.open & STRICT == 0 {
+            self.emit([0, 0, marker::OBJECT_END, 0], 3, &[])?;
+        }
+        self.open >>= 1;
+        Ok(())
+    }
+
+    /// Remembers that a container is open.
+    fn opened(&mut self, kind: u32) -> Result<(), BufferFull> {
+        self.open = self.open << 1 | kind;
+        Ok(())
+    }
+
+    /// Writes a marker, a number of four bytes, and `tail`; all, or nothing.
+    #[cold]
+    fn long(&mut self, marker: u8, number: u32, tail: &[u8]) -> Result<(), BufferFull> {
+        let [a, b, c, d] = number.to_be_bytes();
+        let start = self.len;
+        let written = self.emit([marker, a, b, c], 4, &[]).and_then(|()| self.emit([d, 0, 0, 0], 1, tail));
+        if written.is_err() {
+            self.len = start;
+        }
+        written
+    }
+
+    /// Writes the first `size` bytes of `head` and `tail`; both, or nothing.
+    fn emit(&mut self, head: [u8; 4], size: usize, tail: &[u8]) -> Result<(), BufferFull> {
+        let start = self.len.wrapping_add(size);
+        let needed = start.saturating_add(tail.len());
+        if needed > self.buf.len() {
+            return Err(BufferFull { needed });
+        }
+        if let Some(room) = self.buf.get_mut(self.len..) {
+            // One store: what comes next is written over the bytes of `head` that do not belong here.
+            let [a, b, c, _] = head;
+            match room {
+                [to_a, to_b, to_c, to_d, ..] => [*to_a, *to_b, *to_c, *to_d] = head,
+                [to_a, to_b, to_c] => [*to_a, *to_b, *to_c] = [a, b, c],
+                [to_a, to_b] => [*to_a, *to_b] = [a, b],
+                [to_a] => *to_a = a,
+                [] => {}
+            }
+        }
+        self.len = needed;
+        match self.buf.get_mut(start..) {
+            Some(room) if !tail.is_empty() => bytes::copy(tail, room),
+            _ => 0,
+        };
+        Ok(())
     }
 }
 
 /// What AMF0 cannot express, in any buffer.
 const NO_FORM: BufferFull = BufferFull { needed: usize::MAX };
 
+/// The bits of open containers.
 const MAP: u32 = 0;
 const STRICT: u32 = 1;
 
-/// The length of text as two bytes, where it is that short.
-fn short(text: Text<'_>) -> Option<[u8; 2]> {
-    u16::try_from(text.len()).ok().map(u16::to_be_bytes)
+/// A marker, and a number of two bytes.
+fn three(marker: u8, number: u16) -> [u8; 4] {
+    let [a, b] = number.to_be_bytes();
+    [marker, a, b, 0]
+}
+
+/// The length of a key or a name.
+fn short(text: Text<'_>) -> Result<u16, BufferFull> {
+    u16::try_from(text.len()).map_err(|_| NO_FORM)
+}
+
+/// The length of a long string.
+fn length(bytes: usize) -> Result<u32, BufferFull> {
+    u32::try_from(bytes).map_err(|_| NO_FORM)
 }

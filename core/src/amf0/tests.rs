@@ -72,8 +72,10 @@ fn check_decode(bytes: &[u8], tokens: &[Token<'_>]) {
 
 #[track_caller]
 fn check_encode(bytes: &[u8], tokens: &[Token<'_>]) {
-    let mut buffer = vec![0xEE; bytes.len() + 3];
-    assert_eq!(encode(tokens, &mut buffer), Ok(bytes));
+    let mut buffer = vec![0xEE; bytes.len() + 20];
+    for size in bytes.len()..buffer.len() {
+        assert_eq!(encode(tokens, &mut buffer[..size]), Ok(bytes));
+    }
     for short in 0..bytes.len() {
         let BufferFull { needed } = encode(tokens, &mut buffer[..short]).unwrap_err();
         assert!(needed > short && needed <= bytes.len());
