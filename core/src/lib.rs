@@ -1,4 +1,113 @@
-//! RTMP for microcontrollers: a sans-IO protocol core that runs in fixed buffers.
+//! RTMP for microcontrollers: a protocol core without heap, sockets, clock or `unsafe`.
+//!
+//! The core is a set of state machines. Bytes that were received go in, events that borrow from those bytes come out;
+//! bytes to send go into whatever space the caller's socket has; the time is passed in. Nothing here waits or allocates,
+//! and everything resumes at any byte in both directions, so that it runs inside the ring buffers of a socket.
+//!
+//! # Layers
+//!
+//! Low to high; each knows only what stands above it.
+//!
+//! | Module | What it is |
+//! |---|---|
+//! | [`time`] | a point in time, as the caller's clock tells it |
+//! | [`message`] | message headers: type, message stream, timestamp, length |
+//! | [`amf0`] | AMF0 values: a pull decoder, an encoder into a slice |
+//! | [`chunk`] | the chunk stream: reader, writer |
+//! | [`control`] | protocol control and user control messages |
+//! | [`handshake`] | C0 C1 C2 and S0 S1 S2, plain or with digests |
+//! | [`command`] | `connect`, `publish`, `onStatus` and the others |
+//! | [`session`] | who may say what, and when: [`session::Client`], [`session::Server`] |
+//! | [`url`] | RTMP URLs |
+//! | [`connect`] | the port plan: which ports to try, in which order, for how long |
+//!
+//! # The run loop
+//!
+//! Whoever has a socket and a clock can drive a session. This publishes over a blocking socket of `std`; on a device it
+//! is the adapter's work, in `embedded-rtmp-embassy`.
+//!
+//! ```no_run
+//! use std::io::{Read, Write};
+//!
+//! use embedded_rtmp::command::ConnectOptions;
+//! use embedded_rtmp::message::{Kind, Timestamp};
+//! use embedded_rtmp::session::{Buffers, Client, ClientConfig, ClientEvent};
+//! use embedded_rtmp::time::Instant;
+//!
+//! # fn next_frame() -> Option<(u32, Vec<u8>)> { None }
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let started = std::time::Instant::now();
+//! let now = || Instant::from_micros(started.elapsed().as_micros() as u64);
+//! let mut socket = std::net::TcpStream::connect("192.0.2.1:1935")?;
+//!
+//! let (mut scratch, mut control) = ([0; 1536], [0; 512]);
+//! let buffers = Buffers { scratch: &mut scratch, control: &mut control };
+//! let entropy = [0x5A; 32]; // from a random number generator
+//! let mut client: Client = Client::new(buffers, ClientConfig::new(), &entropy)?;
+//! let tc_url = ["rtmp://192.0.2.1/", "live"];
+//! client.connect(&ConnectOptions { app: "live", tc_url: &tc_url, flash_ver: ConnectOptions::FLASH_VER })?;
+//! client.publish("camera")?;
+//!
+//! let (mut received, mut out) = ([0; 1460], [0; 1460]);
+//! let stream = 'publishing: loop {
+//!     while client.wants_transmit() {
+//!         let length = client.poll_transmit(now(), &mut out);
+//!         socket.write_all(&out[..length])?;
+//!     }
+//!     let length = socket.read(&mut received)?;
+//!     let mut input = &received[..length];
+//!     while let Some(event) = client.next_event(now(), &mut input)? {
+//!         match event {
+//!             ClientEvent::Publishing(stream) => break 'publishing stream,
+//!             ClientEvent::Refused(_, status) => return Err(status.description.to_string().into()),
+//!             _ => {}
+//!         }
+//!     }
+//! };
+//! while let Some((millis, frame)) = next_frame() {
+//!     let csid = client.begin_media(Kind::VIDEO, stream, Timestamp(millis), frame.len() as u32)?;
+//!     let mut rest = &frame[..];
+//!     while client.media_left(csid).is_some() {
+//!         let (taken, length) = client.poll_media(csid, rest, &mut out);
+//!         socket.write_all(&out[..length])?;
+//!         rest = &rest[taken..];
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A real loop also reads while it sends, and asks `poll_timeout`: see [`session`].
+//!
+//! # What it takes
+//!
+//! The caller lends a session two buffers ([`session::Buffers`]): 1,536 bytes, which the handshake needs and which
+//! commands are collected in afterwards, and some hundred bytes for what waits to be sent. Media is neither collected
+//! nor copied: it is lent from the input as it comes ([`chunk::Fragment`]), and goes from the caller's frame to the
+//! socket.
+//!
+//! # Limits
+//!
+//! | What | How much |
+//! |---|---|
+//! | Incoming chunk streams | the constant of the session's type, 8 unless told otherwise; idle ones make room |
+//! | Message streams of a server's connection | [`session::MESSAGE_STREAMS`] |
+//! | Media messages begun and not finished | one each of audio, video and data |
+//! | Length of an incoming command | the scratch; longer ones are passed over and counted |
+//! | Length of a media message | what the protocol has: 16,777,215 bytes |
+//! | Depth of AMF0 values | [`amf0::MAX_DEPTH`] |
+//! | Length of a URL | [`url::MAX_LENGTH`] bytes |
+//! | Targets of a port plan | [`connect::MAX_TARGETS`] |
+//!
+//! # Features
+//!
+//! Features only add. None is on by default.
+//!
+//! | Feature | What it adds |
+//! |---|---|
+//! | `digest` | the handshake with HMAC-SHA256 digests, which FFmpeg and others begin with; without it they are answered plainly, which they accept |
+//! | `defmt` | `defmt::Format` for public types, and a log through defmt |
+//! | `log` | a log through `log`; with both, defmt is used |
 #![no_std]
 #![forbid(unsafe_code)]
 
