@@ -1,0 +1,51 @@
+//! AMF0 decodes in bounded steps, and what was decoded encodes to something that decodes to the same.
+#![no_main]
+
+use embedded_rtmp::amf0::{DecodeError, Decoder, Encoder, MAX_DEPTH, Token};
+use libfuzzer_sys::fuzz_target;
+
+fn tokens(bytes: &[u8]) -> (Vec<Token<'_>>, Option<DecodeError>) {
+    let mut decoder = Decoder::new(bytes);
+    let mut tokens = Vec::new();
+    let error = loop {
+        match decoder.next_token() {
+            Ok(Some(token)) => tokens.push(token),
+            Ok(None) => break None,
+            Err(error) => break Some(error),
+        }
+        assert!(tokens.len() <= bytes.len() + MAX_DEPTH, "more tokens than bytes");
+    };
+    assert_eq!(decoder.next_token().err(), error, "an error is final");
+    (tokens, error)
+}
+
+fn encoded(tokens: &[Token<'_>]) -> Vec<u8> {
+    let mut buffer = vec![0; 1 << 20];
+    let mut encoder = Encoder::new(&mut buffer);
+    for token in tokens {
+        encoder.put(*token).expect("it fits");
+        if matches!(token, Token::Amf3(_)) {
+            // It is all of the rest.
+            break;
+        }
+    }
+    encoder.finish().to_vec()
+}
+
+fuzz_target!(|data: &[u8]| {
+    let (found, error) = tokens(data);
+    if error.is_none() {
+        let bytes = encoded(&found);
+        let (again, error) = tokens(&bytes);
+        assert_eq!((again.len(), error), (found.len(), None));
+        // By their bytes: a NaN equals nothing.
+        assert_eq!(encoded(&again), bytes);
+    }
+    // Skipping and looking for properties take the same way through.
+    let mut skipper = Decoder::new(data);
+    while !skipper.is_empty() && skipper.skip_value().is_ok() {}
+    let mut finder = Decoder::new(data);
+    while let Ok(Some(token)) = finder.next_token() {
+        while token.opens_map() && matches!(finder.next_property(), Ok(Some(_))) {}
+    }
+});

@@ -1,0 +1,106 @@
+//! Whatever a writer writes, through whatever windows and interleaved as it may, a reader reads back.
+//!
+//! The first byte chooses windows and cuts; then each 8 bytes are a message: chunk stream, kind, stream, timestamp (3),
+//! length (2). Kind 1 sets the chunk size instead.
+#![no_main]
+
+use std::collections::VecDeque;
+
+use embedded_rtmp::chunk::{ChunkStreamId, Writer};
+use embedded_rtmp::message::{Header, Kind, StreamId, Timestamp};
+use embedded_rtmp_fuzz::{Cuts, Message, read};
+use libfuzzer_sys::fuzz_target;
+
+const STREAMS: usize = 4;
+const CSIDS: [u32; STREAMS] = [3, 63, 64, 320];
+
+/// A message, and how much of it is out.
+struct Open {
+    message: Message,
+    taken: usize,
+}
+
+struct Wire {
+    writer: Writer<STREAMS>,
+    open: Vec<Open>,
+    bytes: Vec<u8>,
+    windows: Cuts,
+}
+
+impl Wire {
+    /// Lets the open messages put out one window each; drops those that are done.
+    fn turn(&mut self) {
+        let (writer, windows, bytes) = (&mut self.writer, &mut self.windows, &mut self.bytes);
+        for open in &mut self.open {
+            let mut window = vec![0; windows.length()];
+            let rest = &open.message.payload[open.taken..];
+            let lent = &rest[..rest.len().min(windows.length())];
+            let (taken, written) = writer.poll(open.message.csid, lent, &mut window);
+            assert!(taken <= lent.len() && written <= window.len() && taken <= written);
+            open.taken += taken;
+            bytes.extend_from_slice(&window[..written]);
+        }
+        self.open.retain(|open| writer.left(open.message.csid).is_some());
+    }
+}
+
+fuzz_target!(|data: &[u8]| {
+    let Some((&seed, script)) = data.split_first() else { return };
+    let mut wire = Wire { writer: Writer::new(), open: Vec::new(), bytes: Vec::new(), windows: Cuts::new(seed) };
+    let mut expected: [VecDeque<Message>; STREAMS] = Default::default();
+    let mut total = 0;
+    for step in script.as_chunks::<8>().0 {
+        let &[lane, kind, stream, t0, t1, t2, l0, l1] = step;
+        let lane = usize::from(lane) % STREAMS;
+        let csid = ChunkStreamId::new(CSIDS[lane]).expect("it is one");
+        while wire.open.iter().any(|open| open.message.csid == csid) {
+            wire.turn();
+        }
+        let (kind, length) = match kind {
+            1 => (Kind::SET_CHUNK_SIZE, 4),
+            // No Abort: a writer that stays in step with itself never sends one.
+            2 => (Kind::VIDEO, 0),
+            _ => (Kind(kind), u32::from(u16::from_be_bytes([l0, l1])) % 5000),
+        };
+        total += length;
+        if total > 100_000 {
+            break;
+        }
+        let timestamp = Timestamp(u32::from_be_bytes([t0, t1, t2, stream]));
+        let header = Header { timestamp, length, kind, stream: StreamId(u32::from(stream % 3)) };
+        let size = u32::from(u16::from_be_bytes([l0, l1])) % 5000 + 1;
+        let payload = match kind {
+            Kind::SET_CHUNK_SIZE => size.to_be_bytes().to_vec(),
+            _ => (0..length).map(|at| (at as u8).wrapping_mul(7).wrapping_add(t2)).collect(),
+        };
+        if kind == Kind::SET_CHUNK_SIZE {
+            // Ours changes only while no message is open.
+            while !wire.open.is_empty() {
+                wire.turn();
+            }
+        }
+        let begun = if t2 & 1 == 0 { wire.writer.begin(csid, header) } else { wire.writer.begin_full(csid, header) };
+        begun.expect("none is open");
+        expected[lane].push_back(Message { csid, header, payload: payload.clone() });
+        wire.open.push(Open { message: Message { csid, header, payload }, taken: 0 });
+        wire.turn();
+        if kind == Kind::SET_CHUNK_SIZE {
+            while !wire.open.is_empty() {
+                wire.turn();
+            }
+            wire.writer.set_chunk_size(size);
+        }
+    }
+    while !wire.open.is_empty() {
+        wire.turn();
+    }
+    assert!(wire.writer.is_at_boundary() && !wire.writer.has_open());
+    let mut cuts = wire.windows.clone();
+    let outcome = read::<STREAMS>(&wire.bytes, || cuts.length());
+    assert_eq!((outcome.error, outcome.at_boundary), (None, true));
+    for message in outcome.messages {
+        let lane = CSIDS.iter().position(|csid| *csid == message.csid.value()).expect("it was written");
+        assert_eq!(Some(message), expected[lane].pop_front());
+    }
+    assert!(expected.iter().all(VecDeque::is_empty), "messages lost");
+});

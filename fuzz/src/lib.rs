@@ -1,0 +1,7 @@
+//! What the fuzz targets share.
+
+mod cuts;
+mod messages;
+
+pub use cuts::Cuts;
+pub use messages::{Message, Outcome, read};
