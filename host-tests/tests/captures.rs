@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use host_tests::replay::{Error, Side, replay};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 struct Capture {
     name: String,
@@ -17,6 +17,7 @@ struct Direction<'c> {
     name: String,
     side: Side,
     bytes: Vec<u8>,
+    handshake: Value,
     facts: &'c Value,
 }
 
@@ -43,7 +44,13 @@ impl Capture {
             let name = format!("{}.{direction}", self.name);
             let bytes = fs::read(folder().join(format!("{name}.bin"))).unwrap();
             assert_eq!(Some(bytes.len() as u64), self.facts["bytes"][direction].as_u64(), "{name}");
-            Direction { name, side, bytes, facts: &self.facts[direction] }
+            let handshake =
+                match self.facts["handshake"][if direction == "c2s" { "c1_digest" } else { "s1_digest" }].as_str() {
+                    None => json!({"handshake": "simple"}),
+                    Some("scheme0") => json!({"handshake": "digest", "scheme": 0}),
+                    Some(other) => panic!("{name}: {other}"),
+                };
+            Direction { name, side, bytes, handshake, facts: &self.facts[direction] }
         })
     }
 }
@@ -90,8 +97,9 @@ fn commands(messages: &[Value]) -> Vec<String> {
 
 #[test]
 fn every_capture_replays_to_the_counts_of_its_description() {
-    each_direction(|Direction { name, side, bytes, facts }| {
+    each_direction(|Direction { name, side, bytes, handshake, facts }| {
         let (shown, result) = replayed(*side, bytes, usize::MAX);
+        assert_eq!(&shown[0], handshake, "{name}");
         let messages = &shown[1..];
         let whole = facts["left"] == 0;
         assert_eq!(result, if whole { Ok(()) } else { Err(Error::EndsInMessage) }, "{name}");

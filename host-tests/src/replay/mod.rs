@@ -10,6 +10,7 @@ pub use values::{Values, values};
 use std::fmt;
 
 use embedded_rtmp::chunk::ReadError;
+use embedded_rtmp::handshake::Error as HandshakeError;
 use serde_json::Value;
 
 use chunks::Chunks;
@@ -20,7 +21,7 @@ use handshake::Handshake;
 #[non_exhaustive]
 pub enum Error {
     /// The handshake is none.
-    Handshake(String),
+    Handshake(HandshakeError),
     /// The chunk stream is broken.
     Chunks(ReadError),
     /// The capture ends within the handshake.
@@ -32,7 +33,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Handshake(error) => f.write_str(error),
+            Self::Handshake(error) => error.fmt(f),
             Self::Chunks(error) => error.fmt(f),
             Self::EndsInHandshake => f.write_str("the stream ends within the handshake"),
             Self::EndsInMessage => f.write_str("the stream ends within a message"),
@@ -45,6 +46,12 @@ impl std::error::Error for Error {}
 impl From<ReadError> for Error {
     fn from(error: ReadError) -> Self {
         Self::Chunks(error)
+    }
+}
+
+impl From<HandshakeError> for Error {
+    fn from(error: HandshakeError) -> Self {
+        Self::Handshake(error)
     }
 }
 
@@ -69,10 +76,7 @@ impl Replay {
         if !self.handshake.is_done() {
             self.handshake.feed(&mut bytes, show)?;
         }
-        if self.handshake.is_done() {
-            self.chunks.feed(bytes, show)?;
-        }
-        Ok(())
+        if self.handshake.is_done() { self.chunks.feed(bytes, show) } else { Ok(()) }
     }
 
     /// Ends the capture.
