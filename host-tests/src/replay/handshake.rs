@@ -34,8 +34,7 @@ impl Handshake {
     pub(super) fn new(side: Side) -> Self {
         let machine = match side {
             Side::Client => {
-                let mut config = ClientConfig::default();
-                config.style = Style::Digest;
+                let config = ClientConfig { style: Style::Digest, ..ClientConfig::default() };
                 Machine::Client(Client::new(config, 0, NOW))
             }
             Side::Server => Machine::Server(Server::new(ServerConfig::default(), 0, NOW)),
