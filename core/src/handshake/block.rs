@@ -35,25 +35,35 @@ impl Block {
         }
     }
 
-    /// Writes the block's bytes from position `at` on until `out` is full. `at + out.len()` is at most 1536.
-    pub(super) fn emit(&self, at: usize, out: &mut [u8]) {
-        let mut position = at as u32;
-        let mut word = self.word(position >> 2) >> ((position & 3) << 3);
-        for byte in out.iter_mut() {
-            *byte = word as u8;
-            word >>= 8;
-            position = position.wrapping_add(1);
-            if position & 3 == 0 {
-                word = self.word(position >> 2);
-            }
+    /// Writes the block's bytes from position `begin` on until `out` is full. `begin + out.len()` is at most 1536.
+    pub(super) fn emit(&self, begin: usize, out: &mut [u8]) {
+        // The rest of a word, whole words, the beginning of one.
+        let first = out.len().min(begin.wrapping_neg() & 3);
+        let Some((head, rest)) = out.split_at_mut_checked(first) else { return };
+        self.emit_part(begin, head);
+        let mut at = begin.wrapping_add(first);
+        let (words, tail) = rest.as_chunks_mut::<4>();
+        for word in words {
+            *word = self.word((at >> 2) as u32).to_le_bytes();
+            at = at.wrapping_add(4);
         }
+        self.emit_part(at, tail);
         #[cfg(feature = "digest")]
         if let Some(signed) = &self.signed {
             let offset = self.digest_offset(signed.scheme);
-            let digest = signed.digest.get(at.saturating_sub(offset)..);
-            if let (Some(digest), Some(out)) = (digest, out.get_mut(offset.saturating_sub(at)..)) {
+            let digest = signed.digest.get(begin.saturating_sub(offset)..);
+            if let (Some(digest), Some(out)) = (digest, out.get_mut(offset.saturating_sub(begin)..)) {
                 crate::bytes::copy(digest, out);
             }
+        }
+    }
+
+    /// Writes bytes of one word, from position `at` on.
+    fn emit_part(&self, at: usize, out: &mut [u8]) {
+        let mut word = self.word((at >> 2) as u32) >> ((at & 3) << 3);
+        for byte in out {
+            *byte = word as u8;
+            word >>= 8;
         }
     }
 

@@ -26,6 +26,23 @@
 //!              server: when the peer's block is complete
 //! ```
 //!
+//! ```
+//! use embedded_rtmp::handshake::{Client, ClientConfig, SCRATCH, Server, ServerConfig};
+//! use embedded_rtmp::time::Instant;
+//!
+//! let now = Instant::from_millis(7);
+//! let (mut client, mut of_client) = (Client::new(ClientConfig::default(), 1, now), [0; SCRATCH]);
+//! let (mut server, mut of_server) = (Server::new(ServerConfig::default(), 2, now), [0; SCRATCH]);
+//! let mut wire = [0; 1460];
+//! while !(client.is_done() && server.is_done()) {
+//!     let written = client.transmit(&of_client, &mut wire);
+//!     server.read(now, &mut &wire[..written], &mut of_server)?;
+//!     let written = server.transmit(&of_server, &mut wire);
+//!     client.read(now, &mut &wire[..written], &mut of_client)?;
+//! }
+//! # Ok::<(), embedded_rtmp::handshake::Error>(())
+//! ```
+//!
 //! # Memory
 //! The peer's block is kept in a scratch that the caller lends, the same at every call, until it is sent back. Our own
 //! is generated from a seed, and generated again where it is compared. So a machine is a few words.

@@ -72,10 +72,10 @@ impl<T: Machine> Side<T> {
 
     /// All that can be written now, through windows of `window` bytes.
     fn drain(&mut self, window: usize) -> Vec<u8> {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(3073);
+        let mut out = std::vec![0xAA; window];
         while self.machine.wants_transmit() {
             let promised = self.machine.transmit_len();
-            let mut out = std::vec![0xAA; window];
             let written = self.machine.transmit(&self.scratch, &mut out);
             assert_eq!(written, promised.min(window), "transmit_len is what transmit gives");
             assert_eq!(self.machine.transmit_len(), promised - written);

@@ -99,7 +99,7 @@ fn item_006_splits_make_no_difference() {
     assert_eq!(side.run(&peer, 1, 4096).unwrap(), (whole, CHUNK));
 }
 
-/// Both sides, cut at every byte, with windows of 1 byte and large ones.
+/// Both sides, cut at every byte; at some of them with windows of 1 byte as well.
 #[test]
 fn item_006_cut_at_every_byte() {
     fn check<T: Machine>(new: impl Fn() -> Side<T>) {
@@ -107,6 +107,9 @@ fn item_006_cut_at_every_byte() {
         let whole = new().run(&peer, 4096, 4096).unwrap().0;
         for at in 0..peer.len() {
             for window in [1, 4096] {
+                if window == 1 && at % 64 > 1 {
+                    continue;
+                }
                 let mut side = new();
                 let (mut bytes, left) = side.run(&peer[..at], 4096, window).unwrap();
                 let mut input = left.to_vec();
