@@ -127,6 +127,12 @@ impl<const STREAMS: usize> Writer<STREAMS> {
         self.chunk_left == 0 && self.header_start == self.header_end
     }
 
+    /// The chunk stream whose chunk is unfinished, and the payload bytes that the chunk lacks; `None` at a boundary.
+    pub fn open_chunk(&self) -> Option<(ChunkStreamId, u32)> {
+        let track = self.tracks.get(self.current).filter(|_| !self.is_at_boundary())?;
+        Some((track.csid, self.chunk_left))
+    }
+
     /// Whether a message is begun and not finished.
     pub fn has_open(&self) -> bool {
         self.tracks.iter().any(|track| track.open)

@@ -239,6 +239,18 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
         if self.failed.is_some() { (0, 0) } else { self.link.transmit_media(csid, rest, out) }
     }
 
+    /// The chunk stream whose chunk is unfinished, and the payload bytes that the chunk lacks; `None` between chunks.
+    /// Only its message can go on then. Whoever passes just so many bytes of it to [`Self::poll_media`] stops at the
+    /// chunk's end, where another message may have its turn.
+    pub fn open_chunk(&self) -> Option<(ChunkStreamId, u32)> {
+        self.link.open_chunk()
+    }
+
+    /// Ends the session at once and gives the lent memory back, for another one.
+    pub fn into_buffers(self) -> Buffers<'b> {
+        self.link.into_buffers()
+    }
+
     /// Payload bytes that the message which was begun on `csid` lacks; `None` where it is finished.
     pub fn media_left(&self, csid: ChunkStreamId) -> Option<u32> {
         self.link.media_left(csid)

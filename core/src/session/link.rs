@@ -78,6 +78,11 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         }
     }
 
+    /// Gives the lent memory back.
+    pub(super) fn into_buffers(self) -> Buffers<'b> {
+        Buffers { scratch: self.scratch, control: self.queue.into_buffer() }
+    }
+
     /// The lent scratch, which is the handshake's until that is done.
     pub(super) fn scratch(&mut self) -> &mut [u8] {
         self.scratch
@@ -244,6 +249,11 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
     /// Payload bytes that the message on `csid` lacks; `None` where none is open.
     pub(super) fn media_left(&self, csid: ChunkStreamId) -> Option<u32> {
         self.writer.left(csid)
+    }
+
+    /// The chunk stream whose chunk is unfinished, and the payload bytes that the chunk lacks.
+    pub(super) fn open_chunk(&self) -> Option<(ChunkStreamId, u32)> {
+        self.writer.open_chunk()
     }
 
     /// Whether an audio, video or data message is begun and not finished.

@@ -35,6 +35,10 @@ impl<'b> Queue<'b> {
         Self { buffer, start: 0, end: 0 }
     }
 
+    pub(super) fn into_buffer(self) -> &'b mut [u8] {
+        self.buffer
+    }
+
     pub(super) const fn is_empty(&self) -> bool {
         self.start == self.end
     }

@@ -154,6 +154,35 @@ fn item_050_a_ping_is_answered_within_a_large_frame() {
 }
 
 #[test]
+fn item_050_audio_finds_the_end_of_a_chunk_of_video() {
+    let mut pair = Pair::publishing("cam", 1_000, 1_000);
+    let (video, audio) = ([9; 10_000], [8; 100]);
+    let client = &mut pair.client;
+    let video_csid = client.begin_media(Kind::VIDEO, StreamId(1), Timestamp(0), 10_000).unwrap();
+    let audio_csid = client.begin_media(Kind::AUDIO, StreamId(1), Timestamp(0), 100).unwrap();
+    assert_eq!(client.open_chunk(), None);
+    assert_eq!(client.poll_media(video_csid, &video, &mut [0; 1_000]), (988, 1_000));
+    assert_eq!(client.open_chunk(), Some((video_csid, 4_096 - 988)));
+    let mut out = [0; 5_000];
+    assert_eq!(client.poll_media(audio_csid, &audio, &mut out), (0, 0));
+    assert_eq!(client.poll_media(video_csid, &video[988..4_096], &mut out), (4_096 - 988, 4_096 - 988));
+    assert_eq!(client.open_chunk(), None);
+    assert_eq!(client.poll_media(audio_csid, &audio, &mut out), (100, 112));
+    assert_eq!(client.poll_media(video_csid, &video[4_096..], &mut [0; 1]), (0, 1));
+    assert_eq!(client.open_chunk(), Some((video_csid, 4_096)));
+}
+
+#[test]
+fn the_lent_memory_serves_another_session() {
+    let mut pair = Pair::publishing("cam", 1_000, 1_000);
+    let csid = pair.client.begin_media(Kind::VIDEO, StreamId(1), Timestamp(0), 10).unwrap();
+    assert_eq!(pair.client.poll_media(csid, &[1; 10], &mut [0; 5]).1, 5);
+    let client = Client::<8>::new(pair.client.into_buffers(), ClientConfig::new(), &[1; 32]).unwrap();
+    let server = Server::<8>::new(pair.server.into_buffers(), ServerConfig::new(), &[2; 32]).unwrap();
+    assert_eq!((client.transmit_len(), server.transmit_len()), (1_537, 0));
+}
+
+#[test]
 fn item_055_a_flood_of_pings_has_one_answer_pending() {
     let mut pair = Pair::publishing("cam", 1_000, 1_000);
     let mut flood = Vec::new();
