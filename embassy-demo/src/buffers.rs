@@ -1,0 +1,54 @@
+//! The memory of one session.
+
+use embedded_rtmp::handshake;
+use embedded_rtmp::session::Buffers;
+
+/// All the memory that one session and its socket need beside the session itself: for a static, or wherever the caller
+/// keeps it.
+///
+/// ```
+/// use embedded_rtmp_embassy::Memory;
+///
+/// // 4 KiB of TCP window for what comes and for what goes, 1,536 bytes to work in, 512 for outgoing commands.
+/// static MEMORY: Memory<4096, 4096> = Memory::new();
+/// assert_eq!(size_of_val(&MEMORY), 4096 + 4096 + 1536 + 512);
+/// ```
+///
+/// | Bytes | What they are for | How many |
+/// |---|---|---|
+/// | `RX` | TCP's receive ring. Its size is the window that the peer sees. Received payload is lent from here. | A publisher gets by with 512. A server: bytes in a second times the round trip, and at least two segments (3,000). |
+/// | `TX` | TCP's send ring. A frame is copied here, once; what is not acknowledged yet stays here. | A publisher: bytes in a second times the round trip, and at least two segments. A server gets by with 512. |
+/// | `SCRATCH` | First the handshake, then commands and data that come, which must be whole to be read. | 1,536 at least; more where longer commands come. |
+/// | `CONTROL` | Commands that wait to be sent. | 512; 1,024 for stream keys of more than 200 bytes. |
+#[derive(Debug)]
+pub struct Memory<
+    const RX: usize,
+    const TX: usize,
+    const SCRATCH: usize = { handshake::SCRATCH },
+    const CONTROL: usize = 512,
+> {
+    pub(crate) rx: [u8; RX],
+    pub(crate) tx: [u8; TX],
+    pub(crate) scratch: [u8; SCRATCH],
+    pub(crate) control: [u8; CONTROL],
+}
+
+impl<const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usize> Memory<RX, TX, SCRATCH, CONTROL> {
+    /// Memory, all zeros.
+    pub const fn new() -> Self {
+        Self { rx: [0; RX], tx: [0; TX], scratch: [0; SCRATCH], control: [0; CONTROL] }
+    }
+
+    /// What the socket gets, what is received first, and what the session gets.
+    pub(crate) fn split(&mut self) -> (&mut [u8], &mut [u8], Buffers<'_>) {
+        (&mut self.rx, &mut self.tx, Buffers { scratch: &mut self.scratch, control: &mut self.control })
+    }
+}
+
+impl<const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usize> Default
+    for Memory<RX, TX, SCRATCH, CONTROL>
+{
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,83 @@
+//! A client session on its socket.
+
+use core::task::Context;
+
+use embedded_rtmp::session::{Client, ClientConfig, ClientEvent};
+
+use crate::error::Error;
+use crate::link::{Link, clock, wake_at};
+
+/// A client session and the socket that it runs on. The session runs inside the socket's own closures: what comes is
+/// lent from the receive ring, what goes is written into the send ring.
+pub(crate) struct Connection<'a, const STREAMS: usize> {
+    pub(crate) link: Link<'a>,
+    pub(crate) client: Client<'a, STREAMS>,
+    config: ClientConfig,
+}
+
+impl<'a, const STREAMS: usize> Connection<'a, STREAMS> {
+    pub(crate) const fn new(link: Link<'a>, client: Client<'a, STREAMS>, config: ClientConfig) -> Self {
+        Self { link, client, config }
+    }
+
+    /// The same memory, for another attempt.
+    pub(crate) fn restart(self, entropy: &[u8; 32]) -> Result<Self, Error> {
+        let client = Client::new(self.client.into_buffers(), self.config, entropy)?;
+        Ok(Self { client, ..self })
+    }
+
+    /// Takes in what has come, puts out what waits, and looks at the clock. Nothing is left to do then before more
+    /// comes, room is made or time passes; [`Self::register`] waits for that.
+    ///
+    /// # Errors
+    /// The session has failed, or the connection is over. All that came before that has been handed on.
+    pub(crate) fn advance(&mut self, on_event: &mut dyn FnMut(ClientEvent<'_>)) -> Result<(), Error> {
+        let (now, client) = (clock(), &mut self.client);
+        if client.poll_timeout().is_some_and(|at| at <= now) {
+            client.handle_timeout(now)?;
+        }
+        loop {
+            let mut moved = false;
+            if client.wants_input() {
+                let read = self.link.read(|input| {
+                    let mut rest = input;
+                    let result = loop {
+                        match client.next_event(now, &mut rest) {
+                            Ok(Some(event)) => on_event(event),
+                            Ok(None) => break Ok(()),
+                            Err(error) => break Err(error),
+                        }
+                    };
+                    let consumed = input.len() - rest.len();
+                    (consumed, result.map(|()| consumed > 0))
+                });
+                moved |= read.transpose()?.unwrap_or(false);
+            }
+            if client.wants_transmit() {
+                let written = self.link.write(|out| {
+                    let written = client.poll_transmit(now, out);
+                    (written, written)
+                });
+                moved |= written.is_some_and(|bytes| bytes > 0);
+            }
+            if !moved {
+                break;
+            }
+        }
+        if self.link.may_receive() { Ok(()) } else { Err(self.link.end()) }
+    }
+
+    /// Has the task woken when there is something to do: something has come, room was made for what waits (or for a
+    /// frame, where `frames_wait`), time has passed, or the connection's state has changed.
+    pub(crate) fn register(&self, frames_wait: bool, cx: &mut Context<'_>) {
+        if self.client.wants_input() {
+            self.link.wake_when_readable(cx);
+        }
+        if (frames_wait || self.client.wants_transmit()) && !self.link.has_room() {
+            self.link.wake_when_writable(cx);
+        }
+        if let Some(at) = self.client.poll_timeout() {
+            wake_at(at, cx);
+        }
+    }
+}

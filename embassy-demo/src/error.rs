@@ -1,0 +1,144 @@
+//! What can go wrong, by whose fault it is.
+
+use core::fmt;
+
+use embedded_rtmp::command::Status;
+use embedded_rtmp::session::{ConfigError, RequestError, Stage};
+use embedded_rtmp::{connect, session};
+use heapless::String;
+
+use crate::resolve::ResolveError;
+
+/// Why a session could not begin, or why it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Error {
+    /// The caller's fault: the URL has no stream key.
+    NoStreamKey,
+    /// The caller's fault: a lent buffer is too small.
+    Config(ConfigError),
+    /// The caller's fault, or a buffer is too small: a request was not taken.
+    Request(RequestError),
+    /// The host has no address; every port of the plan reports that.
+    Resolve(ResolveError),
+    /// No port answered with RTMP: the plan tells what came of each.
+    Exhausted,
+    /// The server said no.
+    Refused(Refusal),
+    /// The peer broke the protocol or went silent, or a buffer was too small for what it sent.
+    Session(session::Error),
+    /// The peer closed the connection.
+    Closed,
+    /// The connection was reset, or its packets get no answer any more.
+    Lost,
+    /// The caller's fault: a frame is half sent, and this is another one. See [`Sender::send`](crate::Sender::send).
+    Unfinished,
+}
+
+/// Small enough to be handed around by value.
+const _: () = assert!(size_of::<Error>() <= 128);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoStreamKey => f.write_str("the URL has no stream key"),
+            Self::Config(error) => error.fmt(f),
+            Self::Request(error) => error.fmt(f),
+            Self::Resolve(error) => error.fmt(f),
+            Self::Exhausted => f.write_str("no port answered with RTMP"),
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Session(error) => error.fmt(f),
+            Self::Closed => f.write_str("the peer closed the connection"),
+            Self::Lost => f.write_str("the connection was lost"),
+            Self::Unfinished => f.write_str("another frame is half sent"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
+impl From<RequestError> for Error {
+    fn from(error: RequestError) -> Self {
+        Self::Request(error)
+    }
+}
+
+impl From<session::Error> for Error {
+    fn from(error: session::Error) -> Self {
+        Self::Session(error)
+    }
+}
+
+impl From<ResolveError> for Error {
+    fn from(error: ResolveError) -> Self {
+        Self::Resolve(error)
+    }
+}
+
+/// A server's no, in its own words, as far as they fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Refusal {
+    /// What the server was asked for.
+    pub stage: Stage,
+    /// What was refused, such as `NetStream.Publish.BadName`: the first 40 bytes.
+    pub code: String<40, u8>,
+    /// The same for people: the first 72 bytes. Bytes that are not UTF-8 are left out.
+    pub description: String<72, u8>,
+}
+
+impl Refusal {
+    pub(crate) fn new(stage: Stage, status: &Status<'_>) -> Self {
+        Self { stage, code: text(status.code.as_bytes()), description: text(status.description.as_bytes()) }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "refused: {} ({})", self.code, self.description)
+    }
+}
+
+/// As much of `bytes` as is UTF-8 and fits.
+fn text<const N: usize>(bytes: &[u8]) -> String<N, u8> {
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            if text.push(character).is_err() {
+                return text;
+            }
+        }
+    }
+    text
+}
+
+/// The failure of an attempt whose handshake ended with `error`.
+pub(crate) fn handshake_failure(error: &Error) -> connect::Failure {
+    match error {
+        Error::Session(session::Error::TimedOut(_)) => connect::Failure::HandshakeTimedOut,
+        Error::Session(_) => connect::Failure::NotRtmp,
+        _ => connect::Failure::Closed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn a_refusal_is_cut_at_a_character() {
+        let code = "é".repeat(40);
+        let refusal = Refusal::new(Stage::Publish, &Status::error(&code, "why"));
+        assert_eq!(refusal.code.as_str(), "é".repeat(20));
+        assert_eq!(text::<9>(b"a\xFFb").as_str(), "ab");
+        assert_eq!(Error::Refused(refusal).to_string(), std::format!("refused: {} (why)", "é".repeat(20)));
+    }
+}

@@ -1,0 +1,83 @@
+//! What a server's owner decides, and is told.
+
+use core::task::{Context, Poll};
+
+use embassy_net::IpEndpoint;
+use embedded_rtmp::amf0::Text;
+use embedded_rtmp::chunk::Fragment;
+use embedded_rtmp::command::ConnectRequest;
+use embedded_rtmp::message::StreamId;
+
+use crate::error::Error;
+
+/// One of a server's sockets, and the session on it. The next session on the same socket has the same id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct SessionId(pub u8);
+
+impl core::fmt::Display for SessionId {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Where a session came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Origin {
+    /// The port that the client connected to.
+    pub port: u16,
+    /// The client's own address and port.
+    pub remote: Option<IpEndpoint>,
+}
+
+/// What a server's owner decides, and is told.
+///
+/// The methods are called while the network stack is borrowed, with data that lies in the socket's ring: they must
+/// return soon, and must not touch a socket or the stack (that panics). Work that takes long belongs elsewhere;
+/// [`Self::poll_ready`] holds a session back meanwhile.
+pub trait Handler {
+    /// 32 fresh random bytes, for a new session.
+    fn entropy(&mut self) -> [u8; 32];
+
+    /// A client has connected; nothing is known of it yet.
+    fn opened(&mut self, session: SessionId, from: Origin) {
+        let _ = (session, from);
+    }
+
+    /// A client asks for an application. The error is what it is told instead; all are welcome unless this says
+    /// otherwise.
+    ///
+    /// # Errors
+    /// The description of the refusal.
+    fn connect(&mut self, session: SessionId, request: &ConnectRequest<'_>) -> Result<(), &'static str> {
+        let _ = (session, request);
+        Ok(())
+    }
+
+    /// A client asks to publish under a stream key, which may be any bytes at all.
+    ///
+    /// # Errors
+    /// The description of the refusal.
+    fn publish(&mut self, session: SessionId, stream: StreamId, key: Text<'_>) -> Result<(), &'static str>;
+
+    /// A piece of audio, video or data, lent from the receive ring. `offset` 0 begins a message.
+    fn media(&mut self, session: SessionId, fragment: &Fragment<'_>);
+
+    /// A stream has ended, in good order.
+    fn unpublished(&mut self, session: SessionId, stream: StreamId) {
+        let _ = (session, stream);
+    }
+
+    /// The connection is over, and with it all its streams.
+    fn closed(&mut self, session: SessionId, why: &Error) {
+        let _ = (session, why);
+    }
+
+    /// Whether more can be taken in. While this is pending, the session is not read from, and the client's window
+    /// closes; it must wake the task later.
+    fn poll_ready(&mut self, session: SessionId, cx: &mut Context<'_>) -> Poll<()> {
+        let _ = (session, cx);
+        Poll::Ready(())
+    }
+}

@@ -1,0 +1,250 @@
+//! One TCP connection, as the sessions want it: nothing here waits, and nothing is copied between.
+//!
+//! Every method but [`Link::flush`] is synchronous, and so is every change of a session's state: a future can be
+//! dropped at any time. Whoever finds nothing to do registers a waker with [`Link::wake_when_readable`] or
+//! [`Link::wake_when_writable`]. smoltcp wakes both whenever the connection's state changes, so that a poll which looks
+//! at [`Link::may_receive`] and [`Link::may_send`] before it registers learns of FIN and RST.
+
+use core::future::Future;
+use core::pin::pin;
+use core::task::{Context, Poll, Waker};
+
+use embassy_net::tcp::{State, TcpSocket};
+use embassy_net::{IpEndpoint, Stack};
+use embassy_time::{Duration, Timer};
+use embedded_rtmp::time::Instant;
+
+use crate::error::Error;
+
+/// How long the link stays silent before TCP asks whether the peer is there, and how long it waits for anything from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct KeepAlive {
+    /// A probe is sent after this time without a segment from us.
+    pub interval: Duration,
+    /// The connection counts as lost when nothing has come for this time. It should be several intervals, and several
+    /// of TCP's retransmissions, which smoltcp spaces by a second, then two, then four.
+    pub timeout: Duration,
+}
+
+impl KeepAlive {
+    /// Probes after 5 s, lost after 20 s.
+    pub const DEFAULT: KeepAlive = KeepAlive { interval: Duration::from_secs(5), timeout: Duration::from_secs(20) };
+}
+
+impl Default for KeepAlive {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// Why a connection could not be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OpenError {
+    /// The peer answered with RST.
+    Refused,
+    /// There is no address of ours, or no way, from which to reach the peer.
+    Unreachable,
+}
+
+/// Bytes that went over the TCP connection, modulo 2³².
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Traffic {
+    /// Bytes that the session consumed.
+    pub received: u32,
+    /// Bytes that the session put into the socket.
+    pub sent: u32,
+}
+
+/// A TCP socket.
+pub(crate) struct Link<'a> {
+    socket: TcpSocket<'a>,
+    pub(crate) traffic: Traffic,
+}
+
+impl<'a> Link<'a> {
+    pub(crate) fn new(stack: Stack<'a>, rx: &'a mut [u8], tx: &'a mut [u8]) -> Self {
+        let mut socket = TcpSocket::new(stack, rx, tx);
+        // A chunk header and its payload are written one after the other: Nagle's algorithm would hold the payload back
+        // until the peer's delayed acknowledgement.
+        socket.set_nagle_enabled(false);
+        Self { socket, traffic: Traffic::default() }
+    }
+
+    /// Begins to open a connection; what went before is forgotten. [`Self::poll_opened`] tells what comes of it.
+    pub(crate) fn open(&mut self, to: IpEndpoint) -> Result<(), OpenError> {
+        self.socket.abort();
+        self.traffic = Traffic::default();
+        self.socket.set_timeout(None);
+        self.socket.set_keep_alive(None);
+        match now(self.socket.connect(to)) {
+            None | Some(Ok(())) => Ok(()),
+            Some(Err(embassy_net::tcp::ConnectError::NoRoute)) => Err(OpenError::Unreachable),
+            Some(Err(_)) => Err(OpenError::Refused),
+        }
+    }
+
+    /// Waits until the connection is open, or refused.
+    pub(crate) fn poll_opened(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), OpenError>> {
+        match self.socket.state() {
+            State::SynSent | State::SynReceived => {
+                self.wake_when_writable(cx);
+                Poll::Pending
+            }
+            State::Closed | State::TimeWait => Poll::Ready(Err(OpenError::Refused)),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// From now on a peer that is gone is noticed.
+    pub(crate) fn keep_alive(&mut self, keep_alive: KeepAlive) {
+        self.socket.set_timeout(Some(keep_alive.timeout));
+        self.socket.set_keep_alive(Some(keep_alive.interval));
+    }
+
+    /// Waits for a connection to `port`. A socket that did something else before begins anew.
+    pub(crate) fn poll_accept(&mut self, port: u16, cx: &mut Context<'_>) -> Poll<()> {
+        match self.socket.state() {
+            State::Listen | State::SynReceived => {
+                self.wake_when_writable(cx);
+                Poll::Pending
+            }
+            State::Established | State::CloseWait => Poll::Ready(()),
+            _ => {
+                self.socket.abort();
+                self.traffic = Traffic::default();
+                pin!(self.socket.accept(port)).poll(cx).map(|_| ())
+            }
+        }
+    }
+
+    /// Whether this socket would take the next connection to its port.
+    pub(crate) fn is_listening(&self) -> bool {
+        self.socket.state() == State::Listen
+    }
+
+    /// Gives what has come to `f`, which says how much of it was consumed. `None` where nothing has come.
+    pub(crate) fn read<R>(&mut self, f: impl FnOnce(&[u8]) -> (usize, R)) -> Option<R> {
+        if !self.socket.can_recv() {
+            return None;
+        }
+        let mut consumed = 0;
+        let result = now(self.socket.read_with(|input| {
+            let (length, result) = f(input);
+            consumed = length;
+            (length, result)
+        }));
+        self.traffic.received = self.traffic.received.wrapping_add(consumed as u32);
+        result?.ok()
+    }
+
+    /// Gives the room in the socket to `f`, which says how much of it was filled. `None` where there is none.
+    pub(crate) fn write<R>(&mut self, f: impl FnOnce(&mut [u8]) -> (usize, R)) -> Option<R> {
+        if !self.socket.can_send() {
+            return None;
+        }
+        let mut filled = 0;
+        let result = now(self.socket.write_with(|out| {
+            let (length, result) = f(out);
+            filled = length;
+            (length, result)
+        }));
+        self.traffic.sent = self.traffic.sent.wrapping_add(filled as u32);
+        result?.ok()
+    }
+
+    /// Whether there is room for at least one byte.
+    pub(crate) fn has_room(&self) -> bool {
+        self.socket.can_send()
+    }
+
+    /// Whether something may still come, or something that came is unread.
+    pub(crate) fn may_receive(&self) -> bool {
+        self.socket.may_recv()
+    }
+
+    /// Whether what is written may still arrive.
+    pub(crate) fn may_send(&self) -> bool {
+        self.socket.may_send()
+    }
+
+    /// Why the connection ended, where the peer ended it: whether it was in good order.
+    pub(crate) fn end(&self) -> Error {
+        match self.socket.state() {
+            State::Closed => Error::Lost,
+            _ => Error::Closed,
+        }
+    }
+
+    /// Waits until both sides have closed, or the connection was lost; what still comes is thrown away.
+    pub(crate) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.read(|input| (input.len(), ())).is_some() {}
+        if matches!(self.socket.state(), State::Closed | State::TimeWait) {
+            return Poll::Ready(());
+        }
+        self.wake_when_readable(cx);
+        Poll::Pending
+    }
+
+    /// The port on our side.
+    pub(crate) fn local_port(&self) -> u16 {
+        self.socket.local_endpoint().map_or(0, |endpoint| endpoint.port)
+    }
+
+    /// Who is on the other side.
+    pub(crate) fn remote(&self) -> Option<IpEndpoint> {
+        self.socket.remote_endpoint()
+    }
+
+    pub(crate) fn wake_when_readable(&self, cx: &mut Context<'_>) {
+        if pin!(self.socket.wait_read_ready()).poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    pub(crate) fn wake_when_writable(&self, cx: &mut Context<'_>) {
+        if pin!(self.socket.wait_write_ready()).poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// Closes our half: FIN follows what is written.
+    pub(crate) fn close(&mut self) {
+        self.socket.close();
+    }
+
+    /// Ends the connection at once; the stack sends RST when it runs next.
+    pub(crate) fn abort(&mut self) {
+        self.socket.abort();
+    }
+
+    /// Waits until all that was written, and FIN or RST, is out and acknowledged, at most for `limit`.
+    pub(crate) async fn flush(&mut self, limit: Duration) {
+        let _ = embassy_time::with_timeout(limit, self.socket.flush()).await;
+    }
+}
+
+/// The outcome of a future that does not need to wait.
+fn now<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
+}
+
+/// The time, as the core counts it.
+pub(crate) fn clock() -> Instant {
+    Instant::from_micros(embassy_time::Instant::now().as_micros())
+}
+
+/// A time of the core's on embassy's clock, never too early.
+pub(crate) fn deadline(at: Instant) -> embassy_time::Instant {
+    let ticks = (u128::from(at.as_micros()) * u128::from(embassy_time::TICK_HZ)).div_ceil(1_000_000);
+    embassy_time::Instant::from_ticks(u64::try_from(ticks).unwrap_or(u64::MAX))
+}
+
+/// Wakes the task at `at`, or at once if that is past.
+pub(crate) fn wake_at(at: Instant, cx: &mut Context<'_>) {
+    let _ = pin!(Timer::at(deadline(at))).poll(cx);
+}

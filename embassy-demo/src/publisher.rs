@@ -1,0 +1,245 @@
+//! Publishing one stream.
+
+use core::cell::RefCell;
+use core::future::poll_fn;
+use core::task::Poll;
+
+use embassy_net::Stack;
+use embassy_sync::waitqueue::WakerRegistration;
+use embedded_rtmp::command::ConnectOptions;
+use embedded_rtmp::connect::Plan;
+use embedded_rtmp::message::{Kind, StreamId};
+use embedded_rtmp::session::{Client, ClientConfig, ClientEvent, Stage};
+use embedded_rtmp::url::Url;
+
+use crate::buffers::Memory;
+use crate::connection::Connection;
+use crate::dial::{RESET_LIMIT, dial, report_unresolved, until};
+use crate::error::{Error, Refusal};
+use crate::fmt::info;
+use crate::link::{KeepAlive, Link, Traffic, clock};
+use crate::resolve::{ResolveError, resolve};
+use crate::sender::{Sender, Slot};
+
+/// How long the name servers get.
+const RESOLVE_LIMIT: core::time::Duration = core::time::Duration::from_secs(10);
+/// How long the last messages, and then the peer's FIN, may take.
+const CLOSE_LIMIT: core::time::Duration = core::time::Duration::from_secs(2);
+
+/// How to publish.
+#[derive(Debug, Clone, Copy)]
+pub struct PublishOptions<'o> {
+    /// What the client calls itself. Servers know names that begin with `FMLE/` as encoders.
+    pub flash_ver: &'o str,
+    /// When a silent peer counts as gone.
+    pub keep_alive: KeepAlive,
+    /// How the session behaves.
+    pub session: ClientConfig,
+}
+
+impl Default for PublishOptions<'_> {
+    fn default() -> Self {
+        Self { flash_ver: ConnectOptions::FLASH_VER, keep_alive: KeepAlive::DEFAULT, session: ClientConfig::default() }
+    }
+}
+
+/// A connection on which a stream is being published.
+///
+/// Dropping it takes the socket away without a word to the server, which then learns of it by its own timeouts;
+/// [`Self::close`] ends the stream in good order.
+pub struct Publisher<'a, const STREAMS: usize = 8> {
+    pub(crate) inner: RefCell<Inner<'a, STREAMS>>,
+}
+
+/// What the handles share. Every change of it is made in a synchronous call.
+pub(crate) struct Inner<'a, const STREAMS: usize> {
+    pub(crate) connection: Connection<'a, STREAMS>,
+    pub(crate) stream: StreamId,
+    /// In the order of their precedence: audio, data, video.
+    pub(crate) slots: [Slot; 3],
+    pub(crate) runner: WakerRegistration,
+    /// Why the session is over, once it is.
+    pub(crate) failed: Option<Error>,
+}
+
+/// The handles of a [`Publisher`]. They may be used in different tasks of one executor.
+pub struct Parts<'p, 'a, const STREAMS: usize = 8> {
+    /// Must run all the while: nothing is received, and no waiting frame goes on, without it.
+    pub runner: Runner<'p, 'a, STREAMS>,
+    /// Sends audio, before the others: it passes between the chunks of a large video frame.
+    pub audio: Sender<'p, 'a, STREAMS>,
+    /// Sends data messages, `@setDataFrame` with the metadata first of all.
+    pub data: Sender<'p, 'a, STREAMS>,
+    /// Sends video.
+    pub video: Sender<'p, 'a, STREAMS>,
+}
+
+impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
+    /// Goes through the port plan, connects to the URL's application and asks to publish its stream key.
+    ///
+    /// `plan` decides which ports are tried, for how long, and knows afterwards what came of each, whether this
+    /// succeeds or not: [`Plan::reports`]. It should allow one attempt at once
+    /// ([`Limits::SEQUENTIAL`](embedded_rtmp::connect::Limits::SEQUENTIAL)), since there is one socket; what it starts
+    /// beside that fails as `Local`. `entropy` gives 32 fresh random bytes for each attempt.
+    ///
+    /// Dropping the future gives up; the socket goes with it.
+    ///
+    /// # Errors
+    /// The URL has no key, no attempt succeeded, the server refused or broke the protocol, or the connection was lost.
+    pub async fn connect<const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usize>(
+        stack: Stack<'a>,
+        url: &Url<'a>,
+        plan: &mut Plan<'_>,
+        options: &PublishOptions<'_>,
+        memory: &'a mut Memory<RX, TX, SCRATCH, CONTROL>,
+        mut entropy: impl FnMut() -> [u8; 32],
+    ) -> Result<Self, Error> {
+        let key = url.key().ok_or(Error::NoStreamKey)?;
+        let (rx, tx, buffers) = memory.split();
+        let client = Client::new(buffers, options.session, &entropy())?;
+        let connection = Connection::new(Link::new(stack, rx, tx), client, options.session);
+
+        let limit = embassy_time::Duration::from_micros(RESOLVE_LIMIT.as_micros() as u64);
+        let address = match embassy_time::with_timeout(limit, resolve(stack, url.host())).await {
+            Ok(Ok(address)) => address,
+            Ok(Err(error)) => return Err(report_unresolved(plan, error)),
+            Err(_) => return Err(report_unresolved(plan, ResolveError::NoAnswer)),
+        };
+        let mut connection = dial(connection, address, plan, &mut entropy).await?;
+        info!("connected");
+        connection.link.keep_alive(options.keep_alive);
+        let tc_url = url.tc_url_parts();
+        let request = ConnectOptions { app: url.app(), tc_url: &tc_url, flash_ver: options.flash_ver };
+        connection.client.connect(&request)?;
+        connection.client.publish(key)?;
+        let stream = connection.published().await?;
+        info!("publishing");
+        let slots = [Kind::AUDIO, Kind::DATA, Kind::VIDEO].map(Slot::new);
+        let inner = Inner { connection, stream, slots, runner: WakerRegistration::new(), failed: None };
+        Ok(Self { inner: RefCell::new(inner) })
+    }
+
+    /// The handles for sending, and the runner, which must run while they are used.
+    pub fn split(&mut self) -> Parts<'_, 'a, STREAMS> {
+        let [audio, data, video] = [0, 1, 2].map(|slot| Sender::new(&self.inner, slot));
+        Parts { runner: Runner { inner: &self.inner }, audio, data, video }
+    }
+
+    /// Bytes that went over the TCP connection since it was opened.
+    pub fn traffic(&self) -> Traffic {
+        self.inner.borrow().connection.link.traffic
+    }
+
+    /// Ends the stream (`FCUnpublish`, `deleteStream`), then the connection, and waits until the server has closed its
+    /// side, too; for 2 seconds each at most. Where a frame is half sent, the connection is reset instead.
+    ///
+    /// # Errors
+    /// The session was over before, or a frame is half sent.
+    pub async fn close(&mut self) -> Result<(), Error> {
+        let Inner { connection, slots, failed, .. } = self.inner.get_mut();
+        let unfinished = slots.iter().any(Slot::is_open).then_some(Error::Unfinished);
+        let result = match failed.clone().or(unfinished) {
+            None => connection.unpublish().await,
+            Some(error) => Err(error),
+        };
+        if result.is_ok() {
+            connection.link.close();
+            until(clock() + CLOSE_LIMIT, |cx| connection.link.poll_over(cx)).await;
+        }
+        connection.link.abort();
+        connection.link.flush(RESET_LIMIT).await;
+        failed.get_or_insert(Error::Closed);
+        result
+    }
+}
+
+impl<const STREAMS: usize> Connection<'_, STREAMS> {
+    /// Ends the stream, and waits until that is in the send ring.
+    async fn unpublish(&mut self) -> Result<(), Error> {
+        self.client.close()?;
+        let sent = until(clock() + CLOSE_LIMIT, |cx| match self.advance(&mut |_| {}) {
+            // The server may be the quicker one.
+            Ok(()) | Err(Error::Closed) if !self.client.wants_transmit() => Poll::Ready(Ok(())),
+            Ok(()) => {
+                self.register(false, cx);
+                Poll::Pending
+            }
+            error => Poll::Ready(error),
+        });
+        sent.await.unwrap_or(Err(Error::Lost))
+    }
+
+    /// Waits for the server's yes or no.
+    async fn published(&mut self) -> Result<StreamId, Error> {
+        let mut answer = None;
+        poll_fn(|cx| {
+            let result = self.advance(&mut |event| match event {
+                ClientEvent::Publishing(stream) => answer = Some(Ok(stream)),
+                ClientEvent::Refused(stage, status) => answer = Some(Err(Error::Refused(Refusal::new(stage, &status)))),
+                _ => {}
+            });
+            match (answer.take(), result) {
+                (Some(answer), _) => Poll::Ready(answer),
+                (None, Err(error)) => Poll::Ready(Err(error)),
+                (None, Ok(())) => {
+                    self.register(false, cx);
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+}
+
+/// Receives, answers pings, keeps the time, and wakes senders when there is room.
+pub struct Runner<'p, 'a, const STREAMS: usize = 8> {
+    inner: &'p RefCell<Inner<'a, STREAMS>>,
+}
+
+impl<const STREAMS: usize> Runner<'_, '_, STREAMS> {
+    /// Runs until the session is over, and says why. It can be dropped and begun again.
+    pub async fn run(&mut self) -> Error {
+        poll_fn(|cx| {
+            let mut inner = self.inner.borrow_mut();
+            inner.runner.register(cx.waker());
+            match inner.advance() {
+                Err(error) => Poll::Ready(error),
+                Ok(()) => {
+                    let frames_wait = inner.wake_starved();
+                    inner.connection.register(frames_wait, cx);
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+}
+
+impl<const STREAMS: usize> Inner<'_, STREAMS> {
+    /// Lets the session do what there is to do.
+    fn advance(&mut self) -> Result<(), Error> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let mut refusal = None;
+        let result = self.connection.advance(&mut |event| {
+            refusal = match event {
+                ClientEvent::Status(_, status) if status.is_error() => Some(Refusal::new(Stage::Publish, &status)),
+                ClientEvent::Refused(stage, status) => Some(Refusal::new(stage, &status)),
+                _ => return,
+            };
+        });
+        let result = refusal.map_or(result, |refusal| Err(Error::Refused(refusal)));
+        if let Err(error) = &result {
+            self.fail(error.clone());
+        }
+        result
+    }
+
+    /// The session is over: everyone who waits is to learn of it.
+    pub(crate) fn fail(&mut self, error: Error) {
+        self.failed.get_or_insert(error);
+        self.slots.iter_mut().for_each(Slot::wake);
+        self.runner.wake();
+    }
+}

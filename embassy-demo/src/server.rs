@@ -1,0 +1,105 @@
+//! Serving on a list of ports.
+
+use core::fmt;
+use core::future::poll_fn;
+use core::task::Poll;
+
+use embassy_net::Stack;
+use embedded_rtmp::session::{ConfigError, ServerConfig};
+
+use crate::buffers::Memory;
+use crate::handler::{Handler, SessionId};
+use crate::link::{KeepAlive, Traffic};
+use crate::listen::Listeners;
+use crate::slot::Slot;
+
+/// The ports that a server listens on where nothing else is wanted: RTMP's own, and the one that firewalls let through.
+pub const DEFAULT_PORTS: &[u16] = &[1935, 80];
+
+/// How to serve.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ServeOptions {
+    /// When a silent peer counts as gone.
+    pub keep_alive: KeepAlive,
+    /// How the sessions behave.
+    pub session: ServerConfig,
+}
+
+/// Why a server cannot work; the fault is the caller's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum ServerError {
+    /// There is no port to listen on, a port is 0, or one is given twice.
+    Ports,
+    /// There must be at least so many sockets: one for each port, and one more, so that no port is deaf as soon as
+    /// somebody is connected.
+    Sockets(usize),
+    /// A lent buffer is too small.
+    Config(ConfigError),
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ports => f.write_str("the ports to listen on are none, 0, or twice the same"),
+            Self::Sockets(needed) => write!(f, "{needed} sockets are needed"),
+            Self::Config(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for ServerError {}
+
+/// A server with `SOCKETS` sockets, which is how many clients it can have at once, on a list of ports.
+///
+/// An smoltcp socket listens on one port and has no backlog. Every socket without a connection listens where listeners
+/// are fewest, so all ports stay open as long as there is a socket for each; after that, connections are refused.
+pub struct Server<'a, const SOCKETS: usize, const STREAMS: usize = 8> {
+    slots: [Slot<'a, STREAMS>; SOCKETS],
+    listeners: Listeners<'a, SOCKETS>,
+    options: ServeOptions,
+}
+
+impl<'a, const SOCKETS: usize, const STREAMS: usize> Server<'a, SOCKETS, STREAMS> {
+    /// Bytes of RAM that each session takes, beside its [`Memory`].
+    pub const SESSION_SIZE: usize = size_of::<Slot<'_, STREAMS>>();
+
+    /// A server on `ports`, such as [`DEFAULT_PORTS`]. It begins to listen when it [runs](Self::run).
+    ///
+    /// # Errors
+    /// The ports, the number of sockets or a buffer's size make no sense.
+    pub fn new<const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usize>(
+        stack: Stack<'a>,
+        ports: &'a [u16],
+        memory: &'a mut [Memory<RX, TX, SCRATCH, CONTROL>; SOCKETS],
+        options: ServeOptions,
+    ) -> Result<Self, ServerError> {
+        let twice =
+            ports.iter().enumerate().any(|(index, port)| ports.iter().skip(index + 1).any(|other| other == port));
+        if ports.is_empty() || ports.contains(&0) || twice {
+            return Err(ServerError::Ports);
+        }
+        if SOCKETS <= ports.len() {
+            return Err(ServerError::Sockets(ports.len() + 1));
+        }
+        let slots = memory.each_mut().map(|memory| Slot::new(stack, memory));
+        Ok(Self { slots, listeners: Listeners::new(ports), options })
+    }
+
+    /// Listens, and serves who comes. The future can be dropped; when there is a new one, everything goes on.
+    pub async fn run(&mut self, handler: &mut dyn Handler) {
+        poll_fn(|cx| {
+            for (index, slot) in self.slots.iter_mut().enumerate() {
+                slot.poll(SessionId(index as u8), &self.listeners, &self.options, handler, cx);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Bytes that went over a session's TCP connection: of the last one, where there is none now.
+    pub fn traffic(&self, session: SessionId) -> Option<Traffic> {
+        self.slots.get(usize::from(session.0)).map(Slot::traffic)
+    }
+}
