@@ -1,8 +1,36 @@
 //! The demo: a publisher and a server, each with a network stack of its own, joined by a simulated Ethernet wire.
+//!
+//! It publishes a clip from the one to the other, through a wire that swallows what goes to port 1935 unless it is told
+//! otherwise, and ends with status 0 if the recording equals the clip.
 
-#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod tests;
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use demo::options::Options;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let outcome = match demo::run::run(&options) {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return ExitCode::FAILURE;
+        }
+    };
+    println!("{}", demo::report::report(&options, &outcome));
+    match outcome.result {
+        Ok((video, audio)) => {
+            println!("{}: {video} video and {audio} audio messages, equal to the clip's", options.output.display());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

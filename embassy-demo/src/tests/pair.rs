@@ -1,11 +1,10 @@
 //! Two devices on a wire, and what a test does on them.
 
-use embassy_futures::join::join3;
-use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_time::{Duration, with_timeout};
 
 use crate::demo::device::Device;
+use crate::demo::tasks::{self, Task};
 use crate::demo::wire::Wire;
 
 /// No test may take longer than this: a bound against hanging, not a measure of speed.
@@ -16,12 +15,11 @@ pub(crate) fn with_devices<T>(wire: &Wire, test: impl AsyncFnOnce(Stack<'_>, Sta
     let (mut first, mut second) = (Device::new(), Device::new());
     let (first, mut first_runner, first_port) = first.start(1);
     let (second, mut second_runner, second_port) = second.start(2);
-    let network = join3(first_runner.run(), second_runner.run(), wire.run(first_port, second_port));
-    let run = async {
-        match select(test(first, second), network).await {
-            Either::First(outcome) => outcome,
-            Either::Second(_) => unreachable!("the network runs for ever"),
-        }
-    };
-    pollster::block_on(with_timeout(PATIENCE, run)).expect("the test came to no end")
+    let network: [Task<'_>; 3] = [
+        Box::pin(async { first_runner.run().await }),
+        Box::pin(async { second_runner.run().await }),
+        Box::pin(wire.run(first_port, second_port)),
+    ];
+    let test = with_timeout(PATIENCE, test(first, second));
+    pollster::block_on(tasks::run(test, network)).expect("the test came to no end")
 }

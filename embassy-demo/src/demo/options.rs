@@ -1,0 +1,122 @@
+//! The demo's options.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Parser;
+
+/// Publishes a clip from one simulated device to another through a simulated firewall, and checks the recording.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "demo", version)]
+pub(crate) struct Options {
+    /// The FLV file to publish; without it, the bundled clip
+    #[arg(long, value_name = "FILE")]
+    pub(crate) clip: Option<PathBuf>,
+
+    /// The ports that the publisher tries, in this order, and that the server listens on
+    #[arg(long, value_name = "PORTS", default_value = "1935,80,443", value_parser = some_ports)]
+    pub(crate) ports: Ports,
+
+    /// The ports whose packets the wire swallows, as a strict firewall does; '' for none
+    #[arg(long, value_name = "PORTS", default_value = "1935")]
+    pub(crate) drop: Ports,
+
+    /// How many of a hundred Ethernet frames the wire loses
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(crate) loss: u8,
+
+    /// How long each frame is under way, in milliseconds, one way. (Without a delay, wasted round trips are not seen.)
+    #[arg(long, value_name = "MS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=2_000))]
+    pub(crate) delay: u64,
+
+    /// Where the server device records what it gets
+    #[arg(long, value_name = "FILE", default_value = "target/demo/recording.flv")]
+    pub(crate) output: PathBuf,
+}
+
+/// A list of ports in the order given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ports(pub(crate) Vec<u16>);
+
+/// More ports than this are more than the server device has sockets for.
+pub(crate) const MOST_PORTS: usize = 8;
+
+impl FromStr for Ports {
+    type Err = String;
+
+    fn from_str(list: &str) -> Result<Self, String> {
+        let mut ports = Vec::new();
+        for text in list.split(',').map(str::trim) {
+            if list.trim().is_empty() {
+                break;
+            }
+            let port = text.parse().ok().filter(|port| *port != 0);
+            let port: u16 = port.ok_or_else(|| format!("'{text}' is not a port: ports go from 1 to 65535"))?;
+            if ports.contains(&port) {
+                return Err(format!("port {port} is given twice"));
+            }
+            ports.push(port);
+        }
+        Ok(Ports(ports))
+    }
+}
+
+fn some_ports(list: &str) -> Result<Ports, String> {
+    let ports: Ports = list.parse()?;
+    match ports.0.len() {
+        0 => Err("at least one port is needed".into()),
+        count if count > MOST_PORTS => Err(format!("{count} ports are given, and {MOST_PORTS} is the most")),
+        _ => Ok(ports),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Options, String> {
+        Options::try_parse_from([&["demo"], arguments].concat()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_defaults_are_a_dropped_1935() {
+        let options = parse(&[]).unwrap();
+        assert_eq!((options.ports.0, options.drop.0), (vec![1935, 80, 443], vec![1935]));
+        assert_eq!((options.loss, options.delay, options.clip), (0, 10, None));
+        assert_eq!(options.output, PathBuf::from("target/demo/recording.flv"));
+    }
+
+    #[test]
+    fn lists_keep_their_order_and_drop_may_be_empty() {
+        let options = parse(&["--ports", "443, 80", "--drop", ""]).unwrap();
+        assert_eq!((options.ports.0, options.drop.0), (vec![443, 80], vec![]));
+        assert_eq!(parse(&["--drop="]).unwrap().drop.0, []);
+    }
+
+    #[test]
+    fn bad_values_are_refused_with_a_reason() {
+        for (arguments, reason) in [
+            (&["--ports", ""][..], "at least one port"),
+            (&["--ports", "80,80"], "port 80 is given twice"),
+            (&["--ports", "0"], "'0' is not a port"),
+            (&["--ports", "65536"], "'65536' is not a port"),
+            (&["--ports", "80,,443"], "'' is not a port"),
+            (&["--ports", "http"], "'http' is not a port"),
+            (&["--ports", "1,2,3,4,5,6,7,8,9"], "8 is the most"),
+            (&["--drop", "80,80"], "given twice"),
+            (&["--loss", "101"], "101"),
+            (&["--delay", "-5"], "-5"),
+            (&["--delay", "x"], "x"),
+            (&["extra"], "extra"),
+        ] {
+            let error = parse(arguments).unwrap_err();
+            assert!(error.contains(reason), "{arguments:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        use clap::CommandFactory;
+        Options::command().debug_assert();
+    }
+}
