@@ -26,14 +26,14 @@ impl Side {
         if choice & 1 == 0 {
             Self::Client(Client::new(client, seed, NOW))
         } else {
-            Self::Server(Server::new(server, seed, NOW))
+            Self::Server(Server::new(server, seed))
         }
     }
 
     fn read(&mut self, input: &mut &[u8], scratch: &mut [u8]) -> Result<(), Error> {
         match self {
             Self::Client(client) => client.read(NOW, input, scratch),
-            Self::Server(server) => server.read(NOW, input, scratch),
+            Self::Server(server) => server.read(input, scratch),
         }
     }
 

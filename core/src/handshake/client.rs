@@ -4,6 +4,7 @@
 use super::digest;
 use super::exchange::Exchange;
 use super::{Error, Kind, SCRATCH, VERSION};
+use crate::bytes;
 use crate::time::Instant;
 
 /// How a client begins.
@@ -37,6 +38,8 @@ pub struct ClientConfig {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Client {
     exchange: Exchange,
+    /// When the handshake began, our zero of time: microseconds modulo 2³².
+    started: u32,
     /// What the peer's block was found to be.
     kind: Kind,
     config: ClientConfig,
@@ -46,7 +49,13 @@ pub struct Client {
 impl Client {
     /// A handshake that begins now. `seed` makes its C1 differ from others; it can be computed back from C1.
     pub const fn new(config: ClientConfig, seed: u64, now: Instant) -> Self {
-        Self { exchange: Exchange::new(seed, now), kind: Kind::Simple, config, failed: None }
+        Self {
+            exchange: Exchange::new(seed),
+            started: now.as_micros() as u32,
+            kind: Kind::Simple,
+            config,
+            failed: None,
+        }
     }
 
     /// Takes bytes of S0, S1 and S2 from the front of `input`, all there are up to the last one of S2 and none beyond.
@@ -91,7 +100,11 @@ impl Client {
             Style::Simple => None,
             Style::Digest => digest::find(scratch, digest::SERVER_KEY),
         };
-        self.exchange.stamp(now, scratch);
+        // The time of reading goes into bytes 4 to 7 of the answer (section 5.2.4).
+        let elapsed = (now.as_micros() as u32).wrapping_sub(self.started) / 1_000;
+        if let Some(time2) = scratch.get_mut(4..8) {
+            bytes::copy(&elapsed.to_be_bytes(), time2);
+        }
         #[cfg(feature = "digest")]
         if let Some((scheme, theirs)) = found {
             self.kind = Kind::Digest(scheme);

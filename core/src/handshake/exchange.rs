@@ -3,7 +3,6 @@
 use super::block::Block;
 use super::{BLOCK, SCRATCH};
 use crate::bytes;
-use crate::time::Instant;
 
 /// Where the first block (C1, S1) ends in a direction's stream of bytes: the version byte and the block.
 const BLOCK_END: u16 = 1 + BLOCK as u16;
@@ -16,8 +15,6 @@ const END: u16 = BLOCK_END + BLOCK as u16;
 pub(super) struct Exchange {
     /// C1 or S1.
     pub(super) block: Block,
-    /// When the exchange began, our zero of time: microseconds modulo 2³².
-    started: u32,
     /// Bytes of the peer's stream taken.
     received: u16,
     /// Bytes of ours given.
@@ -25,9 +22,8 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) const fn new(seed: u64, now: Instant) -> Self {
-        let started = now.as_micros() as u32;
-        Self { block: Block::new(seed), started, received: 0, sent: 0 }
+    pub(super) const fn new(seed: u64) -> Self {
+        Self { block: Block::new(seed), received: 0, sent: 0 }
     }
 
     /// The version byte, still in the input; `None` when it was taken, or has not come.
@@ -62,14 +58,6 @@ impl Exchange {
         *input = rest;
         self.received = self.received.saturating_add(length as u16);
         taken
-    }
-
-    /// Makes our answer of the peer's block, in place: the time of reading goes into bytes 4 to 7 (section 5.2.4).
-    pub(super) fn stamp(&self, now: Instant, scratch: &mut [u8; SCRATCH]) {
-        let elapsed = (now.as_micros() as u32).wrapping_sub(self.started) / 1_000;
-        if let Some(time2) = scratch.get_mut(4..8) {
-            bytes::copy(&elapsed.to_be_bytes(), time2);
-        }
     }
 
     /// Writes to `out` what fits and may be sent: nothing until `may_begin`, and the answer, which lies in the

@@ -32,11 +32,11 @@
 //!
 //! let now = Instant::from_millis(7);
 //! let (mut client, mut of_client) = (Client::new(ClientConfig::default(), 1, now), [0; SCRATCH]);
-//! let (mut server, mut of_server) = (Server::new(ServerConfig::default(), 2, now), [0; SCRATCH]);
+//! let (mut server, mut of_server) = (Server::new(ServerConfig::default(), 2), [0; SCRATCH]);
 //! let mut wire = [0; 1460];
 //! while !(client.is_done() && server.is_done()) {
 //!     let written = client.transmit(&of_client, &mut wire);
-//!     server.read(now, &mut &wire[..written], &mut of_server)?;
+//!     server.read(&mut &wire[..written], &mut of_server)?;
 //!     let written = server.transmit(&of_server, &mut wire);
 //!     client.read(now, &mut &wire[..written], &mut of_client)?;
 //! }

@@ -4,7 +4,6 @@
 use super::digest;
 use super::exchange::Exchange;
 use super::{Error, Kind, SCRATCH, VERSION};
-use crate::time::Instant;
 
 /// Which versions in C0 a server answers; always with version 3 in S0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,8 +40,8 @@ pub struct Server {
 
 impl Server {
     /// A handshake that begins now. `seed` makes its S1 differ from others; it can be computed back from S1.
-    pub const fn new(config: ServerConfig, seed: u64, now: Instant) -> Self {
-        Self { exchange: Exchange::new(seed, now), kind: Kind::Simple, config, failed: None }
+    pub const fn new(config: ServerConfig, seed: u64) -> Self {
+        Self { exchange: Exchange::new(seed), kind: Kind::Simple, config, failed: None }
     }
 
     /// Takes bytes of C0, C1 and C2 from the front of `input`, all there are up to the last one of C2 and none beyond.
@@ -53,14 +52,14 @@ impl Server {
     ///
     /// # Errors
     /// C0 is no version that is answered, or the scratch is too small. Every later call repeats it.
-    pub fn read(&mut self, now: Instant, input: &mut &[u8], scratch: &mut [u8]) -> Result<(), Error> {
+    pub fn read(&mut self, input: &mut &[u8], scratch: &mut [u8]) -> Result<(), Error> {
         if self.failed.is_none() {
-            self.failed = self.step(now, input, scratch).err();
+            self.failed = self.step(input, scratch).err();
         }
         self.failed.map_or(Ok(()), Err)
     }
 
-    fn step(&mut self, now: Instant, input: &mut &[u8], scratch: &mut [u8]) -> Result<(), Error> {
+    fn step(&mut self, input: &mut &[u8], scratch: &mut [u8]) -> Result<(), Error> {
         let scratch = scratch.first_chunk_mut::<SCRATCH>().ok_or(Error::ScratchTooSmall)?;
         match (self.exchange.peek_version(input), self.config.versions) {
             (None | Some(VERSION), _) => {}
@@ -69,17 +68,19 @@ impl Server {
             (Some(version), _) => return Err(Error::Version(version)),
         }
         if self.exchange.read_block(input, scratch) {
-            self.answer(now, scratch);
+            self.answer(scratch);
         }
         self.exchange.read_echo(input);
         Ok(())
     }
 
     /// C1 is complete: makes S2 of it, and S1 of the same kind.
-    fn answer(&mut self, now: Instant, scratch: &mut [u8; SCRATCH]) {
+    ///
+    /// A plain S2 is C1 as it came, its bytes 4 to 7 among it, where section 5.2.4 has the time of reading: librtmp
+    /// compares all of it, and where they are 0 they say that our time begins here.
+    fn answer(&mut self, scratch: &mut [u8; SCRATCH]) {
         #[cfg(feature = "digest")]
         let found = digest::find(scratch, digest::CLIENT_KEY);
-        self.exchange.stamp(now, scratch);
         #[cfg(feature = "digest")]
         if let Some((scheme, theirs)) = found {
             self.kind = Kind::Digest(scheme);

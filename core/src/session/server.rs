@@ -154,7 +154,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         link.reader().set_type_three_delta(config.type_three_delta);
         Ok(Self {
             link,
-            handshake: handshake::Server::new(config.handshake, wire::seed(entropy), Instant::from_micros(0)),
+            handshake: handshake::Server::new(config.handshake, wire::seed(entropy)),
             state: State::ExpectHandshake,
             streams: Vec::new(),
             last_stream: 0,
@@ -412,7 +412,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
 
     fn advance<'i>(&mut self, now: Instant, input: &mut &'i [u8]) -> Result<Option<Found<'i>>, Error> {
         if !self.handshake.is_done() || self.state == State::ExpectHandshake {
-            self.handshake.read(now, input, self.link.scratch())?;
+            self.handshake.read(input, self.link.scratch())?;
             if self.handshake.wants_input() {
                 return Ok(None);
             }

@@ -37,7 +37,7 @@ impl Handshake {
                 let config = ClientConfig { style: Style::Digest, ..ClientConfig::default() };
                 Machine::Client(Client::new(config, 0, NOW))
             }
-            Side::Server => Machine::Server(Server::new(ServerConfig::default(), 0, NOW)),
+            Side::Server => Machine::Server(Server::new(ServerConfig::default(), 0)),
         };
         Self { machine, scratch: Box::new([0; SCRATCH]) }
     }
@@ -60,7 +60,7 @@ impl Handshake {
                 client.kind()
             }
             Machine::Server(server) => {
-                server.read(NOW, bytes, scratch)?;
+                server.read(bytes, scratch)?;
                 server.transmit(scratch, &mut nowhere);
                 server.kind()
             }
