@@ -299,7 +299,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         }
         self.arm(now);
         let before = input.len();
-        let found = self.advance(now, input).inspect_err(|error| self.failed = Some(*error))?;
+        let found = self.advance(input).inspect_err(|error| self.failed = Some(*error))?;
         if input.len() < before {
             (self.heard, self.pinged) = (Some(now), false);
         }
@@ -410,7 +410,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         }
     }
 
-    fn advance<'i>(&mut self, now: Instant, input: &mut &'i [u8]) -> Result<Option<Found<'i>>, Error> {
+    fn advance<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Found<'i>>, Error> {
         if !self.handshake.is_done() || self.state == State::ExpectHandshake {
             self.handshake.read(input, self.link.scratch())?;
             if self.handshake.wants_input() {
