@@ -67,22 +67,23 @@ impl Server {
             (Some(4..=31), Versions::Offer3) => {}
             (Some(version), _) => return Err(Error::Version(version)),
         }
-        if self.exchange.read_block(input, scratch) {
+        // A plain S2 is C1 as it came, its bytes 4 to 7 among it, where section 5.2.4 has the time of reading: librtmp
+        // compares all of it, and where they are 0 they say that our time begins here.
+        let is_complete = self.exchange.read_block(input, scratch);
+        #[cfg(feature = "digest")]
+        if is_complete {
             self.answer(scratch);
         }
+        #[cfg(not(feature = "digest"))]
+        let _ = is_complete;
         self.exchange.read_echo(input);
         Ok(())
     }
 
-    /// C1 is complete: makes S2 of it, and S1 of the same kind.
-    ///
-    /// A plain S2 is C1 as it came, its bytes 4 to 7 among it, where section 5.2.4 has the time of reading: librtmp
-    /// compares all of it, and where they are 0 they say that our time begins here.
+    /// C1 is complete: where it has a digest, S1 and S2 get theirs.
+    #[cfg(feature = "digest")]
     fn answer(&mut self, scratch: &mut [u8; SCRATCH]) {
-        #[cfg(feature = "digest")]
-        let found = digest::find(scratch, digest::CLIENT_KEY);
-        #[cfg(feature = "digest")]
-        if let Some((scheme, theirs)) = found {
+        if let Some((scheme, theirs)) = digest::find(scratch, digest::CLIENT_KEY) {
             self.kind = Kind::Digest(scheme);
             self.exchange.block.sign(digest::SERVER_VERSION, scheme, digest::SERVER_KEY.signing());
             digest::sign(scratch, digest::SERVER_KEY, &theirs);
