@@ -42,13 +42,12 @@ impl Flow {
         }
     }
 
-    /// Counts received bytes; answers whether an acknowledgement is due.
-    pub(super) fn receive(&mut self, bytes: usize) -> bool {
+    /// Counts received bytes.
+    pub(super) fn receive(&mut self, bytes: usize) {
         self.received = self.received.wrapping_add(bytes as u32);
         if self.window > 0 && self.received.wrapping_sub(self.acknowledged) >= self.window {
             self.acknowledgement_due = true;
         }
-        self.acknowledgement_due
     }
 
     /// Bytes received, modulo 2³².
@@ -102,6 +101,11 @@ impl Flow {
         } else {
             None
         }
+    }
+
+    /// How many messages are due, of 4 bytes each.
+    pub(super) fn due_count(&self) -> usize {
+        usize::from(self.acknowledgement_due).saturating_add(usize::from(self.announcement_due))
     }
 
     /// What [`Self::due`] said is on its way.

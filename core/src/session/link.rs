@@ -8,7 +8,7 @@ use crate::chunk::{Assembled, Assembler, ChunkStreamId, Fragment, Pulled, Reader
 use crate::control::{self, Control, Event};
 use crate::message::{Header, Kind, StreamId, Timestamp};
 
-use super::queue::{OVERHEAD, Queue};
+use super::queue::Queue;
 use super::{Buffers, Error, RequestError, flow::Flow};
 
 /// Chunk streams that media goes out on; one more is for control and command messages.
@@ -21,9 +21,6 @@ const STREAM_COMMAND: ChunkStreamId = ChunkStreamId::new(8).expect("is 2 to 65,5
 
 /// The chunk header before a queued message: type 0, one byte of chunk stream id.
 const QUEUED_HEADER: usize = 12;
-
-/// Room in the queue for one control message.
-const CONTROL_ROOM: usize = OVERHEAD + control::MAX_SIZE;
 
 /// An established chunk stream.
 #[derive(Debug)]
@@ -113,9 +110,7 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         loop {
             let before = input.len();
             let pulled = self.reader.pull(input);
-            if self.flow.receive(before.saturating_sub(input.len())) {
-                self.queue_due();
-            }
+            self.flow.receive(before.saturating_sub(input.len()));
             let Some(pulled) = pulled? else { return Ok(None) };
             let Fragment { header, .. } = pulled.fragment;
             if header.kind.is_media() {
@@ -188,7 +183,6 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
             Some(Control::User(event)) => return Ok(Some(event)),
             None => {}
         }
-        self.queue_due();
         Ok(None)
     }
 
@@ -308,7 +302,7 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
 
     /// Whether [`Self::transmit`] has something to put out.
     pub(super) fn wants_transmit(&self) -> bool {
-        !self.queue.is_empty() && (self.sending || self.writer.is_at_boundary())
+        (!self.queue.is_empty() || self.due().is_some()) && (self.sending || self.writer.is_at_boundary())
     }
 
     /// The bytes that [`Self::transmit`] can put out.
@@ -317,7 +311,10 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
             return 0;
         }
         let mut chunk_size = NonZeroU32::new(self.writer.chunk_size()).unwrap_or(NonZeroU32::MIN);
-        let mut length = 0_usize;
+        let mut length = self.flow.due_count() * (QUEUED_HEADER + 4);
+        if self.pong.is_some() {
+            length = length.saturating_add(QUEUED_HEADER + 6);
+        }
         for (place, queued) in self.queue.iter().enumerate() {
             let size = if place == 0 && self.sending {
                 self.writer.wire_left(queued.csid)
@@ -333,17 +330,18 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         length
     }
 
-    /// Moves what is due from where it cannot be lost to the queue.
+    /// What is due beside the queue.
+    fn due(&self) -> Option<Control> {
+        self.pong.map(|time| Control::User(Event::PingResponse(time))).or_else(|| self.flow.due())
+    }
+
+    /// Moves the next thing that is due to the queue, once that is empty: so there is always room for it, it never takes
+    /// the room that answers to commands need, and a flood of pings has one answer.
     fn queue_due(&mut self) {
-        while self.has_room(CONTROL_ROOM) {
-            let control = match (self.pong, self.flow.due()) {
-                (Some(time), _) => Control::User(Event::PingResponse(time)),
-                (None, Some(control)) => control,
-                (None, None) => return,
-            };
-            if self.queue_control(&control).is_err() {
-                return;
-            }
+        if self.queue.is_empty()
+            && let Some(control) = self.due()
+            && self.queue_control(&control).is_ok()
+        {
             match control {
                 Control::User(_) => self.pong = None,
                 _ => self.flow.done(&control),

@@ -1,13 +1,16 @@
 //! Tests of the sessions, with a fake clock: client and server against each other, and each against scripted peers.
 
+mod flow;
 mod publish;
+mod script;
 
+use script::*;
 use std::string::{String, ToString};
 use std::vec;
 use std::vec::Vec;
 
 use super::*;
-use crate::chunk::{ChunkStreamId, Reader, Writer};
+use crate::chunk::{ChunkStreamId, Reader};
 use crate::command::ConnectOptions;
 use crate::message::{Header, Kind, StreamId, Timestamp};
 use crate::time::Instant;
@@ -254,51 +257,6 @@ impl Pair {
             self.to_server.extend_from_slice(&out[..written]);
         }
     }
-}
-
-/// A scripted peer's messages as chunks of any size.
-pub(super) struct Script {
-    writer: Writer<8>,
-    pub(super) bytes: Vec<u8>,
-}
-
-impl Script {
-    /// Begins after a handshake with a peer that sends zeros.
-    pub(super) fn new() -> Script {
-        let mut bytes = vec![0; 1 + 2 * 1_536];
-        bytes[0] = 3;
-        let mut writer = Writer::new();
-        writer.set_chunk_size(128);
-        Script { writer, bytes }
-    }
-
-    /// Adds a message.
-    pub(super) fn message(&mut self, csid: u32, kind: Kind, stream: u32, payload: &[u8]) -> &mut Self {
-        let csid = ChunkStreamId::new(csid).unwrap();
-        let length = payload.len() as u32;
-        let header = Header { timestamp: Timestamp(0), length, kind, stream: StreamId(stream) };
-        self.writer.begin_full(csid, header).unwrap();
-        let mut out = vec![0; payload.len() * 2 + 20];
-        let (taken, written) = self.writer.poll(csid, payload, &mut out);
-        assert_eq!(taken, payload.len());
-        self.bytes.extend_from_slice(&out[..written]);
-        self
-    }
-
-    /// Adds a command of AMF0 values.
-    pub(super) fn command(&mut self, stream: u32, tokens: &[crate::amf0::Token<'_>]) -> &mut Self {
-        let payload = encode(tokens);
-        self.message(3, Kind::COMMAND, stream, &payload)
-    }
-}
-
-pub(super) fn encode(tokens: &[crate::amf0::Token<'_>]) -> Vec<u8> {
-    let mut buffer = vec![0; 4_096];
-    let mut encoder = crate::amf0::Encoder::new(&mut buffer);
-    for token in tokens {
-        encoder.put(*token).unwrap();
-    }
-    encoder.finish().to_vec()
 }
 
 /// The messages in `stream`, which a session has put out after its handshake: `(csid, header, payload)`.

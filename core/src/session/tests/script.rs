@@ -1,0 +1,199 @@
+//! Scripted peers: what they say, as chunks; and sessions that hear it, in all pieces and windows.
+
+use super::*;
+use crate::amf0::Token;
+use crate::chunk::Writer;
+use crate::command::code;
+
+/// Pieces of input, and windows of output, that a session must not tell apart.
+const PIECES: [(usize, usize); 6] = [(1 << 20, 8_192), (1, 1), (1, 8_192), (1 << 20, 1), (7, 3), (129, 64)];
+
+/// A client that wants to connect and to publish.
+pub(super) fn publisher() -> Client<'static, 8> {
+    let mut client = client();
+    client.connect(&OPTIONS).unwrap();
+    client.publish("cam").unwrap();
+    client
+}
+
+/// What a client that wants to publish does with `bytes`, however they come.
+pub(super) fn client_sees(bytes: &[u8]) -> Driven {
+    everywhere(&|cut, window| {
+        let (mut client, mut collector) = (publisher(), Collector::default());
+        let (handshake, rest) = bytes.split_at(3_073);
+        let first = drive_client(&mut client, handshake, handshake.len(), 8_192, &mut collector);
+        join(first, drive_client(&mut client, rest, cut, window, &mut collector))
+    })
+}
+
+/// What a server that accepts everything does with `bytes`, however they come.
+pub(super) fn server_sees(bytes: &[u8]) -> Driven {
+    everywhere(&|cut, window| {
+        let (mut server, mut collector) = (server(), Collector::default());
+        let (handshake, rest) = bytes.split_at(3_073);
+        let first = drive_server(&mut server, handshake, handshake.len(), 8_192, &mut collector);
+        join(first, drive_server(&mut server, rest, cut, window, &mut collector))
+    })
+}
+
+fn join(first: Driven, second: Driven) -> Driven {
+    assert_eq!(first.2, Ok(()));
+    ([first.0, second.0].concat(), [first.1, second.1].concat(), second.2)
+}
+
+/// Runs `drive` in all pieces and windows; all must do the same.
+pub(super) fn everywhere(drive: &dyn Fn(usize, usize) -> Driven) -> Driven {
+    let (seen, output, result) = drive(PIECES[0].0, PIECES[0].1);
+    for (cut, window) in PIECES {
+        let other = drive(cut, window);
+        assert_eq!(other.0, seen, "pieces of {cut}, windows of {window}");
+        assert_eq!(other.2, result, "pieces of {cut}, windows of {window}");
+        let (mut said, mut said_before) = (sequence(&other.1), sequence(&output));
+        if result.is_err() {
+            // What was due when a session failed is out already, where the fault came later.
+            said.retain(|message| !is_timely(message));
+            said_before.retain(|message| !is_timely(message));
+            said.truncate(said_before.len());
+        }
+        assert_eq!(said, said_before, "pieces of {cut}, windows of {window}");
+    }
+    (seen, output, result)
+}
+
+type Message = (u32, Header, Vec<u8>);
+
+/// The messages in what a session has put out; last those which go out when there is nothing else to say.
+fn sequence(output: &[u8]) -> Vec<Message> {
+    if output.len() < 3_073 {
+        return Vec::new();
+    }
+    let mut messages = messages(output);
+    messages.sort_by_key(|message| is_timely(message).then_some(message.1.kind));
+    messages
+}
+
+/// Whether a message's place depends on when the others have gone out: answers to pings, acknowledgements, windows.
+fn is_timely((_, header, payload): &Message) -> bool {
+    let is_pong = header.kind == Kind::USER_CONTROL && payload.starts_with(&[0, 7]);
+    is_pong || matches!(header.kind, Kind::ACKNOWLEDGEMENT | Kind::WINDOW_ACK_SIZE)
+}
+
+/// A scripted peer's messages as chunks of any size.
+#[derive(Clone)]
+pub(super) struct Script {
+    /// Of the chunks from now on.
+    pub(super) chunk_size: u32,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Script {
+    /// Begins after a handshake with a peer that sends zeros.
+    pub(super) fn new() -> Script {
+        let mut bytes = vec![0; 1 + 2 * 1_536];
+        bytes[0] = 3;
+        Script { chunk_size: 128, bytes }
+    }
+
+    /// Adds bytes as they are.
+    pub(super) fn raw(&mut self, bytes: &[u8]) -> &mut Self {
+        self.bytes.extend_from_slice(bytes);
+        self
+    }
+
+    /// Adds a message.
+    pub(super) fn message(&mut self, csid: u32, kind: Kind, stream: u32, payload: &[u8]) -> &mut Self {
+        self.message_at(0, csid, kind, stream, payload)
+    }
+
+    /// Adds a message with a timestamp.
+    pub(super) fn message_at(&mut self, at: u32, csid: u32, kind: Kind, stream: u32, payload: &[u8]) -> &mut Self {
+        let csid = ChunkStreamId::new(csid).unwrap();
+        let length = payload.len() as u32;
+        let header = Header { timestamp: Timestamp(at), length, kind, stream: StreamId(stream) };
+        let mut writer = Writer::<1>::new();
+        writer.set_chunk_size(self.chunk_size);
+        writer.begin_full(csid, header).unwrap();
+        let mut out = vec![0; payload.len() * 8 + 20];
+        let (taken, written) = writer.poll(csid, payload, &mut out);
+        assert_eq!(taken, payload.len());
+        self.raw(&out[..written])
+    }
+
+    /// Adds a control message.
+    pub(super) fn control(&mut self, kind: Kind, payload: &[u8]) -> &mut Self {
+        self.message(2, kind, 0, payload)
+    }
+
+    /// Adds a command of AMF0 values.
+    pub(super) fn command(&mut self, stream: u32, tokens: &[Token<'_>]) -> &mut Self {
+        self.message(3, Kind::COMMAND, stream, &encode(tokens))
+    }
+
+    /// A server's answer: null, and `value`.
+    pub(super) fn result(&mut self, transaction: f64, value: Token<'_>) -> &mut Self {
+        self.command(0, &["_result".into(), transaction.into(), Token::Null, value])
+    }
+
+    /// A server's `onStatus`.
+    pub(super) fn status(&mut self, stream: u32, level: &str, code: &str) -> &mut Self {
+        let mut tokens = vec!["onStatus".into(), 0.0.into(), Token::Null];
+        tokens.extend(info(level, code, ""));
+        self.command(stream, &tokens)
+    }
+
+    /// A server accepts `connect`.
+    pub(super) fn connected(&mut self) -> &mut Self {
+        let mut tokens = vec!["_result".into(), 1.0.into(), Token::ObjectStart, Token::End];
+        tokens.extend(info("status", code::CONNECT_SUCCESS, ""));
+        self.command(0, &tokens)
+    }
+
+    /// A server lets a client publish, as it should.
+    pub(super) fn publishing() -> Script {
+        let mut script = Script::new();
+        script.connected().result(4.0, 1.0.into()).status(1, "status", code::PUBLISH_START);
+        script
+    }
+
+    /// A client's `connect`, and the handshake before it.
+    pub(super) fn connect() -> Script {
+        let mut script = Script::new();
+        let (app, url) = (Token::Key("app".into()), Token::Key("tcUrl".into()));
+        let start = ["connect".into(), 1.0.into(), Token::ObjectStart];
+        let object = [app, "live".into(), url, "rtmp://host/live".into(), Token::End];
+        script.command(0, &[&start[..], &object].concat());
+        script
+    }
+
+    /// A client's `createStream`.
+    pub(super) fn create_stream(&mut self, transaction: f64) -> &mut Self {
+        self.command(0, &["createStream".into(), transaction.into(), Token::Null])
+    }
+
+    /// A client's `publish`.
+    pub(super) fn publish(&mut self, stream: u32, key: &str) -> &mut Self {
+        self.command(stream, &["publish".into(), 5.0.into(), Token::Null, key.into(), "live".into()])
+    }
+
+    /// A client publishes on stream 1.
+    pub(super) fn publisher() -> Script {
+        let mut script = Script::connect();
+        script.create_stream(2.0).publish(1, "cam");
+        script
+    }
+}
+
+/// An info object.
+pub(super) fn info<'a>(level: &'a str, code: &'a str, description: &'a str) -> [Token<'a>; 8] {
+    let [a, b, c] = ["level", "code", "description"].map(|key| Token::Key(key.into()));
+    [Token::ObjectStart, a, level.into(), b, code.into(), c, description.into(), Token::End]
+}
+
+pub(super) fn encode(tokens: &[Token<'_>]) -> Vec<u8> {
+    let mut buffer = vec![0; 1 << 17];
+    let mut encoder = crate::amf0::Encoder::new(&mut buffer);
+    for token in tokens {
+        encoder.put(*token).unwrap();
+    }
+    encoder.finish().to_vec()
+}
