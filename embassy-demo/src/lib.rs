@@ -29,3 +29,8 @@ pub use sender::Sender;
 pub use server::{DEFAULT_PORTS, ServeOptions, Server, ServerError};
 
 pub use embedded_rtmp;
+
+/// The example in the README is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct ReadmeDocTests;
