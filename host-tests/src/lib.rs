@@ -1,6 +1,8 @@
 //! What the host tools and the tests share.
 
+pub mod counts;
 pub mod flv;
-
+pub mod net;
 pub mod peers;
+pub mod publish;
 pub mod replay;

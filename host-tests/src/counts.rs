@@ -1,0 +1,36 @@
+//! How much media went by.
+
+use embedded_rtmp::message::Kind;
+use serde_json::{Value, json};
+
+/// Messages by kind, and the bytes of their payloads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Audio messages.
+    pub audio: u64,
+    /// Video messages.
+    pub video: u64,
+    /// Data messages.
+    pub data: u64,
+    /// Bytes of all payloads.
+    pub bytes: u64,
+}
+
+impl Counts {
+    /// Counts a message with a payload of `length` bytes.
+    pub fn count(&mut self, kind: Kind, length: usize) {
+        let counter = match kind {
+            Kind::AUDIO => &mut self.audio,
+            Kind::VIDEO => &mut self.video,
+            _ => &mut self.data,
+        };
+        *counter += 1;
+        self.bytes += length as u64;
+    }
+
+    /// For a summary.
+    pub fn to_json(self) -> Value {
+        let Self { audio, video, data, bytes } = self;
+        json!({"audio": audio, "video": video, "data": data, "bytes": bytes})
+    }
+}

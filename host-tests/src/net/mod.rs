@@ -1,0 +1,19 @@
+//! Sessions of the core over TCP sockets of the operating system.
+
+mod clock;
+mod dial;
+mod pipe;
+
+pub use clock::Clock;
+pub use dial::{DialError, Dialled, Memory, dial};
+pub use pipe::{Pipe, Waiter};
+
+/// Bytes for a session that nobody can guess.
+///
+/// # Errors
+/// The system has none.
+pub fn entropy() -> anyhow::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no entropy: {error}"))?;
+    Ok(bytes)
+}

@@ -1,0 +1,178 @@
+//! The tags of a file as the messages of a session, each when it is due.
+
+use std::io::Read;
+use std::time::Duration;
+
+use anyhow::Error;
+use embedded_rtmp::amf0::Encoder;
+use embedded_rtmp::chunk::ChunkStreamId;
+use embedded_rtmp::command::{DataMessage, set_data_frame};
+use embedded_rtmp::message::{Kind, StreamId, Timestamp};
+use embedded_rtmp::session::Client;
+use embedded_rtmp::time::Instant;
+
+use crate::counts::Counts;
+use crate::flv::{Reader, Tag};
+
+/// When tags are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Each at its timestamp, counted from the first.
+    Timestamps,
+    /// As fast as the peer takes them.
+    Fast,
+}
+
+pub(super) struct Source<R> {
+    reader: Reader<R>,
+    pace: Pace,
+    /// When the first tag was sent, and its timestamp.
+    start: Option<(Instant, u32)>,
+    /// What is sent next, or is being sent.
+    tag: Option<Tag>,
+    /// Where the message of `tag` goes, and how much of it is out.
+    open: Option<(ChunkStreamId, usize)>,
+    ended: bool,
+    error: Option<Error>,
+    counts: Counts,
+    /// Of the last tag that was begun.
+    timestamp: u32,
+}
+
+impl<R: Read> Source<R> {
+    pub(super) fn new(reader: Reader<R>, pace: Pace) -> Self {
+        Self {
+            reader,
+            pace,
+            start: None,
+            tag: None,
+            open: None,
+            ended: false,
+            error: None,
+            counts: Counts::default(),
+            timestamp: 0,
+        }
+    }
+
+    /// Whether all tags are out, or no more can be read.
+    pub(super) fn is_ended(&self) -> bool {
+        self.ended && self.tag.is_none()
+    }
+
+    /// Why the tags ended before the file did.
+    pub(super) fn error(self) -> Option<Error> {
+        self.error
+    }
+
+    /// What is out.
+    pub(super) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// The timestamp of the last tag that was begun.
+    pub(super) fn timestamp(&self) -> u32 {
+        self.timestamp
+    }
+
+    /// When the next tag is due; `None` while one is being sent, and when there is none.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let tag = self.tag.as_ref().filter(|_| self.open.is_none())?;
+        let (start, first) = self.start?;
+        Some(match self.pace {
+            Pace::Fast => start,
+            Pace::Timestamps => {
+                let after = Timestamp(tag.timestamp).since(Timestamp(first)).max(0);
+                start + Duration::from_millis(after.unsigned_abs().into())
+            }
+        })
+    }
+
+    /// Puts out what is due, as far as `out` goes; answers how much it filled.
+    pub(super) fn fill(&mut self, session: &mut Client<'_>, stream: StreamId, now: Instant, out: &mut [u8]) -> usize {
+        let mut filled = 0;
+        while filled < out.len() {
+            self.load(now);
+            let Some(tag) = &self.tag else { break };
+            let (csid, taken) = match self.open {
+                Some(open) => open,
+                None if self.due().is_some_and(|due| due > now) => break,
+                None => {
+                    let length = tag.payload.len() as u32;
+                    match session.begin_media(tag.kind, stream, Timestamp(tag.timestamp), length) {
+                        Ok(csid) => (csid, 0),
+                        Err(error) => {
+                            self.fail(Error::from(error).context("a tag cannot be sent"));
+                            break;
+                        }
+                    }
+                }
+            };
+            self.timestamp = tag.timestamp;
+            let rest = tag.payload.get(taken..).unwrap_or_default();
+            let (more, written) = session.poll_media(csid, rest, &mut out[filled..]);
+            filled += written;
+            self.open = Some((csid, taken + more));
+            if session.media_left(csid).is_none() {
+                self.counts.count(tag.kind, tag.payload.len());
+                (self.tag, self.open) = (None, None);
+            } else if written == 0 {
+                break;
+            }
+        }
+        filled
+    }
+
+    /// Reads the next tag where none waits.
+    fn load(&mut self, now: Instant) {
+        while self.tag.is_none() && !self.ended {
+            match self.reader.next() {
+                Some(Ok(tag)) if matches!(tag.kind, Kind::AUDIO | Kind::VIDEO | Kind::DATA) => {
+                    self.start.get_or_insert((now, tag.timestamp));
+                    self.tag = Some(prepared(tag));
+                }
+                // Nobody knows what it is, so nobody misses it.
+                Some(Ok(_)) => {}
+                Some(Err(error)) => self.fail(error.into()),
+                None => self.ended = true,
+            }
+        }
+    }
+
+    fn fail(&mut self, error: Error) {
+        (self.tag, self.open, self.ended, self.error) = (None, None, true, Some(error));
+    }
+}
+
+/// Puts `@setDataFrame` before metadata, so that the server keeps it for those who come later.
+fn prepared(mut tag: Tag) -> Tag {
+    const NAME: &str = "onMetaData";
+    let bare = tag.kind == Kind::DATA && tag.payload.starts_with(b"\x02\0\x0aonMetaData");
+    let Some(message) = DataMessage::parse(&tag.payload).filter(|_| bare) else { return tag };
+    let mut buffer = [0; 64];
+    let mut encoder = Encoder::new(&mut buffer);
+    if set_data_frame(&mut encoder, NAME).is_ok() {
+        tag.payload = [encoder.finish(), message.values.rest()].concat();
+    }
+    tag
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn item_090_metadata_is_sent_as_a_data_frame() {
+        let tag = |kind, payload: &[u8]| Tag { kind, timestamp: 7, payload: payload.to_vec() };
+        let metadata = tag(Kind::DATA, b"\x02\0\x0aonMetaData\x08\0\0\0\0\0\0\x09");
+        let expected = b"\x02\0\x0d@setDataFrame\x02\0\x0aonMetaData\x08\0\0\0\0\0\0\x09";
+        assert_eq!(prepared(metadata), tag(Kind::DATA, expected));
+        for (kind, payload) in [
+            (Kind::DATA, &expected[..]),
+            (Kind::DATA, b"\x02\0\x0aonTextData\x05"),
+            (Kind::DATA, b""),
+            (Kind::VIDEO, b"\x02\0\x0aonMetaData\x05"),
+        ] {
+            assert_eq!(prepared(tag(kind, payload)), tag(kind, payload));
+        }
+    }
+}
