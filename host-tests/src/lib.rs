@@ -6,3 +6,4 @@ pub mod net;
 pub mod peers;
 pub mod publish;
 pub mod replay;
+pub mod serve;

@@ -1,9 +1,11 @@
 //! FLV files on hosts: a reader and a writer, one tag at a time (Video File Format Specification 10.1, annex E).
 
+mod aggregate;
 mod parse;
 mod reader;
 mod writer;
 
+pub use aggregate::aggregated;
 pub use reader::{ReadError, Reader};
 pub use writer::Writer;
 

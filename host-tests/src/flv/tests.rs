@@ -96,6 +96,17 @@ fn a_longer_file_header_is_skipped() {
 }
 
 #[test]
+fn item_109_an_aggregate_is_tags_that_count_from_the_first() {
+    let tags = [tag(Kind::AUDIO, 0x0100_0000, &[1]), tag(Kind::VIDEO, 0x0100_0028, &[2, 3])];
+    let payload = &file(&tags)[13..];
+    let expected = [tag(Kind::AUDIO, 7, &[1]), tag(Kind::VIDEO, 47, &[2, 3])];
+    assert_eq!(aggregated(7, payload).collect::<Vec<_>>(), expected);
+    assert_eq!(aggregated(7, &payload[..payload.len() - 4]).count(), 2, "without the last back pointer");
+    assert_eq!(aggregated(7, &payload[..payload.len() - 5]).count(), 1, "with the last tag cut off");
+    assert_eq!(aggregated(7, &[]).count(), 0);
+}
+
+#[test]
 fn configurations_are_no_frames() {
     for (kind, payload, is) in [
         (Kind::VIDEO, &[0x17, 0, 0][..], true),

@@ -1,0 +1,146 @@
+//! Takes publishers over RTMP, and records what they send.
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use embedded_rtmp::session::ServerConfig;
+use host_tests::serve::{Event, Listeners, Recorded, Shared};
+use indicatif::{ProgressBar, ProgressDrawTarget};
+use serde_json::json;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+/// Takes publishers over RTMP, and records each stream to DIR/APP-KEY.flv, until Ctrl-C.
+///
+/// All but letters, digits, '.', '_' and '-' is left out of the file's name. A file that is there is never written to:
+/// the next is APP-KEY-2.flv. Ends with status 0 after Ctrl-C, when all recordings are complete; with 2 where none of the
+/// addresses can be listened on, or the directory cannot be made.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Where to listen: HOST:PORT, several divided by commas
+    #[arg(long, value_name = "ADDR", value_delimiter = ',', default_value = "0.0.0.0:1935")]
+    listen: Vec<String>,
+    /// Where recordings go
+    #[arg(long, value_name = "DIR")]
+    record: PathBuf,
+    /// The size of the chunks that are sent; some clients take it for theirs, too
+    #[arg(long, value_name = "BYTES", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(128..=0xFF_FFFF))]
+    chunk_size: u32,
+    /// How long a client may be silent
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    idle: u64,
+    /// Say nothing but what is wrong
+    #[arg(short, long)]
+    quiet: bool,
+    /// Print a summary as a JSON object on standard output at the end
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(status) => status,
+        Err(error) => {
+            eprintln!("serve: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // The second time it ends at once.
+        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))?;
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    std::fs::create_dir_all(&arguments.record).with_context(|| arguments.record.display().to_string())?;
+    let (listeners, failed) = Listeners::bind(&arguments.listen)?;
+    for (address, error) in &failed {
+        eprintln!("serve: cannot listen on {address}: {error}");
+    }
+    let addresses = listeners.addresses();
+    if addresses.is_empty() {
+        eprintln!("serve: there is nowhere to listen");
+        return Ok(ExitCode::from(2));
+    }
+    let bar = ProgressBar::with_draw_target(None, target(arguments.quiet));
+    let recorded: Arc<Mutex<Vec<Recorded>>> = Arc::default();
+    let config = ServerConfig {
+        chunk_size: arguments.chunk_size,
+        idle_timeout: Duration::from_secs(arguments.idle),
+        ..ServerConfig::new()
+    };
+    let teller = Teller { quiet: arguments.quiet, bar: bar.clone(), recorded: Arc::clone(&recorded) };
+    for address in &addresses {
+        teller.say(&format!("listening on {address}"), false);
+    }
+    let shared = Arc::new(Shared::new(arguments.record.clone(), config, move |event| teller.tell(event)));
+    let served = listeners.serve(&shared, &stop, || {
+        let (live, bytes) = shared.state();
+        bar.set_message(format!("{live} published, {} KB received", bytes / 1000));
+        bar.tick();
+    });
+    bar.finish_and_clear();
+    if arguments.json {
+        let recorded = recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = failed.iter().map(|(address, error)| json!({"address": address, "error": error.to_string()}));
+        let summary = json!({
+            "listening": addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "failed": failed.collect::<Vec<_>>(),
+            "recordings": recorded.iter().map(Recorded::to_json).collect::<Vec<_>>(),
+        });
+        println!("{summary}");
+    }
+    match served {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => {
+            eprintln!("serve: {error}");
+            Ok(ExitCode::from(1))
+        }
+    }
+}
+
+fn target(quiet: bool) -> ProgressDrawTarget {
+    if !quiet && io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
+}
+
+/// Says on standard error what happens.
+struct Teller {
+    quiet: bool,
+    bar: ProgressBar,
+    recorded: Arc<Mutex<Vec<Recorded>>>,
+}
+
+impl Teller {
+    fn tell(&self, event: Event) {
+        match event {
+            Event::Recording(peer, stream, file) => {
+                self.say(&format!("{peer}: {stream} goes to {}", file.display()), false);
+            }
+            Event::Recorded(recorded) => {
+                let (counts, file) = (recorded.counts, recorded.file.display());
+                let text = format!(
+                    "{file}: {} video, {} audio and {} data messages, {} bytes; {}",
+                    counts.video, counts.audio, counts.data, counts.bytes, recorded.end
+                );
+                self.say(&text, false);
+                self.recorded.lock().unwrap_or_else(PoisonError::into_inner).push(recorded);
+            }
+            Event::Trouble(peer, text) => self.say(&format!("{peer}: {text}"), true),
+            _ => {}
+        }
+    }
+
+    fn say(&self, text: &str, is_trouble: bool) {
+        if !self.quiet || is_trouble {
+            self.bar.suspend(|| eprintln!("serve: {text}"));
+        }
+    }
+}
