@@ -8,7 +8,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use host_tests::flv::{Reader, Tag};
-use host_tests::peers::{Finished, Running, finish_within, start, wait_until};
+use host_tests::peers::{Conversation, Finished, Running, Sender, finish_within, start, wait_until};
+use host_tests::replay::{Side, replay};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -121,4 +122,15 @@ pub fn publish_well(file: &Path, url: &str, arguments: &[&str]) -> Value {
     assert_eq!(status, Some(0), "{stderr}");
     assert_eq!(summary["error"], Value::Null);
     summary
+}
+
+/// What one side of a conversation sent: its handshake, and its messages. It must be whole.
+pub fn replayed(conversation: &Conversation, sender: Sender) -> Vec<Value> {
+    let side = match sender {
+        Sender::Client => Side::Server,
+        Sender::Server => Side::Client,
+    };
+    let mut shown = Vec::new();
+    replay(side, &conversation.sent_by(sender), usize::MAX, &mut |value| shown.push(value)).unwrap();
+    shown
 }
