@@ -1,5 +1,5 @@
 //! The tools of this package, started as a user would.
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test file includes it, and uses a part")]
 
 use std::fs::File;
 use std::io::BufReader;
