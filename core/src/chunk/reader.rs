@@ -64,21 +64,25 @@ pub enum TypeThreeDelta {
 /// No byte: the next header is not the common one.
 const NO_CONTINUATION: u16 = 0x100;
 
-/// Reads a chunk stream, with memory for `STREAMS` chunk streams.
+/// Reads a chunk stream, with memory for `STREAMS` chunk streams, at most 255.
 ///
 /// A new chunk stream that finds no room takes the place of one that has no unfinished message and has not been used
 /// lately.
 #[derive(Debug)]
 pub struct Reader<const STREAMS: usize> {
-    tracks: Vec<Track, STREAMS>,
+    tracks: Vec<Track, STREAMS, u8>,
+    /// The track of the current chunk.
+    current: u8,
+    /// The byte that continues the current message on the common path, or [`NO_CONTINUATION`]. It is no byte while
+    /// something waits in `pending`.
+    continuation: u16,
+    /// The track that is looked at first when one must be recycled.
+    hand: u8,
     /// The chunk size that the peer announced.
     chunk_size: u32,
     /// Payload bytes of the current chunk that are still to come.
     chunk_left: u32,
-    /// The track of the current chunk.
-    current: usize,
-    /// The byte that continues the current message on the common path, or [`NO_CONTINUATION`].
-    continuation: u16,
+    failed: Option<ReadError>,
     /// A header that was cut, or bytes that turned out to be payload.
     pending: [u8; header::MAX_SIZE],
     /// Where in `pending` what is not used yet begins, and ends.
@@ -86,27 +90,15 @@ pub struct Reader<const STREAMS: usize> {
     pending_end: u8,
     /// How many bytes before `pending_start` the last fragment lends.
     kept: u8,
-    /// The track that is looked at first when one must be recycled.
-    hand: u8,
     type_three_delta: TypeThreeDelta,
-    failed: Option<ReadError>,
 }
 
-/// What [`Reader::pull`] found: a fragment whose payload lies in the input, or else in [`Reader::kept`].
+/// What [`Reader::pull`] found: a piece of the current message's payload. [`Reader::fragment`] makes it whole.
 #[derive(Clone, Copy)]
 pub(crate) struct Pulled<'i> {
-    /// The fragment; without its payload where `kept`.
-    pub(crate) fragment: Fragment<'i>,
-    /// The payload is what [`Reader::kept`] lends.
-    pub(crate) kept: bool,
-}
-
-/// What [`Reader::apply`] made of the bytes it was shown.
-enum Applied {
-    /// The header was so long; the payload follows.
-    Header(usize),
-    /// The header is at least so long.
-    Needs(usize),
+    offset: u32,
+    /// The payload; `None` where it lies in the reader.
+    pub(crate) data: Option<&'i [u8]>,
 }
 
 impl<const STREAMS: usize> Default for Reader<STREAMS> {
@@ -120,17 +112,17 @@ impl<const STREAMS: usize> Reader<STREAMS> {
     pub const fn new() -> Self {
         Self {
             tracks: Vec::new(),
-            chunk_size: DEFAULT_CHUNK_SIZE,
-            chunk_left: 0,
             current: 0,
             continuation: NO_CONTINUATION,
+            hand: 0,
+            chunk_size: DEFAULT_CHUNK_SIZE,
+            chunk_left: 0,
+            failed: None,
             pending: [0; header::MAX_SIZE],
             pending_start: 0,
             pending_end: 0,
             kept: 0,
-            hand: 0,
             type_three_delta: TypeThreeDelta::Timestamp,
-            failed: None,
         }
     }
 
@@ -157,7 +149,7 @@ impl<const STREAMS: usize> Reader<STREAMS> {
     /// in which no Abort message can come.
     pub fn abort(&mut self, csid: ChunkStreamId) {
         let Some(index) = self.tracks.iter().position(|track| track.csid == csid) else { return };
-        if index == self.current {
+        if index == usize::from(self.current) {
             if self.chunk_left > 0 {
                 return;
             }
@@ -170,115 +162,119 @@ impl<const STREAMS: usize> Reader<STREAMS> {
 
     /// Whether the input read so far ends between two messages: no header is cut, and no message is unfinished.
     pub fn is_at_boundary(&self) -> bool {
-        self.chunk_left == 0 && self.pending_start == self.pending_end && !self.tracks.iter().any(Track::is_partial)
+        self.chunk_left == 0 && !self.has_pending() && !self.tracks.iter().any(Track::is_partial)
     }
 
     /// Takes bytes from the front of `input` until it has a piece of a message's payload; `None` once the input is empty.
     ///
     /// # Errors
     /// An error is final: every later call repeats it.
+    #[inline]
     pub fn next_fragment<'d, 'i: 'd>(&'d mut self, input: &mut &'i [u8]) -> Result<Option<Fragment<'d>>, ReadError> {
         let Some(pulled) = self.pull(input)? else { return Ok(None) };
-        Ok(Some(self.lend(pulled)))
+        Ok(Some(self.fragment(pulled)))
     }
 
     /// As [`Self::next_fragment`], for callers that must go on using the reader: the result borrows the input alone.
     #[inline]
     pub(crate) fn pull<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Pulled<'i>>, ReadError> {
-        if let Some(error) = self.failed {
-            return Err(error);
-        }
         if self.chunk_left == 0 && !self.next_chunk(input)? {
             return Ok(None);
         }
-        let Some(track) = self.tracks.get_mut(self.current) else { return Ok(None) };
-        let (mut data, mut length): (&[u8], usize) = (&[], 0);
-        if self.chunk_left > 0 {
-            let waiting = self.pending_end.saturating_sub(self.pending_start);
-            if waiting > 0 {
-                self.kept = waiting.min(self.chunk_left.min(u32::from(u8::MAX)) as u8);
-                self.pending_start = self.pending_start.wrapping_add(self.kept);
-                length = usize::from(self.kept);
-            } else {
-                length = input.len().min(self.chunk_left as usize);
-                let Some((taken, rest)) = input.split_at_checked(length) else { return Ok(None) };
-                if taken.is_empty() {
-                    return Ok(None);
-                }
-                (data, *input) = (taken, rest);
-            }
-            self.chunk_left = self.chunk_left.wrapping_sub(length as u32);
+        let kept = self.has_pending();
+        let length = if kept { self.keep() } else { input.len().min(self.chunk_left as usize) };
+        // A chunk without payload is a message without payload.
+        if length == 0 && self.chunk_left > 0 {
+            return Ok(None);
         }
-        let kept = data.len() != length;
+        let Some(track) = self.tracks.get_mut(usize::from(self.current)) else { return Ok(None) };
+        self.chunk_left = self.chunk_left.wrapping_sub(length as u32);
         let offset = track.advance(length);
         if !track.is_partial() {
             self.continuation = NO_CONTINUATION;
         }
-        let fragment = Fragment { csid: track.csid, header: track.header, offset, data };
-        Ok(Some(Pulled { fragment, kept }))
+        if kept {
+            return Ok(Some(Pulled { offset, data: None }));
+        }
+        let Some((data, rest)) = input.split_at_checked(length) else { return Ok(None) };
+        *input = rest;
+        Ok(Some(Pulled { offset, data: Some(data) }))
     }
 
-    /// The whole of what [`Self::pull`] found.
-    pub(crate) fn lend<'d, 'i: 'd>(&'d self, pulled: Pulled<'i>) -> Fragment<'d> {
-        let mut fragment: Fragment<'d> = pulled.fragment;
-        if pulled.kept {
-            fragment.data = self.kept();
-        }
-        fragment
+    /// The fragment that [`Self::pull`] found last.
+    #[inline]
+    pub(crate) fn fragment<'d, 'i: 'd>(&'d self, pulled: Pulled<'i>) -> Fragment<'d> {
+        const NONE: &Track = &Track::new(ChunkStreamId::CONTROL);
+        let track = self.tracks.get(usize::from(self.current)).unwrap_or(NONE);
+        let data = match pulled.data {
+            Some(data) => data,
+            None => self.kept(),
+        };
+        track.fragment(pulled.offset, data)
     }
 
     /// The payload bytes of the last fragment, where it lay in the reader.
-    pub(crate) fn kept(&self) -> &[u8] {
+    #[cold]
+    fn kept(&self) -> &[u8] {
         let end = usize::from(self.pending_start);
         self.pending.get(end.saturating_sub(usize::from(self.kept))..end).unwrap_or(&[])
+    }
+
+    /// Takes payload from `pending`; answers how much.
+    #[cold]
+    fn keep(&mut self) -> usize {
+        let waiting = self.pending_end.wrapping_sub(self.pending_start);
+        self.kept = u32::from(waiting).min(self.chunk_left) as u8;
+        self.pending_start = self.pending_start.wrapping_add(self.kept);
+        usize::from(self.kept)
+    }
+
+    fn has_pending(&self) -> bool {
+        self.pending_start != self.pending_end
     }
 
     /// Takes the next chunk's header; answers whether it is complete.
     #[inline]
     fn next_chunk(&mut self, input: &mut &[u8]) -> Result<bool, ReadError> {
-        if self.pending_start == self.pending_end {
-            let Some((&first, rest)) = input.split_first() else { return Ok(false) };
-            if u16::from(first) == self.continuation
-                && let Some(track) = self.tracks.get(self.current)
-            {
-                self.chunk_left = track.missing().min(self.chunk_size);
-                *input = rest;
-                return Ok(true);
-            }
-            if let Some(window) = input.first_chunk()
-                && let Applied::Header(length) = self.apply(window, header::MAX_SIZE)?
-            {
+        if let Some((&first, rest)) = input.split_first()
+            && u16::from(first) == self.continuation
+            && let Some(track) = self.tracks.get(usize::from(self.current))
+        {
+            self.chunk_left = track.missing().min(self.chunk_size);
+            *input = rest;
+            return Ok(true);
+        }
+        self.next_header(input)
+    }
+
+    /// Takes a header that is not the common one; answers whether it is complete.
+    fn next_header(&mut self, input: &mut &[u8]) -> Result<bool, ReadError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        if let (false, Some(window)) = (self.has_pending(), input.first_chunk()) {
+            let length = self.apply(window, header::MAX_SIZE)?;
+            if length > 0 {
                 *input = input.get(length..).unwrap_or(&[]);
                 return Ok(true);
             }
         }
-        self.gather(input)
-    }
-
-    /// Takes a header that is cut: collects it in `pending`, no more than it needs.
-    #[cold]
-    fn gather(&mut self, input: &mut &[u8]) -> Result<bool, ReadError> {
+        // The header is cut: it is collected in `pending`, no more than it needs.
         self.compact();
         loop {
             let window = self.pending;
-            match self.apply(&window, usize::from(self.pending_end))? {
-                Applied::Header(length) => {
-                    self.pending_start = length as u8;
-                    return Ok(true);
-                }
-                Applied::Needs(length) => {
-                    let Some((&byte, rest)) = input.split_first() else { return Ok(false) };
-                    let Some(place) = self.pending.get_mut(usize::from(self.pending_end)) else { return Ok(false) };
-                    (*place, *input) = (byte, rest);
-                    self.pending_end = self.pending_end.wrapping_add(1);
-                    let more = length.saturating_sub(usize::from(self.pending_end));
-                    let room = self.pending.get_mut(usize::from(self.pending_end)..).unwrap_or(&mut []);
-                    let room = room.get_mut(..more).unwrap_or(&mut []);
-                    let taken = crate::bytes::copy(input, room);
-                    *input = input.get(taken..).unwrap_or(&[]);
-                    self.pending_end = self.pending_end.wrapping_add(taken as u8);
-                }
+            let length = self.apply(&window, usize::from(self.pending_end))?;
+            if length != usize::from(self.pending_end) {
+                self.continuation = NO_CONTINUATION;
             }
+            if length > 0 {
+                self.pending_start = length as u8;
+                return Ok(true);
+            }
+            let Some((&byte, rest)) = input.split_first() else { return Ok(false) };
+            let Some(place) = self.pending.get_mut(usize::from(self.pending_end)) else { return Ok(false) };
+            (*place, *input) = (byte, rest);
+            self.pending_end = self.pending_end.wrapping_add(1);
         }
     }
 
@@ -290,74 +286,71 @@ impl<const STREAMS: usize> Reader<STREAMS> {
         (self.pending_start, self.pending_end) = (0, moved as u8);
     }
 
-    /// Reads the header at the front of `window`, of which `have` bytes are there, and begins its chunk. Changes nothing
-    /// unless the header is complete.
-    fn apply(&mut self, window: &[u8; header::MAX_SIZE], have: usize) -> Result<Applied, ReadError> {
-        let length = if have == 0 { 1 } else { header::size(window[0]) };
-        let Some(after) = window.get(length..have) else { return Ok(Applied::Needs(length)) };
-        if have == 0 {
-            return Ok(Applied::Needs(length));
-        }
+    /// Reads the header at the front of `window`, of which `have` bytes are there, and begins its chunk; answers how long
+    /// it is. Where it is not complete, that is 0 and nothing has changed.
+    fn apply(&mut self, window: &[u8; header::MAX_SIZE], have: usize) -> Result<usize, ReadError> {
+        let length = header::size(window[0]);
+        let Some(after) = window.get(length..have) else { return Ok(0) };
         let after = after.get(..4).unwrap_or(after);
         let ChunkHeader { csid, message } = ChunkHeader::parse(window);
-        let extended = after.first_chunk().copied().map(u32::from_be_bytes);
-        let (time, mut total) = match (message.time_field(), extended) {
-            (Some(EXTENDED), Some(extended)) => (extended, length + 4),
-            (Some(EXTENDED), None) => return Ok(Applied::Needs(length + 4)),
-            (field, _) => (field.unwrap_or(0), length),
+        let extended = message.time_field() == Some(EXTENDED);
+        let (time, mut total) = match (extended, after.first_chunk()) {
+            (false, _) => (message.time_field().unwrap_or(0), length),
+            (true, Some(value)) => (u32::from_be_bytes(*value), length + 4),
+            (true, None) => return Ok(0),
         };
-        let known = self.tracks.iter().position(|track| track.csid == csid);
-        let index = match (known, message) {
+        let index = match (self.tracks.iter().position(|track| track.csid == csid), message) {
             (Some(index), _) => index,
             (None, MessageHeader::Full { .. } | MessageHeader::SameStream { .. }) => self.add(csid)?,
             (None, _) => return Err(self.fail(ReadError::UnknownChunkStream(csid))),
         };
-        let Some(track) = self.tracks.get_mut(index) else { return Ok(Applied::Needs(have + 1)) };
+        let Some(track) = self.tracks.get_mut(index) else { return Ok(0) };
         match message {
-            MessageHeader::Full { length, kind, stream, .. } => {
-                track.header.length = length;
-                track.header.kind = kind;
-                track.header.stream = stream;
-                track.delta = if self.type_three_delta == TypeThreeDelta::Timestamp { time } else { 0 };
-                track.begin_at(Timestamp(time));
-            }
-            MessageHeader::SameStream { length, kind, .. } => {
-                track.header.length = length;
-                track.header.kind = kind;
-                track.begin_after(time);
-            }
-            MessageHeader::SameLength { .. } => track.begin_after(time),
             MessageHeader::Same => match track.repeat(after) {
                 Repeat::Absent => {}
                 Repeat::Present => total = length + 4,
-                Repeat::Undecided => return Ok(Applied::Needs(have + 1)),
+                Repeat::Undecided => return Ok(0),
             },
+            MessageHeader::Full { length, kind, stream, .. } => {
+                (track.length, track.kind, track.stream) = (length, kind, stream);
+                track.delta = if self.type_three_delta == TypeThreeDelta::Timestamp { time } else { 0 };
+                track.begin_at(Timestamp(time));
+                track.set_extended(extended);
+            }
+            MessageHeader::SameStream { length, kind, .. } => {
+                (track.length, track.kind) = (length, kind);
+                track.begin_after(time);
+                track.set_extended(extended);
+            }
+            MessageHeader::SameLength { .. } => {
+                track.begin_after(time);
+                track.set_extended(extended);
+            }
         }
-        if let Some(field) = message.time_field() {
-            track.extended = field == EXTENDED;
-        }
-        track.recent = true;
+        track.touch();
         self.chunk_left = track.missing().min(self.chunk_size);
         self.continuation = match csid.value() {
-            id @ 2..64 if !track.extended => 0xC0 | id as u16,
+            id @ 2..64 if !track.is_extended() => 0xC0 | id as u16,
             _ => NO_CONTINUATION,
         };
-        self.current = index;
-        Ok(Applied::Header(total))
+        self.current = index as u8;
+        Ok(total)
     }
 
     /// Makes room for a chunk stream; answers where.
     fn add(&mut self, csid: ChunkStreamId) -> Result<usize, ReadError> {
         let track = Track::new(csid);
-        let Err(track) = self.tracks.push(track) else { return Ok(self.tracks.len().saturating_sub(1)) };
+        if self.tracks.push(track).is_ok() {
+            return Ok(self.tracks.len().wrapping_sub(1));
+        }
         // A clock: the first round may find all of them recent, and makes them not so.
         for _ in 0..STREAMS.saturating_mul(2) {
             let index = usize::from(self.hand);
-            self.hand = if index + 1 < STREAMS { self.hand.wrapping_add(1) } else { 0 };
+            self.hand = if index.wrapping_add(1) < STREAMS { self.hand.wrapping_add(1) } else { 0 };
             let Some(old) = self.tracks.get_mut(index) else { continue };
             // The last one used is the likeliest to be used again.
-            let spared = index == self.current && STREAMS > 1;
-            if !spared && !old.is_partial() && !core::mem::take(&mut old.recent) {
+            let spared = index == usize::from(self.current) && STREAMS > 1;
+            if !spared && old.is_idle() {
                 *old = track;
                 return Ok(index);
             }
@@ -365,7 +358,10 @@ impl<const STREAMS: usize> Reader<STREAMS> {
         Err(self.fail(ReadError::TooManyChunkStreams(STREAMS)))
     }
 
+    #[cold]
     fn fail(&mut self, error: ReadError) -> ReadError {
+        // So that every later call comes to look at the error.
+        (self.chunk_left, self.continuation) = (0, NO_CONTINUATION);
         self.failed = Some(error);
         error
     }

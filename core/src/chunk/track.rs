@@ -1,24 +1,30 @@
 //! What the reader remembers of one chunk stream.
 
-use super::ChunkStreamId;
+use super::{ChunkStreamId, Fragment};
 use crate::message::{Header, Kind, StreamId, Timestamp};
 
 /// The last message header on one chunk stream, and how far its message has come.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Track {
     pub(super) csid: ChunkStreamId,
-    pub(super) header: Header,
+    pub(super) kind: Kind,
+    /// Those of the flags below that are set.
+    flags: u8,
+    pub(super) timestamp: Timestamp,
+    pub(super) length: u32,
+    pub(super) stream: StreamId,
     /// What a type 3 header that begins a message adds to the timestamp, in ms.
     pub(super) delta: u32,
     /// Payload bytes handed on so far; 0 between two messages.
     pub(super) received: u32,
-    /// The last timestamp field was extended, so a type 3 header repeats it (section 5.3.1.3).
-    pub(super) extended: bool,
-    /// This message's type 3 headers were seen not to repeat it, as some senders do.
-    pub(super) unrepeated: bool,
-    /// Used since the last search for a track to recycle.
-    pub(super) recent: bool,
 }
+
+/// The last timestamp field was extended, so a type 3 header repeats it (section 5.3.1.3).
+const EXTENDED: u8 = 1;
+/// This message's type 3 headers were seen not to repeat it, as some senders do.
+const UNREPEATED: u8 = 2;
+/// Used since the last search for a track to recycle.
+const RECENT: u8 = 4;
 
 /// Whether a type 3 header is followed by the extended timestamp (section 5.3.1.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,21 +37,52 @@ pub(super) enum Repeat {
 
 impl Track {
     pub(super) const fn new(csid: ChunkStreamId) -> Self {
-        let header = Header { timestamp: Timestamp(0), length: 0, kind: Kind(0), stream: StreamId::CONNECTION };
-        Self { csid, header, delta: 0, received: 0, extended: false, unrepeated: false, recent: true }
+        let (timestamp, stream) = (Timestamp(0), StreamId::CONNECTION);
+        Self { csid, kind: Kind(0), flags: 0, timestamp, length: 0, stream, delta: 0, received: 0 }
+    }
+
+    /// A fragment of the message.
+    #[inline]
+    pub(super) fn fragment<'d>(&self, offset: u32, data: &'d [u8]) -> Fragment<'d> {
+        let Track { csid, kind, timestamp, length, stream, .. } = *self;
+        Fragment { csid, header: Header { timestamp, length, kind, stream }, offset, data }
     }
 
     /// Begins a message `delta` ms after the one before.
     pub(super) fn begin_after(&mut self, delta: u32) {
         self.delta = delta;
-        self.begin_at(self.header.timestamp.plus(delta));
+        self.begin_at(self.timestamp.plus(delta));
     }
 
     /// Begins a message; one that was not finished is dropped.
     pub(super) fn begin_at(&mut self, timestamp: Timestamp) {
-        self.header.timestamp = timestamp;
+        self.timestamp = timestamp;
         self.received = 0;
-        self.unrepeated = false;
+        self.flags &= !UNREPEATED;
+    }
+
+    /// The header that was read last had a timestamp field; whether it was extended.
+    pub(super) fn set_extended(&mut self, extended: bool) {
+        self.flags = if extended { self.flags | EXTENDED } else { self.flags & !EXTENDED };
+    }
+
+    pub(super) fn is_extended(&self) -> bool {
+        self.flags & EXTENDED != 0
+    }
+
+    /// The track is in use.
+    pub(super) fn touch(&mut self) {
+        self.flags |= RECENT;
+    }
+
+    /// Whether the track can be another chunk stream's: no part of a message is here, nor was it used since the last
+    /// time that this was asked.
+    pub(super) fn is_idle(&mut self) -> bool {
+        let idle = !self.is_partial() && self.flags & RECENT == 0;
+        if !self.is_partial() {
+            self.flags &= !RECENT;
+        }
+        idle
     }
 
     /// Whether a part of a message is here and the rest is awaited.
@@ -54,8 +91,9 @@ impl Track {
     }
 
     /// Payload bytes that the message lacks.
+    #[inline]
     pub(super) fn missing(&self) -> u32 {
-        self.header.length.saturating_sub(self.received)
+        self.length.wrapping_sub(self.received)
     }
 
     /// Reads a type 3 header, which `after` follows, four bytes or the first few of them. Begins a message unless one is
@@ -66,40 +104,37 @@ impl Track {
     /// At the beginning of a message they are a new delta, which FFmpeg sends.
     pub(super) fn repeat(&mut self, after: &[u8]) -> Repeat {
         let begins = !self.is_partial();
-        let repeat = if !self.extended || (self.unrepeated && !begins) {
-            Repeat::Absent
-        } else {
-            let absolute = if begins { self.header.timestamp.plus(self.delta) } else { self.header.timestamp };
-            let expected = [self.delta, absolute.0].iter().any(|value| value.to_be_bytes().starts_with(after));
-            match after.first_chunk().copied().map(u32::from_be_bytes) {
-                Some(_) if expected => Repeat::Present,
-                _ if expected => Repeat::Undecided,
-                _ if !begins || self.unrepeated => {
-                    self.unrepeated = true;
-                    Repeat::Absent
-                }
-                None => Repeat::Undecided,
-                Some(delta) => {
-                    self.delta = delta;
-                    Repeat::Present
-                }
+        let unrepeated = self.flags & UNREPEATED != 0;
+        if !self.is_extended() || (unrepeated && !begins) {
+            if begins {
+                self.begin_after(self.delta);
             }
-        };
-        if begins && repeat != Repeat::Undecided {
-            let unrepeated = self.unrepeated;
-            self.begin_after(self.delta);
-            self.unrepeated = unrepeated && repeat == Repeat::Absent;
+            return Repeat::Absent;
         }
-        repeat
+        let absolute = if begins { self.timestamp.plus(self.delta) } else { self.timestamp };
+        let expected = [self.delta, absolute.0].iter().any(|value| value.to_be_bytes().starts_with(after));
+        let value = after.first_chunk().copied().map(u32::from_be_bytes);
+        if !expected && (!begins || unrepeated) {
+            if begins {
+                self.begin_after(self.delta);
+            }
+            // After it has begun: a new message takes the flag away.
+            self.flags |= UNREPEATED;
+            return Repeat::Absent;
+        }
+        let Some(value) = value else { return Repeat::Undecided };
+        if begins {
+            self.begin_after(if expected { self.delta } else { value });
+        }
+        Repeat::Present
     }
 
-    /// Counts `length` payload bytes as handed on; answers where in the payload they begin.
+    /// Counts `length` payload bytes, no more than are missing, as handed on; answers where in the payload they begin.
+    #[inline]
     pub(super) fn advance(&mut self, length: usize) -> u32 {
         let offset = self.received;
-        self.received = offset.saturating_add(length as u32);
-        if self.missing() == 0 {
-            self.received = 0;
-        }
+        let received = offset.wrapping_add(length as u32);
+        self.received = if received < self.length { received } else { 0 };
         offset
     }
 }

@@ -412,7 +412,7 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
         while self.wants_input() {
             let found = match self.link.pull(input)? {
                 None => return Ok(None),
-                Some(Incoming::Media(pulled)) => Some(Found::Media(pulled)),
+                Some(Incoming::Media(_, pulled)) => Some(Found::Media(pulled)),
                 Some(Incoming::Event(event)) => Some(Found::User(event)),
                 Some(Incoming::Command(stream, payload)) => self.command(stream, payload)?,
             };

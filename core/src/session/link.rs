@@ -44,7 +44,7 @@ pub(super) struct Link<'b, const STREAMS: usize> {
 /// Something that came in.
 pub(super) enum Incoming<'i> {
     /// A piece of audio, video, data or an aggregate; lent by [`Link::lend`].
-    Media(Pulled<'i>),
+    Media(StreamId, Pulled<'i>),
     /// A whole command; lent by [`Link::payload`].
     Command(StreamId, Payload<'i>),
     /// A user control event that the link does not answer by itself.
@@ -112,9 +112,9 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
             let pulled = self.reader.pull(input);
             self.flow.receive(before.saturating_sub(input.len()));
             let Some(pulled) = pulled? else { return Ok(None) };
-            let Fragment { header, .. } = pulled.fragment;
+            let Fragment { header, .. } = self.reader.fragment(pulled);
             if header.kind.is_media() {
-                return Ok(Some(Incoming::Media(pulled)));
+                return Ok(Some(Incoming::Media(header.stream, pulled)));
             }
             if header.kind.is_command()
                 && let Some(payload) = self.command(pulled)
@@ -132,7 +132,7 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
 
     /// The fragment that [`Self::pull`] found.
     pub(super) fn lend<'d, 'i: 'd>(&'d self, pulled: Pulled<'i>) -> Fragment<'d> {
-        self.reader.lend(pulled)
+        self.reader.fragment(pulled)
     }
 
     /// The payload that [`Self::pull`] found; it stays until the next pull.
@@ -145,11 +145,12 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
 
     /// Collects a command; answers where it lies once it is whole.
     fn command<'i>(&mut self, pulled: Pulled<'i>) -> Option<Payload<'i>> {
-        let fragment = self.reader.lend(pulled);
-        // As it lies, where it could also be collected: what becomes of a command does not depend on the pieces it comes in.
-        let fits = self.assembler.is_idle() && fragment.data.len() <= self.scratch.len();
-        if fragment.is_first() && fragment.is_last() && !pulled.kept && fits {
-            return Some(Payload::Input(pulled.fragment.data));
+        let fragment = self.reader.fragment(pulled);
+        if fragment.is_first()
+            && fragment.is_last()
+            && let Some(data) = pulled.data
+        {
+            return Some(Payload::Input(data));
         }
         let Assembled::Whole(place) = self.assembler.push(&fragment, self.scratch) else { return None };
         Some(Payload::Scratch(place))
@@ -157,7 +158,7 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
 
     /// Collects a control message, and does what it says once it is whole.
     fn control(&mut self, pulled: Pulled<'_>) -> Result<Option<Event>, Error> {
-        let fragment = self.reader.lend(pulled);
+        let fragment = self.reader.fragment(pulled);
         let (csid, kind, last) = (fragment.csid, fragment.header.kind, fragment.is_last());
         match self.control_csid {
             Some(other) if other != csid => return Err(Error::InterleavedControl(csid)),

@@ -424,8 +424,8 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         while self.wants_input() {
             let found = match self.link.pull(input)? {
                 None => return Ok(None),
-                Some(Incoming::Media(pulled)) => {
-                    self.publisher(pulled.fragment.header.stream).map(|stream| Found::Media(stream, pulled))
+                Some(Incoming::Media(stream, pulled)) => {
+                    self.publisher(stream).map(|stream| Found::Media(stream, pulled))
                 }
                 Some(Incoming::Event(event)) => Some(Found::User(event)),
                 Some(Incoming::Command(stream, payload)) => self.command(stream, payload),

@@ -51,8 +51,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
                 self.enter(State::Connecting(transaction));
                 return Some(Found::Connect(payload));
             }
-            // Who does not want an answer would never know the stream.
-            (Name::CreateStream, State::Open) if wants_answer => {
+            (Name::CreateStream, State::Open) => {
                 if let Some(stream) = self.create_stream() {
                     let id = Token::Number(u32_to_number(stream.0));
                     let _ = self.reply(&mut |encoder| command::result(encoder, transaction, id));
