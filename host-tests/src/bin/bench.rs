@@ -1,0 +1,189 @@
+//! Reads or writes one session again and again, for an instruction counter to watch; host-tests/bench runs it.
+//!
+//! `bench ROW CHUNK_SIZE COUNT` goes over the session COUNT times and prints how many bytes that is on the wire, once.
+//! The session: 30 s of 25 frames a second at 2 Mbit/s, and AAC, in segments of 1,460 bytes.
+
+use std::hint::black_box;
+use std::process::ExitCode;
+
+use embedded_rtmp::chunk::{ChunkStreamId, Reader, Writer};
+use embedded_rtmp::command::ConnectOptions;
+use embedded_rtmp::message::{Header, Kind, StreamId, Timestamp};
+use embedded_rtmp::session::{Buffers, Client, ClientConfig, ClientEvent, Server, ServerConfig, ServerEvent};
+use embedded_rtmp::time::Instant;
+
+/// What one TCP segment carries.
+const SEGMENT: usize = 1_460;
+
+/// A frame of video or audio, with its time in ms.
+struct Frame {
+    kind: Kind,
+    at: u32,
+    payload: Vec<u8>,
+}
+
+/// The frames of the session: a key frame of 40,000 bytes every two seconds.
+fn frames() -> Vec<Frame> {
+    let video = (0..750_u32).map(|n| {
+        let length = if n % 50 == 0 { 40_000 } else { 9_388 };
+        Frame { kind: Kind::VIDEO, at: n * 40, payload: vec![n as u8; length] }
+    });
+    let audio =
+        (0..1_292_u32).map(|n| Frame { kind: Kind::AUDIO, at: n * 1_024 * 10 / 441, payload: vec![n as u8; 372] });
+    let mut frames: Vec<Frame> = video.chain(audio).collect();
+    frames.sort_by_key(|frame| frame.at);
+    frames
+}
+
+fn csid(kind: Kind) -> ChunkStreamId {
+    ChunkStreamId::new(if kind == Kind::VIDEO { 6 } else { 4 }).expect("a chunk stream id")
+}
+
+/// Writes the session, in pieces of up to `window` bytes.
+fn write(frames: &[Frame], chunk_size: u32, out: &mut [u8], mut send: impl FnMut(&[u8])) {
+    let mut writer = Writer::<4>::new();
+    writer.set_chunk_size(chunk_size);
+    let mut filled = 0;
+    for frame in frames {
+        let header = Header {
+            timestamp: Timestamp(frame.at),
+            length: frame.payload.len() as u32,
+            kind: frame.kind,
+            stream: StreamId(1),
+        };
+        writer.begin(csid(frame.kind), header).expect("a message");
+        let mut rest = &frame.payload[..];
+        loop {
+            let (taken, written) = writer.poll(csid(frame.kind), rest, &mut out[filled..]);
+            rest = &rest[taken..];
+            filled += written;
+            if writer.left(csid(frame.kind)).is_none() {
+                break;
+            }
+            send(&out[..filled]);
+            filled = 0;
+        }
+    }
+    send(&out[..filled]);
+}
+
+/// All that a publisher sends in the session, and what it is lent to begin with.
+fn published(frames: &[Frame], chunk_size: u32) -> Vec<u8> {
+    let (mut scratch, mut control) = ([0; 1536], [0; 512]);
+    let (mut their_scratch, mut their_control) = ([0; 1536], [0; 512]);
+    let config = ClientConfig { chunk_size, ..ClientConfig::new() };
+    let buffers = Buffers { scratch: &mut scratch, control: &mut control };
+    let mut client = Client::<8>::new(buffers, config, &[1; 32]).expect("a client");
+    let buffers = Buffers { scratch: &mut their_scratch, control: &mut their_control };
+    let mut server = Server::<8>::new(buffers, ServerConfig::new(), &[2; 32]).expect("a server");
+    let options = ConnectOptions { app: "live", tc_url: &["rtmp://host/live"], flash_ver: ConnectOptions::FLASH_VER };
+    client.connect(&options).expect("connects");
+    client.publish("key").expect("publishes");
+    let (now, mut sent, mut out) = (Instant::from_micros(0), Vec::new(), vec![0; 65_536]);
+    while client.publishing().is_none() {
+        let written = client.poll_transmit(now, &mut out);
+        sent.extend_from_slice(&out[..written]);
+        serve(&mut server, &mut &out[..written]);
+        let written = server.poll_transmit(now, &mut out);
+        let mut input = &out[..written];
+        while let Some(event) = client.next_event(now, &mut input).expect("goes on") {
+            assert!(!matches!(event, ClientEvent::Refused(..)));
+        }
+    }
+    for frame in frames {
+        let stream = client.publishing().expect("publishes");
+        let length = frame.payload.len() as u32;
+        let csid = client.begin_media(frame.kind, stream, Timestamp(frame.at), length).expect("a message");
+        let mut rest = &frame.payload[..];
+        while client.media_left(csid).is_some() {
+            let (taken, written) = client.poll_media(csid, rest, &mut out);
+            rest = &rest[taken..];
+            sent.extend_from_slice(&out[..written]);
+        }
+    }
+    sent
+}
+
+/// Takes all of `input`, and says yes to everything; answers how many bytes of media there were.
+fn serve(server: &mut Server<'_>, input: &mut &[u8]) -> usize {
+    let mut media = 0;
+    loop {
+        let mut connects = false;
+        let mut publishes = None;
+        match server.next_event(Instant::from_micros(0), input).expect("goes on") {
+            Some(ServerEvent::Media(fragment)) => {
+                media += black_box(&fragment).data.len();
+                continue;
+            }
+            Some(ServerEvent::Connect(_)) => connects = true,
+            Some(ServerEvent::Publish { stream, .. }) => publishes = Some(stream),
+            Some(_) => {}
+            None => return media,
+        }
+        if connects {
+            server.accept_connect().expect("asked");
+        }
+        if let Some(stream) = publishes {
+            server.accept(stream).expect("asked");
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [row, chunk_size, count] = &arguments[..] else { return usage() };
+    let (Ok(chunk_size), Ok(count)) = (chunk_size.parse::<u32>(), count.parse::<u32>()) else { return usage() };
+    let frames = frames();
+    let payload: usize = frames.iter().map(|frame| frame.payload.len()).sum();
+    let mut wire = Vec::new();
+    let mut large = vec![0; 8 << 20];
+    match row.as_str() {
+        "server" => wire = published(&frames, chunk_size),
+        _ => write(&frames, chunk_size, &mut large, |bytes| wire.extend_from_slice(bytes)),
+    }
+    for _ in 0..count {
+        match row.as_str() {
+            "decode" => {
+                let (mut reader, mut media) = (Reader::<8>::new(), 0);
+                reader.set_chunk_size(chunk_size).expect("a chunk size");
+                for mut segment in wire.chunks(SEGMENT) {
+                    while let Some(fragment) = reader.next_fragment(&mut segment).expect("goes on") {
+                        media += black_box(&fragment).data.len();
+                    }
+                }
+                assert_eq!(media, payload);
+            }
+            "server" => {
+                let (mut scratch, mut control, mut out) = ([0; 1536], [0; 512], [0; 4096]);
+                let buffers = Buffers { scratch: &mut scratch, control: &mut control };
+                let mut server = Server::<8>::new(buffers, ServerConfig::new(), &[2; 32]).expect("a server");
+                let mut media = 0;
+                for mut segment in wire.chunks(SEGMENT) {
+                    media += serve(&mut server, &mut segment);
+                    while !segment.is_empty() {
+                        black_box(server.poll_transmit(Instant::from_micros(0), &mut out));
+                        media += serve(&mut server, &mut segment);
+                    }
+                }
+                assert_eq!(media, payload);
+            }
+            "encode" => {
+                let mut out = [0; SEGMENT];
+                write(&frames, chunk_size, black_box(&mut out), |bytes| {
+                    black_box(bytes);
+                });
+            }
+            "encode_large" => write(&frames, chunk_size, black_box(&mut large), |bytes| {
+                black_box(bytes);
+            }),
+            _ => return usage(),
+        }
+    }
+    println!("{}", wire.len());
+    ExitCode::SUCCESS
+}
+
+fn usage() -> ExitCode {
+    eprintln!("usage: bench decode|server|encode|encode_large CHUNK_SIZE COUNT");
+    ExitCode::from(2)
+}
