@@ -1,0 +1,72 @@
+//! A publisher: connect, publish, metadata, media, acknowledgements, pings, timeouts, close.
+#![no_std]
+#![no_main]
+
+use embedded_rtmp::amf0::{Encoder, Token};
+use embedded_rtmp::command::{ConnectOptions, set_data_frame};
+use embedded_rtmp::message::{Kind, StreamId, Timestamp};
+use embedded_rtmp::session::{Buffers, Client, ClientEvent};
+use probe::Board;
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+#[unsafe(no_mangle)]
+fn _start(board: &mut Board) {
+    let _ = run(board);
+}
+
+fn run(board: &mut Board) -> Option<()> {
+    let buffers = Buffers { scratch: &mut board.scratch, control: &mut board.control };
+    let mut client = Client::<8>::new(buffers, board.client, &board.entropy).ok()?;
+    let tc_url = ["rtmp://", board.url, "/", board.app];
+    let options = ConnectOptions { app: board.app, tc_url: &tc_url, flash_ver: ConnectOptions::FLASH_VER };
+    client.connect(&options).ok()?;
+    client.publish(board.key).ok()?;
+
+    let mut stream: Option<StreamId> = None;
+    while !client.is_closed() {
+        // What was received.
+        let received = (board.receive)(&mut board.input);
+        let mut input = board.input.get(..received)?;
+        while let Some(event) = client.next_event((board.now)(), &mut input).ok()? {
+            match event {
+                ClientEvent::Publishing(id) => stream = Some(id),
+                ClientEvent::Refused(stage, status) => (board.show)(stage as u32, status.code.as_bytes()),
+                ClientEvent::Status(_, status) => (board.show)(1, status.description.as_bytes()),
+                ClientEvent::Closed => return None,
+                _ => {}
+            }
+        }
+        let written = client.poll_transmit((board.now)(), &mut board.output);
+        (board.send)(board.output.get(..written)?);
+        // What is to be sent.
+        if let Some(id) = stream
+            && let Some((kind, at, frame)) = (board.frame)()
+        {
+            let mut rest = frame;
+            if kind == Kind::DATA.0 {
+                let mut encoder = Encoder::new(&mut board.metadata);
+                set_data_frame(&mut encoder, "onMetaData").ok()?;
+                encoder.put(Token::EcmaArrayStart { len: 1 }).ok()?;
+                encoder.property("width", Token::Number(1280.0)).ok()?.put(Token::End).ok()?;
+                rest = encoder.finish();
+            }
+            let csid = client.begin_media(Kind(kind), id, Timestamp(at), rest.len() as u32).ok()?;
+            while client.media_left(csid).is_some() {
+                let (taken, written) = client.poll_media(csid, rest, &mut board.output);
+                rest = rest.get(taken..)?;
+                (board.send)(board.output.get(..written)?);
+            }
+        }
+        if (board.is_over)() {
+            client.close().ok()?;
+        }
+        if client.poll_timeout().is_some_and(|deadline| (board.now)() >= deadline) {
+            client.handle_timeout((board.now)()).ok()?;
+        }
+    }
+    Some(())
+}

@@ -1,0 +1,37 @@
+//! Goes through a port plan.
+#![no_std]
+#![no_main]
+
+use embedded_rtmp::connect::{Failure, Limits, NET_CONNECTION, Plan, Step};
+use probe::Board;
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+#[unsafe(no_mangle)]
+fn _start(board: &mut Board) {
+    let Ok(mut plan) = Plan::new(NET_CONNECTION, Limits::SEQUENTIAL) else { return };
+    let mut id = None;
+    loop {
+        match plan.poll((board.now)()) {
+            Step::Dial { id: dialled, target, .. } => {
+                id = Some(dialled);
+                (board.show)(u32::from(target.port), &[]);
+            }
+            Step::Abandon(abandoned) => (board.show)(abandoned.index() as u32, &[]),
+            Step::Await { deadline } => (board.show)(deadline.as_micros() as u32, &[]),
+            Step::Connected(_) => break,
+            Step::Exhausted => {
+                break plan.failures().for_each(|(target, why)| (board.show)(why as u32, &[target.port as u8]));
+            }
+        }
+        match ((board.receive)(&mut board.input), id) {
+            (0, _) | (_, None) => {}
+            (1, Some(id)) => plan.report_tcp(id, (board.now)()),
+            (2, Some(id)) => plan.report_connected(id, (board.now)()),
+            (_, Some(id)) => plan.report_failed(id, (board.now)(), Failure::Refused),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Symbols as large as the types that they are named after.
+#![no_std]
+#![no_main]
+
+use core::hint::black_box;
+
+use embedded_rtmp::{chunk, connect, session, url};
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+macro_rules! sizes {
+    ($($name:ident: $type:ty;)*) => {
+        $(#[unsafe(no_mangle)] static $name: [u8; size_of::<$type>()] = [0; size_of::<$type>()];)*
+
+        #[unsafe(no_mangle)]
+        fn _start() {
+            $(black_box(&$name);)*
+        }
+    };
+}
+
+sizes! {
+    STATE_CLIENT: session::Client<'static, 8>;
+    STATE_SERVER: session::Server<'static, 8>;
+    STATE_READER: chunk::Reader<8>;
+    STATE_WRITER: chunk::Writer<4>;
+    STATE_HANDSHAKE: embedded_rtmp::handshake::Client;
+    STATE_PLAN: connect::Plan<'static>;
+    STATE_URL: url::Url<'static>;
+}

@@ -1,0 +1,23 @@
+//! Parses a URL.
+#![no_std]
+#![no_main]
+
+use embedded_rtmp::url::Url;
+use probe::Board;
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+#[unsafe(no_mangle)]
+fn _start(board: &mut Board) {
+    if let Ok(url) = Url::parse(board.url) {
+        (board.show)(url.scheme() as u32, url.host().as_bytes());
+        (board.show)(url.port().map_or(0, u32::from), url.app().as_bytes());
+        (board.show)(0, url.key().unwrap_or("").as_bytes());
+        for part in url.tc_url_parts() {
+            (board.show)(0, part.as_bytes());
+        }
+    }
+}
