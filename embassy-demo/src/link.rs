@@ -177,6 +177,21 @@ impl<'a> Link<'a> {
         }
     }
 
+    /// After [`Self::close`]: waits until the peer has acknowledged all that was written, and the FIN. What still comes is
+    /// thrown away.
+    pub(crate) fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        while self.read(|input| (input.len(), ())).is_some() {}
+        match self.socket.state() {
+            State::Closed if self.socket.send_queue() > 0 => Poll::Ready(Err(Error::Lost)),
+            State::FinWait1 | State::Closing | State::LastAck => {
+                self.wake_when_readable(cx);
+                self.wake_when_writable(cx);
+                Poll::Pending
+            }
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
     /// Waits until both sides have closed, or the connection was lost; what still comes is thrown away.
     pub(crate) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.read(|input| (input.len(), ())).is_some() {}

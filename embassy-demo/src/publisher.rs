@@ -3,6 +3,7 @@
 use core::cell::RefCell;
 use core::future::poll_fn;
 use core::task::Poll;
+use core::time::Duration;
 
 use embassy_net::Stack;
 use embassy_sync::waitqueue::WakerRegistration;
@@ -22,9 +23,9 @@ use crate::resolve::{ResolveError, resolve};
 use crate::sender::{Sender, Slot};
 
 /// How long the name servers get.
-const RESOLVE_LIMIT: core::time::Duration = core::time::Duration::from_secs(10);
-/// How long the last messages, and then the peer's FIN, may take.
-const CLOSE_LIMIT: core::time::Duration = core::time::Duration::from_secs(2);
+const RESOLVE_LIMIT: Duration = Duration::from_secs(10);
+/// How long the server's FIN may take after it has acknowledged ours.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
 /// How to publish.
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +59,8 @@ pub(crate) struct Inner<'a, const STREAMS: usize> {
     /// In the order of their precedence: audio, data, video.
     pub(crate) slots: [Slot; 3],
     pub(crate) runner: WakerRegistration,
+    /// How long the server may leave unacknowledged what was sent to it.
+    lost_after: Duration,
     /// Why the session is over, once it is.
     pub(crate) failed: Option<Error>,
 }
@@ -115,7 +118,8 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
         let stream = connection.published().await?;
         info!("publishing");
         let slots = [Kind::AUDIO, Kind::DATA, Kind::VIDEO].map(Slot::new);
-        let inner = Inner { connection, stream, slots, runner: WakerRegistration::new(), failed: None };
+        let lost_after = Duration::from_micros(options.keep_alive.timeout.as_micros());
+        let inner = Inner { connection, stream, slots, runner: WakerRegistration::new(), lost_after, failed: None };
         Ok(Self { inner: RefCell::new(inner) })
     }
 
@@ -130,22 +134,23 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
         self.inner.borrow().connection.link.traffic
     }
 
-    /// Ends the stream (`FCUnpublish`, `deleteStream`), then the connection, and waits until the server has closed its
-    /// side, too; for 2 seconds each at most. Where a frame is half sent, the connection is reset instead.
+    /// Ends the stream (`FCUnpublish`, `deleteStream`), then the connection, and waits until the server has acknowledged
+    /// all of it, at most as long as the keep-alive's timeout, and for 2 more seconds until it has closed its side, too.
+    /// Where a frame is half sent, the connection is reset instead.
     ///
     /// # Errors
-    /// The session was over before, or a frame is half sent.
+    /// The session was over before, a frame is half sent, or not all that was sent is known to have arrived.
     pub async fn close(&mut self) -> Result<(), Error> {
-        let Inner { connection, slots, failed, .. } = self.inner.get_mut();
+        let Inner { connection, slots, failed, lost_after, .. } = self.inner.get_mut();
         let unfinished = slots.iter().any(Slot::is_open).then_some(Error::Unfinished);
         let result = match failed.clone().or(unfinished) {
-            None => connection.unpublish().await,
+            None => connection.unpublish(*lost_after).await,
             Some(error) => Err(error),
         };
-        if result.is_ok() {
-            connection.link.close();
-            until(clock() + CLOSE_LIMIT, |cx| connection.link.poll_over(cx)).await;
-        }
+        let result = match result {
+            Ok(()) => connection.finish(*lost_after).await,
+            error => error,
+        };
         connection.link.abort();
         connection.link.flush(RESET_LIMIT).await;
         failed.get_or_insert(Error::Closed);
@@ -155,9 +160,9 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
 
 impl<const STREAMS: usize> Connection<'_, STREAMS> {
     /// Ends the stream, and waits until that is in the send ring.
-    async fn unpublish(&mut self) -> Result<(), Error> {
+    async fn unpublish(&mut self, lost_after: Duration) -> Result<(), Error> {
         self.client.close()?;
-        let sent = until(clock() + CLOSE_LIMIT, |cx| match self.advance(&mut |_| {}) {
+        let sent = until(clock() + lost_after, |cx| match self.advance(&mut |_| {}) {
             // The server may be the quicker one.
             Ok(()) | Err(Error::Closed) if !self.client.wants_transmit() => Poll::Ready(Ok(())),
             Ok(()) => {
@@ -167,6 +172,15 @@ impl<const STREAMS: usize> Connection<'_, STREAMS> {
             error => Poll::Ready(error),
         });
         sent.await.unwrap_or(Err(Error::Lost))
+    }
+
+    /// Closes the connection, and waits until the server has all that was sent, then for it to close its side.
+    async fn finish(&mut self, lost_after: Duration) -> Result<(), Error> {
+        self.link.close();
+        let sent = until(clock() + lost_after, |cx| self.link.poll_sent(cx)).await;
+        sent.unwrap_or(Err(Error::Lost))?;
+        until(clock() + CLOSE_LIMIT, |cx| self.link.poll_over(cx)).await;
+        Ok(())
     }
 
     /// Waits for the server's yes or no.

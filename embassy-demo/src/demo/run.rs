@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use embassy_time::Instant;
 use embedded_rtmp_embassy::embedded_rtmp::connect::{AttemptReport, Limits, Plan, Target};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
-use embedded_rtmp_embassy::{Memory, Publisher, ServeOptions, Server, SessionId, Traffic};
+use embedded_rtmp_embassy::{Error, Memory, Publisher, ServeOptions, Server, SessionId, Traffic};
 
 use super::clip::schedule;
 use super::compare::compare;
@@ -123,7 +123,9 @@ async fn transfer(options: &Options, clip: &[Tag<'_>], out: File) -> Result<Outc
         Box::pin(progress.show(length)),
     ];
     let result = match tasks::run(work, others).await {
-        Ok(result) => result.map_err(anyhow::Error::from),
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error @ Error::Exhausted)) => Err(anyhow!("{error}: {}", failures(&plan))),
+        Ok(Err(error)) => Err(error.into()),
         Err(_) => Err(anyhow!("the transfer took longer than {} s", limit.as_secs())),
     };
     let result = match recorder.error.take() {
@@ -147,6 +149,13 @@ async fn transfer(options: &Options, clip: &[Tag<'_>], out: File) -> Result<Outc
         frames: wire.counts.get(),
         result: result.map(|()| (0, 0)),
     })
+}
+
+/// What failed, port by port.
+fn failures(plan: &Plan<'_>) -> String {
+    let failed: Vec<String> =
+        plan.failures().map(|(target, why)| format!("failed on {}: {why}", target.port)).collect();
+    failed.join(", ")
 }
 
 /// The plan's deadlines: the usual ones on a quick wire, longer where every round trip takes its time.
