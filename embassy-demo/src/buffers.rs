@@ -16,8 +16,8 @@ use embedded_rtmp::session::Buffers;
 ///
 /// | Bytes | What they are for | How many |
 /// |---|---|---|
-/// | `RX` | TCP's receive ring. Its size is the window that the peer sees. Received payload is lent from here. | A publisher gets by with 512. A server: bytes in a second times the round trip, and at least two segments (3,000). |
-/// | `TX` | TCP's send ring. A frame is copied here, once; what is not acknowledged yet stays here. | A publisher: bytes in a second times the round trip, and at least two segments. A server gets by with 512. |
+/// | `RX` | TCP's receive ring. Its size is the window that the peer sees. Received payload is lent from here. | A publisher gets by with 512, at the price of round trips: a handshake of 3,073 bytes comes in one with 4,096. A server: bytes in a second times the round trip, and at least two segments (3,000). |
+/// | `TX` | TCP's send ring. A frame is copied here, once; what is not acknowledged yet stays here. | A publisher: bytes in a second times the round trip, and at least two segments. A server gets by with 512, at the same price. |
 /// | `SCRATCH` | First the handshake, then commands and data that come, which must be whole to be read. | 1,536 at least; more where longer commands come. |
 /// | `CONTROL` | Commands that wait to be sent. | 512; 1,024 for stream keys of more than 200 bytes. |
 #[derive(Debug)]

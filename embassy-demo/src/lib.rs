@@ -1,4 +1,62 @@
-//! RTMP over embassy-net.
+//! RTMP over embassy-net: publishes to a server, or serves publishers, from a microcontroller without a heap.
+//!
+//! The protocol is [`embedded_rtmp`]'s; this crate gives it sockets, names, timers and a way through firewalls. The
+//! sessions run inside the sockets' own closures, with no buffer between: a frame goes from where it lies into the
+//! send ring with one copy, and what is received is lent from the receive ring.
+//!
+//! ```text
+//!   frames ──► Sender (audio, data, video) ─┐                        ┌─► Handler ──► fragments
+//!                                           ▼                        │
+//!                            Publisher: Client in a socket      Server: N sockets, each listening
+//!                              ▲     │ write_with   read_with ▲      or with a session in it
+//!   port plan ──► dial ────────┘     ▼                        │
+//!                              embassy-net: TCP rings, DNS, the clock
+//! ```
+//!
+//! # Publishing
+//! ```
+//! use embassy_futures::{join::join, select::select};
+//! use embassy_net::Stack;
+//! use embedded_rtmp_embassy::embedded_rtmp::connect::{Limits, Order, Plan};
+//! use embedded_rtmp_embassy::embedded_rtmp::{message::Timestamp, url::Url};
+//! use embedded_rtmp_embassy::{Error, Memory, Parts, PublishOptions, Publisher};
+//!
+//! async fn publish(stack: Stack<'static>, memory: &'static mut Memory<4096, 4096>) -> Result<(), Error> {
+//!     // No port: 1935, 80 and 443 are tried in turn. With a port, that one alone.
+//!     let url = Url::parse("rtmp://media.example/live/camera-7").expect("is a URL");
+//!     let order = Order::for_url(&url).expect("is plain RTMP");
+//!     let mut plan = Plan::new(order.targets(), Limits::SEQUENTIAL).expect("has targets");
+//!     let options = PublishOptions::default();
+//!     let connecting = Publisher::<8>::connect(stack, &url, &mut plan, &options, memory, random);
+//!     let mut publisher = connecting.await?; // plan.reports() tells what came of each port
+//!     let Parts { mut runner, mut audio, mut video, .. } = publisher.split();
+//!     let frames = join(
+//!         async { audio.send(Timestamp(0), &[0xAF, 0, 0x12, 0x08]).await },
+//!         async { video.send(Timestamp(0), encoder_output()).await },
+//!     );
+//!     select(runner.run(), frames).await;
+//!     publisher.close().await
+//! }
+//! # fn random() -> [u8; 32] { [0; 32] }
+//! # fn encoder_output() -> &'static [u8] { &[] }
+//! ```
+//!
+//! # Serving
+//! A [`Server`] has a fixed number of sockets and listens with them on a list of ports; a [`Handler`] says who may
+//! publish and gets what comes.
+//!
+//! # Dropping futures
+//! Every future here can be dropped at any time: state changes only in synchronous calls. What is then to be done is
+//! said where it matters, at [`Sender::send`].
+//!
+//! # Tasks
+//! All parts of one session belong to one executor, as the network stack does. The runner of the stack must be a task of
+//! its own: it is woken whenever a socket is touched.
+//!
+//! # Features
+//! - `defmt`, `log`: what happens is logged, here and in the core; with both, through defmt. Neither keys nor URLs are.
+//! - `digest`: the handshake with digests.
+//! - `ipv6`: hosts with IPv6 addresses.
 #![no_std]
 #![forbid(unsafe_code)]
 

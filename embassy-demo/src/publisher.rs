@@ -153,7 +153,7 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
         };
         connection.link.abort();
         connection.link.flush(RESET_LIMIT).await;
-        failed.get_or_insert(Error::Closed);
+        *failed = Some(result.clone().err().unwrap_or(Error::Closed));
         result
     }
 }

@@ -35,7 +35,8 @@ impl Device {
         let config = Config::ipv4_static(StaticConfigV4 {
             address: Ipv4Cidr::new(Ipv4Address::new(10, 0, 0, host), 24),
             gateway: None,
-            dns_servers: Default::default(),
+            // There is a name server only in tests.
+            dns_servers: [Ipv4Address::new(10, 0, 0, 2)].into_iter().collect(),
         });
         // The seed decides the first local port and the sequence numbers: fixed, so that runs repeat.
         let (stack, runner) =

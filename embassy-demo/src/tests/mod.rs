@@ -1,4 +1,10 @@
 //! Tests over two simulated devices.
 
+mod cancel;
+mod dial;
+mod ends;
 mod pair;
 mod plain_tcp;
+mod resolve;
+mod server;
+mod transfer;

@@ -1,9 +1,19 @@
 //! Two devices on a wire, and what a test does on them.
 
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::rc::Rc;
+
+use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_time::{Duration, with_timeout};
+use embedded_rtmp_embassy::embedded_rtmp::connect::{Limits, Plan, Target};
+use embedded_rtmp_embassy::embedded_rtmp::url::Url;
+use embedded_rtmp_embassy::{Error, KeepAlive, Memory, PublishOptions, Publisher, ServeOptions, Server, SessionId};
 
 use crate::demo::device::Device;
+use crate::demo::flv::{self, Tag};
+use crate::demo::record::Recorder;
 use crate::demo::tasks::{self, Task};
 use crate::demo::wire::Wire;
 
@@ -22,4 +32,101 @@ pub(crate) fn with_devices<T>(wire: &Wire, test: impl AsyncFnOnce(Stack<'_>, Sta
     ];
     let test = with_timeout(PATIENCE, test(first, second));
     pollster::block_on(tasks::run(test, network)).expect("the test came to no end")
+}
+
+/// The session memory of most tests.
+pub(crate) type TestMemory = Memory<4096, 4096>;
+
+/// Where most tests publish to. The list of ports comes from the plan.
+pub(crate) const URL: &str = "rtmp://10.0.0.2/live/test";
+
+/// Long enough for a busy machine, short enough for a test of what is dropped.
+pub(crate) const LIMITS: Limits = Limits {
+    tcp: std::time::Duration::from_millis(1_500),
+    handshake: std::time::Duration::from_secs(4),
+    ..Limits::SEQUENTIAL
+};
+
+/// RTMP on these ports.
+pub(crate) fn targets<const N: usize>(ports: [u16; N]) -> [Target; N] {
+    ports.map(Target::rtmp)
+}
+
+/// A peer that says nothing for 3 s is gone.
+pub(crate) const IMPATIENT: KeepAlive =
+    KeepAlive { interval: Duration::from_millis(500), timeout: Duration::from_secs(3) };
+
+/// Connects to [`URL`].
+pub(crate) async fn connect<'a, const RX: usize, const TX: usize>(
+    stack: Stack<'a>,
+    plan: &mut Plan<'_>,
+    memory: &'a mut Memory<RX, TX>,
+) -> Result<Publisher<'a>, Error> {
+    let options = PublishOptions { keep_alive: IMPATIENT, ..Default::default() };
+    Publisher::connect(stack, &Url::parse(URL).unwrap(), plan, &options, memory, || [7; 32]).await
+}
+
+/// What a test's server recorded, and how its sessions ended.
+#[derive(Clone, Default)]
+pub(crate) struct Recorded {
+    /// A stream key and a file, in the order of publishing.
+    pub(crate) files: Rc<RefCell<Vec<(String, SharedFile)>>>,
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct SharedFile(Rc<RefCell<Vec<u8>>>);
+
+impl Write for SharedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Recorded {
+    /// A handler that records here.
+    pub(crate) fn recorder(&self) -> Recorder<impl FnMut(SessionId, &str) -> io::Result<Box<dyn Write>> + use<>> {
+        let files = self.files.clone();
+        Recorder::new(move |_, key| {
+            let file = SharedFile::default();
+            files.borrow_mut().push((key.into(), file.clone()));
+            Ok(Box::new(file))
+        })
+    }
+
+    /// The file of the `index`th stream that was published.
+    pub(crate) fn file(&self, index: usize) -> Vec<u8> {
+        self.files.borrow()[index].1.0.borrow().clone()
+    }
+
+    /// The types of its messages, in the order of their ends.
+    pub(crate) fn kinds(&self, index: usize) -> Vec<u8> {
+        let file = self.file(index);
+        flv::read(&file).unwrap_or_default().iter().map(|tag| tag.kind).collect()
+    }
+}
+
+/// Runs `client` while a server with 4 sockets on `ports` records.
+pub(crate) async fn while_serving<T>(
+    stack: Stack<'_>,
+    ports: &[u16],
+    recorded: &Recorded,
+    client: impl Future<Output = T>,
+) -> T {
+    let mut memory: Box<[TestMemory; 4]> = Box::new([const { TestMemory::new() }; 4]);
+    let options = ServeOptions { keep_alive: IMPATIENT, ..Default::default() };
+    let mut server = Server::<4>::new(stack, ports, &mut memory, options).unwrap();
+    let mut recorder = recorded.recorder();
+    match select(client, server.run(&mut recorder)).await {
+        Either::First(outcome) => outcome,
+        Either::Second(()) => unreachable!("the server runs for ever"),
+    }
+}
+
+/// The tags of the bundled clip.
+pub(crate) fn clip() -> Vec<Tag<'static>> {
+    flv::read(crate::demo::BUNDLED_CLIP).unwrap()
 }

@@ -1,0 +1,77 @@
+//! Names, with a name server on the other device.
+
+use embassy_futures::select::{Either, select};
+use embassy_net::Stack;
+use embassy_net::udp::{PacketMetadata, UdpSocket};
+use embedded_rtmp_embassy::embedded_rtmp::connect::{Failure, Outcome, Plan};
+use embedded_rtmp_embassy::embedded_rtmp::url::Url;
+use embedded_rtmp_embassy::{Error, PublishOptions, Publisher, ResolveError};
+
+use super::pair::{LIMITS, Recorded, TestMemory, targets, while_serving, with_devices};
+use crate::demo::wire::Wire;
+
+/// Answers every query about a name that begins with `server` with 10.0.0.2, and all others with "no such name".
+async fn name_server(stack: Stack<'_>) {
+    let (mut rx, mut tx) = ([0; 512], [0; 512]);
+    let (mut rx_meta, mut tx_meta) = ([PacketMetadata::EMPTY; 4], [PacketMetadata::EMPTY; 4]);
+    let mut socket = UdpSocket::new(stack, &mut rx_meta, &mut rx, &mut tx_meta, &mut tx);
+    socket.bind(53).unwrap();
+    loop {
+        let mut query = [0; 512];
+        let (length, from) = socket.recv_from(&mut query).await.unwrap();
+        let mut answer = query[..length].to_vec();
+        answer[2] = 0x81; // a response
+        if query[13..].starts_with(b"server") {
+            (answer[3], answer[7]) = (0x80, 1); // one answer:
+            answer.extend_from_slice(&[0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 0, 0, 2]);
+        } else {
+            answer[3] = 0x83;
+        }
+        socket.send_to(&answer, from).await.unwrap();
+    }
+}
+
+/// Publishes to `host`, on port 1935.
+fn publish_to(url: &str) -> (Result<(), Error>, Outcome) {
+    let targets = targets([1935]);
+    let mut plan = Plan::new(&targets, LIMITS).unwrap();
+    let result = with_devices(&Wire::new(), async |first, second| {
+        let (mut memory, options) = (TestMemory::new(), PublishOptions::default());
+        let client = async {
+            let url = Url::parse(url).unwrap();
+            let connecting = Publisher::<8>::connect(first, &url, &mut plan, &options, &mut memory, || [2; 32]);
+            connecting.await?.close().await
+        };
+        let recorded = Recorded::default();
+        let served = while_serving(second, &[1935], &recorded, client);
+        match select(served, name_server(second)).await {
+            Either::First(result) => result,
+            Either::Second(()) => unreachable!("the name server runs for ever"),
+        }
+    });
+    (result, plan.reports().next().unwrap().outcome)
+}
+
+#[test]
+fn a_name_is_looked_up() {
+    assert_eq!(publish_to("rtmp://server.test/live/test"), (Ok(()), Outcome::Connected));
+}
+
+#[test]
+fn an_address_needs_no_name_server() {
+    assert_eq!(publish_to("rtmp://10.0.0.2/live/test"), (Ok(()), Outcome::Connected));
+}
+
+#[test]
+fn an_unknown_name_is_every_ports_reason() {
+    let failed = Outcome::Failed(Failure::Dns);
+    assert_eq!(publish_to("rtmp://nobody.test/live/test"), (Err(Error::Resolve(ResolveError::NoAnswer)), failed));
+    let long = format!("rtmp://{}.test/live/test", "n".repeat(64));
+    assert_eq!(publish_to(&long), (Err(Error::Resolve(ResolveError::BadName)), failed));
+    assert_eq!(publish_to("rtmp://[2001:db8::1]/live/test"), (Err(Error::Resolve(ResolveError::Family)), failed));
+}
+
+#[test]
+fn without_a_stream_key_nothing_is_dialled() {
+    assert_eq!(publish_to("rtmp://10.0.0.2/live"), (Err(Error::NoStreamKey), Outcome::NotStarted));
+}

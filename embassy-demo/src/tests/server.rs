@@ -1,0 +1,161 @@
+//! A server with several clients, and its ports.
+
+use std::cell::Cell;
+use std::task::{Context, Poll};
+
+use embassy_futures::join::{join, join3};
+use embassy_futures::select::{Either, select};
+use embassy_time::{Duration, Timer};
+use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
+use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
+use embedded_rtmp_embassy::embedded_rtmp::connect::{Failure, Outcome, Plan};
+use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
+use embedded_rtmp_embassy::embedded_rtmp::url::Url;
+use embedded_rtmp_embassy::{DEFAULT_PORTS, Error, Handler, Parts, ServeOptions, Server, ServerError, SessionId};
+
+use super::pair::{LIMITS, Recorded, TestMemory, clip, connect, targets, while_serving, with_devices};
+use crate::demo::compare::compare;
+use crate::demo::flv;
+use crate::demo::progress::Progress;
+use crate::demo::publish::publish;
+use crate::demo::wire::Wire;
+
+#[test]
+fn several_publishers_at_once_on_several_ports() {
+    let recorded = Recorded::default();
+    with_devices(&Wire::new(), async |first, second| {
+        let client = async |url: &str| {
+            let url = Url::parse(url).unwrap();
+            let targets = targets([url.port().unwrap()]);
+            let mut plan = Plan::new(&targets, LIMITS).unwrap();
+            let mut memory = TestMemory::new();
+            publish(first, &url, &mut plan, &mut memory, &clip(), false, &Progress::default()).await.unwrap();
+        };
+        while_serving(
+            second,
+            &[1935, 80],
+            &recorded,
+            join3(
+                client("rtmp://10.0.0.2:1935/live/one"),
+                client("rtmp://10.0.0.2:80/live/two"),
+                client("rtmp://10.0.0.2:80/live/three"),
+            ),
+        )
+        .await;
+    });
+    let mut keys: Vec<String> = recorded.files.borrow().iter().map(|(key, _)| key.clone()).collect();
+    keys.sort();
+    assert_eq!(keys, ["one", "three", "two"]);
+    for index in 0..3 {
+        compare(&clip(), &flv::read(&recorded.file(index)).unwrap()).unwrap();
+    }
+}
+
+#[test]
+fn while_sockets_are_left_for_them_all_ports_are_open_and_again_after_the_last() {
+    with_devices(&Wire::new(), async |first, second| {
+        while_serving(second, DEFAULT_PORTS, &Recorded::default(), async {
+            for ports in [[80, 80, 80], [80, 80, 1935], [1935, 1935, 80]] {
+                let mut memory: Vec<TestMemory> = (0..7).map(|_| TestMemory::new()).collect();
+                let mut publishers = Vec::new();
+                // Four sockets on two ports: whatever the ports of the first two clients, both are open for a third. The
+                // last socket is on either port, and after that both are closed.
+                let ports = ports.into_iter().chain([80, 1935, 80, 1935]);
+                for (index, (port, memory)) in ports.zip(&mut memory).enumerate() {
+                    let targets = targets([port]);
+                    let mut plan = Plan::new(&targets, LIMITS).unwrap();
+                    publishers.extend(connect(first, &mut plan, memory).await);
+                    let outcome = plan.reports().next().unwrap().outcome;
+                    if index < 3 {
+                        assert_eq!(outcome, Outcome::Connected, "client {index} on port {port}");
+                    } else if outcome != Outcome::Connected {
+                        assert_eq!(outcome, Outcome::Failed(Failure::Refused), "client {index} on port {port}");
+                    }
+                }
+                assert_eq!(publishers.len(), 4);
+                for publisher in &mut publishers {
+                    publisher.close().await.unwrap();
+                }
+            }
+        })
+        .await;
+    });
+}
+
+#[test]
+fn what_cannot_work_is_refused_at_once() {
+    with_devices(&Wire::new(), async |first, _| {
+        let mut memory = [const { TestMemory::new() }; 2];
+        let mut new =
+            |ports: &'static [u16]| Server::<2>::new(first, ports, &mut memory, ServeOptions::default()).err();
+        assert_eq!(new(&[]), Some(ServerError::Ports));
+        assert_eq!(new(&[0]), Some(ServerError::Ports));
+        assert_eq!(new(&[80, 80]), Some(ServerError::Ports));
+        assert_eq!(new(DEFAULT_PORTS), Some(ServerError::Sockets(3)));
+        assert_eq!(new(&[80]), None);
+    });
+}
+
+/// A handler that takes nothing until it is told to.
+struct Slow<'s> {
+    ready: &'s Cell<bool>,
+    bytes: &'s Cell<usize>,
+}
+
+impl Handler for Slow<'_> {
+    fn entropy(&mut self) -> [u8; 32] {
+        [1; 32]
+    }
+
+    fn publish(&mut self, _: SessionId, _: StreamId, _: Text<'_>) -> Result<(), &'static str> {
+        self.ready.set(false);
+        Ok(())
+    }
+
+    fn media(&mut self, _: SessionId, fragment: &Fragment<'_>) {
+        self.bytes.set(self.bytes.get() + fragment.data.len());
+    }
+
+    fn poll_ready(&mut self, _: SessionId, _: &mut Context<'_>) -> Poll<()> {
+        // The test wakes the task with its timers.
+        if self.ready.get() { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+#[test]
+fn a_server_that_does_not_read_holds_the_publisher_back() {
+    let (ready, bytes, sent) = (Cell::new(true), Cell::new(0), Cell::new(0_u32));
+    with_devices(&Wire::new(), async |first, second| {
+        let targets = targets([1935]);
+        let mut plan = Plan::new(&targets, LIMITS).unwrap();
+        let (mut memory, mut server_memory) = (TestMemory::new(), [const { TestMemory::new() }; 2]);
+        let mut server = Server::<2>::new(second, &[1935], &mut server_memory, ServeOptions::default()).unwrap();
+        let mut slow = Slow { ready: &ready, bytes: &bytes };
+        let client = async {
+            let mut publisher = connect(first, &mut plan, &mut memory).await?;
+            let Parts { mut runner, mut video, .. } = publisher.split();
+            let work = async {
+                for frame in 0..100 {
+                    video.send(Timestamp(frame), &[1; 1_000]).await?;
+                    sent.set(sent.get() + 1);
+                }
+                Ok::<(), Error>(())
+            };
+            let release = async {
+                while sent.get() < 4 {
+                    Timer::after(Duration::from_millis(5)).await;
+                }
+                Timer::after(Duration::from_millis(200)).await;
+                // Both rings are full, and a few frames fit in them.
+                assert!(bytes.get() <= 4_096 && sent.get() < 16, "{} frames were sent", sent.get());
+                ready.set(true);
+            };
+            let Either::First((result, ())) = select(join(work, release), runner.run()).await else { panic!("ended") };
+            result?;
+            publisher.close().await
+        };
+        let Either::First(result) = select(client, server.run(&mut slow)).await else { unreachable!() };
+        assert_eq!(result, Ok(()));
+    });
+    assert_eq!((bytes.get(), sent.get()), (100_000, 100));
+}
