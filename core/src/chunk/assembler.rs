@@ -57,6 +57,11 @@ impl<const SLOTS: usize> Assembler<SLOTS> {
         self.skipped
     }
 
+    /// Whether no message is being put together.
+    pub fn is_idle(&self) -> bool {
+        self.slots.is_empty()
+    }
+
     /// Drops the message that is being put together on a chunk stream.
     pub fn abort(&mut self, csid: ChunkStreamId) {
         self.slots.retain(|slot| slot.csid != csid);

@@ -55,23 +55,24 @@ impl<'a> Command<'a> {
         self.transaction_id() != Some(0)
     }
 
-    /// The first value after the command object that is a string.
+    /// The first argument, where it is a string.
     pub fn string_argument(&self) -> Option<Text<'a>> {
-        self.argument(|token| token.as_text())
+        self.first_argument()?.as_text()
     }
 
-    /// The first value after the command object that is a whole number: a stream id, say.
+    /// The first argument, where it is a whole number: a stream id, say.
     pub fn number_argument(&self) -> Option<u32> {
-        self.argument(|token| token.as_u32())
+        self.first_argument()?.as_u32()
     }
 
-    /// The first value that `pick` takes. The command object is passed over, which some senders leave out.
-    fn argument<T>(&self, pick: impl Fn(&Token<'a>) -> Option<T>) -> Option<T> {
+    /// The first value that is neither null nor undefined nor a map: some senders put more than one of these before it,
+    /// and some leave the command object out.
+    fn first_argument(&self) -> Option<Token<'a>> {
         let mut values = self.values;
         loop {
             let mut value = values;
             let found = value.next_token().ok()??;
-            if let Some(found) = pick(&found) {
+            if !matches!(found, Token::Null | Token::Undefined) && !found.opens_map() {
                 return Some(found);
             }
             values.skip_value().ok()?;

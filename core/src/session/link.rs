@@ -146,8 +146,11 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
     /// Collects a command; answers where it lies once it is whole.
     fn command<'i>(&mut self, pulled: Pulled<'i>) -> Option<Payload<'i>> {
         let fragment = self.reader.fragment(pulled);
+        // As it lies, where it could also be collected: what becomes of a command does not depend on the pieces it comes in.
+        let fits = self.assembler.is_idle() && fragment.data.len() <= self.scratch.len();
         if fragment.is_first()
             && fragment.is_last()
+            && fits
             && let Some(data) = pulled.data
         {
             return Some(Payload::Input(data));

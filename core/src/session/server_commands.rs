@@ -51,7 +51,8 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
                 self.enter(State::Connecting(transaction));
                 return Some(Found::Connect(payload));
             }
-            (Name::CreateStream, State::Open) => {
+            // Who does not want an answer would never know the stream.
+            (Name::CreateStream, State::Open) if wants_answer => {
                 if let Some(stream) = self.create_stream() {
                     let id = Token::Number(u32_to_number(stream.0));
                     let _ = self.reply(&mut |encoder| command::result(encoder, transaction, id));

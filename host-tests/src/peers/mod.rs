@@ -2,11 +2,16 @@
 
 mod ffmpeg;
 mod nginx;
+mod pcap;
 mod process;
+mod tee;
+mod tshark;
 
 pub use ffmpeg::{FrameHashes, Media, frame_hashes, packet_count};
 pub use nginx::{Application, Nginx, NginxOptions};
 pub use process::{Finished, Running, finish_within, start};
+pub use tee::{Change, Conversation, Sender, Tee};
+pub use tshark::{Dissection, dissect};
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};

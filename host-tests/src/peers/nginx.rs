@@ -3,18 +3,19 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use super::{Running, free_port, start, wait_for_listener};
+use super::{Running, free_port, start, wait_for_listener, wait_until};
 
 const MODULE: &str = "/usr/lib/nginx/modules/ngx_rtmp_module.so";
 
 /// The applications that the server has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Application {
-    /// Takes publishers, and gives what they send to players.
+    /// Takes publishers, and gives what they send to players; tells these when the publisher has gone.
     Live,
     /// The same, and records each stream to a file.
     Record,
@@ -104,6 +105,15 @@ impl Nginx {
         files.find(is_it).with_context(|| format!("no recording of {key}"))
     }
 
+    /// Waits until someone plays a stream.
+    ///
+    /// # Errors
+    /// Nobody does.
+    pub fn wait_for_player(&self, key: &str) -> Result<()> {
+        let sign = format!("play: name='{key}'");
+        wait_until("a player", Duration::from_secs(20), || self.log().contains(&sign)).with_context(|| self.log())
+    }
+
     /// What it has logged.
     pub fn log(&self) -> String {
         let log = fs::read_to_string(self.directory.path().join("error.log")).unwrap_or_default();
@@ -119,7 +129,7 @@ fn configuration(directory: &Path, port: u16, options: NginxOptions) -> String {
 load_module {MODULE};
 events {{ worker_connections 256; }}
 rtmp {{ server {{ listen 127.0.0.1:{port}; chunk_size {chunk_size}; ack_window {ack_window};
-  application live {{ live on; }}
+  application live {{ live on; publish_notify on; }}
   application rec {{ live on; record all; record_path {directory}; record_unique on; }}
   application deny {{ live on; deny publish all; deny play all; }} }} }}
 "

@@ -1,8 +1,12 @@
 //! Tests of the sessions, with a fake clock: client and server against each other, and each against scripted peers.
 
 mod flow;
+mod hostile;
+mod hostile_chunks;
 mod publish;
 mod script;
+mod scripted_client;
+mod scripted_server;
 
 use script::*;
 use std::string::{String, ToString};
@@ -103,6 +107,7 @@ macro_rules! drive {
         let (mut seen, mut output) = (Vec::new(), Vec::new());
         let input: &[u8] = $input;
         let mut result = Ok(());
+        let mut out = vec![0xEE; $window];
         for piece in input.chunks($cut).chain([&[][..]]) {
             let mut rest = piece;
             loop {
@@ -121,7 +126,6 @@ macro_rules! drive {
                 let mut moved = found.is_some();
                 loop {
                     let length = $session.transmit_len();
-                    let mut out = vec![0xEE; $window];
                     let written = $session.poll_transmit(START, &mut out);
                     assert_eq!(written, length.min($window), "transmit_len tells what can be sent");
                     output.extend_from_slice(&out[..written]);

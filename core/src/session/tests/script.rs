@@ -6,7 +6,7 @@ use crate::chunk::Writer;
 use crate::command::code;
 
 /// Pieces of input, and windows of output, that a session must not tell apart.
-const PIECES: [(usize, usize); 6] = [(1 << 20, 8_192), (1, 1), (1, 8_192), (1 << 20, 1), (7, 3), (129, 64)];
+const PIECES: [(usize, usize); 4] = [(1 << 20, 8_192), (1, 1), (7, 3), (129, 64)];
 
 /// A client that wants to connect and to publish.
 pub(super) fn publisher() -> Client<'static, 8> {
@@ -94,6 +94,13 @@ impl Script {
         Script { chunk_size: 128, bytes }
     }
 
+    /// Sends chunks of this size from now on, and says so.
+    pub(super) fn chunk_size(&mut self, size: u32) -> &mut Self {
+        self.control(Kind::SET_CHUNK_SIZE, &size.to_be_bytes());
+        self.chunk_size = size;
+        self
+    }
+
     /// Adds bytes as they are.
     pub(super) fn raw(&mut self, bytes: &[u8]) -> &mut Self {
         self.bytes.extend_from_slice(bytes);
@@ -119,6 +126,29 @@ impl Script {
         self.raw(&out[..written])
     }
 
+    /// Adds messages whose chunks take turns.
+    pub(super) fn interleave(&mut self, messages: &[(u32, Kind, u32, &[u8])]) -> &mut Self {
+        let mut writer = Writer::<8>::new();
+        writer.set_chunk_size(self.chunk_size);
+        let mut left: Vec<(ChunkStreamId, &[u8])> = Vec::new();
+        for (csid, kind, stream, payload) in messages {
+            let csid = ChunkStreamId::new(*csid).unwrap();
+            let (timestamp, length) = (Timestamp(0), payload.len() as u32);
+            writer.begin_full(csid, Header { timestamp, length, kind: *kind, stream: StreamId(*stream) }).unwrap();
+            left.push((csid, payload));
+        }
+        while writer.has_open() {
+            for (csid, rest) in &mut left {
+                let mut out = vec![0; self.chunk_size as usize + 20];
+                let chunk = &rest[..rest.len().min(self.chunk_size as usize)];
+                let (taken, written) = writer.poll(*csid, chunk, &mut out);
+                *rest = &rest[taken..];
+                self.bytes.extend_from_slice(&out[..written]);
+            }
+        }
+        self
+    }
+
     /// Adds a control message.
     pub(super) fn control(&mut self, kind: Kind, payload: &[u8]) -> &mut Self {
         self.message(2, kind, 0, payload)
@@ -132,6 +162,13 @@ impl Script {
     /// A server's answer: null, and `value`.
     pub(super) fn result(&mut self, transaction: f64, value: Token<'_>) -> &mut Self {
         self.command(0, &["_result".into(), transaction.into(), Token::Null, value])
+    }
+
+    /// A server's `_error`.
+    pub(super) fn error(&mut self, transaction: f64, code: &str, description: &str) -> &mut Self {
+        let mut tokens = vec!["_error".into(), transaction.into(), Token::Null];
+        tokens.extend(info("error", code, description));
+        self.command(0, &tokens)
     }
 
     /// A server's `onStatus`.
@@ -163,6 +200,11 @@ impl Script {
         let object = [app, "live".into(), url, "rtmp://host/live".into(), Token::End];
         script.command(0, &[&start[..], &object].concat());
         script
+    }
+
+    /// A client's command that has one argument.
+    pub(super) fn call(&mut self, stream: u32, name: &str, transaction: f64, argument: Token<'_>) -> &mut Self {
+        self.command(stream, &[name.into(), transaction.into(), Token::Null, argument])
     }
 
     /// A client's `createStream`.

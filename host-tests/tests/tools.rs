@@ -1,0 +1,231 @@
+//! `publish` and `serve` against each other, and against peers that misbehave: nothing but loopback is needed.
+
+mod support;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+
+use host_tests::flv::{Reader, Writer};
+use host_tests::peers::{finish_within, start, wait_until};
+use support::{LIMIT, Serve, clip, media, publish, publish_well, publisher, tags, url};
+
+#[test]
+fn what_is_published_is_recorded_whatever_the_handshake_and_the_chunk_sizes() {
+    for (chunk_size, handshake) in [("128", "simple"), ("4096", "digest"), ("60000", "simple"), ("16777215", "digest")]
+    {
+        let serve = Serve::start(&["--chunk-size", chunk_size]);
+        let arguments = ["--fast", "--chunk-size", chunk_size, "--handshake", handshake];
+        let summary = publish_well(&clip(), &serve.url("live/x"), &arguments);
+        assert_eq!(summary["acknowledged"], true);
+        let expected = if handshake == "simple" { "simple" } else { "digest, scheme 0" };
+        assert_eq!(summary["handshake"], expected);
+        assert_eq!(tags(&serve.recording("live-x.flv")), tags(&clip()), "{chunk_size}");
+        let summary = serve.stop();
+        assert_eq!(summary["recordings"][0]["recorded"]["video"], 102);
+        assert_eq!(summary["recordings"][0]["end"], "unpublished");
+    }
+}
+
+#[test]
+fn several_publishers_at_once_on_several_addresses() {
+    let serve = Serve::listening("127.0.0.1:0,127.0.0.1:0", 2, &[]);
+    let publishers: Vec<_> = (0..6)
+        .map(|number| {
+            let url = url(serve.ports()[number % 2], &format!("live/{number}"));
+            start(&mut publisher(&clip(), &url, &["--fast"])).unwrap()
+        })
+        .collect();
+    for publisher in publishers {
+        publisher.finish_within(LIMIT).unwrap().successful().unwrap();
+    }
+    for number in 0..6 {
+        assert_eq!(tags(&serve.recording(&format!("live-{number}.flv"))), tags(&clip()));
+    }
+}
+
+#[test]
+fn item_088_a_second_publisher_of_a_stream_is_refused_and_the_first_goes_on() {
+    let serve = Serve::start(&[]);
+    let first = start(&mut publisher(&clip(), &serve.url("live/x"), &[])).unwrap();
+    serve.wait_until_it_says("live/x goes to");
+    let (status, summary, stderr) = publish(&clip(), &serve.url("live/x"), &["--fast"]);
+    assert_eq!(status, Some(1));
+    assert!(stderr.contains("NetStream.Publish.BadName"), "{stderr}");
+    assert_eq!(summary["sent"]["video"], 0);
+    // The same key in another application is another stream.
+    publish_well(&clip(), &serve.url("other/x"), &["--fast"]);
+    first.finish_within(LIMIT).unwrap().successful().unwrap();
+    assert_eq!(tags(&serve.recording("live-x.flv")), tags(&clip()));
+    // It is free again.
+    publish_well(&clip(), &serve.url("live/x"), &["--fast"]);
+    assert_eq!(tags(&serve.recording("live-x-2.flv")), tags(&clip()));
+}
+
+#[test]
+fn a_publisher_that_is_killed_leaves_a_valid_file() {
+    let serve = Serve::start(&[]);
+    let publisher = start(&mut publisher(&clip(), &serve.url("live/x"), &[])).unwrap();
+    serve.wait_until_it_says("live/x goes to");
+    wait_until("something is sent", LIMIT, || {
+        fs::metadata(serve.directory().join("live-x.flv")).unwrap().len() > 20_000
+    })
+    .unwrap();
+    drop(publisher);
+    let recorded = tags(&serve.recording("live-x.flv"));
+    let all = tags(&clip());
+    assert!(recorded.len() > 10 && recorded.len() < all.len());
+    assert_eq!(recorded, all[..recorded.len()]);
+}
+
+#[test]
+fn ctrl_c_completes_what_is_being_recorded() {
+    let serve = Serve::start(&[]);
+    let directory = serve.directory().to_owned();
+    let publisher = start(&mut publisher(&clip(), &serve.url("live/x"), &[])).unwrap();
+    serve.wait_until_it_says("live/x goes to");
+    let file = directory.join("live-x.flv");
+    wait_until("something is sent", LIMIT, || fs::metadata(&file).unwrap().len() > 20_000).unwrap();
+    let copy = tempfile::NamedTempFile::new().unwrap();
+    let kept = copy.path().to_owned();
+    // The directory goes with the server, so the file is linked from elsewhere.
+    fs::remove_file(&kept).unwrap();
+    fs::hard_link(&file, &kept).unwrap();
+    let summary = serve.stop();
+    assert_eq!(summary["recordings"][0]["end"], "this server stopped");
+    let recorded = tags(&kept);
+    assert_eq!(recorded, tags(&clip())[..recorded.len()]);
+    let finished = publisher.finish_within(LIMIT).unwrap();
+    assert_eq!(finished.status.code(), Some(1), "{}", finished.stderr);
+}
+
+#[test]
+fn file_names_are_harmless() {
+    let serve = Serve::start(&[]);
+    publish_well(&clip(), &serve.url("a$b/../..%2fetc/c:d.e_f-g"), &["--fast"]);
+    assert_eq!(tags(&serve.recording("ab-....2fetccd.e_f-g.flv")), tags(&clip()));
+    let names: Vec<_> = fs::read_dir(serve.directory()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 1);
+}
+
+#[test]
+fn serve_goes_on_with_the_addresses_that_it_can_have() {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let serve = Serve::listening(&format!("{address},127.0.0.1:0"), 1, &[]);
+    assert!(serve.said().contains(&format!("cannot listen on {address}")), "{}", serve.said());
+    publish_well(&clip(), &serve.url("live/x"), &["--fast"]);
+    assert_eq!(serve.stop()["failed"][0]["address"], address);
+
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_serve"));
+    command.args(["--listen", &address, "--record"]).arg(directory.path());
+    let finished = finish_within(LIMIT, &mut command).unwrap();
+    assert_eq!(finished.status.code(), Some(2));
+    assert!(finished.stderr.contains(&address), "{}", finished.stderr);
+}
+
+#[test]
+fn clients_that_send_nonsense_do_not_disturb_others() {
+    let serve = Serve::start(&[]);
+    let first = start(&mut publisher(&clip(), &serve.url("live/x"), &[])).unwrap();
+    serve.wait_until_it_says("live/x goes to");
+    let mut silent = Vec::new();
+    for nonsense in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0xFF; 5000], &[3; 100_000], b"", &[3]] {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, serve.port())).unwrap();
+        // It may have closed the connection already.
+        let _ = stream.write_all(nonsense);
+        silent.push(stream);
+    }
+    first.finish_within(LIMIT).unwrap().successful().unwrap();
+    assert_eq!(tags(&serve.recording("live-x.flv")), tags(&clip()));
+    assert_eq!(serve.stop()["recordings"].as_array().unwrap().len(), 1);
+}
+
+/// A server for one connection, which reads a little, says `answer`, and closes.
+fn rude_server(answer: &'static [u8]) -> (u16, thread::JoinHandle<()>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let serve = move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.read_exact(&mut [0; 1537]).unwrap();
+        stream.write_all(answer).unwrap();
+    };
+    (port, thread::spawn(serve))
+}
+
+#[test]
+fn item_094_a_server_that_speaks_http_is_said_to() {
+    let (port, server) = rude_server(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    let (status, summary, stderr) = publish(&clip(), &url(port, "live/x"), &[]);
+    assert_eq!(status, Some(1));
+    assert_eq!(summary["attempts"][0]["outcome"], "answered, but not in RTMP");
+    assert!(stderr.contains(&format!("failed on {port}: answered, but not in RTMP")), "{stderr}");
+    server.join().unwrap();
+}
+
+#[test]
+fn a_server_that_closes_during_the_handshake_is_said_to() {
+    let (port, server) = rude_server(b"\x03half of S1");
+    let (status, summary, _) = publish(&clip(), &url(port, "live/x"), &[]);
+    assert_eq!((status, &summary["attempts"][0]["outcome"]), (Some(1), &"closed during the RTMP handshake".into()));
+    server.join().unwrap();
+}
+
+#[test]
+fn publish_without_a_server_fails_and_names_the_port() {
+    let port = host_tests::peers::free_port().unwrap();
+    let (status, summary, stderr) = publish(&clip(), &url(port, "live/x"), &[]);
+    assert_eq!((status, &summary["attempts"][0]["port"]), (Some(1), &port.into()));
+    assert!(stderr.contains(&format!("failed on {port}: refused")), "{stderr}");
+}
+
+#[test]
+fn what_cannot_be_used_is_status_2() {
+    let no_file = Path::new("no-such-file.flv");
+    let no_flv = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    for (file, url, reason) in [
+        (no_file, "rtmp://127.0.0.1:1/live/x", "no-such-file.flv"),
+        (&no_flv, "rtmp://127.0.0.1:1/live/x", "not an FLV file"),
+        (&clip(), "http://127.0.0.1:1/live/x", "URL"),
+        (&clip(), "rtmp://127.0.0.1:1/live", "no stream key"),
+        (&clip(), "rtmps://127.0.0.1:1/live/x", "scheme"),
+    ] {
+        let (status, _, stderr) = publish(file, url, &[]);
+        assert_eq!(status, Some(2), "{url}: {stderr}");
+        assert!(stderr.contains(reason), "{url}: {stderr}");
+    }
+    for arguments in [&[][..], &["--record"], &["--listen", "127.0.0.1:0"]] {
+        let finished = finish_within(LIMIT, Command::new(env!("CARGO_BIN_EXE_serve")).args(arguments)).unwrap();
+        assert_eq!(finished.status.code(), Some(2), "{arguments:?}: {}", finished.stderr);
+    }
+}
+
+#[test]
+fn a_file_that_is_cut_off_is_sent_as_far_as_it_goes() {
+    let serve = Serve::start(&[]);
+    let bytes = fs::read(clip()).unwrap();
+    let cut = tempfile::NamedTempFile::new().unwrap();
+    fs::write(cut.path(), &bytes[..50_000]).unwrap();
+    let (status, _, stderr) = publish(cut.path(), &serve.url("live/x"), &["--fast"]);
+    assert_eq!(status, Some(1));
+    assert!(stderr.contains("the file ends within the tag"), "{stderr}");
+    let whole: Vec<_> = Reader::new(&bytes[..50_000]).unwrap().map_while(Result::ok).collect();
+    assert_eq!(tags(&serve.recording("live-x.flv")), whole);
+}
+
+#[test]
+fn item_116_timestamps_that_wrap_go_through_as_they_are() {
+    let shifted = tempfile::NamedTempFile::new().unwrap();
+    let mut writer = Writer::new(shifted.reopen().unwrap()).unwrap();
+    for tag in media(&clip()) {
+        writer.write(tag.kind, tag.timestamp.wrapping_add(0xFFFF_F800), &tag.payload).unwrap();
+    }
+    writer.finish().unwrap();
+    let serve = Serve::start(&[]);
+    publish_well(shifted.path(), &serve.url("live/x"), &["--fast", "--chunk-size", "128"]);
+    assert_eq!(tags(&serve.recording("live-x.flv")), tags(shifted.path()));
+}
