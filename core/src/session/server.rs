@@ -135,8 +135,8 @@ pub struct Server<'b, const STREAMS: usize = 8> {
     pub(super) streams: Vec<(StreamId, StreamState), MESSAGE_STREAMS>,
     pub(super) last_stream: u32,
     deadline: Option<Instant>,
-    /// When the client was last heard, and whether it was sent a ping since.
-    heard: Option<Instant>,
+    /// When the client was last heard or sent a ping, and which of these it was.
+    quiet_since: Option<Instant>,
     pinged: bool,
     config: ServerConfig,
     failed: Option<Error>,
@@ -159,7 +159,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
             streams: Vec::new(),
             last_stream: 0,
             deadline: None,
-            heard: None,
+            quiet_since: None,
             pinged: false,
             config,
             failed: None,
@@ -301,7 +301,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         let before = input.len();
         let found = self.advance(input).inspect_err(|error| self.failed = Some(*error))?;
         if input.len() < before {
-            (self.heard, self.pinged) = (Some(now), false);
+            (self.quiet_since, self.pinged) = (Some(now), false);
         }
         self.arm(now);
         Ok(found.map(|found| self.lend(found)))
@@ -344,7 +344,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
                 warning!("the client went silent");
                 self.failed = Some(Error::TimedOut(Stage::Traffic));
             } else {
-                self.pinged = true;
+                (self.quiet_since, self.pinged) = (Some(now), true);
                 // The time in it is for us alone. Where the queue is full, the client has been deaf, not silent.
                 let ping = Event::PingRequest(now.as_micros() as u32);
                 let _ = self.link.queue_control(&Control::User(ping));
@@ -388,8 +388,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         if self.state != State::Open {
             return None;
         }
-        let timeout = self.config.idle_timeout;
-        self.heard.map(|heard| heard + if self.pinged { timeout } else { timeout / 2 })
+        self.quiet_since.map(|since| since + self.config.idle_timeout / 2)
     }
 
     pub(super) fn stream(&self, stream: StreamId) -> Option<StreamState> {

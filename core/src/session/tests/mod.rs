@@ -7,6 +7,7 @@ mod publish;
 mod script;
 mod scripted_client;
 mod scripted_server;
+mod timeouts;
 
 use script::*;
 use std::string::{String, ToString};

@@ -1,0 +1,222 @@
+//! Deadlines, with a fake clock: who gives up when, and what `poll_timeout` tells.
+
+use core::time::Duration;
+
+use super::*;
+use crate::amf0::Token;
+use crate::command::code;
+
+const fn at(millis: u64) -> Instant {
+    Instant::from_millis(millis)
+}
+
+/// Gives a session bytes at a time, and lets it put out what it has to say.
+macro_rules! feed {
+    ($session:expr, $now:expr, $bytes:expr, $see:path) => {{
+        let (mut seen, mut output, mut input) = (Vec::new(), Vec::new(), $bytes);
+        loop {
+            let found = $session.next_event($now, &mut input).unwrap();
+            let event = found.and_then(|event| $see(event, &mut Collector::default()));
+            let mut out = [0; 5_000];
+            let written = $session.poll_transmit($now, &mut out);
+            output.extend_from_slice(&out[..written]);
+            if event.is_none() && written == 0 {
+                break;
+            }
+            seen.extend(event);
+        }
+        (seen, output)
+    }};
+}
+
+fn feed_client(client: &mut Client<'_, 8>, now: Instant, bytes: &[u8]) -> Vec<Seen> {
+    feed!(client, now, bytes, see_client).0
+}
+
+fn feed_server(server: &mut Server<'_, 8>, now: Instant, bytes: &[u8]) -> (Vec<Seen>, Vec<u8>) {
+    feed!(server, now, bytes, see_server)
+}
+
+/// What a scripted peer says after its handshake.
+fn said(say: impl FnOnce(&mut Script) -> &mut Script) -> Vec<u8> {
+    let mut script = Script::new();
+    say(&mut script).bytes.split_off(3_073)
+}
+
+/// The session fails at `deadline`, not before, and goes on failing.
+macro_rules! gives_up {
+    ($session:expr, $deadline:expr, $stage:expr) => {{
+        assert_eq!($session.poll_timeout(), Some($deadline));
+        let before = Instant::from_micros($deadline.as_micros() - 1);
+        assert_eq!($session.handle_timeout(before), Ok(()));
+        assert_eq!($session.poll_timeout(), Some($deadline));
+        let error = Error::TimedOut($stage);
+        assert_eq!($session.handle_timeout($deadline), Err(error));
+        assert_eq!($session.handle_timeout($deadline), Err(error));
+        assert_eq!($session.next_event($deadline, &mut &[3_u8][..]).err(), Some(error));
+        assert_eq!($session.poll_transmit($deadline, &mut [0; 9]), 0);
+        assert!(!$session.wants_input() && !$session.wants_transmit());
+    }};
+}
+
+#[test]
+fn item_016_a_client_gives_up_at_each_step() {
+    let config = ClientConfig {
+        handshake_timeout: Duration::from_millis(300),
+        response_timeout: Duration::from_millis(50),
+        ..ClientConfig::new()
+    };
+    let connected = said(Script::connected);
+    let created = said(|script| script.result(4.0, 1.0.into()));
+    let started = said(|script| script.status(1, "status", code::PUBLISH_START));
+    let answers = [(at(1_200), &Script::new().bytes), (at(1_240), &connected), (at(1_280), &created)];
+    let stages = [Stage::Handshake, Stage::Connect, Stage::CreateStream, Stage::Publish];
+    for (step, stage) in stages.into_iter().enumerate() {
+        let mut client = Client::<8>::new(buffers(512), config, &[7; 32]).unwrap();
+        client.connect(&OPTIONS).unwrap();
+        client.publish("cam").unwrap();
+        assert_eq!(client.poll_timeout(), None, "nobody has told it the time");
+        feed_client(&mut client, START, &[]);
+        let mut deadline = at(1_300);
+        for (now, bytes) in &answers[..step] {
+            assert_eq!(client.poll_timeout(), Some(deadline));
+            feed_client(&mut client, *now, bytes);
+            deadline = *now + Duration::from_millis(50);
+        }
+        gives_up!(client, deadline, stage);
+    }
+    let mut client = Client::<8>::new(buffers(512), config, &[7; 32]).unwrap();
+    feed_client(&mut client, START, &answers[0].1[..3_000]);
+    assert_eq!(client.poll_timeout(), Some(at(1_300)), "a handshake that creeps has no more time");
+    feed_client(&mut client, at(1_299), &answers[0].1[3_000..]);
+    assert_eq!(client.poll_timeout(), None, "nothing is asked for");
+    client.connect(&OPTIONS).unwrap();
+    feed_client(&mut client, at(5_000), &[]);
+    assert_eq!(client.poll_timeout(), Some(at(5_050)));
+    feed_client(&mut client, at(5_010), &connected);
+    assert_eq!(client.poll_timeout(), None);
+    client.publish("cam").unwrap();
+    feed_client(&mut client, at(6_000), &[]);
+    assert_eq!(client.poll_timeout(), Some(at(6_050)));
+    // What else the server says is no answer.
+    let other = said(|script| script.result(2.0, Token::Undefined).control(Kind::USER_CONTROL, &[0; 6]));
+    feed_client(&mut client, at(6_040), &other);
+    assert_eq!(client.poll_timeout(), Some(at(6_050)));
+    feed_client(&mut client, at(6_049), &created);
+    feed_client(&mut client, at(6_090), &started);
+    assert_eq!((client.publishing(), client.poll_timeout()), (Some(StreamId(1)), None));
+    assert_eq!(client.handle_timeout(at(1_000_000)), Ok(()));
+}
+
+#[test]
+fn a_client_that_is_refused_has_no_deadline_until_it_tries_again() {
+    let mut client = publisher();
+    let bytes = said(|script| script.connected().result(4.0, 1.0.into()).status(1, "error", code::PUBLISH_BAD_NAME));
+    feed_client(&mut client, START, &[Script::new().bytes, bytes].concat());
+    assert_eq!(client.poll_timeout(), None);
+    client.publish("other").unwrap();
+    feed_client(&mut client, at(7_000), &[]);
+    gives_up!(client, at(17_000), Stage::CreateStream);
+}
+
+const CONFIG: ServerConfig = ServerConfig {
+    connect_timeout: Duration::from_millis(100),
+    idle_timeout: Duration::from_millis(1_000),
+    ..ServerConfig::new()
+};
+
+fn timed_server() -> Server<'static, 8> {
+    Server::new(buffers(512), CONFIG, &[9; 32]).unwrap()
+}
+
+#[test]
+fn item_016_a_server_gives_a_client_its_time_to_connect() {
+    let bytes = Script::connect().bytes;
+    let mut server = timed_server();
+    assert_eq!(server.poll_timeout(), None, "nobody has told it the time");
+    feed_server(&mut server, START, &[]);
+    feed_server(&mut server, at(1_090), &bytes[..3_072]);
+    gives_up!(server, at(1_100), Stage::Handshake);
+    let mut server = timed_server();
+    feed_server(&mut server, START, &[]);
+    feed_server(&mut server, at(1_050), &bytes[..3_073]);
+    let ping = said(|script| script.control(Kind::USER_CONTROL, &[0, 6, 0, 0, 0, 0]));
+    feed_server(&mut server, at(1_140), &ping);
+    gives_up!(server, at(1_150), Stage::Connect);
+}
+
+/// A server that a client has connected to, heard last at the start.
+fn open_server() -> Server<'static, 8> {
+    let mut server = timed_server();
+    feed_server(&mut server, START, &Script::connect().bytes);
+    assert_eq!(server.poll_timeout(), None, "the application may take its time");
+    assert_eq!(server.handle_timeout(at(900_000)), Ok(()));
+    server.accept_connect().unwrap();
+    assert!(!feed_server(&mut server, START, &[]).1.is_empty());
+    server
+}
+
+/// What a server says at its next deadline.
+fn at_deadline(server: &mut Server<'_, 8>, deadline: Instant) -> Vec<u8> {
+    assert_eq!(server.poll_timeout(), Some(deadline));
+    server.handle_timeout(deadline).unwrap();
+    feed_server(server, deadline, &[]).1
+}
+
+fn ping(now: Instant) -> Vec<u8> {
+    let time = (now.as_micros() as u32).to_be_bytes();
+    [&[2, 0, 0, 0, 0, 0, 6, 4, 0, 0, 0, 0, 0, 6], &time[..]].concat()
+}
+
+#[test]
+fn item_055_a_server_pings_a_silent_client_and_gives_it_up() {
+    let mut server = open_server();
+    assert_eq!(server.handle_timeout(at(1_499)), Ok(()));
+    assert!(!server.wants_transmit());
+    assert_eq!(at_deadline(&mut server, at(1_500)), ping(at(1_500)));
+    gives_up!(server, at(2_000), Stage::Traffic);
+}
+
+#[test]
+fn item_055_a_client_that_answers_or_sends_anything_stays() {
+    let mut server = open_server();
+    let mut now = START;
+    for round in 0..5 {
+        now = now + Duration::from_millis(500);
+        assert_eq!(at_deadline(&mut server, now), ping(now), "round {round}");
+        now = now + Duration::from_millis(499);
+        let mut pong = ping(now);
+        pong[13] = 7;
+        // Any byte is a sign of life.
+        feed_server(&mut server, now, &pong[..1]);
+        assert_eq!(server.poll_timeout(), Some(now + Duration::from_millis(500)));
+        feed_server(&mut server, now, &pong[1..]);
+    }
+    let media = said(|script| script.create_stream(2.0).publish(1, "cam"));
+    assert_eq!(feed_server(&mut server, now, &media).0, [Seen::Publish(1, "cam".into())]);
+    server.accept(StreamId(1)).unwrap();
+    for _ in 0..100 {
+        now = now + Duration::from_millis(400);
+        feed_server(&mut server, now, &said(|script| script.message(4, Kind::AUDIO, 1, &[0xAF; 9])));
+        assert_eq!(server.handle_timeout(now + Duration::from_millis(99)), Ok(()));
+        assert_eq!(server.poll_timeout(), Some(now + Duration::from_millis(500)));
+        assert!(!server.wants_transmit());
+    }
+}
+
+#[test]
+fn a_server_that_is_told_the_time_late_still_waits_for_the_answer() {
+    let mut server = open_server();
+    assert_eq!(server.handle_timeout(at(60_000)), Ok(()));
+    assert_eq!(feed_server(&mut server, at(60_000), &[]).1, ping(at(60_000)));
+    gives_up!(server, at(60_500), Stage::Traffic);
+}
+
+#[test]
+fn a_client_that_is_refused_is_given_no_time() {
+    let mut server = timed_server();
+    feed_server(&mut server, START, &Script::connect().bytes);
+    server.reject_connect("no").unwrap();
+    assert!(!feed_server(&mut server, START, &[]).1.is_empty());
+    assert!(server.is_closed() && !server.wants_input() && server.poll_timeout().is_none());
+}
