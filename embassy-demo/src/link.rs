@@ -253,13 +253,10 @@ pub(crate) fn clock() -> Instant {
     Instant::from_micros(embassy_time::Instant::now().as_micros())
 }
 
-/// A time of the core's on embassy's clock, never too early.
-pub(crate) fn deadline(at: Instant) -> embassy_time::Instant {
-    let ticks = (u128::from(at.as_micros()) * u128::from(embassy_time::TICK_HZ)).div_ceil(1_000_000);
-    embassy_time::Instant::from_ticks(u64::try_from(ticks).unwrap_or(u64::MAX))
-}
-
-/// Wakes the task at `at`, or at once if that is past.
+/// Has the task woken at `at`, never too early but for what is more than an hour away; at once if that is past.
 pub(crate) fn wake_at(at: Instant, cx: &mut Context<'_>) {
-    let _ = pin!(Timer::at(deadline(at))).poll(cx);
+    const FAR: u64 = 3_600_000_000;
+    let micros = at.as_micros().saturating_sub(clock().as_micros()).min(FAR);
+    let deadline = embassy_time::Instant::now() + Duration::from_micros(micros) + Duration::from_ticks(1);
+    let _ = pin!(Timer::at(deadline)).poll(cx);
 }

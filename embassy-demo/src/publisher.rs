@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use embassy_net::Stack;
 use embassy_sync::waitqueue::WakerRegistration;
-use embedded_rtmp::command::ConnectOptions;
+use embedded_rtmp::command::{ConnectOptions, Status, code};
 use embedded_rtmp::connect::Plan;
 use embedded_rtmp::message::{Kind, StreamId};
 use embedded_rtmp::session::{Client, ClientConfig, ClientEvent, Stage};
@@ -115,7 +115,15 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
         let request = ConnectOptions { app: url.app(), tc_url: &tc_url, flash_ver: options.flash_ver };
         connection.client.connect(&request)?;
         connection.client.publish(key)?;
-        let stream = connection.published().await?;
+        let stream = match connection.published().await {
+            Ok(stream) => stream,
+            Err(error) => {
+                // The socket goes now: the server is to learn of it.
+                connection.link.abort();
+                connection.link.flush(RESET_LIMIT).await;
+                return Err(error);
+            }
+        };
         info!("publishing");
         let slots = [Kind::AUDIO, Kind::DATA, Kind::VIDEO].map(Slot::new);
         let lost_after = Duration::from_micros(options.keep_alive.timeout.as_micros());
@@ -190,6 +198,7 @@ impl<const STREAMS: usize> Connection<'_, STREAMS> {
             let result = self.advance(&mut |event| match event {
                 ClientEvent::Publishing(stream) => answer = Some(Ok(stream)),
                 ClientEvent::Refused(stage, status) => answer = Some(Err(Error::Refused(Refusal::new(stage, &status)))),
+                ClientEvent::Closed => answer = Some(Err(Error::Closed)),
                 _ => {}
             });
             match (answer.take(), result) {
@@ -203,6 +212,13 @@ impl<const STREAMS: usize> Connection<'_, STREAMS> {
         })
         .await
     }
+}
+
+/// Whether the server says that it takes no more: it has ended the stream, or found fault with it. Other news, bad ones
+/// too, may mean anything.
+fn ends_publishing(status: &Status<'_>) -> bool {
+    let code = status.code.as_bytes();
+    code == code::UNPUBLISH_SUCCESS.as_bytes() || (status.is_error() && code.starts_with(b"NetStream.Publish."))
 }
 
 /// Receives, answers pings, keeps the time, and wakes senders when there is room.
@@ -238,12 +254,14 @@ impl<const STREAMS: usize> Inner<'_, STREAMS> {
         let mut refusal = None;
         let result = self.connection.advance(&mut |event| {
             refusal = match event {
-                ClientEvent::Status(_, status) if status.is_error() => Some(Refusal::new(Stage::Publish, &status)),
-                ClientEvent::Refused(stage, status) => Some(Refusal::new(stage, &status)),
+                ClientEvent::Status(_, status) if ends_publishing(&status) => {
+                    Some(Error::Refused(Refusal::new(Stage::Publish, &status)))
+                }
+                ClientEvent::Closed => Some(Error::Closed),
                 _ => return,
             };
         });
-        let result = refusal.map_or(result, |refusal| Err(Error::Refused(refusal)));
+        let result = refusal.map_or(result, Err);
         if let Err(error) = &result {
             self.fail(error.clone());
         }

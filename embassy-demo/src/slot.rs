@@ -168,8 +168,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
             if is_ready && session.wants_input() {
                 self.link.wake_when_readable(cx);
             }
-            // Always: the wakers also tell of the connection's end.
-            if session.wants_transmit() || !self.link.has_room() {
+            if session.wants_transmit() && !self.link.has_room() {
                 self.link.wake_when_writable(cx);
             }
             if let Some(at) = session.poll_timeout() {

@@ -1,16 +1,20 @@
 //! How sessions end that nobody has closed.
 
+use embassy_futures::join::join;
 use embassy_futures::select::{Either, select};
+use embassy_net::Stack;
+use embassy_net::tcp::TcpSocket;
 use embassy_time::{Duration, Timer};
 use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::command::ConnectRequest;
 use embedded_rtmp_embassy::embedded_rtmp::connect::Plan;
 use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
-use embedded_rtmp_embassy::embedded_rtmp::session::Stage;
+use embedded_rtmp_embassy::embedded_rtmp::session::{self, Buffers, ServerConfig, ServerEvent, Stage};
+use embedded_rtmp_embassy::embedded_rtmp::time;
 use embedded_rtmp_embassy::{Error, Handler, Parts, ServeOptions, Server, SessionId};
 
-use super::pair::{IMPATIENT, LIMITS, TestMemory, connect, targets, with_devices};
+use super::pair::{IMPATIENT, LIMITS, Recorded, TestMemory, connect, targets, while_serving, with_devices};
 use crate::demo::wire::Wire;
 
 /// Takes what comes, and counts it.
@@ -94,6 +98,80 @@ fn item_113_a_peer_that_is_gone_is_noticed_on_both_sides() {
     assert_eq!(publish_until_it_fails(true, &mut counter), Error::Lost);
     assert!(counter.bytes > 0);
     assert_eq!((counter.ended, counter.unpublished), (vec![Error::Lost], 0));
+}
+
+/// A server that accepts everything, and closes the connection in good order when it has seen some media.
+async fn close_in_the_middle(stack: Stack<'_>) {
+    let (mut rx, mut tx, mut scratch, mut control) = ([0; 2048], [0; 4096], [0; 1536], [0; 512]);
+    let mut socket = TcpSocket::new(stack, &mut rx, &mut tx);
+    let buffers = Buffers { scratch: &mut scratch, control: &mut control };
+    let mut session = session::Server::<8>::new(buffers, ServerConfig::default(), &[1; 32]).unwrap();
+    socket.accept(1935).await.unwrap();
+    let (now, mut input, mut out, mut has_media) = (time::Instant::from_millis(0), [0; 500], [0; 5_000], false);
+    while !has_media {
+        let length = socket.read(&mut input).await.unwrap();
+        let mut rest = &input[..length];
+        loop {
+            while let Some(event) = session.next_event(now, &mut rest).unwrap() {
+                match event {
+                    ServerEvent::Connect(_) => session.accept_connect().unwrap(),
+                    ServerEvent::Publish { stream, .. } => session.accept(stream).unwrap(),
+                    ServerEvent::Media(_) => has_media = true,
+                    _ => {}
+                }
+            }
+            let length = session.poll_transmit(now, &mut out);
+            let mut answer = &out[..length];
+            while !answer.is_empty() {
+                answer = &answer[socket.write(answer).await.unwrap()..];
+            }
+            if length == 0 && rest.is_empty() {
+                break;
+            }
+        }
+    }
+    socket.close();
+    // What still comes is answered by the stack.
+    std::future::pending().await
+}
+
+#[test]
+fn item_113_a_server_that_closes_is_noticed() {
+    let error = with_devices(&Wire::new(), async |first, second| {
+        let targets = targets([1935]);
+        let mut plan = Plan::new(&targets, LIMITS).unwrap();
+        let mut memory = TestMemory::new();
+        let client = async {
+            let mut publisher = connect(first, &mut plan, &mut memory).await.unwrap();
+            let Parts { mut runner, mut audio, mut video, .. } = publisher.split();
+            // One of them is sending, the other not; the runner learns of it in any case.
+            let send = async { video.send(Timestamp(0), &[1; 100_000]).await.unwrap_err() };
+            let (sent, ran) = join(send, runner.run()).await;
+            assert_eq!((&sent, audio.send(Timestamp(1), b"").await), (&ran, Err(ran.clone())));
+            ran
+        };
+        match select(client, close_in_the_middle(second)).await {
+            Either::First(error) => error,
+            Either::Second(()) => unreachable!(),
+        }
+    });
+    assert_eq!(error, Error::Closed);
+}
+
+#[test]
+fn item_113_a_server_that_is_switched_off_and_on_is_noticed() {
+    let recorded = Recorded::default();
+    with_devices(&Wire::new(), async |first, second| {
+        let targets = targets([1935]);
+        let mut plan = Plan::new(&targets, LIMITS).unwrap();
+        let mut memory = TestMemory::new();
+        let mut publisher =
+            while_serving(second, &[1935], &recorded, connect(first, &mut plan, &mut memory)).await.unwrap();
+        // The server and its sockets are gone; its stack answers with RST.
+        let Parts { mut runner, mut video, .. } = publisher.split();
+        let send = async { video.send(Timestamp(0), &[1; 100_000]).await.unwrap_err() };
+        assert_eq!(join(send, runner.run()).await, (Error::Lost, Error::Lost));
+    });
 }
 
 #[test]

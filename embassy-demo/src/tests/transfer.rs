@@ -1,18 +1,21 @@
 //! Whole transfers, compared message by message.
 
+use std::cell::Cell;
+
 use embassy_futures::join::join;
 use embassy_futures::select::{Either, select};
-use embassy_time::Duration;
+use embassy_time::{Duration, Timer};
 use embedded_rtmp_embassy::embedded_rtmp::connect::Plan;
 use embedded_rtmp_embassy::embedded_rtmp::message::Timestamp;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
-use embedded_rtmp_embassy::{Error, Memory, Parts, ServeOptions, Server};
+use embedded_rtmp_embassy::{Error, Memory, Parts, Sender, ServeOptions, Server};
 
 use super::pair::{LIMITS, Recorded, TestMemory, URL, clip, connect, targets, while_serving, with_devices};
 use crate::demo::compare::compare;
 use crate::demo::flv::{self, AUDIO, SCRIPT, Tag, VIDEO};
 use crate::demo::progress::Progress;
 use crate::demo::publish::publish;
+use crate::demo::tasks::{self, Task};
 use crate::demo::wire::Wire;
 
 /// Publishes `clip` over `wire` with rings of these sizes on both sides, and compares.
@@ -92,4 +95,42 @@ fn item_050_audio_passes_between_the_chunks_of_a_large_video_frame() {
     });
     assert_eq!(recorded.kinds(0), [AUDIO, AUDIO, AUDIO, AUDIO, AUDIO, VIDEO]);
     assert_eq!(flv::read(&recorded.file(0)).unwrap()[5].data, frame);
+}
+
+#[test]
+fn handles_in_tasks_of_their_own_wake_each_other() {
+    let recorded = Recorded::default();
+    with_devices(&Wire::new(), async |first, second| {
+        let targets = targets([1935]);
+        let mut plan = Plan::new(&targets, LIMITS).unwrap();
+        let mut memory = TestMemory::new();
+        while_serving(second, &[1935], &recorded, async {
+            let mut publisher = connect(first, &mut plan, &mut memory).await.unwrap();
+            let Parts { mut runner, mut audio, mut data, mut video } = publisher.split();
+            let left = Cell::new(3);
+            let feed = async |sender: &mut Sender<'_, '_>, length: usize, frames: u32| {
+                for time in 0..frames {
+                    sender.send(Timestamp(time), &vec![time as u8; length]).await.unwrap();
+                }
+                left.set(left.get() - 1);
+            };
+            let others: [Task<'_>; 4] = [
+                Box::pin(async { panic!("the session ended: {}", runner.run().await) }),
+                Box::pin(feed(&mut video, 9_000, 60)),
+                Box::pin(feed(&mut audio, 90, 300)),
+                Box::pin(feed(&mut data, 500, 100)),
+            ];
+            let all_done = async {
+                while left.get() > 0 {
+                    Timer::after(Duration::from_millis(5)).await;
+                }
+            };
+            tasks::run(all_done, others).await;
+            publisher.close().await.unwrap();
+        })
+        .await;
+    });
+    let kinds = recorded.kinds(0);
+    let count = |kind| kinds.iter().filter(|other| **other == kind).count();
+    assert_eq!((count(AUDIO), count(SCRIPT), count(VIDEO)), (300, 100, 60));
 }
