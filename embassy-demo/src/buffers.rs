@@ -1,7 +1,7 @@
 //! The memory of one session.
 
 use embedded_rtmp::handshake;
-use embedded_rtmp::session::Buffers;
+use embedded_rtmp::session::{Buffers, MIN_CONTROL};
 
 /// All the memory that one session and its socket need beside the session itself: for a static, or wherever the caller
 /// keeps it.
@@ -34,8 +34,13 @@ pub struct Memory<
 }
 
 impl<const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usize> Memory<RX, TX, SCRATCH, CONTROL> {
-    /// Memory, all zeros.
+    /// Memory, all zeros. Sizes that cannot work do not compile.
     pub const fn new() -> Self {
+        const {
+            assert!(RX > 0 && TX > 0, "TCP needs rings");
+            assert!(SCRATCH >= handshake::SCRATCH, "the handshake needs its scratch");
+            assert!(CONTROL >= MIN_CONTROL, "the session needs more room for commands");
+        }
         Self { rx: [0; RX], tx: [0; TX], scratch: [0; SCRATCH], control: [0; CONTROL] }
     }
 

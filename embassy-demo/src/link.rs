@@ -10,7 +10,7 @@ use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 
 use embassy_net::tcp::{State, TcpSocket};
-use embassy_net::{IpEndpoint, Stack};
+use embassy_net::{IpAddress, IpEndpoint, Stack};
 use embassy_time::{Duration, Timer};
 use embedded_rtmp::time::Instant;
 
@@ -59,6 +59,7 @@ pub struct Traffic {
 
 /// A TCP socket.
 pub(crate) struct Link<'a> {
+    stack: Stack<'a>,
     socket: TcpSocket<'a>,
     pub(crate) traffic: Traffic,
 }
@@ -69,7 +70,7 @@ impl<'a> Link<'a> {
         // A chunk header and its payload are written one after the other: Nagle's algorithm would hold the payload back
         // until the peer's delayed acknowledgement.
         socket.set_nagle_enabled(false);
-        Self { socket, traffic: Traffic::default() }
+        Self { stack, socket, traffic: Traffic::default() }
     }
 
     /// Begins to open a connection; what went before is forgotten. [`Self::poll_opened`] tells what comes of it.
@@ -78,6 +79,17 @@ impl<'a> Link<'a> {
         self.traffic = Traffic::default();
         self.socket.set_timeout(None);
         self.socket.set_keep_alive(None);
+        // smoltcp would dial from an address that is not ours, and then close the socket as if it were refused.
+        let has_address = match to.addr {
+            IpAddress::Ipv4(_) => self.stack.config_v4().is_some(),
+            #[cfg(feature = "ipv6")]
+            IpAddress::Ipv6(_) => self.stack.config_v6().is_some(),
+            #[allow(unreachable_patterns, reason = "families that the stack was built with, and we were not")]
+            _ => true,
+        };
+        if !has_address {
+            return Err(OpenError::Unreachable);
+        }
         match now(self.socket.connect(to)) {
             None | Some(Ok(())) => Ok(()),
             Some(Err(embassy_net::tcp::ConnectError::NoRoute)) => Err(OpenError::Unreachable),
@@ -97,9 +109,14 @@ impl<'a> Link<'a> {
         }
     }
 
+    /// The connection counts as lost when nothing comes for so long while something should.
+    pub(crate) fn limit_silence(&mut self, timeout: Duration) {
+        self.socket.set_timeout(Some(timeout));
+    }
+
     /// From now on a peer that is gone is noticed.
     pub(crate) fn keep_alive(&mut self, keep_alive: KeepAlive) {
-        self.socket.set_timeout(Some(keep_alive.timeout));
+        self.limit_silence(keep_alive.timeout);
         self.socket.set_keep_alive(Some(keep_alive.interval));
     }
 

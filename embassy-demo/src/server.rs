@@ -5,7 +5,7 @@ use core::future::poll_fn;
 use core::task::Poll;
 
 use embassy_net::Stack;
-use embedded_rtmp::session::{ConfigError, ServerConfig};
+use embedded_rtmp::session::ServerConfig;
 
 use crate::buffers::Memory;
 use crate::handler::{Handler, SessionId};
@@ -35,8 +35,6 @@ pub enum ServerError {
     /// There must be at least so many sockets: one for each port, and one more, so that no port is deaf as soon as
     /// somebody is connected.
     Sockets(usize),
-    /// A lent buffer is too small.
-    Config(ConfigError),
 }
 
 impl fmt::Display for ServerError {
@@ -44,7 +42,6 @@ impl fmt::Display for ServerError {
         match self {
             Self::Ports => f.write_str("the ports to listen on are none, 0, or twice the same"),
             Self::Sockets(needed) => write!(f, "{needed} sockets are needed"),
-            Self::Config(error) => error.fmt(f),
         }
     }
 }
@@ -68,7 +65,7 @@ impl<'a, const SOCKETS: usize, const STREAMS: usize> Server<'a, SOCKETS, STREAMS
     /// A server on `ports`, such as [`DEFAULT_PORTS`]. It begins to listen when it [runs](Self::run).
     ///
     /// # Errors
-    /// The ports, the number of sockets or a buffer's size make no sense.
+    /// The ports or the number of sockets make no sense.
     pub fn new<const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usize>(
         stack: Stack<'a>,
         ports: &'a [u16],
@@ -83,7 +80,7 @@ impl<'a, const SOCKETS: usize, const STREAMS: usize> Server<'a, SOCKETS, STREAMS
         if SOCKETS <= ports.len() {
             return Err(ServerError::Sockets(ports.len() + 1));
         }
-        let slots = memory.each_mut().map(|memory| Slot::new(stack, memory));
+        let slots = memory.each_mut().map(|memory| Slot::new(stack, memory, options.keep_alive));
         Ok(Self { slots, listeners: Listeners::new(ports), options })
     }
 

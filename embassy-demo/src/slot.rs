@@ -12,7 +12,7 @@ use crate::buffers::Memory;
 use crate::error::Error;
 use crate::fmt::info;
 use crate::handler::{Handler, Origin, SessionId};
-use crate::link::{Link, Traffic, clock, wake_at};
+use crate::link::{KeepAlive, Link, Traffic, clock, wake_at};
 use crate::listen::Listeners;
 use crate::server::ServeOptions;
 
@@ -41,9 +41,13 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
     pub(crate) fn new<const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usize>(
         stack: Stack<'a>,
         memory: &'a mut Memory<RX, TX, SCRATCH, CONTROL>,
+        keep_alive: KeepAlive,
     ) -> Self {
         let (rx, tx, buffers) = memory.split();
-        Self { link: Link::new(stack, rx, tx), port: 0, phase: Phase::Listening(buffers) }
+        let mut link = Link::new(stack, rx, tx);
+        // A client that begins to connect and goes away must not keep the socket for ever.
+        link.limit_silence(keep_alive.timeout);
+        Self { link, port: 0, phase: Phase::Listening(buffers) }
     }
 
     pub(crate) fn traffic(&self) -> Traffic {
@@ -73,6 +77,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
                     handler.opened(id, from);
                     match Server::new(buffers, options.session, &handler.entropy()) {
                         Ok(session) => Phase::Serving(session),
+                        // `Memory` cannot be made with sizes that lead here.
                         Err(_) => return,
                     }
                 }

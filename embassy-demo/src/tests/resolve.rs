@@ -68,7 +68,16 @@ fn an_unknown_name_is_every_ports_reason() {
     assert_eq!(publish_to("rtmp://nobody.test/live/test"), (Err(Error::Resolve(ResolveError::NoAnswer)), failed));
     let long = format!("rtmp://{}.test/live/test", "n".repeat(64));
     assert_eq!(publish_to(&long), (Err(Error::Resolve(ResolveError::BadName)), failed));
-    assert_eq!(publish_to("rtmp://[2001:db8::1]/live/test"), (Err(Error::Resolve(ResolveError::Family)), failed));
+}
+
+#[test]
+fn an_ipv6_address_needs_the_feature_and_a_route() {
+    let expected = if cfg!(feature = "ipv6") {
+        (Err(Error::Exhausted), Outcome::Failed(Failure::Unreachable))
+    } else {
+        (Err(Error::Resolve(ResolveError::Family)), Outcome::Failed(Failure::Dns))
+    };
+    assert_eq!(publish_to("rtmp://[2001:db8::1]/live/test"), expected);
 }
 
 #[test]
