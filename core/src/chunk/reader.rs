@@ -20,7 +20,7 @@ use heapless::Vec;
 use super::header::{self, ChunkHeader, EXTENDED, MessageHeader};
 use super::track::{Repeat, Track};
 use super::{ChunkStreamId, DEFAULT_CHUNK_SIZE, Fragment, MAX_CHUNK_SIZE};
-use crate::message::Timestamp;
+use crate::message::{StreamId, Timestamp};
 
 /// Why a chunk stream cannot be read on. Every one is fatal: where the next chunk begins is no longer known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,6 +158,11 @@ impl<const STREAMS: usize> Reader<STREAMS> {
         if let Some(track) = self.tracks.get_mut(index) {
             track.received = 0;
         }
+    }
+
+    /// The chunk streams amid a message, each with the message stream of that.
+    pub(crate) fn unfinished(&self) -> impl Iterator<Item = (ChunkStreamId, StreamId)> {
+        self.tracks.iter().filter(|track| track.is_partial()).map(|track| (track.csid, track.stream))
     }
 
     /// Whether the input read so far ends between two messages: no header is cut, and no message is unfinished.

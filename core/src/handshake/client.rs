@@ -166,6 +166,11 @@ impl Client {
         self.failed.is_none() && !self.exchange.has_echo()
     }
 
+    /// Whether S2 has come whole: nothing more is to be read.
+    pub(crate) fn has_read(&self) -> bool {
+        self.exchange.has_echo()
+    }
+
     /// Whether S2 has been read whole and C2 written whole: chunks may pass, and the scratch is free for others.
     pub fn is_done(&self) -> bool {
         self.failed.is_none() && self.exchange.has_echo() && self.exchange.is_sent()

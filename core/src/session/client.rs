@@ -42,6 +42,8 @@ pub(super) mod transaction {
 /// Room in the queue for what an answer of the server's may bring about, but for the stream key, which comes twice:
 /// two control messages, `releaseStream`, `FCPublish` and `createStream`; or `FCUnpublish` and `deleteStream`.
 const MIN_RESERVE: usize = 192;
+/// The same for those three calls, and for the last two, again without the key.
+const PUBLISH_ROOM: usize = 112;
 const CLOSE_ROOM: usize = 96;
 
 /// What a client can be told to do otherwise.
@@ -178,9 +180,10 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
     /// any time.
     ///
     /// # Errors
-    /// It was called before, or the control buffer is too small for it.
+    /// It was called before, the session is over, or the control buffer is too small for it.
     pub fn connect(&mut self, options: &ConnectOptions<'_>) -> Result<(), RequestError> {
-        if self.connect_asked || self.failed.is_some() {
+        let over = matches!(self.state, State::Closing | State::Closed) || self.failed.is_some();
+        if self.connect_asked || over {
             return Err(RequestError::State);
         }
         let mut emit = |encoder: &mut crate::amf0::Encoder<'_>| options.emit(encoder, transaction::CONNECT);
@@ -196,7 +199,7 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
     /// at any time while nothing is published.
     ///
     /// # Errors
-    /// Something is published, or the control buffer is too small for `key`.
+    /// Something is published, or the control buffer is too small for `key`, or too full for now.
     pub fn publish(&mut self, key: &'b str) -> Result<(), RequestError> {
         let busy = matches!(self.state, State::ExpectStream | State::ExpectPublish | State::Publishing);
         if busy || matches!(self.state, State::Closing | State::Closed) || self.failed.is_some() {
@@ -204,6 +207,11 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
         }
         let reserve = key.len().saturating_mul(2).saturating_add(MIN_RESERVE);
         if reserve > self.link.control_capacity() {
+            return Err(RequestError::ControlBuffer(reserve));
+        }
+        // All three calls or none.
+        let calls = key.len().saturating_mul(2).saturating_add(PUBLISH_ROOM);
+        if self.state == State::Connected && !self.link.has_room(calls) {
             return Err(RequestError::ControlBuffer(reserve));
         }
         (self.key, self.reserve) = (Some(key), reserve);
@@ -264,6 +272,9 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
     pub fn close(&mut self) -> Result<(), RequestError> {
         if self.link.has_open_media() {
             return Err(RequestError::State);
+        }
+        if self.state == State::Closing {
+            return Ok(());
         }
         let has_stream = matches!(self.state, State::ExpectPublish | State::Publishing);
         if has_stream && let Some(key) = self.key {
@@ -401,7 +412,7 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
     fn advance<'i>(&mut self, now: Instant, input: &mut &'i [u8]) -> Result<Option<Found<'i>>, Error> {
         if !self.handshake.is_done() || self.state == State::ExpectHandshake {
             self.handshake.read(now, input, self.link.scratch())?;
-            if self.handshake.wants_input() {
+            if !self.handshake.has_read() {
                 return Ok(None);
             }
             if self.state == State::ExpectHandshake {

@@ -4,6 +4,7 @@ use super::client::{Client, Found, State, transaction};
 use super::link::Payload;
 use super::{Error, RequestError, Stage};
 use crate::amf0::Token;
+use crate::chunk::MAX_CHUNK_SIZE;
 use crate::command::{self, Command, Status, code};
 use crate::control::Control;
 use crate::message::StreamId;
@@ -66,7 +67,8 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
                 self.enter(State::Connected);
                 // The queue has had room since before the answer was read.
                 let _ = self.link.announce_window(self.config.window);
-                let _ = self.link.queue_control(&Control::SetChunkSize(self.config.chunk_size.max(128)));
+                let _ =
+                    self.link.queue_control(&Control::SetChunkSize(self.config.chunk_size.clamp(128, MAX_CHUNK_SIZE)));
                 if self.key.is_some() {
                     let _ = self.create_stream();
                 }
@@ -153,7 +155,14 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
         }
     }
 
+    /// The server has refused; where it has made a stream, that goes, since the next try makes another.
     fn give_up_publishing(&mut self) {
+        if self.state == State::ExpectPublish {
+            let stream = self.stream;
+            let _ = self.link.queue_command(StreamId::CONNECTION, &mut |encoder| {
+                command::delete_stream(encoder, transaction::DELETE_STREAM, stream)
+            });
+        }
         self.key = None;
         self.enter(State::Connected);
     }

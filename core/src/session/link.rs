@@ -93,10 +93,18 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         &self.flow
     }
 
-    /// Queues the window that we announce, in bytes.
-    pub(super) fn announce_window(&mut self, size: u32) -> Result<(), RequestError> {
+    /// Queues the window that we announce, in bytes; answers what it is. A size of 0 or less must not be announced:
+    /// FFmpeg closes the connection over it.
+    pub(super) fn announce_window(&mut self, size: u32) -> Result<u32, RequestError> {
+        let size = size.clamp(1, i32::MAX as u32);
         self.flow.announce(size);
-        self.queue_control(&Control::WindowAckSize(size))
+        self.queue_control(&Control::WindowAckSize(size))?;
+        Ok(size)
+    }
+
+    /// The chunk streams amid a message, each with the message stream of that.
+    pub(super) fn unfinished(&self) -> impl Iterator<Item = (ChunkStreamId, StreamId)> {
+        self.reader.unfinished()
     }
 
     /// Command messages left out because they did not fit in the scratch.

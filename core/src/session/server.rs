@@ -21,7 +21,7 @@ use heapless::Vec;
 use super::link::{Incoming, Link, Payload};
 use super::{Buffers, ConfigError, Error, RequestError, Stage, wire};
 use crate::amf0::Text;
-use crate::chunk::{ChunkStreamId, Fragment, Pulled, TypeThreeDelta};
+use crate::chunk::{ChunkStreamId, Fragment, MAX_CHUNK_SIZE, Pulled, TypeThreeDelta};
 use crate::command::{self, Command, ConnectRequest, Status, code};
 use crate::control::{Control, Event};
 use crate::fmt::{info, warning};
@@ -134,6 +134,8 @@ pub struct Server<'b, const STREAMS: usize = 8> {
     pub(super) state: State,
     pub(super) streams: Vec<(StreamId, StreamState), MESSAGE_STREAMS>,
     pub(super) last_stream: u32,
+    /// Chunk streams amid a message of which the rest is not handed on, since its beginning was not.
+    headless: Vec<ChunkStreamId, STREAMS>,
     deadline: Option<Instant>,
     /// When the client was last heard or sent a ping, and which of these it was.
     quiet_since: Option<Instant>,
@@ -158,6 +160,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
             state: State::ExpectHandshake,
             streams: Vec::new(),
             last_stream: 0,
+            headless: Vec::new(),
             deadline: None,
             quiet_since: None,
             pinged: false,
@@ -173,10 +176,10 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     pub fn accept_connect(&mut self) -> Result<(), RequestError> {
         let State::Connecting(transaction) = self.state else { return Err(RequestError::State) };
         let config = self.config;
-        self.link.announce_window(config.window)?;
+        let size = self.link.announce_window(config.window)?;
         let limit = crate::control::Limit::Dynamic;
-        self.link.queue_control(&Control::SetPeerBandwidth { size: config.window, limit })?;
-        self.link.queue_control(&Control::SetChunkSize(config.chunk_size.max(128)))?;
+        self.link.queue_control(&Control::SetPeerBandwidth { size, limit })?;
+        self.link.queue_control(&Control::SetChunkSize(config.chunk_size.clamp(128, MAX_CHUNK_SIZE)))?;
         self.link.queue_command(StreamId::CONNECTION, &mut |encoder| command::accepted(encoder, transaction))?;
         self.enter(State::Open);
         info!("a client is connected");
@@ -205,6 +208,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         self.link.queue_control(&Control::User(Event::StreamBegin(stream)))?;
         let status = Status::ok(code::PUBLISH_START, "Publishing begins.");
         self.link.queue_command(stream, &mut |encoder| command::on_status(encoder, &status))?;
+        self.cut_off();
         self.set(stream, StreamState::Publishing);
         info!("message stream {} is published", stream.0);
         Ok(())
@@ -356,9 +360,8 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     /// Whether [`Self::next_event`] can take input now. Otherwise the application is asked something, output must drain
     /// first, or the session is over.
     pub fn wants_input(&self) -> bool {
-        let asking = matches!(self.state, State::Connecting(_) | State::Closed)
-            || self.streams.iter().any(|(_, state)| *state == StreamState::Asking);
-        self.failed.is_none() && !asking && wire::reads(&self.handshake, &self.link, RESERVE)
+        let deaf = matches!(self.state, State::Connecting(_) | State::Closed) || self.asks();
+        self.failed.is_none() && !deaf && wire::reads(&self.handshake, &self.link, RESERVE)
     }
 
     /// Whether [`Self::poll_transmit`] has something to put out now.
@@ -385,7 +388,8 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
 
     /// When a client that is silent is pinged, or given up.
     fn silence(&self) -> Option<Instant> {
-        if self.state != State::Open {
+        // While the application is asked, nothing is read: the client cannot be heard.
+        if self.state != State::Open || self.asks() {
             return None;
         }
         self.quiet_since.map(|since| since + self.config.idle_timeout / 2)
@@ -401,6 +405,11 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         }
     }
 
+    /// Whether the application is asked about a publisher.
+    fn asks(&self) -> bool {
+        self.streams.iter().any(|(_, state)| *state == StreamState::Asking)
+    }
+
     fn asking(&self, stream: StreamId) -> Result<(), RequestError> {
         match self.stream(stream) {
             Some(StreamState::Asking) => Ok(()),
@@ -412,7 +421,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     fn advance<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Found<'i>>, Error> {
         if !self.handshake.is_done() || self.state == State::ExpectHandshake {
             self.handshake.read(input, self.link.scratch())?;
-            if self.handshake.wants_input() {
+            if !self.handshake.has_read() {
                 return Ok(None);
             }
             if self.state == State::ExpectHandshake {
@@ -423,6 +432,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         while self.wants_input() {
             let found = match self.link.pull(input)? {
                 None => return Ok(None),
+                Some(Incoming::Media(_, pulled)) if !self.headless.is_empty() && self.is_headless(pulled) => None,
                 Some(Incoming::Media(stream, pulled)) => {
                     self.publisher(stream).map(|stream| Found::Media(stream, pulled))
                 }
@@ -434,6 +444,28 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
             }
         }
         Ok(None)
+    }
+
+    /// Remembers which messages are unfinished on streams that are not published, when others are about to be or were
+    /// until now: the rest of those messages is not theirs.
+    pub(super) fn cut_off(&mut self) {
+        let (link, streams) = (&self.link, &self.streams);
+        self.headless.retain(|csid| link.unfinished().any(|(other, _)| other == *csid));
+        for (csid, stream) in link.unfinished() {
+            if !streams.contains(&(stream, StreamState::Publishing)) && !self.headless.contains(&csid) {
+                let _ = self.headless.push(csid);
+            }
+        }
+    }
+
+    /// Whether a piece of media is the rest of a message that was cut off.
+    #[cold]
+    fn is_headless(&mut self, pulled: Pulled<'_>) -> bool {
+        let Fragment { csid, offset, .. } = self.link.lend(pulled);
+        if offset == 0 {
+            self.headless.retain(|other| *other != csid);
+        }
+        self.headless.contains(&csid)
     }
 
     /// The stream that media on `stream` belongs to: that one where it publishes; or the only one that does, since some

@@ -122,6 +122,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
             self.set(stream, StreamState::Created);
         }
         if published {
+            self.cut_off();
             let status = Status::ok(code::UNPUBLISH_SUCCESS, "Publishing has ended.");
             let _ = self.link.queue_command(stream, &mut |encoder| command::on_status(encoder, &status));
         }

@@ -9,6 +9,7 @@ pub(super) trait Handshake {
     fn transmit(&mut self, scratch: &mut [u8], out: &mut [u8]) -> usize;
     fn transmit_len(&self) -> usize;
     fn wants_input(&self) -> bool;
+    fn has_read(&self) -> bool;
     fn is_done(&self) -> bool;
 }
 
@@ -23,6 +24,10 @@ impl Handshake for handshake::Client {
 
     fn wants_input(&self) -> bool {
         self.wants_input()
+    }
+
+    fn has_read(&self) -> bool {
+        self.has_read()
     }
 
     fn is_done(&self) -> bool {
@@ -41,6 +46,10 @@ impl Handshake for handshake::Server {
 
     fn wants_input(&self) -> bool {
         self.wants_input()
+    }
+
+    fn has_read(&self) -> bool {
+        self.has_read()
     }
 
     fn is_done(&self) -> bool {
@@ -67,7 +76,7 @@ pub(super) fn transmit<const STREAMS: usize>(
 /// The bytes that [`transmit`] can put out.
 pub(super) fn transmit_len<const STREAMS: usize>(handshake: &impl Handshake, link: &Link<'_, STREAMS>) -> usize {
     let length = handshake.transmit_len();
-    if handshake.is_done() || !handshake.wants_input() { length.saturating_add(link.transmit_len()) } else { length }
+    if handshake.has_read() { length.saturating_add(link.transmit_len()) } else { length }
 }
 
 /// Whether input can be taken: for the handshake, or for a chunk stream whose queue has room for `reserve` bytes.

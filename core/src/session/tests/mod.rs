@@ -1,5 +1,6 @@
 //! Tests of the sessions, with a fake clock: client and server against each other, and each against scripted peers.
 
+mod attack;
 mod flow;
 mod hostile;
 mod hostile_chunks;
