@@ -4,6 +4,8 @@ mod attack;
 mod flow;
 mod hostile;
 mod hostile_chunks;
+mod long;
+mod mixed;
 mod publish;
 mod script;
 mod scripted_client;
