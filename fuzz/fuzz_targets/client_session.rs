@@ -1,0 +1,89 @@
+//! A client session against any server: what happens does not depend on how the bytes are cut, and it always comes to an
+//! end. The first byte chooses when it asks for what, the second the cuts; the handshake is put before the rest.
+#![no_main]
+
+use embedded_rtmp::chunk::ChunkStreamId;
+use embedded_rtmp::command::ConnectOptions;
+use embedded_rtmp::message::{Kind, Timestamp};
+use embedded_rtmp::session::{Buffers, Client, ClientConfig, ClientEvent, Error};
+use embedded_rtmp::time::Instant;
+use embedded_rtmp_fuzz::{Cuts, Entry, Happened, Side, handshake, note, run};
+use libfuzzer_sys::fuzz_target;
+
+const FRAME: [u8; 1000] = [0x27; 1000];
+
+struct Application<'b> {
+    session: Client<'b, 4>,
+    choice: u8,
+    /// The frame that is being sent, and how much of it is out.
+    open: Option<(ChunkStreamId, usize)>,
+    frames: u8,
+}
+
+impl Side for Application<'_> {
+    fn next(&mut self, now: Instant, input: &mut &[u8], log: &mut Vec<Entry>) -> Result<bool, Error> {
+        let Some(event) = self.session.next_event(now, input)? else { return Ok(false) };
+        match event {
+            ClientEvent::Media(fragment) => note(log, fragment),
+            other => log.push(Entry::Other(format!("{other:?}"))),
+        }
+        let connected = matches!(event, ClientEvent::Connected);
+        if connected && self.choice & 1 != 0 {
+            self.session.publish("key").expect("nothing is published");
+        }
+        Ok(true)
+    }
+
+    fn transmit(&mut self, now: Instant, out: &mut [u8]) -> usize {
+        let Some(stream) = self.session.publishing() else { return self.session.poll_transmit(now, out) };
+        if self.open.is_none() && self.frames < 3 {
+            let timestamp = Timestamp(u32::from(self.frames) * 40);
+            let csid = self.session.begin_media(Kind::VIDEO, stream, timestamp, FRAME.len() as u32);
+            self.open = csid.ok().map(|csid| (csid, 0));
+            self.frames += 1;
+        }
+        let Some((csid, taken)) = self.open else {
+            if self.choice & 2 != 0 {
+                // It may have no room for now.
+                let _ = self.session.close();
+            }
+            return self.session.poll_transmit(now, out);
+        };
+        let (more, written) = self.session.poll_media(csid, &FRAME[taken..], out);
+        assert!(taken + more <= FRAME.len() && written <= out.len());
+        self.open = self.session.media_left(csid).map(|_| (csid, taken + more));
+        written
+    }
+
+    fn wants_input(&self) -> bool {
+        self.session.wants_input()
+    }
+
+    fn timeout(&mut self, now: Instant) -> Result<(), Error> {
+        self.session.handle_timeout(now)
+    }
+}
+
+fn happened(choice: u8, stream: &[u8], cut: impl FnMut() -> usize) -> Happened {
+    let (mut scratch, mut control) = ([0; 1536], [0; 512]);
+    let buffers = Buffers { scratch: &mut scratch, control: &mut control };
+    let mut session = Client::new(buffers, ClientConfig::new(), &[choice; 32]).expect("they are large enough");
+    let tc_url = ["rtmp://", "host", "/live"];
+    session.connect(&ConnectOptions { app: "live", tc_url: &tc_url, flash_ver: "x" }).expect("it fits");
+    if choice & 1 == 0 {
+        session.publish("key").expect("it fits");
+    }
+    run(Application { session, choice, open: None, frames: 0 }, stream, cut)
+}
+
+fuzz_target!(|data: &[u8]| {
+    let [choice, seed, chunks @ ..] = data else { return };
+    let stream = [&handshake(), chunks].concat();
+    let whole = happened(*choice, &stream, || usize::MAX);
+    let mut cuts = Cuts::new(*seed);
+    let cut = happened(*choice, &stream, || cuts.length());
+    // A client that closes does so at its own time, and from then on little is told.
+    if choice & 2 == 0 {
+        assert_eq!(cut, whole);
+    }
+});

@@ -1,0 +1,67 @@
+//! A server session against any client: what happens does not depend on how the bytes are cut, and it always comes to
+//! an end. The first byte chooses what the application answers, the second the cuts; the handshake is put before the rest.
+#![no_main]
+
+use embedded_rtmp::command::code;
+use embedded_rtmp::session::{Buffers, Error, MIN_CONTROL, Server, ServerConfig, ServerEvent};
+use embedded_rtmp::time::Instant;
+use embedded_rtmp_fuzz::{Cuts, Entry, Happened, Side, handshake, note, run};
+use libfuzzer_sys::fuzz_target;
+
+struct Application<'b> {
+    session: Server<'b, 4>,
+    choice: u8,
+}
+
+impl Side for Application<'_> {
+    fn next(&mut self, now: Instant, input: &mut &[u8], log: &mut Vec<Entry>) -> Result<bool, Error> {
+        let Some(event) = self.session.next_event(now, input)? else { return Ok(false) };
+        match event {
+            ServerEvent::Media(fragment) => note(log, fragment),
+            other => log.push(Entry::Other(format!("{other:?}"))),
+        }
+        // Nothing here can fail: the session keeps room for its answers.
+        match event {
+            ServerEvent::Connect(_) if self.choice & 1 == 0 => self.session.accept_connect().expect("it asks"),
+            ServerEvent::Connect(_) => self.session.reject_connect("no").expect("it asks"),
+            ServerEvent::Publish { stream, .. } if self.choice & 2 == 0 => {
+                self.session.accept(stream).expect("it asks");
+            }
+            ServerEvent::Publish { stream, .. } => {
+                self.session.reject(stream, code::PUBLISH_BAD_NAME, "no").expect("it asks");
+            }
+            _ => {}
+        }
+        Ok(true)
+    }
+
+    fn transmit(&mut self, now: Instant, out: &mut [u8]) -> usize {
+        let announced = self.session.transmit_len();
+        let written = self.session.poll_transmit(now, out);
+        assert!(written == out.len() || written >= announced, "less than announced");
+        written
+    }
+
+    fn wants_input(&self) -> bool {
+        self.session.wants_input()
+    }
+
+    fn timeout(&mut self, now: Instant) -> Result<(), Error> {
+        self.session.handle_timeout(now)
+    }
+}
+
+fn happened(choice: u8, stream: &[u8], cut: impl FnMut() -> usize) -> Happened {
+    let (mut scratch, mut control) = ([0; 1536], [0; MIN_CONTROL]);
+    let buffers = Buffers { scratch: &mut scratch, control: &mut control };
+    let session = Server::new(buffers, ServerConfig::new(), &[choice; 32]).expect("they are large enough");
+    run(Application { session, choice }, stream, cut)
+}
+
+fuzz_target!(|data: &[u8]| {
+    let [choice, seed, chunks @ ..] = data else { return };
+    let stream = [&handshake(), chunks].concat();
+    let whole = happened(*choice, &stream, || usize::MAX);
+    let mut cuts = Cuts::new(*seed);
+    assert_eq!(happened(*choice, &stream, || cuts.length()), whole);
+});

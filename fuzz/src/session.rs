@@ -1,0 +1,92 @@
+//! What a session makes of a peer's bytes, whatever the pieces they come in.
+
+use embedded_rtmp::chunk::Fragment;
+use embedded_rtmp::session::Error;
+use embedded_rtmp::time::Instant;
+
+use crate::Message;
+
+/// Something that happened, no longer borrowed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Entry {
+    /// A message whose fragments have been put together, as far as they came.
+    Media(Message),
+    /// Any other event, as its `Debug` has it.
+    Other(String),
+}
+
+/// One side of a connection.
+pub trait Side {
+    /// Takes input up to the next event, adds it to `log`, and answers what it asks; answers whether there was one.
+    fn next(&mut self, now: Instant, input: &mut &[u8], log: &mut Vec<Entry>) -> Result<bool, Error>;
+    /// Puts out what there is.
+    fn transmit(&mut self, now: Instant, out: &mut [u8]) -> usize;
+    /// Whether there would be input taken.
+    fn wants_input(&self) -> bool;
+    /// Tells the time.
+    fn timeout(&mut self, now: Instant) -> Result<(), Error>;
+}
+
+/// All that came of a stream.
+#[derive(Debug, PartialEq)]
+pub struct Happened {
+    /// The events.
+    pub log: Vec<Entry>,
+    /// What ended it.
+    pub error: Option<Error>,
+}
+
+/// Adds a piece of a message to the log.
+pub fn note(log: &mut Vec<Entry>, fragment: Fragment<'_>) {
+    let Fragment { csid, header, .. } = fragment;
+    if fragment.is_first() {
+        log.push(Entry::Media(Message { csid, header, payload: Vec::new() }));
+    }
+    let mut entries = log.iter_mut().rev();
+    let open = entries.find_map(|entry| match entry {
+        Entry::Media(message) if message.csid == csid => Some(message),
+        _ => None,
+    });
+    // A message that began before its stream was published is handed on from the middle.
+    let Some(message) = open.filter(|message| message.payload.len() == fragment.offset as usize) else {
+        log.push(Entry::Media(Message { csid, header, payload: fragment.data.to_vec() }));
+        return;
+    };
+    message.payload.extend_from_slice(fragment.data);
+    assert!(message.payload.len() <= header.length as usize, "more than the header says");
+}
+
+/// Drives a session with what a peer sends, in pieces and through output windows that `cut` chooses.
+pub fn run(mut side: impl Side, stream: &[u8], mut cut: impl FnMut() -> usize) -> Happened {
+    let now = Instant::from_millis(1);
+    let (mut rest, mut log, mut error, mut sent) = (stream, Vec::new(), None, 0);
+    while error.is_none() {
+        let mut window = vec![0; cut().min(4096)];
+        let written = side.transmit(now, &mut window);
+        assert!(written <= window.len());
+        sent += written;
+        let mut piece = &rest[..cut().min(rest.len())];
+        let offered = piece.len();
+        let happened = side.next(now, &mut piece, &mut log);
+        let taken = offered - piece.len();
+        rest = &rest[taken..];
+        match happened {
+            Ok(false) if taken == 0 && written == 0 && (offered > 0 || rest.is_empty()) => break,
+            Ok(_) => {}
+            Err(found) => error = Some(found),
+        }
+        assert!(sent <= 16_000 + 100 * stream.len(), "it sends without an end");
+    }
+    match error {
+        None => assert!(rest.is_empty() || !side.wants_input(), "a byte that is wanted and not taken"),
+        Some(error) => {
+            assert_eq!(side.next(now, &mut &rest[..], &mut log), Err(error), "an error is final");
+            assert_eq!((side.transmit(now, &mut [0; 64]), side.wants_input()), (0, false));
+        }
+    }
+    let later = Instant::from_millis(100_000);
+    let timed_out = side.timeout(later);
+    let _ = side.transmit(later, &mut [0; 4096]);
+    assert!(error.is_none() || timed_out == Err(error.expect("it is one")));
+    Happened { log, error }
+}
