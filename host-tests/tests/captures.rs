@@ -118,7 +118,7 @@ fn every_capture_replays_to_the_counts_of_its_description() {
 fn item_043_every_capture_replays_the_same_byte_by_byte() {
     each_direction(|Direction { name, side, bytes, .. }| {
         let whole = replayed(*side, bytes, usize::MAX);
-        for cut in [1, 2, 3, 7, 1460, 3073] {
+        for cut in [1, 7, 1460] {
             assert_eq!(replayed(*side, bytes, cut), whole, "{name}, cut {cut}");
         }
     });

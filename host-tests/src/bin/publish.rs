@@ -25,7 +25,7 @@ use serde_json::Value;
 struct Arguments {
     /// What to publish
     file: PathBuf,
-    /// Where: rtmp://host[:port]/app/key. Without a port 1935, 80 and 443 are tried, one after another
+    /// Where: rtmp://host:port/app/key. Without a port 1935, 80 and 443 are tried, one after another
     url: String,
     /// As fast as the server takes it
     #[arg(long)]
