@@ -162,3 +162,6 @@ fn answer<'e, 'b>(
 ) -> Result<&'e mut Encoder<'b>, BufferFull> {
     encoder.put(Token::String(name.into()))?.put(Token::Number(transaction))
 }
+
+#[cfg(test)]
+mod tests;

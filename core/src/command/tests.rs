@@ -1,0 +1,230 @@
+//! Commands: what is written, byte for byte, and what is read of whatever comes.
+
+use std::string::ToString;
+use std::vec::Vec;
+
+use super::*;
+use crate::amf0::{Text, Token};
+use crate::url::Url;
+
+fn encode(tokens: &[Token<'_>]) -> Vec<u8> {
+    let mut buffer = [0; 1_024];
+    let mut encoder = Encoder::new(&mut buffer);
+    for token in tokens {
+        encoder.put(*token).unwrap();
+    }
+    encoder.finish().to_vec()
+}
+
+/// What `emit` writes: into a buffer of just the size, and into none that is smaller.
+fn emitted(emit: &dyn Fn(&mut Encoder<'_>) -> Result<(), BufferFull>) -> Vec<u8> {
+    let mut buffer = [0; 1_024];
+    let mut encoder = Encoder::new(&mut buffer);
+    emit(&mut encoder).unwrap();
+    let bytes = encoder.finish().to_vec();
+    for length in 0..bytes.len() {
+        let BufferFull { needed } = emit(&mut Encoder::new(&mut buffer[..length])).unwrap_err();
+        assert!(needed > length && needed <= bytes.len(), "{length} bytes, and {needed} needed of {}", bytes.len());
+    }
+    emit(&mut Encoder::new(&mut buffer[..bytes.len()])).unwrap();
+    bytes
+}
+
+const OPTIONS: ConnectOptions<'_> =
+    ConnectOptions { app: "live", tc_url: &["rtmp://", "host", "/", "live"], flash_ver: "FMLE/3.0" };
+
+#[test]
+fn item_077_connect_is_written() {
+    let expected = b"\x02\0\x07connect\0\x3F\xF0\0\0\0\0\0\0\x03\
+        \0\x03app\x02\0\x04live\0\x04type\x02\0\x0Anonprivate\
+        \0\x08flashVer\x02\0\x08FMLE/3.0\0\x05tcUrl\x02\0\x10rtmp://host/live\0\0\x09";
+    assert_eq!(emitted(&|encoder| OPTIONS.emit(encoder, 1)), expected);
+}
+
+#[test]
+fn item_077_item_091_tc_url_has_neither_user_nor_key() {
+    let urls = [
+        ("rtmp://host/live/key?token=1", "live", "rtmp://host/live"),
+        ("rtmp://user:secret@host:1936/live/key", "live", "rtmp://host:1936/live"),
+        ("rtmp://[2001:db8::1]/app?x=y/key", "app?x=y", "rtmp://[2001:db8::1]/app?x=y"),
+        ("rtmp://host/app?x=y", "app?x=y", "rtmp://host/app?x=y"),
+        ("rtmp://host/a%20b/k%2F", "a%20b", "rtmp://host/a%20b"),
+    ];
+    for (text, app, tc_url) in urls {
+        let url = Url::parse(text).unwrap();
+        let parts = url.tc_url_parts();
+        let options = ConnectOptions { app: url.app(), tc_url: &parts, ..OPTIONS };
+        let bytes = emitted(&|encoder| options.emit(encoder, 1));
+        let request = ConnectRequest::parse(&Command::parse(&bytes).unwrap());
+        assert_eq!((request.app.to_string(), request.tc_url.to_string()), (app.into(), tc_url.into()), "{text}");
+        assert!(!bytes.windows(3).any(|part| part == b"key" || part == b"sec"), "{text}");
+    }
+}
+
+#[test]
+fn item_080_item_082_item_087_a_publishers_commands_are_written() {
+    let create = emitted(&|encoder| call(encoder, "createStream", 4, None));
+    assert_eq!(create, b"\x02\0\x0CcreateStream\0\x40\x10\0\0\0\0\0\0\x05");
+    let release = emitted(&|encoder| call(encoder, "releaseStream", 2, Some("cam")));
+    assert_eq!(release, b"\x02\0\x0DreleaseStream\0\x40\0\0\0\0\0\0\0\x05\x02\0\x03cam");
+    let publish = emitted(&|encoder| publish(encoder, 5, "cam"));
+    assert_eq!(publish, b"\x02\0\x07publish\0\x40\x14\0\0\0\0\0\0\x05\x02\0\x03cam\x02\0\x04live");
+    let delete = emitted(&|encoder| delete_stream(encoder, 7, StreamId(1)));
+    assert_eq!(delete, b"\x02\0\x0CdeleteStream\0\x40\x1C\0\0\0\0\0\0\x05\0\x3F\xF0\0\0\0\0\0\0");
+}
+
+#[test]
+fn item_081_item_083_item_088_a_servers_answers_are_written() {
+    let created = emitted(&|encoder| result(encoder, 4.0, Token::Number(1.0)));
+    assert_eq!(created, b"\x02\0\x07_result\0\x40\x10\0\0\0\0\0\0\x05\0\x3F\xF0\0\0\0\0\0\0");
+    let undefined = emitted(&|encoder| result(encoder, 2.0, Token::Undefined));
+    assert_eq!(undefined, b"\x02\0\x07_result\0\x40\0\0\0\0\0\0\0\x05\x06");
+    let info = b"\x03\0\x05level\x02\0\x05error\0\x04code\x02\0\x01c\0\x0Bdescription\x02\0\x02no\0\0\x09";
+    let refused = emitted(&|encoder| error(encoder, 1.0, &Status::error("c", "no")));
+    assert_eq!(refused, [&b"\x02\0\x06_error\0\x3F\xF0\0\0\0\0\0\0\x05"[..], info].concat());
+    let status = emitted(&|encoder| on_status(encoder, &Status::error("c", "no")));
+    assert_eq!(status, [&b"\x02\0\x08onStatus\0\0\0\0\0\0\0\0\0\x05"[..], info].concat());
+    let accepted = emitted(&|encoder| accepted(encoder, 1.0));
+    let command = Command::parse(&accepted).unwrap();
+    assert_eq!((command.name, command.transaction), ("_result".into(), 1.0));
+    assert_eq!(Status::parse(command.values), Status::ok(code::CONNECT_SUCCESS, "Connection succeeded."));
+}
+
+#[test]
+fn item_076_a_selector_of_0_is_passed_over_and_others_are_not() {
+    let command = encode(&["publish".into(), 5.0.into(), Token::Null, "cam".into()]);
+    for (selector, is_command) in [(&[][..], true), (&[0], true), (&[1], false), (&[3], false), (&[0, 0], false)] {
+        let payload = [selector, &command].concat();
+        assert_eq!(Command::parse(&payload).is_some(), is_command, "{selector:?}");
+        assert_eq!(DataMessage::parse(&payload).is_some(), is_command, "{selector:?}");
+    }
+    assert!(Command::parse(&[]).is_none() && Command::parse(&[0]).is_none() && DataMessage::parse(&[0]).is_none());
+}
+
+#[test]
+fn item_059_item_085_transactions() {
+    let transaction = |number: f64| {
+        let bytes = encode(&["name".into(), number.into()]);
+        let command = Command::parse(&bytes).unwrap();
+        assert_eq!(command.transaction.to_bits(), number.to_bits());
+        (command.transaction_id(), command.wants_answer())
+    };
+    assert_eq!([0.0, -0.0].map(transaction), [(Some(0), false); 2]);
+    assert_eq!([1.0, 4_294_967_295.0].map(transaction), [(Some(1), true), (Some(u32::MAX), true)]);
+    for odd in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, 1e300, 0.5, 4_294_967_296.0] {
+        assert_eq!(transaction(odd), (None, true), "{odd}");
+    }
+    let bytes = encode(&["name".into()]);
+    assert!(!Command::parse(&bytes).unwrap().wants_answer());
+    for value in [Token::Null, "1".into(), true.into(), Token::ObjectStart] {
+        assert!(Command::parse(&encode(&["name".into(), value])).is_none(), "{value:?}");
+    }
+    for name in [Token::Null, 1.0.into(), Token::ObjectStart, Token::Xml("x".into())] {
+        assert!(Command::parse(&encode(&[name, 1.0.into()])).is_none(), "{name:?}");
+    }
+}
+
+#[test]
+fn item_081_the_first_argument_stands_behind_command_objects_of_any_kind() {
+    let map = [Token::ObjectStart, Token::Key("a".into()), 5.0.into(), Token::End];
+    let array = [Token::EcmaArrayStart { len: 99 }, Token::Key("a".into()), "x".into(), Token::End];
+    let befores = [&[][..], &[Token::Null], &[Token::Undefined], &[Token::Null, Token::Undefined], &map, &array];
+    for before in befores {
+        let with = |argument: Token<'_>| {
+            let bytes =
+                encode(&[&["name".into(), 1.0.into()], before, &[argument, 8.0.into(), "late".into()]].concat());
+            let command = Command::parse(&bytes).unwrap();
+            (command.number_argument(), command.string_argument().map(|text| text.to_string()))
+        };
+        assert_eq!(with(7.0.into()), (Some(7), None), "{before:?}");
+        assert_eq!(with("cam".into()), (None, Some("cam".into())), "{before:?}");
+        for other in [true.into(), f64::NAN.into(), 0.5.into(), Token::Unsupported, Token::Amf3(&[4, 1])] {
+            assert_eq!(with(other), (None, None), "{other:?}");
+        }
+    }
+}
+
+#[test]
+fn item_063_item_064_item_074_item_075_maps_of_any_kind_and_end() {
+    let pairs: [Token<'_>; 6] = [
+        Token::Key("app".into()),
+        "first".into(),
+        Token::Key("tcUrl".into()),
+        Token::Null,
+        Token::Key("app".into()),
+        "live".into(),
+    ];
+    let starts = [
+        Token::ObjectStart,
+        Token::TypedObjectStart("C".into()),
+        Token::EcmaArrayStart { len: 0 },
+        Token::EcmaArrayStart { len: u32::MAX },
+    ];
+    for start in starts {
+        for end in [&[Token::End][..], &[]] {
+            let bytes = encode(&[&["connect".into(), 1.0.into(), start], &pairs[..], end].concat());
+            let request = ConnectRequest::parse(&Command::parse(&bytes).unwrap());
+            assert_eq!((request.app, request.tc_url), ("live".into(), Text::default()), "the last one counts");
+        }
+    }
+}
+
+#[test]
+fn item_083_a_status_is_the_last_map_with_a_code() {
+    let info = |code| [Token::ObjectStart, Token::Key("code".into()), code, Token::End];
+    let status = |tokens: &[Token<'_>]| {
+        let bytes = encode(tokens);
+        let status = Status::parse(Decoder::new(&bytes));
+        (status.level.to_string(), status.code.to_string(), status.description.to_string())
+    };
+    let code = |code: &str| ("".into(), code.into(), "".into());
+    assert_eq!(status(&[&[Token::Null], &info("a".into())[..]].concat()), code("a"));
+    assert_eq!(status(&[info("a".into()), info("b".into())].concat()), code("b"));
+    assert_eq!(status(&[&info("a".into())[..], &[Token::ObjectStart, Token::End, 5.0.into()]].concat()), code("a"));
+    assert_eq!(status(&info(7.0.into())), code(""));
+    assert_eq!(status(&[]), code(""));
+    assert_eq!(status(&[Token::Null, "why".into()]), ("".into(), "".into(), "why".into()));
+    let odd = [Token::ObjectStart, Token::Key("level".into()), Text::new(b"\xFFx").into(), Token::End];
+    assert_eq!(status(&odd).0, "\u{FFFD}x");
+}
+
+#[test]
+fn item_090_data_messages_with_and_without_the_order_to_keep_them() {
+    let array = [Token::EcmaArrayStart { len: 1 }, Token::Key("width".into()), 1_280.0.into(), Token::End];
+    let plain = encode(&[&["onMetaData".into()], &array[..]].concat());
+    for before in [&[][..], &["@setDataFrame".into()]] {
+        for selector in [&[][..], &[0]] {
+            let payload = [selector, &encode(before), &plain].concat();
+            let DataMessage { name, body, mut values } = DataMessage::parse(&payload).unwrap();
+            assert_eq!((name, body), ("onMetaData".into(), &plain[..]));
+            assert!(values.next_token().unwrap().is_some_and(|token| token.opens_map()));
+            assert_eq!(values.next_property(), Ok(Some(("width".into(), Token::Number(1_280.0)))));
+        }
+    }
+    let clear = encode(&["@clearDataFrame".into(), "onMetaData".into()]);
+    let DataMessage { name, body, mut values } = DataMessage::parse(&clear).unwrap();
+    assert_eq!((name, body), ("@clearDataFrame".into(), &clear[..]));
+    assert_eq!(values.next_token(), Ok(Some("onMetaData".into())));
+    for broken in [&[][..], &["@setDataFrame".into()], &["@setDataFrame".into(), 1.0.into()], &[Token::Null]] {
+        assert!(DataMessage::parse(&encode(broken)).is_none(), "{broken:?}");
+    }
+}
+
+#[test]
+fn item_059_whatever_is_cut_off_is_read_as_far_as_it_goes() {
+    let object = [Token::ObjectStart, Token::Key("app".into()), "live".into(), Token::End];
+    let whole = encode(&[&["connect".into(), 1.0.into()], &object[..], &[3.0.into(), "x".into()]].concat());
+    let apps: Vec<_> = (0..whole.len())
+        .map(|length| Command::parse(&whole[..length]).map(|it| ConnectRequest::parse(&it).app.to_string()))
+        .collect();
+    let first = |wanted: Option<&str>| apps.iter().position(|app| app.as_deref() == wanted).unwrap();
+    // The name is 10 bytes, the transaction id 9, the object up to its text's end 13.
+    assert_eq!((first(None), first(Some("")), first(Some("live"))), (0, 10, 10 + 9 + 13));
+    assert!(apps[11..19].iter().all(Option::is_none), "an id that is cut is none");
+    for length in 0..whole.len() {
+        let Some(command) = Command::parse(&whole[..length]) else { continue };
+        let arguments = (command.number_argument(), command.string_argument(), Status::parse(command.values));
+        assert_eq!(arguments.0.is_some(), length >= 10 + 9 + 16 + 9);
+        assert!(arguments.1.is_none() && arguments.2.code.is_empty());
+    }
+}
