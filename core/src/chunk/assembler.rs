@@ -67,6 +67,11 @@ impl<const SLOTS: usize> Assembler<SLOTS> {
         self.slots.retain(|slot| slot.csid != csid);
     }
 
+    /// Drops the messages on chunk streams that are not `wanted`.
+    pub(crate) fn retain(&mut self, wanted: impl Fn(ChunkStreamId) -> bool) {
+        self.slots.retain(|slot| wanted(slot.csid));
+    }
+
     /// Adds a fragment; `buffer` must be the same at each call.
     pub fn push(&mut self, fragment: &Fragment<'_>, buffer: &mut [u8]) -> Assembled {
         if fragment.is_first() {

@@ -163,6 +163,10 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         {
             return Some(Payload::Input(data));
         }
+        if fragment.is_first() {
+            // A command that was not finished may have given way to a message of another kind.
+            self.assembler.retain(|csid| self.reader.unfinished().any(|(other, _)| other == csid));
+        }
         let Assembled::Whole(place) = self.assembler.push(&fragment, self.scratch) else { return None };
         Some(Payload::Scratch(place))
     }

@@ -143,6 +143,23 @@ fn a_message_is_handed_on_from_its_beginning_or_not_at_all() {
 }
 
 #[test]
+fn item_031_commands_that_were_given_up_do_not_take_the_room_of_others() {
+    let mut script = Script::connect();
+    let long = "x".repeat(200);
+    let begun = said(|script| script.command(0, &["foo".into(), 0.0.into(), (&long[..]).into()]));
+    for csid in [4, 5, 6] {
+        // The beginning of a command, and on the same chunk stream what is none.
+        let at = script.bytes.len();
+        script.raw(&begun[..12 + 128]).message(csid, Kind::AUDIO, 0, &[9; 10]);
+        script.bytes[at] = csid as u8;
+    }
+    let key = "k".repeat(200);
+    script.create_stream(2.0).publish(1, &key);
+    let (seen, _, result) = server_sees(&script.bytes);
+    assert_eq!((result, seen.last()), (Ok(()), Some(&Seen::Publish(1, key))));
+}
+
+#[test]
 fn item_048_item_052_what_is_announced_is_in_range() {
     for (asked, chunk, window) in [(0, 128, 1), (u32::MAX, 0xFF_FFFF, 0x7FFF_FFFF)] {
         let said = |output: &[u8]| {
