@@ -71,7 +71,8 @@ const NO_CONTINUATION: u16 = 0x100;
 #[derive(Debug)]
 pub struct Reader<const STREAMS: usize> {
     tracks: Vec<Track, STREAMS, u8>,
-    /// The track of the current chunk.
+    /// The track of the current chunk, and where in `tracks` it belongs; what stands there is older.
+    track: Track,
     current: u8,
     /// The byte that continues the current message on the common path, or [`NO_CONTINUATION`]. It is no byte while
     /// something waits in `pending`.
@@ -112,6 +113,7 @@ impl<const STREAMS: usize> Reader<STREAMS> {
     pub const fn new() -> Self {
         Self {
             tracks: Vec::new(),
+            track: Track::NONE,
             current: 0,
             continuation: NO_CONTINUATION,
             hand: 0,
@@ -148,26 +150,31 @@ impl<const STREAMS: usize> Reader<STREAMS> {
     /// there begins a message. Does nothing where there is no unfinished message, or while a chunk of it is being read,
     /// in which no Abort message can come.
     pub fn abort(&mut self, csid: ChunkStreamId) {
-        let Some(index) = self.tracks.iter().position(|track| track.csid == csid) else { return };
-        if index == usize::from(self.current) {
-            if self.chunk_left > 0 {
-                return;
+        if self.track.csid != csid {
+            for track in self.tracks.iter_mut().filter(|track| track.csid == csid) {
+                track.received = 0;
             }
+        } else if self.chunk_left == 0 {
+            self.track.received = 0;
             self.continuation = NO_CONTINUATION;
-        }
-        if let Some(track) = self.tracks.get_mut(index) {
-            track.received = 0;
         }
     }
 
-    /// The chunk streams amid a message, each with the message stream of that.
-    pub(crate) fn unfinished(&self) -> impl Iterator<Item = (ChunkStreamId, StreamId)> {
-        self.tracks.iter().filter(|track| track.is_partial()).map(|track| (track.csid, track.stream))
+    /// Marks the unfinished messages of the message streams that `lost` picks.
+    pub(crate) fn disown(&mut self, lost: impl Fn(StreamId) -> bool) {
+        let tracks = self.tracks.iter_mut().chain([&mut self.track]);
+        tracks.filter(|track| track.is_partial() && lost(track.stream)).for_each(Track::disown);
+    }
+
+    /// Whether the current message was marked since it began.
+    pub(crate) fn is_disowned(&self) -> bool {
+        self.track.is_disowned()
     }
 
     /// Whether the input read so far ends between two messages: no header is cut, and no message is unfinished.
     pub fn is_at_boundary(&self) -> bool {
-        self.chunk_left == 0 && !self.has_pending() && !self.tracks.iter().any(Track::is_partial)
+        let others = || self.tracks.iter().filter(|track| track.csid != self.track.csid);
+        self.chunk_left == 0 && !self.has_pending() && !self.track.is_partial() && !others().any(Track::is_partial)
     }
 
     /// Takes bytes from the front of `input` until it has a piece of a message's payload; `None` once the input is empty.
@@ -183,39 +190,73 @@ impl<const STREAMS: usize> Reader<STREAMS> {
     /// As [`Self::next_fragment`], for callers that must go on using the reader: the result borrows the input alone.
     #[inline]
     pub(crate) fn pull<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Pulled<'i>>, ReadError> {
-        if self.chunk_left == 0 && !self.next_chunk(input)? {
-            return Ok(None);
+        match self.resume(input) {
+            Some(pulled) => Ok(Some(pulled)),
+            None => self.begin(input),
         }
-        let kept = self.has_pending();
-        let length = if kept { self.keep() } else { input.len().min(self.chunk_left as usize) };
-        // A chunk without payload is a message without payload.
-        if length == 0 && self.chunk_left > 0 {
-            return Ok(None);
+    }
+
+    /// Goes on with the current message, as far as that is the common case: more of its chunk, or a chunk that continues
+    /// it behind a header of one byte. `None` where it is another case, or there is no input.
+    #[inline]
+    pub(crate) fn resume<'i>(&mut self, input: &mut &'i [u8]) -> Option<Pulled<'i>> {
+        if self.chunk_left == 0 {
+            let (&first, rest) = input.split_first()?;
+            if u16::from(first) != self.continuation {
+                return None;
+            }
+            *input = rest;
+            self.chunk_left = self.track.missing().min(self.chunk_size);
         }
-        let Some(track) = self.tracks.get_mut(usize::from(self.current)) else { return Ok(None) };
+        if input.is_empty() { None } else { self.take(input) }
+    }
+
+    /// Takes payload of the current chunk.
+    #[inline]
+    fn take<'i>(&mut self, input: &mut &'i [u8]) -> Option<Pulled<'i>> {
+        let (data, rest) = input.split_at_checked(input.len().min(self.chunk_left as usize))?;
+        *input = rest;
+        Some(Pulled { offset: self.advance(data.len()), data: Some(data) })
+    }
+
+    /// Counts payload of the current chunk; answers where in the message it begins.
+    #[inline]
+    fn advance(&mut self, length: usize) -> u32 {
         self.chunk_left = self.chunk_left.wrapping_sub(length as u32);
-        let offset = track.advance(length);
-        if !track.is_partial() {
+        let offset = self.track.advance(length);
+        if !self.track.is_partial() {
             self.continuation = NO_CONTINUATION;
         }
-        if kept {
-            return Ok(Some(Pulled { offset, data: None }));
+        offset
+    }
+
+    /// Takes the header of a chunk, and the first payload behind it.
+    #[inline(never)]
+    fn begin<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Pulled<'i>>, ReadError> {
+        if let Some(error) = self.failed {
+            return Err(error);
         }
-        let Some((data, rest)) = input.split_at_checked(length) else { return Ok(None) };
-        *input = rest;
-        Ok(Some(Pulled { offset, data: Some(data) }))
+        if self.chunk_left > 0 || !self.next_header(input)? {
+            return Ok(None);
+        }
+        if self.has_pending() {
+            let waiting = self.pending_end.wrapping_sub(self.pending_start);
+            self.kept = u32::from(waiting).min(self.chunk_left) as u8;
+            self.pending_start = self.pending_start.wrapping_add(self.kept);
+            return Ok(Some(Pulled { offset: self.advance(usize::from(self.kept)), data: None }));
+        }
+        // A chunk without payload is a message without payload.
+        Ok(if self.chunk_left > 0 && input.is_empty() { None } else { self.take(input) })
     }
 
     /// The fragment that [`Self::pull`] found last.
     #[inline]
     pub(crate) fn fragment<'d, 'i: 'd>(&'d self, pulled: Pulled<'i>) -> Fragment<'d> {
-        const NONE: &Track = &Track::new(ChunkStreamId::CONTROL);
-        let track = self.tracks.get(usize::from(self.current)).unwrap_or(NONE);
         let data = match pulled.data {
             Some(data) => data,
             None => self.kept(),
         };
-        track.fragment(pulled.offset, data)
+        self.track.fragment(pulled.offset, data)
     }
 
     /// The payload bytes of the last fragment, where it lay in the reader.
@@ -225,38 +266,12 @@ impl<const STREAMS: usize> Reader<STREAMS> {
         self.pending.get(end.saturating_sub(usize::from(self.kept))..end).unwrap_or(&[])
     }
 
-    /// Takes payload from `pending`; answers how much.
-    #[cold]
-    fn keep(&mut self) -> usize {
-        let waiting = self.pending_end.wrapping_sub(self.pending_start);
-        self.kept = u32::from(waiting).min(self.chunk_left) as u8;
-        self.pending_start = self.pending_start.wrapping_add(self.kept);
-        usize::from(self.kept)
-    }
-
     fn has_pending(&self) -> bool {
         self.pending_start != self.pending_end
     }
 
-    /// Takes the next chunk's header; answers whether it is complete.
-    #[inline]
-    fn next_chunk(&mut self, input: &mut &[u8]) -> Result<bool, ReadError> {
-        if let Some((&first, rest)) = input.split_first()
-            && u16::from(first) == self.continuation
-            && let Some(track) = self.tracks.get(usize::from(self.current))
-        {
-            self.chunk_left = track.missing().min(self.chunk_size);
-            *input = rest;
-            return Ok(true);
-        }
-        self.next_header(input)
-    }
-
-    /// Takes a header that is not the common one; answers whether it is complete.
+    /// Takes a header; answers whether it is complete.
     fn next_header(&mut self, input: &mut &[u8]) -> Result<bool, ReadError> {
-        if let Some(error) = self.failed {
-            return Err(error);
-        }
         if let (false, Some(window)) = (self.has_pending(), input.first_chunk()) {
             let length = self.apply(window, header::MAX_SIZE)?;
             if length > 0 {
@@ -304,12 +319,11 @@ impl<const STREAMS: usize> Reader<STREAMS> {
             (true, Some(value)) => (u32::from_be_bytes(*value), length + 4),
             (true, None) => return Ok(0),
         };
-        let index = match (self.tracks.iter().position(|track| track.csid == csid), message) {
-            (Some(index), _) => index,
-            (None, MessageHeader::Full { .. } | MessageHeader::SameStream { .. }) => self.add(csid)?,
-            (None, _) => return Err(self.fail(ReadError::UnknownChunkStream(csid))),
-        };
-        let Some(track) = self.tracks.get_mut(index) else { return Ok(0) };
+        if self.track.csid != csid {
+            let may_begin = matches!(message, MessageHeader::Full { .. } | MessageHeader::SameStream { .. });
+            self.switch(csid, may_begin)?;
+        }
+        let track = &mut self.track;
         match message {
             MessageHeader::Same => match track.repeat(after) {
                 Repeat::Absent => {}
@@ -338,8 +352,24 @@ impl<const STREAMS: usize> Reader<STREAMS> {
             id @ 2..64 if !track.is_extended() => 0xC0 | id as u16,
             _ => NO_CONTINUATION,
         };
-        self.current = index as u8;
         Ok(total)
+    }
+
+    /// Goes over to another chunk stream: one that is known, or one that may begin.
+    fn switch(&mut self, csid: ChunkStreamId, may_begin: bool) -> Result<(), ReadError> {
+        if let Some(old) = self.tracks.get_mut(usize::from(self.current)) {
+            *old = self.track;
+        }
+        let index = match self.tracks.iter().position(|track| track.csid == csid) {
+            Some(index) => index,
+            None if may_begin => self.add(csid)?,
+            None => return Err(self.fail(ReadError::UnknownChunkStream(csid))),
+        };
+        if let Some(track) = self.tracks.get(index) {
+            self.track = *track;
+            self.current = index as u8;
+        }
+        Ok(())
     }
 
     /// Makes room for a chunk stream; answers where.

@@ -25,6 +25,8 @@ const EXTENDED: u8 = 1;
 const UNREPEATED: u8 = 2;
 /// Used since the last search for a track to recycle.
 const RECENT: u8 = 4;
+/// The rest of this message is of no concern.
+const DISOWNED: u8 = 8;
 
 /// Whether a type 3 header is followed by the extended timestamp (section 5.3.1.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +38,9 @@ pub(super) enum Repeat {
 }
 
 impl Track {
+    /// No chunk stream's.
+    pub(super) const NONE: Track = Track::new(ChunkStreamId(0));
+
     pub(super) const fn new(csid: ChunkStreamId) -> Self {
         let (timestamp, stream) = (Timestamp(0), StreamId::CONNECTION);
         Self { csid, kind: Kind(0), flags: 0, timestamp, length: 0, stream, delta: 0, received: 0 }
@@ -58,7 +63,7 @@ impl Track {
     pub(super) fn begin_at(&mut self, timestamp: Timestamp) {
         self.timestamp = timestamp;
         self.received = 0;
-        self.flags &= !UNREPEATED;
+        self.flags &= !(UNREPEATED | DISOWNED);
     }
 
     /// The header that was read last had a timestamp field; whether it was extended.
@@ -68,6 +73,15 @@ impl Track {
 
     pub(super) fn is_extended(&self) -> bool {
         self.flags & EXTENDED != 0
+    }
+
+    /// The rest of the message is of no concern.
+    pub(super) fn disown(&mut self) {
+        self.flags |= DISOWNED;
+    }
+
+    pub(super) fn is_disowned(&self) -> bool {
+        self.flags & DISOWNED != 0
     }
 
     /// The track is in use.

@@ -43,6 +43,7 @@ impl Flow {
     }
 
     /// Counts received bytes.
+    #[inline]
     pub(super) fn receive(&mut self, bytes: usize) {
         self.received = self.received.wrapping_add(bytes as u32);
         if self.window > 0 && self.received.wrapping_sub(self.acknowledged) >= self.window {

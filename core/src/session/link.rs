@@ -102,11 +102,6 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         Ok(size)
     }
 
-    /// The chunk streams amid a message, each with the message stream of that.
-    pub(super) fn unfinished(&self) -> impl Iterator<Item = (ChunkStreamId, StreamId)> {
-        self.reader.unfinished()
-    }
-
     /// Command messages left out because they did not fit in the scratch.
     pub(super) const fn skipped(&self) -> u32 {
         self.assembler.skipped()
@@ -118,10 +113,10 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         loop {
             let before = input.len();
             let pulled = self.reader.pull(input);
-            self.flow.receive(before.saturating_sub(input.len()));
+            self.flow.receive(before.wrapping_sub(input.len()));
             let Some(pulled) = pulled? else { return Ok(None) };
             let Fragment { header, .. } = self.reader.fragment(pulled);
-            if header.kind.is_media() {
+            if header.kind.is_media() && !self.reader.is_disowned() {
                 return Ok(Some(Incoming::Media(header.stream, pulled)));
             }
             if header.kind.is_command()
@@ -134,11 +129,21 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
             {
                 return Ok(Some(Incoming::Event(event)));
             }
-            // Kinds that nobody knows pass by.
+            // Kinds that nobody knows pass by, and what belongs to nobody.
         }
     }
 
+    /// Takes more of the message that [`Self::pull`] found a part of; `None` where that must look at what comes.
+    #[inline]
+    pub(super) fn resume<'i>(&mut self, input: &mut &'i [u8]) -> Option<Pulled<'i>> {
+        let before = input.len();
+        let pulled = self.reader.resume(input);
+        self.flow.receive(before.wrapping_sub(input.len()));
+        pulled
+    }
+
     /// The fragment that [`Self::pull`] found.
+    #[inline]
     pub(super) fn lend<'d, 'i: 'd>(&'d self, pulled: Pulled<'i>) -> Fragment<'d> {
         self.reader.fragment(pulled)
     }

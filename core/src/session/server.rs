@@ -115,14 +115,11 @@ pub(super) enum StreamState {
     Publishing,
 }
 
-/// What [`Server::advance`] found, without borrowing the server.
-pub(super) enum Found<'i> {
-    HandshakeDone,
-    Connect(Payload<'i>),
-    Publish(StreamId, Payload<'i>),
-    Media(StreamId, Pulled<'i>),
+/// What the application must hear of a command.
+pub(super) enum Found {
+    Connect,
+    Publish(StreamId),
     Unpublished(StreamId),
-    User(Event),
 }
 
 /// The server's side of a connection, with memory for `STREAMS` incoming chunk streams; 8 are enough for all clients
@@ -134,12 +131,15 @@ pub struct Server<'b, const STREAMS: usize = 8> {
     pub(super) state: State,
     pub(super) streams: Vec<(StreamId, StreamState), MESSAGE_STREAMS>,
     pub(super) last_stream: u32,
-    /// Chunk streams amid a message of which the rest is not handed on, since its beginning was not.
-    headless: Vec<ChunkStreamId, STREAMS>,
     deadline: Option<Instant>,
     /// When the client was last heard or sent a ping, and which of these it was.
-    quiet_since: Option<Instant>,
+    quiet_since: Instant,
     pinged: bool,
+    /// The application is asked about a publisher.
+    pub(super) asking: bool,
+    /// The message that is being read is media of this stream, and no input waits in the reader: so what goes on with it
+    /// needs no second look.
+    media_of: Option<StreamId>,
     config: ServerConfig,
     failed: Option<Error>,
 }
@@ -160,10 +160,11 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
             state: State::ExpectHandshake,
             streams: Vec::new(),
             last_stream: 0,
-            headless: Vec::new(),
             deadline: None,
-            quiet_since: None,
+            quiet_since: Instant::from_micros(0),
             pinged: false,
+            asking: false,
+            media_of: None,
             config,
             failed: None,
         })
@@ -298,17 +299,57 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         now: Instant,
         input: &mut &'i [u8],
     ) -> Result<Option<ServerEvent<'d>>, Error> {
+        if let Some(stream) = self.media_of {
+            if input.is_empty() {
+                return Ok(None);
+            }
+            (self.quiet_since, self.pinged) = (now, false);
+            if let Some(pulled) = self.link.resume(input) {
+                return Ok(Some(self.media(stream, pulled)));
+            }
+            if input.is_empty() {
+                return Ok(None);
+            }
+            self.media_of = None;
+        }
+        self.find_event(now, input)
+    }
+
+    /// As [`Self::next_event`], for all that is not the common case.
+    #[inline(never)]
+    fn find_event<'d, 'i: 'd>(
+        &'d mut self,
+        now: Instant,
+        input: &mut &'i [u8],
+    ) -> Result<Option<ServerEvent<'d>>, Error> {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        self.arm(now);
-        let before = input.len();
-        let found = self.advance(input).inspect_err(|error| self.failed = Some(*error))?;
-        if input.len() < before {
-            (self.quiet_since, self.pinged) = (Some(now), false);
+        if matches!(self.state, State::ExpectHandshake) || !self.handshake.is_done() {
+            return self.shake_hands(now, input);
         }
-        self.arm(now);
-        Ok(found.map(|found| self.lend(found)))
+        while self.wants_input() {
+            let before = input.len();
+            let incoming = self.link.pull(input);
+            if input.len() < before {
+                (self.quiet_since, self.pinged) = (now, false);
+            }
+            let (stream, payload) = match incoming {
+                Ok(Some(Incoming::Media(stream, pulled))) => {
+                    let Some(stream) = self.publisher(stream) else { continue };
+                    self.media_of = pulled.data.map(|_| stream);
+                    return Ok(Some(self.media(stream, pulled)));
+                }
+                Ok(None) => return Ok(None),
+                Ok(Some(Incoming::Event(event))) => return Ok(Some(ServerEvent::User(event))),
+                Ok(Some(Incoming::Command(stream, payload))) => (stream, payload),
+                Err(error) => return Err(self.fail(error)),
+            };
+            if let Some(found) = self.command(stream, payload.clone()) {
+                return Ok(Some(self.lend(found, payload)));
+            }
+        }
+        Ok(None)
     }
 
     /// Puts out what is to be sent, as far as `out` goes; answers how much it filled. To be called after every other
@@ -342,13 +383,13 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         };
         if self.deadline.is_some_and(|deadline| now >= deadline) {
             warning!("the client did not connect in time");
-            self.failed = Some(Error::TimedOut(stage));
+            self.fail(Error::TimedOut(stage));
         } else if self.silence().is_some_and(|deadline| now >= deadline) {
             if self.pinged {
                 warning!("the client went silent");
-                self.failed = Some(Error::TimedOut(Stage::Traffic));
+                self.fail(Error::TimedOut(Stage::Traffic));
             } else {
-                (self.quiet_since, self.pinged) = (Some(now), true);
+                (self.quiet_since, self.pinged) = (now, true);
                 // The time in it is for us alone. Where the queue is full, the client has been deaf, not silent.
                 let ping = Event::PingRequest(now.as_micros() as u32);
                 let _ = self.link.queue_control(&Control::User(ping));
@@ -360,8 +401,8 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     /// Whether [`Self::next_event`] can take input now. Otherwise the application is asked something, output must drain
     /// first, or the session is over.
     pub fn wants_input(&self) -> bool {
-        let deaf = matches!(self.state, State::Connecting(_) | State::Closed) || self.asks();
-        self.failed.is_none() && !deaf && wire::reads(&self.handshake, &self.link, RESERVE)
+        let asking = self.asking || matches!(self.state, State::Connecting(_) | State::Closed);
+        self.failed.is_none() && !asking && wire::reads(&self.handshake, &self.link, RESERVE)
     }
 
     /// Whether [`Self::poll_transmit`] has something to put out now.
@@ -389,10 +430,10 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     /// When a client that is silent is pinged, or given up.
     fn silence(&self) -> Option<Instant> {
         // While the application is asked, nothing is read: the client cannot be heard.
-        if self.state != State::Open || self.asks() {
+        if self.state != State::Open || self.asking {
             return None;
         }
-        self.quiet_since.map(|since| since + self.config.idle_timeout / 2)
+        Some(self.quiet_since + self.config.idle_timeout / 2)
     }
 
     pub(super) fn stream(&self, stream: StreamId) -> Option<StreamState> {
@@ -400,14 +441,10 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     }
 
     pub(super) fn set(&mut self, stream: StreamId, to: StreamState) {
+        self.asking = to == StreamState::Asking;
         for (_, state) in self.streams.iter_mut().filter(|(id, _)| *id == stream) {
             *state = to;
         }
-    }
-
-    /// Whether the application is asked about a publisher.
-    fn asks(&self) -> bool {
-        self.streams.iter().any(|(_, state)| *state == StreamState::Asking)
     }
 
     fn asking(&self, stream: StreamId) -> Result<(), RequestError> {
@@ -418,93 +455,69 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         }
     }
 
-    fn advance<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Found<'i>>, Error> {
-        if !self.handshake.is_done() || self.state == State::ExpectHandshake {
-            self.handshake.read(input, self.link.scratch())?;
-            if !self.handshake.has_read() {
-                return Ok(None);
-            }
-            if self.state == State::ExpectHandshake {
-                self.enter(State::ExpectConnect);
-                return Ok(Some(Found::HandshakeDone));
-            }
-        }
-        while self.wants_input() {
-            let found = match self.link.pull(input)? {
-                None => return Ok(None),
-                Some(Incoming::Media(_, pulled)) if !self.headless.is_empty() && self.is_headless(pulled) => None,
-                Some(Incoming::Media(stream, pulled)) => {
-                    self.publisher(stream).map(|stream| Found::Media(stream, pulled))
-                }
-                Some(Incoming::Event(event)) => Some(Found::User(event)),
-                Some(Incoming::Command(stream, payload)) => self.command(stream, payload),
-            };
-            if found.is_some() {
-                return Ok(found);
-            }
-        }
-        Ok(None)
-    }
-
-    /// Remembers which messages are unfinished on streams that are not published, when others are about to be or were
-    /// until now: the rest of those messages is not theirs.
-    pub(super) fn cut_off(&mut self) {
-        let (link, streams) = (&self.link, &self.streams);
-        self.headless.retain(|csid| link.unfinished().any(|(other, _)| other == *csid));
-        for (csid, stream) in link.unfinished() {
-            if !streams.contains(&(stream, StreamState::Publishing)) && !self.headless.contains(&csid) {
-                let _ = self.headless.push(csid);
-            }
-        }
-    }
-
-    /// Whether a piece of media is the rest of a message that was cut off.
+    /// Goes on with the handshake. It may still have something to put out when the first chunks are read.
     #[cold]
-    fn is_headless(&mut self, pulled: Pulled<'_>) -> bool {
-        let Fragment { csid, offset, .. } = self.link.lend(pulled);
-        if offset == 0 {
-            self.headless.retain(|other| *other != csid);
+    fn shake_hands<'d>(&mut self, now: Instant, input: &mut &[u8]) -> Result<Option<ServerEvent<'d>>, Error> {
+        self.arm(now);
+        self.handshake.read(input, self.link.scratch()).map_err(|error| self.fail(error.into()))?;
+        if self.state != State::ExpectHandshake || !self.handshake.has_read() {
+            return Ok(None);
         }
-        self.headless.contains(&csid)
+        self.enter(State::ExpectConnect);
+        self.arm(now);
+        Ok(Some(ServerEvent::HandshakeDone(self.handshake.kind())))
+    }
+
+    #[cold]
+    fn fail(&mut self, error: Error) -> Error {
+        (self.failed, self.media_of) = (Some(error), None);
+        error
+    }
+
+    /// When streams are about to be published, or were until now: the rest of the messages that are unfinished on others
+    /// is not theirs.
+    pub(super) fn cut_off(&mut self) {
+        let streams = &self.streams;
+        self.link.reader().disown(|stream| !streams.contains(&(stream, StreamState::Publishing)));
     }
 
     /// The stream that media on `stream` belongs to: that one where it publishes; or the only one that does, since some
     /// cameras send everything on message stream 0.
     fn publisher(&self, stream: StreamId) -> Option<StreamId> {
-        let mut publishing = self.streams.iter().filter(|(_, state)| *state == StreamState::Publishing);
-        if publishing.clone().any(|(id, _)| *id == stream) {
-            return Some(stream);
+        let (mut one, mut count) = (None, 0_u8);
+        for (id, _) in self.streams.iter().filter(|(_, state)| *state == StreamState::Publishing) {
+            if *id == stream {
+                return Some(stream);
+            }
+            (one, count) = (Some(*id), count.wrapping_add(1));
         }
-        match (publishing.next(), publishing.next()) {
-            (Some((only, _)), None) => Some(*only),
-            _ => None,
-        }
+        one.filter(|_| count == 1)
     }
 
-    /// Lends what was found.
-    fn lend<'d, 'i: 'd>(&'d self, found: Found<'i>) -> ServerEvent<'d> {
+    /// A piece of media, on the stream that it belongs to.
+    #[inline]
+    fn media<'d, 'i: 'd>(&'d self, stream: StreamId, pulled: Pulled<'i>) -> ServerEvent<'d> {
+        let mut fragment = self.link.lend(pulled);
+        fragment.header.stream = stream;
+        ServerEvent::Media(fragment)
+    }
+
+    /// What the application is told of a command.
+    fn lend<'d, 'i: 'd>(&'d self, found: Found, payload: Payload<'i>) -> ServerEvent<'d> {
+        let command = Command::parse(self.link.payload(payload));
         match found {
-            Found::HandshakeDone => ServerEvent::HandshakeDone(self.handshake.kind()),
-            Found::Connect(payload) => {
-                let command = Command::parse(self.link.payload(payload));
+            Found::Connect => {
                 let request = command.map(|command| ConnectRequest::parse(&command));
                 ServerEvent::Connect(request.unwrap_or_default())
             }
-            Found::Publish(stream, payload) => {
-                let command = Command::parse(self.link.payload(payload));
+            Found::Publish(stream) => {
                 let key = command.and_then(|command| command.string_argument());
                 ServerEvent::Publish { stream, key: key.unwrap_or_default() }
-            }
-            Found::Media(stream, pulled) => {
-                let mut fragment = self.link.lend(pulled);
-                fragment.header.stream = stream;
-                ServerEvent::Media(fragment)
             }
             Found::Unpublished(stream) => {
                 info!("message stream {} is not published any more", stream.0);
                 ServerEvent::Unpublished(stream)
             }
-            Found::User(event) => ServerEvent::User(event),
         }
     }
 }

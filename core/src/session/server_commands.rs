@@ -41,15 +41,15 @@ impl Name {
 
 impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     /// Takes a command that is whole; answers what the application must hear of it. The queue has room for the answer.
-    pub(super) fn command<'i>(&mut self, on: StreamId, payload: Payload<'i>) -> Option<Found<'i>> {
-        let command = Command::parse(self.link.payload(payload.clone()))?;
+    pub(super) fn command(&mut self, on: StreamId, payload: Payload<'_>) -> Option<Found> {
+        let command = Command::parse(self.link.payload(payload))?;
         let (name, transaction) = (Name::of(command.name.as_bytes()), command.transaction);
         let (wants_answer, number) = (command.wants_answer(), command.number_argument());
         let has_key = command.string_argument().is_some();
         match (name, self.state) {
             (Name::Connect, State::ExpectConnect) => {
                 self.enter(State::Connecting(transaction));
-                return Some(Found::Connect(payload));
+                return Some(Found::Connect);
             }
             // Who does not want an answer would never know the stream.
             (Name::CreateStream, State::Open) if wants_answer => {
@@ -59,7 +59,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
                     return None;
                 }
             }
-            (Name::Publish, State::Open) => return self.publish(on, has_key).then_some(Found::Publish(on, payload)),
+            (Name::Publish, State::Open) => return self.publish(on, has_key).then_some(Found::Publish(on)),
             (Name::Play, State::Open) => {
                 let status = Status::error(code::PLAY_FAILED, "There is nothing to play here.");
                 let _ = self.link.queue_command(on, &mut |encoder| command::on_status(encoder, &status));

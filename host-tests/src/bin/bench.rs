@@ -112,7 +112,7 @@ fn serve(server: &mut Server<'_>, input: &mut &[u8]) -> usize {
         let mut publishes = None;
         match server.next_event(Instant::from_micros(0), input).expect("goes on") {
             Some(ServerEvent::Media(fragment)) => {
-                media += black_box(&fragment).data.len();
+                media += black_box(fragment.data).len();
                 continue;
             }
             Some(ServerEvent::Connect(_)) => connects = true,
@@ -148,7 +148,7 @@ fn main() -> ExitCode {
                 reader.set_chunk_size(chunk_size).expect("a chunk size");
                 for mut segment in wire.chunks(SEGMENT) {
                     while let Some(fragment) = reader.next_fragment(&mut segment).expect("goes on") {
-                        media += black_box(&fragment).data.len();
+                        media += black_box(fragment.data).len();
                     }
                 }
                 assert_eq!(media, payload);
