@@ -60,6 +60,15 @@ impl MessageHeader {
             MessageHeader::Same => None,
         }
     }
+
+    const fn format(&self) -> Format {
+        match self {
+            MessageHeader::Full { .. } => Format::Full,
+            MessageHeader::SameStream { .. } => Format::SameStream,
+            MessageHeader::SameLength { .. } => Format::SameLength,
+            MessageHeader::Same => Format::Same,
+        }
+    }
 }
 
 /// A chunk header without its extended timestamp.
@@ -72,15 +81,49 @@ pub struct ChunkHeader {
     pub message: MessageHeader,
 }
 
+/// The type of a chunk header: the first two bits of its first byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Full,
+    SameStream,
+    SameLength,
+    Same,
+}
+
+/// The message header's fields as they stand, those that its type leaves out among them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fields {
+    pub(super) format: Format,
+    pub(super) time: u32,
+    pub(super) length: u32,
+    pub(super) kind: Kind,
+    pub(super) stream: StreamId,
+}
+
+impl Format {
+    const fn of(first: u8) -> Format {
+        match first >> 6 {
+            0 => Format::Full,
+            1 => Format::SameStream,
+            2 => Format::SameLength,
+            _ => Format::Same,
+        }
+    }
+
+    /// The size of the message header.
+    const fn size(self) -> usize {
+        match self {
+            Format::Full => 11,
+            Format::SameStream => 7,
+            Format::SameLength => 3,
+            Format::Same => 0,
+        }
+    }
+}
+
 /// The size of the basic and the message header that begin with `first`, in bytes: 1 to 14.
 pub const fn size(first: u8) -> usize {
-    let message = match first >> 6 {
-        0 => 11,
-        1 => 7,
-        2 => 3,
-        _ => 0,
-    };
-    basic_size(first) + message
+    basic_size(first) + Format::of(first).size()
 }
 
 const fn basic_size(first: u8) -> usize {
@@ -91,92 +134,82 @@ const fn basic_size(first: u8) -> usize {
     }
 }
 
+/// Reads the header at the front of `window`. The fields that it does not have are what stands there.
+#[inline]
+pub(super) fn parse(window: &[u8; MAX_SIZE]) -> (ChunkStreamId, Fields) {
+    let [first, second, third, ..] = *window;
+    let csid = match first & 0x3F {
+        0 => 64 + u32::from(second),
+        1 => 64 + u32::from(second) + 256 * u32::from(third),
+        id => u32::from(id),
+    };
+    let rest = window.get(basic_size(first)..).unwrap_or(&[]);
+    // Always there: 3 of 18 bytes at most are the basic header.
+    let [t0, t1, t2, l0, l1, l2, kind, s0, s1, s2, s3] = *rest.first_chunk().unwrap_or(&[0; 11]);
+    let fields = Fields {
+        format: Format::of(first),
+        time: u32::from_be_bytes([0, t0, t1, t2]),
+        length: u32::from_be_bytes([0, l0, l1, l2]),
+        kind: Kind(kind),
+        stream: StreamId(u32::from_le_bytes([s0, s1, s2, s3])),
+    };
+    (ChunkStreamId(csid), fields)
+}
+
+/// Writes a header: answers bytes, and where in them it begins and ends. The shortest form of the chunk stream id is
+/// taken.
+pub(super) fn emit(csid: ChunkStreamId, fields: &Fields, extended: Option<u32>) -> ([u8; MAX_SIZE], u8, u8) {
+    let ([_, t0, t1, t2], [_, l0, l1, l2]) = (fields.time.to_be_bytes(), fields.length.to_be_bytes());
+    let (kind, [s0, s1, s2, s3]) = (fields.kind.0, fields.stream.0.to_le_bytes());
+    let format = (fields.format as u8) << 6;
+    // The basic header ends where the fields begin.
+    let ([b0, b1, b2], start) = match csid.0 {
+        id @ ..64 => ([0, 0, format | id as u8], 2),
+        id @ ..320 => ([0, format, id.wrapping_sub(64) as u8], 1),
+        id => {
+            let [low, high, ..] = id.wrapping_sub(64).to_le_bytes();
+            ([format | 1, low, high], 0)
+        }
+    };
+    let mut bytes = [b0, b1, b2, t0, t1, t2, l0, l1, l2, kind, s0, s1, s2, s3, 0, 0, 0, 0];
+    let mut end = 3 + fields.format.size();
+    if let Some(extended) = extended
+        && let Some(place) = bytes.get_mut(end..).and_then(|rest| rest.first_chunk_mut())
+    {
+        *place = extended.to_be_bytes();
+        end += 4;
+    }
+    (bytes, start, end as u8)
+}
+
 impl ChunkHeader {
     /// Reads the header at the front of `window`, of which [`size`] bytes count. The two-byte and the three-byte form of
     /// a chunk stream id are both taken for the ids that they share.
     pub fn parse(window: &[u8; MAX_SIZE]) -> ChunkHeader {
-        let [first, second, third, ..] = *window;
-        let csid = match first & 0x3F {
-            0 => 64 + u32::from(second),
-            1 => 64 + u32::from(second) + 256 * u32::from(third),
-            id => u32::from(id),
+        let (csid, Fields { format, time, length, kind, stream }) = parse(window);
+        let message = match format {
+            Format::Full => MessageHeader::Full { timestamp: time, length, kind, stream },
+            Format::SameStream => MessageHeader::SameStream { delta: time, length, kind },
+            Format::SameLength => MessageHeader::SameLength { delta: time },
+            Format::Same => MessageHeader::Same,
         };
-        let rest = window.get(basic_size(first)..).unwrap_or(&[]);
-        // Always there: 3 of 18 bytes at most are the basic header.
-        let [t0, t1, t2, l0, l1, l2, kind, s0, s1, s2, s3] = *rest.first_chunk().unwrap_or(&[0; 11]);
-        let time = u32::from_be_bytes([0, t0, t1, t2]);
-        let length = u32::from_be_bytes([0, l0, l1, l2]);
-        let message = match first >> 6 {
-            0 => MessageHeader::Full {
-                timestamp: time,
-                length,
-                kind: Kind(kind),
-                stream: StreamId(u32::from_le_bytes([s0, s1, s2, s3])),
-            },
-            1 => MessageHeader::SameStream { delta: time, length, kind: Kind(kind) },
-            2 => MessageHeader::SameLength { delta: time },
-            _ => MessageHeader::Same,
-        };
-        ChunkHeader { csid: ChunkStreamId(csid), message }
+        ChunkHeader { csid, message }
     }
 
     /// Writes the header, in the shortest form that its chunk stream id has, and `extended` after it where there is
     /// one; answers the bytes and how many of them count.
     pub fn emit(&self, extended: Option<u32>) -> ([u8; MAX_SIZE], usize) {
-        let mut bytes = [0; MAX_SIZE];
-        let mut fill = Fill { to: bytes.iter_mut(), length: 0 };
-        let format = match self.message {
-            MessageHeader::Full { .. } => 0x00,
-            MessageHeader::SameStream { .. } => 0x40,
-            MessageHeader::SameLength { .. } => 0x80,
-            MessageHeader::Same => 0xC0,
+        let (format, time) = (self.message.format(), self.message.time_field().unwrap_or(0));
+        let (length, kind, stream) = match self.message {
+            MessageHeader::Full { length, kind, stream, .. } => (length, kind, stream),
+            MessageHeader::SameStream { length, kind, .. } => (length, kind, StreamId(0)),
+            _ => (0, Kind(0), StreamId(0)),
         };
-        let csid = self.csid.0;
-        match csid.wrapping_sub(64).to_le_bytes() {
-            _ if csid < 64 => fill.put(&[format | csid as u8]),
-            [low, 0, ..] => fill.put(&[format, low]),
-            [low, high, ..] => fill.put(&[format | 1, low, high]),
-        }
-        match self.message {
-            MessageHeader::Full { timestamp, length, kind, stream } => {
-                fill.time_length_kind(timestamp, length, kind);
-                fill.put(&stream.0.to_le_bytes());
-            }
-            MessageHeader::SameStream { delta, length, kind } => fill.time_length_kind(delta, length, kind),
-            MessageHeader::SameLength { delta } => fill.u24(delta),
-            MessageHeader::Same => {}
-        }
-        if let Some(extended) = extended {
-            fill.put(&extended.to_be_bytes());
-        }
-        let length = fill.length;
-        (bytes, length)
-    }
-}
-
-/// Fills the bytes of a header from the front.
-struct Fill<'a> {
-    to: core::slice::IterMut<'a, u8>,
-    length: usize,
-}
-
-impl Fill<'_> {
-    fn put(&mut self, bytes: &[u8]) {
-        for (from, to) in bytes.iter().zip(self.to.by_ref()) {
-            *to = *from;
-        }
-        self.length += bytes.len();
-    }
-
-    fn u24(&mut self, value: u32) {
-        let [_, a, b, c] = value.to_be_bytes();
-        self.put(&[a, b, c]);
-    }
-
-    fn time_length_kind(&mut self, time: u32, length: u32, kind: Kind) {
-        self.u24(time);
-        self.u24(length);
-        self.put(&[kind.0]);
+        let (bytes, start, end) = emit(self.csid, &Fields { format, time, length, kind, stream }, extended);
+        let mut front = [0; MAX_SIZE];
+        let header = bytes.get(usize::from(start)..usize::from(end)).unwrap_or(&[]);
+        let length = crate::bytes::copy(header, &mut front);
+        (front, length)
     }
 }
 

@@ -15,9 +15,7 @@
 
 use core::fmt;
 
-use heapless::Vec;
-
-use super::header::{self, ChunkHeader, EXTENDED, MessageHeader};
+use super::header::{self, EXTENDED, Format};
 use super::track::{Repeat, Track};
 use super::{ChunkStreamId, DEFAULT_CHUNK_SIZE, Fragment, MAX_CHUNK_SIZE};
 use crate::message::{StreamId, Timestamp};
@@ -70,7 +68,7 @@ const NO_CONTINUATION: u16 = 0x100;
 /// lately.
 #[derive(Debug)]
 pub struct Reader<const STREAMS: usize> {
-    tracks: Vec<Track, STREAMS, u8>,
+    tracks: [Track; STREAMS],
     /// The track of the current chunk, and where in `tracks` it belongs; what stands there is older.
     track: Track,
     current: u8,
@@ -112,7 +110,7 @@ impl<const STREAMS: usize> Reader<STREAMS> {
     /// A reader at the beginning of a chunk stream, which is the end of the handshake.
     pub const fn new() -> Self {
         Self {
-            tracks: Vec::new(),
+            tracks: [Track::NONE; STREAMS],
             track: Track::NONE,
             current: 0,
             continuation: NO_CONTINUATION,
@@ -312,39 +310,35 @@ impl<const STREAMS: usize> Reader<STREAMS> {
         let length = header::size(window[0]);
         let Some(after) = window.get(length..have) else { return Ok(0) };
         let after = after.get(..4).unwrap_or(after);
-        let ChunkHeader { csid, message } = ChunkHeader::parse(window);
-        let extended = message.time_field() == Some(EXTENDED);
+        let (csid, fields) = header::parse(window);
+        let extended = fields.format != Format::Same && fields.time == EXTENDED;
         let (time, mut total) = match (extended, after.first_chunk()) {
-            (false, _) => (message.time_field().unwrap_or(0), length),
+            (false, _) => (fields.time, length),
             (true, Some(value)) => (u32::from_be_bytes(*value), length + 4),
             (true, None) => return Ok(0),
         };
         if self.track.csid != csid {
-            let may_begin = matches!(message, MessageHeader::Full { .. } | MessageHeader::SameStream { .. });
-            self.switch(csid, may_begin)?;
+            self.switch(csid, matches!(fields.format, Format::Full | Format::SameStream))?;
         }
         let track = &mut self.track;
-        match message {
-            MessageHeader::Same => match track.repeat(after) {
+        if fields.format == Format::Same {
+            match track.repeat(after) {
                 Repeat::Absent => {}
                 Repeat::Present => total = length + 4,
                 Repeat::Undecided => return Ok(0),
-            },
-            MessageHeader::Full { length, kind, stream, .. } => {
-                (track.length, track.kind, track.stream) = (length, kind, stream);
+            }
+        } else {
+            if matches!(fields.format, Format::Full | Format::SameStream) {
+                (track.length, track.kind) = (fields.length, fields.kind);
+            }
+            if fields.format == Format::Full {
+                track.stream = fields.stream;
                 track.delta = if self.type_three_delta == TypeThreeDelta::Timestamp { time } else { 0 };
                 track.begin_at(Timestamp(time));
-                track.set_extended(extended);
-            }
-            MessageHeader::SameStream { length, kind, .. } => {
-                (track.length, track.kind) = (length, kind);
+            } else {
                 track.begin_after(time);
-                track.set_extended(extended);
             }
-            MessageHeader::SameLength { .. } => {
-                track.begin_after(time);
-                track.set_extended(extended);
-            }
+            track.set_extended(extended);
         }
         track.touch();
         self.chunk_left = track.missing().min(self.chunk_size);
@@ -374,10 +368,6 @@ impl<const STREAMS: usize> Reader<STREAMS> {
 
     /// Makes room for a chunk stream; answers where.
     fn add(&mut self, csid: ChunkStreamId) -> Result<usize, ReadError> {
-        let track = Track::new(csid);
-        if self.tracks.push(track).is_ok() {
-            return Ok(self.tracks.len().wrapping_sub(1));
-        }
         // A clock: the first round may find all of them recent, and makes them not so.
         for _ in 0..STREAMS.saturating_mul(2) {
             let index = usize::from(self.hand);
@@ -386,7 +376,7 @@ impl<const STREAMS: usize> Reader<STREAMS> {
             // The last one used is the likeliest to be used again.
             let spared = index == usize::from(self.current) && STREAMS > 1;
             if !spared && old.is_idle() {
-                *old = track;
+                *old = Track::new(csid);
                 return Ok(index);
             }
         }

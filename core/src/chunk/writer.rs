@@ -13,9 +13,7 @@
 use core::fmt;
 use core::num::NonZeroU32;
 
-use heapless::Vec;
-
-use super::header::{self, ChunkHeader, EXTENDED, MessageHeader};
+use super::header::{self, EXTENDED, Fields, Format};
 use super::{ChunkStreamId, DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE};
 use crate::bytes::copy;
 use crate::message::{self, Header, Kind, StreamId, Timestamp};
@@ -49,44 +47,92 @@ impl core::error::Error for WriteError {}
 #[derive(Debug, Clone, Copy)]
 struct Track {
     csid: ChunkStreamId,
-    header: Header,
-    /// The delta of the last type 1 or 2 header, which a type 3 header repeats; none after a type 0 header, since
+    kind: Kind,
+    /// The type of the next chunk header; none where no message is open.
+    next: Option<Format>,
+    /// That header is the message's first.
+    first: bool,
+    /// What this message's header says counts for the next one.
+    remembered: bool,
+    timestamp: Timestamp,
+    length: u32,
+    stream: StreamId,
+    /// The delta of the last type 1 or 2 header, which a type 3 header repeats; [`NO_DELTA`] after a type 0 header, since
     /// readers do not agree on what type 3 means there.
-    delta: Option<u32>,
-    /// How the message's first chunk begins; none once that is out.
-    first: Option<MessageHeader>,
+    delta: u32,
     /// Payload bytes not yet out.
     left: u32,
-    open: bool,
-    /// What `header` and `delta` say counts for the next message.
-    remembered: bool,
 }
+
+/// No delta is so large.
+const NO_DELTA: u32 = EXTENDED;
 
 impl Track {
-    const fn new(csid: ChunkStreamId) -> Self {
-        let header = Header { timestamp: Timestamp(0), length: 0, kind: Kind(0), stream: StreamId::CONNECTION };
-        Self { csid, header, delta: None, first: None, left: 0, open: false, remembered: false }
+    /// No chunk stream's.
+    const NONE: Track = Track {
+        csid: ChunkStreamId(0),
+        kind: Kind(0),
+        next: None,
+        first: false,
+        remembered: false,
+        timestamp: Timestamp(0),
+        length: 0,
+        stream: StreamId::CONNECTION,
+        delta: NO_DELTA,
+        left: 0,
+    };
+
+    /// The type of the shortest header that says `header` after what was before, and its delta.
+    ///
+    /// A delta that would need the extended form is not used: readers do not agree on what its repetition holds.
+    fn shortest(&self, header: &Header) -> (Format, u32) {
+        let delta = header.timestamp.since(self.timestamp);
+        if !self.remembered || header.stream != self.stream || delta < 0 || delta as u32 >= NO_DELTA {
+            return (Format::Full, NO_DELTA);
+        }
+        let delta = delta as u32;
+        let format = if (header.length, header.kind) != (self.length, self.kind) {
+            Format::SameStream
+        } else if self.delta != delta {
+            Format::SameLength
+        } else {
+            Format::Same
+        };
+        (format, delta)
     }
 
-    fn begin(&mut self, csid: ChunkStreamId, header: Header, first: MessageHeader, delta: Option<u32>) {
-        let (left, remembered) = (header.length, self.remembered);
-        *self = Track { csid, header, delta, first: Some(first), left, open: true, remembered };
+    /// The extended timestamp that stands in every chunk header of the message.
+    fn extended(&self) -> Option<u32> {
+        // Only type 0 headers, which leave no delta behind, are ever extended.
+        (self.delta == NO_DELTA && self.timestamp.0 >= EXTENDED).then_some(self.timestamp.0)
+    }
+
+    /// The next chunk's header: bytes, and where in them it begins and ends.
+    fn header(&self, format: Format) -> ([u8; header::MAX_SIZE], u8, u8) {
+        let time = if format == Format::Full { self.timestamp.0.min(EXTENDED) } else { self.delta };
+        let Track { kind, length, stream, .. } = *self;
+        header::emit(self.csid, &Fields { format, time, length, kind, stream }, self.extended())
+    }
+
+    /// The header of a chunk that continues the message, where it is one byte.
+    fn plain_continuation(&self) -> Option<u8> {
+        (!self.first && self.csid.value() < 64 && self.extended().is_none()).then_some(0xC0 | self.csid.value() as u8)
     }
 }
 
-/// Writes a chunk stream, with memory for `STREAMS` chunk streams.
+/// Writes a chunk stream, with memory for `STREAMS` chunk streams, at most 255.
 #[derive(Debug)]
 pub struct Writer<const STREAMS: usize> {
-    tracks: Vec<Track, STREAMS>,
+    tracks: [Track; STREAMS],
     chunk_size: NonZeroU32,
-    /// The track of the chunk that is being written.
-    current: usize,
     /// Payload bytes that the chunk lacks.
     chunk_left: u32,
     /// The header of the chunk, and which part of it is not out yet.
     chunk_header: [u8; header::MAX_SIZE],
     header_start: u8,
     header_end: u8,
+    /// The track of the chunk that is being written.
+    current: u8,
 }
 
 const DEFAULT: NonZeroU32 = NonZeroU32::new(DEFAULT_CHUNK_SIZE).expect("is not 0");
@@ -101,7 +147,7 @@ impl<const STREAMS: usize> Writer<STREAMS> {
     /// A writer at the beginning of a chunk stream, which is the end of the handshake.
     pub const fn new() -> Self {
         Self {
-            tracks: Vec::new(),
+            tracks: [Track::NONE; STREAMS],
             chunk_size: DEFAULT,
             current: 0,
             chunk_left: 0,
@@ -129,18 +175,18 @@ impl<const STREAMS: usize> Writer<STREAMS> {
 
     /// The chunk stream whose chunk is unfinished, and the payload bytes that the chunk lacks; `None` at a boundary.
     pub fn open_chunk(&self) -> Option<(ChunkStreamId, u32)> {
-        let track = self.tracks.get(self.current).filter(|_| !self.is_at_boundary())?;
+        let track = self.tracks.get(usize::from(self.current)).filter(|_| !self.is_at_boundary())?;
         Some((track.csid, self.chunk_left))
     }
 
     /// Whether a message is begun and not finished.
     pub fn has_open(&self) -> bool {
-        self.tracks.iter().any(|track| track.open)
+        self.tracks.iter().any(|track| track.next.is_some())
     }
 
     /// Payload bytes that the message on a chunk stream lacks; `None` where no message is open.
     pub fn left(&self, csid: ChunkStreamId) -> Option<u32> {
-        self.tracks.iter().find(|track| track.open && track.csid == csid).map(|track| track.left)
+        self.open(csid).map(|(_, track)| track.left)
     }
 
     /// Payload bytes that the chunk which is being written lacks.
@@ -150,16 +196,23 @@ impl<const STREAMS: usize> Writer<STREAMS> {
 
     /// Bytes that the message on a chunk stream lacks, headers and all.
     pub(crate) fn wire_left(&self, csid: ChunkStreamId) -> usize {
-        let Some(index) = self.tracks.iter().position(|track| track.open && track.csid == csid) else { return 0 };
-        let Some(track) = self.tracks.get(index) else { return 0 };
-        let size = |message| ChunkHeader { csid, message }.emit(extended(track)).1;
-        let (header, chunk_left) = match track.first {
-            Some(first) => (size(first), track.left.min(self.chunk_size.get())),
-            None if index != self.current => (0, 0),
-            None => (usize::from(self.header_end.saturating_sub(self.header_start)), self.chunk_left),
+        let Some((index, track)) = self.open(csid) else { return 0 };
+        let size = |format| {
+            let (_, start, end) = track.header(format);
+            usize::from(end.wrapping_sub(start))
+        };
+        let (header, chunk_left) = match track.next {
+            Some(first) if track.first => (size(first), track.left.min(self.chunk_size.get())),
+            _ if index != usize::from(self.current) => (0, 0),
+            _ => (usize::from(self.header_end.wrapping_sub(self.header_start)), self.chunk_left),
         };
         let more = track.left.saturating_sub(chunk_left).div_ceil(self.chunk_size.get()) as usize;
-        header.saturating_add(track.left as usize).saturating_add(more.saturating_mul(size(MessageHeader::Same)))
+        header.saturating_add(track.left as usize).saturating_add(more.saturating_mul(size(Format::Same)))
+    }
+
+    /// The track of the message that is open on a chunk stream.
+    fn open(&self, csid: ChunkStreamId) -> Option<(usize, &Track)> {
+        self.tracks.iter().enumerate().find(|(_, track)| track.csid == csid && track.next.is_some())
     }
 
     /// Begins a message; [`Self::poll`] puts it out. A new chunk stream takes the place of one that has no open message
@@ -168,11 +221,7 @@ impl<const STREAMS: usize> Writer<STREAMS> {
     /// # Errors
     /// The message before it on the chunk stream is open, it is too long, or all of the table has open messages.
     pub fn begin(&mut self, csid: ChunkStreamId, header: Header) -> Result<(), WriteError> {
-        let track = self.track(csid, &header)?;
-        let (first, delta) = if track.remembered { shortest(track, &header) } else { (full(&header), None) };
-        track.begin(csid, header, first, delta);
-        track.remembered = true;
-        Ok(())
+        self.enter(csid, header, true)
     }
 
     /// Begins a message whose first header says all, whatever went before, and which is not remembered.
@@ -180,33 +229,34 @@ impl<const STREAMS: usize> Writer<STREAMS> {
     /// # Errors
     /// As [`Self::begin`].
     pub fn begin_full(&mut self, csid: ChunkStreamId, header: Header) -> Result<(), WriteError> {
-        let track = self.track(csid, &header)?;
-        track.begin(csid, header, full(&header), None);
-        track.remembered = false;
-        Ok(())
+        self.enter(csid, header, false)
     }
 
-    /// The track of a chunk stream: its own, a fresh one, or one that is not needed.
-    fn track(&mut self, csid: ChunkStreamId, header: &Header) -> Result<&mut Track, WriteError> {
-        if header.length > message::MAX_LENGTH {
-            return Err(WriteError::TooLong(header.length));
+    fn enter(&mut self, csid: ChunkStreamId, header: Header, remembered: bool) -> Result<(), WriteError> {
+        let Header { timestamp, length, kind, stream } = header;
+        if length > message::MAX_LENGTH {
+            return Err(WriteError::TooLong(length));
         }
-        let place = |wanted: &dyn Fn(&Track) -> bool| self.tracks.iter().position(wanted);
-        let index = place(&|track| track.csid == csid).or_else(|| place(&|track| !track.open && !track.remembered));
-        let index = match index {
-            Some(index) => index,
-            None if !self.tracks.is_full() => {
-                let index = self.tracks.len();
-                let _ = self.tracks.push(Track::new(csid));
-                index
+        // Its own track; else one that is not needed, or the first that can be done without.
+        let mut place: Option<&mut Track> = None;
+        for track in &mut self.tracks {
+            if track.csid == csid {
+                place = Some(track);
+                break;
             }
-            None => place(&|track| !track.open).ok_or(WriteError::TooManyChunkStreams(STREAMS))?,
-        };
-        let Some(track) = self.tracks.get_mut(index) else { return Err(WriteError::TooManyChunkStreams(STREAMS)) };
-        if track.csid != csid {
-            *track = Track::new(csid);
+            if track.next.is_none() && place.as_ref().is_none_or(|place| place.remembered && !track.remembered) {
+                place = Some(track);
+            }
         }
-        if track.open { Err(WriteError::MessageOpen(csid)) } else { Ok(track) }
+        let track = place.ok_or(WriteError::TooManyChunkStreams(STREAMS))?;
+        if track.next.is_some() {
+            return Err(WriteError::MessageOpen(csid));
+        }
+        let (format, delta) =
+            if remembered && track.csid == csid { track.shortest(&header) } else { (Format::Full, NO_DELTA) };
+        let (next, left) = (Some(format), length);
+        *track = Track { csid, kind, next, first: true, remembered, timestamp, length, stream, delta, left };
+        Ok(())
     }
 
     /// Puts out the message that is open on `csid`, of whose payload `rest` is what is not yet taken, or the next part of
@@ -214,21 +264,23 @@ impl<const STREAMS: usize> Writer<STREAMS> {
     ///
     /// It writes until the message, `rest` or `out` ends; nothing while another chunk stream's chunk is unfinished.
     pub fn poll(&mut self, csid: ChunkStreamId, mut rest: &[u8], mut out: &mut [u8]) -> (usize, usize) {
-        let Some(index) = self.tracks.iter().position(|track| track.open && track.csid == csid) else { return (0, 0) };
-        if !self.is_at_boundary() && index != self.current {
+        let Some((index, _)) = self.open(csid) else { return (0, 0) };
+        if !self.is_at_boundary() && index != usize::from(self.current) {
             return (0, 0);
         }
         let Some(track) = self.tracks.get_mut(index) else { return (0, 0) };
-        self.current = index;
+        self.current = index as u8;
         let lengths = (rest.len(), out.len());
         loop {
             // The header that is begun, then payload as far as it goes.
-            let header = self.chunk_header.get(usize::from(self.header_start)..usize::from(self.header_end));
-            let written = copy(header.unwrap_or(&[]), out);
-            out = out.get_mut(written..).unwrap_or(&mut []);
-            self.header_start = self.header_start.wrapping_add(written as u8);
             if self.header_start != self.header_end {
-                break;
+                let header = self.chunk_header.get(usize::from(self.header_start)..usize::from(self.header_end));
+                let written = copy(header.unwrap_or(&[]), out);
+                out = out.get_mut(written..).unwrap_or(&mut []);
+                self.header_start = self.header_start.wrapping_add(written as u8);
+                if self.header_start != self.header_end {
+                    break;
+                }
             }
             let room = out.len().min(self.chunk_left as usize);
             let taken = copy(rest, out.get_mut(..room).unwrap_or(&mut []));
@@ -239,68 +291,36 @@ impl<const STREAMS: usize> Writer<STREAMS> {
             if self.chunk_left > 0 {
                 break;
             }
-            if track.left == 0 && track.first.is_none() {
-                track.open = false;
+            if track.left == 0 && !track.first {
+                track.next = None;
                 break;
             }
-            if out.is_empty() || (rest.is_empty() && track.left > 0) {
-                break;
-            }
-            if track.first.is_none()
-                && let Some(byte) = plain_continuation(track)
-            {
+            let plain = track.plain_continuation();
+            if let Some(byte) = plain {
                 let whole = whole_chunks(byte, self.chunk_size, track.left, rest, out);
                 track.left = track.left.wrapping_sub(whole.taken as u32);
                 rest = rest.get(whole.taken..).unwrap_or(&[]);
                 out = out.get_mut(whole.written..).unwrap_or(&mut []);
-                if out.is_empty() || rest.is_empty() {
-                    break;
+            }
+            if out.is_empty() || (rest.is_empty() && track.left > 0) {
+                break;
+            }
+            match plain {
+                Some(byte) => {
+                    let Some((first, behind)) = core::mem::take(&mut out).split_first_mut() else { break };
+                    *first = byte;
+                    out = behind;
+                }
+                None => {
+                    let format = track.next.unwrap_or(Format::Same);
+                    (self.chunk_header, self.header_start, self.header_end) = track.header(format);
+                    (track.next, track.first) = (Some(Format::Same), false);
                 }
             }
-            let message = track.first.take().unwrap_or(MessageHeader::Same);
-            let (bytes, length) = ChunkHeader { csid, message }.emit(extended(track));
-            (self.chunk_header, self.header_start, self.header_end) = (bytes, 0, length as u8);
             self.chunk_left = track.left.min(self.chunk_size.get());
         }
-        (lengths.0.saturating_sub(rest.len()), lengths.1.saturating_sub(out.len()))
+        (lengths.0.wrapping_sub(rest.len()), lengths.1.wrapping_sub(out.len()))
     }
-}
-
-/// The type 0 header of a message.
-fn full(header: &Header) -> MessageHeader {
-    let timestamp = header.timestamp.0.min(EXTENDED);
-    MessageHeader::Full { timestamp, length: header.length, kind: header.kind, stream: header.stream }
-}
-
-/// The shortest header that says `header` after what `track` had, and the delta that it leaves behind.
-///
-/// A delta that would need the extended form is not used: readers do not agree on what its repetition holds.
-fn shortest(track: &Track, header: &Header) -> (MessageHeader, Option<u32>) {
-    let (last, delta) = (&track.header, header.timestamp.since(track.header.timestamp));
-    if header.stream != last.stream || delta < 0 || delta as u32 >= EXTENDED {
-        return (full(header), None);
-    }
-    let delta = delta as u32;
-    let message = if (header.length, header.kind) != (last.length, last.kind) {
-        MessageHeader::SameStream { delta, length: header.length, kind: header.kind }
-    } else if track.delta != Some(delta) {
-        MessageHeader::SameLength { delta }
-    } else {
-        MessageHeader::Same
-    };
-    (message, Some(delta))
-}
-
-/// The extended timestamp that stands in every chunk header of the track's message.
-fn extended(track: &Track) -> Option<u32> {
-    // Only type 0 headers, which leave no delta behind, are ever extended.
-    (track.delta.is_none() && track.header.timestamp.0 >= EXTENDED).then_some(track.header.timestamp.0)
-}
-
-/// The header of a chunk that continues the track's message, where it is one byte.
-fn plain_continuation(track: &Track) -> Option<u8> {
-    let id = track.csid.value();
-    (id < 64 && extended(track).is_none()).then_some(0xC0 | id as u8)
 }
 
 struct Whole {
