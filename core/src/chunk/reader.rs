@@ -158,6 +158,14 @@ impl<const STREAMS: usize> Reader<STREAMS> {
         }
     }
 
+    /// Whether a message on the chunk stream is unfinished.
+    pub(crate) fn is_amid(&self, csid: ChunkStreamId) -> bool {
+        if self.track.csid == csid {
+            return self.track.is_partial();
+        }
+        self.tracks.iter().any(|track| track.csid == csid && track.is_partial())
+    }
+
     /// Marks the unfinished messages of the message streams that `lost` picks.
     pub(crate) fn disown(&mut self, lost: impl Fn(StreamId) -> bool) {
         let tracks = self.tracks.iter_mut().chain([&mut self.track]);

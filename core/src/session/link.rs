@@ -170,7 +170,7 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         }
         if fragment.is_first() {
             // A command that was not finished may have given way to a message of another kind.
-            self.assembler.retain(|csid| self.reader.unfinished().any(|(other, _)| other == csid));
+            self.assembler.retain(|csid| self.reader.is_amid(csid));
         }
         let Assembled::Whole(place) = self.assembler.push(&fragment, self.scratch) else { return None };
         Some(Payload::Scratch(place))
