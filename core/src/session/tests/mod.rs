@@ -7,6 +7,7 @@ mod hostile_chunks;
 mod long;
 mod mixed;
 mod publish;
+mod random;
 mod script;
 mod scripted_client;
 mod scripted_server;

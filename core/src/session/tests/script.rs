@@ -36,7 +36,7 @@ pub(super) fn server_sees(bytes: &[u8]) -> Driven {
     })
 }
 
-fn join(first: Driven, second: Driven) -> Driven {
+pub(super) fn join(first: Driven, second: Driven) -> Driven {
     assert_eq!(first.2, Ok(()));
     ([first.0, second.0].concat(), [first.1, second.1].concat(), second.2)
 }
