@@ -483,7 +483,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
 
     /// The stream that media on `stream` belongs to: that one where it publishes; or the only one that does, since some
     /// cameras send everything on message stream 0.
-    fn publisher(&self, stream: StreamId) -> Option<StreamId> {
+    pub(super) fn publisher(&self, stream: StreamId) -> Option<StreamId> {
         let (mut one, mut count) = (None, 0_u8);
         for (id, _) in self.streams.iter().filter(|(_, state)| *state == StreamState::Publishing) {
             if *id == stream {

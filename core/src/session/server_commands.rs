@@ -66,7 +66,12 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
                 return None;
             }
             (Name::DeleteStream | Name::CloseStream, State::Open) => {
-                let stream = if name == Name::DeleteStream { number.map_or(on, StreamId) } else { on };
+                let stream = match (name, number) {
+                    (Name::DeleteStream, Some(id)) => StreamId(id),
+                    // GStreamer names the key in place of the stream.
+                    (Name::DeleteStream, None) => self.publisher(on).unwrap_or(on),
+                    _ => on,
+                };
                 return self.end_stream(stream, name == Name::DeleteStream).then_some(Found::Unpublished(stream));
             }
             (Name::Courtesy, State::Open) => {

@@ -50,6 +50,20 @@ fn item_042_a_message_on_no_stream_is_cut_off_where_there_are_two_publishers() {
 }
 
 #[test]
+fn item_087_a_stream_that_is_deleted_by_its_key_is_the_only_one_that_publishes() {
+    for argument in ["cam".into(), Token::Null, f64::NAN.into()] {
+        let mut script = Script::publisher();
+        script.call(0, "deleteStream", 0.0, argument).call(0, "deleteStream", 0.0, argument);
+        assert_eq!(sees(&script), [Seen::Ended(1)], "{argument:?}");
+        // Of two, none; but the one that it is said on.
+        let mut script = Script::publisher();
+        script.create_stream(3.0).publish(2, "mic").call(0, "deleteStream", 0.0, argument);
+        script.call(2, "deleteStream", 0.0, argument);
+        assert_eq!(sees(&script), [Seen::Ended(2)], "{argument:?}");
+    }
+}
+
+#[test]
 fn messages_that_are_begun_and_never_finished_take_no_room_for_good() {
     let mut script = Script::publisher();
     for round in 0..100_u8 {

@@ -1,0 +1,176 @@
+//! Captured publishers against our server, and captured servers against our client: real bytes through whole sessions.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use embedded_rtmp::chunk::Fragment;
+use embedded_rtmp::command::ConnectOptions;
+use embedded_rtmp::session::{Buffers, Client, ClientConfig, ClientEvent, Server, ServerConfig, ServerEvent};
+use embedded_rtmp::time::Instant;
+use serde_json::Value;
+
+const NOW: Instant = Instant::from_millis(1);
+
+/// A captured session in which a client publishes, over plain TCP.
+struct Capture {
+    name: String,
+    facts: Value,
+    from_client: Vec<u8>,
+    from_server: Vec<u8>,
+}
+
+fn captures() -> Vec<Capture> {
+    let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures");
+    let mut captures = Vec::new();
+    for entry in fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let facts: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        if facts["direction"] == "publish" && facts["transport"] == "rtmp" {
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            let bytes = |direction| fs::read(folder.join(format!("{name}.{direction}.bin"))).unwrap();
+            let (from_client, from_server) = (bytes("c2s"), bytes("s2c"));
+            captures.push(Capture { name, facts, from_client, from_server });
+        }
+    }
+    assert_eq!(captures.len(), 19);
+    captures
+}
+
+/// A media message: stream, type, timestamp, payload.
+type Message = (u32, u8, u32, Vec<u8>);
+
+#[derive(Debug, Default, PartialEq)]
+struct Seen {
+    events: Vec<String>,
+    messages: Vec<Message>,
+    /// By chunk stream.
+    unfinished: BTreeMap<u32, Vec<u8>>,
+}
+
+impl Seen {
+    fn media(&mut self, fragment: &Fragment<'_>) {
+        let payload = self.unfinished.entry(fragment.csid.value()).or_default();
+        if fragment.is_first() {
+            payload.clear();
+        }
+        assert_eq!(payload.len(), fragment.offset as usize);
+        payload.extend_from_slice(fragment.data);
+        if fragment.is_last() {
+            let payload = self.unfinished.remove(&fragment.csid.value()).unwrap();
+            let header = fragment.header;
+            self.messages.push((header.stream.0, header.kind.0, header.timestamp.0, payload));
+        }
+    }
+}
+
+/// What our server, which accepts everything, sees of a client's bytes.
+fn served(bytes: &[u8], cut: usize) -> Seen {
+    let (mut scratch, mut control) = ([0; 1_536], [0; 512]);
+    let buffers = Buffers { scratch: &mut scratch, control: &mut control };
+    let mut server = Server::<8>::new(buffers, ServerConfig::new(), &[1; 32]).unwrap();
+    let mut seen = Seen::default();
+    for mut piece in bytes.chunks(cut) {
+        while !piece.is_empty() {
+            match server.next_event(NOW, &mut piece).unwrap() {
+                Some(ServerEvent::Connect(request)) => {
+                    seen.events.push(format!("connect {}", request.app));
+                    server.accept_connect().unwrap();
+                }
+                Some(ServerEvent::Publish { stream, key }) => {
+                    seen.events.push(format!("publish {} {key}", stream.0));
+                    server.accept(stream).unwrap();
+                }
+                Some(ServerEvent::Unpublished(stream)) => seen.events.push(format!("unpublished {}", stream.0)),
+                Some(ServerEvent::Media(fragment)) => seen.media(&fragment),
+                Some(_) => {}
+                None => while server.poll_transmit(NOW, &mut [0; 1_460]) > 0 {},
+            }
+        }
+    }
+    assert_eq!(server.skipped(), 0);
+    seen
+}
+
+/// What our client, which publishes, sees of a server's bytes.
+fn connected(bytes: &[u8], cut: usize) -> Seen {
+    let (mut scratch, mut control) = ([0; 1_536], [0; 512]);
+    let buffers = Buffers { scratch: &mut scratch, control: &mut control };
+    let mut client = Client::<8>::new(buffers, ClientConfig::new(), &[1; 32]).unwrap();
+    let flash_ver = ConnectOptions::FLASH_VER;
+    client.connect(&ConnectOptions { app: "live", tc_url: &["rtmp://host/live"], flash_ver }).unwrap();
+    client.publish("cam").unwrap();
+    let mut seen = Seen::default();
+    for mut piece in bytes.chunks(cut) {
+        loop {
+            while client.poll_transmit(NOW, &mut [0; 1_460]) > 0 {}
+            match client.next_event(NOW, &mut piece).unwrap() {
+                Some(ClientEvent::Connected) => seen.events.push("connected".into()),
+                Some(ClientEvent::Publishing(stream)) => seen.events.push(format!("publishing {}", stream.0)),
+                Some(ClientEvent::Refused(stage, status)) => seen.events.push(format!("{stage}: {}", status.code)),
+                Some(ClientEvent::Status(_, status)) => seen.events.push(status.code.to_string()),
+                Some(ClientEvent::Media(fragment)) => seen.media(&fragment),
+                Some(_) => {}
+                None if piece.is_empty() => break,
+                None => {}
+            }
+        }
+    }
+    assert_eq!(client.skipped(), 0);
+    seen
+}
+
+/// How many messages of media a description counts, by type.
+fn counted(facts: &Value) -> BTreeMap<u8, u64> {
+    let number = |key: &str| key.split(' ').next().unwrap().parse().unwrap();
+    let counts =
+        facts["by_type"].as_object().unwrap().iter().map(|(key, count)| (number(key), count.as_u64().unwrap()));
+    counts.filter(|(kind, _)| [8, 9, 15, 18, 22].contains(kind)).collect()
+}
+
+#[test]
+fn our_server_takes_all_media_of_every_captured_publisher() {
+    for Capture { name, facts, from_client, .. } in captures() {
+        let seen = served(&from_client, usize::MAX);
+        let mut counts = BTreeMap::new();
+        for (_, kind, ..) in &seen.messages {
+            *counts.entry(*kind).or_default() += 1;
+        }
+        assert_eq!(counts, counted(&facts["c2s"]), "{name}");
+        let last = seen.messages.iter().map(|(_, _, timestamp, _)| u64::from(*timestamp)).max();
+        assert_eq!(last, facts["c2s"]["max_ts"].as_u64(), "{name}");
+        let deletes = facts["c2s"]["commands"].as_array().unwrap().contains(&Value::from("deleteStream"));
+        let [connect, publish, rest @ ..] = &seen.events[..] else { panic!("{name}: {:?}", seen.events) };
+        assert!(connect == "connect live" && publish.starts_with("publish 1 "), "{name}: {:?}", seen.events);
+        assert_eq!(rest, if deletes { &["unpublished 1"][..] } else { &[] }, "{name}");
+    }
+}
+
+#[test]
+fn item_043_our_server_sees_the_same_of_them_in_all_pieces() {
+    for Capture { name, from_client, .. } in captures() {
+        let whole = served(&from_client, usize::MAX);
+        for cut in [1, 2, 7, 128, 1_460, 3_073] {
+            assert!(served(&from_client, cut) == whole, "{name}, pieces of {cut}");
+        }
+    }
+}
+
+#[test]
+fn our_client_publishes_to_every_captured_server() {
+    for Capture { name, facts, from_server, .. } in captures() {
+        let whole = connected(&from_server, usize::MAX);
+        let ends = facts["s2c"]["commands"].as_array().unwrap().iter().filter(|name| *name == "onStatus").count() > 1;
+        // GStreamer's client numbers createStream in its own way, so that this answer is none to ours.
+        let publishing = if name.starts_with("gst2") { "NetStream.Publish.Start" } else { "publishing 1" };
+        let expected = ["connected", publishing, "NetStream.Unpublish.Success"];
+        assert_eq!(whole.events, expected[..if ends { 3 } else { 2 }], "{name}");
+        assert_eq!(whole.messages, [], "{name}");
+        for cut in [1, 2, 7, 128, 1_460, 3_073] {
+            assert_eq!(connected(&from_server, cut), whole, "{name}, pieces of {cut}");
+        }
+    }
+}
