@@ -20,7 +20,7 @@ use core::time::Duration;
 use super::link::{Incoming, Link, Payload};
 use super::{Buffers, ConfigError, Error, RequestError, Stage, wire};
 use crate::chunk::{ChunkStreamId, Fragment, Pulled, TypeThreeDelta};
-use crate::command::{self, Command, ConnectOptions, Status};
+use crate::command::{Command, ConnectOptions, Status};
 use crate::control;
 use crate::fmt::{info, warning};
 use crate::handshake;
@@ -283,10 +283,7 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
                 return Err(RequestError::ControlBuffer(key.len().saturating_add(CLOSE_ROOM)));
             }
             self.call("FCUnpublish", transaction::FC_UNPUBLISH, Some(key))?;
-            let stream = self.stream;
-            self.link.queue_command(StreamId::CONNECTION, &mut |encoder| {
-                command::delete_stream(encoder, transaction::DELETE_STREAM, stream)
-            })?;
+            self.delete_stream()?;
         }
         self.enter(if has_stream { State::Closing } else { State::Closed });
         Ok(())

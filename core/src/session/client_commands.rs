@@ -155,13 +155,18 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
         }
     }
 
+    /// Queues the end of our stream.
+    pub(super) fn delete_stream(&mut self) -> Result<(), RequestError> {
+        let stream = self.stream;
+        self.link.queue_command(StreamId::CONNECTION, &mut |encoder| {
+            command::delete_stream(encoder, transaction::DELETE_STREAM, stream)
+        })
+    }
+
     /// The server has refused; where it has made a stream, that goes, since the next try makes another.
     fn give_up_publishing(&mut self) {
         if self.state == State::ExpectPublish {
-            let stream = self.stream;
-            let _ = self.link.queue_command(StreamId::CONNECTION, &mut |encoder| {
-                command::delete_stream(encoder, transaction::DELETE_STREAM, stream)
-            });
+            let _ = self.delete_stream();
         }
         self.key = None;
         self.enter(State::Connected);
