@@ -39,12 +39,11 @@ pub(super) mod transaction {
     pub(crate) const CHECK_BW: u32 = 8;
 }
 
-/// Room in the queue for what an answer of the server's may bring about, but for the stream key, which comes twice:
-/// two control messages, `releaseStream`, `FCPublish` and `createStream`; or `FCUnpublish` and `deleteStream`.
-const MIN_RESERVE: usize = 192;
-/// The same for those three calls, and for the last two, again without the key.
-const PUBLISH_ROOM: usize = 112;
-const CLOSE_ROOM: usize = 96;
+/// Room in the queue for what an answer of the server's, or a request, may bring about: at most two control messages,
+/// `releaseStream`, `FCPublish` and `createStream`. The stream key comes twice, with a header for each 128 bytes of it.
+fn reserve(key: &str) -> usize {
+    key.len().saturating_mul(2).saturating_add(key.len() / 32).saturating_add(192)
+}
 
 /// What a client can be told to do otherwise.
 #[derive(Debug, Clone, Copy)]
@@ -145,8 +144,6 @@ pub struct Client<'b, const STREAMS: usize = 8> {
     connect_asked: bool,
     pub(super) key: Option<&'b str>,
     pub(super) stream: StreamId,
-    /// Room that the queue must have before a command is read, for what it brings about.
-    reserve: usize,
     deadline: Option<Instant>,
     pub(super) config: ClientConfig,
     failed: Option<Error>,
@@ -169,7 +166,6 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
             connect_asked: false,
             key: None,
             stream: StreamId::CONNECTION,
-            reserve: MIN_RESERVE,
             deadline: None,
             config,
             failed: None,
@@ -205,16 +201,12 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
         if busy || matches!(self.state, State::Closing | State::Closed) || self.failed.is_some() {
             return Err(RequestError::State);
         }
-        let reserve = key.len().saturating_mul(2).saturating_add(MIN_RESERVE);
-        if reserve > self.link.control_capacity() {
-            return Err(RequestError::ControlBuffer(reserve));
-        }
+        let room = reserve(key);
         // All three calls or none.
-        let calls = key.len().saturating_mul(2).saturating_add(PUBLISH_ROOM);
-        if self.state == State::Connected && !self.link.has_room(calls) {
-            return Err(RequestError::ControlBuffer(reserve));
+        if room > self.link.control_capacity() || (self.state == State::Connected && !self.link.has_room(room)) {
+            return Err(RequestError::ControlBuffer(room));
         }
-        (self.key, self.reserve) = (Some(key), reserve);
+        self.key = Some(key);
         if self.state == State::Connected { self.create_stream() } else { Ok(()) }
     }
 
@@ -279,8 +271,8 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
         let has_stream = matches!(self.state, State::ExpectPublish | State::Publishing);
         if has_stream && let Some(key) = self.key {
             // Both or none.
-            if !self.link.has_room(key.len().saturating_add(CLOSE_ROOM)) {
-                return Err(RequestError::ControlBuffer(key.len().saturating_add(CLOSE_ROOM)));
+            if !self.link.has_room(reserve(key)) {
+                return Err(RequestError::ControlBuffer(reserve(key)));
             }
             self.call("FCUnpublish", transaction::FC_UNPUBLISH, Some(key))?;
             self.delete_stream()?;
@@ -364,7 +356,9 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
 
     /// Whether [`Self::next_event`] can take input now. Otherwise output must drain first, or the session is over.
     pub fn wants_input(&self) -> bool {
-        self.failed.is_none() && self.state != State::Closed && wire::reads(&self.handshake, &self.link, self.reserve)
+        self.failed.is_none()
+            && self.state != State::Closed
+            && wire::reads(&self.handshake, &self.link, reserve(self.key.unwrap_or("")))
     }
 
     /// Whether [`Self::poll_transmit`] has something to put out now.

@@ -1,6 +1,5 @@
 //! What client and server share: the chunk stream both ways, flow control, pings, and the queue of what goes out.
 
-use core::num::NonZeroU32;
 use core::ops::Range;
 
 use crate::amf0::{BufferFull, Encoder};
@@ -8,19 +7,16 @@ use crate::chunk::{Assembled, Assembler, ChunkStreamId, Fragment, Pulled, Reader
 use crate::control::{self, Control, Event};
 use crate::message::{Header, Kind, StreamId, Timestamp};
 
-use super::queue::Queue;
+use super::queue::{HEADER, Queue};
 use super::{Buffers, Error, RequestError, flow::Flow};
 
-/// Chunk streams that media goes out on; one more is for control and command messages.
-const OUT: usize = 4;
+/// Chunk streams that media goes out on.
+const OUT: usize = 3;
 const AUDIO: ChunkStreamId = ChunkStreamId::new(4).expect("is 2 to 65,599");
 const DATA: ChunkStreamId = ChunkStreamId::new(5).expect("is 2 to 65,599");
 const VIDEO: ChunkStreamId = ChunkStreamId::new(6).expect("is 2 to 65,599");
 /// Commands of a message stream.
 const STREAM_COMMAND: ChunkStreamId = ChunkStreamId::new(8).expect("is 2 to 65,599");
-
-/// The chunk header before a queued message: type 0, one byte of chunk stream id.
-const QUEUED_HEADER: usize = 12;
 
 /// An established chunk stream.
 #[derive(Debug)]
@@ -30,8 +26,6 @@ pub(super) struct Link<'b, const STREAMS: usize> {
     scratch: &'b mut [u8],
     assembler: Assembler<2>,
     queue: Queue<'b>,
-    /// The first message of the queue is begun.
-    sending: bool,
     /// A control message that comes in pieces.
     control: [u8; control::MAX_SIZE],
     control_length: u8,
@@ -66,7 +60,6 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
             scratch: buffers.scratch,
             assembler: Assembler::new(),
             queue: Queue::new(buffers.control),
-            sending: false,
             control: [0; control::MAX_SIZE],
             control_length: 0,
             control_csid: None,
@@ -242,7 +235,11 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
     pub(super) fn queue_control(&mut self, control: &Control) -> Result<(), RequestError> {
         let (kind, bytes, length) = control.emit();
         let payload = bytes.get(..length).unwrap_or(&[]);
-        Ok(self.queue.push_bytes(ChunkStreamId::CONTROL, kind, StreamId::CONNECTION, payload)?)
+        self.queue.push_bytes(ChunkStreamId::CONTROL, kind, StreamId::CONNECTION, payload)?;
+        if let Control::SetChunkSize(size) = *control {
+            self.queue.set_chunk_size(size);
+        }
+        Ok(())
     }
 
     /// Begins an audio, video or data message.
@@ -283,26 +280,19 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         let mut written = 0_usize;
         loop {
             self.queue_due();
-            let Some(queued) = self.queue.first() else { break };
-            if !self.sending {
-                if !self.writer.is_at_boundary() || self.writer.begin_full(queued.csid, queued.header).is_err() {
-                    break;
-                }
-                self.sending = true;
+            if !self.writer.is_at_boundary() {
+                return written;
             }
-            let left = self.writer.left(queued.csid).unwrap_or(0) as usize;
-            let rest = queued.payload.get(queued.payload.len().saturating_sub(left)..).unwrap_or(&[]);
-            written = written.saturating_add(self.writer.poll(queued.csid, rest, rest_of(out, written)).1);
-            if self.writer.left(queued.csid).is_some() {
-                break;
+            let more = self.queue.transmit(rest_of(out, written));
+            if self.queue.is_empty() {
+                // Whatever was to be announced is out.
+                self.writer.set_chunk_size(self.queue.chunk_size());
             }
-            if let Some(Control::SetChunkSize(size)) = Control::parse(queued.header.kind, queued.payload) {
-                self.writer.set_chunk_size(size);
+            if more == 0 {
+                return written;
             }
-            self.sending = false;
-            self.queue.pop();
+            written = written.saturating_add(more);
         }
-        written
     }
 
     /// Puts out what is open on `csid`, behind what waits in the queue.
@@ -325,7 +315,7 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
 
     /// Whether [`Self::transmit`] has something to put out.
     pub(super) fn wants_transmit(&self) -> bool {
-        (!self.queue.is_empty() || self.due().is_some()) && (self.sending || self.writer.is_at_boundary())
+        (!self.queue.is_empty() || self.due().is_some()) && self.writer.is_at_boundary()
     }
 
     /// The bytes that [`Self::transmit`] can put out.
@@ -333,24 +323,8 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         if !self.wants_transmit() {
             return 0;
         }
-        let mut chunk_size = NonZeroU32::new(self.writer.chunk_size()).unwrap_or(NonZeroU32::MIN);
-        let mut length = self.flow.due_count() * (QUEUED_HEADER + 4);
-        if self.pong.is_some() {
-            length = length.saturating_add(QUEUED_HEADER + 6);
-        }
-        for (place, queued) in self.queue.iter().enumerate() {
-            let size = if place == 0 && self.sending {
-                self.writer.wire_left(queued.csid)
-            } else {
-                let continued = queued.header.length.saturating_sub(1) / chunk_size;
-                QUEUED_HEADER + queued.payload.len() + continued as usize
-            };
-            length = length.saturating_add(size);
-            if let Some(Control::SetChunkSize(size)) = Control::parse(queued.header.kind, queued.payload) {
-                chunk_size = NonZeroU32::new(size).unwrap_or(chunk_size);
-            }
-        }
-        length
+        let pong = if self.pong.is_some() { HEADER + 6 } else { 0 };
+        self.queue.len().saturating_add(pong).saturating_add(self.flow.due_count() * (HEADER + 4))
     }
 
     /// What is due beside the queue.
