@@ -63,7 +63,7 @@ fuzz_target!(|data: &[u8]| {
             _ => (Kind(kind), u32::from(u16::from_be_bytes([l0, l1])) % 5000),
         };
         total += length;
-        if total > 100_000 {
+        if total > 20_000 {
             break;
         }
         let timestamp = Timestamp(u32::from_be_bytes([t0, t1, t2, stream]));

@@ -8,9 +8,13 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::thread;
+use std::time::Duration;
 
+use embedded_rtmp::connect::{Failure, Limits, Outcome, Target};
+use embedded_rtmp::session::ClientConfig;
 use host_tests::flv::{Reader, Writer};
-use host_tests::peers::{finish_within, start, wait_until};
+use host_tests::net::{Clock, Memory, dial};
+use host_tests::peers::{finish_within, free_port, start, wait_until};
 use support::{LIMIT, Serve, clip, media, publish, publish_well, publisher, tags, url};
 
 #[test]
@@ -176,8 +180,37 @@ fn a_server_that_closes_during_the_handshake_is_said_to() {
 }
 
 #[test]
+fn item_093_the_first_port_with_an_rtmp_handshake_wins() {
+    let refused = free_port().unwrap();
+    let (http, server) = rude_server(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let serve = Serve::start(&[]);
+    let ports = [refused, http, silent.local_addr().unwrap().port(), serve.port(), refused];
+    let targets = ports.map(Target::rtmp);
+    let handshake = Duration::from_millis(500);
+    for limits in [
+        Limits { handshake, ..Limits::SEQUENTIAL },
+        Limits { handshake, ..Limits::staggered(Duration::from_millis(10), 8) },
+    ] {
+        let mut memories: Vec<_> = targets.iter().map(|_| Memory::new()).collect();
+        let dialled = dial("127.0.0.1", &targets, limits, ClientConfig::new(), &mut memories, Clock::new()).unwrap();
+        let won = dialled.reports.iter().position(|report| report.outcome == Outcome::Connected);
+        assert_eq!(won, Some(3));
+        assert_eq!(dialled.reports[0].outcome, Outcome::Failed(Failure::Refused));
+        // The server that answers HTTP does so once; overlapped, it may not come to it.
+        let second = dialled.reports[1].outcome;
+        let failed = [Failure::NotRtmp, Failure::Refused, Failure::Closed].map(Outcome::Failed);
+        assert!(failed.contains(&second) || second == Outcome::Lost, "{second}");
+        let third = dialled.reports[2].outcome;
+        assert!(matches!(third, Outcome::Failed(Failure::HandshakeTimedOut) | Outcome::Lost), "{third}");
+        assert!(dialled.pipe.peer().unwrap().port() == serve.port());
+    }
+    server.join().unwrap();
+}
+
+#[test]
 fn publish_without_a_server_fails_and_names_the_port() {
-    let port = host_tests::peers::free_port().unwrap();
+    let port = free_port().unwrap();
     let (status, summary, stderr) = publish(&clip(), &url(port, "live/x"), &[]);
     assert_eq!((status, &summary["attempts"][0]["port"]), (Some(1), &port.into()));
     assert!(stderr.contains(&format!("failed on {port}: refused")), "{stderr}");

@@ -93,11 +93,13 @@ impl Running {
     /// Asks the program to end, as Ctrl-C does.
     ///
     /// # Errors
-    /// `kill` cannot be run or fails.
+    /// It cannot be told: most likely it has ended.
     pub fn interrupt(&self) -> Result<()> {
-        let status = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status()?;
+        // The shell's own: the program of that name is not everywhere.
+        let kill = format!("kill -INT {}", self.child.id());
+        let status = Command::new("sh").args(["-c", &kill]).status()?;
         if !status.success() {
-            bail!("kill -INT {}: {status}", self.child.id());
+            bail!("{kill}: {status}");
         }
         Ok(())
     }
