@@ -43,7 +43,9 @@ impl Add<Duration> for Instant {
     type Output = Instant;
 
     fn add(self, after: Duration) -> Instant {
-        let micros = after.as_secs().saturating_mul(1_000_000).saturating_add(u64::from(after.subsec_micros()));
+        // 136 years and more are the end of time; what is less needs no 64-bit multiplication.
+        let Ok(seconds) = u32::try_from(after.as_secs()) else { return Instant(u64::MAX) };
+        let micros = u64::from(seconds) * 1_000_000 + u64::from(after.subsec_micros());
         Instant(self.0.saturating_add(micros))
     }
 }

@@ -360,7 +360,7 @@ impl<const STREAMS: usize> Reader<STREAMS> {
     /// Goes over to another chunk stream: one that is known, or one that may begin.
     fn switch(&mut self, csid: ChunkStreamId, may_begin: bool) -> Result<(), ReadError> {
         if let Some(old) = self.tracks.get_mut(usize::from(self.current)) {
-            *old = self.track;
+            *old = self.track.copy();
         }
         let index = match self.tracks.iter().position(|track| track.csid == csid) {
             Some(index) => index,
@@ -368,7 +368,7 @@ impl<const STREAMS: usize> Reader<STREAMS> {
             None => return Err(self.fail(ReadError::UnknownChunkStream(csid))),
         };
         if let Some(track) = self.tracks.get(index) {
-            self.track = *track;
+            self.track = track.copy();
             self.current = index as u8;
         }
         Ok(())

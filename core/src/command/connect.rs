@@ -26,9 +26,9 @@ impl ConnectOptions<'_> {
     pub fn emit(&self, encoder: &mut Encoder<'_>, transaction: u32) -> Result<(), BufferFull> {
         encoder.put(Token::String("connect".into()))?.put(Token::Number(u32_to_number(transaction)))?;
         encoder.put(Token::ObjectStart)?;
-        encoder.property("app", Token::String(self.app.into()))?;
-        encoder.property("type", Token::String("nonprivate".into()))?;
-        encoder.property("flashVer", Token::String(self.flash_ver.into()))?;
+        for (key, value) in [("app", self.app), ("type", "nonprivate"), ("flashVer", self.flash_ver)] {
+            encoder.property(key, Token::String(value.into()))?;
+        }
         encoder.put(Token::Key("tcUrl".into()))?;
         encoder.put_string_parts(self.tc_url)?;
         encoder.put(Token::End)?;

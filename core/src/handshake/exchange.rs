@@ -76,7 +76,7 @@ impl Exchange {
             let length = left.min(usize::from(end.saturating_sub(at)));
             let Some((part, rest)) = core::mem::take(&mut out).split_at_mut_checked(length) else { break };
             match at {
-                0 => part.fill(super::VERSION),
+                0 => part.iter_mut().take(1).for_each(|byte| *byte = super::VERSION),
                 1..BLOCK_END => self.block.emit(usize::from(at).saturating_sub(1), part),
                 _ => {
                     let at = usize::from(at.saturating_sub(BLOCK_END));
