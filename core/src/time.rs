@@ -3,38 +3,59 @@
 //! The core reads no clock. Whoever drives a state machine passes the time in, counted in microseconds from any fixed
 //! point (boot, usually); differences are [`core::time::Duration`].
 
+use core::fmt;
 use core::ops::Add;
 use core::time::Duration;
 
 /// Microseconds since a fixed point of the caller's choice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Instant(u64);
+///
+/// Kept as two halves, so that it needs no more than the alignment of four bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Instant {
+    high: u32,
+    low: u32,
+}
 
 impl Instant {
+    /// The end of time.
+    const END: Instant = Instant::from_micros(u64::MAX);
+
     /// The instant `micros` microseconds after the fixed point.
     pub const fn from_micros(micros: u64) -> Self {
-        Self(micros)
+        Self { high: (micros >> 32) as u32, low: micros as u32 }
     }
 
     /// The instant `millis` milliseconds after the fixed point.
     pub const fn from_millis(millis: u64) -> Self {
-        Self(millis.saturating_mul(1_000))
+        Self::from_micros(millis.saturating_mul(1_000))
     }
 
     /// Microseconds since the fixed point.
     pub const fn as_micros(self) -> u64 {
-        self.0
+        (self.high as u64) << 32 | self.low as u64
     }
 
     /// Whole milliseconds since the fixed point.
     pub const fn as_millis(self) -> u64 {
-        self.0 / 1_000
+        self.as_micros() / 1_000
     }
 
     /// The time from `earlier` to `self`; zero where `earlier` is the later one.
     pub const fn saturating_duration_since(self, earlier: Instant) -> Duration {
-        Duration::from_micros(self.0.saturating_sub(earlier.0))
+        Duration::from_micros(self.as_micros().saturating_sub(earlier.as_micros()))
+    }
+}
+
+impl fmt::Debug for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Instant").field(&self.as_micros()).finish()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Instant {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Instant({=u64})", self.as_micros());
     }
 }
 
@@ -44,10 +65,23 @@ impl Add<Duration> for Instant {
 
     fn add(self, after: Duration) -> Instant {
         // 136 years and more are the end of time; what is less needs no 64-bit multiplication.
-        let Ok(seconds) = u32::try_from(after.as_secs()) else { return Instant(u64::MAX) };
+        let Ok(seconds) = u32::try_from(after.as_secs()) else { return Self::END };
         let micros = u64::from(seconds) * 1_000_000 + u64::from(after.subsec_micros());
-        Instant(self.0.saturating_add(micros))
+        Self::from_micros(self.as_micros().saturating_add(micros))
     }
+}
+
+/// A duration in ms, as a session keeps it: at most 49 days.
+pub(crate) const fn millis(duration: Duration) -> u32 {
+    // `Duration::as_millis` counts in 128 bits.
+    let seconds = duration.as_secs();
+    let seconds = if seconds > u32::MAX as u64 { u32::MAX } else { seconds as u32 };
+    seconds.saturating_mul(1_000).saturating_add(duration.subsec_millis())
+}
+
+/// The instant `millis` ms after `now`.
+pub(crate) fn after(now: Instant, millis: u32) -> Instant {
+    Instant::from_micros(now.as_micros().saturating_add(u64::from(millis) * 1_000))
 }
 
 /// The earlier of two deadlines, where `None` is never.

@@ -98,17 +98,31 @@ fn begin<'e, 'b>(
     encoder.put(Token::String(name.into()))?.put(Token::Number(u32_to_number(transaction)))?.put(Token::Null)
 }
 
+/// Writes a command with these arguments.
+pub(crate) fn write(
+    encoder: &mut Encoder<'_>,
+    name: &str,
+    transaction: u32,
+    strings: &[&str],
+    number: Option<u32>,
+) -> Result<(), BufferFull> {
+    begin(encoder, name, transaction)?;
+    for string in strings {
+        encoder.put(Token::String((*string).into()))?;
+    }
+    if let Some(number) = number {
+        encoder.put(Token::Number(u32_to_number(number)))?;
+    }
+    Ok(())
+}
+
 /// Writes a command whose one argument, if it has any, is a string: `releaseStream`, `FCPublish`, `FCUnpublish`,
 /// `createStream`.
 ///
 /// # Errors
 /// The encoder's buffer is too small.
 pub fn call(encoder: &mut Encoder<'_>, name: &str, transaction: u32, argument: Option<&str>) -> Result<(), BufferFull> {
-    begin(encoder, name, transaction)?;
-    if let Some(argument) = argument {
-        encoder.put(Token::String(argument.into()))?;
-    }
-    Ok(())
+    write(encoder, name, transaction, argument.as_slice(), None)
 }
 
 /// Writes `publish` for a live stream (section 7.2.2.6).
@@ -116,9 +130,7 @@ pub fn call(encoder: &mut Encoder<'_>, name: &str, transaction: u32, argument: O
 /// # Errors
 /// The encoder's buffer is too small.
 pub fn publish(encoder: &mut Encoder<'_>, transaction: u32, key: &str) -> Result<(), BufferFull> {
-    call(encoder, "publish", transaction, Some(key))?;
-    encoder.put(Token::String("live".into()))?;
-    Ok(())
+    write(encoder, "publish", transaction, &[key, "live"], None)
 }
 
 /// Writes `deleteStream` (section 7.2.2.3).
@@ -126,8 +138,7 @@ pub fn publish(encoder: &mut Encoder<'_>, transaction: u32, key: &str) -> Result
 /// # Errors
 /// The encoder's buffer is too small.
 pub fn delete_stream(encoder: &mut Encoder<'_>, transaction: u32, stream: StreamId) -> Result<(), BufferFull> {
-    begin(encoder, "deleteStream", transaction)?.put(Token::Number(u32_to_number(stream.0)))?;
-    Ok(())
+    write(encoder, "deleteStream", transaction, &[], Some(stream.0))
 }
 
 /// Writes `_result` with one value: undefined, or the id that answers `createStream`.

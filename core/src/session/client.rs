@@ -19,13 +19,13 @@ use core::time::Duration;
 
 use super::link::{Incoming, Link, Payload};
 use super::{Buffers, ConfigError, Error, RequestError, Stage, wire};
-use crate::chunk::{ChunkStreamId, Fragment, Pulled, TypeThreeDelta};
+use crate::chunk::{ChunkStreamId, Fragment, TypeThreeDelta};
 use crate::command::{Command, ConnectOptions, Status};
 use crate::control;
 use crate::fmt::{info, warning};
 use crate::handshake;
 use crate::message::{Kind, StreamId, Timestamp};
-use crate::time::Instant;
+use crate::time::{Instant, after, millis};
 
 /// The transaction ids: one for each command that is answered.
 pub(super) mod transaction {
@@ -121,17 +121,38 @@ pub(super) enum State {
     Closed,
 }
 
-/// What [`Client::advance`] found, without borrowing the client.
-pub(super) enum Found<'i> {
-    HandshakeDone,
+impl State {
+    /// What the server is to do next.
+    pub(super) fn awaits(self) -> Option<Stage> {
+        match self {
+            State::ExpectHandshake => Some(Stage::Handshake),
+            State::ExpectConnect => Some(Stage::Connect),
+            State::ExpectStream => Some(Stage::CreateStream),
+            State::ExpectPublish => Some(Stage::Publish),
+            _ => None,
+        }
+    }
+
+    /// The transaction that is to be answered next; 0 where none is.
+    pub(super) fn transaction(self) -> u32 {
+        match self {
+            State::ExpectConnect => transaction::CONNECT,
+            State::ExpectStream => transaction::CREATE_STREAM,
+            State::ExpectPublish => transaction::PUBLISH,
+            _ => 0,
+        }
+    }
+}
+
+/// What the application must hear of a command.
+#[derive(Clone, Copy)]
+pub(super) enum Found {
     Connected,
     Publishing,
-    Refused(Stage, Payload<'i>),
-    Status(StreamId, Payload<'i>),
+    Refused(Stage),
+    Status,
     Unpublished,
     Closed,
-    Media(Pulled<'i>),
-    User(control::Event),
 }
 
 /// The client's side of a connection, with memory for `STREAMS` incoming chunk streams; 8 are enough for all servers
@@ -145,7 +166,11 @@ pub struct Client<'b, const STREAMS: usize = 8> {
     pub(super) key: Option<&'b str>,
     pub(super) stream: StreamId,
     deadline: Option<Instant>,
-    pub(super) config: ClientConfig,
+    /// In ms.
+    handshake_timeout: u32,
+    response_timeout: u32,
+    pub(super) chunk_size: u32,
+    pub(super) window: u32,
     failed: Option<Error>,
 }
 
@@ -167,7 +192,10 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
             key: None,
             stream: StreamId::CONNECTION,
             deadline: None,
-            config,
+            handshake_timeout: millis(config.handshake_timeout),
+            response_timeout: millis(config.response_timeout),
+            chunk_size: config.chunk_size,
+            window: config.window,
             failed: None,
         })
     }
@@ -274,7 +302,7 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
             if !self.link.has_room(reserve(key)) {
                 return Err(RequestError::ControlBuffer(reserve(key)));
             }
-            self.call("FCUnpublish", transaction::FC_UNPUBLISH, Some(key))?;
+            self.call(StreamId::CONNECTION, "FCUnpublish", transaction::FC_UNPUBLISH, &[key], None)?;
             self.delete_stream()?;
         }
         self.enter(if has_stream { State::Closing } else { State::Closed });
@@ -318,10 +346,24 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        self.arm(now);
-        let found = self.advance(now, input).inspect_err(|error| self.failed = Some(*error))?;
-        self.arm(now);
-        Ok(found.map(|found| self.lend(found)))
+        if self.state == State::ExpectHandshake || !self.handshake.is_done() {
+            return self.shake_hands(now, input);
+        }
+        while self.wants_input() {
+            let (stream, payload) = match self.link.pull(input) {
+                Ok(Some(Incoming::Command(stream, payload))) => (stream, payload),
+                Ok(Some(Incoming::Media(_, pulled))) => return Ok(Some(ClientEvent::Media(self.link.lend(pulled)))),
+                Ok(Some(Incoming::Event(event))) => return Ok(Some(ClientEvent::User(event))),
+                Ok(None) => return Ok(None),
+                Err(error) => return Err(self.fail(error)),
+            };
+            let found = self.command(payload.clone()).map_err(|error| self.fail(error))?;
+            self.arm(now);
+            if let Some(found) = found {
+                return Ok(Some(self.lend(found, stream, payload)));
+            }
+        }
+        Ok(None)
     }
 
     /// Puts out what is to be sent, as far as `out` goes; answers how much it filled. To be called after every other
@@ -345,7 +387,7 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
     /// # Errors
     /// The server has not answered in time, or the session had failed before.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
-        if let (None, Some(deadline), Some(stage)) = (self.failed, self.deadline, self.awaits())
+        if let (None, Some(deadline), Some(stage)) = (self.failed, self.deadline, self.state.awaits())
             && now >= deadline
         {
             warning!("the server did not answer in time");
@@ -376,81 +418,59 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
         self.deadline = None;
     }
 
-    /// What the server is to do next.
-    fn awaits(&self) -> Option<Stage> {
-        match self.state {
-            State::ExpectHandshake => Some(Stage::Handshake),
-            State::ExpectConnect => Some(Stage::Connect),
-            State::ExpectStream => Some(Stage::CreateStream),
-            State::ExpectPublish => Some(Stage::Publish),
-            _ => None,
-        }
-    }
-
     /// Sets the deadline of what is awaited, when it is not set yet.
     fn arm(&mut self, now: Instant) {
         if self.deadline.is_none()
-            && let Some(stage) = self.awaits()
+            && let Some(stage) = self.state.awaits()
         {
             let timeout = match stage {
-                Stage::Handshake => self.config.handshake_timeout,
-                _ => self.config.response_timeout,
+                Stage::Handshake => self.handshake_timeout,
+                _ => self.response_timeout,
             };
-            self.deadline = Some(now + timeout);
+            self.deadline = Some(after(now, timeout));
         }
     }
 
-    fn advance<'i>(&mut self, now: Instant, input: &mut &'i [u8]) -> Result<Option<Found<'i>>, Error> {
-        if !self.handshake.is_done() || self.state == State::ExpectHandshake {
-            self.handshake.read(now, input, self.link.scratch())?;
-            if !self.handshake.has_read() {
-                return Ok(None);
-            }
-            if self.state == State::ExpectHandshake {
-                self.enter(if self.connect_asked { State::ExpectConnect } else { State::Idle });
-                return Ok(Some(Found::HandshakeDone));
-            }
+    /// Goes on with the handshake. It may still have something to put out when the first chunks are read.
+    fn shake_hands<'d>(&mut self, now: Instant, input: &mut &[u8]) -> Result<Option<ClientEvent<'d>>, Error> {
+        self.arm(now);
+        self.handshake.read(now, input, self.link.scratch()).map_err(|error| self.fail(error.into()))?;
+        if self.state != State::ExpectHandshake || !self.handshake.has_read() {
+            return Ok(None);
         }
-        while self.wants_input() {
-            let found = match self.link.pull(input)? {
-                None => return Ok(None),
-                Some(Incoming::Media(_, pulled)) => Some(Found::Media(pulled)),
-                Some(Incoming::Event(event)) => Some(Found::User(event)),
-                Some(Incoming::Command(stream, payload)) => self.command(stream, payload)?,
-            };
-            if found.is_some() {
-                return Ok(found);
-            }
-        }
-        Ok(None)
+        self.enter(if self.connect_asked { State::ExpectConnect } else { State::Idle });
+        self.arm(now);
+        Ok(Some(ClientEvent::HandshakeDone(self.handshake.kind())))
     }
 
-    /// Lends what was found.
-    fn lend<'d, 'i: 'd>(&'d self, found: Found<'i>) -> ClientEvent<'d> {
-        let status = |payload| {
-            let command = Command::parse(self.link.payload(payload));
-            command.map_or_else(Status::default, |command| Status::parse(command.values))
-        };
-        match found {
-            Found::HandshakeDone => ClientEvent::HandshakeDone(self.handshake.kind()),
+    fn fail(&mut self, error: Error) -> Error {
+        self.failed = Some(error);
+        error
+    }
+
+    /// What the application is told of a command.
+    fn lend<'d, 'i: 'd>(&'d self, found: Found, stream: StreamId, payload: Payload<'i>) -> ClientEvent<'d> {
+        let (stage, status) = match found {
             Found::Connected => {
                 info!("connected");
-                ClientEvent::Connected
+                return ClientEvent::Connected;
             }
             Found::Publishing => {
                 info!("publishing on message stream {}", self.stream.0);
-                ClientEvent::Publishing(self.stream)
+                return ClientEvent::Publishing(self.stream);
             }
-            Found::Refused(stage, payload) => {
-                let status = status(payload);
-                warning!("refused: {}", status.code);
-                ClientEvent::Refused(stage, status)
-            }
-            Found::Status(stream, payload) => ClientEvent::Status(stream, status(payload)),
-            Found::Unpublished => ClientEvent::Unpublished,
-            Found::Closed => ClientEvent::Closed,
-            Found::Media(pulled) => ClientEvent::Media(self.link.lend(pulled)),
-            Found::User(event) => ClientEvent::User(event),
-        }
+            Found::Unpublished => return ClientEvent::Unpublished,
+            Found::Closed => return ClientEvent::Closed,
+            Found::Refused(stage) => (Some(stage), self.status(payload)),
+            Found::Status => (None, self.status(payload)),
+        };
+        let Some(stage) = stage else { return ClientEvent::Status(stream, status) };
+        warning!("refused: {}", status.code);
+        ClientEvent::Refused(stage, status)
+    }
+
+    fn status<'d, 'i: 'd>(&'d self, payload: Payload<'i>) -> Status<'d> {
+        let command = Command::parse(self.link.payload(payload));
+        command.map_or_else(Status::default, |command| Status::parse(command.values))
     }
 }

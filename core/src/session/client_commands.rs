@@ -3,172 +3,155 @@
 use super::client::{Client, Found, State, transaction};
 use super::link::Payload;
 use super::{Error, RequestError, Stage};
-use crate::amf0::Token;
+use crate::amf0::{Encoder, Token};
 use crate::chunk::MAX_CHUNK_SIZE;
 use crate::command::{self, Command, Status, code};
 use crate::control::Control;
 use crate::message::StreamId;
 
-/// What a command is about, once it has been understood.
-enum Meaning {
-    /// `_result` and the first number in it, if any.
-    Result(Option<u32>, Option<u32>),
+/// What a command is about.
+#[derive(Clone, Copy)]
+enum Subject {
+    /// `_result`.
+    Result,
     /// `_error`.
-    Error(Option<u32>),
-    /// `onStatus`, and what its code says.
-    Status(News),
+    Error,
+    /// `onStatus`, by what its code says.
+    PublishStart,
+    UnpublishSuccess,
+    ConnectionRefused,
+    StreamRefused,
+    Status,
     /// `onBWDone`: the server wants to measure.
     BandwidthDone,
-    /// `_onbwcheck`: the server measures, and wants an answer to this transaction.
-    BandwidthCheck(f64),
+    /// `_onbwcheck`: the server measures, and wants an answer.
+    BandwidthCheck,
     /// `close`.
     Close,
     /// Of no concern.
     Other,
 }
 
-enum News {
-    PublishStart,
-    UnpublishSuccess,
-    Connection { refused: bool },
-    Stream { refused: bool },
-}
-
-impl Meaning {
-    fn of(command: &Command<'_>) -> Meaning {
+impl Subject {
+    fn of(command: &Command<'_>) -> Subject {
         match command.name.as_bytes() {
-            b"_result" => Meaning::Result(command.transaction_id(), command.number_argument()),
-            b"_error" => Meaning::Error(command.transaction_id()),
+            b"_result" => Subject::Result,
+            b"_error" => Subject::Error,
             b"onStatus" => {
                 let status = Status::parse(command.values);
-                let refused = status.is_error();
-                Meaning::Status(match status.code {
-                    it if it == *code::PUBLISH_START => News::PublishStart,
-                    it if it == *code::UNPUBLISH_SUCCESS => News::UnpublishSuccess,
-                    it if it.as_bytes().starts_with(b"NetConnection.") => News::Connection { refused },
-                    _ => News::Stream { refused },
-                })
+                match status.code {
+                    code if code == *code::PUBLISH_START => Subject::PublishStart,
+                    code if code == *code::UNPUBLISH_SUCCESS => Subject::UnpublishSuccess,
+                    _ if !status.is_error() => Subject::Status,
+                    code if code.as_bytes().starts_with(b"NetConnection.") => Subject::ConnectionRefused,
+                    _ => Subject::StreamRefused,
+                }
             }
-            b"onBWDone" => Meaning::BandwidthDone,
-            b"_onbwcheck" if command.wants_answer() => Meaning::BandwidthCheck(command.transaction),
-            b"close" => Meaning::Close,
-            _ => Meaning::Other,
+            b"onBWDone" => Subject::BandwidthDone,
+            b"_onbwcheck" if command.wants_answer() => Subject::BandwidthCheck,
+            b"close" => Subject::Close,
+            _ => Subject::Other,
         }
     }
 }
 
 impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
     /// Takes a command that is whole; answers what the application must hear of it.
-    pub(super) fn command<'i>(&mut self, stream: StreamId, payload: Payload<'i>) -> Result<Option<Found<'i>>, Error> {
-        let bytes = self.link.payload(payload.clone());
-        let Some(meaning) = Command::parse(bytes).map(|command| Meaning::of(&command)) else { return Ok(None) };
-        let found = match meaning {
-            Meaning::Result(Some(transaction::CONNECT), _) if self.state == State::ExpectConnect => {
-                self.enter(State::Connected);
-                // The queue has had room since before the answer was read.
-                let _ = self.link.announce_window(self.config.window);
+    pub(super) fn command(&mut self, payload: Payload<'_>) -> Result<Option<Found>, Error> {
+        let Some(command) = Command::parse(self.link.payload(payload)) else { return Ok(None) };
+        let (subject, transaction, number) = (Subject::of(&command), command.transaction, command.number_argument());
+        let awaited = command.transaction_id() == Some(self.state.transaction());
+        let found = match (subject, self.state) {
+            (Subject::Result, State::ExpectConnect) if awaited => {
+                self.connected();
+                Found::Connected
+            }
+            (Subject::Result, State::ExpectStream) if awaited => {
+                self.stream = StreamId(number.ok_or(Error::StreamId)?);
                 let _ =
-                    self.link.queue_control(&Control::SetChunkSize(self.config.chunk_size.clamp(128, MAX_CHUNK_SIZE)));
-                if self.key.is_some() {
-                    let _ = self.create_stream();
-                }
-                Some(Found::Connected)
-            }
-            Meaning::Result(Some(transaction::CREATE_STREAM), id) if self.state == State::ExpectStream => {
-                self.stream = StreamId(id.ok_or(Error::StreamId)?);
-                let (stream, key) = (self.stream, self.key.unwrap_or_default());
-                let _ = self
-                    .link
-                    .queue_command(stream, &mut |encoder| command::publish(encoder, transaction::PUBLISH, key));
+                    self.call(self.stream, "publish", transaction::PUBLISH, &[self.key.unwrap_or(""), "live"], None);
                 self.enter(State::ExpectPublish);
-                None
+                return Ok(None);
             }
-            Meaning::Error(Some(transaction)) => self.refusal(transaction).map(|stage| Found::Refused(stage, payload)),
-            Meaning::Status(News::PublishStart) if self.state == State::ExpectPublish => {
+            (Subject::Error, _) if awaited => self.refused(),
+            (Subject::ConnectionRefused, State::ExpectConnect) => self.refused(),
+            (Subject::StreamRefused, State::ExpectPublish) => self.refused(),
+            (Subject::PublishStart, State::ExpectPublish) => {
                 self.enter(State::Publishing);
-                Some(Found::Publishing)
+                Found::Publishing
             }
-            Meaning::Status(News::UnpublishSuccess) if self.state == State::Closing => {
+            (Subject::UnpublishSuccess, State::Closing) => {
                 self.enter(State::Closed);
-                Some(Found::Unpublished)
+                Found::Unpublished
             }
-            Meaning::Status(News::Connection { refused: true }) if self.state == State::ExpectConnect => {
+            (Subject::Result | Subject::Error | Subject::Other, _) => return Ok(None),
+            (Subject::BandwidthDone, _) => {
+                let _ = self.call(StreamId::CONNECTION, "_checkbw", transaction::CHECK_BW, &[], None);
+                return Ok(None);
+            }
+            (Subject::BandwidthCheck, _) => {
+                let mut emit = |encoder: &mut Encoder<'_>| command::result(encoder, transaction, Token::Number(0.0));
+                let _ = self.link.queue_command(StreamId::CONNECTION, &mut emit);
+                return Ok(None);
+            }
+            (Subject::Close, _) => {
                 self.enter(State::Closed);
-                Some(Found::Refused(Stage::Connect, payload))
+                Found::Closed
             }
-            Meaning::Status(News::Stream { refused: true }) if self.state == State::ExpectPublish => {
-                self.give_up_publishing();
-                Some(Found::Refused(Stage::Publish, payload))
-            }
-            Meaning::Status(_) => Some(Found::Status(stream, payload)),
-            Meaning::BandwidthDone => {
-                let _ = self.call("_checkbw", transaction::CHECK_BW, None);
-                None
-            }
-            Meaning::BandwidthCheck(transaction) => {
-                let _ = self.link.queue_command(StreamId::CONNECTION, &mut |encoder| {
-                    command::result(encoder, transaction, Token::Number(0.0))
-                });
-                None
-            }
-            Meaning::Close => {
-                self.enter(State::Closed);
-                Some(Found::Closed)
-            }
-            Meaning::Result(..) | Meaning::Error(None) | Meaning::Other => None,
+            _ => Found::Status,
         };
-        Ok(found)
+        Ok(Some(found))
+    }
+
+    /// The server has accepted `connect`. The queue has had room for what follows since before the answer was read.
+    fn connected(&mut self) {
+        self.enter(State::Connected);
+        let _ = self.link.announce_window(self.window);
+        let _ = self.link.queue_control(&Control::SetChunkSize(self.chunk_size.clamp(128, MAX_CHUNK_SIZE)));
+        if self.key.is_some() {
+            let _ = self.create_stream();
+        }
     }
 
     /// Begins to publish, in FMLE's order.
     pub(super) fn create_stream(&mut self) -> Result<(), RequestError> {
-        let key = self.key;
-        self.call("releaseStream", transaction::RELEASE_STREAM, key)?;
-        self.call("FCPublish", transaction::FC_PUBLISH, key)?;
-        self.call("createStream", transaction::CREATE_STREAM, None)?;
+        let key = [self.key.unwrap_or("")];
+        self.call(StreamId::CONNECTION, "releaseStream", transaction::RELEASE_STREAM, &key, None)?;
+        self.call(StreamId::CONNECTION, "FCPublish", transaction::FC_PUBLISH, &key, None)?;
+        self.call(StreamId::CONNECTION, "createStream", transaction::CREATE_STREAM, &[], None)?;
         self.enter(State::ExpectStream);
         Ok(())
     }
 
-    /// Queues a command on the connection's own stream.
-    pub(super) fn call(&mut self, name: &str, transaction: u32, argument: Option<&str>) -> Result<(), RequestError> {
-        self.link
-            .queue_command(StreamId::CONNECTION, &mut |encoder| command::call(encoder, name, transaction, argument))
-    }
-
-    /// What an `_error` refuses; nothing where that is of no concern, as with `releaseStream`.
-    fn refusal(&mut self, transaction: u32) -> Option<Stage> {
-        match (transaction, self.state) {
-            (transaction::CONNECT, State::ExpectConnect) => {
-                self.enter(State::Closed);
-                Some(Stage::Connect)
-            }
-            (transaction::CREATE_STREAM, State::ExpectStream) => {
-                self.give_up_publishing();
-                Some(Stage::CreateStream)
-            }
-            (transaction::PUBLISH, State::ExpectPublish) => {
-                self.give_up_publishing();
-                Some(Stage::Publish)
-            }
-            _ => None,
-        }
-    }
-
     /// Queues the end of our stream.
     pub(super) fn delete_stream(&mut self) -> Result<(), RequestError> {
-        let stream = self.stream;
-        self.link.queue_command(StreamId::CONNECTION, &mut |encoder| {
-            command::delete_stream(encoder, transaction::DELETE_STREAM, stream)
-        })
+        self.call(StreamId::CONNECTION, "deleteStream", transaction::DELETE_STREAM, &[], Some(self.stream.0))
     }
 
-    /// The server has refused; where it has made a stream, that goes, since the next try makes another.
-    fn give_up_publishing(&mut self) {
+    /// Queues a command on `stream`, with these arguments.
+    pub(super) fn call(
+        &mut self,
+        stream: StreamId,
+        name: &str,
+        transaction: u32,
+        strings: &[&str],
+        number: Option<u32>,
+    ) -> Result<(), RequestError> {
+        self.link.queue_command(stream, &mut |encoder| command::write(encoder, name, transaction, strings, number))
+    }
+
+    /// The server has refused what it was asked. Where it has made a stream, that goes, since the next try makes another.
+    fn refused(&mut self) -> Found {
+        let stage = self.state.awaits().unwrap_or(Stage::Connect);
         if self.state == State::ExpectPublish {
             let _ = self.delete_stream();
         }
-        self.key = None;
-        self.enter(State::Connected);
+        if stage == Stage::Connect {
+            self.enter(State::Closed);
+        } else {
+            self.key = None;
+            self.enter(State::Connected);
+        }
+        Found::Refused(stage)
     }
 }
