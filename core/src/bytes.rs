@@ -38,6 +38,7 @@ impl<'a> Cursor<'a> {
 }
 
 /// Copies as much of `from` to the front of `to` as fits; answers how much that was.
+#[inline]
 pub(crate) fn copy(from: &[u8], to: &mut [u8]) -> usize {
     let length = from.len().min(to.len());
     if let (Some(from), Some(to)) = (from.get(..length), to.get_mut(..length)) {

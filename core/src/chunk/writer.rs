@@ -108,7 +108,8 @@ impl Track {
     }
 
     /// The next chunk's header: bytes, and where in them it begins and ends.
-    fn header(&self, format: Format) -> ([u8; header::MAX_SIZE], u8, u8) {
+    fn header(&self) -> ([u8; header::MAX_SIZE], u8, u8) {
+        let format = self.next.unwrap_or(Format::Same);
         let time = if format == Format::Full { self.timestamp.0.min(EXTENDED) } else { self.delta };
         let Track { kind, length, stream, .. } = *self;
         header::emit(self.csid, &Fields { format, time, length, kind, stream }, self.extended())
@@ -255,78 +256,68 @@ impl<const STREAMS: usize> Writer<STREAMS> {
         let Some(track) = self.tracks.get_mut(index) else { return (0, 0) };
         self.current = index as u8;
         let lengths = (rest.len(), out.len());
-        loop {
-            // The header that is begun, then payload as far as it goes.
+        // Whole chunks, then the header of one, then its payload as far as it goes.
+        while self.chunk_left > 0 || self.header_start != self.header_end || track.left > 0 || track.first {
+            if self.chunk_left == 0 && self.header_start == self.header_end {
+                let plain = track.plain_continuation();
+                if let Some(byte) = plain {
+                    // The last chunk is not among them: it ends the message.
+                    let payload = rest.get(..track.left.wrapping_sub(1) as usize).unwrap_or(rest);
+                    let count = whole_chunks(byte, self.chunk_size, payload, out);
+                    let taken = count.wrapping_mul(self.chunk_size.get() as usize);
+                    track.left = track.left.wrapping_sub(taken as u32);
+                    rest = rest.get(taken..).unwrap_or(&[]);
+                    out = out.get_mut(taken.wrapping_add(count)..).unwrap_or(&mut []);
+                }
+                if out.is_empty() || (rest.is_empty() && track.left > 0) {
+                    break;
+                }
+                if let Some(byte) = plain
+                    && let Some((first, room)) = core::mem::take(&mut out).split_first_mut()
+                {
+                    *first = byte;
+                    out = room;
+                } else {
+                    (self.chunk_header, self.header_start, self.header_end) = track.header();
+                    (track.next, track.first) = (Some(Format::Same), false);
+                }
+                self.chunk_left = track.left.min(self.chunk_size.get());
+            }
             if self.header_start != self.header_end {
                 let header = self.chunk_header.get(usize::from(self.header_start)..usize::from(self.header_end));
                 let written = copy(header.unwrap_or(&[]), out);
                 out = out.get_mut(written..).unwrap_or(&mut []);
                 self.header_start = self.header_start.wrapping_add(written as u8);
-                if self.header_start != self.header_end {
-                    break;
-                }
             }
-            let room = out.len().min(self.chunk_left as usize);
-            let taken = copy(rest, out.get_mut(..room).unwrap_or(&mut []));
-            rest = rest.get(taken..).unwrap_or(&[]);
+            let taken = copy(rest.get(..self.chunk_left as usize).unwrap_or(rest), out);
             out = out.get_mut(taken..).unwrap_or(&mut []);
+            rest = rest.get(taken..).unwrap_or(&[]);
             self.chunk_left = self.chunk_left.wrapping_sub(taken as u32);
             track.left = track.left.wrapping_sub(taken as u32);
-            if self.chunk_left > 0 {
-                break;
+            if self.chunk_left > 0 || self.header_start != self.header_end {
+                return (lengths.0.wrapping_sub(rest.len()), lengths.1.wrapping_sub(out.len()));
             }
-            if track.left == 0 && !track.first {
-                track.next = None;
-                break;
-            }
-            let plain = track.plain_continuation();
-            if let Some(byte) = plain {
-                let whole = whole_chunks(byte, self.chunk_size, track.left, rest, out);
-                track.left = track.left.wrapping_sub(whole.taken as u32);
-                rest = rest.get(whole.taken..).unwrap_or(&[]);
-                out = out.get_mut(whole.written..).unwrap_or(&mut []);
-            }
-            if out.is_empty() || (rest.is_empty() && track.left > 0) {
-                break;
-            }
-            match plain {
-                Some(byte) => {
-                    let Some((first, behind)) = core::mem::take(&mut out).split_first_mut() else { break };
-                    *first = byte;
-                    out = behind;
-                }
-                None => {
-                    let format = track.next.unwrap_or(Format::Same);
-                    (self.chunk_header, self.header_start, self.header_end) = track.header(format);
-                    (track.next, track.first) = (Some(Format::Same), false);
-                }
-            }
-            self.chunk_left = track.left.min(self.chunk_size.get());
+        }
+        if track.left == 0 && !track.first {
+            track.next = None;
         }
         (lengths.0.wrapping_sub(rest.len()), lengths.1.wrapping_sub(out.len()))
     }
 }
 
-struct Whole {
-    taken: usize,
-    written: usize,
-}
-
-/// Writes whole chunks that continue a message, as many as `rest` and `out` have room for; none is the message's last.
-fn whole_chunks(byte: u8, chunk_size: NonZeroU32, left: u32, rest: &[u8], out: &mut [u8]) -> Whole {
-    let size = chunk_size.get() as usize;
-    let mut whole = Whole { taken: 0, written: 0 };
-    let rest = rest.get(..(left.saturating_sub(1) as usize).min(rest.len())).unwrap_or(&[]);
-    let Some(stride) = size.checked_add(1) else { return whole };
-    for (chunk, payload) in out.chunks_exact_mut(stride).zip(rest.chunks_exact(size)) {
+/// Writes whole chunks of `size` bytes that continue a message, as many as `rest` and `out` have room for; answers how
+/// many.
+fn whole_chunks(byte: u8, size: NonZeroU32, rest: &[u8], out: &mut [u8]) -> usize {
+    let Some(stride) = size.checked_add(1) else { return 0 };
+    let pairs = out.chunks_exact_mut(stride.get() as usize).zip(rest.chunks_exact(size.get() as usize));
+    let count = pairs.len();
+    for (chunk, payload) in pairs {
         if let Some((first, to)) = chunk.split_first_mut() {
             *first = byte;
             copy(payload, to);
         }
-        whole.taken = whole.taken.wrapping_add(size);
-        whole.written = whole.written.wrapping_add(stride);
     }
-    whole
+    count
 }
 
 #[cfg(test)]
