@@ -1,6 +1,6 @@
 //! `connect` and its answer (RTMP 1.0, section 7.2.1.1).
 
-use super::{Command, Status, code};
+use super::{Command, Status, code, texts};
 use crate::amf0::{BufferFull, Encoder, Text, Token, u32_to_number};
 
 /// What a client says in `connect`.
@@ -51,20 +51,12 @@ pub struct ConnectRequest<'a> {
 impl<'a> ConnectRequest<'a> {
     /// Reads the command object of `connect`, an object or an ECMA array; what is missing or broken is empty.
     pub fn parse(command: &Command<'a>) -> ConnectRequest<'a> {
-        let (mut values, mut request) = (command.values, ConnectRequest::default());
+        let mut values = command.values;
         if !matches!(values.next_token(), Ok(Some(token)) if token.opens_map()) {
-            return request;
+            return ConnectRequest::default();
         }
-        while let Ok(Some((key, value))) = values.next_property() {
-            let Some(text) = value.as_text() else { continue };
-            match key.as_bytes() {
-                b"app" => request.app = text,
-                b"tcUrl" => request.tc_url = text,
-                b"flashVer" => request.flash_ver = text,
-                _ => {}
-            }
-        }
-        request
+        let [app, tc_url, flash_ver] = texts(&mut values, ["app", "tcUrl", "flashVer"]);
+        ConnectRequest { app, tc_url, flash_ver }
     }
 }
 

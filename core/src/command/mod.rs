@@ -80,6 +80,20 @@ impl<'a> Command<'a> {
     }
 }
 
+/// The texts that stand under these keys in the map whose start has been taken, as far as it can be read; empty where
+/// there are none.
+fn texts<'a>(values: &mut Decoder<'a>, keys: [&str; 3]) -> [Text<'a>; 3] {
+    let mut found = [Text::default(); 3];
+    while let Ok(Some((key, value))) = values.next_property() {
+        if let Some(text) = value.as_text()
+            && let Some((_, place)) = keys.iter().zip(&mut found).find(|(wanted, _)| key == **wanted)
+        {
+            *place = text;
+        }
+    }
+    found
+}
+
 /// The payload of a command or data message without the format selector that some kinds have.
 fn without_selector(payload: &[u8]) -> &[u8] {
     match payload {

@@ -1,5 +1,6 @@
 //! Info objects: what `onStatus`, `_result` and `_error` say (RTMP 1.0, section 7.2.2).
 
+use super::texts;
 use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token};
 
 /// The codes that the sessions know. Others are handed on as they are.
@@ -55,24 +56,13 @@ impl<'a> Status<'a> {
     pub fn parse(mut values: Decoder<'a>) -> Status<'a> {
         let mut status = Status::default();
         while let Ok(Some(token)) = values.next_token() {
-            match token {
-                Token::String(text) if status.description.is_empty() => status.description = text,
-                _ if token.opens_map() => {
-                    let mut found = Status::default();
-                    while let Ok(Some((key, value))) = values.next_property() {
-                        let Some(text) = value.as_text() else { continue };
-                        match key.as_bytes() {
-                            b"level" => found.level = text,
-                            b"code" => found.code = text,
-                            b"description" => found.description = text,
-                            _ => {}
-                        }
-                    }
-                    if !found.code.is_empty() || status.code.is_empty() {
-                        status = found;
-                    }
+            if token.opens_map() {
+                let [level, code, description] = texts(&mut values, ["level", "code", "description"]);
+                if !code.is_empty() || status.code.is_empty() {
+                    status = Status { level, code, description };
                 }
-                _ => {}
+            } else if let (Token::String(text), true) = (token, status.description.is_empty()) {
+                status.description = text;
             }
         }
         status

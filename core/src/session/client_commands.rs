@@ -34,10 +34,17 @@ enum Subject {
 
 impl Subject {
     fn of(command: &Command<'_>) -> Subject {
-        match command.name.as_bytes() {
-            b"_result" => Subject::Result,
-            b"_error" => Subject::Error,
-            b"onStatus" => {
+        const SUBJECTS: [(&str, Subject); 6] = [
+            ("_result", Subject::Result),
+            ("_error", Subject::Error),
+            ("onStatus", Subject::Status),
+            ("onBWDone", Subject::BandwidthDone),
+            ("_onbwcheck", Subject::BandwidthCheck),
+            ("close", Subject::Close),
+        ];
+        let known = SUBJECTS.iter().find(|(name, _)| command.name == **name);
+        match known.map_or(Subject::Other, |(_, subject)| *subject) {
+            Subject::Status => {
                 let status = Status::parse(command.values);
                 match status.code {
                     code if code == *code::PUBLISH_START => Subject::PublishStart,
@@ -47,10 +54,8 @@ impl Subject {
                     _ => Subject::StreamRefused,
                 }
             }
-            b"onBWDone" => Subject::BandwidthDone,
-            b"_onbwcheck" if command.wants_answer() => Subject::BandwidthCheck,
-            b"close" => Subject::Close,
-            _ => Subject::Other,
+            Subject::BandwidthCheck if !command.wants_answer() => Subject::Other,
+            subject => subject,
         }
     }
 }
