@@ -71,12 +71,13 @@ impl Add<Duration> for Instant {
     }
 }
 
-/// A duration in ms, as a session keeps it: at most 49 days.
+/// A duration in ms, as a session keeps it: what is longer than 49 days is taken for that.
+#[inline(never)]
 pub(crate) const fn millis(duration: Duration) -> u32 {
     // `Duration::as_millis` counts in 128 bits.
-    let seconds = duration.as_secs();
-    let seconds = if seconds > u32::MAX as u64 { u32::MAX } else { seconds as u32 };
-    seconds.saturating_mul(1_000).saturating_add(duration.subsec_millis())
+    const LONGEST: u64 = (u32::MAX / 1_000 - 1) as u64;
+    let seconds = if duration.as_secs() > LONGEST { LONGEST } else { duration.as_secs() };
+    seconds as u32 * 1_000 + duration.subsec_millis()
 }
 
 /// The instant `millis` ms after `now`.

@@ -269,6 +269,7 @@ impl<const STREAMS: usize> Reader<STREAMS> {
 
     /// The payload bytes of the last fragment, where it lay in the reader.
     #[cold]
+    #[inline(never)]
     fn kept(&self) -> &[u8] {
         let end = usize::from(self.pending_start);
         self.pending.get(end.saturating_sub(usize::from(self.kept))..end).unwrap_or(&[])

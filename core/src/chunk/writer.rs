@@ -48,10 +48,10 @@ impl core::error::Error for WriteError {}
 struct Track {
     csid: ChunkStreamId,
     kind: Kind,
-    /// The type of the next chunk header; none where no message is open.
-    next: Option<Format>,
-    /// That header is the message's first.
-    first: bool,
+    /// How the message goes on.
+    next: Next,
+    /// The type of its first header.
+    format: Format,
     /// What this message's header says counts for the next one.
     remembered: bool,
     timestamp: Timestamp,
@@ -64,6 +64,17 @@ struct Track {
     left: u32,
 }
 
+/// What comes next of the message on a chunk stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// Nothing: no message is open.
+    Nothing,
+    /// Its first chunk.
+    First,
+    /// A chunk that continues it.
+    Continuation,
+}
+
 /// No delta is so large.
 const NO_DELTA: u32 = EXTENDED;
 
@@ -72,13 +83,13 @@ impl Track {
     const NONE: Track = Track {
         csid: ChunkStreamId(0),
         kind: Kind(0),
-        next: None,
-        first: false,
+        next: Next::Nothing,
+        format: Format::Full,
         remembered: false,
         timestamp: Timestamp(0),
         length: 0,
         stream: StreamId::CONNECTION,
-        delta: NO_DELTA,
+        delta: 0,
         left: 0,
     };
 
@@ -109,7 +120,7 @@ impl Track {
 
     /// The next chunk's header: bytes, and where in them it begins and ends.
     fn header(&self) -> ([u8; header::MAX_SIZE], u8, u8) {
-        let format = self.next.unwrap_or(Format::Same);
+        let format = if self.next == Next::First { self.format } else { Format::Same };
         let time = if format == Format::Full { self.timestamp.0.min(EXTENDED) } else { self.delta };
         let Track { kind, length, stream, .. } = *self;
         header::emit(self.csid, &Fields { format, time, length, kind, stream }, self.extended())
@@ -117,7 +128,8 @@ impl Track {
 
     /// The header of a chunk that continues the message, where it is one byte.
     fn plain_continuation(&self) -> Option<u8> {
-        (!self.first && self.csid.value() < 64 && self.extended().is_none()).then_some(0xC0 | self.csid.value() as u8)
+        (self.next != Next::First && self.csid.value() < 64 && self.extended().is_none())
+            .then_some(0xC0 | self.csid.value() as u8)
     }
 }
 
@@ -182,7 +194,7 @@ impl<const STREAMS: usize> Writer<STREAMS> {
 
     /// Whether a message is begun and not finished.
     pub fn has_open(&self) -> bool {
-        self.tracks.iter().any(|track| track.next.is_some())
+        self.tracks.iter().any(|track| track.next != Next::Nothing)
     }
 
     /// Payload bytes that the message on a chunk stream lacks; `None` where no message is open.
@@ -197,7 +209,7 @@ impl<const STREAMS: usize> Writer<STREAMS> {
 
     /// The track of the message that is open on a chunk stream.
     fn open(&self, csid: ChunkStreamId) -> Option<(usize, &Track)> {
-        self.tracks.iter().enumerate().find(|(_, track)| track.csid == csid && track.next.is_some())
+        self.tracks.iter().enumerate().find(|(_, track)| track.csid == csid && track.next != Next::Nothing)
     }
 
     /// Begins a message; [`Self::poll`] puts it out. A new chunk stream takes the place of one that has no open message
@@ -229,18 +241,18 @@ impl<const STREAMS: usize> Writer<STREAMS> {
                 place = Some(track);
                 break;
             }
-            if track.next.is_none() && place.as_ref().is_none_or(|place| place.remembered && !track.remembered) {
+            if track.next == Next::Nothing && place.as_ref().is_none_or(|place| place.remembered && !track.remembered) {
                 place = Some(track);
             }
         }
         let track = place.ok_or(WriteError::TooManyChunkStreams(STREAMS))?;
-        if track.next.is_some() {
+        if track.next != Next::Nothing {
             return Err(WriteError::MessageOpen(csid));
         }
         let (format, delta) =
             if remembered && track.csid == csid { track.shortest(&header) } else { (Format::Full, NO_DELTA) };
-        let (next, left) = (Some(format), length);
-        *track = Track { csid, kind, next, first: true, remembered, timestamp, length, stream, delta, left };
+        let (next, left) = (Next::First, length);
+        *track = Track { csid, kind, next, format, remembered, timestamp, length, stream, delta, left };
         Ok(())
     }
 
@@ -257,7 +269,8 @@ impl<const STREAMS: usize> Writer<STREAMS> {
         self.current = index as u8;
         let lengths = (rest.len(), out.len());
         // Whole chunks, then the header of one, then its payload as far as it goes.
-        while self.chunk_left > 0 || self.header_start != self.header_end || track.left > 0 || track.first {
+        while self.chunk_left > 0 || self.header_start != self.header_end || track.left > 0 || track.next == Next::First
+        {
             if self.chunk_left == 0 && self.header_start == self.header_end {
                 let plain = track.plain_continuation();
                 if let Some(byte) = plain {
@@ -279,7 +292,7 @@ impl<const STREAMS: usize> Writer<STREAMS> {
                     out = room;
                 } else {
                     (self.chunk_header, self.header_start, self.header_end) = track.header();
-                    (track.next, track.first) = (Some(Format::Same), false);
+                    track.next = Next::Continuation;
                 }
                 self.chunk_left = track.left.min(self.chunk_size.get());
             }
@@ -298,8 +311,8 @@ impl<const STREAMS: usize> Writer<STREAMS> {
                 return (lengths.0.wrapping_sub(rest.len()), lengths.1.wrapping_sub(out.len()));
             }
         }
-        if track.left == 0 && !track.first {
-            track.next = None;
+        if track.left == 0 && track.next != Next::First {
+            track.next = Next::Nothing;
         }
         (lengths.0.wrapping_sub(rest.len()), lengths.1.wrapping_sub(out.len()))
     }

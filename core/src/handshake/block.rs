@@ -69,24 +69,12 @@ impl Block {
 
     /// Whether `echo` is what stands in the block from position `at` on, but for bytes 4 to 7, where the peer's answer
     /// has a time of its own (section 5.2.4).
-    pub(super) fn matches(&self, mut at: usize, mut echo: &[u8]) -> bool {
-        while !echo.is_empty() && at < BLOCK {
-            // No more than the echo has, nor than the block has left.
-            let mut ours = [0; 32];
-            let length = ours.len().min(echo.len()).min(BLOCK.saturating_sub(at));
-            let (Some(ours), Some((theirs, rest))) = (ours.get_mut(..length), echo.split_at_checked(length)) else {
-                return false;
-            };
-            self.emit(at, ours);
-            for (index, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
-                if ours != theirs && !matches!(at.saturating_add(index), 4..8) {
-                    return false;
-                }
-            }
-            at = at.saturating_add(length);
-            echo = rest;
-        }
-        true
+    pub(super) fn matches(&self, at: usize, echo: &[u8]) -> bool {
+        echo.iter().zip(at..BLOCK).all(|(theirs, at)| {
+            let mut ours = [0];
+            self.emit(at, &mut ours);
+            ours == [*theirs] || matches!(at, 4..8)
+        })
     }
 
     /// Four bytes of the block, the first one lowest; without the digest.

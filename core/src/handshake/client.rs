@@ -172,6 +172,7 @@ impl Client {
     }
 
     /// Whether S2 has been read whole and C2 written whole: chunks may pass, and the scratch is free for others.
+    #[inline(never)]
     pub fn is_done(&self) -> bool {
         self.failed.is_none() && self.exchange.has_echo() && self.exchange.is_sent()
     }

@@ -56,7 +56,7 @@ impl Exchange {
         let length = input.len().min(usize::from(end.saturating_sub(self.received)));
         let Some((taken, rest)) = input.split_at_checked(length) else { return &[] };
         *input = rest;
-        self.received = self.received.saturating_add(length as u16);
+        self.received = self.received.wrapping_add(length as u16);
         taken
     }
 
@@ -73,19 +73,19 @@ impl Exchange {
                 1..BLOCK_END => BLOCK_END,
                 _ => END,
             };
-            let length = left.min(usize::from(end.saturating_sub(at)));
+            let length = left.min(usize::from(end.wrapping_sub(at)));
             let Some((part, rest)) = core::mem::take(&mut out).split_at_mut_checked(length) else { break };
             match at {
                 0 => part.iter_mut().take(1).for_each(|byte| *byte = super::VERSION),
-                1..BLOCK_END => self.block.emit(usize::from(at).saturating_sub(1), part),
+                1..BLOCK_END => self.block.emit(usize::from(at.wrapping_sub(1)), part),
                 _ => {
-                    let at = usize::from(at.saturating_sub(BLOCK_END));
+                    let at = usize::from(at.wrapping_sub(BLOCK_END));
                     bytes::copy(scratch.get(at..).unwrap_or_default(), part);
                 }
             }
             out = rest;
-            left = left.saturating_sub(length);
-            self.sent = self.sent.saturating_add(length as u16);
+            left = left.wrapping_sub(length);
+            self.sent = self.sent.wrapping_add(length as u16);
         }
         length
     }

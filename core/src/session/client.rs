@@ -41,6 +41,7 @@ pub(super) mod transaction {
 
 /// Room in the queue for what an answer of the server's, or a request, may bring about: at most two control messages,
 /// `releaseStream`, `FCPublish` and `createStream`. The stream key comes twice, with a header for each 128 bytes of it.
+#[inline(never)]
 fn reserve(key: &str) -> usize {
     key.len().saturating_mul(2).saturating_add(key.len() / 32).saturating_add(192)
 }

@@ -272,7 +272,7 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
 
     /// Whether an audio, video or data message is begun and not finished.
     pub(super) fn has_open_media(&self) -> bool {
-        [AUDIO, VIDEO, DATA].iter().any(|csid| self.writer.left(*csid).is_some())
+        self.writer.has_open()
     }
 
     /// Puts out what waits in the queue, as far as `out` goes; nothing within a chunk of media.
