@@ -83,28 +83,9 @@ impl Control {
             Kind::ACKNOWLEDGEMENT => Self::Acknowledgement(fields.u32()?),
             Kind::WINDOW_ACK_SIZE => Self::WindowAckSize(fields.u32()?),
             Kind::SET_PEER_BANDWIDTH => {
-                let size = fields.u32()?;
-                let limit = match fields.u8()? {
-                    0 => Limit::Hard,
-                    1 => Limit::Soft,
-                    2 => Limit::Dynamic,
-                    _ => return None,
-                };
-                Self::SetPeerBandwidth { size, limit }
+                Self::SetPeerBandwidth { size: fields.u32()?, limit: Limit::parse(fields.u8()?)? }
             }
-            Kind::USER_CONTROL => {
-                let (event, argument) = (fields.u16()?, fields.u32()?);
-                Self::User(match event {
-                    0 => Event::StreamBegin(StreamId(argument)),
-                    1 => Event::StreamEof(StreamId(argument)),
-                    2 => Event::StreamDry(StreamId(argument)),
-                    3 => Event::SetBufferLength { stream: StreamId(argument), millis: fields.u32()? },
-                    4 => Event::StreamIsRecorded(StreamId(argument)),
-                    6 => Event::PingRequest(argument),
-                    7 => Event::PingResponse(argument),
-                    _ => return None,
-                })
-            }
+            Kind::USER_CONTROL => Self::User(Event::parse(payload)?),
             _ => return None,
         })
     }
@@ -127,7 +108,33 @@ impl Control {
     }
 }
 
+impl Limit {
+    pub(crate) fn parse(byte: u8) -> Option<Limit> {
+        Some(match byte {
+            0 => Self::Hard,
+            1 => Self::Soft,
+            2 => Self::Dynamic,
+            _ => return None,
+        })
+    }
+}
+
 impl Event {
+    pub(crate) fn parse(payload: &[u8]) -> Option<Event> {
+        let mut fields = Cursor(payload);
+        let (event, argument) = (fields.u16()?, fields.u32()?);
+        Some(match event {
+            0 => Self::StreamBegin(StreamId(argument)),
+            1 => Self::StreamEof(StreamId(argument)),
+            2 => Self::StreamDry(StreamId(argument)),
+            3 => Self::SetBufferLength { stream: StreamId(argument), millis: fields.u32()? },
+            4 => Self::StreamIsRecorded(StreamId(argument)),
+            6 => Self::PingRequest(argument),
+            7 => Self::PingResponse(argument),
+            _ => return None,
+        })
+    }
+
     fn emit(self) -> ([u8; MAX_SIZE], usize) {
         let (number, value) = match self {
             Self::StreamBegin(stream) => (0, stream.0),

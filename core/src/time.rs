@@ -3,59 +3,61 @@
 //! The core reads no clock. Whoever drives a state machine passes the time in, counted in microseconds from any fixed
 //! point (boot, usually); differences are [`core::time::Duration`].
 
-use core::fmt;
 use core::ops::Add;
 use core::time::Duration;
 
 /// Microseconds since a fixed point of the caller's choice.
-///
-/// Kept as two halves, so that it needs no more than the alignment of four bytes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Instant {
-    high: u32,
-    low: u32,
-}
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+// Words of 32 bits are as well aligned as a microcontroller wants them, and leave no gaps where this is kept.
+#[repr(Rust, packed(4))]
+pub struct Instant(u64);
 
 impl Instant {
-    /// The end of time.
-    const END: Instant = Instant::from_micros(u64::MAX);
-
     /// The instant `micros` microseconds after the fixed point.
     pub const fn from_micros(micros: u64) -> Self {
-        Self { high: (micros >> 32) as u32, low: micros as u32 }
+        Self(micros)
     }
 
     /// The instant `millis` milliseconds after the fixed point.
     pub const fn from_millis(millis: u64) -> Self {
-        Self::from_micros(millis.saturating_mul(1_000))
+        Self(millis.saturating_mul(1_000))
     }
 
     /// Microseconds since the fixed point.
     pub const fn as_micros(self) -> u64 {
-        (self.high as u64) << 32 | self.low as u64
+        self.0
     }
 
     /// Whole milliseconds since the fixed point.
     pub const fn as_millis(self) -> u64 {
-        self.as_micros() / 1_000
+        self.0 / 1_000
     }
 
     /// The time from `earlier` to `self`; zero where `earlier` is the later one.
     pub const fn saturating_duration_since(self, earlier: Instant) -> Duration {
-        Duration::from_micros(self.as_micros().saturating_sub(earlier.as_micros()))
-    }
-}
-
-impl fmt::Debug for Instant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Instant").field(&self.as_micros()).finish()
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
 }
 
 #[cfg(feature = "defmt")]
 impl defmt::Format for Instant {
     fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "Instant({=u64})", self.as_micros());
+        let micros = self.0;
+        defmt::write!(f, "{=u64:us}", micros);
+    }
+}
+
+/// A time span in whole milliseconds, as the sessions keep it; at most 49 days.
+#[inline(never)]
+pub(crate) fn millis(span: Duration) -> u32 {
+    let seconds = u32::try_from(span.as_secs()).unwrap_or(u32::MAX);
+    seconds.saturating_mul(1_000).saturating_add(span.subsec_millis())
+}
+
+impl Instant {
+    /// The instant `millis` milliseconds later; the end of time where that is earlier.
+    pub(crate) const fn after_millis(self, millis: u32) -> Instant {
+        Instant(self.0.saturating_add(millis as u64 * 1_000))
     }
 }
 
@@ -64,25 +66,10 @@ impl Add<Duration> for Instant {
     type Output = Instant;
 
     fn add(self, after: Duration) -> Instant {
-        // 136 years and more are the end of time; what is less needs no 64-bit multiplication.
-        let Ok(seconds) = u32::try_from(after.as_secs()) else { return Self::END };
-        let micros = u64::from(seconds) * 1_000_000 + u64::from(after.subsec_micros());
-        Self::from_micros(self.as_micros().saturating_add(micros))
+        // A multiplication of 32 bits, which controllers have, for all durations up to 136 years.
+        let seconds = u32::try_from(after.as_secs()).map_or(u64::MAX, |seconds| u64::from(seconds) * 1_000_000);
+        Instant(self.0.saturating_add(seconds).saturating_add(u64::from(after.subsec_micros())))
     }
-}
-
-/// A duration in ms, as a session keeps it: what is longer than 49 days is taken for that.
-#[inline(never)]
-pub(crate) const fn millis(duration: Duration) -> u32 {
-    // `Duration::as_millis` counts in 128 bits.
-    const LONGEST: u64 = (u32::MAX / 1_000 - 1) as u64;
-    let seconds = if duration.as_secs() > LONGEST { LONGEST } else { duration.as_secs() };
-    seconds as u32 * 1_000 + duration.subsec_millis()
-}
-
-/// The instant `millis` ms after `now`.
-pub(crate) fn after(now: Instant, millis: u32) -> Instant {
-    Instant::from_micros(now.as_micros().saturating_add(u64::from(millis) * 1_000))
 }
 
 /// The earlier of two deadlines, where `None` is never.

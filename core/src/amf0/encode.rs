@@ -87,6 +87,19 @@ impl<'b> Encoder<'b> {
         Ok(self)
     }
 
+    /// Writes tokens, one after another. One loop serves all kinds: where the kinds are known, [`Self::put`] is quicker,
+    /// and this is smaller.
+    ///
+    /// # Errors
+    /// [`BufferFull`] where one does not fit; those before it have been written then.
+    #[inline(never)]
+    pub fn put_all(&mut self, tokens: &[Token<'_>]) -> Result<&mut Self, BufferFull> {
+        for token in tokens {
+            self.put(*token)?;
+        }
+        Ok(self)
+    }
+
     /// Writes a key and the scalar that it stands for, or the start of the container.
     ///
     /// # Errors
@@ -120,7 +133,26 @@ impl<'b> Encoder<'b> {
         Ok(self)
     }
 
-    #[inline(never)]
+    /// Writes one string of all `parts` in the short form, which is enough for what a session says.
+    pub(crate) fn short_string(&mut self, parts: &[&str]) -> Result<&mut Self, BufferFull> {
+        let mut total = 0_usize;
+        for part in parts {
+            total = total.saturating_add(part.len());
+        }
+        let length = u16::try_from(total).map_err(|_| NO_FORM)?;
+        self.emit(three(marker::STRING, length), 3, &[])?;
+        for part in parts {
+            self.emit([0; 4], 0, part.as_bytes())?;
+        }
+        Ok(self)
+    }
+
+    /// Writes what is AMF0 already.
+    pub(crate) fn raw(&mut self, bytes: &[u8]) -> Result<&mut Self, BufferFull> {
+        self.emit([0; 4], 0, bytes)?;
+        Ok(self)
+    }
+
     fn number(&mut self, number: f64) -> Result<(), BufferFull> {
         let needed = self.len.wrapping_add(9);
         let room = self.buf.get_mut(self.len..).and_then(<[u8]>::first_chunk_mut::<9>);
@@ -198,7 +230,8 @@ impl<'b> Encoder<'b> {
     /// Writes the first `size` bytes of `head` and `tail`; both, or nothing.
     fn emit(&mut self, head: [u8; 4], size: usize, tail: &[u8]) -> Result<(), BufferFull> {
         let start = self.len.wrapping_add(size);
-        let needed = start.saturating_add(tail.len());
+        // Neither length is more than half of what a usize holds.
+        let needed = start.wrapping_add(tail.len());
         if needed > self.buf.len() {
             return Err(BufferFull { needed });
         }

@@ -11,19 +11,19 @@ const BIAS: u32 = 0x3FF;
 /// `None` for NaN, infinities, fractions, negative numbers and larger ones. -0.0 is 0.
 pub const fn number_to_u32(number: f64) -> Option<u32> {
     let bits = number.to_bits();
-    // In two halves: a compiler that sees a whole double compared with zero does it in floats.
-    let (upper, lower) = ((bits >> 32) as u32, bits as u32);
-    if (upper << 1) | lower == 0 {
+    // In halves: LLVM makes a comparison of doubles of one with the whole.
+    if ((bits >> 32) as u32) << 1 | bits as u32 == 0 {
         return Some(0);
     }
     // The sign stands above the exponent, so that a negative number, as well as one below 1, gives a large power.
-    let power = (upper >> 20).wrapping_sub(BIAS);
+    let power = ((bits >> 52) as u32).wrapping_sub(BIAS);
     if power > 31 {
         return None;
     }
     // The significand with its implied first bit at the top: `power + 1` bits before the point, the others behind it.
-    let high = upper << 11 | lower >> 21 | 1 << 31;
-    if (high << power) << 1 != 0 || lower << 11 != 0 {
+    let high = (bits >> 21) as u32 | 1 << 31;
+    let low = bits as u32 & 0x1F_FFFF;
+    if (high << power) << 1 != 0 || low != 0 {
         return None;
     }
     Some(high >> (31 ^ power))

@@ -44,14 +44,16 @@ impl<'a> From<&'a str> for Text<'a> {
 }
 
 impl PartialEq<str> for Text<'_> {
+    // A loop of our own, since the comparisons of a session are short and few, and memcmp takes more flash than they do.
+    #[inline(never)]
     fn eq(&self, other: &str) -> bool {
-        self.0 == other.as_bytes()
+        self.0.len() == other.len() && self.0.iter().zip(other.as_bytes()).all(|(a, b)| a == b)
     }
 }
 
 impl PartialEq<&str> for Text<'_> {
     fn eq(&self, other: &&str) -> bool {
-        self.0 == other.as_bytes()
+        *self == **other
     }
 }
 

@@ -7,16 +7,13 @@ use super::{ChunkStreamId, Fragment};
 /// Where a message that is being put together lies in the buffer.
 #[derive(Debug, Clone, Copy)]
 struct Slot {
+    /// Whether there is one.
+    open: bool,
     csid: ChunkStreamId,
     start: usize,
-    length: usize,
-    received: usize,
-}
-
-impl Slot {
-    fn end(&self) -> usize {
-        self.start.saturating_add(self.length)
-    }
+    /// Where its next byte goes.
+    next: usize,
+    end: usize,
 }
 
 /// What became of a fragment.
@@ -27,29 +24,30 @@ pub enum Assembled {
     Whole(Range<usize>),
     /// Its message lacks more.
     Partial,
-    /// Its message does not fit in what is free of the buffer, or there are `SLOTS` others: all of it is left out.
+    /// Its message does not fit in what is free of the buffer, or there are two others: all of it is left out.
     Skipped,
 }
 
-/// Puts the fragments of up to `SLOTS` interleaved messages together in one buffer, first-fit.
+/// Puts the fragments of up to two interleaved messages together in one buffer, first-fit.
 ///
 /// A message that arrives in one fragment needs no assembler; it is whole as it is.
 #[derive(Debug)]
-pub struct Assembler<const SLOTS: usize> {
-    slots: heapless::Vec<Slot, SLOTS>,
+pub struct Assembler {
+    slots: [Slot; 2],
     skipped: u32,
 }
 
-impl<const SLOTS: usize> Default for Assembler<SLOTS> {
+impl Default for Assembler {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<const SLOTS: usize> Assembler<SLOTS> {
+impl Assembler {
     /// An assembler with nothing in it.
     pub const fn new() -> Self {
-        Self { slots: heapless::Vec::new(), skipped: 0 }
+        let slot = Slot { open: false, csid: ChunkStreamId::CONTROL, start: 0, next: 0, end: 0 };
+        Self { slots: [slot; 2], skipped: 0 }
     }
 
     /// How many messages were left out because they did not fit.
@@ -57,56 +55,42 @@ impl<const SLOTS: usize> Assembler<SLOTS> {
         self.skipped
     }
 
-    /// Whether no message is being put together.
-    pub fn is_idle(&self) -> bool {
-        self.slots.is_empty()
-    }
-
     /// Drops the message that is being put together on a chunk stream.
     pub fn abort(&mut self, csid: ChunkStreamId) {
-        self.slots.retain(|slot| slot.csid != csid);
+        for slot in &mut self.slots {
+            slot.open &= slot.csid != csid;
+        }
     }
 
-    /// Drops the messages on chunk streams that are not `wanted`.
-    pub(crate) fn retain(&mut self, wanted: impl Fn(ChunkStreamId) -> bool) {
-        self.slots.retain(|slot| wanted(slot.csid));
-    }
-
-    /// Adds a fragment; `buffer` must be the same at each call.
-    pub fn push(&mut self, fragment: &Fragment<'_>, buffer: &mut [u8]) -> Assembled {
+    /// Adds a fragment; `buffer` must be the same at each call. Of a message that is longer than `longest` only so much
+    /// is kept.
+    pub fn push(&mut self, fragment: &Fragment<'_>, longest: usize, buffer: &mut [u8]) -> Assembled {
         if fragment.is_first() {
             self.abort(fragment.csid);
-            if !self.open(fragment, buffer.len()) {
-                self.skipped = self.skipped.saturating_add(1);
-                return Assembled::Skipped;
-            }
+            self.open(fragment.csid, longest.min(fragment.header.length as usize), buffer.len());
         }
-        let Some(index) = self.slots.iter().position(|slot| slot.csid == fragment.csid) else {
+        let Some(slot) = self.slots.iter_mut().find(|slot| slot.open && slot.csid == fragment.csid) else {
+            self.skipped = self.skipped.wrapping_add(u32::from(fragment.is_first()));
             return Assembled::Skipped;
         };
-        let Some(slot) = self.slots.get_mut(index) else { return Assembled::Skipped };
-        let (from, end) = (slot.start.saturating_add(slot.received), slot.end());
-        let room = buffer.get_mut(from..end).unwrap_or(&mut []);
-        slot.received = slot.received.saturating_add(crate::bytes::copy(fragment.data, room));
-        if !fragment.is_last() {
-            return Assembled::Partial;
-        }
-        let payload = slot.start..end;
-        self.abort(fragment.csid);
-        Assembled::Whole(payload)
+        let room = buffer.get_mut(slot.next..slot.end).unwrap_or(&mut []);
+        slot.next = slot.next.wrapping_add(crate::bytes::copy(fragment.data, room));
+        slot.open = !fragment.is_last();
+        if slot.open { Assembled::Partial } else { Assembled::Whole(slot.start..slot.end) }
     }
 
-    /// Finds room for the message that `fragment` begins: at the front of the buffer, or right behind another.
-    fn open(&mut self, fragment: &Fragment<'_>, capacity: usize) -> bool {
-        let length = fragment.header.length as usize;
-        let fits = |start: usize| {
-            let Some(end) = start.checked_add(length) else { return false };
-            end <= capacity && self.slots.iter().all(|slot| end <= slot.start || slot.end() <= start)
+    /// Finds room for a message of `length` bytes: at the front of the buffer, or right behind the other one.
+    fn open(&mut self, csid: ChunkStreamId, length: usize, capacity: usize) {
+        let start = match self.slots.iter().find(|slot| slot.open) {
+            Some(other) if length > other.start => other.end,
+            _ => 0,
         };
-        let Some(start) = core::iter::once(0).chain(self.slots.iter().map(Slot::end)).find(|start| fits(*start)) else {
-            return false;
-        };
-        self.slots.push(Slot { csid: fragment.csid, start, length, received: 0 }).is_ok()
+        let end = start.wrapping_add(length);
+        if let Some(slot) = self.slots.iter_mut().find(|slot| !slot.open)
+            && end <= capacity
+        {
+            *slot = Slot { open: true, csid, start, next: start, end };
+        }
     }
 }
 
@@ -122,12 +106,12 @@ mod tests {
     }
 
     /// Pushes a fragment; answers the payload where it is whole.
-    fn push<const SLOTS: usize>(
-        assembler: &mut Assembler<SLOTS>,
+    fn push(
+        assembler: &mut Assembler,
         fragment: &Fragment<'_>,
         buffer: &mut [u8],
     ) -> Result<std::vec::Vec<u8>, Assembled> {
-        match assembler.push(fragment, buffer) {
+        match assembler.push(fragment, usize::MAX, buffer) {
             Assembled::Whole(payload) => Ok(buffer[payload].to_vec()),
             other => Err(other),
         }
@@ -135,7 +119,7 @@ mod tests {
 
     #[test]
     fn item_030_interleaved_messages_share_the_buffer() {
-        let (mut assembler, mut buffer) = (Assembler::<2>::new(), [0; 10]);
+        let (mut assembler, mut buffer) = (Assembler::new(), [0; 10]);
         assert_eq!(push(&mut assembler, &fragment(3, 6, 0, b"abc"), &mut buffer), Err(Assembled::Partial));
         assert_eq!(push(&mut assembler, &fragment(4, 4, 0, b"12"), &mut buffer), Err(Assembled::Partial));
         assert_eq!(push(&mut assembler, &fragment(3, 6, 3, b"def"), &mut buffer), Ok(b"abcdef".to_vec()));
@@ -147,7 +131,7 @@ mod tests {
 
     #[test]
     fn item_037_what_does_not_fit_is_skipped_and_counted() {
-        let (mut assembler, mut buffer) = (Assembler::<2>::new(), [0; 10]);
+        let (mut assembler, mut buffer) = (Assembler::new(), [0; 10]);
         assert_eq!(push(&mut assembler, &fragment(3, 11, 0, b"abc"), &mut buffer), Err(Assembled::Skipped));
         assert_eq!(push(&mut assembler, &fragment(3, 11, 3, b"defghijk"), &mut buffer), Err(Assembled::Skipped));
         assert_eq!(push(&mut assembler, &fragment(3, 10, 0, b"abcde"), &mut buffer), Err(Assembled::Partial));
@@ -158,7 +142,7 @@ mod tests {
 
     #[test]
     fn item_031_a_message_that_begins_again_takes_nothing_of_the_one_before() {
-        let (mut assembler, mut buffer) = (Assembler::<2>::new(), [0; 10]);
+        let (mut assembler, mut buffer) = (Assembler::new(), [0; 10]);
         assert_eq!(push(&mut assembler, &fragment(3, 8, 0, b"abcd"), &mut buffer), Err(Assembled::Partial));
         assert_eq!(push(&mut assembler, &fragment(3, 3, 0, b"xy"), &mut buffer), Err(Assembled::Partial));
         assert_eq!(push(&mut assembler, &fragment(3, 3, 2, b"z"), &mut buffer), Ok(b"xyz".to_vec()));
@@ -167,7 +151,7 @@ mod tests {
 
     #[test]
     fn item_036_an_empty_message_is_whole() {
-        let (mut assembler, mut buffer) = (Assembler::<1>::new(), [0; 0]);
+        let (mut assembler, mut buffer) = (Assembler::new(), [0; 0]);
         assert_eq!(push(&mut assembler, &fragment(3, 0, 0, b""), &mut buffer), Ok(b"".to_vec()));
     }
 }

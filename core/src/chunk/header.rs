@@ -156,12 +156,6 @@ pub(super) fn parse(window: &[u8; MAX_SIZE]) -> (ChunkStreamId, Fields) {
     (ChunkStreamId(csid), fields)
 }
 
-/// What stands in the four bytes behind a header of `length` bytes, where its extended timestamp may be.
-#[inline]
-pub(super) fn behind(window: &[u8; MAX_SIZE], length: usize) -> Option<u32> {
-    Some(u32::from_be_bytes(*window.get(length..)?.first_chunk()?))
-}
-
 /// Writes a header: answers bytes, and where in them it begins and ends. The shortest form of the chunk stream id is
 /// taken.
 pub(super) fn emit(csid: ChunkStreamId, fields: &Fields, extended: Option<u32>) -> ([u8; MAX_SIZE], u8, u8) {

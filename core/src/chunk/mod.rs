@@ -80,6 +80,6 @@ impl Fragment<'_> {
 
     /// Whether this is the last fragment of its message.
     pub const fn is_last(&self) -> bool {
-        self.header.length.saturating_sub(self.offset) as usize == self.data.len()
+        self.header.length.wrapping_sub(self.offset) as usize == self.data.len()
     }
 }

@@ -18,6 +18,7 @@ use core::fmt;
 use super::header::{self, EXTENDED, Format};
 use super::track::{Repeat, Track};
 use super::{ChunkStreamId, DEFAULT_CHUNK_SIZE, Fragment, MAX_CHUNK_SIZE};
+use crate::bytes::Aligned;
 use crate::message::{StreamId, Timestamp};
 
 /// Why a chunk stream cannot be read on. Every one is fatal: where the next chunk begins is no longer known.
@@ -83,7 +84,7 @@ pub struct Reader<const STREAMS: usize> {
     chunk_left: u32,
     failed: Option<ReadError>,
     /// A header that was cut, or bytes that turned out to be payload.
-    pending: [u8; header::MAX_SIZE],
+    pending: Aligned<{ header::MAX_SIZE }>,
     /// Where in `pending` what is not used yet begins, and ends.
     pending_start: u8,
     pending_end: u8,
@@ -118,7 +119,7 @@ impl<const STREAMS: usize> Reader<STREAMS> {
             chunk_size: DEFAULT_CHUNK_SIZE,
             chunk_left: 0,
             failed: None,
-            pending: [0; header::MAX_SIZE],
+            pending: Aligned([0; header::MAX_SIZE]),
             pending_start: 0,
             pending_end: 0,
             kept: 0,
@@ -156,14 +157,6 @@ impl<const STREAMS: usize> Reader<STREAMS> {
             self.track.received = 0;
             self.continuation = NO_CONTINUATION;
         }
-    }
-
-    /// Whether a message on the chunk stream is unfinished.
-    pub(crate) fn is_amid(&self, csid: ChunkStreamId) -> bool {
-        if self.track.csid == csid {
-            return self.track.is_partial();
-        }
-        self.tracks.iter().any(|track| track.csid == csid && track.is_partial())
     }
 
     /// Marks the unfinished messages of the message streams that `lost` picks.
@@ -239,22 +232,20 @@ impl<const STREAMS: usize> Reader<STREAMS> {
     /// Takes the header of a chunk, and the first payload behind it.
     #[inline(never)]
     fn begin<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Pulled<'i>>, ReadError> {
-        if self.failed.is_none() && self.chunk_left == 0 && self.next_header(input) {
-            if self.has_pending() {
-                let waiting = self.pending_end.wrapping_sub(self.pending_start);
-                self.kept = u32::from(waiting).min(self.chunk_left) as u8;
-                self.pending_start = self.pending_start.wrapping_add(self.kept);
-                return Ok(Some(Pulled { offset: self.advance(usize::from(self.kept)), data: None }));
-            }
-            // A chunk without payload is a message without payload.
-            if self.chunk_left == 0 || !input.is_empty() {
-                return Ok(self.take(input));
-            }
+        if let Some(error) = self.failed {
+            return Err(error);
         }
-        match self.failed {
-            Some(error) => Err(error),
-            None => Ok(None),
+        if self.chunk_left > 0 || !self.next_header(input)? {
+            return Ok(None);
         }
+        if self.has_pending() {
+            let waiting = self.pending_end.wrapping_sub(self.pending_start);
+            self.kept = u32::from(waiting).min(self.chunk_left) as u8;
+            self.pending_start = self.pending_start.wrapping_add(self.kept);
+            return Ok(Some(Pulled { offset: self.advance(usize::from(self.kept)), data: None }));
+        }
+        // A chunk without payload is a message without payload.
+        Ok(if self.chunk_left > 0 && input.is_empty() { None } else { self.take(input) })
     }
 
     /// The fragment that [`Self::pull`] found last.
@@ -269,40 +260,38 @@ impl<const STREAMS: usize> Reader<STREAMS> {
 
     /// The payload bytes of the last fragment, where it lay in the reader.
     #[cold]
-    #[inline(never)]
     fn kept(&self) -> &[u8] {
         let end = usize::from(self.pending_start);
-        self.pending.get(end.saturating_sub(usize::from(self.kept))..end).unwrap_or(&[])
+        self.pending.0.get(end.saturating_sub(usize::from(self.kept))..end).unwrap_or(&[])
     }
 
     fn has_pending(&self) -> bool {
         self.pending_start != self.pending_end
     }
 
-    /// Takes a header; answers whether it is complete. Where it is cut, it is collected in `pending`, no more than it
-    /// needs.
-    fn next_header(&mut self, input: &mut &[u8]) -> bool {
+    /// Takes a header; answers whether it is complete.
+    fn next_header(&mut self, input: &mut &[u8]) -> Result<bool, ReadError> {
+        if let (false, Some(window)) = (self.has_pending(), input.first_chunk()) {
+            let length = self.apply(window, header::MAX_SIZE)?;
+            if length > 0 {
+                *input = input.get(length..).unwrap_or(&[]);
+                return Ok(true);
+            }
+        }
+        // The header is cut: it is collected in `pending`, no more than it needs.
         self.compact();
         loop {
-            let whole = if self.has_pending() { None } else { input.first_chunk() };
-            let (window, have) = match whole {
-                Some(window) => (*window, header::MAX_SIZE),
-                None => (self.pending, usize::from(self.pending_end)),
-            };
-            let length = self.apply(&window, have);
-            if length > 0 && whole.is_some() {
-                *input = input.get(length..).unwrap_or(&[]);
-                return true;
-            }
-            if length != have {
+            let window = self.pending.0;
+            let length = self.apply(&window, usize::from(self.pending_end))?;
+            if length != usize::from(self.pending_end) {
                 self.continuation = NO_CONTINUATION;
             }
             if length > 0 {
                 self.pending_start = length as u8;
-                return true;
+                return Ok(true);
             }
-            let (Some((&byte, rest)), None) = (input.split_first(), self.failed) else { return false };
-            let Some(place) = self.pending.get_mut(usize::from(self.pending_end)) else { return false };
+            let Some((&byte, rest)) = input.split_first() else { return Ok(false) };
+            let Some(place) = self.pending.0.get_mut(usize::from(self.pending_end)) else { return Ok(false) };
             (*place, *input) = (byte, rest);
             self.pending_end = self.pending_end.wrapping_add(1);
         }
@@ -310,39 +299,37 @@ impl<const STREAMS: usize> Reader<STREAMS> {
 
     /// Moves what waits in `pending` to its front.
     fn compact(&mut self) {
-        let waiting = self.pending;
+        let waiting = self.pending.0;
         let (start, end) = (usize::from(self.pending_start), usize::from(self.pending_end));
-        let moved = crate::bytes::copy(waiting.get(start..end).unwrap_or(&[]), &mut self.pending);
+        let moved = crate::bytes::copy(waiting.get(start..end).unwrap_or(&[]), &mut self.pending.0);
         (self.pending_start, self.pending_end) = (0, moved as u8);
     }
 
     /// Reads the header at the front of `window`, of which `have` bytes are there, and begins its chunk; answers how long
-    /// it is. Where it is not complete, or the reader has failed, that is 0.
-    fn apply(&mut self, window: &[u8; header::MAX_SIZE], have: usize) -> usize {
+    /// it is. Where it is not complete, that is 0 and nothing has changed.
+    fn apply(&mut self, window: &[u8; header::MAX_SIZE], have: usize) -> Result<usize, ReadError> {
         let length = header::size(window[0]);
-        let (Some(available), Some(value)) = (have.checked_sub(length), header::behind(window, length)) else {
-            return 0;
-        };
+        let Some(after) = window.get(length..have) else { return Ok(0) };
+        let after = after.get(..4).unwrap_or(after);
         let (csid, fields) = header::parse(window);
         let extended = fields.format != Format::Same && fields.time == EXTENDED;
-        if extended && available < 4 {
-            return 0;
-        }
-        let may_begin = matches!(fields.format, Format::Full | Format::SameStream);
-        if self.track.csid != csid && !self.switch(csid, may_begin) {
-            return 0;
+        let (time, mut total) = match (extended, after.first_chunk()) {
+            (false, _) => (fields.time, length),
+            (true, Some(value)) => (u32::from_be_bytes(*value), length + 4),
+            (true, None) => return Ok(0),
+        };
+        if self.track.csid != csid {
+            self.switch(csid, matches!(fields.format, Format::Full | Format::SameStream))?;
         }
         let track = &mut self.track;
-        let mut repeated = extended;
         if fields.format == Format::Same {
-            match track.repeat(value, available) {
+            match track.repeat(after) {
                 Repeat::Absent => {}
-                Repeat::Present => repeated = true,
-                Repeat::Undecided => return 0,
+                Repeat::Present => total = length + 4,
+                Repeat::Undecided => return Ok(0),
             }
         } else {
-            let time = if extended { value } else { fields.time };
-            if may_begin {
+            if matches!(fields.format, Format::Full | Format::SameStream) {
                 (track.length, track.kind) = (fields.length, fields.kind);
             }
             if fields.format == Format::Full {
@@ -360,44 +347,42 @@ impl<const STREAMS: usize> Reader<STREAMS> {
             id @ 2..64 if !track.is_extended() => 0xC0 | id as u16,
             _ => NO_CONTINUATION,
         };
-        if repeated { length + 4 } else { length }
+        Ok(total)
     }
 
-    /// Goes over to another chunk stream: one that is known, or one that may begin. Answers whether that is so; else the
-    /// reader has failed.
-    fn switch(&mut self, csid: ChunkStreamId, may_begin: bool) -> bool {
+    /// Goes over to another chunk stream: one that is known, or one that may begin.
+    fn switch(&mut self, csid: ChunkStreamId, may_begin: bool) -> Result<(), ReadError> {
+        // One copy of a track serves both ways, through its own function: that keeps memmove out of the image.
         if let Some(old) = self.tracks.get_mut(usize::from(self.current)) {
-            *old = self.track.copy();
+            old.copy(&self.track);
         }
-        let known = self.tracks.iter().position(|track| track.csid == csid);
-        let index = match known {
-            None if may_begin => self.idle(),
-            known => known,
+        let index = match self.tracks.iter().position(|track| track.csid == csid) {
+            Some(index) => index,
+            None if may_begin => self.add(csid)?,
+            None => return Err(self.fail(ReadError::UnknownChunkStream(csid))),
         };
-        let Some((index, track)) = index.and_then(|index| Some((index, self.tracks.get(index)?))) else {
-            self.fail(match may_begin {
-                true => ReadError::TooManyChunkStreams(STREAMS),
-                false => ReadError::UnknownChunkStream(csid),
-            });
-            return false;
-        };
-        self.track = if known.is_some() { track.copy() } else { Track::new(csid) };
-        self.current = index as u8;
-        true
+        if let Some(track) = self.tracks.get(index) {
+            self.track.copy(track);
+            self.current = index as u8;
+        }
+        Ok(())
     }
 
-    /// A track that another chunk stream can have.
-    fn idle(&mut self) -> Option<usize> {
+    /// Makes room for a chunk stream; answers where.
+    fn add(&mut self, csid: ChunkStreamId) -> Result<usize, ReadError> {
         // A clock: the first round may find all of them recent, and makes them not so.
-        for _ in 0..STREAMS.wrapping_mul(2) {
+        for _ in 0..STREAMS.saturating_mul(2) {
             let index = usize::from(self.hand);
             self.hand = if index.wrapping_add(1) < STREAMS { self.hand.wrapping_add(1) } else { 0 };
+            let Some(old) = self.tracks.get_mut(index) else { continue };
             // The last one used is the likeliest to be used again.
-            if (index != usize::from(self.current) || STREAMS == 1) && self.tracks.get_mut(index)?.is_idle() {
-                return Some(index);
+            let spared = index == usize::from(self.current) && STREAMS > 1;
+            if !spared && old.is_idle() {
+                *old = Track::new(csid);
+                return Ok(index);
             }
         }
-        None
+        Err(self.fail(ReadError::TooManyChunkStreams(STREAMS)))
     }
 
     #[cold]

@@ -46,11 +46,10 @@ impl Track {
         Self { csid, kind: Kind(0), flags: 0, timestamp, length: 0, stream, delta: 0, received: 0 }
     }
 
-    /// A copy, by a function of its own: for one track that might overlap another the compiler calls `memmove`, which is
-    /// large and otherwise not needed.
+    /// Becomes the same as another one.
     #[inline(never)]
-    pub(super) fn copy(&self) -> Track {
-        *self
+    pub(super) fn copy(&mut self, other: &Track) {
+        *self = *other;
     }
 
     /// A fragment of the message.
@@ -117,38 +116,38 @@ impl Track {
         self.length.wrapping_sub(self.received)
     }
 
-    /// Reads a type 3 header. `after` are the four bytes behind it, the first `available` of which are there. Begins a
-    /// message unless one is unfinished; where the answer is undecided, nothing has changed.
+    /// Reads a type 3 header, which `after` follows, four bytes or the first few of them. Begins a message unless one is
+    /// unfinished; where the answer is undecided, nothing has changed.
     ///
     /// Senders repeat the field as it was, a delta after type 1 and 2 headers, or the absolute timestamp, or nothing. In
     /// the middle of a message, bytes that are neither are payload, and so are those after the message's later headers.
     /// At the beginning of a message they are a new delta, which FFmpeg sends.
-    pub(super) fn repeat(&mut self, after: u32, available: usize) -> Repeat {
+    pub(super) fn repeat(&mut self, after: &[u8]) -> Repeat {
         let begins = !self.is_partial();
         let unrepeated = self.flags & UNREPEATED != 0;
-        let (mut repeat, mut delta) = (Repeat::Absent, self.delta);
-        if self.is_extended() && (begins || !unrepeated) {
-            let absolute = if begins { self.timestamp.plus(self.delta) } else { self.timestamp };
-            // Bits that are not there yet agree with anything.
-            let missing = 4_usize.saturating_sub(available) as u32 * 8;
-            let agrees = |value: u32| (value ^ after).checked_shr(missing).unwrap_or(0) == 0;
-            let expected = agrees(self.delta) || agrees(absolute.0);
-            if expected || (begins && !unrepeated) {
-                if missing > 0 {
-                    return Repeat::Undecided;
-                }
-                repeat = Repeat::Present;
-                delta = if expected { delta } else { after };
+        if !self.is_extended() || (unrepeated && !begins) {
+            if begins {
+                self.begin_after(self.delta);
             }
+            return Repeat::Absent;
         }
-        let unrepeated = self.is_extended() && repeat == Repeat::Absent;
-        if begins {
-            self.begin_after(delta);
-        }
-        if unrepeated {
+        let absolute = if begins { self.timestamp.plus(self.delta) } else { self.timestamp };
+        let expected =
+            [self.delta, absolute.0].iter().any(|value| value.to_be_bytes().iter().zip(after).all(|(a, b)| a == b));
+        let value = after.first_chunk().copied().map(u32::from_be_bytes);
+        if !expected && (!begins || unrepeated) {
+            if begins {
+                self.begin_after(self.delta);
+            }
+            // After it has begun: a new message takes the flag away.
             self.flags |= UNREPEATED;
+            return Repeat::Absent;
         }
-        repeat
+        let Some(value) = value else { return Repeat::Undecided };
+        if begins {
+            self.begin_after(if expected { self.delta } else { value });
+        }
+        Repeat::Present
     }
 
     /// Counts `length` payload bytes, no more than are missing, as handed on; answers where in the payload they begin.

@@ -48,10 +48,12 @@ impl core::error::Error for WriteError {}
 struct Track {
     csid: ChunkStreamId,
     kind: Kind,
-    /// How the message goes on.
-    next: Next,
-    /// The type of its first header.
-    format: Format,
+    /// A message is begun and not finished.
+    open: bool,
+    /// The type of its next chunk header.
+    next: Format,
+    /// That header is the message's first.
+    first: bool,
     /// What this message's header says counts for the next one.
     remembered: bool,
     timestamp: Timestamp,
@@ -64,27 +66,17 @@ struct Track {
     left: u32,
 }
 
-/// What comes next of the message on a chunk stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Next {
-    /// Nothing: no message is open.
-    Nothing,
-    /// Its first chunk.
-    First,
-    /// A chunk that continues it.
-    Continuation,
-}
-
 /// No delta is so large.
 const NO_DELTA: u32 = EXTENDED;
 
 impl Track {
-    /// No chunk stream's.
+    /// No chunk stream's; all of it is zero, which takes the least flash to make.
     const NONE: Track = Track {
         csid: ChunkStreamId(0),
         kind: Kind(0),
-        next: Next::Nothing,
-        format: Format::Full,
+        open: false,
+        next: Format::Full,
+        first: false,
         remembered: false,
         timestamp: Timestamp(0),
         length: 0,
@@ -119,8 +111,7 @@ impl Track {
     }
 
     /// The next chunk's header: bytes, and where in them it begins and ends.
-    fn header(&self) -> ([u8; header::MAX_SIZE], u8, u8) {
-        let format = if self.next == Next::First { self.format } else { Format::Same };
+    fn header(&self, format: Format) -> ([u8; header::MAX_SIZE], u8, u8) {
         let time = if format == Format::Full { self.timestamp.0.min(EXTENDED) } else { self.delta };
         let Track { kind, length, stream, .. } = *self;
         header::emit(self.csid, &Fields { format, time, length, kind, stream }, self.extended())
@@ -128,8 +119,7 @@ impl Track {
 
     /// The header of a chunk that continues the message, where it is one byte.
     fn plain_continuation(&self) -> Option<u8> {
-        (self.next != Next::First && self.csid.value() < 64 && self.extended().is_none())
-            .then_some(0xC0 | self.csid.value() as u8)
+        (!self.first && self.csid.value() < 64 && self.extended().is_none()).then_some(0xC0 | self.csid.value() as u8)
     }
 }
 
@@ -194,7 +184,12 @@ impl<const STREAMS: usize> Writer<STREAMS> {
 
     /// Whether a message is begun and not finished.
     pub fn has_open(&self) -> bool {
-        self.tracks.iter().any(|track| track.next != Next::Nothing)
+        self.tracks.iter().any(|track| track.open)
+    }
+
+    /// Whether a message that [`Self::begin`] began is not finished.
+    pub(crate) fn has_remembered(&self) -> bool {
+        self.tracks.iter().any(|track| track.open && track.remembered)
     }
 
     /// Payload bytes that the message on a chunk stream lacks; `None` where no message is open.
@@ -207,9 +202,25 @@ impl<const STREAMS: usize> Writer<STREAMS> {
         self.chunk_left
     }
 
+    /// Bytes that the message on a chunk stream lacks, headers and all.
+    pub(crate) fn wire_left(&self, csid: ChunkStreamId) -> usize {
+        let Some((index, track)) = self.open(csid) else { return 0 };
+        let size = |format| {
+            let (_, start, end) = track.header(format);
+            usize::from(end.wrapping_sub(start))
+        };
+        let (header, chunk_left) = match track.next {
+            first if track.first => (size(first), track.left.min(self.chunk_size.get())),
+            _ if index != usize::from(self.current) => (0, 0),
+            _ => (usize::from(self.header_end.wrapping_sub(self.header_start)), self.chunk_left),
+        };
+        let more = track.left.saturating_sub(chunk_left).div_ceil(self.chunk_size.get()) as usize;
+        header.saturating_add(track.left as usize).saturating_add(more.saturating_mul(size(Format::Same)))
+    }
+
     /// The track of the message that is open on a chunk stream.
     fn open(&self, csid: ChunkStreamId) -> Option<(usize, &Track)> {
-        self.tracks.iter().enumerate().find(|(_, track)| track.csid == csid && track.next != Next::Nothing)
+        self.tracks.iter().enumerate().find(|(_, track)| track.csid == csid && track.open)
     }
 
     /// Begins a message; [`Self::poll`] puts it out. A new chunk stream takes the place of one that has no open message
@@ -241,18 +252,19 @@ impl<const STREAMS: usize> Writer<STREAMS> {
                 place = Some(track);
                 break;
             }
-            if track.next == Next::Nothing && place.as_ref().is_none_or(|place| place.remembered && !track.remembered) {
+            if !track.open && place.as_ref().is_none_or(|place| place.remembered && !track.remembered) {
                 place = Some(track);
             }
         }
         let track = place.ok_or(WriteError::TooManyChunkStreams(STREAMS))?;
-        if track.next != Next::Nothing {
+        if track.open {
             return Err(WriteError::MessageOpen(csid));
         }
         let (format, delta) =
             if remembered && track.csid == csid { track.shortest(&header) } else { (Format::Full, NO_DELTA) };
-        let (next, left) = (Next::First, length);
-        *track = Track { csid, kind, next, format, remembered, timestamp, length, stream, delta, left };
+        let (next, left) = (format, length);
+        *track =
+            Track { csid, kind, open: true, next, first: true, remembered, timestamp, length, stream, delta, left };
         Ok(())
     }
 
@@ -268,69 +280,78 @@ impl<const STREAMS: usize> Writer<STREAMS> {
         let Some(track) = self.tracks.get_mut(index) else { return (0, 0) };
         self.current = index as u8;
         let lengths = (rest.len(), out.len());
-        // Whole chunks, then the header of one, then its payload as far as it goes.
-        while self.chunk_left > 0 || self.header_start != self.header_end || track.left > 0 || track.next == Next::First
-        {
-            if self.chunk_left == 0 && self.header_start == self.header_end {
-                let plain = track.plain_continuation();
-                if let Some(byte) = plain {
-                    // The last chunk is not among them: it ends the message.
-                    let payload = rest.get(..track.left.wrapping_sub(1) as usize).unwrap_or(rest);
-                    let count = whole_chunks(byte, self.chunk_size, payload, out);
-                    let taken = count.wrapping_mul(self.chunk_size.get() as usize);
-                    track.left = track.left.wrapping_sub(taken as u32);
-                    rest = rest.get(taken..).unwrap_or(&[]);
-                    out = out.get_mut(taken.wrapping_add(count)..).unwrap_or(&mut []);
-                }
-                if out.is_empty() || (rest.is_empty() && track.left > 0) {
-                    break;
-                }
-                if let Some(byte) = plain
-                    && let Some((first, room)) = core::mem::take(&mut out).split_first_mut()
-                {
-                    *first = byte;
-                    out = room;
-                } else {
-                    (self.chunk_header, self.header_start, self.header_end) = track.header();
-                    track.next = Next::Continuation;
-                }
-                self.chunk_left = track.left.min(self.chunk_size.get());
-            }
+        loop {
+            // The header that is begun, then payload as far as it goes.
             if self.header_start != self.header_end {
                 let header = self.chunk_header.get(usize::from(self.header_start)..usize::from(self.header_end));
                 let written = copy(header.unwrap_or(&[]), out);
                 out = out.get_mut(written..).unwrap_or(&mut []);
                 self.header_start = self.header_start.wrapping_add(written as u8);
+                if self.header_start != self.header_end {
+                    break;
+                }
             }
-            let taken = copy(rest.get(..self.chunk_left as usize).unwrap_or(rest), out);
-            out = out.get_mut(taken..).unwrap_or(&mut []);
+            let room = out.len().min(self.chunk_left as usize);
+            let taken = copy(rest, out.get_mut(..room).unwrap_or(&mut []));
             rest = rest.get(taken..).unwrap_or(&[]);
+            out = out.get_mut(taken..).unwrap_or(&mut []);
             self.chunk_left = self.chunk_left.wrapping_sub(taken as u32);
             track.left = track.left.wrapping_sub(taken as u32);
-            if self.chunk_left > 0 || self.header_start != self.header_end {
-                return (lengths.0.wrapping_sub(rest.len()), lengths.1.wrapping_sub(out.len()));
+            if self.chunk_left > 0 {
+                break;
             }
-        }
-        if track.left == 0 && track.next != Next::First {
-            track.next = Next::Nothing;
+            if track.left == 0 && !track.first {
+                track.open = false;
+                break;
+            }
+            let plain = track.plain_continuation();
+            if let Some(byte) = plain {
+                let whole = whole_chunks(byte, self.chunk_size, track.left, rest, out);
+                track.left = track.left.wrapping_sub(whole.taken as u32);
+                rest = rest.get(whole.taken..).unwrap_or(&[]);
+                out = out.get_mut(whole.written..).unwrap_or(&mut []);
+            }
+            if out.is_empty() || (rest.is_empty() && track.left > 0) {
+                break;
+            }
+            match plain {
+                Some(byte) => {
+                    let Some((first, behind)) = core::mem::take(&mut out).split_first_mut() else { break };
+                    *first = byte;
+                    out = behind;
+                }
+                None => {
+                    let format = track.next;
+                    (self.chunk_header, self.header_start, self.header_end) = track.header(format);
+                    (track.next, track.first) = (Format::Same, false);
+                }
+            }
+            self.chunk_left = track.left.min(self.chunk_size.get());
         }
         (lengths.0.wrapping_sub(rest.len()), lengths.1.wrapping_sub(out.len()))
     }
 }
 
-/// Writes whole chunks of `size` bytes that continue a message, as many as `rest` and `out` have room for; answers how
-/// many.
-fn whole_chunks(byte: u8, size: NonZeroU32, rest: &[u8], out: &mut [u8]) -> usize {
-    let Some(stride) = size.checked_add(1) else { return 0 };
-    let pairs = out.chunks_exact_mut(stride.get() as usize).zip(rest.chunks_exact(size.get() as usize));
-    let count = pairs.len();
-    for (chunk, payload) in pairs {
+struct Whole {
+    taken: usize,
+    written: usize,
+}
+
+/// Writes whole chunks that continue a message, as many as `rest` and `out` have room for; none is the message's last.
+fn whole_chunks(byte: u8, chunk_size: NonZeroU32, left: u32, rest: &[u8], out: &mut [u8]) -> Whole {
+    let size = chunk_size.get() as usize;
+    let mut whole = Whole { taken: 0, written: 0 };
+    let rest = rest.get(..(left.saturating_sub(1) as usize).min(rest.len())).unwrap_or(&[]);
+    let Some(stride) = size.checked_add(1) else { return whole };
+    for (chunk, payload) in out.chunks_exact_mut(stride).zip(rest.chunks_exact(size)) {
         if let Some((first, to)) = chunk.split_first_mut() {
             *first = byte;
             copy(payload, to);
         }
+        whole.taken = whole.taken.wrapping_add(size);
+        whole.written = whole.written.wrapping_add(stride);
     }
-    count
+    whole
 }
 
 #[cfg(test)]

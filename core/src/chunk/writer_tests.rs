@@ -18,12 +18,14 @@ fn header(timestamp: u32, kind: Kind, stream: u32, length: usize) -> Header {
 fn put(writer: &mut Writer<4>, id: u32, header: Header, mut payload: &[u8], window: usize) -> Vec<u8> {
     writer.begin(csid(id), header).unwrap();
     let mut stream = Vec::new();
+    let length = writer.wire_left(csid(id));
     while writer.left(csid(id)).is_some() {
         let mut out = vec![0xEE; window];
         let (taken, written) = writer.poll(csid(id), payload, &mut out);
         assert!(written > 0, "no progress");
         payload = &payload[taken..];
         stream.extend_from_slice(&out[..written]);
+        assert_eq!(writer.wire_left(csid(id)), length - stream.len(), "what is left is known");
     }
     assert_eq!(payload, b"");
     assert!(writer.is_at_boundary());

@@ -1,8 +1,7 @@
 //! Commands and data messages: reading and writing them (RTMP 1.0, section 7).
 //!
 //! A command is a name, a transaction id, a command object or null, and arguments, all in AMF0. [`Command::parse`] reads
-//! the first two and leaves the rest to a decoder; the functions of this module write whole commands into an
-//! [`Encoder`].
+//! the first two and leaves the rest to a decoder; [`put`] writes a whole command into an [`Encoder`].
 
 mod connect;
 mod data;
@@ -14,7 +13,6 @@ pub use data::{DataMessage, set_data_frame};
 pub use status::{Status, code};
 
 use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token, number_to_u32, u32_to_number};
-use crate::message::StreamId;
 
 /// A command as it came.
 #[derive(Debug, Clone, Copy)]
@@ -70,28 +68,14 @@ impl<'a> Command<'a> {
     fn first_argument(&self) -> Option<Token<'a>> {
         let mut values = self.values;
         loop {
-            let mut value = values;
-            let found = value.next_token().ok()??;
-            if !matches!(found, Token::Null | Token::Undefined) && !found.opens_map() {
+            let found = values.next_token().ok()??;
+            if found.opens_map() {
+                while values.next_property().ok()?.is_some() {}
+            } else if !matches!(found, Token::Null | Token::Undefined) {
                 return Some(found);
             }
-            values.skip_value().ok()?;
         }
     }
-}
-
-/// The texts that stand under these keys in the map whose start has been taken, as far as it can be read; empty where
-/// there are none.
-fn texts<'a>(values: &mut Decoder<'a>, keys: [&str; 3]) -> [Text<'a>; 3] {
-    let mut found = [Text::default(); 3];
-    while let Ok(Some((key, value))) = values.next_property() {
-        if let Some(text) = value.as_text()
-            && let Some((_, place)) = keys.iter().zip(&mut found).find(|(wanted, _)| key == **wanted)
-        {
-            *place = text;
-        }
-    }
-    found
 }
 
 /// The payload of a command or data message without the format selector that some kinds have.
@@ -103,89 +87,78 @@ fn without_selector(payload: &[u8]) -> &[u8] {
     }
 }
 
-/// Writes the beginning of a command: the name, the transaction id, and null for the command object.
-fn begin<'e, 'b>(
-    encoder: &'e mut Encoder<'b>,
-    name: &str,
-    transaction: u32,
-) -> Result<&'e mut Encoder<'b>, BufferFull> {
-    encoder.put(Token::String(name.into()))?.put(Token::Number(u32_to_number(transaction)))?.put(Token::Null)
+/// What a publisher's command says beside its name: the values behind the command object, which is null.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Argument<'a> {
+    None,
+    Text(&'a str),
+    Number(u32),
+    /// A stream key, and that the stream is a live one.
+    Publish(&'a str),
 }
 
-/// Writes a command with these arguments.
-pub(crate) fn write(
+/// Writes a publisher's command. [`put`] could write it as well; this draws less of the encoder into an image.
+pub(crate) fn put_call(
     encoder: &mut Encoder<'_>,
     name: &str,
-    transaction: u32,
-    strings: &[&str],
-    number: Option<u32>,
+    transaction: f64,
+    argument: Argument<'_>,
 ) -> Result<(), BufferFull> {
-    begin(encoder, name, transaction)?;
-    for string in strings {
-        encoder.put(Token::String((*string).into()))?;
+    begin(encoder, name, transaction)?.put(Token::Null)?;
+    match argument {
+        Argument::None => {}
+        Argument::Text(text) | Argument::Publish(text) => _ = encoder.short_string(&[text])?,
+        Argument::Number(number) => _ = encoder.put(Token::Number(u32_to_number(number)))?,
     }
-    if let Some(number) = number {
-        encoder.put(Token::Number(u32_to_number(number)))?;
+    if let Argument::Publish(_) = argument {
+        encoder.short_string(&["live"])?;
     }
     Ok(())
 }
 
-/// Writes a command whose one argument, if it has any, is a string: `releaseStream`, `FCPublish`, `FCUnpublish`,
-/// `createStream`.
-///
-/// # Errors
-/// The encoder's buffer is too small.
-pub fn call(encoder: &mut Encoder<'_>, name: &str, transaction: u32, argument: Option<&str>) -> Result<(), BufferFull> {
-    write(encoder, name, transaction, argument.as_slice(), None)
-}
-
-/// Writes `publish` for a live stream (section 7.2.2.6).
-///
-/// # Errors
-/// The encoder's buffer is too small.
-pub fn publish(encoder: &mut Encoder<'_>, transaction: u32, key: &str) -> Result<(), BufferFull> {
-    write(encoder, "publish", transaction, &[key, "live"], None)
-}
-
-/// Writes `deleteStream` (section 7.2.2.3).
-///
-/// # Errors
-/// The encoder's buffer is too small.
-pub fn delete_stream(encoder: &mut Encoder<'_>, transaction: u32, stream: StreamId) -> Result<(), BufferFull> {
-    write(encoder, "deleteStream", transaction, &[], Some(stream.0))
-}
-
-/// Writes `_result` with one value: undefined, or the id that answers `createStream`.
-///
-/// # Errors
-/// The encoder's buffer is too small.
-pub fn result(encoder: &mut Encoder<'_>, transaction: f64, value: Token<'_>) -> Result<(), BufferFull> {
-    answer(encoder, "_result", transaction)?.put(Token::Null)?.put(value)?;
-    Ok(())
-}
-
-/// Writes `_error` with an info object.
-///
-/// # Errors
-/// The encoder's buffer is too small.
-pub fn error(encoder: &mut Encoder<'_>, transaction: f64, status: &Status<'_>) -> Result<(), BufferFull> {
-    status.put(answer(encoder, "_error", transaction)?.put(Token::Null)?)
-}
-
-/// Writes `onStatus` (section 7.2.2).
-///
-/// # Errors
-/// The encoder's buffer is too small.
-pub fn on_status(encoder: &mut Encoder<'_>, status: &Status<'_>) -> Result<(), BufferFull> {
-    status.put(begin(encoder, "onStatus", 0)?)
-}
-
-fn answer<'e, 'b>(
+/// Writes the name and the transaction id of a command.
+fn begin<'e, 'b>(
     encoder: &'e mut Encoder<'b>,
     name: &str,
     transaction: f64,
 ) -> Result<&'e mut Encoder<'b>, BufferFull> {
-    encoder.put(Token::String(name.into()))?.put(Token::Number(transaction))
+    encoder.short_string(&[name])?.put(Token::Number(transaction))
+}
+
+/// Writes a command: its name, its transaction id, and `values`, of which the first one is the command object or null.
+///
+/// ```
+/// use embedded_rtmp::amf0::{Encoder, Token};
+/// use embedded_rtmp::command;
+///
+/// let mut buffer = [0; 64];
+/// let mut encoder = Encoder::new(&mut buffer);
+/// command::put(&mut encoder, "FCPublish", 3.0, &[Token::Null, "camera".into()])?;
+/// assert_eq!(encoder.finish(), b"\x02\0\x09FCPublish\0\x40\x08\0\0\0\0\0\0\x05\x02\0\x06camera");
+/// # Ok::<(), embedded_rtmp::amf0::BufferFull>(())
+/// ```
+///
+/// # Errors
+/// The encoder's buffer is too small.
+pub fn put(encoder: &mut Encoder<'_>, name: &str, transaction: f64, values: &[Token<'_>]) -> Result<(), BufferFull> {
+    begin(encoder, name, transaction)?.put_all(values)?;
+    Ok(())
+}
+
+/// Writes a command whose one argument is an info object: `onStatus`, with transaction id 0, or `_error`.
+///
+/// # Errors
+/// The encoder's buffer is too small.
+pub fn put_status(
+    encoder: &mut Encoder<'_>,
+    name: &str,
+    transaction: f64,
+    status: &Status<'_>,
+) -> Result<(), BufferFull> {
+    put(encoder, name, transaction, &[Token::Null, Token::ObjectStart])?;
+    status.put_properties(encoder)?;
+    encoder.put(Token::End)?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! Info objects: what `onStatus`, `_result` and `_error` say (RTMP 1.0, section 7.2.2).
 
-use super::texts;
 use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token};
 
 /// The codes that the sessions know. Others are handed on as they are.
@@ -51,31 +50,32 @@ impl<'a> Status<'a> {
         self.level == *"error"
     }
 
-    /// Reads the last map among `values`: some senders put another one, or null, before the info object. Empty where
-    /// there is none, or where it is broken.
+    /// Reads the last level, code and description among `values`, in whichever map they are: some senders put another
+    /// one, or null, before the info object. A string that is in no map, as some send in place of the object, is the
+    /// description. Empty where there is none, or where it is broken.
     pub fn parse(mut values: Decoder<'a>) -> Status<'a> {
         let mut status = Status::default();
+        let mut key = Text::default();
         while let Ok(Some(token)) = values.next_token() {
-            if token.opens_map() {
-                let [level, code, description] = texts(&mut values, ["level", "code", "description"]);
-                if !code.is_empty() || status.code.is_empty() {
-                    status = Status { level, code, description };
-                }
-            } else if let (Token::String(text), true) = (token, status.description.is_empty()) {
-                status.description = text;
+            if let Token::Key(found) = token {
+                key = found;
+                continue;
             }
+            if let Token::String(text) = token {
+                if key == *"level" {
+                    status.level = text;
+                } else if key == *"code" {
+                    status.code = text;
+                } else if key == *"description" || (key.is_empty() && status.description.is_empty()) {
+                    status.description = text;
+                }
+            }
+            key = Text::default();
         }
         status
     }
 
-    /// Writes the info object.
-    pub(super) fn put(&self, encoder: &mut Encoder<'_>) -> Result<(), BufferFull> {
-        encoder.put(Token::ObjectStart)?;
-        self.put_properties(encoder)?;
-        encoder.put(Token::End)?;
-        Ok(())
-    }
-
+    /// Writes what is in the info object.
     pub(super) fn put_properties(&self, encoder: &mut Encoder<'_>) -> Result<(), BufferFull> {
         for (key, value) in [("level", self.level), ("code", self.code), ("description", self.description)] {
             encoder.property(key, Token::String(value))?;

@@ -63,26 +63,26 @@ fn item_077_item_091_tc_url_has_neither_user_nor_key() {
 
 #[test]
 fn item_080_item_082_item_087_a_publishers_commands_are_written() {
-    let create = emitted(&|encoder| call(encoder, "createStream", 4, None));
+    let create = emitted(&|encoder| put(encoder, "createStream", 4.0, &[Token::Null]));
     assert_eq!(create, b"\x02\0\x0CcreateStream\0\x40\x10\0\0\0\0\0\0\x05");
-    let release = emitted(&|encoder| call(encoder, "releaseStream", 2, Some("cam")));
+    let release = emitted(&|encoder| put(encoder, "releaseStream", 2.0, &[Token::Null, "cam".into()]));
     assert_eq!(release, b"\x02\0\x0DreleaseStream\0\x40\0\0\0\0\0\0\0\x05\x02\0\x03cam");
-    let publish = emitted(&|encoder| publish(encoder, 5, "cam"));
+    let publish = emitted(&|encoder| put(encoder, "publish", 5.0, &[Token::Null, "cam".into(), "live".into()]));
     assert_eq!(publish, b"\x02\0\x07publish\0\x40\x14\0\0\0\0\0\0\x05\x02\0\x03cam\x02\0\x04live");
-    let delete = emitted(&|encoder| delete_stream(encoder, 7, StreamId(1)));
+    let delete = emitted(&|encoder| put(encoder, "deleteStream", 7.0, &[Token::Null, 1.0.into()]));
     assert_eq!(delete, b"\x02\0\x0CdeleteStream\0\x40\x1C\0\0\0\0\0\0\x05\0\x3F\xF0\0\0\0\0\0\0");
 }
 
 #[test]
 fn item_081_item_083_item_088_a_servers_answers_are_written() {
-    let created = emitted(&|encoder| result(encoder, 4.0, Token::Number(1.0)));
+    let created = emitted(&|encoder| put(encoder, "_result", 4.0, &[Token::Null, 1.0.into()]));
     assert_eq!(created, b"\x02\0\x07_result\0\x40\x10\0\0\0\0\0\0\x05\0\x3F\xF0\0\0\0\0\0\0");
-    let undefined = emitted(&|encoder| result(encoder, 2.0, Token::Undefined));
+    let undefined = emitted(&|encoder| put(encoder, "_result", 2.0, &[Token::Null, Token::Undefined]));
     assert_eq!(undefined, b"\x02\0\x07_result\0\x40\0\0\0\0\0\0\0\x05\x06");
     let info = b"\x03\0\x05level\x02\0\x05error\0\x04code\x02\0\x01c\0\x0Bdescription\x02\0\x02no\0\0\x09";
-    let refused = emitted(&|encoder| error(encoder, 1.0, &Status::error("c", "no")));
+    let refused = emitted(&|encoder| put_status(encoder, "_error", 1.0, &Status::error("c", "no")));
     assert_eq!(refused, [&b"\x02\0\x06_error\0\x3F\xF0\0\0\0\0\0\0\x05"[..], info].concat());
-    let status = emitted(&|encoder| on_status(encoder, &Status::error("c", "no")));
+    let status = emitted(&|encoder| put_status(encoder, "onStatus", 0.0, &Status::error("c", "no")));
     assert_eq!(status, [&b"\x02\0\x08onStatus\0\0\0\0\0\0\0\0\0\x05"[..], info].concat());
     let accepted = emitted(&|encoder| accepted(encoder, 1.0));
     let command = Command::parse(&accepted).unwrap();

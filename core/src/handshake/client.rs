@@ -4,7 +4,6 @@
 use super::digest;
 use super::exchange::Exchange;
 use super::{Error, Kind, SCRATCH, VERSION};
-use crate::bytes;
 use crate::time::Instant;
 
 /// How a client begins.
@@ -68,6 +67,9 @@ impl Client {
     pub fn read(&mut self, now: Instant, input: &mut &[u8], scratch: &mut [u8]) -> Result<(), Error> {
         if self.failed.is_none() {
             self.failed = self.step(now, input, scratch).err();
+            if self.failed.is_some() {
+                self.exchange.stop();
+            }
         }
         self.failed.map_or(Ok(()), Err)
     }
@@ -102,8 +104,8 @@ impl Client {
         };
         // The time of reading goes into bytes 4 to 7 of the answer (section 5.2.4).
         let elapsed = (now.as_micros() as u32).wrapping_sub(self.started) / 1_000;
-        if let Some(time2) = scratch.get_mut(4..8) {
-            bytes::copy(&elapsed.to_be_bytes(), time2);
+        if let Some(time2) = scratch.get_mut(4..8).and_then(<[u8]>::first_chunk_mut) {
+            *time2 = elapsed.to_be_bytes();
         }
         #[cfg(feature = "digest")]
         if let Some((scheme, theirs)) = found {
@@ -172,9 +174,8 @@ impl Client {
     }
 
     /// Whether S2 has been read whole and C2 written whole: chunks may pass, and the scratch is free for others.
-    #[inline(never)]
     pub fn is_done(&self) -> bool {
-        self.failed.is_none() && self.exchange.has_echo() && self.exchange.is_sent()
+        self.exchange.is_done()
     }
 
     /// What the server was found to speak; known when S1 has come whole, simple until then. A client of the simple

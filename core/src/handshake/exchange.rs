@@ -56,36 +56,21 @@ impl Exchange {
         let length = input.len().min(usize::from(end.saturating_sub(self.received)));
         let Some((taken, rest)) = input.split_at_checked(length) else { return &[] };
         *input = rest;
-        self.received = self.received.wrapping_add(length as u16);
+        self.received = self.received.saturating_add(length as u16);
         taken
     }
 
     /// Writes to `out` what fits and may be sent: nothing until `may_begin`, and the answer, which lies in the
     /// scratch, when the peer's block is complete.
-    pub(super) fn transmit(&mut self, may_begin: bool, scratch: &[u8; SCRATCH], mut out: &mut [u8]) -> usize {
-        let room = out.len();
-        let length = room.min(self.transmit_len(may_begin));
-        let mut left = length;
-        while left > 0 {
-            let at = self.sent;
-            let end = match at {
-                0 => 1,
-                1..BLOCK_END => BLOCK_END,
-                _ => END,
+    pub(super) fn transmit(&mut self, may_begin: bool, scratch: &[u8; SCRATCH], out: &mut [u8]) -> usize {
+        let length = self.transmit_len(may_begin).min(out.len());
+        for byte in out.iter_mut().take(length) {
+            *byte = match self.sent {
+                0 => super::VERSION,
+                at @ 1..BLOCK_END => self.block.byte(usize::from(at - 1)),
+                at => scratch.get(usize::from(at.wrapping_sub(BLOCK_END))).copied().unwrap_or_default(),
             };
-            let length = left.min(usize::from(end.wrapping_sub(at)));
-            let Some((part, rest)) = core::mem::take(&mut out).split_at_mut_checked(length) else { break };
-            match at {
-                0 => part.iter_mut().take(1).for_each(|byte| *byte = super::VERSION),
-                1..BLOCK_END => self.block.emit(usize::from(at.wrapping_sub(1)), part),
-                _ => {
-                    let at = usize::from(at.wrapping_sub(BLOCK_END));
-                    bytes::copy(scratch.get(at..).unwrap_or_default(), part);
-                }
-            }
-            out = rest;
-            left = left.wrapping_sub(length);
-            self.sent = self.sent.wrapping_add(length as u16);
+            self.sent = self.sent.wrapping_add(1);
         }
         length
     }
@@ -107,6 +92,16 @@ impl Exchange {
     /// Whether the peer's answer has come whole: nothing more is to be read.
     pub(super) const fn has_echo(&self) -> bool {
         self.received >= END
+    }
+
+    /// Whether both answers have gone their way.
+    pub(super) const fn is_done(&self) -> bool {
+        self.received.wrapping_add(self.sent) == 2 * END
+    }
+
+    /// The handshake has failed, and is never done.
+    pub(super) fn stop(&mut self) {
+        self.sent = 0;
     }
 
     /// Whether our answer is written: the scratch is not needed for it any more.

@@ -19,13 +19,13 @@ use core::time::Duration;
 
 use super::link::{Incoming, Link, Payload};
 use super::{Buffers, ConfigError, Error, RequestError, Stage, wire};
-use crate::chunk::{ChunkStreamId, Fragment, TypeThreeDelta};
-use crate::command::{Command, ConnectOptions, Status};
+use crate::chunk::{ChunkStreamId, Fragment, Pulled, TypeThreeDelta};
+use crate::command::{Argument, Command, ConnectOptions, Status};
 use crate::control;
 use crate::fmt::{info, warning};
 use crate::handshake;
 use crate::message::{Kind, StreamId, Timestamp};
-use crate::time::{Instant, after, millis};
+use crate::time::{Instant, millis};
 
 /// The transaction ids: one for each command that is answered.
 pub(super) mod transaction {
@@ -39,12 +39,12 @@ pub(super) mod transaction {
     pub(crate) const CHECK_BW: u32 = 8;
 }
 
-/// Room in the queue for what an answer of the server's, or a request, may bring about: at most two control messages,
-/// `releaseStream`, `FCPublish` and `createStream`. The stream key comes twice, with a header for each 128 bytes of it.
-#[inline(never)]
-fn reserve(key: &str) -> usize {
-    key.len().saturating_mul(2).saturating_add(key.len() / 32).saturating_add(192)
-}
+/// Room in the queue for what an answer of the server's may bring about, but for the stream key, which comes twice:
+/// two control messages, `releaseStream`, `FCPublish` and `createStream`; or `FCUnpublish` and `deleteStream`.
+const MIN_RESERVE: usize = 192;
+/// The same for those three calls, and for the last two, again without the key.
+const PUBLISH_ROOM: usize = 112;
+const CLOSE_ROOM: usize = 96;
 
 /// What a client can be told to do otherwise.
 #[derive(Debug, Clone, Copy)]
@@ -122,38 +122,17 @@ pub(super) enum State {
     Closed,
 }
 
-impl State {
-    /// What the server is to do next.
-    pub(super) fn awaits(self) -> Option<Stage> {
-        match self {
-            State::ExpectHandshake => Some(Stage::Handshake),
-            State::ExpectConnect => Some(Stage::Connect),
-            State::ExpectStream => Some(Stage::CreateStream),
-            State::ExpectPublish => Some(Stage::Publish),
-            _ => None,
-        }
-    }
-
-    /// The transaction that is to be answered next; 0 where none is.
-    pub(super) fn transaction(self) -> u32 {
-        match self {
-            State::ExpectConnect => transaction::CONNECT,
-            State::ExpectStream => transaction::CREATE_STREAM,
-            State::ExpectPublish => transaction::PUBLISH,
-            _ => 0,
-        }
-    }
-}
-
-/// What the application must hear of a command.
-#[derive(Clone, Copy)]
-pub(super) enum Found {
+/// What [`Client::advance`] found, without borrowing the client.
+pub(super) enum Found<'i> {
+    HandshakeDone,
     Connected,
     Publishing,
-    Refused(Stage),
-    Status,
+    Refused(Stage, Payload),
+    Status(StreamId, Payload),
     Unpublished,
     Closed,
+    Media(Pulled<'i>),
+    User(control::Event),
 }
 
 /// The client's side of a connection, with memory for `STREAMS` incoming chunk streams; 8 are enough for all servers
@@ -166,10 +145,11 @@ pub struct Client<'b, const STREAMS: usize = 8> {
     connect_asked: bool,
     pub(super) key: Option<&'b str>,
     pub(super) stream: StreamId,
+    /// Room that the queue must have before a command is read, for what it brings about.
+    reserve: usize,
     deadline: Option<Instant>,
-    /// In ms.
-    handshake_timeout: u32,
-    response_timeout: u32,
+    handshake_millis: u32,
+    response_millis: u32,
     pub(super) chunk_size: u32,
     pub(super) window: u32,
     failed: Option<Error>,
@@ -192,9 +172,10 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
             connect_asked: false,
             key: None,
             stream: StreamId::CONNECTION,
+            reserve: MIN_RESERVE,
             deadline: None,
-            handshake_timeout: millis(config.handshake_timeout),
-            response_timeout: millis(config.response_timeout),
+            handshake_millis: millis(config.handshake_timeout),
+            response_millis: millis(config.response_timeout),
             chunk_size: config.chunk_size,
             window: config.window,
             failed: None,
@@ -212,7 +193,7 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
             return Err(RequestError::State);
         }
         let mut emit = |encoder: &mut crate::amf0::Encoder<'_>| options.emit(encoder, transaction::CONNECT);
-        self.link.queue_command(StreamId::CONNECTION, &mut emit)?;
+        self.link.queue(StreamId::CONNECTION, &mut emit)?;
         self.connect_asked = true;
         if self.state == State::Idle {
             self.enter(State::ExpectConnect);
@@ -230,13 +211,21 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
         if busy || matches!(self.state, State::Closing | State::Closed) || self.failed.is_some() {
             return Err(RequestError::State);
         }
-        let room = reserve(key);
-        // All three calls or none.
-        if room > self.link.control_capacity() || (self.state == State::Connected && !self.link.has_room(room)) {
-            return Err(RequestError::ControlBuffer(room));
+        // No text is so long that this could wrap.
+        let keys = key.len().wrapping_mul(2);
+        let reserve = keys.wrapping_add(MIN_RESERVE);
+        if reserve > self.link.control_capacity() {
+            return Err(RequestError::ControlBuffer(reserve));
         }
-        self.key = Some(key);
-        if self.state == State::Connected { self.create_stream() } else { Ok(()) }
+        // All three calls or none.
+        if self.state == State::Connected && !self.link.has_room(keys.wrapping_add(PUBLISH_ROOM)) {
+            return Err(RequestError::ControlBuffer(reserve));
+        }
+        (self.key, self.reserve) = (Some(key), reserve);
+        if self.state == State::Connected {
+            self.create_stream();
+        }
+        Ok(())
     }
 
     /// The stream that is published, where one is.
@@ -300,11 +289,12 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
         let has_stream = matches!(self.state, State::ExpectPublish | State::Publishing);
         if has_stream && let Some(key) = self.key {
             // Both or none.
-            if !self.link.has_room(reserve(key)) {
-                return Err(RequestError::ControlBuffer(reserve(key)));
+            let room = key.len().wrapping_add(CLOSE_ROOM);
+            if !self.link.has_room(room) {
+                return Err(RequestError::ControlBuffer(room));
             }
-            self.call(StreamId::CONNECTION, "FCUnpublish", transaction::FC_UNPUBLISH, &[key], None)?;
-            self.delete_stream()?;
+            self.call("FCUnpublish", transaction::FC_UNPUBLISH, Argument::Text(key));
+            self.delete_stream();
         }
         self.enter(if has_stream { State::Closing } else { State::Closed });
         Ok(())
@@ -347,24 +337,9 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        if self.state == State::ExpectHandshake || !self.handshake.is_done() {
-            return self.shake_hands(now, input);
-        }
-        while self.wants_input() {
-            let (stream, payload) = match self.link.pull(input) {
-                Ok(Some(Incoming::Command(stream, payload))) => (stream, payload),
-                Ok(Some(Incoming::Media(_, pulled))) => return Ok(Some(ClientEvent::Media(self.link.lend(pulled)))),
-                Ok(Some(Incoming::Event(event))) => return Ok(Some(ClientEvent::User(event))),
-                Ok(None) => return Ok(None),
-                Err(error) => return Err(self.fail(error)),
-            };
-            let found = self.command(payload.clone()).map_err(|error| self.fail(error))?;
-            self.arm(now);
-            if let Some(found) = found {
-                return Ok(Some(self.lend(found, stream, payload)));
-            }
-        }
-        Ok(None)
+        let found = self.advance(now, input).inspect_err(|error| self.failed = Some(*error))?;
+        self.arm(now);
+        Ok(found.map(|found| self.lend(found)))
     }
 
     /// Puts out what is to be sent, as far as `out` goes; answers how much it filled. To be called after every other
@@ -388,7 +363,7 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
     /// # Errors
     /// The server has not answered in time, or the session had failed before.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
-        if let (None, Some(deadline), Some(stage)) = (self.failed, self.deadline, self.state.awaits())
+        if let (None, Some(deadline), Some(stage)) = (self.failed, self.deadline, self.awaits())
             && now >= deadline
         {
             warning!("the server did not answer in time");
@@ -399,9 +374,7 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
 
     /// Whether [`Self::next_event`] can take input now. Otherwise output must drain first, or the session is over.
     pub fn wants_input(&self) -> bool {
-        self.failed.is_none()
-            && self.state != State::Closed
-            && wire::reads(&self.handshake, &self.link, reserve(self.key.unwrap_or("")))
+        self.failed.is_none() && self.state != State::Closed && wire::reads(&self.handshake, &self.link, self.reserve)
     }
 
     /// Whether [`Self::poll_transmit`] has something to put out now.
@@ -419,59 +392,83 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
         self.deadline = None;
     }
 
+    /// What the server is to do next.
+    pub(super) fn awaits(&self) -> Option<Stage> {
+        match self.state {
+            State::ExpectHandshake => Some(Stage::Handshake),
+            State::ExpectConnect => Some(Stage::Connect),
+            State::ExpectStream => Some(Stage::CreateStream),
+            State::ExpectPublish => Some(Stage::Publish),
+            _ => None,
+        }
+    }
+
     /// Sets the deadline of what is awaited, when it is not set yet.
     fn arm(&mut self, now: Instant) {
         if self.deadline.is_none()
-            && let Some(stage) = self.state.awaits()
+            && let Some(stage) = self.awaits()
         {
             let timeout = match stage {
-                Stage::Handshake => self.handshake_timeout,
-                _ => self.response_timeout,
+                Stage::Handshake => self.handshake_millis,
+                _ => self.response_millis,
             };
-            self.deadline = Some(after(now, timeout));
+            self.deadline = Some(now.after_millis(timeout));
         }
     }
 
-    /// Goes on with the handshake. It may still have something to put out when the first chunks are read.
-    fn shake_hands<'d>(&mut self, now: Instant, input: &mut &[u8]) -> Result<Option<ClientEvent<'d>>, Error> {
-        self.arm(now);
-        self.handshake.read(now, input, self.link.scratch()).map_err(|error| self.fail(error.into()))?;
-        if self.state != State::ExpectHandshake || !self.handshake.has_read() {
-            return Ok(None);
+    fn advance<'i>(&mut self, now: Instant, input: &mut &'i [u8]) -> Result<Option<Found<'i>>, Error> {
+        if self.state == State::ExpectHandshake {
+            self.handshake.read(now, input, self.link.scratch())?;
+            if !self.handshake.has_read() {
+                return Ok(None);
+            }
+            self.enter(if self.connect_asked { State::ExpectConnect } else { State::Idle });
+            return Ok(Some(Found::HandshakeDone));
         }
-        self.enter(if self.connect_asked { State::ExpectConnect } else { State::Idle });
-        self.arm(now);
-        Ok(Some(ClientEvent::HandshakeDone(self.handshake.kind())))
+        // The scratch is the handshake's until C2 is out.
+        while self.handshake.is_done() && self.state != State::Closed && self.link.has_room(self.reserve) {
+            let found = match self.link.pull(input)? {
+                None => return Ok(None),
+                Some(Incoming::Media(_, pulled)) => Some(Found::Media(pulled)),
+                Some(Incoming::Event(event)) => Some(Found::User(event)),
+                Some(Incoming::Command(stream, payload)) => self.command(stream, payload)?,
+            };
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 
-    fn fail(&mut self, error: Error) -> Error {
-        self.failed = Some(error);
-        error
+    /// What the info object of a command says.
+    #[inline(never)]
+    fn status(&self, payload: Payload) -> Status<'_> {
+        let command = Command::parse(self.link.payload(payload));
+        command.map_or_else(Status::default, |command| Status::parse(command.values))
     }
 
-    /// What the application is told of a command.
-    fn lend<'d, 'i: 'd>(&'d self, found: Found, stream: StreamId, payload: Payload<'i>) -> ClientEvent<'d> {
-        let (stage, status) = match found {
+    /// Lends what was found.
+    fn lend<'d, 'i: 'd>(&'d self, found: Found<'i>) -> ClientEvent<'d> {
+        match found {
+            Found::HandshakeDone => ClientEvent::HandshakeDone(self.handshake.kind()),
             Found::Connected => {
                 info!("connected");
-                return ClientEvent::Connected;
+                ClientEvent::Connected
             }
             Found::Publishing => {
                 info!("publishing on message stream {}", self.stream.0);
-                return ClientEvent::Publishing(self.stream);
+                ClientEvent::Publishing(self.stream)
             }
-            Found::Unpublished => return ClientEvent::Unpublished,
-            Found::Closed => return ClientEvent::Closed,
-            Found::Refused(stage) => (Some(stage), self.status(payload)),
-            Found::Status => (None, self.status(payload)),
-        };
-        let Some(stage) = stage else { return ClientEvent::Status(stream, status) };
-        warning!("refused: {}", status.code);
-        ClientEvent::Refused(stage, status)
-    }
-
-    fn status<'d, 'i: 'd>(&'d self, payload: Payload<'i>) -> Status<'d> {
-        let command = Command::parse(self.link.payload(payload));
-        command.map_or_else(Status::default, |command| Status::parse(command.values))
+            Found::Refused(stage, payload) => {
+                let status = self.status(payload);
+                warning!("refused: {}", status.code);
+                ClientEvent::Refused(stage, status)
+            }
+            Found::Status(stream, payload) => ClientEvent::Status(stream, self.status(payload)),
+            Found::Unpublished => ClientEvent::Unpublished,
+            Found::Closed => ClientEvent::Closed,
+            Found::Media(pulled) => ClientEvent::Media(self.link.lend(pulled)),
+            Found::User(event) => ClientEvent::User(event),
+        }
     }
 }

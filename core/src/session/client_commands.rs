@@ -2,161 +2,165 @@
 
 use super::client::{Client, Found, State, transaction};
 use super::link::Payload;
-use super::{Error, RequestError, Stage};
-use crate::amf0::{Encoder, Token};
-use crate::chunk::MAX_CHUNK_SIZE;
-use crate::command::{self, Command, Status, code};
-use crate::control::Control;
+use super::{Error, Stage};
+use crate::amf0::u32_to_number;
+use crate::command::{self, Argument, Command, Status, code};
 use crate::message::StreamId;
 
-/// What a command is about.
-#[derive(Clone, Copy)]
-enum Subject {
-    /// `_result`.
-    Result,
-    /// `_error`.
-    Error,
-    /// `onStatus`, by what its code says.
-    PublishStart,
-    UnpublishSuccess,
-    ConnectionRefused,
-    StreamRefused,
-    Status,
+/// What a command is about, once it has been understood.
+enum Meaning {
+    /// `_result` to a transaction, and the first number in it.
+    Result(Option<u32>, Option<u32>),
+    /// `_error` to a transaction.
+    Error(Option<u32>),
+    /// `onStatus`, and what it says.
+    Status(News),
     /// `onBWDone`: the server wants to measure.
     BandwidthDone,
-    /// `_onbwcheck`: the server measures, and wants an answer.
-    BandwidthCheck,
+    /// `_onbwcheck`: the server measures, and wants an answer to this transaction.
+    BandwidthCheck(f64),
     /// `close`.
     Close,
     /// Of no concern.
     Other,
 }
 
-impl Subject {
-    fn of(command: &Command<'_>) -> Subject {
-        const SUBJECTS: [(&str, Subject); 6] = [
-            ("_result", Subject::Result),
-            ("_error", Subject::Error),
-            ("onStatus", Subject::Status),
-            ("onBWDone", Subject::BandwidthDone),
-            ("_onbwcheck", Subject::BandwidthCheck),
-            ("close", Subject::Close),
-        ];
-        let known = SUBJECTS.iter().find(|(name, _)| command.name == **name);
-        match known.map_or(Subject::Other, |(_, subject)| *subject) {
-            Subject::Status => {
-                let status = Status::parse(command.values);
-                match status.code {
-                    code if code == *code::PUBLISH_START => Subject::PublishStart,
-                    code if code == *code::UNPUBLISH_SUCCESS => Subject::UnpublishSuccess,
-                    _ if !status.is_error() => Subject::Status,
-                    code if code.as_bytes().starts_with(b"NetConnection.") => Subject::ConnectionRefused,
-                    _ => Subject::StreamRefused,
-                }
-            }
-            Subject::BandwidthCheck if !command.wants_answer() => Subject::Other,
-            subject => subject,
+enum News {
+    PublishStart,
+    UnpublishSuccess,
+    Refusal,
+    Other,
+}
+
+impl Meaning {
+    fn of(command: &Command<'_>) -> Meaning {
+        // One after the other: a match on the bytes would compare with each in line, which takes more flash.
+        let is = |name: &str| command.name == *name;
+        let id = command.transaction_id();
+        if is("_result") {
+            Meaning::Result(id, command.number_argument())
+        } else if is("_error") {
+            Meaning::Error(id)
+        } else if is("onStatus") {
+            let status = Status::parse(command.values);
+            Meaning::Status(match status.code {
+                code if code == *code::PUBLISH_START => News::PublishStart,
+                code if code == *code::UNPUBLISH_SUCCESS => News::UnpublishSuccess,
+                _ if status.is_error() => News::Refusal,
+                _ => News::Other,
+            })
+        } else if is("onBWDone") {
+            Meaning::BandwidthDone
+        } else if is("_onbwcheck") && id != Some(0) {
+            Meaning::BandwidthCheck(command.transaction)
+        } else if is("close") {
+            Meaning::Close
+        } else {
+            Meaning::Other
         }
     }
 }
 
 impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
-    /// Takes a command that is whole; answers what the application must hear of it.
-    pub(super) fn command(&mut self, payload: Payload<'_>) -> Result<Option<Found>, Error> {
-        let Some(command) = Command::parse(self.link.payload(payload)) else { return Ok(None) };
-        let (subject, transaction, number) = (Subject::of(&command), command.transaction, command.number_argument());
-        let awaited = command.transaction_id() == Some(self.state.transaction());
-        let found = match (subject, self.state) {
-            (Subject::Result, State::ExpectConnect) if awaited => {
-                self.connected();
-                Found::Connected
-            }
-            (Subject::Result, State::ExpectStream) if awaited => {
-                self.stream = StreamId(number.ok_or(Error::StreamId)?);
-                let _ =
-                    self.call(self.stream, "publish", transaction::PUBLISH, &[self.key.unwrap_or(""), "live"], None);
-                self.enter(State::ExpectPublish);
-                return Ok(None);
-            }
-            (Subject::Error, _) if awaited => self.refused(),
-            (Subject::ConnectionRefused, State::ExpectConnect) => self.refused(),
-            (Subject::StreamRefused, State::ExpectPublish) => self.refused(),
-            (Subject::PublishStart, State::ExpectPublish) => {
+    /// Takes a command that is whole; answers what the application must hear of it. The queue has had room for what that
+    /// brings about since before the command was read.
+    pub(super) fn command<'i>(&mut self, stream: StreamId, payload: Payload) -> Result<Option<Found<'i>>, Error> {
+        let bytes = self.link.payload(payload.clone());
+        let Some(meaning) = Command::parse(bytes).map(|command| Meaning::of(&command)) else { return Ok(None) };
+        let awaited = self.awaited();
+        Ok(match meaning {
+            Meaning::Result(id, number) if id == awaited => match self.state {
+                State::ExpectConnect => {
+                    self.enter(State::Connected);
+                    let _ = self.link.announce_window(self.window);
+                    let _ = self.link.announce_chunk_size(self.chunk_size);
+                    if self.key.is_some() {
+                        self.create_stream();
+                    }
+                    Some(Found::Connected)
+                }
+                State::ExpectStream => {
+                    self.stream = StreamId(number.ok_or(Error::StreamId)?);
+                    let argument = Argument::Publish(self.key.unwrap_or_default());
+                    self.send(self.stream, "publish", u32_to_number(transaction::PUBLISH), argument);
+                    self.enter(State::ExpectPublish);
+                    None
+                }
+                _ => None,
+            },
+            Meaning::Error(id) if id == awaited => self.refused().map(|stage| Found::Refused(stage, payload)),
+            Meaning::Status(News::PublishStart) if self.state == State::ExpectPublish => {
                 self.enter(State::Publishing);
-                Found::Publishing
+                Some(Found::Publishing)
             }
-            (Subject::UnpublishSuccess, State::Closing) => {
+            Meaning::Status(News::UnpublishSuccess) if self.state == State::Closing => {
                 self.enter(State::Closed);
-                Found::Unpublished
+                Some(Found::Unpublished)
             }
-            (Subject::Result | Subject::Error | Subject::Other, _) => return Ok(None),
-            (Subject::BandwidthDone, _) => {
-                let _ = self.call(StreamId::CONNECTION, "_checkbw", transaction::CHECK_BW, &[], None);
-                return Ok(None);
+            Meaning::Status(News::Refusal) if awaited.is_some() => {
+                self.refused().map(|stage| Found::Refused(stage, payload))
             }
-            (Subject::BandwidthCheck, _) => {
-                let mut emit = |encoder: &mut Encoder<'_>| command::result(encoder, transaction, Token::Number(0.0));
-                let _ = self.link.queue_command(StreamId::CONNECTION, &mut emit);
-                return Ok(None);
+            Meaning::Status(_) => Some(Found::Status(stream, payload)),
+            Meaning::BandwidthDone => {
+                self.call("_checkbw", transaction::CHECK_BW, Argument::None);
+                None
             }
-            (Subject::Close, _) => {
+            Meaning::BandwidthCheck(transaction) => {
+                self.send(StreamId::CONNECTION, "_result", transaction, Argument::Number(0));
+                None
+            }
+            Meaning::Close => {
                 self.enter(State::Closed);
-                Found::Closed
+                Some(Found::Closed)
             }
-            _ => Found::Status,
-        };
-        Ok(Some(found))
+            Meaning::Result(..) | Meaning::Error(_) | Meaning::Other => None,
+        })
     }
 
-    /// The server has accepted `connect`. The queue has had room for what follows since before the answer was read.
-    fn connected(&mut self) {
-        self.enter(State::Connected);
-        let _ = self.link.announce_window(self.window);
-        let _ = self.link.queue_control(&Control::SetChunkSize(self.chunk_size.clamp(128, MAX_CHUNK_SIZE)));
-        if self.key.is_some() {
-            let _ = self.create_stream();
+    /// The transaction whose answer decides what comes next.
+    fn awaited(&self) -> Option<u32> {
+        match self.state {
+            State::ExpectConnect => Some(transaction::CONNECT),
+            State::ExpectStream => Some(transaction::CREATE_STREAM),
+            State::ExpectPublish => Some(transaction::PUBLISH),
+            _ => None,
         }
     }
 
-    /// Begins to publish, in FMLE's order.
-    pub(super) fn create_stream(&mut self) -> Result<(), RequestError> {
-        let key = [self.key.unwrap_or("")];
-        self.call(StreamId::CONNECTION, "releaseStream", transaction::RELEASE_STREAM, &key, None)?;
-        self.call(StreamId::CONNECTION, "FCPublish", transaction::FC_PUBLISH, &key, None)?;
-        self.call(StreamId::CONNECTION, "createStream", transaction::CREATE_STREAM, &[], None)?;
-        self.enter(State::ExpectStream);
-        Ok(())
-    }
-
-    /// Queues the end of our stream.
-    pub(super) fn delete_stream(&mut self) -> Result<(), RequestError> {
-        self.call(StreamId::CONNECTION, "deleteStream", transaction::DELETE_STREAM, &[], Some(self.stream.0))
-    }
-
-    /// Queues a command on `stream`, with these arguments.
-    pub(super) fn call(
-        &mut self,
-        stream: StreamId,
-        name: &str,
-        transaction: u32,
-        strings: &[&str],
-        number: Option<u32>,
-    ) -> Result<(), RequestError> {
-        self.link.queue_command(stream, &mut |encoder| command::write(encoder, name, transaction, strings, number))
-    }
-
-    /// The server has refused what it was asked. Where it has made a stream, that goes, since the next try makes another.
-    fn refused(&mut self) -> Found {
-        let stage = self.state.awaits().unwrap_or(Stage::Connect);
+    /// The server has refused what is awaited; answers what that is. Where it has made a stream, that goes, since the next
+    /// try makes another.
+    fn refused(&mut self) -> Option<Stage> {
+        let stage = self.awaits()?;
         if self.state == State::ExpectPublish {
-            let _ = self.delete_stream();
+            self.delete_stream();
         }
-        if stage == Stage::Connect {
-            self.enter(State::Closed);
-        } else {
-            self.key = None;
-            self.enter(State::Connected);
-        }
-        Found::Refused(stage)
+        self.key = None;
+        self.enter(if stage == Stage::Connect { State::Closed } else { State::Connected });
+        Some(stage)
+    }
+
+    /// Begins to publish, in FMLE's order. The queue has room for it.
+    pub(super) fn create_stream(&mut self) {
+        let key = Argument::Text(self.key.unwrap_or_default());
+        self.call("releaseStream", transaction::RELEASE_STREAM, key);
+        self.call("FCPublish", transaction::FC_PUBLISH, key);
+        self.call("createStream", transaction::CREATE_STREAM, Argument::None);
+        self.enter(State::ExpectStream);
+    }
+
+    /// Queues the end of our stream, for which there is room.
+    pub(super) fn delete_stream(&mut self) {
+        self.call("deleteStream", transaction::DELETE_STREAM, Argument::Number(self.stream.0));
+    }
+
+    /// Queues a command on the connection's own stream. Whoever calls this knows that there is room.
+    #[inline(never)]
+    pub(super) fn call(&mut self, name: &str, transaction: u32, argument: Argument<'_>) {
+        self.send(StreamId::CONNECTION, name, u32_to_number(transaction), argument);
+    }
+
+    #[inline(never)]
+    fn send(&mut self, stream: StreamId, name: &str, transaction: f64, argument: Argument<'_>) {
+        let _ = self.link.queue(stream, &mut |encoder| command::put_call(encoder, name, transaction, argument));
     }
 }

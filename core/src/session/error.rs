@@ -15,7 +15,7 @@ pub enum Error {
     Handshake(handshake::Error),
     /// The chunk stream cannot be read on.
     Chunk(ReadError),
-    /// The peer began a control message within another one on another chunk stream.
+    /// The peer began a control message within two others on other chunk streams.
     InterleavedControl(ChunkStreamId),
     /// The peer answered `createStream` with something that is no stream id.
     StreamId,
@@ -45,7 +45,7 @@ impl fmt::Display for Error {
         match self {
             Self::Handshake(error) => write!(f, "handshake: {error}"),
             Self::Chunk(error) => write!(f, "chunk stream: {error}"),
-            Self::InterleavedControl(csid) => write!(f, "a control message on chunk stream {csid} within another"),
+            Self::InterleavedControl(csid) => write!(f, "a control message on chunk stream {csid} within two others"),
             Self::StreamId => f.write_str("createStream was answered without a stream id"),
             Self::TimedOut(stage) => write!(f, "the peer did not answer in time: {stage}"),
         }

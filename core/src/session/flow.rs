@@ -3,10 +3,14 @@
 //! Bytes are counted from the end of the handshake on, modulo 2³². What the peer acknowledges never stops us: real
 //! peers count from elsewhere, in constant steps, modulo 2³¹, or not at all.
 
-use crate::control::{Control, Limit};
+use crate::control::Limit;
+use crate::message::Kind;
 
 /// What a peer is taken to expect before it has announced a window, in bytes.
 const DEFAULT_WINDOW: u32 = 2_500_000;
+
+/// Where no acknowledgements are wanted: so many bytes never go without one.
+const NO_WINDOW: u32 = u32::MAX;
 
 /// The state of both directions.
 #[derive(Debug)]
@@ -15,7 +19,7 @@ pub(super) struct Flow {
     received: u32,
     /// What `received` was when it was last acknowledged.
     acknowledged: u32,
-    /// An acknowledgement is due each time so many bytes have come; never where it is 0.
+    /// An acknowledgement is due each time so many bytes have come.
     window: u32,
     /// The window that we announced last; 0 before that.
     announced: u32,
@@ -46,7 +50,7 @@ impl Flow {
     #[inline]
     pub(super) fn receive(&mut self, bytes: usize) {
         self.received = self.received.wrapping_add(bytes as u32);
-        if self.window > 0 && self.received.wrapping_sub(self.acknowledged) >= self.window {
+        if self.received.wrapping_sub(self.acknowledged) >= self.window {
             self.acknowledgement_due = true;
         }
     }
@@ -63,8 +67,8 @@ impl Flow {
 
     /// The peer expects an acknowledgement after so many bytes.
     pub(super) fn set_window(&mut self, size: u32) {
-        // A peer that announces a negative size means none.
-        self.window = if size > i32::MAX as u32 { 0 } else { size };
+        // A peer that announces 0 or a negative size means none.
+        self.window = if size as i32 <= 0 { NO_WINDOW } else { size };
     }
 
     /// The peer limits what we send. We answer with a window of that size where it is not the one announced last.
@@ -93,46 +97,30 @@ impl Flow {
         self.peer_acknowledged = Some(sequence);
     }
 
-    /// What is due to be sent, one message after another.
-    pub(super) fn due(&self) -> Option<Control> {
-        if self.acknowledgement_due {
-            Some(Control::Acknowledgement(self.received))
-        } else if self.announcement_due {
-            Some(Control::WindowAckSize(self.announced))
-        } else {
-            None
+    /// Takes the next message that is due: its type, and the number that is its payload.
+    pub(super) fn take_due(&mut self) -> Option<(Kind, u32)> {
+        if core::mem::take(&mut self.acknowledgement_due) {
+            self.acknowledged = self.received;
+            return Some((Kind::ACKNOWLEDGEMENT, self.received));
         }
+        core::mem::take(&mut self.announcement_due).then_some((Kind::WINDOW_ACK_SIZE, self.announced))
     }
 
     /// How many messages are due, of 4 bytes each.
     pub(super) fn due_count(&self) -> usize {
         usize::from(self.acknowledgement_due).saturating_add(usize::from(self.announcement_due))
     }
-
-    /// What [`Self::due`] said is on its way.
-    pub(super) fn done(&mut self, control: &Control) {
-        match control {
-            Control::Acknowledgement(sequence) => {
-                self.acknowledged = *sequence;
-                self.acknowledgement_due = false;
-            }
-            _ => self.announcement_due = false,
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::Control;
 
     /// All that is due, sent.
     fn drain(flow: &mut Flow) -> std::vec::Vec<Control> {
-        let mut sent = std::vec::Vec::new();
-        while let Some(control) = flow.due() {
-            flow.done(&control);
-            sent.push(control);
-        }
-        sent
+        let sent = core::iter::from_fn(|| flow.take_due());
+        sent.map(|(kind, value)| Control::parse(kind, &value.to_be_bytes()).unwrap()).collect()
     }
 
     #[test]

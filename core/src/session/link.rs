@@ -1,22 +1,33 @@
 //! What client and server share: the chunk stream both ways, flow control, pings, and the queue of what goes out.
 
+use core::num::NonZeroU32;
 use core::ops::Range;
 
-use crate::amf0::{BufferFull, Encoder};
-use crate::chunk::{Assembled, Assembler, ChunkStreamId, Fragment, Pulled, Reader, Writer};
-use crate::control::{self, Control, Event};
+use crate::amf0::{BufferFull, Encoder, Token};
+use crate::bytes::{Aligned, Cursor};
+use crate::chunk::{
+    Assembled, Assembler, ChunkStreamId, DEFAULT_CHUNK_SIZE, Fragment, MAX_CHUNK_SIZE, Pulled, Reader, Writer,
+};
+use crate::command::{self, Status};
+use crate::control::{self, Event, Limit};
 use crate::message::{Header, Kind, StreamId, Timestamp};
 
-use super::queue::{HEADER, Queue};
+use super::queue::Queue;
 use super::{Buffers, Error, RequestError, flow::Flow};
 
-/// Chunk streams that media goes out on.
-const OUT: usize = 3;
+/// Chunk streams that media goes out on; one more is for control and command messages.
+const OUT: usize = 4;
 const AUDIO: ChunkStreamId = ChunkStreamId::new(4).expect("is 2 to 65,599");
 const DATA: ChunkStreamId = ChunkStreamId::new(5).expect("is 2 to 65,599");
 const VIDEO: ChunkStreamId = ChunkStreamId::new(6).expect("is 2 to 65,599");
 /// Commands of a message stream.
 const STREAM_COMMAND: ChunkStreamId = ChunkStreamId::new(8).expect("is 2 to 65,599");
+
+/// The chunk header before a queued message: type 0, one byte of chunk stream id.
+const QUEUED_HEADER: usize = 12;
+
+/// Room for incoming control messages: two of the longest that have a meaning.
+const CONTROL_ROOM: usize = 2 * control::MAX_SIZE;
 
 /// An established chunk stream.
 #[derive(Debug)]
@@ -24,12 +35,13 @@ pub(super) struct Link<'b, const STREAMS: usize> {
     reader: Reader<STREAMS>,
     writer: Writer<OUT>,
     scratch: &'b mut [u8],
-    assembler: Assembler<2>,
+    assembler: Assembler,
     queue: Queue<'b>,
-    /// A control message that comes in pieces.
-    control: [u8; control::MAX_SIZE],
-    control_length: u8,
-    control_csid: Option<ChunkStreamId>,
+    /// The first message of the queue is begun.
+    sending: bool,
+    /// Control messages that come in pieces.
+    control: Aligned<CONTROL_ROOM>,
+    control_assembler: Assembler,
     flow: Flow,
     /// A ping that is not answered yet; a later one takes its place.
     pong: Option<u32>,
@@ -40,17 +52,13 @@ pub(super) enum Incoming<'i> {
     /// A piece of audio, video, data or an aggregate; lent by [`Link::lend`].
     Media(StreamId, Pulled<'i>),
     /// A whole command; lent by [`Link::payload`].
-    Command(StreamId, Payload<'i>),
+    Command(StreamId, Payload),
     /// A user control event that the link does not answer by itself.
     Event(Event),
 }
 
-/// Where the payload of a command lies.
-#[derive(Clone)]
-pub(super) enum Payload<'i> {
-    Input(&'i [u8]),
-    Scratch(Range<usize>),
-}
+/// Where in the scratch the payload of a command lies.
+pub(super) type Payload = Range<usize>;
 
 impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
     pub(super) fn new(buffers: Buffers<'b>) -> Self {
@@ -60,9 +68,9 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
             scratch: buffers.scratch,
             assembler: Assembler::new(),
             queue: Queue::new(buffers.control),
-            control: [0; control::MAX_SIZE],
-            control_length: 0,
-            control_csid: None,
+            sending: false,
+            control: Aligned([0; CONTROL_ROOM]),
+            control_assembler: Assembler::new(),
             flow: Flow::new(),
             pong: None,
         }
@@ -91,8 +99,13 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
     pub(super) fn announce_window(&mut self, size: u32) -> Result<u32, RequestError> {
         let size = size.clamp(1, i32::MAX as u32);
         self.flow.announce(size);
-        self.queue_control(&Control::WindowAckSize(size))?;
+        self.queue_control(Kind::WINDOW_ACK_SIZE, &size.to_be_bytes())?;
         Ok(size)
+    }
+
+    /// Queues the size of our chunks, in bytes; never less than 128, which some servers insist on.
+    pub(super) fn announce_chunk_size(&mut self, size: u32) -> Result<(), RequestError> {
+        self.queue_control(Kind::SET_CHUNK_SIZE, &size.clamp(DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE).to_be_bytes())
     }
 
     /// Command messages left out because they did not fit in the scratch.
@@ -108,19 +121,34 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
             let pulled = self.reader.pull(input);
             self.flow.receive(before.wrapping_sub(input.len()));
             let Some(pulled) = pulled? else { return Ok(None) };
-            let Fragment { header, .. } = self.reader.fragment(pulled);
-            if header.kind.is_media() && !self.reader.is_disowned() {
-                return Ok(Some(Incoming::Media(header.stream, pulled)));
+            let fragment = self.reader.fragment(pulled);
+            let Header { kind, stream, .. } = fragment.header;
+            if fragment.is_first() {
+                // A command that was not finished may have given way to a message of another kind.
+                self.assembler.abort(fragment.csid);
             }
-            if header.kind.is_command()
-                && let Some(payload) = self.command(pulled)
-            {
-                return Ok(Some(Incoming::Command(header.stream, payload)));
-            }
-            if header.kind.is_control()
-                && let Some(event) = self.control(pulled)?
-            {
-                return Ok(Some(Incoming::Event(event)));
+            if kind.is_media() {
+                if !self.reader.is_disowned() {
+                    return Ok(Some(Incoming::Media(stream, pulled)));
+                }
+            } else if kind.is_command() || kind.is_control() {
+                // Each has its own room, so that no command can keep a control message out.
+                let (assembler, longest, room) = if kind.is_command() {
+                    (&mut self.assembler, usize::MAX, &mut *self.scratch)
+                } else {
+                    (&mut self.control_assembler, control::MAX_SIZE, &mut self.control.0[..])
+                };
+                match (assembler.push(&fragment, longest, room), kind.is_command()) {
+                    (Assembled::Whole(place), true) => return Ok(Some(Incoming::Command(stream, place))),
+                    (Assembled::Whole(place), false) => {
+                        if let Some(event) = self.control(kind, place)? {
+                            return Ok(Some(Incoming::Event(event)));
+                        }
+                    }
+                    // The chunk stream cannot be read on without knowing what it said.
+                    (Assembled::Skipped, false) => return Err(Error::InterleavedControl(fragment.csid)),
+                    _ => {}
+                }
             }
             // Kinds that nobody knows pass by, and what belongs to nobody.
         }
@@ -141,75 +169,40 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         self.reader.fragment(pulled)
     }
 
-    /// The payload that [`Self::pull`] found; it stays until the next pull.
-    pub(super) fn payload<'d, 'i: 'd>(&'d self, payload: Payload<'i>) -> &'d [u8] {
-        match payload {
-            Payload::Input(bytes) => bytes,
-            Payload::Scratch(place) => self.scratch.get(place).unwrap_or(&[]),
-        }
+    /// The payload of the command that [`Self::pull`] found; it stays until the next pull.
+    pub(super) fn payload(&self, place: Payload) -> &[u8] {
+        self.scratch.get(place).unwrap_or(&[])
     }
 
-    /// Collects a command; answers where it lies once it is whole.
-    fn command<'i>(&mut self, pulled: Pulled<'i>) -> Option<Payload<'i>> {
-        let fragment = self.reader.fragment(pulled);
-        // As it lies, where it could also be collected: what becomes of a command does not depend on the pieces it comes in.
-        let fits = self.assembler.is_idle() && fragment.data.len() <= self.scratch.len();
-        if fragment.is_first()
-            && fragment.is_last()
-            && fits
-            && let Some(data) = pulled.data
-        {
-            return Some(Payload::Input(data));
-        }
-        if fragment.is_first() {
-            // A command that was not finished may have given way to a message of another kind.
-            self.assembler.retain(|csid| self.reader.is_amid(csid));
-        }
-        let Assembled::Whole(place) = self.assembler.push(&fragment, self.scratch) else { return None };
-        Some(Payload::Scratch(place))
-    }
-
-    /// Collects a control message, and does what it says once it is whole.
-    fn control(&mut self, pulled: Pulled<'_>) -> Result<Option<Event>, Error> {
-        let fragment = self.reader.fragment(pulled);
-        let (csid, kind, last) = (fragment.csid, fragment.header.kind, fragment.is_last());
-        match self.control_csid {
-            Some(other) if other != csid => return Err(Error::InterleavedControl(csid)),
-            _ => self.control_csid = Some(csid),
-        }
-        if fragment.is_first() {
-            self.control_length = 0;
-        }
-        let room = self.control.get_mut(usize::from(self.control_length)..).unwrap_or(&mut []);
-        self.control_length = self.control_length.saturating_add(crate::bytes::copy(fragment.data, room) as u8);
-        if !last {
-            return Ok(None);
-        }
-        self.control_csid = None;
-        let payload = self.control.get(..usize::from(self.control_length)).unwrap_or(&[]);
-        match Control::parse(kind, payload) {
-            Some(Control::SetChunkSize(size)) => self.reader.set_chunk_size(size)?,
-            Some(Control::Abort(csid)) => self.abort(csid),
-            Some(Control::Acknowledgement(sequence)) => self.flow.acknowledge(sequence),
-            Some(Control::WindowAckSize(size)) => self.flow.set_window(size),
-            Some(Control::SetPeerBandwidth { size, limit }) => self.flow.limit(size, limit),
-            Some(Control::User(Event::PingRequest(time))) => self.pong = Some(time),
-            // That it came is all that counts.
-            Some(Control::User(Event::PingResponse(_))) => {}
-            Some(Control::User(event)) => return Ok(Some(event)),
-            None => {}
+    /// Does what a control message says; answers the event that it is, where that is for others.
+    fn control(&mut self, kind: Kind, place: Range<usize>) -> Result<Option<Event>, Error> {
+        let payload = self.control.0.get(place).unwrap_or(&[]);
+        // All of them begin with a number, but for user control, which is no shorter.
+        let Some(value) = Cursor(payload).u32() else { return Ok(None) };
+        match kind {
+            Kind::SET_CHUNK_SIZE => self.reader.set_chunk_size(value)?,
+            Kind::ABORT => {
+                if let Some(csid) = ChunkStreamId::new(value) {
+                    self.reader.abort(csid);
+                    self.assembler.abort(csid);
+                    self.control_assembler.abort(csid);
+                }
+            }
+            Kind::ACKNOWLEDGEMENT => self.flow.acknowledge(value),
+            Kind::WINDOW_ACK_SIZE => self.flow.set_window(value),
+            Kind::SET_PEER_BANDWIDTH => {
+                if let Some(limit) = payload.get(4).and_then(|byte| Limit::parse(*byte)) {
+                    self.flow.limit(value, limit);
+                }
+            }
+            _ => match Event::parse(payload) {
+                Some(Event::PingRequest(time)) => self.pong = Some(time),
+                // That it came is all that counts.
+                Some(Event::PingResponse(_)) => {}
+                event => return Ok(event),
+            },
         }
         Ok(None)
-    }
-
-    fn abort(&mut self, csid: u32) {
-        if let Some(csid) = ChunkStreamId::new(csid) {
-            self.reader.abort(csid);
-            self.assembler.abort(csid);
-            if self.control_csid == Some(csid) {
-                self.control_csid = None;
-            }
-        }
     }
 
     /// Whether the queue has room for `bytes` of payload and overhead.
@@ -222,7 +215,7 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
     }
 
     /// Queues a command on `stream`; `emit` writes it.
-    pub(super) fn queue_command(
+    pub(super) fn queue(
         &mut self,
         stream: StreamId,
         emit: &mut dyn FnMut(&mut Encoder<'_>) -> Result<(), BufferFull>,
@@ -231,15 +224,26 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         Ok(self.queue.push(csid, Kind::COMMAND, stream, emit)?)
     }
 
-    /// Queues a control message.
-    pub(super) fn queue_control(&mut self, control: &Control) -> Result<(), RequestError> {
-        let (kind, bytes, length) = control.emit();
-        let payload = bytes.get(..length).unwrap_or(&[]);
-        self.queue.push_bytes(ChunkStreamId::CONTROL, kind, StreamId::CONNECTION, payload)?;
-        if let Control::SetChunkSize(size) = *control {
-            self.queue.set_chunk_size(size);
-        }
-        Ok(())
+    /// Queues a command on `stream`: its name, its transaction id, and what follows.
+    pub(super) fn queue_command(
+        &mut self,
+        stream: StreamId,
+        name: &str,
+        transaction: f64,
+        values: &[Token<'_>],
+    ) -> Result<(), RequestError> {
+        self.queue(stream, &mut |encoder| command::put(encoder, name, transaction, values))
+    }
+
+    /// Queues `onStatus` on `stream`.
+    pub(super) fn queue_status(&mut self, stream: StreamId, status: &Status<'_>) -> Result<(), RequestError> {
+        self.queue(stream, &mut |encoder| command::put_status(encoder, "onStatus", 0.0, status))
+    }
+
+    /// Queues a control message. Its few bytes are made where it is queued: that takes less flash than
+    /// [`Control::emit`](control::Control::emit), which knows them all.
+    pub(super) fn queue_control(&mut self, kind: Kind, payload: &[u8]) -> Result<(), RequestError> {
+        Ok(self.queue.push_bytes(ChunkStreamId::CONTROL, kind, StreamId::CONNECTION, payload)?)
     }
 
     /// Begins an audio, video or data message.
@@ -272,7 +276,7 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
 
     /// Whether an audio, video or data message is begun and not finished.
     pub(super) fn has_open_media(&self) -> bool {
-        self.writer.has_open()
+        self.writer.has_remembered()
     }
 
     /// Puts out what waits in the queue, as far as `out` goes; nothing within a chunk of media.
@@ -280,19 +284,26 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         let mut written = 0_usize;
         loop {
             self.queue_due();
-            if !self.writer.is_at_boundary() {
-                return written;
+            let Some(queued) = self.queue.first() else { break };
+            if !self.sending {
+                if !self.writer.is_at_boundary() || self.writer.begin_full(queued.csid, queued.header).is_err() {
+                    break;
+                }
+                self.sending = true;
             }
-            let more = self.queue.transmit(rest_of(out, written));
-            if self.queue.is_empty() {
-                // Whatever was to be announced is out.
-                self.writer.set_chunk_size(self.queue.chunk_size());
+            let left = self.writer.left(queued.csid).unwrap_or(0) as usize;
+            let rest = queued.payload.get(queued.payload.len().wrapping_sub(left)..).unwrap_or(&[]);
+            written = written.wrapping_add(self.writer.poll(queued.csid, rest, rest_of(out, written)).1);
+            if self.writer.left(queued.csid).is_some() {
+                break;
             }
-            if more == 0 {
-                return written;
+            if let Some(size) = queued.chunk_size() {
+                self.writer.set_chunk_size(size);
             }
-            written = written.saturating_add(more);
+            self.sending = false;
+            self.queue.pop();
         }
+        written
     }
 
     /// Puts out what is open on `csid`, behind what waits in the queue.
@@ -302,20 +313,21 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
             // It waits for the end of a chunk of media, and no longer.
             let chunk = rest.get(..self.writer.chunk_left() as usize).unwrap_or(rest);
             let (more, bytes) = self.writer.poll(csid, chunk, rest_of(out, written));
-            (taken, written) = (more, written.saturating_add(bytes));
-            written = written.saturating_add(self.transmit(rest_of(out, written)));
+            (taken, written) = (more, written.wrapping_add(bytes));
+            written = written.wrapping_add(self.transmit(rest_of(out, written)));
             if !self.queue.is_empty() {
                 return (taken, written);
             }
         }
         let (more, bytes) = self.writer.poll(csid, rest.get(taken..).unwrap_or(&[]), rest_of(out, written));
-        taken = taken.saturating_add(more);
-        (taken, written.saturating_add(bytes))
+        taken = taken.wrapping_add(more);
+        (taken, written.wrapping_add(bytes))
     }
 
     /// Whether [`Self::transmit`] has something to put out.
     pub(super) fn wants_transmit(&self) -> bool {
-        (!self.queue.is_empty() || self.due().is_some()) && self.writer.is_at_boundary()
+        (!self.queue.is_empty() || self.pong.is_some() || self.flow.due_count() > 0)
+            && (self.sending || self.writer.is_at_boundary())
     }
 
     /// The bytes that [`Self::transmit`] can put out.
@@ -323,27 +335,38 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         if !self.wants_transmit() {
             return 0;
         }
-        let pong = if self.pong.is_some() { HEADER + 6 } else { 0 };
-        self.queue.len().saturating_add(pong).saturating_add(self.flow.due_count() * (HEADER + 4))
-    }
-
-    /// What is due beside the queue.
-    fn due(&self) -> Option<Control> {
-        self.pong.map(|time| Control::User(Event::PingResponse(time))).or_else(|| self.flow.due())
+        let mut chunk_size = NonZeroU32::new(self.writer.chunk_size()).unwrap_or(NonZeroU32::MIN);
+        let mut length = self.flow.due_count() * (QUEUED_HEADER + 4);
+        if self.pong.is_some() {
+            length = length.wrapping_add(QUEUED_HEADER + 6);
+        }
+        for (place, queued) in self.queue.iter().enumerate() {
+            let size = if place == 0 && self.sending {
+                self.writer.wire_left(queued.csid)
+            } else {
+                let continued = queued.header.length.saturating_sub(1) / chunk_size;
+                QUEUED_HEADER + queued.payload.len() + continued as usize
+            };
+            length = length.wrapping_add(size);
+            chunk_size = queued.chunk_size().and_then(NonZeroU32::new).unwrap_or(chunk_size);
+        }
+        length
     }
 
     /// Moves the next thing that is due to the queue, once that is empty: so there is always room for it, it never takes
     /// the room that answers to commands need, and a flood of pings has one answer.
     fn queue_due(&mut self) {
-        if self.queue.is_empty()
-            && let Some(control) = self.due()
-            && self.queue_control(&control).is_ok()
-        {
-            match control {
-                Control::User(_) => self.pong = None,
-                _ => self.flow.done(&control),
-            }
+        if !self.queue.is_empty() {
+            return;
         }
+        let _ = if let Some(time) = self.pong.take() {
+            let [a, b, c, d] = time.to_be_bytes();
+            self.queue_control(Kind::USER_CONTROL, &[0, 7, a, b, c, d])
+        } else if let Some((kind, value)) = self.flow.take_due() {
+            self.queue_control(kind, &value.to_be_bytes())
+        } else {
+            Ok(())
+        };
     }
 }
 

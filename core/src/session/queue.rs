@@ -1,19 +1,18 @@
 //! The queue of outgoing control and command messages, in a buffer that the caller lends.
 //!
-//! They lie in it as they go out: in chunks, each message with a type 0 header, which needs nothing to be remembered of
-//! the messages before. Nothing ever comes between the chunks of one of them.
+//! A message lies in it as four fields of eight bytes in all, and its payload:
 //!
 //! ```text
-//! | type 0 header: 12 | payload: chunk size | type 3 header: 1 | payload: the rest |
+//! | chunk stream: 1 | type: 1 | payload length: 2 | message stream: 4 | payload |
 //! ```
 
 use crate::amf0::{BufferFull, Encoder};
-use crate::bytes::copy;
-use crate::chunk::{ChunkStreamId, DEFAULT_CHUNK_SIZE};
-use crate::message::{Kind, StreamId};
+use crate::bytes::{Cursor, copy};
+use crate::chunk::ChunkStreamId;
+use crate::message::{Header, Kind, StreamId, Timestamp};
 
-/// The header before each message: type 0, with a chunk stream id of one byte.
-pub(super) const HEADER: usize = 12;
+/// Bytes before each payload.
+pub(super) const OVERHEAD: usize = 8;
 
 /// Messages that wait to be sent, first in, first out.
 #[derive(Debug)]
@@ -21,13 +20,26 @@ pub(super) struct Queue<'b> {
     buffer: &'b mut [u8],
     start: usize,
     end: usize,
-    /// The size of the chunks of what is added next.
-    chunk_size: u32,
+}
+
+/// A message that waits.
+#[derive(Debug, PartialEq)]
+pub(super) struct Queued<'q> {
+    pub(super) csid: ChunkStreamId,
+    pub(super) header: Header,
+    pub(super) payload: &'q [u8],
+}
+
+impl Queued<'_> {
+    /// The chunk size that a Set Chunk Size message announces.
+    pub(super) fn chunk_size(&self) -> Option<u32> {
+        (self.header.kind == Kind::SET_CHUNK_SIZE).then(|| Cursor(self.payload).u32())?
+    }
 }
 
 impl<'b> Queue<'b> {
     pub(super) const fn new(buffer: &'b mut [u8]) -> Self {
-        Self { buffer, start: 0, end: 0, chunk_size: DEFAULT_CHUNK_SIZE }
+        Self { buffer, start: 0, end: 0 }
     }
 
     pub(super) fn into_buffer(self) -> &'b mut [u8] {
@@ -38,28 +50,13 @@ impl<'b> Queue<'b> {
         self.start == self.end
     }
 
-    /// Bytes that wait.
-    pub(super) const fn len(&self) -> usize {
-        self.end.wrapping_sub(self.start)
-    }
-
-    /// Bytes that are free.
+    /// Bytes that are free, for payload and its overhead.
     pub(super) fn free(&self) -> usize {
-        self.buffer.len().wrapping_sub(self.len())
+        self.buffer.len().wrapping_sub(self.end.wrapping_sub(self.start))
     }
 
     pub(super) fn capacity(&self) -> usize {
         self.buffer.len()
-    }
-
-    /// The size of the chunks of what is added next, in bytes.
-    pub(super) const fn chunk_size(&self) -> u32 {
-        self.chunk_size
-    }
-
-    /// What is added next comes behind a message that announces this chunk size, which is not 0.
-    pub(super) fn set_chunk_size(&mut self, size: u32) {
-        self.chunk_size = size;
     }
 
     /// Adds a message whose payload `emit` writes. On an error nothing is added, and the error tells how large the whole
@@ -71,12 +68,13 @@ impl<'b> Queue<'b> {
         stream: StreamId,
         emit: &mut dyn FnMut(&mut Encoder<'_>) -> Result<(), BufferFull>,
     ) -> Result<(), BufferFull> {
-        let before = self.compact();
+        self.compact();
+        let before = self.end.wrapping_add(OVERHEAD);
         let mut encoder = Encoder::new(self.buffer.get_mut(before..).unwrap_or(&mut []));
         let emitted = emit(&mut encoder);
         let length = encoder.len();
         emitted.map_err(|full| BufferFull { needed: before.saturating_add(full.needed) })?;
-        self.frame(csid, kind, stream, length)
+        self.commit(csid, kind, stream, length)
     }
 
     /// Adds a message.
@@ -87,67 +85,81 @@ impl<'b> Queue<'b> {
         stream: StreamId,
         payload: &[u8],
     ) -> Result<(), BufferFull> {
-        let before = self.compact();
-        copy(payload, self.buffer.get_mut(before..).unwrap_or(&mut []));
-        self.frame(csid, kind, stream, payload.len())
+        self.compact();
+        let before = self.end.wrapping_add(OVERHEAD);
+        let copied = copy(payload, self.buffer.get_mut(before..).unwrap_or(&mut []));
+        if copied < payload.len() {
+            return Err(BufferFull { needed: before.wrapping_add(payload.len()) });
+        }
+        self.commit(csid, kind, stream, payload.len())
     }
 
-    /// Moves what waits to the front; answers where the payload of another message can be.
-    fn compact(&mut self) -> usize {
-        if self.start > 0 {
-            let waiting = self.len();
-            for place in 0..waiting {
-                self.shift(self.start.wrapping_add(place), place);
-            }
-            (self.start, self.end) = (0, waiting);
-        }
-        self.end.saturating_add(HEADER)
-    }
-
-    fn shift(&mut self, from: usize, to: usize) {
-        if let (Some(byte), Some(place)) = (self.buffer.get(from).copied(), self.buffer.get_mut(to)) {
-            *place = byte;
-        }
-    }
-
-    /// Adds the chunk headers of a message whose payload, `length` bytes, lies where [`Self::compact`] said.
-    fn frame(&mut self, csid: ChunkStreamId, kind: Kind, stream: StreamId, length: usize) -> Result<(), BufferFull> {
-        let (size, mut last, mut headers) = (self.chunk_size as usize, length, 0_usize);
-        while last > size {
-            (last, headers) = (last.wrapping_sub(size), headers.wrapping_add(1));
-        }
-        let mut from = self.end.saturating_add(HEADER).saturating_add(length);
-        let mut to = from.saturating_add(headers);
-        let (end, id, [s0, s1, s2, s3]) = (to, csid.value() as u8, stream.0.to_le_bytes());
-        let place = self.buffer.get_mut(self.end..end).and_then(|message| message.first_chunk_mut());
-        let (Some(place), [0, l0, l1, l2]) = (place, (length as u32).to_be_bytes()) else {
-            return Err(BufferFull { needed: end });
+    /// Writes the fields before a payload of `length` bytes that lies in its place.
+    fn commit(&mut self, csid: ChunkStreamId, kind: Kind, stream: StreamId, length: usize) -> Result<(), BufferFull> {
+        let after = self.end.wrapping_add(OVERHEAD).wrapping_add(length);
+        // Commands are short: a longer one than 64 KiB has no place in a queue.
+        let (Ok(short), Some(fields)) =
+            (u16::try_from(length), self.buffer.get_mut(self.end..).and_then(|free| free.first_chunk_mut()))
+        else {
+            return Err(BufferFull { needed: after });
         };
-        *place = [id, 0, 0, 0, l0, l1, l2, kind.0, s0, s1, s2, s3];
-        // The chunks make room for their headers, the last one first.
-        while headers > 0 {
-            for _ in 0..last {
-                (from, to) = (from.wrapping_sub(1), to.wrapping_sub(1));
-                self.shift(from, to);
-            }
-            to = to.wrapping_sub(1);
-            if let Some(header) = self.buffer.get_mut(to) {
-                *header = 0xC0 | id;
-            }
-            (last, headers) = (size, headers.wrapping_sub(1));
-        }
-        self.end = end;
+        let ([l0, l1], [s0, s1, s2, s3]) = (short.to_be_bytes(), stream.0.to_be_bytes());
+        *fields = [csid.value() as u8, kind.0, l0, l1, s0, s1, s2, s3];
+        self.end = after;
         Ok(())
     }
 
-    /// Puts out what waits, as far as `out` goes; answers how much it filled.
-    pub(super) fn transmit(&mut self, out: &mut [u8]) -> usize {
-        let written = copy(self.buffer.get(self.start..self.end).unwrap_or(&[]), out);
-        self.start = self.start.wrapping_add(written);
-        if self.is_empty() {
+    /// Moves what waits to the front.
+    fn compact(&mut self) {
+        if self.start == 0 {
+            return;
+        }
+        let waiting = self.end.wrapping_sub(self.start);
+        for place in 0..waiting {
+            let from = self.buffer.get(self.start.wrapping_add(place)).copied();
+            if let (Some(from), Some(to)) = (from, self.buffer.get_mut(place)) {
+                *to = from;
+            }
+        }
+        (self.start, self.end) = (0, waiting);
+    }
+
+    /// The message that is `skip` bytes behind the first one's begin, and its whole size.
+    fn at(&self, skip: usize) -> Option<(Queued<'_>, usize)> {
+        let waiting = self.buffer.get(self.start.wrapping_add(skip)..self.end)?;
+        let (fields, payload) = waiting.split_first_chunk::<OVERHEAD>()?;
+        let [csid, kind, l0, l1, s0, s1, s2, s3] = *fields;
+        let length = u16::from_be_bytes([l0, l1]);
+        let stream = StreamId(u32::from_be_bytes([s0, s1, s2, s3]));
+        let header = Header { timestamp: Timestamp(0), length: u32::from(length), kind: Kind(kind), stream };
+        let payload = payload.get(..usize::from(length))?;
+        let csid = ChunkStreamId::new(u32::from(csid))?;
+        Some((Queued { csid, header, payload }, OVERHEAD + usize::from(length)))
+    }
+
+    /// The message that is next.
+    pub(super) fn first(&self) -> Option<Queued<'_>> {
+        self.at(0).map(|(queued, _)| queued)
+    }
+
+    /// All messages, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Queued<'_>> {
+        let mut skip = 0_usize;
+        core::iter::from_fn(move || {
+            let (queued, size) = self.at(skip)?;
+            skip = skip.wrapping_add(size);
+            Some(queued)
+        })
+    }
+
+    /// Takes the first message away.
+    pub(super) fn pop(&mut self) {
+        let lengths = self.buffer.get(self.start.wrapping_add(2)..).and_then(<[u8]>::first_chunk);
+        let size = lengths.map_or(0, |length| OVERHEAD + usize::from(u16::from_be_bytes(*length)));
+        self.start = self.start.wrapping_add(size).min(self.end);
+        if self.start == self.end {
             (self.start, self.end) = (0, 0);
         }
-        written
     }
 }
 
@@ -155,73 +167,44 @@ impl<'b> Queue<'b> {
 mod tests {
     use super::*;
     use crate::amf0::Token;
-    use std::vec::Vec;
 
     fn push(queue: &mut Queue<'_>, payload: &[u8]) -> Result<(), BufferFull> {
         queue.push_bytes(ChunkStreamId::COMMAND, Kind::COMMAND, StreamId(7), payload)
     }
 
-    fn header(length: u8) -> [u8; 12] {
-        [3, 0, 0, 0, 0, 0, length, 20, 7, 0, 0, 0]
-    }
-
     #[test]
     fn messages_leave_in_order_and_their_room_is_used_again() {
-        let mut buffer = [0; 40];
+        let mut buffer = [0; 30];
         let mut queue = Queue::new(&mut buffer);
         for round in 0..20_u8 {
             push(&mut queue, &[round; 3]).unwrap();
             push(&mut queue, &[round; 5]).unwrap();
-            assert_eq!((queue.len(), queue.free()), (32, 8));
-            let mut out = [0; 20];
-            assert_eq!(queue.transmit(&mut out), 20);
-            assert_eq!(out, *[&header(3)[..], &[round; 3], &header(5)[..5]].concat());
+            assert_eq!(queue.free(), 30 - 24);
+            let lengths: std::vec::Vec<u32> = queue.iter().map(|queued| queued.header.length).collect();
+            assert_eq!(lengths, [3, 5]);
+            let first = queue.first().unwrap();
+            assert_eq!((first.payload, first.header.stream), (&[round; 3][..], StreamId(7)));
+            queue.pop();
             push(&mut queue, &[99; 2]).unwrap();
-            assert_eq!((queue.len(), queue.free()), (26, 14));
-            let mut out = [0; 30];
-            assert_eq!(queue.transmit(&mut out), 26);
-            assert_eq!(out[..26], *[&header(5)[5..], &[round; 5], &header(2), &[99; 2]].concat());
+            queue.pop();
+            assert_eq!(queue.first().unwrap().payload, [99; 2]);
+            queue.pop();
             assert!(queue.is_empty());
-            assert_eq!(queue.transmit(&mut out), 0);
+            assert_eq!(queue.first(), None);
         }
     }
 
     #[test]
     fn what_does_not_fit_says_how_much_is_needed() {
-        let mut buffer = [0; 28];
+        let mut buffer = [0; 20];
         let mut queue = Queue::new(&mut buffer);
         push(&mut queue, &[1; 4]).unwrap();
-        assert_eq!(push(&mut queue, &[2; 1]), Err(BufferFull { needed: 29 }));
+        assert_eq!(push(&mut queue, &[2; 1]), Err(BufferFull { needed: 21 }));
         let mut emit = |encoder: &mut Encoder<'_>| encoder.put(Token::Number(1.0)).map(|_| ());
         let full = queue.push(ChunkStreamId::COMMAND, Kind::COMMAND, StreamId(0), &mut emit);
-        assert_eq!(full, Err(BufferFull { needed: 16 + 12 + 9 }));
-        assert_eq!(queue.transmit(&mut [0; 16]), 16);
-        assert_eq!(push(&mut queue, &[3; 16]), Ok(()));
-    }
-
-    #[test]
-    fn long_messages_are_cut_into_chunks() {
-        for (length, size) in [(0, 1), (1, 1), (2, 1), (9, 3), (10, 3), (127, 128), (128, 128), (129, 128), (255, 100)]
-        {
-            let mut buffer = [0; 600];
-            let mut queue = Queue::new(&mut buffer);
-            queue.set_chunk_size(size);
-            let payload: Vec<u8> = (0..length).collect();
-            push(&mut queue, &payload).unwrap();
-            let mut expected = header(length).to_vec();
-            expected.extend(payload.chunks(size as usize).collect::<Vec<_>>().join(&0xC3));
-            let mut out = [0; 600];
-            let written = queue.transmit(&mut out);
-            assert_eq!(out[..written], expected);
-        }
-    }
-
-    #[test]
-    fn the_headers_of_later_chunks_need_room_too() {
-        let mut buffer = [0; 12 + 129];
-        let mut queue = Queue::new(&mut buffer);
-        assert_eq!(push(&mut queue, &[1; 129]), Err(BufferFull { needed: 12 + 130 }));
-        assert!(queue.is_empty());
-        assert_eq!(push(&mut queue, &[1; 128]), Ok(()));
+        assert_eq!(full, Err(BufferFull { needed: 12 + 8 + 9 }));
+        assert_eq!(queue.iter().count(), 1);
+        queue.pop();
+        assert_eq!(push(&mut queue, &[3; 12]), Ok(()));
     }
 }

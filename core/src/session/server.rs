@@ -21,13 +21,13 @@ use heapless::Vec;
 use super::link::{Incoming, Link, Payload};
 use super::{Buffers, ConfigError, Error, RequestError, Stage, wire};
 use crate::amf0::Text;
-use crate::chunk::{ChunkStreamId, Fragment, MAX_CHUNK_SIZE, Pulled, TypeThreeDelta};
+use crate::chunk::{ChunkStreamId, Fragment, Pulled, TypeThreeDelta};
 use crate::command::{self, Command, ConnectRequest, Status, code};
-use crate::control::{Control, Event};
+use crate::control::Event;
 use crate::fmt::{info, warning};
 use crate::handshake;
 use crate::message::{Kind, StreamId, Timestamp};
-use crate::time::{Instant, earliest};
+use crate::time::{Instant, earliest, millis};
 
 /// Message streams that one connection may have at a time.
 pub const MESSAGE_STREAMS: usize = 4;
@@ -140,7 +140,10 @@ pub struct Server<'b, const STREAMS: usize = 8> {
     /// The message that is being read is media of this stream, and no input waits in the reader: so what goes on with it
     /// needs no second look.
     media_of: Option<StreamId>,
-    config: ServerConfig,
+    connect_millis: u32,
+    idle_millis: u32,
+    chunk_size: u32,
+    window: u32,
     failed: Option<Error>,
 }
 
@@ -165,7 +168,10 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
             pinged: false,
             asking: false,
             media_of: None,
-            config,
+            connect_millis: millis(config.connect_timeout),
+            idle_millis: millis(config.idle_timeout),
+            chunk_size: config.chunk_size,
+            window: config.window,
             failed: None,
         })
     }
@@ -176,12 +182,11 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     /// It has not asked.
     pub fn accept_connect(&mut self) -> Result<(), RequestError> {
         let State::Connecting(transaction) = self.state else { return Err(RequestError::State) };
-        let config = self.config;
-        let size = self.link.announce_window(config.window)?;
-        let limit = crate::control::Limit::Dynamic;
-        self.link.queue_control(&Control::SetPeerBandwidth { size, limit })?;
-        self.link.queue_control(&Control::SetChunkSize(config.chunk_size.clamp(128, MAX_CHUNK_SIZE)))?;
-        self.link.queue_command(StreamId::CONNECTION, &mut |encoder| command::accepted(encoder, transaction))?;
+        let size = self.link.announce_window(self.window)?;
+        let [a, b, c, d] = size.to_be_bytes();
+        self.link.queue_control(Kind::SET_PEER_BANDWIDTH, &[a, b, c, d, crate::control::Limit::Dynamic as u8])?;
+        self.link.announce_chunk_size(self.chunk_size)?;
+        self.link.queue(StreamId::CONNECTION, &mut |encoder| command::accepted(encoder, transaction))?;
         self.enter(State::Open);
         info!("a client is connected");
         Ok(())
@@ -195,7 +200,8 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     pub fn reject_connect(&mut self, description: &str) -> Result<(), RequestError> {
         let State::Connecting(transaction) = self.state else { return Err(RequestError::State) };
         let status = Status::error(code::CONNECT_REJECTED, description);
-        self.link.queue_command(StreamId::CONNECTION, &mut |encoder| command::error(encoder, transaction, &status))?;
+        self.link
+            .queue(StreamId::CONNECTION, &mut |encoder| command::put_status(encoder, "_error", transaction, &status))?;
         self.enter(State::Closed);
         Ok(())
     }
@@ -206,9 +212,10 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     /// It has not asked.
     pub fn accept(&mut self, stream: StreamId) -> Result<(), RequestError> {
         self.asking(stream)?;
-        self.link.queue_control(&Control::User(Event::StreamBegin(stream)))?;
+        let [a, b, c, d] = stream.0.to_be_bytes();
+        self.link.queue_control(Kind::USER_CONTROL, &[0, 0, a, b, c, d])?; // StreamBegin
         let status = Status::ok(code::PUBLISH_START, "Publishing begins.");
-        self.link.queue_command(stream, &mut |encoder| command::on_status(encoder, &status))?;
+        self.link.queue_status(stream, &status)?;
         self.cut_off();
         self.set(stream, StreamState::Publishing);
         info!("message stream {} is published", stream.0);
@@ -223,7 +230,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     pub fn reject(&mut self, stream: StreamId, code: &str, description: &str) -> Result<(), RequestError> {
         self.asking(stream)?;
         let status = Status::error(code, description);
-        self.link.queue_command(stream, &mut |encoder| command::on_status(encoder, &status))?;
+        self.link.queue_status(stream, &status)?;
         self.set(stream, StreamState::Created);
         Ok(())
     }
@@ -391,8 +398,8 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
             } else {
                 (self.quiet_since, self.pinged) = (now, true);
                 // The time in it is for us alone. Where the queue is full, the client has been deaf, not silent.
-                let ping = Event::PingRequest(now.as_micros() as u32);
-                let _ = self.link.queue_control(&Control::User(ping));
+                let [a, b, c, d] = (now.as_micros() as u32).to_be_bytes();
+                let _ = self.link.queue_control(Kind::USER_CONTROL, &[0, 6, a, b, c, d]);
             }
         }
         self.failed.map_or(Ok(()), Err)
@@ -423,7 +430,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     /// Sets the deadline of the handshake, and of `connect`, when it is not set yet.
     fn arm(&mut self, now: Instant) {
         if self.deadline.is_none() && matches!(self.state, State::ExpectHandshake | State::ExpectConnect) {
-            self.deadline = Some(now + self.config.connect_timeout);
+            self.deadline = Some(now.after_millis(self.connect_millis));
         }
     }
 
@@ -433,7 +440,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         if self.state != State::Open || self.asking {
             return None;
         }
-        Some(self.quiet_since + self.config.idle_timeout / 2)
+        Some(self.quiet_since.after_millis(self.idle_millis / 2))
     }
 
     pub(super) fn stream(&self, stream: StreamId) -> Option<StreamState> {
@@ -503,7 +510,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     }
 
     /// What the application is told of a command.
-    fn lend<'d, 'i: 'd>(&'d self, found: Found, payload: Payload<'i>) -> ServerEvent<'d> {
+    fn lend<'d, 'i: 'd>(&'d self, found: Found, payload: Payload) -> ServerEvent<'d> {
         let command = Command::parse(self.link.payload(payload));
         match found {
             Found::Connect => {

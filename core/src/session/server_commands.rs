@@ -1,9 +1,8 @@
 //! What the server makes of the client's commands.
 
-use super::RequestError;
 use super::link::Payload;
 use super::server::{Found, Server, State, StreamState};
-use crate::amf0::{BufferFull, Encoder, Token, u32_to_number};
+use crate::amf0::{Token, u32_to_number};
 use crate::command::{self, Command, Status, code};
 use crate::message::StreamId;
 
@@ -41,7 +40,7 @@ impl Name {
 
 impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     /// Takes a command that is whole; answers what the application must hear of it. The queue has room for the answer.
-    pub(super) fn command(&mut self, on: StreamId, payload: Payload<'_>) -> Option<Found> {
+    pub(super) fn command(&mut self, on: StreamId, payload: Payload) -> Option<Found> {
         let command = Command::parse(self.link.payload(payload))?;
         let (name, transaction) = (Name::of(command.name.as_bytes()), command.transaction);
         let (wants_answer, number) = (command.wants_answer(), command.number_argument());
@@ -55,14 +54,14 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
             (Name::CreateStream, State::Open) if wants_answer => {
                 if let Some(stream) = self.create_stream() {
                     let id = Token::Number(u32_to_number(stream.0));
-                    let _ = self.reply(&mut |encoder| command::result(encoder, transaction, id));
+                    self.reply(transaction, id);
                     return None;
                 }
             }
             (Name::Publish, State::Open) => return self.publish(on, has_key).then_some(Found::Publish(on)),
             (Name::Play, State::Open) => {
                 let status = Status::error(code::PLAY_FAILED, "There is nothing to play here.");
-                let _ = self.link.queue_command(on, &mut |encoder| command::on_status(encoder, &status));
+                let _ = self.link.queue_status(on, &status);
                 return None;
             }
             (Name::DeleteStream | Name::CloseStream, State::Open) => {
@@ -76,7 +75,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
             }
             (Name::Courtesy, State::Open) => {
                 if wants_answer {
-                    let _ = self.reply(&mut |encoder| command::result(encoder, transaction, Token::Undefined));
+                    self.reply(transaction, Token::Undefined);
                 }
                 return None;
             }
@@ -85,14 +84,16 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         }
         if wants_answer {
             let status = Status::error(code::CALL_FAILED, "The call cannot be carried out.");
-            let _ = self.reply(&mut |encoder| command::error(encoder, transaction, &status));
+            let _ = self.link.queue(StreamId::CONNECTION, &mut |encoder| {
+                command::put_status(encoder, "_error", transaction, &status)
+            });
         }
         None
     }
 
-    /// Queues a command on the connection's own stream.
-    fn reply(&mut self, emit: &mut dyn FnMut(&mut Encoder<'_>) -> Result<(), BufferFull>) -> Result<(), RequestError> {
-        self.link.queue_command(StreamId::CONNECTION, emit)
+    /// Queues a `_result`; the queue has had room since before the command was read.
+    fn reply(&mut self, transaction: f64, value: Token<'_>) {
+        let _ = self.link.queue_command(StreamId::CONNECTION, "_result", transaction, &[Token::Null, value]);
     }
 
     /// A new message stream; `None` where the connection has as many as it may.
@@ -114,7 +115,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
             return true;
         }
         let status = Status::error(code::PUBLISH_BAD_NAME, "The stream cannot be published.");
-        let _ = self.link.queue_command(stream, &mut |encoder| command::on_status(encoder, &status));
+        let _ = self.link.queue_status(stream, &status);
         false
     }
 
@@ -129,7 +130,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         if published {
             self.cut_off();
             let status = Status::ok(code::UNPUBLISH_SUCCESS, "Publishing has ended.");
-            let _ = self.link.queue_command(stream, &mut |encoder| command::on_status(encoder, &status));
+            let _ = self.link.queue_status(stream, &status);
         }
         published
     }

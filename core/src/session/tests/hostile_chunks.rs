@@ -99,13 +99,20 @@ fn item_031_cve_2016_10191_a_message_that_is_begun_again_with_another_length() {
 }
 
 #[test]
-fn a_control_message_within_another_is_an_error() {
+fn a_control_message_within_two_others_is_an_error() {
     let mut script = Script::connect();
     script.chunk_size(3);
     let ping = [0, 6, 1, 2, 3, 4];
-    script.interleave(&[(2, Kind::USER_CONTROL, 0, &ping), (3, Kind::USER_CONTROL, 0, &ping)]);
-    let three = ChunkStreamId::new(3).unwrap();
-    assert_eq!(server_sees(&script.bytes).2, Err(Error::InterleavedControl(three)));
+    let event = |csid| (csid, Kind::USER_CONTROL, 0, &ping[..]);
+    script.interleave(&[event(2), event(3), event(4)]);
+    let four = ChunkStreamId::new(4).unwrap();
+    assert_eq!(server_sees(&script.bytes).2, Err(Error::InterleavedControl(four)));
+    // Within one other it is not.
+    let mut script = Script::connect();
+    script.chunk_size(3);
+    let begin = [0, 0, 0, 0, 0, 1];
+    script.interleave(&[(2, Kind::USER_CONTROL, 0, &begin), (3, Kind::USER_CONTROL, 0, &begin)]);
+    assert_eq!(server_sees(&script.bytes).2, Ok(()));
     // Media and commands within one are not, and one that is begun again is dropped.
     let mut script = Script::connect();
     script.chunk_size(3);

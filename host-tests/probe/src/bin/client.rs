@@ -5,7 +5,7 @@
 use embedded_rtmp::amf0::{Encoder, Token};
 use embedded_rtmp::command::{ConnectOptions, set_data_frame};
 use embedded_rtmp::message::{Kind, StreamId, Timestamp};
-use embedded_rtmp::session::{Buffers, Client, ClientEvent};
+use embedded_rtmp::session::{Buffers, Client, ClientConfig, ClientEvent};
 use probe::Board;
 
 #[panic_handler]
@@ -20,9 +20,9 @@ fn _start(board: &mut Board) {
 
 fn run(board: &mut Board) -> Option<()> {
     let buffers = Buffers { scratch: &mut board.scratch, control: &mut board.control };
-    let mut client = Client::<8>::new(buffers, board.client, &board.entropy).ok()?;
+    let Ok(mut client) = Client::<8>::new(buffers, ClientConfig::new(), &board.entropy) else { return None };
     let tc_url = ["rtmp://", board.url, "/", board.app];
-    let options = ConnectOptions { app: board.app, tc_url: &tc_url, flash_ver: ConnectOptions::FLASH_VER };
+    let options = ConnectOptions { app: board.app, tc_url: &tc_url, flash_ver: "FMLE/3.0" };
     client.connect(&options).ok()?;
     client.publish(board.key).ok()?;
 
@@ -35,8 +35,6 @@ fn run(board: &mut Board) -> Option<()> {
             match event {
                 ClientEvent::Publishing(id) => stream = Some(id),
                 ClientEvent::Refused(stage, status) => (board.show)(stage as u32, status.code.as_bytes()),
-                ClientEvent::Status(_, status) => (board.show)(1, status.description.as_bytes()),
-                ClientEvent::Closed => return None,
                 _ => {}
             }
         }
@@ -64,9 +62,7 @@ fn run(board: &mut Board) -> Option<()> {
         if (board.is_over)() {
             client.close().ok()?;
         }
-        if client.poll_timeout().is_some_and(|deadline| (board.now)() >= deadline) {
-            client.handle_timeout((board.now)()).ok()?;
-        }
+        client.handle_timeout((board.now)()).ok()?;
     }
     Some(())
 }

@@ -1,4 +1,5 @@
-//! The image without the core: what every other image does around it.
+//! The image without the core: it sends its frames over plain TCP, and does all else that every other image does around
+//! the core.
 #![no_std]
 #![no_main]
 
@@ -11,14 +12,30 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 
 #[unsafe(no_mangle)]
 fn _start(board: &mut Board) {
+    let _ = run(board);
+}
+
+fn run(board: &mut Board) -> Option<()> {
+    let deadline = (board.now)();
     while !(board.is_over)() {
+        // What was received.
         let received = (board.receive)(&mut board.input);
-        (board.show)(received as u32, &board.input);
-        if let Some((kind, at, payload)) = (board.frame)() {
-            (board.show)(u32::from(kind).wrapping_add(at), payload);
+        (board.show)(0, board.input.get(..received)?);
+        // What is to be sent.
+        if let Some((kind, at, frame)) = (board.frame)() {
+            (board.show)(u32::from(kind).wrapping_add(at), &[]);
+            let mut rest = frame;
+            while !rest.is_empty() {
+                let length = rest.len().min(board.output.len());
+                let (part, behind) = rest.split_at_checked(length)?;
+                board.output.get_mut(..length)?.copy_from_slice(part);
+                (board.send)(board.output.get(..length)?);
+                rest = behind;
+            }
         }
-        if (board.now)() > embedded_rtmp::time::Instant::from_micros(0) {
-            (board.send)(&board.output);
+        if (board.now)() >= deadline {
+            (board.show)(1, board.key.as_bytes());
         }
     }
+    Some(())
 }
