@@ -91,8 +91,12 @@ fn item_016_a_client_gives_up_at_each_step() {
     feed_client(&mut client, at(1_299), &answers[0].1[3_000..]);
     assert_eq!(client.poll_timeout(), None, "nothing is asked for");
     client.connect(&OPTIONS).unwrap();
-    feed_client(&mut client, at(5_000), &[]);
+    assert!(
+        client.poll_transmit(at(5_000), &mut [0; 1]) == 1,
+        "the clock runs when it is said, not when the answer is read"
+    );
     assert_eq!(client.poll_timeout(), Some(at(5_050)));
+    feed_client(&mut client, at(5_005), &[]);
     feed_client(&mut client, at(5_010), &connected);
     assert_eq!(client.poll_timeout(), None);
     client.publish("cam").unwrap();
@@ -138,7 +142,8 @@ fn item_016_a_server_gives_a_client_its_time_to_connect() {
     feed_server(&mut server, at(1_090), &bytes[..3_072]);
     gives_up!(server, at(1_100), Stage::Handshake);
     let mut server = timed_server();
-    feed_server(&mut server, START, &[]);
+    assert_eq!(server.poll_transmit(START, &mut [0; 1]), 0);
+    assert_eq!(server.poll_timeout(), Some(at(1_100)));
     feed_server(&mut server, at(1_050), &bytes[..3_073]);
     let ping = said(|script| script.control(Kind::USER_CONTROL, &[0, 6, 0, 0, 0, 0]));
     feed_server(&mut server, at(1_140), &ping);
