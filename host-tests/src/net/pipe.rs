@@ -142,6 +142,16 @@ impl Pipe {
         self.stream.shutdown(Shutdown::Write)
     }
 
+    /// Whether the peer, which has ended its side, took what was sent: one that has gone altogether resets the connection
+    /// as soon as more arrives, which this gives 200 ms.
+    pub fn was_taken(&self) -> bool {
+        let _ = self.shutdown();
+        (0..20).all(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            matches!(self.stream.take_error(), Ok(None))
+        })
+    }
+
     /// The peer.
     ///
     /// # Errors

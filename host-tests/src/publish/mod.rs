@@ -176,8 +176,9 @@ impl<R: Read> Publisher<'_, R> {
         }
         if self.pipe.is_ended() && self.pipe.input().is_empty() {
             match self.phase {
-                // It has seen the end, and has gone.
-                Phase::Closing(_) => self.phase = Phase::Done,
+                // It has seen the end, and has gone; or it had gone before, and resets what still comes.
+                Phase::Closing(_) if self.pipe.was_taken() => self.phase = Phase::Done,
+                Phase::Closing(_) => bail!("the server closed the connection before it had taken everything"),
                 Phase::Asking => bail!("the server closed the connection before it let anything be published"),
                 _ => bail!("the server closed the connection"),
             }
@@ -188,11 +189,6 @@ impl<R: Read> Publisher<'_, R> {
     fn receive(&mut self) -> Result<bool> {
         match self.pipe.receive() {
             Ok(moved) => Ok(moved),
-            // It has gone in haste; what it took is not known.
-            Err(_) if matches!(self.phase, Phase::Closing(_)) => {
-                self.phase = Phase::Done;
-                Ok(true)
-            }
             Err(error) => Err(error).context("the connection broke"),
         }
     }
@@ -247,13 +243,7 @@ impl<R: Read> Publisher<'_, R> {
             }),
             _ => pipe.send(|out| session.poll_transmit(now, out)),
         };
-        match sent {
-            Err(_) if matches!(phase, Phase::Closing(_)) => {
-                *phase = Phase::Done;
-                Ok(true)
-            }
-            sent => sent.context("the connection broke"),
-        }
+        sent.context("the connection broke")
     }
 
     /// When there is something to do at the latest.
