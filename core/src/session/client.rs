@@ -269,8 +269,10 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
         self.link.into_buffers()
     }
 
-    /// Payload bytes that the message which was begun on `csid` lacks; `None` where it is finished.
+    /// Payload bytes that the message which was begun on `csid` lacks; `None` where it is finished, or nothing is published
+    /// any more.
     pub fn media_left(&self, csid: ChunkStreamId) -> Option<u32> {
+        self.publishing()?;
         self.link.media_left(csid)
     }
 
@@ -337,7 +339,9 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        let found = self.advance(now, input).inspect_err(|error| self.failed = Some(*error))?;
+        let found = self.advance(now, input).inspect_err(|error| {
+            (self.failed, self.state) = (Some(*error), State::Closed);
+        })?;
         self.arm(now);
         Ok(found.map(|found| self.lend(found)))
     }
