@@ -8,11 +8,6 @@ use embedded_rtmp::message::{Kind, StreamId, Timestamp};
 use embedded_rtmp::session::{Buffers, Client, ClientConfig, ClientEvent};
 use probe::Board;
 
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    loop {}
-}
-
 #[unsafe(no_mangle)]
 fn _start(board: &mut Board) {
     let _ = run(board);

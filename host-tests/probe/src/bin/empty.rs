@@ -5,11 +5,6 @@
 
 use probe::Board;
 
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    loop {}
-}
-
 #[unsafe(no_mangle)]
 fn _start(board: &mut Board) {
     let _ = run(board);

@@ -5,11 +5,6 @@
 use embedded_rtmp::connect::{Failure, Limits, NET_CONNECTION, Plan, Step};
 use probe::Board;
 
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    loop {}
-}
-
 #[unsafe(no_mangle)]
 fn _start(board: &mut Board) {
     let Ok(mut plan) = Plan::new(NET_CONNECTION, Limits::SEQUENTIAL) else { return };

@@ -6,11 +6,6 @@ use embedded_rtmp::command::{DataMessage, code};
 use embedded_rtmp::session::{Buffers, Server, ServerEvent};
 use probe::Board;
 
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    loop {}
-}
-
 #[unsafe(no_mangle)]
 fn _start(board: &mut Board) {
     let _ = run(board);

@@ -2,14 +2,11 @@
 #![no_std]
 #![no_main]
 
+use probe as _;
+
 use core::hint::black_box;
 
 use embedded_rtmp::{chunk, connect, session, url};
-
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    loop {}
-}
 
 macro_rules! sizes {
     ($($name:ident: $type:ty;)*) => {

@@ -1,8 +1,0 @@
-#![no_std]
-#![no_main]
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    loop {}
-}
-#[unsafe(no_mangle)]
-fn _start() {}
