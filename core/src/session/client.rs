@@ -15,11 +15,9 @@
 //!
 //! Requests may come early: they are carried out when the state is reached in which they can be.
 
-use core::time::Duration;
-
 use super::link::{Incoming, Link, Payload};
-use super::{Buffers, ConfigError, Error, RequestError, Stage, wire};
-use crate::chunk::{ChunkStreamId, Fragment, Pulled, TypeThreeDelta};
+use super::{Buffers, ClientConfig, ClientEvent, ConfigError, Error, RequestError, Stage, wire};
+use crate::chunk::{ChunkStreamId, Pulled};
 use crate::command::{Argument, Command, ConnectOptions, Status};
 use crate::control;
 use crate::fmt::{info, warning};
@@ -45,69 +43,6 @@ const MIN_RESERVE: usize = 192;
 /// The same for those three calls, and for the last two, again without the key.
 const PUBLISH_ROOM: usize = 112;
 const CLOSE_ROOM: usize = 96;
-
-/// What a client can be told to do otherwise.
-#[derive(Debug, Clone, Copy)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct ClientConfig {
-    /// What the client's handshake is like.
-    pub handshake: handshake::ClientConfig,
-    /// How long the handshake may take.
-    pub handshake_timeout: Duration,
-    /// How long the answer to each request may take.
-    pub response_timeout: Duration,
-    /// The size of the chunks that we send, in bytes. It is at least 128, which some servers insist on.
-    pub chunk_size: u32,
-    /// The window that we announce, in bytes.
-    pub window: u32,
-    /// What the peer means by a type 3 header after a type 0 header.
-    pub type_three_delta: TypeThreeDelta,
-}
-
-impl ClientConfig {
-    /// The plain handshake, 10 s for it and for each answer, chunks of 4,096 bytes.
-    pub const fn new() -> Self {
-        Self {
-            handshake: handshake::ClientConfig { style: handshake::Style::Simple, strict: false },
-            handshake_timeout: Duration::from_secs(10),
-            response_timeout: Duration::from_secs(10),
-            chunk_size: 4_096,
-            window: 2_500_000,
-            type_three_delta: TypeThreeDelta::Timestamp,
-        }
-    }
-}
-
-impl Default for ClientConfig {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// What happened on a client's connection.
-#[derive(Debug, Clone, Copy)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum ClientEvent<'d> {
-    /// The peer speaks RTMP: the handshake is complete.
-    HandshakeDone(handshake::Kind),
-    /// The server accepted `connect`.
-    Connected,
-    /// The server takes media on this message stream now.
-    Publishing(StreamId),
-    /// The server refused a request. After `connect` the session is over; after the others it may publish again.
-    Refused(Stage, Status<'d>),
-    /// The server says something else about a stream or the connection; its level may be `error`.
-    Status(StreamId, Status<'d>),
-    /// The server confirms that publishing has ended.
-    Unpublished,
-    /// The server closes the connection.
-    Closed,
-    /// A piece of audio, video or data that the server sends.
-    Media(Fragment<'d>),
-    /// A user control event, such as the begin of a stream. Pings are answered without a word.
-    User(control::Event),
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {

@@ -20,7 +20,9 @@
 
 mod client;
 mod client_commands;
+mod config;
 mod error;
+mod event;
 mod flow;
 mod link;
 mod queue;
@@ -28,9 +30,11 @@ mod server;
 mod server_commands;
 mod wire;
 
-pub use client::{Client, ClientConfig, ClientEvent};
+pub use client::Client;
+pub use config::{ClientConfig, ServerConfig};
 pub use error::{ConfigError, Error, RequestError, Stage};
-pub use server::{MESSAGE_STREAMS, Server, ServerConfig, ServerEvent};
+pub use event::{ClientEvent, ServerEvent};
+pub use server::{MESSAGE_STREAMS, Server};
 
 use crate::handshake;
 

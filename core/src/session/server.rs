@@ -14,16 +14,12 @@
 //!
 //! While the application is asked, nothing more is read.
 
-use core::time::Duration;
-
 use heapless::Vec;
 
 use super::link::{Incoming, Link, Payload};
-use super::{Buffers, ConfigError, Error, RequestError, Stage, wire};
-use crate::amf0::Text;
-use crate::chunk::{ChunkStreamId, Fragment, Pulled, TypeThreeDelta};
+use super::{Buffers, ConfigError, Error, RequestError, ServerConfig, ServerEvent, Stage, wire};
+use crate::chunk::{ChunkStreamId, Pulled};
 use crate::command::{self, Command, ConnectRequest, Status, code};
-use crate::control::Event;
 use crate::fmt::{info, warning};
 use crate::handshake;
 use crate::message::{Kind, StreamId, Timestamp};
@@ -34,68 +30,6 @@ pub const MESSAGE_STREAMS: usize = 4;
 
 /// Room in the queue for what a command of the client's may bring about.
 pub(super) const RESERVE: usize = 384;
-
-/// What a server can be told to do otherwise.
-#[derive(Debug, Clone, Copy)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct ServerConfig {
-    /// Which handshakes are answered.
-    pub handshake: handshake::ServerConfig,
-    /// How long the handshake may take, and then `connect`.
-    pub connect_timeout: Duration,
-    /// How long a client may be silent. After half of that it is sent a ping.
-    pub idle_timeout: Duration,
-    /// The size of the chunks that we send, in bytes. FFmpeg takes the same for those that it sends.
-    pub chunk_size: u32,
-    /// The window that we announce, and want the client to have, in bytes.
-    pub window: u32,
-    /// What the peer means by a type 3 header after a type 0 header.
-    pub type_three_delta: TypeThreeDelta,
-}
-
-impl ServerConfig {
-    /// 10 s for the handshake and for `connect`, 30 s of silence, chunks of 4,096 bytes.
-    pub const fn new() -> Self {
-        Self {
-            handshake: handshake::ServerConfig { versions: handshake::Versions::Offer3 },
-            connect_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(30),
-            chunk_size: 4_096,
-            window: 2_500_000,
-            type_three_delta: TypeThreeDelta::Timestamp,
-        }
-    }
-}
-
-impl Default for ServerConfig {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// What happened on a client's connection.
-#[derive(Debug, Clone, Copy)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum ServerEvent<'d> {
-    /// The peer speaks RTMP: the handshake is complete.
-    HandshakeDone(handshake::Kind),
-    /// The client wants to connect: answer with [`Server::accept_connect`] or [`Server::reject_connect`].
-    Connect(ConnectRequest<'d>),
-    /// The client wants to publish: answer with [`Server::accept`] or [`Server::reject`].
-    Publish {
-        /// The message stream that it wants to publish on.
-        stream: StreamId,
-        /// The stream key, with the query where the client puts it there. It is the peer's: any bytes at all.
-        key: Text<'d>,
-    },
-    /// A piece of audio, video or data of a stream that is published.
-    Media(Fragment<'d>),
-    /// The client has ended publishing.
-    Unpublished(StreamId),
-    /// A user control event, such as how much the client buffers.
-    User(Event),
-}
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum State {
