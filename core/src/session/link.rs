@@ -1,50 +1,38 @@
 //! What client and server share: the chunk stream both ways, flow control, pings, and the queue of what goes out.
 
-use core::num::NonZeroU32;
 use core::ops::Range;
 
-use crate::amf0::{BufferFull, Encoder, Token};
 use crate::bytes::{Aligned, Cursor};
 use crate::chunk::{
     Assembled, Assembler, ChunkStreamId, DEFAULT_CHUNK_SIZE, Fragment, MAX_CHUNK_SIZE, Pulled, Reader, Writer,
 };
-use crate::command::{self, Status};
 use crate::control::{self, Event, Limit};
-use crate::message::{Header, Kind, StreamId, Timestamp};
+use crate::message::{Header, Kind, StreamId};
 
 use super::queue::Queue;
 use super::{Buffers, Error, RequestError, flow::Flow};
 
 /// Chunk streams that media goes out on; one more is for control and command messages.
 const OUT: usize = 4;
-const AUDIO: ChunkStreamId = ChunkStreamId::new(4).expect("is 2 to 65,599");
-const DATA: ChunkStreamId = ChunkStreamId::new(5).expect("is 2 to 65,599");
-const VIDEO: ChunkStreamId = ChunkStreamId::new(6).expect("is 2 to 65,599");
-/// Commands of a message stream.
-const STREAM_COMMAND: ChunkStreamId = ChunkStreamId::new(8).expect("is 2 to 65,599");
-
-/// The chunk header before a queued message: type 0, one byte of chunk stream id.
-const QUEUED_HEADER: usize = 12;
-
 /// Room for incoming control messages: two of the longest that have a meaning.
 const CONTROL_ROOM: usize = 2 * control::MAX_SIZE;
 
 /// An established chunk stream.
 #[derive(Debug)]
 pub(super) struct Link<'b, const STREAMS: usize> {
-    reader: Reader<STREAMS>,
-    writer: Writer<OUT>,
-    scratch: &'b mut [u8],
-    assembler: Assembler,
-    queue: Queue<'b>,
+    pub(super) reader: Reader<STREAMS>,
+    pub(super) writer: Writer<OUT>,
+    pub(super) scratch: &'b mut [u8],
+    pub(super) assembler: Assembler,
+    pub(super) queue: Queue<'b>,
     /// The first message of the queue is begun.
-    sending: bool,
+    pub(super) sending: bool,
     /// Control messages that come in pieces.
-    control: Aligned<CONTROL_ROOM>,
-    control_assembler: Assembler,
-    flow: Flow,
+    pub(super) control: Aligned<CONTROL_ROOM>,
+    pub(super) control_assembler: Assembler,
+    pub(super) flow: Flow,
     /// A ping that is not answered yet; a later one takes its place.
-    pong: Option<u32>,
+    pub(super) pong: Option<u32>,
 }
 
 /// Something that came in.
@@ -204,172 +192,4 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         }
         Ok(None)
     }
-
-    /// Whether the queue has room for `bytes` of payload and overhead.
-    pub(super) fn has_room(&self, bytes: usize) -> bool {
-        self.queue.free() >= bytes
-    }
-
-    pub(super) fn control_capacity(&self) -> usize {
-        self.queue.capacity()
-    }
-
-    /// Queues a command on `stream`; `emit` writes it.
-    pub(super) fn queue(
-        &mut self,
-        stream: StreamId,
-        emit: &mut dyn FnMut(&mut Encoder<'_>) -> Result<(), BufferFull>,
-    ) -> Result<(), RequestError> {
-        let csid = if stream == StreamId::CONNECTION { ChunkStreamId::COMMAND } else { STREAM_COMMAND };
-        Ok(self.queue.push(csid, Kind::COMMAND, stream, emit)?)
-    }
-
-    /// Queues a command on `stream`: its name, its transaction id, and what follows.
-    pub(super) fn queue_command(
-        &mut self,
-        stream: StreamId,
-        name: &str,
-        transaction: f64,
-        values: &[Token<'_>],
-    ) -> Result<(), RequestError> {
-        self.queue(stream, &mut |encoder| command::put(encoder, name, transaction, values))
-    }
-
-    /// Queues `onStatus` on `stream`.
-    pub(super) fn queue_status(&mut self, stream: StreamId, status: &Status<'_>) -> Result<(), RequestError> {
-        self.queue(stream, &mut |encoder| command::put_status(encoder, "onStatus", 0.0, status))
-    }
-
-    /// Queues a control message. Its few bytes are made where it is queued: that takes less flash than
-    /// [`Control::emit`](control::Control::emit), which knows them all.
-    pub(super) fn queue_control(&mut self, kind: Kind, payload: &[u8]) -> Result<(), RequestError> {
-        Ok(self.queue.push_bytes(ChunkStreamId::CONTROL, kind, StreamId::CONNECTION, payload)?)
-    }
-
-    /// Begins an audio, video or data message.
-    pub(super) fn begin_media(
-        &mut self,
-        kind: Kind,
-        stream: StreamId,
-        timestamp: Timestamp,
-        length: u32,
-    ) -> Result<ChunkStreamId, RequestError> {
-        let csid = match kind {
-            Kind::AUDIO => AUDIO,
-            Kind::VIDEO => VIDEO,
-            Kind::DATA => DATA,
-            _ => return Err(RequestError::Kind),
-        };
-        self.writer.begin(csid, Header { timestamp, length, kind, stream })?;
-        Ok(csid)
-    }
-
-    /// Payload bytes that the message on `csid` lacks; `None` where none is open.
-    pub(super) fn media_left(&self, csid: ChunkStreamId) -> Option<u32> {
-        self.writer.left(csid)
-    }
-
-    /// The chunk stream whose chunk is unfinished, and the payload bytes that the chunk lacks.
-    pub(super) fn open_chunk(&self) -> Option<(ChunkStreamId, u32)> {
-        self.writer.open_chunk()
-    }
-
-    /// Whether an audio, video or data message is begun and not finished.
-    pub(super) fn has_open_media(&self) -> bool {
-        self.writer.has_remembered()
-    }
-
-    /// Puts out what waits in the queue, as far as `out` goes; nothing within a chunk of media.
-    pub(super) fn transmit(&mut self, out: &mut [u8]) -> usize {
-        let mut written = 0_usize;
-        loop {
-            self.queue_due();
-            let Some(queued) = self.queue.first() else { break };
-            if !self.sending {
-                if !self.writer.is_at_boundary() || self.writer.begin_full(queued.csid, queued.header).is_err() {
-                    break;
-                }
-                self.sending = true;
-            }
-            let left = self.writer.left(queued.csid).unwrap_or(0) as usize;
-            let rest = queued.payload.get(queued.payload.len().wrapping_sub(left)..).unwrap_or(&[]);
-            written = written.wrapping_add(self.writer.poll(queued.csid, rest, rest_of(out, written)).1);
-            if self.writer.left(queued.csid).is_some() {
-                break;
-            }
-            if let Some(size) = queued.chunk_size() {
-                self.writer.set_chunk_size(size);
-            }
-            self.sending = false;
-            self.queue.pop();
-        }
-        written
-    }
-
-    /// Puts out what is open on `csid`, behind what waits in the queue.
-    pub(super) fn transmit_media(&mut self, csid: ChunkStreamId, rest: &[u8], out: &mut [u8]) -> (usize, usize) {
-        let (mut taken, mut written) = (0, self.transmit(out));
-        if !self.queue.is_empty() {
-            // It waits for the end of a chunk of media, and no longer.
-            let chunk = rest.get(..self.writer.chunk_left() as usize).unwrap_or(rest);
-            let (more, bytes) = self.writer.poll(csid, chunk, rest_of(out, written));
-            (taken, written) = (more, written.wrapping_add(bytes));
-            written = written.wrapping_add(self.transmit(rest_of(out, written)));
-            if !self.queue.is_empty() {
-                return (taken, written);
-            }
-        }
-        let (more, bytes) = self.writer.poll(csid, rest.get(taken..).unwrap_or(&[]), rest_of(out, written));
-        taken = taken.wrapping_add(more);
-        (taken, written.wrapping_add(bytes))
-    }
-
-    /// Whether [`Self::transmit`] has something to put out.
-    pub(super) fn wants_transmit(&self) -> bool {
-        (!self.queue.is_empty() || self.pong.is_some() || self.flow.due_count() > 0)
-            && (self.sending || self.writer.is_at_boundary())
-    }
-
-    /// The bytes that [`Self::transmit`] can put out.
-    pub(super) fn transmit_len(&self) -> usize {
-        if !self.wants_transmit() {
-            return 0;
-        }
-        let mut chunk_size = NonZeroU32::new(self.writer.chunk_size()).unwrap_or(NonZeroU32::MIN);
-        let mut length = self.flow.due_count() * (QUEUED_HEADER + 4);
-        if self.pong.is_some() {
-            length = length.wrapping_add(QUEUED_HEADER + 6);
-        }
-        for (place, queued) in self.queue.iter().enumerate() {
-            let size = if place == 0 && self.sending {
-                self.writer.wire_left(queued.csid)
-            } else {
-                let continued = queued.header.length.saturating_sub(1) / chunk_size;
-                QUEUED_HEADER + queued.payload.len() + continued as usize
-            };
-            length = length.wrapping_add(size);
-            chunk_size = queued.chunk_size().and_then(NonZeroU32::new).unwrap_or(chunk_size);
-        }
-        length
-    }
-
-    /// Moves the next thing that is due to the queue, once that is empty: so there is always room for it, it never takes
-    /// the room that answers to commands need, and a flood of pings has one answer.
-    fn queue_due(&mut self) {
-        if !self.queue.is_empty() {
-            return;
-        }
-        let _ = if let Some(time) = self.pong.take() {
-            let [a, b, c, d] = time.to_be_bytes();
-            self.queue_control(Kind::USER_CONTROL, &[0, 7, a, b, c, d])
-        } else if let Some((kind, value)) = self.flow.take_due() {
-            self.queue_control(kind, &value.to_be_bytes())
-        } else {
-            Ok(())
-        };
-    }
-}
-
-fn rest_of(out: &mut [u8], written: usize) -> &mut [u8] {
-    out.get_mut(written..).unwrap_or(&mut [])
 }

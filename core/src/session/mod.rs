@@ -25,6 +25,7 @@ mod error;
 mod event;
 mod flow;
 mod link;
+mod outgoing;
 mod queue;
 mod server;
 mod server_commands;
