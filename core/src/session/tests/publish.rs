@@ -305,3 +305,16 @@ fn a_loop_over_media_ends_where_the_session_fails() {
     let again = pair.client.begin_media(Kind::AUDIO, StreamId(1), Timestamp(0), 1);
     assert_eq!(again, Err(RequestError::Stream(StreamId(1))));
 }
+
+#[test]
+fn a_server_answers_only_who_has_asked() {
+    let mut pair = Pair::publishing("cam", 1_000, 1_000);
+    let server = &mut pair.server;
+    assert_eq!(server.accept(StreamId(1)), Err(RequestError::State));
+    assert_eq!(server.reject(StreamId(1), code::PUBLISH_BAD_NAME, "late"), Err(RequestError::State));
+    assert_eq!(server.accept(StreamId(9)), Err(RequestError::Stream(StreamId(9))));
+    assert_eq!(server.reject(StreamId(9), code::PUBLISH_BAD_NAME, "who"), Err(RequestError::Stream(StreamId(9))));
+    assert_eq!(server.accept_connect(), Err(RequestError::State));
+    assert_eq!(server.reject_connect("late"), Err(RequestError::State));
+    assert!(!server.wants_transmit(), "nothing is said");
+}
