@@ -318,7 +318,7 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
 
     /// Whether [`Self::poll_transmit`] has something to put out now.
     pub fn wants_transmit(&self) -> bool {
-        self.transmit_len() > 0
+        self.failed.is_none() && wire::wants_transmit(&self.handshake, &self.link)
     }
 
     /// How many bytes [`Self::poll_transmit`] can put out now.

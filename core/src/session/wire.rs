@@ -13,49 +13,33 @@ pub(super) trait Handshake {
     fn is_done(&self) -> bool;
 }
 
-impl Handshake for handshake::Client {
-    fn transmit(&mut self, scratch: &mut [u8], out: &mut [u8]) -> usize {
-        self.transmit(scratch, out)
-    }
+macro_rules! handshakes {
+    ($($side:ty),*) => {$(
+        impl Handshake for $side {
+            fn transmit(&mut self, scratch: &mut [u8], out: &mut [u8]) -> usize {
+                self.transmit(scratch, out)
+            }
 
-    fn transmit_len(&self) -> usize {
-        self.transmit_len()
-    }
+            fn transmit_len(&self) -> usize {
+                self.transmit_len()
+            }
 
-    fn wants_input(&self) -> bool {
-        self.wants_input()
-    }
+            fn wants_input(&self) -> bool {
+                self.wants_input()
+            }
 
-    fn has_read(&self) -> bool {
-        self.has_read()
-    }
+            fn has_read(&self) -> bool {
+                self.has_read()
+            }
 
-    fn is_done(&self) -> bool {
-        self.is_done()
-    }
+            fn is_done(&self) -> bool {
+                self.is_done()
+            }
+        }
+    )*};
 }
 
-impl Handshake for handshake::Server {
-    fn transmit(&mut self, scratch: &mut [u8], out: &mut [u8]) -> usize {
-        self.transmit(scratch, out)
-    }
-
-    fn transmit_len(&self) -> usize {
-        self.transmit_len()
-    }
-
-    fn wants_input(&self) -> bool {
-        self.wants_input()
-    }
-
-    fn has_read(&self) -> bool {
-        self.has_read()
-    }
-
-    fn is_done(&self) -> bool {
-        self.is_done()
-    }
-}
+handshakes!(handshake::Client, handshake::Server);
 
 /// Puts out what is left of the handshake, then what waits in the queue.
 pub(super) fn transmit<const STREAMS: usize>(
@@ -77,6 +61,11 @@ pub(super) fn transmit<const STREAMS: usize>(
 pub(super) fn transmit_len<const STREAMS: usize>(handshake: &impl Handshake, link: &Link<'_, STREAMS>) -> usize {
     let length = handshake.transmit_len();
     if handshake.has_read() { length.saturating_add(link.transmit_len()) } else { length }
+}
+
+/// Whether [`transmit`] can put out anything; what it is need not be counted for that.
+pub(super) fn wants_transmit<const STREAMS: usize>(handshake: &impl Handshake, link: &Link<'_, STREAMS>) -> bool {
+    handshake.transmit_len() > 0 || (handshake.has_read() && link.wants_transmit())
 }
 
 /// Whether input can be taken: for the handshake, or for a chunk stream whose queue has room for `reserve` bytes.
