@@ -5,7 +5,7 @@ use core::task::{Context, Poll};
 
 use embassy_net::{IpAddress, IpEndpoint};
 use embassy_time::Duration;
-use embedded_rtmp::connect::{AttemptId, Failure, Plan, Step};
+use embedded_rtmp::connect::{AttemptId, Failure, Plan, Step, Transport};
 use embedded_rtmp::session::ClientEvent;
 use embedded_rtmp::time::Instant;
 
@@ -35,6 +35,9 @@ pub(crate) async fn dial<'a, const STREAMS: usize>(
     loop {
         match plan.poll(clock()) {
             Step::Dial { id, .. } if current.is_some() => plan.report_failed(id, clock(), Failure::Local),
+            Step::Dial { id, target, .. } if target.transport != Transport::Rtmp => {
+                plan.report_failed(id, clock(), Failure::Unsupported);
+            }
             Step::Dial { id, target, .. } => {
                 info!("dial port {}", target.port);
                 connection = connection.restart(&entropy())?;

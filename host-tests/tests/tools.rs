@@ -167,7 +167,7 @@ fn item_094_a_server_that_speaks_http_is_said_to() {
     let (status, summary, stderr) = publish(&clip(), &url(port, "live/x"), &[]);
     assert_eq!(status, Some(1));
     assert_eq!(summary["attempts"][0]["outcome"], "answered, but not in RTMP");
-    assert!(stderr.contains(&format!("failed on {port}: answered, but not in RTMP")), "{stderr}");
+    assert!(stderr.contains(&format!("failed on RTMP {port}: answered, but not in RTMP")), "{stderr}");
     server.join().unwrap();
 }
 
@@ -213,7 +213,7 @@ fn publish_without_a_server_fails_and_names_the_port() {
     let port = free_port().unwrap();
     let (status, summary, stderr) = publish(&clip(), &url(port, "live/x"), &[]);
     assert_eq!((status, &summary["attempts"][0]["port"]), (Some(1), &port.into()));
-    assert!(stderr.contains(&format!("failed on {port}: refused")), "{stderr}");
+    assert!(stderr.contains(&format!("failed on RTMP {port}: refused")), "{stderr}");
 }
 
 #[test]

@@ -6,18 +6,24 @@ use super::ConfigError;
 use crate::url::{Scheme, Url};
 
 /// How RTMP is carried.
+///
+/// More come when they can be carried out (RTMPE, RTMPS): a caller who has no means to carry one reports
+/// [`Failure::Unsupported`](super::Failure::Unsupported), and the plan goes on to the next target at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Transport {
     /// RTMP over TCP.
     Rtmp,
+    /// RTMP in HTTP requests over TCP.
+    Rtmpt,
 }
 
 impl fmt::Display for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Transport::Rtmp => "RTMP",
+            Transport::Rtmpt => "RTMPT",
         })
     }
 }
@@ -37,6 +43,11 @@ impl Target {
     pub const fn rtmp(port: u16) -> Self {
         Self { transport: Transport::Rtmp, port }
     }
+
+    /// RTMP in HTTP requests on `port`.
+    pub const fn rtmpt(port: u16) -> Self {
+        Self { transport: Transport::Rtmpt, port }
+    }
 }
 
 /// `RTMP 1935`
@@ -46,8 +57,8 @@ impl fmt::Display for Target {
     }
 }
 
-/// The order of Adobe's players: RTMP on 1935, then on 80.
-pub const PLAYER: &[Target] = &[Target::rtmp(1935), Target::rtmp(80)];
+/// The order of Adobe's players: RTMP on 1935, then on 80, then RTMPT on 80.
+pub const PLAYER: &[Target] = &[Target::rtmp(1935), Target::rtmp(80), Target::rtmpt(80)];
 
 /// The order of Adobe's NetConnection for a URL without a port: RTMP on 1935, then on 80, then on 443.
 pub const NET_CONNECTION: &[Target] = &[Target::rtmp(1935), Target::rtmp(80), Target::rtmp(443)];
@@ -83,6 +94,8 @@ impl<'a> Order<'a> {
         match (url.scheme(), url.port()) {
             (Scheme::Rtmp, Some(port)) => Ok(Self(Choice::One([Target::rtmp(port)]))),
             (Scheme::Rtmp, None) => Ok(Self(Choice::List(list))),
+            (Scheme::Rtmpt, Some(port)) => Ok(Self(Choice::One([Target::rtmpt(port)]))),
+            (Scheme::Rtmpt, None) => Ok(Self(Choice::One([Target::rtmpt(Scheme::Rtmpt.default_port())]))),
             _ => Err(ConfigError::Scheme),
         }
     }
@@ -115,14 +128,23 @@ mod tests {
         let url = Url::parse("rtmp://h/app").unwrap();
         let ports = |order: Order<'_>| order.targets().iter().map(|target| target.port).collect::<std::vec::Vec<_>>();
         assert_eq!(ports(Order::for_url(&url).unwrap()), [1935, 80, 443]);
-        assert_eq!(ports(Order::for_url_or(&url, PLAYER).unwrap()), [1935, 80]);
+        assert_eq!(Order::for_url_or(&url, PLAYER).unwrap().targets(), PLAYER);
+        assert_eq!(PLAYER, [Target::rtmp(1935), Target::rtmp(80), Target::rtmpt(80)]);
         let own = [Target::rtmp(8080), Target::rtmp(7070)];
         assert_eq!(ports(Order::for_url_or(&url, &own).unwrap()), [8080, 7070]);
     }
 
     #[test]
+    fn item_092_a_tunnel_goes_to_80_or_to_the_port_that_is_written() {
+        for (text, port) in [("rtmpt://h/app", 80), ("rtmpt://h:8080/app", 8080)] {
+            let url = Url::parse(text).unwrap();
+            assert_eq!(Order::for_url_or(&url, PLAYER).unwrap().targets(), [Target::rtmpt(port)]);
+        }
+    }
+
+    #[test]
     fn schemes_without_a_transport_are_refused() {
-        for scheme in ["rtmps", "rtmpt", "rtmpe", "rtmpte", "rtmpts"] {
+        for scheme in ["rtmps", "rtmpe", "rtmpte", "rtmpts"] {
             let text = format!("{scheme}://h:80/app");
             assert_eq!(Order::for_url(&Url::parse(&text).unwrap()), Err(ConfigError::Scheme));
         }
@@ -130,6 +152,6 @@ mod tests {
 
     #[test]
     fn a_target_prints_as_transport_and_port() {
-        assert_eq!(format!("{}", Target::rtmp(1935)), "RTMP 1935");
+        assert_eq!(format!("{}, {}", Target::rtmp(1935), Target::rtmpt(80)), "RTMP 1935, RTMPT 80");
     }
 }

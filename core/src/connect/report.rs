@@ -21,12 +21,14 @@ pub enum Failure {
     HandshakeTimedOut,
     /// The TCP connection was there and was closed or reset before the RTMP handshake's end.
     Closed,
-    /// What answered does not speak RTMP: an HTTP server, a proxy.
+    /// What answered does not speak RTMP, or no RTMPT where that was asked for: an HTTP server, a proxy.
     NotRtmp,
     /// The host's name has no address.
     Dns,
     /// This side could not dial: no free socket, no network.
     Local,
+    /// This side was built without the target's transport.
+    Unsupported,
     /// The total deadline passed before this one's turn.
     NotTried,
 }
@@ -42,6 +44,7 @@ impl fmt::Display for Failure {
             Failure::NotRtmp => "answered, but not in RTMP",
             Failure::Dns => "the host's name was not found",
             Failure::Local => "could not be dialled",
+            Failure::Unsupported => "not supported here",
             Failure::NotTried => "not tried, out of time",
         })
     }
@@ -105,7 +108,7 @@ pub struct AttemptReport {
     pub took: Duration,
 }
 
-/// `RTMP 1935: refused`
+/// `RTMP 1935: refused`, `RTMPT 80: answered, but not in RTMP`
 impl fmt::Display for AttemptReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.target, self.outcome)
@@ -129,6 +132,7 @@ mod tests {
             Failure::NotRtmp,
             Failure::Dns,
             Failure::Local,
+            Failure::Unsupported,
             Failure::NotTried,
         ];
         let texts: BTreeSet<_> = failures.iter().map(|why| why.to_string()).collect();

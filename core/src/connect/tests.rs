@@ -96,7 +96,7 @@ fn reports_about_what_was_never_dialled_are_ignored() {
     plan.report_connected(third, START);
     plan.report_failed(third, START, Failure::Refused);
     assert_eq!(plan.poll(START), Step::Await { deadline: ms(3_000) });
-    assert_eq!((plan.failures().count(), plan.winner(), plan.reports().count()), (0, None, 2));
+    assert_eq!((plan.failures().count(), plan.winner(), plan.reports().count()), (0, None, 3));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use anyhow::{Context, Result};
-use embedded_rtmp::connect::{AttemptId, AttemptReport, Failure, Limits, Plan, Step, Target};
+use embedded_rtmp::connect::{AttemptId, AttemptReport, Failure, Limits, Plan, Step, Target, Transport};
 use embedded_rtmp::handshake::{Error as HandshakeError, Kind};
 use embedded_rtmp::session::{Buffers, Client, ClientConfig, ClientEvent, Error as SessionError};
 
@@ -56,7 +56,7 @@ impl fmt::Display for DialError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("no connection")?;
         for report in &self.reports {
-            write!(f, "; failed on {}: {}", report.target.port, report.outcome)?;
+            write!(f, "; failed on {}: {}", report.target, report.outcome)?;
         }
         Ok(())
     }
@@ -82,6 +82,9 @@ pub fn dial<'b>(
     let mut under_way = UnderWay { attempts: BTreeMap::new(), waiter: Waiter::new()?, clock, handshake: Kind::Simple };
     loop {
         match plan.poll(clock.now()) {
+            Step::Dial { id, target, .. } if target.transport != Transport::Rtmp => {
+                plan.report_failed(id, clock.now(), Failure::Unsupported);
+            }
             Step::Dial { id, target, .. } => {
                 let memory = memories.next().context("too little memory for the plan")?;
                 let session = Client::new(memory.buffers(), config, &super::entropy()?)?;
