@@ -1,0 +1,229 @@
+//! FLV tags in a slice (Video File Format Specification 10.1, annexes E.2 to E.4).
+//!
+//! ```text
+//!  file       file header (9) · 0 (4) · tag · back pointer (4) · tag · back pointer (4) · …
+//!  aggregate                           tag · back pointer (4) · tag · back pointer (4) · …
+//!  tag        kind (1) · length (3) · time (3) · its upper byte (1) · stream, 0 (3) · data
+//! ```
+//!
+//! ```
+//! use embedded_rtmp::media::flv::Tags;
+//! use embedded_rtmp::message::{Kind, Timestamp};
+//!
+//! const CLIP: &[u8] = b"FLV\x01\x01\0\0\0\x09\0\0\0\0\x09\0\0\x02\0\0\x28\0\0\0\0\x17\x01\0\0\0\x0D";
+//! for tag in Tags::file(CLIP)? {
+//!     assert_eq!((tag.kind, tag.timestamp, tag.data), (Kind::VIDEO, Timestamp(40), &[0x17, 1][..]));
+//! }
+//! # Ok::<(), embedded_rtmp::media::flv::NotFlv>(())
+//! ```
+
+use core::fmt;
+
+use crate::bytes::Cursor;
+use crate::message::{Kind, Timestamp};
+
+/// The bytes behind each tag: how long it was, with its header. Nobody here relies on what they say.
+pub const BACK_POINTER: usize = 4;
+
+/// The bit of a tag's first byte which says that its data is encrypted (annex E.4.1).
+const FILTERED: u8 = 0x20;
+/// The bits of that byte which are the kind.
+const KIND: u8 = 0x1F;
+
+/// What does not begin as an FLV file does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct NotFlv;
+
+impl fmt::Display for NotFlv {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not an FLV file")
+    }
+}
+
+impl core::error::Error for NotFlv {}
+
+/// The header of a file (annex E.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct FileHeader {
+    /// Whether there are audio tags; often wrong.
+    pub audio: bool,
+    /// Whether there are video tags; often wrong.
+    pub video: bool,
+    /// The length of the header in bytes, 9 or more; the first back pointer comes next.
+    pub length: u32,
+}
+
+impl FileHeader {
+    /// The bytes of the header, without those that later versions may add.
+    pub const SIZE: usize = 9;
+
+    const VIDEO: u8 = 0x01;
+    const AUDIO: u8 = 0x04;
+
+    /// Reads the header at the front of a file.
+    ///
+    /// # Errors
+    /// [`NotFlv`] for another signature or version, a header that is too short, or less than [`Self::SIZE`] bytes.
+    pub fn parse(file: &[u8]) -> Result<Self, NotFlv> {
+        let mut fields = Cursor(file);
+        let (Some(signature), Some(flags), Some(length)) = (fields.u32(), fields.u8(), fields.u32()) else {
+            return Err(NotFlv);
+        };
+        if signature != u32::from_be_bytes(*b"FLV\x01") || length < Self::SIZE as u32 {
+            return Err(NotFlv);
+        }
+        Ok(Self { audio: flags & Self::AUDIO != 0, video: flags & Self::VIDEO != 0, length })
+    }
+
+    /// The header of a file and the first back pointer, which is 0. The length is always 9 bytes.
+    pub const fn emit(&self) -> [u8; Self::SIZE + BACK_POINTER] {
+        let audio = if self.audio { Self::AUDIO } else { 0 };
+        let video = if self.video { Self::VIDEO } else { 0 };
+        [b'F', b'L', b'V', 1, audio | video, 0, 0, 0, Self::SIZE as u8, 0, 0, 0, 0]
+    }
+}
+
+/// The header of a tag (annex E.4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct TagHeader {
+    /// Audio, video or data: the type of the RTMP message that carries it.
+    pub kind: Kind,
+    /// Whether the data is encrypted.
+    pub filtered: bool,
+    /// The length of the data in bytes: at most [`MAX_LENGTH`](crate::message::MAX_LENGTH).
+    pub length: u32,
+    /// Milliseconds: the lower 24 bits stand first, the upper 8 behind them.
+    pub timestamp: Timestamp,
+}
+
+impl TagHeader {
+    /// The bytes of the header.
+    pub const SIZE: usize = 11;
+
+    /// Reads a header. Its last three bytes, a stream id that is always 0, are not looked at.
+    pub const fn parse(bytes: &[u8; Self::SIZE]) -> Self {
+        let [kind, l0, l1, l2, t1, t2, t3, t0, ..] = *bytes;
+        Self {
+            kind: Kind(kind & KIND),
+            filtered: kind & FILTERED != 0,
+            length: u32::from_be_bytes([0, l0, l1, l2]),
+            timestamp: Timestamp(u32::from_be_bytes([t0, t1, t2, t3])),
+        }
+    }
+
+    /// The bytes of the header: of the kind the lower five bits, of the length the lower 24.
+    pub const fn emit(&self) -> [u8; Self::SIZE] {
+        let filtered = if self.filtered { FILTERED } else { 0 };
+        let [_, l0, l1, l2] = self.length.to_be_bytes();
+        let [t0, t1, t2, t3] = self.timestamp.0.to_be_bytes();
+        [self.kind.0 & KIND | filtered, l0, l1, l2, t1, t2, t3, t0, 0, 0, 0]
+    }
+
+    /// The back pointer that stands behind the tag: the length of header and data.
+    pub const fn back_pointer(&self) -> [u8; BACK_POINTER] {
+        self.length.wrapping_add(Self::SIZE as u32).to_be_bytes()
+    }
+}
+
+/// A tag: one audio, video or data message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Tag<'a> {
+    /// Audio, video or data; kinds that nobody knows survive.
+    pub kind: Kind,
+    /// When it is due.
+    pub timestamp: Timestamp,
+    /// The payload of the message.
+    pub data: &'a [u8],
+}
+
+/// An iterator over the tags of a file, or of an aggregate message that is whole.
+///
+/// It ends at the first tag that is cut off; [`Self::rest`] tells. Back pointers are passed over unread, and the last
+/// one may be missing. What can be of no use is left out: encrypted tags, and tags that are aggregates themselves. Each
+/// step takes off at least a tag's header, so there is no input that it does not come to the end of.
+#[derive(Debug, Clone)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Tags<'a> {
+    rest: &'a [u8],
+    shift: Shift,
+}
+
+impl<'a> Tags<'a> {
+    /// The tags of a file, with their timestamps as they are.
+    ///
+    /// # Errors
+    /// [`NotFlv`] where it does not begin as an FLV file does.
+    pub fn file(file: &'a [u8]) -> Result<Self, NotFlv> {
+        let header = FileHeader::parse(file)?;
+        let mut rest = Cursor(file);
+        rest.take(header.length as usize).ok_or(NotFlv)?;
+        let rest = rest.0.get(BACK_POINTER..).unwrap_or_default();
+        Ok(Self { rest, shift: Shift::NONE })
+    }
+
+    /// The tags in the body of an aggregate message with this timestamp (RTMP 1.0, section 7.1.6).
+    ///
+    /// Their timestamps are shifted, so that the first tag has the message's. For an aggregate that is not whole yet
+    /// there is [`Splitter`](super::aggregate::Splitter).
+    pub const fn aggregate(timestamp: Timestamp, body: &'a [u8]) -> Self {
+        Self { rest: body, shift: Shift::first_is(timestamp) }
+    }
+
+    /// What has not been iterated over. Where it is not empty at the end, the last tag was cut off.
+    pub const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+}
+
+impl<'a> Iterator for Tags<'a> {
+    type Item = Tag<'a>;
+
+    fn next(&mut self) -> Option<Tag<'a>> {
+        loop {
+            let mut input = Cursor(self.rest);
+            let header = TagHeader::parse(&input.array()?);
+            let data = input.take(header.length as usize)?;
+            self.rest = input.0.get(BACK_POINTER..).unwrap_or_default();
+            let timestamp = self.shift.apply(header.timestamp);
+            if !header.filtered && header.kind != Kind::AGGREGATE {
+                return Some(Tag { kind: header.kind, timestamp, data });
+            }
+        }
+    }
+}
+
+impl core::iter::FusedIterator for Tags<'_> {}
+
+/// What is added to the timestamps of tags; the first one may decide.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(super) struct Shift {
+    /// Milliseconds, modulo 2³²: to add; or, until there was a tag, the time of the first one.
+    millis: u32,
+    decided: bool,
+}
+
+impl Shift {
+    /// Timestamps stay as they are.
+    const NONE: Shift = Shift { millis: 0, decided: true };
+
+    /// The first tag gets this time, and the others keep their distance from it (item 109).
+    pub(super) const fn first_is(timestamp: Timestamp) -> Shift {
+        Shift { millis: timestamp.0, decided: false }
+    }
+
+    pub(super) fn apply(&mut self, timestamp: Timestamp) -> Timestamp {
+        if !self.decided {
+            *self = Shift { millis: self.millis.wrapping_sub(timestamp.0), decided: true };
+        }
+        timestamp.plus(self.millis)
+    }
+}
+
+#[cfg(test)]
+#[path = "flv_tests.rs"]
+pub(super) mod tests;

@@ -1,0 +1,12 @@
+//! What audio and video messages hold: FLV tags, and what goes into them.
+//!
+//! RTMP carries the bodies of FLV tags: the payload of an audio or video message is what stands behind the header of an
+//! FLV tag (Video File Format Specification 10.1, annex E). Nothing here copies media; payload is lent from where it lies.
+//!
+//! | Module | What it is |
+//! |---|---|
+//! | [`flv`] | FLV files and their tags, in a slice: a clip in flash, say |
+//! | [`aggregate`] | aggregate messages, taken apart while they arrive |
+
+pub mod aggregate;
+pub mod flv;
