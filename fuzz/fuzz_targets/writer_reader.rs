@@ -79,7 +79,7 @@ fuzz_target!(|data: &[u8]| {
                 wire.turn();
             }
         }
-        let begun = if t2 & 1 == 0 { wire.writer.begin(csid, header) } else { wire.writer.begin_full(csid, header) };
+        let begun = wire.writer.begin(csid, header);
         begun.expect("none is open");
         expected[lane].push_back(Message { csid, header, payload: payload.clone() });
         wire.open.push(Open { message: Message { csid, header, payload }, taken: 0 });

@@ -7,7 +7,6 @@
 mod assembler;
 pub mod header;
 mod reader;
-mod track;
 mod writer;
 
 pub use assembler::{Assembled, Assembler};

@@ -41,7 +41,7 @@ pub(super) mod transaction {
 /// two control messages, `releaseStream`, `FCPublish` and `createStream`; or `FCUnpublish` and `deleteStream`.
 const MIN_RESERVE: usize = 192;
 /// The same for those three calls, and for the last two, again without the key.
-const PUBLISH_ROOM: usize = 112;
+const PUBLISH_ROOM: usize = 120;
 const CLOSE_ROOM: usize = 96;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,8 +146,8 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
         if busy || matches!(self.state, State::Closing | State::Closed) || self.failed.is_some() {
             return Err(RequestError::State);
         }
-        // No text is so long that this could wrap.
-        let keys = key.len().wrapping_mul(2);
+        // With the headers of further chunks. No text is so long that this could wrap.
+        let keys = key.len().wrapping_mul(2).wrapping_add(key.len() / 64);
         let reserve = keys.wrapping_add(MIN_RESERVE);
         if reserve > self.link.control_capacity() {
             return Err(RequestError::ControlBuffer(reserve));

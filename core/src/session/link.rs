@@ -12,8 +12,8 @@ use crate::message::{Header, Kind, StreamId};
 use super::queue::Queue;
 use super::{Buffers, Error, RequestError, flow::Flow};
 
-/// Chunk streams that media goes out on; one more is for control and command messages.
-const OUT: usize = 4;
+/// Chunk streams that media goes out on: one each for audio, video and data.
+const OUT: usize = 3;
 /// Room for incoming control messages: two of the longest that have a meaning.
 const CONTROL_ROOM: usize = 2 * control::MAX_SIZE;
 
@@ -25,8 +25,6 @@ pub(super) struct Link<'b, const STREAMS: usize> {
     pub(super) scratch: &'b mut [u8],
     pub(super) assembler: Assembler,
     pub(super) queue: Queue<'b>,
-    /// The first message of the queue is begun.
-    pub(super) sending: bool,
     /// Control messages that come in pieces.
     pub(super) control: Aligned<CONTROL_ROOM>,
     pub(super) control_assembler: Assembler,
@@ -56,7 +54,6 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
             scratch: buffers.scratch,
             assembler: Assembler::new(),
             queue: Queue::new(buffers.control),
-            sending: false,
             control: Aligned([0; CONTROL_ROOM]),
             control_assembler: Assembler::new(),
             flow: Flow::new(),
@@ -91,9 +88,13 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         Ok(size)
     }
 
-    /// Queues the size of our chunks, in bytes; never less than 128, which some servers insist on.
+    /// Queues the size of our chunks, in bytes; never less than 128, which some servers insist on. What is queued or
+    /// begun from now on has that size, and goes out behind this; no media message is open.
     pub(super) fn announce_chunk_size(&mut self, size: u32) -> Result<(), RequestError> {
-        self.queue_control(Kind::SET_CHUNK_SIZE, &size.clamp(DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE).to_be_bytes())
+        let size = size.clamp(DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE);
+        self.queue_control(Kind::SET_CHUNK_SIZE, &size.to_be_bytes())?;
+        self.writer.set_chunk_size(size);
+        Ok(())
     }
 
     /// Command messages left out because they did not fit in the scratch.

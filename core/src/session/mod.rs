@@ -46,7 +46,7 @@ pub struct Buffers<'b> {
     /// does not fit is passed over, and 1,536 bytes are enough for all that clients and servers are known to send.
     pub scratch: &'b mut [u8],
     /// Outgoing control messages and commands, until the socket takes them. A server needs [`MIN_CONTROL`] bytes, a client
-    /// the same, or 192 and twice the length of its stream key where that is more; `connect` with its URL must fit too.
+    /// the same, or 192 and 129/64 of the length of its stream key where that is more; `connect` with its URL must fit too.
     pub control: &'b mut [u8],
 }
 

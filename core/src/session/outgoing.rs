@@ -1,9 +1,8 @@
 //! What goes out over a link: the queue first, and media between its messages.
 
-use core::num::NonZeroU32;
-
 use super::RequestError;
 use super::link::Link;
+use super::queue::OVERHEAD;
 use crate::amf0::{BufferFull, Encoder, Token};
 use crate::chunk::ChunkStreamId;
 use crate::command::{self, Status};
@@ -14,9 +13,6 @@ const DATA: ChunkStreamId = ChunkStreamId::new(5).expect("is 2 to 65,599");
 const VIDEO: ChunkStreamId = ChunkStreamId::new(6).expect("is 2 to 65,599");
 /// Commands of a message stream.
 const STREAM_COMMAND: ChunkStreamId = ChunkStreamId::new(8).expect("is 2 to 65,599");
-
-/// The chunk header before a queued message: type 0, one byte of chunk stream id.
-const QUEUED_HEADER: usize = 12;
 
 impl<const STREAMS: usize> Link<'_, STREAMS> {
     /// Whether the queue has room for `bytes` of payload and overhead.
@@ -35,7 +31,7 @@ impl<const STREAMS: usize> Link<'_, STREAMS> {
         emit: &mut dyn FnMut(&mut Encoder<'_>) -> Result<(), BufferFull>,
     ) -> Result<(), RequestError> {
         let csid = if stream == StreamId::CONNECTION { ChunkStreamId::COMMAND } else { STREAM_COMMAND };
-        Ok(self.queue.push(csid, Kind::COMMAND, stream, emit)?)
+        Ok(self.queue.push(csid, Kind::COMMAND, stream, self.writer.chunk_size, emit)?)
     }
 
     /// Queues a command on `stream`: its name, its transaction id, and what follows.
@@ -57,7 +53,9 @@ impl<const STREAMS: usize> Link<'_, STREAMS> {
     /// Queues a control message. Its few bytes are made where it is queued: that takes less flash than
     /// [`Control::emit`](control::Control::emit), which knows them all.
     pub(super) fn queue_control(&mut self, kind: Kind, payload: &[u8]) -> Result<(), RequestError> {
-        Ok(self.queue.push_bytes(ChunkStreamId::CONTROL, kind, StreamId::CONNECTION, payload)?)
+        let mut emit = |encoder: &mut Encoder<'_>| encoder.raw(payload).map(|_| ());
+        let (csid, stream) = (ChunkStreamId::CONTROL, StreamId::CONNECTION);
+        Ok(self.queue.push(csid, kind, stream, self.writer.chunk_size, &mut emit)?)
     }
 
     /// Begins an audio, video or data message.
@@ -90,58 +88,48 @@ impl<const STREAMS: usize> Link<'_, STREAMS> {
 
     /// Whether an audio, video or data message is begun and not finished.
     pub(super) fn has_open_media(&self) -> bool {
-        self.writer.has_remembered()
+        self.writer.has_open()
     }
 
     /// Puts out what waits in the queue, as far as `out` goes; nothing within a chunk of media.
     pub(super) fn transmit(&mut self, out: &mut [u8]) -> usize {
         let mut written = 0_usize;
-        loop {
+        while self.wants_transmit() {
             self.queue_due();
-            let Some(queued) = self.queue.first() else { break };
-            if !self.sending {
-                if !self.writer.is_at_boundary() || self.writer.begin_full(queued.csid, queued.header).is_err() {
-                    break;
-                }
-                self.sending = true;
-            }
-            let left = self.writer.left(queued.csid).unwrap_or(0) as usize;
-            let rest = queued.payload.get(queued.payload.len().wrapping_sub(left)..).unwrap_or(&[]);
-            written = written.wrapping_add(self.writer.poll(queued.csid, rest, rest_of(out, written)).1);
-            if self.writer.left(queued.csid).is_some() {
+            let more = self.queue.transmit(rest_of(out, written));
+            if more == 0 {
                 break;
             }
-            if let Some(size) = queued.chunk_size() {
-                self.writer.set_chunk_size(size);
-            }
-            self.sending = false;
-            self.queue.pop();
+            written = written.wrapping_add(more);
         }
         written
     }
 
     /// Puts out what is open on `csid`, behind what waits in the queue.
     pub(super) fn transmit_media(&mut self, csid: ChunkStreamId, rest: &[u8], out: &mut [u8]) -> (usize, usize) {
-        let (mut taken, mut written) = (0, self.transmit(out));
-        if !self.queue.is_empty() {
-            // It waits for the end of a chunk of media, and no longer.
-            let chunk = rest.get(..self.writer.chunk_left() as usize).unwrap_or(rest);
-            let (more, bytes) = self.writer.poll(csid, chunk, rest_of(out, written));
-            (taken, written) = (more, written.wrapping_add(bytes));
+        let (mut taken, mut written) = (0_usize, 0_usize);
+        loop {
             written = written.wrapping_add(self.transmit(rest_of(out, written)));
-            if !self.queue.is_empty() {
+            let waiting = self.has_waiting();
+            // What waits does so for the end of a chunk of media, and no longer; or for more room than there is.
+            let end = if waiting { taken.wrapping_add(self.writer.chunk_left() as usize) } else { rest.len() };
+            let part = rest.get(taken..end.min(rest.len())).unwrap_or(&[]);
+            let (more, bytes) = self.writer.poll(csid, part, rest_of(out, written));
+            (taken, written) = (taken.wrapping_add(more), written.wrapping_add(bytes));
+            if !waiting || !self.writer.is_at_boundary() || written == out.len() {
                 return (taken, written);
             }
         }
-        let (more, bytes) = self.writer.poll(csid, rest.get(taken..).unwrap_or(&[]), rest_of(out, written));
-        taken = taken.wrapping_add(more);
-        (taken, written.wrapping_add(bytes))
+    }
+
+    /// Whether anything but media is to be sent.
+    fn has_waiting(&self) -> bool {
+        self.queue.len() > 0 || self.pong.is_some() || self.flow.due_count() > 0
     }
 
     /// Whether [`Self::transmit`] has something to put out.
     pub(super) fn wants_transmit(&self) -> bool {
-        (!self.queue.is_empty() || self.pong.is_some() || self.flow.due_count() > 0)
-            && (self.sending || self.writer.is_at_boundary())
+        self.has_waiting() && self.writer.is_at_boundary()
     }
 
     /// The bytes that [`Self::transmit`] can put out.
@@ -149,28 +137,15 @@ impl<const STREAMS: usize> Link<'_, STREAMS> {
         if !self.wants_transmit() {
             return 0;
         }
-        let mut chunk_size = NonZeroU32::new(self.writer.chunk_size()).unwrap_or(NonZeroU32::MIN);
-        let mut length = self.flow.due_count() * (QUEUED_HEADER + 4);
-        if self.pong.is_some() {
-            length = length.wrapping_add(QUEUED_HEADER + 6);
-        }
-        for (place, queued) in self.queue.iter().enumerate() {
-            let size = if place == 0 && self.sending {
-                self.writer.wire_left(queued.csid)
-            } else {
-                let continued = queued.header.length.saturating_sub(1) / chunk_size;
-                QUEUED_HEADER + queued.payload.len() + continued as usize
-            };
-            length = length.wrapping_add(size);
-            chunk_size = queued.chunk_size().and_then(NonZeroU32::new).unwrap_or(chunk_size);
-        }
-        length
+        let pong = if self.pong.is_some() { OVERHEAD + 6 } else { 0 };
+        let due = self.flow.due_count().wrapping_mul(OVERHEAD + 4);
+        self.queue.len().wrapping_add(pong).wrapping_add(due)
     }
 
     /// Moves the next thing that is due to the queue, once that is empty: so there is always room for it, it never takes
     /// the room that answers to commands need, and a flood of pings has one answer.
     fn queue_due(&mut self) {
-        if !self.queue.is_empty() {
+        if self.queue.len() > 0 {
             return;
         }
         let _ = if let Some(time) = self.pong.take() {

@@ -1,18 +1,17 @@
 //! The queue of outgoing control and command messages, in a buffer that the caller lends.
 //!
-//! A message lies in it as four fields of eight bytes in all, and its payload:
-//!
-//! ```text
-//! | chunk stream: 1 | type: 1 | payload length: 2 | message stream: 4 | payload |
-//! ```
+//! They lie in it as they go out: chunk headers and payload. So putting them out is copying, and what they take is known.
+
+use core::num::NonZeroU32;
 
 use crate::amf0::{BufferFull, Encoder};
-use crate::bytes::{Cursor, copy};
+use crate::bytes::copy;
 use crate::chunk::ChunkStreamId;
-use crate::message::{Header, Kind, StreamId, Timestamp};
+use crate::message::{Kind, StreamId};
 
-/// Bytes before each payload.
-pub(super) const OVERHEAD: usize = 8;
+/// The header before each message: type 0, one byte of chunk stream id, time 0. A message that is longer than a chunk has
+/// a byte more for each further chunk.
+pub(super) const OVERHEAD: usize = 12;
 
 /// Messages that wait to be sent, first in, first out.
 #[derive(Debug)]
@@ -20,21 +19,6 @@ pub(super) struct Queue<'b> {
     buffer: &'b mut [u8],
     start: usize,
     end: usize,
-}
-
-/// A message that waits.
-#[derive(Debug, PartialEq)]
-pub(super) struct Queued<'q> {
-    pub(super) csid: ChunkStreamId,
-    pub(super) header: Header,
-    pub(super) payload: &'q [u8],
-}
-
-impl Queued<'_> {
-    /// The chunk size that a Set Chunk Size message announces.
-    pub(super) fn chunk_size(&self) -> Option<u32> {
-        (self.header.kind == Kind::SET_CHUNK_SIZE).then(|| Cursor(self.payload).u32())?
-    }
 }
 
 impl<'b> Queue<'b> {
@@ -46,26 +30,29 @@ impl<'b> Queue<'b> {
         self.buffer
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
-        self.start == self.end
+    /// Bytes that wait.
+    pub(super) const fn len(&self) -> usize {
+        self.end.wrapping_sub(self.start)
     }
 
-    /// Bytes that are free, for payload and its overhead.
+    /// Bytes that are free, for messages with their headers.
     pub(super) fn free(&self) -> usize {
-        self.buffer.len().wrapping_sub(self.end.wrapping_sub(self.start))
+        self.buffer.len().wrapping_sub(self.len())
     }
 
     pub(super) fn capacity(&self) -> usize {
         self.buffer.len()
     }
 
-    /// Adds a message whose payload `emit` writes. On an error nothing is added, and the error tells how large the whole
-    /// buffer must be.
+    /// Adds a message whose payload `emit` writes, in chunks of `chunk_size`. On an error nothing is added, and the error
+    /// tells how large the whole buffer must be.
+    #[inline(never)]
     pub(super) fn push(
         &mut self,
         csid: ChunkStreamId,
         kind: Kind,
         stream: StreamId,
+        chunk_size: NonZeroU32,
         emit: &mut dyn FnMut(&mut Encoder<'_>) -> Result<(), BufferFull>,
     ) -> Result<(), BufferFull> {
         self.compact();
@@ -74,38 +61,15 @@ impl<'b> Queue<'b> {
         let emitted = emit(&mut encoder);
         let length = encoder.len();
         emitted.map_err(|full| BufferFull { needed: before.saturating_add(full.needed) })?;
-        self.commit(csid, kind, stream, length)
-    }
-
-    /// Adds a message.
-    pub(super) fn push_bytes(
-        &mut self,
-        csid: ChunkStreamId,
-        kind: Kind,
-        stream: StreamId,
-        payload: &[u8],
-    ) -> Result<(), BufferFull> {
-        self.compact();
-        let before = self.end.wrapping_add(OVERHEAD);
-        let copied = copy(payload, self.buffer.get_mut(before..).unwrap_or(&mut []));
-        if copied < payload.len() {
-            return Err(BufferFull { needed: before.wrapping_add(payload.len()) });
-        }
-        self.commit(csid, kind, stream, payload.len())
-    }
-
-    /// Writes the fields before a payload of `length` bytes that lies in its place.
-    fn commit(&mut self, csid: ChunkStreamId, kind: Kind, stream: StreamId, length: usize) -> Result<(), BufferFull> {
-        let after = self.end.wrapping_add(OVERHEAD).wrapping_add(length);
-        // Commands are short: a longer one than 64 KiB has no place in a queue.
-        let (Ok(short), Some(fields)) =
-            (u16::try_from(length), self.buffer.get_mut(self.end..).and_then(|free| free.first_chunk_mut()))
-        else {
-            return Err(BufferFull { needed: after });
-        };
-        let ([l0, l1], [s0, s1, s2, s3]) = (short.to_be_bytes(), stream.0.to_be_bytes());
-        *fields = [csid.value() as u8, kind.0, l0, l1, s0, s1, s2, s3];
-        self.end = after;
+        let further = (length.saturating_sub(1) as u32 / chunk_size) as usize;
+        let needed = before.wrapping_add(length).wrapping_add(further);
+        let message = self.buffer.get_mut(self.end..needed).and_then(<[u8]>::split_first_chunk_mut);
+        let Some((header, payload)) = message else { return Err(BufferFull { needed }) };
+        let (id, [_, l0, l1, l2]) = (csid.value() as u8, (length as u32).to_be_bytes());
+        let [s0, s1, s2, s3] = stream.0.to_le_bytes();
+        *header = [id, 0, 0, 0, l0, l1, l2, kind.0, s0, s1, s2, s3];
+        spread(payload, length, chunk_size, 0xC0 | id);
+        self.end = needed;
         Ok(())
     }
 
@@ -114,7 +78,7 @@ impl<'b> Queue<'b> {
         if self.start == 0 {
             return;
         }
-        let waiting = self.end.wrapping_sub(self.start);
+        let waiting = self.len();
         for place in 0..waiting {
             let from = self.buffer.get(self.start.wrapping_add(place)).copied();
             if let (Some(from), Some(to)) = (from, self.buffer.get_mut(place)) {
@@ -124,41 +88,29 @@ impl<'b> Queue<'b> {
         (self.start, self.end) = (0, waiting);
     }
 
-    /// The message that is `skip` bytes behind the first one's begin, and its whole size.
-    fn at(&self, skip: usize) -> Option<(Queued<'_>, usize)> {
-        let waiting = self.buffer.get(self.start.wrapping_add(skip)..self.end)?;
-        let (fields, payload) = waiting.split_first_chunk::<OVERHEAD>()?;
-        let [csid, kind, l0, l1, s0, s1, s2, s3] = *fields;
-        let length = u16::from_be_bytes([l0, l1]);
-        let stream = StreamId(u32::from_be_bytes([s0, s1, s2, s3]));
-        let header = Header { timestamp: Timestamp(0), length: u32::from(length), kind: Kind(kind), stream };
-        let payload = payload.get(..usize::from(length))?;
-        let csid = ChunkStreamId::new(u32::from(csid))?;
-        Some((Queued { csid, header, payload }, OVERHEAD + usize::from(length)))
+    /// Moves what waits to `out`, as far as that goes; answers how much it filled.
+    pub(super) fn transmit(&mut self, out: &mut [u8]) -> usize {
+        let written = copy(self.buffer.get(self.start..self.end).unwrap_or(&[]), out);
+        self.start = self.start.wrapping_add(written);
+        written
     }
+}
 
-    /// The message that is next.
-    pub(super) fn first(&self) -> Option<Queued<'_>> {
-        self.at(0).map(|(queued, _)| queued)
-    }
-
-    /// All messages, in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = Queued<'_>> {
-        let mut skip = 0_usize;
-        core::iter::from_fn(move || {
-            let (queued, size) = self.at(skip)?;
-            skip = skip.wrapping_add(size);
-            Some(queued)
-        })
-    }
-
-    /// Takes the first message away.
-    pub(super) fn pop(&mut self) {
-        let lengths = self.buffer.get(self.start.wrapping_add(2)..).and_then(<[u8]>::first_chunk);
-        let size = lengths.map_or(0, |length| OVERHEAD + usize::from(u16::from_be_bytes(*length)));
-        self.start = self.start.wrapping_add(size).min(self.end);
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
+/// Makes room in `payload`, of which `length` bytes are written, for a header before every chunk but the first: from the
+/// last byte to the first.
+fn spread(payload: &mut [u8], length: usize, chunk_size: NonZeroU32, header: u8) {
+    let (mut from, mut to) = (length, payload.len());
+    while from < to {
+        (from, to) = (from.wrapping_sub(1), to.wrapping_sub(1));
+        let byte = payload.get(from).copied().unwrap_or_default();
+        if let Some(place) = payload.get_mut(to) {
+            *place = byte;
+        }
+        if from as u32 % chunk_size == 0 {
+            to = to.wrapping_sub(1);
+            if let Some(place) = payload.get_mut(to) {
+                *place = header;
+            }
         }
     }
 }
@@ -167,44 +119,69 @@ impl<'b> Queue<'b> {
 mod tests {
     use super::*;
     use crate::amf0::Token;
+    use std::vec::Vec;
 
-    fn push(queue: &mut Queue<'_>, payload: &[u8]) -> Result<(), BufferFull> {
-        queue.push_bytes(ChunkStreamId::COMMAND, Kind::COMMAND, StreamId(7), payload)
+    fn push(queue: &mut Queue<'_>, payload: &[u8], chunk_size: u32) -> Result<(), BufferFull> {
+        let chunk_size = NonZeroU32::new(chunk_size).unwrap();
+        let mut emit = |encoder: &mut Encoder<'_>| encoder.raw(payload).map(|_| ());
+        queue.push(ChunkStreamId::COMMAND, Kind::COMMAND, StreamId(0x0102_0304), chunk_size, &mut emit)
+    }
+
+    /// All that waits.
+    fn take(queue: &mut Queue<'_>) -> Vec<u8> {
+        let mut out = std::vec![0; queue.len()];
+        assert_eq!(queue.transmit(&mut out), out.len());
+        assert_eq!((queue.len(), queue.free()), (0, queue.capacity()));
+        out
+    }
+
+    fn header(length: u8) -> [u8; 12] {
+        [3, 0, 0, 0, 0, 0, length, 20, 4, 3, 2, 1]
     }
 
     #[test]
     fn messages_leave_in_order_and_their_room_is_used_again() {
-        let mut buffer = [0; 30];
+        let mut buffer = [0; 40];
         let mut queue = Queue::new(&mut buffer);
         for round in 0..20_u8 {
-            push(&mut queue, &[round; 3]).unwrap();
-            push(&mut queue, &[round; 5]).unwrap();
-            assert_eq!(queue.free(), 30 - 24);
-            let lengths: std::vec::Vec<u32> = queue.iter().map(|queued| queued.header.length).collect();
-            assert_eq!(lengths, [3, 5]);
-            let first = queue.first().unwrap();
-            assert_eq!((first.payload, first.header.stream), (&[round; 3][..], StreamId(7)));
-            queue.pop();
-            push(&mut queue, &[99; 2]).unwrap();
-            queue.pop();
-            assert_eq!(queue.first().unwrap().payload, [99; 2]);
-            queue.pop();
-            assert!(queue.is_empty());
-            assert_eq!(queue.first(), None);
+            push(&mut queue, &[round; 3], 128).unwrap();
+            push(&mut queue, &[round; 5], 128).unwrap();
+            assert_eq!((queue.len(), queue.free()), (32, 8));
+            let mut out = [0; 15];
+            assert_eq!(queue.transmit(&mut out), 15);
+            assert_eq!(out[..], [&header(3)[..], &[round; 3]].concat());
+            push(&mut queue, &[99; 2], 128).unwrap();
+            let rest = [&header(5)[..], &[round; 5], &header(2), &[99; 2]].concat();
+            assert_eq!(take(&mut queue), rest);
+        }
+    }
+
+    #[test]
+    fn item_046_a_message_that_is_longer_than_a_chunk_is_cut() {
+        let payload: Vec<u8> = (0..100).collect();
+        for (length, chunk_size) in [(1, 1), (2, 1), (5, 1), (4, 2), (5, 2), (99, 10), (100, 10), (100, 100), (100, 99)]
+        {
+            let mut buffer = [0; 250];
+            let mut queue = Queue::new(&mut buffer);
+            push(&mut queue, &payload[..length], chunk_size).unwrap();
+            let chunks: Vec<&[u8]> = payload[..length].chunks(chunk_size as usize).collect();
+            let expected = [&header(length as u8)[..], &chunks.join(&[0xC3][..])].concat();
+            assert_eq!(take(&mut queue), expected, "{length} bytes in chunks of {chunk_size}");
         }
     }
 
     #[test]
     fn what_does_not_fit_says_how_much_is_needed() {
-        let mut buffer = [0; 20];
+        let mut buffer = [0; 30];
         let mut queue = Queue::new(&mut buffer);
-        push(&mut queue, &[1; 4]).unwrap();
-        assert_eq!(push(&mut queue, &[2; 1]), Err(BufferFull { needed: 21 }));
+        push(&mut queue, &[1; 4], 128).unwrap();
+        assert_eq!(push(&mut queue, &[2; 3], 128), Err(BufferFull { needed: 31 }));
+        assert_eq!(push(&mut queue, &[2; 2], 1), Err(BufferFull { needed: 31 }), "headers between chunks count");
         let mut emit = |encoder: &mut Encoder<'_>| encoder.put(Token::Number(1.0)).map(|_| ());
-        let full = queue.push(ChunkStreamId::COMMAND, Kind::COMMAND, StreamId(0), &mut emit);
-        assert_eq!(full, Err(BufferFull { needed: 12 + 8 + 9 }));
-        assert_eq!(queue.iter().count(), 1);
-        queue.pop();
-        assert_eq!(push(&mut queue, &[3; 12]), Ok(()));
+        let chunk_size = NonZeroU32::MAX;
+        let full = queue.push(ChunkStreamId::COMMAND, Kind::COMMAND, StreamId(0), chunk_size, &mut emit);
+        assert_eq!(full, Err(BufferFull { needed: 16 + 12 + 9 }));
+        assert_eq!(take(&mut queue), [&header(4)[..], &[1; 4]].concat());
+        assert_eq!(push(&mut queue, &[3; 18], 128), Ok(()));
     }
 }

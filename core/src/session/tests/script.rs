@@ -119,7 +119,7 @@ impl Script {
         let header = Header { timestamp: Timestamp(at), length, kind, stream: StreamId(stream) };
         let mut writer = Writer::<1>::new();
         writer.set_chunk_size(self.chunk_size);
-        writer.begin_full(csid, header).unwrap();
+        writer.begin(csid, header).unwrap();
         let mut out = vec![0; payload.len() * 8 + 20];
         let (taken, written) = writer.poll(csid, payload, &mut out);
         assert_eq!(taken, payload.len());
@@ -134,7 +134,7 @@ impl Script {
         for (csid, kind, stream, payload) in messages {
             let csid = ChunkStreamId::new(*csid).unwrap();
             let (timestamp, length) = (Timestamp(0), payload.len() as u32);
-            writer.begin_full(csid, Header { timestamp, length, kind: *kind, stream: StreamId(*stream) }).unwrap();
+            writer.begin(csid, Header { timestamp, length, kind: *kind, stream: StreamId(*stream) }).unwrap();
             left.push((csid, payload));
         }
         while writer.has_open() {

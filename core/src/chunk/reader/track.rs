@@ -1,6 +1,6 @@
 //! What the reader remembers of one chunk stream.
 
-use super::{ChunkStreamId, Fragment};
+use crate::chunk::{ChunkStreamId, Fragment};
 use crate::message::{Header, Kind, StreamId, Timestamp};
 
 /// The last message header on one chunk stream, and how far its message has come.

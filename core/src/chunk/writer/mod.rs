@@ -10,124 +10,24 @@
 //!                └───────── end of the chunk ─────┘
 //! ```
 
-use core::fmt;
+mod error;
+mod track;
+
+pub use error::WriteError;
+
 use core::num::NonZeroU32;
 
-use super::header::{self, EXTENDED, Fields, Format};
+use super::header::{self, Format};
 use super::{ChunkStreamId, DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE};
 use crate::bytes::copy;
-use crate::message::{self, Header, Kind, StreamId, Timestamp};
-
-/// Why a message cannot be begun. Nothing has changed then.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum WriteError {
-    /// The caller's fault: the message before it on that chunk stream is not finished.
-    MessageOpen(ChunkStreamId),
-    /// The caller's fault: no message can be so long.
-    TooLong(u32),
-    /// Our table is too small: it has room for so many chunk streams.
-    TooManyChunkStreams(usize),
-}
-
-impl fmt::Display for WriteError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::MessageOpen(csid) => write!(f, "the message on chunk stream {csid} is not finished"),
-            Self::TooLong(length) => write!(f, "{length} bytes are too long for a message"),
-            Self::TooManyChunkStreams(room) => write!(f, "more than {room} chunk streams"),
-        }
-    }
-}
-
-impl core::error::Error for WriteError {}
-
-/// The last message header on one chunk stream, and how much of its message is out.
-#[derive(Debug, Clone, Copy)]
-struct Track {
-    csid: ChunkStreamId,
-    kind: Kind,
-    /// A message is begun and not finished.
-    open: bool,
-    /// The type of its next chunk header.
-    next: Format,
-    /// That header is the message's first.
-    first: bool,
-    /// What this message's header says counts for the next one.
-    remembered: bool,
-    timestamp: Timestamp,
-    length: u32,
-    stream: StreamId,
-    /// The delta of the last type 1 or 2 header, which a type 3 header repeats; [`NO_DELTA`] after a type 0 header, since
-    /// readers do not agree on what type 3 means there.
-    delta: u32,
-    /// Payload bytes not yet out.
-    left: u32,
-}
-
-/// No delta is so large.
-const NO_DELTA: u32 = EXTENDED;
-
-impl Track {
-    /// No chunk stream's; all of it is zero, which takes the least flash to make.
-    const NONE: Track = Track {
-        csid: ChunkStreamId(0),
-        kind: Kind(0),
-        open: false,
-        next: Format::Full,
-        first: false,
-        remembered: false,
-        timestamp: Timestamp(0),
-        length: 0,
-        stream: StreamId::CONNECTION,
-        delta: 0,
-        left: 0,
-    };
-
-    /// The type of the shortest header that says `header` after what was before, and its delta.
-    ///
-    /// A delta that would need the extended form is not used: readers do not agree on what its repetition holds.
-    fn shortest(&self, header: &Header) -> (Format, u32) {
-        let delta = header.timestamp.since(self.timestamp);
-        if !self.remembered || header.stream != self.stream || delta < 0 || delta as u32 >= NO_DELTA {
-            return (Format::Full, NO_DELTA);
-        }
-        let delta = delta as u32;
-        let format = if (header.length, header.kind) != (self.length, self.kind) {
-            Format::SameStream
-        } else if self.delta != delta {
-            Format::SameLength
-        } else {
-            Format::Same
-        };
-        (format, delta)
-    }
-
-    /// The extended timestamp that stands in every chunk header of the message.
-    fn extended(&self) -> Option<u32> {
-        // Only type 0 headers, which leave no delta behind, are ever extended.
-        (self.delta == NO_DELTA && self.timestamp.0 >= EXTENDED).then_some(self.timestamp.0)
-    }
-
-    /// The next chunk's header: bytes, and where in them it begins and ends.
-    fn header(&self, format: Format) -> ([u8; header::MAX_SIZE], u8, u8) {
-        let time = if format == Format::Full { self.timestamp.0.min(EXTENDED) } else { self.delta };
-        let Track { kind, length, stream, .. } = *self;
-        header::emit(self.csid, &Fields { format, time, length, kind, stream }, self.extended())
-    }
-
-    /// The header of a chunk that continues the message, where it is one byte.
-    fn plain_continuation(&self) -> Option<u8> {
-        (!self.first && self.csid.value() < 64 && self.extended().is_none()).then_some(0xC0 | self.csid.value() as u8)
-    }
-}
+use crate::message::{self, Header};
+use track::{NO_DELTA, Track};
 
 /// Writes a chunk stream, with memory for `STREAMS` chunk streams, at most 255.
 #[derive(Debug)]
 pub struct Writer<const STREAMS: usize> {
     tracks: [Track; STREAMS],
-    chunk_size: NonZeroU32,
+    pub(crate) chunk_size: NonZeroU32,
     /// Payload bytes that the chunk lacks.
     chunk_left: u32,
     /// The header of the chunk, and which part of it is not out yet.
@@ -187,11 +87,6 @@ impl<const STREAMS: usize> Writer<STREAMS> {
         self.tracks.iter().any(|track| track.open)
     }
 
-    /// Whether a message that [`Self::begin`] began is not finished.
-    pub(crate) fn has_remembered(&self) -> bool {
-        self.tracks.iter().any(|track| track.open && track.remembered)
-    }
-
     /// Payload bytes that the message on a chunk stream lacks; `None` where no message is open.
     pub fn left(&self, csid: ChunkStreamId) -> Option<u32> {
         self.open(csid).map(|(_, track)| track.left)
@@ -200,22 +95,6 @@ impl<const STREAMS: usize> Writer<STREAMS> {
     /// Payload bytes that the chunk which is being written lacks.
     pub(crate) const fn chunk_left(&self) -> u32 {
         self.chunk_left
-    }
-
-    /// Bytes that the message on a chunk stream lacks, headers and all.
-    pub(crate) fn wire_left(&self, csid: ChunkStreamId) -> usize {
-        let Some((index, track)) = self.open(csid) else { return 0 };
-        let size = |format| {
-            let (_, start, end) = track.header(format);
-            usize::from(end.wrapping_sub(start))
-        };
-        let (header, chunk_left) = match track.next {
-            first if track.first => (size(first), track.left.min(self.chunk_size.get())),
-            _ if index != usize::from(self.current) => (0, 0),
-            _ => (usize::from(self.header_end.wrapping_sub(self.header_start)), self.chunk_left),
-        };
-        let more = track.left.saturating_sub(chunk_left).div_ceil(self.chunk_size.get()) as usize;
-        header.saturating_add(track.left as usize).saturating_add(more.saturating_mul(size(Format::Same)))
     }
 
     /// The track of the message that is open on a chunk stream.
@@ -229,42 +108,28 @@ impl<const STREAMS: usize> Writer<STREAMS> {
     /// # Errors
     /// The message before it on the chunk stream is open, it is too long, or all of the table has open messages.
     pub fn begin(&mut self, csid: ChunkStreamId, header: Header) -> Result<(), WriteError> {
-        self.enter(csid, header, true)
-    }
-
-    /// Begins a message whose first header says all, whatever went before, and which is not remembered.
-    ///
-    /// # Errors
-    /// As [`Self::begin`].
-    pub fn begin_full(&mut self, csid: ChunkStreamId, header: Header) -> Result<(), WriteError> {
-        self.enter(csid, header, false)
-    }
-
-    fn enter(&mut self, csid: ChunkStreamId, header: Header, remembered: bool) -> Result<(), WriteError> {
         let Header { timestamp, length, kind, stream } = header;
         if length > message::MAX_LENGTH {
             return Err(WriteError::TooLong(length));
         }
-        // Its own track; else one that is not needed, or the first that can be done without.
+        // Its own track; else one that was never used, or that can be done without.
         let mut place: Option<&mut Track> = None;
         for track in &mut self.tracks {
             if track.csid == csid {
                 place = Some(track);
                 break;
             }
-            if !track.open && place.as_ref().is_none_or(|place| place.remembered && !track.remembered) {
+            if !track.open && place.as_ref().is_none_or(|place| place.is_used()) {
                 place = Some(track);
             }
         }
         let track = place.ok_or(WriteError::TooManyChunkStreams(STREAMS))?;
-        if track.open {
+        if track.csid == csid && track.open {
             return Err(WriteError::MessageOpen(csid));
         }
-        let (format, delta) =
-            if remembered && track.csid == csid { track.shortest(&header) } else { (Format::Full, NO_DELTA) };
-        let (next, left) = (format, length);
-        *track =
-            Track { csid, kind, open: true, next, first: true, remembered, timestamp, length, stream, delta, left };
+        let (next, delta) = if track.csid == csid { track.shortest(&header) } else { (Format::Full, NO_DELTA) };
+        let left = length;
+        *track = Track { csid, kind, open: true, next, first: true, timestamp, length, stream, delta, left };
         Ok(())
     }
 
@@ -355,5 +220,4 @@ fn whole_chunks(byte: u8, chunk_size: NonZeroU32, left: u32, rest: &[u8], out: &
 }
 
 #[cfg(test)]
-#[path = "writer_tests.rs"]
 mod tests;
