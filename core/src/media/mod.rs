@@ -7,6 +7,13 @@
 //! |---|---|
 //! | [`flv`] | FLV files and their tags, in a slice: a clip in flash, say |
 //! | [`aggregate`] | aggregate messages, taken apart while they arrive |
+//! | [`video`], [`audio`] | what stands before the coded data of a message |
+//! | [`is_keyframe`], [`is_sequence_header`], [`is_disposable`] | what a message is good for, by its first bytes |
 
 pub mod aggregate;
+pub mod audio;
 pub mod flv;
+mod frame;
+pub mod video;
+
+pub use frame::{is_disposable, is_keyframe, is_sequence_header};
