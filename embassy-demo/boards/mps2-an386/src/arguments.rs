@@ -1,0 +1,88 @@
+//! The command line.
+
+/// What the firmware is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command<'a> {
+    /// Publish the clip.
+    Publish(Publish<'a>),
+}
+
+/// How to publish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Publish<'a> {
+    /// Where to.
+    pub url: &'a str,
+    /// As fast as the server takes it, not in real time.
+    pub fast: bool,
+    /// How often the clip is sent, one after the other, in one stream.
+    pub loops: u32,
+}
+
+/// Why a command line means nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum BadArguments<'a> {
+    /// There is no command.
+    NoCommand,
+    /// The word is no command or option.
+    Unknown(&'a str),
+    /// The option has no number behind it.
+    NoNumber(&'a str),
+    /// There is no URL.
+    NoUrl,
+}
+
+/// Reads the words of a command line, without the program's name.
+///
+/// # Errors
+/// It means nothing.
+pub fn parse<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<Command<'a>, BadArguments<'a>> {
+    match words.next().ok_or(BadArguments::NoCommand)? {
+        "publish" => {
+            let (mut url, mut fast, mut loops) = (None, false, 1);
+            while let Some(word) = words.next() {
+                match word {
+                    "--fast" => fast = true,
+                    "--loops" => loops = number(word, &mut words)?,
+                    word if !word.starts_with('-') && url.is_none() => url = Some(word),
+                    word => return Err(BadArguments::Unknown(word)),
+                }
+            }
+            Ok(Command::Publish(Publish { url: url.ok_or(BadArguments::NoUrl)?, fast, loops }))
+        }
+        word => Err(BadArguments::Unknown(word)),
+    }
+}
+
+fn number<'a>(option: &'a str, words: &mut impl Iterator<Item = &'a str>) -> Result<u32, BadArguments<'a>> {
+    words.next().and_then(|word| word.parse().ok()).ok_or(BadArguments::NoNumber(option))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Command<'_>, BadArguments<'_>> {
+        parse(line.split_whitespace())
+    }
+
+    #[test]
+    fn publish_takes_a_url_and_options() {
+        let url = "rtmp://10.0.2.2/live/cam";
+        let plain = Publish { url, fast: false, loops: 1 };
+        assert_eq!(parsed("publish rtmp://10.0.2.2/live/cam"), Ok(Command::Publish(plain)));
+        let all = Ok(Command::Publish(Publish { fast: true, loops: 3, ..plain }));
+        assert_eq!(parsed("publish --fast rtmp://10.0.2.2/live/cam --loops 3"), all);
+    }
+
+    #[test]
+    fn what_means_nothing_is_an_error() {
+        assert_eq!(parsed(""), Err(BadArguments::NoCommand));
+        assert_eq!(parsed("dance"), Err(BadArguments::Unknown("dance")));
+        assert_eq!(parsed("publish"), Err(BadArguments::NoUrl));
+        assert_eq!(parsed("publish a b"), Err(BadArguments::Unknown("b")));
+        assert_eq!(parsed("publish a --slow"), Err(BadArguments::Unknown("--slow")));
+        assert_eq!(parsed("publish a --loops"), Err(BadArguments::NoNumber("--loops")));
+        assert_eq!(parsed("publish a --loops many"), Err(BadArguments::NoNumber("--loops")));
+    }
+}

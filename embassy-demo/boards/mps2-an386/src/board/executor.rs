@@ -1,0 +1,44 @@
+//! An executor that sleeps with `wfi`. (embassy's own waits with `wfe`, which QEMU takes for a yield: it spins.)
+
+use core::cell::Cell;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use critical_section::Mutex;
+use embassy_executor::Spawner;
+use embassy_executor::raw::Executor;
+use static_cell::StaticCell;
+
+use super::time;
+
+static PENDING: AtomicBool = AtomicBool::new(true);
+static ASLEEP: Mutex<Cell<u64>> = Mutex::new(Cell::new(0));
+
+#[unsafe(export_name = "__pender")]
+fn pend(_: *mut ()) {
+    PENDING.store(true, Ordering::Relaxed);
+}
+
+/// Counts of 25 MHz that were spent asleep.
+pub fn asleep() -> u64 {
+    critical_section::with(|section| ASLEEP.borrow(section).get())
+}
+
+/// Runs tasks for ever.
+pub fn run(init: impl FnOnce(Spawner)) -> ! {
+    static EXECUTOR: StaticCell<Executor> = StaticCell::new();
+    let executor: &'static Executor = EXECUTOR.init_with(|| Executor::new(core::ptr::null_mut()));
+    init(executor.spawner());
+    loop {
+        // SAFETY: it is polled here alone.
+        unsafe { executor.poll() };
+        // An interrupt between the look and the sleep stays pending, and ends that at once.
+        critical_section::with(|section| {
+            if !PENDING.swap(false, Ordering::Relaxed) {
+                let begin = time::counts();
+                cortex_m::asm::wfi();
+                let asleep = ASLEEP.borrow(section);
+                asleep.set(asleep.get() + (time::counts() - begin));
+            }
+        });
+    }
+}

@@ -1,0 +1,86 @@
+//! The board's own: registers, interrupts, clock, sleep, and what semihosting gives.
+
+pub mod executor;
+pub mod host;
+pub mod time;
+
+use cortex_m::interrupt::InterruptNumber;
+use cortex_m::peripheral::NVIC;
+use embassy_sync::waitqueue::AtomicWaker;
+
+use crate::lan9118::{Buffers, Lan9118, Registers};
+
+/// Interrupts, by their numbers.
+#[derive(Clone, Copy)]
+#[repr(u16)]
+pub enum Interrupt {
+    /// The clock has gone round.
+    Timer0 = 8,
+    /// The next alarm.
+    Timer1 = 9,
+    /// The Ethernet controller.
+    Ethernet = 13,
+}
+
+// SAFETY: the numbers are those of the board.
+unsafe impl InterruptNumber for Interrupt {
+    fn number(self) -> u16 {
+        self as u16
+    }
+}
+
+unsafe extern "C" {
+    safe fn TIMER0();
+    safe fn TIMER1();
+    safe fn ETHERNET();
+}
+
+/// The interrupts' handlers; where there is none, the board has no use for the interrupt here.
+#[unsafe(link_section = ".vector_table.interrupts")]
+#[unsafe(no_mangle)]
+pub static __INTERRUPTS: [Option<extern "C" fn()>; 14] = {
+    let mut table: [Option<extern "C" fn()>; 14] = [None; 14];
+    table[8] = Some(TIMER0);
+    table[9] = Some(TIMER1);
+    table[13] = Some(ETHERNET);
+    table
+};
+
+/// Lets an interrupt through.
+pub fn unmask(interrupt: Interrupt) {
+    NVIC::unpend(interrupt);
+    // SAFETY: no code here relies on an interrupt's being masked, but in critical sections, which mask all.
+    unsafe { NVIC::unmask(interrupt) };
+}
+
+/// The registers of the Ethernet controller.
+pub struct Mmio(());
+
+const ETHERNET_BASE: usize = 0x4020_0000;
+
+impl Registers for Mmio {
+    fn read(&mut self, offset: usize) -> u32 {
+        // SAFETY: the controller is there, has word registers, and reading them touches no memory.
+        unsafe { core::ptr::read_volatile((ETHERNET_BASE + offset) as *const u32) }
+    }
+
+    fn write(&mut self, offset: usize, value: u32) {
+        // SAFETY: as above; the controller does not write to memory.
+        unsafe { core::ptr::write_volatile((ETHERNET_BASE + offset) as *mut u32, value) }
+    }
+}
+
+static WAKER: AtomicWaker = AtomicWaker::new();
+
+/// Starts the Ethernet controller and its interrupt.
+pub fn ethernet(buffers: &'static mut Buffers) -> Option<Lan9118<'static, Mmio>> {
+    let driver = Lan9118::new(Mmio(()), buffers, &WAKER, [0x52, 0x54, 0x00, 0x12, 0x34, 0x56])?;
+    unmask(Interrupt::Ethernet);
+    Some(driver)
+}
+
+#[unsafe(export_name = "ETHERNET")]
+extern "C" fn on_ethernet() {
+    Lan9118::disable(&mut Mmio(()));
+    WAKER.wake();
+}

@@ -1,0 +1,132 @@
+//! The clock: one CMSDK timer counts down all its 32 bits again and again, the other one counts down to the next alarm.
+
+use core::cell::RefCell;
+use core::sync::atomic::{AtomicU32, Ordering};
+use core::task::Waker;
+
+use critical_section::{CriticalSection, Mutex};
+use embassy_time_driver::Driver;
+use embassy_time_queue_utils::Queue;
+
+use super::{Interrupt, unmask};
+
+/// Counts for each microsecond: the timers run at 25 MHz.
+const COUNTS: u64 = 25;
+
+/// A CMSDK timer (Cortex-M System Design Kit, section 4.4).
+#[derive(Clone, Copy)]
+struct Timer(usize);
+
+const CLOCK: Timer = Timer(0x4000_0000);
+const ALARM: Timer = Timer(0x4000_1000);
+
+impl Timer {
+    const CTRL: usize = 0x0;
+    const VALUE: usize = 0x4;
+    const RELOAD: usize = 0x8;
+    /// Reads: whether the interrupt is pending. Writing 1 clears it.
+    const INTERRUPT: usize = 0xC;
+    const ENABLE: u32 = 1;
+    const ENABLE_INTERRUPT: u32 = 1 << 3;
+
+    fn read(self, offset: usize) -> u32 {
+        // SAFETY: the timer is there, has word registers, and reading them touches no memory.
+        unsafe { core::ptr::read_volatile((self.0 + offset) as *const u32) }
+    }
+
+    fn write(self, offset: usize, value: u32) {
+        // SAFETY: as above.
+        unsafe { core::ptr::write_volatile((self.0 + offset) as *mut u32, value) }
+    }
+}
+
+struct Clock {
+    /// How often the clock has gone round.
+    rounds: AtomicU32,
+    queue: Mutex<RefCell<Queue>>,
+}
+
+embassy_time_driver::time_driver_impl!(static TIME: Clock = Clock {
+    rounds: AtomicU32::new(0),
+    queue: Mutex::new(RefCell::new(Queue::new())),
+});
+
+/// Starts the clock; before that it stands still.
+pub fn start() {
+    CLOCK.write(Timer::RELOAD, u32::MAX);
+    CLOCK.write(Timer::VALUE, u32::MAX);
+    CLOCK.write(Timer::CTRL, Timer::ENABLE | Timer::ENABLE_INTERRUPT);
+    unmask(Interrupt::Timer0);
+    unmask(Interrupt::Timer1);
+}
+
+/// Counts of 25 MHz since the start.
+pub fn counts() -> u64 {
+    critical_section::with(|_| {
+        let mut value = CLOCK.read(Timer::VALUE);
+        let mut rounds = TIME.rounds.load(Ordering::Relaxed);
+        if CLOCK.read(Timer::INTERRUPT) != 0 {
+            // It has gone round, and the handler could not run yet; the value may have been from before that.
+            value = CLOCK.read(Timer::VALUE);
+            rounds = rounds.wrapping_add(1);
+        }
+        u64::from(rounds) << 32 | u64::from(u32::MAX - value)
+    })
+}
+
+impl Clock {
+    /// Sets the alarm for whoever waits first.
+    fn arm(&self, queue: &mut Queue) {
+        loop {
+            let now = self.now();
+            let next = queue.next_expiration(now);
+            ALARM.write(Timer::CTRL, 0);
+            ALARM.write(Timer::INTERRUPT, 1);
+            if next == u64::MAX {
+                return;
+            }
+            let now = self.now();
+            if next <= now {
+                continue;
+            }
+            // What is farther away takes several alarms.
+            let counts = ((next - now) * COUNTS).min(u64::from(u32::MAX));
+            ALARM.write(Timer::RELOAD, 0);
+            ALARM.write(Timer::VALUE, counts as u32);
+            ALARM.write(Timer::CTRL, Timer::ENABLE | Timer::ENABLE_INTERRUPT);
+            return;
+        }
+    }
+
+    fn on_alarm(&self, section: CriticalSection<'_>) {
+        self.arm(&mut self.queue.borrow_ref_mut(section));
+    }
+}
+
+impl Driver for Clock {
+    fn now(&self) -> u64 {
+        counts() / COUNTS
+    }
+
+    fn schedule_wake(&self, at: u64, waker: &Waker) {
+        critical_section::with(|section| {
+            let mut queue = self.queue.borrow_ref_mut(section);
+            if queue.schedule_wake(at, waker) {
+                self.arm(&mut queue);
+            }
+        });
+    }
+}
+
+#[unsafe(export_name = "TIMER0")]
+extern "C" fn on_round() {
+    critical_section::with(|_| {
+        CLOCK.write(Timer::INTERRUPT, 1);
+        TIME.rounds.store(TIME.rounds.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    });
+}
+
+#[unsafe(export_name = "TIMER1")]
+extern "C" fn on_alarm() {
+    critical_section::with(|section| TIME.on_alarm(section));
+}
