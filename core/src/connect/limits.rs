@@ -45,6 +45,12 @@ impl Limits {
     pub const fn staggered(stagger: Duration, max_at_once: u8) -> Self {
         Self { stagger: Some(stagger), max_at_once, ..Self::SEQUENTIAL }
     }
+
+    /// As fast as the firewall allows, with so many sockets: the next attempt starts when the one before it has failed,
+    /// or after 100 ms. That is late enough to leave a server in peace that answers on the first port.
+    pub const fn smart(max_at_once: u8) -> Self {
+        Self::staggered(Duration::from_millis(100), max_at_once)
+    }
 }
 
 /// Microseconds, at most [`Limits::LONGEST`]. (`Duration::as_micros` counts in 128 bits.)

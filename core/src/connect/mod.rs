@@ -19,7 +19,7 @@
 //!   Failed(NotTried)             │        Failed(why)       │
 //!                                └── another attempt won ───┘
 //!                                            ▼  Step::Abandon
-//!                                          Lost
+//!                                          Lost ── report_cut_off ──► NotStarted
 //! ```
 //!
 //! (`report_connected` is as good without a `report_tcp` before it.)
@@ -27,12 +27,26 @@
 //! # When the next attempt starts
 //! The first starts with the first poll. Each other starts when the one before it has ended, or
 //! [`Limits::stagger`] after the start of the one before it, as long as no more than [`Limits::max_at_once`] are under
-//! way. Every target is tried once, in the order of the list.
+//! way. Every target is tried once, in the order of the list; one that won the last time may be put first with
+//! [`Plan::prefer`].
+//!
+//! # Orders
+//! | What | Targets | Limits |
+//! |---|---|---|
+//! | smart, the default where the URL has no port | [`SMART`] | [`Limits::smart`] |
+//! | that of Adobe's players | [`PLAYER`] | [`Limits::SEQUENTIAL`] |
+//! | that of Adobe's NetConnection | [`NET_CONNECTION`] | [`Limits::SEQUENTIAL`] |
+//! | the URL's port and no other | [`Order::for_url`] | any |
+//! | a list of the caller's own | up to [`MAX_TARGETS`] | [`Limits::staggered`] |
+//!
+//! A sequential order waits 3 s for each port that a firewall drops, and 5 s more for a server that accepts and then
+//! says nothing; a staggered one, with sockets enough, is as late as its stagger. With one socket every plan is
+//! sequential. A target whose [`Transport`] the caller cannot carry is reported as [`Failure::Unsupported`].
 //!
 //! # A sequential plan, step by step
 //! ```
 //! use core::time::Duration;
-//! use embedded_rtmp::connect::{Failure, Limits, NET_CONNECTION, Outcome, Plan, Step};
+//! use embedded_rtmp::connect::{Limits, NET_CONNECTION, Plan, Step};
 //! use embedded_rtmp::time::Instant;
 //!
 //! let mut plan = Plan::new(NET_CONNECTION, Limits::SEQUENTIAL)?;
@@ -66,15 +80,22 @@ mod limits;
 mod order;
 mod plan;
 mod report;
+mod step;
+
+#[cfg(test)]
+mod firewalls;
 #[cfg(test)]
 mod scenarios;
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod tests;
 
 pub use limits::Limits;
-pub use order::{NET_CONNECTION, Order, PLAYER, Target, Transport};
-pub use plan::{AttemptId, MAX_TARGETS, Plan, Step};
+pub use order::{NET_CONNECTION, Order, PLAYER, SMART, Target, Transport};
+pub use plan::{MAX_TARGETS, Plan};
 pub use report::{AttemptReport, Failure, Outcome};
+pub use step::{AttemptId, Step};
 
 use core::fmt;
 

@@ -63,6 +63,10 @@ pub const PLAYER: &[Target] = &[Target::rtmp(1935), Target::rtmp(80), Target::rt
 /// The order of Adobe's NetConnection for a URL without a port: RTMP on 1935, then on 80, then on 443.
 pub const NET_CONNECTION: &[Target] = &[Target::rtmp(1935), Target::rtmp(80), Target::rtmp(443)];
 
+/// What is tried for a URL without a port: RTMP on 1935, 80 and 443, then RTMPT on 80, for firewalls that let nothing
+/// through but HTTP. With [`Limits::smart`](super::Limits::smart) it is as fast as the firewall allows.
+pub const SMART: &[Target] = &[Target::rtmp(1935), Target::rtmp(80), Target::rtmp(443), Target::rtmpt(80)];
+
 /// What is tried for a URL: a list, or the one port that the URL names.
 ///
 /// Keep it where the [`Plan`](super::Plan) can borrow its [`targets`](Self::targets).
@@ -78,12 +82,12 @@ enum Choice<'a> {
 }
 
 impl<'a> Order<'a> {
-    /// The port that the URL names and no other, else [`NET_CONNECTION`].
+    /// The port that the URL names and no other, else [`SMART`]. (A URL of RTMPT names 80 where it names none.)
     ///
     /// # Errors
     /// [`ConfigError::Scheme`] where no [`Transport`] carries the URL's scheme.
     pub const fn for_url(url: &Url<'_>) -> Result<Self, ConfigError> {
-        Self::for_url_or(url, NET_CONNECTION)
+        Self::for_url_or(url, SMART)
     }
 
     /// The port that the URL names and no other, else `list`, whatever that is.
@@ -124,10 +128,11 @@ mod tests {
     }
 
     #[test]
-    fn item_093_no_port_means_1935_80_443_or_the_callers_list() {
+    fn item_093_no_port_means_every_way_or_the_callers_list() {
         let url = Url::parse("rtmp://h/app").unwrap();
         let ports = |order: Order<'_>| order.targets().iter().map(|target| target.port).collect::<std::vec::Vec<_>>();
-        assert_eq!(ports(Order::for_url(&url).unwrap()), [1935, 80, 443]);
+        assert_eq!(Order::for_url(&url).unwrap().targets(), SMART);
+        assert_eq!(ports(Order::for_url_or(&url, NET_CONNECTION).unwrap()), [1935, 80, 443]);
         assert_eq!(Order::for_url_or(&url, PLAYER).unwrap().targets(), PLAYER);
         assert_eq!(PLAYER, [Target::rtmp(1935), Target::rtmp(80), Target::rtmpt(80)]);
         let own = [Target::rtmp(8080), Target::rtmp(7070)];

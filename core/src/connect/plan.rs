@@ -1,7 +1,7 @@
 //! The state machine of the port plan; its picture stands in the parent module.
 
 use super::limits::{duration, micros};
-use super::{AttemptReport, ConfigError, Failure, Limits, Outcome, Target};
+use super::{AttemptId, AttemptReport, ConfigError, Failure, Limits, Outcome, Step, Target};
 use crate::time::Instant;
 
 /// The most targets that one plan can have.
@@ -12,44 +12,6 @@ const NEVER: u32 = u32::MAX;
 
 /// What the plan holds is small enough to stand beside each session: 192 bytes, wherever it is built.
 const _: () = assert!(size_of::<Plan<'_>>() <= 192);
-
-/// One attempt of a plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct AttemptId(u8);
-
-impl AttemptId {
-    /// Which of the plan's targets it tries, counted from 0.
-    pub const fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
-/// What is to be done next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Step {
-    /// Connect to the target, then go through the RTMP handshake; report what comes of it, and poll again at once.
-    Dial {
-        /// The attempt, for its reports.
-        id: AttemptId,
-        /// What to connect to.
-        target: Target,
-        /// When the attempt is abandoned, unless a report comes before. ([`Plan::report_tcp`] moves it.)
-        deadline: Instant,
-    },
-    /// Close the attempt's connection without sending anything on it, and poll again at once. No report is due.
-    Abandon(AttemptId),
-    /// Nothing to do until a report or the deadline, whichever comes first.
-    Await {
-        /// When to poll again.
-        deadline: Instant,
-    },
-    /// This attempt won and no other is under way: go on with its session. Every later poll repeats it.
-    Connected(AttemptId),
-    /// No target answered: see [`Plan::failures`]. Every later poll repeats it.
-    Exhausted,
-}
 
 /// Decides which ports to try, and when; see the [module](super).
 #[derive(Debug, Clone)]
@@ -65,9 +27,11 @@ pub struct Plan<'a> {
     /// [`NEVER`]: only the end of an attempt starts the next.
     stagger: u32,
     max_at_once: u8,
-    /// How many targets have had their turn.
-    begun: u8,
+    /// The attempt that was dialled last.
+    last: Option<AttemptId>,
     winner: Option<AttemptId>,
+    /// The target whose turn comes before all others.
+    preferred: AttemptId,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -120,16 +84,25 @@ impl<'a> Plan<'a> {
                 None => NEVER,
             },
             max_at_once: limits.max_at_once,
-            begun: 0,
+            last: None,
             winner: None,
+            preferred: AttemptId(0),
         })
+    }
+
+    /// Has `target` tried first, and the others after it in their order: what won the last time, say. One that is not
+    /// among the targets is not tried for that.
+    pub fn prefer(&mut self, target: Target) {
+        if let Some((id, _)) = self.ids().zip(self.targets).find(|(_, other)| **other == target) {
+            self.preferred = id;
+        }
     }
 
     /// Says what to do next. Poll again at once, until the answer is `Await`, `Connected` or `Exhausted`; then after
     /// every report, and at the deadline. The work of a poll is bounded by the number of targets.
     #[must_use = "the plan takes it that the step is carried out"]
     pub fn poll(&mut self, now: Instant) -> Step {
-        if self.begun == 0 {
+        if self.last.is_none() {
             self.start = now;
         }
         let now = self.since_start(now);
@@ -180,6 +153,21 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// The winner, as [`Step::Connected`] named it, is of no use, and its connection is closed: a firewall lets RTMP's
+    /// handshake through and cuts what follows, say, and the server does not answer the commands. It has failed as
+    /// [`Failure::CutOff`], and the next poll goes on: with the targets that had no turn yet, and with those that were
+    /// abandoned for its sake.
+    pub fn report_cut_off(&mut self, now: Instant) {
+        let now = self.since_start(now);
+        let Some(winner) = self.winner.take() else { return };
+        for attempt in self.attempts.iter_mut().filter(|attempt| attempt.outcome == Outcome::Lost) {
+            *attempt = Attempt::NEW;
+        }
+        if let Some(attempt) = self.attempts.get_mut(winner.index()) {
+            attempt.end(now, Outcome::Failed(Failure::CutOff));
+        }
+    }
+
     /// The targets that failed, each with the reason, in the order of the list.
     pub fn failures(&self) -> impl Iterator<Item = (Target, Failure)> {
         self.targets.iter().zip(&self.attempts).filter_map(|(target, attempt)| match attempt.outcome {
@@ -195,7 +183,7 @@ impl<'a> Plan<'a> {
 
     /// All that the plan knows, one report for each target, in the order of the list.
     pub fn reports(&self) -> impl Iterator<Item = AttemptReport> {
-        (0..).map(AttemptId).zip(self.targets).zip(&self.attempts).map(|((id, target), attempt)| AttemptReport {
+        self.ids().zip(self.targets).zip(&self.attempts).map(|((id, target), attempt)| AttemptReport {
             id,
             target: *target,
             outcome: attempt.outcome,
@@ -207,7 +195,7 @@ impl<'a> Plan<'a> {
 
     /// Ends an attempt that lost or whose deadline has passed; answers which, for there is a connection to close.
     fn end_one(&mut self, now: u32) -> Option<AttemptId> {
-        for id in (0..self.begun).map(AttemptId) {
+        for id in self.ids() {
             let lost = self.winner.is_some();
             let Some(deadline) = self.deadline(id) else { continue };
             if (lost || now >= deadline)
@@ -223,38 +211,42 @@ impl<'a> Plan<'a> {
 
     /// Strikes off what has not been tried.
     fn give_up(&mut self) {
-        let targets = self.targets.len();
-        for attempt in self.attempts.iter_mut().take(targets).skip(usize::from(self.begun)) {
+        while let Some(attempt) = self.next_target().and_then(|id| self.attempts.get_mut(id.index())) {
             attempt.outcome = Outcome::Failed(Failure::NotTried);
         }
-        self.begun = targets as u8;
     }
 
     /// The earliest deadline of the attempts under way; `None` if there are none.
     fn next_wake(&self) -> Option<u32> {
-        (0..self.begun).filter_map(|index| self.deadline(AttemptId(index))).min()
+        self.ids().filter_map(|id| self.deadline(id)).min()
+    }
+
+    /// The attempt whose turn is next.
+    fn next_target(&self) -> Option<AttemptId> {
+        let waits = |id: &AttemptId| self.attempts.get(id.index()).is_some_and(|it| it.outcome == Outcome::NotStarted);
+        Some(self.preferred).filter(waits).or_else(|| self.ids().find(waits))
     }
 
     /// When the next attempt may start, unless a report changes it; `None` if none is left or all slots are taken.
     fn next_start(&self) -> Option<u32> {
         let under_way = self.attempts.iter().filter(|attempt| attempt.outcome.is_under_way()).count();
-        if usize::from(self.begun) >= self.targets.len() || under_way >= usize::from(self.max_at_once) {
+        if self.next_target().is_none() || under_way >= usize::from(self.max_at_once) {
             return None;
         }
-        match self.attempts.get(usize::from(self.begun).wrapping_sub(1)) {
+        match self.last.and_then(|last| self.attempts.get(last.index())) {
             Some(before) if before.outcome.is_under_way() => Some(before.started.saturating_add(self.stagger)),
             _ => Some(0),
         }
     }
 
     fn dial(&mut self, now: u32) -> Step {
-        let id = AttemptId(self.begun);
+        let Some(id) = self.next_target() else { return Step::Exhausted };
         let (Some(target), Some(attempt)) = (self.targets.get(id.index()), self.attempts.get_mut(id.index())) else {
             return Step::Exhausted;
         };
         attempt.outcome = Outcome::Dialled;
         attempt.started = now;
-        self.begun = self.begun.saturating_add(1);
+        self.last = Some(id);
         Step::Dial { id, target: *target, deadline: self.at(self.deadline(id).unwrap_or(now)) }
     }
 
@@ -266,6 +258,11 @@ impl<'a> Plan<'a> {
             _ => attempt.started.saturating_add(self.tcp_limit),
         };
         Some(phase.min(attempt.started.saturating_add(self.attempt_limit)).min(self.total))
+    }
+
+    /// The attempts, one for each target.
+    fn ids(&self) -> impl Iterator<Item = AttemptId> + use<> {
+        (0..self.targets.len() as u8).map(AttemptId)
     }
 
     fn under_way(&mut self, id: AttemptId) -> Option<&mut Attempt> {
@@ -287,6 +284,6 @@ impl<'a> Plan<'a> {
 #[cfg(feature = "defmt")]
 impl defmt::Format for Plan<'_> {
     fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "Plan({=u8} of {=usize} begun, winner {})", self.begun, self.targets.len(), self.winner);
+        defmt::write!(f, "Plan(last of {=usize}: {}, winner {})", self.targets.len(), self.last, self.winner);
     }
 }

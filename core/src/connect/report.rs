@@ -21,6 +21,9 @@ pub enum Failure {
     HandshakeTimedOut,
     /// The TCP connection was there and was closed or reset before the RTMP handshake's end.
     Closed,
+    /// The RTMP handshake was complete, and then the server did not answer the commands, or broke off: see
+    /// [`Plan::report_cut_off`](super::Plan::report_cut_off).
+    CutOff,
     /// What answered does not speak RTMP, or no RTMPT where that was asked for: an HTTP server, a proxy.
     NotRtmp,
     /// The host's name has no address.
@@ -41,6 +44,7 @@ impl fmt::Display for Failure {
             Failure::TimedOut => "dropped, no answer in time",
             Failure::HandshakeTimedOut => "connected, but no RTMP handshake in time",
             Failure::Closed => "closed during the RTMP handshake",
+            Failure::CutOff => "cut off behind the RTMP handshake",
             Failure::NotRtmp => "answered, but not in RTMP",
             Failure::Dns => "the host's name was not found",
             Failure::Local => "could not be dialled",
@@ -129,6 +133,7 @@ mod tests {
             Failure::TimedOut,
             Failure::HandshakeTimedOut,
             Failure::Closed,
+            Failure::CutOff,
             Failure::NotRtmp,
             Failure::Dns,
             Failure::Local,

@@ -1,0 +1,297 @@
+//! Every preset against every firewall, on the simulated wire: who wins when, and what is said of the others.
+//!
+//! The server listens on 1935, 80 and 443, and takes RTMPT on 80.
+
+use core::time::Duration;
+use std::format;
+use std::string::String;
+use std::vec::Vec;
+
+use super::simulation::{Wire, run};
+use super::*;
+use Firewall as F;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Firewall {
+    /// None.
+    Open,
+    /// 1935 is dropped.
+    Drop,
+    /// 1935 is rejected with a reset.
+    Reset,
+    /// 1935 is rejected with an ICMP message, and the client's stack makes something of it. (smoltcp does not: `Drop`.)
+    Prohibited,
+    /// 1935 is accepted by something that then says nothing.
+    Silence,
+    /// TCP gets through everywhere, and what looks like RTMP is dropped.
+    RtmpDropped,
+    /// TCP gets through everywhere, and what looks like RTMP is answered with a reset.
+    RtmpReset,
+    /// RTMP's handshake gets through on 1935, and what follows is dropped.
+    CutOff,
+    /// A captive proxy on 80 answers 400 to everything; 1935 is dropped.
+    Proxy,
+    /// A proxy on 80 lets well-formed HTTP through, and answers 400 to the rest; all else is dropped.
+    HttpOnly,
+    /// All but 443 is dropped.
+    Only443,
+    /// All is dropped.
+    Nothing,
+}
+
+impl Firewall {
+    fn wire(self, target: Target) -> Wire {
+        let open = match (target.transport, target.port) {
+            (Transport::Rtmp, 1935 | 80 | 443) => Wire::Rtmp,
+            (Transport::Rtmpt, 80) => Wire::Tunnel,
+            _ => Wire::Refuse,
+        };
+        match (self, target.transport, target.port) {
+            (F::Nothing, ..) => Wire::Drop,
+            (F::Only443, _, port) if port != 443 => Wire::Drop,
+            (F::HttpOnly, _, port) if port != 80 => Wire::Drop,
+            (F::HttpOnly, Transport::Rtmp, _) | (F::Proxy, _, 80) => Wire::Http,
+            (F::Drop | F::Proxy, _, 1935) => Wire::Drop,
+            (F::Reset, _, 1935) => Wire::Refuse,
+            (F::Prohibited, _, 1935) => Wire::Unreachable,
+            (F::Silence, _, 1935) => Wire::Silent,
+            (F::CutOff, _, 1935) => Wire::CutOff,
+            (F::RtmpDropped, Transport::Rtmp, _) if open == Wire::Rtmp => Wire::Silent,
+            (F::RtmpReset, Transport::Rtmp, _) if open == Wire::Rtmp => Wire::Close,
+            _ => open,
+        }
+    }
+}
+
+/// A firewall, who wins behind it and after how many milliseconds, and what is said of the others.
+type Row = (Firewall, &'static str, &'static str);
+
+fn told(targets: &[Target], limits: Limits, firewall: Firewall, tunnels: bool) -> (String, String) {
+    let course = run(targets, limits, |target| match target.transport {
+        Transport::Rtmpt if !tunnels => Wire::Unsupported,
+        _ => firewall.wire(target),
+    });
+    assert!(course.most_at_once <= limits.max_at_once.into());
+    let failures: Vec<_> = course.failures.iter().map(|(target, why)| format!("{target} {why:?}")).collect();
+    let end = course.winner.map_or(format!("none, {}", course.end), |(at, target)| format!("{target}, {at}"));
+    (end, failures.join(", "))
+}
+
+fn check(targets: &[Target], limits: Limits, tunnels: bool, rows: [Row; 12]) {
+    for (firewall, winner, failures) in rows {
+        let (end, failed) = told(targets, limits, firewall, tunnels);
+        assert_eq!((&*end, &*failed), (winner, failures), "{firewall:?}");
+    }
+}
+
+#[test]
+fn item_093_the_player_order() {
+    check(
+        PLAYER,
+        Limits::SEQUENTIAL,
+        true,
+        [
+            (F::Open, "RTMP 1935, 120", ""),
+            (F::Drop, "RTMP 80, 3120", "RTMP 1935 TimedOut"),
+            (F::Reset, "RTMP 80, 160", "RTMP 1935 Refused"),
+            (F::Prohibited, "RTMP 80, 160", "RTMP 1935 Unreachable"),
+            (F::Silence, "RTMP 80, 5160", "RTMP 1935 HandshakeTimedOut"),
+            (F::RtmpDropped, "RTMPT 80, 10240", "RTMP 1935 HandshakeTimedOut, RTMP 80 HandshakeTimedOut"),
+            (F::RtmpReset, "RTMPT 80, 320", "RTMP 1935 Closed, RTMP 80 Closed"),
+            (F::CutOff, "RTMP 80, 5240", "RTMP 1935 CutOff"),
+            (F::Proxy, "none, 3160", "RTMP 1935 TimedOut, RTMP 80 NotRtmp, RTMPT 80 NotRtmp"),
+            (F::HttpOnly, "RTMPT 80, 3240", "RTMP 1935 TimedOut, RTMP 80 NotRtmp"),
+            (F::Only443, "none, 9000", "RTMP 1935 TimedOut, RTMP 80 TimedOut, RTMPT 80 TimedOut"),
+            (F::Nothing, "none, 9000", "RTMP 1935 TimedOut, RTMP 80 TimedOut, RTMPT 80 TimedOut"),
+        ],
+    );
+}
+
+#[test]
+fn item_093_the_net_connection_order() {
+    check(
+        NET_CONNECTION,
+        Limits::SEQUENTIAL,
+        true,
+        [
+            (F::Open, "RTMP 1935, 120", ""),
+            (F::Drop, "RTMP 80, 3120", "RTMP 1935 TimedOut"),
+            (F::Reset, "RTMP 80, 160", "RTMP 1935 Refused"),
+            (F::Prohibited, "RTMP 80, 160", "RTMP 1935 Unreachable"),
+            (F::Silence, "RTMP 80, 5160", "RTMP 1935 HandshakeTimedOut"),
+            (
+                F::RtmpDropped,
+                "none, 15120",
+                "RTMP 1935 HandshakeTimedOut, RTMP 80 HandshakeTimedOut, RTMP 443 HandshakeTimedOut",
+            ),
+            (F::RtmpReset, "none, 240", "RTMP 1935 Closed, RTMP 80 Closed, RTMP 443 Closed"),
+            (F::CutOff, "RTMP 80, 5240", "RTMP 1935 CutOff"),
+            (F::Proxy, "RTMP 443, 3200", "RTMP 1935 TimedOut, RTMP 80 NotRtmp"),
+            (F::HttpOnly, "none, 6080", "RTMP 1935 TimedOut, RTMP 80 NotRtmp, RTMP 443 TimedOut"),
+            (F::Only443, "RTMP 443, 6120", "RTMP 1935 TimedOut, RTMP 80 TimedOut"),
+            (F::Nothing, "none, 9000", "RTMP 1935 TimedOut, RTMP 80 TimedOut, RTMP 443 TimedOut"),
+        ],
+    );
+}
+
+#[test]
+fn item_092_an_explicit_port_alone() {
+    check(
+        &[Target::rtmp(80)],
+        Limits::smart(4),
+        true,
+        [
+            (F::Open, "RTMP 80, 120", ""),
+            (F::Drop, "RTMP 80, 120", ""),
+            (F::Reset, "RTMP 80, 120", ""),
+            (F::Prohibited, "RTMP 80, 120", ""),
+            (F::Silence, "RTMP 80, 120", ""),
+            (F::RtmpDropped, "none, 5040", "RTMP 80 HandshakeTimedOut"),
+            (F::RtmpReset, "none, 80", "RTMP 80 Closed"),
+            (F::CutOff, "RTMP 80, 120", ""),
+            (F::Proxy, "none, 80", "RTMP 80 NotRtmp"),
+            (F::HttpOnly, "none, 80", "RTMP 80 NotRtmp"),
+            (F::Only443, "none, 3000", "RTMP 80 TimedOut"),
+            (F::Nothing, "none, 3000", "RTMP 80 TimedOut"),
+        ],
+    );
+}
+
+#[test]
+fn item_093_a_list_with_a_stagger_of_30_ms() {
+    check(
+        &[1935, 80, 443, 8080, 7070].map(Target::rtmp),
+        Limits::staggered(Duration::from_millis(30), 5),
+        true,
+        [
+            (F::Open, "RTMP 1935, 120", ""),
+            (F::Drop, "RTMP 80, 150", "RTMP 8080 Refused"),
+            (F::Reset, "RTMP 80, 150", "RTMP 1935 Refused, RTMP 8080 Refused"),
+            (F::Prohibited, "RTMP 80, 150", "RTMP 1935 Unreachable, RTMP 8080 Refused"),
+            (F::Silence, "RTMP 80, 150", "RTMP 8080 Refused"),
+            (
+                F::RtmpDropped,
+                "none, 5100",
+                "RTMP 1935 HandshakeTimedOut, RTMP 80 HandshakeTimedOut, RTMP 443 HandshakeTimedOut, RTMP 8080 Refused, RTMP 7070 Refused",
+            ),
+            (
+                F::RtmpReset,
+                "none, 160",
+                "RTMP 1935 Closed, RTMP 80 Closed, RTMP 443 Closed, RTMP 8080 Refused, RTMP 7070 Refused",
+            ),
+            (F::CutOff, "RTMP 80, 5240", "RTMP 1935 CutOff, RTMP 8080 Refused"),
+            (F::Proxy, "RTMP 443, 180", "RTMP 80 NotRtmp, RTMP 8080 Refused, RTMP 7070 Refused"),
+            (
+                F::HttpOnly,
+                "none, 3120",
+                "RTMP 1935 TimedOut, RTMP 80 NotRtmp, RTMP 443 TimedOut, RTMP 8080 TimedOut, RTMP 7070 TimedOut",
+            ),
+            (F::Only443, "RTMP 443, 180", ""),
+            (
+                F::Nothing,
+                "none, 3120",
+                "RTMP 1935 TimedOut, RTMP 80 TimedOut, RTMP 443 TimedOut, RTMP 8080 TimedOut, RTMP 7070 TimedOut",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn item_093_smart_with_four_sockets() {
+    check(
+        SMART,
+        Limits::smart(4),
+        true,
+        [
+            (F::Open, "RTMP 1935, 120", ""),
+            (F::Drop, "RTMP 80, 220", ""),
+            (F::Reset, "RTMP 80, 160", "RTMP 1935 Refused"),
+            (F::Prohibited, "RTMP 80, 160", "RTMP 1935 Unreachable"),
+            (F::Silence, "RTMP 80, 220", ""),
+            (F::RtmpDropped, "RTMPT 80, 460", ""),
+            (F::RtmpReset, "RTMPT 80, 400", "RTMP 1935 Closed, RTMP 80 Closed, RTMP 443 Closed"),
+            (F::CutOff, "RTMP 80, 5240", "RTMP 1935 CutOff"),
+            (F::Proxy, "RTMP 443, 300", "RTMP 80 NotRtmp"),
+            (F::HttpOnly, "RTMPT 80, 440", "RTMP 80 NotRtmp"),
+            (F::Only443, "RTMP 443, 320", ""),
+            (F::Nothing, "none, 3300", "RTMP 1935 TimedOut, RTMP 80 TimedOut, RTMP 443 TimedOut, RTMPT 80 TimedOut"),
+        ],
+    );
+}
+
+#[test]
+fn item_093_smart_with_two_sockets() {
+    check(
+        SMART,
+        Limits::smart(2),
+        true,
+        [
+            (F::Open, "RTMP 1935, 120", ""),
+            (F::Drop, "RTMP 80, 220", ""),
+            (F::Reset, "RTMP 80, 160", "RTMP 1935 Refused"),
+            (F::Prohibited, "RTMP 80, 160", "RTMP 1935 Unreachable"),
+            (F::Silence, "RTMP 80, 220", ""),
+            (F::RtmpDropped, "RTMPT 80, 5300", "RTMP 1935 HandshakeTimedOut, RTMP 80 HandshakeTimedOut"),
+            (F::RtmpReset, "RTMPT 80, 400", "RTMP 1935 Closed, RTMP 80 Closed, RTMP 443 Closed"),
+            (F::CutOff, "RTMP 80, 5240", "RTMP 1935 CutOff"),
+            (F::Proxy, "RTMP 443, 300", "RTMP 80 NotRtmp"),
+            (F::HttpOnly, "RTMPT 80, 3160", "RTMP 1935 TimedOut, RTMP 80 NotRtmp"),
+            (F::Only443, "RTMP 443, 3120", "RTMP 1935 TimedOut, RTMP 80 TimedOut"),
+            (F::Nothing, "none, 6100", "RTMP 1935 TimedOut, RTMP 80 TimedOut, RTMP 443 TimedOut, RTMPT 80 TimedOut"),
+        ],
+    );
+}
+
+#[test]
+fn item_093_smart_with_one_socket() {
+    check(
+        SMART,
+        Limits::smart(1),
+        true,
+        [
+            (F::Open, "RTMP 1935, 120", ""),
+            (F::Drop, "RTMP 80, 3120", "RTMP 1935 TimedOut"),
+            (F::Reset, "RTMP 80, 160", "RTMP 1935 Refused"),
+            (F::Prohibited, "RTMP 80, 160", "RTMP 1935 Unreachable"),
+            (F::Silence, "RTMP 80, 5160", "RTMP 1935 HandshakeTimedOut"),
+            (
+                F::RtmpDropped,
+                "RTMPT 80, 15280",
+                "RTMP 1935 HandshakeTimedOut, RTMP 80 HandshakeTimedOut, RTMP 443 HandshakeTimedOut",
+            ),
+            (F::RtmpReset, "RTMPT 80, 400", "RTMP 1935 Closed, RTMP 80 Closed, RTMP 443 Closed"),
+            (F::CutOff, "RTMP 80, 5240", "RTMP 1935 CutOff"),
+            (F::Proxy, "RTMP 443, 3200", "RTMP 1935 TimedOut, RTMP 80 NotRtmp"),
+            (F::HttpOnly, "RTMPT 80, 6240", "RTMP 1935 TimedOut, RTMP 80 NotRtmp, RTMP 443 TimedOut"),
+            (F::Only443, "RTMP 443, 6120", "RTMP 1935 TimedOut, RTMP 80 TimedOut"),
+            (F::Nothing, "none, 12000", "RTMP 1935 TimedOut, RTMP 80 TimedOut, RTMP 443 TimedOut, RTMPT 80 TimedOut"),
+        ],
+    );
+}
+
+#[test]
+fn item_093_smart_without_tunnels() {
+    check(
+        SMART,
+        Limits::smart(4),
+        false,
+        [
+            (F::Open, "RTMP 1935, 120", ""),
+            (F::Drop, "RTMP 80, 220", ""),
+            (F::Reset, "RTMP 80, 160", "RTMP 1935 Refused"),
+            (F::Prohibited, "RTMP 80, 160", "RTMP 1935 Unreachable"),
+            (F::Silence, "RTMP 80, 220", ""),
+            (
+                F::RtmpDropped,
+                "none, 5240",
+                "RTMP 1935 HandshakeTimedOut, RTMP 80 HandshakeTimedOut, RTMP 443 HandshakeTimedOut, RTMPT 80 Unsupported",
+            ),
+            (F::RtmpReset, "none, 240", "RTMP 1935 Closed, RTMP 80 Closed, RTMP 443 Closed, RTMPT 80 Unsupported"),
+            (F::CutOff, "RTMP 80, 5240", "RTMP 1935 CutOff"),
+            (F::Proxy, "RTMP 443, 300", "RTMP 80 NotRtmp, RTMPT 80 Unsupported"),
+            (F::HttpOnly, "none, 3180", "RTMP 1935 TimedOut, RTMP 80 NotRtmp, RTMP 443 TimedOut, RTMPT 80 Unsupported"),
+            (F::Only443, "RTMP 443, 320", "RTMPT 80 Unsupported"),
+            (F::Nothing, "none, 3200", "RTMP 1935 TimedOut, RTMP 80 TimedOut, RTMP 443 TimedOut, RTMPT 80 Unsupported"),
+        ],
+    );
+}

@@ -1,0 +1,134 @@
+//! A port plan against random reports at random times: it ends, dials no more at once than it may, each target once for
+//! each time that a winner was cut off, and never has two winners.
+//!
+//! Eight bytes choose targets and limits; then each action takes two: what and about which attempt, and when.
+#![no_main]
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use embedded_rtmp::connect::{AttemptId, Failure, Limits, MAX_TARGETS, Outcome, Plan, Step, Target};
+use embedded_rtmp::time::Instant;
+use libfuzzer_sys::fuzz_target;
+
+/// Short times and long ones, and one for ever.
+fn duration(byte: u8) -> Duration {
+    match byte {
+        0xFF => Duration::MAX,
+        0x80.. => Duration::from_millis(100 * u64::from(byte & 0x7F)),
+        _ => Duration::from_micros(500 * u64::from(byte)),
+    }
+}
+
+/// What the caller has open, and what it has seen.
+#[derive(Default)]
+struct Caller {
+    ids: Vec<AttemptId>,
+    open: BTreeSet<AttemptId>,
+    /// The attempt whose handshake was complete first.
+    won: Option<AttemptId>,
+    dials: usize,
+    cut_offs: usize,
+}
+
+impl Caller {
+    fn report(&mut self, plan: &mut Plan<'_>, action: u8, now: Instant) {
+        // Attempts that have ended are reported about, too, but not in place of a later dial of the same target.
+        let Some(id) = self.ids.get(usize::from(action >> 2) % MAX_TARGETS).copied() else { return };
+        let is_open = self.open.contains(&id) && self.won != Some(id);
+        match action & 3 {
+            0 => plan.report_tcp(id, now),
+            1 => {
+                plan.report_connected(id, now);
+                self.won = self.won.or(is_open.then_some(id));
+            }
+            2 => {
+                plan.report_failed(id, now, Failure::Closed);
+                if is_open {
+                    self.open.remove(&id);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fuzz_target!(|data: &[u8]| {
+    let [count, at_once, attempt, tcp, handshake, total, stagger, preferred, actions @ ..] = data else { return };
+    let targets: Vec<_> = (0..1 + u16::from(*count) % 8).map(|port| Target::rtmp(1000 + port)).collect();
+    let limits = Limits {
+        attempt: duration(*attempt),
+        tcp: duration(*tcp),
+        handshake: duration(*handshake),
+        total: duration(*total),
+        stagger: (*stagger != 0xFE).then(|| duration(*stagger)),
+        max_at_once: 1 + at_once % 8,
+    };
+    let mut plan = Plan::new(&targets, limits).unwrap();
+    plan.prefer(Target::rtmp(1000 + u16::from(*preferred)));
+    let mut actions = actions.chunks_exact(2);
+    let mut now = Instant::from_millis(77);
+    let mut caller = Caller::default();
+    let most = actions.len() + (1 + MAX_TARGETS) * (4 * MAX_TARGETS + 2);
+    for polls in 0.. {
+        assert!(polls <= most, "no end");
+        match plan.poll(now) {
+            Step::Dial { id, target, deadline } => {
+                assert!(caller.won.is_none(), "dialled beside a winner");
+                assert_eq!(targets[id.index()], target);
+                assert!(deadline >= now);
+                if caller.dials == 0
+                    && let Some(target) = targets.get(usize::from(*preferred))
+                {
+                    assert_eq!(id.index(), usize::from(target.port - 1000));
+                }
+                caller.dials += 1;
+                if !caller.ids.contains(&id) {
+                    caller.ids.push(id);
+                }
+                assert!(caller.open.insert(id), "dialled what is under way");
+                assert!(caller.open.len() <= usize::from(limits.max_at_once), "too many at once");
+            }
+            Step::Abandon(id) => {
+                assert!(caller.open.remove(&id), "abandoned what is not open");
+                assert_ne!(caller.won, Some(id), "the winner was abandoned");
+            }
+            Step::Await { deadline } => {
+                assert!(deadline > now && caller.won.is_none() && !caller.open.is_empty());
+                match actions.next() {
+                    Some([action, after]) => {
+                        now = if *after == 0xFF { deadline } else { now + duration(*after) };
+                        caller.report(&mut plan, *action, now);
+                    }
+                    _ => now = deadline,
+                }
+            }
+            Step::Connected(id) => {
+                assert_eq!(caller.won, Some(id), "another winner");
+                assert!(caller.open.iter().eq([&id]), "a loser is open");
+                assert_eq!(plan.winner().map(|report| report.id), Some(id));
+                assert_eq!(plan.poll(now), Step::Connected(id));
+                match actions.next() {
+                    Some([action, after]) if action & 3 == 3 => {
+                        now = now + duration(after & 0xFE);
+                        plan.report_cut_off(now);
+                        caller.cut_offs += 1;
+                        caller.open.clear();
+                        caller.won = None;
+                    }
+                    _ => break,
+                }
+            }
+            Step::Exhausted => {
+                assert!(caller.won.is_none() && caller.open.is_empty());
+                assert_eq!(plan.failures().count(), targets.len(), "not every target has its reason");
+                assert_eq!(plan.poll(now), Step::Exhausted);
+                break;
+            }
+        }
+    }
+    assert!(caller.cut_offs <= targets.len(), "a target that was cut off was tried again");
+    assert!(caller.dials <= targets.len() * (1 + caller.cut_offs));
+    let winners = plan.reports().filter(|report| report.outcome == Outcome::Connected).count();
+    assert_eq!(winners, usize::from(caller.won.is_some()));
+});
