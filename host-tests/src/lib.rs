@@ -4,6 +4,7 @@ pub mod counts;
 pub mod flv;
 pub mod net;
 pub mod peers;
+pub mod ports;
 pub mod publish;
 pub mod replay;
 pub mod serve;

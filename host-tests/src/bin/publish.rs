@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
-use embedded_rtmp::connect::Order;
 use embedded_rtmp::handshake::Style;
 use embedded_rtmp::url::Url;
 use host_tests::flv::Reader;
+use host_tests::net::{OrderArguments, Way};
 use host_tests::publish::{Options, Pace, Report, publish};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
@@ -25,8 +25,10 @@ use serde_json::Value;
 struct Arguments {
     /// What to publish
     file: PathBuf,
-    /// Where: rtmp://host:port/app/key. Without a port 1935, 80 and 443 are tried, one after another
+    /// Where: rtmp://host:port/app/key. With a port that alone is tried; without one --order says what
     url: String,
+    #[command(flatten)]
+    order: OrderArguments,
     /// As fast as the server takes it
     #[arg(long)]
     fast: bool,
@@ -52,7 +54,7 @@ enum Handshake {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let (reader, length, url) = match opened(&arguments) {
+    let (reader, length, url, way) = match opened(&arguments) {
         Ok(opened) => opened,
         Err(error) => {
             eprintln!("publish: {error:#}");
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         }
     };
     let options = Options {
+        way,
         pace: if arguments.fast { Pace::Fast } else { Pace::Timestamps },
         style: match arguments.handshake {
             Handshake::Simple => Style::Simple,
@@ -88,16 +91,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// The file, its length, and the URL, as far as they can be judged before anything is sent.
-fn opened(arguments: &Arguments) -> Result<(Reader<BufReader<File>>, u64, Url<'_>)> {
+/// The file, its length, the URL, and what is tried, as far as they can be judged before anything is sent.
+fn opened(arguments: &Arguments) -> Result<(Reader<BufReader<File>>, u64, Url<'_>, Way)> {
     let name = arguments.file.display();
     let url = Url::parse(&arguments.url).context("the URL is no RTMP URL")?;
-    Order::for_url(&url)?;
+    let way = arguments.order.for_url(&url)?;
     ensure!(url.key().is_some(), "the URL has no stream key: rtmp://host/app/key");
     let file = File::open(&arguments.file).with_context(|| format!("{name}"))?;
     let length = file.metadata().with_context(|| format!("{name}"))?.len();
     let reader = Reader::new(BufReader::new(file)).with_context(|| format!("{name}"))?;
-    Ok((reader, length, url))
+    Ok((reader, length, url, way))
 }
 
 fn progress_bar(length: u64, quiet: bool) -> ProgressBar {
@@ -116,7 +119,7 @@ fn show(report: &Report, bar: &ProgressBar) {
 
 fn say(report: &Report) {
     for attempt in &report.attempts {
-        eprintln!("port {}: {}", attempt.target.port, attempt.outcome);
+        eprintln!("{attempt}");
     }
     if report.to_publishing.is_some() {
         let counts = report.counts;

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, ToSocketAddrs};
 
 use anyhow::{Context, Result};
 use embedded_rtmp::connect::{AttemptId, AttemptReport, Failure, Limits, Plan, Step, Target, Transport};
-use embedded_rtmp::handshake::{Error as HandshakeError, Kind};
-use embedded_rtmp::session::{Buffers, Client, ClientConfig, ClientEvent, Error as SessionError};
+use embedded_rtmp::handshake::Kind;
+use embedded_rtmp::session::{Buffers, Client, ClientConfig};
 
+use super::attempt::{Addresses, Attempt, Stage};
 use super::{Clock, Pipe, Waiter};
 
 /// What a session is lent.
@@ -64,8 +64,8 @@ impl fmt::Display for DialError {
 
 impl std::error::Error for DialError {}
 
-/// Connects to `host` as the plan of `targets` says. Each attempt borrows one of `memories`, of which there must be as
-/// many as there are targets.
+/// Connects to `host` as the plan of `targets` says. Each attempt under way borrows one of `memories`, of which there must
+/// be as many as there may be attempts at once.
 ///
 /// # Errors
 /// [`DialError`] where no target answered; others where the plan cannot be made, or the system fails.
@@ -77,51 +77,128 @@ pub fn dial<'b>(
     memories: &'b mut [Memory],
     clock: Clock,
 ) -> Result<Dialled<'b>> {
-    let mut plan = Plan::new(targets, limits)?;
-    let mut memories = memories.iter_mut();
-    let mut under_way = UnderWay { attempts: BTreeMap::new(), waiter: Waiter::new()?, clock, handshake: Kind::Simple };
-    loop {
-        match plan.poll(clock.now()) {
-            Step::Dial { id, target, .. } if target.transport != Transport::Rtmp => {
-                plan.report_failed(id, clock.now(), Failure::Unsupported);
-            }
-            Step::Dial { id, target, .. } => {
-                let memory = memories.next().context("too little memory for the plan")?;
-                let session = Client::new(memory.buffers(), config, &super::entropy()?)?;
-                match Attempt::begin(session, host, target, &under_way.waiter) {
-                    Ok(attempt) => drop(under_way.attempts.insert(id, attempt)),
-                    Err(failure) => plan.report_failed(id, clock.now(), failure),
-                }
-            }
-            Step::Abandon(id) => drop(under_way.attempts.remove(&id)),
-            Step::Await { deadline } => {
-                if !under_way.step(&mut plan) {
-                    under_way.waiter.wait(clock.until(deadline))?;
-                }
-            }
-            Step::Connected(id) => {
-                let Attempt { session, mut pipe, .. } = under_way.attempts.remove(&id).context("the winner is gone")?;
-                under_way.waiter.remove(&mut pipe)?;
-                let reports = plan.reports().collect();
-                return Ok(Dialled { session, pipe, handshake: under_way.handshake, reports });
-            }
-            Step::Exhausted => return Err(DialError { reports: plan.reports().collect() }.into()),
-        }
-    }
+    Dialler::new(host, targets, limits, config, memories, clock)?.dial()
 }
 
-/// The attempts that are neither won nor lost yet.
-struct UnderWay<'b> {
+/// A plan that is being carried out.
+#[derive(Debug)]
+pub struct Dialler<'p, 'b> {
+    plan: Plan<'p>,
+    /// Those of the host; none where its name has none.
+    addresses: Vec<IpAddr>,
+    limits: Limits,
+    config: ClientConfig,
+    /// What no attempt uses.
+    buffers: Vec<Buffers<'b>>,
     attempts: BTreeMap<AttemptId, Attempt<'b>>,
     waiter: Waiter,
     clock: Clock,
     /// That of the last server whose handshake was complete.
     handshake: Kind,
+    /// The beginning of what answered where it was not RTMP.
+    answers: BTreeMap<AttemptId, Vec<u8>>,
 }
 
-impl UnderWay<'_> {
+impl<'p, 'b> Dialler<'p, 'b> {
+    /// Looks the host's addresses up; nothing is dialled yet. The rest is as for [`dial`].
+    ///
+    /// # Errors
+    /// The plan cannot be made, or the system fails.
+    pub fn new(
+        host: &str,
+        targets: &'p [Target],
+        limits: Limits,
+        config: ClientConfig,
+        memories: &'b mut [Memory],
+        clock: Clock,
+    ) -> Result<Self> {
+        let plan = Plan::new(targets, limits)?;
+        // A host without addresses is every attempt's failure.
+        let addresses = (host, 0).to_socket_addrs().map(|found| found.map(|address| address.ip()).collect());
+        Ok(Self {
+            plan,
+            addresses: addresses.unwrap_or_default(),
+            limits,
+            config,
+            buffers: memories.iter_mut().map(Memory::buffers).collect(),
+            attempts: BTreeMap::new(),
+            waiter: Waiter::new()?,
+            clock,
+            handshake: Kind::Simple,
+            answers: BTreeMap::new(),
+        })
+    }
+
+    /// Goes on until a handshake is complete.
+    ///
+    /// # Errors
+    /// [`DialError`] where no target answered; others where the system fails.
+    pub fn dial(&mut self) -> Result<Dialled<'b>> {
+        loop {
+            match self.plan.poll(self.clock.now()) {
+                Step::Dial { id, target, .. } => match self.begin(target)? {
+                    Ok(attempt) => drop(self.attempts.insert(id, attempt)),
+                    Err(failure) => self.plan.report_failed(id, self.clock.now(), failure),
+                },
+                Step::Abandon(id) => self.end(id),
+                Step::Await { deadline } => {
+                    if !self.step() {
+                        let next = self.attempts.values().filter_map(Attempt::deadline).chain([deadline]).min();
+                        self.waiter.wait(self.clock.until(next.unwrap_or(deadline)))?;
+                    }
+                }
+                Step::Connected(id) => {
+                    let (session, mut pipe) = self.attempts.remove(&id).context("the winner is gone")?.into_parts();
+                    self.waiter.remove(&mut pipe)?;
+                    return Ok(Dialled { session, pipe, handshake: self.handshake, reports: self.reports() });
+                }
+                Step::Exhausted => return Err(DialError { reports: self.reports() }.into()),
+            }
+        }
+    }
+
+    /// The winner's session came to nothing, since nothing came back behind the handshake: the next [`Self::dial`] goes on
+    /// with the other targets. Its connection must be closed.
+    pub fn cut_off(&mut self, session: Client<'b>) {
+        self.buffers.push(session.into_buffers());
+        self.plan.report_cut_off(self.clock.now());
+    }
+
+    /// What is known of each target.
+    pub fn reports(&self) -> Vec<AttemptReport> {
+        self.plan.reports().collect()
+    }
+
+    /// What answered an attempt, where that was not RTMP: the beginning of it.
+    pub fn answer(&self, id: AttemptId) -> Option<&[u8]> {
+        self.answers.get(&id).map(Vec::as_slice)
+    }
+
+    /// Begins an attempt, if that is possible.
+    fn begin(&mut self, target: Target) -> Result<Result<Attempt<'b>, Failure>> {
+        if target.transport != Transport::Rtmp {
+            return Ok(Err(Failure::Unsupported));
+        }
+        let mut addresses = Addresses::new(&self.addresses, target, self.limits.tcp);
+        let pipe = match addresses.dial(Failure::Dns, &self.waiter) {
+            Ok(pipe) => pipe,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let buffers = self.buffers.pop().context("too little memory for the plan")?;
+        let session = Client::new(buffers, self.config, &super::entropy()?)?;
+        Ok(Ok(Attempt::new(session, pipe, addresses, self.clock.now())))
+    }
+
+    fn end(&mut self, id: AttemptId) {
+        if let Some(attempt) = self.attempts.remove(&id) {
+            let (session, pipe) = attempt.into_parts();
+            drop(pipe);
+            self.buffers.push(session.into_buffers());
+        }
+    }
+
     /// Lets each attempt go on as far as it can, and reports; answers whether there is anything new.
-    fn step(&mut self, plan: &mut Plan<'_>) -> bool {
+    fn step(&mut self) -> bool {
         let ids: Vec<_> = self.attempts.keys().copied().collect();
         let mut progress = false;
         for id in ids {
@@ -131,128 +208,20 @@ impl UnderWay<'_> {
             progress |= !matches!(stage, Ok(Stage::Waiting));
             match stage {
                 Ok(Stage::Waiting) => {}
-                Ok(Stage::Connected) => plan.report_tcp(id, now),
+                Ok(Stage::Connected) => self.plan.report_tcp(id, now),
                 Ok(Stage::Done(kind)) => {
                     self.handshake = kind;
-                    plan.report_connected(id, now);
+                    self.plan.report_connected(id, now);
                 }
                 Err(failure) => {
-                    self.attempts.remove(&id);
-                    plan.report_failed(id, now, failure);
+                    if failure == Failure::NotRtmp {
+                        self.answers.insert(id, attempt.answer().to_vec());
+                    }
+                    self.end(id);
+                    self.plan.report_failed(id, now, failure);
                 }
             }
         }
         progress
-    }
-}
-
-/// One attempt.
-struct Attempt<'b> {
-    session: Client<'b>,
-    pipe: Pipe,
-    /// The addresses that are left to try on its port.
-    addresses: std::vec::IntoIter<SocketAddr>,
-    connected: bool,
-}
-
-/// What is new in an attempt.
-enum Stage {
-    Waiting,
-    /// The TCP connection is there.
-    Connected,
-    /// The handshake is complete.
-    Done(Kind),
-}
-
-impl<'b> Attempt<'b> {
-    fn begin(session: Client<'b>, host: &str, target: Target, waiter: &Waiter) -> Result<Self, Failure> {
-        let addresses = (host, target.port).to_socket_addrs().map_err(|_| Failure::Dns)?;
-        let mut addresses = addresses.collect::<Vec<_>>().into_iter();
-        let pipe = next_pipe(&mut addresses, waiter).unwrap_or(Err(Failure::Dns))?;
-        Ok(Self { session, pipe, addresses, connected: false })
-    }
-
-    fn step(&mut self, clock: Clock, waiter: &Waiter) -> Result<Stage, Failure> {
-        if !self.connected {
-            return match self.pipe.is_connected() {
-                Ok(connected) => {
-                    self.connected = connected;
-                    Ok(if connected { Stage::Connected } else { Stage::Waiting })
-                }
-                Err(error) => {
-                    let next = next_pipe(&mut self.addresses, waiter);
-                    self.pipe = next.unwrap_or(Err(failure(&error)))?;
-                    Ok(Stage::Waiting)
-                }
-            };
-        }
-        self.handshake(clock).map_err(|error| match error {
-            // What answers HTTP in place of S0, say.
-            Broken::Session(SessionError::Handshake(HandshakeError::Version(_) | HandshakeError::Encrypted(_))) => {
-                Failure::NotRtmp
-            }
-            Broken::Session(SessionError::TimedOut(_)) => Failure::HandshakeTimedOut,
-            Broken::Session(_) | Broken::Socket(_) | Broken::Ended => Failure::Closed,
-        })
-    }
-
-    fn handshake(&mut self, clock: Clock) -> Result<Stage, Broken> {
-        loop {
-            let now = clock.now();
-            let Self { session, pipe, .. } = self;
-            let moved = pipe.receive()? | pipe.send(|out| session.poll_transmit(now, out))?;
-            let mut input = pipe.input();
-            let done = match session.next_event(now, &mut input)? {
-                Some(ClientEvent::HandshakeDone(kind)) => Some(kind),
-                _ => None,
-            };
-            let taken = pipe.input().len() - input.len();
-            pipe.consume(taken);
-            match done {
-                Some(kind) => return Ok(Stage::Done(kind)),
-                None if moved || taken > 0 => {}
-                None if pipe.is_ended() => return Err(Broken::Ended),
-                None => return Ok(Stage::Waiting),
-            }
-        }
-    }
-}
-
-/// Why a handshake did not come to its end.
-enum Broken {
-    Session(SessionError),
-    Socket(#[expect(dead_code, reason = "all are the same here")] io::Error),
-    Ended,
-}
-
-impl From<SessionError> for Broken {
-    fn from(error: SessionError) -> Self {
-        Self::Session(error)
-    }
-}
-
-impl From<io::Error> for Broken {
-    fn from(error: io::Error) -> Self {
-        Self::Socket(error)
-    }
-}
-
-/// Begins to connect to the next address; `None` where there is none.
-fn next_pipe(addresses: &mut std::vec::IntoIter<SocketAddr>, waiter: &Waiter) -> Option<Result<Pipe, Failure>> {
-    let address = addresses.next()?;
-    let connecting = mio::net::TcpStream::connect(address).and_then(|stream| {
-        let mut pipe = Pipe::new(stream);
-        waiter.add(&mut pipe).map(|()| pipe)
-    });
-    Some(connecting.map_err(|error| failure(&error)))
-}
-
-/// Why no TCP connection could be made.
-fn failure(error: &io::Error) -> Failure {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => Failure::Refused,
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Failure::Unreachable,
-        io::ErrorKind::TimedOut => Failure::TimedOut,
-        _ => Failure::Local,
     }
 }

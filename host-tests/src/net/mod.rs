@@ -1,11 +1,14 @@
 //! Sessions of the core over TCP sockets of the operating system.
 
+mod attempt;
 mod clock;
 mod dial;
+mod order;
 mod pipe;
 
 pub use clock::Clock;
-pub use dial::{DialError, Dialled, Memory, dial};
+pub use dial::{DialError, Dialled, Dialler, Memory, dial};
+pub use order::{OrderArguments, Way, targets};
 pub use pipe::{Pipe, Waiter};
 
 /// Bytes for a session that nobody can guess.

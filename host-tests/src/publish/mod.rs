@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use embedded_rtmp::command::ConnectOptions;
-use embedded_rtmp::connect::{AttemptReport, Limits, MAX_TARGETS, Order};
+use embedded_rtmp::connect::AttemptReport;
 use embedded_rtmp::handshake::{ClientConfig as HandshakeConfig, Kind, Style};
 use embedded_rtmp::message::StreamId;
 use embedded_rtmp::session::{Client, ClientConfig, ClientEvent};
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::counts::Counts;
 use crate::flv::Reader;
-use crate::net::{Clock, DialError, Dialled, Memory, Pipe, Waiter, dial};
+use crate::net::{Clock, DialError, Dialled, Dialler, Memory, Pipe, Waiter, Way};
 use source::Source;
 
 /// How long the peer may take to acknowledge the close.
@@ -29,8 +29,10 @@ const CLOSE: Duration = Duration::from_secs(2);
 const STALL: Duration = Duration::from_secs(30);
 
 /// How to publish.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
+    /// How the server is looked for.
+    pub way: Way,
     /// When tags are sent.
     pub pace: Pace,
     /// The handshake that the client begins with.
@@ -66,7 +68,7 @@ impl Report {
         let millis = |duration: Duration| duration.as_millis() as u64;
         let attempt = |report: &AttemptReport| {
             json!({
-                "port": report.target.port, "outcome": report.outcome.to_string(),
+                "transport": report.target.transport.to_string(), "port": report.target.port, "outcome": report.outcome.to_string(),
                 "tcp_ms": report.to_tcp.map(millis), "took_ms": millis(report.took),
             })
         };
@@ -100,6 +102,8 @@ struct Publisher<'b, R> {
     clock: Clock,
     /// When the peer last took or sent something.
     moved: Instant,
+    /// Whether anything came behind the handshake.
+    heard: bool,
 }
 
 /// Publishes the tags of `reader` under `url`, which has a key. `report` is kept up to date, and `progress` is called
@@ -115,35 +119,43 @@ pub fn publish<R: Read>(
     progress: &mut dyn FnMut(&Report),
 ) -> Result<()> {
     let clock = Clock::new();
-    let order = Order::for_url(url)?;
-    let mut memories: Vec<_> = (0..MAX_TARGETS).map(|_| Memory::new()).collect();
+    let mut memories: Vec<_> = (0..options.way.limits.max_at_once).map(|_| Memory::new()).collect();
     let key = url.key().context("the URL has no stream key")?;
     let config = ClientConfig {
         handshake: HandshakeConfig { style: options.style, strict: false },
         chunk_size: options.chunk_size,
         ..ClientConfig::new()
     };
-    let dialled = dial(url.host(), order.targets(), Limits::SEQUENTIAL, config, &mut memories, clock);
-    let Dialled { mut session, pipe, handshake, reports } = match dialled {
-        Ok(dialled) => dialled,
-        Err(error) => {
-            report.elapsed = clock.until_now();
-            if let Some(DialError { reports }) = error.downcast_ref() {
-                report.attempts.clone_from(reports);
+    let mut dialler = Dialler::new(url.host(), &options.way.targets, options.way.limits, config, &mut memories, clock)?;
+    let mut source = Source::new(reader, options.pace);
+    loop {
+        let Dialled { mut session, pipe, handshake, reports } = match dialler.dial() {
+            Ok(dialled) => dialled,
+            Err(error) => {
+                report.elapsed = clock.until_now();
+                if let Some(DialError { reports }) = error.downcast_ref() {
+                    report.attempts.clone_from(reports);
+                }
+                return Err(error);
             }
-            return Err(error);
+        };
+        (report.attempts, report.handshake) = (reports, handshake);
+        let (parts, flash_ver) = (url.tc_url_parts(), ConnectOptions::FLASH_VER);
+        session.connect(&ConnectOptions { app: url.app(), tc_url: &parts, flash_ver })?;
+        session.publish(key)?;
+        let phase = Phase::Asking;
+        let mut publisher = Publisher { session, pipe, source, phase, clock, moved: clock.now(), heard: false };
+        let result = publisher.run(report, progress);
+        publisher.fill_in(report);
+        if result.is_err() && !publisher.heard {
+            // A firewall that lets nothing but the handshake through; another port may be better.
+            dialler.cut_off(publisher.session);
+            source = publisher.source;
+            continue;
         }
-    };
-    (report.attempts, report.handshake) = (reports, handshake);
-    let (parts, flash_ver) = (url.tc_url_parts(), ConnectOptions::FLASH_VER);
-    session.connect(&ConnectOptions { app: url.app(), tc_url: &parts, flash_ver })?;
-    session.publish(key)?;
-    let source = Source::new(reader, options.pace);
-    let mut publisher = Publisher { session, pipe, source, phase: Phase::Asking, clock, moved: clock.now() };
-    let result = publisher.run(report, progress);
-    publisher.fill_in(report);
-    result?;
-    publisher.source.error().map_or(Ok(()), Err)
+        result?;
+        return publisher.source.error().map_or(Ok(()), Err);
+    }
 }
 
 impl<R: Read> Publisher<'_, R> {
@@ -196,10 +208,11 @@ impl<R: Read> Publisher<'_, R> {
     fn events(&mut self, report: &mut Report) -> Result<bool> {
         let mut moved = false;
         loop {
-            let Self { session, pipe, phase, clock, .. } = self;
+            let Self { session, pipe, phase, clock, heard, .. } = self;
             let mut input = pipe.input();
             let event = session.next_event(clock.now(), &mut input)?;
             let taken = pipe.input().len() - input.len();
+            *heard |= taken > 0;
             let none = event.is_none();
             match event {
                 Some(ClientEvent::Publishing(stream)) => {

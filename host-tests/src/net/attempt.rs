@@ -1,0 +1,177 @@
+//! One attempt of a plan: an address, TCP, the RTMP handshake.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use embedded_rtmp::connect::{Failure, Target};
+use embedded_rtmp::handshake::{Error as HandshakeError, Kind};
+use embedded_rtmp::session::{Client, ClientEvent, Error as SessionError};
+use embedded_rtmp::time::Instant;
+
+use super::{Clock, Pipe, Waiter};
+
+/// How much is kept of an answer that is not RTMP.
+const ANSWER: usize = 256;
+
+#[derive(Debug)]
+pub(super) struct Attempt<'b> {
+    session: Client<'b>,
+    pipe: Pipe,
+    addresses: Addresses,
+    /// When the next address gets its turn, while there is no connection to this one.
+    turn: Instant,
+    connected: bool,
+}
+
+/// The addresses that are left to try on a port: in turn, the next where the one before refuses, or after its part of the
+/// time.
+#[derive(Debug)]
+pub(super) struct Addresses {
+    left: VecDeque<IpAddr>,
+    port: u16,
+    /// What each gets of the time that the connection may take.
+    time: Duration,
+}
+
+/// What is new in an attempt.
+#[derive(Debug)]
+pub(super) enum Stage {
+    Waiting,
+    /// The TCP connection is there.
+    Connected,
+    /// The handshake is complete.
+    Done(Kind),
+}
+
+impl<'b> Attempt<'b> {
+    /// An attempt whose first address is being dialled.
+    pub(super) fn new(session: Client<'b>, pipe: Pipe, addresses: Addresses, now: Instant) -> Self {
+        let turn = now + addresses.time;
+        Self { session, pipe, addresses, turn, connected: false }
+    }
+
+    pub(super) fn into_parts(self) -> (Client<'b>, Pipe) {
+        (self.session, self.pipe)
+    }
+
+    /// When to step at the latest.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        (!self.connected && !self.addresses.left.is_empty()).then_some(self.turn)
+    }
+
+    /// The beginning of what has come and was not taken.
+    pub(super) fn answer(&self) -> &[u8] {
+        let input = self.pipe.input();
+        &input[..input.len().min(ANSWER)]
+    }
+
+    /// Does what can be done now.
+    pub(super) fn step(&mut self, clock: Clock, waiter: &Waiter) -> Result<Stage, Failure> {
+        if !self.connected {
+            let failure = match self.pipe.is_connected() {
+                Ok(true) => {
+                    self.connected = true;
+                    return Ok(Stage::Connected);
+                }
+                Ok(false) if self.deadline().is_none_or(|deadline| clock.now() < deadline) => {
+                    return Ok(Stage::Waiting);
+                }
+                Ok(false) => Failure::TimedOut,
+                Err(error) => failure(&error),
+            };
+            self.pipe = self.addresses.dial(failure, waiter)?;
+            self.turn = clock.now() + self.addresses.time;
+            return Ok(Stage::Waiting);
+        }
+        self.handshake(clock).map_err(|error| match error {
+            // What answers HTTP in place of S0, say.
+            Broken::Session(SessionError::Handshake(HandshakeError::Version(_) | HandshakeError::Encrypted(_))) => {
+                Failure::NotRtmp
+            }
+            Broken::Session(SessionError::TimedOut(_)) => Failure::HandshakeTimedOut,
+            Broken::Session(_) | Broken::Socket(_) | Broken::Ended => Failure::Closed,
+        })
+    }
+
+    fn handshake(&mut self, clock: Clock) -> Result<Stage, Broken> {
+        loop {
+            let now = clock.now();
+            let Self { session, pipe, .. } = self;
+            // What came before the connection broke counts.
+            let broken = match (pipe.receive(), pipe.send(|out| session.poll_transmit(now, out))) {
+                (Ok(received), Ok(sent)) => Ok(received | sent),
+                (Err(error), _) | (_, Err(error)) => Err(error),
+            };
+            let mut input = pipe.input();
+            let done = match session.next_event(now, &mut input)? {
+                Some(ClientEvent::HandshakeDone(kind)) => Some(kind),
+                _ => None,
+            };
+            let taken = pipe.input().len() - input.len();
+            pipe.consume(taken);
+            let moved = broken?;
+            match done {
+                Some(kind) => return Ok(Stage::Done(kind)),
+                None if moved || taken > 0 => {}
+                None if pipe.is_ended() => return Err(Broken::Ended),
+                None => return Ok(Stage::Waiting),
+            }
+        }
+    }
+}
+
+impl Addresses {
+    pub(super) fn new(addresses: &[IpAddr], target: Target, tcp_limit: Duration) -> Self {
+        let time = tcp_limit / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
+        Self { left: addresses.iter().copied().collect(), port: target.port, time }
+    }
+
+    /// Begins to connect to the next address for which that is possible; `why` is the failure if there is none.
+    pub(super) fn dial(&mut self, mut why: Failure, waiter: &Waiter) -> Result<Pipe, Failure> {
+        while let Some(address) = self.left.pop_front() {
+            let connecting = mio::net::TcpStream::connect(SocketAddr::new(address, self.port)).and_then(|stream| {
+                let mut pipe = Pipe::new(stream);
+                waiter.add(&mut pipe).map(|()| pipe)
+            });
+            match connecting {
+                Ok(pipe) => return Ok(pipe),
+                Err(error) => why = failure(&error),
+            }
+        }
+        Err(why)
+    }
+}
+
+/// Why a handshake did not come to its end.
+enum Broken {
+    Session(SessionError),
+    Socket(#[expect(dead_code, reason = "all are the same here")] io::Error),
+    Ended,
+}
+
+impl From<SessionError> for Broken {
+    fn from(error: SessionError) -> Self {
+        Self::Session(error)
+    }
+}
+
+impl From<io::Error> for Broken {
+    fn from(error: io::Error) -> Self {
+        Self::Socket(error)
+    }
+}
+
+/// Why no TCP connection could be made.
+fn failure(error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => Failure::Refused,
+        // An ICMP message that says "prohibited" is one of the latter for IPv4, and the last for IPv6.
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable | io::ErrorKind::PermissionDenied => {
+            Failure::Unreachable
+        }
+        io::ErrorKind::TimedOut => Failure::TimedOut,
+        _ => Failure::Local,
+    }
+}

@@ -1,0 +1,137 @@
+//! Which targets the tools try, and how: `--order` and what belongs to it.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::{Result, bail, ensure};
+use clap::Args;
+use embedded_rtmp::connect::{ConfigError, Limits, MAX_TARGETS, NET_CONNECTION, Order, PLAYER, SMART, Target};
+use embedded_rtmp::url::Url;
+
+/// Attempts at once, where nothing else is said.
+const AT_ONCE: u8 = 4;
+
+/// How a tool looks for its server. A port in the URL is above it: then that alone is tried.
+#[derive(Debug, Clone, Default, Args)]
+pub struct OrderArguments {
+    /// What is tried where the URL has no port: player (1935, 80, RTMPT on 80), netconnection (1935, 80, 443), each after
+    /// the one before has failed; smart (all of these, each 100 ms after the one before); or a list, such as
+    /// 1935,80,rtmpt:80
+    #[arg(long, value_name = "ORDER", default_value = "smart")]
+    order: Named,
+    /// How long after the one before each target of a list is tried
+    #[arg(long, value_name = "MS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=100))]
+    stagger: u64,
+    /// How many are tried at once, at most
+    #[arg(long, value_name = "COUNT", default_value_t = AT_ONCE, value_parser = clap::value_parser!(u8).range(1..=8))]
+    sockets: u8,
+}
+
+/// What is tried, for how long, and how many at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Way {
+    /// First to last.
+    pub targets: Vec<Target>,
+    /// The deadlines and the overlap.
+    pub limits: Limits,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+enum Named {
+    Player,
+    NetConnection,
+    #[default]
+    Smart,
+    List(Vec<Target>),
+}
+
+impl OrderArguments {
+    /// The way to this URL's server.
+    ///
+    /// # Errors
+    /// Nothing here carries the URL's scheme.
+    pub fn for_url(&self, url: &Url<'_>) -> Result<Way, ConfigError> {
+        let stagger = Duration::from_millis(self.stagger);
+        let (targets, limits) = match &self.order {
+            Named::Player => (PLAYER, Limits::SEQUENTIAL),
+            Named::NetConnection => (NET_CONNECTION, Limits::SEQUENTIAL),
+            Named::Smart => (SMART, Limits::smart(self.sockets)),
+            Named::List(targets) => (targets.as_slice(), Limits::staggered(stagger, self.sockets)),
+        };
+        Ok(Way { targets: Order::for_url_or(url, targets)?.targets().to_vec(), limits })
+    }
+}
+
+impl FromStr for Named {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Ok(match text {
+            "player" => Self::Player,
+            "netconnection" => Self::NetConnection,
+            "smart" => Self::Smart,
+            list => Self::List(targets(list)?),
+        })
+    }
+}
+
+/// A list of targets: ports, each with `rtmpt:` in front where RTMPT is meant, divided by commas.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn targets(list: &str) -> Result<Vec<Target>> {
+    let mut targets = Vec::new();
+    for text in list.split(',') {
+        let (make, port): (fn(u16) -> Target, _) = match text.strip_prefix("rtmpt:") {
+            Some(port) => (Target::rtmpt, port),
+            None => (Target::rtmp, text),
+        };
+        let Some(port) = port.parse().ok().filter(|port| *port != 0) else { bail!("'{text}' is no port") };
+        let target = make(port);
+        ensure!(!targets.contains(&target), "{target} is named twice");
+        targets.push(target);
+    }
+    ensure!(targets.len() <= MAX_TARGETS, "more than {MAX_TARGETS} targets");
+    Ok(targets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_ports_and_tunnels() {
+        assert_eq!(targets("1935,80,rtmpt:80").unwrap(), PLAYER);
+        for (list, why) in [
+            ("", "'' is no port"),
+            ("80,", "'' is no port"),
+            ("0", "'0' is no port"),
+            ("65536", "'65536' is no port"),
+            ("rtmps:443", "'rtmps:443' is no port"),
+            ("80,rtmpt:80,80", "RTMP 80 is named twice"),
+            ("1,2,3,4,5,6,7,8,9", "more than 8 targets"),
+        ] {
+            assert_eq!(targets(list).unwrap_err().to_string(), why);
+        }
+    }
+
+    #[test]
+    fn item_092_a_port_in_the_url_is_above_every_order() {
+        for order in ["player", "netconnection", "smart", "8080,7070"] {
+            let arguments = OrderArguments { order: order.parse().unwrap(), stagger: 30, sockets: 4 };
+            let url = Url::parse("rtmp://h:8000/app").unwrap();
+            assert_eq!(arguments.for_url(&url).unwrap().targets, [Target::rtmp(8000)]);
+            let url = Url::parse("rtmp://h/app").unwrap();
+            let Way { targets, limits } = arguments.for_url(&url).unwrap();
+            assert_eq!(
+                targets.len(),
+                match order {
+                    "smart" => 4,
+                    "8080,7070" => 2,
+                    _ => 3,
+                }
+            );
+            assert_eq!(limits.max_at_once, if targets.len() == 3 { 1 } else { 4 });
+        }
+    }
+}
