@@ -52,10 +52,10 @@ async fn start(spawner: Spawner) {
         }
     };
     let stack = network(spawner);
-    let result = match command {
+    let is_good = match command {
         Command::Publish(options) => publish::publish(stack, options).await,
     };
-    host::exit(if result.is_ok() { 0 } else { status::FAILED });
+    host::exit(if is_good { 0 } else { status::FAILED });
 }
 
 /// Starts the network: DHCP tells the address.
