@@ -4,29 +4,22 @@ use core::fmt;
 
 use embedded_rtmp::command::Status;
 use embedded_rtmp::session::{ConfigError, RequestError, Stage};
-use embedded_rtmp::url::UrlError;
 use embedded_rtmp::{connect, session};
-use heapless::String;
 
 use crate::resolve::ResolveError;
+use crate::text::Text;
 
 /// Why a session could not begin, or why it ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Error {
-    /// The caller's fault: this is no URL of RTMP.
-    Url(UrlError),
-    /// The caller's fault: the port plan cannot work.
-    Plan(connect::ConfigError),
     /// The caller's fault: the URL has no stream key.
     NoStreamKey,
     /// The caller's fault: a lent buffer is too small.
     Config(ConfigError),
     /// The caller's fault, or a buffer is too small: a request was not taken.
     Request(RequestError),
-    /// The network stack got no address of its own in time.
-    NoNetwork,
     /// The host has no address; every port of the plan reports that.
     Resolve(ResolveError),
     /// No port answered with RTMP: the plan tells what came of each.
@@ -49,9 +42,6 @@ const _: () = assert!(size_of::<Error>() <= 128);
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Url(error) => error.fmt(f),
-            Self::Plan(error) => error.fmt(f),
-            Self::NoNetwork => f.write_str("the network gave no address"),
             Self::NoStreamKey => f.write_str("the URL has no stream key"),
             Self::Config(error) => error.fmt(f),
             Self::Request(error) => error.fmt(f),
@@ -67,18 +57,6 @@ impl fmt::Display for Error {
 }
 
 impl core::error::Error for Error {}
-
-impl From<UrlError> for Error {
-    fn from(error: UrlError) -> Self {
-        Self::Url(error)
-    }
-}
-
-impl From<connect::ConfigError> for Error {
-    fn from(error: connect::ConfigError) -> Self {
-        Self::Plan(error)
-    }
-}
 
 impl From<ConfigError> for Error {
     fn from(error: ConfigError) -> Self {
@@ -105,40 +83,37 @@ impl From<ResolveError> for Error {
 }
 
 /// A server's no, in its own words, as far as they fit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+///
+/// Neither `Display` nor `defmt::Format` prints the description: servers quote stream keys in it, and a key is a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {
     /// What the server was asked for.
     pub stage: Stage,
-    /// What was refused, such as `NetStream.Publish.BadName`: the first 40 bytes.
-    pub code: String<40, u8>,
-    /// The same for people: the first 72 bytes. Bytes that are not UTF-8 are left out.
-    pub description: String<72, u8>,
+    /// What was refused, such as `NetStream.Publish.BadName`.
+    pub code: Text<40>,
+    /// The same for people.
+    pub description: Text<72>,
 }
 
 impl Refusal {
+    // It is made in several places, and always the same.
+    #[inline(never)]
     pub(crate) fn new(stage: Stage, status: &Status<'_>) -> Self {
-        Self { stage, code: text(status.code.as_bytes()), description: text(status.description.as_bytes()) }
+        Self { stage, code: Text::new(status.code), description: Text::new(status.description) }
     }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "refused: {} ({})", self.code, self.description)
+        write!(f, "refused: {}", self.code)
     }
 }
 
-/// As much of `bytes` as is UTF-8 and fits.
-fn text<const N: usize>(bytes: &[u8]) -> String<N, u8> {
-    let mut text = String::new();
-    for chunk in bytes.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            if text.push(character).is_err() {
-                return text;
-            }
-        }
+#[cfg(feature = "defmt")]
+impl defmt::Format for Refusal {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "refused {}: {}", self.stage, self.code);
     }
-    text
 }
 
 /// The failure of an attempt whose handshake ended with `error`.
@@ -156,11 +131,9 @@ mod tests {
     use std::string::ToString;
 
     #[test]
-    fn a_refusal_is_cut_at_a_character() {
-        let code = "é".repeat(40);
-        let refusal = Refusal::new(Stage::Publish, &Status::error(&code, "why"));
-        assert_eq!(refusal.code.as_str(), "é".repeat(20));
-        assert_eq!(text::<9>(b"a\xFFb").as_str(), "ab");
-        assert_eq!(Error::Refused(refusal).to_string(), std::format!("refused: {} (why)", "é".repeat(20)));
+    fn a_refusal_keeps_the_description_to_itself() {
+        let refusal = Refusal::new(Stage::Publish, &Status::error("NetStream.Publish.BadName", "key is taken"));
+        assert_eq!(refusal.description.to_string(), "key is taken");
+        assert_eq!(Error::Refused(refusal).to_string(), "refused: NetStream.Publish.BadName");
     }
 }

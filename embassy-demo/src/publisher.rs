@@ -10,7 +10,7 @@ use embassy_sync::waitqueue::WakerRegistration;
 use embedded_rtmp::command::{ConnectOptions, Status, code};
 use embedded_rtmp::connect::Plan;
 use embedded_rtmp::message::{Kind, StreamId};
-use embedded_rtmp::session::{Buffers, Client, ClientConfig, ClientEvent, Stage};
+use embedded_rtmp::session::{Client, ClientConfig, ClientEvent, Stage};
 use embedded_rtmp::url::Url;
 
 use crate::buffers::Memory;
@@ -97,19 +97,8 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
         memory: &'a mut Memory<RX, TX, SCRATCH, CONTROL>,
         mut entropy: impl FnMut() -> [u8; 32],
     ) -> Result<Self, Error> {
-        Self::open(stack, url, plan, options, memory.split(), &mut entropy).await
-    }
-
-    /// The same, in memory that is split already.
-    pub(crate) async fn open(
-        stack: Stack<'a>,
-        url: &Url<'a>,
-        plan: &mut Plan<'_>,
-        options: &PublishOptions<'_>,
-        (rx, tx, buffers): (&'a mut [u8], &'a mut [u8], Buffers<'a>),
-        entropy: &mut dyn FnMut() -> [u8; 32],
-    ) -> Result<Self, Error> {
         let key = url.key().ok_or(Error::NoStreamKey)?;
+        let (rx, tx, buffers) = memory.split();
         let client = Client::new(buffers, options.session, &entropy())?;
         let connection = Connection::new(Link::new(stack, rx, tx), client, options.session);
 
@@ -119,7 +108,7 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
             Ok(Err(error)) => return Err(report_unresolved(plan, error)),
             Err(_) => return Err(report_unresolved(plan, ResolveError::NoAnswer)),
         };
-        let mut connection = dial(connection, address, plan, entropy).await?;
+        let mut connection = dial(connection, address, plan, &mut entropy).await?;
         info!("connected");
         connection.link.keep_alive(options.keep_alive);
         let tc_url = url.tc_url_parts();
@@ -162,7 +151,7 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
     pub async fn close(&mut self) -> Result<(), Error> {
         let Inner { connection, slots, failed, lost_after, .. } = self.inner.get_mut();
         let unfinished = slots.iter().any(Slot::is_open).then_some(Error::Unfinished);
-        let result = match failed.clone().or(unfinished) {
+        let result = match failed.or(unfinished) {
             None => connection.unpublish(*lost_after).await,
             Some(error) => Err(error),
         };
@@ -172,7 +161,7 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
         };
         connection.link.abort();
         connection.link.flush(RESET_LIMIT).await;
-        *failed = Some(result.clone().err().unwrap_or(Error::Closed));
+        *failed = Some(result.err().unwrap_or(Error::Closed));
         result
     }
 }
@@ -259,8 +248,8 @@ impl<const STREAMS: usize> Runner<'_, '_, STREAMS> {
 impl<const STREAMS: usize> Inner<'_, STREAMS> {
     /// Lets the session do what there is to do.
     fn advance(&mut self) -> Result<(), Error> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
+        if let Some(error) = self.failed {
+            return Err(error);
         }
         let mut refusal = None;
         let result = self.connection.advance(&mut |event| {
@@ -273,8 +262,8 @@ impl<const STREAMS: usize> Inner<'_, STREAMS> {
             };
         });
         let result = refusal.map_or(result, Err);
-        if let Err(error) = &result {
-            self.fail(error.clone());
+        if let Err(error) = result {
+            self.fail(error);
         }
         result
     }

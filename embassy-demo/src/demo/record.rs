@@ -109,6 +109,6 @@ impl<Open: FnMut(SessionId, &str) -> io::Result<Box<dyn Write>>> Handler for Rec
 
     fn closed(&mut self, session: SessionId, why: &Error) {
         self.unpublished(session, StreamId::CONNECTION);
-        self.ended.push((session, why.clone()));
+        self.ended.push((session, *why));
     }
 }

@@ -51,7 +51,7 @@ impl Handler for Counter {
     }
 
     fn closed(&mut self, _: SessionId, why: &Error) {
-        self.ended.push(why.clone());
+        self.ended.push(*why);
     }
 }
 
@@ -82,7 +82,7 @@ fn publish_until_it_fails(cut: bool, counter: &mut Counter) -> Error {
             let error = match select(runner.run(), work).await {
                 Either::First(error) | Either::Second(error) => error,
             };
-            assert_eq!(publisher.close().await, Err(error.clone()), "what is over stays so");
+            assert_eq!(publisher.close().await, Err(error), "what is over stays so");
             // The server needs its own time to notice.
             Timer::after(IMPATIENT.timeout + Duration::from_secs(1)).await;
             error
@@ -147,7 +147,7 @@ fn item_113_a_server_that_closes_is_noticed() {
             // One of them is sending, the other not; the runner learns of it in any case.
             let send = async { video.send(Timestamp(0), &[1; 100_000]).await.unwrap_err() };
             let (sent, ran) = join(send, runner.run()).await;
-            assert_eq!((&sent, audio.send(Timestamp(1), b"").await), (&ran, Err(ran.clone())));
+            assert_eq!((&sent, audio.send(Timestamp(1), b"").await), (&ran, Err(ran)));
             ran
         };
         match select(client, close_in_the_middle(second)).await {
@@ -179,7 +179,10 @@ fn item_083_a_refused_stream_is_a_typed_error_with_the_servers_words() {
     let mut counter = Counter { refuses_publish: true, ..Default::default() };
     let Error::Refused(refusal) = publish_until_it_fails(false, &mut counter) else { panic!("it was refused") };
     assert_eq!(refusal.stage, Stage::Publish);
-    assert_eq!((&refusal.code[..], &refusal.description[..]), ("NetStream.Publish.BadName", "It is taken."));
+    assert_eq!(
+        (refusal.code.as_text(), refusal.description.as_text()),
+        ("NetStream.Publish.BadName".into(), "It is taken.".into())
+    );
 }
 
 #[test]
@@ -187,6 +190,6 @@ fn item_083_a_refused_application_is_one_too() {
     let mut counter = Counter { refuses_connect: true, ..Default::default() };
     let Error::Refused(refusal) = publish_until_it_fails(false, &mut counter) else { panic!("it was refused") };
     assert_eq!(refusal.stage, Stage::Connect);
-    assert_eq!(&refusal.description[..], "No such application.");
+    assert_eq!(refusal.description.as_text(), "No such application.");
     assert_eq!(counter.bytes, 0);
 }

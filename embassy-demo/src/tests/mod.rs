@@ -7,5 +7,4 @@ mod pair;
 mod plain_tcp;
 mod resolve;
 mod server;
-mod station;
 mod transfer;
