@@ -1,6 +1,8 @@
-//! The programs of others that tests run against, each started and ended here, on 127.0.0.1 alone.
+//! The programs of others that tests run against, each started and ended here, on 127.0.0.1 or in a network of
+//! their own.
 
 mod ffmpeg;
+pub mod network;
 mod nginx;
 mod pcap;
 mod process;

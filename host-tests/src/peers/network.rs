@@ -1,0 +1,142 @@
+//! Two hosts with a wire and a firewall between them: network namespaces of their own, of which nothing is left in the end.
+//!
+//! As root, or else as root of a user namespace, where the system allows these.
+
+use std::fs;
+use std::io::Write;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use super::{Running, start, wait_until};
+
+/// The client's address.
+pub const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
+/// The server's address.
+pub const SERVER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
+
+/// What the wire is called at either end.
+pub const WIRE: &str = "wire";
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A host: a network namespace, which lives as long as this.
+#[derive(Debug)]
+pub struct Host {
+    /// It sleeps, and the namespace is its.
+    holder: Running,
+    as_root: bool,
+}
+
+impl Host {
+    /// A host without any network; `beside` another, both belong to the same user namespace.
+    ///
+    /// # Errors
+    /// The system does not allow it, or a program is missing.
+    pub fn new(beside: Option<&Host>) -> Result<Self> {
+        let as_root = fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+        let mut command = match beside {
+            Some(host) if !as_root => host.command("unshare"),
+            _ => Command::new("unshare"),
+        };
+        command.arg(if as_root || beside.is_some() { "-n" } else { "-Urn" });
+        // It goes when this process goes, whatever ends that.
+        command.args(["setpriv", "--pdeathsig", "KILL", "sleep", "infinity"]);
+        let mut holder = start(&mut command)?;
+        let name = PathBuf::from(format!("/proc/{}/comm", holder.id()));
+        wait_until("a network namespace", PATIENCE, || {
+            fs::read_to_string(&name).is_ok_and(|name| name == "sleep\n") || !matches!(holder.ended(), Ok(None))
+        })?;
+        if let Some(status) = holder.ended()? {
+            bail!("no network namespace: {status}: {}", holder.errors());
+        }
+        Ok(Self { holder, as_root })
+    }
+
+    /// A command that runs on this host.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["-t", &self.holder.id().to_string(), "-n"]);
+        if !self.as_root {
+            command.args(["-U", "--preserve-credentials"]);
+        }
+        command.arg("--").arg(program);
+        // ip, nft and nginx lie outside of an ordinary user's path.
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
+        command
+    }
+
+    /// Runs a shell command on this host, with `input`.
+    ///
+    /// # Errors
+    /// It fails.
+    pub fn shell(&self, script: &str, input: &str) -> Result<()> {
+        let mut command = self.command("sh");
+        command.args(["-e", "-c", script]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().context("nsenter")?;
+        child.stdin.take().context("no standard input")?.write_all(input.as_bytes())?;
+        let output = child.wait_with_output()?;
+        if !output.status.success() {
+            bail!("{script}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(())
+    }
+}
+
+/// Two hosts and the wire between them.
+#[derive(Debug)]
+pub struct Network {
+    /// At [`CLIENT`].
+    pub client: Host,
+    /// At [`SERVER`]. The firewall is its.
+    pub server: Host,
+}
+
+impl Network {
+    /// Two hosts that reach each other at once, without a firewall.
+    ///
+    /// # Errors
+    /// The system does not allow it, or a program is missing.
+    pub fn new() -> Result<Self> {
+        let network = Self::without_wire()?;
+        let server = network.server.holder.id();
+        let (client, host) = (&network.client, &network.server);
+        client.shell(&format!("ip link add {WIRE} type veth peer name {WIRE} netns {server}"), "")?;
+        for (host, address) in [(client, CLIENT), (host, SERVER)] {
+            host.shell(&format!("ip addr add {address}/24 dev {WIRE}; ip link set {WIRE} up"), "")?;
+        }
+        Ok(network)
+    }
+
+    /// Two hosts, of which each reaches itself alone.
+    ///
+    /// # Errors
+    /// The system does not allow it, or a program is missing.
+    pub fn without_wire() -> Result<Self> {
+        let client = Host::new(None)?;
+        let server = Host::new(Some(&client))?;
+        let network = Self { client, server };
+        for host in [&network.client, &network.server] {
+            host.shell("ip link set lo up", "")?;
+        }
+        Ok(network)
+    }
+
+    /// Has the firewall judge what comes to the server by these nft rules, one on a line. What none of them names passes,
+    /// and answers to what the server asked for do.
+    ///
+    /// # Errors
+    /// nft is missing, or does not understand them.
+    pub fn firewall(&self, rules: &str) -> Result<()> {
+        // The bytes of a connection are counted, so that rules can tell its phases.
+        self.server.shell("echo 1 >/proc/sys/net/netfilter/nf_conntrack_acct", "")?;
+        let table = format!(
+            "table inet firewall {{\nchain input {{\ntype filter hook input priority 0\niif lo accept\n{rules}\n}}\n}}\n"
+        );
+        self.server.shell("nft -f -", &table)
+    }
+}
