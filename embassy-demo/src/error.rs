@@ -4,6 +4,7 @@ use core::fmt;
 
 use embedded_rtmp::command::Status;
 use embedded_rtmp::session::{ConfigError, RequestError, Stage};
+use embedded_rtmp::url::UrlError;
 use embedded_rtmp::{connect, session};
 
 use crate::resolve::ResolveError;
@@ -14,12 +15,18 @@ use crate::text::Text;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Error {
+    /// The caller's fault: this is no URL of RTMP.
+    Url(UrlError),
+    /// The caller's fault: the port plan cannot work.
+    Plan(connect::ConfigError),
     /// The caller's fault: the URL has no stream key.
     NoStreamKey,
     /// The caller's fault: a lent buffer is too small.
     Config(ConfigError),
     /// The caller's fault, or a buffer is too small: a request was not taken.
     Request(RequestError),
+    /// The network stack got no address of its own in time.
+    NoNetwork,
     /// The host has no address; every port of the plan reports that.
     Resolve(ResolveError),
     /// No port answered with RTMP: the plan tells what came of each.
@@ -42,6 +49,9 @@ const _: () = assert!(size_of::<Error>() <= 128);
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Url(error) => error.fmt(f),
+            Self::Plan(error) => error.fmt(f),
+            Self::NoNetwork => f.write_str("the network gave no address"),
             Self::NoStreamKey => f.write_str("the URL has no stream key"),
             Self::Config(error) => error.fmt(f),
             Self::Request(error) => error.fmt(f),
@@ -57,6 +67,18 @@ impl fmt::Display for Error {
 }
 
 impl core::error::Error for Error {}
+
+impl From<UrlError> for Error {
+    fn from(error: UrlError) -> Self {
+        Self::Url(error)
+    }
+}
+
+impl From<connect::ConfigError> for Error {
+    fn from(error: connect::ConfigError) -> Self {
+        Self::Plan(error)
+    }
+}
 
 impl From<ConfigError> for Error {
     fn from(error: ConfigError) -> Self {

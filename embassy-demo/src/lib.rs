@@ -41,6 +41,8 @@
 //! # fn encoder_output() -> &'static [u8] { &[] }
 //! ```
 //!
+//! A [`Station`] does this for a whole [`Source`] of frames, and connects again when the connection is lost.
+//!
 //! # Serving
 //! A [`Server`] has a fixed number of sockets and listens with them on a list of ports; a [`Handler`] says who may
 //! publish and gets what comes.
@@ -76,6 +78,7 @@ mod resolve;
 mod sender;
 mod server;
 mod slot;
+mod station;
 mod text;
 
 pub use buffers::Memory;
@@ -86,6 +89,7 @@ pub use publisher::{Parts, PublishOptions, Publisher, Runner};
 pub use resolve::ResolveError;
 pub use sender::Sender;
 pub use server::{DEFAULT_PORTS, ServeOptions, Server, ServerError};
+pub use station::{Clip, Counters, Frame, MAX_PARTS, Patience, Retry, Source, Station, StationOptions, Tally};
 pub use text::Text;
 
 pub use embedded_rtmp;

@@ -10,7 +10,7 @@ use embassy_sync::waitqueue::WakerRegistration;
 use embedded_rtmp::command::{ConnectOptions, Status, code};
 use embedded_rtmp::connect::Plan;
 use embedded_rtmp::message::{Kind, StreamId};
-use embedded_rtmp::session::{Client, ClientConfig, ClientEvent, Stage};
+use embedded_rtmp::session::{Buffers, Client, ClientConfig, ClientEvent, Stage};
 use embedded_rtmp::url::Url;
 
 use crate::buffers::Memory;
@@ -97,8 +97,19 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
         memory: &'a mut Memory<RX, TX, SCRATCH, CONTROL>,
         mut entropy: impl FnMut() -> [u8; 32],
     ) -> Result<Self, Error> {
+        Self::open(stack, url, plan, options, memory.split(), &mut entropy).await
+    }
+
+    /// The same, in memory that is split already.
+    pub(crate) async fn open(
+        stack: Stack<'a>,
+        url: &Url<'a>,
+        plan: &mut Plan<'_>,
+        options: &PublishOptions<'_>,
+        (rx, tx, buffers): (&'a mut [u8], &'a mut [u8], Buffers<'a>),
+        entropy: &mut dyn FnMut() -> [u8; 32],
+    ) -> Result<Self, Error> {
         let key = url.key().ok_or(Error::NoStreamKey)?;
-        let (rx, tx, buffers) = memory.split();
         let client = Client::new(buffers, options.session, &entropy())?;
         let connection = Connection::new(Link::new(stack, rx, tx), client, options.session);
 
@@ -108,7 +119,7 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
             Ok(Err(error)) => return Err(report_unresolved(plan, error)),
             Err(_) => return Err(report_unresolved(plan, ResolveError::NoAnswer)),
         };
-        let mut connection = dial(connection, address, plan, &mut entropy).await?;
+        let mut connection = dial(connection, address, plan, entropy).await?;
         info!("connected");
         connection.link.keep_alive(options.keep_alive);
         let tc_url = url.tc_url_parts();

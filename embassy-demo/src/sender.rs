@@ -77,8 +77,16 @@ impl<'p, 'a, const STREAMS: usize> Sender<'p, 'a, STREAMS> {
     /// [`Error::Unfinished`], and nothing else has happened, if another frame is half sent. What ended the session, if
     /// it is over.
     pub async fn send(&mut self, at: Timestamp, payload: &[u8]) -> Result<(), Error> {
+        self.send_parts(at, &[payload]).await
+    }
+
+    /// The same for a frame that lies in several places: its parts are sent as one message, one after the other.
+    ///
+    /// # Errors
+    /// Those of [`Self::send`].
+    pub async fn send_parts(&mut self, at: Timestamp, parts: &[&[u8]]) -> Result<(), Error> {
         let turn = Turn(self);
-        poll_fn(|cx| turn.0.inner.borrow_mut().poll_send(turn.0.slot, at, payload, cx)).await
+        poll_fn(|cx| turn.0.inner.borrow_mut().poll_send(turn.0.slot, at, parts, cx)).await
     }
 
     /// Whether a frame is half sent: the future that sent it was dropped.
@@ -100,13 +108,31 @@ impl<const STREAMS: usize> Drop for Turn<'_, '_, '_, STREAMS> {
     }
 }
 
+/// What is left of the part in which the byte `at` is.
+fn behind<'p>(parts: &[&'p [u8]], mut at: usize) -> &'p [u8] {
+    for part in parts {
+        match part.get(at..) {
+            Some(rest) if !rest.is_empty() => return rest,
+            _ => at -= part.len(),
+        }
+    }
+    &[]
+}
+
 impl<const STREAMS: usize> Inner<'_, STREAMS> {
     /// Puts out as much of a frame as goes.
-    fn poll_send(&mut self, me: usize, at: Timestamp, payload: &[u8], cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    fn poll_send(
+        &mut self,
+        me: usize,
+        at: Timestamp,
+        parts: &[&[u8]],
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
         if let Some(error) = self.failed {
             return Poll::Ready(Err(error));
         }
-        let Ok(length) = u32::try_from(payload.len()) else {
+        let length = parts.iter().fold(0, |sum: usize, part| sum.saturating_add(part.len()));
+        let Ok(length) = u32::try_from(length) else {
             return Poll::Ready(Err(RequestError::Write(WriteError::TooLong(u32::MAX)).into()));
         };
         let mut has_moved = false;
@@ -126,7 +152,7 @@ impl<const STREAMS: usize> Inner<'_, STREAMS> {
                     return Poll::Pending;
                 }
             };
-            match self.put(me, at, length, payload, limit) {
+            match self.put(me, at, length, parts, limit) {
                 Ok(false) => has_moved = true,
                 Ok(true) => return Poll::Ready(Ok(())),
                 Err(error) => return Poll::Ready(Err(error)),
@@ -161,9 +187,9 @@ impl<const STREAMS: usize> Inner<'_, STREAMS> {
         slot.starved = for_room;
     }
 
-    /// Writes at most `limit` bytes of a frame's payload into the ring, with the headers that they need. Answers whether
+    /// Writes at most `limit` bytes of a frame's payload, of one part, into the ring, with the headers that they need. Answers whether
     /// that was the end of it.
-    fn put(&mut self, me: usize, at: Timestamp, length: u32, payload: &[u8], limit: usize) -> Result<bool, Error> {
+    fn put(&mut self, me: usize, at: Timestamp, length: u32, parts: &[&[u8]], limit: usize) -> Result<bool, Error> {
         let (connection, stream) = (&mut self.connection, self.stream);
         let Some(slot) = self.slots.get_mut(me) else { return Ok(true) };
         if slot.open.is_none() {
@@ -173,7 +199,7 @@ impl<const STREAMS: usize> Inner<'_, STREAMS> {
         let Some(open) = slot.open.as_mut().filter(|open| (open.at, open.length) == (at, length)) else {
             return Err(Error::Unfinished);
         };
-        let rest = payload.get(open.taken..).unwrap_or(&[]);
+        let rest = behind(parts, open.taken);
         let rest = rest.get(..limit).unwrap_or(rest);
         let client = &mut connection.client;
         let took_input = client.wants_input();
@@ -215,5 +241,18 @@ impl<const STREAMS: usize> Inner<'_, STREAMS> {
     fn wake_waiting_but(&mut self, me: usize) {
         let others = self.slots.iter_mut().enumerate().filter(|(index, slot)| *index != me && slot.waiting);
         others.for_each(|(_, slot)| slot.wake());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::behind;
+
+    #[test]
+    fn parts_are_one_after_the_other() {
+        let parts: [&[u8]; 5] = [b"", b"abc", b"", b"d", b""];
+        let rests = [&b"abc"[..], b"bc", b"c", b"d", b""];
+        assert_eq!(core::array::from_fn(|at| behind(&parts, at)), rests);
+        assert_eq!(behind(&[], 0), b"");
     }
 }

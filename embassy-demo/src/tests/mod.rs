@@ -7,4 +7,5 @@ mod pair;
 mod plain_tcp;
 mod resolve;
 mod server;
+mod station;
 mod transfer;

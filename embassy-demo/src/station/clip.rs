@@ -1,0 +1,107 @@
+//! A clip in flash: a source for boards without a camera, and for tests.
+
+use embassy_time::{Duration, Instant, Timer};
+use embedded_rtmp::media::flv::{NotFlv, Tag, Tags};
+use embedded_rtmp::media::is_sequence_header;
+use embedded_rtmp::message::{Kind, Timestamp};
+
+use super::source::{Frame, Source};
+
+/// What, in a data message, asks a server to keep what follows as the stream's metadata; in AMF0.
+const SET_DATA_FRAME: &[u8] = b"\x02\x00\x0d@setDataFrame";
+
+/// The end of an AVC sequence: there is none before the last loop's end, and it holds no frame.
+const AVC_END: [u8; 2] = [0x17, 2];
+
+/// The audio and video of an FLV file, in real time or as fast as they are taken, once or several times in one stream.
+///
+/// Its first metadata and sequence headers are the stream's; so the file should have one of each, at its beginning.
+#[derive(Debug, Clone)]
+pub struct Clip<'c> {
+    file: Tags<'c>,
+    rest: Tags<'c>,
+    headers: [Option<Tag<'c>>; 3],
+    /// From one round to the next, in milliseconds.
+    length: u32,
+    loops: u32,
+    /// The timestamp of this round's beginning.
+    offset: u32,
+    /// Frames come when they are due.
+    paced: bool,
+    /// When the first one was asked for.
+    start: Option<Instant>,
+}
+
+impl<'c> Clip<'c> {
+    /// A clip that is played so many times, in real time.
+    ///
+    /// # Errors
+    /// This is no FLV file.
+    pub fn new(file: &'c [u8], loops: u32) -> Result<Self, NotFlv> {
+        let file = Tags::file(file)?;
+        let mut headers = [None; 3];
+        let (mut last, mut before) = (0, 0);
+        for tag in file.clone() {
+            let place = match tag.kind {
+                Kind::DATA => 0,
+                Kind::VIDEO => 1,
+                Kind::AUDIO => 2,
+                _ => continue,
+            };
+            if place == 0 || is_sequence_header(tag.kind, tag.data) {
+                if let Some(header) = headers.get_mut(place) {
+                    header.get_or_insert(tag);
+                }
+            } else if place == 1 && tag.timestamp.0 > last {
+                (before, last) = (last, tag.timestamp.0);
+            }
+        }
+        // The last picture stays as long as the one before it.
+        let length = last.wrapping_add(last.wrapping_sub(before));
+        Ok(Self { rest: file.clone(), file, headers, length, loops, offset: 0, paced: true, start: None })
+    }
+
+    /// The same, as fast as the server takes it.
+    pub fn unpaced(self) -> Self {
+        Self { paced: false, ..self }
+    }
+
+    fn following(&mut self) -> Option<Tag<'c>> {
+        loop {
+            match self.rest.next() {
+                Some(tag) if matches!(tag.kind, Kind::AUDIO | Kind::VIDEO) => {
+                    if !is_sequence_header(tag.kind, tag.data) && !tag.data.starts_with(&AVC_END) {
+                        let timestamp = Timestamp(tag.timestamp.0.wrapping_add(self.offset));
+                        return Some(Tag { timestamp, ..tag });
+                    }
+                }
+                Some(_) => {}
+                None if self.loops > 1 => {
+                    self.loops -= 1;
+                    self.offset = self.offset.wrapping_add(self.length);
+                    self.rest = self.file.clone();
+                }
+                None => return None,
+            }
+        }
+    }
+}
+
+impl Source for Clip<'_> {
+    fn header(&mut self, number: usize) -> Option<Frame<'_>> {
+        let tag = self.headers.iter().flatten().nth(number)?;
+        let parts: &[&[u8]] = if tag.kind == Kind::DATA { &[SET_DATA_FRAME, tag.data] } else { &[tag.data] };
+        Some(Frame::new(tag.kind, Timestamp(0), parts))
+    }
+
+    async fn next(&mut self) -> Option<Frame<'_>> {
+        if self.paced {
+            // What is dropped while it waits must not have taken the frame.
+            let tag = self.clone().following()?;
+            let start = *self.start.get_or_insert_with(Instant::now);
+            Timer::at(start + Duration::from_millis(tag.timestamp.0.into())).await;
+        }
+        let tag = self.following()?;
+        Some(Frame::new(tag.kind, tag.timestamp, &[tag.data]))
+    }
+}

@@ -1,0 +1,186 @@
+//! Which frames are left out when the server, or the way to it, is slower than the source.
+
+use embassy_time::Duration;
+use embedded_rtmp::media::{is_disposable, is_keyframe, is_sequence_header};
+use embedded_rtmp::message::{Kind, Timestamp};
+
+/// When a live source is ahead of the server, whole messages are left out, the least missed first.
+///
+/// A frame's lateness is how much more time has passed since the first frame than its timestamp says, beyond the least
+/// that was seen so far.
+///
+/// | Later than | Left out |
+/// |---|---|
+/// | [`disposable`](Self::disposable) | pictures that no other one needs |
+/// | [`pictures`](Self::pictures) | all video, until a keyframe that is less late |
+/// | [`audio`](Self::audio) | audio as well |
+///
+/// Sequence headers and data go out always, and a message that was begun is finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Patience {
+    /// Before disposable pictures are left out.
+    pub disposable: Duration,
+    /// Before all pictures are left out.
+    pub pictures: Duration,
+    /// Before audio is left out.
+    pub audio: Duration,
+}
+
+impl Patience {
+    /// Half a second, one second, four seconds.
+    pub const DEFAULT: Patience = Patience {
+        disposable: Duration::from_millis(500),
+        pictures: Duration::from_secs(1),
+        audio: Duration::from_secs(4),
+    };
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// The judgement, frame by frame.
+pub(super) struct Pressure {
+    patience: Option<Patience>,
+    lateness: Lateness,
+    /// No picture can be decoded before the next keyframe.
+    awaits_keyframe: bool,
+}
+
+impl Pressure {
+    pub(super) fn new(patience: Option<Patience>) -> Self {
+        Self { patience, lateness: Lateness::default(), awaits_keyframe: true }
+    }
+
+    /// A new server has seen no keyframe yet.
+    pub(super) fn begin(&mut self) {
+        self.awaits_keyframe = true;
+    }
+
+    /// Whether a frame with these first bytes is to be sent. `now` in milliseconds, modulo 2³².
+    pub(super) fn admits(&mut self, kind: Kind, timestamp: Timestamp, start: &[u8], now: u32) -> bool {
+        let late = self.lateness.of(timestamp, now);
+        let is_later = |than: fn(&Patience) -> Duration| {
+            self.patience.is_some_and(|patience| Duration::from_millis(late.into()) > than(&patience))
+        };
+        match kind {
+            _ if is_sequence_header(kind, start) => true,
+            Kind::AUDIO => !is_later(|patience| patience.audio),
+            Kind::VIDEO => {
+                if is_later(|patience| patience.pictures) {
+                    self.awaits_keyframe = true;
+                } else if is_keyframe(kind, start) {
+                    self.awaits_keyframe = false;
+                }
+                let is_missed = !is_disposable(kind, start) || !is_later(|patience| patience.disposable);
+                is_missed && !self.awaits_keyframe
+            }
+            _ => true,
+        }
+    }
+}
+
+/// How late frames are.
+///
+/// The source's clock and ours differ by a constant, and drift apart: so the least difference of late counts as none,
+/// and grows by a thousandth of the time, which is more than clocks drift.
+#[derive(Default)]
+struct Lateness {
+    /// Our time less the source's, when frames are in time; and when that was found.
+    least: Option<(u32, u32)>,
+}
+
+impl Lateness {
+    /// Milliseconds.
+    fn of(&mut self, timestamp: Timestamp, now: u32) -> u32 {
+        let difference = now.wrapping_sub(timestamp.0);
+        let (least, at) = *self.least.get_or_insert((difference, now));
+        let drift = now.wrapping_sub(at) / 1024;
+        let least = least.wrapping_add(drift);
+        let late = difference.wrapping_sub(least);
+        if late as i32 <= 0 {
+            self.least = Some((difference, now));
+            return 0;
+        }
+        if drift > 0 {
+            self.least = Some((least, at.wrapping_add(drift.wrapping_mul(1024))));
+        }
+        late
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &[u8] = &[0x17, 1, 0, 0, 0, 0, 0, 0, 9, 0x65];
+    const INTER: &[u8] = &[0x27, 1, 0, 0, 0, 0, 0, 0, 9, 0x41];
+    const DISPOSABLE: &[u8] = &[0x27, 1, 0, 0, 0, 0, 0, 0, 9, 0x01];
+    const HEADER: &[u8] = &[0x17, 0, 0, 0, 0];
+    const SOUND: &[u8] = &[0xAF, 1];
+
+    fn video(pressure: &mut Pressure, at: u32, start: &[u8], now: u32) -> bool {
+        pressure.admits(Kind::VIDEO, Timestamp(at), start, now)
+    }
+
+    #[test]
+    fn pictures_begin_with_a_keyframe() {
+        let mut pressure = Pressure::new(None);
+        assert!(!video(&mut pressure, 0, INTER, 0));
+        assert!(video(&mut pressure, 0, HEADER, 0), "the configuration is no picture");
+        assert!(video(&mut pressure, 40, KEY, 40) && video(&mut pressure, 80, INTER, 80));
+        pressure.begin();
+        assert!(!video(&mut pressure, 120, INTER, 120));
+        assert!(pressure.admits(Kind::AUDIO, Timestamp(120), SOUND, 120), "sound does not wait");
+    }
+
+    #[test]
+    fn the_least_missed_goes_first() {
+        let mut pressure = Pressure::new(Some(Patience::DEFAULT));
+        // The time stands still, so that there is no drift.
+        let now = 5_000;
+        assert!(video(&mut pressure, now, KEY, now));
+        // (lateness, disposable, inter, audio)
+        for (late, disposable, inter, audio) in [
+            (500, true, true, true),
+            (501, false, true, true),
+            (1_000, false, true, true),
+            (1_001, false, false, true),
+            (0, false, false, true), // until the next keyframe
+            (4_000, false, false, true),
+            (4_001, false, false, false),
+        ] {
+            let at = now - late;
+            assert_eq!(video(&mut pressure, at, DISPOSABLE, now), disposable, "{late}");
+            assert_eq!(video(&mut pressure, at, INTER, now), inter, "{late}");
+            assert_eq!(pressure.admits(Kind::AUDIO, Timestamp(at), SOUND, now), audio, "{late}");
+            assert!(pressure.admits(Kind::DATA, Timestamp(at), b"\x02", now) && video(&mut pressure, at, HEADER, now));
+        }
+        assert!(!video(&mut pressure, now - 1_001, KEY, now), "too late for a keyframe, too");
+        assert!(video(&mut pressure, now - 1_000, KEY, now) && video(&mut pressure, now - 1_000, INTER, now));
+    }
+
+    #[test]
+    fn without_patience_nothing_is_late() {
+        let mut pressure = Pressure::new(None);
+        assert!(video(&mut pressure, 0, KEY, 0) && video(&mut pressure, 40, DISPOSABLE, 1_000_000));
+    }
+
+    #[test]
+    fn clocks_that_drift_are_not_late_and_neither_is_one_that_goes_round() {
+        let mut lateness = Lateness::default();
+        // Ours is quicker by 200 millionths; half an hour, over the end of both counters.
+        for tick in 0..45_000_u32 {
+            let timestamp = Timestamp(0xFFFF_0000_u32.wrapping_add(tick * 40));
+            let now = 0xFFFF_8000_u32.wrapping_add(tick * 40 + tick / 125);
+            assert!(lateness.of(timestamp, now) <= 1, "{tick}");
+        }
+        // What is late for a while is so until the source has caught up.
+        let (timestamp, on_time) = (0xFFFF_0000_u32.wrapping_add(1_800_000), 0xFFFF_8000_u32.wrapping_add(1_800_360));
+        let late = lateness.of(Timestamp(timestamp), on_time.wrapping_add(2_000));
+        assert!((1_990..=2_001).contains(&late), "{late}");
+    }
+}

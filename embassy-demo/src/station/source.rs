@@ -1,0 +1,70 @@
+//! Where frames come from.
+
+use embedded_rtmp::message::{Kind, Timestamp};
+use heapless::Vec;
+
+/// Slices that a [`Frame`] can consist of.
+pub const MAX_PARTS: usize = 8;
+
+/// Bytes at the beginning of a message that tell what it is good for.
+pub(super) const START: usize = 10;
+
+/// An RTMP message that is lent: a frame of audio or video as FLV has it, or data.
+///
+/// It may lie in several places, which are sent one after the other without being put together: the header of FLV, then
+/// for each NAL unit its length and the unit itself, where the encoder left it.
+///
+/// ```
+/// use embedded_rtmp_embassy::Frame;
+/// use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, Timestamp};
+///
+/// let (header, length, unit) = ([0x27, 1, 0, 0, 0], 3_u32.to_be_bytes(), [0x41, 0x9A, 0x00]);
+/// let frame = Frame::new(Kind::VIDEO, Timestamp(40), &[&header, &length, &unit]);
+/// assert_eq!(frame.len(), 12);
+/// ```
+#[derive(Debug, Clone)]
+pub struct Frame<'f> {
+    /// Audio, video or data.
+    pub kind: Kind,
+    /// When it is to be shown, in milliseconds on the source's own clock (the decoding time, where the two differ).
+    pub timestamp: Timestamp,
+    /// The payload of the message.
+    pub parts: Vec<&'f [u8], MAX_PARTS, u8>,
+}
+
+impl<'f> Frame<'f> {
+    /// A frame of so many parts, at most [`MAX_PARTS`]; those behind are left out.
+    pub fn new(kind: Kind, timestamp: Timestamp, parts: &[&'f [u8]]) -> Self {
+        Self { kind, timestamp, parts: parts.iter().copied().take(MAX_PARTS).collect() }
+    }
+
+    /// Bytes of its payload.
+    pub fn len(&self) -> usize {
+        self.parts.iter().fold(0, |sum: usize, part| sum.saturating_add(part.len()))
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Its first bytes, and how many they are.
+    pub(super) fn start(&self) -> Vec<u8, START, u8> {
+        self.parts.iter().flat_map(|part| part.iter()).copied().take(START).collect()
+    }
+}
+
+/// A camera and a microphone, or whatever else makes frames.
+///
+/// Both methods lend what they answer: the buffer of an encoder may be used again when they are called next.
+#[expect(async_fn_in_trait, reason = "it is used with one executor, and need not be Send")]
+pub trait Source {
+    /// What a server has to know before the first frame, and is told after every connection: number 0 is the metadata
+    /// (a data message that begins with `@setDataFrame`), then the sequence headers of audio and video; `None` behind
+    /// the last. Timestamps are those of the frame that follows, whatever is written here.
+    fn header(&mut self, number: usize) -> Option<Frame<'_>>;
+
+    /// The next frame, in the order of decoding; `None` when there are no more. The future may be dropped, and must not
+    /// lose a frame then.
+    async fn next(&mut self) -> Option<Frame<'_>>;
+}
