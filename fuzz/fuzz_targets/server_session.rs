@@ -2,7 +2,7 @@
 //! an end. The first byte chooses what the application answers, the second the cuts; the handshake is put before the rest.
 #![no_main]
 
-use embedded_rtmp::command::code;
+use embedded_rtmp::command::{Status, code};
 use embedded_rtmp::session::{Buffers, Error, MIN_CONTROL, Server, ServerConfig, ServerEvent};
 use embedded_rtmp::time::Instant;
 use embedded_rtmp_fuzz::{Cuts, Entry, Happened, Side, handshake, note, run};
@@ -23,12 +23,28 @@ impl Side for Application<'_> {
         // Nothing here can fail: the session keeps room for its answers.
         match event {
             ServerEvent::Connect(_) if self.choice & 1 == 0 => self.session.accept_connect().expect("it asks"),
-            ServerEvent::Connect(_) => self.session.reject_connect("no").expect("it asks"),
+            ServerEvent::Connect(_) if self.choice & 32 == 0 => self.session.reject_connect("no").expect("it asks"),
+            ServerEvent::Connect(_) => self.session.redirect_connect("rtmp://other/live").expect("it asks"),
             ServerEvent::Publish { stream, .. } if self.choice & 2 == 0 => {
                 self.session.accept(stream).expect("it asks");
             }
             ServerEvent::Publish { stream, .. } => {
                 self.session.reject(stream, code::PUBLISH_BAD_NAME, "no").expect("it asks");
+            }
+            ServerEvent::Play { stream, request } if self.choice & 4 == 0 => {
+                let reset = request.reset;
+                self.session.accept_play(stream, reset).expect("it asks");
+            }
+            ServerEvent::Play { stream, .. } => {
+                self.session.reject(stream, code::PLAY_STREAM_NOT_FOUND, "no").expect("it asks");
+            }
+            ServerEvent::Seek { stream, .. } if self.choice & 8 == 0 => {
+                // There may be no room for now.
+                let _ = self.session.notify(stream, &Status::ok(code::SEEK_NOTIFY, ""));
+                let _ = self.session.end_play(stream);
+            }
+            ServerEvent::Call { .. } | ServerEvent::StreamLength { .. } if self.choice & 16 == 0 => {
+                self.session.answer(&[1.0.into()]).expect("it is called");
             }
             _ => {}
         }

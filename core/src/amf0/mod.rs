@@ -44,6 +44,7 @@ mod token;
 
 pub use decode::{DecodeError, Decoder, MAX_DEPTH};
 pub use encode::{BufferFull, Encoder};
+pub(crate) use number::magnitude;
 pub use number::{number_to_u32, u32_to_number};
 pub use text::Text;
 pub use token::Token;

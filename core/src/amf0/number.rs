@@ -29,6 +29,17 @@ pub const fn number_to_u32(number: f64) -> Option<u32> {
     Some(high >> (31 ^ power))
 }
 
+/// The integer below the magnitude of `number`; at most `u32::MAX`, and 0 of what is infinite or no number.
+pub(crate) const fn magnitude(number: f64) -> u32 {
+    let bits = number.to_bits();
+    let exponent = (bits >> 52) as u32 & 0x7FF;
+    match exponent.wrapping_sub(BIAS) {
+        _ if exponent < BIAS || exponent == 0x7FF => 0,
+        power if power > 31 => u32::MAX,
+        power => ((bits >> 21) as u32 | 1 << 31) >> (31 ^ power),
+    }
+}
+
 /// `value` as a number: equal to `f64::from(value)`.
 pub const fn u32_to_number(value: u32) -> f64 {
     if value == 0 {
@@ -47,6 +58,17 @@ pub const fn u32_to_number(value: u32) -> f64 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn magnitudes_are_whole_and_bounded() {
+        for (number, whole) in [(0.0, 0), (0.99, 0), (1.0, 1), (-1_000.0, 1_000), (1.99, 1), (-2.5, 2), (5e-324, 0)] {
+            assert_eq!(magnitude(number), whole, "{number}");
+        }
+        for (number, whole) in [(4294967295.9, u32::MAX), (4294967296.0, u32::MAX), (-1e300, u32::MAX), (f64::NAN, 0)] {
+            assert_eq!(magnitude(number), whole, "{number}");
+        }
+        assert_eq!(magnitude(f64::INFINITY), 0);
+    }
 
     #[test]
     fn item_059_ids_are_exact_integers_or_nothing() {

@@ -3,16 +3,20 @@
 //! A command is a name, a transaction id, a command object or null, and arguments, all in AMF0. [`Command::parse`] reads
 //! the first two and leaves the rest to a decoder; [`put`] writes a whole command into an [`Encoder`].
 
+mod codes;
 mod connect;
 mod data;
+mod play;
 mod status;
 
+pub use codes::{Code, code};
 pub(crate) use connect::accepted;
 pub use connect::{ConnectOptions, ConnectRequest};
 pub use data::{DataMessage, set_data_frame};
-pub use status::{Status, code};
+pub use play::{PlayRequest, Start, SwitchRequest};
+pub use status::Status;
 
-use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token, number_to_u32, u32_to_number};
+use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token, magnitude, number_to_u32, u32_to_number};
 
 /// A command as it came.
 #[derive(Debug, Clone, Copy)]
@@ -55,22 +59,46 @@ impl<'a> Command<'a> {
 
     /// The first argument, where it is a string.
     pub fn string_argument(&self) -> Option<Text<'a>> {
-        self.first_argument()?.as_text()
+        self.arguments().next()?.as_text()
     }
 
     /// The first argument, where it is a whole number: a stream id, say.
     pub fn number_argument(&self) -> Option<u32> {
-        self.first_argument()?.as_u32()
+        self.arguments().next()?.as_u32()
     }
 
-    /// The first value that is neither null nor undefined nor a map: some senders put more than one of these before it,
-    /// and some leave the command object out.
-    fn first_argument(&self) -> Option<Token<'a>> {
-        let mut values = self.values;
+    /// The first argument that is a boolean; false where there is none.
+    pub(crate) fn flag(&self) -> bool {
+        self.arguments().any(|argument| argument == Token::Boolean(true))
+    }
+
+    /// The first argument that is a number, as whole milliseconds.
+    pub(crate) fn millis(&self) -> u32 {
+        let mut arguments = self.arguments();
+        arguments
+            .find_map(|argument| if let Token::Number(millis) = argument { Some(magnitude(millis)) } else { None })
+            .unwrap_or(0)
+    }
+
+    /// The arguments that are neither null nor undefined nor maps: some senders put more than one of these before the
+    /// first one, and some leave the command object out.
+    pub fn arguments(&self) -> Arguments<'a> {
+        Arguments(self.values)
+    }
+}
+
+/// The scalars among the values of a command.
+#[derive(Debug, Clone, Copy)]
+pub struct Arguments<'a>(Decoder<'a>);
+
+impl<'a> Iterator for Arguments<'a> {
+    type Item = Token<'a>;
+
+    fn next(&mut self) -> Option<Token<'a>> {
         loop {
-            let found = values.next_token().ok()??;
+            let found = self.0.next_token().ok()??;
             if found.opens_map() {
-                while values.next_property().ok()?.is_some() {}
+                while self.0.next_property().ok()?.is_some() {}
             } else if !matches!(found, Token::Null | Token::Undefined) {
                 return Some(found);
             }
@@ -158,6 +186,20 @@ pub fn put_status(
     put(encoder, name, transaction, &[Token::Null, Token::ObjectStart])?;
     status.put_properties(encoder)?;
     encoder.put(Token::End)?;
+    Ok(())
+}
+
+/// Writes the `_error` that sends a client elsewhere, in the form of Adobe's servers.
+pub(crate) fn put_redirect(
+    encoder: &mut Encoder<'_>,
+    transaction: f64,
+    status: &Status<'_>,
+    url: &str,
+) -> Result<(), BufferFull> {
+    put(encoder, "_error", transaction, &[Token::Null, Token::ObjectStart])?;
+    status.put_properties(encoder)?;
+    encoder.property("ex", Token::ObjectStart)?.property("code", Token::Number(302.0))?;
+    encoder.property("redirect", Token::String(url.into()))?.put_all(&[Token::End, Token::End])?;
     Ok(())
 }
 

@@ -1,26 +1,7 @@
 //! Info objects: what `onStatus`, `_result` and `_error` say (RTMP 1.0, section 7.2.2).
 
+use super::Code;
 use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token};
-
-/// The codes that the sessions know. Others are handed on as they are.
-pub mod code {
-    /// `connect` succeeded.
-    pub const CONNECT_SUCCESS: &str = "NetConnection.Connect.Success";
-    /// `connect` was refused.
-    pub const CONNECT_REJECTED: &str = "NetConnection.Connect.Rejected";
-    /// A command is unknown, or cannot be carried out.
-    pub const CALL_FAILED: &str = "NetConnection.Call.Failed";
-    /// Publishing may begin.
-    pub const PUBLISH_START: &str = "NetStream.Publish.Start";
-    /// The stream key is in use, or is not a good one.
-    pub const PUBLISH_BAD_NAME: &str = "NetStream.Publish.BadName";
-    /// Publishing was refused.
-    pub const PUBLISH_DENIED: &str = "NetStream.Publish.Denied";
-    /// Publishing has ended.
-    pub const UNPUBLISH_SUCCESS: &str = "NetStream.Unpublish.Success";
-    /// Playing was refused.
-    pub const PLAY_FAILED: &str = "NetStream.Play.Failed";
-}
 
 /// What an info object says. Text that is missing is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,6 +24,11 @@ impl<'a> Status<'a> {
     /// A refusal.
     pub fn error(code: &'a str, description: &'a str) -> Self {
         Self { level: "error".into(), code: code.into(), description: description.into() }
+    }
+
+    /// What the code stands for.
+    pub fn known(&self) -> Code<'a> {
+        Code::of(self.code)
     }
 
     /// Whether the level is `error`.

@@ -5,10 +5,12 @@ use super::Server;
 use super::Stage;
 use crate::amf0::Text;
 use crate::chunk::Fragment;
-use crate::command::{ConnectRequest, Status};
+#[cfg(doc)]
+use crate::command::code;
+use crate::command::{Command, ConnectRequest, PlayRequest, Status, SwitchRequest};
 use crate::control;
 use crate::handshake;
-use crate::message::StreamId;
+use crate::message::{Kind, StreamId};
 
 /// What happened on a client's connection.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +57,64 @@ pub enum ServerEvent<'d> {
     Media(Fragment<'d>),
     /// The client has ended publishing.
     Unpublished(StreamId),
+    /// The client wants to play: answer with [`Server::accept_play`] or [`Server::reject`].
+    Play {
+        /// The message stream that it wants to play on. What is played there goes on until the answer.
+        stream: StreamId,
+        /// What, and from where.
+        request: PlayRequest<'d>,
+    },
+    /// The client has ended playing.
+    Stopped(StreamId),
+    /// The player pauses, or goes on; it has been told that it may. Whether a live stream pauses is the application's
+    /// affair.
+    Pause {
+        /// What it plays.
+        stream: StreamId,
+        /// Whether it pauses.
+        paused: bool,
+        /// Where in the stream it is, in ms.
+        at: u32,
+    },
+    /// The player wants to play from another place on: answer with [`Server::notify`] and [`code::SEEK_NOTIFY`] or
+    /// [`code::SEEK_FAILED`].
+    Seek {
+        /// What it plays.
+        stream: StreamId,
+        /// Where to, in ms.
+        to: u32,
+    },
+    /// The player wants audio or video, or no more of it.
+    Receive {
+        /// What it plays.
+        stream: StreamId,
+        /// [`Kind::AUDIO`] or [`Kind::VIDEO`].
+        kind: Kind,
+        /// Whether it wants it.
+        wanted: bool,
+    },
+    /// The player wants to go over to another stream (`play2`): answer with [`Server::notify`] and
+    /// [`code::PLAY_TRANSITION`] or [`code::PLAY_FAILED`].
+    Switch {
+        /// What it plays.
+        stream: StreamId,
+        /// From what to what.
+        request: SwitchRequest<'d>,
+    },
+    /// The client wants to know how long a stream is: answer with [`Server::answer`] and the number of seconds, before
+    /// [`Server::next_event`] is called again. Otherwise it is told 0, as of a live stream.
+    StreamLength {
+        /// The name of the stream.
+        name: Text<'d>,
+    },
+    /// The client calls something that the session does not know: answer with [`Server::answer`] or
+    /// [`Server::reject_call`], before [`Server::next_event`] is called again. Otherwise it is refused.
+    Call {
+        /// Where it was called.
+        stream: StreamId,
+        /// What is called.
+        command: Command<'d>,
+    },
     /// A user control event, such as how much the client buffers.
     User(control::Event),
 }

@@ -123,7 +123,8 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
             } else if kind.is_command() || kind.is_control() {
                 // Each has its own room, so that no command can keep a control message out.
                 let (assembler, longest, room) = if kind.is_command() {
-                    (&mut self.assembler, usize::MAX, &mut *self.scratch)
+                    // Of a longer one there is what comes first: that may be a refusal with a long description.
+                    (&mut self.assembler, self.scratch.len(), &mut *self.scratch)
                 } else {
                     (&mut self.control_assembler, control::MAX_SIZE, &mut self.control.0[..])
                 };

@@ -28,7 +28,7 @@ mod link;
 mod outgoing;
 mod queue;
 mod server;
-mod server_commands;
+mod verbs;
 mod wire;
 
 pub use client::Client;

@@ -11,7 +11,7 @@ use crate::message::{Header, Kind, StreamId, Timestamp};
 const AUDIO: ChunkStreamId = ChunkStreamId::new(4).expect("is 2 to 65,599");
 const DATA: ChunkStreamId = ChunkStreamId::new(5).expect("is 2 to 65,599");
 const VIDEO: ChunkStreamId = ChunkStreamId::new(6).expect("is 2 to 65,599");
-/// Commands of a message stream.
+/// Commands of a message stream, and what data the session itself says there.
 const STREAM_COMMAND: ChunkStreamId = ChunkStreamId::new(8).expect("is 2 to 65,599");
 
 impl<const STREAMS: usize> Link<'_, STREAMS> {
@@ -34,20 +34,20 @@ impl<const STREAMS: usize> Link<'_, STREAMS> {
         Ok(self.queue.push(csid, Kind::COMMAND, stream, self.writer.chunk_size, emit)?)
     }
 
-    /// Queues a command on `stream`: its name, its transaction id, and what follows.
-    pub(super) fn queue_command(
-        &mut self,
-        stream: StreamId,
-        name: &str,
-        transaction: f64,
-        values: &[Token<'_>],
-    ) -> Result<(), RequestError> {
-        self.queue(stream, &mut |encoder| command::put(encoder, name, transaction, values))
-    }
-
     /// Queues `onStatus` on `stream`.
     pub(super) fn queue_status(&mut self, stream: StreamId, status: &Status<'_>) -> Result<(), RequestError> {
         self.queue(stream, &mut |encoder| command::put_status(encoder, "onStatus", 0.0, status))
+    }
+
+    /// Queues a message of AMF0 values on `stream`.
+    pub(super) fn queue_values(
+        &mut self,
+        kind: Kind,
+        stream: StreamId,
+        values: &[Token<'_>],
+    ) -> Result<(), RequestError> {
+        let mut emit = |encoder: &mut Encoder<'_>| encoder.put_all(values).map(|_| ());
+        Ok(self.queue.push(STREAM_COMMAND, kind, stream, self.writer.chunk_size, &mut emit)?)
     }
 
     /// Queues a control message. Its few bytes are made where it is queued: that takes less flash than

@@ -6,6 +6,7 @@ mod hostile;
 mod hostile_chunks;
 mod long;
 mod mixed;
+mod players;
 mod publish;
 mod random;
 mod script;
@@ -42,6 +43,16 @@ pub(super) enum Seen {
     Connect(String, String),
     Publish(u32, String),
     Ended(u32),
+    /// Stream, name, start, duration, reset.
+    Play(u32, String, crate::command::Start, Option<u32>, bool),
+    Stopped(u32),
+    Pause(u32, bool, u32),
+    Seek(u32, u32),
+    Receive(u32, u8, bool),
+    Switch(u32, String, String),
+    StreamLength(String),
+    /// Stream, name, the bits of the transaction.
+    Call(u32, String, u64),
     User(crate::control::Event),
     /// Stream, kind, timestamp, payload; fragments are put together.
     Message(u32, u8, u32, Vec<u8>),
@@ -88,6 +99,21 @@ pub(super) fn see_server(event: ServerEvent<'_>, collector: &mut Collector) -> O
         ServerEvent::Publish { stream, key } => Seen::Publish(stream.0, key.to_string()),
         ServerEvent::Unpublished(stream) => Seen::Ended(stream.0),
         ServerEvent::Media(fragment) => return collector.add(&fragment),
+        ServerEvent::Play { stream, request } => {
+            let crate::command::PlayRequest { name, start, duration, reset } = request;
+            Seen::Play(stream.0, name.to_string(), start, duration, reset)
+        }
+        ServerEvent::Stopped(stream) => Seen::Stopped(stream.0),
+        ServerEvent::Pause { stream, paused, at } => Seen::Pause(stream.0, paused, at),
+        ServerEvent::Seek { stream, to } => Seen::Seek(stream.0, to),
+        ServerEvent::Receive { stream, kind, wanted } => Seen::Receive(stream.0, kind.0, wanted),
+        ServerEvent::Switch { stream, request } => {
+            Seen::Switch(stream.0, request.old.to_string(), request.new.to_string())
+        }
+        ServerEvent::StreamLength { name } => Seen::StreamLength(name.to_string()),
+        ServerEvent::Call { stream, command } => {
+            Seen::Call(stream.0, command.name.to_string(), command.transaction.to_bits())
+        }
         ServerEvent::User(event) => Seen::User(event),
     })
 }
@@ -185,6 +211,7 @@ pub(super) fn drive_server(
     drive!(server, input, cut, window, collector, see_server, |server: &mut Server<'_, 8>, event: &Seen| match event {
         Seen::Connect(..) => server.accept_connect().unwrap(),
         Seen::Publish(stream, _) => server.accept(StreamId(*stream)).unwrap(),
+        Seen::Play(stream, .., reset) => server.accept_play(StreamId(*stream), *reset).unwrap(),
         _ => {}
     })
 }

@@ -1,29 +1,40 @@
-//! The server: takes a client that publishes.
+//! The server: takes a client that publishes, plays, or both.
 //!
 //! ```text
 //!  ExpectHandshake ──► ExpectConnect ──connect──► Connecting ──accept_connect()──► Open
 //!                                                     │
 //!                                                     └─────reject_connect()─────► Closed
+//!                                                           redirect_connect()
 //!
 //!  and each message stream of an open connection:
 //!
 //!  createStream ──► Created ──publish──► Asking ──accept()──► Publishing ──deleteStream──► gone
-//!                      ▲                    │                      │ closeStream
-//!                      └──────reject()──────┴──────────────────────┘
+//!                    ▲   │ play             │                      │ closeStream
+//!                    │   ▼                  │                      │
+//!                    │  AskingPlay ──accept_play()──► Playing      │
+//!                    │   │                  │           │ end_play(), closeStream
+//!                    └───┴─────reject()─────┴───────────┴──────────┘
 //! ```
 //!
 //! While the application is asked, nothing more is read.
 
+mod answers;
+mod commands;
+mod players;
+mod streams;
+
 use heapless::Vec;
 
 use super::link::{Incoming, Link, Payload};
+use super::verbs::verbs;
 use super::{Buffers, ConfigError, Error, RequestError, ServerConfig, ServerEvent, Stage, wire};
 use crate::chunk::{ChunkStreamId, Pulled};
-use crate::command::{self, Command, ConnectRequest, Status, code};
+use crate::command::{Command, ConnectRequest, PlayRequest, SwitchRequest};
 use crate::fmt::{info, warning};
 use crate::handshake;
 use crate::message::{Kind, StreamId, Timestamp};
 use crate::time::{Instant, earliest, millis};
+use streams::StreamState;
 
 /// Message streams that one connection may have at a time.
 pub const MESSAGE_STREAMS: usize = 4;
@@ -31,46 +42,55 @@ pub const MESSAGE_STREAMS: usize = 4;
 /// Room in the queue for what a command of the client's may bring about.
 pub(super) const RESERVE: usize = 384;
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum State {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
     ExpectHandshake,
     ExpectConnect,
-    /// The application is asked; the transaction is to be answered.
-    Connecting(f64),
+    /// The application is asked.
+    Connecting,
     Open,
     Closed,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StreamState {
-    Created,
-    /// The application is asked.
-    Asking,
-    Publishing,
-}
-
 /// What the application must hear of a command.
-pub(super) enum Found {
+enum Found {
     Connect,
     Publish(StreamId),
     Unpublished(StreamId),
+    Play(StreamId),
+    Stopped(StreamId),
+    Pause(StreamId, bool),
+    Seek(StreamId),
+    Receive(StreamId, Kind, bool),
+    Switch(StreamId),
+    StreamLength,
+    Call(StreamId),
+}
+
+/// A call of the client's that the application may answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Call {
+    StreamLength,
+    Other,
 }
 
 /// The server's side of a connection, with memory for `STREAMS` incoming chunk streams; 8 are enough for all clients
 /// known. See the [module](super) for how to drive it.
 #[derive(Debug)]
 pub struct Server<'b, const STREAMS: usize = 8> {
-    pub(super) link: Link<'b, STREAMS>,
+    link: Link<'b, STREAMS>,
     handshake: handshake::Server,
-    pub(super) state: State,
-    pub(super) streams: Vec<(StreamId, StreamState), MESSAGE_STREAMS>,
-    pub(super) last_stream: u32,
+    state: State,
+    /// What an answer to `connect`, or to the application's call, refers to.
+    transaction: f64,
+    /// The application has been told of a call, and has not answered yet.
+    call: Option<Call>,
+    streams: Vec<(StreamId, StreamState), MESSAGE_STREAMS>,
+    last_stream: u32,
     deadline: Option<Instant>,
     /// When the client was last heard or sent a ping, and which of these it was.
     quiet_since: Instant,
     pinged: bool,
-    /// The application is asked about a publisher.
-    pub(super) asking: bool,
     /// The message that is being read is media of this stream, and no input waits in the reader: so what goes on with it
     /// needs no second look.
     media_of: Option<StreamId>,
@@ -95,12 +115,13 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
             link,
             handshake: handshake::Server::new(config.handshake, wire::seed(entropy)),
             state: State::ExpectHandshake,
+            transaction: 0.0,
+            call: None,
             streams: Vec::new(),
             last_stream: 0,
             deadline: None,
             quiet_since: Instant::from_micros(0),
             pinged: false,
-            asking: false,
             media_of: None,
             connect_millis: millis(config.connect_timeout),
             idle_millis: millis(config.idle_timeout),
@@ -110,69 +131,11 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         })
     }
 
-    /// Accepts the client.
+    /// Begins an audio, video or data message of `length` bytes, for the player of `stream`; [`Self::poll_media`] puts it
+    /// out. What is still open goes on where the player has gone meanwhile: a message is never left open.
     ///
     /// # Errors
-    /// It has not asked.
-    pub fn accept_connect(&mut self) -> Result<(), RequestError> {
-        let State::Connecting(transaction) = self.state else { return Err(RequestError::State) };
-        let size = self.link.announce_window(self.window)?;
-        let [a, b, c, d] = size.to_be_bytes();
-        self.link.queue_control(Kind::SET_PEER_BANDWIDTH, &[a, b, c, d, crate::control::Limit::Dynamic as u8])?;
-        self.link.announce_chunk_size(self.chunk_size)?;
-        self.link.queue(StreamId::CONNECTION, &mut |encoder| command::accepted(encoder, transaction))?;
-        self.enter(State::Open);
-        info!("a client is connected");
-        Ok(())
-    }
-
-    /// Refuses the client, and tells it why. The connection can be closed once that is put out
-    /// ([`Self::is_closed`]).
-    ///
-    /// # Errors
-    /// It has not asked, or the control buffer is too small for `description`.
-    pub fn reject_connect(&mut self, description: &str) -> Result<(), RequestError> {
-        let State::Connecting(transaction) = self.state else { return Err(RequestError::State) };
-        let status = Status::error(code::CONNECT_REJECTED, description);
-        self.link
-            .queue(StreamId::CONNECTION, &mut |encoder| command::put_status(encoder, "_error", transaction, &status))?;
-        self.enter(State::Closed);
-        Ok(())
-    }
-
-    /// Accepts the publisher of `stream`, whose media comes next.
-    ///
-    /// # Errors
-    /// It has not asked.
-    pub fn accept(&mut self, stream: StreamId) -> Result<(), RequestError> {
-        self.asking(stream)?;
-        let [a, b, c, d] = stream.0.to_be_bytes();
-        self.link.queue_control(Kind::USER_CONTROL, &[0, 0, a, b, c, d])?; // StreamBegin
-        let status = Status::ok(code::PUBLISH_START, "Publishing begins.");
-        self.link.queue_status(stream, &status)?;
-        self.cut_off();
-        self.set(stream, StreamState::Publishing);
-        info!("message stream {} is published", stream.0);
-        Ok(())
-    }
-
-    /// Refuses the publisher of `stream`, with one of the [codes](code) such as [`code::PUBLISH_BAD_NAME`], and tells it
-    /// why. It may ask again, under another key.
-    ///
-    /// # Errors
-    /// It has not asked, or the control buffer is too small for `description`.
-    pub fn reject(&mut self, stream: StreamId, code: &str, description: &str) -> Result<(), RequestError> {
-        self.asking(stream)?;
-        let status = Status::error(code, description);
-        self.link.queue_status(stream, &status)?;
-        self.set(stream, StreamState::Created);
-        Ok(())
-    }
-
-    /// Begins an audio, video or data message of `length` bytes; [`Self::poll_media`] puts it out.
-    ///
-    /// # Errors
-    /// There is no such stream, or the message before it of the same kind is not finished.
+    /// There is no such stream, the session has failed, or the message before it of the same kind is not finished.
     pub fn begin_media(
         &mut self,
         kind: Kind,
@@ -180,54 +143,24 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         at: Timestamp,
         length: u32,
     ) -> Result<ChunkStreamId, RequestError> {
+        if self.failed.is_some() {
+            return Err(RequestError::State);
+        }
         if self.stream(stream).is_none() {
             return Err(RequestError::Stream(stream));
         }
         self.link.begin_media(kind, stream, at, length)
     }
 
-    /// Puts out the message that was begun on `csid`, of which `rest` is what has not been taken yet, or its next part.
-    /// Answers how much of `rest` it took and how much of `out` it filled. What else is to be sent goes first.
-    #[must_use = "the output must be sent, and what was taken must not be passed again"]
-    pub fn poll_media(&mut self, csid: ChunkStreamId, rest: &[u8], out: &mut [u8]) -> (usize, usize) {
-        if self.failed.is_some() { (0, 0) } else { self.link.transmit_media(csid, rest, out) }
-    }
-
-    /// The chunk stream whose chunk is unfinished, and the payload bytes that the chunk lacks; `None` between chunks.
-    /// Only its message can go on then. Whoever passes just so many bytes of it to [`Self::poll_media`] stops at the
-    /// chunk's end, where another message may have its turn.
-    pub fn open_chunk(&self) -> Option<(ChunkStreamId, u32)> {
-        self.link.open_chunk()
-    }
-
-    /// Ends the session at once and gives the lent memory back, for another one.
-    pub fn into_buffers(self) -> Buffers<'b> {
-        self.link.into_buffers()
-    }
-
-    /// Payload bytes that the message which was begun on `csid` lacks; `None` where it is finished.
+    /// Payload bytes that the message which was begun on `csid` lacks; `None` where it is finished, or the session has
+    /// failed.
     pub fn media_left(&self, csid: ChunkStreamId) -> Option<u32> {
-        self.link.media_left(csid)
+        if self.failed.is_some() { None } else { self.link.media_left(csid) }
     }
 
     /// Whether the client was refused, and has been told.
     pub fn is_closed(&self) -> bool {
         self.state == State::Closed && !self.link.wants_transmit()
-    }
-
-    /// Bytes received after the handshake, modulo 2³².
-    pub fn bytes_received(&self) -> u32 {
-        self.link.flow().received()
-    }
-
-    /// What the client acknowledged last, where it did; clients count in different ways.
-    pub fn acknowledged(&self) -> Option<u32> {
-        self.link.flow().peer_acknowledged()
-    }
-
-    /// Commands that were passed over since the scratch had no room for them.
-    pub fn skipped(&self) -> u32 {
-        self.link.skipped()
     }
 
     /// Takes bytes from the front of `input` until something has happened; `None` once all is taken, or where the
@@ -269,6 +202,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         if matches!(self.state, State::ExpectHandshake) || !self.handshake.is_done() {
             return self.shake_hands(now, input);
         }
+        self.refuse_unanswered();
         while self.wants_input() {
             let before = input.len();
             let incoming = self.link.pull(input);
@@ -291,17 +225,6 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
             }
         }
         Ok(None)
-    }
-
-    /// Puts out what is to be sent, as far as `out` goes; answers how much it filled. To be called after every other
-    /// call, until it has nothing more.
-    #[must_use = "the output must be sent"]
-    pub fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> usize {
-        if self.failed.is_some() {
-            return 0;
-        }
-        self.arm(now);
-        wire::transmit(&mut self.handshake, &mut self.link, out)
     }
 
     /// When [`Self::handle_timeout`] is to be called. To be asked again after every other call.
@@ -342,21 +265,11 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     /// Whether [`Self::next_event`] can take input now. Otherwise the application is asked something, output must drain
     /// first, or the session is over.
     pub fn wants_input(&self) -> bool {
-        let asking = self.asking || matches!(self.state, State::Connecting(_) | State::Closed);
+        let asking = self.is_asking() || matches!(self.state, State::Connecting | State::Closed);
         self.failed.is_none() && !asking && wire::reads(&self.handshake, &self.link, RESERVE)
     }
 
-    /// Whether [`Self::poll_transmit`] has something to put out now.
-    pub fn wants_transmit(&self) -> bool {
-        self.failed.is_none() && wire::wants_transmit(&self.handshake, &self.link)
-    }
-
-    /// How many bytes [`Self::poll_transmit`] can put out now.
-    pub fn transmit_len(&self) -> usize {
-        if self.failed.is_some() { 0 } else { wire::transmit_len(&self.handshake, &self.link) }
-    }
-
-    pub(super) fn enter(&mut self, state: State) {
+    fn enter(&mut self, state: State) {
         self.state = state;
         self.deadline = None;
     }
@@ -371,29 +284,10 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     /// When a client that is silent is pinged, or given up.
     fn silence(&self) -> Option<Instant> {
         // While the application is asked, nothing is read: the client cannot be heard.
-        if self.state != State::Open || self.asking {
+        if self.state != State::Open || self.is_asking() {
             return None;
         }
         Some(self.quiet_since.after_millis(self.idle_millis / 2))
-    }
-
-    pub(super) fn stream(&self, stream: StreamId) -> Option<StreamState> {
-        self.streams.iter().find(|(id, _)| *id == stream).map(|(_, state)| *state)
-    }
-
-    pub(super) fn set(&mut self, stream: StreamId, to: StreamState) {
-        self.asking = to == StreamState::Asking;
-        for (_, state) in self.streams.iter_mut().filter(|(id, _)| *id == stream) {
-            *state = to;
-        }
-    }
-
-    fn asking(&self, stream: StreamId) -> Result<(), RequestError> {
-        match self.stream(stream) {
-            Some(StreamState::Asking) => Ok(()),
-            Some(_) => Err(RequestError::State),
-            None => Err(RequestError::Stream(stream)),
-        }
     }
 
     /// Goes on with the handshake. It may still have something to put out when the first chunks are read.
@@ -415,26 +309,6 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         error
     }
 
-    /// When streams are about to be published, or were until now: the rest of the messages that are unfinished on others
-    /// is not theirs.
-    pub(super) fn cut_off(&mut self) {
-        let streams = &self.streams;
-        self.link.reader().disown(|stream| !streams.contains(&(stream, StreamState::Publishing)));
-    }
-
-    /// The stream that media on `stream` belongs to: that one where it publishes; or the only one that does, since some
-    /// cameras send everything on message stream 0.
-    pub(super) fn publisher(&self, stream: StreamId) -> Option<StreamId> {
-        let (mut one, mut count) = (None, 0_u8);
-        for (id, _) in self.streams.iter().filter(|(_, state)| *state == StreamState::Publishing) {
-            if *id == stream {
-                return Some(stream);
-            }
-            (one, count) = (Some(*id), count.wrapping_add(1));
-        }
-        one.filter(|_| count == 1)
-    }
-
     /// A piece of media, on the stream that it belongs to.
     #[inline]
     fn media<'d, 'i: 'd>(&'d self, stream: StreamId, pulled: Pulled<'i>) -> ServerEvent<'d> {
@@ -445,20 +319,34 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
 
     /// What the application is told of a command.
     fn lend<'d, 'i: 'd>(&'d self, found: Found, payload: Payload) -> ServerEvent<'d> {
-        let command = Command::parse(self.link.payload(payload));
+        let Some(command) = Command::parse(self.link.payload(payload)) else {
+            // It has been parsed before.
+            return ServerEvent::Connect(ConnectRequest::default());
+        };
+        let text = || command.string_argument().unwrap_or_default();
         match found {
-            Found::Connect => {
-                let request = command.map(|command| ConnectRequest::parse(&command));
-                ServerEvent::Connect(request.unwrap_or_default())
-            }
-            Found::Publish(stream) => {
-                let key = command.and_then(|command| command.string_argument());
-                ServerEvent::Publish { stream, key: key.unwrap_or_default() }
-            }
+            Found::Connect => ServerEvent::Connect(ConnectRequest::parse(&command)),
+            Found::Publish(stream) => ServerEvent::Publish { stream, key: text() },
             Found::Unpublished(stream) => {
                 info!("message stream {} is not published any more", stream.0);
                 ServerEvent::Unpublished(stream)
             }
+            Found::Play(stream) => {
+                let request = PlayRequest::parse(&command).unwrap_or_default();
+                ServerEvent::Play { stream, request }
+            }
+            Found::Stopped(stream) => {
+                info!("message stream {} is not played any more", stream.0);
+                ServerEvent::Stopped(stream)
+            }
+            Found::Pause(stream, paused) => ServerEvent::Pause { stream, paused, at: command.millis() },
+            Found::Seek(stream) => ServerEvent::Seek { stream, to: command.millis() },
+            Found::Receive(stream, kind, wanted) => ServerEvent::Receive { stream, kind, wanted },
+            Found::Switch(stream) => ServerEvent::Switch { stream, request: SwitchRequest::parse(&command) },
+            Found::StreamLength => ServerEvent::StreamLength { name: text() },
+            Found::Call(stream) => ServerEvent::Call { stream, command },
         }
     }
 }
+
+verbs!(Server<'b, STREAMS>, STREAMS);

@@ -1,0 +1,241 @@
+//! `play` and what a player says later (RTMP 1.0, section 7.2.2).
+//!
+//! Times are milliseconds here. The specification has seconds in places, and -2 and -1 for the two live starts; what goes
+//! over the wire is 1,000 times that, as Flash Player, librtmp and FFmpeg have it. Both are understood.
+
+use super::Command;
+use crate::amf0::{BufferFull, Encoder, Text, Token, magnitude, u32_to_number};
+
+/// What `play` asks for, and from where (section 7.2.2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Start {
+    /// The live stream of that name; the recorded one where there is none.
+    #[default]
+    LiveOrRecorded,
+    /// The live stream alone.
+    Live,
+    /// The recorded stream alone, from so many ms on.
+    Recorded(u32),
+}
+
+/// What a player asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct PlayRequest<'a> {
+    /// The name of the stream, with the query where the client puts it there. It is the peer's: any bytes at all.
+    pub name: Text<'a>,
+    /// Live or recorded, and from where.
+    pub start: Start,
+    /// For how long, in ms; `None` to the end.
+    pub duration: Option<u32>,
+    /// Whether it takes the place of what is played on this message stream. Otherwise it follows that.
+    pub reset: bool,
+}
+
+impl<'a> PlayRequest<'a> {
+    /// The stream `name`, live or recorded, from its begin to its end.
+    pub fn new(name: &'a str) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+
+    /// Reads the arguments of `play`; `None` where there is no name. What is missing is as in [`Self::new`].
+    pub fn parse(command: &Command<'a>) -> Option<PlayRequest<'a>> {
+        let mut arguments = command.arguments();
+        let mut request = PlayRequest { name: arguments.next()?.as_text()?, ..Self::default() };
+        if let Some(Token::Number(start)) = arguments.next() {
+            request.start = Start::of(start);
+        }
+        if let Some(Token::Number(duration)) = arguments.next() {
+            request.duration = (!is_negative(duration)).then(|| magnitude(duration));
+        }
+        request.reset = match arguments.next() {
+            Some(Token::Boolean(reset)) => reset,
+            // Flash counts: 0 and 2 keep what is played.
+            Some(Token::Number(reset)) => magnitude(reset) & 1 == 1,
+            _ => true,
+        };
+        Some(request)
+    }
+
+    /// Writes the command, with transaction id `transaction`.
+    ///
+    /// # Errors
+    /// The encoder's buffer is too small.
+    pub fn emit(&self, encoder: &mut Encoder<'_>, transaction: f64) -> Result<(), BufferFull> {
+        super::begin(encoder, "play", transaction)?.put(Token::Null)?;
+        encoder.put(Token::String(self.name))?.put(Token::Number(self.start.number()))?;
+        // Only those who want something special say more: not every server can count so far.
+        if self.duration.is_some() || !self.reset {
+            encoder.put(Token::Number(self.duration.map_or(-1_000.0, u32_to_number)))?;
+        }
+        if !self.reset {
+            encoder.put(Token::Boolean(false))?;
+        }
+        Ok(())
+    }
+}
+
+impl Default for PlayRequest<'_> {
+    fn default() -> Self {
+        Self { name: Text::default(), start: Start::LiveOrRecorded, duration: None, reset: true }
+    }
+}
+
+impl Start {
+    fn of(number: f64) -> Start {
+        match magnitude(number) {
+            millis if !is_negative(number) => Self::Recorded(millis),
+            1 | 1_000 => Self::Live,
+            _ => Self::LiveOrRecorded,
+        }
+    }
+
+    fn number(self) -> f64 {
+        match self {
+            Self::LiveOrRecorded => -2_000.0,
+            Self::Live => -1_000.0,
+            Self::Recorded(millis) => u32_to_number(millis),
+        }
+    }
+}
+
+/// Whether a number is below 0. A comparison of the numbers would take a routine of its own.
+fn is_negative(number: f64) -> bool {
+    number.is_sign_negative() && number.to_bits() << 1 != 0
+}
+
+/// How `play2` goes over from one stream to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct SwitchRequest<'a> {
+    /// The stream that is played.
+    pub old: Text<'a>,
+    /// The one to be played.
+    pub new: Text<'a>,
+    /// How: `switch` is what players say to change the bit rate.
+    pub transition: Text<'a>,
+}
+
+impl<'a> SwitchRequest<'a> {
+    /// From the stream `old` to `new`, which has the same content at another bit rate.
+    pub fn bit_rate(old: &'a str, new: &'a str) -> Self {
+        Self { old: old.into(), new: new.into(), transition: "switch".into() }
+    }
+
+    /// Reads the parameters of `play2`; text that is missing is empty.
+    pub fn parse(command: &Command<'a>) -> SwitchRequest<'a> {
+        let mut request = SwitchRequest::default();
+        let mut values = command.values;
+        // The first map is the parameters, or an empty command object before them.
+        while let Ok(Some(token)) = values.next_token() {
+            if !token.opens_map() {
+                continue;
+            }
+            while let Ok(Some((key, value))) = values.next_property() {
+                let Some(text) = value.as_text() else { continue };
+                match key.as_bytes() {
+                    b"oldStreamName" => request.old = text,
+                    b"streamName" => request.new = text,
+                    b"transition" => request.transition = text,
+                    _ => {}
+                }
+            }
+        }
+        request
+    }
+
+    /// Writes the command, with transaction id `transaction`.
+    ///
+    /// # Errors
+    /// The encoder's buffer is too small.
+    pub fn emit(&self, encoder: &mut Encoder<'_>, transaction: f64) -> Result<(), BufferFull> {
+        super::begin(encoder, "play2", transaction)?.put_all(&[Token::Null, Token::ObjectStart])?;
+        for (key, text) in [("oldStreamName", self.old), ("streamName", self.new), ("transition", self.transition)] {
+            encoder.property(key, Token::String(text))?;
+        }
+        for (key, number) in [("start", -2_000.0), ("len", -1_000.0)] {
+            encoder.property(key, Token::Number(number))?;
+        }
+        encoder.put(Token::End)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(request: &PlayRequest<'_>) -> std::vec::Vec<u8> {
+        let mut buffer = [0; 128];
+        let mut encoder = Encoder::new(&mut buffer);
+        request.emit(&mut encoder, 4.0).unwrap();
+        encoder.finish().to_vec()
+    }
+
+    fn read(values: &[Token<'_>]) -> Option<PlayRequest<'static>> {
+        let mut buffer = [0; 256];
+        let mut encoder = Encoder::new(&mut buffer);
+        super::super::put(&mut encoder, "play", 4.0, values).unwrap();
+        let request = PlayRequest::parse(&Command::parse(encoder.finish()).unwrap())?;
+        Some(PlayRequest { name: "cam".into(), ..request })
+    }
+
+    #[test]
+    fn item_086_play_as_ffmpeg_sends_it() {
+        // From a captured session, but for the name.
+        let bytes = b"\x02\0\x04play\0\x40\x10\0\0\0\0\0\0\x05\x02\0\x03cam\0\xC0\x9F\x40\0\0\0\0\0";
+        assert_eq!(written(&PlayRequest::new("cam")), bytes);
+        let live = PlayRequest { start: Start::Live, ..PlayRequest::new("cam") };
+        assert_eq!(written(&live)[23..], [0, 0xC0, 0x8F, 0x40, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn item_086_what_is_written_is_read() {
+        for start in
+            [Start::LiveOrRecorded, Start::Live, Start::Recorded(0), Start::Recorded(1), Start::Recorded(u32::MAX)]
+        {
+            for (duration, reset) in [(None, true), (Some(0), true), (Some(90_000), false), (None, false)] {
+                let request = PlayRequest { name: "cam".into(), start, duration, reset };
+                let bytes = written(&request);
+                assert_eq!(PlayRequest::parse(&Command::parse(&bytes).unwrap()), Some(request));
+            }
+        }
+    }
+
+    #[test]
+    fn item_086_what_players_say_is_understood() {
+        let plain = PlayRequest::new("cam");
+        let name = Token::String("cam".into());
+        let starts =
+            [(-2.0, Start::LiveOrRecorded), (-1.0, Start::Live), (-1_000.0, Start::Live), (-0.0, Start::Recorded(0))];
+        let odd = [(1.9, Start::Recorded(1)), (1e300, Start::Recorded(u32::MAX)), (f64::NAN, Start::Recorded(0))];
+        for (number, start) in starts.into_iter().chain(odd) {
+            let expected = Some(PlayRequest { start, ..plain });
+            assert_eq!(read(&[Token::Null, name, number.into()]), expected, "{number}");
+            // Without a command object, or with more than one.
+            assert_eq!(read(&[name, number.into()]), expected);
+            let more = [Token::ObjectStart, Token::Key("x".into()), 1.0.into(), Token::End, Token::Undefined];
+            assert_eq!(read(&[&more[..], &[name, number.into()]].concat()), expected);
+        }
+        let reset = |value| read(&[Token::Null, name, 0.0.into(), 5.0.into(), value]).unwrap();
+        for (value, expected) in [(true.into(), true), (false.into(), false), (0.0.into(), false), (1.0.into(), true)] {
+            assert_eq!((reset(value).reset, reset(value).duration), (expected, Some(5)));
+        }
+        assert_eq!(read(&[Token::Null]), None);
+        assert_eq!(read(&[Token::Null, 1.0.into()]), None, "a name that is a number");
+    }
+
+    #[test]
+    fn play2_names_both_streams() {
+        let mut buffer = [0; 256];
+        let mut encoder = Encoder::new(&mut buffer);
+        let request = SwitchRequest::bit_rate("low", "high");
+        request.emit(&mut encoder, 0.0).unwrap();
+        let command = Command::parse(encoder.finish()).unwrap();
+        assert_eq!((command.name, SwitchRequest::parse(&command)), ("play2".into(), request));
+        let none = Command::parse(b"\x02\0\x05play2").unwrap();
+        assert_eq!(SwitchRequest::parse(&none), SwitchRequest::default());
+    }
+}

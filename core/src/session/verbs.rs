@@ -1,0 +1,64 @@
+//! The verbs that client and server have alike: one text for both.
+
+/// Implements them for a session with `link`, `handshake` and `failed`, and an `arm` that sets its deadlines.
+macro_rules! verbs {
+    ($session:ty, $($constant:ident),*) => {
+        impl<'b, $(const $constant: usize),*> $session {
+            /// Puts out the message that was begun on `csid`, of which `rest` is what has not been taken yet, or its next
+            /// part. Answers how much of `rest` it took and how much of `out` it filled. What else is to be sent goes first.
+            #[must_use = "the output must be sent, and what was taken must not be passed again"]
+            pub fn poll_media(&mut self, csid: ChunkStreamId, rest: &[u8], out: &mut [u8]) -> (usize, usize) {
+                if self.failed.is_some() { (0, 0) } else { self.link.transmit_media(csid, rest, out) }
+            }
+
+            /// The chunk stream whose chunk is unfinished, and the payload bytes that the chunk lacks; `None` between
+            /// chunks. Only its message can go on then. Whoever passes just so many bytes of it to [`Self::poll_media`]
+            /// stops at the chunk's end, where another message may have its turn.
+            pub fn open_chunk(&self) -> Option<(ChunkStreamId, u32)> {
+                self.link.open_chunk()
+            }
+
+            /// Ends the session at once and gives the lent memory back, for another one.
+            pub fn into_buffers(self) -> Buffers<'b> {
+                self.link.into_buffers()
+            }
+
+            /// Bytes received after the handshake, modulo 2³².
+            pub fn bytes_received(&self) -> u32 {
+                self.link.flow().received()
+            }
+
+            /// What the peer acknowledged last, where it did; peers count in different ways.
+            pub fn acknowledged(&self) -> Option<u32> {
+                self.link.flow().peer_acknowledged()
+            }
+
+            /// Commands that were passed over since the scratch had no room for them beside others.
+            pub fn skipped(&self) -> u32 {
+                self.link.skipped()
+            }
+
+            /// Puts out what is to be sent, as far as `out` goes; answers how much it filled. To be called after every
+            /// other call, until it has nothing more.
+            #[must_use = "the output must be sent"]
+            pub fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> usize {
+                if self.failed.is_some() {
+                    return 0;
+                }
+                self.arm(now);
+                wire::transmit(&mut self.handshake, &mut self.link, out)
+            }
+
+            /// Whether [`Self::poll_transmit`] has something to put out now.
+            pub fn wants_transmit(&self) -> bool {
+                self.failed.is_none() && wire::wants_transmit(&self.handshake, &self.link)
+            }
+
+            /// How many bytes [`Self::poll_transmit`] can put out now.
+            pub fn transmit_len(&self) -> usize {
+                if self.failed.is_some() { 0 } else { wire::transmit_len(&self.handshake, &self.link) }
+            }
+        }
+    };
+}
+pub(super) use verbs;
