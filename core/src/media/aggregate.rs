@@ -10,8 +10,8 @@
 //!  fragments that come out         ├───────────────┤       ├──┤├──────┤       ├───────┤
 //! ```
 //!
-//! The specification draws the header of the messages inside like that of a message; what is sent are FLV tags, with the
-//! upper byte of the timestamp behind the others and a back pointer of four bytes behind each.
+//! The specification draws the header of the messages inside like that of a message; what is sent are FLV tags, with
+//! the upper byte of the timestamp behind the others and a back pointer of four bytes behind each.
 
 use super::flv::{BACK_POINTER, Shift, TagHeader};
 use crate::bytes;
@@ -22,12 +22,14 @@ use crate::message::{Header, Kind, Timestamp};
 /// of a header.
 ///
 /// The fragments come out under the aggregate's chunk stream and message stream. The first message inside has the
-/// aggregate's timestamp, and the others keep their distance from it. Left out is what [`Tags`](super::flv::Tags) leaves
-/// out: a last tag that the aggregate is too short for, encrypted tags, aggregates in an aggregate. Each fragment that
-/// comes out, and each that is passed over, takes off at least one byte or ends a tag, so the work is bounded by the bytes.
+/// aggregate's timestamp, and the others keep their distance from it. Left out is what [`Tags`](super::flv::Tags)
+/// leaves out: a last tag that the aggregate is too short for, encrypted tags, aggregates in an aggregate. Each
+/// fragment that comes out, and each that is passed over, takes off at least one byte or ends a tag, so the work is
+/// bounded by the bytes.
 ///
-/// One splitter takes one aggregate at a time: one that begins, on whichever chunk stream, ends the one before, of which
-/// nothing more comes. As everywhere, a message that begins says that the one before it on its chunk stream is over.
+/// One splitter takes one aggregate at a time: one that begins, on whichever chunk stream, ends the one before, of
+/// which nothing more comes. As everywhere, a message that begins says that the one before it on its chunk stream is
+/// over.
 ///
 /// ```
 /// use embedded_rtmp::chunk::Fragment;

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The body of an AAC frame is one raw frame, without an ADTS header. The body of an AAC sequence header is made by
-//! `aac`. G.711, PCM and MP3 have no sequence header.
+//! [`aac`](super::aac). G.711, PCM and MP3 have no sequence header.
 //!
 //! ```
 //! use embedded_rtmp::media::audio::{AacPacket, HEADER_SIZE, Header, Sound};
@@ -140,8 +140,8 @@ impl Sound {
         Some(Sound { format, rate, sixteen_bits: true, stereo })
     }
 
-    /// Linear PCM, little-endian, of 16 bits with a sign or 8 without, at `hz` samples a second: 5,512, 11,025, 22,050 or
-    /// 44,100; `None` for other rates.
+    /// Linear PCM, little-endian, of 16 bits with a sign or 8 without, at `hz` samples a second: 5,512, 11,025, 22,050
+    /// or 44,100; `None` for other rates.
     pub const fn pcm(hz: u32, sixteen_bits: bool, stereo: bool) -> Option<Sound> {
         match Rate::from_hz(hz) {
             Some(rate) => Some(Sound { format: Format::PCM_LITTLE_ENDIAN, rate, sixteen_bits, stereo }),

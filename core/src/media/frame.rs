@@ -8,17 +8,17 @@ use super::audio::{self, AacPacket, Format};
 use super::video::{self, AvcPacket, Codec, FrameType};
 use crate::message::Kind;
 
-/// Whether decoding can begin with this video message: a keyframe, in which there are pictures. Its sequence header must
-/// have gone before.
+/// Whether decoding can begin with this video message: a keyframe, in which there are pictures. Its sequence header
+/// must have gone before.
 ///
 /// Audio needs no keyframes, and has none.
 pub fn is_keyframe(kind: Kind, start: &[u8]) -> bool {
     matches!(picture(kind, start), Some(FrameType::KEY | FrameType::GENERATED_KEY))
 }
 
-/// Whether no other picture needs this one, so that it is the first to be dropped: it is marked so (frame type 3), or it
-/// is AVC and its first NAL unit is a slice that is no reference (`nal_ref_idc` is 0; ISO/IEC 14496-10, 7.4.1), behind a
-/// length of four bytes.
+/// Whether no other picture needs this one, so that it is the first to be dropped: it is marked so (frame type 3), or
+/// it is AVC and its first NAL unit is a slice that is no reference (`nal_ref_idc` is 0; ISO/IEC 14496-10, 7.4.1),
+/// behind a length of four bytes.
 pub fn is_disposable(kind: Kind, start: &[u8]) -> bool {
     match (picture(kind, start), start) {
         (Some(FrameType::DISPOSABLE), _) => true,
@@ -63,8 +63,8 @@ const VIDEO_MULTITRACK: u8 = 6;
 const AUDIO_MULTITRACK: u8 = 5;
 const MODIFIED: u8 = 7;
 
-/// The type of the packet in Enhanced RTMP, behind modifiers and whatever says that there are several tracks (E-RTMP v2,
-/// "ExVideoTagHeader" and "ExAudioTagHeader").
+/// The type of the packet in Enhanced RTMP, behind modifiers and whatever says that there are several tracks (E-RTMP
+/// v2, "ExVideoTagHeader" and "ExAudioTagHeader").
 fn enhanced_packet(mut packet: u8, mut rest: &[u8], multitrack: u8) -> Option<u8> {
     // Each round takes two bytes at least.
     while packet == MODIFIED {

@@ -5,8 +5,8 @@
 //!  others  frame type (4) codec (4) · body
 //! ```
 //!
-//! The body of an AVC picture is NAL units, each behind its length: see `annex_b` for encoders that put
-//! start codes before them. The body of an AVC sequence header is made by `avc`.
+//! The body of an AVC picture is NAL units, each behind its length: see [`annex_b`](super::avc::annex_b) for encoders
+//! that put start codes before them. The body of an AVC sequence header is made by [`avc`](super::avc).
 //!
 //! ```
 //! use embedded_rtmp::media::video::{AvcPacket, FrameType, HEADER_SIZE, Header};
@@ -31,7 +31,8 @@ impl FrameType {
     pub const KEY: FrameType = FrameType(1);
     /// A picture that needs others.
     pub const INTER: FrameType = FrameType(2);
-    /// A picture that needs others, and that no other needs. The specification has it for H.263; it does no harm in AVC.
+    /// A picture that needs others, and that no other needs. The specification has it for H.263; it does no harm in
+    /// AVC.
     pub const DISPOSABLE: FrameType = FrameType(3);
     /// A keyframe that a server made.
     pub const GENERATED_KEY: FrameType = FrameType(4);

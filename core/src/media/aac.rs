@@ -1,0 +1,266 @@
+//! The configuration of AAC: AudioSpecificConfig (ISO/IEC 14496-3, 1.6.2.1), the body of an AAC sequence header.
+//!
+//! ```text
+//!  object type (5, or 31 and 6) · rate (4, or 15 and 24) · channels (4)
+//!  with an extension, behind object type 5 or 29: its rate (4, or 15 and 24) · object type (5, or 31 and 6)
+//!  and then three bits that are 0
+//! ```
+//!
+//! ```
+//! use embedded_rtmp::media::aac::{BUFFER_SIZE, Config, ObjectType};
+//!
+//! let config = Config::new(ObjectType::LOW_COMPLEXITY, 44_100, 2);
+//! assert_eq!(config.sequence_header(&mut [0; BUFFER_SIZE]), Some(&[0xAF, 0, 0x12, 0x10][..]));
+//! assert_eq!(Config::parse(&[0x12, 0x10]), Some(config));
+//! ```
+
+use super::audio::{AacPacket, HEADER_SIZE, Header};
+use super::bits::Bits;
+
+/// The bytes of the longest sequence header.
+pub const BUFFER_SIZE: usize = HEADER_SIZE + 11;
+
+/// What AAC is made with (ISO/IEC 14496-3, table 1.17): 1 to 95. Types that nobody knows survive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ObjectType(pub u8);
+
+impl ObjectType {
+    /// AAC Main.
+    pub const MAIN: ObjectType = ObjectType(1);
+    /// AAC LC, which is what nearly all encoders and players have.
+    pub const LOW_COMPLEXITY: ObjectType = ObjectType(2);
+
+    /// Says that the sound has an upper half (SBR), whose own type comes behind.
+    const SPECTRAL_BAND: ObjectType = ObjectType(5);
+    /// The same, and that stereo is made from one channel (PS).
+    const PARAMETRIC_STEREO: ObjectType = ObjectType(29);
+}
+
+/// What makes HE-AAC of AAC: the upper half of the spectrum is made by the decoder (SBR).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Extension {
+    /// Samples a second of what the decoder puts out; usually twice the rate of the configuration.
+    pub rate: u32,
+    /// Whether two channels are made of one (PS).
+    pub parametric_stereo: bool,
+}
+
+/// A decoder's configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Config {
+    /// What it is made with.
+    pub object_type: ObjectType,
+    /// Samples a second.
+    pub rate: u32,
+    /// The number of channels: 1 to 6, or 8. 0 where the frames themselves tell.
+    pub channels: u8,
+    /// HE-AAC, where the configuration says so outright.
+    pub extension: Option<Extension>,
+}
+
+/// The rates that have a number (table 1.18).
+const RATES: [u32; 13] =
+    [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
+/// Says that the rate itself follows.
+const RATE_FOLLOWS: u32 = 15;
+/// Says that the object type follows, less 32.
+const TYPE_FOLLOWS: u32 = 31;
+/// The channel configuration of eight channels; up to six, it is their number (table 1.19).
+const EIGHT_CHANNELS: u32 = 7;
+
+impl Config {
+    /// The configuration for AAC of this type, at `rate` samples a second, with so many channels.
+    pub const fn new(object_type: ObjectType, rate: u32, channels: u8) -> Self {
+        Self { object_type, rate, channels, extension: None }
+    }
+
+    /// Reads an AudioSpecificConfig: what stands behind the header of an AAC sequence header.
+    ///
+    /// `None` where it is cut off, or says something that the standard reserves. What follows the fields that are here
+    /// is not read; so HE-AAC that is only told behind them, for old decoders' sake, counts as what it extends.
+    pub fn parse(bytes: &[u8]) -> Option<Config> {
+        let bits = &mut Bits::new(bytes);
+        let mut object_type = read_type(bits)?;
+        let rate = read_rate(bits)?;
+        let channels = match bits.number(4)? {
+            channels @ 0..=6 => channels as u8,
+            EIGHT_CHANNELS => 8,
+            _ => return None,
+        };
+        let mut extension = None;
+        if matches!(object_type, ObjectType::SPECTRAL_BAND | ObjectType::PARAMETRIC_STEREO) {
+            let parametric_stereo = object_type == ObjectType::PARAMETRIC_STEREO;
+            extension = Some(Extension { rate: read_rate(bits)?, parametric_stereo });
+            object_type = read_type(bits)?;
+        }
+        Some(Config { object_type, rate, channels, extension })
+    }
+
+    /// Writes an AAC sequence header, the whole payload of its audio message, into `buffer`; answers what was written.
+    /// It goes out before the first frame, and again after a reconnect.
+    ///
+    /// `None` for what has no form: an object type that is 0, or more than 94, a rate of 2²⁴ and more, channels that
+    /// are not 0 to 6 or 8.
+    pub fn sequence_header<'b>(&self, buffer: &'b mut [u8; BUFFER_SIZE]) -> Option<&'b [u8]> {
+        let channels = match self.channels {
+            channels @ 0..=6 => channels.into(),
+            8 => EIGHT_CHANNELS,
+            _ => return None,
+        };
+        *buffer = [0; BUFFER_SIZE];
+        let (header, body) = buffer.split_first_chunk_mut()?;
+        Header::Aac(AacPacket::SEQUENCE_HEADER).emit(header);
+        let mut out = Out { bytes: body, written: 0 };
+        match self.extension {
+            None => out.put_type(self.object_type)?,
+            Some(Extension { parametric_stereo: true, .. }) => out.put_type(ObjectType::PARAMETRIC_STEREO)?,
+            Some(_) => out.put_type(ObjectType::SPECTRAL_BAND)?,
+        }
+        out.put_rate(self.rate)?;
+        out.put(4, channels);
+        if let Some(extension) = self.extension {
+            out.put_rate(extension.rate)?;
+            out.put_type(self.object_type)?;
+        }
+        // Frames of 1,024 samples, no core coder, nothing more: GASpecificConfig (4.4.1).
+        out.put(3, 0);
+        let length = HEADER_SIZE.wrapping_add(out.written.div_ceil(8));
+        buffer.get(..length)
+    }
+}
+
+fn read_type(bits: &mut Bits<'_>) -> Option<ObjectType> {
+    match bits.number(5)? {
+        0 => None,
+        TYPE_FOLLOWS => Some(ObjectType((bits.number(6)? as u8).wrapping_add(32))),
+        number => Some(ObjectType(number as u8)),
+    }
+}
+
+fn read_rate(bits: &mut Bits<'_>) -> Option<u32> {
+    match bits.number(4)? {
+        RATE_FOLLOWS => bits.number(24),
+        number => RATES.get(number as usize).copied(),
+    }
+}
+
+/// Bits that are written, the most significant of each byte first, where zeros are.
+struct Out<'b> {
+    bytes: &'b mut [u8],
+    written: usize,
+}
+
+impl Out<'_> {
+    /// Writes the lower `count` bits of a number.
+    fn put(&mut self, count: u32, number: u32) {
+        for bit in (0..count).rev() {
+            if let Some(byte) = self.bytes.get_mut(self.written / 8) {
+                *byte |= ((number >> bit & 1) as u8) << (7 - self.written % 8);
+            }
+            self.written = self.written.wrapping_add(1);
+        }
+    }
+
+    fn put_type(&mut self, object_type: ObjectType) -> Option<()> {
+        match u32::from(object_type.0) {
+            0 | TYPE_FOLLOWS | 95.. => return None,
+            number @ 32.. => self.put(11, TYPE_FOLLOWS << 6 | (number & 0x3F ^ 0x20)),
+            number => self.put(5, number),
+        }
+        Some(())
+    }
+
+    fn put_rate(&mut self, rate: u32) -> Option<()> {
+        match RATES.iter().position(|known| *known == rate) {
+            Some(number) => self.put(4, number as u32),
+            None if rate < 1 << 24 => self.put(28, RATE_FOLLOWS << 24 | rate),
+            None => return None,
+        }
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LC: ObjectType = ObjectType::LOW_COMPLEXITY;
+
+    const fn extended(rate: u32, channels: u8, extension: u32, parametric_stereo: bool) -> Config {
+        let extension = Some(Extension { rate: extension, parametric_stereo });
+        Config { extension, ..Config::new(LC, rate, channels) }
+    }
+
+    /// The first four are FFmpeg's, but for the three bytes it puts behind them, which say that there is no extension.
+    const VECTORS: [(&[u8], Config); 10] = [
+        (&[0x12, 0x10], Config::new(LC, 44_100, 2)),
+        (&[0x11, 0x88], Config::new(LC, 48_000, 1)),
+        (&[0x14, 0x08], Config::new(LC, 16_000, 1)),
+        (&[0x15, 0x88], Config::new(LC, 8_000, 1)),
+        (&[0x0A, 0x38], Config::new(ObjectType::MAIN, 44_100, 8)),
+        (&[0x17, 0x80, 0x27, 0x10, 0x10], Config::new(LC, 20_000, 2)),
+        (&[0x2B, 0x92, 0x08, 0x00], extended(22_050, 2, 44_100, false)),
+        (&[0xEB, 0x8A, 0x08, 0x00], extended(22_050, 1, 44_100, true)),
+        (&[0xF9, 0x48, 0x40], Config::new(ObjectType(42), 44_100, 2)),
+        (&[0x12, 0x00], Config::new(LC, 44_100, 0)),
+    ];
+
+    #[test]
+    fn item_110_configurations_are_read_and_written() {
+        for (bytes, config) in VECTORS {
+            assert_eq!(Config::parse(bytes), Some(config));
+            assert_eq!(Config::parse(&[bytes, &[0x56, 0xE5, 0]].concat()), Some(config));
+            let mut buffer = [0xEE; BUFFER_SIZE];
+            let payload = config.sequence_header(&mut buffer).unwrap();
+            assert_eq!((&payload[..2], &payload[2..]), (&[0xAF, 0][..], bytes), "{config:?}");
+        }
+    }
+
+    #[test]
+    fn item_110_a_configuration_that_is_cut_off_or_reserved_is_none() {
+        for (bytes, config) in VECTORS {
+            // The last byte may hold nothing but the three zeros.
+            for length in 0..bytes.len() - 1 {
+                assert_eq!(Config::parse(&bytes[..length]), None, "{config:?} in {length} bytes");
+            }
+        }
+        // Object type 0; rates 13 and 14; channel configurations 8 and 15.
+        for bytes in [[0x02, 0x10], [0x16, 0x90], [0x17, 0x10], [0x12, 0x40], [0x12, 0x78]] {
+            assert_eq!(Config::parse(&bytes), None);
+        }
+    }
+
+    #[test]
+    fn item_110_what_has_no_form_is_not_written() {
+        let none = [
+            Config::new(ObjectType(0), 44_100, 2),
+            Config::new(ObjectType(31), 44_100, 2),
+            Config::new(ObjectType(95), 44_100, 2),
+            Config::new(LC, 1 << 24, 2),
+            Config::new(LC, 44_100, 7),
+            Config::new(LC, 44_100, 9),
+            extended(44_100, 2, u32::MAX, true),
+        ];
+        for config in none {
+            assert_eq!(config.sequence_header(&mut [0; BUFFER_SIZE]), None, "{config:?}");
+        }
+        let longest = Config { object_type: ObjectType(94), ..extended(1, 8, 2, false) };
+        assert_eq!(longest.sequence_header(&mut [0; BUFFER_SIZE]).unwrap().len(), 2 + 10);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_written_and_read_again(bytes: [u8; 11]) {
+            if let Some(config) = Config::parse(&bytes)
+                && !matches!(config.object_type, ObjectType(5 | 29 | 95))
+            {
+                let mut buffer = [0; BUFFER_SIZE];
+                prop_assert_eq!(Config::parse(&config.sequence_header(&mut buffer).unwrap()[2..]), Some(config));
+            }
+        }
+    }
+}

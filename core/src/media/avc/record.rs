@@ -1,0 +1,209 @@
+//! AVCDecoderConfigurationRecord (ISO/IEC 14496-15, 5.3.3.1): the body of an AVC sequence header.
+//!
+//! ```text
+//!  1 · profile · constraints · level · length size - 1 · sets · (length (2) · SPS) … · sets · (length (2) · PPS) …
+//!  with High and above, at the end: chroma format · luma depth - 8 · chroma depth - 8 · sets · (length (2) · SPS ext) …
+//! ```
+
+use core::fmt;
+
+use super::UnitType;
+use super::sps::{Sps, is_plain};
+use crate::bytes::{Cursor, copy};
+use crate::media::video;
+
+/// Why there is no configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// What was to be read is cut off.
+    Truncated,
+    /// What was to be read has this version, not 1.
+    Version(u8),
+    /// A sequence parameter set is missing, or it is none that can be read.
+    Sps,
+    /// A picture parameter set is missing, or it is none.
+    Pps,
+    /// More than 31 sequence or 255 picture parameter sets, or one of more than 65,535 bytes.
+    TooMany,
+    /// The buffer must hold so many bytes.
+    BufferFull {
+        /// Bytes for the whole of it.
+        needed: usize,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Truncated => f.write_str("the AVC configuration is cut off"),
+            Self::Version(version) => write!(f, "an AVC configuration of version {version}"),
+            Self::Sps => f.write_str("no sequence parameter set that can be read"),
+            Self::Pps => f.write_str("no picture parameter set"),
+            Self::TooMany => f.write_str("too many parameter sets, or one that is too long"),
+            Self::BufferFull { needed } => write!(f, "AVC configuration buffer too small: {needed} bytes needed"),
+        }
+    }
+}
+
+impl core::error::Error for ConfigError {}
+
+/// A decoder's configuration, as it was received.
+#[derive(Debug, Clone)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Config<'a> {
+    /// `profile_idc` of the first sequence parameter set.
+    pub profile: u8,
+    /// Its constraint flags.
+    pub constraints: u8,
+    /// Its `level_idc`.
+    pub level: u8,
+    /// The bytes of the length before each NAL unit: 1, 2 or 4; 3 is no value of the standard, and is as good.
+    pub length_size: usize,
+    sps: Sets<'a>,
+    pps: Sets<'a>,
+}
+
+impl<'a> Config<'a> {
+    /// Reads a record: what stands behind the [`video::Header`] of an AVC sequence header.
+    ///
+    /// All parameter sets are there in full, or it is an error. There may be none, since some encoders send them with
+    /// the pictures. What High has at the end is not read: the sequence parameter sets say the same, and some encoders
+    /// leave it out.
+    ///
+    /// # Errors
+    /// [`ConfigError::Truncated`] and [`ConfigError::Version`].
+    pub fn parse(record: &'a [u8]) -> Result<Self, ConfigError> {
+        let mut fields = Cursor(record);
+        let [version, profile, constraints, level, lengths, sps] = fields.array().ok_or(ConfigError::Truncated)?;
+        if version != 1 {
+            return Err(ConfigError::Version(version));
+        }
+        let sps = Sets::take(sps & 0x1F, &mut fields).ok_or(ConfigError::Truncated)?;
+        let pps = fields.u8().and_then(|count| Sets::take(count, &mut fields)).ok_or(ConfigError::Truncated)?;
+        let length_size = usize::from(lengths & 3).wrapping_add(1);
+        Ok(Self { profile, constraints, level, length_size, sps, pps })
+    }
+
+    /// The sequence parameter sets, NAL units without start codes.
+    pub fn sps(&self) -> Sets<'a> {
+        self.sps.clone()
+    }
+
+    /// The picture parameter sets, NAL units without start codes.
+    pub fn pps(&self) -> Sets<'a> {
+        self.pps.clone()
+    }
+}
+
+/// An iterator over parameter sets.
+#[derive(Debug, Clone)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Sets<'a> {
+    left: u8,
+    bytes: &'a [u8],
+}
+
+impl<'a> Sets<'a> {
+    /// Takes `count` sets, each behind its length.
+    fn take(count: u8, fields: &mut Cursor<'a>) -> Option<Self> {
+        let bytes = fields.0;
+        for _ in 0..count {
+            let length = fields.u16()?;
+            fields.take(length.into())?;
+        }
+        Some(Self { left: count, bytes })
+    }
+}
+
+impl<'a> Iterator for Sets<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        self.left = self.left.checked_sub(1)?;
+        let mut fields = Cursor(self.bytes);
+        let length = fields.u16()?;
+        let set = fields.take(length.into())?;
+        self.bytes = fields.0;
+        Some(set)
+    }
+}
+
+impl core::iter::FusedIterator for Sets<'_> {}
+
+/// The bytes of [`sequence_header`] for these parameter sets.
+pub fn sequence_header_size(sps: &[&[u8]], pps: &[&[u8]]) -> usize {
+    let sets = sps.iter().chain(pps).fold(0, |sum: usize, set| sum.saturating_add(2).saturating_add(set.len()));
+    let plain = sps.first().and_then(|sps| sps.get(1)).is_none_or(|profile| is_plain(*profile));
+    sets.saturating_add(video::HEADER_SIZE + 7).saturating_add(if plain { 0 } else { 4 })
+}
+
+/// Writes an AVC sequence header, the whole payload of its video message, into `buffer`; answers what was written. It
+/// goes out before the first picture, and again after a reconnect.
+///
+/// Parameter sets are NAL units without start codes: [`annex_b::Units`](super::annex_b::Units) finds them in what an
+/// encoder puts out. The pictures that follow must have lengths of four bytes.
+///
+/// ```
+/// use embedded_rtmp::media::avc::{UnitType, annex_b::Units, sequence_header};
+///
+/// let from_encoder = b"\0\0\0\x01\x67\x42\xC0\x1E\xDA\x02\x80\xBF\xE5\x84\0\0\0\x01\x68\xCE\x3C\x80";
+/// let find = |kind| Units::new(from_encoder).find(|unit| UnitType::of(unit) == Some(kind));
+/// let (sps, pps) = (find(UnitType::SPS).unwrap(), find(UnitType::PPS).unwrap());
+/// let mut buffer = [0; 64];
+/// let payload = sequence_header(&[sps], &[pps], &mut buffer)?;
+/// assert_eq!(payload[..11], [0x17, 0, 0, 0, 0, 1, 0x42, 0xC0, 0x1E, 0xFF, 0xE1]);
+/// # Ok::<(), embedded_rtmp::media::avc::ConfigError>(())
+/// ```
+///
+/// # Errors
+/// [`ConfigError::Sps`] and [`ConfigError::Pps`] where a set is missing or no such thing; [`ConfigError::TooMany`];
+/// [`ConfigError::BufferFull`].
+pub fn sequence_header<'b>(sps: &[&[u8]], pps: &[&[u8]], buffer: &'b mut [u8]) -> Result<&'b [u8], ConfigError> {
+    let first = sps.first().and_then(|sps| Sps::parse(sps)).ok_or(ConfigError::Sps)?;
+    if sps.iter().any(|set| UnitType::of(set) != Some(UnitType::SPS)) {
+        return Err(ConfigError::Sps);
+    }
+    if pps.is_empty() || pps.iter().any(|set| UnitType::of(set) != Some(UnitType::PPS)) {
+        return Err(ConfigError::Pps);
+    }
+    let (Ok(sps_count @ ..=31), Ok(pps_count)) = (u8::try_from(sps.len()), u8::try_from(pps.len())) else {
+        return Err(ConfigError::TooMany);
+    };
+    let needed = sequence_header_size(sps, pps);
+    let buffer = buffer.get_mut(..needed).ok_or(ConfigError::BufferFull { needed })?;
+    let mut out = Out { room: &mut *buffer };
+    out.put(video::Header::AVC_SEQUENCE_HEADER.emit(&mut [0; video::HEADER_SIZE]));
+    out.put(&[1, first.profile, first.constraints, first.level, 0xFC | 3, 0xE0 | sps_count]);
+    out.sets(sps)?;
+    out.put(&[pps_count]);
+    out.sets(pps)?;
+    if !is_plain(first.profile) {
+        let depth = |bits: u8| 0xF8 | bits.wrapping_sub(8);
+        out.put(&[0xFC | first.chroma_format, depth(first.luma_depth), depth(first.chroma_depth), 0]);
+    }
+    Ok(buffer)
+}
+
+/// Room that is known to be enough.
+struct Out<'b> {
+    room: &'b mut [u8],
+}
+
+impl Out<'_> {
+    fn put(&mut self, bytes: &[u8]) {
+        let room = core::mem::take(&mut self.room);
+        copy(bytes, room);
+        self.room = room.get_mut(bytes.len()..).unwrap_or_default();
+    }
+
+    fn sets(&mut self, sets: &[&[u8]]) -> Result<(), ConfigError> {
+        for set in sets {
+            let length = u16::try_from(set.len()).map_err(|_| ConfigError::TooMany)?;
+            self.put(&length.to_be_bytes());
+            self.put(set);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,140 @@
+//! Sequence parameter sets (ISO/IEC 14496-10, 7.3.2.1.1).
+
+use super::UnitType;
+use crate::media::bits::Bits;
+
+/// The profiles whose parameter sets have no chroma format and no bit depths, which are 4:2:0 and 8 bits then:
+/// Baseline, Main and Extended.
+pub(super) const fn is_plain(profile: u8) -> bool {
+    matches!(profile, 66 | 77 | 88)
+}
+
+/// What a sequence parameter set says of the pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Sps {
+    /// `profile_idc`: 66 is Baseline, 77 Main, 100 High.
+    pub profile: u8,
+    /// The constraint flags, `constraint_set0_flag` at the top.
+    pub constraints: u8,
+    /// `level_idc`: ten times the level.
+    pub level: u8,
+    /// `chroma_format_idc`: 0 is monochrome, 1 is 4:2:0, 2 is 4:2:2, 3 is 4:4:4.
+    pub chroma_format: u8,
+    /// Bits of a luma sample: 8 to 14.
+    pub luma_depth: u8,
+    /// Bits of a chroma sample: 8 to 14.
+    pub chroma_depth: u8,
+    /// The width of the pictures in pixels, after cropping.
+    pub width: u32,
+    /// The height of the pictures in pixels, after cropping.
+    pub height: u32,
+}
+
+impl Sps {
+    /// Reads a sequence parameter set: a NAL unit of type 7, without a start code.
+    ///
+    /// `None` for another unit, one that is cut off, and values that the standard does not have. What stands behind the
+    /// size of the pictures is not read.
+    pub fn parse(unit: &[u8]) -> Option<Sps> {
+        if UnitType::of(unit)? != UnitType::SPS {
+            return None;
+        }
+        let bits = &mut Bits::of_unit(unit);
+        let (_header, profile) = (bits.number(8)?, bits.number(8)? as u8);
+        let (constraints, level) = (bits.number(8)? as u8, bits.number(8)? as u8);
+        let _id = bits.exp_golomb()?;
+        let (mut chroma_format, mut separate_planes, mut luma_depth, mut chroma_depth) = (1, false, 8, 8);
+        if has_chroma_format(profile) {
+            chroma_format = at_most(3, bits)?;
+            separate_planes = chroma_format == 3 && bits.bit()?;
+            luma_depth = at_most(6, bits)?.wrapping_add(8);
+            chroma_depth = at_most(6, bits)?.wrapping_add(8);
+            let _lossless = bits.bit()?;
+            if bits.bit()? {
+                skip_scaling_lists(if chroma_format == 3 { 12 } else { 8 }, bits)?;
+            }
+        }
+        let _max_frame_num = bits.exp_golomb()?;
+        skip_picture_order(bits)?;
+        let (_references, _gaps) = (bits.exp_golomb()?, bits.bit()?);
+        let (columns, rows) = (bits.exp_golomb()?, bits.exp_golomb()?);
+        let frames_only = bits.bit()?;
+        if !frames_only {
+            let _adaptive = bits.bit()?;
+        }
+        let _direct_8x8 = bits.bit()?;
+
+        let fields = if frames_only { 1 } else { 2 };
+        let is_subsampled = |from, to| !separate_planes && (from..=to).contains(&chroma_format);
+        let unit_width = if is_subsampled(1, 2) { 2 } else { 1 };
+        let unit_height = if is_subsampled(1, 1) { 2_u32.wrapping_mul(fields) } else { fields };
+        let (mut width, mut height) = (blocks(columns, 1)?, blocks(rows, fields)?);
+        if bits.bit()? {
+            let mut edge = |unit: u32| bits.exp_golomb()?.checked_mul(unit);
+            let (left, right, top, bottom) =
+                (edge(unit_width)?, edge(unit_width)?, edge(unit_height)?, edge(unit_height)?);
+            width = width.checked_sub(left)?.checked_sub(right)?;
+            height = height.checked_sub(top)?.checked_sub(bottom)?;
+        }
+        let is_picture = width > 0 && height > 0;
+        is_picture.then_some(Sps {
+            profile,
+            constraints,
+            level,
+            chroma_format,
+            luma_depth,
+            chroma_depth,
+            width,
+            height,
+        })
+    }
+}
+
+/// The profiles of which 7.3.2.1.1 says so.
+const fn has_chroma_format(profile: u8) -> bool {
+    matches!(profile, 100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135)
+}
+
+/// A number, where it is not beyond the standard's range.
+fn at_most(limit: u32, bits: &mut Bits<'_>) -> Option<u8> {
+    bits.exp_golomb().filter(|number| *number <= limit).map(|number| number as u8)
+}
+
+/// The pixels in `less_one + 1` macroblocks of 16 pixels.
+fn blocks(less_one: u32, fields: u32) -> Option<u32> {
+    less_one.checked_add(1)?.checked_mul(16)?.checked_mul(fields)
+}
+
+/// 7.3.2.1.1.1
+fn skip_scaling_lists(count: u32, bits: &mut Bits<'_>) -> Option<()> {
+    for list in 0..count {
+        if !bits.bit()? {
+            continue;
+        }
+        let (mut last, mut next) = (8_u32, 8_u32);
+        for _ in 0..if list < 6 { 16 } else { 64 } {
+            if next != 0 {
+                next = last.wrapping_add(bits.signed_exp_golomb()?) & 0xFF;
+                last = if next == 0 { last } else { next };
+            }
+        }
+    }
+    Some(())
+}
+
+fn skip_picture_order(bits: &mut Bits<'_>) -> Option<()> {
+    match bits.exp_golomb()? {
+        0 => bits.exp_golomb().map(drop),
+        1 => {
+            let _zero = bits.bit()?;
+            let (_non_ref, _bottom) = (bits.signed_exp_golomb()?, bits.signed_exp_golomb()?);
+            for _ in 0..at_most(255, bits)? {
+                bits.signed_exp_golomb()?;
+            }
+            Some(())
+        }
+        2 => Some(()),
+        _ => None,
+    }
+}

@@ -1,0 +1,3 @@
+mod byte_stream;
+mod config;
+mod parameters;

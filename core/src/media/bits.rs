@@ -1,0 +1,113 @@
+//! Reads bits, the most significant of each byte first, and the Exp-Golomb codes that are made of them.
+
+/// A cursor over bits; every method answers `None` where too little is left.
+#[derive(Debug, Clone)]
+pub(super) struct Bits<'a> {
+    bytes: core::slice::Iter<'a, u8>,
+    /// The byte that is being read, its next bit at the top.
+    current: u8,
+    /// How many of its bits are left.
+    left: u8,
+    /// How many zero bytes came last; `None` where that does not matter.
+    zeros: Option<u8>,
+}
+
+impl<'a> Bits<'a> {
+    /// Reads all bytes.
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes: bytes.iter(), current: 0, left: 0, zeros: None }
+    }
+
+    /// Reads a NAL unit, and passes over the byte 3 that keeps two zero bytes from what would look like a start code
+    /// (ISO/IEC 14496-10, 7.4.1.1).
+    pub(super) fn of_unit(unit: &'a [u8]) -> Self {
+        Self { zeros: Some(0), ..Self::new(unit) }
+    }
+
+    fn next_byte(&mut self) -> Option<u8> {
+        let mut byte = *self.bytes.next()?;
+        if let Some(zeros) = &mut self.zeros {
+            if *zeros >= 2 && byte == 3 {
+                *zeros = 0;
+                byte = *self.bytes.next()?;
+            }
+            *zeros = if byte == 0 { zeros.saturating_add(1) } else { 0 };
+        }
+        Some(byte)
+    }
+
+    /// One bit.
+    pub(super) fn bit(&mut self) -> Option<bool> {
+        if self.left == 0 {
+            (self.current, self.left) = (self.next_byte()?, 8);
+        }
+        let bit = self.current & 0x80 != 0;
+        (self.current, self.left) = (self.current << 1, self.left.wrapping_sub(1));
+        Some(bit)
+    }
+
+    /// A number of `count` bits, at most 32.
+    pub(super) fn number(&mut self, count: u32) -> Option<u32> {
+        let mut number = 0;
+        for _ in 0..count {
+            number = number << 1 | u32::from(self.bit()?);
+        }
+        Some(number)
+    }
+
+    /// A number as an Exp-Golomb code, `ue(v)` (ISO/IEC 14496-10, 9.1); `None` as well for those beyond 2³² - 2.
+    pub(super) fn exp_golomb(&mut self) -> Option<u32> {
+        let mut zeros = 0_u32;
+        while !self.bit()? {
+            zeros = zeros.wrapping_add(1);
+            if zeros > 31 {
+                return None;
+            }
+        }
+        let rest = self.number(zeros)?;
+        Some((1_u32 << zeros).wrapping_sub(1).wrapping_add(rest))
+    }
+
+    /// A number with a sign, `se(v)` (9.1.1), modulo 2³².
+    pub(super) fn signed_exp_golomb(&mut self) -> Option<u32> {
+        let code = self.exp_golomb()?;
+        let half = (code >> 1).wrapping_add(code & 1);
+        Some(if code & 1 == 1 { half } else { half.wrapping_neg() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    #[test]
+    fn codes_are_those_of_the_standard() {
+        // Table 9-2, one code after another: 1 010 011 00100 00101 00110 00111 0001000
+        let mut bits = Bits::new(&[0b1010_0110, 0b0100_0010, 0b1001_1000, 0b1110_0010, 0b0000_0000]);
+        let numbers: Vec<_> = (0..8).map(|_| bits.exp_golomb().unwrap()).collect();
+        assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 7]);
+        let mut bits = Bits::new(&[0b1010_0110, 0b0100_0010, 0b1001_1000]);
+        let numbers: Vec<_> = (0..6).map(|_| bits.signed_exp_golomb().unwrap() as i32).collect();
+        assert_eq!(numbers, [0, 1, -1, 2, -2, 3]);
+    }
+
+    #[test]
+    fn too_few_bits_and_codes_that_are_too_long_are_none() {
+        assert_eq!(Bits::new(&[0, 0, 0, 1]).exp_golomb(), None);
+        assert_eq!(Bits::new(&[0; 1000]).exp_golomb(), None);
+        let largest = Bits::new(&[0, 0, 0, 1, 0xFF, 0xFF, 0xFF, 0xFE]).exp_golomb();
+        assert_eq!(largest, Some(u32::MAX - 1));
+        assert_eq!((Bits::new(&[0xA5]).number(9), Bits::new(&[0xA5, 0x80]).number(9)), (None, Some(0x14B)));
+        assert_eq!(Bits::new(&[1, 2, 3, 4]).number(32), Some(0x0102_0304));
+    }
+
+    #[test]
+    fn item_111_emulation_prevention_is_passed_over_where_it_is_such() {
+        let unit = [0, 0, 3, 1, 0, 0, 3, 0, 0, 3, 3, 0, 3];
+        let read = |mut bits: Bits<'_>| core::iter::from_fn(move || bits.number(8)).collect::<Vec<_>>();
+        assert_eq!(read(Bits::of_unit(&unit)), [0, 0, 1, 0, 0, 0, 0, 3, 0, 3]);
+        assert_eq!(read(Bits::new(&unit)).len(), unit.len());
+        assert_eq!(read(Bits::of_unit(&[0, 0, 3])), [0, 0]);
+    }
+}

@@ -1,0 +1,242 @@
+//! `onMetaData`: what a stream says of itself (Video File Format Specification 10.1, annex E.5).
+
+use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token};
+use crate::command::set_data_frame;
+
+/// What a stream says of itself, as far as it is known. Players and servers show it; what they decode by is in the
+/// sequence headers.
+///
+/// ```
+/// use embedded_rtmp::media::metadata::Metadata;
+/// use embedded_rtmp::media::{audio, video};
+///
+/// let metadata = Metadata {
+///     width: Some(1280),
+///     height: Some(720),
+///     frame_rate: Some(25.0),
+///     video_codec: Some(video::Codec::AVC.0.into()),
+///     audio_codec: Some(audio::Format::AAC.0.into()),
+///     audio_sample_rate: Some(44_100),
+///     stereo: Some(true),
+///     encoder: Some("door camera".into()),
+///     ..Metadata::new()
+/// };
+/// let mut buffer = [0; 256];
+/// let payload = metadata.emit(&mut buffer)?; // of a data message, before the first audio and video
+/// assert_eq!(payload.len(), 195);
+/// # Ok::<(), embedded_rtmp::amf0::BufferFull>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Metadata<'a> {
+    /// `width` of the pictures in pixels.
+    pub width: Option<u32>,
+    /// `height` of the pictures in pixels.
+    pub height: Option<u32>,
+    /// `framerate`: pictures a second.
+    pub frame_rate: Option<f64>,
+    /// `videocodecid`: a [`video::Codec`](super::video::Codec), or the four characters of a codec of Enhanced RTMP as a
+    /// number.
+    pub video_codec: Option<u32>,
+    /// `videodatarate`: kbit/s.
+    pub video_data_rate: Option<f64>,
+    /// `audiocodecid`: an [`audio::Format`](super::audio::Format), or the four characters of a codec of Enhanced RTMP
+    /// as a number.
+    pub audio_codec: Option<u32>,
+    /// `audiodatarate`: kbit/s.
+    pub audio_data_rate: Option<f64>,
+    /// `audiosamplerate`: samples a second.
+    pub audio_sample_rate: Option<u32>,
+    /// `audiosamplesize`: bits of a sample.
+    pub audio_sample_size: Option<u32>,
+    /// `stereo`: whether there are two channels.
+    pub stereo: Option<bool>,
+    /// `duration`: seconds; live streams have none.
+    pub duration: Option<f64>,
+    /// `encoder`: what made the stream.
+    pub encoder: Option<Text<'a>>,
+}
+
+impl<'a> Metadata<'a> {
+    /// The name of the data message.
+    pub const NAME: &'static str = "onMetaData";
+
+    /// Metadata that says nothing.
+    pub const fn new() -> Self {
+        Self {
+            width: None,
+            height: None,
+            frame_rate: None,
+            video_codec: None,
+            video_data_rate: None,
+            audio_codec: None,
+            audio_data_rate: None,
+            audio_sample_rate: None,
+            audio_sample_size: None,
+            stereo: None,
+            duration: None,
+            encoder: None,
+        }
+    }
+
+    /// Writes the payload of the data message that a publisher sends: `@setDataFrame`, so that the server keeps it for
+    /// those who come later, `onMetaData`, and an ECMA array of what is known. 512 bytes are enough for everything with
+    /// an encoder's name of 120 bytes.
+    ///
+    /// # Errors
+    /// The buffer is too small.
+    pub fn emit<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b [u8], BufferFull> {
+        let properties = self.properties();
+        let known = || properties.iter().filter_map(|(key, value)| Some((Text::from(*key), (*value)?)));
+        let mut encoder = Encoder::new(buffer);
+        set_data_frame(&mut encoder, Self::NAME)?;
+        encoder.put_all(&[Token::EcmaArrayStart { len: known().count() as u32 }])?;
+        for (key, value) in known() {
+            encoder.put_all(&[Token::Key(key), value])?;
+        }
+        encoder.put_all(&[Token::End])?;
+        Ok(encoder.finish())
+    }
+
+    /// Reads what follows the name of an `onMetaData` message, which [`DataMessage`](crate::command::DataMessage) takes
+    /// away. `None` where that is no map.
+    ///
+    /// What is of another type than it should be, and what nobody knows, is passed over; so is a map's missing end.
+    pub fn parse(mut values: Decoder<'a>) -> Option<Metadata<'a>> {
+        values.next_token().ok()?.filter(Token::opens_map)?;
+        let mut metadata = Self::new();
+        while let Ok(Some((key, value))) = values.next_property() {
+            metadata.set(key.as_bytes(), value);
+        }
+        Some(metadata)
+    }
+
+    fn set(&mut self, key: &[u8], value: Token<'a>) {
+        let number = match value {
+            Token::Number(number) => Some(number),
+            _ => None,
+        };
+        match key {
+            b"width" => self.width = value.as_u32(),
+            b"height" => self.height = value.as_u32(),
+            b"framerate" => self.frame_rate = number,
+            b"videocodecid" => self.video_codec = value.as_u32(),
+            b"videodatarate" => self.video_data_rate = number,
+            b"audiocodecid" => self.audio_codec = value.as_u32(),
+            b"audiodatarate" => self.audio_data_rate = number,
+            b"audiosamplerate" => self.audio_sample_rate = value.as_u32(),
+            b"audiosamplesize" => self.audio_sample_size = value.as_u32(),
+            b"stereo" => {
+                self.stereo = match value {
+                    Token::Boolean(stereo) => Some(stereo),
+                    _ => None,
+                };
+            }
+            b"duration" => self.duration = number,
+            b"encoder" => self.encoder = value.as_text(),
+            _ => {}
+        }
+    }
+
+    fn properties(&self) -> [(&'static str, Option<Token<'a>>); 12] {
+        let (integer, number) =
+            (|value: Option<u32>| value.map(Token::from), |value: Option<f64>| value.map(Token::from));
+        [
+            ("duration", number(self.duration)),
+            ("width", integer(self.width)),
+            ("height", integer(self.height)),
+            ("videodatarate", number(self.video_data_rate)),
+            ("framerate", number(self.frame_rate)),
+            ("videocodecid", integer(self.video_codec)),
+            ("audiodatarate", number(self.audio_data_rate)),
+            ("audiosamplerate", integer(self.audio_sample_rate)),
+            ("audiosamplesize", integer(self.audio_sample_size)),
+            ("stereo", self.stereo.map(Token::from)),
+            ("audiocodecid", integer(self.audio_codec)),
+            ("encoder", self.encoder.map(Token::from)),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::DataMessage;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    fn parsed(payload: &[u8]) -> Option<Metadata<'_>> {
+        let message = DataMessage::parse(payload)?;
+        assert!(message.name == Metadata::NAME);
+        Metadata::parse(message.values)
+    }
+
+    #[test]
+    fn item_090_metadata_is_a_data_frame_with_an_ecma_array() {
+        let metadata =
+            Metadata { width: Some(640), stereo: Some(false), encoder: Some("cam".into()), ..Metadata::new() };
+        let expected = [
+            &b"\x02\0\x0d@setDataFrame\x02\0\x0aonMetaData\x08\0\0\0\x03"[..],
+            b"\0\x05width\0\x40\x84\0\0\0\0\0\0",
+            b"\0\x06stereo\x01\0",
+            b"\0\x07encoder\x02\0\x03cam",
+            b"\0\0\x09",
+        ]
+        .concat();
+        let mut buffer = [0; 128];
+        assert_eq!(metadata.emit(&mut buffer), Ok(&expected[..]));
+        for length in 0..expected.len() {
+            assert!(metadata.emit(&mut buffer[..length]).is_err());
+        }
+        assert!(metadata.emit(&mut buffer[..expected.len()]).is_ok());
+        assert_eq!(Metadata::default().emit(&mut buffer).map(parsed), Ok(Some(Metadata::new())));
+    }
+
+    #[test]
+    fn item_063_what_nobody_knows_and_a_missing_end_are_passed_over() {
+        let payload = [
+            &b"\x02\0\x0aonMetaData\x08\0\0\0\xFF"[..],
+            b"\0\x05width\x02\0\x03640\0\x06height\0\x40\x76\x80\0\0\0\0\0",
+            b"\0\x05other\x03\0\x05width\0\0\0\0\0\0\0\0\0\0\0\x09",
+            b"\0\x0cvideocodecid\x02\0\x04avc1\0\x09framerate\0\x40\x3d\xf8\x53\xe2\x55\x6b\x28",
+        ]
+        .concat();
+        let expected = Metadata { height: Some(360), frame_rate: Some(30_000.0 / 1_001.0), ..Metadata::new() };
+        assert_eq!(parsed(&payload), Some(expected));
+        assert_eq!(parsed(b"\x02\0\x0aonMetaData\x05"), None);
+        assert_eq!(parsed(b"\x02\0\x0aonMetaData"), None);
+    }
+
+    #[test]
+    fn everything_fits_in_512_bytes() {
+        let name: Vec<u8> = [b'x'; 120].into();
+        let whole = every(u32::MAX, f64::MAX, &name);
+        assert!(whole.emit(&mut [0; 512]).is_ok());
+    }
+
+    fn every(integer: u32, number: f64, text: &[u8]) -> Metadata<'_> {
+        Metadata {
+            width: Some(integer),
+            height: Some(integer ^ 1),
+            frame_rate: Some(number),
+            video_codec: Some(integer ^ 2),
+            video_data_rate: Some(number / 2.0),
+            audio_codec: Some(integer ^ 3),
+            audio_data_rate: Some(number / 3.0),
+            audio_sample_rate: Some(integer ^ 4),
+            audio_sample_size: Some(integer ^ 5),
+            stereo: Some(integer & 1 == 1),
+            duration: Some(number / 4.0),
+            encoder: Some(Text::new(text)),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(integer: u32, number in -1e9..1e9, text: Vec<u8>) {
+            let metadata = every(integer, number, &text);
+            let mut buffer = std::vec![0; 1024 + text.len()];
+            prop_assert_eq!(parsed(metadata.emit(&mut buffer).unwrap()), Some(metadata));
+        }
+    }
+}
