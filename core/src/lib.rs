@@ -17,7 +17,7 @@
 //! | [`control`] | protocol control and user control messages |
 //! | [`handshake`] | C0 C1 C2 and S0 S1 S2, plain or with digests |
 //! | [`command`] | `connect`, `publish`, `onStatus` and the others |
-//! | [`media`] | what audio and video messages hold: FLV tags, aggregates |
+//! | [`media`] | what audio and video messages hold: FLV tags, AVC and AAC, Annex B, metadata |
 //! | [`session`] | who may say what, and when: [`session::Client`], [`session::Server`] |
 //! | [`url`] | RTMP URLs |
 //! | [`connect`] | the port plan: which ports to try, in which order, for how long |
