@@ -21,6 +21,7 @@
 //! | [`session`] | who may say what, and when: [`session::Client`], [`session::Server`] |
 //! | [`url`] | RTMP URLs |
 //! | [`connect`] | the port plan: which ports to try, in which order, for how long |
+//! | [`tunnel`] | RTMPT: a session in HTTP requests; which protocol a connection begins with |
 //!
 //! # The run loop
 //!
@@ -128,4 +129,5 @@ pub mod media;
 pub mod message;
 pub mod session;
 pub mod time;
+pub mod tunnel;
 pub mod url;

@@ -142,6 +142,14 @@ impl<const STREAMS: usize> Link<'_, STREAMS> {
         self.queue.len().wrapping_add(pong).wrapping_add(due)
     }
 
+    /// The bytes that [`Self::transmit_media`] can put out, where it is passed `at_hand` bytes of payload.
+    pub(super) fn media_len(&self, csid: ChunkStreamId, at_hand: usize) -> usize {
+        let at_hand = u32::try_from(at_hand).unwrap_or(u32::MAX);
+        let media = self.writer.wire_len(csid, at_hand);
+        // What waits for the end of a chunk is not counted: it comes on top, if it comes.
+        media.saturating_add(self.transmit_len())
+    }
+
     /// Moves the next thing that is due to the queue, once that is empty: so there is always room for it, it never takes
     /// the room that answers to commands need, and a flood of pings has one answer.
     fn queue_due(&mut self) {

@@ -97,6 +97,28 @@ impl<const STREAMS: usize> Writer<STREAMS> {
         self.chunk_left
     }
 
+    /// Bytes that [`Self::poll`] can put out of the message on a chunk stream, where it is passed `at_hand` bytes of
+    /// payload: headers and all.
+    pub(crate) fn wire_len(&self, csid: ChunkStreamId, at_hand: u32) -> usize {
+        let Some((index, track)) = self.open(csid) else { return 0 };
+        let size = |format| {
+            let (_, start, end) = track.header(format);
+            usize::from(end.wrapping_sub(start))
+        };
+        let (header, chunk_left) = match track.next {
+            first if track.first => (size(first), track.left.min(self.chunk_size.get())),
+            _ if index != usize::from(self.current) => (0, 0),
+            _ => (usize::from(self.header_end.wrapping_sub(self.header_start)), self.chunk_left),
+        };
+        let payload = track.left.min(at_hand);
+        if track.first && payload == 0 && track.left > 0 {
+            // No header without payload behind it.
+            return 0;
+        }
+        let more = payload.saturating_sub(chunk_left).div_ceil(self.chunk_size.get()) as usize;
+        header.saturating_add(payload as usize).saturating_add(more.saturating_mul(size(Format::Same)))
+    }
+
     /// The track of the message that is open on a chunk stream.
     fn open(&self, csid: ChunkStreamId) -> Option<(usize, &Track)> {
         self.tracks.iter().enumerate().find(|(_, track)| track.csid == csid && track.open)

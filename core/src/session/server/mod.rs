@@ -152,6 +152,12 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         self.link.begin_media(kind, stream, at, length)
     }
 
+    /// How many bytes [`Self::poll_media`] can put out now at the least, where `rest` has `at_hand` bytes: exactly so many
+    /// where [`Self::transmit_len`] is 0 at a chunk's end.
+    pub fn media_len(&self, csid: ChunkStreamId, at_hand: usize) -> usize {
+        self.link.media_len(csid, at_hand)
+    }
+
     /// Payload bytes that the message which was begun on `csid` lacks; `None` where it is finished, or the session has
     /// failed.
     pub fn media_left(&self, csid: ChunkStreamId) -> Option<u32> {

@@ -6,7 +6,7 @@ use probe as _;
 
 use core::hint::black_box;
 
-use embedded_rtmp::{chunk, connect, session, url};
+use embedded_rtmp::{chunk, connect, session, tunnel, url};
 
 macro_rules! sizes {
     ($($name:ident: $type:ty;)*) => {
@@ -26,5 +26,8 @@ sizes! {
     STATE_WRITER: chunk::Writer<4>;
     STATE_HANDSHAKE: embedded_rtmp::handshake::Client;
     STATE_PLAN: connect::Plan<'static>;
+    STATE_TUNNEL: tunnel::Client<'static>;
+    STATE_HTTP: tunnel::Connection;
+    STATE_TUNNELS: tunnel::Tunnels<'static, 4>;
     STATE_URL: url::Url<'static>;
 }

@@ -1,0 +1,103 @@
+//! What a tunnel's client sends.
+
+use super::super::text::{Decimal, put};
+use super::super::{CONTENT_TYPE, MAX_BODY};
+use super::{Client, Out, Request};
+use crate::time::Instant;
+
+impl Client<'_> {
+    /// Puts out what is not the session's. Answers how much that is, and how much room behind it is the session's.
+    #[inline(never)]
+    pub(super) fn prepare(&mut self, now: Instant, waiting: usize, out: &mut [u8]) -> (usize, usize) {
+        if self.failed.is_some() {
+            return (0, 0);
+        }
+        if self.out == Out::Idle
+            && let Some(request) = self.due(now, waiting)
+        {
+            let length = if request == Request::Send { waiting.min(MAX_BODY) as u32 } else { 1 };
+            (self.request, self.length, self.sent, self.out) = (request, length, 0, Out::Head);
+            (self.since, self.hurry) = (now, false);
+            self.outstanding = self.outstanding.wrapping_add(1);
+        }
+        let written = if self.out == Out::Head { self.put_head(out) } else { 0 };
+        if written > 0 {
+            self.since = now;
+        }
+        let left = if self.out == Out::Body { self.length.wrapping_sub(self.sent) as usize } else { 0 };
+        (written, left.min(out.len().saturating_sub(written)))
+    }
+
+    /// The session has put out so many bytes.
+    #[inline(never)]
+    pub(super) fn filled(&mut self, now: Instant, bytes: usize) {
+        if bytes > 0 {
+            self.since = now;
+            self.sent = self.sent.wrapping_add(bytes as u32);
+            if self.sent == self.length {
+                self.out = Out::Idle;
+            }
+        }
+    }
+
+    /// The request that is to go out next, if it is time for one.
+    pub(super) fn due(&self, now: Instant, waiting: usize) -> Option<Request> {
+        let waits = self.outstanding > 0 && !(self.hurry && waiting > 0);
+        if waits || self.needs_connection || self.closed || self.failed.is_some() {
+            None
+        } else if !self.is_open() {
+            Some(Request::Open)
+        } else if waiting > 0 {
+            Some(Request::Send)
+        } else if self.closing {
+            Some(Request::Close)
+        } else {
+            (now >= self.since).then_some(Request::Idle)
+        }
+    }
+
+    /// Puts out the request's head, or the rest of it, and the body that means nothing.
+    fn put_head(&mut self, out: &mut [u8]) -> usize {
+        let id = self.id.get(..usize::from(self.id_length)).unwrap_or(&[]);
+        let (sequence, port, length) =
+            (Decimal::new(self.sequence), Decimal::new(u32::from(self.port)), Decimal::new(self.length));
+        let (verb, slash, number): (&[u8], &[u8], &[u8]) = match self.request {
+            Request::Open => (b"open", b"", b"1"),
+            Request::Send => (b"send", b"/", sequence.as_bytes()),
+            Request::Idle => (b"idle", b"/", sequence.as_bytes()),
+            Request::Close => (b"close", b"/", sequence.as_bytes()),
+        };
+        let is_ipv6 = self.host.contains(':');
+        let (open, close): (&[u8], &[u8]) = if is_ipv6 { (b"[", b"]:") } else { (b"", b":") };
+        let parts: &[&[u8]] = &[
+            b"POST /",
+            verb,
+            slash,
+            id,
+            b"/",
+            number,
+            b" HTTP/1.1\r\nHost: ",
+            open,
+            self.host.as_bytes(),
+            close,
+            port.as_bytes(),
+            b"\r\nUser-Agent: Shockwave Flash\r\nAccept: */*\r\nCache-Control: no-cache\r\nConnection: Keep-Alive\r\n\
+              Content-Type: ",
+            CONTENT_TYPE,
+            b"\r\nContent-Length: ",
+            length.as_bytes(),
+            b"\r\n\r\n",
+            if self.request == Request::Send { b"" } else { &[0] },
+        ];
+        let (written, is_end) = put(parts, self.sent as usize, out);
+        self.sent = self.sent.wrapping_add(written as u32);
+        if is_end {
+            self.out = if self.request == Request::Send { Out::Body } else { Out::Idle };
+            self.sent = 0;
+            if self.request != Request::Open {
+                self.sequence = self.sequence.wrapping_add(1);
+            }
+        }
+        written
+    }
+}

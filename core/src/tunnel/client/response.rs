@@ -1,0 +1,166 @@
+//! What a tunnel's client receives.
+
+use nom::branch::alt;
+use nom::bytes::complete::{tag, take};
+use nom::combinator::{eof, map_opt};
+use nom::sequence::separated_pair;
+use nom::{IResult, Parser};
+
+use super::super::head::{HeadError, Progress, digits, version};
+use super::super::{Error, MAX_ID};
+use super::{Client, In, Request};
+use crate::bytes::copy;
+use crate::time::Instant;
+
+/// The shortest pause before a poll, after a response that was not empty, in ms.
+const FLOOR: u32 = 4;
+/// The pauses before polls, in ms: half of the first one after an empty response, and how often they double.
+const PAUSE: u32 = 16;
+const DOUBLINGS: u8 = 4;
+
+impl Client<'_> {
+    /// Takes off `input` what is not for the session; answers how many bytes for it come next.
+    #[inline(never)]
+    pub(super) fn unwrap(&mut self, now: Instant, input: &mut &[u8]) -> Result<usize, Error> {
+        let before = input.len();
+        let result = self.unwrap_all(now, input);
+        if input.len() < before && self.is_under_way() {
+            self.since = now;
+        }
+        result
+    }
+
+    fn unwrap_all(&mut self, now: Instant, input: &mut &[u8]) -> Result<usize, Error> {
+        loop {
+            if self.incoming != In::Head && self.left == 0 {
+                self.complete(now)?;
+            }
+            if input.is_empty() {
+                return Ok(0);
+            }
+            if self.outstanding == 0 {
+                return Err(Error::Unasked);
+            }
+            match self.incoming {
+                In::Head => match self.head.read(input)? {
+                    Progress::More => return Ok(0),
+                    Progress::FirstLine => self.status()?,
+                    Progress::Done(_) if self.is_interim => {}
+                    Progress::Done(fields) => {
+                        self.is_last = fields.close || (self.is_last && !fields.keep_alive);
+                        self.begin_body(fields.length)?;
+                    }
+                },
+                In::Id => {
+                    let (id, rest) = input.split_at_checked(self.left as usize).unwrap_or((input, &[]));
+                    let place = self.id.get_mut(usize::from(self.id_length)..).unwrap_or(&mut []);
+                    // What is too long is a line end, or else is found out when the id is complete.
+                    let copied = copy(id, place);
+                    self.id_length = self.id_length.wrapping_add(copied as u8);
+                    if id.get(copied..).is_some_and(|rest| !rest.trim_ascii().is_empty()) {
+                        return Err(Error::IdTooLong);
+                    }
+                    self.left = self.left.wrapping_sub(id.len() as u32);
+                    *input = rest;
+                }
+                In::Hint => {
+                    if let Some((hint, rest)) = input.split_first() {
+                        (self.hint, *input) = (*hint, rest);
+                        (self.incoming, self.left) = (In::Data, self.left.wrapping_sub(1));
+                    }
+                }
+                In::Data => return Ok(input.len().min(self.left as usize)),
+                In::Skip => {
+                    let skipped = input.len().min(self.left as usize);
+                    *input = input.get(skipped..).unwrap_or(&[]);
+                    self.left = self.left.wrapping_sub(skipped as u32);
+                }
+            }
+        }
+    }
+
+    /// Reads the status line.
+    fn status(&mut self) -> Result<(), Error> {
+        let Ok((_, (is_old, status))) = status_line(self.head.line().0) else { return Err(HeadError::NotHttp.into()) };
+        // A version 1.0 ends the connection, unless it says otherwise.
+        self.is_last = is_old;
+        self.is_interim = (100..200).contains(&status);
+        let is_fine = status == 200 || self.is_interim || self.request == Request::Close;
+        if is_fine { Ok(()) } else { Err(Error::Status(status)) }
+    }
+
+    fn begin_body(&mut self, length: Option<u32>) -> Result<(), Error> {
+        (self.incoming, self.left) = match (self.request, length) {
+            (Request::Close, length) => (In::Skip, length.unwrap_or(0)),
+            (_, None) => return Err(HeadError::LengthMissing.into()),
+            (_, Some(0)) => return Err(HeadError::LengthInvalid.into()),
+            (Request::Open, Some(length)) if length as usize > MAX_ID.saturating_add(2) => {
+                return Err(Error::IdTooLong);
+            }
+            (Request::Open, Some(length)) => (In::Id, length),
+            (Request::Send | Request::Idle, Some(length)) => (In::Hint, length),
+        };
+        self.has_data = false;
+        Ok(())
+    }
+
+    /// The session took so many bytes.
+    #[inline(never)]
+    pub(super) fn took(&mut self, now: Instant, bytes: usize) {
+        if bytes > 0 {
+            (self.left, self.has_data) = (self.left.wrapping_sub(bytes as u32), true);
+            self.since = now;
+            if self.left == 0 {
+                self.failed = self.complete(now).err();
+            }
+        }
+    }
+
+    /// A response is complete.
+    fn complete(&mut self, now: Instant) -> Result<(), Error> {
+        match self.incoming {
+            In::Id => self.check_id()?,
+            In::Skip => self.closed = true,
+            _ => {}
+        }
+        self.incoming = In::Head;
+        self.outstanding = self.outstanding.saturating_sub(1);
+        self.hurry = false;
+        self.needs_connection = self.is_last;
+        if self.is_under_way() {
+            if self.is_last {
+                // The request that went out early is lost.
+                return Err(Error::Interrupted);
+            }
+            return Ok(());
+        }
+        self.quiet = match (self.has_data, self.request) {
+            (true, _) => 0,
+            (_, Request::Idle) => self.quiet.saturating_add(1).min(DOUBLINGS),
+            _ => 1,
+        };
+        let pause = if self.quiet == 0 { FLOOR } else { PAUSE << self.quiet };
+        let hinted = u32::from(self.hint.saturating_sub(1)).wrapping_mul(1_000) / 64;
+        self.since = now.after_millis(pause.max(hinted));
+        Ok(())
+    }
+
+    fn check_id(&mut self) -> Result<(), Error> {
+        let id = self.id.get(..usize::from(self.id_length)).unwrap_or(&[]).trim_ascii_end();
+        let is_fit = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'?' | b'#');
+        if id.is_empty() || !id.iter().all(is_fit) {
+            return Err(Error::IdInvalid);
+        }
+        self.id_length = id.len() as u8;
+        Ok(())
+    }
+}
+
+/// `HTTP-version SP status-code SP [reason-phrase]` (RFC 9112, section 4): whether the version is 1.0, and the code. Some
+/// servers leave the second space out.
+fn status_line(line: &[u8]) -> IResult<&[u8], (bool, u16)> {
+    let code = map_opt(take(3_usize), |code| digits(code).map(|code| code as u16));
+    let (rest, (is_old, code)) = separated_pair(version, tag(" "), code).parse(line)?;
+    let (rest, _) = alt((tag(" "), eof)).parse(rest)?;
+    Ok((rest, (is_old, code)))
+}

@@ -1,0 +1,149 @@
+//! What a connection answers.
+
+use super::super::text::{Decimal, put};
+use super::super::{CONTENT_TYPE, MAX_BODY, Tunnels};
+use super::{Answer, Connection, In, Out};
+use crate::time::Instant;
+
+impl Connection {
+    /// Puts out what is to be sent, as far as `out` goes; answers how much it filled. To be called after every other
+    /// call, until it has nothing more.
+    ///
+    /// `waiting` is how many bytes the session of [`Self::tunnel`] has to send. Where its answer begins, that is
+    /// announced, or [`MAX_BODY`] if it is less; then `fill`, which puts the session's bytes into the room that it is given
+    /// and answers how many they were, must come up with so many, in this call or later ones.
+    #[must_use = "the output must be sent"]
+    pub fn poll_transmit<const N: usize>(
+        &mut self,
+        tunnels: &mut Tunnels<'_, N>,
+        now: Instant,
+        waiting: usize,
+        out: &mut [u8],
+        fill: impl FnOnce(&mut [u8]) -> usize,
+    ) -> usize {
+        let (written, room) = self.prepare(tunnels, now, waiting, out);
+        let filled = match out.get_mut(written..written.wrapping_add(room)) {
+            None | Some([]) => 0,
+            Some(room) => fill(room).min(room.len()),
+        };
+        if self.out == Out::Body {
+            self.sent = self.sent.wrapping_add(filled as u32);
+            if self.sent == self.length {
+                self.end_answer(tunnels, now);
+            }
+        }
+        let written = written.wrapping_add(filled);
+        if written > 0 {
+            self.moved = now;
+        }
+        written
+    }
+
+    /// Puts out what is not the session's. Answers how much that is, and how much room behind it is the session's.
+    #[inline(never)]
+    fn prepare<const N: usize>(
+        &mut self,
+        tunnels: &mut Tunnels<'_, N>,
+        now: Instant,
+        waiting: usize,
+        out: &mut [u8],
+    ) -> (usize, usize) {
+        if self.out == Out::Due {
+            self.begin_answer(tunnels, now, waiting);
+        }
+        let written = if self.out == Out::Head { self.put_answer(tunnels.page(), out) } else { 0 };
+        let left = if self.out == Out::Body { self.length.wrapping_sub(self.sent) as usize } else { 0 };
+        (written, left.min(out.len().saturating_sub(written)))
+    }
+
+    /// Whether [`Self::poll_transmit`] has something to put out, where the session has `waiting` bytes to send.
+    pub fn wants_transmit(&self, now: Instant, waiting: usize) -> bool {
+        match self.out {
+            Out::None => false,
+            Out::Due => !self.is_held(now, waiting),
+            Out::Head | Out::Body => true,
+        }
+    }
+
+    fn is_held(&self, now: Instant, waiting: usize) -> bool {
+        waiting == 0 && self.worker != 0 && self.held.is_some_and(|held| now < held)
+    }
+
+    fn begin_answer<const N: usize>(&mut self, tunnels: &mut Tunnels<'_, N>, now: Instant, waiting: usize) {
+        if let Answer::Session { is_poll } = self.answer {
+            if self.tunnel(tunnels).is_none() {
+                // It ended meanwhile.
+                (self.worker, self.answer) = (0, Answer::Status(404));
+            } else if self.is_held(now, waiting) {
+                return;
+            } else {
+                self.hint = tunnels.hint(self.tunnel, is_poll, waiting == 0);
+            }
+        }
+        self.held = None;
+        // What stands in the head is not counted here: ids, pages and hints are put out with it.
+        self.length = match self.answer {
+            Answer::Session { .. } => waiting.min(MAX_BODY.wrapping_sub(1)) as u32,
+            _ => 0,
+        };
+        (self.out, self.sent) = (Out::Head, 0);
+    }
+
+    /// Puts out the answer's head, or the rest of it, and the body where that is no session's.
+    fn put_answer(&mut self, page: Option<&str>, out: &mut [u8]) -> usize {
+        let hint = [self.hint];
+        let (status, front, newline): (u16, &[u8], &[u8]) = match &self.answer {
+            Answer::Session { .. } => (200, &hint, b""),
+            Answer::Id(id) => (200, id, b"\n"),
+            Answer::Closed => (200, &[0], b""),
+            Answer::Page => (200, page.unwrap_or("").as_bytes(), b""),
+            Answer::Status(status) => (*status, b"", b""),
+        };
+        let length = self.length.saturating_add(front.len() as u32).saturating_add(newline.len() as u32);
+        let (code, length) = (Decimal::new(u32::from(status)), Decimal::new(length));
+        let reason: &[u8] = match status {
+            200 => b" OK",
+            404 => b" Not Found",
+            411 => b" Length Required",
+            413 => b" Content Too Large",
+            414 => b" URI Too Long",
+            431 => b" Request Header Fields Too Large",
+            501 => b" Not Implemented",
+            503 => b" Service Unavailable",
+            _ => b" Bad Request",
+        };
+        let kind: &[u8] = match self.answer {
+            Answer::Page | Answer::Status(_) => b"text/plain",
+            _ => CONTENT_TYPE,
+        };
+        // Some clients look for `HTTP/1.1 200` and nothing else.
+        let parts: &[&[u8]] = &[
+            b"HTTP/1.1 ",
+            code.as_bytes(),
+            reason,
+            b"\r\nContent-Type: ",
+            kind,
+            b"\r\nContent-Length: ",
+            length.as_bytes(),
+            b"\r\nCache-Control: no-cache\r\nConnection: ",
+            if self.keep_alive { b"Keep-Alive" } else { b"close" },
+            b"\r\n\r\n",
+            if self.line.is_head { b"" } else { front },
+            newline,
+        ];
+        let (written, is_end) = put(parts, self.sent as usize, out);
+        self.sent = self.sent.wrapping_add(written as u32);
+        if is_end {
+            (self.out, self.sent) = (Out::Body, 0);
+        }
+        written
+    }
+
+    fn end_answer<const N: usize>(&mut self, tunnels: &mut Tunnels<'_, N>, now: Instant) {
+        self.out = Out::None;
+        match self.incoming {
+            In::Data | In::Skip => self.is_early = true,
+            _ => self.end_request(tunnels, now),
+        }
+    }
+}

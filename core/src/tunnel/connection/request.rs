@@ -1,0 +1,112 @@
+//! What a connection is asked.
+
+use super::super::head::{Fields, HeadError};
+use super::super::request::Ask;
+use super::super::{Event, Refusal, Tunnels};
+use super::{Answer, Connection, In, Out};
+use crate::time::Instant;
+
+impl Connection {
+    /// A head is complete.
+    pub(super) fn begin<const N: usize>(&mut self, tunnels: &mut Tunnels<'_, N>, now: Instant, fields: Fields) {
+        self.keep_alive = !fields.close && (!self.line.is_old || fields.keep_alive);
+        let length = match fields.length {
+            Some(length) => length,
+            None if self.line.is_post => return self.fail(HeadError::LengthMissing, 411),
+            None => 0,
+        };
+        (self.left, self.incoming, self.worker) = (length, In::Skip, 0);
+        let (id, number, is_data) = match self.line.ask {
+            Ask::Send(id, number) => (id, number, true),
+            Ask::Idle(id, number) | Ask::Close(id, number) => (id, number, false),
+            Ask::Open if length > 0 => {
+                self.answer = Answer::Closed;
+                return;
+            }
+            Ask::Open => return self.turn_away(Refusal::Head(HeadError::LengthInvalid), 400),
+            Ask::Stranger => return self.turn_away(Refusal::NoTunnel, 404),
+            Ask::Page if tunnels.page().is_some() => {
+                self.refusal = Some(Refusal::Page);
+                self.answer = Answer::Page;
+                return;
+            }
+            Ask::Page | Ask::Other => return self.turn_away(Refusal::NotFound, 404),
+        };
+        if length == 0 {
+            return self.turn_away(Refusal::Head(HeadError::LengthInvalid), 400);
+        }
+        let Some(tunnel) = tunnels.find(&id) else { return self.turn_away(Refusal::NoTunnel, 404) };
+        let Some(worker) = tunnels.begin(now, tunnel, number) else {
+            return self.turn_away(Refusal::OutOfOrder, 400);
+        };
+        (self.tunnel, self.worker) = (tunnel, worker);
+        self.answer = Answer::Session { is_poll: !is_data };
+        if is_data {
+            self.incoming = In::Data;
+        }
+    }
+
+    /// A request is complete.
+    pub(super) fn complete<const N: usize>(&mut self, tunnels: &mut Tunnels<'_, N>, now: Instant) -> Option<Event> {
+        self.incoming = In::Answered;
+        if core::mem::take(&mut self.is_early) {
+            self.end_request(tunnels, now);
+            return None;
+        }
+        if self.out != Out::None {
+            return None;
+        }
+        if self.worker == 0 && self.line.ask == Ask::Open && self.answer == Answer::Closed {
+            self.incoming = In::Asking;
+            return Some(Event::Open);
+        }
+        self.out = Out::Due;
+        match self.line.ask {
+            Ask::Idle(..) => self.held = Some(tunnels.hold(now)),
+            Ask::Close(..) if self.worker != 0 => {
+                self.worker = 0;
+                self.answer = Answer::Closed;
+                tunnels.close(self.tunnel);
+                return Some(Event::Closed(self.tunnel));
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// Answers with an error, when the body has passed.
+    fn turn_away(&mut self, refusal: Refusal, status: u16) {
+        self.refusal = Some(refusal);
+        self.answer = Answer::Status(status);
+    }
+
+    /// Answers with an error, and reads no further.
+    pub(super) fn fail(&mut self, error: HeadError, status: u16) {
+        self.refusal = Some(Refusal::Head(error));
+        (self.keep_alive, self.incoming) = (false, In::Answered);
+        self.answer_with(Answer::Status(status));
+    }
+
+    pub(super) fn answer_with(&mut self, answer: Answer) {
+        (self.answer, self.out) = (answer, Out::Due);
+    }
+
+    /// A request is complete, and so is its answer.
+    pub(super) fn end_request<const N: usize>(&mut self, tunnels: &mut Tunnels<'_, N>, now: Instant) {
+        if self.worker != 0 && tunnels.has(self.tunnel, self.worker) {
+            tunnels.end(now, self.tunnel);
+        }
+        self.worker = 0;
+        self.incoming = if self.keep_alive { In::Head } else { In::Over };
+    }
+}
+
+/// What a head is answered with that is not understood.
+pub(super) const fn status(error: HeadError) -> u16 {
+    match error {
+        HeadError::TooLong => 431,
+        HeadError::LengthTooLarge => 413,
+        HeadError::Chunked => 501,
+        _ => 400,
+    }
+}

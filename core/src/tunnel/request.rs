@@ -1,0 +1,171 @@
+//! What a request asks for, by its first line.
+
+use nom::bytes::complete::{tag, take_while1};
+use nom::combinator::all_consuming;
+use nom::{IResult, Parser};
+
+use super::head::{HeadError, digits, is_token, version};
+use super::table::ID;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    Open,
+    /// A tunnel's id, as it is kept, and the request's number.
+    Send([u8; ID], u32),
+    Idle([u8; ID], u32),
+    Close([u8; ID], u32),
+    /// A tunnel whose id is none of ours.
+    Stranger,
+    /// The root of the web server that this is not.
+    Page,
+    /// Anything else.
+    Other,
+}
+
+/// A request's first line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) ask: Ask,
+    /// The method allows of no body in the response.
+    pub(super) is_head: bool,
+    /// The method is one whose requests mostly have a body.
+    pub(super) is_post: bool,
+    /// The version is 1.0.
+    pub(super) is_old: bool,
+}
+
+/// Reads a first line.
+pub(super) fn parse(line: &[u8]) -> Result<Line, HeadError> {
+    let Ok((_, (method, path, is_old))) = all_consuming(request_line).parse(line) else {
+        return Err(HeadError::NotHttp);
+    };
+    let (is_post, is_head) = (method == b"POST", method == b"HEAD");
+    // Proxies are asked with the whole URL, and may hand it on.
+    let path = match path.strip_prefix(b"http://") {
+        Some(rest) => rest.get(rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len())..).unwrap_or(&[]),
+        None => path,
+    };
+    let ask = match (is_post, path) {
+        (true, _) => tunnel(path),
+        (false, b"/" | b"") if is_head || method == b"GET" => Ask::Page,
+        _ => Ask::Other,
+    };
+    Ok(Line { ask, is_head, is_post, is_old })
+}
+
+/// A method, a target, and whether the version is 1.0.
+type Words<'l> = (&'l [u8], &'l [u8], bool);
+
+/// `method SP request-target SP HTTP-version` (RFC 9112, section 3).
+fn request_line(line: &[u8]) -> IResult<&[u8], Words<'_>> {
+    let space = || tag(" ");
+    let target = take_while1(|byte: u8| byte.is_ascii_graphic());
+    let (rest, (method, _, target, _, is_old)) =
+        (take_while1(is_token), space(), target, space(), version).parse(line)?;
+    Ok((rest, (method, target, is_old)))
+}
+
+/// `/open/1`, `/send/ID/N`, `/idle/ID/N` and `/close/ID/N`.
+fn tunnel(path: &[u8]) -> Ask {
+    let mut parts = path.split(|byte| *byte == b'/').skip(1);
+    let (Some(verb), Some(id), number, None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        return Ask::Other;
+    };
+    let make = match verb {
+        b"open" if number.is_none() => return Ask::Open,
+        b"send" => Ask::Send,
+        b"idle" => Ask::Idle,
+        b"close" => Ask::Close,
+        _ => return Ask::Other,
+    };
+    let number = number.and_then(digits).and_then(|number| u32::try_from(number).ok());
+    match (unhex(id), number) {
+        (Some(id), Some(number)) => make(id, number),
+        _ => Ask::Stranger,
+    }
+}
+
+/// An id out of its digits.
+fn unhex(text: &[u8]) -> Option<[u8; ID]> {
+    let mut id = [0; ID];
+    if text.len() != 2 * ID {
+        return None;
+    }
+    for (byte, pair) in id.iter_mut().zip(text.chunks_exact(2)) {
+        for digit in pair {
+            let value = match digit {
+                b'0'..=b'9' => digit.wrapping_sub(b'0'),
+                b'a'..=b'f' => digit.wrapping_sub(b'a' - 10),
+                _ => return None,
+            };
+            *byte = *byte << 4 | value;
+        }
+    }
+    Some(id)
+}
+
+/// The digits of an id.
+pub(super) fn hex(id: &[u8; ID]) -> [u8; 2 * ID] {
+    let mut text = [0; 2 * ID];
+    let digit = |value: u8| if value < 10 { b'0'.wrapping_add(value) } else { (b'a' - 10).wrapping_add(value) };
+    for (byte, pair) in id.iter().zip(text.chunks_exact_mut(2)) {
+        if let [high, low] = pair {
+            (*high, *low) = (digit(*byte >> 4), digit(*byte & 15));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::format;
+
+    const KEPT: [u8; ID] = [0x01, 0x9A, 0xF0, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 0xFF];
+
+    fn ask(path: &str) -> Ask {
+        parse(format!("POST {path} HTTP/1.1").as_bytes()).unwrap().ask
+    }
+
+    #[test]
+    fn item_098_the_four_requests_of_a_tunnel() {
+        let id = std::string::String::from_utf8(hex(&KEPT).to_vec()).unwrap();
+        assert_eq!(id, "019af0030405060708090a0b0c0d0eff");
+        assert_eq!(ask("/open/1"), Ask::Open);
+        assert_eq!(ask(&format!("/send/{id}/0")), Ask::Send(KEPT, 0));
+        assert_eq!(ask(&format!("/idle/{id}/4294967295")), Ask::Idle(KEPT, u32::MAX));
+        assert_eq!(ask(&format!("http://h:80/close/{id}/7")), Ask::Close(KEPT, 7));
+    }
+
+    #[test]
+    fn item_098_ids_and_numbers_that_are_none() {
+        let id = std::string::String::from_utf8(hex(&KEPT).to_vec()).unwrap();
+        for path in [
+            format!("/send/{id}"),
+            format!("/send/{id}0/1"),
+            format!("/send/{}/1", &id[1..]),
+            format!("/send/{}G/1", &id[1..]),
+            format!("/send/{id}/4294967296"),
+            format!("/send/{id}/-1"),
+            format!("/idle/{id}/"),
+            "/close//1".into(),
+        ] {
+            assert_eq!(ask(&path), Ask::Stranger, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_tunnel() {
+        for path in ["/fcs/ident2", "/", "/open", "/open/1/2", "/send", "/x/y/1", "*", "http://h"] {
+            assert_eq!(ask(path), Ask::Other, "{path}");
+        }
+        let line = parse(b"GET / HTTP/1.0").unwrap();
+        assert_eq!(line, Line { ask: Ask::Page, is_head: false, is_post: false, is_old: true });
+        assert_eq!(parse(b"HEAD http://h HTTP/1.1").unwrap().ask, Ask::Page);
+        assert_eq!(parse(b"GET /open/1 HTTP/1.1").unwrap().ask, Ask::Other);
+        for line in ["POST /open/1", "POST /open/1 HTTP/2.0", "POST /open/1 HTTP/1.1 ", "POST  / HTTP/1.1", "hello"] {
+            assert_eq!(parse(line.as_bytes()), Err(HeadError::NotHttp), "{line}");
+        }
+    }
+}

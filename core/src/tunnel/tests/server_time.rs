@@ -1,0 +1,138 @@
+//! Our server's polls, hints and time-outs, and tunnels over several connections.
+
+use super::server::*;
+use super::*;
+
+#[test]
+fn a_poll_is_held_until_there_is_something_to_say_or_for_a_while() {
+    let mut one = One::open();
+    let poll = |number| of_tunnel("idle", number, b"\0");
+    assert_eq!(one.asked(&poll(0), START, 99).1, "");
+    let until = one.connection.poll_timeout(&one.tunnels);
+    assert_eq!(until, START.after_millis(50));
+    assert!(!one.connection.wants_transmit(START, 0) && one.connection.wants_transmit(START, 1));
+    assert_eq!(one.asked(b"", until, 99).1, ok("\x01"));
+    assert_eq!(one.asked(&poll(1), START, 99).1, "");
+    one.saying = b"news".to_vec();
+    assert_eq!(one.asked(b"", START, 99).1, ok("\x01news"));
+}
+
+#[test]
+fn item_098_hints_grow_while_polls_find_nothing() {
+    let mut one = One::open();
+    let mut poll = |number, saying: &[u8]| {
+        one.saying = saying.to_vec();
+        let now = START.after_millis(number * 1_000);
+        let held = one.asked(&of_tunnel("idle", number, b"\0"), now, 99).1;
+        let answer = held + &one.asked(b"", now.after_millis(100), 99).1;
+        answer.split("\r\n\r\n").nth(1).unwrap().as_bytes()[0]
+    };
+    let hints: Vec<u8> = (0..8).map(|number| poll(number, b"")).collect();
+    assert_eq!(hints, [1, 3, 5, 9, 17, 33, 33, 33]);
+    assert_eq!((poll(8, b"x"), poll(9, b"")), (1, 1));
+}
+
+#[test]
+fn a_request_may_come_on_any_connection_but_one_at_a_time() {
+    let mut one = One::open();
+    let whole = of_tunnel("send", 0, b"abcdef");
+    assert_eq!(one.asked(&whole[..whole.len() - 2], START, 99).1, "");
+    let mut other = core::mem::replace(&mut one.connection, Connection::new(START));
+    let (events, answer) = one.asked(&of_tunnel("send", 1, b"ghi"), START, 99);
+    assert_eq!(events, [Event::Refused(Refusal::OutOfOrder)]);
+    assert_eq!(answer, status("400 Bad Request", "Keep-Alive"));
+    core::mem::swap(&mut one.connection, &mut other);
+    assert_eq!(one.asked(b"ef", START, 99).1, ok("\x01"));
+    core::mem::swap(&mut one.connection, &mut other);
+    assert_eq!(one.asked(&of_tunnel("send", 1, b"ghi"), START, 99).1, ok("\x01"));
+    assert_eq!(one.taken, b"abcdefghi");
+}
+
+#[test]
+fn a_connection_that_ends_amid_a_request_takes_its_tunnel_along_and_no_other() {
+    // Within the head, and between requests: the tunnel goes on.
+    for part in [0, 30] {
+        let mut one = One::open();
+        one.asked(&of_tunnel("send", 0, b"abc")[..part], START, 99);
+        assert_eq!(one.connection.ended(&mut one.tunnels, START), None);
+        one.connection = Connection::new(START);
+        assert_eq!(one.asked(&of_tunnel("send", 0, b"abc"), START, 99).1, ok("\x01"));
+    }
+    // Within the body.
+    let mut one = One::open();
+    let whole = of_tunnel("send", 0, b"abc");
+    one.asked(&whole[..whole.len() - 1], START, 99);
+    assert_eq!(one.connection.ended(&mut one.tunnels, START), Some(TunnelId(0)));
+    assert!(one.tunnels.is_empty());
+    // While a poll is held: nothing is lost.
+    let mut one = One::open();
+    one.asked(&of_tunnel("idle", 0, b"\0"), START, 99);
+    assert_eq!(one.connection.ended(&mut one.tunnels, START), None);
+    one.connection = Connection::new(START);
+    assert_eq!(one.asked(&of_tunnel("send", 1, b"abc"), START, 99).1, ok("\x01"));
+}
+
+#[test]
+fn an_old_tunnel_and_a_silent_connection_time_out() {
+    let mut one = One::open();
+    let limit = one.tunnels.poll_timeout().unwrap();
+    assert_eq!(limit, START.after_millis(30_000));
+    assert_eq!(one.tunnels.handle_timeout(START.after_millis(29_999)), None);
+    assert_eq!(one.tunnels.handle_timeout(limit), Some(TunnelId(0)));
+    assert_eq!(one.tunnels.handle_timeout(limit), None);
+    assert_eq!(one.tunnels.poll_timeout(), None);
+    // A request that stops does not keep its tunnel for ever.
+    let mut one = One::open();
+    let whole = of_tunnel("send", 0, b"abc");
+    one.asked(&whole[..whole.len() - 1], START, 99);
+    assert_eq!(one.tunnels.handle_timeout(limit), None, "it is the connection's time that counts");
+    assert_eq!(one.connection.poll_timeout(&one.tunnels), limit);
+    assert_eq!(one.connection.handle_timeout(&mut one.tunnels, limit), Some(TunnelId(0)));
+    assert!(one.connection.is_over() && one.tunnels.is_empty());
+}
+
+#[test]
+fn a_tunnel_that_its_session_left_amid_a_request_is_not_found() {
+    let mut one = One::open();
+    let whole = of_tunnel("send", 0, b"abcdef");
+    one.asked(&whole[..whole.len() - 3], START, 99);
+    one.tunnels.close(TunnelId(0));
+    assert_eq!(one.asked(&whole[whole.len() - 3..], START, 99).1, status("404 Not Found", "Keep-Alive"));
+    assert_eq!(one.taken, b"abc");
+    // Its place is another's at once, and the next request finds that one by its own id alone.
+    one.asked(&request("open/1", "1.1", "Content-Length: 1\r\n", b"\0"), START, 99);
+    assert_eq!(one.tunnels.len(), 1);
+}
+
+#[test]
+fn an_answer_may_go_out_before_its_request_is_complete() {
+    let mut one = One::open();
+    let whole = of_tunnel("send", 0, b"abcdef");
+    let mut rest = &whole[..];
+    let now = START;
+    assert_eq!(one.connection.next_event(&mut one.tunnels, now, &mut rest), Some(Event::Data(TunnelId(0))));
+    one.connection.receive(now, &mut rest, |bytes| *bytes = &bytes[2..]);
+    assert!(!one.connection.wants_transmit(now, 2));
+    one.connection.answer_early();
+    let mut out = [0; 1_000];
+    let mut written = one.connection.poll_transmit(&mut one.tunnels, now, 2, &mut out, |room| {
+        room.copy_from_slice(b"ok");
+        2
+    });
+    assert_eq!(String::from_utf8_lossy(&out[..written]), ok("\x01ok"));
+    assert_eq!(one.connection.next_event(&mut one.tunnels, now, &mut rest), Some(Event::Data(TunnelId(0))));
+    one.connection.receive(now, &mut rest, |bytes| *bytes = &[]);
+    one.connection.answer_early();
+    assert_eq!(one.connection.next_event(&mut one.tunnels, now, &mut rest), None);
+    written = one.connection.poll_transmit(&mut one.tunnels, now, 2, &mut out, |_| panic!("there was one answer"));
+    assert_eq!(written, 0);
+    assert_eq!(one.asked(&of_tunnel("send", 1, b"next"), now, 99).1, ok("\x01"));
+}
+
+#[test]
+fn ids_come_from_the_second_half_of_the_entropy() {
+    let mut tunnels = Tunnels::<1>::new(Config::new());
+    let entropy = core::array::from_fn(|place| place as u8);
+    let (_, id) = tunnels.open(START, &entropy).unwrap();
+    assert_eq!(&id, b"101112131415161718191a1b1c1d1e1f");
+}

@@ -1,0 +1,76 @@
+//! Heads on their way out: made of parts, as far as there is room, and made again from where they stopped.
+
+use crate::bytes::copy;
+
+/// Puts out what `parts` are, put together, from their byte `sent` on. Answers how much it wrote, and whether that was
+/// the end.
+pub(super) fn put(parts: &[&[u8]], sent: usize, out: &mut [u8]) -> (usize, bool) {
+    let (mut skip, mut written) = (sent, 0_usize);
+    for part in parts {
+        let rest = part.get(skip..).unwrap_or(&[]);
+        skip = skip.saturating_sub(part.len());
+        let copied = copy(rest, out.get_mut(written..).unwrap_or(&mut []));
+        written = written.wrapping_add(copied);
+        if copied < rest.len() {
+            return (written, false);
+        }
+    }
+    (written, true)
+}
+
+/// A number in decimal digits.
+pub(super) struct Decimal {
+    digits: [u8; 10],
+    start: u8,
+}
+
+impl Decimal {
+    pub(super) fn new(mut number: u32) -> Self {
+        let (mut digits, mut start) = ([b'0'; 10], 10_u8);
+        for place in digits.iter_mut().rev() {
+            *place = b'0'.wrapping_add((number % 10) as u8);
+            start = start.wrapping_sub(1);
+            number /= 10;
+            if number == 0 {
+                break;
+            }
+        }
+        Self { digits, start }
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.digits.get(usize::from(self.start)..).unwrap_or(&[])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn parts_come_out_whole_through_any_window() {
+        let parts: [&[u8]; 4] = [b"POST ", b"", b"/open/1", b" HTTP"];
+        for window in 1..20 {
+            let (mut all, mut sent) = (std::vec::Vec::new(), 0);
+            loop {
+                let mut out = std::vec![0; window];
+                let (written, is_end) = put(&parts, sent, &mut out);
+                all.extend_from_slice(&out[..written]);
+                sent += written;
+                if is_end {
+                    break;
+                }
+                assert_eq!(written, window);
+            }
+            assert_eq!(all, b"POST /open/1 HTTP");
+        }
+    }
+
+    #[test]
+    fn numbers_are_decimal() {
+        for number in [0, 7, 10, 1_537, 65_536, u32::MAX] {
+            assert_eq!(Decimal::new(number).as_bytes(), number.to_string().as_bytes());
+        }
+    }
+}

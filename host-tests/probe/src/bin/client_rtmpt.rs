@@ -1,0 +1,87 @@
+//! The publisher of `client`, through a tunnel.
+#![no_std]
+#![no_main]
+
+use embedded_rtmp::amf0::{Encoder, Token};
+use embedded_rtmp::command::{ConnectOptions, set_data_frame};
+use embedded_rtmp::message::{Kind, StreamId, Timestamp};
+use embedded_rtmp::session::{Buffers, Client, ClientConfig, ClientEvent};
+use embedded_rtmp::tunnel;
+use probe::Board;
+
+#[unsafe(no_mangle)]
+fn _start(board: &mut Board) {
+    let _ = run(board);
+}
+
+fn run(board: &mut Board) -> Option<()> {
+    let buffers = Buffers { scratch: &mut board.scratch, control: &mut board.control };
+    let Ok(mut client) = Client::<8>::new(buffers, ClientConfig::new(), &board.entropy) else { return None };
+    let tc_url = ["rtmp://", board.url, "/", board.app];
+    let options = ConnectOptions { app: board.app, tc_url: &tc_url, flash_ver: "FMLE/3.0" };
+    client.connect(&options).ok()?;
+    client.publish(board.key).ok()?;
+    let mut tunnel = tunnel::Client::new(board.url, 80);
+
+    let mut stream: Option<StreamId> = None;
+    while !tunnel.is_closed() {
+        // What was received.
+        let received = (board.receive)(&mut board.input);
+        let mut input = board.input.get(..received)?;
+        let mut before = usize::MAX;
+        while input.len() < before {
+            before = input.len();
+            let now = (board.now)();
+            match tunnel.receive(now, &mut input, |bytes| client.next_event(now, bytes)).ok()?.ok()? {
+                Some(ClientEvent::Publishing(id)) => stream = Some(id),
+                Some(ClientEvent::Refused(stage, status)) => (board.show)(stage as u32, status.code.as_bytes()),
+                _ => {}
+            }
+        }
+        if !client.wants_input() && client.wants_transmit() {
+            tunnel.hurry();
+        }
+        if tunnel.needs_connection() {
+            (board.show)(0, &[]);
+            tunnel.connected();
+        }
+        let now = (board.now)();
+        let waiting = client.transmit_len();
+        let written = tunnel.poll_transmit(now, waiting, &mut board.output, |room| client.poll_transmit(now, room));
+        (board.send)(board.output.get(..written)?);
+        // What is to be sent.
+        if let Some(id) = stream
+            && let Some((kind, at, frame)) = (board.frame)()
+        {
+            let mut rest = frame;
+            if kind == Kind::DATA.0 {
+                let mut encoder = Encoder::new(&mut board.metadata);
+                set_data_frame(&mut encoder, "onMetaData").ok()?;
+                encoder.put(Token::EcmaArrayStart { len: 1 }).ok()?;
+                encoder.property("width", Token::Number(1280.0)).ok()?.put(Token::End).ok()?;
+                rest = encoder.finish();
+            }
+            let csid = client.begin_media(Kind(kind), id, Timestamp(at), rest.len() as u32).ok()?;
+            while client.media_left(csid).is_some() {
+                let waiting = client.media_len(csid, rest.len());
+                let mut taken = 0;
+                let written = tunnel.poll_transmit((board.now)(), waiting, &mut board.output, |room| {
+                    let (more, written) = client.poll_media(csid, rest, room);
+                    taken = more;
+                    written
+                });
+                rest = rest.get(taken..)?;
+                (board.send)(board.output.get(..written)?);
+            }
+        }
+        if (board.is_over)() {
+            client.close().ok()?;
+            tunnel.close();
+        }
+        client.handle_timeout((board.now)()).ok()?;
+        if tunnel.poll_timeout().is_some_and(|deadline| (board.now)() >= deadline) {
+            tunnel.handle_timeout((board.now)()).ok()?;
+        }
+    }
+    Some(())
+}
