@@ -17,11 +17,11 @@ pub(crate) fn schedule<'a>(tags: &[Tag<'a>]) -> Vec<Due<'a>> {
     media
         .map(|tag| {
             // Audio and video are not quite in order; what is late is due at once.
-            let pause = i64::from(tag.timestamp) - i64::from(last.unwrap_or(tag.timestamp));
+            let pause = i64::from(tag.timestamp.0) - i64::from(last.unwrap_or(tag.timestamp.0));
             if pause > 0 {
                 due += Duration::from_millis(pause as u64).min(LONGEST_PAUSE);
             }
-            last = Some(last.unwrap_or(0).max(tag.timestamp));
+            last = Some(last.unwrap_or(0).max(tag.timestamp.0));
             (due, *tag)
         })
         .collect()
@@ -37,10 +37,11 @@ pub(crate) fn metadata(tags: &[Tag<'_>]) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
     use crate::demo::flv::{AUDIO, VIDEO};
+    use embedded_rtmp_embassy::embedded_rtmp::message::Timestamp;
 
     #[test]
     fn pauses_are_kept_within_reason() {
-        let tag = |kind, timestamp| Tag { kind, timestamp, data: b"" };
+        let tag = |kind, millis| Tag { kind, timestamp: Timestamp(millis), data: b"" };
         let tags =
             [tag(SCRIPT, 0), tag(VIDEO, 500), tag(AUDIO, 490), tag(VIDEO, 540), tag(AUDIO, 520), tag(VIDEO, u32::MAX)];
         let dues: Vec<u128> = schedule(&tags).iter().map(|(due, _)| due.as_millis()).collect();
@@ -49,7 +50,7 @@ mod tests {
 
     #[test]
     fn metadata_is_marked_as_such() {
-        let script = Tag { kind: SCRIPT, timestamp: 0, data: b"\x02\x00\x0aonMetaData" };
+        let script = Tag { kind: SCRIPT, timestamp: Timestamp(0), data: b"\x02\x00\x0aonMetaData" };
         assert_eq!(metadata(&[script]).unwrap(), b"\x02\x00\x0d@setDataFrame\x02\x00\x0aonMetaData");
         assert_eq!(metadata(&[]), None);
     }

@@ -44,7 +44,7 @@ pub(crate) fn compare(clip: &[Tag<'_>], recording: &[Tag<'_>]) -> Result<(), Dif
                 return Err(Difference::Payload(name, index));
             }
             if expected.timestamp != found.timestamp {
-                return Err(Difference::Timestamp(name, index, expected.timestamp, found.timestamp));
+                return Err(Difference::Timestamp(name, index, expected.timestamp.0, found.timestamp.0));
             }
         }
         if of_kind(clip) != of_kind(recording) {
@@ -57,10 +57,12 @@ pub(crate) fn compare(clip: &[Tag<'_>], recording: &[Tag<'_>]) -> Result<(), Dif
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::demo::flv::SCRIPT;
+    use embedded_rtmp_embassy::embedded_rtmp::message::Timestamp;
 
-    const A: Tag<'_> = Tag { kind: AUDIO, timestamp: 0, data: b"a" };
-    const B: Tag<'_> = Tag { kind: AUDIO, timestamp: 20, data: b"b" };
-    const V: Tag<'_> = Tag { kind: VIDEO, timestamp: 0, data: b"v" };
+    const A: Tag<'_> = Tag { kind: AUDIO, timestamp: Timestamp(0), data: b"a" };
+    const B: Tag<'_> = Tag { kind: AUDIO, timestamp: Timestamp(20), data: b"b" };
+    const V: Tag<'_> = Tag { kind: VIDEO, timestamp: Timestamp(0), data: b"v" };
 
     #[test]
     fn only_the_order_within_a_kind_counts() {
@@ -72,9 +74,9 @@ mod tests {
     fn every_difference_is_found() {
         assert_eq!(compare(&[A, V], &[A]), Err(Difference::Count("video", 1, 0)));
         assert_eq!(compare(&[A], &[A, B]), Err(Difference::Count("audio", 1, 2)));
-        let late = Tag { timestamp: 1, ..A };
+        let late = Tag { timestamp: Timestamp(1), ..A };
         assert_eq!(compare(&[A], &[late]), Err(Difference::Timestamp("audio", 0, 0, 1)));
-        let script = Tag { kind: 18, timestamp: 9, data: b"?" };
+        let script = Tag { kind: SCRIPT, timestamp: Timestamp(9), data: b"?" };
         assert_eq!(compare(&[A, script], &[A]), Ok(()));
     }
 }

@@ -7,7 +7,7 @@ use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_time::{Instant, Timer};
 use embedded_rtmp_embassy::embedded_rtmp::connect::Plan;
-use embedded_rtmp_embassy::embedded_rtmp::message::Timestamp;
+use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{Error, Memory, Parts, PublishOptions, Publisher, Sender};
 
@@ -61,12 +61,12 @@ struct Feeder<'f> {
 
 impl Feeder<'_> {
     /// Sends the messages of one kind, each when it is due.
-    async fn feed(&self, sender: &mut Sender<'_, '_>, schedule: &[Due<'_>], kind: u8) -> Result<(), Error> {
+    async fn feed(&self, sender: &mut Sender<'_, '_>, schedule: &[Due<'_>], kind: Kind) -> Result<(), Error> {
         for (due, tag) in schedule.iter().filter(|(_, tag)| tag.kind == kind) {
             if self.paced {
                 Timer::at(self.start + embassy_time::Duration::from_micros(due.as_micros() as u64)).await;
             }
-            sender.send(Timestamp(tag.timestamp), tag.data).await?;
+            sender.send(tag.timestamp, tag.data).await?;
             self.note(*due);
             self.progress.first_media.set(self.progress.first_media.get().or(Some(Instant::now())));
         }

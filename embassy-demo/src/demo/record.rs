@@ -58,10 +58,10 @@ impl Recording {
             return Ok(false);
         }
         let (header, mut data) = (fragment.header, &message[..]);
-        if header.kind.0 == SCRIPT {
+        if header.kind == SCRIPT {
             data = data.strip_prefix(flv::SET_DATA_FRAME).unwrap_or(data);
         }
-        flv::write_tag(&mut self.out, Tag { kind: header.kind.0, timestamp: header.timestamp.0, data })?;
+        flv::write_tag(&mut self.out, Tag { kind: header.kind, timestamp: header.timestamp, data })?;
         Ok(true)
     }
 }

@@ -8,6 +8,7 @@ use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_time::{Duration, with_timeout};
 use embedded_rtmp_embassy::embedded_rtmp::connect::{Limits, Plan, Target};
+use embedded_rtmp_embassy::embedded_rtmp::message::Kind;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{Error, KeepAlive, Memory, PublishOptions, Publisher, ServeOptions, Server, SessionId};
 
@@ -103,7 +104,7 @@ impl Recorded {
     }
 
     /// The types of its messages, in the order of their ends.
-    pub(crate) fn kinds(&self, index: usize) -> Vec<u8> {
+    pub(crate) fn kinds(&self, index: usize) -> Vec<Kind> {
         let file = self.file(index);
         flv::read(&file).unwrap_or_default().iter().map(|tag| tag.kind).collect()
     }

@@ -61,10 +61,10 @@ fn rings_that_wrap_in_the_middle_of_everything_lose_nothing() {
 #[test]
 fn rings_of_one_byte_lose_nothing() {
     let tags = [
-        Tag { kind: SCRIPT, timestamp: 0, data: b"\x02\x00\x0aonMetaData\x05" },
-        Tag { kind: VIDEO, timestamp: 3, data: &[0x17; 300] },
-        Tag { kind: AUDIO, timestamp: 0xFF_FFFF, data: b"" },
-        Tag { kind: AUDIO, timestamp: 0x0100_0005, data: b"a" },
+        Tag { kind: SCRIPT, timestamp: Timestamp(0), data: b"\x02\x00\x0aonMetaData\x05" },
+        Tag { kind: VIDEO, timestamp: Timestamp(3), data: &[0x17; 300] },
+        Tag { kind: AUDIO, timestamp: Timestamp(0xFF_FFFF), data: b"" },
+        Tag { kind: AUDIO, timestamp: Timestamp(0x0100_0005), data: b"a" },
     ];
     transfer::<1, 1>(&Wire::new(), &tags);
 }

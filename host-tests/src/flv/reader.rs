@@ -3,10 +3,9 @@
 use std::fmt;
 use std::io::{self, Read};
 
-use embedded_rtmp::message::Kind;
+use embedded_rtmp::media::flv::{BACK_POINTER, FileHeader, TagHeader};
 
-use super::parse::{FILE_HEADER, file_header, tag_header};
-use super::{TAG_HEADER, Tag};
+use super::Tag;
 
 /// Why a file cannot be read on.
 #[derive(Debug)]
@@ -58,26 +57,24 @@ impl<R: Read> Reader<R> {
     /// # Errors
     /// The header is none of an FLV file, or `input` fails.
     pub fn new(mut input: R) -> Result<Self, ReadError> {
-        let mut bytes = [0; FILE_HEADER];
-        if fill(&mut input, &mut bytes)? < bytes.len() {
-            return Err(ReadError::NotFlv);
-        }
-        let (_, header) = file_header(&bytes).map_err(|_| ReadError::NotFlv)?;
+        let mut bytes = [0; FileHeader::SIZE];
+        let filled = fill(&mut input, &mut bytes)?;
+        let header = FileHeader::parse(&bytes[..filled]).map_err(|_| ReadError::NotFlv)?;
         // What a longer header holds, and the first back pointer, say nothing.
-        let skip = u64::from(header.data_offset) - FILE_HEADER as u64 + 4;
-        io::copy(&mut (&mut input).take(skip), &mut io::sink())?;
-        Ok(Self { input, position: u64::from(header.data_offset) + 4, ended: false })
+        let position = u64::from(header.length) + BACK_POINTER as u64;
+        io::copy(&mut (&mut input).take(position - FileHeader::SIZE as u64), &mut io::sink())?;
+        Ok(Self { input, position, ended: false })
     }
 
     fn read_tag(&mut self) -> Result<Option<Tag>, ReadError> {
         let at = self.position;
-        let mut bytes = [0; TAG_HEADER];
+        let mut bytes = [0; TagHeader::SIZE];
         match fill(&mut self.input, &mut bytes)? {
             0 => return Ok(None),
-            TAG_HEADER => {}
+            TagHeader::SIZE => {}
             _ => return Err(ReadError::Truncated(at)),
         }
-        let (_, header) = tag_header(&bytes).map_err(|_| ReadError::Truncated(at))?;
+        let header = TagHeader::parse(&bytes);
         if header.filtered {
             return Err(ReadError::Encrypted(at));
         }
@@ -86,17 +83,16 @@ impl<R: Read> Reader<R> {
         if payload.len() < header.length as usize {
             return Err(ReadError::Truncated(at));
         }
-        let mut pointer = [0; 4];
-        let length = TAG_HEADER as u32 + header.length;
+        let mut pointer = [0; BACK_POINTER];
         match fill(&mut self.input, &mut pointer)? {
             // Some writers leave out the very last pointer.
             0 => {}
-            4 if u32::from_be_bytes(pointer) == length => {}
-            4 => return Err(ReadError::BackPointer(at)),
+            BACK_POINTER if pointer == header.back_pointer() => {}
+            BACK_POINTER => return Err(ReadError::BackPointer(at)),
             _ => return Err(ReadError::Truncated(at)),
         }
-        self.position += u64::from(length) + 4;
-        Ok(Some(Tag { kind: Kind(header.kind), timestamp: header.timestamp, payload }))
+        self.position += (TagHeader::SIZE + payload.len() + BACK_POINTER) as u64;
+        Ok(Some(Tag { kind: header.kind, timestamp: header.timestamp.0, payload }))
     }
 }
 

@@ -96,36 +96,6 @@ fn a_longer_file_header_is_skipped() {
 }
 
 #[test]
-fn item_109_an_aggregate_is_tags_that_count_from_the_first() {
-    let tags = [tag(Kind::AUDIO, 0x0100_0000, &[1]), tag(Kind::VIDEO, 0x0100_0028, &[2, 3])];
-    let payload = &file(&tags)[13..];
-    let expected = [tag(Kind::AUDIO, 7, &[1]), tag(Kind::VIDEO, 47, &[2, 3])];
-    assert_eq!(aggregated(7, payload).collect::<Vec<_>>(), expected);
-    assert_eq!(aggregated(7, &payload[..payload.len() - 4]).count(), 2, "without the last back pointer");
-    assert_eq!(aggregated(7, &payload[..payload.len() - 5]).count(), 1, "with the last tag cut off");
-    assert_eq!(aggregated(7, &[]).count(), 0);
-}
-
-#[test]
-fn configurations_are_no_frames() {
-    for (kind, payload, is) in [
-        (Kind::VIDEO, &[0x17, 0, 0][..], true),
-        (Kind::VIDEO, &[0x17, 1, 0], false),
-        (Kind::VIDEO, &[0x90, b'h'], true),
-        (Kind::VIDEO, &[0x91, b'h'], false),
-        (Kind::VIDEO, &[0x22], false),
-        (Kind::AUDIO, &[0xAF, 0], true),
-        (Kind::AUDIO, &[0xAF, 1], false),
-        (Kind::AUDIO, &[0x2F, 0], false),
-        (Kind::AUDIO, &[0x90], true),
-        (Kind::DATA, &[0x17, 0], false),
-        (Kind::AUDIO, &[], false),
-    ] {
-        assert_eq!(tag(kind, 0, payload).is_configuration(), is, "{kind} {payload:02x?}");
-    }
-}
-
-#[test]
 fn the_bundled_clip_is_as_its_readme_says() {
     let bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../embassy-demo/clip.flv")).unwrap();
     assert!(bytes.len() <= 200_000);

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use embedded_rtmp::chunk::{ChunkStreamId, Fragment};
 use embedded_rtmp::command::DataMessage;
-use embedded_rtmp::message::Kind;
+use embedded_rtmp::media::flv::Tags;
+use embedded_rtmp::message::{Kind, Timestamp};
 
 use crate::counts::Counts;
-use crate::flv::{Writer, aggregated};
+use crate::flv::Writer;
 
 use super::names;
 
@@ -62,10 +63,8 @@ impl Recording {
     fn write(&mut self, kind: Kind, timestamp: u32, payload: &[u8]) -> Result<()> {
         match kind {
             Kind::AUDIO | Kind::VIDEO => self.write_tag(kind, timestamp, payload),
-            Kind::AGGREGATE => aggregated(timestamp, payload).try_for_each(|tag| match tag.kind {
-                Kind::AGGREGATE => Ok(()),
-                _ => self.write(tag.kind, tag.timestamp, &tag.payload),
-            }),
+            Kind::AGGREGATE => Tags::aggregate(Timestamp(timestamp), payload)
+                .try_for_each(|tag| self.write(tag.kind, tag.timestamp.0, tag.data)),
             // A file has the data itself, not what the server is told to do with it.
             _ => match DataMessage::parse(payload) {
                 Some(message) if message.name == *"@clearDataFrame" => Ok(()),
@@ -87,5 +86,48 @@ impl Recording {
     pub(super) fn finish(self) -> Result<(Counts, Option<(u32, u32)>)> {
         self.writer.finish()?;
         Ok((self.counts, self.timestamps))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flv::{Reader, Tag};
+    use embedded_rtmp::media::flv::TagHeader;
+    use embedded_rtmp::message::{Header, StreamId};
+
+    #[test]
+    fn item_109_an_aggregate_is_recorded_as_the_messages_in_it() {
+        let inside = |kind, millis, data: &[u8]| {
+            let timestamp = Timestamp(millis);
+            let header = TagHeader { kind, filtered: false, length: data.len() as u32, timestamp };
+            [&header.emit()[..], data, &header.back_pointer()].concat()
+        };
+        let body = [
+            inside(Kind::VIDEO, 5_000, &[0x17, 1, 0, 0, 0]),
+            inside(Kind::AUDIO, 5_023, &[0xAF, 1, 7]),
+            inside(Kind::AGGREGATE, 5_030, &inside(Kind::AUDIO, 0, &[0xAF, 1])),
+            inside(Kind::DATA, 5_040, b"\x02\0\x0d@setDataFrame\x02\0\x0aonMetaData\x05"),
+        ]
+        .concat();
+        let length = body.len() as u32;
+        let header = Header { timestamp: Timestamp(100), length, kind: Kind::AGGREGATE, stream: StreamId(1) };
+        let (first, second) = body.split_at(20);
+
+        let directory = tempfile::tempdir().unwrap();
+        let mut recording = Recording::create(directory.path(), b"app", b"key").unwrap();
+        for (offset, data) in [(0, first), (20, second)] {
+            recording.take(&Fragment { csid: ChunkStreamId::COMMAND, header, offset, data }).unwrap();
+        }
+        let path = recording.path().to_owned();
+        recording.finish().unwrap();
+        let tags: Vec<Tag> = Reader::new(File::open(path).unwrap()).unwrap().map(|tag| tag.unwrap()).collect();
+        let expected = [
+            (Kind::VIDEO, 100, &[0x17, 1, 0, 0, 0][..]),
+            (Kind::AUDIO, 123, &[0xAF, 1, 7]),
+            (Kind::DATA, 140, b"\x02\0\x0aonMetaData\x05"),
+        ]
+        .map(|(kind, timestamp, data)| Tag { kind, timestamp, payload: data.to_vec() });
+        assert_eq!(tags, expected);
     }
 }

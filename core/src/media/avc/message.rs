@@ -100,6 +100,17 @@ impl<'a, const UNITS: usize> Message<'a, UNITS> {
         core::iter::once(&self.header[..]).chain(units.flat_map(|(length, unit)| [&length[..], unit]))
     }
 
+    /// The pieces of the payload, in `list`, for what takes them all at once. `None` where they are more than it holds:
+    /// each unit gives two, and the header one.
+    pub fn list<'s, 'l>(&'s self, list: &'l mut [&'s [u8]]) -> Option<&'l [&'s [u8]]> {
+        let mut count = 0_usize;
+        for part in self.parts() {
+            *list.get_mut(count)? = part;
+            count = count.wrapping_add(1);
+        }
+        list.get(..count)
+    }
+
     /// What comes next of the payload when its last `left` bytes are missing: up to the end of one piece. Empty where
     /// nothing is missing.
     pub fn rest(&self, left: u32) -> &[u8] {

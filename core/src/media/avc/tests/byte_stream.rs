@@ -134,6 +134,9 @@ fn item_111_a_picture_goes_out_in_parts_from_where_it_lies() {
         assert!(expected.starts_with(rest) && rest.is_empty() == expected.is_empty(), "{left} bytes left");
     }
     assert!(message.rest(u32::MAX).starts_with(&[0x17]));
+    let mut list = [&[][..]; 10];
+    assert_eq!(message.list(&mut list[..8]), None);
+    assert!(message.list(&mut list).unwrap().iter().copied().eq(message.parts()));
     // What comes of a unit is lent, not copied.
     assert!(message.parts().filter(|part| stream.as_ptr_range().contains(&part.as_ptr())).eq(UNITS));
 
