@@ -19,6 +19,7 @@
 //! | [`command`] | `connect`, `publish`, `onStatus` and the others |
 //! | [`media`] | what audio and video messages hold: FLV tags, AVC and AAC, Annex B, metadata |
 //! | [`session`] | who may say what, and when: [`session::Client`], [`session::Server`] |
+//! | [`relay`] | one publisher's stream for many players |
 //! | [`url`] | RTMP URLs |
 //! | [`connect`] | the port plan: which ports to try, in which order, for how long |
 //! | [`tunnel`] | RTMPT: a session in HTTP requests; which protocol a connection begins with |
@@ -127,6 +128,7 @@ pub mod control;
 pub mod handshake;
 pub mod media;
 pub mod message;
+pub mod relay;
 pub mod session;
 pub mod time;
 pub mod tunnel;

@@ -1,0 +1,134 @@
+//! Where a player is.
+
+use core::fmt;
+
+use super::record::payload;
+use crate::message::Kind;
+
+/// The message that a player was sending has been overwritten: its connection can only be closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Overtaken;
+
+impl fmt::Display for Overtaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("too slow for the stream, within a message")
+    }
+}
+
+impl core::error::Error for Overtaken {}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It looks for a place to begin.
+    Seek,
+    /// It gets what is kept: of this index, next.
+    Kept(u8),
+    /// It gets the messages of the ring.
+    Live,
+}
+
+/// Where one player is.
+#[derive(Debug, Clone)]
+pub struct Cursor {
+    /// The message that it gets, or will get next.
+    pub(super) at: u64,
+    /// What is kept and stood before this was sent.
+    pub(super) since: u64,
+    /// Where what is kept and is being sent stood.
+    pub(super) kept: u64,
+    /// Messages before `at`.
+    pub(super) number: u32,
+    /// Payload bytes of the message that is being sent, and how many of them the player took.
+    pub(super) length: u32,
+    pub(super) taken: u32,
+    pub(super) sent: u32,
+    pub(super) skipped: u32,
+    pub(super) stage: Stage,
+    pub(super) is_inside: bool,
+    pub(super) has_begun: bool,
+    /// It has had nothing yet of what it was to begin with.
+    pub(super) is_fresh: bool,
+    /// It is to look for a new place once its message is finished.
+    pub(super) anew: bool,
+    pub(super) audio: bool,
+    pub(super) video: bool,
+}
+
+impl Default for Cursor {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Cursor {
+    /// A player that has had nothing yet.
+    pub const fn new() -> Self {
+        Self {
+            at: 0,
+            since: 0,
+            kept: 0,
+            number: 0,
+            length: 0,
+            taken: 0,
+            sent: 0,
+            skipped: 0,
+            stage: Stage::Seek,
+            is_inside: false,
+            has_begun: false,
+            is_fresh: false,
+            anew: false,
+            audio: true,
+            video: true,
+        }
+    }
+
+    /// Messages that were sent whole, those that were kept for the beginning among them.
+    pub const fn sent(&self) -> u32 {
+        self.sent
+    }
+
+    /// Messages that were left out since the player was too slow for them, up to the last one that it got.
+    pub const fn skipped(&self) -> u32 {
+        self.skipped
+    }
+
+    /// Whether a message is begun and not finished.
+    pub const fn is_inside(&self) -> bool {
+        self.is_inside
+    }
+
+    /// Whether the player wants audio and video; data it always gets. Counts from the next message on. To have video again
+    /// is to begin anew, with the next keyframe.
+    pub fn select(&mut self, audio: bool, video: bool) {
+        if video && !self.video {
+            self.anew = self.is_inside;
+            self.seek();
+        }
+        (self.audio, self.video) = (audio, video);
+    }
+
+    pub(super) fn wants(&self, kind: u8) -> bool {
+        match Kind(kind) {
+            Kind::AUDIO => self.audio,
+            Kind::VIDEO => self.video,
+            Kind(0) => false,
+            _ => true,
+        }
+    }
+
+    /// Looks for a new place.
+    pub(super) fn seek(&mut self) {
+        if self.stage == Stage::Live && !self.is_inside {
+            self.since = self.at;
+            self.stage = Stage::Seek;
+        }
+    }
+
+    pub(super) fn pass(&mut self, length: u32) {
+        self.at = payload(self.at).wrapping_add(u64::from(length));
+        self.number = self.number.wrapping_add(1);
+    }
+}
+
+const _: () = assert!(size_of::<Cursor>() <= 64);

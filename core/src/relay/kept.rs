@@ -1,0 +1,74 @@
+//! What a stream's players must have before they begin: kept whole, beside the ring.
+
+use crate::bytes::copy;
+use crate::message::Kind;
+
+/// A message that is kept.
+#[derive(Debug)]
+pub(super) struct Kept<'b> {
+    pub(super) kind: Kind,
+    buffer: &'b mut [u8],
+    length: u32,
+    is_there: bool,
+    /// Where it stood in the ring when it was not the same as before: as long as this stays, so do the bytes.
+    pub(super) position: u64,
+}
+
+impl<'b> Kept<'b> {
+    pub(super) const fn new(kind: Kind, buffer: &'b mut [u8]) -> Self {
+        Self { kind, buffer, length: 0, is_there: false, position: 0 }
+    }
+
+    /// The payload, if there is one.
+    pub(super) fn payload(&self) -> Option<&[u8]> {
+        self.buffer.get(..self.length as usize).filter(|_| self.is_there)
+    }
+
+    /// The payload from `start` on, also where it does not hold any more.
+    pub(super) fn rest(&self, start: u32) -> &[u8] {
+        self.buffer.get(start as usize..self.length as usize).unwrap_or(&[])
+    }
+
+    /// Keeps a message that lies in two parts; answers whether it is another than before. One that does not fit is
+    /// dropped, and so is the one before: `None`.
+    pub(super) fn keep(&mut self, parts: [&[u8]; 2], position: u64) -> Option<bool> {
+        let [first, second] = parts;
+        let is_new = self.payload().and_then(|kept| kept.split_at_checked(first.len())) != Some((first, second));
+        if is_new {
+            (self.position, self.length, self.is_there) = (position, 0, false);
+            copy(first, self.buffer);
+            copy(second, self.buffer.get_mut(first.len()..).unwrap_or(&mut []));
+            let length = first.len().wrapping_add(second.len());
+            if length > self.buffer.len() {
+                return None;
+            }
+            (self.length, self.is_there) = (length as u32, true);
+        }
+        Some(is_new)
+    }
+
+    /// It holds no longer. Who has begun it can go on to its end.
+    pub(super) fn clear(&mut self) {
+        self.is_there = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_the_same_is_not_new() {
+        let mut buffer = [0; 4];
+        let mut kept = Kept::new(Kind::AUDIO, &mut buffer);
+        assert_eq!(kept.payload(), None);
+        assert_eq!((kept.keep([b"ab", b"c"], 7), kept.payload(), kept.position), (Some(true), Some(&b"abc"[..]), 7));
+        assert_eq!((kept.keep([b"abc", b""], 9), kept.position), (Some(false), 7));
+        assert_eq!((kept.keep([b"abd", b""], 9), kept.position), (Some(true), 9));
+        assert_eq!((kept.keep([b"abcd", b"e"], 10), kept.payload()), (None, None));
+        assert_eq!((kept.keep([b"", b""], 11), kept.payload()), (Some(true), Some(&b""[..])));
+        assert_eq!(kept.keep([b"abcd", b""], 12), Some(true));
+        kept.clear();
+        assert_eq!((kept.payload(), kept.rest(1)), (None, &b"bcd"[..]));
+    }
+}

@@ -1,0 +1,188 @@
+//! A player's side: what goes out.
+
+use super::cursor::{Cursor, Overtaken, Stage};
+use super::record::{Lane, Place, payload};
+use super::ring::Ring;
+use crate::message::{Header, Kind, StreamId};
+
+/// What a message that was cut off is filled up with.
+const ZEROS: &[u8] = &[0; 64];
+
+/// A piece of a message, for a player to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece<'r> {
+    /// The header of a message that is to be begun, on message stream 0; `None` while one is being sent.
+    pub begin: Option<Header>,
+    /// Payload: two parts where it lies around the end of the ring. Empty where the message is.
+    pub parts: [&'r [u8]; 2],
+}
+
+impl Ring<'_> {
+    /// What a player is to send next; `None` where that has not come yet. What it takes of it is told by
+    /// [`Self::begin_message`], [`Self::advance`] and [`Self::finish_message`].
+    ///
+    /// # Errors
+    /// The player is overtaken within a message.
+    pub fn peek(&self, cursor: &mut Cursor) -> Result<Option<Piece<'_>>, Overtaken> {
+        loop {
+            match cursor.stage {
+                Stage::Seek => {
+                    if !self.place(cursor) {
+                        return Ok(None);
+                    }
+                }
+                Stage::Kept(index) => {
+                    let kept = self.kept.get(usize::from(index));
+                    if let Some(kept) = kept.filter(|_| cursor.is_inside) {
+                        if kept.position != cursor.kept {
+                            return Err(Overtaken);
+                        }
+                        return Ok(Some(Piece { begin: None, parts: [kept.rest(cursor.taken), &[]] }));
+                    }
+                    let (is_gone, is_head) = (self.store.is_gone(cursor.at), cursor.at == self.store.head());
+                    if is_gone || !is_head && self.record(cursor.at).cut {
+                        // What it was to begin with is not there any more.
+                        cursor.stage = Stage::Seek;
+                        continue;
+                    }
+                    let Some(kept) = kept else {
+                        (cursor.stage, cursor.since, cursor.is_fresh) = (Stage::Live, cursor.at, true);
+                        continue;
+                    };
+                    let is_due = (cursor.since..cursor.at).contains(&kept.position) && cursor.wants(kept.kind.0);
+                    let Some(payload) = kept.payload().filter(|_| is_due) else {
+                        cursor.stage = Stage::Kept(index.wrapping_add(1));
+                        continue;
+                    };
+                    if is_head {
+                        return Ok(None);
+                    }
+                    // Due when the message is that comes next.
+                    let (timestamp, length) = (self.record(cursor.at).timestamp(), payload.len() as u32);
+                    let begin = Some(Header { timestamp, length, kind: kept.kind, stream: StreamId::CONNECTION });
+                    return Ok(Some(Piece { begin, parts: [payload, &[]] }));
+                }
+                Stage::Live => {
+                    if self.store.is_gone(cursor.at) {
+                        if cursor.is_inside {
+                            return Err(Overtaken);
+                        }
+                        cursor.seek();
+                    } else if self.should_skip(cursor) {
+                        cursor.seek();
+                    } else if cursor.at == self.store.head() {
+                        return Ok(None);
+                    } else if let Some(piece) = self.live(cursor) {
+                        return Ok(piece);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a player between two messages is so far behind that it would be overtaken within one of the next, and
+    /// there is something newer to go on with.
+    fn should_skip(&self, cursor: &Cursor) -> bool {
+        let has_newer = match self.key {
+            Some(key) if cursor.video => key.at > cursor.at,
+            _ => self.is_live && !(self.has_video && cursor.video),
+        };
+        !cursor.is_inside && has_newer && self.store.is_old(cursor.at)
+    }
+
+    /// A piece of the message that the player is at; `None` where that is not for it, and it has gone on.
+    fn live(&self, cursor: &mut Cursor) -> Option<Option<Piece<'_>>> {
+        let (record, lane) = (self.record(cursor.at), self.lane(cursor.at));
+        if !cursor.is_inside {
+            if record.cut && cursor.is_fresh {
+                cursor.seek();
+                return None;
+            }
+            if record.cut || !cursor.wants(record.kind) {
+                cursor.pass(record.length);
+                return None;
+            }
+            if lane.is_some_and(Lane::must_be_whole) {
+                return Some(None);
+            }
+        }
+        let length = record.length.saturating_sub(record.skip());
+        let arrived = match lane {
+            Some(lane) => lane.arrived,
+            None if record.cut => record.word,
+            None => record.length,
+        };
+        let left = arrived.saturating_sub(record.skip()).saturating_sub(cursor.taken);
+        let from = payload(cursor.at).wrapping_add(u64::from(record.skip())).wrapping_add(u64::from(cursor.taken));
+        let mut parts = self.store.parts(from, left as usize);
+        if cursor.is_inside && left == 0 && cursor.taken < length {
+            if !record.cut {
+                return Some(None);
+            }
+            let zeros = (length.wrapping_sub(cursor.taken) as usize).min(ZEROS.len());
+            parts = [ZEROS.get(..zeros).unwrap_or(ZEROS), &[]];
+        }
+        let kind = if Kind(record.kind).is_data() { Kind::DATA } else { Kind(record.kind) };
+        let header = Header { timestamp: record.timestamp(), length, kind, stream: StreamId::CONNECTION };
+        Some(Some(Piece { begin: (!cursor.is_inside).then_some(header), parts }))
+    }
+
+    /// Finds a place to begin with; answers whether there is one.
+    fn place(&self, cursor: &mut Cursor) -> bool {
+        let pending = self.pending();
+        let key = self.key.filter(|key| cursor.video && key.at >= cursor.at && !self.store.is_gone(key.at));
+        let place = match key {
+            // What it needs before has not come in whole yet.
+            Some(key) if pending.is_some_and(|pending| pending.at < key.at) => return false,
+            Some(key) => key,
+            None if self.has_video && cursor.video => return false,
+            None => pending.unwrap_or(Place { at: self.store.head(), number: self.messages }),
+        };
+        if cursor.has_begun {
+            cursor.skipped = cursor.skipped.wrapping_add(place.number.wrapping_sub(cursor.number));
+        }
+        (cursor.at, cursor.number) = (place.at, place.number);
+        (cursor.has_begun, cursor.stage) = (true, Stage::Kept(0));
+        true
+    }
+
+    /// The player has begun the message that [`Self::peek`] showed.
+    pub fn begin_message(&self, cursor: &mut Cursor) {
+        cursor.length = match cursor.stage {
+            Stage::Kept(index) => {
+                let kept = self.kept.get(usize::from(index));
+                cursor.kept = kept.map_or(0, |kept| kept.position);
+                kept.map_or(0, |kept| kept.rest(0).len() as u32)
+            }
+            _ => {
+                cursor.is_fresh = false;
+                self.record(cursor.at).length
+            }
+        };
+        (cursor.is_inside, cursor.taken) = (true, 0);
+    }
+
+    /// The player took so many bytes from the front of what [`Self::peek`] showed.
+    pub fn advance(&self, cursor: &mut Cursor, bytes: usize) {
+        cursor.taken = cursor.taken.saturating_add(bytes as u32);
+    }
+
+    /// The player has sent the message to its end.
+    pub fn finish_message(&self, cursor: &mut Cursor) {
+        match cursor.stage {
+            Stage::Kept(index) => cursor.stage = Stage::Kept(index.wrapping_add(1)),
+            _ => cursor.pass(cursor.length),
+        }
+        cursor.sent = cursor.sent.wrapping_add(1);
+        (cursor.is_inside, cursor.taken) = (false, 0);
+        if core::mem::take(&mut cursor.anew) {
+            cursor.seek();
+        }
+    }
+
+    /// How many bytes of the ring a player is behind, at most: those from its place to the end of what has come.
+    pub fn behind(&self, cursor: &Cursor) -> u64 {
+        let start = if cursor.stage == Stage::Seek { self.store.head() } else { cursor.at };
+        self.store.head().saturating_sub(start)
+    }
+}

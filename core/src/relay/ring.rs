@@ -1,0 +1,250 @@
+//! The publisher's side: what comes in.
+
+use super::class::{self, Class};
+use super::kept::Kept;
+use super::record::{Lane, Place, RECORD, Record, payload};
+use super::store::Store;
+use crate::chunk::Fragment;
+use crate::media::aggregate::Splitter;
+use crate::message::{Kind, Timestamp};
+
+/// Messages of the publisher's that may be unfinished at a time: one each of audio, video and data, and one more.
+const LANES: usize = 4;
+
+/// Bytes of the ring that each message takes beside its payload.
+pub const OVERHEAD: usize = RECORD;
+
+/// The memory that a ring is lent.
+#[derive(Debug)]
+pub struct Buffers<'b> {
+    /// What the players have not sent yet, and what new players begin with. It takes each message with 8 bytes more;
+    /// longer ones cannot be relayed. A player starts with the last keyframe where that is still there, and may be half
+    /// the ring behind before frames are left out: room for two groups of pictures is good (1 MB at 2 Mbit/s and a keyframe
+    /// every 2 s), twice the largest keyframe the least.
+    pub ring: &'b mut [u8],
+    /// The last metadata: encoders send 300 to 500 bytes. 0 bytes where nobody needs it.
+    pub metadata: &'b mut [u8],
+    /// The last video sequence header: 40 to 60 bytes for AVC, up to 200 for HEVC.
+    pub video: &'b mut [u8],
+    /// The last audio sequence header: 4 to 7 bytes for AAC, 24 for Opus.
+    pub audio: &'b mut [u8],
+}
+
+/// What was left out of a ring, in messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Counts {
+    /// Longer than the ring.
+    pub too_long: u32,
+    /// Begun while as many others were unfinished as there is room for.
+    pub too_many: u32,
+    /// The publisher left them unfinished: it ended, or began another in their place.
+    pub cut: u32,
+    /// Metadata and sequence headers that were relayed, but did not fit in the buffers where they are kept.
+    pub not_kept: u32,
+}
+
+/// What one stream's publisher sends, until all players have had the time to take it. See the [module](super).
+#[derive(Debug)]
+pub struct Ring<'b> {
+    pub(super) store: Store<'b>,
+    /// Metadata, video and audio sequence header: in the order in which players get them.
+    pub(super) kept: [Kept<'b>; 3],
+    pub(super) lanes: [Lane; LANES],
+    /// The last keyframe, where one can begin with it.
+    pub(super) key: Option<Place>,
+    /// Messages so far, modulo 2³².
+    pub(super) messages: u32,
+    pub(super) has_video: bool,
+    /// Something has come of this publisher.
+    pub(super) is_live: bool,
+    splitter: Splitter,
+    counts: Counts,
+}
+
+impl<'b> Ring<'b> {
+    /// An empty ring.
+    pub const fn new(buffers: Buffers<'b>) -> Self {
+        const NONE: Lane = Lane { csid: None, class: None, place: Place { at: 0, number: 0 }, length: 0, arrived: 0 };
+        Self {
+            store: Store::new(buffers.ring),
+            kept: [
+                Kept::new(Kind::DATA, buffers.metadata),
+                Kept::new(Kind::VIDEO, buffers.video),
+                Kept::new(Kind::AUDIO, buffers.audio),
+            ],
+            lanes: [NONE; LANES],
+            key: None,
+            messages: 0,
+            has_video: false,
+            is_live: false,
+            splitter: Splitter::new(),
+            counts: Counts { too_long: 0, too_many: 0, cut: 0, not_kept: 0 },
+        }
+    }
+
+    /// What has been left out since the ring was made.
+    pub const fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Messages that have been begun since the ring was made, modulo 2³².
+    pub const fn messages(&self) -> u32 {
+        self.messages
+    }
+
+    /// Copies a piece of a message in; all of them belong in here, in the order in which they came. Aggregates are taken
+    /// apart. What is no audio, video or data passes by.
+    pub fn push(&mut self, fragment: &Fragment<'_>) {
+        if fragment.header.kind != Kind::AGGREGATE {
+            return self.copy(fragment);
+        }
+        let mut rest = *fragment;
+        while let Some(inside) = self.splitter.next_fragment(&mut rest) {
+            self.copy(&inside);
+        }
+    }
+
+    fn copy(&mut self, fragment: &Fragment<'_>) {
+        if fragment.is_first() {
+            self.cut(|lane| lane.csid == Some(fragment.csid));
+            self.begin(fragment);
+        }
+        let found = self.lanes.iter().copied().enumerate().find(|(_, lane)| lane.csid == Some(fragment.csid));
+        let Some((index, mut lane)) = found else { return };
+        let room = lane.length.wrapping_sub(lane.arrived) as usize;
+        // What was begun so long ago that others have filled the ring since: no player is in it any more.
+        if self.store.is_gone(lane.place.at) || fragment.offset != lane.arrived || fragment.data.len() > room {
+            return self.cut(|lane| lane.csid == Some(fragment.csid));
+        }
+        self.store.write(payload(lane.place.at).wrapping_add(u64::from(lane.arrived)), fragment.data);
+        lane.arrived = lane.arrived.wrapping_add(fragment.data.len() as u32);
+        let is_last = lane.arrived == lane.length;
+        if lane.class.is_none() {
+            lane.class = self.classify(&lane, fragment, is_last);
+        }
+        if is_last {
+            lane.csid = None;
+            self.keep(&lane);
+        }
+        self.lanes.iter_mut().skip(index).take(1).for_each(|place| *place = lane);
+    }
+
+    /// The publisher has ended. Players keep their places, and go on with the next one's messages, whose timestamps may be
+    /// any; who comes before that waits for it. What is kept is the ended publisher's, and is forgotten.
+    ///
+    /// A message that is cut off is not begun for any player any more. For those who are within it, it is filled up with
+    /// zeros: otherwise everybody who is up to date would have to be disconnected whenever a publisher is lost.
+    pub fn end(&mut self) {
+        self.cut(|lane| lane.csid.is_some());
+        (self.key, self.has_video, self.is_live, self.splitter) = (None, false, false, Splitter::new());
+        self.kept.iter_mut().for_each(Kept::clear);
+    }
+
+    /// Makes room for the message that `fragment` begins.
+    fn begin(&mut self, fragment: &Fragment<'_>) {
+        let header = fragment.header;
+        if !header.kind.is_media() {
+            return;
+        }
+        let Some(lane) = self.lanes.iter_mut().find(|lane| lane.csid.is_none()) else {
+            self.counts.too_many = self.counts.too_many.wrapping_add(1);
+            return;
+        };
+        let Some(at) = self.store.reserve((header.length as usize).saturating_add(RECORD)) else {
+            self.counts.too_long = self.counts.too_long.wrapping_add(1);
+            return;
+        };
+        let place = Place { at, number: self.messages };
+        *lane = Lane { csid: Some(fragment.csid), class: None, place, length: header.length, arrived: 0 };
+        self.messages = self.messages.wrapping_add(1);
+        (self.has_video, self.is_live) = (self.has_video || header.kind == Kind::VIDEO, true);
+        let Timestamp(word) = header.timestamp;
+        let record = Record { kind: header.kind.0, wrapped: false, cut: false, length: header.length, word };
+        self.store.write(at, &record.emit());
+    }
+
+    /// Ends messages that the publisher left unfinished.
+    fn cut(&mut self, which: impl Fn(&Lane) -> bool) {
+        for index in 0..LANES {
+            let Some(lane) = self.lanes.get_mut(index).filter(|lane| which(lane)) else { continue };
+            lane.csid = None;
+            let lane = *lane;
+            self.counts.cut = self.counts.cut.wrapping_add(1);
+            if self.key == Some(lane.place) {
+                self.key = None;
+            }
+            if !self.store.is_gone(lane.place.at) {
+                let record = Record { cut: true, word: lane.arrived, ..self.record(lane.place.at) };
+                self.store.write(lane.place.at, &record.emit());
+            }
+        }
+    }
+
+    /// Looks at what has come of a message, with `fragment` at its end; `None` where that does not say yet what it is.
+    fn classify(&mut self, lane: &Lane, fragment: &Fragment<'_>, is_last: bool) -> Option<Class> {
+        let mut collected = [0; class::PREFIX];
+        let mut prefix = fragment.data;
+        if !fragment.is_first() {
+            let length = self.store.read(payload(lane.place.at), lane.arrived as usize, &mut collected);
+            prefix = collected.get(..length).unwrap_or(&[]);
+        }
+        let is_all = is_last || prefix.len() >= collected.len();
+        let class = class::classify(fragment.header.kind, prefix, is_all)?;
+        let mut record = self.record(lane.place.at);
+        match class {
+            Class::Plain | Class::Configuration => return Some(class),
+            Class::Key => {
+                self.key = Some(lane.place);
+                return Some(class);
+            }
+            Class::Data(skip) | Class::Metadata(skip) => record.wrapped = skip >= 16,
+            Class::Clear => {
+                record.kind = 0;
+                self.kept.iter_mut().take(1).for_each(Kept::clear);
+            }
+        }
+        self.store.write(lane.place.at, &record.emit());
+        Some(class)
+    }
+
+    /// Keeps a message that is whole, if it is one of those.
+    fn keep(&mut self, lane: &Lane) {
+        if !matches!(lane.class, Some(Class::Configuration | Class::Metadata(_))) {
+            return;
+        }
+        let at = lane.place.at;
+        let record = self.record(at);
+        let (skip, kind) = (record.skip(), if Kind(record.kind).is_data() { Kind::DATA } else { Kind(record.kind) });
+        let length = record.length.saturating_sub(skip) as usize;
+        let parts = self.store.parts(payload(at).wrapping_add(u64::from(skip)), length);
+        let Some(kept) = self.kept.iter_mut().find(|kept| kept.kind == kind) else { return };
+        match kept.keep(parts, at) {
+            Some(false) => return,
+            Some(true) => {}
+            None => self.counts.not_kept = self.counts.not_kept.wrapping_add(1),
+        }
+        // A new player would get the new sequence header, and then frames that need the one before.
+        if kind == Kind::VIDEO && self.key.is_some_and(|key| key.at < at) {
+            self.key = None;
+        }
+    }
+
+    /// The record at a place that is not gone.
+    pub(super) fn record(&self, at: u64) -> Record {
+        let mut bytes = [0; RECORD];
+        self.store.read(at, RECORD, &mut bytes);
+        Record::parse(bytes)
+    }
+
+    /// Of those messages that are not whole, the one that stands at a place.
+    pub(super) fn lane(&self, at: u64) -> Option<&Lane> {
+        self.lanes.iter().find(|lane| lane.csid.is_some() && lane.place.at == at)
+    }
+
+    /// The first of those messages that are not whole and that a new player may need.
+    pub(super) fn pending(&self) -> Option<Place> {
+        let needed = |lane: &&Lane| lane.csid.is_some() && lane.must_be_whole() && !self.store.is_gone(lane.place.at);
+        self.lanes.iter().filter(needed).map(|lane| lane.place).min_by_key(|place| place.at)
+    }
+}

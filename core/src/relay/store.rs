@@ -1,0 +1,123 @@
+//! Records in a ring of bytes.
+//!
+//! A position counts all bytes that were ever reserved, so it is never the same twice; in 64 bits it does not wrap. What
+//! was written a whole ring ago is gone.
+
+use crate::bytes::copy;
+
+/// The ring, and how far it is reserved and written.
+#[derive(Debug)]
+pub(super) struct Store<'b> {
+    bytes: &'b mut [u8],
+    /// Where the next record will begin.
+    head: u64,
+    /// The same as an index into the bytes.
+    head_at: usize,
+    /// The end of what was written. Reserved bytes behind it still hold what is a ring older.
+    written: u64,
+}
+
+impl<'b> Store<'b> {
+    pub(super) const fn new(bytes: &'b mut [u8]) -> Self {
+        Self { bytes, head: 0, head_at: 0, written: 0 }
+    }
+
+    pub(super) const fn head(&self) -> u64 {
+        self.head
+    }
+
+    /// Room for `length` bytes; `None` where the ring is smaller.
+    pub(super) fn reserve(&mut self, length: usize) -> Option<u64> {
+        let capacity = self.bytes.len();
+        let position = self.head;
+        if length > capacity {
+            return None;
+        }
+        self.head = position.wrapping_add(length as u64);
+        self.head_at = self.head_at.wrapping_add(length);
+        if self.head_at >= capacity {
+            self.head_at = self.head_at.wrapping_sub(capacity);
+        }
+        Some(position)
+    }
+
+    /// Whether what was reserved at `position` has been written over, or was never there.
+    pub(super) fn is_gone(&self, position: u64) -> bool {
+        position < self.written.saturating_sub(self.bytes.len() as u64)
+    }
+
+    /// Whether half a ring has been written since `position`.
+    pub(super) fn is_old(&self, position: u64) -> bool {
+        position < self.written.saturating_sub(self.bytes.len() as u64 / 2)
+    }
+
+    /// Writes to what is reserved, at a position that is not gone.
+    pub(super) fn write(&mut self, position: u64, data: &[u8]) {
+        let at = self.index(position);
+        let written = copy(data, self.bytes.get_mut(at..).unwrap_or(&mut []));
+        if let Some(rest) = data.get(written..).filter(|rest| !rest.is_empty()) {
+            copy(rest, self.bytes);
+        }
+        self.written = self.written.max(position.wrapping_add(data.len() as u64));
+    }
+
+    /// Bytes from a position that is not gone: two parts where they lie around the end of the ring.
+    pub(super) fn parts(&self, position: u64, length: usize) -> [&[u8]; 2] {
+        let rest = self.bytes.get(self.index(position)..).unwrap_or(&[]);
+        match rest.get(..length) {
+            Some(part) => [part, &[]],
+            None => [rest, self.bytes.get(..length.wrapping_sub(rest.len())).unwrap_or(&[])],
+        }
+    }
+
+    /// The first bytes from a position, as many as there are and fit; answers how many.
+    pub(super) fn read(&self, position: u64, length: usize, to: &mut [u8]) -> usize {
+        let [first, second] = self.parts(position, length);
+        let copied = copy(first, to);
+        copied.wrapping_add(copy(second, to.get_mut(copied..).unwrap_or(&mut [])))
+    }
+
+    fn index(&self, position: u64) -> usize {
+        let capacity = self.bytes.len();
+        // What is not gone lies at most two rings behind the head: one was written, one is reserved.
+        let back = (self.head.wrapping_sub(position) as usize).checked_rem(capacity).unwrap_or(0);
+        match self.head_at.checked_sub(back) {
+            Some(at) => at,
+            None => self.head_at.wrapping_add(capacity).wrapping_sub(back),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_lent_until_it_is_overwritten() {
+        let mut bytes = [0; 10];
+        let mut store = Store::new(&mut bytes);
+        assert_eq!(store.reserve(11), None);
+        let first = store.reserve(7).unwrap();
+        store.write(first, b"abcdefg");
+        assert_eq!(store.parts(first, 7), [&b"abcdefg"[..], b""]);
+        let second = store.reserve(6).unwrap();
+        // Reserving alone takes nothing away.
+        assert!(!store.is_gone(first));
+        store.write(second, b"hij");
+        assert!(!store.is_gone(first));
+        store.write(second + 3, b"klm");
+        assert!(store.is_gone(first) && !store.is_gone(second));
+        assert_eq!(store.parts(second, 6), [&b"hij"[..], b"klm"]);
+        assert_eq!(store.parts(second + 3, 3), [&b"klm"[..], b""]);
+        let mut copied = [0; 4];
+        assert_eq!((store.read(second + 1, 5, &mut copied), &copied), (4, b"ijkl"));
+        assert_eq!(store.head(), 13);
+    }
+
+    #[test]
+    fn a_ring_without_bytes_takes_nothing() {
+        let mut store = Store::new(&mut []);
+        assert_eq!(store.reserve(1), None);
+        assert_eq!(store.parts(0, 0), [&b""[..], b""]);
+    }
+}

@@ -1,0 +1,158 @@
+//! Players with sessions: what arrives at their clients.
+
+use super::*;
+use crate::command::ConnectOptions;
+use crate::relay::{Player, PumpError};
+use crate::session::{self, Client, ClientConfig, ClientEvent, Server, ServerConfig, ServerEvent};
+use crate::time::Instant;
+
+const NOW: Instant = Instant::from_millis(1);
+
+fn buffers() -> session::Buffers<'static> {
+    session::Buffers { scratch: vec![0; 1_536].leak(), control: vec![0; 512].leak() }
+}
+
+/// A client, and a server's session with it, with a message stream between them.
+pub(super) struct Pair {
+    client: Client<'static>,
+    server: Server<'static>,
+    pub(super) stream: StreamId,
+    pub(super) got: Vec<Got>,
+}
+
+impl Pair {
+    pub(super) fn open() -> Self {
+        let mut client = Client::new(buffers(), ClientConfig::new(), &[1; 32]).unwrap();
+        let server = Server::new(buffers(), ServerConfig::new(), &[2; 32]).unwrap();
+        client.connect(&ConnectOptions { app: "live", tc_url: &["rtmp://host/live"], flash_ver: "x" }).unwrap();
+        client.publish("cam").unwrap();
+        let mut pair = Self { client, server, stream: StreamId(0), got: Vec::new() };
+        let (mut out, mut said) = (vec![0; 8_192], Vec::new());
+        while pair.stream == StreamId(0) {
+            let length = pair.client.poll_transmit(NOW, &mut out);
+            said.extend_from_slice(&out[..length]);
+            let mut input = &said[..];
+            loop {
+                let mut accepted = None;
+                let Some(event) = pair.server.next_event(NOW, &mut input).unwrap() else { break };
+                match event {
+                    ServerEvent::Connect(_) => accepted = Some(None),
+                    ServerEvent::Publish { stream, .. } => accepted = Some(Some(stream)),
+                    _ => {}
+                }
+                match accepted {
+                    Some(None) => pair.server.accept_connect().unwrap(),
+                    Some(Some(stream)) => pair.server.accept(stream).unwrap(),
+                    None => {}
+                }
+            }
+            // The rest waits until there is room for the answers.
+            said = input.to_vec();
+            let length = pair.server.poll_transmit(NOW, &mut out);
+            pair.receive(&out[..length]);
+        }
+        pair
+    }
+
+    fn receive(&mut self, mut input: &[u8]) {
+        while let Some(event) = self.client.next_event(NOW, &mut input).unwrap() {
+            match event {
+                ClientEvent::Publishing(stream) => self.stream = stream,
+                ClientEvent::Media(fragment) => {
+                    let name = fragment.header.kind.name().and_then(|name| name.chars().next()).unwrap();
+                    if fragment.is_first() {
+                        self.got.push((name, fragment.header.timestamp.0, Vec::new()));
+                    }
+                    // One message of a player's is open at a time.
+                    let (kind, _, payload) = self.got.last_mut().unwrap();
+                    assert_eq!((*kind, payload.len()), (name, fragment.offset as usize));
+                    payload.extend_from_slice(fragment.data);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Lets a player send all that there is, through windows of this size. Its client is not looked at.
+    pub(super) fn drain(&mut self, player: &mut Player, ring: &Ring<'_>, window: usize) {
+        let mut out = vec![0; window];
+        while player.pump(ring, &mut self.server, NOW, &mut out).unwrap() > 0 {}
+    }
+
+    /// Lets a player send through one window; its client gets that.
+    fn pump(&mut self, player: &mut Player, ring: &Ring<'_>, window: usize) -> Result<usize, PumpError> {
+        let mut out = vec![0; window];
+        let length = player.pump(ring, &mut self.server, NOW, &mut out)?;
+        self.receive(&out[..length]);
+        Ok(length)
+    }
+}
+
+#[test]
+fn clients_get_what_was_published_through_any_windows() {
+    for window in [1, 7, 100, 5_000] {
+        let mut memory = Memory::new(20_000);
+        let (mut ring, mut pair) = (memory.ring(), Pair::open());
+        let mut player = Player::new(pair.stream);
+        let long = [KEY, &vec![9; 6_000]].concat();
+        let published = [
+            (Kind::DATA, 0, METADATA),
+            (Kind::VIDEO, 0, CONFIGURATION),
+            (Kind::AUDIO, 0, b""),
+            (Kind::VIDEO, 5, &long),
+            (Kind::AUDIO, 5, AUDIO),
+            (Kind::VIDEO, 0x0100_0000, INTER),
+            (Kind::VIDEO, 0xFFFF_FFFF, INTER),
+            (Kind::VIDEO, 3, KEY),
+        ];
+        for (kind, millis, payload) in published {
+            for offset in (0..payload.len().max(1)).step_by(500) {
+                ring.push(&fragment(kind, millis, payload, offset, (payload.len() - offset).min(500)));
+                while pair.pump(&mut player, &ring, window).unwrap() > 0 {}
+            }
+        }
+        let expected: Vec<Got> = published
+            .iter()
+            .map(|(kind, millis, payload)| (kind.name().unwrap().chars().next().unwrap(), *millis, payload.to_vec()))
+            .collect();
+        assert!(pair.got == expected, "{window}: {:?}", pair.got);
+        assert_eq!(player.cursor.sent(), 8);
+    }
+}
+
+#[test]
+fn a_slow_player_costs_the_others_nothing() {
+    let mut memory = Memory::new(3_000);
+    let mut ring = memory.ring();
+    let (mut fast, mut slow, mut dead) = (Pair::open(), Pair::open(), Pair::open());
+    let mut players = [fast.stream, slow.stream, dead.stream].map(Player::new);
+    let (mut sent, mut closed) = (Vec::new(), 0);
+    for frame in 0..200_u32 {
+        let start: &[u8] = if frame % 10 == 0 { &[0x17, 1] } else { &[0x27, 1] };
+        let payload = [start, &vec![frame as u8; 300]].concat();
+        push(&mut ring, Kind::VIDEO, frame, &payload);
+        sent.push(('V', frame, payload));
+        while fast.pump(&mut players[0], &ring, 1_000).unwrap() > 0 {}
+        slow.pump(&mut players[1], &ring, 150).map_or_else(|_| closed += 1, drop);
+        // It reads until it is within a frame, and then no more.
+        if frame == 20 {
+            dead.pump(&mut players[2], &ring, 100).unwrap();
+        }
+    }
+    assert!(fast.got == sent, "the fast player's stream has changed");
+    assert_eq!(dead.pump(&mut players[2], &ring, 100), Err(PumpError::Overtaken));
+    assert!(slow.got.len() > 50 && closed == 0 && players[1].cursor.skipped() > 50);
+    // Where it went on after it had been overtaken, there is a keyframe.
+    for pair in slow.got.windows(2) {
+        assert!(pair[1].1 == pair[0].1 + 1 || pair[1].2[0] == 0x17, "{} after {}", pair[1].1, pair[0].1);
+    }
+}
+
+#[test]
+fn a_player_whose_message_stream_is_gone_has_to_go() {
+    let mut memory = Memory::new(1_000);
+    let (mut ring, mut pair) = (memory.ring(), Pair::open());
+    push(&mut ring, Kind::VIDEO, 0, KEY);
+    let mut player = Player::new(StreamId(77));
+    assert!(matches!(pair.pump(&mut player, &ring, 100), Err(PumpError::Request(_))));
+}

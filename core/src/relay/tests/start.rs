@@ -1,0 +1,166 @@
+//! Where a player begins, and with what.
+
+use super::*;
+
+#[test]
+fn who_comes_first_gets_everything_in_its_order() {
+    let mut memory = Memory::new(1000);
+    let (mut ring, mut player) = (memory.ring(), Play::default());
+    assert_eq!(player.all(&ring), "");
+    push(&mut ring, Kind::DATA, 0, METADATA);
+    push(&mut ring, Kind::AUDIO, 0, AUDIO_CONFIGURATION);
+    push(&mut ring, Kind::VIDEO, 0, CONFIGURATION);
+    push(&mut ring, Kind::VIDEO, 0, KEY);
+    push(&mut ring, Kind::AUDIO, 10, AUDIO);
+    let expected = shown(&[
+        ('D', 0, METADATA),
+        ('A', 0, AUDIO_CONFIGURATION),
+        ('V', 0, CONFIGURATION),
+        ('V', 0, KEY),
+        ('A', 10, AUDIO),
+    ]);
+    assert_eq!(player.all(&ring), expected);
+    assert_eq!((player.cursor.sent(), player.cursor.skipped()), (5, 0));
+}
+
+#[test]
+fn who_comes_late_begins_with_what_is_kept_and_the_last_keyframe() {
+    let mut memory = Memory::new(1000);
+    let mut ring = memory.ring();
+    push(&mut ring, Kind::AUDIO, 0, AUDIO_CONFIGURATION);
+    push(&mut ring, Kind::VIDEO, 0, CONFIGURATION);
+    push(&mut ring, Kind::DATA, 0, METADATA);
+    for second in 0..3 {
+        push(&mut ring, Kind::VIDEO, second * 1000, KEY);
+        push(&mut ring, Kind::AUDIO, second * 1000 + 10, AUDIO);
+        push(&mut ring, Kind::VIDEO, second * 1000 + 40, INTER);
+    }
+    let expected = shown(&[
+        ('D', 2000, METADATA),
+        ('V', 2000, CONFIGURATION),
+        ('A', 2000, AUDIO_CONFIGURATION),
+        ('V', 2000, KEY),
+        ('A', 2010, AUDIO),
+        ('V', 2040, INTER),
+    ]);
+    let mut player = Play::default();
+    assert_eq!(player.all(&ring), expected);
+    assert_eq!(player.cursor.skipped(), 0, "what was before its time is not missed");
+}
+
+#[test]
+fn where_the_last_keyframe_is_overwritten_the_next_one_is_waited_for() {
+    let mut memory = Memory::new(3 * (INTER.len() + OVERHEAD));
+    let mut ring = memory.ring();
+    push(&mut ring, Kind::VIDEO, 0, CONFIGURATION);
+    push(&mut ring, Kind::VIDEO, 0, KEY);
+    let mut player = Play::default();
+    for millis in 1..5 {
+        push(&mut ring, Kind::VIDEO, millis, INTER);
+    }
+    assert_eq!(player.all(&ring), "");
+    push(&mut ring, Kind::VIDEO, 5, KEY);
+    assert_eq!(player.all(&ring), shown(&[('V', 5, CONFIGURATION), ('V', 5, KEY)]));
+}
+
+#[test]
+fn a_stream_without_video_is_joined_at_once() {
+    let mut memory = Memory::new(1000);
+    let mut ring = memory.ring();
+    push(&mut ring, Kind::AUDIO, 0, AUDIO_CONFIGURATION);
+    push(&mut ring, Kind::AUDIO, 10, AUDIO);
+    let mut player = Play::default();
+    // The sequence header is due with the next message.
+    assert_eq!(player.all(&ring), "");
+    push(&mut ring, Kind::AUDIO, 20, AUDIO);
+    assert_eq!(player.all(&ring), shown(&[('A', 20, AUDIO_CONFIGURATION), ('A', 20, AUDIO)]));
+    // Of what is coming in just now, nothing is missed.
+    ring.push(&fragment(Kind::AUDIO, 30, AUDIO, 0, 1));
+    let mut player = Play::default();
+    assert_eq!(player.all(&ring), shown(&[('A', 30, AUDIO_CONFIGURATION)]));
+    ring.push(&fragment(Kind::AUDIO, 30, AUDIO, 1, AUDIO.len() - 1));
+    assert_eq!(player.all(&ring), shown(&[('A', 30, AUDIO)]));
+}
+
+#[test]
+fn a_player_begins_while_the_frame_is_arriving() {
+    let mut memory = Memory::new(1000);
+    let mut ring = memory.ring();
+    push(&mut ring, Kind::VIDEO, 0, CONFIGURATION);
+    ring.push(&fragment(Kind::VIDEO, 7, KEY, 0, 1));
+    let mut player = Play::default();
+    assert_eq!(player.all(&ring), "", "that could still be anything");
+    ring.push(&fragment(Kind::VIDEO, 7, KEY, 1, 1));
+    assert_eq!(player.all(&ring), shown(&[('V', 7, CONFIGURATION), ('V', 7, &KEY[..2])]));
+    assert!(player.cursor.is_inside());
+    // Audio passes the frame on its way here, but not to the player.
+    push(&mut ring, Kind::AUDIO, 8, AUDIO);
+    player.got.push(('V', 7, KEY[..2].to_vec()));
+    for at in 2..KEY.len() {
+        ring.push(&fragment(Kind::VIDEO, 7, KEY, at, 1));
+        player.take(&ring, usize::MAX).unwrap();
+        assert_eq!(player.got[0].2, KEY[..=at]);
+    }
+    assert_eq!(player.all(&ring), shown(&[('V', 7, KEY), ('A', 8, AUDIO)]));
+}
+
+#[test]
+fn a_new_sequence_header_ends_what_was_before_it() {
+    let mut memory = Memory::new(1000);
+    let mut ring = memory.ring();
+    push(&mut ring, Kind::VIDEO, 0, CONFIGURATION);
+    push(&mut ring, Kind::VIDEO, 0, KEY);
+    // The same again changes nothing.
+    push(&mut ring, Kind::VIDEO, 1, CONFIGURATION);
+    let mut player = Play::default();
+    assert_eq!(player.all(&ring), shown(&[('V', 0, CONFIGURATION), ('V', 0, KEY), ('V', 1, CONFIGURATION)]));
+    push(&mut ring, Kind::VIDEO, 2, b"\x17\x00other");
+    let mut player = Play::default();
+    assert_eq!(player.all(&ring), "", "the keyframe would be decoded with the wrong one");
+    push(&mut ring, Kind::VIDEO, 3, KEY);
+    assert_eq!(player.all(&ring), shown(&[('V', 3, b"\x17\x00other"), ('V', 3, KEY)]));
+}
+
+#[test]
+fn item_090_metadata_is_unwrapped_for_players_and_cleared_at_the_publishers_word() {
+    let mut memory = Memory::new(1000);
+    let (mut ring, mut player) = (memory.ring(), Play::default());
+    assert_eq!(player.all(&ring), "");
+    let wrapped = [b"\x02\x00\x0D@setDataFrame", METADATA].concat();
+    push(&mut ring, Kind::DATA, 0, &wrapped);
+    push(&mut ring, Kind::DATA_AMF3, 0, &[b"\0", &wrapped[..]].concat());
+    push(&mut ring, Kind::DATA, 1, b"\x02\x00\x09onCuePoint");
+    push(&mut ring, Kind::DATA, 2, b"\x02\x00\x0F@clearDataFrame\x02\x00\x0AonMetaData");
+    push(&mut ring, Kind::AUDIO, 3, AUDIO);
+    let expected = [('D', 0, METADATA), ('D', 0, METADATA), ('D', 1, &b"\x02\x00\x09onCuePoint"[..]), ('A', 3, AUDIO)];
+    assert_eq!(player.all(&ring), shown(&expected));
+    let mut late = Play::default();
+    late.all(&ring);
+    push(&mut ring, Kind::AUDIO, 4, AUDIO);
+    assert_eq!(late.all(&ring), shown(&[('A', 4, AUDIO)]));
+}
+
+#[test]
+fn a_player_may_want_no_video_for_a_while() {
+    let mut memory = Memory::new(1000);
+    let (mut ring, mut player) = (memory.ring(), Play::default());
+    push(&mut ring, Kind::VIDEO, 0, KEY);
+    player.take(&ring, 3).unwrap();
+    player.cursor.select(true, false);
+    push(&mut ring, Kind::VIDEO, 1, INTER);
+    push(&mut ring, Kind::AUDIO, 2, AUDIO);
+    // What is begun is finished.
+    assert_eq!(player.all(&ring), shown(&[('V', 0, KEY), ('A', 2, AUDIO)]));
+    player.cursor.select(false, true);
+    push(&mut ring, Kind::VIDEO, 3, INTER);
+    push(&mut ring, Kind::AUDIO, 4, AUDIO);
+    assert_eq!(player.all(&ring), "");
+    push(&mut ring, Kind::VIDEO, 5, KEY);
+    assert_eq!(player.all(&ring), shown(&[('V', 5, KEY)]));
+    // Another that never wanted any begins at once.
+    let mut other = Play::default();
+    other.cursor.select(true, false);
+    assert_eq!(other.all(&ring), "");
+    push(&mut ring, Kind::AUDIO, 6, AUDIO);
+    assert_eq!(other.all(&ring), shown(&[('A', 6, AUDIO)]));
+}
