@@ -20,10 +20,9 @@ impl<'a, const STREAMS: usize> Connection<'a, STREAMS> {
         Self { link, client, config }
     }
 
-    /// The same memory, for another attempt.
-    pub(crate) fn restart(self, entropy: &[u8; 32]) -> Result<Self, Error> {
-        let client = Client::new(self.client.into_buffers(), self.config, entropy)?;
-        Ok(Self { client, ..self })
+    /// Begins anew in the same memory, for another attempt.
+    pub(crate) fn restart(&mut self, entropy: &[u8; 32]) -> Result<(), Error> {
+        Ok(self.client.restart(self.config, entropy)?)
     }
 
     /// Takes in what has come, puts out what waits, and looks at the clock. Nothing is left to do then before more

@@ -25,12 +25,12 @@ struct Attempt {
 }
 
 /// Tries the plan's targets until one has completed the RTMP handshake.
-pub(crate) async fn dial<'a, const STREAMS: usize>(
-    mut connection: Connection<'a, STREAMS>,
+pub(crate) async fn dial<const STREAMS: usize>(
+    connection: &mut Connection<'_, STREAMS>,
     address: IpAddress,
     plan: &mut Plan<'_>,
     entropy: &mut dyn FnMut() -> [u8; 32],
-) -> Result<Connection<'a, STREAMS>, Error> {
+) -> Result<(), Error> {
     let mut current: Option<Attempt> = None;
     loop {
         match plan.poll(clock()) {
@@ -40,7 +40,7 @@ pub(crate) async fn dial<'a, const STREAMS: usize>(
             }
             Step::Dial { id, target, .. } => {
                 info!("dial port {}", target.port);
-                connection = connection.restart(&entropy())?;
+                connection.restart(&entropy())?;
                 match connection.link.open(IpEndpoint::new(address, target.port)) {
                     Ok(()) => current = Some(Attempt { id, has_tcp: false }),
                     Err(error) => plan.report_failed(id, clock(), error.into()),
@@ -77,7 +77,7 @@ pub(crate) async fn dial<'a, const STREAMS: usize>(
                 connection.link.flush(RESET_LIMIT).await;
                 current = None;
             }
-            Step::Connected(_) => return Ok(connection),
+            Step::Connected(_) => return Ok(()),
             Step::Exhausted => return Err(Error::Exhausted),
         }
     }

@@ -59,7 +59,7 @@ pub struct Traffic {
 
 /// A TCP socket.
 pub(crate) struct Link<'a> {
-    stack: Stack<'a>,
+    pub(crate) stack: Stack<'a>,
     socket: TcpSocket<'a>,
     pub(crate) traffic: Traffic,
 }

@@ -97,49 +97,68 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
         memory: &'a mut Memory<RX, TX, SCRATCH, CONTROL>,
         mut entropy: impl FnMut() -> [u8; 32],
     ) -> Result<Self, Error> {
-        Self::open(stack, url, plan, options, memory.split(), &mut entropy).await
+        let mut publisher = Self::new(stack, memory.split(), options.session)?;
+        publisher.open(url, plan, options, &mut entropy).await?;
+        Ok(publisher)
     }
 
-    /// The same, in memory that is split already.
-    pub(crate) async fn open(
+    /// A publisher that is not connected.
+    pub(crate) fn new(
         stack: Stack<'a>,
+        (rx, tx, buffers): (&'a mut [u8], &'a mut [u8], Buffers<'a>),
+        session: ClientConfig,
+    ) -> Result<Self, Error> {
+        // Every attempt begins with entropy of its own.
+        let client = Client::new(buffers, session, &[0; 32])?;
+        let inner = Inner {
+            connection: Connection::new(Link::new(stack, rx, tx), client, session),
+            stream: StreamId::CONNECTION,
+            slots: [Kind::AUDIO, Kind::DATA, Kind::VIDEO].map(Slot::new),
+            runner: WakerRegistration::new(),
+            lost_after: Duration::ZERO,
+            failed: Some(Error::Closed),
+        };
+        Ok(Self { inner: RefCell::new(inner) })
+    }
+
+    /// Connects a publisher that is not connected, or not any more, in its own memory.
+    pub(crate) async fn open(
+        &mut self,
         url: &Url<'a>,
         plan: &mut Plan<'_>,
         options: &PublishOptions<'_>,
-        (rx, tx, buffers): (&'a mut [u8], &'a mut [u8], Buffers<'a>),
         entropy: &mut dyn FnMut() -> [u8; 32],
-    ) -> Result<Self, Error> {
+    ) -> Result<(), Error> {
         let key = url.key().ok_or(Error::NoStreamKey)?;
-        let client = Client::new(buffers, options.session, &entropy())?;
-        let connection = Connection::new(Link::new(stack, rx, tx), client, options.session);
-
+        let inner = self.inner.get_mut();
+        let connection = &mut inner.connection;
         let limit = embassy_time::Duration::from_micros(RESOLVE_LIMIT.as_micros() as u64);
-        let address = match embassy_time::with_timeout(limit, resolve(stack, url.host())).await {
+        let address = match embassy_time::with_timeout(limit, resolve(connection.link.stack, url.host())).await {
             Ok(Ok(address)) => address,
             Ok(Err(error)) => return Err(report_unresolved(plan, error)),
             Err(_) => return Err(report_unresolved(plan, ResolveError::NoAnswer)),
         };
-        let mut connection = dial(connection, address, plan, entropy).await?;
+        dial(connection, address, plan, entropy).await?;
         info!("connected");
         connection.link.keep_alive(options.keep_alive);
         let tc_url = url.tc_url_parts();
         let request = ConnectOptions { app: url.app(), tc_url: &tc_url, flash_ver: options.flash_ver };
         connection.client.connect(&request)?;
         connection.client.publish(key)?;
-        let stream = match connection.published().await {
-            Ok(stream) => stream,
+        match connection.published().await {
+            Ok(stream) => inner.stream = stream,
             Err(error) => {
-                // The socket goes now: the server is to learn of it.
+                // The socket may go now: the server is to learn of it.
                 connection.link.abort();
                 connection.link.flush(RESET_LIMIT).await;
                 return Err(error);
             }
-        };
+        }
         info!("publishing");
-        let slots = [Kind::AUDIO, Kind::DATA, Kind::VIDEO].map(Slot::new);
-        let lost_after = Duration::from_micros(options.keep_alive.timeout.as_micros());
-        let inner = Inner { connection, stream, slots, runner: WakerRegistration::new(), lost_after, failed: None };
-        Ok(Self { inner: RefCell::new(inner) })
+        inner.slots.iter_mut().for_each(Slot::clear);
+        inner.lost_after = Duration::from_micros(options.keep_alive.timeout.as_micros());
+        inner.failed = None;
+        Ok(())
     }
 
     /// The handles for sending, and the runner, which must run while they are used.
