@@ -11,10 +11,19 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use demo::options::Options;
+use demo::options::{Command, Options};
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    if options.command == Some(Command::Ports) {
+        return match demo::ports::ports(&options, &mut |row| println!("{}", demo::report::verdict(&row))) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("error: {error:#}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let outcome = match demo::run::run(&options) {
         Ok(outcome) => outcome,
         Err(error) => {

@@ -10,20 +10,17 @@ use embassy_sync::waitqueue::WakerRegistration;
 use embedded_rtmp::command::{ConnectOptions, Status, code};
 use embedded_rtmp::connect::Plan;
 use embedded_rtmp::message::{Kind, StreamId};
-use embedded_rtmp::session::{Buffers, Client, ClientConfig, ClientEvent, Stage};
+use embedded_rtmp::session::{self, Buffers, Client, ClientConfig, ClientEvent, Stage};
 use embedded_rtmp::url::Url;
 
 use crate::buffers::Memory;
 use crate::connection::Connection;
-use crate::dial::{RESET_LIMIT, dial, report_unresolved, until};
+use crate::dial::{dial, lookup, until};
 use crate::error::{Error, Refusal};
 use crate::fmt::info;
 use crate::link::{KeepAlive, Link, Traffic, clock};
-use crate::resolve::{ResolveError, resolve};
 use crate::sender::{Sender, Slot};
 
-/// How long the name servers get.
-const RESOLVE_LIMIT: Duration = Duration::from_secs(10);
 /// How long the server's FIN may take after it has acknowledged ours.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
@@ -97,68 +94,45 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
         memory: &'a mut Memory<RX, TX, SCRATCH, CONTROL>,
         mut entropy: impl FnMut() -> [u8; 32],
     ) -> Result<Self, Error> {
-        let mut publisher = Self::new(stack, memory.split(), options.session)?;
-        publisher.open(url, plan, options, &mut entropy).await?;
-        Ok(publisher)
+        Self::open(stack, url, plan, options, memory.split(), &mut entropy).await
     }
 
-    /// A publisher that is not connected.
-    pub(crate) fn new(
-        stack: Stack<'a>,
-        (rx, tx, buffers): (&'a mut [u8], &'a mut [u8], Buffers<'a>),
-        session: ClientConfig,
-    ) -> Result<Self, Error> {
-        // Every attempt begins with entropy of its own.
-        let client = Client::new(buffers, session, &[0; 32])?;
-        let inner = Inner {
-            connection: Connection::new(Link::new(stack, rx, tx), client, session),
-            stream: StreamId::CONNECTION,
-            slots: [Kind::AUDIO, Kind::DATA, Kind::VIDEO].map(Slot::new),
-            runner: WakerRegistration::new(),
-            lost_after: Duration::ZERO,
-            failed: Some(Error::Closed),
-        };
-        Ok(Self { inner: RefCell::new(inner) })
-    }
-
-    /// Connects a publisher that is not connected, or not any more, in its own memory.
+    /// The same, in memory that is split already.
     pub(crate) async fn open(
-        &mut self,
+        stack: Stack<'a>,
         url: &Url<'a>,
         plan: &mut Plan<'_>,
         options: &PublishOptions<'_>,
+        (rx, tx, buffers): (&'a mut [u8], &'a mut [u8], Buffers<'a>),
         entropy: &mut dyn FnMut() -> [u8; 32],
-    ) -> Result<(), Error> {
-        let key = url.key().ok_or(Error::NoStreamKey)?;
-        let inner = self.inner.get_mut();
-        let connection = &mut inner.connection;
-        let limit = embassy_time::Duration::from_micros(RESOLVE_LIMIT.as_micros() as u64);
-        let address = match embassy_time::with_timeout(limit, resolve(connection.link.stack, url.host())).await {
-            Ok(Ok(address)) => address,
-            Ok(Err(error)) => return Err(report_unresolved(plan, error)),
-            Err(_) => return Err(report_unresolved(plan, ResolveError::NoAnswer)),
-        };
-        dial(connection, address, plan, entropy).await?;
-        info!("connected");
-        connection.link.keep_alive(options.keep_alive);
-        let tc_url = url.tc_url_parts();
-        let request = ConnectOptions { app: url.app(), tc_url: &tc_url, flash_ver: options.flash_ver };
-        connection.client.connect(&request)?;
-        connection.client.publish(key)?;
-        match connection.published().await {
-            Ok(stream) => inner.stream = stream,
-            Err(error) => {
-                // The socket may go now: the server is to learn of it.
-                connection.link.abort();
-                connection.link.flush(RESET_LIMIT).await;
-                return Err(error);
+    ) -> Result<Self, Error> {
+        let client = Client::new(buffers, options.session, &entropy())?;
+        let mut place = Some(Connection::new(Link::new(stack, rx, tx), client, options.session));
+        url.key().ok_or(Error::NoStreamKey)?;
+        let addresses = lookup(stack, url.host(), plan).await?;
+        let stream = loop {
+            let connection = dial(&mut place, &addresses, plan, entropy).await?;
+            match connection.publish(url, options).await {
+                Ok(stream) => break stream,
+                Err(error) => {
+                    // The socket goes now: the server is to learn of it.
+                    connection.reset().await;
+                    if !may_be_cut_off(&error) || connection.was_answered() {
+                        return Err(error);
+                    }
+                    plan.report_cut_off(clock());
+                }
             }
-        }
+        };
+        Ok(Self::new(place.ok_or(Error::Lost)?, stream, options))
+    }
+
+    pub(crate) fn new(connection: Connection<'a, STREAMS>, stream: StreamId, options: &PublishOptions<'_>) -> Self {
         info!("publishing");
-        inner.slots.iter_mut().for_each(Slot::clear);
-        inner.lost_after = Duration::from_micros(options.keep_alive.timeout.as_micros());
-        inner.failed = None;
-        Ok(())
+        let slots = [Kind::AUDIO, Kind::DATA, Kind::VIDEO].map(Slot::new);
+        let lost_after = Duration::from_micros(options.keep_alive.timeout.as_micros());
+        let inner = Inner { connection, stream, slots, runner: WakerRegistration::new(), lost_after, failed: None };
+        Self { inner: RefCell::new(inner) }
     }
 
     /// The handles for sending, and the runner, which must run while they are used.
@@ -189,14 +163,13 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
             Ok(()) => connection.finish(*lost_after).await,
             error => error,
         };
-        connection.link.abort();
-        connection.link.flush(RESET_LIMIT).await;
+        connection.reset().await;
         *failed = Some(result.err().unwrap_or(Error::Closed));
         result
     }
 }
 
-impl<const STREAMS: usize> Connection<'_, STREAMS> {
+impl<'a, const STREAMS: usize> Connection<'a, STREAMS> {
     /// Ends the stream, and waits until that is in the send ring.
     async fn unpublish(&mut self, lost_after: Duration) -> Result<(), Error> {
         self.client.close()?;
@@ -221,6 +194,17 @@ impl<const STREAMS: usize> Connection<'_, STREAMS> {
         Ok(())
     }
 
+    /// Asks to publish, and waits for the server's yes or no.
+    pub(crate) async fn publish(&mut self, url: &Url<'a>, options: &PublishOptions<'_>) -> Result<StreamId, Error> {
+        info!("connected");
+        self.link.keep_alive(options.keep_alive);
+        let tc_url = url.tc_url_parts();
+        let request = ConnectOptions { app: url.app(), tc_url: &tc_url, flash_ver: options.flash_ver };
+        self.client.connect(&request)?;
+        self.client.publish(url.key().ok_or(Error::NoStreamKey)?)?;
+        self.published().await
+    }
+
     /// Waits for the server's yes or no.
     async fn published(&mut self) -> Result<StreamId, Error> {
         let mut answer = None;
@@ -242,6 +226,11 @@ impl<const STREAMS: usize> Connection<'_, STREAMS> {
         })
         .await
     }
+}
+
+/// Whether that is how a firewall which lets the handshake through and nothing else shows.
+pub(crate) fn may_be_cut_off(error: &Error) -> bool {
+    matches!(error, Error::Closed | Error::Lost | Error::Session(session::Error::TimedOut(_)))
 }
 
 /// Whether the server says that it takes no more: it has ended the stream, or found fault with it. Other news, bad ones

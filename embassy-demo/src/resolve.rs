@@ -4,6 +4,7 @@ use core::net::Ipv4Addr;
 
 use embassy_net::dns::{DnsQueryType, Error};
 use embassy_net::{IpAddress, Stack};
+use heapless::Vec;
 
 /// Why a host has no address. These are the reasons that embassy-net tells apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,30 +37,40 @@ const FAMILIES: &[DnsQueryType] = &[DnsQueryType::A, DnsQueryType::Aaaa];
 #[cfg(not(feature = "ipv6"))]
 const FAMILIES: &[DnsQueryType] = &[DnsQueryType::A];
 
-/// The address that `host` spells, or else the first that DNS answers.
-pub(crate) async fn resolve(stack: Stack<'_>, host: &str) -> Result<IpAddress, ResolveError> {
+/// How many addresses of a name are tried. smoltcp gives one, unless its feature `dns-max-result-count-4` says otherwise.
+const MOST: usize = 4;
+
+/// A host's addresses, in the order in which they are tried; at least one.
+pub(crate) type Addresses = Vec<IpAddress, MOST, u8>;
+
+/// The address that `host` spells, or else those that DNS answers.
+pub(crate) async fn resolve(stack: Stack<'_>, host: &str) -> Result<Addresses, ResolveError> {
     if let Some(address) = ipv4(host) {
-        return Ok(IpAddress::Ipv4(address));
+        return Ok(one(IpAddress::Ipv4(address)));
     }
     // No name has a colon.
     if host.as_bytes().contains(&b':') {
         #[cfg(feature = "ipv6")]
-        return host.parse().map(IpAddress::Ipv6).map_err(|_| ResolveError::BadName);
+        return host.parse().map(|address| one(IpAddress::Ipv6(address))).map_err(|_| ResolveError::BadName);
         #[cfg(not(feature = "ipv6"))]
         return Err(ResolveError::Family);
     }
+    let mut addresses = Addresses::new();
     for family in FAMILIES {
         match stack.dns_query(host, *family).await {
-            Ok(addresses) => {
-                if let Some(address) = addresses.first() {
-                    return Ok(*address);
-                }
-            }
+            // What does not fit is not tried.
+            Ok(found) => found.iter().for_each(|address| addresses.push(*address).unwrap_or_default()),
             Err(Error::Failed) => {}
             Err(_) => return Err(ResolveError::BadName),
         }
     }
-    Err(ResolveError::NoAnswer)
+    if addresses.is_empty() { Err(ResolveError::NoAnswer) } else { Ok(addresses) }
+}
+
+fn one(address: IpAddress) -> Addresses {
+    let mut addresses = Addresses::new();
+    addresses.push(address).unwrap_or_default();
+    addresses
 }
 
 /// The address that `host` spells. That of the standard library does the same, and takes a kilobyte and a half of flash.

@@ -41,9 +41,29 @@ fn with_every_port_dropped_it_fails_with_each_ports_reason() {
     for line in ["80    dropped, no answer in time", "443   dropped, no answer in time"] {
         assert!(text(&run.stdout).contains(line), "{line}:\n{}", text(&run.stdout));
     }
-    let reasons = "failed on 80: dropped, no answer in time, failed on 443: dropped, no answer in time";
+    let reasons = "failed on RTMP 80: dropped, no answer in time, failed on RTMP 443: dropped, no answer in time";
     assert!(text(&run.stderr).contains(reasons), "{}", text(&run.stderr));
     assert_eq!(fs::read(output).unwrap(), b"", "no old recording is left to be mistaken for this run's");
+}
+
+#[test]
+fn the_port_test_tells_what_the_wire_does_to_each_port() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));
+    command.args(["ports", "--ports", "1935,80,443", "--drop", "1935", "--silence", "80", "--delay", "0"]);
+    let run = command.output().unwrap();
+    assert!(run.status.success(), "{}", text(&run.stderr));
+    let verdicts = [
+        "RTMP 1935: dropped, no answer in time",
+        "RTMP 80: connected, but no RTMP handshake in time; TCP after ",
+        "RTMP 443: connected; TCP after ",
+        "RTMP 8080: answered, but not in RTMP; TCP after ",
+        "RTMP 7070: refused",
+    ];
+    let printed = text(&run.stdout);
+    assert_eq!(printed.lines().count(), verdicts.len(), "{printed}");
+    for (line, verdict) in printed.lines().zip(verdicts) {
+        assert!(line.starts_with(verdict), "{line}, not {verdict}");
+    }
 }
 
 #[test]

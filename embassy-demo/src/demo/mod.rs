@@ -5,6 +5,7 @@ pub(crate) mod compare;
 pub(crate) mod device;
 pub(crate) mod flv;
 pub(crate) mod options;
+pub(crate) mod ports;
 pub(crate) mod progress;
 pub(crate) mod publish;
 pub(crate) mod record;

@@ -3,35 +3,53 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 /// Publishes a clip from one simulated device to another through a simulated firewall, and checks the recording.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "demo", version)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
     /// The FLV file to publish; without it, the bundled clip
     #[arg(long, value_name = "FILE")]
     pub(crate) clip: Option<PathBuf>,
 
     /// The ports that the publisher tries, in this order, and that the server listens on
-    #[arg(long, value_name = "PORTS", default_value = "1935,80,443", value_parser = some_ports)]
+    #[arg(long, value_name = "PORTS", default_value = "1935,80,443", value_parser = some_ports, global = true)]
     pub(crate) ports: Ports,
 
     /// The ports whose packets the wire swallows, as a strict firewall does; '' for none
-    #[arg(long, value_name = "PORTS", default_value = "1935")]
+    #[arg(long, value_name = "PORTS", default_value = "1935", global = true)]
     pub(crate) drop: Ports,
 
+    /// The ports where TCP connects, and the wire then swallows what carries data; '' for none
+    #[arg(long, value_name = "PORTS", default_value = "", global = true)]
+    pub(crate) silence: Ports,
+
+    /// The ports where the wire swallows all that follows RTMP's handshake; '' for none
+    #[arg(long, value_name = "PORTS", default_value = "", global = true)]
+    pub(crate) cut_off: Ports,
+
     /// How many of a hundred Ethernet frames the wire loses
-    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100), global = true)]
     pub(crate) loss: u8,
 
     /// How long each frame is under way, in milliseconds, one way. (Without a delay, wasted round trips are not seen.)
-    #[arg(long, value_name = "MS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=2_000))]
+    #[arg(long, value_name = "MS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=2_000), global = true)]
     pub(crate) delay: u64,
 
     /// Where the server device records what it gets
     #[arg(long, value_name = "FILE", default_value = "target/demo/recording.flv")]
     pub(crate) output: PathBuf,
+}
+
+/// What the devices do, where it is not publishing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub(crate) enum Command {
+    /// Tests by which ports one device can reach the other, on which a web server listens on 8080, too
+    Ports,
 }
 
 /// A list of ports in the order given.
@@ -84,6 +102,14 @@ mod tests {
         assert_eq!((options.ports.0, options.drop.0), (vec![1935, 80, 443], vec![1935]));
         assert_eq!((options.loss, options.delay, options.clip), (0, 10, None));
         assert_eq!(options.output, PathBuf::from("target/demo/recording.flv"));
+    }
+
+    #[test]
+    fn the_port_test_takes_the_options_of_the_wire() {
+        let options = parse(&["ports", "--drop", "80", "--silence", "443", "--cut-off=1935", "--delay", "1"]).unwrap();
+        assert_eq!((options.command, options.drop.0, options.delay), (Some(Command::Ports), vec![80], 1));
+        assert_eq!((options.silence.0, options.cut_off.0), (vec![443], vec![1935]));
+        assert_eq!(parse(&[]).unwrap().command, None);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::fmt::{self, Display, Write};
 use std::time::Duration;
 
+use embedded_rtmp_embassy::embedded_rtmp::connect::{AttemptReport, Outcome as Attempted};
+
 use super::options::Options;
 use super::run::Outcome;
 
@@ -60,6 +62,16 @@ pub(crate) fn report(options: &Options, outcome: &Outcome) -> String {
         devices.row(&[&name, &messages, &traffic.sent, &traffic.received, &session, &lent, &(session + lent)]);
     }
     format!("{ports}\n{times}\n{devices}")
+}
+
+/// What the port test found, in a line.
+pub(crate) fn verdict(row: &AttemptReport) -> String {
+    let to_tcp = row.to_tcp.map_or(String::new(), |time| format!("; TCP after {}", millis(time)));
+    let handshake = match row.outcome {
+        Attempted::Connected => format!(", the RTMP handshake after {}", millis(row.took)),
+        _ => String::new(),
+    };
+    format!("{row}{to_tcp}{handshake}")
 }
 
 fn millis(time: Duration) -> String {

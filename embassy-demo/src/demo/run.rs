@@ -87,12 +87,7 @@ fn create(options: &Options) -> Result<File> {
 }
 
 async fn transfer(options: &Options, clip: &[Tag<'_>], out: File) -> Result<Outcome> {
-    let wire = Wire {
-        delay: embassy_time::Duration::from_millis(options.delay),
-        loss: options.loss,
-        dropped_ports: options.drop.0.clone(),
-        ..Wire::new()
-    };
+    let wire = Wire::between(options);
     let (mut first, mut second) = (Device::new(), Device::new());
     let (first, mut first_runner, first_port) = first.start(1);
     let (second, mut second_runner, second_port) = second.start(2);
@@ -153,13 +148,12 @@ async fn transfer(options: &Options, clip: &[Tag<'_>], out: File) -> Result<Outc
 
 /// What failed, port by port.
 fn failures(plan: &Plan<'_>) -> String {
-    let failed: Vec<String> =
-        plan.failures().map(|(target, why)| format!("failed on {}: {why}", target.port)).collect();
+    let failed: Vec<String> = plan.failures().map(|(target, why)| format!("failed on {target}: {why}")).collect();
     failed.join(", ")
 }
 
 /// The plan's deadlines: the usual ones on a quick wire, longer where every round trip takes its time.
-fn limits(options: &Options) -> Limits {
+pub(crate) fn limits(options: &Options) -> Limits {
     let round_trip = Duration::from_millis(2 * options.delay);
     let tcp = Duration::from_millis(2_500) + 2 * round_trip;
     let handshake = Limits::SEQUENTIAL.handshake + 4 * round_trip;

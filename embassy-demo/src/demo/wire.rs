@@ -4,6 +4,7 @@
 //! a run with the same traffic loses the same frames.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 
 use embassy_futures::join::join;
 use embassy_net_driver_channel::driver::LinkState;
@@ -14,6 +15,7 @@ use embassy_time::{Duration, Instant, Timer};
 use smoltcp::wire::{EthernetFrame, EthernetProtocol, IpProtocol, Ipv4Packet, TcpPacket};
 
 use super::device::{MTU, Port};
+use super::options::Options;
 
 /// How many frames one direction of the wire holds. A device that sends into a full wire waits.
 const IN_FLIGHT: usize = 256;
@@ -27,12 +29,27 @@ pub(crate) struct Wire {
     pub(crate) loss: u8,
     /// TCP segments from the first device to these ports of the second vanish.
     pub(crate) dropped_ports: Vec<u16>,
+    /// What a firewall does to TCP segments from the first device to ports of the second.
+    pub(crate) rules: Vec<(u16, Rule)>,
+    /// Bytes of TCP payload that went to a port from another one, as far as [`Rule::CutOff`] counts them.
+    pub(crate) passed: RefCell<BTreeMap<(u16, u16), usize>>,
     /// While this is set, nothing crosses.
     pub(crate) cut: Cell<bool>,
     /// Decides which frames are lost.
     pub(crate) random: RefCell<Random>,
     /// What has happened so far.
     pub(crate) counts: Cell<Counts>,
+}
+
+/// What a firewall does to the segments that go to a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// All vanish.
+    Drop,
+    /// TCP connects, and what carries data vanishes.
+    Silence,
+    /// The first bytes of a connection pass, as many as C0 and C1 have, and no more.
+    CutOff,
 }
 
 /// What happened to the frames.
@@ -53,10 +70,19 @@ impl Wire {
             delay: Duration::from_ticks(0),
             loss: 0,
             dropped_ports: Vec::new(),
+            rules: Vec::new(),
+            passed: RefCell::default(),
             cut: Cell::new(false),
             random: RefCell::new(Random(0x9E37_79B9_7F4A_7C15)),
             counts: Cell::new(Counts::default()),
         }
+    }
+
+    /// What the options make of it.
+    pub(crate) fn between(options: &Options) -> Self {
+        let rules = [(&options.silence, Rule::Silence), (&options.cut_off, Rule::CutOff), (&options.drop, Rule::Drop)];
+        let rules = rules.into_iter().flat_map(|(ports, rule)| ports.0.iter().map(move |port| (*port, rule)));
+        Self { delay: Duration::from_millis(options.delay), loss: options.loss, rules: rules.collect(), ..Self::new() }
     }
 
     /// Carries frames between the two devices until it is dropped.
@@ -65,16 +91,16 @@ impl Wire {
         b.set_link_state(LinkState::Up);
         let (_, a_in, a_out) = a.borrow_split();
         let (_, b_in, b_out) = b.borrow_split();
-        join(self.carry(a_out, b_in, &self.dropped_ports), self.carry(b_out, a_in, &[])).await;
+        join(self.carry(a_out, b_in, true), self.carry(b_out, a_in, false)).await;
     }
 
-    async fn carry(&self, mut from: TxRunner<'_, MTU>, mut to: RxRunner<'_, MTU>, drop: &[u16]) {
+    async fn carry(&self, mut from: TxRunner<'_, MTU>, mut to: RxRunner<'_, MTU>, through_firewall: bool) {
         let under_way = Channel::<NoopRawMutex, (Instant, Vec<u8>), IN_FLIGHT>::new();
         let take = async {
             loop {
                 let frame = from.tx_buf().await.to_vec();
                 from.tx_done();
-                if self.survives(&frame, drop) {
+                if self.survives(&frame, through_firewall) {
                     under_way.send((Instant::now() + self.delay, frame)).await;
                 }
             }
@@ -91,8 +117,8 @@ impl Wire {
         join(take, give).await;
     }
 
-    fn survives(&self, frame: &[u8], drop: &[u16]) -> bool {
-        if tcp_destination(frame).is_some_and(|port| drop.contains(&port)) {
+    fn survives(&self, frame: &[u8], through_firewall: bool) -> bool {
+        if through_firewall && tcp_segment(frame).is_some_and(|segment| !self.passes(&segment)) {
             self.count(|counts| counts.dropped += 1);
             return false;
         }
@@ -103,6 +129,25 @@ impl Wire {
         true
     }
 
+    /// Whether the firewall lets a segment through.
+    fn passes(&self, segment: &Segment) -> bool {
+        if self.dropped_ports.contains(&segment.to) {
+            return false;
+        }
+        let rule = self.rules.iter().find(|(port, _)| *port == segment.to);
+        match rule.map(|(_, rule)| *rule) {
+            None => true,
+            Some(Rule::Drop) => false,
+            Some(Rule::Silence) => segment.length == 0,
+            Some(Rule::CutOff) => {
+                let mut passed = self.passed.borrow_mut();
+                let passed = passed.entry((segment.from, segment.to)).or_default();
+                *passed += segment.length;
+                segment.length == 0 || *passed <= 1 + 1536
+            }
+        }
+    }
+
     fn count(&self, change: impl FnOnce(&mut Counts)) {
         let mut counts = self.counts.get();
         change(&mut counts);
@@ -110,8 +155,16 @@ impl Wire {
     }
 }
 
-/// The port that a frame's TCP segment goes to; `None` for a frame that carries none.
-fn tcp_destination(frame: &[u8]) -> Option<u16> {
+/// What a firewall looks at.
+struct Segment {
+    from: u16,
+    to: u16,
+    /// Bytes of payload.
+    length: usize,
+}
+
+/// A frame's TCP segment; `None` for a frame that carries none.
+fn tcp_segment(frame: &[u8]) -> Option<Segment> {
     let ethernet = EthernetFrame::new_checked(frame).ok()?;
     if ethernet.ethertype() != EthernetProtocol::Ipv4 {
         return None;
@@ -120,7 +173,8 @@ fn tcp_destination(frame: &[u8]) -> Option<u16> {
     if ip.next_header() != IpProtocol::Tcp {
         return None;
     }
-    Some(TcpPacket::new_checked(ip.payload()).ok()?.dst_port())
+    let tcp = TcpPacket::new_checked(ip.payload()).ok()?;
+    Some(Segment { from: tcp.src_port(), to: tcp.dst_port(), length: tcp.payload().len() })
 }
 
 /// A generator of the xorshift family: not random, but the same in every run.

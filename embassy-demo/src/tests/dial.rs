@@ -1,13 +1,17 @@
 //! The port plan, carried out.
 
+use std::time::Duration;
+
 use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_net::tcp::TcpSocket;
-use embedded_rtmp_embassy::Error;
 use embedded_rtmp_embassy::embedded_rtmp::connect::{Failure, Outcome, Plan};
+use embedded_rtmp_embassy::embedded_rtmp::session::ClientConfig;
+use embedded_rtmp_embassy::embedded_rtmp::url::Url;
+use embedded_rtmp_embassy::{Error, PublishOptions, Publisher};
 
-use super::pair::{LIMITS, Recorded, TestMemory, connect, targets, while_serving, with_devices};
-use crate::demo::wire::Wire;
+use super::pair::{LIMITS, Recorded, TestMemory, URL, connect, targets, while_serving, with_devices};
+use crate::demo::wire::{Rule, Wire};
 
 /// Dials `ports` on a wire that drops what goes to `dropped`, while `serve` runs on the other device.
 fn dial<const N: usize>(
@@ -91,4 +95,24 @@ fn item_093_a_port_that_closes_or_is_silent_leads_to_the_next() {
     assert_eq!((result, outcomes[0]), (Ok(()), Outcome::Failed(Failure::Closed)));
     let (result, outcomes) = dial(&[], [80, 443], other(b"\x03", true));
     assert_eq!((result, outcomes[0]), (Ok(()), Outcome::Failed(Failure::HandshakeTimedOut)));
+}
+
+#[test]
+fn what_is_cut_off_behind_the_handshake_gives_way_to_another_port() {
+    let wire = Wire { rules: vec![(1935, Rule::CutOff)], ..Wire::new() };
+    let targets = targets([1935, 80]);
+    let mut plan = Plan::new(&targets, LIMITS).unwrap();
+    let session = ClientConfig { response_timeout: Duration::from_secs(1), ..ClientConfig::default() };
+    let options = PublishOptions { session, ..PublishOptions::default() };
+    let result = with_devices(&wire, async |first, second| {
+        let (mut memory, url) = (TestMemory::new(), Url::parse(URL).unwrap());
+        let client = async {
+            let connecting = Publisher::<8>::connect(first, &url, &mut plan, &options, &mut memory, || [7; 32]);
+            connecting.await?.close().await
+        };
+        while_serving(second, &[1935, 80], &Recorded::default(), client).await
+    });
+    assert_eq!(result, Ok(()));
+    let outcomes: Vec<_> = plan.reports().map(|report| report.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Failed(Failure::CutOff), Outcome::Connected]);
 }

@@ -5,6 +5,8 @@ mod dial;
 mod ends;
 mod pair;
 mod plain_tcp;
+mod ports;
+mod race;
 mod resolve;
 mod server;
 mod station;

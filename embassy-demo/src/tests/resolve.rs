@@ -1,16 +1,19 @@
 //! Names, with a name server on the other device.
 
+use std::time::Duration;
+
 use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_net::udp::{PacketMetadata, UdpSocket};
-use embedded_rtmp_embassy::embedded_rtmp::connect::{Failure, Outcome, Plan};
+use embedded_rtmp_embassy::embedded_rtmp::connect::{Failure, Limits, Outcome, Plan};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{Error, PublishOptions, Publisher, ResolveError};
 
 use super::pair::{LIMITS, Recorded, TestMemory, targets, while_serving, with_devices};
 use crate::demo::wire::Wire;
 
-/// Answers every query about a name that begins with `server` with 10.0.0.2, and all others with "no such name".
+/// Answers every query about a name that begins with `server` with 10.0.0.2, one that begins with `several` with 10.0.0.9,
+/// which nobody has, and 10.0.0.2; and all others with "no such name".
 async fn name_server(stack: Stack<'_>) {
     let (mut rx, mut tx) = ([0; 512], [0; 512]);
     let (mut rx_meta, mut tx_meta) = ([PacketMetadata::EMPTY; 4], [PacketMetadata::EMPTY; 4]);
@@ -21,11 +24,14 @@ async fn name_server(stack: Stack<'_>) {
         let (length, from) = socket.recv_from(&mut query).await.unwrap();
         let mut answer = query[..length].to_vec();
         answer[2] = 0x81; // a response
-        if query[13..].starts_with(b"server") {
-            (answer[3], answer[7]) = (0x80, 1); // one answer:
-            answer.extend_from_slice(&[0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 0, 0, 2]);
-        } else {
-            answer[3] = 0x83;
+        let hosts: &[u8] = match &query[13..] {
+            name if name.starts_with(b"server") => &[2],
+            name if name.starts_with(b"several") => &[9, 2],
+            _ => &[],
+        };
+        (answer[3], answer[7]) = (if hosts.is_empty() { 0x83 } else { 0x80 }, hosts.len() as u8);
+        for host in hosts {
+            answer.extend_from_slice(&[0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 0, 0, *host]);
         }
         socket.send_to(&answer, from).await.unwrap();
     }
@@ -34,7 +40,9 @@ async fn name_server(stack: Stack<'_>) {
 /// Publishes to `host`, on port 1935.
 fn publish_to(url: &str) -> (Result<(), Error>, Outcome) {
     let targets = targets([1935]);
-    let mut plan = Plan::new(&targets, LIMITS).unwrap();
+    // A second each, at least: for so long smoltcp lets a socket rest that it found no neighbour for.
+    let limits = Limits { tcp: Duration::from_secs(6), ..LIMITS };
+    let mut plan = Plan::new(&targets, limits).unwrap();
     let result = with_devices(&Wire::new(), async |first, second| {
         let (mut memory, options) = (TestMemory::new(), PublishOptions::default());
         let client = async {
@@ -55,6 +63,11 @@ fn publish_to(url: &str) -> (Result<(), Error>, Outcome) {
 #[test]
 fn a_name_is_looked_up() {
     assert_eq!(publish_to("rtmp://server.test/live/test"), (Ok(()), Outcome::Connected));
+}
+
+#[test]
+fn every_address_of_a_name_is_tried() {
+    assert_eq!(publish_to("rtmp://several.test/live/test"), (Ok(()), Outcome::Connected));
 }
 
 #[test]

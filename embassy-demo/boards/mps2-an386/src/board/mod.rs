@@ -2,7 +2,6 @@
 
 pub mod executor;
 pub mod host;
-pub mod network;
 pub mod time;
 
 use cortex_m::interrupt::InterruptNumber;
