@@ -20,11 +20,9 @@ impl<'a, const STREAMS: usize> Connection<'a, STREAMS> {
         Self { link, client, config }
     }
 
-    /// A session that begins anew in the same memory, for another attempt.
-    pub(crate) fn restart<'p>(place: &'p mut Option<Self>, entropy: &[u8; 32]) -> Result<&'p mut Self, Error> {
-        let Self { link, client, config } = place.take().ok_or(Error::Lost)?;
-        let client = Client::new(client.into_buffers(), config, entropy)?;
-        Ok(place.insert(Self { link, client, config }))
+    /// Begins anew in the same memory, for another attempt.
+    pub(crate) fn restart(&mut self, entropy: &[u8; 32]) -> Result<(), Error> {
+        Ok(self.client.restart(self.config, entropy)?)
     }
 
     /// Takes in what has come, puts out what waits, and looks at the clock. Nothing is left to do then before more

@@ -42,15 +42,14 @@ pub(crate) enum Stage {
 }
 
 /// Tries the plan's targets one after another, until one has completed the RTMP handshake.
-pub(crate) async fn dial<'p, 'a, const STREAMS: usize>(
-    place: &'p mut Option<Connection<'a, STREAMS>>,
+pub(crate) async fn dial<const STREAMS: usize>(
+    connection: &mut Connection<'_, STREAMS>,
     addresses: &[IpAddress],
     plan: &mut Plan<'_>,
     entropy: &mut dyn FnMut() -> [u8; 32],
-) -> Result<&'p mut Connection<'a, STREAMS>, Error> {
+) -> Result<(), Error> {
     let mut current: Option<Attempt> = None;
     loop {
-        let Some(connection) = place.as_mut() else { return Err(Error::Lost) };
         match plan.poll(clock()) {
             // There is one socket, so there is one attempt at a time.
             Step::Dial { id, .. } if current.is_some() => plan.report_failed(id, clock(), Failure::Local),
@@ -58,7 +57,8 @@ pub(crate) async fn dial<'p, 'a, const STREAMS: usize>(
                 plan.report_failed(id, clock(), Failure::Unsupported);
             }
             Step::Dial { id, target, deadline } => {
-                match Connection::restart(place, &entropy())?.begin(id, target.port, deadline, addresses) {
+                connection.restart(&entropy())?;
+                match connection.begin(id, target.port, deadline, addresses) {
                     Ok(attempt) => current = Some(attempt),
                     Err(why) => plan.report_failed(id, clock(), why),
                 }
@@ -91,11 +91,10 @@ pub(crate) async fn dial<'p, 'a, const STREAMS: usize>(
                 connection.reset().await;
                 current = None;
             }
-            Step::Connected(_) => break,
+            Step::Connected(_) => return Ok(()),
             Step::Exhausted => return Err(Error::Exhausted),
         }
     }
-    place.as_mut().ok_or(Error::Lost)
 }
 
 /// The addresses of a host. If there are none, every target of the plan has that for its reason.

@@ -59,7 +59,7 @@ pub struct Traffic {
 
 /// A TCP socket.
 pub(crate) struct Link<'a> {
-    stack: Stack<'a>,
+    pub(crate) stack: Stack<'a>,
     socket: TcpSocket<'a>,
     pub(crate) traffic: Traffic,
 }
@@ -271,6 +271,8 @@ pub(crate) fn clock() -> Instant {
 }
 
 /// Has the task woken at `at`, never too early but for what is more than an hour away; at once if that is past.
+// It is called from everywhere.
+#[inline(never)]
 pub(crate) fn wake_at(at: Instant, cx: &mut Context<'_>) {
     const FAR: u64 = 3_600_000_000;
     let micros = at.as_micros().saturating_sub(clock().as_micros()).min(FAR);

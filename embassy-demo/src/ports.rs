@@ -48,8 +48,8 @@ pub async fn test_ports<const RX: usize, const TX: usize, const SCRATCH: usize, 
         let mut plan = Plan::new(core::slice::from_ref(target), limits)?;
         let (rx, tx, buffers) = memory.split();
         let client = Client::<1>::new(buffers, ClientConfig::new(), &entropy())?;
-        let mut place = Some(Connection::new(Link::new(stack, rx, tx), client, ClientConfig::new()));
-        if let Ok(connection) = dial(&mut place, &addresses, &mut plan, &mut entropy).await {
+        let mut connection = Connection::new(Link::new(stack, rx, tx), client, ClientConfig::new());
+        if let Ok(()) = dial(&mut connection, &addresses, &mut plan, &mut entropy).await {
             connection.reset().await;
         }
         plan.reports().for_each(&mut report);

@@ -94,28 +94,53 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
         memory: &'a mut Memory<RX, TX, SCRATCH, CONTROL>,
         mut entropy: impl FnMut() -> [u8; 32],
     ) -> Result<Self, Error> {
-        Self::open(stack, url, plan, options, memory.split(), &mut entropy).await
+        let mut publisher = Self::new(stack, memory.split(), options.session)?;
+        publisher.open(url, plan, options, &mut entropy).await?;
+        Ok(publisher)
     }
 
-    /// The same, in memory that is split already.
-    pub(crate) async fn open(
+    /// A publisher that is not connected.
+    pub(crate) fn new(
         stack: Stack<'a>,
+        (rx, tx, buffers): (&'a mut [u8], &'a mut [u8], Buffers<'a>),
+        session: ClientConfig,
+    ) -> Result<Self, Error> {
+        // Every attempt begins with entropy of its own.
+        let client = Client::new(buffers, session, &[0; 32])?;
+        Ok(Self::over(Connection::new(Link::new(stack, rx, tx), client, session)))
+    }
+
+    /// A publisher over a connection, on which nothing is published.
+    pub(crate) fn over(connection: Connection<'a, STREAMS>) -> Self {
+        let inner = Inner {
+            connection,
+            stream: StreamId::CONNECTION,
+            slots: [Kind::AUDIO, Kind::DATA, Kind::VIDEO].map(Slot::new),
+            runner: WakerRegistration::new(),
+            lost_after: Duration::ZERO,
+            failed: Some(Error::Closed),
+        };
+        Self { inner: RefCell::new(inner) }
+    }
+
+    /// Connects a publisher that is not connected, or not any more, in its own memory.
+    pub(crate) async fn open(
+        &mut self,
         url: &Url<'a>,
         plan: &mut Plan<'_>,
         options: &PublishOptions<'_>,
-        (rx, tx, buffers): (&'a mut [u8], &'a mut [u8], Buffers<'a>),
         entropy: &mut dyn FnMut() -> [u8; 32],
-    ) -> Result<Self, Error> {
-        let client = Client::new(buffers, options.session, &entropy())?;
-        let mut place = Some(Connection::new(Link::new(stack, rx, tx), client, options.session));
+    ) -> Result<(), Error> {
         url.key().ok_or(Error::NoStreamKey)?;
-        let addresses = lookup(stack, url.host(), plan).await?;
+        let inner = self.inner.get_mut();
+        let connection = &mut inner.connection;
+        let addresses = lookup(connection.link.stack, url.host(), plan).await?;
         let stream = loop {
-            let connection = dial(&mut place, &addresses, plan, entropy).await?;
+            dial(connection, &addresses, plan, entropy).await?;
             match connection.publish(url, options).await {
                 Ok(stream) => break stream,
                 Err(error) => {
-                    // The socket goes now: the server is to learn of it.
+                    // The socket may go now: the server is to learn of it.
                     connection.reset().await;
                     if !may_be_cut_off(&error) || connection.was_answered() {
                         return Err(error);
@@ -124,15 +149,8 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
                 }
             }
         };
-        Ok(Self::new(place.ok_or(Error::Lost)?, stream, options))
-    }
-
-    pub(crate) fn new(connection: Connection<'a, STREAMS>, stream: StreamId, options: &PublishOptions<'_>) -> Self {
-        info!("publishing");
-        let slots = [Kind::AUDIO, Kind::DATA, Kind::VIDEO].map(Slot::new);
-        let lost_after = Duration::from_micros(options.keep_alive.timeout.as_micros());
-        let inner = Inner { connection, stream, slots, runner: WakerRegistration::new(), lost_after, failed: None };
-        Self { inner: RefCell::new(inner) }
+        inner.begin(stream, options);
+        Ok(())
     }
 
     /// The handles for sending, and the runner, which must run while they are used.
@@ -265,6 +283,15 @@ impl<const STREAMS: usize> Runner<'_, '_, STREAMS> {
 }
 
 impl<const STREAMS: usize> Inner<'_, STREAMS> {
+    /// The server takes this stream.
+    pub(crate) fn begin(&mut self, stream: StreamId, options: &PublishOptions<'_>) {
+        info!("publishing");
+        self.stream = stream;
+        self.slots.iter_mut().for_each(Slot::clear);
+        self.lost_after = Duration::from_micros(options.keep_alive.timeout.as_micros());
+        self.failed = None;
+    }
+
     /// Lets the session do what there is to do.
     fn advance(&mut self) -> Result<(), Error> {
         if let Some(error) = self.failed {

@@ -51,8 +51,9 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
             let connection = race.connection(winner).ok_or(Error::Exhausted)?;
             match connection.publish(url, options).await {
                 Ok(stream) => {
-                    let connection = race.take(winner).ok_or(Error::Exhausted)?;
-                    return Ok(Self::new(connection, stream, options));
+                    let mut publisher = Self::over(race.take(winner).ok_or(Error::Exhausted)?);
+                    publisher.inner.get_mut().begin(stream, options);
+                    return Ok(publisher);
                 }
                 Err(error) => {
                     connection.reset().await;
@@ -69,7 +70,7 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
 
 /// A socket with what a session is lent, and the attempt that uses it.
 struct Lane<'a, const STREAMS: usize> {
-    /// Always there: a session that begins anew is taken out and put back.
+    /// Always there, once the race has begun.
     connection: Option<Connection<'a, STREAMS>>,
     attempt: Option<Attempt>,
     /// A reset may not have been sent yet.
@@ -129,7 +130,8 @@ impl<'a, const STREAMS: usize, const N: usize> Race<'a, STREAMS, N> {
                         continue;
                     };
                     lane.settle().await;
-                    let connection = Connection::restart(&mut lane.connection, &entropy())?;
+                    let Some(connection) = &mut lane.connection else { continue };
+                    connection.restart(&entropy())?;
                     match connection.begin(id, target.port, deadline, addresses) {
                         Ok(attempt) => lane.attempt = Some(attempt),
                         Err(why) => plan.report_failed(id, clock(), why),

@@ -46,6 +46,11 @@ impl Slot {
         Self { kind, waker: WakerRegistration::new(), waiting: false, starved: false, open: None }
     }
 
+    /// What was under way has gone with its connection.
+    pub(crate) fn clear(&mut self) {
+        self.open = None;
+    }
+
     pub(crate) fn is_open(&self) -> bool {
         self.open.is_some()
     }

@@ -210,6 +210,17 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
         self.link.into_buffers()
     }
 
+    /// Ends the session at once and begins another one in the same memory. (It is as [`Self::new`] with
+    /// [`Self::into_buffers`], where the session cannot be moved.)
+    ///
+    /// # Errors
+    /// Those of [`Self::new`].
+    pub fn restart(&mut self, config: ClientConfig, entropy: &[u8; 32]) -> Result<(), ConfigError> {
+        let buffers = self.link.take_buffers();
+        *self = Self::new(buffers, config, entropy)?;
+        Ok(())
+    }
+
     /// Payload bytes that the message which was begun on `csid` lacks; `None` where it is finished, or nothing is published
     /// any more.
     pub fn media_left(&self, csid: ChunkStreamId) -> Option<u32> {

@@ -66,6 +66,11 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         Buffers { scratch: self.scratch, control: self.queue.into_buffer() }
     }
 
+    /// The lent memory; without it nothing is left to be done here.
+    pub(super) fn take_buffers(&mut self) -> Buffers<'b> {
+        Buffers { scratch: core::mem::take(&mut self.scratch), control: self.queue.take_buffer() }
+    }
+
     /// The lent scratch, which is the handshake's until that is done.
     pub(super) fn scratch(&mut self) -> &mut [u8] {
         self.scratch

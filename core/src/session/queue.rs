@@ -30,6 +30,12 @@ impl<'b> Queue<'b> {
         self.buffer
     }
 
+    /// The lent buffer; nothing waits here any more, and nothing can.
+    pub(super) fn take_buffer(&mut self) -> &'b mut [u8] {
+        (self.start, self.end) = (0, 0);
+        core::mem::take(&mut self.buffer)
+    }
+
     /// Bytes that wait.
     pub(super) const fn len(&self) -> usize {
         self.end.wrapping_sub(self.start)

@@ -119,6 +119,8 @@ impl<'a> Station<'a> {
         let mut air = Air { pressure: Pressure::new(options.patience), last: Timestamp(0), counters };
         let (mut good, mut outage, mut wait, mut limits) = (None, None::<Outage>, Duration::MIN, options.limits);
         let mut error = Error::Lost;
+        let buffers = Buffers { scratch: &mut *buffers.scratch, control: &mut *buffers.control };
+        let mut publisher = Publisher::<8>::new(*stack, (rx, tx, buffers), options.publish.session)?;
         loop {
             let mut plan = Plan::new(order.targets(), limits)?;
             if let Some(target) = good {
@@ -128,13 +130,11 @@ impl<'a> Station<'a> {
                 Timer::after(wait).await;
                 let limit = Duration::from_micros(limits.total.as_micros() as u64);
                 with_timeout(limit, stack.wait_config_up()).await.map_err(|_| Error::NoNetwork)?;
-                let buffers = Buffers { scratch: &mut *buffers.scratch, control: &mut *buffers.control };
-                let memory = (&mut **rx, &mut **tx, buffers);
-                Publisher::<8>::open(*stack, &url, &mut plan, &options.publish, memory, *entropy).await
+                publisher.open(&url, &mut plan, &options.publish, *entropy).await
             };
             let takes = outage.is_some() && options.patience.is_some();
             match select(connecting, air.pass_over(source, takes)).await {
-                Either::First(Ok(mut publisher)) => {
+                Either::First(Ok(())) => {
                     good = plan.winner().map(|winner| winner.target);
                     let connected = Instant::now();
                     let result = air.send(*stack, &mut publisher, source).await;

@@ -11,11 +11,9 @@ mod publish;
 
 use defmt_semihosting as _; // the log's way out
 use embassy_executor::Spawner;
-use embassy_net::{Config, DhcpConfig, Stack, StackResources};
 use mps2_an386::arguments::{Command, parse};
-use mps2_an386::board::{self, Mmio, executor, host};
-use mps2_an386::lan9118::{Buffers, Lan9118};
-use static_cell::{ConstStaticCell, StaticCell};
+use mps2_an386::board::{self, executor, host, network};
+use static_cell::StaticCell;
 
 /// The image's ends, beside 0 for a good one.
 mod status {
@@ -26,8 +24,6 @@ mod status {
     /// A defect.
     pub(crate) const PANIC: i32 = 101;
 }
-
-type Driver = Lan9118<'static, Mmio>;
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
@@ -51,28 +47,11 @@ async fn start(spawner: Spawner) {
             host::exit(status::USAGE);
         }
     };
-    let stack = network(spawner);
+    let stack = network::start(spawner);
     let is_good = match command {
         Command::Publish(options) => publish::publish(stack, options).await,
     };
     host::exit(if is_good { 0 } else { status::FAILED });
-}
-
-/// Starts the network: DHCP tells the address.
-fn network(spawner: Spawner) -> Stack<'static> {
-    static BUFFERS: ConstStaticCell<Buffers> = ConstStaticCell::new(Buffers::new());
-    static RESOURCES: ConstStaticCell<StackResources<4>> = ConstStaticCell::new(StackResources::new());
-    let driver = board::ethernet(BUFFERS.take()).expect("the board has a LAN9118");
-    let [a, b, c, d, e, f, g, h, ..] = host::random();
-    let seed = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-    let (stack, runner) = embassy_net::new(driver, Config::dhcpv4(DhcpConfig::default()), RESOURCES.take(), seed);
-    spawner.spawn(network_task(runner).expect("it is spawned once"));
-    stack
-}
-
-#[embassy_executor::task]
-async fn network_task(mut runner: embassy_net::Runner<'static, Driver>) {
-    runner.run().await;
 }
 
 #[panic_handler]

@@ -2,6 +2,7 @@
 
 pub mod executor;
 pub mod host;
+pub mod network;
 pub mod time;
 
 use cortex_m::interrupt::InterruptNumber;
