@@ -231,7 +231,7 @@ fn what_cannot_be_used_is_status_2() {
         assert_eq!(status, Some(2), "{url}: {stderr}");
         assert!(stderr.contains(reason), "{url}: {stderr}");
     }
-    for arguments in [&[][..], &["--record"], &["--listen", "127.0.0.1:0"]] {
+    for arguments in [&["--listen"][..], &["--record"], &["--ring", "5"], &["--listen", "nowhere"]] {
         let finished = finish_within(LIMIT, Command::new(env!("CARGO_BIN_EXE_serve")).args(arguments)).unwrap();
         assert_eq!(finished.status.code(), Some(2), "{arguments:?}: {}", finished.stderr);
     }

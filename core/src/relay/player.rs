@@ -51,17 +51,25 @@ pub struct Player {
     stream: StreamId,
     /// The chunk stream of the message that is being sent.
     open: Option<ChunkStreamId>,
+    leaves: bool,
 }
 
 impl Player {
     /// A player on a message stream of its session, that has had nothing yet.
     pub const fn new(stream: StreamId) -> Self {
-        Self { cursor: Cursor::new(), stream, open: None }
+        Self { cursor: Cursor::new(), stream, open: None, leaves: false }
     }
 
     /// The message stream that it plays on.
     pub const fn stream(&self) -> StreamId {
         self.stream
+    }
+
+    /// Begins no message any more: [`Self::pump`] finishes the one that is begun, for a session's message is never left open.
+    /// Answers whether there is none, and the player can go.
+    pub const fn stop(&mut self) -> bool {
+        self.leaves = true;
+        self.open.is_none()
     }
 
     /// Puts out what the session has to say, then as much of the stream as there is, or as `out` has room for; answers how
@@ -77,7 +85,7 @@ impl Player {
         out: &mut [u8],
     ) -> Result<usize, PumpError> {
         let mut written = session.poll_transmit(now, out);
-        while written < out.len() {
+        while written < out.len() && !(self.leaves && self.open.is_none()) {
             let Some(piece) = ring.peek(&mut self.cursor)? else { break };
             let csid = match (self.open, piece.begin) {
                 (Some(csid), _) => csid,

@@ -1,4 +1,4 @@
-//! Takes publishers over RTMP, and records what they send.
+//! Takes publishers over RTMP, gives what they send to players, and records it.
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
@@ -10,12 +10,15 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Parser;
 use embedded_rtmp::session::ServerConfig;
-use host_tests::serve::{Event, Listeners, Recorded, Shared};
+use host_tests::serve::{Event, Listeners, Played, Recorded, Shared};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-/// Takes publishers over RTMP, and records each stream to DIR/APP-KEY.flv, until Ctrl-C.
+/// Takes publishers over RTMP and gives their streams to players; records each to DIR/APP-KEY.flv; until Ctrl-C.
+///
+/// A player gets the stream from the last keyframe on. One that is too slow loses frames, up to a keyframe; one that stops
+/// reading within a frame is disconnected. Neither publisher nor other players wait for it.
 ///
 /// All but letters, digits, '.', '_' and '-' is left out of the file's name. A file that is there is never written to:
 /// the next is APP-KEY-2.flv. Ends with status 0 after Ctrl-C, when all recordings are complete; with 2 where none of the
@@ -26,9 +29,12 @@ struct Arguments {
     /// Where to listen: HOST:PORT, several divided by commas
     #[arg(long, value_name = "ADDR", value_delimiter = ',', default_value = "0.0.0.0:1935")]
     listen: Vec<String>,
-    /// Where recordings go
+    /// Where recordings go; without it, none are made
     #[arg(long, value_name = "DIR")]
-    record: PathBuf,
+    record: Option<PathBuf>,
+    /// How much of each stream is kept for players: a slow one may be half of this behind
+    #[arg(long, value_name = "BYTES", default_value_t = 4 << 20, value_parser = clap::value_parser!(u32).range(1024..=1 << 30))]
+    ring: u32,
     /// The size of the chunks that are sent; some clients take it for theirs, too
     #[arg(long, value_name = "BYTES", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(128..=0xFF_FFFF))]
     chunk_size: u32,
@@ -60,7 +66,9 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))?;
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
-    std::fs::create_dir_all(&arguments.record).with_context(|| arguments.record.display().to_string())?;
+    if let Some(directory) = &arguments.record {
+        std::fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
+    }
     let (listeners, failed) = Listeners::bind(&arguments.listen)?;
     for (address, error) in &failed {
         eprintln!("serve: cannot listen on {address}: {error}");
@@ -72,16 +80,24 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     let bar = ProgressBar::with_draw_target(None, target(arguments.quiet));
     let recorded: Arc<Mutex<Vec<Recorded>>> = Arc::default();
+    let played: Arc<Mutex<Vec<Played>>> = Arc::default();
     let config = ServerConfig {
         chunk_size: arguments.chunk_size,
         idle_timeout: Duration::from_secs(arguments.idle),
         ..ServerConfig::new()
     };
-    let teller = Teller { quiet: arguments.quiet, bar: bar.clone(), recorded: Arc::clone(&recorded) };
+    let teller = Teller {
+        quiet: arguments.quiet,
+        bar: bar.clone(),
+        recorded: Arc::clone(&recorded),
+        played: Arc::clone(&played),
+    };
     for address in &addresses {
         teller.say(&format!("listening on {address}"), false);
     }
-    let shared = Arc::new(Shared::new(arguments.record.clone(), config, move |event| teller.tell(event)));
+    let shared = Arc::new(Shared::new(arguments.record.clone(), arguments.ring as usize, config, move |event| {
+        teller.tell(event)
+    }));
     let served = listeners.serve(&shared, &stop, || {
         let (live, bytes) = shared.state();
         bar.set_message(format!("{live} published, {} KB received", bytes / 1000));
@@ -90,11 +106,13 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
     bar.finish_and_clear();
     if arguments.json {
         let recorded = recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        let played = played.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = failed.iter().map(|(address, error)| json!({"address": address, "error": error.to_string()}));
         let summary = json!({
             "listening": addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "failed": failed.collect::<Vec<_>>(),
             "recordings": recorded.iter().map(Recorded::to_json).collect::<Vec<_>>(),
+            "players": played.iter().map(Played::to_json).collect::<Vec<_>>(),
         });
         println!("{summary}");
     }
@@ -116,13 +134,21 @@ struct Teller {
     quiet: bool,
     bar: ProgressBar,
     recorded: Arc<Mutex<Vec<Recorded>>>,
+    played: Arc<Mutex<Vec<Played>>>,
 }
 
 impl Teller {
     fn tell(&self, event: Event) {
         match event {
-            Event::Recording(peer, stream, file) => {
-                self.say(&format!("{peer}: {stream} goes to {}", file.display()), false);
+            Event::Published(peer, stream, file) => {
+                let file = file.map_or_else(|| "players alone".into(), |file| file.display().to_string());
+                self.say(&format!("{peer}: {stream} goes to {file}"), false);
+            }
+            Event::Playing(peer, stream) => self.say(&format!("{peer}: plays {stream}"), false),
+            Event::Played(played) => {
+                let Played { peer, stream, sent, skipped, end } = &played;
+                self.say(&format!("{peer}: played {stream}: {sent} messages, {skipped} left out; {end}"), false);
+                self.played.lock().unwrap_or_else(PoisonError::into_inner).push(played);
             }
             Event::Recorded(recorded) => {
                 let (counts, file) = (recorded.counts, recorded.file.display());

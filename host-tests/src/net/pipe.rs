@@ -5,7 +5,7 @@ use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
 use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Token, Waker};
 
 const BUFFER: usize = 64 * 1024;
 
@@ -210,6 +210,14 @@ impl Waiter {
     /// Those of the system.
     pub fn remove(&self, pipe: &mut Pipe) -> io::Result<()> {
         self.poll.registry().deregister(&mut pipe.stream)
+    }
+
+    /// What ends a wait from another thread.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn waker(&self) -> io::Result<Waker> {
+        Waker::new(self.poll.registry(), Token(usize::MAX))
     }
 
     /// Waits, at most for `limit`.

@@ -1,15 +1,16 @@
-//! Takes publishers, and records what they send.
+//! Takes publishers, gives what they send to players, and records it.
 
 mod connection;
 mod names;
+mod player;
 mod record;
+mod stream;
 
-use std::collections::HashSet;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use serde_json::{Value, json};
 
 use crate::counts::Counts;
 use connection::Connection;
+use stream::Streams;
 
 /// Connections at a time; more are closed at once.
 const MOST_CONNECTIONS: usize = 64;
@@ -31,10 +33,14 @@ const TICK: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {
-    /// A publisher is accepted; its stream, and the file.
-    Recording(SocketAddr, String, PathBuf),
+    /// A publisher is accepted; its stream, and the file where there is one.
+    Published(SocketAddr, String, Option<PathBuf>),
     /// A recording is complete.
     Recorded(Recorded),
+    /// A player is accepted; its stream.
+    Playing(SocketAddr, String),
+    /// A player has left.
+    Played(Played),
     /// A client was turned away, or its connection broke off.
     Trouble(SocketAddr, String),
 }
@@ -67,24 +73,52 @@ impl Recorded {
     }
 }
 
+/// What came of a player.
+#[derive(Debug, Clone)]
+pub struct Played {
+    /// The player.
+    pub peer: SocketAddr,
+    /// Its stream.
+    pub stream: String,
+    /// Messages that it was sent.
+    pub sent: u32,
+    /// Messages that were left out since it was too slow.
+    pub skipped: u32,
+    /// How it came to its end.
+    pub end: String,
+}
+
+impl Played {
+    /// For a summary.
+    pub fn to_json(&self) -> Value {
+        let Self { stream, sent, skipped, end, .. } = self;
+        json!({"stream": stream, "sent": sent, "skipped": skipped, "end": end})
+    }
+}
+
 /// What the connections share.
 pub struct Shared {
-    directory: PathBuf,
+    directory: Option<PathBuf>,
     config: ServerConfig,
-    /// Application and key of what is being published.
-    live: Mutex<HashSet<(Vec<u8>, Vec<u8>)>>,
+    streams: Streams,
     stop: AtomicBool,
     recorded_bytes: AtomicU64,
     tell: Box<dyn Fn(Event) + Send + Sync>,
 }
 
 impl Shared {
-    /// What all connections have in common: where recordings go, how sessions are configured, and who is told.
-    pub fn new(directory: PathBuf, config: ServerConfig, tell: impl Fn(Event) + Send + Sync + 'static) -> Self {
+    /// What all connections have in common: where recordings go, if anywhere; how many bytes of each stream players may be
+    /// behind, and a little more; how sessions are configured, and who is told.
+    pub fn new(
+        directory: Option<PathBuf>,
+        room: usize,
+        config: ServerConfig,
+        tell: impl Fn(Event) + Send + Sync + 'static,
+    ) -> Self {
         Self {
             directory,
             config,
-            live: Mutex::default(),
+            streams: Streams::new(room),
             stop: AtomicBool::new(false),
             recorded_bytes: AtomicU64::new(0),
             tell: Box::new(tell),
@@ -93,11 +127,7 @@ impl Shared {
 
     /// How many streams are published now, and how many bytes of payload have come in all.
     pub fn state(&self) -> (usize, u64) {
-        (self.live().len(), self.recorded_bytes.load(Ordering::Relaxed))
-    }
-
-    fn live(&self) -> MutexGuard<'_, HashSet<(Vec<u8>, Vec<u8>)>> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+        (self.streams.published(), self.recorded_bytes.load(Ordering::Relaxed))
     }
 }
 

@@ -1,0 +1,90 @@
+//! A client that plays.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use embedded_rtmp::message::{Kind, StreamId};
+use embedded_rtmp::relay::{Player, PumpError};
+use embedded_rtmp::session::{RequestError, Server};
+use embedded_rtmp::time::Instant;
+
+use super::stream::{Bell, Name, Stream};
+
+/// What a connection plays.
+pub(super) struct Playing {
+    player: Player,
+    pub(super) name: Name,
+    pub(super) stream: Arc<Stream>,
+    pub(super) bell: Arc<Bell>,
+    /// The player knows that the stream is published, or that it is not.
+    told: bool,
+    is_paused: bool,
+    wants: (bool, bool),
+}
+
+impl Playing {
+    pub(super) fn new(id: StreamId, name: Name, stream: Arc<Stream>, bell: Arc<Bell>) -> Self {
+        stream.join(&bell);
+        let told = stream.is_published();
+        Self { player: Player::new(id), name, stream, bell, told, is_paused: false, wants: (true, true) }
+    }
+
+    pub(super) fn id(&self) -> StreamId {
+        self.player.stream()
+    }
+
+    /// Messages sent, and left out.
+    pub(super) fn counts(&self) -> (u32, u32) {
+        (self.player.cursor.sent(), self.player.cursor.skipped())
+    }
+
+    pub(super) fn pause(&mut self, is_paused: bool) {
+        self.is_paused = is_paused;
+    }
+
+    pub(super) fn receive(&mut self, kind: Kind, wanted: bool) {
+        match kind {
+            Kind::AUDIO => self.wants.0 = wanted,
+            _ => self.wants.1 = wanted,
+        }
+        self.player.cursor.select(self.wants.0, self.wants.1);
+    }
+
+    /// Begins nothing more; answers whether nothing is unfinished either.
+    pub(super) fn stop(&mut self) -> bool {
+        self.player.stop()
+    }
+
+    /// Tells the player when its stream has come, or gone: that after all that there was of it.
+    pub(super) fn tell(&mut self, session: &mut Server<'_>) -> Result<()> {
+        let is_published = self.stream.is_published();
+        if is_published == self.told || !is_published && self.stream.ring().behind(&self.player.cursor) > 0 {
+            return Ok(());
+        }
+        let told = if is_published { session.publish_notify(self.id()) } else { session.unpublish_notify(self.id()) };
+        match told {
+            Ok(()) => self.told = is_published,
+            // Later, when there is room.
+            Err(RequestError::ControlBuffer(_)) => {}
+            // It is leaving.
+            Err(RequestError::State | RequestError::Stream(_)) => self.told = is_published,
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Tells the player that it is over. Where there is no room for that now, it is over without a word.
+    pub(super) fn say_goodbye(&mut self, session: &mut Server<'_>) {
+        self.player.stop();
+        let _ = session.end_play(self.id());
+    }
+
+    /// Fills `out` with what there is.
+    pub(super) fn pump(&mut self, session: &mut Server<'_>, now: Instant, out: &mut [u8]) -> Result<usize, PumpError> {
+        self.bell.looked();
+        if self.is_paused && !self.player.cursor.is_inside() {
+            return Ok(session.poll_transmit(now, out));
+        }
+        self.player.pump(&self.stream.ring(), session, now, out)
+    }
+}

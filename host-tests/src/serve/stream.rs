@@ -1,0 +1,161 @@
+//! The streams that are relayed, by name: each with one publisher at most, and any number of players.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use embedded_rtmp::chunk::Fragment;
+use embedded_rtmp::relay::{Buffers, Ring};
+use mio::Waker;
+
+/// Application and key, without queries.
+pub(super) type Name = (Vec<u8>, Vec<u8>);
+
+/// Metadata and sequence headers are kept up to this length, in bytes.
+const KEPT: usize = 4096;
+
+/// A stream.
+pub(super) struct Stream {
+    ring: Mutex<Ring<'static>>,
+    published: AtomicBool,
+    players: Mutex<Vec<Arc<Bell>>>,
+}
+
+/// Wakes a player's thread, once for each time that it has looked.
+#[derive(Debug)]
+pub(super) struct Bell {
+    waker: Waker,
+    rung: AtomicBool,
+}
+
+impl Bell {
+    pub(super) const fn new(waker: Waker) -> Self {
+        Self { waker, rung: AtomicBool::new(false) }
+    }
+
+    fn ring(&self) {
+        if !self.rung.swap(true, Ordering::SeqCst) {
+            // Where that fails, the thread wakes by itself soon.
+            let _ = self.waker.wake();
+        }
+    }
+
+    /// From now on it rings again.
+    pub(super) fn looked(&self) {
+        self.rung.store(false, Ordering::SeqCst);
+    }
+}
+
+impl Stream {
+    /// What the publisher sent.
+    pub(super) fn ring(&self) -> MutexGuard<'_, Ring<'static>> {
+        lock(&self.ring)
+    }
+
+    pub(super) fn is_published(&self) -> bool {
+        self.published.load(Ordering::SeqCst)
+    }
+
+    /// Takes a piece from the publisher.
+    pub(super) fn push(&self, fragment: &Fragment<'_>) {
+        self.ring().push(fragment);
+        self.wake();
+    }
+
+    /// The publisher has gone.
+    pub(super) fn end(&self) {
+        self.ring().end();
+        self.published.store(false, Ordering::SeqCst);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        lock(&self.players).iter().for_each(|bell| bell.ring());
+    }
+
+    /// A player wants to be woken.
+    pub(super) fn join(&self, bell: &Arc<Bell>) {
+        lock(&self.players).push(Arc::clone(bell));
+    }
+
+    /// It does not any more.
+    pub(super) fn leave(&self, bell: &Arc<Bell>) {
+        lock(&self.players).retain(|other| !Arc::ptr_eq(other, bell));
+    }
+}
+
+/// All streams that somebody publishes or plays.
+pub(super) struct Streams {
+    room: usize,
+    by_name: Mutex<HashMap<Name, Arc<Stream>>>,
+    /// Rings that nobody uses. Their memory lives as long as the program, so they are used again.
+    spare: Mutex<Vec<Ring<'static>>>,
+}
+
+impl Streams {
+    /// Streams with rings of `room` bytes.
+    pub(super) fn new(room: usize) -> Self {
+        Self { room, by_name: Mutex::default(), spare: Mutex::default() }
+    }
+
+    /// How many are published.
+    pub(super) fn published(&self) -> usize {
+        lock(&self.by_name).values().filter(|stream| stream.is_published()).count()
+    }
+
+    /// The stream of that name, for its publisher; `None` where it has one.
+    pub(super) fn publish(&self, name: &Name) -> Option<Arc<Stream>> {
+        let stream = self.find(name);
+        (!stream.published.swap(true, Ordering::SeqCst)).then(|| {
+            stream.wake();
+            stream
+        })
+    }
+
+    /// The stream of that name.
+    pub(super) fn find(&self, name: &Name) -> Arc<Stream> {
+        let mut by_name = lock(&self.by_name);
+        let stream = by_name.entry(name.clone()).or_insert_with(|| {
+            let ring = lock(&self.spare).pop().unwrap_or_else(|| self.ring());
+            Arc::new(Stream { ring: Mutex::new(ring), published: AtomicBool::new(false), players: Mutex::default() })
+        });
+        Arc::clone(stream)
+    }
+
+    /// Gives the stream back; it is forgotten when nobody else has it.
+    pub(super) fn release(&self, name: &Name, stream: Arc<Stream>) {
+        let mut by_name = lock(&self.by_name);
+        drop(stream);
+        let is_last = by_name.get(name).is_some_and(|stream| Arc::strong_count(stream) == 1);
+        if is_last && let Some(stream) = by_name.remove(name).and_then(Arc::into_inner) {
+            let mut ring = stream.ring.into_inner().unwrap_or_else(PoisonError::into_inner);
+            ring.end();
+            lock(&self.spare).push(ring);
+        }
+    }
+
+    fn ring(&self) -> Ring<'static> {
+        let memory = |length| vec![0; length].leak();
+        let [metadata, video, audio] = [memory(KEPT), memory(KEPT), memory(KEPT)];
+        Ring::new(Buffers { ring: memory(self.room), metadata, video, audio })
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Application and key as they name a stream: what stands behind a `?` is for access control.
+pub(super) fn name(app: &[u8], key: &[u8]) -> Name {
+    let public = |text: &[u8]| text.split(|byte| *byte == b'?').next().unwrap_or_default().to_vec();
+    (public(app), public(key))
+}
+
+/// A stream, as a log may show it: without queries, which may hold secrets, and without control characters.
+pub(super) fn shown(app: &[u8], key: &[u8]) -> String {
+    let public = |text: &[u8]| {
+        let text = text.split(|byte| *byte == b'?').next().unwrap_or_default();
+        String::from_utf8_lossy(text).chars().filter(|char| !char.is_control()).take(100).collect::<String>()
+    };
+    format!("{}/{}", public(app), public(key))
+}
