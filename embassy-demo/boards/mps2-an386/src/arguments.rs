@@ -5,6 +5,8 @@
 pub enum Command<'a> {
     /// Publish the clip.
     Publish(Publish<'a>),
+    /// Take publishers, and check what they send.
+    Serve(Serve),
 }
 
 /// How to publish.
@@ -16,6 +18,13 @@ pub struct Publish<'a> {
     pub fast: bool,
     /// How often the clip is sent, one after the other, in one stream.
     pub loops: u32,
+}
+
+/// How to serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Serve {
+    /// How many publishers until the end; `None`: for ever.
+    pub publishers: Option<u32>,
 }
 
 /// Why a command line means nothing.
@@ -50,6 +59,17 @@ pub fn parse<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<Command<'a>
             }
             Ok(Command::Publish(Publish { url: url.ok_or(BadArguments::NoUrl)?, fast, loops }))
         }
+        "serve" => {
+            let mut publishers = None;
+            while let Some(word) = words.next() {
+                match word {
+                    "--once" => publishers = Some(1),
+                    "--publishers" => publishers = Some(number(word, &mut words)?),
+                    word => return Err(BadArguments::Unknown(word)),
+                }
+            }
+            Ok(Command::Serve(Serve { publishers }))
+        }
         word => Err(BadArguments::Unknown(word)),
     }
 }
@@ -73,6 +93,14 @@ mod tests {
         assert_eq!(parsed("publish rtmp://10.0.2.2/live/cam"), Ok(Command::Publish(plain)));
         let all = Ok(Command::Publish(Publish { fast: true, loops: 3, ..plain }));
         assert_eq!(parsed("publish --fast rtmp://10.0.2.2/live/cam --loops 3"), all);
+    }
+
+    #[test]
+    fn serve_counts_publishers() {
+        assert_eq!(parsed("serve"), Ok(Command::Serve(Serve { publishers: None })));
+        assert_eq!(parsed("serve --once"), Ok(Command::Serve(Serve { publishers: Some(1) })));
+        assert_eq!(parsed("serve --publishers 4"), Ok(Command::Serve(Serve { publishers: Some(4) })));
+        assert_eq!(parsed("serve me"), Err(BadArguments::Unknown("me")));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 extern crate std;
 
 pub mod arguments;
+pub mod check;
 pub mod lan9118;
 
 #[cfg(target_os = "none")]

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! ./run publish rtmp://10.0.2.2:1935/live/cam [--fast] [--loops N]
+//! ./run --hostfwd 1935 serve [--once | --publishers N]
 //! ```
 //! The command line comes through semihosting, and so the log and the exit code go out.
 #![no_std]
 #![no_main]
 
 mod publish;
+mod serve;
 
 use defmt_semihosting as _; // the log's way out
 use embassy_executor::Spawner;
@@ -50,7 +52,9 @@ async fn start(spawner: Spawner) {
     let stack = network::start(spawner);
     let is_good = match command {
         Command::Publish(options) => publish::publish(stack, options).await,
+        Command::Serve(options) => serve::serve(stack, options).await,
     };
+    defmt::info!("deepest stack: {} bytes", board::stack::deepest());
     host::exit(if is_good { 0 } else { status::FAILED });
 }
 

@@ -3,6 +3,7 @@
 pub mod executor;
 pub mod host;
 pub mod network;
+pub mod stack;
 pub mod time;
 
 use cortex_m::interrupt::InterruptNumber;

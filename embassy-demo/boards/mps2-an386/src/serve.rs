@@ -1,0 +1,120 @@
+//! Takes publishers on ports 1935 and 80, and checks what they send.
+
+use core::cell::Cell;
+
+use embassy_futures::select::select;
+use embassy_net::Stack;
+use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use embassy_sync::signal::Signal;
+use embassy_time::{Duration, Timer};
+use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
+use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
+use embedded_rtmp_embassy::embedded_rtmp::message::StreamId;
+use embedded_rtmp_embassy::{DEFAULT_PORTS, Error, Handler, Memory, Origin, ServeOptions, Server, SessionId};
+use mps2_an386::arguments::Serve;
+use mps2_an386::board::host;
+use mps2_an386::check::{Stream, Track};
+use static_cell::ConstStaticCell;
+
+const SOCKETS: usize = 4;
+
+/// What is received comes through 8 KiB; more would not fit into the Ethernet controller's FIFO.
+static MEMORY: ConstStaticCell<[Memory<8192, 1024>; SOCKETS]> =
+    ConstStaticCell::new([const { Memory::new() }; SOCKETS]);
+
+/// How long the last connection has for its end.
+const GRACE: Duration = Duration::from_millis(500);
+
+pub(crate) async fn serve(stack: Stack<'static>, arguments: Serve) -> bool {
+    let over = Signal::new();
+    let is_good = Cell::new(true);
+    let mut checker = Checker { streams: [None; SOCKETS], left: arguments.publishers, over: &over, is_good: &is_good };
+    stack.wait_config_up().await;
+    let server = Server::<SOCKETS>::new(stack, DEFAULT_PORTS, MEMORY.take(), ServeOptions::default());
+    let mut server = match server {
+        Ok(server) => server,
+        Err(why) => {
+            defmt::error!("cannot serve: {}", why);
+            return false;
+        }
+    };
+    defmt::info!("serving on ports {}", DEFAULT_PORTS);
+    let ended = async {
+        over.wait().await;
+        Timer::after(GRACE).await;
+    };
+    select(server.run(&mut checker), ended).await;
+    is_good.get()
+}
+
+/// The streams under way, one for each socket.
+struct Checker<'c> {
+    streams: [Option<Stream>; SOCKETS],
+    /// Publishers until the end.
+    left: Option<u32>,
+    over: &'c Signal<NoopRawMutex, ()>,
+    is_good: &'c Cell<bool>,
+}
+
+impl Checker<'_> {
+    fn stream(&mut self, session: SessionId) -> Option<&mut Option<Stream>> {
+        self.streams.get_mut(usize::from(session.0))
+    }
+}
+
+impl Handler for Checker<'_> {
+    fn entropy(&mut self) -> [u8; 32] {
+        host::random()
+    }
+
+    fn opened(&mut self, session: SessionId, _: Origin) {
+        if let Some(stream) = self.stream(session) {
+            *stream = None;
+        }
+    }
+
+    fn publish(&mut self, session: SessionId, _: StreamId, _: Text<'_>) -> Result<(), &'static str> {
+        if let Some(stream) = self.stream(session) {
+            stream.get_or_insert_default();
+        }
+        Ok(())
+    }
+
+    fn media(&mut self, session: SessionId, fragment: &Fragment<'_>) {
+        if let Some(Some(stream)) = self.stream(session) {
+            stream.take(fragment);
+        }
+    }
+
+    fn closed(&mut self, session: SessionId, why: &Error) {
+        let Some(stream) = self.stream(session).and_then(Option::take) else { return };
+        print("audio", session, &stream.audio);
+        print("video", session, &stream.video);
+        let is_good = stream.is_good() && matches!(why, Error::Closed);
+        defmt::info!("session {}: {} data messages; {}", session.0, stream.data, if is_good { "good" } else { "bad" });
+        self.is_good.set(self.is_good.get() && is_good);
+        if let Some(left) = &mut self.left {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                self.over.signal(());
+            }
+        }
+    }
+}
+
+fn print(kind: &str, session: SessionId, track: &Track) {
+    let (first, last) = track.span.unwrap_or_default();
+    defmt::info!(
+        "session {}: {} frames of {}, {} bytes, {} to {} ms, digest {:08x}, {} headers, {} backwards, {} torn",
+        session.0,
+        track.frames,
+        kind,
+        track.bytes,
+        first,
+        last,
+        track.digest.0,
+        track.headers,
+        track.backwards,
+        track.torn
+    );
+}
