@@ -4,16 +4,16 @@ use core::ops::Range;
 
 use super::{ChunkStreamId, Fragment};
 
-/// Where a message that is being put together lies in the buffer.
+/// Where a message that is being put together lies in the buffer, of which no more than 64 KiB are used.
 #[derive(Debug, Clone, Copy)]
 struct Slot {
+    csid: ChunkStreamId,
+    start: u16,
+    /// Where its next byte goes.
+    next: u16,
+    end: u16,
     /// Whether there is one.
     open: bool,
-    csid: ChunkStreamId,
-    start: usize,
-    /// Where its next byte goes.
-    next: usize,
-    end: usize,
 }
 
 /// What became of a fragment.
@@ -46,7 +46,7 @@ impl Default for Assembler {
 impl Assembler {
     /// An assembler with nothing in it.
     pub const fn new() -> Self {
-        let slot = Slot { open: false, csid: ChunkStreamId::CONTROL, start: 0, next: 0, end: 0 };
+        let slot = Slot { csid: ChunkStreamId::CONTROL, start: 0, next: 0, end: 0, open: false };
         Self { slots: [slot; 2], skipped: 0 }
     }
 
@@ -73,23 +73,23 @@ impl Assembler {
             self.skipped = self.skipped.wrapping_add(u32::from(fragment.is_first()));
             return Assembled::Skipped;
         };
-        let room = buffer.get_mut(slot.next..slot.end).unwrap_or(&mut []);
-        slot.next = slot.next.wrapping_add(crate::bytes::copy(fragment.data, room));
+        let room = buffer.get_mut(usize::from(slot.next)..usize::from(slot.end)).unwrap_or(&mut []);
+        slot.next = slot.next.wrapping_add(crate::bytes::copy(fragment.data, room) as u16);
         slot.open = !fragment.is_last();
-        if slot.open { Assembled::Partial } else { Assembled::Whole(slot.start..slot.end) }
+        if slot.open { Assembled::Partial } else { Assembled::Whole(usize::from(slot.start)..usize::from(slot.end)) }
     }
 
     /// Finds room for a message of `length` bytes: at the front of the buffer, or right behind the other one.
     fn open(&mut self, csid: ChunkStreamId, length: usize, capacity: usize) {
         let start = match self.slots.iter().find(|slot| slot.open) {
-            Some(other) if length > other.start => other.end,
+            Some(other) if length > usize::from(other.start) => other.end,
             _ => 0,
         };
-        let end = start.wrapping_add(length);
+        let end = usize::from(start).wrapping_add(length);
         if let Some(slot) = self.slots.iter_mut().find(|slot| !slot.open)
-            && end <= capacity
+            && end <= capacity.min(usize::from(u16::MAX))
         {
-            *slot = Slot { open: true, csid, start, next: start, end };
+            *slot = Slot { csid, start, next: start, end: end as u16, open: true };
         }
     }
 }

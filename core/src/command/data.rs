@@ -16,6 +16,10 @@ pub struct DataMessage<'a> {
 }
 
 impl<'a> DataMessage<'a> {
+    /// A data message that says nothing.
+    pub(crate) const EMPTY: DataMessage<'static> =
+        DataMessage { name: Text::new(&[]), body: &[], values: Decoder::new(&[]) };
+
     /// Reads the beginning of a data message; `None` where it does not begin with a name.
     ///
     /// `@setDataFrame`, which tells a server to keep what follows, is taken away; `@clearDataFrame` stays, with the

@@ -14,7 +14,7 @@ pub(crate) use connect::accepted;
 pub use connect::{ConnectOptions, ConnectRequest};
 pub use data::{DataMessage, set_data_frame};
 pub use play::{PlayRequest, Start, SwitchRequest};
-pub use status::Status;
+pub use status::{MAX_REDIRECTS, Status};
 
 use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token, magnitude, number_to_u32, u32_to_number};
 
@@ -46,6 +46,10 @@ impl<'a> Command<'a> {
         };
         Some(Command { name, transaction, values })
     }
+
+    /// A command that says nothing.
+    pub(crate) const EMPTY: Command<'static> =
+        Command { name: Text::new(&[]), transaction: 0.0, values: Decoder::new(&[]) };
 
     /// The transaction id as a whole number; `None` where it is none.
     pub fn transaction_id(&self) -> Option<u32> {

@@ -1,10 +1,15 @@
 //! Info objects: what `onStatus`, `_result` and `_error` say (RTMP 1.0, section 7.2.2).
 
+use core::fmt;
+
 use super::Code;
 use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token};
 
+/// How many [redirects](Status::redirect) to follow one after another.
+pub const MAX_REDIRECTS: u8 = 3;
+
 /// What an info object says. Text that is missing is empty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Status<'a> {
     /// `status`, `warning` or `error`.
@@ -13,22 +18,57 @@ pub struct Status<'a> {
     pub code: Text<'a>,
     /// The same for people.
     pub description: Text<'a>,
+    /// All of it, as it came.
+    values: &'a [u8],
+}
+
+/// The texts alone are compared.
+impl PartialEq for Status<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.level, self.code, self.description) == (other.level, other.code, other.description)
+    }
+}
+
+impl Eq for Status<'_> {}
+
+impl fmt::Debug for Status<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { level, code, description, .. } = self;
+        f.debug_struct("Status").field("level", level).field("code", code).field("description", description).finish()
+    }
 }
 
 impl<'a> Status<'a> {
     /// Success, or news.
     pub fn ok(code: &'a str, description: &'a str) -> Self {
-        Self { level: "status".into(), code: code.into(), description: description.into() }
+        Self { level: "status".into(), code: code.into(), description: description.into(), values: &[] }
     }
 
     /// A refusal.
     pub fn error(code: &'a str, description: &'a str) -> Self {
-        Self { level: "error".into(), code: code.into(), description: description.into() }
+        Self { level: "error".into(), code: code.into(), description: description.into(), values: &[] }
     }
 
     /// What the code stands for.
     pub fn known(&self) -> Code<'a> {
         Code::of(self.code)
+    }
+
+    /// Where the client is sent instead: the URL of an application. A refusal of `connect` may have it, in the `ex` of its
+    /// info object, beside the code 302.
+    ///
+    /// Follow it with a new connection, and no more than [`MAX_REDIRECTS`] times one after another: two servers may send a
+    /// client to each other.
+    pub fn redirect(&self) -> Option<Text<'a>> {
+        let (mut values, mut key, mut found) = (Decoder::new(self.values), Text::default(), None);
+        while let Ok(Some(token)) = values.next_token() {
+            match token {
+                Token::Key(name) => key = name,
+                Token::String(url) if key == *"redirect" => found = Some(url),
+                _ => {}
+            }
+        }
+        found.filter(|url| !url.is_empty())
     }
 
     /// Whether the level is `error`.
@@ -40,7 +80,7 @@ impl<'a> Status<'a> {
     /// one, or null, before the info object. A string that is in no map, as some send in place of the object, is the
     /// description. Empty where there is none, or where it is broken.
     pub fn parse(mut values: Decoder<'a>) -> Status<'a> {
-        let mut status = Status::default();
+        let mut status = Status { values: values.rest(), ..Status::default() };
         let mut key = Text::default();
         while let Ok(Some(token)) = values.next_token() {
             if let Token::Key(found) = token {

@@ -36,6 +36,8 @@ pub enum Stage {
     CreateStream,
     /// The answer to `publish`.
     Publish,
+    /// The answer to `play`.
+    Play,
     /// Anything at all, or the answer to a ping.
     Traffic,
 }
@@ -59,6 +61,7 @@ impl fmt::Display for Stage {
             Self::Connect => "connect",
             Self::CreateStream => "createStream",
             Self::Publish => "publish",
+            Self::Play => "play",
             Self::Traffic => "traffic",
         })
     }
@@ -107,10 +110,12 @@ impl core::error::Error for ConfigError {}
 pub enum RequestError {
     /// The session is not at a point where this can be asked for.
     State,
-    /// There is no such stream, or it does not publish.
+    /// There is no such stream, or it does not publish or play.
     Stream(StreamId),
     /// Only audio, video and data can be sent.
     Kind,
+    /// There is no room for more of these at the same time: so many can be.
+    TooMany(usize),
     /// Our control buffer is too small, or holds too much that is not sent yet: empty, it would need so many bytes.
     ControlBuffer(usize),
     /// The message cannot be begun.
@@ -121,7 +126,8 @@ impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::State => f.write_str("the session is not at that point"),
-            Self::Stream(stream) => write!(f, "message stream {stream} does not publish"),
+            Self::Stream(stream) => write!(f, "there is no such message stream: {stream}"),
+            Self::TooMany(room) => write!(f, "no more than {room} of these at the same time"),
             Self::Kind => f.write_str("only audio, video and data can be sent"),
             Self::ControlBuffer(needed) => write!(f, "the control buffer needs {needed} bytes"),
             Self::Write(error) => error.fmt(f),

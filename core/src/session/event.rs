@@ -1,16 +1,16 @@
 //! What happens on a connection. Events borrow from the session and its input.
 
-#[cfg(doc)]
-use super::Server;
 use super::Stage;
-use crate::amf0::Text;
+#[cfg(doc)]
+use super::{Client, Server};
+use crate::amf0::{Decoder, Text};
 use crate::chunk::Fragment;
 #[cfg(doc)]
 use crate::command::code;
-use crate::command::{Command, ConnectRequest, PlayRequest, Status, SwitchRequest};
+use crate::command::{Command, ConnectRequest, DataMessage, PlayRequest, Status, SwitchRequest};
 use crate::control;
 use crate::handshake;
-use crate::message::{Kind, StreamId};
+use crate::message::{Kind, StreamId, Timestamp};
 
 /// What happened on a client's connection.
 #[derive(Debug, Clone, Copy)]
@@ -23,16 +23,46 @@ pub enum ClientEvent<'d> {
     Connected,
     /// The server takes media on this message stream now.
     Publishing(StreamId),
-    /// The server refused a request. After `connect` the session is over; after the others it may publish again.
+    /// The server sends on this message stream what was asked for. Answers come in the order of the requests.
+    Playing(StreamId),
+    /// The server refused a request. After `connect` the session is over, and [`Status::redirect`] may name another
+    /// server; after the others the client may ask again.
     Refused(Stage, Status<'d>),
-    /// The server says something else about a stream or the connection; its level may be `error`.
+    /// The server says something else about a stream or the connection; its level may be `error`. [`Status::known`] tells
+    /// what it is, such as the end of what is played.
     Status(StreamId, Status<'d>),
+    /// The result of a call of the application's.
+    Answer {
+        /// What [`Client::call`] gave.
+        transaction: u32,
+        /// Whether it is a result. Otherwise it is an error, and [`Status::parse`] reads it.
+        succeeded: bool,
+        /// What the server says.
+        values: Decoder<'d>,
+    },
+    /// The server calls something that the session does not know; for clients that have room for calls.
+    Call {
+        /// Where it was called.
+        stream: StreamId,
+        /// What is called.
+        command: Command<'d>,
+    },
     /// The server confirms that publishing has ended.
     Unpublished,
     /// The server closes the connection.
     Closed,
-    /// A piece of audio, video or data that the server sends.
+    /// A piece of audio or video, or of an aggregate of them, that the server sends.
     Media(Fragment<'d>),
+    /// A data message, `onMetaData` for one, to a client that plays. Of one that is longer than the scratch there is the
+    /// beginning. (To a client that only publishes they come as [`Self::Media`].)
+    Data {
+        /// What it belongs to.
+        stream: StreamId,
+        /// When it is due.
+        timestamp: Timestamp,
+        /// What it says.
+        message: DataMessage<'d>,
+    },
     /// A user control event, such as the begin of a stream. Pings are answered without a word.
     User(control::Event),
 }

@@ -39,6 +39,8 @@ pub(super) enum Incoming<'i> {
     Media(StreamId, Pulled<'i>),
     /// A whole command; lent by [`Link::payload`].
     Command(StreamId, Payload),
+    /// A whole data message, likewise, where they are collected.
+    Data(Header, Payload),
     /// A user control event that the link does not answer by itself.
     Event(Event),
 }
@@ -108,8 +110,9 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
     }
 
     /// Takes bytes from the front of `input` until something has come; `None` once it is empty. Protocol control
-    /// messages and pings are dealt with on the way.
-    pub(super) fn pull<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Incoming<'i>>, Error> {
+    /// messages and pings are dealt with on the way. Data messages are collected where `data` says so, and media else.
+    #[inline]
+    pub(super) fn pull<'i>(&mut self, input: &mut &'i [u8], data: bool) -> Result<Option<Incoming<'i>>, Error> {
         loop {
             let before = input.len();
             let pulled = self.reader.pull(input);
@@ -121,19 +124,23 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
                 // A command that was not finished may have given way to a message of another kind.
                 self.assembler.abort(fragment.csid);
             }
-            if kind.is_media() {
+            let is_collected = kind.is_command() || (data && kind.is_data());
+            if kind.is_media() && !is_collected {
                 if !self.reader.is_disowned() {
                     return Ok(Some(Incoming::Media(stream, pulled)));
                 }
-            } else if kind.is_command() || kind.is_control() {
+            } else if is_collected || kind.is_control() {
                 // Each has its own room, so that no command can keep a control message out.
-                let (assembler, longest, room) = if kind.is_command() {
+                let (assembler, longest, room) = if is_collected {
                     // Of a longer one there is what comes first: that may be a refusal with a long description.
                     (&mut self.assembler, self.scratch.len(), &mut *self.scratch)
                 } else {
                     (&mut self.control_assembler, control::MAX_SIZE, &mut self.control.0[..])
                 };
-                match (assembler.push(&fragment, longest, room), kind.is_command()) {
+                match (assembler.push(&fragment, longest, room), is_collected) {
+                    (Assembled::Whole(place), true) if data && kind.is_data() => {
+                        return Ok(Some(Incoming::Data(fragment.header, place)));
+                    }
                     (Assembled::Whole(place), true) => return Ok(Some(Incoming::Command(stream, place))),
                     (Assembled::Whole(place), false) => {
                         if let Some(event) = self.control(kind, place)? {

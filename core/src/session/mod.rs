@@ -1,6 +1,6 @@
 //! Sessions: who may say what, and when (RTMP 1.0, sections 5 to 7).
 //!
-//! [`Client`] connects and publishes, [`Server`] takes a client that does. Both are driven alike:
+//! [`Client`] connects, publishes and plays, [`Server`] takes a client that does. Both are driven alike:
 //!
 //! ```text
 //!              bytes received                    events, borrowed from the input
@@ -19,7 +19,6 @@
 //! pressure.
 
 mod client;
-mod client_commands;
 mod config;
 mod error;
 mod event;

@@ -11,6 +11,12 @@ macro_rules! verbs {
                 if self.failed.is_some() { (0, 0) } else { self.link.transmit_media(csid, rest, out) }
             }
 
+            /// How many bytes [`Self::poll_media`] can put out now at the least, where `rest` has `at_hand` bytes: exactly so many
+            /// where [`Self::transmit_len`] is 0 at a chunk's end.
+            pub fn media_len(&self, csid: ChunkStreamId, at_hand: usize) -> usize {
+                self.link.media_len(csid, at_hand)
+            }
+
             /// The chunk stream whose chunk is unfinished, and the payload bytes that the chunk lacks; `None` between
             /// chunks. Only its message can go on then. Whoever passes just so many bytes of it to [`Self::poll_media`]
             /// stops at the chunk's end, where another message may have its turn.

@@ -152,12 +152,6 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         self.link.begin_media(kind, stream, at, length)
     }
 
-    /// How many bytes [`Self::poll_media`] can put out now at the least, where `rest` has `at_hand` bytes: exactly so many
-    /// where [`Self::transmit_len`] is 0 at a chunk's end.
-    pub fn media_len(&self, csid: ChunkStreamId, at_hand: usize) -> usize {
-        self.link.media_len(csid, at_hand)
-    }
-
     /// Payload bytes that the message which was begun on `csid` lacks; `None` where it is finished, or the session has
     /// failed.
     pub fn media_left(&self, csid: ChunkStreamId) -> Option<u32> {
@@ -211,7 +205,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         self.refuse_unanswered();
         while self.wants_input() {
             let before = input.len();
-            let incoming = self.link.pull(input);
+            let incoming = self.link.pull(input, false);
             if input.len() < before {
                 (self.quiet_since, self.pinged) = (now, false);
             }
@@ -221,7 +215,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
                     self.media_of = pulled.data.map(|_| stream);
                     return Ok(Some(self.media(stream, pulled)));
                 }
-                Ok(None) => return Ok(None),
+                Ok(None | Some(Incoming::Data(..))) => return Ok(None),
                 Ok(Some(Incoming::Event(event))) => return Ok(Some(ServerEvent::User(event))),
                 Ok(Some(Incoming::Command(stream, payload))) => (stream, payload),
                 Err(error) => return Err(self.fail(error)),

@@ -6,6 +6,7 @@ mod hostile;
 mod hostile_chunks;
 mod long;
 mod mixed;
+mod player_client;
 mod players;
 mod publish;
 mod random;
@@ -36,6 +37,11 @@ pub(super) enum Seen {
     HandshakeDone(handshake::Kind),
     Connected,
     Publishing(u32),
+    Playing(u32),
+    /// Transaction, whether it succeeded, the second value.
+    Answer(u32, bool, String),
+    /// Stream, timestamp, name, body.
+    Data(u32, u32, String, Vec<u8>),
     Refused(Stage, String, String),
     Status(u32, String),
     Unpublished,
@@ -88,6 +94,17 @@ pub(super) fn see_client(event: ClientEvent<'_>, collector: &mut Collector) -> O
         ClientEvent::Unpublished => Seen::Unpublished,
         ClientEvent::Closed => Seen::Closed,
         ClientEvent::Media(fragment) => return collector.add(&fragment),
+        ClientEvent::Playing(stream) => Seen::Playing(stream.0),
+        ClientEvent::Answer { transaction, succeeded, mut values } => {
+            let _ = values.next_token();
+            Seen::Answer(transaction, succeeded, std::format!("{:?}", values.next_token()))
+        }
+        ClientEvent::Call { stream, command } => {
+            Seen::Call(stream.0, command.name.to_string(), command.transaction.to_bits())
+        }
+        ClientEvent::Data { stream, timestamp, message } => {
+            Seen::Data(stream.0, timestamp.0, message.name.to_string(), message.body.to_vec())
+        }
         ClientEvent::User(event) => Seen::User(event),
     })
 }

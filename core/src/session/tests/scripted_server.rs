@@ -224,8 +224,28 @@ fn item_084_what_servers_ask_is_answered_or_ignored() {
     script.command(0, &["_onbwdone".into(), 0.0.into(), Token::Null]).command(0, &["nobody.knows".into(), 9.0.into()]);
     script.call(0, "onBWDone", 0.0, 8_192.0.into());
     script.call(0, "_onbwcheck", 77.5, "x".into()).call(0, "_onbwcheck", -3.0, Token::Null);
-    let answers = [("_checkbw", 8.0), ("_result", 77.5), ("_result", -3.0)];
+    let answers = [("_checkbw", 0.0), ("_result", 77.5), ("_result", -3.0)];
     assert_eq!(says(&script), answers.map(|(name, transaction)| (name.to_string(), transaction, 0, 3)));
+}
+
+#[test]
+fn item_079_another_try_has_transactions_of_its_own() {
+    let mut client = publisher();
+    let mut script = Script::new();
+    script.connected().result(4.0, 1.0.into()).status(1, "error", code::PUBLISH_BAD_NAME);
+    let collector = &mut Collector::default();
+    let (_, first, _) = drive_client(&mut client, &script.bytes, 999, 999, collector);
+    client.publish("other").unwrap();
+    // What was meant for the first one comes late.
+    let mut script = Script::new();
+    script.result(4.0, 7.0.into()).error(5.0, code::CALL_FAILED, "").result(9.0, 2.0.into());
+    script.error(5.0, code::CALL_FAILED, "").status(2, "status", code::PUBLISH_START);
+    let (seen, second, result) = drive_client(&mut client, &script.bytes[3_073..], 999, 999, collector);
+    assert_eq!((seen, result), (vec![Seen::Publishing(2)], Ok(())));
+    let ids: Vec<_> = commands(&[first, second].concat()).into_iter().map(|(name, id, ..)| (name, id)).collect();
+    let names = ["releaseStream", "FCPublish", "createStream", "publish"].map(String::from);
+    let expected: Vec<_> = names.into_iter().zip([7.0, 8.0, 9.0, 10.0]).collect();
+    assert_eq!(ids[ids.len() - 4..], expected);
 }
 
 #[test]

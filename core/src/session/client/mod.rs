@@ -1,41 +1,44 @@
-//! The client: connects and publishes, in the order that FMLE has.
+//! The client: connects, publishes in the order that FMLE has, and plays.
 //!
 //! ```text
-//!  ExpectHandshake ──► Idle ──connect()──► ExpectConnect ──_result──► Connected ◄────────────┐
-//!                                               │ _error                  │ publish()         │ refused
-//!                                               ▼                         ▼                   │
-//!                                            Closed ◄──close()──┐   ExpectStream ─────────────┤
-//!                                                               │         │ _result           │
-//!                                                               │         ▼                   │
-//!                                                               │   ExpectPublish ────────────┘
-//!                                                               │         │ onStatus
-//!                                                               │         ▼
-//!                                                            Closing ◄─ Publishing
+//!  ExpectHandshake ──► Idle ──connect()──► ExpectConnect ──_result──► Open ◄──────────────────────┐
+//!                                               │ _error               │                          │ onStatus,
+//!                                               ▼                      ├─publish()─► ExpectStream │ or refused
+//!                                            Closed                    │                 │ _result│
+//!                                               ▲                      │                 ▼        │
+//!                                               │                      │           ExpectPublish ─┤
+//!                                               │ all is put out       │                          │
+//!                                            Closing ◄────close()──────┤                          │
+//!                                                                      └─play()──► ExpectPlayStream
+//!                                                                                        │ _result│
+//!                                                                                        ▼        │
+//!                                                                                    ExpectPlay ──┘
 //! ```
 //!
-//! Requests may come early: they are carried out when the state is reached in which they can be.
+//! Requests may come early, and several at once: they are carried out one after another, when the state is reached in
+//! which they can be.
+
+mod calls;
+mod commands;
+mod plays;
+
+use heapless::Vec;
 
 use super::link::{Incoming, Link, Payload};
+use super::verbs::verbs;
 use super::{Buffers, ClientConfig, ClientEvent, ConfigError, Error, RequestError, Stage, wire};
+use crate::amf0::Decoder;
 use crate::chunk::{ChunkStreamId, Pulled};
-use crate::command::{Argument, Command, ConnectOptions, Status};
+use crate::command::{Argument, Command, ConnectOptions, DataMessage, Status};
 use crate::control;
 use crate::fmt::{info, warning};
 use crate::handshake;
 use crate::message::{Kind, StreamId, Timestamp};
 use crate::time::{Instant, millis};
+use plays::Play;
 
-/// The transaction ids: one for each command that is answered.
-pub(super) mod transaction {
-    pub(crate) const CONNECT: u32 = 1;
-    pub(crate) const RELEASE_STREAM: u32 = 2;
-    pub(crate) const FC_PUBLISH: u32 = 3;
-    pub(crate) const CREATE_STREAM: u32 = 4;
-    pub(crate) const PUBLISH: u32 = 5;
-    pub(crate) const FC_UNPUBLISH: u32 = 6;
-    pub(crate) const DELETE_STREAM: u32 = 7;
-    pub(crate) const CHECK_BW: u32 = 8;
-}
+/// The transaction of `connect`. Those of later calls follow it.
+const CONNECT: u32 = 1;
 
 /// Room in the queue for what an answer of the server's may bring about, but for the stream key, which comes twice:
 /// two control messages, `releaseStream`, `FCPublish` and `createStream`; or `FCUnpublish` and `deleteStream`.
@@ -45,52 +48,71 @@ const PUBLISH_ROOM: usize = 120;
 const CLOSE_ROOM: usize = 96;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+enum State {
     ExpectHandshake,
-    Idle,
     ExpectConnect,
-    Connected,
+    /// For what is to be published.
     ExpectStream,
     ExpectPublish,
-    Publishing,
+    /// For what is to be played.
+    ExpectPlayStream,
+    ExpectPlay,
+    /// The handshake is done.
+    Idle,
+    /// Nothing is awaited.
+    Open,
     Closing,
     Closed,
 }
 
 /// What [`Client::advance`] found, without borrowing the client.
-pub(super) enum Found<'i> {
+enum Found<'i> {
     HandshakeDone,
     Connected,
     Publishing,
+    Playing(StreamId),
     Refused(Stage, Payload),
     Status(StreamId, Payload),
+    Answer(u32, bool, Payload),
+    Call(StreamId, Payload),
     Unpublished,
     Closed,
     Media(Pulled<'i>),
+    Data(StreamId, Timestamp, Payload),
     User(control::Event),
 }
 
 /// The client's side of a connection, with memory for `STREAMS` incoming chunk streams; 8 are enough for all servers
-/// known. See the [module](super) for how to drive it.
+/// known. It publishes one stream, plays up to `PLAYS` at the same time, and awaits the results of up to `CALLS` calls of
+/// the application's own. What it has no memory for takes no flash either: `Client` publishes, `Client<'_, 8, 1>` plays as
+/// well. See the [module](super) for how to drive it.
 #[derive(Debug)]
-pub struct Client<'b, const STREAMS: usize = 8> {
-    pub(super) link: Link<'b, STREAMS>,
+pub struct Client<'b, const STREAMS: usize = 8, const PLAYS: usize = 0, const CALLS: usize = 0> {
+    link: Link<'b, STREAMS>,
     handshake: handshake::Client,
-    pub(super) state: State,
+    state: State,
     connect_asked: bool,
-    pub(super) key: Option<&'b str>,
-    pub(super) stream: StreamId,
+    publishing: bool,
+    key: Option<&'b str>,
+    /// What is published.
+    stream: StreamId,
+    plays: Vec<Play<'b>, PLAYS, u8>,
+    /// Transactions of the application's; 0 where there is room for one.
+    calls: [u32; CALLS],
+    /// The transaction that was used last, and the one whose answer decides what comes next.
+    last_transaction: u32,
+    awaited: u32,
     /// Room that the queue must have before a command is read, for what it brings about.
     reserve: usize,
     deadline: Option<Instant>,
     handshake_millis: u32,
     response_millis: u32,
-    pub(super) chunk_size: u32,
-    pub(super) window: u32,
+    chunk_size: u32,
+    window: u32,
     failed: Option<Error>,
 }
 
-impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
+impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b, STREAMS, PLAYS, CALLS> {
     /// A client at the beginning of a connection. The first 8 bytes of `entropy` fill the handshake's blocks, where
     /// everyone can see them; nothing secret is made of these.
     ///
@@ -105,8 +127,13 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
             handshake: handshake::Client::new(config.handshake, wire::seed(entropy), Instant::from_micros(0)),
             state: State::ExpectHandshake,
             connect_asked: false,
+            publishing: false,
             key: None,
             stream: StreamId::CONNECTION,
+            plays: Vec::new(),
+            calls: [0; CALLS],
+            last_transaction: CONNECT,
+            awaited: CONNECT,
             reserve: MIN_RESERVE,
             deadline: None,
             handshake_millis: millis(config.handshake_timeout),
@@ -123,11 +150,10 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
     /// # Errors
     /// It was called before, the session is over, or the control buffer is too small for it.
     pub fn connect(&mut self, options: &ConnectOptions<'_>) -> Result<(), RequestError> {
-        let over = matches!(self.state, State::Closing | State::Closed) || self.failed.is_some();
-        if self.connect_asked || over {
+        if self.connect_asked || self.is_over() {
             return Err(RequestError::State);
         }
-        let mut emit = |encoder: &mut crate::amf0::Encoder<'_>| options.emit(encoder, transaction::CONNECT);
+        let mut emit = |encoder: &mut crate::amf0::Encoder<'_>| options.emit(encoder, CONNECT);
         self.link.queue(StreamId::CONNECTION, &mut emit)?;
         self.connect_asked = true;
         if self.state == State::Idle {
@@ -142,8 +168,8 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
     /// # Errors
     /// Something is published, or the control buffer is too small for `key`, or too full for now.
     pub fn publish(&mut self, key: &'b str) -> Result<(), RequestError> {
-        let busy = matches!(self.state, State::ExpectStream | State::ExpectPublish | State::Publishing);
-        if busy || matches!(self.state, State::Closing | State::Closed) || self.failed.is_some() {
+        let busy = self.publishing || matches!(self.state, State::ExpectStream | State::ExpectPublish);
+        if busy || self.is_over() {
             return Err(RequestError::State);
         }
         // With the headers of further chunks. No text is so long that this could wrap.
@@ -153,19 +179,19 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
             return Err(RequestError::ControlBuffer(reserve));
         }
         // All three calls or none.
-        if self.state == State::Connected && !self.link.has_room(keys.wrapping_add(PUBLISH_ROOM)) {
+        if self.state == State::Open && !self.link.has_room(keys.wrapping_add(PUBLISH_ROOM)) {
             return Err(RequestError::ControlBuffer(reserve));
         }
-        (self.key, self.reserve) = (Some(key), reserve);
-        if self.state == State::Connected {
-            self.create_stream();
+        (self.key, self.reserve) = (Some(key), self.reserve.max(reserve));
+        if self.state == State::Open {
+            self.proceed();
         }
         Ok(())
     }
 
     /// The stream that is published, where one is.
     pub fn publishing(&self) -> Option<StreamId> {
-        (self.state == State::Publishing).then_some(self.stream)
+        self.publishing.then_some(self.stream)
     }
 
     /// Begins an audio, video or data message of `length` bytes; [`Self::poll_media`] puts it out.
@@ -183,31 +209,6 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
             return Err(RequestError::Stream(stream));
         }
         self.link.begin_media(kind, stream, at, length)
-    }
-
-    /// Puts out the message that was begun on `csid`, of which `rest` is what has not been taken yet, or its next part.
-    /// Answers how much of `rest` it took and how much of `out` it filled. What else is to be sent goes first.
-    #[must_use = "the output must be sent, and what was taken must not be passed again"]
-    pub fn poll_media(&mut self, csid: ChunkStreamId, rest: &[u8], out: &mut [u8]) -> (usize, usize) {
-        if self.failed.is_some() { (0, 0) } else { self.link.transmit_media(csid, rest, out) }
-    }
-
-    /// How many bytes [`Self::poll_media`] can put out now at the least, where `rest` has `at_hand` bytes: exactly so many
-    /// where [`Self::transmit_len`] is 0 at a chunk's end.
-    pub fn media_len(&self, csid: ChunkStreamId, at_hand: usize) -> usize {
-        self.link.media_len(csid, at_hand)
-    }
-
-    /// The chunk stream whose chunk is unfinished, and the payload bytes that the chunk lacks; `None` between chunks.
-    /// Only its message can go on then. Whoever passes just so many bytes of it to [`Self::poll_media`] stops at the
-    /// chunk's end, where another message may have its turn.
-    pub fn open_chunk(&self) -> Option<(ChunkStreamId, u32)> {
-        self.link.open_chunk()
-    }
-
-    /// Ends the session at once and gives the lent memory back, for another one.
-    pub fn into_buffers(self) -> Buffers<'b> {
-        self.link.into_buffers()
     }
 
     /// Ends the session at once and begins another one in the same memory. (It is as [`Self::new`] with
@@ -240,17 +241,19 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
         if self.state == State::Closing {
             return Ok(());
         }
-        let has_stream = matches!(self.state, State::ExpectPublish | State::Publishing);
-        if has_stream && let Some(key) = self.key {
-            // Both or none.
-            let room = key.len().wrapping_add(CLOSE_ROOM);
-            if !self.link.has_room(room) {
-                return Err(RequestError::ControlBuffer(room));
-            }
-            self.call("FCUnpublish", transaction::FC_UNPUBLISH, Argument::Text(key));
-            self.delete_stream();
+        let has_stream = self.publishing || self.state == State::ExpectPublish;
+        let key = self.key.filter(|_| has_stream);
+        // All of it or nothing.
+        let room = key.map_or(0, |key| key.len().wrapping_add(CLOSE_ROOM)).wrapping_add(self.stop_room());
+        if !self.link.has_room(room) {
+            return Err(RequestError::ControlBuffer(room));
         }
-        self.enter(if has_stream { State::Closing } else { State::Closed });
+        if let Some(key) = key {
+            self.call_connection("FCUnpublish", Argument::Text(key));
+            self.delete_stream(self.stream);
+        }
+        self.stop_all();
+        self.enter(if room > 0 { State::Closing } else { State::Closed });
         Ok(())
     }
 
@@ -261,21 +264,6 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
             State::Closing => !self.link.wants_transmit(),
             _ => false,
         }
-    }
-
-    /// Bytes received after the handshake, modulo 2³².
-    pub fn bytes_received(&self) -> u32 {
-        self.link.flow().received()
-    }
-
-    /// What the server acknowledged last, where it did; servers count in different ways.
-    pub fn acknowledged(&self) -> Option<u32> {
-        self.link.flow().peer_acknowledged()
-    }
-
-    /// Commands that were passed over since the scratch had no room for them.
-    pub fn skipped(&self) -> u32 {
-        self.link.skipped()
     }
 
     /// Takes bytes from the front of `input` until something has happened; `None` once all is taken, or where output
@@ -292,21 +280,10 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
             return Err(error);
         }
         let found = self.advance(now, input).inspect_err(|error| {
-            (self.failed, self.state) = (Some(*error), State::Closed);
+            (self.failed, self.state, self.publishing) = (Some(*error), State::Closed, false);
         })?;
         self.arm(now);
         Ok(found.map(|found| self.lend(found)))
-    }
-
-    /// Puts out what is to be sent, as far as `out` goes; answers how much it filled. To be called after every other
-    /// call, until it has nothing more.
-    #[must_use = "the output must be sent"]
-    pub fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> usize {
-        if self.failed.is_some() {
-            return 0;
-        }
-        self.arm(now);
-        wire::transmit(&mut self.handshake, &mut self.link, out)
     }
 
     /// When [`Self::handle_timeout`] is to be called. To be asked again after every other call.
@@ -333,28 +310,23 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
         self.failed.is_none() && self.state != State::Closed && wire::reads(&self.handshake, &self.link, self.reserve)
     }
 
-    /// Whether [`Self::poll_transmit`] has something to put out now.
-    pub fn wants_transmit(&self) -> bool {
-        self.failed.is_none() && wire::wants_transmit(&self.handshake, &self.link)
+    fn is_over(&self) -> bool {
+        matches!(self.state, State::Closing | State::Closed) || self.failed.is_some()
     }
 
-    /// How many bytes [`Self::poll_transmit`] can put out now.
-    pub fn transmit_len(&self) -> usize {
-        if self.failed.is_some() { 0 } else { wire::transmit_len(&self.handshake, &self.link) }
-    }
-
-    pub(super) fn enter(&mut self, state: State) {
-        self.state = state;
-        self.deadline = None;
+    fn enter(&mut self, state: State) {
+        self.publishing &= !matches!(state, State::Closing | State::Closed);
+        (self.state, self.deadline) = (state, None);
     }
 
     /// What the server is to do next.
-    pub(super) fn awaits(&self) -> Option<Stage> {
+    fn awaits(&self) -> Option<Stage> {
         match self.state {
             State::ExpectHandshake => Some(Stage::Handshake),
             State::ExpectConnect => Some(Stage::Connect),
-            State::ExpectStream => Some(Stage::CreateStream),
+            State::ExpectStream | State::ExpectPlayStream => Some(Stage::CreateStream),
             State::ExpectPublish => Some(Stage::Publish),
+            State::ExpectPlay => Some(Stage::Play),
             _ => None,
         }
     }
@@ -383,9 +355,14 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
         }
         // The scratch is the handshake's until C2 is out.
         while self.handshake.is_done() && self.state != State::Closed && self.link.has_room(self.reserve) {
-            let found = match self.link.pull(input)? {
+            let found = match self.link.pull(input, PLAYS > 0)? {
                 None => return Ok(None),
                 Some(Incoming::Media(_, pulled)) => Some(Found::Media(pulled)),
+                Some(Incoming::Data(..)) if PLAYS == 0 => None,
+                Some(Incoming::Data(header, payload)) => {
+                    let is_one = DataMessage::parse(self.link.payload(payload.clone())).is_some();
+                    is_one.then_some(Found::Data(header.stream, header.timestamp, payload))
+                }
                 Some(Incoming::Event(event)) => Some(Found::User(event)),
                 Some(Incoming::Command(stream, payload)) => self.command(stream, payload)?,
             };
@@ -403,6 +380,11 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
         command.map_or_else(Status::default, |command| Status::parse(command.values))
     }
 
+    /// What follows the transaction id of a command.
+    fn values(&self, payload: Payload) -> Decoder<'_> {
+        Command::parse(self.link.payload(payload)).map_or(Decoder::new(&[]), |command| command.values)
+    }
+
     /// Lends what was found.
     fn lend<'d, 'i: 'd>(&'d self, found: Found<'i>) -> ClientEvent<'d> {
         match found {
@@ -415,16 +397,36 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
                 info!("publishing on message stream {}", self.stream.0);
                 ClientEvent::Publishing(self.stream)
             }
+            Found::Playing(stream) if PLAYS > 0 => {
+                info!("playing on message stream {}", stream.0);
+                ClientEvent::Playing(stream)
+            }
             Found::Refused(stage, payload) => {
                 let status = self.status(payload);
                 warning!("refused: {}", status.code);
                 ClientEvent::Refused(stage, status)
             }
             Found::Status(stream, payload) => ClientEvent::Status(stream, self.status(payload)),
+            Found::Answer(transaction, succeeded, payload) if CALLS > 0 => {
+                ClientEvent::Answer { transaction, succeeded, values: self.values(payload) }
+            }
+            Found::Call(stream, payload) if CALLS > 0 => {
+                let command = Command::parse(self.link.payload(payload)).unwrap_or(Command::EMPTY);
+                ClientEvent::Call { stream, command }
+            }
+            Found::Data(stream, timestamp, payload) if PLAYS > 0 => {
+                let message = DataMessage::parse(self.link.payload(payload)).unwrap_or(DataMessage::EMPTY);
+                ClientEvent::Data { stream, timestamp, message }
+            }
             Found::Unpublished => ClientEvent::Unpublished,
-            Found::Closed => ClientEvent::Closed,
+            // The others are not found where there is no room for them.
+            Found::Closed | Found::Playing(_) | Found::Answer(..) | Found::Call(..) | Found::Data(..) => {
+                ClientEvent::Closed
+            }
             Found::Media(pulled) => ClientEvent::Media(self.link.lend(pulled)),
             Found::User(event) => ClientEvent::User(event),
         }
     }
 }
+
+verbs!(Client<'b, STREAMS, PLAYS, CALLS>, STREAMS, PLAYS, CALLS);

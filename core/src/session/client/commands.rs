@@ -1,11 +1,11 @@
 //! What the client makes of the server's commands.
 
-use super::client::{Client, Found, State, transaction};
-use super::link::Payload;
-use super::{Error, Stage};
+use super::{Client, Found, State};
 use crate::amf0::u32_to_number;
 use crate::command::{self, Argument, Command, Status, code};
 use crate::message::StreamId;
+use crate::session::link::Payload;
+use crate::session::{Error, Stage};
 
 /// What a command is about, once it has been understood.
 enum Meaning {
@@ -27,13 +27,14 @@ enum Meaning {
 
 enum News {
     PublishStart,
+    PlayStart,
     UnpublishSuccess,
     Refusal,
     Other,
 }
 
 impl Meaning {
-    fn of(command: &Command<'_>) -> Meaning {
+    fn of(command: &Command<'_>, plays: bool) -> Meaning {
         // One after the other: a match on the bytes would compare with each in line, which takes more flash.
         let is = |name: &str| command.name == *name;
         let id = command.transaction_id();
@@ -45,6 +46,7 @@ impl Meaning {
             let status = Status::parse(command.values);
             Meaning::Status(match status.code {
                 code if code == *code::PUBLISH_START => News::PublishStart,
+                code if plays && code == *code::PLAY_START => News::PlayStart,
                 code if code == *code::UNPUBLISH_SUCCESS => News::UnpublishSuccess,
                 _ if status.is_error() => News::Refusal,
                 _ => News::Other,
@@ -61,48 +63,62 @@ impl Meaning {
     }
 }
 
-impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
+impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b, STREAMS, PLAYS, CALLS> {
     /// Takes a command that is whole; answers what the application must hear of it. The queue has had room for what that
     /// brings about since before the command was read.
     pub(super) fn command<'i>(&mut self, stream: StreamId, payload: Payload) -> Result<Option<Found<'i>>, Error> {
         let bytes = self.link.payload(payload.clone());
-        let Some(meaning) = Command::parse(bytes).map(|command| Meaning::of(&command)) else { return Ok(None) };
-        let awaited = self.awaited();
+        let Some(meaning) = Command::parse(bytes).map(|command| Meaning::of(&command, PLAYS > 0)) else {
+            return Ok(None);
+        };
+        let awaited = self.awaits().map(|_| self.awaited);
         Ok(match meaning {
             Meaning::Result(id, number) if id == awaited => match self.state {
                 State::ExpectConnect => {
-                    self.enter(State::Connected);
                     let _ = self.link.announce_window(self.window);
                     let _ = self.link.announce_chunk_size(self.chunk_size);
-                    if self.key.is_some() {
-                        self.create_stream();
-                    }
+                    self.proceed();
                     Some(Found::Connected)
                 }
                 State::ExpectStream => {
                     self.stream = StreamId(number.ok_or(Error::StreamId)?);
-                    let argument = Argument::Publish(self.key.unwrap_or_default());
-                    self.send(self.stream, "publish", u32_to_number(transaction::PUBLISH), argument);
-                    self.enter(State::ExpectPublish);
+                    let (transaction, key) = (self.next_transaction(), self.key.unwrap_or_default());
+                    self.send(self.stream, "publish", u32_to_number(transaction), Argument::Publish(key));
+                    self.expect(State::ExpectPublish);
+                    None
+                }
+                State::ExpectPlayStream if PLAYS > 0 => {
+                    self.ask_play(StreamId(number.ok_or(Error::StreamId)?));
                     None
                 }
                 _ => None,
             },
             Meaning::Error(id) if id == awaited => self.refused().map(|stage| Found::Refused(stage, payload)),
+            Meaning::Result(Some(id), _) if self.is_call(id) => Some(Found::Answer(id, true, payload)),
+            Meaning::Error(Some(id)) if self.is_call(id) => Some(Found::Answer(id, false, payload)),
             Meaning::Status(News::PublishStart) if self.state == State::ExpectPublish => {
-                self.enter(State::Publishing);
+                self.publishing = true;
+                self.proceed();
                 Some(Found::Publishing)
+            }
+            Meaning::Status(News::PlayStart)
+                if PLAYS > 0 && self.state == State::ExpectPlay && !self.is_played(stream) =>
+            {
+                let stream = self.asked().unwrap_or(stream);
+                self.proceed();
+                Some(Found::Playing(stream))
             }
             Meaning::Status(News::UnpublishSuccess) if self.state == State::Closing => {
                 self.enter(State::Closed);
                 Some(Found::Unpublished)
             }
-            Meaning::Status(News::Refusal) if awaited.is_some() => {
+            Meaning::Status(News::Refusal) if awaited.is_some() && !self.is_played(stream) => {
                 self.refused().map(|stage| Found::Refused(stage, payload))
             }
             Meaning::Status(_) => Some(Found::Status(stream, payload)),
             Meaning::BandwidthDone => {
-                self.call("_checkbw", transaction::CHECK_BW, Argument::None);
+                // Whatever comes of it: no answer is wanted.
+                self.send(StreamId::CONNECTION, "_checkbw", 0.0, Argument::None);
                 None
             }
             Meaning::BandwidthCheck(transaction) => {
@@ -113,49 +129,71 @@ impl<'b, const STREAMS: usize> Client<'b, STREAMS> {
                 self.enter(State::Closed);
                 Some(Found::Closed)
             }
+            Meaning::Other if CALLS > 0 => Some(Found::Call(stream, payload)),
             Meaning::Result(..) | Meaning::Error(_) | Meaning::Other => None,
         })
-    }
-
-    /// The transaction whose answer decides what comes next.
-    fn awaited(&self) -> Option<u32> {
-        match self.state {
-            State::ExpectConnect => Some(transaction::CONNECT),
-            State::ExpectStream => Some(transaction::CREATE_STREAM),
-            State::ExpectPublish => Some(transaction::PUBLISH),
-            _ => None,
-        }
     }
 
     /// The server has refused what is awaited; answers what that is. Where it has made a stream, that goes, since the next
     /// try makes another.
     fn refused(&mut self) -> Option<Stage> {
         let stage = self.awaits()?;
-        if self.state == State::ExpectPublish {
-            self.delete_stream();
+        if PLAYS > 0 && matches!(self.state, State::ExpectPlayStream | State::ExpectPlay) {
+            self.give_up_play();
+        } else {
+            if self.state == State::ExpectPublish {
+                self.delete_stream(self.stream);
+            }
+            self.key = None;
         }
-        self.key = None;
-        self.enter(if stage == Stage::Connect { State::Closed } else { State::Connected });
+        if stage == Stage::Connect {
+            self.enter(State::Closed);
+        } else {
+            self.proceed();
+        }
         Some(stage)
     }
 
-    /// Begins to publish, in FMLE's order. The queue has room for it.
-    pub(super) fn create_stream(&mut self) {
-        let key = Argument::Text(self.key.unwrap_or_default());
-        self.call("releaseStream", transaction::RELEASE_STREAM, key);
-        self.call("FCPublish", transaction::FC_PUBLISH, key);
-        self.call("createStream", transaction::CREATE_STREAM, Argument::None);
-        self.enter(State::ExpectStream);
+    /// Goes on to the next request, where there is one. The queue has room for it.
+    #[inline(never)]
+    pub(super) fn proceed(&mut self) {
+        self.enter(State::Open);
+        if let Some(key) = self.key.filter(|_| !self.publishing) {
+            // In FMLE's order.
+            self.call_connection("releaseStream", Argument::Text(key));
+            self.call_connection("FCPublish", Argument::Text(key));
+            self.create_stream(State::ExpectStream);
+        } else if self.wants_to_play() {
+            self.create_stream(State::ExpectPlayStream);
+        }
     }
 
-    /// Queues the end of our stream, for which there is room.
-    pub(super) fn delete_stream(&mut self) {
-        self.call("deleteStream", transaction::DELETE_STREAM, Argument::Number(self.stream.0));
+    fn create_stream(&mut self, next: State) {
+        self.call_connection("createStream", Argument::None);
+        self.expect(next);
+    }
+
+    /// Awaits the answer to the last call.
+    pub(super) fn expect(&mut self, next: State) {
+        self.awaited = self.last_transaction;
+        self.enter(next);
+    }
+
+    /// Queues the end of a stream of ours, for which there is room.
+    pub(super) fn delete_stream(&mut self, stream: StreamId) {
+        self.call_connection("deleteStream", Argument::Number(stream.0));
+    }
+
+    /// A transaction that has not been used.
+    pub(super) fn next_transaction(&mut self) -> u32 {
+        self.last_transaction = self.last_transaction.wrapping_add(1);
+        self.last_transaction
     }
 
     /// Queues a command on the connection's own stream. Whoever calls this knows that there is room.
     #[inline(never)]
-    pub(super) fn call(&mut self, name: &str, transaction: u32, argument: Argument<'_>) {
+    pub(super) fn call_connection(&mut self, name: &str, argument: Argument<'_>) {
+        let transaction = self.next_transaction();
         self.send(StreamId::CONNECTION, name, u32_to_number(transaction), argument);
     }
 

@@ -1,0 +1,406 @@
+//! The client that plays and calls, against scripted servers and our own (items 56, 79, 83, 86, 97).
+
+use super::scripted_client::said;
+use super::*;
+use crate::amf0::Token;
+use crate::command::{Code, Command, PlayRequest, Start, Status, SwitchRequest, code};
+use crate::control::Event;
+
+/// Plays up to two streams and has room for two calls.
+type Player = Client<'static, 8, 2, 2>;
+
+fn player() -> Player {
+    let mut player = Player::new(buffers(512), ClientConfig::new(), &[7; 32]).unwrap();
+    player.connect(&OPTIONS).unwrap();
+    player
+}
+
+/// What `player` does with `bytes`; the application does what `decide` says.
+fn drive_player(
+    player: &mut Player,
+    bytes: &[u8],
+    cut: usize,
+    window: usize,
+    decide: fn(&mut Player, &Seen),
+) -> Driven {
+    let collector = &mut Collector::default();
+    drive!(player, bytes, cut, window, collector, see_client, decide)
+}
+
+/// What a player that `ask` prepares sees of `script` after the handshake, and what it says, however it comes.
+fn sees(script: &Script, ask: fn(&mut Player), decide: fn(&mut Player, &Seen)) -> (Vec<Seen>, Vec<u8>) {
+    let (seen, output, result) = everywhere(&|cut, window| {
+        let mut player = player();
+        ask(&mut player);
+        drive_player(&mut player, &script.bytes, cut, window, decide)
+    });
+    assert_eq!(result, Ok(()));
+    (seen[1..].to_vec(), output)
+}
+
+fn ignore(_: &mut Player, _: &Seen) {}
+
+fn play_cam(player: &mut Player) {
+    player.play(&PlayRequest::new("cam")).unwrap();
+}
+
+/// A server lets a client play on `stream`: Reset and Start.
+fn started(script: &mut Script, transaction: f64, stream: u32) {
+    script.result(transaction, stream.into()).status(stream, "status", code::PLAY_RESET);
+    script.status(stream, "status", code::PLAY_START);
+}
+
+fn names(output: &[u8]) -> Vec<(String, f64, u32)> {
+    commands(output).into_iter().map(|(name, id, stream, _)| (name, id, stream)).collect()
+}
+
+fn named(expected: &[(&str, f64, u32)]) -> Vec<(String, f64, u32)> {
+    expected.iter().map(|(name, id, stream)| (name.to_string(), *id, *stream)).collect()
+}
+
+#[test]
+fn item_086_a_client_plays() {
+    let mut script = Script::new();
+    script.connected();
+    started(&mut script, 2.0, 1);
+    script.message(5, Kind::DATA, 1, &encode(&["|RtmpSampleAccess".into(), true.into(), true.into()]));
+    let metadata = encode(&["onMetaData".into(), Token::EcmaArrayStart { len: 0 }, Token::End]);
+    // Longer than a chunk, and in pieces.
+    let long = [&metadata[..], &encode(&["x".repeat(300).as_str().into()])].concat();
+    script.message_at(40, 5, Kind::DATA, 1, &long).message_at(40, 6, Kind::VIDEO, 1, &[0x17; 300]);
+    script.message_at(41, 4, Kind::AUDIO, 1, &[0xAF; 3]).status(1, "status", code::PLAY_UNPUBLISH_NOTIFY);
+    script.control(Kind::USER_CONTROL, &[0, 1, 0, 0, 0, 1]);
+    let (seen, output) = sees(&script, play_cam, ignore);
+    let expected = [
+        Seen::Connected,
+        Seen::Status(1, code::PLAY_RESET.into()),
+        Seen::Playing(1),
+        Seen::Data(1, 0, "|RtmpSampleAccess".into(), encode(&["|RtmpSampleAccess".into(), true.into(), true.into()])),
+        Seen::Data(1, 40, "onMetaData".into(), long),
+        Seen::Message(1, 9, 40, vec![0x17; 300]),
+        Seen::Message(1, 8, 41, vec![0xAF; 3]),
+        Seen::Status(1, code::PLAY_UNPUBLISH_NOTIFY.into()),
+        Seen::User(Event::StreamEof(StreamId(1))),
+    ];
+    assert_eq!(seen, expected);
+    assert_eq!(names(&output), named(&[("connect", 1.0, 0), ("createStream", 2.0, 0), ("play", 3.0, 1)]));
+    let messages = messages(&output);
+    let play = encode(&["play".into(), 3.0.into(), Token::Null, "cam".into(), (-2_000.0).into()]);
+    let (_, header, payload) = messages.last().unwrap();
+    assert_eq!((header.stream, payload), (StreamId(1), &play));
+    let (_, header, payload) = &messages[messages.len() - 2];
+    assert_eq!((header.kind, &payload[..]), (Kind::USER_CONTROL, &[0, 3, 0, 0, 0, 1, 0, 0, 0x0B, 0xB8][..]));
+}
+
+#[test]
+fn item_086_start_may_come_before_reset_and_begin_at_any_time() {
+    let mut script = Script::new();
+    script.connected().control(Kind::USER_CONTROL, &[0, 0, 0, 0, 0, 1]).result(2.0, 1.0.into());
+    // On message stream 0, as some servers have it.
+    script.status(0, "status", code::PLAY_START).status(0, "status", code::PLAY_RESET);
+    script.control(Kind::USER_CONTROL, &[0, 4, 0, 0, 0, 1]);
+    let (seen, _) = sees(&script, play_cam, ignore);
+    let expected = [
+        Seen::Connected,
+        Seen::User(Event::StreamBegin(StreamId(1))),
+        Seen::Playing(1),
+        Seen::Status(0, code::PLAY_RESET.into()),
+        Seen::User(Event::StreamIsRecorded(StreamId(1))),
+    ];
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn several_streams_are_asked_for_one_after_another() {
+    let mut script = Script::new();
+    // The publisher's three, then the players' two.
+    script.connected().result(4.0, 1.0.into()).status(1, "status", code::PUBLISH_START);
+    started(&mut script, 6.0, 2);
+    script.status(2, "error", code::STREAM_FAILED);
+    started(&mut script, 8.0, 7);
+    script.message(4, Kind::AUDIO, 7, &[1]).message(4, Kind::AUDIO, 2, &[2]);
+    let ask = |player: &mut Player| {
+        player.play(&PlayRequest::new("one")).unwrap();
+        player.publish("mine").unwrap();
+        player.play(&PlayRequest { start: Start::Live, ..PlayRequest::new("two") }).unwrap();
+        assert_eq!(player.play(&PlayRequest::new("three")), Err(RequestError::TooMany(2)));
+    };
+    let (seen, output) = sees(&script, ask, ignore);
+    let status = |stream, code: &str| Seen::Status(stream, code.into());
+    let expected = [
+        Seen::Connected,
+        Seen::Publishing(1),
+        status(2, code::PLAY_RESET),
+        Seen::Playing(2),
+        // It is not about the stream that is awaited.
+        status(2, code::STREAM_FAILED),
+        status(7, code::PLAY_RESET),
+        Seen::Playing(7),
+        Seen::Message(7, 8, 0, vec![1]),
+        Seen::Message(2, 8, 0, vec![2]),
+    ];
+    assert_eq!(seen, expected);
+    let said = [
+        ("connect", 1.0, 0),
+        ("releaseStream", 2.0, 0),
+        ("FCPublish", 3.0, 0),
+        ("createStream", 4.0, 0),
+        ("publish", 5.0, 1),
+        ("createStream", 6.0, 0),
+        ("play", 7.0, 2),
+        ("createStream", 8.0, 0),
+        ("play", 9.0, 7),
+    ];
+    assert_eq!(names(&output), named(&said));
+}
+
+#[test]
+fn item_083_a_refused_player_may_ask_for_something_else() {
+    let mut script = Script::new();
+    script.connected().result(2.0, 1.0.into()).status(1, "error", code::PLAY_STREAM_NOT_FOUND);
+    script.error(5.0, code::CALL_FAILED, "no stream for you");
+    script.result(6.0, 3.0.into()).error(7.0, code::PLAY_FAILED, "not today");
+    started(&mut script, 9.0, 4);
+    let ask = |player: &mut Player| {
+        play_cam(player);
+        player.play(&PlayRequest::new("second")).unwrap();
+    };
+    let (seen, output) = sees(&script, ask, |player, event| match event {
+        Seen::Refused(Stage::Play, code, _) if code == code::PLAY_STREAM_NOT_FOUND => {
+            assert_eq!(Code::of(code.as_str().into()), Code::PlayStreamNotFound);
+            player.play(&PlayRequest::new("third")).unwrap();
+        }
+        Seen::Refused(Stage::Play, ..) => player.play(&PlayRequest::new("fourth")).unwrap(),
+        _ => {}
+    });
+    let refused = |stage, code: &str, text: &str| Seen::Refused(stage, code.into(), text.into());
+    let expected = [
+        Seen::Connected,
+        refused(Stage::Play, code::PLAY_STREAM_NOT_FOUND, ""),
+        refused(Stage::CreateStream, code::CALL_FAILED, "no stream for you"),
+        refused(Stage::Play, code::PLAY_FAILED, "not today"),
+        Seen::Status(4, code::PLAY_RESET.into()),
+        Seen::Playing(4),
+    ];
+    assert_eq!(seen, expected);
+    let said = [
+        ("connect", 1.0, 0),
+        ("createStream", 2.0, 0),
+        ("play", 3.0, 1),
+        ("deleteStream", 4.0, 0),
+        ("createStream", 5.0, 0),
+        ("createStream", 6.0, 0),
+        ("play", 7.0, 3),
+        ("deleteStream", 8.0, 0),
+        ("createStream", 9.0, 0),
+        ("play", 10.0, 4),
+    ];
+    assert_eq!(names(&output), named(&said));
+    // Which was asked for in which order.
+    let plays: Vec<_> = messages(&output)
+        .into_iter()
+        .filter_map(|(_, _, payload)| PlayRequest::parse(&Command::parse(&payload)?).map(|play| play.name.to_string()))
+        .filter(|name| !name.is_empty() && name != "live")
+        .collect();
+    assert_eq!(plays, ["cam", "third", "fourth"]);
+}
+
+#[test]
+fn item_086_what_a_player_says_of_a_stream() {
+    let mut script = Script::new();
+    script.connected();
+    started(&mut script, 2.0, 1);
+    let (_, output) = sees(&script, play_cam, |player, event| {
+        let (one, two) = (StreamId(1), StreamId(2));
+        if *event != Seen::Playing(1) {
+            assert_eq!(player.pause(two, true, 0), Err(RequestError::Stream(two)));
+            return;
+        }
+        player.pause(one, true, 1_500).unwrap();
+        player.seek(one, 9_000).unwrap();
+        player.receive_audio(one, false).unwrap();
+        player.receive_video(one, true).unwrap();
+        player.set_buffer_length(one, 500).unwrap();
+    });
+    let last = messages(&output);
+    let values = |index: usize| last[last.len() - 5 + index].2.clone();
+    let call = |name: &'static str, values: &[Token<'static>]| {
+        encode(&[&[name.into(), 0.0.into(), Token::Null][..], values].concat())
+    };
+    assert_eq!(values(0), call("pause", &[true.into(), 1_500.0.into()]));
+    assert_eq!(values(1), call("seek", &[9_000.0.into()]));
+    assert_eq!(values(2), call("receiveAudio", &[false.into()]));
+    assert_eq!(values(3), call("receiveVideo", &[true.into()]));
+    assert_eq!(values(4), [0, 3, 0, 0, 0, 1, 0, 0, 1, 0xF4]);
+    let (_, output) = sees(&script, play_cam, |player, event| {
+        if *event == Seen::Playing(1) {
+            let one = StreamId(1);
+            player.switch(one, &SwitchRequest::bit_rate("cam", "cam2")).unwrap();
+            player.close_stream(one).unwrap();
+            player.play_on(one, &PlayRequest { reset: false, ..PlayRequest::new("next") }).unwrap();
+            player.stop(one).unwrap();
+            assert_eq!(player.stop(one), Err(RequestError::Stream(one)));
+            player.play(&PlayRequest::new("other")).unwrap();
+        }
+    });
+    let said = [
+        ("connect", 1.0, 0),
+        ("createStream", 2.0, 0),
+        ("play", 3.0, 1),
+        ("play2", 0.0, 1),
+        ("closeStream", 0.0, 1),
+        ("play", 0.0, 1),
+        ("deleteStream", 4.0, 0),
+        ("createStream", 5.0, 0),
+    ];
+    assert_eq!(names(&output), named(&said));
+}
+
+#[test]
+fn item_079_calls_and_their_results_by_transaction() {
+    let mut script = Script::new();
+    script.connected().result(3.0, "three".into()).result(3.0, "again".into()).error(2.0, "App.No", "");
+    script.result(4.0, 90.5.into()).call(0, "app.news", 0.0, "x".into()).call(0, "_onbwcheck", 9.0, "x".into());
+    let (seen, output) = sees(
+        &script,
+        |player| assert_eq!(player.call("early", &[]), Err(RequestError::State)),
+        |player, event| match event {
+            Seen::Connected => {
+                assert_eq!(player.call("app.one", &[1.0.into()]), Ok(2));
+                assert_eq!(player.call("app.two", &[]), Ok(3));
+                assert_eq!(player.call("app.three", &[]), Err(RequestError::TooMany(2)));
+            }
+            Seen::Answer(3, ..) => assert_eq!(player.stream_length("rec"), Ok(4)),
+            _ => {}
+        },
+    );
+    let text = |value: Token<'_>| std::format!("{:?}", Ok::<_, crate::amf0::DecodeError>(Some(value)));
+    let expected = [
+        Seen::Connected,
+        Seen::Answer(3, true, text("three".into())),
+        Seen::Answer(2, false, text(Token::ObjectStart)),
+        Seen::Answer(4, true, text(90.5.into())),
+        Seen::Call(0, "app.news".into(), 0),
+    ];
+    assert_eq!(seen, expected);
+    let said = [
+        ("connect", 1.0, 0),
+        ("app.one", 2.0, 0),
+        ("app.two", 3.0, 0),
+        ("getStreamLength", 4.0, 0),
+        ("_result", 9.0, 0),
+    ];
+    assert_eq!(names(&output), named(&said));
+    // A call that nobody awaits any more is none.
+    let mut player = player();
+    let mut script = Script::new();
+    script.connected();
+    drive_player(&mut player, &script.bytes, 999, 999, ignore).2.unwrap();
+    assert_eq!(player.call("app.one", &[]), Ok(2));
+    player.forget_call(2);
+    let mut late = Script::new();
+    late.result(2.0, 1.0.into());
+    let (seen, ..) = drive_player(&mut player, &late.bytes[3_073..], 999, 999, ignore);
+    assert_eq!(seen, []);
+}
+
+#[test]
+fn item_087_a_player_that_closes_deletes_its_streams() {
+    let mut script = Script::new();
+    script.connected();
+    started(&mut script, 2.0, 1);
+    started(&mut script, 4.0, 2);
+    let mut player = player();
+    play_cam(&mut player);
+    player.play(&PlayRequest::new("two")).unwrap();
+    let before = drive_player(&mut player, &script.bytes, 999, 999, ignore).1;
+    assert_eq!(player.playing().collect::<Vec<_>>(), [StreamId(1), StreamId(2)]);
+    player.close().unwrap();
+    assert!(!player.is_closed(), "there is something to put out");
+    let output = [before, drive_player(&mut player, &[], 1, 999, ignore).1].concat();
+    let said = names(&output);
+    let last = named(&[("deleteStream", 6.0, 0), ("deleteStream", 7.0, 0)]);
+    assert_eq!((&said[said.len() - 2..], player.is_closed()), (&last[..], true));
+    assert_eq!(player.play(&PlayRequest::new("late")), Err(RequestError::State));
+}
+
+#[test]
+fn item_086_our_client_plays_from_our_server() {
+    for (cut, window) in [(9_999, 9_999), (1, 9_999), (9_999, 1), (7, 3)] {
+        let (mut player, mut server) = (player(), server());
+        play_cam(&mut player);
+        let (mut to_server, mut to_client) = (Vec::new(), Vec::new());
+        let mut seen = (Vec::new(), Vec::new());
+        for _ in 0..8 {
+            let (saw, output, result) = drive_player(&mut player, &to_client, cut, window, ignore);
+            result.unwrap();
+            seen.0.extend(saw);
+            to_server.clear();
+            to_server.extend(output);
+            let (saw, output, result) = drive_server(&mut server, &to_server, cut, window, &mut Collector::default());
+            result.unwrap();
+            seen.1.extend(saw);
+            to_client = output;
+        }
+        let buffer = Event::SetBufferLength { stream: StreamId(1), millis: 3_000 };
+        let wants = Seen::Play(1, "cam".into(), Start::LiveOrRecorded, None, true);
+        assert_eq!(seen.1[2..], [Seen::User(buffer), wants]);
+        let names: Vec<_> = seen.0[1..]
+            .iter()
+            .map(|event| match event {
+                Seen::Data(1, 0, name, _) => name.clone(),
+                Seen::Status(1, code) => code.clone(),
+                other => std::format!("{other:?}"),
+            })
+            .collect();
+        let begin = std::format!("{:?}", Seen::User(Event::StreamBegin(StreamId(1))));
+        let expected = ["Connected", &begin, code::PLAY_RESET, "Playing(1)", "|RtmpSampleAccess", "onStatus"];
+        assert_eq!(names, expected);
+    }
+}
+
+#[test]
+fn item_097_a_redirect_is_read() {
+    let status = |values: &[Token<'_>]| {
+        let bytes = encode(&[&["_error".into(), 1.0.into(), Token::Null][..], values].concat()).leak();
+        Status::parse(Command::parse(bytes).unwrap().values)
+    };
+    let mut values = info("error", code::CONNECT_REJECTED, "moved")[..7].to_vec();
+    let [ex, number, url, full] = ["ex", "code", "redirect", "redirect2"].map(|key| Token::Key(key.into()));
+    values.extend([ex, Token::ObjectStart, number, 302.0.into(), url, "rtmp://other/live".into()]);
+    values.extend([full, "rtmp://other/live/cam".into(), Token::End, Token::End]);
+    let moved = status(&values);
+    assert_eq!((moved.code, moved.description), (code::CONNECT_REJECTED.into(), "moved".into()));
+    assert_eq!(moved.redirect(), Some("rtmp://other/live".into()));
+    assert_eq!(status(&info("error", code::CONNECT_REJECTED, "no")).redirect(), None);
+    // What our server says, our client reads.
+    let mut player = player();
+    let (server, collector) = (&mut server(), &mut Collector::default());
+    let connect = drive_player(&mut player, &Script::new().bytes, 999, 999, ignore).1;
+    let decide = |server: &mut Server<'_, 8>, event: &Seen| {
+        if let Seen::Connect(..) = event {
+            server.redirect_connect("rtmp://third/live").unwrap();
+        }
+    };
+    let (_, output, _) = drive!(server, &connect, 999, 999, collector, see_server, decide);
+    assert_eq!(said(&output)[0].0, "_error");
+    let mut input = &output[3_073..];
+    match player.next_event(START, &mut input).unwrap() {
+        Some(ClientEvent::Refused(Stage::Connect, status)) => {
+            assert_eq!(status.redirect(), Some("rtmp://third/live".into()));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(player.is_closed());
+}
+
+#[test]
+fn a_player_that_gets_no_answer_gives_up() {
+    let mut script = Script::new();
+    script.connected().result(2.0, 1.0.into());
+    let mut player = player();
+    play_cam(&mut player);
+    drive_player(&mut player, &script.bytes, 999, 999, ignore).2.unwrap();
+    let deadline = player.poll_timeout().unwrap();
+    assert_eq!(player.handle_timeout(deadline), Err(Error::TimedOut(Stage::Play)));
+}
