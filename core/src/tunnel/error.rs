@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::MAX_ID;
+use super::Refusal;
 use super::head::HeadError;
 
 /// Why a client's tunnel is over. It is final: every later call repeats it. All of them are the peer's fault, or that of
@@ -63,3 +64,17 @@ impl fmt::Display for HeadError {
 }
 
 impl core::error::Error for HeadError {}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Head(error) => return error.fmt(f),
+            Self::NotFound => "not found",
+            Self::Page => "the page",
+            Self::NoTunnel => "no tunnel of that id",
+            Self::OutOfOrder => "a tunnel's request out of order",
+        })
+    }
+}
+
+impl core::error::Error for Refusal {}

@@ -5,10 +5,11 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use embedded_rtmp::connect::{Failure, Target};
+use embedded_rtmp::connect::{Failure, Target, Transport};
 use embedded_rtmp::handshake::{Error as HandshakeError, Kind};
 use embedded_rtmp::session::{Client, ClientEvent, Error as SessionError};
 use embedded_rtmp::time::Instant;
+use embedded_rtmp::tunnel;
 
 use super::{Clock, Pipe, Waiter};
 
@@ -30,7 +31,9 @@ pub(super) struct Attempt<'b> {
 #[derive(Debug)]
 pub(super) struct Addresses {
     left: VecDeque<IpAddr>,
-    port: u16,
+    host: String,
+    target: Target,
+    clock: Clock,
     /// What each gets of the time that the connection may take.
     time: Duration,
 }
@@ -58,12 +61,17 @@ impl<'b> Attempt<'b> {
 
     /// When to step at the latest.
     pub(super) fn deadline(&self) -> Option<Instant> {
+        let poll = self.pipe.poll_timeout().filter(|_| self.connected);
+        self.next_turn().into_iter().chain(poll).min()
+    }
+
+    fn next_turn(&self) -> Option<Instant> {
         (!self.connected && !self.addresses.left.is_empty()).then_some(self.turn)
     }
 
     /// The beginning of what has come and was not taken.
     pub(super) fn answer(&self) -> &[u8] {
-        let input = self.pipe.input();
+        let input = self.pipe.answer();
         &input[..input.len().min(ANSWER)]
     }
 
@@ -75,7 +83,7 @@ impl<'b> Attempt<'b> {
                     self.connected = true;
                     return Ok(Stage::Connected);
                 }
-                Ok(false) if self.deadline().is_none_or(|deadline| clock.now() < deadline) => {
+                Ok(false) if self.next_turn().is_none_or(|deadline| clock.now() < deadline) => {
                     return Ok(Stage::Waiting);
                 }
                 Ok(false) => Failure::TimedOut,
@@ -91,6 +99,8 @@ impl<'b> Attempt<'b> {
                 Failure::NotRtmp
             }
             Broken::Session(SessionError::TimedOut(_)) => Failure::HandshakeTimedOut,
+            // A web server that knows no tunnels, or a proxy that wants none.
+            Broken::Socket(error) if is_no_tunnel(&error) => Failure::NotRtmp,
             Broken::Session(_) | Broken::Socket(_) | Broken::Ended => Failure::Closed,
         })
     }
@@ -123,18 +133,21 @@ impl<'b> Attempt<'b> {
 }
 
 impl Addresses {
-    pub(super) fn new(addresses: &[IpAddr], target: Target, tcp_limit: Duration) -> Self {
+    pub(super) fn new(host: &str, addresses: &[IpAddr], target: Target, tcp_limit: Duration, clock: Clock) -> Self {
         let time = tcp_limit / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
-        Self { left: addresses.iter().copied().collect(), port: target.port, time }
+        Self { left: addresses.iter().copied().collect(), host: host.to_owned(), target, clock, time }
     }
 
     /// Begins to connect to the next address for which that is possible; `why` is the failure if there is none.
     pub(super) fn dial(&mut self, mut why: Failure, waiter: &Waiter) -> Result<Pipe, Failure> {
         while let Some(address) = self.left.pop_front() {
-            let connecting = mio::net::TcpStream::connect(SocketAddr::new(address, self.port)).and_then(|stream| {
-                let mut pipe = Pipe::new(stream);
-                waiter.add(&mut pipe).map(|()| pipe)
-            });
+            let address = SocketAddr::new(address, self.target.port);
+            let connecting = match self.target.transport {
+                Transport::Rtmp => mio::net::TcpStream::connect(address).map(Pipe::new),
+                Transport::Rtmpt => Pipe::tunnel(address, &self.host, self.clock),
+                _ => return Err(Failure::Unsupported),
+            };
+            let connecting = connecting.and_then(|mut pipe| waiter.add(&mut pipe).map(|()| pipe));
             match connecting {
                 Ok(pipe) => return Ok(pipe),
                 Err(error) => why = failure(&error),
@@ -147,7 +160,7 @@ impl Addresses {
 /// Why a handshake did not come to its end.
 enum Broken {
     Session(SessionError),
-    Socket(#[expect(dead_code, reason = "all are the same here")] io::Error),
+    Socket(io::Error),
     Ended,
 }
 
@@ -161,6 +174,12 @@ impl From<io::Error> for Broken {
     fn from(error: io::Error) -> Self {
         Self::Socket(error)
     }
+}
+
+/// Whether what answered is HTTP, but no tunnel, or not HTTP at all.
+fn is_no_tunnel(error: &io::Error) -> bool {
+    let error = error.get_ref().and_then(|error| error.downcast_ref::<tunnel::Error>());
+    error.is_some_and(|error| !matches!(error, tunnel::Error::Interrupted | tunnel::Error::TimedOut))
 }
 
 /// Why no TCP connection could be made.

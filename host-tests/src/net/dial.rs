@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::{IpAddr, ToSocketAddrs};
 
 use anyhow::{Context, Result};
-use embedded_rtmp::connect::{AttemptId, AttemptReport, Failure, Limits, Plan, Step, Target, Transport};
+use embedded_rtmp::connect::{AttemptId, AttemptReport, Failure, Limits, Plan, Step, Target};
 use embedded_rtmp::handshake::Kind;
 use embedded_rtmp::session::{Buffers, Client, ClientConfig};
 
@@ -84,6 +84,7 @@ pub fn dial<'b>(
 #[derive(Debug)]
 pub struct Dialler<'p, 'b> {
     plan: Plan<'p>,
+    host: String,
     /// Those of the host; none where its name has none.
     addresses: Vec<IpAddr>,
     limits: Limits,
@@ -117,6 +118,7 @@ impl<'p, 'b> Dialler<'p, 'b> {
         let addresses = (host, 0).to_socket_addrs().map(|found| found.map(|address| address.ip()).collect());
         Ok(Self {
             plan,
+            host: host.to_owned(),
             addresses: addresses.unwrap_or_default(),
             limits,
             config,
@@ -176,10 +178,7 @@ impl<'p, 'b> Dialler<'p, 'b> {
 
     /// Begins an attempt, if that is possible.
     fn begin(&mut self, target: Target) -> Result<Result<Attempt<'b>, Failure>> {
-        if target.transport != Transport::Rtmp {
-            return Ok(Err(Failure::Unsupported));
-        }
-        let mut addresses = Addresses::new(&self.addresses, target, self.limits.tcp);
+        let mut addresses = Addresses::new(&self.host, &self.addresses, target, self.limits.tcp, self.clock);
         let pipe = match addresses.dial(Failure::Dns, &self.waiter) {
             Ok(pipe) => pipe,
             Err(failure) => return Ok(Err(failure)),

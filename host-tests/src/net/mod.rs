@@ -1,15 +1,21 @@
-//! Sessions of the core over TCP sockets of the operating system.
+//! Sessions of the core over sockets of the operating system: TCP, or tunnels in HTTP over TCP.
 
 mod attempt;
+mod buffer;
 mod clock;
 mod dial;
 mod order;
 mod pipe;
+mod stream;
+mod tunnelled;
 
+pub(crate) use buffer::Buffer;
 pub use clock::Clock;
 pub use dial::{DialError, Dialled, Dialler, Memory, dial};
 pub use order::{OrderArguments, Way, targets};
+pub(crate) use pipe::read;
 pub use pipe::{Pipe, Waiter};
+pub use stream::Stream;
 
 /// Bytes for a session that nobody can guess.
 ///

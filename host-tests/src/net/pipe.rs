@@ -1,47 +1,26 @@
 //! A socket with a buffer each way, and the wait for several of them.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use embedded_rtmp::time::Instant;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
-const BUFFER: usize = 64 * 1024;
+use super::Clock;
+use super::buffer::Buffer;
+use super::stream::Stream;
+use super::tunnelled::Tunnelled;
 
-/// Bytes that have come in at the end, and go out at the front.
-#[derive(Debug)]
-struct Buffer {
-    bytes: Box<[u8]>,
-    start: usize,
-    end: usize,
-}
+/// How long a server may take to know that a tunnel is closed.
+const CLOSE: Duration = Duration::from_secs(2);
 
-impl Buffer {
-    fn new() -> Self {
-        Self { bytes: vec![0; BUFFER].into_boxed_slice(), start: 0, end: 0 }
-    }
-
-    fn filled(&self) -> &[u8] {
-        &self.bytes[self.start..self.end]
-    }
-
-    /// The free end, after what waits has been moved to the front.
-    fn free(&mut self) -> &mut [u8] {
-        self.bytes.copy_within(self.start..self.end, 0);
-        (self.start, self.end) = (0, self.end - self.start);
-        &mut self.bytes[self.end..]
-    }
-
-    fn consume(&mut self, length: usize) {
-        self.start = (self.start + length).min(self.end);
-    }
-}
-
-/// A TCP connection that never blocks. Nagle's algorithm is off.
+/// A connection that never blocks: TCP without Nagle's algorithm, a tunnel in HTTP, or a way within the process.
 #[derive(Debug)]
 pub struct Pipe {
-    stream: TcpStream,
+    stream: Stream,
+    tunnel: Option<Box<Tunnelled>>,
     input: Buffer,
     output: Buffer,
     ended: bool,
@@ -51,8 +30,18 @@ pub struct Pipe {
 
 impl Pipe {
     /// A pipe over a connection, or over an attempt to connect.
-    pub fn new(stream: TcpStream) -> Self {
-        Self { stream, input: Buffer::new(), output: Buffer::new(), ended: false, received: 0, sent: 0 }
+    pub fn new(stream: impl Into<Stream>) -> Self {
+        let (input, output) = (Buffer::new(), Buffer::new());
+        Self { stream: stream.into(), tunnel: None, input, output, ended: false, received: 0, sent: 0 }
+    }
+
+    /// A pipe through a tunnel (RTMPT), whose first connection goes to `address`, as all others do.
+    ///
+    /// # Errors
+    /// The system has no socket for it.
+    pub fn tunnel(address: SocketAddr, host: &str, clock: Clock) -> io::Result<Self> {
+        let tunnel = Some(Box::new(Tunnelled::new(address, host, clock)));
+        Ok(Self { tunnel, ..Self::new(TcpStream::connect(address)?) })
     }
 
     /// Whether the connection is made yet. To be asked until it is, each time after a wait.
@@ -60,14 +49,7 @@ impl Pipe {
     /// # Errors
     /// It could not be made.
     pub fn is_connected(&mut self) -> io::Result<bool> {
-        if let Some(error) = self.stream.take_error()? {
-            return Err(error);
-        }
-        match self.stream.peer_addr() {
-            Ok(_) => self.stream.set_nodelay(true).map(|()| true),
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotConnected | io::ErrorKind::WouldBlock) => Ok(false),
-            Err(error) => Err(error),
-        }
+        self.stream.is_connected()
     }
 
     /// Takes what has arrived, as far as there is room for it. Answers whether anything has, the end among it.
@@ -78,15 +60,21 @@ impl Pipe {
         if self.ended {
             return Ok(false);
         }
+        if let Some(tunnel) = &mut self.tunnel {
+            let (moved, bytes) = tunnel.receive(&mut self.stream, &mut self.input)?;
+            self.received += bytes as u64;
+            self.ended = tunnel.client.is_closed();
+            return Ok(moved);
+        }
         let free = self.input.free();
         if free.is_empty() {
             return Ok(false);
         }
-        match retry(|| self.stream.read(free))? {
+        match read(&mut self.stream, free)? {
             None => Ok(false),
             Some(length) => {
                 self.ended = length == 0;
-                self.input.end += length;
+                self.input.fill(length);
                 self.received += length as u64;
                 Ok(true)
             }
@@ -117,12 +105,20 @@ impl Pipe {
         let before = self.sent;
         loop {
             let filled = fill(self.output.free());
-            self.output.end += filled;
+            self.output.fill(filled);
+            if let Some(tunnel) = &mut self.tunnel {
+                let sent = tunnel.send(&mut self.stream, &mut self.output)?;
+                self.sent += sent as u64;
+                if sent == 0 && filled == 0 {
+                    break;
+                }
+                continue;
+            }
             let waiting = self.output.filled();
             if waiting.is_empty() {
                 break;
             }
-            let Some(length) = retry(|| self.stream.write(waiting))? else { break };
+            let Some(length) = write(&mut self.stream, waiting)? else { break };
             self.output.consume(length);
             self.sent += length as u64;
         }
@@ -134,17 +130,44 @@ impl Pipe {
         !self.output.filled().is_empty()
     }
 
+    /// When there is something to do at the latest, beside what comes and goes.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.tunnel.as_ref()?.poll_timeout()
+    }
+
+    /// The beginning of what has come, for people: of what came last and is not consumed, or of a tunnel's first response.
+    pub fn answer(&self) -> &[u8] {
+        self.tunnel.as_ref().map_or(self.input(), |tunnel| &tunnel.answer)
+    }
+
+    /// Ends a tunnel, and waits a little for the server to know; nothing else needs that.
+    pub fn close_tunnel(&mut self, waiter: &mut Waiter) {
+        let Some(tunnel) = &mut self.tunnel else { return };
+        tunnel.client.close();
+        let until = std::time::Instant::now() + CLOSE;
+        while let (Ok(_), Ok(received), false) = (self.send(|_| 0), self.receive(), self.ended) {
+            let left = until.saturating_duration_since(std::time::Instant::now());
+            if left.is_zero() || (!received && waiter.wait(left).is_err()) {
+                return;
+            }
+        }
+    }
+
     /// Says that nothing more will be sent.
     ///
     /// # Errors
     /// The connection broke.
     pub fn shutdown(&self) -> io::Result<()> {
-        self.stream.shutdown(Shutdown::Write)
+        self.stream.shutdown()
     }
 
     /// Whether the peer, which has ended its side, took what was sent: one that has gone altogether resets the connection
     /// as soon as more arrives, which this gives 200 ms.
     pub fn was_taken(&self) -> bool {
+        if self.tunnel.is_some() {
+            // All requests were answered.
+            return true;
+        }
         let _ = self.shutdown();
         (0..20).all(|_| {
             std::thread::sleep(Duration::from_millis(10));
@@ -157,13 +180,23 @@ impl Pipe {
     /// # Errors
     /// There is none any more.
     pub fn peer(&self) -> io::Result<SocketAddr> {
-        self.stream.peer_addr()
+        self.stream.peer()
     }
 
     /// Bytes received and sent, from the first.
     pub fn traffic(&self) -> (u64, u64) {
         (self.received, self.sent)
     }
+}
+
+/// Reads what there is; `None` where nothing is.
+pub(crate) fn read(stream: &mut Stream, to: &mut [u8]) -> io::Result<Option<usize>> {
+    retry(|| stream.read(to))
+}
+
+/// Writes what can be; `None` where nothing can.
+pub(super) fn write(stream: &mut Stream, from: &[u8]) -> io::Result<Option<usize>> {
+    retry(|| stream.write(from))
 }
 
 /// Does an operation again that was interrupted; `None` where it would block.
@@ -201,7 +234,14 @@ impl Waiter {
     /// # Errors
     /// Those of the system.
     pub fn add(&self, pipe: &mut Pipe) -> io::Result<()> {
-        self.poll.registry().register(&mut pipe.stream, Token(0), Interest::READABLE | Interest::WRITABLE)
+        if let Some(tunnel) = &mut pipe.tunnel {
+            tunnel.registry = Some(self.poll.registry().try_clone()?);
+        }
+        self.add_stream(&mut pipe.stream)
+    }
+
+    pub(crate) fn add_stream(&self, stream: &mut Stream) -> io::Result<()> {
+        self.poll.registry().register(stream, Token(0), Interest::READABLE | Interest::WRITABLE)
     }
 
     /// Leaves a pipe out again.
@@ -209,7 +249,14 @@ impl Waiter {
     /// # Errors
     /// Those of the system.
     pub fn remove(&self, pipe: &mut Pipe) -> io::Result<()> {
-        self.poll.registry().deregister(&mut pipe.stream)
+        if let Some(tunnel) = &mut pipe.tunnel {
+            tunnel.registry = None;
+        }
+        self.remove_stream(&mut pipe.stream)
+    }
+
+    pub(crate) fn remove_stream(&self, stream: &mut Stream) -> io::Result<()> {
+        self.poll.registry().deregister(stream)
     }
 
     /// What ends a wait from another thread.

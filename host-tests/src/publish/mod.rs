@@ -173,6 +173,7 @@ impl<R: Read> Publisher<'_, R> {
                 waiter.wait(deadline.map_or(STALL, |deadline| self.clock.until(deadline)).min(STALL))?;
             }
         }
+        self.pipe.close_tunnel(&mut waiter);
         Ok(())
     }
 
@@ -281,7 +282,7 @@ impl<R: Read> Publisher<'_, R> {
             Phase::Done => (None, Some(now)),
             _ => (None, None),
         };
-        Ok([timeout, stall, due, closing].into_iter().flatten().min())
+        Ok([timeout, stall, due, closing, self.pipe.poll_timeout()].into_iter().flatten().min())
     }
 
     fn fill_in(&self, report: &mut Report) {

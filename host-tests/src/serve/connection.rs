@@ -10,7 +10,6 @@ use embedded_rtmp::command::{Status, code};
 use embedded_rtmp::message::{Kind, StreamId};
 use embedded_rtmp::relay::PumpError;
 use embedded_rtmp::session::{Server, ServerEvent};
-use mio::net::TcpStream;
 
 use super::player::Playing;
 use super::record::Recording;
@@ -57,15 +56,14 @@ enum Action {
 
 impl<'b> Connection<'b> {
     /// Serves a client until it goes, and completes what it published.
-    pub(super) fn serve(stream: TcpStream, peer: SocketAddr, shared: &'b Shared) {
+    pub(super) fn serve(pipe: Pipe, peer: SocketAddr, shared: &'b Shared) {
         let mut memory = Memory::new();
-        if let Err(error) = Connection::run(stream, peer, shared, &mut memory) {
+        if let Err(error) = Connection::run(pipe, peer, shared, &mut memory) {
             (shared.tell)(Event::Trouble(peer, format!("{error:#}")));
         }
     }
 
-    fn run(stream: TcpStream, peer: SocketAddr, shared: &Shared, memory: &mut Memory) -> Result<()> {
-        let mut pipe = Pipe::new(stream);
+    fn run(mut pipe: Pipe, peer: SocketAddr, shared: &Shared, memory: &mut Memory) -> Result<()> {
         pipe.is_connected()?;
         let mut waiter = Waiter::new()?;
         waiter.add(&mut pipe)?;

@@ -1,10 +1,13 @@
 //! Takes publishers, gives what they send to players, and records it.
 
 mod connection;
+mod first;
+mod gateway;
 mod names;
 mod player;
 mod record;
 mod stream;
+mod web;
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -20,7 +23,7 @@ use mio::{Events, Interest, Poll, Token};
 use serde_json::{Value, json};
 
 use crate::counts::Counts;
-use connection::Connection;
+use gateway::Gateway;
 use stream::Streams;
 
 /// Connections at a time; more are closed at once.
@@ -103,6 +106,7 @@ pub struct Shared {
     streams: Streams,
     stop: AtomicBool,
     recorded_bytes: AtomicU64,
+    gateway: Gateway,
     tell: Box<dyn Fn(Event) + Send + Sync>,
 }
 
@@ -121,6 +125,7 @@ impl Shared {
             streams: Streams::new(room),
             stop: AtomicBool::new(false),
             recorded_bytes: AtomicU64::new(0),
+            gateway: Gateway::new(config.idle_timeout),
             tell: Box::new(tell),
         }
     }
@@ -185,6 +190,7 @@ impl Listeners {
             for listener in &self.listeners {
                 accept(listener, shared, &mut threads);
             }
+            shared.gateway.tick();
             tick();
         }
         shared.stop.store(true, Ordering::Relaxed);
@@ -192,6 +198,7 @@ impl Listeners {
             // A thread that panicked has said so.
             let _ = thread.join();
         }
+        shared.gateway.join();
         result
     }
 }
@@ -205,7 +212,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>, threads: &mut Vec<JoinHa
             }
             Ok((stream, peer)) => {
                 let shared = Arc::clone(shared);
-                threads.push(thread::spawn(move || Connection::serve(stream, peer, &shared)));
+                threads.push(thread::spawn(move || first::serve(stream, peer, &shared)));
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             // Nobody waits; or the system has too little of something, and may have more at the next tick.
