@@ -5,11 +5,12 @@
 use std::fs;
 use std::io::Write;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
 
 use super::{Running, start, wait_until};
 
@@ -94,6 +95,10 @@ pub struct Network {
     pub client: Host,
     /// At [`SERVER`]. The firewall is its.
     pub server: Host,
+    /// What carries the packets, where that takes time.
+    ends: Vec<Running>,
+    /// The sockets of these.
+    directory: Option<TempDir>,
 }
 
 impl Network {
@@ -112,14 +117,35 @@ impl Network {
         Ok(network)
     }
 
-    /// Two hosts, of which each reaches itself alone.
+    /// Two hosts on a wire that takes so long each way. Needs root. `wire` is this package's program of that name.
     ///
     /// # Errors
     /// The system does not allow it, or a program is missing.
-    pub fn without_wire() -> Result<Self> {
+    pub fn delayed(wire: &Path, delay: Duration) -> Result<Self> {
+        let mut network = Self::without_wire()?;
+        let directory = tempfile::tempdir()?;
+        let [one, other] = ["client", "server"].map(|name| directory.path().join(name));
+        let delay = delay.as_millis().to_string();
+        let ends = [(&network.client, CLIENT, &one, &other), (&network.server, SERVER, &other, &one)];
+        for (host, address, here, there) in ends {
+            let mut command = host.command(wire);
+            command.arg(WIRE).arg(here).arg(there).args(["--delay", &delay]);
+            let mut end = start(&mut command)?;
+            wait_until("a wire", PATIENCE, || end.output().contains("ready") || !matches!(end.ended(), Ok(None)))?;
+            if let Some(status) = end.ended()? {
+                bail!("no wire: {status}: {}", end.errors());
+            }
+            host.shell(&format!("ip addr add {address}/24 dev {WIRE}; ip link set {WIRE} up"), "")?;
+            network.ends.push(end);
+        }
+        network.directory = Some(directory);
+        Ok(network)
+    }
+
+    fn without_wire() -> Result<Self> {
         let client = Host::new(None)?;
         let server = Host::new(Some(&client))?;
-        let network = Self { client, server };
+        let network = Self { client, server, ends: Vec::new(), directory: None };
         for host in [&network.client, &network.server] {
             host.shell("ip link set lo up", "")?;
         }
