@@ -2,6 +2,7 @@
 
 pub mod counts;
 pub mod flv;
+pub mod memory;
 pub mod net;
 pub mod peers;
 pub mod ports;
