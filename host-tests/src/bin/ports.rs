@@ -3,11 +3,10 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Parser;
 use embedded_rtmp::connect::{Limits, Outcome, Target, Transport};
 use embedded_rtmp::url::{Scheme, Url};
-use host_tests::net::targets;
 use host_tests::ports::{USUAL, table, test};
 use serde_json::Value;
 
@@ -19,11 +18,12 @@ use serde_json::Value;
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// The server: rtmp://host, rtmp://host:port, or any URL of a stream on it. A port is tested alone
+    /// The server: rtmp://host, or any URL of a stream on it; the port that it names is tested, else 1935, 80, 443, 8080
+    /// and 7070
     url: String,
-    /// What to test, such as 1935,80,rtmpt:80; without it 1935, 80, 443, 8080 and 7070
-    #[arg(long, value_name = "LIST")]
-    list: Option<String>,
+    /// The ports to test, each in RTMP and in RTMPT; rtmp:PORT or rtmpt:PORT for one of the two
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = wanted)]
+    list: Vec<Wanted>,
     /// How long TCP, and then the handshake, may take
     #[arg(long, value_name = "MS", default_value_t = 3000, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     timeout: u64,
@@ -47,7 +47,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let url = Url::parse(&arguments.url).context("the URL is no RTMP URL")?;
     let time = Duration::from_millis(arguments.timeout);
     let limits = Limits { tcp: time, handshake: time, attempt: 2 * time, total: 3 * time, ..Limits::SEQUENTIAL };
-    let rows = test(url.host(), &wanted(&url, arguments.list.as_deref())?, limits)?;
+    let rows = test(url.host(), &targets(&url, &arguments.list), limits)?;
     if arguments.json {
         println!("{}", Value::Array(rows.iter().map(|row| row.to_json()).collect()));
     } else {
@@ -56,12 +56,32 @@ fn run(arguments: &Arguments) -> Result<bool> {
     Ok(rows.iter().any(|row| row.outcome == Outcome::Connected))
 }
 
-/// The list, or else the URL's port, or else the usual ones.
-fn wanted(url: &Url<'_>, list: Option<&str>) -> Result<Vec<Target>> {
-    if let Some(list) = list {
-        return targets(list);
-    }
-    let transport = if url.scheme() == Scheme::Rtmpt { Transport::Rtmpt } else { Transport::Rtmp };
+/// A port, and the transports to test it with.
+#[derive(Debug, Clone)]
+struct Wanted(&'static [Transport], u16);
+
+const BOTH: &[Transport] = &[Transport::Rtmp, Transport::Rtmpt];
+
+fn wanted(text: &str) -> Result<Wanted> {
+    let (transports, port) = match text.split_once(':') {
+        None => (BOTH, text),
+        Some(("rtmp", port)) => (&BOTH[..1], port),
+        Some(("rtmpt", port)) => (&BOTH[1..], port),
+        Some((transport, _)) => bail!("'{transport}' is no transport: there are rtmp and rtmpt"),
+    };
+    let port = port.parse().ok().filter(|port| *port != 0);
+    Ok(Wanted(transports, port.with_context(|| format!("'{text}' is no port"))?))
+}
+
+/// What the list says, or else the URL's port, or else the usual ones.
+fn targets(url: &Url<'_>, list: &[Wanted]) -> Vec<Target> {
+    let transports = if url.scheme() == Scheme::Rtmpt { &BOTH[1..] } else { BOTH };
     let ports = url.port().map_or(USUAL.to_vec(), |port| vec![port]);
-    Ok(ports.into_iter().map(|port| Target { transport, port }).collect())
+    let unless = ports.into_iter().map(|port| Wanted(transports, port)).collect::<Vec<_>>();
+    let list = if list.is_empty() { &unless } else { list };
+    list.iter()
+        .flat_map(|Wanted(transports, port)| {
+            transports.iter().map(|transport| Target { transport: *transport, port: *port })
+        })
+        .collect()
 }
