@@ -1,7 +1,9 @@
 //! The programs of others that tests run against, each started and ended here, on 127.0.0.1 or in a network of
 //! their own.
 
+mod delay;
 mod ffmpeg;
+mod http_proxy;
 pub mod network;
 mod nginx;
 mod pcap;
@@ -9,7 +11,9 @@ mod process;
 mod tee;
 mod tshark;
 
+pub use delay::Delay;
 pub use ffmpeg::{FrameHashes, Media, frame_hashes, packet_count};
+pub use http_proxy::{HttpProxy, Request};
 pub use nginx::{Application, Nginx, NginxOptions};
 pub use process::{Finished, Running, finish_within, start};
 pub use tee::{Change, Conversation, Sender, Tee};

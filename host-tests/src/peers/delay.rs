@@ -1,0 +1,88 @@
+//! A TCP relay that holds every byte back, in both directions.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+/// A relay from a port of 127.0.0.1 to another one. It goes with its value; connections end with their peers.
+#[derive(Debug)]
+pub struct Delay {
+    port: u16,
+    connections: Arc<AtomicUsize>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Delay {
+    /// Begins to listen; each byte gets to `server`, and each of its answers back, `each_way` later.
+    ///
+    /// # Errors
+    /// There is no port to listen on.
+    pub fn start(server: u16, each_way: Duration) -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let port = listener.local_addr()?.port();
+        let (connections, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        let (count, end) = (Arc::clone(&connections), Arc::clone(&stop));
+        thread::spawn(move || {
+            while let Ok((client, _)) = listener.accept() {
+                if end.load(Ordering::Relaxed) {
+                    return;
+                }
+                let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server)) else { continue };
+                count.fetch_add(1, Ordering::Relaxed);
+                for (from, to) in [(&client, &server), (&server, &client)] {
+                    let (Ok(from), Ok(to)) = (from.try_clone(), to.try_clone()) else { continue };
+                    let _ = to.set_nodelay(true);
+                    thread::spawn(move || carry(from, to, each_way));
+                }
+            }
+        });
+        Ok(Self { port, connections, stop })
+    }
+
+    /// The port to connect to.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// How many connections there have been.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Delay {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        // The thread that listens looks once more.
+        let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+    }
+}
+
+/// Carries one direction to its end.
+fn carry(mut from: TcpStream, mut to: TcpStream, delay: Duration) {
+    let (sender, receiver) = mpsc::channel::<(Instant, Vec<u8>)>();
+    let out = thread::spawn(move || {
+        for (due, bytes) in receiver {
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            if to.write_all(&bytes).is_err() {
+                let _ = to.shutdown(Shutdown::Both);
+                return;
+            }
+        }
+        let _ = to.shutdown(Shutdown::Write);
+    });
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(length @ 1..) = from.read(&mut buffer) {
+        if sender.send((Instant::now() + delay, buffer[..length].to_vec())).is_err() {
+            break;
+        }
+    }
+    drop(sender);
+    let _ = out.join();
+}
