@@ -38,26 +38,23 @@ impl<'a, const STREAMS: usize> Connection<'a, STREAMS> {
         loop {
             let mut moved = false;
             if client.wants_input() {
-                let read = self.link.read(|input| {
+                let mut result = Ok(());
+                let consumed = self.link.read(&mut |input| {
                     let mut rest = input;
-                    let result = loop {
+                    result = loop {
                         match client.next_event(now, &mut rest) {
                             Ok(Some(event)) => on_event(event),
                             Ok(None) => break Ok(()),
                             Err(error) => break Err(error),
                         }
                     };
-                    let consumed = input.len() - rest.len();
-                    (consumed, result.map(|()| consumed > 0))
+                    input.len() - rest.len()
                 });
-                moved |= read.transpose()?.unwrap_or(false);
+                result?;
+                moved |= consumed > 0;
             }
             if client.wants_transmit() {
-                let written = self.link.write(|out| {
-                    let written = client.poll_transmit(now, out);
-                    (written, written)
-                });
-                moved |= written.is_some_and(|bytes| bytes > 0);
+                moved |= self.link.write(&mut |out| client.poll_transmit(now, out)) > 0;
             }
             if !moved {
                 break;

@@ -194,13 +194,20 @@ impl<const STREAMS: usize> Connection<'_, STREAMS> {
 pub(crate) async fn until<T>(deadline: Instant, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
     poll_fn(|cx| match poll(cx) {
         Poll::Ready(value) => Poll::Ready(Some(value)),
-        Poll::Pending if clock() >= deadline => Poll::Ready(None),
-        Poll::Pending => {
-            wake_at(deadline, cx);
-            Poll::Pending
-        }
+        Poll::Pending if has_passed(deadline, cx) => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
     })
     .await
+}
+
+/// Whether a deadline has passed; if not, the task is woken when it does.
+#[inline(never)]
+fn has_passed(deadline: Instant, cx: &mut Context<'_>) -> bool {
+    let passed = clock() >= deadline;
+    if !passed {
+        wake_at(deadline, cx);
+    }
+    passed
 }
 
 impl From<OpenError> for Failure {

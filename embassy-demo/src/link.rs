@@ -141,34 +141,33 @@ impl<'a> Link<'a> {
         self.socket.state() == State::Listen
     }
 
-    /// Gives what has come to `f`, which says how much of it was consumed. `None` where nothing has come.
-    pub(crate) fn read<R>(&mut self, f: impl FnOnce(&[u8]) -> (usize, R)) -> Option<R> {
-        if !self.socket.can_recv() {
-            return None;
-        }
+    /// Gives what has come to `f`, which answers how much of it was consumed, and so does this. Where nothing has come,
+    /// `f` is not called.
+    // Not generic, nor is `write`: what smoltcp and embassy-net do around `f` is in flash once.
+    pub(crate) fn read(&mut self, f: &mut dyn FnMut(&[u8]) -> usize) -> usize {
         let mut consumed = 0;
-        let result = now(self.socket.read_with(|input| {
-            let (length, result) = f(input);
-            consumed = length;
-            (length, result)
-        }));
+        if self.socket.can_recv() {
+            now(self.socket.read_with(|input| {
+                consumed = f(input);
+                (consumed, ())
+            }));
+        }
         self.traffic.received = self.traffic.received.wrapping_add(consumed as u32);
-        result?.ok()
+        consumed
     }
 
-    /// Gives the room in the socket to `f`, which says how much of it was filled. `None` where there is none.
-    pub(crate) fn write<R>(&mut self, f: impl FnOnce(&mut [u8]) -> (usize, R)) -> Option<R> {
-        if !self.socket.can_send() {
-            return None;
-        }
+    /// Gives the room in the socket to `f`, which answers how much of it was filled, and so does this. Where there is
+    /// none, `f` is not called.
+    pub(crate) fn write(&mut self, f: &mut dyn FnMut(&mut [u8]) -> usize) -> usize {
         let mut filled = 0;
-        let result = now(self.socket.write_with(|out| {
-            let (length, result) = f(out);
-            filled = length;
-            (length, result)
-        }));
+        if self.socket.can_send() {
+            now(self.socket.write_with(|out| {
+                filled = f(out);
+                (filled, ())
+            }));
+        }
         self.traffic.sent = self.traffic.sent.wrapping_add(filled as u32);
-        result?.ok()
+        filled
     }
 
     /// Whether there is room for at least one byte.
@@ -197,7 +196,7 @@ impl<'a> Link<'a> {
     /// After [`Self::close`]: waits until the peer has acknowledged all that was written, and the FIN. What still comes is
     /// thrown away.
     pub(crate) fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        while self.read(|input| (input.len(), ())).is_some() {}
+        while self.read(&mut |input| input.len()) > 0 {}
         match self.socket.state() {
             State::Closed if self.socket.send_queue() > 0 => Poll::Ready(Err(Error::Lost)),
             State::FinWait1 | State::Closing | State::LastAck => {
@@ -211,7 +210,7 @@ impl<'a> Link<'a> {
 
     /// Waits until both sides have closed, or the connection was lost; what still comes is thrown away.
     pub(crate) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while self.read(|input| (input.len(), ())).is_some() {}
+        while self.read(&mut |input| input.len()) > 0 {}
         if matches!(self.socket.state(), State::Closed | State::TimeWait) {
             return Poll::Ready(());
         }
@@ -266,6 +265,8 @@ fn now<T>(future: impl Future<Output = T>) -> Option<T> {
 }
 
 /// The time, as the core counts it.
+// A clock takes divisions, which need not be in flash wherever the time is asked for.
+#[inline(never)]
 pub(crate) fn clock() -> Instant {
     Instant::from_micros(embassy_time::Instant::now().as_micros())
 }

@@ -208,11 +208,11 @@ impl<const STREAMS: usize> Inner<'_, STREAMS> {
         let rest = rest.get(..limit).unwrap_or(rest);
         let client = &mut connection.client;
         let took_input = client.wants_input();
-        let taken = connection.link.write(|out| {
+        connection.link.write(&mut |out| {
             let (taken, written) = client.poll_media(open.csid, rest, out);
-            (written, taken)
+            open.taken = open.taken.saturating_add(taken);
+            written
         });
-        open.taken = open.taken.saturating_add(taken.unwrap_or(0));
         let is_done = client.media_left(open.csid).is_none();
         if is_done {
             slot.open = None;

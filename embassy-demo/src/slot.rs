@@ -145,20 +145,17 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
             let mut moved = false;
             let is_ready = handler.poll_ready(id, cx).is_ready();
             if is_ready && session.wants_input() {
-                let read = self.link.read(|input| {
+                let mut result = Ok(());
+                let consumed = self.link.read(&mut |input| {
                     let mut rest = input;
-                    let result = take_in(id, session, handler, now, &mut rest);
-                    let consumed = input.len() - rest.len();
-                    (consumed, result.map(|()| consumed > 0))
+                    result = take_in(id, session, handler, now, &mut rest);
+                    input.len() - rest.len()
                 });
-                moved |= read.transpose()?.unwrap_or(false);
+                result?;
+                moved |= consumed > 0;
             }
             if session.wants_transmit() {
-                let written = self.link.write(|out| {
-                    let written = session.poll_transmit(now, out);
-                    (written, written)
-                });
-                moved |= written.is_some_and(|bytes| bytes > 0);
+                moved |= self.link.write(&mut |out| session.poll_transmit(now, out)) > 0;
             }
             if !self.link.may_receive() {
                 return Err(self.link.end());
