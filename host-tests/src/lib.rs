@@ -5,6 +5,7 @@ pub mod flv;
 pub mod memory;
 pub mod net;
 pub mod peers;
+pub mod play;
 pub mod ports;
 pub mod publish;
 pub mod replay;

@@ -43,7 +43,7 @@ pub fn test(host: &str, targets: &[Target], limits: Limits) -> Result<Vec<Row>> 
 
 fn row(host: &str, target: Target, limits: Limits) -> Result<Row> {
     let (mut memory, targets) = ([Memory::new()], [target]);
-    let mut dialler = Dialler::new(host, &targets, limits, ClientConfig::new(), &mut memory, Clock::new())?;
+    let mut dialler = Dialler::<0>::new(host, &targets, limits, ClientConfig::new(), &mut memory, Clock::new())?;
     let (reports, handshake) = match dialler.dial() {
         Ok(dialled) => (dialled.reports, Some(dialled.handshake)),
         Err(error) => match error.downcast::<DialError>() {

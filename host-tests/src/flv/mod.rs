@@ -1,9 +1,11 @@
 //! FLV files on hosts: a reader and a writer, one tag at a time, around the core's headers.
 
 mod reader;
+mod recorder;
 mod writer;
 
 pub use reader::{ReadError, Reader};
+pub use recorder::Recorder;
 pub use writer::Writer;
 
 use embedded_rtmp::media::is_sequence_header;

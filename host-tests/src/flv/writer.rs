@@ -7,13 +7,13 @@ use embedded_rtmp::message::{Kind, MAX_LENGTH, Timestamp};
 
 /// Writes tags. The file is valid after each one; [`Self::finish`] puts in whether there was audio and video.
 #[derive(Debug)]
-pub struct Writer<W: Write + Seek> {
+pub struct Writer<W> {
     output: W,
     header: FileHeader,
     length: u64,
 }
 
-impl<W: Write + Seek> Writer<W> {
+impl<W: Write> Writer<W> {
     /// Writes the header of a file, which claims both audio and video until the end shows what there was.
     ///
     /// # Errors
@@ -49,6 +49,16 @@ impl<W: Write + Seek> Writer<W> {
         self.length
     }
 
+    /// Passes what is written on.
+    ///
+    /// # Errors
+    /// Those of the output.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+}
+
+impl<W: Write + Seek> Writer<W> {
     /// Corrects the header and flushes.
     ///
     /// # Errors

@@ -17,8 +17,8 @@ use super::{Clock, Pipe, Waiter};
 const ANSWER: usize = 256;
 
 #[derive(Debug)]
-pub(super) struct Attempt<'b> {
-    session: Client<'b>,
+pub(super) struct Attempt<'b, const PLAYS: usize> {
+    session: Client<'b, 8, PLAYS>,
     pipe: Pipe,
     addresses: Addresses,
     /// When the next address gets its turn, while there is no connection to this one.
@@ -48,14 +48,14 @@ pub(super) enum Stage {
     Done(Kind),
 }
 
-impl<'b> Attempt<'b> {
+impl<'b, const PLAYS: usize> Attempt<'b, PLAYS> {
     /// An attempt whose first address is being dialled.
-    pub(super) fn new(session: Client<'b>, pipe: Pipe, addresses: Addresses, now: Instant) -> Self {
+    pub(super) fn new(session: Client<'b, 8, PLAYS>, pipe: Pipe, addresses: Addresses, now: Instant) -> Self {
         let turn = now + addresses.time;
         Self { session, pipe, addresses, turn, connected: false }
     }
 
-    pub(super) fn into_parts(self) -> (Client<'b>, Pipe) {
+    pub(super) fn into_parts(self) -> (Client<'b, 8, PLAYS>, Pipe) {
         (self.session, self.pipe)
     }
 

@@ -34,9 +34,9 @@ impl Memory {
 
 /// An established connection: the handshake is complete, and nothing has been asked for.
 #[derive(Debug)]
-pub struct Dialled<'b> {
+pub struct Dialled<'b, const PLAYS: usize = 0> {
     /// The session.
-    pub session: Client<'b>,
+    pub session: Client<'b, 8, PLAYS>,
     /// Its socket.
     pub pipe: Pipe,
     /// What the server's handshake was.
@@ -77,12 +77,12 @@ pub fn dial<'b>(
     memories: &'b mut [Memory],
     clock: Clock,
 ) -> Result<Dialled<'b>> {
-    Dialler::new(host, targets, limits, config, memories, clock)?.dial()
+    Dialler::<0>::new(host, targets, limits, config, memories, clock)?.dial()
 }
 
-/// A plan that is being carried out.
+/// A plan that is being carried out, by clients that can play `PLAYS` streams.
 #[derive(Debug)]
-pub struct Dialler<'p, 'b> {
+pub struct Dialler<'p, 'b, const PLAYS: usize = 0> {
     plan: Plan<'p>,
     host: String,
     /// Those of the host; none where its name has none.
@@ -91,7 +91,7 @@ pub struct Dialler<'p, 'b> {
     config: ClientConfig,
     /// What no attempt uses.
     buffers: Vec<Buffers<'b>>,
-    attempts: BTreeMap<AttemptId, Attempt<'b>>,
+    attempts: BTreeMap<AttemptId, Attempt<'b, PLAYS>>,
     waiter: Waiter,
     clock: Clock,
     /// That of the last server whose handshake was complete.
@@ -100,7 +100,7 @@ pub struct Dialler<'p, 'b> {
     answers: BTreeMap<AttemptId, Vec<u8>>,
 }
 
-impl<'p, 'b> Dialler<'p, 'b> {
+impl<'p, 'b, const PLAYS: usize> Dialler<'p, 'b, PLAYS> {
     /// Looks the host's addresses up; nothing is dialled yet. The rest is as for [`dial`].
     ///
     /// # Errors
@@ -135,7 +135,7 @@ impl<'p, 'b> Dialler<'p, 'b> {
     ///
     /// # Errors
     /// [`DialError`] where no target answered; others where the system fails.
-    pub fn dial(&mut self) -> Result<Dialled<'b>> {
+    pub fn dial(&mut self) -> Result<Dialled<'b, PLAYS>> {
         loop {
             match self.plan.poll(self.clock.now()) {
                 Step::Dial { id, target, .. } => match self.begin(target)? {
@@ -161,7 +161,7 @@ impl<'p, 'b> Dialler<'p, 'b> {
 
     /// The winner's session came to nothing, since nothing came back behind the handshake: the next [`Self::dial`] goes on
     /// with the other targets. Its connection must be closed.
-    pub fn cut_off(&mut self, session: Client<'b>) {
+    pub fn cut_off(&mut self, session: Client<'b, 8, PLAYS>) {
         self.buffers.push(session.into_buffers());
         self.plan.report_cut_off(self.clock.now());
     }
@@ -177,7 +177,7 @@ impl<'p, 'b> Dialler<'p, 'b> {
     }
 
     /// Begins an attempt, if that is possible.
-    fn begin(&mut self, target: Target) -> Result<Result<Attempt<'b>, Failure>> {
+    fn begin(&mut self, target: Target) -> Result<Result<Attempt<'b, PLAYS>, Failure>> {
         let mut addresses = Addresses::new(&self.host, &self.addresses, target, self.limits.tcp, self.clock);
         let pipe = match addresses.dial(Failure::Dns, &self.waiter) {
             Ok(pipe) => pipe,

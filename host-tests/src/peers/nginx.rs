@@ -21,6 +21,8 @@ pub enum Application {
     Record,
     /// Lets no one publish or play: it drops the connection without a word.
     Deny,
+    /// Plays the files that [`Nginx::store`] was given.
+    Recorded,
 }
 
 impl Application {
@@ -29,6 +31,7 @@ impl Application {
             Self::Live => "live",
             Self::Record => "rec",
             Self::Deny => "deny",
+            Self::Recorded => "vod",
         }
     }
 }
@@ -92,6 +95,15 @@ impl Nginx {
         self.port
     }
 
+    /// Stores an FLV file that is played under `key`.
+    ///
+    /// # Errors
+    /// It cannot be copied.
+    pub fn store(&self, file: &Path, key: &str) -> Result<()> {
+        fs::copy(file, self.directory.path().join(format!("{key}.flv")))?;
+        Ok(())
+    }
+
     /// The one file that was recorded of a stream.
     ///
     /// # Errors
@@ -131,6 +143,7 @@ events {{ worker_connections 256; }}
 rtmp {{ server {{ listen 127.0.0.1:{port}; chunk_size {chunk_size}; ack_window {ack_window};
   application live {{ live on; publish_notify on; }}
   application rec {{ live on; record all; record_path {directory}; record_unique on; }}
+  application vod {{ play {directory}; }}
   application deny {{ live on; deny publish all; deny play all; }} }} }}
 "
     )

@@ -124,6 +124,20 @@ pub fn publish_well(file: &Path, url: &str, arguments: &[&str]) -> Value {
     summary
 }
 
+/// `play`, not started yet.
+pub fn player(url: &str, output: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_play"));
+    command.arg("--json").args(arguments).arg(url).arg(output);
+    command
+}
+
+/// Waits until `play` ends; answers its status, its summary and its errors.
+pub fn played(running: Running) -> (Option<i32>, Value, String) {
+    let Finished { status, stdout, stderr } = running.finish_within(LIMIT).unwrap();
+    let summary = if stdout.is_empty() { Value::Null } else { serde_json::from_slice(&stdout).unwrap() };
+    (status.code(), summary, stderr)
+}
+
 /// What one side of a conversation sent: its handshake, and its messages. It must be whole.
 pub fn replayed(conversation: &Conversation, sender: Sender) -> Vec<Value> {
     let side = match sender {

@@ -1,0 +1,114 @@
+//! Writes what comes over a connection to an FLV file.
+
+use std::collections::HashMap;
+use std::io::{Error, ErrorKind, Result, Seek, Write};
+
+use embedded_rtmp::chunk::{ChunkStreamId, Fragment};
+use embedded_rtmp::command::DataMessage;
+use embedded_rtmp::media::flv::Tags;
+use embedded_rtmp::message::{Kind, Timestamp};
+
+use super::Writer;
+use crate::counts::Counts;
+
+/// Bytes of unfinished messages that one stream may have waiting.
+const MOST_WAITING: usize = 32 << 20;
+
+/// Puts messages together, takes aggregates apart, and writes them as tags.
+#[derive(Debug)]
+pub struct Recorder<W> {
+    writer: Writer<W>,
+    /// What has come of the messages that are not whole, by chunk stream.
+    waiting: HashMap<ChunkStreamId, Vec<u8>>,
+    counts: Counts,
+    timestamps: Option<(u32, u32)>,
+}
+
+impl<W: Write> Recorder<W> {
+    /// Begins a file.
+    ///
+    /// # Errors
+    /// Those of `output`.
+    pub fn new(output: W) -> Result<Self> {
+        let writer = Writer::new(output)?;
+        Ok(Self { writer, waiting: HashMap::new(), counts: Counts::default(), timestamps: None })
+    }
+
+    /// What has been written.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// The first and the last timestamp, in ms.
+    pub fn timestamps(&self) -> Option<(u32, u32)> {
+        self.timestamps
+    }
+
+    /// Takes a piece of a message, and writes the message when it is whole.
+    ///
+    /// # Errors
+    /// Those of the output, and [`ErrorKind::OutOfMemory`] where too much is not whole.
+    pub fn take(&mut self, fragment: &Fragment<'_>) -> Result<()> {
+        if fragment.is_first() && fragment.is_last() {
+            self.waiting.remove(&fragment.csid);
+            return self.write(fragment.header.kind, fragment.header.timestamp.0, fragment.data);
+        }
+        let waiting = self.waiting.entry(fragment.csid).or_default();
+        if fragment.is_first() {
+            waiting.clear();
+        }
+        waiting.extend_from_slice(fragment.data);
+        if fragment.is_last() {
+            let payload = self.waiting.remove(&fragment.csid).unwrap_or_default();
+            return self.write(fragment.header.kind, fragment.header.timestamp.0, &payload);
+        }
+        if self.waiting.values().map(Vec::len).sum::<usize>() > MOST_WAITING {
+            return Err(Error::new(ErrorKind::OutOfMemory, "too much that is not whole"));
+        }
+        Ok(())
+    }
+
+    /// Writes a message that is whole.
+    ///
+    /// # Errors
+    /// Those of the output.
+    pub fn write(&mut self, kind: Kind, timestamp: u32, payload: &[u8]) -> Result<()> {
+        match kind {
+            Kind::AUDIO | Kind::VIDEO => self.write_tag(kind, timestamp, payload),
+            Kind::AGGREGATE => Tags::aggregate(Timestamp(timestamp), payload)
+                .try_for_each(|tag| self.write(tag.kind, tag.timestamp.0, tag.data)),
+            // A file has the data itself, not what the server is told to do with it.
+            _ => match DataMessage::parse(payload) {
+                Some(message) if message.name == *"@clearDataFrame" => Ok(()),
+                Some(message) => self.write_tag(Kind::DATA, timestamp, message.body),
+                None => Ok(()),
+            },
+        }
+    }
+
+    fn write_tag(&mut self, kind: Kind, timestamp: u32, payload: &[u8]) -> Result<()> {
+        self.writer.write(kind, timestamp, payload)?;
+        self.counts.count(kind, payload.len());
+        let (first, _) = self.timestamps.unwrap_or((timestamp, timestamp));
+        self.timestamps = Some((first, timestamp));
+        Ok(())
+    }
+
+    /// Passes what is written on.
+    ///
+    /// # Errors
+    /// Those of the output.
+    pub fn flush(&mut self) -> Result<()> {
+        self.writer.flush()
+    }
+}
+
+impl<W: Write + Seek> Recorder<W> {
+    /// Completes the file.
+    ///
+    /// # Errors
+    /// Those of the output.
+    pub fn finish(self) -> Result<()> {
+        self.writer.finish().map(|_| ())
+    }
+}

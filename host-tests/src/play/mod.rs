@@ -1,0 +1,316 @@
+//! Plays a stream into an FLV file.
+
+mod output;
+
+pub use output::Output;
+
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use embedded_rtmp::command::{Code, ConnectOptions, MAX_REDIRECTS, PlayRequest, Start};
+use embedded_rtmp::connect::AttemptReport;
+use embedded_rtmp::control::Event;
+use embedded_rtmp::handshake::{ClientConfig as HandshakeConfig, Kind as HandshakeKind, Style};
+use embedded_rtmp::message::{Kind, StreamId};
+use embedded_rtmp::session::{Client, ClientConfig, ClientEvent, Stage};
+use embedded_rtmp::time::Instant;
+use embedded_rtmp::url::Url;
+use serde_json::{Value, json};
+
+use crate::counts::Counts;
+use crate::net::{Clock, DialError, Dialled, Dialler, Memory, OrderArguments, Pipe, Waiter};
+
+/// How long it may take until what was said at the end is on its way.
+const CLOSE: Duration = Duration::from_secs(2);
+
+/// How often is looked whether the user has had enough.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// How to play.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How a server is looked for.
+    pub order: OrderArguments,
+    /// The handshake that the client begins with.
+    pub style: Style,
+    /// Live or recorded, and from where.
+    pub start: Start,
+    /// For how long, in ms; `None` to the end.
+    pub duration: Option<u32>,
+    /// How long nothing may come.
+    pub patience: Duration,
+}
+
+/// Why playing ended well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The server said that the stream has ended.
+    Ended,
+    /// The server closed the connection while the stream was played.
+    Closed,
+    /// The user had enough.
+    Stopped,
+    /// Whoever reads the output has gone.
+    OutputClosed,
+}
+
+/// What is known while it goes on, and in the end.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// What came of each port.
+    pub attempts: Vec<AttemptReport>,
+    /// What the server's handshake was.
+    pub handshake: HandshakeKind,
+    /// What has been written.
+    pub counts: Counts,
+    /// The first and the last timestamp, in ms.
+    pub timestamps: Option<(u32, u32)>,
+    /// From the first attempt to the server's word that it plays.
+    pub to_playing: Option<Duration>,
+    /// From the first attempt until now.
+    pub elapsed: Duration,
+    /// Servers that sent us elsewhere.
+    pub redirects: u8,
+    /// Why it ended, where it ended well.
+    pub end: Option<End>,
+}
+
+impl Report {
+    /// For a summary.
+    pub fn to_json(&self) -> Value {
+        let millis = |duration: Duration| duration.as_millis() as u64;
+        let attempt =
+            |report: &AttemptReport| json!({"port": report.target.port, "outcome": report.outcome.to_string()});
+        json!({
+            "attempts": self.attempts.iter().map(attempt).collect::<Vec<_>>(),
+            "handshake": self.handshake.to_string(),
+            "to_playing_ms": self.to_playing.map(millis),
+            "elapsed_ms": millis(self.elapsed),
+            "received": self.counts.to_json(),
+            "first_timestamp": self.timestamps.map(|(first, _)| first),
+            "last_timestamp": self.timestamps.map(|(_, last)| last),
+            "redirects": self.redirects,
+            "end": self.end.map(|end| format!("{end:?}")),
+        })
+    }
+}
+
+/// What a connection came to.
+enum Outcome {
+    End(End),
+    /// The server knows another one: the URL of an application.
+    Elsewhere(String),
+}
+
+struct Player<'b, 'o> {
+    session: Client<'b, 8, 1>,
+    pipe: Pipe,
+    output: &'o mut Output,
+    playing: Option<StreamId>,
+    /// When what was said at the end must have gone.
+    closing: Option<Instant>,
+    outcome: Option<Outcome>,
+    clock: Clock,
+    /// When something came last.
+    heard: Instant,
+    patience: Duration,
+}
+
+/// Plays what `url` names, which has a key, into `output`, until it ends or `stop` is set. It does not connect again, but
+/// follows a server that sends it elsewhere.
+///
+/// # Errors
+/// No connection, a refusal, a connection that breaks off before anything plays, silence, or an output that fails.
+pub fn play(
+    url: &str,
+    options: &Options,
+    output: &mut Output,
+    stop: &AtomicBool,
+    report: &mut Report,
+    progress: &mut dyn FnMut(&Report),
+) -> Result<()> {
+    let clock = Clock::new();
+    let mut target = url.to_owned();
+    loop {
+        let url = Url::parse(&target).with_context(|| format!("{target} is no RTMP URL"))?;
+        let key = url.key().context("the URL has no stream key")?.to_owned();
+        let outcome = play_from(&url, &key, options, output, stop, clock, report, progress);
+        report.elapsed = clock.until_now();
+        match outcome? {
+            Outcome::End(end) => {
+                report.end = Some(end);
+                return Ok(());
+            }
+            Outcome::Elsewhere(application) => {
+                if report.redirects == MAX_REDIRECTS {
+                    bail!("more than {MAX_REDIRECTS} servers sent us elsewhere");
+                }
+                report.redirects += 1;
+                target = format!("{}/{key}", application.trim_end_matches('/'));
+            }
+        }
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "it is the body of the loop above")]
+fn play_from(
+    url: &Url<'_>,
+    key: &str,
+    options: &Options,
+    output: &mut Output,
+    stop: &AtomicBool,
+    clock: Clock,
+    report: &mut Report,
+    progress: &mut dyn FnMut(&Report),
+) -> Result<Outcome> {
+    let way = options.order.for_url(url)?;
+    let mut memories: Vec<_> = (0..way.limits.max_at_once).map(|_| Memory::new()).collect();
+    let config =
+        ClientConfig { handshake: HandshakeConfig { style: options.style, strict: false }, ..ClientConfig::new() };
+    let mut dialler = Dialler::<1>::new(url.host(), &way.targets, way.limits, config, &mut memories, clock)?;
+    let Dialled { mut session, pipe, handshake, reports } = dialler.dial().inspect_err(|error| {
+        if let Some(DialError { reports }) = error.downcast_ref() {
+            report.attempts.clone_from(reports);
+        }
+    })?;
+    (report.attempts, report.handshake) = (reports, handshake);
+    let (parts, flash_ver) = (url.tc_url_parts(), ConnectOptions::FLASH_VER);
+    session.connect(&ConnectOptions { app: url.app(), tc_url: &parts, flash_ver })?;
+    let Options { start, duration, patience, .. } = *options;
+    session.play(&PlayRequest { start, duration, ..PlayRequest::new(key) })?;
+    let heard = clock.now();
+    let mut player =
+        Player { session, pipe, output, playing: None, closing: None, outcome: None, clock, heard, patience };
+    player.run(stop, report, progress)
+}
+
+impl Player<'_, '_> {
+    fn run(&mut self, stop: &AtomicBool, report: &mut Report, progress: &mut dyn FnMut(&Report)) -> Result<Outcome> {
+        let mut waiter = Waiter::new()?;
+        waiter.add(&mut self.pipe)?;
+        loop {
+            let moved = self.step(report)?;
+            (report.counts, report.timestamps) = (self.output.counts(), self.output.timestamps());
+            report.elapsed = self.clock.until_now();
+            progress(report);
+            if stop.load(Ordering::Relaxed) && self.outcome.is_none() {
+                self.end(End::Stopped);
+            }
+            let now = self.clock.now();
+            let done = self.session.is_closed() && !self.pipe.has_output();
+            if self.outcome.is_some() && (done || self.pipe.is_ended() || self.closing.is_none_or(|by| by <= now)) {
+                self.output.flush().or_else(|error| if output::is_closed(&error) { Ok(()) } else { Err(error) })?;
+                return Ok(self.outcome.take().unwrap_or(Outcome::End(End::Ended)));
+            }
+            if !moved {
+                self.check_deadlines(now)?;
+                waiter.wait(LOOK)?;
+            }
+        }
+    }
+
+    /// Does what can be done now; answers whether anything was.
+    fn step(&mut self, report: &mut Report) -> Result<bool> {
+        let mut moved = false;
+        if self.session.wants_input() && self.pipe.receive().context("the connection broke")? {
+            (moved, self.heard) = (true, self.clock.now());
+        }
+        moved |= self.events(report)?;
+        let (now, session) = (self.clock.now(), &mut self.session);
+        moved |= self.pipe.send(|out| session.poll_transmit(now, out)).context("the connection broke")?;
+        if self.pipe.is_ended() && self.pipe.input().is_empty() && self.outcome.is_none() {
+            match self.playing {
+                Some(_) if self.output.timestamps().is_some() => self.end(End::Closed),
+                _ => bail!("the server closed the connection before anything was played"),
+            }
+        }
+        Ok(moved)
+    }
+
+    fn events(&mut self, report: &mut Report) -> Result<bool> {
+        let mut moved = false;
+        loop {
+            let (mut found, mut end) = (None, None);
+            let mut input = self.pipe.input();
+            let event = self.session.next_event(self.clock.now(), &mut input)?;
+            let taken = self.pipe.input().len() - input.len();
+            let none = event.is_none();
+            match event {
+                Some(ClientEvent::Playing(stream)) => {
+                    report.to_playing = Some(self.clock.until_now());
+                    self.playing = Some(stream);
+                }
+                Some(ClientEvent::Refused(Stage::Connect, status)) if status.redirect().is_some() => {
+                    found = status.redirect().map(|url| Outcome::Elsewhere(url.to_string()));
+                }
+                Some(ClientEvent::Refused(stage, status)) => {
+                    bail!("{stage} refused: {}: {}", lossy(status.code), lossy(status.description))
+                }
+                Some(ClientEvent::Status(_, status)) => match status.known() {
+                    Code::PlayStop | Code::PlayComplete | Code::PlayUnpublishNotify => end = Some(End::Ended),
+                    _ if status.is_error() => {
+                        bail!("the server says {}: {}", lossy(status.code), lossy(status.description))
+                    }
+                    _ => {}
+                },
+                Some(ClientEvent::User(Event::StreamEof(_))) if self.playing.is_some() => end = Some(End::Ended),
+                Some(ClientEvent::Closed) => end = Some(End::Closed),
+                // What is not for the file but for the player.
+                Some(ClientEvent::Data { message, .. })
+                    if message.name == *"onStatus" || message.name == *"|RtmpSampleAccess" => {}
+                Some(ClientEvent::Data { timestamp, message, .. }) => {
+                    end = written(self.output.write(Kind::DATA, timestamp.0, message.body))?;
+                }
+                Some(ClientEvent::Media(fragment)) => end = written(self.output.take(&fragment))?,
+                _ => {}
+            }
+            self.pipe.consume(taken);
+            moved |= taken > 0 || !none;
+            if let Some(outcome) = found {
+                self.outcome.get_or_insert(outcome);
+            }
+            if let Some(end) = end {
+                self.end(end);
+            }
+            if none || self.outcome.is_some() {
+                return Ok(moved);
+            }
+        }
+    }
+
+    /// Says that this is the end, where there is someone to hear it.
+    fn end(&mut self, end: End) {
+        if self.outcome.is_some() {
+            return;
+        }
+        self.outcome = Some(Outcome::End(end));
+        if self.session.close().is_ok() && !self.pipe.is_ended() {
+            self.closing = Some(self.clock.now() + CLOSE);
+        }
+    }
+
+    fn check_deadlines(&mut self, now: Instant) -> Result<()> {
+        if self.session.poll_timeout().is_some_and(|timeout| timeout <= now) {
+            self.session.handle_timeout(now)?;
+        }
+        if self.outcome.is_none() && now >= self.heard + self.patience {
+            bail!("nothing has come for {} s", self.patience.as_secs());
+        }
+        Ok(())
+    }
+}
+
+/// An output that nobody reads any more is an end, not a failure.
+fn written(result: std::io::Result<()>) -> Result<Option<End>> {
+    match result {
+        Ok(()) => Ok(None),
+        Err(error) if output::is_closed(&error) => Ok(Some(End::OutputClosed)),
+        Err(error) => Err(error).context("the output cannot be written"),
+    }
+}
+
+fn lossy(text: embedded_rtmp::amf0::Text<'_>) -> Cow<'_, str> {
+    String::from_utf8_lossy(text.as_bytes())
+}

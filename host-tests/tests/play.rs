@@ -1,0 +1,221 @@
+//! The tool `play`: from our own server, and from programs of others, which `host-tests/run` installs.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use embedded_rtmp::message::Kind;
+use embedded_rtmp::session::{Buffers, Server, ServerConfig, ServerEvent};
+use embedded_rtmp::time::Instant;
+use host_tests::flv::Reader;
+use host_tests::peers::{Application, Nginx, NginxOptions, finish_within, frame_hashes, free_port, start, wait_until};
+use support::{LIMIT, Serve, clip, media, played, player, publish_well, publisher, tags, url};
+
+#[test]
+fn what_serve_relays_is_what_was_published() {
+    let serve = Serve::start(&[]);
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("played.flv");
+    let url = serve.url("live/cam");
+    // It waits for the publisher, who does not wait for it.
+    let player = start(&mut player(&url, &output, &["--handshake", "digest"])).unwrap();
+    serve.wait_until_it_says("plays");
+    publish_well(&clip(), &url, &[]);
+    let (status, summary, errors) = played(player);
+    assert_eq!((status, &summary["end"]), (Some(0), &"Ended".into()), "{errors}");
+    assert!(media(&output) == media(&clip()), "{summary}");
+    serve.stop();
+}
+
+#[test]
+fn ctrl_c_completes_the_file() {
+    let serve = Serve::start(&[]);
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("played.flv");
+    let url = serve.url("live/cam");
+    let player = start(&mut player(&url, &output, &[])).unwrap();
+    serve.wait_until_it_says("plays");
+    let publisher = start(&mut publisher(&clip(), &url, &[])).unwrap();
+    wait_until("something is written", LIMIT, || std::fs::metadata(&output).is_ok_and(|file| file.len() > 20_000))
+        .unwrap();
+    player.interrupt().unwrap();
+    let (status, summary, errors) = played(player);
+    assert_eq!((status, &summary["end"], &summary["error"]), (Some(0), &"Stopped".into(), &().into()), "{errors}");
+    let (found, whole) = (media(&output), media(&clip()));
+    assert!(found.len() > 5 && found.len() < whole.len() && whole.starts_with(&found), "{summary}");
+    drop(publisher);
+}
+
+#[test]
+fn a_pipe_gets_the_same_and_may_go() {
+    let serve = Serve::start(&[]);
+    let url = serve.url("live/cam");
+    for leaves in [false, true] {
+        let mut command = player(&url, Path::new("-"), &["--quiet"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let count = serve.said().matches("plays").count();
+        wait_until("it plays", LIMIT, || serve.said().matches("plays").count() > count || count > usize::from(leaves))
+            .unwrap();
+        let publisher = start(&mut publisher(&clip(), &url, &["--fast"])).unwrap();
+        let mut output = child.stdout.take().unwrap();
+        if leaves {
+            output.read_exact(&mut [0; 1_000]).unwrap();
+            drop(output);
+        } else {
+            let mut bytes = Vec::new();
+            output.read_to_end(&mut bytes).unwrap();
+            let mut tags = Reader::new(&bytes[..]).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
+            tags.retain(|tag| tag.kind != Kind::DATA);
+            assert!(tags == media(&clip()));
+        }
+        assert_eq!(child.wait().unwrap().code(), Some(0), "the reader leaves: {leaves}");
+        publisher.finish_within(LIMIT).unwrap().successful().unwrap();
+    }
+}
+
+/// A server that sends its first client to `to`.
+fn redirecting(to: String) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || redirect(listener.accept().unwrap().0, &to));
+    port
+}
+
+fn redirect(mut socket: TcpStream, to: &str) {
+    let (mut scratch, mut control) = ([0; 1_536], [0; 512]);
+    let buffers = Buffers { scratch: &mut scratch, control: &mut control };
+    let mut server = Server::<8>::new(buffers, ServerConfig::new(), &[1; 32]).unwrap();
+    let (now, mut received, mut out) = (Instant::from_millis(1), [0; 4_096], [0; 4_096]);
+    while !server.is_closed() {
+        let length = socket.read(&mut received).unwrap();
+        let mut input = &received[..length];
+        loop {
+            let event = server.next_event(now, &mut input).unwrap();
+            let (asks, none) = (matches!(event, Some(ServerEvent::Connect(_))), event.is_none());
+            if asks {
+                server.redirect_connect(to).unwrap();
+            }
+            let written = server.poll_transmit(now, &mut out);
+            socket.write_all(&out[..written]).unwrap();
+            if none && written == 0 {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn item_097_play_follows_a_redirect_and_not_in_circles() {
+    let serve = Serve::start(&[]);
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("played.flv");
+    let first = redirecting(serve.url("live"));
+    let player = start(&mut self::player(&url(first, "live/cam"), &output, &[])).unwrap();
+    serve.wait_until_it_says("plays");
+    publish_well(&clip(), &serve.url("live/cam"), &["--fast"]);
+    let (status, summary, errors) = played(player);
+    assert_eq!((status, &summary["redirects"]), (Some(0), &1.into()), "{errors}");
+    assert!(media(&output) == media(&clip()));
+    // Four in a row.
+    let mut port = serve.port();
+    for _ in 0..4 {
+        port = redirecting(url(port, "live"));
+    }
+    let (status, _, errors) = played(start(&mut self::player(&url(port, "live/cam"), &output, &[])).unwrap());
+    assert_eq!(status, Some(1));
+    assert!(errors.contains("more than 3 servers"), "{errors}");
+}
+
+#[test]
+fn what_cannot_be_used_is_status_2_and_no_server_is_status_1() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("played.flv");
+    let port = free_port().unwrap();
+    for (url, status) in [("http://x/y/z", 2), ("rtmp://127.0.0.1/app", 2), (&url(port, "live/cam"), 1)] {
+        let (found, _, errors) = played(start(&mut player(url, &output, &[])).unwrap());
+        assert_eq!(found, Some(status), "{url}: {errors}");
+    }
+    let missing = directory.path().join("none/played.flv");
+    assert_eq!(played(start(&mut player(&url(port, "live/cam"), &missing, &[])).unwrap()).0, Some(2));
+    assert_eq!(played(start(&mut player(&url(port, "live/cam"), &output, &["--start", "-1"])).unwrap()).0, Some(2));
+}
+
+#[test]
+#[ignore = "needs nginx with its RTMP module and ffmpeg: host-tests/run runs it"]
+fn item_086_live_from_nginx_frame_by_frame() {
+    for (chunk_size, handshake) in [(128, "digest"), (4_096, "simple"), (60_000, "simple")] {
+        let nginx = Nginx::start(NginxOptions { chunk_size, ..NginxOptions::default() }).unwrap();
+        let url = nginx.url(Application::Live, "x");
+        let directory = tempfile::tempdir().unwrap();
+        let output = directory.path().join("played.flv");
+        let player = start(&mut player(&url, &output, &["--live", "--handshake", handshake])).unwrap();
+        nginx.wait_for_player("x").unwrap();
+        publish_well(&clip(), &url, &[]);
+        let (status, summary, errors) = played(player);
+        assert_eq!((status, &summary["end"]), (Some(0), &"Ended".into()), "{errors}");
+        assert!(frame_hashes(&output).unwrap() == frame_hashes(&clip()).unwrap(), "chunks of {chunk_size}: {summary}");
+        let metadata = tags(&output).into_iter().find(|tag| tag.kind == Kind::DATA).unwrap();
+        assert!(metadata.payload.starts_with(b"\x02\0\x0aonMetaData"));
+    }
+}
+
+#[test]
+#[ignore = "needs nginx with its RTMP module and ffmpeg: host-tests/run runs it"]
+fn item_086_recorded_from_nginx_whole_and_from_the_middle() {
+    let nginx = Nginx::start(NginxOptions::default()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    // nginx finds other places by an index alone.
+    let indexed = directory.path().join("indexed.flv");
+    let mut index = Command::new("ffmpeg");
+    index.args(["-nostdin", "-v", "error", "-i"]).arg(clip());
+    index.args(["-c", "copy", "-flvflags", "add_keyframe_index"]).arg(&indexed);
+    finish_within(LIMIT, &mut index).unwrap().successful().unwrap();
+    nginx.store(&indexed, "clip").unwrap();
+    let url = nginx.url(Application::Recorded, "clip");
+    let output = directory.path().join("played.flv");
+    let run = |arguments: &[&str]| {
+        let (status, summary, errors) = played(start(&mut player(&url, &output, arguments)).unwrap());
+        assert_eq!((status, &summary["end"]), (Some(0), &"Ended".into()), "{errors}");
+        summary
+    };
+    let summary = run(&[]);
+    assert!(frame_hashes(&output).unwrap() == frame_hashes(&clip()).unwrap(), "{summary}");
+    // It does not send the configurations then; so the messages are compared.
+    let summary = run(&["--start", "2"]);
+    let (rest, whole) = (media(&output), media(&indexed));
+    assert!(!rest.is_empty() && rest.len() < whole.len() && whole.ends_with(&rest), "{summary}");
+}
+
+#[test]
+#[ignore = "needs ffmpeg: host-tests/run runs it"]
+fn item_086_from_a_listening_ffmpeg_frame_by_frame() {
+    let port = free_port().unwrap();
+    let url = url(port, "live/x");
+    let mut command = Command::new("ffmpeg");
+    command.args(["-nostdin", "-v", "error", "-re", "-i"]).arg(clip());
+    command.args(["-c", "copy", "-f", "flv", "-listen", "1", &url]);
+    let ffmpeg = start(&mut command).unwrap();
+    // It takes one connection, so this looks without connecting.
+    wait_until("ffmpeg listens", LIMIT, || TcpListener::bind(("127.0.0.1", port)).is_err()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("played.flv");
+    let (status, summary, errors) = played(start(&mut player(&url, &output, &[])).unwrap());
+    assert_eq!(status, Some(0), "{errors} {}", ffmpeg.errors());
+    assert!(frame_hashes(&output).unwrap() == frame_hashes(&clip()).unwrap(), "{summary}");
+}
+
+#[test]
+#[ignore = "needs nginx with its RTMP module: host-tests/run runs it"]
+fn item_083_an_nginx_that_denies_is_a_failure() {
+    let nginx = Nginx::start(NginxOptions::default()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("played.flv");
+    for (application, key) in [(Application::Deny, "x"), (Application::Recorded, "nothing")] {
+        let (status, summary, errors) = played(start(&mut player(&nginx.url(application, key), &output, &[])).unwrap());
+        assert_eq!(status, Some(1), "{summary} {errors}");
+    }
+}
