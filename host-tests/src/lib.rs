@@ -1,6 +1,7 @@
 //! What the host tools and the tests share.
 
 pub mod counts;
+pub mod firmware;
 pub mod flv;
 pub mod memory;
 pub mod net;

@@ -55,7 +55,7 @@ impl Default for NginxOptions {
 #[derive(Debug)]
 pub struct Nginx {
     // Before the directory, so that it has ended when that is removed.
-    process: Running,
+    process: Option<Running>,
     directory: TempDir,
     port: u16,
 }
@@ -73,16 +73,33 @@ impl Nginx {
     fn try_start(options: NginxOptions) -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("nginx-").tempdir()?;
         let port = free_port()?;
-        let path = directory.path().join("nginx.conf");
-        fs::write(&path, configuration(directory.path(), port, options))?;
+        fs::write(directory.path().join("nginx.conf"), configuration(directory.path(), port, options))?;
+        let mut nginx = Self { process: None, directory, port };
+        nginx.start_again()?;
+        Ok(nginx)
+    }
+
+    /// Kills it; what it has recorded stays.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Starts it on the same port as before.
+    ///
+    /// # Errors
+    /// It does not come to listen.
+    pub fn start_again(&mut self) -> Result<()> {
+        let directory = self.directory.path();
         let mut command = Command::new("nginx");
-        command.arg("-c").arg(&path).arg("-p").arg(directory.path()).arg("-e").arg(directory.path().join("error.log"));
+        command.arg("-c").arg(directory.join("nginx.conf")).arg("-p").arg(directory);
+        command.arg("-e").arg(directory.join("error.log"));
         // It lies outside of an ordinary user's path.
         let path = std::env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{path}:/usr/sbin"));
         let mut process = start(&mut command)?;
-        wait_for_listener(port, &mut process)?;
-        Ok(Self { process, directory, port })
+        wait_for_listener(self.port, &mut process)?;
+        self.process = Some(process);
+        Ok(())
     }
 
     /// The URL of a stream.
@@ -109,12 +126,22 @@ impl Nginx {
     /// # Errors
     /// There is none.
     pub fn recording(&self, key: &str) -> Result<PathBuf> {
-        let mut files = fs::read_dir(self.directory.path())?.filter_map(|entry| Some(entry.ok()?.path()));
+        self.recordings(key)?.into_iter().next().with_context(|| format!("no recording of {key}"))
+    }
+
+    /// The files that were recorded of a stream, first to last.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn recordings(&self, key: &str) -> Result<Vec<PathBuf>> {
+        let files = fs::read_dir(self.directory.path())?.filter_map(|entry| Some(entry.ok()?.path()));
         let prefix = format!("{key}-");
         let is_it = |path: &PathBuf| {
             path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(&prefix))
         };
-        files.find(is_it).with_context(|| format!("no recording of {key}"))
+        let mut files: Vec<PathBuf> = files.filter(is_it).collect();
+        files.sort();
+        Ok(files)
     }
 
     /// Waits until someone plays a stream.
@@ -129,7 +156,7 @@ impl Nginx {
     /// What it has logged.
     pub fn log(&self) -> String {
         let log = fs::read_to_string(self.directory.path().join("error.log")).unwrap_or_default();
-        log + &self.process.errors()
+        log + &self.process.as_ref().map(Running::errors).unwrap_or_default()
     }
 }
 

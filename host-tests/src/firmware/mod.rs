@@ -1,0 +1,125 @@
+//! The firmware of embassy-demo/boards/mps2-an386, in QEMU.
+
+mod frames;
+mod site;
+
+pub use frames::{Digest, Pick, Picked, frames};
+pub use site::{GUEST, SERVER, Site};
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use crate::peers::network::Host;
+use crate::peers::{Running, start, wait_until};
+
+/// Where the board's package is.
+pub fn board() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../embassy-demo/boards/mps2-an386")
+}
+
+/// The image, built when it is first asked for.
+///
+/// # Errors
+/// It cannot be built.
+fn image() -> Result<&'static str> {
+    static IMAGE: OnceLock<Result<String, String>> = OnceLock::new();
+    let built = IMAGE.get_or_init(|| {
+        let output = Command::new(board().join("run")).arg("--build").output().map_err(|error| error.to_string())?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    });
+    built.as_deref().map_err(|error| anyhow!("the firmware does not build: {error}"))
+}
+
+/// The firmware, running.
+#[derive(Debug)]
+pub struct Firmware(Running);
+
+impl Firmware {
+    /// Starts it, in QEMU on this machine or on `host`. `options` are those of the board's script `qemu`.
+    ///
+    /// # Errors
+    /// It cannot be built, or a program is missing.
+    pub fn start(host: Option<&Host>, options: &[&str], arguments: &[&str]) -> Result<Self> {
+        let program = board().join("qemu");
+        let mut command = host.map_or_else(|| Command::new(&program), |host| host.command(&program));
+        command.arg(image()?).args(options).args(arguments);
+        Ok(Self(start(&mut command)?))
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        self.0.output()
+    }
+
+    /// Waits until the log has this text.
+    ///
+    /// # Errors
+    /// It does not in time, or the firmware ends.
+    pub fn wait_for(&mut self, text: &str, limit: Duration) -> Result<()> {
+        wait_until(text, limit, || self.log().contains(text) || !matches!(self.0.ended(), Ok(None)))
+            .with_context(|| self.log())?;
+        if !self.log().contains(text) {
+            bail!("ended without {text:?}: {}{}", self.log(), self.0.errors());
+        }
+        Ok(())
+    }
+
+    /// Its status and its log.
+    ///
+    /// # Errors
+    /// It does not end in time.
+    pub fn finish_within(self, limit: Duration) -> Result<(Option<i32>, String)> {
+        let finished = self.0.finish_within(limit)?;
+        Ok((finished.status.code(), String::from_utf8_lossy(&finished.stdout).into_owned() + &finished.stderr))
+    }
+}
+
+/// QEMU's monitor, where it was started with [`Self::options`].
+#[derive(Debug)]
+pub struct Monitor(PathBuf);
+
+impl Monitor {
+    /// A monitor on a socket in `directory`.
+    pub fn new(directory: &Path) -> Self {
+        Self(directory.join("monitor"))
+    }
+
+    /// What QEMU is to be started with.
+    pub fn options(&self) -> [String; 4] {
+        let socket = format!("unix:{},server=on,wait=off", self.0.display());
+        ["--qemu", "-qmp", "--qemu", &socket].map(str::to_owned)
+    }
+
+    /// Plugs the Ethernet cable in, or pulls it.
+    ///
+    /// # Errors
+    /// QEMU does not answer so.
+    pub fn plug(&self, up: bool) -> Result<()> {
+        let mut socket = UnixStream::connect(&self.0)?;
+        socket.set_read_timeout(Some(Duration::from_secs(20)))?;
+        let mut lines = BufReader::new(socket.try_clone()?).lines();
+        let set = format!(r#"{{"execute":"set_link","arguments":{{"name":"net0","up":{up}}}}}"#);
+        for command in [r#"{"execute":"qmp_capabilities"}"#, &set] {
+            writeln!(socket, "{command}")?;
+            loop {
+                let line = lines.next().context("QEMU hung up")??;
+                if line.contains("\"error\"") {
+                    bail!("{command}: {line}");
+                }
+                if line.contains("\"return\"") {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}

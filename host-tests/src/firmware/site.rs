@@ -1,0 +1,140 @@
+//! A board in a network with faults: its Ethernet is a TAP device on a router, behind which a server stands.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+use super::Firmware;
+use crate::peers::network::Network;
+use crate::peers::{Running, start, wait_until};
+
+pub use crate::peers::network::SERVER;
+/// The board's address, which DHCP gives it.
+pub const GUEST: Ipv4Addr = Ipv4Addr::new(10, 77, 1, 2);
+
+const MODULE: &str = "/usr/lib/nginx/modules/ngx_rtmp_module.so";
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long DHCP lends an address, in seconds.
+const LEASE: u32 = 12;
+
+/// The network, and what runs in it.
+#[derive(Debug)]
+pub struct Site {
+    /// The client is the router, with a TAP device for the board; the firewall is the server's.
+    pub network: Network,
+    dhcp: Option<Running>,
+    nginx: Option<Running>,
+    directory: TempDir,
+}
+
+impl Site {
+    /// A network in which nothing is broken yet, and no server runs.
+    ///
+    /// # Errors
+    /// The system does not allow it, or a program is missing.
+    pub fn new() -> Result<Self> {
+        let network = Network::new()?;
+        network.client.shell(
+            "ip tuntap add dev tap0 mode tap; ip addr add 10.77.1.1/24 dev tap0; ip link set tap0 up
+             echo 1 >/proc/sys/net/ipv4/ip_forward",
+            "",
+        )?;
+        network.server.shell("ip route add 10.77.1.0/24 via 10.77.0.1", "")?;
+        let mut site = Self { network, dhcp: None, nginx: None, directory: tempfile::tempdir()? };
+        site.start_dhcp()?;
+        Ok(site)
+    }
+
+    /// Has DHCP give out addresses.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start_dhcp(&mut self) -> Result<()> {
+        let directory = self.directory.path().display().to_string();
+        let configuration = format!(
+            "start {GUEST}\nend {GUEST}\ninterface tap0\nmin_lease 1\nlease_file {directory}/leases\n\
+             pidfile {directory}/udhcpd.pid\nauto_time 1\noption subnet 255.255.255.0\noption router 10.77.1.1\n\
+             option dns 10.77.1.1\noption lease {LEASE}\n"
+        );
+        let path = self.directory.path().join("udhcpd.conf");
+        fs::write(&path, configuration)?;
+        fs::write(self.directory.path().join("leases"), "")?;
+        let mut command = self.network.client.command("udhcpd");
+        command.arg("-f").arg(path);
+        self.dhcp = Some(start(&mut command)?);
+        Ok(())
+    }
+
+    /// No more addresses are given out.
+    pub fn stop_dhcp(&mut self) {
+        self.dhcp = None;
+    }
+
+    /// Has nginx listen on `ports`, with an application `live` that records.
+    ///
+    /// # Errors
+    /// It does not come to listen.
+    pub fn serve(&mut self, ports: &[u16]) -> Result<()> {
+        let directory = self.directory.path().display().to_string();
+        let listen: String = ports.iter().map(|port| format!("listen {port}; ")).collect();
+        let configuration = format!(
+            "daemon off; master_process off; user root; pid {directory}/nginx.pid; error_log {directory}/error.log info;
+load_module {MODULE};
+events {{ worker_connections 64; }}
+rtmp {{ server {{ {listen} chunk_size 4096;
+  application live {{ live on; record all; record_path {directory}; record_unique on; }} }} }}\n"
+        );
+        let path = self.directory.path().join("nginx.conf");
+        fs::write(&path, configuration)?;
+        let mut command = self.network.server.command("nginx");
+        command.arg("-c").arg(path).args(["-p", &directory, "-e", &format!("{directory}/error.log")]);
+        let nginx = self.nginx.insert(start(&mut command)?);
+        let (first, mut has_ended) = (ports.first().copied().unwrap_or_default(), false);
+        wait_until("nginx listens", PATIENCE, || {
+            has_ended = !matches!(nginx.ended(), Ok(None));
+            let look = format!("ss -Hltn 'sport = :{first}' | grep -q .");
+            has_ended || self.network.server.shell(&look, "").is_ok()
+        })?;
+        anyhow::ensure!(!has_ended, "nginx: {}", nginx.errors());
+        Ok(())
+    }
+
+    /// Starts the firmware on the board.
+    ///
+    /// # Errors
+    /// It cannot be built or started.
+    pub fn start(&self, arguments: &[&str]) -> Result<Firmware> {
+        let tap = "tap,ifname=tap0,script=no,downscript=no";
+        Firmware::start(Some(&self.network.client), &["--nic", tap], arguments)
+    }
+
+    /// Where the server puts its recordings.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The recordings, first to last.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn recordings(&self) -> Result<Vec<PathBuf>> {
+        let files = fs::read_dir(self.directory.path())?.filter_map(|entry| Some(entry.ok()?.path()));
+        let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|end| end == "flv")).collect();
+        files.sort();
+        files.first().context("nothing was recorded")?;
+        Ok(files)
+    }
+
+    /// Passes no more than so many bits in a second to the server, and holds up what is too quick.
+    ///
+    /// # Errors
+    /// `tc` is missing, or the kernel has no such queue.
+    pub fn limit(&self, rate: &str) -> Result<()> {
+        let wire = crate::peers::network::WIRE;
+        self.network.client.shell(&format!("tc qdisc add dev {wire} root tbf rate {rate} burst 10kb latency 500ms"), "")
+    }
+}

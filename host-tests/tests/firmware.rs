@@ -1,0 +1,220 @@
+//! The firmware in QEMU, against programs of others. `host-tests/run` installs these, and runs the tests.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use embedded_rtmp::message::Kind;
+use host_tests::firmware::{Digest, Firmware, Monitor, Pick, board, frames};
+use host_tests::peers::{Application, Nginx, NginxOptions, finish_within, frame_hashes, free_port, start, wait_until};
+use std::process::Command;
+use support::{clip, media};
+
+/// Long enough for a build of the firmware on a machine that is busy with other things, and then for the test.
+const LIMIT: Duration = Duration::from_secs(240);
+
+/// The same server, as the board sees it: QEMU's user networking has this machine at 10.0.2.2.
+fn seen_from_board(nginx: &Nginx, application: Application) -> String {
+    nginx.url(application, "x").replace("127.0.0.1", "10.0.2.2")
+}
+
+/// What the firmware says it has sent and dropped: audio, then video.
+fn counted(log: &str) -> [[usize; 2]; 2] {
+    let line =
+        log.lines().find(|line| line.contains("sent,") && line.contains("video:")).unwrap_or_else(|| panic!("{log}"));
+    let mut numbers = line.split(|c: char| !c.is_ascii_digit()).filter(|word| !word.is_empty());
+    let mut next = || numbers.next().unwrap().parse().unwrap();
+    [[next(), next()], [next(), next()]]
+}
+
+#[test]
+#[ignore = "needs qemu-system-arm, nginx with its RTMP module and ffmpeg: host-tests/run runs it"]
+fn the_image_publishes_to_nginx_and_ffmpeg_pulls_every_frame() {
+    let nginx = Nginx::start(NginxOptions::default()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("pulled.flv");
+    let url = nginx.url(Application::Live, "x");
+    let mut player = Command::new("ffmpeg");
+    player.args(["-nostdin", "-v", "error", "-analyzeduration", "1500000", "-i", &url, "-c", "copy"]).arg(&file);
+    let player = start(&mut player).unwrap();
+    nginx.wait_for_player("x").unwrap();
+    // As a user does it.
+    let mut run = Command::new(board().join("run"));
+    let finished = finish_within(LIMIT, run.args(["publish", &seen_from_board(&nginx, Application::Live)])).unwrap();
+    let log = String::from_utf8_lossy(&finished.stdout).into_owned();
+    assert_eq!(finished.status.code(), Some(0), "{log}{}", finished.stderr);
+    assert_eq!(counted(&log), [[174, 0], [100, 0]]);
+    let mut rest = &*log;
+    for event in ["dial port", "connected", "publishing", "published"] {
+        rest = rest.split_once(event).unwrap_or_else(|| panic!("{event}: {log}")).1;
+    }
+    player.finish_within(LIMIT).unwrap();
+    assert!(frame_hashes(&file).unwrap() == frame_hashes(&clip()).unwrap());
+}
+
+#[test]
+#[ignore = "needs qemu-system-arm: host-tests/run runs it"]
+fn without_a_listener_the_image_ends_with_an_error() {
+    let port = free_port().unwrap();
+    let arguments = ["publish", &format!("rtmp://10.0.2.2:{port}/live/secret-key")];
+    let mut firmware = Firmware::start(None, &[], &arguments).unwrap();
+    firmware.wait_for("dial", LIMIT).unwrap();
+    let start = Instant::now();
+    let (status, log) = firmware.finish_within(LIMIT).unwrap();
+    assert!(start.elapsed() < Duration::from_secs(30));
+    assert_eq!(status, Some(1), "{log}");
+    assert!(
+        log.contains(&format!("dial port {port}")) && log.contains("Refused") && log.contains("Exhausted"),
+        "{log}"
+    );
+    assert!(!log.contains("secret"), "a stream key is a secret: {log}");
+}
+
+#[test]
+#[ignore = "needs qemu-system-arm: host-tests/run runs it"]
+fn all_ports_dropped_is_an_error_and_every_attempt_is_told() {
+    // Nobody is at this address, and QEMU lets nothing out to look.
+    let firmware = Firmware::start(None, &["--nic", "user,restrict=on"], &["publish", "rtmp://10.0.2.77/live/x"]);
+    let (status, log) = firmware.unwrap().finish_within(LIMIT).unwrap();
+    assert_eq!(status, Some(1), "{log}");
+    for port in [1935, 80, 443] {
+        assert!(log.contains(&format!("dial port {port}\n")), "{log}");
+    }
+    assert!(log.matches("no answer in time").count() >= 3 && log.contains("Exhausted"), "{log}");
+}
+
+#[test]
+#[ignore = "needs qemu-system-arm: host-tests/run runs it"]
+fn command_lines_that_mean_nothing_have_a_status_of_their_own() {
+    let (status, log) = Firmware::start(None, &[], &["publish"]).unwrap().finish_within(LIMIT).unwrap();
+    assert_eq!(status, Some(2), "{log}");
+}
+
+#[test]
+#[ignore = "needs qemu-system-arm and ffmpeg: host-tests/run runs it"]
+fn ffmpeg_publishes_to_the_image_which_checks_every_message() {
+    let ports = [free_port().unwrap(), free_port().unwrap()];
+    let forwards = [format!("{}:1935", ports[0]), format!("{}:80", ports[1])];
+    let options = ["--hostfwd", &forwards[0], "--hostfwd", &forwards[1]];
+    let mut firmware = Firmware::start(None, &options, &["serve", "--publishers", "2"]).unwrap();
+    firmware.wait_for("serving on ports", LIMIT).unwrap();
+    let mut ffmpegs = ports.map(|port| {
+        let mut command = Command::new("ffmpeg");
+        command.args(["-nostdin", "-v", "error", "-re", "-i"]).arg(clip());
+        start(command.args(["-c", "copy", "-f", "flv", &format!("rtmp://127.0.0.1:{port}/live/x{port}")])).unwrap()
+    });
+    for ffmpeg in &mut ffmpegs {
+        wait_until("ffmpeg has published", LIMIT, || ffmpeg.ended().unwrap().is_some()).unwrap();
+        assert_eq!(ffmpeg.ended().unwrap().unwrap().code(), Some(0), "{}", ffmpeg.errors());
+    }
+    let (status, log) = firmware.finish_within(LIMIT).unwrap();
+    assert_eq!(status, Some(0), "{log}");
+    let tags = media(&clip());
+    for (name, kind) in [("audio", Kind::AUDIO), ("video", Kind::VIDEO)] {
+        // The first is the configuration. FFmpeg sends the end of the sequence, too.
+        let sent: Vec<&[u8]> = tags.iter().filter(|tag| tag.kind == kind).skip(1).map(|tag| &*tag.payload).collect();
+        let bytes: usize = sent.iter().map(|payload| payload.len()).sum();
+        let digest = Digest::of(sent.iter().copied()).0;
+        let begin = format!("{} frames of {name}, {bytes} bytes", sent.len());
+        let end = format!("digest {digest:08x}, 1 headers, 0 backwards, 0 torn");
+        let found = log.lines().filter(|line| line.contains(&begin) && line.contains(&end)).count();
+        assert_eq!(found, 2, "{begin}, {end}: {log}");
+    }
+}
+
+#[test]
+#[ignore = "needs qemu-system-arm and nginx with its RTMP module: host-tests/run runs it"]
+fn a_server_that_is_killed_and_started_again_gets_the_rest_from_a_keyframe() {
+    let mut nginx = Nginx::start(NginxOptions::default()).unwrap();
+    let url = seen_from_board(&nginx, Application::Record);
+    let mut firmware = Firmware::start(None, &[], &["publish", &url, "--loops", "4"]).unwrap();
+    firmware.wait_for("publishing", LIMIT).unwrap();
+    std::thread::sleep(Duration::from_secs(3));
+    nginx.kill();
+    firmware.wait_for("off the air", LIMIT).unwrap();
+    nginx.start_again().unwrap();
+    let (status, log) = firmware.finish_within(LIMIT).unwrap();
+    assert_eq!(status, Some(0), "{log}");
+    assert!(log.contains("2 connections"), "{log}");
+    let recordings = nginx.recordings("x").unwrap();
+    assert_eq!(recordings.len(), 2);
+    assert_parts_of_the_clip(&recordings, 4, &log);
+}
+
+/// Recordings are parts of the clip in its order, up to its end; each can be decoded; and the counters agree with them.
+fn assert_parts_of_the_clip(recordings: &[std::path::PathBuf], loops: usize, log: &str) {
+    for (kind, [sent, dropped]) in [Kind::AUDIO, Kind::VIDEO].into_iter().zip(counted(log)) {
+        let whole = frames(&clip(), kind).unwrap();
+        let pick = Pick { clip: &whole, loops };
+        let (mut count, mut next) = (0, 0);
+        for recording in recordings {
+            let found = frames(recording, kind).unwrap();
+            let picked = pick.find(&found, next).unwrap_or_else(|error| panic!("{}: {error}", recording.display()));
+            (count, next) = (count + picked.count, picked.last + 1);
+        }
+        assert_eq!(next, whole.len() * loops, "the last frame arrived");
+        assert_eq!(sent + dropped, whole.len() * loops, "{log}");
+        // What was in the sockets when a connection was lost was sent and has not arrived.
+        assert!(count <= sent && count + 100 * (recordings.len() - 1) >= sent, "{count} of {sent} arrived");
+        if recordings.len() == 1 {
+            assert_eq!(count, sent);
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs qemu-system-arm and nginx with its RTMP module: host-tests/run runs it"]
+fn a_cable_that_was_pulled_is_survived() {
+    let nginx = Nginx::start(NginxOptions::default()).unwrap();
+    let url = seen_from_board(&nginx, Application::Record);
+    let directory = tempfile::tempdir().unwrap();
+    let monitor = Monitor::new(directory.path());
+    let options = monitor.options();
+    let options = options.each_ref().map(|option| &**option);
+    let mut firmware = Firmware::start(None, &options, &["publish", &url, "--loops", "3"]).unwrap();
+    firmware.wait_for("publishing", LIMIT).unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    monitor.plug(false).unwrap();
+    firmware.wait_for("link_up = false", LIMIT).unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    monitor.plug(true).unwrap();
+    let (status, log) = firmware.finish_within(LIMIT).unwrap();
+    assert_eq!(status, Some(0), "{log}");
+    assert_parts_of_the_clip(&nginx.recordings("x").unwrap(), 3, &log);
+}
+
+/// Streams so many rounds of the clip as fast as they go, and looks at the time line.
+fn fast_forward(loops: usize) {
+    let nginx = Nginx::start(NginxOptions::default()).unwrap();
+    let url = seen_from_board(&nginx, Application::Record);
+    let rounds = loops.to_string();
+    let firmware = Firmware::start(None, &[], &["publish", &url, "--fast", "--loops", &rounds]).unwrap();
+    let (status, log) = firmware.finish_within(Duration::from_secs(1_200)).unwrap();
+    assert_eq!(status, Some(0), "{log}");
+    assert_eq!(counted(&log), [[174 * loops, 0], [100 * loops, 0]]);
+    let recording = nginx.recording("x").unwrap();
+    for kind in [Kind::VIDEO, Kind::AUDIO] {
+        let whole = frames(&clip(), kind).unwrap();
+        let found = frames(&recording, kind).unwrap();
+        assert_eq!(found.len(), whole.len() * loops);
+        let first = found[0].timestamp.wrapping_sub(whole[0].timestamp);
+        for (index, frame) in found.iter().enumerate() {
+            let expected = &whole[index % whole.len()];
+            let round = (index / whole.len()) as u32;
+            assert_eq!(frame.timestamp - first, expected.timestamp + round * 4_000, "frame {index}");
+            assert!(frame.payload == expected.payload, "frame {index}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs qemu-system-arm and nginx with its RTMP module: host-tests/run runs it"]
+fn ten_minutes_in_fast_forward_keep_their_time_line() {
+    fast_forward(150);
+}
+
+#[test]
+#[ignore = "long: two hours of stream time; host-tests/run long runs it"]
+fn long_two_hours_in_fast_forward_keep_their_time_line() {
+    fast_forward(1_800);
+}
