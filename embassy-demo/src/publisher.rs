@@ -214,7 +214,6 @@ impl<'a, const STREAMS: usize> Connection<'a, STREAMS> {
 
     /// Asks to publish, and waits for the server's yes or no.
     pub(crate) async fn publish(&mut self, url: &Url<'a>, options: &PublishOptions<'_>) -> Result<StreamId, Error> {
-        info!("connected");
         self.link.keep_alive(options.keep_alive);
         let tc_url = url.tc_url_parts();
         let request = ConnectOptions { app: url.app(), tc_url: &tc_url, flash_ver: options.flash_ver };
@@ -285,7 +284,6 @@ impl<const STREAMS: usize> Runner<'_, '_, STREAMS> {
 impl<const STREAMS: usize> Inner<'_, STREAMS> {
     /// The server takes this stream.
     pub(crate) fn begin(&mut self, stream: StreamId, options: &PublishOptions<'_>) {
-        info!("publishing");
         self.stream = stream;
         self.slots.iter_mut().for_each(Slot::clear);
         self.lost_after = Duration::from_micros(options.keep_alive.timeout.as_micros());

@@ -4,6 +4,7 @@
 //! peers count from elsewhere, in constant steps, modulo 2³¹, or not at all.
 
 use crate::control::Limit;
+use crate::fmt::info;
 use crate::message::Kind;
 
 /// What a peer is taken to expect before it has announced a window, in bytes.
@@ -67,6 +68,7 @@ impl Flow {
 
     /// The peer expects an acknowledgement after so many bytes.
     pub(super) fn set_window(&mut self, size: u32) {
+        info!("the peer's window: {} bytes", size);
         // A peer that announces 0 or a negative size means none.
         self.window = if size as i32 <= 0 { NO_WINDOW } else { size };
     }

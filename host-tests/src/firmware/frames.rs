@@ -2,13 +2,16 @@
 
 use std::fs::File;
 use std::io::BufReader;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use embedded_rtmp::media::{is_disposable, is_keyframe, is_sequence_header};
 use embedded_rtmp::message::Kind;
 
 use crate::flv::{Reader, Tag};
+
+/// From one round of the clip to the next, in milliseconds.
+pub const PERIOD: u32 = 4_000;
 
 /// The end of an AVC sequence, which is no frame.
 const AVC_END: [u8; 2] = [0x17, 2];
@@ -25,46 +28,37 @@ pub fn frames(file: &Path, kind: Kind) -> Result<Vec<Tag>> {
     Ok(tags.into_iter().filter(is_frame).collect())
 }
 
-/// Frames that were taken out of a clip which was played again and again.
-#[derive(Debug, Clone, Copy)]
-pub struct Pick<'c> {
-    /// The clip's frames.
-    pub clip: &'c [Tag],
-    /// How often it was played.
-    pub loops: usize,
-}
-
-/// Which frames of the clip there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Picked {
-    /// How many there are.
-    pub count: usize,
-    /// Where the last one is, counted from the clip's first, and further in its second round.
-    pub last: usize,
-}
-
-impl Pick<'_> {
-    /// Finds all of `found` in the clip, in its order, from the frame `from` on. Where pictures are missing, they must
-    /// be such as no other needs, or the next must be a keyframe.
-    ///
-    /// # Errors
-    /// One is not there, or could not be decoded.
-    pub fn find(&self, found: &[Tag], from: usize) -> Result<Picked> {
-        let mut at = from;
-        for (index, frame) in found.iter().enumerate() {
-            let begin = at;
-            let end = self.clip.len() * self.loops;
-            let is_it = |place: &usize| self.clip[place % self.clip.len()].payload == frame.payload;
-            at = (begin..end).find(is_it).with_context(|| format!("frame {index} is none of the clip's"))?;
-            let missed = (begin..at).map(|place| &self.clip[place % self.clip.len()]);
-            let decodable = frame.kind != Kind::VIDEO
-                || is_keyframe(frame.kind, &frame.payload)
-                || (index > 0 && missed.into_iter().all(|missed| is_disposable(missed.kind, &missed.payload)));
-            ensure!(decodable, "frame {index} is the clip's {at}, and what it needs since {begin} is missing");
+/// Finds all of `found` in a clip that is played again and again, by payload and time, and counted from the clip's first
+/// frame: in its order, and so that all can be decoded. Where pictures are missing, they must be such as no other needs, or
+/// the next must be a keyframe. Answers where the last one is.
+///
+/// # Errors
+/// One is not there, or could not be decoded.
+fn places(clip: &[Tag], period: u32, found: &[Tag]) -> Result<usize> {
+    let first = found.first().context("no frames at all")?;
+    let begin =
+        clip.iter().position(|frame| frame.payload == first.payload).context("the first is none of the clip's")?;
+    let time = |place: usize| clip[place % clip.len()].timestamp + (place / clip.len()) as u32 * period;
+    let mut at = begin;
+    for (index, frame) in found.iter().enumerate() {
+        let before = at;
+        let wanted = frame.timestamp.wrapping_sub(first.timestamp);
+        while time(at) - time(begin) < wanted {
             at += 1;
         }
-        Ok(Picked { count: found.len(), last: at.saturating_sub(1) })
+        ensure!(time(at) - time(begin) == wanted, "frame {index}, at {wanted} ms, is at another time in the clip");
+        ensure!(
+            clip[at % clip.len()].payload == frame.payload,
+            "frame {index}, at {wanted} ms, is another in the clip"
+        );
+        let mut missed = (before..at).map(|place| &clip[place % clip.len()]);
+        let is_decodable = frame.kind != Kind::VIDEO
+            || is_keyframe(frame.kind, &frame.payload)
+            || (index > 0 && missed.all(|missed| is_disposable(missed.kind, &missed.payload)));
+        ensure!(is_decodable, "frame {index}, at {wanted} ms: what it needs is missing");
+        at += 1;
     }
+    Ok(at - 1)
 }
 
 /// FNV-1a of each frame's FNV-1a, as the firmware makes it.
@@ -80,4 +74,45 @@ impl Digest {
         const SEED: u32 = 0x811C_9DC5;
         Self(frames.into_iter().fold(SEED, |all, frame| fnv(all, &fnv(SEED, frame).to_le_bytes())))
     }
+}
+
+/// What the firmware says it has sent and dropped: of audio, then of video.
+///
+/// # Errors
+/// It says nothing about it.
+pub fn counted(log: &str) -> Result<[[usize; 2]; 2]> {
+    let line = log.lines().find(|line| line.contains("sent,") && line.contains("video:")).context("no counters")?;
+    let numbers = line.split(|c: char| !c.is_ascii_digit()).filter_map(|word| word.parse().ok());
+    let numbers: Vec<usize> = numbers.take(4).collect();
+    let [audio_sent, audio_dropped, video_sent, video_dropped] = numbers[..] else {
+        anyhow::bail!("no counters: {line}");
+    };
+    Ok([[audio_sent, audio_dropped], [video_sent, video_dropped]])
+}
+
+/// Looks whether recordings are parts of the clip in its order, up to its last round, each of which can be decoded, and
+/// whether the counters in the firmware's log agree with them.
+///
+/// # Errors
+/// They are not, or do not.
+pub fn are_parts_of_the_clip(recordings: &[PathBuf], loops: usize, log: &str) -> Result<()> {
+    let clip = Path::new(env!("CARGO_MANIFEST_DIR")).join("../embassy-demo/clip.flv");
+    for (kind, [sent, dropped]) in [Kind::AUDIO, Kind::VIDEO].into_iter().zip(counted(log)?) {
+        let whole = frames(&clip, kind)?;
+        let (mut count, mut last) = (0, 0);
+        for recording in recordings {
+            let found = frames(recording, kind)?;
+            last = places(&whole, PERIOD, &found).with_context(|| recording.display().to_string())?;
+            count += found.len();
+        }
+        let all = whole.len() * loops;
+        // Pictures may be left out at the end, too.
+        ensure!(kind == Kind::VIDEO || (last + 1) % whole.len() == 0, "what came last is frame {last}");
+        ensure!(sent + dropped == all, "{sent} and {dropped} are not {all}");
+        // What was in the sockets when a connection was lost was sent and has not arrived.
+        let lost = sent.checked_sub(count).with_context(|| format!("{count} arrived, {sent} were sent"))?;
+        let most = 100 * (recordings.len() - 1);
+        ensure!(lost <= most, "{count} arrived, {sent} were sent");
+    }
+    Ok(())
 }

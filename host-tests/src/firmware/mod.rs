@@ -3,7 +3,7 @@
 mod frames;
 mod site;
 
-pub use frames::{Digest, Pick, Picked, frames};
+pub use frames::{Digest, PERIOD, are_parts_of_the_clip, counted, frames};
 pub use site::{GUEST, SERVER, Site};
 
 use std::io::{BufRead, BufReader, Write};

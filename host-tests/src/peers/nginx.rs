@@ -19,6 +19,8 @@ pub enum Application {
     Live,
     /// The same, and records each stream to a file.
     Record,
+    /// Takes publishers, records them, and drops one that has been silent for 4 s.
+    Impatient,
     /// Lets no one publish or play: it drops the connection without a word.
     Deny,
     /// Plays the files that [`Nginx::store`] was given.
@@ -30,6 +32,7 @@ impl Application {
         match self {
             Self::Live => "live",
             Self::Record => "rec",
+            Self::Impatient => "impatient",
             Self::Deny => "deny",
             Self::Recorded => "vod",
         }
@@ -171,6 +174,7 @@ rtmp {{ server {{ listen 127.0.0.1:{port}; chunk_size {chunk_size}; ack_window {
   application live {{ live on; publish_notify on; }}
   application rec {{ live on; record all; record_path {directory}; record_unique on; }}
   application vod {{ play {directory}; }}
+  application impatient {{ live on; record all; record_path {directory}; record_unique on; drop_idle_publisher 4s; }}
   application deny {{ live on; deny publish all; deny play all; }} }} }}
 "
     )
