@@ -132,7 +132,7 @@ impl Nginx {
         self.recordings(key)?.into_iter().next().with_context(|| format!("no recording of {key}"))
     }
 
-    /// The files that were recorded of a stream, first to last.
+    /// The files that were recorded of a stream, first to last, without the empty ones of publishers that were refused.
     ///
     /// # Errors
     /// Those of the system.
@@ -142,7 +142,8 @@ impl Nginx {
         let is_it = |path: &PathBuf| {
             path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(&prefix))
         };
-        let mut files: Vec<PathBuf> = files.filter(is_it).collect();
+        let has_some = |path: &PathBuf| fs::metadata(path).is_ok_and(|file| file.len() > 0);
+        let mut files: Vec<PathBuf> = files.filter(is_it).filter(has_some).collect();
         files.sort();
         Ok(files)
     }
