@@ -15,23 +15,33 @@ use demo::options::{Command, Options};
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    if options.command == Some(Command::Ports) {
-        return match demo::ports::ports(&options, &mut |row| println!("{}", demo::report::verdict(&row))) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("error: {error:#}");
-                ExitCode::FAILURE
-            }
-        };
+    let done = match &options.command {
+        None => None,
+        Some(Command::Ports) => {
+            Some(demo::ports::ports(&options, &mut |row| println!("{}", demo::report::verdict(&row))))
+        }
+        #[cfg(target_os = "linux")]
+        Some(Command::Tap(tap)) => Some(demo::tap::run(tap)),
+    };
+    match done {
+        None => publish(&options),
+        Some(Ok(())) => ExitCode::SUCCESS,
+        Some(Err(error)) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
-    let outcome = match demo::run::run(&options) {
+}
+
+fn publish(options: &Options) -> ExitCode {
+    let outcome = match demo::run::run(options) {
         Ok(outcome) => outcome,
         Err(error) => {
             eprintln!("error: {error:#}");
             return ExitCode::FAILURE;
         }
     };
-    println!("{}", demo::report::report(&options, &outcome));
+    println!("{}", demo::report::report(options, &outcome));
     match outcome.result {
         Ok((video, audio)) => {
             println!("{}: {video} video and {audio} audio messages, equal to the clip's", options.output.display());

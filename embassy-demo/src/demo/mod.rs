@@ -11,6 +11,8 @@ pub(crate) mod publish;
 pub(crate) mod record;
 pub(crate) mod report;
 pub(crate) mod run;
+#[cfg(target_os = "linux")]
+pub(crate) mod tap;
 pub(crate) mod tasks;
 pub(crate) mod wire;
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 /// Publishes a clip from one simulated device to another through a simulated firewall, and checks the recording.
 #[derive(Debug, Clone, Parser)]
@@ -45,11 +45,32 @@ pub(crate) struct Options {
     pub(crate) output: PathBuf,
 }
 
-/// What the devices do, where it is not publishing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+/// What is done in place of publishing from one device to the other.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub(crate) enum Command {
     /// Tests by which ports one device can reach the other, on which a web server listens on 8080, too
     Ports,
+    /// Tests the ports of a real server from a device behind a TAP interface, then publishes to it
+    #[cfg(target_os = "linux")]
+    Tap(Tap),
+}
+
+/// A device on a real network.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct Tap {
+    /// The TAP interface, which must be there and up
+    pub(crate) interface: String,
+    /// Where to publish: rtmp://host/app/key, with a port for that alone
+    pub(crate) url: String,
+    /// The device's address
+    #[arg(long, value_name = "ADDR/BITS", default_value = "10.77.1.2/24")]
+    pub(crate) address: String,
+    /// Who leads to other networks
+    #[arg(long, value_name = "ADDR", default_value = "10.77.1.1")]
+    pub(crate) gateway: std::net::Ipv4Addr,
+    /// How many attempts may be under way at once
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=4))]
+    pub(crate) sockets: u8,
 }
 
 /// A list of ports in the order given.

@@ -30,7 +30,16 @@ pub(crate) async fn publish<const RX: usize, const TX: usize>(
     let options = PublishOptions::default();
     let mut publisher = Publisher::<8>::connect(stack, url, plan, &options, memory, || random.bytes()).await?;
     progress.publishing.set(Some(Instant::now()));
+    feed(&mut publisher, clip, paced, progress).await
+}
 
+/// Sends a clip to a server that takes it, and ends the stream.
+pub(crate) async fn feed(
+    publisher: &mut Publisher<'_>,
+    clip: &[Tag<'_>],
+    paced: bool,
+    progress: &Progress,
+) -> Result<(), Error> {
     let Parts { mut runner, mut audio, mut data, mut video } = publisher.split();
     let schedule = schedule(clip);
     let feed = async {
