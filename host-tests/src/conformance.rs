@@ -1,0 +1,188 @@
+//! Which tests stand for which numbered item of RTMP behaviour, found in the sources.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+/// Where tests are.
+const FOLDERS: [&str; 6] = ["core/src", "core/tests", "embassy-demo", "host-tests/src", "host-tests/tests", "fuzz/src"];
+
+const ITEMS: &str = include_str!("../conformance.txt");
+
+/// A numbered item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// What it is about.
+    pub text: String,
+    /// What it waits for, where it has no tests yet.
+    pub awaits: Option<String>,
+}
+
+/// A test that carries numbers in its name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Test {
+    /// Its file, from the root of the project.
+    pub file: PathBuf,
+    /// Its name.
+    pub name: String,
+    /// Whether it runs only when asked for.
+    pub ignored: bool,
+}
+
+/// The items, by number.
+///
+/// # Errors
+/// The list is not one item after another from 1 on.
+pub fn items() -> Result<BTreeMap<u32, Item>> {
+    let mut items = BTreeMap::new();
+    for line in ITEMS.lines().filter(|line| !line.starts_with('#')) {
+        let (number, text) = line.split_once(' ').with_context(|| format!("no item: {line}"))?;
+        let (text, awaits) = match text.split_once(" | awaits ") {
+            Some((text, awaits)) => (text, Some(awaits.to_owned())),
+            None => (text, None),
+        };
+        items.insert(
+            number.parse().with_context(|| format!("no number: {line}"))?,
+            Item { text: text.to_owned(), awaits },
+        );
+    }
+    ensure!(items.keys().copied().eq(1..=items.len() as u32), "the list has a gap");
+    Ok(items)
+}
+
+/// The tests of the project at `root`, by the numbers that they carry.
+///
+/// # Errors
+/// A file cannot be read.
+pub fn tests(root: &Path) -> Result<BTreeMap<u32, Vec<Test>>> {
+    let mut found: BTreeMap<u32, Vec<Test>> = BTreeMap::new();
+    for folder in FOLDERS {
+        for file in sources(&root.join(folder))? {
+            let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+            let short = file.strip_prefix(root).unwrap_or(&file);
+            for (name, ignored) in tests_in(&text) {
+                for number in numbers(name) {
+                    let test = Test { file: short.to_owned(), name: name.to_owned(), ignored };
+                    found.entry(number).or_default().push(test);
+                }
+            }
+        }
+    }
+    found.values_mut().for_each(|tests| tests.sort());
+    Ok(found)
+}
+
+/// The Rust files in a folder that is there, but for what is built.
+fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
+    let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        if !folder.is_dir() || folder.ends_with("target") {
+            continue;
+        }
+        for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// The functions behind a test attribute, and whether they are ignored.
+fn tests_in(text: &str) -> impl Iterator<Item = (&str, bool)> {
+    let (mut is_test, mut ignored) = (false, false);
+    text.lines().filter_map(move |line| {
+        let line = line.trim();
+        if let Some(attribute) = line.strip_prefix("#[") {
+            is_test |= attribute.starts_with("test]") || attribute.contains("::test]") || attribute.contains("::test(");
+            ignored |= attribute.starts_with("ignore");
+            return None;
+        }
+        if line.is_empty() || line.starts_with("//") {
+            return None;
+        }
+        let function = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ");
+        let found = function.filter(|_| is_test).map(|rest| {
+            let end = rest.find(|character: char| !character.is_alphanumeric() && character != '_');
+            (&rest[..end.unwrap_or(rest.len())], ignored)
+        });
+        (is_test, ignored) = (false, false);
+        found
+    })
+}
+
+/// The numbers at the front of a test's name.
+fn numbers(name: &str) -> Vec<u32> {
+    let mut numbers = Vec::new();
+    let mut rest = name;
+    while let Some((number, behind)) = rest.strip_prefix("item_").and_then(|rest| rest.split_once('_')) {
+        let Ok(number) = number.parse() else { break };
+        numbers.push(number);
+        rest = behind;
+    }
+    numbers
+}
+
+/// What is wrong: items that have lost their tests, and tests of items that there are not.
+pub fn faults(items: &BTreeMap<u32, Item>, tests: &BTreeMap<u32, Vec<Test>>) -> Vec<String> {
+    let lost = items.iter().filter(|(number, item)| item.awaits.is_none() && !tests.contains_key(number));
+    let lost = lost.map(|(number, item)| format!("item {number} has no test: {}", item.text));
+    let unknown = tests.iter().filter(|(number, _)| !items.contains_key(number));
+    lost.chain(unknown.map(|(number, tests)| format!("there is no item {number}: {}", tests[0].name))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_carry_any_number_of_items() {
+        assert_eq!(numbers("item_020_extended"), [20]);
+        assert_eq!(numbers("item_006_item_043_pieces"), [6, 43]);
+        assert!(numbers("an_item_020_within").is_empty() && numbers("item_x_y").is_empty());
+    }
+
+    #[test]
+    fn only_tests_count() {
+        let text = "
+            #[test]
+            fn item_001_one() {
+            fn item_002_a_helper() {
+            #[test]
+            #[ignore = \"needs x\"]
+            // A word.
+            async fn item_003_three() {
+            #[cfg(test)]
+            fn item_004_none() {
+            // #[test]
+            fn item_005_out() {
+            #[tokio::test]
+            #[should_panic]
+            fn item_006_six<T>() {
+        ";
+        let found: Vec<_> = tests_in(text).collect();
+        assert_eq!(found, [("item_001_one", false), ("item_003_three", true), ("item_006_six", false)]);
+    }
+
+    #[test]
+    fn an_item_that_loses_its_test_is_a_fault() {
+        let items = items().unwrap();
+        assert_eq!(items.len(), 116);
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut tests = tests(&root).unwrap();
+        assert_eq!(faults(&items, &tests), Vec::<String>::new());
+        tests.remove(&20);
+        let one = tests[&21].clone();
+        tests.insert(117, one);
+        let faults = faults(&items, &tests);
+        assert!(
+            faults[0].starts_with("item 20 has no test") && faults[1].starts_with("there is no item 117"),
+            "{faults:?}"
+        );
+    }
+}
