@@ -85,8 +85,11 @@ impl Player {
         out: &mut [u8],
     ) -> Result<usize, PumpError> {
         let mut written = session.poll_transmit(now, out);
-        while written < out.len() && !(self.leaves && self.open.is_none()) {
-            let Some(piece) = ring.peek(&mut self.cursor)? else { break };
+        // Whether the player is overtaken is looked at even where there is no room.
+        while let Some(piece) = ring.peek(&mut self.cursor)? {
+            if written >= out.len() || self.leaves && self.open.is_none() {
+                break;
+            }
             let csid = match (self.open, piece.begin) {
                 (Some(csid), _) => csid,
                 (None, Some(header)) => {
