@@ -88,7 +88,7 @@ fn tshark_finds_nothing_malformed_in_what_publish_and_serve_send() {
 #[ignore = "needs tshark and nginx with its RTMP module: host-tests/run runs it"]
 fn tshark_finds_nothing_malformed_in_what_publish_sends_to_nginx() {
     // A small window, so that there are acknowledgements.
-    let nginx = Nginx::start(NginxOptions { chunk_size: 4096, ack_window: 100 }).unwrap();
+    let nginx = Nginx::start(NginxOptions { ack_window: 100, ..NginxOptions::default() }).unwrap();
     let tee = Tee::start(nginx.port()).unwrap();
     let path = nginx.url(Application::Live, "x").replace(&nginx.port().to_string(), &tee.port().to_string());
     publish_well(&clip(), &path, &["--fast"]);

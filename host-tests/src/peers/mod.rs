@@ -8,6 +8,7 @@ pub mod network;
 mod nginx;
 mod pcap;
 mod process;
+mod programs;
 mod tee;
 mod tshark;
 
@@ -16,6 +17,7 @@ pub use ffmpeg::{FrameHashes, Media, frame_hashes, packet_count};
 pub use http_proxy::{HttpProxy, Request};
 pub use nginx::{Application, Nginx, NginxOptions};
 pub use process::{Finished, Running, finish_within, start};
+pub use programs::{NodeMediaServer, Program};
 pub use tee::{Change, Conversation, Sender, Tee};
 pub use tshark::{Dissection, dissect};
 

@@ -25,6 +25,8 @@ pub enum Application {
     Deny,
     /// Plays the files that [`Nginx::store`] was given.
     Recorded,
+    /// Asks [`NginxOptions::callback`] about publishers and players.
+    Ask,
 }
 
 impl Application {
@@ -35,6 +37,7 @@ impl Application {
             Self::Impatient => "impatient",
             Self::Deny => "deny",
             Self::Recorded => "vod",
+            Self::Ask => "ask",
         }
     }
 }
@@ -46,11 +49,13 @@ pub struct NginxOptions {
     pub chunk_size: u32,
     /// The acknowledgement window that it announces, in bytes.
     pub ack_window: u32,
+    /// The port of 127.0.0.1 where a web server is asked; 0 for none.
+    pub callback: u16,
 }
 
 impl Default for NginxOptions {
     fn default() -> Self {
-        Self { chunk_size: 4096, ack_window: 5_000_000 }
+        Self { chunk_size: 4096, ack_window: 5_000_000, callback: 0 }
     }
 }
 
@@ -166,7 +171,8 @@ impl Nginx {
 
 fn configuration(directory: &Path, port: u16, options: NginxOptions) -> String {
     let directory = directory.display();
-    let NginxOptions { chunk_size, ack_window } = options;
+    let NginxOptions { chunk_size, ack_window, callback } = options;
+    let ask = if callback == 0 { 9 } else { callback };
     format!(
         "daemon off; master_process off; pid {directory}/nginx.pid; error_log {directory}/error.log info;
 load_module {MODULE};
@@ -176,6 +182,7 @@ rtmp {{ server {{ listen 127.0.0.1:{port}; chunk_size {chunk_size}; ack_window {
   application rec {{ live on; record all; record_path {directory}; record_unique on; }}
   application vod {{ play {directory}; }}
   application impatient {{ live on; record all; record_path {directory}; record_unique on; drop_idle_publisher 4s; }}
+  application ask {{ live on; on_publish http://127.0.0.1:{ask}/publish; on_play http://127.0.0.1:{ask}/play; }}
   application deny {{ live on; deny publish all; deny play all; }} }} }}
 "
     )

@@ -95,8 +95,16 @@ impl Running {
     /// # Errors
     /// It cannot be told: most likely it has ended.
     pub fn interrupt(&self) -> Result<()> {
+        self.signal("INT")
+    }
+
+    /// Sends the program a signal: `STOP`, `CONT`, `KILL` and so on.
+    ///
+    /// # Errors
+    /// As [`Self::interrupt`].
+    pub fn signal(&self, name: &str) -> Result<()> {
         // The shell's own: the program of that name is not everywhere.
-        let kill = format!("kill -INT {}", self.child.id());
+        let kill = format!("kill -{name} {}", self.child.id());
         let status = Command::new("sh").args(["-c", &kill]).status()?;
         if !status.success() {
             bail!("{kill}: {status}");

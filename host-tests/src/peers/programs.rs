@@ -1,0 +1,151 @@
+//! Programs that publish and play, each told to do so, and those that `host-tests/setup` puts into target/programs.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::{Running, free_port, start, wait_for_listener};
+
+/// A program that publishes and plays, or does one of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// Debian's ffmpeg.
+    Ffmpeg,
+    /// ffmpeg 9, as Python's imageio-ffmpeg brings it.
+    Ffmpeg9,
+    /// GStreamer's rtmp2sink and rtmp2src.
+    Rtmp2,
+    /// GStreamer's rtmpsink and rtmpsrc, which are librtmp's.
+    Librtmp,
+    /// rtmpdump, which plays alone.
+    Rtmpdump,
+}
+
+impl Program {
+    /// Those that publish.
+    pub const PUBLISHERS: [Program; 4] = [Self::Ffmpeg, Self::Ffmpeg9, Self::Rtmp2, Self::Librtmp];
+    /// Those that play.
+    pub const PLAYERS: [Program; 5] = [Self::Ffmpeg, Self::Ffmpeg9, Self::Rtmp2, Self::Librtmp, Self::Rtmpdump];
+
+    /// What it is called in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ffmpeg => "ffmpeg 5.1",
+            Self::Ffmpeg9 => "ffmpeg 9.0",
+            Self::Rtmp2 => "GStreamer rtmp2",
+            Self::Librtmp => "GStreamer librtmp",
+            Self::Rtmpdump => "rtmpdump",
+        }
+    }
+
+    /// Publishes an FLV file with AVC and AAC: as fast as it goes, or, `paced`, each frame in its time.
+    pub fn publisher(self, file: &Path, url: &str, paced: bool) -> Command {
+        match self {
+            Self::Ffmpeg | Self::Ffmpeg9 => {
+                let mut command = self.ffmpeg();
+                command.args(paced.then_some("-re")).arg("-i").arg(file).args(["-c", "copy", "-f", "flv", url]);
+                command
+            }
+            _ => {
+                let (sink, location) = match self {
+                    Self::Rtmp2 => ("rtmp2sink", url.to_owned()),
+                    _ => ("rtmpsink", format!("{url} live=1")),
+                };
+                let mut command = gstreamer();
+                command.args(["filesrc", &format!("location={}", file.display()), "!", "flvdemux", "name=d"]);
+                command.args(["flvmux", "name=m", "streamable=true", "!", sink, &format!("location={location}")]);
+                command.arg(format!("sync={paced}"));
+                command.args(["d.video", "!", "queue", "!", "h264parse", "!", "m."]);
+                command.args(["d.audio", "!", "queue", "!", "aacparse", "!", "m."]);
+                command
+            }
+        }
+    }
+
+    /// Plays into an FLV file, until the stream is not published any more.
+    pub fn player(self, url: &str, file: &Path) -> Command {
+        let mut command;
+        match self {
+            Self::Ffmpeg | Self::Ffmpeg9 => {
+                command = self.ffmpeg();
+                command.args(["-analyzeduration", "1500000", "-i", url, "-c", "copy"]).arg(file);
+            }
+            Self::Rtmpdump => {
+                command = Command::new("rtmpdump");
+                command.args(["--live", "--quiet", "-r", url, "-o"]).arg(file);
+            }
+            Self::Rtmp2 | Self::Librtmp => {
+                let (source, location) = match self {
+                    Self::Rtmp2 => ("rtmp2src", url.to_owned()),
+                    _ => ("rtmpsrc", format!("{url} live=1")),
+                };
+                command = gstreamer();
+                command.args([source, &format!("location={location}"), "!", "filesink"]);
+                command.args([&format!("location={}", file.display()), "buffer-mode=unbuffered"]);
+            }
+        }
+        command
+    }
+
+    fn ffmpeg(self) -> Command {
+        let mut command = match self {
+            Self::Ffmpeg9 => Command::new(installed("ffmpeg9")),
+            _ => Command::new("ffmpeg"),
+        };
+        command.args(["-nostdin", "-v", "error"]);
+        command
+    }
+}
+
+fn gstreamer() -> Command {
+    let mut command = Command::new("gst-launch-1.0");
+    command.arg("-q");
+    command
+}
+
+/// Where `host-tests/setup` puts what is no Debian package.
+fn installed(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/programs").join(name)
+}
+
+/// A running node-media-server.
+#[derive(Debug)]
+pub struct NodeMediaServer {
+    process: Running,
+    port: u16,
+}
+
+impl NodeMediaServer {
+    /// Starts it. It would listen on all addresses; here it does on 127.0.0.1.
+    ///
+    /// # Errors
+    /// It is not installed, or does not come to listen.
+    pub fn start() -> Result<Self> {
+        let port = free_port()?;
+        let script = format!(
+            "const net = require('net'), listen = net.Server.prototype.listen;
+             net.Server.prototype.listen = function (port, ...rest) {{
+               return listen.call(this, {{ port, host: '127.0.0.1' }}, ...rest.filter((one) => typeof one == 'function'));
+             }};
+             const Server = require('node-media-server');
+             new Server({{ logType: 3, rtmp: {{ port: {port}, chunk_size: 60000, gop_cache: true, ping: 30,
+               ping_timeout: 60 }} }}).run();"
+        );
+        let mut command = Command::new("node");
+        command.env("NODE_PATH", installed("nms/node_modules")).args(["-e", &script]);
+        let mut process = start(&mut command)?;
+        wait_for_listener(port, &mut process).context("node-media-server")?;
+        Ok(Self { process, port })
+    }
+
+    /// The URL of a stream.
+    pub fn url(&self, key: &str) -> String {
+        format!("rtmp://127.0.0.1:{}/live/{key}", self.port)
+    }
+
+    /// What it has printed.
+    pub fn log(&self) -> String {
+        self.process.output() + &self.process.errors()
+    }
+}

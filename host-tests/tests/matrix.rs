@@ -1,0 +1,152 @@
+//! Every program against our tools, both ways: whether all frames arrive as they were sent. The table goes to
+//! target/matrix.md, which `host-tests/run` prints.
+
+mod support;
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use host_tests::peers::{
+    Application, FrameHashes, Nginx, NginxOptions, NodeMediaServer, Program, Running, finish_within, frame_hashes,
+    free_port, start, wait_until,
+};
+use support::{LIMIT, Serve, clip, publish_well, url};
+use tempfile::TempDir;
+
+/// A program that plays into a file.
+struct Player {
+    program: Program,
+    running: Running,
+    directory: TempDir,
+}
+
+impl Player {
+    fn start(program: Program, url: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let running = start(&mut program.player(url, &directory.path().join("played.flv"))).unwrap();
+        Self { program, running, directory }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.directory.path().join("played.flv")
+    }
+
+    /// What has come of `expected` when the stream is over.
+    fn outcome(self, expected: &FrameHashes) -> &'static str {
+        let file = self.file();
+        if self.program == Program::Librtmp {
+            // It connects anew when a stream is over, and waits for the next one.
+            let all = || frame_hashes(&file).is_ok_and(|found| found == *expected);
+            wait_until("all frames", LIMIT, all).unwrap_or_else(|error| panic!("librtmp: {error}"));
+            return "equal";
+        }
+        let Self { program, running, directory: _directory } = self;
+        let finished = running.finish_within(LIMIT).unwrap();
+        let found = frame_hashes(&file).unwrap_or_else(|error| panic!("{error}: {}", finished.stderr));
+        if found == *expected {
+            return "equal";
+        }
+        let (videos, audios) = (found.video.len(), found.audio.len());
+        let context = format!("{}: {videos} video, {audios} audio frames: {}", program.name(), finished.stderr);
+        assert!(expected.video.starts_with(&found.video) && expected.audio.starts_with(&found.audio), "{context}");
+        // rtmp2src throws away what it has not handed on when it hears of the end.
+        assert!(
+            program == Program::Rtmp2 && videos + 3 > expected.video.len() && audios + 5 > expected.audio.len(),
+            "{context}"
+        );
+        "equal but for the last frames, which rtmp2src throws away"
+    }
+}
+
+/// The publishers: our own and those of others.
+fn publish(program: Option<Program>, url: &str) {
+    match program {
+        None => drop(publish_well(&clip(), url, &["--fast"])),
+        Some(program) => {
+            let mut command = program.publisher(&clip(), url, false);
+            finish_within(LIMIT, &mut command).unwrap().successful().unwrap();
+        }
+    }
+}
+
+/// Everybody plays from our `serve` what `program` publishes to it.
+fn through_serve(program: Option<Program>) -> Vec<&'static str> {
+    let expected = frame_hashes(&clip()).unwrap();
+    let serve = Serve::start(&[]);
+    let players: Vec<_> = Program::PLAYERS.map(|program| Player::start(program, &serve.url("live/x"))).into();
+    wait_until("all play", LIMIT, || serve.said().matches("plays live/x").count() >= players.len())
+        .unwrap_or_else(|error| panic!("{error}: {}", serve.said()));
+    publish(program, &serve.url("live/x"));
+    assert!(frame_hashes(&serve.recording("live-x.flv")).unwrap() == expected);
+    let outcomes = players.into_iter().map(|player| player.outcome(&expected)).collect();
+    let summary = serve.stop();
+    for played in summary["players"].as_array().unwrap() {
+        assert_eq!(played["skipped"], 0, "{summary}");
+    }
+    outcomes
+}
+
+/// What ffmpeg pulls of our `publish` from a server; `None` in place of its URL for ffmpeg itself as the server.
+fn through_server(server: Option<&str>, playing: impl FnOnce()) -> &'static str {
+    let expected = frame_hashes(&clip()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("pulled.flv");
+    let (url, mut command) = match server {
+        Some(url) => (url.to_owned(), Program::Ffmpeg.player(url, &file)),
+        None => {
+            let url = url(free_port().unwrap(), "live/x");
+            let mut command = Command::new("ffmpeg");
+            command.args(["-nostdin", "-v", "error", "-analyzeduration", "1500000", "-listen", "1", "-f", "flv"]);
+            command.args(["-i", &url, "-c", "copy"]).arg(&file);
+            (url, command)
+        }
+    };
+    let running = start(&mut command).unwrap();
+    playing();
+    if server.is_none() {
+        let port = url.split([':', '/']).nth(4).unwrap().parse().unwrap();
+        let listens = || std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port)).is_err();
+        wait_until("ffmpeg listens", LIMIT, listens).unwrap();
+    }
+    publish_well(&clip(), &url, &[]);
+    let finished = running.finish_within(LIMIT).unwrap();
+    assert!(frame_hashes(&file).unwrap() == expected, "{}", finished.stderr);
+    "equal"
+}
+
+fn to_nginx() -> &'static str {
+    let nginx = Nginx::start(NginxOptions::default()).unwrap();
+    through_server(Some(&nginx.url(Application::Live, "x")), || nginx.wait_for_player("x").unwrap())
+}
+
+fn to_node_media_server() -> &'static str {
+    let server = NodeMediaServer::start().unwrap();
+    through_server(Some(&server.url("x")), || {
+        wait_until("someone plays", LIMIT, || server.log().contains("[rtmp play]"))
+            .unwrap_or_else(|error| panic!("{error}: {}", server.log()));
+    })
+}
+
+#[test]
+#[ignore = "needs ffmpeg, ffmpeg 9, GStreamer, rtmpdump, nginx and node-media-server: host-tests/run runs it"]
+fn every_program_publishes_and_plays() {
+    let mut table = String::from("| Published to `serve` by |");
+    Program::PLAYERS.iter().for_each(|player| write!(table, " played by {} |", player.name()).unwrap());
+    table += "\n|---|---|---|---|---|---|\n";
+    for program in Program::PUBLISHERS.map(Some).into_iter().chain([None]) {
+        let outcomes = through_serve(program);
+        writeln!(table, "| {} | {} |", program.map_or("`publish`", Program::name), outcomes.join(" | ")).unwrap();
+    }
+    table += "\n| Published by `publish` to | pulled by ffmpeg 5.1 |\n|---|---|\n";
+    for (name, outcome) in [
+        ("nginx-rtmp", to_nginx()),
+        ("node-media-server 2.7.4", to_node_media_server()),
+        ("ffmpeg -listen", through_server(None, || ())),
+    ] {
+        writeln!(table, "| {name} | {outcome} |").unwrap();
+    }
+    println!("{table}");
+    fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/matrix.md"), table).unwrap();
+}
