@@ -9,14 +9,14 @@ use crate::link::{Link, clock, wake_at};
 
 /// A client session and the socket that it runs on. The session runs inside the socket's own closures: what comes is
 /// lent from the receive ring, what goes is written into the send ring.
-pub(crate) struct Connection<'a, const STREAMS: usize> {
+pub(crate) struct Connection<'a, const STREAMS: usize, const PLAYS: usize = 0> {
     pub(crate) link: Link<'a>,
-    pub(crate) client: Client<'a, STREAMS>,
+    pub(crate) client: Client<'a, STREAMS, PLAYS>,
     config: ClientConfig,
 }
 
-impl<'a, const STREAMS: usize> Connection<'a, STREAMS> {
-    pub(crate) const fn new(link: Link<'a>, client: Client<'a, STREAMS>, config: ClientConfig) -> Self {
+impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS> {
+    pub(crate) const fn new(link: Link<'a>, client: Client<'a, STREAMS, PLAYS>, config: ClientConfig) -> Self {
         Self { link, client, config }
     }
 

@@ -42,8 +42,8 @@ pub(crate) enum Stage {
 }
 
 /// Tries the plan's targets one after another, until one has completed the RTMP handshake.
-pub(crate) async fn dial<const STREAMS: usize>(
-    connection: &mut Connection<'_, STREAMS>,
+pub(crate) async fn dial<const STREAMS: usize, const PLAYS: usize>(
+    connection: &mut Connection<'_, STREAMS, PLAYS>,
     addresses: &[IpAddress],
     plan: &mut Plan<'_>,
     entropy: &mut dyn FnMut() -> [u8; 32],
@@ -108,7 +108,7 @@ pub(crate) async fn lookup(stack: Stack<'_>, host: &str, plan: &mut Plan<'_>) ->
     })
 }
 
-impl<const STREAMS: usize> Connection<'_, STREAMS> {
+impl<const STREAMS: usize, const PLAYS: usize> Connection<'_, STREAMS, PLAYS> {
     /// Begins to connect to a port at the first of `addresses`. Each of them gets its part of the time to `deadline`.
     pub(crate) fn begin(
         &mut self,

@@ -37,6 +37,8 @@ pub enum Error {
     Session(session::Error),
     /// The peer closed the connection.
     Closed,
+    /// A player is too slow: its frame was overwritten before it had taken all of it.
+    TooSlow,
     /// The connection was reset, or its packets get no answer any more.
     Lost,
     /// The caller's fault: a frame is half sent, and this is another one. See [`Sender::send`](crate::Sender::send).
@@ -60,6 +62,7 @@ impl fmt::Display for Error {
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Session(error) => error.fmt(f),
             Self::Closed => f.write_str("the peer closed the connection"),
+            Self::TooSlow => f.write_str("the player is too slow"),
             Self::Lost => f.write_str("the connection was lost"),
             Self::Unfinished => f.write_str("another frame is half sent"),
         }

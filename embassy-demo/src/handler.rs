@@ -5,10 +5,11 @@ use core::task::{Context, Poll};
 use embassy_net::IpEndpoint;
 use embedded_rtmp::amf0::Text;
 use embedded_rtmp::chunk::Fragment;
-use embedded_rtmp::command::ConnectRequest;
+use embedded_rtmp::command::{ConnectRequest, PlayRequest};
 use embedded_rtmp::message::StreamId;
 
 use crate::error::Error;
+use crate::relay::Played;
 
 /// One of a server's sockets, and the session on it. The next session on the same socket has the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,6 +32,37 @@ pub struct Origin {
     pub remote: Option<IpEndpoint>,
 }
 
+/// A no, and what the client is told. A text alone (`"…".into()`) is the description; the code is the request's own:
+/// `NetConnection.Connect.Rejected`, `NetStream.Publish.BadName` or `NetStream.Play.Failed`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Denial<'h> {
+    /// The description.
+    Because(&'h str),
+    /// A code of its own, one of [`code`](embedded_rtmp::command::code), and the description. `connect` has but one code.
+    Status(&'h str, &'h str),
+    /// The client is to connect to this URL, which has an application and no stream key. For `connect`; a publisher or a
+    /// player is told that it is refused.
+    Redirect(&'h str),
+}
+
+impl<'h> From<&'h str> for Denial<'h> {
+    fn from(description: &'h str) -> Self {
+        Self::Because(description)
+    }
+}
+
+impl<'h> Denial<'h> {
+    /// Code and description, where `code` is the request's own.
+    pub(crate) fn status(self, code: &'h str) -> (&'h str, &'h str) {
+        match self {
+            Self::Because(description) => (code, description),
+            Self::Status(code, description) => (code, description),
+            Self::Redirect(_) => (code, "It is elsewhere."),
+        }
+    }
+}
+
 /// What a server's owner decides, and is told.
 ///
 /// The methods are called while the network stack is borrowed, with data that lies in the socket's ring: they must
@@ -49,17 +81,33 @@ pub trait Handler {
     /// otherwise.
     ///
     /// # Errors
-    /// The description of the refusal.
-    fn connect(&mut self, session: SessionId, request: &ConnectRequest<'_>) -> Result<(), &'static str> {
+    /// What the client is told.
+    fn connect(&mut self, session: SessionId, request: &ConnectRequest<'_>) -> Result<(), Denial<'_>> {
         let _ = (session, request);
         Ok(())
     }
 
-    /// A client asks to publish under a stream key, which may be any bytes at all.
+    /// A client asks to publish under a stream key, which may be any bytes at all. A server that relays asks only where
+    /// nobody publishes under that key.
     ///
     /// # Errors
-    /// The description of the refusal.
-    fn publish(&mut self, session: SessionId, stream: StreamId, key: Text<'_>) -> Result<(), &'static str>;
+    /// What the client is told.
+    fn publish(&mut self, session: SessionId, stream: StreamId, key: Text<'_>) -> Result<(), Denial<'_>>;
+
+    /// A client asks to play from a server that relays. All are welcome unless this says otherwise; who comes before the
+    /// publisher waits for it.
+    ///
+    /// # Errors
+    /// What the client is told.
+    fn play(&mut self, session: SessionId, stream: StreamId, request: &PlayRequest<'_>) -> Result<(), Denial<'_>> {
+        let _ = (session, stream, request);
+        Ok(())
+    }
+
+    /// A player has left, or has been too slow.
+    fn played(&mut self, session: SessionId, played: Played) {
+        let _ = (session, played);
+    }
 
     /// A piece of audio, video or data, lent from the receive ring. `offset` 0 begins a message.
     fn media(&mut self, session: SessionId, fragment: &Fragment<'_>);

@@ -45,7 +45,8 @@
 //!
 //! # Serving
 //! A [`Server`] has a fixed number of sockets and listens with them on a list of ports; a [`Handler`] says who may
-//! publish and gets what comes.
+//! publish and gets what comes. Lent [`StreamMemory`], it relays: every player of a stream gets what its publisher sends,
+//! through one ring; a slow one loses frames, and nobody waits for it.
 //!
 //! # Dropping futures
 //! Every future here can be dropped at any time: state changes only in synchronous calls. What is then to be done is
@@ -73,9 +74,12 @@ mod fmt;
 mod handler;
 mod link;
 mod listen;
+mod player;
 mod ports;
 mod publisher;
 mod race;
+mod relay;
+mod requests;
 mod resolve;
 mod sender;
 mod server;
@@ -85,10 +89,12 @@ mod text;
 
 pub use buffers::Memory;
 pub use error::{Error, Refusal};
-pub use handler::{Handler, Origin, SessionId};
+pub use handler::{Denial, Handler, Origin, SessionId};
 pub use link::{KeepAlive, Traffic};
+pub use player::{End, Player, Viewer};
 pub use ports::test_ports;
 pub use publisher::{Parts, PublishOptions, Publisher, Runner};
+pub use relay::{Played, StreamMemory};
 pub use resolve::ResolveError;
 pub use sender::Sender;
 pub use server::{DEFAULT_PORTS, ServeOptions, Server, ServerError};

@@ -11,6 +11,7 @@ use crate::buffers::Memory;
 use crate::handler::{Handler, SessionId};
 use crate::link::{KeepAlive, Traffic};
 use crate::listen::Listeners;
+use crate::relay::{CHANNEL_SIZE, Channel, PLAYER_SIZE, Played, Playing, Relay, StreamMemory};
 use crate::slot::Slot;
 
 /// The ports that a server listens on where nothing else is wanted: RTMP's own, and the one that firewalls let through.
@@ -48,21 +49,31 @@ impl fmt::Display for ServerError {
 
 impl core::error::Error for ServerError {}
 
-/// A server with `SOCKETS` sockets, which is how many clients it can have at once, on a list of ports.
+/// A server with `SOCKETS` sockets, which is how many clients it can have at once, on a list of ports. It relays
+/// `PUBLISHERS` streams to `PLAYERS` players; with 0 of them it takes publishers alone.
 ///
 /// An smoltcp socket listens on one port and has no backlog. Every socket without a connection listens where listeners
 /// are fewest, so all ports stay open as long as there is a socket for each; after that, connections are refused.
-pub struct Server<'a, const SOCKETS: usize, const STREAMS: usize = 8> {
+///
+/// A stream is known by its key, without what stands behind a `?`. It has one publisher; who asks for it beside that one
+/// is told `NetStream.Publish.BadName`.
+pub struct Server<
+    'a,
+    const SOCKETS: usize,
+    const PUBLISHERS: usize = 0,
+    const PLAYERS: usize = 0,
+    const STREAMS: usize = 8,
+> {
     slots: [Slot<'a, STREAMS>; SOCKETS],
+    channels: [Channel<'a>; PUBLISHERS],
+    players: [Option<Playing>; PLAYERS],
     listeners: Listeners<'a, SOCKETS>,
     options: ServeOptions,
 }
 
-impl<'a, const SOCKETS: usize, const STREAMS: usize> Server<'a, SOCKETS, STREAMS> {
-    /// Bytes of RAM that each session takes, beside its [`Memory`].
-    pub const SESSION_SIZE: usize = size_of::<Slot<'_, STREAMS>>();
-
-    /// A server on `ports`, such as [`DEFAULT_PORTS`]. It begins to listen when it [runs](Self::run).
+impl<'a, const SOCKETS: usize, const STREAMS: usize> Server<'a, SOCKETS, 0, 0, STREAMS> {
+    /// A server on `ports`, such as [`DEFAULT_PORTS`], that takes publishers alone. It begins to listen when it
+    /// [runs](Self::run).
     ///
     /// # Errors
     /// The ports or the number of sockets make no sense.
@@ -70,6 +81,51 @@ impl<'a, const SOCKETS: usize, const STREAMS: usize> Server<'a, SOCKETS, STREAMS
         stack: Stack<'a>,
         ports: &'a [u16],
         memory: &'a mut [Memory<RX, TX, SCRATCH, CONTROL>; SOCKETS],
+        options: ServeOptions,
+    ) -> Result<Self, ServerError> {
+        Self::over(stack, ports, memory, [], options)
+    }
+}
+
+impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, const STREAMS: usize>
+    Server<'a, SOCKETS, PUBLISHERS, PLAYERS, STREAMS>
+{
+    /// Bytes of RAM that each session takes, beside its [`Memory`].
+    pub const SESSION_SIZE: usize = size_of::<Slot<'_, STREAMS>>();
+    /// Bytes of RAM that each stream takes which is relayed, beside its [`StreamMemory`].
+    pub const STREAM_SIZE: usize = CHANNEL_SIZE;
+    /// Bytes of RAM that each player takes, beside its session.
+    pub const PLAYER_SIZE: usize = PLAYER_SIZE;
+
+    /// A server that relays what is published to players, through `streams`.
+    ///
+    /// # Errors
+    /// The ports or the number of sockets make no sense.
+    pub fn relaying<
+        const RX: usize,
+        const TX: usize,
+        const SCRATCH: usize,
+        const CONTROL: usize,
+        const RING: usize,
+        const METADATA: usize,
+        const VIDEO: usize,
+        const AUDIO: usize,
+        const NAME: usize,
+    >(
+        stack: Stack<'a>,
+        ports: &'a [u16],
+        memory: &'a mut [Memory<RX, TX, SCRATCH, CONTROL>; SOCKETS],
+        streams: &'a mut [StreamMemory<RING, METADATA, VIDEO, AUDIO, NAME>; PUBLISHERS],
+        options: ServeOptions,
+    ) -> Result<Self, ServerError> {
+        Self::over(stack, ports, memory, streams.each_mut().map(StreamMemory::channel), options)
+    }
+
+    fn over<const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usize>(
+        stack: Stack<'a>,
+        ports: &'a [u16],
+        memory: &'a mut [Memory<RX, TX, SCRATCH, CONTROL>; SOCKETS],
+        channels: [Channel<'a>; PUBLISHERS],
         options: ServeOptions,
     ) -> Result<Self, ServerError> {
         let twice =
@@ -81,18 +137,42 @@ impl<'a, const SOCKETS: usize, const STREAMS: usize> Server<'a, SOCKETS, STREAMS
             return Err(ServerError::Sockets(ports.len() + 1));
         }
         let slots = memory.each_mut().map(|memory| Slot::new(stack, memory, options.keep_alive));
-        Ok(Self { slots, listeners: Listeners::new(ports), options })
+        Ok(Self { slots, channels, players: [const { None }; PLAYERS], listeners: Listeners::new(ports), options })
     }
 
     /// Listens, and serves who comes. The future can be dropped; when there is a new one, everything goes on.
     pub async fn run(&mut self, handler: &mut dyn Handler) {
         poll_fn(|cx| {
-            for (index, slot) in self.slots.iter_mut().enumerate() {
-                slot.poll(SessionId(index as u8), &self.listeners, &self.options, handler, cx);
+            let mut relay = Relay { channels: &mut self.channels, players: &mut self.players, moved: true };
+            // What one session brings, others may have to send: they have had their turn already.
+            while core::mem::take(&mut relay.moved) {
+                for (index, slot) in self.slots.iter_mut().enumerate() {
+                    slot.poll(SessionId(index as u8), &self.listeners, &self.options, &mut relay, handler, cx);
+                }
             }
             Poll::Pending
         })
         .await
+    }
+
+    /// Ends all sessions in good order, as far as that goes within two seconds, and listens no more. [`Self::run`] begins
+    /// anew.
+    pub async fn shutdown(&mut self, handler: &mut dyn Handler) {
+        poll_fn(|cx| {
+            let mut relay = Relay { channels: &mut self.channels, players: &mut self.players, moved: false };
+            let mut all = Poll::Ready(());
+            for (index, slot) in self.slots.iter_mut().enumerate() {
+                let over = slot.poll_shutdown(SessionId(index as u8), &self.listeners, &mut relay, handler, cx);
+                all = if over.is_pending() { over } else { all };
+            }
+            all
+        })
+        .await
+    }
+
+    /// What a player has had until now; `None` for sessions that play nothing.
+    pub fn played(&self, session: SessionId) -> Option<Played> {
+        self.players.iter().flatten().find(|playing| playing.session() == session).map(Playing::played)
     }
 
     /// Bytes that went over a session's TCP connection: of the last one, where there is none now.

@@ -4,8 +4,7 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 
 use embassy_net::Stack;
-use embedded_rtmp::command::code;
-use embedded_rtmp::session::{Buffers, Server, ServerEvent};
+use embedded_rtmp::session::{Buffers, Server};
 use embedded_rtmp::time::Instant;
 
 use crate::buffers::Memory;
@@ -14,6 +13,8 @@ use crate::fmt::info;
 use crate::handler::{Handler, Origin, SessionId};
 use crate::link::{KeepAlive, Link, Traffic, clock, wake_at};
 use crate::listen::Listeners;
+use crate::relay::Relay;
+use crate::requests::{over, take_in};
 use crate::server::ServeOptions;
 
 /// How long the end of a connection may take.
@@ -60,6 +61,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         id: SessionId,
         listeners: &Listeners<'_, SOCKETS>,
         options: &ServeOptions,
+        relay: &mut Relay<'_, '_>,
         handler: &mut dyn Handler,
         cx: &mut Context<'_>,
     ) {
@@ -81,7 +83,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
                         Err(_) => return,
                     }
                 }
-                Phase::Serving(mut session) => match self.advance(id, &mut session, handler, cx) {
+                Phase::Serving(mut session) => match self.advance(id, &mut session, relay, handler, cx) {
                     Ok(()) => {
                         self.phase = Phase::Serving(session);
                         return;
@@ -92,7 +94,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
                             Error::Closed => self.link.close(),
                             _ => self.link.abort(),
                         }
-                        handler.closed(id, &error);
+                        over(id, relay, handler, &error);
                         Phase::Closing(session.into_buffers(), clock() + CLOSE_LIMIT)
                     }
                 },
@@ -102,6 +104,51 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
                         self.phase = Phase::Closing(buffers, until);
                         return;
                     }
+                    Phase::Listening(buffers)
+                }
+            };
+            self.phase = next;
+        }
+    }
+
+    /// Ends what there is in good order, and listens no more; ready when that is done.
+    pub(crate) fn poll_shutdown<const SOCKETS: usize>(
+        &mut self,
+        id: SessionId,
+        listeners: &Listeners<'_, SOCKETS>,
+        relay: &mut Relay<'_, '_>,
+        handler: &mut dyn Handler,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        loop {
+            let next = match core::mem::replace(&mut self.phase, Phase::Moving) {
+                Phase::Moving => return Poll::Ready(()),
+                Phase::Listening(buffers) => {
+                    if self.link.is_listening() {
+                        self.link.abort();
+                    }
+                    listeners.note(usize::from(id.0), None);
+                    self.phase = Phase::Listening(buffers);
+                    return Poll::Ready(());
+                }
+                Phase::Serving(mut session) => {
+                    if let Some((playing, _)) = relay.player(id) {
+                        playing.stop();
+                        // Where there is no room to say so, the FIN says it.
+                        let _ = session.end_play(playing.stream());
+                    }
+                    self.link.write(&mut |out| session.poll_transmit(clock(), out));
+                    self.link.close();
+                    over(id, relay, handler, &Error::Closed);
+                    Phase::Closing(session.into_buffers(), clock() + CLOSE_LIMIT)
+                }
+                Phase::Closing(buffers, until) => {
+                    if self.link.poll_over(cx).is_pending() && clock() < until {
+                        wake_at(until, cx);
+                        self.phase = Phase::Closing(buffers, until);
+                        return Poll::Pending;
+                    }
+                    self.link.abort();
                     Phase::Listening(buffers)
                 }
             };
@@ -134,6 +181,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         &mut self,
         id: SessionId,
         session: &mut Server<'a, STREAMS>,
+        relay: &mut Relay<'_, '_>,
         handler: &mut dyn Handler,
         cx: &mut Context<'_>,
     ) -> Result<(), Error> {
@@ -148,13 +196,26 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
                 let mut result = Ok(());
                 let consumed = self.link.read(&mut |input| {
                     let mut rest = input;
-                    result = take_in(id, session, handler, now, &mut rest);
+                    result = take_in(id, session, relay, handler, now, &mut rest);
                     input.len() - rest.len()
                 });
                 result?;
                 moved |= consumed > 0;
             }
-            if session.wants_transmit() {
+            let mut plays = false;
+            if let Some((playing, channel)) = relay.player(id) {
+                plays = true;
+                playing.tell(channel, session)?;
+                let mut result = Ok(());
+                let written = self.link.write(&mut |out| {
+                    let pumped = playing.pump(channel, session, now, out);
+                    let written = *pumped.as_ref().unwrap_or(&0);
+                    result = pumped.map(drop);
+                    written
+                });
+                result?;
+                moved |= written > 0;
+            } else if session.wants_transmit() {
                 moved |= self.link.write(&mut |out| session.poll_transmit(now, out)) > 0;
             }
             if !self.link.may_receive() {
@@ -170,7 +231,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
             if is_ready && session.wants_input() {
                 self.link.wake_when_readable(cx);
             }
-            if session.wants_transmit() && !self.link.has_room() {
+            if (plays || session.wants_transmit()) && !self.link.has_room() {
                 self.link.wake_when_writable(cx);
             }
             if let Some(at) = session.poll_timeout() {
@@ -179,30 +240,4 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
             return Ok(());
         }
     }
-}
-
-/// Hands on what happens in `input`, and answers requests.
-fn take_in<const STREAMS: usize>(
-    id: SessionId,
-    session: &mut Server<'_, STREAMS>,
-    handler: &mut dyn Handler,
-    now: Instant,
-    input: &mut &[u8],
-) -> Result<(), Error> {
-    while let Some(event) = session.next_event(now, input)? {
-        match event {
-            ServerEvent::Connect(request) => match handler.connect(id, &request) {
-                Ok(()) => session.accept_connect()?,
-                Err(description) => session.reject_connect(description)?,
-            },
-            ServerEvent::Publish { stream, key } => match handler.publish(id, stream, key) {
-                Ok(()) => session.accept(stream)?,
-                Err(description) => session.reject(stream, code::PUBLISH_BAD_NAME, description)?,
-            },
-            ServerEvent::Media(fragment) => handler.media(id, &fragment),
-            ServerEvent::Unpublished(stream) => handler.unpublished(id, stream),
-            _ => {}
-        }
-    }
-    Ok(())
 }

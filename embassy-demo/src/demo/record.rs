@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::message::StreamId;
-use embedded_rtmp_embassy::{Error, Handler, SessionId};
+use embedded_rtmp_embassy::{Denial, Error, Handler, SessionId};
 
 use super::flv::{self, SCRIPT, Tag};
 use super::wire::Random;
@@ -71,9 +71,9 @@ impl<Open: FnMut(SessionId, &str) -> io::Result<Box<dyn Write>>> Handler for Rec
         self.random.bytes()
     }
 
-    fn publish(&mut self, session: SessionId, _stream: StreamId, key: Text<'_>) -> Result<(), &'static str> {
+    fn publish(&mut self, session: SessionId, _stream: StreamId, key: Text<'_>) -> Result<(), Denial<'_>> {
         if self.recordings.contains_key(&session) {
-            return Err("One stream for each connection.");
+            return Err("One stream for each connection.".into());
         }
         let opened = (self.open)(session, key.to_str().unwrap_or("?")).and_then(|mut out| {
             flv::write_header(&mut out)?;
@@ -87,7 +87,7 @@ impl<Open: FnMut(SessionId, &str) -> io::Result<Box<dyn Write>>> Handler for Rec
             }
             Err(error) => {
                 self.note(Err(error));
-                Err("The recording cannot be written.")
+                Err("The recording cannot be written.".into())
             }
         }
     }

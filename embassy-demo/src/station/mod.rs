@@ -169,7 +169,7 @@ fn may_pass(error: &Error) -> bool {
         Error::Lost | Error::Closed | Error::Session(_) | Error::Refused(_) => true,
         Error::Exhausted | Error::Resolve(_) | Error::NoNetwork => true,
         Error::Url(_) | Error::Plan(_) | Error::NoStreamKey | Error::Config(_) => false,
-        Error::Request(_) | Error::Unfinished => false,
+        Error::Request(_) | Error::Unfinished | Error::TooSlow => false,
     }
 }
 

@@ -12,7 +12,7 @@ use embedded_rtmp_embassy::embedded_rtmp::connect::Plan;
 use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::session::{self, Buffers, ServerConfig, ServerEvent, Stage};
 use embedded_rtmp_embassy::embedded_rtmp::time;
-use embedded_rtmp_embassy::{Error, Handler, Parts, ServeOptions, Server, SessionId};
+use embedded_rtmp_embassy::{Denial, Error, Handler, Parts, ServeOptions, Server, SessionId};
 
 use super::pair::{IMPATIENT, LIMITS, Recorded, TestMemory, connect, targets, while_serving, with_devices};
 use crate::demo::wire::Wire;
@@ -32,14 +32,14 @@ impl Handler for Counter {
         [1; 32]
     }
 
-    fn connect(&mut self, _: SessionId, request: &ConnectRequest<'_>) -> Result<(), &'static str> {
+    fn connect(&mut self, _: SessionId, request: &ConnectRequest<'_>) -> Result<(), Denial<'_>> {
         assert_eq!(request.app.to_str(), Ok("live"));
-        if self.refuses_connect { Err("No such application.") } else { Ok(()) }
+        if self.refuses_connect { Err("No such application.".into()) } else { Ok(()) }
     }
 
-    fn publish(&mut self, _: SessionId, _: StreamId, key: Text<'_>) -> Result<(), &'static str> {
+    fn publish(&mut self, _: SessionId, _: StreamId, key: Text<'_>) -> Result<(), Denial<'_>> {
         assert_eq!(key.to_str(), Ok("test"));
-        if self.refuses_publish { Err("It is taken.") } else { Ok(()) }
+        if self.refuses_publish { Err("It is taken.".into()) } else { Ok(()) }
     }
 
     fn media(&mut self, _: SessionId, fragment: &Fragment<'_>) {

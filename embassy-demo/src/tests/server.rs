@@ -11,7 +11,9 @@ use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::connect::{Failure, Outcome, Plan};
 use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
-use embedded_rtmp_embassy::{DEFAULT_PORTS, Error, Handler, Parts, ServeOptions, Server, ServerError, SessionId};
+use embedded_rtmp_embassy::{
+    DEFAULT_PORTS, Denial, Error, Handler, Parts, ServeOptions, Server, ServerError, SessionId,
+};
 
 use super::pair::{LIMITS, Recorded, TestMemory, clip, connect, targets, while_serving, with_devices};
 use crate::demo::compare::compare;
@@ -107,7 +109,7 @@ impl Handler for Slow<'_> {
         [1; 32]
     }
 
-    fn publish(&mut self, _: SessionId, _: StreamId, _: Text<'_>) -> Result<(), &'static str> {
+    fn publish(&mut self, _: SessionId, _: StreamId, _: Text<'_>) -> Result<(), Denial<'_>> {
         self.ready.set(false);
         Ok(())
     }

@@ -10,7 +10,7 @@ use embassy_time::{Duration, Timer};
 use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::message::StreamId;
-use embedded_rtmp_embassy::{DEFAULT_PORTS, Error, Handler, Memory, Origin, ServeOptions, Server, SessionId};
+use embedded_rtmp_embassy::{DEFAULT_PORTS, Denial, Error, Handler, Memory, Origin, ServeOptions, Server, SessionId};
 use mps2_an386::arguments::Serve;
 use mps2_an386::board::host;
 use mps2_an386::check::{Stream, Track};
@@ -73,7 +73,7 @@ impl Handler for Checker<'_> {
         }
     }
 
-    fn publish(&mut self, session: SessionId, _: StreamId, _: Text<'_>) -> Result<(), &'static str> {
+    fn publish(&mut self, session: SessionId, _: StreamId, _: Text<'_>) -> Result<(), Denial<'_>> {
         if let Some(stream) = self.stream(session) {
             stream.get_or_insert_default();
         }

@@ -1,0 +1,97 @@
+//! What a server's sessions bring, and what is answered.
+
+use embedded_rtmp::command::{Status, code};
+use embedded_rtmp::session::{Server, ServerEvent};
+use embedded_rtmp::time::Instant;
+
+use crate::error::Error;
+use crate::handler::{Denial, Handler, SessionId};
+use crate::relay::Relay;
+
+/// Hands on what happens in `input`, and answers requests.
+pub(crate) fn take_in<const STREAMS: usize>(
+    id: SessionId,
+    session: &mut Server<'_, STREAMS>,
+    relay: &mut Relay<'_, '_>,
+    handler: &mut dyn Handler,
+    now: Instant,
+    input: &mut &[u8],
+) -> Result<(), Error> {
+    while let Some(event) = session.next_event(now, input)? {
+        match event {
+            ServerEvent::Connect(request) => match handler.connect(id, &request) {
+                Ok(()) => session.accept_connect()?,
+                Err(Denial::Redirect(url)) => session.redirect_connect(url)?,
+                Err(denial) => session.reject_connect(denial.status("").1)?,
+            },
+            ServerEvent::Publish { stream, key } => {
+                let answer = relay.publish(id, stream, key).map_err(Denial::Because);
+                match answer.and_then(|()| handler.publish(id, stream, key)) {
+                    Ok(()) => session.accept(stream)?,
+                    Err(denial) => {
+                        relay.unpublish(id, Some(stream));
+                        let (code, description) = denial.status(code::PUBLISH_BAD_NAME);
+                        session.reject(stream, code, description)?;
+                    }
+                }
+            }
+            ServerEvent::Play { stream, request } => {
+                let answer = match relay.channels.is_empty() {
+                    true => Err("There is nothing to play here.".into()),
+                    false => handler.play(id, stream, &request),
+                };
+                let reset = request.reset;
+                match answer.and_then(|()| relay.play(id, stream, request.name).map_err(Denial::Because)) {
+                    Ok(()) => session.accept_play(stream, reset)?,
+                    Err(denial) => {
+                        let (code, description) = denial.status(code::PLAY_FAILED);
+                        session.reject(stream, code, description)?;
+                    }
+                }
+            }
+            ServerEvent::Media(fragment) => {
+                relay.push(id, &fragment);
+                handler.media(id, &fragment);
+            }
+            ServerEvent::Unpublished(stream) => {
+                relay.unpublish(id, Some(stream));
+                handler.unpublished(id, stream);
+            }
+            ServerEvent::Stopped(stream) => {
+                let playing = relay.player(id).map(|(playing, _)| playing).filter(|playing| playing.stream() == stream);
+                // Otherwise it goes when its message is whole.
+                if playing.is_some_and(|playing| playing.stop()) {
+                    left(id, relay, handler);
+                }
+            }
+            ServerEvent::Pause { paused, .. } => {
+                relay.player(id).into_iter().for_each(|(playing, _)| playing.pause(paused))
+            }
+            ServerEvent::Receive { kind, wanted, .. } => {
+                relay.player(id).into_iter().for_each(|(playing, _)| playing.receive(kind, wanted));
+            }
+            ServerEvent::Seek { stream, .. } => {
+                session.notify(stream, &Status::error(code::SEEK_FAILED, "The stream is live."))?;
+            }
+            ServerEvent::Switch { stream, .. } => {
+                session.notify(stream, &Status::error(code::PLAY_FAILED, "The stream is live."))?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A player has gone.
+fn left(id: SessionId, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler) {
+    if let Some(played) = relay.leave(id) {
+        handler.played(id, played);
+    }
+}
+
+/// A session is over.
+pub(crate) fn over(id: SessionId, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler, why: &Error) {
+    relay.unpublish(id, None);
+    left(id, relay, handler);
+    handler.closed(id, why);
+}
