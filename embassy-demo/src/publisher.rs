@@ -17,7 +17,6 @@ use crate::buffers::Memory;
 use crate::connection::Connection;
 use crate::dial::{dial, lookup, until};
 use crate::error::{Error, Refusal};
-use crate::fmt::info;
 use crate::link::{KeepAlive, Link, Traffic, clock};
 use crate::sender::{Sender, Slot};
 
