@@ -4,6 +4,12 @@
 //! image without the core goes through the same motions; what another image is larger by is the core's.
 #![no_std]
 
+mod drive;
+mod log;
+
+pub use drive::Drive;
+pub use log::set_logger;
+
 use embedded_rtmp::session::{ClientConfig, ServerConfig};
 use embedded_rtmp::time::Instant;
 
@@ -30,6 +36,8 @@ pub struct Board {
     pub is_over: fn() -> bool,
     /// Something to be looked at: a number and some bytes.
     pub show: fn(u32, &[u8]),
+    /// Something that must not be left out: its address.
+    pub keep: fn(usize),
 }
 
 #[panic_handler]

@@ -1,0 +1,39 @@
+//! Every public call of the core. It is linked to see that no panic path is left, and is not for measuring.
+#![no_std]
+#![no_main]
+
+use core::fmt::Display;
+use core::ops::Add;
+
+use embedded_rtmp::*;
+use probe::{Board, Drive};
+
+/// What a session has to send, or takes of what has come.
+type Fill = fn(&mut [u8]) -> usize;
+type Take = fn(&mut &'static [u8]) -> usize;
+
+macro_rules! calls {
+    (
+        drive { $($(#[$attribute:meta])* $call:expr,)* }
+        drive_as { $($name:expr => $closure:expr,)* }
+        display { $($display:ty,)* }
+        format { $($format:ty,)* }
+    ) => {
+        fn drive(keep: fn(usize)) {
+            $($(#[$attribute])* keep(Drive::address($call));)*
+            $(keep(Drive::address($closure));)*
+            $(keep(Drive::address(<$display as Display>::fmt));)*
+            // What is derived is not made to be called from anywhere but a log.
+            $(#[cfg(feature = "defmt")] keep(Drive::address(|value: &$format| defmt::info!("{}", value)));)*
+        }
+    };
+}
+
+include!("../calls.rs");
+
+#[unsafe(no_mangle)]
+fn _start(board: &mut Board) {
+    probe::perhaps_panic(board);
+    probe::set_logger();
+    drive(board.keep);
+}

@@ -1,0 +1,202 @@
+//! Compares what the core has of public functions with those that host-tests/probe drives in the image without panics.
+//!
+//!     undriven RUSTDOC.json
+//!
+//! The argument is what rustdoc writes of the core, with all features on, as JSON; host-tests/no-panic has it made. Status
+//! 1, and a list, where a public function is not driven.
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+/// Each call that the probe drives, as its text.
+macro_rules! calls {
+    (
+        drive { $($(#[$_attr:meta])* $call:expr,)* }
+        drive_as { $($name:expr => $_closure:expr,)* }
+        display { $($display:ty,)* }
+        format { $($format:ty,)* }
+    ) => {
+        fn driven() -> Vec<String> {
+            let mut names = vec![$(stringify!($call).to_owned(),)* $(stringify!($name).to_owned(),)*];
+            $(names.push(format!("<{} as Display>::fmt", stringify!($display)));)*
+            $(names.push(format!("<{} as Format>::format", stringify!($format)));)*
+            names
+        }
+    };
+}
+
+include!("../../probe/src/calls.rs");
+
+fn main() -> Result<ExitCode> {
+    let path = std::env::args().nth(1).context("usage: undriven RUSTDOC.json")?;
+    let json = std::fs::read(&path).with_context(|| format!("cannot read {path}"))?;
+    let public = Crate::new(&serde_json::from_slice(&json)?)?.functions()?;
+    // So few there never were: then it is this program that understands nothing.
+    ensure!(public.len() > 400, "only {} public functions found in {path}", public.len());
+    let driven: BTreeSet<String> = driven().iter().map(|name| normalized(name)).collect();
+    let missing: Vec<_> = public.difference(&driven).collect();
+    for name in &missing {
+        eprintln!("not driven: {name}");
+    }
+    if missing.is_empty() {
+        println!("All {} public functions of the core are driven.", public.len());
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!(
+        "undriven: {} public functions of the core are not in the image without panics: \
+         add them to host-tests/probe/src/calls.rs, which says how",
+        missing.len()
+    );
+    Ok(ExitCode::FAILURE)
+}
+
+/// A call without white space, lifetimes and generic arguments; of a trait's, the last name is kept.
+fn normalized(call: &str) -> String {
+    let call: String = call.replace(" as ", "#").split_whitespace().collect();
+    let Some((of, method)) = call.strip_prefix('<').and_then(|call| call.rsplit_once(">::")) else {
+        return without_generics(&call);
+    };
+    let Some((of_type, of_trait)) = of.split_once('#') else { return without_generics(&call) };
+    let (name, argument) = of_trait.split_once('<').unwrap_or((of_trait, ""));
+    let name = name.rsplit("::").next().unwrap_or(name);
+    let argument = without_generics(argument.strip_suffix('>').unwrap_or(argument));
+    implementation(&without_generics(of_type), name, &argument, method)
+}
+
+fn implementation(of_type: &str, name: &str, argument: &str, method: &str) -> String {
+    let reference = if argument.starts_with('&') { "&" } else { "" };
+    let argument = argument.trim_start_matches('&').rsplit("::").next().unwrap_or_default();
+    let argument = if argument.is_empty() { String::new() } else { format!("<{reference}{argument}>") };
+    format!("<{of_type} as {name}{argument}>::{method}")
+}
+
+fn without_generics(path: &str) -> String {
+    let (mut depth, mut kept) = (0, String::new());
+    for character in path.chars() {
+        match character {
+            '<' => depth += 1,
+            '>' => depth -= 1,
+            _ if depth == 0 => kept.push(character),
+            _ => {}
+        }
+    }
+    kept.replace("::::", "::").trim_end_matches("::").to_owned()
+}
+
+/// A crate as rustdoc describes it.
+struct Crate<'j> {
+    index: &'j serde_json::Map<String, Value>,
+    root: String,
+}
+
+impl<'j> Crate<'j> {
+    fn new(json: &'j Value) -> Result<Self> {
+        let index = json["index"].as_object().context("rustdoc's JSON has no index")?;
+        Ok(Self { index, root: json["root"].to_string() })
+    }
+
+    /// The public functions by their public names, those of traits among them; but neither `Debug`, see the list, nor what
+    /// is derived: clones, comparisons and hashes.
+    fn functions(&self) -> Result<BTreeSet<String>> {
+        let mut names = BTreeSet::new();
+        self.module(self.item(&self.root)?, "", &mut names)?;
+        Ok(names)
+    }
+
+    fn item(&self, id: &str) -> Result<&'j Value> {
+        self.index.get(id.trim_matches('"')).with_context(|| format!("rustdoc's JSON has no item {id}"))
+    }
+
+    fn module(&self, module: &Value, path: &str, names: &mut BTreeSet<String>) -> Result<()> {
+        for id in list(&module["inner"]["module"]["items"])? {
+            let mut item = self.item(&id.to_string())?;
+            let mut name = item["name"].as_str().unwrap_or_default();
+            let import = &item["inner"]["use"];
+            if import.is_object() {
+                ensure!(import["is_glob"] == Value::Bool(false), "{path}: everything of a module is imported");
+                name = import["name"].as_str().context("an import without a name")?;
+                item = self.item(&import["id"].to_string())?;
+            }
+            let path = if path.is_empty() { name.to_owned() } else { format!("{path}::{name}") };
+            let inner = item["inner"].as_object().and_then(|inner| inner.iter().next());
+            match inner.map(|(kind, inner)| (kind.as_str(), inner)) {
+                Some(("module", _)) => self.module(item, &path, names)?,
+                Some(("function", _)) => drop(names.insert(path)),
+                Some(("struct" | "enum" | "union", inner)) => {
+                    for id in list(&inner["impls"])? {
+                        self.implementation(&id.to_string(), item, &path, names)?;
+                    }
+                }
+                Some(("constant" | "static" | "type_alias", _)) => {}
+                kind => bail!("{path}: nobody has told this program what to do with {:?}", kind.map(|(kind, _)| kind)),
+            }
+        }
+        Ok(())
+    }
+
+    fn implementation(&self, id: &str, of: &Value, path: &str, names: &mut BTreeSet<String>) -> Result<()> {
+        // Those of other crates' blanket implementations are not in the index.
+        let Ok(item) = self.item(id) else { return Ok(()) };
+        let found = &item["inner"]["impl"];
+        if found["for"]["resolved_path"]["id"] != of["id"] || found["blanket_impl"].is_object() {
+            return Ok(());
+        }
+        let name = found["trait"]["path"].as_str().map(|name| name.rsplit("::").next().unwrap_or(name));
+        let derived = item["attrs"].to_string().contains("automatically_derived");
+        if name == Some("Debug") || derived && name != Some("Format") {
+            return Ok(());
+        }
+        for id in list(&found["items"])? {
+            let function = self.item(&id.to_string())?;
+            let method = function["name"].as_str().unwrap_or_default();
+            if !function["inner"]["function"].is_object() {
+                continue;
+            }
+            match name {
+                Some(name) => {
+                    let arguments = &found["trait"]["args"]["angle_bracketed"]["args"][0]["type"];
+                    names.insert(implementation(path, name, &type_name(arguments), method));
+                }
+                None if function["visibility"] == "public" => drop(names.insert(format!("{path}::{method}"))),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn list(value: &Value) -> Result<&Vec<Value>> {
+    value.as_array().context("rustdoc's JSON is of a form that this program does not know")
+}
+
+fn type_name(of: &Value) -> String {
+    let reference = &of["borrowed_ref"]["type"];
+    if reference.is_object() {
+        return format!("&{}", type_name(reference));
+    }
+    let name = of["primitive"].as_str().or_else(|| of["resolved_path"]["path"].as_str());
+    without_generics(name.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_compared_without_what_is_generic_in_them() {
+        for (call, expected) in [
+            ("amf0::Decoder::new", "amf0::Decoder::new"),
+            ("chunk::Reader::<8>::new", "chunk::Reader::new"),
+            ("tunnel::Connection::open::<4>", "tunnel::Connection::open"),
+            ("<chunk::Reader<8> as Default>::default", "<chunk::Reader as Default>::default"),
+            ("<amf0::Token<'_> as From<amf0::Text<'_>>>::from", "<amf0::Token as From<Text>>::from"),
+            ("<amf0::Text as PartialEq<&str>>::eq", "<amf0::Text as PartialEq<&str>>::eq"),
+            ("<media::flv::Tags as Iterator>::next", "<media::flv::Tags as Iterator>::next"),
+        ] {
+            assert_eq!(normalized(call), expected);
+        }
+    }
+}
