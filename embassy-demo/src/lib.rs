@@ -22,7 +22,7 @@
 //! use embedded_rtmp_embassy::{Error, Memory, Parts, PublishOptions, Publisher};
 //!
 //! async fn publish(stack: Stack<'static>, memory: &'static mut Memory<4096, 4096>) -> Result<(), Error> {
-//!     // No port: 1935, 80 and 443 are tried in turn. With a port, that one alone.
+//!     // No port: 1935, 80, 443 and a tunnel are tried in turn. With a port, that one alone.
 //!     let url = Url::parse("rtmp://media.example/live/camera-7").expect("is a URL");
 //!     let order = Order::for_url(&url).expect("is plain RTMP");
 //!     let mut plan = Plan::new(order.targets(), Limits::SEQUENTIAL).expect("has targets");
@@ -47,6 +47,13 @@
 //! A [`Server`] has a fixed number of sockets and listens with them on a list of ports; a [`Handler`] says who may
 //! publish and gets what comes. Lent [`StreamMemory`], it relays: every player of a stream gets what its publisher sends,
 //! through one ring; a slow one loses frames, and nobody waits for it.
+//!
+//! # Through firewalls
+//! A [`Plan`](embedded_rtmp::connect::Plan) says which ports and transports are tried, when, and which attempt wins.
+//! [`Publisher::connect`] carries it out with one socket, one attempt after another: a port that a firewall drops costs
+//! its 3 s. [`Publisher::race`] has as many sockets as it is lent memory for, and is as fast as the firewall allows.
+//! Either tries every address of a name, and goes on to the next port where a server does not answer behind the
+//! handshake. [`test_ports`] tells what becomes of each port.
 //!
 //! # Dropping futures
 //! Every future here can be dropped at any time: state changes only in synchronous calls. What is then to be done is
