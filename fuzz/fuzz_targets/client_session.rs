@@ -3,7 +3,7 @@
 #![no_main]
 
 use embedded_rtmp::chunk::ChunkStreamId;
-use embedded_rtmp::command::ConnectOptions;
+use embedded_rtmp::command::{ConnectOptions, PlayRequest, SwitchRequest};
 use embedded_rtmp::message::{Kind, Timestamp};
 use embedded_rtmp::session::{Buffers, Client, ClientConfig, ClientEvent, Error};
 use embedded_rtmp::time::Instant;
@@ -13,7 +13,7 @@ use libfuzzer_sys::fuzz_target;
 const FRAME: [u8; 1000] = [0x27; 1000];
 
 struct Application<'b> {
-    session: Client<'b, 4>,
+    session: Client<'b, 4, 2, 1>,
     choice: u8,
     /// The frame that is being sent, and how much of it is out.
     open: Option<(ChunkStreamId, usize)>,
@@ -28,8 +28,25 @@ impl Side for Application<'_> {
             other => log.push(Entry::Other(format!("{other:?}"))),
         }
         let connected = matches!(event, ClientEvent::Connected);
+        let playing = if let ClientEvent::Playing(stream) = event { Some(stream) } else { None };
         if connected && self.choice & 1 != 0 {
             self.session.publish("key").expect("nothing is published");
+        }
+        if connected && self.choice & 4 != 0 {
+            // There may be no room for now.
+            let _ = self.session.play(&PlayRequest::new("later"));
+            let _ = self.session.stream_length("later");
+        }
+        if let Some(stream) = playing
+            && self.choice & 8 != 0
+        {
+            let _ = self.session.seek(stream, 1_000);
+            let _ = self.session.pause(stream, true, 1_000);
+            let _ = self.session.switch(stream, &SwitchRequest::bit_rate("cam", "other"));
+            if self.choice & 16 != 0 {
+                let _ = self.session.stop(stream);
+                let _ = self.session.play(&PlayRequest::new("again"));
+            }
         }
         Ok(true)
     }
@@ -72,6 +89,9 @@ fn happened(choice: u8, stream: &[u8], cut: impl FnMut() -> usize) -> Happened {
     session.connect(&ConnectOptions { app: "live", tc_url: &tc_url, flash_ver: "x" }).expect("it fits");
     if choice & 1 == 0 {
         session.publish("key").expect("it fits");
+    }
+    if choice & 32 != 0 {
+        session.play(&PlayRequest::new("cam")).expect("it fits");
     }
     run(Application { session, choice, open: None, frames: 0 }, stream, cut)
 }

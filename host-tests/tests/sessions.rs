@@ -1,18 +1,19 @@
-//! Captured publishers against our server, and captured servers against our client: real bytes through whole sessions.
+//! Captured publishers and players against our server, and captured servers against our client: real bytes through whole
+//! sessions.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use embedded_rtmp::chunk::Fragment;
-use embedded_rtmp::command::ConnectOptions;
+use embedded_rtmp::command::{Code, ConnectOptions, PlayRequest};
 use embedded_rtmp::session::{Buffers, Client, ClientConfig, ClientEvent, Server, ServerConfig, ServerEvent};
 use embedded_rtmp::time::Instant;
 use serde_json::Value;
 
 const NOW: Instant = Instant::from_millis(1);
 
-/// A captured session in which a client publishes, over plain TCP.
+/// A captured session over plain TCP.
 struct Capture {
     name: String,
     facts: Value,
@@ -20,7 +21,8 @@ struct Capture {
     from_server: Vec<u8>,
 }
 
-fn captures() -> Vec<Capture> {
+/// The sessions in which a client publishes, or plays.
+fn captures(direction: &str) -> Vec<Capture> {
     let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures");
     let mut captures = Vec::new();
     for entry in fs::read_dir(&folder).unwrap() {
@@ -29,14 +31,14 @@ fn captures() -> Vec<Capture> {
             continue;
         }
         let facts: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        if facts["direction"] == "publish" && facts["transport"] == "rtmp" {
+        if facts["direction"] == direction && facts["transport"] == "rtmp" {
             let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
             let bytes = |direction| fs::read(folder.join(format!("{name}.{direction}.bin"))).unwrap();
             let (from_client, from_server) = (bytes("c2s"), bytes("s2c"));
             captures.push(Capture { name, facts, from_client, from_server });
         }
     }
-    assert_eq!(captures.len(), 19);
+    assert_eq!(captures.len(), if direction == "publish" { 19 } else { 20 }, "{direction}");
     captures
 }
 
@@ -84,6 +86,14 @@ fn served(bytes: &[u8], cut: usize) -> Seen {
                     seen.events.push(format!("publish {} {key}", stream.0));
                     server.accept(stream).unwrap();
                 }
+                Some(ServerEvent::Play { stream, request }) => {
+                    let reset = request.reset;
+                    seen.events.push(format!("play {} {} {:?}", stream.0, request.name, request.start));
+                    server.accept_play(stream, reset).unwrap();
+                }
+                Some(ServerEvent::Stopped(stream)) => seen.events.push(format!("stopped {}", stream.0)),
+                Some(ServerEvent::Seek { stream, to }) => seen.events.push(format!("seek {} {to}", stream.0)),
+                Some(ServerEvent::StreamLength { name }) => seen.events.push(format!("length of {name}")),
                 Some(ServerEvent::Unpublished(stream)) => seen.events.push(format!("unpublished {}", stream.0)),
                 Some(ServerEvent::Media(fragment)) => seen.media(&fragment),
                 Some(_) => {}
@@ -133,7 +143,7 @@ fn counted(facts: &Value) -> BTreeMap<u8, u64> {
 
 #[test]
 fn our_server_takes_all_media_of_every_captured_publisher() {
-    for Capture { name, facts, from_client, .. } in captures() {
+    for Capture { name, facts, from_client, .. } in captures("publish") {
         let seen = served(&from_client, usize::MAX);
         let mut counts = BTreeMap::new();
         for (_, kind, ..) in &seen.messages {
@@ -151,7 +161,7 @@ fn our_server_takes_all_media_of_every_captured_publisher() {
 
 #[test]
 fn item_043_our_server_sees_the_same_of_them_in_all_pieces() {
-    for Capture { name, from_client, .. } in captures() {
+    for Capture { name, from_client, .. } in captures("publish") {
         let whole = served(&from_client, usize::MAX);
         for cut in [1, 2, 7, 128, 1_460, 3_073] {
             assert!(served(&from_client, cut) == whole, "{name}, pieces of {cut}");
@@ -161,7 +171,7 @@ fn item_043_our_server_sees_the_same_of_them_in_all_pieces() {
 
 #[test]
 fn our_client_publishes_to_every_captured_server() {
-    for Capture { name, facts, from_server, .. } in captures() {
+    for Capture { name, facts, from_server, .. } in captures("publish") {
         let whole = connected(&from_server, usize::MAX);
         let ends = facts["s2c"]["commands"].as_array().unwrap().iter().filter(|name| *name == "onStatus").count() > 1;
         // GStreamer's client numbers createStream in its own way, so that this answer is none to ours.
@@ -171,6 +181,77 @@ fn our_client_publishes_to_every_captured_server() {
         assert_eq!(whole.messages, [], "{name}");
         for cut in [1, 2, 7, 128, 1_460, 3_073] {
             assert_eq!(connected(&from_server, cut), whole, "{name}, pieces of {cut}");
+        }
+    }
+}
+
+/// What our client, which plays, sees of a server's bytes.
+fn played(bytes: &[u8], cut: usize) -> Seen {
+    let (mut scratch, mut control) = ([0; 1_536], [0; 512]);
+    let buffers = Buffers { scratch: &mut scratch, control: &mut control };
+    let mut client = Client::<8, 1>::new(buffers, ClientConfig::new(), &[1; 32]).unwrap();
+    let flash_ver = ConnectOptions::FLASH_VER;
+    client.connect(&ConnectOptions { app: "live", tc_url: &["rtmp://host/live"], flash_ver }).unwrap();
+    client.play(&PlayRequest::new("cam")).unwrap();
+    let mut seen = Seen::default();
+    for mut piece in bytes.chunks(cut) {
+        loop {
+            while client.poll_transmit(NOW, &mut [0; 1_460]) > 0 {}
+            match client.next_event(NOW, &mut piece).unwrap() {
+                Some(ClientEvent::Connected) => seen.events.push("connected".into()),
+                Some(ClientEvent::Playing(stream)) => seen.events.push(format!("playing {}", stream.0)),
+                Some(ClientEvent::Refused(stage, status)) => seen.events.push(format!("{stage}: {}", status.code)),
+                Some(ClientEvent::Status(_, status)) => {
+                    assert!(!matches!(status.known(), Code::Other(_)), "{}", status.code);
+                    seen.events.push(status.code.to_string());
+                }
+                Some(ClientEvent::Media(fragment)) => seen.media(&fragment),
+                Some(ClientEvent::Data { stream, timestamp, message }) => {
+                    seen.messages.push((stream.0, 18, timestamp.0, message.body.to_vec()));
+                }
+                Some(_) => {}
+                None if piece.is_empty() => break,
+                None => {}
+            }
+        }
+    }
+    seen
+}
+
+#[test]
+fn item_086_our_server_takes_every_captured_player() {
+    for Capture { name, facts, from_client, .. } in captures("play") {
+        let seen = served(&from_client, usize::MAX);
+        let says = |command: &str| facts["c2s"]["commands"].as_array().unwrap().contains(&Value::from(command));
+        let mut events = seen.events.iter();
+        assert!(events.next().unwrap().starts_with("connect "), "{name}: {:?}", seen.events);
+        if says("getStreamLength") {
+            assert!(events.next().unwrap().starts_with("length of "), "{name}: {:?}", seen.events);
+        }
+        assert!(events.next().unwrap().starts_with("play 1 "), "{name}: {:?}", seen.events);
+        let rest: Vec<_> = events.map(|event| event.split(' ').next().unwrap()).collect();
+        let expected = [("seek", "seek"), ("deleteStream", "stopped")];
+        let expected: Vec<_> = expected.iter().filter(|(command, _)| says(command)).map(|(_, event)| *event).collect();
+        assert_eq!(rest, expected, "{name}");
+        for cut in [1, 7, 128, 1_460] {
+            assert!(served(&from_client, cut) == seen, "{name}, pieces of {cut}");
+        }
+    }
+}
+
+#[test]
+fn item_086_our_client_plays_from_every_captured_server() {
+    for Capture { name, facts, from_server, .. } in captures("play") {
+        let seen = played(&from_server, usize::MAX);
+        let mut counts = BTreeMap::new();
+        for (_, kind, ..) in &seen.messages {
+            *counts.entry(*kind).or_default() += 1;
+        }
+        assert_eq!(counts, counted(&facts["s2c"]), "{name}");
+        assert_eq!(seen.events[0], "connected", "{name}");
+        assert!(seen.events.contains(&"playing 1".to_owned()), "{name}: {:?}", seen.events);
+        for cut in [1, 7, 128, 1_460] {
+            assert!(played(&from_server, cut) == seen, "{name}, pieces of {cut}");
         }
     }
 }

@@ -25,6 +25,7 @@ mod event;
 mod flow;
 mod link;
 mod outgoing;
+pub mod pressure;
 mod queue;
 mod server;
 mod verbs;

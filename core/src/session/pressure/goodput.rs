@@ -1,0 +1,202 @@
+//! How much arrives at the peer, and how long it is under way.
+
+use crate::time::Instant;
+
+/// Peers count modulo one of these (RTMP 1.0, section 5.4.3 says 2³²; others wrap at 2³¹, or begin again at 0xF000_0000).
+const MODULI: [u64; 3] = [1 << 32, 1 << 31, 0xF000_0000];
+
+/// An estimate needs so much time at least, in µs: acknowledgements that come close together say little.
+const LEAST_SPAN: u64 = 20_000;
+
+/// Measures goodput from the peer's acknowledgements.
+///
+/// Peers acknowledge whenever they have received as much as the window that we announced: let
+/// [`ClientConfig::window`](super::super::ClientConfig::window) be what is sent in a quarter of a second or so, for this to
+/// be of use. Some count wrongly; an acknowledgement that cannot be true counts as none.
+///
+/// ```
+/// use embedded_rtmp::session::pressure::Goodput;
+/// use embedded_rtmp::time::Instant;
+///
+/// let mut goodput = Goodput::new();
+/// for tenth in 1..=20_u32 {
+///     // 10,000 bytes go out each 100 ms, and 8,000 of them arrive.
+///     goodput.update(Instant::from_millis(u64::from(tenth) * 100), tenth * 10_000, Some(tenth * 8_000));
+/// }
+/// assert_eq!(goodput.bytes_per_second(), Some(80_000));
+/// assert_eq!(goodput.in_flight(), Some(40_000));
+/// assert_eq!(goodput.delay_millis(), Some(500));
+/// ```
+#[derive(Debug, Clone, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Goodput {
+    /// The acknowledgement that came last, as it came, and when.
+    last: Option<(u32, Instant)>,
+    /// Bytes that went out until then, modulo 2³².
+    sent_then: u32,
+    /// Bytes that went out, modulo 2³².
+    sent: u32,
+    /// Bytes that went out and are not acknowledged: as far as it is known.
+    in_flight: u64,
+    /// Bytes a second; 0 as long as nothing is known.
+    rate: u32,
+}
+
+impl Goodput {
+    /// Nothing is known yet.
+    pub const fn new() -> Self {
+        Self { last: None, sent_then: 0, sent: 0, in_flight: 0, rate: 0 }
+    }
+
+    /// Takes the state of the connection: the bytes that have gone out since the handshake, modulo 2³², and what the peer
+    /// acknowledged last ([`Client::acknowledged`](super::super::Client::acknowledged)). To be called every now and then,
+    /// and at least once between two acknowledgements.
+    pub fn update(&mut self, now: Instant, sent: u32, acknowledged: Option<u32>) {
+        self.in_flight = self.in_flight.saturating_add(u64::from(sent.wrapping_sub(self.sent)));
+        self.sent = sent;
+        let Some(acknowledged) = acknowledged else { return };
+        let Some((before, then)) = self.last else {
+            // The first one says where the peer's count stands, if it is near ours.
+            let behind = u64::from(sent.wrapping_sub(acknowledged));
+            if behind <= self.in_flight {
+                self.in_flight = behind;
+            }
+            (self.last, self.sent_then) = (Some((acknowledged, now)), sent);
+            return;
+        };
+        if acknowledged == before {
+            return;
+        }
+        let span = now.as_micros().saturating_sub(then.as_micros());
+        if let Some(arrived) = self.arrived(before, acknowledged) {
+            if span < LEAST_SPAN {
+                return;
+            }
+            self.in_flight = self.in_flight.saturating_sub(arrived);
+            let rate = arrived.saturating_mul(1_000_000).checked_div(span).unwrap_or(0).min(u64::from(u32::MAX));
+            // Half of what is known, half of what is new.
+            let known = if self.rate == 0 { rate } else { u64::from(self.rate) };
+            self.rate = (known.wrapping_add(rate) / 2) as u32;
+        } else {
+            // It counts in a way of its own: what is under way is not known any more, but for what went out since.
+            self.in_flight = u64::from(sent.wrapping_sub(self.sent_then)).min(self.in_flight);
+        }
+        (self.last, self.sent_then) = (Some((acknowledged, now)), sent);
+    }
+
+    /// How much has arrived between two acknowledgements: no more than is under way, in the way of counting that makes it so.
+    fn arrived(&self, before: u32, now: u32) -> Option<u64> {
+        let (before, now) = (u64::from(before), u64::from(now));
+        let steps = MODULI.iter().filter(|modulus| before < **modulus && now < **modulus);
+        steps
+            .map(
+                |modulus| {
+                    if now >= before {
+                        now.wrapping_sub(before)
+                    } else {
+                        now.wrapping_add(*modulus).wrapping_sub(before)
+                    }
+                },
+            )
+            .find(|step| *step <= self.in_flight)
+    }
+
+    /// How many bytes a second arrive, on the average of the last few acknowledgements; `None` before there is one. Where
+    /// less is sent than the network would take, it is what is sent.
+    pub const fn bytes_per_second(&self) -> Option<u32> {
+        if self.rate == 0 { None } else { Some(self.rate) }
+    }
+
+    /// Bytes that went out and are not acknowledged; `None` before the first acknowledgement. As much as the window lies
+    /// there always.
+    pub fn in_flight(&self) -> Option<u32> {
+        self.last.map(|_| u32::try_from(self.in_flight).unwrap_or(u32::MAX))
+    }
+
+    /// How long what goes out now will take until it is acknowledged, in ms; `None` as long as that is not known. Where it
+    /// grows from one acknowledgement to the next, more is sent than arrives.
+    pub fn delay_millis(&self) -> Option<u32> {
+        let rate = u64::from(self.bytes_per_second()?);
+        self.in_flight.saturating_mul(1_000).checked_div(rate).map(|millis| millis.min(u64::from(u32::MAX)) as u32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 10,000 bytes each 100 ms, all of which arrive 300 ms later and are acknowledged as `style` does: from the number of
+    /// bytes that arrived.
+    fn measure(steps: u64, from: u64, style: impl Fn(u64) -> Option<u32>) -> Goodput {
+        let mut goodput = Goodput::new();
+        goodput.update(Instant::from_micros(0), from as u32, None);
+        for step in 1..=steps {
+            let arrived = step.checked_sub(3).map(|step| from + step * 10_000);
+            let acknowledged = arrived.and_then(&style);
+            goodput.update(Instant::from_millis(step * 100), (from + step * 10_000) as u32, acknowledged);
+        }
+        goodput
+    }
+
+    #[test]
+    fn item_053_every_style_of_acknowledgement_gives_the_rate() {
+        let wrap = |modulus: u64| move |bytes: u64| Some((bytes % modulus) as u32);
+        // At the end of a second each count has wrapped.
+        for modulus in [1 << 32, 1 << 31, 0xF000_0000] {
+            let goodput = measure(40, modulus - 200_000, wrap(modulus));
+            assert_eq!(goodput.bytes_per_second(), Some(100_000), "modulo {modulus}");
+            assert_eq!(goodput.delay_millis(), Some(300), "modulo {modulus}");
+        }
+        // From another place: what is under way is not known so well, but the rate is.
+        let goodput = measure(40, 0, |bytes| Some(bytes as u32 + 1_000_000));
+        assert_eq!(goodput.bytes_per_second(), Some(100_000));
+        // In constant steps, and seldom: all of 50,000 bytes.
+        let goodput = measure(60, 0, |bytes| Some((bytes / 50_000 * 50_000) as u32));
+        assert_eq!(goodput.bytes_per_second(), Some(100_000));
+        assert!((300..=800).contains(&goodput.delay_millis().unwrap()));
+    }
+
+    #[test]
+    fn item_053_what_cannot_be_true_is_not_believed() {
+        let mut goodput = measure(20, 0, |bytes| Some(bytes as u32));
+        let rate = goodput.bytes_per_second();
+        for (number, nonsense) in [u32::MAX, 0, 0x8000_0000, 5].into_iter().enumerate() {
+            goodput.update(Instant::from_millis(2_100 + number as u64 * 100), 200_000, Some(nonsense));
+            assert!(goodput.in_flight().unwrap() <= 200_000);
+        }
+        assert!(goodput.bytes_per_second() <= rate.map(|rate| rate * 2));
+        // None at all: nothing is known, and what is under way grows.
+        let goodput = measure(20, 0, |_| None);
+        assert_eq!((goodput.bytes_per_second(), goodput.in_flight(), goodput.delay_millis()), (None, None, None));
+    }
+
+    #[test]
+    fn a_slower_network_is_seen_and_so_is_its_queue() {
+        let mut goodput = Goodput::new();
+        let mut delays = std::vec::Vec::new();
+        for step in 0..60_u64 {
+            let (sent, arrived) = (step * 10_000, step * 10_000 - step.saturating_sub(20) * 6_000);
+            goodput.update(Instant::from_millis(step * 100), sent as u32, Some(arrived as u32));
+            delays.push(goodput.delay_millis().unwrap_or(0));
+        }
+        let rate = goodput.bytes_per_second().unwrap();
+        assert!((40_000..=41_000).contains(&rate), "{rate}");
+        assert_eq!(delays[20], 0);
+        assert!(delays[21..].windows(2).all(|pair| pair[0] < pair[1]) && delays[59] > 5_000, "{delays:?}");
+    }
+
+    #[test]
+    fn acknowledgements_in_one_burst_are_taken_together() {
+        let mut goodput = Goodput::new();
+        goodput.update(Instant::from_millis(0), 0, Some(0));
+        for burst in 1..=10_u32 {
+            for part in 0..5 {
+                let now = Instant::from_micros(u64::from(burst) * 1_000_000 + part * 100);
+                let acknowledged = burst * 100_000 - 80_000 + part as u32 * 20_000;
+                goodput.update(now, burst * 100_000, Some(acknowledged));
+            }
+        }
+        let rate = goodput.bytes_per_second().unwrap();
+        assert!((60_000..=140_000).contains(&rate), "{rate}");
+    }
+}
