@@ -19,4 +19,17 @@ macro_rules! emit {
     }};
 }
 
-pub(crate) use {emit, info, warning};
+/// `defmt::Format` of a type that holds more than belongs in a log: payload, texts of the peer's, keys, or whole buffers.
+macro_rules! brief {
+    ([$($generics:tt)*] $type:ty, $this:pat => $format:literal $(, $argument:expr)* $(,)?) => {
+        #[cfg(feature = "defmt")]
+        impl<$($generics)*> ::defmt::Format for $type {
+            fn format(&self, f: ::defmt::Formatter<'_>) {
+                let $this = self;
+                ::defmt::write!(f, $format $(, $argument)*);
+            }
+        }
+    };
+}
+
+pub(crate) use {brief, emit, info, warning};

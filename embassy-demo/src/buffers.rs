@@ -1,5 +1,6 @@
 //! The memory of one session.
 
+use crate::fmt::brief;
 use embedded_rtmp::handshake;
 use embedded_rtmp::session::{Buffers, MIN_CONTROL};
 
@@ -32,6 +33,11 @@ pub struct Memory<
     pub(crate) scratch: [u8; SCRATCH],
     pub(crate) control: [u8; CONTROL],
 }
+
+brief!(
+    [const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usize] Memory<RX, TX, SCRATCH, CONTROL>,
+    _ => "Memory<{}, {}, {}, {}>", RX, TX, SCRATCH, CONTROL
+);
 
 impl<const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usize> Memory<RX, TX, SCRATCH, CONTROL> {
     /// Memory, all zeros. Sizes that cannot work do not compile.

@@ -15,6 +15,7 @@ use crate::buffers::Memory;
 use crate::connection::Connection;
 use crate::dial::{dial, lookup};
 use crate::error::{Error, Refusal};
+use crate::fmt::brief;
 use crate::link::{Link, Traffic};
 use crate::publisher::PublishOptions;
 
@@ -58,6 +59,8 @@ pub enum End {
 pub struct Player<'a, const STREAMS: usize = 8> {
     connection: Connection<'a, STREAMS, 1>,
 }
+
+brief!(['a, const STREAMS: usize] Player<'a, STREAMS>, this => "Player {{ {} }}", this.connection.link.traffic);
 
 impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
     /// Goes through the port plan, and asks the server that answers for the URL's application, and to play its stream key.

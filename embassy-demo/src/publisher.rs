@@ -17,6 +17,7 @@ use crate::buffers::Memory;
 use crate::connection::Connection;
 use crate::dial::{dial, lookup, until};
 use crate::error::{Error, Refusal};
+use crate::fmt::brief;
 use crate::link::{KeepAlive, Link, Traffic, clock};
 use crate::sender::{Sender, Slot};
 
@@ -34,6 +35,11 @@ pub struct PublishOptions<'o> {
     pub session: ClientConfig,
 }
 
+brief!(
+    ['o] PublishOptions<'o>,
+    this => "PublishOptions {{ keep_alive: {}, session: {} }}", this.keep_alive, this.session
+);
+
 impl Default for PublishOptions<'_> {
     fn default() -> Self {
         Self { flash_ver: ConnectOptions::FLASH_VER, keep_alive: KeepAlive::DEFAULT, session: ClientConfig::default() }
@@ -47,6 +53,8 @@ impl Default for PublishOptions<'_> {
 pub struct Publisher<'a, const STREAMS: usize = 8> {
     pub(crate) inner: RefCell<Inner<'a, STREAMS>>,
 }
+
+brief!(['a, const STREAMS: usize] Publisher<'a, STREAMS>, this => "Publisher {{ {} }}", this.traffic());
 
 /// What the handles share. Every change of it is made in a synchronous call.
 pub(crate) struct Inner<'a, const STREAMS: usize> {
@@ -72,6 +80,11 @@ pub struct Parts<'p, 'a, const STREAMS: usize = 8> {
     /// Sends video.
     pub video: Sender<'p, 'a, STREAMS>,
 }
+
+brief!(
+    ['p, 'a, const STREAMS: usize] Parts<'p, 'a, STREAMS>,
+    this => "Parts {{ audio: {}, data: {}, video: {} }}", this.audio, this.data, this.video
+);
 
 impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
     /// Goes through the port plan, connects to the URL's application and asks to publish its stream key.
@@ -260,6 +273,8 @@ fn ends_publishing(status: &Status<'_>) -> bool {
 pub struct Runner<'p, 'a, const STREAMS: usize = 8> {
     inner: &'p RefCell<Inner<'a, STREAMS>>,
 }
+
+brief!(['p, 'a, const STREAMS: usize] Runner<'p, 'a, STREAMS>, _ => "Runner");
 
 impl<const STREAMS: usize> Runner<'_, '_, STREAMS> {
     /// Runs until the session is over, and says why. It can be dropped and begun again.

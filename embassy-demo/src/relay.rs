@@ -8,6 +8,7 @@ use embedded_rtmp::session::{RequestError, Server};
 use embedded_rtmp::time::Instant;
 
 use crate::error::Error;
+use crate::fmt::brief;
 use crate::handler::SessionId;
 
 /// The memory of one stream that is relayed: for a static, or wherever the caller keeps it.
@@ -33,6 +34,17 @@ pub struct StreamMemory<
     audio: [u8; AUDIO],
     name: [u8; NAME],
 }
+
+brief!(
+    [
+        const RING: usize,
+        const METADATA: usize,
+        const VIDEO: usize,
+        const AUDIO: usize,
+        const NAME: usize
+    ] StreamMemory<RING, METADATA, VIDEO, AUDIO, NAME>,
+    _ => "StreamMemory<{}, {}, {}, {}, {}>", RING, METADATA, VIDEO, AUDIO, NAME
+);
 
 impl<const RING: usize, const METADATA: usize, const VIDEO: usize, const AUDIO: usize, const NAME: usize>
     StreamMemory<RING, METADATA, VIDEO, AUDIO, NAME>

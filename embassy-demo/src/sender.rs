@@ -19,6 +19,7 @@ use embedded_rtmp::message::{Kind, Timestamp};
 use embedded_rtmp::session::RequestError;
 
 use crate::error::Error;
+use crate::fmt::brief;
 use crate::publisher::Inner;
 
 /// What the senders know of each other.
@@ -65,6 +66,11 @@ pub struct Sender<'p, 'a, const STREAMS: usize = 8> {
     inner: &'p RefCell<Inner<'a, STREAMS>>,
     slot: usize,
 }
+
+brief!(
+    ['p, 'a, const STREAMS: usize] Sender<'p, 'a, STREAMS>,
+    this => "Sender {{ is_unfinished: {} }}", this.is_unfinished()
+);
 
 impl<'p, 'a, const STREAMS: usize> Sender<'p, 'a, STREAMS> {
     pub(crate) fn new(inner: &'p RefCell<Inner<'a, STREAMS>>, slot: usize) -> Self {

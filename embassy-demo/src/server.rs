@@ -8,6 +8,7 @@ use embassy_net::Stack;
 use embedded_rtmp::session::ServerConfig;
 
 use crate::buffers::Memory;
+use crate::fmt::brief;
 use crate::handler::{Handler, SessionId};
 use crate::link::{KeepAlive, Traffic};
 use crate::listen::Listeners;
@@ -25,6 +26,8 @@ pub struct ServeOptions {
     /// How the sessions behave.
     pub session: ServerConfig,
 }
+
+brief!([] ServeOptions, this => "ServeOptions {{ keep_alive: {}, session: {} }}", this.keep_alive, this.session);
 
 /// Why a server cannot work; the fault is the caller's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +73,17 @@ pub struct Server<
     listeners: Listeners<'a, SOCKETS>,
     options: ServeOptions,
 }
+
+brief!(
+    [
+        'a,
+        const SOCKETS: usize,
+        const PUBLISHERS: usize,
+        const PLAYERS: usize,
+        const STREAMS: usize
+    ] Server<'a, SOCKETS, PUBLISHERS, PLAYERS, STREAMS>,
+    this => "Server {{ options: {} }}", this.options
+);
 
 impl<'a, const SOCKETS: usize, const STREAMS: usize> Server<'a, SOCKETS, 0, 0, STREAMS> {
     /// A server on `ports`, such as [`DEFAULT_PORTS`], that takes publishers alone. It begins to listen when it

@@ -44,7 +44,7 @@ impl<const N: usize> fmt::Debug for Text<N> {
 #[cfg(feature = "defmt")]
 impl<const N: usize> defmt::Format for Text<N> {
     fn format(&self, f: defmt::Formatter<'_>) {
-        self.as_text().format(f);
+        defmt::write!(f, "{=[u8]:a}", self.as_text().as_bytes());
     }
 }
 

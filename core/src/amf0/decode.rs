@@ -17,6 +17,7 @@ use core::fmt;
 
 use super::{Text, Token, marker};
 use crate::bytes::Cursor;
+use crate::fmt::brief;
 
 /// How many containers may be open within each other.
 pub const MAX_DEPTH: usize = 16;
@@ -71,7 +72,6 @@ enum Expect {
 /// Bytes behind the last value of interest are no concern: just stop asking. An error stays: every later call repeats
 /// it. A copy of a decoder is a bookmark.
 #[derive(Debug, Clone, Copy)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Decoder<'a> {
     rest: &'a [u8],
     left: Left,
@@ -81,6 +81,11 @@ pub struct Decoder<'a> {
     /// `left` of each container around the innermost one, the message first.
     outer: [Left; MAX_DEPTH],
 }
+
+brief!(
+    ['a] Decoder<'a>,
+    this => "Decoder {{ rest: {} bytes, depth: {}, error: {} }}", this.rest.len(), this.depth, this.error
+);
 
 impl<'a> Decoder<'a> {
     /// A decoder of the values in `input`: the payload of a message, behind the format selector where there is one.

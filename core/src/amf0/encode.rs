@@ -4,6 +4,7 @@ use core::fmt;
 
 use super::{Text, Token, marker};
 use crate::bytes;
+use crate::fmt::brief;
 
 /// The buffer is too small for a token. Nothing of the token is written, and what was written before stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,7 +29,6 @@ impl core::error::Error for BufferFull {}
 /// strict array it writes nothing, for the others the end marker. (Up to 32 containers within each other are told
 /// apart.) Keys must not be empty, the count of a strict array must be true, and nothing can follow [`Token::Amf3`].
 #[derive(Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Encoder<'b> {
     buf: &'b mut [u8],
     /// Never more than `buf` has.
@@ -36,6 +36,8 @@ pub struct Encoder<'b> {
     /// A bit for each open container, the innermost lowest: whether it is a strict array.
     open: u32,
 }
+
+brief!(['b] Encoder<'b>, this => "Encoder {{ {} of {} bytes }}", this.len, this.buf.len());
 
 impl<'b> Encoder<'b> {
     /// An encoder that fills `buf` from its start.

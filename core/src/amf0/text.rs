@@ -6,7 +6,8 @@ use core::str::Utf8Error;
 /// Text as it came: bytes that should be UTF-8, and need not be.
 ///
 /// Whether they are is checked when [`to_str`](Self::to_str) asks, and not before: most text is only compared.
-/// `Display` writes each fault as U+FFFD, `Debug` as escaped bytes.
+/// `Display` writes each fault as U+FFFD, `Debug` as escaped bytes. `defmt::Format` tells the length alone: stream keys and
+/// tokens are such texts, too.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Text<'a>(&'a [u8]);
 
@@ -82,7 +83,7 @@ impl fmt::Debug for Text<'_> {
 #[cfg(feature = "defmt")]
 impl defmt::Format for Text<'_> {
     fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "{=[u8]:a}", self.0);
+        defmt::write!(f, "{} bytes of text", self.0.len());
     }
 }
 

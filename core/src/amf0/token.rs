@@ -4,7 +4,6 @@ use super::{Text, number_to_u32, u32_to_number};
 
 /// One piece of an AMF0 value: a scalar, the start or end of a container, or a key in one.
 #[derive(Debug, Clone, Copy, PartialEq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Token<'a> {
     /// A number (section 2.2).
@@ -54,6 +53,30 @@ pub enum Token<'a> {
     /// filled, so that what follows it cannot be found without decoding AMF3 whole. So the decoding of this message
     /// ends here: only [`Token::End`] for each open container follows.
     Amf3(&'a [u8]),
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Token<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        match self {
+            Self::Number(number) => defmt::write!(f, "Number({})", number),
+            Self::Boolean(boolean) => defmt::write!(f, "Boolean({})", boolean),
+            Self::String(text) => defmt::write!(f, "String({})", text),
+            Self::ObjectStart => defmt::write!(f, "ObjectStart"),
+            Self::TypedObjectStart(class) => defmt::write!(f, "TypedObjectStart({})", class),
+            Self::EcmaArrayStart { len } => defmt::write!(f, "EcmaArrayStart({})", len),
+            Self::StrictArrayStart { len } => defmt::write!(f, "StrictArrayStart({})", len),
+            Self::Key(key) => defmt::write!(f, "Key({})", key),
+            Self::End => defmt::write!(f, "End"),
+            Self::Null => defmt::write!(f, "Null"),
+            Self::Undefined => defmt::write!(f, "Undefined"),
+            Self::Date { ms, tz } => defmt::write!(f, "Date {{ ms: {}, tz: {} }}", ms, tz),
+            Self::Xml(document) => defmt::write!(f, "Xml({})", document),
+            Self::Reference(number) => defmt::write!(f, "Reference({})", number),
+            Self::Unsupported => defmt::write!(f, "Unsupported"),
+            Self::Amf3(rest) => defmt::write!(f, "Amf3({} bytes)", rest.len()),
+        }
+    }
 }
 
 impl<'a> Token<'a> {

@@ -3,6 +3,7 @@
 use core::ops::Range;
 
 use super::{ChunkStreamId, Fragment};
+use crate::fmt::brief;
 
 /// Where a message that is being put together lies in the buffer, of which no more than 64 KiB are used.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +37,8 @@ pub struct Assembler {
     slots: [Slot; 2],
     skipped: u32,
 }
+
+brief!([] Assembler, this => "Assembler {{ skipped: {} }}", this.skipped);
 
 impl Default for Assembler {
     fn default() -> Self {

@@ -16,6 +16,7 @@ pub use writer::{WriteError, Writer};
 
 use core::fmt;
 
+use crate::fmt::brief;
 use crate::message;
 
 /// The chunk size of both directions until a Set Chunk Size message changes it, in bytes (section 5.4.1).
@@ -59,7 +60,6 @@ impl fmt::Display for ChunkStreamId {
 /// A message arrives as one fragment or more, in order. Fragments of messages on different chunk streams may alternate.
 /// A fragment with offset 0 begins a message, also where the message before it on that chunk stream was not finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Fragment<'d> {
     /// The chunk stream that it came on.
     pub csid: ChunkStreamId,
@@ -70,6 +70,12 @@ pub struct Fragment<'d> {
     /// The payload bytes; empty only where the whole message is.
     pub data: &'d [u8],
 }
+
+brief!(
+    ['d] Fragment<'d>,
+    this => "Fragment {{ csid: {}, header: {}, offset: {}, {} bytes }}",
+    this.csid, this.header, this.offset, this.data.len()
+);
 
 impl Fragment<'_> {
     /// Whether this is the first fragment of its message.

@@ -2,10 +2,10 @@
 
 use super::{Command, Status, code};
 use crate::amf0::{BufferFull, Encoder, Text, Token, u32_to_number};
+use crate::fmt::brief;
 
 /// What a client says in `connect`.
 #[derive(Debug, Clone, Copy)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ConnectOptions<'a> {
     /// The application: the first part of a URL's path.
     pub app: &'a str,
@@ -14,6 +14,8 @@ pub struct ConnectOptions<'a> {
     /// The name and version of the client. Servers know those that begin with `FMLE/` as encoders.
     pub flash_ver: &'a str,
 }
+
+brief!(['a] ConnectOptions<'a>, this => "ConnectOptions {{ flash_ver: {} }}", this.flash_ver);
 
 impl ConnectOptions<'_> {
     /// The client version where nothing else is wanted.

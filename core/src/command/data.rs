@@ -2,10 +2,10 @@
 
 use super::without_selector;
 use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token};
+use crate::fmt::brief;
 
 /// A data message as it came.
 #[derive(Debug, Clone, Copy)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DataMessage<'a> {
     /// The name of the handler: `onMetaData`, say.
     pub name: Text<'a>,
@@ -14,6 +14,11 @@ pub struct DataMessage<'a> {
     /// What follows the name.
     pub values: Decoder<'a>,
 }
+
+brief!(
+    ['a] DataMessage<'a>,
+    this => "DataMessage {{ name: {=[u8]:a}, {} bytes }}", this.name.as_bytes(), this.body.len()
+);
 
 impl<'a> DataMessage<'a> {
     /// A data message that says nothing.

@@ -17,10 +17,10 @@ pub use play::{PlayRequest, Start, SwitchRequest};
 pub use status::{MAX_REDIRECTS, Status};
 
 use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token, magnitude, number_to_u32, u32_to_number};
+use crate::fmt::brief;
 
 /// A command as it came.
 #[derive(Debug, Clone, Copy)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Command<'a> {
     /// The name of the procedure, or `_result` or `_error`.
     pub name: Text<'a>,
@@ -30,6 +30,11 @@ pub struct Command<'a> {
     /// What follows: the command object, then the arguments.
     pub values: Decoder<'a>,
 }
+
+brief!(
+    ['a] Command<'a>,
+    this => "Command {{ name: {=[u8]:a}, transaction: {} }}", this.name.as_bytes(), this.transaction
+);
 
 impl<'a> Command<'a> {
     /// Reads the beginning of a command; `None` where it does not begin with a name.
@@ -94,6 +99,8 @@ impl<'a> Command<'a> {
 /// The scalars among the values of a command.
 #[derive(Debug, Clone, Copy)]
 pub struct Arguments<'a>(Decoder<'a>);
+
+brief!(['a] Arguments<'a>, this => "Arguments({})", this.0);
 
 impl<'a> Iterator for Arguments<'a> {
     type Item = Token<'a>;

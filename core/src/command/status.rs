@@ -4,13 +4,13 @@ use core::fmt;
 
 use super::Code;
 use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token};
+use crate::fmt::brief;
 
 /// How many [redirects](Status::redirect) to follow one after another.
 pub const MAX_REDIRECTS: u8 = 3;
 
 /// What an info object says. Text that is missing is empty.
 #[derive(Clone, Copy, Default)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Status<'a> {
     /// `status`, `warning` or `error`.
     pub level: Text<'a>,
@@ -21,6 +21,12 @@ pub struct Status<'a> {
     /// All of it, as it came.
     values: &'a [u8],
 }
+
+// Servers quote stream keys in the description.
+brief!(
+    ['a] Status<'a>,
+    this => "Status {{ level: {=[u8]:a}, code: {=[u8]:a} }}", this.level.as_bytes(), this.code.as_bytes()
+);
 
 /// The texts alone are compared.
 impl PartialEq for Status<'_> {

@@ -20,6 +20,7 @@
 use core::fmt;
 
 use crate::bytes::Cursor;
+use crate::fmt::brief;
 use crate::message::{Kind, Timestamp};
 
 /// The bytes behind each tag: how long it was, with its header. Nobody here relies on what they say.
@@ -130,7 +131,6 @@ impl TagHeader {
 
 /// A tag: one audio, video or data message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Tag<'a> {
     /// Audio, video or data; kinds that nobody knows survive.
     pub kind: Kind,
@@ -140,17 +140,20 @@ pub struct Tag<'a> {
     pub data: &'a [u8],
 }
 
+brief!(['a] Tag<'a>, this => "Tag {{ kind: {}, timestamp: {}, {} bytes }}", this.kind, this.timestamp, this.data.len());
+
 /// An iterator over the tags of a file, or of an aggregate message that is whole.
 ///
 /// It ends at the first tag that is cut off; [`Self::rest`] tells. Back pointers are passed over unread, and the last
 /// one may be missing. What can be of no use is left out: encrypted tags, and tags that are aggregates themselves. Each
 /// step takes off at least a tag's header, so there is no input that it does not come to the end of.
 #[derive(Debug, Clone)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Tags<'a> {
     rest: &'a [u8],
     shift: Shift,
 }
+
+brief!(['a] Tags<'a>, this => "Tags {{ rest: {} bytes }}", this.rest.len());
 
 impl<'a> Tags<'a> {
     /// The tags of a file, with their timestamps as they are.

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::record::payload;
+use crate::fmt::brief;
 use crate::message::Kind;
 
 /// The message that a player was sending has been overwritten: its connection can only be closed.
@@ -54,6 +55,8 @@ pub struct Cursor {
     pub(super) audio: bool,
     pub(super) video: bool,
 }
+
+brief!([] Cursor, this => "Cursor {{ at: {}, skipped: {} }}", this.at, this.skipped);
 
 impl Default for Cursor {
     fn default() -> Self {

@@ -3,6 +3,7 @@
 use super::cursor::{Cursor, Overtaken, Stage};
 use super::record::{Lane, Place, payload};
 use super::ring::Ring;
+use crate::fmt::brief;
 use crate::message::{Header, Kind, StreamId};
 
 /// What a message that was cut off is filled up with.
@@ -16,6 +17,11 @@ pub struct Piece<'r> {
     /// Payload: two parts where it lies around the end of the ring. Empty where the message is.
     pub parts: [&'r [u8]; 2],
 }
+
+brief!(
+    ['r] Piece<'r>,
+    Piece { begin, parts: [one, other] } => "Piece {{ begin: {}, {} + {} bytes }}", begin, one.len(), other.len()
+);
 
 impl Ring<'_> {
     /// What a player is to send next; `None` where that has not come yet. What it takes of it is told by

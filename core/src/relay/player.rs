@@ -5,6 +5,7 @@ use core::fmt;
 use super::cursor::{Cursor, Overtaken};
 use super::ring::Ring;
 use crate::chunk::ChunkStreamId;
+use crate::fmt::brief;
 use crate::message::StreamId;
 use crate::session::{RequestError, Server};
 use crate::time::Instant;
@@ -53,6 +54,8 @@ pub struct Player {
     open: Option<ChunkStreamId>,
     leaves: bool,
 }
+
+brief!([] Player, this => "Player {{ cursor: {} }}", this.cursor);
 
 impl Player {
     /// A player on a message stream of its session, that has had nothing yet.

@@ -5,6 +5,7 @@ use super::kept::Kept;
 use super::record::{Lane, Place, RECORD, Record, payload};
 use super::store::Store;
 use crate::chunk::Fragment;
+use crate::fmt::brief;
 use crate::media::aggregate::Splitter;
 use crate::message::{Kind, Timestamp};
 
@@ -29,6 +30,8 @@ pub struct Buffers<'b> {
     /// The last audio sequence header: 4 to 7 bytes for AAC, 24 for Opus.
     pub audio: &'b mut [u8],
 }
+
+brief!(['b] Buffers<'b>, this => "Buffers {{ ring: {} bytes }}", this.ring.len());
 
 /// What was left out of a ring, in messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -61,6 +64,8 @@ pub struct Ring<'b> {
     splitter: Splitter,
     counts: Counts,
 }
+
+brief!(['b] Ring<'b>, this => "Ring {{ is_live: {}, counts: {} }}", this.is_live, this.counts);
 
 impl<'b> Ring<'b> {
     /// An empty ring.

@@ -37,6 +37,7 @@ pub use error::{ConfigError, Error, RequestError, Stage};
 pub use event::{ClientEvent, ServerEvent};
 pub use server::{MESSAGE_STREAMS, Server};
 
+use crate::fmt::brief;
 use crate::handshake;
 
 /// The memory that a session is lent.
@@ -49,6 +50,11 @@ pub struct Buffers<'b> {
     /// the same, or 192 and 129/64 of the length of its stream key where that is more; `connect` with its URL must fit too.
     pub control: &'b mut [u8],
 }
+
+brief!(
+    ['b] Buffers<'b>,
+    this => "Buffers {{ scratch: {} bytes, control: {} bytes }}", this.scratch.len(), this.control.len()
+);
 
 /// The least size of [`Buffers::control`], in bytes.
 pub const MIN_CONTROL: usize = server::RESERVE;

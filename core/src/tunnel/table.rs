@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::request::hex;
+use crate::fmt::brief;
 use crate::time::{Instant, millis};
 
 /// The bytes of an id; two digits stand for each.
@@ -72,6 +73,11 @@ pub struct Tunnels<'p, const N: usize> {
     idle_millis: u32,
     hold_millis: u32,
 }
+
+brief!(
+    ['p, const N: usize] Tunnels<'p, N>,
+    this => "Tunnels {{ worker: {}, idle: {} ms }}", this.worker, this.idle_millis
+);
 
 impl<'p, const N: usize> Tunnels<'p, N> {
     /// No tunnel yet.

@@ -6,6 +6,7 @@ use embedded_rtmp::media::is_sequence_header;
 use embedded_rtmp::message::{Kind, Timestamp};
 
 use super::source::{Frame, Source};
+use crate::fmt::brief;
 
 /// What, in a data message, asks a server to keep what follows as the stream's metadata; in AMF0.
 const SET_DATA_FRAME: &[u8] = b"\x02\x00\x0d@setDataFrame";
@@ -31,6 +32,8 @@ pub struct Clip<'c> {
     /// When the first one was asked for.
     start: Option<Instant>,
 }
+
+brief!(['c] Clip<'c>, this => "Clip {{ rest: {}, loops: {} }}", this.rest, this.loops);
 
 impl<'c> Clip<'c> {
     /// A clip that is played so many times, in real time.

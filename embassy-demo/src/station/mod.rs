@@ -24,7 +24,7 @@ use embedded_rtmp::url::Url;
 
 use crate::buffers::Memory;
 use crate::error::Error;
-use crate::fmt::info;
+use crate::fmt::{brief, info};
 use crate::publisher::{Parts, PublishOptions, Publisher};
 
 use self::pressure::Pressure;
@@ -45,6 +45,12 @@ pub struct StationOptions<'o> {
     /// are. `None` for a source that can wait: nothing is left out, and nothing taken while there is no connection.
     pub patience: Option<Patience>,
 }
+
+brief!(
+    ['o] StationOptions<'o>,
+    this => "StationOptions {{ publish: {}, ports: {}, limits: {}, retry: {}, patience: {} }}",
+    this.publish, this.ports, this.limits, this.retry, this.patience
+);
 
 impl Default for StationOptions<'_> {
     fn default() -> Self {
@@ -86,6 +92,8 @@ pub struct Station<'a> {
     options: StationOptions<'a>,
     counters: Counters,
 }
+
+brief!(['a] Station<'a>, this => "Station {{ counters: {} }}", this.counters);
 
 impl<'a> Station<'a> {
     /// A station; `entropy` gives 32 fresh random bytes for each attempt to connect.

@@ -1,5 +1,6 @@
 //! Where frames come from.
 
+use crate::fmt::brief;
 use embedded_rtmp::message::{Kind, Timestamp};
 use heapless::Vec;
 
@@ -31,6 +32,8 @@ pub struct Frame<'f> {
     /// The payload of the message.
     pub parts: Vec<&'f [u8], MAX_PARTS, u8>,
 }
+
+brief!(['f] Frame<'f>, this => "Frame {{ kind: {}, timestamp: {}, {} bytes }}", this.kind, this.timestamp, this.len());
 
 impl<'f> Frame<'f> {
     /// A frame of so many parts, at most [`MAX_PARTS`]; those behind are left out.

@@ -21,6 +21,7 @@ pub use error::ReadError;
 
 use super::{ChunkStreamId, DEFAULT_CHUNK_SIZE, Fragment, MAX_CHUNK_SIZE, header};
 use crate::bytes::Aligned;
+use crate::fmt::brief;
 use crate::message::StreamId;
 use track::Track;
 
@@ -67,6 +68,11 @@ pub struct Reader<const STREAMS: usize> {
     kept: u8,
     type_three_delta: TypeThreeDelta,
 }
+
+brief!(
+    [const STREAMS: usize] Reader<STREAMS>,
+    this => "Reader {{ chunk_size: {}, failed: {} }}", this.chunk_size, this.failed
+);
 
 /// What [`Reader::pull`] found: a piece of the current message's payload. [`Reader::fragment`] makes it whole.
 #[derive(Clone, Copy)]

@@ -20,6 +20,7 @@ use core::num::NonZeroU32;
 use super::header::{self, Format};
 use super::{ChunkStreamId, DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE};
 use crate::bytes::copy;
+use crate::fmt::brief;
 use crate::message::{self, Header};
 use track::{NO_DELTA, Track};
 
@@ -37,6 +38,8 @@ pub struct Writer<const STREAMS: usize> {
     /// The track of the chunk that is being written.
     current: u8,
 }
+
+brief!([const STREAMS: usize] Writer<STREAMS>, this => "Writer {{ chunk_size: {} }}", this.chunk_size.get());
 
 const DEFAULT: NonZeroU32 = NonZeroU32::new(DEFAULT_CHUNK_SIZE).expect("is not 0");
 

@@ -4,6 +4,7 @@
 //! never occur, since encoders put a byte 3 between (emulation prevention). Those bytes belong to the unit in both
 //! formats, so nothing here touches them.
 
+use crate::fmt::brief;
 use core::cell::Cell;
 use core::fmt;
 use core::ops::Range;
@@ -19,12 +20,13 @@ pub(super) const LENGTH_SIZE: usize = START_CODE.len();
 /// What stands before the first start code is no unit; empty units are left out. Every byte is looked at once or not at
 /// all.
 #[derive(Debug, Clone)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Units<'a> {
     stream: &'a [u8],
     /// Where the next start code is looked for.
     at: usize,
 }
+
+brief!(['a] Units<'a>, this => "Units {{ {} of {} bytes }}", this.at, this.stream.len());
 
 impl<'a> Units<'a> {
     /// The NAL units of `stream`, such as an encoder's output for one picture.

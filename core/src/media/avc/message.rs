@@ -4,6 +4,7 @@ use core::fmt;
 
 use super::UnitType;
 use super::annex_b::LENGTH_SIZE;
+use crate::fmt::brief;
 use crate::media::video::{AvcPacket, FrameType, HEADER_SIZE, Header};
 
 /// More NAL units than a [`Message`] has room for.
@@ -43,7 +44,6 @@ impl core::error::Error for TooManyUnits {}
 /// # }
 /// ```
 #[derive(Debug, Clone)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Message<'a, const UNITS: usize> {
     header: [u8; HEADER_SIZE],
     units: [([u8; LENGTH_SIZE], &'a [u8]); UNITS],
@@ -51,6 +51,11 @@ pub struct Message<'a, const UNITS: usize> {
     length: u32,
     is_keyframe: bool,
 }
+
+brief!(
+    ['a, const UNITS: usize] Message<'a, UNITS>,
+    this => "Message {{ {} units, {} bytes, is_keyframe: {} }}", this.count, this.length, this.is_keyframe
+);
 
 impl<'a, const UNITS: usize> Message<'a, UNITS> {
     /// The message for a picture of these NAL units, which is shown `composition_time` milliseconds after the timestamp

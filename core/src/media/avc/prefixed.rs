@@ -4,6 +4,7 @@ use core::fmt;
 
 use super::annex_b::{LENGTH_SIZE, START_CODE};
 use crate::bytes::Cursor;
+use crate::fmt::brief;
 
 /// An iterator over the NAL units of a picture, each of which stands behind its length.
 ///
@@ -12,11 +13,12 @@ use crate::bytes::Cursor;
 ///
 /// With [`START_CODE`] before each unit this is what a decoder for Annex B takes.
 #[derive(Debug, Clone)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Units<'a> {
     rest: &'a [u8],
     length_size: usize,
 }
+
+brief!(['a] Units<'a>, this => "Units {{ rest: {} bytes }}", this.rest.len());
 
 impl<'a> Units<'a> {
     /// The NAL units of a picture: what stands behind the [`video::Header`](crate::media::video::Header). `length_size`

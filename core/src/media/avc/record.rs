@@ -10,6 +10,7 @@ use core::fmt;
 use super::UnitType;
 use super::sps::{Sps, is_plain};
 use crate::bytes::{Cursor, copy};
+use crate::fmt::brief;
 use crate::media::video;
 
 /// Why there is no configuration.
@@ -99,11 +100,12 @@ impl<'a> Config<'a> {
 
 /// An iterator over parameter sets.
 #[derive(Debug, Clone)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Sets<'a> {
     left: u8,
     bytes: &'a [u8],
 }
+
+brief!(['a] Sets<'a>, this => "Sets {{ left: {} }}", this.left);
 
 impl<'a> Sets<'a> {
     /// Takes `count` sets, each behind its length.

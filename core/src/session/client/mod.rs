@@ -31,7 +31,7 @@ use crate::amf0::Decoder;
 use crate::chunk::{ChunkStreamId, Pulled};
 use crate::command::{Argument, Command, ConnectOptions, DataMessage, Status};
 use crate::control;
-use crate::fmt::{info, warning};
+use crate::fmt::{brief, info, warning};
 use crate::handshake;
 use crate::message::{Kind, StreamId, Timestamp};
 use crate::time::{Instant, millis};
@@ -48,6 +48,7 @@ const PUBLISH_ROOM: usize = 120;
 const CLOSE_ROOM: usize = 96;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum State {
     ExpectHandshake,
     ExpectConnect,
@@ -111,6 +112,11 @@ pub struct Client<'b, const STREAMS: usize = 8, const PLAYS: usize = 0, const CA
     window: u32,
     failed: Option<Error>,
 }
+
+brief!(
+    ['b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize] Client<'b, STREAMS, PLAYS, CALLS>,
+    this => "Client {{ state: {}, failed: {} }}", this.state, this.failed
+);
 
 impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b, STREAMS, PLAYS, CALLS> {
     /// A client at the beginning of a connection. The first 8 bytes of `entropy` fill the handshake's blocks, where

@@ -30,7 +30,7 @@ use super::verbs::verbs;
 use super::{Buffers, ConfigError, Error, RequestError, ServerConfig, ServerEvent, Stage, wire};
 use crate::chunk::{ChunkStreamId, Pulled};
 use crate::command::{Command, ConnectRequest, PlayRequest, SwitchRequest};
-use crate::fmt::{info, warning};
+use crate::fmt::{brief, info, warning};
 use crate::handshake;
 use crate::message::{Kind, StreamId, Timestamp};
 use crate::time::{Instant, earliest, millis};
@@ -43,6 +43,7 @@ pub const MESSAGE_STREAMS: usize = 4;
 pub(super) const RESERVE: usize = 384;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum State {
     ExpectHandshake,
     ExpectConnect,
@@ -100,6 +101,11 @@ pub struct Server<'b, const STREAMS: usize = 8> {
     window: u32,
     failed: Option<Error>,
 }
+
+brief!(
+    ['b, const STREAMS: usize] Server<'b, STREAMS>,
+    this => "Server {{ state: {}, failed: {} }}", this.state, this.failed
+);
 
 impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     /// A server at the beginning of a connection. The first 8 bytes of `entropy` fill the handshake's blocks, where

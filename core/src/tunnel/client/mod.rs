@@ -18,6 +18,7 @@ mod response;
 
 use super::head::Head;
 use super::{Error, MAX_ID};
+use crate::fmt::brief;
 use crate::time::Instant;
 
 /// How long nothing may move while a request is under way, in ms.
@@ -117,6 +118,8 @@ pub struct Client<'h> {
     since: Instant,
     failed: Option<Error>,
 }
+
+brief!(['h] Client<'h>, this => "Client {{ port: {}, sequence: {} }}", this.port, this.sequence);
 
 impl<'h> Client<'h> {
     /// A tunnel to `host`, over a TCP connection to its `port`, or to that of a proxy.

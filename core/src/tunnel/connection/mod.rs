@@ -17,6 +17,7 @@ use super::head::{Head, HeadError, Progress};
 use super::request::{Ask, Line, parse};
 use super::table::ID;
 use super::{Event, Refusal, TunnelId, Tunnels};
+use crate::fmt::brief;
 use crate::time::Instant;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +84,8 @@ pub struct Connection {
     moved: Instant,
     refusal: Option<Refusal>,
 }
+
+brief!([] Connection, this => "Connection {{ left: {}, length: {}, sent: {} }}", this.left, this.length, this.sent);
 
 impl Connection {
     /// A connection of which nothing is known but that it [speaks HTTP](super::Protocol), at the time that it is.
