@@ -215,7 +215,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// Bytes as FFmpeg writes them, but for MP3 at 8 kHz and what is unknown.
-    const VECTORS: [(&[u8], Header); 11] = [
+    const VECTORS: [(&[u8], Header); 12] = [
         (&[0xAF, 0], Header::Aac(AacPacket::SEQUENCE_HEADER)),
         (&[0xAF, 1], Header::Aac(AacPacket::RAW)),
         (&[0x72], Header::Other(Sound::G711_A_LAW)),
@@ -226,6 +226,8 @@ mod tests {
         (&[0x3E], Header::Other(Sound::pcm(44_100, true, false).unwrap())),
         (&[0x35], Header::Other(Sound::pcm(11_025, false, true).unwrap())),
         (&[0xD0], Header::Other(Sound { format: Format(13), rate: Rate::Hz5512, sixteen_bits: false, stereo: false })),
+        // ADPCM, which has ended others' sessions (part B, SRS).
+        (&[0x1E], Header::Other(Sound { format: Format::ADPCM, ..Sound::pcm(44_100, true, false).unwrap() })),
         (&[0x91], Header::Enhanced(0x91)),
     ];
 
