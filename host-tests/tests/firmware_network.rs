@@ -68,6 +68,24 @@ fn item_092_a_port_in_the_url_is_the_only_one() {
 
 #[test]
 #[ignore = "needs qemu-system-arm, network namespaces and nginx with its RTMP module: host-tests/run runs it"]
+fn item_093_the_port_test_tells_dropped_from_refused_and_silent() {
+    let site = site("tcp dport 1935 drop\ntcp dport 443 meta length > 200 drop", &[80, 443]);
+    let (status, log) = site.start(&["ports", &url("")]).unwrap().finish_within(LIMIT).unwrap();
+    let verdicts = [
+        "RTMP 1935: dropped, no answer in time: the end after ",
+        "RTMP 80: connected: TCP after ",
+        "RTMP 443: connected, but no RTMP handshake in time: TCP after ",
+    ];
+    assert!(status == Some(0) && tells(&log, &verdicts), "{log}");
+    assert!(site.recordings().is_err(), "something was published");
+
+    let (status, log) = site.start(&["ports", &url(":7070")]).unwrap().finish_within(LIMIT).unwrap();
+    assert!(status == Some(1) && tells(&log, &["RTMP 7070: refused: the end after "]), "{log}");
+    assert!(!log.contains("RTMP 80"), "{log}");
+}
+
+#[test]
+#[ignore = "needs qemu-system-arm, network namespaces and nginx with its RTMP module: host-tests/run runs it"]
 fn one_packet_in_twenty_is_lost_and_the_clip_arrives_whole() {
     let site = site("tcp dport 1935 numgen random mod 100 < 5 drop", &[1935]);
     let way_back = "table inet way_back {\nchain output {\ntype filter hook output priority 0\n\

@@ -7,6 +7,8 @@ pub enum Command<'a> {
     Publish(Publish<'a>),
     /// Take publishers, and check what they send.
     Serve(Serve),
+    /// Test the ports of the URL's host.
+    Ports(&'a str),
 }
 
 /// How to publish.
@@ -70,6 +72,11 @@ pub fn parse<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<Command<'a>
             }
             Ok(Command::Serve(Serve { publishers }))
         }
+        "ports" => match (words.next(), words.next()) {
+            (None, _) => Err(BadArguments::NoUrl),
+            (Some(url), None) => Ok(Command::Ports(url)),
+            (_, Some(word)) => Err(BadArguments::Unknown(word)),
+        },
         word => Err(BadArguments::Unknown(word)),
     }
 }
@@ -101,6 +108,13 @@ mod tests {
         assert_eq!(parsed("serve --once"), Ok(Command::Serve(Serve { publishers: Some(1) })));
         assert_eq!(parsed("serve --publishers 4"), Ok(Command::Serve(Serve { publishers: Some(4) })));
         assert_eq!(parsed("serve me"), Err(BadArguments::Unknown("me")));
+    }
+
+    #[test]
+    fn the_port_test_takes_a_url() {
+        assert_eq!(parsed("ports rtmp://10.0.2.2"), Ok(Command::Ports("rtmp://10.0.2.2")));
+        assert_eq!(parsed("ports"), Err(BadArguments::NoUrl));
+        assert_eq!(parsed("ports a b"), Err(BadArguments::Unknown("b")));
     }
 
     #[test]

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! ./run publish rtmp://10.0.2.2:1935/live/cam [--fast] [--loops N]
+//! ./run ports rtmp://10.0.2.2
 //! ./run --hostfwd 1935 serve [--once | --publishers N]
 //! ```
 //! The command line comes through semihosting, and so the log and the exit code go out.
 #![no_std]
 #![no_main]
 
+mod ports;
 mod publish;
 mod serve;
 
@@ -52,6 +54,7 @@ async fn start(spawner: Spawner) {
     let stack = network::start(spawner);
     let is_good = match command {
         Command::Publish(options) => publish::publish(stack, options).await,
+        Command::Ports(url) => ports::ports(stack, url).await,
         Command::Serve(options) => serve::serve(stack, options).await,
     };
     defmt::info!("deepest stack: {} bytes", board::stack::deepest());

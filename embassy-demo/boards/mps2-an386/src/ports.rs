@@ -1,0 +1,39 @@
+//! Tests by which ports and transports a server can be reached from here.
+
+use embassy_net::Stack;
+use embedded_rtmp_embassy::embedded_rtmp::connect::{Limits, Order, Outcome};
+use embedded_rtmp_embassy::embedded_rtmp::url::Url;
+use embedded_rtmp_embassy::{Error, Memory, test_ports};
+use mps2_an386::board::host;
+use static_cell::ConstStaticCell;
+
+/// The rings of the socket, and what the handshake works in.
+static MEMORY: ConstStaticCell<Memory<2048, 2048>> = ConstStaticCell::new(Memory::new());
+
+/// Logs what became of each port; whether one leads to RTMP.
+pub(crate) async fn ports(stack: Stack<'static>, url: &str) -> bool {
+    let mut is_good = false;
+    let result = test(stack, url, &mut is_good).await;
+    if let Err(ref why) = result {
+        defmt::error!("not tested: {}", why);
+    }
+    is_good
+}
+
+async fn test(stack: Stack<'static>, url: &str, is_good: &mut bool) -> Result<(), Error> {
+    let url = Url::parse(url)?;
+    let order = Order::for_url(&url)?;
+    stack.wait_config_up().await;
+    test_ports(stack, url.host(), order.targets(), Limits::SEQUENTIAL, MEMORY.take(), host::random, |report| {
+        *is_good |= report.outcome == Outcome::Connected;
+        let took = report.took.as_millis() as u32;
+        match report.to_tcp {
+            Some(to_tcp) => {
+                let to_tcp = to_tcp.as_millis() as u32;
+                defmt::info!("{}: TCP after {} ms, the end after {} ms", defmt::Display2Format(&report), to_tcp, took);
+            }
+            None => defmt::info!("{}: the end after {} ms", defmt::Display2Format(&report), took),
+        }
+    })
+    .await
+}
