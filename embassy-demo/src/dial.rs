@@ -5,7 +5,7 @@ use core::task::{Context, Poll};
 
 use embassy_net::{IpAddress, IpEndpoint, Stack};
 use embassy_time::Duration;
-use embedded_rtmp::connect::{AttemptId, Failure, Plan, Step, Transport};
+use embedded_rtmp::connect::{AttemptId, Failure, Plan, Step, Target};
 use embedded_rtmp::session::ClientEvent;
 use embedded_rtmp::time::Instant;
 
@@ -14,6 +14,7 @@ use crate::error::{Error, handshake_failure};
 use crate::fmt::info;
 use crate::link::{OpenError, clock, wake_at};
 use crate::resolve::{Addresses, ResolveError, resolve};
+use crate::tunnel::Tunnel;
 
 /// How long an abandoned connection may take to send its RST.
 pub(crate) const RESET_LIMIT: Duration = Duration::from_millis(100);
@@ -42,8 +43,9 @@ pub(crate) enum Stage {
 }
 
 /// Tries the plan's targets one after another, until one has completed the RTMP handshake.
-pub(crate) async fn dial<const STREAMS: usize, const PLAYS: usize>(
-    connection: &mut Connection<'_, STREAMS, PLAYS>,
+pub(crate) async fn dial<'a, const STREAMS: usize, const PLAYS: usize>(
+    connection: &mut Connection<'a, STREAMS, PLAYS>,
+    host: &'a str,
     addresses: &[IpAddress],
     plan: &mut Plan<'_>,
     entropy: &mut dyn FnMut() -> [u8; 32],
@@ -53,12 +55,12 @@ pub(crate) async fn dial<const STREAMS: usize, const PLAYS: usize>(
         match plan.poll(clock()) {
             // There is one socket, so there is one attempt at a time.
             Step::Dial { id, .. } if current.is_some() => plan.report_failed(id, clock(), Failure::Local),
-            Step::Dial { id, target, .. } if target.transport != Transport::Rtmp => {
+            Step::Dial { id, target, .. } if !Tunnel::carries(target.transport) => {
                 plan.report_failed(id, clock(), Failure::Unsupported);
             }
             Step::Dial { id, target, deadline } => {
                 connection.restart(&entropy())?;
-                match connection.begin(id, target.port, deadline, addresses) {
+                match connection.begin(id, target, host, deadline, addresses) {
                     Ok(attempt) => current = Some(attempt),
                     Err(why) => plan.report_failed(id, clock(), why),
                 }
@@ -108,16 +110,19 @@ pub(crate) async fn lookup(stack: Stack<'_>, host: &str, plan: &mut Plan<'_>) ->
     })
 }
 
-impl<const STREAMS: usize, const PLAYS: usize> Connection<'_, STREAMS, PLAYS> {
+impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS> {
     /// Begins to connect to a port at the first of `addresses`. Each of them gets its part of the time to `deadline`.
     pub(crate) fn begin(
         &mut self,
         id: AttemptId,
-        port: u16,
+        target: Target,
+        host: &'a str,
         deadline: Instant,
         addresses: &[IpAddress],
     ) -> Result<Attempt, Failure> {
+        let port = target.port;
         info!("dial port {}", port);
+        self.tunnel.begin(target, host);
         let share = (deadline.as_micros().wrapping_sub(clock().as_micros()) as u32)
             .checked_div(addresses.len() as u32)
             .unwrap_or(0);
@@ -129,8 +134,10 @@ impl<const STREAMS: usize, const PLAYS: usize> Connection<'_, STREAMS, PLAYS> {
     /// where there is none.
     fn open(&mut self, attempt: &mut Attempt, addresses: &[IpAddress], mut why: Failure) -> Result<(), Failure> {
         while let Some(address) = addresses.get(usize::from(attempt.address)) {
-            match self.link.open(IpEndpoint::new(*address, attempt.port)) {
+            let to = IpEndpoint::new(*address, attempt.port);
+            match self.link.open(to) {
                 Ok(()) => {
+                    self.tunnel.leads_to(to);
                     attempt.turn = Instant::from_micros(clock().as_micros().saturating_add(attempt.share.into()));
                     return Ok(());
                 }

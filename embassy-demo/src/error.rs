@@ -41,6 +41,9 @@ pub enum Error {
     TooSlow,
     /// The connection was reset, or its packets get no answer any more.
     Lost,
+    /// The tunnel through which the session went is over, by the fault of the server or of a proxy.
+    #[cfg(feature = "rtmpt")]
+    Tunnel(embedded_rtmp::tunnel::Error),
     /// The caller's fault: a frame is half sent, and this is another one. See [`Sender::send`](crate::Sender::send).
     Unfinished,
 }
@@ -64,6 +67,8 @@ impl fmt::Display for Error {
             Self::Closed => f.write_str("the peer closed the connection"),
             Self::TooSlow => f.write_str("the player is too slow"),
             Self::Lost => f.write_str("the connection was lost"),
+            #[cfg(feature = "rtmpt")]
+            Self::Tunnel(error) => error.fmt(f),
             Self::Unfinished => f.write_str("another frame is half sent"),
         }
     }
@@ -98,6 +103,13 @@ impl From<RequestError> for Error {
 impl From<session::Error> for Error {
     fn from(error: session::Error) -> Self {
         Self::Session(error)
+    }
+}
+
+#[cfg(feature = "rtmpt")]
+impl From<embedded_rtmp::tunnel::Error> for Error {
+    fn from(error: embedded_rtmp::tunnel::Error) -> Self {
+        Self::Tunnel(error)
     }
 }
 
@@ -146,6 +158,10 @@ pub(crate) fn handshake_failure(error: &Error) -> connect::Failure {
     match error {
         Error::Session(session::Error::TimedOut(_)) => connect::Failure::HandshakeTimedOut,
         Error::Session(_) => connect::Failure::NotRtmp,
+        #[cfg(feature = "rtmpt")]
+        Error::Tunnel(embedded_rtmp::tunnel::Error::TimedOut) => connect::Failure::HandshakeTimedOut,
+        #[cfg(feature = "rtmpt")]
+        Error::Tunnel(error) if *error != embedded_rtmp::tunnel::Error::Interrupted => connect::Failure::NotRtmp,
         _ => connect::Failure::Closed,
     }
 }

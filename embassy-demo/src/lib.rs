@@ -67,6 +67,8 @@
 //! - `defmt`, `log`: what happens is logged, here and in the core; with both, through defmt. Neither keys nor URLs are.
 //! - `digest`: the handshake with digests.
 //! - `ipv6`: hosts with IPv6 addresses.
+//! - `rtmpt`: attempts of the port plan over RTMPT, for networks that let nothing through but HTTP. Without it they fail
+//!   as `Unsupported`, and the plan goes on.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -93,6 +95,7 @@ mod server;
 mod slot;
 mod station;
 mod text;
+mod tunnel;
 
 pub use buffers::Memory;
 pub use error::{Error, Refusal};

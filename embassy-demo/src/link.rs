@@ -47,6 +47,14 @@ pub(crate) enum OpenError {
     Unreachable,
 }
 
+/// What has become of a connection that was to be opened.
+#[cfg(feature = "rtmpt")]
+pub(crate) enum Opened {
+    NotYet,
+    Yes,
+    No,
+}
+
 /// Bytes that went over the TCP connection, modulo 2³².
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -106,6 +114,16 @@ impl<'a> Link<'a> {
             }
             State::Closed | State::TimeWait => Poll::Ready(Err(OpenError::Refused)),
             _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// What has become of [`Self::open`].
+    #[cfg(feature = "rtmpt")]
+    pub(crate) fn opened(&self) -> Opened {
+        match self.socket.state() {
+            State::SynSent | State::SynReceived => Opened::NotYet,
+            State::Closed | State::TimeWait => Opened::No,
+            _ => Opened::Yes,
         }
     }
 

@@ -82,7 +82,7 @@ impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
         let client = Client::new(buffers, options.session, &[0; 32])?;
         let mut connection = Connection::new(Link::new(stack, rx, tx), client, options.session);
         let addresses = lookup(stack, url.host(), plan).await?;
-        dial(&mut connection, &addresses, plan, &mut entropy).await?;
+        dial(&mut connection, url.host(), &addresses, plan, &mut entropy).await?;
         connection.link.keep_alive(options.keep_alive);
         let tc_url = url.tc_url_parts();
         let request = ConnectOptions { app: url.app(), tc_url: &tc_url, flash_ver: options.flash_ver };

@@ -49,7 +49,7 @@ pub async fn test_ports<const RX: usize, const TX: usize, const SCRATCH: usize, 
         let (rx, tx, buffers) = memory.split();
         let client = Client::<1>::new(buffers, ClientConfig::new(), &entropy())?;
         let mut connection = Connection::new(Link::new(stack, rx, tx), client, ClientConfig::new());
-        if let Ok(()) = dial(&mut connection, &addresses, &mut plan, &mut entropy).await {
+        if let Ok(()) = dial(&mut connection, host, &addresses, &mut plan, &mut entropy).await {
             connection.reset().await;
         }
         plan.reports().for_each(&mut report);

@@ -148,7 +148,7 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
         let connection = &mut inner.connection;
         let addresses = lookup(connection.link.stack, url.host(), plan).await?;
         let stream = loop {
-            dial(connection, &addresses, plan, entropy).await?;
+            dial(connection, url.host(), &addresses, plan, entropy).await?;
             match connection.publish(url, options).await {
                 Ok(stream) => break stream,
                 Err(error) => {
@@ -205,7 +205,9 @@ impl<'a, const STREAMS: usize> Connection<'a, STREAMS> {
         self.client.close()?;
         let sent = until(clock() + lost_after, |cx| match self.advance(&mut |_| {}) {
             // The server may be the quicker one.
-            Ok(()) | Err(Error::Closed) if !self.client.wants_transmit() => Poll::Ready(Ok(())),
+            Ok(()) | Err(Error::Closed) if !self.client.wants_transmit() && self.tunnel.is_settled() => {
+                Poll::Ready(Ok(()))
+            }
             Ok(()) => {
                 self.register(false, cx);
                 Poll::Pending
@@ -217,6 +219,17 @@ impl<'a, const STREAMS: usize> Connection<'a, STREAMS> {
 
     /// Closes the connection, and waits until the server has all that was sent, then for it to close its side.
     async fn finish(&mut self, lost_after: Duration) -> Result<(), Error> {
+        self.tunnel.close();
+        if self.tunnel.is_some() {
+            until(clock() + CLOSE_LIMIT, |cx| match self.advance(&mut |_| {}) {
+                Ok(()) if !self.tunnel.is_closed() => {
+                    self.register(false, cx);
+                    Poll::Pending
+                }
+                _ => Poll::Ready(()),
+            })
+            .await;
+        }
         self.link.close();
         let sent = until(clock() + lost_after, |cx| self.link.poll_sent(cx)).await;
         sent.unwrap_or(Err(Error::Lost))?;

@@ -3,7 +3,7 @@
 use core::task::Poll;
 
 use embassy_net::{IpAddress, Stack};
-use embedded_rtmp::connect::{AttemptId, Failure, Plan, Step, Transport};
+use embedded_rtmp::connect::{AttemptId, Failure, Plan, Step};
 use embedded_rtmp::session::Client;
 use embedded_rtmp::url::Url;
 
@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::fmt::info;
 use crate::link::{Link, clock};
 use crate::publisher::{PublishOptions, Publisher, may_be_cut_off};
+use crate::tunnel::Tunnel;
 
 impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
     /// As [`Self::connect`], with N sockets, so that attempts overlap as the plan has it:
@@ -47,7 +48,7 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
         let mut race = Race::new(connections);
         let addresses = lookup(stack, url.host(), plan).await?;
         loop {
-            let winner = race.run(&addresses, plan, &mut entropy).await?;
+            let winner = race.run(url.host(), &addresses, plan, &mut entropy).await?;
             let connection = race.connection(winner).ok_or(Error::Exhausted)?;
             match connection.publish(url, options).await {
                 Ok(stream) => {
@@ -113,6 +114,7 @@ impl<'a, const STREAMS: usize, const N: usize> Race<'a, STREAMS, N> {
     /// it is.
     async fn run(
         &mut self,
+        host: &'a str,
         addresses: &[IpAddress],
         plan: &mut Plan<'_>,
         entropy: &mut dyn FnMut() -> [u8; 32],
@@ -120,7 +122,7 @@ impl<'a, const STREAMS: usize, const N: usize> Race<'a, STREAMS, N> {
         let Self(lanes) = self;
         loop {
             match plan.poll(clock()) {
-                Step::Dial { id, target, .. } if target.transport != Transport::Rtmp => {
+                Step::Dial { id, target, .. } if !Tunnel::carries(target.transport) => {
                     plan.report_failed(id, clock(), Failure::Unsupported);
                 }
                 Step::Dial { id, target, deadline } => {
@@ -132,7 +134,7 @@ impl<'a, const STREAMS: usize, const N: usize> Race<'a, STREAMS, N> {
                     lane.settle().await;
                     let Some(connection) = &mut lane.connection else { continue };
                     connection.restart(&entropy())?;
-                    match connection.begin(id, target.port, deadline, addresses) {
+                    match connection.begin(id, target, host, deadline, addresses) {
                         Ok(attempt) => lane.attempt = Some(attempt),
                         Err(why) => plan.report_failed(id, clock(), why),
                     }

@@ -18,6 +18,7 @@ use embedded_rtmp::chunk::{ChunkStreamId, WriteError};
 use embedded_rtmp::message::{Kind, Timestamp};
 use embedded_rtmp::session::RequestError;
 
+use crate::connection::Connection;
 use crate::error::Error;
 use crate::fmt::brief;
 use crate::publisher::Inner;
@@ -148,12 +149,12 @@ impl<const STREAMS: usize> Inner<'_, STREAMS> {
         };
         let mut has_moved = false;
         loop {
-            if !self.connection.link.may_send() {
+            if !self.connection.may_send() {
                 self.fail(self.connection.link.end());
                 return Poll::Ready(self.failed.map_or(Ok(()), Err));
             }
             let limit = match self.turn(me) {
-                Some(limit) if self.connection.link.has_room() => limit,
+                Some(limit) if self.connection.takes_media() => limit,
                 turn => {
                     self.wait(me, turn.is_some(), cx);
                     if has_moved && turn.is_none() {
@@ -212,13 +213,19 @@ impl<const STREAMS: usize> Inner<'_, STREAMS> {
         };
         let rest = behind(parts, open.taken);
         let rest = rest.get(..limit).unwrap_or(rest);
-        let client = &mut connection.client;
+        let Connection { client, tunnel, link, .. } = connection;
         let took_input = client.wants_input();
-        connection.link.write(&mut |out| {
-            let (taken, written) = client.poll_media(open.csid, rest, out);
+        // All parts are at hand, whichever is next.
+        let at_hand = limit.min((length as usize).saturating_sub(open.taken));
+        let waiting = tunnel.count(|| client.media_len(open.csid, at_hand));
+        let mut put = |room: &mut [u8]| {
+            let (taken, written) = client.poll_media(open.csid, rest, room);
             open.taken = open.taken.saturating_add(taken);
             written
-        });
+        };
+        if !tunnel.gather(&mut put) {
+            link.write(&mut |out| tunnel.transmit(waiting, out, &mut put));
+        }
         let is_done = client.media_left(open.csid).is_none();
         if is_done {
             slot.open = None;
@@ -232,7 +239,7 @@ impl<const STREAMS: usize> Inner<'_, STREAMS> {
 
     /// Wakes the senders that waited for room, if there is some; answers whether there are any that go on waiting.
     pub(crate) fn wake_starved(&mut self) -> bool {
-        let has_room = self.connection.link.has_room();
+        let has_room = self.connection.takes_media();
         let mut any = false;
         for slot in self.slots.iter_mut().filter(|slot| slot.starved) {
             if has_room {

@@ -178,6 +178,8 @@ fn may_pass(error: &Error) -> bool {
         Error::Exhausted | Error::Resolve(_) | Error::NoNetwork => true,
         Error::Url(_) | Error::Plan(_) | Error::NoStreamKey | Error::Config(_) => false,
         Error::Request(_) | Error::Unfinished | Error::TooSlow => false,
+        #[cfg(feature = "rtmpt")]
+        Error::Tunnel(_) => true,
     }
 }
 

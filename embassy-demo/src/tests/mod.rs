@@ -8,6 +8,8 @@ mod plain_tcp;
 mod ports;
 mod race;
 mod resolve;
+#[cfg(feature = "rtmpt")]
+mod rtmpt;
 mod server;
 mod station;
 mod transfer;

@@ -77,8 +77,8 @@ fn item_093_every_port_has_its_reason_where_none_leads_anywhere() {
     let wanted = [Target::rtmp(1935), Target::rtmp(80), Target::rtmp(8080), Target::rtmp(443), Target::rtmpt(80)];
     let (result, outcomes) = race::<2>(wire, &wanted, rtmp(&[1935, 80]));
     assert_eq!(result, Err(Error::Exhausted));
-    let reasons =
-        [Failure::TimedOut, Failure::HandshakeTimedOut, Failure::Refused, Failure::TimedOut, Failure::Unsupported];
+    let tunnel = if cfg!(feature = "rtmpt") { Failure::HandshakeTimedOut } else { Failure::Unsupported };
+    let reasons = [Failure::TimedOut, Failure::HandshakeTimedOut, Failure::Refused, Failure::TimedOut, tunnel];
     assert_eq!(outcomes, reasons.map(Outcome::Failed));
 }
 

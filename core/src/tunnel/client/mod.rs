@@ -275,7 +275,8 @@ impl<'h> Client<'h> {
         self.closed
     }
 
-    const fn is_under_way(&self) -> bool {
+    /// Whether a request is not complete, or not answered.
+    pub const fn is_under_way(&self) -> bool {
         self.outstanding > 0 || !matches!(self.out, Out::Idle)
     }
 }

@@ -81,6 +81,7 @@ impl Connection {
             }
         }
         self.held = None;
+        self.keep_alive &= !self.is_last;
         // What stands in the head is not counted here: ids, pages and hints are put out with it.
         self.length = match self.answer {
             Answer::Session { .. } => waiting.min(MAX_BODY.wrapping_sub(1)) as u32,

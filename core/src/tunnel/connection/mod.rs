@@ -77,6 +77,8 @@ pub struct Connection {
     sent: u32,
     hint: u8,
     keep_alive: bool,
+    /// The owner wants no request after this one.
+    is_last: bool,
     /// The answer has gone out before the request was complete.
     is_early: bool,
     /// Until when a poll is held back.
@@ -103,6 +105,7 @@ impl Connection {
             sent: 0,
             hint: 0,
             keep_alive: true,
+            is_last: false,
             is_early: false,
             held: None,
             moved: now,
@@ -223,6 +226,12 @@ impl Connection {
         if self.incoming == In::Data && self.out == Out::None && !self.is_early {
             self.out = Out::Due;
         }
+    }
+
+    /// The connection is to be closed when what is asked, or is asked next, has been answered. The client is told with the
+    /// answer, if that is not begun.
+    pub fn close_after_answer(&mut self) {
+        self.is_last = true;
     }
 
     /// Whether the connection is to be closed.

@@ -105,6 +105,15 @@ fn a_tunnel_that_its_session_left_amid_a_request_is_not_found() {
 }
 
 #[test]
+fn the_owner_may_end_a_connection_after_an_answer() {
+    let mut one = One::open();
+    one.connection.close_after_answer();
+    let answer = one.asked(&of_tunnel("send", 0, b"abc"), START, 99).1;
+    assert_eq!(answer, ok("\x01").replace("Keep-Alive", "close"));
+    assert!(one.connection.is_over() && one.tunnels.len() == 1);
+}
+
+#[test]
 fn an_answer_may_go_out_before_its_request_is_complete() {
     let mut one = One::open();
     let whole = of_tunnel("send", 0, b"abcdef");
