@@ -47,6 +47,16 @@ fn with_every_port_dropped_it_fails_with_each_ports_reason() {
 }
 
 #[test]
+fn with_two_sockets_a_dropped_port_costs_no_time() {
+    let output = folder("race").join("recording.flv");
+    let run = demo(&["--sockets", "2", "--delay", "1"], &output);
+    assert!(run.status.success(), "{}", text(&run.stderr));
+    for line in ["1935  abandoned, another was first", "80    connected"] {
+        assert!(text(&run.stdout).contains(line), "{line}:\n{}", text(&run.stdout));
+    }
+}
+
+#[test]
 fn the_port_test_tells_what_the_wire_does_to_each_port() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));
     command.args(["ports", "--ports", "1935,80,443", "--drop", "1935", "--silence", "80", "--delay", "0"]);

@@ -32,6 +32,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "PORTS", default_value = "", global = true)]
     pub(crate) cut_off: Ports,
 
+    /// How many ports the publisher tries at once, each 100 ms after the one before
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=MOST_SOCKETS as i64))]
+    pub(crate) sockets: u8,
+
     /// How many of a hundred Ethernet frames the wire loses
     #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100), global = true)]
     pub(crate) loss: u8,
@@ -100,6 +104,9 @@ impl FromStr for Ports {
     }
 }
 
+/// Sockets that the publisher device has for its attempts.
+pub(crate) const MOST_SOCKETS: usize = 4;
+
 fn some_ports(list: &str) -> Result<Ports, String> {
     let ports: Ports = list.parse()?;
     match ports.0.len() {
@@ -152,6 +159,8 @@ mod tests {
             (&["--ports", "1,2,3,4,5,6,7,8,9"], "8 is the most"),
             (&["--drop", "80,80"], "given twice"),
             (&["--loss", "101"], "101"),
+            (&["--sockets", "0"], "0"),
+            (&["--sockets", "5"], "5"),
             (&["--delay", "-5"], "-5"),
             (&["--delay", "x"], "x"),
             (&["extra"], "extra"),

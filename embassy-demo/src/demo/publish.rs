@@ -33,6 +33,22 @@ pub(crate) async fn publish<const RX: usize, const TX: usize>(
     feed(&mut publisher, clip, paced, progress).await
 }
 
+/// The same with several sockets, of which the plan says how many may be used at once.
+pub(crate) async fn race<const RX: usize, const TX: usize, const N: usize>(
+    stack: Stack<'_>,
+    url: &Url<'_>,
+    plan: &mut Plan<'_>,
+    memory: &mut [Memory<RX, TX>; N],
+    clip: &[Tag<'_>],
+    progress: &Progress,
+) -> Result<(), Error> {
+    let mut random = Random(0xFEDC_BA98_7654_3211);
+    let options = PublishOptions::default();
+    let mut publisher = Publisher::<8>::race(stack, url, plan, &options, memory, || random.bytes()).await?;
+    progress.publishing.set(Some(Instant::now()));
+    feed(&mut publisher, clip, true, progress).await
+}
+
 /// Sends a clip to a server that takes it, and ends the stream.
 pub(crate) async fn feed(
     publisher: &mut Publisher<'_>,

@@ -16,9 +16,9 @@ use super::clip::schedule;
 use super::compare::compare;
 use super::device::Device;
 use super::flv::{self, AUDIO, Tag, VIDEO};
-use super::options::{MOST_PORTS, Options};
+use super::options::{MOST_PORTS, MOST_SOCKETS, Options};
 use super::progress::Progress;
-use super::publish::publish;
+use super::publish::{publish, race};
 use super::record::Recorder;
 use super::tasks::{self, Task};
 use super::wire::{Counts, Wire};
@@ -102,12 +102,17 @@ async fn transfer(options: &Options, clip: &[Tag<'_>], out: File) -> Result<Outc
 
     let targets: Vec<Target> = options.ports.0.iter().map(|port| Target::rtmp(*port)).collect();
     let mut plan = Plan::new(&targets, limits(options))?;
-    let mut memory = Box::new(SessionMemory::new());
+    let mut memory: Box<[SessionMemory; MOST_SOCKETS]> = Box::new([const { SessionMemory::new() }; MOST_SOCKETS]);
     let (url, progress) = (Url::parse(URL)?, Progress::default());
     let length = schedule(clip).last().map_or(Duration::ZERO, |(due, _)| *due);
 
     let start = Instant::now();
-    let publishing = publish(first, &url, &mut plan, &mut memory, clip, true, &progress);
+    let publishing = async {
+        match options.sockets {
+            1 => publish(first, &url, &mut plan, &mut memory[0], clip, true, &progress).await,
+            _ => race(first, &url, &mut plan, &mut memory, clip, &progress).await,
+        }
+    };
     let limit = embassy_time::Duration::from_millis((limits(options).total + length + PATIENCE).as_millis() as u64);
     let work = embassy_time::with_timeout(limit, publishing);
     let others: [Task<'_>; 5] = [
@@ -138,7 +143,7 @@ async fn transfer(options: &Options, clip: &[Tag<'_>], out: File) -> Result<Outc
         messages: [progress.messages.get(), recorder.messages],
         traffic: [progress.traffic.get(), session],
         memory: [
-            (size_of::<Publisher<'_>>(), size_of::<SessionMemory>()),
+            (size_of::<Publisher<'_>>(), usize::from(options.sockets) * size_of::<SessionMemory>()),
             (Server::<'_, SOCKETS>::SESSION_SIZE, size_of::<SessionMemory>()),
         ],
         frames: wire.counts.get(),
@@ -158,7 +163,8 @@ pub(crate) fn limits(options: &Options) -> Limits {
     let tcp = Duration::from_millis(2_500) + 2 * round_trip;
     let handshake = Limits::SEQUENTIAL.handshake + 4 * round_trip;
     let total = (tcp + handshake) * options.ports.0.len() as u32;
-    Limits { attempt: tcp + handshake, tcp, handshake, total, ..Limits::SEQUENTIAL }
+    let overlap = if options.sockets == 1 { Limits::SEQUENTIAL } else { Limits::smart(options.sockets) };
+    Limits { attempt: tcp + handshake, tcp, handshake, total, ..overlap }
 }
 
 /// Reads the recording again and compares it with the clip.
