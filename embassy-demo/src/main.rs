@@ -20,6 +20,9 @@ fn main() -> ExitCode {
         Some(Command::Ports) => {
             Some(demo::ports::ports(&options, &mut |row| println!("{}", demo::report::verdict(&row))))
         }
+        Some(Command::Relay) => {
+            Some(demo::relay::relay(&options).map(|relayed| println!("{}", demo::report::relayed(&relayed))))
+        }
         #[cfg(target_os = "linux")]
         Some(Command::Tap(tap)) => Some(demo::tap::run(tap)),
     };

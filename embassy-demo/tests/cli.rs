@@ -77,6 +77,17 @@ fn the_port_test_tells_what_the_wire_does_to_each_port() {
 }
 
 #[test]
+fn a_slow_and_a_stopped_player_cost_the_one_that_keeps_up_nothing() {
+    let run = Command::new(env!("CARGO_BIN_EXE_demo")).arg("relay").output().unwrap();
+    let printed = text(&run.stdout);
+    // It compares what the first player got with the clip.
+    assert!(run.status.success(), "{printed}{}", text(&run.stderr));
+    for line in ["keeps up         102    175    278   0 ", "is slow ", "closed by the relay: too slow"] {
+        assert!(printed.contains(line), "{line}:\n{printed}");
+    }
+}
+
+#[test]
 fn bad_files_are_refused_with_a_reason() {
     let folder = folder("files");
     let (cut, garbage, output) = (folder.join("cut.flv"), folder.join("garbage.flv"), folder.join("recording.flv"));

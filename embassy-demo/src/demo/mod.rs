@@ -9,8 +9,10 @@ pub(crate) mod ports;
 pub(crate) mod progress;
 pub(crate) mod publish;
 pub(crate) mod record;
+pub(crate) mod relay;
 pub(crate) mod report;
 pub(crate) mod run;
+pub(crate) mod switch;
 #[cfg(target_os = "linux")]
 pub(crate) mod tap;
 pub(crate) mod tasks;

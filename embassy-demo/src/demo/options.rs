@@ -57,6 +57,9 @@ pub(crate) enum Command {
     /// Tests the ports of a real server from a device behind a TAP interface, then publishes to it
     #[cfg(target_os = "linux")]
     Tap(Tap),
+    /// Relays the bundled clip from one device through a second to three others: one keeps up, one is slow, one stops
+    /// reading
+    Relay,
 }
 
 /// A device on a real network.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use embedded_rtmp_embassy::embedded_rtmp::connect::{AttemptReport, Outcome as Attempted};
 
 use super::options::Options;
+use super::relay::{Relayed, Row};
 use super::run::Outcome;
 
 /// A text of rows whose columns stand under each other.
@@ -72,6 +73,22 @@ pub(crate) fn verdict(row: &AttemptReport) -> String {
         _ => String::new(),
     };
     format!("{row}{to_tcp}{handshake}")
+}
+
+/// What is printed at the end of a run with players.
+pub(crate) fn relayed(relayed: &Relayed) -> String {
+    let mut players = Table::default();
+    players.row(&[&"the player that", &"video", &"audio", &"sent", &"left out", &"connection"]);
+    for Row { name, video, audio, played, closed } in &relayed.rows {
+        let end = if *closed { "closed by the relay: too slow" } else { "ended with the stream" };
+        players.row(&[name, video, audio, &played.sent, &played.skipped, &end]);
+    }
+    let [session, stream, player, lent, lent_stream] = relayed.memory;
+    format!(
+        "{} messages were published\n\n{players}\nRAM of the relay: {session} bytes for each session and {lent} lent, \
+         {stream} for the stream and {lent_stream} lent, {player} for each player",
+        relayed.published
+    )
 }
 
 fn millis(time: Duration) -> String {

@@ -7,6 +7,7 @@ mod pair;
 mod plain_tcp;
 mod ports;
 mod race;
+mod relay;
 mod resolve;
 #[cfg(feature = "rtmpt")]
 mod rtmpt;
