@@ -12,7 +12,7 @@ use host_tests::peers::{
     Application, FrameHashes, Nginx, NginxOptions, NodeMediaServer, Program, Running, finish_within, frame_hashes,
     free_port, start, wait_until,
 };
-use support::{LIMIT, Serve, clip, publish_well, url};
+use support::{LIMIT, Serve, clip, played, player, publish_well, url};
 use tempfile::TempDir;
 
 /// A program that plays into a file.
@@ -76,16 +76,56 @@ fn through_serve(program: Option<Program>) -> Vec<&'static str> {
     let expected = frame_hashes(&clip()).unwrap();
     let serve = Serve::start(&[]);
     let players: Vec<_> = Program::PLAYERS.map(|program| Player::start(program, &serve.url("live/x"))).into();
-    wait_until("all play", LIMIT, || serve.said().matches("plays live/x").count() >= players.len())
+    let directory = tempfile::tempdir().unwrap();
+    let ours_file = directory.path().join("played.flv");
+    let ours = start(&mut player(&serve.url("live/x"), &ours_file, &[])).unwrap();
+    wait_until("all play", LIMIT, || serve.said().matches("plays live/x").count() > players.len())
         .unwrap_or_else(|error| panic!("{error}: {}", serve.said()));
     publish(program, &serve.url("live/x"));
     assert!(frame_hashes(&serve.recording("live-x.flv")).unwrap() == expected);
-    let outcomes = players.into_iter().map(|player| player.outcome(&expected)).collect();
+    let mut outcomes: Vec<_> = players.into_iter().map(|player| player.outcome(&expected)).collect();
+    outcomes.push("equal");
+    let (status, ours_summary, errors) = played(ours);
+    assert_eq!(status, Some(0), "{ours_summary}: {errors}");
+    assert!(frame_hashes(&ours_file).unwrap() == expected, "{errors}");
     let summary = serve.stop();
-    for played in summary["players"].as_array().unwrap() {
-        assert_eq!(played["skipped"], 0, "{summary}");
+    for one in summary["players"].as_array().unwrap() {
+        assert_eq!(one["skipped"], 0, "{summary}");
     }
     outcomes
+}
+
+/// What our `play` gets from a server to which ffmpeg publishes.
+fn from_server(url: &str, playing: impl FnOnce()) -> &'static str {
+    let expected = frame_hashes(&clip()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("played.flv");
+    let ours = start(&mut player(url, &file, &[])).unwrap();
+    playing();
+    let mut command = Program::Ffmpeg.publisher(&clip(), url, true);
+    finish_within(LIMIT, &mut command).unwrap().successful().unwrap();
+    let (status, summary, errors) = played(ours);
+    assert_eq!(status, Some(0), "{summary}: {errors}");
+    assert!(frame_hashes(&file).unwrap() == expected, "{summary}: {errors}");
+    "equal"
+}
+
+/// What our `play` gets from an ffmpeg that waits for a player: it serves the first one that comes, and nobody else.
+fn from_ffmpeg() -> &'static str {
+    let expected = frame_hashes(&clip()).unwrap();
+    let port = free_port().unwrap();
+    let url = url(port, "live/x");
+    let mut command = Command::new("ffmpeg");
+    command.args(["-nostdin", "-v", "error", "-i"]).arg(clip()).args(["-c", "copy", "-f", "flv", "-listen", "1", &url]);
+    let server = start(&mut command).unwrap();
+    let listens = || std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port)).is_err();
+    wait_until("ffmpeg listens", LIMIT, listens).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("played.flv");
+    let (status, summary, errors) = played(start(&mut player(&url, &file, &[])).unwrap());
+    assert_eq!(status, Some(0), "{summary}: {errors}: {}", server.errors());
+    assert!(frame_hashes(&file).unwrap() == expected, "{summary}: {errors}");
+    "equal"
 }
 
 /// What ffmpeg pulls of our `publish` from a server; `None` in place of its URL for ffmpeg itself as the server.
@@ -123,10 +163,7 @@ fn to_nginx() -> &'static str {
 
 fn to_node_media_server() -> &'static str {
     let server = NodeMediaServer::start().unwrap();
-    through_server(Some(&server.url("x")), || {
-        wait_until("someone plays", LIMIT, || server.log().contains("[rtmp play]"))
-            .unwrap_or_else(|error| panic!("{error}: {}", server.log()));
-    })
+    through_server(Some(&server.url("x")), || server.wait_for_player().unwrap())
 }
 
 #[test]
@@ -134,7 +171,7 @@ fn to_node_media_server() -> &'static str {
 fn every_program_publishes_and_plays() {
     let mut table = String::from("| Published to `serve` by |");
     Program::PLAYERS.iter().for_each(|player| write!(table, " played by {} |", player.name()).unwrap());
-    table += "\n|---|---|---|---|---|---|\n";
+    table += " played by `play` |\n|---|---|---|---|---|---|---|\n";
     for program in Program::PUBLISHERS.map(Some).into_iter().chain([None]) {
         let outcomes = through_serve(program);
         writeln!(table, "| {} | {} |", program.map_or("`publish`", Program::name), outcomes.join(" | ")).unwrap();
@@ -145,6 +182,15 @@ fn every_program_publishes_and_plays() {
         ("node-media-server 2.7.4", to_node_media_server()),
         ("ffmpeg -listen", through_server(None, || ())),
     ] {
+        writeln!(table, "| {name} | {outcome} |").unwrap();
+    }
+    table += "\n| Played by `play` from | published by ffmpeg 5.1 |\n|---|---|\n";
+    let (nginx, node) = (Nginx::start(NginxOptions::default()).unwrap(), NodeMediaServer::start().unwrap());
+    let from_nginx = from_server(&nginx.url(Application::Live, "y"), || nginx.wait_for_player("y").unwrap());
+    let from_node = from_server(&node.url("y"), || node.wait_for_player().unwrap());
+    for (name, outcome) in
+        [("nginx-rtmp", from_nginx), ("node-media-server 2.7.4", from_node), ("ffmpeg -listen", from_ffmpeg())]
+    {
         writeln!(table, "| {name} | {outcome} |").unwrap();
     }
     println!("{table}");

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::{Running, free_port, start, wait_for_listener};
+use super::{Running, free_port, start, wait_for_listener, wait_until};
 
 /// A program that publishes and plays, or does one of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,6 +143,15 @@ impl NodeMediaServer {
     /// The URL of a stream.
     pub fn url(&self, key: &str) -> String {
         format!("rtmp://127.0.0.1:{}/live/{key}", self.port)
+    }
+
+    /// Waits until someone plays.
+    ///
+    /// # Errors
+    /// Nobody does.
+    pub fn wait_for_player(&self) -> Result<()> {
+        wait_until("a player", Duration::from_secs(20), || self.log().contains("[rtmp play]"))
+            .with_context(|| self.log())
     }
 
     /// What it has printed.

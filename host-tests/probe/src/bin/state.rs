@@ -6,7 +6,7 @@ use probe as _;
 
 use core::hint::black_box;
 
-use embedded_rtmp::{chunk, connect, session, tunnel, url};
+use embedded_rtmp::{chunk, connect, relay, session, tunnel, url};
 
 macro_rules! sizes {
     ($($name:ident: $type:ty;)*) => {
@@ -22,6 +22,10 @@ macro_rules! sizes {
 sizes! {
     STATE_CLIENT: session::Client<'static, 8>;
     STATE_SERVER: session::Server<'static, 8>;
+    STATE_VIEWER: session::Client<'static, 8, 1>;
+    STATE_RING: relay::Ring<'static>;
+    STATE_PLAYER: relay::Player;
+    STATE_PLAYING: session::Server<'static, 2>;
     STATE_READER: chunk::Reader<8>;
     STATE_WRITER: chunk::Writer<4>;
     STATE_HANDSHAKE: embedded_rtmp::handshake::Client;
