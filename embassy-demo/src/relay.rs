@@ -58,7 +58,7 @@ impl<const RING: usize, const METADATA: usize, const VIDEO: usize, const AUDIO: 
     pub(crate) fn channel(&mut self) -> Channel<'_> {
         let Self { ring, metadata, video, audio, name } = self;
         let ring = Ring::new(Buffers { ring, metadata, video, audio });
-        Channel { ring, name, length: 0, publisher: None, players: 0 }
+        Channel { ring, name, length: 0, publisher: None, turn: 0, players: 0 }
     }
 }
 
@@ -86,6 +86,8 @@ pub(crate) struct Channel<'a> {
     name: &'a mut [u8],
     length: usize,
     publisher: Option<(SessionId, StreamId)>,
+    /// How often it was published, and how often that ended: who looks too late to see it published hears of the end.
+    turn: u32,
     players: u8,
 }
 
@@ -104,8 +106,8 @@ pub(crate) struct Playing {
     session: SessionId,
     channel: usize,
     player: Player,
-    /// It knows that the stream is published, or that it is not.
-    told: bool,
+    /// The turn of the stream that it knows of.
+    told: u32,
     is_paused: bool,
     wants_audio: bool,
     wants_video: bool,
@@ -156,6 +158,7 @@ impl Relay<'_, '_> {
             return Err(TAKEN);
         }
         channel.publisher = Some((session, stream));
+        channel.turn = channel.turn.wrapping_add(1);
         self.moved = true;
         Ok(())
     }
@@ -174,6 +177,7 @@ impl Relay<'_, '_> {
         for channel in self.channels.iter_mut() {
             if channel.publisher.is_some_and(|(by, on)| by == session && stream.is_none_or(|stream| stream == on)) {
                 channel.publisher = None;
+                channel.turn = channel.turn.wrapping_add(1);
                 channel.ring.end();
                 self.moved = true;
             }
@@ -194,7 +198,9 @@ impl Relay<'_, '_> {
         let place = self.players.iter_mut().find(|player| player.is_none()).ok_or(FULL)?;
         let channel = self.channels.get_mut(index).ok_or(FULL)?;
         channel.players = channel.players.saturating_add(1);
-        let (told, player) = (channel.publisher.is_some(), Player::new(stream));
+        let (told, mut player) = (channel.turn, Player::new(stream));
+        // From here on it misses nothing, whenever it has its turn.
+        let _ = channel.ring.peek(&mut player.cursor);
         let (is_paused, wants_audio, wants_video) = (false, true, true);
         *place = Some(Playing { session, channel: index, player, told, is_paused, wants_audio, wants_video });
         Ok(())
@@ -258,14 +264,14 @@ impl Playing {
     ) -> Result<(), Error> {
         channel.ring.peek(&mut self.player.cursor).map_err(|_| Error::TooSlow)?;
         let is_published = channel.publisher.is_some();
-        if is_published == self.told || !is_published && channel.ring.behind(&self.player.cursor) > 0 {
+        if channel.turn == self.told || !is_published && channel.ring.behind(&self.player.cursor) > 0 {
             return Ok(());
         }
         let told =
             if is_published { session.publish_notify(self.stream()) } else { session.unpublish_notify(self.stream()) };
         // Where there is no room now, there will be.
         if !matches!(told, Err(RequestError::ControlBuffer(_))) {
-            self.told = is_published;
+            self.told = channel.turn;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use embedded_rtmp::relay::{Player, PumpError};
 use embedded_rtmp::session::{RequestError, Server};
 use embedded_rtmp::time::Instant;
 
-use super::stream::{Bell, Name, Stream};
+use super::stream::{Bell, Name, Stream, is_published};
 
 /// What a connection plays.
 pub(super) struct Playing {
@@ -16,8 +16,8 @@ pub(super) struct Playing {
     pub(super) name: Name,
     pub(super) stream: Arc<Stream>,
     pub(super) bell: Arc<Bell>,
-    /// The player knows that the stream is published, or that it is not.
-    told: bool,
+    /// The turn of the stream that the player knows of.
+    told: u32,
     is_paused: bool,
     wants: (bool, bool),
 }
@@ -25,8 +25,11 @@ pub(super) struct Playing {
 impl Playing {
     pub(super) fn new(id: StreamId, name: Name, stream: Arc<Stream>, bell: Arc<Bell>) -> Self {
         stream.join(&bell);
-        let told = stream.is_published();
-        Self { player: Player::new(id), name, stream, bell, told, is_paused: false, wants: (true, true) }
+        let told = stream.turn();
+        let mut player = Player::new(id);
+        // From here on it misses nothing, whenever its thread looks next.
+        let _ = stream.ring().peek(&mut player.cursor);
+        Self { player, name, stream, bell, told, is_paused: false, wants: (true, true) }
     }
 
     pub(super) fn id(&self) -> StreamId {
@@ -57,17 +60,18 @@ impl Playing {
 
     /// Tells the player when its stream has come, or gone: that after all that there was of it.
     pub(super) fn tell(&mut self, session: &mut Server<'_>) -> Result<()> {
-        let is_published = self.stream.is_published();
-        if is_published == self.told || !is_published && self.stream.ring().behind(&self.player.cursor) > 0 {
+        let turn = self.stream.turn();
+        let is_published = is_published(turn);
+        if turn == self.told || !is_published && self.stream.ring().behind(&self.player.cursor) > 0 {
             return Ok(());
         }
         let told = if is_published { session.publish_notify(self.id()) } else { session.unpublish_notify(self.id()) };
         match told {
-            Ok(()) => self.told = is_published,
+            Ok(()) => self.told = turn,
             // Later, when there is room.
             Err(RequestError::ControlBuffer(_)) => {}
             // It is leaving.
-            Err(RequestError::State | RequestError::Stream(_)) => self.told = is_published,
+            Err(RequestError::State | RequestError::Stream(_)) => self.told = turn,
             Err(error) => return Err(error.into()),
         }
         Ok(())

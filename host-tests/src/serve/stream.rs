@@ -1,7 +1,7 @@
 //! The streams that are relayed, by name: each with one publisher at most, and any number of players.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use embedded_rtmp::chunk::Fragment;
@@ -17,7 +17,9 @@ const KEPT: usize = 4096;
 /// A stream.
 pub(super) struct Stream {
     ring: Mutex<Ring<'static>>,
-    published: AtomicBool,
+    /// How often it was published, and how often that ended: odd while it is published. A player that looks too late to
+    /// see it published hears of the end all the same.
+    turn: AtomicU32,
     players: Mutex<Vec<Arc<Bell>>>,
 }
 
@@ -53,7 +55,11 @@ impl Stream {
     }
 
     pub(super) fn is_published(&self) -> bool {
-        self.published.load(Ordering::SeqCst)
+        is_published(self.turn())
+    }
+
+    pub(super) fn turn(&self) -> u32 {
+        self.turn.load(Ordering::SeqCst)
     }
 
     /// Takes a piece from the publisher.
@@ -65,7 +71,7 @@ impl Stream {
     /// The publisher has gone.
     pub(super) fn end(&self) {
         self.ring().end();
-        self.published.store(false, Ordering::SeqCst);
+        self.turn.fetch_add(1, Ordering::SeqCst);
         self.wake();
     }
 
@@ -82,6 +88,10 @@ impl Stream {
     pub(super) fn leave(&self, bell: &Arc<Bell>) {
         lock(&self.players).retain(|other| !Arc::ptr_eq(other, bell));
     }
+}
+
+pub(super) const fn is_published(turn: u32) -> bool {
+    turn & 1 == 1
 }
 
 /// All streams that somebody publishes or plays.
@@ -106,10 +116,10 @@ impl Streams {
     /// The stream of that name, for its publisher; `None` where it has one.
     pub(super) fn publish(&self, name: &Name) -> Option<Arc<Stream>> {
         let stream = self.find(name);
-        (!stream.published.swap(true, Ordering::SeqCst)).then(|| {
-            stream.wake();
-            stream
-        })
+        let next = |turn: u32| (!is_published(turn)).then(|| turn.wrapping_add(1));
+        stream.turn.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next).ok()?;
+        stream.wake();
+        Some(stream)
     }
 
     /// The stream of that name.
@@ -117,7 +127,7 @@ impl Streams {
         let mut by_name = lock(&self.by_name);
         let stream = by_name.entry(name.clone()).or_insert_with(|| {
             let ring = lock(&self.spare).pop().unwrap_or_else(|| self.ring());
-            Arc::new(Stream { ring: Mutex::new(ring), published: AtomicBool::new(false), players: Mutex::default() })
+            Arc::new(Stream { ring: Mutex::new(ring), turn: AtomicU32::new(0), players: Mutex::default() })
         });
         Arc::clone(stream)
     }
