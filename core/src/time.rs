@@ -56,6 +56,7 @@ pub(crate) fn millis(span: Duration) -> u32 {
 
 impl Instant {
     /// The instant `millis` milliseconds later; the end of time where that is earlier.
+    #[inline(never)]
     pub(crate) const fn after_millis(self, millis: u32) -> Instant {
         Instant(self.0.saturating_add(millis as u64 * 1_000))
     }
@@ -65,6 +66,7 @@ impl Instant {
 impl Add<Duration> for Instant {
     type Output = Instant;
 
+    #[inline(never)]
     fn add(self, after: Duration) -> Instant {
         // A multiplication of 32 bits, which controllers have, for all durations up to 136 years.
         let seconds = u32::try_from(after.as_secs()).map_or(u64::MAX, |seconds| u64::from(seconds) * 1_000_000);

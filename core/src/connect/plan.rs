@@ -270,6 +270,8 @@ impl<'a> Plan<'a> {
     }
 
     /// Microseconds from the start to `now`, short of [`NEVER`].
+    // Every step asks for it; it need not be in flash so often.
+    #[inline(never)]
     fn since_start(&self, now: Instant) -> u32 {
         let elapsed = now.as_micros().saturating_sub(self.start.as_micros());
         u32::try_from(elapsed).unwrap_or(NEVER).min(NEVER - 1)
