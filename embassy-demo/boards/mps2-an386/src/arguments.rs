@@ -9,6 +9,8 @@ pub enum Command<'a> {
     Serve(Serve),
     /// Test the ports of the URL's host.
     Ports(&'a str),
+    /// Measure.
+    Bench(Bench),
 }
 
 /// How to publish.
@@ -27,6 +29,19 @@ pub struct Publish<'a> {
 pub struct Serve {
     /// How many publishers until the end; `None`: for ever.
     pub publishers: Option<u32>,
+}
+
+/// What to measure. The program on the host starts this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bench {
+    /// The host's IPv4 address.
+    pub host: u32,
+    /// Its ports: one that takes bytes, one that takes RTMP, one that gives bytes, one that begins to publish to us.
+    pub ports: [u16; 4],
+    /// How many messages each measurement has.
+    pub messages: usize,
+    /// How often everything is measured.
+    pub pairs: u32,
 }
 
 /// Why a command line means nothing.
@@ -77,6 +92,17 @@ pub fn parse<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<Command<'a>
             (Some(url), None) => Ok(Command::Ports(url)),
             (_, Some(word)) => Err(BadArguments::Unknown(word)),
         },
+        "bench" => {
+            let host = words.next().and_then(|word| word.parse::<core::net::Ipv4Addr>().ok());
+            let mut numbers = [0_u32; 6];
+            for place in &mut numbers {
+                *place = number("bench", &mut words)?;
+            }
+            let [a, b, c, d, messages, pairs] = numbers;
+            let ports = [a, b, c, d].map(|port| port as u16);
+            let host = host.ok_or(BadArguments::NoUrl)?.to_bits();
+            Ok(Command::Bench(Bench { host, ports, messages: messages as usize, pairs }))
+        }
         word => Err(BadArguments::Unknown(word)),
     }
 }
@@ -115,6 +141,14 @@ mod tests {
         assert_eq!(parsed("ports rtmp://10.0.2.2"), Ok(Command::Ports("rtmp://10.0.2.2")));
         assert_eq!(parsed("ports"), Err(BadArguments::NoUrl));
         assert_eq!(parsed("ports a b"), Err(BadArguments::Unknown("b")));
+    }
+
+    #[test]
+    fn bench_has_its_places() {
+        let bench = Bench { host: 0x0A00_0202, ports: [1, 2, 3, 4], messages: 50, pairs: 5 };
+        assert_eq!(parsed("bench 10.0.2.2 1 2 3 4 50 5"), Ok(Command::Bench(bench)));
+        assert_eq!(parsed("bench 10.0.2.2 1 2 3 4"), Err(BadArguments::NoNumber("bench")));
+        assert_eq!(parsed("bench here 1 2 3 4 50 5"), Err(BadArguments::NoUrl));
     }
 
     #[test]

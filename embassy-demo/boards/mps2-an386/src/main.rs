@@ -9,6 +9,7 @@
 #![no_std]
 #![no_main]
 
+mod bench;
 mod ports;
 mod publish;
 mod serve;
@@ -54,6 +55,7 @@ async fn start(spawner: Spawner) {
     let stack = network::start(spawner);
     let is_good = match command {
         Command::Publish(options) => publish::publish(stack, options).await,
+        Command::Bench(options) => bench::bench(stack, options).await,
         Command::Ports(url) => ports::ports(stack, url).await,
         Command::Serve(options) => serve::serve(stack, options).await,
     };

@@ -62,6 +62,12 @@ pub fn start() {
 
 /// Counts of 25 MHz since the start.
 pub fn counts() -> u64 {
+    let (rounds, count) = read();
+    u64::from(rounds) << 32 | u64::from(count)
+}
+
+/// How often the clock has gone round, and how far it is since then.
+fn read() -> (u32, u32) {
     critical_section::with(|_| {
         let mut value = CLOCK.read(Timer::VALUE);
         let mut rounds = TIME.rounds.load(Ordering::Relaxed);
@@ -70,9 +76,22 @@ pub fn counts() -> u64 {
             value = CLOCK.read(Timer::VALUE);
             rounds = rounds.wrapping_add(1);
         }
-        u64::from(rounds) << 32 | u64::from(u32::MAX - value)
+        (rounds, u32::MAX - value)
     })
 }
+
+/// A round is 25 times so many counts and 21 more. (The processor divides 32 bits at once; 64 take a hundred instructions,
+/// and everybody asks for the time.)
+const fn micros(rounds: u32, count: u32) -> u64 {
+    const ROUND: u64 = 1 << 32;
+    let rest = (count % COUNTS as u32 + rounds * (ROUND % COUNTS) as u32) / COUNTS as u32;
+    rounds as u64 * (ROUND / COUNTS) + (count / COUNTS as u32) as u64 + rest as u64
+}
+
+const _: () = {
+    assert!(micros(0, 49) == 1 && micros(1, 3) == (1 << 32) / 25 && micros(1, 4) == ((1 << 32) + 4) / 25);
+    assert!(micros(7, u32::MAX) == (8 * (1 << 32) - 1) / 25);
+};
 
 impl Clock {
     /// Sets the alarm for whoever waits first.
@@ -105,7 +124,8 @@ impl Clock {
 
 impl Driver for Clock {
     fn now(&self) -> u64 {
-        counts() / COUNTS
+        let (rounds, count) = read();
+        micros(rounds, count)
     }
 
     fn schedule_wake(&self, at: u64, waker: &Waker) {

@@ -1,0 +1,217 @@
+//! What the firmware's RTMP costs beside a bare TCP socket, in QEMU.
+//!
+//! The firmware sends the same bytes over TCP and as RTMP video messages of 30 KB, then receives both, with equal rings;
+//! the other end is here, and the tools `serve` and `publish`. Of the throughput, the median of pairs is printed; of the
+//! instructions, the mean over all alignments.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use embedded_rtmp::message::Kind;
+use host_tests::firmware::Firmware;
+use host_tests::flv::Writer;
+use host_tests::peers::{free_port, start, wait_until};
+
+/// Bytes of a message: as in the firmware.
+const MESSAGE: usize = 30_000;
+/// How much of the instructions for each byte RTMP may take, of what TCP takes.
+const BUDGET: f64 = 1.05;
+
+/// The same for a row. Receiving through small rings is beyond the aim as yet: what a server does for each segment is
+/// shared by few bytes there. It must not get worse.
+fn budget(row: &Row) -> f64 {
+    match (row.direction, row.ring) {
+        ("receive", 2_048) => 1.25,
+        ("receive", 4_096) => 1.12,
+        _ => BUDGET,
+    }
+}
+/// Counts of the board's clock in a second.
+const CLOCK: f64 = 25e6;
+/// Instructions for each of them, where virtual time counts them: one is 1 ns.
+const INSTRUCTIONS: f64 = 40.0;
+/// Alignments that a copy can have: each round of the firmware has another one, so the instructions are those of as many.
+const SHIFTS: usize = 4;
+/// Any run ends within this.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// Measures the firmware's RTMP against a bare TCP socket of its network stack.
+///
+/// Ends with status 1 where RTMP takes more than its budget of instructions beside TCP.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Messages of 30 KB in each measurement
+    #[arg(long, default_value_t = 70)]
+    messages: usize,
+    /// Pairs of measurements of the throughput
+    #[arg(long, default_value_t = 5)]
+    pairs: usize,
+    /// Only the instructions, which the machine's load does not touch
+    #[arg(long)]
+    instructions: bool,
+}
+
+fn main() -> Result<ExitCode> {
+    let arguments = Arguments::parse();
+    if !arguments.instructions {
+        println!("{:<28}{:>8}{:>14}{:>14}{:>10}", "Throughput, bytes/s", "rings", "TCP", "RTMP", "ratio");
+        for row in run(&arguments, arguments.pairs, &[])? {
+            let speed = |counts: f64| row.bytes / (counts / CLOCK);
+            let ratio = row.median(|pair| pair.tcp.all / pair.rtmp.all);
+            let (tcp, rtmp) = (row.median(|pair| speed(pair.tcp.all)), row.median(|pair| speed(pair.rtmp.all)));
+            println!("{:<28}{:>8}{tcp:>14.0}{rtmp:>14.0}{ratio:>10.3}", row.direction, row.ring);
+        }
+        println!();
+    }
+    println!("{:<28}{:>8}{:>14}{:>14}{:>10}", "Instructions for each byte", "rings", "TCP", "RTMP", "ratio");
+    let mut is_good = true;
+    for row in run(&arguments, SHIFTS, &["--icount"])? {
+        let cost =
+            |of: fn(&Pair) -> f64| row.pairs.iter().map(of).sum::<f64>() * INSTRUCTIONS / row.bytes / SHIFTS as f64;
+        let (tcp, rtmp) = (cost(|pair| pair.tcp.busy), cost(|pair| pair.rtmp.busy));
+        let ratio = rtmp / tcp;
+        println!("{:<28}{:>8}{tcp:>14.3}{rtmp:>14.3}{ratio:>10.3}   at most {}", row.direction, row.ring, budget(&row));
+        is_good &= ratio <= budget(&row);
+    }
+    if !is_good {
+        eprintln!("bench_firmware: RTMP takes more instructions beside TCP than it may");
+    }
+    Ok(ExitCode::from(u8::from(!is_good)))
+}
+
+/// Counts of the clock: in all, and those not spent asleep.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    all: f64,
+    busy: f64,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Pair {
+    tcp: Counts,
+    rtmp: Counts,
+}
+
+/// All pairs of one direction, with rings of one size.
+#[derive(Debug)]
+struct Row {
+    direction: &'static str,
+    ring: usize,
+    bytes: f64,
+    pairs: Vec<Pair>,
+}
+
+impl Row {
+    fn median(&self, of: impl Fn(&Pair) -> f64) -> f64 {
+        let mut values: Vec<f64> = self.pairs.iter().map(of).collect();
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    }
+}
+
+/// One run of the firmware.
+fn run(arguments: &Arguments, pairs: usize, options: &[&str]) -> Result<Vec<Row>> {
+    let directory = tempfile::tempdir()?;
+    let stream = directory.path().join("stream.flv");
+    write_stream(&stream, arguments.messages)?;
+
+    let sink = serve_bytes(|mut socket, _| io::copy(&mut socket, &mut io::sink()).map(|_| ()))?;
+    let bytes = arguments.messages * MESSAGE;
+    let source = serve_bytes(move |mut socket, round| {
+        socket.write_all(&vec![0x5A; bytes + round % SHIFTS])?;
+        io::copy(&mut socket, &mut io::sink()).map(|_| ())
+    })?;
+    let (board, tools) = (free_port()?, tools()?);
+    let publish = tools.join("publish");
+    let trigger = serve_bytes(move |_, round| {
+        let url = format!("rtmp://127.0.0.1:{board}/live/bench{}", &"+++"[..round % SHIFTS]);
+        let published = Command::new(&publish).args(["--fast", "--quiet"]).arg(&stream).arg(url).status()?;
+        if published.success() { Ok(()) } else { Err(io::Error::other("publish failed")) }
+    })?;
+    let mut command = Command::new(tools.join("serve"));
+    let mut serve = start(command.args(["--listen", "127.0.0.1:0"]))?;
+    let mut taker = None;
+    wait_until("serve listens", LIMIT, || {
+        let errors = serve.errors();
+        taker =
+            errors.split_once("listening on 127.0.0.1:").and_then(|(_, rest)| rest.split_once('\n')?.0.parse().ok());
+        taker.is_some() || !matches!(serve.ended(), Ok(None))
+    })?;
+    let taker: u16 = taker.with_context(|| serve.errors())?;
+
+    let forward = format!("{board}:1935");
+    let options = [&["--hostfwd", &forward], options].concat();
+    let numbers = [sink.into(), taker.into(), source.into(), trigger.into(), arguments.messages, pairs];
+    let words = numbers.map(|number: usize| number.to_string());
+    let words: Vec<&str> = ["bench", "10.0.2.2"].into_iter().chain(words.iter().map(|word| &**word)).collect();
+    let (status, log) = Firmware::start(None, &options, &words)?.finish_within(LIMIT)?;
+    ensure!(status == Some(0), "the firmware ended with {status:?}: {log}");
+    rows(&log, pairs)
+}
+
+/// What the log tells.
+fn rows(log: &str, pairs: usize) -> Result<Vec<Row>> {
+    let mut found: BTreeMap<(usize, &str, &str), Vec<(f64, Counts)>> = BTreeMap::new();
+    for line in log.lines().filter_map(|line| line.split_once("bench ")) {
+        let words: Vec<&str> = line.1.split_whitespace().collect();
+        let &[direction, transport, "ring", ring, "bytes", bytes, "counts", all, "busy", busy] = &words[..] else {
+            continue;
+        };
+        let counts = Counts { all: all.parse()?, busy: busy.parse()? };
+        found.entry((ring.parse()?, direction, transport)).or_default().push((bytes.parse()?, counts));
+    }
+    let mut rows = Vec::new();
+    for direction in ["send", "receive"] {
+        for ring in [2_048, 4_096, 8_192] {
+            let of = |transport| {
+                let all = found.get(&(ring, direction, transport)).filter(|all| all.len() == pairs);
+                all.with_context(|| format!("{direction} {transport} with rings of {ring} was not measured: {log}"))
+            };
+            let (tcp, rtmp) = (of("tcp")?, of("rtmp")?);
+            let bytes = tcp.first().context("no pairs")?.0;
+            let pairs = tcp.iter().zip(rtmp).map(|(tcp, rtmp)| Pair { tcp: tcp.1, rtmp: rtmp.1 }).collect();
+            rows.push(Row { direction, ring, bytes, pairs });
+        }
+    }
+    Ok(rows)
+}
+
+/// Serves one connection after another on a port of 127.0.0.1, in a thread that ends with this program; they are counted.
+fn serve_bytes(mut serve: impl FnMut(TcpStream, usize) -> io::Result<()> + Send + 'static) -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let port = listener.local_addr()?.port();
+    thread::spawn(move || {
+        for (index, socket) in listener.incoming().enumerate() {
+            if let Err(error) = socket.and_then(|socket| serve(socket, index)) {
+                eprintln!("bench_firmware: {error}");
+            }
+        }
+    });
+    Ok(port)
+}
+
+/// A file of so many video messages.
+fn write_stream(path: &Path, messages: usize) -> Result<()> {
+    let mut payload = vec![0x5A; MESSAGE];
+    payload[..5].copy_from_slice(&[0x17, 1, 0, 0, 0]);
+    let mut writer = Writer::new(BufWriter::new(File::create(path)?))?;
+    for number in 0..messages {
+        writer.write(Kind::VIDEO, number as u32 * 40, &payload)?;
+    }
+    writer.finish()?.flush()?;
+    Ok(())
+}
+
+/// Where the other tools are: beside this one.
+fn tools() -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    Ok(own.parent().context("it lies in a directory")?.to_owned())
+}
