@@ -159,14 +159,14 @@ fn run(arguments: &Arguments, pairs: usize, options: &[&str]) -> Result<Vec<Row>
 
 /// What the log tells.
 fn rows(log: &str, pairs: usize) -> Result<Vec<Row>> {
-    let mut found: BTreeMap<(usize, &str, &str), Vec<(f64, Counts)>> = BTreeMap::new();
+    let mut found = BTreeMap::<_, Vec<(f64, Counts)>>::new();
     for line in log.lines().filter_map(|line| line.split_once("bench ")) {
         let words: Vec<&str> = line.1.split_whitespace().collect();
         let &[direction, transport, "ring", ring, "bytes", bytes, "counts", all, "busy", busy] = &words[..] else {
             continue;
         };
         let counts = Counts { all: all.parse()?, busy: busy.parse()? };
-        found.entry((ring.parse()?, direction, transport)).or_default().push((bytes.parse()?, counts));
+        found.entry((ring.parse::<usize>()?, direction, transport)).or_default().push((bytes.parse()?, counts));
     }
     let mut rows = Vec::new();
     for direction in ["send", "receive"] {
