@@ -26,8 +26,9 @@ pub(super) struct Flow {
     announced: u32,
     /// The last limit that the peer set, where it was a hard one.
     hard: bool,
-    /// What the peer acknowledged last.
-    peer_acknowledged: Option<u32>,
+    /// What the peer acknowledged last, where it did.
+    peer_acknowledged: u32,
+    has_acknowledged: bool,
     /// What is to be sent: at most one of each, however many were asked for.
     acknowledgement_due: bool,
     announcement_due: bool,
@@ -41,7 +42,8 @@ impl Flow {
             window: DEFAULT_WINDOW,
             announced: 0,
             hard: false,
-            peer_acknowledged: None,
+            peer_acknowledged: 0,
+            has_acknowledged: false,
             acknowledgement_due: false,
             announcement_due: false,
         }
@@ -63,7 +65,7 @@ impl Flow {
 
     /// What the peer acknowledged last.
     pub(super) const fn peer_acknowledged(&self) -> Option<u32> {
-        self.peer_acknowledged
+        if self.has_acknowledged { Some(self.peer_acknowledged) } else { None }
     }
 
     /// The peer expects an acknowledgement after so many bytes.
@@ -96,7 +98,7 @@ impl Flow {
     }
 
     pub(super) fn acknowledge(&mut self, sequence: u32) {
-        self.peer_acknowledged = Some(sequence);
+        (self.peer_acknowledged, self.has_acknowledged) = (sequence, true);
     }
 
     /// Takes the next message that is due: its type, and the number that is its payload.

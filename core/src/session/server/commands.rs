@@ -94,7 +94,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
                     None => self.publisher(on).or(self.player(on)).unwrap_or(on),
                 };
                 let found = self.close(stream);
-                self.streams.retain(|(id, _)| *id != stream);
+                self.set(stream, StreamState::Free);
                 return found;
             }
             Name::CloseStream => return self.close(on),

@@ -23,8 +23,6 @@ mod commands;
 mod players;
 mod streams;
 
-use heapless::Vec;
-
 use super::link::{Incoming, Link, Payload};
 use super::verbs::verbs;
 use super::{Buffers, ConfigError, Error, RequestError, ServerConfig, ServerEvent, Stage, wire};
@@ -34,7 +32,7 @@ use crate::fmt::{brief, info, warning};
 use crate::handshake;
 use crate::message::{Kind, StreamId, Timestamp};
 use crate::time::{Instant, earliest, millis};
-use streams::StreamState;
+use streams::Streams;
 
 /// Message streams that one connection may have at a time.
 pub const MESSAGE_STREAMS: usize = 4;
@@ -86,11 +84,11 @@ pub struct Server<'b, const STREAMS: usize = 8> {
     transaction: f64,
     /// The application has been told of a call, and has not answered yet.
     call: Option<Call>,
-    streams: Vec<(StreamId, StreamState), MESSAGE_STREAMS>,
+    streams: Streams,
     last_stream: u32,
-    deadline: Option<Instant>,
-    /// When the client was last heard or sent a ping, and which of these it was.
-    quiet_since: Instant,
+    /// When what the client is to do in time was asked of it; in an open connection when it was last heard or sent a ping,
+    /// and which of these it was.
+    since: Option<Instant>,
     pinged: bool,
     /// The message that is being read is media of this stream, and no input waits in the reader: so what goes on with it
     /// needs no second look.
@@ -123,10 +121,9 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
             state: State::ExpectHandshake,
             transaction: 0.0,
             call: None,
-            streams: Vec::new(),
+            streams: Streams::NONE,
             last_stream: 0,
-            deadline: None,
-            quiet_since: Instant::from_micros(0),
+            since: None,
             pinged: false,
             media_of: None,
             connect_millis: millis(config.connect_timeout),
@@ -183,7 +180,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
             if input.is_empty() {
                 return Ok(None);
             }
-            (self.quiet_since, self.pinged) = (now, false);
+            (self.since, self.pinged) = (Some(now), false);
             if let Some(pulled) = self.link.resume(input) {
                 return Ok(Some(self.media(stream, pulled)));
             }
@@ -212,8 +209,8 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         while self.wants_input() {
             let before = input.len();
             let incoming = self.link.pull(input, false);
-            if input.len() < before {
-                (self.quiet_since, self.pinged) = (now, false);
+            if input.len() < before && self.state == State::Open {
+                (self.since, self.pinged) = (Some(now), false);
             }
             let (stream, payload) = match incoming {
                 Ok(Some(Incoming::Media(stream, pulled))) => {
@@ -235,7 +232,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
 
     /// When [`Self::handle_timeout`] is to be called. To be asked again after every other call.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        earliest(self.deadline, self.silence())
+        earliest(self.deadline(), self.silence())
     }
 
     /// Tells the server the time: it pings a client that is silent, and gives up where that does not answer, or does not
@@ -251,7 +248,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
             State::ExpectHandshake => Stage::Handshake,
             _ => Stage::Connect,
         };
-        if self.deadline.is_some_and(|deadline| now >= deadline) {
+        if self.deadline().is_some_and(|deadline| now >= deadline) {
             warning!("the client did not connect in time");
             self.fail(Error::TimedOut(stage));
         } else if self.silence().is_some_and(|deadline| now >= deadline) {
@@ -259,7 +256,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
                 warning!("the client went silent");
                 self.fail(Error::TimedOut(Stage::Traffic));
             } else {
-                (self.quiet_since, self.pinged) = (now, true);
+                (self.since, self.pinged) = (Some(now), true);
                 // The time in it is for us alone. Where the queue is full, the client has been deaf, not silent.
                 let [a, b, c, d] = (now.as_micros() as u32).to_be_bytes();
                 let _ = self.link.queue_control(Kind::USER_CONTROL, &[0, 6, a, b, c, d]);
@@ -276,24 +273,25 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     }
 
     fn enter(&mut self, state: State) {
-        self.state = state;
-        self.deadline = None;
+        (self.state, self.since) = (state, None);
     }
 
-    /// Sets the deadline of the handshake, and of `connect`, when it is not set yet.
+    /// Begins to wait for the client, when that is not done yet.
     fn arm(&mut self, now: Instant) {
-        if self.deadline.is_none() && matches!(self.state, State::ExpectHandshake | State::ExpectConnect) {
-            self.deadline = Some(now.after_millis(self.connect_millis));
-        }
+        self.since.get_or_insert(now);
+    }
+
+    /// By when the client is to have finished the handshake, or connected.
+    fn deadline(&self) -> Option<Instant> {
+        let awaits = matches!(self.state, State::ExpectHandshake | State::ExpectConnect);
+        self.since.filter(|_| awaits).map(|since| since.after_millis(self.connect_millis))
     }
 
     /// When a client that is silent is pinged, or given up.
     fn silence(&self) -> Option<Instant> {
         // While the application is asked, nothing is read: the client cannot be heard.
-        if self.state != State::Open || self.is_asking() {
-            return None;
-        }
-        Some(self.quiet_since.after_millis(self.idle_millis / 2))
+        let listens = self.state == State::Open && !self.is_asking();
+        self.since.filter(|_| listens).map(|since| since.after_millis(self.idle_millis / 2))
     }
 
     /// Goes on with the handshake. It may still have something to put out when the first chunks are read.

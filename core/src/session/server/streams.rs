@@ -1,9 +1,11 @@
 //! The message streams of a connection.
 
-use super::{Server, StreamId};
+use super::{MESSAGE_STREAMS, Server, StreamId};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StreamState {
+    /// There is no such stream.
+    Free,
     Created,
     /// The application is asked about a publisher.
     Asking,
@@ -13,13 +15,43 @@ pub(super) enum StreamState {
     Playing,
 }
 
-impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
-    pub(super) fn stream(&self, stream: StreamId) -> Option<StreamState> {
-        self.streams.iter().find(|(id, _)| *id == stream).map(|(_, state)| *state)
+/// Which streams there are, and what each does.
+#[derive(Debug)]
+pub(super) struct Streams {
+    ids: [StreamId; MESSAGE_STREAMS],
+    states: [StreamState; MESSAGE_STREAMS],
+}
+
+impl Streams {
+    pub(super) const NONE: Self =
+        Self { ids: [StreamId::CONNECTION; MESSAGE_STREAMS], states: [StreamState::Free; MESSAGE_STREAMS] };
+
+    fn iter(&self) -> impl Iterator<Item = (StreamId, StreamState)> {
+        let streams = self.ids.iter().copied().zip(self.states.iter().copied());
+        streams.filter(|(_, state)| *state != StreamState::Free)
     }
 
+    fn get(&self, stream: StreamId) -> Option<StreamState> {
+        self.iter().find(|(id, _)| *id == stream).map(|(_, state)| state)
+    }
+
+    /// Adds a stream; answers whether there was room.
+    fn add(&mut self, stream: StreamId) -> bool {
+        let mut places = self.ids.iter_mut().zip(&mut self.states);
+        let free = places.find(|(_, state)| **state == StreamState::Free);
+        free.map(|(id, state)| (*id, *state) = (stream, StreamState::Created)).is_some()
+    }
+}
+
+impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
+    pub(super) fn stream(&self, stream: StreamId) -> Option<StreamState> {
+        self.streams.get(stream)
+    }
+
+    /// Changes what a stream that is there does.
     pub(super) fn set(&mut self, stream: StreamId, to: StreamState) {
-        for (_, state) in self.streams.iter_mut().filter(|(id, _)| *id == stream) {
+        let Streams { ids, states } = &mut self.streams;
+        for (_, state) in ids.iter().zip(states).filter(|(id, state)| **id == stream && **state != StreamState::Free) {
             *state = to;
         }
     }
@@ -38,7 +70,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     /// Takes a stream in that the client names; some use one that they never created. Answers whether there is room.
     pub(super) fn adopt(&mut self, stream: StreamId) -> bool {
         let known = self.stream(stream).is_some();
-        if known || self.streams.push((stream, StreamState::Created)).is_ok() {
+        if known || self.streams.add(stream) {
             self.last_stream = self.last_stream.max(stream.0);
             return true;
         }
@@ -49,7 +81,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     /// is not theirs.
     pub(super) fn cut_off(&mut self) {
         let streams = &self.streams;
-        self.link.reader().disown(|stream| !streams.contains(&(stream, StreamState::Publishing)));
+        self.link.reader().disown(|stream| streams.get(stream) != Some(StreamState::Publishing));
     }
 
     /// The stream that media on `stream` belongs to: that one where it publishes; or the only one that does, since some
@@ -66,10 +98,10 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     fn one_that(&self, stream: StreamId, does: StreamState) -> Option<StreamId> {
         let (mut one, mut count) = (None, 0_u8);
         for (id, _) in self.streams.iter().filter(|(_, state)| *state == does) {
-            if *id == stream {
+            if id == stream {
                 return Some(stream);
             }
-            (one, count) = (Some(*id), count.wrapping_add(1));
+            (one, count) = (Some(id), count.wrapping_add(1));
         }
         one.filter(|_| count == 1)
     }
