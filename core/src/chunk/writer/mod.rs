@@ -17,7 +17,7 @@ pub use error::WriteError;
 
 use core::num::NonZeroU32;
 
-use super::header::{self, Format};
+use super::header::Format;
 use super::{ChunkStreamId, DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE};
 use crate::bytes::copy;
 use crate::fmt::brief;
@@ -31,10 +31,9 @@ pub struct Writer<const STREAMS: usize> {
     pub(crate) chunk_size: NonZeroU32,
     /// Payload bytes that the chunk lacks.
     chunk_left: u32,
-    /// The header of the chunk, and which part of it is not out yet.
-    chunk_header: [u8; header::MAX_SIZE],
-    header_start: u8,
-    header_end: u8,
+    /// The type of the chunk's header, and how many bytes of that are not out yet.
+    header: Format,
+    header_left: u8,
     /// The track of the chunk that is being written.
     current: u8,
 }
@@ -57,9 +56,8 @@ impl<const STREAMS: usize> Writer<STREAMS> {
             chunk_size: DEFAULT,
             current: 0,
             chunk_left: 0,
-            chunk_header: [0; header::MAX_SIZE],
-            header_start: 0,
-            header_end: 0,
+            header: Format::Full,
+            header_left: 0,
         }
     }
 
@@ -76,7 +74,7 @@ impl<const STREAMS: usize> Writer<STREAMS> {
 
     /// Whether the output so far ends between two chunks, where a chunk of any stream may follow.
     pub const fn is_at_boundary(&self) -> bool {
-        self.chunk_left == 0 && self.header_start == self.header_end
+        self.chunk_left == 0 && self.header_left == 0
     }
 
     /// The chunk stream whose chunk is unfinished, and the payload bytes that the chunk lacks; `None` at a boundary.
@@ -111,7 +109,7 @@ impl<const STREAMS: usize> Writer<STREAMS> {
         let (header, chunk_left) = match track.next {
             first if track.first => (size(first), track.left.min(self.chunk_size.get())),
             _ if index != usize::from(self.current) => (0, 0),
-            _ => (usize::from(self.header_end.wrapping_sub(self.header_start)), self.chunk_left),
+            _ => (usize::from(self.header_left), self.chunk_left),
         };
         let payload = track.left.min(at_hand);
         if track.first && payload == 0 && track.left > 0 {
@@ -172,12 +170,13 @@ impl<const STREAMS: usize> Writer<STREAMS> {
         let lengths = (rest.len(), out.len());
         loop {
             // The header that is begun, then payload as far as it goes.
-            if self.header_start != self.header_end {
-                let header = self.chunk_header.get(usize::from(self.header_start)..usize::from(self.header_end));
+            if self.header_left > 0 {
+                let (header, _, end) = track.header(self.header);
+                let header = header.get(usize::from(end.wrapping_sub(self.header_left))..usize::from(end));
                 let written = copy(header.unwrap_or(&[]), out);
                 out = out.get_mut(written..).unwrap_or(&mut []);
-                self.header_start = self.header_start.wrapping_add(written as u8);
-                if self.header_start != self.header_end {
+                self.header_left = self.header_left.wrapping_sub(written as u8);
+                if self.header_left > 0 {
                     break;
                 }
             }
@@ -212,7 +211,8 @@ impl<const STREAMS: usize> Writer<STREAMS> {
                 }
                 None => {
                     let format = track.next;
-                    (self.chunk_header, self.header_start, self.header_end) = track.header(format);
+                    let (_, start, end) = track.header(format);
+                    (self.header, self.header_left) = (format, end.wrapping_sub(start));
                     (track.next, track.first) = (Format::Same, false);
                 }
             }

@@ -20,20 +20,21 @@
 
 mod calls;
 mod commands;
+mod events;
 mod plays;
+mod requests;
 
 use heapless::Vec;
 
 use super::link::{Incoming, Link, Payload};
 use super::verbs::verbs;
-use super::{Buffers, ClientConfig, ClientEvent, ConfigError, Error, RequestError, Stage, wire};
-use crate::amf0::Decoder;
+use super::{Buffers, ClientConfig, ClientEvent, ConfigError, Error, Stage, wire};
 use crate::chunk::{ChunkStreamId, Pulled};
-use crate::command::{Argument, Command, ConnectOptions, DataMessage, Status};
+use crate::command::DataMessage;
 use crate::control;
-use crate::fmt::{brief, info, warning};
+use crate::fmt::{brief, warning};
 use crate::handshake;
-use crate::message::{Kind, StreamId, Timestamp};
+use crate::message::{StreamId, Timestamp};
 use crate::time::{Instant, millis};
 use plays::Play;
 
@@ -150,73 +151,6 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
         })
     }
 
-    /// Asks for `connect`; [`ClientEvent::Connected`] or [`ClientEvent::Refused`] is the answer. To be called once, at
-    /// any time.
-    ///
-    /// # Errors
-    /// It was called before, the session is over, or the control buffer is too small for it.
-    pub fn connect(&mut self, options: &ConnectOptions<'_>) -> Result<(), RequestError> {
-        if self.connect_asked || self.is_over() {
-            return Err(RequestError::State);
-        }
-        let mut emit = |encoder: &mut crate::amf0::Encoder<'_>| options.emit(encoder, CONNECT);
-        self.link.queue(StreamId::CONNECTION, &mut emit)?;
-        self.connect_asked = true;
-        if self.state == State::Idle {
-            self.enter(State::ExpectConnect);
-        }
-        Ok(())
-    }
-
-    /// Asks to publish under `key`: [`ClientEvent::Publishing`] or [`ClientEvent::Refused`] is the answer. To be called
-    /// at any time while nothing is published.
-    ///
-    /// # Errors
-    /// Something is published, or the control buffer is too small for `key`, or too full for now.
-    pub fn publish(&mut self, key: &'b str) -> Result<(), RequestError> {
-        let busy = self.publishing || matches!(self.state, State::ExpectStream | State::ExpectPublish);
-        if busy || self.is_over() {
-            return Err(RequestError::State);
-        }
-        // With the headers of further chunks. No text is so long that this could wrap.
-        let keys = key.len().wrapping_mul(2).wrapping_add(key.len() / 64);
-        let reserve = keys.wrapping_add(MIN_RESERVE);
-        if reserve > self.link.control_capacity() {
-            return Err(RequestError::ControlBuffer(reserve));
-        }
-        // All three calls or none.
-        if self.state == State::Open && !self.link.has_room(keys.wrapping_add(PUBLISH_ROOM)) {
-            return Err(RequestError::ControlBuffer(reserve));
-        }
-        (self.key, self.reserve) = (Some(key), self.reserve.max(reserve));
-        if self.state == State::Open {
-            self.proceed();
-        }
-        Ok(())
-    }
-
-    /// The stream that is published, where one is.
-    pub fn publishing(&self) -> Option<StreamId> {
-        self.publishing.then_some(self.stream)
-    }
-
-    /// Begins an audio, video or data message of `length` bytes; [`Self::poll_media`] puts it out.
-    ///
-    /// # Errors
-    /// `stream` does not publish, or the message before it of the same kind is not finished.
-    pub fn begin_media(
-        &mut self,
-        kind: Kind,
-        stream: StreamId,
-        at: Timestamp,
-        length: u32,
-    ) -> Result<ChunkStreamId, RequestError> {
-        if self.publishing() != Some(stream) {
-            return Err(RequestError::Stream(stream));
-        }
-        self.link.begin_media(kind, stream, at, length)
-    }
-
     /// Ends the session at once and begins another one in the same memory. (It is as [`Self::new`] with
     /// [`Self::into_buffers`], where the session cannot be moved.)
     ///
@@ -226,50 +160,6 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
         let buffers = self.link.take_buffers();
         *self = Self::new(buffers, config, entropy)?;
         Ok(())
-    }
-
-    /// Payload bytes that the message which was begun on `csid` lacks; `None` where it is finished, or nothing is published
-    /// any more.
-    pub fn media_left(&self, csid: ChunkStreamId) -> Option<u32> {
-        self.publishing()?;
-        self.link.media_left(csid)
-    }
-
-    /// Ends the session: says so to the server where something is published. Once [`Self::is_closed`], or after
-    /// [`ClientEvent::Unpublished`] for those who want to know that all has arrived, the connection can be closed.
-    ///
-    /// # Errors
-    /// A message is begun and not finished, or the control buffer is full for now.
-    pub fn close(&mut self) -> Result<(), RequestError> {
-        if self.link.has_open_media() {
-            return Err(RequestError::State);
-        }
-        if self.state == State::Closing {
-            return Ok(());
-        }
-        let has_stream = self.publishing || self.state == State::ExpectPublish;
-        let key = self.key.filter(|_| has_stream);
-        // All of it or nothing.
-        let room = key.map_or(0, |key| key.len().wrapping_add(CLOSE_ROOM)).wrapping_add(self.stop_room());
-        if !self.link.has_room(room) {
-            return Err(RequestError::ControlBuffer(room));
-        }
-        if let Some(key) = key {
-            self.call_connection("FCUnpublish", Argument::Text(key));
-            self.delete_stream(self.stream);
-        }
-        self.stop_all();
-        self.enter(if room > 0 { State::Closing } else { State::Closed });
-        Ok(())
-    }
-
-    /// Whether the session is over, and all that it had to say has been put out.
-    pub fn is_closed(&self) -> bool {
-        match self.state {
-            State::Closed => true,
-            State::Closing => !self.link.wants_transmit(),
-            _ => false,
-        }
     }
 
     /// Takes bytes from the front of `input` until something has happened; `None` once all is taken, or where output
@@ -377,61 +267,6 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
             }
         }
         Ok(None)
-    }
-
-    /// What the info object of a command says.
-    #[inline(never)]
-    fn status(&self, payload: Payload) -> Status<'_> {
-        let command = Command::parse(self.link.payload(payload));
-        command.map_or_else(Status::default, |command| Status::parse(command.values))
-    }
-
-    /// What follows the transaction id of a command.
-    fn values(&self, payload: Payload) -> Decoder<'_> {
-        Command::parse(self.link.payload(payload)).map_or(Decoder::new(&[]), |command| command.values)
-    }
-
-    /// Lends what was found.
-    fn lend<'d, 'i: 'd>(&'d self, found: Found<'i>) -> ClientEvent<'d> {
-        match found {
-            Found::HandshakeDone => ClientEvent::HandshakeDone(self.handshake.kind()),
-            Found::Connected => {
-                info!("connected");
-                ClientEvent::Connected
-            }
-            Found::Publishing => {
-                info!("publishing on message stream {}", self.stream.0);
-                ClientEvent::Publishing(self.stream)
-            }
-            Found::Playing(stream) if PLAYS > 0 => {
-                info!("playing on message stream {}", stream.0);
-                ClientEvent::Playing(stream)
-            }
-            Found::Refused(stage, payload) => {
-                let status = self.status(payload);
-                warning!("refused: {}", status.code);
-                ClientEvent::Refused(stage, status)
-            }
-            Found::Status(stream, payload) => ClientEvent::Status(stream, self.status(payload)),
-            Found::Answer(transaction, succeeded, payload) if CALLS > 0 => {
-                ClientEvent::Answer { transaction, succeeded, values: self.values(payload) }
-            }
-            Found::Call(stream, payload) if CALLS > 0 => {
-                let command = Command::parse(self.link.payload(payload)).unwrap_or(Command::EMPTY);
-                ClientEvent::Call { stream, command }
-            }
-            Found::Data(stream, timestamp, payload) if PLAYS > 0 => {
-                let message = DataMessage::parse(self.link.payload(payload)).unwrap_or(DataMessage::EMPTY);
-                ClientEvent::Data { stream, timestamp, message }
-            }
-            Found::Unpublished => ClientEvent::Unpublished,
-            // The others are not found where there is no room for them.
-            Found::Closed | Found::Playing(_) | Found::Answer(..) | Found::Call(..) | Found::Data(..) => {
-                ClientEvent::Closed
-            }
-            Found::Media(pulled) => ClientEvent::Media(self.link.lend(pulled)),
-            Found::User(event) => ClientEvent::User(event),
-        }
     }
 }
 

@@ -20,15 +20,15 @@
 
 mod answers;
 mod commands;
+mod events;
 mod players;
 mod streams;
 
-use super::link::{Incoming, Link, Payload};
+use super::link::{Incoming, Link};
 use super::verbs::verbs;
 use super::{Buffers, ConfigError, Error, RequestError, ServerConfig, ServerEvent, Stage, wire};
 use crate::chunk::{ChunkStreamId, Pulled};
-use crate::command::{Command, ConnectRequest, PlayRequest, SwitchRequest};
-use crate::fmt::{brief, info, warning};
+use crate::fmt::{brief, warning};
 use crate::handshake;
 use crate::message::{Kind, StreamId, Timestamp};
 use crate::time::{Instant, earliest, millis};
@@ -319,37 +319,6 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         let mut fragment = self.link.lend(pulled);
         fragment.header.stream = stream;
         ServerEvent::Media(fragment)
-    }
-
-    /// What the application is told of a command.
-    fn lend<'d, 'i: 'd>(&'d self, found: Found, payload: Payload) -> ServerEvent<'d> {
-        let Some(command) = Command::parse(self.link.payload(payload)) else {
-            // It has been parsed before.
-            return ServerEvent::Connect(ConnectRequest::default());
-        };
-        let text = || command.string_argument().unwrap_or_default();
-        match found {
-            Found::Connect => ServerEvent::Connect(ConnectRequest::parse(&command)),
-            Found::Publish(stream) => ServerEvent::Publish { stream, key: text() },
-            Found::Unpublished(stream) => {
-                info!("message stream {} is not published any more", stream.0);
-                ServerEvent::Unpublished(stream)
-            }
-            Found::Play(stream) => {
-                let request = PlayRequest::parse(&command).unwrap_or_default();
-                ServerEvent::Play { stream, request }
-            }
-            Found::Stopped(stream) => {
-                info!("message stream {} is not played any more", stream.0);
-                ServerEvent::Stopped(stream)
-            }
-            Found::Pause(stream, paused) => ServerEvent::Pause { stream, paused, at: command.millis() },
-            Found::Seek(stream) => ServerEvent::Seek { stream, to: command.millis() },
-            Found::Receive(stream, kind, wanted) => ServerEvent::Receive { stream, kind, wanted },
-            Found::Switch(stream) => ServerEvent::Switch { stream, request: SwitchRequest::parse(&command) },
-            Found::StreamLength => ServerEvent::StreamLength { name: text() },
-            Found::Call(stream) => ServerEvent::Call { stream, command },
-        }
     }
 }
 

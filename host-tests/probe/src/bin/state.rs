@@ -26,6 +26,7 @@ sizes! {
     STATE_RING: relay::Ring<'static>;
     STATE_PLAYER: relay::Player;
     STATE_PLAYING: session::Server<'static, 2>;
+    STATE_CLIENT_PLAYS: session::Client<'static, 8, 2, 2>;
     STATE_READER: chunk::Reader<8>;
     STATE_WRITER: chunk::Writer<4>;
     STATE_HANDSHAKE: embedded_rtmp::handshake::Client;
