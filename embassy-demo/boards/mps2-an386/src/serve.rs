@@ -1,4 +1,4 @@
-//! Takes publishers on ports 1935 and 80, and checks what they send.
+//! Takes publishers on ports 1935 and 80, checks what they send, and relays it to players.
 
 use core::cell::Cell;
 
@@ -10,7 +10,9 @@ use embassy_time::{Duration, Timer};
 use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::message::StreamId;
-use embedded_rtmp_embassy::{DEFAULT_PORTS, Denial, Error, Handler, Memory, Origin, ServeOptions, Server, SessionId};
+use embedded_rtmp_embassy::{
+    DEFAULT_PORTS, Denial, Error, Handler, Memory, Origin, Played, ServeOptions, Server, SessionId, StreamMemory,
+};
 use mps2_an386::arguments::Serve;
 use mps2_an386::board::host;
 use mps2_an386::check::{Stream, Track};
@@ -19,8 +21,16 @@ use static_cell::ConstStaticCell;
 const SOCKETS: usize = 4;
 
 /// What is received comes through 8 KiB; more would not fit into the Ethernet controller's FIFO.
-static MEMORY: ConstStaticCell<[Memory<8192, 1024>; SOCKETS]> =
+static MEMORY: ConstStaticCell<[Memory<8192, 4096>; SOCKETS]> =
     ConstStaticCell::new([const { Memory::new() }; SOCKETS]);
+
+/// Streams at a time, and players of all of them.
+const PUBLISHERS: usize = 2;
+const PLAYERS: usize = 3;
+
+/// Two seconds of the clip for players that are behind.
+static STREAMS: ConstStaticCell<[StreamMemory<65_536>; PUBLISHERS]> =
+    ConstStaticCell::new([const { StreamMemory::new() }; PUBLISHERS]);
 
 /// How long the last connection has for its end.
 const GRACE: Duration = Duration::from_millis(500);
@@ -30,7 +40,9 @@ pub(crate) async fn serve(stack: Stack<'static>, arguments: Serve) -> bool {
     let is_good = Cell::new(true);
     let mut checker = Checker { streams: [None; SOCKETS], left: arguments.publishers, over: &over, is_good: &is_good };
     stack.wait_config_up().await;
-    let server = Server::<SOCKETS>::new(stack, DEFAULT_PORTS, MEMORY.take(), ServeOptions::default());
+    let options = ServeOptions::default();
+    let (memory, streams) = (MEMORY.take(), STREAMS.take());
+    let server = Server::<SOCKETS, PUBLISHERS, PLAYERS>::relaying(stack, DEFAULT_PORTS, memory, streams, options);
     let mut server = match server {
         Ok(server) => server,
         Err(why) => {
@@ -84,6 +96,10 @@ impl Handler for Checker<'_> {
         if let Some(Some(stream)) = self.stream(session) {
             stream.take(fragment);
         }
+    }
+
+    fn played(&mut self, session: SessionId, played: Played) {
+        defmt::info!("session {}: played, {} messages sent, {} left out", session.0, played.sent, played.skipped);
     }
 
     fn closed(&mut self, session: SessionId, why: &Error) {
