@@ -108,7 +108,7 @@ pub use relay::{Played, StreamMemory};
 pub use resolve::ResolveError;
 pub use sender::Sender;
 pub use server::{DEFAULT_PORTS, ServeOptions, Server, ServerError};
-pub use station::{Clip, Counters, Frame, MAX_PARTS, Patience, Retry, Source, Station, StationOptions, Tally};
+pub use station::{Clip, Counters, Frame, MAX_PARTS, Retry, Source, Station, StationOptions, Tally};
 pub use text::Text;
 
 pub use embedded_rtmp;

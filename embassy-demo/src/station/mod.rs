@@ -8,7 +8,6 @@ mod source;
 
 pub use clip::Clip;
 pub use counters::{Counters, Tally};
-pub use pressure::Patience;
 pub use retry::Retry;
 pub use source::{Frame, MAX_PARTS, Source};
 
@@ -20,6 +19,7 @@ use embassy_time::{Duration, Instant, Timer, with_timeout};
 use embedded_rtmp::connect::{Limits, Order, Plan, SMART, Target};
 use embedded_rtmp::message::{Kind, Timestamp};
 use embedded_rtmp::session::Buffers;
+use embedded_rtmp::session::pressure::DropLimits;
 use embedded_rtmp::url::Url;
 
 use crate::buffers::Memory;
@@ -27,7 +27,7 @@ use crate::error::Error;
 use crate::fmt::{brief, info};
 use crate::publisher::{Parts, PublishOptions, Publisher};
 
-use self::pressure::Pressure;
+use self::pressure::{LIVE, Pressure};
 use self::retry::Outage;
 
 /// How a [`Station`] publishes.
@@ -41,9 +41,10 @@ pub struct StationOptions<'o> {
     pub limits: Limits,
     /// When to connect again after a connection was lost.
     pub retry: Retry,
-    /// For a live source: which frames are left out when the server is too slow. While there is no connection, they all
-    /// are. `None` for a source that can wait: nothing is left out, and nothing taken while there is no connection.
-    pub patience: Option<Patience>,
+    /// For a live source: how late frames may be before some are left out, since the server is too slow: by default half
+    /// a second, one and four. While there is no connection, all are left out. `None` for a source that can wait: nothing
+    /// is left out, and nothing taken while there is no connection.
+    pub patience: Option<DropLimits>,
 }
 
 brief!(
@@ -59,7 +60,7 @@ impl Default for StationOptions<'_> {
             ports: SMART,
             limits: Limits::SEQUENTIAL,
             retry: Retry::DEFAULT,
-            patience: Some(Patience::DEFAULT),
+            patience: Some(LIVE),
         }
     }
 }
@@ -70,7 +71,7 @@ impl Default for StationOptions<'_> {
 /// frames from the first keyframe on. A lost connection, a server that was restarted, a link that went down or a lease
 /// that ran out: it connects again ([`Retry`]), beginning with the port that was good before, repeats the headers and
 /// goes on from the next keyframe, on the source's own time line. When the server is slower than a live source, it leaves
-/// messages out ([`Patience`]).
+/// messages out ([`StationOptions::patience`]).
 ///
 /// ```no_run
 /// use embassy_net::Stack;

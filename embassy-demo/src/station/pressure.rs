@@ -1,89 +1,51 @@
 //! Which frames are left out when the server, or the way to it, is slower than the source.
+//!
+//! How late a frame is, is found here; what that means for it, the core's [`DropPolicy`] says.
 
-use embassy_time::Duration;
 use embedded_rtmp::media::{is_disposable, is_keyframe, is_sequence_header};
 use embedded_rtmp::message::{Kind, Timestamp};
+use embedded_rtmp::session::pressure::{Class, DropLimits, DropPolicy};
 
-/// When a live source is ahead of the server, whole messages are left out, the least missed first.
-///
-/// A frame's lateness is how much more time has passed since the first frame than its timestamp says, beyond the least
-/// that was seen so far.
-///
-/// | Later than | Left out |
-/// |---|---|
-/// | [`disposable`](Self::disposable) | pictures that no other one needs |
-/// | [`pictures`](Self::pictures) | all video, until a keyframe that is less late |
-/// | [`audio`](Self::audio) | audio as well |
-///
-/// Sequence headers and data go out always, and a message that was begun is finished.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Patience {
-    /// Before disposable pictures are left out.
-    pub disposable: Duration,
-    /// Before all pictures are left out.
-    pub pictures: Duration,
-    /// Before audio is left out.
-    pub audio: Duration,
-}
-
-impl Patience {
-    /// Half a second, one second, four seconds.
-    pub const DEFAULT: Patience = Patience {
-        disposable: Duration::from_millis(500),
-        pictures: Duration::from_secs(1),
-        audio: Duration::from_secs(4),
-    };
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self::DEFAULT
-    }
-}
+/// Half a second, one second, four seconds.
+pub(super) const LIVE: DropLimits = DropLimits { disposable: 500, video: 1_000, audio: 4_000 };
+/// Nothing is ever too late.
+const PATIENT: DropLimits = DropLimits { disposable: u32::MAX, video: u32::MAX, audio: u32::MAX };
 
 /// The judgement, frame by frame.
 pub(super) struct Pressure {
-    patience: Option<Patience>,
+    policy: DropPolicy,
     lateness: Lateness,
-    /// No picture can be decoded before the next keyframe.
-    awaits_keyframe: bool,
 }
 
 impl Pressure {
-    pub(super) fn new(patience: Option<Patience>) -> Self {
-        Self { patience, lateness: Lateness::default(), awaits_keyframe: true }
+    pub(super) fn new(limits: Option<DropLimits>) -> Self {
+        Self { policy: DropPolicy::new(limits.unwrap_or(PATIENT)), lateness: Lateness::default() }
     }
 
     /// A new server has seen no keyframe yet.
     pub(super) fn begin(&mut self) {
-        self.awaits_keyframe = true;
+        self.policy.await_keyframe();
     }
 
     /// Whether a frame with these first bytes is to be sent. `now` in milliseconds, modulo 2³².
     pub(super) fn admits(&mut self, kind: Kind, timestamp: Timestamp, start: &[u8], now: u32) -> bool {
         let late = self.lateness.of(timestamp, now);
-        let is_later = |than: fn(&Patience) -> Duration| {
-            self.patience.is_some_and(|patience| Duration::from_millis(late.into()) > than(&patience))
-        };
-        match kind {
-            _ if is_sequence_header(kind, start) => true,
-            Kind::AUDIO => !is_later(|patience| patience.audio),
-            Kind::VIDEO => {
-                if is_later(|patience| patience.pictures) {
-                    self.awaits_keyframe = true;
-                } else if is_keyframe(kind, start) {
-                    self.awaits_keyframe = false;
-                }
-                let is_missed = !is_disposable(kind, start) || !is_later(|patience| patience.disposable);
-                is_missed && !self.awaits_keyframe
-            }
-            _ => true,
-        }
+        self.policy.admit(class(kind, start), late)
     }
 }
 
-/// How late frames are.
+fn class(kind: Kind, start: &[u8]) -> Class {
+    match kind {
+        _ if is_sequence_header(kind, start) => Class::Essential,
+        Kind::AUDIO => Class::Audio,
+        Kind::VIDEO if is_keyframe(kind, start) => Class::Keyframe,
+        Kind::VIDEO if is_disposable(kind, start) => Class::Disposable,
+        Kind::VIDEO => Class::Inter,
+        _ => Class::Essential,
+    }
+}
+
+/// How late frames are: how much more time has passed since the first one than the timestamp says.
 ///
 /// The source's clock and ours differ by a constant, and drift apart: so the least difference of late counts as none,
 /// and grows by a thousandth of the time, which is more than clocks drift.
@@ -122,13 +84,19 @@ mod tests {
     const HEADER: &[u8] = &[0x17, 0, 0, 0, 0];
     const SOUND: &[u8] = &[0xAF, 1];
 
+    fn begun(limits: Option<DropLimits>) -> Pressure {
+        let mut pressure = Pressure::new(limits);
+        pressure.begin();
+        pressure
+    }
+
     fn video(pressure: &mut Pressure, at: u32, start: &[u8], now: u32) -> bool {
         pressure.admits(Kind::VIDEO, Timestamp(at), start, now)
     }
 
     #[test]
     fn pictures_begin_with_a_keyframe() {
-        let mut pressure = Pressure::new(None);
+        let mut pressure = begun(None);
         assert!(!video(&mut pressure, 0, INTER, 0));
         assert!(video(&mut pressure, 0, HEADER, 0), "the configuration is no picture");
         assert!(video(&mut pressure, 40, KEY, 40) && video(&mut pressure, 80, INTER, 80));
@@ -139,7 +107,7 @@ mod tests {
 
     #[test]
     fn the_least_missed_goes_first() {
-        let mut pressure = Pressure::new(Some(Patience::DEFAULT));
+        let mut pressure = begun(Some(LIVE));
         // The time stands still, so that there is no drift.
         let now = 5_000;
         assert!(video(&mut pressure, now, KEY, now));
@@ -165,7 +133,7 @@ mod tests {
 
     #[test]
     fn without_patience_nothing_is_late() {
-        let mut pressure = Pressure::new(None);
+        let mut pressure = begun(None);
         assert!(video(&mut pressure, 0, KEY, 0) && video(&mut pressure, 40, DISPOSABLE, 1_000_000));
     }
 
