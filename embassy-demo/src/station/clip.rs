@@ -43,7 +43,8 @@ impl<'c> Clip<'c> {
     pub fn new(file: &'c [u8], loops: u32) -> Result<Self, NotFlv> {
         let file = Tags::file(file)?;
         let mut headers = [None; 3];
-        let (mut last, mut before) = (0, 0);
+        // Of video and of audio: the last two timestamps.
+        let mut ends = [(0_u32, 0_u32); 2];
         for tag in file.clone() {
             let place = match tag.kind {
                 Kind::DATA => 0,
@@ -55,12 +56,13 @@ impl<'c> Clip<'c> {
                 if let Some(header) = headers.get_mut(place) {
                     header.get_or_insert(tag);
                 }
-            } else if place == 1 && tag.timestamp.0 > last {
-                (before, last) = (last, tag.timestamp.0);
+            } else if let Some(end) = ends.get_mut(place - 1).filter(|end| tag.timestamp.0 > end.1) {
+                *end = (end.1, tag.timestamp.0);
             }
         }
-        // The last picture stays as long as the one before it.
-        let length = last.wrapping_add(last.wrapping_sub(before));
+        // The last frame lasts as long as the one before it; and neither sound nor pictures may go back in time.
+        let length = ends.map(|(before, last)| last.wrapping_add(last.wrapping_sub(before)));
+        let length = length.into_iter().fold(0, u32::max);
         Ok(Self { rest: file.clone(), file, headers, length, loops, offset: 0, paced: true, start: None })
     }
 

@@ -11,7 +11,7 @@ use embedded_rtmp::message::Kind;
 use crate::flv::{Reader, Tag};
 
 /// From one round of the clip to the next, in milliseconds.
-pub const PERIOD: u32 = 4_000;
+pub const PERIOD: u32 = 4_097;
 
 /// The end of an AVC sequence, which is no frame.
 const AVC_END: [u8; 2] = [0x17, 2];
