@@ -11,6 +11,9 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
     /// Asks for `connect`; [`ClientEvent::Connected`] or [`ClientEvent::Refused`] is the answer. To be called once, at
     /// any time.
     ///
+    /// [`ClientEvent::Connected`]: crate::session::ClientEvent::Connected
+    /// [`ClientEvent::Refused`]: crate::session::ClientEvent::Refused
+    ///
     /// # Errors
     /// It was called before, the session is over, or the control buffer is too small for it.
     pub fn connect(&mut self, options: &ConnectOptions<'_>) -> Result<(), RequestError> {
@@ -28,6 +31,9 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
 
     /// Asks to publish under `key`: [`ClientEvent::Publishing`] or [`ClientEvent::Refused`] is the answer. To be called
     /// at any time while nothing is published.
+    ///
+    /// [`ClientEvent::Publishing`]: crate::session::ClientEvent::Publishing
+    /// [`ClientEvent::Refused`]: crate::session::ClientEvent::Refused
     ///
     /// # Errors
     /// Something is published, or the control buffer is too small for `key`, or too full for now.
@@ -84,6 +90,8 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
 
     /// Ends the session: says so to the server where something is published. Once [`Self::is_closed`], or after
     /// [`ClientEvent::Unpublished`] for those who want to know that all has arrived, the connection can be closed.
+    ///
+    /// [`ClientEvent::Unpublished`]: crate::session::ClientEvent::Unpublished
     ///
     /// # Errors
     /// A message is begun and not finished, or the control buffer is full for now.
