@@ -229,13 +229,9 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
 
     /// Sets the deadline of what is awaited, when it is not set yet.
     fn arm(&mut self, now: Instant) {
-        if self.deadline.is_none()
-            && let Some(stage) = self.awaits()
-        {
-            let timeout = match stage {
-                Stage::Handshake => self.handshake_millis,
-                _ => self.response_millis,
-            };
+        if self.deadline.is_none() && self.awaits().is_some() {
+            let shakes_hands = self.state == State::ExpectHandshake;
+            let timeout = if shakes_hands { self.handshake_millis } else { self.response_millis };
             self.deadline = Some(now.after_millis(timeout));
         }
     }
