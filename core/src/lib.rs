@@ -59,12 +59,21 @@
 //!     }
 //!     let length = socket.read(&mut received)?;
 //!     let mut input = &received[..length];
-//!     while let Some(event) = client.next_event(now(), &mut input)? {
-//!         match event {
-//!             ClientEvent::Publishing(stream) => break 'publishing stream,
-//!             ClientEvent::Refused(_, status) => return Err(status.description.to_string().into()),
-//!             _ => {}
+//!     if input.is_empty() {
+//!         return Err("the server has closed the connection".into());
+//!     }
+//!     while !input.is_empty() {
+//!         while let Some(event) = client.next_event(now(), &mut input)? {
+//!             match event {
+//!                 ClientEvent::Publishing(stream) => break 'publishing stream,
+//!                 ClientEvent::Refused(_, status) => return Err(status.description.to_string().into()),
+//!                 ClientEvent::Closed => return Err("the server has ended the session".into()),
+//!                 _ => {}
+//!             }
 //!         }
+//!         // What is not taken yet waits for the answer to what was: for C2, mostly.
+//!         let length = client.poll_transmit(now(), &mut out);
+//!         socket.write_all(&out[..length])?;
 //!     }
 //! };
 //! while let Some((millis, frame)) = next_frame() {

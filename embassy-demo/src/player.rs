@@ -37,8 +37,8 @@ pub trait Viewer {
         let _ = status;
     }
 
-    /// Whether more can be taken in. While this is pending nothing is read, and the server's window closes; it must wake the
-    /// task later.
+    /// Whether more can be taken in. While this is pending nothing is read or answered, and the server's window closes; it
+    /// must wake the task later, and before the server takes the silence for death.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let _ = cx;
         Poll::Ready(())
@@ -106,6 +106,7 @@ impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
                 ClientEvent::Media(fragment) => viewer.media(&fragment),
                 ClientEvent::Data { timestamp, message, .. } => viewer.data(timestamp, &message),
                 ClientEvent::Refused(stage, status) => refusal = Some(Error::Refused(Refusal::new(stage, &status))),
+                ClientEvent::Closed => refusal = Some(Error::Closed),
                 ClientEvent::Status(_, status) => {
                     viewer.status(&status);
                     end = match status.known() {

@@ -41,9 +41,19 @@ pub(crate) fn take_in<const STREAMS: usize>(
                     false => handler.play(id, stream, &request),
                 };
                 let reset = request.reset;
-                match answer.and_then(|()| relay.play(id, stream, request.name).map_err(Denial::Because)) {
-                    Ok(()) => session.accept_play(stream, reset)?,
-                    Err(denial) => {
+                let denial = match answer {
+                    Ok(()) => {
+                        // It takes the place of what is played, unless a message of that is unfinished.
+                        if relay.player(id).is_some_and(|(playing, _)| playing.stop()) {
+                            left(id, relay, handler);
+                        }
+                        relay.play(id, stream, request.name).map_err(Denial::Because).err()
+                    }
+                    Err(denial) => Some(denial),
+                };
+                match denial {
+                    None => session.accept_play(stream, reset)?,
+                    Some(denial) => {
                         let (code, description) = denial.status(code::PLAY_FAILED);
                         session.reject(stream, code, description)?;
                     }

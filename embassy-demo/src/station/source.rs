@@ -64,7 +64,8 @@ impl<'f> Frame<'f> {
 pub trait Source {
     /// What a server has to know before the first frame, and is told after every connection: number 0 is the metadata
     /// (a data message that begins with `@setDataFrame`), then the sequence headers of audio and video; `None` behind
-    /// the last. Timestamps are those of the frame that follows, whatever is written here.
+    /// the last. They are sent with the timestamp of the last frame that was taken, at first with 0, whatever is written
+    /// here: so a source's clock should begin near 0.
     fn header(&mut self, number: usize) -> Option<Frame<'_>>;
 
     /// The next frame, in the order of decoding; `None` when there are no more. The future may be dropped, and must not

@@ -175,9 +175,7 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
         if let Some(error) = self.failed {
             return Err(error);
         }
-        let found = self.advance(now, input).inspect_err(|error| {
-            (self.failed, self.state, self.publishing) = (Some(*error), State::Closed, false);
-        })?;
+        let found = self.advance(now, input).inspect_err(|error| self.fail(*error))?;
         self.arm(now);
         Ok(found.map(|found| self.lend(found)))
     }
@@ -196,7 +194,7 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
             && now >= deadline
         {
             warning!("the server did not answer in time");
-            self.failed = Some(Error::TimedOut(stage));
+            self.fail(Error::TimedOut(stage));
         }
         self.failed.map_or(Ok(()), Err)
     }
@@ -208,6 +206,11 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
 
     fn is_over(&self) -> bool {
         matches!(self.state, State::Closing | State::Closed) || self.failed.is_some()
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.enter(State::Closed);
+        self.failed = Some(error);
     }
 
     fn enter(&mut self, state: State) {
