@@ -97,6 +97,9 @@ pub trait Handler {
     /// A client asks to play from a server that relays. All are welcome unless this says otherwise; who comes before the
     /// publisher waits for it.
     ///
+    /// Who is let in before there is a publisher waits for it, and keeps one of the server's streams for that name meanwhile:
+    /// where anyone may ask, let in only names that are known.
+    ///
     /// # Errors
     /// What the client is told.
     fn play(&mut self, session: SessionId, stream: StreamId, request: &PlayRequest<'_>) -> Result<(), Denial<'_>> {

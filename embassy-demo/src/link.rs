@@ -226,13 +226,15 @@ impl<'a> Link<'a> {
         }
     }
 
-    /// Waits until both sides have closed, or the connection was lost; what still comes is thrown away.
+    /// Waits until both sides have closed, or the connection was lost and RST is out; what still comes is thrown away.
     pub(crate) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.read(&mut |input| input.len()) > 0 {}
-        if matches!(self.socket.state(), State::Closed | State::TimeWait) {
-            return Poll::Ready(());
+        match self.socket.state() {
+            // A socket that listens again at once would forget to tell the peer.
+            State::Closed if self.socket.remote_endpoint().is_some() => self.wake_when_writable(cx),
+            State::Closed | State::TimeWait => return Poll::Ready(()),
+            _ => self.wake_when_readable(cx),
         }
-        self.wake_when_readable(cx);
         Poll::Pending
     }
 

@@ -109,6 +109,7 @@ pub(crate) struct Playing {
     /// The turn of the stream that it knows of.
     told: u32,
     is_paused: bool,
+    leaves: bool,
     wants_audio: bool,
     wants_video: bool,
 }
@@ -172,6 +173,15 @@ impl Relay<'_, '_> {
         }
     }
 
+    /// A publisher was not let in after all: nobody is to hear of it.
+    pub(crate) fn withdraw(&mut self, session: SessionId, stream: StreamId) {
+        let publisher = Some((session, stream));
+        if let Some(channel) = self.channels.iter_mut().find(|channel| channel.publisher == publisher) {
+            channel.publisher = None;
+            channel.turn = channel.turn.wrapping_sub(1);
+        }
+    }
+
     /// A publisher has ended one stream, or with its session all.
     pub(crate) fn unpublish(&mut self, session: SessionId, stream: Option<StreamId>) {
         for channel in self.channels.iter_mut() {
@@ -201,8 +211,8 @@ impl Relay<'_, '_> {
         let (told, mut player) = (channel.turn, Player::new(stream));
         // From here on it misses nothing, whenever it has its turn.
         let _ = channel.ring.peek(&mut player.cursor);
-        let (is_paused, wants_audio, wants_video) = (false, true, true);
-        *place = Some(Playing { session, channel: index, player, told, is_paused, wants_audio, wants_video });
+        let (is_paused, leaves, wants_audio, wants_video) = (false, false, true, true);
+        *place = Some(Playing { session, channel: index, player, told, is_paused, leaves, wants_audio, wants_video });
         Ok(())
     }
 
@@ -240,7 +250,13 @@ impl Playing {
 
     /// Begins nothing more; answers whether nothing is unfinished either.
     pub(crate) fn stop(&mut self) -> bool {
+        self.leaves = true;
         self.player.stop()
+    }
+
+    /// Whether it was stopped, and its last message is out.
+    pub(crate) fn has_left(&mut self) -> bool {
+        self.leaves && self.player.stop()
     }
 
     pub(crate) fn pause(&mut self, is_paused: bool) {

@@ -29,7 +29,7 @@ pub(crate) fn take_in<const STREAMS: usize>(
                 match answer.and_then(|()| handler.publish(id, stream, key)) {
                     Ok(()) => session.accept(stream)?,
                     Err(denial) => {
-                        relay.unpublish(id, Some(stream));
+                        relay.withdraw(id, stream);
                         let (code, description) = denial.status(code::PUBLISH_BAD_NAME);
                         session.reject(stream, code, description)?;
                     }
@@ -69,7 +69,7 @@ pub(crate) fn take_in<const STREAMS: usize>(
             }
             ServerEvent::Stopped(stream) => {
                 let playing = relay.player(id).map(|(playing, _)| playing).filter(|playing| playing.stream() == stream);
-                // Otherwise it goes when its message is whole.
+                // Otherwise it goes when its message is out.
                 if playing.is_some_and(|playing| playing.stop()) {
                     left(id, relay, handler);
                 }
@@ -93,7 +93,7 @@ pub(crate) fn take_in<const STREAMS: usize>(
 }
 
 /// A player has gone.
-fn left(id: SessionId, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler) {
+pub(crate) fn left(id: SessionId, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler) {
     if let Some(played) = relay.leave(id) {
         handler.played(id, played);
     }

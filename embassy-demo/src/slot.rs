@@ -14,7 +14,7 @@ use crate::handler::{Handler, Origin, SessionId};
 use crate::link::{KeepAlive, Link, Traffic, clock, wake_at};
 use crate::listen::Listeners;
 use crate::relay::Relay;
-use crate::requests::{over, take_in};
+use crate::requests::{left, over, take_in};
 use crate::server::ServeOptions;
 
 /// How long the end of a connection may take.
@@ -78,7 +78,11 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
                     info!("session {}: opened on port {}", id.0, from.port);
                     handler.opened(id, from);
                     match Server::new(buffers, options.session, &handler.entropy()) {
-                        Ok(session) => Phase::Serving(session),
+                        Ok(mut session) => {
+                            // Who says nothing at all has no longer than others.
+                            let _ = session.poll_transmit(clock(), &mut []);
+                            Phase::Serving(session)
+                        }
                         // `Memory` cannot be made with sizes that lead here.
                         Err(_) => return,
                     }
@@ -215,6 +219,9 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
                 });
                 result?;
                 moved |= written > 0;
+                if playing.has_left() {
+                    left(id, relay, handler);
+                }
             } else if session.wants_transmit() {
                 moved |= self.link.write(&mut |out| session.poll_transmit(now, out)) > 0;
             }

@@ -142,7 +142,10 @@ impl Ring<'_> {
             Some(key) if pending.is_some_and(|pending| pending.at < key.at) => return false,
             Some(key) => key,
             None if self.has_video && cursor.video => return false,
-            None => pending.unwrap_or(Place { at: self.store.head(), number: self.messages }),
+            // Who is too far behind to be there (see `should_skip`) must not be sent back.
+            None => pending
+                .filter(|pending| !self.store.is_old(pending.at))
+                .unwrap_or(Place { at: self.store.head(), number: self.messages }),
         };
         if cursor.has_begun {
             cursor.skipped = cursor.skipped.wrapping_add(place.number.wrapping_sub(cursor.number));

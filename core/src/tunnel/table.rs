@@ -167,9 +167,9 @@ impl<'p, const N: usize> Tunnels<'p, N> {
         Some(worker)
     }
 
-    /// Whether a tunnel is still there, and `worker` at work there.
+    /// Whether a tunnel is still there, and `worker`, which is none where it is 0, at work there.
     pub(super) fn has(&self, tunnel: TunnelId, worker: u32) -> bool {
-        self.slots.get(tunnel.index()).is_some_and(|slot| slot.at_work == worker)
+        worker != 0 && self.slots.get(tunnel.index()).is_some_and(|slot| slot.at_work == worker)
     }
 
     /// The request is answered.

@@ -5,7 +5,9 @@ use std::task::{Context, Poll};
 
 use embassy_futures::join::{join, join3};
 use embassy_futures::select::{Either, select};
-use embassy_time::{Duration, Timer};
+use embassy_net::IpAddress;
+use embassy_net::tcp::TcpSocket;
+use embassy_time::{Duration, Timer, with_timeout};
 use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::connect::{Failure, Outcome, Plan};
@@ -95,6 +97,27 @@ fn what_cannot_work_is_refused_at_once() {
         assert_eq!(new(&[80, 80]), Some(ServerError::Ports));
         assert_eq!(new(DEFAULT_PORTS), Some(ServerError::Sockets(3)));
         assert_eq!(new(&[80]), None);
+    });
+}
+
+#[test]
+fn who_never_says_anything_is_shown_out() {
+    with_devices(&Wire::new(), async |first, second| {
+        let mut memory = Box::new([const { TestMemory::new() }; 2]);
+        let mut options = ServeOptions::default();
+        options.session.connect_timeout = core::time::Duration::from_millis(300);
+        let mut server = Server::<2>::new(second, &[1935], &mut memory, options).unwrap();
+        let recorded = Recorded::default();
+        let mut recorder = recorded.recorder();
+        let silent = async {
+            let (mut rx, mut tx) = ([0; 512], [0; 512]);
+            let mut socket = TcpSocket::new(first, &mut rx, &mut tx);
+            socket.connect((IpAddress::v4(10, 0, 0, 2), 1935)).await.unwrap();
+            // FIN or RST, whichever it is.
+            let end = with_timeout(Duration::from_secs(10), socket.read(&mut [0])).await.expect("is shown out");
+            assert!(!matches!(end, Ok(1..)), "{end:?}");
+        };
+        assert!(matches!(select(silent, server.run(&mut recorder)).await, Either::First(())));
     });
 }
 

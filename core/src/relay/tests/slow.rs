@@ -32,6 +32,26 @@ fn who_is_overtaken_between_messages_skips_to_a_keyframe() {
 }
 
 #[test]
+fn who_would_skip_to_a_message_that_hangs_skips_to_the_end() {
+    // Metadata, or a sequence header, of which only the first piece ever comes.
+    for (kind, start) in [(Kind::DATA, [2, 0]), (Kind::AUDIO, [0xAF, 0])] {
+        let mut memory = Memory::new(256);
+        let (mut ring, mut play) = (memory.ring(), Play::default());
+        let mut hanging = [0; 100];
+        hanging[..2].copy_from_slice(&start);
+        let piece = fragment(kind, 0, &hanging, 0, 2);
+        ring.push(&Fragment { csid: ChunkStreamId::new(9).unwrap(), ..piece });
+        for frame in 1..15 {
+            push(&mut ring, Kind::AUDIO, frame, &[0xAF, 1, frame as u8]);
+            // The question comes back with an answer, whatever that is.
+            let _ = ring.peek(&mut play.cursor);
+        }
+        push(&mut ring, Kind::AUDIO, 99, b"\xAF\x01z");
+        assert!(play.all(&ring).ends_with("z"), "{kind}");
+    }
+}
+
+#[test]
 fn who_is_overtaken_without_a_keyframe_waits_for_one() {
     let mut memory = Memory::new(ROOM);
     let (mut ring, mut player) = (memory.ring(), Play::default());

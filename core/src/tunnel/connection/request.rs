@@ -64,7 +64,13 @@ impl Connection {
         match self.line.ask {
             Ask::Idle(..) => self.held = Some(tunnels.hold(now)),
             Ask::Close(..) if self.worker != 0 => {
+                let is_there = tunnels.has(self.tunnel, self.worker);
                 self.worker = 0;
+                if !is_there {
+                    // It ended meanwhile, and its place may be another's.
+                    self.answer = Answer::Status(404);
+                    return None;
+                }
                 self.answer = Answer::Closed;
                 tunnels.close(self.tunnel);
                 return Some(Event::Closed(self.tunnel));
