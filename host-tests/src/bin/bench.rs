@@ -79,15 +79,22 @@ fn published(frames: &[Frame], chunk_size: u32) -> Vec<u8> {
     let options = ConnectOptions { app: "live", tc_url: &["rtmp://host/live"], flash_ver: ConnectOptions::FLASH_VER };
     client.connect(&options).expect("connects");
     client.publish("key").expect("publishes");
-    let (now, mut sent, mut out) = (Instant::from_micros(0), Vec::new(), vec![0; 65_536]);
+    let (now, mut sent, mut out, mut answer) = (Instant::from_micros(0), Vec::new(), vec![0; 65_536], [0; 4096]);
     while client.publishing().is_none() {
         let written = client.poll_transmit(now, &mut out);
         sent.extend_from_slice(&out[..written]);
-        serve(&mut server, &mut &out[..written]);
-        let written = server.poll_transmit(now, &mut out);
         let mut input = &out[..written];
-        while let Some(event) = client.next_event(now, &mut input).expect("goes on") {
-            assert!(!matches!(event, ClientEvent::Refused(..)));
+        loop {
+            serve(&mut server, &mut input);
+            // What is not taken yet waits for this to be out.
+            let answered = server.poll_transmit(now, &mut answer);
+            let mut answer = &answer[..answered];
+            while let Some(event) = client.next_event(now, &mut answer).expect("goes on") {
+                assert!(!matches!(event, ClientEvent::Refused(..)));
+            }
+            if input.is_empty() && answered == 0 {
+                break;
+            }
         }
     }
     for frame in frames {
