@@ -1,0 +1,73 @@
+//! A server's tunnels against any client: what is lent, what happens and what is answered do not depend on how the requests
+//! are cut. Ids of tunnels are of entropy that is known: 01 sixteen times, then 02, and so on. The first byte chooses the
+//! cuts.
+#![no_main]
+
+use std::time::Duration;
+
+use embedded_rtmp::time::Instant;
+use embedded_rtmp::tunnel::{Config, Connection, Event, Tunnels};
+use embedded_rtmp_fuzz::Cuts;
+use libfuzzer_sys::fuzz_target;
+
+/// What was lent of each tunnel, what happened, and what was answered.
+#[derive(Debug, Default, PartialEq)]
+struct Happened {
+    lent: [Vec<u8>; 2],
+    events: Vec<String>,
+    answers: Vec<u8>,
+    is_over: bool,
+}
+
+fn happened(mut stream: &[u8], mut cut: impl FnMut() -> usize) -> Happened {
+    let now = Instant::from_millis(1);
+    let mut tunnels = Tunnels::<2>::new(Config { hold: Duration::ZERO, page: Some("page"), ..Config::new() });
+    let (mut connection, mut happened, mut opened) = (Connection::new(now), Happened::default(), 0);
+    loop {
+        let mut piece = &stream[..cut().min(stream.len())];
+        let offered = piece.len();
+        let event = connection.next_event(&mut tunnels, now, &mut piece);
+        match event {
+            Some(Event::Open) => {
+                opened += 1;
+                let _ = connection.open(&mut tunnels, now, &[opened; 32]);
+                assert!(tunnels.len() <= 2);
+            }
+            Some(Event::Data(tunnel)) => connection.receive(now, &mut piece, |bytes| {
+                let length = cut().min(bytes.len());
+                happened.lent[tunnel.index()].extend_from_slice(&bytes[..length]);
+                *bytes = &bytes[length..];
+            }),
+            _ => {}
+        }
+        happened
+            .events
+            .extend(event.filter(|event| !matches!(event, Event::Data(_))).map(|event| format!("{event:?}")));
+        let taken = offered - piece.len();
+        stream = &stream[taken..];
+        let mut out = vec![0; cut().min(300)];
+        let waiting = if connection.tunnel(&tunnels).is_some() { 5 } else { 0 };
+        let written = connection.poll_transmit(&mut tunnels, now, waiting, &mut out, |room| {
+            room.fill(b'!');
+            room.len()
+        });
+        happened.answers.extend_from_slice(&out[..written]);
+        let moved = taken > 0 || written > 0 || event.is_some_and(|event| !matches!(event, Event::Data(_)));
+        if !moved && (offered > 0 || stream.is_empty()) {
+            break;
+        }
+    }
+    happened.is_over = connection.is_over();
+    assert!(stream.is_empty() || happened.is_over, "bytes that nobody takes");
+    let open = tunnels.len();
+    let ended = connection.ended(&mut tunnels, now);
+    assert_eq!(tunnels.len(), open - usize::from(ended.is_some()));
+    happened
+}
+
+fuzz_target!(|data: &[u8]| {
+    let [seed, stream @ ..] = data else { return };
+    let whole = happened(stream, || usize::MAX);
+    let mut cuts = Cuts::new(*seed);
+    assert_eq!(happened(stream, || cuts.length()), whole);
+});
