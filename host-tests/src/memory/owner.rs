@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn sources_belong_to_their_crates() {
-        let registry = "/home/u/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f";
+        let registry = "/home/u/.cargo/registry/src/index-1949cf8c6b5b557f";
         let of = |path: &str| Owner::of_source(path).to_string();
         assert_eq!(of(&format!("{registry}/embassy-net-0.9.1/src/lib.rs")), "embassy-net");
         assert_eq!(of(&format!("{registry}/esp-radio-1.0.0-beta.1/src/wifi/mod.rs")), "esp-radio");
