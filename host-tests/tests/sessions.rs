@@ -54,6 +54,15 @@ struct Seen {
 }
 
 impl Seen {
+    /// How many messages there were, by type.
+    fn counts(&self) -> BTreeMap<u8, u64> {
+        let mut counts = BTreeMap::new();
+        for (_, kind, ..) in &self.messages {
+            *counts.entry(*kind).or_default() += 1;
+        }
+        counts
+    }
+
     fn media(&mut self, fragment: &Fragment<'_>) {
         let payload = self.unfinished.entry(fragment.csid.value()).or_default();
         if fragment.is_first() {
@@ -145,11 +154,7 @@ fn counted(facts: &Value) -> BTreeMap<u8, u64> {
 fn our_server_takes_all_media_of_every_captured_publisher() {
     for Capture { name, facts, from_client, .. } in captures("publish") {
         let seen = served(&from_client, usize::MAX);
-        let mut counts = BTreeMap::new();
-        for (_, kind, ..) in &seen.messages {
-            *counts.entry(*kind).or_default() += 1;
-        }
-        assert_eq!(counts, counted(&facts["c2s"]), "{name}");
+        assert_eq!(seen.counts(), counted(&facts["c2s"]), "{name}");
         let last = seen.messages.iter().map(|(_, _, timestamp, _)| u64::from(*timestamp)).max();
         assert_eq!(last, facts["c2s"]["max_ts"].as_u64(), "{name}");
         let deletes = facts["c2s"]["commands"].as_array().unwrap().contains(&Value::from("deleteStream"));
@@ -243,11 +248,7 @@ fn item_086_our_server_takes_every_captured_player() {
 fn item_086_our_client_plays_from_every_captured_server() {
     for Capture { name, facts, from_server, .. } in captures("play") {
         let seen = played(&from_server, usize::MAX);
-        let mut counts = BTreeMap::new();
-        for (_, kind, ..) in &seen.messages {
-            *counts.entry(*kind).or_default() += 1;
-        }
-        assert_eq!(counts, counted(&facts["s2c"]), "{name}");
+        assert_eq!(seen.counts(), counted(&facts["s2c"]), "{name}");
         assert_eq!(seen.events[0], "connected", "{name}");
         assert!(seen.events.contains(&"playing 1".to_owned()), "{name}: {:?}", seen.events);
         for cut in [1, 7, 128, 1_460] {

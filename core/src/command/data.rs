@@ -48,6 +48,9 @@ fn string<'a>(values: &mut Decoder<'a>) -> Option<Text<'a>> {
     }
 }
 
+/// `@setDataFrame` as the first value of a data message, in AMF0: what follows is to be kept for later players.
+pub const SET_DATA_FRAME: &[u8] = b"\x02\x00\x0D@setDataFrame";
+
 /// Writes the beginning of a data message that the server is to keep for later players: `@setDataFrame` and the name,
 /// usually `onMetaData`. The value comes next.
 ///

@@ -12,7 +12,7 @@ mod status;
 pub use codes::{Code, code};
 pub(crate) use connect::accepted;
 pub use connect::{ConnectOptions, ConnectRequest};
-pub use data::{DataMessage, set_data_frame};
+pub use data::{DataMessage, SET_DATA_FRAME, set_data_frame};
 pub use play::{PlayRequest, Start, SwitchRequest};
 pub use status::{MAX_REDIRECTS, Status};
 

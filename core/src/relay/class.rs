@@ -1,5 +1,6 @@
 //! What the first bytes of a message say about it.
 
+use crate::command::SET_DATA_FRAME;
 use crate::media::{is_keyframe, is_sequence_header};
 use crate::message::Kind;
 
@@ -23,8 +24,7 @@ pub(super) enum Class {
 /// As many bytes from the front of a payload as a class may depend on.
 pub(super) const PREFIX: usize = 32;
 
-/// AMF0: the string that has a server keep what follows.
-const SET_DATA_FRAME: &[u8] = b"\x02\x00\x0D@setDataFrame";
+/// AMF0 strings at the front of data messages.
 const CLEAR_DATA_FRAME: &[u8] = b"\x02\x00\x0F@clearDataFrame";
 const METADATA: &[u8] = b"\x02\x00\x0AonMetaData";
 

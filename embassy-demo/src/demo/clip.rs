@@ -1,5 +1,6 @@
 //! The clip, and when each of its messages is due.
 
+use embedded_rtmp_embassy::embedded_rtmp::command::SET_DATA_FRAME;
 use std::time::Duration;
 
 use super::flv::{SCRIPT, Tag};
@@ -30,7 +31,7 @@ pub(crate) fn schedule<'a>(tags: &[Tag<'a>]) -> Vec<Due<'a>> {
 /// The payload of the message that tells the server the clip's metadata, if the clip has some.
 pub(crate) fn metadata(tags: &[Tag<'_>]) -> Option<Vec<u8>> {
     let script = tags.iter().find(|tag| tag.kind == SCRIPT)?;
-    Some([super::flv::SET_DATA_FRAME, script.data].concat())
+    Some([SET_DATA_FRAME, script.data].concat())
 }
 
 #[cfg(test)]

@@ -15,9 +15,6 @@ pub(crate) const VIDEO: Kind = Kind::VIDEO;
 /// Script data tags: RTMP's data messages.
 pub(crate) const SCRIPT: Kind = Kind::DATA;
 
-/// The string which, in a data message, asks a server to keep what follows as the stream's metadata; in AMF0.
-pub(crate) const SET_DATA_FRAME: &[u8] = b"\x02\x00\x0d@setDataFrame";
-
 /// Why a file is no FLV file that can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FlvError {

@@ -1,5 +1,6 @@
 //! The server device: records what is published to it.
 
+use embedded_rtmp_embassy::embedded_rtmp::command::SET_DATA_FRAME;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -59,7 +60,7 @@ impl Recording {
         }
         let (header, mut data) = (fragment.header, &message[..]);
         if header.kind == SCRIPT {
-            data = data.strip_prefix(flv::SET_DATA_FRAME).unwrap_or(data);
+            data = data.strip_prefix(SET_DATA_FRAME).unwrap_or(data);
         }
         flv::write_tag(&mut self.out, Tag { kind: header.kind, timestamp: header.timestamp, data })?;
         Ok(true)

@@ -1,15 +1,13 @@
 //! A clip in flash: a source for boards without a camera, and for tests.
 
 use embassy_time::{Duration, Instant, Timer};
+use embedded_rtmp::command::SET_DATA_FRAME;
 use embedded_rtmp::media::flv::{NotFlv, Tag, Tags};
 use embedded_rtmp::media::is_sequence_header;
 use embedded_rtmp::message::{Kind, Timestamp};
 
 use super::source::{Frame, Source};
 use crate::fmt::brief;
-
-/// What, in a data message, asks a server to keep what follows as the stream's metadata; in AMF0.
-const SET_DATA_FRAME: &[u8] = b"\x02\x00\x0d@setDataFrame";
 
 /// The end of an AVC sequence: there is none before the last loop's end, and it holds no frame.
 const AVC_END: [u8; 2] = [0x17, 2];
