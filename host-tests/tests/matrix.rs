@@ -12,7 +12,7 @@ use host_tests::peers::{
     Application, FrameHashes, Nginx, NginxOptions, NodeMediaServer, Program, Running, finish_within, frame_hashes,
     free_port, start, wait_until,
 };
-use support::{LIMIT, Serve, clip, played, player, publish_well, url};
+use support::{LIMIT, Serve, clip, listens, played, player, publish_well, url};
 use tempfile::TempDir;
 
 /// A program that plays into a file.
@@ -118,8 +118,7 @@ fn from_ffmpeg() -> &'static str {
     let mut command = Command::new("ffmpeg");
     command.args(["-nostdin", "-v", "error", "-i"]).arg(clip()).args(["-c", "copy", "-f", "flv", "-listen", "1", &url]);
     let server = start(&mut command).unwrap();
-    let listens = || std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port)).is_err();
-    wait_until("ffmpeg listens", LIMIT, listens).unwrap();
+    wait_until("ffmpeg listens", LIMIT, || listens(port)).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("played.flv");
     let (status, summary, errors) = played(start(&mut player(&url, &file, &[])).unwrap());
@@ -147,8 +146,7 @@ fn through_server(server: Option<&str>, playing: impl FnOnce()) -> &'static str 
     playing();
     if server.is_none() {
         let port = url.split([':', '/']).nth(4).unwrap().parse().unwrap();
-        let listens = || std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port)).is_err();
-        wait_until("ffmpeg listens", LIMIT, listens).unwrap();
+        wait_until("ffmpeg listens", LIMIT, || listens(port)).unwrap();
     }
     publish_well(&clip(), &url, &[]);
     let finished = running.finish_within(LIMIT).unwrap();

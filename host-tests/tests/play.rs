@@ -13,7 +13,7 @@ use embedded_rtmp::session::{Buffers, Server, ServerConfig, ServerEvent};
 use embedded_rtmp::time::Instant;
 use host_tests::flv::Reader;
 use host_tests::peers::{Application, Nginx, NginxOptions, finish_within, frame_hashes, free_port, start, wait_until};
-use support::{LIMIT, Serve, clip, media, played, player, publish_well, publisher, tags, url};
+use support::{LIMIT, Serve, clip, listens, media, played, player, publish_well, publisher, tags, url};
 
 #[test]
 fn what_serve_relays_is_what_was_published() {
@@ -199,8 +199,7 @@ fn item_086_from_a_listening_ffmpeg_frame_by_frame() {
     command.args(["-nostdin", "-v", "error", "-re", "-i"]).arg(clip());
     command.args(["-c", "copy", "-f", "flv", "-listen", "1", &url]);
     let ffmpeg = start(&mut command).unwrap();
-    // It takes one connection, so this looks without connecting.
-    wait_until("ffmpeg listens", LIMIT, || TcpListener::bind(("127.0.0.1", port)).is_err()).unwrap();
+    wait_until("ffmpeg listens", LIMIT, || listens(port)).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let output = directory.path().join("played.flv");
     let (status, summary, errors) = played(start(&mut player(&url, &output, &[])).unwrap());

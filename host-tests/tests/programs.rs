@@ -9,7 +9,7 @@ use host_tests::peers::{
     Application, FrameHashes, Nginx, NginxOptions, Running, Tee, finish_within, frame_hashes, free_port, start,
     wait_until,
 };
-use support::{LIMIT, Serve, clip, media, publish, publish_well, publisher, tags, url};
+use support::{LIMIT, Serve, clip, listens, media, publish, publish_well, publisher, tags, url};
 use tempfile::TempDir;
 
 /// Frames of the clip: what everyone who gets all of it must have.
@@ -120,16 +120,10 @@ fn publish_to_a_listening_ffmpeg_is_written_frame_by_frame() {
             command.args(["-nostdin", "-v", "error", "-analyzeduration", "1500000", "-listen", "1", "-f", "flv"]);
             command.args(["-i", &url, "-c", "copy"]).arg(file);
         });
-        // It takes one connection, so this looks without connecting.
         wait_until("ffmpeg listens", LIMIT, || listens(port)).unwrap();
         publish_well(&clip(), &url, arguments);
         server.expect(&frames());
     }
-}
-
-/// Whether someone listens on a port of 127.0.0.1: found by trying to bind it.
-fn listens(port: u16) -> bool {
-    std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port)).is_err()
 }
 
 #[test]

@@ -63,10 +63,36 @@ fn hashes(file: &Path, media: Media) -> Result<Vec<String>> {
     command.args(["-map", &format!("0:{}", media.specifier()), "-c", "copy", "-f", "framemd5", "-"]);
     let finished = finish_within(Duration::from_secs(60), &mut command)?;
     let finished = finished.successful().with_context(|| format!("ffmpeg reads {}", file.display()))?;
-    let text = String::from_utf8(finished.stdout)?;
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let frames = timed_frames(&String::from_utf8(finished.stdout)?)?;
+    Ok(frames.into_iter().map(|frame| frame.hash).collect())
+}
+
+/// A frame with its times, as ffmpeg's `framemd5` format tells them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimedFrame {
+    /// Which of the streams it belongs to, from 0 on.
+    pub stream: u32,
+    /// When it is to be decoded: in ms, where it comes from RTMP or FLV. ffmpeg counts on where these begin again at 0.
+    pub dts: i64,
+    /// When it is to be shown.
+    pub pts: i64,
+    /// The MD5 of its bytes.
+    pub hash: String,
+}
+
+/// The frames that `framemd5` tells of, in its order.
+///
+/// # Errors
+/// A line is none of that format.
+pub fn timed_frames(framemd5: &str) -> Result<Vec<TimedFrame>> {
+    let lines = framemd5.lines().filter(|line| !line.starts_with('#'));
     // Behind the hash there may be side data, which is no part of the frame.
-    lines.map(|line| line.split(',').nth(5).map(|hash| hash.trim().to_owned()).context("no hash in a line")).collect()
+    let frames = lines.map(|line| {
+        let fields: Vec<_> = line.split(',').map(str::trim).collect();
+        let [stream, dts, pts, _, _, hash, ..] = fields[..] else { bail!("no frame: {line}") };
+        Ok(TimedFrame { stream: stream.parse()?, dts: dts.parse()?, pts: pts.parse()?, hash: hash.to_owned() })
+    });
+    frames.collect()
 }
 
 /// How many packets of one kind a file has.

@@ -13,7 +13,7 @@ mod tee;
 mod tshark;
 
 pub use delay::Delay;
-pub use ffmpeg::{FrameHashes, Media, frame_hashes, packet_count};
+pub use ffmpeg::{FrameHashes, Media, TimedFrame, frame_hashes, packet_count, timed_frames};
 pub use http_proxy::{HttpProxy, Request};
 pub use nginx::{Application, Nginx, NginxOptions};
 pub use process::{Finished, Running, finish_within, start};

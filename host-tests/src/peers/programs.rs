@@ -89,7 +89,17 @@ impl Program {
         command
     }
 
-    fn ffmpeg(self) -> Command {
+    /// Has an ffmpeg play, with these options of its input, and write down each frame's times and hash as
+    /// [`super::timed_frames`] reads them.
+    pub fn timer(self, options: &[&str], url: &str, file: &Path) -> Command {
+        let mut command = self.ffmpeg();
+        command.args(["-analyzeduration", "1500000"]).args(options).args(["-i", url, "-map", "0:v", "-map", "0:a"]);
+        command.args(["-c", "copy", "-copyts", "-f", "framemd5"]).arg(file);
+        command
+    }
+
+    /// An ffmpeg that asks nothing and says only what is wrong, for arguments to follow.
+    pub fn ffmpeg(self) -> Command {
         let mut command = match self {
             Self::Ffmpeg9 => Command::new(installed("ffmpeg9")),
             _ => Command::new("ffmpeg"),

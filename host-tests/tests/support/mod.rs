@@ -100,6 +100,11 @@ impl Serve {
     }
 }
 
+/// Whether someone listens on a port of 127.0.0.1: found by trying to bind it, for some programs take but one connection.
+pub fn listens(port: u16) -> bool {
+    std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port)).is_err()
+}
+
 pub fn url(port: u16, path: &str) -> String {
     format!("rtmp://127.0.0.1:{port}/{path}")
 }
