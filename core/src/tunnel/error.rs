@@ -73,6 +73,7 @@ impl fmt::Display for Refusal {
             Self::Page => "the page",
             Self::NoTunnel => "no tunnel of that id",
             Self::OutOfOrder => "a tunnel's request out of order",
+            Self::TooSlow => "a request that does not come in time",
         })
     }
 }

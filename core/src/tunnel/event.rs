@@ -37,4 +37,12 @@ pub enum Refusal {
     NoTunnel,
     /// Another request for that tunnel is under way, or it has another number than the next: 400.
     OutOfOrder,
+    /// It has not come in time: 408. The connection is over after that.
+    TooSlow,
+}
+
+impl From<HeadError> for Refusal {
+    fn from(error: HeadError) -> Self {
+        Self::Head(error)
+    }
 }

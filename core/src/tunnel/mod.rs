@@ -56,6 +56,14 @@ pub use table::{Config, TunnelId, Tunnels};
 /// The longest body that is sent, in bytes.
 pub const MAX_BODY: usize = 65_536;
 
+/// The room in bytes that [`Connection::poll_answer`] needs: for a head, and something behind it.
+pub const MIN_ANSWER: usize = 256;
+
+/// The bytes that the control buffer of a server's session in a tunnel should have. One request of a client's may hold all
+/// its commands up to `publish` or `play`, and then what the server says to them waits here; see
+/// [`Connection::answer_early`].
+pub const MIN_CONTROL: usize = 512;
+
 /// The longest id of a tunnel that a [`Client`] takes.
 pub const MAX_ID: usize = 64;
 

@@ -19,16 +19,24 @@ pub struct Config<'p> {
     /// What a plain request for `/` is answered with, as text. Without it the answer is 404, as it is to all other
     /// requests that are none of a tunnel's.
     pub page: Option<&'p str>,
-    /// How long a tunnel may be without a request, and a TCP connection without a byte.
+    /// How long a tunnel may be without a request, and a TCP connection without one. A request's body and its answer have as
+    /// long to begin with, and then 4 ms for each of their bytes: nobody keeps a connection with a byte now and then.
     pub idle_timeout: Duration,
+    /// How long a request's head may take from its first byte to its last.
+    pub head_timeout: Duration,
     /// How long the answer to a poll may be held back until there is something to say.
     pub hold: Duration,
 }
 
 impl Config<'_> {
-    /// No page, 30 s of silence, polls held for 50 ms.
+    /// No page, 30 s of silence, 10 s for a head, polls held for 50 ms.
     pub const fn new() -> Self {
-        Self { page: None, idle_timeout: Duration::from_secs(30), hold: Duration::from_millis(50) }
+        Self {
+            page: None,
+            idle_timeout: Duration::from_secs(30),
+            head_timeout: Duration::from_secs(10),
+            hold: Duration::from_millis(50),
+        }
     }
 }
 
@@ -71,6 +79,7 @@ pub struct Tunnels<'p, const N: usize> {
     worker: u32,
     page: Option<&'p str>,
     idle_millis: u32,
+    head_millis: u32,
     hold_millis: u32,
 }
 
@@ -89,6 +98,7 @@ impl<'p, const N: usize> Tunnels<'p, N> {
             worker: 0,
             page: config.page,
             idle_millis: millis(config.idle_timeout),
+            head_millis: millis(config.head_timeout),
             hold_millis: millis(config.hold),
         }
     }
@@ -133,6 +143,10 @@ impl<'p, const N: usize> Tunnels<'p, N> {
 
     pub(super) fn idle_millis(&self) -> u32 {
         self.idle_millis
+    }
+
+    pub(super) fn head_millis(&self) -> u32 {
+        self.head_millis
     }
 
     /// Until when a poll may be held back that came at `now`.

@@ -38,6 +38,14 @@ impl Decimal {
         Self { digits, start }
     }
 
+    /// With spaces in front, where it has less than `width` digits.
+    pub(super) fn padded(mut self, width: usize) -> Self {
+        let start = 10_u8.wrapping_sub(width.min(10) as u8).min(self.start);
+        let places = self.digits.get_mut(usize::from(start)..usize::from(self.start));
+        places.into_iter().flatten().for_each(|place| *place = b' ');
+        Self { start, ..self }
+    }
+
     pub(super) fn as_bytes(&self) -> &[u8] {
         self.digits.get(usize::from(self.start)..).unwrap_or(&[])
     }
@@ -46,7 +54,6 @@ impl Decimal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::string::ToString;
 
     #[test]
     fn parts_come_out_whole_through_any_window() {
@@ -70,7 +77,10 @@ mod tests {
     #[test]
     fn numbers_are_decimal() {
         for number in [0, 7, 10, 1_537, 65_536, u32::MAX] {
-            assert_eq!(Decimal::new(number).as_bytes(), number.to_string().as_bytes());
+            for width in 0..12 {
+                let expected = std::format!("{number:width$}", width = width.min(10));
+                assert_eq!(Decimal::new(number).padded(width).as_bytes(), expected.as_bytes());
+            }
         }
     }
 }

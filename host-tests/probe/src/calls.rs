@@ -372,6 +372,14 @@ calls! {
         tunnel::Client::receive => |client: &mut tunnel::Client, now, input: &mut &'static [u8], take: Take| {
             client.receive(now, input, take)
         },
+        tunnel::Connection::poll_answer => |connection: &mut tunnel::Connection,
+                                            tunnels: &mut tunnel::Tunnels<8>,
+                                            now,
+                                            wants,
+                                            out: &mut [u8],
+                                            fill: Fill| {
+            connection.poll_answer(tunnels, now, wants, out, fill)
+        },
         tunnel::Connection::poll_transmit => |connection: &mut tunnel::Connection,
                                               tunnels: &mut tunnel::Tunnels<8>,
                                               now,

@@ -1,7 +1,7 @@
 //! What a connection answers.
 
 use super::super::text::{Decimal, put};
-use super::super::{CONTENT_TYPE, MAX_BODY, Tunnels};
+use super::super::{CONTENT_TYPE, MAX_BODY, MIN_ANSWER, Tunnels};
 use super::{Answer, Connection, In, Out};
 use crate::time::Instant;
 
@@ -33,10 +33,52 @@ impl Connection {
             }
         }
         let written = written.wrapping_add(filled);
-        if written > 0 {
-            self.moved = now;
-        }
+        self.progress(now, written);
         written
+    }
+
+    /// As [`Self::poll_transmit`], for a session that cannot say beforehand how much it will put out, such as a player's: an
+    /// answer of the session is what `fill` puts into this one `out`, and its length goes into its head afterwards. `wants`
+    /// is whether the session has anything to send.
+    ///
+    /// Such an answer waits for an `out` of [`MIN_ANSWER`] bytes.
+    #[must_use = "the output must be sent"]
+    pub fn poll_answer<const N: usize>(
+        &mut self,
+        tunnels: &mut Tunnels<'_, N>,
+        now: Instant,
+        wants: bool,
+        out: &mut [u8],
+        fill: impl FnOnce(&mut [u8]) -> usize,
+    ) -> usize {
+        if self.out != Out::Due || !matches!(self.answer, Answer::Session { .. }) {
+            return self.poll_transmit(tunnels, now, 0, out, fill);
+        }
+        if out.len() < MIN_ANSWER {
+            return 0;
+        }
+        let (head, room) = self.prepare(tunnels, now, if wants { out.len() } else { 0 }, out);
+        let filled = match out.get_mut(head..head.wrapping_add(room)) {
+            None | Some([]) => 0,
+            Some(room) => fill(room).min(room.len()),
+        };
+        if room > 0 {
+            self.shorten(filled, out);
+        }
+        if self.out == Out::Body {
+            self.end_answer(tunnels, now);
+        }
+        let written = head.wrapping_add(filled);
+        self.progress(now, written);
+        written
+    }
+
+    /// The answer whose head is at the front of `out` has come to less than was announced.
+    #[inline(never)]
+    fn shorten(&mut self, filled: usize, out: &mut [u8]) {
+        let width = Decimal::new(self.length.wrapping_add(1)).as_bytes().len();
+        (self.length, self.sent) = (filled as u32, 0);
+        self.put_answer(None, width, out);
     }
 
     /// Puts out what is not the session's. Answers how much that is, and how much room behind it is the session's.
@@ -51,7 +93,7 @@ impl Connection {
         if self.out == Out::Due {
             self.begin_answer(tunnels, now, waiting);
         }
-        let written = if self.out == Out::Head { self.put_answer(tunnels.page(), out) } else { 0 };
+        let written = if self.out == Out::Head { self.put_answer(tunnels.page(), 0, out) } else { 0 };
         let left = if self.out == Out::Body { self.length.wrapping_sub(self.sent) as usize } else { 0 };
         (written, left.min(out.len().saturating_sub(written)))
     }
@@ -90,8 +132,9 @@ impl Connection {
         (self.out, self.sent) = (Out::Head, 0);
     }
 
-    /// Puts out the answer's head, or the rest of it, and the body where that is no session's.
-    fn put_answer(&mut self, page: Option<&str>, out: &mut [u8]) -> usize {
+    /// Puts out the answer's head, or the rest of it, and the body where that is no session's. The length of the body has
+    /// `width` places at least.
+    fn put_answer(&mut self, page: Option<&str>, width: usize, out: &mut [u8]) -> usize {
         let hint = [self.hint];
         let (status, front, newline): (u16, &[u8], &[u8]) = match &self.answer {
             Answer::Session { .. } => (200, &hint, b""),
@@ -101,10 +144,11 @@ impl Connection {
             Answer::Status(status) => (*status, b"", b""),
         };
         let length = self.length.saturating_add(front.len() as u32).saturating_add(newline.len() as u32);
-        let (code, length) = (Decimal::new(u32::from(status)), Decimal::new(length));
+        let (code, length) = (Decimal::new(u32::from(status)), Decimal::new(length).padded(width));
         let reason: &[u8] = match status {
             200 => b" OK",
             404 => b" Not Found",
+            408 => b" Request Timeout",
             411 => b" Length Required",
             413 => b" Content Too Large",
             414 => b" URI Too Long",

@@ -12,6 +12,7 @@
 
 mod answer;
 mod request;
+mod time;
 
 use super::head::{Head, HeadError, Progress};
 use super::request::{Ask, Line, parse};
@@ -83,7 +84,9 @@ pub struct Connection {
     is_early: bool,
     /// Until when a poll is held back.
     held: Option<Instant>,
-    moved: Instant,
+    /// When what is under way began: a head, or the pause before it. Of a body and of an answer it is later by what has
+    /// come of it, or gone.
+    since: Instant,
     refusal: Option<Refusal>,
 }
 
@@ -108,7 +111,7 @@ impl Connection {
             is_last: false,
             is_early: false,
             held: None,
-            moved: now,
+            since: now,
             refusal: None,
         }
     }
@@ -121,10 +124,14 @@ impl Connection {
         now: Instant,
         input: &mut &[u8],
     ) -> Option<Event> {
-        let before = input.len();
+        let (before, had_begun) = (input.len(), !self.head.is_empty());
         let event = self.find_event(tunnels, now, input);
-        if input.len() < before {
-            self.moved = now;
+        let taken = before.wrapping_sub(input.len());
+        match self.incoming {
+            // A head has its time from its first byte on, however it comes.
+            In::Head if had_begun || self.head.is_empty() => {}
+            In::Head => self.since = now,
+            _ => self.progress(now, taken),
         }
         event
     }
@@ -145,13 +152,13 @@ impl Connection {
                     Ok(Progress::FirstLine) => {
                         let (text, is_cut) = self.head.line();
                         match parse(text) {
+                            _ if is_cut => self.fail(HeadError::TooLong.into(), 414),
                             Ok(line) => self.line = line,
-                            Err(_) if is_cut => self.fail(HeadError::TooLong, 414),
-                            Err(error) => self.fail(error, 400),
+                            Err(error) => self.fail(error.into(), 400),
                         }
                     }
                     Ok(Progress::Done(fields)) => self.begin(tunnels, now, fields),
-                    Err(error) => self.fail(error, request::status(error)),
+                    Err(error) => self.fail(error.into(), request::status(error)),
                 },
                 In::Data | In::Skip if self.left == 0 => {
                     if let Some(event) = self.complete(tunnels, now) {
@@ -181,9 +188,8 @@ impl Connection {
         let result = take(&mut data);
         let taken = length.wrapping_sub(data.len());
         *input = input.get(taken..).unwrap_or(&[]);
-        if taken > 0 {
-            (self.left, self.moved) = (self.left.wrapping_sub(taken as u32), now);
-        }
+        self.left = self.left.wrapping_sub(taken as u32);
+        self.progress(now, taken);
         result
     }
 
@@ -222,10 +228,16 @@ impl Connection {
 
     /// The session can take no more of the request before it has sent something: the answer goes out early. (It would
     /// wait for the end of the request for ever.)
-    pub fn answer_early(&mut self) {
+    ///
+    /// Answers `false` where that cannot be, since a request has one answer, and this one's is out: the session can neither
+    /// go on reading nor say anything any more, and is to be ended ([`Tunnels::close`]). With
+    /// [`MIN_CONTROL`](super::MIN_CONTROL) bytes in its control buffer, that happens to no client known.
+    #[must_use = "the session may be stuck"]
+    pub fn answer_early(&mut self) -> bool {
         if self.incoming == In::Data && self.out == Out::None && !self.is_early {
             self.out = Out::Due;
         }
+        self.out != Out::None
     }
 
     /// The connection is to be closed when what is asked, or is asked next, has been answered. The client is told with the
@@ -250,23 +262,5 @@ impl Connection {
         }
         tunnels.end(now, tunnel);
         None
-    }
-
-    /// When [`Self::poll_transmit`] may have something to put out that it had not before, or
-    /// [`Self::handle_timeout`] is to be called. To be asked again after every other call.
-    pub fn poll_timeout<const N: usize>(&self, tunnels: &Tunnels<'_, N>) -> Instant {
-        let silence = self.moved.after_millis(tunnels.idle_millis());
-        self.held.map_or(silence, |held| held.min(silence))
-    }
-
-    /// Tells the time: a connection on which nothing has moved for too long is over. Answers the tunnel that is over with
-    /// it.
-    pub fn handle_timeout<const N: usize>(&mut self, tunnels: &mut Tunnels<'_, N>, now: Instant) -> Option<TunnelId> {
-        if now < self.moved.after_millis(tunnels.idle_millis()) {
-            return None;
-        }
-        let tunnel = self.ended(tunnels, now);
-        (self.incoming, self.out) = (In::Over, Out::None);
-        tunnel
     }
 }

@@ -12,10 +12,10 @@ impl Connection {
         self.keep_alive = !fields.close && (!self.line.is_old || fields.keep_alive);
         let length = match fields.length {
             Some(length) => length,
-            None if self.line.is_post => return self.fail(HeadError::LengthMissing, 411),
+            None if self.line.is_post => return self.fail(HeadError::LengthMissing.into(), 411),
             None => 0,
         };
-        (self.left, self.incoming, self.worker) = (length, In::Skip, 0);
+        (self.left, self.incoming, self.worker, self.since) = (length, In::Skip, 0, now);
         let (id, number, is_data) = match self.line.ask {
             Ask::Send(id, number) => (id, number, true),
             Ask::Idle(id, number) | Ask::Close(id, number) => (id, number, false),
@@ -48,7 +48,7 @@ impl Connection {
 
     /// A request is complete.
     pub(super) fn complete<const N: usize>(&mut self, tunnels: &mut Tunnels<'_, N>, now: Instant) -> Option<Event> {
-        self.incoming = In::Answered;
+        (self.incoming, self.since) = (In::Answered, now);
         if core::mem::take(&mut self.is_early) {
             self.end_request(tunnels, now);
             return None;
@@ -87,8 +87,8 @@ impl Connection {
     }
 
     /// Answers with an error, and reads no further.
-    pub(super) fn fail(&mut self, error: HeadError, status: u16) {
-        self.refusal = Some(Refusal::Head(error));
+    pub(super) fn fail(&mut self, refusal: Refusal, status: u16) {
+        self.refusal = Some(refusal);
         (self.keep_alive, self.incoming) = (false, In::Answered);
         self.answer_with(Answer::Status(status));
     }
@@ -102,7 +102,7 @@ impl Connection {
         if self.worker != 0 && tunnels.has(self.tunnel, self.worker) {
             tunnels.end(now, self.tunnel);
         }
-        self.worker = 0;
+        (self.worker, self.since) = (0, now);
         self.incoming = if self.keep_alive { In::Head } else { In::Over };
     }
 }

@@ -1,5 +1,6 @@
 //! Our client against our server.
 
+use super::server::*;
 use super::*;
 
 fn text(bytes: &[u8]) -> String {
@@ -108,5 +109,71 @@ fn an_idle_tunnel_asks_at_most_four_times_a_second() {
     for second in 5..19 {
         let count = requests_at.iter().filter(|at| (second * 1_000..(second + 1) * 1_000).contains(*at)).count();
         assert!((1..=4).contains(&count), "{count} requests in second {second}");
+    }
+}
+
+#[test]
+fn item_098_lengths_may_be_found_out_after_the_body() {
+    for window in [MIN_ANSWER, 1_460, 4_096, 1 << 20] {
+        for cut in [1, 100, 1 << 20] {
+            let mut host = Host::new(Config::new());
+            host.whole = true;
+            let mut route = Route::new("cam", frames(9), Way { cut, window, fresh: false });
+            run(&mut host, core::slice::from_mut(&mut route));
+            assert!(host.received[0] == frames(9), "{window} {cut}");
+            let responses = text(&route.responses);
+            // They are padded, where less has come than there was room for.
+            let lengths = responses.split("Content-Length: ").skip(1).map(|rest| rest.split('\r').next().unwrap());
+            assert!(lengths.clone().all(|length| length.trim_start().parse::<usize>().unwrap() <= window), "{window}");
+            assert!(lengths.clone().any(|length| length.starts_with(' ')));
+        }
+    }
+}
+
+#[test]
+fn an_answer_whose_length_is_unknown_waits_for_room() {
+    let mut one = One::open();
+    let whole = of_tunnel("send", 0, b"abc");
+    let mut rest = &whole[..];
+    let One { tunnels, connection, .. } = &mut one;
+    assert_eq!(connection.next_event(tunnels, START, &mut rest), Some(Event::Data(TunnelId(0))));
+    connection.receive(START, &mut rest, |bytes| *bytes = &[]);
+    assert_eq!(connection.next_event(tunnels, START, &mut rest), None);
+    let mut out = [b'?'; MAX_BODY + 200];
+    let small = &mut out[..MIN_ANSWER - 1];
+    assert_eq!(connection.poll_answer(tunnels, START, true, small, |_| panic!("it waits")), 0);
+    let written = connection.poll_answer(tunnels, START, true, &mut out, |room| {
+        assert_eq!(room.len(), MAX_BODY - 1);
+        room[..5].fill(b'!');
+        5
+    });
+    assert_eq!(text(&out[..written]), ok("\x01!!!!!").replace("Length: 6", "Length:     6"));
+    // And one without a word.
+    assert_eq!(
+        connection.next_event(tunnels, START, &mut &of_tunnel("send", 1, b"x")[..]),
+        Some(Event::Data(TunnelId(0)))
+    );
+    connection.receive(START, &mut &b"x"[..], |bytes| *bytes = &[]);
+    assert_eq!(connection.next_event(tunnels, START, &mut &b""[..]), None);
+    let written = connection.poll_answer(tunnels, START, false, &mut out, |_| panic!("it has nothing to say"));
+    assert_eq!(text(&out[..written]), ok("\x01"));
+}
+
+#[test]
+fn a_session_whose_answers_to_one_request_have_no_room_is_ended_at_once() {
+    // All that our client asks for comes in one request: with 384 bytes the answer to `connect` must go out before more is
+    // read, and then that to `publish`, for which there is no other answer of HTTP.
+    for way in WAYS {
+        let mut host = Host::new(Config::new());
+        host.control = 384;
+        let mut route = Route::new("cam", frames(9), way);
+        let mut now = START;
+        while host.stuck == 0 {
+            if !route.step(&mut host, now) {
+                now = now.after_millis(1);
+            }
+            assert!(now < START.after_millis(5_000), "{way:?}: it hangs");
+        }
+        assert!(host.tunnels.is_empty());
     }
 }

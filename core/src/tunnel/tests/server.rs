@@ -16,7 +16,7 @@ pub(super) struct One {
 }
 
 impl One {
-    fn new(page: Option<&'static str>) -> Self {
+    pub(super) fn new(page: Option<&'static str>) -> Self {
         let config = Config { page, ..Config::new() };
         let (taken, saying) = Default::default();
         Self { tunnels: Tunnels::new(config), connection: Connection::new(START), taken, saying }

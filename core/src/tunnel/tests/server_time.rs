@@ -88,7 +88,16 @@ fn an_old_tunnel_and_a_silent_connection_time_out() {
     assert_eq!(one.tunnels.handle_timeout(limit), None, "it is the connection's time that counts");
     assert_eq!(one.connection.poll_timeout(&one.tunnels), limit);
     assert_eq!(one.connection.handle_timeout(&mut one.tunnels, limit), Some(TunnelId(0)));
+    assert_eq!(one.asked(b"", limit, 99).1, status("408 Request Timeout", "close"));
     assert!(one.connection.is_over() && one.tunnels.is_empty());
+    // Who does not ask, or does not take the answer, is shown out without one.
+    for request in [&b""[..], b"GET / HTTP/1.1\r\n\r\n"] {
+        let mut one = One::open();
+        while one.connection.next_event(&mut one.tunnels, START, &mut &request[..]).is_some() {}
+        assert_eq!(one.connection.handle_timeout(&mut one.tunnels, limit), None);
+        assert!(one.connection.is_over());
+        assert_eq!(one.asked(b"", limit, 99).1, "");
+    }
 }
 
 #[test]
@@ -122,7 +131,7 @@ fn an_answer_may_go_out_before_its_request_is_complete() {
     assert_eq!(one.connection.next_event(&mut one.tunnels, now, &mut rest), Some(Event::Data(TunnelId(0))));
     one.connection.receive(now, &mut rest, |bytes| *bytes = &bytes[2..]);
     assert!(!one.connection.wants_transmit(now, 2));
-    one.connection.answer_early();
+    assert!(one.connection.answer_early());
     let mut out = [0; 1_000];
     let mut written = one.connection.poll_transmit(&mut one.tunnels, now, 2, &mut out, |room| {
         room.copy_from_slice(b"ok");
@@ -131,7 +140,7 @@ fn an_answer_may_go_out_before_its_request_is_complete() {
     assert_eq!(String::from_utf8_lossy(&out[..written]), ok("\x01ok"));
     assert_eq!(one.connection.next_event(&mut one.tunnels, now, &mut rest), Some(Event::Data(TunnelId(0))));
     one.connection.receive(now, &mut rest, |bytes| *bytes = &[]);
-    one.connection.answer_early();
+    assert!(!one.connection.answer_early(), "there is one answer");
     assert_eq!(one.connection.next_event(&mut one.tunnels, now, &mut rest), None);
     written = one.connection.poll_transmit(&mut one.tunnels, now, 2, &mut out, |_| panic!("there was one answer"));
     assert_eq!(written, 0);
@@ -144,4 +153,83 @@ fn ids_come_from_the_second_half_of_the_entropy() {
     let entropy = core::array::from_fn(|place| place as u8);
     let (_, id) = tunnels.open(START, &entropy).unwrap();
     assert_eq!(&id, b"101112131415161718191a1b1c1d1e1f");
+}
+
+/// What comes of a request that arrives in pieces of one byte, one every `every` ms: how long that took, what was answered,
+/// and the tunnel that is over with it.
+fn trickled(one: &mut One, text: &[u8], every: u64) -> (u64, String, Option<TunnelId>, Vec<Event>) {
+    let (mut now, mut answers, mut ended, mut all) = (START, String::new(), None, Vec::new());
+    for byte in text {
+        let (events, answer) = one.asked(&[*byte], now, 1);
+        answers += &answer;
+        all.extend(events);
+        let next = now.after_millis(every as u32);
+        let limit = one.connection.poll_timeout(&one.tunnels);
+        if limit <= next {
+            (now, ended) = (limit, one.connection.handle_timeout(&mut one.tunnels, limit));
+            let (events, answer) = one.asked(b"", now, 1);
+            answers += &answer;
+            all.extend(events);
+            break;
+        }
+        now = next;
+    }
+    (now.as_millis() - START.as_millis(), answers, ended, all)
+}
+
+#[test]
+fn a_head_has_ten_seconds_however_it_comes() {
+    for every in [100, 999, 9_999] {
+        let mut one = One::open();
+        let head = [b"\r\n\r\nGET / HTTP/1.1\r\n".to_vec(), b"X: y\r\n".repeat(1_000)].concat();
+        let (took, answer, ended, events) = trickled(&mut one, &head, every);
+        // The empty lines are none of it, and earn nothing.
+        let begun = (4 * every).min(30_000);
+        assert_eq!((took, ended), (begun + if begun < 30_000 { 10_000 } else { 0 }, None), "{every}");
+        if begun < 30_000 {
+            assert_eq!(answer, status("408 Request Timeout", "close"));
+            assert_eq!(events, [Event::Refused(Refusal::TooSlow)]);
+        }
+        assert!(one.connection.is_over() && one.tunnels.len() == 1);
+        assert_eq!(one.connection.handle_timeout(&mut one.tunnels, START.after_millis(99_999_999)), None);
+    }
+    // One that is complete in time is answered.
+    let mut one = One::open();
+    let (_, answer, _, _) = trickled(&mut one, b"GET / HTTP/1.1\r\n\r\n", 500);
+    assert_eq!(answer, status("404 Not Found", "Keep-Alive"));
+}
+
+#[test]
+fn a_body_that_trickles_in_is_refused_and_its_tunnel_over() {
+    let mut one = One::open();
+    let whole = of_tunnel("send", 0, &[1; 500]);
+    let head = whole.len() - 500;
+    one.asked(&whole[..head], START, 1 << 20);
+    let (took, answer, ended, events) = trickled(&mut one, &whole[head..], 1_000);
+    assert_eq!((took, ended), (30_000 + 30 * 4, Some(TunnelId(0))));
+    assert_eq!(answer, status("408 Request Timeout", "close"));
+    assert_eq!(events, [Event::Refused(Refusal::TooSlow)]);
+    assert!(one.connection.is_over() && one.tunnels.is_empty());
+    // 250 bytes a second are enough, for as long as it takes.
+    let mut one = One::open();
+    let whole = of_tunnel("send", 0, &[1; 20_000]);
+    let head = whole.len() - 20_000;
+    one.asked(&whole[..head], START, 1 << 20);
+    let (took, answer, ended, _) = trickled(&mut one, &whole[head..], 4);
+    assert_eq!((took, answer, ended), (80_000, ok("\x01"), None));
+}
+
+#[test]
+fn who_takes_an_answer_too_slowly_is_shown_out() {
+    let mut one = One::new(Some("the page"));
+    let mut rest = &b"GET / HTTP/1.1\r\n\r\n"[..];
+    while one.connection.next_event(&mut one.tunnels, START, &mut rest).is_some() {}
+    let mut now = START;
+    while !one.connection.is_over() {
+        assert_eq!(one.connection.poll_transmit(&mut one.tunnels, now, 0, &mut [0], |_| 0), 1);
+        now = now.after_millis(1_000);
+        assert_eq!(one.connection.handle_timeout(&mut one.tunnels, now), None);
+        assert!(now.as_millis() < START.as_millis() + 32_000, "it hangs");
+    }
+    assert_eq!(now.as_millis() - START.as_millis(), 31_000);
 }

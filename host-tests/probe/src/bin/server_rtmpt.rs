@@ -61,7 +61,7 @@ fn run(board: &mut Board) -> Option<()> {
                         None => {}
                     }
                     if before == input.len() {
-                        connection.answer_early();
+                        let _ = connection.answer_early();
                         break;
                     }
                 }
