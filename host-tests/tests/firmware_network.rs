@@ -51,7 +51,7 @@ fn item_093_a_dropped_1935_falls_back_to_80() {
 
 #[test]
 #[ignore = "needs qemu-system-arm, network namespaces and nginx with its RTMP module: host-tests/run runs it"]
-fn item_094_a_refused_1935_falls_back_to_80() {
+fn item_093_a_refused_1935_falls_back_to_80() {
     let site = site("", &[80]);
     let log = published(&site, site.start(&["publish", "--fast", &url("")]).unwrap(), 1);
     assert!(tells(&log, &["dial port 1935\n", "failed: Refused", "dial port 80\n", "publishing"]), "{log}");
@@ -119,7 +119,7 @@ fn a_way_that_is_too_slow_costs_pictures_before_sound() {
 
 #[test]
 #[ignore = "needs qemu-system-arm, network namespaces and nginx with its RTMP module: host-tests/run runs it"]
-fn item_113_a_peer_that_goes_silent_is_left_and_found_again() {
+fn a_peer_that_goes_silent_is_left_and_found_again() {
     let site = site("", &[1935]);
     let mut firmware = site.start(&["publish", &url(":1935"), "--loops", "10"]).unwrap();
     firmware.wait_for("publishing", LIMIT).unwrap();

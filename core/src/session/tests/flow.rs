@@ -240,7 +240,7 @@ fn item_055_item_114_a_flood_of_pings_does_not_take_the_room_of_an_answer() {
 }
 
 #[test]
-fn item_056_stream_events_are_told_and_others_ignored_item_057() {
+fn item_056_item_057_stream_events_are_told_and_others_ignored() {
     let stream = |event: fn(StreamId) -> Event| Seen::User(event(StreamId(0x0102_0304)));
     let told = [
         (0, stream(Event::StreamBegin)),
