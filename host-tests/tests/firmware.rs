@@ -2,12 +2,14 @@
 
 mod support;
 
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use embedded_rtmp::message::Kind;
-use host_tests::firmware::{Digest, Firmware, Monitor, PERIOD, are_parts_of_the_clip, board, counted, frames};
+use host_tests::firmware::{Digest, Filter, Firmware, Monitor, PERIOD, are_parts_of_the_clip, board, counted, frames};
 use host_tests::peers::{Application, Nginx, NginxOptions, finish_within, frame_hashes, free_port, start, wait_until};
-use std::process::Command;
 use support::{clip, media};
 
 /// Long enough for a build of the firmware on a machine that is busy with other things, and then for the test.
@@ -72,6 +74,41 @@ fn all_ports_dropped_is_an_error_and_every_attempt_is_told() {
         assert!(log.contains(&format!("dial port {port}\n")), "{log}");
     }
     assert!(log.matches("no answer in time").count() >= 3 && log.contains("Exhausted"), "{log}");
+}
+
+/// What QEMU runs for each connection to an address that it forwards: it brings its standard input and output to `port`.
+fn bridge(directory: &Path, port: u16) -> PathBuf {
+    let path = directory.join("bridge");
+    let script = format!("exec 3<>/dev/tcp/127.0.0.1/{port}\ncat <&3 &\ncat >&3\nkill $!\n");
+    fs::write(&path, script).unwrap();
+    path
+}
+
+#[test]
+#[ignore = "needs qemu-system-arm and nginx with its RTMP module: host-tests/run runs it"]
+fn item_093_where_only_80_leads_out_of_the_network_it_is_found() {
+    // QEMU lets nothing out but what it forwards, and refuses the rest where it is not dropped on the way.
+    for (is_dropped, outcome) in [(false, "failed: Refused"), (true, "no answer in time")] {
+        let nginx = Nginx::start(NginxOptions::default()).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let bridge = bridge(directory.path(), nginx.port());
+        let nic = format!("user,restrict=on,guestfwd=tcp:10.0.2.77:80-cmd:bash {}", bridge.display());
+        let filter = is_dropped.then(|| Filter::new(directory.path()));
+        let mut options = vec!["--nic".to_owned(), nic];
+        options.extend(filter.iter().flat_map(Filter::options));
+        let options: Vec<&str> = options.iter().map(|option| &**option).collect();
+        let firmware = Firmware::start(None, &options, &["publish", "--fast", "rtmp://10.0.2.77/rec/x"]).unwrap();
+        filter.map_or(Ok(()), |filter| filter.drop_port(1935)).unwrap();
+        let (status, log) = firmware.finish_within(LIMIT).unwrap();
+        assert_eq!(status, Some(0), "{log}");
+        let mut rest = &*log;
+        for event in ["dial port 1935\n", outcome, "dial port 80\n", "connected", "publishing", "published"] {
+            rest = rest.split_once(event).unwrap_or_else(|| panic!("{event}: {log}")).1;
+        }
+        assert_eq!(counted(&log).unwrap(), [[174, 0], [100, 0]]);
+        let recordings = nginx.recordings("x").unwrap();
+        are_parts_of_the_clip(&recordings, 1, &log).unwrap_or_else(|error| panic!("{error:?}: {log}"));
+    }
 }
 
 #[test]

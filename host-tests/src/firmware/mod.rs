@@ -1,8 +1,10 @@
 //! The firmware of embassy-demo/boards/mps2-an386, in QEMU.
 
+mod filter;
 mod frames;
 mod site;
 
+pub use filter::Filter;
 pub use frames::{Digest, PERIOD, are_parts_of_the_clip, counted, frames};
 pub use site::{GUEST, SERVER, Site};
 
