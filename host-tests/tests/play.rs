@@ -2,17 +2,14 @@
 
 mod support;
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::thread;
 
 use embedded_rtmp::message::Kind;
-use embedded_rtmp::session::{Buffers, Server, ServerConfig, ServerEvent};
-use embedded_rtmp::time::Instant;
 use host_tests::flv::Reader;
 use host_tests::peers::{Application, Nginx, NginxOptions, finish_within, frame_hashes, free_port, start, wait_until};
+use support::refusing::{Refusal, Refusing};
 use support::{LIMIT, Serve, clip, listens, media, played, player, publish_well, publisher, tags, url};
 
 #[test]
@@ -77,35 +74,9 @@ fn a_pipe_gets_the_same_and_may_go() {
     }
 }
 
-/// A server that sends its first client to `to`.
+/// The port of a server that sends everyone to `to`.
 fn redirecting(to: String) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || redirect(listener.accept().unwrap().0, &to));
-    port
-}
-
-fn redirect(mut socket: TcpStream, to: &str) {
-    let (mut scratch, mut control) = ([0; 1_536], [0; 512]);
-    let buffers = Buffers { scratch: &mut scratch, control: &mut control };
-    let mut server = Server::<8>::new(buffers, ServerConfig::new(), &[1; 32]).unwrap();
-    let (now, mut received, mut out) = (Instant::from_millis(1), [0; 4_096], [0; 4_096]);
-    while !server.is_closed() {
-        let length = socket.read(&mut received).unwrap();
-        let mut input = &received[..length];
-        loop {
-            let event = server.next_event(now, &mut input).unwrap();
-            let (asks, none) = (matches!(event, Some(ServerEvent::Connect(_))), event.is_none());
-            if asks {
-                server.redirect_connect(to).unwrap();
-            }
-            let written = server.poll_transmit(now, &mut out);
-            socket.write_all(&out[..written]).unwrap();
-            if none && written == 0 {
-                break;
-            }
-        }
-    }
+    Refusing::start(Refusal::Elsewhere(to)).port
 }
 
 #[test]

@@ -128,15 +128,6 @@ fn publish_to_a_listening_ffmpeg_is_written_frame_by_frame() {
 
 #[test]
 #[ignore = "needs nginx with its RTMP module: host-tests/run runs it"]
-fn publish_to_an_nginx_that_denies_it_fails() {
-    let nginx = Nginx::start(NginxOptions::default()).unwrap();
-    let (status, _, stderr) = publish(&clip(), &nginx.url(Application::Deny, "x"), &[]);
-    assert_eq!(status, Some(1));
-    assert!(stderr.contains("publish: "), "{stderr}");
-}
-
-#[test]
-#[ignore = "needs nginx with its RTMP module: host-tests/run runs it"]
 fn a_second_publisher_to_nginx_is_refused() {
     let nginx = Nginx::start(NginxOptions::default()).unwrap();
     let url = nginx.url(Application::Record, "x");

@@ -2,13 +2,16 @@
 
 mod support;
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use host_tests::peers::{Application, Nginx, NginxOptions, Program, finish_within, wait_until};
-use support::{LIMIT, clip, publish, publish_well};
+use host_tests::peers::{Application, Nginx, NginxOptions, Program, finish_within, frame_hashes, start, wait_until};
+use support::refusing::{Refusal, Refusing};
+use support::{LIMIT, clip, played, player, publish, publish_well, publisher, url};
 
 /// A web server that answers all requests with `status`, and notes them.
 fn web_server(status: &'static str) -> (u16, Arc<Mutex<String>>) {
@@ -43,19 +46,37 @@ fn an_nginx_that_denies_is_believed() {
 fn an_nginx_whose_callback_says_403_is_believed() {
     let (port, asked) = web_server("403 Forbidden");
     let nginx = Nginx::start(NginxOptions { callback: port, ..NginxOptions::default() }).unwrap();
-    let (status, _, stderr) = publish(&clip(), &nginx.url(Application::Ask, "x?token=1"), &[]);
-    assert_eq!(status, Some(1), "{stderr}");
-    let asked = asked.lock().unwrap();
-    assert!(asked.contains("/publish") && asked.contains("name=x") && asked.contains("token=1"), "{asked}");
+    let url = nginx.url(Application::Ask, "x?token=1");
+    let (status, summary, stderr) = publish(&clip(), &url, &[]);
+    assert_eq!((status, &summary["sent"]["video"]), (Some(1), &0.into()), "{stderr}");
+    assert!(stderr.contains("publish: the server closed the connection before"), "{stderr}");
+    let asked = || std::mem::take(&mut *asked.lock().unwrap());
+    let question = asked();
+    assert!(["/publish", "name=x", "token=1"].iter().all(|part| question.contains(part)), "{question}");
+
+    let directory = tempfile::tempdir().unwrap();
+    let played = played(start(&mut player(&url, &directory.path().join("played.flv"), &[])).unwrap());
+    let (status, summary, stderr) = played;
+    assert_eq!((status, &summary["received"]["video"]), (Some(1), &0.into()), "{stderr}");
+    let question = asked();
+    assert!(["/play", "name=x", "token=1"].iter().all(|part| question.contains(part)), "{question}");
 }
 
 #[test]
 #[ignore = "needs nginx with its RTMP module: host-tests/run runs it"]
-fn an_nginx_whose_callback_says_200_is_published_to() {
+fn an_nginx_whose_callback_says_200_is_published_to_and_played_from() {
     let (port, asked) = web_server("200 OK");
     let nginx = Nginx::start(NginxOptions { callback: port, ..NginxOptions::default() }).unwrap();
-    publish_well(&clip(), &nginx.url(Application::Ask, "x"), &["--fast"]);
-    assert!(asked.lock().unwrap().contains("name=x"));
+    let (url, directory) = (nginx.url(Application::Ask, "x"), tempfile::tempdir().unwrap());
+    let output = directory.path().join("played.flv");
+    let playing = start(&mut player(&url, &output, &[])).unwrap();
+    nginx.wait_for_player("x").unwrap();
+    publish_well(&clip(), &url, &["--fast"]);
+    let (status, summary, stderr) = played(playing);
+    assert_eq!(status, Some(0), "{summary}: {stderr}");
+    assert!(frame_hashes(&output).unwrap() == frame_hashes(&clip()).unwrap(), "{summary}");
+    let asked = asked.lock().unwrap();
+    assert!(asked.contains("/publish") && asked.contains("/play"), "{asked}");
 }
 
 #[test]
@@ -63,7 +84,7 @@ fn an_nginx_whose_callback_says_200_is_published_to() {
 fn programs_hear_that_a_stream_is_taken() {
     let serve = support::Serve::start(&[]);
     let url = serve.url("live/x");
-    let first = host_tests::peers::start(&mut Program::Ffmpeg.publisher(&clip(), &url, true)).unwrap();
+    let first = start(&mut Program::Ffmpeg.publisher(&clip(), &url, true)).unwrap();
     serve.wait_until_it_says("live/x goes to");
     for program in [Program::Ffmpeg, Program::Ffmpeg9, Program::Rtmp2] {
         let finished = finish_within(LIMIT, &mut program.publisher(&clip(), &url, true)).unwrap();
@@ -71,4 +92,44 @@ fn programs_hear_that_a_stream_is_taken() {
     }
     first.finish_within(LIMIT).unwrap().successful().unwrap();
     wait_until("all were told", LIMIT, || serve.said().matches("is being published").count() == 3).unwrap();
+}
+
+/// Runs a program against a server that refuses: it must fail, without having sent media.
+fn is_refused(refusal: &Refusal, name: &str, asks: &str, mut command: impl FnMut(&str) -> Command) {
+    let server = Refusing::start(refusal.clone());
+    let finished = finish_within(LIMIT, &mut command(&url(server.port, "live/x"))).unwrap();
+    assert!(!finished.status.success(), "{name}, {refusal:?}: {}", finished.stderr);
+    let asked = if matches!(refusal, Refusal::Stream) { &["connect live", asks][..] } else { &["connect live"] };
+    assert_eq!(server.asked(), asked, "{name}, {refusal:?}: {}", finished.stderr);
+}
+
+#[test]
+#[ignore = "needs ffmpeg, ffmpeg 9, GStreamer and rtmpdump: host-tests/run runs it"]
+fn item_083_programs_that_our_server_refuses_fail_and_send_nothing() {
+    let (directory, other) = (tempfile::tempdir().unwrap(), Refusing::start(Refusal::Application));
+    for refusal in &[Refusal::Application, Refusal::Stream, Refusal::Elsewhere(url(other.port, "live"))] {
+        let output = |name: &str| directory.path().join(format!("{name}.flv"));
+        thread::scope(|scope| {
+            for program in Program::PUBLISHERS {
+                let command = move |url: &str| program.publisher(&clip(), url, true);
+                scope.spawn(move || is_refused(refusal, program.name(), "publish x", command));
+            }
+            for program in Program::PLAYERS {
+                let file = output(program.name());
+                let command = move |url: &str| program.player(url, &file);
+                scope.spawn(move || is_refused(refusal, program.name(), "play x", command));
+            }
+            scope.spawn(move || is_refused(refusal, "publish", "publish x", |url| publisher(&clip(), url, &[])));
+            if !matches!(refusal, Refusal::Elsewhere(_)) {
+                let file = output("play");
+                scope.spawn(move || is_refused(refusal, "play", "play x", |url| player(url, &file, &[])));
+            }
+        });
+        for file in fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap()) {
+            // Ours begins each file with the header.
+            assert!(file.metadata().unwrap().len() <= 13, "{refusal:?}: {:?}", file.path());
+        }
+    }
+    // None of them, and not our `publish`, goes where it is sent.
+    assert_eq!(other.asked(), [""; 0]);
 }

@@ -1,0 +1,100 @@
+//! A server that lets nobody publish or play.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use embedded_rtmp::command::code;
+use embedded_rtmp::session::{Buffers, Server, ServerConfig, ServerEvent};
+use embedded_rtmp::time::Instant;
+
+/// What it says to everyone.
+#[derive(Debug, Clone)]
+pub enum Refusal {
+    /// That there is no such application.
+    Application,
+    /// That the stream may be neither published nor played.
+    Stream,
+    /// That another server is to be asked: the URL of an application.
+    Elsewhere(String),
+}
+
+/// The server.
+pub struct Refusing {
+    pub port: u16,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Refusing {
+    pub fn start(refusal: Refusal) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (port, asked) = (listener.local_addr().unwrap().port(), Arc::<Mutex<Vec<String>>>::default());
+        let notes = Arc::clone(&asked);
+        thread::spawn(move || {
+            for socket in listener.incoming().map_while(Result::ok) {
+                let (refusal, notes) = (refusal.clone(), Arc::clone(&notes));
+                thread::spawn(move || refuse(socket, &refusal, &mut |what| notes.lock().unwrap().push(what)));
+            }
+        });
+        Self { port, asked }
+    }
+
+    /// What it was asked, and whether anyone sent media all the same.
+    pub fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+/// How long a client may be silent: GStreamer's librtmp knows no refusal of a publisher, and waits until it is hung up on.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Answers one client, until either closes.
+fn refuse(mut socket: TcpStream, refusal: &Refusal, note: &mut dyn FnMut(String)) {
+    let (mut scratch, mut control) = ([0; 1_536], [0; 512]);
+    let buffers = Buffers { scratch: &mut scratch, control: &mut control };
+    let mut server = Server::<8>::new(buffers, ServerConfig::new(), &[1; 32]).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let (now, mut received, mut out) = (Instant::from_millis(1), [0; 4_096], [0; 4_096]);
+    while !server.is_closed() {
+        let Ok(length @ 1..) = socket.read(&mut received) else { return };
+        let mut input = &received[..length];
+        loop {
+            let (mut connects, mut wants, mut none) = (false, None, false);
+            match server.next_event(now, &mut input).unwrap() {
+                Some(ServerEvent::Connect(request)) => {
+                    note(format!("connect {}", request.app));
+                    connects = true;
+                }
+                Some(ServerEvent::Publish { stream, key }) => {
+                    note(format!("publish {key}"));
+                    wants = Some((stream, code::PUBLISH_DENIED));
+                }
+                Some(ServerEvent::Play { stream, request }) => {
+                    note(format!("play {}", request.name));
+                    wants = Some((stream, code::PLAY_FAILED));
+                }
+                Some(ServerEvent::Media(_)) => note("media".into()),
+                Some(_) => {}
+                None => none = true,
+            }
+            match refusal {
+                Refusal::Application if connects => server.reject_connect("There is no such application.").unwrap(),
+                Refusal::Elsewhere(url) if connects => server.redirect_connect(url).unwrap(),
+                Refusal::Stream if connects => server.accept_connect().unwrap(),
+                _ => {}
+            }
+            if let Some((stream, code)) = wants {
+                server.reject(stream, code, "You may not.").unwrap();
+            }
+            let written = server.poll_transmit(now, &mut out);
+            if socket.write_all(&out[..written]).is_err() {
+                return;
+            }
+            if none && written == 0 {
+                break;
+            }
+        }
+    }
+}
