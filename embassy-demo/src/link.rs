@@ -163,15 +163,23 @@ impl<'a> Link<'a> {
     /// `f` is not called.
     // Not generic, nor is `write`: what smoltcp and embassy-net do around `f` is in flash once.
     pub(crate) fn read(&mut self, f: &mut dyn FnMut(&[u8]) -> usize) -> usize {
-        let mut consumed = 0;
-        if self.socket.can_recv() {
-            now(self.socket.read_with(|input| {
-                consumed = f(input);
-                (consumed, ())
-            }));
+        match self.socket.can_recv().then(|| self.poll_read(&mut Context::from_waker(Waker::noop()), f)) {
+            Some(Poll::Ready(consumed)) => consumed,
+            _ => 0,
         }
+    }
+
+    /// As [`Self::read`]; where nothing has come, it is pending, and the task is woken when something has. Ready with 0 where
+    /// nothing will.
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, f: &mut dyn FnMut(&[u8]) -> usize) -> Poll<usize> {
+        let mut consumed = 0;
+        let read = pin!(self.socket.read_with(|input| {
+            consumed = f(input);
+            (consumed, ())
+        }))
+        .poll(cx);
         self.traffic.received = self.traffic.received.wrapping_add(consumed as u32);
-        consumed
+        read.map(|_| consumed)
     }
 
     /// Gives the room in the socket to `f`, which answers how much of it was filled, and so does this. Where there is
@@ -291,12 +299,11 @@ pub(crate) fn clock() -> Instant {
     Instant::from_micros(embassy_time::Instant::now().as_micros())
 }
 
-/// Has the task woken at `at`, never too early but for what is more than an hour away; at once if that is past.
+/// Has the task woken at `at`, never too early; at once if that is past.
 // It is called from everywhere.
 #[inline(never)]
 pub(crate) fn wake_at(at: Instant, cx: &mut Context<'_>) {
-    const FAR: u64 = 3_600_000_000;
-    let micros = at.as_micros().saturating_sub(clock().as_micros()).min(FAR);
-    let deadline = embassy_time::Instant::now() + Duration::from_micros(micros) + Duration::from_ticks(1);
-    let _ = pin!(Timer::at(deadline)).poll(cx);
+    // Ticks are rounded down. What the clock cannot count never comes.
+    let Some(at) = embassy_time::Instant::try_from_micros(at.as_micros()) else { return };
+    let _ = pin!(Timer::at(embassy_time::Instant::from_ticks(at.as_ticks().saturating_add(1)))).poll(cx);
 }

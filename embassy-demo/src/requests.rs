@@ -17,79 +17,84 @@ pub(crate) fn take_in<const STREAMS: usize>(
     now: Instant,
     input: &mut &[u8],
 ) -> Result<(), Error> {
-    while let Some(event) = session.next_event(now, input)? {
-        match event {
-            ServerEvent::Connect(request) => match handler.connect(id, &request) {
-                Ok(()) => session.accept_connect()?,
-                Err(Denial::Redirect(url)) => session.redirect_connect(url)?,
-                Err(denial) => session.reject_connect(denial.status("").1)?,
-            },
-            ServerEvent::Publish { stream, key } => {
-                let answer = relay.publish(id, stream, key).map_err(Denial::Because);
-                match answer.and_then(|()| handler.publish(id, stream, key)) {
-                    Ok(()) => session.accept(stream)?,
-                    Err(denial) => {
-                        relay.withdraw(id, stream);
-                        let (code, description) = denial.status(code::PUBLISH_BAD_NAME);
-                        session.reject(stream, code, description)?;
-                    }
-                }
-            }
-            ServerEvent::Play { stream, request } => {
-                let answer = match relay.channels.is_empty() {
-                    true => Err("There is nothing to play here.".into()),
-                    false => handler.play(id, stream, &request),
-                };
-                let reset = request.reset;
-                let denial = match answer {
-                    Ok(()) => {
-                        // It takes the place of what is played, unless a message of that is unfinished.
-                        if relay.player(id).is_some_and(|(playing, _)| playing.stop()) {
-                            left(id, relay, handler);
-                        }
-                        relay.play(id, stream, request.name).map_err(Denial::Because).err()
-                    }
-                    Err(denial) => Some(denial),
-                };
-                match denial {
-                    None => session.accept_play(stream, reset)?,
-                    Some(denial) => {
-                        let (code, description) = denial.status(code::PLAY_FAILED);
-                        session.reject(stream, code, description)?;
-                    }
-                }
-            }
-            ServerEvent::Media(fragment) => {
+    loop {
+        // Matched where it lies: an event is large, and there is one for each piece of media.
+        match session.next_event(now, input) {
+            Ok(Some(ServerEvent::Media(fragment))) => {
                 relay.push(id, &fragment);
                 handler.media(id, &fragment);
             }
-            ServerEvent::Unpublished(stream) => {
-                relay.unpublish(id, Some(stream));
-                handler.unpublished(id, stream);
-            }
-            ServerEvent::Stopped(stream) => {
-                let playing = relay.player(id).map(|(playing, _)| playing).filter(|playing| playing.stream() == stream);
-                // Otherwise it goes when its message is out.
-                if playing.is_some_and(|playing| playing.stop()) {
-                    left(id, relay, handler);
+            Ok(Some(event)) => match event {
+                ServerEvent::Connect(request) => match handler.connect(id, &request) {
+                    Ok(()) => session.accept_connect()?,
+                    Err(Denial::Redirect(url)) => session.redirect_connect(url)?,
+                    Err(denial) => session.reject_connect(denial.status("").1)?,
+                },
+                ServerEvent::Publish { stream, key } => {
+                    let answer = relay.publish(id, stream, key).map_err(Denial::Because);
+                    match answer.and_then(|()| handler.publish(id, stream, key)) {
+                        Ok(()) => session.accept(stream)?,
+                        Err(denial) => {
+                            relay.withdraw(id, stream);
+                            let (code, description) = denial.status(code::PUBLISH_BAD_NAME);
+                            session.reject(stream, code, description)?;
+                        }
+                    }
                 }
-            }
-            ServerEvent::Pause { paused, .. } => {
-                relay.player(id).into_iter().for_each(|(playing, _)| playing.pause(paused))
-            }
-            ServerEvent::Receive { kind, wanted, .. } => {
-                relay.player(id).into_iter().for_each(|(playing, _)| playing.receive(kind, wanted));
-            }
-            ServerEvent::Seek { stream, .. } => {
-                session.notify(stream, &Status::error(code::SEEK_FAILED, "The stream is live."))?;
-            }
-            ServerEvent::Switch { stream, .. } => {
-                session.notify(stream, &Status::error(code::PLAY_FAILED, "The stream is live."))?;
-            }
-            _ => {}
+                ServerEvent::Play { stream, request } => {
+                    let answer = match relay.channels.is_empty() {
+                        true => Err("There is nothing to play here.".into()),
+                        false => handler.play(id, stream, &request),
+                    };
+                    let reset = request.reset;
+                    let denial = match answer {
+                        Ok(()) => {
+                            // It takes the place of what is played, unless a message of that is unfinished.
+                            if relay.player(id).is_some_and(|(playing, _)| playing.stop()) {
+                                left(id, relay, handler);
+                            }
+                            relay.play(id, stream, request.name).map_err(Denial::Because).err()
+                        }
+                        Err(denial) => Some(denial),
+                    };
+                    match denial {
+                        None => session.accept_play(stream, reset)?,
+                        Some(denial) => {
+                            let (code, description) = denial.status(code::PLAY_FAILED);
+                            session.reject(stream, code, description)?;
+                        }
+                    }
+                }
+                ServerEvent::Unpublished(stream) => {
+                    relay.unpublish(id, Some(stream));
+                    handler.unpublished(id, stream);
+                }
+                ServerEvent::Stopped(stream) => {
+                    let playing =
+                        relay.player(id).map(|(playing, _)| playing).filter(|playing| playing.stream() == stream);
+                    // Otherwise it goes when its message is out.
+                    if playing.is_some_and(|playing| playing.stop()) {
+                        left(id, relay, handler);
+                    }
+                }
+                ServerEvent::Pause { paused, .. } => {
+                    relay.player(id).into_iter().for_each(|(playing, _)| playing.pause(paused))
+                }
+                ServerEvent::Receive { kind, wanted, .. } => {
+                    relay.player(id).into_iter().for_each(|(playing, _)| playing.receive(kind, wanted));
+                }
+                ServerEvent::Seek { stream, .. } => {
+                    session.notify(stream, &Status::error(code::SEEK_FAILED, "The stream is live."))?;
+                }
+                ServerEvent::Switch { stream, .. } => {
+                    session.notify(stream, &Status::error(code::PLAY_FAILED, "The stream is live."))?;
+                }
+                _ => {}
+            },
+            Ok(None) => return Ok(()),
+            Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
 }
 
 /// A player has gone.

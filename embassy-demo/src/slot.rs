@@ -23,8 +23,9 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// A socket, and what it does.
 pub(crate) struct Slot<'a, const STREAMS: usize> {
     link: Link<'a>,
-    /// The port that it listens on.
+    /// The port that it listens on, and how often listeners had moved when it chose that.
     port: u16,
+    turn: Option<u32>,
     phase: Phase<'a, STREAMS>,
 }
 
@@ -48,7 +49,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         let mut link = Link::new(stack, rx, tx);
         // A client that begins to connect and goes away must not keep the socket for ever.
         link.limit_silence(keep_alive.timeout);
-        Self { link, port: 0, phase: Phase::Listening(buffers) }
+        Self { link, port: 0, turn: None, phase: Phase::Listening(buffers) }
     }
 
     pub(crate) fn traffic(&self) -> Traffic {
@@ -56,6 +57,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
     }
 
     /// Does what there is to do, and has the task woken when there is more.
+    // The session stays where it is: it is large, and this is done for each segment.
     pub(crate) fn poll<const SOCKETS: usize>(
         &mut self,
         id: SessionId,
@@ -66,52 +68,26 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         cx: &mut Context<'_>,
     ) {
         loop {
-            let next = match core::mem::replace(&mut self.phase, Phase::Moving) {
+            match &mut self.phase {
                 Phase::Moving => return,
-                Phase::Listening(buffers) => {
+                Phase::Listening(_) => {
                     if self.poll_listen(usize::from(id.0), listeners, cx).is_pending() {
-                        self.phase = Phase::Listening(buffers);
                         return;
                     }
-                    self.link.keep_alive(options.keep_alive);
-                    let from = Origin { port: self.link.local_port(), remote: self.link.remote() };
-                    info!("session {}: opened on port {}", id.0, from.port);
-                    handler.opened(id, from);
-                    match Server::new(buffers, options.session, &handler.entropy()) {
-                        Ok(mut session) => {
-                            // Who says nothing at all has no longer than others.
-                            let _ = session.poll_transmit(clock(), &mut []);
-                            Phase::Serving(session)
-                        }
-                        // `Memory` cannot be made with sizes that lead here.
-                        Err(_) => return,
-                    }
+                    self.open(id, options, handler);
                 }
-                Phase::Serving(mut session) => match self.advance(id, &mut session, relay, handler, cx) {
-                    Ok(()) => {
-                        self.phase = Phase::Serving(session);
-                        return;
-                    }
-                    Err(error) => {
-                        info!("session {}: {}", id.0, error);
-                        match error {
-                            Error::Closed => self.link.close(),
-                            _ => self.link.abort(),
-                        }
-                        over(id, relay, handler, &error);
-                        Phase::Closing(session.into_buffers(), clock() + CLOSE_LIMIT)
-                    }
-                },
-                Phase::Closing(buffers, until) => {
-                    if self.link.poll_over(cx).is_pending() && clock() < until {
-                        wake_at(until, cx);
-                        self.phase = Phase::Closing(buffers, until);
-                        return;
-                    }
-                    Phase::Listening(buffers)
+                Phase::Serving(session) => {
+                    let Err(error) = advance(id, &mut self.link, session, relay, handler, cx) else { return };
+                    self.end(id, relay, handler, &error);
                 }
-            };
-            self.phase = next;
+                Phase::Closing(_, until) => {
+                    if self.link.poll_over(cx).is_pending() && clock() < *until {
+                        wake_at(*until, cx);
+                        return;
+                    }
+                    self.phase = self.phase.leave().map_or(Phase::Moving, Phase::Listening);
+                }
+            }
         }
     }
 
@@ -125,39 +101,62 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         loop {
-            let next = match core::mem::replace(&mut self.phase, Phase::Moving) {
+            match &mut self.phase {
                 Phase::Moving => return Poll::Ready(()),
-                Phase::Listening(buffers) => {
+                Phase::Listening(_) => {
                     if self.link.is_listening() {
                         self.link.abort();
                     }
                     listeners.note(usize::from(id.0), None);
-                    self.phase = Phase::Listening(buffers);
                     return Poll::Ready(());
                 }
-                Phase::Serving(mut session) => {
+                Phase::Serving(session) => {
                     if let Some((playing, _)) = relay.player(id) {
                         playing.stop();
                         // Where there is no room to say so, the FIN says it.
                         let _ = session.end_play(playing.stream());
                     }
                     self.link.write(&mut |out| session.poll_transmit(clock(), out));
-                    self.link.close();
-                    over(id, relay, handler, &Error::Closed);
-                    Phase::Closing(session.into_buffers(), clock() + CLOSE_LIMIT)
+                    self.end(id, relay, handler, &Error::Closed);
                 }
-                Phase::Closing(buffers, until) => {
-                    if self.link.poll_over(cx).is_pending() && clock() < until {
-                        wake_at(until, cx);
-                        self.phase = Phase::Closing(buffers, until);
+                Phase::Closing(_, until) => {
+                    if self.link.poll_over(cx).is_pending() && clock() < *until {
+                        wake_at(*until, cx);
                         return Poll::Pending;
                     }
                     self.link.abort();
-                    Phase::Listening(buffers)
+                    self.phase = self.phase.leave().map_or(Phase::Moving, Phase::Listening);
                 }
-            };
-            self.phase = next;
+            }
         }
+    }
+
+    /// A client has come.
+    #[cold]
+    fn open(&mut self, id: SessionId, options: &ServeOptions, handler: &mut dyn Handler) {
+        self.link.keep_alive(options.keep_alive);
+        let from = Origin { port: self.link.local_port(), remote: self.link.remote() };
+        info!("session {}: opened on port {}", id.0, from.port);
+        handler.opened(id, from);
+        let Some(buffers) = self.phase.leave() else { return };
+        // `Memory` cannot be made with sizes that are too small.
+        let Ok(mut session) = Server::new(buffers, options.session, &handler.entropy()) else { return };
+        // Who says nothing at all has no longer than others.
+        let _ = session.poll_transmit(clock(), &mut []);
+        self.phase = Phase::Serving(session);
+    }
+
+    /// Its session is over.
+    #[cold]
+    fn end(&mut self, id: SessionId, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler, why: &Error) {
+        info!("session {}: {}", id.0, why);
+        match why {
+            Error::Closed => self.link.close(),
+            _ => self.link.abort(),
+        }
+        over(id, relay, handler, why);
+        let Some(buffers) = self.phase.leave() else { return };
+        self.phase = Phase::Closing(buffers, clock() + CLOSE_LIMIT);
     }
 
     /// Listens where listeners are fewest, until there is a connection.
@@ -167,6 +166,13 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         listeners: &Listeners<'_, SOCKETS>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
+        let turn = listeners.turn();
+        if self.turn == Some(turn) && self.link.is_listening() {
+            // Nobody has moved since it chose.
+            self.link.wake_when_writable(cx);
+            return Poll::Pending;
+        }
+        self.turn = Some(turn);
         let Some((index, port)) = listeners.choose(socket) else { return Poll::Pending };
         if self.link.is_listening() && self.port != port {
             self.link.abort();
@@ -179,72 +185,85 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         }
         opened
     }
+}
 
-    /// Takes in what has come, puts out what waits.
-    fn advance(
-        &mut self,
-        id: SessionId,
-        session: &mut Server<'a, STREAMS>,
-        relay: &mut Relay<'_, '_>,
-        handler: &mut dyn Handler,
-        cx: &mut Context<'_>,
-    ) -> Result<(), Error> {
-        let now = clock();
-        if session.poll_timeout().is_some_and(|at| at <= now) {
-            session.handle_timeout(now)?;
+impl<'a, const STREAMS: usize> Phase<'a, STREAMS> {
+    /// Ends it, for the memory that the next one needs.
+    fn leave(&mut self) -> Option<Buffers<'a>> {
+        match core::mem::replace(self, Self::Moving) {
+            Self::Moving => None,
+            Self::Listening(buffers) | Self::Closing(buffers, _) => Some(buffers),
+            Self::Serving(session) => Some(session.into_buffers()),
         }
-        loop {
-            let mut moved = false;
-            let is_ready = handler.poll_ready(id, cx).is_ready();
-            if is_ready && session.wants_input() {
-                let mut result = Ok(());
-                let consumed = self.link.read(&mut |input| {
-                    let mut rest = input;
-                    result = take_in(id, session, relay, handler, now, &mut rest);
-                    input.len() - rest.len()
-                });
-                result?;
-                moved |= consumed > 0;
+    }
+}
+
+/// Takes in what has come, puts out what waits.
+fn advance<const STREAMS: usize>(
+    id: SessionId,
+    link: &mut Link<'_>,
+    session: &mut Server<'_, STREAMS>,
+    relay: &mut Relay<'_, '_>,
+    handler: &mut dyn Handler,
+    cx: &mut Context<'_>,
+) -> Result<(), Error> {
+    let now = clock();
+    loop {
+        // Until nothing is left, or an answer must go out first: at the ring's end, what has come lies in two parts.
+        let mut is_drained = false;
+        while !is_drained && handler.poll_ready(id, cx).is_ready() {
+            let mut result = Ok(());
+            let read = link.poll_read(cx, &mut |input| {
+                let mut rest = input;
+                result = take_in(id, session, relay, handler, now, &mut rest);
+                input.len() - rest.len()
+            });
+            result?;
+            is_drained = read.is_pending();
+            if read == Poll::Ready(0) {
+                break;
             }
-            let mut plays = false;
-            if let Some((playing, channel)) = relay.player(id) {
-                plays = true;
+        }
+        let (written, waits) = match relay.player(id) {
+            Some((playing, channel)) => {
                 playing.tell(channel, session)?;
                 let mut result = Ok(());
-                let written = self.link.write(&mut |out| {
+                let written = link.write(&mut |out| {
                     let pumped = playing.pump(channel, session, now, out);
                     let written = *pumped.as_ref().unwrap_or(&0);
                     result = pumped.map(drop);
                     written
                 });
                 result?;
-                moved |= written > 0;
                 if playing.has_left() {
                     left(id, relay, handler);
                 }
-            } else if session.wants_transmit() {
-                moved |= self.link.write(&mut |out| session.poll_transmit(now, out)) > 0;
+                (written, true)
             }
-            if !self.link.may_receive() {
-                return Err(self.link.end());
-            }
-            if session.is_closed() {
-                // The client was refused, and has been told.
-                return Err(Error::Closed);
-            }
-            if moved {
+            None if session.wants_transmit() => (link.write(&mut |out| session.poll_transmit(now, out)), true),
+            None => (0, false),
+        };
+        if written > 0 {
+            continue;
+        }
+        if !is_drained && !link.may_receive() {
+            return Err(link.end());
+        }
+        if session.is_closed() {
+            // The client was refused, and has been told.
+            return Err(Error::Closed);
+        }
+        match session.poll_timeout() {
+            Some(at) if at <= now => {
+                session.handle_timeout(now)?;
                 continue;
             }
-            if is_ready && session.wants_input() {
-                self.link.wake_when_readable(cx);
-            }
-            if (plays || session.wants_transmit()) && !self.link.has_room() {
-                self.link.wake_when_writable(cx);
-            }
-            if let Some(at) = session.poll_timeout() {
-                wake_at(at, cx);
-            }
-            return Ok(());
+            Some(at) => wake_at(at, cx),
+            None => {}
         }
+        if waits && !link.has_room() {
+            link.wake_when_writable(cx);
+        }
+        return Ok(());
     }
 }

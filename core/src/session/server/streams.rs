@@ -58,7 +58,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
 
     /// Whether the application is asked about a stream.
     pub(super) fn is_asking(&self) -> bool {
-        self.streams.iter().any(|(_, state)| matches!(state, StreamState::Asking | StreamState::AskingPlay))
+        self.streams.states.iter().any(|state| matches!(state, StreamState::Asking | StreamState::AskingPlay))
     }
 
     /// A new message stream; `None` where the connection has as many as it may.
