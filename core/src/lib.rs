@@ -89,7 +89,8 @@
 //! # }
 //! ```
 //!
-//! A real loop also reads while it sends, and asks `poll_timeout`: see [`session`].
+//! A real loop also reads while it sends, and waits for nothing: [Bring your own sockets](#bring-your-own-sockets) has it.
+//! What a server does is told in [`session`], and how one stream goes to many players in [`relay`].
 //!
 //! # What it takes
 //!
@@ -120,6 +121,8 @@
 //! | `digest` | the handshake with HMAC-SHA256 digests, which FFmpeg and others begin with; without it they are answered plainly, which they accept |
 //! | `defmt` | `defmt::Format` for public types, and a log through defmt |
 //! | `log` | a log through `log`; with both, defmt is used |
+//!
+#![doc = include_str!("../doc/sockets.md")]
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -13,6 +13,83 @@
 //! 8 bytes. Every player has a [`Cursor`] into it and sends from there, also from a message of which only a part has come.
 //! A ring knows neither sessions nor sockets; [`Player`] joins a cursor to a [`Server`](crate::session::Server) session.
 //!
+//! ```
+//! use embedded_rtmp::command::{PlayRequest, code};
+//! use embedded_rtmp::relay::{Buffers, Player, Ring};
+//! use embedded_rtmp::session::ServerEvent;
+//! # use embedded_rtmp::chunk::{ChunkStreamId, Fragment};
+//! # use embedded_rtmp::message::{Header, Kind, StreamId, Timestamp};
+//! # use embedded_rtmp::session::{self, Client, ClientConfig, ClientEvent, Server, ServerConfig};
+//! # use embedded_rtmp::{command::ConnectOptions, time::Instant};
+//!
+//! // The memory of one stream; how large each is to be stands at `Buffers`.
+//! let (mut bytes, mut metadata, mut video, mut audio) = ([0; 16_384], [0; 512], [0; 64], [0; 32]);
+//! let buffers = Buffers { ring: &mut bytes, metadata: &mut metadata, video: &mut video, audio: &mut audio };
+//! let mut ring = Ring::new(buffers);
+//!
+//! // What the publisher's session brings, as it comes; and `ring.end()` at its `Unpublished`, or when it is lost.
+//! # let header = Header { timestamp: Timestamp(40), length: 5, kind: Kind::VIDEO, stream: StreamId(1) };
+//! # let csid = ChunkStreamId::new(6).unwrap();
+//! # let event = ServerEvent::Media(Fragment { csid, header, offset: 0, data: b"\x17\x01key" });
+//! if let ServerEvent::Media(fragment) = event {
+//!     ring.push(&fragment);
+//! }
+//! # // A client that plays, and the server's session with it.
+//! # let mut lent = [([0; 1536], [0; 512]), ([0; 1536], [0; 512])];
+//! # let [ours, theirs] = lent.each_mut().map(|(scratch, control)| session::Buffers { scratch, control });
+//! # let mut client = Client::<8, 1>::new(theirs, ClientConfig::new(), &[1; 32])?;
+//! # client.connect(&ConnectOptions { app: "live", tc_url: &["rtmp://host/live"], flash_ver: "x" })?;
+//! # client.play(&PlayRequest::new("camera"))?;
+//! # let mut session = Server::<8>::new(ours, ServerConfig::new(), &[2; 32])?;
+//! # let (mut wire, mut out, mut played, now) = (Vec::new(), [0; 1460], Vec::new(), Instant::from_millis(1));
+//!
+//! // Each player has a session of its own, and from its `Play` on a place in the ring.
+//! let (mut player, mut leaves) = (None, false);
+//! # for _ in 0..20 {
+//! # let length = client.poll_transmit(now, &mut out);
+//! # wire.extend_from_slice(&out[..length]);
+//! # let (mut input, arrived) = (&wire[..], wire.len());
+//! while let Some(event) = session.next_event(now, &mut input)? {
+//!     match event {
+//!         ServerEvent::Connect(_) => session.accept_connect()?,
+//!         ServerEvent::Play { stream, .. } if player.is_some() => {
+//!             session.reject(stream, code::PLAY_FAILED, "One player for each connection.")?;
+//!         }
+//!         ServerEvent::Play { stream, request: PlayRequest { reset, .. } } => {
+//!             session.accept_play(stream, reset)?;
+//!             (player, leaves) = (Some(Player::new(stream)), false);
+//!         }
+//!         ServerEvent::Stopped(_) => leaves = true,
+//!         _ => {}
+//!     }
+//! }
+//! # let taken = arrived - input.len();
+//! # wire.drain(..taken);
+//!
+//! // Whenever the ring has more, or its socket has room: what is to be sent, of the session and then of the stream.
+//! let length = match &mut player {
+//!     Some(player) => player.pump(&ring, &mut session, now, &mut out)?, // an error: close the connection
+//!     None => session.poll_transmit(now, &mut out),
+//! };
+//! if leaves && player.as_mut().is_some_and(Player::stop) {
+//!     player = None; // not before: a message that is begun must be finished
+//! }
+//! # let mut answer = &out[..length];
+//! # while let Some(event) = client.next_event(now, &mut answer)? {
+//! #     if let ClientEvent::Media(fragment) = event {
+//! #         played.extend_from_slice(fragment.data);
+//! #     }
+//! # }
+//! # }
+//! # assert_eq!(played, b"\x17\x01key");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! At a player's `Receive` its cursor [selects](Cursor::select). While it is paused nothing is pumped, once
+//! [`Cursor::is_inside`] says that no message is begun. When the publisher comes or goes,
+//! [`publish_notify`](crate::session::Server::publish_notify) and
+//! [`unpublish_notify`](crate::session::Server::unpublish_notify) tell it.
+//!
 //! # What a player gets
 //! - First the metadata and the sequence headers, which are kept beside the ring, with the timestamp of what follows.
 //! - Then everything from the last keyframe on, where the ring still holds that; else from the next one on. A stream that

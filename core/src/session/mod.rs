@@ -17,6 +17,77 @@
 //! `next_event` takes from the front of the slice what it has used. Where it gives `None` and leaves something there,
 //! `wants_input` is false: output must drain first, or the application has been asked something. Not calling is back
 //! pressure.
+//!
+//! # A server's turn
+//! A client's loop stands in the [crate's documentation](crate#the-run-loop). A server's is the same; only the events are
+//! questions here, and each is to be answered, with `accept…` or `reject…`, before more is read.
+//!
+//! ```
+//! use embedded_rtmp::command::code;
+//! use embedded_rtmp::session::{Buffers, Server, ServerConfig, ServerEvent};
+//! use embedded_rtmp::time::Instant;
+//! # use embedded_rtmp::{command::ConnectOptions, message::{Kind, Timestamp}};
+//! # use embedded_rtmp::session::{Client, ClientConfig, ClientEvent};
+//! # type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+//!
+//! /// To be called when something has come, when there is room to send, and at `poll_timeout()`. Takes what it can from
+//! /// the front of `input`, and answers how much of `out` is to be sent.
+//! fn turn(server: &mut Server, now: Instant, input: &mut &[u8], out: &mut [u8], frames: &mut u32) -> Result<usize> {
+//!     if server.poll_timeout().is_some_and(|deadline| deadline <= now) {
+//!         server.handle_timeout(now)?; // pings a client that is silent, then gives it up
+//!     }
+//!     while let Some(event) = server.next_event(now, input)? {
+//!         match event {
+//!             ServerEvent::Connect(request) if request.app == "live" => server.accept_connect()?,
+//!             ServerEvent::Connect(_) => server.reject_connect("There is no such application.")?,
+//!             ServerEvent::Publish { stream, key } if key == "camera" => server.accept(stream)?,
+//!             ServerEvent::Publish { stream, .. } => server.reject(stream, code::PUBLISH_BAD_NAME, "Unknown key.")?,
+//!             ServerEvent::Play { stream, .. } => server.reject(stream, code::PLAY_STREAM_NOT_FOUND, "No players.")?,
+//!             ServerEvent::Media(fragment) => *frames += u32::from(fragment.is_last()), // lent: use it here
+//!             _ => {}
+//!         }
+//!     }
+//!     Ok(server.poll_transmit(now, out))
+//! }
+//!
+//! let (mut scratch, mut control) = ([0; 1536], [0; 512]);
+//! let buffers = Buffers { scratch: &mut scratch, control: &mut control };
+//! let entropy = [0x5A; 32]; // from a random number generator
+//! let mut server = Server::new(buffers, ServerConfig::new(), &entropy)?;
+//! # // A client, and the wire to it: what it has sent and the server has not taken yet.
+//! # let (mut scratch, mut control) = ([0; 1536], [0; 512]);
+//! # let buffers = Buffers { scratch: &mut scratch, control: &mut control };
+//! # let mut client = Client::<8>::new(buffers, ClientConfig::new(), &entropy)?;
+//! # client.connect(&ConnectOptions { app: "live", tc_url: &["rtmp://host/live"], flash_ver: "x" })?;
+//! # client.publish("camera")?;
+//! # let (mut wire, mut out, mut frames, now) = (Vec::new(), [0; 1460], 0, Instant::from_millis(1));
+//! # for _ in 0..20 {
+//! #     let length = client.poll_transmit(now, &mut out);
+//! #     wire.extend_from_slice(&out[..length]);
+//! #     let mut input = &wire[..];
+//! #     let length = turn(&mut server, now, &mut input, &mut out, &mut frames)?;
+//! #     let taken = wire.len() - input.len();
+//! #     wire.drain(..taken);
+//! #     let (mut answer, mut publishing) = (&out[..length], None);
+//! #     while let Some(event) = client.next_event(now, &mut answer)? {
+//! #         if let ClientEvent::Publishing(stream) = event {
+//! #             publishing = Some(stream);
+//! #         }
+//! #     }
+//! #     if let Some(stream) = publishing {
+//! #         let csid = client.begin_media(Kind::VIDEO, stream, Timestamp(0), 5)?;
+//! #         let (taken, length) = client.poll_media(csid, b"\x17\x01key", &mut out);
+//! #         assert_eq!(taken, 5);
+//! #         wire.extend_from_slice(&out[..length]);
+//! #     }
+//! # }
+//! # assert_eq!(frames, 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! What is left in `input` stays where it is, in the socket's ring for one, and comes again with the next turn. The
+//! connection is closed after an error, and when [`Server::is_closed`] says that a refused client has been told. A server
+//! for several clients has one `Server` for each. How what one publishes goes to those who play: [`relay`](crate::relay).
 
 mod client;
 mod config;
