@@ -1,4 +1,4 @@
-//! RTMP over embassy-net: publishes to a server, or serves publishers, from a microcontroller without a heap.
+//! RTMP over embassy-net: publishes, plays, serves and relays, on a microcontroller without a heap.
 //!
 //! The protocol is [`embedded_rtmp`]'s; this crate gives it sockets, names, timers and a way through firewalls. The
 //! sessions run inside the sockets' own closures, with no buffer between: a frame goes from where it lies into the
@@ -13,40 +13,155 @@
 //!                              embassy-net: TCP rings, DNS, the clock
 //! ```
 //!
+//! | To | there is |
+//! |---|---|
+//! | keep a camera on the air, whatever becomes of the connection | [`Station`], which publishes a [`Source`] |
+//! | publish on one connection | [`Publisher`] |
+//! | play | [`Player`], which hands on to a [`Viewer`] |
+//! | take publishers in, and relay them to players | [`Server`], which asks a [`Handler`] |
+//! | see by which ports a server can be reached | [`test_ports`] |
+//!
+//! Each is lent [`Memory`], for which a static is the place: a `ConstStaticCell` of the crate `static_cell` gives it out
+//! without having it on the stack first. `StackResources` needs a socket for each session, and two more for DHCP and DNS.
+//!
 //! # Publishing
+//! Most cameras want a [`Station`]: it connects, and connects again, and leaves frames out when the server is too slow.
+//!
+//! ```no_run
+//! use embassy_net::Stack;
+//! use embassy_time::Timer;
+//! use embedded_rtmp_embassy::{Memory, Source, Station, StationOptions};
+//!
+//! async fn stay_on_air(stack: Stack<'static>, memory: &'static mut Memory<4096, 8192>, mut camera: impl Source) -> ! {
+//!     let mut entropy = || [0; 32]; // from the random number generator
+//!     let mut station = Station::new(stack, memory, &mut entropy, StationOptions::default());
+//!     loop {
+//!         // Waits for DHCP. Without a port in it 1935, 80, 443 and a tunnel are tried in turn; with one, that alone.
+//!         let result = station.publish("rtmp://media.example/live/camera-7", &mut camera).await;
+//!         println!("{result:?}: {:?}", station.counters()); // never got through, or lost for longer than `Retry` allows
+//!         Timer::after_secs(30).await;
+//!     }
+//! }
 //! ```
-//! use embassy_futures::{join::join, select::select};
+//!
+//! What the camera must do is shown at [`Source`]. With a [`Publisher`] each connection is your own:
+//!
+//! ```no_run
+//! use embassy_futures::select::{Either, select};
 //! use embassy_net::Stack;
 //! use embedded_rtmp_embassy::embedded_rtmp::connect::{Limits, Order, Plan};
 //! use embedded_rtmp_embassy::embedded_rtmp::{message::Timestamp, url::Url};
 //! use embedded_rtmp_embassy::{Error, Memory, Parts, PublishOptions, Publisher};
 //!
-//! async fn publish(stack: Stack<'static>, memory: &'static mut Memory<4096, 4096>) -> Result<(), Error> {
-//!     // No port: 1935, 80, 443 and a tunnel are tried in turn. With a port, that one alone.
-//!     let url = Url::parse("rtmp://media.example/live/camera-7").expect("is a URL");
-//!     let order = Order::for_url(&url).expect("is plain RTMP");
-//!     let mut plan = Plan::new(order.targets(), Limits::SEQUENTIAL).expect("has targets");
+//! async fn publish(stack: Stack<'static>, memory: &'static mut Memory<4096, 8192>, camera: &mut Camera) -> Result<(), Error> {
+//!     stack.wait_config_up().await;
+//!     let url = Url::parse("rtmp://media.example/live/camera-7")?;
+//!     let order = Order::for_url(&url)?;
+//!     let mut plan = Plan::new(order.targets(), Limits::SEQUENTIAL)?;
+//!     let entropy = || [0; 32]; // from the random number generator
 //!     let options = PublishOptions::default();
-//!     let connecting = Publisher::<8>::connect(stack, &url, &mut plan, &options, memory, random);
+//!     let connecting = Publisher::<8>::connect(stack, &url, &mut plan, &options, memory, entropy);
 //!     let mut publisher = connecting.await?; // plan.reports() tells what came of each port
-//!     let Parts { mut runner, mut audio, mut video, .. } = publisher.split();
-//!     let frames = join(
-//!         async { audio.send(Timestamp(0), &[0xAF, 0, 0x12, 0x08]).await },
-//!         async { video.send(Timestamp(0), encoder_output()).await },
-//!     );
-//!     select(runner.run(), frames).await;
-//!     publisher.close().await
+//!     let Parts { mut runner, mut video, .. } = publisher.split(); // and `audio` and `data`, for other futures
+//!     let frames = async {
+//!         while let Some((millis, frame)) = camera.picture().await {
+//!             video.send(Timestamp(millis), frame).await?; // what an FLV tag holds: header and payload
+//!         }
+//!         Ok(())
+//!     };
+//!     match select(runner.run(), frames).await {
+//!         Either::First(error) => Err(error),
+//!         Either::Second(result) => result.and(publisher.close().await),
+//!     }
 //! }
-//! # fn random() -> [u8; 32] { [0; 32] }
-//! # fn encoder_output() -> &'static [u8] { &[] }
+//! # struct Camera;
+//! # impl Camera { async fn picture(&mut self) -> Option<(u32, &[u8])> { None } }
 //! ```
 //!
-//! A [`Station`] does this for a whole [`Source`] of frames, and connects again when the connection is lost.
+//! # Playing
+//! ```no_run
+//! use embassy_net::Stack;
+//! use embedded_rtmp_embassy::embedded_rtmp::connect::{Limits, Order, Plan};
+//! use embedded_rtmp_embassy::embedded_rtmp::{chunk::Fragment, message::Kind, url::Url};
+//! use embedded_rtmp_embassy::{End, Error, Memory, Player, PublishOptions, Viewer};
+//!
+//! /// Takes the sound of a stream.
+//! struct Speaker;
+//!
+//! impl Viewer for Speaker {
+//!     fn media(&mut self, fragment: &Fragment<'_>) {
+//!         if fragment.header.kind == Kind::AUDIO {
+//!             decode(fragment.data); // a piece of a message: `is_first()` begins one, `is_last()` ends it
+//!         }
+//!     }
+//! }
+//!
+//! async fn play(stack: Stack<'static>, memory: &'static mut Memory<8192, 2048>) -> Result<(), Error> {
+//!     stack.wait_config_up().await;
+//!     let url = Url::parse("rtmp://media.example/live/door")?;
+//!     let order = Order::for_url(&url)?;
+//!     let mut plan = Plan::new(order.targets(), Limits::SEQUENTIAL)?;
+//!     let entropy = || [0; 32]; // from the random number generator
+//!     let options = PublishOptions::default();
+//!     let mut player = Player::<8>::connect(stack, &url, &mut plan, &options, memory, entropy).await?;
+//!     while player.run(&mut Speaker).await? == End::Unpublished {} // its publisher may come back
+//!     player.close().await;
+//!     Ok(())
+//! }
+//! # fn decode(_: &[u8]) {}
+//! ```
 //!
 //! # Serving
 //! A [`Server`] has a fixed number of sockets and listens with them on a list of ports; a [`Handler`] says who may
 //! publish and gets what comes. Lent [`StreamMemory`], it relays: every player of a stream gets what its publisher sends,
 //! through one ring; a slow one loses frames, and nobody waits for it.
+//!
+//! ```no_run
+//! use embassy_net::Stack;
+//! use embedded_rtmp_embassy::embedded_rtmp::{amf0::Text, chunk::Fragment, message::StreamId};
+//! use embedded_rtmp_embassy::{
+//!     Denial, Error, Handler, Memory, ServeOptions, Server, ServerError, SessionId, StreamMemory,
+//! };
+//!
+//! const PORTS: &[u16] = &[1935, 80];
+//! const PUBLISHERS: usize = 1;
+//! const PLAYERS: usize = 3;
+//! /// As many clients at once, and one more, so that a port still answers when all are there. More than there are ports.
+//! const SOCKETS: usize = PUBLISHERS + PLAYERS + 1;
+//!
+//! struct Doorkeeper;
+//!
+//! impl Handler for Doorkeeper {
+//!     fn entropy(&mut self) -> [u8; 32] {
+//!         [0; 32] // from the random number generator
+//!     }
+//!
+//!     fn publish(&mut self, _: SessionId, _: StreamId, key: Text<'_>) -> Result<(), Denial<'_>> {
+//!         // Players ask for "door": what stands behind the `?` is for the doorkeeper alone.
+//!         if key == "door?pass=1234" { Ok(()) } else { Err("Not this key.".into()) }
+//!     }
+//!
+//!     fn media(&mut self, _: SessionId, _: &Fragment<'_>) {
+//!         // What comes, for the device's own use: to record it, to show it. Players get it without this.
+//!     }
+//!
+//!     fn closed(&mut self, session: SessionId, why: &Error) {
+//!         println!("session {session}: {why}");
+//!     }
+//! }
+//!
+//! async fn serve(
+//!     stack: Stack<'static>,
+//!     memory: &'static mut [Memory<8192, 4096>; SOCKETS],
+//!     streams: &'static mut [StreamMemory<65_536>; PUBLISHERS],
+//! ) -> Result<(), ServerError> {
+//!     stack.wait_config_up().await;
+//!     let options = ServeOptions::default();
+//!     let mut server = Server::<SOCKETS, PUBLISHERS, PLAYERS>::relaying(stack, PORTS, memory, streams, options)?;
+//!     server.run(&mut Doorkeeper).await; // for ever; select it with something else, and `shutdown` after that
+//!     Ok(())
+//! }
+//! ```
 //!
 //! # Through firewalls
 //! A [`Plan`](embedded_rtmp::connect::Plan) says which ports and transports are tried, when, and which attempt wins.

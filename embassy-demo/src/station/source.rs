@@ -60,6 +60,62 @@ impl<'f> Frame<'f> {
 /// A camera and a microphone, or whatever else makes frames.
 ///
 /// Both methods lend what they answer: the buffer of an encoder may be used again when they are called next.
+///
+/// ```
+/// use embedded_rtmp_embassy::embedded_rtmp::media::avc::{annex_b::to_length_prefixed, sequence_header};
+/// use embedded_rtmp_embassy::embedded_rtmp::media::{metadata::Metadata, video};
+/// use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, Timestamp};
+/// use embedded_rtmp_embassy::{Frame, Source};
+///
+/// /// An encoder for H.264, and room for what stands before the pictures.
+/// struct Camera {
+///     encoder: Encoder,
+///     header: [u8; 256],
+///     start: [u8; video::HEADER_SIZE],
+/// }
+///
+/// impl Source for Camera {
+///     fn header(&mut self, number: usize) -> Option<Frame<'_>> {
+///         let Self { encoder, header, .. } = self;
+///         let metadata = Metadata { width: Some(1280), height: Some(720), ..Metadata::new() };
+///         let (kind, payload) = match number {
+///             0 => (Kind::DATA, metadata.emit(header).ok()?),
+///             1 => (Kind::VIDEO, sequence_header(&[encoder.sps()], &[encoder.pps()], header).ok()?),
+///             _ => return None, // behind these: the sequence header of the sound, where its codec has one
+///         };
+///         Some(Frame::new(kind, Timestamp(0), &[payload]))
+///     }
+///
+///     async fn next(&mut self) -> Option<Frame<'_>> {
+///         // One picture with start codes (Annex B) in the encoder's buffer; they become lengths, in place. Where the
+///         // buffer has no room for those, `None` ends the stream.
+///         let (millis, is_key, buffer, length) = self.encoder.picture().await;
+///         let length = to_length_prefixed(buffer, length).ok()?;
+///         let frame = if is_key { video::FrameType::KEY } else { video::FrameType::INTER };
+///         let packet = video::AvcPacket::NAL_UNITS;
+///         let start = video::Header::Avc { frame, packet, composition_time: 0 }.emit(&mut self.start);
+///         Some(Frame::new(Kind::VIDEO, Timestamp(millis), &[start, &buffer[..length]]))
+///     }
+/// }
+/// # struct Encoder([u8; 64]);
+/// # impl Encoder {
+/// #     fn sps(&self) -> &[u8] { b"\x67\x42\xC0\x1E\xDA\x02\x80\xBF\xE5\x84" }
+/// #     fn pps(&self) -> &[u8] { b"\x68\xCE\x3C\x80" }
+/// #     async fn picture(&mut self) -> (u32, bool, &mut [u8], usize) {
+/// #         self.0[..7].copy_from_slice(b"\0\0\0\x01\x65\x88\x84");
+/// #         (40, true, &mut self.0, 7)
+/// #     }
+/// # }
+/// # let mut camera = Camera { encoder: Encoder([0; 64]), header: [0; 256], start: [0; 5] };
+/// # let mut header = |number| camera.header(number).map(|frame| frame.parts.concat());
+/// # assert!(header(0).is_some_and(|payload| payload.starts_with(b"\x02\0\x0D@setDataFrame")));
+/// # assert!(header(1).is_some_and(|payload| payload.starts_with(b"\x17\0\0\0\0\x01\x42\xC0\x1E")));
+/// # assert_eq!(header(2), None);
+/// # let frame = embassy_futures::block_on(camera.next()).map(|frame| (frame.timestamp.0, frame.parts.concat()));
+/// # assert_eq!(frame, Some((40, b"\x17\x01\0\0\0\0\0\0\x03\x65\x88\x84".to_vec())));
+/// ```
+///
+/// A picture in several pieces goes out without being put together: `media::avc::Message` lists them.
 #[expect(async_fn_in_trait, reason = "it is used with one executor, and need not be Send")]
 pub trait Source {
     /// What a server has to know before the first frame, and is told after every connection: number 0 is the metadata
