@@ -228,7 +228,8 @@ pub use text::Text;
 
 pub use embedded_rtmp;
 
-/// The example in the README is compiled.
+/// The examples in both READMEs are compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
+#[doc = include_str!("../README.md")]
 struct ReadmeDocTests;
