@@ -3,6 +3,42 @@
 //! [`Reader`] turns received bytes into [`Fragment`]s: pieces of message payload, lent from the input and never copied.
 //! [`Assembler`] puts the fragments of small messages together in a buffer that the caller lends. [`Writer`] emits
 //! chunk headers around payload that stays the caller's. [`header`] is the codec that both sides share.
+//!
+//! ```text
+//!  messages   video, 200 bytes on chunk stream 6          audio, 4 bytes on chunk stream 4
+//!
+//!  bytes      ┌ header ┬ 128 bytes ┐ ┌ header ┬ 4 bytes ┐ ┌ 1 byte ┬ 72 bytes ┐
+//!             └ type 0 ┴ of video  ┘ └ type 0 ┴ audio   ┘ └ type 3 ┴ of video ┘
+//!
+//!  fragments    6, offset 0, …         4, offset 0: whole     6, offset 128, …: as many as the input has pieces
+//! ```
+//!
+//! ```
+//! use embedded_rtmp::chunk::{ChunkStreamId, Reader, Writer};
+//! use embedded_rtmp::message::{Header, Kind, StreamId, Timestamp};
+//!
+//! let (video, audio) = (ChunkStreamId::new(6).unwrap(), ChunkStreamId::new(4).unwrap());
+//! let header = |kind, length| Header { timestamp: Timestamp(40), length, kind, stream: StreamId(1) };
+//! let (frame, sound) = ([0x17; 200], [0xAF, 1, 2, 3]);
+//!
+//! let mut writer = Writer::<2>::new();
+//! let mut out = [0; 300];
+//! writer.begin(video, header(Kind::VIDEO, 200))?;
+//! let (taken, mut end) = writer.poll(video, &frame[..128], &mut out); // up to the end of a chunk
+//! writer.begin(audio, header(Kind::AUDIO, 4))?;
+//! end += writer.poll(audio, &sound, &mut out[end..]).1;
+//! end += writer.poll(video, &frame[taken..], &mut out[end..]).1;
+//! assert_eq!(end, (12 + 128) + (12 + 4) + (1 + 72));
+//!
+//! let mut reader = Reader::<2>::new();
+//! let mut input = &out[..end];
+//! let mut found = Vec::new();
+//! while let Some(fragment) = reader.next_fragment(&mut input)? {
+//!     found.push((fragment.csid, fragment.offset, fragment.data.len(), fragment.is_last()));
+//! }
+//! assert_eq!(found, [(video, 0, 128, false), (audio, 0, 4, true), (video, 128, 72, true)]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod assembler;
 pub mod header;

@@ -2,6 +2,27 @@
 //!
 //! A command is a name, a transaction id, a command object or null, and arguments, all in AMF0. [`Command::parse`] reads
 //! the first two and leaves the rest to a decoder; [`put`] writes a whole command into an [`Encoder`].
+//!
+//! In the order in which the sessions say them (the sections are the specification's):
+//!
+//! ```text
+//! Client                                                     Server
+//!   │  connect                                  (7.2.1.1)      │
+//!   │     Window Acknowledgement Size, Set Peer Bandwidth,     │
+//!   │                                 Set Chunk Size, _result  │
+//!   │  releaseStream, FCPublish                                │  as FMLE has it; no specification
+//!   │  createStream                             (7.2.1.3)      │
+//!   │                          _result: the message stream     │
+//!   │  publish, on that stream                  (7.2.2.6)      │
+//!   │               StreamBegin (7.1.7), onStatus: Start       │
+//!   │  @setDataFrame with onMetaData, then audio and video     │
+//!   │  FCUnpublish, deleteStream                (7.2.2.3)      │
+//!   │                                                          │
+//!   │  play                                     (7.2.2.1)      │  after a createStream
+//!   │    StreamBegin, onStatus: Reset, Start, sample access,   │
+//!   │        onStatus: Data.Start, then data, audio and video  │
+//!   │  pause, seek, play2, receiveAudio, receiveVideo          │  7.2.2.8, 7, 2, 4, 5
+//! ```
 
 mod codes;
 mod connect;
