@@ -3,7 +3,8 @@
 //! Wiring: a USB cable (power, flashing, log).
 //!
 //! `WIFI_SSID=home WIFI_PASSWORD=secret RTMP_URL=rtmp://192.168.1.2/live/camera cargo run --release` in this folder
-//! flashes it and shows its log. Without a password the network is taken to be an open one.
+//! flashes it with espflash, which is the runner in `.cargo/config.toml`, and shows its log. Without a password the
+//! network is taken to be an open one.
 #![no_std]
 #![no_main]
 

@@ -1,4 +1,6 @@
-//! Board: MPS2 AN386 in QEMU (`qemu-system-arm -M mps2-an386`); wiring: none, the Ethernet is QEMU's.
+//! Board: MPS2 AN386 (Cortex-M4F at 25 MHz, 4 MB for code and 4 MB of RAM, LAN9118) in QEMU.
+//!
+//! Wiring: none. The Ethernet is QEMU's, in which this machine is 10.0.2.2.
 //!
 //! ```text
 //! ./run publish rtmp://10.0.2.2:1935/live/cam [--fast] [--loops N]

@@ -3,7 +3,8 @@
 //! Wiring: a USB cable into CN1 (power, flashing, log), an Ethernet cable with DHCP into CN14. All is on the board:
 //! RMII REF_CLK PA1, MDIO PA2, CRS_DV PA7, MDC PC1, RXD0 PC4, RXD1 PC5, TXD1 PB15, TX_EN PG11, TXD0 PG13.
 //!
-//! `RTMP_URL=rtmp://192.168.1.2/live/camera cargo run --release` in this folder flashes it and shows its log.
+//! `RTMP_URL=rtmp://192.168.1.2/live/camera cargo run --release` in this folder flashes it with probe-rs, which is the
+//! runner in `.cargo/config.toml`, and shows its log.
 #![no_std]
 #![no_main]
 

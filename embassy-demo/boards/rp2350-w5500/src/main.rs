@@ -4,7 +4,8 @@
 //! Wiring, as it is on the W5500-EVB-Pico2: MISO GPIO16, CS GPIO17, SCK GPIO18, MOSI GPIO19, RESET GPIO20, INT GPIO21; a
 //! debug probe on SWD; an Ethernet cable with DHCP.
 //!
-//! `RTMP_URL=rtmp://192.168.1.2/live/camera cargo run --release` in this folder flashes it and shows its log.
+//! `RTMP_URL=rtmp://192.168.1.2/live/camera cargo run --release` in this folder flashes it with probe-rs, which is the
+//! runner in `.cargo/config.toml`, and shows its log.
 #![no_std]
 #![no_main]
 
