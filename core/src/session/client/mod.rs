@@ -1,22 +1,4 @@
 //! The client: connects, publishes in the order that FMLE has, and plays.
-//!
-//! ```text
-//!  ExpectHandshake ──► Idle ──connect()──► ExpectConnect ──_result──► Open ◄──────────────────────┐
-//!                                               │ _error               │                          │ onStatus,
-//!                                               ▼                      ├─publish()─► ExpectStream │ or refused
-//!                                            Closed                    │                 │ _result│
-//!                                               ▲                      │                 ▼        │
-//!                                               │                      │           ExpectPublish ─┤
-//!                                               │ all is put out       │                          │
-//!                                            Closing ◄────close()──────┤                          │
-//!                                                                      └─play()──► ExpectPlayStream
-//!                                                                                        │ _result│
-//!                                                                                        ▼        │
-//!                                                                                    ExpectPlay ──┘
-//! ```
-//!
-//! Requests may come early, and several at once: they are carried out one after another, when the state is reached in
-//! which they can be.
 
 mod calls;
 mod commands;
@@ -88,6 +70,24 @@ enum Found<'i> {
 /// known. It publishes one stream, plays up to `PLAYS` at the same time, and awaits the results of up to `CALLS` calls of
 /// the application's own. What it has no memory for takes no flash either: `Client` publishes, `Client<'_, 8, 1>` plays as
 /// well. See the [module](super) for how to drive it.
+///
+/// ```text
+///  ExpectHandshake ──► Idle ──connect()──► ExpectConnect ──_result──► Open ◄──────────────────────┐
+///                                               │ _error               │                          │ onStatus,
+///                                               ▼                      ├─publish()─► ExpectStream │ or refused
+///                                            Closed                    │                 │ _result│
+///                                               ▲                      │                 ▼        │
+///                                               │                      │           ExpectPublish ─┤
+///                                               │ all is put out       │                          │
+///                                            Closing ◄────close()──────┤                          │
+///                                                                      └─play()──► ExpectPlayStream
+///                                                                                        │ _result│
+///                                                                                        ▼        │
+///                                                                                    ExpectPlay ──┘
+/// ```
+///
+/// Requests may come early, and several at once: they are carried out one after another, when the state is reached in
+/// which they can be.
 #[derive(Debug)]
 pub struct Client<'b, const STREAMS: usize = 8, const PLAYS: usize = 0, const CALLS: usize = 0> {
     link: Link<'b, STREAMS>,

@@ -1,14 +1,4 @@
 //! Which frames are left out.
-//!
-//! ```text
-//!              delay > video limit, at a frame that others need
-//!  ┌─────────┐ ────────────────────────────────────────────────► ┌───────────────────┐
-//!  │ flowing │                                                    │ until a keyframe  │
-//!  └─────────┘ ◄──────────────────────────────────────────────── └───────────────────┘
-//!      │ ▲       a keyframe, and delay <= video limit
-//!      └─┘
-//!    disposable frames alone are left out above their limit
-//! ```
 
 /// What a frame is to those that follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +53,16 @@ pub struct Dropped {
 }
 
 /// Decides which frames go out.
+///
+/// ```text
+///              delay > video limit, at a frame that others need
+///  ┌─────────┐ ────────────────────────────────────────────────► ┌───────────────────┐
+///  │ flowing │                                                    │ until a keyframe  │
+///  └─────────┘ ◄──────────────────────────────────────────────── └───────────────────┘
+///      │ ▲       a keyframe, and delay <= video limit
+///      └─┘
+///    disposable frames alone are left out above their limit
+/// ```
 ///
 /// ```
 /// use embedded_rtmp::session::pressure::{Class, DropLimits, DropPolicy};

@@ -1,22 +1,4 @@
 //! The server: takes a client that publishes, plays, or both.
-//!
-//! ```text
-//!  ExpectHandshake ──► ExpectConnect ──connect──► Connecting ──accept_connect()──► Open
-//!                                                     │
-//!                                                     └─────reject_connect()─────► Closed
-//!                                                           redirect_connect()
-//!
-//!  and each message stream of an open connection:
-//!
-//!  createStream ──► Created ──publish──► Asking ──accept()──► Publishing ──deleteStream──► gone
-//!                    ▲   │ play             │                      │ closeStream
-//!                    │   ▼                  │                      │
-//!                    │  AskingPlay ──accept_play()──► Playing      │
-//!                    │   │                  │           │ end_play(), closeStream
-//!                    └───┴─────reject()─────┴───────────┴──────────┘
-//! ```
-//!
-//! While the application is asked, nothing more is read.
 
 mod answers;
 mod commands;
@@ -75,6 +57,24 @@ enum Call {
 
 /// The server's side of a connection, with memory for `STREAMS` incoming chunk streams; 8 are enough for all clients
 /// known. See the [module](super) for how to drive it.
+///
+/// ```text
+///  ExpectHandshake ──► ExpectConnect ──connect──► Connecting ──accept_connect()──► Open
+///                                                     │
+///                                                     └─────reject_connect()─────► Closed
+///                                                           redirect_connect()
+///
+///  and each message stream of an open connection:
+///
+///  createStream ──► Created ──publish──► Asking ──accept()──► Publishing ──deleteStream──► gone
+///                    ▲   │ play             │                      │ closeStream
+///                    │   ▼                  │                      │
+///                    │  AskingPlay ──accept_play()──► Playing      │
+///                    │   │                  │           │ end_play(), closeStream
+///                    └───┴─────reject()─────┴───────────┴──────────┘
+/// ```
+///
+/// While the application is asked, nothing more is read.
 #[derive(Debug)]
 pub struct Server<'b, const STREAMS: usize = 8> {
     link: Link<'b, STREAMS>,
