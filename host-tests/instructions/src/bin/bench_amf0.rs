@@ -3,7 +3,7 @@
 //! `bench_amf0 encode|decode connect|metadata COUNT`. The instructions for one message are the difference of two counts:
 //!
 //! ```text
-//! cargo build --release -p host-tests --bin bench_amf0
+//! cargo build --release -p instructions
 //! for n in 1000 2000; do
 //!     valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/bench_amf0 decode connect $n
 //! done 2>&1 | awk '/Collected/ { print ($4 - last) / 1000; last = $4 }' | tail -1
