@@ -195,6 +195,7 @@ mod connection;
 mod dial;
 mod error;
 mod fmt;
+mod gateway;
 mod handler;
 mod link;
 mod listen;
@@ -211,6 +212,8 @@ mod slot;
 mod station;
 mod text;
 mod tunnel;
+#[cfg(feature = "rtmpt")]
+mod tunnels;
 
 pub use buffers::Memory;
 pub use error::{Error, Refusal};
@@ -225,6 +228,8 @@ pub use sender::Sender;
 pub use server::{DEFAULT_PORTS, ServeOptions, Server, ServerError};
 pub use station::{Clip, Counters, Frame, MAX_PARTS, Retry, Source, Station, StationOptions, Tally};
 pub use text::Text;
+#[cfg(feature = "rtmpt")]
+pub use tunnels::{TunnelMemory, Tunnels};
 
 pub use embedded_rtmp;
 

@@ -268,6 +268,12 @@ impl<'a> Link<'a> {
         }
     }
 
+    /// Bytes of the send ring.
+    #[cfg(feature = "rtmpt")]
+    pub(crate) fn send_capacity(&self) -> usize {
+        self.socket.send_capacity()
+    }
+
     /// Closes our half: FIN follows what is written.
     pub(crate) fn close(&mut self) {
         self.socket.close();

@@ -292,6 +292,14 @@ impl Playing {
         Ok(())
     }
 
+    /// Whether there is anything of its stream to put out.
+    #[cfg(feature = "rtmpt")]
+    pub(crate) fn has_more(&mut self, channel: &Channel<'_>) -> bool {
+        let goes_on = self.player.cursor.is_inside() || !self.is_paused && !self.leaves;
+        let piece = channel.ring.peek(&mut self.player.cursor).ok().flatten();
+        goes_on && piece.is_some_and(|piece| piece.begin.is_some() || piece.parts.iter().any(|part| !part.is_empty()))
+    }
+
     /// Fills `out` with what there is.
     pub(crate) fn pump<const STREAMS: usize>(
         &mut self,

@@ -9,11 +9,12 @@ use embedded_rtmp::session::ServerConfig;
 
 use crate::buffers::Memory;
 use crate::fmt::brief;
+use crate::gateway::Gateway;
 use crate::handler::{Handler, SessionId};
 use crate::link::{KeepAlive, Traffic};
 use crate::listen::Listeners;
 use crate::relay::{CHANNEL_SIZE, Channel, PLAYER_SIZE, Played, Playing, Relay, StreamMemory};
-use crate::slot::Slot;
+use crate::slot::{Entrance, Slot};
 
 /// The ports that a server listens on where nothing else is wanted: RTMP's own, and the one that firewalls let through.
 pub const DEFAULT_PORTS: &[u16] = &[1935, 80];
@@ -39,6 +40,8 @@ pub enum ServerError {
     /// There must be at least so many sockets: one for each port, and one more, so that no port is deaf as soon as
     /// somebody is connected.
     Sockets(usize),
+    /// For answers in tunnels, the send ring of each socket must have so many bytes.
+    SendRing(usize),
 }
 
 impl fmt::Display for ServerError {
@@ -46,6 +49,7 @@ impl fmt::Display for ServerError {
         match self {
             Self::Ports => f.write_str("the ports to listen on are none, 0, or twice the same"),
             Self::Sockets(needed) => write!(f, "{needed} sockets are needed"),
+            Self::SendRing(needed) => write!(f, "send rings of {needed} bytes are needed"),
         }
     }
 }
@@ -72,6 +76,7 @@ pub struct Server<
     players: [Option<Playing>; PLAYERS],
     listeners: Listeners<'a, SOCKETS>,
     options: ServeOptions,
+    gateway: Gateway<'a>,
 }
 
 brief!(
@@ -151,18 +156,44 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
             return Err(ServerError::Sockets(ports.len() + 1));
         }
         let slots = memory.each_mut().map(|memory| Slot::new(stack, memory, options.keep_alive));
-        Ok(Self { slots, channels, players: [const { None }; PLAYERS], listeners: Listeners::new(ports), options })
+        let (players, listeners, gateway) = ([const { None }; PLAYERS], Listeners::new(ports), Gateway::NONE);
+        Ok(Self { slots, channels, players, listeners, options, gateway })
+    }
+
+    /// Takes tunnels (RTMPT) beside direct connections, on all ports: a connection's first byte tells them apart. Who asks for
+    /// anything else in HTTP gets a page, or 404. Sessions in tunnels have the ids after those of the sockets, `SOCKETS` and
+    /// up. While a handler holds one of them back, its client waits no longer than the tunnels'
+    /// [`idle_timeout`](embedded_rtmp::tunnel::Config::idle_timeout).
+    ///
+    /// # Errors
+    /// The sockets' send rings are too small for answers.
+    #[cfg(feature = "rtmpt")]
+    pub fn with_tunnels<const TUNNELS: usize, const EACH: usize>(
+        mut self,
+        tunnels: &'a mut crate::Tunnels<'_, TUNNELS, EACH>,
+    ) -> Result<Self, ServerError> {
+        use embedded_rtmp::tunnel::MIN_ANSWER;
+        const { assert!(SOCKETS + TUNNELS <= 256, "sessions have ids of one byte") };
+        if self.slots.iter().any(|slot| slot.send_capacity() < MIN_ANSWER) {
+            return Err(ServerError::SendRing(MIN_ANSWER));
+        }
+        tunnels.join(SOCKETS as u8, self.options.session);
+        self.gateway = Gateway::new(tunnels);
+        Ok(self)
     }
 
     /// Listens, and serves who comes. The future can be dropped; when there is a new one, everything goes on.
     pub async fn run(&mut self, handler: &mut dyn Handler) {
         poll_fn(|cx| {
             let mut relay = Relay { channels: &mut self.channels, players: &mut self.players, moved: true };
+            let Self { listeners, options, gateway, .. } = self;
+            let mut entrance = Entrance { listeners, options, gateway };
             // What one session brings, others may have to send: they have had their turn already.
             while core::mem::take(&mut relay.moved) {
                 for (index, slot) in self.slots.iter_mut().enumerate() {
-                    slot.poll(SessionId(index as u8), &self.listeners, &self.options, &mut relay, handler, cx);
+                    slot.poll(SessionId(index as u8), &mut entrance, &mut relay, handler, cx);
                 }
+                entrance.gateway.tick(&mut relay, handler, cx);
             }
             Poll::Pending
         })
@@ -179,6 +210,7 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
                 let over = slot.poll_shutdown(SessionId(index as u8), &self.listeners, &mut relay, handler, cx);
                 all = if over.is_pending() { over } else { all };
             }
+            self.gateway.shutdown(&mut relay, handler);
             all
         })
         .await

@@ -10,6 +10,7 @@ use embedded_rtmp::time::Instant;
 use crate::buffers::Memory;
 use crate::error::Error;
 use crate::fmt::info;
+use crate::gateway::{Gateway, Web};
 use crate::handler::{Handler, Origin, SessionId};
 use crate::link::{KeepAlive, Link, Traffic, clock, wake_at};
 use crate::listen::Listeners;
@@ -20,6 +21,13 @@ use crate::server::ServeOptions;
 /// How long the end of a connection may take.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
+/// What a socket needs until it has a session.
+pub(crate) struct Entrance<'e, 'a, const SOCKETS: usize> {
+    pub(crate) listeners: &'e Listeners<'a, SOCKETS>,
+    pub(crate) options: &'e ServeOptions,
+    pub(crate) gateway: &'e mut Gateway<'a>,
+}
+
 /// A socket, and what it does.
 pub(crate) struct Slot<'a, const STREAMS: usize> {
     link: Link<'a>,
@@ -29,11 +37,13 @@ pub(crate) struct Slot<'a, const STREAMS: usize> {
     phase: Phase<'a, STREAMS>,
 }
 
-#[expect(clippy::large_enum_variant, reason = "there is no heap, and the memory is needed for the largest anyway")]
+#[allow(clippy::large_enum_variant, reason = "there is no heap, and the memory is needed for the largest anyway")]
 enum Phase<'a, const STREAMS: usize> {
     /// Between two phases.
     Moving,
     Listening(Buffers<'a>),
+    /// There is a connection, which may speak HTTP, or does.
+    Asking(Buffers<'a>, Web),
     Serving(Server<'a, STREAMS>),
     /// The session is over; the connection is given some time to end in good order.
     Closing(Buffers<'a>, Instant),
@@ -52,6 +62,11 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         Self { link, port: 0, turn: None, phase: Phase::Listening(buffers) }
     }
 
+    #[cfg(feature = "rtmpt")]
+    pub(crate) fn send_capacity(&self) -> usize {
+        self.link.send_capacity()
+    }
+
     pub(crate) fn traffic(&self) -> Traffic {
         self.link.traffic
     }
@@ -61,8 +76,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
     pub(crate) fn poll<const SOCKETS: usize>(
         &mut self,
         id: SessionId,
-        listeners: &Listeners<'_, SOCKETS>,
-        options: &ServeOptions,
+        entrance: &mut Entrance<'_, '_, SOCKETS>,
         relay: &mut Relay<'_, '_>,
         handler: &mut dyn Handler,
         cx: &mut Context<'_>,
@@ -71,11 +85,23 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
             match &mut self.phase {
                 Phase::Moving => return,
                 Phase::Listening(_) => {
-                    if self.poll_listen(usize::from(id.0), listeners, cx).is_pending() {
+                    if self.poll_listen(usize::from(id.0), entrance.listeners, cx).is_pending() {
                         return;
                     }
-                    self.open(id, options, handler);
+                    self.link.keep_alive(entrance.options.keep_alive);
+                    match entrance.gateway.accept(&self.link) {
+                        None => self.open(id, entrance.options, handler),
+                        Some(web) => {
+                            let asking = self.phase.leave().map(|buffers| Phase::Asking(buffers, web));
+                            self.phase = asking.unwrap_or(Phase::Moving);
+                        }
+                    }
                 }
+                Phase::Asking(_, web) => match entrance.gateway.poll(web, &mut self.link, relay, handler, cx) {
+                    Poll::Pending => return,
+                    Poll::Ready(Ok(())) => self.open(id, entrance.options, handler),
+                    Poll::Ready(Err(why)) => self.close(&why),
+                },
                 Phase::Serving(session) => {
                     let Err(error) = advance(id, &mut self.link, session, relay, handler, cx) else { return };
                     self.end(id, relay, handler, &error);
@@ -110,6 +136,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
                     listeners.note(usize::from(id.0), None);
                     return Poll::Ready(());
                 }
+                Phase::Asking(..) => self.close(&Error::Closed),
                 Phase::Serving(session) => {
                     if let Some((playing, _)) = relay.player(id) {
                         playing.stop();
@@ -134,7 +161,6 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
     /// A client has come.
     #[cold]
     fn open(&mut self, id: SessionId, options: &ServeOptions, handler: &mut dyn Handler) {
-        self.link.keep_alive(options.keep_alive);
         let from = Origin { port: self.link.local_port(), remote: self.link.remote() };
         info!("session {}: opened on port {}", id.0, from.port);
         handler.opened(id, from);
@@ -150,11 +176,16 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
     #[cold]
     fn end(&mut self, id: SessionId, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler, why: &Error) {
         info!("session {}: {}", id.0, why);
+        over(id, relay, handler, why);
+        self.close(why);
+    }
+
+    /// Its connection is to end as its session has ended: in good order, or at once.
+    fn close(&mut self, why: &Error) {
         match why {
             Error::Closed => self.link.close(),
             _ => self.link.abort(),
         }
-        over(id, relay, handler, why);
         let Some(buffers) = self.phase.leave() else { return };
         self.phase = Phase::Closing(buffers, clock() + CLOSE_LIMIT);
     }
@@ -192,7 +223,7 @@ impl<'a, const STREAMS: usize> Phase<'a, STREAMS> {
     fn leave(&mut self) -> Option<Buffers<'a>> {
         match core::mem::replace(self, Self::Moving) {
             Self::Moving => None,
-            Self::Listening(buffers) | Self::Closing(buffers, _) => Some(buffers),
+            Self::Listening(buffers) | Self::Asking(buffers, _) | Self::Closing(buffers, _) => Some(buffers),
             Self::Serving(session) => Some(session.into_buffers()),
         }
     }

@@ -14,3 +14,7 @@ mod rtmpt;
 mod server;
 mod station;
 mod transfer;
+#[cfg(feature = "rtmpt")]
+mod tunnels;
+#[cfg(feature = "rtmpt")]
+mod web;

@@ -1,0 +1,141 @@
+//! What a server's sockets see of tunnels (RTMPT): which connections speak HTTP, and who serves those.
+//!
+//! Without the feature `rtmpt` there is nothing to see, and nothing of it in an image.
+
+#[cfg(feature = "rtmpt")]
+pub(crate) use with::{Gateway, Web};
+#[cfg(not(feature = "rtmpt"))]
+pub(crate) use without::{Gateway, Web};
+
+#[cfg(feature = "rtmpt")]
+mod with {
+    use core::task::{Context, Poll};
+
+    use embedded_rtmp::time::Instant;
+    use embedded_rtmp::tunnel::{Connection, Protocol};
+
+    use crate::error::Error;
+    use crate::handler::{Handler, Origin};
+    use crate::link::{Link, clock, wake_at};
+    use crate::relay::Relay;
+    use crate::tunnels::WebServer;
+
+    /// A TCP connection whose first byte has not come, or that speaks HTTP.
+    pub(crate) struct Web {
+        pub(crate) connection: Connection,
+        pub(crate) from: Origin,
+        /// Until when the first byte must have come, where it has not.
+        until: Option<Instant>,
+    }
+
+    /// The server of the tunnels, where they are lent.
+    pub(crate) struct Gateway<'a>(Option<&'a mut (dyn WebServer + 'a)>);
+
+    impl<'a> Gateway<'a> {
+        pub(crate) const NONE: Self = Self(None);
+
+        pub(crate) fn new(server: &'a mut (dyn WebServer + 'a)) -> Self {
+            Self(Some(server))
+        }
+
+        /// A connection has been opened. Where there are tunnels it is looked at first: [`Self::poll`].
+        pub(crate) fn accept(&self, link: &Link<'_>) -> Option<Web> {
+            let now = clock();
+            let until = Some(now + self.0.as_ref()?.patience());
+            let from = Origin { port: link.local_port(), remote: link.remote() };
+            Some(Web { connection: Connection::new(now), from, until })
+        }
+
+        /// Serves a connection; ready where it turns out to speak something else than HTTP, of which nothing is taken yet,
+        /// or is over.
+        pub(crate) fn poll(
+            &mut self,
+            web: &mut Web,
+            link: &mut Link<'_>,
+            relay: &mut Relay<'_, '_>,
+            handler: &mut dyn Handler,
+            cx: &mut Context<'_>,
+        ) -> Poll<Result<(), Error>> {
+            let Some(server) = &mut self.0 else { return Poll::Ready(Ok(())) };
+            if let Some(until) = web.until {
+                let mut first = None;
+                link.read(&mut |input| {
+                    first = input.first().copied();
+                    0
+                });
+                match first.map(Protocol::of) {
+                    Some(Protocol::Http) => web.until = None,
+                    Some(_) => return Poll::Ready(Ok(())),
+                    None if !link.may_receive() => return Poll::Ready(Err(link.end())),
+                    None if until <= clock() => return Poll::Ready(Err(Error::Lost)),
+                    None => {
+                        link.wake_when_readable(cx);
+                        wake_at(until, cx);
+                        return Poll::Pending;
+                    }
+                }
+            }
+            match server.advance(web, link, relay, handler, cx) {
+                Ok(()) => Poll::Pending,
+                Err(error) => {
+                    server.leave(web, &error, relay, handler);
+                    Poll::Ready(Err(error))
+                }
+            }
+        }
+
+        /// Looks at the time, and has the task woken when there is more to do. To be called after all connections were.
+        pub(crate) fn tick(&mut self, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler, cx: &mut Context<'_>) {
+            if let Some(server) = &mut self.0 {
+                server.tick(relay, handler, cx);
+            }
+        }
+
+        /// Ends all tunnels.
+        pub(crate) fn shutdown(&mut self, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler) {
+            if let Some(server) = &mut self.0 {
+                server.shutdown(relay, handler);
+            }
+        }
+    }
+}
+
+#[cfg(not(feature = "rtmpt"))]
+mod without {
+    use core::marker::PhantomData;
+    use core::task::{Context, Poll};
+
+    use crate::error::Error;
+    use crate::handler::Handler;
+    use crate::link::Link;
+    use crate::relay::Relay;
+
+    /// No connection.
+    pub(crate) enum Web {}
+
+    /// No server.
+    pub(crate) struct Gateway<'a>(PhantomData<&'a ()>);
+
+    impl Gateway<'_> {
+        pub(crate) const NONE: Self = Self(PhantomData);
+
+        pub(crate) const fn accept(&self, _: &Link<'_>) -> Option<Web> {
+            None
+        }
+
+        pub(crate) fn poll(
+            &mut self,
+            web: &mut Web,
+            _: &mut Link<'_>,
+            _: &mut Relay<'_, '_>,
+            _: &mut dyn Handler,
+            _: &mut Context<'_>,
+        ) -> Poll<Result<(), Error>> {
+            match *web {}
+        }
+
+        pub(crate) fn tick(&mut self, _: &mut Relay<'_, '_>, _: &mut dyn Handler, _: &mut Context<'_>) {}
+
+        pub(crate) fn shutdown(&mut self, _: &mut Relay<'_, '_>, _: &mut dyn Handler) {}
+    }
+}

@@ -1,0 +1,64 @@
+//! The memory of a server's tunnels.
+
+use embedded_rtmp::session::Buffers;
+use embedded_rtmp::{handshake, tunnel};
+
+use crate::fmt::brief;
+
+/// The memory of `TUNNELS` tunnels: for a static, or wherever the caller keeps it. They have no rings: what comes and goes
+/// does so through those of the server's sockets.
+///
+/// ```
+/// use embedded_rtmp_embassy::TunnelMemory;
+///
+/// static MEMORY: TunnelMemory<2> = TunnelMemory::new();
+/// assert_eq!(size_of_val(&MEMORY), 2 * (1536 + 1024));
+/// ```
+///
+/// | Bytes of each | What they are for | How many |
+/// |---|---|---|
+/// | `SCRATCH` | First the handshake, then commands and data that come, which must be whole to be read. | 1,536 at least; more where longer commands come. |
+/// | `CONTROL` | What waits to be sent beside media. One request may hold many commands, and all that is said to them waits for its end. | 512 at least, which is enough for clients known; 1,024 for stream keys of more than 200 bytes. |
+#[derive(Debug)]
+pub struct TunnelMemory<
+    const TUNNELS: usize,
+    const SCRATCH: usize = { handshake::SCRATCH },
+    const CONTROL: usize = 1024,
+> {
+    scratch: [[u8; SCRATCH]; TUNNELS],
+    control: [[u8; CONTROL]; TUNNELS],
+}
+
+brief!(
+    [const TUNNELS: usize, const SCRATCH: usize, const CONTROL: usize] TunnelMemory<TUNNELS, SCRATCH, CONTROL>,
+    _ => "TunnelMemory<{}, {}, {}>", TUNNELS, SCRATCH, CONTROL
+);
+
+impl<const TUNNELS: usize, const SCRATCH: usize, const CONTROL: usize> TunnelMemory<TUNNELS, SCRATCH, CONTROL> {
+    /// Memory, all zeros. Sizes that cannot work do not compile.
+    pub const fn new() -> Self {
+        const {
+            assert!(TUNNELS > 0 && TUNNELS < 256, "1 to 255 tunnels");
+            assert!(SCRATCH >= handshake::SCRATCH, "the handshake needs its scratch");
+            assert!(CONTROL >= tunnel::MIN_CONTROL, "a session in a tunnel needs more room for answers");
+        }
+        Self { scratch: [[0; SCRATCH]; TUNNELS], control: [[0; CONTROL]; TUNNELS] }
+    }
+
+    /// What each session gets.
+    pub(crate) fn split(&mut self) -> [Buffers<'_>; TUNNELS] {
+        let mut control = self.control.iter_mut();
+        self.scratch.each_mut().map(|scratch| {
+            let control = control.next().map_or(&mut [][..], |control| control);
+            Buffers { scratch, control }
+        })
+    }
+}
+
+impl<const TUNNELS: usize, const SCRATCH: usize, const CONTROL: usize> Default
+    for TunnelMemory<TUNNELS, SCRATCH, CONTROL>
+{
+    fn default() -> Self {
+        Self::new()
+    }
+}

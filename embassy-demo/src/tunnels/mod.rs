@@ -1,0 +1,177 @@
+//! A server's tunnels (RTMPT): sessions that belong to an id, and come over whatever TCP connections speak HTTP.
+
+mod memory;
+mod web;
+
+use core::task::Context;
+use core::time::Duration;
+
+use embedded_rtmp::session::{Buffers, Server, ServerConfig};
+use embedded_rtmp::tunnel::{self, TunnelId};
+
+use crate::error::Error;
+use crate::fmt::{brief, info};
+use crate::gateway::Web;
+use crate::handler::{Handler, Origin, SessionId};
+use crate::link::{Link, clock, wake_at};
+use crate::relay::Relay;
+use crate::requests::over;
+
+pub use memory::TunnelMemory;
+
+/// What a [`Gateway`](crate::gateway::Gateway) asks of the tunnels, however many there are.
+pub(crate) trait WebServer {
+    /// How long a connection may be without its first byte.
+    fn patience(&self) -> Duration;
+
+    /// Takes in what has come on a connection, and answers.
+    fn advance(
+        &mut self,
+        web: &mut Web,
+        link: &mut Link<'_>,
+        relay: &mut Relay<'_, '_>,
+        handler: &mut dyn Handler,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Error>;
+
+    /// A connection is over.
+    fn leave(&mut self, web: &mut Web, why: &Error, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler);
+
+    /// Looks at the time.
+    fn tick(&mut self, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler, cx: &mut Context<'_>);
+
+    /// Ends all tunnels.
+    fn shutdown(&mut self, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler);
+}
+
+/// `TUNNELS` tunnels that a [`Server`](crate::Server) serves beside its direct connections, on the same ports: see
+/// [`Server::with_tunnels`](crate::Server::with_tunnels). A publisher or a player in a tunnel is a session as any other, for
+/// the [`Handler`] and the relay.
+///
+/// A tunnel belongs to its id, which is made of the handler's entropy, and never to a TCP connection: each of its requests
+/// may come on another one. A connection takes one of the server's sockets only while it is open.
+///
+/// Each answer is put straight into the socket's send ring, as much as there is room for: nothing is kept in between. So a
+/// player gets at most a ring full in a round trip.
+pub struct Tunnels<'a, const TUNNELS: usize, const STREAMS: usize = 8> {
+    table: tunnel::Tunnels<'a, TUNNELS>,
+    places: [Place<'a, STREAMS>; TUNNELS],
+    /// The session id of the first one.
+    first: u8,
+    session: ServerConfig,
+}
+
+#[expect(clippy::large_enum_variant, reason = "there is no heap, and the memory is needed for the largest anyway")]
+enum Place<'a, const STREAMS: usize> {
+    /// Between two others.
+    Moving,
+    Free(Buffers<'a>),
+    Taken(TunnelId, Server<'a, STREAMS>),
+}
+
+brief!(
+    ['a, const TUNNELS: usize, const STREAMS: usize] Tunnels<'a, TUNNELS, STREAMS>,
+    this => "Tunnels {{ first: {} }}", this.first
+);
+
+impl<'a, const TUNNELS: usize, const STREAMS: usize> Tunnels<'a, TUNNELS, STREAMS> {
+    /// Bytes of RAM that all of them take, beside their [`TunnelMemory`].
+    pub const SIZE: usize = size_of::<Self>();
+
+    /// Tunnels in `memory`. `config` says what a plain request is answered with, and who is too slow.
+    pub fn new<const SCRATCH: usize, const CONTROL: usize>(
+        memory: &'a mut TunnelMemory<TUNNELS, SCRATCH, CONTROL>,
+        config: tunnel::Config<'a>,
+    ) -> Self {
+        let places = memory.split().map(Place::Free);
+        Self { table: tunnel::Tunnels::new(config), places, first: 0, session: ServerConfig::new() }
+    }
+
+    /// They are a server's now.
+    pub(crate) fn join(&mut self, first: u8, session: ServerConfig) {
+        (self.first, self.session) = (first, session);
+    }
+
+    fn id(&self, tunnel: TunnelId) -> SessionId {
+        SessionId(self.first.wrapping_add(tunnel.index() as u8))
+    }
+
+    /// A tunnel has been opened.
+    fn begin(&mut self, tunnel: TunnelId, from: Origin, handler: &mut dyn Handler) {
+        let id = self.id(tunnel);
+        let Some(place) = self.places.get_mut(tunnel.index()) else { return };
+        let Place::Free(buffers) = core::mem::replace(place, Place::Moving) else { return };
+        info!("session {}: opened in a tunnel on port {}", id.0, from.port);
+        handler.opened(id, from);
+        // `TunnelMemory` cannot be made with sizes that are too small.
+        let Ok(mut session) = Server::new(buffers, self.session, &handler.entropy()) else { return };
+        // Who says nothing at all has no longer than others.
+        let _ = session.poll_transmit(clock(), &mut []);
+        *place = Place::Taken(tunnel, session);
+    }
+
+    /// A tunnel is over.
+    fn end(&mut self, tunnel: TunnelId, why: &Error, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler) {
+        self.table.close(tunnel);
+        let id = self.id(tunnel);
+        let Some(place) = self.places.get_mut(tunnel.index()) else { return };
+        if let Place::Taken(_, session) = core::mem::replace(place, Place::Moving) {
+            *place = Place::Free(session.into_buffers());
+            info!("session {}: {}", id.0, *why);
+            over(id, relay, handler, why);
+        }
+    }
+}
+
+impl<const TUNNELS: usize, const STREAMS: usize> WebServer for Tunnels<'_, TUNNELS, STREAMS> {
+    fn patience(&self) -> Duration {
+        self.session.connect_timeout
+    }
+
+    fn advance(
+        &mut self,
+        web: &mut Web,
+        link: &mut Link<'_>,
+        relay: &mut Relay<'_, '_>,
+        handler: &mut dyn Handler,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Error> {
+        self.serve(web, link, relay, handler, cx)
+    }
+
+    fn leave(&mut self, web: &mut Web, why: &Error, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler) {
+        if let Some(tunnel) = web.connection.ended(&mut self.table, clock()) {
+            self.end(tunnel, why, relay, handler);
+        }
+    }
+
+    fn tick(&mut self, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler, cx: &mut Context<'_>) {
+        let now = clock();
+        while let Some(tunnel) = self.table.handle_timeout(now) {
+            self.end(tunnel, &Error::Lost, relay, handler);
+        }
+        let mut next = self.table.poll_timeout();
+        for index in 0..TUNNELS {
+            let Some(Place::Taken(tunnel, session)) = self.places.get_mut(index) else { continue };
+            if session.poll_timeout().is_some_and(|at| at <= now)
+                && let Err(error) = session.handle_timeout(now)
+            {
+                let tunnel = *tunnel;
+                self.end(tunnel, &error.into(), relay, handler);
+                continue;
+            }
+            next = [next, session.poll_timeout()].into_iter().flatten().min();
+        }
+        if let Some(at) = next {
+            wake_at(at, cx);
+        }
+    }
+
+    fn shutdown(&mut self, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler) {
+        for index in 0..TUNNELS {
+            if let Some(Place::Taken(tunnel, _)) = self.places.get(index) {
+                self.end(*tunnel, &Error::Closed, relay, handler);
+            }
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! One TCP connection that speaks HTTP, and what its requests are for.
+
+use core::task::Context;
+use core::time::Duration;
+
+use embedded_rtmp::session::RequestError;
+use embedded_rtmp::time::Instant;
+use embedded_rtmp::tunnel::{Event, MIN_CONTROL, Refusal, TunnelId};
+
+use super::{Place, Tunnels};
+use crate::error::Error;
+use crate::fmt::info;
+use crate::gateway::Web;
+use crate::handler::Handler;
+use crate::link::{Link, clock, wake_at};
+use crate::relay::Relay;
+use crate::requests::{left, take_in};
+
+/// How often an answer that waits for room is tried again. A ring that is empty has all of its room in one piece; nobody is
+/// told when that is so.
+const AGAIN: Duration = Duration::from_millis(10);
+
+impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
+    /// Takes in what has come, and answers.
+    pub(super) fn serve(
+        &mut self,
+        web: &mut Web,
+        link: &mut Link<'_>,
+        relay: &mut Relay<'_, '_>,
+        handler: &mut dyn Handler,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Error> {
+        let now = clock();
+        if let Some(tunnel) = web.connection.handle_timeout(&mut self.table, now) {
+            self.end(tunnel, &Error::Lost, relay, handler);
+        }
+        loop {
+            let mut is_drained = true;
+            let taken = link.read(&mut |input| {
+                let mut rest = input;
+                self.take(web, relay, handler, now, &mut rest, cx);
+                is_drained = rest.is_empty();
+                input.len() - rest.len()
+            });
+            let (moved, waits) = self.answer(web, link, relay, handler, now);
+            if taken > 0 || moved {
+                continue;
+            }
+            if web.connection.is_over() {
+                return Err(Error::Closed);
+            }
+            if !link.may_receive() {
+                return Err(link.end());
+            }
+            // Otherwise it is the answer that is waited for, or the handler.
+            if is_drained {
+                link.wake_when_readable(cx);
+            }
+            if waits && !link.has_room() {
+                link.wake_when_writable(cx);
+            }
+            wake_at(if waits { now + AGAIN } else { web.connection.poll_timeout(&self.table) }, cx);
+            return Ok(());
+        }
+    }
+
+    /// Takes in what requests bring.
+    fn take(
+        &mut self,
+        web: &mut Web,
+        relay: &mut Relay<'_, '_>,
+        handler: &mut dyn Handler,
+        now: Instant,
+        input: &mut &[u8],
+        cx: &mut Context<'_>,
+    ) {
+        while let Some(event) = web.connection.next_event(&mut self.table, now, input) {
+            match event {
+                Event::Open => {
+                    if let Some(tunnel) = web.connection.open(&mut self.table, now, &handler.entropy()) {
+                        self.begin(tunnel, web.from, handler);
+                    }
+                }
+                Event::Data(tunnel) => {
+                    if handler.poll_ready(self.id(tunnel), cx).is_pending() {
+                        return;
+                    }
+                    match self.hand_on(tunnel, web, relay, handler, now, input) {
+                        Ok(true) => {}
+                        Ok(false) => return,
+                        Err(error) => self.end(tunnel, &error, relay, handler),
+                    }
+                }
+                Event::Closed(tunnel) => self.end(tunnel, &Error::Closed, relay, handler),
+                Event::Refused(why) => {
+                    info!("port {}: a request is answered with {}", web.from.port, why);
+                    // Whoever wants no tunnel is not to keep a socket.
+                    if matches!(why, Refusal::Page | Refusal::NotFound) {
+                        web.connection.close_after_answer();
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Hands bytes on to a session; answers whether it took any.
+    fn hand_on(
+        &mut self,
+        tunnel: TunnelId,
+        web: &mut Web,
+        relay: &mut Relay<'_, '_>,
+        handler: &mut dyn Handler,
+        now: Instant,
+        input: &mut &[u8],
+    ) -> Result<bool, Error> {
+        let (id, before) = (self.id(tunnel), input.len());
+        let Some(Place::Taken(_, session)) = self.places.get_mut(tunnel.index()) else { return Err(Error::Closed) };
+        web.connection.receive(now, input, |bytes| take_in(id, session, relay, handler, now, bytes))?;
+        if input.len() < before {
+            return Ok(true);
+        }
+        if session.is_closed() || !web.connection.answer_early() {
+            let stuck = Error::Request(RequestError::ControlBuffer(MIN_CONTROL));
+            return Err(if session.is_closed() { Error::Closed } else { stuck });
+        }
+        Ok(false)
+    }
+
+    /// Answers what is to be answered; says whether anything has changed, and whether an answer waits for room.
+    fn answer(
+        &mut self,
+        web: &mut Web,
+        link: &mut Link<'_>,
+        relay: &mut Relay<'_, '_>,
+        handler: &mut dyn Handler,
+        now: Instant,
+    ) -> (bool, bool) {
+        let connection = &mut web.connection;
+        let tunnel = connection.tunnel(&self.table);
+        let id = tunnel.map(|tunnel| self.id(tunnel));
+        let place = tunnel.and_then(|tunnel| self.places.get_mut(tunnel.index()));
+        let (Some(tunnel), Some(id), Some(Place::Taken(_, session))) = (tunnel, id, place) else {
+            let mut written = 0;
+            if connection.wants_transmit(now, 0) {
+                let table = &mut self.table;
+                written = link.write(&mut |out| connection.poll_answer(table, now, false, out, |_| 0));
+            }
+            return (written > 0, connection.wants_transmit(now, 0));
+        };
+        let (mut player, mut result, mut wants) = (relay.player(id), Ok(()), session.wants_transmit());
+        if let Some((playing, channel)) = &mut player {
+            result = playing.tell(channel, session);
+            wants = result.is_ok() && (session.wants_transmit() || playing.has_more(channel));
+        }
+        let (mut written, waits) = (0, connection.wants_transmit(now, usize::from(wants)));
+        if waits {
+            let table = &mut self.table;
+            let mut fill = |room: &mut [u8]| match &mut player {
+                Some((playing, channel)) => playing.pump(channel, session, now, room).unwrap_or_else(|error| {
+                    result = Err(error);
+                    0
+                }),
+                None => session.poll_transmit(now, room),
+            };
+            written = link.write(&mut |out| connection.poll_answer(table, now, wants, out, &mut fill));
+        }
+        let error = result.err().or_else(|| session.is_closed().then_some(Error::Closed));
+        if player.is_some_and(|(playing, _)| playing.has_left()) {
+            left(id, relay, handler);
+        }
+        if let Some(error) = error {
+            self.end(tunnel, &error, relay, handler);
+        }
+        (written > 0 || error.is_some(), waits)
+    }
+}
