@@ -22,6 +22,109 @@
 //! [`Client`] is the client's side. On the server's side there is a [`Connection`] for each TCP connection, and one table
 //! of [`Tunnels`] for all of them. [`Protocol`] tells a tunnel from plain RTMP by a connection's first byte.
 //!
+//! # A server's turn
+//! The sessions are those of a server without tunnels; what is read and written passes through the connection:
+//!
+//! ```
+//! use embedded_rtmp::session::{Buffers, Server, ServerConfig, ServerEvent};
+//! use embedded_rtmp::time::Instant;
+//! use embedded_rtmp::tunnel::{Config, Connection, Event, MIN_CONTROL, Protocol, Tunnels};
+//! # use embedded_rtmp::{command::ConnectOptions, session::{Client, ClientConfig, ClientEvent}, tunnel};
+//! # type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+//!
+//! /// A listener's tunnels, of which there may be two, and the session of each.
+//! struct Listener<'b> {
+//!     tunnels: Tunnels<'b, 2>,
+//!     sessions: [Server<'b>; 2],
+//! }
+//!
+//! /// To be called for each TCP connection when something has come, when there is room to send, and at the time that
+//! /// [`Connection::poll_timeout`] says. `out` is room for [`MIN_ANSWER`](embedded_rtmp::tunnel::MIN_ANSWER) bytes or more.
+//! fn turn(
+//!     listener: &mut Listener<'_>,
+//!     connection: &mut Connection,
+//!     now: Instant,
+//!     input: &mut &[u8],
+//!     out: &mut [u8],
+//! ) -> Result<usize> {
+//!     let Listener { tunnels, sessions } = listener;
+//!     connection.handle_timeout(tunnels, now); // the tunnel that is over with it, where one is
+//!     while let Some(event) = connection.next_event(tunnels, now, input) {
+//!         match event {
+//!             // Its place tells which session is to be made anew for it.
+//!             Event::Open => _ = connection.open(tunnels, now, &[0x5A; 32]), // from a random number generator
+//!             Event::Data(tunnel) => {
+//!                 let (before, session) = (input.len(), &mut sessions[tunnel.index()]);
+//!                 connection.receive(now, input, |bytes| -> Result<()> {
+//!                     while let Some(event) = session.next_event(now, bytes)? {
+//!                         match event {
+//!                             ServerEvent::Connect(_) => session.accept_connect()?,
+//!                             ServerEvent::Publish { stream, .. } => session.accept(stream)?,
+//!                             _ => {}
+//!                         }
+//!                     }
+//!                     Ok(())
+//!                 })?;
+//!                 if input.len() == before {
+//!                     // The session must send before it reads on.
+//!                     if !connection.answer_early() {
+//!                         tunnels.close(tunnel);
+//!                     }
+//!                     break;
+//!                 }
+//!             }
+//!             _ => {} // at `Closed` a session is over
+//!         }
+//!     }
+//!     let tunnel = connection.tunnel(tunnels);
+//!     let Some(session) = tunnel.map(|tunnel| &mut sessions[tunnel.index()]) else {
+//!         return Ok(connection.poll_answer(tunnels, now, false, out, |_| 0));
+//!     };
+//!     let wants = session.wants_transmit();
+//!     Ok(connection.poll_answer(tunnels, now, wants, out, |room| session.poll_transmit(now, room)))
+//! }
+//!
+//! let mut lent = [([0; 1536], [0; MIN_CONTROL]), ([0; 1536], [0; MIN_CONTROL])];
+//! let [first, second] = lent.each_mut().map(|(scratch, control)| {
+//!     Server::new(Buffers { scratch, control }, ServerConfig::new(), &[0x5A; 32])
+//! });
+//! let mut listener = Listener { tunnels: Tunnels::new(Config::new()), sessions: [first?, second?] };
+//! # let mut now = Instant::from_millis(1);
+//! # let (mut scratch, mut control) = ([0; 1536], [0; 512]);
+//! # let buffers = Buffers { scratch: &mut scratch, control: &mut control };
+//! # let mut client = Client::<8>::new(buffers, ClientConfig::new(), &[1; 32])?;
+//! # client.connect(&ConnectOptions { app: "live", tc_url: &["rtmpt://host/live"], flash_ver: "x" })?;
+//! # client.publish("camera")?;
+//! # let mut outer = tunnel::Client::new("host", 80);
+//! # let (mut wire, mut out, mut publishing) = (Vec::new(), [0; 1460], false);
+//!
+//! // The first byte of a connection says whether it speaks HTTP.
+//! # let first_byte = b'P';
+//! assert_eq!(Protocol::of(first_byte), Protocol::Http);
+//! let mut connection = Connection::new(now);
+//! # for _ in 0..100 {
+//! #     now = now + core::time::Duration::from_millis(40);
+//! #     let waiting = client.transmit_len();
+//! #     let length = outer.poll_transmit(now, waiting, &mut out, |room| client.poll_transmit(now, room));
+//! #     wire.extend_from_slice(&out[..length]);
+//! #     let mut input = &wire[..];
+//! #     let length = turn(&mut listener, &mut connection, now, &mut input, &mut out)?;
+//! #     let taken = wire.len() - input.len();
+//! #     wire.drain(..taken);
+//! #     let mut answer = &out[..length];
+//! #     loop {
+//! #         let before = answer.len();
+//! #         let event = outer.receive(now, &mut answer, |bytes| client.next_event(now, bytes))??;
+//! #         publishing |= matches!(event, Some(ClientEvent::Publishing(_)));
+//! #         if answer.len() == before {
+//! #             break;
+//! #         }
+//! #     }
+//! # }
+//! # assert!(publishing);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # The length before the body
 //! HTTP wants to know the length of a body before it comes. So both sides are told how many bytes wait to be sent when
 //! they begin one: what [`transmit_len`](crate::session::Client::transmit_len) says, and where a message is begun
