@@ -1,12 +1,60 @@
-//! A client session on its socket.
+//! A client session on its socket, from the dial to the last FIN.
+//!
+//! ```text
+//!          begin()           TCP is there         HandshakeDone        ask()          the server's yes
+//!   Idle ──────────► Opening ────────────► Handshake ─────────► Greeted ─────► Asked ──────────────► Open
+//!    ▲                  │                      │                   │             │                     │ close()
+//!    │                  └──────────────────────┴───── reset() ─────┴─────────────┤                     ▼
+//!    │ RST is out                                                                ▼      Unpublish, Hang, Sent, Left
+//!    └──────────────────────────────────────────────────────────────────────── Reset ◄────────────────┘
+//! ```
+//!
+//! Nothing here waits: each step is a synchronous call, made by whoever is polled. Why a connection is over stands in
+//! [`Connection::failed`], and what is handed around is only that it is: [`Over`].
 
 use core::task::Context;
 
-use embedded_rtmp::session::{Client, ClientConfig, ClientEvent};
+use embassy_net::Stack;
+use embassy_time::Duration;
+use embedded_rtmp::command::{Status, code};
+use embedded_rtmp::message::StreamId;
+use embedded_rtmp::session::{self, Buffers, Client, ClientConfig, ClientEvent, ConfigError};
+use embedded_rtmp::time::Instant;
 
-use crate::error::Error;
+use crate::dial::Attempt;
+use crate::error::{Error, Refusal};
 use crate::link::{Link, clock, wake_at};
 use crate::tunnel::Tunnel;
+
+/// How far a connection is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// Nothing is under way.
+    Idle,
+    /// In TCP's handshake.
+    Opening,
+    /// In RTMP's handshake.
+    Handshake,
+    /// The peer speaks RTMP, and has been asked for nothing.
+    Greeted,
+    /// The server is to say yes or no.
+    Asked,
+    /// The server has said yes.
+    Open,
+    /// The end of the stream is to go into the send ring.
+    Unpublish,
+    /// The tunnel is to be closed.
+    Hang,
+    /// All that was written, and FIN, are to be acknowledged.
+    Sent,
+    /// The peer is to close its side.
+    Left,
+    /// A reset is to be sent.
+    Reset,
+}
+
+/// The connection is over; why, it says itself.
+pub(crate) struct Over;
 
 /// A client session and the socket that it runs on. The session runs inside the socket's own closures: what comes is
 /// lent from the receive ring, what goes is written into the send ring.
@@ -14,65 +62,114 @@ pub(crate) struct Connection<'a, const STREAMS: usize, const PLAYS: usize = 0> {
     pub(crate) link: Link<'a>,
     pub(crate) client: Client<'a, STREAMS, PLAYS>,
     pub(crate) tunnel: Tunnel<'a>,
-    config: ClientConfig,
+    pub(crate) stage: Stage,
+    /// When the stages of the end are given up.
+    pub(crate) until: Instant,
+    /// The attempt that led here, or may.
+    pub(crate) attempt: Attempt,
+    /// What is published, once the server has said yes.
+    pub(crate) stream: StreamId,
+    /// How long the server may leave unacknowledged what was sent to it.
+    pub(crate) lost_after: Duration,
+    /// Why the connection is over, once it is.
+    pub(crate) failed: Option<Error>,
 }
 
 impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS> {
-    pub(crate) const fn new(link: Link<'a>, client: Client<'a, STREAMS, PLAYS>, config: ClientConfig) -> Self {
-        Self { link, client, tunnel: Tunnel::none(), config }
+    /// What is not connected.
+    pub(crate) fn new(
+        stack: Stack<'a>,
+        (rx, tx, buffers): (&'a mut [u8], &'a mut [u8], Buffers<'a>),
+        session: ClientConfig,
+    ) -> Result<Self, ConfigError> {
+        Ok(Self {
+            // Every attempt begins with entropy of its own.
+            client: Client::new(buffers, session, &[0; 32])?,
+            link: Link::new(stack, rx, tx),
+            tunnel: Tunnel::none(),
+            stage: Stage::Idle,
+            until: Instant::from_micros(0),
+            attempt: Attempt::NONE,
+            stream: StreamId::CONNECTION,
+            lost_after: Duration::MIN,
+            failed: None,
+        })
     }
 
-    /// Begins anew in the same memory, for another attempt.
-    pub(crate) fn restart(&mut self, entropy: &[u8; 32]) -> Result<(), Error> {
-        Ok(self.client.restart(self.config, entropy)?)
+    /// The connection is over, if it was not before.
+    #[inline(never)]
+    pub(crate) fn end(&mut self, why: Error) -> Over {
+        self.failed.get_or_insert(why);
+        Over
+    }
+
+    /// Why the connection is over.
+    pub(crate) fn why(&self) -> Error {
+        self.failed.unwrap_or(Error::Closed)
     }
 
     /// Takes in what has come, puts out what waits, and looks at the clock. Nothing is left to do then before more
-    /// comes, room is made or time passes; [`Self::register`] waits for that.
-    ///
-    /// # Errors
-    /// The session has failed, or the connection is over. All that came before that has been handed on.
-    pub(crate) fn advance(&mut self, on_event: &mut dyn FnMut(ClientEvent<'_>)) -> Result<(), Error> {
+    /// comes, room is made or time passes, which [`Self::register`] waits for; or the stage is another one.
+    pub(crate) fn advance(&mut self) -> Result<(), Over> {
+        let stage = self.stage;
+        while self.step(true, &mut |_| {})? && self.stage == stage {}
+        Ok(())
+    }
+
+    /// One round of that, which may leave what comes where it is; answers whether anything has moved. With memory for
+    /// what is played, `on_event` is told of it.
+    #[inline(never)]
+    pub(crate) fn step(&mut self, reads: bool, on_event: &mut dyn FnMut(ClientEvent<'_>)) -> Result<bool, Over> {
         let now = clock();
-        let Self { link, client, tunnel, .. } = self;
-        if client.poll_timeout().is_some_and(|at| at <= now) {
-            client.handle_timeout(now)?;
+        let Self { link, client, tunnel, stage, stream, failed, .. } = self;
+        if failed.is_some() {
+            return Err(Over);
         }
-        loop {
-            let mut moved = tunnel.step(now, link)?;
-            if client.wants_input() || tunnel.is_some() {
-                let mut result: Result<(), Error> = Ok(());
-                let consumed = link.read(&mut |input| {
-                    let mut rest = input;
-                    result = loop {
-                        let before = rest.len();
-                        match tunnel.receive(now, &mut rest, |bytes| client.next_event(now, bytes)) {
-                            Ok(Ok(Some(event))) => on_event(event),
-                            // Where there is a tunnel, HTTP may have been taken and nothing of the session's.
-                            Ok(Ok(None)) if !tunnel.is_some() || rest.len() == before => break Ok(()),
-                            Ok(Ok(None)) => {}
-                            Ok(Err(error)) => break Err(error.into()),
-                            Err(error) => break Err(error),
+        let mut moved = tunnel.step(now, link).unwrap_or_else(|error| {
+            *failed = Some(error);
+            false
+        });
+        if reads && (client.wants_input() || tunnel.is_some()) {
+            let before = *stage;
+            moved |= link.read(&mut |input| {
+                let mut rest = input;
+                while *stage == before {
+                    let left = rest.len();
+                    match tunnel.receive(now, &mut rest, |bytes| client.next_event(now, bytes)) {
+                        Ok(Ok(Some(event))) => {
+                            note::<PLAYS>(&event, stage, stream, failed);
+                            if PLAYS > 0 {
+                                on_event(event);
+                            }
                         }
-                    };
-                    input.len() - rest.len()
-                });
-                result?;
-                moved |= consumed > 0;
-            }
-            if tunnel.is_some() && !client.wants_input() && client.wants_transmit() {
-                tunnel.hurry();
-            }
-            let waiting = tunnel.count(|| client.transmit_len());
-            if tunnel.wants_transmit(client.wants_transmit(), waiting) {
-                let mut put = |out: &mut [u8]| tunnel.transmit(waiting, out, |room| client.poll_transmit(now, room));
-                moved |= link.write(&mut put) > 0;
-            }
-            if !moved {
-                break;
-            }
+                        // Where there is a tunnel, HTTP may have been taken and nothing of the session's.
+                        Ok(Ok(None)) if tunnel.is_some() && rest.len() != left => {}
+                        Ok(_) => break,
+                        Err(error) => {
+                            *failed = Some(error);
+                            break;
+                        }
+                    }
+                }
+                input.len() - rest.len()
+            }) > 0;
         }
-        if link.may_receive() || tunnel.is_some() { Ok(()) } else { Err(link.end()) }
+        // It tells also why the session has failed.
+        if let Err(error) = client.handle_timeout(now) {
+            failed.get_or_insert(Error::Session(error));
+        }
+        if tunnel.is_some() && !client.wants_input() && client.wants_transmit() {
+            tunnel.hurry();
+        }
+        let waiting = tunnel.count(|| client.transmit_len());
+        if tunnel.wants_transmit(client.wants_transmit(), waiting) {
+            let mut put = |out: &mut [u8]| tunnel.transmit(waiting, out, |room| client.poll_transmit(now, room));
+            moved |= link.write(&mut put) > 0;
+        }
+        if !moved && !link.may_receive() && !tunnel.is_some() {
+            failed.get_or_insert(link.end());
+        }
+        if failed.is_some() { Err(Over) } else { Ok(moved) }
     }
 
     /// Whether media can be put out now.
@@ -85,11 +182,17 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
         self.link.may_send() || self.tunnel.is_some()
     }
 
-    /// Has the task woken when there is something to do: something has come, room was made for what waits (or for a
-    /// frame, where `frames_wait`), time has passed, or the connection's state has changed.
-    pub(crate) fn register(&self, frames_wait: bool, cx: &mut Context<'_>) {
+    /// Whether anything came behind the handshake.
+    pub(crate) fn was_answered(&self) -> bool {
+        self.client.bytes_received() > 0
+    }
+
+    /// Has the task woken when there is something to do: something has come (where that is to be read), room was made
+    /// for what waits (or for a frame, where `frames_wait`), time has passed, or the connection's state has changed.
+    #[inline(never)]
+    pub(crate) fn register(&self, reads: bool, frames_wait: bool, cx: &mut Context<'_>) {
         let Self { link, client, tunnel, .. } = self;
-        if client.wants_input() || tunnel.is_some() {
+        if reads && (client.wants_input() || tunnel.is_some()) {
             link.wake_when_readable(cx);
         }
         let waits = frames_wait || client.wants_transmit() || !tunnel.is_settled() || tunnel.is_opening();
@@ -100,4 +203,42 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
             wake_at(at, cx);
         }
     }
+}
+
+/// What an event means for a connection.
+fn note<const PLAYS: usize>(
+    event: &ClientEvent<'_>,
+    stage: &mut Stage,
+    stream: &mut StreamId,
+    failed: &mut Option<Error>,
+) {
+    let why = match event {
+        ClientEvent::HandshakeDone(_) => {
+            *stage = Stage::Greeted;
+            return;
+        }
+        // What a player asks for next may be answered long after.
+        ClientEvent::Connected if PLAYS > 0 => {
+            *stage = Stage::Open;
+            return;
+        }
+        ClientEvent::Publishing(on) => {
+            (*stage, *stream) = (Stage::Open, *on);
+            return;
+        }
+        ClientEvent::Refused(stage, status) => Error::Refused(Refusal::new(*stage, status)),
+        ClientEvent::Status(_, status) if PLAYS == 0 && ends_publishing(status) => {
+            Error::Refused(Refusal::new(session::Stage::Publish, status))
+        }
+        ClientEvent::Closed => Error::Closed,
+        _ => return,
+    };
+    failed.get_or_insert(why);
+}
+
+/// Whether the server says that it takes no more: it has ended the stream, or found fault with it. Other news, bad ones
+/// too, may mean anything.
+fn ends_publishing(status: &Status<'_>) -> bool {
+    let code = status.code.as_bytes();
+    code == code::UNPUBLISH_SUCCESS.as_bytes() || (status.is_error() && code.starts_with(b"NetStream.Publish."))
 }

@@ -191,6 +191,7 @@
 extern crate std;
 
 mod buffers;
+mod close;
 mod connection;
 mod dial;
 mod error;
@@ -199,6 +200,8 @@ mod gateway;
 mod handler;
 mod link;
 mod listen;
+mod message;
+mod open;
 mod player;
 mod ports;
 mod publisher;

@@ -1,7 +1,6 @@
 //! One TCP connection, as the sessions want it: nothing here waits, and nothing is copied between.
 //!
-//! Every method but [`Link::flush`] is synchronous, and so is every change of a session's state: a future can be
-//! dropped at any time. Whoever finds nothing to do registers a waker with [`Link::wake_when_readable`] or
+//! Every method is synchronous, and so is every change of a session's state: a future can be dropped at any time. Whoever finds nothing to do registers a waker with [`Link::wake_when_readable`] or
 //! [`Link::wake_when_writable`]. smoltcp wakes both whenever the connection's state changes, so that a poll which looks
 //! at [`Link::may_receive`] and [`Link::may_send`] before it registers learns of FIN and RST.
 
@@ -283,11 +282,6 @@ impl<'a> Link<'a> {
     pub(crate) fn abort(&mut self) {
         self.socket.abort();
     }
-
-    /// Waits until all that was written, and FIN or RST, is out and acknowledged, at most for `limit`.
-    pub(crate) async fn flush(&mut self, limit: Duration) {
-        let _ = embassy_time::with_timeout(limit, self.socket.flush()).await;
-    }
 }
 
 /// The outcome of a future that does not need to wait.
@@ -303,6 +297,22 @@ fn now<T>(future: impl Future<Output = T>) -> Option<T> {
 #[inline(never)]
 pub(crate) fn clock() -> Instant {
     Instant::from_micros(embassy_time::Instant::now().as_micros())
+}
+
+/// The instant so long after now.
+#[inline(never)]
+pub(crate) fn after(time: Duration) -> Instant {
+    Instant::from_micros(clock().as_micros().saturating_add(time.as_micros()))
+}
+
+/// Whether a deadline has passed; if not, the task is woken when it does.
+#[inline(never)]
+pub(crate) fn has_passed(deadline: Instant, cx: &mut Context<'_>) -> bool {
+    let passed = clock() >= deadline;
+    if !passed {
+        wake_at(deadline, cx);
+    }
+    passed
 }
 
 /// Has the task woken at `at`, never too early; at once if that is past.

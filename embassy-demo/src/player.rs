@@ -1,22 +1,24 @@
 //! Playing one stream.
 
 use core::future::poll_fn;
+use core::slice::from_mut;
 use core::task::{Context, Poll};
 
 use embassy_net::Stack;
 use embedded_rtmp::chunk::Fragment;
-use embedded_rtmp::command::{Code, ConnectOptions, DataMessage, PlayRequest, Status};
+use embedded_rtmp::command::{Code, DataMessage, PlayRequest, Status};
 use embedded_rtmp::connect::Plan;
 use embedded_rtmp::message::Timestamp;
-use embedded_rtmp::session::{Client, ClientEvent};
+use embedded_rtmp::session::ClientEvent;
 use embedded_rtmp::url::Url;
 
 use crate::buffers::Memory;
-use crate::connection::Connection;
-use crate::dial::{dial, lookup};
-use crate::error::{Error, Refusal};
+use crate::connection::{Connection, Over};
+use crate::dial::Host;
+use crate::error::Error;
 use crate::fmt::brief;
-use crate::link::{Link, Traffic};
+use crate::link::Traffic;
+use crate::open::{Course, Request, lookup, open};
 use crate::publisher::PublishOptions;
 
 /// What a player's owner gets.
@@ -37,8 +39,8 @@ pub trait Viewer {
         let _ = status;
     }
 
-    /// Whether more can be taken in. While this is pending nothing is read or answered, and the server's window closes; it
-    /// must wake the task later, and before the server takes the silence for death.
+    /// Whether more can be taken in. While this is pending nothing is read, and the server's window closes; what waits to
+    /// be sent goes out, and time is kept. It must wake the task later.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let _ = cx;
         Poll::Ready(())
@@ -63,11 +65,11 @@ pub struct Player<'a, const STREAMS: usize = 8> {
 brief!(['a, const STREAMS: usize] Player<'a, STREAMS>, this => "Player {{ {} }}", this.connection.link.traffic);
 
 impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
-    /// Goes through the port plan, and asks the server that answers for the URL's application, and to play its stream key.
-    /// What it says to that is [`Self::run`]'s. As [`Publisher::connect`](crate::Publisher::connect) otherwise.
+    /// Goes through the port plan, connects to the URL's application and asks to play its stream key. What the server says
+    /// to the latter is [`Self::run`]'s. As [`Publisher::connect`](crate::Publisher::connect) otherwise.
     ///
     /// # Errors
-    /// The URL has no key, no attempt succeeded, or the connection was lost.
+    /// The URL has no key, no attempt succeeded, the server refused or broke the protocol, or the connection was lost.
     pub async fn connect<const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usize>(
         stack: Stack<'a>,
         url: &Url<'a>,
@@ -76,18 +78,14 @@ impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
         memory: &'a mut Memory<RX, TX, SCRATCH, CONTROL>,
         mut entropy: impl FnMut() -> [u8; 32],
     ) -> Result<Self, Error> {
-        let key = url.key().ok_or(Error::NoStreamKey)?;
-        let (rx, tx, buffers) = memory.split();
-        // Every attempt begins with entropy of its own.
-        let client = Client::new(buffers, options.session, &[0; 32])?;
-        let mut connection = Connection::new(Link::new(stack, rx, tx), client, options.session);
+        url.key().ok_or(Error::NoStreamKey)?;
+        let mut connection = Connection::new(stack, memory.split(), options.session)?;
         let addresses = lookup(stack, url.host(), plan).await?;
-        dial(&mut connection, url.host(), &addresses, plan, &mut entropy).await?;
-        connection.link.keep_alive(options.keep_alive);
-        let tc_url = url.tc_url_parts();
-        let request = ConnectOptions { app: url.app(), tc_url: &tc_url, flash_ver: options.flash_ver };
-        connection.client.connect(&request)?;
-        connection.client.play(&PlayRequest::new(key))?;
+        let host = Host { name: url.host(), addresses: &addresses };
+        let play: Request<'a, STREAMS, 1> = |client, key| client.play(&PlayRequest::new(key));
+        let request = Some((url, play));
+        let mut course = Course { host, plan, options, entropy: &mut entropy, request };
+        open(from_mut(&mut connection), &mut course).await?;
         Ok(Self { connection })
     }
 
@@ -98,35 +96,30 @@ impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
     pub async fn run(&mut self, viewer: &mut dyn Viewer) -> Result<End, Error> {
         let connection = &mut self.connection;
         poll_fn(|cx| {
-            let (mut end, mut refusal) = (None, None);
-            if viewer.poll_ready(cx).is_pending() {
-                return Poll::Pending;
-            }
-            let result = connection.advance(&mut |event| match event {
-                ClientEvent::Media(fragment) => viewer.media(&fragment),
-                ClientEvent::Data { timestamp, message, .. } => viewer.data(timestamp, &message),
-                ClientEvent::Refused(stage, status) => refusal = Some(Error::Refused(Refusal::new(stage, &status))),
-                ClientEvent::Closed => refusal = Some(Error::Closed),
-                ClientEvent::Status(_, status) => {
-                    viewer.status(&status);
-                    end = match status.known() {
-                        Code::PlayUnpublishNotify => Some(End::Unpublished),
-                        Code::PlayStop | Code::PlayComplete => Some(End::Stopped),
-                        Code::PlayPublishNotify => None,
-                        _ => end,
-                    };
-                }
-                _ => {}
-            });
-            if let Some(refusal) = refusal {
-                return Poll::Ready(Err(refusal));
-            }
-            match (result, end) {
-                (_, Some(end)) => Poll::Ready(Ok(end)),
-                (Err(error), None) => Poll::Ready(Err(error)),
-                (Ok(()), None) => {
-                    connection.register(false, cx);
-                    Poll::Pending
+            loop {
+                let (mut end, is_ready) = (None, viewer.poll_ready(cx).is_ready());
+                let moved = connection.step(is_ready, &mut |event| match event {
+                    ClientEvent::Media(fragment) => viewer.media(&fragment),
+                    ClientEvent::Data { timestamp, message, .. } => viewer.data(timestamp, &message),
+                    ClientEvent::Status(_, status) => {
+                        viewer.status(&status);
+                        end = match status.known() {
+                            Code::PlayUnpublishNotify => Some(End::Unpublished),
+                            Code::PlayStop | Code::PlayComplete => Some(End::Stopped),
+                            Code::PlayPublishNotify => None,
+                            _ => end,
+                        };
+                    }
+                    _ => {}
+                });
+                match (moved, end) {
+                    (_, Some(end)) => return Poll::Ready(Ok(end)),
+                    (Err(Over), None) => return Poll::Ready(Err(connection.why())),
+                    (Ok(true), None) => {}
+                    (Ok(false), None) => {
+                        connection.register(is_ready, false, cx);
+                        return Poll::Pending;
+                    }
                 }
             }
         })
@@ -140,6 +133,7 @@ impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
 
     /// Ends the connection at once.
     pub async fn close(mut self) {
-        self.connection.reset().await;
+        self.connection.reset();
+        poll_fn(|cx| self.connection.poll_closed(cx)).await;
     }
 }

@@ -1,14 +1,17 @@
 //! The port test: by which ports and transports a server can be reached.
 
+use core::future::poll_fn;
+use core::slice::from_mut;
+
 use embassy_net::Stack;
 use embedded_rtmp::connect::{AttemptReport, Limits, Plan, Target};
-use embedded_rtmp::session::{Client, ClientConfig};
 
 use crate::buffers::Memory;
 use crate::connection::Connection;
-use crate::dial::{dial, lookup};
+use crate::dial::Host;
 use crate::error::Error;
-use crate::link::Link;
+use crate::open::{Course, lookup, open};
+use crate::publisher::PublishOptions;
 
 /// Tries each of the targets, one after another, and hands on what came of it: connected (and how long that took, to TCP
 /// and to the end of the RTMP handshake), refused, dropped, silent, closed, or answered by something that is not RTMP.
@@ -44,14 +47,17 @@ pub async fn test_ports<const RX: usize, const TX: usize, const SCRATCH: usize, 
 ) -> Result<(), Error> {
     let addresses = lookup(stack, host, &mut Plan::new(targets, limits)?).await?;
     let limits = Limits { max_at_once: 1, ..limits };
+    let options = &PublishOptions::default();
+    let mut connection = Connection::<1>::new(stack, memory.split(), options.session)?;
     for target in targets {
-        let mut plan = Plan::new(core::slice::from_ref(target), limits)?;
-        let (rx, tx, buffers) = memory.split();
-        let client = Client::<1>::new(buffers, ClientConfig::new(), &entropy())?;
-        let mut connection = Connection::new(Link::new(stack, rx, tx), client, ClientConfig::new());
-        if let Ok(()) = dial(&mut connection, host, &addresses, &mut plan, &mut entropy).await {
-            connection.reset().await;
-        }
+        let plan = &mut Plan::new(core::slice::from_ref(target), limits)?;
+        let host = Host { name: host, addresses: &addresses };
+        let mut course = Course { host, plan, options, entropy: &mut entropy, request: None };
+        // The plan knows what came of it.
+        let _ = open(from_mut(&mut connection), &mut course).await;
+        connection.reset();
+        poll_fn(|cx| connection.poll_closed(cx)).await;
+        connection.failed = None;
         plan.reports().for_each(&mut report);
     }
     Ok(())

@@ -14,13 +14,11 @@ use core::future::poll_fn;
 use core::task::{Context, Poll};
 
 use embassy_sync::waitqueue::WakerRegistration;
-use embedded_rtmp::chunk::{ChunkStreamId, WriteError};
 use embedded_rtmp::message::{Kind, Timestamp};
-use embedded_rtmp::session::RequestError;
 
-use crate::connection::Connection;
 use crate::error::Error;
 use crate::fmt::brief;
+use crate::message::{Begun, Message};
 use crate::publisher::Inner;
 
 /// What the senders know of each other.
@@ -31,26 +29,12 @@ pub(crate) struct Slot {
     waiting: bool,
     /// It waits for room in the ring; the runner is to wake it.
     starved: bool,
-    open: Option<Open>,
-}
-
-/// A frame whose first bytes are out.
-struct Open {
-    csid: ChunkStreamId,
-    at: Timestamp,
-    length: u32,
-    /// How much of its payload is out.
-    taken: usize,
+    open: Option<Begun>,
 }
 
 impl Slot {
     pub(crate) fn new(kind: Kind) -> Self {
         Self { kind, waker: WakerRegistration::new(), waiting: false, starved: false, open: None }
-    }
-
-    /// What was under way has gone with its connection.
-    pub(crate) fn clear(&mut self) {
-        self.open = None;
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -120,17 +104,6 @@ impl<const STREAMS: usize> Drop for Turn<'_, '_, '_, STREAMS> {
     }
 }
 
-/// What is left of the part in which the byte `at` is.
-fn behind<'p>(parts: &[&'p [u8]], mut at: usize) -> &'p [u8] {
-    for part in parts {
-        match part.get(at..) {
-            Some(rest) if !rest.is_empty() => return rest,
-            _ => at -= part.len(),
-        }
-    }
-    &[]
-}
-
 impl<const STREAMS: usize> Inner<'_, STREAMS> {
     /// Puts out as much of a frame as goes.
     fn poll_send(
@@ -140,18 +113,20 @@ impl<const STREAMS: usize> Inner<'_, STREAMS> {
         parts: &[&[u8]],
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
-        if let Some(error) = self.failed {
+        if let Some(error) = self.connection.failed {
             return Poll::Ready(Err(error));
         }
-        let length = parts.iter().fold(0, |sum: usize, part| sum.saturating_add(part.len()));
-        let Ok(length) = u32::try_from(length) else {
-            return Poll::Ready(Err(RequestError::Write(WriteError::TooLong(u32::MAX)).into()));
-        };
+        let Some(slot) = self.slots.get(me) else { return Poll::Ready(Ok(())) };
+        let message = Message::new(slot.kind, at, parts)?;
+        if slot.open.as_ref().is_some_and(|open| !message.is(open)) {
+            return Poll::Ready(Err(Error::Unfinished));
+        }
         let mut has_moved = false;
         loop {
             if !self.connection.may_send() {
-                self.fail(self.connection.link.end());
-                return Poll::Ready(self.failed.map_or(Ok(()), Err));
+                self.connection.end(self.connection.link.end());
+                self.wake_all();
+                return Poll::Ready(Err(self.connection.why()));
             }
             let limit = match self.turn(me) {
                 Some(limit) if self.connection.takes_media() => limit,
@@ -164,11 +139,10 @@ impl<const STREAMS: usize> Inner<'_, STREAMS> {
                     return Poll::Pending;
                 }
             };
-            match self.put(me, at, length, parts, limit) {
-                Ok(false) => has_moved = true,
-                Ok(true) => return Poll::Ready(Ok(())),
-                Err(error) => return Poll::Ready(Err(error)),
+            if self.put(me, &message, limit)? {
+                return Poll::Ready(Ok(()));
             }
+            has_moved = true;
         }
     }
 
@@ -199,38 +173,12 @@ impl<const STREAMS: usize> Inner<'_, STREAMS> {
         slot.starved = for_room;
     }
 
-    /// Writes at most `limit` bytes of a frame's payload, of one part, into the ring, with the headers that they need. Answers whether
-    /// that was the end of it.
-    fn put(&mut self, me: usize, at: Timestamp, length: u32, parts: &[&[u8]], limit: usize) -> Result<bool, Error> {
-        let (connection, stream) = (&mut self.connection, self.stream);
+    /// Puts out at most `limit` bytes of a frame; answers whether that was the end of it.
+    fn put(&mut self, me: usize, message: &Message<'_>, limit: usize) -> Result<bool, Error> {
         let Some(slot) = self.slots.get_mut(me) else { return Ok(true) };
-        if slot.open.is_none() {
-            let csid = connection.client.begin_media(slot.kind, stream, at, length)?;
-            slot.open = Some(Open { csid, at, length, taken: 0 });
-        }
-        let Some(open) = slot.open.as_mut().filter(|open| (open.at, open.length) == (at, length)) else {
-            return Err(Error::Unfinished);
-        };
-        let rest = behind(parts, open.taken);
-        let rest = rest.get(..limit).unwrap_or(rest);
-        let Connection { client, tunnel, link, .. } = connection;
-        let took_input = client.wants_input();
-        // All parts are at hand, whichever is next.
-        let at_hand = limit.min((length as usize).saturating_sub(open.taken));
-        let waiting = tunnel.count(|| client.media_len(open.csid, at_hand));
-        let mut put = |room: &mut [u8]| {
-            let (taken, written) = client.poll_media(open.csid, rest, room);
-            open.taken = open.taken.saturating_add(taken);
-            written
-        };
-        if !tunnel.gather(&mut put) {
-            link.write(&mut |out| tunnel.transmit(waiting, out, &mut put));
-        }
-        let is_done = client.media_left(open.csid).is_none();
-        if is_done {
-            slot.open = None;
-        }
-        if !took_input && client.wants_input() {
+        let took_input = self.connection.client.wants_input();
+        let is_done = self.connection.put(&mut slot.open, message, limit)?;
+        if !took_input && self.connection.client.wants_input() {
             // What the session waited to send is out: it reads on.
             self.runner.wake();
         }
@@ -259,18 +207,5 @@ impl<const STREAMS: usize> Inner<'_, STREAMS> {
     fn wake_waiting_but(&mut self, me: usize) {
         let others = self.slots.iter_mut().enumerate().filter(|(index, slot)| *index != me && slot.waiting);
         others.for_each(|(_, slot)| slot.wake());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::behind;
-
-    #[test]
-    fn parts_are_one_after_the_other() {
-        let parts: [&[u8]; 5] = [b"", b"abc", b"", b"d", b""];
-        let rests = [&b"abc"[..], b"bc", b"c", b"d", b""];
-        assert_eq!(core::array::from_fn(|at| behind(&parts, at)), rests);
-        assert_eq!(behind(&[], 0), b"");
     }
 }

@@ -93,8 +93,8 @@ impl<'c> Clip<'c> {
 impl Source for Clip<'_> {
     fn header(&mut self, number: usize) -> Option<Frame<'_>> {
         let tag = self.headers.iter().flatten().nth(number)?;
-        let parts: &[&[u8]] = if tag.kind == Kind::DATA { &[SET_DATA_FRAME, tag.data] } else { &[tag.data] };
-        Some(Frame::new(tag.kind, Timestamp(0), parts))
+        let before = if tag.kind == Kind::DATA { SET_DATA_FRAME } else { &[] };
+        Some(Frame::new(tag.kind, Timestamp(0), &[before, tag.data]))
     }
 
     async fn next(&mut self) -> Option<Frame<'_>> {

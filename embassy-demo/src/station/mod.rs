@@ -1,5 +1,6 @@
 //! A publisher that stays on the air.
 
+mod air;
 mod clip;
 mod counters;
 mod pressure;
@@ -11,24 +12,24 @@ pub use counters::{Counters, Tally};
 pub use retry::Retry;
 pub use source::{Frame, MAX_PARTS, Source};
 
-use core::future::pending;
+use core::future::{Future, poll_fn};
+use core::pin::pin;
+use core::task::{Context, Poll};
 
-use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
-use embassy_time::{Duration, Instant, Timer, with_timeout};
-use embedded_rtmp::connect::{Limits, Order, Plan, SMART, Target};
-use embedded_rtmp::message::{Kind, Timestamp};
+use embedded_rtmp::connect::{Limits, Order, SMART, Target};
 use embedded_rtmp::session::Buffers;
 use embedded_rtmp::session::pressure::DropLimits;
 use embedded_rtmp::url::Url;
 
 use crate::buffers::Memory;
 use crate::error::Error;
-use crate::fmt::{brief, info};
-use crate::publisher::{Parts, PublishOptions, Publisher};
+use crate::fmt::brief;
+use crate::publisher::PublishOptions;
+use crate::resolve::resolve;
 
-use self::pressure::{LIVE, Pressure};
-use self::retry::Outage;
+use self::air::{Air, Lent, Phase};
+use self::pressure::LIVE;
 
 /// How a [`Station`] publishes.
 #[derive(Debug, Clone, Copy)]
@@ -123,143 +124,51 @@ impl<'a> Station<'a> {
     /// be made again in time, or not before the source's end: then the reason is the last one.
     pub async fn publish(&mut self, url: &str, source: &mut impl Source) -> Result<(), Error> {
         let Self { stack, rx, tx, buffers, entropy, options, counters } = self;
-        let url = Url::parse(url)?;
+        let (stack, url) = (*stack, Url::parse(url)?);
         let order = Order::for_url_or(&url, options.ports)?;
-        let mut air = Air { pressure: Pressure::new(options.patience), last: Timestamp(0), counters };
-        let (mut good, mut outage, mut wait, mut limits) = (None, None::<Outage>, Duration::MIN, options.limits);
-        let mut error = Error::Lost;
         let buffers = Buffers { scratch: &mut *buffers.scratch, control: &mut *buffers.control };
-        let mut publisher = Publisher::<8>::new(*stack, (rx, tx, buffers), options.publish.session)?;
+        let lent = Lent { stack, memory: (rx, tx, buffers), options, entropy: *entropy, counters };
+        let mut air = Air::new(lent, &url, order.targets())?;
+        let mut query = pin!(None);
         loop {
-            let mut plan = Plan::new(order.targets(), limits)?;
-            if let Some(target) = good {
-                plan.prefer(target);
-            }
-            let connecting = async {
-                Timer::after(wait).await;
-                let limit = Duration::from_micros(limits.total.as_micros() as u64);
-                with_timeout(limit, stack.wait_config_up()).await.map_err(|_| Error::NoNetwork)?;
-                publisher.open(&url, &mut plan, &options.publish, *entropy).await
+            let header = air.header;
+            let frame = if let Some(number) = header {
+                let frame = source.header(number);
+                air.header = frame.is_some().then_some(number.wrapping_add(1));
+                frame
+            } else {
+                let mut next = pin!(source.next());
+                let news = poll_fn(|cx| {
+                    let mut lookup = |cx: &mut Context<'_>| {
+                        if query.is_none() {
+                            query.set(Some(resolve(stack, url.host())));
+                        }
+                        query.as_mut().as_pin_mut().map_or(Poll::Pending, |query| query.poll(cx))
+                    };
+                    let news = air.poll(&mut lookup, cx);
+                    if air.phase != Phase::Resolving {
+                        query.set(None);
+                    }
+                    match news {
+                        Poll::Ready(is_on_air) => Poll::Ready(Err(is_on_air)),
+                        Poll::Pending if air.takes_frames() => next.as_mut().poll(cx).map(Ok),
+                        Poll::Pending => Poll::Pending,
+                    }
+                });
+                match news.await {
+                    Ok(None) => {
+                        air.finish();
+                        None
+                    }
+                    Ok(frame) => frame,
+                    Err(true) => None,
+                    Err(false) => return air.result(),
+                }
             };
-            let takes = outage.is_some() && options.patience.is_some();
-            match select(connecting, air.pass_over(source, takes)).await {
-                Either::First(Ok(())) => {
-                    good = plan.winner().map(|winner| winner.target);
-                    let connected = Instant::now();
-                    let result = air.send(*stack, &mut publisher, source).await;
-                    let closed = publisher.close().await;
-                    match result {
-                        Ok(()) => return closed,
-                        Err(why) => error = why,
-                    }
-                    outage = Some(Outage::lost(outage, connected, Instant::now(), &options.retry));
-                }
-                Either::First(Err(why)) if outage.is_none() => return Err(why),
-                Either::First(Err(why)) => error = why,
-                Either::Second(()) => return Err(error),
+            let Some(frame) = frame else { continue };
+            if header.is_some() || air.admits(&frame) {
+                poll_fn(|cx| air.poll_send(&frame, header.is_none(), cx)).await;
             }
-            if !may_pass(&error) {
-                return Err(error);
-            }
-            let Some((next, left)) = outage.as_mut().and_then(|outage| outage.next(Instant::now(), &options.retry))
-            else {
-                return Err(error);
-            };
-            info!("off the air: {}; again in {} ms", error, next.as_millis());
-            wait = next;
-            limits.total = options.limits.total.min(core::time::Duration::from_micros(left.as_micros()));
-        }
-    }
-}
-
-/// Whether trying again may help.
-fn may_pass(error: &Error) -> bool {
-    match error {
-        Error::Lost | Error::Closed | Error::Session(_) | Error::Refused(_) => true,
-        Error::Exhausted | Error::Resolve(_) | Error::NoNetwork => true,
-        Error::Url(_) | Error::Plan(_) | Error::NoStreamKey | Error::Config(_) => false,
-        Error::Request(_) | Error::Unfinished | Error::TooSlow => false,
-        #[cfg(feature = "rtmpt")]
-        Error::Tunnel(_) => true,
-    }
-}
-
-/// What lasts from one connection to the next.
-struct Air<'c> {
-    pressure: Pressure,
-    /// The timestamp of the last frame that was taken.
-    last: Timestamp,
-    counters: &'c mut Counters,
-}
-
-impl Air<'_> {
-    fn note(&mut self, frame: &Frame<'_>) {
-        self.last = frame.timestamp;
-        let tally = self.counters.tally(frame.kind);
-        tally.taken = tally.taken.wrapping_add(1);
-    }
-
-    /// Takes frames while nobody can be sent them, if it is to; ends with the source.
-    async fn pass_over(&mut self, source: &mut impl Source, takes: bool) {
-        if !takes {
-            pending::<()>().await;
-        }
-        while let Some(frame) = source.next().await {
-            self.note(&frame);
-        }
-    }
-
-    /// Sends headers and frames on one connection, until the source ends.
-    async fn send(
-        &mut self,
-        stack: Stack<'_>,
-        publisher: &mut Publisher<'_>,
-        source: &mut impl Source,
-    ) -> Result<(), Error> {
-        self.pressure.begin();
-        self.counters.connections = self.counters.connections.wrapping_add(1);
-        let address = stack.config_v4().map(|config| config.address);
-        let Parts { mut runner, mut audio, mut data, mut video } = publisher.split();
-        let feed = async {
-            let (mut number, mut is_header) = (0, true);
-            loop {
-                let frame = if is_header { source.header(number) } else { source.next().await };
-                let Some(frame) = frame else {
-                    if is_header {
-                        is_header = false;
-                        continue;
-                    }
-                    return Ok(());
-                };
-                number += usize::from(is_header);
-                if !is_header {
-                    self.note(&frame);
-                    let now = Instant::now().as_millis() as u32;
-                    if !self.pressure.admits(frame.kind, frame.timestamp, &frame.start(), now) {
-                        continue;
-                    }
-                    let current = stack.config_v4().map(|config| config.address);
-                    if current.is_some() && current != address {
-                        // Nothing that is sent to our old address arrives.
-                        return Err(Error::Lost);
-                    }
-                }
-                let sender = match frame.kind {
-                    Kind::AUDIO => &mut audio,
-                    Kind::VIDEO => &mut video,
-                    _ => &mut data,
-                };
-                sender.send_parts(self.last, &frame.parts).await?;
-                if !is_header {
-                    let tally = self.counters.tally(frame.kind);
-                    tally.sent = tally.sent.wrapping_add(1);
-                    self.counters.bytes = self.counters.bytes.wrapping_add(frame.len() as u64);
-                }
-            }
-        };
-        match select(feed, runner.run()).await {
-            Either::First(result) => result,
-            Either::Second(error) => Err(error),
         }
     }
 }

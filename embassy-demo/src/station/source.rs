@@ -36,9 +36,11 @@ pub struct Frame<'f> {
 brief!(['f] Frame<'f>, this => "Frame {{ kind: {}, timestamp: {}, {} bytes }}", this.kind, this.timestamp, this.len());
 
 impl<'f> Frame<'f> {
-    /// A frame of so many parts, at most [`MAX_PARTS`]; those behind are left out.
-    pub fn new(kind: Kind, timestamp: Timestamp, parts: &[&'f [u8]]) -> Self {
-        Self { kind, timestamp, parts: parts.iter().copied().take(MAX_PARTS).collect() }
+    /// A frame of so many parts. More than [`MAX_PARTS`] do not compile; where their number is not known before, push them
+    /// onto [`Self::parts`], which says when it is full.
+    pub fn new<const N: usize>(kind: Kind, timestamp: Timestamp, parts: &[&'f [u8]; N]) -> Self {
+        const { assert!(N <= MAX_PARTS, "a frame has no room for so many parts") }
+        Self { kind, timestamp, parts: parts.iter().copied().collect() }
     }
 
     /// Bytes of its payload.
@@ -53,7 +55,13 @@ impl<'f> Frame<'f> {
 
     /// Its first bytes, and how many they are.
     pub(super) fn start(&self) -> Vec<u8, START, u8> {
-        self.parts.iter().flat_map(|part| part.iter()).copied().take(START).collect()
+        let mut start = Vec::new();
+        for byte in self.parts.iter().copied().flatten() {
+            if start.push(*byte).is_err() {
+                break;
+            }
+        }
+        start
     }
 }
 

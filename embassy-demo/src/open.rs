@@ -1,0 +1,163 @@
+//! Carries out a port plan: dials, keeps the deadlines, reports, and asks the server that answers.
+//!
+//! There is one connection for each attempt that may be under way at the same time: one connection tries port after
+//! port, several overlap as the plan has it. The one whose handshake is complete first wins; the others are reset before
+//! anything but the handshake is sent to anyone. Where the winner is cut off before the server has answered, the plan
+//! goes on.
+
+use core::future::poll_fn;
+use core::task::{Context, Poll};
+
+use embassy_net::Stack;
+use embedded_rtmp::command::ConnectOptions;
+use embedded_rtmp::connect::{Failure, Plan, Step};
+use embedded_rtmp::session;
+use embedded_rtmp::session::{Client, RequestError};
+use embedded_rtmp::url::Url;
+
+use crate::connection::{Connection, Stage};
+use crate::dial::Host;
+use crate::error::Error;
+use crate::fmt::info;
+use crate::link::{clock, wake_at};
+use crate::publisher::PublishOptions;
+use crate::resolve::{Addresses, ResolveError, resolve};
+
+/// How long the name servers get.
+pub(crate) const RESOLVE_LIMIT: embassy_time::Duration = embassy_time::Duration::from_secs(10);
+
+/// What is asked of the server that answers, with the URL's key: to publish, or to play.
+pub(crate) type Request<'a, const STREAMS: usize, const PLAYS: usize> =
+    fn(&mut Client<'a, STREAMS, PLAYS>, &'a str) -> Result<(), RequestError>;
+
+/// Where it goes, and what is wanted there.
+pub(crate) struct Course<'c, 'p, 'a, const STREAMS: usize, const PLAYS: usize> {
+    pub(crate) host: Host<'c, 'a>,
+    pub(crate) plan: &'c mut Plan<'p>,
+    pub(crate) options: &'c PublishOptions<'c>,
+    pub(crate) entropy: &'c mut dyn FnMut() -> [u8; 32],
+    /// Nothing, where the handshake is all.
+    pub(crate) request: Option<(&'c Url<'a>, Request<'a, STREAMS, PLAYS>)>,
+}
+
+/// Waits until one of the connections is open; answers which.
+pub(crate) async fn open<'a, const STREAMS: usize, const PLAYS: usize>(
+    connections: &mut [Connection<'a, STREAMS, PLAYS>],
+    course: &mut Course<'_, '_, 'a, STREAMS, PLAYS>,
+) -> Result<usize, Error> {
+    let result = poll_fn(|cx| course.poll_open(connections, cx)).await;
+    result.map_err(|index| connections.get(index).and_then(|it| it.failed).unwrap_or(Error::Exhausted))
+}
+
+/// The addresses of a host. If there are none, every target of the plan has that for its reason.
+pub(crate) async fn lookup(stack: Stack<'_>, host: &str, plan: &mut Plan<'_>) -> Result<Addresses, Error> {
+    let result = embassy_time::with_timeout(RESOLVE_LIMIT, resolve(stack, host)).await;
+    result.unwrap_or(Err(ResolveError::NoAnswer)).map_err(|error| {
+        while let Step::Dial { id, .. } = plan.poll(clock()) {
+            plan.report_failed(id, clock(), Failure::Dns);
+        }
+        Error::Resolve(error)
+    })
+}
+
+impl<'a, const STREAMS: usize, const PLAYS: usize> Course<'_, '_, 'a, STREAMS, PLAYS> {
+    /// Waits until one of the connections is open; answers which, or which one says why none is.
+    pub(crate) fn poll_open(
+        &mut self,
+        connections: &mut [Connection<'a, STREAMS, PLAYS>],
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<usize, usize>> {
+        loop {
+            // What is reset is to be over before anything else is said.
+            if connections.iter_mut().any(|it| it.poll_closed(cx).is_pending()) {
+                return Poll::Pending;
+            }
+            if let Some(index) = connections.iter().position(|it| it.stage == Stage::Idle && it.failed.is_some()) {
+                return Poll::Ready(Err(index));
+            }
+            match self.plan.poll(clock()) {
+                Step::Dial { id, target, deadline } => {
+                    let idle = connections.iter_mut().find(|it| it.stage == Stage::Idle);
+                    let begun = idle.map_or(Err(Failure::Local), |it| {
+                        it.begin((id, target, deadline), &self.host, self.options.session, &(self.entropy)())
+                    });
+                    if let Err(why) = begun {
+                        self.plan.report_failed(id, clock(), why);
+                    }
+                }
+                Step::Abandon(id) => {
+                    info!("no answer in time");
+                    connections.iter_mut().filter(|it| it.carries(id)).for_each(Connection::reset);
+                }
+                Step::Await { deadline } => {
+                    let news = connections.iter_mut().filter(|it| it.stage != Stage::Idle);
+                    let mut news = news.filter_map(|it| match it.poll_attempt(&self.host, cx) {
+                        Poll::Ready(result) => Some((it, result)),
+                        Poll::Pending => None,
+                    });
+                    let Some((connection, result)) = news.next() else {
+                        wake_at(deadline, cx);
+                        return Poll::Pending;
+                    };
+                    let Some(id) = connection.attempt.id else { continue };
+                    match result {
+                        Ok(()) if connection.stage == Stage::Greeted => self.plan.report_connected(id, clock()),
+                        Ok(()) => self.plan.report_tcp(id, clock()),
+                        Err(why) => {
+                            info!("failed: {}", why);
+                            self.plan.report_failed(id, clock(), why);
+                            connection.reset();
+                        }
+                    }
+                }
+                Step::Connected(id) => {
+                    let winner = connections.iter_mut().enumerate().find(|(_, it)| it.carries(id));
+                    let Some((index, winner)) = winner else { return Poll::Ready(Err(0)) };
+                    let Some((url, request)) = self.request else { return Poll::Ready(Ok(index)) };
+                    if winner.stage == Stage::Greeted {
+                        winner.ask(url, self.options, request);
+                    }
+                    let result = winner.advance();
+                    if result.is_err() {
+                        if winner.is_cut_off() {
+                            winner.failed = None;
+                            self.plan.report_cut_off(clock());
+                        }
+                        winner.reset();
+                    } else if winner.stage == Stage::Open {
+                        return Poll::Ready(Ok(index));
+                    } else {
+                        winner.register(true, false, cx);
+                        return Poll::Pending;
+                    }
+                }
+                Step::Exhausted => {
+                    let Some(first) = connections.first_mut() else { return Poll::Ready(Err(0)) };
+                    first.end(Error::Exhausted);
+                }
+            }
+        }
+    }
+}
+
+impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS> {
+    /// Asks for the URL's application, and for its key.
+    fn ask(&mut self, url: &Url<'a>, options: &PublishOptions<'_>, request: Request<'a, STREAMS, PLAYS>) {
+        self.stage = Stage::Asked;
+        self.lost_after = options.keep_alive.timeout;
+        self.link.keep_alive(options.keep_alive);
+        let tc_url = url.tc_url_parts();
+        let connect = ConnectOptions { app: url.app(), tc_url: &tc_url, flash_ver: options.flash_ver };
+        let result = self.client.connect(&connect);
+        if let Err(error) = result.and_then(|()| request(&mut self.client, url.key().unwrap_or_default())) {
+            self.end(error.into());
+        }
+    }
+
+    /// Whether that is how a firewall which lets the handshake through and nothing else shows.
+    fn is_cut_off(&self) -> bool {
+        let may_be =
+            matches!(self.failed, Some(Error::Closed | Error::Lost | Error::Session(session::Error::TimedOut(_))));
+        may_be && !self.was_answered()
+    }
+}
