@@ -6,7 +6,7 @@ use embassy_time::Duration;
 
 use crate::connection::{Connection, Over, Stage};
 use crate::error::Error;
-use crate::link::{after, has_passed};
+use crate::link::{clock, has_passed, later};
 
 /// How long an abandoned connection may take to send its RST.
 const RESET_LIMIT: Duration = Duration::from_millis(100);
@@ -39,8 +39,9 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
         }
     }
 
+    #[inline(never)]
     fn enter(&mut self, stage: Stage, limit: Duration) {
-        (self.stage, self.until) = (stage, after(limit));
+        (self.stage, self.until) = (stage, later(clock(), limit));
     }
 
     /// Waits until nothing is left of a connection that is being ended. Where it ended in good order, [`Self::failed`]

@@ -84,8 +84,7 @@ impl<'a> Link<'a> {
     pub(crate) fn open(&mut self, to: IpEndpoint) -> Result<(), OpenError> {
         self.socket.abort();
         self.traffic = Traffic::default();
-        self.socket.set_timeout(None);
-        self.socket.set_keep_alive(None);
+        self.keep_alive(None);
         // smoltcp would dial from an address that is not ours, and then close the socket as if it were refused.
         let has_address = match to.addr {
             IpAddress::Ipv4(_) => self.stack.config_v4().is_some(),
@@ -131,10 +130,11 @@ impl<'a> Link<'a> {
         self.socket.set_timeout(Some(timeout));
     }
 
-    /// From now on a peer that is gone is noticed.
-    pub(crate) fn keep_alive(&mut self, keep_alive: KeepAlive) {
-        self.limit_silence(keep_alive.timeout);
-        self.socket.set_keep_alive(Some(keep_alive.interval));
+    /// From now on a peer that is gone is noticed, or none is any more.
+    #[inline(never)]
+    pub(crate) fn keep_alive(&mut self, keep_alive: Option<KeepAlive>) {
+        self.socket.set_timeout(keep_alive.map(|times| times.timeout));
+        self.socket.set_keep_alive(keep_alive.map(|times| times.interval));
     }
 
     /// Waits for a connection to `port`. A socket that did something else before begins anew.
@@ -299,10 +299,10 @@ pub(crate) fn clock() -> Instant {
     Instant::from_micros(embassy_time::Instant::now().as_micros())
 }
 
-/// The instant so long after now.
+/// The instant so long after `now`; the end of time where that is earlier.
 #[inline(never)]
-pub(crate) fn after(time: Duration) -> Instant {
-    Instant::from_micros(clock().as_micros().saturating_add(time.as_micros()))
+pub(crate) fn later(now: Instant, time: Duration) -> Instant {
+    Instant::from_micros(now.as_micros().saturating_add(time.as_micros()))
 }
 
 /// Whether a deadline has passed; if not, the task is woken when it does.

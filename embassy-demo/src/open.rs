@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::fmt::info;
 use crate::link::{clock, wake_at};
 use crate::publisher::PublishOptions;
-use crate::resolve::{Addresses, ResolveError, resolve};
+use crate::resolve::{Lookup, ResolveError, resolve};
 
 /// How long the name servers get.
 pub(crate) const RESOLVE_LIMIT: embassy_time::Duration = embassy_time::Duration::from_secs(10);
@@ -49,8 +49,8 @@ pub(crate) async fn open<'a, const STREAMS: usize, const PLAYS: usize>(
     result.map_err(|index| connections.get(index).and_then(|it| it.failed).unwrap_or(Error::Exhausted))
 }
 
-/// The addresses of a host. If there are none, every target of the plan has that for its reason.
-pub(crate) async fn lookup(stack: Stack<'_>, host: &str, plan: &mut Plan<'_>) -> Result<Addresses, Error> {
+/// Finds the addresses of a host. If there are none, every target of the plan has that for its reason.
+pub(crate) async fn lookup(stack: Stack<'_>, host: &str, plan: &mut Plan<'_>) -> Result<Lookup, Error> {
     let result = embassy_time::with_timeout(RESOLVE_LIMIT, resolve(stack, host)).await;
     result.unwrap_or(Err(ResolveError::NoAnswer)).map_err(|error| {
         while let Step::Dial { id, .. } = plan.poll(clock()) {
@@ -145,7 +145,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
     fn ask(&mut self, url: &Url<'a>, options: &PublishOptions<'_>, request: Request<'a, STREAMS, PLAYS>) {
         self.stage = Stage::Asked;
         self.lost_after = options.keep_alive.timeout;
-        self.link.keep_alive(options.keep_alive);
+        self.link.keep_alive(Some(options.keep_alive));
         let tc_url = url.tc_url_parts();
         let connect = ConnectOptions { app: url.app(), tc_url: &tc_url, flash_ver: options.flash_ver };
         let result = self.client.connect(&connect);

@@ -80,8 +80,8 @@ impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
     ) -> Result<Self, Error> {
         url.key().ok_or(Error::NoStreamKey)?;
         let mut connection = Connection::new(stack, memory.split(), options.session)?;
-        let addresses = lookup(stack, url.host(), plan).await?;
-        let host = Host { name: url.host(), addresses: &addresses };
+        let found = lookup(stack, url.host(), plan).await?;
+        let host = Host { name: url.host(), addresses: found.addresses() };
         let play: Request<'a, STREAMS, 1> = |client, key| client.play(&PlayRequest::new(key));
         let request = Some((url, play));
         let mut course = Course { host, plan, options, entropy: &mut entropy, request };

@@ -45,13 +45,13 @@ pub async fn test_ports<const RX: usize, const TX: usize, const SCRATCH: usize, 
     mut entropy: impl FnMut() -> [u8; 32],
     mut report: impl FnMut(AttemptReport),
 ) -> Result<(), Error> {
-    let addresses = lookup(stack, host, &mut Plan::new(targets, limits)?).await?;
+    let found = lookup(stack, host, &mut Plan::new(targets, limits)?).await?;
     let limits = Limits { max_at_once: 1, ..limits };
     let options = &PublishOptions::default();
     let mut connection = Connection::<1>::new(stack, memory.split(), options.session)?;
     for target in targets {
         let plan = &mut Plan::new(core::slice::from_ref(target), limits)?;
-        let host = Host { name: host, addresses: &addresses };
+        let host = Host { name: host, addresses: found.addresses() };
         let mut course = Course { host, plan, options, entropy: &mut entropy, request: None };
         // The plan knows what came of it.
         let _ = open(from_mut(&mut connection), &mut course).await;

@@ -101,8 +101,8 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
     ) -> Result<Self, Error> {
         url.key().ok_or(Error::NoStreamKey)?;
         let mut publisher = Self::over(Connection::new(stack, memory.split(), options.session)?);
-        let addresses = lookup(stack, url.host(), plan).await?;
-        let host = Host { name: url.host(), addresses: &addresses };
+        let found = lookup(stack, url.host(), plan).await?;
+        let host = Host { name: url.host(), addresses: found.addresses() };
         let request = Some((url, Client::publish as _));
         let mut course = Course { host, plan, options, entropy: &mut entropy, request };
         open(from_mut(&mut publisher.inner.get_mut().connection), &mut course).await?;

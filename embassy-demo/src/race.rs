@@ -37,8 +37,8 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
             // There is room for as many.
             let _ = connections.push(Connection::new(stack, memory.split(), options.session)?);
         }
-        let addresses = lookup(stack, url.host(), plan).await?;
-        let host = Host { name: url.host(), addresses: &addresses };
+        let found = lookup(stack, url.host(), plan).await?;
+        let host = Host { name: url.host(), addresses: found.addresses() };
         let request = Some((url, Client::publish as _));
         let winner =
             open(&mut connections, &mut Course { host, plan, options, entropy: &mut entropy, request }).await?;

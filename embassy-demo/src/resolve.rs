@@ -1,7 +1,5 @@
 //! From a host to its addresses.
 
-use core::net::Ipv4Addr;
-
 use embassy_net::dns::{DnsQueryType, Error};
 use embassy_net::{IpAddress, Stack};
 use heapless::Vec;
@@ -40,68 +38,76 @@ const FAMILIES: &[DnsQueryType] = &[DnsQueryType::A];
 /// How many addresses of a name are tried. smoltcp gives one, unless its feature `dns-max-result-count-4` says otherwise.
 const MOST: usize = 4;
 
-/// A host's addresses, in the order in which they are tried; at least one.
-pub(crate) type Addresses = Vec<IpAddress, MOST, u8>;
+/// A host's addresses, in the order in which they are tried.
+type Addresses = Vec<IpAddress, MOST, u8>;
 
-/// The address that `host` spells, or else those that DNS answers.
-pub(crate) async fn resolve(stack: Stack<'_>, host: &str) -> Result<Addresses, ResolveError> {
-    if let Some(address) = ipv4(host) {
-        return Ok(one(IpAddress::Ipv4(address)));
-    }
-    // No name has a colon.
-    if host.as_bytes().contains(&b':') {
+/// What becomes of a host, query by query.
+pub(crate) struct Lookup {
+    addresses: Addresses,
+    /// Which of the families is the first to be asked for, and which the next.
+    first: u8,
+    next: u8,
+}
+
+impl Lookup {
+    /// A lookup of `host`, which may spell an address.
+    ///
+    /// # Errors
+    /// It is an address of a family that the stack was built without, or none of IPv6.
+    pub(crate) fn new(host: &str) -> Result<Self, ResolveError> {
+        // No name has a colon, and no IPv4 address.
+        let is_ipv6 = host.as_bytes().contains(&b':');
         #[cfg(feature = "ipv6")]
-        return host.parse().map(|address| one(IpAddress::Ipv6(address))).map_err(|_| ResolveError::BadName);
+        if is_ipv6 && host.parse::<core::net::Ipv6Addr>().is_err() {
+            return Err(ResolveError::BadName);
+        }
         #[cfg(not(feature = "ipv6"))]
-        return Err(ResolveError::Family);
+        if is_ipv6 {
+            return Err(ResolveError::Family);
+        }
+        Ok(Self { addresses: Addresses::new(), first: is_ipv6.into(), next: is_ipv6.into() })
     }
-    let mut addresses = Addresses::new();
-    for family in FAMILIES {
-        match stack.dns_query(host, *family).await {
+
+    /// Begins anew.
+    pub(crate) fn restart(&mut self) {
+        self.addresses.clear();
+        self.next = self.first;
+    }
+
+    /// What is to be asked for next.
+    pub(crate) fn family(&self) -> DnsQueryType {
+        FAMILIES.get(usize::from(self.next)).copied().unwrap_or(DnsQueryType::A)
+    }
+
+    /// Takes what DNS answered to that; answers whether it was the last.
+    ///
+    /// # Errors
+    /// There is no address, or the name is none.
+    pub(crate) fn take(&mut self, answer: Result<&[IpAddress], Error>) -> Result<bool, ResolveError> {
+        match answer {
             // What does not fit is not tried.
-            Ok(found) => found.iter().for_each(|address| addresses.push(*address).unwrap_or_default()),
+            Ok(found) => found.iter().for_each(|address| self.addresses.push(*address).unwrap_or_default()),
             Err(Error::Failed) => {}
             Err(_) => return Err(ResolveError::BadName),
         }
+        self.next += 1;
+        let is_last = usize::from(self.next) >= FAMILIES.len();
+        if is_last && self.addresses.is_empty() { Err(ResolveError::NoAnswer) } else { Ok(is_last) }
     }
-    if addresses.is_empty() { Err(ResolveError::NoAnswer) } else { Ok(addresses) }
-}
 
-fn one(address: IpAddress) -> Addresses {
-    let mut addresses = Addresses::new();
-    addresses.push(address).unwrap_or_default();
-    addresses
-}
-
-/// The address that `host` spells. That of the standard library does the same, and takes a kilobyte and a half of flash.
-fn ipv4(host: &str) -> Option<Ipv4Addr> {
-    let mut octets = [0_u8; 4];
-    let mut parts = host.as_bytes().split(|byte| *byte == b'.');
-    for octet in &mut octets {
-        let part = parts.next().filter(|part| matches!(part, [_] | [b'1'..=b'9', _] | [b'1'..=b'9', _, _]))?;
-        for digit in part {
-            let digit = digit.checked_sub(b'0').filter(|digit| *digit <= 9)?;
-            *octet = octet.checked_mul(10)?.checked_add(digit)?;
-        }
+    /// What was found.
+    pub(crate) fn addresses(&self) -> &[IpAddress] {
+        &self.addresses
     }
-    parts.next().is_none().then_some(Ipv4Addr::from(octets))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::ipv4;
-    use std::format;
-    use std::string::ToString;
-
-    #[test]
-    fn addresses_are_what_the_standard_library_takes_for_such() {
-        let mut hosts: std::vec::Vec<_> = (0..=260).map(|octet| format!("10.{octet}.0.{octet}")).collect();
-        let odd =
-            ["", ".", "1.2.3", "1.2.3.4.5", "1.2.3.", ".1.2.3", "1..2.3", "01.2.3.4", "1.2.3.00", "1.2.3.0", "a.2.3.4"];
-        let more = ["1.2.3.4 ", "1.2.3.+4", "1.2.3.1000", "media.example", "1.2.3.\u{e9}", "::1", "1.2.3.4:80"];
-        hosts.extend(odd.iter().chain(&more).map(|host| host.to_string()));
-        for host in hosts {
-            assert_eq!(ipv4(&host), host.parse().ok(), "{host}");
+/// The address that `host` spells, or else those that DNS answers.
+pub(crate) async fn resolve(stack: Stack<'_>, host: &str) -> Result<Lookup, ResolveError> {
+    let mut lookup = Lookup::new(host)?;
+    loop {
+        let answer = stack.dns_query(host, lookup.family()).await;
+        if lookup.take(answer.as_deref().map_err(|error| *error))? {
+            return Ok(lookup);
         }
     }
 }

@@ -88,7 +88,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
                     if self.poll_listen(usize::from(id.0), entrance.listeners, cx).is_pending() {
                         return;
                     }
-                    self.link.keep_alive(entrance.options.keep_alive);
+                    self.link.keep_alive(Some(entrance.options.keep_alive));
                     match entrance.gateway.accept(&self.link) {
                         None => self.open(id, entrance.options, handler),
                         Some(web) => {

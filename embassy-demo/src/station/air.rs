@@ -14,11 +14,11 @@ use core::slice::from_mut;
 use core::task::{Context, Poll, ready};
 
 use embassy_net::{Ipv4Cidr, Stack};
-use embassy_time::{Duration, Instant};
+use embassy_time::Duration;
 use embedded_rtmp::connect::{Limits, Plan, Target};
 use embedded_rtmp::message::Timestamp;
-use embedded_rtmp::session::{Buffers, Client};
-use embedded_rtmp::time;
+use embedded_rtmp::session::Client;
+use embedded_rtmp::time::Instant;
 use embedded_rtmp::url::Url;
 
 use super::pressure::Pressure;
@@ -28,10 +28,10 @@ use crate::connection::Connection;
 use crate::dial::Host;
 use crate::error::Error;
 use crate::fmt::info;
-use crate::link::{after, has_passed};
+use crate::link::{clock, has_passed, later};
 use crate::message::{Begun, Message};
 use crate::open::{Course, RESOLVE_LIMIT};
-use crate::resolve::{Addresses, ResolveError};
+use crate::resolve::{Lookup, ResolveError};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -51,76 +51,40 @@ pub(super) enum Phase {
     Over,
 }
 
-/// What a station is lent.
-pub(super) struct Lent<'s, 'a> {
+/// The way to the air, and the connection.
+pub(super) struct Air<'s, 'a> {
     pub(super) stack: Stack<'a>,
-    pub(super) memory: (&'a mut [u8], &'a mut [u8], Buffers<'a>),
     pub(super) options: &'s StationOptions<'s>,
     pub(super) entropy: &'s mut dyn FnMut() -> [u8; 32],
     pub(super) counters: &'s mut Counters,
-}
-
-/// The way to the air, and the connection.
-pub(super) struct Air<'s, 'a> {
-    stack: Stack<'a>,
-    options: &'s StationOptions<'s>,
-    entropy: &'s mut dyn FnMut() -> [u8; 32],
-    counters: &'s mut Counters,
-    url: &'s Url<'a>,
-    targets: &'s [Target],
-    plan: Plan<'s>,
-    addresses: Addresses,
-    connection: Connection<'a, 8>,
+    pub(super) url: &'s Url<'a>,
+    pub(super) targets: &'s [Target],
+    pub(super) plan: Plan<'s>,
+    pub(super) connection: &'s mut Connection<'a, 8>,
+    pub(super) lookup: Lookup,
     pub(super) phase: Phase,
     /// When the phase's time is over.
-    until: time::Instant,
+    pub(super) until: Instant,
     /// How long the whole plan may take.
-    total: core::time::Duration,
-    outage: Option<Outage>,
+    pub(super) total: core::time::Duration,
+    pub(super) outage: Option<Outage>,
     /// When the connection began, and with which address of ours.
-    began: Instant,
-    address: Option<Ipv4Cidr>,
+    pub(super) began: Instant,
+    pub(super) address: Option<Ipv4Cidr>,
     /// Why it was lost the last time, or why it is over.
-    why: Result<(), Error>,
+    pub(super) why: Result<(), Error>,
     /// The header that is to be sent next.
     pub(super) header: Option<usize>,
-    begun: Option<Begun>,
-    pressure: Pressure,
+    pub(super) begun: Option<Begun>,
+    pub(super) pressure: Pressure,
     /// The timestamp of the last frame that was taken.
-    last: Timestamp,
+    pub(super) last: Timestamp,
 }
 
-/// Waits for the host's addresses.
-pub(super) type Lookup<'l> = dyn FnMut(&mut Context<'_>) -> Poll<Result<Addresses, ResolveError>> + 'l;
+/// Waits for an answer to what a lookup asks, and gives it to it; answers whether that was the last one.
+pub(super) type Query<'q> = dyn FnMut(&mut Lookup, &mut Context<'_>) -> Poll<Result<bool, ResolveError>> + 'q;
 
-impl<'s, 'a> Air<'s, 'a> {
-    pub(super) fn new(lent: Lent<'s, 'a>, url: &'s Url<'a>, targets: &'s [Target]) -> Result<Self, Error> {
-        let Lent { stack, memory, options, entropy, counters } = lent;
-        url.key().ok_or(Error::NoStreamKey)?;
-        Ok(Self {
-            stack,
-            options,
-            entropy,
-            counters,
-            url,
-            targets,
-            plan: Plan::new(targets, options.limits)?,
-            addresses: Addresses::new(),
-            connection: Connection::new(stack, memory, options.publish.session)?,
-            phase: Phase::Resting,
-            until: time::Instant::from_micros(0),
-            total: options.limits.total,
-            outage: None,
-            began: Instant::MIN,
-            address: None,
-            why: Ok(()),
-            header: None,
-            begun: None,
-            pressure: Pressure::new(options.patience),
-            last: Timestamp(0),
-        })
-    }
-
+impl Air<'_, '_> {
     /// Why it is over.
     pub(super) fn result(&self) -> Result<(), Error> {
         self.why
@@ -147,21 +111,20 @@ impl<'s, 'a> Air<'s, 'a> {
     }
 
     /// Does what there is to do beside frames, until the stream is on the air, which is true, or all is over.
-    pub(super) fn poll(&mut self, lookup: &mut Lookup<'_>, cx: &mut Context<'_>) -> Poll<bool> {
+    pub(super) fn poll(&mut self, query: &mut Query<'_>, cx: &mut Context<'_>) -> Poll<bool> {
         loop {
             match self.phase {
                 Phase::Resting if !has_passed(self.until, cx) => return Poll::Pending,
                 Phase::Resting => self.enter(Phase::Network, Duration::from_micros(self.total.as_micros() as u64)),
                 Phase::Network if pin!(self.stack.wait_config_up()).poll(cx).is_ready() => {
+                    self.lookup.restart();
                     self.enter(Phase::Resolving, RESOLVE_LIMIT);
                 }
                 Phase::Network if has_passed(self.until, cx) => self.lose(Error::NoNetwork),
                 Phase::Network => return Poll::Pending,
-                Phase::Resolving => match lookup(cx) {
-                    Poll::Ready(Ok(addresses)) => {
-                        self.addresses = addresses;
-                        self.phase = Phase::Opening;
-                    }
+                Phase::Resolving => match query(&mut self.lookup, cx) {
+                    Poll::Ready(Ok(true)) => self.phase = Phase::Opening,
+                    Poll::Ready(Ok(false)) => {}
                     Poll::Ready(Err(error)) => self.lose(Error::Resolve(error)),
                     Poll::Pending if has_passed(self.until, cx) => self.lose(Error::Resolve(ResolveError::NoAnswer)),
                     Poll::Pending => return Poll::Pending,
@@ -190,7 +153,7 @@ impl<'s, 'a> Air<'s, 'a> {
                     match self.why {
                         Ok(()) => (self.why, self.phase) = (closed, Phase::Over),
                         Err(why) => {
-                            let (before, now) = (self.outage.take(), Instant::now());
+                            let (before, now) = (self.outage.take(), clock());
                             self.outage = Some(Outage::lost(before, self.began, now, &self.options.retry));
                             self.lose(why);
                         }
@@ -201,25 +164,26 @@ impl<'s, 'a> Air<'s, 'a> {
         }
     }
 
+    #[inline(never)]
     fn enter(&mut self, phase: Phase, limit: Duration) {
-        (self.phase, self.until) = (phase, after(limit));
+        (self.phase, self.until) = (phase, later(clock(), limit));
     }
 
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let mut course = Course {
-            host: Host { name: self.url.host(), addresses: &self.addresses },
+            host: Host { name: self.url.host(), addresses: self.lookup.addresses() },
             plan: &mut self.plan,
             options: &self.options.publish,
             entropy: self.entropy,
             request: Some((self.url, Client::publish)),
         };
-        course.poll_open(from_mut(&mut self.connection), cx).map(|result| result.is_ok())
+        course.poll_open(from_mut(self.connection), cx).map(|result| result.is_ok())
     }
 
     /// It is on the air.
     fn begin(&mut self) {
         (self.phase, self.header, self.begun) = (Phase::OnAir, Some(0), None);
-        (self.began, self.address) = (Instant::now(), self.address_now());
+        (self.began, self.address) = (clock(), self.address_now());
         self.counters.connections = self.counters.connections.wrapping_add(1);
         self.pressure.begin();
     }
@@ -233,7 +197,7 @@ impl<'s, 'a> Air<'s, 'a> {
         self.why = Err(why);
         self.phase = Phase::Over;
         let outage = self.outage.as_mut().filter(|_| may_pass(&why));
-        let Some((wait, left)) = outage.and_then(|outage| outage.next(Instant::now(), &self.options.retry)) else {
+        let Some((wait, left)) = outage.and_then(|outage| outage.next(clock(), &self.options.retry)) else {
             return;
         };
         info!("off the air: {}; again in {} ms", why, wait.as_millis());
@@ -254,7 +218,7 @@ impl<'s, 'a> Air<'s, 'a> {
         self.last = frame.timestamp;
         let tally = self.counters.tally(frame.kind);
         tally.taken = tally.taken.wrapping_add(1);
-        let now = Instant::now().as_millis() as u32;
+        let now = clock().as_millis() as u32;
         if self.phase != Phase::OnAir || !self.pressure.admits(frame.kind, frame.timestamp, &frame.start(), now) {
             return false;
         }

@@ -14,22 +14,25 @@ pub use source::{Frame, MAX_PARTS, Source};
 
 use core::future::{Future, poll_fn};
 use core::pin::pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 
 use embassy_net::Stack;
-use embedded_rtmp::connect::{Limits, Order, SMART, Target};
+use embedded_rtmp::connect::{Limits, Order, Plan, SMART, Target};
+use embedded_rtmp::message::Timestamp;
 use embedded_rtmp::session::Buffers;
 use embedded_rtmp::session::pressure::DropLimits;
+use embedded_rtmp::time::Instant;
 use embedded_rtmp::url::Url;
 
 use crate::buffers::Memory;
+use crate::connection::Connection;
 use crate::error::Error;
 use crate::fmt::brief;
 use crate::publisher::PublishOptions;
-use crate::resolve::resolve;
+use crate::resolve::Lookup;
 
-use self::air::{Air, Lent, Phase};
-use self::pressure::LIVE;
+use self::air::{Air, Phase};
+use self::pressure::{LIVE, Pressure};
 
 /// How a [`Station`] publishes.
 #[derive(Debug, Clone, Copy)]
@@ -126,9 +129,31 @@ impl<'a> Station<'a> {
         let Self { stack, rx, tx, buffers, entropy, options, counters } = self;
         let (stack, url) = (*stack, Url::parse(url)?);
         let order = Order::for_url_or(&url, options.ports)?;
+        url.key().ok_or(Error::NoStreamKey)?;
         let buffers = Buffers { scratch: &mut *buffers.scratch, control: &mut *buffers.control };
-        let lent = Lent { stack, memory: (rx, tx, buffers), options, entropy: *entropy, counters };
-        let mut air = Air::new(lent, &url, order.targets())?;
+        let mut connection = Connection::new(stack, (rx, tx, buffers), options.publish.session)?;
+        let mut air = Air {
+            stack,
+            entropy: *entropy,
+            counters,
+            url: &url,
+            targets: order.targets(),
+            plan: Plan::new(order.targets(), options.limits)?,
+            connection: &mut connection,
+            lookup: Lookup::new(url.host())?,
+            phase: Phase::Resting,
+            until: Instant::from_micros(0),
+            total: options.limits.total,
+            outage: None,
+            began: Instant::from_micros(0),
+            address: None,
+            why: Ok(()),
+            header: None,
+            begun: None,
+            pressure: Pressure::new(options.patience),
+            last: Timestamp(0),
+            options,
+        };
         let mut query = pin!(None);
         loop {
             let header = air.header;
@@ -139,13 +164,16 @@ impl<'a> Station<'a> {
             } else {
                 let mut next = pin!(source.next());
                 let news = poll_fn(|cx| {
-                    let mut lookup = |cx: &mut Context<'_>| {
+                    let mut ask = |lookup: &mut Lookup, cx: &mut Context<'_>| {
                         if query.is_none() {
-                            query.set(Some(resolve(stack, url.host())));
+                            query.set(Some(stack.dns_query(url.host(), lookup.family())));
                         }
-                        query.as_mut().as_pin_mut().map_or(Poll::Pending, |query| query.poll(cx))
+                        let Some(asking) = query.as_mut().as_pin_mut() else { return Poll::Pending };
+                        let answer = ready!(asking.poll(cx));
+                        query.set(None);
+                        Poll::Ready(lookup.take(answer.as_deref().map_err(|error| *error)))
                     };
-                    let news = air.poll(&mut lookup, cx);
+                    let news = air.poll(&mut ask, cx);
                     if air.phase != Phase::Resolving {
                         query.set(None);
                     }

@@ -1,6 +1,9 @@
 //! When to connect again.
 
-use embassy_time::{Duration, Instant};
+use embassy_time::Duration;
+use embedded_rtmp::time::Instant;
+
+use crate::link::later;
 
 /// How long a station tries to get back a connection that it has lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,17 +39,16 @@ pub(super) struct Outage {
 impl Outage {
     /// The outage that goes on, or begins, where a connection that began at `connected` was lost at `now`.
     pub(super) fn lost(before: Option<Self>, connected: Instant, now: Instant, retry: &Retry) -> Self {
-        let fresh = Self { ends: now.saturating_add(retry.limit), wait: retry.first };
-        before.filter(|_| now.saturating_duration_since(connected) < retry.longest).unwrap_or(fresh)
+        let fresh = Self { ends: later(now, retry.limit), wait: retry.first };
+        before.filter(|_| now < later(connected, retry.longest)).unwrap_or(fresh)
     }
 
     /// How long to wait now, and how long the attempt may take after that; `None` where it is time to give up.
     pub(super) fn next(&mut self, now: Instant, retry: &Retry) -> Option<(Duration, Duration)> {
-        let left = self.ends.checked_duration_since(now)?;
         let wait = self.wait.min(retry.longest);
-        let after = left.checked_sub(wait).filter(|after| after.as_ticks() > 0)?;
-        self.wait = wait.checked_mul(2).unwrap_or(wait);
-        Some((wait, after))
+        let left = self.ends.as_micros().checked_sub(later(now, wait).as_micros()).filter(|left| *left > 0)?;
+        self.wait = wait.checked_add(wait).unwrap_or(wait);
+        Some((wait, Duration::from_micros(left)))
     }
 }
 
@@ -56,7 +58,7 @@ mod tests {
     use std::vec::Vec;
 
     fn seconds(instant: u64) -> Instant {
-        Instant::from_secs(instant)
+        Instant::from_millis(1_000 * instant)
     }
 
     #[test]
@@ -66,10 +68,10 @@ mod tests {
         let mut outage = Outage::lost(None, seconds(0), now, &retry);
         let mut waits = Vec::new();
         while let Some((wait, left)) = outage.next(now, &retry) {
-            assert_eq!(now + wait + left, seconds(160));
+            assert_eq!(later(later(now, wait), left), seconds(160));
             waits.push(wait.as_millis());
             // Each attempt takes three seconds.
-            now += wait + Duration::from_secs(3);
+            now = later(now, wait + Duration::from_secs(3));
         }
         assert_eq!(waits, [500, 1_000, 2_000, 4_000, 8_000, 8_000, 8_000]);
         let mut outage = Outage::lost(None, seconds(0), now, &Retry { limit: Duration::MIN, ..retry });
