@@ -271,7 +271,11 @@ fn advance<const STREAMS: usize>(
                 }
                 (written, true)
             }
-            None if session.wants_transmit() => (link.write(&mut |out| session.poll_transmit(now, out)), true),
+            None if session.wants_transmit() => {
+                // Who makes no room has its time, too.
+                let _ = session.poll_transmit(now, &mut []);
+                (link.write(&mut |out| session.poll_transmit(now, out)), true)
+            }
             None => (0, false),
         };
         if written > 0 {

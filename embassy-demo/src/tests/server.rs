@@ -1,20 +1,23 @@
 //! A server with several clients, and its ports.
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use embassy_futures::join::{join, join3};
 use embassy_futures::select::{Either, select};
 use embassy_net::IpAddress;
-use embassy_net::tcp::TcpSocket;
+use embassy_net::tcp::{State, TcpSocket};
 use embassy_time::{Duration, Timer, with_timeout};
 use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
+use embedded_rtmp_embassy::embedded_rtmp::command::ConnectRequest;
 use embedded_rtmp_embassy::embedded_rtmp::connect::{Failure, Outcome, Plan};
 use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
+use embedded_rtmp_embassy::embedded_rtmp::session::{self, Stage};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{
-    DEFAULT_PORTS, Denial, Error, Handler, Parts, ServeOptions, Server, ServerError, SessionId,
+    DEFAULT_PORTS, Denial, Error, Handler, Memory, Parts, ServeOptions, Server, ServerError, SessionId,
 };
 
 use super::pair::{LIMITS, Recorded, TestMemory, clip, connect, targets, while_serving, with_devices};
@@ -119,6 +122,65 @@ fn who_never_says_anything_is_shown_out() {
         };
         assert!(matches!(select(silent, server.run(&mut recorder)).await, Either::First(())));
     });
+}
+
+/// Refuses everybody, at length.
+#[derive(Default)]
+struct Refusing {
+    asked: Rc<Cell<bool>>,
+    why: Vec<Error>,
+}
+
+impl Handler for Refusing {
+    fn entropy(&mut self) -> [u8; 32] {
+        [1; 32]
+    }
+
+    fn connect(&mut self, _: SessionId, _: &ConnectRequest<'_>) -> Result<(), Denial<'_>> {
+        self.asked.set(true);
+        Err(str::from_utf8(&[b'-'; 300]).unwrap().into())
+    }
+
+    fn publish(&mut self, _: SessionId, _: StreamId, _: Text<'_>) -> Result<(), Denial<'_>> {
+        unreachable!()
+    }
+
+    fn media(&mut self, _: SessionId, _: &Fragment<'_>) {}
+
+    fn closed(&mut self, _: SessionId, why: &Error) {
+        self.why.push(*why);
+    }
+}
+
+#[test]
+fn who_is_refused_and_does_not_listen_is_shown_out() {
+    const CONNECT: &[u8] =
+        b"\x03\0\0\0\0\0\x1f\x14\0\0\0\0\x02\0\x07connect\0\x3f\xf0\0\0\0\0\0\0\x03\0\x03app\x02\0\0\0\0\x09";
+    let mut refusing = Refusing::default();
+    let asked = refusing.asked.clone();
+    with_devices(&Wire::new(), async |first, second| {
+        let mut memory = Box::new([const { Memory::<4096, 512>::new() }; 2]);
+        let mut options = ServeOptions::default();
+        options.session.connect_timeout = core::time::Duration::from_secs(2);
+        let mut server = Server::<2>::new(second, &[1935], &mut memory, options).unwrap();
+        let deaf = async {
+            let (mut rx, mut tx) = ([0; 512], [0; 4096]);
+            let mut socket = TcpSocket::new(first, &mut rx, &mut tx);
+            socket.connect((IpAddress::v4(10, 0, 0, 2), 1935)).await.unwrap();
+            let said = [&[3], &[0; 3_072][..], CONNECT].concat();
+            assert_eq!(socket.write(&said).await, Ok(said.len()));
+            // Then the rings are full of the rest of the handshake.
+            while !asked.get() {
+                socket.read(&mut [0; 8]).await.unwrap();
+                Timer::after(Duration::from_millis(1)).await;
+            }
+            while socket.state() == State::Established {
+                Timer::after(Duration::from_millis(10)).await;
+            }
+        };
+        assert!(matches!(select(deaf, server.run(&mut refusing)).await, Either::First(())));
+    });
+    assert_eq!(refusing.why, [Error::Session(session::Error::TimedOut(Stage::Connect))]);
 }
 
 /// A handler that takes nothing until it is told to.

@@ -235,8 +235,8 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         earliest(self.deadline(), self.silence())
     }
 
-    /// Tells the server the time: it pings a client that is silent, and gives up where that does not answer, or does not
-    /// finish the handshake or connect in time.
+    /// Tells the server the time: it pings a client that is silent, and gives up where that does not answer, does not
+    /// finish the handshake or connect in time, or was refused and does not take the answer.
     ///
     /// # Errors
     /// The client has not done what it should in time, or the session had failed before.
@@ -281,9 +281,13 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         self.since.get_or_insert(now);
     }
 
-    /// By when the client is to have finished the handshake, or connected.
+    /// By when the client is to have finished the handshake, connected, or let itself be told that it is refused.
     fn deadline(&self) -> Option<Instant> {
-        let awaits = matches!(self.state, State::ExpectHandshake | State::ExpectConnect);
+        let awaits = match self.state {
+            State::ExpectHandshake | State::ExpectConnect => true,
+            State::Connecting | State::Open => false,
+            State::Closed => self.link.wants_transmit(),
+        };
         self.since.filter(|_| awaits).map(|since| since.after_millis(self.connect_millis))
     }
 

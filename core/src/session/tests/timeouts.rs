@@ -225,3 +225,15 @@ fn a_client_that_is_refused_is_given_no_time() {
     assert!(!feed_server(&mut server, START, &[]).1.is_empty());
     assert!(server.is_closed() && !server.wants_input() && server.poll_timeout().is_none());
 }
+
+#[test]
+fn a_client_that_is_refused_and_does_not_listen_has_no_longer_than_to_connect() {
+    let mut server = timed_server();
+    feed_server(&mut server, START, &Script::connect().bytes);
+    server.reject_connect("no").unwrap();
+    assert_eq!(server.poll_timeout(), None, "nobody has told it the time");
+    assert_eq!(server.poll_transmit(at(3_000), &mut []), 0);
+    assert_eq!(server.poll_transmit(at(3_050), &mut [0; 9]), 9);
+    assert!(!server.is_closed());
+    gives_up!(server, at(3_100), Stage::Connect);
+}
