@@ -9,7 +9,7 @@ use embedded_rtmp::command::{ConnectRequest, PlayRequest};
 use embedded_rtmp::message::StreamId;
 
 use crate::error::Error;
-use crate::relay::Played;
+use crate::playing::Played;
 
 /// One of a server's sockets, and the session on it. The next session on the same socket has the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,10 +95,7 @@ pub trait Handler {
     fn publish(&mut self, session: SessionId, stream: StreamId, key: Text<'_>) -> Result<(), Denial<'_>>;
 
     /// A client asks to play from a server that relays. All are welcome unless this says otherwise; who comes before the
-    /// publisher waits for it.
-    ///
-    /// Who is let in before there is a publisher waits for it, and keeps one of the server's streams for that name meanwhile:
-    /// where anyone may ask, let in only names that are known.
+    /// publisher waits for it, as long as no publisher of another stream needs the place: then it is told that it is over.
     ///
     /// # Errors
     /// What the client is told.

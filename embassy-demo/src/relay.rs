@@ -2,14 +2,12 @@
 
 use embedded_rtmp::amf0;
 use embedded_rtmp::chunk::Fragment;
-use embedded_rtmp::message::{Kind, StreamId};
-use embedded_rtmp::relay::{Buffers, Player, PumpError, Ring};
-use embedded_rtmp::session::{RequestError, Server};
-use embedded_rtmp::time::Instant;
+use embedded_rtmp::message::StreamId;
+use embedded_rtmp::relay::{Buffers, Ring};
 
-use crate::error::Error;
 use crate::fmt::brief;
 use crate::handler::SessionId;
+use crate::playing::{Played, Playing};
 
 /// The memory of one stream that is relayed: for a static, or wherever the caller keeps it.
 ///
@@ -70,24 +68,14 @@ impl<const RING: usize, const METADATA: usize, const VIDEO: usize, const AUDIO: 
     }
 }
 
-/// What came of a player.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Played {
-    /// Messages that it was sent.
-    pub sent: u32,
-    /// Messages that were left out, up to a keyframe, since it was too slow.
-    pub skipped: u32,
-}
-
 /// One stream.
 pub(crate) struct Channel<'a> {
-    ring: Ring<'a>,
+    pub(crate) ring: Ring<'a>,
     name: &'a mut [u8],
     length: usize,
-    publisher: Option<(SessionId, StreamId)>,
+    pub(crate) publisher: Option<(SessionId, StreamId)>,
     /// How often it was published, and how often that ended: who looks too late to see it published hears of the end.
-    turn: u32,
+    pub(crate) turn: u32,
     players: u8,
 }
 
@@ -99,19 +87,17 @@ impl Channel<'_> {
     fn name(&self) -> &[u8] {
         self.name.get(..self.length).unwrap_or_default()
     }
+
+    /// Gives it another name, under which nobody plays.
+    fn call(&mut self, name: &[u8]) {
+        self.name.iter_mut().zip(name).for_each(|(to, from)| *to = *from);
+        (self.length, self.players) = (name.len(), 0);
+    }
 }
 
-/// One player.
-pub(crate) struct Playing {
-    session: SessionId,
-    channel: usize,
-    player: Player,
-    /// The turn of the stream that it knows of.
-    told: u32,
-    is_paused: bool,
-    leaves: bool,
-    wants_audio: bool,
-    wants_video: bool,
+/// A stream's name: its key, without what stands behind a `?`.
+fn name(key: amf0::Text<'_>) -> &[u8] {
+    key.as_bytes().split(|byte| *byte == b'?').next().unwrap_or_default()
 }
 
 /// Why a stream is not to be had.
@@ -127,41 +113,39 @@ pub(crate) struct Relay<'r, 'a> {
 }
 
 impl Relay<'_, '_> {
-    /// The stream of that name, or one that is free and has the name from now on.
-    fn find(&mut self, key: amf0::Text<'_>) -> Result<usize, &'static str> {
-        let key = key.as_bytes().split(|byte| *byte == b'?').next().unwrap_or_default();
-        let named = self.channels.iter().position(|channel| !channel.is_free() && channel.name() == key);
-        if let Some(index) = named {
-            return Ok(index);
-        }
-        let fits = |channel: &Channel<'_>| channel.is_free() && channel.name.len() >= key.len();
-        let index = self.channels.iter().position(fits).ok_or(FULL)?;
-        if let Some(channel) = self.channels.get_mut(index) {
-            channel.name.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
-            channel.length = key.len();
-        }
-        Ok(index)
+    /// The place of the stream of that name, or one that it can have: a free one, or, for a publisher, one where players
+    /// only wait.
+    fn find(&self, name: &[u8], publishes: bool) -> Result<usize, &'static str> {
+        let place = |fits: &dyn Fn(&Channel<'_>) -> bool| self.channels.iter().position(fits);
+        let can_have = |channel: &Channel<'_>| channel.publisher.is_none() && channel.name.len() >= name.len();
+        place(&|channel| !channel.is_free() && channel.name() == name)
+            .or_else(|| place(&|channel| can_have(channel) && channel.players == 0))
+            .or_else(|| place(&|channel| can_have(channel) && publishes))
+            .ok_or(FULL)
     }
 
-    /// A publisher wants a stream. Where nothing is relayed, each has its own.
-    pub(crate) fn publish(
-        &mut self,
-        session: SessionId,
-        stream: StreamId,
-        key: amf0::Text<'_>,
-    ) -> Result<(), &'static str> {
+    /// Whether a publisher can have a stream. Where nothing is relayed, each has its own.
+    pub(crate) fn may_publish(&self, key: amf0::Text<'_>) -> Result<(), &'static str> {
         if self.channels.is_empty() {
             return Ok(());
         }
-        let index = self.find(key)?;
-        let Some(channel) = self.channels.get_mut(index) else { return Err(FULL) };
-        if channel.publisher.is_some() {
-            return Err(TAKEN);
+        let place = self.find(name(key), true)?;
+        let is_taken = self.channels.get(place).is_some_and(|channel| channel.publisher.is_some());
+        if is_taken { Err(TAKEN) } else { Ok(()) }
+    }
+
+    /// A publisher that [may](Self::may_publish) has a stream. Players who wait for another one there wait no longer.
+    pub(crate) fn publish(&mut self, session: SessionId, stream: StreamId, key: amf0::Text<'_>) {
+        let Ok(place) = self.find(name(key), true) else { return };
+        let Some(channel) = self.channels.get_mut(place) else { return };
+        if channel.name() != name(key) {
+            let waiting = self.players.iter_mut().flatten().filter(|playing| playing.is_at(place));
+            waiting.for_each(Playing::give_up);
+            channel.call(name(key));
         }
         channel.publisher = Some((session, stream));
         channel.turn = channel.turn.wrapping_add(1);
         self.moved = true;
-        Ok(())
     }
 
     /// A piece of what a publisher sends: copied in.
@@ -170,15 +154,6 @@ impl Relay<'_, '_> {
         if let Some(channel) = self.channels.iter_mut().find(|channel| channel.publisher == publisher) {
             channel.ring.push(fragment);
             self.moved |= channel.players > 0;
-        }
-    }
-
-    /// A publisher was not let in after all: nobody is to hear of it.
-    pub(crate) fn withdraw(&mut self, session: SessionId, stream: StreamId) {
-        let publisher = Some((session, stream));
-        if let Some(channel) = self.channels.iter_mut().find(|channel| channel.publisher == publisher) {
-            channel.publisher = None;
-            channel.turn = channel.turn.wrapping_sub(1);
         }
     }
 
@@ -204,120 +179,35 @@ impl Relay<'_, '_> {
         if self.player(session).is_some() {
             return Err("One player for each connection.");
         }
-        let index = self.find(key)?;
-        let place = self.players.iter_mut().find(|player| player.is_none()).ok_or(FULL)?;
-        let channel = self.channels.get_mut(index).ok_or(FULL)?;
+        let place = self.find(name(key), false)?;
+        let player = self.players.iter_mut().find(|player| player.is_none()).ok_or(FULL)?;
+        let channel = self.channels.get_mut(place).ok_or(FULL)?;
+        if channel.is_free() {
+            channel.call(name(key));
+        }
         channel.players = channel.players.saturating_add(1);
-        let (told, mut player) = (channel.turn, Player::new(stream));
-        // From here on it misses nothing, whenever it has its turn.
-        let _ = channel.ring.peek(&mut player.cursor);
-        let (is_paused, leaves, wants_audio, wants_video) = (false, false, true, true);
-        *place = Some(Playing { session, channel: index, player, told, is_paused, leaves, wants_audio, wants_video });
+        *player = Some(Playing::new(session, stream, place, channel));
         Ok(())
     }
 
     /// A player has gone; answers what it had.
     pub(crate) fn leave(&mut self, session: SessionId) -> Option<Played> {
         let of_session =
-            |player: &&mut Option<Playing>| player.as_ref().is_some_and(|player| player.session == session);
+            |player: &&mut Option<Playing>| player.as_ref().is_some_and(|player| player.session() == session);
         let playing = self.players.iter_mut().find(of_session)?.take()?;
-        if let Some(channel) = self.channels.get_mut(playing.channel) {
+        if let Some(channel) = playing.place().and_then(|place| self.channels.get_mut(place)) {
             channel.players = channel.players.saturating_sub(1);
         }
         Some(playing.played())
     }
 
-    /// What a session plays, and from where.
-    pub(crate) fn player(&mut self, session: SessionId) -> Option<(&mut Playing, &Channel<'_>)> {
-        let playing = self.players.iter_mut().flatten().find(|player| player.session == session)?;
-        let channel = self.channels.get(playing.channel)?;
+    /// What a session plays, and from where, unless a publisher has got that place.
+    pub(crate) fn player(&mut self, session: SessionId) -> Option<(&mut Playing, Option<&Channel<'_>>)> {
+        let playing = self.players.iter_mut().flatten().find(|player| player.session() == session)?;
+        let channel = playing.place().and_then(|place| self.channels.get(place));
         Some((playing, channel))
     }
 }
 
-impl Playing {
-    pub(crate) fn played(&self) -> Played {
-        Played { sent: self.player.cursor.sent(), skipped: self.player.cursor.skipped() }
-    }
-
-    pub(crate) fn session(&self) -> SessionId {
-        self.session
-    }
-
-    pub(crate) fn stream(&self) -> StreamId {
-        self.player.stream()
-    }
-
-    /// Begins nothing more; answers whether nothing is unfinished either.
-    pub(crate) fn stop(&mut self) -> bool {
-        self.leaves = true;
-        self.player.stop()
-    }
-
-    /// Whether it was stopped, and its last message is out.
-    pub(crate) fn has_left(&mut self) -> bool {
-        self.leaves && self.player.stop()
-    }
-
-    pub(crate) fn pause(&mut self, is_paused: bool) {
-        self.is_paused = is_paused;
-    }
-
-    pub(crate) fn receive(&mut self, kind: Kind, wanted: bool) {
-        match kind {
-            Kind::AUDIO => self.wants_audio = wanted,
-            _ => self.wants_video = wanted,
-        }
-        self.player.cursor.select(self.wants_audio, self.wants_video);
-    }
-
-    /// Tells the player when its stream has come, or gone: that after all that there was of it. Notices a player that is
-    /// too slow also while its socket takes nothing.
-    pub(crate) fn tell<const STREAMS: usize>(
-        &mut self,
-        channel: &Channel<'_>,
-        session: &mut Server<'_, STREAMS>,
-    ) -> Result<(), Error> {
-        channel.ring.peek(&mut self.player.cursor).map_err(|_| Error::TooSlow)?;
-        let is_published = channel.publisher.is_some();
-        if channel.turn == self.told || !is_published && channel.ring.behind(&self.player.cursor) > 0 {
-            return Ok(());
-        }
-        let told =
-            if is_published { session.publish_notify(self.stream()) } else { session.unpublish_notify(self.stream()) };
-        // Where there is no room now, there will be.
-        if !matches!(told, Err(RequestError::ControlBuffer(_))) {
-            self.told = channel.turn;
-        }
-        Ok(())
-    }
-
-    /// Whether there is anything of its stream to put out.
-    #[cfg(feature = "rtmpt")]
-    pub(crate) fn has_more(&mut self, channel: &Channel<'_>) -> bool {
-        let goes_on = self.player.cursor.is_inside() || !self.is_paused && !self.leaves;
-        let piece = channel.ring.peek(&mut self.player.cursor).ok().flatten();
-        goes_on && piece.is_some_and(|piece| piece.begin.is_some() || piece.parts.iter().any(|part| !part.is_empty()))
-    }
-
-    /// Fills `out` with what there is.
-    pub(crate) fn pump<const STREAMS: usize>(
-        &mut self,
-        channel: &Channel<'_>,
-        session: &mut Server<'_, STREAMS>,
-        now: Instant,
-        out: &mut [u8],
-    ) -> Result<usize, Error> {
-        if self.is_paused && !self.player.cursor.is_inside() {
-            return Ok(session.poll_transmit(now, out));
-        }
-        self.player.pump(&channel.ring, session, now, out).map_err(|error| match error {
-            PumpError::Request(error) => Error::Request(error),
-            _ => Error::TooSlow,
-        })
-    }
-}
-
-/// What of a relay is neither lent nor a session: for each stream, and for each player.
+/// What each stream takes beside what is lent.
 pub(crate) const CHANNEL_SIZE: usize = size_of::<Channel<'_>>();
-pub(crate) const PLAYER_SIZE: usize = size_of::<Option<Playing>>();

@@ -31,11 +31,13 @@ pub(crate) fn take_in<const STREAMS: usize>(
                     Err(denial) => session.reject_connect(denial.status("").1)?,
                 },
                 ServerEvent::Publish { stream, key } => {
-                    let answer = relay.publish(id, stream, key).map_err(Denial::Because);
+                    let answer = relay.may_publish(key).map_err(Denial::Because);
                     match answer.and_then(|()| handler.publish(id, stream, key)) {
-                        Ok(()) => session.accept(stream)?,
+                        Ok(()) => {
+                            relay.publish(id, stream, key);
+                            session.accept(stream)?;
+                        }
                         Err(denial) => {
-                            relay.withdraw(id, stream);
                             let (code, description) = denial.status(code::PUBLISH_BAD_NAME);
                             session.reject(stream, code, description)?;
                         }

@@ -13,7 +13,8 @@ use crate::gateway::Gateway;
 use crate::handler::{Handler, SessionId};
 use crate::link::{KeepAlive, Traffic};
 use crate::listen::Listeners;
-use crate::relay::{CHANNEL_SIZE, Channel, PLAYER_SIZE, Played, Playing, Relay, StreamMemory};
+use crate::playing::{PLAYER_SIZE, Played, Playing};
+use crate::relay::{CHANNEL_SIZE, Channel, Relay, StreamMemory};
 use crate::slot::{Entrance, Slot};
 
 /// The ports that a server listens on where nothing else is wanted: RTMP's own, and the one that firewalls let through.

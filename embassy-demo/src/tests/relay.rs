@@ -3,7 +3,7 @@
 use embassy_futures::join::join;
 use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
-use embassy_time::{Duration, Timer};
+use embassy_time::{Duration, Instant, Timer};
 use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::command::{ConnectRequest, PlayRequest, code};
@@ -11,8 +11,8 @@ use embedded_rtmp_embassy::embedded_rtmp::connect::Plan;
 use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{
-    Denial, End, Error, Handler, Parts, Played, Player, PublishOptions, ServeOptions, Server, SessionId, StreamMemory,
-    Viewer,
+    Denial, End, Error, Handler, Parts, Played, Player, PublishOptions, Publisher, ServeOptions, Server, SessionId,
+    StreamMemory, Viewer,
 };
 
 use super::pair::{LIMITS, TestMemory, connect, targets, with_devices};
@@ -33,8 +33,8 @@ impl Handler for Doorkeeper {
         if request.app == *"elsewhere" { Err(Denial::Redirect("rtmp://10.0.0.9/live")) } else { Ok(()) }
     }
 
-    fn publish(&mut self, _: SessionId, _: StreamId, _: Text<'_>) -> Result<(), Denial<'_>> {
-        Ok(())
+    fn publish(&mut self, _: SessionId, _: StreamId, key: Text<'_>) -> Result<(), Denial<'_>> {
+        if key == *"unwanted" { Err("It is not wanted.".into()) } else { Ok(()) }
     }
 
     fn play(&mut self, _: SessionId, _: StreamId, request: &PlayRequest<'_>) -> Result<(), Denial<'_>> {
@@ -140,4 +140,39 @@ fn a_shutdown_tells_the_players() {
         },
     );
     assert_eq!((count.0, played), (8, vec![Played { sent: 1, skipped: 0 }]));
+}
+
+#[test]
+fn who_waits_for_nobody_is_in_no_publishers_way() {
+    let played = serve(
+        async |stack| {
+            let count = &mut Count::default();
+            let waiting = play(stack, "rtmp://10.0.0.2/live/nobody", count);
+            let publishing = async {
+                let (targets, mut memory) = (targets([1935]), TestMemory::new());
+                Timer::after(Duration::from_millis(300)).await;
+                let unwanted = Url::parse("rtmp://10.0.0.2/live/unwanted").unwrap();
+                let (mut plan, options) = (Plan::new(&targets, LIMITS).unwrap(), PublishOptions::default());
+                let refused = Publisher::<8>::connect(stack, &unwanted, &mut plan, &options, &mut memory, || [7; 32]);
+                assert_eq!(code_of(refused.await.map(drop)), code::PUBLISH_BAD_NAME);
+                Timer::after(Duration::from_millis(300)).await;
+                // There is memory for one stream.
+                let start = Instant::now();
+                let mut plan = Plan::new(&targets, LIMITS).unwrap();
+                let publisher = connect(stack, &mut plan, &mut memory).await.unwrap();
+                Timer::after(Duration::from_millis(300)).await;
+                drop(publisher);
+                start
+            };
+            let waiting = async {
+                let end = waiting.await;
+                assert_eq!(end, Ok(End::Stopped));
+                Instant::now()
+            };
+            let (ended, start) = join(waiting, publishing).await;
+            assert!(ended > start, "who is refused takes nobody's place");
+        },
+        async |_| {},
+    );
+    assert_eq!(played, [Played::default()]);
 }

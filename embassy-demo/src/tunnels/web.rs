@@ -150,14 +150,14 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
         };
         let (mut player, mut result, mut wants) = (relay.player(id), Ok(()), session.wants_transmit());
         if let Some((playing, channel)) = &mut player {
-            result = playing.tell(channel, session);
-            wants = result.is_ok() && (session.wants_transmit() || playing.has_more(channel));
+            result = playing.tell(*channel, session);
+            wants = result.is_ok() && (session.wants_transmit() || playing.has_more(*channel));
         }
         let (mut written, waits) = (0, connection.wants_transmit(now, usize::from(wants)));
         if waits {
             let table = &mut self.table;
             let mut fill = |room: &mut [u8]| match &mut player {
-                Some((playing, channel)) => playing.pump(channel, session, now, room).unwrap_or_else(|error| {
+                Some((playing, channel)) => playing.pump(*channel, session, now, room).unwrap_or_else(|error| {
                     result = Err(error);
                     0
                 }),
