@@ -212,6 +212,7 @@ mod requests;
 mod resolve;
 mod sender;
 mod server;
+mod serving;
 mod slot;
 mod station;
 mod text;

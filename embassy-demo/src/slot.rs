@@ -15,8 +15,9 @@ use crate::handler::{Handler, Origin, SessionId};
 use crate::link::{KeepAlive, Link, Traffic, clock, wake_at};
 use crate::listen::Listeners;
 use crate::relay::Relay;
-use crate::requests::{left, over, take_in};
+use crate::requests::over;
 use crate::server::ServeOptions;
+use crate::serving::advance;
 
 /// How long the end of a connection may take.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
@@ -226,79 +227,5 @@ impl<'a, const STREAMS: usize> Phase<'a, STREAMS> {
             Self::Listening(buffers) | Self::Asking(buffers, _) | Self::Closing(buffers, _) => Some(buffers),
             Self::Serving(session) => Some(session.into_buffers()),
         }
-    }
-}
-
-/// Takes in what has come, puts out what waits.
-fn advance<const STREAMS: usize>(
-    id: SessionId,
-    link: &mut Link<'_>,
-    session: &mut Server<'_, STREAMS>,
-    relay: &mut Relay<'_, '_>,
-    handler: &mut dyn Handler,
-    cx: &mut Context<'_>,
-) -> Result<(), Error> {
-    let now = clock();
-    loop {
-        // Until nothing is left, or an answer must go out first: at the ring's end, what has come lies in two parts.
-        let mut is_drained = false;
-        while !is_drained && handler.poll_ready(id, cx).is_ready() {
-            let mut result = Ok(());
-            let read = link.poll_read(cx, &mut |input| {
-                let mut rest = input;
-                result = take_in(id, session, relay, handler, now, &mut rest);
-                input.len() - rest.len()
-            });
-            result?;
-            is_drained = read.is_pending();
-            if read == Poll::Ready(0) {
-                break;
-            }
-        }
-        let (written, waits) = match relay.player(id) {
-            Some((playing, channel)) => {
-                playing.tell(channel, session)?;
-                let mut result = Ok(());
-                let written = link.write(&mut |out| {
-                    let pumped = playing.pump(channel, session, now, out);
-                    let written = *pumped.as_ref().unwrap_or(&0);
-                    result = pumped.map(drop);
-                    written
-                });
-                result?;
-                if playing.has_left() {
-                    left(id, relay, handler);
-                }
-                (written, true)
-            }
-            None if session.wants_transmit() => {
-                // Who makes no room has its time, too.
-                let _ = session.poll_transmit(now, &mut []);
-                (link.write(&mut |out| session.poll_transmit(now, out)), true)
-            }
-            None => (0, false),
-        };
-        if written > 0 {
-            continue;
-        }
-        if !is_drained && !link.may_receive() {
-            return Err(link.end());
-        }
-        if session.is_closed() {
-            // The client was refused, and has been told.
-            return Err(Error::Closed);
-        }
-        match session.poll_timeout() {
-            Some(at) if at <= now => {
-                session.handle_timeout(now)?;
-                continue;
-            }
-            Some(at) => wake_at(at, cx),
-            None => {}
-        }
-        if waits && !link.has_room() {
-            link.wake_when_writable(cx);
-        }
-        return Ok(());
     }
 }

@@ -1,0 +1,88 @@
+//! A server's session on its socket.
+
+use core::task::{Context, Poll};
+
+use embedded_rtmp::session::Server;
+
+use crate::error::Error;
+use crate::handler::{Handler, SessionId};
+use crate::link::{Link, clock, wake_at};
+use crate::relay::Relay;
+use crate::requests::{left, take_in};
+
+/// Takes in what has come, puts out what waits, looks at the clock, and has the task woken when there is more to do.
+///
+/// # Errors
+/// The session has failed, or the connection is over. All that came before that has been handed on.
+pub(crate) fn advance<const STREAMS: usize>(
+    id: SessionId,
+    link: &mut Link<'_>,
+    session: &mut Server<'_, STREAMS>,
+    relay: &mut Relay<'_, '_>,
+    handler: &mut dyn Handler,
+    cx: &mut Context<'_>,
+) -> Result<(), Error> {
+    let now = clock();
+    loop {
+        // Until nothing is left, or an answer must go out first: at the ring's end, what has come lies in two parts.
+        let mut is_drained = false;
+        while !is_drained && handler.poll_ready(id, cx).is_ready() {
+            let mut result = Ok(());
+            let read = link.poll_read(cx, &mut |input| {
+                let mut rest = input;
+                result = take_in(id, session, relay, handler, now, &mut rest);
+                input.len() - rest.len()
+            });
+            result?;
+            is_drained = read.is_pending();
+            if read == Poll::Ready(0) {
+                break;
+            }
+        }
+        let (written, waits) = match relay.player(id) {
+            Some((playing, channel)) => {
+                playing.tell(channel, session)?;
+                let mut result = Ok(());
+                let written = link.write(&mut |out| {
+                    let pumped = playing.pump(channel, session, now, out);
+                    let written = *pumped.as_ref().unwrap_or(&0);
+                    result = pumped.map(drop);
+                    written
+                });
+                result?;
+                if playing.has_left() {
+                    left(id, relay, handler);
+                }
+                (written, true)
+            }
+            None if session.wants_transmit() => {
+                // Who makes no room has its time, too.
+                let _ = session.poll_transmit(now, &mut []);
+                (link.write(&mut |out| session.poll_transmit(now, out)), true)
+            }
+            None => (0, false),
+        };
+        if written > 0 {
+            continue;
+        }
+        if !is_drained && !link.may_receive() {
+            return Err(link.end());
+        }
+        if session.is_closed() {
+            // The client was refused, and has been told.
+            return Err(Error::Closed);
+        }
+        match session.poll_timeout() {
+            Some(at) if at <= now => {
+                session.handle_timeout(now)?;
+                continue;
+            }
+            Some(at) => wake_at(at, cx),
+            None => {}
+        }
+        if waits && !link.has_room() {
+            link.wake_when_writable(cx);
+        }
+        return Ok(());
+    }
+}
