@@ -163,6 +163,8 @@
 //! }
 //! ```
 //!
+//! With the feature `rtmpt` it takes tunnels beside direct connections, on the same ports: `Server::with_tunnels`.
+//!
 //! # Through firewalls
 //! A [`Plan`](embedded_rtmp::connect::Plan) says which ports and transports are tried, when, and which attempt wins.
 //! [`Publisher::connect`] carries it out with one socket, one attempt after another: a port that a firewall drops costs
@@ -182,8 +184,8 @@
 //! - `defmt`, `log`: what happens is logged, here and in the core; with both, through defmt. Neither keys nor URLs are.
 //! - `digest`: the handshake with digests.
 //! - `ipv6`: hosts with IPv6 addresses.
-//! - `rtmpt`: attempts of the port plan over RTMPT, for networks that let nothing through but HTTP. Without it they fail
-//!   as `Unsupported`, and the plan goes on.
+//! - `rtmpt`: RTMP in HTTP, for networks that let nothing else through: attempts of the port plan, which fail as
+//!   `Unsupported` without it, and the plan goes on; and a server's tunnels, `Tunnels` and `TunnelMemory`.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -57,7 +57,7 @@ pub enum End {
     Stopped,
 }
 
-/// A connection on which a stream is played.
+/// A connection on which a stream is played: [an example](crate#playing).
 pub struct Player<'a, const STREAMS: usize = 8> {
     connection: Connection<'a, STREAMS, 1>,
 }

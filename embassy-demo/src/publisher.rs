@@ -44,7 +44,7 @@ impl Default for PublishOptions<'_> {
     }
 }
 
-/// A connection on which a stream is being published.
+/// A connection on which a stream is being published: [an example](crate#publishing).
 ///
 /// Dropping it takes the socket away without a word to the server, which then learns of it by its own timeouts;
 /// [`Self::close`] ends the stream in good order.

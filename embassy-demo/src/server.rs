@@ -64,7 +64,7 @@ impl core::error::Error for ServerError {}
 /// are fewest, so all ports stay open as long as there is a socket for each; after that, connections are refused.
 ///
 /// A stream is known by its key, without what stands behind a `?`. It has one publisher; who asks for it beside that one
-/// is told `NetStream.Publish.BadName`.
+/// is told `NetStream.Publish.BadName`. [An example](crate#serving).
 pub struct Server<
     'a,
     const SOCKETS: usize,

@@ -53,6 +53,28 @@ pub(crate) trait WebServer {
 ///
 /// Each answer is put straight into the socket's send ring, as much as there is room for: nothing is kept in between. So a
 /// player gets at most a ring full in a round trip.
+///
+/// ```no_run
+/// use embassy_net::Stack;
+/// use embedded_rtmp_embassy::embedded_rtmp::tunnel::Config;
+/// use embedded_rtmp_embassy::{
+///     Handler, Memory, ServeOptions, Server, ServerError, StreamMemory, TunnelMemory, Tunnels,
+/// };
+///
+/// /// One stream and three players, of whom two may come through tunnels; four connections at a time.
+/// async fn serve(
+///     stack: Stack<'static>,
+///     memory: &'static mut [Memory<8192, 4096>; 4],
+///     streams: &'static mut [StreamMemory<65_536>; 1],
+///     lent: &'static mut TunnelMemory<2>,
+///     handler: &mut dyn Handler,
+/// ) -> Result<(), ServerError> {
+///     let mut tunnels = Tunnels::<2>::new(lent, Config { page: Some("A camera."), ..Config::new() });
+///     let server = Server::<4, 1, 3>::relaying(stack, &[1935, 80], memory, streams, ServeOptions::default())?;
+///     server.with_tunnels(&mut tunnels)?.run(handler).await;
+///     Ok(())
+/// }
+/// ```
 pub struct Tunnels<'a, const TUNNELS: usize, const STREAMS: usize = 8> {
     table: tunnel::Tunnels<'a, TUNNELS>,
     places: [Place<'a, STREAMS>; TUNNELS],
