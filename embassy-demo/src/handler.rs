@@ -11,7 +11,7 @@ use embedded_rtmp::message::StreamId;
 use crate::error::Error;
 use crate::playing::Played;
 
-/// One of a server's sockets, and the session on it. The next session on the same socket has the same id.
+/// One of a server's sockets, or of its tunnels, and the session there. The next session there has the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct SessionId(pub u8);
@@ -22,7 +22,7 @@ impl core::fmt::Display for SessionId {
     }
 }
 
-/// Where a session came from.
+/// Where a session came from: of one in a tunnel, the connection on which that was opened, perhaps a proxy's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Origin {
