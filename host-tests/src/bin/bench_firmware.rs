@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -126,7 +126,10 @@ fn run(arguments: &Arguments, pairs: usize, options: &[&str]) -> Result<Vec<Row>
     let sink = serve_bytes(|mut socket, _| io::copy(&mut socket, &mut io::sink()).map(|_| ()))?;
     let bytes = arguments.messages * MESSAGE;
     let source = serve_bytes(move |mut socket, round| {
-        socket.write_all(&vec![0x5A; bytes + round % SHIFTS])?;
+        // The rest follows in segments of its own, once the firmware has these.
+        socket.write_all(&[0x5A; SHIFTS][..1 + round % SHIFTS])?;
+        socket.read_exact(&mut [0])?;
+        socket.write_all(&vec![0x5A; bytes])?;
         io::copy(&mut socket, &mut io::sink()).map(|_| ())
     })?;
     let (board, tools) = (free_port()?, tools()?);
