@@ -112,6 +112,7 @@ pub(crate) struct Relay<'r, 'a> {
     pub(crate) moved: bool,
 }
 
+// What comes once in a stream is out of the way of what comes with each segment.
 impl Relay<'_, '_> {
     /// The place of the stream of that name, or one that it can have: a free one, or, for a publisher, one where players
     /// only wait.
@@ -125,6 +126,7 @@ impl Relay<'_, '_> {
     }
 
     /// Whether a publisher can have a stream. Where nothing is relayed, each has its own.
+    #[cold]
     pub(crate) fn may_publish(&self, key: amf0::Text<'_>) -> Result<(), &'static str> {
         if self.channels.is_empty() {
             return Ok(());
@@ -135,6 +137,7 @@ impl Relay<'_, '_> {
     }
 
     /// A publisher that [may](Self::may_publish) has a stream. Players who wait for another one there wait no longer.
+    #[cold]
     pub(crate) fn publish(&mut self, session: SessionId, stream: StreamId, key: amf0::Text<'_>) {
         let Ok(place) = self.find(name(key), true) else { return };
         let Some(channel) = self.channels.get_mut(place) else { return };
@@ -158,6 +161,7 @@ impl Relay<'_, '_> {
     }
 
     /// A publisher has ended one stream, or with its session all.
+    #[cold]
     pub(crate) fn unpublish(&mut self, session: SessionId, stream: Option<StreamId>) {
         for channel in self.channels.iter_mut() {
             if channel.publisher.is_some_and(|(by, on)| by == session && stream.is_none_or(|stream| stream == on)) {
@@ -170,6 +174,7 @@ impl Relay<'_, '_> {
     }
 
     /// A player wants a stream. Its session's messages must be whole before another's begin, so there is one for each.
+    #[cold]
     pub(crate) fn play(
         &mut self,
         session: SessionId,
