@@ -1,0 +1,140 @@
+//! A tunnel's client against any server: what is lent, what is asked and how it ends do not depend on how the responses are
+//! cut, nor on the windows that requests go out through. The first byte chooses the cuts. The rest is steps, with a byte FE
+//! between two of them: what the client does and is told first (see [`Step`]), then what the server says.
+#![no_main]
+
+use embedded_rtmp::time::Instant;
+use embedded_rtmp::tunnel::{Client, Error, MAX_BODY};
+use embedded_rtmp_fuzz::Cuts;
+use libfuzzer_sys::fuzz_target;
+
+/// A step's first byte.
+struct Step(u8);
+
+impl Step {
+    /// The session has got so many bytes to send.
+    fn bytes(&self) -> usize {
+        [0, 1, 2, 100, 1_000, 10_000, 65_536, 70_000][usize::from(self.0 & 7)]
+    }
+
+    /// It cannot read on before it has sent something.
+    fn hurries(&self) -> bool {
+        self.0 & 0x08 != 0
+    }
+
+    fn closes(&self) -> bool {
+        self.0 & 0x10 != 0
+    }
+
+    /// The connection ends, and there is another one.
+    fn is_cut_off(&self) -> bool {
+        self.0 & 0x20 != 0
+    }
+
+    /// How long nothing has happened, in ms.
+    fn pause(&self) -> u64 {
+        [300, 3, 700, 30_000][usize::from(self.0 >> 6)]
+    }
+}
+
+/// What was lent, what was asked, and what has become of it.
+#[derive(Debug, Default, PartialEq)]
+struct Happened {
+    lent: Vec<u8>,
+    asked: Vec<u8>,
+    errors: Vec<Error>,
+    states: Vec<[bool; 4]>,
+}
+
+fn ask(client: &mut Client, now: Instant, waiting: &mut usize, window: &mut dyn FnMut() -> usize, asked: &mut Vec<u8>) {
+    loop {
+        let mut out = vec![0; window().min(100_000)];
+        let wants = client.wants_transmit(now, *waiting);
+        let written = client.poll_transmit(now, *waiting, &mut out, |room| {
+            assert!(room.len() <= (*waiting).min(MAX_BODY), "more than was announced");
+            room.fill(b'!');
+            *waiting -= room.len();
+            room.len()
+        });
+        assert_eq!(wants, written > 0);
+        asked.extend_from_slice(&out[..written]);
+        if written == 0 {
+            return;
+        }
+    }
+}
+
+/// Whether bytes are requests whose bodies have the length that was announced, the last one perhaps but for its end.
+fn are_requests(mut bytes: &[u8]) -> bool {
+    while !bytes.is_empty() {
+        let Some(end) = bytes.windows(4).position(|end| end == b"\r\n\r\n") else { return true };
+        let head = std::str::from_utf8(&bytes[..end]).expect("a head is text");
+        let length = head.split("Content-Length: ").nth(1).and_then(|text| text.lines().next());
+        let length: usize = length.and_then(|text| text.parse().ok()).expect("a length");
+        if !head.starts_with("POST /") || !(1..=MAX_BODY).contains(&length) {
+            return false;
+        }
+        bytes = bytes.get(end + 4 + length..).unwrap_or(&[]);
+    }
+    true
+}
+
+fn happened(steps: &[u8], mut cut: impl FnMut() -> usize) -> Happened {
+    let (mut client, mut happened, mut waiting) = (Client::new("::1", 80), Happened::default(), 0);
+    let mut now = Instant::from_millis(1);
+    for step in steps.split(|byte| *byte == 0xFE) {
+        let Some((first, mut says)) = step.split_first() else { continue };
+        let step = Step(*first);
+        now = Instant::from_millis(now.as_millis() + step.pause());
+        let mut results = vec![client.handle_timeout(now)];
+        if step.is_cut_off() || client.needs_connection() {
+            results.push(client.connection_ended());
+            client.connected();
+        }
+        if step.closes() {
+            client.close();
+        }
+        waiting += step.bytes();
+        ask(&mut client, now, &mut waiting, &mut cut, &mut happened.asked);
+        while !says.is_empty() {
+            let offered = cut().min(says.len());
+            let mut piece = &says[..offered];
+            let lent = &mut happened.lent;
+            let result = client.receive(now, &mut piece, |bytes| {
+                let length = cut().min(bytes.len());
+                lent.extend_from_slice(&bytes[..length]);
+                *bytes = &bytes[length..];
+            });
+            let taken = offered - piece.len();
+            says = &says[taken..];
+            if result.is_err() {
+                results.push(result);
+                break;
+            }
+            assert!(taken > 0, "it neither takes nor fails");
+        }
+        if step.hurries() {
+            client.hurry();
+            ask(&mut client, now, &mut waiting, &mut cut, &mut happened.asked);
+        }
+        for error in results.into_iter().filter_map(Result::err) {
+            assert!(happened.errors.iter().all(|before| *before == error), "an error is final");
+            happened.errors.push(error);
+        }
+        if let Some(error) = happened.errors.first() {
+            assert_eq!(client.handle_timeout(now), Err(*error));
+            assert!(!client.wants_transmit(now, 1) && client.poll_timeout().is_none());
+        }
+        let states = [client.is_open(), client.is_closed(), client.is_under_way(), client.needs_connection()];
+        happened.states.push(states);
+    }
+    assert!(are_requests(&happened.asked));
+    happened
+}
+
+fuzz_target!(|data: &[u8]| {
+    let [seed, steps @ ..] = data else { return };
+    let whole = happened(steps, || usize::MAX);
+    let mut cuts = Cuts::new(*seed);
+    assert_eq!(happened(steps, || cuts.length()), whole);
+});
