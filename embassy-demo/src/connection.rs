@@ -18,9 +18,10 @@ use embassy_net::Stack;
 use embassy_time::Duration;
 use embedded_rtmp::command::{Status, code};
 use embedded_rtmp::message::StreamId;
-use embedded_rtmp::session::{self, Buffers, Client, ClientConfig, ClientEvent, ConfigError};
+use embedded_rtmp::session::{self, Client, ClientConfig, ClientEvent, ConfigError};
 use embedded_rtmp::time::Instant;
 
+use crate::buffers::Lent;
 use crate::dial::Attempt;
 use crate::error::{Error, Refusal};
 use crate::link::{Link, clock, wake_at};
@@ -77,16 +78,12 @@ pub(crate) struct Connection<'a, const STREAMS: usize, const PLAYS: usize = 0> {
 
 impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS> {
     /// What is not connected.
-    pub(crate) fn new(
-        stack: Stack<'a>,
-        (rx, tx, buffers): (&'a mut [u8], &'a mut [u8], Buffers<'a>),
-        session: ClientConfig,
-    ) -> Result<Self, ConfigError> {
+    pub(crate) fn new(stack: Stack<'a>, lent: Lent<'a>, session: ClientConfig) -> Result<Self, ConfigError> {
         Ok(Self {
             // Every attempt begins with entropy of its own.
-            client: Client::new(buffers, session, &[0; 32])?,
-            link: Link::new(stack, rx, tx),
-            tunnel: Tunnel::none(),
+            client: Client::new(lent.buffers, session, &[0; 32])?,
+            link: Link::new(stack, lent.rx, lent.tx),
+            tunnel: Tunnel::new(lent.gather),
             stage: Stage::Idle,
             until: Instant::from_micros(0),
             attempt: Attempt::NONE,

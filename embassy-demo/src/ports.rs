@@ -36,12 +36,18 @@ use crate::publisher::PublishOptions;
 ///
 /// # Errors
 /// The host has no address, or there are no targets; `report` is not called then.
-pub async fn test_ports<const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usize>(
+pub async fn test_ports<
+    const RX: usize,
+    const TX: usize,
+    const SCRATCH: usize,
+    const CONTROL: usize,
+    const GATHER: usize,
+>(
     stack: Stack<'_>,
     host: &str,
     targets: &[Target],
     limits: Limits,
-    memory: &mut Memory<RX, TX, SCRATCH, CONTROL>,
+    memory: &mut Memory<RX, TX, SCRATCH, CONTROL, GATHER>,
     mut entropy: impl FnMut() -> [u8; 32],
     mut report: impl FnMut(AttemptReport),
 ) -> Result<(), Error> {

@@ -91,12 +91,18 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
     ///
     /// # Errors
     /// The URL has no key, no attempt succeeded, the server refused or broke the protocol, or the connection was lost.
-    pub async fn connect<const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usize>(
+    pub async fn connect<
+        const RX: usize,
+        const TX: usize,
+        const SCRATCH: usize,
+        const CONTROL: usize,
+        const GATHER: usize,
+    >(
         stack: Stack<'a>,
         url: &Url<'a>,
         plan: &mut Plan<'_>,
         options: &PublishOptions<'_>,
-        memory: &'a mut Memory<RX, TX, SCRATCH, CONTROL>,
+        memory: &'a mut Memory<RX, TX, SCRATCH, CONTROL, GATHER>,
         mut entropy: impl FnMut() -> [u8; 32],
     ) -> Result<Self, Error> {
         url.key().ok_or(Error::NoStreamKey)?;

@@ -23,12 +23,19 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
     ///
     /// # Errors
     /// Those of [`Self::connect`].
-    pub async fn race<const N: usize, const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usize>(
+    pub async fn race<
+        const N: usize,
+        const RX: usize,
+        const TX: usize,
+        const SCRATCH: usize,
+        const CONTROL: usize,
+        const GATHER: usize,
+    >(
         stack: Stack<'a>,
         url: &Url<'a>,
         plan: &mut Plan<'_>,
         options: &PublishOptions<'_>,
-        memory: &'a mut [Memory<RX, TX, SCRATCH, CONTROL>; N],
+        memory: &'a mut [Memory<RX, TX, SCRATCH, CONTROL, GATHER>; N],
         mut entropy: impl FnMut() -> [u8; 32],
     ) -> Result<Self, Error> {
         url.key().ok_or(Error::NoStreamKey)?;

@@ -7,7 +7,7 @@ use embassy_net::Stack;
 use embedded_rtmp::session::{Buffers, Server};
 use embedded_rtmp::time::Instant;
 
-use crate::buffers::Memory;
+use crate::buffers::{Lent, Memory};
 use crate::error::Error;
 use crate::fmt::info;
 use crate::gateway::{Gateway, Web};
@@ -56,7 +56,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         memory: &'a mut Memory<RX, TX, SCRATCH, CONTROL>,
         keep_alive: KeepAlive,
     ) -> Self {
-        let (rx, tx, buffers) = memory.split();
+        let Lent { rx, tx, buffers, .. } = memory.split();
         let mut link = Link::new(stack, rx, tx);
         // A client that begins to connect and goes away must not keep the socket for ever.
         link.limit_silence(keep_alive.timeout);

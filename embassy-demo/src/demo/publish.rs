@@ -7,6 +7,7 @@ use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_time::{Instant, Timer};
 use embedded_rtmp_embassy::embedded_rtmp::connect::Plan;
+use embedded_rtmp_embassy::embedded_rtmp::handshake;
 use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{Error, Memory, Parts, PublishOptions, Publisher, Sender};
@@ -17,11 +18,11 @@ use super::progress::Progress;
 use super::wire::Random;
 
 /// Publishes a clip. `paced`: each message when it is due, else as fast as the server takes them.
-pub(crate) async fn publish<const RX: usize, const TX: usize>(
+pub(crate) async fn publish<const RX: usize, const TX: usize, const GATHER: usize>(
     stack: Stack<'_>,
     url: &Url<'_>,
     plan: &mut Plan<'_>,
-    memory: &mut Memory<RX, TX>,
+    memory: &mut Memory<RX, TX, { handshake::SCRATCH }, 512, GATHER>,
     clip: &[Tag<'_>],
     paced: bool,
     progress: &Progress,

@@ -19,12 +19,11 @@ use core::task::{Context, Poll, ready};
 use embassy_net::Stack;
 use embedded_rtmp::connect::{Limits, Order, Plan, SMART, Target};
 use embedded_rtmp::message::Timestamp;
-use embedded_rtmp::session::Buffers;
 use embedded_rtmp::session::pressure::DropLimits;
 use embedded_rtmp::time::Instant;
 use embedded_rtmp::url::Url;
 
-use crate::buffers::Memory;
+use crate::buffers::{Lent, Memory};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::fmt::brief;
@@ -90,9 +89,7 @@ impl Default for StationOptions<'_> {
 /// ```
 pub struct Station<'a> {
     stack: Stack<'a>,
-    rx: &'a mut [u8],
-    tx: &'a mut [u8],
-    buffers: Buffers<'a>,
+    lent: Lent<'a>,
     entropy: &'a mut dyn FnMut() -> [u8; 32],
     options: StationOptions<'a>,
     counters: Counters,
@@ -102,14 +99,13 @@ brief!(['a] Station<'a>, this => "Station {{ counters: {} }}", this.counters);
 
 impl<'a> Station<'a> {
     /// A station; `entropy` gives 32 fresh random bytes for each attempt to connect.
-    pub fn new<const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usize>(
+    pub fn new<const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usize, const GATHER: usize>(
         stack: Stack<'a>,
-        memory: &'a mut Memory<RX, TX, SCRATCH, CONTROL>,
+        memory: &'a mut Memory<RX, TX, SCRATCH, CONTROL, GATHER>,
         entropy: &'a mut dyn FnMut() -> [u8; 32],
         options: StationOptions<'a>,
     ) -> Self {
-        let (rx, tx, buffers) = memory.split();
-        Self { stack, rx, tx, buffers, entropy, options, counters: Counters::default() }
+        Self { stack, lent: memory.split(), entropy, options, counters: Counters::default() }
     }
 
     /// What was sent and left out since the station was made.
@@ -126,12 +122,11 @@ impl<'a> Station<'a> {
     /// The URL or the options make no sense; the first connection could not be made; a later one was lost and could not
     /// be made again in time, or not before the source's end: then the reason is the last one.
     pub async fn publish(&mut self, url: &str, source: &mut impl Source) -> Result<(), Error> {
-        let Self { stack, rx, tx, buffers, entropy, options, counters } = self;
+        let Self { stack, lent, entropy, options, counters } = self;
         let (stack, url) = (*stack, Url::parse(url)?);
         let order = Order::for_url_or(&url, options.ports)?;
         url.key().ok_or(Error::NoStreamKey)?;
-        let buffers = Buffers { scratch: &mut *buffers.scratch, control: &mut *buffers.control };
-        let mut connection = Connection::new(stack, (rx, tx, buffers), options.publish.session)?;
+        let mut connection = Connection::new(stack, lent.again(), options.publish.session)?;
         let mut air = Air {
             stack,
             entropy: *entropy,

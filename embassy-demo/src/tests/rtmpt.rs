@@ -170,7 +170,7 @@ struct Outcomes {
 }
 
 /// Publishes `clip` over `wire` in rings of these sizes, past a border that ends connections after `most` requests.
-fn published<const RX: usize, const TX: usize>(
+fn published<const RX: usize, const TX: usize, const GATHER: usize>(
     wire: &Wire,
     clip: &[Tag<'_>],
     targets: &[Target],
@@ -181,7 +181,7 @@ fn published<const RX: usize, const TX: usize>(
     let mut plan = Plan::new(targets, LIMITS).unwrap();
     let began = Instant::now();
     let result = with_devices(wire, async |first, second| {
-        let mut memory = Box::new(Memory::<RX, TX>::new());
+        let mut memory = Box::new(Memory::<RX, TX, 1536, 512, GATHER>::new());
         let (url, progress) = (Url::parse(URL).unwrap(), Progress::default());
         let client = publish(first, &url, &mut plan, &mut memory, clip, false, &progress);
         let border = join_array([(); 6].map(|()| border.run(second)));
@@ -215,7 +215,7 @@ fn sorted(mut messages: Vec<Message>) -> Vec<Message> {
 #[test]
 fn item_098_the_clip_arrives_whole_through_a_tunnel() {
     let clip = clip();
-    let outcomes = published::<4096, 4096>(&Wire::new(), &clip, &[Target::rtmpt(80)], usize::MAX);
+    let outcomes = published::<4096, 4096, 4096>(&Wire::new(), &clip, &[Target::rtmpt(80)], usize::MAX);
     assert_eq!((outcomes.result, &outcomes.reports[..]), (Ok(()), &[Outcome::Connected][..]));
     assert!(sorted(outcomes.messages) == expected(&clip));
     assert_eq!(outcomes.connections, 1);
@@ -225,7 +225,7 @@ fn item_098_the_clip_arrives_whole_through_a_tunnel() {
 fn each_request_may_be_the_last_of_its_connection() {
     let clip = &clip()[..60];
     for most in [1, 3] {
-        let outcomes = published::<4096, 2048>(&Wire::new(), clip, &[Target::rtmpt(80)], most);
+        let outcomes = published::<4096, 2048, 4096>(&Wire::new(), clip, &[Target::rtmpt(80)], most);
         assert_eq!(outcomes.result, Ok(()), "{most}");
         assert!(sorted(outcomes.messages) == expected(clip));
         assert!(outcomes.connections >= outcomes.requests / most, "{} {}", outcomes.connections, outcomes.requests);
@@ -235,7 +235,7 @@ fn each_request_may_be_the_last_of_its_connection() {
 #[test]
 fn rings_that_wrap_in_the_middle_of_requests_lose_nothing() {
     let clip = &clip()[..30];
-    let outcomes = published::<97, 97>(&Wire::new(), clip, &[Target::rtmpt(80)], usize::MAX);
+    let outcomes = published::<97, 97, 4096>(&Wire::new(), clip, &[Target::rtmpt(80)], usize::MAX);
     assert_eq!(outcomes.result, Ok(()));
     assert!(sorted(outcomes.messages) == expected(clip));
 }
@@ -244,26 +244,33 @@ fn rings_that_wrap_in_the_middle_of_requests_lose_nothing() {
 fn item_094_the_tunnel_is_tried_where_plain_rtmp_is_answered_in_http() {
     let clip = &clip()[..30];
     let targets = [Target::rtmp(80), Target::rtmpt(80)];
-    let outcomes = published::<4096, 4096>(&Wire::new(), clip, &targets, 50);
+    let outcomes = published::<4096, 4096, 4096>(&Wire::new(), clip, &targets, 50);
     assert_eq!(outcomes.result, Ok(()));
     assert_eq!(outcomes.reports, [Outcome::Failed(Failure::NotRtmp), Outcome::Connected]);
     assert!(sorted(outcomes.messages) == expected(clip));
 }
 
 #[test]
-fn the_rate_of_a_device_is_that_of_its_rings() {
-    let wire = Wire { delay: Duration::from_millis(25), ..Wire::new() };
+fn the_rate_of_a_device_is_that_of_its_memory() {
     let clip = clip();
-    let outcomes = published::<4096, 8192>(&wire, &clip, &[Target::rtmpt(80)], 20);
-    assert_eq!(outcomes.result, Ok(()));
-    assert!(sorted(outcomes.messages) == expected(&clip));
-    let bytes: usize = clip.iter().map(|tag| tag.data.len()).sum();
-    println!(
-        "a device with a send ring of 8,192 bytes, 50 ms round trip: {} kbit/s in {} requests on {} connections",
-        bytes as u64 * 8 / outcomes.took.as_millis(),
-        outcomes.requests,
-        outcomes.connections
-    );
+    let rate = |outcomes: Outcomes, clip: &[Tag<'_>], gather: usize| {
+        assert_eq!(outcomes.result, Ok(()));
+        assert!(sorted(outcomes.messages) == expected(clip));
+        let bytes: usize = clip.iter().map(|tag| tag.data.len()).sum();
+        let rate = bytes as u64 * 8 / outcomes.took.as_millis();
+        println!(
+            "a device that gathers {gather} bytes, 50 ms round trip: {rate} kbit/s in {} requests on {} connections",
+            outcomes.requests, outcomes.connections
+        );
+        rate
+    };
+    let wire = || Wire { delay: Duration::from_millis(25), ..Wire::new() };
+    let targets = [Target::rtmpt(80)];
+    let most = rate(published::<4096, 8192, 4096>(&wire(), &clip, &targets, 20), &clip, 4_096);
+    let less = rate(published::<4096, 8192, 1024>(&wire(), &clip, &targets, 20), &clip, 1_024);
+    // Without any there is one message for each request.
+    let none = rate(published::<4096, 8192, 0>(&wire(), &clip[..60], &targets, 20), &clip[..60], 0);
+    assert!(most > less && less > none, "{most} {less} {none}");
 }
 
 #[test]
