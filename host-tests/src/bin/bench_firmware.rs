@@ -115,17 +115,19 @@ fn run(arguments: &Arguments, pairs: usize, options: &[&str]) -> Result<Vec<Row>
 
     let sink = serve_bytes(|mut socket, _| io::copy(&mut socket, &mut io::sink()).map(|_| ()))?;
     let bytes = arguments.messages * MESSAGE;
-    let source = serve_bytes(move |mut socket, round| {
+    // Rounds begin anew with each size of the rings.
+    let shift = move |index: usize| index % pairs % SHIFTS;
+    let source = serve_bytes(move |mut socket, index| {
         // The rest follows in segments of its own, once the firmware has these.
-        socket.write_all(&[0x5A; SHIFTS][..1 + round % SHIFTS])?;
+        socket.write_all(&[0x5A; SHIFTS][..1 + shift(index)])?;
         socket.read_exact(&mut [0])?;
         socket.write_all(&vec![0x5A; bytes])?;
         io::copy(&mut socket, &mut io::sink()).map(|_| ())
     })?;
     let (board, tools) = (free_port()?, tools()?);
     let publish = tools.join("publish");
-    let trigger = serve_bytes(move |_, round| {
-        let url = format!("rtmp://127.0.0.1:{board}/live/bench{}", &"+++"[..round % SHIFTS]);
+    let trigger = serve_bytes(move |_, index| {
+        let url = format!("rtmp://127.0.0.1:{board}/live/bench{}", &"+++"[..shift(index)]);
         let published = Command::new(&publish).args(["--fast", "--quiet"]).arg(&stream).arg(url).status()?;
         if published.success() { Ok(()) } else { Err(io::Error::other("publish failed")) }
     })?;
