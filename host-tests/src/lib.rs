@@ -1,5 +1,6 @@
 //! What the host tools and the tests share.
 
+pub mod arguments;
 pub mod conformance;
 pub mod counts;
 pub mod firmware;

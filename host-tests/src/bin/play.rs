@@ -1,6 +1,5 @@
 //! Plays a stream of an RTMP server into an FLV file.
 
-use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,13 +7,13 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use embedded_rtmp::command::Start;
-use embedded_rtmp::handshake::Style;
 use embedded_rtmp::url::Url;
+use host_tests::arguments::{Handshake, progress_target};
 use host_tests::net::OrderArguments;
 use host_tests::play::{Options, Output, Report, play};
-use indicatif::{ProgressBar, ProgressDrawTarget};
+use indicatif::ProgressBar;
 use serde_json::Value;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -55,12 +54,6 @@ struct Arguments {
     json: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Handshake {
-    Simple,
-    Digest,
-}
-
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "is no number".to_owned())?;
     let duration = Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())?;
@@ -76,11 +69,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let shown = !arguments.quiet && io::stderr().is_terminal();
-    let bar = ProgressBar::with_draw_target(
-        None,
-        if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() },
-    );
+    let bar = ProgressBar::with_draw_target(None, progress_target(arguments.quiet));
     let mut report = Report::default();
     let played = play(&arguments.url, &options, &mut output, &stop, &mut report, &mut |report| show(report, &bar));
     let completed = output.finish().with_context(|| arguments.output.display().to_string());
@@ -121,13 +110,9 @@ fn opened(arguments: &Arguments) -> Result<(Options, Output, Arc<AtomicBool>)> {
         None if arguments.live => Start::Live,
         None => Start::LiveOrRecorded,
     };
-    let style = match arguments.handshake {
-        Handshake::Simple => Style::Simple,
-        Handshake::Digest => Style::Digest,
-    };
     let options = Options {
         order: arguments.order.clone(),
-        style,
+        style: arguments.handshake.into(),
         start,
         duration: arguments.duration.map(millis),
         patience: arguments.patience,

@@ -1,19 +1,19 @@
 //! Publishes an FLV file to an RTMP server.
 
 use std::fs::File;
-use std::io::{BufReader, IsTerminal};
+use std::io::BufReader;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use clap::{Parser, ValueEnum};
-use embedded_rtmp::handshake::Style;
+use clap::Parser;
 use embedded_rtmp::url::Url;
+use host_tests::arguments::{Handshake, progress_target};
 use host_tests::flv::Reader;
 use host_tests::net::{OrderArguments, Way};
 use host_tests::publish::{Options, Pace, Report, publish};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 /// Publishes an FLV file to an RTMP server, each message when it is due.
@@ -46,12 +46,6 @@ struct Arguments {
     json: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Handshake {
-    Simple,
-    Digest,
-}
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let (reader, length, url, way) = match opened(&arguments) {
@@ -64,10 +58,7 @@ fn main() -> ExitCode {
     let options = Options {
         way,
         pace: if arguments.fast { Pace::Fast } else { Pace::Timestamps },
-        style: match arguments.handshake {
-            Handshake::Simple => Style::Simple,
-            Handshake::Digest => Style::Digest,
-        },
+        style: arguments.handshake.into(),
         chunk_size: arguments.chunk_size,
     };
     let bar = progress_bar(length, arguments.quiet);
@@ -104,10 +95,8 @@ fn opened(arguments: &Arguments) -> Result<(Reader<BufReader<File>>, u64, Url<'_
 }
 
 fn progress_bar(length: u64, quiet: bool) -> ProgressBar {
-    let shown = !quiet && std::io::stderr().is_terminal();
-    let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {msg}");
-    ProgressBar::with_draw_target(Some(length), target)
+    ProgressBar::with_draw_target(Some(length), progress_target(quiet))
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 

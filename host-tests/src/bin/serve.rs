@@ -1,6 +1,5 @@
 //! Takes publishers over RTMP, gives what they send to players, and records it.
 
-use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
@@ -10,8 +9,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Parser;
 use embedded_rtmp::session::ServerConfig;
+use host_tests::arguments::progress_target;
 use host_tests::serve::{Event, Listeners, Played, Recorded, Shared};
-use indicatif::{ProgressBar, ProgressDrawTarget};
+use indicatif::ProgressBar;
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -78,7 +78,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         eprintln!("serve: there is nowhere to listen");
         return Ok(ExitCode::from(2));
     }
-    let bar = ProgressBar::with_draw_target(None, target(arguments.quiet));
+    let bar = ProgressBar::with_draw_target(None, progress_target(arguments.quiet));
     let recorded: Arc<Mutex<Vec<Recorded>>> = Arc::default();
     let played: Arc<Mutex<Vec<Played>>> = Arc::default();
     let config = ServerConfig {
@@ -123,10 +123,6 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
             Ok(ExitCode::from(1))
         }
     }
-}
-
-fn target(quiet: bool) -> ProgressDrawTarget {
-    if !quiet && io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
 }
 
 /// Says on standard error what happens.
