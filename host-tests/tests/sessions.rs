@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use embedded_rtmp::chunk::Fragment;
 use embedded_rtmp::command::{Code, ConnectOptions, PlayRequest};
-use embedded_rtmp::session::{Buffers, Client, ClientConfig, ClientEvent, Server, ServerConfig, ServerEvent};
+use embedded_rtmp::session::{
+    Buffers, Client, ClientConfig, ClientEvent, RequestError, Server, ServerConfig, ServerEvent,
+};
 use embedded_rtmp::time::Instant;
 use serde_json::Value;
 
@@ -114,14 +116,18 @@ fn served(bytes: &[u8], cut: usize) -> Seen {
     seen
 }
 
-/// What our client, which publishes, sees of a server's bytes.
-fn connected(bytes: &[u8], cut: usize) -> Seen {
+/// What a client of ours sees of a server's bytes, when it has asked for what `ask` asks for.
+fn seen_by_client<const PLAYS: usize>(
+    bytes: &[u8],
+    cut: usize,
+    ask: impl FnOnce(&mut Client<'_, 8, PLAYS>) -> Result<(), RequestError>,
+) -> Seen {
     let (mut scratch, mut control) = ([0; 1_536], [0; 512]);
     let buffers = Buffers { scratch: &mut scratch, control: &mut control };
-    let mut client = Client::<8>::new(buffers, ClientConfig::new(), &[1; 32]).unwrap();
+    let mut client = Client::<8, PLAYS>::new(buffers, ClientConfig::new(), &[1; 32]).unwrap();
     let flash_ver = ConnectOptions::FLASH_VER;
     client.connect(&ConnectOptions { app: "live", tc_url: &["rtmp://host/live"], flash_ver }).unwrap();
-    client.publish("cam").unwrap();
+    ask(&mut client).unwrap();
     let mut seen = Seen::default();
     for mut piece in bytes.chunks(cut) {
         loop {
@@ -129,9 +135,16 @@ fn connected(bytes: &[u8], cut: usize) -> Seen {
             match client.next_event(NOW, &mut piece).unwrap() {
                 Some(ClientEvent::Connected) => seen.events.push("connected".into()),
                 Some(ClientEvent::Publishing(stream)) => seen.events.push(format!("publishing {}", stream.0)),
+                Some(ClientEvent::Playing(stream)) => seen.events.push(format!("playing {}", stream.0)),
                 Some(ClientEvent::Refused(stage, status)) => seen.events.push(format!("{stage}: {}", status.code)),
-                Some(ClientEvent::Status(_, status)) => seen.events.push(status.code.to_string()),
+                Some(ClientEvent::Status(_, status)) => {
+                    assert!(!matches!(status.known(), Code::Other(_)), "{}", status.code);
+                    seen.events.push(status.code.to_string());
+                }
                 Some(ClientEvent::Media(fragment)) => seen.media(&fragment),
+                Some(ClientEvent::Data { stream, timestamp, message }) => {
+                    seen.messages.push((stream.0, 18, timestamp.0, message.body.to_vec()));
+                }
                 Some(_) => {}
                 None if piece.is_empty() => break,
                 None => {}
@@ -140,6 +153,16 @@ fn connected(bytes: &[u8], cut: usize) -> Seen {
     }
     assert_eq!(client.skipped(), 0);
     seen
+}
+
+/// What our client, which publishes, sees.
+fn connected(bytes: &[u8], cut: usize) -> Seen {
+    seen_by_client::<0>(bytes, cut, |client| client.publish("cam"))
+}
+
+/// What our client, which plays, sees.
+fn played(bytes: &[u8], cut: usize) -> Seen {
+    seen_by_client::<1>(bytes, cut, |client| client.play(&PlayRequest::new("cam")))
 }
 
 /// How many messages of media a description counts, by type.
@@ -188,39 +211,6 @@ fn our_client_publishes_to_every_captured_server() {
             assert_eq!(connected(&from_server, cut), whole, "{name}, pieces of {cut}");
         }
     }
-}
-
-/// What our client, which plays, sees of a server's bytes.
-fn played(bytes: &[u8], cut: usize) -> Seen {
-    let (mut scratch, mut control) = ([0; 1_536], [0; 512]);
-    let buffers = Buffers { scratch: &mut scratch, control: &mut control };
-    let mut client = Client::<8, 1>::new(buffers, ClientConfig::new(), &[1; 32]).unwrap();
-    let flash_ver = ConnectOptions::FLASH_VER;
-    client.connect(&ConnectOptions { app: "live", tc_url: &["rtmp://host/live"], flash_ver }).unwrap();
-    client.play(&PlayRequest::new("cam")).unwrap();
-    let mut seen = Seen::default();
-    for mut piece in bytes.chunks(cut) {
-        loop {
-            while client.poll_transmit(NOW, &mut [0; 1_460]) > 0 {}
-            match client.next_event(NOW, &mut piece).unwrap() {
-                Some(ClientEvent::Connected) => seen.events.push("connected".into()),
-                Some(ClientEvent::Playing(stream)) => seen.events.push(format!("playing {}", stream.0)),
-                Some(ClientEvent::Refused(stage, status)) => seen.events.push(format!("{stage}: {}", status.code)),
-                Some(ClientEvent::Status(_, status)) => {
-                    assert!(!matches!(status.known(), Code::Other(_)), "{}", status.code);
-                    seen.events.push(status.code.to_string());
-                }
-                Some(ClientEvent::Media(fragment)) => seen.media(&fragment),
-                Some(ClientEvent::Data { stream, timestamp, message }) => {
-                    seen.messages.push((stream.0, 18, timestamp.0, message.body.to_vec()));
-                }
-                Some(_) => {}
-                None if piece.is_empty() => break,
-                None => {}
-            }
-        }
-    }
-    seen
 }
 
 #[test]

@@ -15,7 +15,7 @@ use embedded_rtmp::session::ClientConfig;
 use host_tests::flv::{Reader, Writer};
 use host_tests::net::{Clock, Memory, dial};
 use host_tests::peers::{finish_within, free_port, start, wait_until};
-use support::{LIMIT, Serve, clip, media, publish, publish_well, publisher, tags, url};
+use support::{LIMIT, Serve, clip, media, publish, publish_well, publisher, six_publish, tags, url};
 
 #[test]
 fn what_is_published_is_recorded_whatever_the_handshake_and_the_chunk_sizes() {
@@ -37,18 +37,7 @@ fn what_is_published_is_recorded_whatever_the_handshake_and_the_chunk_sizes() {
 #[test]
 fn several_publishers_at_once_on_several_addresses() {
     let serve = Serve::listening("127.0.0.1:0,127.0.0.1:0", 2, &[]);
-    let publishers: Vec<_> = (0..6)
-        .map(|number| {
-            let url = url(serve.ports()[number % 2], &format!("live/{number}"));
-            start(&mut publisher(&clip(), &url, &["--fast"])).unwrap()
-        })
-        .collect();
-    for publisher in publishers {
-        publisher.finish_within(LIMIT).unwrap().successful().unwrap();
-    }
-    for number in 0..6 {
-        assert_eq!(tags(&serve.recording(&format!("live-{number}.flv"))), tags(&clip()));
-    }
+    six_publish(&serve, |number| url(serve.ports()[number % 2], &format!("live/{number}")));
 }
 
 #[test]

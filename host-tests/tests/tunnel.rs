@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
 use host_tests::peers::{start, wait_until};
-use support::{LIMIT, Serve, clip, publish, publish_well, publisher, tags};
+use support::{LIMIT, Serve, clip, publish, publish_well, publisher, six_publish, tags};
 
 fn rtmpt(port: u16, path: &str) -> String {
     format!("rtmpt://127.0.0.1:{port}/{path}")
@@ -30,19 +30,10 @@ fn item_098_what_is_published_through_a_tunnel_is_recorded() {
 #[test]
 fn tunnels_and_plain_rtmp_at_the_same_listener_at_once() {
     let serve = Serve::start(&[]);
-    let publishers: Vec<_> = (0..6)
-        .map(|number| {
-            let path = format!("live/{number}");
-            let url = if number % 2 == 0 { rtmpt(serve.port(), &path) } else { serve.url(&path) };
-            start(&mut publisher(&clip(), &url, &["--fast"])).unwrap()
-        })
-        .collect();
-    for publisher in publishers {
-        publisher.finish_within(LIMIT).unwrap().successful().unwrap();
-    }
-    for number in 0..6 {
-        assert_eq!(tags(&serve.recording(&format!("live-{number}.flv"))), tags(&clip()));
-    }
+    six_publish(&serve, |number| {
+        let path = format!("live/{number}");
+        if number % 2 == 0 { rtmpt(serve.port(), &path) } else { serve.url(&path) }
+    });
 }
 
 #[test]

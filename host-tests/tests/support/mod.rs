@@ -132,6 +132,18 @@ pub fn publish_well(file: &Path, url: &str, arguments: &[&str]) -> Value {
     summary
 }
 
+/// Six publishers at once, each to the URL of its number; their recordings must be whole.
+pub fn six_publish(serve: &Serve, url: impl Fn(usize) -> String) {
+    let publishers =
+        [0, 1, 2, 3, 4, 5].map(|number| start(&mut publisher(&clip(), &url(number), &["--fast"])).unwrap());
+    for publisher in publishers {
+        publisher.finish_within(LIMIT).unwrap().successful().unwrap();
+    }
+    for number in 0..6 {
+        assert_eq!(tags(&serve.recording(&format!("live-{number}.flv"))), tags(&clip()));
+    }
+}
+
 /// `play`, not started yet.
 pub fn player(url: &str, output: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_play"));
