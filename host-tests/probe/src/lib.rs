@@ -6,9 +6,11 @@
 
 mod drive;
 mod log;
+mod roles;
 
 pub use drive::Drive;
 pub use log::set_logger;
+pub use roles::{Wish, ask, metadata};
 
 use embedded_rtmp::session::{ClientConfig, ServerConfig};
 use embedded_rtmp::time::Instant;

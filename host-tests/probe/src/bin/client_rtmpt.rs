@@ -2,25 +2,17 @@
 #![no_std]
 #![no_main]
 
-use embedded_rtmp::amf0::{Encoder, Token};
-use embedded_rtmp::command::{ConnectOptions, set_data_frame};
 use embedded_rtmp::message::{Kind, StreamId, Timestamp};
 use embedded_rtmp::session::{Buffers, Client, ClientConfig, ClientEvent};
 use embedded_rtmp::tunnel;
-use probe::Board;
+use probe::{Board, ask, metadata};
 
-#[unsafe(no_mangle)]
-fn _start(board: &mut Board) {
-    let _ = run(board);
-}
+probe::entry!(run);
 
 fn run(board: &mut Board) -> Option<()> {
     let buffers = Buffers { scratch: &mut board.scratch, control: &mut board.control };
     let Ok(mut client) = Client::<8>::new(buffers, ClientConfig::new(), &board.entropy) else { return None };
-    let tc_url = ["rtmp://", board.url, "/", board.app];
-    let options = ConnectOptions { app: board.app, tc_url: &tc_url, flash_ver: "FMLE/3.0" };
-    client.connect(&options).ok()?;
-    client.publish(board.key).ok()?;
+    ask(&mut client, board.url, board.app, board.key)?;
     let mut tunnel = tunnel::Client::new(board.url, 80);
 
     let mut stream: Option<StreamId> = None;
@@ -55,11 +47,7 @@ fn run(board: &mut Board) -> Option<()> {
         {
             let mut rest = frame;
             if kind == Kind::DATA.0 {
-                let mut encoder = Encoder::new(&mut board.metadata);
-                set_data_frame(&mut encoder, "onMetaData").ok()?;
-                encoder.put(Token::EcmaArrayStart { len: 1 }).ok()?;
-                encoder.property("width", Token::Number(1280.0)).ok()?.put(Token::End).ok()?;
-                rest = encoder.finish();
+                rest = metadata(&mut board.metadata)?;
             }
             let csid = client.begin_media(Kind(kind), id, Timestamp(at), rest.len() as u32).ok()?;
             while client.media_left(csid).is_some() {

@@ -5,10 +5,7 @@
 
 use probe::Board;
 
-#[unsafe(no_mangle)]
-fn _start(board: &mut Board) {
-    let _ = run(board);
-}
+probe::entry!(run);
 
 fn run(board: &mut Board) -> Option<()> {
     let deadline = (board.now)();

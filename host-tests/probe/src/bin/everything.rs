@@ -14,12 +14,13 @@ type Take = fn(&mut &'static [u8]) -> usize;
 
 macro_rules! calls {
     (
+        $module:ident:
         drive { $($(#[$attribute:meta])* $call:expr,)* }
         drive_as { $($name:expr => $closure:expr,)* }
         display { $($display:ty,)* }
         format { $($format:ty,)* }
     ) => {
-        fn drive(keep: fn(usize)) {
+        fn $module(keep: fn(usize)) {
             $($(#[$attribute])* keep(Drive::address($call));)*
             $(keep(Drive::address($closure));)*
             $(keep(Drive::address(<$display as Display>::fmt));)*
@@ -29,11 +30,17 @@ macro_rules! calls {
     };
 }
 
+macro_rules! lists {
+    ($($module:ident)*) => {
+        const LISTS: &[fn(fn(usize))] = &[$($module),*];
+    };
+}
+
 include!("../calls.rs");
 
 #[unsafe(no_mangle)]
 fn _start(board: &mut Board) {
     probe::perhaps_panic(board);
     probe::set_logger();
-    drive(board.keep);
+    LISTS.iter().for_each(|drive| drive(board.keep));
 }

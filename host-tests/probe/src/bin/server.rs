@@ -2,14 +2,10 @@
 #![no_std]
 #![no_main]
 
-use embedded_rtmp::command::{DataMessage, code};
-use embedded_rtmp::session::{Buffers, Server, ServerEvent};
-use probe::Board;
+use embedded_rtmp::session::{Buffers, Server};
+use probe::{Board, Wish};
 
-#[unsafe(no_mangle)]
-fn _start(board: &mut Board) {
-    let _ = run(board);
-}
+probe::entry!(run);
 
 fn run(board: &mut Board) -> Option<()> {
     let buffers = Buffers { scratch: &mut board.scratch, control: &mut board.control };
@@ -18,33 +14,8 @@ fn run(board: &mut Board) -> Option<()> {
         let received = (board.receive)(&mut board.input);
         let mut input = board.input.get(..received)?;
         loop {
-            let (mut connect, mut publish) = (None, None);
             let Some(event) = server.next_event((board.now)(), &mut input).ok()? else { break };
-            match event {
-                ServerEvent::Connect(request) => connect = Some(request.app.as_bytes() == board.app.as_bytes()),
-                ServerEvent::Publish { stream, key } => {
-                    publish = Some((stream, key.as_bytes() == board.key.as_bytes()));
-                }
-                ServerEvent::Media(fragment) => {
-                    let name = match fragment.header.kind.is_data() {
-                        true => DataMessage::parse(fragment.data).map(|message| message.name),
-                        false => None,
-                    };
-                    (board.show)(fragment.header.timestamp.0, name.map_or(fragment.data, |name| name.as_bytes()));
-                }
-                ServerEvent::Unpublished(stream) => (board.show)(stream.0, &[]),
-                _ => {}
-            }
-            match connect {
-                Some(true) => server.accept_connect().ok()?,
-                Some(false) => server.reject_connect("no such application").ok()?,
-                None => {}
-            }
-            match publish {
-                Some((stream, true)) => server.accept(stream).ok()?,
-                Some((stream, false)) => server.reject(stream, code::PUBLISH_DENIED, "wrong key").ok()?,
-                None => {}
-            }
+            Wish::of(&event, board.app, board.key, board.show).answer(&mut server)?;
         }
         let written = server.poll_transmit((board.now)(), &mut board.output);
         (board.send)(board.output.get(..written)?);

@@ -2,15 +2,11 @@
 #![no_std]
 #![no_main]
 
-use embedded_rtmp::command::{DataMessage, code};
-use embedded_rtmp::session::{Buffers, Server, ServerEvent};
+use embedded_rtmp::session::{Buffers, Server};
 use embedded_rtmp::tunnel::{Config, Connection, Event, Protocol, Tunnels};
-use probe::Board;
+use probe::{Board, Wish};
 
-#[unsafe(no_mangle)]
-fn _start(board: &mut Board) {
-    let _ = run(board);
-}
+probe::entry!(run);
 
 fn run(board: &mut Board) -> Option<()> {
     let buffers = Buffers { scratch: &mut board.scratch, control: &mut board.control };
@@ -30,35 +26,10 @@ fn run(board: &mut Board) -> Option<()> {
                 Event::Closed(tunnel) => (board.show)(tunnel.index() as u32, &[]),
                 Event::Refused(_) => (board.show)(9, &[]),
                 Event::Data(_) => {
-                    let (mut connect, mut publish) = (None, None);
                     let before = input.len();
-                    match connection.receive(now, &mut input, |bytes| server.next_event(now, bytes)).ok()? {
-                        Some(ServerEvent::Connect(request)) => {
-                            connect = Some(request.app.as_bytes() == board.app.as_bytes());
-                        }
-                        Some(ServerEvent::Publish { stream, key }) => {
-                            publish = Some((stream, key.as_bytes() == board.key.as_bytes()));
-                        }
-                        Some(ServerEvent::Media(fragment)) => {
-                            let name = match fragment.header.kind.is_data() {
-                                true => DataMessage::parse(fragment.data).map(|message| message.name),
-                                false => None,
-                            };
-                            let shown = name.map_or(fragment.data, |name| name.as_bytes());
-                            (board.show)(fragment.header.timestamp.0, shown);
-                        }
-                        Some(ServerEvent::Unpublished(stream)) => (board.show)(stream.0, &[]),
-                        _ => {}
-                    }
-                    match connect {
-                        Some(true) => server.accept_connect().ok()?,
-                        Some(false) => server.reject_connect("no such application").ok()?,
-                        None => {}
-                    }
-                    match publish {
-                        Some((stream, true)) => server.accept(stream).ok()?,
-                        Some((stream, false)) => server.reject(stream, code::PUBLISH_DENIED, "wrong key").ok()?,
-                        None => {}
+                    let event = connection.receive(now, &mut input, |bytes| server.next_event(now, bytes)).ok()?;
+                    if let Some(event) = event {
+                        Wish::of(&event, board.app, board.key, board.show).answer(&mut server)?;
                     }
                     if before == input.len() {
                         let _ = connection.answer_early();

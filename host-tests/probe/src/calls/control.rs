@@ -1,0 +1,14 @@
+calls! {
+    control:
+    drive {
+        control::Control::emit,
+        control::Control::parse,
+    }
+    drive_as {}
+    display {}
+    format {
+        control::Control,
+        control::Event,
+        control::Limit,
+    }
+}

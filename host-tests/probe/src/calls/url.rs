@@ -1,0 +1,32 @@
+calls! {
+    url:
+    drive {
+        url::Options::new,
+        url::Scheme::as_str,
+        url::Scheme::default_port,
+        url::Url::app,
+        url::Url::host,
+        url::Url::host_is_ipv6,
+        url::Url::key,
+        url::Url::parse,
+        url::Url::parse_with,
+        url::Url::password,
+        url::Url::port,
+        url::Url::scheme,
+        url::Url::tc_url_parts,
+        url::Url::user,
+    }
+    drive_as {}
+    display {
+        url::Scheme,
+        url::UrlError,
+    }
+    format {
+        url::AppEnd,
+        url::Lone,
+        url::Options,
+        url::Scheme,
+        url::Url,
+        url::UrlError,
+    }
+}

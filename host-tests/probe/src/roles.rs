@@ -1,0 +1,73 @@
+//! What the images of a client, and those of a server, have in common, whatever carries their bytes.
+
+use embedded_rtmp::amf0::{Encoder, Token};
+use embedded_rtmp::command::{ConnectOptions, DataMessage, code, set_data_frame};
+use embedded_rtmp::message::StreamId;
+use embedded_rtmp::session::{Client, Server, ServerEvent};
+
+/// The entry of an image, which runs a function with the board until it ends or fails.
+#[macro_export]
+macro_rules! entry {
+    ($run:ident) => {
+        #[unsafe(no_mangle)]
+        fn _start(board: &mut $crate::Board) {
+            let _ = $run(board);
+        }
+    };
+}
+
+/// Has a client ask to publish to `url`, as the application `app`, under `key`.
+pub fn ask<'b>(client: &mut Client<'b>, url: &'b str, app: &'b str, key: &'b str) -> Option<()> {
+    let tc_url = ["rtmp://", url, "/", app];
+    client.connect(&ConnectOptions { app, tc_url: &tc_url, flash_ver: "FMLE/3.0" }).ok()?;
+    client.publish(key).ok()
+}
+
+/// The metadata that goes out.
+pub fn metadata(buffer: &mut [u8]) -> Option<&[u8]> {
+    let mut encoder = Encoder::new(buffer);
+    set_data_frame(&mut encoder, "onMetaData").ok()?;
+    encoder.put(Token::EcmaArrayStart { len: 1 }).ok()?;
+    encoder.property("width", Token::Number(1280.0)).ok()?.put(Token::End).ok()?;
+    Some(encoder.finish())
+}
+
+/// What a client wants of a server, and whether it may have it.
+pub enum Wish {
+    Nothing,
+    Connect(bool),
+    Publish(StreamId, bool),
+}
+
+impl Wish {
+    /// Looks at an event; media and the end of a stream are shown.
+    pub fn of(event: &ServerEvent<'_>, app: &str, key: &str, show: fn(u32, &[u8])) -> Self {
+        match event {
+            ServerEvent::Connect(request) => return Self::Connect(request.app.as_bytes() == app.as_bytes()),
+            ServerEvent::Publish { stream, key: asked } => {
+                return Self::Publish(*stream, asked.as_bytes() == key.as_bytes());
+            }
+            ServerEvent::Media(fragment) => {
+                let name = match fragment.header.kind.is_data() {
+                    true => DataMessage::parse(fragment.data).map(|message| message.name),
+                    false => None,
+                };
+                show(fragment.header.timestamp.0, name.map_or(fragment.data, |name| name.as_bytes()));
+            }
+            ServerEvent::Unpublished(stream) => show(stream.0, &[]),
+            _ => {}
+        }
+        Self::Nothing
+    }
+
+    /// Answers it.
+    pub fn answer(self, server: &mut Server<'_>) -> Option<()> {
+        match self {
+            Self::Nothing => Some(()),
+            Self::Connect(true) => server.accept_connect().ok(),
+            Self::Connect(false) => server.reject_connect("no such application").ok(),
+            Self::Publish(stream, true) => server.accept(stream).ok(),
+            Self::Publish(stream, false) => server.reject(stream, code::PUBLISH_DENIED, "wrong key").ok(),
+        }
+    }
+}
