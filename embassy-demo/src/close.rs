@@ -33,7 +33,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
 
     /// Ends the connection with a reset. [`Self::poll_closed`] sees to it that this is sent.
     pub(crate) fn reset(&mut self) {
-        if self.stage != Stage::Idle {
+        if !matches!(self.stage, Stage::Idle | Stage::Reset) {
             self.link.abort();
             self.enter(Stage::Reset, RESET_LIMIT);
         }
@@ -91,7 +91,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
             return Poll::Ready(Ok(()));
         }
         if result.is_ok() {
-            self.register(true, false, cx);
+            self.register(cx);
             return Poll::Pending;
         }
         Poll::Ready(result)
@@ -100,7 +100,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
     /// Waits until the server knows that the tunnel is closed.
     fn poll_hung_up(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Over>> {
         if self.tunnel.is_some() && self.advance().is_ok() && !self.tunnel.is_closed() {
-            self.register(true, false, cx);
+            self.register(cx);
             return Poll::Pending;
         }
         if self.tunnel.is_some() {

@@ -78,10 +78,10 @@ pub(crate) struct Connection<'a, const STREAMS: usize, const PLAYS: usize = 0> {
 
 impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS> {
     /// What is not connected.
-    pub(crate) fn new(stack: Stack<'a>, lent: Lent<'a>, session: ClientConfig) -> Result<Self, ConfigError> {
+    pub(crate) fn new(stack: Stack<'a>, lent: Lent<'a>, session: &ClientConfig) -> Result<Self, ConfigError> {
         Ok(Self {
             // Every attempt begins with entropy of its own.
-            client: Client::new(lent.buffers, session, &[0; 32])?,
+            client: Client::new(lent.buffers, *session, &[0; 32])?,
             link: Link::new(stack, lent.rx, lent.tx),
             tunnel: Tunnel::new(lent.gather),
             stage: Stage::Idle,
@@ -184,19 +184,12 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
         self.client.bytes_received() > 0
     }
 
-    /// Has the task woken when there is something to do: something has come (where that is to be read), room was made
-    /// for what waits (or for a frame, where `frames_wait`), time has passed, or the connection's state has changed.
+    /// Has the task woken when there is something to do: something has come, room was made where there was none, time has
+    /// passed, or the connection's state has changed.
     #[inline(never)]
-    pub(crate) fn register(&self, reads: bool, frames_wait: bool, cx: &mut Context<'_>) {
-        let Self { link, client, tunnel, .. } = self;
-        if reads && (client.wants_input() || tunnel.is_some()) {
-            link.wake_when_readable(cx);
-        }
-        let waits = frames_wait || client.wants_transmit() || !tunnel.is_settled() || tunnel.is_opening();
-        if waits && !link.has_room() {
-            link.wake_when_writable(cx);
-        }
-        for at in [client.poll_timeout(), tunnel.poll_timeout()].into_iter().flatten() {
+    pub(crate) fn register(&self, cx: &mut Context<'_>) {
+        self.link.wake(cx);
+        for at in [self.client.poll_timeout(), self.tunnel.poll_timeout()].into_iter().flatten() {
             wake_at(at, cx);
         }
     }

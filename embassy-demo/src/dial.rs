@@ -108,7 +108,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
         if result.is_err() {
             return Poll::Ready(Err(self.failed.take().map_or(Failure::Closed, |error| handshake_failure(&error))));
         }
-        self.register(true, false, cx);
+        self.register(cx);
         Poll::Pending
     }
 }

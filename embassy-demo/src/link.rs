@@ -1,8 +1,9 @@
 //! One TCP connection, as the sessions want it: nothing here waits, and nothing is copied between.
 //!
-//! Every method is synchronous, and so is every change of a session's state: a future can be dropped at any time. Whoever finds nothing to do registers a waker with [`Link::wake_when_readable`] or
-//! [`Link::wake_when_writable`]. smoltcp wakes both whenever the connection's state changes, so that a poll which looks
-//! at [`Link::may_receive`] and [`Link::may_send`] before it registers learns of FIN and RST.
+//! Every method is synchronous, and so is every change of a session's state: a future can be dropped at any time.
+//! Whoever finds nothing to do registers a waker with [`Link::wake`]. smoltcp wakes whoever waits whenever the
+//! connection's state changes, so that a poll which looks at [`Link::may_receive`] and [`Link::may_send`] before it
+//! registers learns of FIN and RST.
 
 use core::future::Future;
 use core::pin::pin;
@@ -107,7 +108,7 @@ impl<'a> Link<'a> {
     pub(crate) fn poll_opened(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), OpenError>> {
         match self.socket.state() {
             State::SynSent | State::SynReceived => {
-                self.wake_when_writable(cx);
+                self.wake(cx);
                 Poll::Pending
             }
             State::Closed | State::TimeWait => Poll::Ready(Err(OpenError::Refused)),
@@ -225,8 +226,7 @@ impl<'a> Link<'a> {
         match self.socket.state() {
             State::Closed if self.socket.send_queue() > 0 => Poll::Ready(Err(Error::Lost)),
             State::FinWait1 | State::Closing | State::LastAck => {
-                self.wake_when_readable(cx);
-                self.wake_when_writable(cx);
+                self.wake(cx);
                 Poll::Pending
             }
             _ => Poll::Ready(Ok(())),
@@ -238,10 +238,11 @@ impl<'a> Link<'a> {
         while self.read(&mut |input| input.len()) > 0 {}
         match self.socket.state() {
             // A socket that listens again at once would forget to tell the peer.
-            State::Closed if self.socket.remote_endpoint().is_some() => self.wake_when_writable(cx),
+            State::Closed if self.socket.remote_endpoint().is_some() => {}
             State::Closed | State::TimeWait => return Poll::Ready(()),
-            _ => self.wake_when_readable(cx),
+            _ => {}
         }
+        self.wake(cx);
         Poll::Pending
     }
 
@@ -255,6 +256,15 @@ impl<'a> Link<'a> {
         self.socket.remote_endpoint()
     }
 
+    /// Has the task woken when something comes that there was nothing of, when there is room where there was none, or when
+    /// the connection's state changes.
+    #[inline(never)]
+    pub(crate) fn wake(&self, cx: &mut Context<'_>) {
+        let _ = pin!(self.socket.wait_read_ready()).poll(cx);
+        let _ = pin!(self.socket.wait_write_ready()).poll(cx);
+    }
+
+    #[cfg(feature = "rtmpt")]
     pub(crate) fn wake_when_readable(&self, cx: &mut Context<'_>) {
         if pin!(self.socket.wait_read_ready()).poll(cx).is_ready() {
             cx.waker().wake_by_ref();

@@ -127,7 +127,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Course<'_, '_, 'a, STREAMS, P
                     } else if winner.stage == Stage::Open {
                         return Poll::Ready(Ok(index));
                     } else {
-                        winner.register(true, false, cx);
+                        winner.register(cx);
                         return Poll::Pending;
                     }
                 }

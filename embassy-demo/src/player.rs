@@ -85,7 +85,7 @@ impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
         mut entropy: impl FnMut() -> [u8; 32],
     ) -> Result<Self, Error> {
         url.key().ok_or(Error::NoStreamKey)?;
-        let mut connection = Connection::new(stack, memory.split(), options.session)?;
+        let mut connection = Connection::new(stack, memory.split(), &options.session)?;
         let found = lookup(stack, url.host(), plan).await?;
         let host = Host { name: url.host(), addresses: found.addresses() };
         let play: Request<'a, STREAMS, 1> = |client, key| client.play(&PlayRequest::new(key));
@@ -123,7 +123,7 @@ impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
                     (Err(Over), None) => return Poll::Ready(Err(connection.why())),
                     (Ok(true), None) => {}
                     (Ok(false), None) => {
-                        connection.register(is_ready, false, cx);
+                        connection.register(cx);
                         return Poll::Pending;
                     }
                 }

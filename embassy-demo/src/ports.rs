@@ -54,7 +54,7 @@ pub async fn test_ports<
     let found = lookup(stack, host, &mut Plan::new(targets, limits)?).await?;
     let limits = Limits { max_at_once: 1, ..limits };
     let options = &PublishOptions::default();
-    let mut connection = Connection::<1>::new(stack, memory.split(), options.session)?;
+    let mut connection = Connection::<1>::new(stack, memory.split(), &options.session)?;
     for target in targets {
         let plan = &mut Plan::new(core::slice::from_ref(target), limits)?;
         let host = Host { name: host, addresses: found.addresses() };

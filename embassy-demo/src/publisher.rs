@@ -38,9 +38,18 @@ brief!(
     this => "PublishOptions {{ keep_alive: {}, session: {} }}", this.keep_alive, this.session
 );
 
+impl PublishOptions<'_> {
+    /// As an encoder, with the default times.
+    pub const DEFAULT: PublishOptions<'static> = PublishOptions {
+        flash_ver: ConnectOptions::FLASH_VER,
+        keep_alive: KeepAlive::DEFAULT,
+        session: ClientConfig::new(),
+    };
+}
+
 impl Default for PublishOptions<'_> {
     fn default() -> Self {
-        Self { flash_ver: ConnectOptions::FLASH_VER, keep_alive: KeepAlive::DEFAULT, session: ClientConfig::default() }
+        Self::DEFAULT
     }
 }
 
@@ -106,7 +115,7 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
         mut entropy: impl FnMut() -> [u8; 32],
     ) -> Result<Self, Error> {
         url.key().ok_or(Error::NoStreamKey)?;
-        let mut publisher = Self::over(Connection::new(stack, memory.split(), options.session)?);
+        let mut publisher = Self::over(Connection::new(stack, memory.split(), &options.session)?);
         let found = lookup(stack, url.host(), plan).await?;
         let host = Host { name: url.host(), addresses: found.addresses() };
         let request = Some((url, Client::publish as _));
@@ -168,8 +177,8 @@ impl<const STREAMS: usize> Runner<'_, '_, STREAMS> {
                 inner.wake_all();
                 return Poll::Ready(inner.connection.why());
             }
-            let frames_wait = inner.wake_starved();
-            inner.connection.register(true, frames_wait, cx);
+            inner.wake_starved();
+            inner.connection.register(cx);
             Poll::Pending
         })
         .await

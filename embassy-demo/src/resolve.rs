@@ -56,7 +56,7 @@ impl Lookup {
     /// It is an address of a family that the stack was built without, or none of IPv6.
     pub(crate) fn new(host: &str) -> Result<Self, ResolveError> {
         // No name has a colon, and no IPv4 address.
-        let is_ipv6 = host.as_bytes().contains(&b':');
+        let is_ipv6 = host.bytes().any(|byte| byte == b':');
         #[cfg(feature = "ipv6")]
         if is_ipv6 && host.parse::<core::net::Ipv6Addr>().is_err() {
             return Err(ResolveError::BadName);

@@ -185,19 +185,14 @@ impl<const STREAMS: usize> Inner<'_, STREAMS> {
         Ok(is_done)
     }
 
-    /// Wakes the senders that waited for room, if there is some; answers whether there are any that go on waiting.
-    pub(crate) fn wake_starved(&mut self) -> bool {
-        let has_room = self.connection.takes_media();
-        let mut any = false;
-        for slot in self.slots.iter_mut().filter(|slot| slot.starved) {
-            if has_room {
+    /// Wakes the senders that waited for room, if there is some.
+    pub(crate) fn wake_starved(&mut self) {
+        if self.connection.takes_media() {
+            for slot in self.slots.iter_mut().filter(|slot| slot.starved) {
                 slot.starved = false;
                 slot.wake();
-            } else {
-                any = true;
             }
         }
-        any
     }
 
     fn wake_waiting(&mut self) {

@@ -3,9 +3,9 @@
 //! ```text
 //!                 time          an address         the host's            the server's yes
 //!   ┌─► Resting ───────► Network ───────► Resolving ───────► Opening ──────────────────────► OnAir
-//!   │                       │                 │                 │                              │ lost, or the source
-//!   │ another try           ▼                 ▼                 ▼                              ▼ has ended
-//!   └───────────────────────●─────────────────●─────────────────●◄───────────────────────── Closing ──► Over
+//!   │                       │                 │                 │                      lost │  │ the source has ended
+//!   │ another try           ▼                 ▼                 ▼                           ▼  ▼
+//!   └───────────────────────●─────────────────●─────────────────●◄───────────────────── Closing  Finishing ──► Over
 //! ```
 
 use core::future::Future;
@@ -15,7 +15,7 @@ use core::task::{Context, Poll, ready};
 
 use embassy_net::{Ipv4Cidr, Stack};
 use embassy_time::Duration;
-use embedded_rtmp::connect::{Limits, Plan, Target};
+use embedded_rtmp::connect::{AttemptId, Plan, Target};
 use embedded_rtmp::message::Timestamp;
 use embedded_rtmp::session::Client;
 use embedded_rtmp::time::Instant;
@@ -45,66 +45,100 @@ pub(super) enum Phase {
     Opening,
     /// The server takes frames.
     OnAir,
-    /// The connection is being ended.
+    /// What is left of a connection that was lost is being ended.
     Closing,
+    /// The source has ended, and the stream is being ended.
+    Finishing,
     /// All is over.
     Over,
 }
 
-/// The way to the air, and the connection.
-pub(super) struct Air<'s, 'a> {
+/// What lasts as long as the station.
+pub(super) struct Gear<'a> {
     pub(super) stack: Stack<'a>,
-    pub(super) options: &'s StationOptions<'s>,
-    pub(super) entropy: &'s mut dyn FnMut() -> [u8; 32],
-    pub(super) counters: &'s mut Counters,
-    pub(super) url: &'s Url<'a>,
-    pub(super) targets: &'s [Target],
-    pub(super) plan: Plan<'s>,
-    pub(super) connection: &'s mut Connection<'a, 8>,
-    pub(super) lookup: Lookup,
+    pub(super) entropy: &'a mut dyn FnMut() -> [u8; 32],
+    pub(super) options: StationOptions<'a>,
+    pub(super) counters: Counters,
+}
+
+/// The way to the air, and the connection.
+pub(super) struct Air<'s, 'g, 'a> {
+    gear: &'s mut Gear<'g>,
+    url: &'s Url<'a>,
+    targets: &'s [Target],
+    connection: &'s mut Connection<'a, 8>,
+    plan: Option<Plan<'s>>,
+    lookup: Lookup,
     pub(super) phase: Phase,
     /// When the phase's time is over.
-    pub(super) until: Instant,
-    /// How long the whole plan may take.
-    pub(super) total: core::time::Duration,
-    pub(super) outage: Option<Outage>,
+    until: Instant,
+    outage: Option<Outage>,
+    /// The attempt that led to a server the last time.
+    good: Option<AttemptId>,
     /// When the connection began, and with which address of ours.
-    pub(super) began: Instant,
-    pub(super) address: Option<Ipv4Cidr>,
+    began: Instant,
+    address: Option<Ipv4Cidr>,
     /// Why it was lost the last time, or why it is over.
-    pub(super) why: Result<(), Error>,
+    why: Option<Error>,
     /// The header that is to be sent next.
     pub(super) header: Option<usize>,
-    pub(super) begun: Option<Begun>,
-    pub(super) pressure: Pressure,
+    begun: Option<Begun>,
+    pressure: Pressure,
     /// The timestamp of the last frame that was taken.
-    pub(super) last: Timestamp,
+    last: Timestamp,
 }
 
 /// Waits for an answer to what a lookup asks, and gives it to it; answers whether that was the last one.
 pub(super) type Query<'q> = dyn FnMut(&mut Lookup, &mut Context<'_>) -> Poll<Result<bool, ResolveError>> + 'q;
 
-impl Air<'_, '_> {
+impl<'s, 'g, 'a> Air<'s, 'g, 'a> {
+    pub(super) fn new(
+        gear: &'s mut Gear<'g>,
+        url: &'s Url<'a>,
+        targets: &'s [Target],
+        lookup: Lookup,
+        connection: &'s mut Connection<'a, 8>,
+    ) -> Self {
+        Self {
+            url,
+            targets,
+            connection,
+            plan: None,
+            lookup,
+            phase: Phase::Resting,
+            until: Instant::from_micros(0),
+            outage: None,
+            good: None,
+            began: Instant::from_micros(0),
+            address: None,
+            why: None,
+            header: None,
+            begun: None,
+            pressure: Pressure::new(gear.options.patience),
+            last: Timestamp(0),
+            gear,
+        }
+    }
+
     /// Why it is over.
     pub(super) fn result(&self) -> Result<(), Error> {
-        self.why
+        self.why.map_or(Ok(()), Err)
     }
 
     /// Whether frames are wanted: to be sent, or since those of a live source go by.
     pub(super) fn takes_frames(&self) -> bool {
         match self.phase {
             Phase::OnAir => true,
-            Phase::Closing | Phase::Over => false,
-            _ => self.outage.is_some() && self.options.patience.is_some(),
+            Phase::Closing | Phase::Finishing | Phase::Over => false,
+            _ => self.outage.is_some() && self.gear.options.patience.is_some(),
         }
     }
 
     /// The source has ended.
     pub(super) fn finish(&mut self) {
         if self.phase == Phase::OnAir {
-            self.why = Ok(());
             self.connection.close();
-            self.phase = Phase::Closing;
+            self.phase = Phase::Finishing;
         } else {
             self.phase = Phase::Over;
         }
@@ -115,66 +149,86 @@ impl Air<'_, '_> {
         loop {
             match self.phase {
                 Phase::Resting if !has_passed(self.until, cx) => return Poll::Pending,
-                Phase::Resting => self.enter(Phase::Network, Duration::from_micros(self.total.as_micros() as u64)),
-                Phase::Network if pin!(self.stack.wait_config_up()).poll(cx).is_ready() => {
+                Phase::Resting => self.set_out(),
+                Phase::Network if pin!(self.gear.stack.wait_config_up()).poll(cx).is_ready() => {
                     self.lookup.restart();
                     self.enter(Phase::Resolving, RESOLVE_LIMIT);
                 }
                 Phase::Network if has_passed(self.until, cx) => self.lose(Error::NoNetwork),
                 Phase::Network => return Poll::Pending,
                 Phase::Resolving => match query(&mut self.lookup, cx) {
-                    Poll::Ready(Ok(true)) => self.phase = Phase::Opening,
+                    Poll::Ready(Ok(true)) => self.enter(Phase::Opening, Duration::MAX),
                     Poll::Ready(Ok(false)) => {}
                     Poll::Ready(Err(error)) => self.lose(Error::Resolve(error)),
                     Poll::Pending if has_passed(self.until, cx) => self.lose(Error::Resolve(ResolveError::NoAnswer)),
                     Poll::Pending => return Poll::Pending,
                 },
-                Phase::Opening => {
-                    if ready!(self.poll_open(cx)) {
+                Phase::Opening => match self.poll_open(cx) {
+                    Poll::Ready(true) => {
                         self.begin();
                         return Poll::Ready(true);
                     }
-                    let why = self.connection.why();
-                    self.connection.failed = None;
-                    self.lose(why);
+                    Poll::Ready(false) => self.lose(Error::Exhausted),
+                    Poll::Pending if has_passed(self.until, cx) && self.connection.failed.is_none() => {
+                        self.connection.end(Error::Exhausted);
+                        self.connection.reset();
+                    }
+                    Poll::Pending => return Poll::Pending,
+                },
+                Phase::OnAir if self.connection.advance().is_ok() => {
+                    self.connection.register(cx);
+                    return Poll::Pending;
                 }
                 Phase::OnAir => {
-                    if self.connection.advance().is_ok() {
-                        self.connection.register(true, false, cx);
-                        return Poll::Pending;
-                    }
-                    self.why = Err(self.connection.why());
                     self.connection.close();
                     self.phase = Phase::Closing;
                 }
                 Phase::Closing => {
                     ready!(self.connection.poll_closed(cx));
-                    let closed = self.connection.failed.take().map_or(Ok(()), Err);
-                    match self.why {
-                        Ok(()) => (self.why, self.phase) = (closed, Phase::Over),
-                        Err(why) => {
-                            let (before, now) = (self.outage.take(), clock());
-                            self.outage = Some(Outage::lost(before, self.began, now, &self.options.retry));
-                            self.lose(why);
-                        }
-                    }
+                    let retry = &self.gear.options.retry;
+                    self.outage = Some(Outage::lost(self.outage, self.began, clock(), retry));
+                    self.lose(Error::Lost);
+                }
+                Phase::Finishing => {
+                    ready!(self.connection.poll_closed(cx));
+                    (self.why, self.phase) = (self.connection.failed, Phase::Over);
                 }
                 Phase::Over => return Poll::Ready(false),
             }
         }
     }
 
+    /// The next phase, which takes so long at most, and no longer than the outage may.
     #[inline(never)]
     fn enter(&mut self, phase: Phase, limit: Duration) {
         (self.phase, self.until) = (phase, later(clock(), limit));
+        if let Some(outage) = &self.outage {
+            self.until = self.until.min(outage.ends);
+        }
+    }
+
+    /// Begins with a plan, the port first that was good before.
+    fn set_out(&mut self) {
+        let limits = self.gear.options.limits;
+        match Plan::new(self.targets, limits) {
+            Ok(plan) => {
+                let plan = self.plan.insert(plan);
+                if let Some(target) = self.good.and_then(|id| self.targets.get(id.index())) {
+                    plan.prefer(*target);
+                }
+                self.enter(Phase::Network, Duration::from_micros(limits.total.as_micros() as u64));
+            }
+            Err(error) => self.lose(Error::Plan(error)),
+        }
     }
 
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let Some(plan) = &mut self.plan else { return Poll::Ready(false) };
         let mut course = Course {
             host: Host { name: self.url.host(), addresses: self.lookup.addresses() },
-            plan: &mut self.plan,
-            options: &self.options.publish,
-            entropy: self.entropy,
+            plan,
+            options: &self.gear.options.publish,
+            entropy: self.gear.entropy,
             request: Some((self.url, Client::publish)),
         };
         course.poll_open(from_mut(self.connection), cx).map(|result| result.is_ok())
@@ -183,40 +237,33 @@ impl Air<'_, '_> {
     /// It is on the air.
     fn begin(&mut self) {
         (self.phase, self.header, self.begun) = (Phase::OnAir, Some(0), None);
-        (self.began, self.address) = (clock(), self.address_now());
-        self.counters.connections = self.counters.connections.wrapping_add(1);
+        (self.began, self.address, self.good) = (clock(), self.address_now(), self.connection.attempt.id);
+        self.gear.counters.connections = self.gear.counters.connections.wrapping_add(1);
         self.pressure.begin();
     }
 
     fn address_now(&self) -> Option<Ipv4Cidr> {
-        self.stack.config_v4().map(|config| config.address)
+        self.gear.stack.config_v4().map(|config| config.address)
     }
 
-    /// There is no connection, or not any more: tries again later, where that may help, with the port first that was good.
+    /// There is no connection, or not any more, for `why` if the connection knows nothing better: tries again later,
+    /// where that may help.
+    #[inline(never)]
     fn lose(&mut self, why: Error) {
-        self.why = Err(why);
+        self.connection.end(why);
+        self.why = self.connection.failed.take();
         self.phase = Phase::Over;
-        let outage = self.outage.as_mut().filter(|_| may_pass(&why));
-        let Some((wait, left)) = outage.and_then(|outage| outage.next(clock(), &self.options.retry)) else {
-            return;
-        };
+        let Some(why) = self.why.as_ref().filter(|why| may_pass(why)) else { return };
+        let Some(outage) = &mut self.outage else { return };
+        let Some(wait) = outage.next(clock(), &self.gear.options.retry) else { return };
         info!("off the air: {}; again in {} ms", why, wait.as_millis());
-        self.total = self.options.limits.total.min(core::time::Duration::from_micros(left.as_micros()));
-        // The list was good the first time.
-        if let Ok(plan) = Plan::new(self.targets, Limits { total: self.total, ..self.options.limits }) {
-            self.plan = plan;
-        }
-        let good = self.connection.attempt.id.and_then(|id| self.targets.get(id.index()));
-        if let Some(target) = good {
-            self.plan.prefer(*target);
-        }
         self.enter(Phase::Resting, wait);
     }
 
     /// Takes note of a frame; answers whether it is to be sent.
     pub(super) fn admits(&mut self, frame: &Frame<'_>) -> bool {
         self.last = frame.timestamp;
-        let tally = self.counters.tally(frame.kind);
+        let tally = self.gear.counters.tally(frame.kind);
         tally.taken = tally.taken.wrapping_add(1);
         let now = clock().as_millis() as u32;
         if self.phase != Phase::OnAir || !self.pressure.admits(frame.kind, frame.timestamp, &frame.start(), now) {
@@ -232,13 +279,19 @@ impl Air<'_, '_> {
 
     /// Sends a frame; what ends the connection ends this. One that `counts` is no header.
     pub(super) fn poll_send(&mut self, frame: &Frame<'_>, counts: bool, cx: &mut Context<'_>) -> Poll<()> {
-        let Ok(message) = Message::new(frame.kind, self.last, &frame.parts) else { return Poll::Ready(()) };
+        let message = match Message::new(frame.kind, self.last, &frame.parts) {
+            Ok(message) => message,
+            Err(error) => {
+                self.connection.end(error.into());
+                return Poll::Ready(());
+            }
+        };
         loop {
             if self.connection.advance().is_err() {
                 return Poll::Ready(());
             }
             if !self.connection.takes_media() {
-                self.connection.register(true, true, cx);
+                self.connection.register(cx);
                 return Poll::Pending;
             }
             match self.connection.put(&mut self.begun, &message, usize::MAX) {
@@ -250,9 +303,9 @@ impl Air<'_, '_> {
             }
         }
         if counts {
-            let tally = self.counters.tally(frame.kind);
+            let tally = self.gear.counters.tally(frame.kind);
             tally.sent = tally.sent.wrapping_add(1);
-            self.counters.bytes = self.counters.bytes.wrapping_add(frame.len() as u64);
+            self.gear.counters.bytes = self.gear.counters.bytes.wrapping_add(frame.len() as u64);
         }
         Poll::Ready(())
     }

@@ -17,10 +17,8 @@ use core::pin::pin;
 use core::task::{Context, Poll, ready};
 
 use embassy_net::Stack;
-use embedded_rtmp::connect::{Limits, Order, Plan, SMART, Target};
-use embedded_rtmp::message::Timestamp;
+use embedded_rtmp::connect::{Limits, Order, SMART, Target};
 use embedded_rtmp::session::pressure::DropLimits;
-use embedded_rtmp::time::Instant;
 use embedded_rtmp::url::Url;
 
 use crate::buffers::{Lent, Memory};
@@ -30,8 +28,8 @@ use crate::fmt::brief;
 use crate::publisher::PublishOptions;
 use crate::resolve::Lookup;
 
-use self::air::{Air, Phase};
-use self::pressure::{LIVE, Pressure};
+use self::air::{Air, Gear, Phase};
+use self::pressure::LIVE;
 
 /// How a [`Station`] publishes.
 #[derive(Debug, Clone, Copy)]
@@ -56,15 +54,20 @@ brief!(
     this.publish, this.ports, this.limits, this.retry, this.patience
 );
 
+impl StationOptions<'_> {
+    /// All ports one after another, and patience as a live source has it.
+    pub const DEFAULT: StationOptions<'static> = StationOptions {
+        publish: PublishOptions::DEFAULT,
+        ports: SMART,
+        limits: Limits::SEQUENTIAL,
+        retry: Retry::DEFAULT,
+        patience: Some(LIVE),
+    };
+}
+
 impl Default for StationOptions<'_> {
     fn default() -> Self {
-        Self {
-            publish: PublishOptions::default(),
-            ports: SMART,
-            limits: Limits::SEQUENTIAL,
-            retry: Retry::DEFAULT,
-            patience: Some(LIVE),
-        }
+        Self::DEFAULT
     }
 }
 
@@ -88,14 +91,11 @@ impl Default for StationOptions<'_> {
 /// }
 /// ```
 pub struct Station<'a> {
-    stack: Stack<'a>,
     lent: Lent<'a>,
-    entropy: &'a mut dyn FnMut() -> [u8; 32],
-    options: StationOptions<'a>,
-    counters: Counters,
+    gear: Gear<'a>,
 }
 
-brief!(['a] Station<'a>, this => "Station {{ counters: {} }}", this.counters);
+brief!(['a] Station<'a>, this => "Station {{ counters: {} }}", this.gear.counters);
 
 impl<'a> Station<'a> {
     /// A station; `entropy` gives 32 fresh random bytes for each attempt to connect.
@@ -105,12 +105,12 @@ impl<'a> Station<'a> {
         entropy: &'a mut dyn FnMut() -> [u8; 32],
         options: StationOptions<'a>,
     ) -> Self {
-        Self { stack, lent: memory.split(), entropy, options, counters: Counters::default() }
+        Self { lent: memory.split(), gear: Gear { stack, entropy, options, counters: Counters::default() } }
     }
 
     /// What was sent and left out since the station was made.
     pub fn counters(&self) -> Counters {
-        self.counters
+        self.gear.counters
     }
 
     /// Publishes under the URL's stream key until the source ends; then the stream is closed in good order.
@@ -122,33 +122,13 @@ impl<'a> Station<'a> {
     /// The URL or the options make no sense; the first connection could not be made; a later one was lost and could not
     /// be made again in time, or not before the source's end: then the reason is the last one.
     pub async fn publish(&mut self, url: &str, source: &mut impl Source) -> Result<(), Error> {
-        let Self { stack, lent, entropy, options, counters } = self;
-        let (stack, url) = (*stack, Url::parse(url)?);
-        let order = Order::for_url_or(&url, options.ports)?;
+        let Self { lent, gear } = self;
+        let (stack, url) = (gear.stack, Url::parse(url)?);
+        let order = Order::for_url_or(&url, gear.options.ports)?;
         url.key().ok_or(Error::NoStreamKey)?;
-        let mut connection = Connection::new(stack, lent.again(), options.publish.session)?;
-        let mut air = Air {
-            stack,
-            entropy: *entropy,
-            counters,
-            url: &url,
-            targets: order.targets(),
-            plan: Plan::new(order.targets(), options.limits)?,
-            connection: &mut connection,
-            lookup: Lookup::new(url.host())?,
-            phase: Phase::Resting,
-            until: Instant::from_micros(0),
-            total: options.limits.total,
-            outage: None,
-            began: Instant::from_micros(0),
-            address: None,
-            why: Ok(()),
-            header: None,
-            begun: None,
-            pressure: Pressure::new(options.patience),
-            last: Timestamp(0),
-            options,
-        };
+        let lookup = Lookup::new(url.host())?;
+        let mut connection = Connection::new(stack, lent.again(), &gear.options.publish.session)?;
+        let mut air = Air::new(gear, &url, order.targets(), lookup, &mut connection);
         let mut query = pin!(None);
         loop {
             let header = air.header;

@@ -32,7 +32,8 @@ impl Default for Retry {
 /// A time without the stream.
 #[derive(Clone, Copy)]
 pub(super) struct Outage {
-    ends: Instant,
+    /// When it has lasted too long.
+    pub(super) ends: Instant,
     wait: Duration,
 }
 
@@ -43,12 +44,11 @@ impl Outage {
         before.filter(|_| now < later(connected, retry.longest)).unwrap_or(fresh)
     }
 
-    /// How long to wait now, and how long the attempt may take after that; `None` where it is time to give up.
-    pub(super) fn next(&mut self, now: Instant, retry: &Retry) -> Option<(Duration, Duration)> {
+    /// How long to wait now; `None` where it is time to give up.
+    pub(super) fn next(&mut self, now: Instant, retry: &Retry) -> Option<Duration> {
         let wait = self.wait.min(retry.longest);
-        let left = self.ends.as_micros().checked_sub(later(now, wait).as_micros()).filter(|left| *left > 0)?;
         self.wait = wait.checked_add(wait).unwrap_or(wait);
-        Some((wait, Duration::from_micros(left)))
+        (later(now, wait) < self.ends).then_some(wait)
     }
 }
 
@@ -67,8 +67,8 @@ mod tests {
         let mut now = seconds(100);
         let mut outage = Outage::lost(None, seconds(0), now, &retry);
         let mut waits = Vec::new();
-        while let Some((wait, left)) = outage.next(now, &retry) {
-            assert_eq!(later(later(now, wait), left), seconds(160));
+        while let Some(wait) = outage.next(now, &retry) {
+            assert!(later(now, wait) < outage.ends && outage.ends == seconds(160));
             waits.push(wait.as_millis());
             // Each attempt takes three seconds.
             now = later(now, wait + Duration::from_secs(3));
@@ -82,10 +82,10 @@ mod tests {
     fn a_connection_that_does_not_last_ends_no_outage() {
         let retry = Retry::DEFAULT;
         let mut outage = Outage::lost(None, seconds(0), seconds(100), &retry);
-        assert_eq!(outage.next(seconds(100), &retry).map(|(wait, _)| wait.as_millis()), Some(500));
+        assert_eq!(outage.next(seconds(100), &retry).map(|wait| wait.as_millis()), Some(500));
         let mut same = Outage::lost(Some(outage), seconds(101), seconds(108), &retry);
-        assert_eq!(same.next(seconds(108), &retry).map(|(wait, left)| (wait.as_secs(), left.as_secs())), Some((1, 51)));
+        assert_eq!((same.next(seconds(108), &retry), same.ends), (Some(Duration::from_secs(1)), seconds(160)));
         let mut new = Outage::lost(Some(outage), seconds(101), seconds(109), &retry);
-        assert_eq!(new.next(seconds(109), &retry).map(|(wait, _)| wait.as_millis()), Some(500));
+        assert_eq!(new.next(seconds(109), &retry).map(|wait| wait.as_millis()), Some(500));
     }
 }

@@ -128,11 +128,6 @@ impl<'a> Tunnel<'a> {
         }
     }
 
-    /// Whether another connection is being made.
-    pub(crate) fn is_opening(&self) -> bool {
-        self.opening.is_some()
-    }
-
     /// Whether all that was sent is answered.
     pub(crate) fn is_settled(&self) -> bool {
         self.client.as_ref().is_none_or(|client| !client.is_under_way() && self.gathered.len() == 0)

@@ -64,10 +64,6 @@ impl<'a> Tunnel<'a> {
         None
     }
 
-    pub(crate) const fn is_opening(&self) -> bool {
-        false
-    }
-
     pub(crate) const fn is_settled(&self) -> bool {
         true
     }
