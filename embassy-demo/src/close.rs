@@ -17,7 +17,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
     /// Begins the end: that of the stream, where there is one, and then of the connection. [`Self::poll_closed`] goes on
     /// with it.
     pub(crate) fn close(&mut self) {
-        if self.stage > Stage::Open {
+        if self.stage > Stage::Playing {
             return;
         }
         if self.failed.is_none()

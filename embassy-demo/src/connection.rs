@@ -42,6 +42,8 @@ pub(crate) enum Stage {
     Asked,
     /// The server has said yes.
     Open,
+    /// It sends what is played.
+    Playing,
     /// The end of the stream is to go into the send ring.
     Unpublish,
     /// The tunnel is to be closed.
@@ -210,6 +212,10 @@ fn note<const PLAYS: usize>(
         // What a player asks for next may be answered long after.
         ClientEvent::Connected if PLAYS > 0 => {
             *stage = Stage::Open;
+            return;
+        }
+        ClientEvent::Playing(_) if PLAYS > 0 => {
+            *stage = Stage::Playing;
             return;
         }
         ClientEvent::Publishing(on) => {

@@ -13,7 +13,7 @@ use embedded_rtmp::session::ClientEvent;
 use embedded_rtmp::url::Url;
 
 use crate::buffers::Memory;
-use crate::connection::{Connection, Over};
+use crate::connection::{Connection, Over, Stage};
 use crate::dial::Host;
 use crate::error::Error;
 use crate::fmt::brief;
@@ -39,8 +39,8 @@ pub trait Viewer {
         let _ = status;
     }
 
-    /// Whether more can be taken in. While this is pending nothing is read, and the server's window closes; what waits to
-    /// be sent goes out, and time is kept. It must wake the task later.
+    /// Whether more can be taken in. While this is pending, nothing is read once the server has begun to send what is
+    /// played, and its window closes; what waits to be sent goes out, and time is kept. It must wake the task later.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let _ = cx;
         Poll::Ready(())
@@ -103,8 +103,10 @@ impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
         let connection = &mut self.connection;
         poll_fn(|cx| {
             loop {
-                let (mut end, is_ready) = (None, viewer.poll_ready(cx).is_ready());
-                let moved = connection.step(is_ready, &mut |event| match event {
+                // Before that, nothing comes that would have to wait.
+                let reads = viewer.poll_ready(cx).is_ready() || connection.stage < Stage::Playing;
+                let mut end = None;
+                let moved = connection.step(reads, &mut |event| match event {
                     ClientEvent::Media(fragment) => viewer.media(&fragment),
                     ClientEvent::Data { timestamp, message, .. } => viewer.data(timestamp, &message),
                     ClientEvent::Status(_, status) => {

@@ -5,6 +5,7 @@ mod dial;
 mod ends;
 mod pair;
 mod plain_tcp;
+mod player;
 mod ports;
 mod race;
 mod relay;
