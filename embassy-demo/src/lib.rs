@@ -185,7 +185,8 @@
 //! - `digest`: the handshake with digests.
 //! - `ipv6`: hosts with IPv6 addresses.
 //! - `rtmpt`: RTMP in HTTP, for networks that let nothing else through: attempts of the port plan, which fail as
-//!   `Unsupported` without it, and the plan goes on; and a server's tunnels, `Tunnels` and `TunnelMemory`.
+//!   `Unsupported` without it, and the plan goes on; and a server's tunnels, `Tunnels` and `TunnelMemory`. How fast a
+//!   client's tunnel is depends on the `GATHER` of its [`Memory`].
 #![no_std]
 #![forbid(unsafe_code)]
 
