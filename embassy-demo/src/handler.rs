@@ -39,8 +39,14 @@ pub struct Origin {
 pub enum Denial<'h> {
     /// The description.
     Because(&'h str),
-    /// A code of its own, one of [`code`](embedded_rtmp::command::code), and the description. `connect` has but one code.
-    Status(&'h str, &'h str),
+    /// A code of its own, and the description: what a client of ours has as a [`Refusal`](crate::Refusal). `connect` has
+    /// but one code.
+    Status {
+        /// One of [`code`](embedded_rtmp::command::code).
+        code: &'h str,
+        /// The same for people.
+        description: &'h str,
+    },
     /// The client is to connect to this URL, which has an application and no stream key. For `connect`; a publisher or a
     /// player is told that it is refused.
     Redirect(&'h str),
@@ -57,7 +63,7 @@ impl<'h> Denial<'h> {
     pub(crate) fn status(self, code: &'h str) -> (&'h str, &'h str) {
         match self {
             Self::Because(description) => (code, description),
-            Self::Status(code, description) => (code, description),
+            Self::Status { code, description } => (code, description),
             Self::Redirect(_) => (code, "It is elsewhere."),
         }
     }

@@ -157,7 +157,7 @@
 //! ) -> Result<(), ServerError> {
 //!     stack.wait_config_up().await;
 //!     let options = ServeOptions::default();
-//!     let mut server = Server::<SOCKETS, PUBLISHERS, PLAYERS>::relaying(stack, PORTS, memory, streams, options)?;
+//!     let mut server = Server::<SOCKETS, PUBLISHERS, PLAYERS>::relaying(stack, PORTS, memory, streams, &options)?;
 //!     server.run(&mut Doorkeeper).await; // for ever; select it with something else, and `shutdown` after that
 //!     Ok(())
 //! }

@@ -101,7 +101,7 @@ impl<'a, const SOCKETS: usize, const STREAMS: usize> Server<'a, SOCKETS, 0, 0, S
         stack: Stack<'a>,
         ports: &'a [u16],
         memory: &'a mut [Memory<RX, TX, SCRATCH, CONTROL>; SOCKETS],
-        options: ServeOptions,
+        options: &ServeOptions,
     ) -> Result<Self, ServerError> {
         Self::over(stack, ports, memory, [], options)
     }
@@ -136,7 +136,7 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         ports: &'a [u16],
         memory: &'a mut [Memory<RX, TX, SCRATCH, CONTROL>; SOCKETS],
         streams: &'a mut [StreamMemory<RING, METADATA, VIDEO, AUDIO, NAME>; PUBLISHERS],
-        options: ServeOptions,
+        options: &ServeOptions,
     ) -> Result<Self, ServerError> {
         Self::over(stack, ports, memory, streams.each_mut().map(StreamMemory::channel), options)
     }
@@ -146,7 +146,7 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         ports: &'a [u16],
         memory: &'a mut [Memory<RX, TX, SCRATCH, CONTROL>; SOCKETS],
         channels: [Channel<'a>; PUBLISHERS],
-        options: ServeOptions,
+        options: &ServeOptions,
     ) -> Result<Self, ServerError> {
         let twice =
             ports.iter().enumerate().any(|(index, port)| ports.iter().skip(index + 1).any(|other| other == port));
@@ -158,7 +158,7 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         }
         let slots = memory.each_mut().map(|memory| Slot::new(stack, memory, options.keep_alive));
         let (players, listeners, gateway) = ([const { None }; PLAYERS], Listeners::new(ports), Gateway::NONE);
-        Ok(Self { slots, channels, players, listeners, options, gateway })
+        Ok(Self { slots, channels, players, listeners, options: *options, gateway })
     }
 
     /// Takes tunnels (RTMPT) beside direct connections, on all ports: a connection's first byte tells them apart. Who asks for

@@ -183,7 +183,7 @@ async fn run(clip: &[Tag<'_>], delay: Duration) -> Result<Relayed> {
     let (devices, played, ended) = Default::default();
     let mut owner = Owner { random: Random(0x5EED_5EED_5EED_5EED), devices, played, ended };
     let options = ServeOptions::default();
-    let mut server = Server::<SOCKETS, 1, PLAYERS>::relaying(stacks[1], PORTS, &mut memory, &mut streams, options)?;
+    let mut server = Server::<SOCKETS, 1, PLAYERS>::relaying(stacks[1], PORTS, &mut memory, &mut streams, &options)?;
     let mut watches = PACES.map(|(_, _, pace)| Watch::new(pace));
     let progress = Progress::default();
     let length =

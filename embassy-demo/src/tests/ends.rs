@@ -63,7 +63,7 @@ fn publish_until_it_fails(cut: bool, counter: &mut Counter) -> Error {
         let mut plan = Plan::new(&targets, LIMITS).unwrap();
         let (mut memory, mut server_memory) = (TestMemory::new(), [const { TestMemory::new() }; 2]);
         let options = ServeOptions { keep_alive: IMPATIENT, ..Default::default() };
-        let mut server = Server::<2>::new(second, &[1935], &mut server_memory, options).unwrap();
+        let mut server = Server::<2>::new(second, &[1935], &mut server_memory, &options).unwrap();
         let client = async {
             let mut publisher = match connect(first, &mut plan, &mut memory).await {
                 Ok(publisher) => publisher,

@@ -119,7 +119,7 @@ pub(crate) async fn while_serving<T>(
 ) -> T {
     let mut memory: Box<[TestMemory; 4]> = Box::new([const { TestMemory::new() }; 4]);
     let options = ServeOptions { keep_alive: IMPATIENT, ..Default::default() };
-    let mut server = Server::<4>::new(stack, ports, &mut memory, options).unwrap();
+    let mut server = Server::<4>::new(stack, ports, &mut memory, &options).unwrap();
     let mut recorder = recorded.recorder();
     match select(client, server.run(&mut recorder)).await {
         Either::First(outcome) => outcome,

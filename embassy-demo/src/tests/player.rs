@@ -39,7 +39,7 @@ fn with_server<T>(wire: &Wire, client: impl AsyncFnOnce(Stack<'_>) -> T) -> T {
         let mut memory: Box<[TestMemory; 4]> = Box::new([const { TestMemory::new() }; 4]);
         let mut streams = Box::new([const { StreamMemory::<65_536>::new() }; 1]);
         let options = ServeOptions::default();
-        let server = Server::<4, 1, 2>::relaying(second, &[1935, 80], &mut memory, &mut streams, options);
+        let server = Server::<4, 1, 2>::relaying(second, &[1935, 80], &mut memory, &mut streams, &options);
         let mut server = server.unwrap();
         match select(client(first), server.run(&mut OpenHouse)).await {
             Either::First(outcome) => outcome,

@@ -39,7 +39,9 @@ impl Handler for Doorkeeper {
 
     fn play(&mut self, _: SessionId, _: StreamId, request: &PlayRequest<'_>) -> Result<(), Denial<'_>> {
         match request.name.as_bytes() {
-            b"secret" => Err(Denial::Status(code::PLAY_STREAM_NOT_FOUND, "There is no such stream.")),
+            b"secret" => {
+                Err(Denial::Status { code: code::PLAY_STREAM_NOT_FOUND, description: "There is no such stream." })
+            }
             _ => Ok(()),
         }
     }
@@ -77,7 +79,7 @@ fn serve(clients: impl AsyncFnOnce(Stack<'_>), last: impl AsyncFnOnce(Stack<'_>)
         let mut memory: Box<[TestMemory; 4]> = Box::new([const { TestMemory::new() }; 4]);
         let mut streams = Box::new([const { StreamMemory::<8192>::new() }; 1]);
         let options = ServeOptions::default();
-        let server = Server::<4, 1, 2>::relaying(second, &[1935], &mut memory, &mut streams, options);
+        let server = Server::<4, 1, 2>::relaying(second, &[1935], &mut memory, &mut streams, &options);
         let mut server = server.unwrap();
         let Either::First(()) = select(clients(first), server.run(&mut doorkeeper)).await else { unreachable!() };
         let shutdown = async {

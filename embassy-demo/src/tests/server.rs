@@ -94,7 +94,7 @@ fn what_cannot_work_is_refused_at_once() {
     with_devices(&Wire::new(), async |first, _| {
         let mut memory = [const { TestMemory::new() }; 2];
         let mut new =
-            |ports: &'static [u16]| Server::<2>::new(first, ports, &mut memory, ServeOptions::default()).err();
+            |ports: &'static [u16]| Server::<2>::new(first, ports, &mut memory, &ServeOptions::default()).err();
         assert_eq!(new(&[]), Some(ServerError::Ports));
         assert_eq!(new(&[0]), Some(ServerError::Ports));
         assert_eq!(new(&[80, 80]), Some(ServerError::Ports));
@@ -109,7 +109,7 @@ fn who_never_says_anything_is_shown_out() {
         let mut memory = Box::new([const { TestMemory::new() }; 2]);
         let mut options = ServeOptions::default();
         options.session.connect_timeout = core::time::Duration::from_millis(300);
-        let mut server = Server::<2>::new(second, &[1935], &mut memory, options).unwrap();
+        let mut server = Server::<2>::new(second, &[1935], &mut memory, &options).unwrap();
         let recorded = Recorded::default();
         let mut recorder = recorded.recorder();
         let silent = async {
@@ -162,7 +162,7 @@ fn who_is_refused_and_does_not_listen_is_shown_out() {
         let mut memory = Box::new([const { Memory::<4096, 512>::new() }; 2]);
         let mut options = ServeOptions::default();
         options.session.connect_timeout = core::time::Duration::from_secs(2);
-        let mut server = Server::<2>::new(second, &[1935], &mut memory, options).unwrap();
+        let mut server = Server::<2>::new(second, &[1935], &mut memory, &options).unwrap();
         let deaf = async {
             let (mut rx, mut tx) = ([0; 512], [0; 4096]);
             let mut socket = TcpSocket::new(first, &mut rx, &mut tx);
@@ -216,7 +216,7 @@ fn a_server_that_does_not_read_holds_the_publisher_back() {
         let targets = targets([1935]);
         let mut plan = Plan::new(&targets, LIMITS).unwrap();
         let (mut memory, mut server_memory) = (TestMemory::new(), [const { TestMemory::new() }; 2]);
-        let mut server = Server::<2>::new(second, &[1935], &mut server_memory, ServeOptions::default()).unwrap();
+        let mut server = Server::<2>::new(second, &[1935], &mut server_memory, &ServeOptions::default()).unwrap();
         let mut slow = Slow { ready: &ready, bytes: &bytes };
         let client = async {
             let mut publisher = connect(first, &mut plan, &mut memory).await?;

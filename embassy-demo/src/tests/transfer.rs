@@ -26,7 +26,7 @@ fn transfer<const RX: usize, const TX: usize>(wire: &Wire, clip: &[Tag<'_>]) {
         let mut plan = Plan::new(&targets, LIMITS).unwrap();
         let mut memory = Box::new(Memory::<RX, TX>::new());
         let mut server_memory: Box<[Memory<RX, TX>; 2]> = Box::new([const { Memory::new() }; 2]);
-        let mut server = Server::<2>::new(second, &[1935], &mut server_memory, ServeOptions::default()).unwrap();
+        let mut server = Server::<2>::new(second, &[1935], &mut server_memory, &ServeOptions::default()).unwrap();
         let mut recorder = recorded.recorder();
         let (url, progress) = (Url::parse(URL).unwrap(), Progress::default());
         let client = publish(first, &url, &mut plan, &mut memory, clip, false, &progress);

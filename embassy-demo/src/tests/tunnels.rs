@@ -38,7 +38,7 @@ pub(super) async fn while_serving<T>(
     let mut lent = Box::new(TunnelMemory::<TUNNELS>::new());
     let mut tunnels = Tunnels::<TUNNELS>::new(&mut lent, config);
     let options = ServeOptions { keep_alive: IMPATIENT, ..Default::default() };
-    let server = Server::<SOCKETS, 2, 3>::relaying(stack, &[80], &mut memory, &mut streams, options);
+    let server = Server::<SOCKETS, 2, 3>::relaying(stack, &[80], &mut memory, &mut streams, &options);
     let mut server = server.and_then(|server| server.with_tunnels(&mut tunnels)).unwrap();
     let mut recorder = recorded.recorder();
     let Either::First(outcome) = select(Box::pin(clients), server.run(&mut recorder)).await else { unreachable!() };
@@ -194,7 +194,7 @@ fn a_shutdown_ends_the_tunnels() {
         let mut memory = Box::new([const { TestMemory::new() }; 3]);
         let mut lent = Box::new(TunnelMemory::<1>::new());
         let mut tunnels = Tunnels::<1>::new(&mut lent, Config::new());
-        let server = Server::<3>::new(second, &[80], &mut memory, ServeOptions::default());
+        let server = Server::<3>::new(second, &[80], &mut memory, &ServeOptions::default());
         let mut server = server.and_then(|server| server.with_tunnels(&mut tunnels)).unwrap();
         let mut recorder = recorded.recorder();
         for _ in 0..2 {
@@ -221,8 +221,8 @@ fn rings_without_room_for_answers_are_refused() {
                 ([const { Memory::<512, 255>::new() }; 2], [const { Memory::<512, 256>::new() }; 2]);
             let options = ServeOptions::default();
             let server = match is_enough {
-                false => Server::<2>::new(first, &[80], &mut small, options),
-                true => Server::<2>::new(first, &[80], &mut large, options),
+                false => Server::<2>::new(first, &[80], &mut small, &options),
+                true => Server::<2>::new(first, &[80], &mut large, &options),
             };
             assert_eq!(server.unwrap().with_tunnels(&mut tunnels).err(), error);
         }

@@ -70,7 +70,7 @@ pub(crate) trait WebServer {
 ///     handler: &mut dyn Handler,
 /// ) -> Result<(), ServerError> {
 ///     let mut tunnels = Tunnels::<2>::new(lent, Config { page: Some("A camera."), ..Config::new() });
-///     let server = Server::<4, 1, 3>::relaying(stack, &[1935, 80], memory, streams, ServeOptions::default())?;
+///     let server = Server::<4, 1, 3>::relaying(stack, &[1935, 80], memory, streams, &ServeOptions::default())?;
 ///     server.with_tunnels(&mut tunnels)?.run(handler).await;
 ///     Ok(())
 /// }

@@ -218,7 +218,7 @@ impl Handler for Sink<'_> {
 async fn receive_rtmp<const R: usize>(stack: Stack<'_>, options: &Bench, sessions: &mut Sessions<R>) -> Option<()> {
     let (over, bytes) = (Signal::new(), options.messages * MESSAGE);
     let mut sink = Sink { left: bytes, watch: None, ring: R, bytes, over: &over };
-    let mut server = Server::<2>::new(stack, &[PORT], sessions, ServeOptions::default()).ok()?;
+    let mut server = Server::<2>::new(stack, &[PORT], sessions, &ServeOptions::default()).ok()?;
     let ended = async {
         // Whoever accepts this connection begins to publish.
         let (mut rx, mut tx) = ([0; 64], [0; 64]);

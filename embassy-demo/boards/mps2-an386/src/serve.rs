@@ -42,7 +42,7 @@ pub(crate) async fn serve(stack: Stack<'static>, arguments: Serve) -> bool {
     stack.wait_config_up().await;
     let options = ServeOptions::default();
     let (memory, streams) = (MEMORY.take(), STREAMS.take());
-    let server = Server::<SOCKETS, PUBLISHERS, PLAYERS>::relaying(stack, DEFAULT_PORTS, memory, streams, options);
+    let server = Server::<SOCKETS, PUBLISHERS, PLAYERS>::relaying(stack, DEFAULT_PORTS, memory, streams, &options);
     let mut server = match server {
         Ok(server) => server,
         Err(why) => {
