@@ -29,16 +29,29 @@ pub fn board() -> PathBuf {
 ///
 /// # Errors
 /// It cannot be built.
-fn image() -> Result<&'static str> {
-    static IMAGE: OnceLock<Result<String, String>> = OnceLock::new();
-    let built = IMAGE.get_or_init(|| {
-        let output = Command::new(board().join("run")).arg("--build").output().map_err(|error| error.to_string())?;
+fn image(kind: Kind) -> Result<&'static str> {
+    static IMAGES: [OnceLock<Result<String, String>>; 2] = [const { OnceLock::new() }; 2];
+    let built = IMAGES[kind as usize].get_or_init(|| {
+        let options: &[&str] = match kind {
+            Kind::Plain => &["--build"],
+            Kind::Tunnels => &["--rtmpt", "--build"],
+        };
+        let output = Command::new(board().join("run")).args(options).output().map_err(|error| error.to_string())?;
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned());
         }
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     });
     built.as_deref().map_err(|error| anyhow!("the firmware does not build: {error}"))
+}
+
+/// Which firmware.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    /// As it is.
+    Plain,
+    /// With RTMPT.
+    Tunnels,
 }
 
 /// The firmware, running.
@@ -51,9 +64,17 @@ impl Firmware {
     /// # Errors
     /// It cannot be built, or a program is missing.
     pub fn start(host: Option<&Host>, options: &[&str], arguments: &[&str]) -> Result<Self> {
+        Self::start_kind(Kind::Plain, host, options, arguments)
+    }
+
+    /// The same, of either kind.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_kind(kind: Kind, host: Option<&Host>, options: &[&str], arguments: &[&str]) -> Result<Self> {
         let program = board().join("qemu");
         let mut command = host.map_or_else(|| Command::new(&program), |host| host.command(&program));
-        command.arg(image()?).args(options).args(arguments);
+        command.arg(image(kind)?).args(options).args(arguments);
         Ok(Self(start(&mut command)?))
     }
 

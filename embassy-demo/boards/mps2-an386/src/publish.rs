@@ -7,8 +7,11 @@ use mps2_an386::arguments::Publish;
 use mps2_an386::board::host;
 use static_cell::ConstStaticCell;
 
+/// What waits for a tunnel's next request.
+const GATHER: usize = if cfg!(feature = "rtmpt") { 4096 } else { 0 };
+
 /// The rings of the socket, and what the session works in.
-static MEMORY: ConstStaticCell<Memory<4096, 4096>> = ConstStaticCell::new(Memory::new());
+static MEMORY: ConstStaticCell<Memory<4096, 4096, 1536, 512, GATHER>> = ConstStaticCell::new(Memory::new());
 
 pub(crate) async fn publish(stack: Stack<'static>, arguments: Publish<'static>) -> bool {
     let mut clip = match Clip::new(CLIP, arguments.loops) {

@@ -1,4 +1,5 @@
-//! Takes publishers on ports 1935 and 80, checks what they send, and relays it to players.
+//! Takes publishers on ports 1935 and 80, checks what they send, and relays it to players. With the feature `rtmpt`, the
+//! same in tunnels, and a page for browsers.
 
 use core::cell::Cell;
 
@@ -13,6 +14,8 @@ use embedded_rtmp_embassy::embedded_rtmp::message::StreamId;
 use embedded_rtmp_embassy::{
     DEFAULT_PORTS, Denial, Error, Handler, Memory, Origin, Played, ServeOptions, Server, SessionId, StreamMemory,
 };
+#[cfg(feature = "rtmpt")]
+use embedded_rtmp_embassy::{TunnelMemory, Tunnels, embedded_rtmp::tunnel::Config};
 use mps2_an386::arguments::Serve;
 use mps2_an386::board::host;
 use mps2_an386::check::{Stream, Track};
@@ -23,6 +26,13 @@ const SOCKETS: usize = 4;
 /// What is received comes through 8 KiB; more would not fit into the Ethernet controller's FIFO.
 static MEMORY: ConstStaticCell<[Memory<8192, 4096>; SOCKETS]> =
     ConstStaticCell::new([const { Memory::new() }; SOCKETS]);
+
+/// Tunnels beside them.
+#[cfg(feature = "rtmpt")]
+static TUNNELS: ConstStaticCell<TunnelMemory<2>> = ConstStaticCell::new(TunnelMemory::new());
+
+/// Sessions of both kinds.
+const SESSIONS: usize = SOCKETS + if cfg!(feature = "rtmpt") { 2 } else { 0 };
 
 /// Streams at a time, and players of all of them.
 const PUBLISHERS: usize = 2;
@@ -38,11 +48,17 @@ const GRACE: Duration = Duration::from_millis(500);
 pub(crate) async fn serve(stack: Stack<'static>, arguments: Serve) -> bool {
     let over = Signal::new();
     let is_good = Cell::new(true);
-    let mut checker = Checker { streams: [None; SOCKETS], left: arguments.publishers, over: &over, is_good: &is_good };
+    let mut checker = Checker { streams: [None; SESSIONS], left: arguments.publishers, over: &over, is_good: &is_good };
     stack.wait_config_up().await;
     let options = ServeOptions::default();
     let (memory, streams) = (MEMORY.take(), STREAMS.take());
     let server = Server::<SOCKETS, PUBLISHERS, PLAYERS>::relaying(stack, DEFAULT_PORTS, memory, streams, &options);
+    #[cfg(feature = "rtmpt")]
+    let config = Config { page: Some("RTMP and RTMPT are served here.\n"), ..Config::new() };
+    #[cfg(feature = "rtmpt")]
+    let mut tunnels = Tunnels::<2>::new(TUNNELS.take(), config);
+    #[cfg(feature = "rtmpt")]
+    let server = server.and_then(|server| server.with_tunnels(&mut tunnels));
     let mut server = match server {
         Ok(server) => server,
         Err(why) => {
@@ -59,9 +75,9 @@ pub(crate) async fn serve(stack: Stack<'static>, arguments: Serve) -> bool {
     is_good.get()
 }
 
-/// The streams under way, one for each socket.
+/// The streams under way, one for each session.
 struct Checker<'c> {
-    streams: [Option<Stream>; SOCKETS],
+    streams: [Option<Stream>; SESSIONS],
     /// Publishers until the end.
     left: Option<u32>,
     over: &'c Signal<NoopRawMutex, ()>,

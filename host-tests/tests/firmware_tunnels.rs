@@ -1,0 +1,93 @@
+//! RTMPT with the firmware in QEMU: programs of others publish to it and play from it through tunnels, and it publishes
+//! through one itself.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::Duration;
+
+use host_tests::firmware::{Firmware, Kind, are_parts_of_the_clip};
+use host_tests::peers::{finish_within, frame_hashes, free_port, start, wait_until};
+use support::{Serve, clip};
+
+/// Long enough for a build of the firmware on a machine that is busy with other things, and then for the test.
+const LIMIT: Duration = Duration::from_secs(240);
+
+/// What ffmpeg or rtmpdump is to do.
+fn command(program: &str, arguments: &str) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments.split_whitespace());
+    command
+}
+
+fn ffmpeg_publisher(url: &str) -> Command {
+    command("ffmpeg", &format!("-nostdin -v error -re -i {} -c copy -f flv {url}", clip().display()))
+}
+
+/// The firmware with tunnels, serving on port 80; its port 80 is that port of this machine.
+fn serving(publishers: u32) -> (Firmware, u16) {
+    let port = free_port().unwrap();
+    let (forward, publishers) = (format!("{port}:80"), publishers.to_string());
+    let arguments = ["serve", "--publishers", &publishers];
+    let mut firmware = Firmware::start_kind(Kind::Tunnels, None, &["--hostfwd", &forward], &arguments).unwrap();
+    firmware.wait_for("serving on ports", LIMIT).unwrap();
+    (firmware, port)
+}
+
+/// What is answered to a request on a connection of its own.
+fn ask(port: u16, request: &str) -> String {
+    let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    for byte in request.as_bytes() {
+        socket.write_all(&[*byte]).unwrap();
+    }
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+#[ignore = "needs qemu-system-arm, ffmpeg and rtmpdump: host-tests/run runs it"]
+fn item_098_ffmpeg_publishes_and_programs_play_through_tunnels_of_the_image() {
+    let (firmware, port) = serving(1);
+    // A browser beside them.
+    let page = ask(port, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(page.starts_with("HTTP/1.1 200 OK\r\n") && page.ends_with("RTMP and RTMPT are served here.\n"), "{page}");
+    assert!(ask(port, "GET /robots.txt HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 404 Not Found\r\n"));
+    let (directory, url) = (tempfile::tempdir().unwrap(), |scheme| format!("{scheme}://127.0.0.1:{port}/live/x"));
+    let files = ["tunnel.flv", "direct.flv"].map(|name| directory.path().join(name));
+    let players = [
+        command("rtmpdump", &format!("-q --live -r {} -o {}", url("rtmpt"), files[0].display())),
+        command("rtmpdump", &format!("-q --live -r {} -o {}", url("rtmp"), files[1].display())),
+    ]
+    .map(|mut command| start(&mut command).unwrap());
+    wait_until("both play", LIMIT, || firmware.log().matches("message stream 1 is played").count() == 2).unwrap();
+    finish_within(LIMIT, &mut ffmpeg_publisher(&url("rtmpt"))).unwrap().successful().unwrap();
+    let all = frame_hashes(&clip()).unwrap();
+    for (running, file) in players.into_iter().zip(&files) {
+        let finished = running.finish_within(LIMIT).unwrap();
+        let found = frame_hashes(file).unwrap_or_else(|error| panic!("{error}: {}", finished.stderr));
+        // When it closes a tunnel, ffmpeg drops what it has not sent yet: a few frames of audio.
+        assert!(found.video.len() >= 95 && found.audio.len() >= 150, "{found:?}");
+        assert_eq!(found.video, all.video[..found.video.len()]);
+        assert_eq!(found.audio, all.audio[..found.audio.len()]);
+    }
+    let (status, log) = firmware.finish_within(LIMIT).unwrap();
+    assert_eq!(status, Some(0), "{log}");
+    assert!(log.contains("opened in a tunnel on port 80"), "{log}");
+}
+
+#[test]
+#[ignore = "needs qemu-system-arm: host-tests/run runs it"]
+fn item_098_the_image_publishes_through_a_tunnel() {
+    let serve = Serve::start(&[]);
+    let url = format!("rtmpt://10.0.2.2:{}/live/x", serve.port());
+    let firmware = Firmware::start_kind(Kind::Tunnels, None, &[], &["publish", &url, "--fast"]).unwrap();
+    let (status, log) = firmware.finish_within(LIMIT).unwrap();
+    assert_eq!(status, Some(0), "{log}");
+    let recording = serve.recording("live-x.flv");
+    are_parts_of_the_clip(&[recording], 1, &log).unwrap();
+    println!("{}", log.lines().filter(|line| line.contains("sent,") || line.contains("kbit")).collect::<String>());
+}
