@@ -8,13 +8,16 @@ use crate::fmt::brief;
 /// Where a message that is being put together lies in the buffer, of which no more than 64 KiB are used.
 #[derive(Debug, Clone, Copy)]
 struct Slot {
+    /// [`ChunkStreamId::NONE`] where there is no message.
     csid: ChunkStreamId,
     start: u16,
-    /// Where its next byte goes.
-    next: u16,
     end: u16,
-    /// Whether there is one.
-    open: bool,
+}
+
+impl Slot {
+    fn is_open(&self) -> bool {
+        self.csid != ChunkStreamId::NONE
+    }
 }
 
 /// What became of a fragment.
@@ -35,10 +38,9 @@ pub enum Assembled {
 #[derive(Debug)]
 pub struct Assembler {
     slots: [Slot; 2],
-    skipped: u32,
 }
 
-brief!([] Assembler, this => "Assembler {{ skipped: {} }}", this.skipped);
+brief!([] Assembler, _ => "Assembler");
 
 impl Default for Assembler {
     fn default() -> Self {
@@ -49,19 +51,13 @@ impl Default for Assembler {
 impl Assembler {
     /// An assembler with nothing in it.
     pub const fn new() -> Self {
-        let slot = Slot { csid: ChunkStreamId::CONTROL, start: 0, next: 0, end: 0, open: false };
-        Self { slots: [slot; 2], skipped: 0 }
-    }
-
-    /// How many messages were left out because they did not fit.
-    pub const fn skipped(&self) -> u32 {
-        self.skipped
+        Self { slots: [Slot { csid: ChunkStreamId::NONE, start: 0, end: 0 }; 2] }
     }
 
     /// Drops the message that is being put together on a chunk stream.
     pub fn abort(&mut self, csid: ChunkStreamId) {
-        for slot in &mut self.slots {
-            slot.open &= slot.csid != csid;
+        for slot in self.slots.iter_mut().filter(|slot| slot.csid == csid) {
+            slot.csid = ChunkStreamId::NONE;
         }
     }
 
@@ -72,27 +68,30 @@ impl Assembler {
             self.abort(fragment.csid);
             self.open(fragment.csid, longest.min(fragment.header.length as usize), buffer.len());
         }
-        let Some(slot) = self.slots.iter_mut().find(|slot| slot.open && slot.csid == fragment.csid) else {
-            self.skipped = self.skipped.wrapping_add(u32::from(fragment.is_first()));
+        let Some(slot) = self.slots.iter_mut().find(|slot| slot.csid == fragment.csid) else {
             return Assembled::Skipped;
         };
-        let room = buffer.get_mut(usize::from(slot.next)..usize::from(slot.end)).unwrap_or(&mut []);
-        slot.next = slot.next.wrapping_add(crate::bytes::copy(fragment.data, room) as u16);
-        slot.open = !fragment.is_last();
-        if slot.open { Assembled::Partial } else { Assembled::Whole(usize::from(slot.start)..usize::from(slot.end)) }
+        let (start, end) = (usize::from(slot.start), usize::from(slot.end));
+        let room = buffer.get_mut(start.wrapping_add(fragment.offset as usize)..end).unwrap_or(&mut []);
+        crate::bytes::copy(fragment.data, room);
+        if !fragment.is_last() {
+            return Assembled::Partial;
+        }
+        slot.csid = ChunkStreamId::NONE;
+        Assembled::Whole(start..end)
     }
 
     /// Finds room for a message of `length` bytes: at the front of the buffer, or right behind the other one.
     fn open(&mut self, csid: ChunkStreamId, length: usize, capacity: usize) {
-        let start = match self.slots.iter().find(|slot| slot.open) {
+        let start = match self.slots.iter().find(|slot| slot.is_open()) {
             Some(other) if length > usize::from(other.start) => other.end,
             _ => 0,
         };
         let end = usize::from(start).wrapping_add(length);
-        if let Some(slot) = self.slots.iter_mut().find(|slot| !slot.open)
+        if let Some(slot) = self.slots.iter_mut().find(|slot| !slot.is_open())
             && end <= capacity.min(usize::from(u16::MAX))
         {
-            *slot = Slot { csid, start, next: start, end: end as u16, open: true };
+            *slot = Slot { csid, start, end: end as u16 };
         }
     }
 }
@@ -129,18 +128,16 @@ mod tests {
         assert_eq!(push(&mut assembler, &fragment(5, 6, 0, b"uvw"), &mut buffer), Err(Assembled::Partial));
         assert_eq!(push(&mut assembler, &fragment(4, 4, 2, b"34"), &mut buffer), Ok(b"1234".to_vec()));
         assert_eq!(push(&mut assembler, &fragment(5, 6, 3, b"xyz"), &mut buffer), Ok(b"uvwxyz".to_vec()));
-        assert_eq!(assembler.skipped(), 0);
     }
 
     #[test]
-    fn item_037_what_does_not_fit_is_skipped_and_counted() {
+    fn item_037_what_does_not_fit_is_skipped() {
         let (mut assembler, mut buffer) = (Assembler::new(), [0; 10]);
         assert_eq!(push(&mut assembler, &fragment(3, 11, 0, b"abc"), &mut buffer), Err(Assembled::Skipped));
         assert_eq!(push(&mut assembler, &fragment(3, 11, 3, b"defghijk"), &mut buffer), Err(Assembled::Skipped));
         assert_eq!(push(&mut assembler, &fragment(3, 10, 0, b"abcde"), &mut buffer), Err(Assembled::Partial));
         assert_eq!(push(&mut assembler, &fragment(4, 1, 0, b"z"), &mut buffer), Err(Assembled::Skipped));
         assert_eq!(push(&mut assembler, &fragment(3, 10, 5, b"fghij"), &mut buffer), Ok(b"abcdefghij".to_vec()));
-        assert_eq!(assembler.skipped(), 2);
     }
 
     #[test]

@@ -95,9 +95,26 @@ pub(super) enum Format {
 pub(super) struct Fields {
     pub(super) format: Format,
     pub(super) time: u32,
-    pub(super) length: u32,
-    pub(super) kind: Kind,
+    pub(super) shape: Shape,
     pub(super) stream: StreamId,
+}
+
+/// The length of a message and its type, as they follow one another in a header: 24 bits and 8.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shape(u32);
+
+impl Shape {
+    pub(super) const fn new(length: u32, kind: Kind) -> Self {
+        Self(length << 8 | kind.0 as u32)
+    }
+
+    pub(super) const fn length(self) -> u32 {
+        self.0 >> 8
+    }
+
+    pub(super) const fn kind(self) -> Kind {
+        Kind(self.0 as u8)
+    }
 }
 
 impl Format {
@@ -149,8 +166,7 @@ pub(super) fn parse(window: &[u8; MAX_SIZE]) -> (ChunkStreamId, Fields) {
     let fields = Fields {
         format: Format::of(first),
         time: u32::from_be_bytes([0, t0, t1, t2]),
-        length: u32::from_be_bytes([0, l0, l1, l2]),
-        kind: Kind(kind),
+        shape: Shape(u32::from_be_bytes([l0, l1, l2, kind])),
         stream: StreamId(u32::from_le_bytes([s0, s1, s2, s3])),
     };
     (ChunkStreamId(csid), fields)
@@ -159,8 +175,8 @@ pub(super) fn parse(window: &[u8; MAX_SIZE]) -> (ChunkStreamId, Fields) {
 /// Writes a header: answers bytes, and where in them it begins and ends. The shortest form of the chunk stream id is
 /// taken.
 pub(super) fn emit(csid: ChunkStreamId, fields: &Fields, extended: Option<u32>) -> ([u8; MAX_SIZE], u8, u8) {
-    let ([_, t0, t1, t2], [_, l0, l1, l2]) = (fields.time.to_be_bytes(), fields.length.to_be_bytes());
-    let (kind, [s0, s1, s2, s3]) = (fields.kind.0, fields.stream.0.to_le_bytes());
+    let ([_, t0, t1, t2], [l0, l1, l2, kind]) = (fields.time.to_be_bytes(), fields.shape.0.to_be_bytes());
+    let [s0, s1, s2, s3] = fields.stream.0.to_le_bytes();
     let format = (fields.format as u8) << 6;
     // The basic header ends where the fields begin.
     let ([b0, b1, b2], start) = match csid.0 {
@@ -186,7 +202,8 @@ impl ChunkHeader {
     /// Reads the header at the front of `window`, of which [`size`] bytes count. The two-byte and the three-byte form of
     /// a chunk stream id are both taken for the ids that they share.
     pub fn parse(window: &[u8; MAX_SIZE]) -> ChunkHeader {
-        let (csid, Fields { format, time, length, kind, stream }) = parse(window);
+        let (csid, Fields { format, time, shape, stream }) = parse(window);
+        let (length, kind) = (shape.length(), shape.kind());
         let message = match format {
             Format::Full => MessageHeader::Full { timestamp: time, length, kind, stream },
             Format::SameStream => MessageHeader::SameStream { delta: time, length, kind },
@@ -205,7 +222,8 @@ impl ChunkHeader {
             MessageHeader::SameStream { length, kind, .. } => (length, kind, StreamId(0)),
             _ => (0, Kind(0), StreamId(0)),
         };
-        let (bytes, start, end) = emit(self.csid, &Fields { format, time, length, kind, stream }, extended);
+        let (bytes, start, end) =
+            emit(self.csid, &Fields { format, time, shape: Shape::new(length, kind), stream }, extended);
         let mut front = [0; MAX_SIZE];
         let header = bytes.get(usize::from(start)..usize::from(end)).unwrap_or(&[]);
         let length = crate::bytes::copy(header, &mut front);

@@ -67,6 +67,8 @@ pub const MAX_CHUNK_SIZE: u32 = message::MAX_LENGTH;
 pub struct ChunkStreamId(u32);
 
 impl ChunkStreamId {
+    /// No chunk stream.
+    pub(crate) const NONE: ChunkStreamId = ChunkStreamId(0);
     /// Chunk stream 2: protocol control messages.
     pub const CONTROL: ChunkStreamId = ChunkStreamId(2);
     /// Chunk stream 3: the commands of the connection, as all known clients use it.

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::record::payload;
+use super::record::{Position, payload};
 use crate::fmt::brief;
 use crate::message::Kind;
 
@@ -23,8 +23,8 @@ impl core::error::Error for Overtaken {}
 pub(super) enum Stage {
     /// It looks for a place to begin.
     Seek,
-    /// It gets what is kept: of this index, next.
-    Kept(u8),
+    /// It gets what is kept.
+    Kept,
     /// It gets the messages of the ring.
     Live,
 }
@@ -33,19 +33,18 @@ pub(super) enum Stage {
 #[derive(Debug, Clone)]
 pub struct Cursor {
     /// The message that it gets, or will get next.
-    pub(super) at: u64,
-    /// What is kept and stood before this was sent.
-    pub(super) since: u64,
-    /// Where what is kept and is being sent stood.
-    pub(super) kept: u64,
+    pub(super) at: Position,
     /// Messages before `at`.
     pub(super) number: u32,
-    /// Payload bytes of the message that is being sent, and how many of them the player took.
-    pub(super) length: u32,
+    /// What tells the kept message that is being sent from one that takes its place.
+    pub(super) kept: u32,
+    /// How many payload bytes of the message that is being sent the player took.
     pub(super) taken: u32,
     pub(super) sent: u32,
     pub(super) skipped: u32,
     pub(super) stage: Stage,
+    /// A bit for each of those that are kept: what it has not had yet. The lowest comes first.
+    pub(super) due: u8,
     pub(super) is_inside: bool,
     pub(super) has_begun: bool,
     /// It has had nothing yet of what it was to begin with.
@@ -56,7 +55,7 @@ pub struct Cursor {
     pub(super) video: bool,
 }
 
-brief!([] Cursor, this => "Cursor {{ at: {}, skipped: {} }}", this.at, this.skipped);
+brief!([] Cursor, this => "Cursor {{ at: {}, skipped: {} }}", { this.at.0 }, this.skipped);
 
 impl Default for Cursor {
     fn default() -> Self {
@@ -68,15 +67,14 @@ impl Cursor {
     /// A player that has had nothing yet.
     pub const fn new() -> Self {
         Self {
-            at: 0,
-            since: 0,
-            kept: 0,
+            at: Position(0),
             number: 0,
-            length: 0,
+            kept: 0,
             taken: 0,
             sent: 0,
             skipped: 0,
             stage: Stage::Seek,
+            due: 0,
             is_inside: false,
             has_begun: false,
             is_fresh: false,
@@ -123,15 +121,20 @@ impl Cursor {
     /// Looks for a new place.
     pub(super) fn seek(&mut self) {
         if self.stage == Stage::Live && !self.is_inside {
-            self.since = self.at;
             self.stage = Stage::Seek;
         }
     }
 
+    /// It has had the kept message that came first, or that is not for it.
+    pub(super) fn had(&mut self) {
+        self.due &= self.due.wrapping_sub(1);
+    }
+
+    /// Goes on behind a message of `length` bytes.
     pub(super) fn pass(&mut self, length: u32) {
-        self.at = payload(self.at).wrapping_add(u64::from(length));
+        self.at = Position(payload(self.at.0).wrapping_add(u64::from(length)));
         self.number = self.number.wrapping_add(1);
     }
 }
 
-const _: () = assert!(size_of::<Cursor>() <= 64);
+const _: () = assert!(size_of::<Cursor>() == 36);

@@ -1,7 +1,8 @@
 //! A player's side: what goes out.
 
 use super::cursor::{Cursor, Overtaken, Stage};
-use super::record::{Lane, Place, payload};
+use super::kept::Kept;
+use super::record::{Lane, Place, Position, payload};
 use super::ring::Ring;
 use crate::fmt::brief;
 use crate::message::{Header, Kind, StreamId};
@@ -37,46 +38,48 @@ impl Ring<'_> {
                         return Ok(None);
                     }
                 }
-                Stage::Kept(index) => {
-                    let kept = self.kept.get(usize::from(index));
+                Stage::Kept => {
+                    let kept = self.due(cursor);
                     if let Some(kept) = kept.filter(|_| cursor.is_inside) {
-                        if kept.position != cursor.kept {
+                        if kept.position as u32 != cursor.kept {
                             return Err(Overtaken);
                         }
                         return Ok(Some(Piece { begin: None, parts: [kept.rest(cursor.taken), &[]] }));
                     }
-                    let (is_gone, is_head) = (self.store.is_gone(cursor.at), cursor.at == self.store.head());
-                    if is_gone || !is_head && self.record(cursor.at).cut {
+                    let at = cursor.at.0;
+                    let (is_gone, is_head) = (self.store.is_gone(at), at == self.store.head());
+                    if is_gone || !is_head && self.record(at).cut {
                         // What it was to begin with is not there any more.
                         cursor.stage = Stage::Seek;
                         continue;
                     }
                     let Some(kept) = kept else {
-                        (cursor.stage, cursor.since, cursor.is_fresh) = (Stage::Live, cursor.at, true);
+                        (cursor.stage, cursor.is_fresh) = (Stage::Live, true);
                         continue;
                     };
-                    let is_due = (cursor.since..cursor.at).contains(&kept.position) && cursor.wants(kept.kind.0);
+                    // What has taken its place since comes in its own place.
+                    let is_due = kept.position < at && cursor.wants(kept.kind.0);
                     let Some(payload) = kept.payload().filter(|_| is_due) else {
-                        cursor.stage = Stage::Kept(index.wrapping_add(1));
+                        cursor.had();
                         continue;
                     };
                     if is_head {
                         return Ok(None);
                     }
                     // Due when the message is that comes next.
-                    let (timestamp, length) = (self.record(cursor.at).timestamp(), payload.len() as u32);
+                    let (timestamp, length) = (self.record(at).timestamp(), payload.len() as u32);
                     let begin = Some(Header { timestamp, length, kind: kept.kind, stream: StreamId::CONNECTION });
                     return Ok(Some(Piece { begin, parts: [payload, &[]] }));
                 }
                 Stage::Live => {
-                    if self.store.is_gone(cursor.at) {
+                    if self.store.is_gone(cursor.at.0) {
                         if cursor.is_inside {
                             return Err(Overtaken);
                         }
                         cursor.seek();
                     } else if self.should_skip(cursor) {
                         cursor.seek();
-                    } else if cursor.at == self.store.head() {
+                    } else if cursor.at.0 == self.store.head() {
                         return Ok(None);
                     } else if let Some(piece) = self.live(cursor) {
                         return Ok(piece);
@@ -90,15 +93,15 @@ impl Ring<'_> {
     /// there is something newer to go on with.
     fn should_skip(&self, cursor: &Cursor) -> bool {
         let has_newer = match self.key {
-            Some(key) if cursor.video => key.at > cursor.at,
+            Some(key) if cursor.video => key.at > cursor.at.0,
             _ => self.is_live && !(self.has_video && cursor.video),
         };
-        !cursor.is_inside && has_newer && self.store.is_old(cursor.at)
+        !cursor.is_inside && has_newer && self.store.is_old(cursor.at.0)
     }
 
     /// A piece of the message that the player is at; `None` where that is not for it, and it has gone on.
     fn live(&self, cursor: &mut Cursor) -> Option<Option<Piece<'_>>> {
-        let (record, lane) = (self.record(cursor.at), self.lane(cursor.at));
+        let (record, lane) = (self.record(cursor.at.0), self.lane(cursor.at.0));
         if !cursor.is_inside {
             if record.cut && cursor.is_fresh {
                 cursor.seek();
@@ -119,7 +122,7 @@ impl Ring<'_> {
             None => record.length,
         };
         let left = arrived.saturating_sub(record.skip()).saturating_sub(cursor.taken);
-        let from = payload(cursor.at).wrapping_add(u64::from(record.skip())).wrapping_add(u64::from(cursor.taken));
+        let from = payload(cursor.at.0).wrapping_add(u64::from(record.skip())).wrapping_add(u64::from(cursor.taken));
         let mut parts = self.store.parts(from, left as usize);
         if cursor.is_inside && left == 0 && cursor.taken < length {
             if !record.cut {
@@ -136,7 +139,7 @@ impl Ring<'_> {
     /// Finds a place to begin with; answers whether there is one.
     fn place(&self, cursor: &mut Cursor) -> bool {
         let pending = self.pending();
-        let key = self.key.filter(|key| cursor.video && key.at >= cursor.at && !self.store.is_gone(key.at));
+        let key = self.key.filter(|key| cursor.video && key.at >= cursor.at.0 && !self.store.is_gone(key.at));
         let place = match key {
             // What it needs before has not come in whole yet.
             Some(key) if pending.is_some_and(|pending| pending.at < key.at) => return false,
@@ -150,24 +153,28 @@ impl Ring<'_> {
         if cursor.has_begun {
             cursor.skipped = cursor.skipped.wrapping_add(place.number.wrapping_sub(cursor.number));
         }
-        (cursor.at, cursor.number) = (place.at, place.number);
-        (cursor.has_begun, cursor.stage) = (true, Stage::Kept(0));
+        // What it has not had before, and what has been kept since it was last sent anything.
+        for (bit, kept) in [1, 2, 4].into_iter().zip(&self.kept) {
+            if (cursor.at.0..place.at).contains(&kept.position) {
+                cursor.due |= bit;
+            }
+        }
+        (cursor.at, cursor.number) = (Position(place.at), place.number);
+        (cursor.has_begun, cursor.stage) = (true, Stage::Kept);
         true
+    }
+
+    /// Of those that are kept, the one that a player gets next.
+    fn due(&self, cursor: &Cursor) -> Option<&Kept<'_>> {
+        self.kept.get(cursor.due.trailing_zeros() as usize)
     }
 
     /// The player has begun the message that [`Self::peek`] showed.
     pub fn begin_message(&self, cursor: &mut Cursor) {
-        cursor.length = match cursor.stage {
-            Stage::Kept(index) => {
-                let kept = self.kept.get(usize::from(index));
-                cursor.kept = kept.map_or(0, |kept| kept.position);
-                kept.map_or(0, |kept| kept.rest(0).len() as u32)
-            }
-            _ => {
-                cursor.is_fresh = false;
-                self.record(cursor.at).length
-            }
-        };
+        match cursor.stage {
+            Stage::Kept => cursor.kept = self.due(cursor).map_or(0, |kept| kept.position as u32),
+            _ => cursor.is_fresh = false,
+        }
         (cursor.is_inside, cursor.taken) = (true, 0);
     }
 
@@ -179,8 +186,10 @@ impl Ring<'_> {
     /// The player has sent the message to its end.
     pub fn finish_message(&self, cursor: &mut Cursor) {
         match cursor.stage {
-            Stage::Kept(index) => cursor.stage = Stage::Kept(index.wrapping_add(1)),
-            _ => cursor.pass(cursor.length),
+            Stage::Kept => cursor.had(),
+            // Where it is gone meanwhile, there is nothing to go on behind: the next peek looks for a new place.
+            _ if self.store.is_gone(cursor.at.0) => cursor.number = cursor.number.wrapping_add(1),
+            _ => cursor.pass(self.record(cursor.at.0).length),
         }
         cursor.sent = cursor.sent.wrapping_add(1);
         (cursor.is_inside, cursor.taken) = (false, 0);
@@ -191,7 +200,7 @@ impl Ring<'_> {
 
     /// How many bytes of the ring a player is behind, at most: those from its place to the end of what has come.
     pub fn behind(&self, cursor: &Cursor) -> u64 {
-        let start = if cursor.stage == Stage::Seek { self.store.head() } else { cursor.at };
+        let start = if cursor.stage == Stage::Seek { self.store.head() } else { cursor.at.0 };
         self.store.head().saturating_sub(start)
     }
 }

@@ -50,8 +50,8 @@ pub struct Player {
     /// Where it is in the ring.
     pub cursor: Cursor,
     stream: StreamId,
-    /// The chunk stream of the message that is being sent.
-    open: Option<ChunkStreamId>,
+    /// The chunk stream of the message that the cursor is inside of.
+    csid: ChunkStreamId,
     leaves: bool,
 }
 
@@ -60,7 +60,7 @@ brief!([] Player, this => "Player {{ cursor: {} }}", this.cursor);
 impl Player {
     /// A player on a message stream of its session, that has had nothing yet.
     pub const fn new(stream: StreamId) -> Self {
-        Self { cursor: Cursor::new(), stream, open: None, leaves: false }
+        Self { cursor: Cursor::new(), stream, csid: ChunkStreamId::NONE, leaves: false }
     }
 
     /// The message stream that it plays on.
@@ -72,7 +72,7 @@ impl Player {
     /// Answers whether there is none, and the player can go.
     pub const fn stop(&mut self) -> bool {
         self.leaves = true;
-        self.open.is_none()
+        !self.cursor.is_inside()
     }
 
     /// Puts out what the session has to say, then as much of the stream as there is, or as `out` has room for; answers how
@@ -90,29 +90,23 @@ impl Player {
         let mut written = session.poll_transmit(now, out);
         // Whether the player is overtaken is looked at even where there is no room.
         while let Some(piece) = ring.peek(&mut self.cursor)? {
-            if written >= out.len() || self.leaves && self.open.is_none() {
+            if written >= out.len() || self.leaves && !self.cursor.is_inside() {
                 break;
             }
-            let csid = match (self.open, piece.begin) {
-                (Some(csid), _) => csid,
-                (None, Some(header)) => {
-                    let csid = session.begin_media(header.kind, self.stream, header.timestamp, header.length)?;
-                    ring.begin_message(&mut self.cursor);
-                    *self.open.insert(csid)
-                }
-                (None, None) => break,
-            };
+            if let Some(header) = piece.begin {
+                self.csid = session.begin_media(header.kind, self.stream, header.timestamp, header.length)?;
+                ring.begin_message(&mut self.cursor);
+            }
             let before = written;
             for part in piece.parts {
-                let (taken, filled) = session.poll_media(csid, part, out.get_mut(written..).unwrap_or(&mut []));
+                let (taken, filled) = session.poll_media(self.csid, part, out.get_mut(written..).unwrap_or(&mut []));
                 ring.advance(&mut self.cursor, taken);
                 written = written.wrapping_add(filled);
                 if taken < part.len() {
                     break;
                 }
             }
-            if session.media_left(csid).is_none() {
-                self.open = None;
+            if session.media_left(self.csid).is_none() {
                 ring.finish_message(&mut self.cursor);
             } else if written == before {
                 break;

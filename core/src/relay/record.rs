@@ -27,6 +27,11 @@ impl Lane {
     }
 }
 
+/// A position in the ring: bytes that were ever reserved before it. Words of 32 bits leave no gaps where it is kept.
+#[derive(Debug, Clone, Copy)]
+#[repr(Rust, packed(4))]
+pub(super) struct Position(pub(super) u64);
+
 /// Where a message stands in the ring, and how many there were before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {

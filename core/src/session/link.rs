@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use crate::bytes::{Aligned, Cursor};
+use crate::bytes::Cursor;
 use crate::chunk::{
     Assembled, Assembler, ChunkStreamId, DEFAULT_CHUNK_SIZE, Fragment, MAX_CHUNK_SIZE, Pulled, Reader, Writer,
 };
@@ -22,12 +22,13 @@ const CONTROL_ROOM: usize = 2 * control::MAX_SIZE;
 pub(super) struct Link<'b, const STREAMS: usize> {
     pub(super) reader: Reader<STREAMS>,
     pub(super) writer: Writer<OUT>,
-    pub(super) scratch: &'b mut [u8],
-    pub(super) assembler: Assembler,
+    /// The handshake's; then commands and, at its end, control messages that come in pieces.
+    scratch: &'b mut [u8],
+    assembler: Assembler,
+    control_assembler: Assembler,
+    /// Commands that had no room.
+    skipped: u32,
     pub(super) queue: Queue<'b>,
-    /// Control messages that come in pieces.
-    pub(super) control: Aligned<CONTROL_ROOM>,
-    pub(super) control_assembler: Assembler,
     pub(super) flow: Flow,
     /// A ping that is not answered yet; a later one takes its place.
     pub(super) pong: Option<u32>,
@@ -48,6 +49,12 @@ pub(super) enum Incoming<'i> {
 /// Where in the scratch the payload of a command lies.
 pub(super) type Payload = Range<usize>;
 
+/// The parts of the scratch for commands and for control messages.
+fn rooms(scratch: &mut [u8]) -> (&mut [u8], &mut [u8]) {
+    let commands = scratch.len().saturating_sub(CONTROL_ROOM);
+    scratch.split_at_mut_checked(commands).unwrap_or_default()
+}
+
 impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
     pub(super) fn new(buffers: Buffers<'b>) -> Self {
         Self {
@@ -55,9 +62,9 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
             writer: Writer::new(),
             scratch: buffers.scratch,
             assembler: Assembler::new(),
-            queue: Queue::new(buffers.control),
-            control: Aligned([0; CONTROL_ROOM]),
             control_assembler: Assembler::new(),
+            skipped: 0,
+            queue: Queue::new(buffers.control),
             flow: Flow::new(),
             pong: None,
         }
@@ -106,7 +113,7 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
 
     /// Command messages left out because they did not fit in the scratch.
     pub(super) const fn skipped(&self) -> u32 {
-        self.assembler.skipped()
+        self.skipped
     }
 
     /// Takes bytes from the front of `input` until something has come; `None` once it is empty. Protocol control
@@ -131,11 +138,12 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
                 }
             } else if is_collected || kind.is_control() {
                 // Each has its own room, so that no command can keep a control message out.
+                let (commands, controls) = rooms(self.scratch);
                 let (assembler, longest, room) = if is_collected {
                     // Of a longer one there is what comes first: that may be a refusal with a long description.
-                    (&mut self.assembler, self.scratch.len(), &mut *self.scratch)
+                    (&mut self.assembler, commands.len(), commands)
                 } else {
-                    (&mut self.control_assembler, control::MAX_SIZE, &mut self.control.0[..])
+                    (&mut self.control_assembler, control::MAX_SIZE, controls)
                 };
                 match (assembler.push(&fragment, longest, room), is_collected) {
                     (Assembled::Whole(place), true) if data && kind.is_data() => {
@@ -149,6 +157,7 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
                     }
                     // The chunk stream cannot be read on without knowing what it said.
                     (Assembled::Skipped, false) => return Err(Error::InterleavedControl(fragment.csid)),
+                    (Assembled::Skipped, true) if fragment.is_first() => self.skipped = self.skipped.wrapping_add(1),
                     _ => {}
                 }
             }
@@ -178,7 +187,7 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
 
     /// Does what a control message says; answers the event that it is, where that is for others.
     fn control(&mut self, kind: Kind, place: Range<usize>) -> Result<Option<Event>, Error> {
-        let payload = self.control.0.get(place).unwrap_or(&[]);
+        let payload = rooms(self.scratch).1.get(place).unwrap_or(&[]);
         // All of them begin with a number, but for user control, which is no shorter.
         let Some(value) = Cursor(payload).u32() else { return Ok(None) };
         match kind {

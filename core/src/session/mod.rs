@@ -114,8 +114,9 @@ use crate::handshake;
 /// The memory that a session is lent.
 #[derive(Debug)]
 pub struct Buffers<'b> {
-    /// First the handshake's, which takes 1,536 bytes; then for incoming commands that come in pieces. A command that
-    /// does not fit is passed over, and 1,536 bytes are enough for all that clients and servers are known to send.
+    /// First the handshake's, which takes 1,536 bytes; then for incoming commands that come in pieces, but for the last 20
+    /// bytes, which are for control messages. A command that does not fit is passed over, and 1,536 bytes are enough for
+    /// all that clients and servers are known to send.
     pub scratch: &'b mut [u8],
     /// Outgoing control messages and commands, until the socket takes them. A server needs [`MIN_CONTROL`] bytes, a client
     /// the same, or 192 and 129/64 of the length of its stream key where that is more; `connect` with its URL must fit too.

@@ -56,7 +56,7 @@ impl<const STREAMS: usize> Reader<STREAMS> {
             (true, Some(value)) => (u32::from_be_bytes(*value), length + 4),
             (true, None) => return Ok(0),
         };
-        if self.track.csid != csid {
+        if self.track.csid() != csid {
             self.switch(csid, matches!(fields.format, Format::Full | Format::SameStream))?;
         }
         let track = &mut self.track;
@@ -68,7 +68,7 @@ impl<const STREAMS: usize> Reader<STREAMS> {
             }
         } else {
             if matches!(fields.format, Format::Full | Format::SameStream) {
-                (track.length, track.kind) = (fields.length, fields.kind);
+                track.shape = fields.shape;
             }
             if fields.format == Format::Full {
                 track.stream = fields.stream;
@@ -90,36 +90,34 @@ impl<const STREAMS: usize> Reader<STREAMS> {
 
     /// Goes over to another chunk stream: one that is known, or one that may begin.
     fn switch(&mut self, csid: ChunkStreamId, may_begin: bool) -> Result<(), ReadError> {
-        // One copy of a track serves both ways, through its own function: that keeps memmove out of the image.
-        if let Some(old) = self.tracks.get_mut(usize::from(self.current)) {
-            old.copy(&self.track);
+        if let Some(other) = self.others.iter_mut().find(|track| track.csid() == csid) {
+            core::mem::swap(&mut self.track, other);
+            return Ok(());
         }
-        let index = match self.tracks.iter().position(|track| track.csid == csid) {
-            Some(index) => index,
-            None if may_begin => self.add(csid)?,
-            None => return Err(self.fail(ReadError::UnknownChunkStream(csid))),
-        };
-        if let Some(track) = self.tracks.get(index) {
-            self.track.copy(track);
-            self.current = index as u8;
+        if !may_begin {
+            return Err(self.fail(ReadError::UnknownChunkStream(csid)));
         }
+        self.put_by()?;
+        self.track = Track::new(csid);
         Ok(())
     }
 
-    /// Makes room for a chunk stream; answers where.
-    fn add(&mut self, csid: ChunkStreamId) -> Result<usize, ReadError> {
+    /// Makes room for another chunk stream in place of the current one.
+    fn put_by(&mut self) -> Result<(), ReadError> {
         // A clock: the first round may find all of them recent, and makes them not so.
         for _ in 0..STREAMS.saturating_mul(2) {
             let index = usize::from(self.hand);
             self.hand = if index.wrapping_add(1) < STREAMS { self.hand.wrapping_add(1) } else { 0 };
-            let Some(old) = self.tracks.get_mut(index) else { continue };
-            // The last one used is the likeliest to be used again.
-            let spared = index == usize::from(self.current) && STREAMS > 1;
-            if !spared && old.is_idle() {
-                *old = Track::new(csid);
-                return Ok(index);
+            if let Some(old) = self.others.get_mut(index)
+                && old.is_idle()
+            {
+                *old = self.track;
+                return Ok(());
             }
         }
-        Err(self.fail(ReadError::TooManyChunkStreams(STREAMS)))
+        if self.track.is_partial() {
+            return Err(self.fail(ReadError::TooManyChunkStreams(STREAMS.saturating_add(1))));
+        }
+        Ok(())
     }
 }

@@ -39,16 +39,15 @@ pub enum TypeThreeDelta {
 /// No byte: the next header is not the common one.
 const NO_CONTINUATION: u16 = 0x100;
 
-/// Reads a chunk stream, with memory for `STREAMS` chunk streams, at most 255.
+/// Reads a chunk stream, with memory for `STREAMS` chunk streams, at most 255, besides the one that is being read.
 ///
 /// A new chunk stream that finds no room takes the place of one that has no unfinished message and has not been used
 /// lately.
 #[derive(Debug)]
 pub struct Reader<const STREAMS: usize> {
-    tracks: [Track; STREAMS],
-    /// The track of the current chunk, and where in `tracks` it belongs; what stands there is older.
+    /// The current chunk's.
     track: Track,
-    current: u8,
+    others: [Track; STREAMS],
     /// The byte that continues the current message on the common path, or [`NO_CONTINUATION`]. It is no byte while
     /// something waits in `pending`.
     continuation: u16,
@@ -92,9 +91,8 @@ impl<const STREAMS: usize> Reader<STREAMS> {
     /// A reader at the beginning of a chunk stream, which is the end of the handshake.
     pub const fn new() -> Self {
         Self {
-            tracks: [Track::NONE; STREAMS],
             track: Track::NONE,
-            current: 0,
+            others: [Track::NONE; STREAMS],
             continuation: NO_CONTINUATION,
             hand: 0,
             chunk_size: DEFAULT_CHUNK_SIZE,
@@ -130,10 +128,8 @@ impl<const STREAMS: usize> Reader<STREAMS> {
     /// there begins a message. Does nothing where there is no unfinished message, or while a chunk of it is being read,
     /// in which no Abort message can come.
     pub fn abort(&mut self, csid: ChunkStreamId) {
-        if self.track.csid != csid {
-            for track in self.tracks.iter_mut().filter(|track| track.csid == csid) {
-                track.received = 0;
-            }
+        if self.track.csid() != csid {
+            self.others.iter_mut().filter(|track| track.csid() == csid).for_each(|track| track.received = 0);
         } else if self.chunk_left == 0 {
             self.track.received = 0;
             self.continuation = NO_CONTINUATION;
@@ -142,7 +138,7 @@ impl<const STREAMS: usize> Reader<STREAMS> {
 
     /// Marks the unfinished messages of the message streams that `lost` picks.
     pub(crate) fn disown(&mut self, lost: impl Fn(StreamId) -> bool) {
-        let tracks = self.tracks.iter_mut().chain([&mut self.track]);
+        let tracks = self.others.iter_mut().chain([&mut self.track]);
         tracks.filter(|track| track.is_partial() && lost(track.stream)).for_each(Track::disown);
     }
 
@@ -153,8 +149,8 @@ impl<const STREAMS: usize> Reader<STREAMS> {
 
     /// Whether the input read so far ends between two messages: no header is cut, and no message is unfinished.
     pub fn is_at_boundary(&self) -> bool {
-        let others = || self.tracks.iter().filter(|track| track.csid != self.track.csid);
-        self.chunk_left == 0 && !self.has_pending() && !self.track.is_partial() && !others().any(Track::is_partial)
+        let is_partial = self.track.is_partial() || self.others.iter().any(Track::is_partial);
+        self.chunk_left == 0 && !self.has_pending() && !is_partial
     }
 
     /// Takes bytes from the front of `input` until it has a piece of a message's payload; `None` once the input is empty.

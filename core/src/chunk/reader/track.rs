@@ -1,17 +1,16 @@
 //! What the reader remembers of one chunk stream.
 
+use crate::chunk::header::Shape;
 use crate::chunk::{ChunkStreamId, Fragment};
 use crate::message::{Header, Kind, StreamId, Timestamp};
 
 /// The last message header on one chunk stream, and how far its message has come.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Track {
-    pub(super) csid: ChunkStreamId,
-    pub(super) kind: Kind,
-    /// Those of the flags below that are set.
-    flags: u8,
+    /// The chunk stream's id, which has 17 bits, and those of the flags below that are set.
+    id_and_flags: u32,
     pub(super) timestamp: Timestamp,
-    pub(super) length: u32,
+    pub(super) shape: Shape,
     pub(super) stream: StreamId,
     /// What a type 3 header that begins a message adds to the timestamp, in ms.
     pub(super) delta: u32,
@@ -20,13 +19,15 @@ pub(super) struct Track {
 }
 
 /// The last timestamp field was extended, so a type 3 header repeats it (section 5.3.1.3).
-const EXTENDED: u8 = 1;
+const EXTENDED: u32 = 1 << 24;
 /// This message's type 3 headers were seen not to repeat it, as some senders do.
-const UNREPEATED: u8 = 2;
+const UNREPEATED: u32 = 1 << 25;
 /// Used since the last search for a track to recycle.
-const RECENT: u8 = 4;
+const RECENT: u32 = 1 << 26;
 /// The rest of this message is of no concern.
-const DISOWNED: u8 = 8;
+const DISOWNED: u32 = 1 << 27;
+/// Where the id is.
+const ID: u32 = 0xFF_FFFF;
 
 /// Whether a type 3 header is followed by the extended timestamp (section 5.3.1.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,24 +40,24 @@ pub(super) enum Repeat {
 
 impl Track {
     /// No chunk stream's.
-    pub(super) const NONE: Track = Track::new(ChunkStreamId(0));
+    pub(super) const NONE: Track = Track::new(ChunkStreamId::NONE);
 
     pub(super) const fn new(csid: ChunkStreamId) -> Self {
-        let (timestamp, stream) = (Timestamp(0), StreamId::CONNECTION);
-        Self { csid, kind: Kind(0), flags: 0, timestamp, length: 0, stream, delta: 0, received: 0 }
+        let (timestamp, shape, stream) = (Timestamp(0), Shape::new(0, Kind(0)), StreamId::CONNECTION);
+        Self { id_and_flags: csid.value(), timestamp, shape, stream, delta: 0, received: 0 }
     }
 
-    /// Becomes the same as another one.
-    #[inline(never)]
-    pub(super) fn copy(&mut self, other: &Track) {
-        *self = *other;
+    #[inline]
+    pub(super) fn csid(&self) -> ChunkStreamId {
+        ChunkStreamId(self.id_and_flags & ID)
     }
 
     /// A fragment of the message.
     #[inline]
     pub(super) fn fragment<'d>(&self, offset: u32, data: &'d [u8]) -> Fragment<'d> {
-        let Track { csid, kind, timestamp, length, stream, .. } = *self;
-        Fragment { csid, header: Header { timestamp, length, kind, stream }, offset, data }
+        let Track { shape, timestamp, stream, .. } = *self;
+        let header = Header { timestamp, length: shape.length(), kind: shape.kind(), stream };
+        Fragment { csid: self.csid(), header, offset, data }
     }
 
     /// Begins a message `delta` ms after the one before.
@@ -69,38 +70,38 @@ impl Track {
     pub(super) fn begin_at(&mut self, timestamp: Timestamp) {
         self.timestamp = timestamp;
         self.received = 0;
-        self.flags &= !(UNREPEATED | DISOWNED);
+        self.id_and_flags &= !(UNREPEATED | DISOWNED);
     }
 
     /// The header that was read last had a timestamp field; whether it was extended.
     pub(super) fn set_extended(&mut self, extended: bool) {
-        self.flags = if extended { self.flags | EXTENDED } else { self.flags & !EXTENDED };
+        self.id_and_flags = self.id_and_flags & !EXTENDED | if extended { EXTENDED } else { 0 };
     }
 
     pub(super) fn is_extended(&self) -> bool {
-        self.flags & EXTENDED != 0
+        self.id_and_flags & EXTENDED != 0
     }
 
     /// The rest of the message is of no concern.
     pub(super) fn disown(&mut self) {
-        self.flags |= DISOWNED;
+        self.id_and_flags |= DISOWNED;
     }
 
     pub(super) fn is_disowned(&self) -> bool {
-        self.flags & DISOWNED != 0
+        self.id_and_flags & DISOWNED != 0
     }
 
     /// The track is in use.
     pub(super) fn touch(&mut self) {
-        self.flags |= RECENT;
+        self.id_and_flags |= RECENT;
     }
 
     /// Whether the track can be another chunk stream's: no part of a message is here, nor was it used since the last
     /// time that this was asked.
     pub(super) fn is_idle(&mut self) -> bool {
-        let idle = !self.is_partial() && self.flags & RECENT == 0;
+        let idle = !self.is_partial() && self.id_and_flags & RECENT == 0;
         if !self.is_partial() {
-            self.flags &= !RECENT;
+            self.id_and_flags &= !RECENT;
         }
         idle
     }
@@ -113,7 +114,7 @@ impl Track {
     /// Payload bytes that the message lacks.
     #[inline]
     pub(super) fn missing(&self) -> u32 {
-        self.length.wrapping_sub(self.received)
+        self.shape.length().wrapping_sub(self.received)
     }
 
     /// Reads a type 3 header, which `after` follows, four bytes or the first few of them. Begins a message unless one is
@@ -124,7 +125,7 @@ impl Track {
     /// At the beginning of a message they are a new delta, which FFmpeg sends.
     pub(super) fn repeat(&mut self, after: &[u8]) -> Repeat {
         let begins = !self.is_partial();
-        let unrepeated = self.flags & UNREPEATED != 0;
+        let unrepeated = self.id_and_flags & UNREPEATED != 0;
         if !self.is_extended() || (unrepeated && !begins) {
             if begins {
                 self.begin_after(self.delta);
@@ -140,7 +141,7 @@ impl Track {
                 self.begin_after(self.delta);
             }
             // After it has begun: a new message takes the flag away.
-            self.flags |= UNREPEATED;
+            self.id_and_flags |= UNREPEATED;
             return Repeat::Absent;
         }
         let Some(value) = value else { return Repeat::Undecided };
@@ -155,7 +156,7 @@ impl Track {
     pub(super) fn advance(&mut self, length: usize) -> u32 {
         let offset = self.received;
         let received = offset.wrapping_add(length as u32);
-        self.received = if received < self.length { received } else { 0 };
+        self.received = if received < self.shape.length() { received } else { 0 };
         offset
     }
 }

@@ -22,7 +22,7 @@ use super::{ChunkStreamId, DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE};
 use crate::bytes::copy;
 use crate::fmt::brief;
 use crate::message::{self, Header};
-use track::{NO_DELTA, Track};
+use track::{Stage, Track};
 
 /// Writes a chunk stream, with memory for `STREAMS` chunk streams, at most 255.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl<const STREAMS: usize> Writer<STREAMS> {
 
     /// Whether a message is begun and not finished.
     pub fn has_open(&self) -> bool {
-        self.tracks.iter().any(|track| track.open)
+        self.tracks.iter().any(Track::is_open)
     }
 
     /// Payload bytes that the message on a chunk stream lacks; `None` where no message is open.
@@ -106,13 +106,14 @@ impl<const STREAMS: usize> Writer<STREAMS> {
             let (_, start, end) = track.header(format);
             usize::from(end.wrapping_sub(start))
         };
-        let (header, chunk_left) = match track.next {
-            first if track.first => (size(first), track.left.min(self.chunk_size.get())),
+        let begins = matches!(track.stage, Stage::Begins(_));
+        let (header, chunk_left) = match track.stage {
+            Stage::Begins(first) => (size(first), track.left.min(self.chunk_size.get())),
             _ if index != usize::from(self.current) => (0, 0),
             _ => (usize::from(self.header_left), self.chunk_left),
         };
         let payload = track.left.min(at_hand);
-        if track.first && payload == 0 && track.left > 0 {
+        if begins && payload == 0 && track.left > 0 {
             // No header without payload behind it.
             return 0;
         }
@@ -122,7 +123,7 @@ impl<const STREAMS: usize> Writer<STREAMS> {
 
     /// The track of the message that is open on a chunk stream.
     fn open(&self, csid: ChunkStreamId) -> Option<(usize, &Track)> {
-        self.tracks.iter().enumerate().find(|(_, track)| track.csid == csid && track.open)
+        self.tracks.iter().enumerate().find(|(_, track)| track.csid == csid && track.is_open())
     }
 
     /// Begins a message; [`Self::poll`] puts it out. A new chunk stream takes the place of one that has no open message
@@ -131,9 +132,8 @@ impl<const STREAMS: usize> Writer<STREAMS> {
     /// # Errors
     /// The message before it on the chunk stream is open, it is too long, or all of the table has open messages.
     pub fn begin(&mut self, csid: ChunkStreamId, header: Header) -> Result<(), WriteError> {
-        let Header { timestamp, length, kind, stream } = header;
-        if length > message::MAX_LENGTH {
-            return Err(WriteError::TooLong(length));
+        if header.length > message::MAX_LENGTH {
+            return Err(WriteError::TooLong(header.length));
         }
         // Its own track; else one that was never used, or that can be done without.
         let mut place: Option<&mut Track> = None;
@@ -142,17 +142,15 @@ impl<const STREAMS: usize> Writer<STREAMS> {
                 place = Some(track);
                 break;
             }
-            if !track.open && place.as_ref().is_none_or(|place| place.is_used()) {
+            if !track.is_open() && place.as_ref().is_none_or(|place| place.is_used()) {
                 place = Some(track);
             }
         }
         let track = place.ok_or(WriteError::TooManyChunkStreams(STREAMS))?;
-        if track.csid == csid && track.open {
+        if track.is_open() {
             return Err(WriteError::MessageOpen(csid));
         }
-        let (next, delta) = if track.csid == csid { track.shortest(&header) } else { (Format::Full, NO_DELTA) };
-        let left = length;
-        *track = Track { csid, kind, open: true, next, first: true, timestamp, length, stream, delta, left };
+        track.begin(csid, header);
         Ok(())
     }
 
@@ -189,8 +187,8 @@ impl<const STREAMS: usize> Writer<STREAMS> {
             if self.chunk_left > 0 {
                 break;
             }
-            if track.left == 0 && !track.first {
-                track.open = false;
+            if track.left == 0 && track.stage == Stage::Continues {
+                track.stage = Stage::Closed;
                 break;
             }
             let plain = track.plain_continuation();
@@ -210,10 +208,10 @@ impl<const STREAMS: usize> Writer<STREAMS> {
                     out = behind;
                 }
                 None => {
-                    let format = track.next;
-                    let (_, start, end) = track.header(format);
-                    (self.header, self.header_left) = (format, end.wrapping_sub(start));
-                    (track.next, track.first) = (Format::Same, false);
+                    self.header = if let Stage::Begins(format) = track.stage { format } else { Format::Same };
+                    let (_, start, end) = track.header(self.header);
+                    self.header_left = end.wrapping_sub(start);
+                    track.stage = Stage::Continues;
                 }
             }
             self.chunk_left = track.left.min(self.chunk_size.get());

@@ -1,65 +1,85 @@
 //! What the writer remembers of one chunk stream.
 
 use crate::chunk::ChunkStreamId;
-use crate::chunk::header::{self, EXTENDED, Fields, Format};
+use crate::chunk::header::{self, EXTENDED, Fields, Format, Shape};
 use crate::message::{Header, Kind, StreamId, Timestamp};
 
 /// The last message header on one chunk stream, and how much of its message is out.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Track {
     pub(super) csid: ChunkStreamId,
-    pub(super) kind: Kind,
-    /// A message is begun and not finished.
-    pub(super) open: bool,
-    /// The type of its next chunk header.
-    pub(super) next: Format,
-    /// That header is the message's first.
-    pub(super) first: bool,
-    pub(super) timestamp: Timestamp,
-    pub(super) length: u32,
-    pub(super) stream: StreamId,
-    /// The delta of the last type 1 or 2 header, which a type 3 header repeats; [`NO_DELTA`] after a type 0 header, since
-    /// readers do not agree on what type 3 means there.
-    pub(super) delta: u32,
+    pub(super) stage: Stage,
+    /// The delta of the last type 1 or 2 header, in its 24 bits, which a type 3 header repeats; [`NO_DELTA`] after a type 0
+    /// header, since readers do not agree on what type 3 means there.
+    delta: [u8; 3],
+    timestamp: Timestamp,
+    shape: Shape,
+    stream: StreamId,
     /// Payload bytes not yet out.
     pub(super) left: u32,
 }
 
+/// How far a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// There is none, or it is finished.
+    Closed,
+    /// It begins with a header of this type.
+    Begins(Format),
+    Continues,
+}
+
 /// No delta is so large.
-pub(super) const NO_DELTA: u32 = EXTENDED;
+const NO_DELTA: u32 = EXTENDED;
 
 impl Track {
     /// No chunk stream's; all of it is zero, which takes the least flash to make.
     pub(super) const NONE: Track = Track {
-        csid: ChunkStreamId(0),
-        kind: Kind(0),
-        open: false,
-        next: Format::Full,
-        first: false,
+        csid: ChunkStreamId::NONE,
+        stage: Stage::Closed,
+        delta: [0; 3],
         timestamp: Timestamp(0),
-        length: 0,
+        shape: Shape::new(0, Kind(0)),
         stream: StreamId::CONNECTION,
-        delta: 0,
         left: 0,
     };
+
+    /// Begins a message on a chunk stream, whose last message this track has or had.
+    pub(super) fn begin(&mut self, csid: ChunkStreamId, header: Header) {
+        let Header { timestamp, length, kind, stream } = header;
+        let shape = Shape::new(length, kind);
+        let (format, delta) = if self.csid == csid { self.shortest(&header, shape) } else { (Format::Full, NO_DELTA) };
+        let [_, delta @ ..] = delta.to_be_bytes();
+        *self = Track { csid, stage: Stage::Begins(format), delta, timestamp, shape, stream, left: length };
+    }
 
     /// Whether it is a chunk stream's.
     pub(super) fn is_used(&self) -> bool {
         self.csid != Self::NONE.csid
     }
 
+    /// Whether a message is begun and not finished.
+    pub(super) fn is_open(&self) -> bool {
+        self.stage != Stage::Closed
+    }
+
+    fn delta(&self) -> u32 {
+        let [a, b, c] = self.delta;
+        u32::from_be_bytes([0, a, b, c])
+    }
+
     /// The type of the shortest header that says `header` after what was before, and its delta.
     ///
     /// A delta that would need the extended form is not used: readers do not agree on what its repetition holds.
-    pub(super) fn shortest(&self, header: &Header) -> (Format, u32) {
+    fn shortest(&self, header: &Header, shape: Shape) -> (Format, u32) {
         let delta = header.timestamp.since(self.timestamp);
         if header.stream != self.stream || delta < 0 || delta as u32 >= NO_DELTA {
             return (Format::Full, NO_DELTA);
         }
         let delta = delta as u32;
-        let format = if (header.length, header.kind) != (self.length, self.kind) {
+        let format = if shape != self.shape {
             Format::SameStream
-        } else if self.delta != delta {
+        } else if self.delta() != delta {
             Format::SameLength
         } else {
             Format::Same
@@ -70,18 +90,19 @@ impl Track {
     /// The extended timestamp that stands in every chunk header of the message.
     pub(super) fn extended(&self) -> Option<u32> {
         // Only type 0 headers, which leave no delta behind, are ever extended.
-        (self.delta == NO_DELTA && self.timestamp.0 >= EXTENDED).then_some(self.timestamp.0)
+        (self.delta() == NO_DELTA && self.timestamp.0 >= EXTENDED).then_some(self.timestamp.0)
     }
 
     /// The next chunk's header: bytes, and where in them it begins and ends.
     pub(super) fn header(&self, format: Format) -> ([u8; header::MAX_SIZE], u8, u8) {
-        let time = if format == Format::Full { self.timestamp.0.min(EXTENDED) } else { self.delta };
-        let Track { kind, length, stream, .. } = *self;
-        header::emit(self.csid, &Fields { format, time, length, kind, stream }, self.extended())
+        let time = if format == Format::Full { self.timestamp.0.min(EXTENDED) } else { self.delta() };
+        let Track { shape, stream, .. } = *self;
+        header::emit(self.csid, &Fields { format, time, shape, stream }, self.extended())
     }
 
     /// The header of a chunk that continues the message, where it is one byte.
     pub(super) fn plain_continuation(&self) -> Option<u8> {
-        (!self.first && self.csid.value() < 64 && self.extended().is_none()).then_some(0xC0 | self.csid.value() as u8)
+        let is_plain = self.stage == Stage::Continues && self.csid.value() < 64 && self.extended().is_none();
+        is_plain.then_some(0xC0 | self.csid.value() as u8)
     }
 }

@@ -66,10 +66,10 @@ enum Found<'i> {
     User(control::Event),
 }
 
-/// The client's side of a connection, with memory for `STREAMS` incoming chunk streams; 8 are enough for all servers
-/// known. It publishes one stream, plays up to `PLAYS` at the same time, and awaits the results of up to `CALLS` calls of
-/// the application's own. What it has no memory for takes no flash either: `Client` publishes, `Client<'_, 8, 1>` plays as
-/// well. See the [module](super) for how to drive it.
+/// The client's side of a connection, with memory for `STREAMS` incoming chunk streams besides the one that is being read;
+/// 8 are enough for all servers known. It publishes one stream, plays up to `PLAYS` at the same time, and awaits the
+/// results of up to `CALLS` calls of the application's own. What it has no memory for takes no flash either: `Client`
+/// publishes, `Client<'_, 8, 1>` plays as well. See the [module](super) for how to drive it.
 ///
 /// ```text
 ///  ExpectHandshake ──► Idle ──connect()──► ExpectConnect ──_result──► Open ◄──────────────────────┐

@@ -55,8 +55,9 @@ enum Call {
     Other,
 }
 
-/// The server's side of a connection, with memory for `STREAMS` incoming chunk streams; 8 are enough for all clients
-/// known. See the [module](super) for how to drive it.
+/// The server's side of a connection, with memory for `STREAMS` incoming chunk streams besides the one that is being read;
+/// 8 are enough for all clients known, and 2 for those that only play: they use chunk streams 2, 3 and 8. See the
+/// [module](super) for how to drive it.
 ///
 /// ```text
 ///  ExpectHandshake ──► ExpectConnect ──connect──► Connecting ──accept_connect()──► Open

@@ -161,13 +161,13 @@ fn item_032_item_034_item_044_chunk_streams_that_cannot_be_read_on() {
     fails(&[0x89, 0, 0, 0], Error::Chunk(ReadError::UnknownChunkStream(nine)));
     fails(&[0xC9], Error::Chunk(ReadError::UnknownChunkStream(nine)));
     fails(&[0xC1, 0xFF, 0xFF], Error::Chunk(ReadError::UnknownChunkStream(ChunkStreamId::MAX)));
-    // Nine unfinished messages, where eight have room.
+    // Ten unfinished messages, where eight have room, and the one that is being read.
     let mut begun = Vec::new();
-    for csid in 10..19 {
+    for csid in 10..20 {
         begun.extend([csid, 0, 0, 0, 0, 1, 0, 9, 1, 0, 0, 0]);
         begun.extend([7; 128]);
     }
-    fails(&begun, Error::Chunk(ReadError::TooManyChunkStreams(8)));
+    fails(&begun, Error::Chunk(ReadError::TooManyChunkStreams(9)));
 }
 
 #[test]

@@ -4,7 +4,6 @@ calls! {
         chunk::Assembler::abort,
         chunk::Assembler::new,
         chunk::Assembler::push,
-        chunk::Assembler::skipped,
         chunk::ChunkStreamId::new,
         chunk::ChunkStreamId::value,
         chunk::Fragment::is_first,
