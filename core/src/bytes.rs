@@ -37,11 +37,6 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Bytes that begin at a word: setting them to zero takes one routine less in an image.
-#[derive(Debug, Clone, Copy)]
-#[repr(align(4))]
-pub(crate) struct Aligned<const N: usize>(pub(crate) [u8; N]);
-
 /// Copies as much of `from` to the front of `to` as fits; answers how much that was.
 pub(crate) fn copy(from: &[u8], to: &mut [u8]) -> usize {
     let length = from.len().min(to.len());

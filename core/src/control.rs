@@ -10,6 +10,15 @@ use crate::message::{Kind, StreamId};
 /// The longest control message with a meaning, in bytes: Set Buffer Length.
 pub const MAX_SIZE: usize = 10;
 
+/// The types of user control events (section 7.1.7).
+pub(crate) const STREAM_BEGIN: u8 = 0;
+pub(crate) const STREAM_EOF: u8 = 1;
+const STREAM_DRY: u8 = 2;
+pub(crate) const SET_BUFFER_LENGTH: u8 = 3;
+const STREAM_IS_RECORDED: u8 = 4;
+pub(crate) const PING_REQUEST: u8 = 6;
+pub(crate) const PING_RESPONSE: u8 = 7;
+
 /// How a Set Peer Bandwidth message limits its receiver (section 5.4.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -122,28 +131,28 @@ impl Limit {
 impl Event {
     pub(crate) fn parse(payload: &[u8]) -> Option<Event> {
         let mut fields = Cursor(payload);
-        let (event, argument) = (fields.u16()?, fields.u32()?);
+        let (event, argument) = (u8::try_from(fields.u16()?).ok()?, fields.u32()?);
         Some(match event {
-            0 => Self::StreamBegin(StreamId(argument)),
-            1 => Self::StreamEof(StreamId(argument)),
-            2 => Self::StreamDry(StreamId(argument)),
-            3 => Self::SetBufferLength { stream: StreamId(argument), millis: fields.u32()? },
-            4 => Self::StreamIsRecorded(StreamId(argument)),
-            6 => Self::PingRequest(argument),
-            7 => Self::PingResponse(argument),
+            STREAM_BEGIN => Self::StreamBegin(StreamId(argument)),
+            STREAM_EOF => Self::StreamEof(StreamId(argument)),
+            STREAM_DRY => Self::StreamDry(StreamId(argument)),
+            SET_BUFFER_LENGTH => Self::SetBufferLength { stream: StreamId(argument), millis: fields.u32()? },
+            STREAM_IS_RECORDED => Self::StreamIsRecorded(StreamId(argument)),
+            PING_REQUEST => Self::PingRequest(argument),
+            PING_RESPONSE => Self::PingResponse(argument),
             _ => return None,
         })
     }
 
     fn emit(self) -> ([u8; MAX_SIZE], usize) {
         let (number, value) = match self {
-            Self::StreamBegin(stream) => (0, stream.0),
-            Self::StreamEof(stream) => (1, stream.0),
-            Self::StreamDry(stream) => (2, stream.0),
-            Self::SetBufferLength { stream, .. } => (3, stream.0),
-            Self::StreamIsRecorded(stream) => (4, stream.0),
-            Self::PingRequest(time) => (6, time),
-            Self::PingResponse(time) => (7, time),
+            Self::StreamBegin(stream) => (STREAM_BEGIN, stream.0),
+            Self::StreamEof(stream) => (STREAM_EOF, stream.0),
+            Self::StreamDry(stream) => (STREAM_DRY, stream.0),
+            Self::SetBufferLength { stream, .. } => (SET_BUFFER_LENGTH, stream.0),
+            Self::StreamIsRecorded(stream) => (STREAM_IS_RECORDED, stream.0),
+            Self::PingRequest(time) => (PING_REQUEST, time),
+            Self::PingResponse(time) => (PING_RESPONSE, time),
         };
         let [a, b, c, d] = value.to_be_bytes();
         let ([e, f, g, h], length) = match self {

@@ -62,6 +62,22 @@ impl Instant {
     }
 }
 
+/// An instant, or none, in no more memory than an instant: the end of time, which never comes, is none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark(Instant);
+
+impl Mark {
+    pub(crate) const NONE: Mark = Mark(Instant(u64::MAX));
+
+    pub(crate) const fn at(instant: Instant) -> Mark {
+        Mark(instant)
+    }
+
+    pub(crate) fn get(self) -> Option<Instant> {
+        Some(self.0).filter(|instant| *instant != Self::NONE.0)
+    }
+}
+
 /// Saturates at the end of time.
 impl Add<Duration> for Instant {
     type Output = Instant;

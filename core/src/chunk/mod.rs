@@ -64,7 +64,7 @@ pub const MAX_CHUNK_SIZE: u32 = message::MAX_LENGTH;
 /// The id of a chunk stream: 2 to 65,599 (section 5.3.1.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct ChunkStreamId(u32);
+pub struct ChunkStreamId(pub(crate) u32);
 
 impl ChunkStreamId {
     /// No chunk stream.

@@ -50,8 +50,8 @@ pub struct Player {
     /// Where it is in the ring.
     pub cursor: Cursor,
     stream: StreamId,
-    /// The chunk stream of the message that the cursor is inside of.
-    csid: ChunkStreamId,
+    /// The chunk stream of the message that the cursor is inside of: sessions use ids of one byte.
+    csid: u8,
     leaves: bool,
 }
 
@@ -60,7 +60,7 @@ brief!([] Player, this => "Player {{ cursor: {} }}", this.cursor);
 impl Player {
     /// A player on a message stream of its session, that has had nothing yet.
     pub const fn new(stream: StreamId) -> Self {
-        Self { cursor: Cursor::new(), stream, csid: ChunkStreamId::NONE, leaves: false }
+        Self { cursor: Cursor::new(), stream, csid: 0, leaves: false }
     }
 
     /// The message stream that it plays on.
@@ -94,19 +94,20 @@ impl Player {
                 break;
             }
             if let Some(header) = piece.begin {
-                self.csid = session.begin_media(header.kind, self.stream, header.timestamp, header.length)?;
+                let csid = session.begin_media(header.kind, self.stream, header.timestamp, header.length)?;
+                self.csid = csid.value() as u8;
                 ring.begin_message(&mut self.cursor);
             }
-            let before = written;
+            let (csid, before) = (ChunkStreamId(u32::from(self.csid)), written);
             for part in piece.parts {
-                let (taken, filled) = session.poll_media(self.csid, part, out.get_mut(written..).unwrap_or(&mut []));
+                let (taken, filled) = session.poll_media(csid, part, out.get_mut(written..).unwrap_or(&mut []));
                 ring.advance(&mut self.cursor, taken);
                 written = written.wrapping_add(filled);
                 if taken < part.len() {
                     break;
                 }
             }
-            if session.media_left(self.csid).is_none() {
+            if session.media_left(csid).is_none() {
                 ring.finish_message(&mut self.cursor);
             } else if written == before {
                 break;

@@ -22,29 +22,33 @@ pub(super) struct Flow {
     acknowledged: u32,
     /// An acknowledgement is due each time so many bytes have come.
     window: u32,
-    /// The window that we announced last; 0 before that.
+    /// The window that we announced last, or are to announce first.
     announced: u32,
     /// The last limit that the peer set, where it was a hard one.
     hard: bool,
     /// What the peer acknowledged last, where it did.
     peer_acknowledged: u32,
     has_acknowledged: bool,
+    /// The time in the last ping.
+    pinged: u32,
     /// What is to be sent: at most one of each, however many were asked for.
-    acknowledgement_due: bool,
+    pong_due: bool,
     announcement_due: bool,
 }
 
 impl Flow {
-    pub(super) const fn new() -> Self {
+    /// No bytes yet, and `window` to be announced: a size of 0 or less must not be, FFmpeg closes the connection over it.
+    pub(super) fn new(window: u32) -> Self {
         Self {
             received: 0,
             acknowledged: 0,
             window: DEFAULT_WINDOW,
-            announced: 0,
+            announced: window.clamp(1, i32::MAX as u32),
             hard: false,
             peer_acknowledged: 0,
             has_acknowledged: false,
-            acknowledgement_due: false,
+            pinged: 0,
+            pong_due: false,
             announcement_due: false,
         }
     }
@@ -53,9 +57,10 @@ impl Flow {
     #[inline]
     pub(super) fn receive(&mut self, bytes: usize) {
         self.received = self.received.wrapping_add(bytes as u32);
-        if self.received.wrapping_sub(self.acknowledged) >= self.window {
-            self.acknowledgement_due = true;
-        }
+    }
+
+    fn acknowledgement_due(&self) -> bool {
+        self.received.wrapping_sub(self.acknowledged) >= self.window
     }
 
     /// Bytes received, modulo 2³².
@@ -79,8 +84,7 @@ impl Flow {
     pub(super) fn limit(&mut self, size: u32, limit: Limit) {
         let (size, hard) = match limit {
             Limit::Hard => (size, true),
-            Limit::Soft if self.announced > 0 => (size.min(self.announced), false),
-            Limit::Soft => (size, false),
+            Limit::Soft => (size.min(self.announced), false),
             Limit::Dynamic if self.hard => (size, true),
             Limit::Dynamic => return,
         };
@@ -92,27 +96,43 @@ impl Flow {
         }
     }
 
-    /// The window that we announce ourselves.
-    pub(super) fn announce(&mut self, size: u32) {
-        self.announced = size;
+    /// The window that we announce.
+    pub(super) const fn announced(&self) -> u32 {
+        self.announced
     }
 
     pub(super) fn acknowledge(&mut self, sequence: u32) {
         (self.peer_acknowledged, self.has_acknowledged) = (sequence, true);
     }
 
-    /// Takes the next message that is due: its type, and the number that is its payload.
+    /// The peer wants to know whether we are there. A later ping takes the place of one that is not answered yet.
+    pub(super) fn ping(&mut self, time: u32) {
+        (self.pinged, self.pong_due) = (time, true);
+    }
+
+    /// Takes the next message that is due: its type, and the number that is its payload, behind the event's where it is a
+    /// pong.
     pub(super) fn take_due(&mut self) -> Option<(Kind, u32)> {
-        if core::mem::take(&mut self.acknowledgement_due) {
+        if core::mem::take(&mut self.pong_due) {
+            return Some((Kind::USER_CONTROL, self.pinged));
+        }
+        if self.acknowledgement_due() {
             self.acknowledged = self.received;
             return Some((Kind::ACKNOWLEDGEMENT, self.received));
         }
         core::mem::take(&mut self.announcement_due).then_some((Kind::WINDOW_ACK_SIZE, self.announced))
     }
 
-    /// How many messages are due, of 4 bytes each.
-    pub(super) fn due_count(&self) -> usize {
-        usize::from(self.acknowledgement_due).saturating_add(usize::from(self.announcement_due))
+    /// The payload bytes of the messages that are due, and how many there are.
+    pub(super) fn due(&self) -> (usize, usize) {
+        let numbers = usize::from(self.acknowledgement_due()).wrapping_add(usize::from(self.announcement_due));
+        let pongs = usize::from(self.pong_due);
+        (numbers.wrapping_mul(4).wrapping_add(pongs.wrapping_mul(6)), numbers.wrapping_add(pongs))
+    }
+
+    /// Whether a message is due.
+    pub(super) fn is_due(&self) -> bool {
+        self.pong_due || self.announcement_due || self.acknowledgement_due()
     }
 }
 
@@ -129,7 +149,7 @@ mod tests {
 
     #[test]
     fn item_051_an_acknowledgement_for_each_window() {
-        let mut flow = Flow::new();
+        let mut flow = Flow::new(2_500_000);
         flow.set_window(1_000);
         flow.receive(999);
         assert_eq!(drain(&mut flow), []);
@@ -143,7 +163,7 @@ mod tests {
 
     #[test]
     fn item_051_item_116_acknowledgements_wrap_at_2_32() {
-        let mut flow = Flow::new();
+        let mut flow = Flow::new(2_500_000);
         flow.set_window(0x4000_0000);
         for expected in [0x4000_0000, 0x8000_0000, 0xC000_0000, 0, 0x4000_0000] {
             flow.receive(0x4000_0000);
@@ -153,7 +173,7 @@ mod tests {
 
     #[test]
     fn item_052_no_window_means_no_acknowledgements() {
-        let mut flow = Flow::new();
+        let mut flow = Flow::new(2_500_000);
         for window in [0, 0x8000_0000, u32::MAX] {
             flow.set_window(window);
             flow.receive(0x7000_0000);
@@ -167,8 +187,7 @@ mod tests {
 
     #[test]
     fn item_054_a_bandwidth_is_answered_where_it_is_news() {
-        let mut flow = Flow::new();
-        flow.announce(2_500_000);
+        let mut flow = Flow::new(2_500_000);
         flow.limit(2_500_000, Limit::Hard);
         assert_eq!(drain(&mut flow), []);
         flow.limit(5_000, Limit::Hard);

@@ -4,7 +4,8 @@ use core::ops::Range;
 
 use crate::bytes::Cursor;
 use crate::chunk::{
-    Assembled, Assembler, ChunkStreamId, DEFAULT_CHUNK_SIZE, Fragment, MAX_CHUNK_SIZE, Pulled, Reader, Writer,
+    Assembled, Assembler, ChunkStreamId, DEFAULT_CHUNK_SIZE, Fragment, MAX_CHUNK_SIZE, Pulled, Reader, TypeThreeDelta,
+    Writer,
 };
 use crate::control::{self, Event, Limit};
 use crate::message::{Header, Kind, StreamId};
@@ -30,8 +31,6 @@ pub(super) struct Link<'b, const STREAMS: usize> {
     skipped: u32,
     pub(super) queue: Queue<'b>,
     pub(super) flow: Flow,
-    /// A ping that is not answered yet; a later one takes its place.
-    pub(super) pong: Option<u32>,
 }
 
 /// Something that came in.
@@ -56,17 +55,16 @@ fn rooms(scratch: &mut [u8]) -> (&mut [u8], &mut [u8]) {
 }
 
 impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
-    pub(super) fn new(buffers: Buffers<'b>) -> Self {
+    pub(super) fn new(buffers: Buffers<'b>, window: u32, type_three_delta: TypeThreeDelta) -> Self {
         Self {
-            reader: Reader::new(),
+            reader: Reader::with(type_three_delta),
             writer: Writer::new(),
             scratch: buffers.scratch,
             assembler: Assembler::new(),
             control_assembler: Assembler::new(),
             skipped: 0,
             queue: Queue::new(buffers.control),
-            flow: Flow::new(),
-            pong: None,
+            flow: Flow::new(window),
         }
     }
 
@@ -93,13 +91,9 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         &self.flow
     }
 
-    /// Queues the window that we announce, in bytes; answers what it is. A size of 0 or less must not be announced:
-    /// FFmpeg closes the connection over it.
-    pub(super) fn announce_window(&mut self, size: u32) -> Result<u32, RequestError> {
-        let size = size.clamp(1, i32::MAX as u32);
-        self.flow.announce(size);
-        self.queue_control(Kind::WINDOW_ACK_SIZE, &size.to_be_bytes())?;
-        Ok(size)
+    /// Queues the window that we announce, in bytes.
+    pub(super) fn announce_window(&mut self) -> Result<(), RequestError> {
+        self.queue_control(Kind::WINDOW_ACK_SIZE, &self.flow.announced().to_be_bytes())
     }
 
     /// Queues the size of our chunks, in bytes; never less than 128, which some servers insist on. What is queued or
@@ -207,7 +201,7 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
                 }
             }
             _ => match Event::parse(payload) {
-                Some(Event::PingRequest(time)) => self.pong = Some(time),
+                Some(Event::PingRequest(time)) => self.flow.ping(time),
                 // That it came is all that counts.
                 Some(Event::PingResponse(_)) => {}
                 event => return Ok(event),

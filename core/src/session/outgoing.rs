@@ -6,6 +6,7 @@ use super::queue::OVERHEAD;
 use crate::amf0::{BufferFull, Encoder, Token};
 use crate::chunk::ChunkStreamId;
 use crate::command::{self, Status};
+use crate::control;
 use crate::message::{Header, Kind, StreamId, Timestamp};
 
 const AUDIO: ChunkStreamId = ChunkStreamId::new(4).expect("is 2 to 65,599");
@@ -56,6 +57,12 @@ impl<const STREAMS: usize> Link<'_, STREAMS> {
         let mut emit = |encoder: &mut Encoder<'_>| encoder.raw(payload).map(|_| ());
         let (csid, stream) = (ChunkStreamId::CONTROL, StreamId::CONNECTION);
         Ok(self.queue.push(csid, kind, stream, self.writer.chunk_size, &mut emit)?)
+    }
+
+    /// Queues a user control event with its one number.
+    pub(super) fn queue_event(&mut self, event: u8, value: u32) -> Result<(), RequestError> {
+        let [a, b, c, d] = value.to_be_bytes();
+        self.queue_control(Kind::USER_CONTROL, &[0, event, a, b, c, d])
     }
 
     /// Begins an audio, video or data message.
@@ -124,7 +131,7 @@ impl<const STREAMS: usize> Link<'_, STREAMS> {
 
     /// Whether anything but media is to be sent.
     fn has_waiting(&self) -> bool {
-        self.queue.len() > 0 || self.pong.is_some() || self.flow.due_count() > 0
+        self.queue.len() > 0 || self.flow.is_due()
     }
 
     /// Whether [`Self::transmit`] has something to put out.
@@ -137,9 +144,8 @@ impl<const STREAMS: usize> Link<'_, STREAMS> {
         if !self.wants_transmit() {
             return 0;
         }
-        let pong = if self.pong.is_some() { OVERHEAD + 6 } else { 0 };
-        let due = self.flow.due_count().wrapping_mul(OVERHEAD + 4);
-        self.queue.len().wrapping_add(pong).wrapping_add(due)
+        let (payload, messages) = self.flow.due();
+        self.queue.len().wrapping_add(payload).wrapping_add(messages.wrapping_mul(OVERHEAD))
     }
 
     /// The bytes that [`Self::transmit_media`] can put out, where it is passed `at_hand` bytes of payload.
@@ -156,13 +162,10 @@ impl<const STREAMS: usize> Link<'_, STREAMS> {
         if self.queue.len() > 0 {
             return;
         }
-        let _ = if let Some(time) = self.pong.take() {
-            let [a, b, c, d] = time.to_be_bytes();
-            self.queue_control(Kind::USER_CONTROL, &[0, 7, a, b, c, d])
-        } else if let Some((kind, value)) = self.flow.take_due() {
-            self.queue_control(kind, &value.to_be_bytes())
-        } else {
-            Ok(())
+        let Some((kind, value)) = self.flow.take_due() else { return };
+        let _ = match kind {
+            Kind::USER_CONTROL => self.queue_event(control::PING_RESPONSE, value),
+            _ => self.queue_control(kind, &value.to_be_bytes()),
         };
     }
 }

@@ -1,6 +1,6 @@
 //! The verbs that client and server have alike: one text for both.
 
-/// Implements them for a session with `link`, `handshake` and `failed`, and an `arm` that sets its deadlines.
+/// Implements them for a session with `link` and `handshake`, a `failure`, and an `arm` that sets its deadlines.
 macro_rules! verbs {
     ($session:ty, $($constant:ident),*) => {
         impl<'b, $(const $constant: usize),*> $session {
@@ -8,7 +8,7 @@ macro_rules! verbs {
             /// part. Answers how much of `rest` it took and how much of `out` it filled. What else is to be sent goes first.
             #[must_use = "the output must be sent, and what was taken must not be passed again"]
             pub fn poll_media(&mut self, csid: ChunkStreamId, rest: &[u8], out: &mut [u8]) -> (usize, usize) {
-                if self.failed.is_some() { (0, 0) } else { self.link.transmit_media(csid, rest, out) }
+                if self.failure().is_some() { (0, 0) } else { self.link.transmit_media(csid, rest, out) }
             }
 
             /// How many bytes [`Self::poll_media`] can put out now at the least, where `rest` has `at_hand` bytes: exactly so many
@@ -48,7 +48,7 @@ macro_rules! verbs {
             /// other call, until it has nothing more.
             #[must_use = "the output must be sent"]
             pub fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> usize {
-                if self.failed.is_some() {
+                if self.failure().is_some() {
                     return 0;
                 }
                 self.arm(now);
@@ -57,12 +57,12 @@ macro_rules! verbs {
 
             /// Whether [`Self::poll_transmit`] has something to put out now.
             pub fn wants_transmit(&self) -> bool {
-                self.failed.is_none() && wire::wants_transmit(&self.handshake, &self.link)
+                self.failure().is_none() && wire::wants_transmit(&self.handshake, &self.link)
             }
 
             /// How many bytes [`Self::poll_transmit`] can put out now.
             pub fn transmit_len(&self) -> usize {
-                if self.failed.is_some() { 0 } else { wire::transmit_len(&self.handshake, &self.link) }
+                if self.failure().is_some() { 0 } else { wire::transmit_len(&self.handshake, &self.link) }
             }
         }
     };

@@ -1,7 +1,7 @@
 //! How the reader takes chunk headers, whole or in pieces, and goes over from one chunk stream to another.
 
 use super::track::{Repeat, Track};
-use super::{NO_CONTINUATION, ReadError, Reader, TypeThreeDelta};
+use super::{Failure, NO_CONTINUATION, ReadError, Reader, TypeThreeDelta};
 use crate::chunk::ChunkStreamId;
 use crate::chunk::header::{self, EXTENDED, Format};
 use crate::message::Timestamp;
@@ -19,7 +19,7 @@ impl<const STREAMS: usize> Reader<STREAMS> {
         // The header is cut: it is collected in `pending`, no more than it needs.
         self.compact();
         loop {
-            let window = self.pending.0;
+            let window = self.pending;
             let length = self.apply(&window, usize::from(self.pending_end))?;
             if length != usize::from(self.pending_end) {
                 self.continuation = NO_CONTINUATION;
@@ -29,7 +29,7 @@ impl<const STREAMS: usize> Reader<STREAMS> {
                 return Ok(true);
             }
             let Some((&byte, rest)) = input.split_first() else { return Ok(false) };
-            let Some(place) = self.pending.0.get_mut(usize::from(self.pending_end)) else { return Ok(false) };
+            let Some(place) = self.pending.get_mut(usize::from(self.pending_end)) else { return Ok(false) };
             (*place, *input) = (byte, rest);
             self.pending_end = self.pending_end.wrapping_add(1);
         }
@@ -37,9 +37,9 @@ impl<const STREAMS: usize> Reader<STREAMS> {
 
     /// Moves what waits in `pending` to its front.
     fn compact(&mut self) {
-        let waiting = self.pending.0;
+        let waiting = self.pending;
         let (start, end) = (usize::from(self.pending_start), usize::from(self.pending_end));
-        let moved = crate::bytes::copy(waiting.get(start..end).unwrap_or(&[]), &mut self.pending.0);
+        let moved = crate::bytes::copy(waiting.get(start..end).unwrap_or(&[]), &mut self.pending);
         (self.pending_start, self.pending_end) = (0, moved as u8);
     }
 
@@ -91,11 +91,11 @@ impl<const STREAMS: usize> Reader<STREAMS> {
     /// Goes over to another chunk stream: one that is known, or one that may begin.
     fn switch(&mut self, csid: ChunkStreamId, may_begin: bool) -> Result<(), ReadError> {
         if let Some(other) = self.others.iter_mut().find(|track| track.csid() == csid) {
-            core::mem::swap(&mut self.track, other);
+            self.track.swap(other);
             return Ok(());
         }
         if !may_begin {
-            return Err(self.fail(ReadError::UnknownChunkStream(csid)));
+            return Err(self.fail(Failure::UnknownChunkStream, csid.value()));
         }
         self.put_by()?;
         self.track = Track::new(csid);
@@ -104,19 +104,16 @@ impl<const STREAMS: usize> Reader<STREAMS> {
 
     /// Makes room for another chunk stream in place of the current one.
     fn put_by(&mut self) -> Result<(), ReadError> {
-        // A clock: the first round may find all of them recent, and makes them not so.
-        for _ in 0..STREAMS.saturating_mul(2) {
-            let index = usize::from(self.hand);
-            self.hand = if index.wrapping_add(1) < STREAMS { self.hand.wrapping_add(1) } else { 0 };
-            if let Some(old) = self.others.get_mut(index)
-                && old.is_idle()
-            {
-                *old = self.track;
+        for _ in 0..2 {
+            if let Some(old) = self.others.iter_mut().find(|track| track.is_idle()) {
+                old.swap(&mut self.track);
                 return Ok(());
             }
+            // All have been in use since the last time: from now on that is long ago.
+            self.others.iter_mut().for_each(Track::age);
         }
         if self.track.is_partial() {
-            return Err(self.fail(ReadError::TooManyChunkStreams(STREAMS.saturating_add(1))));
+            return Err(self.fail(Failure::TooManyChunkStreams, (STREAMS as u32).saturating_add(1)));
         }
         Ok(())
     }

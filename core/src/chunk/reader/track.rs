@@ -22,7 +22,7 @@ pub(super) struct Track {
 const EXTENDED: u32 = 1 << 24;
 /// This message's type 3 headers were seen not to repeat it, as some senders do.
 const UNREPEATED: u32 = 1 << 25;
-/// Used since the last search for a track to recycle.
+/// Used since all were in use when one had to be recycled.
 const RECENT: u32 = 1 << 26;
 /// The rest of this message is of no concern.
 const DISOWNED: u32 = 1 << 27;
@@ -45,6 +45,12 @@ impl Track {
     pub(super) const fn new(csid: ChunkStreamId) -> Self {
         let (timestamp, shape, stream) = (Timestamp(0), Shape::new(0, Kind(0)), StreamId::CONNECTION);
         Self { id_and_flags: csid.value(), timestamp, shape, stream, delta: 0, received: 0 }
+    }
+
+    /// Becomes the other one, and that one this: through a function of their own, for else memmove comes into the image.
+    #[inline(never)]
+    pub(super) fn swap(&mut self, other: &mut Track) {
+        core::mem::swap(self, other);
     }
 
     #[inline]
@@ -96,14 +102,14 @@ impl Track {
         self.id_and_flags |= RECENT;
     }
 
-    /// Whether the track can be another chunk stream's: no part of a message is here, nor was it used since the last
-    /// time that this was asked.
-    pub(super) fn is_idle(&mut self) -> bool {
-        let idle = !self.is_partial() && self.id_and_flags & RECENT == 0;
-        if !self.is_partial() {
-            self.id_and_flags &= !RECENT;
-        }
-        idle
+    /// The last use of the track was long ago.
+    pub(super) fn age(&mut self) {
+        self.id_and_flags &= !RECENT;
+    }
+
+    /// Whether the track can be another chunk stream's: no part of a message is here, nor was it used lately.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.is_partial() && self.id_and_flags & RECENT == 0
     }
 
     /// Whether a part of a message is here and the rest is awaited.
@@ -151,12 +157,14 @@ impl Track {
         Repeat::Present
     }
 
-    /// Counts `length` payload bytes, no more than are missing, as handed on; answers where in the payload they begin.
+    /// Counts `length` payload bytes, no more than are missing, as handed on; answers where in the payload they begin, and
+    /// whether they are the last.
     #[inline]
-    pub(super) fn advance(&mut self, length: usize) -> u32 {
+    pub(super) fn advance(&mut self, length: usize) -> (u32, bool) {
         let offset = self.received;
         let received = offset.wrapping_add(length as u32);
-        self.received = if received < self.shape.length() { received } else { 0 };
-        offset
+        let is_last = received >= self.shape.length();
+        self.received = if is_last { 0 } else { received };
+        (offset, is_last)
     }
 }

@@ -90,7 +90,7 @@ impl Track {
     /// The extended timestamp that stands in every chunk header of the message.
     pub(super) fn extended(&self) -> Option<u32> {
         // Only type 0 headers, which leave no delta behind, are ever extended.
-        (self.delta() == NO_DELTA && self.timestamp.0 >= EXTENDED).then_some(self.timestamp.0)
+        (self.timestamp.0 >= EXTENDED && self.delta() == NO_DELTA).then_some(self.timestamp.0)
     }
 
     /// The next chunk's header: bytes, and where in them it begins and ends.

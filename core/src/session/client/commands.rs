@@ -75,7 +75,7 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
         Ok(match meaning {
             Meaning::Result(id, number) if id == awaited => match self.state {
                 State::ExpectConnect => {
-                    let _ = self.link.announce_window(self.window);
+                    let _ = self.link.announce_window();
                     let _ = self.link.announce_chunk_size(self.chunk_size);
                     self.proceed();
                     Some(Found::Connected)

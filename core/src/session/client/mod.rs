@@ -47,6 +47,7 @@ enum State {
     Open,
     Closing,
     Closed,
+    Failed,
 }
 
 /// What [`Client::advance`] found, without borrowing the client.
@@ -110,7 +111,6 @@ pub struct Client<'b, const STREAMS: usize = 8, const PLAYS: usize = 0, const CA
     handshake_millis: u32,
     response_millis: u32,
     chunk_size: u32,
-    window: u32,
     failed: Option<Error>,
 }
 
@@ -127,10 +127,8 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
     /// A buffer is too small.
     pub fn new(buffers: Buffers<'b>, config: ClientConfig, entropy: &[u8; 32]) -> Result<Self, ConfigError> {
         buffers.check()?;
-        let mut link = Link::new(buffers);
-        link.reader().set_type_three_delta(config.type_three_delta);
         Ok(Self {
-            link,
+            link: Link::new(buffers, config.window, config.type_three_delta),
             handshake: handshake::Client::new(config.handshake, wire::seed(entropy), Instant::from_micros(0)),
             state: State::ExpectHandshake,
             connect_asked: false,
@@ -146,7 +144,6 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
             handshake_millis: millis(config.handshake_timeout),
             response_millis: millis(config.response_timeout),
             chunk_size: config.chunk_size,
-            window: config.window,
             failed: None,
         })
     }
@@ -172,7 +169,7 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
         now: Instant,
         input: &mut &'i [u8],
     ) -> Result<Option<ClientEvent<'d>>, Error> {
-        if let Some(error) = self.failed {
+        if let Some(error) = self.failure() {
             return Err(error);
         }
         let found = self.advance(now, input).inspect_err(|error| self.fail(*error))?;
@@ -190,32 +187,36 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
     /// # Errors
     /// The server has not answered in time, or the session had failed before.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
-        if let (None, Some(deadline), Some(stage)) = (self.failed, self.deadline, self.awaits())
+        if let (Some(deadline), Some(stage)) = (self.deadline, self.awaits())
             && now >= deadline
         {
             warning!("the server did not answer in time");
             self.fail(Error::TimedOut(stage));
         }
-        self.failed.map_or(Ok(()), Err)
+        self.failure().map_or(Ok(()), Err)
     }
 
     /// Whether [`Self::next_event`] can take input now. Otherwise output must drain first, or the session is over.
     pub fn wants_input(&self) -> bool {
-        self.failed.is_none() && self.state != State::Closed && wire::reads(&self.handshake, &self.link, self.reserve)
+        !matches!(self.state, State::Closed | State::Failed) && wire::reads(&self.handshake, &self.link, self.reserve)
     }
 
     fn is_over(&self) -> bool {
-        matches!(self.state, State::Closing | State::Closed) || self.failed.is_some()
+        matches!(self.state, State::Closing | State::Closed | State::Failed)
+    }
+
+    fn failure(&self) -> Option<Error> {
+        self.failed
     }
 
     fn fail(&mut self, error: Error) {
-        self.enter(State::Closed);
+        self.enter(State::Failed);
         self.failed = Some(error);
     }
 
     fn enter(&mut self, state: State) {
-        self.publishing &= !matches!(state, State::Closing | State::Closed);
         (self.state, self.deadline) = (state, None);
+        self.publishing &= !self.is_over();
     }
 
     /// What the server is to do next.

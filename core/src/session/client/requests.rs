@@ -99,7 +99,7 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
         if self.link.has_open_media() {
             return Err(RequestError::State);
         }
-        if self.state == State::Closing {
+        if self.is_over() {
             return Ok(());
         }
         let has_stream = self.publishing || self.state == State::ExpectPublish;
@@ -121,7 +121,7 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
     /// Whether the session is over, and all that it had to say has been put out.
     pub fn is_closed(&self) -> bool {
         match self.state {
-            State::Closed => true,
+            State::Closed | State::Failed => true,
             State::Closing => !self.link.wants_transmit(),
             _ => false,
         }

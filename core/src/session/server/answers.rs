@@ -4,7 +4,7 @@ use super::streams::StreamState;
 use super::{Call, Server, State};
 use crate::amf0::{BufferFull, Encoder, Token, number_to_u32};
 use crate::command::{self, Status, code};
-use crate::control::Limit;
+use crate::control::{Limit, STREAM_BEGIN};
 use crate::fmt::info;
 use crate::message::{Kind, StreamId};
 use crate::session::RequestError;
@@ -16,9 +16,9 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     /// It has not asked.
     pub fn accept_connect(&mut self) -> Result<(), RequestError> {
         self.connecting()?;
-        let transaction = self.transaction;
-        let size = self.link.announce_window(self.window)?;
-        let [a, b, c, d] = size.to_be_bytes();
+        let transaction = self.transaction();
+        self.link.announce_window()?;
+        let [a, b, c, d] = self.link.flow().announced().to_be_bytes();
         self.link.queue_control(Kind::SET_PEER_BANDWIDTH, &[a, b, c, d, Limit::Dynamic as u8])?;
         self.link.announce_chunk_size(self.chunk_size)?;
         self.reply(&mut |encoder| command::accepted(encoder, transaction))?;
@@ -47,7 +47,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
 
     fn refuse_connect(&mut self, description: &str, redirect: Option<&str>) -> Result<(), RequestError> {
         self.connecting()?;
-        let (transaction, status) = (self.transaction, Status::error(code::CONNECT_REJECTED, description));
+        let (transaction, status) = (self.transaction(), Status::error(code::CONNECT_REJECTED, description));
         self.reply(&mut |encoder| match redirect {
             Some(url) => command::put_redirect(encoder, transaction, &status, url),
             None => command::put_status(encoder, "_error", transaction, &status),
@@ -62,7 +62,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     /// It has not asked.
     pub fn accept(&mut self, stream: StreamId) -> Result<(), RequestError> {
         self.expect(stream, &[StreamState::Asking])?;
-        self.stream_event(stream, 0)?; // StreamBegin
+        self.link.queue_event(STREAM_BEGIN, stream.0)?;
         let status = Status::ok(code::PUBLISH_START, "Publishing begins.");
         self.link.queue_status(stream, &status)?;
         self.cut_off();
@@ -91,7 +91,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     /// small for `values`.
     pub fn answer(&mut self, values: &[Token<'_>]) -> Result<(), RequestError> {
         self.calling()?;
-        let transaction = self.transaction;
+        let transaction = self.transaction();
         self.reply(&mut |encoder| {
             command::put(encoder, "_result", transaction, &[Token::Null])?;
             encoder.put_all(values).map(|_| ())
@@ -126,7 +126,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     /// # Errors
     /// The client is not connected, or the control buffer has no room for now.
     pub fn call(&mut self, stream: StreamId, name: &str, values: &[Token<'_>]) -> Result<(), RequestError> {
-        if self.state != State::Open || self.failed.is_some() {
+        if self.state != State::Open {
             return Err(RequestError::State);
         }
         self.link.queue(stream, &mut |encoder| {
@@ -152,7 +152,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     }
 
     fn refuse(&mut self, status: &Status<'_>) -> Result<(), RequestError> {
-        let transaction = self.transaction;
+        let transaction = self.transaction();
         self.reply(&mut |encoder| command::put_status(encoder, "_error", transaction, status))
     }
 
@@ -161,13 +161,12 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         &mut self,
         emit: &mut dyn FnMut(&mut Encoder<'_>) -> Result<(), BufferFull>,
     ) -> Result<(), RequestError> {
-        if number_to_u32(self.transaction) == Some(0) { Ok(()) } else { self.link.queue(StreamId::CONNECTION, emit) }
+        if number_to_u32(self.transaction()) == Some(0) { Ok(()) } else { self.link.queue(StreamId::CONNECTION, emit) }
     }
 
-    /// Queues a user control event about a stream.
-    pub(super) fn stream_event(&mut self, stream: StreamId, event: u8) -> Result<(), RequestError> {
-        let [a, b, c, d] = stream.0.to_be_bytes();
-        self.link.queue_control(Kind::USER_CONTROL, &[0, event, a, b, c, d])
+    /// What an answer refers to.
+    pub(super) fn transaction(&self) -> f64 {
+        f64::from_be_bytes(self.transaction)
     }
 
     fn connecting(&self) -> Result<(), RequestError> {

@@ -67,7 +67,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         let (name, wants_answer, number) = (Name::of(&command), command.wants_answer(), command.number_argument());
         let has_name = command.string_argument().is_some();
         let flag = command.flag();
-        self.transaction = command.transaction;
+        self.transaction = command.transaction.to_be_bytes();
         if name == Name::Answer {
             return None;
         }
@@ -136,7 +136,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
 
     /// Queues a `_result`; the queue has had room since before the command was read.
     fn result(&mut self, value: Token<'_>) {
-        let transaction = self.transaction;
+        let transaction = self.transaction();
         let _ = self.reply(&mut |encoder| command::put(encoder, "_result", transaction, &[Token::Null, value]));
     }
 

@@ -10,10 +10,11 @@ use super::link::{Incoming, Link};
 use super::verbs::verbs;
 use super::{Buffers, ConfigError, Error, RequestError, ServerConfig, ServerEvent, Stage, wire};
 use crate::chunk::{ChunkStreamId, Pulled};
+use crate::control::PING_REQUEST;
 use crate::fmt::{brief, warning};
 use crate::handshake;
 use crate::message::{Kind, StreamId, Timestamp};
-use crate::time::{Instant, earliest, millis};
+use crate::time::{Instant, Mark, earliest, millis};
 use streams::Streams;
 
 /// Message streams that one connection may have at a time.
@@ -21,6 +22,9 @@ pub const MESSAGE_STREAMS: usize = 4;
 
 /// Room in the queue for what a command of the client's may bring about.
 pub(super) const RESERVE: usize = 384;
+
+/// None of those that are published: where there is one with this id, each piece of it is looked at anew.
+const NO_STREAM: StreamId = StreamId(u32::MAX);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -31,6 +35,7 @@ enum State {
     Connecting,
     Open,
     Closed,
+    Failed,
 }
 
 /// What the application must hear of a command.
@@ -81,23 +86,21 @@ pub struct Server<'b, const STREAMS: usize = 8> {
     link: Link<'b, STREAMS>,
     handshake: handshake::Server,
     state: State,
-    /// What an answer to `connect`, or to the application's call, refers to.
-    transaction: f64,
+    /// What an answer to `connect`, or to the application's call, refers to: an AMF0 number, as it came.
+    transaction: [u8; 8],
     /// The application has been told of a call, and has not answered yet.
     call: Option<Call>,
     streams: Streams,
-    last_stream: u32,
     /// When what the client is to do in time was asked of it; in an open connection when it was last heard or sent a ping,
     /// and which of these it was.
-    since: Option<Instant>,
+    since: Mark,
     pinged: bool,
     /// The message that is being read is media of this stream, and no input waits in the reader: so what goes on with it
-    /// needs no second look.
-    media_of: Option<StreamId>,
+    /// needs no second look. Else [`NO_STREAM`].
+    media_of: StreamId,
     connect_millis: u32,
     idle_millis: u32,
     chunk_size: u32,
-    window: u32,
     failed: Option<Error>,
 }
 
@@ -114,23 +117,19 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     /// A buffer is too small.
     pub fn new(buffers: Buffers<'b>, config: ServerConfig, entropy: &[u8; 32]) -> Result<Self, ConfigError> {
         buffers.check()?;
-        let mut link = Link::new(buffers);
-        link.reader().set_type_three_delta(config.type_three_delta);
         Ok(Self {
-            link,
+            link: Link::new(buffers, config.window, config.type_three_delta),
             handshake: handshake::Server::new(config.handshake, wire::seed(entropy)),
             state: State::ExpectHandshake,
-            transaction: 0.0,
+            transaction: [0; 8],
             call: None,
             streams: Streams::NONE,
-            last_stream: 0,
-            since: None,
+            since: Mark::NONE,
             pinged: false,
-            media_of: None,
+            media_of: NO_STREAM,
             connect_millis: millis(config.connect_timeout),
             idle_millis: millis(config.idle_timeout),
             chunk_size: config.chunk_size,
-            window: config.window,
             failed: None,
         })
     }
@@ -147,7 +146,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         at: Timestamp,
         length: u32,
     ) -> Result<ChunkStreamId, RequestError> {
-        if self.failed.is_some() {
+        if self.failure().is_some() {
             return Err(RequestError::State);
         }
         if self.stream(stream).is_none() {
@@ -159,7 +158,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     /// Payload bytes that the message which was begun on `csid` lacks; `None` where it is finished, or the session has
     /// failed.
     pub fn media_left(&self, csid: ChunkStreamId) -> Option<u32> {
-        if self.failed.is_some() { None } else { self.link.media_left(csid) }
+        if self.failure().is_some() { None } else { self.link.media_left(csid) }
     }
 
     /// Whether the client was refused, and has been told.
@@ -177,18 +176,18 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         now: Instant,
         input: &mut &'i [u8],
     ) -> Result<Option<ServerEvent<'d>>, Error> {
-        if let Some(stream) = self.media_of {
+        if self.media_of != NO_STREAM {
             if input.is_empty() {
                 return Ok(None);
             }
-            (self.since, self.pinged) = (Some(now), false);
+            (self.since, self.pinged) = (Mark::at(now), false);
             if let Some(pulled) = self.link.resume(input) {
-                return Ok(Some(self.media(stream, pulled)));
+                return Ok(Some(self.media(self.media_of, pulled)));
             }
             if input.is_empty() {
                 return Ok(None);
             }
-            self.media_of = None;
+            self.media_of = NO_STREAM;
         }
         self.find_event(now, input)
     }
@@ -200,7 +199,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         now: Instant,
         input: &mut &'i [u8],
     ) -> Result<Option<ServerEvent<'d>>, Error> {
-        if let Some(error) = self.failed {
+        if let Some(error) = self.failure() {
             return Err(error);
         }
         if matches!(self.state, State::ExpectHandshake) || !self.handshake.is_done() {
@@ -211,12 +210,12 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
             let before = input.len();
             let incoming = self.link.pull(input, false);
             if input.len() < before && self.state == State::Open {
-                (self.since, self.pinged) = (Some(now), false);
+                (self.since, self.pinged) = (Mark::at(now), false);
             }
             let (stream, payload) = match incoming {
                 Ok(Some(Incoming::Media(stream, pulled))) => {
                     let Some(stream) = self.publisher(stream) else { continue };
-                    self.media_of = pulled.data.map(|_| stream);
+                    self.media_of = if pulled.data.is_ok() { stream } else { NO_STREAM };
                     return Ok(Some(self.media(stream, pulled)));
                 }
                 Ok(None | Some(Incoming::Data(..))) => return Ok(None),
@@ -242,9 +241,6 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     /// # Errors
     /// The client has not done what it should in time, or the session had failed before.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
-        if let Some(error) = self.failed {
-            return Err(error);
-        }
         let stage = match self.state {
             State::ExpectHandshake => Stage::Handshake,
             _ => Stage::Connect,
@@ -257,46 +253,51 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
                 warning!("the client went silent");
                 self.fail(Error::TimedOut(Stage::Traffic));
             } else {
-                (self.since, self.pinged) = (Some(now), true);
+                (self.since, self.pinged) = (Mark::at(now), true);
                 // The time in it is for us alone. Where the queue is full, the client has been deaf, not silent.
-                let [a, b, c, d] = (now.as_micros() as u32).to_be_bytes();
-                let _ = self.link.queue_control(Kind::USER_CONTROL, &[0, 6, a, b, c, d]);
+                let _ = self.link.queue_event(PING_REQUEST, now.as_micros() as u32);
             }
         }
-        self.failed.map_or(Ok(()), Err)
+        self.failure().map_or(Ok(()), Err)
     }
 
     /// Whether [`Self::next_event`] can take input now. Otherwise the application is asked something, output must drain
     /// first, or the session is over.
     pub fn wants_input(&self) -> bool {
-        let asking = self.is_asking() || matches!(self.state, State::Connecting | State::Closed);
-        self.failed.is_none() && !asking && wire::reads(&self.handshake, &self.link, RESERVE)
+        let asking = self.is_asking() || matches!(self.state, State::Connecting | State::Closed | State::Failed);
+        !asking && wire::reads(&self.handshake, &self.link, RESERVE)
+    }
+
+    fn failure(&self) -> Option<Error> {
+        self.failed
     }
 
     fn enter(&mut self, state: State) {
-        (self.state, self.since) = (state, None);
+        (self.state, self.since) = (state, Mark::NONE);
     }
 
     /// Begins to wait for the client, when that is not done yet.
     fn arm(&mut self, now: Instant) {
-        self.since.get_or_insert(now);
+        if self.since.get().is_none() {
+            self.since = Mark::at(now);
+        }
     }
 
     /// By when the client is to have finished the handshake, connected, or let itself be told that it is refused.
     fn deadline(&self) -> Option<Instant> {
         let awaits = match self.state {
             State::ExpectHandshake | State::ExpectConnect => true,
-            State::Connecting | State::Open => false,
+            State::Connecting | State::Open | State::Failed => false,
             State::Closed => self.link.wants_transmit(),
         };
-        self.since.filter(|_| awaits).map(|since| since.after_millis(self.connect_millis))
+        self.since.get().filter(|_| awaits).map(|since| since.after_millis(self.connect_millis))
     }
 
     /// When a client that is silent is pinged, or given up.
     fn silence(&self) -> Option<Instant> {
         // While the application is asked, nothing is read: the client cannot be heard.
         let listens = self.state == State::Open && !self.is_asking();
-        self.since.filter(|_| listens).map(|since| since.after_millis(self.idle_millis / 2))
+        self.since.get().filter(|_| listens).map(|since| since.after_millis(self.idle_millis / 2))
     }
 
     /// Goes on with the handshake. It may still have something to put out when the first chunks are read.
@@ -314,7 +315,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
 
     #[cold]
     fn fail(&mut self, error: Error) -> Error {
-        (self.failed, self.media_of) = (Some(error), None);
+        (self.state, self.failed, self.media_of) = (State::Failed, Some(error), NO_STREAM);
         error
     }
 

@@ -1,16 +1,13 @@
 //! What the server tells players (RTMP 1.0, sections 7.1.7 and 7.2.2.1).
 
-use super::Server;
 use super::streams::StreamState;
+use super::{Server, State};
 use crate::amf0::Token;
 use crate::command::{Status, code};
+use crate::control::{STREAM_BEGIN, STREAM_EOF};
 use crate::fmt::info;
 use crate::message::{Kind, StreamId};
 use crate::session::RequestError;
-
-/// User control events: the stream begins, or ends.
-const STREAM_BEGIN: u8 = 0;
-const STREAM_EOF: u8 = 1;
 
 /// Room in the queue for what [`Server::accept_play`] says, and for what the others say.
 const ACCEPT_ROOM: usize = 352;
@@ -28,7 +25,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     pub fn accept_play(&mut self, stream: StreamId, reset: bool) -> Result<(), RequestError> {
         self.expect(stream, &[StreamState::AskingPlay])?;
         self.make_room(ACCEPT_ROOM)?;
-        self.stream_event(stream, STREAM_BEGIN)?;
+        self.link.queue_event(STREAM_BEGIN, stream.0)?;
         if reset {
             self.link.queue_status(stream, &Status::ok(code::PLAY_RESET, "Playing anew."))?;
         }
@@ -74,12 +71,12 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     fn tell(&mut self, stream: StreamId, event: u8, code: &str) -> Result<(), RequestError> {
         self.expect(stream, &[StreamState::Playing])?;
         self.make_room(NOTIFY_ROOM)?;
-        self.stream_event(stream, event)?;
+        self.link.queue_event(event, stream.0)?;
         self.link.queue_status(stream, &Status::ok(code, ""))
     }
 
     fn make_room(&self, bytes: usize) -> Result<(), RequestError> {
-        if self.failed.is_some() {
+        if matches!(self.state, State::Failed) {
             return Err(RequestError::State);
         }
         if self.link.has_room(bytes) { Ok(()) } else { Err(RequestError::ControlBuffer(bytes)) }

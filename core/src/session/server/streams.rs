@@ -61,20 +61,17 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         self.streams.states.iter().any(|state| matches!(state, StreamState::Asking | StreamState::AskingPlay))
     }
 
-    /// A new message stream; `None` where the connection has as many as it may.
+    /// A new message stream; `None` where the connection has as many as it may. Its id is above those that are in use, and
+    /// above those that were when their places have no new ones yet.
     pub(super) fn create(&mut self) -> Option<StreamId> {
-        let stream = StreamId(self.last_stream.checked_add(1)?);
+        let StreamId(last) = self.streams.ids.iter().copied().max()?;
+        let stream = StreamId(last.checked_add(1)?);
         self.adopt(stream).then_some(stream)
     }
 
     /// Takes a stream in that the client names; some use one that they never created. Answers whether there is room.
     pub(super) fn adopt(&mut self, stream: StreamId) -> bool {
-        let known = self.stream(stream).is_some();
-        if known || self.streams.add(stream) {
-            self.last_stream = self.last_stream.max(stream.0);
-            return true;
-        }
-        false
+        self.stream(stream).is_some() || self.streams.add(stream)
     }
 
     /// When streams are about to be published, or were until now: the rest of the messages that are unfinished on others

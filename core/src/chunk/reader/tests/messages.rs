@@ -192,6 +192,18 @@ fn item_044_the_chunk_stream_in_use_is_not_the_one_recycled() {
 }
 
 #[test]
+fn item_044_as_many_as_there_is_room_for_stay_known() {
+    let mut stream = Vec::new();
+    for csid in 10..15 {
+        stream.extend_from_slice(&bytes(&[&full(csid, 1, 1, 8), b"a"]));
+    }
+    for csid in [10, 14, 11, 13, 12, 10] {
+        stream.extend_from_slice(&[0xC0 | csid, b'b']);
+    }
+    assert_eq!(read(&stream).len(), 11);
+}
+
+#[test]
 fn item_044_unfinished_messages_on_all_chunk_streams_leave_no_room() {
     let mut stream = Vec::new();
     for csid in 4..10 {
