@@ -4,7 +4,8 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 
 use embassy_net::Stack;
-use embedded_rtmp::session::{Buffers, Server};
+use embedded_rtmp::handshake;
+use embedded_rtmp::session::{self, Buffers, Server};
 use embedded_rtmp::time::Instant;
 
 use crate::buffers::{Lent, Memory};
@@ -21,6 +22,9 @@ use crate::serving::advance;
 
 /// How long the end of a connection may take.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+
+/// What a request of HTTP is answered with.
+const NOT_FOUND: &[u8] = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 /// What a socket needs until it has a session.
 pub(crate) struct Entrance<'e, 'a, const SOCKETS: usize> {
@@ -185,6 +189,11 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
     fn close(&mut self, why: &Error) {
         match why {
             Error::Closed => self.link.close(),
+            // Where there are no tunnels, a browser comes this far.
+            Error::Session(session::Error::Handshake(handshake::Error::Version(b'A'..=b'Z'))) => {
+                self.link.write(&mut |out| out.iter_mut().zip(NOT_FOUND).map(|(to, from)| *to = *from).count());
+                self.link.close();
+            }
             _ => self.link.abort(),
         }
         let Some(buffers) = self.phase.leave() else { return };

@@ -154,9 +154,13 @@ impl<'p, const N: usize> Tunnels<'p, N> {
         now.after_millis(self.hold_millis)
     }
 
-    /// Opens a tunnel whose id is made of the second half of `entropy`; answers its place and its digits.
+    /// Opens a tunnel whose id is made of the second half of `entropy`; answers its place and its digits. `None` where there
+    /// is no place, or where the id is taken: then the entropy is none.
     pub(super) fn open(&mut self, now: Instant, entropy: &[u8; 32]) -> Option<(TunnelId, [u8; 2 * ID])> {
         let id = *entropy.last_chunk::<ID>()?;
+        if self.find(&id).is_some() {
+            return None;
+        }
         let (place, slot) = self.slots.iter_mut().take(255).enumerate().find(|(_, slot)| !slot.is_open)?;
         *slot = Slot { id, is_open: true, next: None, at_work: 0, quiet: 0, heard: now };
         Some((TunnelId(place as u8), hex(&id)))

@@ -246,3 +246,23 @@ fn a_server_that_does_not_read_holds_the_publisher_back() {
     });
     assert_eq!((bytes.get(), sent.get()), (100_000, 100));
 }
+
+#[test]
+fn a_browser_gets_404_from_a_server_without_tunnels() {
+    with_devices(&Wire::new(), async |first, second| {
+        let browser = async {
+            let (mut rx, mut tx, mut answer) = ([0; 512], [0; 512], Vec::new());
+            let mut socket = TcpSocket::new(first, &mut rx, &mut tx);
+            socket.connect((IpAddress::v4(10, 0, 0, 2), 80)).await.unwrap();
+            socket.write(b"GET / HTTP/1.1\r\nHost: 10.0.0.2\r\n\r\n").await.unwrap();
+            let mut piece = [0; 100];
+            // FIN, which embassy-net reports as a reset too: what was answered is whole.
+            while let Ok(length @ 1..) = socket.read(&mut piece).await {
+                answer.extend_from_slice(&piece[..length]);
+            }
+            String::from_utf8(answer).unwrap()
+        };
+        let answer = while_serving(second, &[80], &Recorded::default(), browser).await;
+        assert_eq!(answer, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    });
+}

@@ -153,6 +153,11 @@ fn ids_come_from_the_second_half_of_the_entropy() {
     let entropy = core::array::from_fn(|place| place as u8);
     let (_, id) = tunnels.open(START, &entropy).unwrap();
     assert_eq!(&id, b"101112131415161718191a1b1c1d1e1f");
+    // Two tunnels never have the same, whatever the entropy is worth.
+    let mut tunnels = Tunnels::<2>::new(Config::new());
+    assert!(tunnels.open(START, &entropy).is_some() && tunnels.open(START, &entropy).is_none());
+    tunnels.close(TunnelId(0));
+    assert!(tunnels.open(START, &entropy).is_some());
 }
 
 /// What comes of a request that arrives in pieces of one byte, one every `every` ms: how long that took, what was answered,
