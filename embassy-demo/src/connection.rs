@@ -17,7 +17,6 @@ use core::task::Context;
 use embassy_net::Stack;
 use embassy_time::Duration;
 use embedded_rtmp::command::{Status, code};
-use embedded_rtmp::message::StreamId;
 use embedded_rtmp::session::{self, Client, ClientConfig, ClientEvent, ConfigError};
 use embedded_rtmp::time::Instant;
 
@@ -70,8 +69,6 @@ pub(crate) struct Connection<'a, const STREAMS: usize, const PLAYS: usize = 0> {
     pub(crate) until: Instant,
     /// The attempt that led here, or may.
     pub(crate) attempt: Attempt,
-    /// What is published, once the server has said yes.
-    pub(crate) stream: StreamId,
     /// How long the server may leave unacknowledged what was sent to it.
     pub(crate) lost_after: Duration,
     /// Why the connection is over, once it is.
@@ -89,7 +86,6 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
             stage: Stage::Idle,
             until: Instant::from_micros(0),
             attempt: Attempt::NONE,
-            stream: StreamId::CONNECTION,
             lost_after: Duration::MIN,
             failed: None,
         })
@@ -120,7 +116,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
     #[inline(never)]
     pub(crate) fn step(&mut self, reads: bool, on_event: &mut dyn FnMut(ClientEvent<'_>)) -> Result<bool, Over> {
         let now = clock();
-        let Self { link, client, tunnel, stage, stream, failed, .. } = self;
+        let Self { link, client, tunnel, stage, failed, .. } = self;
         if failed.is_some() {
             return Err(Over);
         }
@@ -128,7 +124,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
             *failed = Some(error);
             false
         });
-        if reads && (client.wants_input() || tunnel.is_some()) {
+        if reads {
             let before = *stage;
             moved |= link.read(&mut |input| {
                 let mut rest = input;
@@ -136,7 +132,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
                     let left = rest.len();
                     match tunnel.receive(now, &mut rest, |bytes| client.next_event(now, bytes)) {
                         Ok(Ok(Some(event))) => {
-                            note::<PLAYS>(&event, stage, stream, failed);
+                            note::<PLAYS>(&event, stage, failed);
                             if PLAYS > 0 {
                                 on_event(event);
                             }
@@ -198,30 +194,13 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
 }
 
 /// What an event means for a connection.
-fn note<const PLAYS: usize>(
-    event: &ClientEvent<'_>,
-    stage: &mut Stage,
-    stream: &mut StreamId,
-    failed: &mut Option<Error>,
-) {
+fn note<const PLAYS: usize>(event: &ClientEvent<'_>, stage: &mut Stage, failed: &mut Option<Error>) {
     let why = match event {
-        ClientEvent::HandshakeDone(_) => {
-            *stage = Stage::Greeted;
-            return;
-        }
+        ClientEvent::HandshakeDone(_) => return *stage = Stage::Greeted,
         // What a player asks for next may be answered long after.
-        ClientEvent::Connected if PLAYS > 0 => {
-            *stage = Stage::Open;
-            return;
-        }
-        ClientEvent::Playing(_) if PLAYS > 0 => {
-            *stage = Stage::Playing;
-            return;
-        }
-        ClientEvent::Publishing(on) => {
-            (*stage, *stream) = (Stage::Open, *on);
-            return;
-        }
+        ClientEvent::Connected if PLAYS > 0 => return *stage = Stage::Open,
+        ClientEvent::Playing(_) if PLAYS > 0 => return *stage = Stage::Playing,
+        ClientEvent::Publishing(_) => return *stage = Stage::Open,
         ClientEvent::Refused(stage, status) => Error::Refused(Refusal::new(*stage, status)),
         ClientEvent::Status(_, status) if PLAYS == 0 && ends_publishing(status) => {
             Error::Refused(Refusal::new(session::Stage::Publish, status))

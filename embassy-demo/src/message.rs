@@ -58,10 +58,11 @@ impl<const STREAMS: usize, const PLAYS: usize> Connection<'_, STREAMS, PLAYS> {
         message: &Message<'_>,
         limit: usize,
     ) -> Result<bool, RequestError> {
-        let Self { client, tunnel, link, stream, .. } = self;
+        let Self { client, tunnel, link, .. } = self;
         let Message { kind, at, parts, length } = *message;
         if begun.is_none() {
-            let csid = client.begin_media(kind, *stream, at, length)?;
+            let stream = client.publishing().ok_or(RequestError::State)?;
+            let csid = client.begin_media(kind, stream, at, length)?;
             *begun = Some(Begun { csid, at, length, taken: 0 });
         }
         let Some(open) = begun else { return Ok(true) };
