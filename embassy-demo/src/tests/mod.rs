@@ -3,6 +3,8 @@
 mod cancel;
 mod dial;
 mod ends;
+#[cfg(feature = "rtmpt")]
+mod hostile_web;
 mod pair;
 mod plain_tcp;
 mod player;

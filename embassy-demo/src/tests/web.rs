@@ -15,11 +15,11 @@ use super::pair::{Recorded, with_devices};
 use super::tunnels::{SOCKETS, TUNNELS, while_serving};
 use crate::demo::wire::Wire;
 
-const PAGE: &str = "RTMP and RTMPT are served here.\n";
+pub(super) const PAGE: &str = "RTMP and RTMPT are served here.\n";
 
 /// What is answered to `request` on a new connection that sends it in pieces of `cut` bytes, up to the end of the body or
 /// of the connection; and whether the connection ended.
-async fn ask(stack: Stack<'_>, request: &[u8], cut: usize) -> (Vec<u8>, bool) {
+pub(super) async fn ask(stack: Stack<'_>, request: &[u8], cut: usize) -> (Vec<u8>, bool) {
     let (mut rx, mut tx, mut answer) = (vec![0; 4096], vec![0; 4096], Vec::new());
     let mut socket = TcpSocket::new(stack, &mut rx, &mut tx);
     socket.connect((IpAddress::v4(10, 0, 0, 2), 80)).await.unwrap();
@@ -47,17 +47,17 @@ async fn ask(stack: Stack<'_>, request: &[u8], cut: usize) -> (Vec<u8>, bool) {
     (answer, is_over)
 }
 
-fn text(answer: &[u8]) -> String {
+pub(super) fn text(answer: &[u8]) -> String {
     String::from_utf8_lossy(answer).into_owned()
 }
 
 /// The body, and the status line.
-fn parts(answer: &[u8]) -> (String, Vec<u8>) {
+pub(super) fn parts(answer: &[u8]) -> (String, Vec<u8>) {
     let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head") + 4;
     (text(&answer[..end]).lines().next().unwrap().to_owned(), answer[end..].to_vec())
 }
 
-fn post(path: &str, body: &[u8]) -> Vec<u8> {
+pub(super) fn post(path: &str, body: &[u8]) -> Vec<u8> {
     let head = format!("POST {path} HTTP/1.1\r\nHost: 10.0.0.2:80\r\nContent-Length: {}\r\n\r\n", body.len());
     [head.as_bytes(), body].concat()
 }

@@ -1,0 +1,97 @@
+//! A server device with tunnels against clients that ask for anything at all.
+
+use embassy_futures::join::join_array;
+use embassy_net::tcp::TcpSocket;
+use embassy_net::{IpAddress, Stack};
+use embassy_time::{Duration, Timer, with_timeout};
+use embedded_rtmp_embassy::embedded_rtmp::tunnel::Config;
+
+use super::pair::{Recorded, with_devices};
+use super::tunnels::{TUNNELS, while_serving};
+use super::web::{PAGE, ask, parts, post, text};
+use crate::demo::wire::{Random, Wire};
+
+/// Pieces of requests, good and bad.
+const PIECES: [&[u8]; 18] = [
+    b"POST /open/1 HTTP/1.1\r\n",
+    b"POST /send/",
+    b"POST /idle/",
+    b"POST /close/",
+    b"/0 HTTP/1.1\r\n",
+    b"/1 HTTP/1.1\r\n",
+    b"GET / HTTP/1.0\r\n",
+    b"Content-Length: 1\r\n",
+    b"Content-Length: 70000\r\n",
+    b"Content-Length: -1\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Connection: close\r\n",
+    b"\r\n",
+    b"\r",
+    b"\0",
+    b"\x03",
+    b"\x02\0\0\0\0\0\x04\x01\0\0\0\0\0\0\0\x01",
+    b" folded\r\n",
+];
+
+#[test]
+fn whatever_is_asked_the_server_serves_on() {
+    let recorded = Recorded::default();
+    let config = Config {
+        head_timeout: std::time::Duration::from_millis(100),
+        idle_timeout: std::time::Duration::from_millis(150),
+        page: Some(PAGE),
+        ..Config::new()
+    };
+    with_devices(&Wire::new(), async |first, second| {
+        let hostile = async |seed: u64| {
+            let (mut random, mut id) = (Random(seed), "0".repeat(32));
+            for _ in 0..25 {
+                let mut request = Vec::new();
+                for byte in random.bytes().into_iter().take(12) {
+                    let piece = PIECES[usize::from(byte) % PIECES.len()];
+                    request.extend_from_slice(piece);
+                    if piece.ends_with(b"/") {
+                        request.extend_from_slice(id.as_bytes());
+                    }
+                }
+                // One in four has opened a tunnel, and knows its id.
+                if seed.is_multiple_of(4) {
+                    let (answer, _) = hurried(first, &post("/open/1", b"\0")).await;
+                    if answer.ends_with(b"\n") && answer.len() > 33 {
+                        id = text(&answer[answer.len() - 33..]).trim().to_owned();
+                    }
+                }
+                let _ = hurried(first, &request).await;
+            }
+        };
+        let clients = async {
+            join_array([1, 2, 4, 8].map(|seed| Box::pin(hostile(seed)))).await;
+            // Whatever they left is over by now.
+            Timer::after(Duration::from_millis(600)).await;
+            let page = parts(&ask(first, b"GET / HTTP/1.1\r\n\r\n", 99).await.0);
+            assert_eq!(page, ("HTTP/1.1 200 OK".to_owned(), PAGE.as_bytes().to_vec()));
+            for _ in 0..TUNNELS {
+                assert_eq!(parts(&ask(first, &post("/open/1", b"\0"), 99).await.0).0, "HTTP/1.1 200 OK");
+            }
+        };
+        while_serving(second, config, &recorded, clients).await;
+    });
+    assert!(recorded.files.borrow().is_empty());
+}
+
+/// What is answered within 30 ms; then the connection is reset.
+async fn hurried(stack: Stack<'_>, request: &[u8]) -> (Vec<u8>, bool) {
+    let (mut rx, mut tx, mut answer) = (vec![0; 1024], vec![0; 4096], Vec::new());
+    let mut socket = TcpSocket::new(stack, &mut rx, &mut tx);
+    if socket.connect((IpAddress::v4(10, 0, 0, 2), 80)).await.is_err() {
+        return (answer, true);
+    }
+    let _ = socket.write(request).await;
+    let mut piece = vec![0; 1024];
+    while let Ok(Ok(length @ 1..)) = with_timeout(Duration::from_millis(30), socket.read(&mut piece)).await {
+        answer.extend_from_slice(&piece[..length]);
+    }
+    socket.abort();
+    let _ = with_timeout(Duration::from_millis(20), socket.flush()).await;
+    (answer, false)
+}
