@@ -222,7 +222,8 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         self.players.iter().flatten().find(|playing| playing.session() == session).map(Playing::played)
     }
 
-    /// Bytes that went over a session's TCP connection: of the last one, where there is none now.
+    /// Bytes that went over a session's TCP connection: of the last one, where there is none now. `None` for sessions in
+    /// tunnels, which have none of their own.
     pub fn traffic(&self, session: SessionId) -> Option<Traffic> {
         self.slots.get(usize::from(session.0)).map(Slot::traffic)
     }
