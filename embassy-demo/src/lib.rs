@@ -34,7 +34,7 @@
 //!
 //! async fn stay_on_air(stack: Stack<'static>, memory: &'static mut Memory<4096, 8192>, mut camera: impl Source) -> ! {
 //!     let mut entropy = || [0; 32]; // from the random number generator
-//!     let mut station = Station::new(stack, memory, &mut entropy, StationOptions::default());
+//!     let mut station = Station::new(stack, memory, &mut entropy, &StationOptions::DEFAULT);
 //!     loop {
 //!         // Waits for DHCP. Without a port in it 1935, 80, 443 and a tunnel are tried in turn; with one, that alone.
 //!         let result = station.publish("rtmp://media.example/live/camera-7", &mut camera).await;

@@ -57,7 +57,7 @@ pub(super) enum Phase {
 pub(super) struct Gear<'a> {
     pub(super) stack: Stack<'a>,
     pub(super) entropy: &'a mut dyn FnMut() -> [u8; 32],
-    pub(super) options: StationOptions<'a>,
+    pub(super) options: &'a StationOptions<'a>,
     pub(super) counters: Counters,
 }
 

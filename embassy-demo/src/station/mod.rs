@@ -85,7 +85,7 @@ impl Default for StationOptions<'_> {
 ///
 /// async fn publish(stack: Stack<'static>, memory: &'static mut Memory<4096, 4096>, file: &[u8]) -> Result<(), Error> {
 ///     let mut entropy = || [0; 32]; // from the random number generator
-///     let mut station = Station::new(stack, memory, &mut entropy, StationOptions::default());
+///     let mut station = Station::new(stack, memory, &mut entropy, &StationOptions::DEFAULT);
 ///     let mut clip = Clip::new(file, 1).expect("is an FLV file");
 ///     station.publish("rtmp://media.example/live/camera-7", &mut clip).await
 /// }
@@ -103,7 +103,7 @@ impl<'a> Station<'a> {
         stack: Stack<'a>,
         memory: &'a mut Memory<RX, TX, SCRATCH, CONTROL, GATHER>,
         entropy: &'a mut dyn FnMut() -> [u8; 32],
-        options: StationOptions<'a>,
+        options: &'a StationOptions<'a>,
     ) -> Self {
         Self { lent: memory.split(), gear: Gear { stack, entropy, options, counters: Counters::default() } }
     }

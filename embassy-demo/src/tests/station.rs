@@ -30,7 +30,7 @@ async fn publish(
     source: &mut impl Source,
 ) -> (Result<(), Error>, Counters) {
     let (mut memory, mut entropy) = (TestMemory::new(), || [7; 32]);
-    let mut station = Station::new(stack, &mut memory, &mut entropy, options);
+    let mut station = Station::new(stack, &mut memory, &mut entropy, &options);
     let result = station.publish(URL, source).await;
     (result, station.counters())
 }
@@ -189,14 +189,14 @@ fn a_frame_in_several_places_is_one_message() {
 #[test]
 fn urls_and_plans_that_make_no_sense_are_told_at_once() {
     with_devices(&Wire::new(), async |first, _| {
-        let (mut memory, mut entropy) = (TestMemory::new(), || [7; 32]);
-        let mut station = Station::new(first, &mut memory, &mut entropy, options());
+        let (mut memory, mut entropy, good) = (TestMemory::new(), || [7; 32], options());
+        let mut station = Station::new(first, &mut memory, &mut entropy, &good);
         let mut source = Pieces(0);
         assert!(matches!(station.publish("http://h/x", &mut source).await, Err(Error::Url(_))));
         assert_eq!(station.publish("rtmp://10.0.0.2/live", &mut source).await, Err(Error::NoStreamKey));
-        let limits = Limits { max_at_once: 0, ..LIMITS };
+        let bad = StationOptions { limits: Limits { max_at_once: 0, ..LIMITS }, ..options() };
         let (mut memory, mut entropy) = (TestMemory::new(), || [7; 32]);
-        let mut station = Station::new(first, &mut memory, &mut entropy, StationOptions { limits, ..options() });
+        let mut station = Station::new(first, &mut memory, &mut entropy, &bad);
         assert!(matches!(station.publish(URL, &mut source).await, Err(Error::Plan(_))));
     });
 }

@@ -27,7 +27,7 @@ pub(crate) async fn publish(stack: Stack<'static>, arguments: Publish<'static>) 
         options.patience = None;
     }
     let mut entropy = host::random;
-    let mut station = Station::new(stack, MEMORY.take(), &mut entropy, options);
+    let mut station = Station::new(stack, MEMORY.take(), &mut entropy, &options);
     let result = station.publish(arguments.url, &mut clip).await;
     let counters = station.counters();
     defmt::info!(

@@ -64,7 +64,7 @@ async fn publish(stack: Stack<'static>, mut rng: Trng<'static, TRNG>) -> ! {
         rng.blocking_fill_bytes(&mut bytes);
         bytes
     };
-    let mut station = Station::new(stack, MEMORY.take(), &mut entropy, StationOptions::default());
+    let mut station = Station::new(stack, MEMORY.take(), &mut entropy, &StationOptions::DEFAULT);
     let mut camera = Camera::new();
     loop {
         if let Err(why) = station.publish(URL, &mut camera).await {

@@ -26,7 +26,7 @@ fn main() -> ! {
 async fn publish(stack: Stack<'static>) {
     static MEMORY: ConstStaticCell<Memory<4096, 4096>> = ConstStaticCell::new(Memory::new());
     let mut entropy = host::random;
-    let mut station = Station::new(stack, MEMORY.take(), &mut entropy, StationOptions::default());
+    let mut station = Station::new(stack, MEMORY.take(), &mut entropy, &StationOptions::DEFAULT);
     let result = station.publish(black_box("rtmp://media.example/live/cam"), &mut camera::Camera::new()).await;
     host::exit(result.is_err().into());
 }
