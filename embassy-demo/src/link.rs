@@ -303,16 +303,23 @@ fn now<T>(future: impl Future<Output = T>) -> Option<T> {
 }
 
 /// The time, as the core counts it.
-// A clock takes divisions, which need not be in flash wherever the time is asked for.
-#[inline(never)]
 pub(crate) fn clock() -> Instant {
-    Instant::from_micros(embassy_time::Instant::now().as_micros())
+    // A clock takes divisions, which need not be in flash wherever the time is asked for; and a number is handed over in
+    // registers, as an instant is not.
+    #[inline(never)]
+    fn micros() -> u64 {
+        embassy_time::Instant::now().as_micros()
+    }
+    Instant::from_micros(micros())
 }
 
 /// The instant so long after `now`; the end of time where that is earlier.
-#[inline(never)]
 pub(crate) fn later(now: Instant, time: Duration) -> Instant {
-    Instant::from_micros(now.as_micros().saturating_add(time.as_micros()))
+    #[inline(never)]
+    fn sum(now: u64, time: Duration) -> u64 {
+        now.saturating_add(time.as_micros())
+    }
+    Instant::from_micros(sum(now.as_micros(), time))
 }
 
 /// Whether a deadline has passed; if not, the task is woken when it does.

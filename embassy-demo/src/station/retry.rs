@@ -47,7 +47,7 @@ impl Outage {
     /// How long to wait now; `None` where it is time to give up.
     pub(super) fn next(&mut self, now: Instant, retry: &Retry) -> Option<Duration> {
         let wait = self.wait.min(retry.longest);
-        self.wait = wait.checked_add(wait).unwrap_or(wait);
+        self.wait = Duration::from_ticks(wait.as_ticks().saturating_add(wait.as_ticks()));
         (later(now, wait) < self.ends).then_some(wait)
     }
 }
