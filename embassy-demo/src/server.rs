@@ -36,8 +36,10 @@ brief!([] ServeOptions, this => "ServeOptions {{ keep_alive: {}, session: {} }}"
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ServerError {
-    /// There is no port to listen on, a port is 0, or one is given twice.
-    Ports,
+    /// There is no port to listen on.
+    NoPorts,
+    /// This port cannot be listened on, since it is 0 or given twice. (Any other can: the device has them all.)
+    Port(u16),
     /// There must be at least so many sockets: one for each port, and one more, so that no port is deaf as soon as
     /// somebody is connected.
     Sockets(usize),
@@ -48,7 +50,8 @@ pub enum ServerError {
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ports => f.write_str("the ports to listen on are none, 0, or twice the same"),
+            Self::NoPorts => f.write_str("there is no port to listen on"),
+            Self::Port(port) => write!(f, "port {port} cannot be listened on, or not twice"),
             Self::Sockets(needed) => write!(f, "{needed} sockets are needed"),
             Self::SendRing(needed) => write!(f, "send rings of {needed} bytes are needed"),
         }
@@ -148,10 +151,13 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         channels: [Channel<'a>; PUBLISHERS],
         options: &ServeOptions,
     ) -> Result<Self, ServerError> {
-        let twice =
-            ports.iter().enumerate().any(|(index, port)| ports.iter().skip(index + 1).any(|other| other == port));
-        if ports.is_empty() || ports.contains(&0) || twice {
-            return Err(ServerError::Ports);
+        let is_bad =
+            |(index, port): &(usize, &u16)| **port == 0 || ports.iter().take(*index).any(|other| other == *port);
+        if let Some((_, port)) = ports.iter().enumerate().find(is_bad) {
+            return Err(ServerError::Port(*port));
+        }
+        if ports.is_empty() {
+            return Err(ServerError::NoPorts);
         }
         if SOCKETS <= ports.len() {
             return Err(ServerError::Sockets(ports.len() + 1));

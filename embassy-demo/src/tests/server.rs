@@ -95,9 +95,9 @@ fn what_cannot_work_is_refused_at_once() {
         let mut memory = [const { TestMemory::new() }; 2];
         let mut new =
             |ports: &'static [u16]| Server::<2>::new(first, ports, &mut memory, &ServeOptions::default()).err();
-        assert_eq!(new(&[]), Some(ServerError::Ports));
-        assert_eq!(new(&[0]), Some(ServerError::Ports));
-        assert_eq!(new(&[80, 80]), Some(ServerError::Ports));
+        assert_eq!(new(&[]), Some(ServerError::NoPorts));
+        assert_eq!(new(&[1935, 0]), Some(ServerError::Port(0)));
+        assert_eq!(new(&[80, 1935, 80]), Some(ServerError::Port(80)));
         assert_eq!(new(DEFAULT_PORTS), Some(ServerError::Sockets(3)));
         assert_eq!(new(&[80]), None);
     });
