@@ -155,6 +155,7 @@ impl<'b> Encoder<'b> {
         Ok(self)
     }
 
+    #[inline(never)]
     fn number(&mut self, number: f64) -> Result<(), BufferFull> {
         let needed = self.len.wrapping_add(9);
         let room = self.buf.get_mut(self.len..).and_then(<[u8]>::first_chunk_mut::<9>);

@@ -55,6 +55,7 @@ impl Assembler {
     }
 
     /// Drops the message that is being put together on a chunk stream.
+    #[inline(never)]
     pub fn abort(&mut self, csid: ChunkStreamId) {
         for slot in self.slots.iter_mut().filter(|slot| slot.csid == csid) {
             slot.csid = ChunkStreamId::NONE;
@@ -63,6 +64,7 @@ impl Assembler {
 
     /// Adds a fragment; `buffer` must be the same at each call. Of a message that is longer than `longest` only so much
     /// is kept.
+    #[inline(never)]
     pub fn push(&mut self, fragment: &Fragment<'_>, longest: usize, buffer: &mut [u8]) -> Assembled {
         if fragment.is_first() {
             self.abort(fragment.csid);

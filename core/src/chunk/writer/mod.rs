@@ -19,7 +19,7 @@ use core::num::NonZeroU32;
 
 use super::header::Format;
 use super::{ChunkStreamId, DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE};
-use crate::bytes::copy;
+use crate::bytes::{copy, copy_in_line};
 use crate::fmt::brief;
 use crate::message::{self, Header};
 use track::{Stage, Track};
@@ -122,6 +122,7 @@ impl<const STREAMS: usize> Writer<STREAMS> {
     }
 
     /// The track of the message that is open on a chunk stream.
+    #[inline(never)]
     fn open(&self, csid: ChunkStreamId) -> Option<(usize, &Track)> {
         self.tracks.iter().enumerate().find(|(_, track)| track.csid == csid && track.is_open())
     }
@@ -179,7 +180,7 @@ impl<const STREAMS: usize> Writer<STREAMS> {
                 }
             }
             let room = out.len().min(self.chunk_left as usize);
-            let taken = copy(rest, out.get_mut(..room).unwrap_or(&mut []));
+            let taken = copy_in_line(rest, out.get_mut(..room).unwrap_or(&mut []));
             rest = rest.get(taken..).unwrap_or(&[]);
             out = out.get_mut(taken..).unwrap_or(&mut []);
             self.chunk_left = self.chunk_left.wrapping_sub(taken as u32);
@@ -234,7 +235,7 @@ fn whole_chunks(byte: u8, chunk_size: NonZeroU32, left: u32, rest: &[u8], out: &
     for (chunk, payload) in out.chunks_exact_mut(stride).zip(rest.chunks_exact(size)) {
         if let Some((first, to)) = chunk.split_first_mut() {
             *first = byte;
-            copy(payload, to);
+            copy_in_line(payload, to);
         }
         whole.taken = whole.taken.wrapping_add(size);
         whole.written = whole.written.wrapping_add(stride);

@@ -45,6 +45,7 @@ impl Track {
     };
 
     /// Begins a message on a chunk stream, whose last message this track has or had.
+    #[inline(never)]
     pub(super) fn begin(&mut self, csid: ChunkStreamId, header: Header) {
         let Header { timestamp, length, kind, stream } = header;
         let shape = Shape::new(length, kind);

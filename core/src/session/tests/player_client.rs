@@ -1,22 +1,21 @@
 //! The client that plays and calls, against scripted servers and our own (items 56, 79, 83, 86, 97).
 
-use super::scripted_client::said;
 use super::*;
 use crate::amf0::Token;
-use crate::command::{Code, Command, PlayRequest, Start, Status, SwitchRequest, code};
+use crate::command::{Code, Command, PlayRequest, Start, SwitchRequest, code};
 use crate::control::Event;
 
 /// Plays up to two streams and has room for two calls.
-type Player = Client<'static, 8, 2, 2>;
+pub(super) type Player = Client<'static, 8, 2, 2>;
 
-fn player() -> Player {
+pub(super) fn player() -> Player {
     let mut player = Player::new(buffers(512), ClientConfig::new(), &[7; 32]).unwrap();
     player.connect(&OPTIONS).unwrap();
     player
 }
 
 /// What `player` does with `bytes`; the application does what `decide` says.
-fn drive_player(
+pub(super) fn drive_player(
     player: &mut Player,
     bytes: &[u8],
     cut: usize,
@@ -28,7 +27,7 @@ fn drive_player(
 }
 
 /// What a player that `ask` prepares sees of `script` after the handshake, and what it says, however it comes.
-fn sees(script: &Script, ask: fn(&mut Player), decide: fn(&mut Player, &Seen)) -> (Vec<Seen>, Vec<u8>) {
+pub(super) fn sees(script: &Script, ask: fn(&mut Player), decide: fn(&mut Player, &Seen)) -> (Vec<Seen>, Vec<u8>) {
     let (seen, output, result) = everywhere(&|cut, window| {
         let mut player = player();
         ask(&mut player);
@@ -38,23 +37,23 @@ fn sees(script: &Script, ask: fn(&mut Player), decide: fn(&mut Player, &Seen)) -
     (seen[1..].to_vec(), output)
 }
 
-fn ignore(_: &mut Player, _: &Seen) {}
+pub(super) fn ignore(_: &mut Player, _: &Seen) {}
 
-fn play_cam(player: &mut Player) {
+pub(super) fn play_cam(player: &mut Player) {
     player.play(&PlayRequest::new("cam")).unwrap();
 }
 
 /// A server lets a client play on `stream`: Reset and Start.
-fn started(script: &mut Script, transaction: f64, stream: u32) {
+pub(super) fn started(script: &mut Script, transaction: f64, stream: u32) {
     script.result(transaction, stream.into()).status(stream, "status", code::PLAY_RESET);
     script.status(stream, "status", code::PLAY_START);
 }
 
-fn names(output: &[u8]) -> Vec<(String, f64, u32)> {
+pub(super) fn names(output: &[u8]) -> Vec<(String, f64, u32)> {
     commands(output).into_iter().map(|(name, id, stream, _)| (name, id, stream)).collect()
 }
 
-fn named(expected: &[(&str, f64, u32)]) -> Vec<(String, f64, u32)> {
+pub(super) fn named(expected: &[(&str, f64, u32)]) -> Vec<(String, f64, u32)> {
     expected.iter().map(|(name, id, stream)| (name.to_string(), *id, *stream)).collect()
 }
 
@@ -257,74 +256,6 @@ fn item_086_what_a_player_says_of_a_stream() {
 }
 
 #[test]
-fn item_079_calls_and_their_results_by_transaction() {
-    let mut script = Script::new();
-    script.connected().result(3.0, "three".into()).result(3.0, "again".into()).error(2.0, "App.No", "");
-    script.result(4.0, 90.5.into()).call(0, "app.news", 0.0, "x".into()).call(0, "_onbwcheck", 9.0, "x".into());
-    let (seen, output) = sees(
-        &script,
-        |player| assert_eq!(player.call("early", &[]), Err(RequestError::State)),
-        |player, event| match event {
-            Seen::Connected => {
-                assert_eq!(player.call("app.one", &[1.0.into()]), Ok(2));
-                assert_eq!(player.call("app.two", &[]), Ok(3));
-                assert_eq!(player.call("app.three", &[]), Err(RequestError::TooMany(2)));
-            }
-            Seen::Answer(3, ..) => assert_eq!(player.stream_length("rec"), Ok(4)),
-            _ => {}
-        },
-    );
-    let text = |value: Token<'_>| std::format!("{:?}", Ok::<_, crate::amf0::DecodeError>(Some(value)));
-    let expected = [
-        Seen::Connected,
-        Seen::Answer(3, true, text("three".into())),
-        Seen::Answer(2, false, text(Token::ObjectStart)),
-        Seen::Answer(4, true, text(90.5.into())),
-        Seen::Call(0, "app.news".into(), 0),
-    ];
-    assert_eq!(seen, expected);
-    let said = [
-        ("connect", 1.0, 0),
-        ("app.one", 2.0, 0),
-        ("app.two", 3.0, 0),
-        ("getStreamLength", 4.0, 0),
-        ("_result", 9.0, 0),
-    ];
-    assert_eq!(names(&output), named(&said));
-    // A call that nobody awaits any more is none.
-    let mut player = player();
-    let mut script = Script::new();
-    script.connected();
-    drive_player(&mut player, &script.bytes, 999, 999, ignore).2.unwrap();
-    assert_eq!(player.call("app.one", &[]), Ok(2));
-    player.forget_call(2);
-    let mut late = Script::new();
-    late.result(2.0, 1.0.into());
-    let (seen, ..) = drive_player(&mut player, &late.bytes[3_073..], 999, 999, ignore);
-    assert_eq!(seen, []);
-}
-
-#[test]
-fn item_087_a_player_that_closes_deletes_its_streams() {
-    let mut script = Script::new();
-    script.connected();
-    started(&mut script, 2.0, 1);
-    started(&mut script, 4.0, 2);
-    let mut player = player();
-    play_cam(&mut player);
-    player.play(&PlayRequest::new("two")).unwrap();
-    let before = drive_player(&mut player, &script.bytes, 999, 999, ignore).1;
-    assert_eq!(player.playing().collect::<Vec<_>>(), [StreamId(1), StreamId(2)]);
-    player.close().unwrap();
-    assert!(!player.is_closed(), "there is something to put out");
-    let output = [before, drive_player(&mut player, &[], 1, 999, ignore).1].concat();
-    let said = names(&output);
-    let last = named(&[("deleteStream", 6.0, 0), ("deleteStream", 7.0, 0)]);
-    assert_eq!((&said[said.len() - 2..], player.is_closed()), (&last[..], true));
-    assert_eq!(player.play(&PlayRequest::new("late")), Err(RequestError::State));
-}
-
-#[test]
 fn item_086_our_client_plays_from_our_server() {
     for (cut, window) in [(9_999, 9_999), (1, 9_999), (9_999, 1), (7, 3)] {
         let (mut player, mut server) = (player(), server());
@@ -357,50 +288,4 @@ fn item_086_our_client_plays_from_our_server() {
         let expected = ["Connected", &begin, code::PLAY_RESET, "Playing(1)", "|RtmpSampleAccess", "onStatus"];
         assert_eq!(names, expected);
     }
-}
-
-#[test]
-fn item_097_a_redirect_is_read() {
-    let status = |values: &[Token<'_>]| {
-        let bytes = encode(&[&["_error".into(), 1.0.into(), Token::Null][..], values].concat()).leak();
-        Status::parse(Command::parse(bytes).unwrap().values)
-    };
-    let mut values = info("error", code::CONNECT_REJECTED, "moved")[..7].to_vec();
-    let [ex, number, url, full] = ["ex", "code", "redirect", "redirect2"].map(|key| Token::Key(key.into()));
-    values.extend([ex, Token::ObjectStart, number, 302.0.into(), url, "rtmp://other/live".into()]);
-    values.extend([full, "rtmp://other/live/cam".into(), Token::End, Token::End]);
-    let moved = status(&values);
-    assert_eq!((moved.code, moved.description), (code::CONNECT_REJECTED.into(), "moved".into()));
-    assert_eq!(moved.redirect(), Some("rtmp://other/live".into()));
-    assert_eq!(status(&info("error", code::CONNECT_REJECTED, "no")).redirect(), None);
-    // What our server says, our client reads.
-    let mut player = player();
-    let (server, collector) = (&mut server(), &mut Collector::default());
-    let connect = drive_player(&mut player, &Script::new().bytes, 999, 999, ignore).1;
-    let decide = |server: &mut Server<'_, 8>, event: &Seen| {
-        if let Seen::Connect(..) = event {
-            server.redirect_connect("rtmp://third/live").unwrap();
-        }
-    };
-    let (_, output, _) = drive!(server, &connect, 999, 999, collector, see_server, decide);
-    assert_eq!(said(&output)[0].0, "_error");
-    let mut input = &output[3_073..];
-    match player.next_event(START, &mut input).unwrap() {
-        Some(ClientEvent::Refused(Stage::Connect, status)) => {
-            assert_eq!(status.redirect(), Some("rtmp://third/live".into()));
-        }
-        other => panic!("{other:?}"),
-    }
-    assert!(player.is_closed());
-}
-
-#[test]
-fn a_player_that_gets_no_answer_gives_up() {
-    let mut script = Script::new();
-    script.connected().result(2.0, 1.0.into());
-    let mut player = player();
-    play_cam(&mut player);
-    drive_player(&mut player, &script.bytes, 999, 999, ignore).2.unwrap();
-    let deadline = player.poll_timeout().unwrap();
-    assert_eq!(player.handle_timeout(deadline), Err(Error::TimedOut(Stage::Play)));
 }
