@@ -155,7 +155,6 @@ impl<'b> Encoder<'b> {
         Ok(self)
     }
 
-    #[inline(never)]
     fn number(&mut self, number: f64) -> Result<(), BufferFull> {
         let needed = self.len.wrapping_add(9);
         let room = self.buf.get_mut(self.len..).and_then(<[u8]>::first_chunk_mut::<9>);
@@ -251,7 +250,7 @@ impl<'b> Encoder<'b> {
         }
         self.len = needed;
         match self.buf.get_mut(start..) {
-            Some(room) if !tail.is_empty() => bytes::copy(tail, room),
+            Some(room) if !tail.is_empty() => bytes::copy_in_line(tail, room),
             _ => 0,
         };
         Ok(())

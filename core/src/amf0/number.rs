@@ -41,7 +41,6 @@ pub(crate) const fn magnitude(number: f64) -> u32 {
 }
 
 /// `value` as a number: equal to `f64::from(value)`.
-#[inline(never)]
 pub const fn u32_to_number(value: u32) -> f64 {
     if value == 0 {
         return 0.0;

@@ -82,8 +82,7 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
                 }
                 State::ExpectStream => {
                     self.stream = StreamId(number.ok_or(Error::StreamId)?);
-                    let (transaction, key) = (self.next_transaction(), self.key.unwrap_or_default());
-                    self.send(self.stream, "publish", u32_to_number(transaction), Argument::Publish(key));
+                    self.call_on(self.stream, "publish", Argument::Publish(self.key.unwrap_or_default()));
                     self.expect(State::ExpectPublish);
                     None
                 }
@@ -191,10 +190,14 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
     }
 
     /// Queues a command on the connection's own stream. Whoever calls this knows that there is room.
-    #[inline(never)]
     pub(super) fn call_connection(&mut self, name: &str, argument: Argument<'_>) {
-        let transaction = self.next_transaction();
-        self.send(StreamId::CONNECTION, name, u32_to_number(transaction), argument);
+        self.call_on(StreamId::CONNECTION, name, argument);
+    }
+
+    #[inline(never)]
+    fn call_on(&mut self, stream: StreamId, name: &str, argument: Argument<'_>) {
+        let transaction = u32_to_number(self.next_transaction());
+        self.send(stream, name, transaction, argument);
     }
 
     #[inline(never)]
