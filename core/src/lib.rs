@@ -103,7 +103,7 @@
 //!
 //! | What | How much |
 //! |---|---|
-//! | Incoming chunk streams | the constant of the session's type, 8 unless told otherwise; idle ones make room |
+//! | Incoming chunk streams | one more than the constant of the session's type, which is 8 unless told otherwise; idle ones make room |
 //! | Message streams of a server's connection | [`session::MESSAGE_STREAMS`] |
 //! | Media messages begun and not finished | one each of audio, video and data |
 //! | Length of an incoming command | the scratch; longer ones are passed over and counted |
