@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use embedded_rtmp::time::Instant;
-use embedded_rtmp::tunnel::{Config, Connection, Event, Tunnels};
+use embedded_rtmp::tunnel::{Config, Connection, Event, MIN_ANSWER, Tunnels};
 use embedded_rtmp_fuzz::Cuts;
 use libfuzzer_sys::fuzz_target;
 
@@ -65,9 +65,54 @@ fn happened(mut stream: &[u8], mut cut: impl FnMut() -> usize) -> Happened {
     happened
 }
 
+/// Whether the answers of sessions that cannot say how much they will send are as long as they say, in any windows.
+fn are_answers_whole(mut stream: &[u8], cuts: &mut Cuts) -> bool {
+    let now = Instant::from_millis(1);
+    let mut tunnels = Tunnels::<2>::new(Config { hold: Duration::ZERO, ..Config::new() });
+    let (mut connection, mut answers, mut opened) = (Connection::new(now), Vec::new(), 0);
+    loop {
+        let before = stream.len();
+        let event = connection.next_event(&mut tunnels, now, &mut stream);
+        match event {
+            Some(Event::Open) => {
+                opened += 1;
+                let _ = connection.open(&mut tunnels, now, &[opened; 32]);
+            }
+            Some(Event::Data(_)) => {
+                let taken = cuts.length();
+                connection.receive(now, &mut stream, |bytes| *bytes = bytes.get(taken..).unwrap_or(&[]));
+            }
+            _ => {}
+        }
+        if cuts.length() == 1 {
+            let _ = connection.answer_early();
+        }
+        let (mut out, wants, most) = (vec![0; MIN_ANSWER + cuts.length()], cuts.length() > 1, cuts.length());
+        let written = connection.poll_answer(&mut tunnels, now, wants, &mut out, |room| {
+            let length = most.min(room.len());
+            room[..length].fill(b'!');
+            length
+        });
+        answers.extend_from_slice(&out[..written]);
+        if event.is_none() && stream.len() == before && written == 0 {
+            break;
+        }
+    }
+    let mut rest = &answers[..];
+    while let Some(end) = rest.windows(4).position(|end| end == b"\r\n\r\n") {
+        let head = std::str::from_utf8(&rest[..end]).expect("a head is text");
+        let length = head.split("Content-Length:").nth(1).and_then(|text| text.lines().next());
+        let length: usize = length.and_then(|text| text.trim().parse().ok()).expect("a length");
+        let Some(next) = rest.get(end + 4 + length..) else { return false };
+        rest = next;
+    }
+    rest.is_empty()
+}
+
 fuzz_target!(|data: &[u8]| {
     let [seed, stream @ ..] = data else { return };
     let whole = happened(stream, || usize::MAX);
     let mut cuts = Cuts::new(*seed);
     assert_eq!(happened(stream, || cuts.length()), whole);
+    assert!(are_answers_whole(stream, &mut cuts));
 });
