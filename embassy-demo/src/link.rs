@@ -132,7 +132,6 @@ impl<'a> Link<'a> {
     }
 
     /// From now on a peer that is gone is noticed, or none is any more.
-    #[inline(never)]
     pub(crate) fn keep_alive(&mut self, keep_alive: Option<KeepAlive>) {
         self.socket.set_timeout(keep_alive.map(|times| times.timeout));
         self.socket.set_keep_alive(keep_alive.map(|times| times.interval));
