@@ -60,19 +60,21 @@ pub(crate) struct Over;
 
 /// A client session and the socket that it runs on. The session runs inside the socket's own closures: what comes is
 /// lent from the receive ring, what goes is written into the send ring.
+// In this order: what is looked at most lies where short instructions reach.
+#[repr(C)]
 pub(crate) struct Connection<'a, const STREAMS: usize, const PLAYS: usize = 0> {
     pub(crate) link: Link<'a>,
-    pub(crate) client: Client<'a, STREAMS, PLAYS>,
-    pub(crate) tunnel: Tunnel<'a>,
     pub(crate) stage: Stage,
-    /// When the stages of the end are given up.
-    pub(crate) until: Instant,
     /// The attempt that led here, or may.
     pub(crate) attempt: Attempt,
+    /// When the stages of the end are given up.
+    pub(crate) until: Instant,
     /// How long the server may leave unacknowledged what was sent to it.
     pub(crate) lost_after: Duration,
+    pub(crate) tunnel: Tunnel<'a>,
     /// Why the connection is over, once it is.
     pub(crate) failed: Option<Error>,
+    pub(crate) client: Client<'a, STREAMS, PLAYS>,
 }
 
 impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS> {
