@@ -12,7 +12,7 @@ pub(crate) struct Message<'m> {
     pub(crate) kind: Kind,
     pub(crate) at: Timestamp,
     pub(crate) parts: &'m [&'m [u8]],
-    length: u32,
+    pub(crate) length: u32,
 }
 
 /// A message whose first bytes are out.

@@ -305,7 +305,7 @@ impl<'s, 'g, 'a> Air<'s, 'g, 'a> {
         if counts {
             let tally = self.gear.counters.tally(frame.kind);
             tally.sent = tally.sent.wrapping_add(1);
-            self.gear.counters.bytes = self.gear.counters.bytes.wrapping_add(frame.len() as u64);
+            self.gear.counters.bytes = self.gear.counters.bytes.wrapping_add(message.length.into());
         }
         Poll::Ready(())
     }
