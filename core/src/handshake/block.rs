@@ -56,6 +56,7 @@ impl Block {
     }
 
     /// Four bytes of the block, the first one lowest; without the digest.
+    #[inline(never)]
     fn word(&self, index: u32) -> u32 {
         match index {
             0 => 0,

@@ -131,6 +131,7 @@ impl Flow {
     }
 
     /// Whether a message is due.
+    #[inline(never)]
     pub(super) fn is_due(&self) -> bool {
         self.pong_due || self.announcement_due || self.acknowledgement_due()
     }

@@ -170,6 +170,7 @@ impl<const STREAMS: usize> Link<'_, STREAMS> {
     }
 }
 
+#[inline(never)]
 fn rest_of(out: &mut [u8], written: usize) -> &mut [u8] {
     out.get_mut(written..).unwrap_or(&mut [])
 }

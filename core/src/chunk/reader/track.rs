@@ -129,6 +129,7 @@ impl Track {
     /// Senders repeat the field as it was, a delta after type 1 and 2 headers, or the absolute timestamp, or nothing. In
     /// the middle of a message, bytes that are neither are payload, and so are those after the message's later headers.
     /// At the beginning of a message they are a new delta, which FFmpeg sends.
+    #[inline(never)]
     pub(super) fn repeat(&mut self, after: &[u8]) -> Repeat {
         let begins = !self.is_partial();
         let unrepeated = self.id_and_flags & UNREPEATED != 0;
