@@ -4,9 +4,9 @@ use core::task::{Context, Poll};
 
 use embassy_time::Duration;
 
+use crate::clock::{clock, has_passed, later};
 use crate::connection::{Connection, Over, Stage};
 use crate::error::Error;
-use crate::link::{clock, has_passed, later};
 
 /// How long an abandoned connection may take to send its RST.
 const RESET_LIMIT: Duration = Duration::from_millis(100);

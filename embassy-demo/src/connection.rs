@@ -21,9 +21,10 @@ use embedded_rtmp::session::{self, Client, ClientConfig, ClientEvent, ConfigErro
 use embedded_rtmp::time::Instant;
 
 use crate::buffers::Lent;
+use crate::clock::{clock, wake_at};
 use crate::dial::Attempt;
 use crate::error::{Error, Refusal};
-use crate::link::{Link, clock, wake_at};
+use crate::link::Link;
 use crate::tunnel::Tunnel;
 
 /// How far a connection is.

@@ -14,9 +14,10 @@ mod with {
     use embedded_rtmp::time::Instant;
     use embedded_rtmp::tunnel::{Connection, Protocol};
 
+    use crate::clock::{clock, wake_at};
     use crate::error::Error;
     use crate::handler::{Handler, Origin};
-    use crate::link::{Link, clock, wake_at};
+    use crate::link::Link;
     use crate::relay::Relay;
     use crate::tunnels::WebServer;
 

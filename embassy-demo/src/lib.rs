@@ -194,6 +194,7 @@
 extern crate std;
 
 mod buffers;
+mod clock;
 mod close;
 mod connection;
 mod dial;

@@ -15,11 +15,11 @@ use embedded_rtmp::session;
 use embedded_rtmp::session::{Client, RequestError};
 use embedded_rtmp::url::Url;
 
+use crate::clock::{clock, wake_at};
 use crate::connection::{Connection, Stage};
 use crate::dial::Host;
 use crate::error::Error;
 use crate::fmt::info;
-use crate::link::{clock, wake_at};
 use crate::publisher::PublishOptions;
 use crate::resolve::{Lookup, ResolveError, resolve};
 

@@ -4,9 +4,10 @@ use core::task::{Context, Poll};
 
 use embedded_rtmp::session::Server;
 
+use crate::clock::{clock, wake_at};
 use crate::error::Error;
 use crate::handler::{Handler, SessionId};
-use crate::link::{Link, clock, wake_at};
+use crate::link::Link;
 use crate::relay::Relay;
 use crate::requests::{left, take_in};
 

@@ -9,11 +9,12 @@ use embedded_rtmp::session::{self, Buffers, Server};
 use embedded_rtmp::time::Instant;
 
 use crate::buffers::{Lent, Memory};
+use crate::clock::{clock, wake_at};
 use crate::error::Error;
 use crate::fmt::info;
 use crate::gateway::{Gateway, Web};
 use crate::handler::{Handler, Origin, SessionId};
-use crate::link::{KeepAlive, Link, Traffic, clock, wake_at};
+use crate::link::{KeepAlive, Link, Traffic};
 use crate::listen::Listeners;
 use crate::relay::Relay;
 use crate::requests::over;

@@ -23,13 +23,13 @@ use embedded_rtmp::url::Url;
 
 use super::pressure::Pressure;
 use super::retry::Outage;
-use super::{Counters, Frame, StationOptions};
+use super::{Counters, StationOptions};
+use crate::clock::{clock, has_passed, later};
 use crate::connection::Connection;
 use crate::dial::Host;
 use crate::error::Error;
 use crate::fmt::info;
-use crate::link::{clock, has_passed, later};
-use crate::message::{Begun, Message};
+use crate::message::Begun;
 use crate::open::{Course, RESOLVE_LIMIT};
 use crate::resolve::{Lookup, ResolveError};
 
@@ -63,10 +63,10 @@ pub(super) struct Gear<'a> {
 
 /// The way to the air, and the connection.
 pub(super) struct Air<'s, 'g, 'a> {
-    gear: &'s mut Gear<'g>,
+    pub(super) gear: &'s mut Gear<'g>,
     url: &'s Url<'a>,
     targets: &'s [Target],
-    connection: &'s mut Connection<'a, 8>,
+    pub(super) connection: &'s mut Connection<'a, 8>,
     plan: Option<Plan<'s>>,
     lookup: Lookup,
     pub(super) phase: Phase,
@@ -77,15 +77,15 @@ pub(super) struct Air<'s, 'g, 'a> {
     good: Option<AttemptId>,
     /// When the connection began, and with which address of ours.
     began: Instant,
-    address: Option<Ipv4Cidr>,
+    pub(super) address: Option<Ipv4Cidr>,
     /// Why it was lost the last time, or why it is over.
     why: Option<Error>,
     /// The header that is to be sent next.
     pub(super) header: Option<usize>,
-    begun: Option<Begun>,
-    pressure: Pressure,
+    pub(super) begun: Option<Begun>,
+    pub(super) pressure: Pressure,
     /// The timestamp of the last frame that was taken.
-    last: Timestamp,
+    pub(super) last: Timestamp,
 }
 
 /// Waits for an answer to what a lookup asks, and gives it to it; answers whether that was the last one.
@@ -242,7 +242,7 @@ impl<'s, 'g, 'a> Air<'s, 'g, 'a> {
         self.pressure.begin();
     }
 
-    fn address_now(&self) -> Option<Ipv4Cidr> {
+    pub(super) fn address_now(&self) -> Option<Ipv4Cidr> {
         self.gear.stack.config_v4().map(|config| config.address)
     }
 
@@ -258,56 +258,6 @@ impl<'s, 'g, 'a> Air<'s, 'g, 'a> {
         let Some(wait) = outage.next(clock(), &self.gear.options.retry) else { return };
         info!("off the air: {}; again in {} ms", why, wait.as_millis());
         self.enter(Phase::Resting, wait);
-    }
-
-    /// Takes note of a frame; answers whether it is to be sent.
-    pub(super) fn admits(&mut self, frame: &Frame<'_>) -> bool {
-        self.last = frame.timestamp;
-        let tally = self.gear.counters.tally(frame.kind);
-        tally.taken = tally.taken.wrapping_add(1);
-        let now = clock().as_millis() as u32;
-        if self.phase != Phase::OnAir || !self.pressure.admits(frame.kind, frame.timestamp, &frame.start(), now) {
-            return false;
-        }
-        let current = self.address_now();
-        if current.is_some() && current != self.address {
-            // Nothing that is sent to our old address arrives.
-            self.connection.end(Error::Lost);
-        }
-        true
-    }
-
-    /// Sends a frame; what ends the connection ends this. One that `counts` is no header.
-    pub(super) fn poll_send(&mut self, frame: &Frame<'_>, counts: bool, cx: &mut Context<'_>) -> Poll<()> {
-        let message = match Message::new(frame.kind, self.last, &frame.parts) {
-            Ok(message) => message,
-            Err(error) => {
-                self.connection.end(error.into());
-                return Poll::Ready(());
-            }
-        };
-        loop {
-            if self.connection.advance().is_err() {
-                return Poll::Ready(());
-            }
-            if !self.connection.takes_media() {
-                self.connection.register(cx);
-                return Poll::Pending;
-            }
-            match self.connection.put(&mut self.begun, &message, usize::MAX) {
-                Ok(false) => {}
-                Ok(true) => break,
-                Err(error) => {
-                    self.connection.end(error.into());
-                }
-            }
-        }
-        if counts {
-            let tally = self.gear.counters.tally(frame.kind);
-            tally.sent = tally.sent.wrapping_add(1);
-            self.gear.counters.bytes = self.gear.counters.bytes.wrapping_add(message.length.into());
-        }
-        Poll::Ready(())
     }
 }
 

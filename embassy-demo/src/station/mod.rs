@@ -3,6 +3,7 @@
 mod air;
 mod clip;
 mod counters;
+mod frames;
 mod pressure;
 mod retry;
 mod source;

@@ -3,7 +3,7 @@
 use embassy_time::Duration;
 use embedded_rtmp::time::Instant;
 
-use crate::link::later;
+use crate::clock::later;
 
 /// How long a station tries to get back a connection that it has lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,8 +6,9 @@ use embedded_rtmp::time::Instant;
 use embedded_rtmp::tunnel::Client;
 
 use super::gathered::Gathered;
+use crate::clock::clock;
 use crate::error::Error;
-use crate::link::{Link, Opened, clock};
+use crate::link::{Link, Opened};
 
 /// How long another TCP connection may take.
 const OPEN_LIMIT: core::time::Duration = core::time::Duration::from_secs(10);

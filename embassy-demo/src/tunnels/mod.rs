@@ -9,11 +9,12 @@ use core::time::Duration;
 use embedded_rtmp::session::{Buffers, Server, ServerConfig};
 use embedded_rtmp::tunnel::{self, TunnelId};
 
+use crate::clock::{clock, wake_at};
 use crate::error::Error;
 use crate::fmt::{brief, info};
 use crate::gateway::Web;
 use crate::handler::{Handler, Origin, SessionId};
-use crate::link::{Link, clock, wake_at};
+use crate::link::Link;
 use crate::relay::Relay;
 use crate::requests::over;
 

@@ -8,11 +8,12 @@ use embedded_rtmp::time::Instant;
 use embedded_rtmp::tunnel::{Event, MIN_CONTROL, Refusal, TunnelId};
 
 use super::{Place, Tunnels};
+use crate::clock::{clock, wake_at};
 use crate::error::Error;
 use crate::fmt::info;
 use crate::gateway::Web;
 use crate::handler::Handler;
-use crate::link::{Link, clock, wake_at};
+use crate::link::Link;
 use crate::relay::Relay;
 use crate::requests::{left, take_in};
 
