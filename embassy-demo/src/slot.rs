@@ -219,8 +219,11 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         if self.link.is_listening() && self.port != port {
             self.link.abort();
         }
-        self.port = port;
         let opened = self.link.poll_accept(port, cx);
+        // A client that begins to connect and resets leaves it where it listened.
+        if self.link.is_listening() {
+            self.port = port;
+        }
         if listeners.note(socket, self.link.is_listening().then_some(index)) {
             // The others may have to move.
             cx.waker().wake_by_ref();

@@ -3,6 +3,7 @@
 mod cancel;
 mod dial;
 mod ends;
+mod hostile_ports;
 #[cfg(feature = "rtmpt")]
 mod hostile_web;
 mod pair;
