@@ -66,7 +66,8 @@ pub(crate) fn advance<const STREAMS: usize>(
         if written > 0 {
             continue;
         }
-        if !is_drained && !link.may_receive() {
+        // What came before a reset stays unread where an answer had to go out first.
+        if !is_drained && (!link.may_receive() || !link.may_send() && !session.wants_input()) {
             return Err(link.end());
         }
         if session.is_closed() {

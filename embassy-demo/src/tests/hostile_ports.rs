@@ -1,4 +1,4 @@
-//! A server's ports against clients that begin to connect and do not go on.
+//! A server's sockets and ports against clients that begin to connect, or reset.
 
 use embassy_futures::select::select;
 use embassy_net::tcp::TcpSocket;
@@ -53,4 +53,40 @@ fn who_begins_to_connect_and_resets_leaves_every_port_with_its_listener() {
             }
         }
     }
+}
+
+#[test]
+fn who_takes_no_answers_and_resets_keeps_no_socket() {
+    with_devices(&Wire::new(), async |first, second| {
+        let (mut memory, mut options) = ([const { TestMemory::new() }; 2], ServeOptions::default());
+        options.session.connect_timeout = core::time::Duration::from_secs(60);
+        let mut server = Server::<2>::new(second, &[1935], &mut memory, &options).unwrap();
+        let recorded = Recorded::default();
+        let mut recorder = recorded.recorder();
+        let clients = async {
+            for _ in 0..2 {
+                let (mut rx, mut tx, mut answer) = ([0; 4096], vec![0; 65_536], [0; 3073]);
+                let mut socket = TcpSocket::new(first, &mut rx, &mut tx);
+                socket.connect((IpAddress::v4(10, 0, 0, 2), 1935)).await.unwrap();
+                let hello = [&[3][..], &[0; 1536]].concat();
+                assert_eq!(socket.write(&hello).await, Ok(hello.len()));
+                let mut come = 0;
+                while come < answer.len() {
+                    come += socket.read(&mut answer[come..]).await.unwrap();
+                }
+                // Each command is to be answered, and no answer is taken: in the end no command is either.
+                let connect = b"\x02\0\x07connect\0\x3f\xf0\0\0\0\0\0\0\x03\0\x03app\x02\0\x04live\0\0\x09";
+                let create = b"\x02\0\x0CcreateStream\0\x40\x10\0\0\0\0\0\0\x05";
+                let command = |body: &[u8]| [b"\x03\0\0\0\0\0", &[body.len() as u8, 20, 0, 0, 0, 0], body].concat();
+                let rest = [&answer[1..1537], &command(connect), &command(create).repeat(1_500)].concat();
+                assert_eq!(socket.write(&rest).await, Ok(rest.len()));
+                Timer::after(Duration::from_millis(100)).await;
+                socket.abort();
+                let _ = with_timeout(Duration::from_millis(100), socket.flush()).await;
+            }
+            Timer::after(Duration::from_millis(500)).await;
+            assert!(knock(first, 1935, &mut [[0; 64]; 2]).await.is_some(), "both sockets are free");
+        };
+        select(clients, server.run(&mut recorder)).await;
+    });
 }

@@ -1,13 +1,15 @@
 //! A server device with tunnels against clients that ask for anything at all.
 
 use embassy_futures::join::join_array;
+use embassy_futures::select::select;
 use embassy_net::tcp::TcpSocket;
 use embassy_net::{IpAddress, Stack};
 use embassy_time::{Duration, Timer, with_timeout};
 use embedded_rtmp_embassy::embedded_rtmp::tunnel::Config;
+use embedded_rtmp_embassy::{ServeOptions, Server, TunnelMemory, Tunnels};
 
-use super::pair::{Recorded, with_devices};
-use super::tunnels::{TUNNELS, while_serving};
+use super::pair::{Recorded, TestMemory, with_devices};
+use super::tunnels::{SOCKETS, TUNNELS, while_serving};
 use super::web::{PAGE, ask, parts, post, text};
 use crate::demo::wire::{Random, Wire};
 
@@ -94,4 +96,53 @@ async fn hurried(stack: Stack<'_>, request: &[u8]) -> (Vec<u8>, bool) {
     socket.abort();
     let _ = with_timeout(Duration::from_millis(20), socket.flush()).await;
     (answer, false)
+}
+
+#[test]
+fn a_reset_leaves_the_tunnel_to_another_connection_whatever_was_asked_behind() {
+    let config = Config { hold: std::time::Duration::from_millis(300), ..Config::new() };
+    with_devices(&Wire::new(), async |first, second| {
+        let clients = async {
+            let (_, body) = parts(&ask(first, &post("/open/1", b"\0"), 1_000).await.0);
+            let id = text(&body).trim().to_owned();
+            let poll = |number: u32| post(&format!("/idle/{id}/{number}"), b"\0");
+            // As many as there are sockets, and a request behind each that is not read before the first is answered.
+            for number in 0..SOCKETS as u32 {
+                let both = [poll(number), poll(number + 1)].concat();
+                assert_eq!(text(&hurried(first, &both).await.0), "", "the answer to {number} is held back");
+                Timer::after(Duration::from_millis(500)).await;
+            }
+            let (status, body) = parts(&ask(first, &poll(SOCKETS as u32), 1_000).await.0);
+            assert_eq!((status.as_str(), body.len()), ("HTTP/1.1 200 OK", 1));
+        };
+        while_serving(second, config, &Recorded::default(), clients).await;
+    });
+}
+
+#[test]
+fn tunnels_of_a_server_that_is_gone_are_free_for_the_next() {
+    with_devices(&Wire::new(), async |first, second| {
+        let mut lent = Box::new(TunnelMemory::<1>::new());
+        let config = Config { hold: std::time::Duration::from_secs(5), ..Config::new() };
+        let mut tunnels = Tunnels::<1>::new(&mut lent, config);
+        let recorded = Recorded::default();
+        for _ in 0..2 {
+            let mut memory = Box::new([const { TestMemory::new() }; 3]);
+            let server = Server::<3>::new(second, &[80], &mut memory, &ServeOptions::default());
+            let mut server = server.and_then(|server| server.with_tunnels(&mut tunnels)).unwrap();
+            let mut recorder = recorded.recorder();
+            let client = async {
+                let (status, body) = parts(&ask(first, &post("/open/1", b"\0"), 1_000).await.0);
+                assert_eq!(status, "HTTP/1.1 200 OK");
+                // The server goes amid a request.
+                let id = text(&body).trim().to_owned();
+                let (mut rx, mut tx) = ([0; 64], [0; 256]);
+                let mut socket = TcpSocket::new(first, &mut rx, &mut tx);
+                socket.connect((IpAddress::v4(10, 0, 0, 2), 80)).await.unwrap();
+                socket.write(&post(&format!("/idle/{id}/0"), b"\0")).await.unwrap();
+                Timer::after(Duration::from_millis(100)).await;
+            };
+            select(Box::pin(client), server.run(&mut recorder)).await;
+        }
+    });
 }

@@ -110,8 +110,13 @@ impl<'a, const TUNNELS: usize, const STREAMS: usize> Tunnels<'a, TUNNELS, STREAM
         Self { table: tunnel::Tunnels::new(config), places, first: 0, session: ServerConfig::new() }
     }
 
-    /// They are a server's now.
+    /// They are a server's now. The connections of one before it are gone, and its sessions with them.
     pub(crate) fn join(&mut self, first: u8, session: ServerConfig) {
+        for index in 0..TUNNELS {
+            if let Some(Place::Taken(tunnel, _)) = self.places.get(index) {
+                self.free(*tunnel);
+            }
+        }
         (self.first, self.session) = (first, session);
     }
 
@@ -135,14 +140,23 @@ impl<'a, const TUNNELS: usize, const STREAMS: usize> Tunnels<'a, TUNNELS, STREAM
 
     /// A tunnel is over.
     fn end(&mut self, tunnel: TunnelId, why: &Error, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler) {
-        self.table.close(tunnel);
-        let id = self.id(tunnel);
-        let Some(place) = self.places.get_mut(tunnel.index()) else { return };
-        if let Place::Taken(_, session) = core::mem::replace(place, Place::Moving) {
-            *place = Place::Free(session.into_buffers());
+        if self.free(tunnel) {
+            let id = self.id(tunnel);
             info!("session {}: {}", id.0, *why);
             over(id, relay, handler, why);
         }
+    }
+
+    /// Has a tunnel's place free for the next; answers whether it was taken.
+    fn free(&mut self, tunnel: TunnelId) -> bool {
+        self.table.close(tunnel);
+        let Some(place) = self.places.get_mut(tunnel.index()) else { return false };
+        let (free, was_taken) = match core::mem::replace(place, Place::Moving) {
+            Place::Taken(_, session) => (Place::Free(session.into_buffers()), true),
+            other => (other, false),
+        };
+        *place = free;
+        was_taken
     }
 }
 

@@ -50,7 +50,8 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
             if web.connection.is_over() {
                 return Err(Error::Closed);
             }
-            if !link.may_receive() {
+            // After a reset nothing is answered, whatever is still unread.
+            if !link.may_receive() || !link.may_send() {
                 return Err(link.end());
             }
             // Otherwise it is the answer that is waited for, or the handler.
