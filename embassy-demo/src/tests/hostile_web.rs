@@ -1,5 +1,7 @@
 //! A server device with tunnels against clients that ask for anything at all.
 
+use std::cell::{Cell, RefCell};
+
 use embassy_futures::join::join_array;
 use embassy_futures::select::select;
 use embassy_net::tcp::TcpSocket;
@@ -144,5 +146,70 @@ fn tunnels_of_a_server_that_is_gone_are_free_for_the_next() {
             };
             select(Box::pin(client), server.run(&mut recorder)).await;
         }
+    });
+}
+
+#[test]
+fn who_closes_its_side_behind_the_request_gets_the_whole_answer() {
+    let page = "A page. ".repeat(2_000);
+    let config = Config { page: Some(&page), ..Config::new() };
+    with_devices(&Wire::new(), async |first, second| {
+        let clients = async {
+            let (mut rx, mut tx, mut answer) = (vec![0; 1024], vec![0; 1024], Vec::new());
+            let mut socket = TcpSocket::new(first, &mut rx, &mut tx);
+            socket.connect((IpAddress::v4(10, 0, 0, 2), 80)).await.unwrap();
+            socket.write(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+            socket.close();
+            let mut piece = vec![0; 1024];
+            while let Ok(length @ 1..) = socket.read(&mut piece).await {
+                answer.extend_from_slice(&piece[..length]);
+            }
+            assert_eq!(parts(&answer).1, page.as_bytes());
+        };
+        while_serving(second, config, &Recorded::default(), clients).await;
+    });
+}
+
+#[test]
+fn who_shares_an_id_with_others_and_resets_keeps_neither_its_tunnel_nor_a_socket() {
+    let short = std::time::Duration::from_millis(150);
+    let config = Config { head_timeout: short, idle_timeout: short, ..Config::new() };
+    with_devices(&Wire::new(), async |first, second| {
+        let (id, number) = (RefCell::new("0".repeat(32)), Cell::new(0_u32));
+        let hostile = async |seed: u64| {
+            let mut random = Random(seed);
+            for _ in 0..40 {
+                if random.below(5) == 0 {
+                    let (answer, _) = hurried(first, &post("/open/1", b"\0")).await;
+                    if answer.ends_with(b"\n") {
+                        id.replace(text(&answer[answer.len() - 33..]).trim().to_owned());
+                        number.set(0);
+                    }
+                }
+                let mut requests = Vec::new();
+                for _ in 0..=random.below(4) {
+                    let verb = ["send", "idle", "send", "idle", "close"][random.below(5) as usize];
+                    let body = [&[3][..], &vec![0; random.below(2_000) as usize]].concat();
+                    requests.extend(post(&format!("/{verb}/{}/{}", id.borrow(), number.get()), &body));
+                    number.set(number.get() + u32::from(random.below(4) > 0));
+                }
+                if random.below(3) == 0 {
+                    requests.truncate(random.below(requests.len() as u32) as usize);
+                }
+                let _ = hurried(first, &requests).await;
+            }
+        };
+        let clients = async {
+            join_array([1, 2, 4].map(|seed| Box::pin(hostile(seed)))).await;
+            Timer::after(Duration::from_millis(600)).await;
+            for _ in 0..TUNNELS {
+                assert_eq!(parts(&ask(first, &post("/open/1", b"\0"), 99).await.0).0, "HTTP/1.1 200 OK");
+            }
+            for (answer, _) in join_array([(); SOCKETS].map(|()| ask(first, b"GET /x HTTP/1.1\r\n\r\n", 99))).await {
+                assert_eq!(parts(&answer).0, "HTTP/1.1 404 Not Found");
+            }
+        };
+        let ((), ended) = while_serving(second, config, &Recorded::default(), clients).await;
+        assert!(ended.len() > 5, "{ended:?}");
     });
 }

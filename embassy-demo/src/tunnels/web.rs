@@ -50,8 +50,8 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
             if web.connection.is_over() {
                 return Err(Error::Closed);
             }
-            // After a reset nothing is answered, whatever is still unread.
-            if !link.may_receive() || !link.may_send() {
+            // Who asks nothing more may still be answered; after a reset nobody is, whatever is unread.
+            if !link.may_receive() && !waits || !link.may_send() {
                 return Err(link.end());
             }
             // Otherwise it is the answer that is waited for, or the handler.
