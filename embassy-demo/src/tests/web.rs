@@ -152,7 +152,8 @@ fn tunnels_are_so_many_and_no_id_is_like_another() {
             assert_eq!(parts(&ask(first, &close, 1_000).await.0).0, "HTTP/1.1 200 OK");
             for id in [&ids[1], "0", &"0".repeat(32)] {
                 let idle = post(&format!("/idle/{id}/1"), b"\0");
-                assert_eq!(parts(&ask(first, &idle, 1_000).await.0).0, "HTTP/1.1 404 Not Found");
+                let (answer, is_over) = ask(first, &idle, 1_000).await;
+                assert_eq!((parts(&answer).0.as_str(), is_over), ("HTTP/1.1 404 Not Found", true));
             }
             assert_eq!(parts(&ask(first, &post("/open/1", b"\0"), 1_000).await.0).0, "HTTP/1.1 200 OK");
         };

@@ -96,8 +96,8 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
                 Event::Closed(tunnel) => self.end(tunnel, &Error::Closed, relay, handler),
                 Event::Refused(why) => {
                     info!("port {}: a request is answered with {}", web.from.port, why);
-                    // Whoever wants no tunnel is not to keep a socket.
-                    if matches!(why, Refusal::Page | Refusal::NotFound) {
+                    // Whoever wants no tunnel, or none that there is, is not to keep a socket.
+                    if matches!(why, Refusal::Page | Refusal::NotFound | Refusal::NoTunnel) {
                         web.connection.close_after_answer();
                     }
                 }
