@@ -7,7 +7,7 @@ use embedded_rtmp::session::{ConfigError, RequestError, Stage};
 use embedded_rtmp::url::UrlError;
 use embedded_rtmp::{connect, session};
 
-use crate::resolve::ResolveError;
+use crate::client::resolve::ResolveError;
 use crate::text::Text;
 
 /// Why a session could not begin, or why it ended.

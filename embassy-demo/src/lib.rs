@@ -51,7 +51,7 @@
 //! use embassy_net::Stack;
 //! use embedded_rtmp_embassy::embedded_rtmp::connect::{Limits, Order, Plan};
 //! use embedded_rtmp_embassy::embedded_rtmp::{message::Timestamp, url::Url};
-//! use embedded_rtmp_embassy::{Error, Memory, Parts, PublishOptions, Publisher};
+//! use embedded_rtmp_embassy::{Error, Memory, Parts, ClientOptions, Publisher};
 //!
 //! async fn publish(stack: Stack<'static>, memory: &'static mut Memory<4096, 8192>, camera: &mut Camera) -> Result<(), Error> {
 //!     stack.wait_config_up().await;
@@ -59,7 +59,7 @@
 //!     let order = Order::for_url(&url)?;
 //!     let mut plan = Plan::new(order.targets(), Limits::SEQUENTIAL)?;
 //!     let entropy = || [0; 32]; // from the random number generator
-//!     let options = PublishOptions::default();
+//!     let options = ClientOptions::default();
 //!     let connecting = Publisher::<8>::connect(stack, &url, &mut plan, &options, memory, entropy);
 //!     let mut publisher = connecting.await?; // plan.reports() tells what came of each port
 //!     let Parts { mut runner, mut video, .. } = publisher.split(); // and `audio` and `data`, for other futures
@@ -83,7 +83,7 @@
 //! use embassy_net::Stack;
 //! use embedded_rtmp_embassy::embedded_rtmp::connect::{Limits, Order, Plan};
 //! use embedded_rtmp_embassy::embedded_rtmp::{chunk::Fragment, message::Kind, url::Url};
-//! use embedded_rtmp_embassy::{End, Error, Memory, Player, PublishOptions, Viewer};
+//! use embedded_rtmp_embassy::{End, Error, Memory, Player, ClientOptions, Viewer};
 //!
 //! /// Takes the sound of a stream.
 //! struct Speaker;
@@ -102,7 +102,7 @@
 //!     let order = Order::for_url(&url)?;
 //!     let mut plan = Plan::new(order.targets(), Limits::SEQUENTIAL)?;
 //!     let entropy = || [0; 32]; // from the random number generator
-//!     let options = PublishOptions::default();
+//!     let options = ClientOptions::default();
 //!     let mut player = Player::<8>::connect(stack, &url, &mut plan, &options, memory, entropy).await?;
 //!     while player.run(&mut Speaker).await? == End::Unpublished {} // its publisher may come back
 //!     player.close().await;
@@ -194,52 +194,31 @@
 extern crate std;
 
 mod buffers;
+mod client;
 mod clock;
-mod close;
-mod connection;
-mod dial;
 mod error;
 mod fmt;
-mod gateway;
-mod handler;
 mod link;
-mod listen;
-mod message;
-mod open;
-mod player;
-mod playing;
-mod ports;
-mod publisher;
-mod race;
-mod relay;
-mod requests;
-mod resolve;
-mod sender;
 mod server;
-mod serving;
-mod slot;
-mod station;
 mod text;
-mod tunnel;
-#[cfg(feature = "rtmpt")]
-mod tunnels;
 
 pub use buffers::Memory;
+pub use client::ClientOptions;
+pub use client::player::{End, Player, Viewer};
+pub use client::ports::test_ports;
+pub use client::publisher::{Parts, Publisher, Runner};
+pub use client::resolve::ResolveError;
+pub use client::sender::Sender;
+pub use client::station::{Clip, Counters, Frame, MAX_PARTS, Retry, Source, Station, StationOptions, Tally};
 pub use error::{Error, Refusal};
-pub use handler::{Denial, Handler, Origin, SessionId};
 pub use link::{KeepAlive, Traffic};
-pub use player::{End, Player, Viewer};
-pub use playing::Played;
-pub use ports::test_ports;
-pub use publisher::{Parts, PublishOptions, Publisher, Runner};
-pub use relay::StreamMemory;
-pub use resolve::ResolveError;
-pub use sender::Sender;
-pub use server::{DEFAULT_PORTS, ServeOptions, Server, ServerError};
-pub use station::{Clip, Counters, Frame, MAX_PARTS, Retry, Source, Station, StationOptions, Tally};
-pub use text::Text;
+pub use server::handler::{Denial, Handler, Origin, SessionId};
+pub use server::playing::Played;
+pub use server::relay::StreamMemory;
 #[cfg(feature = "rtmpt")]
-pub use tunnels::{TunnelMemory, Tunnels};
+pub use server::tunnels::{TunnelMemory, Tunnels};
+pub use server::{DEFAULT_PORTS, ServeOptions, Server, ServerError};
+pub use text::Text;
 
 pub use embedded_rtmp;
 

@@ -10,7 +10,7 @@ use embedded_rtmp_embassy::embedded_rtmp::connect::Plan;
 use embedded_rtmp_embassy::embedded_rtmp::handshake;
 use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
-use embedded_rtmp_embassy::{Error, Memory, Parts, PublishOptions, Publisher, Sender};
+use embedded_rtmp_embassy::{ClientOptions, Error, Memory, Parts, Publisher, Sender};
 
 use super::clip::{Due, metadata, schedule};
 use super::flv::{AUDIO, Tag, VIDEO};
@@ -28,7 +28,7 @@ pub(crate) async fn publish<const RX: usize, const TX: usize, const GATHER: usiz
     progress: &Progress,
 ) -> Result<(), Error> {
     let mut random = Random(0xFEDC_BA98_7654_3211);
-    let options = PublishOptions::default();
+    let options = ClientOptions::default();
     let mut publisher = Publisher::<8>::connect(stack, url, plan, &options, memory, || random.bytes()).await?;
     progress.publishing.set(Some(Instant::now()));
     feed(&mut publisher, clip, paced, progress).await
@@ -44,7 +44,7 @@ pub(crate) async fn race<const RX: usize, const TX: usize, const N: usize>(
     progress: &Progress,
 ) -> Result<(), Error> {
     let mut random = Random(0xFEDC_BA98_7654_3211);
-    let options = PublishOptions::default();
+    let options = ClientOptions::default();
     let mut publisher = Publisher::<8>::race(stack, url, plan, &options, memory, || random.bytes()).await?;
     progress.publishing.set(Some(Instant::now()));
     feed(&mut publisher, clip, true, progress).await

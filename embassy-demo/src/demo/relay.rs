@@ -14,7 +14,7 @@ use embedded_rtmp_embassy::embedded_rtmp::connect::{Limits, Plan, Target};
 use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, StreamId, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{
-    Denial, Error, Handler, Memory, Origin, Played, Player, PublishOptions, ServeOptions, Server, SessionId,
+    ClientOptions, Denial, Error, Handler, Memory, Origin, Played, Player, ServeOptions, Server, SessionId,
     StreamMemory, Viewer,
 };
 
@@ -227,7 +227,7 @@ async fn play(stack: Stack<'_>, watch: &mut Watch) -> Result<()> {
     let (url, targets) = (Url::parse(URL)?, [Target::rtmp(1935)]);
     let mut plan = Plan::new(&targets, Limits::SEQUENTIAL)?;
     let (mut memory, mut random) = (Memory::<4096, 4096>::new(), Random(0xA11C_E5ED_0000_0001));
-    let options = PublishOptions::default();
+    let options = ClientOptions::default();
     let mut player = Player::<8>::connect(stack, &url, &mut plan, &options, &mut memory, || random.bytes()).await?;
     player.run(watch).await?;
     player.close().await;

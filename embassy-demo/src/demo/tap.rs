@@ -5,7 +5,7 @@ use embassy_net::{Config, Ipv4Cidr, Stack, StackResources, StaticConfigV4};
 use embassy_net_tuntap::TunTapDevice;
 use embedded_rtmp_embassy::embedded_rtmp::connect::{Limits, Order, Plan};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
-use embedded_rtmp_embassy::{Error, Memory, PublishOptions, Publisher, test_ports};
+use embedded_rtmp_embassy::{ClientOptions, Error, Memory, Publisher, test_ports};
 
 use super::flv::{self, Tag};
 use super::options;
@@ -59,7 +59,7 @@ async fn publish<const N: usize>(
     clip: &[Tag<'_>],
 ) -> Result<(), Error> {
     let mut random = Random(0xFEDC_BA98_7654_3211);
-    let (options, progress) = (PublishOptions::default(), Progress::default());
+    let (options, progress) = (ClientOptions::default(), Progress::default());
     let mut memory: Box<[Memory<4096, 4096>; N]> = Box::new([const { Memory::new() }; N]);
     let mut publisher = Publisher::<8>::race(stack, url, plan, &options, &mut memory, || random.bytes()).await?;
     feed(&mut publisher, clip, false, &progress).await

@@ -8,7 +8,7 @@ use embassy_net::tcp::TcpSocket;
 use embedded_rtmp_embassy::embedded_rtmp::connect::{Failure, Outcome, Plan};
 use embedded_rtmp_embassy::embedded_rtmp::session::ClientConfig;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
-use embedded_rtmp_embassy::{Error, PublishOptions, Publisher};
+use embedded_rtmp_embassy::{ClientOptions, Error, Publisher};
 
 use super::pair::{LIMITS, Recorded, TestMemory, URL, connect, targets, while_serving, with_devices};
 use crate::demo::wire::{Rule, Wire};
@@ -103,7 +103,7 @@ fn what_is_cut_off_behind_the_handshake_gives_way_to_another_port() {
     let targets = targets([1935, 80]);
     let mut plan = Plan::new(&targets, LIMITS).unwrap();
     let session = ClientConfig { response_timeout: Duration::from_secs(1), ..ClientConfig::default() };
-    let options = PublishOptions { session, ..PublishOptions::default() };
+    let options = ClientOptions { session, ..ClientOptions::default() };
     let result = with_devices(&wire, async |first, second| {
         let (mut memory, url) = (TestMemory::new(), Url::parse(URL).unwrap());
         let client = async {

@@ -10,7 +10,7 @@ use embassy_time::{Duration, with_timeout};
 use embedded_rtmp_embassy::embedded_rtmp::connect::{Limits, Plan, Target};
 use embedded_rtmp_embassy::embedded_rtmp::message::Kind;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
-use embedded_rtmp_embassy::{Error, KeepAlive, Memory, PublishOptions, Publisher, ServeOptions, Server, SessionId};
+use embedded_rtmp_embassy::{ClientOptions, Error, KeepAlive, Memory, Publisher, ServeOptions, Server, SessionId};
 
 use crate::demo::device::Device;
 use crate::demo::flv::{self, Tag};
@@ -63,7 +63,7 @@ pub(crate) async fn connect<'a, const RX: usize, const TX: usize>(
     plan: &mut Plan<'_>,
     memory: &'a mut Memory<RX, TX>,
 ) -> Result<Publisher<'a>, Error> {
-    let options = PublishOptions { keep_alive: IMPATIENT, ..Default::default() };
+    let options = ClientOptions { keep_alive: IMPATIENT, ..Default::default() };
     Publisher::connect(stack, &Url::parse(URL).unwrap(), plan, &options, memory, || [7; 32]).await
 }
 

@@ -13,7 +13,7 @@ use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::session::ClientConfig;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{
-    Denial, End, Error, Handler, Parts, Player, PublishOptions, ServeOptions, Server, SessionId, StreamMemory, Viewer,
+    ClientOptions, Denial, End, Error, Handler, Parts, Player, ServeOptions, Server, SessionId, StreamMemory, Viewer,
 };
 
 use super::pair::{LIMITS, TestMemory, URL, connect, targets, with_devices};
@@ -49,9 +49,9 @@ fn with_server<T>(wire: &Wire, client: impl AsyncFnOnce(Stack<'_>) -> T) -> T {
 }
 
 /// Quick to give a silent server up.
-fn options() -> PublishOptions<'static> {
+fn options() -> ClientOptions<'static> {
     let session = ClientConfig { response_timeout: Duration::from_secs(1), ..ClientConfig::default() };
-    PublishOptions { session, ..PublishOptions::default() }
+    ClientOptions { session, ..ClientOptions::default() }
 }
 
 #[test]

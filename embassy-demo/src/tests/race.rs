@@ -10,15 +10,15 @@ use embassy_net::tcp::TcpSocket;
 use embedded_rtmp_embassy::embedded_rtmp::connect::{Failure, Limits, Outcome, Plan, Target};
 use embedded_rtmp_embassy::embedded_rtmp::session::ClientConfig;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
-use embedded_rtmp_embassy::{Error, PublishOptions, Publisher};
+use embedded_rtmp_embassy::{ClientOptions, Error, Publisher};
 
 use super::pair::{LIMITS, Recorded, TestMemory, URL, targets, while_serving, with_devices};
 use crate::demo::wire::{Rule, Wire};
 
 /// How a test publishes: quick to give a silent server up.
-fn options() -> PublishOptions<'static> {
+fn options() -> ClientOptions<'static> {
     let session = ClientConfig { response_timeout: Duration::from_secs(1), ..ClientConfig::default() };
-    PublishOptions { session, ..PublishOptions::default() }
+    ClientOptions { session, ..ClientOptions::default() }
 }
 
 fn limits(at_once: u8) -> Limits {

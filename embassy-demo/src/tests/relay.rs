@@ -11,7 +11,7 @@ use embedded_rtmp_embassy::embedded_rtmp::connect::Plan;
 use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{
-    Denial, End, Error, Handler, Parts, Played, Player, PublishOptions, Publisher, ServeOptions, Server, SessionId,
+    ClientOptions, Denial, End, Error, Handler, Parts, Played, Player, Publisher, ServeOptions, Server, SessionId,
     StreamMemory, Viewer,
 };
 
@@ -67,7 +67,7 @@ impl Viewer for Count {
 async fn play(stack: Stack<'_>, url: &str, count: &mut Count) -> Result<End, Error> {
     let (url, targets, mut memory) = (Url::parse(url).unwrap(), targets([1935]), TestMemory::new());
     let mut plan = Plan::new(&targets, LIMITS).unwrap();
-    let options = PublishOptions::default();
+    let options = ClientOptions::default();
     let mut player = Player::<8>::connect(stack, &url, &mut plan, &options, &mut memory, || [9; 32]).await?;
     player.run(count).await
 }
@@ -154,7 +154,7 @@ fn who_waits_for_nobody_is_in_no_publishers_way() {
                 let (targets, mut memory) = (targets([1935]), TestMemory::new());
                 Timer::after(Duration::from_millis(300)).await;
                 let unwanted = Url::parse("rtmp://10.0.0.2/live/unwanted").unwrap();
-                let (mut plan, options) = (Plan::new(&targets, LIMITS).unwrap(), PublishOptions::default());
+                let (mut plan, options) = (Plan::new(&targets, LIMITS).unwrap(), ClientOptions::default());
                 let refused = Publisher::<8>::connect(stack, &unwanted, &mut plan, &options, &mut memory, || [7; 32]);
                 assert_eq!(code_of(refused.await.map(drop)), code::PUBLISH_BAD_NAME);
                 Timer::after(Duration::from_millis(300)).await;

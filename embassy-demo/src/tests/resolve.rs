@@ -7,7 +7,7 @@ use embassy_net::Stack;
 use embassy_net::udp::{PacketMetadata, UdpSocket};
 use embedded_rtmp_embassy::embedded_rtmp::connect::{Failure, Limits, Outcome, Plan};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
-use embedded_rtmp_embassy::{Error, PublishOptions, Publisher, ResolveError};
+use embedded_rtmp_embassy::{ClientOptions, Error, Publisher, ResolveError};
 
 use super::pair::{LIMITS, Recorded, TestMemory, targets, while_serving, with_devices};
 use crate::demo::wire::Wire;
@@ -44,7 +44,7 @@ fn publish_to(url: &str) -> (Result<(), Error>, Outcome) {
     let limits = Limits { tcp: Duration::from_secs(6), ..LIMITS };
     let mut plan = Plan::new(&targets, limits).unwrap();
     let result = with_devices(&Wire::new(), async |first, second| {
-        let (mut memory, options) = (TestMemory::new(), PublishOptions::default());
+        let (mut memory, options) = (TestMemory::new(), ClientOptions::default());
         let client = async {
             let url = Url::parse(url).unwrap();
             let connecting = Publisher::<8>::connect(first, &url, &mut plan, &options, &mut memory, || [2; 32]);

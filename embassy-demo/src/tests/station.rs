@@ -7,7 +7,7 @@ use embedded_rtmp_embassy::embedded_rtmp::connect::Limits;
 use embedded_rtmp_embassy::embedded_rtmp::media::{is_keyframe, is_sequence_header};
 use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, Timestamp};
 use embedded_rtmp_embassy::{
-    Clip, Counters, Error, Frame, PublishOptions, Retry, Source, Station, StationOptions, Tally,
+    ClientOptions, Clip, Counters, Error, Frame, Retry, Source, Station, StationOptions, Tally,
 };
 
 use super::pair::{IMPATIENT, LIMITS, Recorded, TestMemory, clip, while_serving, with_devices};
@@ -19,8 +19,8 @@ use crate::demo::wire::Wire;
 const URL: &str = "rtmp://10.0.0.2:1935/live/test";
 
 fn options() -> StationOptions<'static> {
-    let publish = PublishOptions { keep_alive: IMPATIENT, ..Default::default() };
-    StationOptions { publish, limits: LIMITS, ..Default::default() }
+    let client = ClientOptions { keep_alive: IMPATIENT, ..Default::default() };
+    StationOptions { client, limits: LIMITS, ..Default::default() }
 }
 
 /// Publishes until the source or the station ends.

@@ -12,7 +12,7 @@ use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::tunnel::Config;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{
-    End, Error, Memory, Parts, Player, PublishOptions, ServeOptions, Server, ServerError, SessionId, StreamMemory,
+    ClientOptions, End, Error, Memory, Parts, Player, ServeOptions, Server, ServerError, SessionId, StreamMemory,
     TunnelMemory, Tunnels, Viewer,
 };
 
@@ -75,7 +75,7 @@ impl Watch {
 async fn plays(stack: Stack<'_>, target: Target, watch: &mut Watch) -> Result<End, Error> {
     let targets = [target];
     let (url, mut plan) = (Url::parse(URL).unwrap(), Plan::new(&targets, LIMITS).unwrap());
-    let (mut memory, options) = (Box::new(TestMemory::new()), PublishOptions::default());
+    let (mut memory, options) = (Box::new(TestMemory::new()), ClientOptions::default());
     let mut player = Player::<8>::connect(stack, &url, &mut plan, &options, &mut memory, || [9; 32]).await?;
     player.run(watch).await
 }

@@ -14,7 +14,7 @@ use embedded_rtmp_embassy::embedded_rtmp::connect::{Limits, Plan, Target};
 use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{
-    Denial, Error, Handler, KeepAlive, Memory, Parts, PublishOptions, Publisher, ServeOptions, Server, SessionId,
+    Denial, Error, Handler, KeepAlive, Memory, Parts, ClientOptions, Publisher, ServeOptions, Server, SessionId,
 };
 use mps2_an386::CLIP;
 use mps2_an386::arguments::Bench;
@@ -138,7 +138,7 @@ async fn send_rtmp<const R: usize>(
     let mut text = heapless::String::<64>::new();
     let host = Ipv4Address::from_bits(options.host);
     core::fmt::write(&mut text, format_args!("rtmp://{host}/live/bench{}", SHIFTS.get(shift)?)).ok()?;
-    let (url, how) = (Url::parse(&text).ok()?, PublishOptions::default());
+    let (url, how) = (Url::parse(&text).ok()?, ClientOptions::default());
     let [memory, _] = sessions;
     let mut publisher = Publisher::<8>::connect(stack, &url, &mut plan, &how, memory, host::random).await.ok()?;
     let Parts { mut runner, mut video, .. } = publisher.split();

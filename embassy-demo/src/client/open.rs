@@ -15,13 +15,13 @@ use embedded_rtmp::session;
 use embedded_rtmp::session::{Client, RequestError};
 use embedded_rtmp::url::Url;
 
+use crate::client::ClientOptions;
+use crate::client::connection::{Connection, Stage};
+use crate::client::dial::Host;
+use crate::client::resolve::{Lookup, ResolveError, resolve};
 use crate::clock::{clock, wake_at};
-use crate::connection::{Connection, Stage};
-use crate::dial::Host;
 use crate::error::Error;
 use crate::fmt::info;
-use crate::publisher::PublishOptions;
-use crate::resolve::{Lookup, ResolveError, resolve};
 
 /// How long the name servers get.
 pub(crate) const RESOLVE_LIMIT: embassy_time::Duration = embassy_time::Duration::from_secs(10);
@@ -34,7 +34,7 @@ pub(crate) type Request<'a, const STREAMS: usize, const PLAYS: usize> =
 pub(crate) struct Course<'c, 'p, 'a, const STREAMS: usize, const PLAYS: usize> {
     pub(crate) host: Host<'c, 'a>,
     pub(crate) plan: &'c mut Plan<'p>,
-    pub(crate) options: &'c PublishOptions<'c>,
+    pub(crate) options: &'c ClientOptions<'c>,
     pub(crate) entropy: &'c mut dyn FnMut() -> [u8; 32],
     /// Nothing, where the handshake is all.
     pub(crate) request: Option<(&'c Url<'a>, Request<'a, STREAMS, PLAYS>)>,
@@ -142,7 +142,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Course<'_, '_, 'a, STREAMS, P
 
 impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS> {
     /// Asks for the URL's application, and for its key.
-    fn ask(&mut self, url: &Url<'a>, options: &PublishOptions<'_>, request: Request<'a, STREAMS, PLAYS>) {
+    fn ask(&mut self, url: &Url<'a>, options: &ClientOptions<'_>, request: Request<'a, STREAMS, PLAYS>) {
         self.stage = Stage::Asked;
         self.lost_after = options.keep_alive.timeout;
         self.link.keep_alive(Some(options.keep_alive));

@@ -16,10 +16,10 @@ use core::task::{Context, Poll};
 use embassy_sync::waitqueue::WakerRegistration;
 use embedded_rtmp::message::{Kind, Timestamp};
 
+use crate::client::message::{Begun, Message};
+use crate::client::publisher::Inner;
 use crate::error::Error;
 use crate::fmt::brief;
-use crate::message::{Begun, Message};
-use crate::publisher::Inner;
 
 /// What the senders know of each other.
 pub(crate) struct Slot {

@@ -6,8 +6,8 @@ use embedded_rtmp::session::{RequestError, Server};
 use embedded_rtmp::time::Instant;
 
 use crate::error::Error;
-use crate::handler::SessionId;
-use crate::relay::Channel;
+use crate::server::handler::SessionId;
+use crate::server::relay::Channel;
 
 /// What came of a player.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

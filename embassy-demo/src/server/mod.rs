@@ -1,5 +1,16 @@
 //! Serving on a list of ports.
 
+mod gateway;
+pub(crate) mod handler;
+mod listen;
+pub(crate) mod playing;
+pub(crate) mod relay;
+mod requests;
+mod serving;
+mod slot;
+#[cfg(feature = "rtmpt")]
+pub(crate) mod tunnels;
+
 use core::fmt;
 use core::future::poll_fn;
 use core::task::Poll;
@@ -9,13 +20,13 @@ use embedded_rtmp::session::ServerConfig;
 
 use crate::buffers::Memory;
 use crate::fmt::brief;
-use crate::gateway::Gateway;
-use crate::handler::{Handler, SessionId};
 use crate::link::{KeepAlive, Traffic};
-use crate::listen::Listeners;
-use crate::playing::{PLAYER_SIZE, Played, Playing};
-use crate::relay::{CHANNEL_SIZE, Channel, Relay, StreamMemory};
-use crate::slot::{Entrance, Slot};
+use crate::server::gateway::Gateway;
+use crate::server::handler::{Handler, SessionId};
+use crate::server::listen::Listeners;
+use crate::server::playing::{PLAYER_SIZE, Played, Playing};
+use crate::server::relay::{CHANNEL_SIZE, Channel, Relay, StreamMemory};
+use crate::server::slot::{Entrance, Slot};
 
 /// The ports that a server listens on where nothing else is wanted: RTMP's own, and the one that firewalls let through.
 pub const DEFAULT_PORTS: &[u16] = &[1935, 80];

@@ -11,11 +11,11 @@ use super::{Place, Tunnels};
 use crate::clock::{clock, wake_at};
 use crate::error::Error;
 use crate::fmt::info;
-use crate::gateway::Web;
-use crate::handler::Handler;
 use crate::link::Link;
-use crate::relay::Relay;
-use crate::requests::{left, take_in};
+use crate::server::gateway::Web;
+use crate::server::handler::Handler;
+use crate::server::relay::Relay;
+use crate::server::requests::{left, take_in};
 
 /// How often an answer that waits for room is tried again. A ring that is empty has all of its room in one piece; nobody is
 /// told when that is so.

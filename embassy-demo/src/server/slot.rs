@@ -12,14 +12,14 @@ use crate::buffers::{Lent, Memory};
 use crate::clock::{clock, wake_at};
 use crate::error::Error;
 use crate::fmt::info;
-use crate::gateway::{Gateway, Web};
-use crate::handler::{Handler, Origin, SessionId};
 use crate::link::{KeepAlive, Link, Traffic};
-use crate::listen::Listeners;
-use crate::relay::Relay;
-use crate::requests::over;
 use crate::server::ServeOptions;
-use crate::serving::advance;
+use crate::server::gateway::{Gateway, Web};
+use crate::server::handler::{Handler, Origin, SessionId};
+use crate::server::listen::Listeners;
+use crate::server::relay::Relay;
+use crate::server::requests::over;
+use crate::server::serving::advance;
 
 /// How long the end of a connection may take.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);

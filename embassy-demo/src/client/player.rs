@@ -13,13 +13,13 @@ use embedded_rtmp::session::ClientEvent;
 use embedded_rtmp::url::Url;
 
 use crate::buffers::Memory;
-use crate::connection::{Connection, Over, Stage};
-use crate::dial::Host;
+use crate::client::ClientOptions;
+use crate::client::connection::{Connection, Over, Stage};
+use crate::client::dial::Host;
+use crate::client::open::{Course, Request, lookup, open};
 use crate::error::Error;
 use crate::fmt::brief;
 use crate::link::Traffic;
-use crate::open::{Course, Request, lookup, open};
-use crate::publisher::PublishOptions;
 
 /// What a player's owner gets.
 ///
@@ -80,7 +80,7 @@ impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
         stack: Stack<'a>,
         url: &Url<'a>,
         plan: &mut Plan<'_>,
-        options: &PublishOptions<'_>,
+        options: &ClientOptions<'_>,
         memory: &'a mut Memory<RX, TX, SCRATCH, CONTROL, GATHER>,
         mut entropy: impl FnMut() -> [u8; 32],
     ) -> Result<Self, Error> {

@@ -12,15 +12,15 @@ use embedded_rtmp::tunnel::{self, TunnelId};
 use crate::clock::{clock, wake_at};
 use crate::error::Error;
 use crate::fmt::{brief, info};
-use crate::gateway::Web;
-use crate::handler::{Handler, Origin, SessionId};
 use crate::link::Link;
-use crate::relay::Relay;
-use crate::requests::over;
+use crate::server::gateway::Web;
+use crate::server::handler::{Handler, Origin, SessionId};
+use crate::server::relay::Relay;
+use crate::server::requests::over;
 
 pub use memory::TunnelMemory;
 
-/// What a [`Gateway`](crate::gateway::Gateway) asks of the tunnels, however many there are.
+/// What a [`Gateway`](crate::server::gateway::Gateway) asks of the tunnels, however many there are.
 pub(crate) trait WebServer {
     /// How long a connection may be without its first byte.
     fn patience(&self) -> Duration;

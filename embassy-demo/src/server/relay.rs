@@ -6,8 +6,8 @@ use embedded_rtmp::message::StreamId;
 use embedded_rtmp::relay::{Buffers, Ring};
 
 use crate::fmt::brief;
-use crate::handler::SessionId;
-use crate::playing::{Played, Playing};
+use crate::server::handler::SessionId;
+use crate::server::playing::{Played, Playing};
 
 /// The memory of one stream that is relayed: for a static, or wherever the caller keeps it.
 ///

@@ -24,14 +24,14 @@ use embedded_rtmp::url::Url;
 use super::pressure::Pressure;
 use super::retry::Outage;
 use super::{Counters, StationOptions};
+use crate::client::connection::Connection;
+use crate::client::dial::Host;
+use crate::client::message::Begun;
+use crate::client::open::{Course, RESOLVE_LIMIT};
+use crate::client::resolve::{Lookup, ResolveError};
 use crate::clock::{clock, has_passed, later};
-use crate::connection::Connection;
-use crate::dial::Host;
 use crate::error::Error;
 use crate::fmt::info;
-use crate::message::Begun;
-use crate::open::{Course, RESOLVE_LIMIT};
-use crate::resolve::{Lookup, ResolveError};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -227,7 +227,7 @@ impl<'s, 'g, 'a> Air<'s, 'g, 'a> {
         let mut course = Course {
             host: Host { name: self.url.host(), addresses: self.lookup.addresses() },
             plan,
-            options: &self.gear.options.publish,
+            options: &self.gear.options.client,
             entropy: self.gear.entropy,
             request: Some((self.url, Client::publish)),
         };

@@ -6,10 +6,10 @@ use embedded_rtmp::session::Server;
 
 use crate::clock::{clock, wake_at};
 use crate::error::Error;
-use crate::handler::{Handler, SessionId};
 use crate::link::Link;
-use crate::relay::Relay;
-use crate::requests::{left, take_in};
+use crate::server::handler::{Handler, SessionId};
+use crate::server::relay::Relay;
+use crate::server::requests::{left, take_in};
 
 /// Takes in what has come, puts out what waits, looks at the clock, and has the task woken when there is more to do.
 ///

@@ -16,10 +16,10 @@ mod with {
 
     use crate::clock::{clock, wake_at};
     use crate::error::Error;
-    use crate::handler::{Handler, Origin};
     use crate::link::Link;
-    use crate::relay::Relay;
-    use crate::tunnels::WebServer;
+    use crate::server::handler::{Handler, Origin};
+    use crate::server::relay::Relay;
+    use crate::server::tunnels::WebServer;
 
     /// A TCP connection whose first byte has not come, or that speaks HTTP.
     pub(crate) struct Web {
@@ -107,9 +107,9 @@ mod without {
     use core::task::{Context, Poll};
 
     use crate::error::Error;
-    use crate::handler::Handler;
     use crate::link::Link;
-    use crate::relay::Relay;
+    use crate::server::handler::Handler;
+    use crate::server::relay::Relay;
 
     /// No connection.
     pub(crate) enum Web {}

@@ -4,9 +4,9 @@ use core::task::{Context, Poll};
 
 use super::Frame;
 use super::air::{Air, Phase};
+use crate::client::message::Message;
 use crate::clock::clock;
 use crate::error::Error;
-use crate::message::Message;
 
 impl Air<'_, '_, '_> {
     /// Takes note of a frame; answers whether it is to be sent.

@@ -9,7 +9,7 @@ use embedded_rtmp::command::{ConnectRequest, PlayRequest};
 use embedded_rtmp::message::StreamId;
 
 use crate::error::Error;
-use crate::playing::Played;
+use crate::server::playing::Played;
 
 /// One of a server's sockets, or of its tunnels, and the session there. The next session there has the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

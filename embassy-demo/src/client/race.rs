@@ -7,11 +7,12 @@ use embedded_rtmp::url::Url;
 use heapless::Vec;
 
 use crate::buffers::Memory;
-use crate::connection::Connection;
-use crate::dial::Host;
+use crate::client::ClientOptions;
+use crate::client::connection::Connection;
+use crate::client::dial::Host;
+use crate::client::open::{Course, lookup, open};
+use crate::client::publisher::Publisher;
 use crate::error::Error;
-use crate::open::{Course, lookup, open};
-use crate::publisher::{PublishOptions, Publisher};
 
 impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
     /// As [`Self::connect`], with N sockets, so that attempts overlap as the plan has it:
@@ -34,7 +35,7 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
         stack: Stack<'a>,
         url: &Url<'a>,
         plan: &mut Plan<'_>,
-        options: &PublishOptions<'_>,
+        options: &ClientOptions<'_>,
         memory: &'a mut [Memory<RX, TX, SCRATCH, CONTROL, GATHER>; N],
         mut entropy: impl FnMut() -> [u8; 32],
     ) -> Result<Self, Error> {

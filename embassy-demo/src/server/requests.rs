@@ -5,8 +5,8 @@ use embedded_rtmp::session::{Server, ServerEvent};
 use embedded_rtmp::time::Instant;
 
 use crate::error::Error;
-use crate::handler::{Denial, Handler, SessionId};
-use crate::relay::Relay;
+use crate::server::handler::{Denial, Handler, SessionId};
+use crate::server::relay::Relay;
 
 /// Hands on what happens in `input`, and answers requests.
 pub(crate) fn take_in<const STREAMS: usize>(

@@ -7,11 +7,11 @@ use embassy_net::Stack;
 use embedded_rtmp::connect::{AttemptReport, Limits, Plan, Target};
 
 use crate::buffers::Memory;
-use crate::connection::Connection;
-use crate::dial::Host;
+use crate::client::ClientOptions;
+use crate::client::connection::Connection;
+use crate::client::dial::Host;
+use crate::client::open::{Course, lookup, open};
 use crate::error::Error;
-use crate::open::{Course, lookup, open};
-use crate::publisher::PublishOptions;
 
 /// Tries each of the targets, one after another, and hands on what came of it: connected (and how long that took, to TCP
 /// and to the end of the RTMP handshake), refused, dropped, silent, closed, or answered by something that is not RTMP.
@@ -53,7 +53,7 @@ pub async fn test_ports<
 ) -> Result<(), Error> {
     let found = lookup(stack, host, &mut Plan::new(targets, limits)?).await?;
     let limits = Limits { max_at_once: 1, ..limits };
-    let options = &PublishOptions::default();
+    let options = &ClientOptions::default();
     let mut connection = Connection::<1>::new(stack, memory.split(), &options.session)?;
     for target in targets {
         let plan = &mut Plan::new(core::slice::from_ref(target), limits)?;

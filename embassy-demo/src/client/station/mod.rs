@@ -23,11 +23,11 @@ use embedded_rtmp::session::pressure::DropLimits;
 use embedded_rtmp::url::Url;
 
 use crate::buffers::{Lent, Memory};
-use crate::connection::Connection;
+use crate::client::ClientOptions;
+use crate::client::connection::Connection;
+use crate::client::resolve::Lookup;
 use crate::error::Error;
 use crate::fmt::brief;
-use crate::publisher::PublishOptions;
-use crate::resolve::Lookup;
 
 use self::air::{Air, Gear, Phase};
 use self::pressure::LIVE;
@@ -36,7 +36,7 @@ use self::pressure::LIVE;
 #[derive(Debug, Clone, Copy)]
 pub struct StationOptions<'o> {
     /// How the client behaves.
-    pub publish: PublishOptions<'o>,
+    pub client: ClientOptions<'o>,
     /// What is tried for a URL without a port; a URL with a port means that one alone.
     pub ports: &'o [Target],
     /// How long each port gets, and all of them together.
@@ -51,14 +51,14 @@ pub struct StationOptions<'o> {
 
 brief!(
     ['o] StationOptions<'o>,
-    this => "StationOptions {{ publish: {}, ports: {}, limits: {}, retry: {}, patience: {} }}",
-    this.publish, this.ports, this.limits, this.retry, this.patience
+    this => "StationOptions {{ client: {}, ports: {}, limits: {}, retry: {}, patience: {} }}",
+    this.client, this.ports, this.limits, this.retry, this.patience
 );
 
 impl StationOptions<'_> {
     /// All ports one after another, and patience as a live source has it.
     pub const DEFAULT: StationOptions<'static> = StationOptions {
-        publish: PublishOptions::DEFAULT,
+        client: ClientOptions::DEFAULT,
         ports: SMART,
         limits: Limits::SEQUENTIAL,
         retry: Retry::DEFAULT,
@@ -128,7 +128,7 @@ impl<'a> Station<'a> {
         let order = Order::for_url_or(&url, gear.options.ports)?;
         url.key().ok_or(Error::NoStreamKey)?;
         let lookup = Lookup::new(url.host())?;
-        let mut connection = Connection::new(stack, lent.again(), &gear.options.publish.session)?;
+        let mut connection = Connection::new(stack, lent.again(), &gear.options.client.session)?;
         let mut air = Air::new(gear, &url, order.targets(), lookup, &mut connection);
         let mut query = pin!(None);
         loop {

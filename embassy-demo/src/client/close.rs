@@ -4,8 +4,8 @@ use core::task::{Context, Poll};
 
 use embassy_time::Duration;
 
+use crate::client::connection::{Connection, Over, Stage};
 use crate::clock::{clock, has_passed, later};
-use crate::connection::{Connection, Over, Stage};
 use crate::error::Error;
 
 /// How long an abandoned connection may take to send its RST.

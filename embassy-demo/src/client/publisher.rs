@@ -7,51 +7,20 @@ use core::task::Poll;
 
 use embassy_net::Stack;
 use embassy_sync::waitqueue::WakerRegistration;
-use embedded_rtmp::command::ConnectOptions;
 use embedded_rtmp::connect::Plan;
 use embedded_rtmp::message::Kind;
-use embedded_rtmp::session::{Client, ClientConfig};
+use embedded_rtmp::session::Client;
 use embedded_rtmp::url::Url;
 
 use crate::buffers::Memory;
-use crate::connection::{Connection, Over};
-use crate::dial::Host;
+use crate::client::ClientOptions;
+use crate::client::connection::{Connection, Over};
+use crate::client::dial::Host;
+use crate::client::open::{Course, lookup, open};
+use crate::client::sender::{Sender, Slot};
 use crate::error::Error;
 use crate::fmt::brief;
-use crate::link::{KeepAlive, Traffic};
-use crate::open::{Course, lookup, open};
-use crate::sender::{Sender, Slot};
-
-/// How to publish.
-#[derive(Debug, Clone, Copy)]
-pub struct PublishOptions<'o> {
-    /// What the client calls itself. Servers know names that begin with `FMLE/` as encoders.
-    pub flash_ver: &'o str,
-    /// When a silent peer counts as gone.
-    pub keep_alive: KeepAlive,
-    /// How the session behaves.
-    pub session: ClientConfig,
-}
-
-brief!(
-    ['o] PublishOptions<'o>,
-    this => "PublishOptions {{ keep_alive: {}, session: {} }}", this.keep_alive, this.session
-);
-
-impl PublishOptions<'_> {
-    /// As an encoder, with the default times.
-    pub const DEFAULT: PublishOptions<'static> = PublishOptions {
-        flash_ver: ConnectOptions::FLASH_VER,
-        keep_alive: KeepAlive::DEFAULT,
-        session: ClientConfig::new(),
-    };
-}
-
-impl Default for PublishOptions<'_> {
-    fn default() -> Self {
-        Self::DEFAULT
-    }
-}
+use crate::link::Traffic;
 
 /// A connection on which a stream is being published: [an example](crate#publishing).
 ///
@@ -110,7 +79,7 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
         stack: Stack<'a>,
         url: &Url<'a>,
         plan: &mut Plan<'_>,
-        options: &PublishOptions<'_>,
+        options: &ClientOptions<'_>,
         memory: &'a mut Memory<RX, TX, SCRATCH, CONTROL, GATHER>,
         mut entropy: impl FnMut() -> [u8; 32],
     ) -> Result<Self, Error> {

@@ -7,12 +7,12 @@ use embedded_rtmp::connect::{AttemptId, Failure, Target};
 use embedded_rtmp::session::ClientConfig;
 use embedded_rtmp::time::Instant;
 
+use crate::client::connection::{Connection, Stage};
+use crate::client::tunnel::Tunnel;
 use crate::clock::{clock, has_passed};
-use crate::connection::{Connection, Stage};
 use crate::error::handshake_failure;
 use crate::fmt::info;
 use crate::link::OpenError;
-use crate::tunnel::Tunnel;
 
 /// An attempt that is under way on a connection, or won.
 #[derive(Clone, Copy)]

@@ -21,11 +21,11 @@ use embedded_rtmp::session::{self, Client, ClientConfig, ClientEvent, ConfigErro
 use embedded_rtmp::time::Instant;
 
 use crate::buffers::Lent;
+use crate::client::dial::Attempt;
+use crate::client::tunnel::Tunnel;
 use crate::clock::{clock, wake_at};
-use crate::dial::Attempt;
 use crate::error::{Error, Refusal};
 use crate::link::Link;
-use crate::tunnel::Tunnel;
 
 /// How far a connection is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

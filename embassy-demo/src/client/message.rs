@@ -4,7 +4,7 @@ use embedded_rtmp::chunk::{ChunkStreamId, WriteError};
 use embedded_rtmp::message::{Kind, Timestamp};
 use embedded_rtmp::session::RequestError;
 
-use crate::connection::Connection;
+use crate::client::connection::Connection;
 
 /// A message that lies in several places, which are sent one after the other.
 #[derive(Clone, Copy)]

@@ -1,0 +1,30 @@
+//! What connects: from a name and a port plan to frames that go out or come in.
+//!
+//! ```text
+//!   Station      Publisher ◄── Sender      Player      test_ports
+//!      │             │                        │            │
+//!      └─────────────┴───────────┬────────────┴────────────┘
+//!                                ▼
+//!   open: the plan, attempt by attempt, and what is asked of the server ──► resolve: the host's addresses
+//!                                ▼
+//!   connection: a client in a socket ──► dial: how it begins · message: how frames go out · close: how it ends
+//!                                ▼
+//!   tunnel: what stands between it and the socket, or does not
+//! ```
+
+pub(crate) mod close;
+pub(crate) mod connection;
+pub(crate) mod dial;
+pub(crate) mod message;
+pub(crate) mod open;
+mod options;
+pub(crate) mod player;
+pub(crate) mod ports;
+pub(crate) mod publisher;
+mod race;
+pub(crate) mod resolve;
+pub(crate) mod sender;
+pub(crate) mod station;
+pub(crate) mod tunnel;
+
+pub use options::ClientOptions;

@@ -1,0 +1,38 @@
+//! How a client behaves.
+
+use embedded_rtmp::command::ConnectOptions;
+use embedded_rtmp::session::ClientConfig;
+
+use crate::fmt::brief;
+use crate::link::KeepAlive;
+
+/// How a client connects, be it to publish or to play.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientOptions<'o> {
+    /// What the client calls itself. Servers know names that begin with `FMLE/` as encoders.
+    pub flash_ver: &'o str,
+    /// When a silent peer counts as gone.
+    pub keep_alive: KeepAlive,
+    /// How the session behaves.
+    pub session: ClientConfig,
+}
+
+brief!(
+    ['o] ClientOptions<'o>,
+    this => "ClientOptions {{ keep_alive: {}, session: {} }}", this.keep_alive, this.session
+);
+
+impl ClientOptions<'_> {
+    /// As an encoder, with the default times.
+    pub const DEFAULT: ClientOptions<'static> = ClientOptions {
+        flash_ver: ConnectOptions::FLASH_VER,
+        keep_alive: KeepAlive::DEFAULT,
+        session: ClientConfig::new(),
+    };
+}
+
+impl Default for ClientOptions<'_> {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
