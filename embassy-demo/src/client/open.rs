@@ -86,7 +86,10 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Course<'_, '_, 'a, STREAMS, P
                     }
                 }
                 Step::Abandon(id) => {
-                    info!("no answer in time");
+                    // Those that another one was quicker than go, too.
+                    if self.plan.winner().is_none() {
+                        info!("no answer in time");
+                    }
                     connections.iter_mut().filter(|it| it.carries(id)).for_each(Connection::reset);
                 }
                 Step::Await { deadline } => {

@@ -16,6 +16,7 @@ const OPEN_LIMIT: core::time::Duration = core::time::Duration::from_secs(10);
 const AGAIN: core::time::Duration = core::time::Duration::from_millis(100);
 /// So many connections in a row on which nothing came, and the tunnel is over.
 const FUTILE: u8 = 3;
+
 /// A tunnel, where the attempt is one.
 pub(crate) struct Tunnel<'a> {
     client: Option<Client<'a>>,
