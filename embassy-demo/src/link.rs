@@ -69,7 +69,13 @@ pub(crate) struct Link<'a> {
     pub(crate) stack: Stack<'a>,
     socket: TcpSocket<'a>,
     pub(crate) traffic: Traffic,
+    /// Whether the send ring was full, and has not been half empty since.
+    is_crowded: bool,
 }
+
+/// The least send ring for which Nagle's algorithm pays while it is crowded: two whole segments are under way then, which a
+/// peer acknowledges at once, and a third is being filled.
+const NAGLE: usize = 4096;
 
 impl<'a> Link<'a> {
     pub(crate) fn new(stack: Stack<'a>, rx: &'a mut [u8], tx: &'a mut [u8]) -> Self {
@@ -77,7 +83,7 @@ impl<'a> Link<'a> {
         // A chunk header and its payload are written one after the other: Nagle's algorithm would hold the payload back
         // until the peer's delayed acknowledgement.
         socket.set_nagle_enabled(false);
-        Self { stack, socket, traffic: Traffic::default() }
+        Self { stack, socket, traffic: Traffic::default(), is_crowded: false }
     }
 
     /// Begins to open a connection; what went before is forgotten. [`Self::poll_opened`] tells what comes of it.
@@ -183,15 +189,31 @@ impl<'a> Link<'a> {
     /// Gives the room in the socket to `f`, which answers how much of it was filled, and so does this. Where there is
     /// none, `f` is not called.
     pub(crate) fn write(&mut self, f: &mut dyn FnMut(&mut [u8]) -> usize) -> usize {
-        let mut filled = 0;
+        let (mut filled, mut left) = (0, 0);
         if self.socket.can_send() {
+            if self.is_crowded && self.socket.send_queue() <= self.socket.send_capacity() / 2 {
+                self.crowd(false);
+            }
             now(self.socket.write_with(|out| {
                 filled = f(out);
+                left = out.len().saturating_sub(filled);
                 (filled, ())
             }));
+            // Where the ring wraps, its other part may be free.
+            if left == 0 && !self.is_crowded && !self.socket.can_send() && self.socket.send_capacity() >= NAGLE {
+                self.crowd(true);
+            }
         }
         self.traffic.sent = self.traffic.sent.wrapping_add(filled as u32);
         filled
+    }
+
+    /// On a way that is too slow, small messages go out together: if each acknowledgement were followed by what it has made
+    /// room for, segments would become smaller and smaller (RFC 1122, section 4.2.3.4).
+    #[cold]
+    fn crowd(&mut self, is_crowded: bool) {
+        self.is_crowded = is_crowded;
+        self.socket.set_nagle_enabled(is_crowded);
     }
 
     /// Whether there is room for at least one byte.

@@ -25,6 +25,8 @@ const IN_FLIGHT: usize = 256;
 pub(crate) struct Wire {
     /// How long a frame is under way, one way.
     pub(crate) delay: Duration,
+    /// How many bytes of frames cross it in a second, in each direction.
+    pub(crate) rate: Option<u64>,
     /// How many of a hundred frames are lost, in both directions.
     pub(crate) loss: u8,
     /// TCP segments from the first device to these ports of the second vanish.
@@ -68,6 +70,7 @@ impl Wire {
     pub(crate) fn new() -> Self {
         Self {
             delay: Duration::from_ticks(0),
+            rate: None,
             loss: 0,
             dropped_ports: Vec::new(),
             rules: Vec::new(),
@@ -97,11 +100,14 @@ impl Wire {
     async fn carry(&self, mut from: TxRunner<'_, MTU>, mut to: RxRunner<'_, MTU>, through_firewall: bool) {
         let under_way = Channel::<NoopRawMutex, (Instant, Vec<u8>), IN_FLIGHT>::new();
         let take = async {
+            let mut free = Instant::MIN;
             loop {
                 let frame = from.tx_buf().await.to_vec();
                 from.tx_done();
                 if self.survives(&frame, through_firewall) {
-                    under_way.send((Instant::now() + self.delay, frame)).await;
+                    let time = self.rate.map_or(0, |rate| 1_000_000 * frame.len() as u64 / rate);
+                    free = free.max(Instant::now()) + Duration::from_micros(time);
+                    under_way.send((free + self.delay, frame)).await;
                 }
             }
         };

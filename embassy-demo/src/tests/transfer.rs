@@ -53,6 +53,35 @@ fn the_clip_arrives_whole_through_a_wire_that_delays_and_loses() {
 }
 
 #[test]
+fn segments_stay_large_on_a_way_that_is_too_slow() {
+    let (recorded, wire) = (Recorded::default(), Wire { rate: Some(10_000), ..Wire::new() });
+    with_devices(&wire, async |first, second| {
+        let targets = targets([1935]);
+        let mut plan = Plan::new(&targets, LIMITS).unwrap();
+        let mut memory = TestMemory::new();
+        while_serving(second, &[1935], &recorded, async {
+            let mut publisher = connect(first, &mut plan, &mut memory).await.unwrap();
+            let Parts { mut runner, mut audio, .. } = publisher.split();
+            let send = async {
+                // Each is a segment of its own until the ring is full.
+                for time in 0..500 {
+                    audio.send(Timestamp(time), &[7; 60]).await?;
+                    Timer::after(Duration::from_millis(5)).await;
+                }
+                Ok::<(), Error>(())
+            };
+            let Either::First(sent) = select(send, runner.run()).await else { panic!("the session ended") };
+            assert_eq!(sent, Ok(()));
+            publisher.close().await.unwrap();
+        })
+        .await;
+    });
+    assert_eq!(recorded.kinds(0).len(), 500);
+    let carried = wire.counts.get().carried;
+    assert!(carried < 400, "{carried} frames");
+}
+
+#[test]
 fn rings_that_wrap_in_the_middle_of_everything_lose_nothing() {
     // 97 has no divisor in common with anything here.
     transfer::<97, 97>(&Wire::new(), &clip()[..40]);
