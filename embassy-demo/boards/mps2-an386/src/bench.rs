@@ -14,7 +14,7 @@ use embedded_rtmp_embassy::embedded_rtmp::connect::{Limits, Plan, Target};
 use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{
-    Denial, Error, Handler, KeepAlive, Memory, Parts, ClientOptions, Publisher, ServeOptions, Server, SessionId,
+    ClientOptions, Denial, Error, Handler, KeepAlive, Memory, Parts, Publisher, ServeOptions, Server, SessionId,
 };
 use mps2_an386::CLIP;
 use mps2_an386::arguments::Bench;
