@@ -69,13 +69,16 @@ pub(crate) struct Link<'a> {
     pub(crate) stack: Stack<'a>,
     socket: TcpSocket<'a>,
     pub(crate) traffic: Traffic,
-    /// Whether the send ring was full, and has not been half empty since.
+    /// Whether little made the send ring full, and it has not been half empty since.
     is_crowded: bool,
 }
 
 /// The least send ring for which Nagle's algorithm pays while it is crowded: two whole segments are under way then, which a
 /// peer acknowledges at once, and a third is being filled.
 const NAGLE: usize = 4096;
+
+/// So few bytes would be a small segment. Where more than that made the ring full, segments are large anyway.
+const SMALL: usize = 512;
 
 impl<'a> Link<'a> {
     pub(crate) fn new(stack: Stack<'a>, rx: &'a mut [u8], tx: &'a mut [u8]) -> Self {
@@ -191,17 +194,14 @@ impl<'a> Link<'a> {
     pub(crate) fn write(&mut self, f: &mut dyn FnMut(&mut [u8]) -> usize) -> usize {
         let (mut filled, mut left) = (0, 0);
         if self.socket.can_send() {
-            if self.is_crowded && self.socket.send_queue() <= self.socket.send_capacity() / 2 {
-                self.crowd(false);
-            }
             now(self.socket.write_with(|out| {
                 filled = f(out);
                 left = out.len().saturating_sub(filled);
                 (filled, ())
             }));
             // Where the ring wraps, its other part may be free.
-            if left == 0 && !self.is_crowded && !self.socket.can_send() && self.socket.send_capacity() >= NAGLE {
-                self.crowd(true);
+            if self.is_crowded || left == 0 && filled < SMALL && !self.socket.can_send() {
+                self.crowd();
             }
         }
         self.traffic.sent = self.traffic.sent.wrapping_add(filled as u32);
@@ -211,9 +211,13 @@ impl<'a> Link<'a> {
     /// On a way that is too slow, small messages go out together: if each acknowledgement were followed by what it has made
     /// room for, segments would become smaller and smaller (RFC 1122, section 4.2.3.4).
     #[cold]
-    fn crowd(&mut self, is_crowded: bool) {
-        self.is_crowded = is_crowded;
-        self.socket.set_nagle_enabled(is_crowded);
+    fn crowd(&mut self) {
+        let capacity = self.socket.send_capacity();
+        let is_crowded = capacity >= NAGLE && self.socket.send_queue() > capacity / 2;
+        if is_crowded != self.is_crowded {
+            self.is_crowded = is_crowded;
+            self.socket.set_nagle_enabled(is_crowded);
+        }
     }
 
     /// Whether there is room for at least one byte.

@@ -114,7 +114,7 @@ fn a_way_that_is_too_slow_costs_pictures_before_sound() {
     let log = published(&site, site.start(&["publish", &url(":1935"), "--loops", "4"]).unwrap(), 4);
     let [[sound, lost_sound], [pictures, lost_pictures]] = counted(&log).unwrap();
     // Sound suffers where TCP, which has lost packets, waits longer and longer before it sends them again.
-    assert!(pictures > 0 && lost_pictures > pictures && lost_sound < sound / 4, "{log}");
+    assert!(pictures > 100 && lost_pictures > 100 && lost_sound < sound / 4, "{log}");
 }
 
 #[test]
