@@ -5,14 +5,19 @@
 //! connection's state changes, so that a poll which looks at [`Link::may_receive`] and [`Link::may_send`] before it
 //! registers learns of FIN and RST.
 
+mod open;
+
 use core::future::Future;
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 
 use embassy_net::tcp::{State, TcpSocket};
-use embassy_net::{IpAddress, IpEndpoint, Stack};
+use embassy_net::{IpEndpoint, Stack};
 use embassy_time::Duration;
 
+pub(crate) use self::open::OpenError;
+#[cfg(feature = "rtmpt")]
+pub(crate) use self::open::Opened;
 use crate::error::Error;
 
 /// How long the link stays silent before TCP asks whether the peer is there, and how long it waits for anything from it.
@@ -35,23 +40,6 @@ impl Default for KeepAlive {
     fn default() -> Self {
         Self::DEFAULT
     }
-}
-
-/// Why a connection could not be opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OpenError {
-    /// The peer answered with RST.
-    Refused,
-    /// There is no address of ours, or no way, from which to reach the peer.
-    Unreachable,
-}
-
-/// What has become of a connection that was to be opened.
-#[cfg(feature = "rtmpt")]
-pub(crate) enum Opened {
-    NotYet,
-    Yes,
-    No,
 }
 
 /// Bytes that went over the TCP connection, modulo 2³².
@@ -89,51 +77,6 @@ impl<'a> Link<'a> {
         Self { stack, socket, traffic: Traffic::default(), is_crowded: false }
     }
 
-    /// Begins to open a connection; what went before is forgotten. [`Self::poll_opened`] tells what comes of it.
-    pub(crate) fn open(&mut self, to: IpEndpoint) -> Result<(), OpenError> {
-        self.socket.abort();
-        self.traffic = Traffic::default();
-        self.keep_alive(None);
-        // smoltcp would dial from an address that is not ours, and then close the socket as if it were refused.
-        let has_address = match to.addr {
-            IpAddress::Ipv4(_) => self.stack.config_v4().is_some(),
-            #[cfg(feature = "ipv6")]
-            IpAddress::Ipv6(_) => self.stack.config_v6().is_some(),
-            #[allow(unreachable_patterns, reason = "families that the stack was built with, and we were not")]
-            _ => true,
-        };
-        if !has_address {
-            return Err(OpenError::Unreachable);
-        }
-        match now(self.socket.connect(to)) {
-            None | Some(Ok(())) => Ok(()),
-            Some(Err(embassy_net::tcp::ConnectError::NoRoute)) => Err(OpenError::Unreachable),
-            Some(Err(_)) => Err(OpenError::Refused),
-        }
-    }
-
-    /// Waits until the connection is open, or refused.
-    pub(crate) fn poll_opened(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), OpenError>> {
-        match self.socket.state() {
-            State::SynSent | State::SynReceived => {
-                self.wake(cx);
-                Poll::Pending
-            }
-            State::Closed | State::TimeWait => Poll::Ready(Err(OpenError::Refused)),
-            _ => Poll::Ready(Ok(())),
-        }
-    }
-
-    /// What has become of [`Self::open`].
-    #[cfg(feature = "rtmpt")]
-    pub(crate) fn opened(&self) -> Opened {
-        match self.socket.state() {
-            State::SynSent | State::SynReceived => Opened::NotYet,
-            State::Closed | State::TimeWait => Opened::No,
-            _ => Opened::Yes,
-        }
-    }
-
     /// The connection counts as lost when nothing comes for so long while something should.
     pub(crate) fn limit_silence(&mut self, timeout: Duration) {
         self.socket.set_timeout(Some(timeout));
@@ -143,27 +86,6 @@ impl<'a> Link<'a> {
     pub(crate) fn keep_alive(&mut self, keep_alive: Option<KeepAlive>) {
         self.socket.set_timeout(keep_alive.map(|times| times.timeout));
         self.socket.set_keep_alive(keep_alive.map(|times| times.interval));
-    }
-
-    /// Waits for a connection to `port`. A socket that did something else before begins anew.
-    pub(crate) fn poll_accept(&mut self, port: u16, cx: &mut Context<'_>) -> Poll<()> {
-        match self.socket.state() {
-            State::Listen | State::SynReceived => {
-                self.wake_when_writable(cx);
-                Poll::Pending
-            }
-            State::Established | State::CloseWait => Poll::Ready(()),
-            _ => {
-                self.socket.abort();
-                self.traffic = Traffic::default();
-                pin!(self.socket.accept(port)).poll(cx).map(|_| ())
-            }
-        }
-    }
-
-    /// Whether this socket would take the next connection to its port.
-    pub(crate) fn is_listening(&self) -> bool {
-        self.socket.state() == State::Listen
     }
 
     /// Gives what has come to `f`, which answers how much of it was consumed, and so does this. Where nothing has come,
