@@ -1,6 +1,5 @@
 // The other end of the example in sockets.md: a server in memory, behind a wire that takes and gives little at a time.
 
-use embedded_rtmp::command::ConnectOptions;
 use embedded_rtmp::message::{Kind, Timestamp};
 use embedded_rtmp::session::{Buffers, ClientConfig, Server, ServerConfig, ServerEvent};
 
@@ -57,8 +56,7 @@ fn publish() -> Result<(), Error> {
     let server = Server::new(theirs, ServerConfig::new(), &[2; 32])?;
     let mut wire = Wire { up: Vec::new(), down: Vec::new(), server, got: Vec::new() };
     let mut client = Client::new(ours, ClientConfig::new(), &[1; 32])?;
-    client.connect(&ConnectOptions { app: "live", tc_url: &["rtmp://host/live"], flash_ver: "x" })?;
-    client.publish("camera")?;
+    ask(&mut client, &Url::parse("rtmp://host/live/camera")?)?;
     let mut windows = Windows { received: [0; 536], unread: 0..0, out: [0; 536], unsent: 0..0 };
     let frame: Vec<u8> = (0..9_000).map(|at| at as u8).collect();
     let (mut sending, now) = (None, Instant::from_millis(1));

@@ -54,7 +54,8 @@ pub(crate) struct Options {
 pub(crate) enum Command {
     /// Tests by which ports one device can reach the other, on which a web server listens on 8080, too
     Ports,
-    /// Tests the ports of a real server from a device behind a TAP interface, then publishes to it
+    /// Tests the ports of a real server from a device behind a TAP interface, then publishes to it. There is no simulated
+    /// wire: its options count for nothing
     #[cfg(target_os = "linux")]
     Tap(Tap),
     /// Relays the bundled clip from one device through a second to three others: one keeps up, one is slow, one stops

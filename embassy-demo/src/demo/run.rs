@@ -153,8 +153,8 @@ async fn transfer(options: &Options, clip: &[Tag<'_>], out: File) -> Result<Outc
 
 /// What failed, port by port.
 fn failures(plan: &Plan<'_>) -> String {
-    let failed: Vec<String> = plan.failures().map(|(target, why)| format!("failed on {target}: {why}")).collect();
-    failed.join(", ")
+    let failed: Vec<String> = plan.failures().map(|(target, why)| format!("{target}: {why}")).collect();
+    failed.join("; ")
 }
 
 /// The plan's deadlines: the usual ones on a quick wire, longer where every round trip takes its time.
