@@ -102,6 +102,29 @@ fn item_097_play_follows_a_redirect_and_not_in_circles() {
 }
 
 #[test]
+fn item_086_what_comes_behind_the_end_of_a_stream_is_played_to_the_status() {
+    // As node-rtsp-rtmp-server sends it: StreamEOF overtakes what is queued.
+    const EOF: &[u8] = b"\x02\0\0\0\0\0\x06\x04\0\0\0\0\0\x01\0\0\0\x01";
+    const AUDIO: &[u8] = b"\x04\0\0\x17\0\0\x03\x08\x01\0\0\0\xaf\x01\x21";
+    const LATER: &[u8] = b"\x44\0\0\x17\0\0\x03\x08\xaf\x01\x22";
+    const COMPLETE: &[u8] = b"\x04\0\0\0\0\0\x2e\x12\x01\0\0\0\x02\0\x0conPlayStatus\x03\0\x04code\
+        \x02\0\x12NetStream.Play.End\0\0\x09";
+    const STOP: &[u8] = b"\x04\0\0\0\0\0\x35\x14\x01\0\0\0\x02\0\x08onStatus\0\0\0\0\0\0\0\0\0\x05\
+        \x03\0\x04code\x02\0\x13NetStream.Play.Stop\0\0\x09";
+    let directory = tempfile::tempdir().unwrap();
+    for (name, end) in [("status", STOP), ("silence", &[])] {
+        let script = [AUDIO, EOF, LATER, COMPLETE, end].concat().leak();
+        let output = directory.path().join(name);
+        let (port, before) = (Refusing::start(Refusal::Play(script)).port, std::time::Instant::now());
+        let (status, summary, errors) = played(start(&mut player(&url(port, "live/x"), &output, &[])).unwrap());
+        assert_eq!((status, &summary["end"]), (Some(0), &"Ended".into()), "{name}: {errors}");
+        let found: Vec<_> = tags(&output).into_iter().map(|tag| (tag.kind, tag.payload)).collect();
+        assert_eq!(found, [(Kind::AUDIO, vec![0xAF, 1, 0x21]), (Kind::AUDIO, vec![0xAF, 1, 0x22])], "{name}");
+        assert!(before.elapsed() < LIMIT / 2, "{name}: it does not wait for as long as for a server that is slow");
+    }
+}
+
+#[test]
 fn what_cannot_be_used_is_status_2_and_no_server_is_status_1() {
     let directory = tempfile::tempdir().unwrap();
     let output = directory.path().join("played.flv");

@@ -24,6 +24,10 @@ use crate::net::{Clock, DialError, Dialled, Dialler, Memory, OrderArguments, Pip
 /// How long it may take until what was said at the end is on its way.
 const CLOSE: Duration = Duration::from_secs(2);
 
+/// How long a server may take to send what is left when it has said that the stream ends: some say so ahead of their
+/// queue, and send a status behind it.
+const REST: Duration = Duration::from_millis(500);
+
 /// How often is looked whether the user has had enough.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -54,6 +58,8 @@ struct Player<'b, 'o> {
     pipe: Pipe,
     output: &'o mut Output,
     playing: Option<StreamId>,
+    /// When what is left of a stream that ends must have come.
+    over: Option<Instant>,
     /// When what was said at the end must have gone.
     closing: Option<Instant>,
     outcome: Option<Outcome>,
@@ -126,8 +132,18 @@ fn play_from(
     let Options { start, duration, patience, .. } = *options;
     session.play(&PlayRequest { start, duration, ..PlayRequest::new(key) })?;
     let heard = clock.now();
-    let mut player =
-        Player { session, pipe, output, playing: None, closing: None, outcome: None, clock, heard, patience };
+    let mut player = Player {
+        session,
+        pipe,
+        output,
+        playing: None,
+        over: None,
+        closing: None,
+        outcome: None,
+        clock,
+        heard,
+        patience,
+    };
     player.run(stop, report, progress)
 }
 
@@ -144,6 +160,9 @@ impl Player<'_, '_> {
                 self.end(End::Stopped);
             }
             let now = self.clock.now();
+            if self.over.is_some_and(|by| by <= now) {
+                self.end(End::Ended);
+            }
             let done = self.session.is_closed() && !self.pipe.has_output();
             if self.outcome.is_some() && (done || self.pipe.is_ended() || self.closing.is_none_or(|by| by <= now)) {
                 self.output.flush().or_else(|error| if output::is_closed(&error) { Ok(()) } else { Err(error) })?;
@@ -200,11 +219,13 @@ impl Player<'_, '_> {
                     }
                     _ => {}
                 },
-                Some(ClientEvent::User(Event::StreamEof(_))) if self.playing.is_some() => end = Some(End::Ended),
+                Some(ClientEvent::User(Event::StreamEof(_))) if self.playing.is_some() => {
+                    self.over.get_or_insert(self.clock.now() + REST);
+                }
                 Some(ClientEvent::Closed) => end = Some(End::Closed),
                 // What is not for the file but for the player.
                 Some(ClientEvent::Data { message, .. })
-                    if message.name == *"onStatus" || message.name == *"|RtmpSampleAccess" => {}
+                    if ["onStatus", "onPlayStatus", "|RtmpSampleAccess"].iter().any(|name| message.name == **name) => {}
                 Some(ClientEvent::Data { timestamp, message, .. }) => {
                     end = written(self.output.write(Kind::DATA, timestamp.0, message.body))?;
                 }

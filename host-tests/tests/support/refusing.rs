@@ -1,4 +1,4 @@
-//! A server that lets nobody publish or play.
+//! A server that lets nobody publish or play, or plays what stands in a script.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -19,6 +19,8 @@ pub enum Refusal {
     Stream,
     /// That another server is to be asked: the URL of an application.
     Elsewhere(String),
+    /// To a player, these chunks, and then nothing.
+    Play(&'static [u8]),
 }
 
 /// The server.
@@ -82,14 +84,20 @@ fn refuse(mut socket: TcpStream, refusal: &Refusal, note: &mut dyn FnMut(String)
             match refusal {
                 Refusal::Application if connects => server.reject_connect("There is no such application.").unwrap(),
                 Refusal::Elsewhere(url) if connects => server.redirect_connect(url).unwrap(),
-                Refusal::Stream if connects => server.accept_connect().unwrap(),
+                Refusal::Stream | Refusal::Play(_) if connects => server.accept_connect().unwrap(),
                 _ => {}
             }
-            if let Some((stream, code)) = wants {
-                server.reject(stream, code, "You may not.").unwrap();
+            let mut chunks = &[][..];
+            match (wants, refusal) {
+                (Some((stream, _)), Refusal::Play(script)) => {
+                    server.accept_play(stream, true).unwrap();
+                    chunks = script;
+                }
+                (Some((stream, code)), _) => server.reject(stream, code, "You may not.").unwrap(),
+                (None, _) => {}
             }
             let written = server.poll_transmit(now, &mut out);
-            if socket.write_all(&out[..written]).is_err() {
+            if socket.write_all(&out[..written]).and_then(|()| socket.write_all(chunks)).is_err() {
                 return;
             }
             if none && written == 0 {
