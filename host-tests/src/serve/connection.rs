@@ -211,21 +211,21 @@ impl<'b> Connection<'b> {
     fn publish(&mut self, stream: StreamId, key: Vec<u8>) -> Result<()> {
         let (shared, name) = (self.shared, name(&self.app, &key));
         let Some(live) = shared.streams.publish(&name) else {
-            self.tell_trouble(format!("turned away: {} is being published", shown(&self.app, &key)));
+            self.tell_trouble(format!("turned away: {} is being published", shown(&name)));
             return Ok(self.session.reject(stream, code::PUBLISH_BAD_NAME, "The stream is being published.")?);
         };
         let recording = shared.directory.as_ref().map(|directory| Recording::create(directory, &self.app, &key));
         match recording.transpose() {
             Ok(recording) => {
                 let path = recording.as_ref().map(|recording| recording.path().to_owned());
-                (shared.tell)(Event::Published(self.peer, shown(&self.app, &key), path));
+                (shared.tell)(Event::Published(self.peer, shown(&name), path));
                 self.live.insert(stream, Live { key, name, stream: live, recording });
                 Ok(self.session.accept(stream)?)
             }
             Err(error) => {
                 live.end();
                 shared.streams.release(&name, live);
-                self.tell_trouble(format!("turned away: no recording of {}: {error}", shown(&self.app, &key)));
+                self.tell_trouble(format!("turned away: no recording of {}: {error}", shown(&name)));
                 Ok(self.session.reject(stream, code::PUBLISH_DENIED, "The stream cannot be recorded.")?)
             }
         }
@@ -240,7 +240,7 @@ impl<'b> Connection<'b> {
         let name = name(&self.app, key);
         let found = self.shared.streams.find(&name);
         self.session.accept_play(stream, reset)?;
-        (self.shared.tell)(Event::Playing(self.peer, shown(&self.app, key)));
+        (self.shared.tell)(Event::Playing(self.peer, shown(&name)));
         self.playing = Some(Playing::new(stream, name, found, Arc::clone(&self.bell)));
         self.stopping = false;
         Ok(())
@@ -257,7 +257,7 @@ impl<'b> Connection<'b> {
     /// Ends what is played.
     fn leave(&mut self, end: &str) {
         let Some(playing) = self.playing.take() else { return };
-        let ((sent, skipped), stream) = (playing.counts(), shown(&playing.name.0, &playing.name.1));
+        let ((sent, skipped), stream) = (playing.counts(), shown(&playing.name));
         playing.stream.leave(&playing.bell);
         self.shared.streams.release(&playing.name, playing.stream);
         (self.shared.tell)(Event::Played(Played { peer: self.peer, stream, sent, skipped, end: end.to_owned() }));

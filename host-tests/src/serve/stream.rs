@@ -8,8 +8,8 @@ use embedded_rtmp::chunk::Fragment;
 use embedded_rtmp::relay::{Buffers, Ring};
 use mio::Waker;
 
-/// Application and key, without queries.
-pub(super) type Name = (Vec<u8>, Vec<u8>);
+/// Application and key as one path, without queries.
+pub(super) type Name = Vec<u8>;
 
 /// Metadata and sequence headers are kept up to this length, in bytes.
 const KEPT: usize = 4096;
@@ -155,17 +155,33 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Application and key as they name a stream: what stands behind a `?` is for access control.
+/// Application and key as they name a stream: as one path, since of `rtmp://host/a/b/c` some clients make the application
+/// `a/b`, some `a`, and some all of it, with a key that is empty. What stands behind a `?` is for access control.
 pub(super) fn name(app: &[u8], key: &[u8]) -> Name {
     let public = |text: &[u8]| text.split(|byte| *byte == b'?').next().unwrap_or_default().to_vec();
-    (public(app), public(key))
+    let path = [public(app), public(key)].join(&b'/');
+    path.split(|byte| *byte == b'/').filter(|segment| !segment.is_empty()).collect::<Vec<_>>().join(&b'/')
 }
 
 /// A stream, as a log may show it: without queries, which may hold secrets, and without control characters.
-pub(super) fn shown(app: &[u8], key: &[u8]) -> String {
-    let public = |text: &[u8]| {
-        let text = text.split(|byte| *byte == b'?').next().unwrap_or_default();
-        String::from_utf8_lossy(text).chars().filter(|char| !char.is_control()).take(100).collect::<String>()
-    };
-    format!("{}/{}", public(app), public(key))
+pub(super) fn shown(name: &Name) -> String {
+    String::from_utf8_lossy(name).chars().filter(|char| !char.is_control()).take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_has_one_name_wherever_its_path_is_parted() {
+        // librtmp and FFmpeg; OBS with no stream key, and gortmplib (MediaMTX); a lone key; a slash too many.
+        for (app, key) in [("a/b", "c"), ("a", "b/c"), ("a/b/c", ""), ("", "a/b/c"), ("/a/b/", "/c/")] {
+            assert_eq!(name(app.as_bytes(), key.as_bytes()), b"a/b/c");
+        }
+        for (app, key) in [("a?x=/y", "b?z"), ("a/b?user=u&pass=p", ""), ("a", "b")] {
+            assert_eq!(shown(&name(app.as_bytes(), key.as_bytes())), "a/b");
+        }
+        assert_ne!(name(b"a", b"b"), name(b"ab", b""));
+        assert_eq!(shown(&name(b"", b"")), "");
+    }
 }
