@@ -56,14 +56,22 @@ fn item_098_ffmpeg_publishes_and_programs_play_through_tunnels_of_the_image() {
     let page = ask(port, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     assert!(page.starts_with("HTTP/1.1 200 OK\r\n") && page.ends_with("RTMP and RTMPT are served here.\n"), "{page}");
     assert!(ask(port, "GET /robots.txt HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 404 Not Found\r\n"));
-    let (directory, url) = (tempfile::tempdir().unwrap(), |scheme| format!("{scheme}://127.0.0.1:{port}/live/x"));
+    let directory = tempfile::tempdir().unwrap();
+    let url = |scheme: &str| format!("{scheme}://127.0.0.1:{port}/live/x");
     let files = ["tunnel.flv", "direct.flv"].map(|name| directory.path().join(name));
-    let players = [
-        command("rtmpdump", &format!("-q --live -r {} -o {}", url("rtmpt"), files[0].display())),
-        command("rtmpdump", &format!("-q --live -r {} -o {}", url("rtmp"), files[1].display())),
-    ]
-    .map(|mut command| start(&mut command).unwrap());
-    wait_until("both play", LIMIT, || firmware.log().matches("message stream 1 is played").count() == 2).unwrap();
+    // One after the other: sockets that are still being closed listen for nobody, and there are four.
+    let players: Vec<_> = ["rtmpt", "rtmp"]
+        .iter()
+        .zip(&files)
+        .zip(1..)
+        .map(|((scheme, file), count)| {
+            let arguments = format!("-q --live -r {} -o {}", url(scheme), file.display());
+            let player = start(&mut command("rtmpdump", &arguments)).unwrap();
+            let is_played = || firmware.log().matches("message stream 1 is played").count() == count;
+            wait_until("it plays", LIMIT, is_played).unwrap_or_else(|error| panic!("{error}: {}", firmware.log()));
+            player
+        })
+        .collect();
     finish_within(LIMIT, &mut ffmpeg_publisher(&url("rtmpt"))).unwrap().successful().unwrap();
     let all = frame_hashes(&clip()).unwrap();
     for (running, file) in players.into_iter().zip(&files) {
