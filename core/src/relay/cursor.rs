@@ -29,6 +29,9 @@ pub(super) enum Stage {
     Live,
 }
 
+/// How far above the bits of what is due those stand of what is due again.
+const AGAIN: u32 = 4;
+
 /// Where one player is.
 #[derive(Debug, Clone)]
 pub struct Cursor {
@@ -43,7 +46,8 @@ pub struct Cursor {
     pub(super) sent: u32,
     pub(super) skipped: u32,
     pub(super) stage: Stage,
-    /// A bit for each of those that are kept: what it has not had yet. The lowest comes first.
+    /// A bit for each of those that are kept: what it has not had yet. The lowest comes first. Above them a bit for each
+    /// that becomes due between two messages.
     pub(super) due: u8,
     pub(super) is_inside: bool,
     pub(super) has_begun: bool,
@@ -100,8 +104,10 @@ impl Cursor {
     }
 
     /// Whether the player wants audio and video; data it always gets. Counts from the next message on. To have video again
-    /// is to begin anew, with the next keyframe.
+    /// is to begin anew, with the next keyframe. What comes back comes with its sequence header.
     pub fn select(&mut self, audio: bool, video: bool) {
+        let again = u8::from(video && !self.video) << 1 | u8::from(audio && !self.audio) << 2;
+        self.due |= again << AGAIN;
         if video && !self.video {
             self.anew = self.is_inside;
             self.seek();
@@ -120,8 +126,18 @@ impl Cursor {
 
     /// Looks for a new place.
     pub(super) fn seek(&mut self) {
-        if self.stage == Stage::Live && !self.is_inside {
+        if !self.is_inside {
             self.stage = Stage::Seek;
+        }
+    }
+
+    /// Between two messages what is due again becomes due.
+    pub(super) fn renew(&mut self) {
+        if !self.is_inside && self.due >> AGAIN != 0 {
+            self.due = (self.due | self.due >> AGAIN) & 0b111;
+            if self.stage == Stage::Live {
+                self.stage = Stage::Kept;
+            }
         }
     }
 

@@ -31,6 +31,7 @@ impl Ring<'_> {
     /// # Errors
     /// The player is overtaken within a message.
     pub fn peek(&self, cursor: &mut Cursor) -> Result<Option<Piece<'_>>, Overtaken> {
+        cursor.renew();
         loop {
             match cursor.stage {
                 Stage::Seek => {

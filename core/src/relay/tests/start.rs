@@ -164,3 +164,65 @@ fn a_player_may_want_no_video_for_a_while() {
     push(&mut ring, Kind::AUDIO, 6, AUDIO);
     assert_eq!(other.all(&ring), shown(&[('A', 6, AUDIO)]));
 }
+
+/// A stream of video and audio, each with its sequence header.
+fn begin_both(ring: &mut Ring<'_>) {
+    push(ring, Kind::VIDEO, 0, CONFIGURATION);
+    push(ring, Kind::AUDIO, 0, AUDIO_CONFIGURATION);
+    push(ring, Kind::VIDEO, 1, KEY);
+    push(ring, Kind::AUDIO, 1, AUDIO);
+}
+
+#[test]
+fn audio_that_comes_back_comes_with_its_sequence_header() {
+    let mut memory = Memory::new(1000);
+    let (mut ring, mut player) = (memory.ring(), Play::default());
+    begin_both(&mut ring);
+    player.cursor.select(false, true);
+    assert_eq!(player.all(&ring), shown(&[('V', 1, CONFIGURATION), ('V', 1, KEY)]));
+    player.cursor.select(true, true);
+    push(&mut ring, Kind::AUDIO, 2, AUDIO);
+    assert_eq!(player.all(&ring), shown(&[('A', 2, AUDIO_CONFIGURATION), ('A', 2, AUDIO)]));
+    // Within a message it counts from the next one on.
+    push(&mut ring, Kind::VIDEO, 3, INTER);
+    player.take(&ring, 3).unwrap();
+    player.cursor.select(false, true);
+    player.cursor.select(true, true);
+    push(&mut ring, Kind::AUDIO, 4, AUDIO);
+    assert_eq!(player.all(&ring), shown(&[('V', 3, INTER), ('A', 4, AUDIO_CONFIGURATION), ('A', 4, AUDIO)]));
+}
+
+#[test]
+fn video_that_comes_back_comes_with_the_sequence_header_that_counts() {
+    for configuration in [CONFIGURATION, b"\x17\x00other"] {
+        for at_first in [true, false] {
+            let mut memory = Memory::new(1000);
+            let (mut ring, mut player) = (memory.ring(), Play::default());
+            begin_both(&mut ring);
+            player.cursor.select(true, at_first);
+            player.all(&ring);
+            player.cursor.select(true, false);
+            push(&mut ring, Kind::VIDEO, 2, configuration);
+            push(&mut ring, Kind::AUDIO, 2, AUDIO);
+            player.all(&ring);
+            player.cursor.select(true, true);
+            push(&mut ring, Kind::VIDEO, 3, KEY);
+            assert_eq!(player.all(&ring), shown(&[('V', 3, configuration), ('V', 3, KEY)]));
+        }
+    }
+}
+
+#[test]
+fn video_that_comes_back_before_the_first_message_begins_with_a_keyframe() {
+    let mut memory = Memory::new(1000);
+    let (mut ring, mut player) = (memory.ring(), Play::default());
+    begin_both(&mut ring);
+    player.cursor.select(true, false);
+    assert_eq!(player.all(&ring), "", "it waits for something to begin with");
+    player.cursor.select(true, true);
+    push(&mut ring, Kind::VIDEO, 2, INTER);
+    assert_eq!(player.all(&ring), "");
+    push(&mut ring, Kind::VIDEO, 3, KEY);
+    let expected = [('V', 3, CONFIGURATION), ('A', 3, AUDIO_CONFIGURATION), ('V', 3, KEY)];
+    assert_eq!(player.all(&ring), shown(&expected));
+}
