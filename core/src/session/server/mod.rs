@@ -206,6 +206,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
             return self.shake_hands(now, input);
         }
         self.refuse_unanswered();
+        self.arm(now);
         while self.wants_input() {
             let before = input.len();
             let incoming = self.link.pull(input, false);

@@ -237,3 +237,23 @@ fn a_client_that_is_refused_and_does_not_listen_has_no_longer_than_to_connect() 
     assert!(!server.is_closed());
     gives_up!(server, at(3_100), Stage::Connect);
 }
+
+#[test]
+fn a_client_that_takes_nothing_is_given_up_though_nothing_is_put_out() {
+    for accepted in [true, false] {
+        let mut server = timed_server();
+        feed_server(&mut server, START, &Script::connect().bytes);
+        if accepted {
+            server.accept_connect().unwrap()
+        } else {
+            server.reject_connect("no").unwrap()
+        };
+        assert!(server.next_event(at(3_000), &mut &[][..]).unwrap().is_none());
+        if accepted {
+            server.handle_timeout(at(3_500)).unwrap();
+            gives_up!(server, at(4_000), Stage::Traffic);
+        } else {
+            gives_up!(server, at(3_100), Stage::Connect);
+        }
+    }
+}
