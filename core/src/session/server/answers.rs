@@ -73,14 +73,16 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
 
     /// Refuses the publisher or the player of `stream`, with one of the [codes](code) such as
     /// [`code::PUBLISH_BAD_NAME`] or [`code::PLAY_STREAM_NOT_FOUND`], and tells it why. It may ask again, for another name.
+    /// A player that plays already goes on with that.
     ///
     /// # Errors
     /// It has not asked, or the control buffer is too small for `description`.
     pub fn reject(&mut self, stream: StreamId, code: &str, description: &str) -> Result<(), RequestError> {
-        self.expect(stream, &[StreamState::Asking, StreamState::AskingPlay])?;
+        self.expect(stream, &[StreamState::Asking, StreamState::AskingPlay, StreamState::AskingAnother])?;
         let status = Status::error(code, description);
         self.link.queue_status(stream, &status)?;
-        self.set(stream, StreamState::Created);
+        let plays = self.stream(stream) == Some(StreamState::AskingAnother);
+        self.set(stream, if plays { StreamState::Playing } else { StreamState::Created });
         Ok(())
     }
 

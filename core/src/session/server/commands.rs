@@ -151,9 +151,14 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
 
     /// Whether the application is to be asked about a player on `stream`, which may play something already.
     fn play(&mut self, stream: StreamId, has_name: bool) -> bool {
-        let free = has_name && self.adopt(stream);
-        if free && matches!(self.stream(stream), Some(StreamState::Created | StreamState::Playing)) {
-            self.set(stream, StreamState::AskingPlay);
+        let is_free = has_name && self.adopt(stream);
+        let asking = match self.stream(stream).filter(|_| is_free) {
+            Some(StreamState::Created) => Some(StreamState::AskingPlay),
+            Some(StreamState::Playing) => Some(StreamState::AskingAnother),
+            _ => None,
+        };
+        if let Some(asking) = asking {
+            self.set(stream, asking);
             return true;
         }
         self.decline(stream, code::PLAY_FAILED, "The stream cannot be played.")

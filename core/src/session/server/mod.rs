@@ -78,6 +78,8 @@ enum Call {
 ///                    │  AskingPlay ──accept_play()──► Playing      │
 ///                    │   │                  │           │ end_play(), closeStream
 ///                    └───┴─────reject()─────┴───────────┴──────────┘
+///
+///  Playing ──play──► AskingAnother ──accept_play(), reject()──► Playing
 /// ```
 ///
 /// While the application is asked, nothing more is read.

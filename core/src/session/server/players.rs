@@ -23,7 +23,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     /// # Errors
     /// It has not asked, or the control buffer has no room for now.
     pub fn accept_play(&mut self, stream: StreamId, reset: bool) -> Result<(), RequestError> {
-        self.expect(stream, &[StreamState::AskingPlay])?;
+        self.expect(stream, &[StreamState::AskingPlay, StreamState::AskingAnother])?;
         self.make_room(ACCEPT_ROOM)?;
         self.link.queue_event(STREAM_BEGIN, stream.0)?;
         if reset {

@@ -12,6 +12,8 @@ pub(super) enum StreamState {
     Publishing,
     /// The application is asked about a player.
     AskingPlay,
+    /// The same, on a stream that plays: that goes on where the application refuses.
+    AskingAnother,
     Playing,
 }
 
@@ -58,7 +60,8 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
 
     /// Whether the application is asked about a stream.
     pub(super) fn is_asking(&self) -> bool {
-        self.streams.states.iter().any(|state| matches!(state, StreamState::Asking | StreamState::AskingPlay))
+        let asking = [StreamState::Asking, StreamState::AskingPlay, StreamState::AskingAnother];
+        self.streams.states.iter().any(|state| asking.contains(state))
     }
 
     /// A new message stream; `None` where the connection has as many as it may. Its id is above those that are in use, and

@@ -213,3 +213,20 @@ fn a_player_gets_media_between_which_it_is_told_things() {
     assert!(kinds.contains(&(9, 9_000)) && kinds.contains(&(8, 100)) && kinds.contains(&(4, 6)), "{kinds:?}");
     assert_eq!(kinds.iter().filter(|(kind, _)| *kind == 20).count(), 1);
 }
+
+#[test]
+fn item_083_what_plays_goes_on_where_another_is_refused() {
+    let mut script = player();
+    script.call(1, "play", 0.0, "other".into()).call(1, "seek", 0.0, 7.0.into());
+    script.command(1, &["closeStream".into(), 0.0.into(), Token::Null]);
+    let (seen, said) = sees(&script, |server, event| match event {
+        Seen::Play(_, name, ..) if name == "other" => {
+            server.reject(StreamId(1), code::PLAY_STREAM_NOT_FOUND, "").unwrap();
+            assert_eq!(server.accept_play(StreamId(1), true), Err(RequestError::State));
+        }
+        _ => accept(server, event),
+    });
+    assert_eq!(seen, [played(1, "cam"), played(1, "other"), Seen::Seek(1, 7), Seen::Stopped(1)]);
+    let codes = [code::PLAY_RESET, code::PLAY_START, code::PLAY_STREAM_NOT_FOUND];
+    assert_eq!(said[1..], codes.map(status));
+}
