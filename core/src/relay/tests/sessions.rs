@@ -1,7 +1,7 @@
 //! Players with sessions: what arrives at their clients.
 
 use super::*;
-use crate::command::ConnectOptions;
+use crate::command::{ConnectOptions, PlayRequest};
 use crate::relay::{Player, PumpError};
 use crate::session::{self, Client, ClientConfig, ClientEvent, Server, ServerConfig, ServerEvent};
 use crate::time::Instant;
@@ -155,4 +155,46 @@ fn a_player_whose_message_stream_is_gone_has_to_go() {
     push(&mut ring, Kind::VIDEO, 0, KEY);
     let mut player = Player::new(StreamId(77));
     assert!(matches!(pair.pump(&mut player, &ring, 100), Err(PumpError::Request(_))));
+}
+
+#[test]
+fn a_player_that_leaves_while_more_comes_goes_without_an_error() {
+    let mut client = Client::<8, 1>::new(buffers(), ClientConfig::new(), &[1; 32]).unwrap();
+    client.connect(&ConnectOptions { app: "live", tc_url: &["rtmp://host/live"], flash_ver: "x" }).unwrap();
+    client.play(&PlayRequest::new("cam")).unwrap();
+    let mut server = Server::<8>::new(buffers(), ServerConfig::new(), &[2; 32]).unwrap();
+    let mut memory = Memory::new(1_000);
+    let (mut ring, mut wire, mut out) = (memory.ring(), Vec::new(), [0; 4_096]);
+    let (mut player, mut leaves): (Option<Player>, _) = (None, false);
+    for round in 0..20 {
+        push(&mut ring, Kind::VIDEO, round, KEY);
+        if round == 15 {
+            client.stop(StreamId(1)).unwrap();
+        }
+        let length = client.poll_transmit(NOW, &mut out);
+        wire.extend_from_slice(&out[..length]);
+        let mut input = &wire[..];
+        while let Some(event) = server.next_event(NOW, &mut input).unwrap() {
+            match event {
+                ServerEvent::Connect(_) => server.accept_connect().unwrap(),
+                ServerEvent::Play { stream, .. } => {
+                    server.accept_play(stream, true).unwrap();
+                    player = Some(Player::new(stream));
+                }
+                ServerEvent::Stopped(_) => leaves = true,
+                _ => {}
+            }
+        }
+        wire = input.to_vec();
+        if leaves && player.as_mut().is_some_and(Player::stop) {
+            player = None;
+        }
+        let length = match &mut player {
+            Some(player) => player.pump(&ring, &mut server, NOW, &mut out).unwrap(),
+            None => server.poll_transmit(NOW, &mut out),
+        };
+        let mut answer = &out[..length];
+        while client.next_event(NOW, &mut answer).unwrap().is_some() {}
+    }
+    assert!(leaves && player.is_none());
 }
