@@ -33,7 +33,8 @@ pub fn is_sequence_header(kind: Kind, start: &[u8]) -> bool {
     let Some((&first, rest)) = start.split_first() else { return false };
     match kind {
         Kind::VIDEO if first & video::ENHANCED != 0 => {
-            matches!(enhanced_packet(first & 0x0F, rest, VIDEO_MULTITRACK), Some(0 | 5))
+            FrameType(first >> 4 & 0x07) != FrameType::COMMAND
+                && matches!(enhanced_packet(first & 0x0F, rest, VIDEO_MULTITRACK), Some(0 | 5))
         }
         Kind::AUDIO if first >> 4 == audio::ENHANCED => {
             matches!(enhanced_packet(first & 0x0F, rest, AUDIO_MULTITRACK), Some(0 | 4))
@@ -143,6 +144,14 @@ mod tests {
             assert_eq!(is_keyframe(*kind, start), *key, "keyframe: {kind} {start:02x?}");
             assert_eq!(is_sequence_header(*kind, start), *header, "sequence header: {kind} {start:02x?}");
             assert_eq!(is_disposable(*kind, start), *disposable, "disposable: {kind} {start:02x?}");
+        }
+    }
+
+    #[test]
+    fn item_106_commands_are_no_sequence_headers() {
+        // Two of them say that a seek starts and ends; the packet types of sequence headers are 0 and 5.
+        for start in [[0xD0, 0], [0xD0, 1], [0xD5, 0], [0x57, 0], [0x57, 1]] {
+            assert!(!is_sequence_header(Kind::VIDEO, &start) && !is_keyframe(Kind::VIDEO, &start), "{start:02x?}");
         }
     }
 
