@@ -122,8 +122,9 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
             let fragment = self.reader.fragment(pulled);
             let Header { kind, stream, .. } = fragment.header;
             if fragment.is_first() {
-                // A command that was not finished may have given way to a message of another kind.
+                // A command or a control message that was not finished may have given way to a message of another kind.
                 self.assembler.abort(fragment.csid);
+                self.control_assembler.abort(fragment.csid);
             }
             let is_collected = kind.is_command() || (data && kind.is_data());
             if kind.is_media() && !is_collected {

@@ -135,6 +135,19 @@ fn a_control_message_within_two_others_is_an_error() {
     assert!(messages(&output).iter().any(pong));
 }
 
+#[test]
+fn item_031_control_messages_that_give_way_take_no_room() {
+    let mut script = Script::new();
+    script.connected();
+    for csid in [10, 11, 12] {
+        // An acknowledgement of 200 bytes is cut after the first chunk, and media comes in its place.
+        script.raw(&[csid, 0, 0, 0, 0, 0, 200, 3, 0, 0, 0, 0]).raw(&[0; 128]);
+        script.message(u32::from(csid), Kind::AUDIO, 1, &[0xAF]);
+    }
+    script.control(Kind::WINDOW_ACK_SIZE, &[0, 1, 0, 0]);
+    assert_eq!(client_sees(&script.bytes).2, Ok(()));
+}
+
 /// Both sides after a handshake, given `bytes`.
 fn fails(bytes: &[u8], error: Error) {
     let input = [&Script::connect().bytes, bytes].concat();
