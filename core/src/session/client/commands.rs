@@ -111,7 +111,7 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
                 self.enter(State::Closed);
                 Some(Found::Unpublished)
             }
-            Meaning::Status(News::Refusal) if awaited.is_some() && !self.is_played(stream) => {
+            Meaning::Status(News::Refusal) if awaited.is_some() && !self.is_under_way(stream) => {
                 self.refused().map(|stage| Found::Refused(stage, payload))
             }
             Meaning::Status(_) => Some(Found::Status(stream, payload)),

@@ -204,6 +204,13 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
         PLAYS > 0 && awaited != Some(stream) && self.playing().any(|playing| playing == stream)
     }
 
+    /// Whether it is about something that plays or is published already.
+    pub(super) fn is_under_way(&self, stream: StreamId) -> bool {
+        // What is said on the connection may be about anything.
+        let publishes = stream != StreamId::CONNECTION && self.publishing() == Some(stream);
+        PLAYS > 0 && (publishes || self.is_played(stream))
+    }
+
     /// What is awaited is refused: it goes, and its stream.
     pub(super) fn give_up_play(&mut self) {
         if PLAYS == 0 {

@@ -119,3 +119,27 @@ fn a_player_that_gets_no_answer_gives_up() {
     let deadline = player.poll_timeout().unwrap();
     assert_eq!(player.handle_timeout(deadline), Err(Error::TimedOut(Stage::Play)));
 }
+
+#[test]
+fn item_083_an_error_about_what_is_published_refuses_no_player() {
+    let ask = |client: &mut Player| {
+        client.publish("cam").unwrap();
+        client.play(&PlayRequest::new("other")).unwrap();
+    };
+    let (denied, failed) = ("NetStream.Record.NoAccess", code::PLAY_FAILED);
+    let mut script = Script::new();
+    script.connected().result(4.0, 1.0.into()).status(1, "status", code::PUBLISH_START).status(1, "error", denied);
+    script.result(6.0, 2.0.into()).status(1, "error", denied);
+    let status = || Seen::Status(1, denied.into());
+    let before = [Seen::Connected, Seen::Publishing(1), status(), status()];
+    let mut plays = script.clone();
+    plays.status(2, "status", code::PLAY_START);
+    assert_eq!(sees(&plays, ask, ignore).0, [&before[..], &[Seen::Playing(2)]].concat());
+    // On its own stream, or on the connection's, it does.
+    for stream in [0, 2] {
+        let mut refused = script.clone();
+        refused.status(stream, "error", failed);
+        let refusal = Seen::Refused(Stage::Play, failed.into(), "".into());
+        assert_eq!(sees(&refused, ask, ignore).0, [&before[..], &[refusal]].concat());
+    }
+}
