@@ -96,11 +96,11 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
     /// # Errors
     /// A message is begun and not finished, or the control buffer is full for now.
     pub fn close(&mut self) -> Result<(), RequestError> {
-        if self.link.has_open_media() {
-            return Err(RequestError::State);
-        }
         if self.is_over() {
             return Ok(());
+        }
+        if self.link.has_open_media() {
+            return Err(RequestError::State);
         }
         let has_stream = self.publishing || self.state == State::ExpectPublish;
         let key = self.key.filter(|_| has_stream);
