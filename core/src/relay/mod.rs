@@ -109,8 +109,9 @@
 //! is no way on, and its connection is closed ([`Overtaken`]). The others do not notice.
 //!
 //! # What cannot be relayed
-//! A message that is longer than the ring, with its 8 bytes, is left out and [counted](Counts::too_long). So is one that
-//! begins while four others are unfinished.
+//! A message that is longer than the ring, with its 8 bytes, is left out and [counted](Counts::too_long). Where a message
+//! begins while four others are unfinished, the oldest of these is [given up](Counts::too_many), as one is that its
+//! publisher [leaves unfinished](Counts::cut).
 
 mod class;
 mod cursor;

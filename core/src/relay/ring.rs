@@ -39,7 +39,7 @@ brief!(['b] Buffers<'b>, this => "Buffers {{ ring: {} bytes }}", this.ring.len()
 pub struct Counts {
     /// Longer than the ring.
     pub too_long: u32,
-    /// Begun while as many others were unfinished as there is room for.
+    /// Given up unfinished: as many others were begun behind them, and not finished, as there is room for.
     pub too_many: u32,
     /// The publisher left them unfinished: it ended, or began another in their place.
     pub cut: u32,
@@ -112,7 +112,7 @@ impl<'b> Ring<'b> {
 
     fn copy(&mut self, fragment: &Fragment<'_>) {
         if fragment.is_first() {
-            self.cut(|lane| lane.csid == Some(fragment.csid));
+            self.cut_off(|lane| lane.csid == Some(fragment.csid));
             self.begin(fragment);
         }
         let found = self.lanes.iter().copied().enumerate().find(|(_, lane)| lane.csid == Some(fragment.csid));
@@ -120,7 +120,7 @@ impl<'b> Ring<'b> {
         let room = lane.length.wrapping_sub(lane.arrived) as usize;
         // What was begun so long ago that others have filled the ring since: no player is in it any more.
         if self.store.is_gone(lane.place.at) || fragment.offset != lane.arrived || fragment.data.len() > room {
-            return self.cut(|lane| lane.csid == Some(fragment.csid));
+            return self.cut_off(|lane| lane.csid == Some(fragment.csid));
         }
         self.store.write(payload(lane.place.at).wrapping_add(u64::from(lane.arrived)), fragment.data);
         lane.arrived = lane.arrived.wrapping_add(fragment.data.len() as u32);
@@ -141,7 +141,7 @@ impl<'b> Ring<'b> {
     /// A message that is cut off is not begun for any player any more. For those who are within it, it is filled up with
     /// zeros: otherwise everybody who is up to date would have to be disconnected whenever a publisher is lost.
     pub fn end(&mut self) {
-        self.cut(|lane| lane.csid.is_some());
+        self.cut_off(|lane| lane.csid.is_some());
         (self.key, self.has_video, self.is_live, self.splitter) = (None, false, false, Splitter::new());
         self.kept.iter_mut().for_each(Kept::clear);
     }
@@ -152,14 +152,17 @@ impl<'b> Ring<'b> {
         if !header.kind.is_media() {
             return;
         }
-        let Some(lane) = self.lanes.iter_mut().find(|lane| lane.csid.is_none()) else {
-            self.counts.too_many = self.counts.too_many.wrapping_add(1);
-            return;
-        };
         let Some(at) = self.store.reserve((header.length as usize).saturating_add(RECORD)) else {
             self.counts.too_long = self.counts.too_long.wrapping_add(1);
             return;
         };
+        if self.lanes.iter().all(|lane| lane.csid.is_some()) {
+            // The oldest gives way: if all of them hung, nothing more would ever come in.
+            let oldest = self.lanes.iter().map(|lane| lane.place.at).min();
+            let given_up = self.cut(|lane| Some(lane.place.at) == oldest);
+            self.counts.too_many = self.counts.too_many.wrapping_add(given_up);
+        }
+        let Some(lane) = self.lanes.iter_mut().find(|lane| lane.csid.is_none()) else { return };
         let place = Place { at, number: self.messages };
         *lane = Lane { csid: Some(fragment.csid), class: None, place, length: header.length, arrived: 0 };
         self.messages = self.messages.wrapping_add(1);
@@ -169,13 +172,20 @@ impl<'b> Ring<'b> {
         self.store.write(at, &record.emit());
     }
 
-    /// Ends messages that the publisher left unfinished.
-    fn cut(&mut self, which: impl Fn(&Lane) -> bool) {
+    /// Ends messages that are unfinished, and that the publisher has left so.
+    fn cut_off(&mut self, which: impl Fn(&Lane) -> bool) {
+        let count = self.cut(which);
+        self.counts.cut = self.counts.cut.wrapping_add(count);
+    }
+
+    /// Ends messages that are unfinished; answers how many.
+    fn cut(&mut self, which: impl Fn(&Lane) -> bool) -> u32 {
+        let mut count: u32 = 0;
         for index in 0..LANES {
             let Some(lane) = self.lanes.get_mut(index).filter(|lane| which(lane)) else { continue };
             lane.csid = None;
             let lane = *lane;
-            self.counts.cut = self.counts.cut.wrapping_add(1);
+            count = count.wrapping_add(1);
             if self.key == Some(lane.place) {
                 self.key = None;
             }
@@ -184,6 +194,7 @@ impl<'b> Ring<'b> {
                 self.store.write(lane.place.at, &record.emit());
             }
         }
+        count
     }
 
     /// Looks at what has come of a message, with `fragment` at its end; `None` where that does not say yet what it is.

@@ -96,3 +96,21 @@ fn a_message_that_hangs_while_others_fill_the_ring_is_given_up() {
     push(&mut ring, Kind::VIDEO, 99, KEY);
     assert_eq!(Play::default().all(&ring), shown(&[('V', 99, KEY)]));
 }
+
+#[test]
+fn messages_that_hang_on_as_many_chunk_streams_as_there_is_room_for_keep_nothing_out() {
+    let mut memory = Memory::new(300);
+    let (mut ring, mut player) = (memory.ring(), Play::default());
+    for kind in [Kind::AUDIO, Kind::VIDEO, Kind::DATA, Kind::DATA_AMF3] {
+        ring.push(&fragment(kind, 0, &[0x27; 40], 0, 10));
+    }
+    // On a fifth one the publisher goes on.
+    for millis in 1..100 {
+        let csid = ChunkStreamId::new(40).unwrap();
+        ring.push(&Fragment { csid, ..fragment(Kind::VIDEO, millis, KEY, 0, 3) });
+        ring.push(&Fragment { csid, ..fragment(Kind::VIDEO, millis, KEY, 3, KEY.len() - 3) });
+        let got = player.all(&ring);
+        assert!(millis < 50 || got == shown(&[('V', millis, KEY)]), "{millis}: {got}");
+    }
+    assert_eq!((ring.messages(), ring.counts()), (4 + 99, Counts { too_many: 1, ..Counts::default() }));
+}

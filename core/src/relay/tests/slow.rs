@@ -136,10 +136,12 @@ fn what_is_longer_than_the_ring_is_left_out_and_counted() {
 }
 
 #[test]
-fn too_many_at_a_time_are_left_out_and_counted() {
+fn of_too_many_at_a_time_the_oldest_is_given_up_and_counted() {
     let mut memory = Memory::new(1000);
     let (mut ring, mut player) = (memory.ring(), Play::default());
     assert_eq!(player.all(&ring), "");
+    push(&mut ring, Kind::AUDIO, 9, AUDIO);
+    assert_eq!(player.all(&ring), shown(&[('A', 9, AUDIO)]));
     for csid in 10..15 {
         let first = Fragment { csid: ChunkStreamId::new(csid).unwrap(), ..fragment(Kind::AUDIO, csid, AUDIO, 0, 3) };
         ring.push(&first);
@@ -152,7 +154,7 @@ fn too_many_at_a_time_are_left_out_and_counted() {
         ring.push(&second);
     }
     assert_eq!(ring.counts(), Counts { too_many: 1, ..Counts::default() });
-    let expected: Vec<_> = (10..14).map(|csid| ('A', csid, AUDIO)).collect();
+    let expected: Vec<_> = (11..15).map(|csid| ('A', csid, AUDIO)).collect();
     assert_eq!(player.all(&ring), shown(&expected));
 }
 
