@@ -1,5 +1,6 @@
 //! What the application answers: to `connect`, to publishers and players, and to calls.
 
+use super::players::NOTIFY_ROOM;
 use super::streams::StreamState;
 use super::{Call, Server, State};
 use crate::amf0::{BufferFull, Encoder, Token, number_to_u32};
@@ -59,9 +60,10 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     /// Accepts the publisher of `stream`, whose media comes next.
     ///
     /// # Errors
-    /// It has not asked.
+    /// It has not asked, or the control buffer has no room for now.
     pub fn accept(&mut self, stream: StreamId) -> Result<(), RequestError> {
         self.expect(stream, &[StreamState::Asking])?;
+        self.make_room(NOTIFY_ROOM)?;
         self.link.queue_event(STREAM_BEGIN, stream.0)?;
         let status = Status::ok(code::PUBLISH_START, "Publishing begins.");
         self.link.queue_status(stream, &status)?;

@@ -11,7 +11,7 @@ use crate::session::RequestError;
 
 /// Room in the queue for what [`Server::accept_play`] says, and for what the others say.
 const ACCEPT_ROOM: usize = 352;
-const NOTIFY_ROOM: usize = 152;
+pub(super) const NOTIFY_ROOM: usize = 152;
 
 impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     /// Accepts the player of `stream`: [`Self::begin_media`] and [`Self::poll_media`] send it media, first the metadata and
@@ -75,7 +75,8 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         self.link.queue_status(stream, &Status::ok(code, ""))
     }
 
-    fn make_room(&self, bytes: usize) -> Result<(), RequestError> {
+    /// Whether the queue has room for all that is to be said.
+    pub(super) fn make_room(&self, bytes: usize) -> Result<(), RequestError> {
         if matches!(self.state, State::Failed) {
             return Err(RequestError::State);
         }

@@ -96,6 +96,32 @@ fn a_full_queue_says_nothing_by_halves() {
 }
 
 #[test]
+fn accepting_a_publisher_says_all_of_it_or_nothing() {
+    let mut server = server();
+    let decide = |server: &mut Server<'_, 8>, event: &Seen| match event {
+        Seen::Connect(..) => server.accept_connect().unwrap(),
+        Seen::Publish(stream, _) => {
+            while server.transmit_len() < 440 {
+                server.call(StreamId(0), "x", &[]).unwrap();
+            }
+            let full = server.transmit_len();
+            assert_eq!(server.accept(StreamId(*stream)), Err(RequestError::ControlBuffer(152)));
+            assert_eq!(server.transmit_len(), full);
+        }
+        _ => {}
+    };
+    let bytes = Script::publisher().bytes;
+    drive!(&mut server, &bytes, 9_999, 8_192, &mut Collector::default(), see_server, decide).2.unwrap();
+    assert!(!server.wants_input(), "the publisher waits");
+    server.accept(StreamId(1)).unwrap();
+    let mut out = [0; 999];
+    let written = server.poll_transmit(START, &mut out);
+    let mut script = Script::new();
+    script.chunk_size(4_096);
+    assert_eq!(messages(&[&script.bytes, &out[..written]].concat()).len(), 1 + 2);
+}
+
+#[test]
 fn a_server_that_has_failed_sends_no_media() {
     let mut server = server();
     drive_server(&mut server, &player().bytes, 999, 9_999, &mut Collector::default()).2.unwrap();
