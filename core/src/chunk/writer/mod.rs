@@ -102,6 +102,10 @@ impl<const STREAMS: usize> Writer<STREAMS> {
     /// payload: headers and all.
     pub(crate) fn wire_len(&self, csid: ChunkStreamId, at_hand: u32) -> usize {
         let Some((index, track)) = self.open(csid) else { return 0 };
+        if !self.is_at_boundary() && index != usize::from(self.current) {
+            // Another message's chunk is to be finished first.
+            return 0;
+        }
         let size = |format| {
             let (_, start, end) = track.header(format);
             usize::from(end.wrapping_sub(start))

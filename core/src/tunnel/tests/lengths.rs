@@ -74,3 +74,19 @@ fn nothing_is_promised_of_a_message_without_payload_at_hand() {
     assert_eq!(session.media_len(empty, 0), 12);
     assert_eq!(session.poll_media(empty, &[], &mut [0; 100]), (0, 12));
 }
+
+#[test]
+fn nothing_is_promised_of_a_message_while_anothers_chunk_is_open() {
+    let mut publisher = publishing(Vec::new());
+    let session = &mut publisher.session;
+    drained(session);
+    let stream = session.publishing().unwrap();
+    let video = session.begin_media(Kind::VIDEO, stream, Timestamp(1), 100).unwrap();
+    let audio = session.begin_media(Kind::AUDIO, stream, Timestamp(1), 10).unwrap();
+    assert_eq!(session.poll_media(video, &[0; 20], &mut [0; 50]).0, 20);
+    assert_eq!((session.media_len(video, 80), session.media_len(audio, 10)), (80, 0));
+    assert_eq!(session.poll_media(audio, &[0; 10], &mut [0; 50]), (0, 0));
+    assert_eq!(session.poll_media(video, &[0; 80], &mut [0; 99]), (80, 80));
+    let length = session.media_len(audio, 10);
+    assert_eq!(session.poll_media(audio, &[0; 10], &mut [0; 50]), (10, length));
+}
