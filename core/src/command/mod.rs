@@ -99,7 +99,9 @@ impl<'a> Command<'a> {
 
     /// The first argument that is a boolean; false where there is none.
     pub(crate) fn flag(&self) -> bool {
-        self.arguments().any(|argument| argument == Token::Boolean(true))
+        let mut arguments = self.arguments();
+        let flag = |argument| if let Token::Boolean(flag) = argument { Some(flag) } else { None };
+        arguments.find_map(flag).unwrap_or(false)
     }
 
     /// The first argument that is a number, as whole milliseconds.

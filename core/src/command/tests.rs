@@ -228,3 +228,18 @@ fn item_059_whatever_is_cut_off_is_read_as_far_as_it_goes() {
         assert!(arguments.1.is_none() && arguments.2.code.is_empty());
     }
 }
+
+#[test]
+fn the_first_boolean_of_a_command_is_what_it_asks_for() {
+    let values: [(&[Token<'_>], bool); 5] = [
+        (&[], false),
+        (&[1.0.into(), "x".into()], false),
+        (&[true.into(), 1.0.into()], true),
+        (&[1.0.into(), true.into(), false.into()], true),
+        (&[false.into(), true.into()], false),
+    ];
+    for (values, flag) in values {
+        let bytes = encode(&[&["pause".into(), 0.0.into(), Token::Null], values].concat());
+        assert_eq!(Command::parse(&bytes).unwrap().flag(), flag, "{values:?}");
+    }
+}
