@@ -106,7 +106,7 @@
 //! | Incoming chunk streams | one more than the constant of the session's type, which is 8 unless told otherwise; idle ones make room |
 //! | Message streams of a server's connection | [`session::MESSAGE_STREAMS`] |
 //! | Media messages begun and not finished | one each of audio, video and data |
-//! | Length of an incoming command | the scratch; longer ones are passed over and counted |
+//! | Length of an incoming command | the scratch: of a longer one there is what comes first; one that has no room beside another is passed over and counted |
 //! | Length of a media message | what the protocol has: 16,777,215 bytes |
 //! | Depth of AMF0 values | [`amf0::MAX_DEPTH`] |
 //! | Length of a URL | [`url::MAX_LENGTH`] bytes |

@@ -63,7 +63,7 @@ impl Assembler {
     }
 
     /// Adds a fragment; `buffer` must be the same at each call. Of a message that is longer than `longest` only so much
-    /// is kept.
+    /// is kept; what is to be kept of one must be less than 64 KiB.
     #[inline(never)]
     pub fn push(&mut self, fragment: &Fragment<'_>, longest: usize, buffer: &mut [u8]) -> Assembled {
         if fragment.is_first() {

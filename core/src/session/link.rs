@@ -27,7 +27,7 @@ pub(super) struct Link<'b, const STREAMS: usize> {
     scratch: &'b mut [u8],
     assembler: Assembler,
     control_assembler: Assembler,
-    /// Commands that had no room.
+    /// Commands and data messages that had no room beside others.
     skipped: u32,
     pub(super) queue: Queue<'b>,
     pub(super) flow: Flow,
@@ -105,7 +105,8 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         Ok(())
     }
 
-    /// Command messages left out because they did not fit in the scratch.
+    /// Commands, and data messages where they are collected, that were left out: the scratch had no room for them beside
+    /// others.
     pub(super) const fn skipped(&self) -> u32 {
         self.skipped
     }

@@ -115,8 +115,9 @@ use crate::handshake;
 #[derive(Debug)]
 pub struct Buffers<'b> {
     /// First the handshake's, which takes 1,536 bytes; then for incoming commands that come in pieces, but for the last 20
-    /// bytes, which are for control messages. A command that does not fit is passed over, and 1,536 bytes are enough for
-    /// all that clients and servers are known to send.
+    /// bytes, which are for control messages. Of a longer one there is what comes first; one that has no room beside
+    /// another is passed over and counted, as is one of more than 64 KiB where the scratch is larger than that. 1,536 bytes
+    /// are enough for all that clients and servers are known to send.
     pub scratch: &'b mut [u8],
     /// Outgoing control messages and commands, until the socket takes them. A server needs [`MIN_CONTROL`] bytes, a client
     /// the same, or 192 and 129/64 of the length of its stream key where that is more; `connect` with its URL must fit too.

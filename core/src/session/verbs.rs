@@ -39,7 +39,8 @@ macro_rules! verbs {
                 self.link.flow().peer_acknowledged()
             }
 
-            /// Commands that were passed over since the scratch had no room for them beside others.
+            /// Commands that were passed over since the scratch had no room for them beside others; where the session plays, data
+            /// messages, too.
             pub fn skipped(&self) -> u32 {
                 self.link.skipped()
             }

@@ -9,7 +9,7 @@ use crate::session::RequestError;
 
 impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b, STREAMS, PLAYS, CALLS> {
     /// Asks for `connect`; [`ClientEvent::Connected`] or [`ClientEvent::Refused`] is the answer. To be called once, at
-    /// any time.
+    /// any time. The server's time to answer begins with the next [`Self::next_event`] or [`Self::poll_transmit`].
     ///
     /// [`ClientEvent::Connected`]: crate::session::ClientEvent::Connected
     /// [`ClientEvent::Refused`]: crate::session::ClientEvent::Refused
