@@ -164,7 +164,8 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
             let mut put = |out: &mut [u8]| tunnel.transmit(waiting, out, |room| client.poll_transmit(now, room));
             moved |= link.write(&mut put) > 0;
         }
-        if !moved && !link.may_receive() && !tunnel.is_some() {
+        // What came before a reset stays unread where an answer had to go out first.
+        if !moved && !tunnel.is_some() && (!link.may_receive() || reads && link.is_lost()) {
             failed.get_or_insert(link.end());
         }
         if failed.is_some() { Err(Over) } else { Ok(moved) }

@@ -3,7 +3,8 @@
 //! Every method is synchronous, and so is every change of a session's state: a future can be dropped at any time.
 //! Whoever finds nothing to do registers a waker with [`Link::wake`]. smoltcp wakes whoever waits whenever the
 //! connection's state changes, so that a poll which looks at [`Link::may_receive`] and [`Link::may_send`] before it
-//! registers learns of FIN and RST.
+//! registers learns of FIN and RST. [`Link::may_receive`] alone does not tell of a reset while something that came before it
+//! is unread: who cannot read that before something else has gone out asks [`Link::is_lost`], too.
 
 mod open;
 
@@ -152,6 +153,11 @@ impl<'a> Link<'a> {
         self.socket.may_recv()
     }
 
+    /// Whether the connection is no more, though something that came may be unread.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.socket.state() == State::Closed
+    }
+
     /// Whether what is written may still arrive.
     pub(crate) fn may_send(&self) -> bool {
         self.socket.may_send()
@@ -159,10 +165,7 @@ impl<'a> Link<'a> {
 
     /// Why the connection ended, where the peer ended it: whether it was in good order.
     pub(crate) fn end(&self) -> Error {
-        match self.socket.state() {
-            State::Closed => Error::Lost,
-            _ => Error::Closed,
-        }
+        if self.is_lost() { Error::Lost } else { Error::Closed }
     }
 
     /// After [`Self::close`]: waits until the peer has acknowledged all that was written, and the FIN. What still comes is

@@ -20,5 +20,6 @@ mod station;
 mod transfer;
 #[cfg(feature = "rtmpt")]
 mod tunnels;
+mod unread;
 #[cfg(feature = "rtmpt")]
 mod web;
