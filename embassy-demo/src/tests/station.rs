@@ -134,28 +134,40 @@ fn a_server_that_stays_away_is_given_up() {
     assert!(counters.audio.dropped() + counters.video.dropped() <= 1);
 }
 
-#[test]
-fn another_address_is_another_connection() {
-    let recorded = Recorded::default();
-    let (result, counters) = with_devices(&Wire::new(), async |first, second| {
+/// Publishes the clip, and has half a second later another address, or another prefix of the same.
+fn with_another_address(recorded: &Recorded, host: u8, prefix: u8) -> (Result<(), Error>, Counters) {
+    with_devices(&Wire::new(), async |first, second| {
         let mut source = Clip::new(BUNDLED_CLIP, 1).unwrap();
         let change = async {
             Timer::after(Duration::from_millis(500)).await;
-            let address = Ipv4Cidr::new(Ipv4Address::new(10, 0, 0, 77), 24);
+            let address = Ipv4Cidr::new(Ipv4Address::new(10, 0, 0, host), prefix);
             let config = StaticConfigV4 { address, gateway: None, dns_servers: Default::default() };
             first.set_config_v4(ConfigV4::Static(config));
             std::future::pending::<()>().await;
         };
         let client = select(publish(first, options(), &mut source), change);
-        match while_serving(second, &[1935], &recorded, client).await {
+        match while_serving(second, &[1935], recorded, client).await {
             Either::First(ended) => ended,
             Either::Second(()) => unreachable!(),
         }
-    });
+    })
+}
+
+#[test]
+fn another_address_is_another_connection() {
+    let recorded = Recorded::default();
+    let (result, counters) = with_another_address(&recorded, 77, 24);
     assert_eq!((result, counters.connections), (Ok(()), 2));
     let file = recorded.file(1);
     let after = flv::read(&file).unwrap();
     assert_eq!(frames(&after).filter(|tag| tag.kind == VIDEO).last().unwrap().timestamp, Timestamp(3_960));
+}
+
+#[test]
+fn a_lease_that_is_renewed_with_another_prefix_ends_no_connection() {
+    let recorded = Recorded::default();
+    let (result, counters) = with_another_address(&recorded, 1, 16);
+    assert_eq!((result, counters.connections, recorded.files.borrow().len()), (Ok(()), 1, 1));
 }
 
 /// A camera whose frames lie in several places.

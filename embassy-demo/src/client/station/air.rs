@@ -13,7 +13,7 @@ use core::pin::pin;
 use core::slice::from_mut;
 use core::task::{Context, Poll, ready};
 
-use embassy_net::{Ipv4Cidr, Stack};
+use embassy_net::Stack;
 use embassy_time::Duration;
 use embedded_rtmp::connect::{AttemptId, Plan, Target};
 use embedded_rtmp::message::Timestamp;
@@ -75,9 +75,8 @@ pub(super) struct Air<'s, 'g, 'a> {
     outage: Option<Outage>,
     /// The attempt that led to a server the last time.
     good: Option<AttemptId>,
-    /// When the connection began, and with which address of ours.
+    /// When the connection began.
     began: Instant,
-    pub(super) address: Option<Ipv4Cidr>,
     /// Why it was lost the last time, or why it is over.
     why: Option<Error>,
     /// The header that is to be sent next.
@@ -110,7 +109,6 @@ impl<'s, 'g, 'a> Air<'s, 'g, 'a> {
             outage: None,
             good: None,
             began: Instant::from_micros(0),
-            address: None,
             why: None,
             header: None,
             begun: None,
@@ -237,13 +235,9 @@ impl<'s, 'g, 'a> Air<'s, 'g, 'a> {
     /// It is on the air.
     fn begin(&mut self) {
         (self.phase, self.header, self.begun) = (Phase::OnAir, Some(0), None);
-        (self.began, self.address, self.good) = (clock(), self.address_now(), self.connection.attempt.id);
+        (self.began, self.good) = (clock(), self.connection.attempt.id);
         self.gear.counters.connections = self.gear.counters.connections.wrapping_add(1);
         self.pressure.begin();
-    }
-
-    pub(super) fn address_now(&self) -> Option<Ipv4Cidr> {
-        self.gear.stack.config_v4().map(|config| config.address)
     }
 
     /// There is no connection, or not any more, for `why` if the connection knows nothing better: tries again later,

@@ -6,7 +6,6 @@ use super::Frame;
 use super::air::{Air, Phase};
 use crate::client::message::Message;
 use crate::clock::clock;
-use crate::error::Error;
 
 impl Air<'_, '_, '_> {
     /// Takes note of a frame; answers whether it is to be sent.
@@ -15,15 +14,7 @@ impl Air<'_, '_, '_> {
         let tally = self.gear.counters.tally(frame.kind);
         tally.taken = tally.taken.wrapping_add(1);
         let now = clock().as_millis() as u32;
-        if self.phase != Phase::OnAir || !self.pressure.admits(frame.kind, frame.timestamp, &frame.start(), now) {
-            return false;
-        }
-        let current = self.address_now();
-        if current.is_some() && current != self.address {
-            // Nothing that is sent to our old address arrives.
-            self.connection.end(Error::Lost);
-        }
-        true
+        self.phase == Phase::OnAir && self.pressure.admits(frame.kind, frame.timestamp, &frame.start(), now)
     }
 
     /// Sends a frame; what ends the connection ends this. One that `counts` is no header.
