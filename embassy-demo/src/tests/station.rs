@@ -199,6 +199,21 @@ fn a_frame_in_several_places_is_one_message() {
 }
 
 #[test]
+fn limits_for_several_sockets_try_one_port_after_another() {
+    let wire = Wire { dropped_ports: vec![1935], ..Wire::new() };
+    let result = with_devices(&wire, async |first, second| {
+        let limits = Limits { tcp: LIMITS.tcp, handshake: LIMITS.handshake, ..Limits::smart(4) };
+        let options = StationOptions { limits, ..options() };
+        let (mut memory, mut entropy) = (TestMemory::new(), || [7; 32]);
+        let mut station = Station::new(first, &mut memory, &mut entropy, &options);
+        let mut source = Pieces(0);
+        let publishing = station.publish("rtmp://10.0.0.2/live/test", &mut source);
+        while_serving(second, &[1935, 80], &Recorded::default(), publishing).await
+    });
+    assert_eq!(result, Ok(()));
+}
+
+#[test]
 fn urls_and_plans_that_make_no_sense_are_told_at_once() {
     with_devices(&Wire::new(), async |first, _| {
         let (mut memory, mut entropy, good) = (TestMemory::new(), || [7; 32], options());
@@ -206,9 +221,9 @@ fn urls_and_plans_that_make_no_sense_are_told_at_once() {
         let mut source = Pieces(0);
         assert!(matches!(station.publish("http://h/x", &mut source).await, Err(Error::Url(_))));
         assert_eq!(station.publish("rtmp://10.0.0.2/live", &mut source).await, Err(Error::NoStreamKey));
-        let bad = StationOptions { limits: Limits { max_at_once: 0, ..LIMITS }, ..options() };
+        let bad = StationOptions { ports: &[], ..options() };
         let (mut memory, mut entropy) = (TestMemory::new(), || [7; 32]);
         let mut station = Station::new(first, &mut memory, &mut entropy, &bad);
-        assert!(matches!(station.publish(URL, &mut source).await, Err(Error::Plan(_))));
+        assert!(matches!(station.publish("rtmp://10.0.0.2/live/test", &mut source).await, Err(Error::Plan(_))));
     });
 }

@@ -15,7 +15,7 @@ use core::task::{Context, Poll, ready};
 
 use embassy_net::Stack;
 use embassy_time::Duration;
-use embedded_rtmp::connect::{AttemptId, Plan, Target};
+use embedded_rtmp::connect::{AttemptId, Limits, Plan, Target};
 use embedded_rtmp::message::Timestamp;
 use embedded_rtmp::session::Client;
 use embedded_rtmp::time::Instant;
@@ -207,7 +207,8 @@ impl<'s, 'g, 'a> Air<'s, 'g, 'a> {
 
     /// Begins with a plan, the port first that was good before.
     fn set_out(&mut self) {
-        let limits = self.gear.options.limits;
+        // There is one socket: what the plan began beside it would fail.
+        let limits = Limits { max_at_once: 1, ..self.gear.options.limits };
         match Plan::new(self.targets, limits) {
             Ok(plan) => {
                 let plan = self.plan.insert(plan);

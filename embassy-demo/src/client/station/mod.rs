@@ -39,7 +39,8 @@ pub struct StationOptions<'o> {
     pub client: ClientOptions<'o>,
     /// What is tried for a URL without a port; a URL with a port means that one alone.
     pub ports: &'o [Target],
-    /// How long each port gets, and all of them together.
+    /// How long each port gets, and all of them together. A station has one socket: `max_at_once` and `stagger` count for
+    /// nothing.
     pub limits: Limits,
     /// When to connect again after a connection was lost.
     pub retry: Retry,
