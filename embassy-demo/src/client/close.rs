@@ -39,6 +39,20 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
         }
     }
 
+    /// Ends the connection at once. The server of a tunnel, which would learn nothing from a reset, is told first.
+    pub(crate) fn leave(&mut self) {
+        if !self.tunnel.is_some()
+            || self.failed.is_some()
+            || self.stage < Stage::Handshake
+            || self.stage > Stage::Playing
+        {
+            return self.reset();
+        }
+        self.tunnel.close();
+        self.lost_after = CLOSE_LIMIT;
+        self.enter(Stage::Hang, CLOSE_LIMIT);
+    }
+
     #[inline(never)]
     fn enter(&mut self, stage: Stage, limit: Duration) {
         (self.stage, self.until) = (stage, later(clock(), limit));

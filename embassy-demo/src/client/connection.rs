@@ -203,7 +203,7 @@ fn note<const PLAYS: usize>(event: &ClientEvent<'_>, stage: &mut Stage, failed: 
         ClientEvent::HandshakeDone(_) => return *stage = Stage::Greeted,
         // What a player asks for next may be answered long after.
         ClientEvent::Connected if PLAYS > 0 => return *stage = Stage::Open,
-        ClientEvent::Playing(_) if PLAYS > 0 => return *stage = Stage::Playing,
+        ClientEvent::Playing(_) if PLAYS > 0 && *stage == Stage::Open => return *stage = Stage::Playing,
         ClientEvent::Publishing(_) => return *stage = Stage::Open,
         ClientEvent::Refused(stage, status) => Error::Refused(Refusal::new(*stage, status)),
         ClientEvent::Status(_, status) if PLAYS == 0 && ends_publishing(status) => {

@@ -16,7 +16,7 @@ use crate::error::Error;
 /// Tries each of the targets, one after another, and hands on what came of it: connected (and how long that took, to TCP
 /// and to the end of the RTMP handshake), refused, dropped, silent, closed, or answered by something that is not RTMP.
 ///
-/// Nothing is sent but the handshake, and every connection is reset after it. `limits` hold for each target by itself. It
+/// Nothing is sent but the handshake, and every connection is reset after it; a tunnel is closed first. `limits` hold for each target by itself. It
 /// takes one socket, and `memory`, which is free again afterwards. `entropy` gives 32 fresh random bytes for each attempt.
 /// The future can be dropped.
 ///
@@ -61,7 +61,7 @@ pub async fn test_ports<
         let mut course = Course { host, plan, options, entropy: &mut entropy, request: None };
         // The plan knows what came of it.
         let _ = open(from_mut(&mut connection), &mut course).await;
-        connection.reset();
+        connection.leave();
         poll_fn(|cx| connection.poll_closed(cx)).await;
         connection.failed = None;
         plan.reports().for_each(&mut report);

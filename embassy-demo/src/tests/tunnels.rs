@@ -7,13 +7,13 @@ use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_time::{Duration, Timer, with_timeout};
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
-use embedded_rtmp_embassy::embedded_rtmp::connect::{Plan, Target};
+use embedded_rtmp_embassy::embedded_rtmp::connect::{Outcome, Plan, Target};
 use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::tunnel::Config;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{
     ClientOptions, End, Error, Memory, Parts, Player, ServeOptions, Server, ServerError, SessionId, StreamMemory,
-    TunnelMemory, Tunnels, Viewer,
+    TunnelMemory, Tunnels, Viewer, test_ports,
 };
 
 use super::pair::{IMPATIENT, LIMITS, Recorded, TestMemory, URL, clip, connect, with_devices};
@@ -185,6 +185,44 @@ fn a_tunnel_that_goes_silent_is_over_at_its_limit_and_its_place_free() {
     });
     assert_eq!(ended, [(SessionId(SOCKETS as u8), Error::Lost); TUNNELS + 1]);
     assert_eq!(recorded.kinds(TUNNELS), [Kind::VIDEO]);
+}
+
+#[test]
+fn players_and_port_tests_leave_no_tunnel_behind() {
+    let ended = with_devices(&Wire::new(), async |first, second| {
+        while_serving(second, Config::new(), &Recorded::default(), async {
+            let (targets, url, options) = ([TUNNEL], Url::parse(URL).unwrap(), ClientOptions::default());
+            for _ in 0..2 * TUNNELS {
+                let (mut plan, mut memory) = (Plan::new(&targets, LIMITS).unwrap(), TestMemory::new());
+                let connecting = Player::<8>::connect(first, &url, &mut plan, &options, &mut memory, || [9; 32]);
+                let mut player = connecting.await.unwrap();
+                // It waits for a publisher, or has asked and heard nothing yet.
+                let mut watch = Watch::default();
+                let waiting = with_timeout(Duration::from_millis(200), player.run(&mut watch));
+                assert_eq!(waiting.await.ok(), None);
+                with_timeout(Duration::from_secs(1), player.close()).await.unwrap();
+                assert_eq!(player.run(&mut watch).await, Err(Error::Closed));
+            }
+            let (mut memory, mut outcome) = (TestMemory::new(), None);
+            let test = test_ports(
+                first,
+                "10.0.0.2",
+                &targets,
+                LIMITS,
+                &mut memory,
+                || [7; 32],
+                |report| {
+                    outcome = Some(report.outcome);
+                },
+            );
+            test.await.unwrap();
+            assert_eq!(outcome, Some(Outcome::Connected));
+            Timer::after(Duration::from_millis(100)).await;
+        })
+        .await
+        .1
+    });
+    assert_eq!(ended, [(SessionId(SOCKETS as u8), Error::Closed); 2 * TUNNELS + 1]);
 }
 
 #[test]
