@@ -18,13 +18,10 @@ use embedded_rtmp::url::Url;
 use crate::client::ClientOptions;
 use crate::client::connection::{Connection, Stage};
 use crate::client::dial::Host;
-use crate::client::resolve::{Lookup, ResolveError, resolve};
+use crate::client::resolve::{Lookup, resolve};
 use crate::clock::{clock, wake_at};
 use crate::error::Error;
 use crate::fmt::info;
-
-/// How long the name servers get.
-pub(crate) const RESOLVE_LIMIT: embassy_time::Duration = embassy_time::Duration::from_secs(10);
 
 /// What is asked of the server that answers, with the URL's key: to publish, or to play.
 pub(crate) type Request<'a, const STREAMS: usize, const PLAYS: usize> =
@@ -51,8 +48,7 @@ pub(crate) async fn open<'a, const STREAMS: usize, const PLAYS: usize>(
 
 /// Finds the addresses of a host. If there are none, every target of the plan has that for its reason.
 pub(crate) async fn lookup(stack: Stack<'_>, host: &str, plan: &mut Plan<'_>) -> Result<Lookup, Error> {
-    let result = embassy_time::with_timeout(RESOLVE_LIMIT, resolve(stack, host)).await;
-    result.unwrap_or(Err(ResolveError::NoAnswer)).map_err(|error| {
+    resolve(stack, host).await.map_err(|error| {
         while let Step::Dial { id, .. } = plan.poll(clock()) {
             plan.report_failed(id, clock(), Failure::Dns);
         }

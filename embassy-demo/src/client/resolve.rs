@@ -2,7 +2,11 @@
 
 use embassy_net::dns::{DnsQueryType, Error};
 use embassy_net::{IpAddress, Stack};
+use embassy_time::{Duration, with_timeout};
 use heapless::Vec;
+
+/// How long the name servers get.
+pub(crate) const RESOLVE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Why a host has no address. These are the reasons that embassy-net tells apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +51,9 @@ pub(crate) struct Lookup {
     /// Which of the families is the first to be asked for, and which the next.
     first: u8,
     next: u8,
+    /// The one behind the last.
+    #[cfg(feature = "ipv6")]
+    end: u8,
 }
 
 impl Lookup {
@@ -65,7 +72,22 @@ impl Lookup {
         if is_ipv6 {
             return Err(ResolveError::Family);
         }
-        Ok(Self { addresses: Addresses::new(), first: is_ipv6.into(), next: is_ipv6.into() })
+        Ok(Self {
+            addresses: Addresses::new(),
+            first: is_ipv6.into(),
+            next: is_ipv6.into(),
+            // DNS has nothing to say about an address, and may say nothing at all.
+            #[cfg(feature = "ipv6")]
+            end: if host.parse::<core::net::Ipv4Addr>().is_ok() { 1 } else { FAMILIES.len() as u8 },
+        })
+    }
+
+    /// The family behind the last that is asked for.
+    const fn end(&self) -> u8 {
+        #[cfg(feature = "ipv6")]
+        return self.end;
+        #[cfg(not(feature = "ipv6"))]
+        return FAMILIES.len() as u8;
     }
 
     /// Begins anew.
@@ -91,7 +113,7 @@ impl Lookup {
             Err(_) => return Err(ResolveError::BadName),
         }
         self.next += 1;
-        let is_last = usize::from(self.next) >= FAMILIES.len();
+        let is_last = self.next >= self.end();
         if is_last && self.addresses.is_empty() { Err(ResolveError::NoAnswer) } else { Ok(is_last) }
     }
 
@@ -101,13 +123,17 @@ impl Lookup {
     }
 }
 
-/// The address that `host` spells, or else those that DNS answers.
+/// The address that `host` spells, or else those that DNS answers in time.
 pub(crate) async fn resolve(stack: Stack<'_>, host: &str) -> Result<Lookup, ResolveError> {
     let mut lookup = Lookup::new(host)?;
-    loop {
-        let answer = stack.dns_query(host, lookup.family()).await;
-        if lookup.take(answer.as_deref().map_err(|error| *error))? {
-            return Ok(lookup);
-        }
+    let asking = async {
+        while !lookup.take(stack.dns_query(host, lookup.family()).await.as_deref().map_err(|error| *error))? {}
+        Ok(())
+    };
+    match with_timeout(RESOLVE_LIMIT, asking).await {
+        Ok(result) => result.map(|()| lookup),
+        // Some name servers never answer about a family that they do not know (RFC 4074, section 4.1).
+        Err(_) if !lookup.addresses.is_empty() => Ok(lookup),
+        Err(_) => Err(ResolveError::NoAnswer),
     }
 }

@@ -7,13 +7,18 @@ use embassy_net::Stack;
 use embassy_net::udp::{PacketMetadata, UdpSocket};
 use embedded_rtmp_embassy::embedded_rtmp::connect::{Failure, Limits, Outcome, Plan};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
-use embedded_rtmp_embassy::{ClientOptions, Error, Publisher, ResolveError};
+use embedded_rtmp_embassy::{ClientOptions, Clip, Error, Publisher, ResolveError, Station, StationOptions};
 
 use super::pair::{LIMITS, Recorded, TestMemory, targets, while_serving, with_devices};
+use crate::demo::BUNDLED_CLIP;
 use crate::demo::wire::Wire;
 
+/// What a query about IPv6 addresses asks for.
+const AAAA: u8 = 28;
+
 /// Answers every query about a name that begins with `server` with 10.0.0.2, one that begins with `several` with 10.0.0.9,
-/// which nobody has, and 10.0.0.2; and all others with "no such name".
+/// which nobody has, and 10.0.0.2; and all others with "no such name". About the IPv6 addresses of `serversilent` it says
+/// nothing at all.
 async fn name_server(stack: Stack<'_>) {
     let (mut rx, mut tx) = ([0; 512], [0; 512]);
     let (mut rx_meta, mut tx_meta) = ([PacketMetadata::EMPTY; 4], [PacketMetadata::EMPTY; 4]);
@@ -22,6 +27,9 @@ async fn name_server(stack: Stack<'_>) {
     loop {
         let mut query = [0; 512];
         let (length, from) = socket.recv_from(&mut query).await.unwrap();
+        if query[13..].starts_with(b"serversilent") && query[length - 3] == AAAA {
+            continue;
+        }
         let mut answer = query[..length].to_vec();
         answer[2] = 0x81; // a response
         let hosts: &[u8] = match &query[13..] {
@@ -73,6 +81,29 @@ fn every_address_of_a_name_is_tried() {
 #[test]
 fn an_address_needs_no_name_server() {
     assert_eq!(publish_to("rtmp://10.0.0.2/live/test"), (Ok(()), Outcome::Connected));
+}
+
+#[test]
+fn a_name_server_that_is_silent_about_another_family_takes_no_address_away() {
+    assert_eq!(publish_to("rtmp://serversilent.test/live/test"), (Ok(()), Outcome::Connected));
+}
+
+#[test]
+fn a_station_keeps_the_addresses_that_it_has_found() {
+    let result = with_devices(&Wire::new(), async |first, second| {
+        let options = StationOptions { limits: LIMITS, ..StationOptions::default() };
+        let (mut memory, mut entropy) = (TestMemory::new(), || [2; 32]);
+        let mut station = Station::new(first, &mut memory, &mut entropy, &options);
+        let mut clip = Clip::new(BUNDLED_CLIP, 1).unwrap().unpaced();
+        let recorded = Recorded::default();
+        let publishing = station.publish("rtmp://serversilent.test:1935/live/test", &mut clip);
+        let served = while_serving(second, &[1935], &recorded, publishing);
+        match select(served, name_server(second)).await {
+            Either::First(result) => result,
+            Either::Second(()) => unreachable!("the name server runs for ever"),
+        }
+    });
+    assert_eq!(result, Ok(()));
 }
 
 #[test]

@@ -27,8 +27,8 @@ use super::{Counters, StationOptions};
 use crate::client::connection::Connection;
 use crate::client::dial::Host;
 use crate::client::message::Begun;
-use crate::client::open::{Course, RESOLVE_LIMIT};
-use crate::client::resolve::{Lookup, ResolveError};
+use crate::client::open::Course;
+use crate::client::resolve::{Lookup, RESOLVE_LIMIT, ResolveError};
 use crate::clock::{clock, has_passed, later};
 use crate::error::Error;
 use crate::fmt::info;
@@ -158,8 +158,12 @@ impl<'s, 'g, 'a> Air<'s, 'g, 'a> {
                     Poll::Ready(Ok(true)) => self.enter(Phase::Opening, Duration::MAX),
                     Poll::Ready(Ok(false)) => {}
                     Poll::Ready(Err(error)) => self.lose(Error::Resolve(error)),
-                    Poll::Pending if has_passed(self.until, cx) => self.lose(Error::Resolve(ResolveError::NoAnswer)),
-                    Poll::Pending => return Poll::Pending,
+                    Poll::Pending if !has_passed(self.until, cx) => return Poll::Pending,
+                    // There may be some of the family that was asked for first.
+                    Poll::Pending if cfg!(feature = "ipv6") && !self.lookup.addresses().is_empty() => {
+                        self.enter(Phase::Opening, Duration::MAX);
+                    }
+                    Poll::Pending => self.lose(Error::Resolve(ResolveError::NoAnswer)),
                 },
                 Phase::Opening => match self.poll_open(cx) {
                     Poll::Ready(true) => {
