@@ -59,6 +59,8 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
         // The buffers have been found large enough before.
         self.client.restart(session, entropy).map_err(|_| Failure::Local)?;
         self.tunnel.begin(target, host.name);
+        self.link.restart();
+        self.link.keep_alive(None);
         let time = deadline.as_micros().wrapping_sub(clock().as_micros()) as u32;
         let share = time.checked_div(host.addresses.len() as u32).unwrap_or(0);
         self.attempt = Attempt { id: Some(id), port: target.port, address: 0, share, turn: deadline };

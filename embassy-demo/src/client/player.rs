@@ -134,7 +134,7 @@ impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
         .await
     }
 
-    /// Bytes that went over the TCP connection since it was opened.
+    /// Bytes that went over the TCP connection since it was opened; over all that a tunnel had, one after the other.
     pub fn traffic(&self) -> Traffic {
         self.connection.link.traffic
     }

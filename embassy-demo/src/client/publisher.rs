@@ -105,7 +105,7 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
         Parts { runner: Runner { inner: &self.inner }, audio, data, video }
     }
 
-    /// Bytes that went over the TCP connection since it was opened.
+    /// Bytes that went over the TCP connection since it was opened; over all that a tunnel had, one after the other.
     pub fn traffic(&self) -> Traffic {
         self.inner.borrow().connection.link.traffic
     }

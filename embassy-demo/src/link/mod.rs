@@ -78,6 +78,13 @@ impl<'a> Link<'a> {
         Self { stack, socket, traffic: Traffic::default(), is_crowded: false }
     }
 
+    /// Begins anew, for another session.
+    pub(crate) fn restart(&mut self) {
+        self.socket.abort();
+        self.socket.set_nagle_enabled(false);
+        (self.traffic, self.is_crowded) = (Traffic::default(), false);
+    }
+
     /// The connection counts as lost when nothing comes for so long while something should.
     pub(crate) fn limit_silence(&mut self, timeout: Duration) {
         self.socket.set_timeout(Some(timeout));

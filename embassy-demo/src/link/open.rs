@@ -7,7 +7,7 @@ use core::task::{Context, Poll};
 use embassy_net::tcp::State;
 use embassy_net::{IpAddress, IpEndpoint};
 
-use super::{Link, Traffic, now};
+use super::{Link, now};
 
 /// Why a connection could not be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,11 +27,10 @@ pub(crate) enum Opened {
 }
 
 impl Link<'_> {
-    /// Begins to open a connection; what went before is forgotten. [`Self::poll_opened`] tells what comes of it.
+    /// Begins to open a connection of the session, in place of the one before it. [`Self::poll_opened`] tells what comes
+    /// of it.
     pub(crate) fn open(&mut self, to: IpEndpoint) -> Result<(), OpenError> {
         self.socket.abort();
-        self.traffic = Traffic::default();
-        self.keep_alive(None);
         // smoltcp would dial from an address that is not ours, and then close the socket as if it were refused.
         let has_address = match to.addr {
             IpAddress::Ipv4(_) => self.stack.config_v4().is_some(),
@@ -81,8 +80,7 @@ impl Link<'_> {
             }
             State::Established | State::CloseWait => Poll::Ready(()),
             _ => {
-                self.socket.abort();
-                self.traffic = Traffic::default();
+                self.restart();
                 pin!(self.socket.accept(port)).poll(cx).map(|_| ())
             }
         }

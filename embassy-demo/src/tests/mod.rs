@@ -15,6 +15,8 @@ mod relay;
 mod resolve;
 #[cfg(feature = "rtmpt")]
 mod rtmpt;
+#[cfg(feature = "rtmpt")]
+mod rtmpt_connections;
 mod server;
 mod station;
 mod transfer;

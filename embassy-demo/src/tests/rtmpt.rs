@@ -25,13 +25,13 @@ type Message = (u8, u32, Vec<u8>);
 
 /// The border, and behind it a server: it ends each TCP connection after some requests, as proxies do, and what is not
 /// HTTP at once.
-struct Border<'b> {
+pub(super) struct Border<'b> {
     tunnels: RefCell<Tunnels<'static, 1>>,
     session: RefCell<Option<Server<'b>>>,
     buffers: RefCell<Option<Buffers<'b>>>,
     messages: RefCell<Vec<Message>>,
     requests: Cell<usize>,
-    connections: Cell<usize>,
+    pub(super) connections: Cell<usize>,
     /// Requests on a connection.
     most: usize,
     /// When requests began.
@@ -43,7 +43,7 @@ fn now() -> Time {
 }
 
 impl<'b> Border<'b> {
-    fn new(buffers: Buffers<'b>, most: usize) -> Self {
+    pub(super) fn new(buffers: Buffers<'b>, most: usize) -> Self {
         Self {
             tunnels: RefCell::new(Tunnels::new(Config { hold: std::time::Duration::ZERO, ..Config::new() })),
             session: RefCell::new(None),
@@ -57,7 +57,7 @@ impl<'b> Border<'b> {
     }
 
     /// Takes one connection after another on port 80; several of these run at once.
-    async fn run(&self, stack: Stack<'_>) {
+    pub(super) async fn run(&self, stack: Stack<'_>) {
         let (mut rx, mut tx) = (vec![0; 8192], vec![0; 8192]);
         loop {
             let mut socket = TcpSocket::new(stack, &mut rx, &mut tx);
