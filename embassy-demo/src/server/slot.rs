@@ -136,9 +136,8 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
             match &mut self.phase {
                 Phase::Moving => return Poll::Ready(()),
                 Phase::Listening(_) => {
-                    if self.link.is_listening() {
-                        self.link.abort();
-                    }
+                    // A client may be about to connect, or have just done so.
+                    self.link.abort();
                     listeners.note(usize::from(id.0), None);
                     return Poll::Ready(());
                 }

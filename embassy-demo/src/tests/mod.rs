@@ -3,6 +3,7 @@
 mod cancel;
 mod dial;
 mod ends;
+mod half_open;
 mod hostile_ports;
 #[cfg(feature = "rtmpt")]
 mod hostile_web;
