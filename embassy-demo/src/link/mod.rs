@@ -13,7 +13,7 @@ use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 
 use embassy_net::tcp::{State, TcpSocket};
-use embassy_net::{IpEndpoint, Stack};
+use embassy_net::{IpAddress, IpEndpoint, Stack};
 use embassy_time::Duration;
 
 pub(crate) use self::open::OpenError;
@@ -60,6 +60,8 @@ pub(crate) struct Link<'a> {
     pub(crate) traffic: Traffic,
     /// Whether little made the send ring full, and it has not been half empty since.
     is_crowded: bool,
+    /// Our address, where our half was closed.
+    address: Option<IpAddress>,
 }
 
 /// The least send ring for which Nagle's algorithm pays while it is crowded: two whole segments are under way then, which a
@@ -75,7 +77,7 @@ impl<'a> Link<'a> {
         // A chunk header and its payload are written one after the other: Nagle's algorithm would hold the payload back
         // until the peer's delayed acknowledgement.
         socket.set_nagle_enabled(false);
-        Self { stack, socket, traffic: Traffic::default(), is_crowded: false }
+        Self { stack, socket, traffic: Traffic::default(), is_crowded: false, address: None }
     }
 
     /// Begins anew, for another session.
@@ -180,7 +182,8 @@ impl<'a> Link<'a> {
     pub(crate) fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         while self.read(&mut |input| input.len()) > 0 {}
         match self.socket.state() {
-            State::Closed if self.socket.send_queue() > 0 => Poll::Ready(Err(Error::Lost)),
+            // smoltcp forgets what was not sent where our address has gone.
+            State::Closed if self.socket.send_queue() > 0 || self.has_moved() => Poll::Ready(Err(Error::Lost)),
             State::FinWait1 | State::Closing | State::LastAck => {
                 self.wake(cx);
                 Poll::Pending
@@ -238,8 +241,19 @@ impl<'a> Link<'a> {
         self.socket.send_capacity()
     }
 
+    /// Whether the address that the connection had is not ours any more.
+    fn has_moved(&self) -> bool {
+        match self.address {
+            Some(IpAddress::Ipv4(address)) => self.stack.config_v4().is_none_or(|it| it.address.address() != address),
+            #[cfg(feature = "ipv6")]
+            Some(IpAddress::Ipv6(address)) => self.stack.config_v6().is_none_or(|it| it.address.address() != address),
+            _ => false,
+        }
+    }
+
     /// Closes our half: FIN follows what is written.
     pub(crate) fn close(&mut self) {
+        self.address = self.socket.local_endpoint().map(|endpoint| endpoint.addr);
         self.socket.close();
     }
 

@@ -2,8 +2,8 @@
 
 use embassy_futures::join::join;
 use embassy_futures::select::{Either, select};
-use embassy_net::Stack;
 use embassy_net::tcp::TcpSocket;
+use embassy_net::{ConfigV4, Ipv4Address, Ipv4Cidr, Stack, StaticConfigV4};
 use embassy_time::{Duration, Timer};
 use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
@@ -172,6 +172,30 @@ fn item_113_a_server_that_is_switched_off_and_on_is_noticed() {
         let send = async { video.send(Timestamp(0), &[1; 100_000]).await.unwrap_err() };
         assert_eq!(join(send, runner.run()).await, (Error::Lost, Error::Lost));
     });
+}
+
+#[test]
+fn a_close_whose_address_goes_says_that_it_may_not_have_arrived() {
+    let (recorded, wire) = (Recorded::default(), Wire::new());
+    let result = with_devices(&wire, async |first, second| {
+        let targets = targets([1935]);
+        let mut plan = Plan::new(&targets, LIMITS).unwrap();
+        let mut memory = TestMemory::new();
+        let client = async {
+            let mut publisher = connect(first, &mut plan, &mut memory).await.unwrap();
+            wire.cut.set(true);
+            publisher.split().video.send(Timestamp(5), &[1; 2_000]).await.unwrap();
+            let change = async {
+                Timer::after(Duration::from_millis(300)).await;
+                let address = Ipv4Cidr::new(Ipv4Address::new(10, 0, 0, 77), 24);
+                let config = StaticConfigV4 { address, gateway: None, dns_servers: Default::default() };
+                first.set_config_v4(ConfigV4::Static(config));
+            };
+            join(publisher.close(), change).await.0
+        };
+        while_serving(second, &[1935], &recorded, client).await
+    });
+    assert_eq!((result, recorded.kinds(0).len()), (Err(Error::Lost), 0));
 }
 
 #[test]
