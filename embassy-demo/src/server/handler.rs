@@ -103,6 +103,9 @@ pub trait Handler {
     /// A client asks to play from a server that relays. All are welcome unless this says otherwise; who comes before the
     /// publisher waits for it, as long as no publisher of another stream needs the place: then it is told that it is over.
     ///
+    /// A session plays one stream at a time: another one takes the place of the first, once a message of that which is
+    /// half sent is whole. [`Self::played`] tells of each.
+    ///
     /// # Errors
     /// What the client is told.
     fn play(&mut self, session: SessionId, stream: StreamId, request: &PlayRequest<'_>) -> Result<(), Denial<'_>> {

@@ -31,6 +31,16 @@ pub(crate) struct Playing {
     leaves: bool,
     wants_audio: bool,
     wants_video: bool,
+    /// What it plays next, when its last message is out.
+    next: Option<Next>,
+}
+
+/// What a player has asked for while a message of another stream was unfinished.
+pub(crate) struct Next {
+    pub(crate) stream: StreamId,
+    pub(crate) place: usize,
+    /// A publisher has got the place for another stream.
+    pub(crate) is_over: bool,
 }
 
 impl Playing {
@@ -48,6 +58,7 @@ impl Playing {
             leaves: false,
             wants_audio: true,
             wants_video: true,
+            next: None,
         }
     }
 
@@ -55,13 +66,20 @@ impl Playing {
         self.place
     }
 
-    pub(crate) fn is_at(&self, place: usize) -> bool {
-        self.place == Some(place)
+    /// That place is another stream's.
+    pub(crate) fn give_up(&mut self, place: usize) {
+        self.place = self.place.filter(|mine| *mine != place);
+        self.next.iter_mut().for_each(|next| next.is_over |= next.place == place);
     }
 
-    /// Its place is another stream's.
-    pub(crate) fn give_up(&mut self) {
-        self.place = None;
+    /// Whether it plays something else on that stream next.
+    pub(crate) fn follows_on(&self, stream: StreamId) -> bool {
+        self.next.as_ref().is_some_and(|next| next.stream == stream)
+    }
+
+    /// Has it play something else when its last message is out; answers what that was before.
+    pub(crate) fn follow(&mut self, next: Option<Next>) -> Option<Next> {
+        core::mem::replace(&mut self.next, next)
     }
 
     pub(crate) fn played(&self) -> Played {
@@ -107,7 +125,8 @@ impl Playing {
         session: &mut Server<'_, STREAMS>,
     ) -> Result<(), Error> {
         let Some(channel) = channel else {
-            return match session.end_play(self.stream()) {
+            let told = if self.next.is_none() { session.end_play(self.stream()) } else { Ok(()) };
+            return match told {
                 // There will be.
                 Err(RequestError::ControlBuffer(_)) => Ok(()),
                 // The rest of a message has gone with the stream.

@@ -7,7 +7,7 @@ use embedded_rtmp::relay::{Buffers, Ring};
 
 use crate::fmt::brief;
 use crate::server::handler::SessionId;
-use crate::server::playing::{Played, Playing};
+use crate::server::playing::{Next, Played, Playing};
 
 /// The memory of one stream that is relayed: for a static, or wherever the caller keeps it.
 ///
@@ -142,8 +142,7 @@ impl Relay<'_, '_> {
         let Ok(place) = self.find(name(key), true) else { return };
         let Some(channel) = self.channels.get_mut(place) else { return };
         if channel.name() != name(key) {
-            let waiting = self.players.iter_mut().flatten().filter(|playing| playing.is_at(place));
-            waiting.for_each(Playing::give_up);
+            self.players.iter_mut().flatten().for_each(|playing| playing.give_up(place));
             channel.call(name(key));
         }
         channel.publisher = Some((session, stream));
@@ -173,7 +172,8 @@ impl Relay<'_, '_> {
         }
     }
 
-    /// A player wants a stream. Its session's messages must be whole before another's begin, so there is one for each.
+    /// A player wants a stream. Its session's messages must be whole before another's begin: so there is one for each, and
+    /// where a message of what it played is unfinished, it plays on only when that is out.
     #[cold]
     pub(crate) fn play(
         &mut self,
@@ -181,29 +181,67 @@ impl Relay<'_, '_> {
         stream: StreamId,
         key: amf0::Text<'_>,
     ) -> Result<(), &'static str> {
-        if self.player(session).is_some() {
-            return Err("One player for each connection.");
-        }
+        self.follow(session, None);
         let place = self.find(name(key), false)?;
-        let player = self.players.iter_mut().find(|player| player.is_none()).ok_or(FULL)?;
+        let of_session = self.players.iter().flatten().any(|player| player.session() == session);
+        let free = self.players.iter_mut().find(|player| player.is_none());
         let channel = self.channels.get_mut(place).ok_or(FULL)?;
+        if !of_session {
+            *free.ok_or(FULL)? = Some(Playing::new(session, stream, place, channel));
+        }
         if channel.is_free() {
             channel.call(name(key));
         }
         channel.players = channel.players.saturating_add(1);
-        *player = Some(Playing::new(session, stream, place, channel));
+        self.follow(session, of_session.then_some(Next { stream, place, is_over: false }));
         Ok(())
+    }
+
+    /// What a player plays next, in place of what it would have.
+    fn follow(&mut self, session: SessionId, next: Option<Next>) {
+        let before = self.player(session).and_then(|(playing, _)| playing.follow(next));
+        self.make_room(before.filter(|before| !before.is_over).map(|before| before.place));
+    }
+
+    /// A player does not want any more what it would play next on that stream.
+    pub(crate) fn forget(&mut self, session: SessionId, stream: StreamId) {
+        if self.player(session).is_some_and(|(playing, _)| playing.follows_on(stream)) {
+            self.follow(session, None);
+        }
+    }
+
+    /// There is one player less at a place.
+    fn make_room(&mut self, place: Option<usize>) {
+        if let Some(channel) = place.and_then(|place| self.channels.get_mut(place)) {
+            channel.players = channel.players.saturating_sub(1);
+        }
     }
 
     /// A player has gone; answers what it had.
     pub(crate) fn leave(&mut self, session: SessionId) -> Option<Played> {
+        self.follow(session, None);
         let of_session =
             |player: &&mut Option<Playing>| player.as_ref().is_some_and(|player| player.session() == session);
         let playing = self.players.iter_mut().find(of_session)?.take()?;
-        if let Some(channel) = playing.place().and_then(|place| self.channels.get_mut(place)) {
-            channel.players = channel.players.saturating_sub(1);
-        }
+        self.make_room(playing.place());
         Some(playing.played())
+    }
+
+    /// A player's last message is out: it goes, or plays what it has asked for meanwhile. Answers what it had.
+    pub(crate) fn change(&mut self, session: SessionId) -> Option<Played> {
+        let next = self.player(session).and_then(|(playing, _)| playing.follow(None));
+        let played = self.leave(session);
+        if let Some(next) = next
+            && let Some(channel) = self.channels.get(next.place)
+            && let Some(player) = self.players.iter_mut().find(|player| player.is_none())
+        {
+            let playing = player.insert(Playing::new(session, next.stream, next.place, channel));
+            if next.is_over {
+                playing.give_up(next.place);
+            }
+            self.moved = true;
+        }
+        played
     }
 
     /// What a session plays, and from where, unless a publisher has got that place.

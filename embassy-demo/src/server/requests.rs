@@ -51,7 +51,7 @@ pub(crate) fn take_in<const STREAMS: usize>(
                     let reset = request.reset;
                     let denial = match answer {
                         Ok(()) => {
-                            // It takes the place of what is played, unless a message of that is unfinished.
+                            // It takes the place of what is played, at once or when a message of that is whole.
                             if relay.player(id).is_some_and(|(playing, _)| playing.stop()) {
                                 left(id, relay, handler);
                             }
@@ -72,6 +72,7 @@ pub(crate) fn take_in<const STREAMS: usize>(
                     handler.unpublished(id, stream);
                 }
                 ServerEvent::Stopped(stream) => {
+                    relay.forget(id, stream);
                     let playing =
                         relay.player(id).map(|(playing, _)| playing).filter(|playing| playing.stream() == stream);
                     // Otherwise it goes when its message is out.
@@ -96,6 +97,13 @@ pub(crate) fn take_in<const STREAMS: usize>(
             Ok(None) => return Ok(()),
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+/// The last message of what a player plays is out.
+pub(crate) fn changed(id: SessionId, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler) {
+    if let Some(played) = relay.change(id) {
+        handler.played(id, played);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::link::Link;
 use crate::server::handler::{Handler, SessionId};
 use crate::server::relay::Relay;
-use crate::server::requests::{left, take_in};
+use crate::server::requests::{changed, take_in};
 
 /// Takes in what has come, puts out what waits, looks at the clock, and has the task woken when there is more to do.
 ///
@@ -52,7 +52,7 @@ pub(crate) fn advance<const STREAMS: usize>(
                 });
                 result?;
                 if playing.has_left() {
-                    left(id, relay, handler);
+                    changed(id, relay, handler);
                 }
                 (written, true)
             }

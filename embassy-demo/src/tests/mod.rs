@@ -20,6 +20,7 @@ mod rtmpt;
 mod rtmpt_connections;
 mod server;
 mod station;
+mod switch;
 mod transfer;
 #[cfg(feature = "rtmpt")]
 mod tunnels;

@@ -15,7 +15,7 @@ use crate::link::Link;
 use crate::server::gateway::Web;
 use crate::server::handler::Handler;
 use crate::server::relay::Relay;
-use crate::server::requests::{left, take_in};
+use crate::server::requests::{changed, take_in};
 
 /// How often an answer that waits for room is tried again. A ring that is empty has all of its room in one piece; nobody is
 /// told when that is so.
@@ -169,7 +169,7 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
         }
         let error = result.err().or_else(|| session.is_closed().then_some(Error::Closed));
         if player.is_some_and(|(playing, _)| playing.has_left()) {
-            left(id, relay, handler);
+            changed(id, relay, handler);
         }
         if let Some(error) = error {
             self.end(tunnel, &error, relay, handler);

@@ -1,0 +1,133 @@
+//! A player that changes streams while a message of the first is half sent.
+
+use embassy_futures::select::{Either, select};
+use embassy_net::IpAddress;
+use embassy_net::tcp::TcpSocket;
+use embassy_time::{Duration, Instant, Timer};
+use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
+use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
+use embedded_rtmp_embassy::embedded_rtmp::command::{ConnectOptions, PlayRequest};
+use embedded_rtmp_embassy::embedded_rtmp::connect::Plan;
+use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
+use embedded_rtmp_embassy::embedded_rtmp::session::{Buffers, Client, ClientConfig, ClientEvent};
+use embedded_rtmp_embassy::embedded_rtmp::time;
+use embedded_rtmp_embassy::{Denial, Handler, Played, ServeOptions, Server, SessionId, StreamMemory};
+
+use super::pair::{LIMITS, TestMemory, connect, targets, with_devices};
+use crate::demo::wire::Wire;
+
+#[derive(Default)]
+struct OpenHouse(Vec<Played>);
+
+impl Handler for OpenHouse {
+    fn entropy(&mut self) -> [u8; 32] {
+        [1; 32]
+    }
+
+    fn publish(&mut self, _: SessionId, _: StreamId, _: Text<'_>) -> Result<(), Denial<'_>> {
+        Ok(())
+    }
+
+    fn media(&mut self, _: SessionId, _: &Fragment<'_>) {}
+
+    fn played(&mut self, _: SessionId, played: Played) {
+        self.0.push(played);
+    }
+}
+
+/// A player of two streams, of which the test has each step in its hand.
+struct Hand<'h> {
+    socket: TcpSocket<'h>,
+    client: Client<'h, 8, 2>,
+    /// What has begun to play, and how many bytes of media came for each stream.
+    playing: Vec<StreamId>,
+    media: Vec<(StreamId, usize)>,
+}
+
+impl Hand<'_> {
+    /// Goes on until the server has said yes to so many, and so many bytes have come.
+    async fn go_on(&mut self, streams: usize, bytes: usize) {
+        let begin = Instant::now();
+        while self.playing.len() < streams || self.media.iter().map(|(_, bytes)| bytes).sum::<usize>() < bytes {
+            let (mut input, mut out, now) = ([0; 500], [0; 4096], time::Instant::from_micros(begin.as_micros()));
+            let length = self.client.poll_transmit(now, &mut out);
+            let mut rest = &out[..length];
+            while !rest.is_empty() {
+                rest = &rest[self.socket.write(rest).await.unwrap()..];
+            }
+            if length > 0 {
+                continue;
+            }
+            let length = self.socket.read(&mut input).await.unwrap();
+            assert!(length > 0, "the server has closed");
+            let mut rest = &input[..length];
+            loop {
+                match self.client.next_event(now, &mut rest).unwrap() {
+                    Some(ClientEvent::Playing(stream)) => self.playing.push(stream),
+                    Some(ClientEvent::Refused(_, status)) => panic!("{status:?}"),
+                    Some(ClientEvent::Media(fragment)) => {
+                        let stream = fragment.header.stream;
+                        match self.media.last_mut().filter(|(last, _)| *last == stream) {
+                            Some((_, bytes)) => *bytes += fragment.data.len(),
+                            None => self.media.push((stream, fragment.data.len())),
+                        }
+                    }
+                    Some(_) => {}
+                    None if rest.is_empty() => break,
+                    None => {
+                        let length = self.client.poll_transmit(now, &mut out);
+                        assert_eq!(self.socket.write(&out[..length]).await, Ok(length));
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn another_stream_is_played_when_the_message_of_the_first_is_whole() {
+    const FRAME: usize = 40_000;
+    let mut house = OpenHouse::default();
+    with_devices(&Wire::new(), async |first, second| {
+        let mut memory: Box<[TestMemory; 4]> = Box::new([const { TestMemory::new() }; 4]);
+        let mut streams = Box::new([const { StreamMemory::<65_536>::new() }; 2]);
+        let options = ServeOptions::default();
+        let server = Server::<4, 2, 1>::relaying(second, &[1935], &mut memory, &mut streams, &options);
+        let mut server = server.unwrap();
+        let clients = async {
+            let (targets, mut memory) = (targets([1935]), TestMemory::new());
+            let mut plan = Plan::new(&targets, LIMITS).unwrap();
+            let mut publisher = connect(first, &mut plan, &mut memory).await.unwrap();
+            let ([mut rx, mut tx], mut scratch, mut control) = ([[0; 1024]; 2], [0; 1536], [0; 1024]);
+            let mut socket = TcpSocket::new(first, &mut rx, &mut tx);
+            socket.connect((IpAddress::v4(10, 0, 0, 2), 1935)).await.unwrap();
+            let buffers = Buffers { scratch: &mut scratch, control: &mut control };
+            let mut client = Client::new(buffers, ClientConfig::new(), &[9; 32]).unwrap();
+            let tc_url = ["rtmp://10.0.0.2/live"];
+            let app = ConnectOptions { app: "live", tc_url: &tc_url, flash_ver: ConnectOptions::FLASH_VER };
+            client.connect(&app).unwrap();
+            client.play(&PlayRequest::new("test")).unwrap();
+            let mut hand = Hand { socket, client, playing: Vec::new(), media: Vec::new() };
+            hand.go_on(1, 0).await;
+            let mut parts = publisher.split();
+            let publishing = async {
+                parts.video.send(Timestamp(0), &[0x17; FRAME]).await.unwrap();
+                std::future::pending::<()>().await
+            };
+            let playing = async {
+                // A part of the frame has come, and no more is taken in: the rest waits.
+                hand.go_on(1, 1_000).await;
+                Timer::after(Duration::from_millis(300)).await;
+                hand.client.play(&PlayRequest::new("other")).unwrap();
+                hand.go_on(2, FRAME).await;
+            };
+            let Either::Second(()) = select(select(parts.runner.run(), publishing), playing).await else {
+                panic!("the publisher's end")
+            };
+            let others = [(hand.playing[0], FRAME)];
+            assert_eq!(hand.media, others);
+        };
+        let Either::First(()) = select(Box::pin(clients), server.run(&mut house)).await else { unreachable!() };
+    });
+    assert_eq!(house.0, [Played { sent: 1, skipped: 0 }]);
+}
