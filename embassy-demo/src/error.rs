@@ -121,8 +121,9 @@ impl From<ResolveError> for Error {
 
 /// A server's no, in its own words, as far as they fit.
 ///
-/// Neither `Display` nor `defmt::Format` prints the description: servers quote stream keys in it, and a key is a secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Neither `Display` nor `Debug` nor `defmt::Format` prints the description: servers quote stream keys in it, and a key is a
+/// secret.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {
     /// What the server was asked for.
     pub stage: Stage,
@@ -143,6 +144,12 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "refused: {}", self.code)
+    }
+}
+
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Refusal {{ stage: {:?}, code: {} }}", self.stage, self.code)
     }
 }
 
@@ -176,5 +183,7 @@ mod tests {
         let refusal = Refusal::new(Stage::Publish, &Status::error("NetStream.Publish.BadName", "key is taken"));
         assert_eq!(refusal.description.to_string(), "key is taken");
         assert_eq!(Error::Refused(refusal).to_string(), "refused: NetStream.Publish.BadName");
+        let debug = std::format!("{:?}", Error::Refused(refusal));
+        assert_eq!(debug, "Refused(Refusal { stage: Publish, code: NetStream.Publish.BadName })");
     }
 }

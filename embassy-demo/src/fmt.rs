@@ -12,7 +12,19 @@ macro_rules! info {
 }
 
 /// `defmt::Format` of a type that holds more than belongs in a log: payload, texts of the peer's, keys, or whole buffers.
+///
+/// With `Debug` before it, the same for that.
 macro_rules! brief {
+    (Debug, [$($generics:tt)*] $type:ty, $this:pat => $format:literal $(, $argument:expr)* $(,)?) => {
+        brief!([$($generics)*] $type, $this => $format $(, $argument)*);
+
+        impl<$($generics)*> ::core::fmt::Debug for $type {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                let $this = self;
+                ::core::write!(f, $format $(, $argument)*)
+            }
+        }
+    };
     ([$($generics:tt)*] $type:ty, $this:pat => $format:literal $(, $argument:expr)* $(,)?) => {
         #[cfg(feature = "defmt")]
         impl<$($generics)*> ::defmt::Format for $type {

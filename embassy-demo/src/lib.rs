@@ -38,7 +38,9 @@
 //!     loop {
 //!         // Waits for DHCP. Without a port in it 1935, 80, 443 and a tunnel are tried in turn; with one, that alone.
 //!         let result = station.publish("rtmp://media.example/live/camera-7", &mut camera).await;
-//!         println!("{result:?}: {:?}", station.counters()); // never got through, or lost for longer than `Retry` allows
+//!         if let Err(error) = result {
+//!             println!("{error}: {:?}", station.counters()); // never got through, or lost for longer than `Retry` allows
+//!         }
 //!         Timer::after_secs(30).await;
 //!     }
 //! }

@@ -18,7 +18,6 @@ use crate::server::playing::{Next, Played, Playing};
 /// | `VIDEO` | The last video sequence header. | 64 for AVC, 256 for HEVC. |
 /// | `AUDIO` | The last audio sequence header. | 32 |
 /// | `NAME` | The stream's key, without its query; longer ones are refused. | 64 |
-#[derive(Debug)]
 pub struct StreamMemory<
     const RING: usize,
     const METADATA: usize = 512,
@@ -34,6 +33,7 @@ pub struct StreamMemory<
 }
 
 brief!(
+    Debug,
     [
         const RING: usize,
         const METADATA: usize,

@@ -19,7 +19,6 @@ use crate::fmt::brief;
 /// |---|---|---|
 /// | `SCRATCH` | First the handshake, then commands and data that come, which must be whole to be read. | 1,536 at least; more where longer commands come. |
 /// | `CONTROL` | What waits to be sent beside media. One request may hold many commands, and all that is said to them waits for its end. | 512 at least, which is enough for clients known; 1,024 for stream keys of more than 200 bytes. |
-#[derive(Debug)]
 pub struct TunnelMemory<
     const TUNNELS: usize,
     const SCRATCH: usize = { handshake::SCRATCH },
@@ -30,6 +29,7 @@ pub struct TunnelMemory<
 }
 
 brief!(
+    Debug,
     [const TUNNELS: usize, const SCRATCH: usize, const CONTROL: usize] TunnelMemory<TUNNELS, SCRATCH, CONTROL>,
     _ => "TunnelMemory<{}, {}, {}>", TUNNELS, SCRATCH, CONTROL
 );
