@@ -23,8 +23,8 @@ pub struct Clip<'c> {
     /// From one round to the next, in milliseconds.
     length: u32,
     loops: u32,
-    /// The timestamp of this round's beginning.
-    offset: u32,
+    /// When this round begins, in milliseconds. Timestamps are that modulo 2³².
+    offset: u64,
     /// Frames come when they are due.
     paced: bool,
     /// When the first one was asked for.
@@ -43,6 +43,7 @@ impl<'c> Clip<'c> {
         let mut headers = [None; 3];
         // Of video and of audio: the last two timestamps.
         let mut ends = [(0_u32, 0_u32); 2];
+        let mut has_frames = false;
         for tag in file.clone() {
             let place = match tag.kind {
                 Kind::DATA => 0,
@@ -50,7 +51,9 @@ impl<'c> Clip<'c> {
                 Kind::AUDIO => 2,
                 _ => continue,
             };
-            if place == 0 || is_sequence_header(tag.kind, tag.data) {
+            let is_header = place == 0 || is_sequence_header(tag.kind, tag.data);
+            has_frames |= !is_header && !tag.data.starts_with(&AVC_END);
+            if is_header {
                 if let Some(header) = headers.get_mut(place) {
                     header.get_or_insert(tag);
                 }
@@ -61,6 +64,8 @@ impl<'c> Clip<'c> {
         // The last frame lasts as long as the one before it; and neither sound nor pictures may go back in time.
         let length = ends.map(|(before, last)| last.wrapping_add(last.wrapping_sub(before)));
         let length = length.into_iter().fold(0, u32::max);
+        // Rounds without a frame would never end.
+        let loops = if has_frames { loops } else { 0 };
         Ok(Self { rest: file.clone(), file, headers, length, loops, offset: 0, paced: true, start: None })
     }
 
@@ -69,19 +74,20 @@ impl<'c> Clip<'c> {
         Self { paced: false, ..self }
     }
 
-    fn following(&mut self) -> Option<Tag<'c>> {
+    /// The next frame, and when it is due.
+    fn following(&mut self) -> Option<(Tag<'c>, Duration)> {
         loop {
             match self.rest.next() {
                 Some(tag) if matches!(tag.kind, Kind::AUDIO | Kind::VIDEO) => {
                     if !is_sequence_header(tag.kind, tag.data) && !tag.data.starts_with(&AVC_END) {
-                        let timestamp = Timestamp(tag.timestamp.0.wrapping_add(self.offset));
-                        return Some(Tag { timestamp, ..tag });
+                        let due = self.offset.wrapping_add(tag.timestamp.0.into());
+                        return Some((Tag { timestamp: Timestamp(due as u32), ..tag }, Duration::from_millis(due)));
                     }
                 }
                 Some(_) => {}
                 None if self.loops > 1 => {
                     self.loops -= 1;
-                    self.offset = self.offset.wrapping_add(self.length);
+                    self.offset = self.offset.wrapping_add(self.length.into());
                     self.rest = self.file.clone();
                 }
                 None => return None,
@@ -100,11 +106,45 @@ impl Source for Clip<'_> {
     async fn next(&mut self) -> Option<Frame<'_>> {
         if self.paced {
             // What is dropped while it waits must not have taken the frame.
-            let tag = self.clone().following()?;
+            let (_, due) = self.clone().following()?;
             let start = *self.start.get_or_insert_with(Instant::now);
-            Timer::at(start + Duration::from_millis(tag.timestamp.0.into())).await;
+            Timer::at(start + due).await;
         }
-        let tag = self.following()?;
+        let (tag, _) = self.following()?;
         Some(Frame::new(tag.kind, tag.timestamp, &[tag.data]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    /// A file of one picture at this timestamp, or of none.
+    fn file(at: Option<u32>) -> Vec<u8> {
+        let mut file = b"FLV\x01\x05\0\0\0\x09\0\0\0\0".to_vec();
+        for at in at {
+            let [high, rest @ ..] = at.to_be_bytes();
+            file.extend_from_slice(&[9, 0, 0, 2]);
+            file.extend_from_slice(&rest);
+            file.extend_from_slice(&[high, 0, 0, 0, 0x27, 1, 0, 0, 0, 13]);
+        }
+        file
+    }
+
+    #[test]
+    fn what_is_due_after_seven_weeks_is_not_due_before() {
+        let file = file(Some(0x6000_0000));
+        let mut clip = Clip::new(&file, 2).unwrap();
+        let length = u64::from(clip.length);
+        assert_eq!(clip.following().map(|(_, due)| due.as_millis()), Some(0x6000_0000));
+        let (tag, due) = clip.following().unwrap();
+        assert_eq!((due.as_millis(), tag.timestamp.0), (length + 0x6000_0000, (length + 0x6000_0000) as u32));
+        assert!(due.as_millis() > u64::from(u32::MAX) && clip.following().is_none());
+    }
+
+    #[test]
+    fn a_clip_without_frames_ends_however_often_it_is_played() {
+        assert!(Clip::new(&file(None), u32::MAX).unwrap().following().is_none());
     }
 }
