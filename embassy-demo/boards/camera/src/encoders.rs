@@ -48,15 +48,16 @@ impl Encoders {
     pub async fn next(&mut self) -> (u32, Coded) {
         if self.sound_is_next {
             self.sound_is_next = false;
-            let at = (self.count - 1) * PERIOD.as_millis() as u32;
+            let at = self.count.wrapping_sub(1).wrapping_mul(PERIOD.as_millis() as u32);
             return (at, Coded::Sound(&SILENCE));
         }
         let start = *self.start.get_or_insert_with(Instant::now);
+        // 32 bits of periods are 13 years.
         Timer::at(start + PERIOD * self.count).await;
         let (picture, rest) = first(self.rest);
         self.rest = if rest.is_empty() { PICTURES } else { rest };
-        let at = self.count * PERIOD.as_millis() as u32;
-        self.count += 1;
+        let at = self.count.wrapping_mul(PERIOD.as_millis() as u32);
+        self.count = self.count.wrapping_add(1);
         self.sound_is_next = true;
         (at, Coded::Picture(picture))
     }
