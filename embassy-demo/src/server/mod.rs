@@ -162,6 +162,7 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         channels: [Channel<'a>; PUBLISHERS],
         options: &ServeOptions,
     ) -> Result<Self, ServerError> {
+        const { assert!(SOCKETS <= 256, "sessions have ids of one byte") };
         let is_bad =
             |(index, port): &(usize, &u16)| **port == 0 || ports.iter().take(*index).any(|other| other == *port);
         if let Some((_, port)) = ports.iter().enumerate().find(is_bad) {
