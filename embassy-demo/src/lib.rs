@@ -122,7 +122,7 @@
 //! use embassy_net::Stack;
 //! use embedded_rtmp_embassy::embedded_rtmp::{amf0::Text, chunk::Fragment, message::StreamId};
 //! use embedded_rtmp_embassy::{
-//!     Denial, Error, Handler, Memory, ServeOptions, Server, ServerError, SessionId, StreamMemory,
+//!     Denial, Error, Handler, Memory, ServerOptions, Server, ServerError, SessionId, StreamMemory,
 //! };
 //!
 //! const PORTS: &[u16] = &[1935, 80];
@@ -158,7 +158,7 @@
 //!     streams: &'static mut [StreamMemory<65_536>; PUBLISHERS],
 //! ) -> Result<(), ServerError> {
 //!     stack.wait_config_up().await;
-//!     let options = ServeOptions::default();
+//!     let options = ServerOptions::default();
 //!     let mut server = Server::<SOCKETS, PUBLISHERS, PLAYERS>::relaying(stack, PORTS, memory, streams, &options)?;
 //!     server.run(&mut Doorkeeper).await; // for ever; select it with something else, and `shutdown` after that
 //!     Ok(())
@@ -219,7 +219,7 @@ pub use server::playing::Played;
 pub use server::relay::StreamMemory;
 #[cfg(feature = "rtmpt")]
 pub use server::tunnels::{TunnelMemory, Tunnels};
-pub use server::{DEFAULT_PORTS, ServeOptions, Server, ServerError};
+pub use server::{DEFAULT_PORTS, Server, ServerError, ServerOptions};
 pub use text::Text;
 
 pub use embedded_rtmp;

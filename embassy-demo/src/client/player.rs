@@ -50,6 +50,7 @@ pub trait Viewer {
 /// How a stream came to its end while the connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum End {
     /// Its publisher has gone, and may come back: [`Player::run`] again waits for that.
     Unpublished,

@@ -4,7 +4,7 @@ use anyhow::Result;
 use embassy_net::Stack;
 use embassy_net::tcp::TcpSocket;
 use embedded_rtmp_embassy::embedded_rtmp::connect::{AttemptReport, Target};
-use embedded_rtmp_embassy::{Memory, ServeOptions, Server, test_ports};
+use embedded_rtmp_embassy::{Memory, Server, ServerOptions, test_ports};
 
 use super::device::Device;
 use super::options::{MOST_PORTS, Options};
@@ -28,7 +28,7 @@ pub(crate) fn ports(options: &Options, show: &mut dyn FnMut(AttemptReport)) -> R
     let (first, mut first_runner, first_port) = first.start(1);
     let (second, mut second_runner, second_port) = second.start(2);
     let mut memory: Box<[Memory<4096, 4096>; MOST_PORTS + 1]> = Box::new([const { Memory::new() }; MOST_PORTS + 1]);
-    let served = Server::<{ MOST_PORTS + 1 }>::new(second, &options.ports.0, &mut memory, &ServeOptions::default());
+    let served = Server::<{ MOST_PORTS + 1 }>::new(second, &options.ports.0, &mut memory, &ServerOptions::default());
     let mut server = served?;
     let mut recorder = Recorder::new(|_, _| Err(std::io::Error::other("nothing is recorded")));
     let targets: Vec<_> = options.ports.0.iter().chain([&WEB, &NOTHING]).map(|port| Target::rtmp(*port)).collect();

@@ -14,7 +14,7 @@ use embedded_rtmp_embassy::embedded_rtmp::connect::{Limits, Plan, Target};
 use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, StreamId, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{
-    ClientOptions, Denial, Error, Handler, Memory, Origin, Played, Player, ServeOptions, Server, SessionId,
+    ClientOptions, Denial, Error, Handler, Memory, Origin, Played, Player, Server, ServerOptions, SessionId,
     StreamMemory, Viewer,
 };
 
@@ -182,7 +182,7 @@ async fn run(clip: &[Tag<'_>], delay: Duration) -> Result<Relayed> {
     let mut streams: Box<[StreamMemory<RING>; 1]> = Box::new([const { StreamMemory::new() }; 1]);
     let (devices, played, ended) = Default::default();
     let mut owner = Owner { random: Random(0x5EED_5EED_5EED_5EED), devices, played, ended };
-    let options = ServeOptions::default();
+    let options = ServerOptions::default();
     let mut server = Server::<SOCKETS, 1, PLAYERS>::relaying(stacks[1], PORTS, &mut memory, &mut streams, &options)?;
     let mut watches = PACES.map(|(_, _, pace)| Watch::new(pace));
     let progress = Progress::default();

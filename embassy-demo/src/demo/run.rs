@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use embassy_time::Instant;
 use embedded_rtmp_embassy::embedded_rtmp::connect::{AttemptReport, Limits, Plan, Target};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
-use embedded_rtmp_embassy::{Error, Memory, Publisher, ServeOptions, Server, SessionId, Traffic};
+use embedded_rtmp_embassy::{Error, Memory, Publisher, Server, ServerOptions, SessionId, Traffic};
 
 use super::clip::schedule;
 use super::compare::compare;
@@ -98,7 +98,7 @@ async fn transfer(options: &Options, clip: &[Tag<'_>], out: File) -> Result<Outc
         None => Err(io::Error::other("only one stream is recorded")),
     });
     let mut memory: Box<[SessionMemory; SOCKETS]> = Box::new([const { SessionMemory::new() }; SOCKETS]);
-    let mut server = Server::<SOCKETS>::new(second, &options.ports.0, &mut memory, &ServeOptions::default())?;
+    let mut server = Server::<SOCKETS>::new(second, &options.ports.0, &mut memory, &ServerOptions::default())?;
 
     let targets: Vec<Target> = options.ports.0.iter().map(|port| Target::rtmp(*port)).collect();
     let mut plan = Plan::new(&targets, limits(options))?;

@@ -32,15 +32,26 @@ use crate::server::slot::{Entrance, Slot};
 pub const DEFAULT_PORTS: &[u16] = &[1935, 80];
 
 /// How to serve.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct ServeOptions {
+#[derive(Debug, Clone, Copy)]
+pub struct ServerOptions {
     /// When a silent peer counts as gone.
     pub keep_alive: KeepAlive,
     /// How the sessions behave.
     pub session: ServerConfig,
 }
 
-brief!([] ServeOptions, this => "ServeOptions {{ keep_alive: {}, session: {} }}", this.keep_alive, this.session);
+brief!([] ServerOptions, this => "ServerOptions {{ keep_alive: {}, session: {} }}", this.keep_alive, this.session);
+
+impl ServerOptions {
+    /// With the default times.
+    pub const DEFAULT: ServerOptions = ServerOptions { keep_alive: KeepAlive::DEFAULT, session: ServerConfig::new() };
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
 
 /// Why a server cannot work; the fault is the caller's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +101,7 @@ pub struct Server<
     channels: [Channel<'a>; PUBLISHERS],
     players: [Option<Playing>; PLAYERS],
     listeners: Listeners<'a, SOCKETS>,
-    options: ServeOptions,
+    options: ServerOptions,
     gateway: Gateway<'a>,
 }
 
@@ -115,7 +126,7 @@ impl<'a, const SOCKETS: usize, const STREAMS: usize> Server<'a, SOCKETS, 0, 0, S
         stack: Stack<'a>,
         ports: &'a [u16],
         memory: &'a mut [Memory<RX, TX, SCRATCH, CONTROL>; SOCKETS],
-        options: &ServeOptions,
+        options: &ServerOptions,
     ) -> Result<Self, ServerError> {
         Self::over(stack, ports, memory, [], options)
     }
@@ -150,7 +161,7 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         ports: &'a [u16],
         memory: &'a mut [Memory<RX, TX, SCRATCH, CONTROL>; SOCKETS],
         streams: &'a mut [StreamMemory<RING, METADATA, VIDEO, AUDIO, NAME>; PUBLISHERS],
-        options: &ServeOptions,
+        options: &ServerOptions,
     ) -> Result<Self, ServerError> {
         Self::over(stack, ports, memory, streams.each_mut().map(StreamMemory::channel), options)
     }
@@ -160,7 +171,7 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         ports: &'a [u16],
         memory: &'a mut [Memory<RX, TX, SCRATCH, CONTROL>; SOCKETS],
         channels: [Channel<'a>; PUBLISHERS],
-        options: &ServeOptions,
+        options: &ServerOptions,
     ) -> Result<Self, ServerError> {
         const { assert!(SOCKETS <= 256, "sessions have ids of one byte") };
         let is_bad =

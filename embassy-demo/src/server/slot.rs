@@ -13,7 +13,7 @@ use crate::clock::{clock, wake_at};
 use crate::error::Error;
 use crate::fmt::info;
 use crate::link::{KeepAlive, Link, Traffic};
-use crate::server::ServeOptions;
+use crate::server::ServerOptions;
 use crate::server::gateway::{Gateway, Web};
 use crate::server::handler::{Handler, Origin, SessionId};
 use crate::server::listen::Listeners;
@@ -30,7 +30,7 @@ const NOT_FOUND: &[u8] = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnec
 /// What a socket needs until it has a session.
 pub(crate) struct Entrance<'e, 'a, const SOCKETS: usize> {
     pub(crate) listeners: &'e Listeners<'a, SOCKETS>,
-    pub(crate) options: &'e ServeOptions,
+    pub(crate) options: &'e ServerOptions,
     pub(crate) gateway: &'e mut Gateway<'a>,
 }
 
@@ -165,7 +165,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
 
     /// A client has come.
     #[cold]
-    fn open(&mut self, id: SessionId, options: &ServeOptions, handler: &mut dyn Handler) {
+    fn open(&mut self, id: SessionId, options: &ServerOptions, handler: &mut dyn Handler) {
         let from = Origin { port: self.link.local_port(), remote: self.link.remote() };
         info!("session {}: opened on port {}", id.0, from.port);
         handler.opened(id, from);

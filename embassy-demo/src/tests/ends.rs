@@ -12,7 +12,7 @@ use embedded_rtmp_embassy::embedded_rtmp::connect::Plan;
 use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::session::{self, Buffers, ServerConfig, ServerEvent, Stage};
 use embedded_rtmp_embassy::embedded_rtmp::time;
-use embedded_rtmp_embassy::{Denial, Error, Handler, Parts, ServeOptions, Server, SessionId};
+use embedded_rtmp_embassy::{Denial, Error, Handler, Parts, Server, ServerOptions, SessionId};
 
 use super::pair::{IMPATIENT, LIMITS, Recorded, TestMemory, connect, targets, while_serving, with_devices};
 use crate::demo::wire::Wire;
@@ -62,7 +62,7 @@ fn publish_until_it_fails(cut: bool, counter: &mut Counter) -> Error {
         let targets = targets([1935]);
         let mut plan = Plan::new(&targets, LIMITS).unwrap();
         let (mut memory, mut server_memory) = (TestMemory::new(), [const { TestMemory::new() }; 2]);
-        let options = ServeOptions { keep_alive: IMPATIENT, ..Default::default() };
+        let options = ServerOptions { keep_alive: IMPATIENT, ..Default::default() };
         let mut server = Server::<2>::new(second, &[1935], &mut server_memory, &options).unwrap();
         let client = async {
             let mut publisher = match connect(first, &mut plan, &mut memory).await {

@@ -5,7 +5,7 @@ use embassy_futures::select::select;
 use embassy_net::IpAddress;
 use embassy_net::tcp::{State, TcpSocket};
 use embassy_time::{Duration, Timer};
-use embedded_rtmp_embassy::{ServeOptions, Server};
+use embedded_rtmp_embassy::{Server, ServerOptions};
 
 use super::pair::{IMPATIENT, Recorded, TestMemory, with_devices};
 use crate::demo::wire::Wire;
@@ -15,7 +15,7 @@ fn a_shutdown_leaves_no_connection_that_was_about_to_be() {
     let wire = Wire { delay: Duration::from_millis(50), ..Wire::new() };
     with_devices(&wire, async |first, second| {
         let mut memory: Box<[TestMemory; 2]> = Box::new([const { TestMemory::new() }; 2]);
-        let options = ServeOptions { keep_alive: IMPATIENT, ..Default::default() };
+        let options = ServerOptions { keep_alive: IMPATIENT, ..Default::default() };
         let mut server = Server::<2>::new(second, &[1935], &mut memory, &options).unwrap();
         let recorded = Recorded::default();
         let mut recorder = recorded.recorder();

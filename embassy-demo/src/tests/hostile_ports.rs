@@ -4,7 +4,7 @@ use embassy_futures::select::select;
 use embassy_net::tcp::TcpSocket;
 use embassy_net::{IpAddress, Stack};
 use embassy_time::{Duration, Timer, with_timeout};
-use embedded_rtmp_embassy::{DEFAULT_PORTS, ServeOptions, Server};
+use embedded_rtmp_embassy::{DEFAULT_PORTS, Server, ServerOptions};
 
 use super::pair::{Recorded, TestMemory, with_devices};
 use crate::demo::wire::Wire;
@@ -27,7 +27,7 @@ fn who_begins_to_connect_and_resets_leaves_every_port_with_its_listener() {
         for taken in [80, 1935] {
             for wanted in [80, 1935] {
                 with_devices(&Wire { delay: DELAY, ..Wire::new() }, async |first, second| {
-                    let (mut memory, options) = ([const { TestMemory::new() }; 3], ServeOptions::default());
+                    let (mut memory, options) = ([const { TestMemory::new() }; 3], ServerOptions::default());
                     let mut server = Server::<3>::new(second, DEFAULT_PORTS, &mut memory, &options).unwrap();
                     let recorded = Recorded::default();
                     let mut recorder = recorded.recorder();
@@ -58,7 +58,7 @@ fn who_begins_to_connect_and_resets_leaves_every_port_with_its_listener() {
 #[test]
 fn who_takes_no_answers_and_resets_keeps_no_socket() {
     with_devices(&Wire::new(), async |first, second| {
-        let (mut memory, mut options) = ([const { TestMemory::new() }; 2], ServeOptions::default());
+        let (mut memory, mut options) = ([const { TestMemory::new() }; 2], ServerOptions::default());
         options.session.connect_timeout = core::time::Duration::from_secs(60);
         let mut server = Server::<2>::new(second, &[1935], &mut memory, &options).unwrap();
         let recorded = Recorded::default();

@@ -8,7 +8,7 @@ use embassy_net::tcp::TcpSocket;
 use embassy_net::{IpAddress, Stack};
 use embassy_time::{Duration, Timer, with_timeout};
 use embedded_rtmp_embassy::embedded_rtmp::tunnel::Config;
-use embedded_rtmp_embassy::{ServeOptions, Server, TunnelMemory, Tunnels};
+use embedded_rtmp_embassy::{Server, ServerOptions, TunnelMemory, Tunnels};
 
 use super::pair::{Recorded, TestMemory, with_devices};
 use super::tunnels::{SOCKETS, TUNNELS, while_serving};
@@ -130,7 +130,7 @@ fn tunnels_of_a_server_that_is_gone_are_free_for_the_next() {
         let recorded = Recorded::default();
         for _ in 0..2 {
             let mut memory = Box::new([const { TestMemory::new() }; 3]);
-            let server = Server::<3>::new(second, &[80], &mut memory, &ServeOptions::default());
+            let server = Server::<3>::new(second, &[80], &mut memory, &ServerOptions::default());
             let mut server = server.and_then(|server| server.with_tunnels(&mut tunnels)).unwrap();
             let mut recorder = recorded.recorder();
             let client = async {

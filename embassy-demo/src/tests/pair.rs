@@ -10,7 +10,7 @@ use embassy_time::{Duration, with_timeout};
 use embedded_rtmp_embassy::embedded_rtmp::connect::{Limits, Plan, Target};
 use embedded_rtmp_embassy::embedded_rtmp::message::Kind;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
-use embedded_rtmp_embassy::{ClientOptions, Error, KeepAlive, Memory, Publisher, ServeOptions, Server, SessionId};
+use embedded_rtmp_embassy::{ClientOptions, Error, KeepAlive, Memory, Publisher, Server, ServerOptions, SessionId};
 
 use crate::demo::device::Device;
 use crate::demo::flv::{self, Tag};
@@ -118,7 +118,7 @@ pub(crate) async fn while_serving<T>(
     client: impl Future<Output = T>,
 ) -> T {
     let mut memory: Box<[TestMemory; 4]> = Box::new([const { TestMemory::new() }; 4]);
-    let options = ServeOptions { keep_alive: IMPATIENT, ..Default::default() };
+    let options = ServerOptions { keep_alive: IMPATIENT, ..Default::default() };
     let mut server = Server::<4>::new(stack, ports, &mut memory, &options).unwrap();
     let mut recorder = recorded.recorder();
     match select(client, server.run(&mut recorder)).await {

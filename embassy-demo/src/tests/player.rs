@@ -13,7 +13,7 @@ use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::session::ClientConfig;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{
-    ClientOptions, Denial, End, Error, Handler, Parts, Player, ServeOptions, Server, SessionId, StreamMemory, Viewer,
+    ClientOptions, Denial, End, Error, Handler, Parts, Player, Server, ServerOptions, SessionId, StreamMemory, Viewer,
 };
 
 use super::pair::{LIMITS, TestMemory, URL, connect, targets, with_devices};
@@ -38,7 +38,7 @@ fn with_server<T>(wire: &Wire, client: impl AsyncFnOnce(Stack<'_>) -> T) -> T {
     with_devices(wire, async |first, second| {
         let mut memory: Box<[TestMemory; 4]> = Box::new([const { TestMemory::new() }; 4]);
         let mut streams = Box::new([const { StreamMemory::<65_536>::new() }; 1]);
-        let options = ServeOptions::default();
+        let options = ServerOptions::default();
         let server = Server::<4, 1, 2>::relaying(second, &[1935, 80], &mut memory, &mut streams, &options);
         let mut server = server.unwrap();
         match select(client(first), server.run(&mut OpenHouse)).await {

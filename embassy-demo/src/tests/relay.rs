@@ -11,7 +11,7 @@ use embedded_rtmp_embassy::embedded_rtmp::connect::Plan;
 use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{
-    ClientOptions, Denial, End, Error, Handler, Parts, Played, Player, Publisher, ServeOptions, Server, SessionId,
+    ClientOptions, Denial, End, Error, Handler, Parts, Played, Player, Publisher, Server, ServerOptions, SessionId,
     StreamMemory, Viewer,
 };
 
@@ -78,7 +78,7 @@ fn serve(clients: impl AsyncFnOnce(Stack<'_>), last: impl AsyncFnOnce(Stack<'_>)
     with_devices(&Wire::new(), async |first, second| {
         let mut memory: Box<[TestMemory; 4]> = Box::new([const { TestMemory::new() }; 4]);
         let mut streams = Box::new([const { StreamMemory::<8192>::new() }; 1]);
-        let options = ServeOptions::default();
+        let options = ServerOptions::default();
         let server = Server::<4, 1, 2>::relaying(second, &[1935], &mut memory, &mut streams, &options);
         let mut server = server.unwrap();
         let Either::First(()) = select(clients(first), server.run(&mut doorkeeper)).await else { unreachable!() };

@@ -17,7 +17,7 @@ use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::session::{self, Stage};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{
-    DEFAULT_PORTS, Denial, Error, Handler, Memory, Parts, ServeOptions, Server, ServerError, SessionId,
+    DEFAULT_PORTS, Denial, Error, Handler, Memory, Parts, Server, ServerError, ServerOptions, SessionId,
 };
 
 use super::pair::{LIMITS, Recorded, TestMemory, clip, connect, targets, while_serving, with_devices};
@@ -94,7 +94,7 @@ fn what_cannot_work_is_refused_at_once() {
     with_devices(&Wire::new(), async |first, _| {
         let mut memory = [const { TestMemory::new() }; 2];
         let mut new =
-            |ports: &'static [u16]| Server::<2>::new(first, ports, &mut memory, &ServeOptions::default()).err();
+            |ports: &'static [u16]| Server::<2>::new(first, ports, &mut memory, &ServerOptions::default()).err();
         assert_eq!(new(&[]), Some(ServerError::NoPorts));
         assert_eq!(new(&[1935, 0]), Some(ServerError::Port(0)));
         assert_eq!(new(&[80, 1935, 80]), Some(ServerError::Port(80)));
@@ -107,7 +107,7 @@ fn what_cannot_work_is_refused_at_once() {
 fn who_never_says_anything_is_shown_out() {
     with_devices(&Wire::new(), async |first, second| {
         let mut memory = Box::new([const { TestMemory::new() }; 2]);
-        let mut options = ServeOptions::default();
+        let mut options = ServerOptions::default();
         options.session.connect_timeout = core::time::Duration::from_millis(300);
         let mut server = Server::<2>::new(second, &[1935], &mut memory, &options).unwrap();
         let recorded = Recorded::default();
@@ -160,7 +160,7 @@ fn who_is_refused_and_does_not_listen_is_shown_out() {
     let asked = refusing.asked.clone();
     with_devices(&Wire::new(), async |first, second| {
         let mut memory = Box::new([const { Memory::<4096, 512>::new() }; 2]);
-        let mut options = ServeOptions::default();
+        let mut options = ServerOptions::default();
         options.session.connect_timeout = core::time::Duration::from_secs(2);
         let mut server = Server::<2>::new(second, &[1935], &mut memory, &options).unwrap();
         let deaf = async {
@@ -216,7 +216,7 @@ fn a_server_that_does_not_read_holds_the_publisher_back() {
         let targets = targets([1935]);
         let mut plan = Plan::new(&targets, LIMITS).unwrap();
         let (mut memory, mut server_memory) = (TestMemory::new(), [const { TestMemory::new() }; 2]);
-        let mut server = Server::<2>::new(second, &[1935], &mut server_memory, &ServeOptions::default()).unwrap();
+        let mut server = Server::<2>::new(second, &[1935], &mut server_memory, &ServerOptions::default()).unwrap();
         let mut slow = Slow { ready: &ready, bytes: &bytes };
         let client = async {
             let mut publisher = connect(first, &mut plan, &mut memory).await?;

@@ -11,7 +11,7 @@ use embedded_rtmp_embassy::embedded_rtmp::connect::Plan;
 use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::session::{Buffers, Client, ClientConfig, ClientEvent};
 use embedded_rtmp_embassy::embedded_rtmp::time;
-use embedded_rtmp_embassy::{Denial, Handler, Played, ServeOptions, Server, SessionId, StreamMemory};
+use embedded_rtmp_embassy::{Denial, Handler, Played, Server, ServerOptions, SessionId, StreamMemory};
 
 use super::pair::{LIMITS, TestMemory, connect, targets, with_devices};
 use crate::demo::wire::Wire;
@@ -91,7 +91,7 @@ fn another_stream_is_played_when_the_message_of_the_first_is_whole() {
     with_devices(&Wire::new(), async |first, second| {
         let mut memory: Box<[TestMemory; 4]> = Box::new([const { TestMemory::new() }; 4]);
         let mut streams = Box::new([const { StreamMemory::<65_536>::new() }; 2]);
-        let options = ServeOptions::default();
+        let options = ServerOptions::default();
         let server = Server::<4, 2, 1>::relaying(second, &[1935], &mut memory, &mut streams, &options);
         let mut server = server.unwrap();
         let clients = async {

@@ -8,7 +8,7 @@ use embassy_time::{Duration, Timer};
 use embedded_rtmp_embassy::embedded_rtmp::connect::Plan;
 use embedded_rtmp_embassy::embedded_rtmp::message::Timestamp;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
-use embedded_rtmp_embassy::{Error, Memory, Parts, Sender, ServeOptions, Server};
+use embedded_rtmp_embassy::{Error, Memory, Parts, Sender, Server, ServerOptions};
 
 use super::pair::{LIMITS, Recorded, TestMemory, URL, clip, connect, targets, while_serving, with_devices};
 use crate::demo::compare::compare;
@@ -26,7 +26,7 @@ fn transfer<const RX: usize, const TX: usize>(wire: &Wire, clip: &[Tag<'_>]) {
         let mut plan = Plan::new(&targets, LIMITS).unwrap();
         let mut memory = Box::new(Memory::<RX, TX>::new());
         let mut server_memory: Box<[Memory<RX, TX>; 2]> = Box::new([const { Memory::new() }; 2]);
-        let mut server = Server::<2>::new(second, &[1935], &mut server_memory, &ServeOptions::default()).unwrap();
+        let mut server = Server::<2>::new(second, &[1935], &mut server_memory, &ServerOptions::default()).unwrap();
         let mut recorder = recorded.recorder();
         let (url, progress) = (Url::parse(URL).unwrap(), Progress::default());
         let client = publish(first, &url, &mut plan, &mut memory, clip, false, &progress);

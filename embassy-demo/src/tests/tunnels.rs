@@ -12,7 +12,7 @@ use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::tunnel::Config;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{
-    ClientOptions, End, Error, Memory, Parts, Player, ServeOptions, Server, ServerError, SessionId, StreamMemory,
+    ClientOptions, End, Error, Memory, Parts, Player, Server, ServerError, ServerOptions, SessionId, StreamMemory,
     TunnelMemory, Tunnels, Viewer, test_ports,
 };
 
@@ -37,7 +37,7 @@ pub(super) async fn while_serving<T>(
     let mut streams = Box::new([const { StreamMemory::<65_536>::new() }; 2]);
     let mut lent = Box::new(TunnelMemory::<TUNNELS>::new());
     let mut tunnels = Tunnels::<TUNNELS>::new(&mut lent, config);
-    let options = ServeOptions { keep_alive: IMPATIENT, ..Default::default() };
+    let options = ServerOptions { keep_alive: IMPATIENT, ..Default::default() };
     let server = Server::<SOCKETS, 2, 3>::relaying(stack, &[80], &mut memory, &mut streams, &options);
     let mut server = server.and_then(|server| server.with_tunnels(&mut tunnels)).unwrap();
     let mut recorder = recorded.recorder();
@@ -232,7 +232,7 @@ fn a_shutdown_ends_the_tunnels() {
         let mut memory = Box::new([const { TestMemory::new() }; 3]);
         let mut lent = Box::new(TunnelMemory::<1>::new());
         let mut tunnels = Tunnels::<1>::new(&mut lent, Config::new());
-        let server = Server::<3>::new(second, &[80], &mut memory, &ServeOptions::default());
+        let server = Server::<3>::new(second, &[80], &mut memory, &ServerOptions::default());
         let mut server = server.and_then(|server| server.with_tunnels(&mut tunnels)).unwrap();
         let mut recorder = recorded.recorder();
         for _ in 0..2 {
@@ -257,7 +257,7 @@ fn rings_without_room_for_answers_are_refused() {
             let mut tunnels = Tunnels::<1>::new(&mut lent, Config::new());
             let (mut small, mut large) =
                 ([const { Memory::<512, 255>::new() }; 2], [const { Memory::<512, 256>::new() }; 2]);
-            let options = ServeOptions::default();
+            let options = ServerOptions::default();
             let server = match is_enough {
                 false => Server::<2>::new(first, &[80], &mut small, &options),
                 true => Server::<2>::new(first, &[80], &mut large, &options),

@@ -14,7 +14,7 @@ use embedded_rtmp_embassy::embedded_rtmp::connect::{Limits, Plan, Target};
 use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{
-    ClientOptions, Denial, Error, Handler, KeepAlive, Memory, Parts, Publisher, ServeOptions, Server, SessionId,
+    ClientOptions, Denial, Error, Handler, KeepAlive, Memory, Parts, Publisher, Server, ServerOptions, SessionId,
 };
 use mps2_an386::CLIP;
 use mps2_an386::arguments::Bench;
@@ -218,7 +218,7 @@ impl Handler for Sink<'_> {
 async fn receive_rtmp<const R: usize>(stack: Stack<'_>, options: &Bench, sessions: &mut Sessions<R>) -> Option<()> {
     let (over, bytes) = (Signal::new(), options.messages * MESSAGE);
     let mut sink = Sink { left: bytes, watch: None, ring: R, bytes, over: &over };
-    let mut server = Server::<2>::new(stack, &[PORT], sessions, &ServeOptions::default()).ok()?;
+    let mut server = Server::<2>::new(stack, &[PORT], sessions, &ServerOptions::default()).ok()?;
     let ended = async {
         // Whoever accepts this connection begins to publish.
         let (mut rx, mut tx) = ([0; 64], [0; 64]);

@@ -12,7 +12,7 @@ use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::message::StreamId;
 use embedded_rtmp_embassy::{
-    DEFAULT_PORTS, Denial, Error, Handler, Memory, Origin, Played, ServeOptions, Server, SessionId, StreamMemory,
+    DEFAULT_PORTS, Denial, Error, Handler, Memory, Origin, Played, Server, ServerOptions, SessionId, StreamMemory,
 };
 #[cfg(feature = "rtmpt")]
 use embedded_rtmp_embassy::{TunnelMemory, Tunnels, embedded_rtmp::tunnel::Config};
@@ -50,7 +50,7 @@ pub(crate) async fn serve(stack: Stack<'static>, arguments: Serve) -> bool {
     let is_good = Cell::new(true);
     let mut checker = Checker { streams: [None; SESSIONS], left: arguments.publishers, over: &over, is_good: &is_good };
     stack.wait_config_up().await;
-    let options = ServeOptions::default();
+    let options = ServerOptions::default();
     let (memory, streams) = (MEMORY.take(), STREAMS.take());
     let server = Server::<SOCKETS, PUBLISHERS, PLAYERS>::relaying(stack, DEFAULT_PORTS, memory, streams, &options);
     #[cfg(feature = "rtmpt")]

@@ -59,7 +59,7 @@ pub(crate) trait WebServer {
 /// use embassy_net::Stack;
 /// use embedded_rtmp_embassy::embedded_rtmp::tunnel::Config;
 /// use embedded_rtmp_embassy::{
-///     Handler, Memory, ServeOptions, Server, ServerError, StreamMemory, TunnelMemory, Tunnels,
+///     Handler, Memory, ServerOptions, Server, ServerError, StreamMemory, TunnelMemory, Tunnels,
 /// };
 ///
 /// /// One stream and three players, of whom two may come through tunnels; four connections at a time.
@@ -71,7 +71,7 @@ pub(crate) trait WebServer {
 ///     handler: &mut dyn Handler,
 /// ) -> Result<(), ServerError> {
 ///     let mut tunnels = Tunnels::<2>::new(lent, Config { page: Some("A camera."), ..Config::new() });
-///     let server = Server::<4, 1, 3>::relaying(stack, &[1935, 80], memory, streams, &ServeOptions::default())?;
+///     let server = Server::<4, 1, 3>::relaying(stack, &[1935, 80], memory, streams, &ServerOptions::default())?;
 ///     server.with_tunnels(&mut tunnels)?.run(handler).await;
 ///     Ok(())
 /// }
