@@ -10,10 +10,11 @@ use crate::buffers::Memory;
 use crate::client::ClientOptions;
 use crate::client::connection::Connection;
 use crate::client::dial::Host;
-use crate::client::open::{Course, lookup, open};
+use crate::client::open::{Course, open};
+use crate::client::resolve::resolve;
 use crate::error::Error;
 
-/// Tries each of the targets, one after another, and hands on what came of it: connected (and how long that took, to TCP
+/// Tries each of the targets, however many, one after another, and hands on what came of it: connected (and how long that took, to TCP
 /// and to the end of the RTMP handshake), refused, dropped, silent, closed, or answered by something that is not RTMP.
 ///
 /// Nothing is sent but the handshake, and every connection is reset after it; a tunnel is closed first. `limits` hold for each target by itself. It
@@ -23,11 +24,12 @@ use crate::error::Error;
 /// ```no_run
 /// use embassy_net::Stack;
 /// use embedded_rtmp_embassy::embedded_rtmp::connect::{Limits, SMART};
-/// use embedded_rtmp_embassy::{Error, Memory, test_ports};
+/// use embedded_rtmp_embassy::{ClientOptions, Error, Memory, test_ports};
 ///
 /// async fn show(stack: Stack<'static>, memory: &mut Memory<2048, 2048>) -> Result<(), Error> {
 ///     let entropy = || [0; 32]; // from the random number generator
-///     test_ports(stack, "media.example", SMART, Limits::SEQUENTIAL, memory, entropy, |report| {
+///     let (limits, options) = (Limits::SEQUENTIAL, ClientOptions::DEFAULT);
+///     test_ports(stack, "media.example", SMART, limits, &options, memory, entropy, |report| {
 ///         println!("{report}"); // RTMP 1935: dropped, no answer in time
 ///     })
 ///     .await
@@ -36,6 +38,7 @@ use crate::error::Error;
 ///
 /// # Errors
 /// The host has no address, or there are no targets; `report` is not called then.
+#[expect(clippy::too_many_arguments, reason = "each is of another kind, and in the order of the others")]
 pub async fn test_ports<
     const RX: usize,
     const TX: usize,
@@ -47,13 +50,14 @@ pub async fn test_ports<
     host: &str,
     targets: &[Target],
     limits: Limits,
+    options: &ClientOptions<'_>,
     memory: &mut Memory<RX, TX, SCRATCH, CONTROL, GATHER>,
     mut entropy: impl FnMut() -> [u8; 32],
     mut report: impl FnMut(AttemptReport),
 ) -> Result<(), Error> {
-    let found = lookup(stack, host, &mut Plan::new(targets, limits)?).await?;
     let limits = Limits { max_at_once: 1, ..limits };
-    let options = &ClientOptions::default();
+    Plan::new(targets.get(..1).unwrap_or_default(), limits)?;
+    let found = resolve(stack, host).await?;
     let mut connection = Connection::<1>::new(stack, memory.split(), &options.session)?;
     for target in targets {
         let plan = &mut Plan::new(core::slice::from_ref(target), limits)?;

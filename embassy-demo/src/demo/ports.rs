@@ -4,7 +4,7 @@ use anyhow::Result;
 use embassy_net::Stack;
 use embassy_net::tcp::TcpSocket;
 use embedded_rtmp_embassy::embedded_rtmp::connect::{AttemptReport, Target};
-use embedded_rtmp_embassy::{Memory, Server, ServerOptions, test_ports};
+use embedded_rtmp_embassy::{ClientOptions, Memory, Server, ServerOptions, test_ports};
 
 use super::device::Device;
 use super::options::{MOST_PORTS, Options};
@@ -33,7 +33,16 @@ pub(crate) fn ports(options: &Options, show: &mut dyn FnMut(AttemptReport)) -> R
     let mut recorder = Recorder::new(|_, _| Err(std::io::Error::other("nothing is recorded")));
     let targets: Vec<_> = options.ports.0.iter().chain([&WEB, &NOTHING]).map(|port| Target::rtmp(*port)).collect();
     let (mut memory, mut random) = (Memory::<4096, 4096>::new(), Random(0x0123_4567_89AB_CDEF));
-    let test = test_ports(first, "10.0.0.2", &targets, limits(options), &mut memory, || random.bytes(), show);
+    let test = test_ports(
+        first,
+        "10.0.0.2",
+        &targets,
+        limits(options),
+        &ClientOptions::DEFAULT,
+        &mut memory,
+        || random.bytes(),
+        show,
+    );
     let others: [Task<'_>; 5] = [
         Box::pin(async { first_runner.run().await }),
         Box::pin(async { second_runner.run().await }),

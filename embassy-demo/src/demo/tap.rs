@@ -39,7 +39,17 @@ async fn all(stack: Stack<'_>, tap: &options::Tap, clip: &[Tag<'_>]) -> Result<(
     let (mut memory, mut random) = (Box::new(Memory::<4096, 4096>::new()), Random(0x0123_4567_89AB_CDEF));
     let show = |row| println!("test: {}", verdict(&row));
     let limits = Limits::SEQUENTIAL;
-    test_ports(stack, url.host(), order.targets(), limits, &mut memory, || random.bytes(), show).await?;
+    test_ports(
+        stack,
+        url.host(),
+        order.targets(),
+        limits,
+        &ClientOptions::DEFAULT,
+        &mut memory,
+        || random.bytes(),
+        show,
+    )
+    .await?;
 
     let mut plan = Plan::new(order.targets(), Limits::smart(tap.sockets))?;
     let result = match tap.sockets {

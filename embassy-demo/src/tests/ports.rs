@@ -4,8 +4,8 @@ use embassy_futures::join::join;
 use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_net::tcp::TcpSocket;
-use embedded_rtmp_embassy::embedded_rtmp::connect::{Failure, Outcome, Target};
-use embedded_rtmp_embassy::{Error, ResolveError, test_ports};
+use embedded_rtmp_embassy::embedded_rtmp::connect::{ConfigError, Failure, MAX_TARGETS, Outcome, Target};
+use embedded_rtmp_embassy::{ClientOptions, Error, ResolveError, test_ports};
 
 use super::pair::{LIMITS, Recorded, TestMemory, while_serving, with_devices};
 use crate::demo::wire::{Rule, Wire};
@@ -29,7 +29,16 @@ fn every_port_gets_its_verdict_and_nothing_is_published() {
     let (wanted, mut reports, recorded) = (wanted.collect::<Vec<_>>(), Vec::new(), Recorded::default());
     with_devices(&wire, async |first, second| {
         let mut memory = TestMemory::new();
-        let test = test_ports(first, "10.0.0.2", &wanted, LIMITS, &mut memory, || [7; 32], |row| reports.push(row));
+        let test = test_ports(
+            first,
+            "10.0.0.2",
+            &wanted,
+            LIMITS,
+            &ClientOptions::DEFAULT,
+            &mut memory,
+            || [7; 32],
+            |row| reports.push(row),
+        );
         let others = async {
             let forever = std::future::pending::<()>();
             join(web_server(second), while_serving(second, &[1935, 443, 8080], &recorded, forever)).await
@@ -62,7 +71,43 @@ fn a_host_without_an_address_is_no_test() {
         let mut memory = TestMemory::new();
         let host = "n".repeat(64);
         let rows = |report| panic!("{report}");
-        let result = test_ports(first, &host, &[Target::rtmp(80)], LIMITS, &mut memory, || [7; 32], rows).await;
+        let result = test_ports(
+            first,
+            &host,
+            &[Target::rtmp(80)],
+            LIMITS,
+            &ClientOptions::DEFAULT,
+            &mut memory,
+            || [7; 32],
+            rows,
+        )
+        .await;
         assert_eq!(result, Err(Error::Resolve(ResolveError::BadName)));
+    });
+}
+
+#[test]
+fn there_may_be_more_ports_than_a_plan_has_room_for_and_not_none() {
+    with_devices(&Wire::new(), async |first, _| {
+        let (mut memory, options) = (TestMemory::new(), ClientOptions::DEFAULT);
+        let targets: Vec<_> = (1..=2 * MAX_TARGETS as u16).map(Target::rtmp).collect();
+        for targets in [&targets[..], &[]] {
+            let mut refused = 0;
+            let test = test_ports(
+                first,
+                "10.0.0.2",
+                targets,
+                LIMITS,
+                &options,
+                &mut memory,
+                || [7; 32],
+                |report| {
+                    refused += usize::from(report.outcome == Outcome::Failed(Failure::Refused));
+                },
+            );
+            let expected = if targets.is_empty() { Err(Error::Plan(ConfigError::NoTargets)) } else { Ok(()) };
+            assert_eq!(test.await, expected);
+            assert_eq!(refused, targets.len());
+        }
     });
 }

@@ -209,6 +209,7 @@ fn players_and_port_tests_leave_no_tunnel_behind() {
                 "10.0.0.2",
                 &targets,
                 LIMITS,
+                &options,
                 &mut memory,
                 || [7; 32],
                 |report| {

@@ -3,7 +3,7 @@
 use embassy_net::Stack;
 use embedded_rtmp_embassy::embedded_rtmp::connect::{Limits, Order, Outcome};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
-use embedded_rtmp_embassy::{Error, Memory, test_ports};
+use embedded_rtmp_embassy::{ClientOptions, Error, Memory, test_ports};
 use mps2_an386::board::host;
 use static_cell::ConstStaticCell;
 
@@ -24,7 +24,8 @@ async fn test(stack: Stack<'static>, url: &str, is_good: &mut bool) -> Result<()
     let url = Url::parse(url)?;
     let order = Order::for_url(&url)?;
     stack.wait_config_up().await;
-    test_ports(stack, url.host(), order.targets(), Limits::SEQUENTIAL, MEMORY.take(), host::random, |report| {
+    let (limits, options, memory) = (Limits::SEQUENTIAL, ClientOptions::DEFAULT, MEMORY.take());
+    test_ports(stack, url.host(), order.targets(), limits, &options, memory, host::random, |report| {
         *is_good |= report.outcome == Outcome::Connected;
         let took = report.took.as_millis() as u32;
         match report.to_tcp {

@@ -123,7 +123,7 @@ mod tests {
     /// A file of one picture at this timestamp, or of none.
     fn file(at: Option<u32>) -> Vec<u8> {
         let mut file = b"FLV\x01\x05\0\0\0\x09\0\0\0\0".to_vec();
-        for at in at {
+        if let Some(at) = at {
             let [high, rest @ ..] = at.to_be_bytes();
             file.extend_from_slice(&[9, 0, 0, 2]);
             file.extend_from_slice(&rest);
