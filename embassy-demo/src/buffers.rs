@@ -71,12 +71,12 @@ brief!(
 impl<const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usize, const GATHER: usize>
     Memory<RX, TX, SCRATCH, CONTROL, GATHER>
 {
-    /// Memory, all zeros. Sizes that cannot work do not compile.
+    /// Memory, all zeros. Sizes that cannot work do not compile; `RX` and `TX` have no least size but 1.
     pub const fn new() -> Self {
         const {
-            assert!(RX > 0 && TX > 0, "TCP needs rings");
-            assert!(SCRATCH >= handshake::SCRATCH, "the handshake needs its scratch");
-            assert!(CONTROL >= MIN_CONTROL, "the session needs more room for commands");
+            assert!(RX > 0 && TX > 0, "RX and TX must be 1 or more: TCP needs rings");
+            assert!(SCRATCH >= handshake::SCRATCH, "SCRATCH must be 1,536 or more: the handshake lies there");
+            assert!(CONTROL >= MIN_CONTROL, "CONTROL must be 384 or more: what the session says lies there");
         }
         Self { rx: [0; RX], tx: [0; TX], scratch: [0; SCRATCH], control: [0; CONTROL], gather: [0; GATHER] }
     }
@@ -98,6 +98,11 @@ impl<const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usiz
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_least_sizes_are_those_of_the_messages() {
+        assert_eq!((handshake::SCRATCH, MIN_CONTROL), (1536, 384));
+    }
 
     #[test]
     fn memory_is_shown_by_its_sizes() {

@@ -84,16 +84,24 @@
 //! ```no_run
 //! use embassy_net::Stack;
 //! use embedded_rtmp_embassy::embedded_rtmp::connect::{Limits, Order, Plan};
-//! use embedded_rtmp_embassy::embedded_rtmp::{chunk::Fragment, message::Kind, url::Url};
+//! use embedded_rtmp_embassy::embedded_rtmp::chunk::{Assembled, Assembler, Fragment};
+//! use embedded_rtmp_embassy::embedded_rtmp::{media::audio, message::Kind, url::Url};
 //! use embedded_rtmp_embassy::{End, Error, Memory, Player, ClientOptions, Viewer};
 //!
-//! /// Takes the sound of a stream.
-//! struct Speaker;
+//! /// Takes the sound of a stream, in messages of up to 2 KiB.
+//! struct Speaker {
+//!     assembler: Assembler,
+//!     buffer: [u8; 2048],
+//! }
 //!
 //! impl Viewer for Speaker {
 //!     fn media(&mut self, fragment: &Fragment<'_>) {
-//!         if fragment.header.kind == Kind::AUDIO {
-//!             decode(fragment.data); // a piece of a message: `is_first()` begins one, `is_last()` ends it
+//!         let Self { assembler, buffer } = self;
+//!         if fragment.header.kind == Kind::AUDIO
+//!             && let Assembled::Whole(range) = assembler.push(fragment, usize::MAX, buffer)
+//!             && let Some((header, sound)) = audio::Header::parse(&buffer[range])
+//!         {
+//!             decode(header, sound); // of AAC the first is the sequence header
 //!         }
 //!     }
 //! }
@@ -106,11 +114,12 @@
 //!     let entropy = || [0; 32]; // from the random number generator
 //!     let options = ClientOptions::default();
 //!     let mut player = Player::<8>::connect(stack, &url, &mut plan, &options, memory, entropy).await?;
-//!     while player.run(&mut Speaker).await? == End::Unpublished {} // its publisher may come back
+//!     let mut speaker = Speaker { assembler: Assembler::new(), buffer: [0; 2048] };
+//!     while player.run(&mut speaker).await? == End::Unpublished {} // its publisher may come back
 //!     player.close().await;
 //!     Ok(())
 //! }
-//! # fn decode(_: &[u8]) {}
+//! # fn decode(_: audio::Header, _: &[u8]) {}
 //! ```
 //!
 //! # Serving

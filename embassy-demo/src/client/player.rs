@@ -27,6 +27,10 @@ use crate::link::Traffic;
 /// soon, and must not touch a socket or the stack (that panics).
 pub trait Viewer {
     /// A piece of audio or video, or of an aggregate of them, lent from the receive ring. `offset` 0 begins a message.
+    ///
+    /// The payload is what an FLV tag holds. Its first 1 to 5 bytes are a header, which may come in two fragments:
+    /// [`media::audio::Header::parse`](embedded_rtmp::media::audio::Header::parse) and
+    /// [`media::video::Header::parse`](embedded_rtmp::media::video::Header::parse) read it. Sequence headers come the same way.
     fn media(&mut self, fragment: &Fragment<'_>);
 
     /// A data message, `onMetaData` for one.
@@ -59,6 +63,8 @@ pub enum End {
 }
 
 /// A connection on which a stream is played: [an example](crate#playing).
+///
+/// `STREAMS` is how many chunk streams may come in beside the one that is read; 8 do for all servers known.
 pub struct Player<'a, const STREAMS: usize = 8> {
     connection: Connection<'a, STREAMS, 1>,
 }
@@ -68,6 +74,9 @@ brief!(['a, const STREAMS: usize] Player<'a, STREAMS>, this => "Player {{ {} }}"
 impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
     /// Goes through the port plan, connects to the URL's application and asks to play its stream key. What the server says
     /// to the latter is [`Self::run`]'s. As [`Publisher::connect`](crate::Publisher::connect) otherwise.
+    ///
+    /// # Panics
+    /// Where the stack has no socket left (`StackResources`).
     ///
     /// # Errors
     /// The URL has no key, no attempt succeeded, the server refused or broke the protocol, or the connection was lost.

@@ -36,6 +36,9 @@ use crate::error::Error;
 /// }
 /// ```
 ///
+/// # Panics
+/// Where the stack has no socket left (`StackResources`).
+///
 /// # Errors
 /// The host has no address, or there are no targets; `report` is not called then.
 #[expect(clippy::too_many_arguments, reason = "each is of another kind, and in the order of the others")]

@@ -26,6 +26,8 @@ use crate::link::Traffic;
 ///
 /// Dropping it takes the socket away without a word to the server, which then learns of it by its own timeouts;
 /// [`Self::close`] ends the stream in good order.
+///
+/// `STREAMS` is how many chunk streams may come in beside the one that is read; 8 do for all servers known.
 pub struct Publisher<'a, const STREAMS: usize = 8> {
     pub(crate) inner: RefCell<Inner<'a, STREAMS>>,
 }
@@ -40,7 +42,40 @@ pub(crate) struct Inner<'a, const STREAMS: usize> {
     pub(crate) runner: WakerRegistration,
 }
 
-/// The handles of a [`Publisher`]. They may be used in different tasks of one executor.
+/// The handles of a [`Publisher`].
+///
+/// Use them in one task, with `join` and `select`. Tasks of their own borrow the publisher for ever: it can then be neither
+/// closed nor replaced.
+///
+/// ```no_run
+/// use embassy_futures::join::join;
+/// use embassy_futures::select::{Either, select};
+/// use embassy_time::Timer;
+/// use embedded_rtmp_embassy::embedded_rtmp::message::Timestamp;
+/// use embedded_rtmp_embassy::{Error, Parts, Publisher};
+///
+/// async fn send(publisher: &mut Publisher<'_>) -> Result<(), Error> {
+///     let Parts { mut runner, mut audio, mut video, .. } = publisher.split();
+///     let sound = async {
+///         for millis in (0..10_000).step_by(20) {
+///             Timer::after_millis(20).await; // for the microphone
+///             audio.send(Timestamp(millis), &[0x72; 161]).await?;
+///         }
+///         Ok::<(), Error>(())
+///     };
+///     let pictures = async {
+///         for millis in (0..10_000).step_by(40) {
+///             Timer::after_millis(40).await; // for the camera
+///             video.send(Timestamp(millis), &[0x27, 1, 0, 0, 0]).await?;
+///         }
+///         Ok::<(), Error>(())
+///     };
+///     match select(runner.run(), join(sound, pictures)).await {
+///         Either::First(error) => Err(error),
+///         Either::Second((sound, pictures)) => sound.and(pictures).and(publisher.close().await),
+///     }
+/// }
+/// ```
 pub struct Parts<'p, 'a, const STREAMS: usize = 8> {
     /// Must run all the while: nothing is received, and no waiting frame goes on, without it.
     pub runner: Runner<'p, 'a, STREAMS>,
@@ -66,6 +101,9 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
     /// beside that fails as `Local`. `entropy` gives 32 fresh random bytes for each attempt.
     ///
     /// Dropping the future gives up; the socket goes with it.
+    ///
+    /// # Panics
+    /// Where the stack has no socket left (`StackResources`).
     ///
     /// # Errors
     /// The URL has no key, no attempt succeeded, the server refused or broke the protocol, or the connection was lost.

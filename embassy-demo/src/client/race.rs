@@ -22,6 +22,9 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
     /// Each attempt under way uses one of `memory`, and the winner keeps its own; the others stay lent as long, for what is
     /// lent in one piece comes back in one piece. The losers are reset before anything but the handshake is sent to anyone.
     ///
+    /// # Panics
+    /// Where the stack has fewer sockets left than there are memories (`StackResources`).
+    ///
     /// # Errors
     /// Those of [`Self::connect`].
     pub async fn race<

@@ -67,7 +67,9 @@ impl<'p, 'a, const STREAMS: usize> Sender<'p, 'a, STREAMS> {
     /// `payload` is the payload of the RTMP message: for audio and video, what an FLV tag holds.
     ///
     /// The future can be dropped. If nothing of the frame was out yet, nothing has happened; else
-    /// [`Self::is_unfinished`] says so, and the next frame must be the same one, which then goes on where it stopped.
+    /// [`Self::is_unfinished`] says so, and the next frame must be the same one, which then goes on where it stopped. Until
+    /// it does, everything else may have to wait for the end of its chunk, answers to the server's pings among it. And a
+    /// future that is alive and not polled holds back the frames that come after its own kind.
     ///
     /// # Errors
     /// [`Error::Unfinished`], and nothing else has happened, if another frame is half sent. What ended the session, if

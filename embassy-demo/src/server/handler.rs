@@ -119,6 +119,10 @@ pub trait Handler {
     }
 
     /// A piece of audio, video or data, lent from the receive ring. `offset` 0 begins a message.
+    ///
+    /// The payload is what an FLV tag holds. Its first 1 to 5 bytes are a header, which may come in two fragments:
+    /// [`media::audio::Header::parse`](embedded_rtmp::media::audio::Header::parse) and
+    /// [`media::video::Header::parse`](embedded_rtmp::media::video::Header::parse) read it. Sequence headers come the same way.
     fn media(&mut self, session: SessionId, fragment: &Fragment<'_>);
 
     /// A stream has ended, in good order.

@@ -28,7 +28,8 @@ use crate::server::playing::{PLAYER_SIZE, Played, Playing};
 use crate::server::relay::{CHANNEL_SIZE, Channel, Relay, StreamMemory};
 use crate::server::slot::{Entrance, Slot};
 
-/// The ports that a server listens on where nothing else is wanted: RTMP's own, and the one that firewalls let through.
+/// The ports that a server listens on where nothing else is wanted: 1935 and 80, RTMP's own and the one that firewalls let
+/// through. Clients here also try 443: `&[1935, 80, 443]` needs one more socket.
 pub const DEFAULT_PORTS: &[u16] = &[1935, 80];
 
 /// How to serve.
@@ -90,6 +91,8 @@ impl core::error::Error for ServerError {}
 ///
 /// A stream is known by its key, without what stands behind a `?`. It has one publisher; who asks for it beside that one
 /// is told `NetStream.Publish.BadName`. [An example](crate#serving).
+///
+/// `STREAMS` is how many chunk streams of a client may come in beside the one that is read; 8 do for all clients known.
 pub struct Server<
     'a,
     const SOCKETS: usize,
@@ -120,6 +123,9 @@ impl<'a, const SOCKETS: usize, const STREAMS: usize> Server<'a, SOCKETS, 0, 0, S
     /// A server on `ports`, such as [`DEFAULT_PORTS`], that takes publishers alone. It begins to listen when it
     /// [runs](Self::run).
     ///
+    /// # Panics
+    /// Where the stack has fewer sockets left than the server has (`StackResources`).
+    ///
     /// # Errors
     /// The ports or the number of sockets make no sense.
     pub fn new<const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usize>(
@@ -143,6 +149,9 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
     pub const PLAYER_SIZE: usize = PLAYER_SIZE;
 
     /// A server that relays what is published to players, through `streams`.
+    ///
+    /// # Panics
+    /// Where the stack has fewer sockets left than the server has (`StackResources`).
     ///
     /// # Errors
     /// The ports or the number of sockets make no sense.

@@ -44,9 +44,9 @@ pub struct StationOptions<'o> {
     pub limits: Limits,
     /// When to connect again after a connection was lost.
     pub retry: Retry,
-    /// For a live source: how late frames may be before some are left out, since the server is too slow: by default half
-    /// a second, one and four. While there is no connection, all are left out. `None` for a source that can wait: nothing
-    /// is left out, and nothing taken while there is no connection.
+    /// For a live source: how late frames may be before some are left out, since the server is too slow: by default
+    /// `disposable` 500 ms, `video` 1 s, `audio` 4 s; not [`DropLimits::DEFAULT`]. While there is no connection, all are left
+    /// out. `None` for a source that can wait: nothing is left out, and nothing taken while there is no connection.
     pub patience: Option<DropLimits>,
 }
 
@@ -119,6 +119,9 @@ impl<'a> Station<'a> {
     ///
     /// Before the first success nothing is taken from the source, and one plan that is exhausted is the end. The future
     /// can be dropped; the connection goes with it.
+    ///
+    /// # Panics
+    /// Where the stack has no socket left (`StackResources`).
     ///
     /// # Errors
     /// The URL or the options make no sense; the first connection could not be made; a later one was lost and could not

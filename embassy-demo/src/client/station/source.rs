@@ -133,6 +133,6 @@ pub trait Source {
     fn header(&mut self, number: usize) -> Option<Frame<'_>>;
 
     /// The next frame, in the order of decoding; `None` when there are no more. The future may be dropped, and must not
-    /// lose a frame then.
+    /// lose a frame then. A live source skips what fell due while nobody asked, as encoders do that overwrite their buffers.
     async fn next(&mut self) -> Option<Frame<'_>>;
 }
