@@ -11,7 +11,10 @@ use embedded_rtmp_embassy::embedded_rtmp::connect::Plan;
 use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::session::{Buffers, Client, ClientConfig, ClientEvent};
 use embedded_rtmp_embassy::embedded_rtmp::time;
-use embedded_rtmp_embassy::{Denial, Handler, Played, Server, ServerOptions, SessionId, StreamMemory};
+use embedded_rtmp_embassy::embedded_rtmp::url::Url;
+use embedded_rtmp_embassy::{
+    ClientOptions, Denial, Handler, Played, Publisher, Server, ServerOptions, SessionId, StreamMemory,
+};
 
 use super::pair::{LIMITS, TestMemory, connect, targets, with_devices};
 use crate::demo::wire::Wire;
@@ -120,12 +123,23 @@ fn another_stream_is_played_when_the_message_of_the_first_is_whole() {
                 Timer::after(Duration::from_millis(300)).await;
                 hand.client.play(&PlayRequest::new("other")).unwrap();
                 hand.go_on(2, FRAME).await;
+                let (mut plan, mut memory) = (Plan::new(&targets, LIMITS).unwrap(), TestMemory::new());
+                let (other, options) = (Url::parse("rtmp://10.0.0.2/live/other").unwrap(), ClientOptions::DEFAULT);
+                let connecting = Publisher::<8>::connect(first, &other, &mut plan, &options, &mut memory, || [3; 32]);
+                let mut publisher = connecting.await.unwrap();
+                let mut parts = publisher.split();
+                let publishing = async {
+                    parts.video.send(Timestamp(0), &[0x17; 100]).await.unwrap();
+                    hand.go_on(2, FRAME + 100).await;
+                };
+                let Either::Second(()) = select(parts.runner.run(), publishing).await else {
+                    panic!("the other publisher's end")
+                };
             };
             let Either::Second(()) = select(select(parts.runner.run(), publishing), playing).await else {
                 panic!("the publisher's end")
             };
-            let others = [(hand.playing[0], FRAME)];
-            assert_eq!(hand.media, others);
+            assert_eq!(hand.media, [(hand.playing[0], FRAME), (hand.playing[1], 100)]);
         };
         let Either::First(()) = select(Box::pin(clients), server.run(&mut house)).await else { unreachable!() };
     });
