@@ -41,7 +41,8 @@ fn with_every_port_dropped_it_fails_with_each_ports_reason() {
     for line in ["80    dropped, no answer in time", "443   dropped, no answer in time"] {
         assert!(text(&run.stdout).contains(line), "{line}:\n{}", text(&run.stdout));
     }
-    let reasons = "failed on RTMP 80: dropped, no answer in time, failed on RTMP 443: dropped, no answer in time";
+    let reasons =
+        "no port answered with RTMP: RTMP 80: dropped, no answer in time; RTMP 443: dropped, no answer in time";
     assert!(text(&run.stderr).contains(reasons), "{}", text(&run.stderr));
     assert_eq!(fs::read(output).unwrap(), b"", "no old recording is left to be mistaken for this run's");
 }
