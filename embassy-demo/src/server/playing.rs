@@ -94,6 +94,11 @@ impl Playing {
         self.player.stream()
     }
 
+    /// Whether no message is unfinished.
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.player.cursor.is_inside()
+    }
+
     /// Begins nothing more; answers whether nothing is unfinished either.
     pub(crate) fn stop(&mut self) -> bool {
         self.leaves = true;

@@ -172,32 +172,47 @@ impl Relay<'_, '_> {
         }
     }
 
-    /// A player wants a stream. Its session's messages must be whole before another's begin: so there is one for each, and
-    /// where a message of what it played is unfinished, it plays on only when that is out.
+    /// A player wants a stream, in place of what it plays. Its session's messages must be whole before another's begin: so
+    /// there is one for each, and where a message of what it played is unfinished, it plays on only when that is out.
+    ///
+    /// Answers what was played, if that is over. Where there is no room, nothing has happened.
     #[cold]
     pub(crate) fn play(
         &mut self,
         session: SessionId,
         stream: StreamId,
         key: amf0::Text<'_>,
-    ) -> Result<(), &'static str> {
-        self.follow(session, None);
-        let place = self.find(name(key), false)?;
-        let of_session = self.players.iter().flatten().any(|player| player.session() == session);
-        let free = self.players.iter_mut().find(|player| player.is_none());
-        let channel = self.channels.get_mut(place).ok_or(FULL)?;
-        if !of_session {
-            *free.ok_or(FULL)? = Some(Playing::new(session, stream, place, channel));
+    ) -> Result<Option<Played>, &'static str> {
+        let name = name(key);
+        let place = self.find(name, false).or_else(|full| self.own_place(session, name).ok_or(full))?;
+        if self.player(session).is_none() && self.players.iter().all(Option::is_some) {
+            return Err(FULL);
         }
+        let is_done = self.player(session).is_some_and(|(playing, _)| playing.stop());
+        let played = if is_done { self.leave(session) } else { None };
+        self.follow(session, None);
+        let channel = self.channels.get_mut(place).ok_or(FULL)?;
         if channel.is_free() {
-            channel.call(name(key));
+            channel.call(name);
         }
         channel.players = channel.players.saturating_add(1);
-        self.follow(session, of_session.then_some(Next { stream, place, is_over: false }));
-        Ok(())
+        let of_session = |player: &&mut Playing| player.session() == session;
+        if let Some(playing) = self.players.iter_mut().flatten().find(of_session) {
+            playing.follow(Some(Next { stream, place, is_over: false }));
+        } else if let Some(player) = self.players.iter_mut().find(|player| player.is_none()) {
+            *player = Some(Playing::new(session, stream, place, channel));
+        }
+        Ok(played)
     }
 
-    /// What a player plays next, in place of what it would have.
+    /// The place of a stream that has nobody but this player, who waits for it, if a stream of that name can have it.
+    fn own_place(&mut self, session: SessionId, name: &[u8]) -> Option<usize> {
+        let (playing, channel) = self.player(session)?;
+        let channel = channel.filter(|channel| channel.publisher.is_none() && channel.players == 1)?;
+        playing.place().filter(|_| playing.is_idle() && channel.name.len() >= name.len())
+    }
+
+    /// Has a player play something else next, or nothing.
     fn follow(&mut self, session: SessionId, next: Option<Next>) {
         let before = self.player(session).and_then(|(playing, _)| playing.follow(next));
         self.make_room(before.filter(|before| !before.is_over).map(|before| before.place));

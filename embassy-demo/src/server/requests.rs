@@ -50,13 +50,14 @@ pub(crate) fn take_in<const STREAMS: usize>(
                     };
                     let reset = request.reset;
                     let denial = match answer {
-                        Ok(()) => {
-                            // It takes the place of what is played, at once or when a message of that is whole.
-                            if relay.player(id).is_some_and(|(playing, _)| playing.stop()) {
-                                left(id, relay, handler);
+                        // It takes the place of what is played, at once or when a message of that is whole.
+                        Ok(()) => match relay.play(id, stream, request.name) {
+                            Ok(played) => {
+                                played.into_iter().for_each(|played| handler.played(id, played));
+                                None
                             }
-                            relay.play(id, stream, request.name).map_err(Denial::Because).err()
-                        }
+                            Err(why) => Some(why.into()),
+                        },
                         Err(denial) => Some(denial),
                     };
                     match denial {
