@@ -198,6 +198,8 @@
 //! - `rtmpt`: RTMP in HTTP, for networks that let nothing else through: attempts of the port plan, which fail as
 //!   `Unsupported` without it, and the plan goes on; and a server's tunnels, `Tunnels` and `TunnelMemory`. How fast a
 //!   client's tunnel is depends on the `GATHER` of its [`Memory`].
+//!
+//! On a host the package brings embassy-time's `std` driver and `critical-section/std`; other ones beside them do not link.
 #![no_std]
 #![forbid(unsafe_code)]
 
