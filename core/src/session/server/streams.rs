@@ -7,9 +7,9 @@ pub(super) enum StreamState {
     /// There is no such stream.
     Free,
     Created,
+    Publishing,
     /// The application is asked about a publisher.
     Asking,
-    Publishing,
     /// The application is asked about a player.
     AskingPlay,
     /// The same, on a stream that plays: that goes on where the application refuses.
@@ -60,8 +60,8 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
 
     /// Whether the application is asked about a stream.
     pub(super) fn is_asking(&self) -> bool {
-        let asking = [StreamState::Asking, StreamState::AskingPlay, StreamState::AskingAnother];
-        self.streams.states.iter().any(|state| asking.contains(state))
+        use StreamState::{Asking, AskingAnother, AskingPlay};
+        self.streams.states.iter().any(|state| matches!(state, Asking | AskingPlay | AskingAnother))
     }
 
     /// A new message stream; `None` where the connection has as many as it may. Its id is above those that are in use, and
