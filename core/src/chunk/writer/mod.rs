@@ -40,6 +40,9 @@ pub struct Writer<const STREAMS: usize> {
 
 brief!([const STREAMS: usize] Writer<STREAMS>, this => "Writer {{ chunk_size: {} }}", this.chunk_size.get());
 
+/// No header is so long: all of it is to be put out.
+const WHOLE: u8 = u8::MAX;
+
 const DEFAULT: NonZeroU32 = NonZeroU32::new(DEFAULT_CHUNK_SIZE).expect("is not 0");
 
 impl<const STREAMS: usize> Default for Writer<STREAMS> {
@@ -174,11 +177,12 @@ impl<const STREAMS: usize> Writer<STREAMS> {
         loop {
             // The header that is begun, then payload as far as it goes.
             if self.header_left > 0 {
-                let (header, _, end) = track.header(self.header);
-                let header = header.get(usize::from(end.wrapping_sub(self.header_left))..usize::from(end));
+                let (header, start, end) = track.header(self.header);
+                let left = self.header_left.min(end.wrapping_sub(start));
+                let header = header.get(usize::from(end.wrapping_sub(left))..usize::from(end));
                 let written = copy(header.unwrap_or(&[]), out);
                 out = out.get_mut(written..).unwrap_or(&mut []);
-                self.header_left = self.header_left.wrapping_sub(written as u8);
+                self.header_left = left.wrapping_sub(written as u8);
                 if self.header_left > 0 {
                     break;
                 }
@@ -214,8 +218,7 @@ impl<const STREAMS: usize> Writer<STREAMS> {
                 }
                 None => {
                     self.header = if let Stage::Begins(format) = track.stage { format } else { Format::Same };
-                    let (_, start, end) = track.header(self.header);
-                    self.header_left = end.wrapping_sub(start);
+                    self.header_left = WHOLE;
                     track.stage = Stage::Continues;
                 }
             }

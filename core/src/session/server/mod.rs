@@ -173,6 +173,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     ///
     /// # Errors
     /// An error is final: every later call repeats it.
+    #[inline]
     pub fn next_event<'d, 'i: 'd>(
         &'d mut self,
         now: Instant,
