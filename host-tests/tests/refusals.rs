@@ -9,7 +9,9 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use host_tests::peers::{Application, Nginx, NginxOptions, Program, finish_within, frame_hashes, start, wait_until};
+use host_tests::peers::{
+    Application, Nginx, NginxOptions, Program, Running, finish_within, frame_hashes, start, wait_until,
+};
 use support::refusing::{Refusal, Refusing};
 use support::{LIMIT, clip, played, player, publish, publish_well, publisher, url};
 
@@ -97,10 +99,16 @@ fn programs_hear_that_a_stream_is_taken() {
 /// Runs a program against a server that refuses: it must fail, without having sent media.
 fn is_refused(refusal: &Refusal, name: &str, asks: &str, mut command: impl FnMut(&str) -> Command) {
     let server = Refusing::start(refusal.clone());
-    let finished = finish_within(LIMIT, &mut command(&url(server.port, "live/x"))).unwrap();
-    assert!(!finished.status.success(), "{name}, {refusal:?}: {}", finished.stderr);
+    let mut running = start(&mut command(&url(server.port, "live/x"))).unwrap();
+    // gst-launch now and then hangs in its own end when it has said what failed.
+    let has_failed = |running: &mut Running| match running.ended().unwrap() {
+        Some(status) => !status.success(),
+        None => running.errors().contains("ERROR: pipeline doesn't want to preroll"),
+    };
+    let failed = wait_until("it fails", LIMIT, || has_failed(&mut running));
+    assert!(failed.is_ok(), "{name}, {refusal:?}: {}", running.errors());
     let asked = if matches!(refusal, Refusal::Stream) { &["connect live", asks][..] } else { &["connect live"] };
-    assert_eq!(server.asked(), asked, "{name}, {refusal:?}: {}", finished.stderr);
+    assert_eq!(server.asked(), asked, "{name}, {refusal:?}: {}", running.errors());
 }
 
 #[test]
