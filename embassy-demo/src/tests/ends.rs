@@ -11,10 +11,11 @@ use embedded_rtmp_embassy::embedded_rtmp::command::ConnectRequest;
 use embedded_rtmp_embassy::embedded_rtmp::connect::Plan;
 use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::session::{self, Buffers, ServerConfig, ServerEvent, Stage};
-use embedded_rtmp_embassy::embedded_rtmp::time;
 use embedded_rtmp_embassy::{Denial, Error, Handler, Parts, Server, ServerOptions, SessionId};
 
-use super::pair::{IMPATIENT, LIMITS, Recorded, TestMemory, connect, targets, while_serving, with_devices};
+use super::pair::{
+    IMPATIENT, LIMITS, Recorded, TestMemory, connect, serve_until, targets, while_serving, with_devices,
+};
 use crate::demo::wire::Wire;
 
 /// Takes what comes, and counts it.
@@ -107,29 +108,7 @@ async fn close_in_the_middle(stack: Stack<'_>) {
     let buffers = Buffers { scratch: &mut scratch, control: &mut control };
     let mut session = session::Server::<8>::new(buffers, ServerConfig::default(), &[1; 32]).unwrap();
     socket.accept(1935).await.unwrap();
-    let (now, mut input, mut out, mut has_media) = (time::Instant::from_millis(0), [0; 500], [0; 5_000], false);
-    while !has_media {
-        let length = socket.read(&mut input).await.unwrap();
-        let mut rest = &input[..length];
-        loop {
-            while let Some(event) = session.next_event(now, &mut rest).unwrap() {
-                match event {
-                    ServerEvent::Connect(_) => session.accept_connect().unwrap(),
-                    ServerEvent::Publish { stream, .. } => session.accept(stream).unwrap(),
-                    ServerEvent::Media(_) => has_media = true,
-                    _ => {}
-                }
-            }
-            let length = session.poll_transmit(now, &mut out);
-            let mut answer = &out[..length];
-            while !answer.is_empty() {
-                answer = &answer[socket.write(answer).await.unwrap()..];
-            }
-            if length == 0 && rest.is_empty() {
-                break;
-            }
-        }
-    }
+    serve_until(&mut socket, &mut session, |event| matches!(event, ServerEvent::Media(_))).await;
     socket.close();
     // What still comes is answered by the stack.
     std::future::pending().await

@@ -6,11 +6,18 @@ use std::rc::Rc;
 
 use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
+use embassy_net::tcp::TcpSocket;
 use embassy_time::{Duration, with_timeout};
+use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
+use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::connect::{Limits, Plan, Target};
-use embedded_rtmp_embassy::embedded_rtmp::message::Kind;
+use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, StreamId};
+use embedded_rtmp_embassy::embedded_rtmp::session::{self, ServerEvent};
+use embedded_rtmp_embassy::embedded_rtmp::time;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
-use embedded_rtmp_embassy::{ClientOptions, Error, KeepAlive, Memory, Publisher, Server, ServerOptions, SessionId};
+use embedded_rtmp_embassy::{
+    ClientOptions, Denial, Error, Handler, KeepAlive, Memory, Played, Publisher, Server, ServerOptions, SessionId,
+};
 
 use crate::demo::device::Device;
 use crate::demo::flv::{self, Tag};
@@ -130,4 +137,56 @@ pub(crate) async fn while_serving<T>(
 /// The tags of the bundled clip.
 pub(crate) fn clip() -> Vec<Tag<'static>> {
     flv::read(crate::demo::BUNDLED_CLIP).unwrap()
+}
+
+/// A server's session that the test has in its hand: accepts everything, until what is looked for has come and all that
+/// came with it is taken in.
+pub(crate) async fn serve_until(
+    socket: &mut TcpSocket<'_>,
+    session: &mut session::Server<'_>,
+    mut is_it: impl FnMut(&ServerEvent<'_>) -> bool,
+) {
+    let (now, mut input, mut out, mut found) = (time::Instant::from_millis(0), [0; 500], [0; 5_000], false);
+    while !found {
+        let length = socket.read(&mut input).await.unwrap();
+        let mut rest = &input[..length];
+        loop {
+            while let Some(event) = session.next_event(now, &mut rest).unwrap() {
+                found |= is_it(&event);
+                match event {
+                    ServerEvent::Connect(_) => session.accept_connect().unwrap(),
+                    ServerEvent::Publish { stream, .. } => session.accept(stream).unwrap(),
+                    _ => {}
+                }
+            }
+            let length = session.poll_transmit(now, &mut out);
+            let mut answer = &out[..length];
+            while !answer.is_empty() {
+                answer = &answer[socket.write(answer).await.unwrap()..];
+            }
+            if length == 0 && rest.is_empty() {
+                break;
+            }
+        }
+    }
+}
+
+/// A relay's owner, who lets everybody in, and notes what came of the players.
+#[derive(Default)]
+pub(crate) struct OpenHouse(pub(crate) Vec<Played>);
+
+impl Handler for OpenHouse {
+    fn entropy(&mut self) -> [u8; 32] {
+        [1; 32]
+    }
+
+    fn publish(&mut self, _: SessionId, _: StreamId, _: Text<'_>) -> Result<(), Denial<'_>> {
+        Ok(())
+    }
+
+    fn media(&mut self, _: SessionId, _: &Fragment<'_>) {}
+
+    fn played(&mut self, _: SessionId, played: Played) {
+        self.0.push(played);
+    }
 }

@@ -6,32 +6,15 @@ use std::time::Duration;
 use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_time::{Instant, Timer};
-use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::connect::{Failure, Outcome, Plan};
-use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
+use embedded_rtmp_embassy::embedded_rtmp::message::Timestamp;
 use embedded_rtmp_embassy::embedded_rtmp::session::ClientConfig;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
-use embedded_rtmp_embassy::{
-    ClientOptions, Denial, End, Error, Handler, Parts, Player, Server, ServerOptions, SessionId, StreamMemory, Viewer,
-};
+use embedded_rtmp_embassy::{ClientOptions, End, Error, Parts, Player, Server, ServerOptions, StreamMemory, Viewer};
 
-use super::pair::{LIMITS, TestMemory, URL, connect, targets, with_devices};
+use super::pair::{LIMITS, OpenHouse, TestMemory, URL, connect, targets, with_devices};
 use crate::demo::wire::{Rule, Wire};
-
-struct OpenHouse;
-
-impl Handler for OpenHouse {
-    fn entropy(&mut self) -> [u8; 32] {
-        [1; 32]
-    }
-
-    fn publish(&mut self, _: SessionId, _: StreamId, _: Text<'_>) -> Result<(), Denial<'_>> {
-        Ok(())
-    }
-
-    fn media(&mut self, _: SessionId, _: &Fragment<'_>) {}
-}
 
 /// Runs `client` on the first device, while a server on the second relays.
 fn with_server<T>(wire: &Wire, client: impl AsyncFnOnce(Stack<'_>) -> T) -> T {
@@ -41,7 +24,7 @@ fn with_server<T>(wire: &Wire, client: impl AsyncFnOnce(Stack<'_>) -> T) -> T {
         let options = ServerOptions::default();
         let server = Server::<4, 1, 2>::relaying(second, &[1935, 80], &mut memory, &mut streams, &options);
         let mut server = server.unwrap();
-        match select(client(first), server.run(&mut OpenHouse)).await {
+        match select(client(first), server.run(&mut OpenHouse::default())).await {
             Either::First(outcome) => outcome,
             Either::Second(()) => unreachable!("the server runs for ever"),
         }

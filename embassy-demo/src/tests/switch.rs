@@ -4,39 +4,16 @@ use embassy_futures::select::{Either, select};
 use embassy_net::tcp::TcpSocket;
 use embassy_net::{IpAddress, Stack};
 use embassy_time::{Duration, Instant, Timer};
-use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
-use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::command::{ConnectOptions, PlayRequest};
 use embedded_rtmp_embassy::embedded_rtmp::connect::Plan;
 use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::session::{Buffers, Client, ClientConfig, ClientEvent};
 use embedded_rtmp_embassy::embedded_rtmp::time;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
-use embedded_rtmp_embassy::{
-    ClientOptions, Denial, Handler, Played, Publisher, Server, ServerOptions, SessionId, StreamMemory,
-};
+use embedded_rtmp_embassy::{ClientOptions, Played, Publisher, Server, ServerOptions, StreamMemory};
 
-use super::pair::{LIMITS, TestMemory, connect, targets, with_devices};
+use super::pair::{LIMITS, OpenHouse, TestMemory, connect, targets, with_devices};
 use crate::demo::wire::Wire;
-
-#[derive(Default)]
-struct OpenHouse(Vec<Played>);
-
-impl Handler for OpenHouse {
-    fn entropy(&mut self) -> [u8; 32] {
-        [1; 32]
-    }
-
-    fn publish(&mut self, _: SessionId, _: StreamId, _: Text<'_>) -> Result<(), Denial<'_>> {
-        Ok(())
-    }
-
-    fn media(&mut self, _: SessionId, _: &Fragment<'_>) {}
-
-    fn played(&mut self, _: SessionId, played: Played) {
-        self.0.push(played);
-    }
-}
 
 /// A player, of which the test has each step in its hand.
 struct Hand<'h> {

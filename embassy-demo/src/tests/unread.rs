@@ -8,10 +8,9 @@ use embassy_time::{Duration, Timer, with_timeout};
 use embedded_rtmp_embassy::embedded_rtmp::connect::Plan;
 use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::session::{self, Buffers, ServerConfig, ServerEvent};
-use embedded_rtmp_embassy::embedded_rtmp::time;
 use embedded_rtmp_embassy::{ClientOptions, Error, Frame, Parts, Retry, Source, Station, StationOptions};
 
-use super::pair::{IMPATIENT, LIMITS, TestMemory, connect, targets, with_devices};
+use super::pair::{IMPATIENT, LIMITS, TestMemory, connect, serve_until, targets, with_devices};
 use crate::demo::wire::Wire;
 
 /// A call of `onBWDone`, which is answered with an error.
@@ -24,31 +23,7 @@ async fn calls_and_resets(stack: Stack<'_>, calls: usize) {
     let buffers = Buffers { scratch: &mut scratch, control: &mut control };
     let mut session = session::Server::<8>::new(buffers, ServerConfig::default(), &[1; 32]).unwrap();
     socket.accept(1935).await.unwrap();
-    let (now, mut input, mut out, mut publishes) = (time::Instant::from_millis(0), [0; 500], [0; 5_000], false);
-    while !publishes {
-        let length = socket.read(&mut input).await.unwrap();
-        let mut rest = &input[..length];
-        loop {
-            while let Some(event) = session.next_event(now, &mut rest).unwrap() {
-                match event {
-                    ServerEvent::Connect(_) => session.accept_connect().unwrap(),
-                    ServerEvent::Publish { stream, .. } => {
-                        session.accept(stream).unwrap();
-                        publishes = true;
-                    }
-                    _ => {}
-                }
-            }
-            let length = session.poll_transmit(now, &mut out);
-            let mut answer = &out[..length];
-            while !answer.is_empty() {
-                answer = &answer[socket.write(answer).await.unwrap()..];
-            }
-            if length == 0 && rest.is_empty() {
-                break;
-            }
-        }
-    }
+    serve_until(&mut socket, &mut session, |event| matches!(event, ServerEvent::Publish { .. })).await;
     // The publisher's ring is full then, and so is ours.
     Timer::after(Duration::from_millis(300)).await;
     for _ in 0..calls {

@@ -51,9 +51,8 @@ impl<'c> Clip<'c> {
                 Kind::AUDIO => 2,
                 _ => continue,
             };
-            let is_header = place == 0 || is_sequence_header(tag.kind, tag.data);
-            has_frames |= !is_header && !tag.data.starts_with(&AVC_END);
-            if is_header {
+            has_frames |= is_frame(&tag);
+            if place == 0 || is_sequence_header(tag.kind, tag.data) {
                 if let Some(header) = headers.get_mut(place) {
                     header.get_or_insert(tag);
                 }
@@ -78,11 +77,9 @@ impl<'c> Clip<'c> {
     fn following(&mut self) -> Option<(Tag<'c>, Duration)> {
         loop {
             match self.rest.next() {
-                Some(tag) if matches!(tag.kind, Kind::AUDIO | Kind::VIDEO) => {
-                    if !is_sequence_header(tag.kind, tag.data) && !tag.data.starts_with(&AVC_END) {
-                        let due = self.offset.wrapping_add(tag.timestamp.0.into());
-                        return Some((Tag { timestamp: Timestamp(due as u32), ..tag }, Duration::from_millis(due)));
-                    }
+                Some(tag) if is_frame(&tag) => {
+                    let due = self.offset.wrapping_add(tag.timestamp.0.into());
+                    return Some((Tag { timestamp: Timestamp(due as u32), ..tag }, Duration::from_millis(due)));
                 }
                 Some(_) => {}
                 None if self.loops > 1 => {
@@ -94,6 +91,13 @@ impl<'c> Clip<'c> {
             }
         }
     }
+}
+
+/// Whether it is audio or video that each round has again.
+fn is_frame(tag: &Tag<'_>) -> bool {
+    matches!(tag.kind, Kind::AUDIO | Kind::VIDEO)
+        && !is_sequence_header(tag.kind, tag.data)
+        && !tag.data.starts_with(&AVC_END)
 }
 
 impl Source for Clip<'_> {
