@@ -46,7 +46,7 @@ impl Owner {
         let path = path.strip_prefix(root).unwrap_or(&path);
         match path {
             _ if path.contains("embassy-demo/boards/") => Self::Application,
-            _ if path.contains("embassy-demo/src/") => Self::Adapter,
+            _ if path.contains("embassy-demo/adapter/src/") => Self::Adapter,
             _ if path.contains("core/src/") => Self::Core,
             _ => Self::Application,
         }
@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(of("/rustc/59807616e1fa/library/core/src/option.rs"), "Rust's own library");
         let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
         assert_eq!(of(&format!("{root}/core/src/chunk/reader.rs")), "embedded-rtmp");
-        assert_eq!(of(&format!("{root}/embassy-demo/src/link.rs")), "embedded-rtmp-embassy");
+        assert_eq!(of(&format!("{root}/embassy-demo/adapter/src/link.rs")), "embedded-rtmp-embassy");
         assert_eq!(of(&format!("{root}/embassy-demo/boards/esp32c3/src/main.rs")), "application");
     }
 

@@ -1,0 +1,272 @@
+//! One publisher device, one relay device, three player devices: one keeps up, one is slow, one stops reading.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use anyhow::{Result, anyhow, ensure};
+use embassy_futures::join::join3;
+use embassy_futures::select::{Either, select};
+use embassy_net::{IpAddress, Stack};
+use embassy_time::{Duration, Instant, Timer, with_timeout};
+use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
+use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
+use embedded_rtmp_embassy::embedded_rtmp::connect::{Limits, Plan, Target};
+use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, StreamId, Timestamp};
+use embedded_rtmp_embassy::embedded_rtmp::url::Url;
+use embedded_rtmp_embassy::{
+    ClientOptions, Denial, Error, Handler, Memory, Origin, Played, Player, Server, ServerOptions, SessionId,
+    StreamMemory, Viewer,
+};
+
+use super::clip::schedule;
+use super::compare::compare;
+use super::device::Device;
+use super::flv::{self, Tag};
+use super::options::Options;
+use super::progress::Progress;
+use super::publish::publish;
+use super::switch::switch;
+use super::tasks::{self, Task};
+use super::wire::Random;
+
+const URL: &str = "rtmp://10.0.0.2:1935/live/clip";
+const PORTS: &[u16] = &[1935];
+const PLAYERS: usize = 3;
+/// A publisher, the players, and one more, so that somebody listens.
+const SOCKETS: usize = PLAYERS + 2;
+/// Room for a second and a half of the clip.
+const RING: usize = 48 * 1024;
+/// How much longer than the clip a run may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How the players read, by the number of their device.
+const PACES: [(u8, &str, Pace); PLAYERS] =
+    [(3, "keeps up", Pace::AsItComes), (4, "is slow", Pace::BytesPerSecond(12_000)), (5, "stops", Pace::First(20_000))];
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Pace {
+    AsItComes,
+    BytesPerSecond(u64),
+    /// So many bytes, and then no more.
+    First(u64),
+}
+
+/// What a player device got.
+pub(crate) struct Watch {
+    pace: Pace,
+    begun: Option<Instant>,
+    bytes: u64,
+    /// Messages: kind, timestamp, payload; the last one may be unfinished.
+    messages: Vec<(Kind, Timestamp, Vec<u8>)>,
+}
+
+impl Watch {
+    fn new(pace: Pace) -> Self {
+        Self { pace, begun: None, bytes: 0, messages: Vec::new() }
+    }
+
+    fn tags(&self) -> Vec<Tag<'_>> {
+        self.messages.iter().map(|(kind, timestamp, data)| Tag { kind: *kind, timestamp: *timestamp, data }).collect()
+    }
+
+    fn count(&self, kind: Kind) -> usize {
+        self.messages.iter().filter(|message| message.0 == kind).count()
+    }
+}
+
+impl Viewer for Watch {
+    fn media(&mut self, fragment: &Fragment<'_>) {
+        self.begun.get_or_insert_with(Instant::now);
+        self.bytes += fragment.data.len() as u64;
+        if fragment.is_first() {
+            self.messages.push((fragment.header.kind, fragment.header.timestamp, Vec::new()));
+        }
+        let message = self.messages.last_mut().expect("it has begun");
+        message.2.extend_from_slice(fragment.data);
+    }
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let (Some(begun), now) = (self.begun, Instant::now()) else { return Poll::Ready(()) };
+        match self.pace {
+            Pace::AsItComes => Poll::Ready(()),
+            Pace::First(bytes) if self.bytes < bytes => Poll::Ready(()),
+            Pace::First(_) => Poll::Pending,
+            Pace::BytesPerSecond(rate) => {
+                let due = begun + Duration::from_micros(self.bytes * 1_000_000 / rate);
+                if due <= now {
+                    return Poll::Ready(());
+                }
+                let _ = core::pin::pin!(Timer::at(due)).poll(cx);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// The relay device's owner: lets everybody in, and notes what came of the players.
+struct Owner {
+    random: Random,
+    devices: BTreeMap<SessionId, u8>,
+    played: BTreeMap<u8, Played>,
+    ended: BTreeMap<u8, Error>,
+    /// How many sessions are over.
+    over: Rc<Cell<usize>>,
+}
+
+impl Handler for Owner {
+    fn entropy(&mut self) -> [u8; 32] {
+        self.random.bytes()
+    }
+
+    fn opened(&mut self, session: SessionId, from: Origin) {
+        if let Some(IpAddress::Ipv4(address)) = from.remote.map(|remote| remote.addr) {
+            self.devices.insert(session, address.octets()[3]);
+        }
+    }
+
+    fn publish(&mut self, _: SessionId, _: StreamId, _: Text<'_>) -> Result<(), Denial<'_>> {
+        Ok(())
+    }
+
+    fn media(&mut self, _: SessionId, _: &Fragment<'_>) {}
+
+    fn played(&mut self, session: SessionId, played: Played) {
+        self.played.insert(self.devices[&session], played);
+    }
+
+    fn closed(&mut self, session: SessionId, why: &Error) {
+        self.ended.insert(self.devices[&session], *why);
+        self.over.set(self.ended.len());
+    }
+}
+
+/// What came of one player: a row of the summary.
+pub(crate) struct Row {
+    /// How it reads.
+    pub(crate) name: &'static str,
+    /// Video and audio messages that it got.
+    pub(crate) video: usize,
+    pub(crate) audio: usize,
+    /// What the relay says of it.
+    pub(crate) played: Played,
+    /// Whether the relay closed its connection.
+    pub(crate) closed: bool,
+}
+
+/// What came of it all.
+pub(crate) struct Relayed {
+    pub(crate) rows: Vec<Row>,
+    /// Messages that the publisher sent.
+    pub(crate) published: u32,
+    /// Bytes of RAM: of a session, a stream, a player; lent to a session, lent to the stream.
+    pub(crate) memory: [usize; 5],
+}
+
+/// Publishes the bundled clip through the relay to the three players.
+///
+/// # Errors
+/// It took too long; or the player that keeps up has not got what was published, the slow one has lost nothing, or the
+/// one that stops was not closed.
+pub(crate) fn relay(options: &Options) -> Result<Relayed> {
+    let clip = flv::read(crate::clip::BUNDLED)?;
+    pollster::block_on(run(&clip, Duration::from_millis(options.delay)))
+}
+
+async fn run(clip: &[Tag<'_>], delay: Duration) -> Result<Relayed> {
+    let mut devices: Vec<Box<Device>> = (0..PLAYERS + 2).map(|_| Device::new()).collect();
+    let (mut stacks, mut runners, mut ports) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, device) in devices.iter_mut().enumerate() {
+        let (stack, runner, port) = device.start(index as u8 + 1);
+        stacks.push(stack);
+        runners.push(runner);
+        ports.push(port);
+    }
+    let mut memory: Box<[Memory<4096, 8192>; SOCKETS]> = Box::new([const { Memory::new() }; SOCKETS]);
+    let mut streams: Box<[StreamMemory<RING>; 1]> = Box::new([const { StreamMemory::new() }; 1]);
+    let (devices, played, ended, over) = Default::default();
+    let mut owner = Owner { random: Random(0x5EED_5EED_5EED_5EED), devices, played, ended, over };
+    let over = owner.over.clone();
+    let options = ServerOptions::default();
+    let mut server = Server::<SOCKETS, 1, PLAYERS>::relaying(stacks[1], PORTS, &mut memory, &mut streams, &options)?;
+    let mut watches = PACES.map(|(_, _, pace)| Watch::new(pace));
+    let progress = Progress::default();
+    let length =
+        schedule(clip).last().map_or(Duration::from_ticks(0), |(due, _)| Duration::from_millis(due.as_millis() as u64));
+    {
+        let [keeps_up, slow, stops] = &mut watches;
+        let publishing = async {
+            // The players are there first: they wait for the publisher.
+            Timer::after(Duration::from_millis(300) + delay * 40).await;
+            let (url, targets) = (Url::parse(URL)?, [Target::rtmp(1935)]);
+            let mut plan = Plan::new(&targets, Limits::SEQUENTIAL)?;
+            let mut memory = Memory::<4096, 8192>::new();
+            Ok(publish(stacks[0], &url, &mut plan, &mut memory, clip, true, &progress).await?)
+        };
+        let players = join3(play(stacks[2], keeps_up), play(stacks[3], slow), async {
+            // Who stops reading never hears of the end.
+            select(play(stacks[4], stops), Timer::after(length + Duration::from_secs(4))).await
+        });
+        let work = with_timeout(length + PATIENCE, async {
+            let (published, (first, second, third)): (Result<()>, _) =
+                embassy_futures::join::join(publishing, players).await;
+            published?;
+            first?;
+            second?;
+            if let Either::First(ended) = third {
+                ended?;
+            }
+            // The relay hears of the last end later than the player.
+            while over.get() < PLAYERS + 1 {
+                Timer::after_millis(20).await;
+            }
+            anyhow::Ok(())
+        });
+        let networks = runners.iter_mut().map(|runner| -> Task<'_> { Box::pin(async { runner.run().await }) });
+        let mut others: Vec<Task<'_>> = networks.collect();
+        others.push(Box::pin(switch(ports, delay)));
+        others.push(Box::pin(server.run(&mut owner)));
+        tasks::run(work, others).await.map_err(|_| anyhow!("it took too long"))??;
+    }
+    check(clip, &watches, &owner, progress.messages.get())
+}
+
+/// Plays until the stream is over.
+async fn play(stack: Stack<'_>, watch: &mut Watch) -> Result<()> {
+    let (url, targets) = (Url::parse(URL)?, [Target::rtmp(1935)]);
+    let mut plan = Plan::new(&targets, Limits::SEQUENTIAL)?;
+    let (mut memory, mut random) = (Memory::<4096, 4096>::new(), Random(0xA11C_E5ED_0000_0001));
+    let options = ClientOptions::default();
+    let mut player = Player::<8>::connect(stack, &url, &mut plan, &options, &mut memory, || random.bytes()).await?;
+    player.run(watch).await?;
+    player.close().await;
+    Ok(())
+}
+
+fn check(clip: &[Tag<'_>], watches: &[Watch; PLAYERS], owner: &Owner, published: u32) -> Result<Relayed> {
+    let rows: Vec<Row> = PACES
+        .iter()
+        .zip(watches)
+        .map(|((device, name, _), watch)| Row {
+            name,
+            video: watch.count(Kind::VIDEO),
+            audio: watch.count(Kind::AUDIO),
+            played: owner.played.get(device).copied().unwrap_or_default(),
+            closed: owner.ended.get(device) == Some(&Error::TooSlow),
+        })
+        .collect();
+    compare(clip, &watches[0].tags())?;
+    ensure!(rows[0].played.skipped == 0 && !rows[0].closed, "the player that keeps up was left out of something");
+    ensure!(!rows[1].closed, "the slow player was closed");
+    ensure!(rows[1].played.skipped > 0, "the slow player has lost nothing");
+    ensure!(rows[2].closed, "the player that stopped was not closed");
+    let memory = [
+        Server::<'_, SOCKETS, 1, PLAYERS>::SESSION_SIZE,
+        Server::<'_, SOCKETS, 1, PLAYERS>::STREAM_SIZE,
+        Server::<'_, SOCKETS, 1, PLAYERS>::PLAYER_SIZE,
+        size_of::<Memory<4096, 8192>>(),
+        size_of::<StreamMemory<RING>>(),
+    ];
+    Ok(Relayed { rows, published, memory })
+}

@@ -1,0 +1,39 @@
+//! A server that is shut down while a client is about to connect.
+
+use embassy_futures::join::join;
+use embassy_futures::select::select;
+use embassy_net::IpAddress;
+use embassy_net::tcp::{State, TcpSocket};
+use embassy_time::{Duration, Timer};
+use embedded_rtmp_embassy::{Server, ServerOptions};
+
+use super::pair::{IMPATIENT, Recorded, TestMemory, with_devices};
+use crate::wire::Wire;
+
+#[test]
+fn a_shutdown_leaves_no_connection_that_was_about_to_be() {
+    let wire = Wire { delay: Duration::from_millis(50), ..Wire::new() };
+    with_devices(&wire, async |first, second| {
+        let mut memory: Box<[TestMemory; 2]> = Box::new([const { TestMemory::new() }; 2]);
+        let options = ServerOptions { keep_alive: IMPATIENT, ..Default::default() };
+        let mut server = Server::<2>::new(second, &[1935], &mut memory, &options).unwrap();
+        let recorded = Recorded::default();
+        let mut recorder = recorded.recorder();
+        let ([mut rx, mut tx], address) = ([[0; 256]; 2], IpAddress::v4(10, 0, 0, 2));
+        let mut socket = TcpSocket::new(first, &mut rx, &mut tx);
+        // Both know each other's address behind that.
+        let refused = socket.connect((address, 1));
+        select(server.run(&mut recorder), refused).await;
+        let client = async {
+            // Its SYN takes 50 ms, the answer as many; its own acknowledgement comes when the server has gone.
+            let _ = socket.connect((address, 1935)).await;
+            Timer::after(Duration::from_secs(1)).await;
+            socket.state()
+        };
+        let serve = async {
+            select(server.run(&mut recorder), Timer::after(Duration::from_millis(80))).await;
+            server.shutdown(&mut recorder).await;
+        };
+        assert_eq!(join(client, serve).await.0, State::Closed);
+    });
+}

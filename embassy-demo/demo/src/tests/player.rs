@@ -1,0 +1,109 @@
+//! A player: the way to its server, and a viewer that cannot take more.
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use embassy_futures::select::{Either, select};
+use embassy_net::Stack;
+use embassy_time::{Instant, Timer};
+use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
+use embedded_rtmp_embassy::embedded_rtmp::connect::{Failure, Outcome, Plan};
+use embedded_rtmp_embassy::embedded_rtmp::message::Timestamp;
+use embedded_rtmp_embassy::embedded_rtmp::session::ClientConfig;
+use embedded_rtmp_embassy::embedded_rtmp::url::Url;
+use embedded_rtmp_embassy::{ClientOptions, End, Error, Parts, Player, Server, ServerOptions, StreamMemory, Viewer};
+
+use super::pair::{LIMITS, OpenHouse, TestMemory, URL, connect, targets, with_devices};
+use crate::wire::{Rule, Wire};
+
+/// Runs `client` on the first device, while a server on the second relays.
+fn with_server<T>(wire: &Wire, client: impl AsyncFnOnce(Stack<'_>) -> T) -> T {
+    with_devices(wire, async |first, second| {
+        let mut memory: Box<[TestMemory; 4]> = Box::new([const { TestMemory::new() }; 4]);
+        let mut streams = Box::new([const { StreamMemory::<65_536>::new() }; 1]);
+        let options = ServerOptions::default();
+        let server = Server::<4, 1, 2>::relaying(second, &[1935, 80], &mut memory, &mut streams, &options);
+        let mut server = server.unwrap();
+        match select(client(first), server.run(&mut OpenHouse::default())).await {
+            Either::First(outcome) => outcome,
+            Either::Second(()) => unreachable!("the server runs for ever"),
+        }
+    })
+}
+
+/// Quick to give a silent server up.
+fn options() -> ClientOptions<'static> {
+    let session = ClientConfig { response_timeout: Duration::from_secs(1), ..ClientConfig::default() };
+    ClientOptions { session, ..ClientOptions::default() }
+}
+
+#[test]
+fn what_is_cut_off_behind_the_handshake_gives_way_to_another_port() {
+    let wire = Wire { rules: vec![(1935, Rule::CutOff)], ..Wire::new() };
+    let targets = targets([1935, 80]);
+    let mut plan = Plan::new(&targets, LIMITS).unwrap();
+    let result = with_server(&wire, async |stack| {
+        let (mut memory, url, options) = (TestMemory::new(), Url::parse(URL).unwrap(), options());
+        let connecting = Player::<8>::connect(stack, &url, &mut plan, &options, &mut memory, || [9; 32]);
+        connecting.await.map(drop)
+    });
+    assert_eq!(result, Ok(()));
+    let outcomes: Vec<_> = plan.reports().map(|report| report.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Failed(Failure::CutOff), Outcome::Connected]);
+}
+
+/// Takes nothing before its time.
+struct Late {
+    from: Instant,
+    bytes: usize,
+}
+
+impl Viewer for Late {
+    fn media(&mut self, fragment: &Fragment<'_>) {
+        assert!(Instant::now() >= self.from, "it was not ready");
+        self.bytes += fragment.data.len();
+    }
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if Instant::now() >= self.from {
+            return Poll::Ready(());
+        }
+        std::pin::pin!(Timer::at(self.from)).poll(cx)
+    }
+}
+
+#[test]
+fn a_viewer_that_is_not_ready_holds_back_media_and_nothing_else() {
+    const FRAMES: usize = 20;
+    let (end, bytes) = with_server(&Wire::new(), async |stack| {
+        let (targets, mut memory) = (targets([1935]), [const { TestMemory::new() }; 2]);
+        let [first, second] = &mut memory;
+        let mut plan = Plan::new(&targets, LIMITS).unwrap();
+        let mut publisher = connect(stack, &mut plan, first).await.unwrap();
+        let (url, options, mut plan) = (Url::parse(URL).unwrap(), options(), Plan::new(&targets, LIMITS).unwrap());
+        let connecting = Player::<8>::connect(stack, &url, &mut plan, &options, second, || [9; 32]);
+        let mut player = connecting.await.unwrap();
+        // Longer than any answer may take.
+        let mut late = Late { from: Instant::now() + embassy_time::Duration::from_secs(3), bytes: 0 };
+        let publishing = async {
+            let Parts { mut runner, mut video, .. } = publisher.split();
+            let feed = async {
+                // The player has asked by then, and is let in.
+                Timer::after_millis(500).await;
+                for time in 0..FRAMES as u32 {
+                    video.send(Timestamp(time), &[0x17; 2_000]).await?;
+                }
+                Timer::after_secs(4).await;
+                Ok::<(), Error>(())
+            };
+            let Either::First(Ok(())) = select(feed, runner.run()).await else { panic!("the publisher's end") };
+            publisher.close().await.unwrap();
+            std::future::pending::<()>().await
+        };
+        match select(player.run(&mut late), publishing).await {
+            Either::First(end) => (end, late.bytes),
+            Either::Second(()) => unreachable!(),
+        }
+    });
+    assert_eq!((end, bytes), (Ok(End::Unpublished), FRAMES * 2_000));
+}

@@ -1,0 +1,180 @@
+//! A server with players: who is let in, and how it ends. What they get is the demo's `relay`.
+
+use embassy_futures::join::join;
+use embassy_futures::select::{Either, select};
+use embassy_net::Stack;
+use embassy_time::{Duration, Instant, Timer};
+use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
+use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
+use embedded_rtmp_embassy::embedded_rtmp::command::{ConnectRequest, PlayRequest, code};
+use embedded_rtmp_embassy::embedded_rtmp::connect::Plan;
+use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
+use embedded_rtmp_embassy::embedded_rtmp::url::Url;
+use embedded_rtmp_embassy::{
+    ClientOptions, Denial, End, Error, Handler, Parts, Played, Player, Publisher, Server, ServerOptions, SessionId,
+    StreamMemory, Viewer,
+};
+
+use super::pair::{LIMITS, TestMemory, connect, targets, with_devices};
+use crate::wire::Wire;
+
+/// Lets in who does not say otherwise.
+#[derive(Default)]
+struct Doorkeeper {
+    played: Vec<Played>,
+}
+
+impl Handler for Doorkeeper {
+    fn entropy(&mut self) -> [u8; 32] {
+        [1; 32]
+    }
+
+    fn connect(&mut self, _: SessionId, request: &ConnectRequest<'_>) -> Result<(), Denial<'_>> {
+        if request.app == *"elsewhere" { Err(Denial::Redirect("rtmp://10.0.0.9/live")) } else { Ok(()) }
+    }
+
+    fn publish(&mut self, _: SessionId, _: StreamId, key: Text<'_>) -> Result<(), Denial<'_>> {
+        if key == *"unwanted" { Err("It is not wanted.".into()) } else { Ok(()) }
+    }
+
+    fn play(&mut self, _: SessionId, _: StreamId, request: &PlayRequest<'_>) -> Result<(), Denial<'_>> {
+        match request.name.as_bytes() {
+            b"secret" => {
+                Err(Denial::Status { code: code::PLAY_STREAM_NOT_FOUND, description: "There is no such stream." })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn media(&mut self, _: SessionId, _: &Fragment<'_>) {}
+
+    fn played(&mut self, _: SessionId, played: Played) {
+        self.played.push(played);
+    }
+}
+
+/// Counts what comes.
+#[derive(Default)]
+struct Count(usize);
+
+impl Viewer for Count {
+    fn media(&mut self, fragment: &Fragment<'_>) {
+        self.0 += fragment.data.len();
+    }
+}
+
+/// Plays until the end, or the refusal.
+async fn play(stack: Stack<'_>, url: &str, count: &mut Count) -> Result<End, Error> {
+    let (url, targets, mut memory) = (Url::parse(url).unwrap(), targets([1935]), TestMemory::new());
+    let mut plan = Plan::new(&targets, LIMITS).unwrap();
+    let options = ClientOptions::default();
+    let mut player = Player::<8>::connect(stack, &url, &mut plan, &options, &mut memory, || [9; 32]).await?;
+    player.run(count).await
+}
+
+/// Runs `clients` on the first device, then shuts the server on the second down while `last` goes on.
+fn serve(clients: impl AsyncFnOnce(Stack<'_>), last: impl AsyncFnOnce(Stack<'_>)) -> Vec<Played> {
+    let mut doorkeeper = Doorkeeper::default();
+    with_devices(&Wire::new(), async |first, second| {
+        let mut memory: Box<[TestMemory; 4]> = Box::new([const { TestMemory::new() }; 4]);
+        let mut streams = Box::new([const { StreamMemory::<8192>::new() }; 1]);
+        let options = ServerOptions::default();
+        let server = Server::<4, 1, 2>::relaying(second, &[1935], &mut memory, &mut streams, &options);
+        let mut server = server.unwrap();
+        let Either::First(()) = select(clients(first), server.run(&mut doorkeeper)).await else { unreachable!() };
+        let shutdown = async {
+            let pause = Timer::after(Duration::from_millis(500));
+            let Either::Second(()) = select(server.run(&mut doorkeeper), pause).await else { unreachable!() };
+            server.shutdown(&mut doorkeeper).await;
+        };
+        join(shutdown, last(first)).await;
+    });
+    doorkeeper.played
+}
+
+fn code_of<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
+    let Err(Error::Refused(refusal)) = result else { panic!("{result:?}") };
+    refusal.code.to_string()
+}
+
+#[test]
+fn a_key_has_one_publisher_and_names_are_refused_with_their_code() {
+    let played = serve(
+        async |stack| {
+            let (targets, mut memory) = (targets([1935]), [const { TestMemory::new() }; 2]);
+            let [first, second] = &mut memory;
+            let mut plan = Plan::new(&targets, LIMITS).unwrap();
+            let publisher = connect(stack, &mut plan, first).await.unwrap();
+            let mut plan = Plan::new(&targets, LIMITS).unwrap();
+            assert_eq!(code_of(connect(stack, &mut plan, second).await.map(drop)), code::PUBLISH_BAD_NAME);
+            let count = &mut Count::default();
+            assert_eq!(code_of(play(stack, "rtmp://10.0.0.2/live/secret", count).await), code::PLAY_STREAM_NOT_FOUND);
+            // There is memory for one stream, and it is taken.
+            assert_eq!(code_of(play(stack, "rtmp://10.0.0.2/live/other", count).await), code::PLAY_FAILED);
+            assert_eq!(code_of(play(stack, "rtmp://10.0.0.2/elsewhere/x", count).await), code::CONNECT_REJECTED);
+            drop(publisher);
+        },
+        async |_| {},
+    );
+    assert_eq!(played, []);
+}
+
+#[test]
+fn a_shutdown_tells_the_players() {
+    let count = &mut Count::default();
+    let played = serve(
+        async |_| {},
+        async |stack| {
+            let (targets, mut memory) = (targets([1935]), TestMemory::new());
+            let mut plan = Plan::new(&targets, LIMITS).unwrap();
+            let mut publisher = connect(stack, &mut plan, &mut memory).await.unwrap();
+            let Parts { runner, mut video, .. } = publisher.split();
+            let mut runner = runner;
+            let publishing = async {
+                select(runner.run(), async {
+                    video.send(Timestamp(0), &[0x17, 1, 0, 0, 0, 1, 2, 3]).await.unwrap();
+                    core::future::pending::<()>().await
+                })
+                .await
+            };
+            let (_, end) = join(publishing, play(stack, "rtmp://10.0.0.2/live/test", count)).await;
+            assert_eq!(end, Ok(End::Stopped));
+        },
+    );
+    assert_eq!((count.0, played), (8, vec![Played { sent: 1, skipped: 0 }]));
+}
+
+#[test]
+fn who_waits_for_nobody_is_in_no_publishers_way() {
+    let played = serve(
+        async |stack| {
+            let count = &mut Count::default();
+            let waiting = play(stack, "rtmp://10.0.0.2/live/nobody", count);
+            let publishing = async {
+                let (targets, mut memory) = (targets([1935]), TestMemory::new());
+                Timer::after(Duration::from_millis(300)).await;
+                let unwanted = Url::parse("rtmp://10.0.0.2/live/unwanted").unwrap();
+                let (mut plan, options) = (Plan::new(&targets, LIMITS).unwrap(), ClientOptions::default());
+                let refused = Publisher::<8>::connect(stack, &unwanted, &mut plan, &options, &mut memory, || [7; 32]);
+                assert_eq!(code_of(refused.await.map(drop)), code::PUBLISH_BAD_NAME);
+                Timer::after(Duration::from_millis(300)).await;
+                // There is memory for one stream.
+                let start = Instant::now();
+                let mut plan = Plan::new(&targets, LIMITS).unwrap();
+                let publisher = connect(stack, &mut plan, &mut memory).await.unwrap();
+                Timer::after(Duration::from_millis(300)).await;
+                drop(publisher);
+                start
+            };
+            let waiting = async {
+                let end = waiting.await;
+                assert_eq!(end, Ok(End::Stopped));
+                Instant::now()
+            };
+            let (ended, start) = join(waiting, publishing).await;
+            assert!(ended > start, "who is refused takes nobody's place");
+        },
+        async |_| {},
+    );
+    assert_eq!(played, [Played::default()]);
+}

@@ -1,0 +1,130 @@
+//! Names, with a name server on the other device.
+
+use std::time::Duration;
+
+use embassy_futures::select::{Either, select};
+use embassy_net::Stack;
+use embassy_net::udp::{PacketMetadata, UdpSocket};
+use embedded_rtmp_embassy::embedded_rtmp::connect::{Failure, Limits, Outcome, Plan};
+use embedded_rtmp_embassy::embedded_rtmp::url::Url;
+use embedded_rtmp_embassy::{ClientOptions, Clip, Error, Publisher, ResolveError, Station, StationOptions};
+
+use super::pair::{LIMITS, Recorded, TestMemory, targets, while_serving, with_devices};
+use crate::clip::BUNDLED;
+use crate::wire::Wire;
+
+/// What a query about IPv6 addresses asks for.
+const AAAA: u8 = 28;
+
+/// Answers every query about a name that begins with `server` with 10.0.0.2, one that begins with `several` with 10.0.0.9,
+/// which nobody has, and 10.0.0.2; and all others with "no such name". About the IPv6 addresses of `serversilent` it says
+/// nothing at all.
+async fn name_server(stack: Stack<'_>) {
+    let (mut rx, mut tx) = ([0; 512], [0; 512]);
+    let (mut rx_meta, mut tx_meta) = ([PacketMetadata::EMPTY; 4], [PacketMetadata::EMPTY; 4]);
+    let mut socket = UdpSocket::new(stack, &mut rx_meta, &mut rx, &mut tx_meta, &mut tx);
+    socket.bind(53).unwrap();
+    loop {
+        let mut query = [0; 512];
+        let (length, from) = socket.recv_from(&mut query).await.unwrap();
+        if query[13..].starts_with(b"serversilent") && query[length - 3] == AAAA {
+            continue;
+        }
+        let mut answer = query[..length].to_vec();
+        answer[2] = 0x81; // a response
+        let hosts: &[u8] = match &query[13..] {
+            name if name.starts_with(b"server") => &[2],
+            name if name.starts_with(b"several") => &[9, 2],
+            _ => &[],
+        };
+        (answer[3], answer[7]) = (if hosts.is_empty() { 0x83 } else { 0x80 }, hosts.len() as u8);
+        for host in hosts {
+            answer.extend_from_slice(&[0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 0, 0, *host]);
+        }
+        socket.send_to(&answer, from).await.unwrap();
+    }
+}
+
+/// Publishes to `host`, on port 1935.
+fn publish_to(url: &str) -> (Result<(), Error>, Outcome) {
+    let targets = targets([1935]);
+    // A second each, at least: for so long smoltcp lets a socket rest that it found no neighbour for.
+    let limits = Limits { tcp: Duration::from_secs(6), ..LIMITS };
+    let mut plan = Plan::new(&targets, limits).unwrap();
+    let result = with_devices(&Wire::new(), async |first, second| {
+        let (mut memory, options) = (TestMemory::new(), ClientOptions::default());
+        let client = async {
+            let url = Url::parse(url).unwrap();
+            let connecting = Publisher::<8>::connect(first, &url, &mut plan, &options, &mut memory, || [2; 32]);
+            connecting.await?.close().await
+        };
+        let recorded = Recorded::default();
+        let served = while_serving(second, &[1935], &recorded, client);
+        match select(served, name_server(second)).await {
+            Either::First(result) => result,
+            Either::Second(()) => unreachable!("the name server runs for ever"),
+        }
+    });
+    (result, plan.reports().next().unwrap().outcome)
+}
+
+#[test]
+fn a_name_is_looked_up() {
+    assert_eq!(publish_to("rtmp://server.test/live/test"), (Ok(()), Outcome::Connected));
+}
+
+#[test]
+fn every_address_of_a_name_is_tried() {
+    assert_eq!(publish_to("rtmp://several.test/live/test"), (Ok(()), Outcome::Connected));
+}
+
+#[test]
+fn an_address_needs_no_name_server() {
+    assert_eq!(publish_to("rtmp://10.0.0.2/live/test"), (Ok(()), Outcome::Connected));
+}
+
+#[test]
+fn a_name_server_that_is_silent_about_another_family_takes_no_address_away() {
+    assert_eq!(publish_to("rtmp://serversilent.test/live/test"), (Ok(()), Outcome::Connected));
+}
+
+#[test]
+fn a_station_keeps_the_addresses_that_it_has_found() {
+    let result = with_devices(&Wire::new(), async |first, second| {
+        let options = StationOptions { limits: LIMITS, ..StationOptions::default() };
+        let (mut memory, mut entropy) = (TestMemory::new(), || [2; 32]);
+        let mut station = Station::new(first, &mut memory, &mut entropy, &options);
+        let mut clip = Clip::new(BUNDLED, 1).unwrap().unpaced();
+        let recorded = Recorded::default();
+        let publishing = station.publish("rtmp://serversilent.test:1935/live/test", &mut clip);
+        let served = while_serving(second, &[1935], &recorded, publishing);
+        match select(served, name_server(second)).await {
+            Either::First(result) => result,
+            Either::Second(()) => unreachable!("the name server runs for ever"),
+        }
+    });
+    assert_eq!(result, Ok(()));
+}
+
+#[test]
+fn an_unknown_name_is_every_ports_reason() {
+    let failed = Outcome::Failed(Failure::Dns);
+    assert_eq!(publish_to("rtmp://nobody.test/live/test"), (Err(Error::Resolve(ResolveError::NoAnswer)), failed));
+    let long = format!("rtmp://{}.test/live/test", "n".repeat(64));
+    assert_eq!(publish_to(&long), (Err(Error::Resolve(ResolveError::BadName)), failed));
+}
+
+#[test]
+fn an_ipv6_address_needs_the_feature_and_a_route() {
+    let expected = if cfg!(feature = "ipv6") {
+        (Err(Error::Exhausted), Outcome::Failed(Failure::Unreachable))
+    } else {
+        (Err(Error::Resolve(ResolveError::Family)), Outcome::Failed(Failure::Dns))
+    };
+    assert_eq!(publish_to("rtmp://[2001:db8::1]/live/test"), expected);
+}
+
+#[test]
+fn without_a_stream_key_nothing_is_dialled() {
+    assert_eq!(publish_to("rtmp://10.0.0.2/live"), (Err(Error::NoStreamKey), Outcome::NotStarted));
+}

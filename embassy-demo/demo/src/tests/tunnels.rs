@@ -1,0 +1,269 @@
+//! A server device with tunnels: publishers and players in them, beside direct ones, on one port.
+
+use std::cell::RefCell;
+
+use embassy_futures::join::{join, join4};
+use embassy_futures::select::{Either, select};
+use embassy_net::Stack;
+use embassy_time::{Duration, Timer, with_timeout};
+use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
+use embedded_rtmp_embassy::embedded_rtmp::connect::{Outcome, Plan, Target};
+use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, Timestamp};
+use embedded_rtmp_embassy::embedded_rtmp::tunnel::Config;
+use embedded_rtmp_embassy::embedded_rtmp::url::Url;
+use embedded_rtmp_embassy::{
+    ClientOptions, End, Error, Memory, Parts, Player, Server, ServerError, ServerOptions, SessionId, StreamMemory,
+    TunnelMemory, Tunnels, Viewer, test_ports,
+};
+
+use super::pair::{IMPATIENT, LIMITS, Recorded, TestMemory, URL, clip, connect, with_devices};
+use crate::compare::compare;
+use crate::flv::{self, Tag};
+use crate::progress::Progress;
+use crate::publish::publish;
+use crate::wire::Wire;
+
+pub(super) const SOCKETS: usize = 5;
+pub(super) const TUNNELS: usize = 3;
+
+/// Runs `clients` while a server with tunnels on port 80 records and relays; answers how its sessions ended.
+pub(super) async fn while_serving<T>(
+    stack: Stack<'_>,
+    config: Config<'_>,
+    recorded: &Recorded,
+    clients: impl Future<Output = T>,
+) -> (T, Vec<(SessionId, Error)>) {
+    let mut memory: Box<[Memory<4096, 4096>; SOCKETS]> = Box::new([const { Memory::new() }; SOCKETS]);
+    let mut streams = Box::new([const { StreamMemory::<65_536>::new() }; 2]);
+    let mut lent = Box::new(TunnelMemory::<TUNNELS>::new());
+    let mut tunnels = Tunnels::<TUNNELS>::new(&mut lent, config);
+    let options = ServerOptions { keep_alive: IMPATIENT, ..Default::default() };
+    let server = Server::<SOCKETS, 2, 3>::relaying(stack, &[80], &mut memory, &mut streams, &options);
+    let mut server = server.and_then(|server| server.with_tunnels(&mut tunnels)).unwrap();
+    let mut recorder = recorded.recorder();
+    let Either::First(outcome) = select(Box::pin(clients), server.run(&mut recorder)).await else { unreachable!() };
+    (outcome, recorder.ended)
+}
+
+async fn publishes(stack: Stack<'_>, url: &str, target: Target, clip: &[Tag<'_>], paced: bool) {
+    let targets = [target];
+    let (url, mut plan) = (Url::parse(url).unwrap(), Plan::new(&targets, LIMITS).unwrap());
+    let mut memory = Box::new(Memory::<4096, 8192>::new());
+    publish(stack, &url, &mut plan, &mut memory, clip, paced, &Progress::default()).await.unwrap();
+}
+
+/// What a player gets.
+#[derive(Default)]
+struct Watch(Vec<(Kind, Timestamp, Vec<u8>)>);
+
+impl Viewer for Watch {
+    fn media(&mut self, fragment: &Fragment<'_>) {
+        if fragment.is_first() {
+            self.0.push((fragment.header.kind, fragment.header.timestamp, Vec::new()));
+        }
+        self.0.last_mut().unwrap().2.extend_from_slice(fragment.data);
+    }
+}
+
+impl Watch {
+    fn tags(&self) -> Vec<Tag<'_>> {
+        self.0.iter().map(|(kind, timestamp, data)| Tag { kind: *kind, timestamp: *timestamp, data }).collect()
+    }
+}
+
+/// Plays until the stream is over.
+async fn plays(stack: Stack<'_>, target: Target, watch: &mut Watch) -> Result<End, Error> {
+    let targets = [target];
+    let (url, mut plan) = (Url::parse(URL).unwrap(), Plan::new(&targets, LIMITS).unwrap());
+    let (mut memory, options) = (Box::new(TestMemory::new()), ClientOptions::default());
+    let mut player = Player::<8>::connect(stack, &url, &mut plan, &options, &mut memory, || [9; 32]).await?;
+    player.run(watch).await
+}
+
+/// Through a tunnel, and not.
+const TUNNEL: Target = Target::rtmpt(80);
+const DIRECT: Target = Target::rtmp(80);
+
+#[test]
+fn item_098_two_tunnels_and_a_direct_publisher_on_one_port() {
+    let (recorded, clip) = (Recorded::default(), clip());
+    let ended = with_devices(&Wire::new(), async |first, second| {
+        let clients = join(
+            publishes(first, "rtmp://10.0.0.2/live/one", TUNNEL, &clip, false),
+            publishes(first, "rtmp://10.0.0.2/live/two", DIRECT, &clip, false),
+        );
+        let clients = Box::pin(clients);
+        while_serving(second, Config::new(), &recorded, async {
+            clients.await;
+            Box::pin(publishes(first, "rtmp://10.0.0.2/live/three", TUNNEL, &clip, false)).await;
+        })
+        .await
+        .1
+    });
+    let mut keys: Vec<String> = recorded.files.borrow().iter().map(|(key, _)| key.clone()).collect();
+    keys.sort();
+    assert_eq!(keys, ["one", "three", "two"]);
+    for index in 0..3 {
+        compare(&clip, &flv::read(&recorded.file(index)).unwrap()).unwrap();
+    }
+    // The sessions in tunnels have the ids behind the sockets', and no socket had a session for their connections.
+    let tunnels = ended.iter().filter(|(session, _)| usize::from(session.0) >= SOCKETS);
+    assert_eq!((tunnels.count(), ended.len()), (2, 3), "{ended:?}");
+    assert!(ended.iter().all(|(_, why)| *why == Error::Closed), "{ended:?}");
+}
+
+#[test]
+fn item_098_players_in_tunnels_and_direct_get_what_is_published_in_one() {
+    let (recorded, clip) = (Recorded::default(), clip());
+    for publisher in [TUNNEL, DIRECT] {
+        let mut watches = [(); 3].map(|()| Watch::default());
+        let [one, two, three] = &mut watches;
+        with_devices(&Wire::new(), async |first, second| {
+            let clients =
+                join4(plays(first, TUNNEL, one), plays(first, TUNNEL, two), plays(first, DIRECT, three), async {
+                    // The players are there first.
+                    Timer::after(Duration::from_millis(500)).await;
+                    Box::pin(publishes(first, URL, publisher, &clip, true)).await;
+                });
+            let ((one, two, three, ()), _) = while_serving(second, Config::new(), &recorded, clients).await;
+            assert_eq!([one, two, three], [Ok(End::Unpublished); 3]);
+        });
+        for watch in &watches {
+            compare(&clip, &watch.tags()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_key_in_a_tunnel_is_taken_for_all() {
+    with_devices(&Wire::new(), async |first, second| {
+        let refused = async |target| {
+            let (targets, mut memory) = ([target], TestMemory::new());
+            let mut plan = Plan::new(&targets, LIMITS).unwrap();
+            match connect(first, &mut plan, &mut memory).await.map(drop) {
+                Err(Error::Refused(refusal)) => refusal.code.to_string(),
+                other => panic!("{other:?}"),
+            }
+        };
+        while_serving(second, Config::new(), &Recorded::default(), async {
+            let (targets, mut memory) = ([TUNNEL], TestMemory::new());
+            let mut plan = Plan::new(&targets, LIMITS).unwrap();
+            let mut publisher = connect(first, &mut plan, &mut memory).await.unwrap();
+            let mut parts = publisher.split();
+            let others = async {
+                for target in [TUNNEL, DIRECT] {
+                    assert_eq!(refused(target).await, "NetStream.Publish.BadName");
+                }
+            };
+            assert!(matches!(select(parts.runner.run(), others).await, Either::Second(())));
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_tunnel_that_goes_silent_is_over_at_its_limit_and_its_place_free() {
+    let (recorded, limit) = (Recorded::default(), Duration::from_millis(700));
+    let config = Config { idle_timeout: limit.into(), ..Config::new() };
+    let ended = with_devices(&Wire::new(), async |first, second| {
+        while_serving(second, config, &recorded, async {
+            for _ in 0..TUNNELS + 1 {
+                let (targets, mut memory) = ([TUNNEL], TestMemory::new());
+                let mut plan = Plan::new(&targets, LIMITS).unwrap();
+                let mut publisher = connect(first, &mut plan, &mut memory).await.unwrap();
+                let Parts { mut runner, mut video, .. } = publisher.split();
+                let frame = join(video.send(Timestamp(0), &[0x17, 1, 0, 0, 0, 1, 2, 3]), async {
+                    let _ = with_timeout(Duration::from_millis(300), runner.run()).await;
+                });
+                frame.await.0.unwrap();
+                // Nobody runs it any more.
+                Timer::after(limit * 2).await;
+            }
+        })
+        .await
+        .1
+    });
+    assert_eq!(ended, [(SessionId(SOCKETS as u8), Error::Lost); TUNNELS + 1]);
+    assert_eq!(recorded.kinds(TUNNELS), [Kind::VIDEO]);
+}
+
+#[test]
+fn players_and_port_tests_leave_no_tunnel_behind() {
+    let ended = with_devices(&Wire::new(), async |first, second| {
+        while_serving(second, Config::new(), &Recorded::default(), async {
+            let (targets, url, options) = ([TUNNEL], Url::parse(URL).unwrap(), ClientOptions::default());
+            for _ in 0..2 * TUNNELS {
+                let (mut plan, mut memory) = (Plan::new(&targets, LIMITS).unwrap(), TestMemory::new());
+                let connecting = Player::<8>::connect(first, &url, &mut plan, &options, &mut memory, || [9; 32]);
+                let mut player = connecting.await.unwrap();
+                // It waits for a publisher, or has asked and heard nothing yet.
+                let mut watch = Watch::default();
+                let waiting = with_timeout(Duration::from_millis(200), player.run(&mut watch));
+                assert_eq!(waiting.await.ok(), None);
+                with_timeout(Duration::from_secs(1), player.close()).await.unwrap();
+                assert_eq!(player.run(&mut watch).await, Err(Error::Closed));
+            }
+            let (mut memory, mut outcome) = (TestMemory::new(), None);
+            let test = test_ports(
+                first,
+                "10.0.0.2",
+                &targets,
+                LIMITS,
+                &options,
+                &mut memory,
+                || [7; 32],
+                |report| {
+                    outcome = Some(report.outcome);
+                },
+            );
+            test.await.unwrap();
+            assert_eq!(outcome, Some(Outcome::Connected));
+            Timer::after(Duration::from_millis(100)).await;
+        })
+        .await
+        .1
+    });
+    assert_eq!(ended, [(SessionId(SOCKETS as u8), Error::Closed); 2 * TUNNELS + 1]);
+}
+
+#[test]
+fn a_shutdown_ends_the_tunnels() {
+    let (recorded, ended) = (Recorded::default(), RefCell::new(Vec::new()));
+    with_devices(&Wire::new(), async |first, second| {
+        let mut memory = Box::new([const { TestMemory::new() }; 3]);
+        let mut lent = Box::new(TunnelMemory::<1>::new());
+        let mut tunnels = Tunnels::<1>::new(&mut lent, Config::new());
+        let server = Server::<3>::new(second, &[80], &mut memory, &ServerOptions::default());
+        let mut server = server.and_then(|server| server.with_tunnels(&mut tunnels)).unwrap();
+        let mut recorder = recorded.recorder();
+        for _ in 0..2 {
+            let (targets, mut memory) = ([TUNNEL], TestMemory::new());
+            let mut plan = Plan::new(&targets, LIMITS).unwrap();
+            let publisher = select(connect(first, &mut plan, &mut memory), server.run(&mut recorder)).await;
+            let Either::First(Ok(mut publisher)) = publisher else { panic!("it does not connect") };
+            let mut parts = publisher.split();
+            // It finds that the tunnel has gone, or no server to connect to.
+            join(parts.runner.run(), server.shutdown(&mut recorder)).await;
+        }
+        ended.replace(recorder.ended);
+    });
+    assert_eq!(ended.take(), [(SessionId(3), Error::Closed); 2]);
+}
+
+#[test]
+fn rings_without_room_for_answers_are_refused() {
+    with_devices(&Wire::new(), async |first, _| {
+        for (is_enough, error) in [(false, Some(ServerError::SendRing(256))), (true, None)] {
+            let mut lent = TunnelMemory::<1>::new();
+            let mut tunnels = Tunnels::<1>::new(&mut lent, Config::new());
+            let (mut small, mut large) =
+                ([const { Memory::<512, 255>::new() }; 2], [const { Memory::<512, 256>::new() }; 2]);
+            let options = ServerOptions::default();
+            let server = match is_enough {
+                false => Server::<2>::new(first, &[80], &mut small, &options),
+                true => Server::<2>::new(first, &[80], &mut large, &options),
+            };
+            assert_eq!(server.unwrap().with_tunnels(&mut tunnels).err(), error);
+        }
+    });
+}
