@@ -19,9 +19,10 @@
 //! | [`command`] | `connect`, `publish`, `onStatus` and the others |
 //! | [`media`] | what audio and video messages hold: FLV tags, AVC and AAC, Annex B, metadata |
 //! | [`session`] | who may say what, and when: [`session::Client`], [`session::Server`] |
+//! | [`pressure`] | which frames to drop when the network is too slow, and how much it carries |
 //! | [`relay`] | one publisher's stream for many players |
 //! | [`url`] | RTMP URLs |
-//! | [`connect`] | the port plan: which ports to try, in which order, for how long |
+//! | [`port_plan`] | the port plan: which ports to try, in which order, for how long |
 //! | [`tunnel`] | RTMPT: a session in HTTP requests; which protocol a connection begins with |
 //!
 //! # The run loop
@@ -110,7 +111,7 @@
 //! | Length of a media message | what the protocol has: 16,777,215 bytes |
 //! | Depth of AMF0 values | [`amf0::MAX_DEPTH`] |
 //! | Length of a URL | [`url::MAX_LENGTH`] bytes |
-//! | Targets of a port plan | [`connect::MAX_TARGETS`] |
+//! | Targets of a port plan | [`port_plan::MAX_TARGETS`] |
 //!
 //! # Features
 //!
@@ -135,11 +136,12 @@ mod fmt;
 pub mod amf0;
 pub mod chunk;
 pub mod command;
-pub mod connect;
 pub mod control;
 pub mod handshake;
 pub mod media;
 pub mod message;
+pub mod port_plan;
+pub mod pressure;
 pub mod relay;
 pub mod session;
 pub mod time;

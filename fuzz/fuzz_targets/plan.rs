@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use embedded_rtmp::connect::{AttemptId, Failure, Limits, MAX_TARGETS, Outcome, Plan, Step, Target};
+use embedded_rtmp::port_plan::{AttemptId, Failure, Limits, MAX_TARGETS, Outcome, Plan, Step, Target};
 use embedded_rtmp::time::Instant;
 use libfuzzer_sys::fuzz_target;
 

@@ -4,8 +4,8 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
-use embedded_rtmp::connect::{Failure, Limits, Outcome, Target, Transport};
 use embedded_rtmp::handshake::Kind;
+use embedded_rtmp::port_plan::{Failure, Limits, Outcome, Target, Transport};
 use embedded_rtmp::session::ClientConfig;
 use serde_json::{Value, json};
 

@@ -10,7 +10,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use embedded_rtmp::connect::{Failure, Limits, Outcome, Target};
+use embedded_rtmp::port_plan::{Failure, Limits, Outcome, Target};
 use embedded_rtmp::session::ClientConfig;
 use host_tests::flv::{Reader, Writer};
 use host_tests::net::{Clock, Memory, dial};

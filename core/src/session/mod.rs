@@ -96,7 +96,6 @@ mod event;
 mod flow;
 mod link;
 mod outgoing;
-pub mod pressure;
 mod queue;
 mod server;
 mod verbs;

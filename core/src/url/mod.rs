@@ -106,7 +106,7 @@ impl<'a> Url<'a> {
     }
 
     /// The port, if the URL names one; never 0. Without one, see [`Scheme::default_port`] and
-    /// [`connect`](crate::connect).
+    /// [`connect`](crate::port_plan).
     pub const fn port(&self) -> Option<u16> {
         self.port
     }

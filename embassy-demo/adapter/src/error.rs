@@ -5,7 +5,7 @@ use core::fmt;
 use embedded_rtmp::command::Status;
 use embedded_rtmp::session::{ConfigError, RequestError, Stage};
 use embedded_rtmp::url::UrlError;
-use embedded_rtmp::{connect, session};
+use embedded_rtmp::{port_plan, session};
 
 use crate::client::resolve::ResolveError;
 use crate::text::Text;
@@ -18,7 +18,7 @@ pub enum Error {
     /// The caller's fault: this is no URL of RTMP.
     Url(UrlError),
     /// The caller's fault: the port plan cannot work.
-    Plan(connect::ConfigError),
+    Plan(port_plan::ConfigError),
     /// The caller's fault: the URL has no stream key.
     NoStreamKey,
     /// The caller's fault: a lent buffer is too small.
@@ -83,8 +83,8 @@ impl From<UrlError> for Error {
     }
 }
 
-impl From<connect::ConfigError> for Error {
-    fn from(error: connect::ConfigError) -> Self {
+impl From<port_plan::ConfigError> for Error {
+    fn from(error: port_plan::ConfigError) -> Self {
         Self::Plan(error)
     }
 }
@@ -162,15 +162,15 @@ impl defmt::Format for Refusal {
 }
 
 /// The failure of an attempt whose handshake ended with `error`.
-pub(crate) fn handshake_failure(error: &Error) -> connect::Failure {
+pub(crate) fn handshake_failure(error: &Error) -> port_plan::Failure {
     match error {
-        Error::Session(session::Error::TimedOut(_)) => connect::Failure::HandshakeTimedOut,
-        Error::Session(_) => connect::Failure::NotRtmp,
+        Error::Session(session::Error::TimedOut(_)) => port_plan::Failure::HandshakeTimedOut,
+        Error::Session(_) => port_plan::Failure::NotRtmp,
         #[cfg(feature = "rtmpt")]
-        Error::Tunnel(embedded_rtmp::tunnel::Error::TimedOut) => connect::Failure::HandshakeTimedOut,
+        Error::Tunnel(embedded_rtmp::tunnel::Error::TimedOut) => port_plan::Failure::HandshakeTimedOut,
         #[cfg(feature = "rtmpt")]
-        Error::Tunnel(error) if *error != embedded_rtmp::tunnel::Error::Interrupted => connect::Failure::NotRtmp,
-        _ => connect::Failure::Closed,
+        Error::Tunnel(error) if *error != embedded_rtmp::tunnel::Error::Interrupted => port_plan::Failure::NotRtmp,
+        _ => port_plan::Failure::Closed,
     }
 }
 

@@ -51,7 +51,7 @@
 //! ```no_run
 //! use embassy_futures::select::{Either, select};
 //! use embassy_net::Stack;
-//! use embedded_rtmp_embassy::embedded_rtmp::connect::{Limits, Order, Plan};
+//! use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Limits, Order, Plan};
 //! use embedded_rtmp_embassy::embedded_rtmp::{message::Timestamp, url::Url};
 //! use embedded_rtmp_embassy::{Error, Memory, Parts, ClientOptions, Publisher};
 //!
@@ -83,7 +83,7 @@
 //! # Playing
 //! ```no_run
 //! use embassy_net::Stack;
-//! use embedded_rtmp_embassy::embedded_rtmp::connect::{Limits, Order, Plan};
+//! use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Limits, Order, Plan};
 //! use embedded_rtmp_embassy::embedded_rtmp::chunk::{Assembled, Assembler, Fragment};
 //! use embedded_rtmp_embassy::embedded_rtmp::{media::audio, message::Kind, url::Url};
 //! use embedded_rtmp_embassy::{End, Error, Memory, Player, ClientOptions, Viewer};
@@ -177,7 +177,7 @@
 //! With the feature `rtmpt` it takes tunnels beside direct connections, on the same ports: `Server::with_tunnels`.
 //!
 //! # Through firewalls
-//! A [`Plan`](embedded_rtmp::connect::Plan) says which ports and transports are tried, when, and which attempt wins.
+//! A [`Plan`](embedded_rtmp::port_plan::Plan) says which ports and transports are tried, when, and which attempt wins.
 //! [`Publisher::connect`] carries it out with one socket, one attempt after another: a port that a firewall drops costs
 //! its 3 s. [`Publisher::race`] has as many sockets as it is lent memory for, and is as fast as the firewall allows.
 //! Either tries every address of a name, and goes on to the next port where a server does not answer behind the

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use embassy_net::Stack;
 use embassy_net::tcp::TcpSocket;
-use embedded_rtmp_embassy::embedded_rtmp::connect::{AttemptReport, Target};
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::{AttemptReport, Target};
 use embedded_rtmp_embassy::{ClientOptions, Memory, Server, ServerOptions, test_ports};
 
 use super::device::Device;

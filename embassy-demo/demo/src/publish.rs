@@ -6,9 +6,9 @@ use embassy_futures::join::join;
 use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_time::{Instant, Timer};
-use embedded_rtmp_embassy::embedded_rtmp::connect::Plan;
 use embedded_rtmp_embassy::embedded_rtmp::handshake;
 use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, Timestamp};
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::Plan;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{ClientOptions, Error, Memory, Parts, Publisher, Sender};
 

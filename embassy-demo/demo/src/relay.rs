@@ -12,8 +12,8 @@ use embassy_net::{IpAddress, Stack};
 use embassy_time::{Duration, Instant, Timer, with_timeout};
 use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
-use embedded_rtmp_embassy::embedded_rtmp::connect::{Limits, Plan, Target};
 use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, StreamId, Timestamp};
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Limits, Plan, Target};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{
     ClientOptions, Denial, Error, Handler, Memory, Origin, Played, Player, Server, ServerOptions, SessionId,

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Write};
 use std::time::Duration;
 
-use embedded_rtmp_embassy::embedded_rtmp::connect::{AttemptReport, Outcome as Attempted};
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::{AttemptReport, Outcome as Attempted};
 
 use super::options::Options;
 use super::relay::{Relayed, Row};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use embassy_time::Instant;
-use embedded_rtmp_embassy::embedded_rtmp::connect::{AttemptReport, Limits, Plan, Target};
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::{AttemptReport, Limits, Plan, Target};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{Error, Memory, Publisher, Server, ServerOptions, SessionId, Traffic};
 

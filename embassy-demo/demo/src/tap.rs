@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, anyhow};
 use embassy_net::{Config, Ipv4Cidr, Stack, StackResources, StaticConfigV4};
 use embassy_net_tuntap::TunTapDevice;
-use embedded_rtmp_embassy::embedded_rtmp::connect::{Limits, Order, Plan};
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Limits, Order, Plan};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{ClientOptions, Error, Memory, Publisher, test_ports};
 

@@ -10,15 +10,16 @@
 include!("calls/amf0.rs");
 include!("calls/chunk.rs");
 include!("calls/command.rs");
-include!("calls/connect.rs");
 include!("calls/control.rs");
 include!("calls/handshake.rs");
 include!("calls/media.rs");
 include!("calls/message.rs");
+include!("calls/port_plan.rs");
+include!("calls/pressure.rs");
 include!("calls/relay.rs");
 include!("calls/session.rs");
 include!("calls/time.rs");
 include!("calls/tunnel.rs");
 include!("calls/url.rs");
 
-lists! { amf0 chunk command connect control handshake media message relay session time tunnel url }
+lists! { amf0 chunk command control handshake media message port_plan pressure relay session time tunnel url }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use embedded_rtmp::connect::Limits;
+use embedded_rtmp::port_plan::Limits;
 use host_tests::peers::network::{Host, Network, SERVER};
 use host_tests::peers::{finish_within, start, wait_until};
 use serde_json::Value;

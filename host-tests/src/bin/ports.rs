@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use embedded_rtmp::connect::{Limits, Outcome, Target, Transport};
+use embedded_rtmp::port_plan::{Limits, Outcome, Target, Transport};
 use embedded_rtmp::url::{Scheme, Url};
 use host_tests::ports::{USUAL, table, test};
 use serde_json::Value;

@@ -5,8 +5,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use embedded_rtmp::connect::{Failure, Target, Transport};
 use embedded_rtmp::handshake::{Error as HandshakeError, Kind};
+use embedded_rtmp::port_plan::{Failure, Target, Transport};
 use embedded_rtmp::session::{Client, ClientEvent, Error as SessionError};
 use embedded_rtmp::time::Instant;
 use embedded_rtmp::tunnel;

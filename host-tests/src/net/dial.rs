@@ -5,8 +5,8 @@ use std::fmt;
 use std::net::{IpAddr, ToSocketAddrs};
 
 use anyhow::{Context, Result};
-use embedded_rtmp::connect::{AttemptId, AttemptReport, Failure, Limits, Plan, Step, Target};
 use embedded_rtmp::handshake::Kind;
+use embedded_rtmp::port_plan::{AttemptId, AttemptReport, Failure, Limits, Plan, Step, Target};
 use embedded_rtmp::session::{Buffers, Client, ClientConfig};
 
 use super::attempt::{Addresses, Attempt, Stage};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use clap::Args;
-use embedded_rtmp::connect::{ConfigError, Limits, MAX_TARGETS, NET_CONNECTION, Order, PLAYER, SMART, Target};
+use embedded_rtmp::port_plan::{ConfigError, Limits, MAX_TARGETS, NET_CONNECTION, Order, PLAYER, SMART, Target};
 use embedded_rtmp::url::Url;
 
 /// Attempts at once, where nothing else is said.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use embedded_rtmp::connect::AttemptReport;
 use embedded_rtmp::handshake::Kind as HandshakeKind;
+use embedded_rtmp::port_plan::AttemptReport;
 use serde_json::{Value, json};
 
 use crate::counts::Counts;

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use embedded_rtmp::command::ConnectOptions;
-use embedded_rtmp::connect::AttemptReport;
 use embedded_rtmp::handshake::{ClientConfig as HandshakeConfig, Kind, Style};
 use embedded_rtmp::message::StreamId;
+use embedded_rtmp::port_plan::AttemptReport;
 use embedded_rtmp::session::{Client, ClientConfig, ClientEvent};
 use embedded_rtmp::time::Instant;
 use embedded_rtmp::url::Url;

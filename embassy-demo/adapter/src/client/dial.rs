@@ -3,7 +3,7 @@
 use core::task::{Context, Poll};
 
 use embassy_net::{IpAddress, IpEndpoint};
-use embedded_rtmp::connect::{AttemptId, Failure, Target};
+use embedded_rtmp::port_plan::{AttemptId, Failure, Target};
 use embedded_rtmp::session::ClientConfig;
 use embedded_rtmp::time::Instant;
 

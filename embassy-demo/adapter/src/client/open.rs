@@ -10,7 +10,7 @@ use core::task::{Context, Poll};
 
 use embassy_net::Stack;
 use embedded_rtmp::command::ConnectOptions;
-use embedded_rtmp::connect::{Failure, Plan, Step};
+use embedded_rtmp::port_plan::{Failure, Plan, Step};
 use embedded_rtmp::session;
 use embedded_rtmp::session::{Client, RequestError};
 use embedded_rtmp::url::Url;

@@ -7,8 +7,8 @@ use core::task::{Context, Poll};
 use embassy_net::Stack;
 use embedded_rtmp::chunk::Fragment;
 use embedded_rtmp::command::{Code, DataMessage, PlayRequest, Status};
-use embedded_rtmp::connect::Plan;
 use embedded_rtmp::message::Timestamp;
+use embedded_rtmp::port_plan::Plan;
 use embedded_rtmp::session::ClientEvent;
 use embedded_rtmp::url::Url;
 

@@ -4,7 +4,7 @@ use core::future::poll_fn;
 use core::slice::from_mut;
 
 use embassy_net::Stack;
-use embedded_rtmp::connect::{AttemptReport, Limits, Plan, Target};
+use embedded_rtmp::port_plan::{AttemptReport, Limits, Plan, Target};
 
 use crate::buffers::Memory;
 use crate::client::ClientOptions;
@@ -23,7 +23,7 @@ use crate::error::Error;
 ///
 /// ```no_run
 /// use embassy_net::Stack;
-/// use embedded_rtmp_embassy::embedded_rtmp::connect::{Limits, SMART};
+/// use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Limits, SMART};
 /// use embedded_rtmp_embassy::{ClientOptions, Error, Memory, test_ports};
 ///
 /// async fn show(stack: Stack<'static>, memory: &mut Memory<2048, 2048>) -> Result<(), Error> {

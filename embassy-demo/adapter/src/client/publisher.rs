@@ -7,8 +7,8 @@ use core::task::Poll;
 
 use embassy_net::Stack;
 use embassy_sync::waitqueue::WakerRegistration;
-use embedded_rtmp::connect::Plan;
 use embedded_rtmp::message::Kind;
+use embedded_rtmp::port_plan::Plan;
 use embedded_rtmp::session::Client;
 use embedded_rtmp::url::Url;
 
@@ -97,7 +97,7 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
     ///
     /// `plan` decides which ports are tried, for how long, and knows afterwards what came of each, whether this
     /// succeeds or not: [`Plan::reports`]. It should allow one attempt at once
-    /// ([`Limits::SEQUENTIAL`](embedded_rtmp::connect::Limits::SEQUENTIAL)), since there is one socket; what it starts
+    /// ([`Limits::SEQUENTIAL`](embedded_rtmp::port_plan::Limits::SEQUENTIAL)), since there is one socket; what it starts
     /// beside that fails as `Local`. `entropy` gives 32 fresh random bytes for each attempt.
     ///
     /// Dropping the future gives up; the socket goes with it.

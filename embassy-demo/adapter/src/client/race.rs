@@ -1,7 +1,7 @@
 //! Publishing with several sockets: attempts of the port plan overlap.
 
 use embassy_net::Stack;
-use embedded_rtmp::connect::Plan;
+use embedded_rtmp::port_plan::Plan;
 use embedded_rtmp::session::Client;
 use embedded_rtmp::url::Url;
 use heapless::Vec;
@@ -16,8 +16,8 @@ use crate::error::Error;
 
 impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
     /// As [`Self::connect`], with N sockets, so that attempts overlap as the plan has it:
-    /// [`Limits::smart`](embedded_rtmp::connect::Limits::smart) or
-    /// [`Limits::staggered`](embedded_rtmp::connect::Limits::staggered), with no more at once than N.
+    /// [`Limits::smart`](embedded_rtmp::port_plan::Limits::smart) or
+    /// [`Limits::staggered`](embedded_rtmp::port_plan::Limits::staggered), with no more at once than N.
     ///
     /// Each attempt under way uses one of `memory`, and the winner keeps its own; the others stay lent as long, for what is
     /// lent in one piece comes back in one piece. The losers are reset before anything but the handshake is sent to anyone.

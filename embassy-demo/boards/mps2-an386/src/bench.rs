@@ -10,7 +10,7 @@ use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::signal::Signal;
 use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
-use embedded_rtmp_embassy::embedded_rtmp::connect::{Limits, Plan, Target};
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Limits, Plan, Target};
 use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{

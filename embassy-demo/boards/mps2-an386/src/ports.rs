@@ -1,7 +1,7 @@
 //! Tests by which ports and transports a server can be reached from here.
 
 use embassy_net::Stack;
-use embedded_rtmp_embassy::embedded_rtmp::connect::{Limits, Order, Outcome};
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Limits, Order, Outcome};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{ClientOptions, Error, Memory, test_ports};
 use mps2_an386::board::host;

@@ -6,8 +6,8 @@ use std::task::Poll;
 
 use embassy_futures::select::{Either, select};
 use embassy_time::{Duration, Timer};
-use embedded_rtmp_embassy::embedded_rtmp::connect::Plan;
 use embedded_rtmp_embassy::embedded_rtmp::message::Timestamp;
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::Plan;
 use embedded_rtmp_embassy::{Error, Parts, Publisher};
 
 use super::pair::{LIMITS, Recorded, TestMemory, connect, targets, while_serving, with_devices};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_net::tcp::TcpSocket;
-use embedded_rtmp_embassy::embedded_rtmp::connect::{Failure, Outcome, Plan};
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Failure, Outcome, Plan};
 use embedded_rtmp_embassy::embedded_rtmp::session::ClientConfig;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{ClientOptions, Error, Publisher};

@@ -8,8 +8,8 @@ use embassy_time::{Duration, Timer};
 use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::command::ConnectRequest;
-use embedded_rtmp_embassy::embedded_rtmp::connect::Plan;
 use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::Plan;
 use embedded_rtmp_embassy::embedded_rtmp::session::{self, Buffers, ServerConfig, ServerEvent, Stage};
 use embedded_rtmp_embassy::{Denial, Error, Handler, Parts, Server, ServerOptions, SessionId};
 

@@ -4,7 +4,7 @@ use embassy_futures::join::join;
 use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_net::tcp::TcpSocket;
-use embedded_rtmp_embassy::embedded_rtmp::connect::{ConfigError, Failure, MAX_TARGETS, Outcome, Target};
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::{ConfigError, Failure, MAX_TARGETS, Outcome, Target};
 use embedded_rtmp_embassy::{ClientOptions, Error, ResolveError, test_ports};
 
 use super::pair::{LIMITS, Recorded, TestMemory, while_serving, with_devices};

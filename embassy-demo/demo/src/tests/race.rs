@@ -7,7 +7,7 @@ use embassy_futures::join::join;
 use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_net::tcp::TcpSocket;
-use embedded_rtmp_embassy::embedded_rtmp::connect::{Failure, Limits, Outcome, Plan, Target};
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Failure, Limits, Outcome, Plan, Target};
 use embedded_rtmp_embassy::embedded_rtmp::session::ClientConfig;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{ClientOptions, Error, Publisher};

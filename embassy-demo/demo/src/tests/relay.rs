@@ -7,8 +7,8 @@ use embassy_time::{Duration, Instant, Timer};
 use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::command::{ConnectRequest, PlayRequest, code};
-use embedded_rtmp_embassy::embedded_rtmp::connect::Plan;
 use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::Plan;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{
     ClientOptions, Denial, End, Error, Handler, Parts, Played, Player, Publisher, Server, ServerOptions, SessionId,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_net::udp::{PacketMetadata, UdpSocket};
-use embedded_rtmp_embassy::embedded_rtmp::connect::{Failure, Limits, Outcome, Plan};
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Failure, Limits, Outcome, Plan};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{ClientOptions, Clip, Error, Publisher, ResolveError, Station, StationOptions};
 

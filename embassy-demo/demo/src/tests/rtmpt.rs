@@ -7,7 +7,7 @@ use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_net::tcp::TcpSocket;
 use embassy_time::{Duration, Instant, with_timeout};
-use embedded_rtmp_embassy::embedded_rtmp::connect::{Failure, Outcome, Plan, Target};
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Failure, Outcome, Plan, Target};
 use embedded_rtmp_embassy::embedded_rtmp::session::{Buffers, Server, ServerConfig, ServerEvent};
 use embedded_rtmp_embassy::embedded_rtmp::time::Instant as Time;
 use embedded_rtmp_embassy::embedded_rtmp::tunnel::{Config, Connection, Event, Protocol, Tunnels};

@@ -3,7 +3,7 @@
 use embassy_futures::join::join_array;
 use embassy_futures::select::{Either, select};
 use embassy_time::{Duration, Instant, with_timeout};
-use embedded_rtmp_embassy::embedded_rtmp::connect::{Plan, Target};
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Plan, Target};
 use embedded_rtmp_embassy::embedded_rtmp::session::Buffers;
 
 use super::pair::{IMPATIENT, LIMITS, TestMemory, connect, with_devices};

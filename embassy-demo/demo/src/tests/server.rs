@@ -12,8 +12,8 @@ use embassy_time::{Duration, Timer, with_timeout};
 use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::command::ConnectRequest;
-use embedded_rtmp_embassy::embedded_rtmp::connect::{Failure, Outcome, Plan};
 use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Failure, Outcome, Plan};
 use embedded_rtmp_embassy::embedded_rtmp::session::{self, Stage};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{

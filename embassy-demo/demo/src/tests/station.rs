@@ -3,9 +3,9 @@
 use embassy_futures::select::{Either, select};
 use embassy_net::{ConfigV4, Ipv4Address, Ipv4Cidr, Stack, StaticConfigV4};
 use embassy_time::{Duration, Timer};
-use embedded_rtmp_embassy::embedded_rtmp::connect::Limits;
 use embedded_rtmp_embassy::embedded_rtmp::media::{is_keyframe, is_sequence_header};
 use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, Timestamp};
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::Limits;
 use embedded_rtmp_embassy::{
     ClientOptions, Clip, Counters, Error, Frame, Retry, Source, Station, StationOptions, Tally,
 };

@@ -6,8 +6,8 @@ use embassy_futures::join::join;
 use embassy_futures::select::{Either, select};
 use embassy_futures::yield_now;
 use embassy_time::{Duration, Timer};
-use embedded_rtmp_embassy::embedded_rtmp::connect::Plan;
 use embedded_rtmp_embassy::embedded_rtmp::message::Timestamp;
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::Plan;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{Error, Memory, Parts, Sender, Server, ServerOptions};
 

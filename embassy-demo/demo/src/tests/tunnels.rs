@@ -7,8 +7,8 @@ use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_time::{Duration, Timer, with_timeout};
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
-use embedded_rtmp_embassy::embedded_rtmp::connect::{Outcome, Plan, Target};
 use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, Timestamp};
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Outcome, Plan, Target};
 use embedded_rtmp_embassy::embedded_rtmp::tunnel::Config;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{

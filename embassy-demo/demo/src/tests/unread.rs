@@ -5,8 +5,8 @@ use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_net::tcp::TcpSocket;
 use embassy_time::{Duration, Timer, with_timeout};
-use embedded_rtmp_embassy::embedded_rtmp::connect::Plan;
 use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, Timestamp};
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::Plan;
 use embedded_rtmp_embassy::embedded_rtmp::session::{self, Buffers, ServerConfig, ServerEvent};
 use embedded_rtmp_embassy::{ClientOptions, Error, Frame, Parts, Retry, Source, Station, StationOptions};
 

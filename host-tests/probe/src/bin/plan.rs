@@ -2,7 +2,7 @@
 #![no_std]
 #![no_main]
 
-use embedded_rtmp::connect::{Failure, Limits, NET_CONNECTION, Plan, Step};
+use embedded_rtmp::port_plan::{Failure, Limits, NET_CONNECTION, Plan, Step};
 use probe::Board;
 
 #[unsafe(no_mangle)]

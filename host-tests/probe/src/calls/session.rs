@@ -71,23 +71,12 @@ calls! {
         session::Server::<8>::wants_input,
         session::Server::<8>::wants_transmit,
         session::ServerConfig::new,
-        session::pressure::DropPolicy::admit,
-        session::pressure::DropPolicy::await_keyframe,
-        session::pressure::DropPolicy::awaits_keyframe,
-        session::pressure::DropPolicy::dropped,
-        session::pressure::DropPolicy::new,
-        session::pressure::Goodput::bytes_per_second,
-        session::pressure::Goodput::delay_millis,
-        session::pressure::Goodput::in_flight,
-        session::pressure::Goodput::new,
-        session::pressure::Goodput::update,
         <session::ClientConfig as Default>::default,
         <session::Error as From<chunk::ReadError>>::from,
         <session::Error as From<handshake::Error>>::from,
         <session::RequestError as From<amf0::BufferFull>>::from,
         <session::RequestError as From<chunk::WriteError>>::from,
         <session::ServerConfig as Default>::default,
-        <session::pressure::DropLimits as Default>::default,
     }
     drive_as {}
     display {
@@ -108,10 +97,5 @@ calls! {
         session::ServerConfig,
         session::ServerEvent,
         session::Stage,
-        session::pressure::Class,
-        session::pressure::DropLimits,
-        session::pressure::DropPolicy,
-        session::pressure::Dropped,
-        session::pressure::Goodput,
     }
 }

@@ -15,8 +15,8 @@ use core::task::{Context, Poll, ready};
 
 use embassy_net::Stack;
 use embassy_time::Duration;
-use embedded_rtmp::connect::{AttemptId, Limits, Plan, Target};
 use embedded_rtmp::message::Timestamp;
+use embedded_rtmp::port_plan::{AttemptId, Limits, Plan, Target};
 use embedded_rtmp::session::Client;
 use embedded_rtmp::time::Instant;
 use embedded_rtmp::url::Url;

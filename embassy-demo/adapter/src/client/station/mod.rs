@@ -18,8 +18,8 @@ use core::pin::pin;
 use core::task::{Context, Poll, ready};
 
 use embassy_net::Stack;
-use embedded_rtmp::connect::{Limits, Order, SMART, Target};
-use embedded_rtmp::session::pressure::DropLimits;
+use embedded_rtmp::port_plan::{Limits, Order, SMART, Target};
+use embedded_rtmp::pressure::DropLimits;
 use embedded_rtmp::url::Url;
 
 use crate::buffers::{Lent, Memory};

@@ -4,7 +4,7 @@
 
 use embedded_rtmp::media::{is_disposable, is_keyframe, is_sequence_header};
 use embedded_rtmp::message::{Kind, Timestamp};
-use embedded_rtmp::session::pressure::{Class, DropLimits, DropPolicy};
+use embedded_rtmp::pressure::{Class, DropLimits, DropPolicy};
 
 /// Half a second, one second, four seconds.
 pub(super) const LIVE: DropLimits = DropLimits { disposable: 500, video: 1_000, audio: 4_000 };

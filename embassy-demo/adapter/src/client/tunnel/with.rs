@@ -1,7 +1,7 @@
 //! A client's tunnel, which makes another TCP connection wherever it needs one.
 
 use embassy_net::IpEndpoint;
-use embedded_rtmp::connect::{Target, Transport};
+use embedded_rtmp::port_plan::{Target, Transport};
 use embedded_rtmp::time::Instant;
 use embedded_rtmp::tunnel::Client;
 

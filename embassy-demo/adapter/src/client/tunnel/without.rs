@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 
 use embassy_net::IpEndpoint;
-use embedded_rtmp::connect::{Target, Transport};
+use embedded_rtmp::port_plan::{Target, Transport};
 use embedded_rtmp::time::Instant;
 
 use crate::error::Error;

@@ -46,7 +46,7 @@
 //! # A sequential plan, step by step
 //! ```
 //! use core::time::Duration;
-//! use embedded_rtmp::connect::{Limits, NET_CONNECTION, Plan, Step};
+//! use embedded_rtmp::port_plan::{Limits, NET_CONNECTION, Plan, Step};
 //! use embedded_rtmp::time::Instant;
 //!
 //! let mut plan = Plan::new(NET_CONNECTION, Limits::SEQUENTIAL)?;
@@ -73,7 +73,7 @@
 //! }
 //! let won = plan.winner().unwrap();
 //! assert_eq!((won.target.port, won.to_tcp, won.took), (80, Some(Duration::from_millis(20)), Duration::from_millis(60)));
-//! # Ok::<(), embedded_rtmp::connect::ConfigError>(())
+//! # Ok::<(), embedded_rtmp::port_plan::ConfigError>(())
 //! ```
 
 mod limits;

@@ -65,7 +65,7 @@ pub struct Dropped {
 /// ```
 ///
 /// ```
-/// use embedded_rtmp::session::pressure::{Class, DropLimits, DropPolicy};
+/// use embedded_rtmp::pressure::{Class, DropLimits, DropPolicy};
 ///
 /// let mut policy = DropPolicy::new(DropLimits::DEFAULT);
 /// assert!(policy.admit(Class::Inter, 40));

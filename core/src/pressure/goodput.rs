@@ -11,11 +11,11 @@ const LEAST_SPAN: u64 = 20_000;
 /// Measures goodput from the peer's acknowledgements.
 ///
 /// Peers acknowledge whenever they have received as much as the window that we announced: let
-/// [`ClientConfig::window`](super::super::ClientConfig::window) be what is sent in a quarter of a second or so, for this to
+/// [`ClientConfig::window`](crate::session::ClientConfig::window) be what is sent in a quarter of a second or so, for this to
 /// be of use. Some count wrongly; an acknowledgement that cannot be true counts as none.
 ///
 /// ```
-/// use embedded_rtmp::session::pressure::Goodput;
+/// use embedded_rtmp::pressure::Goodput;
 /// use embedded_rtmp::time::Instant;
 ///
 /// let mut goodput = Goodput::new();
@@ -49,7 +49,7 @@ impl Goodput {
     }
 
     /// Takes the state of the connection: the bytes that have gone out since the handshake, modulo 2³², and what the peer
-    /// acknowledged last ([`Client::acknowledged`](super::super::Client::acknowledged)). To be called every now and then,
+    /// acknowledged last ([`Client::acknowledged`](crate::session::Client::acknowledged)). To be called every now and then,
     /// and at least once between two acknowledgements.
     pub fn update(&mut self, now: Instant, sent: u32, acknowledged: Option<u32>) {
         self.in_flight = self.in_flight.saturating_add(u64::from(sent.wrapping_sub(self.sent)));

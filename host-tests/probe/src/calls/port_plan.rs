@@ -1,0 +1,50 @@
+calls! {
+    port_plan:
+    drive {
+        port_plan::AttemptId::index,
+        port_plan::Limits::smart,
+        port_plan::Limits::staggered,
+        port_plan::Order::for_url,
+        port_plan::Order::for_url_or,
+        port_plan::Order::targets,
+        port_plan::Plan::new,
+        port_plan::Plan::poll,
+        port_plan::Plan::prefer,
+        port_plan::Plan::report_connected,
+        port_plan::Plan::report_cut_off,
+        port_plan::Plan::report_failed,
+        port_plan::Plan::report_tcp,
+        port_plan::Plan::winner,
+        port_plan::Target::rtmp,
+        port_plan::Target::rtmpt,
+    }
+    drive_as {
+        port_plan::Plan::failures => |plan: &port_plan::Plan, show: fn((port_plan::Target, port_plan::Failure))| {
+            plan.failures().for_each(show);
+        },
+        port_plan::Plan::reports => |plan: &port_plan::Plan, show: fn(port_plan::AttemptReport)| {
+            plan.reports().for_each(show);
+        },
+    }
+    display {
+        port_plan::AttemptReport,
+        port_plan::ConfigError,
+        port_plan::Failure,
+        port_plan::Outcome,
+        port_plan::Target,
+        port_plan::Transport,
+    }
+    format {
+        port_plan::AttemptId,
+        port_plan::AttemptReport,
+        port_plan::ConfigError,
+        port_plan::Failure,
+        port_plan::Limits,
+        port_plan::Order,
+        port_plan::Outcome,
+        port_plan::Plan,
+        port_plan::Step,
+        port_plan::Target,
+        port_plan::Transport,
+    }
+}
