@@ -1,7 +1,7 @@
 // The other end of the example in sockets.md: a server in memory, behind a wire that takes and gives little at a time.
 
-use embedded_rtmp::message::{Kind, Timestamp};
-use embedded_rtmp::session::{Buffers, ClientConfig, Server, ServerConfig, ServerEvent};
+use embedded_rtmp::message::{MessageKind, Timestamp};
+use embedded_rtmp::session::{SessionBuffers, ClientConfig, Server, ServerConfig, ServerEvent};
 
 /// Bytes that the wire takes and gives at once.
 const ROOM: usize = 100;
@@ -52,7 +52,7 @@ impl Wire<'_> {
 /// Publishes one frame with the example's `turn`; it must arrive.
 fn publish() -> Result<(), Error> {
     let mut lent = [([0; 1536], [0; 512]), ([0; 1536], [0; 512])];
-    let [ours, theirs] = lent.each_mut().map(|(scratch, control)| Buffers { scratch, control });
+    let [ours, theirs] = lent.each_mut().map(|(scratch, control)| SessionBuffers { scratch, control });
     let server = Server::new(theirs, ServerConfig::new(), &[2; 32])?;
     let mut wire = Wire { up: Vec::new(), down: Vec::new(), server, got: Vec::new() };
     let mut client = Client::new(ours, ClientConfig::new(), &[1; 32])?;
@@ -68,7 +68,7 @@ fn publish() -> Result<(), Error> {
             }
         })?;
         if let Some(stream) = publishing {
-            let csid = client.begin_media(Kind::VIDEO, stream, Timestamp(0), frame.len() as u32)?;
+            let csid = client.begin_media(MessageKind::VIDEO, stream, Timestamp(0), frame.len() as u32)?;
             sending = Some((csid, &frame[..]));
         }
         wire.serve(now)?;

@@ -5,7 +5,7 @@
 //! so are user control events that nobody here knows.
 
 use crate::bytes::Cursor;
-use crate::message::{Kind, StreamId};
+use crate::message::{MessageKind, StreamId};
 
 /// The longest control message with a meaning, in bytes: Set Buffer Length.
 pub const MAX_SIZE: usize = 10;
@@ -53,14 +53,14 @@ pub enum Control {
         limit: Limit,
     },
     /// A user control event.
-    User(Event),
+    User(UserControlEvent),
 }
 
 /// A user control event (section 7.1.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
-pub enum Event {
+pub enum UserControlEvent {
     /// The stream is ready for use.
     StreamBegin(StreamId),
     /// The playback of the stream has ended.
@@ -84,34 +84,34 @@ pub enum Event {
 
 impl Control {
     /// Reads a control message of type `kind`; `None` where it is to be ignored.
-    pub fn parse(kind: Kind, payload: &[u8]) -> Option<Control> {
+    pub fn parse(kind: MessageKind, payload: &[u8]) -> Option<Control> {
         let mut fields = Cursor(payload);
         Some(match kind {
-            Kind::SET_CHUNK_SIZE => Self::SetChunkSize(fields.u32()?),
-            Kind::ABORT => Self::Abort(fields.u32()?),
-            Kind::ACKNOWLEDGEMENT => Self::Acknowledgement(fields.u32()?),
-            Kind::WINDOW_ACK_SIZE => Self::WindowAckSize(fields.u32()?),
-            Kind::SET_PEER_BANDWIDTH => {
+            MessageKind::SET_CHUNK_SIZE => Self::SetChunkSize(fields.u32()?),
+            MessageKind::ABORT => Self::Abort(fields.u32()?),
+            MessageKind::ACKNOWLEDGEMENT => Self::Acknowledgement(fields.u32()?),
+            MessageKind::WINDOW_ACK_SIZE => Self::WindowAckSize(fields.u32()?),
+            MessageKind::SET_PEER_BANDWIDTH => {
                 Self::SetPeerBandwidth { size: fields.u32()?, limit: Limit::parse(fields.u8()?)? }
             }
-            Kind::USER_CONTROL => Self::User(Event::parse(payload)?),
+            MessageKind::USER_CONTROL => Self::User(UserControlEvent::parse(payload)?),
             _ => return None,
         })
     }
 
     /// The type of the message, its bytes, and how many of them count.
-    pub fn emit(&self) -> (Kind, [u8; MAX_SIZE], usize) {
+    pub fn emit(&self) -> (MessageKind, [u8; MAX_SIZE], usize) {
         let fields = |[a, b, c, d]: [u8; 4]| ([a, b, c, d, 0, 0, 0, 0, 0, 0], 4);
         let (kind, (bytes, length)) = match *self {
-            Self::SetChunkSize(size) => (Kind::SET_CHUNK_SIZE, fields(size.to_be_bytes())),
-            Self::Abort(csid) => (Kind::ABORT, fields(csid.to_be_bytes())),
-            Self::Acknowledgement(bytes) => (Kind::ACKNOWLEDGEMENT, fields(bytes.to_be_bytes())),
-            Self::WindowAckSize(size) => (Kind::WINDOW_ACK_SIZE, fields(size.to_be_bytes())),
+            Self::SetChunkSize(size) => (MessageKind::SET_CHUNK_SIZE, fields(size.to_be_bytes())),
+            Self::Abort(csid) => (MessageKind::ABORT, fields(csid.to_be_bytes())),
+            Self::Acknowledgement(bytes) => (MessageKind::ACKNOWLEDGEMENT, fields(bytes.to_be_bytes())),
+            Self::WindowAckSize(size) => (MessageKind::WINDOW_ACK_SIZE, fields(size.to_be_bytes())),
             Self::SetPeerBandwidth { size, limit } => {
                 let ([a, b, c, d], limit) = (size.to_be_bytes(), limit as u8);
-                (Kind::SET_PEER_BANDWIDTH, ([a, b, c, d, limit, 0, 0, 0, 0, 0], 5))
+                (MessageKind::SET_PEER_BANDWIDTH, ([a, b, c, d, limit, 0, 0, 0, 0, 0], 5))
             }
-            Self::User(event) => (Kind::USER_CONTROL, event.emit()),
+            Self::User(event) => (MessageKind::USER_CONTROL, event.emit()),
         };
         (kind, bytes, length)
     }
@@ -128,8 +128,8 @@ impl Limit {
     }
 }
 
-impl Event {
-    pub(crate) fn parse(payload: &[u8]) -> Option<Event> {
+impl UserControlEvent {
+    pub(crate) fn parse(payload: &[u8]) -> Option<UserControlEvent> {
         let mut fields = Cursor(payload);
         let (event, argument) = (u8::try_from(fields.u16()?).ok()?, fields.u32()?);
         Some(match event {
@@ -168,25 +168,33 @@ mod tests {
     use super::*;
 
     /// A message of every kind: its type, its bytes, and what they say.
-    const VECTORS: [(Kind, &[u8], Control); 14] = [
-        (Kind::SET_CHUNK_SIZE, &[0, 0, 0x10, 0], Control::SetChunkSize(4_096)),
-        (Kind::ABORT, &[0, 0, 0, 4], Control::Abort(4)),
-        (Kind::ACKNOWLEDGEMENT, &[0xF0, 0, 0, 0], Control::Acknowledgement(0xF000_0000)),
-        (Kind::WINDOW_ACK_SIZE, &[0, 0x26, 0x25, 0xA0], Control::WindowAckSize(2_500_000)),
-        (Kind::SET_PEER_BANDWIDTH, &[0, 0, 0, 9, 0], Control::SetPeerBandwidth { size: 9, limit: Limit::Hard }),
-        (Kind::SET_PEER_BANDWIDTH, &[0, 0, 0, 9, 1], Control::SetPeerBandwidth { size: 9, limit: Limit::Soft }),
-        (Kind::SET_PEER_BANDWIDTH, &[0, 0, 0, 9, 2], Control::SetPeerBandwidth { size: 9, limit: Limit::Dynamic }),
-        (Kind::USER_CONTROL, &[0, 0, 0, 0, 0, 1], Control::User(Event::StreamBegin(StreamId(1)))),
-        (Kind::USER_CONTROL, &[0, 1, 0, 0, 0, 1], Control::User(Event::StreamEof(StreamId(1)))),
-        (Kind::USER_CONTROL, &[0, 2, 0, 0, 0, 1], Control::User(Event::StreamDry(StreamId(1)))),
+    const VECTORS: [(MessageKind, &[u8], Control); 14] = [
+        (MessageKind::SET_CHUNK_SIZE, &[0, 0, 0x10, 0], Control::SetChunkSize(4_096)),
+        (MessageKind::ABORT, &[0, 0, 0, 4], Control::Abort(4)),
+        (MessageKind::ACKNOWLEDGEMENT, &[0xF0, 0, 0, 0], Control::Acknowledgement(0xF000_0000)),
+        (MessageKind::WINDOW_ACK_SIZE, &[0, 0x26, 0x25, 0xA0], Control::WindowAckSize(2_500_000)),
+        (MessageKind::SET_PEER_BANDWIDTH, &[0, 0, 0, 9, 0], Control::SetPeerBandwidth { size: 9, limit: Limit::Hard }),
+        (MessageKind::SET_PEER_BANDWIDTH, &[0, 0, 0, 9, 1], Control::SetPeerBandwidth { size: 9, limit: Limit::Soft }),
         (
-            Kind::USER_CONTROL,
-            &[0, 3, 0, 0, 0, 1, 0, 0, 0x0B, 0xB8],
-            Control::User(Event::SetBufferLength { stream: StreamId(1), millis: 3_000 }),
+            MessageKind::SET_PEER_BANDWIDTH,
+            &[0, 0, 0, 9, 2],
+            Control::SetPeerBandwidth { size: 9, limit: Limit::Dynamic },
         ),
-        (Kind::USER_CONTROL, &[0, 4, 0, 0, 0, 1], Control::User(Event::StreamIsRecorded(StreamId(1)))),
-        (Kind::USER_CONTROL, &[0, 6, 1, 2, 3, 4], Control::User(Event::PingRequest(0x0102_0304))),
-        (Kind::USER_CONTROL, &[0, 7, 1, 2, 3, 4], Control::User(Event::PingResponse(0x0102_0304))),
+        (MessageKind::USER_CONTROL, &[0, 0, 0, 0, 0, 1], Control::User(UserControlEvent::StreamBegin(StreamId(1)))),
+        (MessageKind::USER_CONTROL, &[0, 1, 0, 0, 0, 1], Control::User(UserControlEvent::StreamEof(StreamId(1)))),
+        (MessageKind::USER_CONTROL, &[0, 2, 0, 0, 0, 1], Control::User(UserControlEvent::StreamDry(StreamId(1)))),
+        (
+            MessageKind::USER_CONTROL,
+            &[0, 3, 0, 0, 0, 1, 0, 0, 0x0B, 0xB8],
+            Control::User(UserControlEvent::SetBufferLength { stream: StreamId(1), millis: 3_000 }),
+        ),
+        (
+            MessageKind::USER_CONTROL,
+            &[0, 4, 0, 0, 0, 1],
+            Control::User(UserControlEvent::StreamIsRecorded(StreamId(1))),
+        ),
+        (MessageKind::USER_CONTROL, &[0, 6, 1, 2, 3, 4], Control::User(UserControlEvent::PingRequest(0x0102_0304))),
+        (MessageKind::USER_CONTROL, &[0, 7, 1, 2, 3, 4], Control::User(UserControlEvent::PingResponse(0x0102_0304))),
     ];
 
     #[test]
@@ -211,10 +219,10 @@ mod tests {
     #[test]
     fn item_057_events_that_nobody_knows_are_ignored() {
         for event in [5_u8, 8, 0x1A, 0x1B, 0x29, 31, 32, 33, 255] {
-            assert_eq!(Control::parse(Kind::USER_CONTROL, &[0, event, 0, 0, 0, 1]), None);
+            assert_eq!(Control::parse(MessageKind::USER_CONTROL, &[0, event, 0, 0, 0, 1]), None);
         }
-        assert_eq!(Control::parse(Kind::USER_CONTROL, &[0, 0x1A, 0]), None);
-        assert_eq!(Control::parse(Kind::SET_PEER_BANDWIDTH, &[0, 0, 0, 9, 3]), None);
-        assert_eq!(Control::parse(Kind::VIDEO, &[0; 10]), None);
+        assert_eq!(Control::parse(MessageKind::USER_CONTROL, &[0, 0x1A, 0]), None);
+        assert_eq!(Control::parse(MessageKind::SET_PEER_BANDWIDTH, &[0, 0, 0, 9, 3]), None);
+        assert_eq!(Control::parse(MessageKind::VIDEO, &[0; 10]), None);
     }
 }

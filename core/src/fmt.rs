@@ -20,7 +20,7 @@ macro_rules! emit {
 }
 
 /// `defmt::Format` of a type that holds more than belongs in a log: payload, texts of the peer's, keys, or whole buffers.
-macro_rules! brief {
+macro_rules! impl_format {
     ([$($generics:tt)*] $type:ty, $this:pat => $format:literal $(, $argument:expr)* $(,)?) => {
         #[cfg(feature = "defmt")]
         impl<$($generics)*> ::defmt::Format for $type {
@@ -32,4 +32,4 @@ macro_rules! brief {
     };
 }
 
-pub(crate) use {brief, emit, info, warning};
+pub(crate) use {emit, impl_format, info, warning};

@@ -34,8 +34,8 @@
 //! use std::io::{Read, Write};
 //!
 //! use embedded_rtmp::command::ConnectOptions;
-//! use embedded_rtmp::message::{Kind, Timestamp};
-//! use embedded_rtmp::session::{Buffers, Client, ClientConfig, ClientEvent};
+//! use embedded_rtmp::message::{MessageKind, Timestamp};
+//! use embedded_rtmp::session::{SessionBuffers, Client, ClientConfig, ClientEvent};
 //! use embedded_rtmp::time::Instant;
 //!
 //! # fn next_frame() -> Option<(u32, Vec<u8>)> { None }
@@ -45,7 +45,7 @@
 //! let mut socket = std::net::TcpStream::connect("192.0.2.1:1935")?;
 //!
 //! let (mut scratch, mut control) = ([0; 1536], [0; 512]);
-//! let buffers = Buffers { scratch: &mut scratch, control: &mut control };
+//! let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
 //! let entropy = [0x5A; 32]; // from a random number generator
 //! let mut client: Client = Client::new(buffers, ClientConfig::new(), &entropy)?;
 //! let tc_url = ["rtmp://192.0.2.1/", "live"];
@@ -78,7 +78,7 @@
 //!     }
 //! };
 //! while let Some((millis, frame)) = next_frame() {
-//!     let csid = client.begin_media(Kind::VIDEO, stream, Timestamp(millis), frame.len() as u32)?;
+//!     let csid = client.begin_media(MessageKind::VIDEO, stream, Timestamp(millis), frame.len() as u32)?;
 //!     let mut rest = &frame[..];
 //!     while client.media_left(csid).is_some() {
 //!         let (taken, length) = client.poll_media(csid, rest, &mut out);
@@ -95,7 +95,7 @@
 //!
 //! # What it takes
 //!
-//! The caller lends a session two buffers ([`session::Buffers`]): 1,536 bytes, which the handshake needs and which
+//! The caller lends a session two buffers ([`session::SessionBuffers`]): 1,536 bytes, which the handshake needs and which
 //! commands are collected in afterwards, and some hundred bytes for what waits to be sent. Media is neither collected
 //! nor copied: it is lent from the input as it comes ([`chunk::Fragment`]), and goes from the caller's frame to the
 //! socket.
@@ -110,7 +110,7 @@
 //! | Length of an incoming command | the scratch: of a longer one there is what comes first; one that has no room beside another is passed over and counted |
 //! | Length of a media message | what the protocol has: 16,777,215 bytes |
 //! | Depth of AMF0 values | [`amf0::MAX_DEPTH`] |
-//! | Length of a URL | [`url::MAX_LENGTH`] bytes |
+//! | Length of a URL | [`url::MAX_URL_LENGTH`] bytes |
 //! | Targets of a port plan | [`port_plan::MAX_TARGETS`] |
 //!
 //! # Features

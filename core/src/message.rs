@@ -5,17 +5,17 @@ use core::fmt;
 /// The type of a message, as it stands in its header. Kinds that nobody here knows survive.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Kind(pub u8);
+pub struct MessageKind(pub u8);
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $text:literal;)*) => {
-        impl Kind {
-            $($(#[$doc])* pub const $name: Kind = Kind($code);)*
+        impl MessageKind {
+            $($(#[$doc])* pub const $name: MessageKind = MessageKind($code);)*
 
             /// The name that the specification gives this kind; `None` for a kind it does not know.
             pub const fn name(self) -> Option<&'static str> {
                 match self {
-                    $(Kind::$name => Some($text),)*
+                    $(MessageKind::$name => Some($text),)*
                     _ => None,
                 }
             }
@@ -56,7 +56,7 @@ kinds! {
     AGGREGATE = 22, "Aggregate";
 }
 
-impl Kind {
+impl MessageKind {
     /// Whether this is a protocol or user control message: kinds 1 to 6, of a few bytes each.
     pub const fn is_control(self) -> bool {
         matches!(self.0, 1..=6)
@@ -64,27 +64,27 @@ impl Kind {
 
     /// Whether this is a command, in AMF0 or behind a format selector.
     pub const fn is_command(self) -> bool {
-        matches!(self, Kind::COMMAND | Kind::COMMAND_AMF3)
+        matches!(self, MessageKind::COMMAND | MessageKind::COMMAND_AMF3)
     }
 
     /// Whether this is a data message, in AMF0 or behind a format selector.
     pub const fn is_data(self) -> bool {
-        matches!(self, Kind::DATA | Kind::DATA_AMF3)
+        matches!(self, MessageKind::DATA | MessageKind::DATA_AMF3)
     }
 
     /// Whether this kind is carried for the application: audio, video, data or an aggregate of them.
     pub const fn is_media(self) -> bool {
-        matches!(self, Kind::AUDIO | Kind::VIDEO | Kind::AGGREGATE) || self.is_data()
+        matches!(self, MessageKind::AUDIO | MessageKind::VIDEO | MessageKind::AGGREGATE) || self.is_data()
     }
 }
 
-impl fmt::Debug for Kind {
+impl fmt::Debug for MessageKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for MessageKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {
             Some(name) => f.write_str(name),
@@ -131,19 +131,19 @@ impl Timestamp {
 /// The header of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Header {
+pub struct MessageHeader {
     /// When the message's content is due.
     pub timestamp: Timestamp,
     /// The length of the payload in bytes: at most 0xFF_FFFF.
     pub length: u32,
     /// The type of the message.
-    pub kind: Kind,
+    pub kind: MessageKind,
     /// The message stream that it belongs to.
     pub stream: StreamId,
 }
 
 /// The longest payload that a message header can announce, in bytes.
-pub const MAX_LENGTH: u32 = 0xFF_FFFF;
+pub const MAX_MESSAGE_LENGTH: u32 = 0xFF_FFFF;
 
 #[cfg(test)]
 mod tests {
@@ -151,10 +151,14 @@ mod tests {
 
     #[test]
     fn item_041_unknown_kinds_survive() {
-        assert_eq!(Kind(0x7F).name(), None);
-        assert_eq!(std::format!("{} {}", Kind(9), Kind(0x7F)), "Video type 127");
-        assert!(!Kind(0x7F).is_control() && !Kind(0x7F).is_command() && !Kind(0x7F).is_media());
-        assert!(Kind::ABORT.is_control() && Kind::COMMAND_AMF3.is_command() && Kind::DATA_AMF3.is_media());
+        assert_eq!(MessageKind(0x7F).name(), None);
+        assert_eq!(std::format!("{} {}", MessageKind(9), MessageKind(0x7F)), "Video type 127");
+        assert!(!MessageKind(0x7F).is_control() && !MessageKind(0x7F).is_command() && !MessageKind(0x7F).is_media());
+        assert!(
+            MessageKind::ABORT.is_control()
+                && MessageKind::COMMAND_AMF3.is_command()
+                && MessageKind::DATA_AMF3.is_media()
+        );
     }
 
     #[test]

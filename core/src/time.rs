@@ -64,13 +64,13 @@ impl Instant {
 
 /// An instant, or none, in no more memory than an instant: the end of time, which never comes, is none.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Mark(Instant);
+pub(crate) struct OptionalInstant(Instant);
 
-impl Mark {
-    pub(crate) const NONE: Mark = Mark(Instant(u64::MAX));
+impl OptionalInstant {
+    pub(crate) const NONE: OptionalInstant = OptionalInstant(Instant(u64::MAX));
 
-    pub(crate) const fn at(instant: Instant) -> Mark {
-        Mark(instant)
+    pub(crate) const fn at(instant: Instant) -> OptionalInstant {
+        OptionalInstant(instant)
     }
 
     pub(crate) fn get(self) -> Option<Instant> {

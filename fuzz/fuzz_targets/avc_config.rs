@@ -1,7 +1,7 @@
 //! A decoder's configuration keeps within its bytes, and what is made of its parameter sets is read again.
 #![no_main]
 
-use embedded_rtmp::media::avc::{Config, ConfigError, Sps, sequence_header, sequence_header_size};
+use embedded_rtmp::media::avc::{AvcConfig, AvcConfigError, Sps, sequence_header, sequence_header_size};
 use embedded_rtmp::media::{aac, video};
 use libfuzzer_sys::fuzz_target;
 
@@ -10,8 +10,8 @@ fuzz_target!(|data: &[u8]| {
         assert!(sps.width > 0 && sps.height > 0 && sps.chroma_format <= 3);
         assert!((8..=14).contains(&sps.luma_depth) && (8..=14).contains(&sps.chroma_depth));
     }
-    let _ = aac::Config::parse(data);
-    let Ok(config) = Config::parse(data) else { return };
+    let _ = aac::AacConfig::parse(data);
+    let Ok(config) = AvcConfig::parse(data) else { return };
     let (sps, pps): (Vec<_>, Vec<_>) = (config.sps().collect(), config.pps().collect());
     let bytes: usize = sps.iter().chain(&pps).map(|set| set.len() + 2).sum();
     assert!(bytes + 7 <= data.len() && sps.len() <= 31 && pps.len() <= 255);
@@ -21,13 +21,13 @@ fuzz_target!(|data: &[u8]| {
     match sequence_header(&sps, &pps, &mut buffer) {
         Ok(payload) => {
             assert_eq!(payload.len(), needed);
-            let (header, record) = video::Header::parse(payload).expect("it has one");
-            assert_eq!(header, video::Header::AVC_SEQUENCE_HEADER);
-            let again = Config::parse(record).expect("it is whole");
+            let (header, record) = video::VideoTagHeader::parse(payload).expect("it has one");
+            assert_eq!(header, video::VideoTagHeader::AVC_SEQUENCE_HEADER);
+            let again = AvcConfig::parse(record).expect("it is whole");
             assert!(again.sps().eq(sps.iter().copied()) && again.pps().eq(pps.iter().copied()));
             let short = sequence_header(&sps, &pps, &mut buffer[1..]).err();
-            assert_eq!(short, Some(ConfigError::BufferFull { needed }));
+            assert_eq!(short, Some(AvcConfigError::BufferFull { needed }));
         }
-        Err(error) => assert!(matches!(error, ConfigError::Sps | ConfigError::Pps), "{error}"),
+        Err(error) => assert!(matches!(error, AvcConfigError::Sps | AvcConfigError::Pps), "{error}"),
     }
 });

@@ -4,8 +4,8 @@
 
 use embedded_rtmp::chunk::ChunkStreamId;
 use embedded_rtmp::command::{ConnectOptions, PlayRequest, SwitchRequest};
-use embedded_rtmp::message::{Kind, Timestamp};
-use embedded_rtmp::session::{Buffers, Client, ClientConfig, ClientEvent, Error};
+use embedded_rtmp::message::{MessageKind, Timestamp};
+use embedded_rtmp::session::{Client, ClientConfig, ClientEvent, SessionBuffers, SessionError};
 use embedded_rtmp::time::Instant;
 use embedded_rtmp_fuzz::{Cuts, Entry, Happened, Side, handshake, note, run};
 use libfuzzer_sys::fuzz_target;
@@ -21,7 +21,7 @@ struct Application<'b> {
 }
 
 impl Side for Application<'_> {
-    fn next(&mut self, now: Instant, input: &mut &[u8], log: &mut Vec<Entry>) -> Result<bool, Error> {
+    fn next(&mut self, now: Instant, input: &mut &[u8], log: &mut Vec<Entry>) -> Result<bool, SessionError> {
         let Some(event) = self.session.next_event(now, input)? else { return Ok(false) };
         match event {
             ClientEvent::Media(fragment) => note(log, fragment),
@@ -55,7 +55,7 @@ impl Side for Application<'_> {
         let Some(stream) = self.session.publishing() else { return self.session.poll_transmit(now, out) };
         if self.open.is_none() && self.frames < 3 {
             let timestamp = Timestamp(u32::from(self.frames) * 40);
-            let csid = self.session.begin_media(Kind::VIDEO, stream, timestamp, FRAME.len() as u32);
+            let csid = self.session.begin_media(MessageKind::VIDEO, stream, timestamp, FRAME.len() as u32);
             self.open = csid.ok().map(|csid| (csid, 0));
             self.frames += 1;
         }
@@ -76,14 +76,14 @@ impl Side for Application<'_> {
         self.session.wants_input()
     }
 
-    fn timeout(&mut self, now: Instant) -> Result<(), Error> {
+    fn timeout(&mut self, now: Instant) -> Result<(), SessionError> {
         self.session.handle_timeout(now)
     }
 }
 
 fn happened(choice: u8, stream: &[u8], cut: impl FnMut() -> usize) -> Happened {
     let (mut scratch, mut control) = ([0; 1536], [0; 512]);
-    let buffers = Buffers { scratch: &mut scratch, control: &mut control };
+    let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
     let mut session = Client::new(buffers, ClientConfig::new(), &[choice; 32]).expect("they are large enough");
     let tc_url = ["rtmp://", "host", "/live"];
     session.connect(&ConnectOptions { app: "live", tc_url: &tc_url, flash_ver: "x" }).expect("it fits");

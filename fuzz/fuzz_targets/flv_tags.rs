@@ -7,14 +7,14 @@ use embedded_rtmp::media::aggregate::Splitter;
 use embedded_rtmp::media::flv::{BACK_POINTER, TagHeader, Tags};
 use embedded_rtmp::media::metadata::Metadata;
 use embedded_rtmp::media::{aac, audio, is_disposable, is_keyframe, is_sequence_header, video};
-use embedded_rtmp::message::{Header, Kind, StreamId, Timestamp};
+use embedded_rtmp::message::{MessageHeader, MessageKind, StreamId, Timestamp};
 use embedded_rtmp_fuzz::Cuts;
 use libfuzzer_sys::fuzz_target;
 
 const AT: Timestamp = Timestamp(0xFFFF_FF00);
 
 /// A kind, a timestamp, a payload.
-type Message = (Kind, Timestamp, Vec<u8>);
+type Message = (MessageKind, Timestamp, Vec<u8>);
 
 fn whole(tags: &mut Tags<'_>) -> Vec<Message> {
     let length = tags.rest().len();
@@ -26,7 +26,8 @@ fn whole(tags: &mut Tags<'_>) -> Vec<Message> {
 
 fn split(body: &[u8], cuts: &mut Cuts) -> Vec<Message> {
     let (mut splitter, mut messages, mut rest) = (Splitter::new(), Vec::<Message>::new(), body);
-    let header = Header { timestamp: AT, length: body.len() as u32, kind: Kind::AGGREGATE, stream: StreamId(1) };
+    let header =
+        MessageHeader { timestamp: AT, length: body.len() as u32, kind: MessageKind::AGGREGATE, stream: StreamId(1) };
     while !rest.is_empty() {
         let offset = (body.len() - rest.len()) as u32;
         let data = cuts.piece(&mut rest);
@@ -53,23 +54,23 @@ fn split(body: &[u8], cuts: &mut Cuts) -> Vec<Message> {
     messages
 }
 
-fn look_at(kind: Kind, data: &[u8]) {
+fn look_at(kind: MessageKind, data: &[u8]) {
     let what = [is_keyframe(kind, data), is_sequence_header(kind, data), is_disposable(kind, data)];
     assert!(what.iter().filter(|is| **is).count() <= 1, "two things at once");
-    if let Some((header, body)) = video::Header::parse(data) {
+    if let Some((header, body)) = video::VideoTagHeader::parse(data) {
         let mut buffer = [0; video::HEADER_SIZE];
         assert_eq!([header.emit(&mut buffer), body].concat(), data);
     }
-    if let Some((header, body)) = audio::Header::parse(data) {
+    if let Some((header, body)) = audio::AudioTagHeader::parse(data) {
         let mut buffer = [0; audio::HEADER_SIZE];
         let written = header.emit(&mut buffer);
-        assert_eq!(audio::Header::parse(&[written, body].concat()), Some((header, body)));
-        if let Some(config) = aac::Config::parse(body) {
+        assert_eq!(audio::AudioTagHeader::parse(&[written, body].concat()), Some((header, body)));
+        if let Some(config) = aac::AacConfig::parse(body) {
             let mut buffer = [0; aac::BUFFER_SIZE];
             if let Some([_, _, again @ ..]) = config.sequence_header(&mut buffer)
                 && !matches!(config.object_type.0, 5 | 29)
             {
-                assert_eq!(aac::Config::parse(again), Some(config));
+                assert_eq!(aac::AacConfig::parse(again), Some(config));
             }
         }
     }
@@ -89,7 +90,7 @@ fuzz_target!(|data: &[u8]| {
     for (kind, _, payload) in &messages {
         look_at(*kind, payload);
     }
-    look_at(Kind(seed), bytes);
+    look_at(MessageKind(seed), bytes);
     if let Some(header) = bytes.first_chunk() {
         let (tag, mut expected) = (TagHeader::parse(header), *header);
         // Two bits and the stream id say nothing.

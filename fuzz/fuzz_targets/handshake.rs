@@ -2,7 +2,9 @@
 //! nothing. The first byte chooses the side and how it is configured, the second the cuts.
 #![no_main]
 
-use embedded_rtmp::handshake::{Client, ClientConfig, Error, Kind, SCRATCH, Server, ServerConfig, Style, Versions};
+use embedded_rtmp::handshake::{
+    Client, ClientConfig, HandshakeError, HandshakeKind, SCRATCH, Server, ServerConfig, Style, Versions,
+};
 use embedded_rtmp::time::Instant;
 use embedded_rtmp_fuzz::Cuts;
 use libfuzzer_sys::fuzz_target;
@@ -30,7 +32,7 @@ impl Side {
         }
     }
 
-    fn read(&mut self, input: &mut &[u8], scratch: &mut [u8]) -> Result<(), Error> {
+    fn read(&mut self, input: &mut &[u8], scratch: &mut [u8]) -> Result<(), HandshakeError> {
         match self {
             Self::Client(client) => client.read(NOW, input, scratch),
             Self::Server(server) => server.read(input, scratch),
@@ -46,7 +48,7 @@ impl Side {
         written
     }
 
-    fn state(&self) -> (bool, bool, Kind) {
+    fn state(&self) -> (bool, bool, HandshakeKind) {
         match self {
             Self::Client(client) => (client.is_done(), client.wants_input(), client.kind()),
             Self::Server(server) => (server.is_done(), server.wants_input(), server.kind()),
@@ -60,8 +62,8 @@ struct Outcome {
     taken: usize,
     sent: Vec<u8>,
     done: bool,
-    kind: Kind,
-    error: Option<Error>,
+    kind: HandshakeKind,
+    error: Option<HandshakeError>,
 }
 
 fn run(choice: u8, stream: &[u8], mut cut: impl FnMut() -> usize) -> Outcome {

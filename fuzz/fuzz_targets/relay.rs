@@ -6,8 +6,8 @@
 #![no_main]
 
 use embedded_rtmp::chunk::{ChunkStreamId, Fragment};
-use embedded_rtmp::message::{Header, Kind, StreamId, Timestamp};
-use embedded_rtmp::relay::{Buffers, Cursor, Ring};
+use embedded_rtmp::message::{MessageHeader, MessageKind, StreamId, Timestamp};
+use embedded_rtmp::relay::{Cursor, Ring, StreamBuffers};
 use embedded_rtmp_fuzz::Cuts;
 use libfuzzer_sys::fuzz_target;
 
@@ -16,7 +16,7 @@ const PLAYERS: usize = 3;
 /// A message of the publisher's that is under way.
 struct Open {
     csid: ChunkStreamId,
-    header: Header,
+    header: MessageHeader,
     payload: Vec<u8>,
     sent: usize,
 }
@@ -25,7 +25,7 @@ struct Open {
 #[derive(Default)]
 struct Player {
     cursor: Cursor,
-    inside: Option<(Header, usize)>,
+    inside: Option<(MessageHeader, usize)>,
     /// The number of the last message.
     last: u32,
     gone: bool,
@@ -83,7 +83,7 @@ fuzz_target!(|data: &[u8]| {
     let [size, seed, script @ ..] = data else { return };
     let mut bytes = vec![0; usize::from(*size) * 8];
     let (mut metadata, mut video, mut audio) = ([0; 60], [0; 60], [0; 60]);
-    let buffers = Buffers { ring: &mut bytes, metadata: &mut metadata, video: &mut video, audio: &mut audio };
+    let buffers = StreamBuffers { ring: &mut bytes, metadata: &mut metadata, video: &mut video, audio: &mut audio };
     let mut ring = Ring::new(buffers);
     let mut players: [Player; PLAYERS] = Default::default();
     let (mut open, mut cuts, mut number): (Vec<Open>, _, _) = (Vec::new(), Cuts::new(*seed), 0_u32);
@@ -104,14 +104,21 @@ fuzz_target!(|data: &[u8]| {
         let csid = ChunkStreamId::new(u32::from(lane % 6) + 4).expect("it is one");
         if what & 0x40 != 0 || !open.iter().any(|open| open.csid == csid) {
             open.retain(|open| open.csid != csid);
-            let kind = [Kind::VIDEO, Kind::AUDIO, Kind::DATA, Kind::DATA_AMF3, Kind(4)][usize::from(lane / 6) % 5];
+            let kind =
+                [MessageKind::VIDEO, MessageKind::AUDIO, MessageKind::DATA, MessageKind::DATA_AMF3, MessageKind(4)]
+                    [usize::from(lane / 6) % 5];
             let length = usize::from(length) * if what & 0x20 != 0 { 16 } else { 1 };
             number += 1;
             let mut payload = vec![number as u8 | 1; length];
             let start = [[0x17, 1], [0x17, 0], [0x27, 1], [0xAF, 0]][usize::from(piece % 4)];
             payload.iter_mut().zip(start).for_each(|(byte, start)| *byte = start);
             let (timestamp, length) = (Timestamp(number), length as u32);
-            open.push(Open { csid, header: Header { timestamp, length, kind, stream: StreamId(1) }, payload, sent: 0 });
+            open.push(Open {
+                csid,
+                header: MessageHeader { timestamp, length, kind, stream: StreamId(1) },
+                payload,
+                sent: 0,
+            });
         }
         let place = open.iter().position(|open| open.csid == csid).expect("it is there");
         let Open { header, payload, sent, .. } = &mut open[place];

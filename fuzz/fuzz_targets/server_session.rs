@@ -3,7 +3,7 @@
 #![no_main]
 
 use embedded_rtmp::command::{Status, code};
-use embedded_rtmp::session::{Buffers, Error, MIN_CONTROL, Server, ServerConfig, ServerEvent};
+use embedded_rtmp::session::{MIN_CONTROL, Server, ServerConfig, ServerEvent, SessionBuffers, SessionError};
 use embedded_rtmp::time::Instant;
 use embedded_rtmp_fuzz::{Cuts, Entry, Happened, Side, handshake, note, run};
 use libfuzzer_sys::fuzz_target;
@@ -14,7 +14,7 @@ struct Application<'b> {
 }
 
 impl Side for Application<'_> {
-    fn next(&mut self, now: Instant, input: &mut &[u8], log: &mut Vec<Entry>) -> Result<bool, Error> {
+    fn next(&mut self, now: Instant, input: &mut &[u8], log: &mut Vec<Entry>) -> Result<bool, SessionError> {
         let Some(event) = self.session.next_event(now, input)? else { return Ok(false) };
         match event {
             ServerEvent::Media(fragment) => note(log, fragment),
@@ -62,14 +62,14 @@ impl Side for Application<'_> {
         self.session.wants_input()
     }
 
-    fn timeout(&mut self, now: Instant) -> Result<(), Error> {
+    fn timeout(&mut self, now: Instant) -> Result<(), SessionError> {
         self.session.handle_timeout(now)
     }
 }
 
 fn happened(choice: u8, stream: &[u8], cut: impl FnMut() -> usize) -> Happened {
     let (mut scratch, mut control) = ([0; 1536], [0; MIN_CONTROL]);
-    let buffers = Buffers { scratch: &mut scratch, control: &mut control };
+    let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
     let session = Server::new(buffers, ServerConfig::new(), &[choice; 32]).expect("they are large enough");
     run(Application { session, choice }, stream, cut)
 }

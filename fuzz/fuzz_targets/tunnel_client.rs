@@ -4,7 +4,7 @@
 #![no_main]
 
 use embedded_rtmp::time::Instant;
-use embedded_rtmp::tunnel::{Client, Error, MAX_BODY};
+use embedded_rtmp::tunnel::{MAX_BODY, TunnelClient, TunnelError};
 use embedded_rtmp_fuzz::Cuts;
 use libfuzzer_sys::fuzz_target;
 
@@ -42,11 +42,17 @@ impl Step {
 struct Happened {
     lent: Vec<u8>,
     asked: Vec<u8>,
-    errors: Vec<Error>,
+    errors: Vec<TunnelError>,
     states: Vec<[bool; 4]>,
 }
 
-fn ask(client: &mut Client, now: Instant, waiting: &mut usize, window: &mut dyn FnMut() -> usize, asked: &mut Vec<u8>) {
+fn ask(
+    client: &mut TunnelClient,
+    now: Instant,
+    waiting: &mut usize,
+    window: &mut dyn FnMut() -> usize,
+    asked: &mut Vec<u8>,
+) {
     loop {
         let mut out = vec![0; window().min(100_000)];
         let wants = client.wants_transmit(now, *waiting);
@@ -80,7 +86,7 @@ fn are_requests(mut bytes: &[u8]) -> bool {
 }
 
 fn happened(steps: &[u8], mut cut: impl FnMut() -> usize) -> Happened {
-    let (mut client, mut happened, mut waiting) = (Client::new("::1", 80), Happened::default(), 0);
+    let (mut client, mut happened, mut waiting) = (TunnelClient::new("::1", 80), Happened::default(), 0);
     let mut now = Instant::from_millis(1);
     for step in steps.split(|byte| *byte == 0xFE) {
         let Some((first, mut says)) = step.split_first() else { continue };
@@ -114,7 +120,7 @@ fn happened(steps: &[u8], mut cut: impl FnMut() -> usize) -> Happened {
             assert!(taken > 0, "it neither takes nor fails");
         }
         if step.hurries() {
-            client.hurry();
+            client.send_early();
             ask(&mut client, now, &mut waiting, &mut cut, &mut happened.asked);
         }
         for error in results.into_iter().filter_map(Result::err) {

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use embedded_rtmp::time::Instant;
-use embedded_rtmp::tunnel::{Config, Connection, Event, MIN_ANSWER, Tunnels};
+use embedded_rtmp::tunnel::{MIN_ANSWER, TunnelConfig, TunnelConnection, TunnelEvent, Tunnels};
 use embedded_rtmp_fuzz::Cuts;
 use libfuzzer_sys::fuzz_target;
 
@@ -21,19 +21,20 @@ struct Happened {
 
 fn happened(mut stream: &[u8], mut cut: impl FnMut() -> usize) -> Happened {
     let now = Instant::from_millis(1);
-    let mut tunnels = Tunnels::<2>::new(Config { hold: Duration::ZERO, page: Some("page"), ..Config::new() });
-    let (mut connection, mut happened, mut opened) = (Connection::new(now), Happened::default(), 0);
+    let mut tunnels =
+        Tunnels::<2>::new(TunnelConfig { hold: Duration::ZERO, page: Some("page"), ..TunnelConfig::new() });
+    let (mut connection, mut happened, mut opened) = (TunnelConnection::new(now), Happened::default(), 0);
     loop {
         let mut piece = &stream[..cut().min(stream.len())];
         let offered = piece.len();
         let event = connection.next_event(&mut tunnels, now, &mut piece);
         match event {
-            Some(Event::Open) => {
+            Some(TunnelEvent::Open) => {
                 opened += 1;
                 let _ = connection.open(&mut tunnels, now, &[opened; 32]);
                 assert!(tunnels.len() <= 2);
             }
-            Some(Event::Data(tunnel)) => connection.receive(now, &mut piece, |bytes| {
+            Some(TunnelEvent::Data(tunnel)) => connection.receive(now, &mut piece, |bytes| {
                 let length = cut().min(bytes.len());
                 happened.lent[tunnel.index()].extend_from_slice(&bytes[..length]);
                 *bytes = &bytes[length..];
@@ -42,7 +43,7 @@ fn happened(mut stream: &[u8], mut cut: impl FnMut() -> usize) -> Happened {
         }
         happened
             .events
-            .extend(event.filter(|event| !matches!(event, Event::Data(_))).map(|event| format!("{event:?}")));
+            .extend(event.filter(|event| !matches!(event, TunnelEvent::Data(_))).map(|event| format!("{event:?}")));
         let taken = offered - piece.len();
         stream = &stream[taken..];
         let mut out = vec![0; cut().min(300)];
@@ -52,7 +53,7 @@ fn happened(mut stream: &[u8], mut cut: impl FnMut() -> usize) -> Happened {
             room.len()
         });
         happened.answers.extend_from_slice(&out[..written]);
-        let moved = taken > 0 || written > 0 || event.is_some_and(|event| !matches!(event, Event::Data(_)));
+        let moved = taken > 0 || written > 0 || event.is_some_and(|event| !matches!(event, TunnelEvent::Data(_)));
         if !moved && (offered > 0 || stream.is_empty()) {
             break;
         }
@@ -68,17 +69,17 @@ fn happened(mut stream: &[u8], mut cut: impl FnMut() -> usize) -> Happened {
 /// Whether the answers of sessions that cannot say how much they will send are as long as they say, in any windows.
 fn are_answers_whole(mut stream: &[u8], cuts: &mut Cuts) -> bool {
     let now = Instant::from_millis(1);
-    let mut tunnels = Tunnels::<2>::new(Config { hold: Duration::ZERO, ..Config::new() });
-    let (mut connection, mut answers, mut opened) = (Connection::new(now), Vec::new(), 0);
+    let mut tunnels = Tunnels::<2>::new(TunnelConfig { hold: Duration::ZERO, ..TunnelConfig::new() });
+    let (mut connection, mut answers, mut opened) = (TunnelConnection::new(now), Vec::new(), 0);
     loop {
         let before = stream.len();
         let event = connection.next_event(&mut tunnels, now, &mut stream);
         match event {
-            Some(Event::Open) => {
+            Some(TunnelEvent::Open) => {
                 opened += 1;
                 let _ = connection.open(&mut tunnels, now, &[opened; 32]);
             }
-            Some(Event::Data(_)) => {
+            Some(TunnelEvent::Data(_)) => {
                 let taken = cuts.length();
                 connection.receive(now, &mut stream, |bytes| *bytes = bytes.get(taken..).unwrap_or(&[]));
             }

@@ -1,7 +1,7 @@
 //! A URL that parses keeps its parts within its text, and its tcUrl parses to the same place.
 #![no_main]
 
-use embedded_rtmp::url::{AppEnd, Lone, Options, Url};
+use embedded_rtmp::url::{AppEnd, Options, SingleSegment, Url};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -9,7 +9,7 @@ fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(text) else { return };
     let mut options = Options::new();
     options.app_end = if choice & 1 == 0 { AppEnd::LastSlash } else { AppEnd::FirstSlash };
-    options.lone = if choice & 2 == 0 { Lone::App } else { Lone::Key };
+    options.lone = if choice & 2 == 0 { SingleSegment::App } else { SingleSegment::Key };
     options.default_port_in_tc_url = choice & 4 != 0;
     let Ok(url) = Url::parse_with(text, options) else { return };
     assert!(!url.host().is_empty() && url.port() != Some(0));

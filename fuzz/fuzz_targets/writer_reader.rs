@@ -1,13 +1,13 @@
 //! Whatever a writer writes, through whatever windows and interleaved as it may, a reader reads back.
 //!
 //! The first byte chooses windows and cuts; then each 8 bytes are a message: chunk stream, kind, stream, timestamp (3),
-//! length (2). Kind 1 sets the chunk size instead.
+//! length (2). MessageKind 1 sets the chunk size instead.
 #![no_main]
 
 use std::collections::VecDeque;
 
 use embedded_rtmp::chunk::{ChunkStreamId, Writer};
-use embedded_rtmp::message::{Header, Kind, StreamId, Timestamp};
+use embedded_rtmp::message::{MessageHeader, MessageKind, StreamId, Timestamp};
 use embedded_rtmp_fuzz::{Cuts, Message, read};
 use libfuzzer_sys::fuzz_target;
 
@@ -57,23 +57,23 @@ fuzz_target!(|data: &[u8]| {
             wire.turn();
         }
         let (kind, length) = match kind {
-            1 => (Kind::SET_CHUNK_SIZE, 4),
+            1 => (MessageKind::SET_CHUNK_SIZE, 4),
             // No Abort: a writer that stays in step with itself never sends one.
-            2 => (Kind::VIDEO, 0),
-            _ => (Kind(kind), u32::from(u16::from_be_bytes([l0, l1])) % 5000),
+            2 => (MessageKind::VIDEO, 0),
+            _ => (MessageKind(kind), u32::from(u16::from_be_bytes([l0, l1])) % 5000),
         };
         total += length;
         if total > 20_000 {
             break;
         }
         let timestamp = Timestamp(u32::from_be_bytes([t0, t1, t2, stream]));
-        let header = Header { timestamp, length, kind, stream: StreamId(u32::from(stream % 3)) };
+        let header = MessageHeader { timestamp, length, kind, stream: StreamId(u32::from(stream % 3)) };
         let size = u32::from(u16::from_be_bytes([l0, l1])) % 5000 + 1;
         let payload = match kind {
-            Kind::SET_CHUNK_SIZE => size.to_be_bytes().to_vec(),
+            MessageKind::SET_CHUNK_SIZE => size.to_be_bytes().to_vec(),
             _ => (0..length).map(|at| (at as u8).wrapping_mul(7).wrapping_add(t2)).collect(),
         };
-        if kind == Kind::SET_CHUNK_SIZE {
+        if kind == MessageKind::SET_CHUNK_SIZE {
             // Ours changes only while no message is open.
             while !wire.open.is_empty() {
                 wire.turn();
@@ -84,7 +84,7 @@ fuzz_target!(|data: &[u8]| {
         expected[lane].push_back(Message { csid, header, payload: payload.clone() });
         wire.open.push(Open { message: Message { csid, header, payload }, taken: 0 });
         wire.turn();
-        if kind == Kind::SET_CHUNK_SIZE {
+        if kind == MessageKind::SET_CHUNK_SIZE {
             while !wire.open.is_empty() {
                 wire.turn();
             }

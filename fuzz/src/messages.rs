@@ -1,7 +1,7 @@
 //! The messages of a chunk stream, put together whatever the pieces they came in.
 
 use embedded_rtmp::chunk::{ChunkStreamId, ReadError, Reader};
-use embedded_rtmp::message::{Header, Kind};
+use embedded_rtmp::message::{MessageHeader, MessageKind};
 
 /// A message, or as much of one as came before it was aborted, restarted or cut off.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub struct Message {
     /// Its chunk stream.
     pub csid: ChunkStreamId,
     /// Its header.
-    pub header: Header,
+    pub header: MessageHeader,
     /// Its payload.
     pub payload: Vec<u8>,
 }
@@ -75,8 +75,8 @@ fn feed<const STREAMS: usize>(
             && let Some(number) = message.payload.first_chunk().copied().map(u32::from_be_bytes)
         {
             match (message.header.kind, ChunkStreamId::new(number)) {
-                (Kind::SET_CHUNK_SIZE, _) => reader.set_chunk_size(number)?,
-                (Kind::ABORT, Some(csid)) => reader.abort(csid),
+                (MessageKind::SET_CHUNK_SIZE, _) => reader.set_chunk_size(number)?,
+                (MessageKind::ABORT, Some(csid)) => reader.abort(csid),
                 _ => {}
             }
         }

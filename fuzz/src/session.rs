@@ -1,7 +1,7 @@
 //! What a session makes of a peer's bytes, whatever the pieces they come in.
 
 use embedded_rtmp::chunk::Fragment;
-use embedded_rtmp::session::Error;
+use embedded_rtmp::session::SessionError;
 use embedded_rtmp::time::Instant;
 
 use crate::Message;
@@ -18,13 +18,13 @@ pub enum Entry {
 /// One side of a connection.
 pub trait Side {
     /// Takes input up to the next event, adds it to `log`, and answers what it asks; answers whether there was one.
-    fn next(&mut self, now: Instant, input: &mut &[u8], log: &mut Vec<Entry>) -> Result<bool, Error>;
+    fn next(&mut self, now: Instant, input: &mut &[u8], log: &mut Vec<Entry>) -> Result<bool, SessionError>;
     /// Puts out what there is.
     fn transmit(&mut self, now: Instant, out: &mut [u8]) -> usize;
     /// Whether there would be input taken.
     fn wants_input(&self) -> bool;
     /// Tells the time.
-    fn timeout(&mut self, now: Instant) -> Result<(), Error>;
+    fn timeout(&mut self, now: Instant) -> Result<(), SessionError>;
 }
 
 /// All that came of a stream.
@@ -33,7 +33,7 @@ pub struct Happened {
     /// The events.
     pub log: Vec<Entry>,
     /// What ended it.
-    pub error: Option<Error>,
+    pub error: Option<SessionError>,
 }
 
 /// Adds a piece of a message to the log.

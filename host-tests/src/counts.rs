@@ -1,6 +1,6 @@
 //! How much media went by.
 
-use embedded_rtmp::message::Kind;
+use embedded_rtmp::message::MessageKind;
 use serde_json::{Value, json};
 
 /// Messages by kind, and the bytes of their payloads.
@@ -18,10 +18,10 @@ pub struct Counts {
 
 impl Counts {
     /// Counts a message with a payload of `length` bytes.
-    pub fn count(&mut self, kind: Kind, length: usize) {
+    pub fn count(&mut self, kind: MessageKind, length: usize) {
         let counter = match kind {
-            Kind::AUDIO => &mut self.audio,
-            Kind::VIDEO => &mut self.video,
+            MessageKind::AUDIO => &mut self.audio,
+            MessageKind::VIDEO => &mut self.video,
             _ => &mut self.data,
         };
         *counter += 1;

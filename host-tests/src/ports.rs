@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
-use embedded_rtmp::handshake::Kind;
+use embedded_rtmp::handshake::HandshakeKind;
 use embedded_rtmp::port_plan::{Failure, Limits, Outcome, Target, Transport};
 use embedded_rtmp::session::ClientConfig;
 use serde_json::{Value, json};
@@ -59,7 +59,7 @@ fn row(host: &str, target: Target, limits: Limits) -> Result<Row> {
     Ok(Row { target, outcome: report.outcome, to_tcp: report.to_tcp, took: report.took, answer })
 }
 
-fn handshake_name(transport: Transport, kind: Kind) -> String {
+fn handshake_name(transport: Transport, kind: HandshakeKind) -> String {
     format!("{transport}, handshake: {kind}")
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use embedded_rtmp::message::Kind;
+use embedded_rtmp::message::MessageKind;
 use host_tests::flv::Tag;
 use host_tests::peers::finish_within;
 use support::site::{Capture, Site};
@@ -66,7 +66,7 @@ fn check(rules: &str, sockets: &str, test: [&str; 3], publish: [&str; 3]) {
     if published {
         // Audio may pass a long video frame, so that only the order within each counts.
         let (recorded, sent) = (media(&site.directory.path().join("live-x.flv")), media(&clip()));
-        for kind in [Kind::AUDIO, Kind::VIDEO] {
+        for kind in [MessageKind::AUDIO, MessageKind::VIDEO] {
             let of_kind = |tag: &&Tag| tag.kind == kind;
             assert!(
                 recorded.iter().filter(of_kind).eq(sent.iter().filter(of_kind)),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use embedded_rtmp::message::Kind;
+use embedded_rtmp::message::MessageKind;
 use host_tests::firmware::{Digest, Filter, Firmware, Monitor, PERIOD, are_parts_of_the_clip, board, counted, frames};
 use host_tests::peers::{Application, Nginx, NginxOptions, finish_within, frame_hashes, free_port, start, wait_until};
 use support::{clip, media};
@@ -138,7 +138,7 @@ fn ffmpeg_publishes_to_the_image_which_checks_every_message() {
     let (status, log) = firmware.finish_within(LIMIT).unwrap();
     assert_eq!(status, Some(0), "{log}");
     let tags = media(&clip());
-    for (name, kind) in [("audio", Kind::AUDIO), ("video", Kind::VIDEO)] {
+    for (name, kind) in [("audio", MessageKind::AUDIO), ("video", MessageKind::VIDEO)] {
         // The first is the configuration. FFmpeg sends the end of the sequence, too.
         let sent: Vec<&[u8]> = tags.iter().filter(|tag| tag.kind == kind).skip(1).map(|tag| &*tag.payload).collect();
         let bytes: usize = sent.iter().map(|payload| payload.len()).sum();
@@ -200,7 +200,7 @@ fn fast_forward(loops: usize) {
     assert_eq!(status, Some(0), "{log}");
     assert_eq!(counted(&log).unwrap(), [[174 * loops, 0], [100 * loops, 0]]);
     let recording = nginx.recording("x").unwrap();
-    for kind in [Kind::VIDEO, Kind::AUDIO] {
+    for kind in [MessageKind::VIDEO, MessageKind::AUDIO] {
         let whole = frames(&clip(), kind).unwrap();
         let found = frames(&recording, kind).unwrap();
         assert_eq!(found.len(), whole.len() * loops);

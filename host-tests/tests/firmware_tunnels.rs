@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::process::Command;
 use std::time::Duration;
 
-use host_tests::firmware::{Firmware, Kind, are_parts_of_the_clip};
+use host_tests::firmware::{Firmware, FirmwareKind, are_parts_of_the_clip};
 use host_tests::peers::{finish_within, frame_hashes, free_port, start, wait_until};
 use support::{Serve, clip};
 
@@ -31,7 +31,7 @@ fn serving(publishers: u32) -> (Firmware, u16) {
     let port = free_port().unwrap();
     let (forward, publishers) = (format!("{port}:80"), publishers.to_string());
     let arguments = ["serve", "--publishers", &publishers];
-    let mut firmware = Firmware::start_kind(Kind::Tunnels, None, &["--hostfwd", &forward], &arguments).unwrap();
+    let mut firmware = Firmware::start_kind(FirmwareKind::Tunnels, None, &["--hostfwd", &forward], &arguments).unwrap();
     firmware.wait_for("serving on ports", LIMIT).unwrap();
     (firmware, port)
 }
@@ -92,7 +92,7 @@ fn item_098_ffmpeg_publishes_and_programs_play_through_tunnels_of_the_image() {
 fn item_098_the_image_publishes_through_a_tunnel() {
     let serve = Serve::start(&[]);
     let url = format!("rtmpt://10.0.2.2:{}/live/x", serve.port());
-    let firmware = Firmware::start_kind(Kind::Tunnels, None, &[], &["publish", &url, "--fast"]).unwrap();
+    let firmware = Firmware::start_kind(FirmwareKind::Tunnels, None, &[], &["publish", &url, "--fast"]).unwrap();
     let (status, log) = firmware.finish_within(LIMIT).unwrap();
     assert_eq!(status, Some(0), "{log}");
     let recording = serve.recording("live-x.flv");

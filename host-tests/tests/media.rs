@@ -10,11 +10,11 @@ use embedded_rtmp::command::DataMessage;
 use embedded_rtmp::media::audio::{self, Sound};
 use embedded_rtmp::media::avc::annex_b::{START_CODE, Units, to_length_prefixed};
 use embedded_rtmp::media::avc::prefixed::to_annex_b;
-use embedded_rtmp::media::avc::{Config, Message, Sps, UnitType, sequence_header};
+use embedded_rtmp::media::avc::{AvcConfig, Message, Sps, UnitType, sequence_header};
 use embedded_rtmp::media::flv::Tags;
 use embedded_rtmp::media::metadata::Metadata;
 use embedded_rtmp::media::{aac, is_keyframe, is_sequence_header, video};
-use embedded_rtmp::message::Kind;
+use embedded_rtmp::message::MessageKind;
 use host_tests::flv::Writer;
 use host_tests::peers::finish_within;
 use tempfile::TempDir;
@@ -72,8 +72,8 @@ fn camera(stream: &[u8]) -> Vec<u8> {
     let find = |kind| Units::new(stream).find(|unit| unit_type(unit) == kind).unwrap();
     let (sps, pps) = (find(UnitType::SPS), find(UnitType::PPS));
     let mut writer = Writer::new(Cursor::new(Vec::new())).unwrap();
-    writer.write(Kind::DATA, 0, &metadata(Sps::parse(sps).unwrap())).unwrap();
-    writer.write(Kind::VIDEO, 0, sequence_header(&[sps], &[pps], &mut [0; 256]).unwrap()).unwrap();
+    writer.write(MessageKind::DATA, 0, &metadata(Sps::parse(sps).unwrap())).unwrap();
+    writer.write(MessageKind::VIDEO, 0, sequence_header(&[sps], &[pps], &mut [0; 256]).unwrap()).unwrap();
     for (index, picture) in pictures(stream).into_iter().enumerate() {
         let message = Message::<16>::new(Units::new(picture), 0).unwrap();
         let payload = message.parts().collect::<Vec<_>>().concat();
@@ -81,8 +81,8 @@ fn camera(stream: &[u8]) -> Vec<u8> {
         let mut buffer = [picture, &[0; 16]].concat();
         let length = to_length_prefixed(&mut buffer, picture.len()).unwrap();
         assert_eq!(payload[video::HEADER_SIZE..], buffer[..length]);
-        assert_eq!(is_keyframe(Kind::VIDEO, &payload), index == 0);
-        writer.write(Kind::VIDEO, index as u32 * 40, &payload).unwrap();
+        assert_eq!(is_keyframe(MessageKind::VIDEO, &payload), index == 0);
+        writer.write(MessageKind::VIDEO, index as u32 * 40, &payload).unwrap();
     }
     writer.finish().unwrap().into_inner()
 }
@@ -90,10 +90,10 @@ fn camera(stream: &[u8]) -> Vec<u8> {
 /// The way back: a byte stream of what is in an FLV file.
 fn player(file: &[u8]) -> Vec<u8> {
     let mut stream = Vec::new();
-    for tag in Tags::file(file).unwrap().filter(|tag| tag.kind == Kind::VIDEO) {
-        let (_, body) = video::Header::parse(tag.data).unwrap();
+    for tag in Tags::file(file).unwrap().filter(|tag| tag.kind == MessageKind::VIDEO) {
+        let (_, body) = video::VideoTagHeader::parse(tag.data).unwrap();
         if is_sequence_header(tag.kind, tag.data) {
-            let config = Config::parse(body).unwrap();
+            let config = AvcConfig::parse(body).unwrap();
             assert_eq!(config.length_size, START_CODE.len());
             for set in config.sps().chain(config.pps()) {
                 stream.extend([&START_CODE, set].concat());
@@ -149,18 +149,18 @@ fn item_110_item_111_an_encoders_byte_stream_is_decoded_the_same_out_of_flv_and_
 /// Puts frames of sound into an FLV file, each of so many milliseconds.
 fn sound<'f>(
     first: Option<&[u8]>,
-    header: audio::Header,
+    header: audio::AudioTagHeader,
     frames: impl IntoIterator<Item = &'f [u8]>,
     millis: u32,
 ) -> Vec<u8> {
     let mut writer = Writer::new(Cursor::new(Vec::new())).unwrap();
     if let Some(first) = first {
-        writer.write(Kind::AUDIO, 0, first).unwrap();
+        writer.write(MessageKind::AUDIO, 0, first).unwrap();
     }
     let mut buffer = [0; audio::HEADER_SIZE];
     let header = header.emit(&mut buffer);
     for (index, frame) in frames.into_iter().enumerate() {
-        writer.write(Kind::AUDIO, index as u32 * millis, &[header, frame].concat()).unwrap();
+        writer.write(MessageKind::AUDIO, index as u32 * millis, &[header, frame].concat()).unwrap();
     }
     writer.finish().unwrap().into_inner()
 }
@@ -179,7 +179,7 @@ fn item_110_g711_and_pcm_are_decoded_the_same_out_of_flv() {
         let raw = made(&directory, "sound.raw", &["-f", "lavfi", "-i", &source, "-t", "1", "-y", "-f", format]);
         let samples = fs::read(&raw).unwrap();
         let flv = directory.path().join("sound.flv");
-        fs::write(&flv, sound(None, audio::Header::Other(sound_header), samples.chunks(bytes), 20)).unwrap();
+        fs::write(&flv, sound(None, audio::AudioTagHeader::Other(sound_header), samples.chunks(bytes), 20)).unwrap();
         let expected = decoded(&["-f", format, "-ar", rate, "-ac", "1"], &raw, "md5");
         assert_eq!(decoded(&[], &flv, "md5"), expected, "{format}");
         let found = run("ffprobe", &["-show_entries", "stream=sample_rate,channels", "-of", "csv=p=0"], &flv, &[]);
@@ -197,18 +197,21 @@ fn item_110_aac_is_decoded_by_the_configuration_that_is_made_for_it() {
         let input = ["-f", "lavfi", "-i", &source, "-t", "1", "-y", "-ac", &count, "-c:a", "aac", "-f", "flv"];
         let theirs = made(&directory, "theirs.flv", &input);
         let file = fs::read(&theirs).unwrap();
-        let tags: Vec<_> = Tags::file(&file).unwrap().filter(|tag| tag.kind == Kind::AUDIO).collect();
+        let tags: Vec<_> = Tags::file(&file).unwrap().filter(|tag| tag.kind == MessageKind::AUDIO).collect();
         let (first, frames) = tags.split_first().unwrap();
         assert!(is_sequence_header(first.kind, first.data));
-        let config = aac::Config::new(aac::ObjectType::LOW_COMPLEXITY, rate, channels);
-        assert_eq!(aac::Config::parse(audio::Header::parse(first.data).unwrap().1), Some(config));
+        let config = aac::AacConfig::new(aac::ObjectType::LOW_COMPLEXITY, rate, channels);
+        assert_eq!(aac::AacConfig::parse(audio::AudioTagHeader::parse(first.data).unwrap().1), Some(config));
 
         let mut buffer = [0; aac::BUFFER_SIZE];
         let header = config.sequence_header(&mut buffer).unwrap();
-        let bodies = frames.iter().map(|tag| audio::Header::parse(tag.data).unwrap().1);
+        let bodies = frames.iter().map(|tag| audio::AudioTagHeader::parse(tag.data).unwrap().1);
         let ours = directory.path().join("ours.flv");
-        fs::write(&ours, sound(Some(header), audio::Header::Aac(audio::AacPacket::RAW), bodies, 1024 * 1000 / rate))
-            .unwrap();
+        fs::write(
+            &ours,
+            sound(Some(header), audio::AudioTagHeader::Aac(audio::AacPacket::RAW), bodies, 1024 * 1000 / rate),
+        )
+        .unwrap();
         assert_eq!(decoded(&[], &ours, "md5"), decoded(&[], &theirs, "md5"), "{rate} Hz, {channels} channels");
     }
 }

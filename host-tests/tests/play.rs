@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use embedded_rtmp::message::Kind;
+use embedded_rtmp::message::MessageKind;
 use host_tests::flv::Reader;
 use host_tests::peers::{Application, Nginx, NginxOptions, finish_within, frame_hashes, free_port, start, wait_until};
 use support::refusing::{Refusal, Refusing};
@@ -66,7 +66,7 @@ fn a_pipe_gets_the_same_and_may_go() {
             let mut bytes = Vec::new();
             output.read_to_end(&mut bytes).unwrap();
             let mut tags = Reader::new(&bytes[..]).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
-            tags.retain(|tag| tag.kind != Kind::DATA);
+            tags.retain(|tag| tag.kind != MessageKind::DATA);
             assert!(tags == media(&clip()));
         }
         assert_eq!(child.wait().unwrap().code(), Some(0), "the reader leaves: {leaves}");
@@ -119,7 +119,11 @@ fn item_086_what_comes_behind_the_end_of_a_stream_is_played_to_the_status() {
         let (status, summary, errors) = played(start(&mut player(&url(port, "live/x"), &output, &[])).unwrap());
         assert_eq!((status, &summary["end"]), (Some(0), &"Ended".into()), "{name}: {errors}");
         let found: Vec<_> = tags(&output).into_iter().map(|tag| (tag.kind, tag.payload)).collect();
-        assert_eq!(found, [(Kind::AUDIO, vec![0xAF, 1, 0x21]), (Kind::AUDIO, vec![0xAF, 1, 0x22])], "{name}");
+        assert_eq!(
+            found,
+            [(MessageKind::AUDIO, vec![0xAF, 1, 0x21]), (MessageKind::AUDIO, vec![0xAF, 1, 0x22])],
+            "{name}"
+        );
         assert!(before.elapsed() < LIMIT / 2, "{name}: it does not wait for as long as for a server that is slow");
     }
 }
@@ -152,7 +156,7 @@ fn item_086_live_from_nginx_frame_by_frame() {
         let (status, summary, errors) = played(player);
         assert_eq!((status, &summary["end"]), (Some(0), &"Ended".into()), "{errors}");
         assert!(frame_hashes(&output).unwrap() == frame_hashes(&clip()).unwrap(), "chunks of {chunk_size}: {summary}");
-        let metadata = tags(&output).into_iter().find(|tag| tag.kind == Kind::DATA).unwrap();
+        let metadata = tags(&output).into_iter().find(|tag| tag.kind == MessageKind::DATA).unwrap();
         assert!(metadata.payload.starts_with(b"\x02\0\x0aonMetaData"));
     }
 }

@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 use std::path::PathBuf;
 
-use embedded_rtmp::message::Kind;
+use embedded_rtmp::message::MessageKind;
 use host_tests::flv::Writer;
 use host_tests::peers::{FrameHashes, Program, Running, frame_hashes, start, wait_until};
 use support::{LIMIT, Serve, clip, media, publish_well, publisher};
@@ -73,7 +73,7 @@ fn who_comes_late_begins_with_a_keyframe_and_who_leaves_is_not_missed() {
     let late = late.file();
     wait_until("the late one has its frames", LIMIT, || frame_hashes(&late).is_ok()).unwrap();
     let begins = media(&late);
-    let first_picture = begins.iter().find(|tag| tag.kind == Kind::VIDEO && tag.payload[1] == 1).unwrap();
+    let first_picture = begins.iter().find(|tag| tag.kind == MessageKind::VIDEO && tag.payload[1] == 1).unwrap();
     assert_eq!(first_picture.payload[0], 0x17, "a keyframe");
     let (video, audio) = frames().position_of(&frame_hashes(&late).unwrap()).expect("a run without a gap");
     assert!(video > 0 && audio > 0, "it came late");
@@ -115,7 +115,7 @@ fn large_clip() -> NamedTempFile {
     for round in 0..3 {
         for tag in &clip {
             let mut payload = tag.payload.clone();
-            if tag.kind == Kind::VIDEO && payload[1] == 1 {
+            if tag.kind == MessageKind::VIDEO && payload[1] == 1 {
                 payload.extend_from_slice(&100_000_u32.to_be_bytes());
                 payload.push(0x0C);
                 payload.resize(payload.len() + 99_998, 0xFF);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use embedded_rtmp::chunk::Fragment;
 use embedded_rtmp::command::{Code, ConnectOptions, PlayRequest};
 use embedded_rtmp::session::{
-    Buffers, Client, ClientConfig, ClientEvent, RequestError, Server, ServerConfig, ServerEvent,
+    Client, ClientConfig, ClientEvent, RequestError, Server, ServerConfig, ServerEvent, SessionBuffers,
 };
 use embedded_rtmp::time::Instant;
 use serde_json::Value;
@@ -83,7 +83,7 @@ impl Seen {
 /// What our server, which accepts everything, sees of a client's bytes.
 fn served(bytes: &[u8], cut: usize) -> Seen {
     let (mut scratch, mut control) = ([0; 1_536], [0; 512]);
-    let buffers = Buffers { scratch: &mut scratch, control: &mut control };
+    let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
     let mut server = Server::<8>::new(buffers, ServerConfig::new(), &[1; 32]).unwrap();
     let mut seen = Seen::default();
     for mut piece in bytes.chunks(cut) {
@@ -123,7 +123,7 @@ fn seen_by_client<const PLAYS: usize>(
     ask: impl FnOnce(&mut Client<'_, 8, PLAYS>) -> Result<(), RequestError>,
 ) -> Seen {
     let (mut scratch, mut control) = ([0; 1_536], [0; 512]);
-    let buffers = Buffers { scratch: &mut scratch, control: &mut control };
+    let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
     let mut client = Client::<8, PLAYS>::new(buffers, ClientConfig::new(), &[1; 32]).unwrap();
     let flash_ver = ConnectOptions::FLASH_VER;
     client.connect(&ConnectOptions { app: "live", tc_url: &["rtmp://host/live"], flash_ver }).unwrap();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
-use embedded_rtmp::message::Kind;
+use embedded_rtmp::message::MessageKind;
 use host_tests::flv::{Reader, Tag, Writer};
 use host_tests::peers::{
     Application, Nginx, NginxOptions, Program, Running, finish_within, frame_hashes, free_port, start, timed_frames,
@@ -39,7 +39,7 @@ fn shifted(directory: &Path, begin: u32) -> PathBuf {
     let mut writer = Writer::new(File::create(&file).unwrap()).unwrap();
     for tag in tags(&clip()) {
         let timestamp = match tag.kind {
-            Kind::DATA => begin / 3,
+            MessageKind::DATA => begin / 3,
             _ if tag.is_configuration() => begin / 3 * 2,
             _ => tag.timestamp.wrapping_add(begin),
         };
@@ -54,7 +54,7 @@ fn both(file: &Path) -> [Vec<Tag>; 2] {
     let tags: Vec<_> = File::open(file)
         .map(|file| Reader::new(file).into_iter().flatten().map_while(Result::ok).collect())
         .unwrap_or_default();
-    [Kind::VIDEO, Kind::AUDIO].map(|kind| {
+    [MessageKind::VIDEO, MessageKind::AUDIO].map(|kind| {
         tags.iter().filter(|tag| tag.kind == kind && !tag.payload.starts_with(&[0x17, 2])).cloned().collect()
     })
 }

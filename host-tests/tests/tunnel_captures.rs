@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use embedded_rtmp::time::Instant;
-use embedded_rtmp::tunnel::{Client, Config, Connection, Event, Tunnels};
+use embedded_rtmp::tunnel::{TunnelClient, TunnelConfig, TunnelConnection, TunnelEvent, Tunnels};
 use host_tests::replay::{Side, replay};
 use serde_json::Value;
 
@@ -69,9 +69,9 @@ fn item_098_our_server_takes_ffmpegs_requests() {
         let requests = requests(session);
         let described = facts(session)["http"]["requests"].clone();
         for cut in CUTS {
-            let mut tunnels = Tunnels::<1>::new(Config { hold: Duration::ZERO, ..Config::new() });
+            let mut tunnels = Tunnels::<1>::new(TunnelConfig { hold: Duration::ZERO, ..TunnelConfig::new() });
             let now = Instant::from_millis(1);
-            let mut connection = Connection::new(now);
+            let mut connection = TunnelConnection::new(now);
             let (mut bytes, mut pending, mut answers) = (Vec::new(), Vec::new(), Vec::new());
             let (mut opened, mut closed) = (0, 0);
             for piece in requests.chunks(cut) {
@@ -80,14 +80,14 @@ fn item_098_our_server_takes_ffmpegs_requests() {
                     let mut rest = &pending[..];
                     let event = connection.next_event(&mut tunnels, now, &mut rest);
                     match event {
-                        Some(Event::Open) => {
+                        Some(TunnelEvent::Open) => {
                             opened += 1;
                             connection.open(&mut tunnels, now, &[1; 32]).unwrap();
                         }
-                        Some(Event::Data(_)) => {
+                        Some(TunnelEvent::Data(_)) => {
                             connection.receive(now, &mut rest, |data| bytes.extend_from_slice(std::mem::take(data)));
                         }
-                        Some(Event::Closed(_)) => closed += 1,
+                        Some(TunnelEvent::Closed(_)) => closed += 1,
                         Some(other) => panic!("{other:?}"),
                         None => {}
                     }
@@ -115,7 +115,7 @@ fn item_098_our_client_takes_crtmpservers_responses() {
     for session in SESSIONS {
         let responses = file(&format!("{session}.s2c.bin"));
         for cut in CUTS {
-            let mut client = Client::new("127.0.0.1", 32500);
+            let mut client = TunnelClient::new("127.0.0.1", 32500);
             let (mut bytes, mut now, mut requests) = (Vec::new(), Instant::from_millis(1), Vec::new());
             // Each response by itself: none comes before its request.
             let starts = responses.windows(9).enumerate().filter(|(_, bytes)| bytes == b"HTTP/1.1 ").map(|(at, _)| at);

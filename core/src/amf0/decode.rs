@@ -17,7 +17,7 @@ use core::fmt;
 
 use super::{Text, Token, marker};
 use crate::bytes::Cursor;
-use crate::fmt::brief;
+use crate::fmt::impl_format;
 
 /// How many containers may be open within each other.
 pub const MAX_DEPTH: usize = 16;
@@ -82,7 +82,7 @@ pub struct Decoder<'a> {
     outer: [Left; MAX_DEPTH],
 }
 
-brief!(
+impl_format!(
     ['a] Decoder<'a>,
     this => "Decoder {{ rest: {} bytes, depth: {}, error: {} }}", this.rest.len(), this.depth, this.error
 );

@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::{Text, Token, marker};
 use crate::bytes;
-use crate::fmt::brief;
+use crate::fmt::impl_format;
 
 /// The buffer is too small for a token. Nothing of the token is written, and what was written before stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,7 +37,7 @@ pub struct Encoder<'b> {
     open: u32,
 }
 
-brief!(['b] Encoder<'b>, this => "Encoder {{ {} of {} bytes }}", this.len, this.buf.len());
+impl_format!(['b] Encoder<'b>, this => "Encoder {{ {} of {} bytes }}", this.len, this.buf.len());
 
 impl<'b> Encoder<'b> {
     /// An encoder that fills `buf` from its start.

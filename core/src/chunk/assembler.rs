@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use super::{ChunkStreamId, Fragment};
-use crate::fmt::brief;
+use crate::fmt::impl_format;
 
 /// Where a message that is being put together lies in the buffer, of which no more than 64 KiB are used.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +40,7 @@ pub struct Assembler {
     slots: [Slot; 2],
 }
 
-brief!([] Assembler, _ => "Assembler");
+impl_format!([] Assembler, _ => "Assembler");
 
 impl Default for Assembler {
     fn default() -> Self {
@@ -101,11 +101,11 @@ impl Assembler {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::{Header, Kind, StreamId, Timestamp};
+    use crate::message::{MessageHeader, MessageKind, StreamId, Timestamp};
 
     /// The fragment of a message of `length` bytes which holds `data` from `offset` on.
     fn fragment(csid: u32, length: u32, offset: u32, data: &[u8]) -> Fragment<'_> {
-        let header = Header { timestamp: Timestamp(0), length, kind: Kind::COMMAND, stream: StreamId(0) };
+        let header = MessageHeader { timestamp: Timestamp(0), length, kind: MessageKind::COMMAND, stream: StreamId(0) };
         Fragment { csid: ChunkStreamId::new(csid).unwrap(), header, offset, data }
     }
 

@@ -7,7 +7,7 @@
 //! This is the codec alone: it neither knows which chunk streams exist nor what their last headers said.
 
 use super::ChunkStreamId;
-use crate::message::{Kind, StreamId};
+use crate::message::{MessageKind, StreamId};
 
 /// The longest chunk header, in bytes: 3 of basic header, 11 of message header, 4 of extended timestamp.
 pub const MAX_SIZE: usize = 18;
@@ -20,7 +20,7 @@ pub const EXTENDED: u32 = 0xFF_FFFF;
 /// Timestamps and deltas are the 24-bit fields as they stand; [`EXTENDED`] says that the true value follows the header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum MessageHeader {
+pub enum ChunkMessageHeader {
     /// Type 0, 11 bytes: all of it, with an absolute timestamp in ms.
     Full {
         /// The timestamp field.
@@ -28,7 +28,7 @@ pub enum MessageHeader {
         /// The length of the payload, in bytes.
         length: u32,
         /// The type of the message.
-        kind: Kind,
+        kind: MessageKind,
         /// The message stream.
         stream: StreamId,
     },
@@ -39,7 +39,7 @@ pub enum MessageHeader {
         /// The length of the payload, in bytes.
         length: u32,
         /// The type of the message.
-        kind: Kind,
+        kind: MessageKind,
     },
     /// Type 2, 3 bytes: all but the timestamp is as before.
     SameLength {
@@ -50,23 +50,23 @@ pub enum MessageHeader {
     Same,
 }
 
-impl MessageHeader {
+impl ChunkMessageHeader {
     /// The timestamp or timestamp delta field; [`EXTENDED`] where the value follows the header. Type 3 has none.
     pub const fn time_field(&self) -> Option<u32> {
         match *self {
-            MessageHeader::Full { timestamp: field, .. }
-            | MessageHeader::SameStream { delta: field, .. }
-            | MessageHeader::SameLength { delta: field } => Some(field),
-            MessageHeader::Same => None,
+            ChunkMessageHeader::Full { timestamp: field, .. }
+            | ChunkMessageHeader::SameStream { delta: field, .. }
+            | ChunkMessageHeader::SameLength { delta: field } => Some(field),
+            ChunkMessageHeader::Same => None,
         }
     }
 
     const fn format(&self) -> Format {
         match self {
-            MessageHeader::Full { .. } => Format::Full,
-            MessageHeader::SameStream { .. } => Format::SameStream,
-            MessageHeader::SameLength { .. } => Format::SameLength,
-            MessageHeader::Same => Format::Same,
+            ChunkMessageHeader::Full { .. } => Format::Full,
+            ChunkMessageHeader::SameStream { .. } => Format::SameStream,
+            ChunkMessageHeader::SameLength { .. } => Format::SameLength,
+            ChunkMessageHeader::Same => Format::Same,
         }
     }
 }
@@ -78,7 +78,7 @@ pub struct ChunkHeader {
     /// The chunk stream.
     pub csid: ChunkStreamId,
     /// What follows the basic header.
-    pub message: MessageHeader,
+    pub message: ChunkMessageHeader,
 }
 
 /// The type of a chunk header: the first two bits of its first byte.
@@ -95,16 +95,16 @@ pub(super) enum Format {
 pub(super) struct Fields {
     pub(super) format: Format,
     pub(super) time: u32,
-    pub(super) shape: Shape,
+    pub(super) length_and_kind: LengthAndKind,
     pub(super) stream: StreamId,
 }
 
 /// The length of a message and its type, as they follow one another in a header: 24 bits and 8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Shape(u32);
+pub(super) struct LengthAndKind(u32);
 
-impl Shape {
-    pub(super) const fn new(length: u32, kind: Kind) -> Self {
+impl LengthAndKind {
+    pub(super) const fn new(length: u32, kind: MessageKind) -> Self {
         Self(length << 8 | kind.0 as u32)
     }
 
@@ -112,8 +112,8 @@ impl Shape {
         self.0 >> 8
     }
 
-    pub(super) const fn kind(self) -> Kind {
-        Kind(self.0 as u8)
+    pub(super) const fn kind(self) -> MessageKind {
+        MessageKind(self.0 as u8)
     }
 }
 
@@ -166,7 +166,7 @@ pub(super) fn parse(window: &[u8; MAX_SIZE]) -> (ChunkStreamId, Fields) {
     let fields = Fields {
         format: Format::of(first),
         time: u32::from_be_bytes([0, t0, t1, t2]),
-        shape: Shape(u32::from_be_bytes([l0, l1, l2, kind])),
+        length_and_kind: LengthAndKind(u32::from_be_bytes([l0, l1, l2, kind])),
         stream: StreamId(u32::from_le_bytes([s0, s1, s2, s3])),
     };
     (ChunkStreamId(csid), fields)
@@ -175,7 +175,7 @@ pub(super) fn parse(window: &[u8; MAX_SIZE]) -> (ChunkStreamId, Fields) {
 /// Writes a header: answers bytes, and where in them it begins and ends. The shortest form of the chunk stream id is
 /// taken.
 pub(super) fn emit(csid: ChunkStreamId, fields: &Fields, extended: Option<u32>) -> ([u8; MAX_SIZE], u8, u8) {
-    let ([_, t0, t1, t2], [l0, l1, l2, kind]) = (fields.time.to_be_bytes(), fields.shape.0.to_be_bytes());
+    let ([_, t0, t1, t2], [l0, l1, l2, kind]) = (fields.time.to_be_bytes(), fields.length_and_kind.0.to_be_bytes());
     let [s0, s1, s2, s3] = fields.stream.0.to_le_bytes();
     let format = (fields.format as u8) << 6;
     // The basic header ends where the fields begin.
@@ -202,13 +202,13 @@ impl ChunkHeader {
     /// Reads the header at the front of `window`, of which [`size`] bytes count. The two-byte and the three-byte form of
     /// a chunk stream id are both taken for the ids that they share.
     pub fn parse(window: &[u8; MAX_SIZE]) -> ChunkHeader {
-        let (csid, Fields { format, time, shape, stream }) = parse(window);
-        let (length, kind) = (shape.length(), shape.kind());
+        let (csid, Fields { format, time, length_and_kind, stream }) = parse(window);
+        let (length, kind) = (length_and_kind.length(), length_and_kind.kind());
         let message = match format {
-            Format::Full => MessageHeader::Full { timestamp: time, length, kind, stream },
-            Format::SameStream => MessageHeader::SameStream { delta: time, length, kind },
-            Format::SameLength => MessageHeader::SameLength { delta: time },
-            Format::Same => MessageHeader::Same,
+            Format::Full => ChunkMessageHeader::Full { timestamp: time, length, kind, stream },
+            Format::SameStream => ChunkMessageHeader::SameStream { delta: time, length, kind },
+            Format::SameLength => ChunkMessageHeader::SameLength { delta: time },
+            Format::Same => ChunkMessageHeader::Same,
         };
         ChunkHeader { csid, message }
     }
@@ -218,12 +218,15 @@ impl ChunkHeader {
     pub fn emit(&self, extended: Option<u32>) -> ([u8; MAX_SIZE], usize) {
         let (format, time) = (self.message.format(), self.message.time_field().unwrap_or(0));
         let (length, kind, stream) = match self.message {
-            MessageHeader::Full { length, kind, stream, .. } => (length, kind, stream),
-            MessageHeader::SameStream { length, kind, .. } => (length, kind, StreamId(0)),
-            _ => (0, Kind(0), StreamId(0)),
+            ChunkMessageHeader::Full { length, kind, stream, .. } => (length, kind, stream),
+            ChunkMessageHeader::SameStream { length, kind, .. } => (length, kind, StreamId(0)),
+            _ => (0, MessageKind(0), StreamId(0)),
         };
-        let (bytes, start, end) =
-            emit(self.csid, &Fields { format, time, shape: Shape::new(length, kind), stream }, extended);
+        let (bytes, start, end) = emit(
+            self.csid,
+            &Fields { format, time, length_and_kind: LengthAndKind::new(length, kind), stream },
+            extended,
+        );
         let mut front = [0; MAX_SIZE];
         let header = bytes.get(usize::from(start)..usize::from(end)).unwrap_or(&[]);
         let length = crate::bytes::copy(header, &mut front);
@@ -253,19 +256,23 @@ mod tests {
 
     /// A header of every type: its fields, and its bytes.
     fn vectors() -> [(ChunkHeader, &'static [u8]); 4] {
-        let full =
-            MessageHeader::Full { timestamp: 0x010203, length: 0x040506, kind: Kind::VIDEO, stream: StreamId(1) };
+        let full = ChunkMessageHeader::Full {
+            timestamp: 0x010203,
+            length: 0x040506,
+            kind: MessageKind::VIDEO,
+            stream: StreamId(1),
+        };
         [
             (ChunkHeader { csid: csid(6), message: full }, &[0x06, 1, 2, 3, 4, 5, 6, 9, 1, 0, 0, 0]),
             (
                 ChunkHeader {
                     csid: csid(4),
-                    message: MessageHeader::SameStream { delta: 23, length: 7, kind: Kind::AUDIO },
+                    message: ChunkMessageHeader::SameStream { delta: 23, length: 7, kind: MessageKind::AUDIO },
                 },
                 &[0x44, 0, 0, 23, 0, 0, 7, 8],
             ),
-            (ChunkHeader { csid: csid(63), message: MessageHeader::SameLength { delta: 40 } }, &[0xBF, 0, 0, 40]),
-            (ChunkHeader { csid: csid(2), message: MessageHeader::Same }, &[0xC2]),
+            (ChunkHeader { csid: csid(63), message: ChunkMessageHeader::SameLength { delta: 40 } }, &[0xBF, 0, 0, 40]),
+            (ChunkHeader { csid: csid(2), message: ChunkMessageHeader::Same }, &[0xC2]),
         ]
     }
 
@@ -279,7 +286,7 @@ mod tests {
 
     #[test]
     fn item_017_chunk_stream_ids_in_all_forms() {
-        let same = |id| ChunkHeader { csid: csid(id), message: MessageHeader::Same };
+        let same = |id| ChunkHeader { csid: csid(id), message: ChunkMessageHeader::Same };
         for (id, bytes) in [
             (2, &[0xC2][..]),
             (63, &[0xFF]),
@@ -298,8 +305,12 @@ mod tests {
 
     #[test]
     fn the_longest_header_fills_its_bytes() {
-        let message =
-            MessageHeader::Full { timestamp: EXTENDED, length: 5, kind: Kind::DATA, stream: StreamId(0x0403_0201) };
+        let message = ChunkMessageHeader::Full {
+            timestamp: EXTENDED,
+            length: 5,
+            kind: MessageKind::DATA,
+            stream: StreamId(0x0403_0201),
+        };
         let (bytes, length) = ChunkHeader { csid: csid(65_599), message }.emit(Some(0x0A0B_0C0D));
         assert_eq!(length, MAX_SIZE);
         assert_eq!(bytes, [1, 255, 255, 255, 255, 255, 0, 0, 5, 18, 1, 2, 3, 4, 0x0A, 0x0B, 0x0C, 0x0D]);

@@ -15,17 +15,17 @@
 //!
 //! ```
 //! use embedded_rtmp::chunk::{ChunkStreamId, Reader, Writer};
-//! use embedded_rtmp::message::{Header, Kind, StreamId, Timestamp};
+//! use embedded_rtmp::message::{MessageHeader, MessageKind, StreamId, Timestamp};
 //!
 //! let (video, audio) = (ChunkStreamId::new(6).unwrap(), ChunkStreamId::new(4).unwrap());
-//! let header = |kind, length| Header { timestamp: Timestamp(40), length, kind, stream: StreamId(1) };
+//! let header = |kind, length| MessageHeader { timestamp: Timestamp(40), length, kind, stream: StreamId(1) };
 //! let (frame, sound) = ([0x17; 200], [0xAF, 1, 2, 3]);
 //!
 //! let mut writer = Writer::<2>::new();
 //! let mut out = [0; 300];
-//! writer.begin(video, header(Kind::VIDEO, 200))?;
+//! writer.begin(video, header(MessageKind::VIDEO, 200))?;
 //! let (taken, mut end) = writer.poll(video, &frame[..128], &mut out); // up to the end of a chunk
-//! writer.begin(audio, header(Kind::AUDIO, 4))?;
+//! writer.begin(audio, header(MessageKind::AUDIO, 4))?;
 //! end += writer.poll(audio, &sound, &mut out[end..]).1;
 //! end += writer.poll(video, &frame[taken..], &mut out[end..]).1;
 //! assert_eq!(end, (12 + 128) + (12 + 4) + (1 + 72));
@@ -52,14 +52,14 @@ pub use writer::{WriteError, Writer};
 
 use core::fmt;
 
-use crate::fmt::brief;
+use crate::fmt::impl_format;
 use crate::message;
 
 /// The chunk size of both directions until a Set Chunk Size message changes it, in bytes (section 5.4.1).
 pub const DEFAULT_CHUNK_SIZE: u32 = 128;
 
 /// The largest chunk size that has a meaning: no message is longer (section 5.4.1).
-pub const MAX_CHUNK_SIZE: u32 = message::MAX_LENGTH;
+pub const MAX_CHUNK_SIZE: u32 = message::MAX_MESSAGE_LENGTH;
 
 /// The id of a chunk stream: 2 to 65,599 (section 5.3.1.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,14 +102,14 @@ pub struct Fragment<'d> {
     /// The chunk stream that it came on.
     pub csid: ChunkStreamId,
     /// The header of its message.
-    pub header: message::Header,
+    pub header: message::MessageHeader,
     /// Where in the message's payload `data` begins, in bytes.
     pub offset: u32,
     /// The payload bytes; empty only where the whole message is.
     pub data: &'d [u8],
 }
 
-brief!(
+impl_format!(
     ['d] Fragment<'d>,
     this => "Fragment {{ csid: {}, header: {}, offset: {}, {} bytes }}",
     this.csid, this.header, this.offset, this.data.len()

@@ -2,7 +2,7 @@
 
 use super::{Command, Status, code};
 use crate::amf0::{BufferFull, Encoder, Text, Token, u32_to_number};
-use crate::fmt::brief;
+use crate::fmt::impl_format;
 
 /// What a client says in `connect`.
 #[derive(Debug, Clone, Copy)]
@@ -15,7 +15,7 @@ pub struct ConnectOptions<'a> {
     pub flash_ver: &'a str,
 }
 
-brief!(['a] ConnectOptions<'a>, this => "ConnectOptions {{ flash_ver: {} }}", this.flash_ver);
+impl_format!(['a] ConnectOptions<'a>, this => "ConnectOptions {{ flash_ver: {} }}", this.flash_ver);
 
 impl ConnectOptions<'_> {
     /// The client version where nothing else is wanted.

@@ -2,7 +2,7 @@
 
 use super::without_selector;
 use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token};
-use crate::fmt::brief;
+use crate::fmt::impl_format;
 
 /// A data message as it came.
 #[derive(Debug, Clone, Copy)]
@@ -15,7 +15,7 @@ pub struct DataMessage<'a> {
     pub values: Decoder<'a>,
 }
 
-brief!(
+impl_format!(
     ['a] DataMessage<'a>,
     this => "DataMessage {{ name: {=[u8]:a}, {} bytes }}", this.name.as_bytes(), this.body.len()
 );

@@ -38,7 +38,7 @@ pub use play::{PlayRequest, Start, SwitchRequest};
 pub use status::{MAX_REDIRECTS, Status};
 
 use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token, magnitude, number_to_u32, u32_to_number};
-use crate::fmt::brief;
+use crate::fmt::impl_format;
 
 /// A command as it came.
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +52,7 @@ pub struct Command<'a> {
     pub values: Decoder<'a>,
 }
 
-brief!(
+impl_format!(
     ['a] Command<'a>,
     this => "Command {{ name: {=[u8]:a}, transaction: {} }}", this.name.as_bytes(), this.transaction
 );
@@ -123,7 +123,7 @@ impl<'a> Command<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Arguments<'a>(Decoder<'a>);
 
-brief!(['a] Arguments<'a>, this => "Arguments({})", this.0);
+impl_format!(['a] Arguments<'a>, this => "Arguments({})", this.0);
 
 impl<'a> Iterator for Arguments<'a> {
     type Item = Token<'a>;

@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::Code;
 use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token};
-use crate::fmt::brief;
+use crate::fmt::impl_format;
 
 /// How many [redirects](Status::redirect) to follow one after another.
 pub const MAX_REDIRECTS: u8 = 3;
@@ -23,7 +23,7 @@ pub struct Status<'a> {
 }
 
 // Servers quote stream keys in the description.
-brief!(
+impl_format!(
     ['a] Status<'a>,
     this => "Status {{ level: {=[u8]:a}, code: {=[u8]:a} }}", this.level.as_bytes(), this.code.as_bytes()
 );

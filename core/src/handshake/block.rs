@@ -3,7 +3,7 @@
 #[cfg(any(feature = "digest", test))]
 use super::BLOCK;
 #[cfg(feature = "digest")]
-use super::{Scheme, digest};
+use super::{DigestScheme, digest};
 
 /// C1 or S1: time (always 0), zero or a version, and 1528 bytes of filler (section 5.2.3).
 ///
@@ -23,7 +23,7 @@ pub(super) struct Block {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct Signed {
     version: [u8; 4],
-    scheme: Scheme,
+    scheme: DigestScheme,
     digest: [u8; digest::LENGTH],
 }
 
@@ -86,7 +86,7 @@ impl Block {
 #[cfg(feature = "digest")]
 impl Block {
     /// Puts the version and the digest in, unless that is done.
-    pub(super) fn sign(&mut self, version: [u8; 4], scheme: Scheme, key: &[u8]) {
+    pub(super) fn sign(&mut self, version: [u8; 4], scheme: DigestScheme, key: &[u8]) {
         if self.signed.is_some() {
             return;
         }
@@ -108,7 +108,7 @@ impl Block {
         self.signed.as_ref().map(|signed| &signed.digest)
     }
 
-    fn digest_offset(&self, scheme: Scheme) -> usize {
+    fn digest_offset(&self, scheme: DigestScheme) -> usize {
         digest::offset(scheme, self.word((scheme.base() >> 2) as u32).to_le_bytes())
     }
 }

@@ -3,7 +3,7 @@
 #[cfg(feature = "digest")]
 use super::digest;
 use super::exchange::Exchange;
-use super::{Error, Kind, SCRATCH, VERSION};
+use super::{HandshakeError, HandshakeKind, SCRATCH, VERSION};
 use crate::time::Instant;
 
 /// How a client begins.
@@ -40,9 +40,9 @@ pub struct Client {
     /// When the handshake began, our zero of time: microseconds modulo 2³².
     started: u32,
     /// What the peer's block was found to be.
-    kind: Kind,
+    kind: HandshakeKind,
     config: ClientConfig,
-    failed: Option<Error>,
+    failed: Option<HandshakeError>,
 }
 
 impl Client {
@@ -51,7 +51,7 @@ impl Client {
         Self {
             exchange: Exchange::new(seed),
             started: now.as_micros() as u32,
-            kind: Kind::Simple,
+            kind: HandshakeKind::Simple,
             config,
             failed: None,
         }
@@ -64,7 +64,7 @@ impl Client {
     ///
     /// # Errors
     /// S0 is not 3, S2 is not as the configuration wants it, or the scratch is too small. Every later call repeats it.
-    pub fn read(&mut self, now: Instant, input: &mut &[u8], scratch: &mut [u8]) -> Result<(), Error> {
+    pub fn read(&mut self, now: Instant, input: &mut &[u8], scratch: &mut [u8]) -> Result<(), HandshakeError> {
         if self.failed.is_none() {
             self.failed = self.step(now, input, scratch).err();
             if self.failed.is_some() {
@@ -74,12 +74,12 @@ impl Client {
         self.failed.map_or(Ok(()), Err)
     }
 
-    fn step(&mut self, now: Instant, input: &mut &[u8], scratch: &mut [u8]) -> Result<(), Error> {
-        let scratch = scratch.first_chunk_mut::<SCRATCH>().ok_or(Error::ScratchTooSmall)?;
+    fn step(&mut self, now: Instant, input: &mut &[u8], scratch: &mut [u8]) -> Result<(), HandshakeError> {
+        let scratch = scratch.first_chunk_mut::<SCRATCH>().ok_or(HandshakeError::ScratchTooSmall)?;
         match self.exchange.peek_version(input) {
             None | Some(VERSION) => {}
-            Some(version @ (6 | 8)) => return Err(Error::Encrypted(version)),
-            Some(version) => return Err(Error::Version(version)),
+            Some(version @ (6 | 8)) => return Err(HandshakeError::Encrypted(version)),
+            Some(version) => return Err(HandshakeError::Version(version)),
         }
         if self.exchange.read_block(input, scratch) {
             self.answer(now, scratch);
@@ -90,7 +90,7 @@ impl Client {
         }
         let (at, echo) = self.exchange.read_echo(input);
         if self.config.strict && !self.exchange.block.matches(at, echo) {
-            return Err(Error::Echo);
+            return Err(HandshakeError::Echo);
         }
         Ok(())
     }
@@ -109,7 +109,7 @@ impl Client {
         }
         #[cfg(feature = "digest")]
         if let Some((scheme, theirs)) = found {
-            self.kind = Kind::Digest(scheme);
+            self.kind = HandshakeKind::Digest(scheme);
             digest::sign(scratch, digest::CLIENT_KEY, &theirs);
         }
     }
@@ -117,12 +117,12 @@ impl Client {
     /// Whether S2 is collected to look at its signature.
     #[cfg(feature = "digest")]
     fn collects_signature(&self) -> bool {
-        self.config.strict && self.kind != Kind::Simple
+        self.config.strict && self.kind != HandshakeKind::Simple
     }
 
     /// Takes S2 into the scratch, where C2 must have gone first, and looks at its signature.
     #[cfg(feature = "digest")]
-    fn read_signed(&mut self, input: &mut &[u8], scratch: &mut [u8; SCRATCH]) -> Result<(), Error> {
+    fn read_signed(&mut self, input: &mut &[u8], scratch: &mut [u8; SCRATCH]) -> Result<(), HandshakeError> {
         if !self.exchange.is_sent() || self.exchange.has_echo() {
             return Ok(());
         }
@@ -132,7 +132,7 @@ impl Client {
         }
         let ours = self.exchange.block.digest();
         if self.exchange.has_echo() && !ours.is_some_and(|ours| digest::is_signed(scratch, digest::SERVER_KEY, ours)) {
-            return Err(Error::Echo);
+            return Err(HandshakeError::Echo);
         }
         Ok(())
     }
@@ -144,7 +144,11 @@ impl Client {
         let (None, Some(scratch)) = (self.failed, scratch.first_chunk::<SCRATCH>()) else { return 0 };
         #[cfg(feature = "digest")]
         if self.config.style == Style::Digest {
-            self.exchange.block.sign(digest::CLIENT_VERSION, super::Scheme::Scheme0, digest::CLIENT_KEY.signing());
+            self.exchange.block.sign(
+                digest::CLIENT_VERSION,
+                super::DigestScheme::Scheme0,
+                digest::CLIENT_KEY.signing(),
+            );
         }
         self.exchange.transmit(true, scratch, out)
     }
@@ -180,7 +184,7 @@ impl Client {
 
     /// What the server was found to speak; known when S1 has come whole, simple until then. A client of the simple
     /// style does not look for a digest.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> HandshakeKind {
         self.kind
     }
 }

@@ -3,7 +3,7 @@
 use hmac::{Hmac, KeyInit, Mac as _};
 use sha2::Sha256;
 
-use super::{SCRATCH, Scheme};
+use super::{DigestScheme, SCRATCH};
 use crate::bytes;
 
 /// The length of a digest and of a signature.
@@ -68,19 +68,19 @@ impl Mac {
     }
 }
 
-impl Scheme {
+impl DigestScheme {
     /// Where the four bytes stand whose sum says where the digest is.
     pub(super) const fn base(self) -> usize {
         match self {
-            Scheme::Scheme0 => 8,
-            Scheme::Scheme1 => 772,
+            DigestScheme::Scheme0 => 8,
+            DigestScheme::Scheme1 => 772,
         }
     }
 }
 
 /// Where the digest stands, when `pointer` are the four bytes at the scheme's base: at most 1503, so that all of it is
 /// in the block.
-pub(super) fn offset(scheme: Scheme, pointer: [u8; 4]) -> usize {
+pub(super) fn offset(scheme: DigestScheme, pointer: [u8; 4]) -> usize {
     let sum: u16 = pointer.iter().fold(0, |sum, &byte| sum.wrapping_add(u16::from(byte)));
     scheme.base().wrapping_add(4).wrapping_add(usize::from(sum % 728))
 }
@@ -88,8 +88,8 @@ pub(super) fn offset(scheme: Scheme, pointer: [u8; 4]) -> usize {
 /// The scheme and the digest of a C1 or S1 that was signed with `key`; `None` where it stands in neither place.
 ///
 /// The second half is tried first, as others do.
-pub(super) fn find(block: &[u8; SCRATCH], key: Key) -> Option<(Scheme, [u8; LENGTH])> {
-    [Scheme::Scheme1, Scheme::Scheme0].into_iter().find_map(|scheme| {
+pub(super) fn find(block: &[u8; SCRATCH], key: Key) -> Option<(DigestScheme, [u8; LENGTH])> {
+    [DigestScheme::Scheme1, DigestScheme::Scheme0].into_iter().find_map(|scheme| {
         let pointer = block.get(scheme.base()..)?.first_chunk()?;
         let (before, rest) = block.split_at_checked(offset(scheme, *pointer))?;
         let (digest, after) = rest.split_first_chunk()?;

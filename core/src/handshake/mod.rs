@@ -40,7 +40,7 @@
 //!     let written = server.transmit(&of_server, &mut wire);
 //!     client.read(now, &mut &wire[..written], &mut of_client)?;
 //! }
-//! # Ok::<(), embedded_rtmp::handshake::Error>(())
+//! # Ok::<(), embedded_rtmp::handshake::HandshakeError>(())
 //! ```
 //!
 //! # Memory
@@ -74,7 +74,7 @@ mod tests;
 use core::fmt;
 
 pub use client::{Client, ClientConfig, Style};
-pub use error::Error;
+pub use error::HandshakeError;
 pub use server::{Server, ServerConfig, Versions};
 
 /// The length in bytes of the scratch that either side is lent: a whole C1, S1, C2 or S2.
@@ -89,30 +89,30 @@ const VERSION: u8 = 3;
 /// What the peer was found to speak, by its C1 or S1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Kind {
+pub enum HandshakeKind {
     /// The handshake of the specification: the answers are echoes.
     #[default]
     Simple,
     /// The handshake with digests. Never found without feature `digest`.
-    Digest(Scheme),
+    Digest(DigestScheme),
 }
 
 /// Where in C1 or S1 the digest stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Scheme {
+pub enum DigestScheme {
     /// In the first half: the place is computed from bytes 8 to 11.
     Scheme0,
     /// In the second half: the place is computed from bytes 772 to 775.
     Scheme1,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for HandshakeKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Kind::Simple => "simple",
-            Kind::Digest(Scheme::Scheme0) => "digest, scheme 0",
-            Kind::Digest(Scheme::Scheme1) => "digest, scheme 1",
+            HandshakeKind::Simple => "simple",
+            HandshakeKind::Digest(DigestScheme::Scheme0) => "digest, scheme 0",
+            HandshakeKind::Digest(DigestScheme::Scheme1) => "digest, scheme 1",
         })
     }
 }

@@ -3,7 +3,7 @@
 #[cfg(feature = "digest")]
 use super::digest;
 use super::exchange::Exchange;
-use super::{Error, Kind, SCRATCH, VERSION};
+use super::{HandshakeError, HandshakeKind, SCRATCH, VERSION};
 
 /// Which versions in C0 a server answers; always with version 3 in S0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,15 +33,15 @@ pub struct ServerConfig {
 pub struct Server {
     exchange: Exchange,
     /// What the peer's block was found to be.
-    kind: Kind,
+    kind: HandshakeKind,
     config: ServerConfig,
-    failed: Option<Error>,
+    failed: Option<HandshakeError>,
 }
 
 impl Server {
     /// A handshake that begins now. `seed` makes its S1 differ from others; it can be computed back from S1.
     pub const fn new(config: ServerConfig, seed: u64) -> Self {
-        Self { exchange: Exchange::new(seed), kind: Kind::Simple, config, failed: None }
+        Self { exchange: Exchange::new(seed), kind: HandshakeKind::Simple, config, failed: None }
     }
 
     /// Takes bytes of C0, C1 and C2 from the front of `input`, all there are up to the last one of C2 and none beyond.
@@ -52,20 +52,20 @@ impl Server {
     ///
     /// # Errors
     /// C0 is no version that is answered, or the scratch is too small. Every later call repeats it.
-    pub fn read(&mut self, input: &mut &[u8], scratch: &mut [u8]) -> Result<(), Error> {
+    pub fn read(&mut self, input: &mut &[u8], scratch: &mut [u8]) -> Result<(), HandshakeError> {
         if self.failed.is_none() {
             self.failed = self.step(input, scratch).err();
         }
         self.failed.map_or(Ok(()), Err)
     }
 
-    fn step(&mut self, input: &mut &[u8], scratch: &mut [u8]) -> Result<(), Error> {
-        let scratch = scratch.first_chunk_mut::<SCRATCH>().ok_or(Error::ScratchTooSmall)?;
+    fn step(&mut self, input: &mut &[u8], scratch: &mut [u8]) -> Result<(), HandshakeError> {
+        let scratch = scratch.first_chunk_mut::<SCRATCH>().ok_or(HandshakeError::ScratchTooSmall)?;
         match (self.exchange.peek_version(input), self.config.versions) {
             (None | Some(VERSION), _) => {}
-            (Some(version @ (6 | 8)), _) => return Err(Error::Encrypted(version)),
+            (Some(version @ (6 | 8)), _) => return Err(HandshakeError::Encrypted(version)),
             (Some(4..=31), Versions::Offer3) => {}
-            (Some(version), _) => return Err(Error::Version(version)),
+            (Some(version), _) => return Err(HandshakeError::Version(version)),
         }
         // A plain S2 is C1 as it came, its bytes 4 to 7 among it, where section 5.2.4 has the time of reading: librtmp
         // compares all of it, and where they are 0 they say that our time begins here.
@@ -84,7 +84,7 @@ impl Server {
     #[cfg(feature = "digest")]
     fn answer(&mut self, scratch: &mut [u8; SCRATCH]) {
         if let Some((scheme, theirs)) = digest::find(scratch, digest::CLIENT_KEY) {
-            self.kind = Kind::Digest(scheme);
+            self.kind = HandshakeKind::Digest(scheme);
             self.exchange.block.sign(digest::SERVER_VERSION, scheme, digest::SERVER_KEY.signing());
             digest::sign(scratch, digest::SERVER_KEY, &theirs);
         }
@@ -127,7 +127,7 @@ impl Server {
     }
 
     /// What the client was found to speak; known when C1 has come whole, simple until then.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> HandshakeKind {
         self.kind
     }
 }

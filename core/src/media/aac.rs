@@ -7,14 +7,14 @@
 //! ```
 //!
 //! ```
-//! use embedded_rtmp::media::aac::{BUFFER_SIZE, Config, ObjectType};
+//! use embedded_rtmp::media::aac::{BUFFER_SIZE, AacConfig, ObjectType};
 //!
-//! let config = Config::new(ObjectType::LOW_COMPLEXITY, 44_100, 2);
+//! let config = AacConfig::new(ObjectType::LOW_COMPLEXITY, 44_100, 2);
 //! assert_eq!(config.sequence_header(&mut [0; BUFFER_SIZE]), Some(&[0xAF, 0, 0x12, 0x10][..]));
-//! assert_eq!(Config::parse(&[0x12, 0x10]), Some(config));
+//! assert_eq!(AacConfig::parse(&[0x12, 0x10]), Some(config));
 //! ```
 
-use super::audio::{AacPacket, HEADER_SIZE, Header};
+use super::audio::{AacPacket, AudioTagHeader, HEADER_SIZE};
 use super::bits::Bits;
 
 /// The bytes of the longest sequence header.
@@ -50,7 +50,7 @@ pub struct Extension {
 /// A decoder's configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Config {
+pub struct AacConfig {
     /// What it is made with.
     pub object_type: ObjectType,
     /// Samples a second.
@@ -71,7 +71,7 @@ const TYPE_FOLLOWS: u32 = 31;
 /// The channel configuration of eight channels; up to six, it is their number (table 1.19).
 const EIGHT_CHANNELS: u32 = 7;
 
-impl Config {
+impl AacConfig {
     /// The configuration for AAC of this type, at `rate` samples a second, with so many channels.
     pub const fn new(object_type: ObjectType, rate: u32, channels: u8) -> Self {
         Self { object_type, rate, channels, extension: None }
@@ -81,7 +81,7 @@ impl Config {
     ///
     /// `None` where it is cut off, or says something that the standard reserves. What follows the fields that are here
     /// is not read; so HE-AAC that is only told behind them, for old decoders' sake, counts as what it extends.
-    pub fn parse(bytes: &[u8]) -> Option<Config> {
+    pub fn parse(bytes: &[u8]) -> Option<AacConfig> {
         let bits = &mut Bits::new(bytes);
         let mut object_type = read_type(bits)?;
         let rate = read_rate(bits)?;
@@ -96,7 +96,7 @@ impl Config {
             extension = Some(Extension { rate: read_rate(bits)?, parametric_stereo });
             object_type = read_type(bits)?;
         }
-        Some(Config { object_type, rate, channels, extension })
+        Some(AacConfig { object_type, rate, channels, extension })
     }
 
     /// Writes an AAC sequence header, the whole payload of its audio message, into `buffer`; answers what was written.
@@ -112,7 +112,7 @@ impl Config {
         };
         *buffer = [0; BUFFER_SIZE];
         let (header, body) = buffer.split_first_chunk_mut()?;
-        Header::Aac(AacPacket::SEQUENCE_HEADER).emit(header);
+        AudioTagHeader::Aac(AacPacket::SEQUENCE_HEADER).emit(header);
         let mut out = Out { bytes: body, written: 0 };
         match self.extension {
             None => out.put_type(self.object_type)?,
@@ -190,30 +190,30 @@ mod tests {
 
     const LC: ObjectType = ObjectType::LOW_COMPLEXITY;
 
-    const fn extended(rate: u32, channels: u8, extension: u32, parametric_stereo: bool) -> Config {
+    const fn extended(rate: u32, channels: u8, extension: u32, parametric_stereo: bool) -> AacConfig {
         let extension = Some(Extension { rate: extension, parametric_stereo });
-        Config { extension, ..Config::new(LC, rate, channels) }
+        AacConfig { extension, ..AacConfig::new(LC, rate, channels) }
     }
 
     /// The first four are FFmpeg's, but for the three bytes it puts behind them, which say that there is no extension.
-    const VECTORS: [(&[u8], Config); 10] = [
-        (&[0x12, 0x10], Config::new(LC, 44_100, 2)),
-        (&[0x11, 0x88], Config::new(LC, 48_000, 1)),
-        (&[0x14, 0x08], Config::new(LC, 16_000, 1)),
-        (&[0x15, 0x88], Config::new(LC, 8_000, 1)),
-        (&[0x0A, 0x38], Config::new(ObjectType::MAIN, 44_100, 8)),
-        (&[0x17, 0x80, 0x27, 0x10, 0x10], Config::new(LC, 20_000, 2)),
+    const VECTORS: [(&[u8], AacConfig); 10] = [
+        (&[0x12, 0x10], AacConfig::new(LC, 44_100, 2)),
+        (&[0x11, 0x88], AacConfig::new(LC, 48_000, 1)),
+        (&[0x14, 0x08], AacConfig::new(LC, 16_000, 1)),
+        (&[0x15, 0x88], AacConfig::new(LC, 8_000, 1)),
+        (&[0x0A, 0x38], AacConfig::new(ObjectType::MAIN, 44_100, 8)),
+        (&[0x17, 0x80, 0x27, 0x10, 0x10], AacConfig::new(LC, 20_000, 2)),
         (&[0x2B, 0x92, 0x08, 0x00], extended(22_050, 2, 44_100, false)),
         (&[0xEB, 0x8A, 0x08, 0x00], extended(22_050, 1, 44_100, true)),
-        (&[0xF9, 0x48, 0x40], Config::new(ObjectType(42), 44_100, 2)),
-        (&[0x12, 0x00], Config::new(LC, 44_100, 0)),
+        (&[0xF9, 0x48, 0x40], AacConfig::new(ObjectType(42), 44_100, 2)),
+        (&[0x12, 0x00], AacConfig::new(LC, 44_100, 0)),
     ];
 
     #[test]
     fn item_110_configurations_are_read_and_written() {
         for (bytes, config) in VECTORS {
-            assert_eq!(Config::parse(bytes), Some(config));
-            assert_eq!(Config::parse(&[bytes, &[0x56, 0xE5, 0]].concat()), Some(config));
+            assert_eq!(AacConfig::parse(bytes), Some(config));
+            assert_eq!(AacConfig::parse(&[bytes, &[0x56, 0xE5, 0]].concat()), Some(config));
             let mut buffer = [0xEE; BUFFER_SIZE];
             let payload = config.sequence_header(&mut buffer).unwrap();
             assert_eq!((&payload[..2], &payload[2..]), (&[0xAF, 0][..], bytes), "{config:?}");
@@ -225,41 +225,41 @@ mod tests {
         for (bytes, config) in VECTORS {
             // The last byte may hold nothing but the three zeros.
             for length in 0..bytes.len() - 1 {
-                assert_eq!(Config::parse(&bytes[..length]), None, "{config:?} in {length} bytes");
+                assert_eq!(AacConfig::parse(&bytes[..length]), None, "{config:?} in {length} bytes");
             }
         }
         // Object type 0; rates 13 and 14; channel configurations 8 and 15.
         for bytes in [[0x02, 0x10], [0x16, 0x90], [0x17, 0x10], [0x12, 0x40], [0x12, 0x78]] {
-            assert_eq!(Config::parse(&bytes), None);
+            assert_eq!(AacConfig::parse(&bytes), None);
         }
     }
 
     #[test]
     fn item_110_what_has_no_form_is_not_written() {
         let none = [
-            Config::new(ObjectType(0), 44_100, 2),
-            Config::new(ObjectType(31), 44_100, 2),
-            Config::new(ObjectType(95), 44_100, 2),
-            Config::new(LC, 1 << 24, 2),
-            Config::new(LC, 44_100, 7),
-            Config::new(LC, 44_100, 9),
+            AacConfig::new(ObjectType(0), 44_100, 2),
+            AacConfig::new(ObjectType(31), 44_100, 2),
+            AacConfig::new(ObjectType(95), 44_100, 2),
+            AacConfig::new(LC, 1 << 24, 2),
+            AacConfig::new(LC, 44_100, 7),
+            AacConfig::new(LC, 44_100, 9),
             extended(44_100, 2, u32::MAX, true),
         ];
         for config in none {
             assert_eq!(config.sequence_header(&mut [0; BUFFER_SIZE]), None, "{config:?}");
         }
-        let longest = Config { object_type: ObjectType(94), ..extended(1, 8, 2, false) };
+        let longest = AacConfig { object_type: ObjectType(94), ..extended(1, 8, 2, false) };
         assert_eq!(longest.sequence_header(&mut [0; BUFFER_SIZE]).unwrap().len(), 2 + 10);
     }
 
     proptest! {
         #[test]
         fn what_is_read_is_written_and_read_again(bytes: [u8; 11]) {
-            if let Some(config) = Config::parse(&bytes)
+            if let Some(config) = AacConfig::parse(&bytes)
                 && !matches!(config.object_type, ObjectType(5 | 29 | 95))
             {
                 let mut buffer = [0; BUFFER_SIZE];
-                prop_assert_eq!(Config::parse(&config.sequence_header(&mut buffer).unwrap()[2..]), Some(config));
+                prop_assert_eq!(AacConfig::parse(&config.sequence_header(&mut buffer).unwrap()[2..]), Some(config));
             }
         }
     }

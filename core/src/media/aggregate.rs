@@ -16,7 +16,7 @@
 use super::flv::{BACK_POINTER, Shift, TagHeader};
 use crate::bytes;
 use crate::chunk::{ChunkStreamId, Fragment};
-use crate::message::{Header, Kind, Timestamp};
+use crate::message::{MessageHeader, MessageKind, Timestamp};
 
 /// Makes fragments of aggregate messages into fragments of the messages inside. Nothing is collected but what is there
 /// of a header.
@@ -34,11 +34,11 @@ use crate::message::{Header, Kind, Timestamp};
 /// ```
 /// use embedded_rtmp::chunk::Fragment;
 /// use embedded_rtmp::media::aggregate::Splitter;
-/// use embedded_rtmp::message::Kind;
+/// use embedded_rtmp::message::MessageKind;
 ///
 /// # fn show(_: Fragment<'_>) {}
 /// # fn received(splitter: &mut Splitter, mut fragment: Fragment<'_>) {
-/// if fragment.header.kind == Kind::AGGREGATE {
+/// if fragment.header.kind == MessageKind::AGGREGATE {
 ///     while let Some(inside) = splitter.next_fragment(&mut fragment) {
 ///         show(inside);
 ///     }
@@ -65,7 +65,7 @@ pub struct Splitter {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum At {
     /// Into a header, of which so many bytes are there.
-    Header(usize),
+    MessageHeader(usize),
     /// Into the data of a tag that is handed on, at this offset.
     Data(u32),
     /// So many bytes are of no use: a back pointer, and the data of a tag that is left out before it.
@@ -101,7 +101,7 @@ impl Splitter {
         if aggregate.is_first() {
             self.csid = aggregate.csid;
             self.shift = Shift::first_is(aggregate.header.timestamp);
-            self.at = At::Header(0);
+            self.at = At::MessageHeader(0);
         }
         if aggregate.csid != self.csid {
             take(aggregate, usize::MAX);
@@ -109,12 +109,12 @@ impl Splitter {
         }
         loop {
             match self.at {
-                At::Header(_) | At::Skip(_) | At::End if aggregate.data.is_empty() => return None,
-                At::Header(filled) => self.fill_header(filled, aggregate),
+                At::MessageHeader(_) | At::Skip(_) | At::End if aggregate.data.is_empty() => return None,
+                At::MessageHeader(filled) => self.fill_header(filled, aggregate),
                 At::Data(offset) => return self.data(offset, aggregate),
                 At::Skip(left) => {
                     let left = left.wrapping_sub(take(aggregate, left as usize).len() as u32);
-                    self.at = if left == 0 { At::Header(0) } else { At::Skip(left) };
+                    self.at = if left == 0 { At::MessageHeader(0) } else { At::Skip(left) };
                 }
                 At::End => {
                     take(aggregate, usize::MAX);
@@ -129,7 +129,7 @@ impl Splitter {
     /// bytes than this at a time.
     pub fn next_length(&self) -> usize {
         match self.at {
-            At::Header(filled) => TagHeader::SIZE.wrapping_sub(filled),
+            At::MessageHeader(filled) => TagHeader::SIZE.wrapping_sub(filled),
             At::Data(offset) => TagHeader::parse(&self.header).length.wrapping_sub(offset) as usize,
             At::Skip(left) => left as usize,
             At::End => usize::MAX,
@@ -139,7 +139,7 @@ impl Splitter {
     fn fill_header(&mut self, filled: usize, aggregate: &mut Fragment<'_>) {
         let room = self.header.get_mut(filled..).unwrap_or_default();
         let filled = filled.wrapping_add(bytes::copy(take(aggregate, room.len()), room));
-        self.at = At::Header(filled);
+        self.at = At::MessageHeader(filled);
         if filled < TagHeader::SIZE {
             return;
         }
@@ -149,7 +149,7 @@ impl Splitter {
         let left = aggregate.header.length.saturating_sub(aggregate.offset);
         self.at = if header.length > left {
             At::End
-        } else if header.filtered || header.kind == Kind::AGGREGATE {
+        } else if header.filtered || header.kind == MessageKind::AGGREGATE {
             At::Skip(header.length.wrapping_add(BACK_POINTER as u32))
         } else {
             At::Data(0)
@@ -166,7 +166,7 @@ impl Splitter {
         let data = take(aggregate, left as usize);
         let next = offset.wrapping_add(data.len() as u32);
         self.at = if next == length { At::Skip(BACK_POINTER as u32) } else { At::Data(next) };
-        let header = Header { timestamp: self.message, length, kind, stream: aggregate.header.stream };
+        let header = MessageHeader { timestamp: self.message, length, kind, stream: aggregate.header.stream };
         Some(Fragment { csid: self.csid, header, offset, data })
     }
 }

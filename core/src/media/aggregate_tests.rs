@@ -12,7 +12,8 @@ use crate::message::StreamId;
 type Message = (u8, u32, Vec<u8>);
 
 fn fragment(csid: u32, length: u32, offset: usize, data: &[u8]) -> Fragment<'_> {
-    let header = Header { timestamp: Timestamp(1000), length, kind: Kind::AGGREGATE, stream: StreamId(5) };
+    let header =
+        MessageHeader { timestamp: Timestamp(1000), length, kind: MessageKind::AGGREGATE, stream: StreamId(5) };
     Fragment { csid: ChunkStreamId::new(csid).unwrap(), header, offset: offset as u32, data }
 }
 
@@ -48,12 +49,12 @@ fn whole(body: &[u8]) -> Vec<Message> {
 fn aggregate() -> Vec<u8> {
     let at = |kind, millis, data| Tag { kind, timestamp: Timestamp(millis), data };
     let mut bytes = body(&[
-        at(Kind::VIDEO, 0x0100_0000, &[1, 2, 3, 4, 5]),
-        at(Kind::AUDIO, 0x0100_0017, &[]),
-        at(Kind::AGGREGATE, 0x0100_0018, &[9; 20]),
-        at(Kind::AUDIO, 0x0100_0019, &[6]),
-        at(Kind::AUDIO, 0x0100_0020, &[7, 7]),
-        at(Kind::DATA, 0x0100_002E, &[8, 9]),
+        at(MessageKind::VIDEO, 0x0100_0000, &[1, 2, 3, 4, 5]),
+        at(MessageKind::AUDIO, 0x0100_0017, &[]),
+        at(MessageKind::AGGREGATE, 0x0100_0018, &[9; 20]),
+        at(MessageKind::AUDIO, 0x0100_0019, &[6]),
+        at(MessageKind::AUDIO, 0x0100_0020, &[7, 7]),
+        at(MessageKind::DATA, 0x0100_002E, &[8, 9]),
     ]);
     // The last but one is encrypted.
     let filtered = bytes.len() - 2 * (11 + 2 + 4);
@@ -152,7 +153,7 @@ proptest! {
         cuts in vec(any::<prop::sample::Index>(), 0..20),
     ) {
         let tags: Vec<_> = tags.iter().map(|(kind, millis, data)| {
-            Tag { kind: Kind(*kind), timestamp: Timestamp(*millis), data }
+            Tag { kind: MessageKind(*kind), timestamp: Timestamp(*millis), data }
         }).collect();
         let bytes = [body(&tags), tail].concat();
         let mut ends: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();

@@ -9,11 +9,11 @@
 //! [`aac`](super::aac). G.711, PCM and MP3 have no sequence header.
 //!
 //! ```
-//! use embedded_rtmp::media::audio::{AacPacket, HEADER_SIZE, Header, Sound};
+//! use embedded_rtmp::media::audio::{AacPacket, HEADER_SIZE, AudioTagHeader, Sound};
 //!
 //! let mut buffer = [0; HEADER_SIZE];
-//! assert_eq!(Header::Aac(AacPacket::RAW).emit(&mut buffer), [0xAF, 1]);
-//! assert_eq!(Header::Other(Sound::G711_MU_LAW).emit(&mut buffer), [0x82]);
+//! assert_eq!(AudioTagHeader::Aac(AacPacket::RAW).emit(&mut buffer), [0xAF, 1]);
+//! assert_eq!(AudioTagHeader::Other(Sound::G711_MU_LAW).emit(&mut buffer), [0x82]);
 //! ```
 
 use crate::bytes::Cursor;
@@ -167,7 +167,7 @@ impl Sound {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
-pub enum Header {
+pub enum AudioTagHeader {
     /// AAC. Rate, size and channels are those of its AudioSpecificConfig; what the first byte says of them counts for
     /// nothing, and is written as the specification has it: 44,100 Hz, 16 bits, stereo.
     Aac(AacPacket),
@@ -177,9 +177,9 @@ pub enum Header {
     Enhanced(u8),
 }
 
-impl Header {
+impl AudioTagHeader {
     /// Reads the header at the front of an audio message; answers the body as well. `None` for less than a header.
-    pub fn parse(data: &[u8]) -> Option<(Header, &[u8])> {
+    pub fn parse(data: &[u8]) -> Option<(AudioTagHeader, &[u8])> {
         let mut fields = Cursor(data);
         let first = fields.u8()?;
         let header = match Format(first >> 4) {
@@ -215,30 +215,33 @@ mod tests {
     use proptest::prelude::*;
 
     /// Bytes as FFmpeg writes them, but for MP3 at 8 kHz and what is unknown.
-    const VECTORS: [(&[u8], Header); 12] = [
-        (&[0xAF, 0], Header::Aac(AacPacket::SEQUENCE_HEADER)),
-        (&[0xAF, 1], Header::Aac(AacPacket::RAW)),
-        (&[0x72], Header::Other(Sound::G711_A_LAW)),
-        (&[0x82], Header::Other(Sound::G711_MU_LAW)),
-        (&[0x2F], Header::Other(Sound::mp3(44_100, true).unwrap())),
-        (&[0x2A], Header::Other(Sound::mp3(22_050, false).unwrap())),
-        (&[0xE2], Header::Other(Sound::mp3(8_000, false).unwrap())),
-        (&[0x3E], Header::Other(Sound::pcm(44_100, true, false).unwrap())),
-        (&[0x35], Header::Other(Sound::pcm(11_025, false, true).unwrap())),
-        (&[0xD0], Header::Other(Sound { format: Format(13), rate: Rate::Hz5512, sixteen_bits: false, stereo: false })),
+    const VECTORS: [(&[u8], AudioTagHeader); 12] = [
+        (&[0xAF, 0], AudioTagHeader::Aac(AacPacket::SEQUENCE_HEADER)),
+        (&[0xAF, 1], AudioTagHeader::Aac(AacPacket::RAW)),
+        (&[0x72], AudioTagHeader::Other(Sound::G711_A_LAW)),
+        (&[0x82], AudioTagHeader::Other(Sound::G711_MU_LAW)),
+        (&[0x2F], AudioTagHeader::Other(Sound::mp3(44_100, true).unwrap())),
+        (&[0x2A], AudioTagHeader::Other(Sound::mp3(22_050, false).unwrap())),
+        (&[0xE2], AudioTagHeader::Other(Sound::mp3(8_000, false).unwrap())),
+        (&[0x3E], AudioTagHeader::Other(Sound::pcm(44_100, true, false).unwrap())),
+        (&[0x35], AudioTagHeader::Other(Sound::pcm(11_025, false, true).unwrap())),
+        (
+            &[0xD0],
+            AudioTagHeader::Other(Sound { format: Format(13), rate: Rate::Hz5512, sixteen_bits: false, stereo: false }),
+        ),
         // ADPCM, which has ended others' sessions (part B, SRS).
-        (&[0x1E], Header::Other(Sound { format: Format::ADPCM, ..Sound::pcm(44_100, true, false).unwrap() })),
-        (&[0x91], Header::Enhanced(0x91)),
+        (&[0x1E], AudioTagHeader::Other(Sound { format: Format::ADPCM, ..Sound::pcm(44_100, true, false).unwrap() })),
+        (&[0x91], AudioTagHeader::Enhanced(0x91)),
     ];
 
     #[test]
     fn item_110_every_header_is_read_and_written() {
         for (bytes, header) in VECTORS {
-            assert_eq!(Header::parse(&[bytes, b"body"].concat()), Some((header, &b"body"[..])));
+            assert_eq!(AudioTagHeader::parse(&[bytes, b"body"].concat()), Some((header, &b"body"[..])));
             assert_eq!(header.emit(&mut [0xEE; HEADER_SIZE]), bytes);
-            assert_eq!(Header::parse(&bytes[1..]).filter(|_| bytes.len() == 1), None);
+            assert_eq!(AudioTagHeader::parse(&bytes[1..]).filter(|_| bytes.len() == 1), None);
         }
-        assert_eq!(Header::parse(&[0xAF]), None);
+        assert_eq!(AudioTagHeader::parse(&[0xAF]), None);
     }
 
     #[test]
@@ -253,7 +256,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_read_is_written_as_it_was(bytes: [u8; 2]) {
-            let (header, body) = Header::parse(&bytes).unwrap();
+            let (header, body) = AudioTagHeader::parse(&bytes).unwrap();
             let mut buffer = [0; HEADER_SIZE];
             let written = [header.emit(&mut buffer), body].concat();
             // AAC's flags are what the specification says, whatever stood there.

@@ -8,11 +8,11 @@
 //!
 //! ```
 //! use embedded_rtmp::media::flv::Tags;
-//! use embedded_rtmp::message::{Kind, Timestamp};
+//! use embedded_rtmp::message::{MessageKind, Timestamp};
 //!
 //! const CLIP: &[u8] = b"FLV\x01\x01\0\0\0\x09\0\0\0\0\x09\0\0\x02\0\0\x28\0\0\0\0\x17\x01\0\0\0\x0D";
 //! for tag in Tags::file(CLIP)? {
-//!     assert_eq!((tag.kind, tag.timestamp, tag.data), (Kind::VIDEO, Timestamp(40), &[0x17, 1][..]));
+//!     assert_eq!((tag.kind, tag.timestamp, tag.data), (MessageKind::VIDEO, Timestamp(40), &[0x17, 1][..]));
 //! }
 //! # Ok::<(), embedded_rtmp::media::flv::NotFlv>(())
 //! ```
@@ -20,8 +20,8 @@
 use core::fmt;
 
 use crate::bytes::Cursor;
-use crate::fmt::brief;
-use crate::message::{Kind, Timestamp};
+use crate::fmt::impl_format;
+use crate::message::{MessageKind, Timestamp};
 
 /// The bytes behind each tag: how long it was, with its header. Nobody here relies on what they say.
 pub const BACK_POINTER: usize = 4;
@@ -91,10 +91,10 @@ impl FileHeader {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TagHeader {
     /// Audio, video or data: the type of the RTMP message that carries it.
-    pub kind: Kind,
+    pub kind: MessageKind,
     /// Whether the data is encrypted.
     pub filtered: bool,
-    /// The length of the data in bytes: at most [`MAX_LENGTH`](crate::message::MAX_LENGTH).
+    /// The length of the data in bytes: at most [`MAX_LENGTH`](crate::message::MAX_MESSAGE_LENGTH).
     pub length: u32,
     /// Milliseconds: the lower 24 bits stand first, the upper 8 behind them.
     pub timestamp: Timestamp,
@@ -108,7 +108,7 @@ impl TagHeader {
     pub const fn parse(bytes: &[u8; Self::SIZE]) -> Self {
         let [kind, l0, l1, l2, t1, t2, t3, t0, ..] = *bytes;
         Self {
-            kind: Kind(kind & KIND),
+            kind: MessageKind(kind & KIND),
             filtered: kind & FILTERED != 0,
             length: u32::from_be_bytes([0, l0, l1, l2]),
             timestamp: Timestamp(u32::from_be_bytes([t0, t1, t2, t3])),
@@ -133,14 +133,14 @@ impl TagHeader {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tag<'a> {
     /// Audio, video or data; kinds that nobody knows survive.
-    pub kind: Kind,
+    pub kind: MessageKind,
     /// When it is due.
     pub timestamp: Timestamp,
     /// The payload of the message.
     pub data: &'a [u8],
 }
 
-brief!(['a] Tag<'a>, this => "Tag {{ kind: {}, timestamp: {}, {} bytes }}", this.kind, this.timestamp, this.data.len());
+impl_format!(['a] Tag<'a>, this => "Tag {{ kind: {}, timestamp: {}, {} bytes }}", this.kind, this.timestamp, this.data.len());
 
 /// An iterator over the tags of a file, or of an aggregate message that is whole.
 ///
@@ -153,7 +153,7 @@ pub struct Tags<'a> {
     shift: Shift,
 }
 
-brief!(['a] Tags<'a>, this => "Tags {{ rest: {} bytes }}", this.rest.len());
+impl_format!(['a] Tags<'a>, this => "Tags {{ rest: {} bytes }}", this.rest.len());
 
 impl<'a> Tags<'a> {
     /// The tags of a file, with their timestamps as they are.
@@ -192,7 +192,7 @@ impl<'a> Iterator for Tags<'a> {
             let data = input.take(header.length as usize)?;
             self.rest = input.0.get(BACK_POINTER..).unwrap_or_default();
             let timestamp = self.shift.apply(header.timestamp);
-            if !header.filtered && header.kind != Kind::AGGREGATE {
+            if !header.filtered && header.kind != MessageKind::AGGREGATE {
                 return Some(Tag { kind: header.kind, timestamp, data });
             }
         }

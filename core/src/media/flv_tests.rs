@@ -4,10 +4,10 @@ use std::vec::Vec;
 use super::*;
 
 const TAGS: [Tag<'_>; 4] = [
-    Tag { kind: Kind::DATA, timestamp: Timestamp(0), data: b"\x02\0\x0aonMetaData" },
-    Tag { kind: Kind::VIDEO, timestamp: Timestamp(0x0123_4567), data: b"" },
-    Tag { kind: Kind(15), timestamp: Timestamp(0x00FF_FFFF), data: &[0x17; 300] },
-    Tag { kind: Kind::AUDIO, timestamp: Timestamp(u32::MAX), data: &[0xAF] },
+    Tag { kind: MessageKind::DATA, timestamp: Timestamp(0), data: b"\x02\0\x0aonMetaData" },
+    Tag { kind: MessageKind::VIDEO, timestamp: Timestamp(0x0123_4567), data: b"" },
+    Tag { kind: MessageKind(15), timestamp: Timestamp(0x00FF_FFFF), data: &[0x17; 300] },
+    Tag { kind: MessageKind::AUDIO, timestamp: Timestamp(u32::MAX), data: &[0xAF] },
 ];
 
 fn header(tag: Tag<'_>) -> TagHeader {
@@ -36,7 +36,8 @@ fn a_file_header_is_these_bytes() {
 #[test]
 fn a_tag_header_is_these_bytes() {
     let bytes = [9, 0x01, 0x02, 0x03, 0x34, 0x56, 0x78, 0x12, 0, 0, 0];
-    let header = TagHeader { kind: Kind::VIDEO, filtered: false, length: 0x01_0203, timestamp: Timestamp(0x1234_5678) };
+    let header =
+        TagHeader { kind: MessageKind::VIDEO, filtered: false, length: 0x01_0203, timestamp: Timestamp(0x1234_5678) };
     assert_eq!((TagHeader::parse(&bytes), header.emit()), (header, bytes));
     assert_eq!(header.back_pointer(), [0x00, 0x01, 0x02, 0x0E]);
     let filtered = TagHeader { filtered: true, ..header };
@@ -104,8 +105,11 @@ fn item_109_back_pointers_are_not_trusted() {
 #[test]
 fn item_109_the_first_sub_timestamp_is_the_base() {
     let at = |kind, millis, data| Tag { kind, timestamp: Timestamp(millis), data };
-    let inside =
-        [at(Kind::AUDIO, 0x0100_0000, b"a"), at(Kind::VIDEO, 0x0100_0028, b"vv"), at(Kind::AUDIO, 0xFF_FFF0, b"")];
+    let inside = [
+        at(MessageKind::AUDIO, 0x0100_0000, b"a"),
+        at(MessageKind::VIDEO, 0x0100_0028, b"vv"),
+        at(MessageKind::AUDIO, 0xFF_FFF0, b""),
+    ];
     let bytes = body(&inside);
     for (timestamp, expected) in [(7, [7, 47, 0xFFFF_FFF7]), (u32::MAX, [u32::MAX, 39, 0xFFFF_FFEF])] {
         let tags = Tags::aggregate(Timestamp(timestamp), &bytes);
@@ -120,7 +124,7 @@ fn item_109_encrypted_tags_and_aggregates_within_are_left_out() {
     let [first, second, ..] = TAGS;
     let mut filtered = body(&[first]);
     filtered[0] |= 0x20;
-    let nested = Tag { kind: Kind::AGGREGATE, timestamp: Timestamp(9), data: &filtered };
+    let nested = Tag { kind: MessageKind::AGGREGATE, timestamp: Timestamp(9), data: &filtered };
     let bytes = [&filtered[..], &body(&[nested, second])].concat();
     // The first tag is the base even so.
     let left = Tag { timestamp: Timestamp(100).plus(second.timestamp.0), ..second };

@@ -9,10 +9,10 @@
 //! that put start codes before them. The body of an AVC sequence header is made by [`avc`](super::avc).
 //!
 //! ```
-//! use embedded_rtmp::media::video::{AvcPacket, FrameType, HEADER_SIZE, Header};
+//! use embedded_rtmp::media::video::{AvcPacket, FrameType, HEADER_SIZE, VideoTagHeader};
 //!
 //! let mut buffer = [0; HEADER_SIZE];
-//! let header = Header::Avc { frame: FrameType::KEY, packet: AvcPacket::NAL_UNITS, composition_time: 40 };
+//! let header = VideoTagHeader::Avc { frame: FrameType::KEY, packet: AvcPacket::NAL_UNITS, composition_time: 40 };
 //! assert_eq!(header.emit(&mut buffer), [0x17, 1, 0, 0, 40]);
 //! ```
 
@@ -78,7 +78,7 @@ impl AvcPacket {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
-pub enum Header {
+pub enum VideoTagHeader {
     /// AVC.
     Avc {
         /// How the picture can be decoded.
@@ -100,13 +100,13 @@ pub enum Header {
     Enhanced(u8),
 }
 
-impl Header {
+impl VideoTagHeader {
     /// The header of an AVC sequence header.
-    pub const AVC_SEQUENCE_HEADER: Header =
-        Header::Avc { frame: FrameType::KEY, packet: AvcPacket::SEQUENCE_HEADER, composition_time: 0 };
+    pub const AVC_SEQUENCE_HEADER: VideoTagHeader =
+        VideoTagHeader::Avc { frame: FrameType::KEY, packet: AvcPacket::SEQUENCE_HEADER, composition_time: 0 };
 
     /// Reads the header at the front of a video message; answers the body as well. `None` for less than a header.
-    pub fn parse(data: &[u8]) -> Option<(Header, &[u8])> {
+    pub fn parse(data: &[u8]) -> Option<(VideoTagHeader, &[u8])> {
         let mut fields = Cursor(data);
         let first = fields.u8()?;
         let (frame, codec) = (FrameType(first >> 4), Codec(first & 0x0F));
@@ -149,27 +149,27 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const fn avc(frame: FrameType, packet: AvcPacket, composition_time: i32) -> Header {
-        Header::Avc { frame, packet, composition_time }
+    const fn avc(frame: FrameType, packet: AvcPacket, composition_time: i32) -> VideoTagHeader {
+        VideoTagHeader::Avc { frame, packet, composition_time }
     }
 
-    const VECTORS: [(&[u8], Header); 10] = [
-        (&[0x17, 0, 0, 0, 0], Header::AVC_SEQUENCE_HEADER),
+    const VECTORS: [(&[u8], VideoTagHeader); 10] = [
+        (&[0x17, 0, 0, 0, 0], VideoTagHeader::AVC_SEQUENCE_HEADER),
         (&[0x17, 1, 0, 0, 0x50], avc(FrameType::KEY, AvcPacket::NAL_UNITS, 80)),
         (&[0x27, 1, 0xFF, 0xFF, 0xDE], avc(FrameType::INTER, AvcPacket::NAL_UNITS, -34)),
         (&[0x27, 1, 0x7F, 0xFF, 0xFF], avc(FrameType::INTER, AvcPacket::NAL_UNITS, 0x7F_FFFF)),
         (&[0x37, 1, 0x80, 0, 0], avc(FrameType::DISPOSABLE, AvcPacket::NAL_UNITS, -0x80_0000)),
         (&[0x17, 2, 0, 0, 0], avc(FrameType::KEY, AvcPacket::END_OF_SEQUENCE, 0)),
-        (&[0x22], Header::Other { frame: FrameType::INTER, codec: Codec::SORENSON_H263 }),
-        (&[0x1C], Header::Other { frame: FrameType::KEY, codec: Codec(12) }),
-        (&[0x57], Header::Other { frame: FrameType::COMMAND, codec: Codec::AVC }),
-        (&[0x91], Header::Enhanced(0x91)),
+        (&[0x22], VideoTagHeader::Other { frame: FrameType::INTER, codec: Codec::SORENSON_H263 }),
+        (&[0x1C], VideoTagHeader::Other { frame: FrameType::KEY, codec: Codec(12) }),
+        (&[0x57], VideoTagHeader::Other { frame: FrameType::COMMAND, codec: Codec::AVC }),
+        (&[0x91], VideoTagHeader::Enhanced(0x91)),
     ];
 
     #[test]
     fn item_110_composition_times_are_sign_extended_and_all_headers_read_and_written() {
         for (bytes, header) in VECTORS {
-            assert_eq!(Header::parse(&[bytes, b"body"].concat()), Some((header, &b"body"[..])));
+            assert_eq!(VideoTagHeader::parse(&[bytes, b"body"].concat()), Some((header, &b"body"[..])));
             assert_eq!(header.emit(&mut [0xEE; HEADER_SIZE]), bytes);
         }
     }
@@ -178,7 +178,7 @@ mod tests {
     fn item_110_less_than_a_header_is_none() {
         for (bytes, _) in VECTORS {
             for length in 0..bytes.len() {
-                assert_eq!(Header::parse(&bytes[..length]), None);
+                assert_eq!(VideoTagHeader::parse(&bytes[..length]), None);
             }
         }
     }
@@ -186,7 +186,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_read_is_written_as_it_was(bytes: [u8; 5]) {
-            let (header, body) = Header::parse(&bytes).unwrap();
+            let (header, body) = VideoTagHeader::parse(&bytes).unwrap();
             let mut buffer = [0; HEADER_SIZE];
             prop_assert_eq!([header.emit(&mut buffer), body].concat(), bytes);
         }

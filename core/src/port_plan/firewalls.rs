@@ -199,7 +199,7 @@ fn item_093_a_list_with_a_stagger_of_30_ms() {
 #[test]
 fn item_093_smart_with_four_sockets() {
     check(
-        SMART,
+        DEFAULT_ORDER,
         Limits::smart(4),
         true,
         [
@@ -222,7 +222,7 @@ fn item_093_smart_with_four_sockets() {
 #[test]
 fn item_093_smart_with_two_sockets() {
     check(
-        SMART,
+        DEFAULT_ORDER,
         Limits::smart(2),
         true,
         [
@@ -245,7 +245,7 @@ fn item_093_smart_with_two_sockets() {
 #[test]
 fn item_093_smart_with_one_socket() {
     check(
-        SMART,
+        DEFAULT_ORDER,
         Limits::smart(1),
         true,
         [
@@ -272,7 +272,7 @@ fn item_093_smart_with_one_socket() {
 #[test]
 fn item_093_smart_without_tunnels() {
     check(
-        SMART,
+        DEFAULT_ORDER,
         Limits::smart(4),
         false,
         [

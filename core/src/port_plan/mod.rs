@@ -33,7 +33,7 @@
 //! # Orders
 //! | What | Targets | Limits |
 //! |---|---|---|
-//! | smart, the default where the URL has no port | [`SMART`] | [`Limits::smart`] |
+//! | smart, the default where the URL has no port | [`DEFAULT_ORDER`] | [`Limits::smart`] |
 //! | that of Adobe's players | [`PLAYER`] | [`Limits::SEQUENTIAL`] |
 //! | that of Adobe's NetConnection | [`NET_CONNECTION`] | [`Limits::SEQUENTIAL`] |
 //! | the URL's port and no other | [`Order::for_url`] | any |
@@ -73,7 +73,7 @@
 //! }
 //! let won = plan.winner().unwrap();
 //! assert_eq!((won.target.port, won.to_tcp, won.took), (80, Some(Duration::from_millis(20)), Duration::from_millis(60)));
-//! # Ok::<(), embedded_rtmp::port_plan::ConfigError>(())
+//! # Ok::<(), embedded_rtmp::port_plan::PlanError>(())
 //! ```
 
 mod limits;
@@ -92,7 +92,7 @@ mod simulation;
 mod tests;
 
 pub use limits::Limits;
-pub use order::{NET_CONNECTION, Order, PLAYER, SMART, Target, Transport};
+pub use order::{DEFAULT_ORDER, NET_CONNECTION, Order, PLAYER, Target, Transport};
 pub use plan::{MAX_TARGETS, Plan};
 pub use report::{AttemptReport, Failure, Outcome};
 pub use step::{AttemptId, Step};
@@ -103,7 +103,7 @@ use core::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
-pub enum ConfigError {
+pub enum PlanError {
     /// The list of targets is empty.
     NoTargets,
     /// The list of targets is longer than [`MAX_TARGETS`].
@@ -114,15 +114,15 @@ pub enum ConfigError {
     Scheme,
 }
 
-impl fmt::Display for ConfigError {
+impl fmt::Display for PlanError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            ConfigError::NoTargets => "the port plan has no targets",
-            ConfigError::TooManyTargets => "the port plan has more than 8 targets",
-            ConfigError::NoneAtOnce => "the port plan allows no attempt at once",
-            ConfigError::Scheme => "the URL's scheme is not supported",
+            PlanError::NoTargets => "the port plan has no targets",
+            PlanError::TooManyTargets => "the port plan has more than 8 targets",
+            PlanError::NoneAtOnce => "the port plan allows no attempt at once",
+            PlanError::Scheme => "the URL's scheme is not supported",
         })
     }
 }
 
-impl core::error::Error for ConfigError {}
+impl core::error::Error for PlanError {}

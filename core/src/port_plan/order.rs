@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::ConfigError;
+use super::PlanError;
 use crate::url::{Scheme, Url};
 
 /// How RTMP is carried.
@@ -65,7 +65,7 @@ pub const NET_CONNECTION: &[Target] = &[Target::rtmp(1935), Target::rtmp(80), Ta
 
 /// What is tried for a URL without a port: RTMP on 1935, 80 and 443, then RTMPT on 80, for firewalls that let nothing
 /// through but HTTP. With [`Limits::smart`](super::Limits::smart) it is as fast as the firewall allows.
-pub const SMART: &[Target] = &[Target::rtmp(1935), Target::rtmp(80), Target::rtmp(443), Target::rtmpt(80)];
+pub const DEFAULT_ORDER: &[Target] = &[Target::rtmp(1935), Target::rtmp(80), Target::rtmp(443), Target::rtmpt(80)];
 
 /// What is tried for a URL: a list, or the one port that the URL names.
 ///
@@ -82,25 +82,25 @@ enum Choice<'a> {
 }
 
 impl<'a> Order<'a> {
-    /// The port that the URL names and no other, else [`SMART`]. (A URL of RTMPT names 80 where it names none.)
+    /// The port that the URL names and no other, else [`DEFAULT_ORDER`]. (A URL of RTMPT names 80 where it names none.)
     ///
     /// # Errors
-    /// [`ConfigError::Scheme`] where no [`Transport`] carries the URL's scheme.
-    pub const fn for_url(url: &Url<'_>) -> Result<Self, ConfigError> {
-        Self::for_url_or(url, SMART)
+    /// [`PlanError::Scheme`] where no [`Transport`] carries the URL's scheme.
+    pub const fn for_url(url: &Url<'_>) -> Result<Self, PlanError> {
+        Self::for_url_or(url, DEFAULT_ORDER)
     }
 
     /// The port that the URL names and no other, else `list`, whatever that is.
     ///
     /// # Errors
-    /// [`ConfigError::Scheme`] where no [`Transport`] carries the URL's scheme.
-    pub const fn for_url_or(url: &Url<'_>, list: &'a [Target]) -> Result<Self, ConfigError> {
+    /// [`PlanError::Scheme`] where no [`Transport`] carries the URL's scheme.
+    pub const fn for_url_or(url: &Url<'_>, list: &'a [Target]) -> Result<Self, PlanError> {
         match (url.scheme(), url.port()) {
             (Scheme::Rtmp, Some(port)) => Ok(Self(Choice::One([Target::rtmp(port)]))),
             (Scheme::Rtmp, None) => Ok(Self(Choice::List(list))),
             (Scheme::Rtmpt, Some(port)) => Ok(Self(Choice::One([Target::rtmpt(port)]))),
             (Scheme::Rtmpt, None) => Ok(Self(Choice::One([Target::rtmpt(Scheme::Rtmpt.default_port())]))),
-            _ => Err(ConfigError::Scheme),
+            _ => Err(PlanError::Scheme),
         }
     }
 
@@ -131,7 +131,7 @@ mod tests {
     fn item_093_no_port_means_every_way_or_the_callers_list() {
         let url = Url::parse("rtmp://h/app").unwrap();
         let ports = |order: Order<'_>| order.targets().iter().map(|target| target.port).collect::<std::vec::Vec<_>>();
-        assert_eq!(Order::for_url(&url).unwrap().targets(), SMART);
+        assert_eq!(Order::for_url(&url).unwrap().targets(), DEFAULT_ORDER);
         assert_eq!(ports(Order::for_url_or(&url, NET_CONNECTION).unwrap()), [1935, 80, 443]);
         assert_eq!(Order::for_url_or(&url, PLAYER).unwrap().targets(), PLAYER);
         assert_eq!(PLAYER, [Target::rtmp(1935), Target::rtmp(80), Target::rtmpt(80)]);
@@ -151,7 +151,7 @@ mod tests {
     fn schemes_without_a_transport_are_refused() {
         for scheme in ["rtmps", "rtmpe", "rtmpte", "rtmpts"] {
             let text = format!("{scheme}://h:80/app");
-            assert_eq!(Order::for_url(&Url::parse(&text).unwrap()), Err(ConfigError::Scheme));
+            assert_eq!(Order::for_url(&Url::parse(&text).unwrap()), Err(PlanError::Scheme));
         }
     }
 

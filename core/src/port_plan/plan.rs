@@ -1,7 +1,7 @@
 //! The state machine of the port plan; its picture stands in the parent module.
 
 use super::limits::{duration, micros};
-use super::{AttemptId, AttemptReport, ConfigError, Failure, Limits, Outcome, Step, Target};
+use super::{AttemptId, AttemptReport, Failure, Limits, Outcome, PlanError, Step, Target};
 use crate::time::Instant;
 
 /// The most targets that one plan can have.
@@ -61,15 +61,15 @@ impl<'a> Plan<'a> {
     ///
     /// # Errors
     /// No targets, more than [`MAX_TARGETS`] of them, or a [`Limits::max_at_once`] of 0.
-    pub const fn new(targets: &'a [Target], limits: Limits) -> Result<Self, ConfigError> {
+    pub const fn new(targets: &'a [Target], limits: Limits) -> Result<Self, PlanError> {
         if targets.is_empty() {
-            return Err(ConfigError::NoTargets);
+            return Err(PlanError::NoTargets);
         }
         if targets.len() > MAX_TARGETS {
-            return Err(ConfigError::TooManyTargets);
+            return Err(PlanError::TooManyTargets);
         }
         if limits.max_at_once == 0 {
-            return Err(ConfigError::NoneAtOnce);
+            return Err(PlanError::NoneAtOnce);
         }
         Ok(Self {
             targets,

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::vec::Vec;
 
-use super::simulation::{Course, ROUND_TRIP, Wire, course, run};
+use super::simulation::{Dialing, ROUND_TRIP, Wire, course, run};
 use super::*;
 
 const ANSWERS: [Wire; 6] = [Wire::Drop, Wire::Refuse, Wire::Silent, Wire::Http, Wire::Close, Wire::Rtmp];
@@ -28,7 +28,7 @@ fn item_093_sequential_orders_stop_at_the_first_that_answers() {
     for targets in [PLAYER, NET_CONNECTION, &[Target::rtmp(8080)]] {
         for wires in every_wire(targets, &kinds) {
             let course = run(targets, Limits::SEQUENTIAL, |target| wire_of(target, targets, &wires));
-            let (mut now, mut expected) = (0, Course { most_at_once: 1, ..Course::default() });
+            let (mut now, mut expected) = (0, Dialing { most_at_once: 1, ..Dialing::default() });
             for (target, wire) in targets.iter().zip(&wires) {
                 expected.dialled.push((now, *target));
                 let Some((why, after)) = wire.failure() else {
@@ -84,11 +84,11 @@ fn the_last_good_target_comes_first_and_the_others_keep_their_order() {
         (Target::rtmpt(80), [80, 1935, 80, 443]),
         (Target::rtmp(8080), [1935, 80, 443, 80]),
     ] {
-        let mut plan = Plan::new(SMART, Limits::smart(1)).unwrap();
+        let mut plan = Plan::new(DEFAULT_ORDER, Limits::smart(1)).unwrap();
         plan.prefer(last_good);
-        let course = course(&mut plan, SMART, |_| Wire::Refuse);
+        let course = course(&mut plan, DEFAULT_ORDER, |_| Wire::Refuse);
         assert_eq!(course.dialled_ports().iter().map(|(_, port)| *port).collect::<Vec<_>>(), order);
-        assert_eq!(course.dialled[0].1, if SMART.contains(&last_good) { last_good } else { SMART[0] });
+        assert_eq!(course.dialled[0].1, if DEFAULT_ORDER.contains(&last_good) { last_good } else { DEFAULT_ORDER[0] });
         assert_eq!(course.failures.len(), 4);
     }
 }

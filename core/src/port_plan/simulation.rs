@@ -77,7 +77,7 @@ impl Wire {
 
 /// What came of a whole plan. Times are milliseconds from its start.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Course {
+pub(super) struct Dialing {
     pub(super) dialled: Vec<(u64, Target)>,
     pub(super) abandoned: Vec<(u64, Target)>,
     pub(super) most_at_once: usize,
@@ -86,7 +86,7 @@ pub(super) struct Course {
     pub(super) failures: Vec<(Target, Failure)>,
 }
 
-impl Course {
+impl Dialing {
     /// When each port was dialled.
     pub(super) fn dialled_ports(&self) -> Vec<(u64, u16)> {
         self.dialled.iter().map(|(at, target)| (*at, target.port)).collect()
@@ -109,14 +109,14 @@ impl Course {
 }
 
 /// Tries the targets, each on the wire that it meets.
-pub(super) fn run(targets: &[Target], limits: Limits, wire: impl Fn(Target) -> Wire) -> Course {
+pub(super) fn run(targets: &[Target], limits: Limits, wire: impl Fn(Target) -> Wire) -> Dialing {
     course(&mut Plan::new(targets, limits).unwrap(), targets, wire)
 }
 
 /// Carries the plan of these targets out.
-pub(super) fn course(plan: &mut Plan<'_>, targets: &[Target], wire: impl Fn(Target) -> Wire) -> Course {
+pub(super) fn course(plan: &mut Plan<'_>, targets: &[Target], wire: impl Fn(Target) -> Wire) -> Dialing {
     const START: u64 = 7_000_000;
-    let mut course = Course::default();
+    let mut course = Dialing::default();
     let mut now = 0;
     let mut open = Vec::new();
     let mut pending: BTreeMap<(u64, usize), (AttemptId, Report)> = BTreeMap::new();

@@ -26,11 +26,11 @@ fn dial(plan: &mut Plan<'_>, now: Instant) -> AttemptId {
 fn a_plan_that_cannot_work_is_refused() {
     let targets = [Target::rtmp(80); MAX_TARGETS + 1];
     let refused = |targets, limits| Plan::new(targets, limits).err();
-    assert_eq!(refused(&[], Limits::SEQUENTIAL), Some(ConfigError::NoTargets));
-    assert_eq!(refused(&targets, Limits::SEQUENTIAL), Some(ConfigError::TooManyTargets));
+    assert_eq!(refused(&[], Limits::SEQUENTIAL), Some(PlanError::NoTargets));
+    assert_eq!(refused(&targets, Limits::SEQUENTIAL), Some(PlanError::TooManyTargets));
     assert_eq!(refused(&targets[1..], Limits::SEQUENTIAL), None);
-    assert_eq!(refused(PLAYER, Limits { max_at_once: 0, ..Limits::SEQUENTIAL }), Some(ConfigError::NoneAtOnce));
-    assert!(format!("{}", ConfigError::TooManyTargets).contains(&format!("{MAX_TARGETS}")));
+    assert_eq!(refused(PLAYER, Limits { max_at_once: 0, ..Limits::SEQUENTIAL }), Some(PlanError::NoneAtOnce));
+    assert!(format!("{}", PlanError::TooManyTargets).contains(&format!("{MAX_TARGETS}")));
 }
 
 #[test]

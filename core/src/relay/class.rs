@@ -2,7 +2,7 @@
 
 use crate::command::SET_DATA_FRAME;
 use crate::media::{is_keyframe, is_sequence_header};
-use crate::message::Kind;
+use crate::message::MessageKind;
 
 /// What a message is to a relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,23 +30,23 @@ const METADATA: &[u8] = b"\x02\x00\x0AonMetaData";
 
 /// The class of a message whose payload begins with `prefix`; `None` where more of it must come first, which it does
 /// unless the prefix `is_all`.
-pub(super) fn classify(kind: Kind, prefix: &[u8], is_all: bool) -> Option<Class> {
+pub(super) fn classify(kind: MessageKind, prefix: &[u8], is_all: bool) -> Option<Class> {
     let class = match kind {
-        Kind::VIDEO | Kind::AUDIO => media(kind, prefix),
-        Kind::DATA => data(prefix, 0),
-        Kind::DATA_AMF3 => data(prefix.get(1..).unwrap_or(&[]), 1),
+        MessageKind::VIDEO | MessageKind::AUDIO => media(kind, prefix),
+        MessageKind::DATA => data(prefix, 0),
+        MessageKind::DATA_AMF3 => data(prefix.get(1..).unwrap_or(&[]), 1),
         _ => Some(Class::Plain),
     };
     // One that is too short for what it says it is has no class of its own.
     class.or(is_all.then_some(match kind {
-        Kind::DATA => Class::Data(0),
-        Kind::DATA_AMF3 => Class::Data(1),
+        MessageKind::DATA => Class::Data(0),
+        MessageKind::DATA_AMF3 => Class::Data(1),
         _ => Class::Plain,
     }))
 }
 
 /// Audio and video. Two bytes tell what it is, but for Enhanced RTMP's modifiers (packet type 7), which may be long.
-fn media(kind: Kind, prefix: &[u8]) -> Option<Class> {
+fn media(kind: MessageKind, prefix: &[u8]) -> Option<Class> {
     if is_sequence_header(kind, prefix) {
         return Some(Class::Configuration);
     }
@@ -54,7 +54,7 @@ fn media(kind: Kind, prefix: &[u8]) -> Option<Class> {
         return Some(Class::Key);
     }
     let is_modified = match kind {
-        Kind::VIDEO => prefix.first().is_some_and(|first| first & 0x8F == 0x87),
+        MessageKind::VIDEO => prefix.first().is_some_and(|first| first & 0x8F == 0x87),
         _ => prefix.first() == Some(&0x97),
     };
     (prefix.len() >= if is_modified { PREFIX } else { 2 }).then_some(Class::Plain)
@@ -83,57 +83,57 @@ fn begins(bytes: &[u8], text: &[u8]) -> Option<bool> {
 mod tests {
     use super::*;
 
-    fn of(kind: Kind, prefix: &[u8]) -> Option<Class> {
+    fn of(kind: MessageKind, prefix: &[u8]) -> Option<Class> {
         classify(kind, prefix, false)
     }
 
     #[test]
     fn audio_and_video_are_told_by_two_bytes() {
         for (kind, prefix, class) in [
-            (Kind::VIDEO, &[0x17, 0][..], Class::Configuration),
-            (Kind::VIDEO, &[0x17, 1], Class::Key),
-            (Kind::VIDEO, &[0x17, 2], Class::Plain),
-            (Kind::VIDEO, &[0x27, 1], Class::Plain),
-            (Kind::VIDEO, b"\x90hvc1", Class::Configuration),
-            (Kind::VIDEO, b"\x93hvc1", Class::Key),
-            (Kind::VIDEO, b"\xA1hvc1", Class::Plain),
-            (Kind::VIDEO, b"\x96\x00hvc1", Class::Configuration),
-            (Kind::AUDIO, &[0xAF, 0], Class::Configuration),
-            (Kind::AUDIO, &[0xAF, 1], Class::Plain),
-            (Kind::AUDIO, b"\x90Opus", Class::Configuration),
+            (MessageKind::VIDEO, &[0x17, 0][..], Class::Configuration),
+            (MessageKind::VIDEO, &[0x17, 1], Class::Key),
+            (MessageKind::VIDEO, &[0x17, 2], Class::Plain),
+            (MessageKind::VIDEO, &[0x27, 1], Class::Plain),
+            (MessageKind::VIDEO, b"\x90hvc1", Class::Configuration),
+            (MessageKind::VIDEO, b"\x93hvc1", Class::Key),
+            (MessageKind::VIDEO, b"\xA1hvc1", Class::Plain),
+            (MessageKind::VIDEO, b"\x96\x00hvc1", Class::Configuration),
+            (MessageKind::AUDIO, &[0xAF, 0], Class::Configuration),
+            (MessageKind::AUDIO, &[0xAF, 1], Class::Plain),
+            (MessageKind::AUDIO, b"\x90Opus", Class::Configuration),
         ] {
             assert_eq!(of(kind, prefix), Some(class), "{prefix:?}");
             assert_eq!(of(kind, &[]), None);
         }
-        assert_eq!(of(Kind::VIDEO, &[0x17]), None);
-        assert_eq!(classify(Kind::VIDEO, &[0x17], true), Some(Class::Plain));
+        assert_eq!(of(MessageKind::VIDEO, &[0x17]), None);
+        assert_eq!(classify(MessageKind::VIDEO, &[0x17], true), Some(Class::Plain));
     }
 
     #[test]
     fn a_modifier_takes_more() {
         let modified = b"\x97\x02abc\x01hvc1";
         for cut in 0..6 {
-            assert_eq!(of(Kind::VIDEO, &modified[..cut]), None, "{cut}");
+            assert_eq!(of(MessageKind::VIDEO, &modified[..cut]), None, "{cut}");
         }
-        assert_eq!(of(Kind::VIDEO, &modified[..6]), Some(Class::Key));
-        assert_eq!(of(Kind::VIDEO, &[0x97; PREFIX]), Some(Class::Plain));
+        assert_eq!(of(MessageKind::VIDEO, &modified[..6]), Some(Class::Key));
+        assert_eq!(of(MessageKind::VIDEO, &[0x97; PREFIX]), Some(Class::Plain));
     }
 
     #[test]
     fn data_in_its_wrapping() {
         let metadata = b"\x02\x00\x0AonMetaData";
-        assert_eq!(of(Kind::DATA, metadata), Some(Class::Metadata(0)));
-        assert_eq!(of(Kind::DATA_AMF3, &[b"\0", &metadata[..]].concat()), Some(Class::Metadata(1)));
+        assert_eq!(of(MessageKind::DATA, metadata), Some(Class::Metadata(0)));
+        assert_eq!(of(MessageKind::DATA_AMF3, &[b"\0", &metadata[..]].concat()), Some(Class::Metadata(1)));
         let wrapped = [SET_DATA_FRAME, metadata].concat();
         assert!(wrapped.len() < PREFIX);
         for cut in 0..wrapped.len() {
-            assert_eq!(of(Kind::DATA, &wrapped[..cut]), None, "{cut}");
+            assert_eq!(of(MessageKind::DATA, &wrapped[..cut]), None, "{cut}");
         }
-        assert_eq!(of(Kind::DATA, &wrapped), Some(Class::Metadata(16)));
-        assert_eq!(of(Kind::DATA_AMF3, &[b"\0", &wrapped[..]].concat()), Some(Class::Metadata(17)));
-        assert_eq!(of(Kind::DATA, &[SET_DATA_FRAME, b"\x02\0\x03abc"].concat()), Some(Class::Data(16)));
-        assert_eq!(of(Kind::DATA, b"\x02\0\x09onCuePoint"), Some(Class::Data(0)));
-        assert_eq!(of(Kind::DATA, CLEAR_DATA_FRAME), Some(Class::Clear));
-        assert_eq!(classify(Kind::DATA, b"\x02", true), Some(Class::Data(0)));
+        assert_eq!(of(MessageKind::DATA, &wrapped), Some(Class::Metadata(16)));
+        assert_eq!(of(MessageKind::DATA_AMF3, &[b"\0", &wrapped[..]].concat()), Some(Class::Metadata(17)));
+        assert_eq!(of(MessageKind::DATA, &[SET_DATA_FRAME, b"\x02\0\x03abc"].concat()), Some(Class::Data(16)));
+        assert_eq!(of(MessageKind::DATA, b"\x02\0\x09onCuePoint"), Some(Class::Data(0)));
+        assert_eq!(of(MessageKind::DATA, CLEAR_DATA_FRAME), Some(Class::Clear));
+        assert_eq!(classify(MessageKind::DATA, b"\x02", true), Some(Class::Data(0)));
     }
 }

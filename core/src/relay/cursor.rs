@@ -3,8 +3,8 @@
 use core::fmt;
 
 use super::record::{Position, payload};
-use crate::fmt::brief;
-use crate::message::Kind;
+use crate::fmt::impl_format;
+use crate::message::MessageKind;
 
 /// The message that a player was sending has been overwritten: its connection can only be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(super) enum Stage {
     /// It looks for a place to begin.
     Seek,
     /// It gets what is kept.
-    Kept,
+    HeaderCache,
     /// It gets the messages of the ring.
     Live,
 }
@@ -40,7 +40,7 @@ pub struct Cursor {
     /// Messages before `at`.
     pub(super) number: u32,
     /// What tells the kept message that is being sent from one that takes its place.
-    pub(super) kept: u32,
+    pub(super) cached: u32,
     /// How many payload bytes of the message that is being sent the player took.
     pub(super) taken: u32,
     pub(super) sent: u32,
@@ -54,12 +54,12 @@ pub struct Cursor {
     /// It has had nothing yet of what it was to begin with.
     pub(super) is_fresh: bool,
     /// It is to look for a new place once its message is finished.
-    pub(super) anew: bool,
+    pub(super) reseek: bool,
     pub(super) audio: bool,
     pub(super) video: bool,
 }
 
-brief!([] Cursor, this => "Cursor {{ at: {}, skipped: {} }}", { this.at.0 }, this.skipped);
+impl_format!([] Cursor, this => "Cursor {{ at: {}, skipped: {} }}", { this.at.0 }, this.skipped);
 
 impl Default for Cursor {
     fn default() -> Self {
@@ -73,7 +73,7 @@ impl Cursor {
         Self {
             at: Position(0),
             number: 0,
-            kept: 0,
+            cached: 0,
             taken: 0,
             sent: 0,
             skipped: 0,
@@ -82,7 +82,7 @@ impl Cursor {
             is_inside: false,
             has_begun: false,
             is_fresh: false,
-            anew: false,
+            reseek: false,
             audio: true,
             video: true,
         }
@@ -109,17 +109,17 @@ impl Cursor {
         let again = u8::from(video && !self.video) << 1 | u8::from(audio && !self.audio) << 2;
         self.due |= again << AGAIN;
         if video && !self.video {
-            self.anew = self.is_inside;
+            self.reseek = self.is_inside;
             self.seek();
         }
         (self.audio, self.video) = (audio, video);
     }
 
     pub(super) fn wants(&self, kind: u8) -> bool {
-        match Kind(kind) {
-            Kind::AUDIO => self.audio,
-            Kind::VIDEO => self.video,
-            Kind(0) => false,
+        match MessageKind(kind) {
+            MessageKind::AUDIO => self.audio,
+            MessageKind::VIDEO => self.video,
+            MessageKind(0) => false,
             _ => true,
         }
     }
@@ -136,13 +136,13 @@ impl Cursor {
         if !self.is_inside && self.due >> AGAIN != 0 {
             self.due = (self.due | self.due >> AGAIN) & 0b111;
             if self.stage == Stage::Live {
-                self.stage = Stage::Kept;
+                self.stage = Stage::HeaderCache;
             }
         }
     }
 
     /// It has had the kept message that came first, or that is not for it.
-    pub(super) fn had(&mut self) {
+    pub(super) fn pop(&mut self) {
         self.due &= self.due.wrapping_sub(1);
     }
 

@@ -15,20 +15,20 @@
 //!
 //! ```
 //! use embedded_rtmp::command::{PlayRequest, code};
-//! use embedded_rtmp::relay::{Buffers, Player, Ring};
+//! use embedded_rtmp::relay::{StreamBuffers, Player, Ring};
 //! use embedded_rtmp::session::ServerEvent;
 //! # use embedded_rtmp::chunk::{ChunkStreamId, Fragment};
-//! # use embedded_rtmp::message::{Header, Kind, StreamId, Timestamp};
+//! # use embedded_rtmp::message::{MessageHeader, MessageKind, StreamId, Timestamp};
 //! # use embedded_rtmp::session::{self, Client, ClientConfig, ClientEvent, Server, ServerConfig};
 //! # use embedded_rtmp::{command::ConnectOptions, time::Instant};
 //!
-//! // The memory of one stream; how large each is to be stands at `Buffers`.
+//! // The memory of one stream; how large each is to be stands at `StreamBuffers`.
 //! let (mut bytes, mut metadata, mut video, mut audio) = ([0; 16_384], [0; 512], [0; 64], [0; 32]);
-//! let buffers = Buffers { ring: &mut bytes, metadata: &mut metadata, video: &mut video, audio: &mut audio };
+//! let buffers = StreamBuffers { ring: &mut bytes, metadata: &mut metadata, video: &mut video, audio: &mut audio };
 //! let mut ring = Ring::new(buffers);
 //!
 //! // What the publisher's session brings, as it comes; and `ring.end()` at its `Unpublished`, or when it is lost.
-//! # let header = Header { timestamp: Timestamp(40), length: 5, kind: Kind::VIDEO, stream: StreamId(1) };
+//! # let header = MessageHeader { timestamp: Timestamp(40), length: 5, kind: MessageKind::VIDEO, stream: StreamId(1) };
 //! # let csid = ChunkStreamId::new(6).unwrap();
 //! # let event = ServerEvent::Media(Fragment { csid, header, offset: 0, data: b"\x17\x01key" });
 //! if let ServerEvent::Media(fragment) = event {
@@ -36,7 +36,7 @@
 //! }
 //! # // A client that plays, and the server's session with it.
 //! # let mut lent = [([0; 1536], [0; 512]), ([0; 1536], [0; 512])];
-//! # let [ours, theirs] = lent.each_mut().map(|(scratch, control)| session::Buffers { scratch, control });
+//! # let [ours, theirs] = lent.each_mut().map(|(scratch, control)| session::SessionBuffers { scratch, control });
 //! # let mut client = Client::<8, 1>::new(theirs, ClientConfig::new(), &[1; 32])?;
 //! # client.connect(&ConnectOptions { app: "live", tc_url: &["rtmp://host/live"], flash_ver: "x" })?;
 //! # client.play(&PlayRequest::new("camera"))?;
@@ -113,9 +113,9 @@
 //! begins while four others are unfinished, the oldest of these is [given up](Counts::too_many), as one is that its
 //! publisher [leaves unfinished](Counts::cut).
 
+mod cached;
 mod class;
 mod cursor;
-mod kept;
 mod play;
 mod player;
 mod record;
@@ -125,7 +125,7 @@ mod store;
 pub use cursor::{Cursor, Overtaken};
 pub use play::Piece;
 pub use player::{Player, PumpError};
-pub use ring::{Buffers, Counts, OVERHEAD, Ring};
+pub use ring::{Counts, OVERHEAD, Ring, StreamBuffers};
 
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,11 @@
 //! A player's side: what goes out.
 
+use super::cached::HeaderCache;
 use super::cursor::{Cursor, Overtaken, Stage};
-use super::kept::Kept;
-use super::record::{Lane, Place, Position, payload};
+use super::record::{PartialMessage, Place, Position, payload};
 use super::ring::Ring;
-use crate::fmt::brief;
-use crate::message::{Header, Kind, StreamId};
+use crate::fmt::impl_format;
+use crate::message::{MessageHeader, MessageKind, StreamId};
 
 /// What a message that was cut off is filled up with.
 const ZEROS: &[u8] = &[0; 64];
@@ -14,12 +14,12 @@ const ZEROS: &[u8] = &[0; 64];
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Piece<'r> {
     /// The header of a message that is to be begun, on message stream 0; `None` while one is being sent.
-    pub begin: Option<Header>,
+    pub begin: Option<MessageHeader>,
     /// Payload: two parts where it lies around the end of the ring. Empty where the message is.
     pub parts: [&'r [u8]; 2],
 }
 
-brief!(
+impl_format!(
     ['r] Piece<'r>,
     Piece { begin, parts: [one, other] } => "Piece {{ begin: {}, {} + {} bytes }}", begin, one.len(), other.len()
 );
@@ -39,13 +39,13 @@ impl Ring<'_> {
                         return Ok(None);
                     }
                 }
-                Stage::Kept => {
-                    let kept = self.due(cursor);
-                    if let Some(kept) = kept.filter(|_| cursor.is_inside) {
-                        if kept.position as u32 != cursor.kept {
+                Stage::HeaderCache => {
+                    let cached = self.due(cursor);
+                    if let Some(cached) = cached.filter(|_| cursor.is_inside) {
+                        if cached.position as u32 != cursor.cached {
                             return Err(Overtaken);
                         }
-                        return Ok(Some(Piece { begin: None, parts: [kept.rest(cursor.taken), &[]] }));
+                        return Ok(Some(Piece { begin: None, parts: [cached.rest(cursor.taken), &[]] }));
                     }
                     let at = cursor.at.0;
                     let (is_gone, is_head) = (self.store.is_gone(at), at == self.store.head());
@@ -54,14 +54,14 @@ impl Ring<'_> {
                         cursor.stage = Stage::Seek;
                         continue;
                     }
-                    let Some(kept) = kept else {
+                    let Some(cached) = cached else {
                         (cursor.stage, cursor.is_fresh) = (Stage::Live, true);
                         continue;
                     };
                     // What has taken its place since comes in its own place.
-                    let is_due = kept.position < at && cursor.wants(kept.kind.0);
-                    let Some(payload) = kept.payload().filter(|_| is_due) else {
-                        cursor.had();
+                    let is_due = cached.position < at && cursor.wants(cached.kind.0);
+                    let Some(payload) = cached.payload().filter(|_| is_due) else {
+                        cursor.pop();
                         continue;
                     };
                     if is_head {
@@ -69,7 +69,8 @@ impl Ring<'_> {
                     }
                     // Due when the message is that comes next.
                     let (timestamp, length) = (self.record(at).timestamp(), payload.len() as u32);
-                    let begin = Some(Header { timestamp, length, kind: kept.kind, stream: StreamId::CONNECTION });
+                    let begin =
+                        Some(MessageHeader { timestamp, length, kind: cached.kind, stream: StreamId::CONNECTION });
                     return Ok(Some(Piece { begin, parts: [payload, &[]] }));
                 }
                 Stage::Live => {
@@ -102,7 +103,7 @@ impl Ring<'_> {
 
     /// A piece of the message that the player is at; `None` where that is not for it, and it has gone on.
     fn live(&self, cursor: &mut Cursor) -> Option<Option<Piece<'_>>> {
-        let (record, lane) = (self.record(cursor.at.0), self.lane(cursor.at.0));
+        let (record, partial) = (self.record(cursor.at.0), self.partial(cursor.at.0));
         if !cursor.is_inside {
             if record.cut && cursor.is_fresh {
                 cursor.seek();
@@ -112,13 +113,13 @@ impl Ring<'_> {
                 cursor.pass(record.length);
                 return None;
             }
-            if lane.is_some_and(Lane::must_be_whole) {
+            if partial.is_some_and(PartialMessage::must_be_whole) {
                 return Some(None);
             }
         }
         let length = record.length.saturating_sub(record.skip());
-        let arrived = match lane {
-            Some(lane) => lane.arrived,
+        let arrived = match partial {
+            Some(partial) => partial.arrived,
             None if record.cut => record.word,
             None => record.length,
         };
@@ -132,8 +133,8 @@ impl Ring<'_> {
             let zeros = (length.wrapping_sub(cursor.taken) as usize).min(ZEROS.len());
             parts = [ZEROS.get(..zeros).unwrap_or(ZEROS), &[]];
         }
-        let kind = if Kind(record.kind).is_data() { Kind::DATA } else { Kind(record.kind) };
-        let header = Header { timestamp: record.timestamp(), length, kind, stream: StreamId::CONNECTION };
+        let kind = if MessageKind(record.kind).is_data() { MessageKind::DATA } else { MessageKind(record.kind) };
+        let header = MessageHeader { timestamp: record.timestamp(), length, kind, stream: StreamId::CONNECTION };
         Some(Some(Piece { begin: (!cursor.is_inside).then_some(header), parts }))
     }
 
@@ -155,25 +156,25 @@ impl Ring<'_> {
             cursor.skipped = cursor.skipped.wrapping_add(place.number.wrapping_sub(cursor.number));
         }
         // What it has not had before, and what has been kept since it was last sent anything.
-        for (bit, kept) in [1, 2, 4].into_iter().zip(&self.kept) {
-            if (cursor.at.0..place.at).contains(&kept.position) {
+        for (bit, cached) in [1, 2, 4].into_iter().zip(&self.cached) {
+            if (cursor.at.0..place.at).contains(&cached.position) {
                 cursor.due |= bit;
             }
         }
         (cursor.at, cursor.number) = (Position(place.at), place.number);
-        (cursor.has_begun, cursor.stage) = (true, Stage::Kept);
+        (cursor.has_begun, cursor.stage) = (true, Stage::HeaderCache);
         true
     }
 
     /// Of those that are kept, the one that a player gets next.
-    fn due(&self, cursor: &Cursor) -> Option<&Kept<'_>> {
-        self.kept.get(cursor.due.trailing_zeros() as usize)
+    fn due(&self, cursor: &Cursor) -> Option<&HeaderCache<'_>> {
+        self.cached.get(cursor.due.trailing_zeros() as usize)
     }
 
     /// The player has begun the message that [`Self::peek`] showed.
     pub fn begin_message(&self, cursor: &mut Cursor) {
         match cursor.stage {
-            Stage::Kept => cursor.kept = self.due(cursor).map_or(0, |kept| kept.position as u32),
+            Stage::HeaderCache => cursor.cached = self.due(cursor).map_or(0, |cached| cached.position as u32),
             _ => cursor.is_fresh = false,
         }
         (cursor.is_inside, cursor.taken) = (true, 0);
@@ -187,14 +188,14 @@ impl Ring<'_> {
     /// The player has sent the message to its end.
     pub fn finish_message(&self, cursor: &mut Cursor) {
         match cursor.stage {
-            Stage::Kept => cursor.had(),
+            Stage::HeaderCache => cursor.pop(),
             // Where it is gone meanwhile, there is nothing to go on behind: the next peek looks for a new place.
             _ if self.store.is_gone(cursor.at.0) => cursor.number = cursor.number.wrapping_add(1),
             _ => cursor.pass(self.record(cursor.at.0).length),
         }
         cursor.sent = cursor.sent.wrapping_add(1);
         (cursor.is_inside, cursor.taken) = (false, 0);
-        if core::mem::take(&mut cursor.anew) {
+        if core::mem::take(&mut cursor.reseek) {
             cursor.seek();
         }
     }

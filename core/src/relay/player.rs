@@ -5,7 +5,7 @@ use core::fmt;
 use super::cursor::{Cursor, Overtaken};
 use super::ring::Ring;
 use crate::chunk::ChunkStreamId;
-use crate::fmt::brief;
+use crate::fmt::impl_format;
 use crate::message::StreamId;
 use crate::session::{RequestError, Server};
 use crate::time::Instant;
@@ -55,7 +55,7 @@ pub struct Player {
     leaves: bool,
 }
 
-brief!([] Player, this => "Player {{ cursor: {} }}", this.cursor);
+impl_format!([] Player, this => "Player {{ cursor: {} }}", this.cursor);
 
 impl Player {
     /// A player on a message stream of its session, that has had nothing yet.

@@ -2,14 +2,14 @@
 
 use super::class::Class;
 use crate::chunk::ChunkStreamId;
-use crate::message::{Kind, Timestamp};
+use crate::message::{MessageKind, Timestamp};
 
 /// The length of a [`Record`].
 pub(super) const RECORD: usize = 8;
 
 /// A message of which not all has come.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Lane {
+pub(super) struct PartialMessage {
     /// The chunk stream that it comes on; `None` where there is no message.
     pub(super) csid: Option<ChunkStreamId>,
     pub(super) class: Option<Class>,
@@ -19,7 +19,7 @@ pub(super) struct Lane {
     pub(super) arrived: u32,
 }
 
-impl Lane {
+impl PartialMessage {
     /// Whether players get it only when it is whole: as long as nobody knows what it is; and if it is one of those that
     /// are kept, for a sequence header of which the end is zeros would spoil all that comes after it.
     pub(super) const fn must_be_whole(&self) -> bool {
@@ -78,7 +78,7 @@ impl Record {
 
     /// Bytes at the front of the payload that are for servers alone.
     pub(super) const fn skip(&self) -> u32 {
-        let selector = (self.kind == Kind::DATA_AMF3.0) as u32;
+        let selector = (self.kind == MessageKind::DATA_AMF3.0) as u32;
         if self.wrapped { selector.wrapping_add(16) } else { selector }
     }
 }

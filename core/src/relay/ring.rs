@@ -1,13 +1,13 @@
 //! The publisher's side: what comes in.
 
+use super::cached::HeaderCache;
 use super::class::{self, Class};
-use super::kept::Kept;
-use super::record::{Lane, Place, RECORD, Record, payload};
+use super::record::{PartialMessage, Place, RECORD, Record, payload};
 use super::store::Store;
 use crate::chunk::Fragment;
-use crate::fmt::brief;
+use crate::fmt::impl_format;
 use crate::media::aggregate::Splitter;
-use crate::message::{Kind, Timestamp};
+use crate::message::{MessageKind, Timestamp};
 
 /// Messages of the publisher's that may be unfinished at a time: one each of audio, video and data, and one more.
 const LANES: usize = 4;
@@ -17,7 +17,7 @@ pub const OVERHEAD: usize = RECORD;
 
 /// The memory that a ring is lent.
 #[derive(Debug)]
-pub struct Buffers<'b> {
+pub struct StreamBuffers<'b> {
     /// What the players have not sent yet, and what new players begin with. It takes each message with 8 bytes more;
     /// longer ones cannot be relayed. A player starts with the last keyframe where that is still there, and may be half
     /// the ring behind before frames are left out: room for two groups of pictures is good (1 MB at 2 Mbit/s and a keyframe
@@ -31,7 +31,7 @@ pub struct Buffers<'b> {
     pub audio: &'b mut [u8],
 }
 
-brief!(['b] Buffers<'b>, this => "Buffers {{ ring: {} bytes }}", this.ring.len());
+impl_format!(['b] StreamBuffers<'b>, this => "StreamBuffers {{ ring: {} bytes }}", this.ring.len());
 
 /// What was left out of a ring, in messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -52,8 +52,8 @@ pub struct Counts {
 pub struct Ring<'b> {
     pub(super) store: Store<'b>,
     /// Metadata, video and audio sequence header: in the order in which players get them.
-    pub(super) kept: [Kept<'b>; 3],
-    pub(super) lanes: [Lane; LANES],
+    pub(super) cached: [HeaderCache<'b>; 3],
+    pub(super) partials: [PartialMessage; LANES],
     /// The last keyframe, where one can begin with it.
     pub(super) key: Option<Place>,
     /// Messages so far, modulo 2³².
@@ -65,20 +65,21 @@ pub struct Ring<'b> {
     counts: Counts,
 }
 
-brief!(['b] Ring<'b>, this => "Ring {{ is_live: {}, counts: {} }}", this.is_live, this.counts);
+impl_format!(['b] Ring<'b>, this => "Ring {{ is_live: {}, counts: {} }}", this.is_live, this.counts);
 
 impl<'b> Ring<'b> {
     /// An empty ring.
-    pub const fn new(buffers: Buffers<'b>) -> Self {
-        const NONE: Lane = Lane { csid: None, class: None, place: Place { at: 0, number: 0 }, length: 0, arrived: 0 };
+    pub const fn new(buffers: StreamBuffers<'b>) -> Self {
+        const NONE: PartialMessage =
+            PartialMessage { csid: None, class: None, place: Place { at: 0, number: 0 }, length: 0, arrived: 0 };
         Self {
             store: Store::new(buffers.ring),
-            kept: [
-                Kept::new(Kind::DATA, buffers.metadata),
-                Kept::new(Kind::VIDEO, buffers.video),
-                Kept::new(Kind::AUDIO, buffers.audio),
+            cached: [
+                HeaderCache::new(MessageKind::DATA, buffers.metadata),
+                HeaderCache::new(MessageKind::VIDEO, buffers.video),
+                HeaderCache::new(MessageKind::AUDIO, buffers.audio),
             ],
-            lanes: [NONE; LANES],
+            partials: [NONE; LANES],
             key: None,
             messages: 0,
             has_video: false,
@@ -101,7 +102,7 @@ impl<'b> Ring<'b> {
     /// Copies a piece of a message in; all of them belong in here, in the order in which they came. Aggregates are taken
     /// apart. What is no audio, video or data passes by.
     pub fn push(&mut self, fragment: &Fragment<'_>) {
-        if fragment.header.kind != Kind::AGGREGATE {
+        if fragment.header.kind != MessageKind::AGGREGATE {
             return self.copy(fragment);
         }
         let mut rest = *fragment;
@@ -112,27 +113,27 @@ impl<'b> Ring<'b> {
 
     fn copy(&mut self, fragment: &Fragment<'_>) {
         if fragment.is_first() {
-            self.cut_off(|lane| lane.csid == Some(fragment.csid));
+            self.cut_off(|partial| partial.csid == Some(fragment.csid));
             self.begin(fragment);
         }
-        let found = self.lanes.iter().copied().enumerate().find(|(_, lane)| lane.csid == Some(fragment.csid));
-        let Some((index, mut lane)) = found else { return };
-        let room = lane.length.wrapping_sub(lane.arrived) as usize;
+        let found = self.partials.iter().copied().enumerate().find(|(_, partial)| partial.csid == Some(fragment.csid));
+        let Some((index, mut partial)) = found else { return };
+        let room = partial.length.wrapping_sub(partial.arrived) as usize;
         // What was begun so long ago that others have filled the ring since: no player is in it any more.
-        if self.store.is_gone(lane.place.at) || fragment.offset != lane.arrived || fragment.data.len() > room {
-            return self.cut_off(|lane| lane.csid == Some(fragment.csid));
+        if self.store.is_gone(partial.place.at) || fragment.offset != partial.arrived || fragment.data.len() > room {
+            return self.cut_off(|partial| partial.csid == Some(fragment.csid));
         }
-        self.store.write(payload(lane.place.at).wrapping_add(u64::from(lane.arrived)), fragment.data);
-        lane.arrived = lane.arrived.wrapping_add(fragment.data.len() as u32);
-        let is_last = lane.arrived == lane.length;
-        if lane.class.is_none() {
-            lane.class = self.classify(&lane, fragment, is_last);
+        self.store.write(payload(partial.place.at).wrapping_add(u64::from(partial.arrived)), fragment.data);
+        partial.arrived = partial.arrived.wrapping_add(fragment.data.len() as u32);
+        let is_last = partial.arrived == partial.length;
+        if partial.class.is_none() {
+            partial.class = self.classify(&partial, fragment, is_last);
         }
         if is_last {
-            lane.csid = None;
-            self.keep(&lane);
+            partial.csid = None;
+            self.keep(&partial);
         }
-        self.lanes.iter_mut().skip(index).take(1).for_each(|place| *place = lane);
+        self.partials.iter_mut().skip(index).take(1).for_each(|place| *place = partial);
     }
 
     /// The publisher has ended. Players keep their places, and go on with the next one's messages, whose timestamps may be
@@ -141,9 +142,9 @@ impl<'b> Ring<'b> {
     /// A message that is cut off is not begun for any player any more. For those who are within it, it is filled up with
     /// zeros: otherwise everybody who is up to date would have to be disconnected whenever a publisher is lost.
     pub fn end(&mut self) {
-        self.cut_off(|lane| lane.csid.is_some());
+        self.cut_off(|partial| partial.csid.is_some());
         (self.key, self.has_video, self.is_live, self.splitter) = (None, false, false, Splitter::new());
-        self.kept.iter_mut().for_each(Kept::clear);
+        self.cached.iter_mut().for_each(HeaderCache::clear);
     }
 
     /// Makes room for the message that `fragment` begins.
@@ -156,92 +157,95 @@ impl<'b> Ring<'b> {
             self.counts.too_long = self.counts.too_long.wrapping_add(1);
             return;
         };
-        if self.lanes.iter().all(|lane| lane.csid.is_some()) {
+        if self.partials.iter().all(|partial| partial.csid.is_some()) {
             // The oldest gives way: if all of them hung, nothing more would ever come in.
-            let oldest = self.lanes.iter().map(|lane| lane.place.at).min();
-            let given_up = self.cut(|lane| Some(lane.place.at) == oldest);
+            let oldest = self.partials.iter().map(|partial| partial.place.at).min();
+            let given_up = self.cut(|partial| Some(partial.place.at) == oldest);
             self.counts.too_many = self.counts.too_many.wrapping_add(given_up);
         }
-        let Some(lane) = self.lanes.iter_mut().find(|lane| lane.csid.is_none()) else { return };
+        let Some(partial) = self.partials.iter_mut().find(|partial| partial.csid.is_none()) else { return };
         let place = Place { at, number: self.messages };
-        *lane = Lane { csid: Some(fragment.csid), class: None, place, length: header.length, arrived: 0 };
+        *partial = PartialMessage { csid: Some(fragment.csid), class: None, place, length: header.length, arrived: 0 };
         self.messages = self.messages.wrapping_add(1);
-        (self.has_video, self.is_live) = (self.has_video || header.kind == Kind::VIDEO, true);
+        (self.has_video, self.is_live) = (self.has_video || header.kind == MessageKind::VIDEO, true);
         let Timestamp(word) = header.timestamp;
         let record = Record { kind: header.kind.0, wrapped: false, cut: false, length: header.length, word };
         self.store.write(at, &record.emit());
     }
 
     /// Ends messages that are unfinished, and that the publisher has left so.
-    fn cut_off(&mut self, which: impl Fn(&Lane) -> bool) {
+    fn cut_off(&mut self, which: impl Fn(&PartialMessage) -> bool) {
         let count = self.cut(which);
         self.counts.cut = self.counts.cut.wrapping_add(count);
     }
 
     /// Ends messages that are unfinished; answers how many.
-    fn cut(&mut self, which: impl Fn(&Lane) -> bool) -> u32 {
+    fn cut(&mut self, which: impl Fn(&PartialMessage) -> bool) -> u32 {
         let mut count: u32 = 0;
         for index in 0..LANES {
-            let Some(lane) = self.lanes.get_mut(index).filter(|lane| which(lane)) else { continue };
-            lane.csid = None;
-            let lane = *lane;
+            let Some(partial) = self.partials.get_mut(index).filter(|partial| which(partial)) else { continue };
+            partial.csid = None;
+            let partial = *partial;
             count = count.wrapping_add(1);
-            if self.key == Some(lane.place) {
+            if self.key == Some(partial.place) {
                 self.key = None;
             }
-            if !self.store.is_gone(lane.place.at) {
-                let record = Record { cut: true, word: lane.arrived, ..self.record(lane.place.at) };
-                self.store.write(lane.place.at, &record.emit());
+            if !self.store.is_gone(partial.place.at) {
+                let record = Record { cut: true, word: partial.arrived, ..self.record(partial.place.at) };
+                self.store.write(partial.place.at, &record.emit());
             }
         }
         count
     }
 
     /// Looks at what has come of a message, with `fragment` at its end; `None` where that does not say yet what it is.
-    fn classify(&mut self, lane: &Lane, fragment: &Fragment<'_>, is_last: bool) -> Option<Class> {
+    fn classify(&mut self, partial: &PartialMessage, fragment: &Fragment<'_>, is_last: bool) -> Option<Class> {
         let mut collected = [0; class::PREFIX];
         let mut prefix = fragment.data;
         if !fragment.is_first() {
-            let length = self.store.read(payload(lane.place.at), lane.arrived as usize, &mut collected);
+            let length = self.store.read(payload(partial.place.at), partial.arrived as usize, &mut collected);
             prefix = collected.get(..length).unwrap_or(&[]);
         }
         let is_all = is_last || prefix.len() >= collected.len();
         let class = class::classify(fragment.header.kind, prefix, is_all)?;
-        let mut record = self.record(lane.place.at);
+        let mut record = self.record(partial.place.at);
         match class {
             Class::Plain | Class::Configuration => return Some(class),
             Class::Key => {
-                self.key = Some(lane.place);
+                self.key = Some(partial.place);
                 return Some(class);
             }
             Class::Data(skip) | Class::Metadata(skip) => record.wrapped = skip >= 16,
             Class::Clear => {
                 record.kind = 0;
-                self.kept.iter_mut().take(1).for_each(Kept::clear);
+                self.cached.iter_mut().take(1).for_each(HeaderCache::clear);
             }
         }
-        self.store.write(lane.place.at, &record.emit());
+        self.store.write(partial.place.at, &record.emit());
         Some(class)
     }
 
     /// Keeps a message that is whole, if it is one of those.
-    fn keep(&mut self, lane: &Lane) {
-        if !matches!(lane.class, Some(Class::Configuration | Class::Metadata(_))) {
+    fn keep(&mut self, partial: &PartialMessage) {
+        if !matches!(partial.class, Some(Class::Configuration | Class::Metadata(_))) {
             return;
         }
-        let at = lane.place.at;
+        let at = partial.place.at;
         let record = self.record(at);
-        let (skip, kind) = (record.skip(), if Kind(record.kind).is_data() { Kind::DATA } else { Kind(record.kind) });
+        let (skip, kind) = (
+            record.skip(),
+            if MessageKind(record.kind).is_data() { MessageKind::DATA } else { MessageKind(record.kind) },
+        );
         let length = record.length.saturating_sub(skip) as usize;
         let parts = self.store.parts(payload(at).wrapping_add(u64::from(skip)), length);
-        let Some(kept) = self.kept.iter_mut().find(|kept| kept.kind == kind) else { return };
-        match kept.keep(parts, at) {
+        let Some(cached) = self.cached.iter_mut().find(|cached| cached.kind == kind) else { return };
+        match cached.keep(parts, at) {
             Some(false) => return,
             Some(true) => {}
             None => self.counts.not_kept = self.counts.not_kept.wrapping_add(1),
         }
         // A new player would get the new sequence header, and then frames that need the one before.
-        if kind == Kind::VIDEO && self.key.is_some_and(|key| key.at < at) {
+        if kind == MessageKind::VIDEO && self.key.is_some_and(|key| key.at < at) {
             self.key = None;
         }
     }
@@ -254,13 +258,15 @@ impl<'b> Ring<'b> {
     }
 
     /// Of those messages that are not whole, the one that stands at a place.
-    pub(super) fn lane(&self, at: u64) -> Option<&Lane> {
-        self.lanes.iter().find(|lane| lane.csid.is_some() && lane.place.at == at)
+    pub(super) fn partial(&self, at: u64) -> Option<&PartialMessage> {
+        self.partials.iter().find(|partial| partial.csid.is_some() && partial.place.at == at)
     }
 
     /// The first of those messages that are not whole and that a new player may need.
     pub(super) fn pending(&self) -> Option<Place> {
-        let needed = |lane: &&Lane| lane.csid.is_some() && lane.must_be_whole() && !self.store.is_gone(lane.place.at);
-        self.lanes.iter().filter(needed).map(|lane| lane.place).min_by_key(|place| place.at)
+        let needed = |partial: &&PartialMessage| {
+            partial.csid.is_some() && partial.must_be_whole() && !self.store.is_gone(partial.place.at)
+        };
+        self.partials.iter().filter(needed).map(|partial| partial.place).min_by_key(|place| place.at)
     }
 }

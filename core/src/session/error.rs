@@ -10,9 +10,9 @@ use crate::message::StreamId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
-pub enum Error {
+pub enum SessionError {
     /// The handshake failed.
-    Handshake(handshake::Error),
+    Handshake(handshake::HandshakeError),
     /// The chunk stream cannot be read on.
     Chunk(ReadError),
     /// The peer began a control message within two others on other chunk streams.
@@ -42,7 +42,7 @@ pub enum Stage {
     Traffic,
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Handshake(error) => write!(f, "handshake: {error}"),
@@ -67,15 +67,15 @@ impl fmt::Display for Stage {
     }
 }
 
-impl core::error::Error for Error {}
+impl core::error::Error for SessionError {}
 
-impl From<handshake::Error> for Error {
-    fn from(error: handshake::Error) -> Self {
+impl From<handshake::HandshakeError> for SessionError {
+    fn from(error: handshake::HandshakeError) -> Self {
         Self::Handshake(error)
     }
 }
 
-impl From<ReadError> for Error {
+impl From<ReadError> for SessionError {
     fn from(error: ReadError) -> Self {
         Self::Chunk(error)
     }
@@ -86,9 +86,9 @@ impl From<ReadError> for Error {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// [`Buffers::scratch`](super::Buffers::scratch) must have so many bytes.
+    /// [`SessionBuffers::scratch`](super::SessionBuffers::scratch) must have so many bytes.
     Scratch(usize),
-    /// [`Buffers::control`](super::Buffers::control) must have so many bytes.
+    /// [`SessionBuffers::control`](super::SessionBuffers::control) must have so many bytes.
     Control(usize),
 }
 
@@ -113,7 +113,7 @@ pub enum RequestError {
     /// There is no such stream, or it does not publish or play.
     Stream(StreamId),
     /// Only audio, video and data can be sent.
-    Kind,
+    MessageKind,
     /// There is no room for more of these at the same time: so many can be.
     TooMany(usize),
     /// Our control buffer is too small, or holds too much that is not sent yet: empty, it would need so many bytes.
@@ -128,7 +128,7 @@ impl fmt::Display for RequestError {
             Self::State => f.write_str("the session is not at that point"),
             Self::Stream(stream) => write!(f, "there is no such message stream: {stream}"),
             Self::TooMany(room) => write!(f, "no more than {room} of these at the same time"),
-            Self::Kind => f.write_str("only audio, video and data can be sent"),
+            Self::MessageKind => f.write_str("only audio, video and data can be sent"),
             Self::ControlBuffer(needed) => write!(f, "the control buffer needs {needed} bytes"),
             Self::Write(error) => error.fmt(f),
         }

@@ -10,7 +10,7 @@ use crate::command::code;
 use crate::command::{Command, ConnectRequest, DataMessage, PlayRequest, Status, SwitchRequest};
 use crate::control;
 use crate::handshake;
-use crate::message::{Kind, StreamId, Timestamp};
+use crate::message::{MessageKind, StreamId, Timestamp};
 
 /// What happened on a client's connection.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +18,7 @@ use crate::message::{Kind, StreamId, Timestamp};
 #[non_exhaustive]
 pub enum ClientEvent<'d> {
     /// The peer speaks RTMP: the handshake is complete.
-    HandshakeDone(handshake::Kind),
+    HandshakeDone(handshake::HandshakeKind),
     /// The server accepted `connect`.
     Connected,
     /// The server takes media on this message stream now.
@@ -64,7 +64,7 @@ pub enum ClientEvent<'d> {
         message: DataMessage<'d>,
     },
     /// A user control event, such as the begin of a stream. Pings are answered without a word.
-    User(control::Event),
+    User(control::UserControlEvent),
 }
 
 /// What happened on a server's connection.
@@ -73,7 +73,7 @@ pub enum ClientEvent<'d> {
 #[non_exhaustive]
 pub enum ServerEvent<'d> {
     /// The peer speaks RTMP: the handshake is complete.
-    HandshakeDone(handshake::Kind),
+    HandshakeDone(handshake::HandshakeKind),
     /// The client wants to connect: answer with [`Server::accept_connect`] or [`Server::reject_connect`].
     Connect(ConnectRequest<'d>),
     /// The client wants to publish: answer with [`Server::accept`] or [`Server::reject`].
@@ -118,8 +118,8 @@ pub enum ServerEvent<'d> {
     Receive {
         /// What it plays.
         stream: StreamId,
-        /// [`Kind::AUDIO`] or [`Kind::VIDEO`].
-        kind: Kind,
+        /// [`MessageKind::AUDIO`] or [`MessageKind::VIDEO`].
+        kind: MessageKind,
         /// Whether it wants it.
         wanted: bool,
     },
@@ -146,5 +146,5 @@ pub enum ServerEvent<'d> {
         command: Command<'d>,
     },
     /// A user control event, such as how much the client buffers.
-    User(control::Event),
+    User(control::UserControlEvent),
 }

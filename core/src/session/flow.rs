@@ -5,7 +5,7 @@
 
 use crate::control::Limit;
 use crate::fmt::info;
-use crate::message::Kind;
+use crate::message::MessageKind;
 
 /// What a peer is taken to expect before it has announced a window, in bytes.
 const DEFAULT_WINDOW: u32 = 2_500_000;
@@ -112,15 +112,15 @@ impl Flow {
 
     /// Takes the next message that is due: its type, and the number that is its payload, behind the event's where it is a
     /// pong.
-    pub(super) fn take_due(&mut self) -> Option<(Kind, u32)> {
+    pub(super) fn take_due(&mut self) -> Option<(MessageKind, u32)> {
         if core::mem::take(&mut self.pong_due) {
-            return Some((Kind::USER_CONTROL, self.pinged));
+            return Some((MessageKind::USER_CONTROL, self.pinged));
         }
         if self.acknowledgement_due() {
             self.acknowledged = self.received;
-            return Some((Kind::ACKNOWLEDGEMENT, self.received));
+            return Some((MessageKind::ACKNOWLEDGEMENT, self.received));
         }
-        core::mem::take(&mut self.announcement_due).then_some((Kind::WINDOW_ACK_SIZE, self.announced))
+        core::mem::take(&mut self.announcement_due).then_some((MessageKind::WINDOW_ACK_SIZE, self.announced))
     }
 
     /// The payload bytes of the messages that are due, and how many there are.

@@ -7,11 +7,11 @@ use crate::chunk::{
     Assembled, Assembler, ChunkStreamId, DEFAULT_CHUNK_SIZE, Fragment, MAX_CHUNK_SIZE, Pulled, Reader, TypeThreeDelta,
     Writer,
 };
-use crate::control::{self, Event, Limit};
-use crate::message::{Header, Kind, StreamId};
+use crate::control::{self, Limit, UserControlEvent};
+use crate::message::{MessageHeader, MessageKind, StreamId};
 
 use super::queue::Queue;
-use super::{Buffers, Error, RequestError, flow::Flow};
+use super::{RequestError, SessionBuffers, SessionError, flow::Flow};
 
 /// Chunk streams that media goes out on: one each for audio, video and data.
 const OUT: usize = 3;
@@ -40,9 +40,9 @@ pub(super) enum Incoming<'i> {
     /// A whole command; lent by [`Link::payload`].
     Command(StreamId, Payload),
     /// A whole data message, likewise, where they are collected.
-    Data(Header, Payload),
+    Data(MessageHeader, Payload),
     /// A user control event that the link does not answer by itself.
-    Event(Event),
+    UserControlEvent(UserControlEvent),
 }
 
 /// Where in the scratch the payload of a command lies.
@@ -55,7 +55,7 @@ fn rooms(scratch: &mut [u8]) -> (&mut [u8], &mut [u8]) {
 }
 
 impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
-    pub(super) fn new(buffers: Buffers<'b>, window: u32, type_three_delta: TypeThreeDelta) -> Self {
+    pub(super) fn new(buffers: SessionBuffers<'b>, window: u32, type_three_delta: TypeThreeDelta) -> Self {
         Self {
             reader: Reader::with(type_three_delta),
             writer: Writer::new(),
@@ -69,13 +69,13 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
     }
 
     /// Gives the lent memory back.
-    pub(super) fn into_buffers(self) -> Buffers<'b> {
-        Buffers { scratch: self.scratch, control: self.queue.into_buffer() }
+    pub(super) fn into_buffers(self) -> SessionBuffers<'b> {
+        SessionBuffers { scratch: self.scratch, control: self.queue.into_buffer() }
     }
 
     /// The lent memory; without it nothing is left to be done here.
-    pub(super) fn take_buffers(&mut self) -> Buffers<'b> {
-        Buffers { scratch: core::mem::take(&mut self.scratch), control: self.queue.take_buffer() }
+    pub(super) fn take_buffers(&mut self) -> SessionBuffers<'b> {
+        SessionBuffers { scratch: core::mem::take(&mut self.scratch), control: self.queue.take_buffer() }
     }
 
     /// The lent scratch, which is the handshake's until that is done.
@@ -93,14 +93,14 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
 
     /// Queues the window that we announce, in bytes.
     pub(super) fn announce_window(&mut self) -> Result<(), RequestError> {
-        self.queue_control(Kind::WINDOW_ACK_SIZE, &self.flow.announced().to_be_bytes())
+        self.queue_control(MessageKind::WINDOW_ACK_SIZE, &self.flow.announced().to_be_bytes())
     }
 
     /// Queues the size of our chunks, in bytes; never less than 128, which some servers insist on. What is queued or
     /// begun from now on has that size, and goes out behind this; no media message is open.
     pub(super) fn announce_chunk_size(&mut self, size: u32) -> Result<(), RequestError> {
         let size = size.clamp(DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE);
-        self.queue_control(Kind::SET_CHUNK_SIZE, &size.to_be_bytes())?;
+        self.queue_control(MessageKind::SET_CHUNK_SIZE, &size.to_be_bytes())?;
         self.writer.set_chunk_size(size);
         Ok(())
     }
@@ -114,14 +114,14 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
     /// Takes bytes from the front of `input` until something has come; `None` once it is empty. Protocol control
     /// messages and pings are dealt with on the way. Data messages are collected where `data` says so, and media else.
     #[inline]
-    pub(super) fn pull<'i>(&mut self, input: &mut &'i [u8], data: bool) -> Result<Option<Incoming<'i>>, Error> {
+    pub(super) fn pull<'i>(&mut self, input: &mut &'i [u8], data: bool) -> Result<Option<Incoming<'i>>, SessionError> {
         loop {
             let before = input.len();
             let pulled = self.reader.pull(input);
             self.flow.receive(before.wrapping_sub(input.len()));
             let Some(pulled) = pulled? else { return Ok(None) };
             let fragment = self.reader.fragment(pulled);
-            let Header { kind, stream, .. } = fragment.header;
+            let MessageHeader { kind, stream, .. } = fragment.header;
             if fragment.is_first() {
                 // A command or a control message that was not finished may have given way to a message of another kind.
                 self.assembler.abort(fragment.csid);
@@ -129,7 +129,7 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
             }
             let is_collected = kind.is_command() || (data && kind.is_data());
             if kind.is_media() && !is_collected {
-                if !self.reader.is_disowned() {
+                if !self.reader.is_discarded() {
                     return Ok(Some(Incoming::Media(stream, pulled)));
                 }
             } else if is_collected || kind.is_control() {
@@ -148,11 +148,11 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
                     (Assembled::Whole(place), true) => return Ok(Some(Incoming::Command(stream, place))),
                     (Assembled::Whole(place), false) => {
                         if let Some(event) = self.control(kind, place)? {
-                            return Ok(Some(Incoming::Event(event)));
+                            return Ok(Some(Incoming::UserControlEvent(event)));
                         }
                     }
                     // The chunk stream cannot be read on without knowing what it said.
-                    (Assembled::Skipped, false) => return Err(Error::InterleavedControl(fragment.csid)),
+                    (Assembled::Skipped, false) => return Err(SessionError::InterleavedControl(fragment.csid)),
                     (Assembled::Skipped, true) if fragment.is_first() => self.skipped = self.skipped.wrapping_add(1),
                     _ => {}
                 }
@@ -182,30 +182,30 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
     }
 
     /// Does what a control message says; answers the event that it is, where that is for others.
-    fn control(&mut self, kind: Kind, place: Range<usize>) -> Result<Option<Event>, Error> {
+    fn control(&mut self, kind: MessageKind, place: Range<usize>) -> Result<Option<UserControlEvent>, SessionError> {
         let payload = rooms(self.scratch).1.get(place).unwrap_or(&[]);
         // All of them begin with a number, but for user control, which is no shorter.
         let Some(value) = Cursor(payload).u32() else { return Ok(None) };
         match kind {
-            Kind::SET_CHUNK_SIZE => self.reader.set_chunk_size(value)?,
-            Kind::ABORT => {
+            MessageKind::SET_CHUNK_SIZE => self.reader.set_chunk_size(value)?,
+            MessageKind::ABORT => {
                 if let Some(csid) = ChunkStreamId::new(value) {
                     self.reader.abort(csid);
                     self.assembler.abort(csid);
                     self.control_assembler.abort(csid);
                 }
             }
-            Kind::ACKNOWLEDGEMENT => self.flow.acknowledge(value),
-            Kind::WINDOW_ACK_SIZE => self.flow.set_window(value),
-            Kind::SET_PEER_BANDWIDTH => {
+            MessageKind::ACKNOWLEDGEMENT => self.flow.acknowledge(value),
+            MessageKind::WINDOW_ACK_SIZE => self.flow.set_window(value),
+            MessageKind::SET_PEER_BANDWIDTH => {
                 if let Some(limit) = payload.get(4).and_then(|byte| Limit::parse(*byte)) {
                     self.flow.limit(value, limit);
                 }
             }
-            _ => match Event::parse(payload) {
-                Some(Event::PingRequest(time)) => self.flow.ping(time),
+            _ => match UserControlEvent::parse(payload) {
+                Some(UserControlEvent::PingRequest(time)) => self.flow.ping(time),
                 // That it came is all that counts.
-                Some(Event::PingResponse(_)) => {}
+                Some(UserControlEvent::PingResponse(_)) => {}
                 event => return Ok(event),
             },
         }

@@ -24,9 +24,9 @@
 //!
 //! ```
 //! use embedded_rtmp::command::code;
-//! use embedded_rtmp::session::{Buffers, Server, ServerConfig, ServerEvent};
+//! use embedded_rtmp::session::{SessionBuffers, Server, ServerConfig, ServerEvent};
 //! use embedded_rtmp::time::Instant;
-//! # use embedded_rtmp::{command::ConnectOptions, message::{Kind, Timestamp}};
+//! # use embedded_rtmp::{command::ConnectOptions, message::{MessageKind, Timestamp}};
 //! # use embedded_rtmp::session::{Client, ClientConfig, ClientEvent};
 //! # type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 //!
@@ -51,12 +51,12 @@
 //! }
 //!
 //! let (mut scratch, mut control) = ([0; 1536], [0; 512]);
-//! let buffers = Buffers { scratch: &mut scratch, control: &mut control };
+//! let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
 //! let entropy = [0x5A; 32]; // from a random number generator
 //! let mut server = Server::new(buffers, ServerConfig::new(), &entropy)?;
 //! # // A client, and the wire to it: what it has sent and the server has not taken yet.
 //! # let (mut scratch, mut control) = ([0; 1536], [0; 512]);
-//! # let buffers = Buffers { scratch: &mut scratch, control: &mut control };
+//! # let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
 //! # let mut client = Client::<8>::new(buffers, ClientConfig::new(), &entropy)?;
 //! # client.connect(&ConnectOptions { app: "live", tc_url: &["rtmp://host/live"], flash_ver: "x" })?;
 //! # client.publish("camera")?;
@@ -75,7 +75,7 @@
 //! #         }
 //! #     }
 //! #     if let Some(stream) = publishing {
-//! #         let csid = client.begin_media(Kind::VIDEO, stream, Timestamp(0), 5)?;
+//! #         let csid = client.begin_media(MessageKind::VIDEO, stream, Timestamp(0), 5)?;
 //! #         let (taken, length) = client.poll_media(csid, b"\x17\x01key", &mut out);
 //! #         assert_eq!(taken, 5);
 //! #         wire.extend_from_slice(&out[..length]);
@@ -103,16 +103,16 @@ mod wire;
 
 pub use client::Client;
 pub use config::{ClientConfig, ServerConfig};
-pub use error::{ConfigError, Error, RequestError, Stage};
+pub use error::{ConfigError, RequestError, SessionError, Stage};
 pub use event::{ClientEvent, ServerEvent};
 pub use server::{MESSAGE_STREAMS, Server};
 
-use crate::fmt::brief;
+use crate::fmt::impl_format;
 use crate::handshake;
 
 /// The memory that a session is lent.
 #[derive(Debug)]
-pub struct Buffers<'b> {
+pub struct SessionBuffers<'b> {
     /// First the handshake's, which takes 1,536 bytes; then for incoming commands that come in pieces, but for the last 20
     /// bytes, which are for control messages. Of a longer one there is what comes first; one that has no room beside
     /// another is passed over and counted, as is one of more than 64 KiB where the scratch is larger than that. 1,536 bytes
@@ -123,15 +123,15 @@ pub struct Buffers<'b> {
     pub control: &'b mut [u8],
 }
 
-brief!(
-    ['b] Buffers<'b>,
-    this => "Buffers {{ scratch: {} bytes, control: {} bytes }}", this.scratch.len(), this.control.len()
+impl_format!(
+    ['b] SessionBuffers<'b>,
+    this => "SessionBuffers {{ scratch: {} bytes, control: {} bytes }}", this.scratch.len(), this.control.len()
 );
 
-/// The least size of [`Buffers::control`], in bytes.
+/// The least size of [`SessionBuffers::control`], in bytes.
 pub const MIN_CONTROL: usize = server::RESERVE;
 
-impl Buffers<'_> {
+impl SessionBuffers<'_> {
     fn check(&self) -> Result<(), ConfigError> {
         if self.scratch.len() < handshake::SCRATCH {
             return Err(ConfigError::Scratch(handshake::SCRATCH));

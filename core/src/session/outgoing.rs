@@ -7,7 +7,7 @@ use crate::amf0::{BufferFull, Encoder, Token};
 use crate::chunk::ChunkStreamId;
 use crate::command::{self, Status};
 use crate::control;
-use crate::message::{Header, Kind, StreamId, Timestamp};
+use crate::message::{MessageHeader, MessageKind, StreamId, Timestamp};
 
 const AUDIO: ChunkStreamId = ChunkStreamId::new(4).expect("is 2 to 65,599");
 const DATA: ChunkStreamId = ChunkStreamId::new(5).expect("is 2 to 65,599");
@@ -32,7 +32,7 @@ impl<const STREAMS: usize> Link<'_, STREAMS> {
         emit: &mut dyn FnMut(&mut Encoder<'_>) -> Result<(), BufferFull>,
     ) -> Result<(), RequestError> {
         let csid = if stream == StreamId::CONNECTION { ChunkStreamId::COMMAND } else { STREAM_COMMAND };
-        Ok(self.queue.push(csid, Kind::COMMAND, stream, self.writer.chunk_size, emit)?)
+        Ok(self.queue.push(csid, MessageKind::COMMAND, stream, self.writer.chunk_size, emit)?)
     }
 
     /// Queues `onStatus` on `stream`.
@@ -43,7 +43,7 @@ impl<const STREAMS: usize> Link<'_, STREAMS> {
     /// Queues a message of AMF0 values on `stream`.
     pub(super) fn queue_values(
         &mut self,
-        kind: Kind,
+        kind: MessageKind,
         stream: StreamId,
         values: &[Token<'_>],
     ) -> Result<(), RequestError> {
@@ -53,7 +53,7 @@ impl<const STREAMS: usize> Link<'_, STREAMS> {
 
     /// Queues a control message. Its few bytes are made where it is queued: that takes less flash than
     /// [`Control::emit`](control::Control::emit), which knows them all.
-    pub(super) fn queue_control(&mut self, kind: Kind, payload: &[u8]) -> Result<(), RequestError> {
+    pub(super) fn queue_control(&mut self, kind: MessageKind, payload: &[u8]) -> Result<(), RequestError> {
         let mut emit = |encoder: &mut Encoder<'_>| encoder.raw(payload).map(|_| ());
         let (csid, stream) = (ChunkStreamId::CONTROL, StreamId::CONNECTION);
         Ok(self.queue.push(csid, kind, stream, self.writer.chunk_size, &mut emit)?)
@@ -62,24 +62,24 @@ impl<const STREAMS: usize> Link<'_, STREAMS> {
     /// Queues a user control event with its one number.
     pub(super) fn queue_event(&mut self, event: u8, value: u32) -> Result<(), RequestError> {
         let [a, b, c, d] = value.to_be_bytes();
-        self.queue_control(Kind::USER_CONTROL, &[0, event, a, b, c, d])
+        self.queue_control(MessageKind::USER_CONTROL, &[0, event, a, b, c, d])
     }
 
     /// Begins an audio, video or data message.
     pub(super) fn begin_media(
         &mut self,
-        kind: Kind,
+        kind: MessageKind,
         stream: StreamId,
         timestamp: Timestamp,
         length: u32,
     ) -> Result<ChunkStreamId, RequestError> {
         let csid = match kind {
-            Kind::AUDIO => AUDIO,
-            Kind::VIDEO => VIDEO,
-            Kind::DATA => DATA,
-            _ => return Err(RequestError::Kind),
+            MessageKind::AUDIO => AUDIO,
+            MessageKind::VIDEO => VIDEO,
+            MessageKind::DATA => DATA,
+            _ => return Err(RequestError::MessageKind),
         };
-        self.writer.begin(csid, Header { timestamp, length, kind, stream })?;
+        self.writer.begin(csid, MessageHeader { timestamp, length, kind, stream })?;
         Ok(csid)
     }
 
@@ -164,7 +164,7 @@ impl<const STREAMS: usize> Link<'_, STREAMS> {
         }
         let Some((kind, value)) = self.flow.take_due() else { return };
         let _ = match kind {
-            Kind::USER_CONTROL => self.queue_event(control::PING_RESPONSE, value),
+            MessageKind::USER_CONTROL => self.queue_event(control::PING_RESPONSE, value),
             _ => self.queue_control(kind, &value.to_be_bytes()),
         };
     }

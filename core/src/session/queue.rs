@@ -7,7 +7,7 @@ use core::num::NonZeroU32;
 use crate::amf0::{BufferFull, Encoder};
 use crate::bytes::copy;
 use crate::chunk::ChunkStreamId;
-use crate::message::{Kind, StreamId};
+use crate::message::{MessageKind, StreamId};
 
 /// The header before each message: type 0, one byte of chunk stream id, time 0. A message that is longer than a chunk has
 /// a byte more for each further chunk.
@@ -56,7 +56,7 @@ impl<'b> Queue<'b> {
     pub(super) fn push(
         &mut self,
         csid: ChunkStreamId,
-        kind: Kind,
+        kind: MessageKind,
         stream: StreamId,
         chunk_size: NonZeroU32,
         emit: &mut dyn FnMut(&mut Encoder<'_>) -> Result<(), BufferFull>,
@@ -74,7 +74,7 @@ impl<'b> Queue<'b> {
         let (id, [_, l0, l1, l2]) = (csid.value() as u8, (length as u32).to_be_bytes());
         let [s0, s1, s2, s3] = stream.0.to_le_bytes();
         *header = [id, 0, 0, 0, l0, l1, l2, kind.0, s0, s1, s2, s3];
-        spread(payload, length, chunk_size, 0xC0 | id);
+        insert_chunk_headers(payload, length, chunk_size, 0xC0 | id);
         self.end = needed;
         Ok(())
     }
@@ -104,7 +104,7 @@ impl<'b> Queue<'b> {
 
 /// Makes room in `payload`, of which `length` bytes are written, for a header before every chunk but the first: from the
 /// last byte to the first.
-fn spread(payload: &mut [u8], length: usize, chunk_size: NonZeroU32, header: u8) {
+fn insert_chunk_headers(payload: &mut [u8], length: usize, chunk_size: NonZeroU32, header: u8) {
     let (mut from, mut to) = (length, payload.len());
     while from < to {
         (from, to) = (from.wrapping_sub(1), to.wrapping_sub(1));
@@ -130,7 +130,7 @@ mod tests {
     fn push(queue: &mut Queue<'_>, payload: &[u8], chunk_size: u32) -> Result<(), BufferFull> {
         let chunk_size = NonZeroU32::new(chunk_size).unwrap();
         let mut emit = |encoder: &mut Encoder<'_>| encoder.raw(payload).map(|_| ());
-        queue.push(ChunkStreamId::COMMAND, Kind::COMMAND, StreamId(0x0102_0304), chunk_size, &mut emit)
+        queue.push(ChunkStreamId::COMMAND, MessageKind::COMMAND, StreamId(0x0102_0304), chunk_size, &mut emit)
     }
 
     /// All that waits.
@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(push(&mut queue, &[2; 2], 1), Err(BufferFull { needed: 31 }), "headers between chunks count");
         let mut emit = |encoder: &mut Encoder<'_>| encoder.put(Token::Number(1.0)).map(|_| ());
         let chunk_size = NonZeroU32::MAX;
-        let full = queue.push(ChunkStreamId::COMMAND, Kind::COMMAND, StreamId(0), chunk_size, &mut emit);
+        let full = queue.push(ChunkStreamId::COMMAND, MessageKind::COMMAND, StreamId(0), chunk_size, &mut emit);
         assert_eq!(full, Err(BufferFull { needed: 16 + 12 + 9 }));
         assert_eq!(take(&mut queue), [&header(4)[..], &[1; 4]].concat());
         assert_eq!(push(&mut queue, &[3; 18], 128), Ok(()));

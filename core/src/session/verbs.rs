@@ -25,7 +25,7 @@ macro_rules! verbs {
             }
 
             /// Ends the session at once and gives the lent memory back, for another one.
-            pub fn into_buffers(self) -> Buffers<'b> {
+            pub fn into_buffers(self) -> SessionBuffers<'b> {
                 self.link.into_buffers()
             }
 

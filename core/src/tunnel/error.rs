@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::MAX_ID;
-use super::Refusal;
+use super::TunnelRefusal;
 use super::head::HeadError;
 
 /// Why a client's tunnel is over. It is final: every later call repeats it. All of them are the peer's fault, or that of
@@ -11,7 +11,7 @@ use super::head::HeadError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
-pub enum Error {
+pub enum TunnelError {
     /// A response is not understood.
     Head(HeadError),
     /// The server, or a proxy, answered with this status.
@@ -28,7 +28,7 @@ pub enum Error {
     TimedOut,
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for TunnelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Head(error) => error.fmt(f),
@@ -42,9 +42,9 @@ impl fmt::Display for Error {
     }
 }
 
-impl core::error::Error for Error {}
+impl core::error::Error for TunnelError {}
 
-impl From<HeadError> for Error {
+impl From<HeadError> for TunnelError {
     fn from(error: HeadError) -> Self {
         Self::Head(error)
     }
@@ -65,7 +65,7 @@ impl fmt::Display for HeadError {
 
 impl core::error::Error for HeadError {}
 
-impl fmt::Display for Refusal {
+impl fmt::Display for TunnelRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Head(error) => return error.fmt(f),
@@ -78,4 +78,4 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl core::error::Error for Refusal {}
+impl core::error::Error for TunnelRefusal {}

@@ -13,7 +13,7 @@
 //! - `Content-Length` is digits alone, all within the kept part. It may come twice if the numbers are the same.
 //! - `Transfer-Encoding` is refused whatever it says.
 //!
-//! A value that is cut is that of a field of no interest; of `Connection` only what is kept counts.
+//! A value that is cut is that of a field of no interest; of `TunnelConnection` only what is kept counts.
 
 use nom::bytes::complete::{tag, take, take_while1};
 use nom::combinator::{rest, success, verify};

@@ -3,7 +3,7 @@
 //! The client asks, the server answers, and the bytes of a session lie in the bodies, cut anywhere:
 //!
 //! ```text
-//! Client                                                       Server
+//! TunnelClient                                                       Server
 //!   │  POST /open/1            body: one byte, which means nothing │
 //!   │                             id of the tunnel, and a line end │
 //!   │                                                              │
@@ -19,16 +19,16 @@
 //! A tunnel belongs to its id and never to a TCP connection: proxies may bring each request on a new one. The number
 //! behind the id counts the requests of one tunnel. The next request waits for the response to the one before it.
 //!
-//! [`Client`] is the client's side. On the server's side there is a [`Connection`] for each TCP connection, and one table
+//! [`TunnelClient`] is the client's side. On the server's side there is a [`TunnelConnection`] for each TCP connection, and one table
 //! of [`Tunnels`] for all of them. [`Protocol`] tells a tunnel from plain RTMP by a connection's first byte.
 //!
 //! # A server's turn
 //! The sessions are those of a server without tunnels; what is read and written passes through the connection:
 //!
 //! ```
-//! use embedded_rtmp::session::{Buffers, Server, ServerConfig, ServerEvent};
+//! use embedded_rtmp::session::{SessionBuffers, Server, ServerConfig, ServerEvent};
 //! use embedded_rtmp::time::Instant;
-//! use embedded_rtmp::tunnel::{Config, Connection, Event, MIN_CONTROL, Protocol, Tunnels};
+//! use embedded_rtmp::tunnel::{TunnelConfig, TunnelConnection, TunnelEvent, MIN_CONTROL, Protocol, Tunnels};
 //! # use embedded_rtmp::{command::ConnectOptions, session::{Client, ClientConfig, ClientEvent}, tunnel};
 //! # type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 //!
@@ -39,10 +39,10 @@
 //! }
 //!
 //! /// To be called for each TCP connection when something has come, when there is room to send, and at the time that
-//! /// [`Connection::poll_timeout`] says. `out` is room for [`MIN_ANSWER`](embedded_rtmp::tunnel::MIN_ANSWER) bytes or more.
+//! /// [`TunnelConnection::poll_timeout`] says. `out` is room for [`MIN_ANSWER`](embedded_rtmp::tunnel::MIN_ANSWER) bytes or more.
 //! fn turn(
 //!     listener: &mut Listener<'_>,
-//!     connection: &mut Connection,
+//!     connection: &mut TunnelConnection,
 //!     now: Instant,
 //!     input: &mut &[u8],
 //!     out: &mut [u8],
@@ -52,8 +52,8 @@
 //!     while let Some(event) = connection.next_event(tunnels, now, input) {
 //!         match event {
 //!             // Its place tells which session is to be made anew for it.
-//!             Event::Open => _ = connection.open(tunnels, now, &[0x5A; 32]), // from a random number generator
-//!             Event::Data(tunnel) => {
+//!             TunnelEvent::Open => _ = connection.open(tunnels, now, &[0x5A; 32]), // from a random number generator
+//!             TunnelEvent::Data(tunnel) => {
 //!                 let (before, session) = (input.len(), &mut sessions[tunnel.index()]);
 //!                 connection.receive(now, input, |bytes| -> Result<()> {
 //!                     while let Some(event) = session.next_event(now, bytes)? {
@@ -86,22 +86,22 @@
 //!
 //! let mut lent = [([0; 1536], [0; MIN_CONTROL]), ([0; 1536], [0; MIN_CONTROL])];
 //! let [first, second] = lent.each_mut().map(|(scratch, control)| {
-//!     Server::new(Buffers { scratch, control }, ServerConfig::new(), &[0x5A; 32])
+//!     Server::new(SessionBuffers { scratch, control }, ServerConfig::new(), &[0x5A; 32])
 //! });
-//! let mut listener = Listener { tunnels: Tunnels::new(Config::new()), sessions: [first?, second?] };
+//! let mut listener = Listener { tunnels: Tunnels::new(TunnelConfig::new()), sessions: [first?, second?] };
 //! # let mut now = Instant::from_millis(1);
 //! # let (mut scratch, mut control) = ([0; 1536], [0; 512]);
-//! # let buffers = Buffers { scratch: &mut scratch, control: &mut control };
-//! # let mut client = Client::<8>::new(buffers, ClientConfig::new(), &[1; 32])?;
+//! # let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
+//! # let mut client = TunnelClient::<8>::new(buffers, ClientConfig::new(), &[1; 32])?;
 //! # client.connect(&ConnectOptions { app: "live", tc_url: &["rtmpt://host/live"], flash_ver: "x" })?;
 //! # client.publish("camera")?;
-//! # let mut outer = tunnel::Client::new("host", 80);
+//! # let mut outer = tunnel::TunnelClient::new("host", 80);
 //! # let (mut wire, mut out, mut publishing) = (Vec::new(), [0; 1460], false);
 //!
 //! // The first byte of a connection says whether it speaks HTTP.
 //! # let first_byte = b'P';
 //! assert_eq!(Protocol::of(first_byte), Protocol::Http);
-//! let mut connection = Connection::new(now);
+//! let mut connection = TunnelConnection::new(now);
 //! # for _ in 0..100 {
 //! #     now = now + core::time::Duration::from_millis(40);
 //! #     let waiting = client.transmit_len();
@@ -133,10 +133,10 @@
 //!
 //! # Polling
 //! The server has a word only when it is asked. Each response begins with its hint, one more than the sixty-fourths of a
-//! second until the next poll (33, half a second, is the most that servers known say). A [`Client`] polls no sooner than
+//! second until the next poll (33, half a second, is the most that servers known say). A [`TunnelClient`] polls no sooner than
 //! that, and no sooner than 32 ms after it has sent something, then 64, 128 and from then on 256 ms after each empty
-//! response. A [`Connection`] may hold back the answer to a poll until there is something to say
-//! ([`Config::hold`]): some clients poll without a pause.
+//! response. A [`TunnelConnection`] may hold back the answer to a poll until there is something to say
+//! ([`TunnelConfig::hold`]): some clients poll without a pause.
 
 mod client;
 mod connection;
@@ -148,26 +148,26 @@ mod sniff;
 mod table;
 mod text;
 
-pub use client::Client;
-pub use connection::Connection;
-pub use error::Error;
-pub use event::{Event, Refusal};
+pub use client::TunnelClient;
+pub use connection::TunnelConnection;
+pub use error::TunnelError;
+pub use event::{TunnelEvent, TunnelRefusal};
 pub use head::HeadError;
 pub use sniff::Protocol;
-pub use table::{Config, TunnelId, Tunnels};
+pub use table::{TunnelConfig, TunnelId, Tunnels};
 
 /// The longest body that is sent, in bytes.
 pub const MAX_BODY: usize = 65_536;
 
-/// The room in bytes that [`Connection::poll_answer`] needs: for a head, and something behind it.
+/// The room in bytes that [`TunnelConnection::poll_answer`] needs: for a head, and something behind it.
 pub const MIN_ANSWER: usize = 256;
 
 /// The bytes that the control buffer of a server's session in a tunnel should have. One request of a client's may hold all
 /// its commands up to `publish` or `play`, and then what the server says to them waits here; see
-/// [`Connection::answer_early`].
+/// [`TunnelConnection::answer_early`].
 pub const MIN_CONTROL: usize = 512;
 
-/// The longest id of a tunnel that a [`Client`] takes.
+/// The longest id of a tunnel that a [`TunnelClient`] takes.
 pub const MAX_ID: usize = 64;
 
 /// What bodies are said to be.

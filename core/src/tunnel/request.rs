@@ -16,7 +16,7 @@ pub(super) enum Ask {
     Idle([u8; ID], u32),
     Close([u8; ID], u32),
     /// A tunnel whose id is none of ours.
-    Stranger,
+    UnknownTunnel,
     /// The root of the web server that this is not.
     Page,
     /// Anything else.
@@ -82,7 +82,7 @@ fn tunnel(path: &[u8]) -> Ask {
     let number = number.and_then(digits).and_then(|number| u32::try_from(number).ok());
     match (unhex(id), number) {
         (Some(id), Some(number)) => make(id, number),
-        _ => Ask::Stranger,
+        _ => Ask::UnknownTunnel,
     }
 }
 
@@ -151,7 +151,7 @@ mod tests {
             format!("/idle/{id}/"),
             "/close//1".into(),
         ] {
-            assert_eq!(ask(&path), Ask::Stranger, "{path}");
+            assert_eq!(ask(&path), Ask::UnknownTunnel, "{path}");
         }
     }
 

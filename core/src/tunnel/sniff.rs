@@ -20,9 +20,9 @@ pub enum Protocol {
     /// RTMP: version 3, or one that the [handshake](crate::handshake) may answer with version 3, or refuse.
     Rtmp,
     /// RTMPE: versions 6 and 8. A [`session::Server`](crate::session::Server) refuses it as
-    /// [`handshake::Error::Encrypted`](crate::handshake::Error::Encrypted), without a byte of answer.
+    /// [`handshake::HandshakeError::Encrypted`](crate::handshake::HandshakeError::Encrypted), without a byte of answer.
     Rtmpe,
-    /// HTTP: a tunnel, or a plain request. A [`Connection`](super::Connection) goes on.
+    /// HTTP: a tunnel, or a plain request. A [`TunnelConnection`](super::TunnelConnection) goes on.
     Http,
     /// TLS: RTMPS or HTTPS.
     Tls,

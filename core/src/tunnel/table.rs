@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::request::hex;
-use crate::fmt::brief;
+use crate::fmt::impl_format;
 use crate::time::{Instant, millis};
 
 /// The bytes of an id; two digits stand for each.
@@ -15,7 +15,7 @@ const HINTS: [u8; 6] = [1, 3, 5, 9, 17, 33];
 /// How tunnels are served.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Config<'p> {
+pub struct TunnelConfig<'p> {
     /// What a plain request for `/` is answered with, as text. Without it the answer is 404, as it is to all other
     /// requests that are none of a tunnel's.
     pub page: Option<&'p str>,
@@ -28,7 +28,7 @@ pub struct Config<'p> {
     pub hold: Duration,
 }
 
-impl Config<'_> {
+impl TunnelConfig<'_> {
     /// No page, 30 s of silence, 10 s for a head, polls held for 50 ms.
     pub const fn new() -> Self {
         Self {
@@ -40,7 +40,7 @@ impl Config<'_> {
     }
 }
 
-impl Default for Config<'_> {
+impl Default for TunnelConfig<'_> {
     fn default() -> Self {
         Self::new()
     }
@@ -65,37 +65,37 @@ struct Slot {
     /// The number of the next request; any, before the first.
     next: Option<u32>,
     /// Who is at a request, or 0.
-    at_work: u32,
+    owned_by: u32,
     /// Empty answers in a row.
     quiet: u8,
     heard: Instant,
 }
 
-/// The tunnels of a listener, at most `N` at a time, and at most 255. All its [`Connection`](super::Connection)s share it.
+/// The tunnels of a listener, at most `N` at a time, and at most 255. All its [`TunnelConnection`](super::TunnelConnection)s share it.
 #[derive(Debug)]
 pub struct Tunnels<'p, const N: usize> {
     slots: [Slot; N],
     /// The last that was at work.
-    worker: u32,
+    owner: u32,
     page: Option<&'p str>,
     idle_millis: u32,
     head_millis: u32,
     hold_millis: u32,
 }
 
-brief!(
+impl_format!(
     ['p, const N: usize] Tunnels<'p, N>,
-    this => "Tunnels {{ worker: {}, idle: {} ms }}", this.worker, this.idle_millis
+    this => "Tunnels {{ owner: {}, idle: {} ms }}", this.owner, this.idle_millis
 );
 
 impl<'p, const N: usize> Tunnels<'p, N> {
     /// No tunnel yet.
-    pub fn new(config: Config<'p>) -> Self {
+    pub fn new(config: TunnelConfig<'p>) -> Self {
         let heard = Instant::from_micros(0);
-        let slot = Slot { id: [0; ID], is_open: false, next: None, at_work: 0, quiet: 0, heard };
+        let slot = Slot { id: [0; ID], is_open: false, next: None, owned_by: 0, quiet: 0, heard };
         Self {
             slots: [slot; N],
-            worker: 0,
+            owner: 0,
             page: config.page,
             idle_millis: millis(config.idle_timeout),
             head_millis: millis(config.head_timeout),
@@ -116,13 +116,13 @@ impl<'p, const N: usize> Tunnels<'p, N> {
     /// Ends a tunnel, whose session is over. Its id is unknown from now on.
     pub fn close(&mut self, tunnel: TunnelId) {
         if let Some(slot) = self.slot(tunnel) {
-            (slot.is_open, slot.at_work, slot.id) = (false, 0, [0; ID]);
+            (slot.is_open, slot.owned_by, slot.id) = (false, 0, [0; ID]);
         }
     }
 
     /// When [`Self::handle_timeout`] is to be called. To be asked again after every other call.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let idle = self.slots.iter().filter(|slot| slot.is_open && slot.at_work == 0);
+        let idle = self.slots.iter().filter(|slot| slot.is_open && slot.owned_by == 0);
         idle.map(|slot| slot.heard.after_millis(self.idle_millis)).min()
     }
 
@@ -130,7 +130,7 @@ impl<'p, const N: usize> Tunnels<'p, N> {
     /// called until it answers `None`.
     pub fn handle_timeout(&mut self, now: Instant) -> Option<TunnelId> {
         let limit = self.idle_millis;
-        let is_over = |slot: &Slot| slot.is_open && slot.at_work == 0 && now >= slot.heard.after_millis(limit);
+        let is_over = |slot: &Slot| slot.is_open && slot.owned_by == 0 && now >= slot.heard.after_millis(limit);
         let place = self.slots.iter().position(is_over)?;
         let tunnel = TunnelId(place as u8);
         self.close(tunnel);
@@ -162,7 +162,7 @@ impl<'p, const N: usize> Tunnels<'p, N> {
             return None;
         }
         let (place, slot) = self.slots.iter_mut().take(255).enumerate().find(|(_, slot)| !slot.is_open)?;
-        *slot = Slot { id, is_open: true, next: None, at_work: 0, quiet: 0, heard: now };
+        *slot = Slot { id, is_open: true, next: None, owned_by: 0, quiet: 0, heard: now };
         Some((TunnelId(place as u8), hex(&id)))
     }
 
@@ -175,25 +175,25 @@ impl<'p, const N: usize> Tunnels<'p, N> {
     /// Begins a request of a tunnel; answers who is at work there now. `None` where someone else is, or the number is not
     /// the next.
     pub(super) fn begin(&mut self, now: Instant, tunnel: TunnelId, number: u32) -> Option<u32> {
-        self.worker = self.worker.wrapping_add(1).max(1);
-        let worker = self.worker;
+        self.owner = self.owner.wrapping_add(1).max(1);
+        let owner = self.owner;
         let slot = self.slot(tunnel)?;
-        if slot.at_work != 0 || slot.next.is_some_and(|next| next != number) {
+        if slot.owned_by != 0 || slot.next.is_some_and(|next| next != number) {
             return None;
         }
-        (slot.at_work, slot.next, slot.heard) = (worker, Some(number.wrapping_add(1)), now);
-        Some(worker)
+        (slot.owned_by, slot.next, slot.heard) = (owner, Some(number.wrapping_add(1)), now);
+        Some(owner)
     }
 
     /// Whether a tunnel is still there, and `worker`, which is none where it is 0, at work there.
-    pub(super) fn has(&self, tunnel: TunnelId, worker: u32) -> bool {
-        worker != 0 && self.slots.get(tunnel.index()).is_some_and(|slot| slot.at_work == worker)
+    pub(super) fn has(&self, tunnel: TunnelId, owner: u32) -> bool {
+        owner != 0 && self.slots.get(tunnel.index()).is_some_and(|slot| slot.owned_by == owner)
     }
 
     /// The request is answered.
     pub(super) fn end(&mut self, now: Instant, tunnel: TunnelId) {
         if let Some(slot) = self.slot(tunnel) {
-            (slot.at_work, slot.heard) = (0, now);
+            (slot.owned_by, slot.heard) = (0, now);
         }
     }
 

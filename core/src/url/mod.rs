@@ -12,7 +12,7 @@
 //!
 //! Nothing is decoded: percent signs, `?` and `#` stand in application and key as they were written, since the servers
 //! compare them so. (`#` is no fragment here: stream keys do contain it.) What can never be right is refused: ASCII's
-//! control characters, spaces and line ends anywhere, and all that is longer than [`MAX_LENGTH`].
+//! control characters, spaces and line ends anywhere, and all that is longer than [`MAX_URL_LENGTH`].
 //!
 //! # Where the application ends
 //!
@@ -49,7 +49,7 @@ pub use scheme::Scheme;
 use core::fmt;
 
 /// The longest URL that is parsed, in bytes.
-pub const MAX_LENGTH: usize = 2048;
+pub const MAX_URL_LENGTH: usize = 2048;
 
 /// How many parts [`Url::tc_url_parts`] has.
 pub const TC_URL_PARTS: usize = 6;
@@ -192,7 +192,7 @@ pub struct Options {
     /// Which slash ends the application.
     pub app_end: AppEnd,
     /// What a path of one segment is.
-    pub lone: Lone,
+    pub lone: SingleSegment,
     /// Whether tcUrl names the scheme's default port where the URL names none. (librtmp's does, FFmpeg's does not.)
     pub default_port_in_tc_url: bool,
 }
@@ -201,7 +201,7 @@ impl Options {
     /// The application ends at the first slash, a lone segment is the application, and tcUrl has the port only where
     /// the URL has it.
     pub const fn new() -> Self {
-        Self { app_end: AppEnd::FirstSlash, lone: Lone::App, default_port_in_tc_url: false }
+        Self { app_end: AppEnd::FirstSlash, lone: SingleSegment::App, default_port_in_tc_url: false }
     }
 }
 
@@ -219,7 +219,7 @@ pub enum AppEnd {
 /// What a path of one segment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Lone {
+pub enum SingleSegment {
     /// The application; there is no key.
     #[default]
     App,
@@ -232,7 +232,7 @@ pub enum Lone {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum UrlError {
-    /// Longer than [`MAX_LENGTH`].
+    /// Longer than [`MAX_URL_LENGTH`].
     TooLong,
     /// A space, a line end or another control character of ASCII.
     Character,

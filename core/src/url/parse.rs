@@ -6,10 +6,10 @@
 use nom::IResult;
 use nom::bytes::complete::take_while;
 
-use super::{AppEnd, Lone, MAX_LENGTH, Options, Scheme, Url, UrlError};
+use super::{AppEnd, MAX_URL_LENGTH, Options, Scheme, SingleSegment, Url, UrlError};
 
 pub(super) fn url(text: &str, options: Options) -> Result<Url<'_>, UrlError> {
-    if text.len() > MAX_LENGTH {
+    if text.len() > MAX_URL_LENGTH {
         return Err(UrlError::TooLong);
     }
     if text.bytes().any(|byte| byte <= b' ' || byte == 0x7F) {
@@ -107,7 +107,7 @@ fn path(path: &str, options: Options) -> Result<(&str, Option<&str>), UrlError> 
     let (app, key) = match split {
         Some(("", _)) => return Err(UrlError::App),
         Some((app, key)) => (app, key),
-        None if options.lone == Lone::Key => ("", path),
+        None if options.lone == SingleSegment::Key => ("", path),
         None => (path, ""),
     };
     Ok((app, Some(key).filter(|key| !key.is_empty())))

@@ -21,7 +21,7 @@ fn with(options: Options, text: &str) -> (&str, Option<&str>) {
 }
 
 const LAST: Options = Options { app_end: AppEnd::LastSlash, ..Options::new() };
-const LONE_KEY: Options = Options { lone: Lone::Key, ..Options::new() };
+const LONE_KEY: Options = Options { lone: SingleSegment::Key, ..Options::new() };
 
 #[test]
 fn item_091_the_app_ends_at_the_first_slash() {
@@ -187,13 +187,13 @@ fn what_is_no_url_is_refused_with_its_reason() {
 #[test]
 fn the_length_is_bounded() {
     let mut text = String::from("rtmp://h/app/");
-    while text.len() < MAX_LENGTH {
+    while text.len() < MAX_URL_LENGTH {
         text.push('k');
     }
-    assert_eq!(parse(&text).key().map(str::len), Some(MAX_LENGTH - 13));
+    assert_eq!(parse(&text).key().map(str::len), Some(MAX_URL_LENGTH - 13));
     text.push('k');
     assert_eq!(Url::parse(&text), Err(UrlError::TooLong));
-    assert!(format!("{}", UrlError::TooLong).contains(&format!("{MAX_LENGTH}")));
+    assert!(format!("{}", UrlError::TooLong).contains(&format!("{MAX_URL_LENGTH}")));
 }
 
 fn any_url() -> impl Strategy<Value = String> {
@@ -208,7 +208,7 @@ proptest! {
     fn any_text_is_parsed_or_refused_and_nothing_gets_lost(text in any_url(), last: bool, lone: bool) {
         let options = Options {
             app_end: if last { AppEnd::LastSlash } else { AppEnd::FirstSlash },
-            lone: if lone { Lone::Key } else { Lone::App },
+            lone: if lone { SingleSegment::Key } else { SingleSegment::App },
             default_port_in_tc_url: false,
         };
         if let Ok(url) = Url::parse_with(&text, options) {

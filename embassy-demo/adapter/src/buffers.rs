@@ -1,8 +1,8 @@
 //! The memory of one session.
 
-use crate::fmt::brief;
+use crate::fmt::impl_format;
 use embedded_rtmp::handshake;
-use embedded_rtmp::session::{Buffers, MIN_CONTROL};
+use embedded_rtmp::session::{MIN_CONTROL, SessionBuffers};
 
 /// All the memory that one session and its socket need beside the session itself: for a static, or wherever the caller
 /// keeps it.
@@ -44,19 +44,19 @@ pub(crate) struct Lent<'a> {
     /// What waits for a tunnel's next request.
     pub(crate) gather: &'a mut [u8],
     /// What the session gets.
-    pub(crate) buffers: Buffers<'a>,
+    pub(crate) buffers: SessionBuffers<'a>,
 }
 
 impl Lent<'_> {
     /// The same for a while.
     pub(crate) fn again(&mut self) -> Lent<'_> {
         let Self { rx, tx, gather, buffers } = self;
-        let buffers = Buffers { scratch: &mut *buffers.scratch, control: &mut *buffers.control };
+        let buffers = SessionBuffers { scratch: &mut *buffers.scratch, control: &mut *buffers.control };
         Lent { rx, tx, gather, buffers }
     }
 }
 
-brief!(
+impl_format!(
     Debug,
     [
         const RX: usize,
@@ -83,7 +83,7 @@ impl<const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usiz
 
     pub(crate) fn split(&mut self) -> Lent<'_> {
         let Self { rx, tx, scratch, control, gather } = self;
-        Lent { rx, tx, gather, buffers: Buffers { scratch, control } }
+        Lent { rx, tx, gather, buffers: SessionBuffers { scratch, control } }
     }
 }
 

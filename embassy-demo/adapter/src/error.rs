@@ -18,7 +18,7 @@ pub enum Error {
     /// The caller's fault: this is no URL of RTMP.
     Url(UrlError),
     /// The caller's fault: the port plan cannot work.
-    Plan(port_plan::ConfigError),
+    Plan(port_plan::PlanError),
     /// The caller's fault: the URL has no stream key.
     NoStreamKey,
     /// The caller's fault: a lent buffer is too small.
@@ -35,7 +35,7 @@ pub enum Error {
     /// The server said no.
     Refused(Refusal),
     /// The peer broke the protocol or went silent, or a buffer was too small for what it sent.
-    Session(session::Error),
+    Session(session::SessionError),
     /// The peer closed the connection.
     Closed,
     /// A player is too slow: its frame was overwritten before it had taken all of it.
@@ -44,7 +44,7 @@ pub enum Error {
     Lost,
     /// The tunnel through which the session went is over, by the fault of the server or of a proxy.
     #[cfg(feature = "rtmpt")]
-    Tunnel(embedded_rtmp::tunnel::Error),
+    Tunnel(embedded_rtmp::tunnel::TunnelError),
     /// The caller's fault: a frame is half sent, and this is another one. See [`Sender::send`](crate::Sender::send).
     Unfinished,
 }
@@ -83,8 +83,8 @@ impl From<UrlError> for Error {
     }
 }
 
-impl From<port_plan::ConfigError> for Error {
-    fn from(error: port_plan::ConfigError) -> Self {
+impl From<port_plan::PlanError> for Error {
+    fn from(error: port_plan::PlanError) -> Self {
         Self::Plan(error)
     }
 }
@@ -101,15 +101,15 @@ impl From<RequestError> for Error {
     }
 }
 
-impl From<session::Error> for Error {
-    fn from(error: session::Error) -> Self {
+impl From<session::SessionError> for Error {
+    fn from(error: session::SessionError) -> Self {
         Self::Session(error)
     }
 }
 
 #[cfg(feature = "rtmpt")]
-impl From<embedded_rtmp::tunnel::Error> for Error {
-    fn from(error: embedded_rtmp::tunnel::Error) -> Self {
+impl From<embedded_rtmp::tunnel::TunnelError> for Error {
+    fn from(error: embedded_rtmp::tunnel::TunnelError) -> Self {
         Self::Tunnel(error)
     }
 }
@@ -164,12 +164,14 @@ impl defmt::Format for Refusal {
 /// The failure of an attempt whose handshake ended with `error`.
 pub(crate) fn handshake_failure(error: &Error) -> port_plan::Failure {
     match error {
-        Error::Session(session::Error::TimedOut(_)) => port_plan::Failure::HandshakeTimedOut,
+        Error::Session(session::SessionError::TimedOut(_)) => port_plan::Failure::HandshakeTimedOut,
         Error::Session(_) => port_plan::Failure::NotRtmp,
         #[cfg(feature = "rtmpt")]
-        Error::Tunnel(embedded_rtmp::tunnel::Error::TimedOut) => port_plan::Failure::HandshakeTimedOut,
+        Error::Tunnel(embedded_rtmp::tunnel::TunnelError::TimedOut) => port_plan::Failure::HandshakeTimedOut,
         #[cfg(feature = "rtmpt")]
-        Error::Tunnel(error) if *error != embedded_rtmp::tunnel::Error::Interrupted => port_plan::Failure::NotRtmp,
+        Error::Tunnel(error) if *error != embedded_rtmp::tunnel::TunnelError::Interrupted => {
+            port_plan::Failure::NotRtmp
+        }
         _ => port_plan::Failure::Closed,
     }
 }

@@ -14,9 +14,9 @@ macro_rules! info {
 /// `defmt::Format` of a type that holds more than belongs in a log: payload, texts of the peer's, keys, or whole buffers.
 ///
 /// With `Debug` before it, the same for that.
-macro_rules! brief {
+macro_rules! impl_format {
     (Debug, [$($generics:tt)*] $type:ty, $this:pat => $format:literal $(, $argument:expr)* $(,)?) => {
-        brief!([$($generics)*] $type, $this => $format $(, $argument)*);
+        impl_format!([$($generics)*] $type, $this => $format $(, $argument)*);
 
         impl<$($generics)*> ::core::fmt::Debug for $type {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
@@ -36,4 +36,4 @@ macro_rules! brief {
     };
 }
 
-pub(crate) use {brief, info};
+pub(crate) use {impl_format, info};

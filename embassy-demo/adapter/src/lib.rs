@@ -17,7 +17,7 @@
 //! |---|---|
 //! | keep a camera on the air, whatever becomes of the connection | [`Station`], which publishes a [`Source`] |
 //! | publish on one connection | [`Publisher`] |
-//! | play | [`Player`], which hands on to a [`Viewer`] |
+//! | play | [`Player`], which hands on to a [`PlayHandler`] |
 //! | take publishers in, and relay them to players | [`Server`], which asks a [`Handler`] |
 //! | see by which ports a server can be reached | [`test_ports`] |
 //!
@@ -85,8 +85,8 @@
 //! use embassy_net::Stack;
 //! use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Limits, Order, Plan};
 //! use embedded_rtmp_embassy::embedded_rtmp::chunk::{Assembled, Assembler, Fragment};
-//! use embedded_rtmp_embassy::embedded_rtmp::{media::audio, message::Kind, url::Url};
-//! use embedded_rtmp_embassy::{End, Error, Memory, Player, ClientOptions, Viewer};
+//! use embedded_rtmp_embassy::embedded_rtmp::{media::audio, message::MessageKind, url::Url};
+//! use embedded_rtmp_embassy::{End, Error, Memory, Player, ClientOptions, PlayHandler};
 //!
 //! /// Takes the sound of a stream, in messages of up to 2 KiB.
 //! struct Speaker {
@@ -94,12 +94,12 @@
 //!     buffer: [u8; 2048],
 //! }
 //!
-//! impl Viewer for Speaker {
+//! impl PlayHandler for Speaker {
 //!     fn media(&mut self, fragment: &Fragment<'_>) {
 //!         let Self { assembler, buffer } = self;
-//!         if fragment.header.kind == Kind::AUDIO
+//!         if fragment.header.kind == MessageKind::AUDIO
 //!             && let Assembled::Whole(range) = assembler.push(fragment, usize::MAX, buffer)
-//!             && let Some((header, sound)) = audio::Header::parse(&buffer[range])
+//!             && let Some((header, sound)) = audio::AudioTagHeader::parse(&buffer[range])
 //!         {
 //!             decode(header, sound); // of AAC the first is the sequence header
 //!         }
@@ -119,7 +119,7 @@
 //!     player.close().await;
 //!     Ok(())
 //! }
-//! # fn decode(_: audio::Header, _: &[u8]) {}
+//! # fn decode(_: audio::AudioTagHeader, _: &[u8]) {}
 //! ```
 //!
 //! # Serving
@@ -131,7 +131,7 @@
 //! use embassy_net::Stack;
 //! use embedded_rtmp_embassy::embedded_rtmp::{amf0::Text, chunk::Fragment, message::StreamId};
 //! use embedded_rtmp_embassy::{
-//!     Denial, Error, Handler, Memory, ServerOptions, Server, ServerError, SessionId, StreamMemory,
+//!     Rejection, Error, Handler, Memory, ServerOptions, Server, ServerError, SessionId, StreamMemory,
 //! };
 //!
 //! const PORTS: &[u16] = &[1935, 80];
@@ -140,14 +140,14 @@
 //! /// As many clients at once, and one more, so that a port still answers when all are there. More than there are ports.
 //! const SOCKETS: usize = PUBLISHERS + PLAYERS + 1;
 //!
-//! struct Doorkeeper;
+//! struct AccessControl;
 //!
-//! impl Handler for Doorkeeper {
+//! impl Handler for AccessControl {
 //!     fn entropy(&mut self) -> [u8; 32] {
 //!         [0; 32] // from the random number generator
 //!     }
 //!
-//!     fn publish(&mut self, _: SessionId, _: StreamId, key: Text<'_>) -> Result<(), Denial<'_>> {
+//!     fn publish(&mut self, _: SessionId, _: StreamId, key: Text<'_>) -> Result<(), Rejection<'_>> {
 //!         // Players ask for "door": what stands behind the `?` is for the doorkeeper alone.
 //!         if key == "door?pass=1234" { Ok(()) } else { Err("Not this key.".into()) }
 //!     }
@@ -169,7 +169,7 @@
 //!     stack.wait_config_up().await;
 //!     let options = ServerOptions::default();
 //!     let mut server = Server::<SOCKETS, PUBLISHERS, PLAYERS>::relaying(stack, PORTS, memory, streams, &options)?;
-//!     server.run(&mut Doorkeeper).await; // for ever; select it with something else, and `shutdown` after that
+//!     server.run(&mut AccessControl).await; // for ever; select it with something else, and `shutdown` after that
 //!     Ok(())
 //! }
 //! ```
@@ -215,7 +215,7 @@ mod text;
 
 pub use buffers::Memory;
 pub use client::ClientOptions;
-pub use client::player::{End, Player, Viewer};
+pub use client::player::{End, PlayHandler, Player};
 pub use client::ports::test_ports;
 pub use client::publisher::{Parts, Publisher, Runner};
 pub use client::resolve::ResolveError;
@@ -223,7 +223,7 @@ pub use client::sender::Sender;
 pub use client::station::{Clip, Counters, Frame, MAX_PARTS, Retry, Source, Station, StationOptions, Tally};
 pub use error::{Error, Refusal};
 pub use link::{KeepAlive, Traffic};
-pub use server::handler::{Denial, Handler, Origin, SessionId};
+pub use server::handler::{Handler, Origin, Rejection, SessionId};
 pub use server::playing::Played;
 pub use server::relay::StreamMemory;
 #[cfg(feature = "rtmpt")]

@@ -4,16 +4,16 @@ use std::fmt;
 use std::io::{self, Write};
 
 use embedded_rtmp_embassy::embedded_rtmp::media::flv::{FileHeader, TagHeader, Tags};
-use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, MAX_LENGTH};
+use embedded_rtmp_embassy::embedded_rtmp::message::{MAX_MESSAGE_LENGTH, MessageKind};
 
 pub(crate) use embedded_rtmp_embassy::embedded_rtmp::media::flv::Tag;
 
 /// Audio tags.
-pub(crate) const AUDIO: Kind = Kind::AUDIO;
+pub(crate) const AUDIO: MessageKind = MessageKind::AUDIO;
 /// Video tags.
-pub(crate) const VIDEO: Kind = Kind::VIDEO;
+pub(crate) const VIDEO: MessageKind = MessageKind::VIDEO;
 /// Script data tags: RTMP's data messages.
-pub(crate) const SCRIPT: Kind = Kind::DATA;
+pub(crate) const SCRIPT: MessageKind = MessageKind::DATA;
 
 /// Why a file is no FLV file that can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub(crate) fn write_header(out: &mut impl Write) -> io::Result<()> {
 
 /// Writes one tag.
 pub(crate) fn write_tag(out: &mut impl Write, tag: Tag<'_>) -> io::Result<()> {
-    let length = u32::try_from(tag.data.len()).ok().filter(|length| *length <= MAX_LENGTH);
+    let length = u32::try_from(tag.data.len()).ok().filter(|length| *length <= MAX_MESSAGE_LENGTH);
     let length = length.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a tag holds at most 16 MiB"))?;
     let header = TagHeader { kind: tag.kind, filtered: false, length, timestamp: tag.timestamp };
     out.write_all(&header.emit())?;
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn strange_tags_are_passed_over() {
-        let strange = file(&[TAGS[1], Tag { kind: Kind(15), timestamp: Timestamp(0), data: b"?" }]);
+        let strange = file(&[TAGS[1], Tag { kind: MessageKind(15), timestamp: Timestamp(0), data: b"?" }]);
         assert_eq!(read(&strange).unwrap(), [TAGS[1]]);
         assert_eq!(read(b"RIFF and so on and on"), Err(FlvError::NotFlv));
     }

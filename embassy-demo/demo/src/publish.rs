@@ -7,7 +7,7 @@ use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_time::{Instant, Timer};
 use embedded_rtmp_embassy::embedded_rtmp::handshake;
-use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, Timestamp};
+use embedded_rtmp_embassy::embedded_rtmp::message::{MessageKind, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::port_plan::Plan;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{ClientOptions, Error, Memory, Parts, Publisher, Sender};
@@ -87,7 +87,7 @@ struct Feeder<'f> {
 
 impl Feeder<'_> {
     /// Sends the messages of one kind, each when it is due.
-    async fn feed(&self, sender: &mut Sender<'_, '_>, schedule: &[Due<'_>], kind: Kind) -> Result<(), Error> {
+    async fn feed(&self, sender: &mut Sender<'_, '_>, schedule: &[Due<'_>], kind: MessageKind) -> Result<(), Error> {
         for (due, tag) in schedule.iter().filter(|(_, tag)| tag.kind == kind) {
             if self.paced {
                 Timer::at(self.start + embassy_time::Duration::from_micros(due.as_micros() as u64)).await;

@@ -12,12 +12,12 @@ use embassy_net::{IpAddress, Stack};
 use embassy_time::{Duration, Instant, Timer, with_timeout};
 use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
-use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, StreamId, Timestamp};
+use embedded_rtmp_embassy::embedded_rtmp::message::{MessageKind, StreamId, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Limits, Plan, Target};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{
-    ClientOptions, Denial, Error, Handler, Memory, Origin, Played, Player, Server, ServerOptions, SessionId,
-    StreamMemory, Viewer,
+    ClientOptions, Error, Handler, Memory, Origin, PlayHandler, Played, Player, Rejection, Server, ServerOptions,
+    SessionId, StreamMemory,
 };
 
 use super::clip::schedule;
@@ -59,7 +59,7 @@ pub(crate) struct Watch {
     begun: Option<Instant>,
     bytes: u64,
     /// Messages: kind, timestamp, payload; the last one may be unfinished.
-    messages: Vec<(Kind, Timestamp, Vec<u8>)>,
+    messages: Vec<(MessageKind, Timestamp, Vec<u8>)>,
 }
 
 impl Watch {
@@ -71,12 +71,12 @@ impl Watch {
         self.messages.iter().map(|(kind, timestamp, data)| Tag { kind: *kind, timestamp: *timestamp, data }).collect()
     }
 
-    fn count(&self, kind: Kind) -> usize {
+    fn count(&self, kind: MessageKind) -> usize {
         self.messages.iter().filter(|message| message.0 == kind).count()
     }
 }
 
-impl Viewer for Watch {
+impl PlayHandler for Watch {
     fn media(&mut self, fragment: &Fragment<'_>) {
         self.begun.get_or_insert_with(Instant::now);
         self.bytes += fragment.data.len() as u64;
@@ -126,7 +126,7 @@ impl Handler for Owner {
         }
     }
 
-    fn publish(&mut self, _: SessionId, _: StreamId, _: Text<'_>) -> Result<(), Denial<'_>> {
+    fn publish(&mut self, _: SessionId, _: StreamId, _: Text<'_>) -> Result<(), Rejection<'_>> {
         Ok(())
     }
 
@@ -250,8 +250,8 @@ fn check(clip: &[Tag<'_>], watches: &[Watch; PLAYERS], owner: &Owner, published:
         .zip(watches)
         .map(|((device, name, _), watch)| Row {
             name,
-            video: watch.count(Kind::VIDEO),
-            audio: watch.count(Kind::AUDIO),
+            video: watch.count(MessageKind::VIDEO),
+            audio: watch.count(MessageKind::AUDIO),
             played: owner.played.get(device).copied().unwrap_or_default(),
             closed: owner.ended.get(device) == Some(&Error::TooSlow),
         })

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use embedded_rtmp::message::Kind;
+use embedded_rtmp::message::MessageKind;
 use host_tests::firmware::Firmware;
 use host_tests::flv::Writer;
 use host_tests::peers::{free_port, start, wait_until};
@@ -199,7 +199,7 @@ fn write_stream(path: &Path, messages: usize) -> Result<()> {
     payload[..5].copy_from_slice(&[0x17, 1, 0, 0, 0]);
     let mut writer = Writer::new(BufWriter::new(File::create(path)?))?;
     for number in 0..messages {
-        writer.write(Kind::VIDEO, number as u32 * 40, &payload)?;
+        writer.write(MessageKind::VIDEO, number as u32 * 40, &payload)?;
     }
     writer.finish()?.flush()?;
     Ok(())

@@ -42,7 +42,7 @@ struct Arguments {
     duration: Option<Duration>,
     /// How long nothing may come
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "30")]
-    patience: Duration,
+    drop_limits: Duration,
     /// The handshake to begin with
     #[arg(long, value_enum, default_value_t = Handshake::Simple)]
     handshake: Handshake,
@@ -115,7 +115,7 @@ fn opened(arguments: &Arguments) -> Result<(Options, Output, Arc<AtomicBool>)> {
         style: arguments.handshake.into(),
         start,
         duration: arguments.duration.map(millis),
-        patience: arguments.patience,
+        drop_limits: arguments.drop_limits,
     };
     Ok((options, output, stop))
 }

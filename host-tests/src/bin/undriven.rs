@@ -197,7 +197,7 @@ mod tests {
         for (call, expected) in [
             ("amf0::Decoder::new", "amf0::Decoder::new"),
             ("chunk::Reader::<8>::new", "chunk::Reader::new"),
-            ("tunnel::Connection::open::<4>", "tunnel::Connection::open"),
+            ("tunnel::TunnelConnection::open::<4>", "tunnel::TunnelConnection::open"),
             ("<chunk::Reader<8> as Default>::default", "<chunk::Reader as Default>::default"),
             ("<amf0::Token<'_> as From<amf0::Text<'_>>>::from", "<amf0::Token as From<Text>>::from"),
             ("<amf0::Text as PartialEq<&str>>::eq", "<amf0::Text as PartialEq<&str>>::eq"),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use embedded_rtmp::media::{is_disposable, is_keyframe, is_sequence_header};
-use embedded_rtmp::message::Kind;
+use embedded_rtmp::message::MessageKind;
 
 use crate::flv::{Reader, Tag};
 
@@ -20,7 +20,7 @@ const AVC_END: [u8; 2] = [0x17, 2];
 ///
 /// # Errors
 /// The file is no FLV file, or damaged.
-pub fn frames(file: &Path, kind: Kind) -> Result<Vec<Tag>> {
+pub fn frames(file: &Path, kind: MessageKind) -> Result<Vec<Tag>> {
     let file = File::open(file).with_context(|| file.display().to_string())?;
     let tags: Vec<Tag> = Reader::new(BufReader::new(file))?.collect::<Result<_, _>>()?;
     let is_frame =
@@ -52,7 +52,7 @@ fn places(clip: &[Tag], period: u32, found: &[Tag]) -> Result<usize> {
             "frame {index}, at {wanted} ms, is another in the clip"
         );
         let mut missed = (before..at).map(|place| &clip[place % clip.len()]);
-        let is_decodable = frame.kind != Kind::VIDEO
+        let is_decodable = frame.kind != MessageKind::VIDEO
             || is_keyframe(frame.kind, &frame.payload)
             || (index > 0 && missed.all(|missed| is_disposable(missed.kind, &missed.payload)));
         ensure!(is_decodable, "frame {index}, at {wanted} ms: what it needs is missing");
@@ -97,7 +97,7 @@ pub fn counted(log: &str) -> Result<[[usize; 2]; 2]> {
 /// They are not, or do not.
 pub fn are_parts_of_the_clip(recordings: &[PathBuf], loops: usize, log: &str) -> Result<()> {
     let clip = Path::new(env!("CARGO_MANIFEST_DIR")).join("../embassy-demo/clip.flv");
-    for (kind, [sent, dropped]) in [Kind::AUDIO, Kind::VIDEO].into_iter().zip(counted(log)?) {
+    for (kind, [sent, dropped]) in [MessageKind::AUDIO, MessageKind::VIDEO].into_iter().zip(counted(log)?) {
         let whole = frames(&clip, kind)?;
         let (mut count, mut last) = (0, 0);
         for recording in recordings {
@@ -108,7 +108,7 @@ pub fn are_parts_of_the_clip(recordings: &[PathBuf], loops: usize, log: &str) ->
         let all = whole.len() * loops;
         // Pictures may be left out at the end, too. In one recording the counters show whether anything else is missing there.
         let is_whole = (last + 1) % whole.len() == 0;
-        ensure!(kind == Kind::VIDEO || recordings.len() == 1 || is_whole, "what came last is frame {last}");
+        ensure!(kind == MessageKind::VIDEO || recordings.len() == 1 || is_whole, "what came last is frame {last}");
         ensure!(sent + dropped == all, "{sent} and {dropped} are not {all}");
         // What was in the sockets when a connection was lost was sent and has not arrived.
         let lost = sent.checked_sub(count).with_context(|| format!("{count} arrived, {sent} were sent"))?;

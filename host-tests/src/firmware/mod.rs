@@ -29,12 +29,12 @@ pub fn board() -> PathBuf {
 ///
 /// # Errors
 /// It cannot be built.
-fn image(kind: Kind) -> Result<&'static str> {
+fn image(kind: FirmwareKind) -> Result<&'static str> {
     static IMAGES: [OnceLock<Result<String, String>>; 2] = [const { OnceLock::new() }; 2];
     let built = IMAGES[kind as usize].get_or_init(|| {
         let options: &[&str] = match kind {
-            Kind::Plain => &["--build"],
-            Kind::Tunnels => &["--rtmpt", "--build"],
+            FirmwareKind::Plain => &["--build"],
+            FirmwareKind::Tunnels => &["--rtmpt", "--build"],
         };
         let output = Command::new(board().join("run")).args(options).output().map_err(|error| error.to_string())?;
         if !output.status.success() {
@@ -47,7 +47,7 @@ fn image(kind: Kind) -> Result<&'static str> {
 
 /// Which firmware.
 #[derive(Debug, Clone, Copy)]
-pub enum Kind {
+pub enum FirmwareKind {
     /// As it is.
     Plain,
     /// With RTMPT.
@@ -64,14 +64,14 @@ impl Firmware {
     /// # Errors
     /// It cannot be built, or a program is missing.
     pub fn start(host: Option<&Host>, options: &[&str], arguments: &[&str]) -> Result<Self> {
-        Self::start_kind(Kind::Plain, host, options, arguments)
+        Self::start_kind(FirmwareKind::Plain, host, options, arguments)
     }
 
     /// The same, of either kind.
     ///
     /// # Errors
     /// As [`Self::start`].
-    pub fn start_kind(kind: Kind, host: Option<&Host>, options: &[&str], arguments: &[&str]) -> Result<Self> {
+    pub fn start_kind(kind: FirmwareKind, host: Option<&Host>, options: &[&str], arguments: &[&str]) -> Result<Self> {
         let program = board().join("qemu");
         let mut command = host.map_or_else(|| Command::new(&program), |host| host.command(&program));
         command.arg(image(kind)?).args(options).args(arguments);

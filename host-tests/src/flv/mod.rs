@@ -9,13 +9,13 @@ pub use recorder::Recorder;
 pub use writer::Writer;
 
 use embedded_rtmp::media::is_sequence_header;
-use embedded_rtmp::message::Kind;
+use embedded_rtmp::message::MessageKind;
 
 /// A tag: one audio, video or data message as it stands in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tag {
     /// Audio, video or data; the type of the RTMP message that carries it.
-    pub kind: Kind,
+    pub kind: MessageKind,
     /// Milliseconds.
     pub timestamp: u32,
     /// What the RTMP message carries.

@@ -6,7 +6,7 @@ use std::io::{Error, ErrorKind, Result, Seek, Write};
 use embedded_rtmp::chunk::{ChunkStreamId, Fragment};
 use embedded_rtmp::command::DataMessage;
 use embedded_rtmp::media::flv::Tags;
-use embedded_rtmp::message::{Kind, Timestamp};
+use embedded_rtmp::message::{MessageKind, Timestamp};
 
 use super::Writer;
 use crate::counts::Counts;
@@ -72,21 +72,21 @@ impl<W: Write> Recorder<W> {
     ///
     /// # Errors
     /// Those of the output.
-    pub fn write(&mut self, kind: Kind, timestamp: u32, payload: &[u8]) -> Result<()> {
+    pub fn write(&mut self, kind: MessageKind, timestamp: u32, payload: &[u8]) -> Result<()> {
         match kind {
-            Kind::AUDIO | Kind::VIDEO => self.write_tag(kind, timestamp, payload),
-            Kind::AGGREGATE => Tags::aggregate(Timestamp(timestamp), payload)
+            MessageKind::AUDIO | MessageKind::VIDEO => self.write_tag(kind, timestamp, payload),
+            MessageKind::AGGREGATE => Tags::aggregate(Timestamp(timestamp), payload)
                 .try_for_each(|tag| self.write(tag.kind, tag.timestamp.0, tag.data)),
             // A file has the data itself, not what the server is told to do with it.
             _ => match DataMessage::parse(payload) {
                 Some(message) if message.name == *"@clearDataFrame" => Ok(()),
-                Some(message) => self.write_tag(Kind::DATA, timestamp, message.body),
+                Some(message) => self.write_tag(MessageKind::DATA, timestamp, message.body),
                 None => Ok(()),
             },
         }
     }
 
-    fn write_tag(&mut self, kind: Kind, timestamp: u32, payload: &[u8]) -> Result<()> {
+    fn write_tag(&mut self, kind: MessageKind, timestamp: u32, payload: &[u8]) -> Result<()> {
         self.writer.write(kind, timestamp, payload)?;
         self.counts.count(kind, payload.len());
         let (first, _) = self.timestamps.unwrap_or((timestamp, timestamp));

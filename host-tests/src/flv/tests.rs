@@ -17,13 +17,13 @@ fn read(bytes: &[u8]) -> Result<Vec<Tag>, ReadError> {
     Reader::new(bytes)?.collect()
 }
 
-fn tag(kind: Kind, timestamp: u32, payload: &[u8]) -> Tag {
+fn tag(kind: MessageKind, timestamp: u32, payload: &[u8]) -> Tag {
     Tag { kind, timestamp, payload: payload.to_vec() }
 }
 
 #[test]
 fn a_file_is_these_bytes() {
-    let bytes = file(&[tag(Kind::AUDIO, 0x1234_5678, &[0xAF, 1, 2])]);
+    let bytes = file(&[tag(MessageKind::AUDIO, 0x1234_5678, &[0xAF, 1, 2])]);
     let expected = [
         &b"FLV\x01\x04\0\0\0\x09\0\0\0\0"[..],
         &[8, 0, 0, 3, 0x34, 0x56, 0x78, 0x12, 0, 0, 0, 0xAF, 1, 2, 0, 0, 0, 14],
@@ -35,10 +35,10 @@ fn a_file_is_these_bytes() {
 #[test]
 fn what_is_written_reads_back() {
     let tags = [
-        tag(Kind::DATA, 0, b"\x02\0\x0aonMetaData"),
-        tag(Kind::VIDEO, 0, &[0x17, 0, 0, 0, 0]),
-        tag(Kind::VIDEO, 0xFF_FFFF, &[0x27; 70_000]),
-        tag(Kind::AUDIO, 0xFFFF_FFFF, &[]),
+        tag(MessageKind::DATA, 0, b"\x02\0\x0aonMetaData"),
+        tag(MessageKind::VIDEO, 0, &[0x17, 0, 0, 0, 0]),
+        tag(MessageKind::VIDEO, 0xFF_FFFF, &[0x27; 70_000]),
+        tag(MessageKind::AUDIO, 0xFFFF_FFFF, &[]),
     ];
     assert_eq!(read(&file(&tags)).unwrap(), tags);
 }
@@ -46,14 +46,15 @@ fn what_is_written_reads_back() {
 #[test]
 fn flags_say_what_is_there() {
     assert_eq!(file(&[])[4], 0);
-    assert_eq!(file(&[tag(Kind::VIDEO, 0, &[1])])[4], 1);
-    assert_eq!(file(&[tag(Kind::VIDEO, 0, &[1]), tag(Kind::AUDIO, 0, &[1])])[4], 5);
-    assert_eq!(file(&[tag(Kind::DATA, 0, &[1])])[4], 0);
+    assert_eq!(file(&[tag(MessageKind::VIDEO, 0, &[1])])[4], 1);
+    assert_eq!(file(&[tag(MessageKind::VIDEO, 0, &[1]), tag(MessageKind::AUDIO, 0, &[1])])[4], 5);
+    assert_eq!(file(&[tag(MessageKind::DATA, 0, &[1])])[4], 0);
 }
 
 #[test]
 fn a_file_cut_anywhere_gives_the_tags_before_the_cut_and_then_says_so() {
-    let tags = [tag(Kind::VIDEO, 0, &[1, 2, 3]), tag(Kind::AUDIO, 5, &[4]), tag(Kind::AUDIO, 9, &[])];
+    let tags =
+        [tag(MessageKind::VIDEO, 0, &[1, 2, 3]), tag(MessageKind::AUDIO, 5, &[4]), tag(MessageKind::AUDIO, 9, &[])];
     let bytes = file(&tags);
     let ends = [13, 13 + 18, 13 + 18 + 16, 13 + 18 + 16 + 15];
     for cut in 0..bytes.len() {
@@ -75,7 +76,7 @@ fn a_file_cut_anywhere_gives_the_tags_before_the_cut_and_then_says_so() {
 fn broken_files_are_told_apart() {
     assert!(matches!(read(b"RIFF.........."), Err(ReadError::NotFlv)));
     assert!(matches!(read(b"FLV\x01\x05\0\0\0\x08\0\0\0\0"), Err(ReadError::NotFlv)));
-    let good = file(&[tag(Kind::VIDEO, 0, &[1, 2, 3])]);
+    let good = file(&[tag(MessageKind::VIDEO, 0, &[1, 2, 3])]);
     let mut encrypted = good.clone();
     encrypted[13] |= 0x20;
     assert!(matches!(read(&encrypted), Err(ReadError::Encrypted(13))));
@@ -89,10 +90,10 @@ fn broken_files_are_told_apart() {
 
 #[test]
 fn a_longer_file_header_is_skipped() {
-    let mut bytes = file(&[tag(Kind::VIDEO, 7, &[1])]);
+    let mut bytes = file(&[tag(MessageKind::VIDEO, 7, &[1])]);
     bytes[8] = 12;
     bytes.splice(9..9, [0xAA; 3]);
-    assert_eq!(read(&bytes).unwrap(), [tag(Kind::VIDEO, 7, &[1])]);
+    assert_eq!(read(&bytes).unwrap(), [tag(MessageKind::VIDEO, 7, &[1])]);
 }
 
 #[test]
@@ -102,11 +103,12 @@ fn the_bundled_clip_is_as_its_readme_says() {
     let tags = read(&bytes).unwrap();
     let frames = |kind| tags.iter().filter(|tag| tag.kind == kind && !tag.is_configuration()).count();
     // Behind the last picture FFmpeg puts an end of sequence.
-    assert_eq!((frames(Kind::VIDEO), frames(Kind::AUDIO)), (101, 174));
+    assert_eq!((frames(MessageKind::VIDEO), frames(MessageKind::AUDIO)), (101, 174));
     assert_eq!(tags.iter().filter(|tag| tag.is_configuration()).count(), 2);
-    assert_eq!(tags[0].kind, Kind::DATA);
-    let keyframes = tags.iter().filter(|tag| tag.kind == Kind::VIDEO && tag.payload.starts_with(&[0x17, 1])).count();
+    assert_eq!(tags[0].kind, MessageKind::DATA);
+    let keyframes =
+        tags.iter().filter(|tag| tag.kind == MessageKind::VIDEO && tag.payload.starts_with(&[0x17, 1])).count();
     assert_eq!(keyframes, 4);
-    assert!(tags.iter().any(|tag| tag.kind == Kind::VIDEO && tag.payload[2..5] != [0, 0, 0]));
+    assert!(tags.iter().any(|tag| tag.kind == MessageKind::VIDEO && tag.payload[2..5] != [0, 0, 0]));
     assert_eq!(file(&tags)[13..], bytes[13..]);
 }

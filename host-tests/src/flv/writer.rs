@@ -3,7 +3,7 @@
 use std::io::{self, Seek, SeekFrom, Write};
 
 use embedded_rtmp::media::flv::{BACK_POINTER, FileHeader, TagHeader};
-use embedded_rtmp::message::{Kind, MAX_LENGTH, Timestamp};
+use embedded_rtmp::message::{MAX_MESSAGE_LENGTH, MessageKind, Timestamp};
 
 /// Writes tags. The file is valid after each one; [`Self::finish`] puts in whether there was audio and video.
 #[derive(Debug)]
@@ -30,8 +30,8 @@ impl<W: Write> Writer<W> {
     ///
     /// # Errors
     /// Those of `output`, and [`io::ErrorKind::InvalidInput`] for a payload of more than 0xFF_FFFF bytes.
-    pub fn write(&mut self, kind: Kind, timestamp: u32, payload: &[u8]) -> io::Result<()> {
-        let Some(length) = u32::try_from(payload.len()).ok().filter(|length| *length <= MAX_LENGTH) else {
+    pub fn write(&mut self, kind: MessageKind, timestamp: u32, payload: &[u8]) -> io::Result<()> {
+        let Some(length) = u32::try_from(payload.len()).ok().filter(|length| *length <= MAX_MESSAGE_LENGTH) else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the payload is too long for a tag"));
         };
         let header = TagHeader { kind, filtered: false, length, timestamp: Timestamp(timestamp) };
@@ -39,8 +39,8 @@ impl<W: Write> Writer<W> {
         self.output.write_all(payload)?;
         self.output.write_all(&header.back_pointer())?;
         self.length += (TagHeader::SIZE + payload.len() + BACK_POINTER) as u64;
-        self.header.video |= kind == Kind::VIDEO;
-        self.header.audio |= kind == Kind::AUDIO;
+        self.header.video |= kind == MessageKind::VIDEO;
+        self.header.audio |= kind == MessageKind::AUDIO;
         Ok(())
     }
 

@@ -5,9 +5,9 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use embedded_rtmp::handshake::{Error as HandshakeError, Kind};
+use embedded_rtmp::handshake::{HandshakeError, HandshakeKind};
 use embedded_rtmp::port_plan::{Failure, Target, Transport};
-use embedded_rtmp::session::{Client, ClientEvent, Error as SessionError};
+use embedded_rtmp::session::{Client, ClientEvent, SessionError};
 use embedded_rtmp::time::Instant;
 use embedded_rtmp::tunnel;
 
@@ -45,7 +45,7 @@ pub(super) enum Stage {
     /// The TCP connection is there.
     Connected,
     /// The handshake is complete.
-    Done(Kind),
+    Done(HandshakeKind),
 }
 
 impl<'b, const PLAYS: usize> Attempt<'b, PLAYS> {
@@ -178,8 +178,8 @@ impl From<io::Error> for Broken {
 
 /// Whether what answered is HTTP, but no tunnel, or not HTTP at all.
 fn is_no_tunnel(error: &io::Error) -> bool {
-    let error = error.get_ref().and_then(|error| error.downcast_ref::<tunnel::Error>());
-    error.is_some_and(|error| !matches!(error, tunnel::Error::Interrupted | tunnel::Error::TimedOut))
+    let error = error.get_ref().and_then(|error| error.downcast_ref::<tunnel::TunnelError>());
+    error.is_some_and(|error| !matches!(error, tunnel::TunnelError::Interrupted | tunnel::TunnelError::TimedOut))
 }
 
 /// Why no TCP connection could be made.

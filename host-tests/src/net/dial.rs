@@ -5,9 +5,9 @@ use std::fmt;
 use std::net::{IpAddr, ToSocketAddrs};
 
 use anyhow::{Context, Result};
-use embedded_rtmp::handshake::Kind;
+use embedded_rtmp::handshake::HandshakeKind;
 use embedded_rtmp::port_plan::{AttemptId, AttemptReport, Failure, Limits, Plan, Step, Target};
-use embedded_rtmp::session::{Buffers, Client, ClientConfig};
+use embedded_rtmp::session::{Client, ClientConfig, SessionBuffers};
 
 use super::attempt::{Addresses, Attempt, Stage};
 use super::{Clock, Pipe, Waiter};
@@ -27,8 +27,8 @@ impl Memory {
     }
 
     /// The memory, lent.
-    pub fn buffers(&mut self) -> Buffers<'_> {
-        Buffers { scratch: &mut self.scratch, control: &mut self.control }
+    pub fn buffers(&mut self) -> SessionBuffers<'_> {
+        SessionBuffers { scratch: &mut self.scratch, control: &mut self.control }
     }
 }
 
@@ -40,7 +40,7 @@ pub struct Dialled<'b, const PLAYS: usize = 0> {
     /// Its socket.
     pub pipe: Pipe,
     /// What the server's handshake was.
-    pub handshake: Kind,
+    pub handshake: HandshakeKind,
     /// What came of each target.
     pub reports: Vec<AttemptReport>,
 }
@@ -90,12 +90,12 @@ pub struct Dialler<'p, 'b, const PLAYS: usize = 0> {
     limits: Limits,
     config: ClientConfig,
     /// What no attempt uses.
-    buffers: Vec<Buffers<'b>>,
+    buffers: Vec<SessionBuffers<'b>>,
     attempts: BTreeMap<AttemptId, Attempt<'b, PLAYS>>,
     waiter: Waiter,
     clock: Clock,
     /// That of the last server whose handshake was complete.
-    handshake: Kind,
+    handshake: HandshakeKind,
     /// The beginning of what answered where it was not RTMP.
     answers: BTreeMap<AttemptId, Vec<u8>>,
 }
@@ -126,7 +126,7 @@ impl<'p, 'b, const PLAYS: usize> Dialler<'p, 'b, PLAYS> {
             attempts: BTreeMap::new(),
             waiter: Waiter::new()?,
             clock,
-            handshake: Kind::Simple,
+            handshake: HandshakeKind::Simple,
             answers: BTreeMap::new(),
         })
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use clap::Args;
-use embedded_rtmp::port_plan::{ConfigError, Limits, MAX_TARGETS, NET_CONNECTION, Order, PLAYER, SMART, Target};
+use embedded_rtmp::port_plan::{DEFAULT_ORDER, Limits, MAX_TARGETS, NET_CONNECTION, Order, PLAYER, PlanError, Target};
 use embedded_rtmp::url::Url;
 
 /// Attempts at once, where nothing else is said.
@@ -50,12 +50,12 @@ impl OrderArguments {
     ///
     /// # Errors
     /// Nothing here carries the URL's scheme.
-    pub fn for_url(&self, url: &Url<'_>) -> Result<Way, ConfigError> {
+    pub fn for_url(&self, url: &Url<'_>) -> Result<Way, PlanError> {
         let stagger = Duration::from_millis(self.stagger);
         let (targets, limits) = match &self.order {
             Named::Player => (PLAYER, Limits::SEQUENTIAL),
             Named::NetConnection => (NET_CONNECTION, Limits::SEQUENTIAL),
-            Named::Smart => (SMART, Limits::smart(self.sockets)),
+            Named::Smart => (DEFAULT_ORDER, Limits::smart(self.sockets)),
             Named::List(targets) => (targets.as_slice(), Limits::staggered(stagger, self.sockets)),
         };
         Ok(Way { targets: Order::for_url_or(url, targets)?.targets().to_vec(), limits })

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use embedded_rtmp::tunnel::Client;
+use embedded_rtmp::tunnel::TunnelClient;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
@@ -17,7 +17,7 @@ const ANSWER: usize = 256;
 /// What stands between a session's bytes and the TCP connection.
 #[derive(Debug)]
 pub(super) struct Tunnelled {
-    pub(super) client: Client<'static>,
+    pub(super) client: TunnelClient<'static>,
     address: SocketAddr,
     clock: Clock,
     /// What has come on the connection, and what is to go out there.
@@ -42,7 +42,7 @@ impl Tunnelled {
         // There are a few in the life of a tool.
         let host: &'static str = Box::leak(host.into());
         Self {
-            client: Client::new(host, address.port()),
+            client: TunnelClient::new(host, address.port()),
             address,
             clock,
             received: Buffer::new(),

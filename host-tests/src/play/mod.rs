@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use embedded_rtmp::command::{Code, ConnectOptions, MAX_REDIRECTS, PlayRequest, Start};
-use embedded_rtmp::control::Event;
+use embedded_rtmp::control::UserControlEvent;
 use embedded_rtmp::handshake::{ClientConfig as HandshakeConfig, Style};
-use embedded_rtmp::message::{Kind, StreamId};
+use embedded_rtmp::message::{MessageKind, StreamId};
 use embedded_rtmp::session::{Client, ClientConfig, ClientEvent, Stage};
 use embedded_rtmp::time::Instant;
 use embedded_rtmp::url::Url;
@@ -43,7 +43,7 @@ pub struct Options {
     /// For how long, in ms; `None` to the end.
     pub duration: Option<u32>,
     /// How long nothing may come.
-    pub patience: Duration,
+    pub drop_limits: Duration,
 }
 
 /// What a connection came to.
@@ -66,7 +66,7 @@ struct Player<'b, 'o> {
     clock: Clock,
     /// When something came last.
     heard: Instant,
-    patience: Duration,
+    drop_limits: Duration,
 }
 
 /// Plays what `url` names, which has a key, into `output`, until it ends or `stop` is set. It does not connect again, but
@@ -129,7 +129,7 @@ fn play_from(
     (report.attempts, report.handshake) = (reports, handshake);
     let (parts, flash_ver) = (url.tc_url_parts(), ConnectOptions::FLASH_VER);
     session.connect(&ConnectOptions { app: url.app(), tc_url: &parts, flash_ver })?;
-    let Options { start, duration, patience, .. } = *options;
+    let Options { start, duration, drop_limits, .. } = *options;
     session.play(&PlayRequest { start, duration, ..PlayRequest::new(key) })?;
     let heard = clock.now();
     let mut player = Player {
@@ -142,7 +142,7 @@ fn play_from(
         outcome: None,
         clock,
         heard,
-        patience,
+        drop_limits,
     };
     player.run(stop, report, progress)
 }
@@ -219,7 +219,7 @@ impl Player<'_, '_> {
                     }
                     _ => {}
                 },
-                Some(ClientEvent::User(Event::StreamEof(_))) if self.playing.is_some() => {
+                Some(ClientEvent::User(UserControlEvent::StreamEof(_))) if self.playing.is_some() => {
                     self.over.get_or_insert(self.clock.now() + REST);
                 }
                 Some(ClientEvent::Closed) => end = Some(End::Closed),
@@ -227,7 +227,7 @@ impl Player<'_, '_> {
                 Some(ClientEvent::Data { message, .. })
                     if ["onStatus", "onPlayStatus", "|RtmpSampleAccess"].iter().any(|name| message.name == **name) => {}
                 Some(ClientEvent::Data { timestamp, message, .. }) => {
-                    end = written(self.output.write(Kind::DATA, timestamp.0, message.body))?;
+                    end = written(self.output.write(MessageKind::DATA, timestamp.0, message.body))?;
                 }
                 Some(ClientEvent::Media(fragment)) => end = written(self.output.take(&fragment))?,
                 _ => {}
@@ -261,8 +261,8 @@ impl Player<'_, '_> {
         if self.session.poll_timeout().is_some_and(|timeout| timeout <= now) {
             self.session.handle_timeout(now)?;
         }
-        if self.outcome.is_none() && now >= self.heard + self.patience {
-            bail!("nothing has come for {} s", self.patience.as_secs());
+        if self.outcome.is_none() && now >= self.heard + self.drop_limits {
+            bail!("nothing has come for {} s", self.drop_limits.as_secs());
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, ErrorKind, Stdout, Write};
 use std::path::Path;
 
 use embedded_rtmp::chunk::Fragment;
-use embedded_rtmp::message::Kind;
+use embedded_rtmp::message::MessageKind;
 
 use crate::counts::Counts;
 use crate::flv::Recorder;
@@ -42,7 +42,7 @@ impl Output {
         }
     }
 
-    pub(super) fn write(&mut self, kind: Kind, timestamp: u32, payload: &[u8]) -> io::Result<()> {
+    pub(super) fn write(&mut self, kind: MessageKind, timestamp: u32, payload: &[u8]) -> io::Result<()> {
         match self {
             Self::File(recorder) => recorder.write(kind, timestamp, payload),
             Self::Pipe(recorder) => recorder.write(kind, timestamp, payload),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use embedded_rtmp::handshake::Kind as HandshakeKind;
+use embedded_rtmp::handshake::HandshakeKind;
 use embedded_rtmp::port_plan::AttemptReport;
 use serde_json::{Value, json};
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use embedded_rtmp::command::ConnectOptions;
-use embedded_rtmp::handshake::{ClientConfig as HandshakeConfig, Kind, Style};
+use embedded_rtmp::handshake::{ClientConfig as HandshakeConfig, HandshakeKind, Style};
 use embedded_rtmp::message::StreamId;
 use embedded_rtmp::port_plan::AttemptReport;
 use embedded_rtmp::session::{Client, ClientConfig, ClientEvent};
@@ -47,7 +47,7 @@ pub struct Report {
     /// What came of each port.
     pub attempts: Vec<AttemptReport>,
     /// What the server's handshake was.
-    pub handshake: Kind,
+    pub handshake: HandshakeKind,
     /// What has been sent.
     pub counts: Counts,
     /// The timestamp of the last tag that was begun, in ms.

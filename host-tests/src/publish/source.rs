@@ -7,7 +7,7 @@ use anyhow::Error;
 use embedded_rtmp::amf0::Encoder;
 use embedded_rtmp::chunk::ChunkStreamId;
 use embedded_rtmp::command::{DataMessage, set_data_frame};
-use embedded_rtmp::message::{Kind, StreamId, Timestamp};
+use embedded_rtmp::message::{MessageKind, StreamId, Timestamp};
 use embedded_rtmp::session::Client;
 use embedded_rtmp::time::Instant;
 
@@ -126,7 +126,7 @@ impl<R: Read> Source<R> {
     fn load(&mut self, now: Instant) {
         while self.tag.is_none() && !self.ended {
             match self.reader.next() {
-                Some(Ok(tag)) if matches!(tag.kind, Kind::AUDIO | Kind::VIDEO | Kind::DATA) => {
+                Some(Ok(tag)) if matches!(tag.kind, MessageKind::AUDIO | MessageKind::VIDEO | MessageKind::DATA) => {
                     self.start.get_or_insert((now, tag.timestamp));
                     self.tag = Some(prepared(tag));
                 }
@@ -146,7 +146,7 @@ impl<R: Read> Source<R> {
 /// Puts `@setDataFrame` before metadata, so that the server keeps it for those who come later.
 fn prepared(mut tag: Tag) -> Tag {
     const NAME: &str = "onMetaData";
-    let bare = tag.kind == Kind::DATA && tag.payload.starts_with(b"\x02\0\x0aonMetaData");
+    let bare = tag.kind == MessageKind::DATA && tag.payload.starts_with(b"\x02\0\x0aonMetaData");
     let Some(message) = DataMessage::parse(&tag.payload).filter(|_| bare) else { return tag };
     let mut buffer = [0; 64];
     let mut encoder = Encoder::new(&mut buffer);
@@ -163,14 +163,14 @@ mod tests {
     #[test]
     fn item_090_metadata_is_sent_as_a_data_frame() {
         let tag = |kind, payload: &[u8]| Tag { kind, timestamp: 7, payload: payload.to_vec() };
-        let metadata = tag(Kind::DATA, b"\x02\0\x0aonMetaData\x08\0\0\0\0\0\0\x09");
+        let metadata = tag(MessageKind::DATA, b"\x02\0\x0aonMetaData\x08\0\0\0\0\0\0\x09");
         let expected = b"\x02\0\x0d@setDataFrame\x02\0\x0aonMetaData\x08\0\0\0\0\0\0\x09";
-        assert_eq!(prepared(metadata), tag(Kind::DATA, expected));
+        assert_eq!(prepared(metadata), tag(MessageKind::DATA, expected));
         for (kind, payload) in [
-            (Kind::DATA, &expected[..]),
-            (Kind::DATA, b"\x02\0\x0aonTextData\x05"),
-            (Kind::DATA, b""),
-            (Kind::VIDEO, b"\x02\0\x0aonMetaData\x05"),
+            (MessageKind::DATA, &expected[..]),
+            (MessageKind::DATA, b"\x02\0\x0aonTextData\x05"),
+            (MessageKind::DATA, b""),
+            (MessageKind::VIDEO, b"\x02\0\x0aonMetaData\x05"),
         ] {
             assert_eq!(prepared(tag(kind, payload)), tag(kind, payload));
         }

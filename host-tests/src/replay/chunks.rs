@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use embedded_rtmp::chunk::{ChunkStreamId, Fragment, Reader};
-use embedded_rtmp::message::Kind;
+use embedded_rtmp::message::MessageKind;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -84,11 +84,11 @@ fn take(open: &mut HashMap<ChunkStreamId, Open>, fragment: &Fragment<'_>, show: 
 }
 
 /// Longer messages are tolerated, shorter ones change nothing.
-fn change(kind: Kind, payload: &[u8]) -> Change {
+fn change(kind: MessageKind, payload: &[u8]) -> Change {
     let Some(number) = payload.first_chunk().copied().map(u32::from_be_bytes) else { return Change::Nothing };
     match kind {
-        Kind::SET_CHUNK_SIZE => Change::ChunkSize(number),
-        Kind::ABORT => ChunkStreamId::new(number).map_or(Change::Nothing, Change::Abort),
+        MessageKind::SET_CHUNK_SIZE => Change::ChunkSize(number),
+        MessageKind::ABORT => ChunkStreamId::new(number).map_or(Change::Nothing, Change::Abort),
         _ => Change::Nothing,
     }
 }

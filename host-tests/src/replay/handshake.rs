@@ -1,6 +1,8 @@
 //! The handshake of a capture: the side that received it is played again; what it would answer goes nowhere.
 
-use embedded_rtmp::handshake::{Client, ClientConfig, Kind, SCRATCH, Scheme, Server, ServerConfig, Style};
+use embedded_rtmp::handshake::{
+    Client, ClientConfig, DigestScheme, HandshakeKind, SCRATCH, Server, ServerConfig, Style,
+};
 use embedded_rtmp::time::Instant;
 use serde_json::{Value, json};
 
@@ -67,9 +69,9 @@ impl Handshake {
         };
         if self.is_done() {
             show(match kind {
-                Kind::Simple => json!({"handshake": "simple"}),
-                Kind::Digest(Scheme::Scheme0) => json!({"handshake": "digest", "scheme": 0}),
-                Kind::Digest(Scheme::Scheme1) => json!({"handshake": "digest", "scheme": 1}),
+                HandshakeKind::Simple => json!({"handshake": "simple"}),
+                HandshakeKind::Digest(DigestScheme::Scheme0) => json!({"handshake": "digest", "scheme": 0}),
+                HandshakeKind::Digest(DigestScheme::Scheme1) => json!({"handshake": "digest", "scheme": 1}),
             });
         }
         Ok(())

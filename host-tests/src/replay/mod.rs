@@ -10,7 +10,7 @@ pub use values::{Values, values};
 use std::fmt;
 
 use embedded_rtmp::chunk::ReadError;
-use embedded_rtmp::handshake::Error as HandshakeError;
+use embedded_rtmp::handshake::HandshakeError;
 use serde_json::Value;
 
 use chunks::Chunks;

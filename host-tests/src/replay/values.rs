@@ -11,7 +11,7 @@
 //! | text that is no UTF-8 | `{"bytes":"hex"}` |
 
 use embedded_rtmp::amf0::{DecodeError, Decoder, Text, Token};
-use embedded_rtmp::message::Kind;
+use embedded_rtmp::message::MessageKind;
 use serde_json::{Map, Number, Value, json};
 
 /// The values of a message, and why there are no more of them, where they end before the payload does.
@@ -24,12 +24,12 @@ pub struct Values {
 }
 
 /// The values of a command or data message; `None` where it is something else, or in a format of its own.
-pub fn values(kind: Kind, payload: &[u8]) -> Option<Values> {
+pub fn values(kind: MessageKind, payload: &[u8]) -> Option<Values> {
     let amf0 = match (kind, payload) {
-        (Kind::COMMAND | Kind::DATA, _) => payload,
-        (Kind::COMMAND_AMF3 | Kind::DATA_AMF3, [0, amf0 @ ..]) => amf0,
+        (MessageKind::COMMAND | MessageKind::DATA, _) => payload,
+        (MessageKind::COMMAND_AMF3 | MessageKind::DATA_AMF3, [0, amf0 @ ..]) => amf0,
         // Some senders leave the selector out: then this is the marker of a string.
-        (Kind::COMMAND_AMF3 | Kind::DATA_AMF3, [2, ..]) => payload,
+        (MessageKind::COMMAND_AMF3 | MessageKind::DATA_AMF3, [2, ..]) => payload,
         _ => return None,
     };
     let mut decoder = Decoder::new(amf0);
@@ -108,7 +108,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn shown(kind: Kind, payload: &[u8]) -> Value {
+    fn shown(kind: MessageKind, payload: &[u8]) -> Value {
         let values = values(kind, payload).unwrap();
         assert_eq!(values.error, None);
         Value::Array(values.values)
@@ -122,27 +122,27 @@ mod tests {
         let expected = json!(["a", 1, true, null, {"undefined": true}, {"unsupported": true}, {"reference": 9},
             {"date": 2, "zone": -1}, {"xml": "x"}, [null, false], {"k": {"i": null}}, {"": "C"}, {"bytes": "ff"},
             {"amf3": "0a0b"}]);
-        assert_eq!(shown(Kind::COMMAND, payload), expected);
+        assert_eq!(shown(MessageKind::COMMAND, payload), expected);
     }
 
     #[test]
     fn numbers_that_json_lacks_are_text() {
         let nan = b"\0\x7f\xf8\0\0\0\0\0\0\0\xff\xf0\0\0\0\0\0\0\0\x3f\xe0\0\0\0\0\0\0";
-        assert_eq!(shown(Kind::DATA, nan), json!([{"number": "NaN"}, {"number": "-inf"}, 0.5]));
+        assert_eq!(shown(MessageKind::DATA, nan), json!([{"number": "NaN"}, {"number": "-inf"}, 0.5]));
     }
 
     #[test]
     fn a_format_selector_is_passed_over() {
-        assert_eq!(shown(Kind::COMMAND_AMF3, b"\0\x05"), json!([null]));
-        assert_eq!(shown(Kind::COMMAND_AMF3, b"\x02\0\x01a"), json!(["a"]));
-        assert_eq!(values(Kind::DATA_AMF3, b"\x01\x05"), None);
-        assert_eq!(values(Kind::DATA_AMF3, b""), None);
-        assert_eq!(values(Kind::VIDEO, b"\x05"), None);
+        assert_eq!(shown(MessageKind::COMMAND_AMF3, b"\0\x05"), json!([null]));
+        assert_eq!(shown(MessageKind::COMMAND_AMF3, b"\x02\0\x01a"), json!(["a"]));
+        assert_eq!(values(MessageKind::DATA_AMF3, b"\x01\x05"), None);
+        assert_eq!(values(MessageKind::DATA_AMF3, b""), None);
+        assert_eq!(values(MessageKind::VIDEO, b"\x05"), None);
     }
 
     #[test]
     fn what_cannot_be_decoded_ends_the_values() {
-        let values = values(Kind::COMMAND, b"\x05\x02\0\x09a").unwrap();
+        let values = values(MessageKind::COMMAND, b"\x05\x02\0\x09a").unwrap();
         assert_eq!((values.values, values.error), (vec![Value::Null], Some(DecodeError::Truncated)));
     }
 }

@@ -7,13 +7,13 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result};
 use embedded_rtmp::command::{Status, code};
-use embedded_rtmp::message::{Kind, StreamId};
+use embedded_rtmp::message::{MessageKind, StreamId};
 use embedded_rtmp::relay::PumpError;
 use embedded_rtmp::session::{Server, ServerEvent};
 
 use super::player::Playing;
 use super::record::Recording;
-use super::stream::{Bell, Name, Stream, name, shown};
+use super::stream::{Name, PlayerWaker, Stream, name, shown};
 use super::{Event, Played, Recorded, Shared, TICK};
 use crate::net::{Clock, Memory, Pipe, Waiter, entropy};
 
@@ -38,7 +38,7 @@ pub(super) struct Connection<'b> {
     /// The player is to go as soon as its message is whole.
     stopping: bool,
     is_overtaken: bool,
-    bell: Arc<Bell>,
+    waker: Arc<PlayerWaker>,
 }
 
 /// What an event asks for, when it no longer borrows the session.
@@ -50,7 +50,7 @@ enum Action {
     Play(StreamId, Vec<u8>, bool),
     Stopped(StreamId),
     Pause(bool),
-    Receive(Kind, bool),
+    Receive(MessageKind, bool),
     Refuse(StreamId, &'static str),
 }
 
@@ -68,7 +68,7 @@ impl<'b> Connection<'b> {
         let mut waiter = Waiter::new()?;
         waiter.add(&mut pipe)?;
         let session = Server::new(memory.buffers(), shared.config, &entropy()?)?;
-        let (clock, bell) = (Clock::new(), Arc::new(Bell::new(waiter.waker()?)));
+        let (clock, waker) = (Clock::new(), Arc::new(PlayerWaker::new(waiter.waker()?)));
         let (app, live, playing) = (Vec::new(), HashMap::new(), None);
         let mut connection = Connection {
             session,
@@ -81,7 +81,7 @@ impl<'b> Connection<'b> {
             playing,
             stopping: false,
             is_overtaken: false,
-            bell,
+            waker,
         };
         let result = connection.drive(&mut waiter);
         let end = result.as_ref().map_or_else(|error| format!("{error:#}"), |end| (*end).to_owned());
@@ -241,7 +241,7 @@ impl<'b> Connection<'b> {
         let found = self.shared.streams.find(&name);
         self.session.accept_play(stream, reset)?;
         (self.shared.tell)(Event::Playing(self.peer, shown(&name)));
-        self.playing = Some(Playing::new(stream, name, found, Arc::clone(&self.bell)));
+        self.playing = Some(Playing::new(stream, name, found, Arc::clone(&self.waker)));
         self.stopping = false;
         Ok(())
     }
@@ -258,7 +258,7 @@ impl<'b> Connection<'b> {
     fn leave(&mut self, end: &str) {
         let Some(playing) = self.playing.take() else { return };
         let ((sent, skipped), stream) = (playing.counts(), shown(&playing.name));
-        playing.stream.leave(&playing.bell);
+        playing.stream.leave(&playing.waker);
         self.shared.streams.release(&playing.name, playing.stream);
         (self.shared.tell)(Event::Played(Played { peer: self.peer, stream, sent, skipped, end: end.to_owned() }));
     }

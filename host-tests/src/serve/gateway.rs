@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use embedded_rtmp::tunnel::{Config, TunnelId, Tunnels};
+use embedded_rtmp::tunnel::{TunnelConfig, TunnelId, Tunnels};
 use mio::net::UnixStream;
 
 use super::Shared;
@@ -45,7 +45,8 @@ pub(super) struct End {
 impl Gateway {
     pub(super) fn new(idle_timeout: Duration) -> Self {
         let idle_timeout = idle_timeout.min(LONGEST_SILENCE);
-        let config = Config { idle_timeout, page: Some("RTMP and RTMPT are served here.\n"), ..Config::new() };
+        let config =
+            TunnelConfig { idle_timeout, page: Some("RTMP and RTMPT are served here.\n"), ..TunnelConfig::new() };
         let state = State { tunnels: Tunnels::new(config), ends: [const { None }; MOST] };
         Self { clock: Clock::new(), state: Mutex::new(state), threads: Mutex::default() }
     }

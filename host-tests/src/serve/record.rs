@@ -46,7 +46,7 @@ mod tests {
     use crate::flv::{Reader, Tag};
     use embedded_rtmp::chunk::ChunkStreamId;
     use embedded_rtmp::media::flv::TagHeader;
-    use embedded_rtmp::message::{Header, Kind, StreamId, Timestamp};
+    use embedded_rtmp::message::{MessageHeader, MessageKind, StreamId, Timestamp};
 
     #[test]
     fn item_109_an_aggregate_is_recorded_as_the_messages_in_it() {
@@ -56,14 +56,15 @@ mod tests {
             [&header.emit()[..], data, &header.back_pointer()].concat()
         };
         let body = [
-            inside(Kind::VIDEO, 5_000, &[0x17, 1, 0, 0, 0]),
-            inside(Kind::AUDIO, 5_023, &[0xAF, 1, 7]),
-            inside(Kind::AGGREGATE, 5_030, &inside(Kind::AUDIO, 0, &[0xAF, 1])),
-            inside(Kind::DATA, 5_040, b"\x02\0\x0d@setDataFrame\x02\0\x0aonMetaData\x05"),
+            inside(MessageKind::VIDEO, 5_000, &[0x17, 1, 0, 0, 0]),
+            inside(MessageKind::AUDIO, 5_023, &[0xAF, 1, 7]),
+            inside(MessageKind::AGGREGATE, 5_030, &inside(MessageKind::AUDIO, 0, &[0xAF, 1])),
+            inside(MessageKind::DATA, 5_040, b"\x02\0\x0d@setDataFrame\x02\0\x0aonMetaData\x05"),
         ]
         .concat();
         let length = body.len() as u32;
-        let header = Header { timestamp: Timestamp(100), length, kind: Kind::AGGREGATE, stream: StreamId(1) };
+        let header =
+            MessageHeader { timestamp: Timestamp(100), length, kind: MessageKind::AGGREGATE, stream: StreamId(1) };
         let (first, second) = body.split_at(20);
 
         let directory = tempfile::tempdir().unwrap();
@@ -75,9 +76,9 @@ mod tests {
         recording.finish().unwrap();
         let tags: Vec<Tag> = Reader::new(File::open(path).unwrap()).unwrap().map(|tag| tag.unwrap()).collect();
         let expected = [
-            (Kind::VIDEO, 100, &[0x17, 1, 0, 0, 0][..]),
-            (Kind::AUDIO, 123, &[0xAF, 1, 7]),
-            (Kind::DATA, 140, b"\x02\0\x0aonMetaData\x05"),
+            (MessageKind::VIDEO, 100, &[0x17, 1, 0, 0, 0][..]),
+            (MessageKind::AUDIO, 123, &[0xAF, 1, 7]),
+            (MessageKind::DATA, 140, b"\x02\0\x0aonMetaData\x05"),
         ]
         .map(|(kind, timestamp, data)| Tag { kind, timestamp, payload: data.to_vec() });
         assert_eq!(tags, expected);

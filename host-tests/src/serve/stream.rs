@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use embedded_rtmp::chunk::Fragment;
-use embedded_rtmp::relay::{Buffers, Ring};
+use embedded_rtmp::relay::{Ring, StreamBuffers};
 use mio::Waker;
 
 /// Application and key as one path, without queries.
@@ -19,18 +19,18 @@ pub(super) struct Stream {
     ring: Mutex<Ring<'static>>,
     /// How often it was published, and how often that ended: odd while it is published. A player that looks too late to
     /// see it published hears of the end all the same.
-    turn: AtomicU32,
-    players: Mutex<Vec<Arc<Bell>>>,
+    generation: AtomicU32,
+    players: Mutex<Vec<Arc<PlayerWaker>>>,
 }
 
 /// Wakes a player's thread, once for each time that it has looked.
 #[derive(Debug)]
-pub(super) struct Bell {
+pub(super) struct PlayerWaker {
     waker: Waker,
     rung: AtomicBool,
 }
 
-impl Bell {
+impl PlayerWaker {
     pub(super) const fn new(waker: Waker) -> Self {
         Self { waker, rung: AtomicBool::new(false) }
     }
@@ -43,7 +43,7 @@ impl Bell {
     }
 
     /// From now on it rings again.
-    pub(super) fn looked(&self) {
+    pub(super) fn rearm(&self) {
         self.rung.store(false, Ordering::SeqCst);
     }
 }
@@ -55,11 +55,11 @@ impl Stream {
     }
 
     pub(super) fn is_published(&self) -> bool {
-        is_published(self.turn())
+        is_published(self.generation())
     }
 
-    pub(super) fn turn(&self) -> u32 {
-        self.turn.load(Ordering::SeqCst)
+    pub(super) fn generation(&self) -> u32 {
+        self.generation.load(Ordering::SeqCst)
     }
 
     /// Takes a piece from the publisher.
@@ -71,27 +71,27 @@ impl Stream {
     /// The publisher has gone.
     pub(super) fn end(&self) {
         self.ring().end();
-        self.turn.fetch_add(1, Ordering::SeqCst);
+        self.generation.fetch_add(1, Ordering::SeqCst);
         self.wake();
     }
 
     fn wake(&self) {
-        lock(&self.players).iter().for_each(|bell| bell.ring());
+        lock(&self.players).iter().for_each(|waker| waker.ring());
     }
 
     /// A player wants to be woken.
-    pub(super) fn join(&self, bell: &Arc<Bell>) {
-        lock(&self.players).push(Arc::clone(bell));
+    pub(super) fn join(&self, waker: &Arc<PlayerWaker>) {
+        lock(&self.players).push(Arc::clone(waker));
     }
 
     /// It does not any more.
-    pub(super) fn leave(&self, bell: &Arc<Bell>) {
-        lock(&self.players).retain(|other| !Arc::ptr_eq(other, bell));
+    pub(super) fn leave(&self, waker: &Arc<PlayerWaker>) {
+        lock(&self.players).retain(|other| !Arc::ptr_eq(other, waker));
     }
 }
 
-pub(super) const fn is_published(turn: u32) -> bool {
-    turn & 1 == 1
+pub(super) const fn is_published(generation: u32) -> bool {
+    generation & 1 == 1
 }
 
 /// All streams that somebody publishes or plays.
@@ -116,8 +116,8 @@ impl Streams {
     /// The stream of that name, for its publisher; `None` where it has one.
     pub(super) fn publish(&self, name: &Name) -> Option<Arc<Stream>> {
         let stream = self.find(name);
-        let next = |turn: u32| (!is_published(turn)).then(|| turn.wrapping_add(1));
-        stream.turn.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next).ok()?;
+        let next = |generation: u32| (!is_published(generation)).then(|| generation.wrapping_add(1));
+        stream.generation.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next).ok()?;
         stream.wake();
         Some(stream)
     }
@@ -127,7 +127,7 @@ impl Streams {
         let mut by_name = lock(&self.by_name);
         let stream = by_name.entry(name.clone()).or_insert_with(|| {
             let ring = lock(&self.spare).pop().unwrap_or_else(|| self.ring());
-            Arc::new(Stream { ring: Mutex::new(ring), turn: AtomicU32::new(0), players: Mutex::default() })
+            Arc::new(Stream { ring: Mutex::new(ring), generation: AtomicU32::new(0), players: Mutex::default() })
         });
         Arc::clone(stream)
     }
@@ -147,7 +147,7 @@ impl Streams {
     fn ring(&self) -> Ring<'static> {
         let memory = |length| vec![0; length].leak();
         let [metadata, video, audio] = [memory(KEPT), memory(KEPT), memory(KEPT)];
-        Ring::new(Buffers { ring: memory(self.room), metadata, video, audio })
+        Ring::new(StreamBuffers { ring: memory(self.room), metadata, video, audio })
     }
 }
 

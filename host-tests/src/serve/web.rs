@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use embedded_rtmp::time::Instant;
-use embedded_rtmp::tunnel::{Connection, Event, Refusal, TunnelId};
+use embedded_rtmp::tunnel::{TunnelConnection, TunnelEvent, TunnelId, TunnelRefusal};
 
 use super::gateway::State;
 use super::{Event as Told, Shared, TICK};
@@ -22,7 +22,7 @@ struct Web<'s> {
     peer: SocketAddr,
     shared: &'s Arc<Shared>,
     clock: Clock,
-    connection: Connection,
+    connection: TunnelConnection,
     waiter: Waiter,
     /// The tunnel whose end the waiter knows.
     watched: Option<TunnelId>,
@@ -35,7 +35,7 @@ pub(super) fn serve(mut pipe: Pipe, peer: SocketAddr, shared: &Arc<Shared>) -> R
     let waiter = Waiter::new()?;
     waiter.add(&mut pipe)?;
     let clock = shared.gateway.clock();
-    let connection = Connection::new(clock.now());
+    let connection = TunnelConnection::new(clock.now());
     let mut web = Web { pipe, peer, shared, clock, connection, waiter, watched: None, grace: None };
     let result = web.drive();
     let mut state = shared.gateway.lock();
@@ -82,12 +82,12 @@ impl Web<'_> {
         while let Some(event) = self.connection.next_event(&mut state.tunnels, now, &mut input) {
             let before = input.len();
             match event {
-                Event::Open => {
+                TunnelEvent::Open => {
                     if let Some(tunnel) = self.connection.open(&mut state.tunnels, now, &entropy()?) {
                         state.open(tunnel, self.peer, self.shared)?;
                     }
                 }
-                Event::Data(tunnel) => {
+                TunnelEvent::Data(tunnel) => {
                     let end = state.end(tunnel);
                     self.connection.receive(now, &mut input, |bytes| match end {
                         Some(end) => end.give(bytes),
@@ -98,14 +98,14 @@ impl Web<'_> {
                         break;
                     }
                 }
-                Event::Closed(tunnel) => {
+                TunnelEvent::Closed(tunnel) => {
                     if self.watched == Some(tunnel) {
                         self.watched = None;
                     }
                     state.close(tunnel);
                 }
-                Event::Refused(Refusal::Page | Refusal::NotFound) => {}
-                Event::Refused(refusal) => {
+                TunnelEvent::Refused(TunnelRefusal::Page | TunnelRefusal::NotFound) => {}
+                TunnelEvent::Refused(refusal) => {
                     (self.shared.tell)(Told::Trouble(self.peer, format!("a request is refused: {refusal}")));
                 }
                 _ => {}

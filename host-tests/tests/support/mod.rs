@@ -29,7 +29,7 @@ pub fn tags(file: &Path) -> Vec<Tag> {
 
 /// The audio and video of a file, without what a recorder may change: the metadata.
 pub fn media(file: &Path) -> Vec<Tag> {
-    tags(file).into_iter().filter(|tag| tag.kind != embedded_rtmp::message::Kind::DATA).collect()
+    tags(file).into_iter().filter(|tag| tag.kind != embedded_rtmp::message::MessageKind::DATA).collect()
 }
 
 /// `serve`, with a directory of its own.

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use embedded_rtmp::command::code;
-use embedded_rtmp::session::{Buffers, Server, ServerConfig, ServerEvent};
+use embedded_rtmp::session::{Server, ServerConfig, ServerEvent, SessionBuffers};
 use embedded_rtmp::time::Instant;
 
 /// What it says to everyone.
@@ -55,7 +55,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Answers one client, until either closes.
 fn refuse(mut socket: TcpStream, refusal: &Refusal, note: &mut dyn FnMut(String)) {
     let (mut scratch, mut control) = ([0; 1_536], [0; 512]);
-    let buffers = Buffers { scratch: &mut scratch, control: &mut control };
+    let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
     let mut server = Server::<8>::new(buffers, ServerConfig::new(), &[1; 32]).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     let (now, mut received, mut out) = (Instant::from_millis(1), [0; 4_096], [0; 4_096]);

@@ -68,7 +68,7 @@ impl<const STREAMS: usize> Reader<STREAMS> {
             }
         } else {
             if matches!(fields.format, Format::Full | Format::SameStream) {
-                track.shape = fields.shape;
+                track.length_and_kind = fields.length_and_kind;
             }
             if fields.format == Format::Full {
                 track.stream = fields.stream;
@@ -97,13 +97,13 @@ impl<const STREAMS: usize> Reader<STREAMS> {
         if !may_begin {
             return Err(self.fail(Failure::UnknownChunkStream, csid.value()));
         }
-        self.put_by()?;
+        self.evict()?;
         self.track = Track::new(csid);
         Ok(())
     }
 
     /// Makes room for another chunk stream in place of the current one.
-    fn put_by(&mut self) -> Result<(), ReadError> {
+    fn evict(&mut self) -> Result<(), ReadError> {
         for _ in 0..2 {
             if let Some(old) = self.others.iter_mut().find(|track| track.is_idle()) {
                 old.swap(&mut self.track);

@@ -20,7 +20,7 @@ mod track;
 pub use error::ReadError;
 
 use super::{ChunkStreamId, DEFAULT_CHUNK_SIZE, Fragment, MAX_CHUNK_SIZE, header};
-use crate::fmt::brief;
+use crate::fmt::impl_format;
 use crate::message::StreamId;
 use track::Track;
 
@@ -65,7 +65,7 @@ pub struct Reader<const STREAMS: usize> {
     type_three_delta: TypeThreeDelta,
 }
 
-brief!(
+impl_format!(
     [const STREAMS: usize] Reader<STREAMS>,
     this => "Reader {{ chunk_size: {}, failed: {} }}", this.chunk_size, this.failure()
 );
@@ -147,14 +147,14 @@ impl<const STREAMS: usize> Reader<STREAMS> {
     }
 
     /// Marks the unfinished messages of the message streams that `lost` picks.
-    pub(crate) fn disown(&mut self, lost: impl Fn(StreamId) -> bool) {
+    pub(crate) fn discard(&mut self, lost: impl Fn(StreamId) -> bool) {
         let tracks = self.others.iter_mut().chain([&mut self.track]);
-        tracks.filter(|track| track.is_partial() && lost(track.stream)).for_each(Track::disown);
+        tracks.filter(|track| track.is_partial() && lost(track.stream)).for_each(Track::discard);
     }
 
     /// Whether the current message was marked since it began.
-    pub(crate) fn is_disowned(&self) -> bool {
-        self.track.is_disowned()
+    pub(crate) fn is_discarded(&self) -> bool {
+        self.track.is_discarded()
     }
 
     /// Whether the input read so far ends between two messages: no header is cut, and no message is unfinished.
@@ -240,14 +240,14 @@ impl<const STREAMS: usize> Reader<STREAMS> {
     pub(crate) fn fragment<'d, 'i: 'd>(&'d self, pulled: Pulled<'i>) -> Fragment<'d> {
         let data = match pulled.data {
             Ok(data) => data,
-            Err(length) => self.kept(length),
+            Err(length) => self.saved(length),
         };
         self.track.fragment(pulled.offset, data)
     }
 
     /// The payload bytes of the last fragment, where it lay in the reader.
     #[cold]
-    fn kept(&self, length: u8) -> &[u8] {
+    fn saved(&self, length: u8) -> &[u8] {
         let end = usize::from(self.pending_start);
         self.pending.get(end.saturating_sub(usize::from(length))..end).unwrap_or(&[])
     }

@@ -1,8 +1,8 @@
 //! What the reader remembers of one chunk stream.
 
-use crate::chunk::header::Shape;
+use crate::chunk::header::LengthAndKind;
 use crate::chunk::{ChunkStreamId, Fragment};
-use crate::message::{Header, Kind, StreamId, Timestamp};
+use crate::message::{MessageHeader, MessageKind, StreamId, Timestamp};
 
 /// The last message header on one chunk stream, and how far its message has come.
 #[derive(Debug, Clone, Copy)]
@@ -10,7 +10,7 @@ pub(super) struct Track {
     /// The chunk stream's id, which has 17 bits, and those of the flags below that are set.
     id_and_flags: u32,
     pub(super) timestamp: Timestamp,
-    pub(super) shape: Shape,
+    pub(super) length_and_kind: LengthAndKind,
     pub(super) stream: StreamId,
     /// What a type 3 header that begins a message adds to the timestamp, in ms.
     pub(super) delta: u32,
@@ -43,8 +43,9 @@ impl Track {
     pub(super) const NONE: Track = Track::new(ChunkStreamId::NONE);
 
     pub(super) const fn new(csid: ChunkStreamId) -> Self {
-        let (timestamp, shape, stream) = (Timestamp(0), Shape::new(0, Kind(0)), StreamId::CONNECTION);
-        Self { id_and_flags: csid.value(), timestamp, shape, stream, delta: 0, received: 0 }
+        let (timestamp, length_and_kind, stream) =
+            (Timestamp(0), LengthAndKind::new(0, MessageKind(0)), StreamId::CONNECTION);
+        Self { id_and_flags: csid.value(), timestamp, length_and_kind, stream, delta: 0, received: 0 }
     }
 
     /// Becomes the other one, and that one this: through a function of their own, for else memmove comes into the image.
@@ -61,8 +62,9 @@ impl Track {
     /// A fragment of the message.
     #[inline]
     pub(super) fn fragment<'d>(&self, offset: u32, data: &'d [u8]) -> Fragment<'d> {
-        let Track { shape, timestamp, stream, .. } = *self;
-        let header = Header { timestamp, length: shape.length(), kind: shape.kind(), stream };
+        let Track { length_and_kind, timestamp, stream, .. } = *self;
+        let header =
+            MessageHeader { timestamp, length: length_and_kind.length(), kind: length_and_kind.kind(), stream };
         Fragment { csid: self.csid(), header, offset, data }
     }
 
@@ -89,11 +91,11 @@ impl Track {
     }
 
     /// The rest of the message is of no concern.
-    pub(super) fn disown(&mut self) {
+    pub(super) fn discard(&mut self) {
         self.id_and_flags |= DISOWNED;
     }
 
-    pub(super) fn is_disowned(&self) -> bool {
+    pub(super) fn is_discarded(&self) -> bool {
         self.id_and_flags & DISOWNED != 0
     }
 
@@ -120,7 +122,7 @@ impl Track {
     /// Payload bytes that the message lacks.
     #[inline]
     pub(super) fn missing(&self) -> u32 {
-        self.shape.length().wrapping_sub(self.received)
+        self.length_and_kind.length().wrapping_sub(self.received)
     }
 
     /// Reads a type 3 header, which `after` follows, four bytes or the first few of them. Begins a message unless one is
@@ -164,7 +166,7 @@ impl Track {
     pub(super) fn advance(&mut self, length: usize) -> (u32, bool) {
         let offset = self.received;
         let received = offset.wrapping_add(length as u32);
-        let is_last = received >= self.shape.length();
+        let is_last = received >= self.length_and_kind.length();
         self.received = if is_last { 0 } else { received };
         (offset, is_last)
     }

@@ -20,8 +20,8 @@ use core::num::NonZeroU32;
 use super::header::Format;
 use super::{ChunkStreamId, DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE};
 use crate::bytes::{copy, copy_in_line};
-use crate::fmt::brief;
-use crate::message::{self, Header};
+use crate::fmt::impl_format;
+use crate::message::{self, MessageHeader};
 use track::{Stage, Track};
 
 /// Writes a chunk stream, with memory for `STREAMS` chunk streams, at most 255.
@@ -38,7 +38,7 @@ pub struct Writer<const STREAMS: usize> {
     current: u8,
 }
 
-brief!([const STREAMS: usize] Writer<STREAMS>, this => "Writer {{ chunk_size: {} }}", this.chunk_size.get());
+impl_format!([const STREAMS: usize] Writer<STREAMS>, this => "Writer {{ chunk_size: {} }}", this.chunk_size.get());
 
 /// No header is so long: all of it is to be put out.
 const WHOLE: u8 = u8::MAX;
@@ -139,8 +139,8 @@ impl<const STREAMS: usize> Writer<STREAMS> {
     ///
     /// # Errors
     /// The message before it on the chunk stream is open, it is too long, or all of the table has open messages.
-    pub fn begin(&mut self, csid: ChunkStreamId, header: Header) -> Result<(), WriteError> {
-        if header.length > message::MAX_LENGTH {
+    pub fn begin(&mut self, csid: ChunkStreamId, header: MessageHeader) -> Result<(), WriteError> {
+        if header.length > message::MAX_MESSAGE_LENGTH {
             return Err(WriteError::TooLong(header.length));
         }
         // Its own track; else one that was never used, or that can be done without.

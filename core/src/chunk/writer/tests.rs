@@ -5,18 +5,18 @@ use std::vec::Vec;
 
 use super::*;
 use crate::chunk::Reader;
-use crate::message::{Kind, StreamId, Timestamp};
+use crate::message::{MessageKind, StreamId, Timestamp};
 
 fn csid(id: u32) -> ChunkStreamId {
     ChunkStreamId::new(id).unwrap()
 }
 
-fn header(timestamp: u32, kind: Kind, stream: u32, length: usize) -> Header {
-    Header { timestamp: Timestamp(timestamp), length: length as u32, kind, stream: StreamId(stream) }
+fn header(timestamp: u32, kind: MessageKind, stream: u32, length: usize) -> MessageHeader {
+    MessageHeader { timestamp: Timestamp(timestamp), length: length as u32, kind, stream: StreamId(stream) }
 }
 
 /// Puts a whole message out into windows of `window` bytes.
-fn put(writer: &mut Writer<4>, id: u32, header: Header, mut payload: &[u8], window: usize) -> Vec<u8> {
+fn put(writer: &mut Writer<4>, id: u32, header: MessageHeader, mut payload: &[u8], window: usize) -> Vec<u8> {
     writer.begin(csid(id), header).unwrap();
     let mut stream = Vec::new();
     while writer.left(csid(id)).is_some() {
@@ -32,7 +32,7 @@ fn put(writer: &mut Writer<4>, id: u32, header: Header, mut payload: &[u8], wind
 }
 
 /// The bytes of messages, each `(csid, header, payload)`, which must be the same in windows of all sizes.
-fn write(chunk_size: u32, messages: &[(u32, Header, &[u8])]) -> Vec<Vec<u8>> {
+fn write(chunk_size: u32, messages: &[(u32, MessageHeader, &[u8])]) -> Vec<Vec<u8>> {
     let run = |window| {
         let mut writer = Writer::<4>::new();
         writer.set_chunk_size(chunk_size);
@@ -47,7 +47,7 @@ fn write(chunk_size: u32, messages: &[(u32, Header, &[u8])]) -> Vec<Vec<u8>> {
 
 #[test]
 fn item_045_the_first_header_says_all() {
-    let written = write(128, &[(6, header(40, Kind::VIDEO, 1, 3), b"abc")]);
+    let written = write(128, &[(6, header(40, MessageKind::VIDEO, 1, 3), b"abc")]);
     assert_eq!(written[0], [&[6, 0, 0, 40, 0, 0, 3, 9, 1, 0, 0, 0][..], b"abc"].concat());
 }
 
@@ -61,7 +61,7 @@ fn item_046_continuation_headers_have_the_form_of_the_first() {
         (320, &[0x01, 0, 1], &[0xC1, 0, 1]),
         (65_599, &[0x01, 255, 255], &[0xC1, 255, 255]),
     ] {
-        let written = write(2, &[(id, header(0, Kind::VIDEO, 1, 5), &payload)]);
+        let written = write(2, &[(id, header(0, MessageKind::VIDEO, 1, 5), &payload)]);
         let fields: &[u8] = &[0, 0, 0, 0, 0, 5, 9, 1, 0, 0, 0];
         assert_eq!(written[0], [first, fields, &[7, 7], more, &[7, 7], more, &[7]].concat());
     }
@@ -70,7 +70,7 @@ fn item_046_continuation_headers_have_the_form_of_the_first() {
 #[test]
 fn item_047_the_extended_timestamp_is_in_every_chunk() {
     let payload = [7; 5];
-    let written = write(2, &[(6, header(0x0102_0304, Kind::VIDEO, 1, 5), &payload)]);
+    let written = write(2, &[(6, header(0x0102_0304, MessageKind::VIDEO, 1, 5), &payload)]);
     let time = [1, 2, 3, 4];
     let fields: &[u8] = &[6, 255, 255, 255, 0, 0, 5, 9, 1, 0, 0, 0];
     assert_eq!(written[0], [fields, &time, &[7, 7], &[0xC6], &time, &[7, 7], &[0xC6], &time, &[7]].concat());
@@ -78,14 +78,14 @@ fn item_047_the_extended_timestamp_is_in_every_chunk() {
 
 #[test]
 fn item_020_ffffff_is_extended_and_fffffe_is_not() {
-    let one = |timestamp| write(128, &[(6, header(timestamp, Kind::VIDEO, 1, 1), b"a")]).remove(0);
+    let one = |timestamp| write(128, &[(6, header(timestamp, MessageKind::VIDEO, 1, 1), b"a")]).remove(0);
     assert_eq!(one(0xFF_FFFE)[..4], [6, 0xFF, 0xFF, 0xFE]);
     assert_eq!(one(0xFF_FFFF)[12..], [0x00, 0xFF, 0xFF, 0xFF, b'a']);
 }
 
 #[test]
 fn item_025_a_delta_is_said_before_type_3_relies_on_it() {
-    let audio = |timestamp| header(timestamp, Kind::AUDIO, 1, 1);
+    let audio = |timestamp| header(timestamp, MessageKind::AUDIO, 1, 1);
     let written = write(
         128,
         &[
@@ -93,10 +93,10 @@ fn item_025_a_delta_is_said_before_type_3_relies_on_it() {
             (4, audio(46), b"b"),
             (4, audio(69), b"c"),
             (4, audio(93), b"d"),
-            (4, header(117, Kind::AUDIO, 1, 2), b"ee"),
-            (4, header(141, Kind::AUDIO, 1, 2), b"ff"),
-            (4, header(141, Kind::AUDIO, 2, 2), b"gg"),
-            (4, header(141, Kind::AUDIO, 2, 2), b"hh"),
+            (4, header(117, MessageKind::AUDIO, 1, 2), b"ee"),
+            (4, header(141, MessageKind::AUDIO, 1, 2), b"ff"),
+            (4, header(141, MessageKind::AUDIO, 2, 2), b"gg"),
+            (4, header(141, MessageKind::AUDIO, 2, 2), b"hh"),
         ],
     );
     let firsts: Vec<u8> = written.iter().map(|message| message[0]).collect();
@@ -106,7 +106,7 @@ fn item_025_a_delta_is_said_before_type_3_relies_on_it() {
 
 #[test]
 fn item_029_time_that_goes_back_takes_a_full_header() {
-    let video = |timestamp| header(timestamp, Kind::VIDEO, 1, 1);
+    let video = |timestamp| header(timestamp, MessageKind::VIDEO, 1, 1);
     let written = write(
         128,
         &[(6, video(100), b"a"), (6, video(60), b"b"), (6, video(0xFFFF_FFF0), b"c"), (6, video(0x10), b"d")],
@@ -118,7 +118,7 @@ fn item_029_time_that_goes_back_takes_a_full_header() {
 
 #[test]
 fn a_delta_that_would_be_extended_takes_a_full_header() {
-    let video = |timestamp| header(timestamp, Kind::VIDEO, 1, 1);
+    let video = |timestamp| header(timestamp, MessageKind::VIDEO, 1, 1);
     let written = write(128, &[(6, video(0), b"a"), (6, video(0xFF_FFFE), b"b"), (6, video(0x1FF_FFFD), b"c")]);
     assert_eq!(written[1][..4], [0x86, 0xFF, 0xFF, 0xFE]);
     assert_eq!(written[2][..4], [0x06, 0xFF, 0xFF, 0xFF]);
@@ -126,15 +126,15 @@ fn a_delta_that_would_be_extended_takes_a_full_header() {
 
 #[test]
 fn item_036_an_empty_message_is_its_header() {
-    assert_eq!(write(128, &[(4, header(0, Kind::AUDIO, 1, 0), b"")])[0], [4, 0, 0, 0, 0, 0, 0, 8, 1, 0, 0, 0]);
+    assert_eq!(write(128, &[(4, header(0, MessageKind::AUDIO, 1, 0), b"")])[0], [4, 0, 0, 0, 0, 0, 0, 8, 1, 0, 0, 0]);
 }
 
 #[test]
 fn item_050_audio_passes_between_the_chunks_of_a_video_frame() {
     let mut writer = Writer::<4>::new();
     let (video, audio) = ([9; 300], [8; 4]);
-    writer.begin(csid(6), header(0, Kind::VIDEO, 1, 300)).unwrap();
-    writer.begin(csid(4), header(0, Kind::AUDIO, 1, 4)).unwrap();
+    writer.begin(csid(6), header(0, MessageKind::VIDEO, 1, 300)).unwrap();
+    writer.begin(csid(4), header(0, MessageKind::AUDIO, 1, 4)).unwrap();
     let mut out = [0; 12 + 100];
     assert_eq!(writer.poll(csid(6), &video, &mut out), (100, 112));
     // Within a chunk nobody else may write.
@@ -150,7 +150,7 @@ fn item_050_audio_passes_between_the_chunks_of_a_video_frame() {
 #[test]
 fn payload_may_be_handed_over_in_parts() {
     let mut writer = Writer::<4>::new();
-    writer.begin(csid(6), header(0, Kind::VIDEO, 1, 6)).unwrap();
+    writer.begin(csid(6), header(0, MessageKind::VIDEO, 1, 6)).unwrap();
     let mut out = [0; 100];
     assert_eq!(writer.poll(csid(6), &[], &mut out), (0, 0), "no header before there is payload");
     assert_eq!(writer.poll(csid(6), &[1, 2], &mut out), (2, 14));
@@ -162,8 +162,11 @@ fn payload_may_be_handed_over_in_parts() {
 #[test]
 fn what_cannot_be_begun() {
     let mut writer = Writer::<1>::new();
-    let one = header(0, Kind::VIDEO, 1, 1);
-    assert_eq!(writer.begin(csid(6), header(0, Kind::VIDEO, 1, 0x100_0000)), Err(WriteError::TooLong(0x100_0000)));
+    let one = header(0, MessageKind::VIDEO, 1, 1);
+    assert_eq!(
+        writer.begin(csid(6), header(0, MessageKind::VIDEO, 1, 0x100_0000)),
+        Err(WriteError::TooLong(0x100_0000))
+    );
     writer.begin(csid(6), one).unwrap();
     assert_eq!(writer.begin(csid(6), one), Err(WriteError::MessageOpen(csid(6))));
     assert_eq!(writer.begin(csid(4), one), Err(WriteError::TooManyChunkStreams(1)));
@@ -173,7 +176,7 @@ fn what_cannot_be_begun() {
 #[test]
 fn a_chunk_stream_without_an_open_message_makes_room() {
     let mut writer = Writer::<1>::new();
-    let one = header(0, Kind::VIDEO, 1, 1);
+    let one = header(0, MessageKind::VIDEO, 1, 1);
     for id in [6, 6, 4, 6] {
         writer.begin(csid(id), one).unwrap();
         assert_eq!(writer.poll(csid(id), b"a", &mut [0; 20]).0, 1);
@@ -184,10 +187,10 @@ fn a_chunk_stream_without_an_open_message_makes_room() {
 }
 
 /// Reads messages back as `(csid, header, payload)`.
-fn read(chunk_size: u32, mut stream: &[u8]) -> Vec<(u32, Header, Vec<u8>)> {
+fn read(chunk_size: u32, mut stream: &[u8]) -> Vec<(u32, MessageHeader, Vec<u8>)> {
     let mut reader = Reader::<4>::new();
     reader.set_chunk_size(chunk_size).unwrap();
-    let mut messages: Vec<(u32, Header, Vec<u8>)> = Vec::new();
+    let mut messages: Vec<(u32, MessageHeader, Vec<u8>)> = Vec::new();
     while let Some(fragment) = reader.next_fragment(&mut stream).unwrap() {
         if fragment.is_first() {
             messages.push((fragment.csid.value(), fragment.header, Vec::new()));
@@ -212,7 +215,7 @@ proptest::proptest! {
             // Small steps mostly, as media has; some huge, some backwards.
             time = if step % 8 == 0 { step } else { time.wrapping_add(step % 50) };
             let (id, payload) = (2 + id % 4 * 20, vec![step as u8; length]);
-            let header = header(time, Kind(8 + kind), message_stream, length);
+            let header = header(time, MessageKind(8 + kind), message_stream, length);
             stream.extend_from_slice(&put(&mut writer, id, header, &payload, window));
             expected.push((id, header, payload));
         }

@@ -1,8 +1,8 @@
 //! What the writer remembers of one chunk stream.
 
 use crate::chunk::ChunkStreamId;
-use crate::chunk::header::{self, EXTENDED, Fields, Format, Shape};
-use crate::message::{Header, Kind, StreamId, Timestamp};
+use crate::chunk::header::{self, EXTENDED, Fields, Format, LengthAndKind};
+use crate::message::{MessageHeader, MessageKind, StreamId, Timestamp};
 
 /// The last message header on one chunk stream, and how much of its message is out.
 #[derive(Debug, Clone, Copy)]
@@ -13,7 +13,7 @@ pub(super) struct Track {
     /// header, since readers do not agree on what type 3 means there.
     delta: [u8; 3],
     timestamp: Timestamp,
-    shape: Shape,
+    length_and_kind: LengthAndKind,
     stream: StreamId,
     /// Payload bytes not yet out.
     pub(super) left: u32,
@@ -39,19 +39,20 @@ impl Track {
         stage: Stage::Closed,
         delta: [0; 3],
         timestamp: Timestamp(0),
-        shape: Shape::new(0, Kind(0)),
+        length_and_kind: LengthAndKind::new(0, MessageKind(0)),
         stream: StreamId::CONNECTION,
         left: 0,
     };
 
     /// Begins a message on a chunk stream, whose last message this track has or had.
     #[inline(never)]
-    pub(super) fn begin(&mut self, csid: ChunkStreamId, header: Header) {
-        let Header { timestamp, length, kind, stream } = header;
-        let shape = Shape::new(length, kind);
-        let (format, delta) = if self.csid == csid { self.shortest(&header, shape) } else { (Format::Full, NO_DELTA) };
+    pub(super) fn begin(&mut self, csid: ChunkStreamId, header: MessageHeader) {
+        let MessageHeader { timestamp, length, kind, stream } = header;
+        let length_and_kind = LengthAndKind::new(length, kind);
+        let (format, delta) =
+            if self.csid == csid { self.shortest(&header, length_and_kind) } else { (Format::Full, NO_DELTA) };
         let [_, delta @ ..] = delta.to_be_bytes();
-        *self = Track { csid, stage: Stage::Begins(format), delta, timestamp, shape, stream, left: length };
+        *self = Track { csid, stage: Stage::Begins(format), delta, timestamp, length_and_kind, stream, left: length };
     }
 
     /// Whether it is a chunk stream's.
@@ -72,13 +73,13 @@ impl Track {
     /// The type of the shortest header that says `header` after what was before, and its delta.
     ///
     /// A delta that would need the extended form is not used: readers do not agree on what its repetition holds.
-    fn shortest(&self, header: &Header, shape: Shape) -> (Format, u32) {
+    fn shortest(&self, header: &MessageHeader, length_and_kind: LengthAndKind) -> (Format, u32) {
         let delta = header.timestamp.since(self.timestamp);
         if header.stream != self.stream || delta < 0 || delta as u32 >= NO_DELTA {
             return (Format::Full, NO_DELTA);
         }
         let delta = delta as u32;
-        let format = if shape != self.shape {
+        let format = if length_and_kind != self.length_and_kind {
             Format::SameStream
         } else if self.delta() != delta {
             Format::SameLength
@@ -97,8 +98,8 @@ impl Track {
     /// The next chunk's header: bytes, and where in them it begins and ends.
     pub(super) fn header(&self, format: Format) -> ([u8; header::MAX_SIZE], u8, u8) {
         let time = if format == Format::Full { self.timestamp.0.min(EXTENDED) } else { self.delta() };
-        let Track { shape, stream, .. } = *self;
-        header::emit(self.csid, &Fields { format, time, shape, stream }, self.extended())
+        let Track { length_and_kind, stream, .. } = *self;
+        header::emit(self.csid, &Fields { format, time, length_and_kind, stream }, self.extended())
     }
 
     /// The header of a chunk that continues the message, where it is one byte.

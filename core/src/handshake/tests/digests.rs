@@ -11,33 +11,33 @@ const TAIL: &[u8] = &[
     0xF0, 0xEE, 0xC2, 0x4A, 0x80, 0x68, 0xBE, 0xE8, 0x2E, 0x00, 0xD0, 0xD1, 0x02, 0x9E, 0x7E, 0x57, //
     0x6E, 0xEC, 0x5D, 0x2D, 0x29, 0x80, 0x6F, 0xAB, 0x93, 0xB8, 0xE6, 0x36, 0xCF, 0xEB, 0x31, 0xAE,
 ];
-const SCHEMES: [Scheme; 2] = [Scheme::Scheme0, Scheme::Scheme1];
+const SCHEMES: [DigestScheme; 2] = [DigestScheme::Scheme0, DigestScheme::Scheme1];
 const DIGEST: ClientConfig = ClientConfig { style: Style::Digest, strict: false };
 
 fn hmac(key: &[u8], text: &[u8]) -> [u8; 32] {
     Hmac::<Sha256>::new_from_slice(key).unwrap().chain_update(text).finalize().into_bytes().into()
 }
 
-fn place(block: &[u8], scheme: Scheme) -> usize {
-    let base = if scheme == Scheme::Scheme0 { 8 } else { 772 };
+fn place(block: &[u8], scheme: DigestScheme) -> usize {
+    let base = if scheme == DigestScheme::Scheme0 { 8 } else { 772 };
     block[base..base + 4].iter().map(|&byte| usize::from(byte)).sum::<usize>() % 728 + base + 4
 }
 
 /// What the digest of `block` has to be, and where.
-fn digest_of(block: &[u8], scheme: Scheme, name: &[u8]) -> (usize, [u8; 32]) {
+fn digest_of(block: &[u8], scheme: DigestScheme, name: &[u8]) -> (usize, [u8; 32]) {
     let at = place(block, scheme);
     (at, hmac(name, &[&block[..at], &block[at + 32..]].concat()))
 }
 
 /// Signs a C1 or S1; answers the digest.
-fn sign(block: &mut [u8], scheme: Scheme, name: &[u8]) -> [u8; 32] {
+fn sign(block: &mut [u8], scheme: DigestScheme, name: &[u8]) -> [u8; 32] {
     let (at, digest) = digest_of(block, scheme, name);
     block[at..at + 32].copy_from_slice(&digest);
     digest
 }
 
 /// The digest that stands in `block`, which must be right.
-fn verified(block: &[u8], scheme: Scheme, name: &[u8]) -> [u8; 32] {
+fn verified(block: &[u8], scheme: DigestScheme, name: &[u8]) -> [u8; 32] {
     let (at, digest) = digest_of(block, scheme, name);
     assert_eq!(block[at..at + 32], digest);
     digest
@@ -56,14 +56,14 @@ fn item_010_both_schemes_are_found_in_c1_and_s1() {
             sign(&mut c1, scheme, CLIENT_NAME);
             let mut side = server(ServerConfig::default());
             side.run(&stream(3, &c1, &any_block(2)), 4096, 4096).unwrap();
-            assert_eq!(side.machine.kind(), Kind::Digest(scheme));
+            assert_eq!(side.machine.kind(), HandshakeKind::Digest(scheme));
 
             let mut s1 = any_block(salt);
             sign(&mut s1, scheme, SERVER_NAME);
             // From S1 alone: nothing was sent, and the rest is missing.
             let mut side = client(DIGEST);
             side.feed(&stream(3, &s1, &any_block(2))[..1537]).unwrap();
-            assert_eq!(side.machine.kind(), Kind::Digest(scheme));
+            assert_eq!(side.machine.kind(), HandshakeKind::Digest(scheme));
         }
     }
 }
@@ -75,7 +75,7 @@ fn item_010_a_digest_of_the_other_side_is_none() {
         sign(&mut block, scheme, SERVER_NAME);
         let mut side = server(ServerConfig::default());
         side.run(&stream(3, &block, &any_block(2)), 4096, 4096).unwrap();
-        assert_eq!(side.machine.kind(), Kind::Simple);
+        assert_eq!(side.machine.kind(), HandshakeKind::Simple);
     }
 }
 
@@ -84,7 +84,7 @@ fn item_011_c1_has_a_version_and_a_digest_of_scheme_0() {
     let first = client(DIGEST).drain(4096);
     assert_eq!(first.len(), 1537);
     assert_eq!(first[..9], [3, 0, 0, 0, 0, 9, 0, 124, 2]);
-    verified(&first[1..], Scheme::Scheme0, CLIENT_NAME);
+    verified(&first[1..], DigestScheme::Scheme0, CLIENT_NAME);
     assert_eq!(client(DIGEST).drain(1), first);
 }
 
@@ -93,7 +93,7 @@ fn item_011_many_seeds_make_right_digests() {
     for seed in 0..200 {
         let machine = Client::new(DIGEST, seed, START);
         let first = Side { machine, scratch: [0; SCRATCH] }.drain(4096);
-        verified(&first[1..], Scheme::Scheme0, CLIENT_NAME);
+        verified(&first[1..], DigestScheme::Scheme0, CLIENT_NAME);
     }
 }
 
@@ -128,9 +128,9 @@ fn item_004_a_strict_client_wants_s2_signed_by_a_server_with_digests() {
     let config = ClientConfig { strict: true, ..DIGEST };
     let c1 = client(config).drain(4096).split_off(1);
     let mut s1 = any_block(5);
-    sign(&mut s1, Scheme::Scheme1, SERVER_NAME);
+    sign(&mut s1, DigestScheme::Scheme1, SERVER_NAME);
     let mut s2 = any_block(6);
-    let right = signature(&s2, SERVER_NAME, &verified(&c1, Scheme::Scheme0, CLIENT_NAME));
+    let right = signature(&s2, SERVER_NAME, &verified(&c1, DigestScheme::Scheme0, CLIENT_NAME));
     s2[1504..].copy_from_slice(&right);
     for cut in [1, 1000, 4096] {
         let mut side = client(config);
@@ -143,7 +143,7 @@ fn item_004_a_strict_client_wants_s2_signed_by_a_server_with_digests() {
         for at in [0, 700, 1503, 1504, 1535] {
             let mut s2 = s2.clone();
             s2[at] ^= 1;
-            assert_eq!(client(config).run(&stream(3, &s1, &s2), cut, 4096), Err(Error::Echo), "{at}");
+            assert_eq!(client(config).run(&stream(3, &s1, &s2), cut, 4096), Err(HandshakeError::Echo), "{at}");
         }
     }
 }
@@ -155,9 +155,9 @@ fn item_004_a_strict_client_with_a_digest_wants_all_of_c1_back_from_another_serv
     let mut s2 = echo(&c1);
     let mut side = client(config);
     side.run(&stream(3, &any_block(1), &s2), 100, 100).unwrap();
-    assert!(side.machine.is_done() && side.machine.kind() == Kind::Simple);
-    s2[place(&c1, Scheme::Scheme0)] ^= 1;
-    assert_eq!(client(config).run(&stream(3, &any_block(1), &s2), 100, 100), Err(Error::Echo));
+    assert!(side.machine.is_done() && side.machine.kind() == HandshakeKind::Simple);
+    s2[place(&c1, DigestScheme::Scheme0)] ^= 1;
+    assert_eq!(client(config).run(&stream(3, &any_block(1), &s2), 100, 100), Err(HandshakeError::Echo));
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn item_013_without_a_right_digest_it_is_the_plain_handshake() {
             c1[at] ^= 1;
             let mut side = server(ServerConfig::default());
             let bytes = side.run(&stream(3, &c1, &any_block(2)), 4096, 4096).unwrap().0;
-            assert_eq!(side.machine.kind(), Kind::Simple, "{at}");
+            assert_eq!(side.machine.kind(), HandshakeKind::Simple, "{at}");
             assert_eq!(bytes[1..9], [0; 8]);
             assert_eq!(bytes[1537..], c1);
         }
@@ -178,7 +178,7 @@ fn item_013_without_a_right_digest_it_is_the_plain_handshake() {
     let s1 = any_block(5);
     let mut side = client(DIGEST);
     let bytes = side.run(&stream(3, &s1, &any_block(2)), 4096, 4096).unwrap().0;
-    assert_eq!(side.machine.kind(), Kind::Simple);
+    assert_eq!(side.machine.kind(), HandshakeKind::Simple);
     assert_eq!(bytes[1537..], echo(&s1));
 }
 
@@ -189,7 +189,7 @@ fn item_014_every_sum_keeps_the_digest_in_the_block() {
             let pointer: [u8; 4] = core::array::from_fn(|index| ((sum + index as u16) / 4) as u8);
             assert_eq!(pointer.iter().map(|&byte| u16::from(byte)).sum::<u16>(), sum);
             let at = digest::offset(scheme, pointer);
-            let base = if scheme == Scheme::Scheme0 { 12 } else { 776 };
+            let base = if scheme == DigestScheme::Scheme0 { 12 } else { 776 };
             assert_eq!(at, base + usize::from(sum) % 728);
             assert!(at + digest::LENGTH <= BLOCK);
 
@@ -206,7 +206,7 @@ fn item_014_every_sum_keeps_the_digest_in_the_block() {
 fn item_006_digests_cut_anywhere() {
     fn check<T: Machine>(new: impl Fn() -> Side<T>, name: &[u8]) {
         let mut block = any_block(1);
-        sign(&mut block, Scheme::Scheme1, name);
+        sign(&mut block, DigestScheme::Scheme1, name);
         let peer = stream(3, &block, &any_block(2));
         let whole = new().run(&peer, 4096, 4096).unwrap().0;
         for at in (0..peer.len()).step_by(37).chain([1, 2, 1536, 1537, 1538, 3072, 3073]) {

@@ -22,7 +22,7 @@ struct Side<T> {
 }
 
 trait Machine {
-    fn read(&mut self, now: Instant, input: &mut &[u8], scratch: &mut [u8]) -> Result<(), Error>;
+    fn read(&mut self, now: Instant, input: &mut &[u8], scratch: &mut [u8]) -> Result<(), HandshakeError>;
     fn transmit(&mut self, scratch: &[u8], out: &mut [u8]) -> usize;
     fn transmit_len(&self) -> usize;
     fn wants_transmit(&self) -> bool;
@@ -32,7 +32,7 @@ trait Machine {
 
 macro_rules! machine {
     ($($name:ident reads $read:expr),*) => { $(impl Machine for $name {
-        fn read(&mut self, now: Instant, input: &mut &[u8], scratch: &mut [u8]) -> Result<(), Error> {
+        fn read(&mut self, now: Instant, input: &mut &[u8], scratch: &mut [u8]) -> Result<(), HandshakeError> {
             $read(self, now, input, scratch)
         }
         fn transmit(&mut self, scratch: &[u8], out: &mut [u8]) -> usize {
@@ -53,7 +53,12 @@ macro_rules! machine {
     })* };
 }
 
-fn read_as_server(server: &mut Server, _: Instant, input: &mut &[u8], scratch: &mut [u8]) -> Result<(), Error> {
+fn read_as_server(
+    server: &mut Server,
+    _: Instant,
+    input: &mut &[u8],
+    scratch: &mut [u8],
+) -> Result<(), HandshakeError> {
     server.read(input, scratch)
 }
 
@@ -69,7 +74,7 @@ fn server(config: ServerConfig) -> Side<Server> {
 
 impl<T: Machine> Side<T> {
     /// Feeds one piece; answers what stayed.
-    fn feed<'i>(&mut self, mut input: &'i [u8]) -> Result<&'i [u8], Error> {
+    fn feed<'i>(&mut self, mut input: &'i [u8]) -> Result<&'i [u8], HandshakeError> {
         self.machine.read(LATER, &mut input, &mut self.scratch)?;
         Ok(input)
     }
@@ -90,7 +95,12 @@ impl<T: Machine> Side<T> {
     }
 
     /// Feeds `input` in pieces of `cut` bytes, draining after each; answers what was written and what stayed.
-    fn run<'i>(&mut self, mut input: &'i [u8], cut: usize, window: usize) -> Result<(Vec<u8>, &'i [u8]), Error> {
+    fn run<'i>(
+        &mut self,
+        mut input: &'i [u8],
+        cut: usize,
+        window: usize,
+    ) -> Result<(Vec<u8>, &'i [u8]), HandshakeError> {
         let mut bytes = self.drain(window);
         while self.machine.wants_input() && !input.is_empty() {
             let (piece, rest) = input.split_at(cut.min(input.len()));

@@ -25,7 +25,7 @@ fn converse(config: ClientConfig, to_server: usize, to_client: usize) -> (Vec<u8
     assert!(client.machine.is_done() && server.machine.is_done());
     assert_eq!((up.taken, down.taken), (3073, 3073));
     assert_eq!(client.machine.kind(), server.machine.kind());
-    assert_eq!(client.machine.kind() == Kind::Simple, config.style == Style::Simple);
+    assert_eq!(client.machine.kind() == HandshakeKind::Simple, config.style == Style::Simple);
     (up.bytes, down.bytes)
 }
 

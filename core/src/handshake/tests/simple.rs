@@ -63,9 +63,9 @@ fn item_004_a_strict_client_wants_its_c1_back() {
             let mut s2 = echo(&c1);
             s2[at] ^= 1;
             let mut side = client(config);
-            assert_eq!(side.run(&stream(3, &any_block(1), &s2), cut, 4096), Err(Error::Echo), "{at}");
+            assert_eq!(side.run(&stream(3, &any_block(1), &s2), cut, 4096), Err(HandshakeError::Echo), "{at}");
             // It is final.
-            assert_eq!(side.feed(&[]), Err(Error::Echo));
+            assert_eq!(side.feed(&[]), Err(HandshakeError::Echo));
             let machine = side.machine;
             assert!(!machine.is_done() && !machine.wants_input() && !machine.wants_transmit());
         }
@@ -79,7 +79,7 @@ fn item_005_a_version_in_s1_is_accepted() {
     let mut side = client(ClientConfig::default());
     side.run(&stream(3, &s1, &any_block(2)), 4096, 4096).unwrap();
     assert!(side.machine.is_done());
-    assert_eq!(side.machine.kind(), Kind::Simple);
+    assert_eq!(side.machine.kind(), HandshakeKind::Simple);
 }
 
 #[test]
@@ -141,16 +141,16 @@ fn item_007_what_is_glued_to_s2_stays_in_the_input() {
 #[test]
 fn item_008_a_server_offers_version_3_or_refuses() {
     for (version, lenient, strict) in [
-        (0, Err(Error::Version(0)), Err(Error::Version(0))),
-        (2, Err(Error::Version(2)), Err(Error::Version(2))),
+        (0, Err(HandshakeError::Version(0)), Err(HandshakeError::Version(0))),
+        (2, Err(HandshakeError::Version(2)), Err(HandshakeError::Version(2))),
         (3, Ok(()), Ok(())),
-        (4, Ok(()), Err(Error::Version(4))),
-        (6, Err(Error::Encrypted(6)), Err(Error::Encrypted(6))),
-        (8, Err(Error::Encrypted(8)), Err(Error::Encrypted(8))),
-        (31, Ok(()), Err(Error::Version(31))),
-        (32, Err(Error::Version(32)), Err(Error::Version(32))),
-        (b'G', Err(Error::Version(b'G')), Err(Error::Version(b'G'))),
-        (255, Err(Error::Version(255)), Err(Error::Version(255))),
+        (4, Ok(()), Err(HandshakeError::Version(4))),
+        (6, Err(HandshakeError::Encrypted(6)), Err(HandshakeError::Encrypted(6))),
+        (8, Err(HandshakeError::Encrypted(8)), Err(HandshakeError::Encrypted(8))),
+        (31, Ok(()), Err(HandshakeError::Version(31))),
+        (32, Err(HandshakeError::Version(32)), Err(HandshakeError::Version(32))),
+        (b'G', Err(HandshakeError::Version(b'G')), Err(HandshakeError::Version(b'G'))),
+        (255, Err(HandshakeError::Version(255)), Err(HandshakeError::Version(255))),
     ] {
         for (versions, expected) in [(Versions::Offer3, lenient), (Versions::Only3, strict)] {
             let peer = stream(version, &any_block(1), &any_block(2));
@@ -168,8 +168,8 @@ fn item_008_a_client_takes_version_3_alone() {
         let peer = stream(version, &any_block(1), &any_block(2));
         let expected = match version {
             3 => Ok(()),
-            6 | 8 => Err(Error::Encrypted(version)),
-            _ => Err(Error::Version(version)),
+            6 | 8 => Err(HandshakeError::Encrypted(version)),
+            _ => Err(HandshakeError::Version(version)),
         };
         let mut side = client(ClientConfig::default());
         assert_eq!(side.run(&peer, 4096, 4096).map(|_| ()), expected);
@@ -201,9 +201,9 @@ fn item_009_a_server_takes_all_of_an_eager_client_in_one_segment() {
 fn a_scratch_that_is_too_small_is_an_error() {
     let mut input: &[u8] = &[3];
     let mut client = Client::new(ClientConfig::default(), 0, START);
-    assert_eq!(client.read(START, &mut input, &mut [0; SCRATCH - 1]), Err(Error::ScratchTooSmall));
+    assert_eq!(client.read(START, &mut input, &mut [0; SCRATCH - 1]), Err(HandshakeError::ScratchTooSmall));
     let mut server = Server::new(ServerConfig::default(), 0);
-    assert_eq!(server.read(&mut input, &mut []), Err(Error::ScratchTooSmall));
+    assert_eq!(server.read(&mut input, &mut []), Err(HandshakeError::ScratchTooSmall));
     assert_eq!(input, [3]);
     assert_eq!(Client::new(ClientConfig::default(), 0, START).transmit(&[], &mut [0; 9]), 0);
 }

@@ -4,7 +4,7 @@
 //! never occur, since encoders put a byte 3 between (emulation prevention). Those bytes belong to the unit in both
 //! formats, so nothing here touches them.
 
-use crate::fmt::brief;
+use crate::fmt::impl_format;
 use core::cell::Cell;
 use core::fmt;
 use core::ops::Range;
@@ -26,7 +26,7 @@ pub struct Units<'a> {
     at: usize,
 }
 
-brief!(['a] Units<'a>, this => "Units {{ {} of {} bytes }}", this.at, this.stream.len());
+impl_format!(['a] Units<'a>, this => "Units {{ {} of {} bytes }}", this.at, this.stream.len());
 
 impl<'a> Units<'a> {
     /// The NAL units of `stream`, such as an encoder's output for one picture.

@@ -4,8 +4,8 @@ use core::fmt;
 
 use super::UnitType;
 use super::annex_b::LENGTH_SIZE;
-use crate::fmt::brief;
-use crate::media::video::{AvcPacket, FrameType, HEADER_SIZE, Header};
+use crate::fmt::impl_format;
+use crate::media::video::{AvcPacket, FrameType, HEADER_SIZE, VideoTagHeader};
 
 /// More NAL units than a [`Message`] has room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,12 +30,12 @@ impl core::error::Error for TooManyUnits {}
 /// ```
 /// use embedded_rtmp::media::avc::{Message, annex_b::Units};
 /// use embedded_rtmp::session::Client;
-/// # use embedded_rtmp::message::{Kind, StreamId, Timestamp};
+/// # use embedded_rtmp::message::{MessageKind, StreamId, Timestamp};
 /// # type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 /// # fn send(client: &mut Client, stream: StreamId, at: Timestamp, out: &mut [u8], from_encoder: &[u8]) -> Result<()> {
 ///
 /// let message = Message::<8>::new(Units::new(from_encoder), 0)?;
-/// let csid = client.begin_media(Kind::VIDEO, stream, at, message.length())?;
+/// let csid = client.begin_media(MessageKind::VIDEO, stream, at, message.length())?;
 /// while let Some(left) = client.media_left(csid) {
 ///     let (_, written) = client.poll_media(csid, message.rest(left), out);
 ///     # let _ = written; // … which goes to the socket
@@ -52,7 +52,7 @@ pub struct Message<'a, const UNITS: usize> {
     is_keyframe: bool,
 }
 
-brief!(
+impl_format!(
     ['a, const UNITS: usize] Message<'a, UNITS>,
     this => "Message {{ {} units, {} bytes, is_keyframe: {} }}", this.count, this.length, this.is_keyframe
 );
@@ -85,7 +85,7 @@ impl<'a, const UNITS: usize> Message<'a, UNITS> {
             return Err(TooManyUnits { units: message.count });
         }
         let frame = if message.is_keyframe { FrameType::KEY } else { FrameType::INTER };
-        Header::Avc { frame, packet: AvcPacket::NAL_UNITS, composition_time }.emit(&mut message.header);
+        VideoTagHeader::Avc { frame, packet: AvcPacket::NAL_UNITS, composition_time }.emit(&mut message.header);
         Ok(message)
     }
 

@@ -10,7 +10,7 @@
 //! 2. Each picture is a video message. [`Message`] lends it to a session in pieces, without a copy, wherever the start
 //!    codes are; [`annex_b::to_length_prefixed`] makes it contiguous, in place.
 //!
-//! On the way in, [`Config::parse`] reads the sequence header and [`prefixed::Units`] the pictures.
+//! On the way in, [`AvcConfig::parse`] reads the sequence header and [`prefixed::Units`] the pictures.
 
 pub mod annex_b;
 mod message;
@@ -19,7 +19,7 @@ mod record;
 mod sps;
 
 pub use message::{Message, TooManyUnits};
-pub use record::{Config, ConfigError, Sets, sequence_header, sequence_header_size};
+pub use record::{AvcConfig, AvcConfigError, Sets, sequence_header, sequence_header_size};
 pub use sps::Sps;
 
 /// The type of a NAL unit (ISO/IEC 14496-10, table 7-1). Types that nobody knows survive. Five bits.

@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::annex_b::{LENGTH_SIZE, START_CODE};
 use crate::bytes::Cursor;
-use crate::fmt::brief;
+use crate::fmt::impl_format;
 
 /// An iterator over the NAL units of a picture, each of which stands behind its length.
 ///
@@ -18,11 +18,11 @@ pub struct Units<'a> {
     length_size: usize,
 }
 
-brief!(['a] Units<'a>, this => "Units {{ rest: {} bytes }}", this.rest.len());
+impl_format!(['a] Units<'a>, this => "Units {{ rest: {} bytes }}", this.rest.len());
 
 impl<'a> Units<'a> {
-    /// The NAL units of a picture: what stands behind the [`video::Header`](crate::media::video::Header). `length_size`
-    /// is that of the [`Config`](super::Config): 1 to 4 bytes; with another one there are no units.
+    /// The NAL units of a picture: what stands behind the [`video::VideoTagHeader`](crate::media::video::VideoTagHeader). `length_size`
+    /// is that of the [`AvcConfig`](super::AvcConfig): 1 to 4 bytes; with another one there are no units.
     pub const fn new(length_size: usize, picture: &'a [u8]) -> Self {
         Self { rest: picture, length_size }
     }

@@ -10,14 +10,14 @@ use core::fmt;
 use super::UnitType;
 use super::sps::{Sps, is_plain};
 use crate::bytes::{Cursor, copy};
-use crate::fmt::brief;
+use crate::fmt::impl_format;
 use crate::media::video;
 
 /// Why there is no configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
-pub enum ConfigError {
+pub enum AvcConfigError {
     /// What was to be read is cut off.
     Truncated,
     /// What was to be read has this version, not 1.
@@ -35,7 +35,7 @@ pub enum ConfigError {
     },
 }
 
-impl fmt::Display for ConfigError {
+impl fmt::Display for AvcConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Truncated => f.write_str("the AVC configuration is cut off"),
@@ -48,12 +48,12 @@ impl fmt::Display for ConfigError {
     }
 }
 
-impl core::error::Error for ConfigError {}
+impl core::error::Error for AvcConfigError {}
 
 /// A decoder's configuration, as it was received.
 #[derive(Debug, Clone)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Config<'a> {
+pub struct AvcConfig<'a> {
     /// `profile_idc` of the first sequence parameter set.
     pub profile: u8,
     /// Its constraint flags.
@@ -66,23 +66,23 @@ pub struct Config<'a> {
     pps: Sets<'a>,
 }
 
-impl<'a> Config<'a> {
-    /// Reads a record: what stands behind the [`video::Header`] of an AVC sequence header.
+impl<'a> AvcConfig<'a> {
+    /// Reads a record: what stands behind the [`video::VideoTagHeader`] of an AVC sequence header.
     ///
     /// All parameter sets are there in full, or it is an error. There may be none, since some encoders send them with
     /// the pictures. What High has at the end is not read: the sequence parameter sets say the same, and some encoders
     /// leave it out.
     ///
     /// # Errors
-    /// [`ConfigError::Truncated`] and [`ConfigError::Version`].
-    pub fn parse(record: &'a [u8]) -> Result<Self, ConfigError> {
+    /// [`AvcConfigError::Truncated`] and [`AvcConfigError::Version`].
+    pub fn parse(record: &'a [u8]) -> Result<Self, AvcConfigError> {
         let mut fields = Cursor(record);
-        let [version, profile, constraints, level, lengths, sps] = fields.array().ok_or(ConfigError::Truncated)?;
+        let [version, profile, constraints, level, lengths, sps] = fields.array().ok_or(AvcConfigError::Truncated)?;
         if version != 1 {
-            return Err(ConfigError::Version(version));
+            return Err(AvcConfigError::Version(version));
         }
-        let sps = Sets::take(sps & 0x1F, &mut fields).ok_or(ConfigError::Truncated)?;
-        let pps = fields.u8().and_then(|count| Sets::take(count, &mut fields)).ok_or(ConfigError::Truncated)?;
+        let sps = Sets::take(sps & 0x1F, &mut fields).ok_or(AvcConfigError::Truncated)?;
+        let pps = fields.u8().and_then(|count| Sets::take(count, &mut fields)).ok_or(AvcConfigError::Truncated)?;
         let length_size = usize::from(lengths & 3).wrapping_add(1);
         Ok(Self { profile, constraints, level, length_size, sps, pps })
     }
@@ -105,7 +105,7 @@ pub struct Sets<'a> {
     bytes: &'a [u8],
 }
 
-brief!(['a] Sets<'a>, this => "Sets {{ left: {} }}", this.left);
+impl_format!(['a] Sets<'a>, this => "Sets {{ left: {} }}", this.left);
 
 impl<'a> Sets<'a> {
     /// Takes `count` sets, each behind its length.
@@ -156,27 +156,27 @@ pub fn sequence_header_size(sps: &[&[u8]], pps: &[&[u8]]) -> usize {
 /// let mut buffer = [0; 64];
 /// let payload = sequence_header(&[sps], &[pps], &mut buffer)?;
 /// assert_eq!(payload[..11], [0x17, 0, 0, 0, 0, 1, 0x42, 0xC0, 0x1E, 0xFF, 0xE1]);
-/// # Ok::<(), embedded_rtmp::media::avc::ConfigError>(())
+/// # Ok::<(), embedded_rtmp::media::avc::AvcConfigError>(())
 /// ```
 ///
 /// # Errors
-/// [`ConfigError::Sps`] and [`ConfigError::Pps`] where a set is missing or no such thing; [`ConfigError::TooMany`];
-/// [`ConfigError::BufferFull`].
-pub fn sequence_header<'b>(sps: &[&[u8]], pps: &[&[u8]], buffer: &'b mut [u8]) -> Result<&'b [u8], ConfigError> {
-    let first = sps.first().and_then(|sps| Sps::parse(sps)).ok_or(ConfigError::Sps)?;
+/// [`AvcConfigError::Sps`] and [`AvcConfigError::Pps`] where a set is missing or no such thing; [`AvcConfigError::TooMany`];
+/// [`AvcConfigError::BufferFull`].
+pub fn sequence_header<'b>(sps: &[&[u8]], pps: &[&[u8]], buffer: &'b mut [u8]) -> Result<&'b [u8], AvcConfigError> {
+    let first = sps.first().and_then(|sps| Sps::parse(sps)).ok_or(AvcConfigError::Sps)?;
     if sps.iter().any(|set| UnitType::of(set) != Some(UnitType::SPS)) {
-        return Err(ConfigError::Sps);
+        return Err(AvcConfigError::Sps);
     }
     if pps.is_empty() || pps.iter().any(|set| UnitType::of(set) != Some(UnitType::PPS)) {
-        return Err(ConfigError::Pps);
+        return Err(AvcConfigError::Pps);
     }
     let (Ok(sps_count @ ..=31), Ok(pps_count)) = (u8::try_from(sps.len()), u8::try_from(pps.len())) else {
-        return Err(ConfigError::TooMany);
+        return Err(AvcConfigError::TooMany);
     };
     let needed = sequence_header_size(sps, pps);
-    let buffer = buffer.get_mut(..needed).ok_or(ConfigError::BufferFull { needed })?;
+    let buffer = buffer.get_mut(..needed).ok_or(AvcConfigError::BufferFull { needed })?;
     let mut out = Out { room: &mut *buffer };
-    out.put(video::Header::AVC_SEQUENCE_HEADER.emit(&mut [0; video::HEADER_SIZE]));
+    out.put(video::VideoTagHeader::AVC_SEQUENCE_HEADER.emit(&mut [0; video::HEADER_SIZE]));
     out.put(&[1, first.profile, first.constraints, first.level, 0xFC | 3, 0xE0 | sps_count]);
     out.sets(sps)?;
     out.put(&[pps_count]);
@@ -200,9 +200,9 @@ impl Out<'_> {
         self.room = room.get_mut(bytes.len()..).unwrap_or_default();
     }
 
-    fn sets(&mut self, sets: &[&[u8]]) -> Result<(), ConfigError> {
+    fn sets(&mut self, sets: &[&[u8]]) -> Result<(), AvcConfigError> {
         for set in sets {
-            let length = u16::try_from(set.len()).map_err(|_| ConfigError::TooMany)?;
+            let length = u16::try_from(set.len()).map_err(|_| AvcConfigError::TooMany)?;
             self.put(&length.to_be_bytes());
             self.put(set);
         }

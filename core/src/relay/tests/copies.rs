@@ -22,7 +22,7 @@ fn each_payload_byte_is_copied_once_in_and_once_for_each_player() {
             let mut offset = 0;
             while offset < payload.len() {
                 let length = fragment_size.min(payload.len() - offset);
-                let piece = fragment(Kind::VIDEO, frame, &payload, offset, length);
+                let piece = fragment(MessageKind::VIDEO, frame, &payload, offset, length);
                 // The kind's class is known by two bytes, which have no marks in them.
                 ring.push(&piece);
                 offset += length;

@@ -6,14 +6,14 @@ use super::*;
 fn players_keep_their_places_for_the_next_publisher() {
     let mut memory = Memory::new(1000);
     let (mut ring, mut player) = (memory.ring(), Play::default());
-    push(&mut ring, Kind::VIDEO, 5000, CONFIGURATION);
-    push(&mut ring, Kind::VIDEO, 5000, KEY);
+    push(&mut ring, MessageKind::VIDEO, 5000, CONFIGURATION);
+    push(&mut ring, MessageKind::VIDEO, 5000, KEY);
     ring.end();
     assert_eq!(player.all(&ring), "", "who comes when it has ended waits for the next one");
     let mut early = player;
     let mut late = Play::default();
-    push(&mut ring, Kind::VIDEO, 0, CONFIGURATION);
-    push(&mut ring, Kind::VIDEO, 0, KEY);
+    push(&mut ring, MessageKind::VIDEO, 0, CONFIGURATION);
+    push(&mut ring, MessageKind::VIDEO, 0, KEY);
     let expected = shown(&[('V', 0, CONFIGURATION), ('V', 0, KEY)]);
     assert_eq!(early.all(&ring), expected);
     assert_eq!(late.all(&ring), expected);
@@ -23,11 +23,11 @@ fn players_keep_their_places_for_the_next_publisher() {
 fn what_is_old_is_still_sent_after_the_end() {
     let mut memory = Memory::new(1000);
     let (mut ring, mut player) = (memory.ring(), Play::default());
-    push(&mut ring, Kind::VIDEO, 0, KEY);
-    push(&mut ring, Kind::VIDEO, 1, INTER);
+    push(&mut ring, MessageKind::VIDEO, 0, KEY);
+    push(&mut ring, MessageKind::VIDEO, 1, INTER);
     player.take(&ring, 4).unwrap();
     ring.end();
-    push(&mut ring, Kind::AUDIO, 0, AUDIO);
+    push(&mut ring, MessageKind::AUDIO, 0, AUDIO);
     assert_eq!(player.all(&ring), shown(&[('V', 0, KEY), ('V', 1, INTER), ('A', 0, AUDIO)]));
 }
 
@@ -35,17 +35,17 @@ fn what_is_old_is_still_sent_after_the_end() {
 fn a_message_that_is_cut_off_is_filled_up_for_those_within_it() {
     let mut memory = Memory::new(1000);
     let (mut ring, mut within, mut before) = (memory.ring(), Play::default(), Play::default());
-    push(&mut ring, Kind::VIDEO, 0, KEY);
+    push(&mut ring, MessageKind::VIDEO, 0, KEY);
     before.all(&ring);
     let long = [INTER, &[7; 200]].concat();
-    ring.push(&fragment(Kind::VIDEO, 1, &long, 0, 10));
+    ring.push(&fragment(MessageKind::VIDEO, 1, &long, 0, 10));
     within.take(&ring, KEY.len() + 4).unwrap();
     ring.end();
     let padded = [&long[..10], &vec![0; long.len() - 10]].concat();
     assert_eq!(within.all(&ring), shown(&[('V', 0, KEY), ('V', 1, &padded)]));
     assert_eq!(before.all(&ring), "");
     assert_eq!(ring.counts(), Counts { cut: 1, ..Counts::default() });
-    push(&mut ring, Kind::VIDEO, 9, KEY);
+    push(&mut ring, MessageKind::VIDEO, 9, KEY);
     assert_eq!(before.all(&ring), shown(&[('V', 9, KEY)]));
     assert_eq!(within.all(&ring), shown(&[('V', 9, KEY)]));
 }
@@ -54,11 +54,11 @@ fn a_message_that_is_cut_off_is_filled_up_for_those_within_it() {
 fn a_message_that_begins_ends_the_unfinished_one_before_it() {
     let mut memory = Memory::new(1000);
     let (mut ring, mut player) = (memory.ring(), Play::default());
-    ring.push(&fragment(Kind::VIDEO, 0, KEY, 0, 5));
-    push(&mut ring, Kind::VIDEO, 1, KEY);
+    ring.push(&fragment(MessageKind::VIDEO, 0, KEY, 0, 5));
+    push(&mut ring, MessageKind::VIDEO, 1, KEY);
     assert_eq!(player.all(&ring), shown(&[('V', 1, KEY)]));
     // The first was a keyframe to begin with, and is none any more.
-    ring.push(&fragment(Kind::VIDEO, 2, KEY, 0, 5));
+    ring.push(&fragment(MessageKind::VIDEO, 2, KEY, 0, 5));
     ring.end();
     assert_eq!(Play::default().all(&ring), "");
     assert_eq!(ring.counts().cut, 2);
@@ -69,14 +69,14 @@ fn pieces_that_do_not_belong_there_are_not_copied() {
     let mut memory = Memory::new(100);
     let (mut ring, mut player) = (memory.ring(), Play::default());
     // Without a beginning; with a gap; longer than they say.
-    ring.push(&fragment(Kind::VIDEO, 0, KEY, 2, 3));
-    ring.push(&fragment(Kind::VIDEO, 0, KEY, 0, 3));
-    ring.push(&fragment(Kind::VIDEO, 0, KEY, 4, 3));
-    let mut long = fragment(Kind::VIDEO, 0, KEY, 0, KEY.len());
+    ring.push(&fragment(MessageKind::VIDEO, 0, KEY, 2, 3));
+    ring.push(&fragment(MessageKind::VIDEO, 0, KEY, 0, 3));
+    ring.push(&fragment(MessageKind::VIDEO, 0, KEY, 4, 3));
+    let mut long = fragment(MessageKind::VIDEO, 0, KEY, 0, KEY.len());
     long.header.length = 5;
     ring.push(&long);
-    push(&mut ring, Kind::VIDEO, 1, KEY);
-    push(&mut ring, Kind::SHARED_OBJECT, 1, KEY);
+    push(&mut ring, MessageKind::VIDEO, 1, KEY);
+    push(&mut ring, MessageKind::SHARED_OBJECT, 1, KEY);
     assert_eq!(player.all(&ring), shown(&[('V', 1, KEY)]));
     assert_eq!((ring.counts().cut, ring.messages()), (2, 3));
 }
@@ -85,15 +85,15 @@ fn pieces_that_do_not_belong_there_are_not_copied() {
 fn a_message_that_hangs_while_others_fill_the_ring_is_given_up() {
     let mut memory = Memory::new(100);
     let (mut ring, mut player) = (memory.ring(), Play::default());
-    ring.push(&fragment(Kind::VIDEO, 0, KEY, 0, 5));
+    ring.push(&fragment(MessageKind::VIDEO, 0, KEY, 0, 5));
     player.take(&ring, 2).unwrap();
     for millis in 0..10 {
-        push(&mut ring, Kind::AUDIO, millis, AUDIO);
+        push(&mut ring, MessageKind::AUDIO, millis, AUDIO);
     }
-    ring.push(&fragment(Kind::VIDEO, 0, KEY, 5, 2));
+    ring.push(&fragment(MessageKind::VIDEO, 0, KEY, 5, 2));
     assert_eq!((ring.counts().cut, player.take(&ring, 1)), (1, Err(Overtaken)));
     // Nothing was written over what came since.
-    push(&mut ring, Kind::VIDEO, 99, KEY);
+    push(&mut ring, MessageKind::VIDEO, 99, KEY);
     assert_eq!(Play::default().all(&ring), shown(&[('V', 99, KEY)]));
 }
 
@@ -101,14 +101,14 @@ fn a_message_that_hangs_while_others_fill_the_ring_is_given_up() {
 fn messages_that_hang_on_as_many_chunk_streams_as_there_is_room_for_keep_nothing_out() {
     let mut memory = Memory::new(300);
     let (mut ring, mut player) = (memory.ring(), Play::default());
-    for kind in [Kind::AUDIO, Kind::VIDEO, Kind::DATA, Kind::DATA_AMF3] {
+    for kind in [MessageKind::AUDIO, MessageKind::VIDEO, MessageKind::DATA, MessageKind::DATA_AMF3] {
         ring.push(&fragment(kind, 0, &[0x27; 40], 0, 10));
     }
     // On a fifth one the publisher goes on.
     for millis in 1..100 {
         let csid = ChunkStreamId::new(40).unwrap();
-        ring.push(&Fragment { csid, ..fragment(Kind::VIDEO, millis, KEY, 0, 3) });
-        ring.push(&Fragment { csid, ..fragment(Kind::VIDEO, millis, KEY, 3, KEY.len() - 3) });
+        ring.push(&Fragment { csid, ..fragment(MessageKind::VIDEO, millis, KEY, 0, 3) });
+        ring.push(&Fragment { csid, ..fragment(MessageKind::VIDEO, millis, KEY, 3, KEY.len() - 3) });
         let got = player.all(&ring);
         assert!(millis < 50 || got == shown(&[('V', millis, KEY)]), "{millis}: {got}");
     }

@@ -11,9 +11,9 @@ use std::string::String;
 use std::vec::Vec;
 use std::{format, vec};
 
-use super::{Buffers, Counts, Cursor, OVERHEAD, Overtaken, Ring};
+use super::{Counts, Cursor, OVERHEAD, Overtaken, Ring, StreamBuffers};
 use crate::chunk::{ChunkStreamId, Fragment};
-use crate::message::{Header, Kind, StreamId, Timestamp};
+use crate::message::{MessageHeader, MessageKind, StreamId, Timestamp};
 
 pub(super) const CONFIGURATION: &[u8] = b"\x17\x00cfg";
 pub(super) const KEY: &[u8] = b"\x17\x01key frame";
@@ -37,19 +37,20 @@ impl Memory {
 
     pub(super) fn ring(&mut self) -> Ring<'_> {
         let Self { ring, metadata, video, audio } = self;
-        Ring::new(Buffers { ring, metadata, video, audio })
+        Ring::new(StreamBuffers { ring, metadata, video, audio })
     }
 }
 
 /// A piece of a message of the publisher's, on the chunk stream that its kind has.
-pub(super) fn fragment(kind: Kind, millis: u32, payload: &[u8], offset: usize, length: usize) -> Fragment<'_> {
-    let header = Header { timestamp: Timestamp(millis), length: payload.len() as u32, kind, stream: StreamId(1) };
+pub(super) fn fragment(kind: MessageKind, millis: u32, payload: &[u8], offset: usize, length: usize) -> Fragment<'_> {
+    let header =
+        MessageHeader { timestamp: Timestamp(millis), length: payload.len() as u32, kind, stream: StreamId(1) };
     let csid = ChunkStreamId::new(u32::from(kind.0)).expect("is one");
     Fragment { csid, header, offset: offset as u32, data: &payload[offset..offset + length] }
 }
 
 /// A whole message of the publisher's.
-pub(super) fn push(ring: &mut Ring<'_>, kind: Kind, millis: u32, payload: &[u8]) {
+pub(super) fn push(ring: &mut Ring<'_>, kind: MessageKind, millis: u32, payload: &[u8]) {
     ring.push(&fragment(kind, millis, payload, 0, payload.len()));
 }
 

@@ -16,7 +16,7 @@ impl Random {
 
 /// A message, as the model remembers it.
 struct Message {
-    kind: Kind,
+    kind: MessageKind,
     payload: Vec<u8>,
     /// Where it begins, counting every byte that was ever reserved.
     at: usize,
@@ -66,7 +66,7 @@ impl Model {
     fn needs_none(&self, index: usize) -> bool {
         let first = self.publisher(index);
         let came = (first..index).rev().find(|before| !self.messages[*before].cut).map_or(first, |before| before + 1);
-        self.messages[first..came].iter().all(|message| message.kind != Kind::VIDEO)
+        self.messages[first..came].iter().all(|message| message.kind != MessageKind::VIDEO)
     }
 
     /// The sequence header that counts for what comes at `index`.
@@ -192,11 +192,11 @@ fn publish(ring: &mut Ring<'_>, model: &mut Model, open: &mut Vec<usize>, random
         // It goes on with a message that is open.
         1..28 if !open.is_empty() => random.below(open.len()),
         _ => {
-            let (kind, start): (Kind, &[u8]) = match random.below(6) {
-                0 => (Kind::VIDEO, &[0x17, 1]),
-                1 => (Kind::VIDEO, &[0x17, 0]),
-                2 => (Kind::VIDEO, &[0x27, 1]),
-                _ => (Kind::AUDIO, &[0xAF, 1]),
+            let (kind, start): (MessageKind, &[u8]) = match random.below(6) {
+                0 => (MessageKind::VIDEO, &[0x17, 1]),
+                1 => (MessageKind::VIDEO, &[0x17, 0]),
+                2 => (MessageKind::VIDEO, &[0x27, 1]),
+                _ => (MessageKind::AUDIO, &[0xAF, 1]),
             };
             // One that is left unfinished gives way.
             if let Some(place) = open.iter().position(|index| model.messages[*index].kind == kind) {

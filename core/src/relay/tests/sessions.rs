@@ -8,8 +8,8 @@ use crate::time::Instant;
 
 const NOW: Instant = Instant::from_millis(1);
 
-fn buffers() -> session::Buffers<'static> {
-    session::Buffers { scratch: vec![0; 1_536].leak(), control: vec![0; 512].leak() }
+fn buffers() -> session::SessionBuffers<'static> {
+    session::SessionBuffers { scratch: vec![0; 1_536].leak(), control: vec![0; 512].leak() }
 }
 
 /// A client, and a server's session with it, with a message stream between them.
@@ -96,14 +96,14 @@ fn clients_get_what_was_published_through_any_windows() {
         let mut player = Player::new(pair.stream);
         let long = [KEY, &vec![9; 6_000]].concat();
         let published = [
-            (Kind::DATA, 0, METADATA),
-            (Kind::VIDEO, 0, CONFIGURATION),
-            (Kind::AUDIO, 0, b""),
-            (Kind::VIDEO, 5, &long),
-            (Kind::AUDIO, 5, AUDIO),
-            (Kind::VIDEO, 0x0100_0000, INTER),
-            (Kind::VIDEO, 0xFFFF_FFFF, INTER),
-            (Kind::VIDEO, 3, KEY),
+            (MessageKind::DATA, 0, METADATA),
+            (MessageKind::VIDEO, 0, CONFIGURATION),
+            (MessageKind::AUDIO, 0, b""),
+            (MessageKind::VIDEO, 5, &long),
+            (MessageKind::AUDIO, 5, AUDIO),
+            (MessageKind::VIDEO, 0x0100_0000, INTER),
+            (MessageKind::VIDEO, 0xFFFF_FFFF, INTER),
+            (MessageKind::VIDEO, 3, KEY),
         ];
         for (kind, millis, payload) in published {
             for offset in (0..payload.len().max(1)).step_by(500) {
@@ -130,7 +130,7 @@ fn a_slow_player_costs_the_others_nothing() {
     for frame in 0..200_u32 {
         let start: &[u8] = if frame % 10 == 0 { &[0x17, 1] } else { &[0x27, 1] };
         let payload = [start, &vec![frame as u8; 300]].concat();
-        push(&mut ring, Kind::VIDEO, frame, &payload);
+        push(&mut ring, MessageKind::VIDEO, frame, &payload);
         sent.push(('V', frame, payload));
         while fast.pump(&mut players[0], &ring, 1_000).unwrap() > 0 {}
         slow.pump(&mut players[1], &ring, 150).map_or_else(|_| closed += 1, drop);
@@ -152,7 +152,7 @@ fn a_slow_player_costs_the_others_nothing() {
 fn a_player_whose_message_stream_is_gone_has_to_go() {
     let mut memory = Memory::new(1_000);
     let (mut ring, mut pair) = (memory.ring(), Pair::open());
-    push(&mut ring, Kind::VIDEO, 0, KEY);
+    push(&mut ring, MessageKind::VIDEO, 0, KEY);
     let mut player = Player::new(StreamId(77));
     assert!(matches!(pair.pump(&mut player, &ring, 100), Err(PumpError::Request(_))));
 }
@@ -167,7 +167,7 @@ fn a_player_that_leaves_while_more_comes_goes_without_an_error() {
     let (mut ring, mut wire, mut out) = (memory.ring(), Vec::new(), [0; 4_096]);
     let (mut player, mut leaves): (Option<Player>, _) = (None, false);
     for round in 0..20 {
-        push(&mut ring, Kind::VIDEO, round, KEY);
+        push(&mut ring, MessageKind::VIDEO, round, KEY);
         if round == 15 {
             client.stop(StreamId(1)).unwrap();
         }

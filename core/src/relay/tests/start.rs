@@ -7,11 +7,11 @@ fn who_comes_first_gets_everything_in_its_order() {
     let mut memory = Memory::new(1000);
     let (mut ring, mut player) = (memory.ring(), Play::default());
     assert_eq!(player.all(&ring), "");
-    push(&mut ring, Kind::DATA, 0, METADATA);
-    push(&mut ring, Kind::AUDIO, 0, AUDIO_CONFIGURATION);
-    push(&mut ring, Kind::VIDEO, 0, CONFIGURATION);
-    push(&mut ring, Kind::VIDEO, 0, KEY);
-    push(&mut ring, Kind::AUDIO, 10, AUDIO);
+    push(&mut ring, MessageKind::DATA, 0, METADATA);
+    push(&mut ring, MessageKind::AUDIO, 0, AUDIO_CONFIGURATION);
+    push(&mut ring, MessageKind::VIDEO, 0, CONFIGURATION);
+    push(&mut ring, MessageKind::VIDEO, 0, KEY);
+    push(&mut ring, MessageKind::AUDIO, 10, AUDIO);
     let expected = shown(&[
         ('D', 0, METADATA),
         ('A', 0, AUDIO_CONFIGURATION),
@@ -27,13 +27,13 @@ fn who_comes_first_gets_everything_in_its_order() {
 fn who_comes_late_begins_with_what_is_kept_and_the_last_keyframe() {
     let mut memory = Memory::new(1000);
     let mut ring = memory.ring();
-    push(&mut ring, Kind::AUDIO, 0, AUDIO_CONFIGURATION);
-    push(&mut ring, Kind::VIDEO, 0, CONFIGURATION);
-    push(&mut ring, Kind::DATA, 0, METADATA);
+    push(&mut ring, MessageKind::AUDIO, 0, AUDIO_CONFIGURATION);
+    push(&mut ring, MessageKind::VIDEO, 0, CONFIGURATION);
+    push(&mut ring, MessageKind::DATA, 0, METADATA);
     for second in 0..3 {
-        push(&mut ring, Kind::VIDEO, second * 1000, KEY);
-        push(&mut ring, Kind::AUDIO, second * 1000 + 10, AUDIO);
-        push(&mut ring, Kind::VIDEO, second * 1000 + 40, INTER);
+        push(&mut ring, MessageKind::VIDEO, second * 1000, KEY);
+        push(&mut ring, MessageKind::AUDIO, second * 1000 + 10, AUDIO);
+        push(&mut ring, MessageKind::VIDEO, second * 1000 + 40, INTER);
     }
     let expected = shown(&[
         ('D', 2000, METADATA),
@@ -52,14 +52,14 @@ fn who_comes_late_begins_with_what_is_kept_and_the_last_keyframe() {
 fn where_the_last_keyframe_is_overwritten_the_next_one_is_waited_for() {
     let mut memory = Memory::new(3 * (INTER.len() + OVERHEAD));
     let mut ring = memory.ring();
-    push(&mut ring, Kind::VIDEO, 0, CONFIGURATION);
-    push(&mut ring, Kind::VIDEO, 0, KEY);
+    push(&mut ring, MessageKind::VIDEO, 0, CONFIGURATION);
+    push(&mut ring, MessageKind::VIDEO, 0, KEY);
     let mut player = Play::default();
     for millis in 1..5 {
-        push(&mut ring, Kind::VIDEO, millis, INTER);
+        push(&mut ring, MessageKind::VIDEO, millis, INTER);
     }
     assert_eq!(player.all(&ring), "");
-    push(&mut ring, Kind::VIDEO, 5, KEY);
+    push(&mut ring, MessageKind::VIDEO, 5, KEY);
     assert_eq!(player.all(&ring), shown(&[('V', 5, CONFIGURATION), ('V', 5, KEY)]));
 }
 
@@ -67,18 +67,18 @@ fn where_the_last_keyframe_is_overwritten_the_next_one_is_waited_for() {
 fn a_stream_without_video_is_joined_at_once() {
     let mut memory = Memory::new(1000);
     let mut ring = memory.ring();
-    push(&mut ring, Kind::AUDIO, 0, AUDIO_CONFIGURATION);
-    push(&mut ring, Kind::AUDIO, 10, AUDIO);
+    push(&mut ring, MessageKind::AUDIO, 0, AUDIO_CONFIGURATION);
+    push(&mut ring, MessageKind::AUDIO, 10, AUDIO);
     let mut player = Play::default();
     // The sequence header is due with the next message.
     assert_eq!(player.all(&ring), "");
-    push(&mut ring, Kind::AUDIO, 20, AUDIO);
+    push(&mut ring, MessageKind::AUDIO, 20, AUDIO);
     assert_eq!(player.all(&ring), shown(&[('A', 20, AUDIO_CONFIGURATION), ('A', 20, AUDIO)]));
     // Of what is coming in just now, nothing is missed.
-    ring.push(&fragment(Kind::AUDIO, 30, AUDIO, 0, 1));
+    ring.push(&fragment(MessageKind::AUDIO, 30, AUDIO, 0, 1));
     let mut player = Play::default();
     assert_eq!(player.all(&ring), shown(&[('A', 30, AUDIO_CONFIGURATION)]));
-    ring.push(&fragment(Kind::AUDIO, 30, AUDIO, 1, AUDIO.len() - 1));
+    ring.push(&fragment(MessageKind::AUDIO, 30, AUDIO, 1, AUDIO.len() - 1));
     assert_eq!(player.all(&ring), shown(&[('A', 30, AUDIO)]));
 }
 
@@ -86,18 +86,18 @@ fn a_stream_without_video_is_joined_at_once() {
 fn a_player_begins_while_the_frame_is_arriving() {
     let mut memory = Memory::new(1000);
     let mut ring = memory.ring();
-    push(&mut ring, Kind::VIDEO, 0, CONFIGURATION);
-    ring.push(&fragment(Kind::VIDEO, 7, KEY, 0, 1));
+    push(&mut ring, MessageKind::VIDEO, 0, CONFIGURATION);
+    ring.push(&fragment(MessageKind::VIDEO, 7, KEY, 0, 1));
     let mut player = Play::default();
     assert_eq!(player.all(&ring), "", "that could still be anything");
-    ring.push(&fragment(Kind::VIDEO, 7, KEY, 1, 1));
+    ring.push(&fragment(MessageKind::VIDEO, 7, KEY, 1, 1));
     assert_eq!(player.all(&ring), shown(&[('V', 7, CONFIGURATION), ('V', 7, &KEY[..2])]));
     assert!(player.cursor.is_inside());
     // Audio passes the frame on its way here, but not to the player.
-    push(&mut ring, Kind::AUDIO, 8, AUDIO);
+    push(&mut ring, MessageKind::AUDIO, 8, AUDIO);
     player.got.push(('V', 7, KEY[..2].to_vec()));
     for at in 2..KEY.len() {
-        ring.push(&fragment(Kind::VIDEO, 7, KEY, at, 1));
+        ring.push(&fragment(MessageKind::VIDEO, 7, KEY, at, 1));
         player.take(&ring, usize::MAX).unwrap();
         assert_eq!(player.got[0].2, KEY[..=at]);
     }
@@ -108,16 +108,16 @@ fn a_player_begins_while_the_frame_is_arriving() {
 fn a_new_sequence_header_ends_what_was_before_it() {
     let mut memory = Memory::new(1000);
     let mut ring = memory.ring();
-    push(&mut ring, Kind::VIDEO, 0, CONFIGURATION);
-    push(&mut ring, Kind::VIDEO, 0, KEY);
+    push(&mut ring, MessageKind::VIDEO, 0, CONFIGURATION);
+    push(&mut ring, MessageKind::VIDEO, 0, KEY);
     // The same again changes nothing.
-    push(&mut ring, Kind::VIDEO, 1, CONFIGURATION);
+    push(&mut ring, MessageKind::VIDEO, 1, CONFIGURATION);
     let mut player = Play::default();
     assert_eq!(player.all(&ring), shown(&[('V', 0, CONFIGURATION), ('V', 0, KEY), ('V', 1, CONFIGURATION)]));
-    push(&mut ring, Kind::VIDEO, 2, b"\x17\x00other");
+    push(&mut ring, MessageKind::VIDEO, 2, b"\x17\x00other");
     let mut player = Play::default();
     assert_eq!(player.all(&ring), "", "the keyframe would be decoded with the wrong one");
-    push(&mut ring, Kind::VIDEO, 3, KEY);
+    push(&mut ring, MessageKind::VIDEO, 3, KEY);
     assert_eq!(player.all(&ring), shown(&[('V', 3, b"\x17\x00other"), ('V', 3, KEY)]));
 }
 
@@ -127,16 +127,16 @@ fn item_090_metadata_is_unwrapped_for_players_and_cleared_at_the_publishers_word
     let (mut ring, mut player) = (memory.ring(), Play::default());
     assert_eq!(player.all(&ring), "");
     let wrapped = [b"\x02\x00\x0D@setDataFrame", METADATA].concat();
-    push(&mut ring, Kind::DATA, 0, &wrapped);
-    push(&mut ring, Kind::DATA_AMF3, 0, &[b"\0", &wrapped[..]].concat());
-    push(&mut ring, Kind::DATA, 1, b"\x02\x00\x09onCuePoint");
-    push(&mut ring, Kind::DATA, 2, b"\x02\x00\x0F@clearDataFrame\x02\x00\x0AonMetaData");
-    push(&mut ring, Kind::AUDIO, 3, AUDIO);
+    push(&mut ring, MessageKind::DATA, 0, &wrapped);
+    push(&mut ring, MessageKind::DATA_AMF3, 0, &[b"\0", &wrapped[..]].concat());
+    push(&mut ring, MessageKind::DATA, 1, b"\x02\x00\x09onCuePoint");
+    push(&mut ring, MessageKind::DATA, 2, b"\x02\x00\x0F@clearDataFrame\x02\x00\x0AonMetaData");
+    push(&mut ring, MessageKind::AUDIO, 3, AUDIO);
     let expected = [('D', 0, METADATA), ('D', 0, METADATA), ('D', 1, &b"\x02\x00\x09onCuePoint"[..]), ('A', 3, AUDIO)];
     assert_eq!(player.all(&ring), shown(&expected));
     let mut late = Play::default();
     late.all(&ring);
-    push(&mut ring, Kind::AUDIO, 4, AUDIO);
+    push(&mut ring, MessageKind::AUDIO, 4, AUDIO);
     assert_eq!(late.all(&ring), shown(&[('A', 4, AUDIO)]));
 }
 
@@ -144,33 +144,33 @@ fn item_090_metadata_is_unwrapped_for_players_and_cleared_at_the_publishers_word
 fn a_player_may_want_no_video_for_a_while() {
     let mut memory = Memory::new(1000);
     let (mut ring, mut player) = (memory.ring(), Play::default());
-    push(&mut ring, Kind::VIDEO, 0, KEY);
+    push(&mut ring, MessageKind::VIDEO, 0, KEY);
     player.take(&ring, 3).unwrap();
     player.cursor.select(true, false);
-    push(&mut ring, Kind::VIDEO, 1, INTER);
-    push(&mut ring, Kind::AUDIO, 2, AUDIO);
+    push(&mut ring, MessageKind::VIDEO, 1, INTER);
+    push(&mut ring, MessageKind::AUDIO, 2, AUDIO);
     // What is begun is finished.
     assert_eq!(player.all(&ring), shown(&[('V', 0, KEY), ('A', 2, AUDIO)]));
     player.cursor.select(false, true);
-    push(&mut ring, Kind::VIDEO, 3, INTER);
-    push(&mut ring, Kind::AUDIO, 4, AUDIO);
+    push(&mut ring, MessageKind::VIDEO, 3, INTER);
+    push(&mut ring, MessageKind::AUDIO, 4, AUDIO);
     assert_eq!(player.all(&ring), "");
-    push(&mut ring, Kind::VIDEO, 5, KEY);
+    push(&mut ring, MessageKind::VIDEO, 5, KEY);
     assert_eq!(player.all(&ring), shown(&[('V', 5, KEY)]));
     // Another that never wanted any begins at once.
     let mut other = Play::default();
     other.cursor.select(true, false);
     assert_eq!(other.all(&ring), "");
-    push(&mut ring, Kind::AUDIO, 6, AUDIO);
+    push(&mut ring, MessageKind::AUDIO, 6, AUDIO);
     assert_eq!(other.all(&ring), shown(&[('A', 6, AUDIO)]));
 }
 
 /// A stream of video and audio, each with its sequence header.
 fn begin_both(ring: &mut Ring<'_>) {
-    push(ring, Kind::VIDEO, 0, CONFIGURATION);
-    push(ring, Kind::AUDIO, 0, AUDIO_CONFIGURATION);
-    push(ring, Kind::VIDEO, 1, KEY);
-    push(ring, Kind::AUDIO, 1, AUDIO);
+    push(ring, MessageKind::VIDEO, 0, CONFIGURATION);
+    push(ring, MessageKind::AUDIO, 0, AUDIO_CONFIGURATION);
+    push(ring, MessageKind::VIDEO, 1, KEY);
+    push(ring, MessageKind::AUDIO, 1, AUDIO);
 }
 
 #[test]
@@ -181,14 +181,14 @@ fn audio_that_comes_back_comes_with_its_sequence_header() {
     player.cursor.select(false, true);
     assert_eq!(player.all(&ring), shown(&[('V', 1, CONFIGURATION), ('V', 1, KEY)]));
     player.cursor.select(true, true);
-    push(&mut ring, Kind::AUDIO, 2, AUDIO);
+    push(&mut ring, MessageKind::AUDIO, 2, AUDIO);
     assert_eq!(player.all(&ring), shown(&[('A', 2, AUDIO_CONFIGURATION), ('A', 2, AUDIO)]));
     // Within a message it counts from the next one on.
-    push(&mut ring, Kind::VIDEO, 3, INTER);
+    push(&mut ring, MessageKind::VIDEO, 3, INTER);
     player.take(&ring, 3).unwrap();
     player.cursor.select(false, true);
     player.cursor.select(true, true);
-    push(&mut ring, Kind::AUDIO, 4, AUDIO);
+    push(&mut ring, MessageKind::AUDIO, 4, AUDIO);
     assert_eq!(player.all(&ring), shown(&[('V', 3, INTER), ('A', 4, AUDIO_CONFIGURATION), ('A', 4, AUDIO)]));
 }
 
@@ -202,11 +202,11 @@ fn video_that_comes_back_comes_with_the_sequence_header_that_counts() {
             player.cursor.select(true, at_first);
             player.all(&ring);
             player.cursor.select(true, false);
-            push(&mut ring, Kind::VIDEO, 2, configuration);
-            push(&mut ring, Kind::AUDIO, 2, AUDIO);
+            push(&mut ring, MessageKind::VIDEO, 2, configuration);
+            push(&mut ring, MessageKind::AUDIO, 2, AUDIO);
             player.all(&ring);
             player.cursor.select(true, true);
-            push(&mut ring, Kind::VIDEO, 3, KEY);
+            push(&mut ring, MessageKind::VIDEO, 3, KEY);
             assert_eq!(player.all(&ring), shown(&[('V', 3, configuration), ('V', 3, KEY)]));
         }
     }
@@ -220,9 +220,9 @@ fn video_that_comes_back_before_the_first_message_begins_with_a_keyframe() {
     player.cursor.select(true, false);
     assert_eq!(player.all(&ring), "", "it waits for something to begin with");
     player.cursor.select(true, true);
-    push(&mut ring, Kind::VIDEO, 2, INTER);
+    push(&mut ring, MessageKind::VIDEO, 2, INTER);
     assert_eq!(player.all(&ring), "");
-    push(&mut ring, Kind::VIDEO, 3, KEY);
+    push(&mut ring, MessageKind::VIDEO, 3, KEY);
     let expected = [('V', 3, CONFIGURATION), ('A', 3, AUDIO_CONFIGURATION), ('V', 3, KEY)];
     assert_eq!(player.all(&ring), shown(&expected));
 }

@@ -1,20 +1,20 @@
 //! What the client makes of the server's commands.
 
-use super::{Client, Found, State};
+use super::{Client, PendingEvent, State};
 use crate::amf0::u32_to_number;
 use crate::command::{self, Argument, Command, Status, code};
 use crate::message::StreamId;
 use crate::session::link::Payload;
-use crate::session::{Error, Stage};
+use crate::session::{SessionError, Stage};
 
 /// What a command is about, once it has been understood.
-enum Meaning {
+enum ParsedCommand {
     /// `_result` to a transaction, and the first number in it.
     Result(Option<u32>, Option<u32>),
     /// `_error` to a transaction.
-    Error(Option<u32>),
+    SessionError(Option<u32>),
     /// `onStatus`, and what it says.
-    Status(News),
+    Status(StatusKind),
     /// `onBWDone`: the server wants to measure.
     BandwidthDone,
     /// `_onbwcheck`: the server measures, and wants an answer to this transaction.
@@ -25,7 +25,7 @@ enum Meaning {
     Other,
 }
 
-enum News {
+enum StatusKind {
     PublishStart,
     PlayStart,
     UnpublishSuccess,
@@ -33,32 +33,32 @@ enum News {
     Other,
 }
 
-impl Meaning {
-    fn of(command: &Command<'_>, plays: bool) -> Meaning {
+impl ParsedCommand {
+    fn of(command: &Command<'_>, plays: bool) -> ParsedCommand {
         // One after the other: a match on the bytes would compare with each in line, which takes more flash.
         let is = |name: &str| command.name == *name;
         let id = command.transaction_id();
         if is("_result") {
-            Meaning::Result(id, command.number_argument())
+            ParsedCommand::Result(id, command.number_argument())
         } else if is("_error") {
-            Meaning::Error(id)
+            ParsedCommand::SessionError(id)
         } else if is("onStatus") {
             let status = Status::parse(command.values);
-            Meaning::Status(match status.code {
-                code if code == *code::PUBLISH_START => News::PublishStart,
-                code if plays && code == *code::PLAY_START => News::PlayStart,
-                code if code == *code::UNPUBLISH_SUCCESS => News::UnpublishSuccess,
-                _ if status.is_error() => News::Refusal,
-                _ => News::Other,
+            ParsedCommand::Status(match status.code {
+                code if code == *code::PUBLISH_START => StatusKind::PublishStart,
+                code if plays && code == *code::PLAY_START => StatusKind::PlayStart,
+                code if code == *code::UNPUBLISH_SUCCESS => StatusKind::UnpublishSuccess,
+                _ if status.is_error() => StatusKind::Refusal,
+                _ => StatusKind::Other,
             })
         } else if is("onBWDone") {
-            Meaning::BandwidthDone
+            ParsedCommand::BandwidthDone
         } else if is("_onbwcheck") && id != Some(0) {
-            Meaning::BandwidthCheck(command.transaction)
+            ParsedCommand::BandwidthCheck(command.transaction)
         } else if is("close") {
-            Meaning::Close
+            ParsedCommand::Close
         } else {
-            Meaning::Other
+            ParsedCommand::Other
         }
     }
 }
@@ -66,70 +66,76 @@ impl Meaning {
 impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b, STREAMS, PLAYS, CALLS> {
     /// Takes a command that is whole; answers what the application must hear of it. The queue has had room for what that
     /// brings about since before the command was read.
-    pub(super) fn command<'i>(&mut self, stream: StreamId, payload: Payload) -> Result<Option<Found<'i>>, Error> {
+    pub(super) fn command<'i>(
+        &mut self,
+        stream: StreamId,
+        payload: Payload,
+    ) -> Result<Option<PendingEvent<'i>>, SessionError> {
         let bytes = self.link.payload(payload.clone());
-        let Some(meaning) = Command::parse(bytes).map(|command| Meaning::of(&command, PLAYS > 0)) else {
+        let Some(meaning) = Command::parse(bytes).map(|command| ParsedCommand::of(&command, PLAYS > 0)) else {
             return Ok(None);
         };
         let awaited = self.awaits().map(|_| self.awaited);
         Ok(match meaning {
-            Meaning::Result(id, number) if id == awaited => match self.state {
+            ParsedCommand::Result(id, number) if id == awaited => match self.state {
                 State::ExpectConnect => {
                     let _ = self.link.announce_window();
                     let _ = self.link.announce_chunk_size(self.chunk_size);
                     self.proceed();
-                    Some(Found::Connected)
+                    Some(PendingEvent::Connected)
                 }
                 State::ExpectStream => {
-                    self.stream = StreamId(number.ok_or(Error::StreamId)?);
+                    self.stream = StreamId(number.ok_or(SessionError::StreamId)?);
                     self.call_on(self.stream, "publish", Argument::Publish(self.key.unwrap_or_default()));
                     self.expect(State::ExpectPublish);
                     None
                 }
                 State::ExpectPlayStream if PLAYS > 0 => {
-                    self.ask_play(StreamId(number.ok_or(Error::StreamId)?));
+                    self.ask_play(StreamId(number.ok_or(SessionError::StreamId)?));
                     None
                 }
                 _ => None,
             },
-            Meaning::Error(id) if id == awaited => self.refused().map(|stage| Found::Refused(stage, payload)),
-            Meaning::Result(Some(id), _) if self.is_call(id) => Some(Found::Answer(id, true, payload)),
-            Meaning::Error(Some(id)) if self.is_call(id) => Some(Found::Answer(id, false, payload)),
-            Meaning::Status(News::PublishStart) if self.state == State::ExpectPublish => {
+            ParsedCommand::SessionError(id) if id == awaited => {
+                self.refused().map(|stage| PendingEvent::Refused(stage, payload))
+            }
+            ParsedCommand::Result(Some(id), _) if self.is_call(id) => Some(PendingEvent::Answer(id, true, payload)),
+            ParsedCommand::SessionError(Some(id)) if self.is_call(id) => Some(PendingEvent::Answer(id, false, payload)),
+            ParsedCommand::Status(StatusKind::PublishStart) if self.state == State::ExpectPublish => {
                 self.publishing = true;
                 self.proceed();
-                Some(Found::Publishing)
+                Some(PendingEvent::Publishing)
             }
-            Meaning::Status(News::PlayStart)
+            ParsedCommand::Status(StatusKind::PlayStart)
                 if PLAYS > 0 && self.state == State::ExpectPlay && !self.is_played(stream) =>
             {
                 let stream = self.asked().unwrap_or(stream);
                 self.proceed();
-                Some(Found::Playing(stream))
+                Some(PendingEvent::Playing(stream))
             }
-            Meaning::Status(News::UnpublishSuccess) if self.state == State::Closing => {
+            ParsedCommand::Status(StatusKind::UnpublishSuccess) if self.state == State::Closing => {
                 self.enter(State::Closed);
-                Some(Found::Unpublished)
+                Some(PendingEvent::Unpublished)
             }
-            Meaning::Status(News::Refusal) if awaited.is_some() && !self.is_under_way(stream) => {
-                self.refused().map(|stage| Found::Refused(stage, payload))
+            ParsedCommand::Status(StatusKind::Refusal) if awaited.is_some() && !self.is_under_way(stream) => {
+                self.refused().map(|stage| PendingEvent::Refused(stage, payload))
             }
-            Meaning::Status(_) => Some(Found::Status(stream, payload)),
-            Meaning::BandwidthDone => {
+            ParsedCommand::Status(_) => Some(PendingEvent::Status(stream, payload)),
+            ParsedCommand::BandwidthDone => {
                 // Whatever comes of it: no answer is wanted.
                 self.send(StreamId::CONNECTION, "_checkbw", 0.0, Argument::None);
                 None
             }
-            Meaning::BandwidthCheck(transaction) => {
+            ParsedCommand::BandwidthCheck(transaction) => {
                 self.send(StreamId::CONNECTION, "_result", transaction, Argument::Number(0));
                 None
             }
-            Meaning::Close => {
+            ParsedCommand::Close => {
                 self.enter(State::Closed);
-                Some(Found::Closed)
+                Some(PendingEvent::Closed)
             }
-            Meaning::Other if CALLS > 0 => Some(Found::Call(stream, payload)),
-            Meaning::Result(..) | Meaning::Error(_) | Meaning::Other => None,
+            ParsedCommand::Other if CALLS > 0 => Some(PendingEvent::Call(stream, payload)),
+            ParsedCommand::Result(..) | ParsedCommand::SessionError(_) | ParsedCommand::Other => None,
         })
     }
 

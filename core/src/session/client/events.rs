@@ -1,6 +1,6 @@
 //! What the application is told.
 
-use super::{Client, Found};
+use super::{Client, PendingEvent};
 use crate::amf0::Decoder;
 use crate::command::{Command, DataMessage, Status};
 use crate::fmt::{info, warning};
@@ -21,45 +21,47 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
     }
 
     /// Lends what was found.
-    pub(super) fn lend<'d, 'i: 'd>(&'d self, found: Found<'i>) -> ClientEvent<'d> {
-        match found {
-            Found::HandshakeDone => ClientEvent::HandshakeDone(self.handshake.kind()),
-            Found::Connected => {
+    pub(super) fn lend<'d, 'i: 'd>(&'d self, pending: PendingEvent<'i>) -> ClientEvent<'d> {
+        match pending {
+            PendingEvent::HandshakeDone => ClientEvent::HandshakeDone(self.handshake.kind()),
+            PendingEvent::Connected => {
                 info!("connected");
                 ClientEvent::Connected
             }
-            Found::Publishing => {
+            PendingEvent::Publishing => {
                 info!("publishing on message stream {}", self.stream.0);
                 ClientEvent::Publishing(self.stream)
             }
-            Found::Playing(stream) if PLAYS > 0 => {
+            PendingEvent::Playing(stream) if PLAYS > 0 => {
                 info!("playing on message stream {}", stream.0);
                 ClientEvent::Playing(stream)
             }
-            Found::Refused(stage, payload) => {
+            PendingEvent::Refused(stage, payload) => {
                 let status = self.status(payload);
                 warning!("refused: {}", status.code);
                 ClientEvent::Refused(stage, status)
             }
-            Found::Status(stream, payload) => ClientEvent::Status(stream, self.status(payload)),
-            Found::Answer(transaction, succeeded, payload) if CALLS > 0 => {
+            PendingEvent::Status(stream, payload) => ClientEvent::Status(stream, self.status(payload)),
+            PendingEvent::Answer(transaction, succeeded, payload) if CALLS > 0 => {
                 ClientEvent::Answer { transaction, succeeded, values: self.values(payload) }
             }
-            Found::Call(stream, payload) if CALLS > 0 => {
+            PendingEvent::Call(stream, payload) if CALLS > 0 => {
                 let command = Command::parse(self.link.payload(payload)).unwrap_or(Command::EMPTY);
                 ClientEvent::Call { stream, command }
             }
-            Found::Data(stream, timestamp, payload) if PLAYS > 0 => {
+            PendingEvent::Data(stream, timestamp, payload) if PLAYS > 0 => {
                 let message = DataMessage::parse(self.link.payload(payload)).unwrap_or(DataMessage::EMPTY);
                 ClientEvent::Data { stream, timestamp, message }
             }
-            Found::Unpublished => ClientEvent::Unpublished,
+            PendingEvent::Unpublished => ClientEvent::Unpublished,
             // The others are not found where there is no room for them.
-            Found::Closed | Found::Playing(_) | Found::Answer(..) | Found::Call(..) | Found::Data(..) => {
-                ClientEvent::Closed
-            }
-            Found::Media(pulled) => ClientEvent::Media(self.link.lend(pulled)),
-            Found::User(event) => ClientEvent::User(event),
+            PendingEvent::Closed
+            | PendingEvent::Playing(_)
+            | PendingEvent::Answer(..)
+            | PendingEvent::Call(..)
+            | PendingEvent::Data(..) => ClientEvent::Closed,
+            PendingEvent::Media(pulled) => ClientEvent::Media(self.link.lend(pulled)),
+            PendingEvent::User(event) => ClientEvent::User(event),
         }
     }
 }

@@ -10,11 +10,11 @@ use heapless::Vec;
 
 use super::link::{Incoming, Link, Payload};
 use super::verbs::verbs;
-use super::{Buffers, ClientConfig, ClientEvent, ConfigError, Error, Stage, wire};
+use super::{ClientConfig, ClientEvent, ConfigError, SessionBuffers, SessionError, Stage, wire};
 use crate::chunk::{ChunkStreamId, Pulled};
 use crate::command::DataMessage;
 use crate::control;
-use crate::fmt::{brief, warning};
+use crate::fmt::{impl_format, warning};
 use crate::handshake;
 use crate::message::{StreamId, Timestamp};
 use crate::time::{Instant, millis};
@@ -51,7 +51,7 @@ enum State {
 }
 
 /// What [`Client::advance`] found, without borrowing the client.
-enum Found<'i> {
+enum PendingEvent<'i> {
     HandshakeDone,
     Connected,
     Publishing,
@@ -64,7 +64,7 @@ enum Found<'i> {
     Closed,
     Media(Pulled<'i>),
     Data(StreamId, Timestamp, Payload),
-    User(control::Event),
+    User(control::UserControlEvent),
 }
 
 /// The client's side of a connection, with memory for `STREAMS` incoming chunk streams besides the one that is being read;
@@ -111,10 +111,10 @@ pub struct Client<'b, const STREAMS: usize = 8, const PLAYS: usize = 0, const CA
     handshake_millis: u32,
     response_millis: u32,
     chunk_size: u32,
-    failed: Option<Error>,
+    failed: Option<SessionError>,
 }
 
-brief!(
+impl_format!(
     ['b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize] Client<'b, STREAMS, PLAYS, CALLS>,
     this => "Client {{ state: {}, failed: {} }}", this.state, this.failed
 );
@@ -125,7 +125,7 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
     ///
     /// # Errors
     /// A buffer is too small.
-    pub fn new(buffers: Buffers<'b>, config: ClientConfig, entropy: &[u8; 32]) -> Result<Self, ConfigError> {
+    pub fn new(buffers: SessionBuffers<'b>, config: ClientConfig, entropy: &[u8; 32]) -> Result<Self, ConfigError> {
         buffers.check()?;
         Ok(Self {
             link: Link::new(buffers, config.window, config.type_three_delta),
@@ -168,13 +168,13 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
         &'d mut self,
         now: Instant,
         input: &mut &'i [u8],
-    ) -> Result<Option<ClientEvent<'d>>, Error> {
+    ) -> Result<Option<ClientEvent<'d>>, SessionError> {
         if let Some(error) = self.failure() {
             return Err(error);
         }
-        let found = self.advance(now, input).inspect_err(|error| self.fail(*error))?;
+        let pending = self.advance(now, input).inspect_err(|error| self.fail(*error))?;
         self.arm(now);
-        Ok(found.map(|found| self.lend(found)))
+        Ok(pending.map(|pending| self.lend(pending)))
     }
 
     /// When [`Self::handle_timeout`] is to be called. To be asked again after every other call.
@@ -186,12 +186,12 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
     ///
     /// # Errors
     /// The server has not answered in time, or the session had failed before.
-    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), SessionError> {
         if let (Some(deadline), Some(stage)) = (self.deadline, self.awaits())
             && now >= deadline
         {
             warning!("the server did not answer in time");
-            self.fail(Error::TimedOut(stage));
+            self.fail(SessionError::TimedOut(stage));
         }
         self.failure().map_or(Ok(()), Err)
     }
@@ -205,11 +205,11 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
         matches!(self.state, State::Closing | State::Closed | State::Failed)
     }
 
-    fn failure(&self) -> Option<Error> {
+    fn failure(&self) -> Option<SessionError> {
         self.failed
     }
 
-    fn fail(&mut self, error: Error) {
+    fn fail(&mut self, error: SessionError) {
         self.enter(State::Failed);
         self.failed = Some(error);
     }
@@ -240,30 +240,30 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
         }
     }
 
-    fn advance<'i>(&mut self, now: Instant, input: &mut &'i [u8]) -> Result<Option<Found<'i>>, Error> {
+    fn advance<'i>(&mut self, now: Instant, input: &mut &'i [u8]) -> Result<Option<PendingEvent<'i>>, SessionError> {
         if self.state == State::ExpectHandshake {
             self.handshake.read(now, input, self.link.scratch())?;
             if !self.handshake.has_read() {
                 return Ok(None);
             }
             self.enter(if self.connect_asked { State::ExpectConnect } else { State::Idle });
-            return Ok(Some(Found::HandshakeDone));
+            return Ok(Some(PendingEvent::HandshakeDone));
         }
         // The scratch is the handshake's until C2 is out.
         while self.handshake.is_done() && self.state != State::Closed && self.link.has_room(self.reserve) {
-            let found = match self.link.pull(input, PLAYS > 0)? {
+            let pending = match self.link.pull(input, PLAYS > 0)? {
                 None => return Ok(None),
-                Some(Incoming::Media(_, pulled)) => Some(Found::Media(pulled)),
+                Some(Incoming::Media(_, pulled)) => Some(PendingEvent::Media(pulled)),
                 Some(Incoming::Data(..)) if PLAYS == 0 => None,
                 Some(Incoming::Data(header, payload)) => {
                     let is_one = DataMessage::parse(self.link.payload(payload.clone())).is_some();
-                    is_one.then_some(Found::Data(header.stream, header.timestamp, payload))
+                    is_one.then_some(PendingEvent::Data(header.stream, header.timestamp, payload))
                 }
-                Some(Incoming::Event(event)) => Some(Found::User(event)),
+                Some(Incoming::UserControlEvent(event)) => Some(PendingEvent::User(event)),
                 Some(Incoming::Command(stream, payload)) => self.command(stream, payload)?,
             };
-            if found.is_some() {
-                return Ok(found);
+            if pending.is_some() {
+                return Ok(pending);
             }
         }
         Ok(None)

@@ -4,7 +4,7 @@ use super::{Client, MIN_RESERVE, State};
 use crate::amf0::{BufferFull, Encoder, Token, u32_to_number};
 use crate::command::{self, PlayRequest, SwitchRequest};
 use crate::control::SET_BUFFER_LENGTH;
-use crate::message::{Kind, StreamId};
+use crate::message::{MessageKind, StreamId};
 use crate::session::RequestError;
 
 /// How much a player says that it buffers, in ms, until it says otherwise. Servers send recorded streams so far ahead.
@@ -140,7 +140,7 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
 
     fn say_buffer_length(&mut self, stream: StreamId, millis: u32) -> Result<(), RequestError> {
         let ([a, b, c, d], [e, f, g, h]) = (stream.0.to_be_bytes(), millis.to_be_bytes());
-        self.link.queue_control(Kind::USER_CONTROL, &[0, SET_BUFFER_LENGTH, a, b, c, d, e, f, g, h])
+        self.link.queue_control(MessageKind::USER_CONTROL, &[0, SET_BUFFER_LENGTH, a, b, c, d, e, f, g, h])
     }
 
     fn ask_values(&mut self, stream: StreamId, name: &str, values: &[Token<'_>]) -> Result<(), RequestError> {

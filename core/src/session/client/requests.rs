@@ -4,7 +4,7 @@ use super::{CLOSE_ROOM, CONNECT, Client, MIN_RESERVE, PUBLISH_ROOM, State};
 use crate::amf0::Encoder;
 use crate::chunk::ChunkStreamId;
 use crate::command::{Argument, ConnectOptions};
-use crate::message::{Kind, StreamId, Timestamp};
+use crate::message::{MessageKind, StreamId, Timestamp};
 use crate::session::RequestError;
 
 impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b, STREAMS, PLAYS, CALLS> {
@@ -70,7 +70,7 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
     /// `stream` does not publish, or the message before it of the same kind is not finished.
     pub fn begin_media(
         &mut self,
-        kind: Kind,
+        kind: MessageKind,
         stream: StreamId,
         at: Timestamp,
         length: u32,

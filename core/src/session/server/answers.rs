@@ -7,7 +7,7 @@ use crate::amf0::{BufferFull, Encoder, Token, number_to_u32};
 use crate::command::{self, Status, code};
 use crate::control::{Limit, STREAM_BEGIN};
 use crate::fmt::info;
-use crate::message::{Kind, StreamId};
+use crate::message::{MessageKind, StreamId};
 use crate::session::RequestError;
 
 impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
@@ -20,7 +20,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         let transaction = self.transaction();
         self.link.announce_window()?;
         let [a, b, c, d] = self.link.flow().announced().to_be_bytes();
-        self.link.queue_control(Kind::SET_PEER_BANDWIDTH, &[a, b, c, d, Limit::Dynamic as u8])?;
+        self.link.queue_control(MessageKind::SET_PEER_BANDWIDTH, &[a, b, c, d, Limit::Dynamic as u8])?;
         self.link.announce_chunk_size(self.chunk_size)?;
         self.reply(&mut |encoder| command::accepted(encoder, transaction))?;
         self.enter(State::Open);

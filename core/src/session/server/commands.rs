@@ -1,10 +1,10 @@
 //! What the server makes of the client's commands.
 
 use super::streams::StreamState;
-use super::{Call, Found, Server, State};
+use super::{Call, PendingEvent, Server, State};
 use crate::amf0::{Token, u32_to_number};
 use crate::command::{self, Command, Status, code};
-use crate::message::{Kind, StreamId};
+use crate::message::{MessageKind, StreamId};
 use crate::session::link::Payload;
 
 /// The commands that are carried out.
@@ -23,7 +23,7 @@ enum Name {
     Play2,
     StreamLength,
     /// Those that only want to hear that they arrived, and which notice some wait for beside the answer.
-    Courtesy(Option<(&'static str, &'static str)>),
+    NoOp(Option<(&'static str, &'static str)>),
     /// Answers to what we have said.
     Answer,
     Unknown,
@@ -43,12 +43,12 @@ const NAMES: [(&str, Name); 22] = [
     ("receiveVideo", Name::ReceiveVideo),
     ("play2", Name::Play2),
     ("getStreamLength", Name::StreamLength),
-    ("releaseStream", Name::Courtesy(None)),
-    ("FCPublish", Name::Courtesy(Some(("onFCPublish", code::PUBLISH_START)))),
-    ("FCUnpublish", Name::Courtesy(Some(("onFCUnpublish", code::UNPUBLISH_SUCCESS)))),
-    ("FCSubscribe", Name::Courtesy(Some(("onFCSubscribe", code::PLAY_START)))),
-    ("FCUnsubscribe", Name::Courtesy(None)),
-    ("_checkbw", Name::Courtesy(None)),
+    ("releaseStream", Name::NoOp(None)),
+    ("FCPublish", Name::NoOp(Some(("onFCPublish", code::PUBLISH_START)))),
+    ("FCUnpublish", Name::NoOp(Some(("onFCUnpublish", code::UNPUBLISH_SUCCESS)))),
+    ("FCSubscribe", Name::NoOp(Some(("onFCSubscribe", code::PLAY_START)))),
+    ("FCUnsubscribe", Name::NoOp(None)),
+    ("_checkbw", Name::NoOp(None)),
     ("_result", Name::Answer),
     ("_error", Name::Answer),
     ("onStatus", Name::Answer),
@@ -62,7 +62,7 @@ impl Name {
 
 impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     /// Takes a command that is whole; answers what the application must hear of it. The queue has room for the answer.
-    pub(super) fn command(&mut self, on: StreamId, payload: Payload) -> Option<Found> {
+    pub(super) fn command(&mut self, on: StreamId, payload: Payload) -> Option<PendingEvent> {
         let command = Command::parse(self.link.payload(payload))?;
         let (name, wants_answer, number) = (Name::of(&command), command.wants_answer(), command.number_argument());
         let has_name = command.string_argument().is_some();
@@ -74,7 +74,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         if self.state != State::Open {
             if (name, self.state) == (Name::Connect, State::ExpectConnect) {
                 self.enter(State::Connecting);
-                return Some(Found::Connect);
+                return Some(PendingEvent::Connect);
             }
             let _ = self.cannot_call();
             return None;
@@ -85,20 +85,20 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
                 Some(stream) => self.result(Token::Number(u32_to_number(stream.0))),
                 None => _ = self.cannot_call(),
             },
-            Name::Publish => return self.publish(on, has_name).then_some(Found::Publish(on)),
-            Name::Play => return self.play(on, has_name).then_some(Found::Play(on)),
+            Name::Publish => return self.publish(on, has_name).then_some(PendingEvent::Publish(on)),
+            Name::Play => return self.play(on, has_name).then_some(PendingEvent::Play(on)),
             Name::DeleteStream => {
                 let stream = match number {
                     Some(id) => StreamId(id),
                     // GStreamer names the key in place of the stream.
                     None => self.publisher(on).or(self.player(on)).unwrap_or(on),
                 };
-                let found = self.close(stream);
+                let pending = self.close(stream);
                 self.set(stream, StreamState::Free);
-                return found;
+                return pending;
             }
             Name::CloseStream => return self.close(on),
-            Name::Courtesy(notice) => {
+            Name::NoOp(notice) => {
                 self.result(Token::Undefined);
                 if let Some((name, code)) = notice.filter(|_| wants_answer) {
                     let status = Status::ok(code, "");
@@ -109,7 +109,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
             }
             Name::StreamLength => {
                 self.call = Some(Call::StreamLength);
-                return Some(Found::StreamLength);
+                return Some(PendingEvent::StreamLength);
             }
             Name::Pause | Name::Seek | Name::ReceiveAudio | Name::ReceiveVideo | Name::Play2 => {
                 let stream = self.player(on)?;
@@ -117,17 +117,17 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
                     Name::Pause => {
                         let code = if flag { code::PAUSE_NOTIFY } else { code::UNPAUSE_NOTIFY };
                         let _ = self.link.queue_status(stream, &Status::ok(code, ""));
-                        Found::Pause(stream, flag)
+                        PendingEvent::Pause(stream, flag)
                     }
-                    Name::Seek => Found::Seek(stream),
-                    Name::ReceiveAudio => Found::Receive(stream, Kind::AUDIO, flag),
-                    Name::ReceiveVideo => Found::Receive(stream, Kind::VIDEO, flag),
-                    _ => Found::Switch(stream),
+                    Name::Seek => PendingEvent::Seek(stream),
+                    Name::ReceiveAudio => PendingEvent::Receive(stream, MessageKind::AUDIO, flag),
+                    Name::ReceiveVideo => PendingEvent::Receive(stream, MessageKind::VIDEO, flag),
+                    _ => PendingEvent::Switch(stream),
                 });
             }
             Name::Unknown => {
                 self.call = Some(Call::Other);
-                return Some(Found::Call(on));
+                return Some(PendingEvent::Call(on));
             }
             _ => _ = self.cannot_call(),
         }
@@ -170,7 +170,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     }
 
     /// Ends what is published or played on a stream.
-    fn close(&mut self, stream: StreamId) -> Option<Found> {
+    fn close(&mut self, stream: StreamId) -> Option<PendingEvent> {
         let before = self.stream(stream)?;
         self.set(stream, StreamState::Created);
         match before {
@@ -178,9 +178,9 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
                 self.cut_off();
                 let status = Status::ok(code::UNPUBLISH_SUCCESS, "Publishing has ended.");
                 let _ = self.link.queue_status(stream, &status);
-                Some(Found::Unpublished(stream))
+                Some(PendingEvent::Unpublished(stream))
             }
-            StreamState::Playing => Some(Found::Stopped(stream)),
+            StreamState::Playing => Some(PendingEvent::Stopped(stream)),
             _ => None,
         }
     }

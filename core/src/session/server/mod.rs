@@ -9,12 +9,12 @@ mod timers;
 
 use super::link::{Incoming, Link};
 use super::verbs::verbs;
-use super::{Buffers, ConfigError, Error, RequestError, ServerConfig, ServerEvent, wire};
+use super::{ConfigError, RequestError, ServerConfig, ServerEvent, SessionBuffers, SessionError, wire};
 use crate::chunk::{ChunkStreamId, Pulled};
-use crate::fmt::brief;
+use crate::fmt::impl_format;
 use crate::handshake;
-use crate::message::{Kind, StreamId, Timestamp};
-use crate::time::{Instant, Mark, millis};
+use crate::message::{MessageKind, StreamId, Timestamp};
+use crate::time::{Instant, OptionalInstant, millis};
 use streams::Streams;
 
 /// Message streams that one connection may have at a time.
@@ -39,7 +39,7 @@ enum State {
 }
 
 /// What the application must hear of a command.
-enum Found {
+enum PendingEvent {
     Connect,
     Publish(StreamId),
     Unpublished(StreamId),
@@ -47,7 +47,7 @@ enum Found {
     Stopped(StreamId),
     Pause(StreamId, bool),
     Seek(StreamId),
-    Receive(StreamId, Kind, bool),
+    Receive(StreamId, MessageKind, bool),
     Switch(StreamId),
     StreamLength,
     Call(StreamId),
@@ -95,7 +95,7 @@ pub struct Server<'b, const STREAMS: usize = 8> {
     streams: Streams,
     /// When what the client is to do in time was asked of it; in an open connection when it was last heard or sent a ping,
     /// and which of these it was.
-    since: Mark,
+    since: OptionalInstant,
     pinged: bool,
     /// The message that is being read is media of this stream, and no input waits in the reader: so what goes on with it
     /// needs no second look. Else [`NO_STREAM`].
@@ -103,10 +103,10 @@ pub struct Server<'b, const STREAMS: usize = 8> {
     connect_millis: u32,
     idle_millis: u32,
     chunk_size: u32,
-    failed: Option<Error>,
+    failed: Option<SessionError>,
 }
 
-brief!(
+impl_format!(
     ['b, const STREAMS: usize] Server<'b, STREAMS>,
     this => "Server {{ state: {}, failed: {} }}", this.state, this.failed
 );
@@ -117,7 +117,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     ///
     /// # Errors
     /// A buffer is too small.
-    pub fn new(buffers: Buffers<'b>, config: ServerConfig, entropy: &[u8; 32]) -> Result<Self, ConfigError> {
+    pub fn new(buffers: SessionBuffers<'b>, config: ServerConfig, entropy: &[u8; 32]) -> Result<Self, ConfigError> {
         buffers.check()?;
         Ok(Self {
             link: Link::new(buffers, config.window, config.type_three_delta),
@@ -126,7 +126,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
             transaction: [0; 8],
             call: None,
             streams: Streams::NONE,
-            since: Mark::NONE,
+            since: OptionalInstant::NONE,
             pinged: false,
             media_of: NO_STREAM,
             connect_millis: millis(config.connect_timeout),
@@ -143,7 +143,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     /// There is no such stream, the session has failed, or the message before it of the same kind is not finished.
     pub fn begin_media(
         &mut self,
-        kind: Kind,
+        kind: MessageKind,
         stream: StreamId,
         at: Timestamp,
         length: u32,
@@ -178,12 +178,12 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         &'d mut self,
         now: Instant,
         input: &mut &'i [u8],
-    ) -> Result<Option<ServerEvent<'d>>, Error> {
+    ) -> Result<Option<ServerEvent<'d>>, SessionError> {
         if self.media_of != NO_STREAM {
             if input.is_empty() {
                 return Ok(None);
             }
-            (self.since, self.pinged) = (Mark::at(now), false);
+            (self.since, self.pinged) = (OptionalInstant::at(now), false);
             if let Some(pulled) = self.link.resume(input) {
                 return Ok(Some(self.media(self.media_of, pulled)));
             }
@@ -201,7 +201,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         &'d mut self,
         now: Instant,
         input: &mut &'i [u8],
-    ) -> Result<Option<ServerEvent<'d>>, Error> {
+    ) -> Result<Option<ServerEvent<'d>>, SessionError> {
         if let Some(error) = self.failure() {
             return Err(error);
         }
@@ -214,7 +214,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
             let before = input.len();
             let incoming = self.link.pull(input, false);
             if input.len() < before && self.state == State::Open {
-                (self.since, self.pinged) = (Mark::at(now), false);
+                (self.since, self.pinged) = (OptionalInstant::at(now), false);
             }
             let (stream, payload) = match incoming {
                 Ok(Some(Incoming::Media(stream, pulled))) => {
@@ -223,12 +223,12 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
                     return Ok(Some(self.media(stream, pulled)));
                 }
                 Ok(None | Some(Incoming::Data(..))) => return Ok(None),
-                Ok(Some(Incoming::Event(event))) => return Ok(Some(ServerEvent::User(event))),
+                Ok(Some(Incoming::UserControlEvent(event))) => return Ok(Some(ServerEvent::User(event))),
                 Ok(Some(Incoming::Command(stream, payload))) => (stream, payload),
                 Err(error) => return Err(self.fail(error)),
             };
-            if let Some(found) = self.command(stream, payload.clone()) {
-                return Ok(Some(self.lend(found, payload)));
+            if let Some(pending) = self.command(stream, payload.clone()) {
+                return Ok(Some(self.lend(pending, payload)));
             }
         }
         Ok(None)
@@ -241,17 +241,17 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         !asking && wire::reads(&self.handshake, &self.link, RESERVE)
     }
 
-    fn failure(&self) -> Option<Error> {
+    fn failure(&self) -> Option<SessionError> {
         self.failed
     }
 
     fn enter(&mut self, state: State) {
-        (self.state, self.since) = (state, Mark::NONE);
+        (self.state, self.since) = (state, OptionalInstant::NONE);
     }
 
     /// Goes on with the handshake. It may still have something to put out when the first chunks are read.
     #[cold]
-    fn shake_hands<'d>(&mut self, now: Instant, input: &mut &[u8]) -> Result<Option<ServerEvent<'d>>, Error> {
+    fn shake_hands<'d>(&mut self, now: Instant, input: &mut &[u8]) -> Result<Option<ServerEvent<'d>>, SessionError> {
         self.arm(now);
         self.handshake.read(input, self.link.scratch()).map_err(|error| self.fail(error.into()))?;
         if self.state != State::ExpectHandshake || !self.handshake.has_read() {
@@ -263,7 +263,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     }
 
     #[cold]
-    fn fail(&mut self, error: Error) -> Error {
+    fn fail(&mut self, error: SessionError) -> SessionError {
         (self.state, self.failed, self.media_of) = (State::Failed, Some(error), NO_STREAM);
         error
     }

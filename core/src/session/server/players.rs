@@ -6,7 +6,7 @@ use crate::amf0::Token;
 use crate::command::{Status, code};
 use crate::control::{STREAM_BEGIN, STREAM_EOF};
 use crate::fmt::info;
-use crate::message::{Kind, StreamId};
+use crate::message::{MessageKind, StreamId};
 use crate::session::RequestError;
 
 /// Room in the queue for what [`Server::accept_play`] says, and for what the others say.
@@ -31,10 +31,10 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         }
         self.link.queue_status(stream, &Status::ok(code::PLAY_START, "Playing begins."))?;
         let samples = [Token::String("|RtmpSampleAccess".into()), Token::Boolean(true), Token::Boolean(true)];
-        self.link.queue_values(Kind::DATA, stream, &samples)?;
+        self.link.queue_values(MessageKind::DATA, stream, &samples)?;
         let start =
             ["onStatus".into(), Token::ObjectStart, Token::Key("code".into()), code::DATA_START.into(), Token::End];
-        self.link.queue_values(Kind::DATA, stream, &start)?;
+        self.link.queue_values(MessageKind::DATA, stream, &start)?;
         self.set(stream, StreamState::Playing);
         info!("message stream {} is played", stream.0);
         Ok(())

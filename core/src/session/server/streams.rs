@@ -81,7 +81,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     /// is not theirs.
     pub(super) fn cut_off(&mut self) {
         let streams = &self.streams;
-        self.link.reader().disown(|stream| streams.get(stream) != Some(StreamState::Publishing));
+        self.link.reader().discard(|stream| streams.get(stream) != Some(StreamState::Publishing));
     }
 
     /// The stream that media on `stream` belongs to: that one where it publishes; or the only one that does, since some

@@ -3,8 +3,8 @@
 use super::{Server, State};
 use crate::control::PING_REQUEST;
 use crate::fmt::warning;
-use crate::session::{Error, Stage};
-use crate::time::{Instant, Mark, earliest};
+use crate::session::{SessionError, Stage};
+use crate::time::{Instant, OptionalInstant, earliest};
 
 impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     /// When [`Self::handle_timeout`] is to be called. To be asked again after every other call.
@@ -17,20 +17,20 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     ///
     /// # Errors
     /// The client has not done what it should in time, or the session had failed before.
-    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), SessionError> {
         let stage = match self.state {
             State::ExpectHandshake => Stage::Handshake,
             _ => Stage::Connect,
         };
         if self.deadline().is_some_and(|deadline| now >= deadline) {
             warning!("the client did not connect in time");
-            self.fail(Error::TimedOut(stage));
+            self.fail(SessionError::TimedOut(stage));
         } else if self.silence().is_some_and(|deadline| now >= deadline) {
             if self.pinged {
                 warning!("the client went silent");
-                self.fail(Error::TimedOut(Stage::Traffic));
+                self.fail(SessionError::TimedOut(Stage::Traffic));
             } else {
-                (self.since, self.pinged) = (Mark::at(now), true);
+                (self.since, self.pinged) = (OptionalInstant::at(now), true);
                 // The time in it is for us alone. Where the queue is full, the client has been deaf, not silent.
                 let _ = self.link.queue_event(PING_REQUEST, now.as_micros() as u32);
             }
@@ -41,7 +41,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     /// Begins to wait for the client, when that is not done yet.
     pub(super) fn arm(&mut self, now: Instant) {
         if self.since.get().is_none() {
-            self.since = Mark::at(now);
+            self.since = OptionalInstant::at(now);
         }
     }
 

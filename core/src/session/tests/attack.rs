@@ -33,7 +33,7 @@ fn item_087_closing_twice_still_says_goodbye() {
 #[test]
 fn item_087_a_client_that_the_server_has_closed_within_a_message_is_closed() {
     let mut pair = Pair::publishing("cam", 1_000, 1_000);
-    let csid = pair.client.begin_media(Kind::VIDEO, StreamId(1), Timestamp(0), 100).unwrap();
+    let csid = pair.client.begin_media(MessageKind::VIDEO, StreamId(1), Timestamp(0), 100).unwrap();
     assert_eq!(pair.client.close(), Err(RequestError::State), "a message is begun");
     assert_eq!(pair.client.poll_media(csid, &[0; 20], &mut [0; 50]).0, 20);
     let close = said(|script| script.command(0, &["close".into(), 0.0.into(), crate::amf0::Token::Null]));
@@ -115,8 +115,8 @@ fn an_application_that_takes_its_time_is_no_silence_of_the_client() {
     let script = Script::publisher();
     let mut input = &script.bytes[..];
     loop {
-        let found = server.next_event(START, &mut input).unwrap();
-        let event = found.and_then(|event| see_server(event, &mut Collector::default()));
+        let pending = server.next_event(START, &mut input).unwrap();
+        let event = pending.and_then(|event| see_server(event, &mut Collector::default()));
         let mut out = [0; 5_000];
         let _ = server.poll_transmit(START, &mut out);
         match event {
@@ -139,7 +139,7 @@ fn a_message_is_handed_on_from_its_beginning_or_not_at_all() {
     for (stream, published) in [(1, 1), (0, 1), (7, 1), (2, 1)] {
         let mut script = Script::connect();
         script.create_stream(2.0).create_stream(3.0);
-        let video = said(|script| script.message(6, Kind::VIDEO, stream, &[9; 300]));
+        let video = said(|script| script.message(6, MessageKind::VIDEO, stream, &[9; 300]));
         // Its first chunk, the publisher, its others.
         script.raw(&video[..12 + 128]).publish(published, "cam").raw(&video[12 + 128..]).raw(&video);
         // The same when the publisher goes, and comes back.
@@ -162,7 +162,7 @@ fn item_031_commands_that_were_given_up_do_not_take_the_room_of_others() {
     for csid in [4, 5, 6] {
         // The beginning of a command, and on the same chunk stream what is none.
         let at = script.bytes.len();
-        script.raw(&begun[..12 + 128]).message(csid, Kind::AUDIO, 0, &[9; 10]);
+        script.raw(&begun[..12 + 128]).message(csid, MessageKind::AUDIO, 0, &[9; 10]);
         script.bytes[at] = csid as u8;
     }
     let key = "k".repeat(200);
@@ -183,9 +183,9 @@ fn item_048_item_052_what_is_announced_is_in_range() {
         let mut server = Server::new(buffers(512), config, &[9; 32]).unwrap();
         let bytes = Script::connect().bytes;
         let (_, sent, _) = drive_server(&mut server, &bytes, 5_000, 5_000, &mut Collector::default());
-        let mut bandwidth = expect(Kind::SET_PEER_BANDWIDTH, window);
+        let mut bandwidth = expect(MessageKind::SET_PEER_BANDWIDTH, window);
         bandwidth.1.push(2);
-        let (size, ours) = (expect(Kind::SET_CHUNK_SIZE, chunk), expect(Kind::WINDOW_ACK_SIZE, window));
+        let (size, ours) = (expect(MessageKind::SET_CHUNK_SIZE, chunk), expect(MessageKind::WINDOW_ACK_SIZE, window));
         assert_eq!(said(&sent), [ours.clone(), bandwidth, size.clone()]);
         let config = ClientConfig { chunk_size: asked, window: asked, ..ClientConfig::new() };
         let mut client = Client::new(buffers(512), config, &[9; 32]).unwrap();
@@ -209,10 +209,10 @@ fn item_012_a_strict_handshake_is_done_when_s2_has_been_read() {
     let (mut seen, mut to_server, mut to_client) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..10_000 {
         let mut input = &to_client[..];
-        let found = client.next_event(START, &mut input).unwrap();
-        seen.extend(found.and_then(|event| see_client(event, &mut Collector::default())));
+        let pending = client.next_event(START, &mut input).unwrap();
+        seen.extend(pending.and_then(|event| see_client(event, &mut Collector::default())));
         if let [Seen::HandshakeDone(kind)] = seen[..] {
-            assert!(matches!(kind, handshake::Kind::Digest(_)));
+            assert!(matches!(kind, handshake::HandshakeKind::Digest(_)));
             assert!(input.is_empty(), "S2 has been read");
         }
         to_client = input.to_vec();

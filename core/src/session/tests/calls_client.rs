@@ -117,7 +117,7 @@ fn a_player_that_gets_no_answer_gives_up() {
     play_cam(&mut player);
     drive_player(&mut player, &script.bytes, 999, 999, ignore).2.unwrap();
     let deadline = player.poll_timeout().unwrap();
-    assert_eq!(player.handle_timeout(deadline), Err(Error::TimedOut(Stage::Play)));
+    assert_eq!(player.handle_timeout(deadline), Err(SessionError::TimedOut(Stage::Play)));
 }
 
 #[test]

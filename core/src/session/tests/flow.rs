@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::command::code;
-use crate::control::{Control, Event};
+use crate::control::{Control, UserControlEvent};
 
 /// What a client sees of `script` after the handshake, and the control messages that it sends.
 fn client_answers(script: &Script) -> (Vec<Seen>, Vec<Control>) {
@@ -32,24 +32,24 @@ fn controls(output: &[u8]) -> Vec<Control> {
 const CLIENT_SETUP: [Control; 2] = [Control::WindowAckSize(2_500_000), Control::SetChunkSize(4_096)];
 
 fn pong(time: u32) -> Control {
-    Control::User(Event::PingResponse(time))
+    Control::User(UserControlEvent::PingResponse(time))
 }
 
 #[test]
 fn item_039_control_on_any_chunk_stream_and_message_stream() {
     for (csid, stream) in [(2, 0), (3, 0), (4, 1), (5, 7), (6, 0xFFFF_FFFF), (64, 0), (320, 0)] {
         let mut script = Script::new();
-        script.message(csid, Kind::USER_CONTROL, stream, &[0, 6, 1, 2, 3, 4]);
-        script.message(csid, Kind::SET_CHUNK_SIZE, stream, &[0, 0, 0, 1]);
+        script.message(csid, MessageKind::USER_CONTROL, stream, &[0, 6, 1, 2, 3, 4]);
+        script.message(csid, MessageKind::SET_CHUNK_SIZE, stream, &[0, 0, 0, 1]);
         script.chunk_size = 1;
-        script.connected().message(csid, Kind::SET_CHUNK_SIZE, stream, &[0, 0, 0x10, 0]);
+        script.connected().message(csid, MessageKind::SET_CHUNK_SIZE, stream, &[0, 0, 0x10, 0]);
         script.chunk_size = 4_096;
         script.result(4.0, 1.0.into()).status(1, "status", code::PUBLISH_START);
         let (seen, sent) = client_answers(&script);
         assert_eq!(seen, [Seen::Connected, Seen::Publishing(1)], "chunk stream {csid}, message stream {stream}");
         assert_eq!(sent, [&CLIENT_SETUP[..], &[pong(0x0102_0304)]].concat());
         let mut script = Script::connect();
-        script.message(csid, Kind::SET_CHUNK_SIZE, stream, &[0, 0, 0, 5]);
+        script.message(csid, MessageKind::SET_CHUNK_SIZE, stream, &[0, 0, 0, 5]);
         script.chunk_size = 5;
         script.create_stream(2.0).publish(1, "cam");
         assert_eq!(server_answers(&script).0[1..], [Seen::Publish(1, "cam".into())]);
@@ -58,13 +58,13 @@ fn item_039_control_on_any_chunk_stream_and_message_stream() {
 
 #[test]
 fn item_040_short_control_messages_are_ignored_by_both_sides() {
-    let good: [(Kind, &[u8]); 6] = [
-        (Kind::SET_CHUNK_SIZE, &[0, 0, 0, 1]),
-        (Kind::ABORT, &[0, 0, 0, 3]),
-        (Kind::ACKNOWLEDGEMENT, &[0, 0, 0, 9]),
-        (Kind::WINDOW_ACK_SIZE, &[0, 0, 0, 1]),
-        (Kind::SET_PEER_BANDWIDTH, &[0, 0, 0, 9, 0]),
-        (Kind::USER_CONTROL, &[0, 6, 0, 0, 0, 1]),
+    let good: [(MessageKind, &[u8]); 6] = [
+        (MessageKind::SET_CHUNK_SIZE, &[0, 0, 0, 1]),
+        (MessageKind::ABORT, &[0, 0, 0, 3]),
+        (MessageKind::ACKNOWLEDGEMENT, &[0, 0, 0, 9]),
+        (MessageKind::WINDOW_ACK_SIZE, &[0, 0, 0, 1]),
+        (MessageKind::SET_PEER_BANDWIDTH, &[0, 0, 0, 9, 0]),
+        (MessageKind::USER_CONTROL, &[0, 6, 0, 0, 0, 1]),
     ];
     let mut shorts = Vec::new();
     for (kind, payload) in good {
@@ -87,8 +87,8 @@ fn item_040_short_control_messages_are_ignored_by_both_sides() {
 #[test]
 fn item_040_longer_control_messages_say_what_their_fields_say() {
     let mut script = Script::new();
-    script.control(Kind::USER_CONTROL, &[&[0, 6, 1, 2, 3, 4][..], &[9; 500]].concat());
-    script.control(Kind::SET_CHUNK_SIZE, &[&[0, 0, 0x10, 0][..], &[9; 500]].concat());
+    script.control(MessageKind::USER_CONTROL, &[&[0, 6, 1, 2, 3, 4][..], &[9; 500]].concat());
+    script.control(MessageKind::SET_CHUNK_SIZE, &[&[0, 0, 0x10, 0][..], &[9; 500]].concat());
     script.chunk_size = 4_096;
     script.connected().result(4.0, 1.0.into());
     let (seen, sent) = client_answers(&script);
@@ -100,9 +100,9 @@ fn item_051_item_052_acknowledgements_tell_all_bytes_received() {
     for (cut, window) in [(1, 100), (7, 3), (100, 100), (1 << 20, 100)] {
         for announced in [1_u32, 100, 1_000] {
             let mut script = Script::publishing();
-            script.control(Kind::WINDOW_ACK_SIZE, &announced.to_be_bytes());
+            script.control(MessageKind::WINDOW_ACK_SIZE, &announced.to_be_bytes());
             for number in 0..100 {
-                script.message_at(number, 6, Kind::VIDEO, 1, &[9; 300]);
+                script.message_at(number, 6, MessageKind::VIDEO, 1, &[9; 300]);
             }
             let (mut client, mut collector) = (publisher(), Collector::default());
             let (seen, output, result) = drive_client(&mut client, &script.bytes, cut, window, &mut collector);
@@ -125,9 +125,9 @@ fn item_051_item_052_acknowledgements_tell_all_bytes_received() {
 fn item_052_no_window_no_acknowledgements() {
     for window in [0_u32, 0x8000_0000, 0xFFFF_FFFF] {
         let mut script = Script::publishing();
-        script.control(Kind::WINDOW_ACK_SIZE, &10_u32.to_be_bytes());
-        script.control(Kind::WINDOW_ACK_SIZE, &window.to_be_bytes());
-        script.message(6, Kind::VIDEO, 1, &[9; 30_000]);
+        script.control(MessageKind::WINDOW_ACK_SIZE, &10_u32.to_be_bytes());
+        script.control(MessageKind::WINDOW_ACK_SIZE, &window.to_be_bytes());
+        script.message(6, MessageKind::VIDEO, 1, &[9; 30_000]);
         let sent = client_answers_in_one(&script);
         let acknowledged = sent.iter().filter(|control| matches!(control, Control::Acknowledgement(_))).count();
         assert!(acknowledged <= 1, "window {window:#x}");
@@ -145,9 +145,9 @@ fn client_answers_in_one(script: &Script) -> Vec<Control> {
 #[test]
 fn item_052_a_window_of_one_byte_and_a_flood_of_messages_has_one_acknowledgement_pending() {
     let mut script = Script::publishing();
-    script.control(Kind::WINDOW_ACK_SIZE, &[0, 0, 0, 1]);
+    script.control(MessageKind::WINDOW_ACK_SIZE, &[0, 0, 0, 1]);
     for _ in 0..1_000 {
-        script.control(Kind::ABORT, &[0, 0, 0, 77]);
+        script.control(MessageKind::ABORT, &[0, 0, 0, 77]);
     }
     let received = (script.bytes.len() - 3_073) as u32;
     assert_eq!(client_answers_in_one(&script)[2..], [Control::Acknowledgement(received)]);
@@ -167,11 +167,11 @@ fn item_053_no_acknowledgement_of_the_servers_stops_sending() {
         let mut pair = Pair::publishing("cam", 1_000, 1_000);
         for (number, sequence) in sequences.iter().enumerate() {
             let mut script = Script::new();
-            script.control(Kind::ACKNOWLEDGEMENT, &sequence.to_be_bytes());
+            script.control(MessageKind::ACKNOWLEDGEMENT, &sequence.to_be_bytes());
             let mut collector = Collector::default();
             let (_, _, result) = drive_client(&mut pair.client, &script.bytes[3_073..], 3, 100, &mut collector);
             assert_eq!((result, pair.client.acknowledged()), (Ok(()), Some(*sequence)));
-            pair.send(Kind::VIDEO, number as u32, &[7; 60_000]);
+            pair.send(MessageKind::VIDEO, number as u32, &[7; 60_000]);
             pair.run();
             assert_eq!(pair.server_saw.last(), Some(&Seen::Message(1, 9, number as u32, vec![7; 60_000])));
         }
@@ -179,7 +179,7 @@ fn item_053_no_acknowledgement_of_the_servers_stops_sending() {
     // Nor does a window of ours, or the acknowledgement of our own server.
     let mut pair = Pair::publishing("cam", 8_192, 8_192);
     for number in 0..60 {
-        pair.send(Kind::VIDEO, number, &[7; 60_000]);
+        pair.send(MessageKind::VIDEO, number, &[7; 60_000]);
         pair.run();
     }
     assert!(pair.client.acknowledged().is_some_and(|sequence| sequence >= 2_500_000));
@@ -188,21 +188,21 @@ fn item_053_no_acknowledgement_of_the_servers_stops_sending() {
 #[test]
 fn item_054_a_peer_bandwidth_is_answered_with_a_window() {
     let mut script = Script::publishing();
-    script.control(Kind::SET_PEER_BANDWIDTH, &[0, 0, 0x13, 0x88, 0]);
-    script.control(Kind::USER_CONTROL, &[0, 0, 0, 0, 0, 1]);
+    script.control(MessageKind::SET_PEER_BANDWIDTH, &[0, 0, 0x13, 0x88, 0]);
+    script.control(MessageKind::USER_CONTROL, &[0, 0, 0, 0, 0, 1]);
     let (seen, sent) = client_answers(&script);
-    assert_eq!(seen[2..], [Seen::User(Event::StreamBegin(StreamId(1)))]);
+    assert_eq!(seen[2..], [Seen::User(UserControlEvent::StreamBegin(StreamId(1)))]);
     assert_eq!(sent[2..], [Control::WindowAckSize(5_000)]);
     // The same again is no news; 0 and negative sizes would make FFmpeg close the connection.
     for size in [2_500_000_u32, 0, 0x8000_0000, 0xFFFF_FFFF] {
         for limit in [0, 1, 2, 3] {
             let mut script = Script::publishing();
-            script.control(Kind::SET_PEER_BANDWIDTH, &[&size.to_be_bytes()[..], &[limit]].concat());
+            script.control(MessageKind::SET_PEER_BANDWIDTH, &[&size.to_be_bytes()[..], &[limit]].concat());
             assert_eq!(client_answers(&script).1, CLIENT_SETUP, "{size:#x}, {limit}");
         }
     }
     let mut script = Script::publisher();
-    script.control(Kind::SET_PEER_BANDWIDTH, &[0, 0, 0x13, 0x88, 0]);
+    script.control(MessageKind::SET_PEER_BANDWIDTH, &[0, 0, 0x13, 0x88, 0]);
     assert_eq!(server_answers(&script).1[4..], [Control::WindowAckSize(5_000)]);
 }
 
@@ -224,7 +224,7 @@ fn item_055_a_ping_is_answered_with_its_own_bytes() {
 fn item_055_item_114_a_flood_of_pings_does_not_take_the_room_of_an_answer() {
     let mut script = Script::new();
     for number in 0..1_000_u32 {
-        script.control(Kind::USER_CONTROL, &[&[0, 6][..], &number.to_be_bytes()].concat());
+        script.control(MessageKind::USER_CONTROL, &[&[0, 6][..], &number.to_be_bytes()].concat());
     }
     let mut to_server = script.clone();
     script.raw(&Script::publishing().bytes[3_073..]);
@@ -241,36 +241,38 @@ fn item_055_item_114_a_flood_of_pings_does_not_take_the_room_of_an_answer() {
 
 #[test]
 fn item_056_item_057_stream_events_are_told_and_others_ignored() {
-    let stream = |event: fn(StreamId) -> Event| Seen::User(event(StreamId(0x0102_0304)));
+    let stream = |event: fn(StreamId) -> UserControlEvent| Seen::User(event(StreamId(0x0102_0304)));
     let told = [
-        (0, stream(Event::StreamBegin)),
-        (1, stream(Event::StreamEof)),
-        (2, stream(Event::StreamDry)),
-        (4, stream(Event::StreamIsRecorded)),
+        (0, stream(UserControlEvent::StreamBegin)),
+        (1, stream(UserControlEvent::StreamEof)),
+        (2, stream(UserControlEvent::StreamDry)),
+        (4, stream(UserControlEvent::StreamIsRecorded)),
     ];
     let mut script = Script::publishing();
     for (event, _) in &told {
-        script.control(Kind::USER_CONTROL, &[0, *event, 1, 2, 3, 4]);
+        script.control(MessageKind::USER_CONTROL, &[0, *event, 1, 2, 3, 4]);
     }
     for event in [5_u8, 7, 8, 0x1A, 0x1B, 0x1F, 0x20, 0x29, 31, 32, 33, 0xFF] {
         for length in [0, 1, 4, 8] {
-            script.control(Kind::USER_CONTROL, &[&[0, event][..], &[0; 8][..length]].concat());
+            script.control(MessageKind::USER_CONTROL, &[&[0, event][..], &[0; 8][..length]].concat());
         }
     }
-    script.control(Kind::USER_CONTROL, &[0, 0x1A, 3]).control(Kind::USER_CONTROL, &[0x01, 0x06, 0, 0, 0, 1]);
+    script
+        .control(MessageKind::USER_CONTROL, &[0, 0x1A, 3])
+        .control(MessageKind::USER_CONTROL, &[0x01, 0x06, 0, 0, 0, 1]);
     let (seen, sent) = client_answers(&script);
     assert_eq!(seen[2..], told.map(|(_, event)| event));
     assert_eq!(sent, CLIENT_SETUP);
     let mut script = Script::publisher();
-    script.control(Kind::USER_CONTROL, &[0, 3, 0, 0, 0, 1, 0, 0, 0x0B, 0xB8]);
-    let expected = Event::SetBufferLength { stream: StreamId(1), millis: 3_000 };
+    script.control(MessageKind::USER_CONTROL, &[0, 3, 0, 0, 0, 1, 0, 0, 0x0B, 0xB8]);
+    let expected = UserControlEvent::SetBufferLength { stream: StreamId(1), millis: 3_000 };
     assert_eq!(server_answers(&script).0.last(), Some(&Seen::User(expected)));
 }
 
 #[test]
 fn item_058_the_begin_of_a_stream_comes_whenever_or_never() {
     let begin = |script: &mut Script| {
-        script.control(Kind::USER_CONTROL, &[0, 0, 0, 0, 0, 1]);
+        script.control(MessageKind::USER_CONTROL, &[0, 0, 0, 0, 0, 1]);
     };
     for place in 0..5 {
         let mut script = Script::new();

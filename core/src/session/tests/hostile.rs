@@ -42,7 +42,7 @@ fn item_059_every_command_truncated_at_every_byte_leaves_a_server_that_works() {
         for (stream, command) in commands_of_clients() {
             for length in 0..command.len() {
                 let mut script = before.clone();
-                script.message(3, Kind::COMMAND, stream, &command[..length]);
+                script.message(3, MessageKind::COMMAND, stream, &command[..length]);
                 script.raw(&Script::connect().bytes[3_073..]).create_stream(9.0).publish(77, "last");
                 let (seen, output, result) = server_sees(&script.bytes);
                 assert_eq!(result, Ok(()));
@@ -61,7 +61,7 @@ fn item_059_every_command_truncated_at_every_byte_leaves_a_client_that_works_or_
                 let mut script = Script::new();
                 for step in 0..3 {
                     if step == place {
-                        script.message(3, Kind::COMMAND, stream, &command[..length]);
+                        script.message(3, MessageKind::COMMAND, stream, &command[..length]);
                     }
                     match step {
                         0 => script.connected(),
@@ -72,7 +72,10 @@ fn item_059_every_command_truncated_at_every_byte_leaves_a_client_that_works_or_
                 let (seen, _, result) = client_sees(&script.bytes);
                 let refused = seen.iter().any(|seen| matches!(seen, Seen::Refused(..)));
                 let works = result == Ok(()) && (seen.contains(&Seen::Publishing(1)) || refused);
-                assert!(works || result == Err(Error::StreamId), "{length} of {command:?}: {seen:?}, {result:?}");
+                assert!(
+                    works || result == Err(SessionError::StreamId),
+                    "{length} of {command:?}: {seen:?}, {result:?}"
+                );
             }
         }
     }
@@ -145,7 +148,7 @@ fn cve_2015_8270_cve_2015_8271_amf3_values_end_what_is_looked_at() {
 #[test]
 fn item_041_types_that_nobody_knows_pass_by() {
     let mut script = Script::connect();
-    for kind in (0..=u8::MAX).map(Kind).filter(|kind| kind.name().is_none() || matches!(kind.0, 16 | 19)) {
+    for kind in (0..=u8::MAX).map(MessageKind).filter(|kind| kind.name().is_none() || matches!(kind.0, 16 | 19)) {
         for length in [0, 1, 300] {
             script.message(5, kind, 1, &vec![kind.0; length]);
         }

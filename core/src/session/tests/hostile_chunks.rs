@@ -24,7 +24,7 @@ fn item_037_of_commands_larger_than_the_scratch_there_is_the_beginning() {
             script.chunk_size(chunk_size);
             let mut command = publish("large");
             command.resize(1_536 + extra, 5);
-            script.message(8, Kind::COMMAND, 7, &command).publish(1, "cam");
+            script.message(8, MessageKind::COMMAND, 7, &command).publish(1, "cam");
             let (seen, _, result) = server_sees(&script.bytes);
             assert_eq!((published(&seen), result), (vec![7, 1], Ok(())), "chunks of {chunk_size}, {extra}");
         }
@@ -52,16 +52,16 @@ fn item_030_interleaved_commands_share_the_scratch() {
     for chunk_size in [128, 60, 1] {
         let mut script = Script::connect();
         script.chunk_size(chunk_size);
-        script.interleave(&[(8, Kind::COMMAND, 1, &long), (9, Kind::COMMAND, 2, &short)]);
+        script.interleave(&[(8, MessageKind::COMMAND, 1, &long), (9, MessageKind::COMMAND, 2, &short)]);
         // These two do not fit together.
         let longer = publish(&"x".repeat(1_000));
-        script.interleave(&[(8, Kind::COMMAND, 3, &longer), (9, Kind::COMMAND, 4, &long)]);
+        script.interleave(&[(8, MessageKind::COMMAND, 3, &longer), (9, MessageKind::COMMAND, 4, &long)]);
         // Three are one too many, also where the third comes in one piece.
         let third = publish("third");
         script.interleave(&[
-            (8, Kind::COMMAND, 6, &short),
-            (9, Kind::COMMAND, 7, &short),
-            (3, Kind::COMMAND, 5, &third),
+            (8, MessageKind::COMMAND, 6, &short),
+            (9, MessageKind::COMMAND, 7, &short),
+            (3, MessageKind::COMMAND, 5, &third),
         ]);
         let (seen, _, result) = server_sees(&script.bytes);
         assert_eq!((published(&seen), result), (vec![2, 1, 3, 6], Ok(())), "chunks of {chunk_size}");
@@ -74,16 +74,16 @@ fn item_038_an_abort_drops_a_command_and_nothing_else() {
     let begun = &publish(&"x".repeat(300))[..128];
     // A header that announces 400 bytes on chunk stream 8, and one chunk of them.
     let header = [8, 0, 0, 0, 0, 1, 0x90, 20, 1, 0, 0, 0];
-    script.raw(&header).raw(begun).control(Kind::ABORT, &8_u32.to_be_bytes());
-    script.message(8, Kind::COMMAND, 2, &publish("whole"));
+    script.raw(&header).raw(begun).control(MessageKind::ABORT, &8_u32.to_be_bytes());
+    script.message(8, MessageKind::COMMAND, 2, &publish("whole"));
     for other in [0_u32, 1, 2, 77, u32::MAX] {
-        script.control(Kind::ABORT, &other.to_be_bytes());
+        script.control(MessageKind::ABORT, &other.to_be_bytes());
     }
     assert_eq!(published(&server_sees(&script.bytes).0), [2]);
     // One begun again, and longer or shorter than before, takes nothing of the one before.
     for key in ["s", &"y".repeat(1_000)] {
         let mut script = Script::connect();
-        script.raw(&header).raw(begun).message(8, Kind::COMMAND, 2, &publish(key));
+        script.raw(&header).raw(begun).message(8, MessageKind::COMMAND, 2, &publish(key));
         let (seen, ..) = server_sees(&script.bytes);
         assert_eq!(seen[1..], [connect_seen(), Seen::Publish(2, key.into())]);
     }
@@ -113,25 +113,27 @@ fn a_control_message_within_two_others_is_an_error() {
     let mut script = Script::connect();
     script.chunk_size(3);
     let ping = [0, 6, 1, 2, 3, 4];
-    let event = |csid| (csid, Kind::USER_CONTROL, 0, &ping[..]);
+    let event = |csid| (csid, MessageKind::USER_CONTROL, 0, &ping[..]);
     script.interleave(&[event(2), event(3), event(4)]);
     let four = ChunkStreamId::new(4).unwrap();
-    assert_eq!(server_sees(&script.bytes).2, Err(Error::InterleavedControl(four)));
+    assert_eq!(server_sees(&script.bytes).2, Err(SessionError::InterleavedControl(four)));
     // Within one other it is not.
     let mut script = Script::connect();
     script.chunk_size(3);
     let begin = [0, 0, 0, 0, 0, 1];
-    script.interleave(&[(2, Kind::USER_CONTROL, 0, &begin), (3, Kind::USER_CONTROL, 0, &begin)]);
+    script.interleave(&[(2, MessageKind::USER_CONTROL, 0, &begin), (3, MessageKind::USER_CONTROL, 0, &begin)]);
     assert_eq!(server_sees(&script.bytes).2, Ok(()));
     // Media and commands within one are not, and one that is begun again is dropped.
     let mut script = Script::connect();
     script.chunk_size(3);
-    script.interleave(&[(2, Kind::USER_CONTROL, 0, &ping), (8, Kind::COMMAND, 1, &publish("cam"))]);
+    script.interleave(&[(2, MessageKind::USER_CONTROL, 0, &ping), (8, MessageKind::COMMAND, 1, &publish("cam"))]);
     script.raw(&[2, 0, 0, 0, 0, 0, 6, 4, 0, 0, 0, 0]).raw(&ping[..3]);
-    script.message(2, Kind::USER_CONTROL, 0, &ping);
+    script.message(2, MessageKind::USER_CONTROL, 0, &ping);
     let (seen, output, result) = server_sees(&script.bytes);
     assert_eq!((published(&seen), result), (vec![1], Ok(())));
-    let pong = |(_, header, payload): &(u32, Header, Vec<u8>)| header.kind == Kind::USER_CONTROL && payload[1] == 7;
+    let pong = |(_, header, payload): &(u32, MessageHeader, Vec<u8>)| {
+        header.kind == MessageKind::USER_CONTROL && payload[1] == 7
+    };
     assert!(messages(&output).iter().any(pong));
 }
 
@@ -142,14 +144,14 @@ fn item_031_control_messages_that_give_way_take_no_room() {
     for csid in [10, 11, 12] {
         // An acknowledgement of 200 bytes is cut after the first chunk, and media comes in its place.
         script.raw(&[csid, 0, 0, 0, 0, 0, 200, 3, 0, 0, 0, 0]).raw(&[0; 128]);
-        script.message(u32::from(csid), Kind::AUDIO, 1, &[0xAF]);
+        script.message(u32::from(csid), MessageKind::AUDIO, 1, &[0xAF]);
     }
-    script.control(Kind::WINDOW_ACK_SIZE, &[0, 1, 0, 0]);
+    script.control(MessageKind::WINDOW_ACK_SIZE, &[0, 1, 0, 0]);
     assert_eq!(client_sees(&script.bytes).2, Ok(()));
 }
 
 /// Both sides after a handshake, given `bytes`.
-fn fails(bytes: &[u8], error: Error) {
+fn fails(bytes: &[u8], error: SessionError) {
     let input = [&Script::connect().bytes, bytes].concat();
     assert_eq!(server_sees(&input).2, Err(error), "{bytes:?}");
     let input = [&Script::new().bytes, bytes].concat();
@@ -167,20 +169,20 @@ fn fails(bytes: &[u8], error: Error) {
 fn item_032_item_034_item_044_chunk_streams_that_cannot_be_read_on() {
     for size in [0, 0x8000_0000, u32::MAX] {
         let mut script = Script::new();
-        script.control(Kind::SET_CHUNK_SIZE, &u32::to_be_bytes(size)).message(6, Kind::VIDEO, 1, &[0; 9]);
-        fails(&script.bytes[3_073..], Error::Chunk(ReadError::ChunkSize(size)));
+        script.control(MessageKind::SET_CHUNK_SIZE, &u32::to_be_bytes(size)).message(6, MessageKind::VIDEO, 1, &[0; 9]);
+        fails(&script.bytes[3_073..], SessionError::Chunk(ReadError::ChunkSize(size)));
     }
     let nine = ChunkStreamId::new(9).unwrap();
-    fails(&[0x89, 0, 0, 0], Error::Chunk(ReadError::UnknownChunkStream(nine)));
-    fails(&[0xC9], Error::Chunk(ReadError::UnknownChunkStream(nine)));
-    fails(&[0xC1, 0xFF, 0xFF], Error::Chunk(ReadError::UnknownChunkStream(ChunkStreamId::MAX)));
+    fails(&[0x89, 0, 0, 0], SessionError::Chunk(ReadError::UnknownChunkStream(nine)));
+    fails(&[0xC9], SessionError::Chunk(ReadError::UnknownChunkStream(nine)));
+    fails(&[0xC1, 0xFF, 0xFF], SessionError::Chunk(ReadError::UnknownChunkStream(ChunkStreamId::MAX)));
     // Ten unfinished messages, where eight have room, and the one that is being read.
     let mut begun = Vec::new();
     for csid in 10..20 {
         begun.extend([csid, 0, 0, 0, 0, 1, 0, 9, 1, 0, 0, 0]);
         begun.extend([7; 128]);
     }
-    fails(&begun, Error::Chunk(ReadError::TooManyChunkStreams(9)));
+    fails(&begun, SessionError::Chunk(ReadError::TooManyChunkStreams(9)));
 }
 
 #[test]
@@ -188,7 +190,7 @@ fn item_008_item_094_handshakes_that_are_none() {
     for (garbage, version) in [(&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b'H'), (&[0; 4_000], 0), (&[32; 9], 32)] {
         for cut in [1, 5, 10_000] {
             let (seen, output, result) = drive_client(&mut publisher(), garbage, cut, 50, &mut Collector::default());
-            let error = Error::Handshake(handshake::Error::Version(version));
+            let error = SessionError::Handshake(handshake::HandshakeError::Version(version));
             assert_eq!((seen, result), (vec![], Err(error)));
             assert!(output.len() <= 1_537);
             let (seen, output, result) = drive_server(&mut server(), garbage, cut, 50, &mut Collector::default());
@@ -196,10 +198,10 @@ fn item_008_item_094_handshakes_that_are_none() {
         }
     }
     let (_, _, result) = drive_client(&mut publisher(), &[6], 1, 1, &mut Collector::default());
-    assert_eq!(result, Err(Error::Handshake(handshake::Error::Encrypted(6))));
+    assert_eq!(result, Err(SessionError::Handshake(handshake::HandshakeError::Encrypted(6))));
     // A good first byte, and noise after it, is a handshake; what follows is a chunk stream, or is not.
     let noise: Vec<u8> = (0..4_000_u32).map(|at| if at == 0 { 3 } else { (at * 7 % 251) as u8 }).collect();
-    assert_eq!(client_sees(&noise).0, [Seen::HandshakeDone(handshake::Kind::Simple)]);
+    assert_eq!(client_sees(&noise).0, [Seen::HandshakeDone(handshake::HandshakeKind::Simple)]);
 }
 
 #[test]

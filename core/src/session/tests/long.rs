@@ -34,8 +34,8 @@ fn item_116_timestamps_cross_2_24_and_2_31_and_2_32() {
                 let times = crossing(turn, step);
                 for (number, time) in times.iter().enumerate() {
                     // Some messages are continued, with the extended timestamp once more.
-                    pair.send(Kind::VIDEO, *time, &vec![number as u8; if number % 3 == 0 { 200 } else { 20 }]);
-                    pair.send(Kind::AUDIO, time.wrapping_add(1), &[0xAF; 9]);
+                    pair.send(MessageKind::VIDEO, *time, &vec![number as u8; if number % 3 == 0 { 200 } else { 20 }]);
+                    pair.send(MessageKind::AUDIO, time.wrapping_add(1), &[0xAF; 9]);
                 }
                 pair.run();
                 let seen = |kind: u8| -> Vec<u32> {
@@ -59,7 +59,7 @@ fn item_116_timestamps_that_jump_back_and_forth_arrive_as_they_are() {
     let mut pair = Pair::publishing("cam", 100, 100);
     let times = [0, u32::MAX, 0, 0x7FFF_FFFF, 0x8000_0000, 5, 5, 4, 0xFF_FFFF, 0xFF_FFFE, 0x100_0000, 0, u32::MAX];
     for time in times {
-        pair.send(Kind::VIDEO, time, &[1; 9]);
+        pair.send(MessageKind::VIDEO, time, &[1; 9]);
     }
     pair.run();
     let seen: Vec<u32> = pair.server_saw[3..]
@@ -73,7 +73,7 @@ fn item_116_timestamps_that_jump_back_and_forth_arrive_as_they_are() {
 fn item_116_the_count_of_received_bytes_goes_on_past_2_32() {
     // One message of 16 MB, time and again, from memory that is filled once.
     let mut script = Script::publisher();
-    script.control(Kind::WINDOW_ACK_SIZE, &0x4000_0000_u32.to_be_bytes());
+    script.control(MessageKind::WINDOW_ACK_SIZE, &0x4000_0000_u32.to_be_bytes());
     script.chunk_size(0xFF_FFFF);
     let mut server = server();
     drive_server(&mut server, &script.bytes, 1 << 20, 8_192, &mut Collector::default()).2.unwrap();
@@ -102,9 +102,9 @@ fn item_116_the_count_of_received_bytes_goes_on_past_2_32() {
 /// A short session, and what each side sent in it.
 fn recorded() -> Pair {
     let mut pair = Pair::publishing("cam", 1 << 20, 8_192);
-    pair.send(Kind::DATA, 0, b"\x02\x00\x0A@something");
-    pair.send(Kind::VIDEO, 16_777_210, &[0x17; 5_000]);
-    pair.send(Kind::AUDIO, 16_777_230, &[0xAF; 100]);
+    pair.send(MessageKind::DATA, 0, b"\x02\x00\x0A@something");
+    pair.send(MessageKind::VIDEO, 16_777_210, &[0x17; 5_000]);
+    pair.send(MessageKind::AUDIO, 16_777_230, &[0xAF; 100]);
     pair.run();
     pair.client.close().unwrap();
     pair.run();

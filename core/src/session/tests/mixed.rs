@@ -70,7 +70,7 @@ fn messages_that_are_begun_and_never_finished_take_no_room_for_good() {
         let csid = 10 + round % 20;
         let (begin, _) = halves(csid, 1);
         // What was begun as video is begun again as something that nobody knows.
-        script.raw(&begin).message(u32::from(csid), Kind(0x7F), 1, &[0; 5]);
+        script.raw(&begin).message(u32::from(csid), MessageKind(0x7F), 1, &[0; 5]);
     }
     let (begin, end) = halves(6, 1);
     script.raw(&begin).raw(&end);

@@ -30,7 +30,7 @@ use std::vec::Vec;
 use super::*;
 use crate::chunk::{ChunkStreamId, Reader};
 use crate::command::ConnectOptions;
-use crate::message::{Header, Kind, StreamId, Timestamp};
+use crate::message::{MessageHeader, MessageKind, StreamId, Timestamp};
 use crate::time::Instant;
 
 const START: Instant = Instant::from_millis(1_000);
@@ -39,8 +39,8 @@ const OPTIONS: ConnectOptions<'static> =
     ConnectOptions { app: "live", tc_url: &["rtmp://", "host", "/", "live"], flash_ver: ConnectOptions::FLASH_VER };
 
 /// Memory for a session, which a test may leave behind.
-fn buffers(control: usize) -> Buffers<'static> {
-    Buffers { scratch: vec![0; 1_536].leak(), control: vec![0; control].leak() }
+fn buffers(control: usize) -> SessionBuffers<'static> {
+    SessionBuffers { scratch: vec![0; 1_536].leak(), control: vec![0; control].leak() }
 }
 
 fn client() -> Client<'static, 8> {
@@ -62,19 +62,19 @@ macro_rules! drive {
         for piece in input.chunks($cut).chain([&[][..]]) {
             let mut rest = piece;
             loop {
-                let found = match $session.next_event(START, &mut rest) {
-                    Ok(found) => found.map(|event| $see(event, $collector)),
+                let pending = match $session.next_event(START, &mut rest) {
+                    Ok(pending) => pending.map(|event| $see(event, $collector)),
                     Err(error) => {
                         result = Err(error);
                         break;
                     }
                 };
-                if let Some(Some(event)) = &found {
+                if let Some(Some(event)) = &pending {
                     #[allow(clippy::redundant_closure_call)]
                     ($decide)(&mut *$session, event);
                     seen.push(event.clone());
                 }
-                let mut moved = found.is_some();
+                let mut moved = pending.is_some();
                 loop {
                     let length = $session.transmit_len();
                     let written = $session.poll_transmit(START, &mut out);
@@ -108,7 +108,7 @@ fn length_hint(wants: &bool) -> usize {
 }
 
 /// What a session saw, what it put out, and whether it failed.
-type Driven = (Vec<Seen>, Vec<u8>, Result<(), Error>);
+type Driven = (Vec<Seen>, Vec<u8>, Result<(), SessionError>);
 
 fn drive_client(
     client: &mut Client<'_, 8>,
@@ -137,10 +137,10 @@ fn drive_server(
 }
 
 /// The messages in `stream`, which a session has put out after its handshake: `(csid, header, payload)`.
-fn messages(stream: &[u8]) -> Vec<(u32, Header, Vec<u8>)> {
+fn messages(stream: &[u8]) -> Vec<(u32, MessageHeader, Vec<u8>)> {
     let mut reader = Reader::<8>::new();
     let mut input = &stream[1 + 2 * 1_536..];
-    let (mut messages, mut partial) = (Vec::new(), Vec::<(u32, Header, Vec<u8>)>::new());
+    let (mut messages, mut partial) = (Vec::new(), Vec::<(u32, MessageHeader, Vec<u8>)>::new());
     while let Some(fragment) = reader.next_fragment(&mut input).unwrap() {
         let (csid, last) = (fragment.csid.value(), fragment.is_last());
         if fragment.is_first() {
@@ -150,7 +150,7 @@ fn messages(stream: &[u8]) -> Vec<(u32, Header, Vec<u8>)> {
         partial[index].2.extend_from_slice(fragment.data);
         if last {
             let message = partial.remove(index);
-            if message.1.kind == Kind::SET_CHUNK_SIZE {
+            if message.1.kind == MessageKind::SET_CHUNK_SIZE {
                 reader.set_chunk_size(u32::from_be_bytes(message.2[..4].try_into().unwrap())).unwrap();
             }
             messages.push(message);
@@ -162,7 +162,7 @@ fn messages(stream: &[u8]) -> Vec<(u32, Header, Vec<u8>)> {
 
 /// The names of the commands in `stream`, with their transaction ids, streams and chunk streams.
 fn commands(stream: &[u8]) -> Vec<(String, f64, u32, u32)> {
-    let commands = messages(stream).into_iter().filter(|(_, header, _)| header.kind == Kind::COMMAND);
+    let commands = messages(stream).into_iter().filter(|(_, header, _)| header.kind == MessageKind::COMMAND);
     commands
         .map(|(csid, header, payload)| {
             let command = crate::command::Command::parse(&payload).unwrap();

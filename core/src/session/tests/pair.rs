@@ -69,7 +69,7 @@ impl Pair {
     }
 
     /// Sends a message through the client's windows.
-    pub(super) fn send(&mut self, kind: Kind, timestamp: u32, mut payload: &[u8]) {
+    pub(super) fn send(&mut self, kind: MessageKind, timestamp: u32, mut payload: &[u8]) {
         let length = payload.len() as u32;
         let csid = self.client.begin_media(kind, StreamId(1), Timestamp(timestamp), length).unwrap();
         while self.client.media_left(csid).is_some() {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::amf0::Token;
 use crate::command::{Code, Command, PlayRequest, Start, SwitchRequest, code};
-use crate::control::Event;
+use crate::control::UserControlEvent;
 
 /// Plays up to two streams and has room for two calls.
 pub(super) type Player = Client<'static, 8, 2, 2>;
@@ -62,13 +62,13 @@ fn item_086_a_client_plays() {
     let mut script = Script::new();
     script.connected();
     started(&mut script, 2.0, 1);
-    script.message(5, Kind::DATA, 1, &encode(&["|RtmpSampleAccess".into(), true.into(), true.into()]));
+    script.message(5, MessageKind::DATA, 1, &encode(&["|RtmpSampleAccess".into(), true.into(), true.into()]));
     let metadata = encode(&["onMetaData".into(), Token::EcmaArrayStart { len: 0 }, Token::End]);
     // Longer than a chunk, and in pieces.
     let long = [&metadata[..], &encode(&["x".repeat(300).as_str().into()])].concat();
-    script.message_at(40, 5, Kind::DATA, 1, &long).message_at(40, 6, Kind::VIDEO, 1, &[0x17; 300]);
-    script.message_at(41, 4, Kind::AUDIO, 1, &[0xAF; 3]).status(1, "status", code::PLAY_UNPUBLISH_NOTIFY);
-    script.control(Kind::USER_CONTROL, &[0, 1, 0, 0, 0, 1]);
+    script.message_at(40, 5, MessageKind::DATA, 1, &long).message_at(40, 6, MessageKind::VIDEO, 1, &[0x17; 300]);
+    script.message_at(41, 4, MessageKind::AUDIO, 1, &[0xAF; 3]).status(1, "status", code::PLAY_UNPUBLISH_NOTIFY);
+    script.control(MessageKind::USER_CONTROL, &[0, 1, 0, 0, 0, 1]);
     let (seen, output) = sees(&script, play_cam, ignore);
     let expected = [
         Seen::Connected,
@@ -79,7 +79,7 @@ fn item_086_a_client_plays() {
         Seen::Message(1, 9, 40, vec![0x17; 300]),
         Seen::Message(1, 8, 41, vec![0xAF; 3]),
         Seen::Status(1, code::PLAY_UNPUBLISH_NOTIFY.into()),
-        Seen::User(Event::StreamEof(StreamId(1))),
+        Seen::User(UserControlEvent::StreamEof(StreamId(1))),
     ];
     assert_eq!(seen, expected);
     assert_eq!(names(&output), named(&[("connect", 1.0, 0), ("createStream", 2.0, 0), ("play", 3.0, 1)]));
@@ -88,23 +88,23 @@ fn item_086_a_client_plays() {
     let (_, header, payload) = messages.last().unwrap();
     assert_eq!((header.stream, payload), (StreamId(1), &play));
     let (_, header, payload) = &messages[messages.len() - 2];
-    assert_eq!((header.kind, &payload[..]), (Kind::USER_CONTROL, &[0, 3, 0, 0, 0, 1, 0, 0, 0x0B, 0xB8][..]));
+    assert_eq!((header.kind, &payload[..]), (MessageKind::USER_CONTROL, &[0, 3, 0, 0, 0, 1, 0, 0, 0x0B, 0xB8][..]));
 }
 
 #[test]
 fn item_086_start_may_come_before_reset_and_begin_at_any_time() {
     let mut script = Script::new();
-    script.connected().control(Kind::USER_CONTROL, &[0, 0, 0, 0, 0, 1]).result(2.0, 1.0.into());
+    script.connected().control(MessageKind::USER_CONTROL, &[0, 0, 0, 0, 0, 1]).result(2.0, 1.0.into());
     // On message stream 0, as some servers have it.
     script.status(0, "status", code::PLAY_START).status(0, "status", code::PLAY_RESET);
-    script.control(Kind::USER_CONTROL, &[0, 4, 0, 0, 0, 1]);
+    script.control(MessageKind::USER_CONTROL, &[0, 4, 0, 0, 0, 1]);
     let (seen, _) = sees(&script, play_cam, ignore);
     let expected = [
         Seen::Connected,
-        Seen::User(Event::StreamBegin(StreamId(1))),
+        Seen::User(UserControlEvent::StreamBegin(StreamId(1))),
         Seen::Playing(1),
         Seen::Status(0, code::PLAY_RESET.into()),
-        Seen::User(Event::StreamIsRecorded(StreamId(1))),
+        Seen::User(UserControlEvent::StreamIsRecorded(StreamId(1))),
     ];
     assert_eq!(seen, expected);
 }
@@ -117,7 +117,7 @@ fn several_streams_are_asked_for_one_after_another() {
     started(&mut script, 6.0, 2);
     script.status(2, "error", code::STREAM_FAILED);
     started(&mut script, 8.0, 7);
-    script.message(4, Kind::AUDIO, 7, &[1]).message(4, Kind::AUDIO, 2, &[2]);
+    script.message(4, MessageKind::AUDIO, 7, &[1]).message(4, MessageKind::AUDIO, 2, &[2]);
     let ask = |player: &mut Player| {
         player.play(&PlayRequest::new("one")).unwrap();
         player.publish("mine").unwrap();
@@ -273,7 +273,7 @@ fn item_086_our_client_plays_from_our_server() {
             seen.1.extend(saw);
             to_client = output;
         }
-        let buffer = Event::SetBufferLength { stream: StreamId(1), millis: 3_000 };
+        let buffer = UserControlEvent::SetBufferLength { stream: StreamId(1), millis: 3_000 };
         let wants = Seen::Play(1, "cam".into(), Start::LiveOrRecorded, None, true);
         assert_eq!(seen.1[2..], [Seen::User(buffer), wants]);
         let names: Vec<_> = seen.0[1..]
@@ -284,7 +284,7 @@ fn item_086_our_client_plays_from_our_server() {
                 other => std::format!("{other:?}"),
             })
             .collect();
-        let begin = std::format!("{:?}", Seen::User(Event::StreamBegin(StreamId(1))));
+        let begin = std::format!("{:?}", Seen::User(UserControlEvent::StreamBegin(StreamId(1))));
         let expected = ["Connected", &begin, code::PLAY_RESET, "Playing(1)", "|RtmpSampleAccess", "onStatus"];
         assert_eq!(names, expected);
     }

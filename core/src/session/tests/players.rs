@@ -52,8 +52,8 @@ fn item_056_item_086_a_player_hears_begin_reset_start_and_that_data_comes() {
     let told: Vec<_> = messages[messages.len() - 5..]
         .iter()
         .map(|(_, header, payload)| match header.kind {
-            Kind::USER_CONTROL => (header.stream.0, std::format!("{payload:?}")),
-            Kind::DATA => {
+            MessageKind::USER_CONTROL => (header.stream.0, std::format!("{payload:?}")),
+            MessageKind::DATA => {
                 let data = DataMessage::parse(payload).unwrap();
                 (header.stream.0, std::format!("{} {}", data.name, Status::parse(data.values).code))
             }
@@ -119,7 +119,7 @@ fn item_086_a_player_pauses_seeks_chooses_and_goes() {
     let [old, new] = ["oldStreamName", "streamName"].map(|key| Token::Key(key.into()));
     let object = [Token::ObjectStart, old, "cam".into(), new, "cam2".into(), Token::End];
     script.command(1, &[&["play2".into(), 0.0.into(), Token::Null][..], &object].concat());
-    script.control(Kind::USER_CONTROL, &[0, 3, 0, 0, 0, 1, 0, 0, 0x0B, 0xB8]);
+    script.control(MessageKind::USER_CONTROL, &[0, 3, 0, 0, 0, 1, 0, 0, 0x0B, 0xB8]);
     script.command(1, &["closeStream".into(), 0.0.into(), Token::Null]);
     // Nothing plays any more.
     script.call(1, "seek", 0.0, 1.0.into()).call(1, "receiveAudio", 0.0, true.into());
@@ -141,7 +141,7 @@ fn item_086_a_player_pauses_seeks_chooses_and_goes() {
             _ => {}
         }
     });
-    let buffer = crate::control::Event::SetBufferLength { stream: StreamId(1), millis: 3_000 };
+    let buffer = crate::control::UserControlEvent::SetBufferLength { stream: StreamId(1), millis: 3_000 };
     let expected = [
         played(1, "cam"),
         Seen::Pause(1, true, 1_500),
@@ -179,7 +179,7 @@ fn item_056_item_086_what_happens_to_the_stream_is_told() {
     let told: Vec<_> = said(&output)[4..].to_vec();
     assert_eq!(told, [code::PLAY_UNPUBLISH_NOTIFY, code::PLAY_PUBLISH_NOTIFY, code::PLAY_STOP].map(status));
     let mut events = messages(&output);
-    events.retain(|(_, header, _)| header.kind == Kind::USER_CONTROL);
+    events.retain(|(_, header, _)| header.kind == MessageKind::USER_CONTROL);
     assert_eq!(events.iter().map(|(_, _, payload)| payload[1]).collect::<Vec<_>>(), [0, 1, 0, 1]);
 }
 
@@ -187,11 +187,15 @@ fn item_056_item_086_what_happens_to_the_stream_is_told() {
 fn a_player_gets_media_between_which_it_is_told_things() {
     let mut server = server();
     drive_server(&mut server, &player().bytes, 999, 9_999, &mut Collector::default()).2.unwrap();
-    assert_eq!(server.begin_media(Kind::VIDEO, StreamId(2), Timestamp(0), 9), Err(RequestError::Stream(StreamId(2))));
+    assert_eq!(
+        server.begin_media(MessageKind::VIDEO, StreamId(2), Timestamp(0), 9),
+        Err(RequestError::Stream(StreamId(2)))
+    );
     let mut output = vec![0; 3_073];
-    for (at, kind, length) in [(0, Kind::DATA, 30), (0, Kind::VIDEO, 9_000), (5, Kind::AUDIO, 100)] {
+    for (at, kind, length) in [(0, MessageKind::DATA, 30), (0, MessageKind::VIDEO, 9_000), (5, MessageKind::AUDIO, 100)]
+    {
         let csid = server.begin_media(kind, StreamId(1), Timestamp(at), length as u32).unwrap();
-        if kind == Kind::VIDEO {
+        if kind == MessageKind::VIDEO {
             // It goes out between two chunks.
             server.publish_notify(StreamId(1)).unwrap();
         }

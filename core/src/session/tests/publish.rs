@@ -1,16 +1,16 @@
 //! A client publishes to a server.
 
 use super::*;
-use crate::control::Event;
+use crate::control::UserControlEvent;
 
 /// A short session, in pieces of `cut` bytes and windows of `window`.
 fn session(cut: usize, window: usize) -> Pair {
     let mut pair = Pair::publishing("cam?token=1", cut, window);
-    pair.send(Kind::DATA, 0, b"\x02\x00\x0D@setDataFrame");
-    pair.send(Kind::VIDEO, 0, &[0x17; 10_000]);
-    pair.send(Kind::AUDIO, 23, &[0xAF; 300]);
-    pair.send(Kind::AUDIO, 46, &[]);
-    pair.send(Kind::VIDEO, 40, &[0x27; 5_000]);
+    pair.send(MessageKind::DATA, 0, b"\x02\x00\x0D@setDataFrame");
+    pair.send(MessageKind::VIDEO, 0, &[0x17; 10_000]);
+    pair.send(MessageKind::AUDIO, 23, &[0xAF; 300]);
+    pair.send(MessageKind::AUDIO, 46, &[]);
+    pair.send(MessageKind::VIDEO, 40, &[0x27; 5_000]);
     pair.run();
     pair.client.close().unwrap();
     pair.run();
@@ -34,7 +34,7 @@ fn item_006_item_043_a_session_is_the_same_in_all_pieces_and_windows() {
         Seen::Ended(1),
     ];
     assert_eq!(whole.server_saw, expected);
-    let begin = Seen::User(Event::StreamBegin(StreamId(1)));
+    let begin = Seen::User(UserControlEvent::StreamBegin(StreamId(1)));
     assert_eq!(whole.client_saw[1..], [Seen::Connected, begin, Seen::Publishing(1), Seen::Unpublished]);
     assert!(whole.client.is_closed());
     for (cut, window) in [(1, 1), (1, 100_000), (100_000, 1), (7, 3), (1_460, 1_460), (129, 64), (3, 4_097)] {
@@ -63,7 +63,7 @@ fn item_009_no_chunk_before_the_handshake_is_complete() {
     let (_, output, _) = drive_client(&mut client, first, 10_000, 10_000, &mut Collector::default());
     assert_eq!(output.len(), 1_537 + 1_536);
     let (seen, output, _) = drive_client(&mut client, last, 10_000, 10_000, &mut Collector::default());
-    assert_eq!(seen, [Seen::HandshakeDone(handshake::Kind::Simple)]);
+    assert_eq!(seen, [Seen::HandshakeDone(handshake::HandshakeKind::Simple)]);
     assert!(!output.is_empty(), "connect follows");
 }
 
@@ -115,7 +115,7 @@ fn item_048_item_049_our_chunk_size_is_announced_before_it_is_used() {
     // `messages` applies what it reads: a larger chunk before the announcement would not parse.
     let sizes: Vec<u32> = messages(&pair.sent[0])
         .iter()
-        .filter(|(_, header, _)| header.kind == Kind::SET_CHUNK_SIZE)
+        .filter(|(_, header, _)| header.kind == MessageKind::SET_CHUNK_SIZE)
         .map(|(_, _, payload)| u32::from_be_bytes(payload[..].try_into().unwrap()))
         .collect();
     assert_eq!(sizes, [4_096]);
@@ -125,7 +125,8 @@ fn item_048_item_049_our_chunk_size_is_announced_before_it_is_used() {
         let mut pair = Pair::new(client, server(), 1_000, 1_000);
         pair.client.connect(&OPTIONS).unwrap();
         pair.run();
-        let smallest = messages(&pair.sent[0]).into_iter().find(|(_, header, _)| header.kind == Kind::SET_CHUNK_SIZE);
+        let smallest =
+            messages(&pair.sent[0]).into_iter().find(|(_, header, _)| header.kind == MessageKind::SET_CHUNK_SIZE);
         assert_eq!(smallest.unwrap().2, [0, 0, 0, 128], "never less than 128");
     }
 }
@@ -133,7 +134,7 @@ fn item_048_item_049_our_chunk_size_is_announced_before_it_is_used() {
 #[test]
 fn item_050_a_ping_is_answered_within_a_large_frame() {
     let mut pair = Pair::publishing("cam", 1_000, 1_000);
-    let csid = pair.client.begin_media(Kind::VIDEO, StreamId(1), Timestamp(0), 10_000).unwrap();
+    let csid = pair.client.begin_media(MessageKind::VIDEO, StreamId(1), Timestamp(0), 10_000).unwrap();
     let payload = [9; 10_000];
     // In the middle of the second chunk of 4,096 bytes.
     let mut stream = vec![0; 5_000];
@@ -157,8 +158,8 @@ fn item_050_audio_finds_the_end_of_a_chunk_of_video() {
     let mut pair = Pair::publishing("cam", 1_000, 1_000);
     let (video, audio) = ([9; 10_000], [8; 100]);
     let client = &mut pair.client;
-    let video_csid = client.begin_media(Kind::VIDEO, StreamId(1), Timestamp(0), 10_000).unwrap();
-    let audio_csid = client.begin_media(Kind::AUDIO, StreamId(1), Timestamp(0), 100).unwrap();
+    let video_csid = client.begin_media(MessageKind::VIDEO, StreamId(1), Timestamp(0), 10_000).unwrap();
+    let audio_csid = client.begin_media(MessageKind::AUDIO, StreamId(1), Timestamp(0), 100).unwrap();
     assert_eq!(client.open_chunk(), None);
     assert_eq!(client.poll_media(video_csid, &video, &mut [0; 1_000]), (988, 1_000));
     assert_eq!(client.open_chunk(), Some((video_csid, 4_096 - 988)));
@@ -174,7 +175,7 @@ fn item_050_audio_finds_the_end_of_a_chunk_of_video() {
 #[test]
 fn the_lent_memory_serves_another_session() {
     let mut pair = Pair::publishing("cam", 1_000, 1_000);
-    let csid = pair.client.begin_media(Kind::VIDEO, StreamId(1), Timestamp(0), 10).unwrap();
+    let csid = pair.client.begin_media(MessageKind::VIDEO, StreamId(1), Timestamp(0), 10).unwrap();
     assert_eq!(pair.client.poll_media(csid, &[1; 10], &mut [0; 5]).1, 5);
     let client = Client::<8>::new(pair.client.into_buffers(), ClientConfig::new(), &[1; 32]).unwrap();
     let server = Server::<8>::new(pair.server.into_buffers(), ServerConfig::new(), &[2; 32]).unwrap();
@@ -200,11 +201,11 @@ fn item_055_a_flood_of_pings_has_one_answer_pending() {
 #[test]
 fn item_112_a_full_window_takes_nothing() {
     let mut pair = Pair::publishing("cam", 1_000, 1_000);
-    let csid = pair.client.begin_media(Kind::VIDEO, StreamId(1), Timestamp(0), 100).unwrap();
+    let csid = pair.client.begin_media(MessageKind::VIDEO, StreamId(1), Timestamp(0), 100).unwrap();
     assert_eq!(pair.client.poll_media(csid, &[9; 100], &mut []), (0, 0));
     assert_eq!(pair.client.media_left(csid), Some(100));
     let open = crate::chunk::WriteError::MessageOpen(csid);
-    let again = pair.client.begin_media(Kind::VIDEO, StreamId(1), Timestamp(0), 5);
+    let again = pair.client.begin_media(MessageKind::VIDEO, StreamId(1), Timestamp(0), 5);
     assert_eq!(again, Err(RequestError::Write(open)));
     assert_eq!(pair.client.close(), Err(RequestError::State), "a message is never left open");
 }
@@ -212,12 +213,13 @@ fn item_112_a_full_window_takes_nothing() {
 #[test]
 fn item_082_media_is_sent_on_the_stream_that_publishes() {
     let mut pair = Pair::new(client(), server(), 1_000, 1_000);
-    let begin = |pair: &mut Pair, stream| pair.client.begin_media(Kind::AUDIO, StreamId(stream), Timestamp(0), 1);
+    let begin =
+        |pair: &mut Pair, stream| pair.client.begin_media(MessageKind::AUDIO, StreamId(stream), Timestamp(0), 1);
     assert_eq!(begin(&mut pair, 1), Err(RequestError::Stream(StreamId(1))));
     let mut pair = Pair::publishing("cam", 1_000, 1_000);
     assert_eq!(begin(&mut pair, 2), Err(RequestError::Stream(StreamId(2))));
-    let command = pair.client.begin_media(Kind::COMMAND, StreamId(1), Timestamp(0), 1);
-    assert_eq!(command, Err(RequestError::Kind));
+    let command = pair.client.begin_media(MessageKind::COMMAND, StreamId(1), Timestamp(0), 1);
+    assert_eq!(command, Err(RequestError::MessageKind));
 }
 
 #[test]

@@ -13,23 +13,27 @@ fn client_bytes() -> Vec<u8> {
     let mut script = Script::publisher();
     script.chunk_size(60).call(0, "releaseStream", 3.0, "cam".into());
     let metadata = encode(&["@setDataFrame".into(), "onMetaData".into(), Token::EcmaArrayStart { len: 0 }, Token::End]);
-    script.message(4, Kind::DATA, 1, &metadata);
-    script.interleave(&[(6, Kind::VIDEO, 1, &[0x17; 150]), (4, Kind::AUDIO, 1, &[0xAF; 70])]);
-    script.message_at(0x0100_0000, 6, Kind::VIDEO, 1, &[0x27; 130]);
-    script.control(Kind::USER_CONTROL, &[0, 6, 1, 2, 3, 4]).control(Kind::WINDOW_ACK_SIZE, &[0, 0, 0, 99]);
-    script.create_stream(4.0).publish(2, "mic").message(5, Kind::AUDIO, 2, &[0xAF; 9]);
+    script.message(4, MessageKind::DATA, 1, &metadata);
+    script.interleave(&[(6, MessageKind::VIDEO, 1, &[0x17; 150]), (4, MessageKind::AUDIO, 1, &[0xAF; 70])]);
+    script.message_at(0x0100_0000, 6, MessageKind::VIDEO, 1, &[0x27; 130]);
+    script
+        .control(MessageKind::USER_CONTROL, &[0, 6, 1, 2, 3, 4])
+        .control(MessageKind::WINDOW_ACK_SIZE, &[0, 0, 0, 99]);
+    script.create_stream(4.0).publish(2, "mic").message(5, MessageKind::AUDIO, 2, &[0xAF; 9]);
     script.call(0, "FCUnpublish", 6.0, "cam".into()).call(0, "deleteStream", 7.0, 1.0.into());
     script.bytes.split_off(3_073)
 }
 
 fn server_bytes() -> Vec<u8> {
     let mut script = Script::new();
-    script.control(Kind::WINDOW_ACK_SIZE, &[0, 0, 1, 0]).control(Kind::SET_PEER_BANDWIDTH, &[0, 0, 1, 0, 2]);
+    script
+        .control(MessageKind::WINDOW_ACK_SIZE, &[0, 0, 1, 0])
+        .control(MessageKind::SET_PEER_BANDWIDTH, &[0, 0, 1, 0, 2]);
     script.chunk_size(50).connected().command(0, &["onBWDone".into(), 0.0.into(), Token::Null]);
     script.result(2.0, Token::Undefined).error(3.0, code::CALL_FAILED, "no").result(4.0, 1.0.into());
-    script.control(Kind::USER_CONTROL, &[0, 0, 0, 0, 0, 1]).status(1, "status", code::PUBLISH_START);
-    script.control(Kind::USER_CONTROL, &[0, 6, 1, 2, 3, 4]).call(0, "_onbwcheck", 9.0, Token::Null);
-    script.control(Kind::ACKNOWLEDGEMENT, &[0xF0, 0, 0, 0]).message(5, Kind::DATA, 1, &[2, 0, 1, b'x']);
+    script.control(MessageKind::USER_CONTROL, &[0, 0, 0, 0, 0, 1]).status(1, "status", code::PUBLISH_START);
+    script.control(MessageKind::USER_CONTROL, &[0, 6, 1, 2, 3, 4]).call(0, "_onbwcheck", 9.0, Token::Null);
+    script.control(MessageKind::ACKNOWLEDGEMENT, &[0xF0, 0, 0, 0]).message(5, MessageKind::DATA, 1, &[2, 0, 1, b'x']);
     script.status(1, "error", code::PUBLISH_BAD_NAME).command(0, &["close".into(), 0.0.into()]);
     script.bytes.split_off(3_073)
 }
@@ -70,7 +74,7 @@ fn streams(good: fn() -> Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// What must not depend on the pieces: events, the error, and which commands are sent.
-type Outcome = (Vec<Seen>, Result<(), Error>, Vec<(String, f64, u32, u32)>);
+type Outcome = (Vec<Seen>, Result<(), SessionError>, Vec<(String, f64, u32, u32)>);
 
 fn outcome((seen, output, result): Driven) -> Outcome {
     // What was due when a session failed depends on when it was asked.

@@ -64,12 +64,12 @@ fn a_client_that_is_refused_at_connect_is_done() {
 #[test]
 fn a_loop_over_media_ends_where_the_session_fails() {
     let mut pair = Pair::publishing("cam", 1_000, 1_000);
-    let csid = pair.client.begin_media(Kind::VIDEO, StreamId(1), Timestamp(0), 100).unwrap();
+    let csid = pair.client.begin_media(MessageKind::VIDEO, StreamId(1), Timestamp(0), 100).unwrap();
     // A header that refers to one that never came.
     assert!(pair.client.next_event(START, &mut &[0xFF, 0][..]).is_err());
     assert_eq!(pair.client.poll_media(csid, &[9; 100], &mut [0; 100]), (0, 0));
     assert_eq!(pair.client.media_left(csid), None);
-    let again = pair.client.begin_media(Kind::AUDIO, StreamId(1), Timestamp(0), 1);
+    let again = pair.client.begin_media(MessageKind::AUDIO, StreamId(1), Timestamp(0), 1);
     assert_eq!(again, Err(RequestError::Stream(StreamId(1))));
 }
 

@@ -60,7 +60,7 @@ pub(super) fn everywhere(drive: &dyn Fn(usize, usize) -> Driven) -> Driven {
     (seen, output, result)
 }
 
-type Message = (u32, Header, Vec<u8>);
+type Message = (u32, MessageHeader, Vec<u8>);
 
 /// The messages in what a session has put out; last those which go out when there is nothing else to say.
 fn sequence(output: &[u8]) -> Vec<Message> {
@@ -74,8 +74,8 @@ fn sequence(output: &[u8]) -> Vec<Message> {
 
 /// Whether a message's place depends on when the others have gone out: answers to pings, acknowledgements, windows.
 fn is_timely((_, header, payload): &Message) -> bool {
-    let is_pong = header.kind == Kind::USER_CONTROL && payload.starts_with(&[0, 7]);
-    is_pong || matches!(header.kind, Kind::ACKNOWLEDGEMENT | Kind::WINDOW_ACK_SIZE)
+    let is_pong = header.kind == MessageKind::USER_CONTROL && payload.starts_with(&[0, 7]);
+    is_pong || matches!(header.kind, MessageKind::ACKNOWLEDGEMENT | MessageKind::WINDOW_ACK_SIZE)
 }
 
 /// A scripted peer's messages as chunks of any size.
@@ -96,7 +96,7 @@ impl Script {
 
     /// Sends chunks of this size from now on, and says so.
     pub(super) fn chunk_size(&mut self, size: u32) -> &mut Self {
-        self.control(Kind::SET_CHUNK_SIZE, &size.to_be_bytes());
+        self.control(MessageKind::SET_CHUNK_SIZE, &size.to_be_bytes());
         self.chunk_size = size;
         self
     }
@@ -108,15 +108,22 @@ impl Script {
     }
 
     /// Adds a message.
-    pub(super) fn message(&mut self, csid: u32, kind: Kind, stream: u32, payload: &[u8]) -> &mut Self {
+    pub(super) fn message(&mut self, csid: u32, kind: MessageKind, stream: u32, payload: &[u8]) -> &mut Self {
         self.message_at(0, csid, kind, stream, payload)
     }
 
     /// Adds a message with a timestamp.
-    pub(super) fn message_at(&mut self, at: u32, csid: u32, kind: Kind, stream: u32, payload: &[u8]) -> &mut Self {
+    pub(super) fn message_at(
+        &mut self,
+        at: u32,
+        csid: u32,
+        kind: MessageKind,
+        stream: u32,
+        payload: &[u8],
+    ) -> &mut Self {
         let csid = ChunkStreamId::new(csid).unwrap();
         let length = payload.len() as u32;
-        let header = Header { timestamp: Timestamp(at), length, kind, stream: StreamId(stream) };
+        let header = MessageHeader { timestamp: Timestamp(at), length, kind, stream: StreamId(stream) };
         let mut writer = Writer::<1>::new();
         writer.set_chunk_size(self.chunk_size);
         writer.begin(csid, header).unwrap();
@@ -127,14 +134,14 @@ impl Script {
     }
 
     /// Adds messages whose chunks take turns.
-    pub(super) fn interleave(&mut self, messages: &[(u32, Kind, u32, &[u8])]) -> &mut Self {
+    pub(super) fn interleave(&mut self, messages: &[(u32, MessageKind, u32, &[u8])]) -> &mut Self {
         let mut writer = Writer::<8>::new();
         writer.set_chunk_size(self.chunk_size);
         let mut left: Vec<(ChunkStreamId, &[u8])> = Vec::new();
         for (csid, kind, stream, payload) in messages {
             let csid = ChunkStreamId::new(*csid).unwrap();
             let (timestamp, length) = (Timestamp(0), payload.len() as u32);
-            writer.begin(csid, Header { timestamp, length, kind: *kind, stream: StreamId(*stream) }).unwrap();
+            writer.begin(csid, MessageHeader { timestamp, length, kind: *kind, stream: StreamId(*stream) }).unwrap();
             left.push((csid, payload));
         }
         while writer.has_open() {
@@ -150,13 +157,13 @@ impl Script {
     }
 
     /// Adds a control message.
-    pub(super) fn control(&mut self, kind: Kind, payload: &[u8]) -> &mut Self {
+    pub(super) fn control(&mut self, kind: MessageKind, payload: &[u8]) -> &mut Self {
         self.message(2, kind, 0, payload)
     }
 
     /// Adds a command of AMF0 values.
     pub(super) fn command(&mut self, stream: u32, tokens: &[Token<'_>]) -> &mut Self {
-        self.message(3, Kind::COMMAND, stream, &encode(tokens))
+        self.message(3, MessageKind::COMMAND, stream, &encode(tokens))
     }
 
     /// A server's answer: null, and `value`.

@@ -16,7 +16,7 @@ fn sees(script: &Script) -> (Vec<Seen>, Vec<Said>) {
 pub(super) type Said = (String, f64, u32, String);
 
 pub(super) fn said(output: &[u8]) -> Vec<Said> {
-    let commands = messages(output).into_iter().filter(|(_, header, _)| header.kind == Kind::COMMAND);
+    let commands = messages(output).into_iter().filter(|(_, header, _)| header.kind == MessageKind::COMMAND);
     commands
         .map(|(_, header, payload)| {
             let command = Command::parse(&payload).unwrap();
@@ -66,8 +66,9 @@ fn item_088_courtesies_are_answered_with_undefined() {
     }
     let (_, output, _) = server_sees(&script.bytes);
     let mut answers = messages(&output);
-    answers
-        .retain(|(_, header, payload)| header.kind == Kind::COMMAND && !payload.windows(4).any(|name| name == b"onFC"));
+    answers.retain(|(_, header, payload)| {
+        header.kind == MessageKind::COMMAND && !payload.windows(4).any(|name| name == b"onFC")
+    });
     for ((csid, header, payload), transaction) in answers[1..].iter().zip([2.0, 3.0, 4.5, 1e300]) {
         assert_eq!((*csid, header.stream), (3, StreamId(0)));
         assert_eq!(*payload, encode(&["_result".into(), transaction.into(), Token::Null, Token::Undefined]));
@@ -121,7 +122,7 @@ fn item_088_a_key_in_use_is_refused_by_the_application() {
 fn item_042_media_belongs_to_its_stream_or_to_the_only_one() {
     let mut script = Script::publisher();
     for (number, stream) in [0, 1, 7, u32::MAX].into_iter().enumerate() {
-        script.message_at(number as u32, 4, Kind::AUDIO, stream, &[0xAF; 300]);
+        script.message_at(number as u32, 4, MessageKind::AUDIO, stream, &[0xAF; 300]);
     }
     let (seen, _) = sees(&script);
     let expected = [0, 1, 2, 3].map(|number| Seen::Message(1, 8, number, vec![0xAF; 300]));
@@ -129,14 +130,14 @@ fn item_042_media_belongs_to_its_stream_or_to_the_only_one() {
     // With two that publish, only a stream of its own will do.
     script.create_stream(3.0).publish(2, "mic");
     for stream in [0, 1, 2, 7] {
-        script.message(6, Kind::VIDEO, stream, &[stream as u8; 10]);
+        script.message(6, MessageKind::VIDEO, stream, &[stream as u8; 10]);
     }
     let (seen, _) = sees(&script);
     let [one, two] = [1, 2].map(|stream| Seen::Message(stream, 9, 0, vec![stream as u8; 10]));
     assert_eq!(seen[6..], [published(2, "mic"), one, two]);
     // Before anything publishes, media is nobody's.
     let mut script = Script::connect();
-    script.message(6, Kind::VIDEO, 0, &[1; 300]).create_stream(2.0).message(6, Kind::VIDEO, 1, &[2; 300]);
+    script.message(6, MessageKind::VIDEO, 0, &[1; 300]).create_stream(2.0).message(6, MessageKind::VIDEO, 1, &[2; 300]);
     assert_eq!(sees(&script).0, [connect_seen()]);
 }
 
@@ -144,7 +145,7 @@ fn item_042_media_belongs_to_its_stream_or_to_the_only_one() {
 fn item_042_a_camera_that_publishes_on_stream_0_and_one_on_a_stream_never_created() {
     for stream in [0, 1, 9, u32::MAX] {
         let mut script = Script::connect();
-        script.publish(stream, "cam").message(4, Kind::AUDIO, stream, &[0xAF; 3]);
+        script.publish(stream, "cam").message(4, MessageKind::AUDIO, stream, &[0xAF; 3]);
         script.call(0, "deleteStream", 0.0, stream.into());
         let (seen, said) = sees(&script);
         let media = Seen::Message(stream, 8, 0, vec![0xAF; 3]);
@@ -162,9 +163,13 @@ fn several_streams_publish_at_once_and_one_ends_without_the_other() {
     let mut script = Script::publisher();
     script.create_stream(3.0).publish(2, "mic");
     let [video, audio] = [vec![0x17; 500], vec![0xAF; 700]];
-    script.interleave(&[(6, Kind::VIDEO, 1, &video), (7, Kind::VIDEO, 2, &audio), (4, Kind::AUDIO, 2, &audio)]);
+    script.interleave(&[
+        (6, MessageKind::VIDEO, 1, &video),
+        (7, MessageKind::VIDEO, 2, &audio),
+        (4, MessageKind::AUDIO, 2, &audio),
+    ]);
     script.call(0, "deleteStream", 0.0, 1.0.into());
-    script.message(7, Kind::VIDEO, 2, &video).message(6, Kind::VIDEO, 1, &audio);
+    script.message(7, MessageKind::VIDEO, 2, &video).message(6, MessageKind::VIDEO, 1, &audio);
     let (seen, said) = sees(&script);
     let expected = [
         Seen::Message(1, 9, 0, video.clone()),
@@ -255,8 +260,8 @@ fn item_090_data_arrives_as_it_was_sent() {
     ];
     let mut script = Script::publisher();
     for body in bodies {
-        script.message(4, Kind::DATA, 1, &encode(body));
-        script.message(4, Kind::DATA_AMF3, 1, &[&[0], &encode(body)[..]].concat());
+        script.message(4, MessageKind::DATA, 1, &encode(body));
+        script.message(4, MessageKind::DATA_AMF3, 1, &[&[0], &encode(body)[..]].concat());
     }
     let (seen, _) = sees(&script);
     for (number, pair) in seen[2..].chunks(2).enumerate() {
@@ -273,7 +278,9 @@ fn item_090_data_arrives_as_it_was_sent() {
 
 #[test]
 fn item_076_commands_of_type_17_and_stray_selectors() {
-    for (kind, selector) in [(Kind::COMMAND_AMF3, &[0][..]), (Kind::COMMAND_AMF3, &[]), (Kind::COMMAND, &[0])] {
+    for (kind, selector) in
+        [(MessageKind::COMMAND_AMF3, &[0][..]), (MessageKind::COMMAND_AMF3, &[]), (MessageKind::COMMAND, &[0])]
+    {
         let mut script = Script::new();
         let app = [Token::ObjectStart, Token::Key("app".into()), "live".into(), Token::End];
         let connect = [&["connect".into(), 1.0.into()], &app[..]].concat();

@@ -31,10 +31,10 @@ fn refused(stage: Stage, code: &str, description: &str) -> Seen {
 fn item_078_the_answer_to_connect_comes_in_any_order_among_the_others() {
     let steps: [fn(&mut Script); 6] = [
         |script| _ = script.chunk_size(4_096),
-        |script| _ = script.control(Kind::WINDOW_ACK_SIZE, &2_500_000_u32.to_be_bytes()),
-        |script| _ = script.control(Kind::SET_PEER_BANDWIDTH, &[0, 0x26, 0x25, 0xA0, 2]),
+        |script| _ = script.control(MessageKind::WINDOW_ACK_SIZE, &2_500_000_u32.to_be_bytes()),
+        |script| _ = script.control(MessageKind::SET_PEER_BANDWIDTH, &[0, 0x26, 0x25, 0xA0, 2]),
         |script| _ = script.command(0, &["onBWDone".into(), 0.0.into(), Token::Null]),
-        |script| _ = script.control(Kind::USER_CONTROL, &[0; 6]),
+        |script| _ = script.control(MessageKind::USER_CONTROL, &[0; 6]),
         |script| _ = script.connected(),
     ];
     let mut orders = vec![vec![0]];
@@ -101,7 +101,7 @@ fn item_059_a_stream_id_that_is_no_whole_number_is_an_error() {
         let mut script = Script::new();
         script.connected().result(4.0, value);
         let (seen, _, result) = client_sees(&script.bytes);
-        assert_eq!((seen.len(), result), (2, Err(Error::StreamId)), "{value:?}");
+        assert_eq!((seen.len(), result), (2, Err(SessionError::StreamId)), "{value:?}");
     }
 }
 
@@ -162,7 +162,7 @@ fn item_082_publishing_starts_on_any_chunk_stream_and_message_stream() {
                 payload.extend(info(level, code::PUBLISH_START, "Start publishing"));
                 let mut script = Script::new();
                 script.connected().result(4.0, 1.0.into());
-                script.message(csid, Kind::COMMAND, stream, &encode(&payload));
+                script.message(csid, MessageKind::COMMAND, stream, &encode(&payload));
                 assert_eq!(says(&script), []);
             }
         }
@@ -270,7 +270,9 @@ fn item_085_a_transaction_of_0_is_not_answered() {
 
 #[test]
 fn item_076_commands_of_type_17_and_stray_selectors() {
-    for (kind, selector) in [(Kind::COMMAND_AMF3, &[0][..]), (Kind::COMMAND_AMF3, &[]), (Kind::COMMAND, &[0])] {
+    for (kind, selector) in
+        [(MessageKind::COMMAND_AMF3, &[0][..]), (MessageKind::COMMAND_AMF3, &[]), (MessageKind::COMMAND, &[0])]
+    {
         let mut script = Script::new();
         let begin: [Token<'_>; 3] = ["_result".into(), 1.0.into(), Token::Null];
         let create: [Token<'_>; 4] = ["_result".into(), 4.0.into(), Token::Null, 1.0.into()];

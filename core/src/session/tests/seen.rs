@@ -8,7 +8,7 @@ use super::*;
 /// What happened, without borrowing anything.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Seen {
-    HandshakeDone(handshake::Kind),
+    HandshakeDone(handshake::HandshakeKind),
     Connected,
     Publishing(u32),
     Playing(u32),
@@ -33,7 +33,7 @@ pub(super) enum Seen {
     StreamLength(String),
     /// Stream, name, the bits of the transaction.
     Call(u32, String, u64),
-    User(crate::control::Event),
+    User(crate::control::UserControlEvent),
     /// Stream, kind, timestamp, payload; fragments are put together.
     Message(u32, u8, u32, Vec<u8>),
 }
@@ -51,7 +51,7 @@ impl Collector {
         let index = self.0.iter().position(|(csid, _)| *csid == fragment.csid).expect("begins with offset 0");
         assert_eq!(self.0[index].1.len(), fragment.offset as usize);
         self.0[index].1.extend_from_slice(fragment.data);
-        let Header { timestamp, kind, stream, .. } = fragment.header;
+        let MessageHeader { timestamp, kind, stream, .. } = fragment.header;
         fragment.is_last().then(|| Seen::Message(stream.0, kind.0, timestamp.0, self.0.remove(index).1))
     }
 }

@@ -15,8 +15,8 @@ macro_rules! feed {
     ($session:expr, $now:expr, $bytes:expr, $see:path) => {{
         let (mut seen, mut output, mut input) = (Vec::new(), Vec::new(), $bytes);
         loop {
-            let found = $session.next_event($now, &mut input).unwrap();
-            let event = found.and_then(|event| $see(event, &mut Collector::default()));
+            let pending = $session.next_event($now, &mut input).unwrap();
+            let event = pending.and_then(|event| $see(event, &mut Collector::default()));
             let mut out = [0; 5_000];
             let written = $session.poll_transmit($now, &mut out);
             output.extend_from_slice(&out[..written]);
@@ -50,7 +50,7 @@ macro_rules! gives_up {
         let before = Instant::from_micros($deadline.as_micros() - 1);
         assert_eq!($session.handle_timeout(before), Ok(()));
         assert_eq!($session.poll_timeout(), Some($deadline));
-        let error = Error::TimedOut($stage);
+        let error = SessionError::TimedOut($stage);
         assert_eq!($session.handle_timeout($deadline), Err(error));
         assert_eq!($session.handle_timeout($deadline), Err(error));
         assert_eq!($session.next_event($deadline, &mut &[3_u8][..]).err(), Some(error));
@@ -103,7 +103,7 @@ fn item_016_a_client_gives_up_at_each_step() {
     feed_client(&mut client, at(6_000), &[]);
     assert_eq!(client.poll_timeout(), Some(at(6_050)));
     // What else the server says is no answer.
-    let other = said(|script| script.result(2.0, Token::Undefined).control(Kind::USER_CONTROL, &[0; 6]));
+    let other = said(|script| script.result(2.0, Token::Undefined).control(MessageKind::USER_CONTROL, &[0; 6]));
     feed_client(&mut client, at(6_040), &other);
     assert_eq!(client.poll_timeout(), Some(at(6_050)));
     feed_client(&mut client, at(6_049), &created);
@@ -145,7 +145,7 @@ fn item_016_a_server_gives_a_client_its_time_to_connect() {
     assert_eq!(server.poll_transmit(START, &mut [0; 1]), 0);
     assert_eq!(server.poll_timeout(), Some(at(1_100)));
     feed_server(&mut server, at(1_050), &bytes[..3_073]);
-    let ping = said(|script| script.control(Kind::USER_CONTROL, &[0, 6, 0, 0, 0, 0]));
+    let ping = said(|script| script.control(MessageKind::USER_CONTROL, &[0, 6, 0, 0, 0, 0]));
     feed_server(&mut server, at(1_140), &ping);
     gives_up!(server, at(1_150), Stage::Connect);
 }
@@ -202,7 +202,7 @@ fn item_055_a_client_that_answers_or_sends_anything_stays() {
     server.accept(StreamId(1)).unwrap();
     for _ in 0..100 {
         now = now + Duration::from_millis(400);
-        feed_server(&mut server, now, &said(|script| script.message(4, Kind::AUDIO, 1, &[0xAF; 9])));
+        feed_server(&mut server, now, &said(|script| script.message(4, MessageKind::AUDIO, 1, &[0xAF; 9])));
         assert_eq!(server.handle_timeout(now + Duration::from_millis(99)), Ok(()));
         assert_eq!(server.poll_timeout(), Some(now + Duration::from_millis(500)));
         assert!(!server.wants_transmit());

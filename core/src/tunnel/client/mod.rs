@@ -17,8 +17,8 @@ mod request;
 mod response;
 
 use super::head::Head;
-use super::{Error, MAX_ID};
-use crate::fmt::brief;
+use super::{MAX_ID, TunnelError};
+use crate::fmt::impl_format;
 use crate::time::Instant;
 
 /// How long nothing may move while a request is under way, in ms.
@@ -54,15 +54,15 @@ enum In {
 /// goes, where it would call the session's functions without a tunnel, and lets the session at the bytes inside:
 ///
 /// ```
-/// use embedded_rtmp::session::{Buffers, Client as Session, ClientConfig, ClientEvent};
+/// use embedded_rtmp::session::{SessionBuffers, Client as Session, ClientConfig, ClientEvent};
 /// use embedded_rtmp::time::Instant;
-/// use embedded_rtmp::tunnel::Client;
+/// use embedded_rtmp::tunnel::TunnelClient;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let (mut scratch, mut control, now) = ([0; 1536], [0; 512], Instant::from_millis(1));
-/// # let buffers = Buffers { scratch: &mut scratch, control: &mut control };
+/// # let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
 /// let mut session: Session = Session::new(buffers, ClientConfig::new(), &[0x5A; 32])?;
-/// let mut tunnel = Client::new("media.example", 80);
+/// let mut tunnel = TunnelClient::new("media.example", 80);
 /// let mut out = [0; 1460];
 ///
 /// let waiting = session.transmit_len();
@@ -83,7 +83,7 @@ enum In {
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Client<'h> {
+pub struct TunnelClient<'h> {
     host: &'h str,
     port: u16,
     id: [u8; MAX_ID],
@@ -110,18 +110,18 @@ pub struct Client<'h> {
     /// Empty responses in a row.
     quiet: u8,
     /// The next request need not wait for the end of the response.
-    hurry: bool,
+    send_early: bool,
     needs_connection: bool,
     closing: bool,
     closed: bool,
     /// When it may poll; or when something moved last, while a request is under way.
     since: Instant,
-    failed: Option<Error>,
+    failed: Option<TunnelError>,
 }
 
-brief!(['h] Client<'h>, this => "Client {{ port: {}, sequence: {} }}", this.port, this.sequence);
+impl_format!(['h] TunnelClient<'h>, this => "TunnelClient {{ port: {}, sequence: {} }}", this.port, this.sequence);
 
-impl<'h> Client<'h> {
+impl<'h> TunnelClient<'h> {
     /// A tunnel to `host`, over a TCP connection to its `port`, or to that of a proxy.
     pub const fn new(host: &'h str, port: u16) -> Self {
         Self {
@@ -143,7 +143,7 @@ impl<'h> Client<'h> {
             is_last: false,
             hint: 0,
             quiet: 0,
-            hurry: false,
+            send_early: false,
             needs_connection: false,
             closing: false,
             closed: false,
@@ -167,7 +167,7 @@ impl<'h> Client<'h> {
         now: Instant,
         input: &mut &'i [u8],
         take: impl FnOnce(&mut &'i [u8]) -> R,
-    ) -> Result<R, Error> {
+    ) -> Result<R, TunnelError> {
         if let Some(error) = self.failed {
             return Err(error);
         }
@@ -225,17 +225,17 @@ impl<'h> Client<'h> {
     ///
     /// # Errors
     /// It gives up, or had failed before.
-    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), TunnelError> {
         if self.failed.is_none() && self.is_under_way() && now >= self.since.after_millis(TIMEOUT) {
-            self.failed = Some(Error::TimedOut);
+            self.failed = Some(TunnelError::TimedOut);
         }
         self.failed.map_or(Ok(()), Err)
     }
 
     /// The session can take no more of the response before it has sent something: the next request goes out early. (It
     /// would wait for the end of the response for ever.)
-    pub fn hurry(&mut self) {
-        self.hurry = self.outstanding == 1 && self.incoming == In::Data;
+    pub fn send_early(&mut self) {
+        self.send_early = self.outstanding == 1 && self.incoming == In::Data;
     }
 
     /// Says that the TCP connection is at its end, either in good order or not. The tunnel goes on over another one:
@@ -243,12 +243,12 @@ impl<'h> Client<'h> {
     ///
     /// # Errors
     /// A request was under way, or the tunnel had failed before.
-    pub fn connection_ended(&mut self) -> Result<(), Error> {
+    pub fn connection_ended(&mut self) -> Result<(), TunnelError> {
         if self.request == Request::Close && self.is_under_way() {
             // Servers known close the connection instead of an answer.
             (self.closed, self.out, self.outstanding) = (true, Out::Idle, 0);
         } else if self.failed.is_none() && (self.is_under_way() || !self.head.is_empty()) {
-            self.failed = Some(Error::Interrupted);
+            self.failed = Some(TunnelError::Interrupted);
         }
         self.needs_connection = true;
         self.failed.map_or(Ok(()), Err)

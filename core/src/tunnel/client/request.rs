@@ -2,10 +2,10 @@
 
 use super::super::text::{Decimal, put};
 use super::super::{CONTENT_TYPE, MAX_BODY};
-use super::{Client, Out, Request};
+use super::{Out, Request, TunnelClient};
 use crate::time::Instant;
 
-impl Client<'_> {
+impl TunnelClient<'_> {
     /// Puts out what is not the session's. Answers how much that is, and how much room behind it is the session's.
     #[inline(never)]
     pub(super) fn prepare(&mut self, now: Instant, waiting: usize, out: &mut [u8]) -> (usize, usize) {
@@ -17,7 +17,7 @@ impl Client<'_> {
         {
             let length = if request == Request::Send { waiting.min(MAX_BODY) as u32 } else { 1 };
             (self.request, self.length, self.sent, self.out) = (request, length, 0, Out::Head);
-            (self.since, self.hurry) = (now, false);
+            (self.since, self.send_early) = (now, false);
             self.outstanding = self.outstanding.wrapping_add(1);
         }
         let written = if self.out == Out::Head { self.put_head(out) } else { 0 };
@@ -42,7 +42,7 @@ impl Client<'_> {
 
     /// The request that is to go out next, if it is time for one.
     pub(super) fn due(&self, now: Instant, waiting: usize) -> Option<Request> {
-        let waits = self.outstanding > 0 && !(self.hurry && waiting > 0);
+        let waits = self.outstanding > 0 && !(self.send_early && waiting > 0);
         if waits || self.needs_connection || self.closed || self.failed.is_some() {
             None
         } else if !self.is_open() {

@@ -7,8 +7,8 @@ use nom::sequence::separated_pair;
 use nom::{IResult, Parser};
 
 use super::super::head::{HeadError, Progress, digits, version};
-use super::super::{Error, MAX_ID};
-use super::{Client, In, Request};
+use super::super::{MAX_ID, TunnelError};
+use super::{In, Request, TunnelClient};
 use crate::bytes::copy;
 use crate::time::Instant;
 
@@ -18,10 +18,10 @@ const FLOOR: u32 = 4;
 const PAUSE: u32 = 16;
 const DOUBLINGS: u8 = 4;
 
-impl Client<'_> {
+impl TunnelClient<'_> {
     /// Takes off `input` what is not for the session; answers how many bytes for it come next.
     #[inline(never)]
-    pub(super) fn unwrap(&mut self, now: Instant, input: &mut &[u8]) -> Result<usize, Error> {
+    pub(super) fn unwrap(&mut self, now: Instant, input: &mut &[u8]) -> Result<usize, TunnelError> {
         let before = input.len();
         let result = self.unwrap_all(now, input);
         if input.len() < before && self.is_under_way() {
@@ -30,7 +30,7 @@ impl Client<'_> {
         result
     }
 
-    fn unwrap_all(&mut self, now: Instant, input: &mut &[u8]) -> Result<usize, Error> {
+    fn unwrap_all(&mut self, now: Instant, input: &mut &[u8]) -> Result<usize, TunnelError> {
         loop {
             if self.incoming != In::Head && self.left == 0 {
                 self.complete(now)?;
@@ -39,7 +39,7 @@ impl Client<'_> {
                 return Ok(0);
             }
             if self.outstanding == 0 {
-                return Err(Error::Unasked);
+                return Err(TunnelError::Unasked);
             }
             match self.incoming {
                 In::Head => match self.head.read(input)? {
@@ -58,7 +58,7 @@ impl Client<'_> {
                     let copied = copy(id, place);
                     self.id_length = self.id_length.wrapping_add(copied as u8);
                     if id.get(copied..).is_some_and(|rest| !rest.trim_ascii().is_empty()) {
-                        return Err(Error::IdTooLong);
+                        return Err(TunnelError::IdTooLong);
                     }
                     self.left = self.left.wrapping_sub(id.len() as u32);
                     *input = rest;
@@ -80,22 +80,22 @@ impl Client<'_> {
     }
 
     /// Reads the status line.
-    fn status(&mut self) -> Result<(), Error> {
+    fn status(&mut self) -> Result<(), TunnelError> {
         let Ok((_, (is_old, status))) = status_line(self.head.line().0) else { return Err(HeadError::NotHttp.into()) };
         // A version 1.0 ends the connection, unless it says otherwise.
         self.is_last = is_old;
         self.is_interim = (100..200).contains(&status);
         let is_fine = status == 200 || self.is_interim || self.request == Request::Close;
-        if is_fine { Ok(()) } else { Err(Error::Status(status)) }
+        if is_fine { Ok(()) } else { Err(TunnelError::Status(status)) }
     }
 
-    fn begin_body(&mut self, length: Option<u32>) -> Result<(), Error> {
+    fn begin_body(&mut self, length: Option<u32>) -> Result<(), TunnelError> {
         (self.incoming, self.left) = match (self.request, length) {
             (Request::Close, length) => (In::Skip, length.unwrap_or(0)),
             (_, None) => return Err(HeadError::LengthMissing.into()),
             (_, Some(0)) => return Err(HeadError::LengthInvalid.into()),
             (Request::Open, Some(length)) if length as usize > MAX_ID.saturating_add(2) => {
-                return Err(Error::IdTooLong);
+                return Err(TunnelError::IdTooLong);
             }
             (Request::Open, Some(length)) => (In::Id, length),
             (Request::Send | Request::Idle, Some(length)) => (In::Hint, length),
@@ -117,7 +117,7 @@ impl Client<'_> {
     }
 
     /// A response is complete.
-    fn complete(&mut self, now: Instant) -> Result<(), Error> {
+    fn complete(&mut self, now: Instant) -> Result<(), TunnelError> {
         match self.incoming {
             In::Id => self.check_id()?,
             In::Skip => self.closed = true,
@@ -125,12 +125,12 @@ impl Client<'_> {
         }
         self.incoming = In::Head;
         self.outstanding = self.outstanding.saturating_sub(1);
-        self.hurry = false;
+        self.send_early = false;
         self.needs_connection = self.is_last;
         if self.is_under_way() {
             if self.is_last {
                 // The request that went out early is lost.
-                return Err(Error::Interrupted);
+                return Err(TunnelError::Interrupted);
             }
             return Ok(());
         }
@@ -145,11 +145,11 @@ impl Client<'_> {
         Ok(())
     }
 
-    fn check_id(&mut self) -> Result<(), Error> {
+    fn check_id(&mut self) -> Result<(), TunnelError> {
         let id = self.id.get(..usize::from(self.id_length)).unwrap_or(&[]).trim_ascii_end();
         let is_fit = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'?' | b'#');
         if id.is_empty() || !id.iter().all(is_fit) {
-            return Err(Error::IdInvalid);
+            return Err(TunnelError::IdInvalid);
         }
         self.id_length = id.len() as u8;
         Ok(())

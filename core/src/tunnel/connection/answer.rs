@@ -2,10 +2,10 @@
 
 use super::super::text::{Decimal, put};
 use super::super::{CONTENT_TYPE, MAX_BODY, MIN_ANSWER, Tunnels};
-use super::{Answer, Connection, In, Out};
+use super::{Answer, In, Out, TunnelConnection};
 use crate::time::Instant;
 
-impl Connection {
+impl TunnelConnection {
     /// Puts out what is to be sent, as far as `out` goes; answers how much it filled. To be called after every other
     /// call, until it has nothing more.
     ///
@@ -108,14 +108,14 @@ impl Connection {
     }
 
     fn is_held(&self, now: Instant, waiting: usize) -> bool {
-        waiting == 0 && self.worker != 0 && self.held.is_some_and(|held| now < held)
+        waiting == 0 && self.owner != 0 && self.held.is_some_and(|held| now < held)
     }
 
     fn begin_answer<const N: usize>(&mut self, tunnels: &mut Tunnels<'_, N>, now: Instant, waiting: usize) {
         if let Answer::Session { is_poll } = self.answer {
             if self.tunnel(tunnels).is_none() {
                 // It ended meanwhile.
-                (self.worker, self.answer) = (0, Answer::Status(404));
+                (self.owner, self.answer) = (0, Answer::Status(404));
             } else if self.is_held(now, waiting) {
                 return;
             } else {
@@ -152,7 +152,7 @@ impl Connection {
             411 => b" Length Required",
             413 => b" Content Too Large",
             414 => b" URI Too Long",
-            431 => b" Request Header Fields Too Large",
+            431 => b" Request MessageHeader Fields Too Large",
             501 => b" Not Implemented",
             503 => b" Service Unavailable",
             _ => b" Bad Request",

@@ -17,8 +17,8 @@ mod time;
 use super::head::{Head, HeadError, Progress};
 use super::request::{Ask, Line, parse};
 use super::table::ID;
-use super::{Event, Refusal, TunnelId, Tunnels};
-use crate::fmt::brief;
+use super::{TunnelEvent, TunnelId, TunnelRefusal, Tunnels};
+use crate::fmt::impl_format;
 use crate::time::Instant;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,7 @@ enum Answer {
 /// The server's side of one TCP connection that speaks HTTP. It works at one tunnel at a time, and at another one with
 /// the next request, if that says so.
 #[derive(Debug)]
-pub struct Connection {
+pub struct TunnelConnection {
     head: Head,
     incoming: In,
     out: Out,
@@ -70,7 +70,7 @@ pub struct Connection {
     answer: Answer,
     /// The tunnel that is worked at, and who does; 0 is nobody.
     tunnel: TunnelId,
-    worker: u32,
+    owner: u32,
     /// Bytes that the request's body lacks.
     left: u32,
     /// Of the answer's body; and how much of its head or its body is out.
@@ -87,12 +87,12 @@ pub struct Connection {
     /// When what is under way began: a head, or the pause before it. Of a body and of an answer it is later by what has
     /// come of it, or gone.
     since: Instant,
-    refusal: Option<Refusal>,
+    refusal: Option<TunnelRefusal>,
 }
 
-brief!([] Connection, this => "Connection {{ left: {}, length: {}, sent: {} }}", this.left, this.length, this.sent);
+impl_format!([] TunnelConnection, this => "TunnelConnection {{ left: {}, length: {}, sent: {} }}", this.left, this.length, this.sent);
 
-impl Connection {
+impl TunnelConnection {
     /// A connection of which nothing is known but that it [speaks HTTP](super::Protocol), at the time that it is.
     pub const fn new(now: Instant) -> Self {
         Self {
@@ -102,7 +102,7 @@ impl Connection {
             line: Line { ask: Ask::Other, is_head: false, is_post: false, is_old: false },
             answer: Answer::Status(400),
             tunnel: TunnelId(0),
-            worker: 0,
+            owner: 0,
             left: 0,
             length: 0,
             sent: 0,
@@ -123,7 +123,7 @@ impl Connection {
         tunnels: &mut Tunnels<'_, N>,
         now: Instant,
         input: &mut &[u8],
-    ) -> Option<Event> {
+    ) -> Option<TunnelEvent> {
         let (before, had_begun) = (input.len(), !self.head.is_empty());
         let event = self.find_event(tunnels, now, input);
         let taken = before.wrapping_sub(input.len());
@@ -141,10 +141,10 @@ impl Connection {
         tunnels: &mut Tunnels<'_, N>,
         now: Instant,
         input: &mut &[u8],
-    ) -> Option<Event> {
+    ) -> Option<TunnelEvent> {
         loop {
             if let Some(refusal) = self.refusal.take() {
-                return Some(Event::Refused(refusal));
+                return Some(TunnelEvent::Refused(refusal));
             }
             match self.incoming {
                 In::Head => match self.head.read(input) {
@@ -165,8 +165,8 @@ impl Connection {
                         return Some(event);
                     }
                 }
-                In::Data if !tunnels.has(self.tunnel, self.worker) => self.incoming = In::Skip,
-                In::Data => return (!input.is_empty()).then_some(Event::Data(self.tunnel)),
+                In::Data if !tunnels.has(self.tunnel, self.owner) => self.incoming = In::Skip,
+                In::Data => return (!input.is_empty()).then_some(TunnelEvent::Data(self.tunnel)),
                 In::Skip => {
                     if input.is_empty() {
                         return None;
@@ -180,7 +180,7 @@ impl Connection {
         }
     }
 
-    /// Lends the bytes that [`Event::Data`] announced to `take`, which takes what it can of them off the front of its own
+    /// Lends the bytes that [`TunnelEvent::Data`] announced to `take`, which takes what it can of them off the front of its own
     /// slice, and takes these off the front of `input`.
     pub fn receive<'i, R>(&mut self, now: Instant, input: &mut &'i [u8], take: impl FnOnce(&mut &'i [u8]) -> R) -> R {
         let length = if self.incoming == In::Data { input.len().min(self.left as usize) } else { 0 };
@@ -193,7 +193,7 @@ impl Connection {
         result
     }
 
-    /// Opens the tunnel that [`Event::Open`] asks for; its id is made of `entropy`, 32 random bytes that were used for
+    /// Opens the tunnel that [`TunnelEvent::Open`] asks for; its id is made of `entropy`, 32 random bytes that were used for
     /// nothing else. `None` where there are too many, which the client is told.
     pub fn open<const N: usize>(
         &mut self,
@@ -213,7 +213,7 @@ impl Connection {
         Some(tunnel)
     }
 
-    /// Refuses the tunnel that [`Event::Open`] asks for: 503.
+    /// Refuses the tunnel that [`TunnelEvent::Open`] asks for: 503.
     pub fn refuse(&mut self) {
         if self.incoming == In::Asking {
             self.incoming = In::Answered;
@@ -223,7 +223,7 @@ impl Connection {
 
     /// The tunnel whose request is under way, whose session may have something to send.
     pub fn tunnel<const N: usize>(&self, tunnels: &Tunnels<'_, N>) -> Option<TunnelId> {
-        (self.worker != 0 && tunnels.has(self.tunnel, self.worker)).then_some(self.tunnel)
+        (self.owner != 0 && tunnels.has(self.tunnel, self.owner)).then_some(self.tunnel)
     }
 
     /// The session can take no more of the request before it has sent something: the answer goes out early. (It would
@@ -255,7 +255,7 @@ impl Connection {
     /// off; the others may come back on another connection.
     pub fn ended<const N: usize>(&mut self, tunnels: &mut Tunnels<'_, N>, now: Instant) -> Option<TunnelId> {
         let tunnel = self.tunnel(tunnels)?;
-        self.worker = 0;
+        self.owner = 0;
         if self.incoming == In::Data || matches!(self.out, Out::Head | Out::Body) {
             tunnels.close(tunnel);
             return Some(tunnel);

@@ -2,11 +2,11 @@
 
 use super::super::head::{Fields, HeadError};
 use super::super::request::Ask;
-use super::super::{Event, Refusal, Tunnels};
-use super::{Answer, Connection, In, Out};
+use super::super::{TunnelEvent, TunnelRefusal, Tunnels};
+use super::{Answer, In, Out, TunnelConnection};
 use crate::time::Instant;
 
-impl Connection {
+impl TunnelConnection {
     /// A head is complete.
     pub(super) fn begin<const N: usize>(&mut self, tunnels: &mut Tunnels<'_, N>, now: Instant, fields: Fields) {
         self.keep_alive = !fields.close && (!self.line.is_old || fields.keep_alive);
@@ -15,7 +15,7 @@ impl Connection {
             None if self.line.is_post => return self.fail(HeadError::LengthMissing.into(), 411),
             None => 0,
         };
-        (self.left, self.incoming, self.worker, self.since) = (length, In::Skip, 0, now);
+        (self.left, self.incoming, self.owner, self.since) = (length, In::Skip, 0, now);
         let (id, number, is_data) = match self.line.ask {
             Ask::Send(id, number) => (id, number, true),
             Ask::Idle(id, number) | Ask::Close(id, number) => (id, number, false),
@@ -23,23 +23,23 @@ impl Connection {
                 self.answer = Answer::Closed;
                 return;
             }
-            Ask::Open => return self.turn_away(Refusal::Head(HeadError::LengthInvalid), 400),
-            Ask::Stranger => return self.turn_away(Refusal::NoTunnel, 404),
+            Ask::Open => return self.reject_connection(TunnelRefusal::Head(HeadError::LengthInvalid), 400),
+            Ask::UnknownTunnel => return self.reject_connection(TunnelRefusal::NoTunnel, 404),
             Ask::Page if tunnels.page().is_some() => {
-                self.refusal = Some(Refusal::Page);
+                self.refusal = Some(TunnelRefusal::Page);
                 self.answer = Answer::Page;
                 return;
             }
-            Ask::Page | Ask::Other => return self.turn_away(Refusal::NotFound, 404),
+            Ask::Page | Ask::Other => return self.reject_connection(TunnelRefusal::NotFound, 404),
         };
         if length == 0 {
-            return self.turn_away(Refusal::Head(HeadError::LengthInvalid), 400);
+            return self.reject_connection(TunnelRefusal::Head(HeadError::LengthInvalid), 400);
         }
-        let Some(tunnel) = tunnels.find(&id) else { return self.turn_away(Refusal::NoTunnel, 404) };
-        let Some(worker) = tunnels.begin(now, tunnel, number) else {
-            return self.turn_away(Refusal::OutOfOrder, 400);
+        let Some(tunnel) = tunnels.find(&id) else { return self.reject_connection(TunnelRefusal::NoTunnel, 404) };
+        let Some(owner) = tunnels.begin(now, tunnel, number) else {
+            return self.reject_connection(TunnelRefusal::OutOfOrder, 400);
         };
-        (self.tunnel, self.worker) = (tunnel, worker);
+        (self.tunnel, self.owner) = (tunnel, owner);
         self.answer = Answer::Session { is_poll: !is_data };
         if is_data {
             self.incoming = In::Data;
@@ -47,7 +47,11 @@ impl Connection {
     }
 
     /// A request is complete.
-    pub(super) fn complete<const N: usize>(&mut self, tunnels: &mut Tunnels<'_, N>, now: Instant) -> Option<Event> {
+    pub(super) fn complete<const N: usize>(
+        &mut self,
+        tunnels: &mut Tunnels<'_, N>,
+        now: Instant,
+    ) -> Option<TunnelEvent> {
         (self.incoming, self.since) = (In::Answered, now);
         if core::mem::take(&mut self.is_early) {
             self.end_request(tunnels, now);
@@ -56,16 +60,16 @@ impl Connection {
         if self.out != Out::None {
             return None;
         }
-        if self.worker == 0 && self.line.ask == Ask::Open && self.answer == Answer::Closed {
+        if self.owner == 0 && self.line.ask == Ask::Open && self.answer == Answer::Closed {
             self.incoming = In::Asking;
-            return Some(Event::Open);
+            return Some(TunnelEvent::Open);
         }
         self.out = Out::Due;
         match self.line.ask {
             Ask::Idle(..) => self.held = Some(tunnels.hold(now)),
-            Ask::Close(..) if self.worker != 0 => {
-                let is_there = tunnels.has(self.tunnel, self.worker);
-                self.worker = 0;
+            Ask::Close(..) if self.owner != 0 => {
+                let is_there = tunnels.has(self.tunnel, self.owner);
+                self.owner = 0;
                 if !is_there {
                     // It ended meanwhile, and its place may be another's.
                     self.answer = Answer::Status(404);
@@ -73,7 +77,7 @@ impl Connection {
                 }
                 self.answer = Answer::Closed;
                 tunnels.close(self.tunnel);
-                return Some(Event::Closed(self.tunnel));
+                return Some(TunnelEvent::Closed(self.tunnel));
             }
             _ => {}
         }
@@ -81,13 +85,13 @@ impl Connection {
     }
 
     /// Answers with an error, when the body has passed.
-    fn turn_away(&mut self, refusal: Refusal, status: u16) {
+    fn reject_connection(&mut self, refusal: TunnelRefusal, status: u16) {
         self.refusal = Some(refusal);
         self.answer = Answer::Status(status);
     }
 
     /// Answers with an error, and reads no further.
-    pub(super) fn fail(&mut self, refusal: Refusal, status: u16) {
+    pub(super) fn fail(&mut self, refusal: TunnelRefusal, status: u16) {
         self.refusal = Some(refusal);
         (self.keep_alive, self.incoming) = (false, In::Answered);
         self.answer_with(Answer::Status(status));
@@ -99,10 +103,10 @@ impl Connection {
 
     /// A request is complete, and so is its answer.
     pub(super) fn end_request<const N: usize>(&mut self, tunnels: &mut Tunnels<'_, N>, now: Instant) {
-        if self.worker != 0 && tunnels.has(self.tunnel, self.worker) {
+        if self.owner != 0 && tunnels.has(self.tunnel, self.owner) {
             tunnels.end(now, self.tunnel);
         }
-        (self.worker, self.since) = (0, now);
+        (self.owner, self.since) = (0, now);
         self.incoming = if self.keep_alive { In::Head } else { In::Over };
     }
 }

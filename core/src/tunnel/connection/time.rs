@@ -3,15 +3,15 @@
 //! A head has its time from its first byte on. A body and an answer have as long as a pause between requests, and each of
 //! their bytes earns some more: who sends or takes a byte now and then is shown out, and who is slow is not.
 
-use super::super::{Refusal, TunnelId, Tunnels};
-use super::{Connection, In, Out};
+use super::super::{TunnelId, TunnelRefusal, Tunnels};
+use super::{In, Out, TunnelConnection};
 use crate::time::Instant;
 
 /// The time that each byte of a body or an answer earns it, in ms: who is slower than 250 bytes a second for
-/// [`Config::idle_timeout`](super::Config::idle_timeout) is too slow.
+/// [`TunnelConfig::idle_timeout`](super::TunnelConfig::idle_timeout) is too slow.
 const MILLIS_PER_BYTE: u32 = 4;
 
-impl Connection {
+impl TunnelConnection {
     /// When [`Self::poll_transmit`] may have something to put out that it had not before, or
     /// [`Self::handle_timeout`] is to be called. To be asked again after every other call.
     pub fn poll_timeout<const N: usize>(&self, tunnels: &Tunnels<'_, N>) -> Instant {
@@ -29,7 +29,7 @@ impl Connection {
         let is_answered = self.is_early || self.out != Out::None;
         let tunnel = self.ended(tunnels, now);
         if comes && !is_answered {
-            self.fail(Refusal::TooSlow, 408);
+            self.fail(TunnelRefusal::TooSlow, 408);
             self.since = now;
         } else {
             (self.incoming, self.out) = (In::Over, Out::None);

@@ -5,8 +5,8 @@ use super::*;
 pub(super) const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Length: ";
 
 /// A client whose request is out: `/open`.
-pub(super) fn opening() -> Client<'static> {
-    let mut client = Client::new("h", 80);
+pub(super) fn opening() -> TunnelClient<'static> {
+    let mut client = TunnelClient::new("h", 80);
     assert!(client.poll_transmit(START, 0, &mut [0; 1_000], |_| panic!("no session is asked")) > 0);
     client
 }
@@ -16,14 +16,14 @@ pub(super) fn response(body: &[u8]) -> Vec<u8> {
 }
 
 /// A client whose tunnel is open.
-pub(super) fn open() -> Client<'static> {
+pub(super) fn open() -> TunnelClient<'static> {
     let mut client = opening();
     assert_eq!(take(&mut client, &response(b"cafe\n")), Ok(Vec::new()));
     client
 }
 
 /// All that a client lends of some input, which it must take.
-pub(super) fn take(client: &mut Client<'_>, input: &[u8]) -> Result<Vec<u8>, Error> {
+pub(super) fn take(client: &mut TunnelClient<'_>, input: &[u8]) -> Result<Vec<u8>, TunnelError> {
     let (mut rest, mut all) = (input, Vec::new());
     loop {
         let before = rest.len();
@@ -35,7 +35,7 @@ pub(super) fn take(client: &mut Client<'_>, input: &[u8]) -> Result<Vec<u8>, Err
     }
 }
 
-pub(super) fn sent(client: &mut Client<'_>, now: Instant, body: &[u8]) -> String {
+pub(super) fn sent(client: &mut TunnelClient<'_>, now: Instant, body: &[u8]) -> String {
     let (mut all, mut rest) = (Vec::new(), body);
     loop {
         let mut out = [0; 50];
@@ -56,7 +56,7 @@ pub(super) fn sent(client: &mut Client<'_>, now: Instant, body: &[u8]) -> String
 fn item_098_the_requests_byte_for_byte() {
     let common = "Host: h:80\r\nUser-Agent: Shockwave Flash\r\nAccept: */*\r\nCache-Control: no-cache\r\n\
                   Connection: Keep-Alive\r\nContent-Type: application/x-fcs\r\n";
-    let mut client = Client::new("h", 80);
+    let mut client = TunnelClient::new("h", 80);
     assert_eq!(
         sent(&mut client, START, b""),
         std::format!("POST /open/1 HTTP/1.1\r\n{common}Content-Length: 1\r\n\r\n\0")
@@ -86,7 +86,7 @@ fn item_098_the_requests_byte_for_byte() {
 
 #[test]
 fn an_address_of_ipv6_stands_in_brackets() {
-    let mut client = Client::new("2001:db8::1", 8080);
+    let mut client = TunnelClient::new("2001:db8::1", 8080);
     assert!(sent(&mut client, START, b"").contains("\r\nHost: [2001:db8::1]:8080\r\n"));
 }
 
@@ -122,7 +122,7 @@ fn item_098_a_chunk_may_lie_in_two_responses_and_be_cut_anywhere() {
 fn item_098_polls_come_as_the_server_hints_and_never_faster_than_the_floor() {
     let mut client = open();
     let mut now = START;
-    let mut pauses = |hint: u8, body: &[u8], client: &mut Client<'_>| {
+    let mut pauses = |hint: u8, body: &[u8], client: &mut TunnelClient<'_>| {
         let at = client.poll_timeout().unwrap().max(now);
         assert!(sent(client, at, b"").starts_with("POST /idle/"));
         let mut input = &response(&[&[hint], body].concat())[..];
@@ -145,23 +145,26 @@ fn item_098_polls_come_as_the_server_hints_and_never_faster_than_the_floor() {
 fn what_is_no_response_ends_the_tunnel() {
     let long_id = response(&[b'a'; MAX_ID + 1]);
     let huge_id = response(&[b'a'; 1_000]);
-    let cases: [(&[u8], Error); 16] = [
-        (b"\x03\0\0\0\0\n", Error::Head(HeadError::NotHttp)),
-        (b"SSH-2.0-x\r\n", Error::Head(HeadError::NotHttp)),
-        (b"HTTP/2 200\r\n", Error::Head(HeadError::NotHttp)),
-        (b"HTTP/1.1 404 Not Found\r\n", Error::Status(404)),
-        (b"HTTP/1.1 302 Found\r\nLocation: x\r\n\r\n", Error::Status(302)),
-        (b"HTTP/1.1 200 OK\r\n\r\n", Error::Head(HeadError::LengthMissing)),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", Error::Head(HeadError::LengthInvalid)),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", Error::Head(HeadError::LengthInvalid)),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\n", Error::Head(HeadError::LengthTooLarge)),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", Error::Head(HeadError::Chunked)),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n\n", Error::IdInvalid),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\na\rb\n", Error::IdInvalid),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na/b", Error::IdInvalid),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na b", Error::IdInvalid),
-        (&long_id, Error::IdTooLong),
-        (&huge_id, Error::IdTooLong),
+    let cases: [(&[u8], TunnelError); 16] = [
+        (b"\x03\0\0\0\0\n", TunnelError::Head(HeadError::NotHttp)),
+        (b"SSH-2.0-x\r\n", TunnelError::Head(HeadError::NotHttp)),
+        (b"HTTP/2 200\r\n", TunnelError::Head(HeadError::NotHttp)),
+        (b"HTTP/1.1 404 Not Found\r\n", TunnelError::Status(404)),
+        (b"HTTP/1.1 302 Found\r\nLocation: x\r\n\r\n", TunnelError::Status(302)),
+        (b"HTTP/1.1 200 OK\r\n\r\n", TunnelError::Head(HeadError::LengthMissing)),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", TunnelError::Head(HeadError::LengthInvalid)),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", TunnelError::Head(HeadError::LengthInvalid)),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\n",
+            TunnelError::Head(HeadError::LengthTooLarge),
+        ),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", TunnelError::Head(HeadError::Chunked)),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n\n", TunnelError::IdInvalid),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\na\rb\n", TunnelError::IdInvalid),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na/b", TunnelError::IdInvalid),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na b", TunnelError::IdInvalid),
+        (&long_id, TunnelError::IdTooLong),
+        (&huge_id, TunnelError::IdTooLong),
     ];
     for (bytes, error) in cases {
         for cut in 1..bytes.len() {
@@ -186,9 +189,9 @@ fn an_id_of_64_bytes_fits_with_its_line_end() {
 #[test]
 fn bytes_that_answer_no_request_end_the_tunnel() {
     let mut client = open();
-    assert_eq!(take(&mut client, b"H"), Err(Error::Unasked));
-    let mut client = Client::new("h", 80);
-    assert_eq!(take(&mut client, b"HTTP/1.1 200 OK\r\n"), Err(Error::Unasked));
+    assert_eq!(take(&mut client, b"H"), Err(TunnelError::Unasked));
+    let mut client = TunnelClient::new("h", 80);
+    assert_eq!(take(&mut client, b"HTTP/1.1 200 OK\r\n"), Err(TunnelError::Unasked));
 }
 
 #[test]

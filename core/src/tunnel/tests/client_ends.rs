@@ -38,15 +38,15 @@ fn a_server_may_end_each_connection() {
 fn a_connection_that_ends_amid_a_request_is_the_tunnels_end() {
     let mut client = open();
     assert!(client.poll_transmit(START, 5, &mut [0; 10], |_| 0) > 0);
-    assert_eq!(client.connection_ended(), Err(Error::Interrupted));
+    assert_eq!(client.connection_ended(), Err(TunnelError::Interrupted));
     for part in [0, 1, 20, HEAD.len() + 6] {
         let mut client = open();
         sent(&mut client, START, b"x");
         take(&mut client, &response(b"\x01abc")[..part]).unwrap();
-        assert_eq!(client.connection_ended(), Err(Error::Interrupted), "{part}");
+        assert_eq!(client.connection_ended(), Err(TunnelError::Interrupted), "{part}");
     }
     let mut client = opening();
-    assert_eq!(client.connection_ended(), Err(Error::Interrupted));
+    assert_eq!(client.connection_ended(), Err(TunnelError::Interrupted));
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_request_that_is_not_answered_times_out() {
     let deadline = client.poll_timeout().unwrap();
     assert_eq!(deadline, START.after_millis(30_000));
     assert_eq!(client.handle_timeout(Instant::from_micros(deadline.as_micros() - 1)), Ok(()));
-    assert_eq!(client.handle_timeout(deadline), Err(Error::TimedOut));
+    assert_eq!(client.handle_timeout(deadline), Err(TunnelError::TimedOut));
     let mut client = open();
     assert_eq!(client.handle_timeout(deadline), Ok(()), "nothing is asked");
 }
@@ -90,7 +90,7 @@ fn the_next_request_goes_early_where_the_session_cannot_take_the_response() {
     // It takes three bytes, and then must send first.
     client.receive(START, &mut rest, |bytes| *bytes = &bytes[3..]).unwrap();
     assert!(!client.wants_transmit(START, 4));
-    client.hurry();
+    client.send_early();
     assert!(client.wants_transmit(START, 4) && !client.wants_transmit(START, 0));
     assert!(sent(&mut client, START, b"four").ends_with("four"));
     assert!(!client.wants_transmit(START, 4), "once");

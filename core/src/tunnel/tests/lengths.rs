@@ -5,7 +5,7 @@ use crate::session::Client as Session;
 
 /// A session that publishes, by way of a tunnel.
 fn publishing(frames: Vec<Frame>) -> Publisher {
-    let mut host = Host::new(Config::new());
+    let mut host = Host::new(TunnelConfig::new());
     let mut route = Route::new("cam", frames, WAYS[0]);
     while route.publisher.stream.is_none() {
         route.publisher.next = usize::MAX;
@@ -28,7 +28,7 @@ fn media_len_is_what_poll_media_gives() {
             let session = &mut publisher.session;
             drained(session);
             let stream = session.publishing().unwrap();
-            let csid = session.begin_media(Kind::VIDEO, stream, Timestamp(1), payload.len() as u32).unwrap();
+            let csid = session.begin_media(MessageKind::VIDEO, stream, Timestamp(1), payload.len() as u32).unwrap();
             let mut rest = &payload[..];
             while session.media_left(csid).is_some() {
                 let piece = &rest[..pieces.min(rest.len())];
@@ -49,7 +49,8 @@ fn media_len_is_right_wherever_the_output_ended() {
         let session = &mut publisher.session;
         drained(session);
         let stream = session.publishing().unwrap();
-        let csid = session.begin_media(Kind::VIDEO, stream, Timestamp(0x0100_0000), payload.len() as u32).unwrap();
+        let csid =
+            session.begin_media(MessageKind::VIDEO, stream, Timestamp(0x0100_0000), payload.len() as u32).unwrap();
         let (mut rest, mut left) = (&payload[..], session.media_len(csid, payload.len()));
         while session.media_left(csid).is_some() {
             let (taken, written) = session.poll_media(csid, rest, &mut std::vec![0; window]);
@@ -67,10 +68,10 @@ fn nothing_is_promised_of_a_message_without_payload_at_hand() {
     let session = &mut publisher.session;
     drained(session);
     let stream = session.publishing().unwrap();
-    let csid = session.begin_media(Kind::VIDEO, stream, Timestamp(1), 10).unwrap();
+    let csid = session.begin_media(MessageKind::VIDEO, stream, Timestamp(1), 10).unwrap();
     assert_eq!(session.media_len(csid, 0), 0);
     assert_eq!(session.poll_media(csid, &[], &mut [0; 100]), (0, 0));
-    let empty = session.begin_media(Kind::AUDIO, stream, Timestamp(1), 0).unwrap();
+    let empty = session.begin_media(MessageKind::AUDIO, stream, Timestamp(1), 0).unwrap();
     assert_eq!(session.media_len(empty, 0), 12);
     assert_eq!(session.poll_media(empty, &[], &mut [0; 100]), (0, 12));
 }
@@ -81,8 +82,8 @@ fn nothing_is_promised_of_a_message_while_anothers_chunk_is_open() {
     let session = &mut publisher.session;
     drained(session);
     let stream = session.publishing().unwrap();
-    let video = session.begin_media(Kind::VIDEO, stream, Timestamp(1), 100).unwrap();
-    let audio = session.begin_media(Kind::AUDIO, stream, Timestamp(1), 10).unwrap();
+    let video = session.begin_media(MessageKind::VIDEO, stream, Timestamp(1), 100).unwrap();
+    let audio = session.begin_media(MessageKind::AUDIO, stream, Timestamp(1), 10).unwrap();
     assert_eq!(session.poll_media(video, &[0; 20], &mut [0; 50]).0, 20);
     assert_eq!((session.media_len(video, 80), session.media_len(audio, 10)), (80, 0));
     assert_eq!(session.poll_media(audio, &[0; 10], &mut [0; 50]), (0, 0));

@@ -13,13 +13,13 @@ use std::vec::Vec;
 
 use super::*;
 use crate::command::ConnectOptions;
-use crate::message::{Kind, StreamId, Timestamp};
-use crate::session::{self, Buffers, ClientConfig, ClientEvent, ServerConfig, ServerEvent};
+use crate::message::{MessageKind, StreamId, Timestamp};
+use crate::session::{self, ClientConfig, ClientEvent, ServerConfig, ServerEvent, SessionBuffers};
 use crate::time::Instant;
 use route::*;
 
-fn buffers(control: usize) -> Buffers<'static> {
-    Buffers { scratch: std::vec![0; 1_536].leak(), control: std::vec![0; control].leak() }
+fn buffers(control: usize) -> SessionBuffers<'static> {
+    SessionBuffers { scratch: std::vec![0; 1_536].leak(), control: std::vec![0; control].leak() }
 }
 
 /// A media message: kind, timestamp, payload.
@@ -38,7 +38,7 @@ fn frames(count: u32) -> Vec<Frame> {
 /// A client that publishes frames through a tunnel.
 struct Publisher {
     session: session::Client<'static, 8>,
-    tunnel: Client<'static>,
+    tunnel: TunnelClient<'static>,
     stream: Option<StreamId>,
     frames: Vec<Frame>,
     /// The frame that is under way, and how much of it was taken.
@@ -54,12 +54,12 @@ impl Publisher {
         let tc_url = ["rtmpt://", "h", "/live"];
         session.connect(&ConnectOptions { app: "live", tc_url: &tc_url, flash_ver: "x" }).unwrap();
         session.publish(key).unwrap();
-        let tunnel = Client::new("h", 80);
+        let tunnel = TunnelClient::new("h", 80);
         Self { session, tunnel, stream: None, frames, open: None, next: 0, seen: Vec::new() }
     }
 
     /// Takes what it can of `input`; answers how much that was.
-    fn receive(&mut self, now: Instant, input: &[u8]) -> Result<usize, Error> {
+    fn receive(&mut self, now: Instant, input: &[u8]) -> Result<usize, TunnelError> {
         let mut rest = input;
         loop {
             let before = rest.len();
@@ -77,7 +77,7 @@ impl Publisher {
             }
             if done && rest.len() == before {
                 if !self.session.wants_input() && self.session.wants_transmit() {
-                    self.tunnel.hurry();
+                    self.tunnel.send_early();
                 }
                 return Ok(input.len() - rest.len());
             }
@@ -91,7 +91,8 @@ impl Publisher {
             && let Some((kind, at, payload)) = self.frames.get(self.next)
         {
             let length = payload.len() as u32;
-            self.open = Some((self.session.begin_media(Kind(*kind), stream, Timestamp(*at), length).unwrap(), 0));
+            self.open =
+                Some((self.session.begin_media(MessageKind(*kind), stream, Timestamp(*at), length).unwrap(), 0));
         }
         match self.open {
             Some((csid, taken)) => self.session.media_len(csid, self.frames[self.next].2.len() - taken),
@@ -123,7 +124,7 @@ struct Host {
     sessions: [Option<session::Server<'static, 8>>; 2],
     /// The frames that each session has received.
     received: [Vec<Frame>; 2],
-    seen: Vec<Event>,
+    seen: Vec<TunnelEvent>,
     entropy: u8,
     control: usize,
     /// Nobody asks how much the sessions have to send.
@@ -133,7 +134,7 @@ struct Host {
 }
 
 impl Host {
-    fn new(config: Config<'static>) -> Self {
+    fn new(config: TunnelConfig<'static>) -> Self {
         Self {
             tunnels: Tunnels::new(config),
             sessions: [None, None],
@@ -146,11 +147,11 @@ impl Host {
         }
     }
 
-    fn receive(&mut self, connection: &mut Connection, now: Instant, input: &[u8]) -> usize {
+    fn receive(&mut self, connection: &mut TunnelConnection, now: Instant, input: &[u8]) -> usize {
         let mut rest = input;
         while let Some(event) = connection.next_event(&mut self.tunnels, now, &mut rest) {
             match event {
-                Event::Open => {
+                TunnelEvent::Open => {
                     self.entropy += 1;
                     let entropy = [self.entropy; 32];
                     if let Some(tunnel) = connection.open(&mut self.tunnels, now, &entropy) {
@@ -160,23 +161,23 @@ impl Host {
                     }
                     self.seen.push(event);
                 }
-                Event::Data(tunnel) => {
+                TunnelEvent::Data(tunnel) => {
                     if !self.data(connection, tunnel, now, &mut rest) {
                         break;
                     }
                 }
-                Event::Closed(tunnel) => {
+                TunnelEvent::Closed(tunnel) => {
                     self.sessions[tunnel.index()] = None;
                     self.seen.push(event);
                 }
-                Event::Refused(_) => self.seen.push(event),
+                TunnelEvent::Refused(_) => self.seen.push(event),
             }
         }
         input.len() - rest.len()
     }
 
     /// Hands bytes to a session; answers whether it took any.
-    fn data(&mut self, connection: &mut Connection, tunnel: TunnelId, now: Instant, rest: &mut &[u8]) -> bool {
+    fn data(&mut self, connection: &mut TunnelConnection, tunnel: TunnelId, now: Instant, rest: &mut &[u8]) -> bool {
         let session = self.sessions[tunnel.index()].as_mut().unwrap();
         let before = rest.len();
         let (mut connect, mut publish) = (false, None);
@@ -211,7 +212,7 @@ impl Host {
         moved
     }
 
-    fn transmit(&mut self, connection: &mut Connection, now: Instant, out: &mut [u8]) -> usize {
+    fn transmit(&mut self, connection: &mut TunnelConnection, now: Instant, out: &mut [u8]) -> usize {
         let session = connection.tunnel(&self.tunnels).and_then(|tunnel| self.sessions[tunnel.index()].as_mut());
         match session {
             Some(session) if self.whole => {

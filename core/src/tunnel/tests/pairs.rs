@@ -11,12 +11,12 @@ fn text(bytes: &[u8]) -> String {
 fn item_098_what_is_published_through_a_tunnel_arrives_however_it_is_cut() {
     let frames = frames(36);
     for way in WAYS {
-        let mut host = Host::new(Config::new());
+        let mut host = Host::new(TunnelConfig::new());
         let mut route = Route::new("cam", frames.clone(), way);
         run(&mut host, core::slice::from_mut(&mut route));
         assert!(host.received[0] == frames, "{way:?}");
         assert_eq!(route.publisher.seen, ["unpublished"]);
-        assert_eq!(host.seen, [Event::Open, Event::Closed(TunnelId(0))], "{way:?}");
+        assert_eq!(host.seen, [TunnelEvent::Open, TunnelEvent::Closed(TunnelId(0))], "{way:?}");
         assert!(host.tunnels.is_empty());
         let requests = text(&route.requests);
         let bodies = requests.match_indices("Content-Length: ").map(|(at, name)| {
@@ -34,7 +34,7 @@ fn item_098_what_is_published_through_a_tunnel_arrives_however_it_is_cut() {
 
 #[test]
 fn item_098_requests_have_numbers_and_each_waits_for_its_response() {
-    let mut host = Host::new(Config::new());
+    let mut host = Host::new(TunnelConfig::new());
     let mut route = Route::new("cam", frames(9), WAYS[0]);
     run(&mut host, core::slice::from_mut(&mut route));
     let requests = text(&route.requests);
@@ -50,7 +50,7 @@ fn item_098_requests_have_numbers_and_each_waits_for_its_response() {
 #[test]
 fn two_tunnels_at_once_and_no_third() {
     for way in WAYS {
-        let mut host = Host::new(Config::new());
+        let mut host = Host::new(TunnelConfig::new());
         let (one, two) = (frames(20), frames(25)[5..].to_vec());
         let mut routes = [Route::new("one", one.clone(), way), Route::new("two", two.clone(), way)];
         while host.tunnels.len() < 2 {
@@ -59,12 +59,12 @@ fn two_tunnels_at_once_and_no_third() {
             }
         }
         let mut third = Publisher::new("three", Vec::new());
-        let mut connection = Connection::new(START);
+        let mut connection = TunnelConnection::new(START);
         let mut wire = [0; 1_000];
         let length = third.transmit(START, &mut wire);
         host.receive(&mut connection, START, &wire[..length]);
         let length = host.transmit(&mut connection, START, &mut wire);
-        assert_eq!(third.receive(START, &wire[..length]), Err(Error::Status(503)));
+        assert_eq!(third.receive(START, &wire[..length]), Err(TunnelError::Status(503)));
         run(&mut host, &mut routes);
         assert!(host.received[0] == one && host.received[1] == two, "{way:?}");
     }
@@ -73,7 +73,7 @@ fn two_tunnels_at_once_and_no_third() {
 #[test]
 fn a_server_with_a_control_buffer_of_512_bytes_has_room_for_all_answers() {
     for way in WAYS {
-        let mut host = Host::new(Config::new());
+        let mut host = Host::new(TunnelConfig::new());
         host.control = 512;
         let mut route = Route::new("cam", frames(9), way);
         run(&mut host, core::slice::from_mut(&mut route));
@@ -83,7 +83,7 @@ fn a_server_with_a_control_buffer_of_512_bytes_has_room_for_all_answers() {
 
 #[test]
 fn an_idle_tunnel_asks_at_most_four_times_a_second() {
-    let mut host = Host::new(Config::new());
+    let mut host = Host::new(TunnelConfig::new());
     let mut route = Route::new("cam", frames(1), WAYS[0]);
     // It publishes, and has nothing to send.
     route.publisher.frames[0].2 = std::vec![0; 10];
@@ -116,7 +116,7 @@ fn an_idle_tunnel_asks_at_most_four_times_a_second() {
 fn item_098_lengths_may_be_found_out_after_the_body() {
     for window in [MIN_ANSWER, 1_460, 4_096, 1 << 20] {
         for cut in [1, 100, 1 << 20] {
-            let mut host = Host::new(Config::new());
+            let mut host = Host::new(TunnelConfig::new());
             host.whole = true;
             let mut route = Route::new("cam", frames(9), Way { cut, window, fresh: false });
             run(&mut host, core::slice::from_mut(&mut route));
@@ -136,7 +136,7 @@ fn an_answer_whose_length_is_unknown_waits_for_room() {
     let whole = of_tunnel("send", 0, b"abc");
     let mut rest = &whole[..];
     let One { tunnels, connection, .. } = &mut one;
-    assert_eq!(connection.next_event(tunnels, START, &mut rest), Some(Event::Data(TunnelId(0))));
+    assert_eq!(connection.next_event(tunnels, START, &mut rest), Some(TunnelEvent::Data(TunnelId(0))));
     connection.receive(START, &mut rest, |bytes| *bytes = &[]);
     assert_eq!(connection.next_event(tunnels, START, &mut rest), None);
     let mut out = [b'?'; MAX_BODY + 200];
@@ -151,7 +151,7 @@ fn an_answer_whose_length_is_unknown_waits_for_room() {
     // And one without a word.
     assert_eq!(
         connection.next_event(tunnels, START, &mut &of_tunnel("send", 1, b"x")[..]),
-        Some(Event::Data(TunnelId(0)))
+        Some(TunnelEvent::Data(TunnelId(0)))
     );
     connection.receive(START, &mut &b"x"[..], |bytes| *bytes = &[]);
     assert_eq!(connection.next_event(tunnels, START, &mut &b""[..]), None);
@@ -164,7 +164,7 @@ fn a_session_whose_answers_to_one_request_have_no_room_is_ended_at_once() {
     // All that our client asks for comes in one request: with 384 bytes the answer to `connect` must go out before more is
     // read, and then that to `publish`, for which there is no other answer of HTTP.
     for way in WAYS {
-        let mut host = Host::new(Config::new());
+        let mut host = Host::new(TunnelConfig::new());
         host.control = 384;
         let mut route = Route::new("cam", frames(9), way);
         let mut now = START;

@@ -24,7 +24,7 @@ pub(super) const WAYS: [Way; 6] = [
 /// A publisher's way to the host.
 pub(super) struct Route {
     pub(super) publisher: Publisher,
-    pub(super) connection: Connection,
+    pub(super) connection: TunnelConnection,
     way: Way,
     up: Vec<u8>,
     down: Vec<u8>,
@@ -37,7 +37,7 @@ impl Route {
     pub(super) fn new(key: &'static str, frames: Vec<Frame>, way: Way) -> Self {
         let (up, down, requests, responses) = Default::default();
         let publisher = Publisher::new(key, frames);
-        Self { publisher, connection: Connection::new(START), way, up, down, requests, responses }
+        Self { publisher, connection: TunnelConnection::new(START), way, up, down, requests, responses }
     }
 
     /// One step of all; answers whether anything moved.
@@ -58,7 +58,7 @@ impl Route {
             // Between two requests.
             if self.connection.tunnel(&host.tunnels).is_none() {
                 assert_eq!(self.connection.ended(&mut host.tunnels, now), None);
-                self.connection = Connection::new(now);
+                self.connection = TunnelConnection::new(now);
             }
         }
         written + taken + answered + received > 0

@@ -8,7 +8,7 @@ pub(super) const ID: &str = "05050505050505050505050505050505";
 /// A connection, and the table that it shares.
 pub(super) struct One {
     pub(super) tunnels: Tunnels<'static, 2>,
-    pub(super) connection: Connection,
+    pub(super) connection: TunnelConnection,
     /// What sessions were handed.
     pub(super) taken: Vec<u8>,
     /// What they have to say.
@@ -17,22 +17,22 @@ pub(super) struct One {
 
 impl One {
     pub(super) fn new(page: Option<&'static str>) -> Self {
-        let config = Config { page, ..Config::new() };
+        let config = TunnelConfig { page, ..TunnelConfig::new() };
         let (taken, saying) = Default::default();
-        Self { tunnels: Tunnels::new(config), connection: Connection::new(START), taken, saying }
+        Self { tunnels: Tunnels::new(config), connection: TunnelConnection::new(START), taken, saying }
     }
 
     /// With a tunnel that has [`ID`].
     pub(super) fn open() -> Self {
         let mut one = Self::new(None);
         let (events, answer) = one.asked(&request("open/1", "1.1", "Content-Length: 1\r\n", b"\0"), START, 1 << 20);
-        assert_eq!(events, [Event::Open]);
+        assert_eq!(events, [TunnelEvent::Open]);
         assert!(answer.ends_with(&format!("\r\n\r\n{ID}\n")), "{answer}");
         one
     }
 
     /// What happens, and all that is answered.
-    pub(super) fn asked(&mut self, input: &[u8], now: Instant, cut: usize) -> (Vec<Event>, String) {
+    pub(super) fn asked(&mut self, input: &[u8], now: Instant, cut: usize) -> (Vec<TunnelEvent>, String) {
         let (mut events, mut answer) = (Vec::new(), Vec::new());
         let mut pending = Vec::new();
         for piece in input.chunks(cut.max(1)).chain([&[][..]]) {
@@ -50,17 +50,17 @@ impl One {
         (events, String::from_utf8_lossy(&answer).into_owned())
     }
 
-    fn step(&mut self, now: Instant, rest: &mut &[u8], events: &mut Vec<Event>, answer: &mut Vec<u8>) -> bool {
+    fn step(&mut self, now: Instant, rest: &mut &[u8], events: &mut Vec<TunnelEvent>, answer: &mut Vec<u8>) -> bool {
         let event = self.connection.next_event(&mut self.tunnels, now, rest);
         match event {
-            Some(Event::Open) => drop(self.connection.open(&mut self.tunnels, now, &[5; 32])),
-            Some(Event::Data(_)) => {
+            Some(TunnelEvent::Open) => drop(self.connection.open(&mut self.tunnels, now, &[5; 32])),
+            Some(TunnelEvent::Data(_)) => {
                 let taken = &mut self.taken;
                 self.connection.receive(now, rest, |bytes| taken.extend_from_slice(core::mem::take(bytes)));
             }
             _ => {}
         }
-        events.extend(event.filter(|event| !matches!(event, Event::Data(_))));
+        events.extend(event.filter(|event| !matches!(event, TunnelEvent::Data(_))));
         let mut out = [0; 7];
         let waiting = if self.connection.tunnel(&self.tunnels).is_some() { self.saying.len() } else { 0 };
         let saying = &mut self.saying;
@@ -114,7 +114,7 @@ fn item_098_requests_are_answered_however_they_are_cut_and_one_after_another() {
         let (events, answer) = one.asked(&all, START, cut);
         assert_eq!(answer, [ok("\x01all that"), ok("\x01"), ok("\x01"), ok("\0")].concat(), "{cut}");
         assert_eq!(one.taken, b"first secondx");
-        assert_eq!(events, [Event::Closed(TunnelId(0))]);
+        assert_eq!(events, [TunnelEvent::Closed(TunnelId(0))]);
         assert!(one.tunnels.is_empty());
     }
 }
@@ -128,7 +128,7 @@ fn item_098_numbers_begin_anywhere_and_then_each_is_the_next() {
         }
         for wrong in [first, first.wrapping_add(2), first.wrapping_add(4)] {
             let (events, answer) = one.asked(&of_tunnel("send", wrong, b"lost"), START, 99);
-            assert_eq!(events, [Event::Refused(Refusal::OutOfOrder)]);
+            assert_eq!(events, [TunnelEvent::Refused(TunnelRefusal::OutOfOrder)]);
             assert_eq!(answer, status("400 Bad Request", "Keep-Alive"));
         }
         assert_eq!(one.asked(&of_tunnel("send", first.wrapping_add(3), b"y"), START, 99).1, ok("\x01"));
@@ -150,7 +150,7 @@ fn item_098_lengths_that_are_missing_zero_negative_or_huge() {
             let mut one = One::open();
             let (events, answer) = one.asked(&request(path, "1.1", fields, b""), START, 3);
             assert_eq!(answer, status(text, connection), "{path} {fields}");
-            assert_eq!(events, [Event::Refused(Refusal::Head(refusal))]);
+            assert_eq!(events, [TunnelEvent::Refused(TunnelRefusal::Head(refusal))]);
             assert_eq!(one.connection.is_over(), connection == "close");
             assert_eq!(one.tunnels.len(), 1, "the tunnel does not suffer");
         }
@@ -165,12 +165,12 @@ fn ids_that_are_unknown_are_not_found() {
     {
         let path = format!("send/{id}/0");
         let (events, answer) = one.asked(&request(&path, "1.1", "Content-Length: 3\r\n", b"abc"), START, 2);
-        assert_eq!(events, [Event::Refused(Refusal::NoTunnel)], "{id}");
+        assert_eq!(events, [TunnelEvent::Refused(TunnelRefusal::NoTunnel)], "{id}");
         assert_eq!(answer, status("404 Not Found", "Keep-Alive"));
     }
     one.tunnels.close(TunnelId(0));
     let (events, _) = one.asked(&of_tunnel("send", 0, b"abc"), START, 2);
-    assert_eq!(events, [Event::Refused(Refusal::NoTunnel)]);
+    assert_eq!(events, [TunnelEvent::Refused(TunnelRefusal::NoTunnel)]);
     assert_eq!(one.taken, b"");
 }
 
@@ -182,7 +182,7 @@ fn a_probe_is_not_found_and_the_connection_goes_on() {
         let probe = request("fcs/ident2", version, fields, b"\0");
         let open = request("open/1", version, fields, b"\0");
         let (events, answer) = one.asked(&[probe, open].concat(), START, 5);
-        assert_eq!(events, [Event::Refused(Refusal::NotFound), Event::Open]);
+        assert_eq!(events, [TunnelEvent::Refused(TunnelRefusal::NotFound), TunnelEvent::Open]);
         assert_eq!(answer, status("404 Not Found", "Keep-Alive") + &ok(&format!("{ID}\n")));
     }
 }
@@ -194,7 +194,7 @@ fn a_plain_request_gets_a_page_or_404() {
     assert_eq!(one.asked(get, START, 9).1, status("404 Not Found", "Keep-Alive"));
     let mut one = One::new(Some("RTMP is served here.\n"));
     let (events, answer) = one.asked(&[&get[..], b"HEAD / HTTP/1.0\r\n\r\n"].concat(), START, 9);
-    assert_eq!(events, [Event::Refused(Refusal::Page); 2]);
+    assert_eq!(events, [TunnelEvent::Refused(TunnelRefusal::Page); 2]);
     let page = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 21\r\nCache-Control: no-cache\r\n";
     assert_eq!(
         answer,
@@ -214,7 +214,7 @@ fn what_is_no_request_is_refused_and_ends_the_connection() {
         ("POST /open/1 HTTP/3.0\r\n\r\n", "400 Bad Request"),
         ("POST /open/1 HTTP/1.1\r\nno colon\r\n\r\n", "400 Bad Request"),
         (&long, "414 URI Too Long"),
-        (&endless, "431 Request Header Fields Too Large"),
+        (&endless, "431 Request MessageHeader Fields Too Large"),
     ] {
         for cut in [1, 2, 50, 1 << 20] {
             let mut one = One::new(None);

@@ -37,9 +37,9 @@ fn a_request_may_come_on_any_connection_but_one_at_a_time() {
     let mut one = One::open();
     let whole = of_tunnel("send", 0, b"abcdef");
     assert_eq!(one.asked(&whole[..whole.len() - 2], START, 99).1, "");
-    let mut other = core::mem::replace(&mut one.connection, Connection::new(START));
+    let mut other = core::mem::replace(&mut one.connection, TunnelConnection::new(START));
     let (events, answer) = one.asked(&of_tunnel("send", 1, b"ghi"), START, 99);
-    assert_eq!(events, [Event::Refused(Refusal::OutOfOrder)]);
+    assert_eq!(events, [TunnelEvent::Refused(TunnelRefusal::OutOfOrder)]);
     assert_eq!(answer, status("400 Bad Request", "Keep-Alive"));
     core::mem::swap(&mut one.connection, &mut other);
     assert_eq!(one.asked(b"ef", START, 99).1, ok("\x01"));
@@ -55,7 +55,7 @@ fn a_connection_that_ends_amid_a_request_takes_its_tunnel_along_and_no_other() {
         let mut one = One::open();
         one.asked(&of_tunnel("send", 0, b"abc")[..part], START, 99);
         assert_eq!(one.connection.ended(&mut one.tunnels, START), None);
-        one.connection = Connection::new(START);
+        one.connection = TunnelConnection::new(START);
         assert_eq!(one.asked(&of_tunnel("send", 0, b"abc"), START, 99).1, ok("\x01"));
     }
     // Within the body.
@@ -68,7 +68,7 @@ fn a_connection_that_ends_amid_a_request_takes_its_tunnel_along_and_no_other() {
     let mut one = One::open();
     one.asked(&of_tunnel("idle", 0, b"\0"), START, 99);
     assert_eq!(one.connection.ended(&mut one.tunnels, START), None);
-    one.connection = Connection::new(START);
+    one.connection = TunnelConnection::new(START);
     assert_eq!(one.asked(&of_tunnel("send", 1, b"abc"), START, 99).1, ok("\x01"));
 }
 
@@ -128,7 +128,7 @@ fn an_answer_may_go_out_before_its_request_is_complete() {
     let whole = of_tunnel("send", 0, b"abcdef");
     let mut rest = &whole[..];
     let now = START;
-    assert_eq!(one.connection.next_event(&mut one.tunnels, now, &mut rest), Some(Event::Data(TunnelId(0))));
+    assert_eq!(one.connection.next_event(&mut one.tunnels, now, &mut rest), Some(TunnelEvent::Data(TunnelId(0))));
     one.connection.receive(now, &mut rest, |bytes| *bytes = &bytes[2..]);
     assert!(!one.connection.wants_transmit(now, 2));
     assert!(one.connection.answer_early());
@@ -138,7 +138,7 @@ fn an_answer_may_go_out_before_its_request_is_complete() {
         2
     });
     assert_eq!(String::from_utf8_lossy(&out[..written]), ok("\x01ok"));
-    assert_eq!(one.connection.next_event(&mut one.tunnels, now, &mut rest), Some(Event::Data(TunnelId(0))));
+    assert_eq!(one.connection.next_event(&mut one.tunnels, now, &mut rest), Some(TunnelEvent::Data(TunnelId(0))));
     one.connection.receive(now, &mut rest, |bytes| *bytes = &[]);
     assert!(!one.connection.answer_early(), "there is one answer");
     assert_eq!(one.connection.next_event(&mut one.tunnels, now, &mut rest), None);
@@ -149,12 +149,12 @@ fn an_answer_may_go_out_before_its_request_is_complete() {
 
 #[test]
 fn ids_come_from_the_second_half_of_the_entropy() {
-    let mut tunnels = Tunnels::<1>::new(Config::new());
+    let mut tunnels = Tunnels::<1>::new(TunnelConfig::new());
     let entropy = core::array::from_fn(|place| place as u8);
     let (_, id) = tunnels.open(START, &entropy).unwrap();
     assert_eq!(&id, b"101112131415161718191a1b1c1d1e1f");
     // Two tunnels never have the same, whatever the entropy is worth.
-    let mut tunnels = Tunnels::<2>::new(Config::new());
+    let mut tunnels = Tunnels::<2>::new(TunnelConfig::new());
     assert!(tunnels.open(START, &entropy).is_some() && tunnels.open(START, &entropy).is_none());
     tunnels.close(TunnelId(0));
     assert!(tunnels.open(START, &entropy).is_some());
@@ -162,7 +162,7 @@ fn ids_come_from_the_second_half_of_the_entropy() {
 
 /// What comes of a request that arrives in pieces of one byte, one every `every` ms: how long that took, what was answered,
 /// and the tunnel that is over with it.
-fn trickled(one: &mut One, text: &[u8], every: u64) -> (u64, String, Option<TunnelId>, Vec<Event>) {
+fn trickled(one: &mut One, text: &[u8], every: u64) -> (u64, String, Option<TunnelId>, Vec<TunnelEvent>) {
     let (mut now, mut answers, mut ended, mut all) = (START, String::new(), None, Vec::new());
     for byte in text {
         let (events, answer) = one.asked(&[*byte], now, 1);
@@ -193,7 +193,7 @@ fn a_head_has_ten_seconds_however_it_comes() {
         assert_eq!((took, ended), (begun + if begun < 30_000 { 10_000 } else { 0 }, None), "{every}");
         if begun < 30_000 {
             assert_eq!(answer, status("408 Request Timeout", "close"));
-            assert_eq!(events, [Event::Refused(Refusal::TooSlow)]);
+            assert_eq!(events, [TunnelEvent::Refused(TunnelRefusal::TooSlow)]);
         }
         assert!(one.connection.is_over() && one.tunnels.len() == 1);
         assert_eq!(one.connection.handle_timeout(&mut one.tunnels, START.after_millis(99_999_999)), None);
@@ -213,7 +213,7 @@ fn a_body_that_trickles_in_is_refused_and_its_tunnel_over() {
     let (took, answer, ended, events) = trickled(&mut one, &whole[head..], 1_000);
     assert_eq!((took, ended), (30_000 + 30 * 4, Some(TunnelId(0))));
     assert_eq!(answer, status("408 Request Timeout", "close"));
-    assert_eq!(events, [Event::Refused(Refusal::TooSlow)]);
+    assert_eq!(events, [TunnelEvent::Refused(TunnelRefusal::TooSlow)]);
     assert!(one.connection.is_over() && one.tunnels.is_empty());
     // 250 bytes a second are enough, for as long as it takes.
     let mut one = One::open();

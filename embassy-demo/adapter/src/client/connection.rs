@@ -157,7 +157,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
             failed.get_or_insert(Error::Session(error));
         }
         if tunnel.is_some() && !client.wants_input() && client.wants_transmit() {
-            tunnel.hurry();
+            tunnel.send_early();
         }
         let waiting = tunnel.count(|| client.transmit_len());
         if tunnel.wants_transmit(client.wants_transmit(), waiting) {

@@ -1,7 +1,7 @@
 //! A message on its way out: from where its parts lie straight into the socket's send ring.
 
 use embedded_rtmp::chunk::{ChunkStreamId, WriteError};
-use embedded_rtmp::message::{Kind, Timestamp};
+use embedded_rtmp::message::{MessageKind, Timestamp};
 use embedded_rtmp::session::RequestError;
 
 use crate::client::connection::Connection;
@@ -9,7 +9,7 @@ use crate::client::connection::Connection;
 /// A message that lies in several places, which are sent one after the other.
 #[derive(Clone, Copy)]
 pub(crate) struct Message<'m> {
-    pub(crate) kind: Kind,
+    pub(crate) kind: MessageKind,
     pub(crate) at: Timestamp,
     pub(crate) parts: &'m [&'m [u8]],
     pub(crate) length: u32,
@@ -26,7 +26,7 @@ pub(crate) struct Begun {
 
 impl<'m> Message<'m> {
     /// What has no more bytes than a message can have.
-    pub(crate) fn new(kind: Kind, at: Timestamp, parts: &'m [&'m [u8]]) -> Result<Self, RequestError> {
+    pub(crate) fn new(kind: MessageKind, at: Timestamp, parts: &'m [&'m [u8]]) -> Result<Self, RequestError> {
         let length = parts.iter().fold(0, |sum: usize, part| sum.saturating_add(part.len()));
         let length = u32::try_from(length).map_err(|_| WriteError::TooLong(u32::MAX))?;
         Ok(Self { kind, at, parts, length })

@@ -28,7 +28,7 @@ pub(crate) type Request<'a, const STREAMS: usize, const PLAYS: usize> =
     fn(&mut Client<'a, STREAMS, PLAYS>, &'a str) -> Result<(), RequestError>;
 
 /// Where it goes, and what is wanted there.
-pub(crate) struct Course<'c, 'p, 'a, const STREAMS: usize, const PLAYS: usize> {
+pub(crate) struct Dialing<'c, 'p, 'a, const STREAMS: usize, const PLAYS: usize> {
     pub(crate) host: Host<'c, 'a>,
     pub(crate) plan: &'c mut Plan<'p>,
     pub(crate) options: &'c ClientOptions<'c>,
@@ -40,7 +40,7 @@ pub(crate) struct Course<'c, 'p, 'a, const STREAMS: usize, const PLAYS: usize> {
 /// Waits until one of the connections is open; answers which.
 pub(crate) async fn open<'a, const STREAMS: usize, const PLAYS: usize>(
     connections: &mut [Connection<'a, STREAMS, PLAYS>],
-    course: &mut Course<'_, '_, 'a, STREAMS, PLAYS>,
+    course: &mut Dialing<'_, '_, 'a, STREAMS, PLAYS>,
 ) -> Result<usize, Error> {
     let result = poll_fn(|cx| course.poll_open(connections, cx)).await;
     result.map_err(|index| connections.get(index).and_then(|it| it.failed).unwrap_or(Error::Exhausted))
@@ -56,7 +56,7 @@ pub(crate) async fn lookup(stack: Stack<'_>, host: &str, plan: &mut Plan<'_>) ->
     })
 }
 
-impl<'a, const STREAMS: usize, const PLAYS: usize> Course<'_, '_, 'a, STREAMS, PLAYS> {
+impl<'a, const STREAMS: usize, const PLAYS: usize> Dialing<'_, '_, 'a, STREAMS, PLAYS> {
     /// Waits until one of the connections is open; answers which, or which one says why none is.
     pub(crate) fn poll_open(
         &mut self,
@@ -155,8 +155,10 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
 
     /// Whether that is how a firewall which lets the handshake through and nothing else shows.
     fn is_cut_off(&self) -> bool {
-        let may_be =
-            matches!(self.failed, Some(Error::Closed | Error::Lost | Error::Session(session::Error::TimedOut(_))));
+        let may_be = matches!(
+            self.failed,
+            Some(Error::Closed | Error::Lost | Error::Session(session::SessionError::TimedOut(_)))
+        );
         may_be && !self.was_answered()
     }
 }

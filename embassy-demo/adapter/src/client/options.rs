@@ -3,7 +3,7 @@
 use embedded_rtmp::command::ConnectOptions;
 use embedded_rtmp::session::ClientConfig;
 
-use crate::fmt::brief;
+use crate::fmt::impl_format;
 use crate::link::KeepAlive;
 
 /// How a client connects, be it to publish or to play.
@@ -17,7 +17,7 @@ pub struct ClientOptions<'o> {
     pub session: ClientConfig,
 }
 
-brief!(
+impl_format!(
     ['o] ClientOptions<'o>,
     this => "ClientOptions {{ keep_alive: {}, session: {} }}", this.keep_alive, this.session
 );

@@ -16,21 +16,21 @@ use crate::buffers::Memory;
 use crate::client::ClientOptions;
 use crate::client::connection::{Connection, Over, Stage};
 use crate::client::dial::Host;
-use crate::client::open::{Course, Request, lookup, open};
+use crate::client::open::{Dialing, Request, lookup, open};
 use crate::error::Error;
-use crate::fmt::brief;
+use crate::fmt::impl_format;
 use crate::link::Traffic;
 
 /// What a player's owner gets.
 ///
 /// The methods are called while the network stack is borrowed, with data that lies in the socket's ring: they must return
 /// soon, and must not touch a socket or the stack (that panics).
-pub trait Viewer {
+pub trait PlayHandler {
     /// A piece of audio or video, or of an aggregate of them, lent from the receive ring. `offset` 0 begins a message.
     ///
     /// The payload is what an FLV tag holds. Its first 1 to 5 bytes are a header, which may come in two fragments:
-    /// [`media::audio::Header::parse`](embedded_rtmp::media::audio::Header::parse) and
-    /// [`media::video::Header::parse`](embedded_rtmp::media::video::Header::parse) read it. Sequence headers come the same way.
+    /// [`media::audio::AudioTagHeader::parse`](embedded_rtmp::media::audio::AudioTagHeader::parse) and
+    /// [`media::video::VideoTagHeader::parse`](embedded_rtmp::media::video::VideoTagHeader::parse) read it. Sequence headers come the same way.
     fn media(&mut self, fragment: &Fragment<'_>);
 
     /// A data message, `onMetaData` for one.
@@ -69,7 +69,7 @@ pub struct Player<'a, const STREAMS: usize = 8> {
     connection: Connection<'a, STREAMS, 1>,
 }
 
-brief!(['a, const STREAMS: usize] Player<'a, STREAMS>, this => "Player {{ {} }}", this.connection.link.traffic);
+impl_format!(['a, const STREAMS: usize] Player<'a, STREAMS>, this => "Player {{ {} }}", this.connection.link.traffic);
 
 impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
     /// Goes through the port plan, connects to the URL's application and asks to play its stream key. What the server says
@@ -100,7 +100,7 @@ impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
         let host = Host { name: url.host(), addresses: found.addresses() };
         let play: Request<'a, STREAMS, 1> = |client, key| client.play(&PlayRequest::new(key));
         let request = Some((url, play));
-        let mut course = Course { host, plan, options, entropy: &mut entropy, request };
+        let mut course = Dialing { host, plan, options, entropy: &mut entropy, request };
         open(from_mut(&mut connection), &mut course).await?;
         Ok(Self { connection })
     }
@@ -109,7 +109,7 @@ impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
     ///
     /// # Errors
     /// The server refuses to let the stream be played, it broke the protocol, or the connection is over.
-    pub async fn run(&mut self, viewer: &mut dyn Viewer) -> Result<End, Error> {
+    pub async fn run(&mut self, viewer: &mut dyn PlayHandler) -> Result<End, Error> {
         let connection = &mut self.connection;
         poll_fn(|cx| {
             loop {

@@ -10,7 +10,7 @@ use crate::buffers::Memory;
 use crate::client::ClientOptions;
 use crate::client::connection::Connection;
 use crate::client::dial::Host;
-use crate::client::open::{Course, open};
+use crate::client::open::{Dialing, open};
 use crate::client::resolve::resolve;
 use crate::error::Error;
 
@@ -23,13 +23,13 @@ use crate::error::Error;
 ///
 /// ```no_run
 /// use embassy_net::Stack;
-/// use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Limits, SMART};
+/// use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Limits, DEFAULT_ORDER};
 /// use embedded_rtmp_embassy::{ClientOptions, Error, Memory, test_ports};
 ///
 /// async fn show(stack: Stack<'static>, memory: &mut Memory<2048, 2048>) -> Result<(), Error> {
 ///     let entropy = || [0; 32]; // from the random number generator
 ///     let (limits, options) = (Limits::SEQUENTIAL, ClientOptions::DEFAULT);
-///     test_ports(stack, "media.example", SMART, limits, &options, memory, entropy, |report| {
+///     test_ports(stack, "media.example", DEFAULT_ORDER, limits, &options, memory, entropy, |report| {
 ///         println!("{report}"); // RTMP 1935: dropped, no answer in time
 ///     })
 ///     .await
@@ -65,7 +65,7 @@ pub async fn test_ports<
     for target in targets {
         let plan = &mut Plan::new(core::slice::from_ref(target), limits)?;
         let host = Host { name: host, addresses: found.addresses() };
-        let mut course = Course { host, plan, options, entropy: &mut entropy, request: None };
+        let mut course = Dialing { host, plan, options, entropy: &mut entropy, request: None };
         // The plan knows what came of it.
         let _ = open(from_mut(&mut connection), &mut course).await;
         connection.leave();

@@ -7,7 +7,7 @@ use core::task::Poll;
 
 use embassy_net::Stack;
 use embassy_sync::waitqueue::WakerRegistration;
-use embedded_rtmp::message::Kind;
+use embedded_rtmp::message::MessageKind;
 use embedded_rtmp::port_plan::Plan;
 use embedded_rtmp::session::Client;
 use embedded_rtmp::url::Url;
@@ -16,10 +16,10 @@ use crate::buffers::Memory;
 use crate::client::ClientOptions;
 use crate::client::connection::{Connection, Over};
 use crate::client::dial::Host;
-use crate::client::open::{Course, lookup, open};
+use crate::client::open::{Dialing, lookup, open};
 use crate::client::sender::{Sender, Slot};
 use crate::error::Error;
-use crate::fmt::brief;
+use crate::fmt::impl_format;
 use crate::link::Traffic;
 
 /// A connection on which a stream is being published: [an example](crate#publishing).
@@ -32,7 +32,7 @@ pub struct Publisher<'a, const STREAMS: usize = 8> {
     pub(crate) inner: RefCell<Inner<'a, STREAMS>>,
 }
 
-brief!(['a, const STREAMS: usize] Publisher<'a, STREAMS>, this => "Publisher {{ {} }}", this.traffic());
+impl_format!(['a, const STREAMS: usize] Publisher<'a, STREAMS>, this => "Publisher {{ {} }}", this.traffic());
 
 /// What the handles share. Every change of it is made in a synchronous call.
 pub(crate) struct Inner<'a, const STREAMS: usize> {
@@ -87,7 +87,7 @@ pub struct Parts<'p, 'a, const STREAMS: usize = 8> {
     pub video: Sender<'p, 'a, STREAMS>,
 }
 
-brief!(
+impl_format!(
     ['p, 'a, const STREAMS: usize] Parts<'p, 'a, STREAMS>,
     this => "Parts {{ audio: {}, data: {}, video: {} }}", this.audio, this.data, this.video
 );
@@ -126,14 +126,14 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
         let found = lookup(stack, url.host(), plan).await?;
         let host = Host { name: url.host(), addresses: found.addresses() };
         let request = Some((url, Client::publish as _));
-        let mut course = Course { host, plan, options, entropy: &mut entropy, request };
+        let mut course = Dialing { host, plan, options, entropy: &mut entropy, request };
         open(from_mut(&mut publisher.inner.get_mut().connection), &mut course).await?;
         Ok(publisher)
     }
 
     /// A publisher over a connection.
     pub(crate) fn over(connection: Connection<'a, STREAMS>) -> Self {
-        let slots = [Kind::AUDIO, Kind::DATA, Kind::VIDEO].map(Slot::new);
+        let slots = [MessageKind::AUDIO, MessageKind::DATA, MessageKind::VIDEO].map(Slot::new);
         Self { inner: RefCell::new(Inner { connection, slots, runner: WakerRegistration::new() }) }
     }
 
@@ -172,7 +172,7 @@ pub struct Runner<'p, 'a, const STREAMS: usize = 8> {
     inner: &'p RefCell<Inner<'a, STREAMS>>,
 }
 
-brief!(['p, 'a, const STREAMS: usize] Runner<'p, 'a, STREAMS>, _ => "Runner");
+impl_format!(['p, 'a, const STREAMS: usize] Runner<'p, 'a, STREAMS>, _ => "Runner");
 
 impl<const STREAMS: usize> Runner<'_, '_, STREAMS> {
     /// Runs until the session is over, and says why. It can be dropped and begun again.

@@ -10,7 +10,7 @@ use crate::buffers::Memory;
 use crate::client::ClientOptions;
 use crate::client::connection::Connection;
 use crate::client::dial::Host;
-use crate::client::open::{Course, lookup, open};
+use crate::client::open::{Dialing, lookup, open};
 use crate::client::publisher::Publisher;
 use crate::error::Error;
 
@@ -52,7 +52,7 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
         let host = Host { name: url.host(), addresses: found.addresses() };
         let request = Some((url, Client::publish as _));
         let winner =
-            open(&mut connections, &mut Course { host, plan, options, entropy: &mut entropy, request }).await?;
+            open(&mut connections, &mut Dialing { host, plan, options, entropy: &mut entropy, request }).await?;
         Ok(Self::over(connections.swap_remove(winner)))
     }
 }

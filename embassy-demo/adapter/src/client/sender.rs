@@ -14,16 +14,16 @@ use core::future::poll_fn;
 use core::task::{Context, Poll};
 
 use embassy_sync::waitqueue::WakerRegistration;
-use embedded_rtmp::message::{Kind, Timestamp};
+use embedded_rtmp::message::{MessageKind, Timestamp};
 
 use crate::client::message::{Begun, Message};
 use crate::client::publisher::Inner;
 use crate::error::Error;
-use crate::fmt::brief;
+use crate::fmt::impl_format;
 
 /// What the senders know of each other.
 pub(crate) struct Slot {
-    kind: Kind,
+    kind: MessageKind,
     waker: WakerRegistration,
     /// A frame is under way, and its future is alive.
     waiting: bool,
@@ -33,7 +33,7 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    pub(crate) fn new(kind: Kind) -> Self {
+    pub(crate) fn new(kind: MessageKind) -> Self {
         Self { kind, waker: WakerRegistration::new(), waiting: false, starved: false, open: None }
     }
 
@@ -52,7 +52,7 @@ pub struct Sender<'p, 'a, const STREAMS: usize = 8> {
     slot: usize,
 }
 
-brief!(
+impl_format!(
     ['p, 'a, const STREAMS: usize] Sender<'p, 'a, STREAMS>,
     this => "Sender {{ is_unfinished: {} }}", this.is_unfinished()
 );

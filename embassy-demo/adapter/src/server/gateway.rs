@@ -12,7 +12,7 @@ mod with {
     use core::task::{Context, Poll};
 
     use embedded_rtmp::time::Instant;
-    use embedded_rtmp::tunnel::{Connection, Protocol};
+    use embedded_rtmp::tunnel::{Protocol, TunnelConnection};
 
     use crate::clock::{clock, wake_at};
     use crate::error::Error;
@@ -23,7 +23,7 @@ mod with {
 
     /// A TCP connection whose first byte has not come, or that speaks HTTP.
     pub(crate) struct Web {
-        pub(crate) connection: Connection,
+        pub(crate) connection: TunnelConnection,
         pub(crate) from: Origin,
         /// Until when the first byte must have come, where it has not.
         until: Option<Instant>,
@@ -42,9 +42,9 @@ mod with {
         /// A connection has been opened. Where there are tunnels it is looked at first: [`Self::poll`].
         pub(crate) fn accept(&self, link: &Link<'_>) -> Option<Web> {
             let now = clock();
-            let until = Some(now + self.0.as_ref()?.patience());
+            let until = Some(now + self.0.as_ref()?.drop_limits());
             let from = Origin { port: link.local_port(), remote: link.remote() };
-            Some(Web { connection: Connection::new(now), from, until })
+            Some(Web { connection: TunnelConnection::new(now), from, until })
         }
 
         /// Serves a connection; ready where it turns out to speak something else than HTTP, of which nothing is taken yet,

@@ -36,7 +36,7 @@ pub struct Origin {
 /// `NetConnection.Connect.Rejected`, `NetStream.Publish.BadName` or `NetStream.Play.Failed`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Denial<'h> {
+pub enum Rejection<'h> {
     /// The description.
     Because(&'h str),
     /// A code of its own, and the description: what a client of ours has as a [`Refusal`](crate::Refusal). `connect` has
@@ -52,13 +52,13 @@ pub enum Denial<'h> {
     Redirect(&'h str),
 }
 
-impl<'h> From<&'h str> for Denial<'h> {
+impl<'h> From<&'h str> for Rejection<'h> {
     fn from(description: &'h str) -> Self {
         Self::Because(description)
     }
 }
 
-impl<'h> Denial<'h> {
+impl<'h> Rejection<'h> {
     /// Code and description, where `code` is the request's own.
     pub(crate) fn status(self, code: &'h str) -> (&'h str, &'h str) {
         match self {
@@ -88,7 +88,7 @@ pub trait Handler {
     ///
     /// # Errors
     /// What the client is told.
-    fn connect(&mut self, session: SessionId, request: &ConnectRequest<'_>) -> Result<(), Denial<'_>> {
+    fn connect(&mut self, session: SessionId, request: &ConnectRequest<'_>) -> Result<(), Rejection<'_>> {
         let _ = (session, request);
         Ok(())
     }
@@ -98,7 +98,7 @@ pub trait Handler {
     ///
     /// # Errors
     /// What the client is told.
-    fn publish(&mut self, session: SessionId, stream: StreamId, key: Text<'_>) -> Result<(), Denial<'_>>;
+    fn publish(&mut self, session: SessionId, stream: StreamId, key: Text<'_>) -> Result<(), Rejection<'_>>;
 
     /// A client asks to play from a server that relays. All are welcome unless this says otherwise; who comes before the
     /// publisher waits for it, as long as no publisher of another stream needs the place: then it is told that it is over.
@@ -108,7 +108,7 @@ pub trait Handler {
     ///
     /// # Errors
     /// What the client is told.
-    fn play(&mut self, session: SessionId, stream: StreamId, request: &PlayRequest<'_>) -> Result<(), Denial<'_>> {
+    fn play(&mut self, session: SessionId, stream: StreamId, request: &PlayRequest<'_>) -> Result<(), Rejection<'_>> {
         let _ = (session, stream, request);
         Ok(())
     }
@@ -121,8 +121,8 @@ pub trait Handler {
     /// A piece of audio, video or data, lent from the receive ring. `offset` 0 begins a message.
     ///
     /// The payload is what an FLV tag holds. Its first 1 to 5 bytes are a header, which may come in two fragments:
-    /// [`media::audio::Header::parse`](embedded_rtmp::media::audio::Header::parse) and
-    /// [`media::video::Header::parse`](embedded_rtmp::media::video::Header::parse) read it. Sequence headers come the same way.
+    /// [`media::audio::AudioTagHeader::parse`](embedded_rtmp::media::audio::AudioTagHeader::parse) and
+    /// [`media::video::VideoTagHeader::parse`](embedded_rtmp::media::video::VideoTagHeader::parse) read it. Sequence headers come the same way.
     fn media(&mut self, session: SessionId, fragment: &Fragment<'_>);
 
     /// A stream has ended, in good order.

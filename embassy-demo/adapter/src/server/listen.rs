@@ -11,12 +11,12 @@ use core::cell::Cell;
 pub(crate) struct Listeners<'p, const SOCKETS: usize> {
     ports: &'p [u16],
     on: [Cell<Option<usize>>; SOCKETS],
-    turn: Cell<u32>,
+    generation: Cell<u32>,
 }
 
 impl<'p, const SOCKETS: usize> Listeners<'p, SOCKETS> {
     pub(crate) const fn new(ports: &'p [u16]) -> Self {
-        Self { ports, on: [const { Cell::new(None) }; SOCKETS], turn: Cell::new(0) }
+        Self { ports, on: [const { Cell::new(None) }; SOCKETS], generation: Cell::new(0) }
     }
 
     /// The port that a socket without a connection should listen on: its own, unless another has fewer listeners.
@@ -35,13 +35,13 @@ impl<'p, const SOCKETS: usize> Listeners<'p, SOCKETS> {
     /// Notes where a socket listens now; answers whether that is new, so that the others should choose again.
     pub(crate) fn note(&self, socket: usize, on: Option<usize>) -> bool {
         let is_new = self.on.get(socket).is_some_and(|cell| cell.replace(on) != on);
-        self.turn.set(self.turn.get().wrapping_add(u32::from(is_new)));
+        self.generation.set(self.generation.get().wrapping_add(u32::from(is_new)));
         is_new
     }
 
     /// How often something was new: as long as it stays, [`Self::choose`] answers the same.
-    pub(crate) fn turn(&self) -> u32 {
-        self.turn.get()
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation.get()
     }
 }
 

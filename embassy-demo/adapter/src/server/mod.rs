@@ -19,14 +19,14 @@ use embassy_net::Stack;
 use embedded_rtmp::session::ServerConfig;
 
 use crate::buffers::Memory;
-use crate::fmt::brief;
+use crate::fmt::impl_format;
 use crate::link::{KeepAlive, Traffic};
 use crate::server::gateway::Gateway;
 use crate::server::handler::{Handler, SessionId};
 use crate::server::listen::Listeners;
 use crate::server::playing::{PLAYER_SIZE, Played, Playing};
 use crate::server::relay::{CHANNEL_SIZE, Channel, Relay, StreamMemory};
-use crate::server::slot::{Entrance, Slot};
+use crate::server::slot::{Acceptor, Slot};
 
 /// The ports that a server listens on where nothing else is wanted: 1935 and 80, RTMP's own and the one that firewalls let
 /// through. Clients here also try 443: `&[1935, 80, 443]` needs one more socket.
@@ -41,7 +41,7 @@ pub struct ServerOptions {
     pub session: ServerConfig,
 }
 
-brief!([] ServerOptions, this => "ServerOptions {{ keep_alive: {}, session: {} }}", this.keep_alive, this.session);
+impl_format!([] ServerOptions, this => "ServerOptions {{ keep_alive: {}, session: {} }}", this.keep_alive, this.session);
 
 impl ServerOptions {
     /// With the default times.
@@ -108,7 +108,7 @@ pub struct Server<
     gateway: Gateway<'a>,
 }
 
-brief!(
+impl_format!(
     [
         'a,
         const SOCKETS: usize,
@@ -202,7 +202,7 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
     /// Takes tunnels (RTMPT) beside direct connections, on all ports: a connection's first byte tells them apart. Who asks for
     /// anything else in HTTP gets a page, or 404. Sessions in tunnels have the ids after those of the sockets, `SOCKETS` and
     /// up. While a handler holds one of them back, its client waits no longer than the tunnels'
-    /// [`idle_timeout`](embedded_rtmp::tunnel::Config::idle_timeout).
+    /// [`idle_timeout`](embedded_rtmp::tunnel::TunnelConfig::idle_timeout).
     ///
     /// # Errors
     /// The sockets' send rings are too small for answers.
@@ -226,7 +226,7 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         poll_fn(|cx| {
             let mut relay = Relay { channels: &mut self.channels, players: &mut self.players, moved: true };
             let Self { listeners, options, gateway, .. } = self;
-            let mut entrance = Entrance { listeners, options, gateway };
+            let mut entrance = Acceptor { listeners, options, gateway };
             // What one session brings, others may have to send: they have had their turn already.
             while core::mem::take(&mut relay.moved) {
                 for (index, slot) in self.slots.iter_mut().enumerate() {

@@ -1,6 +1,6 @@
 //! One player of a stream that a server relays.
 
-use embedded_rtmp::message::{Kind, StreamId};
+use embedded_rtmp::message::{MessageKind, StreamId};
 use embedded_rtmp::relay::{Player, PumpError};
 use embedded_rtmp::session::{RequestError, Server};
 use embedded_rtmp::time::Instant;
@@ -53,7 +53,7 @@ impl Playing {
             session,
             place: Some(place),
             player,
-            told: channel.turn,
+            told: channel.generation,
             is_paused: false,
             leaves: false,
             wants_audio: true,
@@ -114,9 +114,9 @@ impl Playing {
         self.is_paused = is_paused;
     }
 
-    pub(crate) fn receive(&mut self, kind: Kind, wanted: bool) {
+    pub(crate) fn receive(&mut self, kind: MessageKind, wanted: bool) {
         match kind {
-            Kind::AUDIO => self.wants_audio = wanted,
+            MessageKind::AUDIO => self.wants_audio = wanted,
             _ => self.wants_video = wanted,
         }
         self.player.cursor.select(self.wants_audio, self.wants_video);
@@ -140,14 +140,14 @@ impl Playing {
         };
         channel.ring.peek(&mut self.player.cursor).map_err(|_| Error::TooSlow)?;
         let is_published = channel.publisher.is_some();
-        if channel.turn == self.told || !is_published && channel.ring.behind(&self.player.cursor) > 0 {
+        if channel.generation == self.told || !is_published && channel.ring.behind(&self.player.cursor) > 0 {
             return Ok(());
         }
         let told =
             if is_published { session.publish_notify(self.stream()) } else { session.unpublish_notify(self.stream()) };
         // Where there is no room now, there will be.
         if !matches!(told, Err(RequestError::ControlBuffer(_))) {
-            self.told = channel.turn;
+            self.told = channel.generation;
         }
         Ok(())
     }

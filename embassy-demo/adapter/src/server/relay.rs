@@ -3,9 +3,9 @@
 use embedded_rtmp::amf0;
 use embedded_rtmp::chunk::Fragment;
 use embedded_rtmp::message::StreamId;
-use embedded_rtmp::relay::{Buffers, Ring};
+use embedded_rtmp::relay::{Ring, StreamBuffers};
 
-use crate::fmt::brief;
+use crate::fmt::impl_format;
 use crate::server::handler::SessionId;
 use crate::server::playing::{Next, Played, Playing};
 
@@ -13,7 +13,7 @@ use crate::server::playing::{Next, Played, Playing};
 ///
 /// | Bytes | What they are for | How many |
 /// |---|---|---|
-/// | `RING` | What players have not sent yet, and what new ones begin with: see [`Buffers`]. | Two groups of pictures; twice the largest keyframe at least. |
+/// | `RING` | What players have not sent yet, and what new ones begin with: see [`StreamBuffers`]. | Two groups of pictures; twice the largest keyframe at least. |
 /// | `METADATA` | The last `onMetaData`. | 512 |
 /// | `VIDEO` | The last video sequence header. | 64 for AVC, 256 for HEVC. |
 /// | `AUDIO` | The last audio sequence header. | 32 |
@@ -32,7 +32,7 @@ pub struct StreamMemory<
     name: [u8; NAME],
 }
 
-brief!(
+impl_format!(
     Debug,
     [
         const RING: usize,
@@ -55,8 +55,8 @@ impl<const RING: usize, const METADATA: usize, const VIDEO: usize, const AUDIO: 
     /// What the relay gets.
     pub(crate) fn channel(&mut self) -> Channel<'_> {
         let Self { ring, metadata, video, audio, name } = self;
-        let ring = Ring::new(Buffers { ring, metadata, video, audio });
-        Channel { ring, name, length: 0, publisher: None, turn: 0, players: 0 }
+        let ring = Ring::new(StreamBuffers { ring, metadata, video, audio });
+        Channel { ring, name, length: 0, publisher: None, generation: 0, players: 0 }
     }
 }
 
@@ -75,7 +75,7 @@ pub(crate) struct Channel<'a> {
     length: usize,
     pub(crate) publisher: Option<(SessionId, StreamId)>,
     /// How often it was published, and how often that ended: who looks too late to see it published hears of the end.
-    pub(crate) turn: u32,
+    pub(crate) generation: u32,
     players: u8,
 }
 
@@ -146,7 +146,7 @@ impl Relay<'_, '_> {
             channel.call(name(key));
         }
         channel.publisher = Some((session, stream));
-        channel.turn = channel.turn.wrapping_add(1);
+        channel.generation = channel.generation.wrapping_add(1);
         self.moved = true;
     }
 
@@ -165,7 +165,7 @@ impl Relay<'_, '_> {
         for channel in self.channels.iter_mut() {
             if channel.publisher.is_some_and(|(by, on)| by == session && stream.is_none_or(|stream| stream == on)) {
                 channel.publisher = None;
-                channel.turn = channel.turn.wrapping_add(1);
+                channel.generation = channel.generation.wrapping_add(1);
                 channel.ring.end();
                 self.moved = true;
             }

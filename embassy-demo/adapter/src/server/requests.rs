@@ -5,7 +5,7 @@ use embedded_rtmp::session::{Server, ServerEvent};
 use embedded_rtmp::time::Instant;
 
 use crate::error::Error;
-use crate::server::handler::{Denial, Handler, SessionId};
+use crate::server::handler::{Handler, Rejection, SessionId};
 use crate::server::relay::Relay;
 
 /// Hands on what happens in `input`, and answers requests.
@@ -27,11 +27,11 @@ pub(crate) fn take_in<const STREAMS: usize>(
             Ok(Some(event)) => match event {
                 ServerEvent::Connect(request) => match handler.connect(id, &request) {
                     Ok(()) => session.accept_connect()?,
-                    Err(Denial::Redirect(url)) => session.redirect_connect(url)?,
+                    Err(Rejection::Redirect(url)) => session.redirect_connect(url)?,
                     Err(denial) => session.reject_connect(denial.status("").1)?,
                 },
                 ServerEvent::Publish { stream, key } => {
-                    let answer = relay.may_publish(key).map_err(Denial::Because);
+                    let answer = relay.may_publish(key).map_err(Rejection::Because);
                     match answer.and_then(|()| handler.publish(id, stream, key)) {
                         Ok(()) => {
                             relay.publish(id, stream, key);

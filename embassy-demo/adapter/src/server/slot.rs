@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use embassy_net::Stack;
 use embedded_rtmp::handshake;
-use embedded_rtmp::session::{self, Buffers, Server};
+use embedded_rtmp::session::{self, Server, SessionBuffers};
 use embedded_rtmp::time::Instant;
 
 use crate::buffers::{Lent, Memory};
@@ -28,7 +28,7 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 const NOT_FOUND: &[u8] = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 /// What a socket needs until it has a session.
-pub(crate) struct Entrance<'e, 'a, const SOCKETS: usize> {
+pub(crate) struct Acceptor<'e, 'a, const SOCKETS: usize> {
     pub(crate) listeners: &'e Listeners<'a, SOCKETS>,
     pub(crate) options: &'e ServerOptions,
     pub(crate) gateway: &'e mut Gateway<'a>,
@@ -39,7 +39,7 @@ pub(crate) struct Slot<'a, const STREAMS: usize> {
     link: Link<'a>,
     /// The port that it listens on, and how often listeners had moved when it chose that.
     port: u16,
-    turn: Option<u32>,
+    generation: Option<u32>,
     phase: Phase<'a, STREAMS>,
 }
 
@@ -47,12 +47,12 @@ pub(crate) struct Slot<'a, const STREAMS: usize> {
 enum Phase<'a, const STREAMS: usize> {
     /// Between two phases.
     Moving,
-    Listening(Buffers<'a>),
+    Listening(SessionBuffers<'a>),
     /// There is a connection, which may speak HTTP, or does.
-    Asking(Buffers<'a>, Web),
+    Asking(SessionBuffers<'a>, Web),
     Serving(Server<'a, STREAMS>),
     /// The session is over; the connection is given some time to end in good order.
-    Closing(Buffers<'a>, Instant),
+    Closing(SessionBuffers<'a>, Instant),
 }
 
 impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
@@ -65,7 +65,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         let mut link = Link::new(stack, rx, tx);
         // A client that begins to connect and goes away must not keep the socket for ever.
         link.limit_silence(keep_alive.timeout);
-        Self { link, port: 0, turn: None, phase: Phase::Listening(buffers) }
+        Self { link, port: 0, generation: None, phase: Phase::Listening(buffers) }
     }
 
     #[cfg(feature = "rtmpt")]
@@ -82,7 +82,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
     pub(crate) fn poll<const SOCKETS: usize>(
         &mut self,
         id: SessionId,
-        entrance: &mut Entrance<'_, '_, SOCKETS>,
+        entrance: &mut Acceptor<'_, '_, SOCKETS>,
         relay: &mut Relay<'_, '_>,
         handler: &mut dyn Handler,
         cx: &mut Context<'_>,
@@ -190,7 +190,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         match why {
             Error::Closed => self.link.close(),
             // Where there are no tunnels, a browser comes this far.
-            Error::Session(session::Error::Handshake(handshake::Error::Version(b'A'..=b'Z'))) => {
+            Error::Session(session::SessionError::Handshake(handshake::HandshakeError::Version(b'A'..=b'Z'))) => {
                 self.link.write(&mut |out| out.iter_mut().zip(NOT_FOUND).map(|(to, from)| *to = *from).count());
                 self.link.close();
             }
@@ -207,13 +207,13 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         listeners: &Listeners<'_, SOCKETS>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        let turn = listeners.turn();
-        if self.turn == Some(turn) && self.link.is_listening() {
+        let generation = listeners.generation();
+        if self.generation == Some(generation) && self.link.is_listening() {
             // Nobody has moved since it chose.
             self.link.wake_when_writable(cx);
             return Poll::Pending;
         }
-        self.turn = Some(turn);
+        self.generation = Some(generation);
         let Some((index, port)) = listeners.choose(socket) else { return Poll::Pending };
         if self.link.is_listening() && self.port != port {
             self.link.abort();
@@ -233,7 +233,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
 
 impl<'a, const STREAMS: usize> Phase<'a, STREAMS> {
     /// Ends it, for the memory that the next one needs.
-    fn leave(&mut self) -> Option<Buffers<'a>> {
+    fn leave(&mut self) -> Option<SessionBuffers<'a>> {
         match core::mem::replace(self, Self::Moving) {
             Self::Moving => None,
             Self::Listening(buffers) | Self::Asking(buffers, _) | Self::Closing(buffers, _) => Some(buffers),

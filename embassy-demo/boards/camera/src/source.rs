@@ -5,7 +5,7 @@ use embedded_rtmp_embassy::embedded_rtmp::media::avc::annex_b::Units;
 use embedded_rtmp_embassy::embedded_rtmp::media::avc::{Message, Sps, UnitType, sequence_header};
 use embedded_rtmp_embassy::embedded_rtmp::media::metadata::Metadata;
 use embedded_rtmp_embassy::embedded_rtmp::media::video;
-use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, Timestamp};
+use embedded_rtmp_embassy::embedded_rtmp::message::{MessageKind, Timestamp};
 use embedded_rtmp_embassy::{Frame, Source};
 
 use crate::encoders::{Coded, Encoders};
@@ -48,10 +48,10 @@ impl Source for Camera {
                     audio_codec: Some(Format::G711_A_LAW.0.into()),
                     ..Metadata::new()
                 };
-                (Kind::DATA, metadata.emit(&mut self.header).ok()?)
+                (MessageKind::DATA, metadata.emit(&mut self.header).ok()?)
             }
             // G.711 needs none.
-            1 => (Kind::VIDEO, sequence_header(&[sps], &[pps], &mut self.header).ok()?),
+            1 => (MessageKind::VIDEO, sequence_header(&[sps], &[pps], &mut self.header).ok()?),
             _ => return None,
         };
         Some(Frame::new(kind, Timestamp(0), &[payload]))
@@ -62,8 +62,8 @@ impl Source for Camera {
             let (at, coded) = self.encoders.next().await;
             match coded {
                 Coded::Sound(sound) => {
-                    let header = audio::Header::Other(Sound::G711_A_LAW).emit(&mut self.sound);
-                    return Some(Frame::new(Kind::AUDIO, Timestamp(at), &[header, sound]));
+                    let header = audio::AudioTagHeader::Other(Sound::G711_A_LAW).emit(&mut self.sound);
+                    return Some(Frame::new(MessageKind::AUDIO, Timestamp(at), &[header, sound]));
                 }
                 Coded::Picture(picture) => {
                     // The server has the parameter sets already, and needs no delimiters.
@@ -72,7 +72,7 @@ impl Source for Camera {
                     // One in more slices is left out: players wait for the next keyframe then.
                     if let Ok(message) = Message::new(Units::new(picture).filter(is_slice), 0) {
                         let parts = self.picture.insert(message).parts().collect();
-                        return Some(Frame { kind: Kind::VIDEO, timestamp: Timestamp(at), parts });
+                        return Some(Frame { kind: MessageKind::VIDEO, timestamp: Timestamp(at), parts });
                     }
                 }
             }

@@ -7,7 +7,7 @@ use std::vec::Vec;
 
 use embassy_futures::block_on;
 use embedded_rtmp_embassy::embedded_rtmp::media::flv::{FileHeader, TagHeader};
-use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, Timestamp};
+use embedded_rtmp_embassy::embedded_rtmp::message::{MessageKind, Timestamp};
 use embedded_rtmp_embassy::{Frame, Source};
 
 use crate::Camera;
@@ -49,13 +49,13 @@ fn pictures_and_sound_go_through_unchanged() {
         headers.push(frame.kind);
         file.extend(tag(&frame));
     }
-    assert_eq!(headers, [Kind::DATA, Kind::VIDEO]);
+    assert_eq!(headers, [MessageKind::DATA, MessageKind::VIDEO]);
     for number in 0..2 * (PICTURES + 1) {
         let frame = block_on(camera.next()).expect("there is no end");
-        let kind = if number % 2 == 0 { Kind::VIDEO } else { Kind::AUDIO };
+        let kind = if number % 2 == 0 { MessageKind::VIDEO } else { MessageKind::AUDIO };
         assert_eq!((frame.kind, frame.timestamp), (kind, Timestamp(number / 2 * 100)), "{number}");
         match kind {
-            Kind::AUDIO => assert_eq!((frame.parts[0], frame.len()), (&[0x72][..], 801)),
+            MessageKind::AUDIO => assert_eq!((frame.parts[0], frame.len()), (&[0x72][..], 801)),
             _ => assert_eq!(frame.parts[0][0] >> 4, if number / 2 % PICTURES == 0 { 1 } else { 2 }, "{number}"),
         }
         if number < 2 * PICTURES {

@@ -10,11 +10,11 @@ use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::signal::Signal;
 use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
-use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Limits, Plan, Target};
 use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Limits, Plan, Target};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{
-    ClientOptions, Denial, Error, Handler, KeepAlive, Memory, Parts, Publisher, Server, ServerOptions, SessionId,
+    ClientOptions, Error, Handler, KeepAlive, Memory, Parts, Publisher, Rejection, Server, ServerOptions, SessionId,
 };
 use mps2_an386::CLIP;
 use mps2_an386::arguments::Bench;
@@ -196,7 +196,7 @@ impl Handler for Sink<'_> {
         host::random()
     }
 
-    fn publish(&mut self, _: SessionId, _: StreamId, _: Text<'_>) -> Result<(), Denial<'_>> {
+    fn publish(&mut self, _: SessionId, _: StreamId, _: Text<'_>) -> Result<(), Rejection<'_>> {
         Ok(())
     }
 

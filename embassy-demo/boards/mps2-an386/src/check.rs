@@ -2,7 +2,7 @@
 
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::media::is_sequence_header;
-use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, Timestamp};
+use embedded_rtmp_embassy::embedded_rtmp::message::{MessageKind, Timestamp};
 
 /// Bytes at the beginning of a message that are kept: enough to tell a sequence header.
 const START: usize = 5;
@@ -54,7 +54,7 @@ impl Track {
         }
     }
 
-    fn finish(&mut self, kind: Kind, timestamp: Timestamp, length: u32) {
+    fn finish(&mut self, kind: MessageKind, timestamp: Timestamp, length: u32) {
         let Some(open) = self.open.take() else { return };
         self.torn += u32::from(open.next != length);
         if is_sequence_header(kind, &open.start[..START.min(length as usize)]) {
@@ -108,8 +108,8 @@ impl Stream {
     /// Takes a piece of a message.
     pub fn take(&mut self, fragment: &Fragment<'_>) {
         match fragment.header.kind {
-            Kind::AUDIO => self.audio.take(fragment),
-            Kind::VIDEO => self.video.take(fragment),
+            MessageKind::AUDIO => self.audio.take(fragment),
+            MessageKind::VIDEO => self.video.take(fragment),
             _ => self.data += u32::from(fragment.is_last()),
         }
     }
@@ -124,10 +124,11 @@ impl Stream {
 mod tests {
     use super::*;
     use embedded_rtmp_embassy::embedded_rtmp::chunk::ChunkStreamId;
-    use embedded_rtmp_embassy::embedded_rtmp::message::{Header, StreamId};
+    use embedded_rtmp_embassy::embedded_rtmp::message::{MessageHeader, StreamId};
 
     fn piece(timestamp: u32, length: u32, offset: u32, data: &[u8]) -> Fragment<'_> {
-        let header = Header { kind: Kind::VIDEO, stream: StreamId(1), timestamp: Timestamp(timestamp), length };
+        let header =
+            MessageHeader { kind: MessageKind::VIDEO, stream: StreamId(1), timestamp: Timestamp(timestamp), length };
         Fragment { csid: ChunkStreamId::new(6).expect("is one"), header, offset, data }
     }
 

@@ -24,7 +24,7 @@ pub(crate) async fn publish(stack: Stack<'static>, arguments: Publish<'static>) 
     let mut options = StationOptions::default();
     if arguments.fast {
         clip = clip.unpaced();
-        options.patience = None;
+        options.drop_limits = None;
     }
     let mut entropy = host::random;
     let mut station = Station::new(stack, MEMORY.take(), &mut entropy, &options);

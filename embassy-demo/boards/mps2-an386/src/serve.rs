@@ -12,10 +12,10 @@ use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::message::StreamId;
 use embedded_rtmp_embassy::{
-    DEFAULT_PORTS, Denial, Error, Handler, Memory, Origin, Played, Server, ServerOptions, SessionId, StreamMemory,
+    DEFAULT_PORTS, Error, Handler, Memory, Origin, Played, Rejection, Server, ServerOptions, SessionId, StreamMemory,
 };
 #[cfg(feature = "rtmpt")]
-use embedded_rtmp_embassy::{TunnelMemory, Tunnels, embedded_rtmp::tunnel::Config};
+use embedded_rtmp_embassy::{TunnelMemory, Tunnels, embedded_rtmp::tunnel::TunnelConfig};
 use mps2_an386::arguments::Serve;
 use mps2_an386::board::host;
 use mps2_an386::check::{Stream, Track};
@@ -54,7 +54,7 @@ pub(crate) async fn serve(stack: Stack<'static>, arguments: Serve) -> bool {
     let (memory, streams) = (MEMORY.take(), STREAMS.take());
     let server = Server::<SOCKETS, PUBLISHERS, PLAYERS>::relaying(stack, DEFAULT_PORTS, memory, streams, &options);
     #[cfg(feature = "rtmpt")]
-    let config = Config { page: Some("RTMP and RTMPT are served here.\n"), ..Config::new() };
+    let config = TunnelConfig { page: Some("RTMP and RTMPT are served here.\n"), ..Config::new() };
     #[cfg(feature = "rtmpt")]
     let mut tunnels = Tunnels::<2>::new(TUNNELS.take(), config);
     #[cfg(feature = "rtmpt")]
@@ -101,7 +101,7 @@ impl Handler for Checker<'_> {
         }
     }
 
-    fn publish(&mut self, session: SessionId, _: StreamId, _: Text<'_>) -> Result<(), Denial<'_>> {
+    fn publish(&mut self, session: SessionId, _: StreamId, _: Text<'_>) -> Result<(), Rejection<'_>> {
         if let Some(stream) = self.stream(session) {
             stream.get_or_insert_default();
         }

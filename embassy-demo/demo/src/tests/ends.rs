@@ -10,8 +10,8 @@ use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::command::ConnectRequest;
 use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::port_plan::Plan;
-use embedded_rtmp_embassy::embedded_rtmp::session::{self, Buffers, ServerConfig, ServerEvent, Stage};
-use embedded_rtmp_embassy::{Denial, Error, Handler, Parts, Server, ServerOptions, SessionId};
+use embedded_rtmp_embassy::embedded_rtmp::session::{self, ServerConfig, ServerEvent, SessionBuffers, Stage};
+use embedded_rtmp_embassy::{Error, Handler, Parts, Rejection, Server, ServerOptions, SessionId};
 
 use super::pair::{
     IMPATIENT, LIMITS, Recorded, TestMemory, connect, serve_until, targets, while_serving, with_devices,
@@ -33,12 +33,12 @@ impl Handler for Counter {
         [1; 32]
     }
 
-    fn connect(&mut self, _: SessionId, request: &ConnectRequest<'_>) -> Result<(), Denial<'_>> {
+    fn connect(&mut self, _: SessionId, request: &ConnectRequest<'_>) -> Result<(), Rejection<'_>> {
         assert_eq!(request.app.to_str(), Ok("live"));
         if self.refuses_connect { Err("No such application.".into()) } else { Ok(()) }
     }
 
-    fn publish(&mut self, _: SessionId, _: StreamId, key: Text<'_>) -> Result<(), Denial<'_>> {
+    fn publish(&mut self, _: SessionId, _: StreamId, key: Text<'_>) -> Result<(), Rejection<'_>> {
         assert_eq!(key.to_str(), Ok("test"));
         if self.refuses_publish { Err("It is taken.".into()) } else { Ok(()) }
     }
@@ -105,7 +105,7 @@ fn item_113_a_peer_that_is_gone_is_noticed_on_both_sides() {
 async fn close_in_the_middle(stack: Stack<'_>) {
     let (mut rx, mut tx, mut scratch, mut control) = ([0; 2048], [0; 4096], [0; 1536], [0; 512]);
     let mut socket = TcpSocket::new(stack, &mut rx, &mut tx);
-    let buffers = Buffers { scratch: &mut scratch, control: &mut control };
+    let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
     let mut session = session::Server::<8>::new(buffers, ServerConfig::default(), &[1; 32]).unwrap();
     socket.accept(1935).await.unwrap();
     serve_until(&mut socket, &mut session, |event| matches!(event, ServerEvent::Media(_))).await;

@@ -10,13 +10,13 @@ use embassy_net::tcp::TcpSocket;
 use embassy_time::{Duration, with_timeout};
 use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
-use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, StreamId};
+use embedded_rtmp_embassy::embedded_rtmp::message::{MessageKind, StreamId};
 use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Limits, Plan, Target};
 use embedded_rtmp_embassy::embedded_rtmp::session::{self, ServerEvent};
 use embedded_rtmp_embassy::embedded_rtmp::time;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{
-    ClientOptions, Denial, Error, Handler, KeepAlive, Memory, Played, Publisher, Server, ServerOptions, SessionId,
+    ClientOptions, Error, Handler, KeepAlive, Memory, Played, Publisher, Rejection, Server, ServerOptions, SessionId,
 };
 
 use crate::device::Device;
@@ -111,7 +111,7 @@ impl Recorded {
     }
 
     /// The types of its messages, in the order of their ends.
-    pub(crate) fn kinds(&self, index: usize) -> Vec<Kind> {
+    pub(crate) fn kinds(&self, index: usize) -> Vec<MessageKind> {
         let file = self.file(index);
         flv::read(&file).unwrap_or_default().iter().map(|tag| tag.kind).collect()
     }
@@ -173,14 +173,14 @@ pub(crate) async fn serve_until(
 
 /// A relay's owner, who lets everybody in, and notes what came of the players.
 #[derive(Default)]
-pub(crate) struct OpenHouse(pub(crate) Vec<Played>);
+pub(crate) struct AcceptAll(pub(crate) Vec<Played>);
 
-impl Handler for OpenHouse {
+impl Handler for AcceptAll {
     fn entropy(&mut self) -> [u8; 32] {
         [1; 32]
     }
 
-    fn publish(&mut self, _: SessionId, _: StreamId, _: Text<'_>) -> Result<(), Denial<'_>> {
+    fn publish(&mut self, _: SessionId, _: StreamId, _: Text<'_>) -> Result<(), Rejection<'_>> {
         Ok(())
     }
 

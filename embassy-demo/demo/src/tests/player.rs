@@ -11,9 +11,11 @@ use embedded_rtmp_embassy::embedded_rtmp::message::Timestamp;
 use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Failure, Outcome, Plan};
 use embedded_rtmp_embassy::embedded_rtmp::session::ClientConfig;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
-use embedded_rtmp_embassy::{ClientOptions, End, Error, Parts, Player, Server, ServerOptions, StreamMemory, Viewer};
+use embedded_rtmp_embassy::{
+    ClientOptions, End, Error, Parts, PlayHandler, Player, Server, ServerOptions, StreamMemory,
+};
 
-use super::pair::{LIMITS, OpenHouse, TestMemory, URL, connect, targets, with_devices};
+use super::pair::{AcceptAll, LIMITS, TestMemory, URL, connect, targets, with_devices};
 use crate::wire::{Rule, Wire};
 
 /// Runs `client` on the first device, while a server on the second relays.
@@ -24,7 +26,7 @@ fn with_server<T>(wire: &Wire, client: impl AsyncFnOnce(Stack<'_>) -> T) -> T {
         let options = ServerOptions::default();
         let server = Server::<4, 1, 2>::relaying(second, &[1935, 80], &mut memory, &mut streams, &options);
         let mut server = server.unwrap();
-        match select(client(first), server.run(&mut OpenHouse::default())).await {
+        match select(client(first), server.run(&mut AcceptAll::default())).await {
             Either::First(outcome) => outcome,
             Either::Second(()) => unreachable!("the server runs for ever"),
         }
@@ -58,7 +60,7 @@ struct Late {
     bytes: usize,
 }
 
-impl Viewer for Late {
+impl PlayHandler for Late {
     fn media(&mut self, fragment: &Fragment<'_>) {
         assert!(Instant::now() >= self.from, "it was not ready");
         self.bytes += fragment.data.len();

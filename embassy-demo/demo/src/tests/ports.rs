@@ -4,7 +4,7 @@ use embassy_futures::join::join;
 use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_net::tcp::TcpSocket;
-use embedded_rtmp_embassy::embedded_rtmp::port_plan::{ConfigError, Failure, MAX_TARGETS, Outcome, Target};
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Failure, MAX_TARGETS, Outcome, PlanError, Target};
 use embedded_rtmp_embassy::{ClientOptions, Error, ResolveError, test_ports};
 
 use super::pair::{LIMITS, Recorded, TestMemory, while_serving, with_devices};
@@ -105,7 +105,7 @@ fn there_may_be_more_ports_than_a_plan_has_room_for_and_not_none() {
                     refused += usize::from(report.outcome == Outcome::Failed(Failure::Refused));
                 },
             );
-            let expected = if targets.is_empty() { Err(Error::Plan(ConfigError::NoTargets)) } else { Ok(()) };
+            let expected = if targets.is_empty() { Err(Error::Plan(PlanError::NoTargets)) } else { Ok(()) };
             assert_eq!(test.await, expected);
             assert_eq!(refused, targets.len());
         }

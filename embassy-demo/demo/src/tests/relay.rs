@@ -11,8 +11,8 @@ use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::port_plan::Plan;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{
-    ClientOptions, Denial, End, Error, Handler, Parts, Played, Player, Publisher, Server, ServerOptions, SessionId,
-    StreamMemory, Viewer,
+    ClientOptions, End, Error, Handler, Parts, PlayHandler, Played, Player, Publisher, Rejection, Server,
+    ServerOptions, SessionId, StreamMemory,
 };
 
 use super::pair::{LIMITS, TestMemory, connect, targets, with_devices};
@@ -20,27 +20,27 @@ use crate::wire::Wire;
 
 /// Lets in who does not say otherwise.
 #[derive(Default)]
-struct Doorkeeper {
+struct AccessControl {
     played: Vec<Played>,
 }
 
-impl Handler for Doorkeeper {
+impl Handler for AccessControl {
     fn entropy(&mut self) -> [u8; 32] {
         [1; 32]
     }
 
-    fn connect(&mut self, _: SessionId, request: &ConnectRequest<'_>) -> Result<(), Denial<'_>> {
-        if request.app == *"elsewhere" { Err(Denial::Redirect("rtmp://10.0.0.9/live")) } else { Ok(()) }
+    fn connect(&mut self, _: SessionId, request: &ConnectRequest<'_>) -> Result<(), Rejection<'_>> {
+        if request.app == *"elsewhere" { Err(Rejection::Redirect("rtmp://10.0.0.9/live")) } else { Ok(()) }
     }
 
-    fn publish(&mut self, _: SessionId, _: StreamId, key: Text<'_>) -> Result<(), Denial<'_>> {
+    fn publish(&mut self, _: SessionId, _: StreamId, key: Text<'_>) -> Result<(), Rejection<'_>> {
         if key == *"unwanted" { Err("It is not wanted.".into()) } else { Ok(()) }
     }
 
-    fn play(&mut self, _: SessionId, _: StreamId, request: &PlayRequest<'_>) -> Result<(), Denial<'_>> {
+    fn play(&mut self, _: SessionId, _: StreamId, request: &PlayRequest<'_>) -> Result<(), Rejection<'_>> {
         match request.name.as_bytes() {
             b"secret" => {
-                Err(Denial::Status { code: code::PLAY_STREAM_NOT_FOUND, description: "There is no such stream." })
+                Err(Rejection::Status { code: code::PLAY_STREAM_NOT_FOUND, description: "There is no such stream." })
             }
             _ => Ok(()),
         }
@@ -57,7 +57,7 @@ impl Handler for Doorkeeper {
 #[derive(Default)]
 struct Count(usize);
 
-impl Viewer for Count {
+impl PlayHandler for Count {
     fn media(&mut self, fragment: &Fragment<'_>) {
         self.0 += fragment.data.len();
     }
@@ -74,7 +74,7 @@ async fn play(stack: Stack<'_>, url: &str, count: &mut Count) -> Result<End, Err
 
 /// Runs `clients` on the first device, then shuts the server on the second down while `last` goes on.
 fn serve(clients: impl AsyncFnOnce(Stack<'_>), last: impl AsyncFnOnce(Stack<'_>)) -> Vec<Played> {
-    let mut doorkeeper = Doorkeeper::default();
+    let mut doorkeeper = AccessControl::default();
     with_devices(&Wire::new(), async |first, second| {
         let mut memory: Box<[TestMemory; 4]> = Box::new([const { TestMemory::new() }; 4]);
         let mut streams = Box::new([const { StreamMemory::<8192>::new() }; 1]);

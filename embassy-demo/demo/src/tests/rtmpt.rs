@@ -8,9 +8,9 @@ use embassy_net::Stack;
 use embassy_net::tcp::TcpSocket;
 use embassy_time::{Duration, Instant, with_timeout};
 use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Failure, Outcome, Plan, Target};
-use embedded_rtmp_embassy::embedded_rtmp::session::{Buffers, Server, ServerConfig, ServerEvent};
+use embedded_rtmp_embassy::embedded_rtmp::session::{Server, ServerConfig, ServerEvent, SessionBuffers};
 use embedded_rtmp_embassy::embedded_rtmp::time::Instant as Time;
-use embedded_rtmp_embassy::embedded_rtmp::tunnel::{Config, Connection, Event, Protocol, Tunnels};
+use embedded_rtmp_embassy::embedded_rtmp::tunnel::{Protocol, TunnelConfig, TunnelConnection, TunnelEvent, Tunnels};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{Error, Memory};
 
@@ -20,7 +20,7 @@ use crate::progress::Progress;
 use crate::publish::publish;
 use crate::wire::Wire;
 
-/// Kind, timestamp and payload of a message.
+/// MessageKind, timestamp and payload of a message.
 type Message = (u8, u32, Vec<u8>);
 
 /// The border, and behind it a server: it ends each TCP connection after some requests, as proxies do, and what is not
@@ -28,7 +28,7 @@ type Message = (u8, u32, Vec<u8>);
 pub(super) struct Border<'b> {
     tunnels: RefCell<Tunnels<'static, 1>>,
     session: RefCell<Option<Server<'b>>>,
-    buffers: RefCell<Option<Buffers<'b>>>,
+    buffers: RefCell<Option<SessionBuffers<'b>>>,
     messages: RefCell<Vec<Message>>,
     requests: Cell<usize>,
     pub(super) connections: Cell<usize>,
@@ -43,9 +43,9 @@ fn now() -> Time {
 }
 
 impl<'b> Border<'b> {
-    pub(super) fn new(buffers: Buffers<'b>, most: usize) -> Self {
+    pub(super) fn new(buffers: SessionBuffers<'b>, most: usize) -> Self {
         Self {
-            tunnels: RefCell::new(Tunnels::new(Config { hold: std::time::Duration::ZERO, ..Config::new() })),
+            tunnels: RefCell::new(Tunnels::new(TunnelConfig { hold: std::time::Duration::ZERO, ..Config::new() })),
             session: RefCell::new(None),
             buffers: RefCell::new(Some(buffers)),
             messages: RefCell::default(),
@@ -73,7 +73,7 @@ impl<'b> Border<'b> {
     }
 
     async fn serve(&self, socket: &mut TcpSocket<'_>) {
-        let mut connection = Connection::new(now());
+        let mut connection = TunnelConnection::new(now());
         let (mut pending, mut served, mut has_begun) = (Vec::new(), 0, false);
         let mut piece = [0; 4096];
         loop {
@@ -104,18 +104,18 @@ impl<'b> Border<'b> {
     }
 
     /// Does one thing; answers whether anything was done.
-    fn step(&self, connection: &mut Connection, pending: &mut Vec<u8>, answer: &mut Vec<u8>) -> bool {
+    fn step(&self, connection: &mut TunnelConnection, pending: &mut Vec<u8>, answer: &mut Vec<u8>) -> bool {
         let (mut tunnels, mut session) = (self.tunnels.borrow_mut(), self.session.borrow_mut());
         let mut rest = &pending[..];
         let event = connection.next_event(&mut tunnels, now(), &mut rest);
         match event {
-            Some(Event::Open) => {
+            Some(TunnelEvent::Open) => {
                 connection.open(&mut tunnels, now(), &[7; 32]).unwrap();
                 let buffers = self.buffers.borrow_mut().take().expect("one tunnel");
                 *session = Some(Server::new(buffers, ServerConfig::new(), &[8; 32]).unwrap());
             }
-            Some(Event::Data(_)) => self.data(connection, session.as_mut().unwrap(), &mut rest),
-            Some(Event::Closed(_)) => *session = None,
+            Some(TunnelEvent::Data(_)) => self.data(connection, session.as_mut().unwrap(), &mut rest),
+            Some(TunnelEvent::Closed(_)) => *session = None,
             Some(other) => panic!("{other:?}"),
             None => {}
         }
@@ -134,7 +134,7 @@ impl<'b> Border<'b> {
         event.is_some() || taken > 0 || written > 0
     }
 
-    fn data(&self, connection: &mut Connection, session: &mut Server<'b>, rest: &mut &[u8]) {
+    fn data(&self, connection: &mut TunnelConnection, session: &mut Server<'b>, rest: &mut &[u8]) {
         let (mut connect, mut publish) = (false, None);
         match connection.receive(now(), rest, |bytes| session.next_event(now(), bytes)).unwrap() {
             Some(ServerEvent::Connect(_)) => connect = true,
@@ -177,7 +177,7 @@ fn published<const RX: usize, const TX: usize, const GATHER: usize>(
     most: usize,
 ) -> Outcomes {
     let (mut scratch, mut control) = (vec![0; 1536], vec![0; 1024]);
-    let border = Border::new(Buffers { scratch: &mut scratch, control: &mut control }, most);
+    let border = Border::new(SessionBuffers { scratch: &mut scratch, control: &mut control }, most);
     let mut plan = Plan::new(targets, LIMITS).unwrap();
     let began = Instant::now();
     let result = with_devices(wire, async |first, second| {
@@ -276,7 +276,7 @@ fn the_rate_of_a_device_is_that_of_its_memory() {
 #[test]
 fn an_idle_tunnel_of_a_device_asks_at_most_four_times_a_second() {
     let (mut scratch, mut control) = (vec![0; 1536], vec![0; 1024]);
-    let border = Border::new(Buffers { scratch: &mut scratch, control: &mut control }, 10);
+    let border = Border::new(SessionBuffers { scratch: &mut scratch, control: &mut control }, 10);
     let targets = [Target::rtmpt(80)];
     let mut plan = Plan::new(&targets, LIMITS).unwrap();
     with_devices(&Wire::new(), async |first, second| {

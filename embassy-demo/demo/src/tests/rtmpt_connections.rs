@@ -4,7 +4,7 @@ use embassy_futures::join::join_array;
 use embassy_futures::select::{Either, select};
 use embassy_time::{Duration, Instant, with_timeout};
 use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Plan, Target};
-use embedded_rtmp_embassy::embedded_rtmp::session::Buffers;
+use embedded_rtmp_embassy::embedded_rtmp::session::SessionBuffers;
 
 use super::pair::{IMPATIENT, LIMITS, TestMemory, connect, with_devices};
 use super::rtmpt::Border;
@@ -14,7 +14,7 @@ use crate::wire::Wire;
 fn the_next_connection_notices_a_peer_that_is_gone_and_counts_on() {
     for most in [usize::MAX, 3] {
         let (mut scratch, mut control) = (vec![0; 1536], vec![0; 1024]);
-        let border = Border::new(Buffers { scratch: &mut scratch, control: &mut control }, most);
+        let border = Border::new(SessionBuffers { scratch: &mut scratch, control: &mut control }, most);
         let (targets, wire) = ([Target::rtmpt(80)], Wire::new());
         let mut plan = Plan::new(&targets, LIMITS).unwrap();
         with_devices(&wire, async |first, second| {

@@ -17,7 +17,7 @@ use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Failure, Outcome, Plan};
 use embedded_rtmp_embassy::embedded_rtmp::session::{self, Stage};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{
-    DEFAULT_PORTS, Denial, Error, Handler, Memory, Parts, Server, ServerError, ServerOptions, SessionId,
+    DEFAULT_PORTS, Error, Handler, Memory, Parts, Rejection, Server, ServerError, ServerOptions, SessionId,
 };
 
 use super::pair::{LIMITS, Recorded, TestMemory, clip, connect, targets, while_serving, with_devices};
@@ -136,12 +136,12 @@ impl Handler for Refusing {
         [1; 32]
     }
 
-    fn connect(&mut self, _: SessionId, _: &ConnectRequest<'_>) -> Result<(), Denial<'_>> {
+    fn connect(&mut self, _: SessionId, _: &ConnectRequest<'_>) -> Result<(), Rejection<'_>> {
         self.asked.set(true);
         Err(str::from_utf8(&[b'-'; 300]).unwrap().into())
     }
 
-    fn publish(&mut self, _: SessionId, _: StreamId, _: Text<'_>) -> Result<(), Denial<'_>> {
+    fn publish(&mut self, _: SessionId, _: StreamId, _: Text<'_>) -> Result<(), Rejection<'_>> {
         unreachable!()
     }
 
@@ -180,7 +180,7 @@ fn who_is_refused_and_does_not_listen_is_shown_out() {
         };
         assert!(matches!(select(deaf, server.run(&mut refusing)).await, Either::First(())));
     });
-    assert_eq!(refusing.why, [Error::Session(session::Error::TimedOut(Stage::Connect))]);
+    assert_eq!(refusing.why, [Error::Session(session::SessionError::TimedOut(Stage::Connect))]);
 }
 
 /// A handler that takes nothing until it is told to.
@@ -194,7 +194,7 @@ impl Handler for Slow<'_> {
         [1; 32]
     }
 
-    fn publish(&mut self, _: SessionId, _: StreamId, _: Text<'_>) -> Result<(), Denial<'_>> {
+    fn publish(&mut self, _: SessionId, _: StreamId, _: Text<'_>) -> Result<(), Rejection<'_>> {
         self.ready.set(false);
         Ok(())
     }

@@ -4,7 +4,7 @@ use embassy_futures::select::{Either, select};
 use embassy_net::{ConfigV4, Ipv4Address, Ipv4Cidr, Stack, StaticConfigV4};
 use embassy_time::{Duration, Timer};
 use embedded_rtmp_embassy::embedded_rtmp::media::{is_keyframe, is_sequence_header};
-use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, Timestamp};
+use embedded_rtmp_embassy::embedded_rtmp::message::{MessageKind, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::port_plan::Limits;
 use embedded_rtmp_embassy::{
     ClientOptions, Clip, Counters, Error, Frame, Retry, Source, Station, StationOptions, Tally,
@@ -45,7 +45,7 @@ fn a_clip_arrives_whole_and_its_rounds_follow_each_other() {
     let recorded = Recorded::default();
     let (result, counters) = with_devices(&Wire::new(), async |first, second| {
         let mut source = Clip::new(BUNDLED, 3).unwrap().unpaced();
-        let options = StationOptions { patience: None, ..options() };
+        let options = StationOptions { drop_limits: None, ..options() };
         while_serving(second, &[1935], &recorded, publish(first, options, &mut source)).await
     });
     assert_eq!(result, Ok(()));
@@ -91,7 +91,7 @@ fn a_server_that_comes_back_gets_the_headers_and_goes_on_from_a_keyframe() {
     assert_eq!(after[..3].iter().map(|tag| tag.kind).collect::<Vec<_>>(), [SCRIPT, VIDEO, AUDIO]);
     assert!(after[1..3].iter().all(|tag| is_sequence_header(tag.kind, tag.data)));
     let picture = frames(&after).find(|tag| tag.kind == VIDEO).unwrap();
-    assert!(is_keyframe(Kind::VIDEO, picture.data));
+    assert!(is_keyframe(MessageKind::VIDEO, picture.data));
     // On the same time line, and to its end.
     assert!(after[0].timestamp.since(before.last().unwrap().timestamp) > 0);
     assert_eq!(frames(&after).filter(|tag| tag.kind == VIDEO).last().unwrap().timestamp, Timestamp(3_960));
@@ -117,7 +117,7 @@ fn a_server_that_stays_away_is_given_up() {
     let retry =
         Retry { limit: Duration::from_secs(2), first: Duration::from_millis(100), longest: Duration::from_secs(1) };
     let (result, counters) = with_devices(&Wire::new(), async |first, second| {
-        let options = StationOptions { retry, patience: None, ..options() };
+        let options = StationOptions { retry, drop_limits: None, ..options() };
         let mut source = Clip::new(BUNDLED, 50).unwrap();
         let recorded = Recorded::default();
         let serve = async {
@@ -181,7 +181,7 @@ impl Source for Pieces {
     async fn next(&mut self) -> Option<Frame<'_>> {
         self.0 += 1;
         let parts: [&[u8]; 5] = [&[0x17, 1, 0, 0, 0], &[], &[0, 0, 0x4E, 0x20], &[7; 20_000], b"end"];
-        (self.0 <= 2).then(|| Frame::new(Kind::VIDEO, Timestamp(self.0 * 40), &parts))
+        (self.0 <= 2).then(|| Frame::new(MessageKind::VIDEO, Timestamp(self.0 * 40), &parts))
     }
 }
 

@@ -7,12 +7,12 @@ use embassy_time::{Duration, Instant, Timer};
 use embedded_rtmp_embassy::embedded_rtmp::command::{ConnectOptions, PlayRequest};
 use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::port_plan::Plan;
-use embedded_rtmp_embassy::embedded_rtmp::session::{Buffers, Client, ClientConfig, ClientEvent};
+use embedded_rtmp_embassy::embedded_rtmp::session::{Client, ClientConfig, ClientEvent, SessionBuffers};
 use embedded_rtmp_embassy::embedded_rtmp::time;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{ClientOptions, Played, Publisher, Server, ServerOptions, StreamMemory};
 
-use super::pair::{LIMITS, OpenHouse, TestMemory, connect, targets, with_devices};
+use super::pair::{AcceptAll, LIMITS, TestMemory, connect, targets, with_devices};
 use crate::wire::Wire;
 
 /// A player, of which the test has each step in its hand.
@@ -34,7 +34,7 @@ impl<'h> Hand<'h> {
     ) -> Self {
         let mut socket = TcpSocket::new(stack, rx, tx);
         socket.connect((IpAddress::v4(10, 0, 0, 2), 1935)).await.unwrap();
-        let mut client = Client::new(Buffers { scratch, control }, ClientConfig::new(), &[9; 32]).unwrap();
+        let mut client = Client::new(SessionBuffers { scratch, control }, ClientConfig::new(), &[9; 32]).unwrap();
         let tc_url = ["rtmp://10.0.0.2/live"];
         let app = ConnectOptions { app: "live", tc_url: &tc_url, flash_ver: ConnectOptions::FLASH_VER };
         client.connect(&app).unwrap();
@@ -86,7 +86,7 @@ impl<'h> Hand<'h> {
 #[test]
 fn another_stream_is_played_when_the_message_of_the_first_is_whole() {
     const FRAME: usize = 40_000;
-    let mut house = OpenHouse::default();
+    let mut handler = AcceptAll::default();
     with_devices(&Wire::new(), async |first, second| {
         let mut memory: Box<[TestMemory; 4]> = Box::new([const { TestMemory::new() }; 4]);
         let mut streams = Box::new([const { StreamMemory::<65_536>::new() }; 2]);
@@ -129,14 +129,14 @@ fn another_stream_is_played_when_the_message_of_the_first_is_whole() {
             };
             assert_eq!(hand.media, [(hand.playing[0], FRAME), (hand.playing[1], 100)]);
         };
-        let Either::First(()) = select(Box::pin(clients), server.run(&mut house)).await else { unreachable!() };
+        let Either::First(()) = select(Box::pin(clients), server.run(&mut handler)).await else { unreachable!() };
     });
-    assert_eq!(house.0, [Played { sent: 1, skipped: 0 }]);
+    assert_eq!(handler.0, [Played { sent: 1, skipped: 0 }]);
 }
 
 #[test]
 fn a_player_goes_on_where_there_is_no_room_for_another_stream() {
-    let mut house = OpenHouse::default();
+    let mut handler = AcceptAll::default();
     with_devices(&Wire::new(), async |first, second| {
         let mut memory: Box<[TestMemory; 4]> = Box::new([const { TestMemory::new() }; 4]);
         let mut streams = Box::new([const { StreamMemory::<65_536>::new() }; 1]);
@@ -166,7 +166,7 @@ fn a_player_goes_on_where_there_is_no_room_for_another_stream() {
             assert_eq!((hand.playing.len(), hand.refused), (2, 1));
             assert_eq!(hand.media, [(hand.playing[1], 200)]);
         };
-        let Either::First(()) = select(Box::pin(clients), server.run(&mut house)).await else { unreachable!() };
+        let Either::First(()) = select(Box::pin(clients), server.run(&mut handler)).await else { unreachable!() };
     });
-    assert_eq!(house.0, [Played::default()]);
+    assert_eq!(handler.0, [Played::default()]);
 }

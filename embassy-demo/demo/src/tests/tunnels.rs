@@ -7,13 +7,13 @@ use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_time::{Duration, Timer, with_timeout};
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
-use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, Timestamp};
+use embedded_rtmp_embassy::embedded_rtmp::message::{MessageKind, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Outcome, Plan, Target};
-use embedded_rtmp_embassy::embedded_rtmp::tunnel::Config;
+use embedded_rtmp_embassy::embedded_rtmp::tunnel::TunnelConfig;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{
-    ClientOptions, End, Error, Memory, Parts, Player, Server, ServerError, ServerOptions, SessionId, StreamMemory,
-    TunnelMemory, Tunnels, Viewer, test_ports,
+    ClientOptions, End, Error, Memory, Parts, PlayHandler, Player, Server, ServerError, ServerOptions, SessionId,
+    StreamMemory, TunnelMemory, Tunnels, test_ports,
 };
 
 use super::pair::{IMPATIENT, LIMITS, Recorded, TestMemory, URL, clip, connect, with_devices};
@@ -29,7 +29,7 @@ pub(super) const TUNNELS: usize = 3;
 /// Runs `clients` while a server with tunnels on port 80 records and relays; answers how its sessions ended.
 pub(super) async fn while_serving<T>(
     stack: Stack<'_>,
-    config: Config<'_>,
+    config: TunnelConfig<'_>,
     recorded: &Recorded,
     clients: impl Future<Output = T>,
 ) -> (T, Vec<(SessionId, Error)>) {
@@ -54,9 +54,9 @@ async fn publishes(stack: Stack<'_>, url: &str, target: Target, clip: &[Tag<'_>]
 
 /// What a player gets.
 #[derive(Default)]
-struct Watch(Vec<(Kind, Timestamp, Vec<u8>)>);
+struct Watch(Vec<(MessageKind, Timestamp, Vec<u8>)>);
 
-impl Viewer for Watch {
+impl PlayHandler for Watch {
     fn media(&mut self, fragment: &Fragment<'_>) {
         if fragment.is_first() {
             self.0.push((fragment.header.kind, fragment.header.timestamp, Vec::new()));
@@ -93,7 +93,7 @@ fn item_098_two_tunnels_and_a_direct_publisher_on_one_port() {
             publishes(first, "rtmp://10.0.0.2/live/two", DIRECT, &clip, false),
         );
         let clients = Box::pin(clients);
-        while_serving(second, Config::new(), &recorded, async {
+        while_serving(second, TunnelConfig::new(), &recorded, async {
             clients.await;
             Box::pin(publishes(first, "rtmp://10.0.0.2/live/three", TUNNEL, &clip, false)).await;
         })
@@ -125,7 +125,7 @@ fn item_098_players_in_tunnels_and_direct_get_what_is_published_in_one() {
                     Timer::after(Duration::from_millis(500)).await;
                     Box::pin(publishes(first, URL, publisher, &clip, true)).await;
                 });
-            let ((one, two, three, ()), _) = while_serving(second, Config::new(), &recorded, clients).await;
+            let ((one, two, three, ()), _) = while_serving(second, TunnelConfig::new(), &recorded, clients).await;
             assert_eq!([one, two, three], [Ok(End::Unpublished); 3]);
         });
         for watch in &watches {
@@ -145,7 +145,7 @@ fn a_key_in_a_tunnel_is_taken_for_all() {
                 other => panic!("{other:?}"),
             }
         };
-        while_serving(second, Config::new(), &Recorded::default(), async {
+        while_serving(second, TunnelConfig::new(), &Recorded::default(), async {
             let (targets, mut memory) = ([TUNNEL], TestMemory::new());
             let mut plan = Plan::new(&targets, LIMITS).unwrap();
             let mut publisher = connect(first, &mut plan, &mut memory).await.unwrap();
@@ -164,7 +164,7 @@ fn a_key_in_a_tunnel_is_taken_for_all() {
 #[test]
 fn a_tunnel_that_goes_silent_is_over_at_its_limit_and_its_place_free() {
     let (recorded, limit) = (Recorded::default(), Duration::from_millis(700));
-    let config = Config { idle_timeout: limit.into(), ..Config::new() };
+    let config = TunnelConfig { idle_timeout: limit.into(), ..Config::new() };
     let ended = with_devices(&Wire::new(), async |first, second| {
         while_serving(second, config, &recorded, async {
             for _ in 0..TUNNELS + 1 {
@@ -184,13 +184,13 @@ fn a_tunnel_that_goes_silent_is_over_at_its_limit_and_its_place_free() {
         .1
     });
     assert_eq!(ended, [(SessionId(SOCKETS as u8), Error::Lost); TUNNELS + 1]);
-    assert_eq!(recorded.kinds(TUNNELS), [Kind::VIDEO]);
+    assert_eq!(recorded.kinds(TUNNELS), [MessageKind::VIDEO]);
 }
 
 #[test]
 fn players_and_port_tests_leave_no_tunnel_behind() {
     let ended = with_devices(&Wire::new(), async |first, second| {
-        while_serving(second, Config::new(), &Recorded::default(), async {
+        while_serving(second, TunnelConfig::new(), &Recorded::default(), async {
             let (targets, url, options) = ([TUNNEL], Url::parse(URL).unwrap(), ClientOptions::default());
             for _ in 0..2 * TUNNELS {
                 let (mut plan, mut memory) = (Plan::new(&targets, LIMITS).unwrap(), TestMemory::new());
@@ -232,7 +232,7 @@ fn a_shutdown_ends_the_tunnels() {
     with_devices(&Wire::new(), async |first, second| {
         let mut memory = Box::new([const { TestMemory::new() }; 3]);
         let mut lent = Box::new(TunnelMemory::<1>::new());
-        let mut tunnels = Tunnels::<1>::new(&mut lent, Config::new());
+        let mut tunnels = Tunnels::<1>::new(&mut lent, TunnelConfig::new());
         let server = Server::<3>::new(second, &[80], &mut memory, &ServerOptions::default());
         let mut server = server.and_then(|server| server.with_tunnels(&mut tunnels)).unwrap();
         let mut recorder = recorded.recorder();
@@ -255,7 +255,7 @@ fn rings_without_room_for_answers_are_refused() {
     with_devices(&Wire::new(), async |first, _| {
         for (is_enough, error) in [(false, Some(ServerError::SendRing(256))), (true, None)] {
             let mut lent = TunnelMemory::<1>::new();
-            let mut tunnels = Tunnels::<1>::new(&mut lent, Config::new());
+            let mut tunnels = Tunnels::<1>::new(&mut lent, TunnelConfig::new());
             let (mut small, mut large) =
                 ([const { Memory::<512, 255>::new() }; 2], [const { Memory::<512, 256>::new() }; 2]);
             let options = ServerOptions::default();

@@ -5,9 +5,9 @@ use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_net::tcp::TcpSocket;
 use embassy_time::{Duration, Timer, with_timeout};
-use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, Timestamp};
+use embedded_rtmp_embassy::embedded_rtmp::message::{MessageKind, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::port_plan::Plan;
-use embedded_rtmp_embassy::embedded_rtmp::session::{self, Buffers, ServerConfig, ServerEvent};
+use embedded_rtmp_embassy::embedded_rtmp::session::{self, ServerConfig, ServerEvent, SessionBuffers};
 use embedded_rtmp_embassy::{ClientOptions, Error, Frame, Parts, Retry, Source, Station, StationOptions};
 
 use super::pair::{IMPATIENT, LIMITS, TestMemory, connect, serve_until, targets, with_devices};
@@ -20,7 +20,7 @@ const CALL: &[u8] = b"\x03\0\0\0\0\0\x15\x14\0\0\0\0\x02\x00\x08onBWDone\x00\0\0
 async fn calls_and_resets(stack: Stack<'_>, calls: usize) {
     let (mut rx, mut tx, mut scratch, mut control) = ([0; 2048], [0; 8192], [0; 1536], [0; 512]);
     let mut socket = TcpSocket::new(stack, &mut rx, &mut tx);
-    let buffers = Buffers { scratch: &mut scratch, control: &mut control };
+    let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
     let mut session = session::Server::<8>::new(buffers, ServerConfig::default(), &[1; 32]).unwrap();
     socket.accept(1935).await.unwrap();
     serve_until(&mut socket, &mut session, |event| matches!(event, ServerEvent::Publish { .. })).await;
@@ -75,7 +75,7 @@ impl Source for Pictures {
     async fn next(&mut self) -> Option<Frame<'_>> {
         self.0 += 1;
         Timer::after(Duration::from_millis(40)).await;
-        Some(Frame::new(Kind::VIDEO, Timestamp(self.0 * 40), &[&[0x17, 1, 0, 0, 0], &[7; 5_000]]))
+        Some(Frame::new(MessageKind::VIDEO, Timestamp(self.0 * 40), &[&[0x17, 1, 0, 0, 0], &[7; 5_000]]))
     }
 }
 

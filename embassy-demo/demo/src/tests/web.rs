@@ -5,10 +5,10 @@ use embassy_net::tcp::TcpSocket;
 use embassy_net::{IpAddress, Stack};
 use embassy_time::{Duration, Instant, with_timeout};
 use embedded_rtmp_embassy::embedded_rtmp::command::ConnectOptions;
-use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, Timestamp};
-use embedded_rtmp_embassy::embedded_rtmp::session::{Buffers, Client as Session, ClientConfig, ClientEvent};
+use embedded_rtmp_embassy::embedded_rtmp::message::{MessageKind, Timestamp};
+use embedded_rtmp_embassy::embedded_rtmp::session::{Client as Session, ClientConfig, ClientEvent, SessionBuffers};
 use embedded_rtmp_embassy::embedded_rtmp::time::Instant as Time;
-use embedded_rtmp_embassy::embedded_rtmp::tunnel::{Client, Config};
+use embedded_rtmp_embassy::embedded_rtmp::tunnel::{TunnelClient, TunnelConfig};
 use embedded_rtmp_embassy::{Error, SessionId};
 
 use super::pair::{Recorded, with_devices};
@@ -71,7 +71,7 @@ fn plain_requests_get_the_page_or_404_however_they_come() {
         (None, "/fcs/ident2", "HTTP/1.1 404 Not Found", ""),
     ] {
         with_devices(&Wire::new(), async |first, second| {
-            let config = Config { page, ..Config::new() };
+            let config = TunnelConfig { page, ..Config::new() };
             let clients = async {
                 for cut in [1, 7, 1_000] {
                     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nUser-Agent: {}\r\n\r\n", "x".repeat(300));
@@ -106,13 +106,13 @@ fn what_is_neither_rtmp_nor_a_request_is_shown_out() {
                 assert_eq!(ask(first, request, 1_000).await, (Vec::new(), true), "{request:?}");
             }
         };
-        while_serving(second, Config::new(), &Recorded::default(), clients).await;
+        while_serving(second, TunnelConfig::new(), &Recorded::default(), clients).await;
     });
 }
 
 #[test]
 fn a_head_that_comes_too_slowly_is_answered_with_408_and_no_socket_is_kept() {
-    let config = Config {
+    let config = TunnelConfig {
         head_timeout: std::time::Duration::from_millis(400),
         idle_timeout: std::time::Duration::from_millis(600),
         ..Config::new()
@@ -157,7 +157,7 @@ fn tunnels_are_so_many_and_no_id_is_like_another() {
             }
             assert_eq!(parts(&ask(first, &post("/open/1", b"\0"), 1_000).await.0).0, "HTTP/1.1 200 OK");
         };
-        let ((), ended) = while_serving(second, Config::new(), &Recorded::default(), clients).await;
+        let ((), ended) = while_serving(second, TunnelConfig::new(), &Recorded::default(), clients).await;
         assert_eq!(ended, [(SessionId(SOCKETS as u8 + 1), Error::Closed)]);
     });
 }
@@ -172,7 +172,7 @@ fn item_098_every_request_may_come_on_a_connection_of_its_own() {
     with_devices(&Wire::new(), async |first, second| {
         let clients = async {
             let (mut scratch, mut control) = ([0; 1536], [0; 512]);
-            let buffers = Buffers { scratch: &mut scratch, control: &mut control };
+            let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
             let mut session: Session = Session::new(buffers, ClientConfig::new(), &[1; 32]).unwrap();
             let tc_url = ["rtmpt://10.0.0.2/live"];
             session.connect(&ConnectOptions { app: "live", tc_url: &tc_url, flash_ver: "x" }).unwrap();
@@ -200,7 +200,7 @@ fn item_098_every_request_may_come_on_a_connection_of_its_own() {
                 }
                 stream = session.publishing().or(stream);
                 if let Some(stream) = stream.filter(|_| sent < 3) {
-                    let csid = session.begin_media(Kind::VIDEO, stream, Timestamp(sent), 1_000).unwrap();
+                    let csid = session.begin_media(MessageKind::VIDEO, stream, Timestamp(sent), 1_000).unwrap();
                     let payload = [sent as u8; 1_000];
                     let (mut request, mut taken) = (vec![0; 4096], 0);
                     let waiting = session.media_len(csid, payload.len());
@@ -224,10 +224,10 @@ fn item_098_every_request_may_come_on_a_connection_of_its_own() {
             }
             assert!(requests > 4);
         };
-        let ((), ended) = while_serving(second, Config::new(), &recorded, clients).await;
+        let ((), ended) = while_serving(second, TunnelConfig::new(), &recorded, clients).await;
         assert_eq!(ended, [(SessionId(SOCKETS as u8), Error::Closed)]);
     });
-    assert_eq!(recorded.kinds(0), [Kind::VIDEO; 3]);
+    assert_eq!(recorded.kinds(0), [MessageKind::VIDEO; 3]);
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn an_answer_waits_for_room_behind_those_before_it() {
             let count = text(&answer).matches("HTTP/1.1 200 OK").count();
             (count, all.len())
         };
-        let ((count, length), _) = while_serving(second, Config::new(), &Recorded::default(), clients).await;
+        let ((count, length), _) = while_serving(second, TunnelConfig::new(), &Recorded::default(), clients).await;
         // The handshake takes the version, and C1's first bytes.
         assert_eq!(count, 60, "of {length} bytes");
     });

@@ -8,8 +8,8 @@ use std::process::ExitCode;
 
 use embedded_rtmp::chunk::{ChunkStreamId, Reader, Writer};
 use embedded_rtmp::command::ConnectOptions;
-use embedded_rtmp::message::{Header, Kind, StreamId, Timestamp};
-use embedded_rtmp::session::{Buffers, Client, ClientConfig, ClientEvent, Server, ServerConfig, ServerEvent};
+use embedded_rtmp::message::{MessageHeader, MessageKind, StreamId, Timestamp};
+use embedded_rtmp::session::{Client, ClientConfig, ClientEvent, Server, ServerConfig, ServerEvent, SessionBuffers};
 use embedded_rtmp::time::Instant;
 
 /// What one TCP segment carries.
@@ -17,7 +17,7 @@ const SEGMENT: usize = 1_460;
 
 /// A frame of video or audio, with its time in ms.
 struct Frame {
-    kind: Kind,
+    kind: MessageKind,
     at: u32,
     payload: Vec<u8>,
 }
@@ -26,17 +26,20 @@ struct Frame {
 fn frames() -> Vec<Frame> {
     let video = (0..750_u32).map(|n| {
         let length = if n % 50 == 0 { 40_000 } else { 9_388 };
-        Frame { kind: Kind::VIDEO, at: n * 40, payload: vec![n as u8; length] }
+        Frame { kind: MessageKind::VIDEO, at: n * 40, payload: vec![n as u8; length] }
     });
-    let audio =
-        (0..1_292_u32).map(|n| Frame { kind: Kind::AUDIO, at: n * 1_024 * 10 / 441, payload: vec![n as u8; 372] });
+    let audio = (0..1_292_u32).map(|n| Frame {
+        kind: MessageKind::AUDIO,
+        at: n * 1_024 * 10 / 441,
+        payload: vec![n as u8; 372],
+    });
     let mut frames: Vec<Frame> = video.chain(audio).collect();
     frames.sort_by_key(|frame| frame.at);
     frames
 }
 
-fn csid(kind: Kind) -> ChunkStreamId {
-    ChunkStreamId::new(if kind == Kind::VIDEO { 6 } else { 4 }).expect("a chunk stream id")
+fn csid(kind: MessageKind) -> ChunkStreamId {
+    ChunkStreamId::new(if kind == MessageKind::VIDEO { 6 } else { 4 }).expect("a chunk stream id")
 }
 
 /// Writes the session, in pieces of up to `window` bytes.
@@ -45,7 +48,7 @@ fn write(frames: &[Frame], chunk_size: u32, out: &mut [u8], mut send: impl FnMut
     writer.set_chunk_size(chunk_size);
     let mut filled = 0;
     for frame in frames {
-        let header = Header {
+        let header = MessageHeader {
             timestamp: Timestamp(frame.at),
             length: frame.payload.len() as u32,
             kind: frame.kind,
@@ -72,9 +75,9 @@ fn published(frames: &[Frame], chunk_size: u32) -> Vec<u8> {
     let (mut scratch, mut control) = ([0; 1536], [0; 512]);
     let (mut their_scratch, mut their_control) = ([0; 1536], [0; 512]);
     let config = ClientConfig { chunk_size, ..ClientConfig::new() };
-    let buffers = Buffers { scratch: &mut scratch, control: &mut control };
+    let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
     let mut client = Client::<8>::new(buffers, config, &[1; 32]).expect("a client");
-    let buffers = Buffers { scratch: &mut their_scratch, control: &mut their_control };
+    let buffers = SessionBuffers { scratch: &mut their_scratch, control: &mut their_control };
     let mut server = Server::<8>::new(buffers, ServerConfig::new(), &[2; 32]).expect("a server");
     let options = ConnectOptions { app: "live", tc_url: &["rtmp://host/live"], flash_ver: ConnectOptions::FLASH_VER };
     client.connect(&options).expect("connects");
@@ -162,7 +165,7 @@ fn main() -> ExitCode {
             }
             "server" => {
                 let (mut scratch, mut control, mut out) = ([0; 1536], [0; 512], [0; 4096]);
-                let buffers = Buffers { scratch: &mut scratch, control: &mut control };
+                let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
                 let mut server = Server::<8>::new(buffers, ServerConfig::new(), &[2; 32]).expect("a server");
                 let mut media = 0;
                 for mut segment in wire.chunks(SEGMENT) {

@@ -2,14 +2,14 @@
 #![no_std]
 #![no_main]
 
-use embedded_rtmp::message::{Kind, StreamId, Timestamp};
-use embedded_rtmp::session::{Buffers, Client, ClientConfig, ClientEvent};
+use embedded_rtmp::message::{MessageKind, StreamId, Timestamp};
+use embedded_rtmp::session::{Client, ClientConfig, ClientEvent, SessionBuffers};
 use probe::{Board, ask, metadata};
 
 probe::entry!(run);
 
 fn run(board: &mut Board) -> Option<()> {
-    let buffers = Buffers { scratch: &mut board.scratch, control: &mut board.control };
+    let buffers = SessionBuffers { scratch: &mut board.scratch, control: &mut board.control };
     let Ok(mut client) = Client::<8>::new(buffers, ClientConfig::new(), &board.entropy) else { return None };
     ask(&mut client, board.url, board.app, board.key)?;
 
@@ -32,10 +32,10 @@ fn run(board: &mut Board) -> Option<()> {
             && let Some((kind, at, frame)) = (board.frame)()
         {
             let mut rest = frame;
-            if kind == Kind::DATA.0 {
+            if kind == MessageKind::DATA.0 {
                 rest = metadata(&mut board.metadata)?;
             }
-            let csid = client.begin_media(Kind(kind), id, Timestamp(at), rest.len() as u32).ok()?;
+            let csid = client.begin_media(MessageKind(kind), id, Timestamp(at), rest.len() as u32).ok()?;
             while client.media_left(csid).is_some() {
                 let (taken, written) = client.poll_media(csid, rest, &mut board.output);
                 rest = rest.get(taken..)?;

@@ -2,18 +2,18 @@
 #![no_std]
 #![no_main]
 
-use embedded_rtmp::message::{Kind, StreamId, Timestamp};
-use embedded_rtmp::session::{Buffers, Client, ClientConfig, ClientEvent};
+use embedded_rtmp::message::{MessageKind, StreamId, Timestamp};
+use embedded_rtmp::session::{Client, ClientConfig, ClientEvent, SessionBuffers};
 use embedded_rtmp::tunnel;
 use probe::{Board, ask, metadata};
 
 probe::entry!(run);
 
 fn run(board: &mut Board) -> Option<()> {
-    let buffers = Buffers { scratch: &mut board.scratch, control: &mut board.control };
+    let buffers = SessionBuffers { scratch: &mut board.scratch, control: &mut board.control };
     let Ok(mut client) = Client::<8>::new(buffers, ClientConfig::new(), &board.entropy) else { return None };
     ask(&mut client, board.url, board.app, board.key)?;
-    let mut tunnel = tunnel::Client::new(board.url, 80);
+    let mut tunnel = tunnel::TunnelClient::new(board.url, 80);
 
     let mut stream: Option<StreamId> = None;
     while !tunnel.is_closed() {
@@ -31,7 +31,7 @@ fn run(board: &mut Board) -> Option<()> {
             }
         }
         if !client.wants_input() && client.wants_transmit() {
-            tunnel.hurry();
+            tunnel.send_early();
         }
         if tunnel.needs_connection() {
             (board.show)(0, &[]);
@@ -46,10 +46,10 @@ fn run(board: &mut Board) -> Option<()> {
             && let Some((kind, at, frame)) = (board.frame)()
         {
             let mut rest = frame;
-            if kind == Kind::DATA.0 {
+            if kind == MessageKind::DATA.0 {
                 rest = metadata(&mut board.metadata)?;
             }
-            let csid = client.begin_media(Kind(kind), id, Timestamp(at), rest.len() as u32).ok()?;
+            let csid = client.begin_media(MessageKind(kind), id, Timestamp(at), rest.len() as u32).ok()?;
             while client.media_left(csid).is_some() {
                 let waiting = client.media_len(csid, rest.len());
                 let mut taken = 0;

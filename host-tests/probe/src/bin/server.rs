@@ -2,13 +2,13 @@
 #![no_std]
 #![no_main]
 
-use embedded_rtmp::session::{Buffers, Server};
+use embedded_rtmp::session::{Server, SessionBuffers};
 use probe::{Board, Wish};
 
 probe::entry!(run);
 
 fn run(board: &mut Board) -> Option<()> {
-    let buffers = Buffers { scratch: &mut board.scratch, control: &mut board.control };
+    let buffers = SessionBuffers { scratch: &mut board.scratch, control: &mut board.control };
     let mut server = Server::<8>::new(buffers, board.server, &board.entropy).ok()?;
     while !server.is_closed() {
         let received = (board.receive)(&mut board.input);

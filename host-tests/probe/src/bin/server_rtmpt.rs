@@ -2,17 +2,17 @@
 #![no_std]
 #![no_main]
 
-use embedded_rtmp::session::{Buffers, Server};
-use embedded_rtmp::tunnel::{Config, Connection, Event, Protocol, Tunnels};
+use embedded_rtmp::session::{Server, SessionBuffers};
+use embedded_rtmp::tunnel::{Protocol, TunnelConfig, TunnelConnection, TunnelEvent, Tunnels};
 use probe::{Board, Wish};
 
 probe::entry!(run);
 
 fn run(board: &mut Board) -> Option<()> {
-    let buffers = Buffers { scratch: &mut board.scratch, control: &mut board.control };
+    let buffers = SessionBuffers { scratch: &mut board.scratch, control: &mut board.control };
     let mut server = Server::<8>::new(buffers, board.server, &board.entropy).ok()?;
-    let mut tunnels = Tunnels::<2>::new(Config { page: Some("x"), ..Config::new() });
-    let mut connection = Connection::new((board.now)());
+    let mut tunnels = Tunnels::<2>::new(TunnelConfig { page: Some("x"), ..Config::new() });
+    let mut connection = TunnelConnection::new((board.now)());
     while !connection.is_over() {
         let received = (board.receive)(&mut board.input);
         let mut input = board.input.get(..received)?;
@@ -22,10 +22,10 @@ fn run(board: &mut Board) -> Option<()> {
         }
         while let Some(event) = connection.next_event(&mut tunnels, now, &mut input) {
             match event {
-                Event::Open => drop(connection.open(&mut tunnels, now, &board.entropy)),
-                Event::Closed(tunnel) => (board.show)(tunnel.index() as u32, &[]),
-                Event::Refused(_) => (board.show)(9, &[]),
-                Event::Data(_) => {
+                TunnelEvent::Open => drop(connection.open(&mut tunnels, now, &board.entropy)),
+                TunnelEvent::Closed(tunnel) => (board.show)(tunnel.index() as u32, &[]),
+                TunnelEvent::Refused(_) => (board.show)(9, &[]),
+                TunnelEvent::Data(_) => {
                     let before = input.len();
                     let event = connection.receive(now, &mut input, |bytes| server.next_event(now, bytes)).ok()?;
                     if let Some(event) = event {

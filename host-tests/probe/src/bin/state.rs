@@ -31,8 +31,8 @@ sizes! {
     STATE_WRITER: chunk::Writer<4>;
     STATE_HANDSHAKE: embedded_rtmp::handshake::Client;
     STATE_PLAN: connect::Plan<'static>;
-    STATE_TUNNEL: tunnel::Client<'static>;
-    STATE_HTTP: tunnel::Connection;
+    STATE_TUNNEL: tunnel::TunnelClient<'static>;
+    STATE_HTTP: tunnel::TunnelConnection;
     STATE_TUNNELS: tunnel::Tunnels<'static, 4>;
     STATE_URL: url::Url<'static>;
 }

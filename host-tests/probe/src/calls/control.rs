@@ -8,7 +8,7 @@ calls! {
     display {}
     format {
         control::Control,
-        control::Event,
+        control::UserControlEvent,
         control::Limit,
     }
 }

@@ -20,15 +20,15 @@ calls! {
     }
     drive_as {}
     display {
-        handshake::Error,
-        handshake::Kind,
+        handshake::HandshakeError,
+        handshake::HandshakeKind,
     }
     format {
         handshake::Client,
         handshake::ClientConfig,
-        handshake::Error,
-        handshake::Kind,
-        handshake::Scheme,
+        handshake::HandshakeError,
+        handshake::HandshakeKind,
+        handshake::DigestScheme,
         handshake::Server,
         handshake::ServerConfig,
         handshake::Style,

@@ -1,22 +1,22 @@
 calls! {
     message:
     drive {
-        message::Kind::is_command,
-        message::Kind::is_control,
-        message::Kind::is_data,
-        message::Kind::is_media,
-        message::Kind::name,
+        message::MessageKind::is_command,
+        message::MessageKind::is_control,
+        message::MessageKind::is_data,
+        message::MessageKind::is_media,
+        message::MessageKind::name,
         message::Timestamp::plus,
         message::Timestamp::since,
     }
     drive_as {}
     display {
-        message::Kind,
+        message::MessageKind,
         message::StreamId,
     }
     format {
-        message::Header,
-        message::Kind,
+        message::MessageHeader,
+        message::MessageKind,
         message::StreamId,
         message::Timestamp,
     }

@@ -28,7 +28,7 @@ calls! {
     }
     display {
         port_plan::AttemptReport,
-        port_plan::ConfigError,
+        port_plan::PlanError,
         port_plan::Failure,
         port_plan::Outcome,
         port_plan::Target,
@@ -37,7 +37,7 @@ calls! {
     format {
         port_plan::AttemptId,
         port_plan::AttemptReport,
-        port_plan::ConfigError,
+        port_plan::PlanError,
         port_plan::Failure,
         port_plan::Limits,
         port_plan::Order,

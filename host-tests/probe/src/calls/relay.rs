@@ -30,7 +30,7 @@ calls! {
         relay::PumpError,
     }
     format {
-        relay::Buffers,
+        relay::StreamBuffers,
         relay::Counts,
         relay::Cursor,
         relay::Overtaken,

@@ -72,8 +72,8 @@ calls! {
         session::Server::<8>::wants_transmit,
         session::ServerConfig::new,
         <session::ClientConfig as Default>::default,
-        <session::Error as From<chunk::ReadError>>::from,
-        <session::Error as From<handshake::Error>>::from,
+        <session::SessionError as From<chunk::ReadError>>::from,
+        <session::SessionError as From<handshake::HandshakeError>>::from,
         <session::RequestError as From<amf0::BufferFull>>::from,
         <session::RequestError as From<chunk::WriteError>>::from,
         <session::ServerConfig as Default>::default,
@@ -81,17 +81,17 @@ calls! {
     drive_as {}
     display {
         session::ConfigError,
-        session::Error,
+        session::SessionError,
         session::RequestError,
         session::Stage,
     }
     format {
-        session::Buffers,
+        session::SessionBuffers,
         session::Client<'_, 8, 2, 4>,
         session::ClientConfig,
         session::ClientEvent,
         session::ConfigError,
-        session::Error,
+        session::SessionError,
         session::RequestError,
         session::Server<'_, 8>,
         session::ServerConfig,

@@ -1,31 +1,31 @@
 calls! {
     tunnel:
     drive {
-        tunnel::Client::close,
-        tunnel::Client::connected,
-        tunnel::Client::connection_ended,
-        tunnel::Client::handle_timeout,
-        tunnel::Client::hurry,
-        tunnel::Client::is_closed,
-        tunnel::Client::is_open,
-        tunnel::Client::is_under_way,
-        tunnel::Client::needs_connection,
-        tunnel::Client::new,
-        tunnel::Client::poll_timeout,
-        tunnel::Client::wants_transmit,
-        tunnel::Config::new,
-        tunnel::Connection::answer_early,
-        tunnel::Connection::close_after_answer,
-        tunnel::Connection::ended::<8>,
-        tunnel::Connection::handle_timeout::<8>,
-        tunnel::Connection::is_over,
-        tunnel::Connection::new,
-        tunnel::Connection::next_event::<8>,
-        tunnel::Connection::open::<8>,
-        tunnel::Connection::poll_timeout::<8>,
-        tunnel::Connection::refuse,
-        tunnel::Connection::tunnel::<8>,
-        tunnel::Connection::wants_transmit,
+        tunnel::TunnelClient::close,
+        tunnel::TunnelClient::connected,
+        tunnel::TunnelClient::connection_ended,
+        tunnel::TunnelClient::handle_timeout,
+        tunnel::TunnelClient::send_early,
+        tunnel::TunnelClient::is_closed,
+        tunnel::TunnelClient::is_open,
+        tunnel::TunnelClient::is_under_way,
+        tunnel::TunnelClient::needs_connection,
+        tunnel::TunnelClient::new,
+        tunnel::TunnelClient::poll_timeout,
+        tunnel::TunnelClient::wants_transmit,
+        tunnel::TunnelConfig::new,
+        tunnel::TunnelConnection::answer_early,
+        tunnel::TunnelConnection::close_after_answer,
+        tunnel::TunnelConnection::ended::<8>,
+        tunnel::TunnelConnection::handle_timeout::<8>,
+        tunnel::TunnelConnection::is_over,
+        tunnel::TunnelConnection::new,
+        tunnel::TunnelConnection::next_event::<8>,
+        tunnel::TunnelConnection::open::<8>,
+        tunnel::TunnelConnection::poll_timeout::<8>,
+        tunnel::TunnelConnection::refuse,
+        tunnel::TunnelConnection::tunnel::<8>,
+        tunnel::TunnelConnection::wants_transmit,
         tunnel::Protocol::of,
         tunnel::TunnelId::index,
         tunnel::Tunnels::<8>::close,
@@ -34,18 +34,18 @@ calls! {
         tunnel::Tunnels::<8>::len,
         tunnel::Tunnels::<8>::new,
         tunnel::Tunnels::<8>::poll_timeout,
-        <tunnel::Config as Default>::default,
-        <tunnel::Error as From<tunnel::HeadError>>::from,
-        <tunnel::Refusal as From<tunnel::HeadError>>::from,
+        <tunnel::TunnelConfig as Default>::default,
+        <tunnel::TunnelError as From<tunnel::HeadError>>::from,
+        <tunnel::TunnelRefusal as From<tunnel::HeadError>>::from,
     }
     drive_as {
-        tunnel::Client::poll_transmit => |client: &mut tunnel::Client, now, waiting, out: &mut [u8], fill: Fill| {
+        tunnel::TunnelClient::poll_transmit => |client: &mut tunnel::TunnelClient, now, waiting, out: &mut [u8], fill: Fill| {
             client.poll_transmit(now, waiting, out, fill)
         },
-        tunnel::Client::receive => |client: &mut tunnel::Client, now, input: &mut &'static [u8], take: Take| {
+        tunnel::TunnelClient::receive => |client: &mut tunnel::TunnelClient, now, input: &mut &'static [u8], take: Take| {
             client.receive(now, input, take)
         },
-        tunnel::Connection::poll_answer => |connection: &mut tunnel::Connection,
+        tunnel::TunnelConnection::poll_answer => |connection: &mut tunnel::TunnelConnection,
                                             tunnels: &mut tunnel::Tunnels<8>,
                                             now,
                                             wants,
@@ -53,7 +53,7 @@ calls! {
                                             fill: Fill| {
             connection.poll_answer(tunnels, now, wants, out, fill)
         },
-        tunnel::Connection::poll_transmit => |connection: &mut tunnel::Connection,
+        tunnel::TunnelConnection::poll_transmit => |connection: &mut tunnel::TunnelConnection,
                                               tunnels: &mut tunnel::Tunnels<8>,
                                               now,
                                               waiting,
@@ -61,7 +61,7 @@ calls! {
                                               fill: Fill| {
             connection.poll_transmit(tunnels, now, waiting, out, fill)
         },
-        tunnel::Connection::receive => |connection: &mut tunnel::Connection,
+        tunnel::TunnelConnection::receive => |connection: &mut tunnel::TunnelConnection,
                                         now,
                                         input: &mut &'static [u8],
                                         take: Take| {
@@ -69,19 +69,19 @@ calls! {
         },
     }
     display {
-        tunnel::Error,
+        tunnel::TunnelError,
         tunnel::HeadError,
-        tunnel::Refusal,
+        tunnel::TunnelRefusal,
     }
     format {
-        tunnel::Client,
-        tunnel::Config,
-        tunnel::Connection,
-        tunnel::Error,
-        tunnel::Event,
+        tunnel::TunnelClient,
+        tunnel::TunnelConfig,
+        tunnel::TunnelConnection,
+        tunnel::TunnelError,
+        tunnel::TunnelEvent,
         tunnel::HeadError,
         tunnel::Protocol,
-        tunnel::Refusal,
+        tunnel::TunnelRefusal,
         tunnel::TunnelId,
         tunnel::Tunnels<'_, 8>,
     }

@@ -23,7 +23,7 @@ calls! {
     }
     format {
         url::AppEnd,
-        url::Lone,
+        url::SingleSegment,
         url::Options,
         url::Scheme,
         url::Url,

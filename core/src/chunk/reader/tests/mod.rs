@@ -7,19 +7,20 @@ use std::vec::Vec;
 use std::{format, vec};
 
 use super::*;
-use crate::message::{Header, Kind, StreamId, Timestamp};
+use crate::message::{MessageHeader, MessageKind, StreamId, Timestamp};
 
 /// A message as it arrived; `payload` is shorter than the header says where it was not finished.
 #[derive(Debug, Clone, PartialEq)]
 struct Message {
     csid: u32,
-    header: Header,
+    header: MessageHeader,
     payload: Vec<u8>,
 }
 
 fn message(csid: u32, timestamp: u32, kind: u8, stream: u32, payload: &[u8]) -> Message {
     let length = payload.len() as u32;
-    let header = Header { timestamp: Timestamp(timestamp), length, kind: Kind(kind), stream: StreamId(stream) };
+    let header =
+        MessageHeader { timestamp: Timestamp(timestamp), length, kind: MessageKind(kind), stream: StreamId(stream) };
     Message { csid, header, payload: payload.to_vec() }
 }
 
@@ -55,12 +56,12 @@ fn read_pieces<'a>(reader: &mut Reader<4>, pieces: impl Iterator<Item = &'a [u8]
             let message = partial.remove(index);
             let argument = message.payload.first_chunk().copied().map(u32::from_be_bytes);
             match (message.header.kind, argument) {
-                (Kind::SET_CHUNK_SIZE, Some(size)) => {
+                (MessageKind::SET_CHUNK_SIZE, Some(size)) => {
                     if let Err(error) = reader.set_chunk_size(size) {
                         return (messages, Err(error));
                     }
                 }
-                (Kind::ABORT, Some(csid)) => {
+                (MessageKind::ABORT, Some(csid)) => {
                     ChunkStreamId::new(csid).into_iter().for_each(|csid| reader.abort(csid));
                     partial.retain(|message| message.csid != csid);
                 }

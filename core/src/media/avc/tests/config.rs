@@ -61,9 +61,9 @@ fn item_110_a_sequence_header_is_as_ffmpeg_makes_it() {
 fn item_110_what_is_made_is_read() {
     for index in 0..SPS.len() {
         let payload = made(index);
-        let (header, record) = video::Header::parse(&payload).unwrap();
-        assert_eq!(header, video::Header::AVC_SEQUENCE_HEADER);
-        let config = Config::parse(record).unwrap();
+        let (header, record) = video::VideoTagHeader::parse(&payload).unwrap();
+        assert_eq!(header, video::VideoTagHeader::AVC_SEQUENCE_HEADER);
+        let config = AvcConfig::parse(record).unwrap();
         assert!(config.sps().eq([&hex(SPS[index])[..]]) && config.pps().eq([&hex(PPS[index])[..]]));
         let sps = Sps::parse(config.sps().next().unwrap()).unwrap();
         assert_eq!((config.profile, config.constraints, config.level), (sps.profile, sps.constraints, sps.level));
@@ -78,7 +78,7 @@ fn several_sets_of_each_kind_are_written_and_read() {
     let pps: Vec<_> = pps.iter().map(Vec::as_slice).cycle().take(255).collect();
     let mut buffer = [0; 4096];
     let payload = sequence_header(&sps, &pps, &mut buffer).unwrap();
-    let config = Config::parse(&payload[5..]).unwrap();
+    let config = AvcConfig::parse(&payload[5..]).unwrap();
     assert!(config.sps().eq(sps) && config.pps().eq(pps));
     assert!(config.sps().nth(8).is_none());
 }
@@ -92,19 +92,19 @@ fn item_110_a_configuration_that_cannot_be_is_refused() {
         assert_eq!(sequence_header(sps, pps, &mut buffer), Err(error));
         assert!(!error.to_string().is_empty());
     };
-    check(&[], &[&pps], ConfigError::Sps);
-    check(&[&sps[..6]], &[&pps], ConfigError::Sps);
-    check(&[&pps], &[&pps], ConfigError::Sps);
-    check(&[&sps, &pps], &[&pps], ConfigError::Sps);
-    check(&[&sps], &[], ConfigError::Pps);
-    check(&[&sps], &[&sps], ConfigError::Pps);
-    check(&[&sps], &[&pps, &[]], ConfigError::Pps);
-    check(&[&sps[..]; 32], &[&pps], ConfigError::TooMany);
-    check(&[&sps], &[&pps[..]; 256], ConfigError::TooMany);
-    check(&[&sps], &[&long], ConfigError::TooMany);
+    check(&[], &[&pps], AvcConfigError::Sps);
+    check(&[&sps[..6]], &[&pps], AvcConfigError::Sps);
+    check(&[&pps], &[&pps], AvcConfigError::Sps);
+    check(&[&sps, &pps], &[&pps], AvcConfigError::Sps);
+    check(&[&sps], &[], AvcConfigError::Pps);
+    check(&[&sps], &[&sps], AvcConfigError::Pps);
+    check(&[&sps], &[&pps, &[]], AvcConfigError::Pps);
+    check(&[&sps[..]; 32], &[&pps], AvcConfigError::TooMany);
+    check(&[&sps], &[&pps[..]; 256], AvcConfigError::TooMany);
+    check(&[&sps], &[&long], AvcConfigError::TooMany);
     let needed = sequence_header_size(&[&sps], &[&pps]);
     for length in 0..needed {
-        let error = ConfigError::BufferFull { needed };
+        let error = AvcConfigError::BufferFull { needed };
         assert_eq!(sequence_header(&[&sps], &[&pps], &mut buffer[..length]), Err(error));
     }
     assert!(sequence_header(&[&sps], &[&pps], &mut buffer[..needed]).is_ok());
@@ -117,26 +117,26 @@ fn item_110_a_record_that_is_cut_off_anywhere_is_an_error_and_one_without_sets_i
         let record = made(index).split_off(5);
         let sets = record.len() - hex(extension).len();
         for length in 0..sets {
-            assert_eq!(Config::parse(&record[..length]).err(), Some(ConfigError::Truncated), "{length} bytes");
+            assert_eq!(AvcConfig::parse(&record[..length]).err(), Some(AvcConfigError::Truncated), "{length} bytes");
         }
         for length in sets..=record.len() {
-            assert!(Config::parse(&record[..length]).is_ok(), "High's bytes may be missing");
+            assert!(AvcConfig::parse(&record[..length]).is_ok(), "High's bytes may be missing");
         }
     }
-    let empty = Config::parse(&[1, 66, 0, 30, 0xFF, 0xE0, 0]).unwrap();
+    let empty = AvcConfig::parse(&[1, 66, 0, 30, 0xFF, 0xE0, 0]).unwrap();
     assert_eq!((empty.sps().next(), empty.pps().next()), (None, None));
-    assert_eq!(Config::parse(&[0, 66, 0, 30, 0xFF, 0xE0, 0]).err(), Some(ConfigError::Version(0)));
-    assert_eq!(ConfigError::Version(0).to_string(), "an AVC configuration of version 0");
-    assert_eq!(ConfigError::Truncated.to_string(), "the AVC configuration is cut off");
+    assert_eq!(AvcConfig::parse(&[0, 66, 0, 30, 0xFF, 0xE0, 0]).err(), Some(AvcConfigError::Version(0)));
+    assert_eq!(AvcConfigError::Version(0).to_string(), "an AVC configuration of version 0");
+    assert_eq!(AvcConfigError::Truncated.to_string(), "the AVC configuration is cut off");
 }
 
 /// Part B, MediaMTX: a picture before any sequence header.
 #[test]
 fn item_110_a_picture_without_a_sequence_header_is_read_as_far_as_it_goes() {
     let payload = [0x17, 1, 0, 0, 0, 0, 0, 0, 2, 0x65, 0x88, 0, 0, 1, 0, 0x41];
-    let (header, picture) = video::Header::parse(&payload).unwrap();
+    let (header, picture) = video::VideoTagHeader::parse(&payload).unwrap();
     let (frame, packet) = (video::FrameType::KEY, video::AvcPacket::NAL_UNITS);
-    assert_eq!(header, video::Header::Avc { frame, packet, composition_time: 0 });
+    assert_eq!(header, video::VideoTagHeader::Avc { frame, packet, composition_time: 0 });
     let mut units = prefixed::Units::new(4, picture);
     assert!(units.by_ref().eq([[0x65, 0x88]]));
     assert_eq!(units.rest(), [0, 0, 1, 0, 0x41]);
@@ -150,12 +150,12 @@ fn item_110_counts_and_lengths_in_a_record_reach_no_further_than_it() {
         &[1, 66, 0, 30, 0xFF, 0xE0, 0xFF, 0, 1, 0x68],
         &[1, 66, 0, 30, 0xFF, 0xE2, 0, 1, 0x67, 1],
     ] {
-        assert_eq!(Config::parse(record).err(), Some(ConfigError::Truncated), "{record:02x?}");
+        assert_eq!(AvcConfig::parse(record).err(), Some(AvcConfigError::Truncated), "{record:02x?}");
     }
     // The reserved bits are passed over, and each size of length is taken.
     for size in 0..4 {
         let record = [1, 66, 0, 30, size, 0, 0];
-        let config = Config::parse(&record).unwrap();
+        let config = AvcConfig::parse(&record).unwrap();
         assert_eq!(config.length_size, usize::from(size) + 1);
     }
 }

@@ -27,7 +27,7 @@ use super::{Counters, StationOptions};
 use crate::client::connection::Connection;
 use crate::client::dial::Host;
 use crate::client::message::Begun;
-use crate::client::open::Course;
+use crate::client::open::Dialing;
 use crate::client::resolve::{Lookup, RESOLVE_LIMIT, ResolveError};
 use crate::clock::{clock, has_passed, later};
 use crate::error::Error;
@@ -112,7 +112,7 @@ impl<'s, 'g, 'a> Air<'s, 'g, 'a> {
             why: None,
             header: None,
             begun: None,
-            pressure: Pressure::new(gear.options.patience),
+            pressure: Pressure::new(gear.options.drop_limits),
             last: Timestamp(0),
             gear,
         }
@@ -128,7 +128,7 @@ impl<'s, 'g, 'a> Air<'s, 'g, 'a> {
         match self.phase {
             Phase::OnAir => true,
             Phase::Closing | Phase::Finishing | Phase::Over => false,
-            _ => self.outage.is_some() && self.gear.options.patience.is_some(),
+            _ => self.outage.is_some() && self.gear.options.drop_limits.is_some(),
         }
     }
 
@@ -227,7 +227,7 @@ impl<'s, 'g, 'a> Air<'s, 'g, 'a> {
 
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let Some(plan) = &mut self.plan else { return Poll::Ready(false) };
-        let mut course = Course {
+        let mut course = Dialing {
             host: Host { name: self.url.host(), addresses: self.lookup.addresses() },
             plan,
             options: &self.gear.options.client,

@@ -4,10 +4,10 @@ use embassy_time::{Duration, Instant, Timer};
 use embedded_rtmp::command::SET_DATA_FRAME;
 use embedded_rtmp::media::flv::{NotFlv, Tag, Tags};
 use embedded_rtmp::media::is_sequence_header;
-use embedded_rtmp::message::{Kind, Timestamp};
+use embedded_rtmp::message::{MessageKind, Timestamp};
 
 use super::source::{Frame, Source};
-use crate::fmt::brief;
+use crate::fmt::impl_format;
 
 /// The end of an AVC sequence: there is none before the last loop's end, and it holds no frame.
 const AVC_END: [u8; 2] = [0x17, 2];
@@ -31,7 +31,7 @@ pub struct Clip<'c> {
     start: Option<Instant>,
 }
 
-brief!(['c] Clip<'c>, this => "Clip {{ rest: {}, loops: {} }}", this.rest, this.loops);
+impl_format!(['c] Clip<'c>, this => "Clip {{ rest: {}, loops: {} }}", this.rest, this.loops);
 
 impl<'c> Clip<'c> {
     /// A clip that is played so many times, in real time.
@@ -46,9 +46,9 @@ impl<'c> Clip<'c> {
         let mut has_frames = false;
         for tag in file.clone() {
             let place = match tag.kind {
-                Kind::DATA => 0,
-                Kind::VIDEO => 1,
-                Kind::AUDIO => 2,
+                MessageKind::DATA => 0,
+                MessageKind::VIDEO => 1,
+                MessageKind::AUDIO => 2,
                 _ => continue,
             };
             has_frames |= is_frame(&tag);
@@ -95,7 +95,7 @@ impl<'c> Clip<'c> {
 
 /// Whether it is audio or video that each round has again.
 fn is_frame(tag: &Tag<'_>) -> bool {
-    matches!(tag.kind, Kind::AUDIO | Kind::VIDEO)
+    matches!(tag.kind, MessageKind::AUDIO | MessageKind::VIDEO)
         && !is_sequence_header(tag.kind, tag.data)
         && !tag.data.starts_with(&AVC_END)
 }
@@ -103,7 +103,7 @@ fn is_frame(tag: &Tag<'_>) -> bool {
 impl Source for Clip<'_> {
     fn header(&mut self, number: usize) -> Option<Frame<'_>> {
         let tag = self.headers.iter().flatten().nth(number)?;
-        let before = if tag.kind == Kind::DATA { SET_DATA_FRAME } else { &[] };
+        let before = if tag.kind == MessageKind::DATA { SET_DATA_FRAME } else { &[] };
         Some(Frame::new(tag.kind, Timestamp(0), &[before, tag.data]))
     }
 

@@ -1,6 +1,6 @@
 //! What was sent and what was not.
 
-use embedded_rtmp::message::Kind;
+use embedded_rtmp::message::MessageKind;
 
 /// What became of the messages of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,10 +36,10 @@ pub struct Counters {
 }
 
 impl Counters {
-    pub(super) fn tally(&mut self, kind: Kind) -> &mut Tally {
+    pub(super) fn tally(&mut self, kind: MessageKind) -> &mut Tally {
         match kind {
-            Kind::AUDIO => &mut self.audio,
-            Kind::VIDEO => &mut self.video,
+            MessageKind::AUDIO => &mut self.audio,
+            MessageKind::VIDEO => &mut self.video,
             _ => &mut self.data,
         }
     }

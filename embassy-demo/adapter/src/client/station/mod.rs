@@ -18,7 +18,7 @@ use core::pin::pin;
 use core::task::{Context, Poll, ready};
 
 use embassy_net::Stack;
-use embedded_rtmp::port_plan::{Limits, Order, SMART, Target};
+use embedded_rtmp::port_plan::{DEFAULT_ORDER, Limits, Order, Target};
 use embedded_rtmp::pressure::DropLimits;
 use embedded_rtmp::url::Url;
 
@@ -27,7 +27,7 @@ use crate::client::ClientOptions;
 use crate::client::connection::Connection;
 use crate::client::resolve::Lookup;
 use crate::error::Error;
-use crate::fmt::brief;
+use crate::fmt::impl_format;
 
 use self::air::{Air, Gear, Phase};
 use self::pressure::LIVE;
@@ -47,23 +47,23 @@ pub struct StationOptions<'o> {
     /// For a live source: how late frames may be before some are left out, since the server is too slow: by default
     /// `disposable` 500 ms, `video` 1 s, `audio` 4 s; not [`DropLimits::DEFAULT`]. While there is no connection, all are left
     /// out. `None` for a source that can wait: nothing is left out, and nothing taken while there is no connection.
-    pub patience: Option<DropLimits>,
+    pub drop_limits: Option<DropLimits>,
 }
 
-brief!(
+impl_format!(
     ['o] StationOptions<'o>,
-    this => "StationOptions {{ client: {}, ports: {}, limits: {}, retry: {}, patience: {} }}",
-    this.client, this.ports, this.limits, this.retry, this.patience
+    this => "StationOptions {{ client: {}, ports: {}, limits: {}, retry: {}, drop_limits: {} }}",
+    this.client, this.ports, this.limits, this.retry, this.drop_limits
 );
 
 impl StationOptions<'_> {
-    /// All ports one after another, and patience as a live source has it.
+    /// All ports one after another, and drop_limits as a live source has it.
     pub const DEFAULT: StationOptions<'static> = StationOptions {
         client: ClientOptions::DEFAULT,
-        ports: SMART,
+        ports: DEFAULT_ORDER,
         limits: Limits::SEQUENTIAL,
         retry: Retry::DEFAULT,
-        patience: Some(LIVE),
+        drop_limits: Some(LIVE),
     };
 }
 
@@ -79,7 +79,7 @@ impl Default for StationOptions<'_> {
 /// frames from the first keyframe on. A lost connection, a server that was restarted, a link that went down or a lease
 /// that ran out: it connects again ([`Retry`]), beginning with the port that was good before, repeats the headers and
 /// goes on from the next keyframe, on the source's own time line. When the server is slower than a live source, it leaves
-/// messages out ([`StationOptions::patience`]).
+/// messages out ([`StationOptions::drop_limits`]).
 ///
 /// ```no_run
 /// use embassy_net::Stack;
@@ -97,7 +97,7 @@ pub struct Station<'a> {
     gear: Gear<'a>,
 }
 
-brief!(['a] Station<'a>, this => "Station {{ counters: {} }}", this.gear.counters);
+impl_format!(['a] Station<'a>, this => "Station {{ counters: {} }}", this.gear.counters);
 
 impl<'a> Station<'a> {
     /// A station; `entropy` gives 32 fresh random bytes for each attempt to connect.

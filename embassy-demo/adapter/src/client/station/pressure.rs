@@ -3,7 +3,7 @@
 //! How late a frame is, is found here; what that means for it, the core's [`DropPolicy`] says.
 
 use embedded_rtmp::media::{is_disposable, is_keyframe, is_sequence_header};
-use embedded_rtmp::message::{Kind, Timestamp};
+use embedded_rtmp::message::{MessageKind, Timestamp};
 use embedded_rtmp::pressure::{Class, DropLimits, DropPolicy};
 
 /// Half a second, one second, four seconds.
@@ -28,19 +28,19 @@ impl Pressure {
     }
 
     /// Whether a frame with these first bytes is to be sent. `now` in milliseconds, modulo 2³².
-    pub(super) fn admits(&mut self, kind: Kind, timestamp: Timestamp, start: &[u8], now: u32) -> bool {
+    pub(super) fn admits(&mut self, kind: MessageKind, timestamp: Timestamp, start: &[u8], now: u32) -> bool {
         let late = self.lateness.of(timestamp, now);
         self.policy.admit(class(kind, start), late)
     }
 }
 
-fn class(kind: Kind, start: &[u8]) -> Class {
+fn class(kind: MessageKind, start: &[u8]) -> Class {
     match kind {
         _ if is_sequence_header(kind, start) => Class::Essential,
-        Kind::AUDIO => Class::Audio,
-        Kind::VIDEO if is_keyframe(kind, start) => Class::Keyframe,
-        Kind::VIDEO if is_disposable(kind, start) => Class::Disposable,
-        Kind::VIDEO => Class::Inter,
+        MessageKind::AUDIO => Class::Audio,
+        MessageKind::VIDEO if is_keyframe(kind, start) => Class::Keyframe,
+        MessageKind::VIDEO if is_disposable(kind, start) => Class::Disposable,
+        MessageKind::VIDEO => Class::Inter,
         _ => Class::Essential,
     }
 }
@@ -91,7 +91,7 @@ mod tests {
     }
 
     fn video(pressure: &mut Pressure, at: u32, start: &[u8], now: u32) -> bool {
-        pressure.admits(Kind::VIDEO, Timestamp(at), start, now)
+        pressure.admits(MessageKind::VIDEO, Timestamp(at), start, now)
     }
 
     #[test]
@@ -102,7 +102,7 @@ mod tests {
         assert!(video(&mut pressure, 40, KEY, 40) && video(&mut pressure, 80, INTER, 80));
         pressure.begin();
         assert!(!video(&mut pressure, 120, INTER, 120));
-        assert!(pressure.admits(Kind::AUDIO, Timestamp(120), SOUND, 120), "sound does not wait");
+        assert!(pressure.admits(MessageKind::AUDIO, Timestamp(120), SOUND, 120), "sound does not wait");
     }
 
     #[test]
@@ -124,8 +124,11 @@ mod tests {
             let at = now - late;
             assert_eq!(video(&mut pressure, at, DISPOSABLE, now), disposable, "{late}");
             assert_eq!(video(&mut pressure, at, INTER, now), inter, "{late}");
-            assert_eq!(pressure.admits(Kind::AUDIO, Timestamp(at), SOUND, now), audio, "{late}");
-            assert!(pressure.admits(Kind::DATA, Timestamp(at), b"\x02", now) && video(&mut pressure, at, HEADER, now));
+            assert_eq!(pressure.admits(MessageKind::AUDIO, Timestamp(at), SOUND, now), audio, "{late}");
+            assert!(
+                pressure.admits(MessageKind::DATA, Timestamp(at), b"\x02", now)
+                    && video(&mut pressure, at, HEADER, now)
+            );
         }
         assert!(!video(&mut pressure, now - 1_001, KEY, now), "too late for a keyframe, too");
         assert!(video(&mut pressure, now - 1_000, KEY, now) && video(&mut pressure, now - 1_000, INTER, now));

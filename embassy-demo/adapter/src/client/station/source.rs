@@ -1,7 +1,7 @@
 //! Where frames come from.
 
-use crate::fmt::brief;
-use embedded_rtmp::message::{Kind, Timestamp};
+use crate::fmt::impl_format;
+use embedded_rtmp::message::{MessageKind, Timestamp};
 use heapless::Vec;
 
 /// Slices that a [`Frame`] can consist of.
@@ -17,28 +17,28 @@ pub(super) const START: usize = 10;
 ///
 /// ```
 /// use embedded_rtmp_embassy::Frame;
-/// use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, Timestamp};
+/// use embedded_rtmp_embassy::embedded_rtmp::message::{MessageKind, Timestamp};
 ///
 /// let (header, length, unit) = ([0x27, 1, 0, 0, 0], 3_u32.to_be_bytes(), [0x41, 0x9A, 0x00]);
-/// let frame = Frame::new(Kind::VIDEO, Timestamp(40), &[&header, &length, &unit]);
+/// let frame = Frame::new(MessageKind::VIDEO, Timestamp(40), &[&header, &length, &unit]);
 /// assert_eq!(frame.len(), 12);
 /// ```
 #[derive(Debug, Clone)]
 pub struct Frame<'f> {
     /// Audio, video or data.
-    pub kind: Kind,
+    pub kind: MessageKind,
     /// When it is to be shown, in milliseconds on the source's own clock (the decoding time, where the two differ).
     pub timestamp: Timestamp,
     /// The payload of the message.
     pub parts: Vec<&'f [u8], MAX_PARTS, u8>,
 }
 
-brief!(['f] Frame<'f>, this => "Frame {{ kind: {}, timestamp: {}, {} bytes }}", this.kind, this.timestamp, this.len());
+impl_format!(['f] Frame<'f>, this => "Frame {{ kind: {}, timestamp: {}, {} bytes }}", this.kind, this.timestamp, this.len());
 
 impl<'f> Frame<'f> {
     /// A frame of so many parts. More than [`MAX_PARTS`] do not compile; where their number is not known before, push them
     /// onto [`Self::parts`], which says when it is full.
-    pub fn new<const N: usize>(kind: Kind, timestamp: Timestamp, parts: &[&'f [u8]; N]) -> Self {
+    pub fn new<const N: usize>(kind: MessageKind, timestamp: Timestamp, parts: &[&'f [u8]; N]) -> Self {
         const { assert!(N <= MAX_PARTS, "a frame has no room for so many parts") }
         Self { kind, timestamp, parts: parts.iter().copied().collect() }
     }
@@ -72,7 +72,7 @@ impl<'f> Frame<'f> {
 /// ```
 /// use embedded_rtmp_embassy::embedded_rtmp::media::avc::{annex_b::to_length_prefixed, sequence_header};
 /// use embedded_rtmp_embassy::embedded_rtmp::media::{metadata::Metadata, video};
-/// use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, Timestamp};
+/// use embedded_rtmp_embassy::embedded_rtmp::message::{MessageKind, Timestamp};
 /// use embedded_rtmp_embassy::{Frame, Source};
 ///
 /// /// An encoder for H.264, and room for what stands before the pictures.
@@ -87,8 +87,8 @@ impl<'f> Frame<'f> {
 ///         let Self { encoder, header, .. } = self;
 ///         let metadata = Metadata { width: Some(1280), height: Some(720), ..Metadata::new() };
 ///         let (kind, payload) = match number {
-///             0 => (Kind::DATA, metadata.emit(header).ok()?),
-///             1 => (Kind::VIDEO, sequence_header(&[encoder.sps()], &[encoder.pps()], header).ok()?),
+///             0 => (MessageKind::DATA, metadata.emit(header).ok()?),
+///             1 => (MessageKind::VIDEO, sequence_header(&[encoder.sps()], &[encoder.pps()], header).ok()?),
 ///             _ => return None, // behind these: the sequence header of the sound, where its codec has one
 ///         };
 ///         Some(Frame::new(kind, Timestamp(0), &[payload]))
@@ -101,8 +101,8 @@ impl<'f> Frame<'f> {
 ///         let length = to_length_prefixed(buffer, length).ok()?;
 ///         let frame = if is_key { video::FrameType::KEY } else { video::FrameType::INTER };
 ///         let packet = video::AvcPacket::NAL_UNITS;
-///         let start = video::Header::Avc { frame, packet, composition_time: 0 }.emit(&mut self.start);
-///         Some(Frame::new(Kind::VIDEO, Timestamp(millis), &[start, &buffer[..length]]))
+///         let start = video::VideoTagHeader::Avc { frame, packet, composition_time: 0 }.emit(&mut self.start);
+///         Some(Frame::new(MessageKind::VIDEO, Timestamp(millis), &[start, &buffer[..length]]))
 ///     }
 /// }
 /// # struct Encoder([u8; 64]);

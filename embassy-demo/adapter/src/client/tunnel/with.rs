@@ -3,7 +3,7 @@
 use embassy_net::IpEndpoint;
 use embedded_rtmp::port_plan::{Target, Transport};
 use embedded_rtmp::time::Instant;
-use embedded_rtmp::tunnel::Client;
+use embedded_rtmp::tunnel::TunnelClient;
 
 use super::gathered::Gathered;
 use crate::clock::clock;
@@ -19,7 +19,7 @@ const FUTILE: u8 = 3;
 
 /// A tunnel, where the attempt is one.
 pub(crate) struct Tunnel<'a> {
-    client: Option<Client<'a>>,
+    client: Option<TunnelClient<'a>>,
     to: Option<IpEndpoint>,
     /// By when another connection must be there that is being made.
     opening: Option<Instant>,
@@ -43,7 +43,7 @@ impl<'a> Tunnel<'a> {
 
     /// An attempt begins.
     pub(crate) fn begin(&mut self, target: Target, host: &'a str) {
-        self.client = (target.transport == Transport::Rtmpt).then(|| Client::new(host, target.port));
+        self.client = (target.transport == Transport::Rtmpt).then(|| TunnelClient::new(host, target.port));
         (self.to, self.opening, self.futile) = (None, None, 0);
         self.gathered.clear();
     }
@@ -115,9 +115,9 @@ impl<'a> Tunnel<'a> {
     }
 
     /// The session cannot read on before it has sent something.
-    pub(crate) fn hurry(&mut self) {
+    pub(crate) fn send_early(&mut self) {
         if let Some(client) = &mut self.client {
-            client.hurry();
+            client.send_early();
         }
     }
 
@@ -143,7 +143,7 @@ impl<'a> Tunnel<'a> {
 
     /// Whether the server knows that it is closed; true where there is none.
     pub(crate) fn is_closed(&self) -> bool {
-        self.client.as_ref().is_none_or(Client::is_closed)
+        self.client.as_ref().is_none_or(TunnelClient::is_closed)
     }
 
     /// Looks at the time and at the connection, and makes another one where one is needed; answers whether anything

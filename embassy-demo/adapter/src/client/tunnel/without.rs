@@ -58,7 +58,7 @@ impl<'a> Tunnel<'a> {
         has_room
     }
 
-    pub(crate) fn hurry(&mut self) {}
+    pub(crate) fn send_early(&mut self) {}
 
     pub(crate) const fn poll_timeout(&self) -> Option<Instant> {
         None

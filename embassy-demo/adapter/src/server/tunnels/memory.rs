@@ -1,9 +1,9 @@
 //! The memory of a server's tunnels.
 
-use embedded_rtmp::session::Buffers;
+use embedded_rtmp::session::SessionBuffers;
 use embedded_rtmp::{handshake, tunnel};
 
-use crate::fmt::brief;
+use crate::fmt::impl_format;
 
 /// The memory of `TUNNELS` tunnels: for a static, or wherever the caller keeps it. They have no rings: what comes and goes
 /// does so through those of the server's sockets.
@@ -28,7 +28,7 @@ pub struct TunnelMemory<
     control: [[u8; CONTROL]; TUNNELS],
 }
 
-brief!(
+impl_format!(
     Debug,
     [const TUNNELS: usize, const SCRATCH: usize, const CONTROL: usize] TunnelMemory<TUNNELS, SCRATCH, CONTROL>,
     _ => "TunnelMemory<{}, {}, {}>", TUNNELS, SCRATCH, CONTROL
@@ -46,11 +46,11 @@ impl<const TUNNELS: usize, const SCRATCH: usize, const CONTROL: usize> TunnelMem
     }
 
     /// What each session gets.
-    pub(crate) fn split(&mut self) -> [Buffers<'_>; TUNNELS] {
+    pub(crate) fn split(&mut self) -> [SessionBuffers<'_>; TUNNELS] {
         let mut control = self.control.iter_mut();
         self.scratch.each_mut().map(|scratch| {
             let control = control.next().map_or(&mut [][..], |control| control);
-            Buffers { scratch, control }
+            SessionBuffers { scratch, control }
         })
     }
 }

@@ -6,12 +6,12 @@ mod web;
 use core::task::Context;
 use core::time::Duration;
 
-use embedded_rtmp::session::{Buffers, Server, ServerConfig};
+use embedded_rtmp::session::{Server, ServerConfig, SessionBuffers};
 use embedded_rtmp::tunnel::{self, TunnelId};
 
 use crate::clock::{clock, wake_at};
 use crate::error::Error;
-use crate::fmt::{brief, info};
+use crate::fmt::{impl_format, info};
 use crate::link::Link;
 use crate::server::gateway::Web;
 use crate::server::handler::{Handler, Origin, SessionId};
@@ -23,7 +23,7 @@ pub use memory::TunnelMemory;
 /// What a [`Gateway`](crate::server::gateway::Gateway) asks of the tunnels, however many there are.
 pub(crate) trait WebServer {
     /// How long a connection may be without its first byte.
-    fn patience(&self) -> Duration;
+    fn drop_limits(&self) -> Duration;
 
     /// Takes in what has come on a connection, and answers.
     fn advance(
@@ -57,7 +57,7 @@ pub(crate) trait WebServer {
 ///
 /// ```no_run
 /// use embassy_net::Stack;
-/// use embedded_rtmp_embassy::embedded_rtmp::tunnel::Config;
+/// use embedded_rtmp_embassy::embedded_rtmp::tunnel::TunnelConfig;
 /// use embedded_rtmp_embassy::{
 ///     Handler, Memory, ServerOptions, Server, ServerError, StreamMemory, TunnelMemory, Tunnels,
 /// };
@@ -70,7 +70,7 @@ pub(crate) trait WebServer {
 ///     lent: &'static mut TunnelMemory<2>,
 ///     handler: &mut dyn Handler,
 /// ) -> Result<(), ServerError> {
-///     let mut tunnels = Tunnels::<2>::new(lent, Config { page: Some("A camera."), ..Config::new() });
+///     let mut tunnels = Tunnels::<2>::new(lent, TunnelConfig { page: Some("A camera."), ..Config::new() });
 ///     let server = Server::<4, 1, 3>::relaying(stack, &[1935, 80], memory, streams, &ServerOptions::default())?;
 ///     server.with_tunnels(&mut tunnels)?.run(handler).await;
 ///     Ok(())
@@ -88,11 +88,11 @@ pub struct Tunnels<'a, const TUNNELS: usize, const STREAMS: usize = 8> {
 enum Place<'a, const STREAMS: usize> {
     /// Between two others.
     Moving,
-    Free(Buffers<'a>),
+    Free(SessionBuffers<'a>),
     Taken(TunnelId, Server<'a, STREAMS>),
 }
 
-brief!(
+impl_format!(
     ['a, const TUNNELS: usize, const STREAMS: usize] Tunnels<'a, TUNNELS, STREAMS>,
     this => "Tunnels {{ first: {} }}", this.first
 );
@@ -104,7 +104,7 @@ impl<'a, const TUNNELS: usize, const STREAMS: usize> Tunnels<'a, TUNNELS, STREAM
     /// Tunnels in `memory`. `config` says what a plain request is answered with, and who is too slow.
     pub fn new<const SCRATCH: usize, const CONTROL: usize>(
         memory: &'a mut TunnelMemory<TUNNELS, SCRATCH, CONTROL>,
-        config: tunnel::Config<'a>,
+        config: tunnel::TunnelConfig<'a>,
     ) -> Self {
         let places = memory.split().map(Place::Free);
         Self { table: tunnel::Tunnels::new(config), places, first: 0, session: ServerConfig::new() }
@@ -161,7 +161,7 @@ impl<'a, const TUNNELS: usize, const STREAMS: usize> Tunnels<'a, TUNNELS, STREAM
 }
 
 impl<const TUNNELS: usize, const STREAMS: usize> WebServer for Tunnels<'_, TUNNELS, STREAMS> {
-    fn patience(&self) -> Duration {
+    fn drop_limits(&self) -> Duration {
         self.session.connect_timeout
     }
 

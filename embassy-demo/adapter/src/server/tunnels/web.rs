@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use embedded_rtmp::session::RequestError;
 use embedded_rtmp::time::Instant;
-use embedded_rtmp::tunnel::{Event, MIN_CONTROL, Refusal, TunnelId};
+use embedded_rtmp::tunnel::{MIN_CONTROL, TunnelEvent, TunnelId, TunnelRefusal};
 
 use super::{Place, Tunnels};
 use crate::clock::{clock, wake_at};
@@ -78,12 +78,12 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
     ) {
         while let Some(event) = web.connection.next_event(&mut self.table, now, input) {
             match event {
-                Event::Open => {
+                TunnelEvent::Open => {
                     if let Some(tunnel) = web.connection.open(&mut self.table, now, &handler.entropy()) {
                         self.begin(tunnel, web.from, handler);
                     }
                 }
-                Event::Data(tunnel) => {
+                TunnelEvent::Data(tunnel) => {
                     if handler.poll_ready(self.id(tunnel), cx).is_pending() {
                         return;
                     }
@@ -93,11 +93,11 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
                         Err(error) => self.end(tunnel, &error, relay, handler),
                     }
                 }
-                Event::Closed(tunnel) => self.end(tunnel, &Error::Closed, relay, handler),
-                Event::Refused(why) => {
+                TunnelEvent::Closed(tunnel) => self.end(tunnel, &Error::Closed, relay, handler),
+                TunnelEvent::Refused(why) => {
                     info!("port {}: a request is answered with {}", web.from.port, why);
                     // Whoever wants no tunnel, or none that there is, is not to keep a socket.
-                    if matches!(why, Refusal::Page | Refusal::NotFound | Refusal::NoTunnel) {
+                    if matches!(why, TunnelRefusal::Page | TunnelRefusal::NotFound | TunnelRefusal::NoTunnel) {
                         web.connection.close_after_answer();
                     }
                 }

@@ -1,7 +1,7 @@
 //! What both images send: a camera's frames, each in two parts, and what a server must know before them.
 
 use embassy_time::{Duration, Ticker};
-use embedded_rtmp_embassy::embedded_rtmp::message::{Kind, Timestamp};
+use embedded_rtmp_embassy::embedded_rtmp::message::{MessageKind, Timestamp};
 use embedded_rtmp_embassy::{Frame, Source};
 
 pub(crate) struct Camera {
@@ -19,8 +19,10 @@ impl Camera {
 impl Source for Camera {
     fn header(&mut self, number: usize) -> Option<Frame<'_>> {
         let (kind, payload): (_, &[u8]) = match number {
-            0 => (Kind::DATA, b"\x02\x00\x0d@setDataFrame\x02\x00\x0aonMetaData\x08\x00\x00\x00\x00\x00\x00\x09"),
-            1 => (Kind::VIDEO, b"\x17\x00\x00\x00\x00\x01\x4d\x40\x1e\xff\xe1\x00\x00\x01\x00\x00"),
+            0 => {
+                (MessageKind::DATA, b"\x02\x00\x0d@setDataFrame\x02\x00\x0aonMetaData\x08\x00\x00\x00\x00\x00\x00\x09")
+            }
+            1 => (MessageKind::VIDEO, b"\x17\x00\x00\x00\x00\x01\x4d\x40\x1e\xff\xe1\x00\x00\x01\x00\x00"),
             _ => return None,
         };
         Some(Frame::new(kind, Timestamp(0), &[payload]))
@@ -29,6 +31,6 @@ impl Source for Camera {
     async fn next(&mut self) -> Option<Frame<'_>> {
         self.ticker.next().await;
         self.millis = self.millis.wrapping_add(40);
-        Some(Frame::new(Kind::VIDEO, Timestamp(self.millis), &[&[0x17, 1, 0, 0, 0, 0, 0, 0, 64], &self.picture]))
+        Some(Frame::new(MessageKind::VIDEO, Timestamp(self.millis), &[&[0x17, 1, 0, 0, 0, 0, 0, 0, 64], &self.picture]))
     }
 }

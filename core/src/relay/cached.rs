@@ -1,12 +1,12 @@
 //! What a stream's players must have before they begin: kept whole, beside the ring.
 
 use crate::bytes::copy;
-use crate::message::Kind;
+use crate::message::MessageKind;
 
 /// A message that is kept.
 #[derive(Debug)]
-pub(super) struct Kept<'b> {
-    pub(super) kind: Kind,
+pub(super) struct HeaderCache<'b> {
+    pub(super) kind: MessageKind,
     buffer: &'b mut [u8],
     length: u32,
     is_there: bool,
@@ -14,8 +14,8 @@ pub(super) struct Kept<'b> {
     pub(super) position: u64,
 }
 
-impl<'b> Kept<'b> {
-    pub(super) const fn new(kind: Kind, buffer: &'b mut [u8]) -> Self {
+impl<'b> HeaderCache<'b> {
+    pub(super) const fn new(kind: MessageKind, buffer: &'b mut [u8]) -> Self {
         Self { kind, buffer, length: 0, is_there: false, position: 0 }
     }
 
@@ -33,7 +33,7 @@ impl<'b> Kept<'b> {
     /// dropped, and so is the one before: `None`.
     pub(super) fn keep(&mut self, parts: [&[u8]; 2], position: u64) -> Option<bool> {
         let [first, second] = parts;
-        let is_new = self.payload().and_then(|kept| kept.split_at_checked(first.len())) != Some((first, second));
+        let is_new = self.payload().and_then(|cached| cached.split_at_checked(first.len())) != Some((first, second));
         if is_new {
             (self.position, self.length, self.is_there) = (position, 0, false);
             copy(first, self.buffer);
@@ -60,15 +60,18 @@ mod tests {
     #[test]
     fn what_is_the_same_is_not_new() {
         let mut buffer = [0; 4];
-        let mut kept = Kept::new(Kind::AUDIO, &mut buffer);
-        assert_eq!(kept.payload(), None);
-        assert_eq!((kept.keep([b"ab", b"c"], 7), kept.payload(), kept.position), (Some(true), Some(&b"abc"[..]), 7));
-        assert_eq!((kept.keep([b"abc", b""], 9), kept.position), (Some(false), 7));
-        assert_eq!((kept.keep([b"abd", b""], 9), kept.position), (Some(true), 9));
-        assert_eq!((kept.keep([b"abcd", b"e"], 10), kept.payload()), (None, None));
-        assert_eq!((kept.keep([b"", b""], 11), kept.payload()), (Some(true), Some(&b""[..])));
-        assert_eq!(kept.keep([b"abcd", b""], 12), Some(true));
-        kept.clear();
-        assert_eq!((kept.payload(), kept.rest(1)), (None, &b"bcd"[..]));
+        let mut cached = HeaderCache::new(MessageKind::AUDIO, &mut buffer);
+        assert_eq!(cached.payload(), None);
+        assert_eq!(
+            (cached.keep([b"ab", b"c"], 7), cached.payload(), cached.position),
+            (Some(true), Some(&b"abc"[..]), 7)
+        );
+        assert_eq!((cached.keep([b"abc", b""], 9), cached.position), (Some(false), 7));
+        assert_eq!((cached.keep([b"abd", b""], 9), cached.position), (Some(true), 9));
+        assert_eq!((cached.keep([b"abcd", b"e"], 10), cached.payload()), (None, None));
+        assert_eq!((cached.keep([b"", b""], 11), cached.payload()), (Some(true), Some(&b""[..])));
+        assert_eq!(cached.keep([b"abcd", b""], 12), Some(true));
+        cached.clear();
+        assert_eq!((cached.payload(), cached.rest(1)), (None, &b"bcd"[..]));
     }
 }
