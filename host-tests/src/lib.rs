@@ -13,3 +13,4 @@ pub mod ports;
 pub mod publish;
 pub mod replay;
 pub mod serve;
+pub mod words;
