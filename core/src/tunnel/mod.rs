@@ -92,7 +92,7 @@
 //! # let mut now = Instant::from_millis(1);
 //! # let (mut scratch, mut control) = ([0; 1536], [0; 512]);
 //! # let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
-//! # let mut client = TunnelClient::<8>::new(buffers, ClientConfig::new(), &[1; 32])?;
+//! # let mut client = Client::<8>::new(buffers, ClientConfig::new(), &[1; 32])?;
 //! # client.connect(&ConnectOptions { app: "live", tc_url: &["rtmpt://host/live"], flash_ver: "x" })?;
 //! # client.publish("camera")?;
 //! # let mut outer = tunnel::TunnelClient::new("host", 80);
