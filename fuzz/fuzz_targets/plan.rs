@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use embedded_rtmp::port_plan::{AttemptId, Failure, Limits, MAX_TARGETS, Outcome, Plan, Step, Target};
+use embedded_rtmp::port_plan::{AttemptId, Failure, Limits, MAX_TARGETS, Outcome, Plan, PlanEvent, Target};
 use embedded_rtmp::time::Instant;
 use libfuzzer_sys::fuzz_target;
 
@@ -72,8 +72,8 @@ fuzz_target!(|data: &[u8]| {
     let most = actions.len() + (1 + MAX_TARGETS) * (4 * MAX_TARGETS + 2);
     for polls in 0.. {
         assert!(polls <= most, "no end");
-        match plan.poll(now) {
-            Step::Dial { id, target, deadline } => {
+        match plan.poll_event(now) {
+            Some(PlanEvent::Dial { id, target, deadline }) => {
                 assert!(caller.won.is_none(), "dialled beside a winner");
                 assert_eq!(targets[id.index()], target);
                 assert!(deadline >= now);
@@ -89,11 +89,12 @@ fuzz_target!(|data: &[u8]| {
                 assert!(caller.open.insert(id), "dialled what is under way");
                 assert!(caller.open.len() <= usize::from(limits.max_at_once), "too many at once");
             }
-            Step::Abandon(id) => {
+            Some(PlanEvent::Abandon(id)) => {
                 assert!(caller.open.remove(&id), "abandoned what is not open");
                 assert_ne!(caller.won, Some(id), "the winner was abandoned");
             }
-            Step::Await { deadline } => {
+            None => {
+                let deadline = plan.poll_timeout().unwrap();
                 assert!(deadline > now && caller.won.is_none() && !caller.open.is_empty());
                 match actions.next() {
                     Some([action, after]) => {
@@ -103,11 +104,11 @@ fuzz_target!(|data: &[u8]| {
                     _ => now = deadline,
                 }
             }
-            Step::Connected(id) => {
+            Some(PlanEvent::Connected(id)) => {
                 assert_eq!(caller.won, Some(id), "another winner");
                 assert!(caller.open.iter().eq([&id]), "a loser is open");
                 assert_eq!(plan.winner().map(|report| report.id), Some(id));
-                assert_eq!(plan.poll(now), Step::Connected(id));
+                assert_eq!(plan.poll_event(now), Some(PlanEvent::Connected(id)));
                 match actions.next() {
                     Some([action, after]) if action & 3 == 3 => {
                         now = now + duration(after & 0xFE);
@@ -119,10 +120,10 @@ fuzz_target!(|data: &[u8]| {
                     _ => break,
                 }
             }
-            Step::Exhausted => {
+            Some(PlanEvent::Exhausted) => {
                 assert!(caller.won.is_none() && caller.open.is_empty());
                 assert_eq!(plan.failures().count(), targets.len(), "not every target has its reason");
-                assert_eq!(plan.poll(now), Step::Exhausted);
+                assert_eq!(plan.poll_event(now), Some(PlanEvent::Exhausted));
                 break;
             }
         }

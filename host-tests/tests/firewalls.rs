@@ -108,7 +108,7 @@ fn what_is_cut_off_behind_the_handshake_gives_way_to_another_port() {
     // A tunnel's handshake takes more requests than may pass.
     assert_eq!(site.ports(), [["connected"; 3], ["silent", "connected", "connected"]]);
     let (status, attempts) = site.publish(&["--order", "netconnection"]);
-    let cut_off = "RTMP 1935: cut off behind the RTMP handshake";
+    let cut_off = "RTMP 1935: cut off after the RTMP handshake";
     assert_eq!((status, attempts), (Some(0), format!("{cut_off}; RTMP 80: connected; RTMP 443: not needed")));
 }
 

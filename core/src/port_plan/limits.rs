@@ -1,33 +1,33 @@
-//! How long, and how many at once.
+//! Deadlines, and how many attempts may be under way.
 
 use core::time::Duration;
 
 /// The deadlines of a [`Plan`](super::Plan), and how its attempts overlap.
 ///
-/// The plan counts in microseconds in 32 bits: a longer duration than [`Limits::LONGEST`] is taken for that.
+/// The plan counts microseconds in 32 bits. A duration longer than [`Limits::LONGEST`] counts as [`Limits::LONGEST`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Limits {
-    /// The longest that an attempt takes, from the dial to the end of the RTMP handshake.
+    /// How long an attempt may take, from the dial to the end of the RTMP handshake.
     pub attempt: Duration,
-    /// The longest from the dial to the TCP connection. As long as `attempt` or longer where the caller does not
-    /// call [`report_tcp`](super::Plan::report_tcp).
+    /// How long it may take from the dial to the TCP connection. At least `attempt` if the caller does not call
+    /// [`report_tcp`](super::Plan::report_tcp).
     pub tcp: Duration,
-    /// The longest from the TCP connection, as reported, to the end of the RTMP handshake.
+    /// How long it may take from the reported TCP connection to the end of the RTMP handshake.
     pub handshake: Duration,
-    /// The longest that the whole plan takes, from the first poll.
+    /// How long the whole plan may take, from the first call of `poll_event`.
     pub total: Duration,
-    /// The next attempt starts this long after the one before it, even if that is still under way; at once when that
-    /// has failed. `None`: only when that has failed.
+    /// The next attempt starts this long after the one before it, even if that one is still under way. It starts at once
+    /// when the one before it has failed. With `None` it starts only then.
     pub stagger: Option<Duration>,
-    /// How many attempts may be under way at once (as many sockets, and handshake buffers); at least 1. With 1, the
-    /// next starts when the one before it has ended, whatever `stagger` says.
+    /// How many attempts may be under way at the same time, at least 1. Each needs a socket and the memory of a session.
+    /// With 1, the next attempt starts when the one before it has ended, and `stagger` is ignored.
     pub max_at_once: u8,
 }
 
 impl Limits {
-    /// One attempt after another: 3 s to the TCP connection (a SYN that got lost is sent again after 1 s), 5 s for the
-    /// handshake, 30 s in all.
+    /// One attempt after another: 3 s for the TCP connection (TCP repeats a lost SYN after 1 s), 5 s for the handshake,
+    /// 30 s in all.
     pub const SEQUENTIAL: Limits = Limits {
         attempt: Duration::from_secs(8),
         tcp: Duration::from_secs(3),
@@ -40,20 +40,21 @@ impl Limits {
     /// The longest duration that a plan can count: 71 minutes and 34 seconds.
     pub const LONGEST: Duration = Duration::from_secs(4294);
 
-    /// Each attempt `stagger` (1 to 100 ms, usually) after the one before it, with at most `max_at_once` under way; the
-    /// deadlines are those of [`Limits::SEQUENTIAL`].
+    /// Starts each attempt `stagger` (usually 1 to 100 ms) after the one before it, with at most `max_at_once` under way.
+    /// The deadlines are those of [`Limits::SEQUENTIAL`].
     pub const fn staggered(stagger: Duration, max_at_once: u8) -> Self {
         Self { stagger: Some(stagger), max_at_once, ..Self::SEQUENTIAL }
     }
 
-    /// As fast as the firewall allows, with so many sockets: the next attempt starts when the one before it has failed,
-    /// or after 100 ms. That is late enough to leave a server in peace that answers on the first port.
+    /// Starts the next attempt when the one before it has failed, or after 100 ms. This delay is long enough that a server
+    /// which accepts the first port sees no second connection. `max_at_once` is the number of sockets.
     pub const fn smart(max_at_once: u8) -> Self {
         Self::staggered(Duration::from_millis(100), max_at_once)
     }
 }
 
-/// Microseconds, at most [`Limits::LONGEST`]. (`Duration::as_micros` counts in 128 bits.)
+/// The duration in microseconds, at most [`Limits::LONGEST`].
+// `Duration::as_micros` counts in 128 bits, which costs flash.
 pub(super) const fn micros(duration: Duration) -> u32 {
     let seconds = duration.as_secs();
     if seconds >= Limits::LONGEST.as_secs() {
@@ -62,7 +63,8 @@ pub(super) const fn micros(duration: Duration) -> u32 {
     (seconds as u32).saturating_mul(1_000_000).saturating_add(duration.subsec_micros())
 }
 
-/// A duration of so many microseconds. (`Duration::from_micros` divides in 64 bits.)
+/// The duration of a number of microseconds.
+// `Duration::from_micros` divides in 64 bits, which costs flash.
 pub(super) const fn duration(micros: u32) -> Duration {
     Duration::new((micros / 1_000_000) as u64, (micros % 1_000_000).saturating_mul(1_000))
 }

@@ -1,72 +1,72 @@
 //! The port plan: which ports a client tries, when, and which attempt wins.
 //!
-//! Firewalls let RTMP through on one port and drop it on another, so a client that cannot reach port 1935 tries the
-//! next. A [`Plan`] decides about that and does nothing itself: [`Plan::poll`] says what to do next, and the caller,
-//! who has the sockets and the clock, reports what came of it.
+//! Some firewalls let RTMP pass on one port and drop it on another. A client that cannot reach port 1935 tries the next
+//! port. A [`Plan`] makes these decisions and does no I/O: [`Plan::poll_event`] says what to do next, and the caller, which
+//! has the sockets and the clock, reports what came of it.
 //!
-//! An attempt goes from the dial to the end of the **RTMP handshake**. A TCP connection is no success, for captive
-//! proxies accept TCP on port 80 and answer it with HTTP. When the first attempt has completed its handshake, every other
-//! one is abandoned before [`Step::Connected`] comes; only then may a command be sent.
+//! An attempt lasts from the dial to the end of the **RTMP handshake**. A TCP connection alone is not a success, because
+//! captive portals accept TCP on port 80 and answer with HTTP. When the first attempt has completed its handshake, all
+//! others are abandoned before [`PlanEvent::Connected`] is returned. Only then may the caller send a command.
 //!
 //! ```text
-//!                 Step::Dial             report_tcp              report_connected
+//!               PlanEvent::Dial           report_tcp              report_connected
 //!   NotStarted ───────────────► Dialled ────────────► Handshake ──────────────────► Connected
-//!       │                        │ │ │                  │ │ │                       Step::Connected, when all others
-//!       │                        │ │ └── report_failed ─┘ │ │                       have ended
+//!       │                        │ │ │                  │ │ │                       PlanEvent::Connected, after the
+//!       │                        │ │ └── report_failed ─┘ │ │                       others were abandoned
 //!       │                        │ │         │            │ │
 //!       │ total deadline         │ └─────────┼── deadline ┘ │
-//!       ▼                        │           ▼  Step::Abandon
+//!       ▼                        │           ▼  PlanEvent::Abandon
 //!   Failed(NotTried)             │        Failed(why)       │
 //!                                └── another attempt won ───┘
-//!                                            ▼  Step::Abandon
+//!                                            ▼  PlanEvent::Abandon
 //!                                          Lost ── report_cut_off ──► NotStarted
 //! ```
 //!
-//! (`report_connected` is as good without a `report_tcp` before it.)
+//! `report_connected` may come without a `report_tcp` before it.
 //!
 //! # When the next attempt starts
-//! The first starts with the first poll. Each other starts when the one before it has ended, or
-//! [`Limits::stagger`] after the start of the one before it, as long as no more than [`Limits::max_at_once`] are under
-//! way. Every target is tried once, in the order of the list; one that won the last time may be put first with
-//! [`Plan::prefer`].
+//! The first attempt starts with the first call of `poll_event`. The next one starts when the attempt before it has ended,
+//! or [`Limits::stagger`] after the start of the attempt before it, if fewer than [`Limits::max_at_once`] are under way.
+//! Every target is tried once, in the order of the list. [`Plan::prefer`] moves one target to the front.
 //!
 //! # Orders
-//! | What | Targets | Limits |
+//! | Order | Targets | Limits |
 //! |---|---|---|
-//! | smart, the default where the URL has no port | [`DEFAULT_ORDER`] | [`Limits::smart`] |
-//! | that of Adobe's players | [`PLAYER`] | [`Limits::SEQUENTIAL`] |
-//! | that of Adobe's NetConnection | [`NET_CONNECTION`] | [`Limits::SEQUENTIAL`] |
-//! | the URL's port and no other | [`Order::for_url`] | any |
-//! | a list of the caller's own | up to [`MAX_TARGETS`] | [`Limits::staggered`] |
+//! | the default for a URL without a port | [`DEFAULT_ORDER`] | [`Limits::smart`] |
+//! | the order of Adobe's players | [`PLAYER`] | [`Limits::SEQUENTIAL`] |
+//! | the order of Adobe's NetConnection | [`NET_CONNECTION`] | [`Limits::SEQUENTIAL`] |
+//! | the port of the URL and no other | [`Order::for_url`] | any |
+//! | a list of the caller's | up to [`MAX_TARGETS`] | [`Limits::staggered`] |
 //!
-//! A sequential order waits 3 s for each port that a firewall drops, and 5 s more for a server that accepts and then
-//! says nothing; a staggered one, with sockets enough, is as late as its stagger. With one socket every plan is
-//! sequential. A target whose [`Transport`] the caller cannot carry is reported as [`Failure::Unsupported`].
+//! A sequential plan waits 3 s for each port that a firewall drops, and 5 s more for a server that accepts and then sends
+//! nothing. A staggered plan with enough sockets loses only its stagger. With one socket every plan is sequential. If the
+//! caller has no means to carry a target's [`Transport`], it reports [`Failure::Unsupported`].
 //!
 //! # A sequential plan, step by step
 //! ```
 //! use core::time::Duration;
-//! use embedded_rtmp::port_plan::{Limits, NET_CONNECTION, Plan, Step};
+//! use embedded_rtmp::port_plan::{Limits, NET_CONNECTION, Plan, PlanEvent};
 //! use embedded_rtmp::time::Instant;
 //!
 //! let mut plan = Plan::new(NET_CONNECTION, Limits::SEQUENTIAL)?;
 //! let mut now = Instant::from_millis(500);
 //!
-//! // A firewall drops what goes to port 1935: nothing answers.
-//! let Step::Dial { id: first, target, deadline } = plan.poll(now) else { panic!() };
+//! // A firewall drops everything to port 1935: there is no answer.
+//! let Some(PlanEvent::Dial { id: first, target, deadline }) = plan.poll_event(now) else { panic!() };
 //! assert_eq!(target.port, 1935);
-//! assert_eq!(plan.poll(now), Step::Await { deadline });
+//! assert_eq!(plan.poll_event(now), None);
+//! assert_eq!(plan.poll_timeout(), Some(deadline));
 //! now = deadline;
-//! assert_eq!(plan.poll(now), Step::Abandon(first)); // closes the socket
+//! assert_eq!(plan.poll_event(now), Some(PlanEvent::Abandon(first))); // close the socket
 //!
-//! // Port 80 answers, and completes the handshake 60 ms later.
-//! let Step::Dial { id: second, target, .. } = plan.poll(now) else { panic!() };
+//! // Port 80 answers, and completes the handshake after 60 ms.
+//! let Some(PlanEvent::Dial { id: second, target, .. }) = plan.poll_event(now) else { panic!() };
 //! assert_eq!(target.port, 80);
 //! now = now + Duration::from_millis(20);
 //! plan.report_tcp(second, now);
 //! now = now + Duration::from_millis(40);
 //! plan.report_connected(second, now);
-//! assert_eq!(plan.poll(now), Step::Connected(second)); // now send the connect command
+//! assert_eq!(plan.poll_event(now), Some(PlanEvent::Connected(second))); // now send the connect command
 //!
 //! for (target, why) in plan.failures() {
 //!     assert_eq!(format!("failed on {}: {why}", target.port), "failed on 1935: dropped, no answer in time");
@@ -76,11 +76,11 @@
 //! # Ok::<(), embedded_rtmp::port_plan::PlanError>(())
 //! ```
 
+mod event;
 mod limits;
 mod order;
 mod plan;
 mod report;
-mod step;
 
 #[cfg(test)]
 mod firewalls;
@@ -91,15 +91,15 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 
+pub use event::{AttemptId, PlanEvent};
 pub use limits::Limits;
 pub use order::{DEFAULT_ORDER, NET_CONNECTION, Order, PLAYER, Target, Transport};
 pub use plan::{MAX_TARGETS, Plan};
 pub use report::{AttemptReport, Failure, Outcome};
-pub use step::{AttemptId, Step};
 
 use core::fmt;
 
-/// Why no plan can be made; the fault is the caller's.
+/// Why a plan cannot be made. The mistake is the caller's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -110,7 +110,7 @@ pub enum PlanError {
     TooManyTargets,
     /// [`Limits::max_at_once`] is 0.
     NoneAtOnce,
-    /// No transport here carries the URL's scheme.
+    /// No [`Transport`] carries the URL's scheme.
     Scheme,
 }
 
@@ -119,8 +119,8 @@ impl fmt::Display for PlanError {
         f.write_str(match self {
             PlanError::NoTargets => "the port plan has no targets",
             PlanError::TooManyTargets => "the port plan has more than 8 targets",
-            PlanError::NoneAtOnce => "the port plan allows no attempt at once",
-            PlanError::Scheme => "the URL's scheme is not supported",
+            PlanError::NoneAtOnce => "the port plan allows 0 attempts at once; it needs at least 1",
+            PlanError::Scheme => "no transport carries the scheme of the URL",
         })
     }
 }

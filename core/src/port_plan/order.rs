@@ -1,4 +1,4 @@
-//! What is tried, in which order.
+//! Targets and their order.
 
 use core::fmt;
 
@@ -7,7 +7,7 @@ use crate::url::{Scheme, Url};
 
 /// How RTMP is carried.
 ///
-/// More come when they can be carried out (RTMPE, RTMPS): a caller who has no means to carry one reports
+/// More transports will follow (RTMPE, RTMPS). A caller that cannot carry one reports
 /// [`Failure::Unsupported`](super::Failure::Unsupported), and the plan goes on to the next target at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -28,7 +28,7 @@ impl fmt::Display for Transport {
     }
 }
 
-/// What one attempt tries: a transport and a port.
+/// The target of an attempt: a transport and a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Target {
@@ -63,13 +63,13 @@ pub const PLAYER: &[Target] = &[Target::rtmp(1935), Target::rtmp(80), Target::rt
 /// The order of Adobe's NetConnection for a URL without a port: RTMP on 1935, then on 80, then on 443.
 pub const NET_CONNECTION: &[Target] = &[Target::rtmp(1935), Target::rtmp(80), Target::rtmp(443)];
 
-/// What is tried for a URL without a port: RTMP on 1935, 80 and 443, then RTMPT on 80, for firewalls that let nothing
-/// through but HTTP. With [`Limits::smart`](super::Limits::smart) it is as fast as the firewall allows.
+/// The order for a URL without a port: RTMP on 1935, 80 and 443, then RTMPT on 80 for firewalls that let only HTTP pass.
+/// Use it with [`Limits::smart`](super::Limits::smart).
 pub const DEFAULT_ORDER: &[Target] = &[Target::rtmp(1935), Target::rtmp(80), Target::rtmp(443), Target::rtmpt(80)];
 
-/// What is tried for a URL: a list, or the one port that the URL names.
+/// The targets for a URL: a list, or the one port that the URL names.
 ///
-/// Keep it where the [`Plan`](super::Plan) can borrow its [`targets`](Self::targets).
+/// The [`Plan`](super::Plan) borrows its [`targets`](Self::targets), so the order must live as long as the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Order<'a>(Choice<'a>);
@@ -82,18 +82,18 @@ enum Choice<'a> {
 }
 
 impl<'a> Order<'a> {
-    /// The port that the URL names and no other, else [`DEFAULT_ORDER`]. (A URL of RTMPT names 80 where it names none.)
+    /// The port of the URL and no other, or [`DEFAULT_ORDER`] if the URL has none. An RTMPT URL without a port means 80.
     ///
     /// # Errors
-    /// [`PlanError::Scheme`] where no [`Transport`] carries the URL's scheme.
+    /// [`PlanError::Scheme`] if no [`Transport`] carries the URL's scheme.
     pub const fn for_url(url: &Url<'_>) -> Result<Self, PlanError> {
         Self::for_url_or(url, DEFAULT_ORDER)
     }
 
-    /// The port that the URL names and no other, else `list`, whatever that is.
+    /// The port of the URL and no other, or `list` if the URL has none.
     ///
     /// # Errors
-    /// [`PlanError::Scheme`] where no [`Transport`] carries the URL's scheme.
+    /// [`PlanError::Scheme`] if no [`Transport`] carries the URL's scheme.
     pub const fn for_url_or(url: &Url<'_>, list: &'a [Target]) -> Result<Self, PlanError> {
         match (url.scheme(), url.port()) {
             (Scheme::Rtmp, Some(port)) => Ok(Self(Choice::One([Target::rtmp(port)]))),

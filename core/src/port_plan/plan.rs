@@ -1,36 +1,38 @@
-//! The state machine of the port plan; its picture stands in the parent module.
+//! The state machine of the port plan. The parent module has its diagram.
 
 use super::limits::{duration, micros};
-use super::{AttemptId, AttemptReport, Failure, Limits, Outcome, PlanError, Step, Target};
+use super::{AttemptId, AttemptReport, Failure, Limits, Outcome, PlanError, PlanEvent, Target};
 use crate::time::Instant;
 
 /// The most targets that one plan can have.
 pub const MAX_TARGETS: usize = 8;
 
-/// No point in time. The plan's times are microseconds from its start and end before it.
+/// Not a point in time. The plan's times are microseconds from its start, and smaller than this.
 const NEVER: u32 = u32::MAX;
 
-/// What the plan holds is small enough to stand beside each session: 192 bytes, wherever it is built.
+/// A plan is small enough to be kept with each session: at most 192 bytes on every target.
 const _: () = assert!(size_of::<Plan<'_>>() <= 192);
 
-/// Decides which ports to try, and when; see the [module](super).
+/// Decides which ports to try, and when. See the [module documentation](super).
 #[derive(Debug, Clone)]
 pub struct Plan<'a> {
     targets: &'a [Target],
-    /// When the first poll came.
+    /// The time of the first [`Plan::poll_event`].
     start: Instant,
     attempts: [Attempt; MAX_TARGETS],
     attempt_limit: u32,
     tcp_limit: u32,
     handshake_limit: u32,
     total: u32,
-    /// [`NEVER`]: only the end of an attempt starts the next.
+    /// [`NEVER`]: only the end of an attempt starts the next one.
     stagger: u32,
     max_at_once: u8,
+    /// One bit for each attempt that has ended and whose [`PlanEvent::Abandon`] is due.
+    to_abandon: u8,
     /// The attempt that was dialled last.
     last: Option<AttemptId>,
     winner: Option<AttemptId>,
-    /// The target whose turn comes before all others.
+    /// The target that is tried before all others.
     preferred: AttemptId,
 }
 
@@ -50,17 +52,17 @@ impl Attempt {
         self.ended = now;
     }
 
-    /// What passing the deadline is called.
+    /// The failure that the passing of the deadline means.
     fn timeout(&self) -> Failure {
         if self.outcome == Outcome::Handshake { Failure::HandshakeTimedOut } else { Failure::TimedOut }
     }
 }
 
 impl<'a> Plan<'a> {
-    /// A plan that tries `targets` in their order. Its time begins with the first [`poll`](Self::poll).
+    /// A plan that tries `targets` in their order. Its time begins with the first [`poll_event`](Self::poll_event).
     ///
     /// # Errors
-    /// No targets, more than [`MAX_TARGETS`] of them, or a [`Limits::max_at_once`] of 0.
+    /// There are no targets, or more than [`MAX_TARGETS`], or [`Limits::max_at_once`] is 0.
     pub const fn new(targets: &'a [Target], limits: Limits) -> Result<Self, PlanError> {
         if targets.is_empty() {
             return Err(PlanError::NoTargets);
@@ -84,46 +86,87 @@ impl<'a> Plan<'a> {
                 None => NEVER,
             },
             max_at_once: limits.max_at_once,
+            to_abandon: 0,
             last: None,
             winner: None,
             preferred: AttemptId(0),
         })
     }
 
-    /// Has `target` tried first, and the others after it in their order: what won the last time, say. One that is not
-    /// among the targets is not tried for that.
+    /// Tries `target` first, and the others after it in their order. The target that won the last time is a good
+    /// choice. A target that is not in the list is ignored.
     pub fn prefer(&mut self, target: Target) {
         if let Some((id, _)) = self.ids().zip(self.targets).find(|(_, other)| **other == target) {
             self.preferred = id;
         }
     }
 
-    /// Says what to do next. Poll again at once, until the answer is `Await`, `Connected` or `Exhausted`; then after
-    /// every report, and at the deadline. The work of a poll is bounded by the number of targets.
-    #[must_use = "the plan takes it that the step is carried out"]
-    pub fn poll(&mut self, now: Instant) -> Step {
+    /// Returns what to do next. Call it until it returns `None`, or [`PlanEvent::Connected`] or
+    /// [`PlanEvent::Exhausted`], which it repeats. Then call it after every report, and at
+    /// [`poll_timeout`](Self::poll_timeout). It also does what [`handle_timeout`](Self::handle_timeout) does.
+    ///
+    /// The work is bounded by the number of targets.
+    #[must_use = "the plan assumes that the event is acted on"]
+    pub fn poll_event(&mut self, now: Instant) -> Option<PlanEvent> {
         if self.last.is_none() {
             self.start = now;
         }
-        let now = self.since_start(now);
-        if let Some(id) = self.end_one(now) {
-            return Step::Abandon(id);
+        self.expire(now);
+        if self.to_abandon != 0 {
+            let id = AttemptId(self.to_abandon.trailing_zeros() as u8);
+            self.to_abandon &= !id.bit();
+            return Some(PlanEvent::Abandon(id));
         }
         if let Some(winner) = self.winner {
-            return Step::Connected(winner);
+            return Some(PlanEvent::Connected(winner));
         }
-        if now >= self.total {
-            self.give_up();
-        }
-        match (self.next_wake(), self.next_start()) {
-            (_, Some(start)) if start <= now => self.dial(now),
-            (Some(wake), start) => Step::Await { deadline: self.at(wake.min(start.unwrap_or(NEVER))) },
-            (None, Some(_) | None) => Step::Exhausted,
+        let now = self.since_start(now);
+        match self.next_start() {
+            Some(start) if start <= now => Some(self.dial(now)),
+            None if self.next_deadline().is_none() => Some(PlanEvent::Exhausted),
+            _ => None,
         }
     }
 
-    /// The attempt's TCP connection is there, and its RTMP handshake begins. It may come late or not at all; then
-    /// [`Limits::tcp`] must be long enough for the handshake, too.
+    /// When to call [`handle_timeout`](Self::handle_timeout) and [`poll_event`](Self::poll_event) at the latest. `None`
+    /// before the first `poll_event`, and once the plan has ended. May change after `poll_event` and after every report.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.last.is_none() || self.winner.is_some() {
+            return None;
+        }
+        let next = self.next_deadline().into_iter().chain(self.next_start()).min();
+        next.map(|micros| self.at(micros))
+    }
+
+    /// Ends the attempts whose deadline has passed; [`poll_event`](Self::poll_event) returns an
+    /// [`Abandon`](PlanEvent::Abandon) for each. After the total deadline no further target is tried.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.last.is_some() {
+            self.expire(now);
+        }
+    }
+
+    fn expire(&mut self, now: Instant) {
+        if self.winner.is_some() {
+            return;
+        }
+        let now = self.since_start(now);
+        for id in self.ids() {
+            if self.deadline(id).is_some_and(|deadline| deadline <= now) {
+                self.abandon(id, now, None);
+            }
+        }
+        if now >= self.total {
+            while let Some(attempt) = self.next_target().and_then(|id| self.attempts.get_mut(id.index())) {
+                attempt.outcome = Outcome::Failed(Failure::NotTried);
+            }
+        }
+    }
+
+    /// The attempt's TCP connection is established, and its RTMP handshake begins.
+    ///
+    /// The report may come late or never. If it never comes, [`Limits::tcp`] must be long enough for the handshake, too.
     pub fn report_tcp(&mut self, id: AttemptId, now: Instant) {
         let now = self.since_start(now);
         if let Some(attempt) = self.under_way(id).filter(|attempt| attempt.outcome == Outcome::Dialled) {
@@ -132,8 +175,9 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// The attempt's RTMP handshake is complete. It wins if it is the first; the next polls abandon the others. A
-    /// report about an attempt that has ended, or that is not this plan's, changes nothing.
+    /// The attempt's RTMP handshake is complete. The first attempt to get this far wins, and the next calls of
+    /// [`poll_event`](Self::poll_event) abandon the others. A report about an attempt that has ended, or that is not of
+    /// this plan, is ignored.
     pub fn report_connected(&mut self, id: AttemptId, now: Instant) {
         let now = self.since_start(now);
         if self.winner.is_none()
@@ -141,22 +185,26 @@ impl<'a> Plan<'a> {
         {
             attempt.end(now, Outcome::Connected);
             self.winner = Some(id);
+            for id in self.ids() {
+                self.abandon(id, now, Some(Outcome::Lost));
+            }
         }
     }
 
-    /// The attempt failed, and nothing of it is left to close. A report about an attempt that has ended, or that is
-    /// not this plan's, changes nothing.
+    /// The attempt failed, and nothing of it is left to close. A report about an attempt that has ended only withdraws
+    /// an [`Abandon`](PlanEvent::Abandon) that is due; one that is not of this plan is ignored.
     pub fn report_failed(&mut self, id: AttemptId, now: Instant, why: Failure) {
         let now = self.since_start(now);
+        self.to_abandon &= !id.bit();
         if let Some(attempt) = self.under_way(id) {
             attempt.end(now, Outcome::Failed(why));
         }
     }
 
-    /// The winner, as [`Step::Connected`] named it, is of no use, and its connection is closed: a firewall lets RTMP's
-    /// handshake through and cuts what follows, say, and the server does not answer the commands. It has failed as
-    /// [`Failure::CutOff`], and the next poll goes on: with the targets that had no turn yet, and with those that were
-    /// abandoned for its sake.
+    /// The winner, as [`PlanEvent::Connected`] named it, turned out to be useless, and its connection is closed. For
+    /// example, some firewalls let RTMP's handshake pass and drop what follows. The attempt has failed as
+    /// [`Failure::CutOff`], and the next [`poll_event`](Self::poll_event) goes on with the targets that were not tried
+    /// yet and with those that were abandoned because this one won.
     pub fn report_cut_off(&mut self, now: Instant) {
         let now = self.since_start(now);
         let Some(winner) = self.winner.take() else { return };
@@ -176,12 +224,12 @@ impl<'a> Plan<'a> {
         })
     }
 
-    /// The attempt that won, and how long it took.
+    /// The attempt that won, with the times that it took.
     pub fn winner(&self) -> Option<AttemptReport> {
         self.reports().find(|report| report.outcome == Outcome::Connected)
     }
 
-    /// All that the plan knows, one report for each target, in the order of the list.
+    /// One report for each target, in the order of the list.
     pub fn reports(&self) -> impl Iterator<Item = AttemptReport> {
         self.ids().zip(self.targets).zip(&self.attempts).map(|((id, target), attempt)| AttemptReport {
             id,
@@ -193,41 +241,27 @@ impl<'a> Plan<'a> {
         })
     }
 
-    /// Ends an attempt that lost or whose deadline has passed; answers which, for there is a connection to close.
-    fn end_one(&mut self, now: u32) -> Option<AttemptId> {
-        for id in self.ids() {
-            let lost = self.winner.is_some();
-            let Some(deadline) = self.deadline(id) else { continue };
-            if (lost || now >= deadline)
-                && let Some(attempt) = self.under_way(id)
-            {
-                let outcome = if lost { Outcome::Lost } else { Outcome::Failed(attempt.timeout()) };
-                attempt.end(now, outcome);
-                return Some(id);
-            }
-        }
-        None
-    }
-
-    /// Strikes off what has not been tried.
-    fn give_up(&mut self) {
-        while let Some(attempt) = self.next_target().and_then(|id| self.attempts.get_mut(id.index())) {
-            attempt.outcome = Outcome::Failed(Failure::NotTried);
+    /// Ends an attempt that is under way, with `outcome` or because its deadline has passed.
+    fn abandon(&mut self, id: AttemptId, now: u32, outcome: Option<Outcome>) {
+        if let Some(attempt) = self.under_way(id) {
+            attempt.end(now, outcome.unwrap_or(Outcome::Failed(attempt.timeout())));
+            self.to_abandon |= id.bit();
         }
     }
 
-    /// The earliest deadline of the attempts under way; `None` if there are none.
-    fn next_wake(&self) -> Option<u32> {
+    /// The earliest deadline of the attempts under way. `None` if there are none.
+    fn next_deadline(&self) -> Option<u32> {
         self.ids().filter_map(|id| self.deadline(id)).min()
     }
 
-    /// The attempt whose turn is next.
+    /// The target to try next.
     fn next_target(&self) -> Option<AttemptId> {
         let waits = |id: &AttemptId| self.attempts.get(id.index()).is_some_and(|it| it.outcome == Outcome::NotStarted);
         Some(self.preferred).filter(waits).or_else(|| self.ids().find(waits))
     }
 
-    /// When the next attempt may start, unless a report changes it; `None` if none is left or all slots are taken.
+    /// When the next attempt may start, unless a report changes it. `None` if no target is left or as many attempts are
+    /// under way as may be.
     fn next_start(&self) -> Option<u32> {
         let under_way = self.attempts.iter().filter(|attempt| attempt.outcome.is_under_way()).count();
         if self.next_target().is_none() || under_way >= usize::from(self.max_at_once) {
@@ -239,18 +273,18 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn dial(&mut self, now: u32) -> Step {
-        let Some(id) = self.next_target() else { return Step::Exhausted };
+    fn dial(&mut self, now: u32) -> PlanEvent {
+        let Some(id) = self.next_target() else { return PlanEvent::Exhausted };
         let (Some(target), Some(attempt)) = (self.targets.get(id.index()), self.attempts.get_mut(id.index())) else {
-            return Step::Exhausted;
+            return PlanEvent::Exhausted;
         };
         attempt.outcome = Outcome::Dialled;
         attempt.started = now;
         self.last = Some(id);
-        Step::Dial { id, target: *target, deadline: self.at(self.deadline(id).unwrap_or(now)) }
+        PlanEvent::Dial { id, target: *target, deadline: self.at(self.deadline(id).unwrap_or(now)) }
     }
 
-    /// When the attempt is out of time, if it is under way.
+    /// The deadline of an attempt that is under way.
     fn deadline(&self, id: AttemptId) -> Option<u32> {
         let attempt = self.attempts.get(id.index()).filter(|attempt| attempt.outcome.is_under_way())?;
         let phase = match attempt.outcome {
@@ -260,7 +294,7 @@ impl<'a> Plan<'a> {
         Some(phase.min(attempt.started.saturating_add(self.attempt_limit)).min(self.total))
     }
 
-    /// The attempts, one for each target.
+    /// The ids of the attempts, one for each target.
     fn ids(&self) -> impl Iterator<Item = AttemptId> + use<> {
         (0..self.targets.len() as u8).map(AttemptId)
     }
@@ -269,8 +303,8 @@ impl<'a> Plan<'a> {
         self.attempts.get_mut(id.index()).filter(|attempt| attempt.outcome.is_under_way())
     }
 
-    /// Microseconds from the start to `now`, short of [`NEVER`].
-    // Every step asks for it; it need not be in flash so often.
+    /// Microseconds from the start to `now`, less than [`NEVER`].
+    // Not inlined: every method calls it, and flash matters more than its speed.
     #[inline(never)]
     fn since_start(&self, now: Instant) -> u32 {
         let elapsed = now.as_micros().saturating_sub(self.start.as_micros());

@@ -1,4 +1,4 @@
-//! What came of an attempt.
+//! The outcome of an attempt.
 
 use core::fmt;
 use core::time::Duration;
@@ -12,27 +12,27 @@ use super::{AttemptId, Target};
 pub enum Failure {
     /// The host answered the SYN with a reset: nothing listens on the port, or a firewall rejects.
     Refused,
-    /// No route, or an ICMP message said so.
+    /// There is no route, or an ICMP message reported that.
     Unreachable,
-    /// No answer before the deadline: a firewall drops the packets, usually. (Where the caller does not report TCP
-    /// connections, silence after one is this, too.)
+    /// There was no answer before the deadline. Usually a firewall drops the packets. If the caller does not report TCP
+    /// connections, silence after the connection counts as this, too.
     TimedOut,
-    /// The TCP connection was there, and the deadline passed before the RTMP handshake's end.
+    /// TCP connected, and the deadline passed before the end of the RTMP handshake.
     HandshakeTimedOut,
-    /// The TCP connection was there and was closed or reset before the RTMP handshake's end.
+    /// TCP connected, and the connection was closed or reset before the end of the RTMP handshake.
     Closed,
-    /// The RTMP handshake was complete, and then the server did not answer the commands, or broke off: see
+    /// The RTMP handshake was complete, and then the server did not answer the commands or closed the connection. See
     /// [`Plan::report_cut_off`](super::Plan::report_cut_off).
     CutOff,
-    /// What answered does not speak RTMP, or no RTMPT where that was asked for: an HTTP server, a proxy.
+    /// The peer does not speak RTMP, or not RTMPT on an RTMPT target: for example an HTTP server or a proxy.
     NotRtmp,
-    /// The host's name has no address.
+    /// The name of the host has no address.
     Dns,
-    /// This side could not dial: no free socket, no network.
+    /// The caller could not dial: it had no free socket or no network.
     Local,
-    /// This side was built without the target's transport.
+    /// The caller was built without the target's transport.
     Unsupported,
-    /// The total deadline passed before this one's turn.
+    /// The total deadline passed before the attempt was started.
     NotTried,
 }
 
@@ -44,7 +44,7 @@ impl fmt::Display for Failure {
             Failure::TimedOut => "dropped, no answer in time",
             Failure::HandshakeTimedOut => "connected, but no RTMP handshake in time",
             Failure::Closed => "closed during the RTMP handshake",
-            Failure::CutOff => "cut off behind the RTMP handshake",
+            Failure::CutOff => "cut off after the RTMP handshake",
             Failure::NotRtmp => "answered, but not in RTMP",
             Failure::Dns => "the host's name was not found",
             Failure::Local => "could not be dialled",
@@ -56,18 +56,18 @@ impl fmt::Display for Failure {
 
 impl core::error::Error for Failure {}
 
-/// How far an attempt is, or how it ended.
+/// The state of an attempt, or how it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Outcome {
-    /// Its turn has not come; after the plan's end: it was not needed.
+    /// Not started. After the end of the plan: it was not needed.
     NotStarted,
-    /// Dialled; no TCP connection has been reported.
+    /// Dialled. No TCP connection was reported yet.
     Dialled,
-    /// The TCP connection is there, the RTMP handshake is not complete.
+    /// TCP is connected. The RTMP handshake is not complete.
     Handshake,
-    /// The RTMP handshake is complete: the winner.
+    /// The RTMP handshake is complete: this is the winner.
     Connected,
     /// Abandoned, because another attempt won.
     Lost,
@@ -94,21 +94,22 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// What a plan knows about one of its attempts.
+/// The state of one attempt of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct AttemptReport {
     /// The attempt.
     pub id: AttemptId,
-    /// What it tries.
+    /// Its target.
     pub target: Target,
-    /// How far it is, or how it ended.
+    /// Its state, or how it ended.
     pub outcome: Outcome,
-    /// From the plan's first poll to the dial; zero for an attempt that was not started.
+    /// The time from the first `poll_event` to the dial. Zero for an attempt that was not started.
     pub started: Duration,
-    /// From the dial to the TCP connection, where one was reported.
+    /// The time from the dial to the TCP connection, if one was reported.
     pub to_tcp: Option<Duration>,
-    /// From the dial to the attempt's end: for the winner, the RTMP handshake's end. Zero until then.
+    /// The time from the dial to the end of the attempt, which is the end of the RTMP handshake for the winner. Zero until
+    /// then.
     pub took: Duration,
 }
 

@@ -123,8 +123,8 @@ pub(super) fn course(plan: &mut Plan<'_>, targets: &[Target], wire: impl Fn(Targ
     loop {
         let instant = Instant::from_millis(START + now);
         let target_of = |id: AttemptId| targets[id.index()];
-        match plan.poll(instant) {
-            Step::Dial { id, target, deadline } => {
+        match plan.poll_event(instant) {
+            Some(PlanEvent::Dial { id, target, deadline }) => {
                 assert!(deadline > instant);
                 // An abandoned attempt's late answers are reported, too, but not as those of another dial.
                 pending.retain(|_, (other, _)| *other != id);
@@ -138,12 +138,13 @@ pub(super) fn course(plan: &mut Plan<'_>, targets: &[Target], wire: impl Fn(Targ
                     );
                 }
             }
-            Step::Abandon(id) => {
+            Some(PlanEvent::Abandon(id)) => {
                 assert!(open.contains(&id), "abandoned twice, or never dialled");
                 open.retain(|other| *other != id);
                 course.abandoned.push((now, target_of(id)));
             }
-            Step::Await { deadline } => {
+            None => {
+                let deadline = plan.poll_timeout().unwrap();
                 let deadline = deadline.as_millis() - START;
                 assert!(deadline > now, "a wait that ends before it begins");
                 match pending.first_key_value() {
@@ -163,7 +164,7 @@ pub(super) fn course(plan: &mut Plan<'_>, targets: &[Target], wire: impl Fn(Targ
                     _ => now = deadline,
                 }
             }
-            Step::Connected(id) => {
+            Some(PlanEvent::Connected(id)) => {
                 assert_eq!(open, [id], "a loser is still open");
                 let (report, target) = (plan.winner().unwrap(), target_of(id));
                 assert_eq!((report.id, report.target, report.outcome), (id, target, Outcome::Connected));
@@ -177,7 +178,7 @@ pub(super) fn course(plan: &mut Plan<'_>, targets: &[Target], wire: impl Fn(Targ
                 course.winner = Some((now, target));
                 break;
             }
-            Step::Exhausted => {
+            Some(PlanEvent::Exhausted) => {
                 assert!(open.is_empty() && plan.winner().is_none());
                 break;
             }

@@ -16,10 +16,16 @@ fn ms(millis: u64) -> Instant {
 }
 
 fn dial(plan: &mut Plan<'_>, now: Instant) -> AttemptId {
-    match plan.poll(now) {
-        Step::Dial { id, .. } => id,
-        step => panic!("{step:?}"),
+    match plan.poll_event(now) {
+        Some(PlanEvent::Dial { id, .. }) => id,
+        event => panic!("{event:?}"),
     }
+}
+
+/// The time until which the plan has nothing to do.
+fn waits(plan: &mut Plan<'_>, now: Instant) -> Option<Instant> {
+    assert_eq!(plan.poll_event(now), None);
+    plan.poll_timeout()
 }
 
 #[test]
@@ -37,12 +43,12 @@ fn a_plan_that_cannot_work_is_refused() {
 fn item_092_a_list_of_one_port_is_dialled_once_and_no_other() {
     let targets = [Target::rtmp(8080)];
     let mut plan = Plan::new(&targets, Limits::staggered(Duration::from_millis(1), 8)).unwrap();
-    let Step::Dial { id, target, deadline } = plan.poll(START) else { panic!() };
+    let Some(PlanEvent::Dial { id, target, deadline }) = plan.poll_event(START) else { panic!() };
     assert_eq!((id.index(), target.port, deadline), (0, 8080, ms(3_000)));
-    assert_eq!(plan.poll(ms(2_999)), Step::Await { deadline });
-    assert_eq!(plan.poll(deadline), Step::Abandon(id));
+    assert_eq!(waits(&mut plan, ms(2_999)), Some(deadline));
+    assert_eq!(plan.poll_event(deadline), Some(PlanEvent::Abandon(id)));
     for late in 0..3 {
-        assert_eq!(plan.poll(ms(3_000 + late)), Step::Exhausted);
+        assert_eq!(plan.poll_event(ms(3_000 + late)), Some(PlanEvent::Exhausted));
         plan.report_connected(id, ms(3_000 + late));
     }
 }
@@ -52,10 +58,10 @@ fn the_tcp_connection_begins_a_deadline_of_its_own() {
     let mut plan = Plan::new(PLAYER, Limits::SEQUENTIAL).unwrap();
     let first = dial(&mut plan, START);
     plan.report_tcp(first, ms(2_000));
-    assert_eq!(plan.poll(ms(2_000)), Step::Await { deadline: ms(7_000) });
+    assert_eq!(waits(&mut plan, ms(2_000)), Some(ms(7_000)));
     plan.report_tcp(first, ms(4_000)); // once is enough: no attempt prolongs itself
-    assert_eq!(plan.poll(ms(6_999)), Step::Await { deadline: ms(7_000) });
-    assert_eq!(plan.poll(ms(7_000)), Step::Abandon(first));
+    assert_eq!(waits(&mut plan, ms(6_999)), Some(ms(7_000)));
+    assert_eq!(plan.poll_event(ms(7_000)), Some(PlanEvent::Abandon(first)));
     assert_eq!(plan.failures().collect::<Vec<_>>(), [(PLAYER[0], Failure::HandshakeTimedOut)]);
 
     // The deadline of the whole attempt stands above it.
@@ -63,7 +69,25 @@ fn the_tcp_connection_begins_a_deadline_of_its_own() {
     let mut plan = Plan::new(PLAYER, limits).unwrap();
     let first = dial(&mut plan, START);
     plan.report_tcp(first, ms(2_000));
-    assert_eq!(plan.poll(ms(2_000)), Step::Await { deadline: ms(4_000) });
+    assert_eq!(waits(&mut plan, ms(2_000)), Some(ms(4_000)));
+}
+
+#[test]
+fn an_attempt_that_timed_out_is_abandoned_unless_its_failure_is_reported_first() {
+    let mut plan = Plan::new(PLAYER, Limits::SEQUENTIAL).unwrap();
+    plan.handle_timeout(START);
+    assert_eq!(plan.poll_timeout(), None, "the plan's time begins with the first poll_event");
+    let first = dial(&mut plan, START);
+    let deadline = waits(&mut plan, START).unwrap();
+    plan.handle_timeout(deadline);
+    assert_eq!(plan.poll_event(deadline), Some(PlanEvent::Abandon(first)));
+    let second = dial(&mut plan, deadline);
+    let deadline = waits(&mut plan, deadline).unwrap();
+    plan.handle_timeout(deadline);
+    plan.report_failed(second, deadline, Failure::Refused);
+    let third = dial(&mut plan, deadline);
+    assert_eq!(third.index(), 2);
+    assert!(plan.failures().all(|(_, why)| why == Failure::TimedOut), "the time-out came first");
 }
 
 #[test]
@@ -77,9 +101,9 @@ fn only_the_first_report_of_an_end_counts() {
     plan.report_connected(third, ms(8));
     plan.report_connected(first, ms(9));
     plan.report_failed(third, ms(9), Failure::Closed);
-    assert_eq!(plan.poll(ms(9)), Step::Abandon(first));
-    assert_eq!(plan.poll(ms(9)), Step::Connected(third));
-    assert_eq!(plan.poll(ms(99_999_999)), Step::Connected(third));
+    assert_eq!(plan.poll_event(ms(9)), Some(PlanEvent::Abandon(first)));
+    assert_eq!(plan.poll_event(ms(9)), Some(PlanEvent::Connected(third)));
+    assert_eq!(plan.poll_event(ms(99_999_999)), Some(PlanEvent::Connected(third)));
     assert_eq!(plan.failures().collect::<Vec<_>>(), [(NET_CONNECTION[1], Failure::Refused)]);
     let outcomes: Vec<_> = plan.reports().map(|report| report.outcome).collect();
     assert_eq!(outcomes, [Outcome::Lost, Outcome::Failed(Failure::Refused), Outcome::Connected]);
@@ -95,7 +119,7 @@ fn reports_about_what_was_never_dialled_are_ignored() {
     plan.report_tcp(third, START);
     plan.report_connected(third, START);
     plan.report_failed(third, START, Failure::Refused);
-    assert_eq!(plan.poll(START), Step::Await { deadline: ms(3_000) });
+    assert_eq!(waits(&mut plan, START), Some(ms(3_000)));
     assert_eq!((plan.failures().count(), plan.winner(), plan.reports().count()), (0, None, 3));
 }
 
@@ -105,7 +129,7 @@ fn a_loser_that_failed_before_its_turn_is_not_abandoned_again() {
     let [first, second] = [(); 2].map(|()| dial(&mut plan, START));
     plan.report_connected(second, ms(3));
     plan.report_failed(first, ms(3), Failure::Closed);
-    assert_eq!(plan.poll(ms(3)), Step::Connected(second));
+    assert_eq!(plan.poll_event(ms(3)), Some(PlanEvent::Connected(second)));
 }
 
 #[test]
@@ -131,11 +155,11 @@ fn reports_tell_when_and_how_long() {
 fn a_clock_that_stands_goes_back_or_leaps_does_no_harm() {
     let mut plan = Plan::new(NET_CONNECTION, Limits::SEQUENTIAL).unwrap();
     let first = dial(&mut plan, START);
-    assert_eq!(plan.poll(Instant::from_micros(0)), Step::Await { deadline: ms(3_000) });
+    assert_eq!(waits(&mut plan, Instant::from_micros(0)), Some(ms(3_000)));
     plan.report_tcp(first, Instant::from_micros(0));
-    assert_eq!(plan.poll(Instant::from_micros(u64::MAX)), Step::Abandon(first));
-    assert_eq!(plan.poll(Instant::from_micros(u64::MAX)), Step::Exhausted);
-    assert_eq!(plan.poll(START), Step::Exhausted);
+    assert_eq!(plan.poll_event(Instant::from_micros(u64::MAX)), Some(PlanEvent::Abandon(first)));
+    assert_eq!(plan.poll_event(Instant::from_micros(u64::MAX)), Some(PlanEvent::Exhausted));
+    assert_eq!(plan.poll_event(START), Some(PlanEvent::Exhausted));
     let all: Vec<_> = plan.failures().map(|(_, why)| why).collect();
     assert_eq!(all, [Failure::HandshakeTimedOut, Failure::NotTried, Failure::NotTried]);
 }
@@ -153,9 +177,9 @@ fn endless_limits_end_too() {
     let mut plan = Plan::new(PLAYER, limits).unwrap();
     let first = dial(&mut plan, START);
     let deadline = START + Limits::LONGEST;
-    assert_eq!(plan.poll(ms(1)), Step::Await { deadline });
-    assert_eq!(plan.poll(deadline), Step::Abandon(first));
-    assert_eq!(plan.poll(deadline), Step::Exhausted);
+    assert_eq!(waits(&mut plan, ms(1)), Some(deadline));
+    assert_eq!(plan.poll_event(deadline), Some(PlanEvent::Abandon(first)));
+    assert_eq!(plan.poll_event(deadline), Some(PlanEvent::Exhausted));
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -205,8 +229,8 @@ proptest! {
         let mut won = None;
         for polls in 0.. {
             prop_assert!(polls < 24 + 4 * MAX_TARGETS + 4, "no end");
-            match plan.poll(now) {
-                Step::Dial { id, target, deadline } => {
+            match plan.poll_event(now) {
+                Some(PlanEvent::Dial { id, target, deadline }) => {
                     prop_assert!(won.is_none());
                     prop_assert_eq!((id.index(), target), (ids.len(), targets[ids.len()]));
                     prop_assert!(deadline >= now && deadline <= START + limits.total);
@@ -214,10 +238,11 @@ proptest! {
                     open.insert(id);
                     prop_assert!(open.len() <= usize::from(limits.max_at_once));
                 }
-                Step::Abandon(id) => {
+                Some(PlanEvent::Abandon(id)) => {
                     prop_assert!(open.remove(&id) && ended.insert(id) && won != Some(id));
                 }
-                Step::Await { deadline } => {
+                None => {
+                    let deadline = plan.poll_timeout().unwrap();
                     prop_assert!(won.is_none() && !open.is_empty());
                     prop_assert!(deadline > now && deadline <= START + limits.total);
                     let Some((after, action, which)) = script.next() else {
@@ -242,14 +267,14 @@ proptest! {
                         }
                     }
                 }
-                end @ (Step::Connected(_) | Step::Exhausted) => {
-                    prop_assert_eq!(end, won.map_or(Step::Exhausted, Step::Connected));
+                Some(end @ (PlanEvent::Connected(_) | PlanEvent::Exhausted)) => {
+                    prop_assert_eq!(end, won.map_or(PlanEvent::Exhausted, PlanEvent::Connected));
                     prop_assert!(open.iter().eq(&won), "something is still open: {open:?}");
                     // The end repeats itself, whatever comes after it.
                     for id in &ids {
                         plan.report_failed(*id, now, Failure::Refused);
                         plan.report_connected(*id, now);
-                        prop_assert_eq!(plan.poll(now + Duration::from_secs(3_600)), end);
+                        prop_assert_eq!(plan.poll_event(now + Duration::from_secs(3_600)), Some(end));
                     }
                     break;
                 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, ToSocketAddrs};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use embedded_rtmp::handshake::HandshakeKind;
-use embedded_rtmp::port_plan::{AttemptId, AttemptReport, Failure, Limits, Plan, Step, Target};
+use embedded_rtmp::port_plan::{AttemptId, AttemptReport, Failure, Limits, Plan, PlanEvent, Target};
 use embedded_rtmp::session::{Client, ClientConfig, SessionBuffers};
 
 use super::attempt::{Addresses, Attempt, Stage};
@@ -137,24 +138,25 @@ impl<'p, 'b, const PLAYS: usize> Dialler<'p, 'b, PLAYS> {
     /// [`DialError`] where no target answered; others where the system fails.
     pub fn dial(&mut self) -> Result<Dialled<'b, PLAYS>> {
         loop {
-            match self.plan.poll(self.clock.now()) {
-                Step::Dial { id, target, .. } => match self.begin(target)? {
+            match self.plan.poll_event(self.clock.now()) {
+                Some(PlanEvent::Dial { id, target, .. }) => match self.begin(target)? {
                     Ok(attempt) => drop(self.attempts.insert(id, attempt)),
                     Err(failure) => self.plan.report_failed(id, self.clock.now(), failure),
                 },
-                Step::Abandon(id) => self.end(id),
-                Step::Await { deadline } => {
+                Some(PlanEvent::Abandon(id)) => self.end(id),
+                None => {
                     if !self.step() {
-                        let next = self.attempts.values().filter_map(Attempt::deadline).chain([deadline]).min();
-                        self.waiter.wait(self.clock.until(next.unwrap_or(deadline)))?;
+                        let attempts = self.attempts.values().filter_map(Attempt::deadline);
+                        let next = attempts.chain(self.plan.poll_timeout()).min();
+                        self.waiter.wait(next.map_or(Duration::ZERO, |next| self.clock.until(next)))?;
                     }
                 }
-                Step::Connected(id) => {
+                Some(PlanEvent::Connected(id)) => {
                     let (session, mut pipe) = self.attempts.remove(&id).context("the winner is gone")?.into_parts();
                     self.waiter.remove(&mut pipe)?;
                     return Ok(Dialled { session, pipe, handshake: self.handshake, reports: self.reports() });
                 }
-                Step::Exhausted => return Err(DialError { reports: self.reports() }.into()),
+                Some(PlanEvent::Exhausted) => return Err(DialError { reports: self.reports() }.into()),
             }
         }
     }

@@ -10,7 +10,7 @@ use core::task::{Context, Poll};
 
 use embassy_net::Stack;
 use embedded_rtmp::command::ConnectOptions;
-use embedded_rtmp::port_plan::{Failure, Plan, Step};
+use embedded_rtmp::port_plan::{Failure, Plan, PlanEvent};
 use embedded_rtmp::session;
 use embedded_rtmp::session::{Client, RequestError};
 use embedded_rtmp::url::Url;
@@ -49,7 +49,7 @@ pub(crate) async fn open<'a, const STREAMS: usize, const PLAYS: usize>(
 /// Finds the addresses of a host. If there are none, every target of the plan has that for its reason.
 pub(crate) async fn lookup(stack: Stack<'_>, host: &str, plan: &mut Plan<'_>) -> Result<Lookup, Error> {
     resolve(stack, host).await.map_err(|error| {
-        while let Step::Dial { id, .. } = plan.poll(clock()) {
+        while let Some(PlanEvent::Dial { id, .. }) = plan.poll_event(clock()) {
             plan.report_failed(id, clock(), Failure::Dns);
         }
         Error::Resolve(error)
@@ -71,8 +71,8 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Dialing<'_, '_, 'a, STREAMS, 
             if let Some(index) = connections.iter().position(|it| it.stage == Stage::Idle && it.failed.is_some()) {
                 return Poll::Ready(Err(index));
             }
-            match self.plan.poll(clock()) {
-                Step::Dial { id, target, deadline } => {
+            match self.plan.poll_event(clock()) {
+                Some(PlanEvent::Dial { id, target, deadline }) => {
                     let idle = connections.iter_mut().find(|it| it.stage == Stage::Idle);
                     let begun = idle.map_or(Err(Failure::Local), |it| {
                         it.begin((id, target, deadline), &self.host, self.options.session, &(self.entropy)())
@@ -81,21 +81,23 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Dialing<'_, '_, 'a, STREAMS, 
                         self.plan.report_failed(id, clock(), why);
                     }
                 }
-                Step::Abandon(id) => {
+                Some(PlanEvent::Abandon(id)) => {
                     // Those that another one was quicker than go, too.
                     if self.plan.winner().is_none() {
                         info!("no answer in time");
                     }
                     connections.iter_mut().filter(|it| it.carries(id)).for_each(Connection::reset);
                 }
-                Step::Await { deadline } => {
+                None => {
                     let news = connections.iter_mut().filter(|it| it.stage != Stage::Idle);
                     let mut news = news.filter_map(|it| match it.poll_attempt(&self.host, cx) {
                         Poll::Ready(result) => Some((it, result)),
                         Poll::Pending => None,
                     });
                     let Some((connection, result)) = news.next() else {
-                        wake_at(deadline, cx);
+                        if let Some(deadline) = self.plan.poll_timeout() {
+                            wake_at(deadline, cx);
+                        }
                         return Poll::Pending;
                     };
                     let Some(id) = connection.attempt.id else { continue };
@@ -109,7 +111,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Dialing<'_, '_, 'a, STREAMS, 
                         }
                     }
                 }
-                Step::Connected(id) => {
+                Some(PlanEvent::Connected(id)) => {
                     let winner = connections.iter_mut().enumerate().find(|(_, it)| it.carries(id));
                     let Some((index, winner)) = winner else { return Poll::Ready(Err(0)) };
                     let Some((url, request)) = self.request else { return Poll::Ready(Ok(index)) };
@@ -130,7 +132,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Dialing<'_, '_, 'a, STREAMS, 
                         return Poll::Pending;
                     }
                 }
-                Step::Exhausted => {
+                Some(PlanEvent::Exhausted) => {
                     let Some(first) = connections.first_mut() else { return Poll::Ready(Err(0)) };
                     first.end(Error::Exhausted);
                 }

@@ -2,7 +2,7 @@
 #![no_std]
 #![no_main]
 
-use embedded_rtmp::port_plan::{Failure, Limits, NET_CONNECTION, Plan, Step};
+use embedded_rtmp::port_plan::{Failure, Limits, NET_CONNECTION, Plan, PlanEvent};
 use probe::Board;
 
 #[unsafe(no_mangle)]
@@ -10,15 +10,15 @@ fn _start(board: &mut Board) {
     let Ok(mut plan) = Plan::new(NET_CONNECTION, Limits::SEQUENTIAL) else { return };
     let mut id = None;
     loop {
-        match plan.poll((board.now)()) {
-            Step::Dial { id: dialled, target, .. } => {
+        match plan.poll_event((board.now)()) {
+            Some(PlanEvent::Dial { id: dialled, target, .. }) => {
                 id = Some(dialled);
                 (board.show)(u32::from(target.port), &[]);
             }
-            Step::Abandon(abandoned) => (board.show)(abandoned.index() as u32, &[]),
-            Step::Await { deadline } => (board.show)(deadline.as_micros() as u32, &[]),
-            Step::Connected(_) => break,
-            Step::Exhausted => {
+            Some(PlanEvent::Abandon(abandoned)) => (board.show)(abandoned.index() as u32, &[]),
+            None => (board.show)(plan.poll_timeout().map_or(0, |at| at.as_micros() as u32), &[]),
+            Some(PlanEvent::Connected(_)) => break,
+            Some(PlanEvent::Exhausted) => {
                 break plan.failures().for_each(|(target, why)| (board.show)(why as u32, &[target.port as u8]));
             }
         }
