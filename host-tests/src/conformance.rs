@@ -7,7 +7,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 /// Where tests are.
-const FOLDERS: [&str; 6] = ["core/src", "core/tests", "embassy-demo", "host-tests/src", "host-tests/tests", "fuzz/src"];
+const FOLDERS: [&str; 7] = [
+    "core/src",
+    "core/tests",
+    "embassy-demo",
+    "host-tests/adapter/src",
+    "host-tests/src",
+    "host-tests/tests",
+    "fuzz/src",
+];
 
 const ITEMS: &str = include_str!("../conformance.txt");
 

@@ -6,16 +6,16 @@ use std::time::Duration;
 use super::flv::{SCRIPT, Tag};
 
 /// The clip that is published unless the command line names another one.
-pub(crate) const BUNDLED: &[u8] = include_bytes!("../../clip.flv");
+pub const BUNDLED: &[u8] = include_bytes!("../../clip.flv");
 
 /// A pause between two tags is cut to this: a file's timestamps may say anything.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A message, and when it is due after the first one.
-pub(crate) type Due<'a> = (Duration, Tag<'a>);
+pub type Due<'a> = (Duration, Tag<'a>);
 
 /// Audio and video messages in their order, with the time that each is due.
-pub(crate) fn schedule<'a>(tags: &[Tag<'a>]) -> Vec<Due<'a>> {
+pub fn schedule<'a>(tags: &[Tag<'a>]) -> Vec<Due<'a>> {
     let (mut due, mut last) = (Duration::ZERO, None);
     let media = tags.iter().filter(|tag| tag.kind != SCRIPT);
     media
@@ -32,7 +32,7 @@ pub(crate) fn schedule<'a>(tags: &[Tag<'a>]) -> Vec<Due<'a>> {
 }
 
 /// The payload of the message that tells the server the clip's metadata, if the clip has some.
-pub(crate) fn metadata(tags: &[Tag<'_>]) -> Option<Vec<u8>> {
+pub fn metadata(tags: &[Tag<'_>]) -> Option<Vec<u8>> {
     let script = tags.iter().find(|tag| tag.kind == SCRIPT)?;
     Some([SET_DATA_FRAME, script.data].concat())
 }

@@ -6,7 +6,7 @@ use super::flv::{AUDIO, Tag, VIDEO};
 
 /// The first difference between a clip and its recording.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Difference {
+pub enum Difference {
     /// Another number of messages of a kind: those of the clip, those of the recording.
     Count(&'static str, usize, usize),
     /// The message of this index, among those of its kind, came at another time: the clip's, the recording's.
@@ -35,7 +35,7 @@ impl std::error::Error for Difference {}
 ///
 /// # Errors
 /// The first difference.
-pub(crate) fn compare(clip: &[Tag<'_>], recording: &[Tag<'_>]) -> Result<(), Difference> {
+pub fn compare(clip: &[Tag<'_>], recording: &[Tag<'_>]) -> Result<(), Difference> {
     for (kind, name) in [(AUDIO, "audio"), (VIDEO, "video")] {
         let of_kind = |tags: &[Tag<'_>]| tags.iter().filter(|tag| tag.kind == kind).count();
         let pairs = clip.iter().filter(|tag| tag.kind == kind).zip(recording.iter().filter(|tag| tag.kind == kind));

@@ -5,31 +5,31 @@ use embassy_net_driver_channel as channel;
 use embassy_net_driver_channel::driver::HardwareAddress;
 
 /// The longest Ethernet frame, without its check sequence.
-pub(crate) const MTU: usize = 1514;
+pub const MTU: usize = 1514;
 /// Frames that the port holds each way.
 const FRAMES: usize = 8;
 /// Sockets of one stack, its DNS socket among them.
 const SOCKETS: usize = 12;
 
 /// The wire's end of a device's Ethernet port.
-pub(crate) type Port<'d> = channel::Runner<'d, MTU>;
+pub type Port<'d> = channel::Runner<'d, MTU>;
 /// What runs a device's network stack.
-pub(crate) type NetworkRunner<'d> = Runner<'d, channel::Device<'d, MTU>>;
+pub type NetworkRunner<'d> = Runner<'d, channel::Device<'d, MTU>>;
 
 /// The memory of one device's network.
-pub(crate) struct Device {
+pub struct Device {
     port: channel::State<MTU, FRAMES, FRAMES>,
     resources: StackResources<SOCKETS>,
 }
 
 impl Device {
     /// A device that is switched off. It is boxed, for it holds the frames of its port.
-    pub(crate) fn new() -> Box<Self> {
+    pub fn new() -> Box<Self> {
         Box::new(Self { port: channel::State::new(), resources: StackResources::new() })
     }
 
     /// Switches it on, at the address 10.0.0.`host`.
-    pub(crate) fn start(&mut self, host: u8) -> (Stack<'_>, NetworkRunner<'_>, Port<'_>) {
+    pub fn start(&mut self, host: u8) -> (Stack<'_>, NetworkRunner<'_>, Port<'_>) {
         let hardware = HardwareAddress::Ethernet([0x02, 0, 0, 0, 0, host]);
         let (port, device) = channel::new(&mut self.port, hardware);
         let config = Config::ipv4_static(StaticConfigV4 {

@@ -6,18 +6,18 @@ use std::io::{self, Write};
 use embedded_rtmp_embassy::embedded_rtmp::media::flv::{FileHeader, TagHeader, Tags};
 use embedded_rtmp_embassy::embedded_rtmp::message::{MAX_MESSAGE_LENGTH, MessageKind};
 
-pub(crate) use embedded_rtmp_embassy::embedded_rtmp::media::flv::Tag;
+pub use embedded_rtmp_embassy::embedded_rtmp::media::flv::Tag;
 
 /// Audio tags.
-pub(crate) const AUDIO: MessageKind = MessageKind::AUDIO;
+pub const AUDIO: MessageKind = MessageKind::AUDIO;
 /// Video tags.
-pub(crate) const VIDEO: MessageKind = MessageKind::VIDEO;
+pub const VIDEO: MessageKind = MessageKind::VIDEO;
 /// Script data tags: RTMP's data messages.
-pub(crate) const SCRIPT: MessageKind = MessageKind::DATA;
+pub const SCRIPT: MessageKind = MessageKind::DATA;
 
 /// Why a file is no FLV file that can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FlvError {
+pub enum FlvError {
     /// It does not begin as an FLV file does.
     NotFlv,
     /// The tag that begins at this byte is cut off.
@@ -42,7 +42,7 @@ impl std::error::Error for FlvError {}
 ///
 /// # Errors
 /// The file is cut off within a tag, or holds no audio and no video.
-pub(crate) fn read(file: &[u8]) -> Result<Vec<Tag<'_>>, FlvError> {
+pub fn read(file: &[u8]) -> Result<Vec<Tag<'_>>, FlvError> {
     let mut tags = Tags::file(file).map_err(|_| FlvError::NotFlv)?;
     let known: Vec<_> = tags.by_ref().filter(|tag| matches!(tag.kind, AUDIO | VIDEO | SCRIPT)).collect();
     if !tags.rest().is_empty() {
@@ -52,12 +52,12 @@ pub(crate) fn read(file: &[u8]) -> Result<Vec<Tag<'_>>, FlvError> {
 }
 
 /// Writes the header of a file that holds audio and video.
-pub(crate) fn write_header(out: &mut impl Write) -> io::Result<()> {
+pub fn write_header(out: &mut impl Write) -> io::Result<()> {
     out.write_all(&FileHeader { audio: true, video: true, length: FileHeader::SIZE as u32 }.emit())
 }
 
 /// Writes one tag.
-pub(crate) fn write_tag(out: &mut impl Write, tag: Tag<'_>) -> io::Result<()> {
+pub fn write_tag(out: &mut impl Write, tag: Tag<'_>) -> io::Result<()> {
     let length = u32::try_from(tag.data.len()).ok().filter(|length| *length <= MAX_MESSAGE_LENGTH);
     let length = length.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a tag holds at most 16 MiB"))?;
     let header = TagHeader { kind: tag.kind, filtered: false, length, timestamp: tag.timestamp };

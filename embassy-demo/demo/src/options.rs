@@ -8,50 +8,51 @@ use clap::{Args, Parser, Subcommand};
 /// Publishes a clip from one simulated device to another through a simulated firewall, and checks the recording.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "demo", version)]
-pub(crate) struct Options {
+pub struct Options {
+    /// What to do instead of publishing
     #[command(subcommand)]
-    pub(crate) command: Option<Command>,
+    pub command: Option<Command>,
 
     /// The FLV file to publish; without it, the bundled clip
     #[arg(long, value_name = "FILE")]
-    pub(crate) clip: Option<PathBuf>,
+    pub clip: Option<PathBuf>,
 
     /// The ports that the publisher tries, in this order, and that the server listens on
     #[arg(long, value_name = "PORTS", default_value = "1935,80,443", value_parser = some_ports, global = true)]
-    pub(crate) ports: Ports,
+    pub ports: Ports,
 
     /// The ports whose packets the wire swallows, as a strict firewall does; '' for none
     #[arg(long, value_name = "PORTS", default_value = "1935", global = true)]
-    pub(crate) drop: Ports,
+    pub drop: Ports,
 
     /// The ports where TCP connects, and the wire then swallows what carries data; '' for none
     #[arg(long, value_name = "PORTS", default_value = "", global = true)]
-    pub(crate) silence: Ports,
+    pub silence: Ports,
 
     /// The ports where the wire swallows all that follows RTMP's handshake; '' for none
     #[arg(long, value_name = "PORTS", default_value = "", global = true)]
-    pub(crate) cut_off: Ports,
+    pub cut_off: Ports,
 
     /// How many ports the publisher tries at once, each 100 ms after the one before
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=MOST_SOCKETS as i64))]
-    pub(crate) sockets: u8,
+    pub sockets: u8,
 
     /// How many of a hundred Ethernet frames the wire loses
     #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100), global = true)]
-    pub(crate) loss: u8,
+    pub loss: u8,
 
     /// How long each frame is under way, in milliseconds, one way. (Without a delay, wasted round trips are not seen.)
     #[arg(long, value_name = "MS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=2_000), global = true)]
-    pub(crate) delay: u64,
+    pub delay: u64,
 
     /// Where the server device records what it gets
     #[arg(long, value_name = "FILE", default_value = "target/demo/recording.flv")]
-    pub(crate) output: PathBuf,
+    pub output: PathBuf,
 }
 
 /// What is done in place of publishing from one device to the other.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
-pub(crate) enum Command {
+pub enum Command {
     /// Tests by which ports one device can reach the other, on which a web server listens on 8080, too
     Ports,
     /// Tests the ports of a real server from a device behind a TAP interface, then publishes to it. There is no simulated
@@ -65,28 +66,28 @@ pub(crate) enum Command {
 
 /// A device on a real network.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub(crate) struct Tap {
+pub struct Tap {
     /// The TAP interface, which must be there and up
-    pub(crate) interface: String,
+    pub interface: String,
     /// Where to publish: rtmp://host/app/key, with a port for that alone
-    pub(crate) url: String,
+    pub url: String,
     /// The device's address
     #[arg(long, value_name = "ADDR/BITS", default_value = "10.77.1.2/24")]
-    pub(crate) address: String,
+    pub address: String,
     /// Who leads to other networks
     #[arg(long, value_name = "ADDR", default_value = "10.77.1.1")]
-    pub(crate) gateway: std::net::Ipv4Addr,
+    pub gateway: std::net::Ipv4Addr,
     /// How many attempts may be under way at once
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=4))]
-    pub(crate) sockets: u8,
+    pub sockets: u8,
 }
 
 /// A list of ports in the order given.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Ports(pub(crate) Vec<u16>);
+pub struct Ports(pub(crate) Vec<u16>);
 
 /// More ports than this are more than the server device has sockets for.
-pub(crate) const MOST_PORTS: usize = 8;
+pub const MOST_PORTS: usize = 8;
 
 impl FromStr for Ports {
     type Err = String;
@@ -109,7 +110,7 @@ impl FromStr for Ports {
 }
 
 /// Sockets that the publisher device has for its attempts.
-pub(crate) const MOST_SOCKETS: usize = 4;
+pub const MOST_SOCKETS: usize = 4;
 
 fn some_ports(list: &str) -> Result<Ports, String> {
     let ports: Ports = list.parse()?;

@@ -22,7 +22,7 @@ const NOTHING: u16 = 7070;
 ///
 /// # Errors
 /// The server cannot be made, or the test not begin.
-pub(crate) fn ports(options: &Options, show: &mut dyn FnMut(AttemptReport)) -> Result<()> {
+pub fn ports(options: &Options, show: &mut dyn FnMut(AttemptReport)) -> Result<()> {
     let wire = Wire::between(options);
     let (mut first, mut second) = (Device::new(), Device::new());
     let (first, mut first_runner, first_port) = first.start(1);

@@ -10,22 +10,22 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// How far the publisher is. It writes this, others look at it.
 #[derive(Debug, Default)]
-pub(crate) struct Progress {
+pub struct Progress {
     /// When the server took the stream.
-    pub(crate) publishing: Cell<Option<Instant>>,
+    pub publishing: Cell<Option<Instant>>,
     /// When the first audio or video message was out.
-    pub(crate) first_media: Cell<Option<Instant>>,
+    pub first_media: Cell<Option<Instant>>,
     /// How much of the clip is out.
-    pub(crate) position: Cell<Duration>,
+    pub position: Cell<Duration>,
     /// Audio, video and data messages that are out.
-    pub(crate) messages: Cell<u32>,
+    pub messages: Cell<u32>,
     /// Bytes that went over the TCP connection, once it is closed.
-    pub(crate) traffic: Cell<Traffic>,
+    pub traffic: Cell<Traffic>,
 }
 
 impl Progress {
     /// Shows a run through a clip of this length, until it is dropped.
-    pub(crate) async fn show(&self, length: Duration) {
+    pub async fn show(&self, length: Duration) {
         if std::io::stderr().is_terminal() { self.bar(length).await } else { self.lines(length).await }
     }
 

@@ -18,7 +18,7 @@ use super::progress::Progress;
 use super::wire::Random;
 
 /// Publishes a clip. `paced`: each message when it is due, else as fast as the server takes them.
-pub(crate) async fn publish<const RX: usize, const TX: usize, const GATHER: usize>(
+pub async fn publish<const RX: usize, const TX: usize, const GATHER: usize>(
     stack: Stack<'_>,
     url: &Url<'_>,
     plan: &mut Plan<'_>,
@@ -35,7 +35,7 @@ pub(crate) async fn publish<const RX: usize, const TX: usize, const GATHER: usiz
 }
 
 /// The same with several sockets, of which the plan says how many may be used at once.
-pub(crate) async fn race<const RX: usize, const TX: usize, const N: usize>(
+pub async fn race<const RX: usize, const TX: usize, const N: usize>(
     stack: Stack<'_>,
     url: &Url<'_>,
     plan: &mut Plan<'_>,
@@ -51,7 +51,7 @@ pub(crate) async fn race<const RX: usize, const TX: usize, const N: usize>(
 }
 
 /// Sends a clip to a server that takes it, and ends the stream.
-pub(crate) async fn feed(
+pub async fn feed(
     publisher: &mut Publisher<'_>,
     clip: &[Tag<'_>],
     paced: bool,

@@ -13,19 +13,19 @@ use super::flv::{self, SCRIPT, Tag};
 use super::wire::Random;
 
 /// Records every stream into a file of its own.
-pub(crate) struct Recorder<Open> {
+pub struct Recorder<Open> {
     /// Opens the file for a stream.
     open: Open,
     recordings: BTreeMap<SessionId, Recording>,
     random: Random,
     /// The last session that had something to record.
-    pub(crate) recorded: Option<SessionId>,
+    pub recorded: Option<SessionId>,
     /// Messages that were recorded.
-    pub(crate) messages: u32,
+    pub messages: u32,
     /// The first thing that went wrong with a file.
-    pub(crate) error: Option<io::Error>,
+    pub error: Option<io::Error>,
     /// How each session ended.
-    pub(crate) ended: Vec<(SessionId, Error)>,
+    pub ended: Vec<(SessionId, Error)>,
 }
 
 struct Recording {
@@ -35,7 +35,8 @@ struct Recording {
 }
 
 impl<Open: FnMut(SessionId, &str) -> io::Result<Box<dyn Write>>> Recorder<Open> {
-    pub(crate) fn new(open: Open) -> Self {
+    /// A recorder that writes each stream to the file that `open` returns for its session and key.
+    pub fn new(open: Open) -> Self {
         let random = Random(0x1234_5678_9ABC_DEF1);
         Self { open, recordings: BTreeMap::new(), random, recorded: None, messages: 0, error: None, ended: Vec::new() }
     }

@@ -46,15 +46,15 @@ const PACES: [(u8, &str, Pace); PLAYERS] =
     [(3, "keeps up", Pace::AsItComes), (4, "is slow", Pace::BytesPerSecond(12_000)), (5, "stops", Pace::First(20_000))];
 
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Pace {
+enum Pace {
     AsItComes,
     BytesPerSecond(u64),
-    /// So many bytes, and then no more.
+    /// Stops reading after this number of bytes.
     First(u64),
 }
 
 /// What a player device got.
-pub(crate) struct Watch {
+struct Watch {
     pace: Pace,
     begun: Option<Instant>,
     bytes: u64,
@@ -143,25 +143,27 @@ impl Handler for Owner {
 }
 
 /// What came of one player: a row of the summary.
-pub(crate) struct Row {
+pub struct Row {
     /// How it reads.
-    pub(crate) name: &'static str,
-    /// Video and audio messages that it got.
-    pub(crate) video: usize,
-    pub(crate) audio: usize,
+    pub name: &'static str,
+    /// Video messages that it received.
+    pub video: usize,
+    /// Audio messages that it received.
+    pub audio: usize,
     /// What the relay says of it.
-    pub(crate) played: Played,
+    pub played: Played,
     /// Whether the relay closed its connection.
-    pub(crate) closed: bool,
+    pub closed: bool,
 }
 
 /// What came of it all.
-pub(crate) struct Relayed {
-    pub(crate) rows: Vec<Row>,
+pub struct Relayed {
+    /// The players.
+    pub rows: Vec<Row>,
     /// Messages that the publisher sent.
-    pub(crate) published: u32,
+    pub published: u32,
     /// Bytes of RAM: of a session, a stream, a player; lent to a session, lent to the stream.
-    pub(crate) memory: [usize; 5],
+    pub memory: [usize; 5],
 }
 
 /// Publishes the bundled clip through the relay to the three players.
@@ -169,7 +171,7 @@ pub(crate) struct Relayed {
 /// # Errors
 /// It took too long; or the player that keeps up has not got what was published, the slow one has lost nothing, or the
 /// one that stops was not closed.
-pub(crate) fn relay(options: &Options) -> Result<Relayed> {
+pub fn relay(options: &Options) -> Result<Relayed> {
     let clip = flv::read(crate::clip::BUNDLED)?;
     pollster::block_on(run(&clip, Duration::from_millis(options.delay)))
 }

@@ -37,7 +37,7 @@ impl Display for Table {
 }
 
 /// What is printed at the end.
-pub(crate) fn report(options: &Options, outcome: &Outcome) -> String {
+pub fn report(options: &Options, outcome: &Outcome) -> String {
     let mut ports = Table::default();
     ports.row(&[&"port", &"what came of it", &"to TCP", &"to the end"]);
     for attempt in &outcome.attempts {
@@ -66,7 +66,7 @@ pub(crate) fn report(options: &Options, outcome: &Outcome) -> String {
 }
 
 /// What the port test found, in a line.
-pub(crate) fn verdict(row: &AttemptReport) -> String {
+pub fn verdict(row: &AttemptReport) -> String {
     let to_tcp = row.to_tcp.map_or(String::new(), |time| format!("; TCP after {}", millis(time)));
     let handshake = match row.outcome {
         Attempted::Connected => format!(", the RTMP handshake after {}", millis(row.took)),
@@ -76,7 +76,7 @@ pub(crate) fn verdict(row: &AttemptReport) -> String {
 }
 
 /// What is printed at the end of a run with players.
-pub(crate) fn relayed(relayed: &Relayed) -> String {
+pub fn relayed(relayed: &Relayed) -> String {
     let mut players = Table::default();
     players.row(&[&"the player that", &"video", &"audio", &"sent", &"left out", &"connection"]);
     for Row { name, video, audio, played, closed } in &relayed.rows {

@@ -36,29 +36,30 @@ const PATIENCE: Duration = Duration::from_secs(60);
 type SessionMemory = Memory<4096, 4096>;
 
 /// What came of a run.
-pub(crate) struct Outcome {
+pub struct Outcome {
     /// Each port of the publisher's list.
-    pub(crate) attempts: Vec<AttemptReport>,
+    pub attempts: Vec<AttemptReport>,
     /// From the first dial to the server's yes to the stream.
-    pub(crate) connected: Option<Duration>,
+    pub connected: Option<Duration>,
     /// From the winning attempt's dial to the first audio or video message.
-    pub(crate) first_media: Option<Duration>,
+    pub first_media: Option<Duration>,
     /// Messages out of the publisher, and into the recording.
-    pub(crate) messages: [u32; 2],
+    pub messages: [u32; 2],
     /// Bytes over TCP, as the publisher counts them, and as the server does.
-    pub(crate) traffic: [Traffic; 2],
+    pub traffic: [Traffic; 2],
     /// What a session takes, and what it is lent: the publisher's, then one of the server's.
-    pub(crate) memory: [(usize, usize); 2],
-    pub(crate) frames: Counts,
+    pub memory: [(usize, usize); 2],
+    /// Frames on the wire.
+    pub frames: Counts,
     /// Why the run failed, or how many audio and video messages the recording has.
-    pub(crate) result: Result<(usize, usize)>,
+    pub result: Result<(usize, usize)>,
 }
 
 /// Publishes the clip from one device to the other and compares the recording.
 ///
 /// # Errors
 /// The clip cannot be used, or the recording not be written. What goes wrong later is part of the outcome.
-pub(crate) fn run(options: &Options) -> Result<Outcome> {
+pub fn run(options: &Options) -> Result<Outcome> {
     let file = match &options.clip {
         Some(path) => fs::read(path).with_context(|| format!("cannot read {}", path.display()))?,
         None => crate::clip::BUNDLED.to_vec(),
@@ -158,7 +159,7 @@ fn failures(plan: &Plan<'_>) -> String {
 }
 
 /// The plan's deadlines: the usual ones on a quick wire, longer where every round trip takes its time.
-pub(crate) fn limits(options: &Options) -> Limits {
+pub fn limits(options: &Options) -> Limits {
     let round_trip = Duration::from_millis(2 * options.delay);
     let tcp = Duration::from_millis(2_500) + 2 * round_trip;
     let handshake = Limits::SEQUENTIAL.handshake + 4 * round_trip;

@@ -15,7 +15,7 @@ const IN_FLIGHT: usize = 256;
 type Queue = Channel<NoopRawMutex, (Instant, Vec<u8>), IN_FLIGHT>;
 
 /// Carries frames between devices until it is dropped, each in `delay`. The device at the port of index 0 is 10.0.0.1.
-pub(crate) async fn switch(mut ports: Vec<Port<'_>>, delay: Duration) {
+pub async fn switch(mut ports: Vec<Port<'_>>, delay: Duration) {
     let queues: Vec<Queue> = ports.iter().map(|_| Channel::new()).collect();
     let mut lines: FuturesUnordered<Task<'_>> = FuturesUnordered::new();
     for (index, port) in ports.iter_mut().enumerate() {

@@ -19,7 +19,7 @@ use super::wire::Random;
 ///
 /// # Errors
 /// The options or the interface cannot be used, or the clip was not published.
-pub(crate) fn run(tap: &options::Tap) -> Result<()> {
+pub fn run(tap: &options::Tap) -> Result<()> {
     let (address, bits) = tap.address.split_once('/').context("an address needs its bits: 10.77.1.2/24")?;
     let address = Ipv4Cidr::new(address.parse().context("no address")?, bits.parse().context("no number of bits")?);
     let device = TunTapDevice::new(&tap.interface).with_context(|| format!("cannot use {}", tap.interface))?;

@@ -10,13 +10,10 @@ use std::pin::Pin;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 /// A task.
-pub(crate) type Task<'t> = Pin<Box<dyn Future<Output = ()> + 't>>;
+pub type Task<'t> = Pin<Box<dyn Future<Output = ()> + 't>>;
 
 /// Runs `main` to its end, and `others` beside it for so long.
-pub(crate) async fn run<'t, T: 't>(
-    main: impl Future<Output = T> + 't,
-    others: impl IntoIterator<Item = Task<'t>>,
-) -> T {
+pub async fn run<'t, T: 't>(main: impl Future<Output = T> + 't, others: impl IntoIterator<Item = Task<'t>>) -> T {
     let outcome = std::rc::Rc::new(Cell::new(None));
     let slot = outcome.clone();
     let main: Task<'t> = Box::pin(async move { slot.set(Some(main.await)) });

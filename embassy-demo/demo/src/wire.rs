@@ -22,30 +22,30 @@ const IN_FLIGHT: usize = 256;
 
 /// What the wire does to the frames that cross it.
 #[derive(Debug)]
-pub(crate) struct Wire {
+pub struct Wire {
     /// How long a frame is under way, one way.
-    pub(crate) delay: Duration,
+    pub delay: Duration,
     /// How many bytes of frames cross it in a second, in each direction.
-    pub(crate) rate: Option<u64>,
+    pub rate: Option<u64>,
     /// How many of a hundred frames are lost, in both directions.
-    pub(crate) loss: u8,
+    pub loss: u8,
     /// TCP segments from the first device to these ports of the second vanish.
-    pub(crate) dropped_ports: Vec<u16>,
+    pub dropped_ports: Vec<u16>,
     /// What a firewall does to TCP segments from the first device to ports of the second.
-    pub(crate) rules: Vec<(u16, Rule)>,
+    pub rules: Vec<(u16, Rule)>,
     /// Bytes of TCP payload that went to a port from another one, as far as [`Rule::CutOff`] counts them.
-    pub(crate) passed: RefCell<BTreeMap<(u16, u16), usize>>,
+    pub passed: RefCell<BTreeMap<(u16, u16), usize>>,
     /// While this is set, nothing crosses.
-    pub(crate) cut: Cell<bool>,
+    pub cut: Cell<bool>,
     /// Decides which frames are lost.
-    pub(crate) random: RefCell<Random>,
+    pub random: RefCell<Random>,
     /// What has happened so far.
-    pub(crate) counts: Cell<Counts>,
+    pub counts: Cell<Counts>,
 }
 
 /// What a firewall does to the segments that go to a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rule {
+pub enum Rule {
     /// All vanish.
     Drop,
     /// TCP connects, and what carries data vanishes.
@@ -56,18 +56,18 @@ pub(crate) enum Rule {
 
 /// What happened to the frames.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
+pub struct Counts {
     /// Frames that arrived.
-    pub(crate) carried: u32,
+    pub carried: u32,
     /// Frames that were lost by chance, or because the wire was cut.
-    pub(crate) lost: u32,
+    pub lost: u32,
     /// Frames that were dropped for their port.
-    pub(crate) dropped: u32,
+    pub dropped: u32,
 }
 
 impl Wire {
     /// A wire without delay, loss or drops.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             delay: Duration::from_ticks(0),
             rate: None,
@@ -82,14 +82,14 @@ impl Wire {
     }
 
     /// What the options make of it.
-    pub(crate) fn between(options: &Options) -> Self {
+    pub fn between(options: &Options) -> Self {
         let rules = [(&options.silence, Rule::Silence), (&options.cut_off, Rule::CutOff), (&options.drop, Rule::Drop)];
         let rules = rules.into_iter().flat_map(|(ports, rule)| ports.0.iter().map(move |port| (*port, rule)));
         Self { delay: Duration::from_millis(options.delay), loss: options.loss, rules: rules.collect(), ..Self::new() }
     }
 
     /// Carries frames between the two devices until it is dropped.
-    pub(crate) async fn run(&self, mut a: Port<'_>, mut b: Port<'_>) {
+    pub async fn run(&self, mut a: Port<'_>, mut b: Port<'_>) {
         a.set_link_state(LinkState::Up);
         b.set_link_state(LinkState::Up);
         let (_, a_in, a_out) = a.borrow_split();
@@ -185,11 +185,11 @@ fn tcp_segment(frame: &[u8]) -> Option<Segment> {
 
 /// A generator of the xorshift family: not random, but the same in every run.
 #[derive(Debug)]
-pub(crate) struct Random(pub(crate) u64);
+pub struct Random(pub u64);
 
 impl Random {
     /// The next 64 bits.
-    pub(crate) fn next_u64(&mut self) -> u64 {
+    pub fn next_u64(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -197,12 +197,12 @@ impl Random {
     }
 
     /// A number from 0 to `bound` - 1.
-    pub(crate) fn below(&mut self, bound: u32) -> u32 {
+    pub fn below(&mut self, bound: u32) -> u32 {
         (((self.next_u64() >> 32) * u64::from(bound)) >> 32) as u32
     }
 
     /// 32 bytes that stand in for what a device's random number generator would give.
-    pub(crate) fn bytes(&mut self) -> [u8; 32] {
+    pub fn bytes(&mut self) -> [u8; 32] {
         let mut bytes = [0; 32];
         bytes.chunks_exact_mut(8).for_each(|chunk| chunk.copy_from_slice(&self.next_u64().to_le_bytes()));
         bytes

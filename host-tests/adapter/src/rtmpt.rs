@@ -45,7 +45,10 @@ fn now() -> Time {
 impl<'b> Border<'b> {
     pub(super) fn new(buffers: SessionBuffers<'b>, most: usize) -> Self {
         Self {
-            tunnels: RefCell::new(Tunnels::new(TunnelConfig { hold: std::time::Duration::ZERO, ..Config::new() })),
+            tunnels: RefCell::new(Tunnels::new(TunnelConfig {
+                hold: std::time::Duration::ZERO,
+                ..TunnelConfig::new()
+            })),
             session: RefCell::new(None),
             buffers: RefCell::new(Some(buffers)),
             messages: RefCell::default(),

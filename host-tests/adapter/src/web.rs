@@ -71,7 +71,7 @@ fn plain_requests_get_the_page_or_404_however_they_come() {
         (None, "/fcs/ident2", "HTTP/1.1 404 Not Found", ""),
     ] {
         with_devices(&Wire::new(), async |first, second| {
-            let config = TunnelConfig { page, ..Config::new() };
+            let config = TunnelConfig { page, ..TunnelConfig::new() };
             let clients = async {
                 for cut in [1, 7, 1_000] {
                     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nUser-Agent: {}\r\n\r\n", "x".repeat(300));
@@ -115,7 +115,7 @@ fn a_head_that_comes_too_slowly_is_answered_with_408_and_no_socket_is_kept() {
     let config = TunnelConfig {
         head_timeout: std::time::Duration::from_millis(400),
         idle_timeout: std::time::Duration::from_millis(600),
-        ..Config::new()
+        ..TunnelConfig::new()
     };
     with_devices(&Wire::new(), async |first, second| {
         let clients = async {
@@ -177,7 +177,7 @@ fn item_098_every_request_may_come_on_a_connection_of_its_own() {
             let tc_url = ["rtmpt://10.0.0.2/live"];
             session.connect(&ConnectOptions { app: "live", tc_url: &tc_url, flash_ver: "x" }).unwrap();
             session.publish("cam").unwrap();
-            let mut tunnel = Client::new("10.0.0.2", 80);
+            let mut tunnel = TunnelClient::new("10.0.0.2", 80);
             let (mut requests, mut sent) = (0, 0);
             while !tunnel.is_closed() {
                 let mut request = vec![0; 4096];

@@ -164,7 +164,7 @@ fn a_key_in_a_tunnel_is_taken_for_all() {
 #[test]
 fn a_tunnel_that_goes_silent_is_over_at_its_limit_and_its_place_free() {
     let (recorded, limit) = (Recorded::default(), Duration::from_millis(700));
-    let config = TunnelConfig { idle_timeout: limit.into(), ..Config::new() };
+    let config = TunnelConfig { idle_timeout: limit.into(), ..TunnelConfig::new() };
     let ended = with_devices(&Wire::new(), async |first, second| {
         while_serving(second, config, &recorded, async {
             for _ in 0..TUNNELS + 1 {

@@ -1,4 +1,8 @@
-//! Tests over two simulated devices.
+//! Tests of the adapter over simulated devices.
+
+#![cfg(test)]
+
+pub(crate) use embedded_rtmp_demo::{clip, compare, device, flv, progress, publish, record, tasks, wire};
 
 mod cancel;
 mod dial;

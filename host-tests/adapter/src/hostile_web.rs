@@ -44,7 +44,7 @@ fn whatever_is_asked_the_server_serves_on() {
         head_timeout: std::time::Duration::from_millis(100),
         idle_timeout: std::time::Duration::from_millis(150),
         page: Some(PAGE),
-        ..Config::new()
+        ..TunnelConfig::new()
     };
     with_devices(&Wire::new(), async |first, second| {
         let hostile = async |seed: u64| {
@@ -102,7 +102,7 @@ async fn hurried(stack: Stack<'_>, request: &[u8]) -> (Vec<u8>, bool) {
 
 #[test]
 fn a_reset_leaves_the_tunnel_to_another_connection_whatever_was_asked_behind() {
-    let config = TunnelConfig { hold: std::time::Duration::from_millis(300), ..Config::new() };
+    let config = TunnelConfig { hold: std::time::Duration::from_millis(300), ..TunnelConfig::new() };
     with_devices(&Wire::new(), async |first, second| {
         let clients = async {
             let (_, body) = parts(&ask(first, &post("/open/1", b"\0"), 1_000).await.0);
@@ -125,7 +125,7 @@ fn a_reset_leaves_the_tunnel_to_another_connection_whatever_was_asked_behind() {
 fn tunnels_of_a_server_that_is_gone_are_free_for_the_next() {
     with_devices(&Wire::new(), async |first, second| {
         let mut lent = Box::new(TunnelMemory::<1>::new());
-        let config = TunnelConfig { hold: std::time::Duration::from_secs(5), ..Config::new() };
+        let config = TunnelConfig { hold: std::time::Duration::from_secs(5), ..TunnelConfig::new() };
         let mut tunnels = Tunnels::<1>::new(&mut lent, config);
         let recorded = Recorded::default();
         for _ in 0..2 {
@@ -152,7 +152,7 @@ fn tunnels_of_a_server_that_is_gone_are_free_for_the_next() {
 #[test]
 fn who_closes_its_side_behind_the_request_gets_the_whole_answer() {
     let page = "A page. ".repeat(2_000);
-    let config = TunnelConfig { page: Some(&page), ..Config::new() };
+    let config = TunnelConfig { page: Some(&page), ..TunnelConfig::new() };
     with_devices(&Wire::new(), async |first, second| {
         let clients = async {
             let (mut rx, mut tx, mut answer) = (vec![0; 1024], vec![0; 1024], Vec::new());
@@ -173,7 +173,7 @@ fn who_closes_its_side_behind_the_request_gets_the_whole_answer() {
 #[test]
 fn who_shares_an_id_with_others_and_resets_keeps_neither_its_tunnel_nor_a_socket() {
     let short = std::time::Duration::from_millis(150);
-    let config = TunnelConfig { head_timeout: short, idle_timeout: short, ..Config::new() };
+    let config = TunnelConfig { head_timeout: short, idle_timeout: short, ..TunnelConfig::new() };
     with_devices(&Wire::new(), async |first, second| {
         let (id, number) = (RefCell::new("0".repeat(32)), Cell::new(0_u32));
         let hostile = async |seed: u64| {
