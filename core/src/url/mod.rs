@@ -1,32 +1,33 @@
-//! RTMP URLs: where to connect to, as which application, and with which stream key.
+//! RTMP URLs: the host to connect to, the application, and the stream key.
 //!
 //! ```text
 //!   rtmp :// user:password @ host : 1935 / app / key?token=1
-//!   │        │               │      │      │     └ stream key: all that is left, `?` and `#` among it
+//!   │        │               │      │      │     └ stream key: all the rest, including `?` and `#`
 //!   │        │               │      │      └ application, as the connect command names it
-//!   │        │               │      └ known from absent: a port that is written allows no other (see `connect`)
+//!   │        │               │      └ if the URL names a port, no other port is tried (see `port_plan`)
 //!   │        │               └ a name, an IPv4 address or `[IPv6 address]`
 //!   │        └ for the authentication of publishers; never part of tcUrl
-//!   └ rtmp, rtmps, rtmpt, rtmpe, rtmpte or rtmpts in any case; one slash after the colon is as good as two
+//!   └ rtmp, rtmps, rtmpt, rtmpe, rtmpte or rtmpts, case-insensitive; one slash after the colon is accepted, too
 //! ```
 //!
-//! Nothing is decoded: percent signs, `?` and `#` stand in application and key as they were written, since the servers
-//! compare them so. (`#` is no fragment here: stream keys do contain it.) What can never be right is refused: ASCII's
-//! control characters, spaces and line ends anywhere, and all that is longer than [`MAX_URL_LENGTH`].
+//! Nothing is decoded: percent signs, `?` and `#` stay in application and key as written, because servers compare them
+//! byte by byte. `#` does not begin a fragment, because stream keys may contain it. The parser refuses ASCII control
+//! characters, spaces and line ends anywhere, and every URL longer than [`MAX_URL_LENGTH`].
 //!
 //! # Where the application ends
 //!
-//! No specification says which slash parts application and key, and `rtmp://host/a/b/c` is read in both ways:
+//! No specification says which slash separates application and key. `rtmp://host/a/b/c` is read in both ways:
 //!
-//! - [`AppEnd::FirstSlash`], the default: application `a`, key `b/c`. nginx-rtmp looks an application up by its exact
-//!   name, so that `a/b` would be unknown to it; MediaMTX reads path and key as one; the applications of the public
-//!   services (`live2`, `app`, `rtmp`) have one segment.
-//! - [`AppEnd::LastSlash`]: application `a/b`, key `c`. Right for servers with application instances (Adobe Media
-//!   Server, Wowza), for SRS, and it is what FFmpeg and librtmp make of three segments. Slashes behind the key's `?`
-//!   do not count.
+//! - [`AppEnd::FirstSlash`], the default: application `a`, key `b/c`. nginx-rtmp looks up the exact name of an
+//!   application, and does not know `a/b`. MediaMTX joins application and key into one path. The applications of the
+//!   public services (`live2`, `app`, `rtmp`) have one segment.
+//! - [`AppEnd::LastSlash`]: application `a/b`, key `c`. Use it for servers with application instances (Adobe Media
+//!   Server, Wowza) and for SRS. FFmpeg and librtmp read three segments this way. Slashes after the key's `?` do not
+//!   count.
 //!
-//! Up to one slash both say the same. One segment alone is the application, unless [`Options::lone`] calls it the key.
-//! A query in front of the slash stays with the application (`rtmp://host/app?vhost=x/key`), as SRS writes it.
+//! With one slash or none both give the same result. A single segment is the application, unless [`Options::lone`] says
+//! that it is the key. A query before the slash stays with the application, as SRS writes it:
+//! `rtmp://host/app?vhost=x/key`.
 //!
 //! ```
 //! use embedded_rtmp::url::{Scheme, Url};
@@ -51,17 +52,17 @@ use core::fmt;
 /// The longest URL that is parsed, in bytes.
 pub const MAX_URL_LENGTH: usize = 2048;
 
-/// How many parts [`Url::tc_url_parts`] has.
+/// The number of parts that [`Url::tc_url_parts`] returns.
 pub const TC_URL_PARTS: usize = 6;
 
 /// An RTMP URL, borrowed from its text.
 ///
-/// `Debug` and `defmt::Format` leave out what must not stand in a log: the password, the queries and the stream key.
+/// `Debug` and `defmt::Format` omit what must not appear in a log: user, password, queries and stream key.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Url<'a> {
     scheme: Scheme,
     host: &'a str,
-    /// Host and port as they are written, brackets among it: tcUrl repeats them.
+    /// Host and port as written, including brackets. tcUrl repeats them.
     authority: &'a str,
     port: Option<u16>,
     user: Option<&'a str>,
@@ -75,15 +76,15 @@ impl<'a> Url<'a> {
     /// Parses a URL with the default [`Options`].
     ///
     /// # Errors
-    /// The first thing in `text` that no RTMP URL can have.
+    /// `text` is not an RTMP URL. The error names the first part that is wrong.
     pub fn parse(text: &'a str) -> Result<Self, UrlError> {
         Self::parse_with(text, Options::new())
     }
 
-    /// Parses a URL; `options` say what its text leaves open.
+    /// Parses a URL with `options` for what the text leaves open.
     ///
     /// # Errors
-    /// The first thing in `text` that no RTMP URL can have.
+    /// `text` is not an RTMP URL. The error names the first part that is wrong.
     pub fn parse_with(text: &'a str, options: Options) -> Result<Self, UrlError> {
         parse::url(text, options)
     }
@@ -93,54 +94,53 @@ impl<'a> Url<'a> {
         self.scheme
     }
 
-    /// The host: a name, an IPv4 address or an IPv6 address, the latter without its brackets. Never empty, and always
-    /// ASCII.
+    /// The host: a name, an IPv4 address, or an IPv6 address without its brackets. Never empty, always ASCII.
     pub const fn host(&self) -> &'a str {
         self.host
     }
 
-    /// Whether the host stood in brackets, as an IPv6 address does. (That it is a valid one is for the address parser
-    /// of the network stack to say.)
+    /// Returns `true` if the host was in brackets, as an IPv6 address is. Its validity is left to the address parser of
+    /// the network stack.
     pub const fn host_is_ipv6(&self) -> bool {
         self.authority.len() > self.host.len() && matches!(self.authority.as_bytes().first(), Some(b'['))
     }
 
-    /// The port, if the URL names one; never 0. Without one, see [`Scheme::default_port`] and
-    /// [`connect`](crate::port_plan).
+    /// The port, if the URL names one. Never 0. For a URL without a port see [`Scheme::default_port`] and
+    /// [`port_plan`](crate::port_plan).
     pub const fn port(&self) -> Option<u16> {
         self.port
     }
 
-    /// The user in front of the `@`, as written; what is between the first `:` and the `@` is the password.
+    /// The user before the `@`, as written. The text between the first `:` and the `@` is the password.
     pub const fn user(&self) -> Option<&'a str> {
         self.user
     }
 
-    /// The password in front of the `@`, as written.
+    /// The password before the `@`, as written.
     pub const fn password(&self) -> Option<&'a str> {
         self.password
     }
 
-    /// The application, its query among it; empty where the URL has no path, or a lone key.
+    /// The application with its query. Empty if the URL has no path, or only a key.
     pub const fn app(&self) -> &'a str {
         self.app
     }
 
-    /// The stream key (stream name), its query among it; never empty.
+    /// The stream key (stream name) with its query. Never an empty string.
     pub const fn key(&self) -> Option<&'a str> {
         self.key
     }
 
-    /// The tcUrl of the connect command, in parts to be written one after another: scheme, host, port and application.
+    /// The tcUrl of the connect command, in parts that are written one after another: scheme, host, port, application.
     ///
-    /// The port stands there as the URL writes it. A URL without one gets none, or the scheme's default by
-    /// [`Options::default_port_in_tc_url`]. User, password and stream key are never part of it.
+    /// The port is written as in the URL. If the URL has no port, tcUrl has none either, or the scheme's default port with
+    /// [`Options::default_port_in_tc_url`]. User, password and stream key are never part of tcUrl.
     pub const fn tc_url_parts(&self) -> [&'a str; TC_URL_PARTS] {
         let port = if self.default_port_in_tc_url && self.port.is_none() { self.scheme.port_text() } else { "" };
         [self.scheme.as_str(), "://", self.authority, port, "/", self.app]
     }
 
-    /// The application without its query, and whether it has one: what a log may show.
+    /// The application without its query, and a mark if it has one. A log may show both.
     fn public_app(&self) -> (&'a str, &'static str) {
         match self.app.split_once('?') {
             Some((app, _)) => (app, "?.."),
@@ -148,12 +148,12 @@ impl<'a> Url<'a> {
         }
     }
 
-    /// What a log shows in place of user and password.
+    /// What a log shows instead of user and password.
     fn public_user(&self) -> &'static str {
         if self.user.is_some() { "..@" } else { "" }
     }
 
-    /// What a log shows in place of the key.
+    /// What a log shows instead of the key.
     fn public_key(&self) -> &'static str {
         if self.key.is_some() { "/.." } else { "" }
     }
@@ -189,60 +189,60 @@ impl defmt::Format for Url<'_> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Options {
-    /// Which slash ends the application.
+    /// The slash that ends the application.
     pub app_end: AppEnd,
-    /// What a path of one segment is.
+    /// The meaning of a path with one segment.
     pub lone: SingleSegment,
-    /// Whether tcUrl names the scheme's default port where the URL names none. (librtmp's does, FFmpeg's does not.)
+    /// Whether tcUrl has the scheme's default port if the URL has no port. librtmp writes it, FFmpeg does not.
     pub default_port_in_tc_url: bool,
 }
 
 impl Options {
-    /// The application ends at the first slash, a lone segment is the application, and tcUrl has the port only where
-    /// the URL has it.
+    /// The application ends at the first slash, a single segment is the application, and tcUrl has a port only if the
+    /// URL has one.
     pub const fn new() -> Self {
         Self { app_end: AppEnd::FirstSlash, lone: SingleSegment::App, default_port_in_tc_url: false }
     }
 }
 
-/// Which slash of the path ends the application.
+/// The slash of the path that ends the application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum AppEnd {
     /// The first: `/app/a/b` is application `app`, key `a/b`.
     #[default]
     FirstSlash,
-    /// The last in front of the key's query: `/app/a/b` is application `app/a`, key `b`.
+    /// The last one before the key's query: `/app/a/b` is application `app/a`, key `b`.
     LastSlash,
 }
 
-/// What a path of one segment is.
+/// The meaning of a path with one segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum SingleSegment {
-    /// The application; there is no key.
+    /// It is the application. There is no key.
     #[default]
     App,
-    /// The key; the application is empty.
+    /// It is the key. The application is empty.
     Key,
 }
 
-/// Why a text is no RTMP URL; the fault is the caller's.
+/// Why a text is not an RTMP URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum UrlError {
-    /// Longer than [`MAX_URL_LENGTH`].
+    /// The text is longer than [`MAX_URL_LENGTH`].
     TooLong,
-    /// A space, a line end or another control character of ASCII.
+    /// The text has a space, a line end or another ASCII control character.
     Character,
-    /// No scheme of RTMP with a colon and one or two slashes behind it.
+    /// The text does not begin with a scheme of RTMP, a colon and one or two slashes.
     Scheme,
-    /// No host, or one with characters that no host has.
+    /// There is no host, or it has characters that a host cannot have.
     Host,
-    /// A port that is no number from 1 to 65535.
+    /// The port is not a number from 1 to 65535.
     Port,
-    /// Segments behind an application that is empty.
+    /// The application is empty, but more segments follow.
     App,
 }
 
@@ -250,11 +250,11 @@ impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             UrlError::TooLong => "the URL is longer than 2048 bytes",
-            UrlError::Character => "the URL has a space or a control character in it",
-            UrlError::Scheme => "the URL does not begin with rtmp:// or another scheme of RTMP",
-            UrlError::Host => "the URL has no valid host",
-            UrlError::Port => "the URL's port is no number from 1 to 65535",
-            UrlError::App => "the URL's application is empty",
+            UrlError::Character => "the URL contains a space or a control character",
+            UrlError::Scheme => "the URL does not begin with rtmp:// or another RTMP scheme",
+            UrlError::Host => "the URL has no valid host name or address",
+            UrlError::Port => "the port of the URL is not a number from 1 to 65535",
+            UrlError::App => "the application of the URL is empty, but a stream key follows",
         })
     }
 }

@@ -1,7 +1,7 @@
 //! The grammar of the URL.
 //!
-//! nom's parsers that stop at a class of characters have no panic path on text; `str`'s own searches for a character
-//! have one (in `memchr`), as have nom's parsers for a tag. So single separators are looked for among the bytes.
+//! nom's `take_while` has no panic path on text. The searches of `str` for a character have one (in `memchr`), and so have
+//! nom's parsers for a tag. Therefore single separators are searched among the bytes.
 
 use nom::IResult;
 use nom::bytes::complete::take_while;
@@ -32,21 +32,22 @@ pub(super) fn url(text: &str, options: Options) -> Result<Url<'_>, UrlError> {
     Ok(Url { scheme, host, authority, port, user, password, app, key, default_port_in_tc_url })
 }
 
-/// What is in front of the first `separator`, and what is behind it.
+/// Splits `text` at the first `separator`.
 fn first(text: &str, separator: u8) -> Option<(&str, &str)> {
     without_byte(text, text.bytes().position(|byte| byte == separator)?)
 }
 
-/// What is in front of the last `separator`, and what is behind it.
+/// Splits `text` at the last `separator`.
 fn last(text: &str, separator: u8) -> Option<(&str, &str)> {
     without_byte(text, text.bytes().rposition(|byte| byte == separator)?)
 }
 
+/// Splits `text` at the byte `at` and drops that byte.
 fn without_byte(text: &str, at: usize) -> Option<(&str, &str)> {
     Some((text.get(..at)?, text.get(at.wrapping_add(1)..)?))
 }
 
-/// The scheme, its colon and the slashes.
+/// Splits off the scheme, its colon and one or two slashes. Returns the rest and the scheme.
 fn scheme(text: &str) -> Result<(&str, Scheme), UrlError> {
     let (name, rest) = first(text, b':').ok_or(UrlError::Scheme)?;
     let rest = rest.strip_prefix('/').ok_or(UrlError::Scheme)?;
@@ -65,7 +66,7 @@ fn is_ipv6(c: char) -> bool {
     c.is_ascii_hexdigit() || matches!(c, ':' | '.')
 }
 
-/// The host without brackets, and in front of it what is left: nothing, or a colon and the port.
+/// Splits off the host. Returns the rest, which is empty or a colon and the port, and the host without brackets.
 fn host(authority: &str) -> Result<(&str, &str), UrlError> {
     let bracketed = authority.strip_prefix('[');
     let allowed: fn(char) -> bool = if bracketed.is_some() { is_ipv6 } else { is_name };
@@ -80,8 +81,8 @@ fn host(authority: &str) -> Result<(&str, &str), UrlError> {
     Ok((rest, host))
 }
 
-/// The number behind the colon; a colon with nothing behind it is an error, so that nobody's typing slip turns
-/// `host:/app` into a tour of all the ports.
+/// Parses the port after the colon. A colon without a number is an error: with `host:/app` the user meant one port, and
+/// all ports would be tried.
 fn port(text: &str) -> Result<Option<u16>, UrlError> {
     let Some(digits) = text.strip_prefix(':') else {
         return Ok(None);
@@ -98,7 +99,7 @@ fn port(text: &str) -> Result<Option<u16>, UrlError> {
     if port == 0 { Err(UrlError::Port) } else { Ok(Some(port)) }
 }
 
-/// Application and key of a path without its first slash.
+/// Splits a path without its first slash into application and key.
 fn path(path: &str, options: Options) -> Result<(&str, Option<&str>), UrlError> {
     let split = match options.app_end {
         AppEnd::FirstSlash => first(path, b'/'),
@@ -113,7 +114,7 @@ fn path(path: &str, options: Options) -> Result<(&str, Option<&str>), UrlError> 
     Ok((app, Some(key).filter(|key| !key.is_empty())))
 }
 
-/// Parts a path at the last slash in front of its query; where there is none, at the last of all, for
+/// Splits a path at the last slash before its query. If there is none, splits it at the very last slash, for
 /// `app?vhost=x/key`.
 fn last_slash(path: &str) -> Option<(&str, &str)> {
     let before_query = first(path, b'?').map_or(path, |(before, _)| before);

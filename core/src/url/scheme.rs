@@ -22,7 +22,7 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// The scheme's name in lower case.
+    /// The name of the scheme in lower case.
     pub const fn as_str(self) -> &'static str {
         match self {
             Scheme::Rtmp => "rtmp",
@@ -34,7 +34,7 @@ impl Scheme {
         }
     }
 
-    /// The TCP port where a server of this scheme listens by default.
+    /// The TCP port on which a server of this scheme listens by default.
     pub const fn default_port(self) -> u16 {
         match self {
             Scheme::Rtmp | Scheme::Rtmpe => 1935,
