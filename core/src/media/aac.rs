@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!  object type (5, or 31 and 6) · rate (4, or 15 and 24) · channels (4)
-//!  with an extension, behind object type 5 or 29: its rate (4, or 15 and 24) · object type (5, or 31 and 6)
-//!  and then three bits that are 0
+//!  with an extension, after object type 5 or 29: its rate (4, or 15 and 24) · object type (5, or 31 and 6)
+//!  then three bits that are 0
 //! ```
 //!
 //! ```
@@ -17,10 +17,10 @@
 use super::audio::{AacPacket, AudioTagHeader, HEADER_SIZE};
 use super::bits::Bits;
 
-/// The bytes of the longest sequence header.
+/// The length of the longest sequence header in bytes.
 pub const BUFFER_SIZE: usize = HEADER_SIZE + 11;
 
-/// What AAC is made with (ISO/IEC 14496-3, table 1.17): 1 to 95. Types that nobody knows survive.
+/// The audio object type (ISO/IEC 14496-3, table 1.17), from 1 to 95. Unknown types survive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ObjectType(pub u8);
@@ -28,59 +28,59 @@ pub struct ObjectType(pub u8);
 impl ObjectType {
     /// AAC Main.
     pub const MAIN: ObjectType = ObjectType(1);
-    /// AAC LC, which is what nearly all encoders and players have.
+    /// AAC LC. Nearly all encoders and players support it.
     pub const LOW_COMPLEXITY: ObjectType = ObjectType(2);
 
-    /// Says that the sound has an upper half (SBR), whose own type comes behind.
+    /// The sound has an upper half of the spectrum (SBR). Its own type follows.
     const SPECTRAL_BAND: ObjectType = ObjectType(5);
-    /// The same, and that stereo is made from one channel (PS).
+    /// The same, and stereo is made from one channel (PS).
     const PARAMETRIC_STEREO: ObjectType = ObjectType(29);
 }
 
-/// What makes HE-AAC of AAC: the upper half of the spectrum is made by the decoder (SBR).
+/// The extension that makes AAC into HE-AAC: the decoder makes the upper half of the spectrum (SBR).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Extension {
-    /// Samples a second of what the decoder puts out; usually twice the rate of the configuration.
+    /// The decoder's output in samples per second. Usually twice the rate of the configuration.
     pub rate: u32,
-    /// Whether two channels are made of one (PS).
+    /// Whether two channels are made from one (PS).
     pub parametric_stereo: bool,
 }
 
-/// A decoder's configuration.
+/// The configuration of an AAC decoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct AacConfig {
-    /// What it is made with.
+    /// The audio object type.
     pub object_type: ObjectType,
-    /// Samples a second.
+    /// Samples per second.
     pub rate: u32,
-    /// The number of channels: 1 to 6, or 8. 0 where the frames themselves tell.
+    /// The number of channels: 1 to 6, or 8. 0 if the frames have it.
     pub channels: u8,
-    /// HE-AAC, where the configuration says so outright.
+    /// HE-AAC, if the configuration says so explicitly.
     pub extension: Option<Extension>,
 }
 
-/// The rates that have a number (table 1.18).
+/// The rates that have an index (table 1.18).
 const RATES: [u32; 13] =
     [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
-/// Says that the rate itself follows.
+/// The rate itself follows.
 const RATE_FOLLOWS: u32 = 15;
-/// Says that the object type follows, less 32.
+/// The object type minus 32 follows.
 const TYPE_FOLLOWS: u32 = 31;
-/// The channel configuration of eight channels; up to six, it is their number (table 1.19).
+/// The channel configuration of eight channels. Up to six, the configuration is the number of channels (table 1.19).
 const EIGHT_CHANNELS: u32 = 7;
 
 impl AacConfig {
-    /// The configuration for AAC of this type, at `rate` samples a second, with so many channels.
+    /// A configuration without an extension. `rate` is in samples per second.
     pub const fn new(object_type: ObjectType, rate: u32, channels: u8) -> Self {
         Self { object_type, rate, channels, extension: None }
     }
 
-    /// Reads an AudioSpecificConfig: what stands behind the header of an AAC sequence header.
+    /// Parses an AudioSpecificConfig, which is the body of an AAC sequence header.
     ///
-    /// `None` where it is cut off, or says something that the standard reserves. What follows the fields that are here
-    /// is not read; so HE-AAC that is only told behind them, for old decoders' sake, counts as what it extends.
+    /// Returns `None` if it is truncated or has a reserved value. Bytes after these fields are not read. Therefore HE-AAC
+    /// that is only signalled there, for the sake of old decoders, is returned as the AAC that it extends.
     pub fn parse(bytes: &[u8]) -> Option<AacConfig> {
         let bits = &mut Bits::new(bytes);
         let mut object_type = read_type(bits)?;
@@ -99,11 +99,11 @@ impl AacConfig {
         Some(AacConfig { object_type, rate, channels, extension })
     }
 
-    /// Writes an AAC sequence header, the whole payload of its audio message, into `buffer`; answers what was written.
-    /// It goes out before the first frame, and again after a reconnect.
+    /// Writes an AAC sequence header, the whole payload of its audio message, into `buffer` and returns what it wrote.
+    /// Send it before the first frame, and again after each reconnection.
     ///
-    /// `None` for what has no form: an object type that is 0, or more than 94, a rate of 2²⁴ and more, channels that
-    /// are not 0 to 6 or 8.
+    /// Returns `None` if the configuration cannot be encoded: the object type is 0 or more than 94, the rate is 2²⁴ or
+    /// more, or the number of channels is not 0 to 6 or 8.
     pub fn sequence_header<'b>(&self, buffer: &'b mut [u8; BUFFER_SIZE]) -> Option<&'b [u8]> {
         let channels = match self.channels {
             channels @ 0..=6 => channels.into(),
@@ -125,7 +125,7 @@ impl AacConfig {
             out.put_rate(extension.rate)?;
             out.put_type(self.object_type)?;
         }
-        // Frames of 1,024 samples, no core coder, nothing more: GASpecificConfig (4.4.1).
+        // GASpecificConfig (4.4.1): frames of 1,024 samples, no core coder, no extension.
         out.put(3, 0);
         let length = HEADER_SIZE.wrapping_add(out.written.div_ceil(8));
         buffer.get(..length)
@@ -147,7 +147,7 @@ fn read_rate(bits: &mut Bits<'_>) -> Option<u32> {
     }
 }
 
-/// Bits that are written, the most significant of each byte first, where zeros are.
+/// Writes bits into zeroed bytes, the most significant bit of each byte first.
 struct Out<'b> {
     bytes: &'b mut [u8],
     written: usize,
@@ -195,7 +195,7 @@ mod tests {
         AacConfig { extension, ..AacConfig::new(LC, rate, channels) }
     }
 
-    /// The first four are FFmpeg's, but for the three bytes it puts behind them, which say that there is no extension.
+    /// The first four are FFmpeg's, without the three bytes that it appends to say that there is no extension.
     const VECTORS: [(&[u8], AacConfig); 10] = [
         (&[0x12, 0x10], AacConfig::new(LC, 44_100, 2)),
         (&[0x11, 0x88], AacConfig::new(LC, 48_000, 1)),

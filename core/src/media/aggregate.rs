@@ -1,8 +1,8 @@
-//! Aggregate messages, taken apart while they arrive (RTMP 1.0, section 7.1.6).
+//! Aggregate messages, split as they arrive (RTMP 1.0, section 7.1.6).
 //!
-//! The body of an aggregate (message type 22) is a run of FLV tags, each an audio, video or data message. It arrives as
-//! [`Fragment`]s that may end anywhere, also within a tag's header; [`Splitter`] makes them into the fragments of the
-//! messages inside, which are lent from the same bytes:
+//! The body of an aggregate (message type 22) is a list of FLV tags, each of which is an audio, video or data message. The
+//! body arrives as [`Fragment`]s that may end anywhere, even inside a tag's header. [`Splitter`] turns them into the
+//! fragments of the messages inside, which borrow the same bytes:
 //!
 //! ```text
 //!  fragments of the aggregate   ├──────────────────┤├──────┤├─────────────────────────┤
@@ -10,26 +10,23 @@
 //!  fragments that come out         ├───────────────┤       ├──┤├──────┤       ├───────┤
 //! ```
 //!
-//! The specification draws the header of the messages inside like that of a message; what is sent are FLV tags, with
-//! the upper byte of the timestamp behind the others and a back pointer of four bytes behind each.
+//! The specification shows message headers inside the aggregate. Real senders send FLV tags: the upper byte of the
+//! timestamp comes after the other three, and a back pointer of four bytes follows each tag.
 
 use super::flv::{BACK_POINTER, Shift, TagHeader};
 use crate::bytes;
 use crate::chunk::{ChunkStreamId, Fragment};
 use crate::message::{MessageHeader, MessageKind, Timestamp};
 
-/// Makes fragments of aggregate messages into fragments of the messages inside. Nothing is collected but what is there
-/// of a header.
+/// Turns fragments of aggregate messages into fragments of the messages inside. Only a partial tag header is stored.
 ///
-/// The fragments come out under the aggregate's chunk stream and message stream. The first message inside has the
-/// aggregate's timestamp, and the others keep their distance from it. Left out is what [`Tags`](super::flv::Tags)
-/// leaves out: a last tag that the aggregate is too short for, encrypted tags, aggregates in an aggregate. Each
-/// fragment that comes out, and each that is passed over, takes off at least one byte or ends a tag, so the work is
-/// bounded by the bytes.
+/// The fragments have the chunk stream and the message stream of the aggregate. The first message inside gets the
+/// timestamp of the aggregate, and the others keep their distance from it. Like [`Tags`](super::flv::Tags), the splitter
+/// skips a last tag that is longer than the rest of the aggregate, encrypted tags, and aggregates in an aggregate. Each
+/// fragment consumes at least one byte or ends a tag, so the work is bounded by the number of bytes.
 ///
-/// One splitter takes one aggregate at a time: one that begins, on whichever chunk stream, ends the one before, of
-/// which nothing more comes. As everywhere, a message that begins says that the one before it on its chunk stream is
-/// over.
+/// A splitter handles one aggregate at a time. When an aggregate begins on any chunk stream, the one before it has ended.
+/// When a message begins, the message before it on its chunk stream has ended, as everywhere in RTMP.
 ///
 /// ```
 /// use embedded_rtmp::chunk::Fragment;
@@ -50,27 +47,27 @@ use crate::message::{MessageHeader, MessageKind, Timestamp};
 #[derive(Debug, Clone)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Splitter {
-    /// Of the aggregate that is being taken apart.
+    /// The chunk stream of the aggregate that is being split.
     csid: ChunkStreamId,
     shift: Shift,
-    /// The header of the tag that comes, or is there.
+    /// The header of the current tag, or the part of it that has arrived.
     header: [u8; TagHeader::SIZE],
-    /// Of the message that is handed on, when there is one.
+    /// The header of the message that is being returned, if there is one.
     message: Timestamp,
     at: At,
 }
 
-/// Where in the body of an aggregate the next byte belongs.
+/// What the next byte of an aggregate's body belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum At {
-    /// Into a header, of which so many bytes are there.
+    /// A tag header, of which this many bytes have arrived.
     MessageHeader(usize),
-    /// Into the data of a tag that is handed on, at this offset.
+    /// The data of a tag that is being returned, at this offset.
     Data(u32),
-    /// So many bytes are of no use: a back pointer, and the data of a tag that is left out before it.
+    /// This many bytes to skip: a back pointer, and before it the data of a tag that is skipped.
     Skip(u32),
-    /// Nowhere: no aggregate has begun, or what follows is of a tag that is cut off.
+    /// Nothing: no aggregate has begun, or the rest belongs to a truncated tag.
     End,
 }
 
@@ -81,7 +78,7 @@ impl Default for Splitter {
 }
 
 impl Splitter {
-    /// A splitter that waits for an aggregate to begin.
+    /// A splitter that waits for the beginning of an aggregate.
     pub const fn new() -> Self {
         Self {
             csid: ChunkStreamId::CONTROL,
@@ -92,11 +89,11 @@ impl Splitter {
         }
     }
 
-    /// Takes bytes off the front of `aggregate`, which is a fragment of an aggregate message, up to the end of the next
-    /// fragment of a message inside; `None` once all of it is taken.
+    /// Consumes bytes from the front of `aggregate`, a fragment of an aggregate message, and returns the next fragment of a
+    /// message inside. Returns `None` when all bytes are consumed.
     ///
-    /// Fragments belong in here in the order in which they came; those of an aggregate whose beginning is missing give
-    /// nothing. The kind of `aggregate` is not looked at.
+    /// Pass fragments in the order of their arrival. An aggregate whose beginning is missing returns nothing. The kind of
+    /// `aggregate` is ignored.
     pub fn next_fragment<'i>(&mut self, aggregate: &mut Fragment<'i>) -> Option<Fragment<'i>> {
         if aggregate.is_first() {
             self.csid = aggregate.csid;
@@ -123,10 +120,10 @@ impl Splitter {
         }
     }
 
-    /// How many bytes of the aggregate may come next without more than one fragment coming out of them; at least 1.
+    /// The number of bytes of the aggregate that give at most one fragment, at least 1.
     ///
-    /// Who cannot keep the rest of a fragment, since it must hand on what came out first, lets the reader see no more
-    /// bytes than this at a time.
+    /// A caller that cannot keep the rest of a fragment while it passes on the first message passes no more bytes than
+    /// this at a time to the chunk reader.
     pub fn next_length(&self) -> usize {
         match self.at {
             At::MessageHeader(filled) => TagHeader::SIZE.wrapping_sub(filled),
@@ -145,7 +142,7 @@ impl Splitter {
         }
         let header = TagHeader::parse(&self.header);
         self.message = self.shift.apply(header.timestamp);
-        // What is left of the aggregate says whether this tag is whole, long before its last byte is here.
+        // The rest of the aggregate's length shows now whether this tag is complete.
         let left = aggregate.header.length.saturating_sub(aggregate.offset);
         self.at = if header.length > left {
             At::End
@@ -156,7 +153,7 @@ impl Splitter {
         };
     }
 
-    /// A fragment of the message inside; `None` where the input ends first.
+    /// Returns a fragment of the message inside, or `None` if the input ends first.
     fn data<'i>(&mut self, offset: u32, aggregate: &mut Fragment<'i>) -> Option<Fragment<'i>> {
         let TagHeader { kind, length, .. } = TagHeader::parse(&self.header);
         let left = length.wrapping_sub(offset);

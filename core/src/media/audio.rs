@@ -5,8 +5,8 @@
 //!  others  format (4) rate (2) 16 bits (1) stereo (1) · body
 //! ```
 //!
-//! The body of an AAC frame is one raw frame, without an ADTS header. The body of an AAC sequence header is made by
-//! [`aac`](super::aac). G.711, PCM and MP3 have no sequence header.
+//! The body of an AAC frame is one raw frame without an ADTS header. [`aac`](super::aac) makes the body of an AAC sequence
+//! header. G.711, PCM and MP3 have no sequence header.
 //!
 //! ```
 //! use embedded_rtmp::media::audio::{AacPacket, HEADER_SIZE, AudioTagHeader, Sound};
@@ -18,22 +18,22 @@
 
 use crate::bytes::Cursor;
 
-/// The bytes of the longest header.
+/// The length of the longest header in bytes.
 pub const HEADER_SIZE: usize = 2;
 
-/// What sound is encoded with. Formats that nobody knows survive. Four bits.
+/// The format of the sound, in four bits. Unknown formats survive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Format(pub u8);
 
 impl Format {
-    /// Linear PCM in the byte order of whoever recorded it.
+    /// Linear PCM in the byte order of the machine that recorded it.
     pub const PCM: Format = Format(0);
     /// ADPCM.
     pub const ADPCM: Format = Format(1);
     /// MP3.
     pub const MP3: Format = Format(2);
-    /// Linear PCM, little-endian; with 8 bits, unsigned.
+    /// Linear PCM, little-endian. Samples of 8 bits are unsigned.
     pub const PCM_LITTLE_ENDIAN: Format = Format(3);
     /// Nellymoser at 16 kHz, mono.
     pub const NELLYMOSER_16_KHZ: Format = Format(4);
@@ -53,11 +53,11 @@ impl Format {
     pub const MP3_8_KHZ: Format = Format(14);
 }
 
-/// A sampling rate, as the header can tell it. What the format itself says goes before it.
+/// The sampling rate in the header. The rate inside the coded data takes precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Rate {
-    /// 5,512.5 Hz; also what stands before formats with a rate of their own, such as G.711.
+    /// 5,512.5 Hz. Also written for formats with a fixed rate, such as G.711.
     Hz5512 = 0,
     /// 11,025 Hz.
     Hz11025 = 1,
@@ -68,7 +68,7 @@ pub enum Rate {
 }
 
 impl Rate {
-    /// The rate in Hz; `None` for those that the header cannot tell.
+    /// The rate for a number of Hz. Returns `None` for rates that the header cannot express.
     pub const fn from_hz(hz: u32) -> Option<Rate> {
         Some(match hz {
             5_512 | 5_513 => Self::Hz5512,
@@ -89,7 +89,7 @@ impl Rate {
     }
 }
 
-/// What AAC data is. Types that nobody knows survive.
+/// The AAC packet type. Unknown types survive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct AacPacket(pub u8);
@@ -101,17 +101,17 @@ impl AacPacket {
     pub const RAW: AacPacket = AacPacket(1);
 }
 
-/// What the first byte of audio data says.
+/// The first byte of audio data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Sound {
-    /// What it is encoded with.
+    /// The format.
     pub format: Format,
     /// The sampling rate.
     pub rate: Rate,
-    /// Whether samples have 16 bits, not 8. Compressed formats have 16.
+    /// Whether samples have 16 bits. Otherwise they have 8. Compressed formats have 16.
     pub sixteen_bits: bool,
-    /// Whether there are two channels, not one.
+    /// Whether there are two channels. Otherwise there is one.
     pub stereo: bool,
 }
 
@@ -125,8 +125,8 @@ impl Sound {
         Sound { format, rate: Rate::Hz5512, sixteen_bits: true, stereo: false }
     }
 
-    /// MP3 at `hz` samples a second: 8,000, 11,025, 22,050, 44,100 or 48,000; `None` for other rates. 48,000 stands as
-    /// 44,100: decoders go by the frames.
+    /// MP3 at `hz` samples per second: 8,000, 11,025, 22,050, 44,100 or 48,000. Returns `None` for other rates. 48,000 is
+    /// written as 44,100, because decoders read the rate from the frames.
     pub const fn mp3(hz: u32, stereo: bool) -> Option<Sound> {
         let (format, rate) = match hz {
             8_000 => (Format::MP3_8_KHZ, Rate::Hz5512),
@@ -140,8 +140,8 @@ impl Sound {
         Some(Sound { format, rate, sixteen_bits: true, stereo })
     }
 
-    /// Linear PCM, little-endian, of 16 bits with a sign or 8 without, at `hz` samples a second: 5,512, 11,025, 22,050
-    /// or 44,100; `None` for other rates.
+    /// Linear PCM, little-endian, with signed samples of 16 bits or unsigned samples of 8 bits, at `hz` samples per second:
+    /// 5,512, 11,025, 22,050 or 44,100. Returns `None` for other rates.
     pub const fn pcm(hz: u32, sixteen_bits: bool, stereo: bool) -> Option<Sound> {
         match Rate::from_hz(hz) {
             Some(rate) => Some(Sound { format: Format::PCM_LITTLE_ENDIAN, rate, sixteen_bits, stereo }),
@@ -163,13 +163,13 @@ impl Sound {
     }
 }
 
-/// What stands before the body of audio data.
+/// The header before the body of audio data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum AudioTagHeader {
-    /// AAC. Rate, size and channels are those of its AudioSpecificConfig; what the first byte says of them counts for
-    /// nothing, and is written as the specification has it: 44,100 Hz, 16 bits, stereo.
+    /// AAC. Rate, sample size and channels are those of its AudioSpecificConfig. The first byte always says 44,100 Hz,
+    /// 16 bits and stereo, as the specification demands, and readers ignore that.
     Aac(AacPacket),
     /// Another format, whose own header, if it has one, is part of the body.
     Other(Sound),
@@ -178,7 +178,8 @@ pub enum AudioTagHeader {
 }
 
 impl AudioTagHeader {
-    /// Reads the header at the front of an audio message; answers the body as well. `None` for less than a header.
+    /// Parses the header at the front of an audio message. Returns the header and the body, or `None` if the header is
+    /// incomplete.
     pub fn parse(data: &[u8]) -> Option<(AudioTagHeader, &[u8])> {
         let mut fields = Cursor(data);
         let first = fields.u8()?;
@@ -190,7 +191,7 @@ impl AudioTagHeader {
         Some((header, fields.0))
     }
 
-    /// The bytes of the header, in `buffer`. Of each field as many bits count as it has.
+    /// Writes the header into `buffer` and returns it. Bits that a field does not have are ignored.
     pub fn emit<'b>(&self, buffer: &'b mut [u8; HEADER_SIZE]) -> &'b [u8] {
         let byte = match *self {
             Self::Aac(packet) => {
@@ -206,7 +207,7 @@ impl AudioTagHeader {
     }
 }
 
-/// The format which says that the rest is as Enhanced RTMP has it.
+/// The format that marks Enhanced RTMP.
 pub(super) const ENHANCED: u8 = 9;
 
 #[cfg(test)]

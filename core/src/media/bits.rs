@@ -1,14 +1,14 @@
-//! Reads bits, the most significant of each byte first, and the Exp-Golomb codes that are made of them.
+//! Reads bits, the most significant bit of each byte first, and Exp-Golomb codes.
 
-/// A cursor over bits; every method answers `None` where too little is left.
+/// A cursor over bits. Every method returns `None` if too few bits are left.
 #[derive(Debug, Clone)]
 pub(super) struct Bits<'a> {
     bytes: core::slice::Iter<'a, u8>,
-    /// The byte that is being read, its next bit at the top.
+    /// The current byte, shifted so that its next bit is the most significant.
     current: u8,
-    /// How many of its bits are left.
+    /// The number of its bits that are left.
     left: u8,
-    /// How many zero bytes came last; `None` where that does not matter.
+    /// The number of zero bytes just before the next one. `None` if that does not matter.
     zeros: Option<u8>,
 }
 
@@ -18,8 +18,8 @@ impl<'a> Bits<'a> {
         Self { bytes: bytes.iter(), current: 0, left: 0, zeros: None }
     }
 
-    /// Reads a NAL unit, and passes over the byte 3 that keeps two zero bytes from what would look like a start code
-    /// (ISO/IEC 14496-10, 7.4.1.1).
+    /// Reads a NAL unit. Skips each emulation prevention byte, which is a 3 after two zero bytes (ISO/IEC 14496-10,
+    /// 7.4.1.1).
     pub(super) fn of_unit(unit: &'a [u8]) -> Self {
         Self { zeros: Some(0), ..Self::new(unit) }
     }
@@ -36,7 +36,7 @@ impl<'a> Bits<'a> {
         Some(byte)
     }
 
-    /// One bit.
+    /// Reads one bit.
     pub(super) fn bit(&mut self) -> Option<bool> {
         if self.left == 0 {
             (self.current, self.left) = (self.next_byte()?, 8);
@@ -46,7 +46,7 @@ impl<'a> Bits<'a> {
         Some(bit)
     }
 
-    /// A number of `count` bits, at most 32.
+    /// Reads a number of `count` bits, at most 32.
     pub(super) fn number(&mut self, count: u32) -> Option<u32> {
         let mut number = 0;
         for _ in 0..count {
@@ -55,7 +55,7 @@ impl<'a> Bits<'a> {
         Some(number)
     }
 
-    /// A number as an Exp-Golomb code, `ue(v)` (ISO/IEC 14496-10, 9.1); `None` as well for those beyond 2³² - 2.
+    /// Reads an Exp-Golomb code, `ue(v)` (ISO/IEC 14496-10, 9.1). Also returns `None` for numbers above 2³² - 2.
     pub(super) fn exp_golomb(&mut self) -> Option<u32> {
         let mut zeros = 0_u32;
         while !self.bit()? {
@@ -68,7 +68,7 @@ impl<'a> Bits<'a> {
         Some((1_u32 << zeros).wrapping_sub(1).wrapping_add(rest))
     }
 
-    /// A number with a sign, `se(v)` (9.1.1), modulo 2³².
+    /// Reads a signed Exp-Golomb code, `se(v)` (9.1.1), modulo 2³².
     pub(super) fn signed_exp_golomb(&mut self) -> Option<u32> {
         let code = self.exp_golomb()?;
         let half = (code >> 1).wrapping_add(code & 1);

@@ -23,15 +23,16 @@ use crate::bytes::Cursor;
 use crate::fmt::impl_format;
 use crate::message::{MessageKind, Timestamp};
 
-/// The bytes behind each tag: how long it was, with its header. Nobody here relies on what they say.
+/// The length in bytes of the back pointer after each tag: the length of the tag and its header. Readers here ignore its
+/// value.
 pub const BACK_POINTER: usize = 4;
 
-/// The bit of a tag's first byte which says that its data is encrypted (annex E.4.1).
+/// The bit of a tag's first byte that marks encrypted data (annex E.4.1).
 const FILTERED: u8 = 0x20;
-/// The bits of that byte which are the kind.
+/// The bits of that byte that are the kind.
 const KIND: u8 = 0x1F;
 
-/// What does not begin as an FLV file does.
+/// The input does not begin with the header of an FLV file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NotFlv;
@@ -48,25 +49,25 @@ impl core::error::Error for NotFlv {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FileHeader {
-    /// Whether there are audio tags; often wrong.
+    /// Whether there are audio tags. Often wrong.
     pub audio: bool,
-    /// Whether there are video tags; often wrong.
+    /// Whether there are video tags. Often wrong.
     pub video: bool,
-    /// The length of the header in bytes, 9 or more; the first back pointer comes next.
+    /// The length of the header in bytes, at least 9. The first back pointer follows.
     pub length: u32,
 }
 
 impl FileHeader {
-    /// The bytes of the header, without those that later versions may add.
+    /// The length of the header in bytes, without extensions of later versions.
     pub const SIZE: usize = 9;
 
     const VIDEO: u8 = 0x01;
     const AUDIO: u8 = 0x04;
 
-    /// Reads the header at the front of a file.
+    /// Parses the header at the front of a file.
     ///
     /// # Errors
-    /// [`NotFlv`] for another signature or version, a header that is too short, or less than [`Self::SIZE`] bytes.
+    /// [`NotFlv`] if signature or version differ, the header is too short, or there are fewer than [`Self::SIZE`] bytes.
     pub fn parse(file: &[u8]) -> Result<Self, NotFlv> {
         let mut fields = Cursor(file);
         let (Some(signature), Some(flags), Some(length)) = (fields.u32(), fields.u8(), fields.u32()) else {
@@ -96,15 +97,15 @@ pub struct TagHeader {
     pub filtered: bool,
     /// The length of the data in bytes: at most [`MAX_LENGTH`](crate::message::MAX_MESSAGE_LENGTH).
     pub length: u32,
-    /// Milliseconds: the lower 24 bits stand first, the upper 8 behind them.
+    /// Milliseconds. The lower 24 bits come first, then the upper 8.
     pub timestamp: Timestamp,
 }
 
 impl TagHeader {
-    /// The bytes of the header.
+    /// The length of the header in bytes.
     pub const SIZE: usize = 11;
 
-    /// Reads a header. Its last three bytes, a stream id that is always 0, are not looked at.
+    /// Parses a header. Its last three bytes, a stream id that is always 0, are ignored.
     pub const fn parse(bytes: &[u8; Self::SIZE]) -> Self {
         let [kind, l0, l1, l2, t1, t2, t3, t0, ..] = *bytes;
         Self {
@@ -115,7 +116,7 @@ impl TagHeader {
         }
     }
 
-    /// The bytes of the header: of the kind the lower five bits, of the length the lower 24.
+    /// Returns the bytes of the header. Only the lower 5 bits of the kind and the lower 24 bits of the length are written.
     pub const fn emit(&self) -> [u8; Self::SIZE] {
         let filtered = if self.filtered { FILTERED } else { 0 };
         let [_, l0, l1, l2] = self.length.to_be_bytes();
@@ -123,7 +124,7 @@ impl TagHeader {
         [self.kind.0 & KIND | filtered, l0, l1, l2, t1, t2, t3, t0, 0, 0, 0]
     }
 
-    /// The back pointer that stands behind the tag: the length of header and data.
+    /// Returns the back pointer that follows the tag: the length of header and data.
     pub const fn back_pointer(&self) -> [u8; BACK_POINTER] {
         self.length.wrapping_add(Self::SIZE as u32).to_be_bytes()
     }
@@ -132,9 +133,9 @@ impl TagHeader {
 /// A tag: one audio, video or data message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tag<'a> {
-    /// Audio, video or data; kinds that nobody knows survive.
+    /// Audio, video or data. Unknown kinds survive.
     pub kind: MessageKind,
-    /// When it is due.
+    /// The timestamp.
     pub timestamp: Timestamp,
     /// The payload of the message.
     pub data: &'a [u8],
@@ -142,11 +143,11 @@ pub struct Tag<'a> {
 
 impl_format!(['a] Tag<'a>, this => "Tag {{ kind: {}, timestamp: {}, {} bytes }}", this.kind, this.timestamp, this.data.len());
 
-/// An iterator over the tags of a file, or of an aggregate message that is whole.
+/// An iterator over the tags of a file, or of a complete aggregate message.
 ///
-/// It ends at the first tag that is cut off; [`Self::rest`] tells. Back pointers are passed over unread, and the last
-/// one may be missing. What can be of no use is left out: encrypted tags, and tags that are aggregates themselves. Each
-/// step takes off at least a tag's header, so there is no input that it does not come to the end of.
+/// It ends at the first truncated tag; [`Self::rest`] shows that. Back pointers are skipped unread, and the last one may be
+/// missing. Encrypted tags and tags that are aggregates themselves are skipped. Each step consumes at least the header of
+/// a tag, so the iterator ends on every input.
 #[derive(Debug, Clone)]
 pub struct Tags<'a> {
     rest: &'a [u8],
@@ -156,10 +157,10 @@ pub struct Tags<'a> {
 impl_format!(['a] Tags<'a>, this => "Tags {{ rest: {} bytes }}", this.rest.len());
 
 impl<'a> Tags<'a> {
-    /// The tags of a file, with their timestamps as they are.
+    /// The tags of a file, with unchanged timestamps.
     ///
     /// # Errors
-    /// [`NotFlv`] where it does not begin as an FLV file does.
+    /// [`NotFlv`] if `file` does not begin with the header of an FLV file.
     pub fn file(file: &'a [u8]) -> Result<Self, NotFlv> {
         let header = FileHeader::parse(file)?;
         let mut rest = Cursor(file);
@@ -170,13 +171,13 @@ impl<'a> Tags<'a> {
 
     /// The tags in the body of an aggregate message with this timestamp (RTMP 1.0, section 7.1.6).
     ///
-    /// Their timestamps are shifted, so that the first tag has the message's. For an aggregate that is not whole yet
-    /// there is [`Splitter`](super::aggregate::Splitter).
+    /// Timestamps are shifted so that the first tag has the timestamp of the message. For an aggregate that is not complete
+    /// yet use [`Splitter`](super::aggregate::Splitter).
     pub const fn aggregate(timestamp: Timestamp, body: &'a [u8]) -> Self {
         Self { rest: body, shift: Shift::first_is(timestamp) }
     }
 
-    /// What has not been iterated over. Where it is not empty at the end, the last tag was cut off.
+    /// The bytes that were not iterated over. If they are not empty at the end, the last tag was truncated.
     pub const fn rest(&self) -> &'a [u8] {
         self.rest
     }
@@ -201,20 +202,20 @@ impl<'a> Iterator for Tags<'a> {
 
 impl core::iter::FusedIterator for Tags<'_> {}
 
-/// What is added to the timestamps of tags; the first one may decide.
+/// The offset that is added to the timestamps of tags. The first tag may determine it.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Shift {
-    /// Milliseconds, modulo 2³²: to add; or, until there was a tag, the time of the first one.
+    /// Milliseconds modulo 2³². The offset if it is decided, otherwise the timestamp that the first tag gets.
     millis: u32,
     decided: bool,
 }
 
 impl Shift {
-    /// Timestamps stay as they are.
+    /// Timestamps do not change.
     const NONE: Shift = Shift { millis: 0, decided: true };
 
-    /// The first tag gets this time, and the others keep their distance from it (item 109).
+    /// The first tag gets `timestamp`, and the others keep their distance from it (item 109).
     pub(super) const fn first_is(timestamp: Timestamp) -> Shift {
         Shift { millis: timestamp.0, decided: false }
     }

@@ -1,10 +1,9 @@
-//! `onMetaData`: what a stream says of itself (Video File Format Specification 10.1, annex E.5).
+//! `onMetaData`, the description of a stream (Video File Format Specification 10.1, annex E.5).
 
 use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token};
 use crate::command::set_data_frame;
 
-/// What a stream says of itself, as far as it is known. Players and servers show it; what they decode by is in the
-/// sequence headers.
+/// The known properties of a stream. Players and servers display them. Decoders use the sequence headers instead.
 ///
 /// ```
 /// use embedded_rtmp::media::metadata::Metadata;
@@ -33,27 +32,25 @@ pub struct Metadata<'a> {
     pub width: Option<u32>,
     /// `height` of the pictures in pixels.
     pub height: Option<u32>,
-    /// `framerate`: pictures a second.
+    /// `framerate`: pictures per second.
     pub frame_rate: Option<f64>,
-    /// `videocodecid`: a [`video::Codec`](super::video::Codec), or the four characters of a codec of Enhanced RTMP as a
-    /// number.
+    /// `videocodecid`: a [`video::Codec`](super::video::Codec), or the FourCC of an Enhanced RTMP codec as a number.
     pub video_codec: Option<u32>,
     /// `videodatarate`: kbit/s.
     pub video_data_rate: Option<f64>,
-    /// `audiocodecid`: an [`audio::Format`](super::audio::Format), or the four characters of a codec of Enhanced RTMP
-    /// as a number.
+    /// `audiocodecid`: an [`audio::Format`](super::audio::Format), or the FourCC of an Enhanced RTMP codec as a number.
     pub audio_codec: Option<u32>,
     /// `audiodatarate`: kbit/s.
     pub audio_data_rate: Option<f64>,
-    /// `audiosamplerate`: samples a second.
+    /// `audiosamplerate`: samples per second.
     pub audio_sample_rate: Option<u32>,
-    /// `audiosamplesize`: bits of a sample.
+    /// `audiosamplesize`: bits per sample.
     pub audio_sample_size: Option<u32>,
     /// `stereo`: whether there are two channels.
     pub stereo: Option<bool>,
-    /// `duration`: seconds; live streams have none.
+    /// `duration`: seconds. Live streams have none.
     pub duration: Option<f64>,
-    /// `encoder`: what made the stream.
+    /// `encoder`: the name of the encoder.
     pub encoder: Option<Text<'a>>,
 }
 
@@ -61,7 +58,7 @@ impl<'a> Metadata<'a> {
     /// The name of the data message.
     pub const NAME: &'static str = "onMetaData";
 
-    /// Metadata that says nothing.
+    /// Metadata without any property.
     pub const fn new() -> Self {
         Self {
             width: None,
@@ -79,9 +76,9 @@ impl<'a> Metadata<'a> {
         }
     }
 
-    /// Writes the payload of the data message that a publisher sends: `@setDataFrame`, so that the server keeps it for
-    /// those who come later, `onMetaData`, and an ECMA array of what is known. 512 bytes are enough for everything with
-    /// an encoder's name of 120 bytes.
+    /// Writes the payload of a publisher's data message: `@setDataFrame`, which asks the server to store it for late
+    /// players, `onMetaData`, and an ECMA array of the known properties. Returns what it wrote. 512 bytes are enough for
+    /// all properties with an encoder name of 120 bytes.
     ///
     /// # Errors
     /// The buffer is too small.
@@ -98,10 +95,10 @@ impl<'a> Metadata<'a> {
         Ok(encoder.finish())
     }
 
-    /// Reads what follows the name of an `onMetaData` message, which [`DataMessage`](crate::command::DataMessage) takes
-    /// away. `None` where that is no map.
+    /// Parses the values after the name of an `onMetaData` message, as [`DataMessage`](crate::command::DataMessage) has them.
+    /// Returns `None` if they are not a map.
     ///
-    /// What is of another type than it should be, and what nobody knows, is passed over; so is a map's missing end.
+    /// Unknown properties, properties of another type, and a missing end of the map are ignored.
     pub fn parse(mut values: Decoder<'a>) -> Option<Metadata<'a>> {
         values.next_token().ok()?.filter(Token::opens_map)?;
         let mut metadata = Self::new();

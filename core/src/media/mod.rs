@@ -1,16 +1,16 @@
-//! What audio and video messages hold: FLV tags, and what goes into them.
+//! The payload of audio and video messages.
 //!
-//! RTMP carries the bodies of FLV tags: the payload of an audio or video message is what stands behind the header of an
-//! FLV tag (Video File Format Specification 10.1, annex E). Nothing here copies media; payload is lent from where it
-//! lies.
+//! RTMP carries the bodies of FLV tags: the payload of an audio or video message is the data of an FLV tag, without the
+//! tag's header (Video File Format Specification 10.1, annex E). Nothing in this module copies media. Payload is borrowed
+//! from the caller's memory.
 //!
 //! | Module | What it is |
 //! |---|---|
-//! | [`flv`] | FLV files and their tags, in a slice: a clip in flash, say |
-//! | [`aggregate`] | aggregate messages, taken apart while they arrive |
-//! | [`video`], [`audio`] | what stands before the coded data of a message |
-//! | [`avc`], [`aac`] | sequence headers, and the way from an encoder's output to a message |
-//! | [`metadata`] | `onMetaData` from typed fields, and back |
+//! | [`flv`] | FLV files and their tags in a slice, such as a clip in flash |
+//! | [`aggregate`] | aggregate messages, split into their messages as they arrive |
+//! | [`video`], [`audio`] | the tag header before the coded data |
+//! | [`avc`], [`aac`] | sequence headers, and conversion of an encoder's output to a message |
+//! | [`metadata`] | `onMetaData` to and from typed fields |
 //! | [`is_keyframe`], [`is_sequence_header`], [`is_disposable`] | what a message is good for, by its first bytes |
 
 pub mod aac;

@@ -5,8 +5,8 @@
 //!  others  frame type (4) codec (4) · body
 //! ```
 //!
-//! The body of an AVC picture is NAL units, each behind its length: see [`annex_b`](super::avc::annex_b) for encoders
-//! that put start codes before them. The body of an AVC sequence header is made by [`avc`](super::avc).
+//! The body of an AVC picture is a list of NAL units, each after its length. For encoders that write start codes instead,
+//! see [`annex_b`](super::avc::annex_b). [`avc`](super::avc) makes the body of an AVC sequence header.
 //!
 //! ```
 //! use embedded_rtmp::media::video::{AvcPacket, FrameType, HEADER_SIZE, VideoTagHeader};
@@ -18,10 +18,10 @@
 
 use crate::bytes::Cursor;
 
-/// The bytes of the longest header.
+/// The length of the longest header in bytes.
 pub const HEADER_SIZE: usize = 5;
 
-/// How a picture can be decoded. Types that nobody knows survive. Four bits.
+/// The frame type, in four bits: how a picture can be decoded. Unknown types survive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FrameType(pub u8);
@@ -31,8 +31,8 @@ impl FrameType {
     pub const KEY: FrameType = FrameType(1);
     /// A picture that needs others.
     pub const INTER: FrameType = FrameType(2);
-    /// A picture that needs others, and that no other needs. The specification has it for H.263; it does no harm in
-    /// AVC.
+    /// A picture that needs others and that no other picture needs. The specification defines it for H.263; AVC decoders
+    /// accept it.
     pub const DISPOSABLE: FrameType = FrameType(3);
     /// A keyframe that a server made.
     pub const GENERATED_KEY: FrameType = FrameType(4);
@@ -40,7 +40,7 @@ impl FrameType {
     pub const COMMAND: FrameType = FrameType(5);
 }
 
-/// What a picture is encoded with. Codecs that nobody knows survive. Four bits.
+/// The video codec, in four bits. Unknown codecs survive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Codec(pub u8);
@@ -56,11 +56,11 @@ impl Codec {
     pub const VP6_ALPHA: Codec = Codec(5);
     /// Screen video, version 2.
     pub const SCREEN_2: Codec = Codec(6);
-    /// AVC, which is H.264.
+    /// AVC (H.264).
     pub const AVC: Codec = Codec(7);
 }
 
-/// What the body of AVC data is. Types that nobody knows survive.
+/// The AVC packet type. Unknown types survive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct AvcPacket(pub u8);
@@ -68,13 +68,13 @@ pub struct AvcPacket(pub u8);
 impl AvcPacket {
     /// The sequence header: an AVCDecoderConfigurationRecord.
     pub const SEQUENCE_HEADER: AvcPacket = AvcPacket(0);
-    /// NAL units, each behind its length.
+    /// NAL units, each after its length.
     pub const NAL_UNITS: AvcPacket = AvcPacket(1);
-    /// The end of the sequence; there is no body.
+    /// The end of the sequence. There is no body.
     pub const END_OF_SEQUENCE: AvcPacket = AvcPacket(2);
 }
 
-/// What stands before the body of video data.
+/// The header before the body of video data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -83,9 +83,9 @@ pub enum VideoTagHeader {
     Avc {
         /// How the picture can be decoded.
         frame: FrameType,
-        /// What the body is.
+        /// The type of the body.
         packet: AvcPacket,
-        /// How long after its timestamp the picture is to be shown, in milliseconds: 24 bits with a sign. 0 without
+        /// The time from the timestamp to the presentation of the picture in milliseconds: 24 bits, signed. 0 without
         /// B-frames.
         composition_time: i32,
     },
@@ -93,7 +93,7 @@ pub enum VideoTagHeader {
     Other {
         /// How the picture can be decoded.
         frame: FrameType,
-        /// What it is encoded with: [`Codec::AVC`] only with [`FrameType::COMMAND`].
+        /// The codec. [`Codec::AVC`] only together with [`FrameType::COMMAND`].
         codec: Codec,
     },
     /// Enhanced RTMP: the first byte, whose top bit is set. Its other fields are part of the body.
@@ -105,7 +105,8 @@ impl VideoTagHeader {
     pub const AVC_SEQUENCE_HEADER: VideoTagHeader =
         VideoTagHeader::Avc { frame: FrameType::KEY, packet: AvcPacket::SEQUENCE_HEADER, composition_time: 0 };
 
-    /// Reads the header at the front of a video message; answers the body as well. `None` for less than a header.
+    /// Parses the header at the front of a video message. Returns the header and the body, or `None` if the header is
+    /// incomplete.
     pub fn parse(data: &[u8]) -> Option<(VideoTagHeader, &[u8])> {
         let mut fields = Cursor(data);
         let first = fields.u8()?;
@@ -114,7 +115,7 @@ impl VideoTagHeader {
             Self::Enhanced(first)
         } else if codec == Codec::AVC && frame != FrameType::COMMAND {
             let [packet, high, middle, low] = fields.array()?;
-            // At the top of 32 bits, so that the shift brings the sign down.
+            // The value is at the top of 32 bits, so that the shift extends the sign.
             let composition_time = i32::from_be_bytes([high, middle, low, 0]) >> 8;
             Self::Avc { frame, packet: AvcPacket(packet), composition_time }
         } else {
@@ -123,7 +124,7 @@ impl VideoTagHeader {
         Some((header, fields.0))
     }
 
-    /// The bytes of the header, in `buffer`. Of each field as many bits count as it has.
+    /// Writes the header into `buffer` and returns it. Bits that a field does not have are ignored.
     pub fn emit<'b>(&self, buffer: &'b mut [u8; HEADER_SIZE]) -> &'b [u8] {
         let first = |frame: FrameType, codec: Codec| (frame.0 & 0x07) << 4 | codec.0 & 0x0F;
         let byte = match *self {
@@ -141,7 +142,7 @@ impl VideoTagHeader {
     }
 }
 
-/// The bit of the first byte which says that the rest is as Enhanced RTMP has it.
+/// The bit of the first byte that marks Enhanced RTMP.
 pub(super) const ENHANCED: u8 = 0x80;
 
 #[cfg(test)]

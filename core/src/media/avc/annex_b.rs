@@ -15,14 +15,13 @@ pub const START_CODE: [u8; 4] = [0, 0, 0, 1];
 /// The bytes of the length that takes the place of a start code.
 pub(super) const LENGTH_SIZE: usize = START_CODE.len();
 
-/// An iterator over the NAL units of a byte stream, without start codes and zeros around them.
+/// An iterator over the NAL units of a byte stream, without the start codes and zeros around them.
 ///
-/// What stands before the first start code is no unit; empty units are left out. Every byte is looked at once or not at
-/// all.
+/// Bytes before the first start code and empty units are skipped. Every byte is read at most once.
 #[derive(Debug, Clone)]
 pub struct Units<'a> {
     stream: &'a [u8],
-    /// Where the next start code is looked for.
+    /// Where the search for the next start code begins.
     at: usize,
 }
 
@@ -39,7 +38,7 @@ impl<'a> Units<'a> {
             let start = self.behind_start_code()?;
             let mut end = self.start_code(start).unwrap_or(self.stream.len());
             self.at = end;
-            // No unit ends with a zero byte (7.4.1).
+            // A unit does not end with a zero byte (7.4.1).
             while end > start && self.stream.get(end.wrapping_sub(1)) == Some(&0) {
                 end = end.wrapping_sub(1);
             }
@@ -53,10 +52,10 @@ impl<'a> Units<'a> {
         self.start_code(self.at).map(|at| at.wrapping_add(3))
     }
 
-    /// Where the next 00 00 01 begins, from `from` on.
+    /// The position of the next 00 00 01 at or after `from`.
     fn start_code(&self, from: usize) -> Option<usize> {
         let mut start = from;
-        // The last of three bytes says how far the next start code is at least.
+        // The last of three bytes shows how far away the next start code is at least.
         loop {
             start = match self.stream.get(start..)? {
                 [0, 0, 1, ..] => return Some(start),
@@ -79,11 +78,11 @@ impl<'a> Iterator for Units<'a> {
 
 impl core::iter::FusedIterator for Units<'_> {}
 
-/// The buffer is too small. Nothing in it has changed.
+/// The buffer is too small. It was not changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NoRoom {
-    /// How many bytes the buffer must hold.
+    /// The number of bytes that the buffer must have.
     pub needed: usize,
 }
 
@@ -95,14 +94,13 @@ impl fmt::Display for NoRoom {
 
 impl core::error::Error for NoRoom {}
 
-/// Puts lengths of four bytes in the place of start codes, in place; answers the length of the result, which begins
-/// where the buffer does. The stream is the first `length` bytes of `buffer`.
+/// Replaces start codes by lengths of four bytes, in place. The stream is the first `length` bytes of `buffer`. Returns the
+/// length of the result, which begins at the start of `buffer`.
 ///
-/// Where every start code has four bytes and there are no other zeros between units, which is what most encoders in
-/// hardware put out, nothing is moved. A start code of three bytes is one too few for a length: from the first one on
-/// everything is moved, towards the end and then to its place, and the buffer must hold a byte more than the stream for
-/// each. Who has no such room, or none of the time, sends the units from where they are: see
-/// [`Message`](super::Message).
+/// If every start code has four bytes and there are no other zeros between units, nothing is moved. Most hardware encoders
+/// write such streams. A start code of three bytes is one byte too short for a length: everything after the first one is
+/// moved, and the buffer must have one byte more than the stream for each. A caller without that room or time sends the
+/// units from where they are: see [`Message`](super::Message).
 ///
 /// ```
 /// use embedded_rtmp::media::avc::annex_b::to_length_prefixed;
@@ -114,10 +112,10 @@ impl core::error::Error for NoRoom {}
 /// ```
 ///
 /// # Errors
-/// [`NoRoom`] where the buffer is too small, or shorter than `length`.
+/// [`NoRoom`] if the buffer is too small, or shorter than `length`.
 pub fn to_length_prefixed(buffer: &mut [u8], length: usize) -> Result<usize, NoRoom> {
     let stream = buffer.get(..length).ok_or(NoRoom { needed: length })?;
-    // How far the stream must be moved, and from where on, so that no unit is overwritten before it is at its place.
+    // How far the stream must be moved, and from which position, so that no unit is overwritten before it is moved.
     let (mut end, mut shift, mut from) = (0_usize, 0_usize, length);
     let mut units = Units::new(stream);
     while let Some(unit) = units.next_range() {
@@ -139,7 +137,7 @@ pub fn to_length_prefixed(buffer: &mut [u8], length: usize) -> Result<usize, NoR
         at = units.at;
         let length = unit.len();
         let Some(room) = buffer.get_mut(end..unit.end) else { return Ok(end) };
-        // The unit is all that is behind its place.
+        // The unit is all that follows its place.
         let unit_at = room.len().wrapping_sub(length);
         if let Some((prefix, place)) = room.split_first_chunk_mut() {
             *prefix = (length as u32).to_be_bytes();
@@ -149,7 +147,7 @@ pub fn to_length_prefixed(buffer: &mut [u8], length: usize) -> Result<usize, NoR
     }
 }
 
-/// Moves all but the last `by` bytes up by so many, and sets the first ones to zero.
+/// Moves all bytes except the last `by` up by `by`, and sets the first `by` to zero.
 fn move_up(bytes: &mut [u8], by: usize) {
     let cells = Cell::from_mut(bytes).as_slice_of_cells();
     let both = cells.get(by..).unwrap_or_default().iter().zip(cells);
@@ -157,7 +155,7 @@ fn move_up(bytes: &mut [u8], by: usize) {
     cells.iter().take(by).for_each(|cell| cell.set(0));
 }
 
-/// Moves all but the first `by` bytes down by so many.
+/// Moves all bytes except the first `by` down by `by`.
 fn move_down(bytes: &mut [u8], by: usize) {
     let cells = Cell::from_mut(bytes).as_slice_of_cells();
     if by > 0 {

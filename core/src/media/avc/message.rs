@@ -1,4 +1,4 @@
-//! A picture as the payload of its video message, in pieces.
+//! The payload of a picture's video message, in pieces.
 
 use core::fmt;
 
@@ -7,11 +7,11 @@ use super::annex_b::LENGTH_SIZE;
 use crate::fmt::impl_format;
 use crate::media::video::{AvcPacket, FrameType, HEADER_SIZE, VideoTagHeader};
 
-/// More NAL units than a [`Message`] has room for.
+/// There are more NAL units than a [`Message`] has room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TooManyUnits {
-    /// How many there are.
+    /// The number of units.
     pub units: usize,
 }
 
@@ -23,8 +23,8 @@ impl fmt::Display for TooManyUnits {
 
 impl core::error::Error for TooManyUnits {}
 
-/// The payload of the video message for one picture: the header, and up to `UNITS` NAL units, each behind its length.
-/// The units stay where they are; only header and lengths are made here, so that an encoder's output goes out without a
+/// The payload of the video message for one picture: the header, and up to `UNITS` NAL units, each after its length. The
+/// units stay where they are. Only the header and the lengths are stored here, so an encoder's output is sent without a
 /// copy.
 ///
 /// ```
@@ -58,8 +58,8 @@ impl_format!(
 );
 
 impl<'a, const UNITS: usize> Message<'a, UNITS> {
-    /// The message for a picture of these NAL units, which is shown `composition_time` milliseconds after the timestamp
-    /// of the message: 0 without B-frames. It is a keyframe where one of them is an IDR slice.
+    /// The message for a picture of these NAL units. The picture is shown `composition_time` milliseconds after the
+    /// timestamp of the message, which is 0 without B-frames. It is a keyframe if one of the units is an IDR slice.
     ///
     /// # Errors
     /// [`TooManyUnits`] for more than `UNITS`.
@@ -89,12 +89,12 @@ impl<'a, const UNITS: usize> Message<'a, UNITS> {
         Ok(message)
     }
 
-    /// The length of the payload in bytes. Where it would pass `u32::MAX` it is that, which no session takes.
+    /// The length of the payload in bytes, at most `u32::MAX`. Sessions reject messages of that length.
     pub const fn length(&self) -> u32 {
         self.length
     }
 
-    /// Whether decoding can begin with this picture.
+    /// Returns `true` if decoding can begin with this picture.
     pub const fn is_keyframe(&self) -> bool {
         self.is_keyframe
     }
@@ -105,8 +105,8 @@ impl<'a, const UNITS: usize> Message<'a, UNITS> {
         core::iter::once(&self.header[..]).chain(units.flat_map(|(length, unit)| [&length[..], unit]))
     }
 
-    /// The pieces of the payload, in `list`, for what takes them all at once. `None` where they are more than it holds:
-    /// each unit gives two, and the header one.
+    /// Writes the pieces of the payload to `list` and returns them. Returns `None` if `list` is too short: each unit needs
+    /// two entries, and the header one.
     pub fn list<'s, 'l>(&'s self, list: &'l mut [&'s [u8]]) -> Option<&'l [&'s [u8]]> {
         let mut count = 0_usize;
         for part in self.parts() {
@@ -116,8 +116,8 @@ impl<'a, const UNITS: usize> Message<'a, UNITS> {
         list.get(..count)
     }
 
-    /// What comes next of the payload when its last `left` bytes are missing: up to the end of one piece. Empty where
-    /// nothing is missing.
+    /// The next part of the payload if its last `left` bytes are missing, up to the end of one piece. Empty if nothing is
+    /// missing.
     pub fn rest(&self, left: u32) -> &[u8] {
         let mut offset = self.length.saturating_sub(left) as usize;
         for part in self.parts() {

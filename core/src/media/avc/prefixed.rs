@@ -1,4 +1,4 @@
-//! NAL units behind their lengths, as RTMP carries them (ISO/IEC 14496-15, 5.3.4.2).
+//! NAL units after their lengths, as RTMP carries them (ISO/IEC 14496-15, 5.3.4.2).
 
 use core::fmt;
 
@@ -6,12 +6,12 @@ use super::annex_b::{LENGTH_SIZE, START_CODE};
 use crate::bytes::Cursor;
 use crate::fmt::impl_format;
 
-/// An iterator over the NAL units of a picture, each of which stands behind its length.
+/// An iterator over the NAL units of a picture, each of which follows its length.
 ///
-/// It ends at the first unit that is cut off; [`Self::rest`] tells. Empty units are left out. Each step takes off a
-/// length at least.
+/// It ends at the first truncated unit; [`Self::rest`] shows that. Empty units are skipped. Each step consumes at least one
+/// length.
 ///
-/// With [`START_CODE`] before each unit this is what a decoder for Annex B takes.
+/// A decoder for Annex B takes the units with a [`START_CODE`] before each.
 #[derive(Debug, Clone)]
 pub struct Units<'a> {
     rest: &'a [u8],
@@ -21,13 +21,14 @@ pub struct Units<'a> {
 impl_format!(['a] Units<'a>, this => "Units {{ rest: {} bytes }}", this.rest.len());
 
 impl<'a> Units<'a> {
-    /// The NAL units of a picture: what stands behind the [`video::VideoTagHeader`](crate::media::video::VideoTagHeader). `length_size`
-    /// is that of the [`AvcConfig`](super::AvcConfig): 1 to 4 bytes; with another one there are no units.
+    /// The NAL units of `picture`, which is the body after the
+    /// [`VideoTagHeader`](crate::media::video::VideoTagHeader). `length_size` is that of the
+    /// [`AvcConfig`](super::AvcConfig), from 1 to 4 bytes. With another size the iterator is empty.
     pub const fn new(length_size: usize, picture: &'a [u8]) -> Self {
         Self { rest: picture, length_size }
     }
 
-    /// What has not been iterated over. Where it is not empty at the end, the last unit was cut off.
+    /// The bytes that were not iterated over. If they are not empty at the end, the last unit was truncated.
     pub const fn rest(&self) -> &'a [u8] {
         self.rest
     }
@@ -57,24 +58,24 @@ impl<'a> Iterator for Units<'a> {
 
 impl core::iter::FusedIterator for Units<'_> {}
 
-/// The last NAL unit is cut off. Nothing has changed.
+/// The last NAL unit is truncated. Nothing was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Truncated;
 
 impl fmt::Display for Truncated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the last NAL unit is cut off")
+        f.write_str("the last NAL unit is truncated")
     }
 }
 
 impl core::error::Error for Truncated {}
 
-/// Puts start codes of four bytes in the place of lengths of four bytes, in place: the way back from
-/// [`annex_b::to_length_prefixed`](super::annex_b::to_length_prefixed). For other lengths there is [`Units`].
+/// Replaces lengths of four bytes by start codes of four bytes, in place: the inverse of
+/// [`annex_b::to_length_prefixed`](super::annex_b::to_length_prefixed). For lengths of other sizes use [`Units`].
 ///
 /// # Errors
-/// [`Truncated`].
+/// [`Truncated`] if the last unit is longer than the rest of the picture.
 pub fn to_annex_b(picture: &mut [u8]) -> Result<(), Truncated> {
     let mut units = Units::new(LENGTH_SIZE, picture);
     units.by_ref().for_each(drop);
@@ -84,7 +85,7 @@ pub fn to_annex_b(picture: &mut [u8]) -> Result<(), Truncated> {
     let mut rest = picture;
     while let Some((prefix, behind)) = rest.split_first_chunk_mut::<LENGTH_SIZE>() {
         let length = u32::from_be_bytes(*prefix) as usize;
-        // Where there is no unit, zeros may stand before the next start code.
+        // An empty unit leaves zeros, which are allowed before the next start code.
         if length > 0 {
             *prefix = START_CODE;
         }

@@ -13,24 +13,24 @@ use crate::bytes::{Cursor, copy};
 use crate::fmt::impl_format;
 use crate::media::video;
 
-/// Why there is no configuration.
+/// Why a configuration cannot be parsed or written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum AvcConfigError {
-    /// What was to be read is cut off.
+    /// The record is truncated.
     Truncated,
-    /// What was to be read has this version, not 1.
+    /// The record has this version instead of 1.
     Version(u8),
-    /// A sequence parameter set is missing, or it is none that can be read.
+    /// A sequence parameter set is missing or cannot be parsed.
     Sps,
-    /// A picture parameter set is missing, or it is none.
+    /// A picture parameter set is missing, or a unit is not one.
     Pps,
-    /// More than 31 sequence or 255 picture parameter sets, or one of more than 65,535 bytes.
+    /// There are more than 31 sequence or 255 picture parameter sets, or one is longer than 65,535 bytes.
     TooMany,
-    /// The buffer must hold so many bytes.
+    /// The buffer is too small.
     BufferFull {
-        /// Bytes for the whole of it.
+        /// The number of bytes that the buffer must have.
         needed: usize,
     },
 }
@@ -38,11 +38,11 @@ pub enum AvcConfigError {
 impl fmt::Display for AvcConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Truncated => f.write_str("the AVC configuration is cut off"),
+            Self::Truncated => f.write_str("the AVC configuration is truncated"),
             Self::Version(version) => write!(f, "an AVC configuration of version {version}"),
-            Self::Sps => f.write_str("no sequence parameter set that can be read"),
-            Self::Pps => f.write_str("no picture parameter set"),
-            Self::TooMany => f.write_str("too many parameter sets, or one that is too long"),
+            Self::Sps => f.write_str("a sequence parameter set is missing or cannot be parsed"),
+            Self::Pps => f.write_str("a picture parameter set is missing or is not one"),
+            Self::TooMany => f.write_str("more than 31 SPS or 255 PPS, or one is longer than 65535 bytes"),
             Self::BufferFull { needed } => write!(f, "AVC configuration buffer too small: {needed} bytes needed"),
         }
     }
@@ -50,7 +50,7 @@ impl fmt::Display for AvcConfigError {
 
 impl core::error::Error for AvcConfigError {}
 
-/// A decoder's configuration, as it was received.
+/// A received decoder configuration.
 #[derive(Debug, Clone)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct AvcConfig<'a> {
@@ -60,21 +60,21 @@ pub struct AvcConfig<'a> {
     pub constraints: u8,
     /// Its `level_idc`.
     pub level: u8,
-    /// The bytes of the length before each NAL unit: 1, 2 or 4; 3 is no value of the standard, and is as good.
+    /// The number of bytes of the length before each NAL unit: 1, 2 or 4. 3 is not in the standard, but is accepted.
     pub length_size: usize,
     sps: Sets<'a>,
     pps: Sets<'a>,
 }
 
 impl<'a> AvcConfig<'a> {
-    /// Reads a record: what stands behind the [`video::VideoTagHeader`] of an AVC sequence header.
+    /// Parses a record, which is the body of an AVC sequence header after its [`video::VideoTagHeader`].
     ///
-    /// All parameter sets are there in full, or it is an error. There may be none, since some encoders send them with
-    /// the pictures. What High has at the end is not read: the sequence parameter sets say the same, and some encoders
-    /// leave it out.
+    /// All parameter sets must be complete. There may be none, because some encoders send them with the pictures. The
+    /// fields at the end for the High profile are not read: the sequence parameter sets contain the same, and some
+    /// encoders omit them.
     ///
     /// # Errors
-    /// [`AvcConfigError::Truncated`] and [`AvcConfigError::Version`].
+    /// [`AvcConfigError::Truncated`] or [`AvcConfigError::Version`].
     pub fn parse(record: &'a [u8]) -> Result<Self, AvcConfigError> {
         let mut fields = Cursor(record);
         let [version, profile, constraints, level, lengths, sps] = fields.array().ok_or(AvcConfigError::Truncated)?;
@@ -108,7 +108,7 @@ pub struct Sets<'a> {
 impl_format!(['a] Sets<'a>, this => "Sets {{ left: {} }}", this.left);
 
 impl<'a> Sets<'a> {
-    /// Takes `count` sets, each behind its length.
+    /// Consumes `count` sets, each after its length.
     fn take(count: u8, fields: &mut Cursor<'a>) -> Option<Self> {
         let bytes = fields.0;
         for _ in 0..count {
@@ -134,18 +134,18 @@ impl<'a> Iterator for Sets<'a> {
 
 impl core::iter::FusedIterator for Sets<'_> {}
 
-/// The bytes of [`sequence_header`] for these parameter sets.
+/// The length in bytes of the [`sequence_header`] for these parameter sets.
 pub fn sequence_header_size(sps: &[&[u8]], pps: &[&[u8]]) -> usize {
     let sets = sps.iter().chain(pps).fold(0, |sum: usize, set| sum.saturating_add(2).saturating_add(set.len()));
     let plain = sps.first().and_then(|sps| sps.get(1)).is_none_or(|profile| is_plain(*profile));
     sets.saturating_add(video::HEADER_SIZE + 7).saturating_add(if plain { 0 } else { 4 })
 }
 
-/// Writes an AVC sequence header, the whole payload of its video message, into `buffer`; answers what was written. It
-/// goes out before the first picture, and again after a reconnect.
+/// Writes an AVC sequence header, the whole payload of its video message, into `buffer` and returns what it wrote. Send it
+/// before the first picture, and again after each reconnection.
 ///
-/// Parameter sets are NAL units without start codes: [`annex_b::Units`](super::annex_b::Units) finds them in what an
-/// encoder puts out. The pictures that follow must have lengths of four bytes.
+/// Parameter sets are NAL units without start codes. [`annex_b::Units`](super::annex_b::Units) finds them in the output of
+/// an encoder. The NAL units of the pictures that follow must have lengths of four bytes.
 ///
 /// ```
 /// use embedded_rtmp::media::avc::{UnitType, annex_b::Units, sequence_header};
@@ -160,7 +160,7 @@ pub fn sequence_header_size(sps: &[&[u8]], pps: &[&[u8]]) -> usize {
 /// ```
 ///
 /// # Errors
-/// [`AvcConfigError::Sps`] and [`AvcConfigError::Pps`] where a set is missing or no such thing; [`AvcConfigError::TooMany`];
+/// [`AvcConfigError::Sps`] or [`AvcConfigError::Pps`] if a set is missing or wrong, [`AvcConfigError::TooMany`], or
 /// [`AvcConfigError::BufferFull`].
 pub fn sequence_header<'b>(sps: &[&[u8]], pps: &[&[u8]], buffer: &'b mut [u8]) -> Result<&'b [u8], AvcConfigError> {
     let first = sps.first().and_then(|sps| Sps::parse(sps)).ok_or(AvcConfigError::Sps)?;
@@ -188,7 +188,7 @@ pub fn sequence_header<'b>(sps: &[&[u8]], pps: &[&[u8]], buffer: &'b mut [u8]) -
     Ok(buffer)
 }
 
-/// Room that is known to be enough.
+/// Writes into a buffer that is known to be large enough.
 struct Out<'b> {
     room: &'b mut [u8],
 }

@@ -3,13 +3,13 @@
 use super::UnitType;
 use crate::media::bits::Bits;
 
-/// The profiles whose parameter sets have no chroma format and no bit depths, which are 4:2:0 and 8 bits then:
-/// Baseline, Main and Extended.
+/// The profiles whose parameter sets have no chroma format and no bit depths: Baseline, Main and Extended. They are 4:2:0
+/// with 8 bits.
 pub(super) const fn is_plain(profile: u8) -> bool {
     matches!(profile, 66 | 77 | 88)
 }
 
-/// What a sequence parameter set says of the pictures.
+/// The properties of the pictures in a sequence parameter set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Sps {
@@ -32,10 +32,10 @@ pub struct Sps {
 }
 
 impl Sps {
-    /// Reads a sequence parameter set: a NAL unit of type 7, without a start code.
+    /// Parses a sequence parameter set: a NAL unit of type 7, without a start code.
     ///
-    /// `None` for another unit, one that is cut off, and values that the standard does not have. What stands behind the
-    /// size of the pictures is not read.
+    /// Returns `None` for another unit, a truncated unit, and values that the standard does not have. Fields after the size
+    /// of the pictures are not read.
     pub fn parse(unit: &[u8]) -> Option<Sps> {
         if UnitType::of(unit)? != UnitType::SPS {
             return None;
@@ -91,12 +91,12 @@ impl Sps {
     }
 }
 
-/// The profiles of which 7.3.2.1.1 says so.
+/// The profiles that have these fields by 7.3.2.1.1.
 const fn has_chroma_format(profile: u8) -> bool {
     matches!(profile, 100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135)
 }
 
-/// A number, where it is not beyond the standard's range.
+/// Reads a number. Returns `None` if it is more than `limit`.
 fn at_most(limit: u32, bits: &mut Bits<'_>) -> Option<u8> {
     bits.exp_golomb().filter(|number| *number <= limit).map(|number| number as u8)
 }
@@ -106,7 +106,7 @@ fn blocks(less_one: u32, fields: u32) -> Option<u32> {
     less_one.checked_add(1)?.checked_mul(16)?.checked_mul(fields)
 }
 
-/// 7.3.2.1.1.1
+/// Skips scaling lists (7.3.2.1.1.1).
 fn skip_scaling_lists(count: u32, bits: &mut Bits<'_>) -> Option<()> {
     for list in 0..count {
         if !bits.bit()? {

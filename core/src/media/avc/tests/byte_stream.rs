@@ -116,7 +116,7 @@ fn item_111_the_way_back_is_in_place_too() {
         assert_eq!(to_annex_b(&mut cut), Err(Truncated), "{length} bytes");
         assert_eq!(cut, whole[..length], "{length} bytes");
     }
-    assert_eq!(format!("{Truncated}"), "the last NAL unit is cut off");
+    assert_eq!(format!("{Truncated}"), "the last NAL unit is truncated");
 }
 
 #[test]

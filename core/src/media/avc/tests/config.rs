@@ -127,7 +127,7 @@ fn item_110_a_record_that_is_cut_off_anywhere_is_an_error_and_one_without_sets_i
     assert_eq!((empty.sps().next(), empty.pps().next()), (None, None));
     assert_eq!(AvcConfig::parse(&[0, 66, 0, 30, 0xFF, 0xE0, 0]).err(), Some(AvcConfigError::Version(0)));
     assert_eq!(AvcConfigError::Version(0).to_string(), "an AVC configuration of version 0");
-    assert_eq!(AvcConfigError::Truncated.to_string(), "the AVC configuration is cut off");
+    assert_eq!(AvcConfigError::Truncated.to_string(), "the AVC configuration is truncated");
 }
 
 /// Part B, MediaMTX: a picture before any sequence header.
