@@ -13,7 +13,7 @@ use embedded_rtmp::media::avc::prefixed::to_annex_b;
 use embedded_rtmp::media::avc::{AvcConfig, Message, Sps, UnitType, sequence_header};
 use embedded_rtmp::media::flv::Tags;
 use embedded_rtmp::media::metadata::Metadata;
-use embedded_rtmp::media::{aac, is_keyframe, is_sequence_header, video};
+use embedded_rtmp::media::{FrameClass, aac, video};
 use embedded_rtmp::message::MessageKind;
 use host_tests::flv::Writer;
 use host_tests::peers::finish_within;
@@ -81,7 +81,7 @@ fn camera(stream: &[u8]) -> Vec<u8> {
         let mut buffer = [picture, &[0; 16]].concat();
         let length = to_length_prefixed(&mut buffer, picture.len()).unwrap();
         assert_eq!(payload[video::HEADER_SIZE..], buffer[..length]);
-        assert_eq!(is_keyframe(MessageKind::VIDEO, &payload), index == 0);
+        assert_eq!(FrameClass::of(MessageKind::VIDEO, &payload) == FrameClass::Keyframe, index == 0);
         writer.write(MessageKind::VIDEO, index as u32 * 40, &payload).unwrap();
     }
     writer.finish().unwrap().into_inner()
@@ -92,7 +92,7 @@ fn player(file: &[u8]) -> Vec<u8> {
     let mut stream = Vec::new();
     for tag in Tags::file(file).unwrap().filter(|tag| tag.kind == MessageKind::VIDEO) {
         let (_, body) = video::VideoTagHeader::parse(tag.data).unwrap();
-        if is_sequence_header(tag.kind, tag.data) {
+        if FrameClass::of(tag.kind, tag.data) == FrameClass::Configuration {
             let config = AvcConfig::parse(body).unwrap();
             assert_eq!(config.length_size, START_CODE.len());
             for set in config.sps().chain(config.pps()) {
@@ -199,7 +199,7 @@ fn item_110_aac_is_decoded_by_the_configuration_that_is_made_for_it() {
         let file = fs::read(&theirs).unwrap();
         let tags: Vec<_> = Tags::file(&file).unwrap().filter(|tag| tag.kind == MessageKind::AUDIO).collect();
         let (first, frames) = tags.split_first().unwrap();
-        assert!(is_sequence_header(first.kind, first.data));
+        assert_eq!(FrameClass::of(first.kind, first.data), FrameClass::Configuration);
         let config = aac::AacConfig::new(aac::ObjectType::LOW_COMPLEXITY, rate, channels);
         assert_eq!(aac::AacConfig::parse(audio::AudioTagHeader::parse(first.data).unwrap().1), Some(config));
 

@@ -1,71 +1,152 @@
-//! What a message is good for, by its first bytes: what a relay keeps, where a player may begin, what may be dropped.
-//!
-//! The functions take the kind of a message and its first fragment. Where that is too short to tell, the answer is no,
-//! which does no harm: nothing is begun with that cannot be, and nothing dropped. Two bytes tell nearly all; for an AVC
-//! picture without its own mark, 10 bytes tell whether it is disposable.
+//! What a message is, by its first bytes: what a relay caches, where a player may begin, and what may be dropped.
 
 use super::audio::{self, AacPacket, Format};
 use super::video::{self, AvcPacket, Codec, FrameType};
+use crate::command::SET_DATA_FRAME;
 use crate::message::MessageKind;
 
-/// Whether decoding can begin with this video message: a keyframe, in which there are pictures. Its sequence header
-/// must have gone before.
+/// What a message is to a relay, to a player and to [`DropPolicy`](crate::pressure::DropPolicy).
 ///
-/// Audio needs no keyframes, and has none.
-pub fn is_keyframe(kind: MessageKind, start: &[u8]) -> bool {
-    matches!(picture(kind, start), Some(FrameType::KEY | FrameType::GENERATED_KEY))
+/// ```
+/// use embedded_rtmp::media::FrameClass;
+/// use embedded_rtmp::message::MessageKind;
+///
+/// assert_eq!(FrameClass::of(MessageKind::VIDEO, &[0x17, 1, 0, 0, 0]), FrameClass::Keyframe);
+/// assert_eq!(FrameClass::of(MessageKind::AUDIO, &[0xAF, 0, 0x12, 0x10]), FrameClass::Configuration);
+/// // One byte of an AVC message does not say whether it is a sequence header.
+/// assert_eq!(FrameClass::of_prefix(MessageKind::VIDEO, &[0x17]), None);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum FrameClass {
+    /// An AVC or AAC sequence header, or the same of Enhanced RTMP. It configures a decoder and contains no frame. A
+    /// player that begins needs the last one of audio and of video.
+    Configuration,
+    /// Audio.
+    Audio,
+    /// A picture that needs no other picture. Decoding can begin with it, after its sequence header.
+    Keyframe,
+    /// A picture that needs earlier pictures, or a video message without a picture.
+    Inter,
+    /// A picture that no other picture needs: its frame type is 3, or it is AVC and its first NAL unit is a slice with
+    /// `nal_ref_idc` 0 (ISO/IEC 14496-10, 7.4.1).
+    Disposable,
+    /// `onMetaData`. The value is the number of bytes before it that are for servers alone: an AMF3 selector, and
+    /// `@setDataFrame`.
+    Metadata(u8),
+    /// Other data for players, after the same number of bytes for servers.
+    Data(u8),
+    /// `@clearDataFrame`: the metadata is not valid any longer. It is for servers alone.
+    ClearMetadata,
+    /// Not audio, video or data.
+    Other,
 }
 
-/// Whether no other picture needs this one, so that it is the first to be dropped: it is marked so (frame type 3), or
-/// it is AVC and its first NAL unit is a slice that is no reference (`nal_ref_idc` is 0; ISO/IEC 14496-10, 7.4.1),
-/// behind a length of four bytes.
-pub fn is_disposable(kind: MessageKind, start: &[u8]) -> bool {
-    match (picture(kind, start), start) {
-        (Some(FrameType::DISPOSABLE), _) => true,
-        (Some(FrameType::INTER), [0x27, _, _, _, _, _, _, _, _, nal, ..]) => nal & 0x7F == 1,
-        _ => false,
+/// AMF0 strings at the start of data messages.
+const CLEAR_DATA_FRAME: &[u8] = b"\x02\x00\x0F@clearDataFrame";
+const METADATA: &[u8] = b"\x02\x00\x0AonMetaData";
+
+impl FrameClass {
+    /// The longest prefix that [`Self::of_prefix`] looks at, in bytes.
+    pub const PREFIX: usize = 32;
+
+    /// The class of a message whose payload is `payload`, or begins with it.
+    ///
+    /// If the bytes are too few to say more, the result is a class that does no harm: a player does not begin with the
+    /// message, and it is not dropped as disposable.
+    pub fn of(kind: MessageKind, payload: &[u8]) -> Self {
+        Self::of_prefix(kind, payload).unwrap_or(match kind {
+            MessageKind::AUDIO => Self::Audio,
+            MessageKind::VIDEO => Self::Inter,
+            MessageKind::DATA_AMF3 => Self::Data(1),
+            _ => Self::Data(0),
+        })
+    }
+
+    /// The class of a message whose payload begins with `prefix`. Returns `None` if more bytes are needed: 2 are enough
+    /// for most messages, 10 for a picture of AVC, and [`Self::PREFIX`] for all.
+    pub fn of_prefix(kind: MessageKind, prefix: &[u8]) -> Option<Self> {
+        match kind {
+            MessageKind::VIDEO => video(prefix),
+            MessageKind::AUDIO => audio(prefix),
+            MessageKind::DATA => data(prefix, 0),
+            MessageKind::DATA_AMF3 => data(prefix.get(1..)?, 1),
+            _ => Some(Self::Other),
+        }
     }
 }
 
-/// Whether this message configures a decoder and holds no frame: an AVC or AAC sequence header, or its like in Enhanced
-/// RTMP. It is never dropped, and whoever begins to play needs the last one of audio and of video.
-pub fn is_sequence_header(kind: MessageKind, start: &[u8]) -> bool {
-    let Some((&first, rest)) = start.split_first() else { return false };
-    match kind {
-        MessageKind::VIDEO if first & video::ENHANCED != 0 => {
-            FrameType(first >> 4 & 0x07) != FrameType::COMMAND
-                && matches!(enhanced_packet(first & 0x0F, rest, VIDEO_MULTITRACK), Some(0 | 5))
+fn video(prefix: &[u8]) -> Option<FrameClass> {
+    let (&first, rest) = prefix.split_first()?;
+    let frame = FrameType(first >> 4 & 0x07);
+    let (is_header, has_picture) = if first & video::ENHANCED != 0 {
+        let packet = enhanced_packet(first & 0x0F, rest, VIDEO_MULTITRACK);
+        if packet.is_none() && prefix.len() < needed(first & 0x0F) {
+            return None;
         }
-        MessageKind::AUDIO if first >> 4 == audio::ENHANCED => {
-            matches!(enhanced_packet(first & 0x0F, rest, AUDIO_MULTITRACK), Some(0 | 4))
-        }
-        MessageKind::VIDEO => {
-            let is_avc = Codec(first & 0x0F) == Codec::AVC && FrameType(first >> 4) != FrameType::COMMAND;
-            is_avc && rest.first() == Some(&AvcPacket::SEQUENCE_HEADER.0)
-        }
-        MessageKind::AUDIO => Format(first >> 4) == Format::AAC && rest.first() == Some(&AacPacket::SEQUENCE_HEADER.0),
-        _ => false,
-    }
-}
-
-/// The type of the picture in a video message, where there is one.
-fn picture(kind: MessageKind, start: &[u8]) -> Option<FrameType> {
-    let (&first, rest) = start.split_first().filter(|_| kind == MessageKind::VIDEO)?;
-    let has_picture = if first & video::ENHANCED != 0 {
-        matches!(enhanced_packet(first & 0x0F, rest, VIDEO_MULTITRACK), Some(1 | 3))
+        (matches!(packet, Some(0 | 5)), matches!(packet, Some(1 | 3)))
     } else {
-        Codec(first & 0x0F) != Codec::AVC || rest.first() == Some(&AvcPacket::NAL_UNITS.0)
+        let packet = AvcPacket(*rest.first()?);
+        let is_avc = Codec(first & 0x0F) == Codec::AVC;
+        (is_avc && packet == AvcPacket::SEQUENCE_HEADER, !is_avc || packet == AvcPacket::NAL_UNITS)
     };
-    has_picture.then_some(FrameType(first >> 4 & 0x07))
+    Some(match frame {
+        FrameType::COMMAND => FrameClass::Inter,
+        _ if is_header => FrameClass::Configuration,
+        _ if !has_picture => FrameClass::Inter,
+        FrameType::KEY | FrameType::GENERATED_KEY => FrameClass::Keyframe,
+        FrameType::DISPOSABLE => FrameClass::Disposable,
+        // The header has 5 bytes, and the length of the first NAL unit 4.
+        FrameType::INTER if first == 0x27 && *prefix.get(9)? & 0x7F == 1 => FrameClass::Disposable,
+        _ => FrameClass::Inter,
+    })
 }
 
-/// The packet types of Enhanced RTMP which say that another follows: several tracks, and modifiers, of any length.
+fn audio(prefix: &[u8]) -> Option<FrameClass> {
+    let (&first, rest) = prefix.split_first()?;
+    let is_header = if first >> 4 == audio::ENHANCED {
+        let packet = enhanced_packet(first & 0x0F, rest, AUDIO_MULTITRACK);
+        if packet.is_none() && prefix.len() < needed(first & 0x0F) {
+            return None;
+        }
+        matches!(packet, Some(0 | 4))
+    } else {
+        Format(first >> 4) == Format::AAC && AacPacket(*rest.first()?) == AacPacket::SEQUENCE_HEADER
+    };
+    Some(if is_header { FrameClass::Configuration } else { FrameClass::Audio })
+}
+
+/// Data after a format selector of `selector` bytes.
+fn data(payload: &[u8], selector: u8) -> Option<FrameClass> {
+    if begins(payload, CLEAR_DATA_FRAME)? {
+        return Some(FrameClass::ClearMetadata);
+    }
+    let wrapping = if begins(payload, SET_DATA_FRAME)? { SET_DATA_FRAME.len() } else { 0 };
+    let is_metadata = begins(payload.get(wrapping..).unwrap_or(&[]), METADATA)?;
+    let skip = selector.wrapping_add(wrapping as u8);
+    Some(if is_metadata { FrameClass::Metadata(skip) } else { FrameClass::Data(skip) })
+}
+
+/// Whether `bytes` begin with `text`. Returns `None` if more bytes are needed.
+fn begins(bytes: &[u8], text: &[u8]) -> Option<bool> {
+    let length = bytes.len().min(text.len());
+    let is_so = bytes.get(..length) == text.get(..length);
+    if is_so && length < text.len() { None } else { Some(is_so) }
+}
+
+/// The packet types of Enhanced RTMP that precede another packet type: several tracks, and modifiers of any length.
 const VIDEO_MULTITRACK: u8 = 6;
 const AUDIO_MULTITRACK: u8 = 5;
 const MODIFIED: u8 = 7;
 
-/// The type of the packet in Enhanced RTMP, behind modifiers and whatever says that there are several tracks (E-RTMP
-/// v2, "ExVideoTagHeader" and "ExAudioTagHeader").
+/// The number of bytes after which a packet type that is still unknown stays so.
+const fn needed(packet: u8) -> usize {
+    if packet == MODIFIED { FrameClass::PREFIX } else { 2 }
+}
+
+/// The packet type of Enhanced RTMP after all modifiers and the type that announces several tracks (E-RTMP v2,
+/// "ExVideoTagHeader" and "ExAudioTagHeader").
 fn enhanced_packet(mut packet: u8, mut rest: &[u8], multitrack: u8) -> Option<u8> {
     // Each round takes two bytes at least.
     while packet == MODIFIED {
@@ -74,7 +155,7 @@ fn enhanced_packet(mut packet: u8, mut rest: &[u8], multitrack: u8) -> Option<u8
             [0xFF, ..] | [] => return None,
             [size, behind @ ..] => (usize::from(*size), behind),
         };
-        // One more than stands there, and then the type of the modifier and of what comes behind it, half a byte each.
+        // The size field is one less than the size. Then come the type of the modifier and of the next packet, 4 bits each.
         match behind.split_at_checked(size.wrapping_add(1)) {
             Some((_, [types, behind @ ..])) => (packet, rest) = (*types & 0x0F, behind),
             _ => return None,
@@ -89,61 +170,71 @@ fn enhanced_packet(mut packet: u8, mut rest: &[u8], multitrack: u8) -> Option<u8
 
 #[cfg(test)]
 mod tests {
+    use super::FrameClass::*;
     use super::*;
     use std::vec::Vec;
 
-    /// A kind, the first bytes, and whether they are a keyframe, a sequence header, disposable.
-    const CASES: &[(MessageKind, &[u8], [bool; 3])] = &[
-        (MessageKind::VIDEO, &[0x17, 0, 0, 0, 0, 1], [false, true, false]),
-        (MessageKind::VIDEO, &[0x17, 1, 0, 0, 0], [true, false, false]),
-        (MessageKind::VIDEO, &[0x47, 1], [true, false, false]),
-        (MessageKind::VIDEO, &[0x17, 2, 0, 0, 0], [false, false, false]),
-        (MessageKind::VIDEO, &[0x27, 1, 0, 0, 0, 0, 0, 0, 9, 0x41], [false, false, false]),
-        (MessageKind::VIDEO, &[0x27, 1, 0, 0, 0, 0, 0, 0, 9, 0x01], [false, false, true]),
-        (MessageKind::VIDEO, &[0x27, 1, 0, 0, 0, 0, 0, 0, 2, 0x09], [false, false, false]),
-        (MessageKind::VIDEO, &[0x27, 0, 0, 0, 0, 0, 0, 0, 9, 0x01], [false, true, false]),
-        (MessageKind::VIDEO, &[0x37, 1], [false, false, true]),
-        (MessageKind::VIDEO, &[0x37, 2], [false, false, false]),
-        (MessageKind::VIDEO, &[0x32], [false, false, true]),
-        (MessageKind::VIDEO, &[0x12, 0], [true, false, false]),
-        (MessageKind::VIDEO, &[0x22, 0], [false, false, false]),
-        // A command, of one byte, though what it belongs to is AVC.
-        (MessageKind::VIDEO, &[0x57, 0], [false, false, false]),
-        (MessageKind::VIDEO, &[0x57, 1], [false, false, false]),
+    /// A kind, the first bytes of a message, and its class.
+    const CASES: &[(MessageKind, &[u8], FrameClass)] = &[
+        (MessageKind::VIDEO, &[0x17, 0, 0, 0, 0, 1], Configuration),
+        (MessageKind::VIDEO, &[0x17, 1, 0, 0, 0], Keyframe),
+        (MessageKind::VIDEO, &[0x47, 1], Keyframe),
+        (MessageKind::VIDEO, &[0x17, 2, 0, 0, 0], Inter),
+        (MessageKind::VIDEO, &[0x27, 1, 0, 0, 0, 0, 0, 0, 9, 0x41], Inter),
+        (MessageKind::VIDEO, &[0x27, 1, 0, 0, 0, 0, 0, 0, 9, 0x01], Disposable),
+        (MessageKind::VIDEO, &[0x27, 1, 0, 0, 0, 0, 0, 0, 2, 0x09], Inter),
+        (MessageKind::VIDEO, &[0x27, 0, 0, 0, 0, 0, 0, 0, 9, 0x01], Configuration),
+        (MessageKind::VIDEO, &[0x27, 2], Inter),
+        (MessageKind::VIDEO, &[0x37, 1], Disposable),
+        (MessageKind::VIDEO, &[0x37, 2], Inter),
+        (MessageKind::VIDEO, &[0x32, 0], Disposable),
+        (MessageKind::VIDEO, &[0x12, 0], Keyframe),
+        (MessageKind::VIDEO, &[0x22, 0], Inter),
+        // A command has one byte, also if it belongs to AVC.
+        (MessageKind::VIDEO, &[0x57, 0], Inter),
+        (MessageKind::VIDEO, &[0x57, 1], Inter),
         // Enhanced RTMP: sequence start, coded frames with and without composition time, end, metadata, MPEG-2 TS.
-        (MessageKind::VIDEO, b"\x90hvc1", [false, true, false]),
-        (MessageKind::VIDEO, b"\x91hvc1", [true, false, false]),
-        (MessageKind::VIDEO, b"\x93hvc1", [true, false, false]),
-        (MessageKind::VIDEO, b"\xA1hvc1", [false, false, false]),
-        (MessageKind::VIDEO, b"\xB1hvc1", [false, false, true]),
-        (MessageKind::VIDEO, b"\x92hvc1", [false, false, false]),
-        (MessageKind::VIDEO, b"\x94hvc1", [false, false, false]),
-        (MessageKind::VIDEO, b"\x95hvc1", [false, true, false]),
-        // Several tracks; a modifier of one byte; of 3 bytes told in the long form; two modifiers.
-        (MessageKind::VIDEO, b"\x96\x00hvc1", [false, true, false]),
-        (MessageKind::VIDEO, b"\x96\x01hvc1", [true, false, false]),
-        (MessageKind::VIDEO, b"\x97\x00\xAA\x00hvc1", [false, true, false]),
-        (MessageKind::VIDEO, b"\x97\xFF\x00\x02\xAA\xAA\xAA\x01hvc1", [true, false, false]),
-        (MessageKind::VIDEO, b"\x97\x00\xAA\x07\x01\xAA\xAA\x06\x01hvc1", [true, false, false]),
-        (MessageKind::AUDIO, &[0xAF, 0], [false, true, false]),
-        (MessageKind::AUDIO, &[0xAF, 1], [false, false, false]),
-        (MessageKind::AUDIO, &[0x2F, 0], [false, false, false]),
-        (MessageKind::AUDIO, &[0x17, 0], [false, false, false]),
-        (MessageKind::AUDIO, b"\x90Opus", [false, true, false]),
-        (MessageKind::AUDIO, b"\x91Opus", [false, false, false]),
-        (MessageKind::AUDIO, b"\x94Opus", [false, true, false]),
-        (MessageKind::AUDIO, b"\x95\x00Opus", [false, true, false]),
-        (MessageKind::AUDIO, b"\x97\x00\xAA\x00Opus", [false, true, false]),
-        (MessageKind::DATA, &[0x17, 0], [false, false, false]),
-        (MessageKind::DATA, &[0x37, 1], [false, false, false]),
+        (MessageKind::VIDEO, b"\x90hvc1", Configuration),
+        (MessageKind::VIDEO, b"\x91hvc1", Keyframe),
+        (MessageKind::VIDEO, b"\x93hvc1", Keyframe),
+        (MessageKind::VIDEO, b"\xA1hvc1", Inter),
+        (MessageKind::VIDEO, b"\xB1hvc1", Disposable),
+        (MessageKind::VIDEO, b"\x92hvc1", Inter),
+        (MessageKind::VIDEO, b"\x94hvc1", Inter),
+        (MessageKind::VIDEO, b"\x95hvc1", Configuration),
+        // Several tracks; a modifier of one byte; of 3 bytes with the long form of its size; two modifiers.
+        (MessageKind::VIDEO, b"\x96\x00hvc1", Configuration),
+        (MessageKind::VIDEO, b"\x96\x01hvc1", Keyframe),
+        (MessageKind::VIDEO, b"\x97\x00\xAA\x00hvc1", Configuration),
+        (MessageKind::VIDEO, b"\x97\xFF\x00\x02\xAA\xAA\xAA\x01hvc1", Keyframe),
+        (MessageKind::VIDEO, b"\x97\x00\xAA\x07\x01\xAA\xAA\x06\x01hvc1", Keyframe),
+        (MessageKind::AUDIO, &[0xAF, 0], Configuration),
+        (MessageKind::AUDIO, &[0xAF, 1], Audio),
+        (MessageKind::AUDIO, &[0x2F, 0], Audio),
+        (MessageKind::AUDIO, &[0x17, 0], Audio),
+        (MessageKind::AUDIO, b"\x90Opus", Configuration),
+        (MessageKind::AUDIO, b"\x91Opus", Audio),
+        (MessageKind::AUDIO, b"\x94Opus", Configuration),
+        (MessageKind::AUDIO, b"\x95\x00Opus", Configuration),
+        (MessageKind::AUDIO, b"\x97\x00\xAA\x00Opus", Configuration),
+        (MessageKind::DATA, &[0x17, 0], Data(0)),
+        (MessageKind::DATA, &[0x37, 1], Data(0)),
+        (MessageKind::DATA, METADATA, Metadata(0)),
+        (MessageKind::DATA, b"\x02\0\x09onCuePoint", Data(0)),
+        (MessageKind::DATA, b"\x02\0\x0D@setDataFrame\x02\0\x0AonMetaData", Metadata(16)),
+        (MessageKind::DATA, b"\x02\0\x0D@setDataFrame\x02\0\x03abc", Data(16)),
+        (MessageKind::DATA, CLEAR_DATA_FRAME, ClearMetadata),
+        (MessageKind::DATA_AMF3, b"\0\x02\0\x0AonMetaData", Metadata(1)),
+        (MessageKind::DATA_AMF3, b"\0\x02\0\x0D@setDataFrame\x02\0\x0AonMetaData", Metadata(17)),
+        (MessageKind::COMMAND, METADATA, Other),
     ];
 
     #[test]
     fn messages_are_told_apart_by_their_first_bytes() {
-        for (kind, start, [key, header, disposable]) in CASES {
-            assert_eq!(is_keyframe(*kind, start), *key, "keyframe: {kind} {start:02x?}");
-            assert_eq!(is_sequence_header(*kind, start), *header, "sequence header: {kind} {start:02x?}");
-            assert_eq!(is_disposable(*kind, start), *disposable, "disposable: {kind} {start:02x?}");
+        for (kind, payload, class) in CASES {
+            assert_eq!(FrameClass::of(*kind, payload), *class, "{kind} {payload:02x?}");
+            let long = [payload, &[0; FrameClass::PREFIX][..]].concat();
+            assert_eq!(FrameClass::of_prefix(*kind, &long), Some(*class), "{kind} {payload:02x?}");
         }
     }
 
@@ -151,28 +242,47 @@ mod tests {
     fn item_106_commands_are_no_sequence_headers() {
         // Two of them say that a seek starts and ends; the packet types of sequence headers are 0 and 5.
         for start in [[0xD0, 0], [0xD0, 1], [0xD5, 0], [0x57, 0], [0x57, 1]] {
-            assert!(
-                !is_sequence_header(MessageKind::VIDEO, &start) && !is_keyframe(MessageKind::VIDEO, &start),
-                "{start:02x?}"
-            );
+            assert_eq!(FrameClass::of(MessageKind::VIDEO, &start), Inter, "{start:02x?}");
         }
     }
 
     #[test]
     fn too_few_bytes_are_never_a_yes_that_more_would_take_back() {
-        for (kind, start, [key, header, disposable]) in CASES {
-            for length in 0..start.len() {
-                let few = &start[..length];
-                assert!(!is_keyframe(*kind, few) || *key, "keyframe: {few:02x?}");
-                assert!(!is_sequence_header(*kind, few) || *header, "sequence header: {few:02x?}");
-                assert!(!is_disposable(*kind, few) || *disposable, "disposable: {few:02x?}");
+        for (kind, payload, class) in CASES {
+            for length in 0..payload.len() {
+                let few = &payload[..length];
+                let harmless = matches!(FrameClass::of(*kind, few), Audio | Inter | Data(_));
+                assert!(harmless || FrameClass::of(*kind, few) == *class, "{few:02x?}");
+                let prefix = FrameClass::of_prefix(*kind, few);
+                assert!(prefix.is_none() || prefix == Some(*class), "{few:02x?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_prefix_that_is_too_short_has_no_class() {
+        for kind in [MessageKind::VIDEO, MessageKind::AUDIO, MessageKind::DATA, MessageKind::DATA_AMF3] {
+            assert_eq!(FrameClass::of_prefix(kind, &[]), None);
+        }
+        let data = b"\x02\0\x0D@setDataFrame\x02\0\x0AonMetaData";
+        for (kind, payload, needed) in [
+            (MessageKind::VIDEO, &b"\x17\x01"[..], 2),
+            (MessageKind::VIDEO, b"\x27\x01\0\0\0\0\0\0\x09\x41", 10),
+            (MessageKind::VIDEO, b"\x97\x02abc\x01hvc1", 6),
+            (MessageKind::VIDEO, &[0x97; FrameClass::PREFIX], FrameClass::PREFIX),
+            (MessageKind::AUDIO, b"\xAF\x01", 2),
+            (MessageKind::DATA, data, data.len()),
+        ] {
+            for cut in 0..needed {
+                assert_eq!(FrameClass::of_prefix(kind, &payload[..cut]), None, "{payload:02x?} {cut}");
+            }
+            assert!(FrameClass::of_prefix(kind, &payload[..needed]).is_some() && needed <= FrameClass::PREFIX);
         }
     }
 
     #[test]
     fn modifiers_without_an_end_take_as_long_as_they_are() {
         let chain: Vec<u8> = core::iter::once(0x97).chain([0, 0xAA, 7].into_iter().cycle().take(30_000)).collect();
-        assert!(!is_keyframe(MessageKind::VIDEO, &chain) && !is_sequence_header(MessageKind::VIDEO, &chain));
+        assert_eq!(FrameClass::of(MessageKind::VIDEO, &chain), Inter);
     }
 }

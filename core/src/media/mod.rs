@@ -11,7 +11,7 @@
 //! | [`video`], [`audio`] | the tag header before the coded data |
 //! | [`avc`], [`aac`] | sequence headers, and conversion of an encoder's output to a message |
 //! | [`metadata`] | `onMetaData` to and from typed fields |
-//! | [`is_keyframe`], [`is_sequence_header`], [`is_disposable`] | what a message is good for, by its first bytes |
+//! | [`FrameClass`] | what a message is, by its first bytes |
 
 pub mod aac;
 pub mod aggregate;
@@ -23,4 +23,4 @@ mod frame;
 pub mod metadata;
 pub mod video;
 
-pub use frame::{is_disposable, is_keyframe, is_sequence_header};
+pub use frame::FrameClass;

@@ -1,14 +1,14 @@
-//! Sending more than the network takes: what to leave out, and how much to make.
+//! Sending more than the network takes: which frames to drop, and which bit rate to encode.
 //!
-//! Two machines of a few words each, which a session does not need and whoever sends live media may use. [`DropPolicy`]
-//! decides about each frame before its first byte whether it goes out; [`Goodput`] measures from the peer's
-//! acknowledgements how much arrives and how long it waits, for an encoder that can be told another bit rate.
+//! Two small machines for an application that sends live media. A session does not need them. [`DropPolicy`] decides
+//! about each frame, before its first byte, whether it is sent. [`Goodput`] measures from the peer's acknowledgements how
+//! many bytes arrive and how long they wait, for an encoder that can change its bit rate.
 //!
-//! A message that is begun is always finished: nothing is left out in the middle. (RTMP's Abort message would allow it, but
-//! few peers honour it, so nothing here sends one.)
+//! A message whose first byte was sent is always completed. (RTMP has an Abort message, but few peers honour it, so
+//! nothing here sends one.)
 
 mod drop;
 mod goodput;
 
-pub use drop::{Class, DropLimits, DropPolicy, Dropped};
+pub use drop::{DropLimits, DropPolicy, Dropped};
 pub use goodput::Goodput;

@@ -114,7 +114,6 @@
 //! publisher [leaves unfinished](Counts::cut).
 
 mod cached;
-mod class;
 mod cursor;
 mod play;
 mod player;

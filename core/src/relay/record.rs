@@ -1,7 +1,7 @@
 //! What stands before a message in the ring, and what is known of one that is not whole.
 
-use super::class::Class;
 use crate::chunk::ChunkStreamId;
+use crate::media::FrameClass;
 use crate::message::{MessageKind, Timestamp};
 
 /// The length of a [`Record`].
@@ -12,7 +12,7 @@ pub(super) const RECORD: usize = 8;
 pub(super) struct PartialMessage {
     /// The chunk stream that it comes on; `None` where there is no message.
     pub(super) csid: Option<ChunkStreamId>,
-    pub(super) class: Option<Class>,
+    pub(super) class: Option<FrameClass>,
     pub(super) place: Place,
     /// Bytes of its payload, and how many of them have come.
     pub(super) length: u32,
@@ -23,7 +23,7 @@ impl PartialMessage {
     /// Whether players get it only when it is whole: as long as nobody knows what it is; and if it is one of those that
     /// are kept, for a sequence header of which the end is zeros would spoil all that comes after it.
     pub(super) const fn must_be_whole(&self) -> bool {
-        matches!(self.class, None | Some(Class::Configuration | Class::Metadata(_)))
+        matches!(self.class, None | Some(FrameClass::Configuration | FrameClass::Metadata(_)))
     }
 }
 

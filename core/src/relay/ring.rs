@@ -1,11 +1,11 @@
 //! The publisher's side: what comes in.
 
 use super::cached::HeaderCache;
-use super::class::{self, Class};
 use super::record::{PartialMessage, Place, RECORD, Record, payload};
 use super::store::Store;
 use crate::chunk::Fragment;
 use crate::fmt::impl_format;
+use crate::media::FrameClass;
 use crate::media::aggregate::Splitter;
 use crate::message::{MessageKind, Timestamp};
 
@@ -199,27 +199,27 @@ impl<'b> Ring<'b> {
     }
 
     /// Looks at what has come of a message, with `fragment` at its end; `None` where that does not say yet what it is.
-    fn classify(&mut self, partial: &PartialMessage, fragment: &Fragment<'_>, is_last: bool) -> Option<Class> {
-        let mut collected = [0; class::PREFIX];
+    fn classify(&mut self, partial: &PartialMessage, fragment: &Fragment<'_>, is_last: bool) -> Option<FrameClass> {
+        let mut collected = [0; FrameClass::PREFIX];
         let mut prefix = fragment.data;
         if !fragment.is_first() {
             let length = self.store.read(payload(partial.place.at), partial.arrived as usize, &mut collected);
             prefix = collected.get(..length).unwrap_or(&[]);
         }
-        let is_all = is_last || prefix.len() >= collected.len();
-        let class = class::classify(fragment.header.kind, prefix, is_all)?;
+        let kind = fragment.header.kind;
+        let class = if is_last { FrameClass::of(kind, prefix) } else { FrameClass::of_prefix(kind, prefix)? };
         let mut record = self.record(partial.place.at);
         match class {
-            Class::Plain | Class::Configuration => return Some(class),
-            Class::Key => {
+            FrameClass::Keyframe => {
                 self.key = Some(partial.place);
                 return Some(class);
             }
-            Class::Data(skip) | Class::Metadata(skip) => record.wrapped = skip >= 16,
-            Class::Clear => {
+            FrameClass::Data(skip) | FrameClass::Metadata(skip) => record.wrapped = skip >= 16,
+            FrameClass::ClearMetadata => {
                 record.kind = 0;
                 self.cached.iter_mut().take(1).for_each(HeaderCache::clear);
             }
+            _ => return Some(class),
         }
         self.store.write(partial.place.at, &record.emit());
         Some(class)
@@ -227,7 +227,7 @@ impl<'b> Ring<'b> {
 
     /// Keeps a message that is whole, if it is one of those.
     fn keep(&mut self, partial: &PartialMessage) {
-        if !matches!(partial.class, Some(Class::Configuration | Class::Metadata(_))) {
+        if !matches!(partial.class, Some(FrameClass::Configuration | FrameClass::Metadata(_))) {
             return;
         }
         let at = partial.place.at;

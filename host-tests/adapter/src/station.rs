@@ -3,7 +3,7 @@
 use embassy_futures::select::{Either, select};
 use embassy_net::{ConfigV4, Ipv4Address, Ipv4Cidr, Stack, StaticConfigV4};
 use embassy_time::{Duration, Timer};
-use embedded_rtmp_embassy::embedded_rtmp::media::{is_keyframe, is_sequence_header};
+use embedded_rtmp_embassy::embedded_rtmp::media::FrameClass;
 use embedded_rtmp_embassy::embedded_rtmp::message::{MessageKind, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::port_plan::Limits;
 use embedded_rtmp_embassy::{
@@ -37,7 +37,7 @@ async fn publish(
 
 /// The frames of a recording, without metadata and sequence headers.
 fn frames<'t>(tags: &'t [Tag<'t>]) -> impl Iterator<Item = &'t Tag<'t>> {
-    tags.iter().filter(|tag| tag.kind != SCRIPT && !is_sequence_header(tag.kind, tag.data))
+    tags.iter().filter(|tag| tag.kind != SCRIPT && FrameClass::of(tag.kind, tag.data) != FrameClass::Configuration)
 }
 
 #[test]
@@ -89,9 +89,9 @@ fn a_server_that_comes_back_gets_the_headers_and_goes_on_from_a_keyframe() {
     let files = [recorded.file(0), recorded.file(1)];
     let [before, after] = files.each_ref().map(|file| flv::read(file).unwrap());
     assert_eq!(after[..3].iter().map(|tag| tag.kind).collect::<Vec<_>>(), [SCRIPT, VIDEO, AUDIO]);
-    assert!(after[1..3].iter().all(|tag| is_sequence_header(tag.kind, tag.data)));
+    assert!(after[1..3].iter().all(|tag| FrameClass::of(tag.kind, tag.data) == FrameClass::Configuration));
     let picture = frames(&after).find(|tag| tag.kind == VIDEO).unwrap();
-    assert!(is_keyframe(MessageKind::VIDEO, picture.data));
+    assert_eq!(FrameClass::of(MessageKind::VIDEO, picture.data), FrameClass::Keyframe);
     // On the same time line, and to its end.
     assert!(after[0].timestamp.since(before.last().unwrap().timestamp) > 0);
     assert_eq!(frames(&after).filter(|tag| tag.kind == VIDEO).last().unwrap().timestamp, Timestamp(3_960));

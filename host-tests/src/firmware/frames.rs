@@ -5,7 +5,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use embedded_rtmp::media::{is_disposable, is_keyframe, is_sequence_header};
+use embedded_rtmp::media::FrameClass;
 use embedded_rtmp::message::MessageKind;
 
 use crate::flv::{Reader, Tag};
@@ -23,8 +23,11 @@ const AVC_END: [u8; 2] = [0x17, 2];
 pub fn frames(file: &Path, kind: MessageKind) -> Result<Vec<Tag>> {
     let file = File::open(file).with_context(|| file.display().to_string())?;
     let tags: Vec<Tag> = Reader::new(BufReader::new(file))?.collect::<Result<_, _>>()?;
-    let is_frame =
-        |tag: &Tag| tag.kind == kind && !is_sequence_header(kind, &tag.payload) && !tag.payload.starts_with(&AVC_END);
+    let is_frame = |tag: &Tag| {
+        tag.kind == kind
+            && FrameClass::of(kind, &tag.payload) != FrameClass::Configuration
+            && !tag.payload.starts_with(&AVC_END)
+    };
     Ok(tags.into_iter().filter(is_frame).collect())
 }
 
@@ -53,8 +56,9 @@ fn places(clip: &[Tag], period: u32, found: &[Tag]) -> Result<usize> {
         );
         let mut missed = (before..at).map(|place| &clip[place % clip.len()]);
         let is_decodable = frame.kind != MessageKind::VIDEO
-            || is_keyframe(frame.kind, &frame.payload)
-            || (index > 0 && missed.all(|missed| is_disposable(missed.kind, &missed.payload)));
+            || FrameClass::of(frame.kind, &frame.payload) == FrameClass::Keyframe
+            || (index > 0
+                && missed.all(|missed| FrameClass::of(missed.kind, &missed.payload) == FrameClass::Disposable));
         ensure!(is_decodable, "frame {index}, at {wanted} ms: what it needs is missing");
         at += 1;
     }

@@ -8,7 +8,7 @@ pub use reader::{ReadError, Reader};
 pub use recorder::Recorder;
 pub use writer::Writer;
 
-use embedded_rtmp::media::is_sequence_header;
+use embedded_rtmp::media::FrameClass;
 use embedded_rtmp::message::MessageKind;
 
 /// A tag: one audio, video or data message as it stands in a file.
@@ -25,7 +25,7 @@ pub struct Tag {
 impl Tag {
     /// Whether this configures a decoder and holds no frame: an AVC or AAC sequence header, or its like in Enhanced RTMP.
     pub fn is_configuration(&self) -> bool {
-        is_sequence_header(self.kind, &self.payload)
+        FrameClass::of(self.kind, &self.payload) == FrameClass::Configuration
     }
 }
 

@@ -170,7 +170,11 @@ impl Watched {
         let Some(next) = self.next else { return };
         for index in next..model.messages.len() {
             let message = &model.messages[index];
-            let needed = if message.is_configuration { usize::MAX } else { 2 };
+            let needed = match message.payload[..] {
+                [0x17, 0, ..] => usize::MAX,
+                [0x27, ..] => 10,
+                _ => 2,
+            };
             let unknown = message.arrived < message.payload.len().min(needed);
             assert!(message.cut || unknown || model.is_old(next), "message {index} was not sent");
             if unknown && !message.cut {

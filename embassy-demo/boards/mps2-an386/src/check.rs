@@ -1,7 +1,7 @@
 //! Counts and checks the messages of a stream that comes.
 
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
-use embedded_rtmp_embassy::embedded_rtmp::media::is_sequence_header;
+use embedded_rtmp_embassy::embedded_rtmp::media::FrameClass;
 use embedded_rtmp_embassy::embedded_rtmp::message::{MessageKind, Timestamp};
 
 /// Bytes at the beginning of a message that are kept: enough to tell a sequence header.
@@ -57,7 +57,7 @@ impl Track {
     fn finish(&mut self, kind: MessageKind, timestamp: Timestamp, length: u32) {
         let Some(open) = self.open.take() else { return };
         self.torn += u32::from(open.next != length);
-        if is_sequence_header(kind, &open.start[..START.min(length as usize)]) {
+        if FrameClass::of(kind, &open.start[..START.min(length as usize)]) == FrameClass::Configuration {
             self.headers += 1;
             return;
         }

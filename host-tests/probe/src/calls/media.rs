@@ -1,6 +1,8 @@
 calls! {
     media:
     drive {
+        media::FrameClass::of,
+        media::FrameClass::of_prefix,
         media::aac::AacConfig::new,
         media::aac::AacConfig::parse,
         media::aac::AacConfig::sequence_header,
@@ -36,9 +38,6 @@ calls! {
         media::flv::Tags::aggregate,
         media::flv::Tags::file,
         media::flv::Tags::rest,
-        media::is_disposable,
-        media::is_keyframe,
-        media::is_sequence_header,
         media::metadata::Metadata::emit,
         media::metadata::Metadata::new,
         media::metadata::Metadata::parse,
@@ -66,6 +65,7 @@ calls! {
         media::flv::NotFlv,
     }
     format {
+        media::FrameClass,
         media::aac::AacConfig,
         media::aac::Extension,
         media::aac::ObjectType,

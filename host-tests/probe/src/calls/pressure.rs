@@ -16,7 +16,6 @@ calls! {
     drive_as {}
     display {}
     format {
-        pressure::Class,
         pressure::DropLimits,
         pressure::DropPolicy,
         pressure::Dropped,

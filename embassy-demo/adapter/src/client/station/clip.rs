@@ -2,8 +2,8 @@
 
 use embassy_time::{Duration, Instant, Timer};
 use embedded_rtmp::command::SET_DATA_FRAME;
+use embedded_rtmp::media::FrameClass;
 use embedded_rtmp::media::flv::{NotFlv, Tag, Tags};
-use embedded_rtmp::media::is_sequence_header;
 use embedded_rtmp::message::{MessageKind, Timestamp};
 
 use super::source::{Frame, Source};
@@ -52,7 +52,7 @@ impl<'c> Clip<'c> {
                 _ => continue,
             };
             has_frames |= is_frame(&tag);
-            if place == 0 || is_sequence_header(tag.kind, tag.data) {
+            if place == 0 || FrameClass::of(tag.kind, tag.data) == FrameClass::Configuration {
                 if let Some(header) = headers.get_mut(place) {
                     header.get_or_insert(tag);
                 }
@@ -96,7 +96,7 @@ impl<'c> Clip<'c> {
 /// Whether it is audio or video that each round has again.
 fn is_frame(tag: &Tag<'_>) -> bool {
     matches!(tag.kind, MessageKind::AUDIO | MessageKind::VIDEO)
-        && !is_sequence_header(tag.kind, tag.data)
+        && FrameClass::of(tag.kind, tag.data) != FrameClass::Configuration
         && !tag.data.starts_with(&AVC_END)
 }
 

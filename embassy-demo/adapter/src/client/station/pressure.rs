@@ -2,9 +2,9 @@
 //!
 //! How late a frame is, is found here; what that means for it, the core's [`DropPolicy`] says.
 
-use embedded_rtmp::media::{is_disposable, is_keyframe, is_sequence_header};
+use embedded_rtmp::media::FrameClass;
 use embedded_rtmp::message::{MessageKind, Timestamp};
-use embedded_rtmp::pressure::{Class, DropLimits, DropPolicy};
+use embedded_rtmp::pressure::{DropLimits, DropPolicy};
 
 /// Half a second, one second, four seconds.
 pub(super) const LIVE: DropLimits = DropLimits { disposable: 500, video: 1_000, audio: 4_000 };
@@ -30,18 +30,7 @@ impl Pressure {
     /// Whether a frame with these first bytes is to be sent. `now` in milliseconds, modulo 2³².
     pub(super) fn admits(&mut self, kind: MessageKind, timestamp: Timestamp, start: &[u8], now: u32) -> bool {
         let late = self.lateness.of(timestamp, now);
-        self.policy.admit(class(kind, start), late)
-    }
-}
-
-fn class(kind: MessageKind, start: &[u8]) -> Class {
-    match kind {
-        _ if is_sequence_header(kind, start) => Class::Essential,
-        MessageKind::AUDIO => Class::Audio,
-        MessageKind::VIDEO if is_keyframe(kind, start) => Class::Keyframe,
-        MessageKind::VIDEO if is_disposable(kind, start) => Class::Disposable,
-        MessageKind::VIDEO => Class::Inter,
-        _ => Class::Essential,
+        self.policy.admit(FrameClass::of(kind, start), late)
     }
 }
 
