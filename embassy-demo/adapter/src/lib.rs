@@ -209,9 +209,9 @@ mod client;
 mod clock;
 mod error;
 mod fmt;
-mod link;
 mod server;
 mod text;
+pub mod transport;
 
 pub use buffers::Memory;
 pub use client::ClientOptions;
@@ -222,7 +222,6 @@ pub use client::resolve::ResolveError;
 pub use client::sender::Sender;
 pub use client::station::{Clip, Counters, Frame, MAX_PARTS, Retry, Source, Station, StationOptions, Tally};
 pub use error::{Error, Refusal};
-pub use link::{KeepAlive, Traffic};
 pub use server::handler::{Handler, Origin, Rejection, SessionId};
 pub use server::playing::Played;
 pub use server::relay::StreamMemory;
@@ -230,6 +229,7 @@ pub use server::relay::StreamMemory;
 pub use server::tunnels::{TunnelMemory, Tunnels};
 pub use server::{DEFAULT_PORTS, Server, ServerError, ServerOptions};
 pub use text::Text;
+pub use transport::{KeepAlive, Traffic};
 
 pub use embedded_rtmp;
 

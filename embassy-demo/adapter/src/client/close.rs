@@ -7,6 +7,7 @@ use embassy_time::Duration;
 use crate::client::connection::{Connection, Over, Stage};
 use crate::clock::{clock, has_passed, later};
 use crate::error::Error;
+use crate::transport::{End, Transport};
 
 /// How long an abandoned connection may take to send its RST.
 const RESET_LIMIT: Duration = Duration::from_millis(100);
@@ -66,8 +67,8 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
             let step = match self.stage {
                 Stage::Unpublish => self.poll_unpublished(cx),
                 Stage::Hang => self.poll_hung_up(cx),
-                Stage::Sent => self.link.poll_sent(cx).map_err(|error| self.end(error)),
-                Stage::Left | Stage::Reset => self.link.poll_over(cx).map(Ok),
+                Stage::Sent => self.poll_sent(cx),
+                Stage::Left | Stage::Reset => self.link.poll_gone(cx).map(|_| Ok(())),
                 _ => return Poll::Ready(()),
             };
             if step.is_pending() && !has_passed(self.until, cx) {
@@ -109,6 +110,15 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
             return Poll::Pending;
         }
         Poll::Ready(result)
+    }
+
+    /// Waits until the server has acknowledged all that was written, and our end of the connection.
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Over>> {
+        match self.link.poll_gone(cx) {
+            Poll::Ready(End::Lost) => Poll::Ready(Err(self.end(Error::Lost))),
+            Poll::Pending if self.link.unacknowledged() != Some(0) => Poll::Pending,
+            _ => Poll::Ready(Ok(())),
+        }
     }
 
     /// Waits until the server knows that the tunnel is closed.

@@ -25,7 +25,7 @@ use crate::client::dial::Attempt;
 use crate::client::tunnel::Tunnel;
 use crate::clock::{clock, wake_at};
 use crate::error::{Error, Refusal};
-use crate::link::Link;
+use crate::transport::Tcp;
 
 /// How far a connection is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,7 +64,7 @@ pub(crate) struct Over;
 // In this order: what is looked at most lies where short instructions reach.
 #[repr(C)]
 pub(crate) struct Connection<'a, const STREAMS: usize, const PLAYS: usize = 0> {
-    pub(crate) link: Link<'a>,
+    pub(crate) link: Tcp<'a>,
     pub(crate) stage: Stage,
     /// The attempt that led here, or may.
     pub(crate) attempt: Attempt,
@@ -84,7 +84,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
         Ok(Self {
             // Every attempt begins with entropy of its own.
             client: Client::new(lent.buffers, *session, &[0; 32])?,
-            link: Link::new(stack, lent.rx, lent.tx),
+            link: Tcp::new(stack, lent.rx, lent.tx),
             tunnel: Tunnel::new(lent.gather),
             stage: Stage::Idle,
             until: Instant::from_micros(0),
@@ -130,7 +130,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
         if reads {
             let before = *stage;
             moved |= link.read(&mut |input| {
-                let mut rest = input;
+                let mut rest = &*input;
                 while *stage == before {
                     let left = rest.len();
                     match tunnel.receive(now, &mut rest, |bytes| client.next_event(now, bytes)) {

@@ -12,7 +12,7 @@ use crate::client::tunnel::Tunnel;
 use crate::clock::{clock, has_passed};
 use crate::error::handshake_failure;
 use crate::fmt::info;
-use crate::link::OpenError;
+use crate::transport::OpenError;
 
 /// An attempt that is under way on a connection, or won.
 #[derive(Clone, Copy)]

@@ -4,7 +4,7 @@ use embedded_rtmp::command::ConnectOptions;
 use embedded_rtmp::session::ClientConfig;
 
 use crate::fmt::impl_format;
-use crate::link::KeepAlive;
+use crate::transport::KeepAlive;
 
 /// How a client connects, be it to publish or to play.
 #[derive(Debug, Clone, Copy)]

@@ -19,7 +19,7 @@ use crate::client::dial::Host;
 use crate::client::open::{Dialing, Request, lookup, open};
 use crate::error::Error;
 use crate::fmt::impl_format;
-use crate::link::Traffic;
+use crate::transport::{Traffic, Transport};
 
 /// What a player's owner gets.
 ///
@@ -69,7 +69,7 @@ pub struct Player<'a, const STREAMS: usize = 8> {
     connection: Connection<'a, STREAMS, 1>,
 }
 
-impl_format!(['a, const STREAMS: usize] Player<'a, STREAMS>, this => "Player {{ {} }}", this.connection.link.traffic);
+impl_format!(['a, const STREAMS: usize] Player<'a, STREAMS>, this => "Player {{ {} }}", this.connection.link.traffic());
 
 impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
     /// Goes through the port plan, connects to the URL's application and asks to play its stream key. What the server says
@@ -146,7 +146,7 @@ impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
 
     /// Bytes that went over the TCP connection since it was opened; over all that a tunnel had, one after the other.
     pub fn traffic(&self) -> Traffic {
-        self.connection.link.traffic
+        self.connection.link.traffic()
     }
 
     /// Ends the connection at once. Where it is a tunnel, the server is told, which takes a round trip or two, and 6 s where it

@@ -20,7 +20,7 @@ use crate::client::open::{Dialing, lookup, open};
 use crate::client::sender::{Sender, Slot};
 use crate::error::Error;
 use crate::fmt::impl_format;
-use crate::link::Traffic;
+use crate::transport::{Traffic, Transport};
 
 /// A connection on which a stream is being published: [an example](crate#publishing).
 ///
@@ -145,7 +145,7 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
 
     /// Bytes that went over the TCP connection since it was opened; over all that a tunnel had, one after the other.
     pub fn traffic(&self) -> Traffic {
-        self.inner.borrow().connection.link.traffic
+        self.inner.borrow().connection.link.traffic()
     }
 
     /// Ends the stream (`FCUnpublish`, `deleteStream`), then the connection, and waits until the server has acknowledged

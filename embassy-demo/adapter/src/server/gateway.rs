@@ -16,10 +16,10 @@ mod with {
 
     use crate::clock::{clock, wake_at};
     use crate::error::Error;
-    use crate::link::Link;
     use crate::server::handler::{Handler, Origin};
     use crate::server::relay::Relay;
     use crate::server::tunnels::WebServer;
+    use crate::transport::Tcp;
 
     /// A TCP connection whose first byte has not come, or that speaks HTTP.
     pub(crate) struct Web {
@@ -40,7 +40,7 @@ mod with {
         }
 
         /// A connection has been opened. Where there are tunnels it is looked at first: [`Self::poll`].
-        pub(crate) fn accept(&self, link: &Link<'_>) -> Option<Web> {
+        pub(crate) fn accept(&self, link: &Tcp<'_>) -> Option<Web> {
             let now = clock();
             let until = Some(now + self.0.as_ref()?.drop_limits());
             let from = Origin { port: link.local_port(), remote: link.remote() };
@@ -52,7 +52,7 @@ mod with {
         pub(crate) fn poll(
             &mut self,
             web: &mut Web,
-            link: &mut Link<'_>,
+            link: &mut Tcp<'_>,
             relay: &mut Relay<'_, '_>,
             handler: &mut dyn Handler,
             cx: &mut Context<'_>,
@@ -107,9 +107,9 @@ mod without {
     use core::task::{Context, Poll};
 
     use crate::error::Error;
-    use crate::link::Link;
     use crate::server::handler::Handler;
     use crate::server::relay::Relay;
+    use crate::transport::Tcp;
 
     /// No connection.
     pub(crate) enum Web {}
@@ -120,14 +120,14 @@ mod without {
     impl Gateway<'_> {
         pub(crate) const NONE: Self = Self(PhantomData);
 
-        pub(crate) const fn accept(&self, _: &Link<'_>) -> Option<Web> {
+        pub(crate) const fn accept(&self, _: &Tcp<'_>) -> Option<Web> {
             None
         }
 
         pub(crate) fn poll(
             &mut self,
             web: &mut Web,
-            _: &mut Link<'_>,
+            _: &mut Tcp<'_>,
             _: &mut Relay<'_, '_>,
             _: &mut dyn Handler,
             _: &mut Context<'_>,

@@ -20,13 +20,13 @@ use embedded_rtmp::session::ServerConfig;
 
 use crate::buffers::Memory;
 use crate::fmt::impl_format;
-use crate::link::{KeepAlive, Traffic};
 use crate::server::gateway::Gateway;
 use crate::server::handler::{Handler, SessionId};
 use crate::server::listen::Listeners;
 use crate::server::playing::{PLAYER_SIZE, Played, Playing};
 use crate::server::relay::{CHANNEL_SIZE, Channel, Relay, StreamMemory};
 use crate::server::slot::{Acceptor, Slot};
+use crate::transport::{KeepAlive, Traffic};
 
 /// The ports that a server listens on where nothing else is wanted: 1935 and 80, RTMP's own and the one that firewalls let
 /// through. Clients here also try 443: `&[1935, 80, 443]` needs one more socket.

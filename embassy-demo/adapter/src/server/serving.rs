@@ -6,10 +6,10 @@ use embedded_rtmp::session::Server;
 
 use crate::clock::{clock, wake_at};
 use crate::error::Error;
-use crate::link::Link;
 use crate::server::handler::{Handler, SessionId};
 use crate::server::relay::Relay;
 use crate::server::requests::{changed, take_in};
+use crate::transport::{Tcp, Transport};
 
 /// Takes in what has come, puts out what waits, looks at the clock, and has the task woken when there is more to do.
 ///
@@ -17,7 +17,7 @@ use crate::server::requests::{changed, take_in};
 /// The session has failed, or the connection is over. All that came before that has been handed on.
 pub(crate) fn advance<const STREAMS: usize>(
     id: SessionId,
-    link: &mut Link<'_>,
+    link: &mut Tcp<'_>,
     session: &mut Server<'_, STREAMS>,
     relay: &mut Relay<'_, '_>,
     handler: &mut dyn Handler,
@@ -30,13 +30,13 @@ pub(crate) fn advance<const STREAMS: usize>(
         while !is_drained && handler.poll_ready(id, cx).is_ready() {
             let mut result = Ok(());
             let read = link.poll_read(cx, &mut |input| {
-                let mut rest = input;
+                let mut rest = &*input;
                 result = take_in(id, session, relay, handler, now, &mut rest);
                 input.len() - rest.len()
             });
             result?;
             is_drained = read.is_pending();
-            if read == Poll::Ready(0) {
+            if !matches!(read, Poll::Ready(Ok(1..))) {
                 break;
             }
         }

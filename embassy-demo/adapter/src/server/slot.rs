@@ -12,7 +12,6 @@ use crate::buffers::{Lent, Memory};
 use crate::clock::{clock, wake_at};
 use crate::error::Error;
 use crate::fmt::info;
-use crate::link::{KeepAlive, Link, Traffic};
 use crate::server::ServerOptions;
 use crate::server::gateway::{Gateway, Web};
 use crate::server::handler::{Handler, Origin, SessionId};
@@ -20,6 +19,7 @@ use crate::server::listen::Listeners;
 use crate::server::relay::Relay;
 use crate::server::requests::over;
 use crate::server::serving::advance;
+use crate::transport::{KeepAlive, Tcp, Traffic, Transport};
 
 /// How long the end of a connection may take.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
@@ -36,7 +36,7 @@ pub(crate) struct Acceptor<'e, 'a, const SOCKETS: usize> {
 
 /// A socket, and what it does.
 pub(crate) struct Slot<'a, const STREAMS: usize> {
-    link: Link<'a>,
+    link: Tcp<'a>,
     /// The port that it listens on, and how often listeners had moved when it chose that.
     port: u16,
     generation: Option<u32>,
@@ -62,7 +62,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         keep_alive: KeepAlive,
     ) -> Self {
         let Lent { rx, tx, buffers, .. } = memory.split();
-        let mut link = Link::new(stack, rx, tx);
+        let mut link = Tcp::new(stack, rx, tx);
         // A client that begins to connect and goes away must not keep the socket for ever.
         link.limit_silence(keep_alive.timeout);
         Self { link, port: 0, generation: None, phase: Phase::Listening(buffers) }
@@ -74,7 +74,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
     }
 
     pub(crate) fn traffic(&self) -> Traffic {
-        self.link.traffic
+        self.link.traffic()
     }
 
     /// Does what there is to do, and has the task woken when there is more.
@@ -113,7 +113,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
                     self.end(id, relay, handler, &error);
                 }
                 Phase::Closing(_, until) => {
-                    if self.link.poll_over(cx).is_pending() && clock() < *until {
+                    if self.link.poll_gone(cx).is_pending() && clock() < *until {
                         wake_at(*until, cx);
                         return;
                     }
@@ -152,7 +152,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
                     self.end(id, relay, handler, &Error::Closed);
                 }
                 Phase::Closing(_, until) => {
-                    if self.link.poll_over(cx).is_pending() && clock() < *until {
+                    if self.link.poll_gone(cx).is_pending() && clock() < *until {
                         wake_at(*until, cx);
                         return Poll::Pending;
                     }

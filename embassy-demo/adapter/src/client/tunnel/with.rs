@@ -8,7 +8,7 @@ use embedded_rtmp::tunnel::TunnelClient;
 use super::gathered::Gathered;
 use crate::clock::clock;
 use crate::error::Error;
-use crate::link::{Link, Opened};
+use crate::transport::{Opened, Tcp};
 
 /// How long another TCP connection may take.
 const OPEN_LIMIT: core::time::Duration = core::time::Duration::from_secs(10);
@@ -148,7 +148,7 @@ impl<'a> Tunnel<'a> {
 
     /// Looks at the time and at the connection, and makes another one where one is needed; answers whether anything
     /// is new.
-    pub(crate) fn step(&mut self, now: Instant, link: &mut Link<'_>) -> Result<bool, Error> {
+    pub(crate) fn step(&mut self, now: Instant, link: &mut Tcp<'_>) -> Result<bool, Error> {
         let Some(client) = &mut self.client else { return Ok(false) };
         client.handle_timeout(now)?;
         if let Some(limit) = self.opening {

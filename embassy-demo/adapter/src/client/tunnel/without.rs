@@ -7,7 +7,7 @@ use embedded_rtmp::port_plan::{Target, Transport};
 use embedded_rtmp::time::Instant;
 
 use crate::error::Error;
-use crate::link::Link;
+use crate::transport::Tcp;
 
 /// No tunnel.
 pub(crate) struct Tunnel<'a>(PhantomData<&'a str>);
@@ -74,7 +74,7 @@ impl<'a> Tunnel<'a> {
         true
     }
 
-    pub(crate) fn step(&mut self, _: Instant, _: &mut Link<'_>) -> Result<bool, Error> {
+    pub(crate) fn step(&mut self, _: Instant, _: &mut Tcp<'_>) -> Result<bool, Error> {
         Ok(false)
     }
 }

@@ -12,11 +12,11 @@ use embedded_rtmp::tunnel::{self, TunnelId};
 use crate::clock::{clock, wake_at};
 use crate::error::Error;
 use crate::fmt::{impl_format, info};
-use crate::link::Link;
 use crate::server::gateway::Web;
 use crate::server::handler::{Handler, Origin, SessionId};
 use crate::server::relay::Relay;
 use crate::server::requests::over;
+use crate::transport::Tcp;
 
 pub use memory::TunnelMemory;
 
@@ -29,7 +29,7 @@ pub(crate) trait WebServer {
     fn advance(
         &mut self,
         web: &mut Web,
-        link: &mut Link<'_>,
+        link: &mut Tcp<'_>,
         relay: &mut Relay<'_, '_>,
         handler: &mut dyn Handler,
         cx: &mut Context<'_>,
@@ -168,7 +168,7 @@ impl<const TUNNELS: usize, const STREAMS: usize> WebServer for Tunnels<'_, TUNNE
     fn advance(
         &mut self,
         web: &mut Web,
-        link: &mut Link<'_>,
+        link: &mut Tcp<'_>,
         relay: &mut Relay<'_, '_>,
         handler: &mut dyn Handler,
         cx: &mut Context<'_>,

@@ -11,11 +11,11 @@ use super::{Place, Tunnels};
 use crate::clock::{clock, wake_at};
 use crate::error::Error;
 use crate::fmt::info;
-use crate::link::Link;
 use crate::server::gateway::Web;
 use crate::server::handler::Handler;
 use crate::server::relay::Relay;
 use crate::server::requests::{changed, take_in};
+use crate::transport::Tcp;
 
 /// How often an answer that waits for room is tried again. A ring that is empty has all of its room in one piece; nobody is
 /// told when that is so.
@@ -26,7 +26,7 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
     pub(super) fn serve(
         &mut self,
         web: &mut Web,
-        link: &mut Link<'_>,
+        link: &mut Tcp<'_>,
         relay: &mut Relay<'_, '_>,
         handler: &mut dyn Handler,
         cx: &mut Context<'_>,
@@ -38,7 +38,7 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
         loop {
             let mut is_drained = true;
             let taken = link.read(&mut |input| {
-                let mut rest = input;
+                let mut rest = &*input;
                 self.take(web, relay, handler, now, &mut rest, cx);
                 is_drained = rest.is_empty();
                 input.len() - rest.len()
@@ -133,7 +133,7 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
     fn answer(
         &mut self,
         web: &mut Web,
-        link: &mut Link<'_>,
+        link: &mut Tcp<'_>,
         relay: &mut Relay<'_, '_>,
         handler: &mut dyn Handler,
         now: Instant,

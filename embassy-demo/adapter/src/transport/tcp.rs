@@ -1,0 +1,374 @@
+//! An embassy-net socket as a transport: the session reads and writes in the socket's rings, with no buffer in between.
+//!
+//! smoltcp wakes both directions whenever the state of the connection changes. A task that polls one of them and finds
+//! nothing therefore learns of FIN and RST.
+
+use core::future::Future;
+use core::pin::pin;
+use core::task::{Context, Poll, Waker};
+
+use embassy_net::tcp::{ConnectError, State, TcpSocket};
+use embassy_net::{IpAddress, IpEndpoint, Stack};
+use embassy_time::Duration;
+
+use super::{End, Lend, Transport};
+use crate::error::Error;
+use crate::fmt::impl_format;
+
+/// When TCP asks whether a silent peer is still there, and when it gives the peer up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct KeepAlive {
+    /// TCP sends a probe if we have sent no segment for this time.
+    pub interval: Duration,
+    /// The connection counts as lost if nothing has come for this time. It should be several intervals, and several of
+    /// TCP's retransmissions, which smoltcp sends after 1, 2 and 4 seconds.
+    pub timeout: Duration,
+}
+
+impl KeepAlive {
+    /// Probes after 5 s, lost after 20 s.
+    pub const DEFAULT: KeepAlive = KeepAlive { interval: Duration::from_secs(5), timeout: Duration::from_secs(20) };
+}
+
+impl Default for KeepAlive {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// Bytes that went over a connection, modulo 2³².
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Traffic {
+    /// Bytes that the session consumed.
+    pub received: u32,
+    /// Bytes that the session wrote.
+    pub sent: u32,
+}
+
+/// A TCP socket of embassy-net.
+pub struct Tcp<'a> {
+    pub(crate) stack: Stack<'a>,
+    socket: TcpSocket<'a>,
+    traffic: Traffic,
+    /// Whether small messages filled the send ring, which has not been half empty since.
+    is_crowded: bool,
+    is_aborted: bool,
+    /// Our address when the caller closed the connection.
+    address: Option<IpAddress>,
+}
+
+impl_format!(['a] Tcp<'a>, this => "Tcp {{ {} }}", this.traffic);
+
+/// Why a connection could not be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OpenError {
+    /// The peer answered with RST.
+    Refused,
+    /// We have no address or no route from which to reach the peer.
+    Unreachable,
+}
+
+/// The state of a connection that was to be opened.
+#[cfg(feature = "rtmpt")]
+pub(crate) enum Opened {
+    NotYet,
+    Yes,
+    No,
+}
+
+/// The least send ring for which Nagle's algorithm pays while the ring is crowded: two whole segments are then under way,
+/// which a peer acknowledges at once, and a third one is being filled.
+const NAGLE: usize = 4096;
+
+/// Fewer bytes than this make a small segment. If more than this made the ring full, segments are large anyway.
+const SMALL: usize = 512;
+
+impl<'a> Tcp<'a> {
+    /// A socket that is not connected, with lent memory for its receive ring and its send ring.
+    ///
+    /// # Panics
+    /// If the stack has no socket left (`StackResources`).
+    pub fn new(stack: Stack<'a>, rx: &'a mut [u8], tx: &'a mut [u8]) -> Self {
+        Self::over(stack, TcpSocket::new(stack, rx, tx))
+    }
+
+    /// A socket that the caller has connected or is going to connect.
+    pub fn over(stack: Stack<'a>, mut socket: TcpSocket<'a>) -> Self {
+        // A chunk header and its payload are written one after the other: Nagle's algorithm would hold the payload back
+        // until the peer's delayed acknowledgement.
+        socket.set_nagle_enabled(false);
+        Self { stack, socket, traffic: Traffic::default(), is_crowded: false, is_aborted: false, address: None }
+    }
+
+    /// Aborts the connection and prepares the socket for the next session.
+    pub(crate) fn restart(&mut self) {
+        self.socket.abort();
+        self.socket.set_nagle_enabled(false);
+        (self.is_aborted, self.address) = (false, None);
+        (self.traffic, self.is_crowded) = (Traffic::default(), false);
+    }
+
+    /// Gives the peer up if nothing comes for this time while something should.
+    pub(crate) fn limit_silence(&mut self, timeout: Duration) {
+        self.socket.set_timeout(Some(timeout));
+    }
+
+    /// Probes a silent peer and gives it up at these times, or never.
+    pub(crate) fn keep_alive(&mut self, keep_alive: Option<KeepAlive>) {
+        self.socket.set_timeout(keep_alive.map(|times| times.timeout));
+        self.socket.set_keep_alive(keep_alive.map(|times| times.interval));
+    }
+
+    /// Begins to open a connection, after aborting the previous one of the session. [`Self::poll_opened`] returns the
+    /// result.
+    pub(crate) fn open(&mut self, to: IpEndpoint) -> Result<(), OpenError> {
+        self.socket.abort();
+        (self.is_aborted, self.address) = (false, None);
+        // smoltcp would dial from an address that is not ours, and then close the socket as if the peer had refused.
+        let has_address = match to.addr {
+            IpAddress::Ipv4(_) => self.stack.config_v4().is_some(),
+            #[cfg(feature = "ipv6")]
+            IpAddress::Ipv6(_) => self.stack.config_v6().is_some(),
+            #[allow(unreachable_patterns, reason = "families that another crate enables in the stack")]
+            _ => true,
+        };
+        if !has_address {
+            return Err(OpenError::Unreachable);
+        }
+        match now(self.socket.connect(to)) {
+            None | Some(Ok(())) => Ok(()),
+            Some(Err(ConnectError::NoRoute)) => Err(OpenError::Unreachable),
+            Some(Err(_)) => Err(OpenError::Refused),
+        }
+    }
+
+    /// Waits until the connection is open or refused.
+    pub(crate) fn poll_opened(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), OpenError>> {
+        match self.socket.state() {
+            State::SynSent | State::SynReceived => {
+                self.wake(cx);
+                Poll::Pending
+            }
+            State::Closed | State::TimeWait => Poll::Ready(Err(OpenError::Refused)),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Returns what has become of [`Self::open`].
+    #[cfg(feature = "rtmpt")]
+    pub(crate) fn opened(&self) -> Opened {
+        match self.socket.state() {
+            State::SynSent | State::SynReceived => Opened::NotYet,
+            State::Closed | State::TimeWait => Opened::No,
+            _ => Opened::Yes,
+        }
+    }
+
+    /// Waits for a connection to `port`. If the socket did something else before, it is restarted.
+    pub(crate) fn poll_accept(&mut self, port: u16, cx: &mut Context<'_>) -> Poll<()> {
+        match self.socket.state() {
+            State::Listen | State::SynReceived => {
+                self.wake_when_writable(cx);
+                Poll::Pending
+            }
+            State::Established | State::CloseWait => Poll::Ready(()),
+            _ => {
+                self.restart();
+                pin!(self.socket.accept(port)).poll(cx).map(|_| ())
+            }
+        }
+    }
+
+    /// Returns whether this socket would take the next connection to its port.
+    pub(crate) fn is_listening(&self) -> bool {
+        self.socket.state() == State::Listen
+    }
+
+    /// Lends what has come to `f`, and returns how many bytes it consumed: 0 if nothing has come. Registers no waker.
+    // Neither this nor `write` is generic: the code of smoltcp and embassy-net around `f` is in flash once.
+    pub(crate) fn read(&mut self, f: &mut dyn FnMut(&mut [u8]) -> usize) -> usize {
+        match self.socket.can_recv().then(|| self.poll_read(&mut Context::from_waker(Waker::noop()), f)) {
+            Some(Poll::Ready(Ok(consumed))) => consumed,
+            _ => 0,
+        }
+    }
+
+    /// Lends free room in the send ring to `f`, and returns how many bytes it wrote: 0 if there is no room. Registers no
+    /// waker.
+    pub(crate) fn write(&mut self, f: &mut dyn FnMut(&mut [u8]) -> usize) -> usize {
+        let (mut filled, mut left) = (0, 0);
+        if self.socket.can_send() {
+            now(self.socket.write_with(|out| {
+                filled = f(out);
+                left = out.len().saturating_sub(filled);
+                (filled, ())
+            }));
+            // If the ring wraps, its other part may be free.
+            if self.is_crowded || left == 0 && filled < SMALL && !self.socket.can_send() {
+                self.crowd();
+            }
+        }
+        self.traffic.sent = self.traffic.sent.wrapping_add(filled as u32);
+        filled
+    }
+
+    /// On a path that is too slow, small messages go out together. If each acknowledgement were followed by what it has made
+    /// room for, segments would become smaller and smaller (RFC 1122, section 4.2.3.4).
+    #[cold]
+    fn crowd(&mut self) {
+        let capacity = self.socket.send_capacity();
+        let is_crowded = capacity >= NAGLE && self.socket.send_queue() > capacity / 2;
+        if is_crowded != self.is_crowded {
+            self.is_crowded = is_crowded;
+            self.socket.set_nagle_enabled(is_crowded);
+        }
+    }
+
+    /// Returns whether there is room for at least one byte.
+    pub(crate) fn has_room(&self) -> bool {
+        self.socket.can_send()
+    }
+
+    /// Returns whether something may still come, or something that came is unread.
+    pub(crate) fn may_receive(&self) -> bool {
+        self.socket.may_recv()
+    }
+
+    /// Returns whether the connection has ended, even if something that came is unread.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.socket.state() == State::Closed
+    }
+
+    /// Returns whether what is written may still arrive.
+    pub(crate) fn may_send(&self) -> bool {
+        self.socket.may_send()
+    }
+
+    /// Returns why the connection ended, if the peer ended it.
+    pub(crate) fn end(&self) -> Error {
+        if self.is_lost() { Error::Lost } else { Error::Closed }
+    }
+
+    fn how(&self) -> End {
+        if self.is_lost() { End::Lost } else { End::Closed }
+    }
+
+    /// Returns the port on our side.
+    pub(crate) fn local_port(&self) -> u16 {
+        self.socket.local_endpoint().map_or(0, |endpoint| endpoint.port)
+    }
+
+    /// Returns the address and the port of the peer.
+    pub(crate) fn remote(&self) -> Option<IpEndpoint> {
+        self.socket.remote_endpoint()
+    }
+
+    /// Wakes the task if something comes and nothing is unread, if room is made and there was none, or if the state of the
+    /// connection changes.
+    #[inline(never)]
+    pub(crate) fn wake(&self, cx: &mut Context<'_>) {
+        let _ = pin!(self.socket.wait_read_ready()).poll(cx);
+        let _ = pin!(self.socket.wait_write_ready()).poll(cx);
+    }
+
+    #[cfg(feature = "rtmpt")]
+    pub(crate) fn wake_when_readable(&self, cx: &mut Context<'_>) {
+        if pin!(self.socket.wait_read_ready()).poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    pub(crate) fn wake_when_writable(&self, cx: &mut Context<'_>) {
+        if pin!(self.socket.wait_write_ready()).poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// Returns the size of the send ring in bytes.
+    #[cfg(feature = "rtmpt")]
+    pub(crate) fn send_capacity(&self) -> usize {
+        self.socket.send_capacity()
+    }
+
+    /// Returns whether the address that the connection had is no longer ours.
+    fn has_moved(&self) -> bool {
+        match self.address {
+            Some(IpAddress::Ipv4(address)) => self.stack.config_v4().is_none_or(|it| it.address.address() != address),
+            #[cfg(feature = "ipv6")]
+            Some(IpAddress::Ipv6(address)) => self.stack.config_v6().is_none_or(|it| it.address.address() != address),
+            _ => false,
+        }
+    }
+}
+
+impl Transport for Tcp<'_> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, f: Lend<'_>) -> Poll<Result<usize, End>> {
+        let mut consumed = 0;
+        let read = pin!(self.socket.read_with(|input| {
+            consumed = f(input);
+            (consumed, ())
+        }))
+        .poll(cx);
+        self.traffic.received = self.traffic.received.wrapping_add(consumed as u32);
+        read.map(|result| result.map(|()| consumed).map_err(|_| self.how()))
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, f: Lend<'_>) -> Poll<Result<usize, End>> {
+        if self.socket.can_send() {
+            return Poll::Ready(Ok(self.write(f)));
+        }
+        if !self.socket.may_send() {
+            return Poll::Ready(Err(self.how()));
+        }
+        let _ = pin!(self.socket.wait_write_ready()).poll(cx);
+        Poll::Pending
+    }
+
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        if self.is_aborted || self.address.is_some() {
+            while self.read(&mut |input| input.len()) > 0 {}
+        }
+        match self.socket.state() {
+            State::TimeWait => Poll::Ready(End::Closed),
+            // The stack has not sent RST yet. A socket that connects or listens again would forget it.
+            State::Closed if !self.is_aborted || self.socket.remote_endpoint().is_none() => {
+                // smoltcp forgets what was not sent if our address has gone.
+                let is_sent = self.address.is_some() && self.socket.send_queue() == 0 && !self.has_moved();
+                Poll::Ready(if is_sent && !self.is_aborted { End::Closed } else { End::Lost })
+            }
+            _ => {
+                self.wake(cx);
+                Poll::Pending
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        self.address = self.socket.local_endpoint().map(|endpoint| endpoint.addr);
+        self.socket.close();
+    }
+
+    fn abort(&mut self) {
+        self.is_aborted = true;
+        self.socket.abort();
+    }
+
+    fn unacknowledged(&self) -> Option<usize> {
+        let fin = matches!(self.socket.state(), State::FinWait1 | State::Closing | State::LastAck);
+        Some(self.socket.send_queue().saturating_add(usize::from(fin)))
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+}
+
+/// The outcome of a future that does not need to wait.
+fn now<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
+}
