@@ -1,9 +1,9 @@
-//! Both sides of the handshake against any bytes: they take no more than 3073, answer with as many, and cuts change
-//! nothing. The first byte chooses the side and how it is configured, the second the cuts.
+//! Both sides of the handshake against any bytes: they take at most 3,073 bytes, write as many, and cuts change nothing.
+//! The first byte chooses the side and its configuration, the second one the cuts.
 #![no_main]
 
 use embedded_rtmp::handshake::{
-    Client, ClientConfig, HandshakeError, HandshakeKind, SCRATCH, Server, ServerConfig, Style, Versions,
+    Handshake, HandshakeConfig, HandshakeError, HandshakeEvent, HandshakeKind, SCRATCH, Style, Versions,
 };
 use embedded_rtmp::time::Instant;
 use embedded_rtmp_fuzz::Cuts;
@@ -12,51 +12,17 @@ use libfuzzer_sys::fuzz_target;
 const NOW: Instant = Instant::from_millis(0);
 const WHOLE: usize = 1 + 2 * SCRATCH;
 
-enum Side {
-    Client(Client),
-    Server(Server),
+fn side(choice: u8) -> Handshake {
+    let config = if choice & 1 == 0 {
+        let style = if choice & 2 == 0 { Style::Simple } else { Style::Digest };
+        HandshakeConfig::Client { style, strict: choice & 4 != 0 }
+    } else {
+        HandshakeConfig::Server { versions: if choice & 2 == 0 { Versions::Offer3 } else { Versions::Only3 } }
+    };
+    Handshake::new(config, u64::from(choice >> 3))
 }
 
-impl Side {
-    fn new(choice: u8) -> Self {
-        let mut client = ClientConfig::default();
-        let mut server = ServerConfig::default();
-        client.style = if choice & 2 == 0 { Style::Simple } else { Style::Digest };
-        client.strict = choice & 4 != 0;
-        server.versions = if choice & 2 == 0 { Versions::Offer3 } else { Versions::Only3 };
-        let seed = u64::from(choice >> 3);
-        if choice & 1 == 0 {
-            Self::Client(Client::new(client, seed, NOW))
-        } else {
-            Self::Server(Server::new(server, seed))
-        }
-    }
-
-    fn read(&mut self, input: &mut &[u8], scratch: &mut [u8]) -> Result<(), HandshakeError> {
-        match self {
-            Self::Client(client) => client.read(NOW, input, scratch),
-            Self::Server(server) => server.read(input, scratch),
-        }
-    }
-
-    fn transmit(&mut self, scratch: &[u8], out: &mut [u8]) -> usize {
-        let (announced, written) = match self {
-            Self::Client(client) => (client.transmit_len(), client.transmit(scratch, out)),
-            Self::Server(server) => (server.transmit_len(), server.transmit(scratch, out)),
-        };
-        assert_eq!(written, announced.min(out.len()));
-        written
-    }
-
-    fn state(&self) -> (bool, bool, HandshakeKind) {
-        match self {
-            Self::Client(client) => (client.is_done(), client.wants_input(), client.kind()),
-            Self::Server(server) => (server.is_done(), server.wants_input(), server.kind()),
-        }
-    }
-}
-
-/// What came of it: how much was taken, what was sent, and the error.
+/// The outcome: how many bytes were taken, what was sent, and the error.
 #[derive(Debug, PartialEq)]
 struct Outcome {
     taken: usize,
@@ -67,25 +33,35 @@ struct Outcome {
 }
 
 fn run(choice: u8, stream: &[u8], mut cut: impl FnMut() -> usize) -> Outcome {
-    let mut side = Side::new(choice);
+    let mut side = side(choice);
     let mut scratch = [0; SCRATCH];
-    let (mut rest, mut sent, mut error) = (stream, Vec::new(), None);
+    let (mut rest, mut sent, mut error, mut events) = (stream, Vec::new(), None, 0);
     loop {
         let mut window = vec![0; cut().min(WHOLE)];
-        let written = side.transmit(&scratch, &mut window);
+        let announced = side.transmit_len();
+        let written = side.poll_transmit(NOW, &mut window, &mut scratch);
+        assert_eq!(written, announced.min(window.len()));
         sent.extend_from_slice(&window[..written]);
         let (mut piece, _) = rest.split_at(cut().min(rest.len()));
         let offered = piece.len();
-        error = error.or(side.read(&mut piece, &mut scratch).err());
+        match side.next_event(NOW, &mut piece, &mut scratch) {
+            Ok(None) => {}
+            Ok(Some(event)) => {
+                assert_eq!(event, HandshakeEvent::PeerDone(side.kind()));
+                events += 1;
+            }
+            Err(found) => error = error.or(Some(found)),
+        }
         let taken = offered - piece.len();
         rest = &rest[taken..];
         if taken == 0 && written == 0 && (offered > 0 || rest.is_empty()) {
             break;
         }
     }
-    let (done, wants_input, kind) = side.state();
-    assert!(rest.is_empty() || !wants_input || error.is_some(), "a byte that is wanted and not taken");
-    Outcome { taken: stream.len() - rest.len(), sent, done, kind, error }
+    let (done, taken) = (side.is_done(), stream.len() - rest.len());
+    assert!(rest.is_empty() || !side.wants_input() || error.is_some(), "a byte that is wanted and not taken");
+    assert_eq!(events, usize::from(taken == WHOLE && error.is_none()), "one event, at the end");
+    Outcome { taken, sent, done, kind: side.kind(), error }
 }
 
 fuzz_target!(|data: &[u8]| {

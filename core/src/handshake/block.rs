@@ -1,17 +1,16 @@
 //! The block that we send: C1 or S1, generated from a seed instead of stored.
 
-#[cfg(any(feature = "digest", test))]
-use super::BLOCK;
+use super::Hook;
 #[cfg(feature = "digest")]
-use super::{DigestScheme, digest};
+use super::{BLOCK, DigestScheme, digest};
 
-/// C1 or S1: time (always 0), zero or a version, and 1528 bytes of filler (section 5.2.3).
+/// C1 or S1: time (always 0), zero or a version, and 1,528 bytes of filler (section 5.2.3).
 ///
-/// Every byte follows from the seed and its position, so that the block can be emitted in pieces of any size, and a
-/// second time: for the digest, which stands amid the bytes that it covers, and to compare the peer's echo.
+/// The seed and the position determine each byte. So the block can be written in pieces of any size, and read again: to
+/// compute the digest, which lies within the bytes that it covers, and to compare the peer's echo.
 #[derive(Debug, Clone)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub(super) struct Block {
+pub(crate) struct Block {
     seed: [u32; 2],
     #[cfg(feature = "digest")]
     signed: Option<Signed>,
@@ -29,42 +28,48 @@ struct Signed {
 
 impl Block {
     pub(super) const fn new(seed: u64) -> Self {
+        let [a, b, c, d, e, f, g, h] = seed.to_le_bytes();
         Self {
-            seed: [seed as u32, (seed >> 32) as u32],
+            seed: [u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])],
             #[cfg(feature = "digest")]
             signed: None,
         }
     }
 
-    /// The byte at position `at`, of 1536. Byte by byte is not the quickest way to make a block, but the smallest, and a
-    /// session makes but one or two.
-    pub(super) fn byte(&self, at: usize) -> u8 {
+    /// The byte at position `at`, of 1,536. A session makes one or two blocks, so this is written for size, not speed.
+    pub(super) fn byte(&self, at: u16, hook: &impl Hook) -> u8 {
         #[cfg(feature = "digest")]
         if let Some(signed) = &self.signed
             && let Some(place) = at.checked_sub(self.digest_offset(signed.scheme))
-            && let Some(byte) = signed.digest.get(place)
+            && let Some(byte) = signed.digest.get(usize::from(place))
         {
             return *byte;
         }
-        (self.word((at >> 2) as u32) >> ((at & 3) << 3)) as u8
+        hook.byte(at).unwrap_or_else(|| self.filler(at))
     }
 
-    /// Whether `echo` is what stands in the block from position `at` on, but for bytes 4 to 7, where the peer's answer
-    /// has a time of its own (section 5.2.4).
-    pub(super) fn matches(&self, at: usize, echo: &[u8]) -> bool {
-        (at..).zip(echo).all(|(at, theirs)| matches!(at, 4..8) || self.byte(at) == *theirs)
+    /// Whether `echo` is equal to the block from position `at` on. Bytes 4 to 7 are ignored: the peer puts the time of
+    /// reading there (section 5.2.4).
+    pub(super) fn matches(&self, at: u16, echo: &[u8], hook: &impl Hook) -> bool {
+        (at..).zip(echo).all(|(at, theirs)| matches!(at, 4..8) || self.byte(at, hook) == *theirs)
     }
 
-    /// Four bytes of the block, the first one lowest; without the digest.
+    /// The byte at position `at`, without the digest and the hook's bytes.
+    pub(crate) fn filler(&self, at: u16) -> u8 {
+        let [byte, ..] = (self.word(at >> 2) >> ((at & 3) << 3)).to_le_bytes();
+        byte
+    }
+
+    /// Four bytes of the filler, the first one lowest.
     #[inline(never)]
-    fn word(&self, index: u32) -> u32 {
+    fn word(&self, index: u16) -> u32 {
         match index {
             0 => 0,
             1 => self.version(),
             _ => {
                 // The finalizer of MurmurHash3 over a counter: looks random, costs two multiplications.
                 let [low, high] = self.seed;
-                let mut word = index.wrapping_mul(0x9E37_79B9).wrapping_add(low);
+                let mut word = u32::from(index).wrapping_mul(0x9E37_79B9).wrapping_add(low);
                 word = (word ^ (word >> 16)).wrapping_mul(0x85EB_CA6B) ^ high;
                 word = (word ^ (word >> 13)).wrapping_mul(0xC2B2_AE35);
                 word ^ (word >> 16)
@@ -85,17 +90,18 @@ impl Block {
 
 #[cfg(feature = "digest")]
 impl Block {
-    /// Puts the version and the digest in, unless that is done.
-    pub(super) fn sign(&mut self, version: [u8; 4], scheme: DigestScheme, key: &[u8]) {
+    /// Puts the version and the digest into the block, after `hook` has put in its bytes. Does nothing the second time.
+    pub(super) fn sign(&mut self, version: [u8; 4], scheme: DigestScheme, key: digest::Key, hook: &mut impl Hook) {
         if self.signed.is_some() {
             return;
         }
+        hook.before_signing(scheme, self);
+        // The digest covers the version, and all bytes except its own.
         self.signed = Some(Signed { version, scheme, digest: [0; digest::LENGTH] });
-        // Both passes see the version; the bytes under the digest are left out.
         let offset = self.digest_offset(scheme);
-        let mut mac = digest::Mac::new(key);
-        for at in (0..offset).chain(offset.saturating_add(digest::LENGTH)..BLOCK) {
-            mac.update(&[self.byte(at)]);
+        let mut mac = digest::Mac::new(key.signing());
+        for at in (0..offset).chain(offset.saturating_add(digest::LENGTH as u16)..BLOCK) {
+            mac.update(&[self.byte(at, hook)]);
         }
         let digest = mac.finish();
         if let Some(signed) = &mut self.signed {
@@ -108,17 +114,18 @@ impl Block {
         self.signed.as_ref().map(|signed| &signed.digest)
     }
 
-    fn digest_offset(&self, scheme: DigestScheme) -> usize {
-        digest::offset(scheme, self.word((scheme.base() >> 2) as u32).to_le_bytes())
+    fn digest_offset(&self, scheme: DigestScheme) -> u16 {
+        digest::offset(scheme, self.word(scheme.base() >> 2).to_le_bytes())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::SCRATCH;
     use super::*;
 
-    fn whole(block: &Block) -> [u8; BLOCK] {
-        core::array::from_fn(|at| block.byte(at))
+    fn whole(block: &Block) -> [u8; SCRATCH] {
+        core::array::from_fn(|at| block.byte(at as u16, &()))
     }
 
     #[test]
@@ -140,10 +147,10 @@ mod tests {
     #[test]
     fn a_difference_is_seen_everywhere_but_in_the_time_of_the_answer() {
         let block = Block::new(7);
-        for at in 0..BLOCK {
+        for at in 0..SCRATCH {
             let mut bytes = whole(&block);
             bytes[at] ^= 0x40;
-            assert_eq!(block.matches(0, &bytes), (4..8).contains(&at), "{at}");
+            assert_eq!(block.matches(0, &bytes, &()), (4..8).contains(&at), "{at}");
         }
     }
 }

@@ -9,20 +9,20 @@ use crate::bytes;
 /// The length of a digest and of a signature.
 pub(super) const LENGTH: usize = 32;
 
-/// What stands in bytes 4 to 7 of our C1: Flash Player 9.0.124.2, the first one whose digests all servers take.
+/// Bytes 4 to 7 of our C1: Flash Player 9.0.124.2, the first version whose digests all servers accept.
 pub(super) const CLIENT_VERSION: [u8; 4] = [9, 0, 124, 2];
 
-/// What stands in bytes 4 to 7 of our S1: Flash Media Server 3.5.1.1. Clients look for a first byte of at least 3.
+/// Bytes 4 to 7 of our S1: Flash Media Server 3.5.1.1. Clients check that the first byte is at least 3.
 pub(super) const SERVER_VERSION: [u8; 4] = [3, 5, 1, 1];
 
-/// The key of a side: a name, with which C1 and S1 are signed, and a tail that is the same for both.
+/// The key of a side: a name, which signs C1 or S1. The signature in C2 or S2 also uses a tail, which both sides share.
 #[derive(Clone, Copy)]
 pub(super) struct Key(&'static [u8]);
 
-/// With which a client signs.
+/// The key of a client.
 pub(super) const CLIENT_KEY: Key = Key(b"Genuine Adobe Flash Player 001");
 
-/// With which a server signs.
+/// The key of a server.
 pub(super) const SERVER_KEY: Key = Key(b"Genuine Adobe Flash Media Server 001");
 
 const TAIL: [u8; 32] = [
@@ -31,12 +31,12 @@ const TAIL: [u8; 32] = [
 ];
 
 impl Key {
-    /// The part for the digests in C1 and S1: the name.
+    /// The key of the digest in C1 or S1.
     pub(super) const fn signing(self) -> &'static [u8] {
         self.0
     }
 
-    /// The key for the signature that answers a digest.
+    /// The key of the signature that answers `digest`.
     fn answering(self, digest: &[u8; LENGTH]) -> [u8; LENGTH] {
         let mut full = [0; 68];
         let (name, tail) = full.split_at_mut(self.0.len().min(36));
@@ -53,7 +53,7 @@ pub(super) struct Mac(Option<Hmac<Sha256>>);
 
 impl Mac {
     pub(super) fn new(key: &[u8]) -> Self {
-        // HMAC takes keys of any length: this is always some.
+        // HMAC accepts keys of any length: this is always `Some`.
         Self(Hmac::new_from_slice(key).ok())
     }
 
@@ -69,8 +69,8 @@ impl Mac {
 }
 
 impl DigestScheme {
-    /// Where the four bytes stand whose sum says where the digest is.
-    pub(super) const fn base(self) -> usize {
+    /// The position of the four bytes whose sum determines the position of the digest.
+    pub(super) const fn base(self) -> u16 {
         match self {
             DigestScheme::Scheme0 => 8,
             DigestScheme::Scheme1 => 772,
@@ -78,20 +78,20 @@ impl DigestScheme {
     }
 }
 
-/// Where the digest stands, when `pointer` are the four bytes at the scheme's base: at most 1503, so that all of it is
-/// in the block.
-pub(super) fn offset(scheme: DigestScheme, pointer: [u8; 4]) -> usize {
+/// The position of the digest. `pointer` are the four bytes at the scheme's base. At most 1,503, so that the whole
+/// digest is within the block.
+pub(super) fn offset(scheme: DigestScheme, pointer: [u8; 4]) -> u16 {
     let sum: u16 = pointer.iter().fold(0, |sum, &byte| sum.wrapping_add(u16::from(byte)));
-    scheme.base().wrapping_add(4).wrapping_add(usize::from(sum % 728))
+    scheme.base().wrapping_add(4).wrapping_add(sum % 728)
 }
 
-/// The scheme and the digest of a C1 or S1 that was signed with `key`; `None` where it stands in neither place.
+/// Returns the scheme and the digest of a C1 or S1 that was signed with `key`; `None` if neither half has a digest.
 ///
-/// The second half is tried first, as others do.
+/// The second half is tried first, as in other programs.
 pub(super) fn find(block: &[u8; SCRATCH], key: Key) -> Option<(DigestScheme, [u8; LENGTH])> {
     [DigestScheme::Scheme1, DigestScheme::Scheme0].into_iter().find_map(|scheme| {
-        let pointer = block.get(scheme.base()..)?.first_chunk()?;
-        let (before, rest) = block.split_at_checked(offset(scheme, *pointer))?;
+        let pointer = block.get(usize::from(scheme.base())..)?.first_chunk()?;
+        let (before, rest) = block.split_at_checked(offset(scheme, *pointer).into())?;
         let (digest, after) = rest.split_first_chunk()?;
         let mut mac = Mac::new(key.signing());
         mac.update(before);
@@ -100,14 +100,14 @@ pub(super) fn find(block: &[u8; SCRATCH], key: Key) -> Option<(DigestScheme, [u8
     })
 }
 
-/// Signs a C2 or S2, which answers a block with `digest`: the signature stands in the last 32 bytes.
+/// Signs a C2 or S2 that answers a block with `digest`: puts the signature into the last 32 bytes.
 pub(super) fn sign(block: &mut [u8; SCRATCH], key: Key, digest: &[u8; LENGTH]) {
     if let Some((text, signature)) = block.split_last_chunk_mut() {
         *signature = signature_of(text, key, digest);
     }
 }
 
-/// Whether a C2 or S2 is signed with `key` in answer to `digest`.
+/// Returns whether a C2 or S2 is signed with `key` in answer to `digest`.
 pub(super) fn is_signed(block: &[u8; SCRATCH], key: Key, digest: &[u8; LENGTH]) -> bool {
     block.split_last_chunk().is_some_and(|(text, signature)| *signature == signature_of(text, key, digest))
 }

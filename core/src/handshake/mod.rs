@@ -1,110 +1,169 @@
-//! The handshake (RTMP 1.0, section 5.2): three parts each way before the first chunk.
+//! The handshake (RTMP 1.0, section 5.2): a version byte, a block and an echo from each side, before the first chunk.
 //!
 //! ```text
-//! Client                                        Server
-//!   │  C0 (1): version 3                          │
-//!   │  C1 (1536): time, zero, filler              │
-//!   ├────────────────────────────────────────────►│
-//!   │                       S0 (1), S1 (1536): as │
-//!   │       S2 (1536): C1 again, when it was read │
-//!   │◄────────────────────────────────────────────┤
-//!   │  C2 (1536): S1 again, when it was read      │
-//!   ├────────────────────────────────────────────►│
+//! Client                                              Server
+//!   │  C0: version 3 (1 byte, section 5.2.2)            │
+//!   │  C1: time, zero, filler (1536 bytes, 5.2.3)       │
+//!   ├──────────────────────────────────────────────────►│
+//!   │                                   S0, S1: the same │
+//!   │  S2: C1, and the time when it was read (5.2.4)    │
+//!   │◄──────────────────────────────────────────────────┤
+//!   │  C2: S1, and the time when it was read (5.2.4)    │
+//!   ├──────────────────────────────────────────────────►│
 //! ```
 //!
-//! [`Client`] and [`Server`] are two positions, one in either direction's 3073 bytes, which move on independently and
-//! stop anywhere:
+//! A [`Handshake`] is two positions, one in each direction's 3,073 bytes. They move independently and stop at any byte:
 //!
 //! ```text
-//!  read      version ──► peer's block ──► peer's answer ──► (the first chunk stays in the input)
-//!             (1)        (1536, kept        (1536)
-//!                      │  in the scratch)
-//!                      ▼ complete: find the kind, make the answer of it in place
-//!  transmit  version ──► our block ──► our answer ──► (the scratch is free)
-//!             (1)        (1536)         (1536, from the scratch)
-//!            └ client: at once
-//!              server: when the peer's block is complete
+//!  next_event     version ──► block ─────────► echo ──► PeerDone; the first chunk stays in the input
+//!  (the peer's)   5.2.2       5.2.3            5.2.4
+//!                             in the scratch │
+//!                                            ▼ the kind is known, the echo is made in place
+//!  poll_transmit  version ──► block ─────────► echo ──► the scratch is free
+//!  (ours)         5.2.2       5.2.3            5.2.4, from the scratch
+//!                 └ client: at once
+//!                   server: when the peer's block is complete
 //! ```
 //!
 //! ```
-//! use embedded_rtmp::handshake::{Client, ClientConfig, SCRATCH, Server, ServerConfig};
+//! use embedded_rtmp::handshake::{Handshake, HandshakeConfig, SCRATCH};
 //! use embedded_rtmp::time::Instant;
 //!
 //! let now = Instant::from_millis(7);
-//! let (mut client, mut of_client) = (Client::new(ClientConfig::default(), 1, now), [0; SCRATCH]);
-//! let (mut server, mut of_server) = (Server::new(ServerConfig::default(), 2), [0; SCRATCH]);
+//! let (mut client, mut client_scratch) = (Handshake::new(HandshakeConfig::CLIENT, 1), [0; SCRATCH]);
+//! let (mut server, mut server_scratch) = (Handshake::new(HandshakeConfig::SERVER, 2), [0; SCRATCH]);
 //! let mut wire = [0; 1460];
 //! while !(client.is_done() && server.is_done()) {
-//!     let written = client.transmit(&of_client, &mut wire);
-//!     server.read(&mut &wire[..written], &mut of_server)?;
-//!     let written = server.transmit(&of_server, &mut wire);
-//!     client.read(now, &mut &wire[..written], &mut of_client)?;
+//!     let written = client.poll_transmit(now, &mut wire, &mut client_scratch);
+//!     server.next_event(now, &mut &wire[..written], &mut server_scratch)?;
+//!     let written = server.poll_transmit(now, &mut wire, &mut server_scratch);
+//!     client.next_event(now, &mut &wire[..written], &mut client_scratch)?;
 //! }
 //! # Ok::<(), embedded_rtmp::handshake::HandshakeError>(())
 //! ```
 //!
 //! # Memory
-//! The peer's block is kept in a scratch that the caller lends, the same at every call, until it is sent back. Our own
-//! is generated from a seed, and generated again where it is compared. So a machine is a few words.
+//! The caller lends [`SCRATCH`] bytes. They hold the peer's block until it has been sent back. Our own block is not
+//! stored: it is generated from a seed, and generated again to compare the peer's echo. So the machine itself is a few
+//! words.
 //!
-//! The seed need not be good, only different from one session to the next, but **what comes of it is public**: from C1
-//! or S1 anyone can compute it back. Never derive a secret from the seed, nor the seed from a secret.
+//! The seed only has to differ between sessions. **The seed is public**: anyone can compute it from C1 or S1. Never
+//! derive a secret from the seed, nor the seed from a secret.
 //!
 //! # Digests
-//! Flash Player 9 and its servers put an HMAC-SHA256 digest at a computed place of C1 and S1, and another at the end of
-//! C2 and S2. Specification there is none; this is what all of today's programs do. With feature `digest` a [`Server`]
-//! answers each client in its kind, and a [`Client`] can be told to begin so. Where the peer turns out not to know about
-//! it the handshake goes on as the plain one: that is no error. The keys are known to everyone, so a digest proves
-//! nothing about the peer, and comparing needs no constant time.
+//! Flash Player 9 and its servers put an HMAC-SHA256 digest at a computed position of C1 and S1, and another one at the
+//! end of C2 and S2. No specification describes this; the code does what current clients and servers do. With feature
+//! `digest`, a server answers each client in its kind, and a client can begin with a digest ([`Style::Digest`]). If the
+//! peer has no digest, the handshake continues as the simple one. The keys are known to everyone, so a digest proves
+//! nothing about the peer, and no comparison needs constant time.
 //!
 //! # Time
-//! Neither side ever waits here: how long the peer may take is the session's business. Times in the blocks are
-//! milliseconds from the creation of the machine.
+//! The machine has no deadline, so it has neither `poll_timeout` nor `handle_timeout`: a session has one deadline for
+//! whatever it awaits, the handshake included. Our zero of time is the caller's, modulo 71 minutes: C1 and S1 have time
+//! 0, and C2 has the low 32 bits of [`Instant::as_micros`] in milliseconds.
 
 mod block;
-mod client;
 #[cfg(feature = "digest")]
 mod digest;
-mod error;
-mod exchange;
-mod server;
 #[cfg(test)]
 mod tests;
 
 use core::fmt;
 
-pub use client::{Client, ClientConfig, Style};
-pub use error::HandshakeError;
-pub use server::{Server, ServerConfig, Versions};
+use crate::bytes;
+use crate::time::Instant;
+use block::Block;
 
-/// The length in bytes of the scratch that either side is lent: a whole C1, S1, C2 or S2.
-pub const SCRATCH: usize = BLOCK;
+/// The length in bytes of the scratch that the caller lends: one whole C1, S1, C2 or S2.
+pub const SCRATCH: usize = BLOCK as usize;
 
-/// The length of C1, S1, C2 and S2 each.
-const BLOCK: usize = 1536;
+/// The length of each of C1, S1, C2 and S2.
+const BLOCK: u16 = 1536;
+/// The position after the version byte and the block.
+const BLOCK_END: u16 = 1 + BLOCK;
+/// The position after the echo: the length of each direction's handshake.
+const END: u16 = BLOCK_END + BLOCK;
+/// Both positions after an error: nothing more is read or written, and the handshake is never done.
+const FAILED: u16 = u16::MAX;
 
-/// The one version of RTMP.
+/// The version of RTMP (section 5.2.2).
 const VERSION: u8 = 3;
 
-/// What the peer was found to speak, by its C1 or S1.
+/// Which side this is, and how it behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum HandshakeConfig {
+    /// The side that connects.
+    Client {
+        /// How the client begins.
+        style: Style,
+        /// Whether the handshake fails if S2 is not the echo of C1 that section 5.2.4 prescribes, or, from a server with
+        /// digests, not signed. Real servers send anything, so this is for tests of servers.
+        ///
+        /// A strict client checks a signature in the scratch, so it reads a signed S2 only after C2 has been written.
+        strict: bool,
+    },
+    /// The side that accepts the connection.
+    Server {
+        /// Which versions in C0 the server accepts.
+        versions: Versions,
+    },
+}
+
+impl HandshakeConfig {
+    /// A client that works with every server.
+    pub const CLIENT: Self = Self::Client { style: Style::Simple, strict: false };
+    /// A server that works with every client.
+    pub const SERVER: Self = Self::Server { versions: Versions::Offer3 };
+}
+
+/// How a client begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Style {
+    /// As in the specification. Every server accepts it.
+    #[default]
+    Simple,
+    /// With a digest, like Flash Player and FFmpeg. A server without digests answers as it answers any client.
+    #[cfg(feature = "digest")]
+    Digest,
+}
+
+/// Which versions in C0 a server accepts. It always sends version 3 in S0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Versions {
+    /// Version 3, and the later versions 4 to 31, to which the server offers version 3 (section 5.2.2). Versions 0 to 2
+    /// are deprecated, and a byte above 31 is text of another protocol. RTMPE's 6 and 8 are refused: a client that asks
+    /// for encryption must not continue without it.
+    #[default]
+    Offer3,
+    /// Version 3 only.
+    Only3,
+}
+
+/// What [`Handshake::next_event`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum HandshakeEvent {
+    /// The peer's handshake has been read to its end, and the peer speaks this kind. The rest of the input is the chunk
+    /// stream. Our side may still have to write: see [`Handshake::is_done`].
+    PeerDone(HandshakeKind),
+}
+
+/// The kind of handshake that C1 or S1 of the peer belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum HandshakeKind {
-    /// The handshake of the specification: the answers are echoes.
+    /// The handshake of the specification: C2 and S2 are echoes.
     #[default]
     Simple,
-    /// The handshake with digests. Never found without feature `digest`.
+    /// The handshake with digests. Only found with feature `digest`.
     Digest(DigestScheme),
-}
-
-/// Where in C1 or S1 the digest stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum DigestScheme {
-    /// In the first half: the place is computed from bytes 8 to 11.
-    Scheme0,
-    /// In the second half: the place is computed from bytes 772 to 775.
-    Scheme1,
 }
 
 impl fmt::Display for HandshakeKind {
@@ -114,5 +173,316 @@ impl fmt::Display for HandshakeKind {
             HandshakeKind::Digest(DigestScheme::Scheme0) => "digest, scheme 0",
             HandshakeKind::Digest(DigestScheme::Scheme1) => "digest, scheme 1",
         })
+    }
+}
+
+/// Where the digest is in C1 or S1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum DigestScheme {
+    /// In the first half: bytes 8 to 11 determine the position.
+    Scheme0,
+    /// In the second half: bytes 772 to 775 determine the position.
+    Scheme1,
+}
+
+/// Why a handshake failed. It is final: every later call returns the same error.
+///
+/// [`ScratchTooSmall`](HandshakeError::ScratchTooSmall) is the caller's fault, every other error is the peer's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum HandshakeError {
+    /// The first byte is not a version of RTMP that this side accepts (section 5.2.2). A `b'H'` is the first byte of a
+    /// web server's answer. The byte stays in the input.
+    Version(u8),
+    /// The first byte asks for RTMPE, the encrypted variant: 6, or 8 for the kind with XTEA. The byte stays in the
+    /// input.
+    Encrypted(u8),
+    /// S2 is not the echo of our C1, or not signed. Only a strict client checks this.
+    Echo,
+    /// The lent scratch has less than [`SCRATCH`] bytes.
+    ScratchTooSmall,
+}
+
+impl fmt::Display for HandshakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HandshakeError::Version(byte) => write!(f, "the peer's first byte, {byte:#04x}, is not an RTMP version"),
+            HandshakeError::Encrypted(byte) => write!(f, "the peer wants encryption (RTMPE, version {byte})"),
+            HandshakeError::Echo => f.write_str("S2 does not match our C1"),
+            HandshakeError::ScratchTooSmall => f.write_str("the handshake needs a scratch of 1536 bytes"),
+        }
+    }
+}
+
+impl core::error::Error for HandshakeError {}
+
+/// Bytes that a layer above puts into C1 or S1 before the block is signed. `()` puts in none.
+pub(crate) trait Hook {
+    /// Called once, before `block` is signed in `scheme`. The block shows the filler, which determines positions.
+    #[cfg(feature = "digest")]
+    fn before_signing(&mut self, scheme: DigestScheme, block: &Block);
+
+    /// The byte at position `at` of the block, of 1,536, if it is the hook's. It must not change after
+    /// `before_signing`, and cannot replace the first 12 bytes, the digest, or the four bytes that determine its
+    /// position.
+    fn byte(&self, at: u16) -> Option<u8>;
+}
+
+impl Hook for () {
+    #[cfg(feature = "digest")]
+    fn before_signing(&mut self, _: DigestScheme, _: &Block) {}
+
+    fn byte(&self, _: u16) -> Option<u8> {
+        None
+    }
+}
+
+/// One side of a handshake. See the [module](self) for its states.
+#[derive(Debug, Clone)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Handshake {
+    /// C1 or S1.
+    block: Block,
+    config: HandshakeConfig,
+    /// Bytes read of the peer's version, block and echo.
+    received: u16,
+    /// Bytes written of ours.
+    sent: u16,
+    /// The kind, which is simple until the peer's block is complete; or why the handshake failed.
+    found: Result<HandshakeKind, HandshakeError>,
+}
+
+impl Handshake {
+    /// Creates one side at its beginning. `seed` makes the filler of C1 or S1 differ between sessions. Anyone can
+    /// compute it from the block.
+    pub const fn new(config: HandshakeConfig, seed: u64) -> Self {
+        Self { block: Block::new(seed), config, received: 0, sent: 0, found: Ok(HandshakeKind::Simple) }
+    }
+
+    /// Takes bytes of the peer's handshake from the front of `input`: all of them, and none beyond its end.
+    ///
+    /// `scratch` has at least [`SCRATCH`] bytes. Every call gets the same scratch, which nothing else changes until
+    /// [`is_done`](Self::is_done).
+    ///
+    /// Returns [`HandshakeEvent::PeerDone`] once. Returns `None` if the input is empty, if output must drain first
+    /// ([`wants_input`](Self::wants_input) says so), or if the peer's handshake has been read.
+    ///
+    /// # Errors
+    /// The version is not accepted, the client is strict and S2 is wrong, or the scratch is too small.
+    pub fn next_event(
+        &mut self,
+        now: Instant,
+        input: &mut &[u8],
+        scratch: &mut [u8],
+    ) -> Result<Option<HandshakeEvent>, HandshakeError> {
+        self.next_event_with(now, input, scratch, &mut ())
+    }
+
+    /// Writes bytes of our handshake to the start of `out`: all that fit and may be sent now. Returns how many.
+    ///
+    /// A client's echo, and all that a server writes, waits for the peer's whole block. `scratch` is the one that
+    /// [`next_event`](Self::next_event) gets.
+    #[must_use = "the output must be sent"]
+    pub fn poll_transmit(&mut self, now: Instant, out: &mut [u8], scratch: &mut [u8]) -> usize {
+        self.poll_transmit_with(now, out, scratch, &mut ())
+    }
+
+    /// Returns how many bytes [`poll_transmit`](Self::poll_transmit) can write now. May change after
+    /// [`next_event`](Self::next_event) and `poll_transmit`.
+    pub const fn transmit_len(&self) -> usize {
+        let end = match self.config {
+            _ if self.received >= BLOCK_END => END,
+            HandshakeConfig::Client { .. } => BLOCK_END,
+            HandshakeConfig::Server { .. } => 0,
+        };
+        end.saturating_sub(self.sent) as usize
+    }
+
+    /// Returns whether [`poll_transmit`](Self::poll_transmit) has something to write now.
+    pub const fn wants_transmit(&self) -> bool {
+        self.transmit_len() > 0
+    }
+
+    /// Returns whether [`next_event`](Self::next_event) would take the next byte.
+    pub fn wants_input(&self) -> bool {
+        self.received < END && !self.awaits_scratch()
+    }
+
+    /// Returns whether both directions are complete: chunks may pass, and the scratch is free.
+    pub const fn is_done(&self) -> bool {
+        self.received == END && self.sent == END
+    }
+
+    /// Returns the kind of handshake that the peer speaks: simple until its block is complete. A client of the simple
+    /// style does not look for a digest.
+    pub fn kind(&self) -> HandshakeKind {
+        self.found.unwrap_or_default()
+    }
+
+    /// Whether the peer's handshake has been read to its end.
+    pub(crate) const fn has_read(&self) -> bool {
+        self.received == END
+    }
+
+    /// As [`Self::next_event`], with `hook` at every call.
+    pub(crate) fn next_event_with(
+        &mut self,
+        now: Instant,
+        input: &mut &[u8],
+        scratch: &mut [u8],
+        hook: &mut impl Hook,
+    ) -> Result<Option<HandshakeEvent>, HandshakeError> {
+        self.found?;
+        if self.has_read() {
+            return Ok(None);
+        }
+        if let Err(error) = self.read(now, input, scratch, hook) {
+            (self.received, self.sent, self.found) = (FAILED, FAILED, Err(error));
+        }
+        let kind = self.found?;
+        Ok(self.has_read().then_some(HandshakeEvent::PeerDone(kind)))
+    }
+
+    /// As [`Self::poll_transmit`], with `hook` at every call.
+    pub(crate) fn poll_transmit_with(
+        &mut self,
+        _now: Instant,
+        out: &mut [u8],
+        scratch: &mut [u8],
+        hook: &mut impl Hook,
+    ) -> usize {
+        let Some(scratch) = scratch.first_chunk::<SCRATCH>() else { return 0 };
+        #[cfg(feature = "digest")]
+        if matches!(self.config, HandshakeConfig::Client { style: Style::Digest, .. }) {
+            self.block.sign(digest::CLIENT_VERSION, DigestScheme::Scheme0, digest::CLIENT_KEY, hook);
+        }
+        let length = self.transmit_len().min(out.len());
+        for byte in out.iter_mut().take(length) {
+            *byte = match self.sent {
+                0 => VERSION,
+                at @ 1..BLOCK_END => self.block.byte(at.wrapping_sub(1), hook),
+                at => scratch.get(usize::from(at.wrapping_sub(BLOCK_END))).copied().unwrap_or_default(),
+            };
+            self.sent = self.sent.wrapping_add(1);
+        }
+        length
+    }
+
+    fn read(
+        &mut self,
+        now: Instant,
+        input: &mut &[u8],
+        scratch: &mut [u8],
+        hook: &mut impl Hook,
+    ) -> Result<(), HandshakeError> {
+        let scratch = scratch.first_chunk_mut::<SCRATCH>().ok_or(HandshakeError::ScratchTooSmall)?;
+        if self.received == 0 {
+            let Some((&version, rest)) = input.split_first() else { return Ok(()) };
+            self.check_version(version)?;
+            (*input, self.received) = (rest, 1);
+        }
+        if self.received < BLOCK_END {
+            let at = self.received.wrapping_sub(1);
+            self.take_to_scratch(input, BLOCK_END, at, scratch);
+            if self.received < BLOCK_END {
+                return Ok(());
+            }
+            self.make_echo(now, scratch, hook);
+        }
+        if self.awaits_scratch() {
+            return Ok(());
+        }
+        let at = self.received.wrapping_sub(BLOCK_END);
+        #[cfg(feature = "digest")]
+        if self.checks_signature() {
+            self.take_to_scratch(input, END, at, scratch);
+            let is_right = |ours| digest::is_signed(scratch, digest::SERVER_KEY, ours);
+            if self.has_read() && !self.block.digest().is_some_and(is_right) {
+                return Err(HandshakeError::Echo);
+            }
+            return Ok(());
+        }
+        let echo = self.take(input, END);
+        if self.is_strict() && !self.block.matches(at, echo, hook) {
+            return Err(HandshakeError::Echo);
+        }
+        Ok(())
+    }
+
+    fn check_version(&self, version: u8) -> Result<(), HandshakeError> {
+        match version {
+            VERSION => Ok(()),
+            6 | 8 => Err(HandshakeError::Encrypted(version)),
+            4..=31 if matches!(self.config, HandshakeConfig::Server { versions: Versions::Offer3 }) => Ok(()),
+            _ => Err(HandshakeError::Version(version)),
+        }
+    }
+
+    /// Takes the bytes of `input` before position `end` of the peer's handshake.
+    fn take<'i>(&mut self, input: &mut &'i [u8], end: u16) -> &'i [u8] {
+        let wanted = end.saturating_sub(self.received);
+        let length = u16::try_from(input.len()).map_or(wanted, |length| length.min(wanted));
+        let Some((taken, rest)) = input.split_at_checked(usize::from(length)) else { return &[] };
+        *input = rest;
+        self.received = self.received.wrapping_add(length);
+        taken
+    }
+
+    /// As [`Self::take`], and copies the bytes to position `at` of the scratch.
+    fn take_to_scratch(&mut self, input: &mut &[u8], end: u16, at: u16, scratch: &mut [u8; SCRATCH]) {
+        let taken = self.take(input, end);
+        if let Some(room) = scratch.get_mut(usize::from(at)..) {
+            bytes::copy(taken, room);
+        }
+    }
+
+    /// The peer's block is complete in the scratch: finds its kind and makes our echo of it.
+    fn make_echo(&mut self, now: Instant, scratch: &mut [u8; SCRATCH], hook: &mut impl Hook) {
+        #[cfg(feature = "digest")]
+        let found = match self.config {
+            HandshakeConfig::Client { style: Style::Simple, .. } => None,
+            HandshakeConfig::Client { .. } => digest::find(scratch, digest::SERVER_KEY),
+            HandshakeConfig::Server { .. } => digest::find(scratch, digest::CLIENT_KEY),
+        };
+        let is_client = matches!(self.config, HandshakeConfig::Client { .. });
+        // A server sends C1 back unchanged, without the time of reading: librtmp compares all bytes, and other clients
+        // take a zero there as the server's zero of time.
+        if is_client && let Some(time) = scratch.get_mut(4..8).and_then(<[u8]>::first_chunk_mut) {
+            let [.., a, b, c, d] = now.as_micros().to_be_bytes();
+            *time = (u32::from_be_bytes([a, b, c, d]) / 1_000).to_be_bytes();
+        }
+        #[cfg(feature = "digest")]
+        if let Some((scheme, theirs)) = found {
+            self.found = Ok(HandshakeKind::Digest(scheme));
+            let key = if is_client {
+                digest::CLIENT_KEY
+            } else {
+                self.block.sign(digest::SERVER_VERSION, scheme, digest::SERVER_KEY, hook);
+                digest::SERVER_KEY
+            };
+            digest::sign(scratch, key, &theirs);
+        }
+        #[cfg(not(feature = "digest"))]
+        let _ = hook;
+    }
+
+    const fn is_strict(&self) -> bool {
+        matches!(self.config, HandshakeConfig::Client { strict: true, .. })
+    }
+
+    /// Whether S2 is collected in the scratch to check its signature.
+    #[cfg(feature = "digest")]
+    fn checks_signature(&self) -> bool {
+        self.is_strict() && self.kind() != HandshakeKind::Simple
+    }
+
+    /// Whether S2 must wait because C2 has not left the scratch yet.
+    fn awaits_scratch(&self) -> bool {
+        #[cfg(feature = "digest")]
+        return self.checks_signature() && self.sent < END;
+        #[cfg(not(feature = "digest"))]
+        false
     }
 }

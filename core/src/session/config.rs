@@ -3,14 +3,17 @@
 use core::time::Duration;
 
 use crate::chunk::TypeThreeDelta;
-use crate::handshake;
+use crate::handshake::{Style, Versions};
 
 /// What a client can be told to do otherwise.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ClientConfig {
-    /// What the client's handshake is like.
-    pub handshake: handshake::ClientConfig,
+    /// How the client begins the handshake.
+    pub handshake: Style,
+    /// Whether the handshake fails if S2 does not answer C1: see
+    /// [`HandshakeConfig`](crate::handshake::HandshakeConfig::Client). For tests of servers.
+    pub strict_handshake: bool,
     /// How long the handshake may take.
     pub handshake_timeout: Duration,
     /// How long the answer to each request may take.
@@ -27,7 +30,8 @@ impl ClientConfig {
     /// The plain handshake, 10 s for it and for each answer, chunks of 4,096 bytes.
     pub const fn new() -> Self {
         Self {
-            handshake: handshake::ClientConfig { style: handshake::Style::Simple, strict: false },
+            handshake: Style::Simple,
+            strict_handshake: false,
             handshake_timeout: Duration::from_secs(10),
             response_timeout: Duration::from_secs(10),
             chunk_size: 4_096,
@@ -47,8 +51,8 @@ impl Default for ClientConfig {
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ServerConfig {
-    /// Which handshakes are answered.
-    pub handshake: handshake::ServerConfig,
+    /// Which versions of the handshake the server accepts.
+    pub handshake: Versions,
     /// How long the handshake may take, and then `connect`.
     pub connect_timeout: Duration,
     /// How long a client may be silent. After half of that it is sent a ping.
@@ -65,7 +69,7 @@ impl ServerConfig {
     /// 10 s for the handshake and for `connect`, 30 s of silence, chunks of 4,096 bytes.
     pub const fn new() -> Self {
         Self {
-            handshake: handshake::ServerConfig { versions: handshake::Versions::Offer3 },
+            handshake: Versions::Offer3,
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(30),
             chunk_size: 4_096,

@@ -53,7 +53,7 @@ macro_rules! verbs {
                     return 0;
                 }
                 self.arm(now);
-                wire::transmit(&mut self.handshake, &mut self.link, out)
+                wire::transmit(&mut self.handshake, &mut self.link, now, out)
             }
 
             /// Whether [`Self::poll_transmit`] has something to put out now.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use embedded_rtmp::command::{Code, ConnectOptions, MAX_REDIRECTS, PlayRequest, Start};
 use embedded_rtmp::control::UserControlEvent;
-use embedded_rtmp::handshake::{ClientConfig as HandshakeConfig, Style};
+use embedded_rtmp::handshake::Style;
 use embedded_rtmp::message::{MessageKind, StreamId};
 use embedded_rtmp::session::{Client, ClientConfig, ClientEvent, Stage};
 use embedded_rtmp::time::Instant;
@@ -118,8 +118,7 @@ fn play_from(
 ) -> Result<Outcome> {
     let way = options.order.for_url(url)?;
     let mut memories: Vec<_> = (0..way.limits.max_at_once).map(|_| Memory::new()).collect();
-    let config =
-        ClientConfig { handshake: HandshakeConfig { style: options.style, strict: false }, ..ClientConfig::new() };
+    let config = ClientConfig { handshake: options.style, ..ClientConfig::new() };
     let mut dialler = Dialler::<1>::new(url.host(), &way.targets, way.limits, config, &mut memories, clock)?;
     let Dialled { mut session, pipe, handshake, reports } = dialler.dial().inspect_err(|error| {
         if let Some(DialError { reports }) = error.downcast_ref() {

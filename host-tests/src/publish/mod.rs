@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use embedded_rtmp::command::ConnectOptions;
-use embedded_rtmp::handshake::{ClientConfig as HandshakeConfig, HandshakeKind, Style};
+use embedded_rtmp::handshake::{HandshakeKind, Style};
 use embedded_rtmp::message::StreamId;
 use embedded_rtmp::port_plan::AttemptReport;
 use embedded_rtmp::session::{Client, ClientConfig, ClientEvent};
@@ -121,11 +121,7 @@ pub fn publish<R: Read>(
     let clock = Clock::new();
     let mut memories: Vec<_> = (0..options.way.limits.max_at_once).map(|_| Memory::new()).collect();
     let key = url.key().context("the URL has no stream key")?;
-    let config = ClientConfig {
-        handshake: HandshakeConfig { style: options.style, strict: false },
-        chunk_size: options.chunk_size,
-        ..ClientConfig::new()
-    };
+    let config = ClientConfig { handshake: options.style, chunk_size: options.chunk_size, ..ClientConfig::new() };
     let mut dialler = Dialler::new(url.host(), &options.way.targets, options.way.limits, config, &mut memories, clock)?;
     let mut source = Source::new(reader, options.pace);
     loop {

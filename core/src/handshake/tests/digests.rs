@@ -12,7 +12,6 @@ const TAIL: &[u8] = &[
     0x6E, 0xEC, 0x5D, 0x2D, 0x29, 0x80, 0x6F, 0xAB, 0x93, 0xB8, 0xE6, 0x36, 0xCF, 0xEB, 0x31, 0xAE,
 ];
 const SCHEMES: [DigestScheme; 2] = [DigestScheme::Scheme0, DigestScheme::Scheme1];
-const DIGEST: ClientConfig = ClientConfig { style: Style::Digest, strict: false };
 
 fn hmac(key: &[u8], text: &[u8]) -> [u8; 32] {
     Hmac::<Sha256>::new_from_slice(key).unwrap().chain_update(text).finalize().into_bytes().into()
@@ -23,27 +22,27 @@ fn place(block: &[u8], scheme: DigestScheme) -> usize {
     block[base..base + 4].iter().map(|&byte| usize::from(byte)).sum::<usize>() % 728 + base + 4
 }
 
-/// What the digest of `block` has to be, and where.
+/// The position and the value that the digest of `block` must have.
 fn digest_of(block: &[u8], scheme: DigestScheme, name: &[u8]) -> (usize, [u8; 32]) {
     let at = place(block, scheme);
     (at, hmac(name, &[&block[..at], &block[at + 32..]].concat()))
 }
 
-/// Signs a C1 or S1; answers the digest.
+/// Signs a C1 or S1. Returns the digest.
 fn sign(block: &mut [u8], scheme: DigestScheme, name: &[u8]) -> [u8; 32] {
     let (at, digest) = digest_of(block, scheme, name);
     block[at..at + 32].copy_from_slice(&digest);
     digest
 }
 
-/// The digest that stands in `block`, which must be right.
+/// The digest in `block`, which must be right.
 fn verified(block: &[u8], scheme: DigestScheme, name: &[u8]) -> [u8; 32] {
     let (at, digest) = digest_of(block, scheme, name);
     assert_eq!(block[at..at + 32], digest);
     digest
 }
 
-/// What stands at the end of the C2 or S2 that answers `digest`.
+/// The signature at the end of the C2 or S2 that answers `digest`.
 fn signature(answer: &[u8], name: &[u8], digest: &[u8; 32]) -> [u8; 32] {
     hmac(&hmac(&[name, TAIL].concat(), digest), &answer[..1504])
 }
@@ -54,14 +53,14 @@ fn item_010_both_schemes_are_found_in_c1_and_s1() {
         for salt in 0..16 {
             let mut c1 = any_block(salt);
             sign(&mut c1, scheme, CLIENT_NAME);
-            let mut side = server(ServerConfig::default());
+            let mut side = server(Versions::Offer3);
             side.run(&stream(3, &c1, &any_block(2)), 4096, 4096).unwrap();
             assert_eq!(side.machine.kind(), HandshakeKind::Digest(scheme));
 
             let mut s1 = any_block(salt);
             sign(&mut s1, scheme, SERVER_NAME);
             // From S1 alone: nothing was sent, and the rest is missing.
-            let mut side = client(DIGEST);
+            let mut side = client(Style::Digest, false);
             side.feed(&stream(3, &s1, &any_block(2))[..1537]).unwrap();
             assert_eq!(side.machine.kind(), HandshakeKind::Digest(scheme));
         }
@@ -73,7 +72,7 @@ fn item_010_a_digest_of_the_other_side_is_none() {
     for scheme in SCHEMES {
         let mut block = any_block(1);
         sign(&mut block, scheme, SERVER_NAME);
-        let mut side = server(ServerConfig::default());
+        let mut side = server(Versions::Offer3);
         side.run(&stream(3, &block, &any_block(2)), 4096, 4096).unwrap();
         assert_eq!(side.machine.kind(), HandshakeKind::Simple);
     }
@@ -81,18 +80,17 @@ fn item_010_a_digest_of_the_other_side_is_none() {
 
 #[test]
 fn item_011_c1_has_a_version_and_a_digest_of_scheme_0() {
-    let first = client(DIGEST).drain(4096);
+    let first = client(Style::Digest, false).drain(4096);
     assert_eq!(first.len(), 1537);
     assert_eq!(first[..9], [3, 0, 0, 0, 0, 9, 0, 124, 2]);
     verified(&first[1..], DigestScheme::Scheme0, CLIENT_NAME);
-    assert_eq!(client(DIGEST).drain(1), first);
+    assert_eq!(client(Style::Digest, false).drain(1), first);
 }
 
 #[test]
 fn item_011_many_seeds_make_right_digests() {
     for seed in 0..200 {
-        let machine = Client::new(DIGEST, seed, START);
-        let first = Side { machine, scratch: [0; SCRATCH] }.drain(4096);
+        let first = side(HandshakeConfig::Client { style: Style::Digest, strict: false }, seed).drain(4096);
         verified(&first[1..], DigestScheme::Scheme0, CLIENT_NAME);
     }
 }
@@ -102,9 +100,9 @@ fn item_012_s1_and_s2_answer_c1_in_its_scheme() {
     for scheme in SCHEMES {
         let mut c1 = any_block(5);
         let digest = sign(&mut c1, scheme, CLIENT_NAME);
-        let (bytes, _) = server(ServerConfig::default()).run(&stream(3, &c1, &c1), 4096, 4096).unwrap();
-        let (s1, s2) = bytes[1..].split_at(BLOCK);
-        assert!(s1[4] >= 3, "clients look at this");
+        let (bytes, _) = server(Versions::Offer3).run(&stream(3, &c1, &c1), 4096, 4096).unwrap();
+        let (s1, s2) = bytes[1..].split_at(SCRATCH);
+        assert!(s1[4] >= 3, "clients check this");
         verified(s1, scheme, SERVER_NAME);
         assert_eq!(s2[..1504], c1[..1504]);
         assert_eq!(s2[1504..], signature(s2, SERVER_NAME, &digest));
@@ -116,7 +114,7 @@ fn item_012_c2_answers_s1() {
     for scheme in SCHEMES {
         let mut s1 = any_block(5);
         let digest = sign(&mut s1, scheme, SERVER_NAME);
-        let (bytes, _) = client(DIGEST).run(&stream(3, &s1, &any_block(2)), 4096, 4096).unwrap();
+        let (bytes, _) = client(Style::Digest, false).run(&stream(3, &s1, &any_block(2)), 4096, 4096).unwrap();
         let c2 = &bytes[1537..];
         assert_eq!(c2[..1504], echo(&s1)[..1504]);
         assert_eq!(c2[1504..], signature(c2, CLIENT_NAME, &digest));
@@ -125,39 +123,41 @@ fn item_012_c2_answers_s1() {
 
 #[test]
 fn item_004_a_strict_client_wants_s2_signed_by_a_server_with_digests() {
-    let config = ClientConfig { strict: true, ..DIGEST };
-    let c1 = client(config).drain(4096).split_off(1);
+    let c1 = client(Style::Digest, true).drain(4096).split_off(1);
     let mut s1 = any_block(5);
     sign(&mut s1, DigestScheme::Scheme1, SERVER_NAME);
     let mut s2 = any_block(6);
     let right = signature(&s2, SERVER_NAME, &verified(&c1, DigestScheme::Scheme0, CLIENT_NAME));
     s2[1504..].copy_from_slice(&right);
     for cut in [1, 1000, 4096] {
-        let mut side = client(config);
+        let mut side = client(Style::Digest, true);
         let peer = stream(3, &s1, &s2);
         // S2 waits until C2 has left the scratch.
         let rest = side.feed(&peer).unwrap();
-        assert!(rest.len() == BLOCK + CHUNK.len() && !side.machine.wants_input());
+        assert!(rest.len() == SCRATCH + CHUNK.len() && !side.machine.wants_input());
         assert_eq!(side.run(rest, cut, 4096).unwrap().1, CHUNK);
         assert!(side.machine.is_done());
         for at in [0, 700, 1503, 1504, 1535] {
             let mut s2 = s2.clone();
             s2[at] ^= 1;
-            assert_eq!(client(config).run(&stream(3, &s1, &s2), cut, 4096), Err(HandshakeError::Echo), "{at}");
+            assert_eq!(
+                client(Style::Digest, true).run(&stream(3, &s1, &s2), cut, 4096),
+                Err(HandshakeError::Echo),
+                "{at}"
+            );
         }
     }
 }
 
 #[test]
 fn item_004_a_strict_client_with_a_digest_wants_all_of_c1_back_from_another_server() {
-    let config = ClientConfig { strict: true, ..DIGEST };
-    let c1 = client(config).drain(4096).split_off(1);
+    let c1 = client(Style::Digest, true).drain(4096).split_off(1);
     let mut s2 = echo(&c1);
-    let mut side = client(config);
+    let mut side = client(Style::Digest, true);
     side.run(&stream(3, &any_block(1), &s2), 100, 100).unwrap();
     assert!(side.machine.is_done() && side.machine.kind() == HandshakeKind::Simple);
     s2[place(&c1, DigestScheme::Scheme0)] ^= 1;
-    assert_eq!(client(config).run(&stream(3, &any_block(1), &s2), 100, 100), Err(HandshakeError::Echo));
+    assert_eq!(client(Style::Digest, true).run(&stream(3, &any_block(1), &s2), 100, 100), Err(HandshakeError::Echo));
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn item_013_without_a_right_digest_it_is_the_plain_handshake() {
         for at in [0, 9, place(&c1, scheme), place(&c1, scheme) + 31, 1535] {
             let mut c1 = c1.clone();
             c1[at] ^= 1;
-            let mut side = server(ServerConfig::default());
+            let mut side = server(Versions::Offer3);
             let bytes = side.run(&stream(3, &c1, &any_block(2)), 4096, 4096).unwrap().0;
             assert_eq!(side.machine.kind(), HandshakeKind::Simple, "{at}");
             assert_eq!(bytes[1..9], [0; 8]);
@@ -176,7 +176,7 @@ fn item_013_without_a_right_digest_it_is_the_plain_handshake() {
         }
     }
     let s1 = any_block(5);
-    let mut side = client(DIGEST);
+    let mut side = client(Style::Digest, false);
     let bytes = side.run(&stream(3, &s1, &any_block(2)), 4096, 4096).unwrap().0;
     assert_eq!(side.machine.kind(), HandshakeKind::Simple);
     assert_eq!(bytes[1537..], echo(&s1));
@@ -188,15 +188,15 @@ fn item_014_every_sum_keeps_the_digest_in_the_block() {
         for sum in 0..=1020_u16 {
             let pointer: [u8; 4] = core::array::from_fn(|index| ((sum + index as u16) / 4) as u8);
             assert_eq!(pointer.iter().map(|&byte| u16::from(byte)).sum::<u16>(), sum);
-            let at = digest::offset(scheme, pointer);
+            let at = usize::from(digest::offset(scheme, pointer));
             let base = if scheme == DigestScheme::Scheme0 { 12 } else { 776 };
             assert_eq!(at, base + usize::from(sum) % 728);
-            assert!(at + digest::LENGTH <= BLOCK);
+            assert!(at + digest::LENGTH <= SCRATCH);
 
             let mut c1 = any_block(3);
             c1[base - 4..base].copy_from_slice(&pointer);
             sign(&mut c1, scheme, CLIENT_NAME);
-            let c1: [u8; BLOCK] = c1.try_into().unwrap();
+            let c1: [u8; SCRATCH] = c1.try_into().unwrap();
             assert!(sum % 17 != 0 || digest::find(&c1, digest::CLIENT_KEY).is_some_and(|(found, _)| found == scheme));
         }
     }
@@ -204,7 +204,7 @@ fn item_014_every_sum_keeps_the_digest_in_the_block() {
 
 #[test]
 fn item_006_digests_cut_anywhere() {
-    fn check<T: Machine>(new: impl Fn() -> Side<T>, name: &[u8]) {
+    fn check(new: impl Fn() -> Side, name: &[u8]) {
         let mut block = any_block(1);
         sign(&mut block, DigestScheme::Scheme1, name);
         let peer = stream(3, &block, &any_block(2));
@@ -222,6 +222,70 @@ fn item_006_digests_cut_anywhere() {
         }
         assert_eq!(new().run(&peer, 1, 1).unwrap().0, whole);
     }
-    check(|| client(DIGEST), SERVER_NAME);
-    check(|| server(ServerConfig::default()), CLIENT_NAME);
+    check(|| client(Style::Digest, false), SERVER_NAME);
+    check(|| server(Versions::Offer3), CLIENT_NAME);
+}
+
+/// Puts a public key where its scheme has it (as RTMPE does), and records the calls.
+#[derive(Default)]
+struct Key(Option<(DigestScheme, u16)>);
+
+impl Key {
+    fn bytes() -> Vec<u8> {
+        (0..128).map(|index| 0x80 | index).collect()
+    }
+
+    /// The position that the four bytes at `base` determine.
+    fn place(scheme: DigestScheme, byte: impl Fn(u16) -> u8) -> u16 {
+        let (base, first) = if scheme == DigestScheme::Scheme0 { (1532, 772) } else { (768, 8) };
+        (base..base + 4).map(|at| u16::from(byte(at))).sum::<u16>() % 632 + first
+    }
+}
+
+impl Hook for Key {
+    fn before_signing(&mut self, scheme: DigestScheme, block: &Block) {
+        assert_eq!(self.0, None, "called once");
+        self.0 = Some((scheme, Self::place(scheme, |at| block.filler(at))));
+    }
+
+    fn byte(&self, at: u16) -> Option<u8> {
+        let (_, place) = self.0?;
+        Self::bytes().get(usize::from(at.checked_sub(place)?)).copied()
+    }
+}
+
+/// The block that `first` begins with, after the version; it must have the key, and a digest that covers it.
+fn block_with_key(first: &[u8], scheme: DigestScheme, name: &[u8]) -> Vec<u8> {
+    let block = &first[1..=SCRATCH];
+    let at = usize::from(Key::place(scheme, |at| block[usize::from(at)]));
+    assert_eq!(block[at..at + 128], Key::bytes());
+    verified(block, scheme, name);
+    block.to_vec()
+}
+
+#[test]
+fn the_hook_puts_its_bytes_into_a_block_before_the_digest_covers_them() {
+    // A strict client that gets its own C1 back compares the hook's bytes, too.
+    let mut side = client(Style::Digest, true);
+    let (mut key, mut first) = (Key::default(), [0; 1537]);
+    for piece in first.chunks_mut(7) {
+        assert_eq!(side.machine.poll_transmit_with(START, piece, &mut side.scratch, &mut key), piece.len());
+    }
+    let c1 = block_with_key(&first, DigestScheme::Scheme0, CLIENT_NAME);
+    for damaged in [false, true] {
+        let (mut machine, mut s2) = (side.machine.clone(), c1.clone());
+        s2[usize::from(Key::place(DigestScheme::Scheme0, |at| c1[usize::from(at)]))] ^= u8::from(damaged);
+        let peer = stream(3, &any_block(1), &s2);
+        let result = machine.next_event_with(LATER, &mut &peer[..], &mut side.scratch, &mut key);
+        assert_eq!(result.is_err(), damaged);
+    }
+    for scheme in SCHEMES {
+        let mut c1 = any_block(5);
+        sign(&mut c1, scheme, CLIENT_NAME);
+        let mut side = server(Versions::Offer3);
+        let (mut key, mut out) = (Key::default(), [0; 4096]);
+        side.machine.next_event_with(LATER, &mut &stream(3, &c1, &c1)[..], &mut side.scratch, &mut key).unwrap();
+        assert_eq!(side.machine.poll_transmit_with(START, &mut out, &mut side.scratch, &mut key), 3073);
+        block_with_key(&out, scheme, SERVER_NAME);
+    }
 }

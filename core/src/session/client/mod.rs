@@ -15,7 +15,7 @@ use crate::chunk::{ChunkStreamId, Pulled};
 use crate::command::DataMessage;
 use crate::control;
 use crate::fmt::{impl_format, warning};
-use crate::handshake;
+use crate::handshake::{Handshake, HandshakeConfig};
 use crate::message::{StreamId, Timestamp};
 use crate::time::{Instant, millis};
 use plays::Play;
@@ -92,7 +92,7 @@ enum PendingEvent<'i> {
 #[derive(Debug)]
 pub struct Client<'b, const STREAMS: usize = 8, const PLAYS: usize = 0, const CALLS: usize = 0> {
     link: Link<'b, STREAMS>,
-    handshake: handshake::Client,
+    handshake: Handshake,
     state: State,
     connect_asked: bool,
     publishing: bool,
@@ -127,9 +127,10 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
     /// A buffer is too small.
     pub fn new(buffers: SessionBuffers<'b>, config: ClientConfig, entropy: &[u8; 32]) -> Result<Self, ConfigError> {
         buffers.check()?;
+        let handshake = HandshakeConfig::Client { style: config.handshake, strict: config.strict_handshake };
         Ok(Self {
             link: Link::new(buffers, config.window, config.type_three_delta),
-            handshake: handshake::Client::new(config.handshake, wire::seed(entropy), Instant::from_micros(0)),
+            handshake: Handshake::new(handshake, wire::seed(entropy)),
             state: State::ExpectHandshake,
             connect_asked: false,
             publishing: false,
@@ -242,8 +243,7 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
 
     fn advance<'i>(&mut self, now: Instant, input: &mut &'i [u8]) -> Result<Option<PendingEvent<'i>>, SessionError> {
         if self.state == State::ExpectHandshake {
-            self.handshake.read(now, input, self.link.scratch())?;
-            if !self.handshake.has_read() {
+            if self.handshake.next_event(now, input, self.link.scratch())?.is_none() {
                 return Ok(None);
             }
             self.enter(if self.connect_asked { State::ExpectConnect } else { State::Idle });

@@ -12,7 +12,7 @@ use super::verbs::verbs;
 use super::{ConfigError, RequestError, ServerConfig, ServerEvent, SessionBuffers, SessionError, wire};
 use crate::chunk::{ChunkStreamId, Pulled};
 use crate::fmt::impl_format;
-use crate::handshake;
+use crate::handshake::{Handshake, HandshakeConfig, HandshakeEvent};
 use crate::message::{MessageKind, StreamId, Timestamp};
 use crate::time::{Instant, OptionalInstant, millis};
 use streams::Streams;
@@ -86,7 +86,7 @@ enum Call {
 #[derive(Debug)]
 pub struct Server<'b, const STREAMS: usize = 8> {
     link: Link<'b, STREAMS>,
-    handshake: handshake::Server,
+    handshake: Handshake,
     state: State,
     /// What an answer to `connect`, or to the application's call, refers to: an AMF0 number, as it came.
     transaction: [u8; 8],
@@ -121,7 +121,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         buffers.check()?;
         Ok(Self {
             link: Link::new(buffers, config.window, config.type_three_delta),
-            handshake: handshake::Server::new(config.handshake, wire::seed(entropy)),
+            handshake: Handshake::new(HandshakeConfig::Server { versions: config.handshake }, wire::seed(entropy)),
             state: State::ExpectHandshake,
             transaction: [0; 8],
             call: None,
@@ -253,13 +253,12 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     #[cold]
     fn shake_hands<'d>(&mut self, now: Instant, input: &mut &[u8]) -> Result<Option<ServerEvent<'d>>, SessionError> {
         self.arm(now);
-        self.handshake.read(input, self.link.scratch()).map_err(|error| self.fail(error.into()))?;
-        if self.state != State::ExpectHandshake || !self.handshake.has_read() {
-            return Ok(None);
-        }
+        let event =
+            self.handshake.next_event(now, input, self.link.scratch()).map_err(|error| self.fail(error.into()))?;
+        let Some(HandshakeEvent::PeerDone(kind)) = event else { return Ok(None) };
         self.enter(State::ExpectConnect);
         self.arm(now);
-        Ok(Some(ServerEvent::HandshakeDone(self.handshake.kind())))
+        Ok(Some(ServerEvent::HandshakeDone(kind)))
     }
 
     #[cold]

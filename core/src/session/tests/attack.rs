@@ -201,8 +201,7 @@ fn item_048_item_052_what_is_announced_is_in_range() {
 #[cfg(feature = "digest")]
 #[test]
 fn item_012_a_strict_handshake_is_done_when_s2_has_been_read() {
-    let style = handshake::ClientConfig { style: handshake::Style::Digest, strict: true };
-    let config = ClientConfig { handshake: style, ..ClientConfig::new() };
+    let config = ClientConfig { handshake: handshake::Style::Digest, strict_handshake: true, ..ClientConfig::new() };
     let mut client: Client<'_, 8> = Client::new(buffers(512), config, &[7; 32]).unwrap();
     client.connect(&OPTIONS).unwrap();
     let mut server = server();

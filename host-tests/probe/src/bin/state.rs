@@ -6,7 +6,7 @@ use probe as _;
 
 use core::hint::black_box;
 
-use embedded_rtmp::{chunk, connect, relay, session, tunnel, url};
+use embedded_rtmp::{chunk, port_plan, relay, session, tunnel, url};
 
 macro_rules! sizes {
     ($($name:ident: $type:ty;)*) => {
@@ -29,8 +29,8 @@ sizes! {
     STATE_CLIENT_PLAYS: session::Client<'static, 8, 2, 2>;
     STATE_READER: chunk::Reader<8>;
     STATE_WRITER: chunk::Writer<4>;
-    STATE_HANDSHAKE: embedded_rtmp::handshake::Client;
-    STATE_PLAN: connect::Plan<'static>;
+    STATE_HANDSHAKE: embedded_rtmp::handshake::Handshake;
+    STATE_PLAN: port_plan::Plan<'static>;
     STATE_TUNNEL: tunnel::TunnelClient<'static>;
     STATE_HTTP: tunnel::TunnelConnection;
     STATE_TUNNELS: tunnel::Tunnels<'static, 4>;

@@ -1,22 +1,14 @@
 calls! {
     handshake:
     drive {
-        handshake::Client::is_done,
-        handshake::Client::kind,
-        handshake::Client::new,
-        handshake::Client::read,
-        handshake::Client::transmit,
-        handshake::Client::transmit_len,
-        handshake::Client::wants_input,
-        handshake::Client::wants_transmit,
-        handshake::Server::is_done,
-        handshake::Server::kind,
-        handshake::Server::new,
-        handshake::Server::read,
-        handshake::Server::transmit,
-        handshake::Server::transmit_len,
-        handshake::Server::wants_input,
-        handshake::Server::wants_transmit,
+        handshake::Handshake::is_done,
+        handshake::Handshake::kind,
+        handshake::Handshake::new,
+        handshake::Handshake::next_event,
+        handshake::Handshake::poll_transmit,
+        handshake::Handshake::transmit_len,
+        handshake::Handshake::wants_input,
+        handshake::Handshake::wants_transmit,
     }
     drive_as {}
     display {
@@ -24,13 +16,12 @@ calls! {
         handshake::HandshakeKind,
     }
     format {
-        handshake::Client,
-        handshake::ClientConfig,
-        handshake::HandshakeError,
-        handshake::HandshakeKind,
         handshake::DigestScheme,
-        handshake::Server,
-        handshake::ServerConfig,
+        handshake::Handshake,
+        handshake::HandshakeConfig,
+        handshake::HandshakeError,
+        handshake::HandshakeEvent,
+        handshake::HandshakeKind,
         handshake::Style,
         handshake::Versions,
     }
