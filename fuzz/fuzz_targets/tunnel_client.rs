@@ -56,7 +56,7 @@ fn ask(
     loop {
         let mut out = vec![0; window().min(100_000)];
         let wants = client.wants_transmit(now, *waiting);
-        let written = client.poll_transmit(now, *waiting, &mut out, |room| {
+        let written = client.poll_transmit(now, &mut out, *waiting, |room| {
             assert!(room.len() <= (*waiting).min(MAX_BODY), "more than was announced");
             room.fill(b'!');
             *waiting -= room.len();

@@ -27,11 +27,11 @@ fn happened(mut stream: &[u8], mut cut: impl FnMut() -> usize) -> Happened {
     loop {
         let mut piece = &stream[..cut().min(stream.len())];
         let offered = piece.len();
-        let event = connection.next_event(&mut tunnels, now, &mut piece);
+        let event = connection.next_event(now, &mut piece, &mut tunnels);
         match event {
             Some(TunnelEvent::Open) => {
                 opened += 1;
-                let _ = connection.open(&mut tunnels, now, &[opened; 32]);
+                let _ = connection.open(now, &[opened; 32], &mut tunnels);
                 assert!(tunnels.len() <= 2);
             }
             Some(TunnelEvent::Data(tunnel)) => connection.receive(now, &mut piece, |bytes| {
@@ -48,7 +48,7 @@ fn happened(mut stream: &[u8], mut cut: impl FnMut() -> usize) -> Happened {
         stream = &stream[taken..];
         let mut out = vec![0; cut().min(300)];
         let waiting = if connection.tunnel(&tunnels).is_some() { 5 } else { 0 };
-        let written = connection.poll_transmit(&mut tunnels, now, waiting, &mut out, |room| {
+        let written = connection.poll_transmit(now, &mut out, &mut tunnels, waiting, |room| {
             room.fill(b'!');
             room.len()
         });
@@ -61,7 +61,7 @@ fn happened(mut stream: &[u8], mut cut: impl FnMut() -> usize) -> Happened {
     happened.is_over = connection.is_over();
     assert!(stream.is_empty() || happened.is_over, "bytes that nobody takes");
     let open = tunnels.len();
-    let ended = connection.ended(&mut tunnels, now);
+    let ended = connection.ended(now, &mut tunnels);
     assert_eq!(tunnels.len(), open - usize::from(ended.is_some()));
     happened
 }
@@ -73,11 +73,11 @@ fn are_answers_whole(mut stream: &[u8], cuts: &mut Cuts) -> bool {
     let (mut connection, mut answers, mut opened) = (TunnelConnection::new(now), Vec::new(), 0);
     loop {
         let before = stream.len();
-        let event = connection.next_event(&mut tunnels, now, &mut stream);
+        let event = connection.next_event(now, &mut stream, &mut tunnels);
         match event {
             Some(TunnelEvent::Open) => {
                 opened += 1;
-                let _ = connection.open(&mut tunnels, now, &[opened; 32]);
+                let _ = connection.open(now, &[opened; 32], &mut tunnels);
             }
             Some(TunnelEvent::Data(_)) => {
                 let taken = cuts.length();
@@ -89,7 +89,7 @@ fn are_answers_whole(mut stream: &[u8], cuts: &mut Cuts) -> bool {
             let _ = connection.answer_early();
         }
         let (mut out, wants, most) = (vec![0; MIN_ANSWER + cuts.length()], cuts.length() > 1, cuts.length());
-        let written = connection.poll_answer(&mut tunnels, now, wants, &mut out, |room| {
+        let written = connection.poll_answer(now, &mut out, &mut tunnels, wants, |room| {
             let length = most.min(room.len());
             room[..length].fill(b'!');
             length

@@ -78,11 +78,11 @@ fn item_098_our_server_takes_ffmpegs_requests() {
                 pending.extend_from_slice(piece);
                 loop {
                     let mut rest = &pending[..];
-                    let event = connection.next_event(&mut tunnels, now, &mut rest);
+                    let event = connection.next_event(now, &mut rest, &mut tunnels);
                     match event {
                         Some(TunnelEvent::Open) => {
                             opened += 1;
-                            connection.open(&mut tunnels, now, &[1; 32]).unwrap();
+                            connection.open(now, &[1; 32], &mut tunnels).unwrap();
                         }
                         Some(TunnelEvent::Data(_)) => {
                             connection.receive(now, &mut rest, |data| bytes.extend_from_slice(std::mem::take(data)));
@@ -94,7 +94,7 @@ fn item_098_our_server_takes_ffmpegs_requests() {
                     let taken = pending.len() - rest.len();
                     pending.drain(..taken);
                     let mut out = [0; 500];
-                    let written = connection.poll_transmit(&mut tunnels, now, 0, &mut out, |_| 0);
+                    let written = connection.poll_transmit(now, &mut out, &mut tunnels, 0, |_| 0);
                     answers.extend_from_slice(&out[..written]);
                     if event.is_none() && taken == 0 && written == 0 {
                         break;
@@ -127,7 +127,7 @@ fn item_098_our_client_takes_crtmpservers_responses() {
                         now = client.poll_timeout().unwrap().max(now);
                     }
                     let mut out = [0; 500];
-                    let written = client.poll_transmit(now, 1, &mut out, |room| room.len());
+                    let written = client.poll_transmit(now, &mut out, 1, |room| room.len());
                     requests.extend_from_slice(&out[..written]);
                     let taken = client.receive(now, &mut piece, |data| {
                         bytes.extend_from_slice(data);
@@ -142,7 +142,7 @@ fn item_098_our_client_takes_crtmpservers_responses() {
             check(session, "s2c", Side::Client, &bytes);
             // It closes the connection in place of an answer to the last request.
             client.close();
-            assert!(client.poll_transmit(now, 0, &mut [0; 500], |_| 0) > 0);
+            assert!(client.poll_transmit(now, &mut [0; 500], 0, |_| 0) > 0);
             client.connection_ended().unwrap();
             assert!(client.is_closed());
         }

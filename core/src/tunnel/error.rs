@@ -1,4 +1,4 @@
-//! Why a tunnel cannot go on.
+//! Errors of tunnels.
 
 use core::fmt;
 
@@ -6,25 +6,24 @@ use super::MAX_ID;
 use super::TunnelRefusal;
 use super::head::HeadError;
 
-/// Why a client's tunnel is over. It is final: every later call repeats it. All of them are the peer's fault, or that of
-/// what lies between.
+/// Why a client's tunnel has ended. The error is final: every later call repeats it. The cause is the peer or a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum TunnelError {
-    /// A response is not understood.
+    /// The head of a response cannot be parsed.
     Head(HeadError),
-    /// The server, or a proxy, answered with this status.
+    /// The server or a proxy answered with this status.
     Status(u16),
-    /// The tunnel's id has more than [`MAX_ID`] bytes.
+    /// The id of the tunnel has more than [`MAX_ID`] bytes.
     IdTooLong,
-    /// The tunnel's id is empty, or holds what does not belong in a path.
+    /// The id of the tunnel is empty, or has characters that cannot be part of a path.
     IdInvalid,
-    /// Bytes came that answer no request.
+    /// Bytes were received that do not answer a request.
     Unasked,
-    /// The connection ended amid a request, or before its response was complete: nobody knows what has arrived.
+    /// The connection ended inside a request or before its response was complete. It is unknown how much has arrived.
     Interrupted,
-    /// Nothing of a response came in time.
+    /// No byte of a response was received in time.
     TimedOut,
 }
 
@@ -34,9 +33,9 @@ impl fmt::Display for TunnelError {
             Self::Head(error) => error.fmt(f),
             Self::Status(status) => write!(f, "the tunnel was answered with HTTP status {status}"),
             Self::IdTooLong => write!(f, "the tunnel's id has more than {MAX_ID} bytes"),
-            Self::IdInvalid => f.write_str("the tunnel's id is none"),
-            Self::Unasked => f.write_str("bytes that answer no request"),
-            Self::Interrupted => f.write_str("the connection ended amid a request of the tunnel"),
+            Self::IdInvalid => f.write_str("the server sent an invalid tunnel id"),
+            Self::Unasked => f.write_str("the server sent bytes that do not answer a request"),
+            Self::Interrupted => f.write_str("the connection ended inside a request of the tunnel"),
             Self::TimedOut => f.write_str("a request of the tunnel was not answered in time"),
         }
     }
@@ -71,9 +70,9 @@ impl fmt::Display for TunnelRefusal {
             Self::Head(error) => return error.fmt(f),
             Self::NotFound => "not found",
             Self::Page => "the page",
-            Self::NoTunnel => "no tunnel of that id",
-            Self::OutOfOrder => "a tunnel's request out of order",
-            Self::TooSlow => "a request that does not come in time",
+            Self::NoTunnel => "unknown tunnel id",
+            Self::OutOfOrder => "a request of a tunnel out of order",
+            Self::TooSlow => "a request that does not arrive in time",
         })
     }
 }

@@ -1,43 +1,43 @@
-//! What requests ask for.
+//! Events of a server's tunnels.
 
 #[cfg(doc)]
 use super::TunnelConnection;
 use super::{HeadError, TunnelId};
 
-/// Something that a request asks for.
+/// What a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum TunnelEvent {
-    /// A client wants a tunnel: [`TunnelConnection::open`] gives it one, [`TunnelConnection::refuse`] none. Nothing else is read
-    /// before that.
+    /// A client asks for a tunnel. Answer with [`TunnelConnection::open`] or [`TunnelConnection::refuse`]. Nothing else is
+    /// read before that.
     Open,
-    /// Bytes for the session of this tunnel come next: [`TunnelConnection::receive`] lends them. This event comes again until
-    /// all are taken.
+    /// Bytes for the session of this tunnel follow: [`TunnelConnection::receive`] lends them. The event is repeated until all
+    /// are consumed.
     Data(TunnelId),
     /// The client has closed this tunnel.
     Closed(TunnelId),
-    /// A request is answered with an error, or a page; it is of no tunnel, and does none any harm.
+    /// A request is answered with an error or a page. No tunnel is affected.
     Refused(TunnelRefusal),
 }
 
-/// Why a request is not carried out.
+/// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum TunnelRefusal {
-    /// The head is not understood, or its body would be too long: 400, 411, 413, 414, 431 or 501. The connection is over
-    /// after that.
+    /// The head cannot be parsed, or the body would be too long: 400, 411, 413, 414, 431 or 501. The connection ends after
+    /// that.
     Head(HeadError),
-    /// It is a plain request, for nothing that is here: 404.
+    /// It is a plain request for a path that does not exist: 404.
     NotFound,
-    /// It is a plain request, and answered with the [page](super::TunnelConfig::page).
+    /// It is a plain request that is answered with the [page](super::TunnelConfig::page).
     Page,
-    /// There is no tunnel of that id: 404.
+    /// The tunnel id is unknown: 404.
     NoTunnel,
-    /// Another request for that tunnel is under way, or it has another number than the next: 400.
+    /// Another request for that tunnel is under way, or the request's number is not the next one: 400.
     OutOfOrder,
-    /// It has not come in time: 408. The connection is over after that.
+    /// It did not arrive in time: 408. The connection ends after that.
     TooSlow,
 }
 

@@ -1,63 +1,63 @@
 //! HTTP heads, a line at a time (RFC 9112, sections 2 to 6).
 //!
-//! A head is as long as its sender likes, and little of it matters. So a line is collected and parsed, and the next line
-//! takes its place: a buffer for one line serves for heads of thousands of bytes.
+//! Heads may be long, and few of their fields matter. Therefore one line at a time is collected and parsed, and the next line
+//! replaces it. A buffer for one line is enough for heads of thousands of bytes.
 //!
-//! Whoever stands between, a proxy, must read the same head as we do: otherwise a sender can hide a request in another's
-//! body from one of them. So what can be read in two ways is refused rather than mended:
+//! A proxy must read the same head as we do. Otherwise a sender can hide a request from one of the two inside the body of
+//! another request. Therefore heads that can be read in two ways are refused:
 //!
-//! - A line is kept up to its first 128 bytes, and every byte of it is looked at. A control byte other than a tab is refused
-//!   anywhere, and a CR that no LF follows. So nothing behind the kept part can be a line of its own for anybody.
-//! - A field's name and its colon lie within the kept part, and no space stands before the colon or the name: a line that
-//!   goes on in the next one (obs-fold) is refused.
-//! - `Content-Length` is digits alone, all within the kept part. It may come twice if the numbers are the same.
-//! - `Transfer-Encoding` is refused whatever it says.
+//! - The first 128 bytes of a line are stored, and every byte is checked. Control bytes other than a tab, and a CR without an
+//!   LF, are refused anywhere. So no proxy can read a line of its own in the part that is not stored.
+//! - The name of a field and its colon must be in the stored part, without a space before the name or the colon. A line that
+//!   continues the one before it (obs-fold) is refused.
+//! - `Content-Length` must be digits only, all in the stored part. It may be repeated with the same number.
+//! - `Transfer-Encoding` is refused.
 //!
-//! A value that is cut is that of a field of no interest; of `TunnelConnection` only what is kept counts.
+//! A value that is cut belongs to a field that is ignored. Of `Connection` only the stored part counts.
 
 use nom::bytes::complete::{tag, take, take_while1};
 use nom::combinator::{rest, success, verify};
 use nom::sequence::{preceded, separated_pair};
 use nom::{IResult, Parser};
 
-/// Bytes of a line that are kept; a longer one is cut. Every line that matters is shorter.
+/// The number of bytes of a line that are stored. Every line that matters is shorter.
 const LINE: usize = 128;
-/// The longest head that is read, in bytes.
+/// The longest head in bytes that is accepted.
 pub(super) const MAX_HEAD: u16 = 16_384;
-/// The longest body that a head may announce.
+/// The longest body in bytes that a head may announce.
 pub(super) const MAX_LENGTH: u32 = 0xFF_FFFF;
 
-/// Why a head is not understood.
+/// Why a head cannot be parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum HeadError {
-    /// It is no HTTP/1 head.
+    /// It is not an HTTP/1 head.
     NotHttp,
     /// It is longer than 16,384 bytes.
     TooLong,
-    /// It announces a body without its length, where there must be one.
+    /// It must announce the length of its body, and does not.
     LengthMissing,
-    /// Its length is no number, or there are two that differ.
+    /// The length is not a number, or there are two different lengths.
     LengthInvalid,
     /// Its body is longer than 16,777,215 bytes.
     LengthTooLarge,
-    /// Its body comes in chunks of HTTP. No known server or proxy sends these here.
+    /// Its body uses HTTP's chunked encoding. No known server or proxy of RTMPT uses it.
     Chunked,
 }
 
-/// What has come of a head.
+/// The progress of reading a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// The input is used up.
+    /// All input is consumed.
     More,
-    /// [`Head::line`] is the first line.
+    /// The first line is complete: see [`Head::line`].
     FirstLine,
-    /// The head is complete, and said so much.
+    /// The head is complete, with these fields.
     Done(Fields),
 }
 
-/// What matters in a head's fields.
+/// The fields of a head that matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Fields {
     pub(super) length: Option<u32>,
@@ -66,22 +66,22 @@ pub(super) struct Fields {
     pub(super) keep_alive: bool,
 }
 
-/// Reads one head after another.
+/// Parses one head after another.
 #[derive(Debug)]
 pub(super) struct Head {
-    /// The line as it comes, without its end.
+    /// The line that is being collected, without its end.
     line: [u8; LINE],
-    kept: u8,
-    /// It was longer than what is kept.
+    stored: u8,
+    /// The line is longer than the stored part.
     is_cut: bool,
-    /// Its last byte was CR, which is not kept.
+    /// The last byte was CR, which is not stored.
     is_ending: bool,
-    /// It is complete: what comes begins the next one.
+    /// The line is complete. The next byte begins another one.
     is_whole: bool,
-    /// The first line has come.
+    /// The first line was read.
     begun: bool,
     fields: Fields,
-    /// Bytes of this head.
+    /// The number of bytes of this head.
     total: u16,
 }
 
@@ -90,7 +90,7 @@ impl Head {
         let fields = Fields { length: None, close: false, keep_alive: false };
         Self {
             line: [0; LINE],
-            kept: 0,
+            stored: 0,
             is_cut: false,
             is_ending: false,
             is_whole: true,
@@ -100,17 +100,17 @@ impl Head {
         }
     }
 
-    /// Whether nothing of the next head has come, but for empty lines.
+    /// Returns `true` if no byte of the next head was read, except empty lines.
     pub(super) const fn is_empty(&self) -> bool {
-        !self.begun && self.kept == 0
+        !self.begun && self.stored == 0
     }
 
-    /// Takes bytes off `input` up to the end of the first line, and then up to the end of the head.
+    /// Consumes `input` up to the end of the first line, and then up to the end of the head.
     pub(super) fn read(&mut self, input: &mut &[u8]) -> Result<Progress, HeadError> {
         while self.read_line(input)? {
-            let is_empty = self.kept == 0;
+            let is_empty = self.stored == 0;
             if !self.begun {
-                // Empty lines before the first one do not count (section 2.2).
+                // Empty lines before the first line are ignored (section 2.2).
                 if !is_empty {
                     self.begun = true;
                     return Ok(Progress::FirstLine);
@@ -125,15 +125,15 @@ impl Head {
         Ok(Progress::More)
     }
 
-    /// The line without its end, and whether it was cut since it was too long.
+    /// The stored part of the line, and whether it was cut.
     pub(super) fn line(&self) -> (&[u8], bool) {
-        (self.line.get(..usize::from(self.kept)).unwrap_or(&[]), self.is_cut)
+        (self.line.get(..usize::from(self.stored)).unwrap_or(&[]), self.is_cut)
     }
 
-    /// Collects a line; answers whether it is complete.
+    /// Collects a line. Returns whether it is complete.
     fn read_line(&mut self, input: &mut &[u8]) -> Result<bool, HeadError> {
         if self.is_whole && !input.is_empty() {
-            (self.kept, self.is_cut, self.is_whole) = (0, false, false);
+            (self.stored, self.is_cut, self.is_whole) = (0, false, false);
         }
         while let Some((byte, rest)) = input.split_first() {
             if self.total >= MAX_HEAD {
@@ -153,10 +153,10 @@ impl Head {
             if is_cr {
                 continue;
             }
-            match self.line.get_mut(usize::from(self.kept)) {
+            match self.line.get_mut(usize::from(self.stored)) {
                 Some(place) => {
                     *place = *byte;
-                    self.kept = self.kept.wrapping_add(1);
+                    self.stored = self.stored.wrapping_add(1);
                 }
                 None => self.is_cut = true,
             }
@@ -164,7 +164,7 @@ impl Head {
         Ok(false)
     }
 
-    /// Notes what a field says, where that matters.
+    /// Stores the value of a field that matters.
     fn field(&mut self) -> Result<(), HeadError> {
         let (line, is_cut) = self.line();
         let Ok((_, (name, value))) = field(line) else { return Err(HeadError::NotHttp) };
@@ -196,13 +196,13 @@ fn field(line: &[u8]) -> IResult<&[u8], (&[u8], &[u8])> {
     separated_pair(take_while1(is_token), tag(":"), rest).parse(line)
 }
 
-/// `HTTP/1.0` or `HTTP/1.1` (section 2.3): whether it is the first. Later ones are as 1.1.
+/// Parses `HTTP/1.0` or `HTTP/1.1` (section 2.3). Returns whether it is 1.0. Later 1.x versions count as 1.1.
 pub(super) fn version(text: &[u8]) -> IResult<&[u8], bool> {
     let (rest, minor) = preceded(tag("HTTP/1."), take(1_usize)).parse(text)?;
     verify(success(minor == b"0"), |_| minor.iter().all(u8::is_ascii_digit)).parse(rest)
 }
 
-/// Whether a byte may stand in a method or a field's name (RFC 9110, section 5.6.2).
+/// Returns `true` if a method or field name may contain `byte` (RFC 9110, section 5.6.2).
 pub(super) fn is_token(byte: u8) -> bool {
     byte.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]{}".contains(&byte)
 }
@@ -211,7 +211,7 @@ const fn is_control(byte: u8) -> bool {
     byte < b' ' || byte == 0x7F
 }
 
-/// A number in digits and nothing else, however many; the largest there is where it is larger.
+/// Parses a number of any number of digits. Larger numbers saturate.
 pub(super) fn digits(text: &[u8]) -> Option<u64> {
     let number = |sum: u64, byte: &u8| {
         let digit = byte.is_ascii_digit().then(|| u64::from(byte.wrapping_sub(b'0')))?;

@@ -1,29 +1,29 @@
-//! RTMPT: RTMP in the requests and responses of HTTP/1.1, for networks that let nothing else through.
+//! RTMPT: RTMP in the requests and responses of HTTP/1.1, for networks that let only HTTP pass.
 //!
-//! The client asks, the server answers, and the bytes of a session lie in the bodies, cut anywhere:
+//! The client sends requests, the server sends responses, and their bodies carry the bytes of a session, cut anywhere:
 //!
 //! ```text
 //! TunnelClient                                                       Server
-//!   │  POST /open/1            body: one byte, which means nothing │
+//!   │  POST /open/1            body: one byte without a meaning    │
 //!   │                             id of the tunnel, and a line end │
 //!   │                                                              │
 //!   │  POST /send/ID/0         body: bytes of the client's session │
 //!   │               polling hint (1), bytes of the server's session │
 //!   │                                                              │
-//!   │  POST /idle/ID/1         body: one byte, which means nothing │
+//!   │  POST /idle/ID/1         body: one byte without a meaning    │
 //!   │               polling hint (1), bytes of the server's session │
 //!   │                                                              │
 //!   │  POST /close/ID/2                          body: one byte    │
 //! ```
 //!
-//! A tunnel belongs to its id and never to a TCP connection: proxies may bring each request on a new one. The number
-//! behind the id counts the requests of one tunnel. The next request waits for the response to the one before it.
+//! A tunnel belongs to its id and never to a TCP connection, because proxies may send each request on a new connection. The
+//! number after the id counts the requests of one tunnel. The next request waits for the response to the one before it.
 //!
-//! [`TunnelClient`] is the client's side. On the server's side there is a [`TunnelConnection`] for each TCP connection, and one table
-//! of [`Tunnels`] for all of them. [`Protocol`] tells a tunnel from plain RTMP by a connection's first byte.
+//! [`TunnelClient`] is the client's side. A server has one [`TunnelConnection`] for each TCP connection, and one table of
+//! [`Tunnels`] for all of them. [`Protocol`] distinguishes a tunnel from plain RTMP by the first byte of a connection.
 //!
-//! # A server's turn
-//! The sessions are those of a server without tunnels; what is read and written passes through the connection:
+//! # The loop of a server
+//! The sessions are those of a server without tunnels. Their bytes pass through the connection:
 //!
 //! ```
 //! use embedded_rtmp::session::{SessionBuffers, Server, ServerConfig, ServerEvent};
@@ -32,14 +32,14 @@
 //! # use embedded_rtmp::{command::ConnectOptions, session::{Client, ClientConfig, ClientEvent}, tunnel};
 //! # type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 //!
-//! /// A listener's tunnels, of which there may be two, and the session of each.
+//! /// The tunnels of a listener, at most two, and the session of each.
 //! struct Listener<'b> {
 //!     tunnels: Tunnels<'b, 2>,
 //!     sessions: [Server<'b>; 2],
 //! }
 //!
-//! /// To be called for each TCP connection when something has come, when there is room to send, and at the time that
-//! /// [`TunnelConnection::poll_timeout`] says. `out` is room for [`MIN_ANSWER`](embedded_rtmp::tunnel::MIN_ANSWER) bytes or more.
+//! /// Call it for each TCP connection when bytes were received, when there is room to send, and at
+//! /// [`TunnelConnection::poll_timeout`]. `out` has at least [`MIN_ANSWER`](embedded_rtmp::tunnel::MIN_ANSWER) bytes.
 //! fn turn(
 //!     listener: &mut Listener<'_>,
 //!     connection: &mut TunnelConnection,
@@ -48,11 +48,11 @@
 //!     out: &mut [u8],
 //! ) -> Result<usize> {
 //!     let Listener { tunnels, sessions } = listener;
-//!     connection.handle_timeout(tunnels, now); // the tunnel that is over with it, where one is
-//!     while let Some(event) = connection.next_event(tunnels, now, input) {
+//!     connection.handle_timeout(now, tunnels); // returns the tunnel that ended with it
+//!     while let Some(event) = connection.next_event(now, input, tunnels) {
 //!         match event {
-//!             // Its place tells which session is to be made anew for it.
-//!             TunnelEvent::Open => _ = connection.open(tunnels, now, &[0x5A; 32]), // from a random number generator
+//!             // Its index says which session to restart for it.
+//!             TunnelEvent::Open => _ = connection.open(now, &[0x5A; 32], tunnels), // from a random number generator
 //!             TunnelEvent::Data(tunnel) => {
 //!                 let (before, session) = (input.len(), &mut sessions[tunnel.index()]);
 //!                 connection.receive(now, input, |bytes| -> Result<()> {
@@ -66,22 +66,22 @@
 //!                     Ok(())
 //!                 })?;
 //!                 if input.len() == before {
-//!                     // The session must send before it reads on.
+//!                     // The session must send before it can read on.
 //!                     if !connection.answer_early() {
 //!                         tunnels.close(tunnel);
 //!                     }
 //!                     break;
 //!                 }
 //!             }
-//!             _ => {} // at `Closed` a session is over
+//!             _ => {} // at `Closed` a session has ended
 //!         }
 //!     }
 //!     let tunnel = connection.tunnel(tunnels);
 //!     let Some(session) = tunnel.map(|tunnel| &mut sessions[tunnel.index()]) else {
-//!         return Ok(connection.poll_answer(tunnels, now, false, out, |_| 0));
+//!         return Ok(connection.poll_answer(now, out, tunnels, false, |_| 0));
 //!     };
 //!     let wants = session.wants_transmit();
-//!     Ok(connection.poll_answer(tunnels, now, wants, out, |room| session.poll_transmit(now, room)))
+//!     Ok(connection.poll_answer(now, out, tunnels, wants, |room| session.poll_transmit(now, room)))
 //! }
 //!
 //! let mut lent = [([0; 1536], [0; MIN_CONTROL]), ([0; 1536], [0; MIN_CONTROL])];
@@ -98,14 +98,14 @@
 //! # let mut outer = tunnel::TunnelClient::new("host", 80);
 //! # let (mut wire, mut out, mut publishing) = (Vec::new(), [0; 1460], false);
 //!
-//! // The first byte of a connection says whether it speaks HTTP.
+//! // The first byte of a connection shows whether it speaks HTTP.
 //! # let first_byte = b'P';
 //! assert_eq!(Protocol::of(first_byte), Protocol::Http);
 //! let mut connection = TunnelConnection::new(now);
 //! # for _ in 0..100 {
 //! #     now = now + core::time::Duration::from_millis(40);
 //! #     let waiting = client.transmit_len();
-//! #     let length = outer.poll_transmit(now, waiting, &mut out, |room| client.poll_transmit(now, room));
+//! #     let length = outer.poll_transmit(now, &mut out, waiting, |room| client.poll_transmit(now, room));
 //! #     wire.extend_from_slice(&out[..length]);
 //! #     let mut input = &wire[..];
 //! #     let length = turn(&mut listener, &mut connection, now, &mut input, &mut out)?;
@@ -126,17 +126,17 @@
 //! ```
 //!
 //! # The length before the body
-//! HTTP wants to know the length of a body before it comes. So both sides are told how many bytes wait to be sent when
-//! they begin one: what [`transmit_len`](crate::session::Client::transmit_len) says, and where a message is begun
-//! [`media_len`](crate::session::Client::media_len) as well. Nothing is buffered: then they lend the room in the output
-//! to the session for just so many bytes.
+//! HTTP announces the length of a body before the body. Therefore both sides must know how many bytes the session has to
+//! send when they begin one: [`transmit_len`](crate::session::Client::transmit_len), plus
+//! [`media_len`](crate::session::Client::media_len) if a message is open. Nothing is buffered: they lend exactly that much of
+//! the output to the session.
 //!
 //! # Polling
-//! The server has a word only when it is asked. Each response begins with its hint, one more than the sixty-fourths of a
-//! second until the next poll (33, half a second, is the most that servers known say). A [`TunnelClient`] polls no sooner than
-//! that, and no sooner than 32 ms after it has sent something, then 64, 128 and from then on 256 ms after each empty
-//! response. A [`TunnelConnection`] may hold back the answer to a poll until there is something to say
-//! ([`TunnelConfig::hold`]): some clients poll without a pause.
+//! The server can send only in a response. Each response begins with a hint: the time until the next poll in units of 1/64 s,
+//! plus one. Known servers send at most 33, which is half a second. A [`TunnelClient`] does not poll earlier than that, nor
+//! earlier than 32 ms after it has sent something, then 64, 128 and from then on 256 ms after each empty response. A
+//! [`TunnelConnection`] may hold back the response to a poll until there is something to send ([`TunnelConfig::hold`]),
+//! because some clients poll without a pause.
 
 mod client;
 mod connection;
@@ -156,21 +156,21 @@ pub use head::HeadError;
 pub use sniff::Protocol;
 pub use table::{TunnelConfig, TunnelId, Tunnels};
 
-/// The longest body that is sent, in bytes.
+/// The longest body in bytes that is sent.
 pub const MAX_BODY: usize = 65_536;
 
-/// The room in bytes that [`TunnelConnection::poll_answer`] needs: for a head, and something behind it.
+/// The room in bytes that [`TunnelConnection::poll_answer`] needs for a head and some payload.
 pub const MIN_ANSWER: usize = 256;
 
-/// The bytes that the control buffer of a server's session in a tunnel should have. One request of a client's may hold all
-/// its commands up to `publish` or `play`, and then what the server says to them waits here; see
+/// The size in bytes that the control buffer of a server's session in a tunnel should have. One request may hold all commands
+/// of a client up to `publish` or `play`, and the answers to all of them wait in this buffer. See
 /// [`TunnelConnection::answer_early`].
 pub const MIN_CONTROL: usize = 512;
 
-/// The longest id of a tunnel that a [`TunnelClient`] takes.
+/// The longest tunnel id in bytes that a [`TunnelClient`] accepts.
 pub const MAX_ID: usize = 64;
 
-/// What bodies are said to be.
+/// The content type of bodies.
 const CONTENT_TYPE: &[u8] = b"application/x-fcs";
 
 #[cfg(test)]

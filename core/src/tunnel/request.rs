@@ -1,4 +1,4 @@
-//! What a request asks for, by its first line.
+//! The first line of a request.
 
 use nom::bytes::complete::{tag, take_while1};
 use nom::combinator::all_consuming;
@@ -7,41 +7,41 @@ use nom::{IResult, Parser};
 use super::head::{HeadError, digits, is_token, version};
 use super::table::ID;
 
-/// What is asked for.
+/// What a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ask {
     Open,
-    /// A tunnel's id, as it is kept, and the request's number.
+    /// The id of a tunnel as stored, and the number of the request.
     Send([u8; ID], u32),
     Idle([u8; ID], u32),
     Close([u8; ID], u32),
-    /// A tunnel whose id is none of ours.
+    /// A tunnel whose id has another form than ours.
     UnknownTunnel,
-    /// The root of the web server that this is not.
+    /// The path `/`.
     Page,
     /// Anything else.
     Other,
 }
 
-/// A request's first line.
+/// The first line of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) ask: Ask,
-    /// The method allows of no body in the response.
+    /// The method does not allow a body in the response.
     pub(super) is_head: bool,
-    /// The method is one whose requests mostly have a body.
+    /// Requests with this method usually have a body.
     pub(super) is_post: bool,
     /// The version is 1.0.
     pub(super) is_old: bool,
 }
 
-/// Reads a first line.
+/// Parses a first line.
 pub(super) fn parse(line: &[u8]) -> Result<Line, HeadError> {
     let Ok((_, (method, path, is_old))) = all_consuming(request_line).parse(line) else {
         return Err(HeadError::NotHttp);
     };
     let (is_post, is_head) = (method == b"POST", method == b"HEAD");
-    // Proxies are asked with the whole URL, and may hand it on.
+    // Clients send the whole URL to proxies, and proxies may pass it on.
     let path = match path.strip_prefix(b"http://") {
         Some(rest) => rest.get(rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len())..).unwrap_or(&[]),
         None => path,
@@ -54,7 +54,7 @@ pub(super) fn parse(line: &[u8]) -> Result<Line, HeadError> {
     Ok(Line { ask, is_head, is_post, is_old })
 }
 
-/// A method, a target, and whether the version is 1.0.
+/// Method, target, and whether the version is 1.0.
 type Words<'l> = (&'l [u8], &'l [u8], bool);
 
 /// `method SP request-target SP HTTP-version` (RFC 9112, section 3).
@@ -86,7 +86,7 @@ fn tunnel(path: &[u8]) -> Ask {
     }
 }
 
-/// An id out of its digits.
+/// Parses the hexadecimal digits of an id.
 fn unhex(text: &[u8]) -> Option<[u8; ID]> {
     let mut id = [0; ID];
     if text.len() != 2 * ID {
@@ -105,7 +105,7 @@ fn unhex(text: &[u8]) -> Option<[u8; ID]> {
     Some(id)
 }
 
-/// The digits of an id.
+/// Writes an id in hexadecimal digits.
 pub(super) fn hex(id: &[u8; ID]) -> [u8; 2 * ID] {
     let mut text = [0; 2 * ID];
     let digit = |value: u8| if value < 10 { b'0'.wrapping_add(value) } else { (b'a' - 10).wrapping_add(value) };

@@ -1,11 +1,11 @@
-//! Which protocol a client speaks, by its first byte.
+//! Detection of the protocol by the first byte of a connection.
 
-/// What a connection's first byte announces.
+/// The protocol that the first byte of a connection announces.
 ///
-/// One byte is enough: versions of RTMP are below 32, so that they differ from text (RTMP 1.0, section 5.2.2), a request
-/// of HTTP begins with a letter, and TLS with the number of its first record.
+/// One byte is enough: versions of RTMP are below 32 to differ from text (RTMP 1.0, section 5.2.2), a request of HTTP begins
+/// with a letter, and TLS with the type of its first record.
 ///
-/// The byte is only looked at. Whoever goes on with the connection reads it again.
+/// The byte is not consumed. The machine that continues with the connection reads it again.
 ///
 /// ```
 /// use embedded_rtmp::tunnel::Protocol;
@@ -22,16 +22,16 @@ pub enum Protocol {
     /// RTMPE: versions 6 and 8. A [`session::Server`](crate::session::Server) refuses it as
     /// [`handshake::HandshakeError::Encrypted`](crate::handshake::HandshakeError::Encrypted), without a byte of answer.
     Rtmpe,
-    /// HTTP: a tunnel, or a plain request. A [`TunnelConnection`](super::TunnelConnection) goes on.
+    /// HTTP: a tunnel or a plain request. Continue with a [`TunnelConnection`](super::TunnelConnection).
     Http,
     /// TLS: RTMPS or HTTPS.
     Tls,
-    /// None of them.
+    /// Another protocol.
     Unknown,
 }
 
 impl Protocol {
-    /// What `first`, a connection's first byte, announces.
+    /// Returns the protocol that `first`, the first byte of a connection, announces.
     pub const fn of(first: u8) -> Self {
         match first {
             6 | 8 => Protocol::Rtmpe,

@@ -1,4 +1,4 @@
-//! The tunnels of a listener.
+//! The table of a listener's tunnels.
 
 use core::time::Duration;
 
@@ -6,25 +6,24 @@ use super::request::hex;
 use crate::fmt::impl_format;
 use crate::time::{Instant, millis};
 
-/// The bytes of an id; two digits stand for each.
+/// The length of an id in bytes. It is written with two digits for each.
 pub(super) const ID: usize = 16;
 
-/// The hints after so many empty answers to polls in a row, as other servers give them.
+/// The polling hints after 0, 1, 2 … consecutive empty responses to polls, as other servers send them.
 const HINTS: [u8; 6] = [1, 3, 5, 9, 17, 33];
 
-/// How tunnels are served.
+/// The configuration of a server's tunnels.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TunnelConfig<'p> {
-    /// What a plain request for `/` is answered with, as text. Without it the answer is 404, as it is to all other
-    /// requests that are none of a tunnel's.
+    /// The text that answers a plain request for `/`. With `None` the answer is 404, as for all other plain requests.
     pub page: Option<&'p str>,
-    /// How long a tunnel may be without a request, and a TCP connection without one. A request's body and its answer have as
-    /// long to begin with, and then 4 ms for each of their bytes: nobody keeps a connection with a byte now and then.
+    /// How long a tunnel, and a TCP connection, may be without a request. The body of a request and its response get the same
+    /// time, and 4 ms more for each of their bytes. So a client cannot hold a connection with a byte now and then.
     pub idle_timeout: Duration,
-    /// How long a request's head may take from its first byte to its last.
+    /// How long the head of a request may take from its first byte to its last.
     pub head_timeout: Duration,
-    /// How long the answer to a poll may be held back until there is something to say.
+    /// How long the response to a poll may be held back until there is something to send.
     pub hold: Duration,
 }
 
@@ -46,13 +45,13 @@ impl Default for TunnelConfig<'_> {
     }
 }
 
-/// A tunnel's place in its table: whoever has the sessions keeps each at [`Self::index`].
+/// The index of a tunnel in its table. The caller stores the session of each tunnel at [`Self::index`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TunnelId(pub(super) u8);
 
 impl TunnelId {
-    /// Its place, less than the table's `N`. It is given to another tunnel when this one is over.
+    /// The index, less than the table's `N`. It is reused after the tunnel has ended.
     pub const fn index(self) -> usize {
         self.0 as usize
     }
@@ -62,20 +61,21 @@ impl TunnelId {
 struct Slot {
     id: [u8; ID],
     is_open: bool,
-    /// The number of the next request; any, before the first.
+    /// The number of the next request. `None` before the first request, which may have any number.
     next: Option<u32>,
-    /// Who is at a request, or 0.
+    /// The owner of the request under way, or 0.
     owned_by: u32,
-    /// Empty answers in a row.
+    /// The number of consecutive empty responses.
     quiet: u8,
     heard: Instant,
 }
 
-/// The tunnels of a listener, at most `N` at a time, and at most 255. All its [`TunnelConnection`](super::TunnelConnection)s share it.
+/// The tunnels of a listener: at most `N` at the same time, and at most 255. All [`TunnelConnection`](super::TunnelConnection)s
+/// of the listener share it.
 #[derive(Debug)]
 pub struct Tunnels<'p, const N: usize> {
     slots: [Slot; N],
-    /// The last that was at work.
+    /// The number that was given to the last owner.
     owner: u32,
     page: Option<&'p str>,
     idle_millis: u32,
@@ -89,7 +89,7 @@ impl_format!(
 );
 
 impl<'p, const N: usize> Tunnels<'p, N> {
-    /// No tunnel yet.
+    /// An empty table.
     pub fn new(config: TunnelConfig<'p>) -> Self {
         let heard = Instant::from_micros(0);
         let slot = Slot { id: [0; ID], is_open: false, next: None, owned_by: 0, quiet: 0, heard };
@@ -103,31 +103,33 @@ impl<'p, const N: usize> Tunnels<'p, N> {
         }
     }
 
-    /// How many tunnels there are.
+    /// The number of open tunnels.
     pub fn len(&self) -> usize {
         self.slots.iter().filter(|slot| slot.is_open).count()
     }
 
-    /// Whether there is none.
+    /// Returns `true` if no tunnel is open.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Ends a tunnel, whose session is over. Its id is unknown from now on.
+    /// Ends a tunnel whose session has ended. Its id is unknown from now on.
     pub fn close(&mut self, tunnel: TunnelId) {
         if let Some(slot) = self.slot(tunnel) {
             (slot.is_open, slot.owned_by, slot.id) = (false, 0, [0; ID]);
         }
     }
 
-    /// When [`Self::handle_timeout`] is to be called. To be asked again after every other call.
+    /// When to call [`Self::handle_timeout`] at the latest. `None` if no tunnel waits for a request. May change after every
+    /// call on the table or on one of its connections.
+    #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let idle = self.slots.iter().filter(|slot| slot.is_open && slot.owned_by == 0);
         idle.map(|slot| slot.heard.after_millis(self.idle_millis)).min()
     }
 
-    /// Tells the time. Answers a tunnel that is over since nobody asked for it any more, and its session with it; to be
-    /// called until it answers `None`.
+    /// Ends a tunnel that had no request for too long, and returns it. Its session has ended, too. Call it until it returns
+    /// `None`.
     pub fn handle_timeout(&mut self, now: Instant) -> Option<TunnelId> {
         let limit = self.idle_millis;
         let is_over = |slot: &Slot| slot.is_open && slot.owned_by == 0 && now >= slot.heard.after_millis(limit);
@@ -149,13 +151,13 @@ impl<'p, const N: usize> Tunnels<'p, N> {
         self.head_millis
     }
 
-    /// Until when a poll may be held back that came at `now`.
+    /// The time until which a poll of `now` may be held back.
     pub(super) fn hold(&self, now: Instant) -> Instant {
         now.after_millis(self.hold_millis)
     }
 
-    /// Opens a tunnel whose id is made of the second half of `entropy`; answers its place and its digits. `None` where there
-    /// is no place, or where the id is taken: then the entropy is none.
+    /// Opens a tunnel whose id is made from the second half of `entropy`. Returns its index and the digits of its id. Returns
+    /// `None` if the table is full, or if the id exists already, which means that `entropy` is not random.
     pub(super) fn open(&mut self, now: Instant, entropy: &[u8; 32]) -> Option<(TunnelId, [u8; 2 * ID])> {
         let id = *entropy.last_chunk::<ID>()?;
         if self.find(&id).is_some() {
@@ -166,14 +168,14 @@ impl<'p, const N: usize> Tunnels<'p, N> {
         Some((TunnelId(place as u8), hex(&id)))
     }
 
-    /// The tunnel of an id. How long that takes does not depend on how much of it is right.
+    /// Returns the tunnel with this id. The time does not depend on how many bytes match.
     pub(super) fn find(&self, id: &[u8; ID]) -> Option<TunnelId> {
         let is_it = |slot: &Slot| slot.id.iter().zip(id).fold(0, |all, (a, b)| all | (a ^ b)) == 0;
         self.slots.iter().position(|slot| slot.is_open && is_it(slot)).map(|place| TunnelId(place as u8))
     }
 
-    /// Begins a request of a tunnel; answers who is at work there now. `None` where someone else is, or the number is not
-    /// the next.
+    /// Begins a request of a tunnel and returns the number of its owner. Returns `None` if the tunnel has an owner, or if
+    /// `number` is not the next one.
     pub(super) fn begin(&mut self, now: Instant, tunnel: TunnelId, number: u32) -> Option<u32> {
         self.owner = self.owner.wrapping_add(1).max(1);
         let owner = self.owner;
@@ -185,19 +187,19 @@ impl<'p, const N: usize> Tunnels<'p, N> {
         Some(owner)
     }
 
-    /// Whether a tunnel is still there, and `worker`, which is none where it is 0, at work there.
+    /// Returns `true` if the tunnel is open and `owner`, which is not 0, owns it.
     pub(super) fn has(&self, tunnel: TunnelId, owner: u32) -> bool {
         owner != 0 && self.slots.get(tunnel.index()).is_some_and(|slot| slot.owned_by == owner)
     }
 
-    /// The request is answered.
+    /// The request was answered.
     pub(super) fn end(&mut self, now: Instant, tunnel: TunnelId) {
         if let Some(slot) = self.slot(tunnel) {
             (slot.owned_by, slot.heard) = (0, now);
         }
     }
 
-    /// The hint for an answer: to a poll or not, with something in it or not.
+    /// The polling hint for a response.
     pub(super) fn hint(&mut self, tunnel: TunnelId, is_poll: bool, is_empty: bool) -> u8 {
         let Some(slot) = self.slot(tunnel) else { return 0 };
         slot.quiet = if is_poll && is_empty { slot.quiet.saturating_add(1).min(HINTS.len() as u8) } else { 0 };

@@ -1,9 +1,9 @@
-//! Heads on their way out: made of parts, as far as there is room, and made again from where they stopped.
+//! Writing of heads from parts, resumable at any byte.
 
 use crate::bytes::copy;
 
-/// Puts out what `parts` are, put together, from their byte `sent` on. Answers how much it wrote, and whether that was
-/// the end.
+/// Writes the concatenation of `parts` from byte `sent` on. Returns the number of bytes written, and whether the end was
+/// reached.
 pub(super) fn put(parts: &[&[u8]], sent: usize, out: &mut [u8]) -> (usize, bool) {
     let (mut skip, mut written) = (sent, 0_usize);
     for part in parts {
@@ -38,7 +38,7 @@ impl Decimal {
         Self { digits, start }
     }
 
-    /// With spaces in front, where it has less than `width` digits.
+    /// Adds spaces in front up to `width` digits.
     pub(super) fn padded(mut self, width: usize) -> Self {
         let start = 10_u8.wrapping_sub(width.min(10) as u8).min(self.start);
         let places = self.digits.get_mut(usize::from(start)..usize::from(self.start));

@@ -103,17 +103,17 @@ impl<'b> Border<'b> {
                 }
             }
         }
-        assert_eq!(connection.ended(&mut self.tunnels.borrow_mut(), now()), None, "within a request");
+        assert_eq!(connection.ended(now(), &mut self.tunnels.borrow_mut()), None, "within a request");
     }
 
     /// Does one thing; answers whether anything was done.
     fn step(&self, connection: &mut TunnelConnection, pending: &mut Vec<u8>, answer: &mut Vec<u8>) -> bool {
         let (mut tunnels, mut session) = (self.tunnels.borrow_mut(), self.session.borrow_mut());
         let mut rest = &pending[..];
-        let event = connection.next_event(&mut tunnels, now(), &mut rest);
+        let event = connection.next_event(now(), &mut rest, &mut tunnels);
         match event {
             Some(TunnelEvent::Open) => {
-                connection.open(&mut tunnels, now(), &[7; 32]).unwrap();
+                connection.open(now(), &[7; 32], &mut tunnels).unwrap();
                 let buffers = self.buffers.borrow_mut().take().expect("one tunnel");
                 *session = Some(Server::new(buffers, ServerConfig::new(), &[8; 32]).unwrap());
             }
@@ -126,7 +126,7 @@ impl<'b> Border<'b> {
         pending.drain(..taken);
         let mut out = [0; 1000];
         let waiting = session.as_ref().map_or(0, |session| session.transmit_len());
-        let written = connection.poll_transmit(&mut tunnels, now(), waiting, &mut out, |room| {
+        let written = connection.poll_transmit(now(), &mut out, &mut tunnels, waiting, |room| {
             session.as_mut().map_or(0, |session| session.poll_transmit(now(), room))
         });
         if written > 0 && answer.is_empty() {

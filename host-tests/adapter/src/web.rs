@@ -183,7 +183,7 @@ fn item_098_every_request_may_come_on_a_connection_of_its_own() {
                 let mut request = vec![0; 4096];
                 let waiting = session.transmit_len();
                 let length =
-                    tunnel.poll_transmit(now(), waiting, &mut request, |room| session.poll_transmit(now(), room));
+                    tunnel.poll_transmit(now(), &mut request, waiting, |room| session.poll_transmit(now(), room));
                 if length == 0 {
                     embassy_time::Timer::after(Duration::from_millis(1)).await;
                     continue;
@@ -204,7 +204,7 @@ fn item_098_every_request_may_come_on_a_connection_of_its_own() {
                     let payload = [sent as u8; 1_000];
                     let (mut request, mut taken) = (vec![0; 4096], 0);
                     let waiting = session.media_len(csid, payload.len());
-                    let length = tunnel.poll_transmit(now(), waiting, &mut request, |room| {
+                    let length = tunnel.poll_transmit(now(), &mut request, waiting, |room| {
                         let (more, written) = session.poll_media(csid, &payload[taken..], room);
                         taken += more;
                         written

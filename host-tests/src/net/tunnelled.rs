@@ -107,7 +107,7 @@ impl Tunnelled {
         self.connect(stream)?;
         while self.connected {
             let (now, waiting) = (self.clock.now(), output.filled().len());
-            let filled = self.client.poll_transmit(now, waiting, self.sending.free(), |room| output.move_to(room));
+            let filled = self.client.poll_transmit(now, self.sending.free(), waiting, |room| output.move_to(room));
             self.sending.fill(filled);
             if self.sending.filled().is_empty() {
                 break;

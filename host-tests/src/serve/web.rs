@@ -40,7 +40,7 @@ pub(super) fn serve(mut pipe: Pipe, peer: SocketAddr, shared: &Arc<Shared>) -> R
     let result = web.drive();
     let mut state = shared.gateway.lock();
     web.watch(&mut state, None);
-    if let Some(tunnel) = web.connection.ended(&mut state.tunnels, clock.now()) {
+    if let Some(tunnel) = web.connection.ended(clock.now(), &mut state.tunnels) {
         state.close(tunnel);
     }
     result
@@ -58,9 +58,9 @@ impl Web<'_> {
             if !moved {
                 let now = self.clock.now();
                 let mut state = self.shared.gateway.lock();
-                let next = self.connection.poll_timeout(&state.tunnels);
+                let next = self.connection.poll_timeout(&state.tunnels).unwrap_or(now);
                 if next <= now
-                    && let Some(tunnel) = self.connection.handle_timeout(&mut state.tunnels, now)
+                    && let Some(tunnel) = self.connection.handle_timeout(now, &mut state.tunnels)
                 {
                     state.close(tunnel);
                 }
@@ -79,11 +79,11 @@ impl Web<'_> {
         let mut state = gateway.lock();
         let mut input = self.pipe.input();
         let mut moved = false;
-        while let Some(event) = self.connection.next_event(&mut state.tunnels, now, &mut input) {
+        while let Some(event) = self.connection.next_event(now, &mut input, &mut state.tunnels) {
             let before = input.len();
             match event {
                 TunnelEvent::Open => {
-                    if let Some(tunnel) = self.connection.open(&mut state.tunnels, now, &entropy()?) {
+                    if let Some(tunnel) = self.connection.open(now, &entropy()?, &mut state.tunnels) {
                         state.open(tunnel, self.peer, self.shared)?;
                     }
                 }
@@ -139,7 +139,7 @@ impl Web<'_> {
         let sent = pipe.send(|out| {
             let waiting = tunnel.and_then(|tunnel| Some(state.end(tunnel)?.answer.filled().len()));
             let State { tunnels, ends } = state;
-            connection.poll_transmit(tunnels, now, waiting.unwrap_or(0), out, |room| {
+            connection.poll_transmit(now, out, tunnels, waiting.unwrap_or(0), |room| {
                 let end = tunnel.and_then(|tunnel| ends[tunnel.index()].as_mut());
                 end.map_or(0, |end| end.answer.move_to(room))
             })

@@ -1,6 +1,6 @@
 //! The client's side of a tunnel.
 //!
-//! Requests go out and responses come in independently, since a response may come before its request is complete:
+//! Requests and responses are independent, because a response may arrive before its request is complete:
 //!
 //! ```text
 //!  out   Idle ──a request is due──► Head ──► Body ──────────────────────► Idle
@@ -10,8 +10,8 @@
 //!          └────► Skip ────────────────────────────┘
 //! ```
 //!
-//! A request is due where none is under way, and: the tunnel is not open yet (`/open`), the session has something to send
-//! (`/send`), it is to be closed (`/close`), or it is time to ask (`/idle`).
+//! A request is due when none is under way and the tunnel is not open yet (`/open`), the session has something to send
+//! (`/send`), the tunnel is being closed (`/close`), or it is time to poll (`/idle`).
 
 mod request;
 mod response;
@@ -21,7 +21,7 @@ use super::{MAX_ID, TunnelError};
 use crate::fmt::impl_format;
 use crate::time::Instant;
 
-/// How long nothing may move while a request is under way, in ms.
+/// How long a request may be under way without progress, in ms.
 const TIMEOUT: u32 = 30_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,10 +48,10 @@ enum In {
     Skip,
 }
 
-/// The client's side of a tunnel, around a session that it knows nothing of.
+/// The client's side of a tunnel, around any session.
 ///
-/// Whoever has the TCP connection calls [`Self::receive`] with what comes and [`Self::poll_transmit`] with room for what
-/// goes, where it would call the session's functions without a tunnel, and lets the session at the bytes inside:
+/// The caller owns the TCP connection. It calls [`Self::receive`] with received bytes and [`Self::poll_transmit`] with room
+/// to send, instead of the functions of the session, and passes the bytes inside to the session:
 ///
 /// ```
 /// use embedded_rtmp::session::{SessionBuffers, Client as Session, ClientConfig, ClientEvent};
@@ -66,7 +66,7 @@ enum In {
 /// let mut out = [0; 1460];
 ///
 /// let waiting = session.transmit_len();
-/// let length = tunnel.poll_transmit(now, waiting, &mut out, |room| session.poll_transmit(now, room));
+/// let length = tunnel.poll_transmit(now, &mut out, waiting, |room| session.poll_transmit(now, room));
 /// assert!(out[..length].starts_with(b"POST /open/1 HTTP/1.1\r\nHost: media.example:80\r\n"));
 ///
 /// let mut received = &b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\ncafe\n"[..];
@@ -77,7 +77,7 @@ enum In {
 /// }
 /// let waiting = session.transmit_len();
 /// assert_eq!(waiting, 1537); // C0 and C1
-/// let length = tunnel.poll_transmit(now, waiting, &mut out, |room| session.poll_transmit(now, room));
+/// let length = tunnel.poll_transmit(now, &mut out, waiting, |room| session.poll_transmit(now, room));
 /// assert!(out[..length].starts_with(b"POST /send/cafe/0 HTTP/1.1\r\n"));
 /// # Ok(())
 /// # }
@@ -91,30 +91,30 @@ pub struct TunnelClient<'h> {
     sequence: u32,
     out: Out,
     request: Request,
-    /// Of its body; and how much of its head or its body is out.
+    /// The length of the request's body, and how many bytes of its head or body were written.
     length: u32,
     sent: u32,
     head: Head,
     incoming: In,
-    /// Bytes that the response's body lacks.
+    /// The number of bytes of the response's body that are missing.
     left: u32,
-    /// Requests that were begun, whose responses are not complete.
+    /// The number of requests that were begun and whose responses are not complete.
     outstanding: u8,
-    /// The response came with bytes for the session.
+    /// The response has bytes for the session.
     has_data: bool,
-    /// It is a provisional one, another follows.
+    /// The response is provisional, and another one follows.
     is_interim: bool,
-    /// The connection ends with the response.
+    /// The server closes the connection after the response.
     is_last: bool,
     hint: u8,
-    /// Empty responses in a row.
+    /// The number of consecutive empty responses.
     quiet: u8,
-    /// The next request need not wait for the end of the response.
+    /// The next request does not wait for the end of the response.
     send_early: bool,
     needs_connection: bool,
     closing: bool,
     closed: bool,
-    /// When it may poll; or when something moved last, while a request is under way.
+    /// When the next poll is due. While a request is under way: when something moved last.
     since: Instant,
     failed: Option<TunnelError>,
 }
@@ -122,7 +122,7 @@ pub struct TunnelClient<'h> {
 impl_format!(['h] TunnelClient<'h>, this => "TunnelClient {{ port: {}, sequence: {} }}", this.port, this.sequence);
 
 impl<'h> TunnelClient<'h> {
-    /// A tunnel to `host`, over a TCP connection to its `port`, or to that of a proxy.
+    /// A tunnel to `host` and `port`, over a TCP connection to there or to a proxy.
     pub const fn new(host: &'h str, port: u16) -> Self {
         Self {
             host,
@@ -152,13 +152,13 @@ impl<'h> TunnelClient<'h> {
         }
     }
 
-    /// Whether the server has opened the tunnel.
+    /// Returns `true` if the server has opened the tunnel.
     pub const fn is_open(&self) -> bool {
         self.id_length > 0 && !matches!(self.incoming, In::Id)
     }
 
-    /// Takes what is HTTP off the front of `input`, and lends the session's bytes that come next to `take`, which takes
-    /// what it can of them off the front of its own slice; they may be none. To be called until nothing changes any more.
+    /// Consumes HTTP from the front of `input`, and lends the session's bytes that follow to `take`, which consumes bytes from
+    /// the front of its slice. The slice may be empty. Call it until `input` does not change any longer.
     ///
     /// # Errors
     /// An error is final: every later call repeats it.
@@ -180,19 +180,19 @@ impl<'h> TunnelClient<'h> {
         Ok(result)
     }
 
-    /// Puts out what is to be sent, as far as `out` goes; answers how much it filled. To be called after every other
-    /// call, until it has nothing more.
+    /// Writes bytes to send to the front of `out` and returns their number. Call it after every other call, until it
+    /// returns 0.
     ///
-    /// `waiting` is how many bytes the session has to send. Where a request begins, that is announced, or
-    /// [`MAX_BODY`](super::MAX_BODY) if it is less; then `fill`, which puts the session's bytes into the room that it is given and answers how many they
-    /// were, must come up with so many, in this call or later ones. What is not announced any more waits for the next
-    /// request.
+    /// `waiting` is the number of bytes that the session has to send. When a request begins, its head announces that length,
+    /// at most [`MAX_BODY`](super::MAX_BODY). `fill` writes bytes of the session to the slice that it is given and returns
+    /// their number. It must supply the announced number of bytes, in this call or in later ones. Bytes beyond that wait for
+    /// the next request.
     #[must_use = "the output must be sent"]
     pub fn poll_transmit(
         &mut self,
         now: Instant,
-        waiting: usize,
         out: &mut [u8],
+        waiting: usize,
         fill: impl FnOnce(&mut [u8]) -> usize,
     ) -> usize {
         let (written, room) = self.prepare(now, waiting, out);
@@ -204,13 +204,14 @@ impl<'h> TunnelClient<'h> {
         written.wrapping_add(filled)
     }
 
-    /// Whether [`Self::poll_transmit`] has something to put out, where the session has `waiting` bytes to send.
+    /// Returns `true` if [`Self::poll_transmit`] has something to write when the session has `waiting` bytes to send.
     pub fn wants_transmit(&self, now: Instant, waiting: usize) -> bool {
         self.failed.is_none() && !self.needs_connection && (self.out != Out::Idle || self.due(now, waiting).is_some())
     }
 
-    /// When there is something to do at the latest: to poll, in [`Self::poll_transmit`], or to give up, in
-    /// [`Self::handle_timeout`]. To be asked again after every other call.
+    /// When to call [`Self::handle_timeout`] and [`Self::poll_transmit`] at the latest: to give up, or to poll the server.
+    /// May change after every other call.
+    #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         if self.failed.is_some() || self.closed || self.needs_connection {
             None
@@ -221,10 +222,10 @@ impl<'h> TunnelClient<'h> {
         }
     }
 
-    /// Tells the client the time; it gives up where nothing has moved for 30 s while a request was under way.
+    /// Fails the tunnel if nothing has moved for 30 s while a request was under way.
     ///
     /// # Errors
-    /// It gives up, or had failed before.
+    /// [`TunnelError::TimedOut`], or the error that ended the tunnel before.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), TunnelError> {
         if self.failed.is_none() && self.is_under_way() && now >= self.since.after_millis(TIMEOUT) {
             self.failed = Some(TunnelError::TimedOut);
@@ -232,20 +233,19 @@ impl<'h> TunnelClient<'h> {
         self.failed.map_or(Ok(()), Err)
     }
 
-    /// The session can take no more of the response before it has sent something: the next request goes out early. (It
-    /// would wait for the end of the response for ever.)
+    /// Sends the next request before the response is complete, because the session must send before it can read on.
+    /// Otherwise it would wait for the end of the response for ever.
     pub fn send_early(&mut self) {
         self.send_early = self.outstanding == 1 && self.incoming == In::Data;
     }
 
-    /// Says that the TCP connection is at its end, either in good order or not. The tunnel goes on over another one:
-    /// [`Self::connected`].
+    /// The TCP connection has ended, orderly or not. The tunnel continues over another one: see [`Self::connected`].
     ///
     /// # Errors
-    /// A request was under way, or the tunnel had failed before.
+    /// [`TunnelError::Interrupted`] if a request was under way, or the error that ended the tunnel before.
     pub fn connection_ended(&mut self) -> Result<(), TunnelError> {
         if self.request == Request::Close && self.is_under_way() {
-            // Servers known close the connection instead of an answer.
+            // Known servers close the connection instead of answering.
             (self.closed, self.out, self.outstanding) = (true, Out::Idle, 0);
         } else if self.failed.is_none() && (self.is_under_way() || !self.head.is_empty()) {
             self.failed = Some(TunnelError::Interrupted);
@@ -254,28 +254,27 @@ impl<'h> TunnelClient<'h> {
         self.failed.map_or(Ok(()), Err)
     }
 
-    /// Whether another TCP connection must be made before the tunnel can go on. What there is of the one before it can
-    /// be closed.
+    /// Returns `true` if the tunnel needs another TCP connection to continue. The caller can close the old one.
     pub const fn needs_connection(&self) -> bool {
         self.needs_connection && !self.closed
     }
 
-    /// Says that there is another TCP connection, on which nothing was sent yet.
+    /// Another TCP connection is established, and nothing was sent on it yet.
     pub fn connected(&mut self) {
         self.needs_connection = false;
     }
 
-    /// Ends the tunnel, once the session has nothing more to send.
+    /// Ends the tunnel after the session has sent everything.
     pub fn close(&mut self) {
         self.closing = true;
     }
 
-    /// Whether the tunnel was [closed](Self::close), and the server knows.
+    /// Returns `true` if the tunnel was [closed](Self::close) and the server has confirmed it.
     pub const fn is_closed(&self) -> bool {
         self.closed
     }
 
-    /// Whether a request is not complete, or not answered.
+    /// Returns `true` if a request is incomplete or unanswered.
     pub const fn is_under_way(&self) -> bool {
         self.outstanding > 0 || !matches!(self.out, Out::Idle)
     }

@@ -1,4 +1,4 @@
-//! What a tunnel's client sends.
+//! Requests of a tunnel's client.
 
 use super::super::text::{Decimal, put};
 use super::super::{CONTENT_TYPE, MAX_BODY};
@@ -6,7 +6,8 @@ use super::{Out, Request, TunnelClient};
 use crate::time::Instant;
 
 impl TunnelClient<'_> {
-    /// Puts out what is not the session's. Answers how much that is, and how much room behind it is the session's.
+    /// Writes what does not belong to the session. Returns the number of bytes, and how many bytes after them are for the
+    /// session.
     #[inline(never)]
     pub(super) fn prepare(&mut self, now: Instant, waiting: usize, out: &mut [u8]) -> (usize, usize) {
         if self.failed.is_some() {
@@ -28,7 +29,7 @@ impl TunnelClient<'_> {
         (written, left.min(out.len().saturating_sub(written)))
     }
 
-    /// The session has put out so many bytes.
+    /// The session has written `bytes` bytes.
     #[inline(never)]
     pub(super) fn filled(&mut self, now: Instant, bytes: usize) {
         if bytes > 0 {
@@ -40,7 +41,7 @@ impl TunnelClient<'_> {
         }
     }
 
-    /// The request that is to go out next, if it is time for one.
+    /// The next request, if one is due.
     pub(super) fn due(&self, now: Instant, waiting: usize) -> Option<Request> {
         let waits = self.outstanding > 0 && !(self.send_early && waiting > 0);
         if waits || self.needs_connection || self.closed || self.failed.is_some() {
@@ -56,7 +57,7 @@ impl TunnelClient<'_> {
         }
     }
 
-    /// Puts out the request's head, or the rest of it, and the body that means nothing.
+    /// Writes the head of the request or the rest of it, and the body of one byte that requests without data have.
     fn put_head(&mut self, out: &mut [u8]) -> usize {
         let id = self.id.get(..usize::from(self.id_length)).unwrap_or(&[]);
         let (sequence, port, length) =

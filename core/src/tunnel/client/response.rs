@@ -1,4 +1,4 @@
-//! What a tunnel's client receives.
+//! Responses to a tunnel's client.
 
 use nom::branch::alt;
 use nom::bytes::complete::{tag, take};
@@ -12,14 +12,14 @@ use super::{In, Request, TunnelClient};
 use crate::bytes::copy;
 use crate::time::Instant;
 
-/// The shortest pause before a poll, after a response that was not empty, in ms.
+/// The shortest pause in ms before a poll, after a response with data.
 const FLOOR: u32 = 4;
-/// The pauses before polls, in ms: half of the first one after an empty response, and how often they double.
+/// Half of the pause in ms after the first empty response, and how often the pause doubles after that.
 const PAUSE: u32 = 16;
 const DOUBLINGS: u8 = 4;
 
 impl TunnelClient<'_> {
-    /// Takes off `input` what is not for the session; answers how many bytes for it come next.
+    /// Consumes the bytes of `input` that are not for the session. Returns how many bytes for the session follow.
     #[inline(never)]
     pub(super) fn unwrap(&mut self, now: Instant, input: &mut &[u8]) -> Result<usize, TunnelError> {
         let before = input.len();
@@ -54,7 +54,7 @@ impl TunnelClient<'_> {
                 In::Id => {
                     let (id, rest) = input.split_at_checked(self.left as usize).unwrap_or((input, &[]));
                     let place = self.id.get_mut(usize::from(self.id_length)..).unwrap_or(&mut []);
-                    // What is too long is a line end, or else is found out when the id is complete.
+                    // An id that is too long is detected when it is complete.
                     let copied = copy(id, place);
                     self.id_length = self.id_length.wrapping_add(copied as u8);
                     if id.get(copied..).is_some_and(|rest| !rest.trim_ascii().is_empty()) {
@@ -79,10 +79,10 @@ impl TunnelClient<'_> {
         }
     }
 
-    /// Reads the status line.
+    /// Parses the status line.
     fn status(&mut self) -> Result<(), TunnelError> {
         let Ok((_, (is_old, status))) = status_line(self.head.line().0) else { return Err(HeadError::NotHttp.into()) };
-        // A version 1.0 ends the connection, unless it says otherwise.
+        // HTTP/1.0 ends the connection unless a field says otherwise.
         self.is_last = is_old;
         self.is_interim = (100..200).contains(&status);
         let is_fine = status == 200 || self.is_interim || self.request == Request::Close;
@@ -104,7 +104,7 @@ impl TunnelClient<'_> {
         Ok(())
     }
 
-    /// The session took so many bytes.
+    /// The session has consumed `bytes` bytes.
     #[inline(never)]
     pub(super) fn took(&mut self, now: Instant, bytes: usize) {
         if bytes > 0 {
@@ -129,7 +129,7 @@ impl TunnelClient<'_> {
         self.needs_connection = self.is_last;
         if self.is_under_way() {
             if self.is_last {
-                // The request that went out early is lost.
+                // The request that was sent early is lost.
                 return Err(TunnelError::Interrupted);
             }
             return Ok(());
@@ -156,8 +156,8 @@ impl TunnelClient<'_> {
     }
 }
 
-/// `HTTP-version SP status-code SP [reason-phrase]` (RFC 9112, section 4): whether the version is 1.0, and the code. Some
-/// servers leave the second space out.
+/// Parses `HTTP-version SP status-code SP [reason-phrase]` (RFC 9112, section 4). Returns whether the version is 1.0, and the
+/// code. Some servers omit the second space.
 fn status_line(line: &[u8]) -> IResult<&[u8], (bool, u16)> {
     let code = map_opt(take(3_usize), |code| digits(code).map(|code| code as u16));
     let (rest, (is_old, code)) = separated_pair(version, tag(" "), code).parse(line)?;

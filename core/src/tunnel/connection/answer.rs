@@ -1,4 +1,4 @@
-//! What a connection answers.
+//! Responses on a connection.
 
 use super::super::text::{Decimal, put};
 use super::super::{CONTENT_TYPE, MAX_BODY, MIN_ANSWER, Tunnels};
@@ -6,22 +6,22 @@ use super::{Answer, In, Out, TunnelConnection};
 use crate::time::Instant;
 
 impl TunnelConnection {
-    /// Puts out what is to be sent, as far as `out` goes; answers how much it filled. To be called after every other
-    /// call, until it has nothing more.
+    /// Writes bytes to send to the front of `out` and returns their number. Call it after every other call, until it
+    /// returns 0.
     ///
-    /// `waiting` is how many bytes the session of [`Self::tunnel`] has to send. Where its answer begins, that is
-    /// announced, or [`MAX_BODY`] if it is less; then `fill`, which puts the session's bytes into the room that it is given
-    /// and answers how many they were, must come up with so many, in this call or later ones.
+    /// `waiting` is the number of bytes that the session of [`Self::tunnel`] has to send. When a response begins, its head
+    /// announces that length, at most [`MAX_BODY`]. `fill` writes bytes of the session to the slice that it is given and
+    /// returns their number. It must supply the announced number of bytes, in this call or in later ones.
     #[must_use = "the output must be sent"]
     pub fn poll_transmit<const N: usize>(
         &mut self,
-        tunnels: &mut Tunnels<'_, N>,
         now: Instant,
-        waiting: usize,
         out: &mut [u8],
+        tunnels: &mut Tunnels<'_, N>,
+        waiting: usize,
         fill: impl FnOnce(&mut [u8]) -> usize,
     ) -> usize {
-        let (written, room) = self.prepare(tunnels, now, waiting, out);
+        let (written, room) = self.prepare(now, out, tunnels, waiting);
         let filled = match out.get_mut(written..written.wrapping_add(room)) {
             None | Some([]) => 0,
             Some(room) => fill(room).min(room.len()),
@@ -29,7 +29,7 @@ impl TunnelConnection {
         if self.out == Out::Body {
             self.sent = self.sent.wrapping_add(filled as u32);
             if self.sent == self.length {
-                self.end_answer(tunnels, now);
+                self.end_answer(now, tunnels);
             }
         }
         let written = written.wrapping_add(filled);
@@ -37,27 +37,30 @@ impl TunnelConnection {
         written
     }
 
-    /// As [`Self::poll_transmit`], for a session that cannot say beforehand how much it will put out, such as a player's: an
-    /// answer of the session is what `fill` puts into this one `out`, and its length goes into its head afterwards. `wants`
-    /// is whether the session has anything to send.
+    /// Like [`Self::poll_transmit`], for a session that does not know beforehand how many bytes it will send, such as a
+    /// player's. The body of the response is what `fill` writes in this one call, and the length is written into the head
+    /// afterwards. `wants` says whether the session has anything to send.
     ///
-    /// Such an answer waits for an `out` of [`MIN_ANSWER`] bytes.
+    /// Such a response is only written if `out` has at least [`MIN_ANSWER`] bytes.
     #[must_use = "the output must be sent"]
     pub fn poll_answer<const N: usize>(
         &mut self,
-        tunnels: &mut Tunnels<'_, N>,
         now: Instant,
-        wants: bool,
         out: &mut [u8],
+        tunnels: &mut Tunnels<'_, N>,
+        wants: bool,
         fill: impl FnOnce(&mut [u8]) -> usize,
     ) -> usize {
         if self.out != Out::Due || !matches!(self.answer, Answer::Session { .. }) {
-            return self.poll_transmit(tunnels, now, 0, out, fill);
+            return self.poll_transmit(now, out, tunnels, 0, fill);
         }
         if out.len() < MIN_ANSWER {
             return 0;
         }
-        let (head, room) = self.prepare(tunnels, now, if wants { out.len() } else { 0 }, out);
+        let (head, room) = {
+            let waiting = if wants { out.len() } else { 0 };
+            self.prepare(now, out, tunnels, waiting)
+        };
         let filled = match out.get_mut(head..head.wrapping_add(room)) {
             None | Some([]) => 0,
             Some(room) => fill(room).min(room.len()),
@@ -66,14 +69,14 @@ impl TunnelConnection {
             self.shorten(filled, out);
         }
         if self.out == Out::Body {
-            self.end_answer(tunnels, now);
+            self.end_answer(now, tunnels);
         }
         let written = head.wrapping_add(filled);
         self.progress(now, written);
         written
     }
 
-    /// The answer whose head is at the front of `out` has come to less than was announced.
+    /// Corrects the head at the front of `out`: the body has become shorter than announced.
     #[inline(never)]
     fn shorten(&mut self, filled: usize, out: &mut [u8]) {
         let width = Decimal::new(self.length.wrapping_add(1)).as_bytes().len();
@@ -81,24 +84,25 @@ impl TunnelConnection {
         self.put_answer(None, width, out);
     }
 
-    /// Puts out what is not the session's. Answers how much that is, and how much room behind it is the session's.
+    /// Writes what does not belong to the session. Returns the number of bytes, and how many bytes after them are for the
+    /// session.
     #[inline(never)]
     fn prepare<const N: usize>(
         &mut self,
-        tunnels: &mut Tunnels<'_, N>,
         now: Instant,
-        waiting: usize,
         out: &mut [u8],
+        tunnels: &mut Tunnels<'_, N>,
+        waiting: usize,
     ) -> (usize, usize) {
         if self.out == Out::Due {
-            self.begin_answer(tunnels, now, waiting);
+            self.begin_answer(now, tunnels, waiting);
         }
         let written = if self.out == Out::Head { self.put_answer(tunnels.page(), 0, out) } else { 0 };
         let left = if self.out == Out::Body { self.length.wrapping_sub(self.sent) as usize } else { 0 };
         (written, left.min(out.len().saturating_sub(written)))
     }
 
-    /// Whether [`Self::poll_transmit`] has something to put out, where the session has `waiting` bytes to send.
+    /// Returns `true` if [`Self::poll_transmit`] has something to write when the session has `waiting` bytes to send.
     pub fn wants_transmit(&self, now: Instant, waiting: usize) -> bool {
         match self.out {
             Out::None => false,
@@ -111,10 +115,10 @@ impl TunnelConnection {
         waiting == 0 && self.owner != 0 && self.held.is_some_and(|held| now < held)
     }
 
-    fn begin_answer<const N: usize>(&mut self, tunnels: &mut Tunnels<'_, N>, now: Instant, waiting: usize) {
+    fn begin_answer<const N: usize>(&mut self, now: Instant, tunnels: &mut Tunnels<'_, N>, waiting: usize) {
         if let Answer::Session { is_poll } = self.answer {
             if self.tunnel(tunnels).is_none() {
-                // It ended meanwhile.
+                // The tunnel has ended.
                 (self.owner, self.answer) = (0, Answer::Status(404));
             } else if self.is_held(now, waiting) {
                 return;
@@ -124,7 +128,7 @@ impl TunnelConnection {
         }
         self.held = None;
         self.keep_alive &= !self.is_last;
-        // What stands in the head is not counted here: ids, pages and hints are put out with it.
+        // Ids, pages and hints are written together with the head and are not counted here.
         self.length = match self.answer {
             Answer::Session { .. } => waiting.min(MAX_BODY.wrapping_sub(1)) as u32,
             _ => 0,
@@ -132,8 +136,8 @@ impl TunnelConnection {
         (self.out, self.sent) = (Out::Head, 0);
     }
 
-    /// Puts out the answer's head, or the rest of it, and the body where that is no session's. The length of the body has
-    /// `width` places at least.
+    /// Writes the head or the rest of it, and the body if it does not belong to a session. The length of the body is padded
+    /// to `width` digits.
     fn put_answer(&mut self, page: Option<&str>, width: usize, out: &mut [u8]) -> usize {
         let hint = [self.hint];
         let (status, front, newline): (u16, &[u8], &[u8]) = match &self.answer {
@@ -161,7 +165,7 @@ impl TunnelConnection {
             Answer::Page | Answer::Status(_) => b"text/plain",
             _ => CONTENT_TYPE,
         };
-        // Some clients look for `HTTP/1.1 200` and nothing else.
+        // Some clients accept only `HTTP/1.1 200`.
         let parts: &[&[u8]] = &[
             b"HTTP/1.1 ",
             code.as_bytes(),
@@ -184,11 +188,11 @@ impl TunnelConnection {
         written
     }
 
-    fn end_answer<const N: usize>(&mut self, tunnels: &mut Tunnels<'_, N>, now: Instant) {
+    fn end_answer<const N: usize>(&mut self, now: Instant, tunnels: &mut Tunnels<'_, N>) {
         self.out = Out::None;
         match self.incoming {
             In::Data | In::Skip => self.is_early = true,
-            _ => self.end_request(tunnels, now),
+            _ => self.end_request(now, tunnels),
         }
     }
 }

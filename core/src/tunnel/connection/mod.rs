@@ -7,8 +7,7 @@
 //!  out   None ──► Due (perhaps held) ──► Head ──► Body ──► None
 //! ```
 //!
-//! An answer is due when its request is complete; or early, where the session takes no more before it has sent
-//! something.
+//! A response is due when its request is complete. It is due earlier if the session must send before it can read on.
 
 mod answer;
 mod request;
@@ -24,13 +23,13 @@ use crate::time::Instant;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum In {
     Head,
-    /// Of the tunnel's session.
+    /// The body belongs to the tunnel's session.
     Data,
-    /// Of no interest.
+    /// The body is skipped.
     Skip,
-    /// The application is asked for a tunnel.
+    /// Waits for the caller to open or refuse a tunnel.
     Asking,
-    /// The next request has to wait for the answer to this one.
+    /// The next request waits for the response to this one.
     Answered,
     Over,
 }
@@ -43,10 +42,10 @@ enum Out {
     Body,
 }
 
-/// What the answer is.
+/// The content of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answer {
-    /// Of the tunnel that this connection works at.
+    /// Bytes of the session of the current tunnel.
     Session {
         is_poll: bool,
     },
@@ -58,34 +57,33 @@ enum Answer {
     Status(u16),
 }
 
-/// The server's side of one TCP connection that speaks HTTP. It works at one tunnel at a time, and at another one with
-/// the next request, if that says so.
+/// The server's side of one TCP connection that speaks HTTP. It serves one tunnel at a time; each request may name another
+/// tunnel.
 #[derive(Debug)]
 pub struct TunnelConnection {
     head: Head,
     incoming: In,
     out: Out,
-    /// What the first line said.
+    /// The parsed first line.
     line: Line,
     answer: Answer,
-    /// The tunnel that is worked at, and who does; 0 is nobody.
+    /// The current tunnel, and this connection's number as its owner. Owner 0: no tunnel.
     tunnel: TunnelId,
     owner: u32,
-    /// Bytes that the request's body lacks.
+    /// The number of bytes of the request's body that are missing.
     left: u32,
-    /// Of the answer's body; and how much of its head or its body is out.
+    /// The length of the response's body, and how many bytes of its head or body were written.
     length: u32,
     sent: u32,
     hint: u8,
     keep_alive: bool,
-    /// The owner wants no request after this one.
+    /// The caller wants no further request after this one.
     is_last: bool,
-    /// The answer has gone out before the request was complete.
+    /// The response was written before the request was complete.
     is_early: bool,
-    /// Until when a poll is held back.
+    /// The time until which the response to a poll is held back.
     held: Option<Instant>,
-    /// When what is under way began: a head, or the pause before it. Of a body and of an answer it is later by what has
-    /// come of it, or gone.
+    /// When the current head or the pause before it began. For a body or a response it moves on with each byte.
     since: Instant,
     refusal: Option<TunnelRefusal>,
 }
@@ -93,7 +91,7 @@ pub struct TunnelConnection {
 impl_format!([] TunnelConnection, this => "TunnelConnection {{ left: {}, length: {}, sent: {} }}", this.left, this.length, this.sent);
 
 impl TunnelConnection {
-    /// A connection of which nothing is known but that it [speaks HTTP](super::Protocol), at the time that it is.
+    /// A connection that was just recognised as [HTTP](super::Protocol).
     pub const fn new(now: Instant) -> Self {
         Self {
             head: Head::new(),
@@ -116,19 +114,19 @@ impl TunnelConnection {
         }
     }
 
-    /// Takes what is HTTP off the front of `input` until something is asked for; `None` once all is taken, or where the
-    /// answer must go out first.
+    /// Consumes HTTP from the front of `input` until a request asks for something. Returns `None` when all input is consumed,
+    /// or when the response must be written first.
     pub fn next_event<const N: usize>(
         &mut self,
-        tunnels: &mut Tunnels<'_, N>,
         now: Instant,
         input: &mut &[u8],
+        tunnels: &mut Tunnels<'_, N>,
     ) -> Option<TunnelEvent> {
         let (before, had_begun) = (input.len(), !self.head.is_empty());
-        let event = self.find_event(tunnels, now, input);
+        let event = self.find_event(now, input, tunnels);
         let taken = before.wrapping_sub(input.len());
         match self.incoming {
-            // A head has its time from its first byte on, however it comes.
+            // The time limit of a head begins with its first byte.
             In::Head if had_begun || self.head.is_empty() => {}
             In::Head => self.since = now,
             _ => self.progress(now, taken),
@@ -138,9 +136,9 @@ impl TunnelConnection {
 
     fn find_event<const N: usize>(
         &mut self,
-        tunnels: &mut Tunnels<'_, N>,
         now: Instant,
         input: &mut &[u8],
+        tunnels: &mut Tunnels<'_, N>,
     ) -> Option<TunnelEvent> {
         loop {
             if let Some(refusal) = self.refusal.take() {
@@ -157,11 +155,11 @@ impl TunnelConnection {
                             Err(error) => self.fail(error.into(), 400),
                         }
                     }
-                    Ok(Progress::Done(fields)) => self.begin(tunnels, now, fields),
+                    Ok(Progress::Done(fields)) => self.begin(now, fields, tunnels),
                     Err(error) => self.fail(error.into(), request::status(error)),
                 },
                 In::Data | In::Skip if self.left == 0 => {
-                    if let Some(event) = self.complete(tunnels, now) {
+                    if let Some(event) = self.complete(now, tunnels) {
                         return Some(event);
                     }
                 }
@@ -180,8 +178,8 @@ impl TunnelConnection {
         }
     }
 
-    /// Lends the bytes that [`TunnelEvent::Data`] announced to `take`, which takes what it can of them off the front of its own
-    /// slice, and takes these off the front of `input`.
+    /// Lends the bytes that [`TunnelEvent::Data`] announced to `take`, which consumes bytes from the front of its slice. The
+    /// same bytes are then removed from the front of `input`. Returns the result of `take`.
     pub fn receive<'i, R>(&mut self, now: Instant, input: &mut &'i [u8], take: impl FnOnce(&mut &'i [u8]) -> R) -> R {
         let length = if self.incoming == In::Data { input.len().min(self.left as usize) } else { 0 };
         let (mut data, _) = input.split_at_checked(length).unwrap_or((&[], &[]));
@@ -193,13 +191,13 @@ impl TunnelConnection {
         result
     }
 
-    /// Opens the tunnel that [`TunnelEvent::Open`] asks for; its id is made of `entropy`, 32 random bytes that were used for
-    /// nothing else. `None` where there are too many, which the client is told.
+    /// Opens the tunnel that [`TunnelEvent::Open`] asks for. Its id is made from `entropy`, 32 random bytes that are used for
+    /// nothing else. Returns `None` if the table is full, and answers the client with 503.
     pub fn open<const N: usize>(
         &mut self,
-        tunnels: &mut Tunnels<'_, N>,
         now: Instant,
         entropy: &[u8; 32],
+        tunnels: &mut Tunnels<'_, N>,
     ) -> Option<TunnelId> {
         if self.incoming != In::Asking {
             return None;
@@ -213,7 +211,7 @@ impl TunnelConnection {
         Some(tunnel)
     }
 
-    /// Refuses the tunnel that [`TunnelEvent::Open`] asks for: 503.
+    /// Refuses the tunnel that [`TunnelEvent::Open`] asks for, with 503.
     pub fn refuse(&mut self) {
         if self.incoming == In::Asking {
             self.incoming = In::Answered;
@@ -221,17 +219,17 @@ impl TunnelConnection {
         }
     }
 
-    /// The tunnel whose request is under way, whose session may have something to send.
+    /// The tunnel of the current request. Its session may have something to send.
     pub fn tunnel<const N: usize>(&self, tunnels: &Tunnels<'_, N>) -> Option<TunnelId> {
         (self.owner != 0 && tunnels.has(self.tunnel, self.owner)).then_some(self.tunnel)
     }
 
-    /// The session can take no more of the request before it has sent something: the answer goes out early. (It would
-    /// wait for the end of the request for ever.)
+    /// Writes the response before the request is complete, because the session must send before it can read on. Otherwise
+    /// the session would wait for the end of the request for ever.
     ///
-    /// Answers `false` where that cannot be, since a request has one answer, and this one's is out: the session can neither
-    /// go on reading nor say anything any more, and is to be ended ([`Tunnels::close`]). With
-    /// [`MIN_CONTROL`](super::MIN_CONTROL) bytes in its control buffer, that happens to no client known.
+    /// Returns `false` if the response to this request was already written. Then the session can neither read nor send, and
+    /// the caller must end it ([`Tunnels::close`]). With [`MIN_CONTROL`](super::MIN_CONTROL) bytes in its control buffer
+    /// this does not happen with any known client.
     #[must_use = "the session may be stuck"]
     pub fn answer_early(&mut self) -> bool {
         if self.incoming == In::Data && self.out == Out::None && !self.is_early {
@@ -240,20 +238,20 @@ impl TunnelConnection {
         self.out != Out::None
     }
 
-    /// The connection is to be closed when what is asked, or is asked next, has been answered. The client is told with the
-    /// answer, if that is not begun.
+    /// Closes the connection after the response to the current or next request. If that response has not begun, it tells
+    /// the client.
     pub fn close_after_answer(&mut self) {
         self.is_last = true;
     }
 
-    /// Whether the connection is to be closed.
+    /// Returns `true` if the caller must close the connection.
     pub fn is_over(&self) -> bool {
         self.incoming == In::Over && self.out == Out::None
     }
 
-    /// Says that the TCP connection is at its end. Answers the tunnel that is over with it, since a request of it was cut
-    /// off; the others may come back on another connection.
-    pub fn ended<const N: usize>(&mut self, tunnels: &mut Tunnels<'_, N>, now: Instant) -> Option<TunnelId> {
+    /// The TCP connection has ended. Returns the tunnel that ended with it because its request was interrupted. Other tunnels
+    /// may continue on another connection.
+    pub fn ended<const N: usize>(&mut self, now: Instant, tunnels: &mut Tunnels<'_, N>) -> Option<TunnelId> {
         let tunnel = self.tunnel(tunnels)?;
         self.owner = 0;
         if self.incoming == In::Data || matches!(self.out, Out::Head | Out::Body) {

@@ -1,4 +1,4 @@
-//! What a connection is asked.
+//! Requests on a connection.
 
 use super::super::head::{Fields, HeadError};
 use super::super::request::Ask;
@@ -8,7 +8,7 @@ use crate::time::Instant;
 
 impl TunnelConnection {
     /// A head is complete.
-    pub(super) fn begin<const N: usize>(&mut self, tunnels: &mut Tunnels<'_, N>, now: Instant, fields: Fields) {
+    pub(super) fn begin<const N: usize>(&mut self, now: Instant, fields: Fields, tunnels: &mut Tunnels<'_, N>) {
         self.keep_alive = !fields.close && (!self.line.is_old || fields.keep_alive);
         let length = match fields.length {
             Some(length) => length,
@@ -23,21 +23,21 @@ impl TunnelConnection {
                 self.answer = Answer::Closed;
                 return;
             }
-            Ask::Open => return self.reject_connection(TunnelRefusal::Head(HeadError::LengthInvalid), 400),
-            Ask::UnknownTunnel => return self.reject_connection(TunnelRefusal::NoTunnel, 404),
+            Ask::Open => return self.reject(TunnelRefusal::Head(HeadError::LengthInvalid), 400),
+            Ask::UnknownTunnel => return self.reject(TunnelRefusal::NoTunnel, 404),
             Ask::Page if tunnels.page().is_some() => {
                 self.refusal = Some(TunnelRefusal::Page);
                 self.answer = Answer::Page;
                 return;
             }
-            Ask::Page | Ask::Other => return self.reject_connection(TunnelRefusal::NotFound, 404),
+            Ask::Page | Ask::Other => return self.reject(TunnelRefusal::NotFound, 404),
         };
         if length == 0 {
-            return self.reject_connection(TunnelRefusal::Head(HeadError::LengthInvalid), 400);
+            return self.reject(TunnelRefusal::Head(HeadError::LengthInvalid), 400);
         }
-        let Some(tunnel) = tunnels.find(&id) else { return self.reject_connection(TunnelRefusal::NoTunnel, 404) };
+        let Some(tunnel) = tunnels.find(&id) else { return self.reject(TunnelRefusal::NoTunnel, 404) };
         let Some(owner) = tunnels.begin(now, tunnel, number) else {
-            return self.reject_connection(TunnelRefusal::OutOfOrder, 400);
+            return self.reject(TunnelRefusal::OutOfOrder, 400);
         };
         (self.tunnel, self.owner) = (tunnel, owner);
         self.answer = Answer::Session { is_poll: !is_data };
@@ -49,12 +49,12 @@ impl TunnelConnection {
     /// A request is complete.
     pub(super) fn complete<const N: usize>(
         &mut self,
-        tunnels: &mut Tunnels<'_, N>,
         now: Instant,
+        tunnels: &mut Tunnels<'_, N>,
     ) -> Option<TunnelEvent> {
         (self.incoming, self.since) = (In::Answered, now);
         if core::mem::take(&mut self.is_early) {
-            self.end_request(tunnels, now);
+            self.end_request(now, tunnels);
             return None;
         }
         if self.out != Out::None {
@@ -71,7 +71,7 @@ impl TunnelConnection {
                 let is_there = tunnels.has(self.tunnel, self.owner);
                 self.owner = 0;
                 if !is_there {
-                    // It ended meanwhile, and its place may be another's.
+                    // The tunnel has ended, and its entry may belong to another tunnel.
                     self.answer = Answer::Status(404);
                     return None;
                 }
@@ -84,13 +84,13 @@ impl TunnelConnection {
         None
     }
 
-    /// Answers with an error, when the body has passed.
-    fn reject_connection(&mut self, refusal: TunnelRefusal, status: u16) {
+    /// Answers with an error after the body was skipped.
+    fn reject(&mut self, refusal: TunnelRefusal, status: u16) {
         self.refusal = Some(refusal);
         self.answer = Answer::Status(status);
     }
 
-    /// Answers with an error, and reads no further.
+    /// Answers with an error and stops reading.
     pub(super) fn fail(&mut self, refusal: TunnelRefusal, status: u16) {
         self.refusal = Some(refusal);
         (self.keep_alive, self.incoming) = (false, In::Answered);
@@ -101,8 +101,8 @@ impl TunnelConnection {
         (self.answer, self.out) = (answer, Out::Due);
     }
 
-    /// A request is complete, and so is its answer.
-    pub(super) fn end_request<const N: usize>(&mut self, tunnels: &mut Tunnels<'_, N>, now: Instant) {
+    /// The request and its response are complete.
+    pub(super) fn end_request<const N: usize>(&mut self, now: Instant, tunnels: &mut Tunnels<'_, N>) {
         if self.owner != 0 && tunnels.has(self.tunnel, self.owner) {
             tunnels.end(now, self.tunnel);
         }
@@ -111,7 +111,7 @@ impl TunnelConnection {
     }
 }
 
-/// What a head is answered with that is not understood.
+/// The status for a head that cannot be parsed.
 pub(super) const fn status(error: HeadError) -> u16 {
     match error {
         HeadError::TooLong => 431,

@@ -7,7 +7,7 @@ pub(super) const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Length: ";
 /// A client whose request is out: `/open`.
 pub(super) fn opening() -> TunnelClient<'static> {
     let mut client = TunnelClient::new("h", 80);
-    assert!(client.poll_transmit(START, 0, &mut [0; 1_000], |_| panic!("no session is asked")) > 0);
+    assert!(client.poll_transmit(START, &mut [0; 1_000], 0, |_| panic!("no session is asked")) > 0);
     client
 }
 
@@ -39,7 +39,7 @@ pub(super) fn sent(client: &mut TunnelClient<'_>, now: Instant, body: &[u8]) -> 
     let (mut all, mut rest) = (Vec::new(), body);
     loop {
         let mut out = [0; 50];
-        let written = client.poll_transmit(now, rest.len(), &mut out, |room| {
+        let written = client.poll_transmit(now, &mut out, rest.len(), |room| {
             let (now, later) = rest.split_at(room.len().min(rest.len()));
             room[..now.len()].copy_from_slice(now);
             rest = later;
@@ -173,7 +173,7 @@ fn what_is_no_response_ends_the_tunnel() {
             assert_eq!(result, Err(error), "{} in pieces of {cut}", String::from_utf8_lossy(bytes));
             assert_eq!(take(&mut client, b""), Err(error), "it is final");
             assert_eq!(client.handle_timeout(START), Err(error));
-            assert_eq!(client.poll_transmit(START, 9, &mut [0; 99], |_| 0), 0);
+            assert_eq!(client.poll_transmit(START, &mut [0; 99], 9, |_| 0), 0);
             assert!(!client.wants_transmit(START, 9) && client.poll_timeout().is_none());
         }
     }

@@ -37,7 +37,7 @@ fn a_server_may_end_each_connection() {
 #[test]
 fn a_connection_that_ends_amid_a_request_is_the_tunnels_end() {
     let mut client = open();
-    assert!(client.poll_transmit(START, 5, &mut [0; 10], |_| 0) > 0);
+    assert!(client.poll_transmit(START, &mut [0; 10], 5, |_| 0) > 0);
     assert_eq!(client.connection_ended(), Err(TunnelError::Interrupted));
     for part in [0, 1, 20, HEAD.len() + 6] {
         let mut client = open();
@@ -105,9 +105,9 @@ fn the_next_request_goes_early_where_the_session_cannot_take_the_response() {
 #[test]
 fn a_response_may_come_before_its_request_is_complete() {
     let mut client = open();
-    let head = client.poll_transmit(START, 10, &mut [0; 1_000], |room| room.len().min(4));
+    let head = client.poll_transmit(START, &mut [0; 1_000], 10, |room| room.len().min(4));
     assert!(head > 100);
     take(&mut client, &response(b"\x01ok")).unwrap();
-    assert_eq!(client.poll_transmit(START, 10, &mut [0; 1_000], |room| room.len()), 6);
+    assert_eq!(client.poll_transmit(START, &mut [0; 1_000], 10, |room| room.len()), 6);
     assert!(sent(&mut client, START, b"next").starts_with("POST /send/cafe/1 "));
 }

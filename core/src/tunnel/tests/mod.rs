@@ -103,7 +103,7 @@ impl Publisher {
     fn transmit(&mut self, now: Instant, out: &mut [u8]) -> usize {
         let waiting = self.waiting();
         let Self { session, tunnel, frames, open, next, .. } = self;
-        tunnel.poll_transmit(now, waiting, out, |room| {
+        tunnel.poll_transmit(now, out, waiting, |room| {
             let Some((csid, taken)) = open else { return session.poll_transmit(now, room) };
             let (more, written) = session.poll_media(*csid, &frames[*next].2[*taken..], room);
             *taken += more;
@@ -149,12 +149,12 @@ impl Host {
 
     fn receive(&mut self, connection: &mut TunnelConnection, now: Instant, input: &[u8]) -> usize {
         let mut rest = input;
-        while let Some(event) = connection.next_event(&mut self.tunnels, now, &mut rest) {
+        while let Some(event) = connection.next_event(now, &mut rest, &mut self.tunnels) {
             match event {
                 TunnelEvent::Open => {
                     self.entropy += 1;
                     let entropy = [self.entropy; 32];
-                    if let Some(tunnel) = connection.open(&mut self.tunnels, now, &entropy) {
+                    if let Some(tunnel) = connection.open(now, &entropy, &mut self.tunnels) {
                         let session =
                             session::Server::new(buffers(self.control), ServerConfig::new(), &[9; 32]).unwrap();
                         self.sessions[tunnel.index()] = Some(session);
@@ -217,13 +217,13 @@ impl Host {
         match session {
             Some(session) if self.whole => {
                 let wants = session.wants_transmit();
-                connection.poll_answer(&mut self.tunnels, now, wants, out, |room| session.poll_transmit(now, room))
+                connection.poll_answer(now, out, &mut self.tunnels, wants, |room| session.poll_transmit(now, room))
             }
             Some(session) => {
                 let waiting = session.transmit_len();
-                connection.poll_transmit(&mut self.tunnels, now, waiting, out, |room| session.poll_transmit(now, room))
+                connection.poll_transmit(now, out, &mut self.tunnels, waiting, |room| session.poll_transmit(now, room))
             }
-            None => connection.poll_transmit(&mut self.tunnels, now, 0, out, |_| 0),
+            None => connection.poll_transmit(now, out, &mut self.tunnels, 0, |_| 0),
         }
     }
 }

@@ -102,7 +102,9 @@ fn an_idle_tunnel_asks_at_most_four_times_a_second() {
         }
         if !moved {
             let poll = route.publisher.tunnel.poll_timeout().unwrap();
-            now = poll.min(route.connection.poll_timeout(&host.tunnels)).max(Instant::from_micros(now.as_micros() + 1));
+            now = poll
+                .min(route.connection.poll_timeout(&host.tunnels).unwrap())
+                .max(Instant::from_micros(now.as_micros() + 1));
         }
     }
     assert!(route.publisher.session.publishing().is_some());
@@ -136,13 +138,13 @@ fn an_answer_whose_length_is_unknown_waits_for_room() {
     let whole = of_tunnel("send", 0, b"abc");
     let mut rest = &whole[..];
     let One { tunnels, connection, .. } = &mut one;
-    assert_eq!(connection.next_event(tunnels, START, &mut rest), Some(TunnelEvent::Data(TunnelId(0))));
+    assert_eq!(connection.next_event(START, &mut rest, tunnels), Some(TunnelEvent::Data(TunnelId(0))));
     connection.receive(START, &mut rest, |bytes| *bytes = &[]);
-    assert_eq!(connection.next_event(tunnels, START, &mut rest), None);
+    assert_eq!(connection.next_event(START, &mut rest, tunnels), None);
     let mut out = [b'?'; MAX_BODY + 200];
     let small = &mut out[..MIN_ANSWER - 1];
-    assert_eq!(connection.poll_answer(tunnels, START, true, small, |_| panic!("it waits")), 0);
-    let written = connection.poll_answer(tunnels, START, true, &mut out, |room| {
+    assert_eq!(connection.poll_answer(START, small, tunnels, true, |_| panic!("it waits")), 0);
+    let written = connection.poll_answer(START, &mut out, tunnels, true, |room| {
         assert_eq!(room.len(), MAX_BODY - 1);
         room[..5].fill(b'!');
         5
@@ -150,12 +152,12 @@ fn an_answer_whose_length_is_unknown_waits_for_room() {
     assert_eq!(text(&out[..written]), ok("\x01!!!!!").replace("Length: 6", "Length:     6"));
     // And one without a word.
     assert_eq!(
-        connection.next_event(tunnels, START, &mut &of_tunnel("send", 1, b"x")[..]),
+        connection.next_event(START, &mut &of_tunnel("send", 1, b"x")[..], tunnels),
         Some(TunnelEvent::Data(TunnelId(0)))
     );
     connection.receive(START, &mut &b"x"[..], |bytes| *bytes = &[]);
-    assert_eq!(connection.next_event(tunnels, START, &mut &b""[..]), None);
-    let written = connection.poll_answer(tunnels, START, false, &mut out, |_| panic!("it has nothing to say"));
+    assert_eq!(connection.next_event(START, &mut &b""[..], tunnels), None);
+    let written = connection.poll_answer(START, &mut out, tunnels, false, |_| panic!("it has nothing to say"));
     assert_eq!(text(&out[..written]), ok("\x01"));
 }
 

@@ -57,7 +57,7 @@ impl Route {
         if fresh && answered > 0 && self.up.is_empty() && !self.connection.wants_transmit(now, 0) {
             // Between two requests.
             if self.connection.tunnel(&host.tunnels).is_none() {
-                assert_eq!(self.connection.ended(&mut host.tunnels, now), None);
+                assert_eq!(self.connection.ended(now, &mut host.tunnels), None);
                 self.connection = TunnelConnection::new(now);
             }
         }
@@ -80,7 +80,7 @@ pub(super) fn run(host: &mut Host, routes: &mut [Route]) -> u64 {
         }
         if !moved {
             let polls = routes.iter().filter_map(|route| route.publisher.tunnel.poll_timeout());
-            let held = routes.iter().map(|route| route.connection.poll_timeout(&host.tunnels));
+            let held = routes.iter().filter_map(|route| route.connection.poll_timeout(&host.tunnels));
             let next = polls.chain(held).min().unwrap();
             assert!(next > now, "it spins");
             now = next;

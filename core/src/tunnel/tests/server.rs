@@ -51,9 +51,9 @@ impl One {
     }
 
     fn step(&mut self, now: Instant, rest: &mut &[u8], events: &mut Vec<TunnelEvent>, answer: &mut Vec<u8>) -> bool {
-        let event = self.connection.next_event(&mut self.tunnels, now, rest);
+        let event = self.connection.next_event(now, rest, &mut self.tunnels);
         match event {
-            Some(TunnelEvent::Open) => drop(self.connection.open(&mut self.tunnels, now, &[5; 32])),
+            Some(TunnelEvent::Open) => drop(self.connection.open(now, &[5; 32], &mut self.tunnels)),
             Some(TunnelEvent::Data(_)) => {
                 let taken = &mut self.taken;
                 self.connection.receive(now, rest, |bytes| taken.extend_from_slice(core::mem::take(bytes)));
@@ -64,7 +64,7 @@ impl One {
         let mut out = [0; 7];
         let waiting = if self.connection.tunnel(&self.tunnels).is_some() { self.saying.len() } else { 0 };
         let saying = &mut self.saying;
-        let written = self.connection.poll_transmit(&mut self.tunnels, now, waiting, &mut out, |room| {
+        let written = self.connection.poll_transmit(now, &mut out, &mut self.tunnels, waiting, |room| {
             let length = room.len().min(saying.len());
             room[..length].copy_from_slice(&saying[..length]);
             saying.drain(..length);

@@ -8,7 +8,7 @@ fn a_poll_is_held_until_there_is_something_to_say_or_for_a_while() {
     let mut one = One::open();
     let poll = |number| of_tunnel("idle", number, b"\0");
     assert_eq!(one.asked(&poll(0), START, 99).1, "");
-    let until = one.connection.poll_timeout(&one.tunnels);
+    let until = one.connection.poll_timeout(&one.tunnels).unwrap();
     assert_eq!(until, START.after_millis(50));
     assert!(!one.connection.wants_transmit(START, 0) && one.connection.wants_transmit(START, 1));
     assert_eq!(one.asked(b"", until, 99).1, ok("\x01"));
@@ -54,7 +54,7 @@ fn a_connection_that_ends_amid_a_request_takes_its_tunnel_along_and_no_other() {
     for part in [0, 30] {
         let mut one = One::open();
         one.asked(&of_tunnel("send", 0, b"abc")[..part], START, 99);
-        assert_eq!(one.connection.ended(&mut one.tunnels, START), None);
+        assert_eq!(one.connection.ended(START, &mut one.tunnels), None);
         one.connection = TunnelConnection::new(START);
         assert_eq!(one.asked(&of_tunnel("send", 0, b"abc"), START, 99).1, ok("\x01"));
     }
@@ -62,12 +62,12 @@ fn a_connection_that_ends_amid_a_request_takes_its_tunnel_along_and_no_other() {
     let mut one = One::open();
     let whole = of_tunnel("send", 0, b"abc");
     one.asked(&whole[..whole.len() - 1], START, 99);
-    assert_eq!(one.connection.ended(&mut one.tunnels, START), Some(TunnelId(0)));
+    assert_eq!(one.connection.ended(START, &mut one.tunnels), Some(TunnelId(0)));
     assert!(one.tunnels.is_empty());
     // While a poll is held: nothing is lost.
     let mut one = One::open();
     one.asked(&of_tunnel("idle", 0, b"\0"), START, 99);
-    assert_eq!(one.connection.ended(&mut one.tunnels, START), None);
+    assert_eq!(one.connection.ended(START, &mut one.tunnels), None);
     one.connection = TunnelConnection::new(START);
     assert_eq!(one.asked(&of_tunnel("send", 1, b"abc"), START, 99).1, ok("\x01"));
 }
@@ -86,15 +86,15 @@ fn an_old_tunnel_and_a_silent_connection_time_out() {
     let whole = of_tunnel("send", 0, b"abc");
     one.asked(&whole[..whole.len() - 1], START, 99);
     assert_eq!(one.tunnels.handle_timeout(limit), None, "it is the connection's time that counts");
-    assert_eq!(one.connection.poll_timeout(&one.tunnels), limit);
-    assert_eq!(one.connection.handle_timeout(&mut one.tunnels, limit), Some(TunnelId(0)));
+    assert_eq!(one.connection.poll_timeout(&one.tunnels), Some(limit));
+    assert_eq!(one.connection.handle_timeout(limit, &mut one.tunnels), Some(TunnelId(0)));
     assert_eq!(one.asked(b"", limit, 99).1, status("408 Request Timeout", "close"));
     assert!(one.connection.is_over() && one.tunnels.is_empty());
     // Who does not ask, or does not take the answer, is shown out without one.
     for request in [&b""[..], b"GET / HTTP/1.1\r\n\r\n"] {
         let mut one = One::open();
-        while one.connection.next_event(&mut one.tunnels, START, &mut &request[..]).is_some() {}
-        assert_eq!(one.connection.handle_timeout(&mut one.tunnels, limit), None);
+        while one.connection.next_event(START, &mut &request[..], &mut one.tunnels).is_some() {}
+        assert_eq!(one.connection.handle_timeout(limit, &mut one.tunnels), None);
         assert!(one.connection.is_over());
         assert_eq!(one.asked(b"", limit, 99).1, "");
     }
@@ -128,21 +128,21 @@ fn an_answer_may_go_out_before_its_request_is_complete() {
     let whole = of_tunnel("send", 0, b"abcdef");
     let mut rest = &whole[..];
     let now = START;
-    assert_eq!(one.connection.next_event(&mut one.tunnels, now, &mut rest), Some(TunnelEvent::Data(TunnelId(0))));
+    assert_eq!(one.connection.next_event(now, &mut rest, &mut one.tunnels), Some(TunnelEvent::Data(TunnelId(0))));
     one.connection.receive(now, &mut rest, |bytes| *bytes = &bytes[2..]);
     assert!(!one.connection.wants_transmit(now, 2));
     assert!(one.connection.answer_early());
     let mut out = [0; 1_000];
-    let mut written = one.connection.poll_transmit(&mut one.tunnels, now, 2, &mut out, |room| {
+    let mut written = one.connection.poll_transmit(now, &mut out, &mut one.tunnels, 2, |room| {
         room.copy_from_slice(b"ok");
         2
     });
     assert_eq!(String::from_utf8_lossy(&out[..written]), ok("\x01ok"));
-    assert_eq!(one.connection.next_event(&mut one.tunnels, now, &mut rest), Some(TunnelEvent::Data(TunnelId(0))));
+    assert_eq!(one.connection.next_event(now, &mut rest, &mut one.tunnels), Some(TunnelEvent::Data(TunnelId(0))));
     one.connection.receive(now, &mut rest, |bytes| *bytes = &[]);
     assert!(!one.connection.answer_early(), "there is one answer");
-    assert_eq!(one.connection.next_event(&mut one.tunnels, now, &mut rest), None);
-    written = one.connection.poll_transmit(&mut one.tunnels, now, 2, &mut out, |_| panic!("there was one answer"));
+    assert_eq!(one.connection.next_event(now, &mut rest, &mut one.tunnels), None);
+    written = one.connection.poll_transmit(now, &mut out, &mut one.tunnels, 2, |_| panic!("there was one answer"));
     assert_eq!(written, 0);
     assert_eq!(one.asked(&of_tunnel("send", 1, b"next"), now, 99).1, ok("\x01"));
 }
@@ -169,9 +169,9 @@ fn trickled(one: &mut One, text: &[u8], every: u64) -> (u64, String, Option<Tunn
         answers += &answer;
         all.extend(events);
         let next = now.after_millis(every as u32);
-        let limit = one.connection.poll_timeout(&one.tunnels);
+        let limit = one.connection.poll_timeout(&one.tunnels).unwrap();
         if limit <= next {
-            (now, ended) = (limit, one.connection.handle_timeout(&mut one.tunnels, limit));
+            (now, ended) = (limit, one.connection.handle_timeout(limit, &mut one.tunnels));
             let (events, answer) = one.asked(b"", now, 1);
             answers += &answer;
             all.extend(events);
@@ -196,7 +196,7 @@ fn a_head_has_ten_seconds_however_it_comes() {
             assert_eq!(events, [TunnelEvent::Refused(TunnelRefusal::TooSlow)]);
         }
         assert!(one.connection.is_over() && one.tunnels.len() == 1);
-        assert_eq!(one.connection.handle_timeout(&mut one.tunnels, START.after_millis(99_999_999)), None);
+        assert_eq!(one.connection.handle_timeout(START.after_millis(99_999_999), &mut one.tunnels), None);
     }
     // One that is complete in time is answered.
     let mut one = One::open();
@@ -228,12 +228,12 @@ fn a_body_that_trickles_in_is_refused_and_its_tunnel_over() {
 fn who_takes_an_answer_too_slowly_is_shown_out() {
     let mut one = One::new(Some("the page"));
     let mut rest = &b"GET / HTTP/1.1\r\n\r\n"[..];
-    while one.connection.next_event(&mut one.tunnels, START, &mut rest).is_some() {}
+    while one.connection.next_event(START, &mut rest, &mut one.tunnels).is_some() {}
     let mut now = START;
     while !one.connection.is_over() {
-        assert_eq!(one.connection.poll_transmit(&mut one.tunnels, now, 0, &mut [0], |_| 0), 1);
+        assert_eq!(one.connection.poll_transmit(now, &mut [0], &mut one.tunnels, 0, |_| 0), 1);
         now = now.after_millis(1_000);
-        assert_eq!(one.connection.handle_timeout(&mut one.tunnels, now), None);
+        assert_eq!(one.connection.handle_timeout(now, &mut one.tunnels), None);
         assert!(now.as_millis() < START.as_millis() + 32_000, "it hangs");
     }
     assert_eq!(now.as_millis() - START.as_millis(), 31_000);

@@ -39,7 +39,7 @@ fn run(board: &mut Board) -> Option<()> {
         }
         let now = (board.now)();
         let waiting = client.transmit_len();
-        let written = tunnel.poll_transmit(now, waiting, &mut board.output, |room| client.poll_transmit(now, room));
+        let written = tunnel.poll_transmit(now, &mut board.output, waiting, |room| client.poll_transmit(now, room));
         (board.send)(board.output.get(..written)?);
         // What is to be sent.
         if let Some(id) = stream
@@ -53,7 +53,7 @@ fn run(board: &mut Board) -> Option<()> {
             while client.media_left(csid).is_some() {
                 let waiting = client.media_len(csid, rest.len());
                 let mut taken = 0;
-                let written = tunnel.poll_transmit((board.now)(), waiting, &mut board.output, |room| {
+                let written = tunnel.poll_transmit((board.now)(), &mut board.output, waiting, |room| {
                     let (more, written) = client.poll_media(csid, rest, room);
                     taken = more;
                     written

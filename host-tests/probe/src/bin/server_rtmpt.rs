@@ -20,9 +20,9 @@ fn run(board: &mut Board) -> Option<()> {
         if input.first().is_some_and(|first| Protocol::of(*first) != Protocol::Http) {
             return None;
         }
-        while let Some(event) = connection.next_event(&mut tunnels, now, &mut input) {
+        while let Some(event) = connection.next_event(now, &mut input, &mut tunnels) {
             match event {
-                TunnelEvent::Open => drop(connection.open(&mut tunnels, now, &board.entropy)),
+                TunnelEvent::Open => drop(connection.open(now, &board.entropy, &mut tunnels)),
                 TunnelEvent::Closed(tunnel) => (board.show)(tunnel.index() as u32, &[]),
                 TunnelEvent::Refused(_) => (board.show)(9, &[]),
                 TunnelEvent::Data(_) => {
@@ -42,10 +42,10 @@ fn run(board: &mut Board) -> Option<()> {
         let now = (board.now)();
         let waiting = server.transmit_len();
         let fill = |room: &mut [u8]| server.poll_transmit(now, room);
-        let written = connection.poll_transmit(&mut tunnels, now, waiting, &mut board.output, fill);
+        let written = connection.poll_transmit(now, &mut board.output, &mut tunnels, waiting, fill);
         (board.send)(board.output.get(..written)?);
-        if connection.poll_timeout(&tunnels) <= now {
-            let _ = connection.handle_timeout(&mut tunnels, now);
+        if connection.poll_timeout(&tunnels).is_some_and(|deadline| deadline <= now) {
+            let _ = connection.handle_timeout(now, &mut tunnels);
         }
         if let Some(tunnel) = tunnels.handle_timeout(now) {
             (board.show)(tunnel.index() as u32, &[]);

@@ -40,7 +40,7 @@ calls! {
     }
     drive_as {
         tunnel::TunnelClient::poll_transmit => |client: &mut tunnel::TunnelClient, now, waiting, out: &mut [u8], fill: Fill| {
-            client.poll_transmit(now, waiting, out, fill)
+            client.poll_transmit(now, out, waiting, fill)
         },
         tunnel::TunnelClient::receive => |client: &mut tunnel::TunnelClient, now, input: &mut &'static [u8], take: Take| {
             client.receive(now, input, take)
@@ -51,7 +51,7 @@ calls! {
                                             wants,
                                             out: &mut [u8],
                                             fill: Fill| {
-            connection.poll_answer(tunnels, now, wants, out, fill)
+            connection.poll_answer(now, out, tunnels, wants, fill)
         },
         tunnel::TunnelConnection::poll_transmit => |connection: &mut tunnel::TunnelConnection,
                                               tunnels: &mut tunnel::Tunnels<8>,
@@ -59,7 +59,7 @@ calls! {
                                               waiting,
                                               out: &mut [u8],
                                               fill: Fill| {
-            connection.poll_transmit(tunnels, now, waiting, out, fill)
+            connection.poll_transmit(now, out, tunnels, waiting, fill)
         },
         tunnel::TunnelConnection::receive => |connection: &mut tunnel::TunnelConnection,
                                         now,

@@ -82,7 +82,7 @@ impl<'a> Tunnel<'a> {
     pub(crate) fn transmit(&mut self, waiting: usize, out: &mut [u8], fill: impl FnOnce(&mut [u8]) -> usize) -> usize {
         match &mut self.client {
             None => fill(out),
-            Some(client) => client.poll_transmit(clock(), waiting, out, |room| {
+            Some(client) => client.poll_transmit(clock(), out, waiting, |room| {
                 let moved = self.gathered.move_to(room);
                 match room.get_mut(moved..) {
                     None | Some([]) => moved,

@@ -177,7 +177,7 @@ impl<const TUNNELS: usize, const STREAMS: usize> WebServer for Tunnels<'_, TUNNE
     }
 
     fn leave(&mut self, web: &mut Web, why: &Error, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler) {
-        if let Some(tunnel) = web.connection.ended(&mut self.table, clock()) {
+        if let Some(tunnel) = web.connection.ended(clock(), &mut self.table) {
             self.end(tunnel, why, relay, handler);
         }
     }

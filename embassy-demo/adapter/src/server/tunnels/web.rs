@@ -32,7 +32,7 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
         cx: &mut Context<'_>,
     ) -> Result<(), Error> {
         let now = clock();
-        if let Some(tunnel) = web.connection.handle_timeout(&mut self.table, now) {
+        if let Some(tunnel) = web.connection.handle_timeout(now, &mut self.table) {
             self.end(tunnel, &Error::Lost, relay, handler);
         }
         loop {
@@ -61,7 +61,10 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
             if waits && !link.has_room() {
                 link.wake_when_writable(cx);
             }
-            wake_at(if waits { now + AGAIN } else { web.connection.poll_timeout(&self.table) }, cx);
+            let due = if waits { Some(now + AGAIN) } else { web.connection.poll_timeout(&self.table) };
+            if let Some(at) = due {
+                wake_at(at, cx);
+            }
             return Ok(());
         }
     }
@@ -76,10 +79,10 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
         input: &mut &[u8],
         cx: &mut Context<'_>,
     ) {
-        while let Some(event) = web.connection.next_event(&mut self.table, now, input) {
+        while let Some(event) = web.connection.next_event(now, input, &mut self.table) {
             match event {
                 TunnelEvent::Open => {
-                    if let Some(tunnel) = web.connection.open(&mut self.table, now, &handler.entropy()) {
+                    if let Some(tunnel) = web.connection.open(now, &handler.entropy(), &mut self.table) {
                         self.begin(tunnel, web.from, handler);
                     }
                 }
@@ -146,7 +149,7 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
             let mut written = 0;
             if connection.wants_transmit(now, 0) {
                 let table = &mut self.table;
-                written = link.write(&mut |out| connection.poll_answer(table, now, false, out, |_| 0));
+                written = link.write(&mut |out| connection.poll_answer(now, out, table, false, |_| 0));
             }
             return (written > 0, connection.wants_transmit(now, 0));
         };
@@ -165,7 +168,7 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
                 }),
                 None => session.poll_transmit(now, room),
             };
-            written = link.write(&mut |out| connection.poll_answer(table, now, wants, out, &mut fill));
+            written = link.write(&mut |out| connection.poll_answer(now, out, table, wants, &mut fill));
         }
         let error = result.err().or_else(|| session.is_closed().then_some(Error::Closed));
         if player.is_some_and(|(playing, _)| playing.has_left()) {
