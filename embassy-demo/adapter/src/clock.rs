@@ -1,4 +1,4 @@
-//! The time, as the core counts it, and whom it wakes.
+//! The core's instants from embassy's clock, and timers for them.
 
 use core::future::Future;
 use core::pin::pin;
@@ -7,10 +7,10 @@ use core::task::Context;
 use embassy_time::{Duration, Timer};
 use embedded_rtmp::time::Instant;
 
-/// The time, as the core counts it.
+/// The current time.
 pub(crate) fn clock() -> Instant {
-    // A clock takes divisions, which need not be in flash wherever the time is asked for; and a number is handed over in
-    // registers, as an instant is not.
+    // Not inlined, because the conversion takes divisions. It returns a number, because a number fits into registers and an
+    // instant does not.
     #[inline(never)]
     fn micros() -> u64 {
         embassy_time::Instant::now().as_micros()
@@ -18,16 +18,20 @@ pub(crate) fn clock() -> Instant {
     Instant::from_micros(micros())
 }
 
-/// The instant so long after `now`; the end of time where that is earlier.
+/// A longer time has no end, whatever the tick rate is.
+const LONGEST: Duration = Duration::from_secs(366 * 86_400);
+
+/// The instant `time` after `now`. If `time` is longer than a year, that is the end of time.
 pub(crate) fn later(now: Instant, time: Duration) -> Instant {
     #[inline(never)]
     fn sum(now: u64, time: Duration) -> u64 {
-        now.saturating_add(time.as_micros())
+        // `Duration::as_micros` overflows if the tick is longer than a microsecond and the time is `Duration::MAX`.
+        if time > LONGEST { u64::MAX } else { now.saturating_add(time.as_micros()) }
     }
     Instant::from_micros(sum(now.as_micros(), time))
 }
 
-/// Whether a deadline has passed; if not, the task is woken when it does.
+/// Returns whether a deadline has passed. If not, the task is woken when it passes.
 #[inline(never)]
 pub(crate) fn has_passed(deadline: Instant, cx: &mut Context<'_>) -> bool {
     let passed = clock() >= deadline;
@@ -37,11 +41,11 @@ pub(crate) fn has_passed(deadline: Instant, cx: &mut Context<'_>) -> bool {
     passed
 }
 
-/// Has the task woken at `at`, never too early; at once if that is past.
-// It is called from everywhere.
+/// Wakes the task at `at`, not earlier. If that time has passed, wakes it at once.
+// Not inlined, because it has many callers.
 #[inline(never)]
 pub(crate) fn wake_at(at: Instant, cx: &mut Context<'_>) {
-    // Ticks are rounded down. What the clock cannot count never comes.
+    // The conversion rounds down to a whole tick. An instant that overflows never comes.
     let Some(at) = embassy_time::Instant::try_from_micros(at.as_micros()) else { return };
     let _ = pin!(Timer::at(embassy_time::Instant::from_ticks(at.as_ticks().saturating_add(1)))).poll(cx);
 }

@@ -5,6 +5,7 @@
 //! devices and the same wire.
 
 pub mod clip;
+pub mod clock;
 pub mod compare;
 pub mod device;
 pub mod flv;

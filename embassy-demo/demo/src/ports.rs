@@ -6,6 +6,7 @@ use embassy_net::tcp::TcpSocket;
 use embedded_rtmp_embassy::embedded_rtmp::port_plan::{AttemptReport, Target};
 use embedded_rtmp_embassy::{ClientOptions, Memory, Server, ServerOptions, test_ports};
 
+use super::clock::block_on;
 use super::device::Device;
 use super::options::{MOST_PORTS, Options};
 use super::record::Recorder;
@@ -50,7 +51,7 @@ pub fn ports(options: &Options, show: &mut dyn FnMut(AttemptReport)) -> Result<(
         Box::pin(server.run(&mut recorder)),
         Box::pin(web_server(second)),
     ];
-    Ok(pollster::block_on(tasks::run(test, others))?)
+    Ok(block_on(tasks::run(test, others))?)
 }
 
 /// Answers whatever comes as a web server answers what is no HTTP.

@@ -21,6 +21,7 @@ use embedded_rtmp_embassy::{
 };
 
 use super::clip::schedule;
+use super::clock::block_on;
 use super::compare::compare;
 use super::device::Device;
 use super::flv::{self, Tag};
@@ -173,7 +174,7 @@ pub struct Relayed {
 /// one that stops was not closed.
 pub fn relay(options: &Options) -> Result<Relayed> {
     let clip = flv::read(crate::clip::BUNDLED)?;
-    pollster::block_on(run(&clip, Duration::from_millis(options.delay)))
+    block_on(run(&clip, Duration::from_millis(options.delay)))
 }
 
 async fn run(clip: &[Tag<'_>], delay: Duration) -> Result<Relayed> {

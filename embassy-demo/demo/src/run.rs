@@ -13,6 +13,7 @@ use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{Error, Memory, Publisher, Server, ServerOptions, SessionId, Traffic};
 
 use super::clip::schedule;
+use super::clock::block_on;
 use super::compare::compare;
 use super::device::Device;
 use super::flv::{self, AUDIO, Tag, VIDEO};
@@ -67,7 +68,7 @@ pub fn run(options: &Options) -> Result<Outcome> {
     let name = options.clip.as_deref().unwrap_or(Path::new("the bundled clip")).display().to_string();
     let clip = flv::read(&file).with_context(|| format!("cannot use {name}"))?;
     let out = create(options)?;
-    let mut outcome = pollster::block_on(transfer(options, &clip, out))?;
+    let mut outcome = block_on(transfer(options, &clip, out))?;
     if outcome.result.is_ok() {
         outcome.result = check(&clip, &options.output);
     }

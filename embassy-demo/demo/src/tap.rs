@@ -7,6 +7,7 @@ use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Limits, Order, Plan};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{ClientOptions, Error, Memory, Publisher, test_ports};
 
+use super::clock::block_on;
 use super::flv::{self, Tag};
 use super::options;
 use super::progress::Progress;
@@ -30,7 +31,7 @@ pub fn run(tap: &options::Tap) -> Result<()> {
     let (stack, mut runner) = embassy_net::new(device, config, &mut resources, random.next_u64());
     let network: [Task<'_>; 1] = [Box::pin(async { runner.run().await })];
     let clip = flv::read(crate::clip::BUNDLED)?;
-    pollster::block_on(tasks::run(all(stack, tap, &clip), network))
+    block_on(tasks::run(all(stack, tap, &clip), network))
 }
 
 async fn all(stack: Stack<'_>, tap: &options::Tap, clip: &[Tag<'_>]) -> Result<()> {

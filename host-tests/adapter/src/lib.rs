@@ -1,8 +1,8 @@
-//! Tests of the adapter over simulated devices.
+//! Tests of the adapter over simulated devices, in simulated time.
 
 #![cfg(test)]
 
-pub(crate) use embedded_rtmp_demo::{clip, compare, device, flv, progress, publish, record, tasks, wire};
+pub(crate) use embedded_rtmp_demo::{clip, clock, compare, device, flv, progress, publish, record, tasks, wire};
 
 mod cancel;
 mod dial;

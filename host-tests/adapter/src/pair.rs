@@ -19,6 +19,7 @@ use embedded_rtmp_embassy::{
     ClientOptions, Error, Handler, KeepAlive, Memory, Played, Publisher, Rejection, Server, ServerOptions, SessionId,
 };
 
+use crate::clock::block_on_stepped;
 use crate::device::Device;
 use crate::flv::{self, Tag};
 use crate::record::Recorder;
@@ -39,7 +40,7 @@ pub(crate) fn with_devices<T>(wire: &Wire, test: impl AsyncFnOnce(Stack<'_>, Sta
         Box::pin(wire.run(first_port, second_port)),
     ];
     let test = with_timeout(PATIENCE, test(first, second));
-    pollster::block_on(tasks::run(test, network)).expect("the test came to no end")
+    block_on_stepped(tasks::run(test, network)).expect("the test came to no end")
 }
 
 /// The session memory of most tests.

@@ -172,7 +172,7 @@ fn who_waits_for_nobody_is_in_no_publishers_way() {
                 Instant::now()
             };
             let (ended, start) = join(waiting, publishing).await;
-            assert!(ended > start, "who is refused takes nobody's place");
+            assert!(ended >= start, "who is refused takes nobody's place");
         },
         async |_| {},
     );

@@ -70,7 +70,7 @@ pub(crate) trait WebServer {
 ///     lent: &'static mut TunnelMemory<2>,
 ///     handler: &mut dyn Handler,
 /// ) -> Result<(), ServerError> {
-///     let mut tunnels = Tunnels::<2>::new(lent, TunnelConfig { page: Some("A camera."), ..Config::new() });
+///     let mut tunnels = Tunnels::<2>::new(lent, TunnelConfig { page: Some("A camera."), ..TunnelConfig::new() });
 ///     let server = Server::<4, 1, 3>::relaying(stack, &[1935, 80], memory, streams, &ServerOptions::default())?;
 ///     server.with_tunnels(&mut tunnels)?.run(handler).await;
 ///     Ok(())
