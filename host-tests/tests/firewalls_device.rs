@@ -17,7 +17,7 @@ fn demo() -> &'static Path {
     static DEMO: OnceLock<PathBuf> = OnceLock::new();
     DEMO.get_or_init(|| {
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "-p", "embedded-rtmp-embassy", "--bin", "demo"]);
+        cargo.args(["build", "--quiet", "-p", "embedded-rtmp-demo", "--bin", "demo"]);
         finish_within(10 * LIMIT, &mut cargo).unwrap().successful().unwrap();
         Path::new(env!("CARGO_BIN_EXE_publish")).with_file_name("demo")
     })

@@ -54,7 +54,7 @@ pub(crate) async fn serve(stack: Stack<'static>, arguments: Serve) -> bool {
     let (memory, streams) = (MEMORY.take(), STREAMS.take());
     let server = Server::<SOCKETS, PUBLISHERS, PLAYERS>::relaying(stack, DEFAULT_PORTS, memory, streams, &options);
     #[cfg(feature = "rtmpt")]
-    let config = TunnelConfig { page: Some("RTMP and RTMPT are served here.\n"), ..Config::new() };
+    let config = TunnelConfig { page: Some("RTMP and RTMPT are served here.\n"), ..TunnelConfig::new() };
     #[cfg(feature = "rtmpt")]
     let mut tunnels = Tunnels::<2>::new(TUNNELS.take(), config);
     #[cfg(feature = "rtmpt")]

@@ -11,7 +11,7 @@ probe::entry!(run);
 fn run(board: &mut Board) -> Option<()> {
     let buffers = SessionBuffers { scratch: &mut board.scratch, control: &mut board.control };
     let mut server = Server::<8>::new(buffers, board.server, &board.entropy).ok()?;
-    let mut tunnels = Tunnels::<2>::new(TunnelConfig { page: Some("x"), ..Config::new() });
+    let mut tunnels = Tunnels::<2>::new(TunnelConfig { page: Some("x"), ..TunnelConfig::new() });
     let mut connection = TunnelConnection::new((board.now)());
     while !connection.is_over() {
         let received = (board.receive)(&mut board.input);
