@@ -25,7 +25,7 @@ calls! {
         chunk::Writer::<8>::set_chunk_size,
         chunk::header::ChunkHeader::emit,
         chunk::header::ChunkHeader::parse,
-        chunk::header::MessageHeader::time_field,
+        chunk::header::ChunkMessageHeader::time_field,
         chunk::header::size,
         <chunk::Assembler as Default>::default,
         <chunk::Reader<8> as Default>::default,
@@ -48,6 +48,6 @@ calls! {
         chunk::WriteError,
         chunk::Writer<8>,
         chunk::header::ChunkHeader,
-        chunk::header::MessageHeader,
+        chunk::header::ChunkMessageHeader,
     }
 }
