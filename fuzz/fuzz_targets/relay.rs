@@ -7,7 +7,7 @@
 
 use embedded_rtmp::chunk::{ChunkStreamId, Fragment};
 use embedded_rtmp::message::{MessageHeader, MessageKind, StreamId, Timestamp};
-use embedded_rtmp::relay::{Cursor, Ring, StreamBuffers};
+use embedded_rtmp::relay::{Cursor, RelayConfig, Ring, StreamBuffers};
 use embedded_rtmp_fuzz::Cuts;
 use libfuzzer_sys::fuzz_target;
 
@@ -84,7 +84,7 @@ fuzz_target!(|data: &[u8]| {
     let mut bytes = vec![0; usize::from(*size) * 8];
     let (mut metadata, mut video, mut audio) = ([0; 60], [0; 60], [0; 60]);
     let buffers = StreamBuffers { ring: &mut bytes, metadata: &mut metadata, video: &mut video, audio: &mut audio };
-    let mut ring = Ring::new(buffers);
+    let mut ring = Ring::new(buffers, &RelayConfig::new());
     let mut players: [Player; PLAYERS] = Default::default();
     let (mut open, mut cuts, mut number): (Vec<Open>, _, _) = (Vec::new(), Cuts::new(*seed), 0_u32);
     for &[what, lane, length, piece] in script.as_chunks::<4>().0 {

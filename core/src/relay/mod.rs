@@ -1,129 +1,199 @@
-//! A relay: one publisher's stream for any number of players, through one ring of bytes that the caller lends.
+//! Streams by name, each from one publisher to any number of players: what every server does, decided once.
 //!
 //! ```text
 //!                           ┌──────────── Ring ────────────┐    peek
 //!  publisher's  push        │ ▒▒│frame│audio│key frame ····│ ─────────► player: own session, own chunk headers
 //!  fragments  ────────────► │              ▲       ▲       │ ─────────► player
 //!               one copy    │            cursors           │ ─────────► player
-//!                           │ kept: metadata, video, audio │     one copy each, into its socket
+//!                           │ cached: metadata, video,     │     one copy each, into its socket
+//!                           │         audio                │
 //!                           └──────────────────────────────┘
+//!            Directory: names, publishers and players of all streams
 //! ```
 //!
-//! The fragments of the publisher's messages are copied into the [`Ring`] as they arrive, each message behind a header of
-//! 8 bytes. Every player has a [`Cursor`] into it and sends from there, also from a message of which only a part has come.
-//! A ring knows neither sessions nor sockets; [`Player`] joins a cursor to a [`Server`](crate::session::Server) session.
+//! | Type | What it is |
+//! |---|---|
+//! | [`Directory`] | which streams there are, who publishes each and who plays it: a view of lent tables |
+//! | [`Ring`] | the messages of one stream, and its cached metadata and sequence headers |
+//! | [`Player`] | a [`Cursor`] into a ring, joined to a [`Server`](crate::session::Server) session |
+//! | [`RelayConfig`] | what happens if publishers conflict or go, and if players are late |
+//!
+//! A directory knows neither sessions nor rings nor sockets. A publisher or a player need not be a session: a device can
+//! publish its own camera under any [`PeerId`] and push [`Fragment`](crate::chunk::Fragment)s, and a recorder can read a
+//! ring with a cursor of its own.
+//!
+//! # The states of a stream
+//! ```text
+//!              play                        publish
+//!        ┌──────────────► ┌─────────┐ ──────────────────► ┌───────────┐ ◄──────┐ heard: the second publish
+//!     free                │ waiting │                     │ published │        │ is rejected
+//!        ◄──────────────┘ └─────────┘ ◄────────────────── └───────────┘ ────┐  │
+//!          last player leaves  ▲        unpublish, grace 0     │   ▲        │  │
+//!                              │                     unpublish │   │ publish▼  │ second publish
+//!                              │ grace is over: players        ▼   │      ┌────────────┐
+//!                              │ are told                 ┌───────────┐   │ challenged │ silent until the deadline:
+//!                              └───────────────────────── │   grace   │   └────────────┘ the second one replaces
+//!                                                         └───────────┘                  the first
+//! ```
+//! With the default configuration there is no grace, and a second publish is rejected. If players go on with another
+//! publisher, all of its timestamps are shifted by one offset ([`Ring::resume`]).
+//!
+//! # The loop of a server
+//! One turn of one of two sessions. A server with sockets does this for each session that received something, that has
+//! more room, or that [`Directory::wake`] showed; and calls `handle_timeout` of the directory and of the sessions in time.
 //!
 //! ```
-//! use embedded_rtmp::command::{PlayRequest, code};
-//! use embedded_rtmp::relay::{StreamBuffers, Player, Ring};
+//! use embedded_rtmp::command::code;
+//! use embedded_rtmp::relay::*;
 //! use embedded_rtmp::session::ServerEvent;
-//! # use embedded_rtmp::chunk::{ChunkStreamId, Fragment};
-//! # use embedded_rtmp::message::{MessageHeader, MessageKind, StreamId, Timestamp};
-//! # use embedded_rtmp::session::{self, Client, ClientConfig, ClientEvent, Server, ServerConfig};
-//! # use embedded_rtmp::{command::ConnectOptions, time::Instant};
+//! # use embedded_rtmp::command::{ConnectOptions, PlayRequest};
+//! # use embedded_rtmp::message::{MessageKind, StreamId, Timestamp};
+//! # use embedded_rtmp::session::{Client, ClientConfig, ClientEvent, Server, ServerConfig, SessionBuffers};
+//! # use embedded_rtmp::time::Instant;
 //!
-//! // The memory of one stream; how large each is to be stands at `StreamBuffers`.
-//! let (mut bytes, mut metadata, mut video, mut audio) = ([0; 16_384], [0; 512], [0; 64], [0; 32]);
+//! // The memory of one stream and two players.
+//! let (mut bytes, mut metadata, mut video, mut audio, mut name) = ([0; 16_384], [0; 512], [0; 64], [0; 32], [0; 64]);
 //! let buffers = StreamBuffers { ring: &mut bytes, metadata: &mut metadata, video: &mut video, audio: &mut audio };
-//! let mut ring = Ring::new(buffers);
-//!
-//! // What the publisher's session brings, as it comes; and `ring.end()` at its `Unpublished`, or when it is lost.
-//! # let header = MessageHeader { timestamp: Timestamp(40), length: 5, kind: MessageKind::VIDEO, stream: StreamId(1) };
-//! # let csid = ChunkStreamId::new(6).unwrap();
-//! # let event = ServerEvent::Media(Fragment { csid, header, offset: 0, data: b"\x17\x01key" });
-//! if let ServerEvent::Media(fragment) = event {
-//!     ring.push(&fragment);
-//! }
-//! # // A client that plays, and the server's session with it.
-//! # let mut lent = [([0; 1536], [0; 512]), ([0; 1536], [0; 512])];
-//! # let [ours, theirs] = lent.each_mut().map(|(scratch, control)| session::SessionBuffers { scratch, control });
-//! # let mut client = Client::<8, 1>::new(theirs, ClientConfig::new(), &[1; 32])?;
-//! # client.connect(&ConnectOptions { app: "live", tc_url: &["rtmp://host/live"], flash_ver: "x" })?;
-//! # client.play(&PlayRequest::new("camera"))?;
-//! # let mut session = Server::<8>::new(ours, ServerConfig::new(), &[2; 32])?;
-//! # let (mut wire, mut out, mut played, now) = (Vec::new(), [0; 1460], Vec::new(), Instant::from_millis(1));
-//!
-//! // Each player has a session of its own, and from its `Play` on a place in the ring.
-//! let (mut player, mut leaves) = (None, false);
+//! let config = RelayConfig::new();
+//! let mut rings = [Ring::new(buffers, &config)];
+//! let (mut state, mut streams) = (DirectoryState::new(&config), [StreamEntry::new(&mut name)]);
+//! let mut players = [const { PlayerEntry::new() }; 2];
+//! let mut directory = Directory::new(&mut state, &mut streams, &mut players);
+//! # let buffers = || SessionBuffers { scratch: vec![0; 1536].leak(), control: vec![0; 1024].leak() };
+//! # let mut clients = [(); 2].map(|()| Client::<8, 1>::new(buffers(), ClientConfig::new(), &[1; 32]).unwrap());
+//! # let mut sessions = [(); 2].map(|()| Server::<8>::new(buffers(), ServerConfig::new(), &[2; 32]).unwrap());
+//! # for client in &mut clients {
+//! #     client.connect(&ConnectOptions { app: "live", tc_url: &["rtmp://host/live"], flash_ver: "x" })?;
+//! # }
+//! # clients[0].play(&PlayRequest::new("camera"))?;
+//! # clients[1].publish("camera")?;
+//! # let (now, mut wires, mut played, mut ended) = (Instant::from_millis(1), [Vec::new(), Vec::new()], 0, false);
 //! # for round in 0..20 {
-//! # if round == 15 {
-//! #     client.stop(StreamId(1))?; // more comes in, and its message stream is gone
-//! #     ring.push(&Fragment { csid, header, offset: 0, data: b"\x17\x01key" });
+//! # let mut ready = Vec::new();
+//! # for (id, session) in sessions.iter_mut().enumerate() {
+//! # let (client, wire, mut out) = (&mut clients[id], &mut wires[id], [0; 4096]);
+//! # if id == 1 && round == 10 {
+//! #     let csid = client.begin_media(MessageKind::VIDEO, StreamId(1), Timestamp(0), 5)?;
+//! #     let length = client.poll_transmit(now, &mut out);
+//! #     let (_, written) = client.poll_media(csid, b"\x17\x01key", &mut out[length..]);
+//! #     wire.extend_from_slice(&out[..length + written]);
+//! # }
+//! # if id == 1 && round == 15 {
+//! #     client.close()?;
 //! # }
 //! # let length = client.poll_transmit(now, &mut out);
 //! # wire.extend_from_slice(&out[..length]);
-//! # let (mut input, arrived) = (&wire[..], wire.len());
+//! # let mut input = &wire[..];
+//!
+//! let peer = PeerId(id as u32); // of the session whose turn it is
 //! while let Some(event) = session.next_event(now, &mut input)? {
 //!     match event {
+//!         // A server with several applications stores the one that is asked for.
 //!         ServerEvent::Connect(_) => session.accept_connect()?,
-//!         ServerEvent::Play { stream, .. } if player.is_some() => {
-//!             session.reject(stream, code::PLAY_FAILED, "One player for each connection.")?;
+//!         ServerEvent::Publish { stream, key } => {
+//!             let name = StreamName::new(b"live", key.as_bytes());
+//!             match directory.publish(now, name, Publisher { peer, stream }) {
+//!                 Ok(PublishAnswer::Accept(_)) => session.accept(stream)?,
+//!                 Ok(PublishAnswer::Wait) => {} // until an event says more
+//!                 Err(error) => session.reject(stream, code::PUBLISH_BAD_NAME, error.description())?,
+//!             }
 //!         }
-//!         ServerEvent::Play { stream, request: PlayRequest { reset, .. } } => {
-//!             session.accept_play(stream, reset)?;
-//!             (player, leaves) = (Some(Player::new(stream)), false);
+//!         ServerEvent::Play { stream, request } => {
+//!             let (name, reset) = (StreamName::new(b"live", request.name.as_bytes()), request.reset);
+//!             match directory.play(name, peer, stream) {
+//!                 Ok(_) => session.accept_play(stream, reset)?,
+//!                 Err(error) => session.reject(stream, code::PLAY_FAILED, error.description())?,
+//!             }
 //!         }
-//!         ServerEvent::Stopped(_) => leaves = true,
-//!         _ => {}
+//!         ServerEvent::Media(fragment) => {
+//!             if let Some(stream) = directory.published(Publisher { peer, stream: fragment.header.stream }) {
+//!                 rings[stream.get()].push(&fragment);
+//!                 ready.extend(directory.wake(stream)); // these sessions have a turn now
+//!             }
+//!         }
+//!         ServerEvent::Unpublished(stream) => directory.unpublish(now, peer, Some(stream)),
+//!         ServerEvent::Stopped(stream) => {
+//!             directory.player_of(peer).and_then(|player| directory.stop(player, stream));
+//!         }
+//!         _ => {} // Pause and Receive are methods of the player.
 //!     }
 //! }
-//! # let taken = arrived - input.len();
-//! # wire.drain(..taken);
-//!
-//! // Who leaves gets no message more: its stream may be gone.
-//! if leaves && player.as_mut().is_some_and(Player::stop) {
-//!     player = None; // not before: a message that is begun must be finished
+//! while let Some(event) = directory.poll_event(now) {
+//!     match event {
+//!         RelayEvent::Gone(stream) => rings[stream.get()].end(),
+//!         RelayEvent::Resumed { stream, gap } => rings[stream.get()].resume(gap),
+//!         _ => {} // The others come with other configurations, or if streams have no room.
+//!     }
 //! }
-//! // Whenever the ring has more, or its socket has room: what is to be sent, of the session and then of the stream.
-//! let length = match &mut player {
-//!     Some(player) => player.pump(&ring, &mut session, now, &mut out)?, // an error: close the connection
+//! let length = match directory.player_of(peer) {
 //!     None => session.poll_transmit(now, &mut out),
+//!     Some(index) => {
+//!         let Some(Turn { player, stream, generation }) = directory.player(index) else { unreachable!() };
+//!         let ring = stream.map(|stream| &rings[stream.get()]);
+//!         let length = player.pump(ring, generation, session, now, &mut out)?; // an error: close the connection
+//!         directory.settle(index);
+//!         length
+//!     }
 //! };
-//! # let mut answer = &out[..length];
+//! # let (mut answer, taken) = (&out[..length], wire.len() - input.len());
+//! # wire.drain(..taken);
 //! # while let Some(event) = client.next_event(now, &mut answer)? {
-//! #     if let ClientEvent::Media(fragment) = event {
-//! #         played.extend_from_slice(fragment.data);
+//! #     match event {
+//! #         ClientEvent::Media(fragment) => played += fragment.data.len(),
+//! #         ClientEvent::Status(_, status) => ended |= status.code == *code::PLAY_UNPUBLISH_NOTIFY,
+//! #         _ => {}
 //! #     }
 //! # }
 //! # }
-//! # assert!(played == b"\x17\x01key" && player.is_none());
+//! # }
+//! # assert!(played == 5 && ended, "{played} {ended}");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! At a player's `Receive` its cursor [selects](Cursor::select). While it is paused nothing is pumped, once
-//! [`Cursor::is_inside`] says that no message is begun. When the publisher comes or goes,
-//! [`publish_notify`](crate::session::Server::publish_notify) and
-//! [`unpublish_notify`](crate::session::Server::unpublish_notify) tell it.
+//! When a session ends, call [`Directory::unpublish`] without a stream, and [`Directory::leave`].
 //!
 //! # What a player gets
-//! - First the metadata and the sequence headers, which are kept beside the ring, with the timestamp of what follows.
-//! - Then everything from the last keyframe on, where the ring still holds that; else from the next one on. A stream that
-//!   has had no video so far is joined at once, where it is.
-//! - Timestamps as the publisher sent them: they need not begin at 0, and jump where another publisher takes over.
-//! - `onMetaData` without the `@setDataFrame` before it, which is for servers; data behind an AMF3 selector as plain data.
+//! - First the cached metadata and sequence headers, with the timestamp of the message that follows.
+//! - Then everything from the last keyframe on, if the ring still has it; otherwise from the next one on. If the stream has
+//!   had no video so far, the player begins at the end of the ring.
+//! - Timestamps as the publisher sent them. They need not begin at 0, and they jump if a publisher follows another one
+//!   without a [grace time](RelayConfig::grace).
+//! - `onMetaData` without the `@setDataFrame` before it, which is for servers; data after an AMF3 selector as plain data.
+//! - `NetStream.Play.PublishNotify` and `NetStream.Play.UnpublishNotify` if the stream begins or ends while it plays.
 //!
-//! # Who is too slow
-//! The publisher is never held up: what is older than the ring is long is overwritten. A player that this happens to
-//! between two messages, or that is half a ring behind there, goes on with the last keyframe where that is newer (without
-//! video: with what comes next), and the messages that it missed are [counted](Cursor::skipped). Within a message there
-//! is no way on, and its connection is closed ([`Overtaken`]). The others do not notice.
+//! # Players that are late
+//! The publisher never waits. Messages that are older than the length of the ring are overwritten. A player that is between
+//! two messages and is half a ring late ([`RelayConfig::late_percent`]) goes on with the last keyframe if that is newer
+//! (without video: with the next message), and the messages that it missed are [counted](Played::skipped). A player that is
+//! inside an overwritten message cannot go on, and its connection is closed ([`Overtaken`],
+//! [`RelayConfig::fill_overtaken`]). Other players are not affected.
 //!
 //! # What cannot be relayed
-//! A message that is longer than the ring, with its 8 bytes, is left out and [counted](Counts::too_long). Where a message
-//! begins while four others are unfinished, the oldest of these is [given up](Counts::too_many), as one is that its
-//! publisher [leaves unfinished](Counts::cut).
+//! A message that is longer than the ring minus 8 bytes is dropped and [counted](Counts::too_long). If four messages are
+//! unfinished when another one begins, the oldest of them is [given up](Counts::too_many). A message that its publisher
+//! leaves unfinished is [cut](Counts::cut): players that are inside of it get zeros for the rest
+//! ([`RelayConfig::fill_cut`]), and the others do not get it.
 
 mod cached;
+mod config;
 mod cursor;
+mod directory;
+mod name;
 mod play;
 mod player;
 mod record;
 mod ring;
 mod store;
 
+pub use config::{RelayConfig, TakeOver};
 pub use cursor::{Cursor, Overtaken};
+pub use directory::{
+    Accepted, Directory, DirectoryState, PeerId, PlayerEntry, PlayerIndex, PublishAnswer, Publisher, RelayEvent,
+    RelayRejection, StreamEntry, StreamIndex, Turn, Wake,
+};
+pub use name::{NameTooLong, StreamName};
 pub use play::Piece;
-pub use player::{Player, PumpError};
+pub use player::{Generation, Played, Player, PumpError};
 pub use ring::{Counts, OVERHEAD, Ring, StreamBuffers};
 
 #[cfg(test)]

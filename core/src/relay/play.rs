@@ -10,6 +10,11 @@ use crate::message::{MessageHeader, MessageKind, StreamId};
 /// What a message that was cut off is filled up with.
 const ZEROS: &[u8] = &[0; 64];
 
+/// As many zeros of the rest of a message as one piece has.
+pub(super) fn zeros(left: u32) -> &'static [u8] {
+    ZEROS.get(..left as usize).unwrap_or(ZEROS)
+}
+
 /// A piece of a message, for a player to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Piece<'r> {
@@ -83,7 +88,7 @@ impl Ring<'_> {
                         cursor.seek();
                     } else if cursor.at.0 == self.store.head() {
                         return Ok(None);
-                    } else if let Some(piece) = self.live(cursor) {
+                    } else if let Some(piece) = self.live(cursor)? {
                         return Ok(piece);
                     }
                 }
@@ -102,19 +107,19 @@ impl Ring<'_> {
     }
 
     /// A piece of the message that the player is at; `None` where that is not for it, and it has gone on.
-    fn live(&self, cursor: &mut Cursor) -> Option<Option<Piece<'_>>> {
+    fn live(&self, cursor: &mut Cursor) -> Result<Option<Option<Piece<'_>>>, Overtaken> {
         let (record, partial) = (self.record(cursor.at.0), self.partial(cursor.at.0));
         if !cursor.is_inside {
             if record.cut && cursor.is_fresh {
                 cursor.seek();
-                return None;
+                return Ok(None);
             }
             if record.cut || !cursor.wants(record.kind) {
                 cursor.pass(record.length);
-                return None;
+                return Ok(None);
             }
             if partial.is_some_and(PartialMessage::must_be_whole) {
-                return Some(None);
+                return Ok(Some(None));
             }
         }
         let length = record.length.saturating_sub(record.skip());
@@ -128,14 +133,17 @@ impl Ring<'_> {
         let mut parts = self.store.parts(from, left as usize);
         if cursor.is_inside && left == 0 && cursor.taken < length {
             if !record.cut {
-                return Some(None);
+                return Ok(Some(None));
             }
-            let zeros = (length.wrapping_sub(cursor.taken) as usize).min(ZEROS.len());
-            parts = [ZEROS.get(..zeros).unwrap_or(ZEROS), &[]];
+            let rest = length.wrapping_sub(cursor.taken);
+            if rest > self.fill_cut {
+                return Err(Overtaken);
+            }
+            parts = [zeros(rest), &[]];
         }
         let kind = if MessageKind(record.kind).is_data() { MessageKind::DATA } else { MessageKind(record.kind) };
         let header = MessageHeader { timestamp: record.timestamp(), length, kind, stream: StreamId::CONNECTION };
-        Some(Some(Piece { begin: (!cursor.is_inside).then_some(header), parts }))
+        Ok(Some(Some(Piece { begin: (!cursor.is_inside).then_some(header), parts })))
     }
 
     /// Finds a place to begin with; answers whether there is one.

@@ -1,23 +1,24 @@
-//! A player's cursor, joined to its session.
+//! A player: a cursor into a stream, joined to the session that sends it.
 
 use core::fmt;
 
 use super::cursor::{Cursor, Overtaken};
+use super::play::{Piece, zeros};
 use super::ring::Ring;
 use crate::chunk::ChunkStreamId;
 use crate::fmt::impl_format;
-use crate::message::StreamId;
+use crate::message::{MessageKind, StreamId};
 use crate::session::{RequestError, Server};
 use crate::time::Instant;
 
-/// Why a player's connection is to be closed.
+/// Why the connection of a player must be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum PumpError {
-    /// It is too slow.
+    /// The player is too slow: the rest of the message that it is in does not exist any longer.
     Overtaken,
-    /// The session takes no message: most likely its message stream is gone.
+    /// The session takes no message. Most likely its message stream was deleted.
     Request(RequestError),
 }
 
@@ -44,23 +45,64 @@ impl From<RequestError> for PumpError {
     }
 }
 
+/// How often a stream was published and ended, modulo 2¹⁶. It is odd while the stream is published, so that a player that
+/// polls after the stream has ended is still told that it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Generation(pub(super) u16);
+
+impl Generation {
+    /// Whether the stream is published.
+    pub const fn is_published(self) -> bool {
+        self.0 & 1 == 1
+    }
+
+    /// The next one: the stream begins, or ends.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Playing,
+    /// No message is begun until the client wants to go on.
+    Paused,
+    /// No message is begun any longer.
+    Leaving,
+}
+
+/// What a player was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Played {
+    /// Messages that were sent whole.
+    pub sent: u32,
+    /// Messages that were skipped, up to a keyframe, because the player was too slow.
+    pub skipped: u32,
+}
+
 /// One player of a stream.
 #[derive(Debug)]
 pub struct Player {
     /// Where it is in the ring.
-    pub cursor: Cursor,
+    pub(super) cursor: Cursor,
     stream: StreamId,
-    /// The chunk stream of the message that the cursor is inside of: sessions use ids of one byte.
+    /// What the client was last told.
+    told: Generation,
+    /// The chunk stream of the message that the cursor is inside of. Sessions use ids of one byte.
     csid: u8,
-    leaves: bool,
+    mode: Mode,
 }
 
 impl_format!([] Player, this => "Player {{ cursor: {} }}", this.cursor);
 
 impl Player {
-    /// A player on a message stream of its session, that has had nothing yet.
-    pub const fn new(stream: StreamId) -> Self {
-        Self { cursor: Cursor::new(), stream, csid: 0, leaves: false }
+    /// A player on a message stream of its session, which knows of `generation`. [`Directory::play`](super::Directory::play)
+    /// makes one; a server of a single stream can do without a directory.
+    pub const fn new(stream: StreamId, generation: Generation) -> Self {
+        Self { cursor: Cursor::new(), stream, told: generation, csid: 0, mode: Mode::Playing }
     }
 
     /// The message stream that it plays on.
@@ -68,29 +110,95 @@ impl Player {
         self.stream
     }
 
-    /// Begins no message any more: [`Self::pump`] finishes the one that is begun, for a session's message is never left open.
-    /// Answers whether there is none, and the player can go.
-    pub const fn stop(&mut self) -> bool {
-        self.leaves = true;
+    /// What it was sent so far.
+    pub const fn played(&self) -> Played {
+        Played { sent: self.cursor.sent(), skipped: self.cursor.skipped() }
+    }
+
+    /// Pauses the player, or lets it go on ([`ServerEvent::Pause`](crate::session::ServerEvent::Pause)). A message that is
+    /// begun is completed.
+    pub fn pause(&mut self, is_paused: bool) {
+        if self.mode != Mode::Leaving {
+            self.mode = if is_paused { Mode::Paused } else { Mode::Playing };
+        }
+    }
+
+    /// Sets whether the client wants audio, or video ([`ServerEvent::Receive`](crate::session::ServerEvent::Receive)).
+    pub fn receive(&mut self, kind: MessageKind, is_wanted: bool) {
+        let (audio, video) = match kind {
+            MessageKind::AUDIO => (is_wanted, self.cursor.video),
+            _ => (self.cursor.audio, is_wanted),
+        };
+        self.cursor.select(audio, video);
+    }
+
+    /// Begins no message any longer; one that is begun is completed. Returns whether there is none.
+    pub fn stop(&mut self) -> bool {
+        self.mode = Mode::Leaving;
         !self.cursor.is_inside()
     }
 
-    /// Puts out what the session has to say, then as much of the stream as there is, or as `out` has room for; answers how
-    /// much of `out` it filled. To be called when more has come into the ring, or more room is there.
+    /// Whether it was stopped, and its last message is sent.
+    pub(super) fn has_left(&self) -> bool {
+        self.mode == Mode::Leaving && !self.cursor.is_inside()
+    }
+
+    /// Whether a message is begun and not complete.
+    pub const fn is_inside(&self) -> bool {
+        self.cursor.is_inside()
+    }
+
+    /// Whether [`Self::pump`] could send something of the stream.
+    pub fn has_more(&mut self, ring: &Ring<'_>) -> bool {
+        let goes_on = self.cursor.is_inside() || self.mode == Mode::Playing;
+        let piece = ring.peek(&mut self.cursor).ok().flatten();
+        goes_on && piece.is_some_and(|piece| piece.begin.is_some() || piece.parts.iter().any(|part| !part.is_empty()))
+    }
+
+    /// Tells the client that the stream has begun, or has ended, then sends what the session has to send, then as much of
+    /// the stream as there is and as `out` has room for. Returns the number of bytes written to `out`.
+    ///
+    /// `ring` is the ring of the stream, or `None` if the player has [none](super::Turn::stream): then the client is told
+    /// that playing has ended. Call this if the ring has more, or `out` has more room. Call it with an empty `out`, too, if
+    /// there is no room, so that a player that is too slow is found.
     ///
     /// # Errors
-    /// The player has to go. What was put out before is in `out` and counts for nothing any more.
+    /// The connection must be closed. Ignore what was written to `out`.
     pub fn pump<const STREAMS: usize>(
         &mut self,
-        ring: &Ring<'_>,
+        ring: Option<&Ring<'_>>,
+        generation: Generation,
         session: &mut Server<'_, STREAMS>,
         now: Instant,
         out: &mut [u8],
     ) -> Result<usize, PumpError> {
+        let Some(ring) = ring else {
+            if self.mode != Mode::Leaving
+                && !matches!(session.end_play(self.stream), Err(RequestError::ControlBuffer(_)))
+            {
+                self.mode = Mode::Leaving;
+            }
+            return if self.cursor.is_inside() {
+                Err(PumpError::Overtaken)
+            } else {
+                Ok(session.poll_transmit(now, out))
+            };
+        };
+        if generation != self.told {
+            self.tell(ring, generation, session);
+        }
         let mut written = session.poll_transmit(now, out);
-        // Whether the player is overtaken is looked at even where there is no room.
-        while let Some(piece) = ring.peek(&mut self.cursor)? {
-            if written >= out.len() || self.leaves && !self.cursor.is_inside() {
+        loop {
+            // Look for an overtaken player even if there is no room.
+            let piece = match ring.peek(&mut self.cursor) {
+                Ok(Some(piece)) => piece,
+                Ok(None) => break,
+                Err(error) => match session.media_left(ChunkStreamId(u32::from(self.csid))) {
+                    Some(left) if left <= ring.fill_overtaken => Piece { begin: None, parts: [zeros(left), &[]] },
+                    _ => return Err(error.into()),
+                },
+            };
+            if written >= out.len() || self.mode != Mode::Playing && !self.cursor.is_inside() {
                 break;
             }
             if let Some(header) = piece.begin {
@@ -115,4 +223,25 @@ impl Player {
         }
         Ok(written)
     }
+
+    /// Tells the client that its stream has begun; or that it has ended, after everything that there was of it.
+    #[cold]
+    fn tell<const STREAMS: usize>(
+        &mut self,
+        ring: &Ring<'_>,
+        generation: Generation,
+        session: &mut Server<'_, STREAMS>,
+    ) {
+        let told = match generation.is_published() {
+            true => session.publish_notify(self.stream),
+            false if ring.behind(&self.cursor) > 0 => return,
+            false => session.unpublish_notify(self.stream),
+        };
+        // Without room in the control buffer it is told later. Other errors mean that the client is leaving.
+        if !matches!(told, Err(RequestError::ControlBuffer(_))) {
+            self.told = generation;
+        }
+    }
 }
+
+const _: () = assert!(size_of::<Player>() == 44);

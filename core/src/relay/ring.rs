@@ -1,6 +1,9 @@
 //! The publisher's side: what comes in.
 
+use core::time::Duration;
+
 use super::cached::HeaderCache;
+use super::config::RelayConfig;
 use super::record::{PartialMessage, Place, RECORD, Record, payload};
 use super::store::Store;
 use crate::chunk::Fragment;
@@ -8,6 +11,7 @@ use crate::fmt::impl_format;
 use crate::media::FrameClass;
 use crate::media::aggregate::Splitter;
 use crate::message::{MessageKind, Timestamp};
+use crate::time::millis;
 
 /// Messages of the publisher's that may be unfinished at a time: one each of audio, video and data, and one more.
 const LANES: usize = 4;
@@ -61,6 +65,14 @@ pub struct Ring<'b> {
     pub(super) has_video: bool,
     /// Something has come of this publisher.
     pub(super) is_live: bool,
+    pub(super) fill_cut: u32,
+    pub(super) fill_overtaken: u32,
+    /// What is added to the publisher's timestamps.
+    shift: u32,
+    /// The latest timestamp for players.
+    latest: u32,
+    /// The time in milliseconds from there to the next message, whose timestamp is not known yet.
+    gap: Option<u32>,
     splitter: Splitter,
     counts: Counts,
 }
@@ -69,11 +81,11 @@ impl_format!(['b] Ring<'b>, this => "Ring {{ is_live: {}, counts: {} }}", this.i
 
 impl<'b> Ring<'b> {
     /// An empty ring.
-    pub const fn new(buffers: StreamBuffers<'b>) -> Self {
+    pub const fn new(buffers: StreamBuffers<'b>, config: &RelayConfig) -> Self {
         const NONE: PartialMessage =
             PartialMessage { csid: None, class: None, place: Place { at: 0, number: 0 }, length: 0, arrived: 0 };
         Self {
-            store: Store::new(buffers.ring),
+            store: Store::new(buffers.ring, config.late_percent),
             cached: [
                 HeaderCache::new(MessageKind::DATA, buffers.metadata),
                 HeaderCache::new(MessageKind::VIDEO, buffers.video),
@@ -84,6 +96,11 @@ impl<'b> Ring<'b> {
             messages: 0,
             has_video: false,
             is_live: false,
+            fill_cut: config.fill_cut,
+            fill_overtaken: config.fill_overtaken,
+            shift: 0,
+            latest: 0,
+            gap: None,
             splitter: Splitter::new(),
             counts: Counts { too_long: 0, too_many: 0, cut: 0, not_kept: 0 },
         }
@@ -144,7 +161,27 @@ impl<'b> Ring<'b> {
     pub fn end(&mut self) {
         self.cut_off(|partial| partial.csid.is_some());
         (self.key, self.has_video, self.is_live, self.splitter) = (None, false, false, Splitter::new());
+        (self.shift, self.gap) = (0, None);
         self.cached.iter_mut().for_each(HeaderCache::clear);
+    }
+
+    /// Lets players go on with another publisher without a jump of the timestamps. Call it after [`Self::end`]. The next
+    /// message gets the latest timestamp before plus `gap`, at least 1 ms, and the distances between the publisher's
+    /// timestamps stay.
+    pub fn resume(&mut self, gap: Duration) {
+        self.gap = Some(millis(gap).max(1));
+    }
+
+    /// The timestamp of a message for players.
+    fn shifted(&mut self, timestamp: Timestamp) -> u32 {
+        if let Some(gap) = self.gap.take() {
+            self.shift = self.latest.wrapping_add(gap).wrapping_sub(timestamp.0);
+        }
+        let word = timestamp.0.wrapping_add(self.shift);
+        if !self.is_live || word.wrapping_sub(self.latest) as i32 > 0 {
+            self.latest = word;
+        }
+        word
     }
 
     /// Makes room for the message that `fragment` begins.
@@ -167,8 +204,8 @@ impl<'b> Ring<'b> {
         let place = Place { at, number: self.messages };
         *partial = PartialMessage { csid: Some(fragment.csid), class: None, place, length: header.length, arrived: 0 };
         self.messages = self.messages.wrapping_add(1);
+        let word = self.shifted(header.timestamp);
         (self.has_video, self.is_live) = (self.has_video || header.kind == MessageKind::VIDEO, true);
-        let Timestamp(word) = header.timestamp;
         let record = Record { kind: header.kind.0, wrapped: false, cut: false, length: header.length, word };
         self.store.write(at, &record.emit());
     }

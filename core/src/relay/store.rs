@@ -15,11 +15,14 @@ pub(super) struct Store<'b> {
     head_at: usize,
     /// The end of what was written. Reserved bytes behind it still hold what is a ring older.
     written: u64,
+    /// A player whose place lies further behind what was written is late.
+    late: usize,
 }
 
 impl<'b> Store<'b> {
-    pub(super) const fn new(bytes: &'b mut [u8]) -> Self {
-        Self { bytes, head: 0, head_at: 0, written: 0 }
+    pub(super) const fn new(bytes: &'b mut [u8], late_percent: u8) -> Self {
+        let late = (bytes.len() as u64).saturating_mul(late_percent as u64) / 100;
+        Self { bytes, head: 0, head_at: 0, written: 0, late: late as usize }
     }
 
     pub(super) const fn head(&self) -> u64 {
@@ -46,9 +49,9 @@ impl<'b> Store<'b> {
         position < self.written.saturating_sub(self.bytes.len() as u64)
     }
 
-    /// Whether half a ring has been written since `position`.
+    /// Whether a player at `position` is late.
     pub(super) fn is_old(&self, position: u64) -> bool {
-        position < self.written.saturating_sub(self.bytes.len() as u64 / 2)
+        position < self.written.saturating_sub(self.late as u64)
     }
 
     /// Writes to what is reserved, at a position that is not gone.
@@ -95,7 +98,7 @@ mod tests {
     #[test]
     fn what_is_written_is_lent_until_it_is_overwritten() {
         let mut bytes = [0; 10];
-        let mut store = Store::new(&mut bytes);
+        let mut store = Store::new(&mut bytes, 50);
         assert_eq!(store.reserve(11), None);
         let first = store.reserve(7).unwrap();
         store.write(first, b"abcdefg");
@@ -116,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_ring_without_bytes_takes_nothing() {
-        let mut store = Store::new(&mut []);
+        let mut store = Store::new(&mut [], 50);
         assert_eq!(store.reserve(1), None);
         assert_eq!(store.parts(0, 0), [&b""[..], b""]);
     }

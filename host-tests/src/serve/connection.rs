@@ -191,7 +191,6 @@ impl<'b> Connection<'b> {
         let Some(playing) = &mut self.playing else {
             return self.pipe.send(|out| session.poll_transmit(clock.now(), out)).context("the connection broke");
         };
-        playing.tell(session)?;
         let sent = self.pipe.send(|out| match playing.pump(session, clock.now(), out) {
             Ok(length) => length,
             Err(PumpError::Overtaken) => {

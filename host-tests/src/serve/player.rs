@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
 use embedded_rtmp::message::{MessageKind, StreamId};
 use embedded_rtmp::relay::{Player, PumpError};
-use embedded_rtmp::session::{RequestError, Server};
+use embedded_rtmp::session::Server;
 use embedded_rtmp::time::Instant;
 
-use super::stream::{Name, PlayerWaker, Stream, is_published};
+use super::stream::{Name, PlayerWaker, Stream};
 
 /// What a connection plays.
 pub(super) struct Playing {
@@ -16,20 +15,15 @@ pub(super) struct Playing {
     pub(super) name: Name,
     pub(super) stream: Arc<Stream>,
     pub(super) waker: Arc<PlayerWaker>,
-    /// The turn of the stream that the player knows of.
-    told: u32,
-    is_paused: bool,
-    wants: (bool, bool),
 }
 
 impl Playing {
     pub(super) fn new(id: StreamId, name: Name, stream: Arc<Stream>, waker: Arc<PlayerWaker>) -> Self {
         stream.join(&waker);
-        let told = stream.generation();
-        let mut player = Player::new(id);
+        let mut player = Player::new(id, stream.generation());
         // From here on it misses nothing, whenever its thread looks next.
-        let _ = stream.ring().peek(&mut player.cursor);
-        Self { player, name, stream, waker, told, is_paused: false, wants: (true, true) }
+        let _ = player.has_more(&stream.ring());
+        Self { player, name, stream, waker }
     }
 
     pub(super) fn id(&self) -> StreamId {
@@ -38,43 +32,20 @@ impl Playing {
 
     /// Messages sent, and left out.
     pub(super) fn counts(&self) -> (u32, u32) {
-        (self.player.cursor.sent(), self.player.cursor.skipped())
+        (self.player.played().sent, self.player.played().skipped)
     }
 
     pub(super) fn pause(&mut self, is_paused: bool) {
-        self.is_paused = is_paused;
+        self.player.pause(is_paused);
     }
 
     pub(super) fn receive(&mut self, kind: MessageKind, wanted: bool) {
-        match kind {
-            MessageKind::AUDIO => self.wants.0 = wanted,
-            _ => self.wants.1 = wanted,
-        }
-        self.player.cursor.select(self.wants.0, self.wants.1);
+        self.player.receive(kind, wanted);
     }
 
     /// Begins nothing more; answers whether nothing is unfinished either.
     pub(super) fn stop(&mut self) -> bool {
         self.player.stop()
-    }
-
-    /// Tells the player when its stream has come, or gone: that after all that there was of it.
-    pub(super) fn tell(&mut self, session: &mut Server<'_>) -> Result<()> {
-        let generation = self.stream.generation();
-        let is_published = is_published(generation);
-        if generation == self.told || !is_published && self.stream.ring().behind(&self.player.cursor) > 0 {
-            return Ok(());
-        }
-        let told = if is_published { session.publish_notify(self.id()) } else { session.unpublish_notify(self.id()) };
-        match told {
-            Ok(()) => self.told = generation,
-            // Later, when there is room.
-            Err(RequestError::ControlBuffer(_)) => {}
-            // It is leaving.
-            Err(RequestError::State | RequestError::Stream(_)) => self.told = generation,
-            Err(error) => return Err(error.into()),
-        }
-        Ok(())
     }
 
     /// Tells the player that it is over. Where there is no room for that now, it is over without a word.
@@ -86,9 +57,7 @@ impl Playing {
     /// Fills `out` with what there is.
     pub(super) fn pump(&mut self, session: &mut Server<'_>, now: Instant, out: &mut [u8]) -> Result<usize, PumpError> {
         self.waker.rearm();
-        if self.is_paused && !self.player.cursor.is_inside() {
-            return Ok(session.poll_transmit(now, out));
-        }
-        self.player.pump(&self.stream.ring(), session, now, out)
+        let generation = self.stream.generation();
+        self.player.pump(Some(&self.stream.ring()), generation, session, now, out)
     }
 }

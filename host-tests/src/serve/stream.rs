@@ -1,11 +1,11 @@
 //! The streams that are relayed, by name: each with one publisher at most, and any number of players.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use embedded_rtmp::chunk::Fragment;
-use embedded_rtmp::relay::{Ring, StreamBuffers};
+use embedded_rtmp::relay::{Generation, RelayConfig, Ring, StreamBuffers};
 use mio::Waker;
 
 /// Application and key as one path, without queries.
@@ -19,7 +19,7 @@ pub(super) struct Stream {
     ring: Mutex<Ring<'static>>,
     /// How often it was published, and how often that ended: odd while it is published. A player that looks too late to
     /// see it published hears of the end all the same.
-    generation: AtomicU32,
+    generation: Mutex<Generation>,
     players: Mutex<Vec<Arc<PlayerWaker>>>,
 }
 
@@ -55,11 +55,11 @@ impl Stream {
     }
 
     pub(super) fn is_published(&self) -> bool {
-        is_published(self.generation())
+        self.generation().is_published()
     }
 
-    pub(super) fn generation(&self) -> u32 {
-        self.generation.load(Ordering::SeqCst)
+    pub(super) fn generation(&self) -> Generation {
+        *lock(&self.generation)
     }
 
     /// Takes a piece from the publisher.
@@ -71,7 +71,9 @@ impl Stream {
     /// The publisher has gone.
     pub(super) fn end(&self) {
         self.ring().end();
-        self.generation.fetch_add(1, Ordering::SeqCst);
+        let mut generation = lock(&self.generation);
+        *generation = generation.next();
+        drop(generation);
         self.wake();
     }
 
@@ -88,10 +90,6 @@ impl Stream {
     pub(super) fn leave(&self, waker: &Arc<PlayerWaker>) {
         lock(&self.players).retain(|other| !Arc::ptr_eq(other, waker));
     }
-}
-
-pub(super) const fn is_published(generation: u32) -> bool {
-    generation & 1 == 1
 }
 
 /// All streams that somebody publishes or plays.
@@ -116,8 +114,12 @@ impl Streams {
     /// The stream of that name, for its publisher; `None` where it has one.
     pub(super) fn publish(&self, name: &Name) -> Option<Arc<Stream>> {
         let stream = self.find(name);
-        let next = |generation: u32| (!is_published(generation)).then(|| generation.wrapping_add(1));
-        stream.generation.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next).ok()?;
+        let mut generation = lock(&stream.generation);
+        if generation.is_published() {
+            return None;
+        }
+        *generation = generation.next();
+        drop(generation);
         stream.wake();
         Some(stream)
     }
@@ -127,7 +129,7 @@ impl Streams {
         let mut by_name = lock(&self.by_name);
         let stream = by_name.entry(name.clone()).or_insert_with(|| {
             let ring = lock(&self.spare).pop().unwrap_or_else(|| self.ring());
-            Arc::new(Stream { ring: Mutex::new(ring), generation: AtomicU32::new(0), players: Mutex::default() })
+            Arc::new(Stream { ring: Mutex::new(ring), generation: Mutex::default(), players: Mutex::default() })
         });
         Arc::clone(stream)
     }
@@ -147,7 +149,7 @@ impl Streams {
     fn ring(&self) -> Ring<'static> {
         let memory = |length| vec![0; length].leak();
         let [metadata, video, audio] = [memory(KEPT), memory(KEPT), memory(KEPT)];
-        Ring::new(StreamBuffers { ring: memory(self.room), metadata, video, audio })
+        Ring::new(StreamBuffers { ring: memory(self.room), metadata, video, audio }, &RelayConfig::new())
     }
 }
 

@@ -1,6 +1,6 @@
 //! How often payload is copied: counted where all copying goes through, not assumed.
 
-use super::sessions::Pair;
+use super::sessions::{Pair, player};
 use super::*;
 use crate::bytes::counted::{self, MARK};
 use crate::relay::Player;
@@ -13,7 +13,7 @@ fn each_payload_byte_is_copied_once_in_and_once_for_each_player() {
         let mut memory = Memory::new(10_000);
         let mut ring = memory.ring();
         let mut pairs: Vec<Pair> = (0..PLAYERS).map(|_| Pair::open()).collect();
-        let mut players: Vec<Player> = pairs.iter().map(|pair| Player::new(pair.stream)).collect();
+        let mut players: Vec<Player> = pairs.iter().map(|pair| player(pair.stream)).collect();
         counted::take();
         let mut payload_bytes = 0;
         for frame in 0..20 {

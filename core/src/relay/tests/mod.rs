@@ -1,6 +1,7 @@
 //! Tests of the relay, each with publisher and players in memory.
 
 mod copies;
+mod directory;
 mod ends;
 mod model;
 mod sessions;
@@ -11,7 +12,7 @@ use std::string::String;
 use std::vec::Vec;
 use std::{format, vec};
 
-use super::{Counts, Cursor, OVERHEAD, Overtaken, Ring, StreamBuffers};
+use super::{Counts, Cursor, OVERHEAD, Overtaken, RelayConfig, Ring, StreamBuffers};
 use crate::chunk::{ChunkStreamId, Fragment};
 use crate::message::{MessageHeader, MessageKind, StreamId, Timestamp};
 
@@ -37,7 +38,7 @@ impl Memory {
 
     pub(super) fn ring(&mut self) -> Ring<'_> {
         let Self { ring, metadata, video, audio } = self;
-        Ring::new(StreamBuffers { ring, metadata, video, audio })
+        Ring::new(StreamBuffers { ring, metadata, video, audio }, &RelayConfig::new())
     }
 }
 

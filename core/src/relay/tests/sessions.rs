@@ -2,11 +2,16 @@
 
 use super::*;
 use crate::command::{ConnectOptions, PlayRequest};
-use crate::relay::{Player, PumpError};
+use crate::relay::{Generation, Player, PumpError};
 use crate::session::{self, Client, ClientConfig, ClientEvent, Server, ServerConfig, ServerEvent};
 use crate::time::Instant;
 
 const NOW: Instant = Instant::from_millis(1);
+
+/// A player that knows that its stream is published.
+pub(super) fn player(stream: StreamId) -> Player {
+    Player::new(stream, Generation(1))
+}
 
 fn buffers() -> session::SessionBuffers<'static> {
     session::SessionBuffers { scratch: vec![0; 1_536].leak(), control: vec![0; 512].leak() }
@@ -76,13 +81,13 @@ impl Pair {
     /// Lets a player send all that there is, through windows of this size. Its client is not looked at.
     pub(super) fn drain(&mut self, player: &mut Player, ring: &Ring<'_>, window: usize) {
         let mut out = vec![0; window];
-        while player.pump(ring, &mut self.server, NOW, &mut out).unwrap() > 0 {}
+        while player.pump(Some(ring), Generation(1), &mut self.server, NOW, &mut out).unwrap() > 0 {}
     }
 
     /// Lets a player send through one window; its client gets that.
-    fn pump(&mut self, player: &mut Player, ring: &Ring<'_>, window: usize) -> Result<usize, PumpError> {
+    pub(super) fn pump(&mut self, player: &mut Player, ring: &Ring<'_>, window: usize) -> Result<usize, PumpError> {
         let mut out = vec![0; window];
-        let length = player.pump(ring, &mut self.server, NOW, &mut out)?;
+        let length = player.pump(Some(ring), Generation(1), &mut self.server, NOW, &mut out)?;
         self.receive(&out[..length]);
         Ok(length)
     }
@@ -93,7 +98,7 @@ fn clients_get_what_was_published_through_any_windows() {
     for window in [1, 7, 100, 5_000] {
         let mut memory = Memory::new(20_000);
         let (mut ring, mut pair) = (memory.ring(), Pair::open());
-        let mut player = Player::new(pair.stream);
+        let mut player = player(pair.stream);
         let long = [KEY, &vec![9; 6_000]].concat();
         let published = [
             (MessageKind::DATA, 0, METADATA),
@@ -116,7 +121,7 @@ fn clients_get_what_was_published_through_any_windows() {
             .map(|(kind, millis, payload)| (kind.name().unwrap().chars().next().unwrap(), *millis, payload.to_vec()))
             .collect();
         assert!(pair.got == expected, "{window}: {:?}", pair.got);
-        assert_eq!(player.cursor.sent(), 8);
+        assert_eq!(player.played().sent, 8);
     }
 }
 
@@ -125,7 +130,7 @@ fn a_slow_player_costs_the_others_nothing() {
     let mut memory = Memory::new(3_000);
     let mut ring = memory.ring();
     let (mut fast, mut slow, mut dead) = (Pair::open(), Pair::open(), Pair::open());
-    let mut players = [fast.stream, slow.stream, dead.stream].map(Player::new);
+    let mut players = [fast.stream, slow.stream, dead.stream].map(player);
     let (mut sent, mut closed) = (Vec::new(), 0);
     for frame in 0..200_u32 {
         let start: &[u8] = if frame % 10 == 0 { &[0x17, 1] } else { &[0x27, 1] };
@@ -141,7 +146,7 @@ fn a_slow_player_costs_the_others_nothing() {
     }
     assert!(fast.got == sent, "the fast player's stream has changed");
     assert_eq!(dead.pump(&mut players[2], &ring, 100), Err(PumpError::Overtaken));
-    assert!(slow.got.len() > 50 && closed == 0 && players[1].cursor.skipped() > 50);
+    assert!(slow.got.len() > 50 && closed == 0 && players[1].played().skipped > 50);
     // Where it went on after it had been overtaken, there is a keyframe.
     for pair in slow.got.windows(2) {
         assert!(pair[1].1 == pair[0].1 + 1 || pair[1].2[0] == 0x17, "{} after {}", pair[1].1, pair[0].1);
@@ -153,7 +158,7 @@ fn a_player_whose_message_stream_is_gone_has_to_go() {
     let mut memory = Memory::new(1_000);
     let (mut ring, mut pair) = (memory.ring(), Pair::open());
     push(&mut ring, MessageKind::VIDEO, 0, KEY);
-    let mut player = Player::new(StreamId(77));
+    let mut player = player(StreamId(77));
     assert!(matches!(pair.pump(&mut player, &ring, 100), Err(PumpError::Request(_))));
 }
 
@@ -179,7 +184,7 @@ fn a_player_that_leaves_while_more_comes_goes_without_an_error() {
                 ServerEvent::Connect(_) => server.accept_connect().unwrap(),
                 ServerEvent::Play { stream, .. } => {
                     server.accept_play(stream, true).unwrap();
-                    player = Some(Player::new(stream));
+                    player = Some(super::sessions::player(stream));
                 }
                 ServerEvent::Stopped(_) => leaves = true,
                 _ => {}
@@ -190,7 +195,7 @@ fn a_player_that_leaves_while_more_comes_goes_without_an_error() {
             player = None;
         }
         let length = match &mut player {
-            Some(player) => player.pump(&ring, &mut server, NOW, &mut out).unwrap(),
+            Some(player) => player.pump(Some(&ring), Generation(1), &mut server, NOW, &mut out).unwrap(),
             None => server.poll_transmit(NOW, &mut out),
         };
         let mut answer = &out[..length];

@@ -3,7 +3,7 @@
 use embedded_rtmp::amf0;
 use embedded_rtmp::chunk::Fragment;
 use embedded_rtmp::message::StreamId;
-use embedded_rtmp::relay::{Ring, StreamBuffers};
+use embedded_rtmp::relay::{Generation, RelayConfig, Ring, StreamBuffers};
 
 use crate::fmt::impl_format;
 use crate::server::handler::SessionId;
@@ -55,8 +55,8 @@ impl<const RING: usize, const METADATA: usize, const VIDEO: usize, const AUDIO: 
     /// What the relay gets.
     pub(crate) fn channel(&mut self) -> Channel<'_> {
         let Self { ring, metadata, video, audio, name } = self;
-        let ring = Ring::new(StreamBuffers { ring, metadata, video, audio });
-        Channel { ring, name, length: 0, publisher: None, generation: 0, players: 0 }
+        let ring = Ring::new(StreamBuffers { ring, metadata, video, audio }, &RelayConfig::new());
+        Channel { ring, name, length: 0, publisher: None, generation: Generation::default(), players: 0 }
     }
 }
 
@@ -75,7 +75,7 @@ pub(crate) struct Channel<'a> {
     length: usize,
     pub(crate) publisher: Option<(SessionId, StreamId)>,
     /// How often it was published, and how often that ended: who looks too late to see it published hears of the end.
-    pub(crate) generation: u32,
+    pub(crate) generation: Generation,
     players: u8,
 }
 
@@ -146,7 +146,7 @@ impl Relay<'_, '_> {
             channel.call(name(key));
         }
         channel.publisher = Some((session, stream));
-        channel.generation = channel.generation.wrapping_add(1);
+        channel.generation = channel.generation.next();
         self.moved = true;
     }
 
@@ -165,7 +165,7 @@ impl Relay<'_, '_> {
         for channel in self.channels.iter_mut() {
             if channel.publisher.is_some_and(|(by, on)| by == session && stream.is_none_or(|stream| stream == on)) {
                 channel.publisher = None;
-                channel.generation = channel.generation.wrapping_add(1);
+                channel.generation = channel.generation.next();
                 channel.ring.end();
                 self.moved = true;
             }

@@ -42,7 +42,8 @@ pub(crate) fn advance<const STREAMS: usize>(
         }
         let (written, waits) = match relay.player(id) {
             Some((playing, channel)) => {
-                playing.tell(channel, session)?;
+                // A player that is too slow is found, and one whose stream is over told, also without room.
+                playing.pump(channel, session, now, &mut [])?;
                 let mut result = Ok(());
                 let written = link.write(&mut |out| {
                     let pumped = playing.pump(channel, session, now, out);

@@ -155,7 +155,7 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
         };
         let (mut player, mut result, mut wants) = (relay.player(id), Ok(()), session.wants_transmit());
         if let Some((playing, channel)) = &mut player {
-            result = playing.tell(*channel, session);
+            result = playing.pump(*channel, session, now, &mut []).map(drop);
             wants = result.is_ok() && (session.wants_transmit() || playing.has_more(*channel));
         }
         let (mut written, waits) = (0, connection.wants_transmit(now, usize::from(wants)));

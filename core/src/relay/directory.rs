@@ -1,0 +1,736 @@
+//! The streams of a server by name, with their publishers and players. See the [module](super).
+
+use core::fmt;
+use core::time::Duration;
+
+use super::config::{RelayConfig, TakeOver};
+use super::name::{NameTooLong, StreamName};
+use super::player::{Generation, Played, Player};
+use crate::fmt::impl_format;
+use crate::message::StreamId;
+use crate::time::{Instant, OptionalInstant, earliest, millis};
+
+/// A publisher or a player: an id of the caller's choice, such as the number of a session. It need not be a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct PeerId(pub u32);
+
+/// One publication: a peer, and the message stream of its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Publisher {
+    /// The peer that publishes.
+    pub peer: PeerId,
+    /// Its message stream. A publisher without a session takes any number that it uses for one stream only.
+    pub stream: StreamId,
+}
+
+/// The place of a stream in the table of streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct StreamIndex(u16);
+
+/// The place of a player in the table of players. It is valid until the player leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct PlayerIndex(u16);
+
+impl StreamIndex {
+    /// The index in the slice of streams, and in the caller's slice of rings.
+    pub const fn get(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl PlayerIndex {
+    /// The index in the slice of players.
+    pub const fn get(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// No place in a table.
+const NONE: u16 = u16::MAX;
+
+/// One stream: its name, its publisher, and the list of its players.
+#[derive(Debug)]
+pub struct StreamEntry<'n> {
+    name: &'n mut [u8],
+    publisher: Option<Publisher>,
+    /// A publish that waits; after it has replaced the publisher, the one that it has replaced.
+    candidate: Option<Publisher>,
+    /// When the publisher last gave a sign of life.
+    heard: Instant,
+    /// The end of the time to answer, if there is a publisher; otherwise the end of the grace time.
+    deadline: OptionalInstant,
+    length: u16,
+    generation: Generation,
+    /// Players that play it, or will when their last message is sent.
+    players: u16,
+    /// The first of the players that play it.
+    first: u16,
+    /// Events that were not polled yet: a bit for each.
+    events: u8,
+}
+
+impl_format!(['n] StreamEntry<'n>, this => "StreamEntry {{ publisher: {}, players: {} }}", this.publisher, this.players);
+
+/// Events in the order in which they are polled.
+const REPLACED: u8 = 1;
+const GONE: u8 = 2;
+const RESUMED: u8 = 4;
+const ACCEPTED: u8 = 8;
+const REJECTED: u8 = 16;
+const ASK: u8 = 32;
+const ENDED: u8 = 64;
+
+impl<'n> StreamEntry<'n> {
+    /// An entry without a stream. `name` is the memory for the names of its streams. Longer names are refused.
+    pub const fn new(name: &'n mut [u8]) -> Self {
+        Self {
+            name,
+            publisher: None,
+            candidate: None,
+            heard: Instant::from_micros(0),
+            deadline: OptionalInstant::NONE,
+            length: 0,
+            generation: Generation(0),
+            players: 0,
+            first: NONE,
+            events: 0,
+        }
+    }
+
+    fn name(&self) -> &[u8] {
+        self.name.get(..usize::from(self.length)).unwrap_or_default()
+    }
+
+    /// The length of the longest name that it takes.
+    fn room(&self) -> usize {
+        self.name.len().min(usize::from(u16::MAX))
+    }
+
+    /// Whether it is published, or waits for its next publisher.
+    const fn is_published(&self) -> bool {
+        self.generation.is_published()
+    }
+
+    const fn is_free(&self) -> bool {
+        !self.is_published() && self.players == 0
+    }
+
+    /// Replaces the publisher by the one that waited, or by another one that was accepted.
+    fn replace(&mut self, publisher: Publisher) {
+        self.candidate = self.publisher.replace(publisher);
+        self.deadline = OptionalInstant::NONE;
+        self.events = self.events & !ASK | REPLACED | GONE | RESUMED;
+    }
+}
+
+/// A player in the table of players.
+#[derive(Debug)]
+struct Playing {
+    peer: PeerId,
+    player: Player,
+    /// The message stream on which it plays the next stream, when its last message is sent.
+    next_id: StreamId,
+    /// That next stream; `NONE` if there is none, or if a publisher of another one has taken the place.
+    next_place: u16,
+    has_next: bool,
+    /// The stream that it plays; `NONE` if a publisher of another one has taken the place.
+    place: u16,
+    /// The next player of that stream.
+    link: u16,
+    /// It had its turn since [`Directory::wake`] showed it last.
+    is_armed: bool,
+}
+
+/// A place for a player.
+#[derive(Debug, Default)]
+pub struct PlayerEntry(Option<Playing>);
+
+impl_format!([] PlayerEntry, this => "PlayerEntry {{ is_free: {} }}", this.0.is_none());
+
+impl PlayerEntry {
+    /// A place without a player.
+    pub const fn new() -> Self {
+        Self(None)
+    }
+}
+
+/// The part of a [`Directory`] that is not a table.
+#[derive(Debug)]
+pub struct DirectoryState {
+    take_over: TakeOver,
+    answer_limit: u32,
+    grace: u32,
+    /// No deadline of a stream is before this.
+    deadline: OptionalInstant,
+    has_events: bool,
+    /// A stream's place was given to another stream, so that its players have none.
+    has_orphans: bool,
+}
+
+impl_format!([] DirectoryState, this => "DirectoryState {{ take_over: {} }}", this.take_over);
+
+impl DirectoryState {
+    /// The state of a directory without streams.
+    pub fn new(config: &RelayConfig) -> Self {
+        Self {
+            take_over: config.take_over,
+            answer_limit: millis(config.answer_limit),
+            grace: millis(config.grace),
+            deadline: OptionalInstant::NONE,
+            has_events: false,
+            has_orphans: false,
+        }
+    }
+}
+
+/// Why a publish or a play is rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum RelayRejection {
+    /// The stream has a publisher, or another publish waits for it.
+    Taken,
+    /// All places for streams, or for players, are taken.
+    Full,
+    /// No place for a stream takes a name of this length.
+    Name(NameTooLong),
+}
+
+impl RelayRejection {
+    /// The description for the client.
+    pub const fn description(&self) -> &'static str {
+        match self {
+            Self::Taken => "The stream is being published.",
+            Self::Full => "There is no room for more.",
+            Self::Name(_) => "The stream's name is too long.",
+        }
+    }
+}
+
+impl fmt::Display for RelayRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Taken => f.write_str("the stream is being published"),
+            Self::Full => f.write_str("all places for streams or players are taken"),
+            Self::Name(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for RelayRejection {}
+
+/// The answer to a publish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[must_use]
+pub enum PublishAnswer {
+    /// Accept it, and wake the players of the stream ([`Directory::wake`]).
+    Accept(StreamIndex),
+    /// Do not answer yet. [`RelayEvent::Accepted`] or [`RelayEvent::Rejected`] follows.
+    Wait,
+}
+
+/// What a server has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum RelayEvent {
+    /// Another publisher has replaced this one. Push nothing of it into the ring any longer.
+    Replaced(Publisher),
+    /// The publisher of a stream has gone. Call [`Ring::end`](super::Ring::end), then wake the players of the stream.
+    Gone(StreamIndex),
+    /// The players of a stream go on with another publisher. Call [`Ring::resume`](super::Ring::resume), then wake the
+    /// players of the stream.
+    Resumed {
+        /// The stream.
+        stream: StreamIndex,
+        /// The time between the last sign of life of the publisher before and now.
+        gap: Duration,
+    },
+    /// Accept a publish that has waited.
+    Accepted {
+        /// The publish.
+        publisher: Publisher,
+        /// Its stream.
+        stream: StreamIndex,
+    },
+    /// Reject a publish that has waited.
+    Rejected(Publisher),
+    /// Ask this publisher for a sign of life, with a ping. Report every byte that comes from it with
+    /// [`Directory::heard`].
+    Ask(Publisher),
+    /// No publisher came in the grace time. Wake the players of the stream.
+    Ended(StreamIndex),
+    /// The stream of this player was given up, since a publisher needs its place for another stream. Call
+    /// [`Player::pump`].
+    GivenUp {
+        /// The player.
+        player: PlayerIndex,
+        /// Its peer.
+        peer: PeerId,
+    },
+}
+
+/// A player, and what [`Player::pump`] needs.
+#[derive(Debug)]
+pub struct Turn<'d> {
+    /// The player.
+    pub player: &'d mut Player,
+    /// The stream that it plays: its ring is the first argument of [`Player::pump`]. `None` if the stream was given up.
+    pub stream: Option<StreamIndex>,
+    /// The second argument of [`Player::pump`].
+    pub generation: Generation,
+}
+
+/// A player was accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Accepted {
+    /// Where it is in the table of players.
+    pub player: PlayerIndex,
+    /// What it played before, if that is over. If a message of that is unfinished, [`Directory::settle`] returns it later.
+    pub played: Option<Played>,
+}
+
+/// The streams of a server: who publishes each, and who plays it.
+///
+/// It is a view of tables that are lent. It knows neither sessions nor rings: the caller has a slice of
+/// [`Ring`](super::Ring)s beside that of the streams, with the same indices.
+#[derive(Debug)]
+pub struct Directory<'t, 'n> {
+    state: &'t mut DirectoryState,
+    streams: &'t mut [StreamEntry<'n>],
+    players: &'t mut [PlayerEntry],
+}
+
+impl_format!(['t, 'n] Directory<'t, 'n>, this => "Directory {{ {} streams }}", this.streams.len());
+
+impl<'t, 'n> Directory<'t, 'n> {
+    /// A directory over tables. At most 65,535 streams and as many players are used.
+    pub const fn new(
+        state: &'t mut DirectoryState,
+        streams: &'t mut [StreamEntry<'n>],
+        players: &'t mut [PlayerEntry],
+    ) -> Self {
+        Self { state, streams, players }
+    }
+
+    /// Whether a publish of this name would not be rejected. Ask this before access control, and [`Self::publish`] after
+    /// it.
+    ///
+    /// # Errors
+    /// Why it would be rejected.
+    pub fn may_publish(&self, name: StreamName<'_>) -> Result<(), RelayRejection> {
+        let index = self.find(name, true)?;
+        let is_taken = |entry: &StreamEntry<'_>| {
+            entry.publisher.is_some() && (self.state.take_over == TakeOver::Refuse || entry.candidate.is_some())
+        };
+        if self.entry(index).is_some_and(is_taken) { Err(RelayRejection::Taken) } else { Ok(()) }
+    }
+
+    /// Takes a publish of a stream. Access control must have accepted it. Poll events after this.
+    ///
+    /// # Errors
+    /// The publish is rejected, and nothing has changed.
+    pub fn publish(
+        &mut self,
+        now: Instant,
+        name: StreamName<'_>,
+        publisher: Publisher,
+    ) -> Result<PublishAnswer, RelayRejection> {
+        self.may_publish(name)?;
+        let index = self.find(name, true)?;
+        let (take_over, limit) = (self.state.take_over, self.state.answer_limit);
+        let Some(entry) = self.streams.get_mut(index.get()) else { return Err(RelayRejection::Full) };
+        if entry.publisher.is_none() {
+            if entry.deadline.get().is_some() {
+                entry.deadline = OptionalInstant::NONE;
+                entry.events |= RESUMED;
+                self.state.has_events = true;
+            } else {
+                if !name.is(entry.name()) {
+                    self.give_up(index);
+                    self.rename(index, name);
+                }
+                if let Some(entry) = self.streams.get_mut(index.get()) {
+                    (entry.generation, entry.heard) = (entry.generation.next(), now);
+                }
+            }
+            self.streams.iter_mut().skip(index.get()).take(1).for_each(|entry| entry.publisher = Some(publisher));
+            return Ok(PublishAnswer::Accept(index));
+        }
+        self.state.has_events = true;
+        if take_over == TakeOver::Always {
+            entry.replace(publisher);
+            return Ok(PublishAnswer::Accept(index));
+        }
+        let deadline = now.after_millis(limit);
+        (entry.candidate, entry.deadline) = (Some(publisher), OptionalInstant::at(deadline));
+        entry.events |= ASK;
+        self.note(deadline);
+        Ok(PublishAnswer::Wait)
+    }
+
+    /// The stream of a publisher. The time that this takes is proportional to the number of streams; the result is valid
+    /// until [`RelayEvent::Replaced`], or until the publisher ends.
+    pub fn published(&self, publisher: Publisher) -> Option<StreamIndex> {
+        let place = self.streams.iter().position(|entry| entry.publisher == Some(publisher))?;
+        Some(StreamIndex(place as u16))
+    }
+
+    /// The publisher of a stream has given a sign of life: any byte of its session. A publish that waits is rejected. Poll
+    /// events after this.
+    pub fn heard(&mut self, now: Instant, stream: StreamIndex) {
+        let Some(entry) = self.streams.get_mut(stream.get()).filter(|entry| entry.events & RESUMED == 0) else {
+            return;
+        };
+        entry.heard = now;
+        if entry.candidate.is_some() && entry.deadline.get().is_some() {
+            entry.deadline = OptionalInstant::NONE;
+            entry.events = entry.events & !ASK | REJECTED;
+            self.state.has_events = true;
+        }
+    }
+
+    /// A peer has ended the publication on one of its message streams; or all of them, with its session, if `stream` is
+    /// `None`. Poll events after this.
+    pub fn unpublish(&mut self, now: Instant, peer: PeerId, stream: Option<StreamId>) {
+        let is_it = |publisher: &Publisher| publisher.peer == peer && stream.is_none_or(|id| publisher.stream == id);
+        let mut deadline = None;
+        for entry in self.streams.iter_mut() {
+            if entry.candidate.as_ref().is_some_and(is_it) {
+                (entry.candidate, entry.deadline) = (None, OptionalInstant::NONE);
+                entry.events &= !(ASK | REJECTED | REPLACED);
+            }
+            if !entry.publisher.as_ref().is_some_and(is_it) {
+                continue;
+            }
+            self.state.has_events = true;
+            // One that was replaced, or is rejected already, does not wait any longer.
+            let waits = entry.events & (REJECTED | REPLACED) == 0;
+            if let Some(next) = entry.candidate.take_if(|_| waits) {
+                entry.replace(next);
+                (entry.candidate, entry.events) = (None, entry.events & !REPLACED | ACCEPTED);
+                continue;
+            }
+            entry.publisher = None;
+            entry.events = entry.events & !(RESUMED | ACCEPTED) | GONE;
+            if self.state.grace == 0 {
+                entry.generation = entry.generation.next();
+            } else {
+                let end = now.after_millis(self.state.grace);
+                (entry.heard, entry.deadline) = (now, OptionalInstant::at(end));
+                deadline = Some(end);
+            }
+        }
+        deadline.into_iter().for_each(|deadline| self.note(deadline));
+    }
+
+    /// Takes a play of a stream, which need not be published yet. A peer plays one stream at a time: this one replaces the
+    /// one before, as soon as a message of that is complete. Accept the play in the session, then call [`Player::pump`].
+    ///
+    /// # Errors
+    /// The play is rejected, and nothing has changed.
+    pub fn play(&mut self, name: StreamName<'_>, peer: PeerId, stream: StreamId) -> Result<Accepted, RelayRejection> {
+        let before = self.player_of(peer);
+        let place = self.find(name, false).or_else(|full| self.own_place(before, name).ok_or(full))?;
+        if before.is_none() && self.players.iter().all(|entry| entry.0.is_some()) {
+            return Err(RelayRejection::Full);
+        }
+        let is_done = before.and_then(|index| self.playing(index)).is_some_and(|playing| playing.player.stop());
+        let played = before.filter(|_| is_done).and_then(|index| self.leave(index));
+        if self.entry(place).is_some_and(StreamEntry::is_free) {
+            self.rename(place, name);
+        }
+        if let Some(entry) = self.streams.get_mut(place.get()) {
+            entry.players = entry.players.saturating_add(1);
+        }
+        let player = match before.filter(|_| !is_done) {
+            Some(index) => {
+                self.forget(index);
+                if let Some(playing) = self.playing(index) {
+                    (playing.next_id, playing.next_place, playing.has_next) = (stream, place.0, true);
+                }
+                index
+            }
+            None => self.begin(peer, stream, place.0).ok_or(RelayRejection::Full)?,
+        };
+        Ok(Accepted { player, played })
+    }
+
+    /// The place of a peer's player. The time that this takes is proportional to the number of places for players.
+    pub fn player_of(&self, peer: PeerId) -> Option<PlayerIndex> {
+        let is_it = |entry: &PlayerEntry| entry.0.as_ref().is_some_and(|playing| playing.peer == peer);
+        Some(PlayerIndex(self.players.iter().position(is_it)? as u16))
+    }
+
+    /// A player, to do what its client wants or to [pump](Player::pump) it. From now on [`Self::wake`] shows it again.
+    pub fn player(&mut self, index: PlayerIndex) -> Option<Turn<'_>> {
+        let playing = self.players.get_mut(index.get())?.0.as_mut()?;
+        playing.is_armed = true;
+        let entry = self.streams.get(usize::from(playing.place));
+        let stream = entry.map(|_| StreamIndex(playing.place));
+        let generation = entry.map_or(Generation(0), |entry| entry.generation);
+        Some(Turn { player: &mut playing.player, stream, generation })
+    }
+
+    /// A client has ended playing on one of its message streams. Returns what it was sent, if nothing is unfinished.
+    pub fn stop(&mut self, index: PlayerIndex, stream: StreamId) -> Option<Played> {
+        let playing = self.playing(index)?;
+        if playing.has_next && playing.next_id == stream {
+            self.forget(index);
+        }
+        let playing = self.playing(index)?;
+        if playing.player.stream() == stream {
+            playing.player.stop();
+        }
+        self.settle(index)
+    }
+
+    /// After [`Player::pump`]: if the player was stopped and its last message is sent, it leaves, or begins to play the
+    /// stream that its client has asked for since. Returns what it was sent until then. If there is a result, the next
+    /// stream may have something to send.
+    pub fn settle(&mut self, index: PlayerIndex) -> Option<Played> {
+        let playing = self.playing(index).filter(|playing| playing.player.has_left())?;
+        let (peer, has_next, id, place) = (playing.peer, playing.has_next, playing.next_id, playing.next_place);
+        // The stream keeps the place of its player.
+        playing.has_next = false;
+        let played = self.leave(index);
+        if has_next {
+            self.begin(peer, id, place);
+        }
+        played
+    }
+
+    /// A player has gone, with its session. Returns what it was sent.
+    pub fn leave(&mut self, index: PlayerIndex) -> Option<Played> {
+        self.forget(index);
+        let playing = self.players.get_mut(index.get())?.0.take()?;
+        if let Some(entry) = self.streams.get_mut(usize::from(playing.place)) {
+            entry.players = entry.players.saturating_sub(1);
+            let mut at = entry.first;
+            if at == index.0 {
+                entry.first = playing.link;
+            }
+            while let Some(other) = self.playing(PlayerIndex(at)) {
+                at = other.link;
+                if at == index.0 {
+                    other.link = playing.link;
+                    break;
+                }
+            }
+        }
+        Some(playing.player.played())
+    }
+
+    /// The players of a stream that have something to do and were not shown since their last [turn](Self::player). The time
+    /// that this takes is proportional to the number of the stream's players.
+    pub fn wake(&mut self, stream: StreamIndex) -> Wake<'_> {
+        let next = self.entry(stream).map_or(NONE, |entry| entry.first);
+        Wake { players: self.players, next }
+    }
+
+    /// The name of a stream.
+    pub fn name(&self, stream: StreamIndex) -> &[u8] {
+        self.entry(stream).map_or(&[], StreamEntry::name)
+    }
+
+    /// Whether a stream is published, or waits for its next publisher in its grace time.
+    pub fn is_published(&self, stream: StreamIndex) -> bool {
+        self.entry(stream).is_some_and(StreamEntry::is_published)
+    }
+
+    /// What the server has to do next. Call it until it returns `None` after each call whose documentation says so. The time
+    /// that this takes is constant if there is nothing, and otherwise proportional to the size of the tables.
+    pub fn poll_event(&mut self, now: Instant) -> Option<RelayEvent> {
+        if self.state.has_events {
+            for (place, entry) in self.streams.iter_mut().enumerate().filter(|(_, entry)| entry.events != 0) {
+                let (bit, stream) = (entry.events & entry.events.wrapping_neg(), StreamIndex(place as u16));
+                entry.events &= !bit;
+                let event = match bit {
+                    GONE => Some(RelayEvent::Gone(stream)),
+                    ENDED => Some(RelayEvent::Ended(stream)),
+                    RESUMED => {
+                        let gap = now.saturating_duration_since(entry.heard);
+                        entry.heard = now;
+                        Some(RelayEvent::Resumed { stream, gap })
+                    }
+                    ACCEPTED => entry.publisher.map(|publisher| RelayEvent::Accepted { publisher, stream }),
+                    ASK => entry.publisher.map(RelayEvent::Ask),
+                    REPLACED => entry.candidate.take().map(RelayEvent::Replaced),
+                    _ => entry.candidate.take().map(RelayEvent::Rejected),
+                };
+                if event.is_some() {
+                    return event;
+                }
+            }
+            self.state.has_events = false;
+        }
+        if self.state.has_orphans {
+            for (place, entry) in self.players.iter_mut().enumerate() {
+                if let Some(playing) = entry.0.as_mut().filter(|playing| playing.place == NONE && playing.is_armed) {
+                    playing.is_armed = false;
+                    return Some(RelayEvent::GivenUp { player: PlayerIndex(place as u16), peer: playing.peer });
+                }
+            }
+            self.state.has_orphans = false;
+        }
+        None
+    }
+
+    /// When [`Self::handle_timeout`] must be called at the latest. It may change after [`Self::publish`],
+    /// [`Self::unpublish`] and [`Self::handle_timeout`].
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.state.deadline.get()
+    }
+
+    /// Ends the waits and the grace times that are over. Does nothing before [`Self::poll_timeout`]. Poll events after this.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.state.deadline.get().is_none_or(|deadline| deadline > now) {
+            return;
+        }
+        let mut next = None;
+        for entry in self.streams.iter_mut() {
+            let Some(deadline) = entry.deadline.get() else { continue };
+            if deadline > now {
+                next = earliest(next, Some(deadline));
+                continue;
+            }
+            entry.deadline = OptionalInstant::NONE;
+            self.state.has_events = true;
+            match entry.candidate {
+                Some(publisher) => {
+                    entry.replace(publisher);
+                    entry.events |= ACCEPTED;
+                }
+                None => {
+                    entry.generation = entry.generation.next();
+                    entry.events |= ENDED;
+                }
+            }
+        }
+        self.state.deadline = next.map_or(OptionalInstant::NONE, OptionalInstant::at);
+    }
+
+    fn entry(&self, stream: StreamIndex) -> Option<&StreamEntry<'n>> {
+        self.streams.get(stream.get())
+    }
+
+    fn playing(&mut self, index: PlayerIndex) -> Option<&mut Playing> {
+        self.players.get_mut(index.get())?.0.as_mut()
+    }
+
+    /// There is a deadline.
+    fn note(&mut self, deadline: Instant) {
+        let deadline = self.state.deadline.get().map_or(deadline, |before| before.min(deadline));
+        self.state.deadline = OptionalInstant::at(deadline);
+    }
+
+    /// The place of the stream of that name, or one that it can have: a free one; or, for a publisher, one where players
+    /// wait for a stream that is not published.
+    #[cold]
+    fn find(&self, name: StreamName<'_>, publishes: bool) -> Result<StreamIndex, RelayRejection> {
+        let needed = name.len();
+        let place = |fits: &dyn Fn(&StreamEntry<'_>) -> bool| {
+            self.streams.iter().take(usize::from(NONE)).position(fits).map(|place| StreamIndex(place as u16))
+        };
+        let can_have = |entry: &StreamEntry<'_>| !entry.is_published() && entry.room() >= needed;
+        let found = place(&|entry| !entry.is_free() && name.is(entry.name()))
+            .or_else(|| place(&|entry| can_have(entry) && entry.players == 0))
+            .or_else(|| place(&|entry| can_have(entry) && publishes));
+        let room = self.streams.iter().map(StreamEntry::room).max().unwrap_or(0);
+        let error =
+            if room < needed { RelayRejection::Name(NameTooLong { needed, room }) } else { RelayRejection::Full };
+        found.ok_or(error)
+    }
+
+    /// The place of a stream that is not published and that only this player waits for, if a stream of that name can have
+    /// it.
+    fn own_place(&self, player: Option<PlayerIndex>, name: StreamName<'_>) -> Option<StreamIndex> {
+        let playing = self.players.get(player?.get())?.0.as_ref()?;
+        let entry = self.streams.get(usize::from(playing.place))?;
+        let is_its_own = !entry.is_published() && entry.players == 1 && !playing.player.is_inside();
+        (is_its_own && entry.room() >= name.len()).then_some(StreamIndex(playing.place))
+    }
+
+    /// Gives a place to the stream of another name.
+    fn rename(&mut self, place: StreamIndex, name: StreamName<'_>) {
+        let Some(entry) = self.streams.get_mut(place.get()) else { return };
+        // `find` has seen that it fits.
+        entry.length = name.emit(entry.name).map_or(0, |name| name.len() as u16);
+        (entry.players, entry.first) = (0, NONE);
+    }
+
+    /// Takes a place away from its players.
+    fn give_up(&mut self, place: StreamIndex) {
+        for playing in self.players.iter_mut().filter_map(|entry| entry.0.as_mut()) {
+            if playing.place == place.0 {
+                (playing.place, playing.is_armed) = (NONE, true);
+                self.state.has_orphans = true;
+            }
+            if playing.next_place == place.0 {
+                playing.next_place = NONE;
+            }
+        }
+    }
+
+    /// A player does not want any longer what it would play next.
+    fn forget(&mut self, index: PlayerIndex) {
+        let Some(playing) = self.playing(index).filter(|playing| playing.has_next) else { return };
+        playing.has_next = false;
+        let place = usize::from(playing.next_place);
+        if let Some(entry) = self.streams.get_mut(place) {
+            entry.players = entry.players.saturating_sub(1);
+        }
+    }
+
+    /// Lets a peer play the stream at a place, which counts it as a player already.
+    fn begin(&mut self, peer: PeerId, stream: StreamId, place: u16) -> Option<PlayerIndex> {
+        let index = self.players.iter().take(usize::from(NONE)).position(|entry| entry.0.is_none())?;
+        let entry = self.streams.get_mut(usize::from(place));
+        let generation = entry.as_ref().map_or(Generation(0), |entry| entry.generation);
+        let link = entry.map_or(NONE, |entry| core::mem::replace(&mut entry.first, index as u16));
+        let playing = Playing {
+            peer,
+            player: Player::new(stream, generation),
+            next_id: StreamId(0),
+            next_place: NONE,
+            has_next: false,
+            place,
+            link,
+            is_armed: true,
+        };
+        self.state.has_orphans |= place == NONE;
+        self.players.get_mut(index)?.0 = Some(playing);
+        Some(PlayerIndex(index as u16))
+    }
+}
+
+/// See [`Directory::wake`].
+#[derive(Debug)]
+pub struct Wake<'d> {
+    players: &'d mut [PlayerEntry],
+    next: u16,
+}
+
+impl_format!(['d] Wake<'d>, this => "Wake {{ next: {} }}", this.next);
+
+impl Iterator for Wake<'_> {
+    type Item = (PlayerIndex, PeerId);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let index = PlayerIndex(self.next);
+            let playing = self.players.get_mut(index.get())?.0.as_mut()?;
+            self.next = playing.link;
+            if core::mem::take(&mut playing.is_armed) {
+                return Some((index, playing.peer));
+            }
+        }
+    }
+}

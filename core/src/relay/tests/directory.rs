@@ -1,0 +1,389 @@
+//! Names, publishers and players of several streams.
+
+use core::time::Duration;
+
+use super::sessions::Pair;
+use super::*;
+use crate::relay::{
+    Accepted, Directory, DirectoryState, Generation, NameTooLong, PeerId, PlayerEntry, PlayerIndex, PublishAnswer,
+    Publisher, PumpError, RelayEvent, RelayRejection, StreamEntry, StreamIndex, StreamName, TakeOver,
+};
+use crate::time::Instant;
+
+/// The tables of a directory.
+struct Tables {
+    state: DirectoryState,
+    streams: Vec<StreamEntry<'static>>,
+    players: Vec<PlayerEntry>,
+}
+
+impl Tables {
+    fn new(config: &RelayConfig, streams: usize, players: usize) -> Self {
+        let entry = |_| StreamEntry::new(vec![0; 16].leak());
+        Self {
+            state: DirectoryState::new(config),
+            streams: (0..streams).map(entry).collect(),
+            players: (0..players).map(|_| PlayerEntry::new()).collect(),
+        }
+    }
+
+    fn directory(&mut self) -> Directory<'_, 'static> {
+        Directory::new(&mut self.state, &mut self.streams, &mut self.players)
+    }
+
+    fn publish(&mut self, millis: u64, peer: u32, key: &str) -> Result<PublishAnswer, RelayRejection> {
+        let name = StreamName::new(b"live", key.as_bytes());
+        let (may, answer) =
+            (self.directory().may_publish(name), self.directory().publish(at(millis), name, publisher(peer)));
+        assert_eq!(may.err(), answer.err());
+        answer
+    }
+
+    /// The stream that an accepted publish has.
+    fn accepted(&mut self, millis: u64, peer: u32, key: &str) -> StreamIndex {
+        match self.publish(millis, peer, key) {
+            Ok(PublishAnswer::Accept(stream)) => stream,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn unpublish(&mut self, millis: u64, peer: u32) -> Vec<RelayEvent> {
+        self.directory().unpublish(at(millis), PeerId(peer), Some(StreamId(1)));
+        self.events(millis)
+    }
+
+    fn timeout(&mut self, millis: u64) -> Vec<RelayEvent> {
+        self.directory().handle_timeout(at(millis));
+        self.events(millis)
+    }
+
+    fn events(&mut self, millis: u64) -> Vec<RelayEvent> {
+        let mut directory = self.directory();
+        core::iter::from_fn(|| directory.poll_event(at(millis))).collect()
+    }
+
+    fn play(&mut self, peer: u32, key: &str) -> Result<Accepted, RelayRejection> {
+        self.directory().play(StreamName::new(b"live", key.as_bytes()), PeerId(peer), StreamId(1))
+    }
+
+    /// The peers that are shown for a stream.
+    fn woken(&mut self, stream: StreamIndex) -> Vec<u32> {
+        let mut woken: Vec<u32> = self.directory().wake(stream).map(|(_, PeerId(peer))| peer).collect();
+        woken.sort_unstable();
+        woken
+    }
+}
+
+const fn at(millis: u64) -> Instant {
+    Instant::from_millis(millis)
+}
+
+const fn publisher(peer: u32) -> Publisher {
+    Publisher { peer: PeerId(peer), stream: StreamId(1) }
+}
+
+fn gap(stream: StreamIndex, millis: u64) -> RelayEvent {
+    RelayEvent::Resumed { stream, gap: Duration::from_millis(millis) }
+}
+
+#[test]
+fn a_stream_has_one_publisher() {
+    let mut tables = Tables::new(&RelayConfig::new(), 3, 0);
+    let stream = tables.accepted(0, 1, "x");
+    assert_eq!(tables.publish(0, 2, "x?token"), Err(RelayRejection::Taken));
+    assert_eq!(tables.publish(0, 1, "x"), Err(RelayRejection::Taken));
+    let directory = tables.directory();
+    assert_eq!(directory.published(publisher(1)), Some(stream));
+    assert_eq!(directory.published(Publisher { stream: StreamId(2), ..publisher(1) }), None);
+    assert_eq!((directory.name(stream), directory.is_published(stream)), (&b"live/x"[..], true));
+    // The same key in another application is another stream.
+    let other = StreamName::new(b"studio", b"x");
+    let Ok(PublishAnswer::Accept(other)) = tables.directory().publish(at(0), other, publisher(3)) else { panic!() };
+    assert_ne!(stream, other);
+    assert_eq!(tables.unpublish(5, 1), [RelayEvent::Gone(stream)]);
+    assert_eq!((tables.accepted(5, 2, "x"), tables.events(5)), (stream, vec![]));
+    assert_eq!(tables.directory().poll_timeout(), None);
+}
+
+#[test]
+fn a_session_that_ends_ends_all_that_it_publishes() {
+    let mut tables = Tables::new(&RelayConfig::new(), 2, 0);
+    for (id, key) in [(1, "a"), (2, "b")] {
+        let (name, id) = (StreamName::new(key.as_bytes(), b""), Publisher { stream: StreamId(id), ..publisher(1) });
+        assert!(tables.directory().publish(at(0), name, id).is_ok());
+    }
+    tables.directory().unpublish(at(0), PeerId(1), None);
+    assert!(matches!(tables.events(0)[..], [RelayEvent::Gone(_), RelayEvent::Gone(_)]));
+}
+
+#[test]
+fn tables_that_are_full_reject() {
+    let mut tables = Tables::new(&RelayConfig::new(), 1, 1);
+    let long = RelayRejection::Name(NameTooLong { needed: 17, room: 16 });
+    assert_eq!((tables.publish(0, 1, "twelve-bytes"), tables.play(9, "twelve-bytes")), (Err(long), Err(long)));
+    tables.accepted(0, 1, "x");
+    assert_eq!(
+        (tables.publish(0, 2, "y"), tables.play(9, "y")),
+        (Err(RelayRejection::Full), Err(RelayRejection::Full))
+    );
+    tables.play(9, "x").unwrap();
+    assert_eq!(tables.play(8, "x"), Err(RelayRejection::Full));
+    // The one place for players is its own.
+    tables.play(9, "x").unwrap();
+}
+
+#[test]
+fn players_are_shown_once_for_each_turn_and_only_those_of_the_stream() {
+    let mut tables = Tables::new(&RelayConfig::new(), 2, 5);
+    let players = [1, 2, 3].map(|peer| tables.play(peer, "x").unwrap().player);
+    tables.play(4, "y").unwrap();
+    let stream = tables.accepted(0, 9, "x");
+    assert_eq!((tables.woken(stream), tables.woken(stream)), (vec![1, 2, 3], vec![]));
+    let turn = tables.directory().player(players[1]).map(|turn| (turn.stream, turn.generation.is_published()));
+    assert_eq!(turn, Some((Some(stream), true)));
+    assert_eq!((tables.woken(stream), tables.woken(stream)), (vec![2], vec![]));
+}
+
+#[test]
+fn players_that_leave_in_any_order_leave_the_others_in_their_list() {
+    for order in [[0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 0, 2], [2, 0, 3, 1]] {
+        let mut tables = Tables::new(&RelayConfig::new(), 1, 4);
+        let stream = tables.accepted(0, 9, "x");
+        let players = [0, 1, 2, 3].map(|peer| tables.play(peer, "x").unwrap().player);
+        let mut left = vec![0, 1, 2, 3];
+        for peer in order {
+            assert!(tables.directory().leave(players[peer]).is_some());
+            assert!(tables.directory().leave(players[peer]).is_none());
+            left.retain(|other| *other != peer as u32);
+            for other in &left {
+                tables.directory().player(players[*other as usize]).unwrap();
+            }
+            assert_eq!(tables.woken(stream), left);
+        }
+        // The place is free again when the publisher has ended, too.
+        assert_eq!(tables.publish(0, 1, "y"), Err(RelayRejection::Full));
+        tables.unpublish(0, 9);
+        tables.accepted(0, 1, "y");
+    }
+}
+
+#[test]
+fn a_publisher_takes_a_place_from_players_that_wait_for_another_stream() {
+    let mut tables = Tables::new(&RelayConfig::new(), 1, 2);
+    let waiting = tables.play(1, "x").unwrap().player;
+    assert_eq!(tables.play(2, "y"), Err(RelayRejection::Full), "a player does not");
+    let stream = tables.accepted(0, 3, "y");
+    assert_eq!(tables.events(0), [RelayEvent::GivenUp { player: waiting, peer: PeerId(1) }]);
+    assert_eq!((tables.events(0), tables.woken(stream)), (vec![], vec![]));
+    assert!(tables.directory().player(waiting).is_some_and(|turn| turn.stream.is_none()));
+    // It leaves without a trace at the stream that is there now.
+    tables.play(2, "y").unwrap();
+    assert!(tables.directory().leave(waiting).is_some());
+    assert_eq!(tables.woken(stream), [2]);
+}
+
+#[test]
+fn a_player_that_waits_alone_can_take_its_place_with_it() {
+    let mut tables = Tables::new(&RelayConfig::new(), 1, 1);
+    tables.play(1, "x").unwrap();
+    tables.play(1, "y").unwrap();
+    let stream = tables.accepted(0, 3, "y");
+    assert_eq!((tables.events(0), tables.woken(stream)), (vec![], vec![1]));
+}
+
+#[test]
+fn another_stream_is_played_when_the_last_message_is_sent() {
+    let mut tables = Tables::new(&RelayConfig::new(), 3, 2);
+    let [x, y] = [("x", 8), ("y", 9)].map(|(key, peer)| tables.accepted(0, peer, key));
+    let Accepted { player, played: None } = tables.play(1, "x").unwrap() else { panic!() };
+    let set = |tables: &mut Tables, is_inside| {
+        tables.directory().player(player).unwrap().player.cursor.is_inside = is_inside;
+    };
+    let play = |tables: &mut Tables, key: &str, id| {
+        tables.directory().play(StreamName::new(b"live", key.as_bytes()), PeerId(1), StreamId(id)).unwrap().played
+    };
+    let stream = |tables: &mut Tables| tables.directory().player(player).unwrap().stream;
+    // It is between two messages: at once.
+    assert!(play(&mut tables, "y", 2).is_some() && stream(&mut tables) == Some(y));
+    // Inside a message: later. The last request counts.
+    set(&mut tables, true);
+    assert_eq!((play(&mut tables, "z", 3), play(&mut tables, "x", 4)), (None, None));
+    assert_eq!((tables.directory().settle(player), stream(&mut tables)), (None, Some(y)));
+    // A place that nobody waits for any longer is free.
+    tables.accepted(0, 7, "w");
+    set(&mut tables, false);
+    assert!(tables.directory().settle(player).is_some() && stream(&mut tables) == Some(x));
+    assert_eq!(tables.directory().player(player).unwrap().player.stream(), StreamId(4));
+    assert_eq!(tables.directory().settle(player), None);
+    // What it would play next is stopped before it begins.
+    set(&mut tables, true);
+    assert_eq!(play(&mut tables, "y", 5), None);
+    assert_eq!(tables.directory().stop(player, StreamId(5)), None);
+    set(&mut tables, false);
+    assert!(tables.directory().settle(player).is_some() && tables.directory().player(player).is_none());
+    assert_eq!(tables.directory().player_of(PeerId(1)), None);
+}
+
+#[test]
+fn what_is_played_next_may_be_given_up_before_it_begins() {
+    let mut tables = Tables::new(&RelayConfig::new(), 2, 1);
+    tables.accepted(0, 8, "x");
+    let player = tables.play(1, "x").unwrap().player;
+    tables.directory().player(player).unwrap().player.cursor.is_inside = true;
+    tables.play(1, "y").unwrap();
+    tables.accepted(0, 9, "z");
+    assert_eq!(tables.events(0), []);
+    tables.directory().player(player).unwrap().player.cursor.is_inside = false;
+    assert!(tables.directory().settle(player).is_some());
+    assert_eq!(tables.events(0), [RelayEvent::GivenUp { player, peer: PeerId(1) }]);
+}
+
+#[test]
+fn players_wait_in_the_grace_time_and_go_on_with_the_next_publisher() {
+    let config = RelayConfig { grace: Duration::from_secs(10), ..RelayConfig::new() };
+    let mut tables = Tables::new(&config, 1, 1);
+    let stream = tables.accepted(0, 1, "x");
+    let player = tables.play(5, "x").unwrap().player;
+    let generation = |tables: &mut Tables| tables.directory().player(player).unwrap().generation;
+    let before = generation(&mut tables);
+    assert_eq!(tables.unpublish(1_000, 1), [RelayEvent::Gone(stream)]);
+    assert_eq!((tables.directory().poll_timeout(), generation(&mut tables)), (Some(at(11_000)), before));
+    // In time: nobody is told anything.
+    assert_eq!((tables.timeout(10_999), tables.accepted(10_999, 2, "x")), (vec![], stream));
+    assert_eq!((tables.events(10_999), generation(&mut tables)), (vec![gap(stream, 9_999)], before));
+    assert_eq!(tables.timeout(11_000), []);
+    // Too late: players are told of the end.
+    assert_eq!(tables.unpublish(20_000, 2), [RelayEvent::Gone(stream)]);
+    assert_eq!(tables.publish(20_001, 3, "other"), Err(RelayRejection::Full), "the place is kept");
+    assert_eq!(tables.timeout(30_000), [RelayEvent::Ended(stream)]);
+    assert!(!generation(&mut tables).is_published() && !tables.directory().is_published(stream));
+    assert_eq!((tables.directory().poll_timeout(), tables.timeout(99_000)), (None, vec![]));
+    assert_eq!((tables.accepted(99_000, 4, "x"), tables.events(99_000)), (stream, vec![]));
+}
+
+#[test]
+fn a_second_publisher_takes_over_at_once_if_the_configuration_says_so() {
+    let config = RelayConfig { take_over: TakeOver::Always, ..RelayConfig::new() };
+    let mut tables = Tables::new(&config, 1, 0);
+    let stream = tables.accepted(0, 1, "x");
+    tables.directory().heard(at(100), stream);
+    assert_eq!(tables.accepted(150, 2, "x"), stream);
+    let events = [RelayEvent::Replaced(publisher(1)), RelayEvent::Gone(stream), gap(stream, 50)];
+    assert_eq!(tables.events(150), events);
+    assert_eq!((tables.unpublish(160, 1), tables.unpublish(160, 2)), (vec![], vec![RelayEvent::Gone(stream)]));
+}
+
+#[test]
+fn a_second_publisher_waits_until_the_first_has_answered() {
+    let config = RelayConfig { take_over: TakeOver::WhenSilent, ..RelayConfig::new() };
+    let mut tables = Tables::new(&config, 1, 0);
+    let stream = tables.accepted(0, 1, "x");
+    let ask = [RelayEvent::Ask(publisher(1))];
+    // It answers.
+    assert_eq!((tables.publish(1_000, 2, "x"), tables.events(1_000)), (Ok(PublishAnswer::Wait), ask.to_vec()));
+    assert_eq!(tables.publish(1_500, 3, "x"), Err(RelayRejection::Taken), "one waits already");
+    assert_eq!((tables.directory().poll_timeout(), tables.timeout(2_999)), (Some(at(3_000)), vec![]));
+    tables.directory().heard(at(2_999), stream);
+    assert_eq!(tables.events(2_999), [RelayEvent::Rejected(publisher(2))]);
+    assert_eq!(tables.timeout(3_000), []);
+    // The second one leaves: nothing happens to the first.
+    assert_eq!((tables.publish(4_000, 2, "x"), tables.events(4_000)), (Ok(PublishAnswer::Wait), ask.to_vec()));
+    assert_eq!((tables.unpublish(4_500, 2), tables.timeout(6_000)), (vec![], vec![]));
+    // The first one leaves.
+    assert_eq!((tables.publish(7_000, 2, "x"), tables.events(7_000)), (Ok(PublishAnswer::Wait), ask.to_vec()));
+    let accepted = RelayEvent::Accepted { publisher: publisher(2), stream };
+    assert_eq!(tables.unpublish(7_001, 1), [RelayEvent::Gone(stream), gap(stream, 4_002), accepted]);
+    assert_eq!(tables.timeout(9_000), []);
+    // It is silent.
+    assert_eq!(tables.publish(10_000, 3, "x"), Ok(PublishAnswer::Wait));
+    assert_eq!(tables.events(10_000), [RelayEvent::Ask(publisher(2))]);
+    let accepted = RelayEvent::Accepted { publisher: publisher(3), stream };
+    let replaced = RelayEvent::Replaced(publisher(2));
+    assert_eq!(tables.timeout(12_000), [replaced, RelayEvent::Gone(stream), gap(stream, 4_999), accepted]);
+    assert_eq!(tables.directory().published(publisher(3)), Some(stream));
+    assert_eq!((tables.unpublish(12_000, 2), tables.directory().poll_timeout()), (vec![], None));
+}
+
+#[test]
+fn all_tracks_of_the_next_publisher_are_shifted_by_one_offset() {
+    let mut memory = Memory::new(1_000);
+    let (mut ring, mut player) = (memory.ring(), Play::default());
+    push(&mut ring, MessageKind::VIDEO, 5_000, KEY);
+    push(&mut ring, MessageKind::AUDIO, 4_990, AUDIO);
+    player.all(&ring);
+    for (millis, expected) in [(2_000, 7_000), (0, 7_021)] {
+        ring.end();
+        ring.resume(Duration::from_millis(millis));
+        push(&mut ring, MessageKind::AUDIO, 100, AUDIO);
+        push(&mut ring, MessageKind::VIDEO, 120, KEY);
+        push(&mut ring, MessageKind::VIDEO, 90, KEY);
+        let [audio, video, earlier] = [expected, expected + 20, expected - 10];
+        assert_eq!(player.all(&ring), shown(&[('A', audio, AUDIO), ('V', video, KEY), ('V', earlier, KEY)]));
+    }
+    // Without a grace time, timestamps are those of the publisher.
+    ring.end();
+    push(&mut ring, MessageKind::VIDEO, 100, KEY);
+    assert_eq!(player.all(&ring), shown(&[('V', 100, KEY)]));
+}
+
+#[test]
+fn how_late_a_player_may_be_is_configured() {
+    for (late_percent, skipped) in [(10, 3), (90, 0)] {
+        let (mut bytes, config) =
+            ([0; 10 * (KEY.len() + OVERHEAD)], RelayConfig { late_percent, ..RelayConfig::new() });
+        let buffers = StreamBuffers { ring: &mut bytes, metadata: &mut [], video: &mut [], audio: &mut [] };
+        let (mut ring, mut player) = (Ring::new(buffers, &config), Play::default());
+        push(&mut ring, MessageKind::VIDEO, 0, KEY);
+        player.all(&ring);
+        (1..5).for_each(|millis| push(&mut ring, MessageKind::VIDEO, millis, KEY));
+        player.all(&ring);
+        assert_eq!(player.cursor.skipped(), skipped);
+    }
+}
+
+#[test]
+fn the_rest_of_a_message_that_is_lost_is_filled_with_zeros_up_to_a_limit() {
+    const LENGTH: usize = 300;
+    let long = [KEY, &[7; LENGTH]].concat();
+    let rest = (long.len() - 50) as u32;
+    for (fill_cut, fill_overtaken, cut, is_filled) in [
+        (rest, 0, true, true),
+        (rest - 1, u32::MAX, true, true),
+        (rest - 1, rest - 1, true, false),
+        (0, rest, false, true),
+        (u32::MAX, rest - 1, false, false),
+    ] {
+        let config = RelayConfig { fill_cut, fill_overtaken, ..RelayConfig::new() };
+        let mut bytes = vec![0; 1_000];
+        let buffers = StreamBuffers { ring: &mut bytes, metadata: &mut [], video: &mut [], audio: &mut [] };
+        let (mut ring, mut pair) = (Ring::new(buffers, &config), Pair::open());
+        let mut player = super::sessions::player(pair.stream);
+        ring.push(&fragment(MessageKind::VIDEO, 0, &long, 0, 50));
+        while pair.pump(&mut player, &ring, 100).unwrap() > 0 {}
+        if cut {
+            ring.end();
+        } else {
+            (0..20).for_each(|millis| push(&mut ring, MessageKind::AUDIO, millis, &[0xAF; 100]));
+        }
+        let pumped = pair.pump(&mut player, &ring, 100);
+        assert_eq!(pumped.err(), (!is_filled).then_some(PumpError::Overtaken));
+        if is_filled {
+            while pair.pump(&mut player, &ring, 100).unwrap() > 0 {}
+            let filled = [&long[..50], &vec![0; rest as usize]].concat();
+            assert!(pair.got[0].2 == filled, "{:?}", pair.got[0]);
+            push(&mut ring, MessageKind::VIDEO, 40, KEY);
+            while pair.pump(&mut player, &ring, 100).unwrap() > 0 {}
+            assert_eq!(pair.got.last(), Some(&('V', 40, KEY.to_vec())));
+        }
+    }
+}
+
+#[test]
+fn indices_are_places_in_the_tables() {
+    let mut tables = Tables::new(&RelayConfig::new(), 2, 2);
+    tables.accepted(0, 1, "x");
+    let (stream, player) = (tables.accepted(0, 2, "y"), tables.play(3, "y").unwrap().player);
+    assert_eq!((stream.get(), player.get()), (1, 0));
+    assert_eq!(Generation::default().is_published(), false);
+    let _: PlayerIndex = player;
+}
