@@ -81,9 +81,9 @@
 //!     let csid = client.begin_media(MessageKind::VIDEO, stream, Timestamp(millis), frame.len() as u32)?;
 //!     let mut rest = &frame[..];
 //!     while client.media_left(csid).is_some() {
-//!         let (taken, length) = client.poll_media(csid, rest, &mut out);
-//!         socket.write_all(&out[..length])?;
-//!         rest = &rest[taken..];
+//!         let progress = client.poll_media(csid, rest, &mut out);
+//!         socket.write_all(&out[..progress.written])?;
+//!         rest = &rest[progress.taken..];
 //!     }
 //! }
 //! # Ok(())

@@ -2,7 +2,7 @@
 //! end. The first byte chooses when it asks for what, the second the cuts; the handshake is put before the rest.
 #![no_main]
 
-use embedded_rtmp::chunk::ChunkStreamId;
+use embedded_rtmp::chunk::{ChunkStreamId, WriteProgress};
 use embedded_rtmp::command::{ConnectOptions, PlayRequest, SwitchRequest};
 use embedded_rtmp::message::{MessageKind, Timestamp};
 use embedded_rtmp::session::{Client, ClientConfig, ClientEvent, SessionBuffers, SessionError};
@@ -66,7 +66,7 @@ impl Side for Application<'_> {
             }
             return self.session.poll_transmit(now, out);
         };
-        let (more, written) = self.session.poll_media(csid, &FRAME[taken..], out);
+        let WriteProgress { taken: more, written, .. } = self.session.poll_media(csid, &FRAME[taken..], out);
         assert!(taken + more <= FRAME.len() && written <= out.len());
         self.open = self.session.media_left(csid).map(|_| (csid, taken + more));
         written

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use embedded_rtmp::chunk::{ChunkStreamId, Writer};
+use embedded_rtmp::chunk::{ChunkStreamId, WriteProgress, Writer};
 use embedded_rtmp::message::{MessageHeader, MessageKind, StreamId, Timestamp};
 use embedded_rtmp_fuzz::{Cuts, Message, read};
 use libfuzzer_sys::fuzz_target;
@@ -35,7 +35,7 @@ impl Wire {
             let mut window = vec![0; windows.length()];
             let rest = &open.message.payload[open.taken..];
             let lent = &rest[..rest.len().min(windows.length())];
-            let (taken, written) = writer.poll(open.message.csid, lent, &mut window);
+            let WriteProgress { taken, written, .. } = writer.poll(open.message.csid, lent, &mut window);
             assert!(taken <= lent.len() && written <= window.len() && taken <= written);
             open.taken += taken;
             bytes.extend_from_slice(&window[..written]);

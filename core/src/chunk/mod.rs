@@ -24,10 +24,11 @@
 //! let mut writer = Writer::<2>::new();
 //! let mut out = [0; 300];
 //! writer.begin(video, header(MessageKind::VIDEO, 200))?;
-//! let (taken, mut end) = writer.poll(video, &frame[..128], &mut out); // up to the end of a chunk
+//! let first = writer.poll(video, &frame[..128], &mut out); // up to the end of a chunk
+//! let mut end = first.written;
 //! writer.begin(audio, header(MessageKind::AUDIO, 4))?;
-//! end += writer.poll(audio, &sound, &mut out[end..]).1;
-//! end += writer.poll(video, &frame[taken..], &mut out[end..]).1;
+//! end += writer.poll(audio, &sound, &mut out[end..]).written;
+//! end += writer.poll(video, &frame[first.taken..], &mut out[end..]).written;
 //! assert_eq!(end, (12 + 128) + (12 + 4) + (1 + 72));
 //!
 //! let mut reader = Reader::<2>::new();
@@ -48,7 +49,9 @@ mod writer;
 pub use assembler::{Assembled, Assembler};
 pub(crate) use reader::Pulled;
 pub use reader::{ReadError, Reader, TypeThreeDelta};
-pub use writer::{WriteError, Writer};
+#[cfg(test)]
+pub(crate) use writer::moved;
+pub use writer::{WriteError, WriteProgress, Writer};
 
 use core::fmt;
 

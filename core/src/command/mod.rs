@@ -37,7 +37,7 @@ pub use data::{DataMessage, SET_DATA_FRAME, set_data_frame};
 pub use play::{PlayRequest, Start, SwitchRequest};
 pub use status::{MAX_REDIRECTS, Status};
 
-use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token, magnitude, number_to_u32, u32_to_number};
+use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token, magnitude, number_to_u32};
 use crate::fmt::impl_format;
 
 /// A command as it came.
@@ -149,37 +149,8 @@ fn without_selector(payload: &[u8]) -> &[u8] {
     }
 }
 
-/// What a publisher's command says beside its name: the values behind the command object, which is null.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Argument<'a> {
-    None,
-    Text(&'a str),
-    Number(u32),
-    /// A stream key, and that the stream is a live one.
-    Publish(&'a str),
-}
-
-/// Writes a publisher's command. [`put`] could write it as well; this draws less of the encoder into an image.
-pub(crate) fn put_call(
-    encoder: &mut Encoder<'_>,
-    name: &str,
-    transaction: f64,
-    argument: Argument<'_>,
-) -> Result<(), BufferFull> {
-    begin(encoder, name, transaction)?.put(Token::Null)?;
-    match argument {
-        Argument::None => {}
-        Argument::Text(text) | Argument::Publish(text) => _ = encoder.short_string(&[text])?,
-        Argument::Number(number) => _ = encoder.put(Token::Number(u32_to_number(number)))?,
-    }
-    if let Argument::Publish(_) = argument {
-        encoder.short_string(&["live"])?;
-    }
-    Ok(())
-}
-
 /// Writes the name and the transaction id of a command.
-fn begin<'e, 'b>(
+pub(crate) fn begin<'e, 'b>(
     encoder: &'e mut Encoder<'b>,
     name: &str,
     transaction: f64,

@@ -65,6 +65,11 @@ impl<'a> PlayRequest<'a> {
     /// The encoder's buffer is too small.
     pub fn emit(&self, encoder: &mut Encoder<'_>, transaction: f64) -> Result<(), BufferFull> {
         super::begin(encoder, "play", transaction)?.put(Token::Null)?;
+        self.emit_arguments(encoder)
+    }
+
+    /// Writes what is behind the command object.
+    pub(crate) fn emit_arguments(&self, encoder: &mut Encoder<'_>) -> Result<(), BufferFull> {
         encoder.put(Token::String(self.name))?.put(Token::Number(self.start.number()))?;
         // Only those who want something special say more: not every server can count so far.
         if self.duration.is_some() || !self.reset {

@@ -208,10 +208,10 @@ impl Player {
             }
             let (csid, before) = (ChunkStreamId(u32::from(self.csid)), written);
             for part in piece.parts {
-                let (taken, filled) = session.poll_media(csid, part, out.get_mut(written..).unwrap_or(&mut []));
-                ring.advance(&mut self.cursor, taken);
-                written = written.wrapping_add(filled);
-                if taken < part.len() {
+                let progress = session.poll_media(csid, part, out.get_mut(written..).unwrap_or(&mut []));
+                ring.advance(&mut self.cursor, progress.taken);
+                written = written.wrapping_add(progress.written);
+                if progress.taken < part.len() {
                     break;
                 }
             }

@@ -73,9 +73,14 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         SessionBuffers { scratch: self.scratch, control: self.queue.into_buffer() }
     }
 
-    /// The lent memory; without it nothing is left to be done here.
-    pub(super) fn take_buffers(&mut self) -> SessionBuffers<'b> {
-        SessionBuffers { scratch: core::mem::take(&mut self.scratch), control: self.queue.take_buffer() }
+    /// Becomes a new link in place, with the same memory.
+    pub(super) fn reset(&mut self, window: u32, type_three_delta: TypeThreeDelta) {
+        self.reader.reset(type_three_delta);
+        self.writer.reset();
+        (self.assembler, self.control_assembler) = (Assembler::new(), Assembler::new());
+        self.skipped = 0;
+        self.queue.reset();
+        self.flow = Flow::new(window);
     }
 
     /// The lent scratch, which is the handshake's until that is done.

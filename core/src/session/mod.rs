@@ -76,9 +76,9 @@
 //! #     }
 //! #     if let Some(stream) = publishing {
 //! #         let csid = client.begin_media(MessageKind::VIDEO, stream, Timestamp(0), 5)?;
-//! #         let (taken, length) = client.poll_media(csid, b"\x17\x01key", &mut out);
-//! #         assert_eq!(taken, 5);
-//! #         wire.extend_from_slice(&out[..length]);
+//! #         let progress = client.poll_media(csid, b"\x17\x01key", &mut out);
+//! #         assert!(progress.taken == 5 && progress.done);
+//! #         wire.extend_from_slice(&out[..progress.written]);
 //! #     }
 //! # }
 //! # assert_eq!(frames, 1);
@@ -118,8 +118,18 @@ pub struct SessionBuffers<'b> {
     /// another is passed over and counted, as is one of more than 64 KiB where the scratch is larger than that. 1,536 bytes
     /// are enough for all that clients and servers are known to send.
     pub scratch: &'b mut [u8],
-    /// Outgoing control messages and commands, until the socket takes them. A server needs [`MIN_CONTROL`] bytes, a client
-    /// the same, or 192 and 129/64 of the length of its stream key where that is more; `connect` with its URL must fit too.
+    /// Outgoing control messages and commands, until the socket takes them, and at its end the names that the client still
+    /// needs. A server needs [`MIN_CONTROL`] bytes.
+    ///
+    /// A client needs the largest of these sums. K is 3 bytes more than its stream key, and W is the sum of 23 bytes more
+    /// than the name of each `play` that the server has not been asked for yet; both stay in the buffer.
+    /// - [`MIN_CONTROL`];
+    /// - K + W + 192 + 2 × the length of the stream key, and 1 byte more for each 64 bytes of it;
+    /// - K + W + 192 + the length of the longest name that is played, and 1 byte more for each 64 bytes of it;
+    /// - K + W + the length of `connect`, if the client publishes or plays before that is sent. It is 150 bytes, the
+    ///   application, the URL and the client's version.
+    ///
+    /// A request that finds too little returns [`RequestError::ControlBuffer`] with the size that it needs.
     pub control: &'b mut [u8],
 }
 

@@ -2,9 +2,9 @@
 
 use super::RequestError;
 use super::link::Link;
-use super::queue::OVERHEAD;
-use crate::amf0::{BufferFull, Encoder, Token};
-use crate::chunk::ChunkStreamId;
+use super::queue::{Emit, OVERHEAD};
+use crate::amf0::{Encoder, Token};
+use crate::chunk::{ChunkStreamId, WriteProgress};
 use crate::command::{self, Status};
 use crate::control;
 use crate::message::{MessageHeader, MessageKind, StreamId, Timestamp};
@@ -15,29 +15,24 @@ const VIDEO: ChunkStreamId = ChunkStreamId::new(6).expect("is 2 to 65,599");
 /// Commands of a message stream, and what data the session itself says there.
 const STREAM_COMMAND: ChunkStreamId = ChunkStreamId::new(8).expect("is 2 to 65,599");
 
+/// The payload that takes the place of what does not come any more.
+static ZEROS: [u8; 64] = [0; 64];
+
 impl<const STREAMS: usize> Link<'_, STREAMS> {
     /// Whether the queue has room for `bytes` of payload and overhead.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
         self.queue.free() >= bytes
     }
 
-    pub(super) fn control_capacity(&self) -> usize {
-        self.queue.capacity()
-    }
-
     /// Queues a command on `stream`; `emit` writes it.
-    pub(super) fn queue(
-        &mut self,
-        stream: StreamId,
-        emit: &mut dyn FnMut(&mut Encoder<'_>) -> Result<(), BufferFull>,
-    ) -> Result<(), RequestError> {
+    pub(super) fn queue(&mut self, stream: StreamId, emit: Emit<'_>) -> Result<(), RequestError> {
         let csid = if stream == StreamId::CONNECTION { ChunkStreamId::COMMAND } else { STREAM_COMMAND };
         Ok(self.queue.push(csid, MessageKind::COMMAND, stream, self.writer.chunk_size, emit)?)
     }
 
     /// Queues `onStatus` on `stream`.
     pub(super) fn queue_status(&mut self, stream: StreamId, status: &Status<'_>) -> Result<(), RequestError> {
-        self.queue(stream, &mut |encoder| command::put_status(encoder, "onStatus", 0.0, status))
+        self.queue(stream, &mut |encoder, _| command::put_status(encoder, "onStatus", 0.0, status))
     }
 
     /// Queues a message of AMF0 values on `stream`.
@@ -47,14 +42,14 @@ impl<const STREAMS: usize> Link<'_, STREAMS> {
         stream: StreamId,
         values: &[Token<'_>],
     ) -> Result<(), RequestError> {
-        let mut emit = |encoder: &mut Encoder<'_>| encoder.put_all(values).map(|_| ());
+        let mut emit = |encoder: &mut Encoder<'_>, _: &[u8]| encoder.put_all(values).map(|_| ());
         Ok(self.queue.push(STREAM_COMMAND, kind, stream, self.writer.chunk_size, &mut emit)?)
     }
 
     /// Queues a control message. Its few bytes are made where it is queued: that takes less flash than
     /// [`Control::emit`](control::Control::emit), which knows them all.
     pub(super) fn queue_control(&mut self, kind: MessageKind, payload: &[u8]) -> Result<(), RequestError> {
-        let mut emit = |encoder: &mut Encoder<'_>| encoder.raw(payload).map(|_| ());
+        let mut emit = |encoder: &mut Encoder<'_>, _: &[u8]| encoder.raw(payload).map(|_| ());
         let (csid, stream) = (ChunkStreamId::CONTROL, StreamId::CONNECTION);
         Ok(self.queue.push(csid, kind, stream, self.writer.chunk_size, &mut emit)?)
     }
@@ -113,7 +108,7 @@ impl<const STREAMS: usize> Link<'_, STREAMS> {
     }
 
     /// Puts out what is open on `csid`, behind what waits in the queue.
-    pub(super) fn transmit_media(&mut self, csid: ChunkStreamId, rest: &[u8], out: &mut [u8]) -> (usize, usize) {
+    pub(super) fn transmit_media(&mut self, csid: ChunkStreamId, rest: &[u8], out: &mut [u8]) -> WriteProgress {
         let (mut taken, mut written) = (0_usize, 0_usize);
         loop {
             written = written.wrapping_add(self.transmit(rest_of(out, written)));
@@ -121,12 +116,27 @@ impl<const STREAMS: usize> Link<'_, STREAMS> {
             // What waits does so for the end of a chunk of media, and no longer; or for more room than there is.
             let end = if waiting { taken.wrapping_add(self.writer.chunk_left() as usize) } else { rest.len() };
             let part = rest.get(taken..end.min(rest.len())).unwrap_or(&[]);
-            let (more, bytes) = self.writer.poll(csid, part, rest_of(out, written));
-            (taken, written) = (taken.wrapping_add(more), written.wrapping_add(bytes));
+            let more = self.writer.poll(csid, part, rest_of(out, written));
+            (taken, written) = (taken.wrapping_add(more.taken), written.wrapping_add(more.written));
             if !waiting || !self.writer.is_at_boundary() || written == out.len() {
-                return (taken, written);
+                return WriteProgress { taken, written, done: more.done };
             }
         }
+    }
+
+    /// Writes zeros as the rest of the message that is open on `csid`, behind what waits in the queue. Returns the number
+    /// of bytes that it wrote to `out`.
+    pub(super) fn complete_media(&mut self, csid: ChunkStreamId, out: &mut [u8]) -> usize {
+        let mut written = 0_usize;
+        while let Some(left) = self.writer.left(csid) {
+            let zeros = ZEROS.get(..left as usize).unwrap_or(&ZEROS);
+            let more = self.transmit_media(csid, zeros, rest_of(out, written));
+            if more.written == 0 {
+                break;
+            }
+            written = written.wrapping_add(more.written);
+        }
+        written
     }
 
     /// Whether anything but media is to be sent.

@@ -13,27 +13,66 @@ use crate::message::{MessageKind, StreamId};
 /// a byte more for each further chunk.
 pub(super) const OVERHEAD: usize = 12;
 
-/// Messages that wait to be sent, first in, first out.
+/// Writes a message's payload. It is passed the values that the queue keeps, of which it may write some.
+pub(super) type Emit<'e> = &'e mut dyn FnMut(&mut Encoder<'_>, &[u8]) -> Result<(), BufferFull>;
+
+/// Messages that wait to be sent, first in, first out. The end of the buffer keeps AMF0 values for later messages.
 #[derive(Debug)]
 pub(super) struct Queue<'b> {
     buffer: &'b mut [u8],
     start: usize,
     end: usize,
+    /// Bytes of values that are kept at the end of the buffer.
+    kept: u16,
+}
+
+/// Where a queue keeps some values.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kept {
+    /// Bytes from their end to the end of the buffer.
+    behind: u16,
+    /// 0 if nothing is kept.
+    length: u16,
+}
+
+impl Kept {
+    pub(super) const NONE: Kept = Kept { behind: 0, length: 0 };
+
+    pub(super) const fn is_none(self) -> bool {
+        self.length == 0
+    }
+
+    /// The length of the values in bytes.
+    pub(super) fn len(self) -> usize {
+        self.length.into()
+    }
+
+    /// The values, among all that are kept.
+    pub(super) fn of(self, kept: &[u8]) -> &[u8] {
+        let end = kept.len().wrapping_sub(usize::from(self.behind));
+        kept.get(end.wrapping_sub(usize::from(self.length))..end).unwrap_or(&[])
+    }
+
+    /// Takes into account that `other` was forgotten.
+    pub(super) fn forgotten(&mut self, other: Kept) {
+        if self.behind > other.behind {
+            self.behind = self.behind.wrapping_sub(other.length);
+        }
+    }
 }
 
 impl<'b> Queue<'b> {
     pub(super) const fn new(buffer: &'b mut [u8]) -> Self {
-        Self { buffer, start: 0, end: 0 }
+        Self { buffer, start: 0, end: 0, kept: 0 }
     }
 
     pub(super) fn into_buffer(self) -> &'b mut [u8] {
         self.buffer
     }
 
-    /// The lent buffer; nothing waits here any more, and nothing can.
-    pub(super) fn take_buffer(&mut self) -> &'b mut [u8] {
-        (self.start, self.end) = (0, 0);
-        core::mem::take(&mut self.buffer)
+    /// Drops all that waits and all that is kept.
+    pub(super) fn reset(&mut self) {
+        (self.start, self.end, self.kept) = (0, 0, 0);
     }
 
     /// Bytes that wait.
@@ -43,11 +82,45 @@ impl<'b> Queue<'b> {
 
     /// Bytes that are free, for messages with their headers.
     pub(super) fn free(&self) -> usize {
-        self.buffer.len().wrapping_sub(self.len())
+        self.capacity().wrapping_sub(self.len())
     }
 
+    /// Bytes for messages: all of the buffer, except what is kept.
     pub(super) fn capacity(&self) -> usize {
-        self.buffer.len()
+        self.buffer.len().wrapping_sub(self.kept.into())
+    }
+
+    /// Bytes that are kept.
+    pub(super) fn kept(&self) -> usize {
+        self.kept.into()
+    }
+
+    /// Keeps the values that `emit` writes, until [`Self::forget`]. On an error nothing is kept, and the error tells how
+    /// large the whole buffer must be.
+    pub(super) fn keep(
+        &mut self,
+        emit: &mut dyn FnMut(&mut Encoder<'_>) -> Result<(), BufferFull>,
+    ) -> Result<Kept, BufferFull> {
+        self.compact();
+        let capacity = self.capacity();
+        let mut encoder = Encoder::new(self.buffer.get_mut(self.end..capacity).unwrap_or(&mut []));
+        let emitted = emit(&mut encoder);
+        let length = encoder.len();
+        let used = self.end.wrapping_add(self.kept.into());
+        emitted.map_err(|full| BufferFull { needed: used.saturating_add(full.needed) })?;
+        let kept = u16::try_from(self.kept().wrapping_add(length)).map_err(|_| BufferFull { needed: usize::MAX })?;
+        self.shift(self.end, capacity.wrapping_sub(length), length);
+        let place = Kept { behind: self.kept, length: length as u16 };
+        self.kept = kept;
+        Ok(place)
+    }
+
+    /// Keeps some values no longer. Those that were kept later move: see [`Kept::forgotten`].
+    pub(super) fn forget(&mut self, place: Kept) {
+        let (from, length) = (self.capacity(), usize::from(place.length));
+        let later = self.kept.wrapping_sub(place.behind).wrapping_sub(place.length);
+        self.shift(from, from.wrapping_add(length), later.into());
+        self.kept = self.kept.wrapping_sub(place.length);
     }
 
     /// Adds a message whose payload `emit` writes, in chunks of `chunk_size`. On an error nothing is added, and the error
@@ -59,18 +132,20 @@ impl<'b> Queue<'b> {
         kind: MessageKind,
         stream: StreamId,
         chunk_size: NonZeroU32,
-        emit: &mut dyn FnMut(&mut Encoder<'_>) -> Result<(), BufferFull>,
+        emit: Emit<'_>,
     ) -> Result<(), BufferFull> {
         self.compact();
+        let (capacity, kept) = (self.capacity(), self.kept());
+        let (messages, values) = self.buffer.split_at_mut_checked(capacity).unwrap_or_default();
         let before = self.end.wrapping_add(OVERHEAD);
-        let mut encoder = Encoder::new(self.buffer.get_mut(before..).unwrap_or(&mut []));
-        let emitted = emit(&mut encoder);
+        let mut encoder = Encoder::new(messages.get_mut(before..).unwrap_or(&mut []));
+        let emitted = emit(&mut encoder, values);
         let length = encoder.len();
-        emitted.map_err(|full| BufferFull { needed: before.saturating_add(full.needed) })?;
+        emitted.map_err(|full| BufferFull { needed: before.saturating_add(kept).saturating_add(full.needed) })?;
         let further = (length.saturating_sub(1) as u32 / chunk_size) as usize;
         let needed = before.wrapping_add(length).wrapping_add(further);
-        let message = self.buffer.get_mut(self.end..needed).and_then(<[u8]>::split_first_chunk_mut);
-        let Some((header, payload)) = message else { return Err(BufferFull { needed }) };
+        let message = messages.get_mut(self.end..needed).and_then(<[u8]>::split_first_chunk_mut);
+        let Some((header, payload)) = message else { return Err(BufferFull { needed: needed.wrapping_add(kept) }) };
         let (id, [_, l0, l1, l2]) = (csid.value() as u8, (length as u32).to_be_bytes());
         let [s0, s1, s2, s3] = stream.0.to_le_bytes();
         *header = [id, 0, 0, 0, l0, l1, l2, kind.0, s0, s1, s2, s3];
@@ -85,13 +160,19 @@ impl<'b> Queue<'b> {
             return;
         }
         let waiting = self.len();
-        for place in 0..waiting {
-            let from = self.buffer.get(self.start.wrapping_add(place)).copied();
-            if let (Some(from), Some(to)) = (from, self.buffer.get_mut(place)) {
-                *to = from;
+        self.shift(self.start, 0, waiting);
+        (self.start, self.end) = (0, waiting);
+    }
+
+    /// Copies `length` bytes from one place to another; the places may overlap.
+    fn shift(&mut self, from: usize, to: usize, length: usize) {
+        for step in 0..length {
+            let place = if from < to { length.wrapping_sub(step).wrapping_sub(1) } else { step };
+            let byte = self.buffer.get(from.wrapping_add(place)).copied();
+            if let (Some(byte), Some(to)) = (byte, self.buffer.get_mut(to.wrapping_add(place))) {
+                *to = byte;
             }
         }
-        (self.start, self.end) = (0, waiting);
     }
 
     /// Moves what waits to `out`, as far as that goes; answers how much it filled.
@@ -129,7 +210,7 @@ mod tests {
 
     fn push(queue: &mut Queue<'_>, payload: &[u8], chunk_size: u32) -> Result<(), BufferFull> {
         let chunk_size = NonZeroU32::new(chunk_size).unwrap();
-        let mut emit = |encoder: &mut Encoder<'_>| encoder.raw(payload).map(|_| ());
+        let mut emit = |encoder: &mut Encoder<'_>, _: &[u8]| encoder.raw(payload).map(|_| ());
         queue.push(ChunkStreamId::COMMAND, MessageKind::COMMAND, StreamId(0x0102_0304), chunk_size, &mut emit)
     }
 
@@ -177,13 +258,47 @@ mod tests {
     }
 
     #[test]
+    fn values_are_kept_beside_the_messages_until_they_are_forgotten() {
+        let mut buffer = [0; 60];
+        let mut queue = Queue::new(&mut buffer);
+        push(&mut queue, &[1; 4], 128).unwrap();
+        queue.transmit(&mut [0; 5]);
+        let mut places = Vec::new();
+        for text in ["one", "three", "six"] {
+            places.push(queue.keep(&mut |encoder| encoder.short_string(&[text]).map(|_| ())).unwrap());
+        }
+        // All that is kept, in the payload of a message.
+        let values = |queue: &mut Queue<'_>, places: &[Kept]| {
+            let mut emit = |encoder: &mut Encoder<'_>, kept: &[u8]| {
+                places.iter().try_for_each(|place| encoder.raw(place.of(kept)).map(|_| ()))
+            };
+            queue.push(ChunkStreamId::COMMAND, MessageKind::COMMAND, StreamId(0), NonZeroU32::MAX, &mut emit).unwrap();
+            take(queue)
+        };
+        assert_eq!((queue.len(), queue.kept(), queue.free()), (11, 20, 29));
+        let waiting = [&header(4)[5..], &[1; 4]].concat();
+        let all = values(&mut queue, &places[..2]);
+        assert_eq!(all[..11], waiting);
+        assert_eq!(all[11 + 12..], *b"\x02\0\x03one\x02\0\x05three");
+        for (forgotten, left) in [(0, &b"\x02\0\x05three\x02\0\x03six"[..]), (1, b"\x02\0\x05three"), (0, b"")] {
+            let place = places.remove(forgotten);
+            queue.forget(place);
+            places.iter_mut().for_each(|other| other.forgotten(place));
+            assert_eq!(values(&mut queue, &places)[12..], *left);
+        }
+        assert_eq!((queue.kept(), queue.free()), (0, 60));
+        let full = queue.keep(&mut |encoder| encoder.short_string(&[&"x".repeat(58)]).map(|_| ()));
+        assert_eq!(full.unwrap_err(), BufferFull { needed: 61 });
+    }
+
+    #[test]
     fn what_does_not_fit_says_how_much_is_needed() {
         let mut buffer = [0; 30];
         let mut queue = Queue::new(&mut buffer);
         push(&mut queue, &[1; 4], 128).unwrap();
         assert_eq!(push(&mut queue, &[2; 3], 128), Err(BufferFull { needed: 31 }));
         assert_eq!(push(&mut queue, &[2; 2], 1), Err(BufferFull { needed: 31 }), "headers between chunks count");
-        let mut emit = |encoder: &mut Encoder<'_>| encoder.put(Token::Number(1.0)).map(|_| ());
+        let mut emit = |encoder: &mut Encoder<'_>, _: &[u8]| encoder.put(Token::Number(1.0)).map(|_| ());
         let chunk_size = NonZeroU32::MAX;
         let full = queue.push(ChunkStreamId::COMMAND, MessageKind::COMMAND, StreamId(0), chunk_size, &mut emit);
         assert_eq!(full, Err(BufferFull { needed: 16 + 12 + 9 }));

@@ -4,11 +4,29 @@
 macro_rules! verbs {
     ($session:ty, $($constant:ident),*) => {
         impl<'b, $(const $constant: usize),*> $session {
-            /// Puts out the message that was begun on `csid`, of which `rest` is what has not been taken yet, or its next
-            /// part. Answers how much of `rest` it took and how much of `out` it filled. What else is to be sent goes first.
-            #[must_use = "the output must be sent, and what was taken must not be passed again"]
-            pub fn poll_media(&mut self, csid: ChunkStreamId, rest: &[u8], out: &mut [u8]) -> (usize, usize) {
-                if self.failure().is_some() { (0, 0) } else { self.link.transmit_media(csid, rest, out) }
+            /// Writes the message that was begun on `csid` to `out`. `rest` is the payload that was not taken before, or the
+            /// next part of it. What waits to be sent besides goes first, if the output ends between two chunks.
+            ///
+            /// A session that has failed writes nothing, and its message is done.
+            pub fn poll_media(&mut self, csid: ChunkStreamId, rest: &[u8], out: &mut [u8]) -> WriteProgress {
+                if self.failure().is_some() {
+                    return WriteProgress::none(true);
+                }
+                self.link.transmit_media(csid, rest, out)
+            }
+
+            /// Writes zeros to `out` as the rest of the payload of the message that was begun on `csid`, for a message whose
+            /// source is gone: a message is never left open. Returns the number of bytes that it wrote. Call it until
+            /// [`Self::media_left`] is `None`; it does nothing if no message is open.
+            #[must_use = "the output must be sent"]
+            pub fn complete_media(&mut self, csid: ChunkStreamId, out: &mut [u8]) -> usize {
+                if self.failure().is_some() { 0 } else { self.link.complete_media(csid, out) }
+            }
+
+            /// Takes back the message that was begun on `csid`, if no byte of it has been written. Returns whether it did.
+            /// Otherwise the message must go on, or [`Self::complete_media`] must end it.
+            pub fn cancel_media(&mut self, csid: ChunkStreamId) -> bool {
+                self.link.writer.cancel(csid)
             }
 
             /// How many bytes [`Self::poll_media`] can put out now at the least, where `rest` has `at_hand` bytes: exactly so many

@@ -205,9 +205,9 @@ fn item_098_every_request_may_come_on_a_connection_of_its_own() {
                     let (mut request, mut taken) = (vec![0; 4096], 0);
                     let waiting = session.media_len(csid, payload.len());
                     let length = tunnel.poll_transmit(now(), &mut request, waiting, |room| {
-                        let (more, written) = session.poll_media(csid, &payload[taken..], room);
-                        taken += more;
-                        written
+                        let progress = session.poll_media(csid, &payload[taken..], room);
+                        taken += progress.taken;
+                        progress.written
                     });
                     assert_eq!(taken, 1_000);
                     let (answer, _) = ask(first, &request[..length], 1_000).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Error;
 use embedded_rtmp::amf0::Encoder;
-use embedded_rtmp::chunk::ChunkStreamId;
+use embedded_rtmp::chunk::{ChunkStreamId, WriteProgress};
 use embedded_rtmp::command::{DataMessage, set_data_frame};
 use embedded_rtmp::message::{MessageKind, StreamId, Timestamp};
 use embedded_rtmp::session::Client;
@@ -109,10 +109,10 @@ impl<R: Read> Source<R> {
             };
             self.timestamp = tag.timestamp;
             let rest = tag.payload.get(taken..).unwrap_or_default();
-            let (more, written) = session.poll_media(csid, rest, &mut out[filled..]);
+            let WriteProgress { taken: more, written, done, .. } = session.poll_media(csid, rest, &mut out[filled..]);
             filled += written;
             self.open = Some((csid, taken + more));
-            if session.media_left(csid).is_none() {
+            if done {
                 self.counts.count(tag.kind, tag.payload.len());
                 (self.tag, self.open) = (None, None);
             } else if written == 0 {

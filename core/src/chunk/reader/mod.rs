@@ -114,6 +114,14 @@ impl<const STREAMS: usize> Reader<STREAMS> {
         }
     }
 
+    /// Becomes a new reader in place, without a second one on the stack.
+    pub(crate) fn reset(&mut self, type_three_delta: TypeThreeDelta) {
+        self.others.iter_mut().chain([&mut self.track]).for_each(|track| *track = Track::NONE);
+        (self.continuation, self.chunk_size, self.chunk_left) = (NO_CONTINUATION, DEFAULT_CHUNK_SIZE, 0);
+        (self.failed, self.pending_start, self.pending_end) = (None, 0, 0);
+        self.type_three_delta = type_three_delta;
+    }
+
     /// Chooses what a type 3 header after a type 0 header means.
     pub fn set_type_three_delta(&mut self, delta: TypeThreeDelta) {
         self.type_three_delta = delta;

@@ -40,6 +40,27 @@ pub struct Writer<const STREAMS: usize> {
 
 impl_format!([const STREAMS: usize] Writer<STREAMS>, this => "Writer {{ chunk_size: {} }}", this.chunk_size.get());
 
+/// What [`Writer::poll`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+#[must_use = "the output must be sent, and what was taken must not be passed again"]
+pub struct WriteProgress {
+    /// How many bytes of the payload were taken. The next call gets the payload behind them.
+    pub taken: usize,
+    /// How many bytes of the output were filled: headers and payload.
+    pub written: usize,
+    /// Whether no message is open on the chunk stream any longer. All of the message is written then.
+    pub done: bool,
+}
+
+impl WriteProgress {
+    /// Nothing moved.
+    pub(crate) const fn none(done: bool) -> Self {
+        Self { taken: 0, written: 0, done }
+    }
+}
+
 /// No header is so long: all of it is to be put out.
 const WHOLE: u8 = u8::MAX;
 
@@ -62,6 +83,13 @@ impl<const STREAMS: usize> Writer<STREAMS> {
             header: Format::Full,
             header_left: 0,
         }
+    }
+
+    /// Becomes a new writer in place, without a second one on the stack.
+    pub(crate) fn reset(&mut self) {
+        self.tracks.iter_mut().for_each(Track::reset);
+        self.chunk_size = DEFAULT;
+        (self.current, self.chunk_left, self.header, self.header_left) = (0, 0, Format::Full, 0);
     }
 
     /// The size of the chunks that are begun from now on, in bytes.
@@ -162,16 +190,24 @@ impl<const STREAMS: usize> Writer<STREAMS> {
         Ok(())
     }
 
-    /// Puts out the message that is open on `csid`, of whose payload `rest` is what is not yet taken, or the next part of
-    /// that. Answers how much of `rest` it took and how much of `out` it filled.
+    /// Takes back the message that was begun on `csid`, if no byte of it has been written. Returns whether it did. The
+    /// next message on that chunk stream has a full header.
+    pub fn cancel(&mut self, csid: ChunkStreamId) -> bool {
+        let begun = self.tracks.iter_mut().find(|track| track.csid == csid && matches!(track.stage, Stage::Begins(_)));
+        begun.map(Track::reset).is_some()
+    }
+
+    /// Writes the message that is open on `csid` to `out`. `rest` is the payload that was not taken before, or the next
+    /// part of it.
     ///
-    /// It writes until the message, `rest` or `out` ends; nothing while another chunk stream's chunk is unfinished.
-    pub fn poll(&mut self, csid: ChunkStreamId, mut rest: &[u8], mut out: &mut [u8]) -> (usize, usize) {
-        let Some((index, _)) = self.open(csid) else { return (0, 0) };
+    /// It writes until the message, `rest` or `out` ends. It writes nothing while a chunk of another chunk stream is
+    /// unfinished.
+    pub fn poll(&mut self, csid: ChunkStreamId, mut rest: &[u8], mut out: &mut [u8]) -> WriteProgress {
+        let Some((index, _)) = self.open(csid) else { return WriteProgress::none(true) };
         if !self.is_at_boundary() && index != usize::from(self.current) {
-            return (0, 0);
+            return WriteProgress::none(false);
         }
-        let Some(track) = self.tracks.get_mut(index) else { return (0, 0) };
+        let Some(track) = self.tracks.get_mut(index) else { return WriteProgress::none(true) };
         self.current = index as u8;
         let lengths = (rest.len(), out.len());
         loop {
@@ -224,7 +260,8 @@ impl<const STREAMS: usize> Writer<STREAMS> {
             }
             self.chunk_left = track.left.min(self.chunk_size.get());
         }
-        (lengths.0.wrapping_sub(rest.len()), lengths.1.wrapping_sub(out.len()))
+        let (taken, written) = (lengths.0.wrapping_sub(rest.len()), lengths.1.wrapping_sub(out.len()));
+        WriteProgress { taken, written, done: !track.is_open() }
     }
 }
 
@@ -248,6 +285,12 @@ fn whole_chunks(byte: u8, chunk_size: NonZeroU32, left: u32, rest: &[u8], out: &
         whole.written = whole.written.wrapping_add(stride);
     }
     whole
+}
+
+/// What was taken and what was written.
+#[cfg(test)]
+pub(crate) fn moved(progress: WriteProgress) -> (usize, usize) {
+    (progress.taken, progress.written)
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ fn put(writer: &mut Writer<4>, id: u32, header: MessageHeader, mut payload: &[u8
     let mut stream = Vec::new();
     while writer.left(csid(id)).is_some() {
         let mut out = vec![0xEE; window];
-        let (taken, written) = writer.poll(csid(id), payload, &mut out);
+        let WriteProgress { taken, written, .. } = writer.poll(csid(id), payload, &mut out);
         assert!(written > 0, "no progress");
         payload = &payload[taken..];
         stream.extend_from_slice(&out[..written]);
@@ -136,14 +136,14 @@ fn item_050_audio_passes_between_the_chunks_of_a_video_frame() {
     writer.begin(csid(6), header(0, MessageKind::VIDEO, 1, 300)).unwrap();
     writer.begin(csid(4), header(0, MessageKind::AUDIO, 1, 4)).unwrap();
     let mut out = [0; 12 + 100];
-    assert_eq!(writer.poll(csid(6), &video, &mut out), (100, 112));
+    assert_eq!(moved(writer.poll(csid(6), &video, &mut out)), (100, 112));
     // Within a chunk nobody else may write.
-    assert_eq!(writer.poll(csid(4), &audio, &mut [0; 50]), (0, 0));
-    assert_eq!(writer.poll(csid(6), &video[100..], &mut [0; 28]), (28, 28));
+    assert_eq!(moved(writer.poll(csid(4), &audio, &mut [0; 50])), (0, 0));
+    assert_eq!(moved(writer.poll(csid(6), &video[100..], &mut [0; 28])), (28, 28));
     let mut out = [0; 16];
-    assert_eq!(writer.poll(csid(4), &audio, &mut out), (4, 16));
+    assert_eq!(moved(writer.poll(csid(4), &audio, &mut out)), (4, 16));
     assert_eq!(out, [4, 0, 0, 0, 0, 0, 4, 8, 1, 0, 0, 0, 8, 8, 8, 8]);
-    assert_eq!(writer.poll(csid(6), &video[128..], &mut [0; 500]), (172, 174));
+    assert_eq!(moved(writer.poll(csid(6), &video[128..], &mut [0; 500])), (172, 174));
     assert!(!writer.has_open());
 }
 
@@ -152,10 +152,10 @@ fn payload_may_be_handed_over_in_parts() {
     let mut writer = Writer::<4>::new();
     writer.begin(csid(6), header(0, MessageKind::VIDEO, 1, 6)).unwrap();
     let mut out = [0; 100];
-    assert_eq!(writer.poll(csid(6), &[], &mut out), (0, 0), "no header before there is payload");
-    assert_eq!(writer.poll(csid(6), &[1, 2], &mut out), (2, 14));
+    assert_eq!(moved(writer.poll(csid(6), &[], &mut out)), (0, 0), "no header before there is payload");
+    assert_eq!(moved(writer.poll(csid(6), &[1, 2], &mut out)), (2, 14));
     assert_eq!(writer.left(csid(6)), Some(4));
-    assert_eq!(writer.poll(csid(6), &[3, 4, 5, 6, 99], &mut out), (4, 4), "what is too much is left");
+    assert_eq!(moved(writer.poll(csid(6), &[3, 4, 5, 6, 99], &mut out)), (4, 4), "what is too much is left");
     assert_eq!(writer.left(csid(6)), None);
 }
 
@@ -170,7 +170,7 @@ fn what_cannot_be_begun() {
     writer.begin(csid(6), one).unwrap();
     assert_eq!(writer.begin(csid(6), one), Err(WriteError::MessageOpen(csid(6))));
     assert_eq!(writer.begin(csid(4), one), Err(WriteError::TooManyChunkStreams(1)));
-    assert_eq!(writer.poll(csid(4), b"a", &mut [0; 20]), (0, 0));
+    assert_eq!(moved(writer.poll(csid(4), b"a", &mut [0; 20])), (0, 0));
 }
 
 #[test]
@@ -179,11 +179,11 @@ fn a_chunk_stream_without_an_open_message_makes_room() {
     let one = header(0, MessageKind::VIDEO, 1, 1);
     for id in [6, 6, 4, 6] {
         writer.begin(csid(id), one).unwrap();
-        assert_eq!(writer.poll(csid(id), b"a", &mut [0; 20]).0, 1);
+        assert_eq!(writer.poll(csid(id), b"a", &mut [0; 20]).taken, 1);
     }
     let mut out = [0; 20];
     writer.begin(csid(4), one).unwrap();
-    assert_eq!(writer.poll(csid(4), b"a", &mut out), (1, 13), "what is forgotten takes a full header");
+    assert_eq!(moved(writer.poll(csid(4), b"a", &mut out)), (1, 13), "what is forgotten takes a full header");
 }
 
 /// Reads messages back as `(csid, header, payload)`.

@@ -44,6 +44,11 @@ impl Track {
         left: 0,
     };
 
+    /// Becomes [`Self::NONE`].
+    pub(super) fn reset(&mut self) {
+        *self = Self::NONE;
+    }
+
     /// Begins a message on a chunk stream, whose last message this track has or had.
     #[inline(never)]
     pub(super) fn begin(&mut self, csid: ChunkStreamId, header: MessageHeader) {

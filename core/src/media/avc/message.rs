@@ -37,8 +37,8 @@ impl core::error::Error for TooManyUnits {}
 /// let message = Message::<8>::new(Units::new(from_encoder), 0)?;
 /// let csid = client.begin_media(MessageKind::VIDEO, stream, at, message.length())?;
 /// while let Some(left) = client.media_left(csid) {
-///     let (_, written) = client.poll_media(csid, message.rest(left), out);
-///     # let _ = written; // … which goes to the socket
+///     let progress = client.poll_media(csid, message.rest(left), out);
+///     # let _ = progress.written; // … which goes to the socket
 /// }
 /// # Ok(())
 /// # }

@@ -23,7 +23,7 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
         let place = self.calls.iter().position(|call| *call == 0).ok_or(RequestError::TooMany(CALLS))?;
         let before = self.last_transaction;
         let transaction = self.next_transaction();
-        let queued = self.link.queue(StreamId::CONNECTION, &mut |encoder| {
+        let queued = self.link.queue(StreamId::CONNECTION, &mut |encoder, _| {
             command::put(encoder, name, u32_to_number(transaction), &[Token::Null])?;
             encoder.put_all(values).map(|_| ())
         });

@@ -1,11 +1,23 @@
 //! What the client makes of the server's commands.
 
 use super::{Client, PendingEvent, State};
-use crate::amf0::u32_to_number;
-use crate::command::{self, Argument, Command, Status, code};
+use crate::amf0::{Token, u32_to_number};
+use crate::command::{self, Command, Status, code};
 use crate::message::StreamId;
 use crate::session::link::Payload;
+use crate::session::queue::Kept;
 use crate::session::{SessionError, Stage};
+
+/// What a command of the client says behind its command object, which is null.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Argument {
+    None,
+    /// Values that the queue keeps.
+    Kept(Kept),
+    Number(u32),
+    /// A stream key, and that the stream is a live one.
+    Publish(Kept),
+}
 
 /// What a command is about, once it has been understood.
 enum ParsedCommand {
@@ -86,7 +98,7 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
                 }
                 State::ExpectStream => {
                     self.stream = StreamId(number.ok_or(SessionError::StreamId)?);
-                    self.call_on(self.stream, "publish", Argument::Publish(self.key.unwrap_or_default()));
+                    self.call_on(self.stream, "publish", Argument::Publish(self.key));
                     self.expect(State::ExpectPublish);
                     None
                 }
@@ -149,7 +161,7 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
             if self.state == State::ExpectPublish {
                 self.delete_stream(self.stream);
             }
-            self.key = None;
+            self.replace_key(Kept::NONE);
         }
         if stage == Stage::Connect {
             self.enter(State::Closed);
@@ -163,10 +175,10 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
     #[inline(never)]
     pub(super) fn proceed(&mut self) {
         self.enter(State::Open);
-        if let Some(key) = self.key.filter(|_| !self.publishing) {
+        if !self.key.is_none() && !self.publishing {
             // In FMLE's order.
-            self.call_connection("releaseStream", Argument::Text(key));
-            self.call_connection("FCPublish", Argument::Text(key));
+            self.call_connection("releaseStream", Argument::Kept(self.key));
+            self.call_connection("FCPublish", Argument::Kept(self.key));
             self.create_stream(State::ExpectStream);
         } else if self.wants_to_play() {
             self.create_stream(State::ExpectPlayStream);
@@ -189,6 +201,19 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
         self.call_connection("deleteStream", Argument::Number(stream.0));
     }
 
+    /// Makes `key` the stream key, and forgets the one before.
+    pub(super) fn replace_key(&mut self, key: Kept) {
+        let before = core::mem::replace(&mut self.key, key);
+        self.forget_kept(before);
+    }
+
+    /// The values in `place` are not needed any longer.
+    pub(super) fn forget_kept(&mut self, place: Kept) {
+        self.link.queue.forget(place);
+        self.key.forgotten(place);
+        self.plays.iter_mut().for_each(|play| play.request.forgotten(place));
+    }
+
     /// A transaction that has not been used.
     pub(super) fn next_transaction(&mut self) -> u32 {
         self.last_transaction = self.last_transaction.wrapping_add(1);
@@ -196,18 +221,29 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
     }
 
     /// Queues a command on the connection's own stream. Whoever calls this knows that there is room.
-    pub(super) fn call_connection(&mut self, name: &str, argument: Argument<'_>) {
+    pub(super) fn call_connection(&mut self, name: &str, argument: Argument) {
         self.call_on(StreamId::CONNECTION, name, argument);
     }
 
     #[inline(never)]
-    fn call_on(&mut self, stream: StreamId, name: &str, argument: Argument<'_>) {
+    fn call_on(&mut self, stream: StreamId, name: &str, argument: Argument) {
         let transaction = u32_to_number(self.next_transaction());
         self.send(stream, name, transaction, argument);
     }
 
     #[inline(never)]
-    fn send(&mut self, stream: StreamId, name: &str, transaction: f64, argument: Argument<'_>) {
-        let _ = self.link.queue(stream, &mut |encoder| command::put_call(encoder, name, transaction, argument));
+    fn send(&mut self, stream: StreamId, name: &str, transaction: f64, argument: Argument) {
+        let _ = self.link.queue(stream, &mut |encoder, kept| {
+            command::begin(encoder, name, transaction)?.put(Token::Null)?;
+            match argument {
+                Argument::None => {}
+                Argument::Kept(text) | Argument::Publish(text) => _ = encoder.raw(text.of(kept))?,
+                Argument::Number(number) => _ = encoder.put(Token::Number(u32_to_number(number)))?,
+            }
+            if let Argument::Publish(_) = argument {
+                encoder.short_string(&["live"])?;
+            }
+            Ok(())
+        });
     }
 }

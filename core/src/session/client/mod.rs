@@ -9,9 +9,10 @@ mod requests;
 use heapless::Vec;
 
 use super::link::{Incoming, Link, Payload};
+use super::queue::Kept;
 use super::verbs::verbs;
 use super::{ClientConfig, ClientEvent, ConfigError, SessionBuffers, SessionError, Stage, wire};
-use crate::chunk::{ChunkStreamId, Pulled};
+use crate::chunk::{ChunkStreamId, Pulled, WriteProgress};
 use crate::command::DataMessage;
 use crate::control;
 use crate::fmt::{impl_format, warning};
@@ -28,7 +29,7 @@ const CONNECT: u32 = 1;
 const MIN_RESERVE: usize = 192;
 /// The same for those three calls, and for the last two, again without the key.
 const PUBLISH_ROOM: usize = 120;
-const CLOSE_ROOM: usize = 96;
+const CLOSE_ROOM: usize = 93;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -96,10 +97,11 @@ pub struct Client<'b, const STREAMS: usize = 8, const PLAYS: usize = 0, const CA
     state: State,
     connect_asked: bool,
     publishing: bool,
-    key: Option<&'b str>,
+    /// The stream key, as an AMF0 string.
+    key: Kept,
     /// What is published.
     stream: StreamId,
-    plays: Vec<Play<'b>, PLAYS, u8>,
+    plays: Vec<Play, PLAYS, u8>,
     /// Transactions of the application's; 0 where there is room for one.
     calls: [u32; CALLS],
     /// The transaction that was used last, and the one whose answer decides what comes next.
@@ -134,7 +136,7 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
             state: State::ExpectHandshake,
             connect_asked: false,
             publishing: false,
-            key: None,
+            key: Kept::NONE,
             stream: StreamId::CONNECTION,
             plays: Vec::new(),
             calls: [0; CALLS],
@@ -155,8 +157,18 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
     /// # Errors
     /// Those of [`Self::new`].
     pub fn restart(&mut self, config: ClientConfig, entropy: &[u8; 32]) -> Result<(), ConfigError> {
-        let buffers = self.link.take_buffers();
-        *self = Self::new(buffers, config, entropy)?;
+        self.link.reset(config.window, config.type_three_delta);
+        let handshake = HandshakeConfig::Client { style: config.handshake, strict: config.strict_handshake };
+        self.handshake = Handshake::new(handshake, wire::seed(entropy));
+        self.enter(State::ExpectHandshake);
+        (self.connect_asked, self.publishing, self.failed) = (false, false, None);
+        (self.key, self.stream, self.reserve) = (Kept::NONE, StreamId::CONNECTION, MIN_RESERVE);
+        self.plays.clear();
+        self.calls = [0; CALLS];
+        (self.last_transaction, self.awaited) = (CONNECT, CONNECT);
+        self.handshake_millis = millis(config.handshake_timeout);
+        self.response_millis = millis(config.response_timeout);
+        self.chunk_size = config.chunk_size;
         Ok(())
     }
 

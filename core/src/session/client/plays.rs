@@ -1,11 +1,12 @@
 //! What the client plays (RTMP 1.0, section 7.2.2).
 
 use super::{Client, MIN_RESERVE, State};
-use crate::amf0::{BufferFull, Encoder, Token, u32_to_number};
+use crate::amf0::{Token, u32_to_number};
 use crate::command::{self, PlayRequest, SwitchRequest};
 use crate::control::SET_BUFFER_LENGTH;
 use crate::message::{MessageKind, StreamId};
 use crate::session::RequestError;
+use crate::session::queue::{Emit, Kept};
 
 /// How much a player says that it buffers, in ms, until it says otherwise. Servers send recorded streams so far ahead.
 const BUFFER_MILLIS: u32 = 3_000;
@@ -13,11 +14,14 @@ const BUFFER_MILLIS: u32 = 3_000;
 /// Room in the queue for a command of a few values, without its text, and for `deleteStream`.
 const COMMAND_ROOM: usize = 64;
 const DELETE_ROOM: usize = 48;
+/// What is kept of a request at most, without the name.
+const REQUEST_ROOM: usize = 23;
 
 /// A stream that is played, or is to be. They stand in the order of the requests.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Play<'b> {
-    request: PlayRequest<'b>,
+pub(super) struct Play {
+    /// The arguments of `play`; none after it has been asked for.
+    pub(super) request: Kept,
     /// Where it is played; none before it has been asked for.
     stream: Option<StreamId>,
 }
@@ -31,19 +35,20 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
     /// # Errors
     /// The session is over, as many streams are played as there is room for, or the control buffer is too small for the
     /// name, or too full for now.
-    pub fn play(&mut self, request: &PlayRequest<'b>) -> Result<(), RequestError> {
+    pub fn play(&mut self, request: &PlayRequest<'_>) -> Result<(), RequestError> {
         const { assert!(PLAYS > 0, "this client has no room for streams that play") };
         if self.is_over() {
             return Err(RequestError::State);
         }
+        if self.plays.is_full() {
+            return Err(RequestError::TooMany(PLAYS));
+        }
         let reserve = text_room(request).saturating_add(MIN_RESERVE);
         let idle = self.state == State::Open;
-        if reserve > self.link.control_capacity() || (idle && !self.link.has_room(COMMAND_ROOM)) {
-            return Err(RequestError::ControlBuffer(reserve));
-        }
-        let play = Play { request: *request, stream: None };
-        self.plays.push(play).map_err(|_| RequestError::TooMany(PLAYS))?;
-        self.reserve = self.reserve.max(reserve);
+        let now = if idle { COMMAND_ROOM } else { 0 };
+        let length = request.name.len().saturating_add(REQUEST_ROOM);
+        let request = self.keep(length, reserve, now, &mut |encoder| request.emit_arguments(encoder))?;
+        let _ = self.plays.push(Play { request, stream: None });
         if idle {
             self.proceed();
         }
@@ -61,7 +66,7 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
     /// # Errors
     /// There is no such stream, or the control buffer is too small for the name, or too full for now.
     pub fn play_on(&mut self, stream: StreamId, request: &PlayRequest<'_>) -> Result<(), RequestError> {
-        self.ask(stream, &mut |encoder| request.emit(encoder, 0.0))
+        self.ask(stream, &mut |encoder, _| request.emit(encoder, 0.0))
     }
 
     /// Goes over to another stream (`play2`), usually one of the same content at another bit rate.
@@ -69,7 +74,7 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
     /// # Errors
     /// As [`Self::play_on`].
     pub fn switch(&mut self, stream: StreamId, request: &SwitchRequest<'_>) -> Result<(), RequestError> {
-        self.ask(stream, &mut |encoder| request.emit(encoder, 0.0))
+        self.ask(stream, &mut |encoder, _| request.emit(encoder, 0.0))
     }
 
     /// Pauses a stream, or goes on; `at` is where in it the player is, in ms.
@@ -144,18 +149,14 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
     }
 
     fn ask_values(&mut self, stream: StreamId, name: &str, values: &[Token<'_>]) -> Result<(), RequestError> {
-        self.ask(stream, &mut |encoder| {
+        self.ask(stream, &mut |encoder, _| {
             // What is said of a stream has no transaction.
             command::put(encoder, name, 0.0, &[Token::Null])?;
             encoder.put_all(values).map(|_| ())
         })
     }
 
-    fn ask(
-        &mut self,
-        stream: StreamId,
-        emit: &mut dyn FnMut(&mut Encoder<'_>) -> Result<(), BufferFull>,
-    ) -> Result<(), RequestError> {
+    fn ask(&mut self, stream: StreamId, emit: Emit<'_>) -> Result<(), RequestError> {
         self.check_playing(stream)?;
         self.link.queue(stream, emit)
     }
@@ -187,8 +188,11 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
         let waiting = self.plays.iter_mut().find(|play| play.stream.is_none());
         if let Some(play) = waiting {
             play.stream = Some(stream);
-            let request = play.request;
-            let _ = self.link.queue(stream, &mut |encoder| request.emit(encoder, transaction));
+            let request = core::mem::replace(&mut play.request, Kept::NONE);
+            let _ = self.link.queue(stream, &mut |encoder, kept| {
+                command::begin(encoder, "play", transaction)?.put(Token::Null)?.raw(request.of(kept)).map(|_| ())
+            });
+            self.forget_kept(request);
         }
         self.expect(State::ExpectPlay);
     }
@@ -222,8 +226,10 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
                 self.forget(stream);
             }
             None => {
+                let waiting = self.plays.iter().find(|play| play.stream.is_none()).map(|play| play.request);
                 let mut first = true;
                 self.plays.retain(|play| play.stream.is_some() || !core::mem::take(&mut first));
+                self.forget_kept(waiting.unwrap_or(Kept::NONE));
             }
         }
     }

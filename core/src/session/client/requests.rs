@@ -1,11 +1,13 @@
 //! What the client is asked for, and what it sends.
 
+use super::commands::Argument;
 use super::{CLOSE_ROOM, CONNECT, Client, MIN_RESERVE, PUBLISH_ROOM, State};
-use crate::amf0::Encoder;
+use crate::amf0::{BufferFull, Encoder};
 use crate::chunk::ChunkStreamId;
-use crate::command::{Argument, ConnectOptions};
+use crate::command::ConnectOptions;
 use crate::message::{MessageKind, StreamId, Timestamp};
 use crate::session::RequestError;
+use crate::session::queue::Kept;
 
 impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b, STREAMS, PLAYS, CALLS> {
     /// Asks for `connect`; [`ClientEvent::Connected`] or [`ClientEvent::Refused`] is the answer. To be called once, at
@@ -20,7 +22,7 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
         if self.connect_asked || self.is_over() {
             return Err(RequestError::State);
         }
-        let mut emit = |encoder: &mut Encoder<'_>| options.emit(encoder, CONNECT);
+        let mut emit = |encoder: &mut Encoder<'_>, _: &[u8]| options.emit(encoder, CONNECT);
         self.link.queue(StreamId::CONNECTION, &mut emit)?;
         self.connect_asked = true;
         if self.state == State::Idle {
@@ -29,15 +31,15 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
         Ok(())
     }
 
-    /// Asks to publish under `key`: [`ClientEvent::Publishing`] or [`ClientEvent::Refused`] is the answer. To be called
-    /// at any time while nothing is published.
+    /// Asks to publish under `key`: [`ClientEvent::Publishing`] or [`ClientEvent::Refused`] is the answer. It can be called
+    /// at any time while nothing is published. The control buffer keeps the key as long as the stream is published.
     ///
     /// [`ClientEvent::Publishing`]: crate::session::ClientEvent::Publishing
     /// [`ClientEvent::Refused`]: crate::session::ClientEvent::Refused
     ///
     /// # Errors
     /// Something is published, or the control buffer is too small for `key`, or too full for now.
-    pub fn publish(&mut self, key: &'b str) -> Result<(), RequestError> {
+    pub fn publish(&mut self, key: &str) -> Result<(), RequestError> {
         let busy = self.publishing || matches!(self.state, State::ExpectStream | State::ExpectPublish);
         if busy || self.is_over() {
             return Err(RequestError::State);
@@ -45,18 +47,35 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
         // With the headers of further chunks. No text is so long that this could wrap.
         let keys = key.len().wrapping_mul(2).wrapping_add(key.len() / 64);
         let reserve = keys.wrapping_add(MIN_RESERVE);
-        if reserve > self.link.control_capacity() {
-            return Err(RequestError::ControlBuffer(reserve));
-        }
         // All three calls or none.
-        if self.state == State::Open && !self.link.has_room(keys.wrapping_add(PUBLISH_ROOM)) {
-            return Err(RequestError::ControlBuffer(reserve));
-        }
-        (self.key, self.reserve) = (Some(key), self.reserve.max(reserve));
+        let now = if self.state == State::Open { keys.wrapping_add(PUBLISH_ROOM) } else { 0 };
+        let length = key.len().wrapping_add(3);
+        let kept = self.keep(length, reserve, now, &mut |encoder| encoder.short_string(&[key]).map(|_| ()))?;
+        self.replace_key(kept);
         if self.state == State::Open {
             self.proceed();
         }
         Ok(())
+    }
+
+    /// Keeps the values that `emit` writes, at most `length` bytes. The queue must have `reserve` bytes beside them when it
+    /// is empty, and `now` bytes are to be free.
+    pub(super) fn keep(
+        &mut self,
+        length: usize,
+        reserve: usize,
+        now: usize,
+        emit: &mut dyn FnMut(&mut Encoder<'_>) -> Result<(), BufferFull>,
+    ) -> Result<Kept, RequestError> {
+        let queue = &mut self.link.queue;
+        let reserve = self.reserve.max(reserve);
+        let needed = reserve.saturating_add(length);
+        if needed > queue.capacity() || now.saturating_add(length) > queue.free() {
+            return Err(RequestError::ControlBuffer(needed.saturating_add(queue.kept())));
+        }
+        let kept = queue.keep(emit)?;
+        self.reserve = reserve;
+        Ok(kept)
     }
 
     /// The stream that is published, where one is.
@@ -103,14 +122,14 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
             return Err(RequestError::State);
         }
         let has_stream = self.publishing || self.state == State::ExpectPublish;
-        let key = self.key.filter(|_| has_stream);
+        let key = if has_stream { self.key } else { Kept::NONE };
         // All of it or nothing.
-        let room = key.map_or(0, |key| key.len().wrapping_add(CLOSE_ROOM)).wrapping_add(self.stop_room());
+        let room = if key.is_none() { 0 } else { key.len().wrapping_add(CLOSE_ROOM) }.wrapping_add(self.stop_room());
         if !self.link.has_room(room) {
-            return Err(RequestError::ControlBuffer(room));
+            return Err(RequestError::ControlBuffer(room.saturating_add(self.link.queue.kept())));
         }
-        if let Some(key) = key {
-            self.call_connection("FCUnpublish", Argument::Text(key));
+        if !key.is_none() {
+            self.call_connection("FCUnpublish", Argument::Kept(key));
             self.delete_stream(self.stream);
         }
         self.stop_all();

@@ -3,12 +3,13 @@
 use super::players::NOTIFY_ROOM;
 use super::streams::StreamState;
 use super::{Call, Server, State};
-use crate::amf0::{BufferFull, Encoder, Token, number_to_u32};
+use crate::amf0::{Token, number_to_u32};
 use crate::command::{self, Status, code};
 use crate::control::{Limit, STREAM_BEGIN};
 use crate::fmt::info;
 use crate::message::{MessageKind, StreamId};
 use crate::session::RequestError;
+use crate::session::queue::Emit;
 
 impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     /// Accepts the client.
@@ -22,7 +23,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         let [a, b, c, d] = self.link.flow().announced().to_be_bytes();
         self.link.queue_control(MessageKind::SET_PEER_BANDWIDTH, &[a, b, c, d, Limit::Dynamic as u8])?;
         self.link.announce_chunk_size(self.chunk_size)?;
-        self.reply(&mut |encoder| command::accepted(encoder, transaction))?;
+        self.reply(&mut |encoder, _| command::accepted(encoder, transaction))?;
         self.enter(State::Open);
         info!("a client is connected");
         Ok(())
@@ -49,7 +50,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     fn refuse_connect(&mut self, description: &str, redirect: Option<&str>) -> Result<(), RequestError> {
         self.connecting()?;
         let (transaction, status) = (self.transaction(), Status::error(code::CONNECT_REJECTED, description));
-        self.reply(&mut |encoder| match redirect {
+        self.reply(&mut |encoder, _| match redirect {
             Some(url) => command::put_redirect(encoder, transaction, &status, url),
             None => command::put_status(encoder, "_error", transaction, &status),
         })?;
@@ -96,7 +97,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     pub fn answer(&mut self, values: &[Token<'_>]) -> Result<(), RequestError> {
         self.calling()?;
         let transaction = self.transaction();
-        self.reply(&mut |encoder| {
+        self.reply(&mut |encoder, _| {
             command::put(encoder, "_result", transaction, &[Token::Null])?;
             encoder.put_all(values).map(|_| ())
         })?;
@@ -133,7 +134,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         if self.state != State::Open {
             return Err(RequestError::State);
         }
-        self.link.queue(stream, &mut |encoder| {
+        self.link.queue(stream, &mut |encoder, _| {
             command::put(encoder, name, 0.0, &[Token::Null])?;
             encoder.put_all(values).map(|_| ())
         })
@@ -157,14 +158,11 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
 
     fn refuse(&mut self, status: &Status<'_>) -> Result<(), RequestError> {
         let transaction = self.transaction();
-        self.reply(&mut |encoder| command::put_status(encoder, "_error", transaction, status))
+        self.reply(&mut |encoder, _| command::put_status(encoder, "_error", transaction, status))
     }
 
     /// Queues an answer to the transaction, where one is wanted (section 7.1.1: none where the id is 0).
-    pub(super) fn reply(
-        &mut self,
-        emit: &mut dyn FnMut(&mut Encoder<'_>) -> Result<(), BufferFull>,
-    ) -> Result<(), RequestError> {
+    pub(super) fn reply(&mut self, emit: Emit<'_>) -> Result<(), RequestError> {
         if number_to_u32(self.transaction()) == Some(0) { Ok(()) } else { self.link.queue(StreamId::CONNECTION, emit) }
     }
 

@@ -102,9 +102,9 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
                 self.result(Token::Undefined);
                 if let Some((name, code)) = notice.filter(|_| wants_answer) {
                     let status = Status::ok(code, "");
-                    let _ = self
-                        .link
-                        .queue(StreamId::CONNECTION, &mut |encoder| command::put_status(encoder, name, 0.0, &status));
+                    let _ = self.link.queue(StreamId::CONNECTION, &mut |encoder, _| {
+                        command::put_status(encoder, name, 0.0, &status)
+                    });
                 }
             }
             Name::StreamLength => {
@@ -137,7 +137,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     /// Queues a `_result`; the queue has had room since before the command was read.
     fn result(&mut self, value: Token<'_>) {
         let transaction = self.transaction();
-        let _ = self.reply(&mut |encoder| command::put(encoder, "_result", transaction, &[Token::Null, value]));
+        let _ = self.reply(&mut |encoder, _| command::put(encoder, "_result", transaction, &[Token::Null, value]));
     }
 
     /// Whether the application is to be asked about a publisher on `stream`.

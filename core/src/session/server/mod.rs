@@ -10,7 +10,7 @@ mod timers;
 use super::link::{Incoming, Link};
 use super::verbs::verbs;
 use super::{ConfigError, RequestError, ServerConfig, ServerEvent, SessionBuffers, SessionError, wire};
-use crate::chunk::{ChunkStreamId, Pulled};
+use crate::chunk::{ChunkStreamId, Pulled, WriteProgress};
 use crate::fmt::impl_format;
 use crate::handshake::{Handshake, HandshakeConfig, HandshakeEvent};
 use crate::message::{MessageKind, StreamId, Timestamp};

@@ -35,7 +35,7 @@ fn item_087_a_client_that_the_server_has_closed_within_a_message_is_closed() {
     let mut pair = Pair::publishing("cam", 1_000, 1_000);
     let csid = pair.client.begin_media(MessageKind::VIDEO, StreamId(1), Timestamp(0), 100).unwrap();
     assert_eq!(pair.client.close(), Err(RequestError::State), "a message is begun");
-    assert_eq!(pair.client.poll_media(csid, &[0; 20], &mut [0; 50]).0, 20);
+    assert_eq!(pair.client.poll_media(csid, &[0; 20], &mut [0; 50]).taken, 20);
     let close = said(|script| script.command(0, &["close".into(), 0.0.into(), crate::amf0::Token::Null]));
     let closed = drive_client(&mut pair.client, &close, 99, 99, &mut Collector::default());
     assert_eq!((closed.0, pair.client.is_closed()), (vec![Seen::Closed], true));

@@ -7,6 +7,7 @@ mod flow;
 mod hostile;
 mod hostile_chunks;
 mod long;
+mod media_ends;
 mod mixed;
 mod pair;
 mod player_client;
@@ -28,7 +29,7 @@ use std::vec;
 use std::vec::Vec;
 
 use super::*;
-use crate::chunk::{ChunkStreamId, Reader};
+use crate::chunk::{ChunkStreamId, Reader, WriteProgress, moved};
 use crate::command::ConnectOptions;
 use crate::message::{MessageHeader, MessageKind, StreamId, Timestamp};
 use crate::time::Instant;

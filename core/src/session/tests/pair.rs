@@ -74,7 +74,7 @@ impl Pair {
         let csid = self.client.begin_media(kind, StreamId(1), Timestamp(timestamp), length).unwrap();
         while self.client.media_left(csid).is_some() {
             let mut out = vec![0; self.window];
-            let (taken, written) = self.client.poll_media(csid, payload, &mut out);
+            let WriteProgress { taken, written, .. } = self.client.poll_media(csid, payload, &mut out);
             assert!(written > 0, "no progress");
             payload = &payload[taken..];
             self.sent[0].extend_from_slice(&out[..written]);

@@ -203,7 +203,7 @@ fn a_player_gets_media_between_which_it_is_told_things() {
         let mut rest = &payload[..];
         while server.media_left(csid).is_some() {
             let mut out = [0; 100];
-            let (taken, written) = server.poll_media(csid, rest, &mut out);
+            let WriteProgress { taken, written, .. } = server.poll_media(csid, rest, &mut out);
             rest = &rest[taken..];
             output.extend_from_slice(&out[..written]);
         }

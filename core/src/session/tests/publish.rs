@@ -138,14 +138,14 @@ fn item_050_a_ping_is_answered_within_a_large_frame() {
     let payload = [9; 10_000];
     // In the middle of the second chunk of 4,096 bytes.
     let mut stream = vec![0; 5_000];
-    let (taken, written) = pair.client.poll_media(csid, &payload, &mut stream);
+    let WriteProgress { taken, written, .. } = pair.client.poll_media(csid, &payload, &mut stream);
     assert_eq!(written, 5_000);
     let ping = [0x02, 0, 0, 0, 0, 0, 6, 4, 0, 0, 0, 0, 0, 6, 0xDE, 0xAD, 0xBE, 0xEF];
     assert!(pair.client.next_event(START, &mut &ping[..]).unwrap().is_none());
     assert_eq!(pair.client.poll_transmit(START, &mut [0; 100]), 0, "not within a chunk");
     assert!(!pair.client.wants_transmit());
     let mut out = vec![0; 10_000];
-    let (more, written) = pair.client.poll_media(csid, &payload[taken..], &mut out);
+    let WriteProgress { taken: more, written, .. } = pair.client.poll_media(csid, &payload[taken..], &mut out);
     assert_eq!(taken + more, 10_000);
     let pong = [0x02, 0, 0, 0, 0, 0, 6, 4, 0, 0, 0, 0, 0, 7, 0xDE, 0xAD, 0xBE, 0xEF];
     let place = out[..written].windows(pong.len()).position(|window| window == pong);
@@ -161,14 +161,14 @@ fn item_050_audio_finds_the_end_of_a_chunk_of_video() {
     let video_csid = client.begin_media(MessageKind::VIDEO, StreamId(1), Timestamp(0), 10_000).unwrap();
     let audio_csid = client.begin_media(MessageKind::AUDIO, StreamId(1), Timestamp(0), 100).unwrap();
     assert_eq!(client.open_chunk(), None);
-    assert_eq!(client.poll_media(video_csid, &video, &mut [0; 1_000]), (988, 1_000));
+    assert_eq!(moved(client.poll_media(video_csid, &video, &mut [0; 1_000])), (988, 1_000));
     assert_eq!(client.open_chunk(), Some((video_csid, 4_096 - 988)));
     let mut out = [0; 5_000];
-    assert_eq!(client.poll_media(audio_csid, &audio, &mut out), (0, 0));
-    assert_eq!(client.poll_media(video_csid, &video[988..4_096], &mut out), (4_096 - 988, 4_096 - 988));
+    assert_eq!(moved(client.poll_media(audio_csid, &audio, &mut out)), (0, 0));
+    assert_eq!(moved(client.poll_media(video_csid, &video[988..4_096], &mut out)), (4_096 - 988, 4_096 - 988));
     assert_eq!(client.open_chunk(), None);
-    assert_eq!(client.poll_media(audio_csid, &audio, &mut out), (100, 112));
-    assert_eq!(client.poll_media(video_csid, &video[4_096..], &mut [0; 1]), (0, 1));
+    assert_eq!(moved(client.poll_media(audio_csid, &audio, &mut out)), (100, 112));
+    assert_eq!(moved(client.poll_media(video_csid, &video[4_096..], &mut [0; 1])), (0, 1));
     assert_eq!(client.open_chunk(), Some((video_csid, 4_096)));
 }
 
@@ -176,7 +176,7 @@ fn item_050_audio_finds_the_end_of_a_chunk_of_video() {
 fn the_lent_memory_serves_another_session() {
     let mut pair = Pair::publishing("cam", 1_000, 1_000);
     let csid = pair.client.begin_media(MessageKind::VIDEO, StreamId(1), Timestamp(0), 10).unwrap();
-    assert_eq!(pair.client.poll_media(csid, &[1; 10], &mut [0; 5]).1, 5);
+    assert_eq!(pair.client.poll_media(csid, &[1; 10], &mut [0; 5]).written, 5);
     let client = Client::<8>::new(pair.client.into_buffers(), ClientConfig::new(), &[1; 32]).unwrap();
     let server = Server::<8>::new(pair.server.into_buffers(), ServerConfig::new(), &[2; 32]).unwrap();
     assert_eq!((client.transmit_len(), server.transmit_len()), (1_537, 0));
@@ -202,7 +202,7 @@ fn item_055_a_flood_of_pings_has_one_answer_pending() {
 fn item_112_a_full_window_takes_nothing() {
     let mut pair = Pair::publishing("cam", 1_000, 1_000);
     let csid = pair.client.begin_media(MessageKind::VIDEO, StreamId(1), Timestamp(0), 100).unwrap();
-    assert_eq!(pair.client.poll_media(csid, &[9; 100], &mut []), (0, 0));
+    assert_eq!(moved(pair.client.poll_media(csid, &[9; 100], &mut [])), (0, 0));
     assert_eq!(pair.client.media_left(csid), Some(100));
     let open = crate::chunk::WriteError::MessageOpen(csid);
     let again = pair.client.begin_media(MessageKind::VIDEO, StreamId(1), Timestamp(0), 5);

@@ -128,7 +128,7 @@ impl Script {
         writer.set_chunk_size(self.chunk_size);
         writer.begin(csid, header).unwrap();
         let mut out = vec![0; payload.len() * 8 + 20];
-        let (taken, written) = writer.poll(csid, payload, &mut out);
+        let WriteProgress { taken, written, .. } = writer.poll(csid, payload, &mut out);
         assert_eq!(taken, payload.len());
         self.raw(&out[..written])
     }
@@ -148,7 +148,7 @@ impl Script {
             for (csid, rest) in &mut left {
                 let mut out = vec![0; self.chunk_size as usize + 20];
                 let chunk = &rest[..rest.len().min(self.chunk_size as usize)];
-                let (taken, written) = writer.poll(*csid, chunk, &mut out);
+                let WriteProgress { taken, written, .. } = writer.poll(*csid, chunk, &mut out);
                 *rest = &rest[taken..];
                 self.bytes.extend_from_slice(&out[..written]);
             }

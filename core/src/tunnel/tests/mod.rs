@@ -12,6 +12,7 @@ use std::string::{String, ToString};
 use std::vec::Vec;
 
 use super::*;
+use crate::chunk::{WriteProgress, moved};
 use crate::command::ConnectOptions;
 use crate::message::{MessageKind, StreamId, Timestamp};
 use crate::session::{self, ClientConfig, ClientEvent, ServerConfig, ServerEvent, SessionBuffers};
@@ -105,7 +106,8 @@ impl Publisher {
         let Self { session, tunnel, frames, open, next, .. } = self;
         tunnel.poll_transmit(now, out, waiting, |room| {
             let Some((csid, taken)) = open else { return session.poll_transmit(now, room) };
-            let (more, written) = session.poll_media(*csid, &frames[*next].2[*taken..], room);
+            let WriteProgress { taken: more, written, .. } =
+                session.poll_media(*csid, &frames[*next].2[*taken..], room);
             *taken += more;
             if session.media_left(*csid).is_none() {
                 (*open, *next) = (None, *next + 1);

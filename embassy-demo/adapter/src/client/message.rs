@@ -72,9 +72,9 @@ impl<const STREAMS: usize, const PLAYS: usize> Connection<'_, STREAMS, PLAYS> {
         let at_hand = limit.min((length as usize).saturating_sub(open.taken));
         let waiting = tunnel.count(|| client.media_len(open.csid, at_hand));
         let mut put = |room: &mut [u8]| {
-            let (taken, written) = client.poll_media(open.csid, rest, room);
-            open.taken = open.taken.saturating_add(taken);
-            written
+            let progress = client.poll_media(open.csid, rest, room);
+            open.taken = open.taken.saturating_add(progress.taken);
+            progress.written
         };
         if !tunnel.gather(&mut put) {
             link.write(&mut |out| tunnel.transmit(waiting, out, &mut put));

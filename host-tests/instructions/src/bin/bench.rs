@@ -6,7 +6,7 @@
 use std::hint::black_box;
 use std::process::ExitCode;
 
-use embedded_rtmp::chunk::{ChunkStreamId, Reader, Writer};
+use embedded_rtmp::chunk::{ChunkStreamId, Reader, WriteProgress, Writer};
 use embedded_rtmp::command::ConnectOptions;
 use embedded_rtmp::message::{MessageHeader, MessageKind, StreamId, Timestamp};
 use embedded_rtmp::session::{Client, ClientConfig, ClientEvent, Server, ServerConfig, ServerEvent, SessionBuffers};
@@ -57,7 +57,7 @@ fn write(frames: &[Frame], chunk_size: u32, out: &mut [u8], mut send: impl FnMut
         writer.begin(csid(frame.kind), header).expect("a message");
         let mut rest = &frame.payload[..];
         loop {
-            let (taken, written) = writer.poll(csid(frame.kind), rest, &mut out[filled..]);
+            let WriteProgress { taken, written, .. } = writer.poll(csid(frame.kind), rest, &mut out[filled..]);
             rest = &rest[taken..];
             filled += written;
             if writer.left(csid(frame.kind)).is_none() {
@@ -106,7 +106,7 @@ fn published(frames: &[Frame], chunk_size: u32) -> Vec<u8> {
         let csid = client.begin_media(frame.kind, stream, Timestamp(frame.at), length).expect("a message");
         let mut rest = &frame.payload[..];
         while client.media_left(csid).is_some() {
-            let (taken, written) = client.poll_media(csid, rest, &mut out);
+            let WriteProgress { taken, written, .. } = client.poll_media(csid, rest, &mut out);
             rest = &rest[taken..];
             sent.extend_from_slice(&out[..written]);
         }

@@ -37,9 +37,9 @@ fn run(board: &mut Board) -> Option<()> {
             }
             let csid = client.begin_media(MessageKind(kind), id, Timestamp(at), rest.len() as u32).ok()?;
             while client.media_left(csid).is_some() {
-                let (taken, written) = client.poll_media(csid, rest, &mut board.output);
-                rest = rest.get(taken..)?;
-                (board.send)(board.output.get(..written)?);
+                let progress = client.poll_media(csid, rest, &mut board.output);
+                rest = rest.get(progress.taken..)?;
+                (board.send)(board.output.get(..progress.written)?);
             }
         }
         if (board.is_over)() {

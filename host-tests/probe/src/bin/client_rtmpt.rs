@@ -54,9 +54,9 @@ fn run(board: &mut Board) -> Option<()> {
                 let waiting = client.media_len(csid, rest.len());
                 let mut taken = 0;
                 let written = tunnel.poll_transmit((board.now)(), &mut board.output, waiting, |room| {
-                    let (more, written) = client.poll_media(csid, rest, room);
-                    taken = more;
-                    written
+                    let progress = client.poll_media(csid, rest, room);
+                    taken = progress.taken;
+                    progress.written
                 });
                 rest = rest.get(taken..)?;
                 (board.send)(board.output.get(..written)?);

@@ -1,0 +1,107 @@
+//! Messages that are taken back or completed, keys that are kept, and sessions that begin again in place.
+
+use super::*;
+
+/// Puts `input` into the server of `pair`; returns the messages that it saw.
+fn received(pair: &mut Pair, input: &[u8]) -> Vec<Seen> {
+    let mut collector = Collector::default();
+    let (seen, _, result) = drive_server(&mut pair.server, input, 1_000, 1_000, &mut collector);
+    result.unwrap();
+    seen
+}
+
+#[test]
+fn a_message_that_does_not_go_on_is_completed_with_zeros() {
+    for window in [1, 13, 100, 5_000, 20_000] {
+        for taken in [1, 100, 4_096, 4_097, 9_999] {
+            let mut pair = Pair::publishing("cam", 1_000, 1_000);
+            let csid = pair.client.begin_media(MessageKind::VIDEO, StreamId(1), Timestamp(7), 10_000).unwrap();
+            let mut sent = vec![0; 20_000];
+            let progress = pair.client.poll_media(csid, &vec![9; taken], &mut sent);
+            assert_eq!((progress.taken, progress.done), (taken, false));
+            sent.truncate(progress.written);
+            while pair.client.media_left(csid).is_some() {
+                let mut out = vec![0xEE; window];
+                let written = pair.client.complete_media(csid, &mut out);
+                assert!(written > 0, "no progress");
+                sent.extend_from_slice(&out[..written]);
+            }
+            assert_eq!(pair.client.complete_media(csid, &mut [0; 100]), 0);
+            let payload = [vec![9; taken], vec![0; 10_000 - taken]].concat();
+            assert_eq!(received(&mut pair, &sent), [Seen::Message(1, 9, 7, payload)], "{taken} in windows of {window}");
+            // The next message and the end of the session follow as ever.
+            pair.send(MessageKind::VIDEO, 40, &[1; 100]);
+            pair.client.close().unwrap();
+            pair.run();
+            assert_eq!(pair.server_saw[3..], [Seen::Message(1, 9, 40, vec![1; 100]), Seen::Ended(1)]);
+        }
+    }
+}
+
+#[test]
+fn a_message_of_which_nothing_is_out_is_taken_back() {
+    let mut pair = Pair::publishing("cam", 1_000, 1_000);
+    pair.send(MessageKind::VIDEO, 20, &[1; 50]);
+    let begin =
+        |pair: &mut Pair, at| pair.client.begin_media(MessageKind::VIDEO, StreamId(1), Timestamp(at), 5_000).unwrap();
+    let csid = begin(&mut pair, 40);
+    assert!(!pair.client.poll_media(csid, &[2; 5_000], &mut []).done);
+    assert!(pair.client.cancel_media(csid));
+    assert_eq!((pair.client.media_left(csid), pair.client.cancel_media(csid)), (None, false));
+    assert!(pair.client.poll_media(csid, &[2; 5_000], &mut [0; 100]).done);
+    // One of which a byte is out cannot be.
+    let csid = begin(&mut pair, 60);
+    let mut out = [0; 1];
+    assert_eq!(pair.client.poll_media(csid, &[3; 5_000], &mut out).written, 1);
+    assert!(!pair.client.cancel_media(csid));
+    let mut rest = vec![0; 6_000];
+    let progress = pair.client.poll_media(csid, &[3; 5_000], &mut rest);
+    assert!(progress.done);
+    pair.run();
+    let seen = received(&mut pair, &[&out[..], &rest[..progress.written]].concat());
+    assert_eq!(seen, [Seen::Message(1, 9, 60, vec![3; 5_000])]);
+    pair.send(MessageKind::VIDEO, 80, &[4; 50]);
+    pair.run();
+    let expected = [Seen::Message(1, 9, 20, vec![1; 50]), Seen::Message(1, 9, 80, vec![4; 50])];
+    assert_eq!(pair.server_saw[3..], expected);
+}
+
+#[test]
+fn a_session_begins_again_in_place() {
+    let mut pair = Pair::publishing("cam", 1_000, 1_000);
+    let fresh = |client: &mut Client<'static, 8>| {
+        client.connect(&OPTIONS).unwrap();
+        client.publish("other").unwrap();
+        let mut pair = Pair::new(core::mem::replace(client, super::client()), server(), 1_000, 1_000);
+        pair.run();
+        assert_eq!(pair.client.publishing(), Some(StreamId(1)));
+        pair.send(MessageKind::AUDIO, 3, &[7; 300]);
+        pair.client.close().unwrap();
+        pair.run();
+        (pair.sent, pair.client_saw, pair.server_saw)
+    };
+    let csid = pair.client.begin_media(MessageKind::VIDEO, StreamId(1), Timestamp(7), 10_000).unwrap();
+    assert_eq!(pair.client.poll_media(csid, &[9; 500], &mut [0; 300]).written, 300);
+    // A header that is cut is forgotten, too.
+    assert!(pair.client.next_event(START, &mut &[0x04, 0, 0][..]).unwrap().is_none());
+    pair.client.restart(ClientConfig::new(), &[7; 32]).unwrap();
+    assert_eq!(fresh(&mut pair.client), fresh(&mut client()));
+}
+
+#[test]
+fn keys_and_names_need_not_outlive_the_call() {
+    let mut pair = Pair::new(client(), server(), 1_000, 1_000);
+    pair.client.connect(&OPTIONS).unwrap();
+    // The later key takes the place of the one before.
+    for number in 0..20 {
+        pair.client.publish(&std::format!("key-{number}")).unwrap();
+    }
+    pair.run();
+    assert_eq!(pair.server_saw[2], Seen::Publish(1, "key-19".into()));
+    let written = pair.client.publish(&"k".repeat(200));
+    assert_eq!(written, Err(RequestError::State), "it publishes");
+    let mut client = client();
+    assert_eq!(client.publish(&"k".repeat(200)), Err(RequestError::ControlBuffer(400 + 3 + 192 + 203)));
+    assert_eq!(client.publish(&"k".repeat(70_000)), Err(RequestError::ControlBuffer(140_000 + 1_093 + 192 + 70_003)));
+    client.publish(&"k".repeat(100)).unwrap();
+}
