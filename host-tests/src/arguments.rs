@@ -1,4 +1,4 @@
-//! What several of the tools take on their command lines, and how they show what goes on.
+//! Command-line options that several tools share, and their progress display.
 
 use std::io::{self, IsTerminal};
 
@@ -11,7 +11,7 @@ use indicatif::ProgressDrawTarget;
 pub enum Handshake {
     /// Without digests.
     Simple,
-    /// With a digest, as Flash Player's is.
+    /// With a digest, as Flash Player does.
     Digest,
 }
 
@@ -24,7 +24,7 @@ impl From<Handshake> for Style {
     }
 }
 
-/// Where progress is drawn: standard error, where that is a terminal and nobody wants it `quiet`.
+/// Draws progress on standard error if it is a terminal and `quiet` is not set.
 pub fn progress_target(quiet: bool) -> ProgressDrawTarget {
     if !quiet && io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
 }

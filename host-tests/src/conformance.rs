@@ -1,4 +1,4 @@
-//! Which tests stand for which numbered item of RTMP behaviour, found in the sources.
+//! Finds in the sources which tests cover which numbered item of RTMP behaviour.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-/// Where tests are.
+/// The folders with tests.
 const FOLDERS: [&str; 7] = [
     "core/src",
     "core/tests",
@@ -22,27 +22,27 @@ const ITEMS: &str = include_str!("../conformance.txt");
 /// A numbered item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// What it is about.
+    /// Its text.
     pub text: String,
-    /// What it waits for, where it has no tests yet.
+    /// What it waits for, if it has no tests yet.
     pub awaits: Option<String>,
 }
 
-/// A test that carries numbers in its name.
+/// A test with item numbers in its name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Test {
     /// Its file, from the root of the project.
     pub file: PathBuf,
     /// Its name.
     pub name: String,
-    /// Whether it runs only when asked for.
+    /// Whether it has the attribute `ignore`.
     pub ignored: bool,
 }
 
 /// The items, by number.
 ///
 /// # Errors
-/// The list is not one item after another from 1 on.
+/// The list does not have one item after another, counted from 1.
 pub fn items() -> Result<BTreeMap<u32, Item>> {
     let mut items = BTreeMap::new();
     for line in ITEMS.lines().filter(|line| !line.starts_with('#')) {
@@ -60,7 +60,7 @@ pub fn items() -> Result<BTreeMap<u32, Item>> {
     Ok(items)
 }
 
-/// The tests of the project at `root`, by the numbers that they carry.
+/// The tests of the project at `root`, by their item numbers.
 ///
 /// # Errors
 /// A file cannot be read.
@@ -82,7 +82,7 @@ pub fn tests(root: &Path) -> Result<BTreeMap<u32, Vec<Test>>> {
     Ok(found)
 }
 
-/// The Rust files in a folder that is there, but for what is built.
+/// The Rust files in an existing folder, without build output.
 fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
     let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
     while let Some(folder) = folders.pop() {
@@ -101,7 +101,7 @@ fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The functions behind a test attribute, and whether they are ignored.
+/// The functions with a test attribute, and whether they are ignored.
 fn tests_in(text: &str) -> impl Iterator<Item = (&str, bool)> {
     let (mut is_test, mut ignored) = (false, false);
     text.lines().filter_map(move |line| {
@@ -124,7 +124,7 @@ fn tests_in(text: &str) -> impl Iterator<Item = (&str, bool)> {
     })
 }
 
-/// The numbers at the front of a test's name.
+/// The item numbers at the front of a test's name.
 fn numbers(name: &str) -> Vec<u32> {
     let mut numbers = Vec::new();
     let mut rest = name;
@@ -136,7 +136,7 @@ fn numbers(name: &str) -> Vec<u32> {
     numbers
 }
 
-/// What is wrong: items that have lost their tests, and tests of items that there are not.
+/// The faults: items that have lost their tests, and tests of items that do not exist.
 pub fn faults(items: &BTreeMap<u32, Item>, tests: &BTreeMap<u32, Vec<Test>>) -> Vec<String> {
     let lost = items.iter().filter(|(number, item)| item.awaits.is_none() && !tests.contains_key(number));
     let lost = lost.map(|(number, item)| format!("item {number} has no test: {}", item.text));
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn only_tests_count() {
-        // With another sign, so that these are not found here.
+        // Written with another sign, so that the search does not find these.
         let text = "
             @[test]
             fn item_001_one() {

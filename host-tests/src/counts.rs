@@ -1,9 +1,9 @@
-//! How much media went by.
+//! Counters of media.
 
 use embedded_rtmp::message::MessageKind;
 use serde_json::{Value, json};
 
-/// Messages by kind, and the bytes of their payloads.
+/// The number of messages of each kind, and the bytes of their payloads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     /// Audio messages.
@@ -28,7 +28,7 @@ impl Counts {
         self.bytes += length as u64;
     }
 
-    /// For a summary.
+    /// The text for a summary.
     pub fn to_json(self) -> Value {
         let Self { audio, video, data, bytes } = self;
         json!({"audio": audio, "video": video, "data": data, "bytes": bytes})

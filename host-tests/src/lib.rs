@@ -1,4 +1,4 @@
-//! What the host tools and the tests share.
+//! Code that the host tools and the tests share.
 
 pub mod arguments;
 pub mod conformance;

@@ -1,4 +1,4 @@
-//! The port test: what becomes of each port and transport by which a server may be reached.
+//! The port test: tries each port and transport by which a server may be reached.
 
 use std::thread;
 use std::time::Duration;
@@ -11,26 +11,26 @@ use serde_json::{Value, json};
 
 use crate::net::{Clock, DialError, Dialler, Memory};
 
-/// Where a server may listen, if nobody says: the ports that RTMP has, and two that others like.
+/// The default ports: those of RTMP, and two that are often used.
 pub const USUAL: &[u16] = &[1935, 80, 443, 8080, 7070];
 
-/// What became of one target.
+/// The result for one target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    /// What was tried.
+    /// The target.
     pub target: Target,
     /// [`Outcome::Connected`] or a failure.
     pub outcome: Outcome,
-    /// From the dial to the TCP connection, where there was one.
+    /// The time from the dial to the TCP connection, if there was one.
     pub to_tcp: Option<Duration>,
-    /// From the dial to the end of the RTMP handshake, or to the failure.
+    /// The time from the dial to the end of the RTMP handshake, or to the failure.
     pub took: Duration,
-    /// What answered: the server's handshake, or the first line of what is not RTMP.
+    /// The answer: the server's kind of handshake, or the first line of another protocol.
     pub answer: Option<String>,
 }
 
-/// Tries every target at the same time, each by itself, and sends nothing but the handshake. The rows come in the order
-/// of the targets.
+/// Tries every target at the same time, each by itself, and sends only the handshake. Returns the rows in the order of the
+/// targets.
 ///
 /// # Errors
 /// The system fails.
@@ -63,7 +63,7 @@ fn handshake_name(transport: Transport, kind: HandshakeKind) -> String {
     format!("{transport}, handshake: {kind}")
 }
 
-/// The first line of what answered in place of RTMP, if it is text; else its first bytes.
+/// The first line of an answer that is not RTMP, if it is text, otherwise its first bytes.
 fn first_line(answer: &[u8]) -> String {
     let line = answer.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
     let line = &line[..line.len().min(72)];
@@ -75,7 +75,7 @@ fn first_line(answer: &[u8]) -> String {
 }
 
 impl Row {
-    /// One word for what became of it.
+    /// The result in one word.
     pub fn word(&self) -> &'static str {
         match self.outcome {
             Outcome::Connected => "connected",
@@ -91,7 +91,7 @@ impl Row {
         }
     }
 
-    /// For programs.
+    /// The row as JSON.
     pub fn to_json(&self) -> Value {
         let millis = |duration: Duration| duration.as_secs_f64() * 1e3;
         let connected = self.outcome == Outcome::Connected;
@@ -103,7 +103,7 @@ impl Row {
     }
 }
 
-/// The rows for people, one line each.
+/// The rows as text, one line each.
 pub fn table(rows: &[Row]) -> String {
     let millis = |duration: Duration| format!("{:.1} ms", duration.as_secs_f64() * 1e3);
     let mut text = format!("{:<12} {:<18} {:>11} {:>11}  {}\n", "", "", "to TCP", "handshake", "what answered");

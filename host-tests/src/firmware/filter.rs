@@ -1,4 +1,4 @@
-//! A firewall in QEMU's user networking, which needs no privileges: all that the board sends passes through here.
+//! A firewall in QEMU's user networking. It needs no privileges. All frames from the board pass through it.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -10,7 +10,7 @@ use anyhow::Result;
 
 use crate::peers::wait_until;
 
-/// The firewall, where QEMU was started with [`Self::options`].
+/// The firewall of a QEMU that was started with [`Self::options`].
 #[derive(Debug)]
 pub struct Filter {
     sent: PathBuf,
@@ -18,12 +18,12 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// A firewall on two sockets in `directory`. Until it is [told what to drop](Self::drop_port) it lets nothing through.
+    /// A firewall on two sockets in `directory`. It passes nothing until [`Self::drop_port`] is called.
     pub fn new(directory: &Path) -> Self {
         Self { sent: directory.join("sent"), passed: directory.join("passed") }
     }
 
-    /// What QEMU is to be started with.
+    /// The options for QEMU.
     pub fn options(&self) -> Vec<String> {
         let socket = |id: &str, path: &Path| format!("socket,id={id},path={},server=on,wait=off", path.display());
         let (sent, passed) = (socket("sent", &self.sent), socket("passed", &self.passed));
@@ -32,10 +32,10 @@ impl Filter {
         words.iter().flat_map(|word| ["--qemu".to_owned(), (*word).to_owned()]).collect()
     }
 
-    /// Drops TCP to a port from now on, and lets the rest through, until QEMU ends.
+    /// From now on, drops TCP to a port and passes everything else, until QEMU ends.
     ///
     /// # Errors
-    /// QEMU does not run.
+    /// QEMU is not running.
     pub fn drop_port(self, port: u16) -> Result<()> {
         wait_until("QEMU listens", Duration::from_secs(20), || self.sent.exists() && self.passed.exists())?;
         let (mut sent, mut passed) = (UnixStream::connect(self.sent)?, UnixStream::connect(self.passed)?);
@@ -44,7 +44,7 @@ impl Filter {
     }
 }
 
-/// Takes one frame, and passes it on where it does not go to `port`. Each has its length before it.
+/// Reads one frame, which its length precedes, and forwards it unless it goes to `port`.
 fn pass(sent: &mut UnixStream, passed: &mut UnixStream, port: u16) -> std::io::Result<()> {
     let mut length = [0; 4];
     sent.read_exact(&mut length)?;
@@ -56,7 +56,7 @@ fn pass(sent: &mut UnixStream, passed: &mut UnixStream, port: u16) -> std::io::R
     Ok(())
 }
 
-/// Where an Ethernet frame goes, where it is TCP over IPv4.
+/// The destination port of an Ethernet frame with TCP over IPv4.
 fn tcp_port(frame: &[u8]) -> Option<u16> {
     const TCP: u8 = 6;
     let packet = frame.get(12..)?.strip_prefix(&[0x08, 0x00])?;

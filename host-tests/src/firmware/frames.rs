@@ -1,4 +1,4 @@
-//! Frames of recordings, compared with those of the clip.
+//! Compares the frames of recordings with those of the clip.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -10,16 +10,16 @@ use embedded_rtmp::message::MessageKind;
 
 use crate::flv::{Reader, Tag};
 
-/// From one round of the clip to the next, in milliseconds.
+/// The duration of one round of the clip in milliseconds.
 pub const PERIOD: u32 = 4_097;
 
-/// The end of an AVC sequence, which is no frame.
+/// The message for the end of an AVC sequence. It is not a frame.
 const AVC_END: [u8; 2] = [0x17, 2];
 
-/// The frames of one kind: no sequence headers, no metadata.
+/// The frames of one kind, without sequence headers and metadata.
 ///
 /// # Errors
-/// The file is no FLV file, or damaged.
+/// The file is not an FLV file, or is damaged.
 pub fn frames(file: &Path, kind: MessageKind) -> Result<Vec<Tag>> {
     let file = File::open(file).with_context(|| file.display().to_string())?;
     let tags: Vec<Tag> = Reader::new(BufReader::new(file))?.collect::<Result<_, _>>()?;
@@ -31,16 +31,16 @@ pub fn frames(file: &Path, kind: MessageKind) -> Result<Vec<Tag>> {
     Ok(tags.into_iter().filter(is_frame).collect())
 }
 
-/// Finds all of `found` in a clip that is played again and again, by payload and time, and counted from the clip's first
-/// frame: in its order, and so that all can be decoded. Where pictures are missing, they must be such as no other needs, or
-/// the next must be a keyframe. Answers where the last one is.
+/// Finds all frames of `found` by payload and time in a clip that is played repeatedly. They must be in the clip's order and
+/// decodable: missing pictures must be disposable, or a keyframe must follow. Returns the position of the last frame, counted
+/// from the first frame of the clip.
 ///
 /// # Errors
-/// One is not there, or could not be decoded.
+/// A frame is missing in the clip, or cannot be decoded.
 fn places(clip: &[Tag], period: u32, found: &[Tag]) -> Result<usize> {
-    let first = found.first().context("no frames at all")?;
+    let first = found.first().context("the recording has no frames")?;
     let begin =
-        clip.iter().position(|frame| frame.payload == first.payload).context("the first is none of the clip's")?;
+        clip.iter().position(|frame| frame.payload == first.payload).context("the first frame is not in the clip")?;
     let time = |place: usize| clip[place % clip.len()].timestamp + (place / clip.len()) as u32 * period;
     let mut at = begin;
     for (index, frame) in found.iter().enumerate() {
@@ -65,12 +65,12 @@ fn places(clip: &[Tag], period: u32, found: &[Tag]) -> Result<usize> {
     Ok(at - 1)
 }
 
-/// FNV-1a of each frame's FNV-1a, as the firmware makes it.
+/// The FNV-1a of each frame's FNV-1a, as the firmware computes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Digest(pub u32);
 
 impl Digest {
-    /// Of all these.
+    /// The hash of all frames.
     pub fn of<'t>(frames: impl IntoIterator<Item = &'t [u8]>) -> Self {
         let fnv = |seed: u32, bytes: &[u8]| {
             bytes.iter().fold(seed, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
@@ -80,10 +80,10 @@ impl Digest {
     }
 }
 
-/// What the firmware says it has sent and dropped: of audio, then of video.
+/// The firmware's counters of sent and dropped frames: audio, then video.
 ///
 /// # Errors
-/// It says nothing about it.
+/// The log has no counters.
 pub fn counted(log: &str) -> Result<[[usize; 2]; 2]> {
     let line = log.lines().find(|line| line.contains("sent,") && line.contains("video:")).context("no counters")?;
     let numbers = line.split(|c: char| !c.is_ascii_digit()).filter_map(|word| word.parse().ok());
@@ -94,11 +94,11 @@ pub fn counted(log: &str) -> Result<[[usize; 2]; 2]> {
     Ok([[audio_sent, audio_dropped], [video_sent, video_dropped]])
 }
 
-/// Looks whether recordings are parts of the clip in its order, up to its last round, each of which can be decoded, and
-/// whether the counters in the firmware's log agree with them.
+/// Checks that recordings are decodable parts of the clip in its order, up to its last round, and that the counters in the
+/// firmware's log agree with them.
 ///
 /// # Errors
-/// They are not, or do not.
+/// A check fails.
 pub fn are_parts_of_the_clip(recordings: &[PathBuf], loops: usize, log: &str) -> Result<()> {
     let clip = Path::new(env!("CARGO_MANIFEST_DIR")).join("../embassy-demo/clip.flv");
     for (kind, [sent, dropped]) in [MessageKind::AUDIO, MessageKind::VIDEO].into_iter().zip(counted(log)?) {
@@ -110,11 +110,11 @@ pub fn are_parts_of_the_clip(recordings: &[PathBuf], loops: usize, log: &str) ->
             count += found.len();
         }
         let all = whole.len() * loops;
-        // Pictures may be left out at the end, too. In one recording the counters show whether anything else is missing there.
+        // Pictures may be dropped at the end, too. With one recording the counters show whether anything else is missing there.
         let is_whole = (last + 1) % whole.len() == 0;
         ensure!(kind == MessageKind::VIDEO || recordings.len() == 1 || is_whole, "what came last is frame {last}");
         ensure!(sent + dropped == all, "{sent} and {dropped} are not {all}");
-        // What was in the sockets when a connection was lost was sent and has not arrived.
+        // Frames that were in the sockets when a connection was lost were sent and have not arrived.
         let lost = sent.checked_sub(count).with_context(|| format!("{count} arrived, {sent} were sent"))?;
         let most = 100 * (recordings.len() - 1);
         ensure!(lost <= most, "{count} arrived, {sent} were sent");

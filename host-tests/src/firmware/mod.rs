@@ -20,12 +20,12 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::peers::network::Host;
 use crate::peers::{Running, start, wait_until};
 
-/// Where the board's package is.
+/// The folder of the board's package.
 pub fn board() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../embassy-demo/boards/mps2-an386")
 }
 
-/// The image, built when it is first asked for.
+/// The image. The first call builds it.
 ///
 /// # Errors
 /// It cannot be built.
@@ -45,16 +45,16 @@ fn image(kind: FirmwareKind) -> Result<&'static str> {
     built.as_deref().map_err(|error| anyhow!("the firmware does not build: {error}"))
 }
 
-/// Which firmware.
+/// The kind of firmware.
 #[derive(Debug, Clone, Copy)]
 pub enum FirmwareKind {
-    /// As it is.
+    /// With default features.
     Plain,
     /// With RTMPT.
     Tunnels,
 }
 
-/// The firmware, running.
+/// Running firmware.
 #[derive(Debug)]
 pub struct Firmware(Running);
 
@@ -67,10 +67,10 @@ impl Firmware {
         Self::start_kind(FirmwareKind::Plain, host, options, arguments)
     }
 
-    /// The same, of either kind.
+    /// Like [`Self::start`], for either kind.
     ///
     /// # Errors
-    /// As [`Self::start`].
+    /// Those of [`Self::start`].
     pub fn start_kind(kind: FirmwareKind, host: Option<&Host>, options: &[&str], arguments: &[&str]) -> Result<Self> {
         let program = board().join("qemu");
         let mut command = host.map_or_else(|| Command::new(&program), |host| host.command(&program));
@@ -78,7 +78,7 @@ impl Firmware {
         Ok(Self(start(&mut command)?))
     }
 
-    /// What it has logged.
+    /// Its log.
     pub fn log(&self) -> String {
         self.0.output()
     }
@@ -86,7 +86,7 @@ impl Firmware {
     /// Waits until the log has this text.
     ///
     /// # Errors
-    /// It does not in time, or the firmware ends.
+    /// The text is missing after the time limit, or the firmware has ended.
     pub fn wait_for(&mut self, text: &str, limit: Duration) -> Result<()> {
         wait_until(text, limit, || self.log().contains(text) || !matches!(self.0.ended(), Ok(None)))
             .with_context(|| self.log())?;
@@ -96,7 +96,7 @@ impl Firmware {
         Ok(())
     }
 
-    /// Its status and its log.
+    /// Waits for the end and returns the exit status and the log.
     ///
     /// # Errors
     /// It does not end in time.
@@ -106,7 +106,7 @@ impl Firmware {
     }
 }
 
-/// QEMU's monitor, where it was started with [`Self::options`].
+/// The monitor of a QEMU that was started with [`Self::options`].
 #[derive(Debug)]
 pub struct Monitor(PathBuf);
 
@@ -116,16 +116,16 @@ impl Monitor {
         Self(directory.join("monitor"))
     }
 
-    /// What QEMU is to be started with.
+    /// The options for QEMU.
     pub fn options(&self) -> [String; 4] {
         let socket = format!("unix:{},server=on,wait=off", self.0.display());
         ["--qemu", "-qmp", "--qemu", &socket].map(str::to_owned)
     }
 
-    /// Plugs the Ethernet cable in, or pulls it.
+    /// Plugs the Ethernet cable in or out.
     ///
     /// # Errors
-    /// QEMU does not answer so.
+    /// QEMU does not confirm it.
     pub fn plug(&self, up: bool) -> Result<()> {
         let mut socket = UnixStream::connect(&self.0)?;
         socket.set_read_timeout(Some(Duration::from_secs(20)))?;

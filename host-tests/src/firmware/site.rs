@@ -1,4 +1,4 @@
-//! A board in a network with faults: its Ethernet is a TAP device on a router, behind which a server stands.
+//! A board in a network with faults: its Ethernet is a TAP device on a router, and the server is behind the router.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -13,18 +13,18 @@ use crate::peers::network::Network;
 use crate::peers::{Running, start, wait_until};
 
 pub use crate::peers::network::SERVER;
-/// The board's address, which DHCP gives it.
+/// The address that DHCP assigns to the board.
 pub const GUEST: Ipv4Addr = Ipv4Addr::new(10, 77, 1, 2);
 
 const MODULE: &str = "/usr/lib/nginx/modules/ngx_rtmp_module.so";
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How long DHCP lends an address, in seconds.
+/// The duration of a DHCP lease in seconds.
 const LEASE: u32 = 12;
 
-/// The network, and what runs in it.
+/// The network and its programs.
 #[derive(Debug)]
 pub struct Site {
-    /// The client is the router, with a TAP device for the board; the firewall is the server's.
+    /// The client is the router with a TAP device for the board. The firewall is on the server.
     pub network: Network,
     dhcp: Option<Running>,
     nginx: Option<Running>,
@@ -32,7 +32,7 @@ pub struct Site {
 }
 
 impl Site {
-    /// A network in which nothing is broken yet, and no server runs.
+    /// A network without faults and without a server.
     ///
     /// # Errors
     /// The system does not allow it, or a program is missing.
@@ -49,7 +49,7 @@ impl Site {
         Ok(site)
     }
 
-    /// Has DHCP give out addresses.
+    /// Starts the DHCP server.
     ///
     /// # Errors
     /// It does not start.
@@ -69,15 +69,15 @@ impl Site {
         Ok(())
     }
 
-    /// No more addresses are given out.
+    /// Stops the DHCP server.
     pub fn stop_dhcp(&mut self) {
         self.dhcp = None;
     }
 
-    /// Has nginx listen on `ports`, with an application `live` that records.
+    /// Starts nginx on `ports`, with an application `live` that records.
     ///
     /// # Errors
-    /// It does not come to listen.
+    /// It does not listen in time.
     pub fn serve(&mut self, ports: &[u16]) -> Result<()> {
         let directory = self.directory.path().display().to_string();
         let listen: String = ports.iter().map(|port| format!("listen {port}; ")).collect();
@@ -112,7 +112,7 @@ rtmp {{ server {{ {listen} chunk_size 4096;
         Firmware::start(Some(&self.network.client), &["--nic", tap], arguments)
     }
 
-    /// Where the server puts its recordings.
+    /// The directory of the recordings.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
@@ -129,7 +129,7 @@ rtmp {{ server {{ {listen} chunk_size 4096;
         Ok(files)
     }
 
-    /// Passes no more than so many bits in a second to the server, and holds up what is too quick.
+    /// Limits the rate to the server to this many bits per second. Packets above it are delayed.
     ///
     /// # Errors
     /// `tc` is missing, or the kernel has no such queue.

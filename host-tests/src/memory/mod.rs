@@ -1,8 +1,8 @@
-//! What a firmware image is made of: its sections, and whose code fills them.
+//! The contents of a firmware image: its sections, and the owners of its code.
 //!
-//! Code belongs to the crate whose source it was compiled from, as the line tables tell, also where it was inlined into
-//! another function: an image must be built with `debug = "line-tables-only"` at least. What was inlined from the
-//! standard library or from a crate of containers belongs to whoever called it.
+//! By the line tables, code belongs to the crate whose source it was compiled from, even if it was inlined into another
+//! function. Therefore an image must be built with at least `debug = "line-tables-only"`. Code that was inlined from the
+//! standard library or from a crate of containers belongs to its caller.
 
 mod owner;
 
@@ -14,25 +14,25 @@ use object::{Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
 
 pub use owner::Owner;
 
-/// Code is looked at in steps of this many bytes: no instruction of Thumb or of compressed RISC-V is shorter.
+/// Code is examined in steps of this many bytes. No instruction of Thumb or compressed RISC-V is shorter.
 const STEP: u64 = 2;
 
-/// What lies in an image.
+/// The contents of an image.
 #[derive(Debug, Default)]
 pub struct Image {
-    /// Bytes of code, vectors among them.
+    /// Bytes of code, including vectors.
     pub text: u64,
     /// Bytes of constants.
     pub rodata: u64,
-    /// Bytes of variables that begin with a value: they lie in flash and in RAM.
+    /// Bytes of initialised variables. They take flash and RAM.
     pub data: u64,
-    /// Bytes of variables that begin with zero, or with nothing.
+    /// Bytes of variables that are zeroed or uninitialised.
     pub bss: u64,
-    /// Bytes of code by owner; together they are `text`.
+    /// Bytes of code by owner. Their sum is `text`.
     pub code: BTreeMap<Owner, u64>,
-    /// The same by function, before it was inlined.
+    /// The same by function, before inlining.
     pub functions: BTreeMap<(Owner, String), u64>,
-    /// The variables: name and size, the largest first.
+    /// The name and size of each variable, the largest first.
     pub variables: Vec<(String, u64)>,
 }
 
@@ -40,7 +40,7 @@ impl Image {
     /// Reads an ELF file.
     ///
     /// # Errors
-    /// The file cannot be read, is no ELF file, or has no line tables.
+    /// The file cannot be read, is not an ELF file, or has no line tables.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
         let file = object::File::parse(&*bytes).with_context(|| path.display().to_string())?;
@@ -67,7 +67,7 @@ impl Image {
             let name = symbol.name().unwrap_or_default();
             match symbol.kind() {
                 SymbolKind::Text => {
-                    // The lowest bit says that it is Thumb.
+                    // The lowest bit marks Thumb code.
                     let start = symbol.address() & !1;
                     let end = start + symbol.size();
                     let mut at = start;
@@ -109,8 +109,8 @@ impl Image {
     }
 }
 
-/// Whose the code at an address is, and what function it was written in: of the functions that were inlined into one
-/// another there, the innermost that is no mere helper.
+/// The owner of the code at an address, and its function. Of several inlined functions it is the innermost that is not a
+/// helper.
 fn owner_of(lines: &addr2line::Loader, address: u64, symbol: &str) -> (Owner, String) {
     let mut helper = None;
     if let Ok(mut frames) = lines.find_frames(address) {

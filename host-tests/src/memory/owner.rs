@@ -1,25 +1,25 @@
-//! Whose a piece of code is.
+//! The owners of code.
 
 use std::fmt;
 
-/// Whose a piece of code is.
+/// The owner of a piece of code.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Owner {
     /// The protocol.
     Core,
     /// The adapter for embassy-net.
     Adapter,
-    /// The firmware's own package, and what it shares with other boards.
+    /// The firmware's own package, and the packages that it shares with other boards.
     Application,
     /// A crate from a registry.
     Crate(String),
-    /// The standard library, and what the compiler brings along: memcpy, divisions.
+    /// The standard library, and the compiler's runtime: memcpy, divisions.
     Language,
-    /// Nobody can say: padding, assembly, libraries that came compiled.
+    /// Unknown: padding, assembly, precompiled libraries.
     Unknown,
 }
 
-/// Crates of containers and the like: what is inlined from them belongs to whoever uses them.
+/// Crates of containers and similar helpers. Code that is inlined from them belongs to its caller.
 const HELPERS: &[&str] = &[
     "bitflags",
     "byteorder",
@@ -61,7 +61,7 @@ impl Owner {
         if name == "compiler_builtins" { Self::Language } else { Self::Crate(name.to_owned()) }
     }
 
-    /// The owner of a function of which nothing but the name is known.
+    /// The owner of a function of which only the name is known.
     pub(super) fn of_symbol(symbol: &str) -> Self {
         let name = format!("{:#}", rustc_demangle::demangle(symbol));
         let first = name.trim_start_matches(['<', '&', '*']).split("::").next().unwrap_or_default();
@@ -74,7 +74,7 @@ impl Owner {
         }
     }
 
-    /// Whether inlined code of this owner belongs to its caller.
+    /// Returns `true` if inlined code of this owner belongs to its caller.
     pub(super) fn is_helper(&self) -> bool {
         match self {
             Self::Language => true,

@@ -1,4 +1,4 @@
-//! A TCP relay that holds every byte back, in both directions.
+//! A TCP relay that delays every byte, in both directions.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-/// A relay from a port of 127.0.0.1 to another one. It goes with its value; connections end with their peers.
+/// A relay from a port of 127.0.0.1 to another one. It ends when the value is dropped. Connections end with their peers.
 #[derive(Debug)]
 pub struct Delay {
     port: u16,
@@ -19,7 +19,7 @@ pub struct Delay {
 }
 
 impl Delay {
-    /// Begins to listen; each byte gets to `server`, and each of its answers back, `each_way` later.
+    /// Begins to listen. Each byte reaches the other side `each_way` later.
     ///
     /// # Errors
     /// There is no port to listen on.
@@ -50,7 +50,7 @@ impl Delay {
         self.port
     }
 
-    /// How many connections there have been.
+    /// The number of connections so far.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
@@ -59,12 +59,12 @@ impl Delay {
 impl Drop for Delay {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        // The thread that listens looks once more.
+        // Wakes the listening thread.
         let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
     }
 }
 
-/// Carries one direction to its end.
+/// Copies one direction until it ends.
 fn carry(mut from: TcpStream, mut to: TcpStream, delay: Duration) {
     let (sender, receiver) = mpsc::channel::<(Instant, Vec<u8>)>();
     let out = thread::spawn(move || {

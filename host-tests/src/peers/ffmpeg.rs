@@ -1,4 +1,4 @@
-//! What ffmpeg and ffprobe say about media.
+//! Media as ffmpeg and ffprobe see it.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use super::finish_within;
 
-/// Which stream of a file.
+/// A stream of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Media {
     /// The first video stream.
@@ -26,17 +26,17 @@ impl Media {
     }
 }
 
-/// The MD5 of each frame of a file as it stands there, not decoded: what two files must have in common.
+/// The MD5 of each frame of a file, not decoded. Two files with the same media have the same hashes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FrameHashes {
-    /// Of the video frames, in decoding order.
+    /// The video frames, in decoding order.
     pub video: Vec<String>,
-    /// Of the audio frames.
+    /// The audio frames.
     pub audio: Vec<String>,
 }
 
 impl FrameHashes {
-    /// Where the frames of `part` begin in these, when they are a run of them without a gap: for video and for audio.
+    /// The positions, for video and audio, at which the frames of `part` occur in these without a gap.
     pub fn position_of(&self, part: &FrameHashes) -> Option<(usize, usize)> {
         Some((run(&self.video, &part.video)?, run(&self.audio, &part.audio)?))
     }
@@ -67,35 +67,35 @@ fn hashes(file: &Path, media: Media) -> Result<Vec<String>> {
     Ok(frames.into_iter().map(|frame| frame.hash).collect())
 }
 
-/// A frame with its times, as ffmpeg's `framemd5` format tells them.
+/// A frame with its times, as in ffmpeg's `framemd5` format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimedFrame {
-    /// Which of the streams it belongs to, from 0 on.
+    /// The index of its stream, counted from 0.
     pub stream: u32,
-    /// When it is to be decoded: in ms, where it comes from RTMP or FLV. ffmpeg counts on where these begin again at 0.
+    /// The decoding time, in ms for RTMP and FLV. If timestamps restart at 0, ffmpeg counts on.
     pub dts: i64,
-    /// When it is to be shown.
+    /// The presentation time.
     pub pts: i64,
     /// The MD5 of its bytes.
     pub hash: String,
 }
 
-/// The frames that `framemd5` tells of, in its order.
+/// The frames in a `framemd5` text, in its order.
 ///
 /// # Errors
-/// A line is none of that format.
+/// A line does not have that format.
 pub fn timed_frames(framemd5: &str) -> Result<Vec<TimedFrame>> {
     let lines = framemd5.lines().filter(|line| !line.starts_with('#'));
-    // Behind the hash there may be side data, which is no part of the frame.
+    // Side data may follow the hash. It is not part of the frame.
     let frames = lines.map(|line| {
         let fields: Vec<_> = line.split(',').map(str::trim).collect();
-        let [stream, dts, pts, _, _, hash, ..] = fields[..] else { bail!("no frame: {line}") };
+        let [stream, dts, pts, _, _, hash, ..] = fields[..] else { bail!("not a framemd5 line: {line}") };
         Ok(TimedFrame { stream: stream.parse()?, dts: dts.parse()?, pts: pts.parse()?, hash: hash.to_owned() })
     });
     frames.collect()
 }
 
-/// How many packets of one kind a file has.
+/// The number of packets of one kind in a file.
 ///
 /// # Errors
 /// ffprobe is missing or cannot read the file.

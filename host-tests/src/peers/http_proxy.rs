@@ -1,5 +1,5 @@
-//! nginx as an HTTP proxy, as stands at the border of a network that lets nothing through but well-formed HTTP: it reads
-//! each request whole, and brings each to the server on a connection of its own.
+//! nginx as an HTTP proxy, like one at the border of a network that lets only well-formed HTTP pass. It buffers each request
+//! and sends each to the server on a new connection.
 
 use std::fs;
 use std::process::Command;
@@ -9,34 +9,34 @@ use tempfile::TempDir;
 
 use super::{Running, free_port, start, wait_for_listener};
 
-/// A running proxy, with a directory of its own. Both are gone when it is dropped.
+/// A running proxy with a directory of its own. Dropping it ends the proxy and removes the directory.
 #[derive(Debug)]
 pub struct HttpProxy {
-    // Before the directory, so that it has ended when that is removed.
+    // Declared before the directory, so that the process has ended when the directory is removed.
     process: Running,
     directory: TempDir,
     port: u16,
 }
 
-/// A request that went through.
+/// A forwarded request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
-    /// When it was answered, in seconds.
+    /// The time of the response, in seconds.
     pub at: f64,
     /// Its method and path.
     pub line: String,
-    /// The status of its answer.
+    /// The status of the response.
     pub status: u16,
-    /// How many there had been on the client's connection, itself included.
+    /// The number of requests on the client's connection so far, including this one.
     pub on_connection: u32,
 }
 
 impl HttpProxy {
-    /// Starts a proxy on a port of 127.0.0.1 that leads to `server` there. It ends each of the clients' connections after
-    /// `requests`, as all proxies do after some.
+    /// Starts a proxy on a port of 127.0.0.1 in front of the port `server`. It closes each connection of a client after
+    /// `requests` requests, as all proxies do.
     ///
     /// # Errors
-    /// nginx is not installed, or does not come to listen.
+    /// nginx is not installed, or does not listen in time.
     pub fn start(server: u16, requests: u32) -> Result<Self> {
         let port = free_port()?;
         let (mut command, directory) = command(port, server, requests)?;
@@ -45,12 +45,12 @@ impl HttpProxy {
         Ok(Self { process, directory, port })
     }
 
-    /// The port that it listens on.
+    /// The port on which it listens.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The requests that went through, in order.
+    /// The forwarded requests, in order.
     ///
     /// # Errors
     /// The log cannot be read.
@@ -60,7 +60,9 @@ impl HttpProxy {
         log.lines()
             .map(|line| {
                 let fields: Vec<_> = line.splitn(4, ' ').collect();
-                let [at, status, on_connection, line] = fields[..] else { anyhow::bail!("what the log says: {line}") };
+                let [at, status, on_connection, line] = fields[..] else {
+                    anyhow::bail!("unexpected line in the log: {line}")
+                };
                 let (at, status, on_connection) = (at.parse()?, status.parse()?, on_connection.parse()?);
                 Ok(Request { at, status, on_connection, line: line.to_owned() })
             })
@@ -87,7 +89,7 @@ server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://127.0.0.1:{se
     )?;
     let mut command = Command::new("nginx");
     command.arg("-c").arg(&path).arg("-p").arg(directory.path()).arg("-e").arg(directory.path().join("error.log"));
-    // It lies outside of an ordinary user's path.
+    // It is not in the path of an ordinary user.
     let search = std::env::var("PATH").unwrap_or_default();
     command.env("PATH", format!("{search}:/usr/sbin"));
     Ok((command, directory))

@@ -1,5 +1,4 @@
-//! The programs of others that tests run against, each started and ended here, on 127.0.0.1 or in a network of
-//! their own.
+//! Other programs that tests run against. Each is started and ended here, on 127.0.0.1 or in a network namespace.
 
 mod delay;
 mod ffmpeg;
@@ -26,10 +25,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-/// A TCP port of 127.0.0.1 that was free a moment ago, for programs that cannot choose one themselves.
+/// A TCP port of 127.0.0.1 that was free a moment ago, for programs that cannot choose a port themselves.
 ///
 /// # Errors
-/// The system has none.
+/// No port is free.
 pub fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
     Ok(listener.local_addr()?.port())
@@ -57,7 +56,7 @@ pub fn wait_for_listener(port: u16, program: &mut Running) -> Result<()> {
 /// Waits until a condition holds.
 ///
 /// # Errors
-/// It does not within `limit`; `what` says what was waited for.
+/// The condition does not hold within `limit`. `what` names it in the error.
 pub fn wait_until(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) -> Result<()> {
     let deadline = Instant::now() + limit;
     while !condition() {

@@ -1,6 +1,6 @@
-//! Two hosts with a wire and a firewall between them: network namespaces of their own, of which nothing is left in the end.
+//! Two hosts with a wire and a firewall between them, as network namespaces that are removed at the end.
 //!
-//! As root, or else as root of a user namespace, where the system allows these.
+//! They need root, or a user namespace if the system allows one.
 
 use std::fs;
 use std::io::Write;
@@ -19,21 +19,21 @@ pub const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 /// The server's address.
 pub const SERVER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
 
-/// What the wire is called at either end.
+/// The name of the wire's interface at both ends.
 pub const WIRE: &str = "wire";
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A host: a network namespace, which lives as long as this.
+/// A host: a network namespace that exists as long as this value.
 #[derive(Debug)]
 pub struct Host {
-    /// It sleeps, and the namespace is its.
+    /// A sleeping process that owns the namespace.
     holder: Running,
     as_root: bool,
 }
 
 impl Host {
-    /// A host without any network; `beside` another, both belong to the same user namespace.
+    /// A host without any network. With `beside`, it shares the user namespace of another host.
     ///
     /// # Errors
     /// The system does not allow it, or a program is missing.
@@ -44,7 +44,7 @@ impl Host {
             _ => Command::new("unshare"),
         };
         command.arg(if as_root || beside.is_some() { "-n" } else { "-Urn" });
-        // It goes when this process goes, whatever ends that.
+        // It ends together with this process, however that ends.
         command.args(["setpriv", "--pdeathsig", "KILL", "sleep", "infinity"]);
         let mut holder = start(&mut command)?;
         let name = PathBuf::from(format!("/proc/{}/comm", holder.id()));
@@ -52,7 +52,7 @@ impl Host {
             fs::read_to_string(&name).is_ok_and(|name| name == "sleep\n") || !matches!(holder.ended(), Ok(None))
         })?;
         if let Some(status) = holder.ended()? {
-            bail!("no network namespace: {status}: {}", holder.errors());
+            bail!("cannot make a network namespace: {status}: {}", holder.errors());
         }
         Ok(Self { holder, as_root })
     }
@@ -65,7 +65,7 @@ impl Host {
             command.args(["-U", "--preserve-credentials"]);
         }
         command.arg("--").arg(program);
-        // ip, nft and nginx lie outside of an ordinary user's path.
+        // ip, nft and nginx are not in the path of an ordinary user.
         let path = std::env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
         command
@@ -91,18 +91,18 @@ impl Host {
 /// Two hosts and the wire between them.
 #[derive(Debug)]
 pub struct Network {
-    /// At [`CLIENT`].
+    /// The host at [`CLIENT`].
     pub client: Host,
-    /// At [`SERVER`]. The firewall is its.
+    /// The host at [`SERVER`], which has the firewall.
     pub server: Host,
-    /// What carries the packets, where that takes time.
+    /// The program that carries the packets, if the wire has a delay.
     ends: Vec<Running>,
-    /// The sockets of these.
+    /// The sockets of that program.
     directory: Option<TempDir>,
 }
 
 impl Network {
-    /// Two hosts that reach each other at once, without a firewall.
+    /// Two hosts without a delay and without a firewall.
     ///
     /// # Errors
     /// The system does not allow it, or a program is missing.
@@ -117,7 +117,7 @@ impl Network {
         Ok(network)
     }
 
-    /// Two hosts on a wire that takes so long each way. Needs root. `wire` is this package's program of that name.
+    /// Two hosts on a wire with this delay in each direction. Needs root. `wire` is the program of that name in this package.
     ///
     /// # Errors
     /// The system does not allow it, or a program is missing.
@@ -133,7 +133,7 @@ impl Network {
             let mut end = start(&mut command)?;
             wait_until("a wire", PATIENCE, || end.output().contains("ready") || !matches!(end.ended(), Ok(None)))?;
             if let Some(status) = end.ended()? {
-                bail!("no wire: {status}: {}", end.errors());
+                bail!("cannot make a wire: {status}: {}", end.errors());
             }
             host.shell(&format!("ip addr add {address}/24 dev {WIRE}; ip link set {WIRE} up"), "")?;
             network.ends.push(end);
@@ -152,13 +152,13 @@ impl Network {
         Ok(network)
     }
 
-    /// Has the firewall judge what comes to the server by these nft rules, one on a line. What none of them names passes,
-    /// and answers to what the server asked for do.
+    /// Applies these nft rules, one on each line, to packets to the server. Other packets pass, and so do answers to
+    /// connections of the server.
     ///
     /// # Errors
-    /// nft is missing, or does not understand them.
+    /// nft is missing, or rejects the rules.
     pub fn firewall(&self, rules: &str) -> Result<()> {
-        // The bytes of a connection are counted, so that rules can tell its phases.
+        // The kernel counts the bytes of connections, so that rules can distinguish their phases.
         self.server.shell("echo 1 >/proc/sys/net/netfilter/nf_conntrack_acct", "")?;
         let table = format!(
             "table inet firewall {{\nchain input {{\ntype filter hook input priority 0\niif lo accept\n{rules}\n}}\n}}\n"

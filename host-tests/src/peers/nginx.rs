@@ -15,13 +15,13 @@ const MODULE: &str = "/usr/lib/nginx/modules/ngx_rtmp_module.so";
 /// The applications that the server has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Application {
-    /// Takes publishers, and gives what they send to players; tells these when the publisher has gone.
+    /// Accepts publishers and relays to players. Tells players when the publisher has gone.
     Live,
-    /// The same, and records each stream to a file.
+    /// The same, and records each stream.
     Record,
-    /// Takes publishers, records them, and drops one that has been silent for 4 s.
+    /// Accepts and records publishers, and disconnects one that is silent for 4 s.
     Impatient,
-    /// Lets no one publish or play: it drops the connection without a word.
+    /// Accepts neither publishers nor players: it closes the connection without an answer.
     Deny,
     /// Plays the files that [`Nginx::store`] was given.
     Recorded,
@@ -42,14 +42,14 @@ impl Application {
     }
 }
 
-/// How nginx is set up.
+/// The configuration of nginx.
 #[derive(Debug, Clone, Copy)]
 pub struct NginxOptions {
     /// The chunk size that it announces, in bytes.
     pub chunk_size: u32,
     /// The acknowledgement window that it announces, in bytes.
     pub ack_window: u32,
-    /// The port of 127.0.0.1 where a web server is asked; 0 for none.
+    /// The port of 127.0.0.1 of the web server that decides about publishers and players. 0: none.
     pub callback: u16,
 }
 
@@ -59,10 +59,10 @@ impl Default for NginxOptions {
     }
 }
 
-/// A running nginx, with a directory of its own. Both are gone when it is dropped.
+/// A running nginx with a directory of its own. Dropping it ends nginx and removes the directory.
 #[derive(Debug)]
 pub struct Nginx {
-    // Before the directory, so that it has ended when that is removed.
+    // Declared before the directory, so that the process has ended when the directory is removed.
     process: Option<Running>,
     directory: TempDir,
     port: u16,
@@ -72,9 +72,9 @@ impl Nginx {
     /// Starts nginx.
     ///
     /// # Errors
-    /// It is not installed, or does not come to listen.
+    /// It is not installed, or does not listen in time.
     pub fn start(options: NginxOptions) -> Result<Self> {
-        // Another program may take the port between its being found free and nginx's binding it.
+        // Another program may take the port before nginx binds it.
         Self::try_start(options).or_else(|_| Self::try_start(options))
     }
 
@@ -87,21 +87,21 @@ impl Nginx {
         Ok(nginx)
     }
 
-    /// Kills it; what it has recorded stays.
+    /// Kills it. Its recordings stay.
     pub fn kill(&mut self) {
         self.process = None;
     }
 
-    /// Starts it on the same port as before.
+    /// Starts it again on the same port.
     ///
     /// # Errors
-    /// It does not come to listen.
+    /// It does not listen in time.
     pub fn start_again(&mut self) -> Result<()> {
         let directory = self.directory.path();
         let mut command = Command::new("nginx");
         command.arg("-c").arg(directory.join("nginx.conf")).arg("-p").arg(directory);
         command.arg("-e").arg(directory.join("error.log"));
-        // It lies outside of an ordinary user's path.
+        // It is not in the path of an ordinary user.
         let path = std::env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{path}:/usr/sbin"));
         let mut process = start(&mut command)?;
@@ -115,12 +115,12 @@ impl Nginx {
         format!("rtmp://127.0.0.1:{}/{}/{key}", self.port, application.name())
     }
 
-    /// The port that it listens on.
+    /// The port on which it listens.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Stores an FLV file that is played under `key`.
+    /// Stores an FLV file that players get as `key`.
     ///
     /// # Errors
     /// It cannot be copied.
@@ -129,7 +129,7 @@ impl Nginx {
         Ok(())
     }
 
-    /// The one file that was recorded of a stream.
+    /// The one recording of a stream.
     ///
     /// # Errors
     /// There is none.
@@ -137,10 +137,10 @@ impl Nginx {
         self.recordings(key)?.into_iter().next().with_context(|| format!("no recording of {key}"))
     }
 
-    /// The files that were recorded of a stream, first to last, without the empty ones of publishers that were refused.
+    /// The recordings of a stream, first to last, without the empty files of refused publishers.
     ///
     /// # Errors
-    /// Those of the system.
+    /// The directory cannot be read.
     pub fn recordings(&self, key: &str) -> Result<Vec<PathBuf>> {
         let files = fs::read_dir(self.directory.path())?.filter_map(|entry| Some(entry.ok()?.path()));
         let prefix = format!("{key}-");
@@ -153,16 +153,16 @@ impl Nginx {
         Ok(files)
     }
 
-    /// Waits until someone plays a stream.
+    /// Waits until a player plays a stream.
     ///
     /// # Errors
-    /// Nobody does.
+    /// No player does within 20 s.
     pub fn wait_for_player(&self, key: &str) -> Result<()> {
         let sign = format!("play: name='{key}'");
         wait_until("a player", Duration::from_secs(20), || self.log().contains(&sign)).with_context(|| self.log())
     }
 
-    /// What it has logged.
+    /// Its log.
     pub fn log(&self) -> String {
         let log = fs::read_to_string(self.directory.path().join("error.log")).unwrap_or_default();
         log + &self.process.as_ref().map(Running::errors).unwrap_or_default()

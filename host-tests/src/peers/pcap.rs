@@ -1,4 +1,4 @@
-//! A conversation as a packet capture: what it would have been on a wire.
+//! Writes a conversation as a packet capture, as if it had been on a wire.
 
 use super::tee::{Conversation, Sender};
 
@@ -10,7 +10,7 @@ const SYN: u8 = 0x02;
 const PUSH: u8 = 0x08;
 const ACK: u8 = 0x10;
 
-/// Sequence numbers of each side, as of the next byte.
+/// The sequence number of the next byte of each side.
 struct Sides {
     client: (u16, u32),
     server: (u16, u32),
@@ -28,7 +28,7 @@ pub(super) fn write(conversation: &Conversation, client: u16, server: u16) -> Ve
     let mut packets = 0;
     let mut packet = |sender, flags, payload: &[u8]| {
         let bytes = sides.packet(sender, flags, payload);
-        // A packet each millisecond.
+        // One packet per millisecond.
         let (seconds, micros) = (packets / 1000, packets % 1000 * 1000);
         for word in [seconds, micros, bytes.len() as u32, bytes.len() as u32] {
             file.extend_from_slice(&word.to_le_bytes());
@@ -48,7 +48,7 @@ pub(super) fn write(conversation: &Conversation, client: u16, server: u16) -> Ve
 }
 
 impl Sides {
-    /// An IPv4 packet with a TCP segment; checksums are left out, as network cards that make them do.
+    /// An IPv4 packet with a TCP segment. Checksums are 0, as with checksum offloading.
     fn packet(&mut self, sender: Sender, flags: u8, payload: &[u8]) -> Vec<u8> {
         let (from, to) = match sender {
             Sender::Client => (&mut self.client, &self.server),

@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use tempfile::NamedTempFile;
 
-/// A program under way; it is killed when this is dropped. What it prints goes to files, so that it never waits for a
-/// reader.
+/// A running program. Dropping the value kills it. Its output goes to files, so that it never waits for a reader.
 #[derive(Debug)]
 pub struct Running {
     name: String,
@@ -20,19 +19,19 @@ pub struct Running {
 /// A program that has ended.
 #[derive(Debug)]
 pub struct Finished {
-    /// How it ended.
+    /// Its exit status.
     pub status: ExitStatus,
-    /// All it printed on standard output.
+    /// Its standard output.
     pub stdout: Vec<u8>,
-    /// All it printed on standard error, as text.
+    /// Its standard error, as text.
     pub stderr: String,
 }
 
 impl Finished {
-    /// Itself, where the program ended with status 0.
+    /// Returns itself if the program ended with status 0.
     ///
     /// # Errors
-    /// It did not.
+    /// It ended with another status. The error has its output.
     pub fn successful(self) -> Result<Self> {
         if self.status.success() {
             return Ok(self);
@@ -44,7 +43,7 @@ impl Finished {
 /// Starts a program without standard input.
 ///
 /// # Errors
-/// It cannot be started: most likely it is not installed, which `host-tests/setup` mends.
+/// It cannot be started. Most likely it is not installed; `host-tests/setup` installs it.
 pub fn start(command: &mut Command) -> Result<Running> {
     let name = command.get_program().to_string_lossy().into_owned();
     let (stdout, stderr) = (NamedTempFile::new()?, NamedTempFile::new()?);
@@ -72,28 +71,28 @@ impl Running {
         self.child.id()
     }
 
-    /// How the program ended, if it has.
+    /// The exit status, if the program has ended.
     ///
     /// # Errors
-    /// Those of the system.
+    /// The system cannot tell.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)
     }
 
-    /// What it has printed on standard output so far, as text.
+    /// Its standard output so far, as text.
     pub fn output(&self) -> String {
         text(&self.stdout)
     }
 
-    /// What it has printed on standard error so far, as text.
+    /// Its standard error so far, as text.
     pub fn errors(&self) -> String {
         text(&self.stderr)
     }
 
-    /// Asks the program to end, as Ctrl-C does.
+    /// Sends the signal of Ctrl-C.
     ///
     /// # Errors
-    /// It cannot be told: most likely it has ended.
+    /// The signal cannot be sent. Most likely the program has ended.
     pub fn interrupt(&self) -> Result<()> {
         self.signal("INT")
     }
@@ -103,7 +102,7 @@ impl Running {
     /// # Errors
     /// As [`Self::interrupt`].
     pub fn signal(&self, name: &str) -> Result<()> {
-        // The shell's own: the program of that name is not everywhere.
+        // The shell's own `kill`: a program of that name is not installed everywhere.
         let kill = format!("kill -{name} {}", self.child.id());
         let status = Command::new("sh").args(["-c", &kill]).status()?;
         if !status.success() {
@@ -133,7 +132,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both fail only where the process is gone already.
+        // Both fail only if the process has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

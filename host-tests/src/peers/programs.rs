@@ -1,4 +1,4 @@
-//! Programs that publish and play, each told to do so, and those that `host-tests/setup` puts into target/programs.
+//! Programs that publish and play, and those that `host-tests/setup` installs in target/programs.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,23 +13,23 @@ use super::{Running, free_port, start, wait_for_listener, wait_until};
 pub enum Program {
     /// Debian's ffmpeg.
     Ffmpeg,
-    /// ffmpeg 9, as Python's imageio-ffmpeg brings it.
+    /// ffmpeg 9, from Python's imageio-ffmpeg.
     Ffmpeg9,
     /// GStreamer's rtmp2sink and rtmp2src.
     Rtmp2,
-    /// GStreamer's rtmpsink and rtmpsrc, which are librtmp's.
+    /// GStreamer's rtmpsink and rtmpsrc, which use librtmp.
     Librtmp,
-    /// rtmpdump, which plays alone.
+    /// rtmpdump, which only plays.
     Rtmpdump,
 }
 
 impl Program {
-    /// Those that publish.
+    /// The programs that publish.
     pub const PUBLISHERS: [Program; 4] = [Self::Ffmpeg, Self::Ffmpeg9, Self::Rtmp2, Self::Librtmp];
-    /// Those that play.
+    /// The programs that play.
     pub const PLAYERS: [Program; 5] = [Self::Ffmpeg, Self::Ffmpeg9, Self::Rtmp2, Self::Librtmp, Self::Rtmpdump];
 
-    /// What it is called in tables.
+    /// Its name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ffmpeg => "ffmpeg 5.1",
@@ -40,7 +40,7 @@ impl Program {
         }
     }
 
-    /// Publishes an FLV file with AVC and AAC: as fast as it goes, or, `paced`, each frame in its time.
+    /// Publishes an FLV file with AVC and AAC, as fast as possible or, with `paced`, in real time.
     pub fn publisher(self, file: &Path, url: &str, paced: bool) -> Command {
         match self {
             Self::Ffmpeg | Self::Ffmpeg9 => {
@@ -64,7 +64,7 @@ impl Program {
         }
     }
 
-    /// Plays into an FLV file, until the stream is not published any more.
+    /// Plays into an FLV file until the stream is not published any longer.
     pub fn player(self, url: &str, file: &Path) -> Command {
         let mut command;
         match self {
@@ -89,7 +89,7 @@ impl Program {
         command
     }
 
-    /// Has an ffmpeg play, with these options of its input, and write down each frame's times and hash as
+    /// Lets an ffmpeg play with these input options and write the times and hash of each frame, as
     /// [`super::timed_frames`] reads them.
     pub fn timer(self, options: &[&str], url: &str, file: &Path) -> Command {
         let mut command = self.ffmpeg();
@@ -98,7 +98,7 @@ impl Program {
         command
     }
 
-    /// An ffmpeg that asks nothing and says only what is wrong, for arguments to follow.
+    /// A non-interactive ffmpeg that prints only errors. The caller adds arguments.
     pub fn ffmpeg(self) -> Command {
         let mut command = match self {
             Self::Ffmpeg9 => Command::new(installed("ffmpeg9")),
@@ -115,7 +115,7 @@ fn gstreamer() -> Command {
     command
 }
 
-/// Where `host-tests/setup` puts what is no Debian package.
+/// The directory where `host-tests/setup` installs programs that are not Debian packages.
 fn installed(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/programs").join(name)
 }
@@ -128,10 +128,10 @@ pub struct NodeMediaServer {
 }
 
 impl NodeMediaServer {
-    /// Starts it. It would listen on all addresses; here it does on 127.0.0.1.
+    /// Starts it on 127.0.0.1. By default it listens on all addresses.
     ///
     /// # Errors
-    /// It is not installed, or does not come to listen.
+    /// It is not installed, or does not listen in time.
     pub fn start() -> Result<Self> {
         let port = free_port()?;
         let script = format!(
@@ -155,16 +155,16 @@ impl NodeMediaServer {
         format!("rtmp://127.0.0.1:{}/live/{key}", self.port)
     }
 
-    /// Waits until someone plays.
+    /// Waits until a player plays.
     ///
     /// # Errors
-    /// Nobody does.
+    /// No player does in time.
     pub fn wait_for_player(&self) -> Result<()> {
         wait_until("a player", Duration::from_secs(20), || self.log().contains("[rtmp play]"))
             .with_context(|| self.log())
     }
 
-    /// What it has printed.
+    /// Its output.
     pub fn log(&self) -> String {
         self.process.output() + &self.process.errors()
     }

@@ -1,4 +1,4 @@
-//! A proxy that notes all that goes through it.
+//! A proxy that records all bytes.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-/// Who sent.
+/// The side that sent bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sender {
     /// The side that connected to the proxy.
@@ -17,12 +17,12 @@ pub enum Sender {
     Server,
 }
 
-/// What went through one connection: each piece as it came, in order.
+/// The bytes of one connection: each piece as it was received, in order.
 #[derive(Debug, Clone, Default)]
 pub struct Conversation(Vec<(Sender, Vec<u8>)>);
 
 impl Conversation {
-    /// All that one side sent.
+    /// All bytes that one side sent.
     pub fn sent_by(&self, sender: Sender) -> Vec<u8> {
         self.0.iter().filter(|(from, _)| *from == sender).flat_map(|(_, bytes)| bytes).copied().collect()
     }
@@ -41,11 +41,11 @@ pub struct Tee {
     conversation: Arc<Mutex<Conversation>>,
 }
 
-/// Changes what the client sends, once: the bytes of the first piece.
+/// Changes the first piece of bytes that the client sends.
 pub type Change = fn(&mut [u8]);
 
 impl Tee {
-    /// Begins to listen for one connection, which goes on to `server`.
+    /// Begins to listen for one connection, which is forwarded to `server`.
     ///
     /// # Errors
     /// There is no port to listen on.
@@ -53,7 +53,7 @@ impl Tee {
         Self::start_changing(server, |_| {})
     }
 
-    /// As [`Self::start`], with a change of the client's C0 and C1.
+    /// Like [`Self::start`], with a change of the client's C0 and C1.
     ///
     /// # Errors
     /// There is no port to listen on.
@@ -71,12 +71,12 @@ impl Tee {
         self.port
     }
 
-    /// Waits until both sides have closed the connection; answers what went through.
+    /// Waits until both sides have closed the connection, and returns the recorded bytes.
     ///
     /// # Errors
     /// Nobody connected, or the server could not be reached.
     pub fn finish(self) -> Result<Conversation> {
-        // Where nobody has connected, this makes the thread end.
+        // If no client has connected, this ends the thread.
         drop(TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)), Duration::from_secs(1)));
         self.thread.join().ok().context("the proxy panicked")??;
         Ok(self.conversation.lock().unwrap_or_else(PoisonError::into_inner).clone())
@@ -103,7 +103,7 @@ fn run(listener: &TcpListener, server: u16, change: Change, shared: &Mutex<Conve
     })
 }
 
-/// Copies until either side is gone, and tells the other.
+/// Copies until one side ends, then ends the other.
 fn copy(mut from: &TcpStream, mut to: &TcpStream, sender: Sender, shared: &Mutex<Conversation>) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer) {

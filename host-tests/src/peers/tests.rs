@@ -1,4 +1,4 @@
-//! That the helpers themselves work.
+//! Tests of the helpers.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! What tshark's RTMP dissector makes of a conversation.
+//! A conversation as tshark's RTMP dissector reads it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,20 +10,20 @@ use anyhow::{Context, Result};
 use super::tee::{Conversation, Sender};
 use super::{finish_within, pcap};
 
-/// The port that the server has in what tshark is shown.
+/// The port of the server in the capture.
 const SERVER: u16 = 1935;
 const CLIENT: u16 = 40_000;
 
-/// What tshark counted of what one side sent.
+/// Counts of the messages of one side.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Dissection {
-    /// Messages, by what tshark calls them.
+    /// The number of messages, by tshark's name for them.
     pub messages: BTreeMap<String, usize>,
-    /// What it found malformed, or could not make sense of.
+    /// The number of malformed or unknown packets.
     pub malformed: Vec<String>,
 }
 
-/// Shows a conversation to tshark, and counts what one side sent.
+/// Lets tshark dissect a conversation, and counts the messages of one side.
 ///
 /// # Errors
 /// tshark is missing or fails.
@@ -33,7 +33,7 @@ pub fn dissect(conversation: &Conversation, sender: Sender) -> Result<Dissection
     fs::write(&path, pcap::write(conversation, CLIENT, SERVER))?;
     let mut command = Command::new("tshark");
     command.arg("-r").arg(&path).args(["-o", "tcp.desegment_tcp_streams:TRUE"]);
-    // Without it every message of more than 32,768 bytes is taken for an unknown one.
+    // By default the dissector takes messages of more than 32,768 bytes for unknown ones.
     command.args(["-o", "rtmpt.max_packet_size:16777216", "-d", &format!("tcp.port=={SERVER},rtmpt"), "-Y", "rtmpt"]);
     command.args(["-T", "fields", "-e", "tcp.srcport", "-e", "_ws.col.Info", "-e", "_ws.malformed"]);
     let finished = finish_within(Duration::from_secs(120), &mut command)?.successful().context("tshark")?;
@@ -52,7 +52,7 @@ pub fn dissect(conversation: &Conversation, sender: Sender) -> Result<Dissection
             dissection.malformed.push(line.to_owned());
         }
         for message in info.split('|').map(str::trim).filter(|message| !message.is_empty()) {
-            // Behind the name there may be what is in it.
+            // Details may follow the name.
             let name = message.split(['(', '\'']).next().unwrap_or(message).trim();
             *dissection.messages.entry(name.to_owned()).or_default() += 1;
         }
