@@ -18,14 +18,14 @@ pub(crate) fn clock() -> Instant {
     Instant::from_micros(micros())
 }
 
-/// A longer time has no end, whatever the tick rate is.
-const LONGEST: Duration = Duration::from_secs(366 * 86_400);
+/// A year. A longer time limit has no end. (`Duration::as_micros` overflows if the tick is longer than a microsecond and the
+/// time is `Duration::MAX`; embassy-net calls it, too.)
+pub(crate) const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 
-/// The instant `time` after `now`. If `time` is longer than a year, that is the end of time.
+/// The instant `time` after `now`. If `time` is longer than [`LONGEST`], that is the end of time.
 pub(crate) fn later(now: Instant, time: Duration) -> Instant {
     #[inline(never)]
     fn sum(now: u64, time: Duration) -> u64 {
-        // `Duration::as_micros` overflows if the tick is longer than a microsecond and the time is `Duration::MAX`.
         if time > LONGEST { u64::MAX } else { now.saturating_add(time.as_micros()) }
     }
     Instant::from_micros(sum(now.as_micros(), time))

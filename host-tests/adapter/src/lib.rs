@@ -11,6 +11,7 @@ mod half_open;
 mod hostile_ports;
 #[cfg(feature = "rtmpt")]
 mod hostile_web;
+mod limits;
 mod pair;
 mod plain_tcp;
 mod player;

@@ -12,6 +12,7 @@ use embassy_net::{IpAddress, IpEndpoint, Stack};
 use embassy_time::Duration;
 
 use super::{End, Lend, Transport};
+use crate::clock::LONGEST;
 use crate::error::Error;
 use crate::fmt::impl_format;
 
@@ -112,13 +113,13 @@ impl<'a> Tcp<'a> {
 
     /// Gives the peer up if nothing comes for this time while something should.
     pub(crate) fn limit_silence(&mut self, timeout: Duration) {
-        self.socket.set_timeout(Some(timeout));
+        self.socket.set_timeout(Some(timeout.min(LONGEST)));
     }
 
     /// Probes a silent peer and gives it up at these times, or never.
     pub(crate) fn keep_alive(&mut self, keep_alive: Option<KeepAlive>) {
-        self.socket.set_timeout(keep_alive.map(|times| times.timeout));
-        self.socket.set_keep_alive(keep_alive.map(|times| times.interval));
+        self.socket.set_timeout(keep_alive.map(|times| times.timeout.min(LONGEST)));
+        self.socket.set_keep_alive(keep_alive.map(|times| times.interval.min(LONGEST)));
     }
 
     /// Begins to open a connection, after aborting the previous one of the session. [`Self::poll_opened`] returns the

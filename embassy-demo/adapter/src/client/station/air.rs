@@ -219,7 +219,7 @@ impl<'s, 'g, 'a> Air<'s, 'g, 'a> {
                 if let Some(target) = self.good.and_then(|id| self.targets.get(id.index())) {
                     plan.prefer(*target);
                 }
-                self.enter(Phase::Network, Duration::from_micros(limits.total.as_micros() as u64));
+                self.enter(Phase::Network, Duration::from_micros(limits.total.min(Limits::LONGEST).as_micros() as u64));
             }
             Err(error) => self.lose(Error::Plan(error)),
         }
