@@ -338,11 +338,13 @@ impl Handshake {
         if self.has_read() {
             return Ok(None);
         }
-        if let Err(error) = self.read(now, input, scratch, hook) {
-            (self.received, self.sent, self.found) = (FAILED, FAILED, Err(error));
+        match self.read(now, input, scratch, hook) {
+            Ok(()) => Ok(self.has_read().then_some(HandshakeEvent::PeerDone(self.kind()))),
+            Err(error) => {
+                (self.received, self.sent, self.found) = (FAILED, FAILED, Err(error));
+                Err(error)
+            }
         }
-        let kind = self.found?;
-        Ok(self.has_read().then_some(HandshakeEvent::PeerDone(kind)))
     }
 
     /// As [`Self::poll_transmit`], with `hook` at every call.
@@ -422,12 +424,9 @@ impl Handshake {
 
     /// Takes the bytes of `input` before position `end` of the peer's handshake.
     fn take<'i>(&mut self, input: &mut &'i [u8], end: u16) -> &'i [u8] {
-        let wanted = end.saturating_sub(self.received);
-        let length = u16::try_from(input.len()).map_or(wanted, |length| length.min(wanted));
-        let Some((taken, rest)) = input.split_at_checked(usize::from(length)) else { return &[] };
-        *input = rest;
-        self.received = self.received.wrapping_add(length);
-        taken
+        let length = input.len().min(usize::from(end.saturating_sub(self.received)));
+        self.received = self.received.wrapping_add(length as u16);
+        input.split_off(..length).unwrap_or_default()
     }
 
     /// As [`Self::take`], and copies the bytes to position `at` of the scratch.

@@ -12,12 +12,9 @@ pub(super) fn transmit<const STREAMS: usize>(
     now: Instant,
     out: &mut [u8],
 ) -> usize {
-    let mut written = 0;
+    let written = handshake.poll_transmit(now, out, link.scratch());
     if !handshake.is_done() {
-        written = handshake.poll_transmit(now, out, link.scratch());
-        if !handshake.is_done() {
-            return written;
-        }
+        return written;
     }
     written.saturating_add(link.transmit(out.get_mut(written..).unwrap_or(&mut [])))
 }

@@ -23,7 +23,7 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
     /// Lends what was found.
     pub(super) fn lend<'d, 'i: 'd>(&'d self, pending: PendingEvent<'i>) -> ClientEvent<'d> {
         match pending {
-            PendingEvent::HandshakeDone => ClientEvent::HandshakeDone(self.handshake.kind()),
+            PendingEvent::HandshakeDone(kind) => ClientEvent::HandshakeDone(kind),
             PendingEvent::Connected => {
                 info!("connected");
                 ClientEvent::Connected

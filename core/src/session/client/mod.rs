@@ -16,7 +16,7 @@ use crate::chunk::{ChunkStreamId, Pulled, WriteProgress};
 use crate::command::DataMessage;
 use crate::control;
 use crate::fmt::{impl_format, warning};
-use crate::handshake::{Handshake, HandshakeConfig};
+use crate::handshake::{Handshake, HandshakeConfig, HandshakeEvent, HandshakeKind};
 use crate::message::{StreamId, Timestamp};
 use crate::time::{Instant, millis};
 use plays::Play;
@@ -53,7 +53,7 @@ enum State {
 
 /// What [`Client::advance`] found, without borrowing the client.
 enum PendingEvent<'i> {
-    HandshakeDone,
+    HandshakeDone(HandshakeKind),
     Connected,
     Publishing,
     Playing(StreamId),
@@ -255,11 +255,10 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
 
     fn advance<'i>(&mut self, now: Instant, input: &mut &'i [u8]) -> Result<Option<PendingEvent<'i>>, SessionError> {
         if self.state == State::ExpectHandshake {
-            if self.handshake.next_event(now, input, self.link.scratch())?.is_none() {
-                return Ok(None);
-            }
+            let event = self.handshake.next_event(now, input, self.link.scratch())?;
+            let Some(HandshakeEvent::PeerDone(kind)) = event else { return Ok(None) };
             self.enter(if self.connect_asked { State::ExpectConnect } else { State::Idle });
-            return Ok(Some(PendingEvent::HandshakeDone));
+            return Ok(Some(PendingEvent::HandshakeDone(kind)));
         }
         // The scratch is the handshake's until C2 is out.
         while self.handshake.is_done() && self.state != State::Closed && self.link.has_room(self.reserve) {
