@@ -1,12 +1,12 @@
-// Every public call of the core, in a list for each of its modules: host-tests/no-panic has code made for each of them,
-// in an image that does not link where a panic path is left, and compares them with what rustdoc finds. To add one:
+// Every public call of the core, in one list for each module. host-tests/no-panic generates code for each of them, in an image
+// that does not link if a panic path is left, and compares the lists with rustdoc. To add one:
 //
-// - a function or method: its path below the crate, with a number for what is generic in it, into `drive`;
+// - a function or method: its path below the crate, with a number for a generic argument, into `drive`;
 // - a method of a trait that is not derived: `<Type as Trait>::method`, into `drive`;
-// - what takes a closure, or has an `impl Trait`: its path, `=>`, and a closure that calls it, into `drive_as`;
+// - a function that takes a closure or an `impl Trait`: its path, `=>`, and a closure that calls it, into `drive_as`;
 // - `Display` and `defmt::Format`: the type, into `display` and `format`.
 //
-// `Debug` is not among them: what Rust's own library does for floats, durations and quoted text may panic.
+// `Debug` is excluded: the standard library's code for floats, durations and quoted text may panic.
 include!("calls/amf0.rs");
 include!("calls/chunk.rs");
 include!("calls/command.rs");

@@ -1,8 +1,8 @@
-//! Code for a function, whatever it is called with.
+//! Generates code for a function with unknown arguments.
 
-/// A function whose code is wanted. `Arguments` is a tuple of what it takes.
+/// A function to generate code for. `Arguments` is the tuple of its arguments.
 pub trait Drive<Arguments>: Copy {
-    /// The address of code that calls the function with arguments nobody can foresee, and gives back what it answers.
+    /// The address of code that calls the function with arguments that the optimizer does not know, and returns its result.
     fn address(self) -> usize;
 }
 

@@ -1,7 +1,7 @@
-//! What stands around the core in an image: memory, a clock, a network, a camera.
+//! The environment of the core in an image: memory, a clock, a network, a camera.
 //!
-//! The entry of each image gets a [`Board`] from nobody knows where, so the optimizer can foresee nothing of it. The
-//! image without the core goes through the same motions; what another image is larger by is the core's.
+//! The entry of each image gets a [`Board`] from outside, so the optimizer knows nothing about it. The image without the core
+//! does the same work around it. The difference in size to another image is that of the core.
 #![no_std]
 
 mod drive;
@@ -29,16 +29,16 @@ pub struct Board {
     pub key: &'static str,
     pub url: &'static str,
     pub now: fn() -> Instant,
-    /// Fills the front with what was received; answers how much that is.
+    /// Fills the front with received bytes and returns their number.
     pub receive: fn(&mut [u8]) -> usize,
     pub send: fn(&[u8]),
     /// The next frame: its kind, its time in ms, its payload.
     pub frame: fn() -> Option<(u8, u32, &'static [u8])>,
-    /// Whether the user has had enough.
+    /// Returns `true` if the user wants to end.
     pub is_over: fn() -> bool,
-    /// Something to be looked at: a number and some bytes.
+    /// Uses a number and some bytes, so that they are computed.
     pub show: fn(u32, &[u8]),
-    /// Something that must not be left out: its address.
+    /// Uses an address, so that the code there is linked.
     pub keep: fn(usize),
 }
 
@@ -49,14 +49,14 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
         unsafe extern "C" {
             fn a_panic_path_is_left() -> !;
         }
-        // SAFETY: it is never called, since nothing that calls it links.
+        // SAFETY: it is never called, because an image that calls it does not link.
         unsafe { a_panic_path_is_left() }
     }
     #[cfg(not(feature = "no-panic"))]
     loop {}
 }
 
-/// A panic path, where that is wanted.
+/// A panic path, for the test that one is detected.
 pub fn perhaps_panic(board: &Board) {
     #[cfg(feature = "panic")]
     (board.show)(u32::from(board.input[usize::from(board.output[0]) * 256]), &[]);

@@ -1,11 +1,11 @@
-//! Loggers that look at nothing they are given, where the core logs.
+//! Loggers that discard everything.
 
 #[cfg(feature = "defmt")]
 mod with_defmt {
     #[defmt::global_logger]
     struct Nothing;
 
-    // SAFETY: there is nothing that two of them could get at.
+    // SAFETY: it has no state.
     unsafe impl defmt::Logger for Nothing {
         fn acquire() {}
         unsafe fn flush() {}
@@ -16,7 +16,7 @@ mod with_defmt {
     }
 }
 
-/// Formats what is logged, so that the code for it is there, and throws it away.
+/// Formats log messages, so that the code for it is linked, and discards them.
 #[cfg(feature = "log")]
 struct Nothing;
 
@@ -40,7 +40,7 @@ impl log::Log for Nothing {
     fn flush(&self) {}
 }
 
-/// Has what is logged through `log` formatted.
+/// Installs the logger for `log`.
 pub fn set_logger() {
     #[cfg(feature = "log")]
     if log::set_logger(&Nothing).is_ok() {

@@ -1,4 +1,4 @@
-//! What the images of a client, and those of a server, have in common, whatever carries their bytes.
+//! Code that the images of a client, and those of a server, share for every transport.
 
 use embedded_rtmp::amf0::{Encoder, Token};
 use embedded_rtmp::command::{ConnectOptions, DataMessage, code, set_data_frame};
@@ -16,14 +16,14 @@ macro_rules! entry {
     };
 }
 
-/// Has a client ask to publish to `url`, as the application `app`, under `key`.
+/// Lets a client ask to publish `key` to the application `app` at `url`.
 pub fn ask<'b>(client: &mut Client<'b>, url: &'b str, app: &'b str, key: &'b str) -> Option<()> {
     let tc_url = ["rtmp://", url, "/", app];
     client.connect(&ConnectOptions { app, tc_url: &tc_url, flash_ver: "FMLE/3.0" }).ok()?;
     client.publish(key).ok()
 }
 
-/// The metadata that goes out.
+/// The metadata that is sent.
 pub fn metadata(buffer: &mut [u8]) -> Option<&[u8]> {
     let mut encoder = Encoder::new(buffer);
     set_data_frame(&mut encoder, "onMetaData").ok()?;
@@ -32,7 +32,7 @@ pub fn metadata(buffer: &mut [u8]) -> Option<&[u8]> {
     Some(encoder.finish())
 }
 
-/// What a client wants of a server, and whether it may have it.
+/// The request of a client, and the decision about it.
 pub enum Wish {
     Nothing,
     Connect(bool),
@@ -40,7 +40,7 @@ pub enum Wish {
 }
 
 impl Wish {
-    /// Looks at an event; media and the end of a stream are shown.
+    /// Reads an event. Media and the end of a stream are used.
     pub fn of(event: &ServerEvent<'_>, app: &str, key: &str, show: fn(u32, &[u8])) -> Self {
         match event {
             ServerEvent::Connect(request) => return Self::Connect(request.app.as_bytes() == app.as_bytes()),
@@ -60,7 +60,7 @@ impl Wish {
         Self::Nothing
     }
 
-    /// Answers it.
+    /// Answers the request.
     pub fn answer(self, server: &mut Server<'_>) -> Option<()> {
         match self {
             Self::Nothing => Some(()),

@@ -1,8 +1,8 @@
-//! What the firmware's RTMP costs beside a bare TCP socket, in QEMU.
+//! The cost of the firmware's RTMP compared with a bare TCP socket, in QEMU.
 //!
-//! The firmware sends the same bytes over TCP and as RTMP video messages of 30 KB, then receives both, with equal rings;
-//! the other end is here, and the tools `serve` and `publish`. Of the throughput, the median of pairs is printed; of the
-//! instructions, the mean over all alignments.
+//! The firmware sends the same bytes over TCP and as RTMP video messages of 30 KB, then receives both, with equal rings. The
+//! other end is this program, or the tools `serve` and `publish`. It prints the median throughput of pairs, and the mean
+//! instructions over all alignments.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -20,22 +20,23 @@ use host_tests::firmware::Firmware;
 use host_tests::flv::Writer;
 use host_tests::peers::{free_port, start, wait_until};
 
-/// Bytes of a message: as in the firmware.
+/// The bytes of a message, as in the firmware.
 const MESSAGE: usize = 30_000;
-/// How much of the instructions for each byte RTMP may take, of what TCP takes.
+/// The allowed ratio of instructions per byte, RTMP to TCP.
 const BUDGET: f64 = 1.05;
-/// Counts of the board's clock in a second.
+/// Ticks of the board's clock per second.
 const CLOCK: f64 = 25e6;
-/// Instructions for each of them, where virtual time counts them: one is 1 ns.
+/// Instructions per tick if virtual time counts instructions. One instruction takes 1 ns.
 const INSTRUCTIONS: f64 = 40.0;
-/// Alignments that a copy can have: each round of the firmware has another one, so the instructions are those of as many.
+/// The number of alignments of a copy. Each round of the firmware has another one, so the figure is the mean of this many
+/// rounds.
 const SHIFTS: usize = 4;
-/// Any run ends within this.
+/// The time limit of a run.
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// Measures the firmware's RTMP against a bare TCP socket of its network stack.
 ///
-/// Ends with status 1 where RTMP takes more than its budget of instructions beside TCP.
+/// Ends with status 1 if RTMP takes more than its budget of instructions compared with TCP.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Messages of 30 KB in each measurement
@@ -44,7 +45,7 @@ struct Arguments {
     /// Pairs of measurements of the throughput
     #[arg(long, default_value_t = 5)]
     pairs: usize,
-    /// Only the instructions, which the machine's load does not touch
+    /// Only the instructions, which do not depend on the machine's load
     #[arg(long)]
     instructions: bool,
 }
@@ -77,7 +78,7 @@ fn main() -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!is_good)))
 }
 
-/// Counts of the clock: in all, and those not spent asleep.
+/// Ticks of the clock: in all, and those not spent asleep.
 #[derive(Debug, Clone, Copy, Default)]
 struct Counts {
     all: f64,
@@ -115,10 +116,10 @@ fn run(arguments: &Arguments, pairs: usize, options: &[&str]) -> Result<Vec<Row>
 
     let sink = serve_bytes(|mut socket, _| io::copy(&mut socket, &mut io::sink()).map(|_| ()))?;
     let bytes = arguments.messages * MESSAGE;
-    // Rounds begin anew with each size of the rings.
+    // Rounds restart with each ring size.
     let shift = move |index: usize| index % pairs % SHIFTS;
     let source = serve_bytes(move |mut socket, index| {
-        // The rest follows in segments of its own, once the firmware has these.
+        // The rest follows in separate segments after the firmware has received these.
         socket.write_all(&[0x5A; SHIFTS][..1 + shift(index)])?;
         socket.read_exact(&mut [0])?;
         socket.write_all(&vec![0x5A; bytes])?;
@@ -152,7 +153,7 @@ fn run(arguments: &Arguments, pairs: usize, options: &[&str]) -> Result<Vec<Row>
     rows(&log, pairs)
 }
 
-/// What the log tells.
+/// The figures in the log.
 fn rows(log: &str, pairs: usize) -> Result<Vec<Row>> {
     let mut found = BTreeMap::<_, Vec<(f64, Counts)>>::new();
     for line in log.lines().filter_map(|line| line.split_once("bench ")) {
@@ -179,7 +180,7 @@ fn rows(log: &str, pairs: usize) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Serves one connection after another on a port of 127.0.0.1, in a thread that ends with this program; they are counted.
+/// Serves one connection after another on a port of 127.0.0.1 in a thread, and counts them.
 fn serve_bytes(mut serve: impl FnMut(TcpStream, usize) -> io::Result<()> + Send + 'static) -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let port = listener.local_addr()?.port();
@@ -193,7 +194,7 @@ fn serve_bytes(mut serve: impl FnMut(TcpStream, usize) -> io::Result<()> + Send 
     Ok(port)
 }
 
-/// A file of so many video messages.
+/// A file of `count` video messages.
 fn write_stream(path: &Path, messages: usize) -> Result<()> {
     let mut payload = vec![0x5A; MESSAGE];
     payload[..5].copy_from_slice(&[0x17, 1, 0, 0, 0]);
@@ -205,7 +206,7 @@ fn write_stream(path: &Path, messages: usize) -> Result<()> {
     Ok(())
 }
 
-/// Where the other tools are: beside this one.
+/// The folder of the other tools, which is that of this one.
 fn tools() -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     Ok(own.parent().context("it lies in a directory")?.to_owned())

@@ -1,5 +1,5 @@
-//! How long it takes to publish through a firewall that drops port 1935, on a wire with a delay: by each order, and by
-//! other programs. Needs root, for TUN devices. Prints a table; fails where a figure is not what is promised.
+//! The time to publish through a firewall that drops port 1935, on a wire with a delay, with each order of ports and with
+//! other programs. Needs root for TUN devices. Prints a table, and fails if a figure exceeds its limit.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -14,19 +14,19 @@ use host_tests::peers::{finish_within, start, wait_until};
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How much later than a direct connection the smart order may be, beside a round trip.
+/// How much later than a direct connection the default order may be, without a round trip.
 const SMART_LATER: f64 = 150.0;
-/// How long other programs get: rtmpdump gives up after 135 s.
+/// The time limit of other programs. rtmpdump gives up after 135 s.
 const OTHERS: Duration = Duration::from_secs(300);
 
 /// Times publishing through a firewall that drops port 1935, by each order and by other programs.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// How long a packet is under way, one way, in milliseconds
+    /// The delay of a packet in one direction, in milliseconds
     #[arg(long, default_value_t = 25)]
     delay: u64,
-    /// How often each order is timed
+    /// The number of measurements of each order
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
     /// Leave the other programs out
@@ -94,7 +94,7 @@ fn clip() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../embassy-demo/clip.flv")
 }
 
-/// Milliseconds from the first attempt to the server's leave to publish.
+/// Milliseconds from the first attempt until the server accepts the publisher.
 fn publish(client: &Host, tools: &Path, url: &str, order: &str) -> Result<f64> {
     let mut command = client.command(tools.join("publish"));
     command.args(["--fast", "--json", "--quiet", "--order", order]).arg(clip()).arg(url);
@@ -103,7 +103,7 @@ fn publish(client: &Host, tools: &Path, url: &str, order: &str) -> Result<f64> {
     summary["to_publishing_ms"].as_f64().context("it did not come to publishing")
 }
 
-/// Has other programs connect, all at once, until each has given up.
+/// Lets other programs connect at the same time until each has given up.
 fn others(client: &Host, url: &str) -> Result<()> {
     let clip = clip().display().to_string();
     let programs: [(&str, Command); 3] = [

@@ -1,4 +1,4 @@
-//! Prints which tests stand for which numbered item of RTMP behaviour, and which items await something.
+//! Prints which tests cover which numbered item of RTMP behaviour, and which items wait for something.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,16 +7,16 @@ use anyhow::Result;
 use clap::Parser;
 use host_tests::conformance::{faults, items, tests};
 
-/// Prints each numbered item of RTMP behaviour with the tests that carry its number, as they stand in the sources.
+/// Prints each numbered item of RTMP behaviour with the tests that have its number in their names.
 ///
-/// Ends with status 1 where an item that awaits nothing has no test.
+/// Ends with status 1 if an item that waits for nothing has no test.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
     /// The project
     #[arg(long, default_value_os_t = Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))]
     root: PathBuf,
-    /// Say only what is wrong
+    /// Print only faults
     #[arg(short, long)]
     quiet: bool,
 }

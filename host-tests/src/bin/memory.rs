@@ -1,14 +1,14 @@
-//! What firmware images are made of.
+//! The contents of firmware images.
 
 use std::path::PathBuf;
 
 use clap::Parser;
 use host_tests::memory::{Image, Owner};
 
-/// Prints what firmware images take of flash and RAM, and whose it is.
+/// Prints the flash and RAM of firmware images by owner.
 ///
-/// Flash is text, rodata and data; RAM is data and bss, without the stack. Code belongs to the crate that it was written
-/// in, also where it was inlined into another.
+/// Flash is text, rodata and data. RAM is data and bss, without the stack. Code belongs to the crate in which it was
+/// written, even if it was inlined into another.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -26,7 +26,7 @@ struct Arguments {
     sums: bool,
 }
 
-/// The columns of code: a heading, and whose it is. What is in none of them is in the last but one.
+/// The columns of code: a heading and an owner. Other owners are in the last column but one.
 const COLUMNS: [&str; 8] = ["core", "adapter", "smoltcp", "emb.-net", "embassy", "Rust", "HAL etc.", "unknown"];
 
 fn column(owner: &Owner) -> usize {

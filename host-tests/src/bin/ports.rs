@@ -10,24 +10,24 @@ use embedded_rtmp::url::{Scheme, Url};
 use host_tests::ports::{USUAL, table, test};
 use serde_json::Value;
 
-/// Tries ports and transports of an RTMP server, and prints what became of each: connected (how long that took), refused,
+/// Tries ports and transports of an RTMP server, and prints the result of each: connected (how long that took), refused,
 /// dropped (no answer in time), silent, closed, or answered by something that is not RTMP.
 ///
-/// Nothing is sent but the RTMP handshake. Ends with status 0 where a handshake was completed, with 1 where none was, and
-/// with 2 where the URL or the list cannot be used.
+/// Only the RTMP handshake is sent. Ends with status 0 if a handshake was completed, with 1 if none was, and with 2 if the
+/// URL or the list cannot be used.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// The server: rtmp://host, or any URL of a stream on it; the port that it names is tested, else 1935, 80, 443, 8080
-    /// and 7070
+    /// The server: rtmp://host, or the URL of any stream on it. Its port is tested, or 1935, 80, 443, 8080 and 7070 if it has
+    /// none
     url: String,
     /// The ports to test, each in RTMP and in RTMPT; rtmp:PORT or rtmpt:PORT for one of the two
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = wanted)]
     list: Vec<Wanted>,
-    /// How long TCP, and then the handshake, may take
+    /// The time limit of TCP, and again of the handshake
     #[arg(long, value_name = "MS", default_value_t = 3000, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     timeout: u64,
-    /// Print a JSON array in place of the table
+    /// Print a JSON array instead of the table
     #[arg(long)]
     json: bool,
 }
@@ -67,13 +67,13 @@ fn wanted(text: &str) -> Result<Wanted> {
         None => (BOTH, text),
         Some(("rtmp", port)) => (&BOTH[..1], port),
         Some(("rtmpt", port)) => (&BOTH[1..], port),
-        Some((transport, _)) => bail!("'{transport}' is no transport: there are rtmp and rtmpt"),
+        Some((transport, _)) => bail!("'{transport}' is not a transport: use rtmp or rtmpt"),
     };
     let port = port.parse().ok().filter(|port| *port != 0);
     Ok(Wanted(transports, port.with_context(|| format!("'{text}' is no port"))?))
 }
 
-/// What the list says, or else the URL's port, or else the usual ones.
+/// The targets of the list, otherwise the port of the URL, otherwise the default ports.
 fn targets(url: &Url<'_>, list: &[Wanted]) -> Vec<Target> {
     let transports = if url.scheme() == Scheme::Rtmpt { &BOTH[1..] } else { BOTH };
     let ports = url.port().map_or(USUAL.to_vec(), |port| vec![port]);

@@ -11,16 +11,16 @@ use serde_json::{Value, json};
 
 /// Decodes one direction of a captured RTMP session: the handshake and the chunk stream.
 ///
-/// Prints a JSON object a line: first the handshake, then each message. Where the capture is broken or ends early, the
+/// Prints one JSON object per line: first the handshake, then each message. If the capture is invalid or ends early, the
 /// last line is {"error":…} and the status is 1.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// Who received the bytes: `server` decodes what a client sent, `client` what a server sent
+    /// The side that received the bytes: `server` decodes what a client sent, `client` what a server sent
     side: Side,
     /// All bytes that were sent in this direction on the TCP connection
     file: PathBuf,
-    /// Feed so many bytes at a time; the output is the same
+    /// Feed this many bytes at a time; the output is the same
     #[arg(long, value_name = "BYTES")]
     cut: Option<NonZeroUsize>,
 }
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     };
     let cut = arguments.cut.map_or(usize::MAX, NonZeroUsize::get);
     let mut output = BufWriter::new(io::stdout().lock());
-    // Whoever reads the output may stop reading; there is nobody left to tell then.
+    // The reader of the output may have closed it. Nothing can be reported then.
     let mut written = Ok(());
     let mut show = |value: Value| {
         if written.is_ok() {

@@ -1,9 +1,9 @@
-//! Compares what the core has of public functions with those that host-tests/probe drives in the image without panics.
+//! Compares the public functions of the core with those that host-tests/probe drives in the image without panics.
 //!
 //!     undriven RUSTDOC.json
 //!
-//! The argument is what rustdoc writes of the core, with all features on, as JSON; host-tests/no-panic has it made. Status
-//! 1, and a list, where a public function is not driven.
+//! The argument is rustdoc's JSON of the core with all features; host-tests/no-panic creates it. Prints the public functions
+//! that are not driven, and ends with status 1 if there are any.
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-/// Each call that the probe drives, as its text.
+/// The text of each call that the probe drives.
 macro_rules! calls {
     (
         $module:ident:
@@ -41,7 +41,7 @@ fn main() -> Result<ExitCode> {
     let path = std::env::args().nth(1).context("usage: undriven RUSTDOC.json")?;
     let json = std::fs::read(&path).with_context(|| format!("cannot read {path}"))?;
     let public = Crate::new(&serde_json::from_slice(&json)?)?.functions()?;
-    // So few there never were: then it is this program that understands nothing.
+    // There were never so few calls. This program must have misread the lists.
     ensure!(public.len() > 400, "only {} public functions found in {path}", public.len());
     let driven: BTreeSet<String> = LISTS.iter().flat_map(|list| list()).map(|name| normalized(&name)).collect();
     let missing: Vec<_> = public.difference(&driven).collect();
@@ -60,7 +60,7 @@ fn main() -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-/// A call without white space, lifetimes and generic arguments; of a trait's, the last name is kept.
+/// A call without white space, lifetimes and generic arguments. Of a trait, only the last name stays.
 fn normalized(call: &str) -> String {
     let call: String = call.replace(" as ", "#").split_whitespace().collect();
     let Some((of, method)) = call.strip_prefix('<').and_then(|call| call.rsplit_once(">::")) else {
@@ -105,8 +105,8 @@ impl<'j> Crate<'j> {
         Ok(Self { index, root: json["root"].to_string() })
     }
 
-    /// The public functions by their public names, those of traits among them; but neither `Debug`, see the list, nor what
-    /// is derived: clones, comparisons and hashes.
+    /// The public functions by their public names, including those of traits. Excluded are `Debug` (see the list) and derived
+    /// functions: clones, comparisons and hashes.
     fn functions(&self) -> Result<BTreeSet<String>> {
         let mut names = BTreeSet::new();
         self.module(self.item(&self.root)?, "", &mut names)?;
@@ -138,14 +138,14 @@ impl<'j> Crate<'j> {
                     }
                 }
                 Some(("constant" | "static" | "type_alias", _)) => {}
-                kind => bail!("{path}: nobody has told this program what to do with {:?}", kind.map(|(kind, _)| kind)),
+                kind => bail!("{path}: this program does not know the item kind {:?}", kind.map(|(kind, _)| kind)),
             }
         }
         Ok(())
     }
 
     fn implementation(&self, id: &str, of: &Value, path: &str, names: &mut BTreeSet<String>) -> Result<()> {
-        // Those of other crates' blanket implementations are not in the index.
+        // Blanket implementations of other crates are not in the index.
         let Ok(item) = self.item(id) else { return Ok(()) };
         let found = &item["inner"]["impl"];
         if found["for"]["resolved_path"]["id"] != of["id"] || found["blanket_impl"].is_object() {

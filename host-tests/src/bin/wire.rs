@@ -14,18 +14,18 @@ use tappers::{Interface, Tun};
 /// The longest packet of a TUN device, and more.
 const MTU: usize = 65_536;
 
-/// Makes a TUN device, and carries packets from it to another such program, each after the same delay, and the packets of
-/// that to the device. Needs root.
+/// Makes a TUN device, carries its packets to another such program after a fixed delay, and writes the packets of the other
+/// program to the device. Needs root.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
     /// The name of the TUN device
     name: String,
-    /// The socket to receive packets on, which is made here
+    /// The socket to receive packets on, which this program makes
     here: PathBuf,
     /// The other end's socket
     there: PathBuf,
-    /// How long a packet is under way from here, in milliseconds
+    /// The delay of a packet from here, in milliseconds
     #[arg(long, default_value_t = 0)]
     delay: u64,
 }

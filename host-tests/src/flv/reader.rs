@@ -7,16 +7,16 @@ use embedded_rtmp::media::flv::{BACK_POINTER, FileHeader, TagHeader};
 
 use super::Tag;
 
-/// Why a file cannot be read on.
+/// Why a file cannot be read further.
 #[derive(Debug)]
 pub enum ReadError {
-    /// The file does not begin as an FLV file does.
+    /// The file does not begin with an FLV header.
     NotFlv,
-    /// The file ends within a tag, which begins at this byte.
+    /// The file ends inside the tag that begins at this byte.
     Truncated(u64),
     /// The tag that begins at this byte is encrypted.
     Encrypted(u64),
-    /// The back pointer behind the tag that begins at this byte names another length.
+    /// The back pointer after the tag that begins at this byte has another length.
     BackPointer(u64),
     /// The file cannot be read.
     Io(io::Error),
@@ -42,7 +42,7 @@ impl From<io::Error> for ReadError {
     }
 }
 
-/// Reads tags; an iterator over them that ends behind the first error.
+/// An iterator over tags. It ends after the first error.
 #[derive(Debug)]
 pub struct Reader<R> {
     input: R,
@@ -52,15 +52,15 @@ pub struct Reader<R> {
 }
 
 impl<R: Read> Reader<R> {
-    /// Reads the file's header. `input` should be buffered.
+    /// Reads the header of a file. `input` should be buffered.
     ///
     /// # Errors
-    /// The header is none of an FLV file, or `input` fails.
+    /// The header is not that of an FLV file, or `input` fails.
     pub fn new(mut input: R) -> Result<Self, ReadError> {
         let mut bytes = [0; FileHeader::SIZE];
         let filled = fill(&mut input, &mut bytes)?;
         let header = FileHeader::parse(&bytes[..filled]).map_err(|_| ReadError::NotFlv)?;
-        // What a longer header holds, and the first back pointer, say nothing.
+        // The rest of a longer header, and the first back pointer, have no meaning.
         let position = u64::from(header.length) + BACK_POINTER as u64;
         io::copy(&mut (&mut input).take(position - FileHeader::SIZE as u64), &mut io::sink())?;
         Ok(Self { input, position, ended: false })
@@ -85,7 +85,7 @@ impl<R: Read> Reader<R> {
         }
         let mut pointer = [0; BACK_POINTER];
         match fill(&mut self.input, &mut pointer)? {
-            // Some writers leave out the very last pointer.
+            // Some writers omit the very last back pointer.
             0 => {}
             BACK_POINTER if pointer == header.back_pointer() => {}
             BACK_POINTER => return Err(ReadError::BackPointer(at)),
@@ -109,7 +109,7 @@ impl<R: Read> Iterator for Reader<R> {
     }
 }
 
-/// Reads until `bytes` is full or the input ends; answers how much that was.
+/// Reads until `bytes` is full or the input ends. Returns the number of bytes.
 fn fill(input: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < bytes.len() {

@@ -1,4 +1,4 @@
-//! Writes what comes over a connection to an FLV file.
+//! Writes the messages of a connection to an FLV file.
 
 use std::collections::HashMap;
 use std::io::{Error, ErrorKind, Result, Seek, Write};
@@ -11,14 +11,14 @@ use embedded_rtmp::message::{MessageKind, Timestamp};
 use super::Writer;
 use crate::counts::Counts;
 
-/// Bytes of unfinished messages that one stream may have waiting.
+/// The number of bytes of incomplete messages that one stream may store.
 const MOST_WAITING: usize = 32 << 20;
 
-/// Puts messages together, takes aggregates apart, and writes them as tags.
+/// Assembles messages, splits aggregates, and writes tags.
 #[derive(Debug)]
 pub struct Recorder<W> {
     writer: Writer<W>,
-    /// What has come of the messages that are not whole, by chunk stream.
+    /// The received parts of incomplete messages, by chunk stream.
     waiting: HashMap<ChunkStreamId, Vec<u8>>,
     counts: Counts,
     timestamps: Option<(u32, u32)>,
@@ -28,26 +28,26 @@ impl<W: Write> Recorder<W> {
     /// Begins a file.
     ///
     /// # Errors
-    /// Those of `output`.
+    /// `output` fails.
     pub fn new(output: W) -> Result<Self> {
         let writer = Writer::new(output)?;
         Ok(Self { writer, waiting: HashMap::new(), counts: Counts::default(), timestamps: None })
     }
 
-    /// What has been written.
+    /// The counts of written messages.
     pub fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// The first and the last timestamp, in ms.
+    /// The first and the last timestamp in ms.
     pub fn timestamps(&self) -> Option<(u32, u32)> {
         self.timestamps
     }
 
-    /// Takes a piece of a message, and writes the message when it is whole.
+    /// Takes a fragment of a message, and writes the message when it is complete.
     ///
     /// # Errors
-    /// Those of the output, and [`ErrorKind::OutOfMemory`] where too much is not whole.
+    /// Those of the output, and [`ErrorKind::OutOfMemory`] if too many bytes are incomplete.
     pub fn take(&mut self, fragment: &Fragment<'_>) -> Result<()> {
         if fragment.is_first() && fragment.is_last() {
             self.waiting.remove(&fragment.csid);
@@ -68,16 +68,16 @@ impl<W: Write> Recorder<W> {
         Ok(())
     }
 
-    /// Writes a message that is whole.
+    /// Writes a complete message.
     ///
     /// # Errors
-    /// Those of the output.
+    /// The output fails.
     pub fn write(&mut self, kind: MessageKind, timestamp: u32, payload: &[u8]) -> Result<()> {
         match kind {
             MessageKind::AUDIO | MessageKind::VIDEO => self.write_tag(kind, timestamp, payload),
             MessageKind::AGGREGATE => Tags::aggregate(Timestamp(timestamp), payload)
                 .try_for_each(|tag| self.write(tag.kind, tag.timestamp.0, tag.data)),
-            // A file has the data itself, not what the server is told to do with it.
+            // A file has the data itself, without the instruction to the server.
             _ => match DataMessage::parse(payload) {
                 Some(message) if message.name == *"@clearDataFrame" => Ok(()),
                 Some(message) => self.write_tag(MessageKind::DATA, timestamp, message.body),
@@ -94,10 +94,10 @@ impl<W: Write> Recorder<W> {
         Ok(())
     }
 
-    /// Passes what is written on.
+    /// Flushes the output.
     ///
     /// # Errors
-    /// Those of the output.
+    /// The output fails.
     pub fn flush(&mut self) -> Result<()> {
         self.writer.flush()
     }
@@ -107,7 +107,7 @@ impl<W: Write + Seek> Recorder<W> {
     /// Completes the file.
     ///
     /// # Errors
-    /// Those of the output.
+    /// The output fails.
     pub fn finish(self) -> Result<()> {
         self.writer.finish().map(|_| ())
     }

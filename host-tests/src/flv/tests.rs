@@ -64,7 +64,7 @@ fn a_file_cut_anywhere_gives_the_tags_before_the_cut_and_then_says_so() {
         };
         let results: Vec<_> = reader.collect();
         let whole = results.iter().filter(|result| result.is_ok()).count();
-        // The last four bytes of a tag are its back pointer, without which it counts where nothing follows.
+        // The last four bytes of a tag are its back pointer. The last tag is complete without it.
         let expected = ends[1..].iter().filter(|end| **end - 4 == cut || **end <= cut).count();
         assert_eq!(whole, expected, "{cut}");
         let clean = cut <= 13 || ends.iter().any(|end| *end == cut || end.wrapping_sub(4) == cut);
@@ -102,7 +102,7 @@ fn the_bundled_clip_is_as_its_readme_says() {
     assert!(bytes.len() <= 200_000);
     let tags = read(&bytes).unwrap();
     let frames = |kind| tags.iter().filter(|tag| tag.kind == kind && !tag.is_configuration()).count();
-    // Behind the last picture FFmpeg puts an end of sequence.
+    // FFmpeg writes an end of sequence after the last picture.
     assert_eq!((frames(MessageKind::VIDEO), frames(MessageKind::AUDIO)), (101, 174));
     assert_eq!(tags.iter().filter(|tag| tag.is_configuration()).count(), 2);
     assert_eq!(tags[0].kind, MessageKind::DATA);

@@ -5,7 +5,7 @@ use std::io::{self, Seek, SeekFrom, Write};
 use embedded_rtmp::media::flv::{BACK_POINTER, FileHeader, TagHeader};
 use embedded_rtmp::message::{MAX_MESSAGE_LENGTH, MessageKind, Timestamp};
 
-/// Writes tags. The file is valid after each one; [`Self::finish`] puts in whether there was audio and video.
+/// Writes tags. The file is valid after each one. [`Self::finish`] corrects the flags for audio and video in the header.
 #[derive(Debug)]
 pub struct Writer<W> {
     output: W,
@@ -14,10 +14,10 @@ pub struct Writer<W> {
 }
 
 impl<W: Write> Writer<W> {
-    /// Writes the header of a file, which claims both audio and video until the end shows what there was.
+    /// Writes the header of a file. It claims audio and video until [`Self::finish`].
     ///
     /// # Errors
-    /// Those of `output`.
+    /// `output` fails.
     pub fn new(mut output: W) -> io::Result<Self> {
         let header = FileHeader { audio: true, video: true, length: FileHeader::SIZE as u32 };
         let bytes = header.emit();
@@ -26,10 +26,10 @@ impl<W: Write> Writer<W> {
         Ok(Self { output, header, length: bytes.len() as u64 })
     }
 
-    /// Writes a tag; `timestamp` is in milliseconds.
+    /// Writes a tag. `timestamp` is in milliseconds.
     ///
     /// # Errors
-    /// Those of `output`, and [`io::ErrorKind::InvalidInput`] for a payload of more than 0xFF_FFFF bytes.
+    /// `output` fails, or [`io::ErrorKind::InvalidInput`] for a payload of more than 0xFF_FFFF bytes.
     pub fn write(&mut self, kind: MessageKind, timestamp: u32, payload: &[u8]) -> io::Result<()> {
         let Some(length) = u32::try_from(payload.len()).ok().filter(|length| *length <= MAX_MESSAGE_LENGTH) else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the payload is too long for a tag"));
@@ -49,10 +49,10 @@ impl<W: Write> Writer<W> {
         self.length
     }
 
-    /// Passes what is written on.
+    /// Flushes the output.
     ///
     /// # Errors
-    /// Those of the output.
+    /// The output fails.
     pub fn flush(&mut self) -> io::Result<()> {
         self.output.flush()
     }
@@ -62,7 +62,7 @@ impl<W: Write + Seek> Writer<W> {
     /// Corrects the header and flushes.
     ///
     /// # Errors
-    /// Those of the output.
+    /// The output fails.
     pub fn finish(mut self) -> io::Result<W> {
         self.output.rewind()?;
         self.output.write_all(&self.header.emit())?;

@@ -10,16 +10,16 @@ use sha2::{Digest, Sha256};
 use super::Error;
 use super::values::{hex, values};
 
-/// Chunk streams that a capture may use at once.
+/// The number of chunk streams that a capture may use at the same time.
 const STREAMS: usize = 64;
 
-/// Payloads of commands, data and control messages that are longer than this many bytes are not looked into.
+/// Payloads of commands, data and control messages that are longer than this are not decoded.
 const MAX_COLLECTED: u32 = 64 * 1024;
 
 #[derive(Debug, Default)]
 pub(super) struct Chunks {
     reader: Reader<STREAMS>,
-    /// What is known of the unfinished messages. The reader bounds how many there are.
+    /// The state of incomplete messages. The reader bounds their number.
     open: HashMap<ChunkStreamId, Open>,
 }
 
@@ -83,7 +83,7 @@ fn take(open: &mut HashMap<ChunkStreamId, Open>, fragment: &Fragment<'_>, show: 
     change(header.kind, &collected)
 }
 
-/// Longer messages are tolerated, shorter ones change nothing.
+/// Longer messages are tolerated. Shorter ones change nothing.
 fn change(kind: MessageKind, payload: &[u8]) -> Change {
     let Some(number) = payload.first_chunk().copied().map(u32::from_be_bytes) else { return Change::Nothing };
     match kind {

@@ -1,4 +1,4 @@
-//! The handshake of a capture: replays the side that received it. What that side would send is dropped.
+//! The handshake of a capture, replayed as the side that received it. The output of that side is dropped.
 
 use embedded_rtmp::handshake::{DigestScheme, Handshake as Machine, HandshakeConfig, HandshakeKind, SCRATCH, Style};
 use embedded_rtmp::time::Instant;
@@ -37,7 +37,7 @@ impl Handshake {
         self.machine.is_done()
     }
 
-    /// Takes the bytes of the handshake from the front of `bytes`.
+    /// Consumes the bytes of the handshake from the front of `bytes`.
     pub(super) fn feed(&mut self, bytes: &mut &[u8], show: &mut dyn FnMut(Value)) -> Result<(), Error> {
         let scratch = self.scratch.as_mut_slice();
         self.machine.next_event(NOW, bytes, scratch)?;

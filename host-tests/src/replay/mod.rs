@@ -1,4 +1,4 @@
-//! Decodes one direction of a captured session: the handshake and the chunk stream alone, without a session.
+//! Decodes one direction of a captured session: only the handshake and the chunk stream.
 
 mod chunks;
 mod handshake;
@@ -20,13 +20,13 @@ use handshake::Handshake;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// The handshake is none.
+    /// The handshake is invalid.
     Handshake(HandshakeError),
-    /// The chunk stream is broken.
+    /// The chunk stream is invalid.
     Chunks(ReadError),
-    /// The capture ends within the handshake.
+    /// The capture ends inside the handshake.
     EndsInHandshake,
-    /// The capture ends within a message.
+    /// The capture ends inside a message.
     EndsInMessage,
 }
 
@@ -63,15 +63,15 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// A replay of what `side` received.
+    /// A replay of the bytes that `side` received.
     pub fn new(side: Side) -> Self {
         Self { handshake: Handshake::new(side), chunks: Chunks::default() }
     }
 
-    /// Decodes the next piece; gives `show` an object for the handshake and for each message, as they are complete.
+    /// Decodes the next piece. Calls `show` with an object for the handshake and for each message when it is complete.
     ///
     /// # Errors
-    /// The handshake or the chunk stream is broken. Nothing can be fed then.
+    /// The handshake or the chunk stream is invalid. Every later call fails, too.
     pub fn feed(&mut self, mut bytes: &[u8], show: &mut dyn FnMut(Value)) -> Result<(), Error> {
         if !self.handshake.is_done() {
             self.handshake.feed(&mut bytes, show)?;
@@ -97,7 +97,7 @@ impl Replay {
 /// Decodes a whole capture, fed in pieces of `cut` bytes: see [`Replay`].
 ///
 /// # Errors
-/// The capture is broken or ends too early; what came before has been shown.
+/// The capture is invalid or ends too early. Everything before that was passed to `show`.
 pub fn replay(side: Side, bytes: &[u8], cut: usize, show: &mut dyn FnMut(Value)) -> Result<(), Error> {
     let mut replay = Replay::new(side);
     for piece in bytes.chunks(cut.max(1)) {

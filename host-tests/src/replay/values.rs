@@ -3,32 +3,32 @@
 //! | AMF0 | JSON |
 //! |---|---|
 //! | number, boolean, string, null, strict array | the same; NaN and infinities as `{"number":"NaN"}` |
-//! | object, ECMA array | object; a key that comes twice has its last value |
+//! | object, ECMA array | object; a repeated key has its last value |
 //! | typed object | object, with the class under the key `""`, which no property can have |
 //! | undefined, unsupported | `{"undefined":true}`, `{"unsupported":true}` |
 //! | date, XML, reference | `{"date":ms,"zone":minutes}`, `{"xml":…}`, `{"reference":…}` |
 //! | AMF3 | `{"amf3":"hex"}` |
-//! | text that is no UTF-8 | `{"bytes":"hex"}` |
+//! | text that is not UTF-8 | `{"bytes":"hex"}` |
 
 use embedded_rtmp::amf0::{DecodeError, Decoder, Text, Token};
 use embedded_rtmp::message::MessageKind;
 use serde_json::{Map, Number, Value, json};
 
-/// The values of a message, and why there are no more of them, where they end before the payload does.
+/// The values of a message, and the error if they end before the payload does.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Values {
-    /// Those that could be decoded.
+    /// The decoded values.
     pub values: Vec<Value>,
-    /// Why the rest could not.
+    /// Why the rest cannot be decoded.
     pub error: Option<DecodeError>,
 }
 
-/// The values of a command or data message; `None` where it is something else, or in a format of its own.
+/// The values of a command or data message. `None` for other messages and unknown formats.
 pub fn values(kind: MessageKind, payload: &[u8]) -> Option<Values> {
     let amf0 = match (kind, payload) {
         (MessageKind::COMMAND | MessageKind::DATA, _) => payload,
         (MessageKind::COMMAND_AMF3 | MessageKind::DATA_AMF3, [0, amf0 @ ..]) => amf0,
-        // Some senders leave the selector out: then this is the marker of a string.
+        // Some senders omit the selector. Then this is the marker of a string.
         (MessageKind::COMMAND_AMF3 | MessageKind::DATA_AMF3, [2, ..]) => payload,
         _ => return None,
     };
@@ -70,7 +70,7 @@ fn value(token: Token<'_>, decoder: &mut Decoder<'_>) -> Result<Value, DecodeErr
             }
             Value::Array(array)
         }
-        // Keys and ends stand only where `map` and the array take them; what is yet to come is shown as it calls itself.
+        // Keys and ends occur only where `map` and the array consume them. Future tokens are shown by their `Debug` text.
         other => json!({"token": format!("{other:?}")}),
     })
 }
@@ -84,7 +84,7 @@ fn map(mut map: Map<String, Value>, decoder: &mut Decoder<'_>) -> Result<Map<Str
     Ok(map)
 }
 
-/// A number; one without a fraction is written without one.
+/// A number, without a fraction if it is an integer.
 fn number(number: f64) -> Value {
     const EXACT: f64 = (1_i64 << 53) as f64;
     if number.fract() == 0.0 && number.abs() <= EXACT {

@@ -1,6 +1,6 @@
-//! Reads or writes one session again and again, for an instruction counter to watch; host-tests/bench runs it.
+//! Reads or writes one session repeatedly under an instruction counter. host-tests/bench runs it.
 //!
-//! `bench ROW CHUNK_SIZE COUNT` goes over the session COUNT times and prints how many bytes that is on the wire, once.
+//! `bench ROW CHUNK_SIZE COUNT` processes the session COUNT times and prints its length on the wire in bytes, once.
 //! The session: 30 s of 25 frames a second at 2 Mbit/s, and AAC, in segments of 1,460 bytes.
 
 use std::hint::black_box;
@@ -12,7 +12,7 @@ use embedded_rtmp::message::{MessageHeader, MessageKind, StreamId, Timestamp};
 use embedded_rtmp::session::{Client, ClientConfig, ClientEvent, Server, ServerConfig, ServerEvent, SessionBuffers};
 use embedded_rtmp::time::Instant;
 
-/// What one TCP segment carries.
+/// The payload of a TCP segment in bytes.
 const SEGMENT: usize = 1_460;
 
 /// A frame of video or audio, with its time in ms.
@@ -22,7 +22,7 @@ struct Frame {
     payload: Vec<u8>,
 }
 
-/// The frames of the session: a key frame of 40,000 bytes every two seconds.
+/// The frames of the session. A keyframe of 40,000 bytes every two seconds.
 fn frames() -> Vec<Frame> {
     let video = (0..750_u32).map(|n| {
         let length = if n % 50 == 0 { 40_000 } else { 9_388 };
@@ -70,7 +70,7 @@ fn write(frames: &[Frame], chunk_size: u32, out: &mut [u8], mut send: impl FnMut
     send(&out[..filled]);
 }
 
-/// All that a publisher sends in the session, and what it is lent to begin with.
+/// All bytes that a publisher sends in the session.
 fn published(frames: &[Frame], chunk_size: u32) -> Vec<u8> {
     let (mut scratch, mut control) = ([0; 1536], [0; 512]);
     let (mut their_scratch, mut their_control) = ([0; 1536], [0; 512]);
@@ -89,7 +89,7 @@ fn published(frames: &[Frame], chunk_size: u32) -> Vec<u8> {
         let mut input = &out[..written];
         loop {
             serve(&mut server, &mut input);
-            // What is not taken yet waits for this to be out.
+            // Input that is not consumed yet waits for this output.
             let answered = server.poll_transmit(now, &mut answer);
             let mut answer = &answer[..answered];
             while let Some(event) = client.next_event(now, &mut answer).expect("goes on") {
@@ -114,7 +114,7 @@ fn published(frames: &[Frame], chunk_size: u32) -> Vec<u8> {
     sent
 }
 
-/// Takes all of `input`, and says yes to everything; answers how many bytes of media there were.
+/// Consumes all of `input` and accepts every request. Returns the number of bytes of media.
 fn serve(server: &mut Server<'_>, input: &mut &[u8]) -> usize {
     let mut media = 0;
     loop {

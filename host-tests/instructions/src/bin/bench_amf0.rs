@@ -1,4 +1,4 @@
-//! Encodes or decodes one AMF0 message again and again, for an instruction counter to watch.
+//! Encodes or decodes one AMF0 message repeatedly under an instruction counter.
 //!
 //! `bench_amf0 encode|decode connect|metadata COUNT`. The instructions for one message are the difference of two counts:
 //!
@@ -65,7 +65,7 @@ fn connect(to: &mut Encoder<'_>) -> Result<(), BufferFull> {
     Ok(())
 }
 
-/// What FFmpeg says of a stream: 13 properties, 30 tokens.
+/// The metadata of FFmpeg: 13 properties, 30 tokens.
 fn metadata(to: &mut Encoder<'_>) -> Result<(), BufferFull> {
     to.put("@setDataFrame".into())?.put("onMetaData".into())?.put(Token::EcmaArrayStart { len: 13 })?;
     to.property("duration", 0.into())?.property("width", 1280.into())?.property("height", 720.into())?;

@@ -15,7 +15,7 @@ fn run(board: &mut Board) -> Option<()> {
 
     let mut stream: Option<StreamId> = None;
     while !client.is_closed() {
-        // What was received.
+        // Received bytes.
         let received = (board.receive)(&mut board.input);
         let mut input = board.input.get(..received)?;
         while let Some(event) = client.next_event((board.now)(), &mut input).ok()? {
@@ -27,7 +27,7 @@ fn run(board: &mut Board) -> Option<()> {
         }
         let written = client.poll_transmit((board.now)(), &mut board.output);
         (board.send)(board.output.get(..written)?);
-        // What is to be sent.
+        // Bytes to send.
         if let Some(id) = stream
             && let Some((kind, at, frame)) = (board.frame)()
         {

@@ -17,7 +17,7 @@ fn run(board: &mut Board) -> Option<()> {
 
     let mut stream: Option<StreamId> = None;
     while !tunnel.is_closed() {
-        // What was received.
+        // Received bytes.
         let received = (board.receive)(&mut board.input);
         let mut input = board.input.get(..received)?;
         let mut before = usize::MAX;
@@ -41,7 +41,7 @@ fn run(board: &mut Board) -> Option<()> {
         let waiting = client.transmit_len();
         let written = tunnel.poll_transmit(now, &mut board.output, waiting, |room| client.poll_transmit(now, room));
         (board.send)(board.output.get(..written)?);
-        // What is to be sent.
+        // Bytes to send.
         if let Some(id) = stream
             && let Some((kind, at, frame)) = (board.frame)()
         {

@@ -1,5 +1,4 @@
-//! The image without the core: it sends its frames over plain TCP, and does all else that every other image does around
-//! the core.
+//! The image without the core: it sends its frames over plain TCP, and does the same work as the other images around the core.
 #![no_std]
 #![no_main]
 
@@ -10,10 +9,10 @@ probe::entry!(run);
 fn run(board: &mut Board) -> Option<()> {
     let deadline = (board.now)();
     while !(board.is_over)() {
-        // What was received.
+        // Received bytes.
         let received = (board.receive)(&mut board.input);
         (board.show)(0, board.input.get(..received)?);
-        // What is to be sent.
+        // Bytes to send.
         if let Some((kind, at, frame)) = (board.frame)() {
             (board.show)(u32::from(kind).wrapping_add(at), &[]);
             let mut rest = frame;

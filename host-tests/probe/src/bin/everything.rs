@@ -1,4 +1,4 @@
-//! Every public call of the core. It is linked to see that no panic path is left, and is not for measuring.
+//! Every public call of the core. It is linked to prove that there is no panic path, and is not measured.
 #![no_std]
 #![no_main]
 
@@ -8,7 +8,7 @@ use core::ops::Add;
 use embedded_rtmp::*;
 use probe::{Board, Drive};
 
-/// What a session has to send, or takes of what has come.
+/// Bytes that a session sends or consumes.
 type Fill = fn(&mut [u8]) -> usize;
 type Take = fn(&mut &'static [u8]) -> usize;
 
@@ -24,7 +24,7 @@ macro_rules! calls {
             $($(#[$attribute])* keep(Drive::address($call));)*
             $(keep(Drive::address($closure));)*
             $(keep(Drive::address(<$display as Display>::fmt));)*
-            // What is derived is not made to be called from anywhere but a log.
+            // Derived formats are only called from logs.
             $(#[cfg(feature = "defmt")] keep(Drive::address(|value: &$format| defmt::info!("{}", value)));)*
         }
     };

@@ -1,4 +1,4 @@
-//! A server that takes one publisher.
+//! A server that accepts one publisher.
 #![no_std]
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! The server of `server`, in a tunnel: two at most.
+//! The server of `server`, in tunnels, at most two.
 #![no_std]
 #![no_main]
 

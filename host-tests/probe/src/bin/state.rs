@@ -1,4 +1,4 @@
-//! Symbols as large as the types that they are named after.
+//! Symbols with the sizes of the types in their names.
 #![no_std]
 #![no_main]
 
