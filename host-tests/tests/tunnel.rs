@@ -106,8 +106,8 @@ fn what_is_neither_rtmp_nor_http_is_turned_away() {
     let serve = Serve::start(&[]);
     // RTMPE both ways, TLS, SSH's dash.
     for (bytes, said) in [
-        (&[6; 1537][..], "the peer speaks RTMPE (version 6)"),
-        (&[8; 1537], "the peer speaks RTMPE (version 8)"),
+        (&[6; 1537][..], "the peer wants encryption (RTMPE, version 6)"),
+        (&[8; 1537], "the peer wants encryption (RTMPE, version 8)"),
         (&[0x16, 3, 1, 0, 5], "neither RTMP nor HTTP: it begins with 0x16"),
         (b"-SSH\r\n", "neither RTMP nor HTTP: it begins with 0x2d"),
     ] {

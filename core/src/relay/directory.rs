@@ -319,6 +319,13 @@ impl<'t, 'n> Directory<'t, 'n> {
         Self { state, streams, players }
     }
 
+    /// Whether there are places for one more stream and for one more player. If there is none for a stream, a publish takes
+    /// the place of a stream that players wait for ([`RelayEvent::GivenUp`]). A caller that can lend larger tables does so
+    /// then.
+    pub fn has_room(&self) -> bool {
+        self.streams.iter().any(StreamEntry::is_free) && self.players.iter().any(|entry| entry.0.is_none())
+    }
+
     /// Whether a publish of this name would not be rejected. Ask this before access control, and [`Self::publish`] after
     /// it.
     ///

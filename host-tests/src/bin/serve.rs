@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use embedded_rtmp::session::ServerConfig;
 use host_tests::arguments::progress_target;
-use host_tests::serve::{Event, Listeners, Played, Recorded, Shared};
+use host_tests::serve::{Event, Listeners, Options, Played, Recorded};
 use indicatif::ProgressBar;
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -20,8 +20,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 /// A player gets the stream from the last keyframe on. One that is too slow loses frames, up to a keyframe; one that stops
 /// reading within a frame is disconnected. Neither publisher nor other players wait for it.
 ///
-/// All but letters, digits, '.', '_' and '-' is left out of the file's name. A file that is there is never written to:
-/// the next is APP-KEY-2.flv. Ends with status 0 after Ctrl-C, when all recordings are complete; with 2 where none of the
+/// A file's name has only the letters, digits, '.', '_' and '-' of application and key. An existing file is never written
+/// to: the next is APP-KEY-2.flv. Ends with status 0 after Ctrl-C, when all recordings are complete; with 2 if none of the
 /// addresses can be listened on, or the directory cannot be made.
 #[derive(Parser)]
 #[command(version)]
@@ -41,6 +41,9 @@ struct Arguments {
     /// How long a client may be silent
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     idle: u64,
+    /// How many connections there may be at a time; more are closed at once
+    #[arg(long, value_name = "COUNT", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    max_connections: u32,
     /// Say nothing but what is wrong
     #[arg(short, long)]
     quiet: bool,
@@ -79,40 +82,33 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         return Ok(ExitCode::from(2));
     }
     let bar = ProgressBar::with_draw_target(None, progress_target(arguments.quiet));
-    let recorded: Arc<Mutex<Vec<Recorded>>> = Arc::default();
-    let played: Arc<Mutex<Vec<Played>>> = Arc::default();
     let config = ServerConfig {
         chunk_size: arguments.chunk_size,
         idle_timeout: Duration::from_secs(arguments.idle),
         ..ServerConfig::new()
     };
-    let teller = Teller {
-        quiet: arguments.quiet,
-        bar: bar.clone(),
-        recorded: Arc::clone(&recorded),
-        played: Arc::clone(&played),
+    let options = Options {
+        directory: arguments.record.clone(),
+        ring: arguments.ring as usize,
+        max_connections: arguments.max_connections as usize,
+        config,
     };
+    let mut teller = Teller { quiet: arguments.quiet, bar: bar.clone(), recorded: Vec::new(), played: Vec::new() };
     for address in &addresses {
         teller.say(&format!("listening on {address}"), false);
     }
-    let shared = Arc::new(Shared::new(arguments.record.clone(), arguments.ring as usize, config, move |event| {
-        teller.tell(event)
-    }));
-    let served = listeners.serve(&shared, &stop, || {
-        let (live, bytes) = shared.state();
-        bar.set_message(format!("{live} published, {} KB received", bytes / 1000));
+    let served = listeners.serve(&options, &stop, &mut |event| teller.tell(event), &mut |published, bytes| {
+        bar.set_message(format!("{published} published, {} KB received", bytes / 1000));
         bar.tick();
     });
     bar.finish_and_clear();
     if arguments.json {
-        let recorded = recorded.lock().unwrap_or_else(PoisonError::into_inner);
-        let played = played.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = failed.iter().map(|(address, error)| json!({"address": address, "error": error.to_string()}));
         let summary = json!({
             "listening": addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "failed": failed.collect::<Vec<_>>(),
-            "recordings": recorded.iter().map(Recorded::to_json).collect::<Vec<_>>(),
-            "players": played.iter().map(Played::to_json).collect::<Vec<_>>(),
+            "recordings": teller.recorded.iter().map(Recorded::to_json).collect::<Vec<_>>(),
+            "players": teller.played.iter().map(Played::to_json).collect::<Vec<_>>(),
         });
         println!("{summary}");
     }
@@ -129,12 +125,12 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
 struct Teller {
     quiet: bool,
     bar: ProgressBar,
-    recorded: Arc<Mutex<Vec<Recorded>>>,
-    played: Arc<Mutex<Vec<Played>>>,
+    recorded: Vec<Recorded>,
+    played: Vec<Played>,
 }
 
 impl Teller {
-    fn tell(&self, event: Event) {
+    fn tell(&mut self, event: Event) {
         match event {
             Event::Published(peer, stream, file) => {
                 let file = file.map_or_else(|| "players alone".into(), |file| file.display().to_string());
@@ -144,7 +140,7 @@ impl Teller {
             Event::Played(played) => {
                 let Played { peer, stream, sent, skipped, end } = &played;
                 self.say(&format!("{peer}: played {stream}: {sent} messages, {skipped} left out; {end}"), false);
-                self.played.lock().unwrap_or_else(PoisonError::into_inner).push(played);
+                self.played.push(played);
             }
             Event::Recorded(recorded) => {
                 let (counts, file) = (recorded.counts, recorded.file.display());
@@ -153,9 +149,10 @@ impl Teller {
                     counts.video, counts.audio, counts.data, counts.bytes, recorded.end
                 );
                 self.say(&text, false);
-                self.recorded.lock().unwrap_or_else(PoisonError::into_inner).push(recorded);
+                self.recorded.push(recorded);
             }
             Event::Trouble(peer, text) => self.say(&format!("{peer}: {text}"), true),
+            Event::AcceptFailed(text) => self.say(&format!("cannot accept connections for now: {text}"), true),
             _ => {}
         }
     }

@@ -6,16 +6,13 @@ mod clock;
 mod dial;
 mod order;
 mod pipe;
-mod stream;
 mod tunnelled;
 
-pub(crate) use buffer::Buffer;
 pub use clock::Clock;
 pub use dial::{DialError, Dialled, Dialler, Memory, dial};
 pub use order::{OrderArguments, Way, targets};
-pub(crate) use pipe::read;
+pub(crate) use pipe::retry;
 pub use pipe::{Pipe, Waiter};
-pub use stream::Stream;
 
 /// Bytes for a session that nobody can guess.
 ///

@@ -1,25 +1,24 @@
-//! A socket with a buffer each way, and the wait for several of them.
+//! A socket with a buffer in each direction, and the wait for several of them.
 
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
 use embedded_rtmp::time::Instant;
 use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Interest, Poll, Token};
 
 use super::Clock;
 use super::buffer::Buffer;
-use super::stream::Stream;
 use super::tunnelled::Tunnelled;
 
 /// How long a server may take to know that a tunnel is closed.
 const CLOSE: Duration = Duration::from_secs(2);
 
-/// A connection that never blocks: TCP without Nagle's algorithm, a tunnel in HTTP, or a way within the process.
+/// A connection that never blocks: TCP without Nagle's algorithm, or a tunnel in HTTP.
 #[derive(Debug)]
 pub struct Pipe {
-    stream: Stream,
+    stream: TcpStream,
     tunnel: Option<Box<Tunnelled>>,
     input: Buffer,
     output: Buffer,
@@ -30,9 +29,9 @@ pub struct Pipe {
 
 impl Pipe {
     /// A pipe over a connection, or over an attempt to connect.
-    pub fn new(stream: impl Into<Stream>) -> Self {
+    pub fn new(stream: TcpStream) -> Self {
         let (input, output) = (Buffer::new(), Buffer::new());
-        Self { stream: stream.into(), tunnel: None, input, output, ended: false, received: 0, sent: 0 }
+        Self { stream, tunnel: None, input, output, ended: false, received: 0, sent: 0 }
     }
 
     /// A pipe through a tunnel (RTMPT), whose first connection goes to `address`, as all others do.
@@ -49,7 +48,7 @@ impl Pipe {
     /// # Errors
     /// It could not be made.
     pub fn is_connected(&mut self) -> io::Result<bool> {
-        self.stream.is_connected()
+        is_connected(&self.stream)
     }
 
     /// Takes what has arrived, as far as there is room for it. Answers whether anything has, the end among it.
@@ -158,7 +157,7 @@ impl Pipe {
     /// # Errors
     /// The connection broke.
     pub fn shutdown(&self) -> io::Result<()> {
-        self.stream.shutdown()
+        self.stream.shutdown(Shutdown::Write)
     }
 
     /// Whether the peer, which has ended its side, took what was sent: one that has gone altogether resets the connection
@@ -180,7 +179,7 @@ impl Pipe {
     /// # Errors
     /// There is none any more.
     pub fn peer(&self) -> io::Result<SocketAddr> {
-        self.stream.peer()
+        self.stream.peer_addr()
     }
 
     /// Bytes received and sent, from the first.
@@ -189,18 +188,30 @@ impl Pipe {
     }
 }
 
-/// Reads what there is; `None` where nothing is.
-pub(crate) fn read(stream: &mut Stream, to: &mut [u8]) -> io::Result<Option<usize>> {
+/// Whether a connection is made yet. It is without Nagle's algorithm then.
+pub(super) fn is_connected(stream: &TcpStream) -> io::Result<bool> {
+    if let Some(error) = stream.take_error()? {
+        return Err(error);
+    }
+    match stream.peer_addr() {
+        Ok(_) => stream.set_nodelay(true).map(|()| true),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotConnected | io::ErrorKind::WouldBlock) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads what has arrived. Returns `None` if nothing has.
+pub(super) fn read(stream: &mut TcpStream, to: &mut [u8]) -> io::Result<Option<usize>> {
     retry(|| stream.read(to))
 }
 
-/// Writes what can be; `None` where nothing can.
-pub(super) fn write(stream: &mut Stream, from: &[u8]) -> io::Result<Option<usize>> {
+/// Writes as much as the system takes. Returns `None` if that is nothing.
+pub(super) fn write(stream: &mut TcpStream, from: &[u8]) -> io::Result<Option<usize>> {
     retry(|| stream.write(from))
 }
 
-/// Does an operation again that was interrupted; `None` where it would block.
-fn retry(mut operation: impl FnMut() -> io::Result<usize>) -> io::Result<Option<usize>> {
+/// Repeats an operation that a signal interrupted. Returns `None` if it would block.
+pub(crate) fn retry(mut operation: impl FnMut() -> io::Result<usize>) -> io::Result<Option<usize>> {
     loop {
         match operation() {
             Ok(length) => return Ok(Some(length)),
@@ -237,11 +248,7 @@ impl Waiter {
         if let Some(tunnel) = &mut pipe.tunnel {
             tunnel.registry = Some(self.poll.registry().try_clone()?);
         }
-        self.add_stream(&mut pipe.stream)
-    }
-
-    pub(crate) fn add_stream(&self, stream: &mut Stream) -> io::Result<()> {
-        self.poll.registry().register(stream, Token(0), Interest::READABLE | Interest::WRITABLE)
+        self.poll.registry().register(&mut pipe.stream, Token(0), Interest::READABLE | Interest::WRITABLE)
     }
 
     /// Leaves a pipe out again.
@@ -252,19 +259,7 @@ impl Waiter {
         if let Some(tunnel) = &mut pipe.tunnel {
             tunnel.registry = None;
         }
-        self.remove_stream(&mut pipe.stream)
-    }
-
-    pub(crate) fn remove_stream(&self, stream: &mut Stream) -> io::Result<()> {
-        self.poll.registry().deregister(stream)
-    }
-
-    /// What ends a wait from another thread.
-    ///
-    /// # Errors
-    /// Those of the system.
-    pub fn waker(&self) -> io::Result<Waker> {
-        Waker::new(self.poll.registry(), Token(usize::MAX))
+        self.poll.registry().deregister(&mut pipe.stream)
     }
 
     /// Waits, at most for `limit`.

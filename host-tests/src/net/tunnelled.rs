@@ -8,7 +8,6 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
 use super::buffer::Buffer;
-use super::stream::Stream;
 use super::{Clock, pipe};
 
 /// How much is kept of the first response.
@@ -56,7 +55,7 @@ impl Tunnelled {
     }
 
     /// Takes what has arrived into `input`. Answers whether anything has, and how many bytes came on the connection.
-    pub(super) fn receive(&mut self, stream: &mut Stream, input: &mut Buffer) -> io::Result<(bool, usize)> {
+    pub(super) fn receive(&mut self, stream: &mut TcpStream, input: &mut Buffer) -> io::Result<(bool, usize)> {
         let (mut moved, mut bytes) = (self.connect(stream)?, 0);
         if !self.connected {
             return Ok((moved, 0));
@@ -102,7 +101,7 @@ impl Tunnelled {
     }
 
     /// Sends what waits in `output`, and asks when it is time. Answers how many bytes went out on the connection.
-    pub(super) fn send(&mut self, stream: &mut Stream, output: &mut Buffer) -> io::Result<usize> {
+    pub(super) fn send(&mut self, stream: &mut TcpStream, output: &mut Buffer) -> io::Result<usize> {
         let mut sent = 0;
         self.connect(stream)?;
         while self.connected {
@@ -125,7 +124,7 @@ impl Tunnelled {
     }
 
     /// Makes another connection where one is needed; answers whether anything is new.
-    fn connect(&mut self, stream: &mut Stream) -> io::Result<bool> {
+    fn connect(&mut self, stream: &mut TcpStream) -> io::Result<bool> {
         let now = self.clock.now();
         self.client.handle_timeout(now).map_err(io::Error::other)?;
         if self.client.needs_connection() {
@@ -137,7 +136,7 @@ impl Tunnelled {
                 // One that is gone need not be taken out.
                 let _ = registry.deregister(stream);
             }
-            *stream = Stream::Tcp(TcpStream::connect(self.address)?);
+            *stream = TcpStream::connect(self.address)?;
             if let Some(registry) = &self.registry {
                 registry.register(stream, Token(0), Interest::READABLE | Interest::WRITABLE)?;
             }
@@ -145,7 +144,7 @@ impl Tunnelled {
             (self.connected, self.ended) = (false, false);
             self.client.connected();
         }
-        if !self.connected && stream.is_connected()? {
+        if !self.connected && pipe::is_connected(stream)? {
             self.connected = true;
             return Ok(true);
         }

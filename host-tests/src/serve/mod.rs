@@ -1,38 +1,40 @@
 //! Takes publishers, gives what they send to players, and records it.
 
-mod connection;
-mod first;
-mod gateway;
+mod client;
+mod event_loop;
 mod names;
-mod player;
 mod record;
-mod stream;
-mod web;
+mod slab;
+mod socket;
+mod streams;
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
 
 use embedded_rtmp::session::ServerConfig;
 use mio::net::TcpListener;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Interest, Poll, Token};
 use serde_json::{Value, json};
 
 use crate::counts::Counts;
-use gateway::Gateway;
-use stream::Streams;
+use event_loop::EventLoop;
 
-/// Connections at a time; more are closed at once.
-const MOST_CONNECTIONS: usize = 64;
+/// How to serve.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where recordings go, if anywhere.
+    pub directory: Option<PathBuf>,
+    /// How many bytes of each stream are stored for its players.
+    pub ring: usize,
+    /// The most TCP connections at a time. More are closed at once.
+    pub max_connections: usize,
+    /// The configuration of the sessions.
+    pub config: ServerConfig,
+}
 
-/// How often it is looked whether all is to end.
-const TICK: Duration = Duration::from_millis(100);
-
-/// What is told while it goes on. It is for people: the text of clients in it may be anything.
+/// What is told while the server runs. It is for people: text that clients sent may be anything.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {
@@ -46,6 +48,9 @@ pub enum Event {
     Played(Played),
     /// A client was turned away, or its connection broke off.
     Trouble(SocketAddr, String),
+    /// The system did not give a connection that waits: most likely too many files are open. The server tries again when a
+    /// connection is closed, or after a second. It is told once for each time that this begins.
+    AcceptFailed(String),
 }
 
 /// A recording.
@@ -99,43 +104,6 @@ impl Played {
     }
 }
 
-/// What the connections share.
-pub struct Shared {
-    directory: Option<PathBuf>,
-    config: ServerConfig,
-    streams: Streams,
-    stop: AtomicBool,
-    recorded_bytes: AtomicU64,
-    gateway: Gateway,
-    tell: Box<dyn Fn(Event) + Send + Sync>,
-}
-
-impl Shared {
-    /// What all connections have in common: where recordings go, if anywhere; how many bytes of each stream players may be
-    /// behind, and a little more; how sessions are configured, and who is told.
-    pub fn new(
-        directory: Option<PathBuf>,
-        room: usize,
-        config: ServerConfig,
-        tell: impl Fn(Event) + Send + Sync + 'static,
-    ) -> Self {
-        Self {
-            directory,
-            config,
-            streams: Streams::new(room),
-            stop: AtomicBool::new(false),
-            recorded_bytes: AtomicU64::new(0),
-            gateway: Gateway::new(config.idle_timeout),
-            tell: Box::new(tell),
-        }
-    }
-
-    /// How many streams are published now, and how many bytes of payload have come in all.
-    pub fn state(&self) -> (usize, u64) {
-        (self.streams.published(), self.recorded_bytes.load(Ordering::Relaxed))
-    }
-}
-
 /// The listening sockets.
 #[derive(Debug)]
 pub struct Listeners {
@@ -144,11 +112,11 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Listens on all of `addresses` that it can: host and port each. The other result is those it cannot, with the
-    /// reason.
+    /// Listens on those of `addresses`, host and port each, that can be listened on. Also returns those that cannot, with
+    /// the reason.
     ///
     /// # Errors
-    /// Those of the system that concern no single address.
+    /// The system has no way to wait for events.
     pub fn bind(addresses: &[String]) -> io::Result<(Self, Vec<(String, io::Error)>)> {
         let (mut this, mut failed) = (Self { poll: Poll::new()?, listeners: Vec::new() }, Vec::new());
         for address in addresses {
@@ -167,56 +135,24 @@ impl Listeners {
         Ok(())
     }
 
-    /// The addresses that are listened on, with the ports that the system chose where it was asked to.
+    /// The addresses that are listened on. For port 0 it is the port that the system chose.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
 
-    /// Serves until `stop` is set, and then completes all recordings. `tick` is called every now and then.
+    /// Serves until `stop` is set, in the caller's thread, and then completes all recordings. `tell` is called with what
+    /// happens; `tick` ten times a second, with the number of streams that are published and the bytes of payload that were
+    /// received.
     ///
     /// # Errors
-    /// Those of the system that concern no single connection.
-    pub fn serve(mut self, shared: &Arc<Shared>, stop: &AtomicBool, mut tick: impl FnMut()) -> io::Result<()> {
-        let mut events = Events::with_capacity(64);
-        let mut threads: Vec<JoinHandle<()>> = Vec::new();
-        let mut result = Ok(());
-        while !stop.load(Ordering::Relaxed) && result.is_ok() {
-            result = match self.poll.poll(&mut events, Some(TICK)) {
-                Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
-                _ => Ok(()),
-            };
-            threads.retain(|thread| !thread.is_finished());
-            // Each of them, whatever the events say: one that had to be left last time is not announced again.
-            for listener in &self.listeners {
-                accept(listener, shared, &mut threads);
-            }
-            shared.gateway.tick();
-            tick();
-        }
-        shared.stop.store(true, Ordering::Relaxed);
-        for thread in threads {
-            // A thread that panicked has said so.
-            let _ = thread.join();
-        }
-        shared.gateway.join();
-        result
-    }
-}
-
-/// Takes all that wait at a listener.
-fn accept(listener: &TcpListener, shared: &Arc<Shared>, threads: &mut Vec<JoinHandle<()>>) {
-    loop {
-        match listener.accept() {
-            Ok((_, peer)) if threads.len() >= MOST_CONNECTIONS => {
-                (shared.tell)(Event::Trouble(peer, "turned away: too many connections".into()));
-            }
-            Ok((stream, peer)) => {
-                let shared = Arc::clone(shared);
-                threads.push(thread::spawn(move || first::serve(stream, peer, &shared)));
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // Nobody waits; or the system has too little of something, and may have more at the next tick.
-            Err(_) => return,
-        }
+    /// Waiting for events failed.
+    pub fn serve(
+        self,
+        options: &Options,
+        stop: &AtomicBool,
+        tell: &mut dyn FnMut(Event),
+        tick: &mut dyn FnMut(usize, u64),
+    ) -> io::Result<()> {
+        EventLoop::new(self.poll, self.listeners, options, tell).run(stop, tick)
     }
 }

@@ -69,6 +69,11 @@ impl Serve {
         &self.ports
     }
 
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.running.id()
+    }
+
     pub fn url(&self, path: &str) -> String {
         url(self.port(), path)
     }

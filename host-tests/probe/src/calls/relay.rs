@@ -7,6 +7,7 @@ calls! {
         relay::Cursor::sent,
         relay::Cursor::skipped,
         relay::Directory::handle_timeout,
+        relay::Directory::has_room,
         relay::Directory::heard,
         relay::Directory::is_published,
         relay::Directory::leave,

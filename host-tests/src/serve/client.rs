@@ -1,0 +1,317 @@
+//! One RTMP session, and what it publishes and plays. It knows no socket.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result};
+use embedded_rtmp::command::{Status, code};
+use embedded_rtmp::message::StreamId;
+use embedded_rtmp::relay::{
+    Accepted, PeerId, Played as Counts, Player, PlayerIndex, PublishAnswer, Publisher, PumpError, RelayRejection,
+    StreamIndex, StreamName,
+};
+use embedded_rtmp::session::{Server, ServerEvent, SessionBuffers};
+use embedded_rtmp::time::Instant;
+
+use super::record::Recording;
+use super::slab::Ready;
+use super::streams::Streams;
+use super::{Event, Options, Played, Recorded};
+use crate::net::entropy;
+
+/// What a session is lent: the longest command, and what waits to be sent.
+const SCRATCH: usize = 4096;
+const CONTROL: usize = 8192;
+
+/// What all sessions share.
+pub(super) struct Shared<'a> {
+    pub(super) options: &'a Options,
+    pub(super) streams: Streams,
+    /// The connections that are to have a turn.
+    pub(super) ready: Ready,
+    pub(super) tell: &'a mut dyn FnMut(Event),
+    /// How many streams are published.
+    pub(super) published: usize,
+    /// Bytes of payload that publishers sent.
+    pub(super) received: u64,
+    /// Memory of sessions that have ended. It is never freed, so it is used again.
+    pub(super) spare: Vec<SessionBuffers<'static>>,
+}
+
+/// A stream that is being published.
+struct Live {
+    id: StreamId,
+    key: Vec<u8>,
+    stream: StreamIndex,
+    recording: Option<Recording>,
+    /// The players do not know yet that there is more.
+    has_news: bool,
+}
+
+/// A stream that is being played, and the one that follows it when its last message is sent.
+struct Playing {
+    index: PlayerIndex,
+    name: String,
+    next: Option<(StreamId, String)>,
+}
+
+pub(super) struct Client {
+    session: Server<'static>,
+    peer: SocketAddr,
+    /// The index of the connection, which gets a turn when there is more to play.
+    id: PeerId,
+    app: Vec<u8>,
+    live: Vec<Live>,
+    playing: Option<Playing>,
+    is_overtaken: bool,
+}
+
+impl Client {
+    pub(super) fn new(index: usize, peer: SocketAddr, shared: &mut Shared<'_>) -> Result<Self> {
+        let memory = |length| vec![0; length].leak();
+        let buffers = shared.spare.pop();
+        let buffers = buffers.unwrap_or_else(|| SessionBuffers { scratch: memory(SCRATCH), control: memory(CONTROL) });
+        let session = Server::new(buffers, shared.options.config, &entropy()?)?;
+        let (id, app, live) = (PeerId(u32::try_from(index)?), Vec::new(), Vec::new());
+        Ok(Self { session, peer, id, app, live, playing: None, is_overtaken: false })
+    }
+
+    pub(super) fn wants_input(&self) -> bool {
+        self.session.wants_input()
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.session.poll_timeout()
+    }
+
+    /// Does what is due.
+    ///
+    /// # Errors
+    /// The client did not answer in time.
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> Result<()> {
+        if self.session.poll_timeout().is_some_and(|timeout| timeout <= now) {
+            self.session.handle_timeout(now)?;
+        }
+        Ok(())
+    }
+
+    /// Why the connection is to be closed, if it is. `has_output` is whether bytes of the session wait to be sent.
+    pub(super) fn end(&self, has_output: bool) -> Option<&'static str> {
+        if self.is_overtaken {
+            return Some("too slow");
+        }
+        (self.session.is_closed() && !has_output).then_some("turned away")
+    }
+
+    /// Takes bytes off the front of `input`, as far as the session wants them.
+    ///
+    /// # Errors
+    /// The session is over.
+    pub(super) fn take(&mut self, now: Instant, input: &mut &[u8], shared: &mut Shared<'_>) -> Result<()> {
+        let result = self.take_events(now, input, shared);
+        for live in self.live.iter_mut().filter(|live| live.has_news) {
+            live.has_news = false;
+            shared.streams.wake(live.stream, &mut shared.ready);
+        }
+        result
+    }
+
+    fn take_events(&mut self, now: Instant, input: &mut &[u8], shared: &mut Shared<'_>) -> Result<()> {
+        while let Some(event) = self.session.next_event(now, input)? {
+            match event {
+                ServerEvent::Media(fragment) => {
+                    shared.received += fragment.data.len() as u64;
+                    let live = self.live.iter_mut().find(|live| live.id == fragment.header.stream);
+                    let Some(live) = live else { continue };
+                    live.has_news = true;
+                    shared.streams.ring(live.stream).push(&fragment);
+                    if let Some(recording) = &mut live.recording {
+                        recording.take(&fragment).context("the recording failed")?;
+                    }
+                }
+                ServerEvent::Connect(request) => {
+                    self.app = request.app.as_bytes().to_vec();
+                    self.session.accept_connect()?;
+                }
+                ServerEvent::Publish { stream, key } => {
+                    let key = key.as_bytes().to_vec();
+                    self.publish(now, stream, key, shared)?;
+                }
+                ServerEvent::Unpublished(stream) => self.unpublish(now, stream, "unpublished", shared),
+                ServerEvent::Play { stream, request } => {
+                    let (key, reset) = (request.name.as_bytes().to_vec(), request.reset);
+                    self.play(stream, &key, reset, shared)?;
+                }
+                ServerEvent::Stopped(stream) => self.stop(stream, shared),
+                ServerEvent::Pause { paused, .. } => self.change(shared, |player| player.pause(paused)),
+                ServerEvent::Receive { kind, wanted, .. } => self.change(shared, |player| player.receive(kind, wanted)),
+                ServerEvent::Seek { stream, .. } => self.refuse(stream, code::SEEK_FAILED)?,
+                ServerEvent::Switch { stream, .. } => self.refuse(stream, code::PLAY_FAILED)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, stream: StreamId, code: &'static str) -> Result<()> {
+        Ok(self.session.notify(stream, &Status::error(code, "The stream is live."))?)
+    }
+
+    /// Lets the client publish, or tells it why not.
+    fn publish(&mut self, now: Instant, id: StreamId, key: Vec<u8>, shared: &mut Shared<'_>) -> Result<()> {
+        let (name, publisher) = (StreamName::new(&self.app, &key), Publisher { peer: self.id, stream: id });
+        if let Err(error) = shared.streams.with_room().may_publish(name) {
+            let text = match error {
+                RelayRejection::Taken => format!("turned away: {} is being published", shown(name)),
+                error => format!("turned away: {}: {error}", shown(name)),
+            };
+            (shared.tell)(Event::Trouble(self.peer, text));
+            return Ok(self.session.reject(id, code::PUBLISH_BAD_NAME, error.description())?);
+        }
+        let recording = shared.options.directory.as_ref();
+        let recording = recording.map(|directory| Recording::create(directory, &self.app, &key));
+        let recording = match recording.transpose() {
+            Ok(recording) => recording,
+            Err(error) => {
+                let text = format!("turned away: no recording of {}: {error}", shown(name));
+                (shared.tell)(Event::Trouble(self.peer, text));
+                return Ok(self.session.reject(id, code::PUBLISH_DENIED, "The stream cannot be recorded.")?);
+            }
+        };
+        let PublishAnswer::Accept(stream) = shared.streams.with_room().publish(now, name, publisher)? else {
+            unreachable!("a second publish is rejected, as the relay is configured")
+        };
+        shared.streams.poll_events(now, &mut shared.ready);
+        shared.streams.wake(stream, &mut shared.ready);
+        shared.published += 1;
+        let path = recording.as_ref().map(|recording| recording.path().to_owned());
+        (shared.tell)(Event::Published(self.peer, shown(name), path));
+        self.live.push(Live { id, key, stream, recording, has_news: false });
+        Ok(self.session.accept(id)?)
+    }
+
+    /// Ends a stream that is published, and completes its recording.
+    fn unpublish(&mut self, now: Instant, id: StreamId, end: &str, shared: &mut Shared<'_>) {
+        let Some(place) = self.live.iter().position(|live| live.id == id) else { return };
+        let Live { key, recording, .. } = self.live.swap_remove(place);
+        shared.streams.directory().unpublish(now, self.id, Some(id));
+        shared.streams.poll_events(now, &mut shared.ready);
+        shared.published -= 1;
+        let Some(recording) = recording else { return };
+        let file = recording.path().to_owned();
+        (shared.tell)(match recording.finish() {
+            Ok((counts, timestamps)) => Event::Recorded(Recorded {
+                app: String::from_utf8_lossy(&self.app).into_owned(),
+                key: String::from_utf8_lossy(&key).into_owned(),
+                file,
+                counts,
+                timestamps,
+                end: end.to_owned(),
+            }),
+            Err(error) => Event::Trouble(self.peer, format!("{}: {error}", file.display())),
+        });
+    }
+
+    /// Lets the client play. A player that comes before the publisher waits for it.
+    fn play(&mut self, id: StreamId, key: &[u8], reset: bool, shared: &mut Shared<'_>) -> Result<()> {
+        let name = StreamName::new(&self.app, key);
+        let Accepted { player, played } = match shared.streams.with_room().play(name, self.id, id) {
+            Ok(accepted) => accepted,
+            Err(error) => return Ok(self.session.reject(id, code::PLAY_FAILED, error.description())?),
+        };
+        let name = shown(name);
+        self.session.accept_play(id, reset)?;
+        self.tell_played(played, "another in its place", shared);
+        (shared.tell)(Event::Playing(self.peer, name.clone()));
+        match &mut self.playing {
+            Some(playing) => playing.next = Some((id, name)),
+            None => self.playing = Some(Playing { index: player, name, next: None }),
+        }
+        Ok(())
+    }
+
+    /// The client has ended what it plays on one of its message streams.
+    fn stop(&mut self, stream: StreamId, shared: &mut Shared<'_>) {
+        let Some(playing) = &mut self.playing else { return };
+        playing.next.take_if(|(id, _)| *id == stream);
+        let played = shared.streams.directory().stop(playing.index, stream);
+        self.settle(played, shared);
+    }
+
+    /// If the last message of what it played is sent, it plays what it has asked for since, or nothing.
+    fn settle(&mut self, played: Option<Counts>, shared: &mut Shared<'_>) {
+        if played.is_none() {
+            return;
+        }
+        let next = self.playing.as_mut().and_then(|playing| playing.next.take());
+        self.tell_played(played, if next.is_some() { "another in its place" } else { "stopped" }, shared);
+        let index = shared.streams.directory().player_of(self.id);
+        self.playing = index.zip(next).map(|(index, (_, name))| Playing { index, name, next: None });
+    }
+
+    /// Tells what came of what it played, if that is over.
+    fn tell_played(&mut self, played: Option<Counts>, end: &str, shared: &mut Shared<'_>) {
+        if let Some(Counts { sent, skipped }) = played
+            && let Some(Playing { name: stream, .. }) = self.playing.take()
+        {
+            let end = end.to_owned();
+            (shared.tell)(Event::Played(Played { peer: self.peer, stream, sent, skipped, end }));
+        }
+    }
+
+    fn change(&mut self, shared: &mut Shared<'_>, change: impl FnOnce(&mut Player)) {
+        if let Some(playing) = &self.playing {
+            shared.streams.turn(playing.index, |player, _, _| change(player));
+        }
+    }
+
+    /// Whether [`Self::fill`] has something to put out.
+    pub(super) fn wants_transmit(&self, shared: &mut Shared<'_>) -> bool {
+        let mut has_more = |playing: &Playing| {
+            let more = |player: &mut Player, ring: Option<&_>, _| ring.is_some_and(|ring| player.has_more(ring));
+            shared.streams.turn(playing.index, more).unwrap_or(false)
+        };
+        self.session.wants_transmit() || self.playing.as_ref().is_some_and(&mut has_more)
+    }
+
+    /// Puts out what the session has to say and what it plays. Returns how much of `out` was filled.
+    pub(super) fn fill(&mut self, now: Instant, out: &mut [u8], shared: &mut Shared<'_>) -> usize {
+        let Some(index) = self.playing.as_ref().map(|playing| playing.index) else {
+            return self.session.poll_transmit(now, out);
+        };
+        let session = &mut self.session;
+        let pumped =
+            shared.streams.turn(index, |player, ring, generation| player.pump(ring, generation, session, now, out));
+        // Other errors say that its message stream is gone. Then an event follows.
+        self.is_overtaken |= matches!(pumped, Some(Err(PumpError::Overtaken)));
+        let played = shared.streams.directory().settle(index);
+        self.settle(played, shared);
+        pumped.and_then(Result::ok).unwrap_or(0)
+    }
+
+    /// Tells the player that it is over, if there is room for that now.
+    pub(super) fn say_goodbye(&mut self, shared: &mut Shared<'_>) {
+        let Some(playing) = &self.playing else { return };
+        let session = &mut self.session;
+        shared.streams.turn(playing.index, |player, _, _| {
+            player.stop();
+            let _ = session.end_play(player.stream());
+        });
+    }
+
+    /// Ends what is published and played.
+    pub(super) fn finish(mut self, now: Instant, end: &str, shared: &mut Shared<'_>) {
+        while let Some(live) = self.live.last() {
+            self.unpublish(now, live.id, end, shared);
+        }
+        let played = self.playing.as_ref().and_then(|playing| shared.streams.directory().leave(playing.index));
+        self.tell_played(played, end, shared);
+        shared.spare.push(self.session.into_buffers());
+    }
+}
+
+/// The name of a stream as a log may show it: without control characters, and no longer than 200 characters.
+fn shown(name: StreamName<'_>) -> String {
+    let mut bytes = vec![0; name.len()];
+    let name = String::from_utf8_lossy(name.emit(&mut bytes).unwrap_or_default());
+    name.chars().filter(|char| !char.is_control()).take(200).collect()
+}
