@@ -68,6 +68,18 @@ impl<'a> PlayRequest<'a> {
         self.emit_arguments(encoder)
     }
 
+    /// The length of what [`Self::emit_arguments`] writes, in bytes.
+    pub(crate) fn arguments_len(&self) -> usize {
+        let head: usize = if self.name.len() > usize::from(u16::MAX) { 5 } else { 3 };
+        let (number, boolean) = (9, 2);
+        let more = match (self.duration, self.reset) {
+            (_, false) => number + boolean,
+            (Some(_), true) => number,
+            (None, true) => 0,
+        };
+        self.name.len().saturating_add(head + number + more)
+    }
+
     /// Writes what is behind the command object.
     pub(crate) fn emit_arguments(&self, encoder: &mut Encoder<'_>) -> Result<(), BufferFull> {
         encoder.put(Token::String(self.name))?.put(Token::Number(self.start.number()))?;
@@ -204,6 +216,8 @@ mod tests {
             for (duration, reset) in [(None, true), (Some(0), true), (Some(90_000), false), (None, false)] {
                 let request = PlayRequest { name: "cam".into(), start, duration, reset };
                 let bytes = written(&request);
+                // Behind the name of the command, the transaction id and null.
+                assert_eq!(bytes.len() - (7 + 9 + 1), request.arguments_len());
                 assert_eq!(PlayRequest::parse(&Command::parse(&bytes).unwrap()), Some(request));
             }
         }

@@ -26,41 +26,6 @@ pub(super) struct Queue<'b> {
     kept: u16,
 }
 
-/// Where a queue keeps some values.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Kept {
-    /// Bytes from their end to the end of the buffer.
-    behind: u16,
-    /// 0 if nothing is kept.
-    length: u16,
-}
-
-impl Kept {
-    pub(super) const NONE: Kept = Kept { behind: 0, length: 0 };
-
-    pub(super) const fn is_none(self) -> bool {
-        self.length == 0
-    }
-
-    /// The length of the values in bytes.
-    pub(super) fn len(self) -> usize {
-        self.length.into()
-    }
-
-    /// The values, among all that are kept.
-    pub(super) fn of(self, kept: &[u8]) -> &[u8] {
-        let end = kept.len().wrapping_sub(usize::from(self.behind));
-        kept.get(end.wrapping_sub(usize::from(self.length))..end).unwrap_or(&[])
-    }
-
-    /// Takes into account that `other` was forgotten.
-    pub(super) fn forgotten(&mut self, other: Kept) {
-        if self.behind > other.behind {
-            self.behind = self.behind.wrapping_sub(other.length);
-        }
-    }
-}
-
 impl<'b> Queue<'b> {
     pub(super) const fn new(buffer: &'b mut [u8]) -> Self {
         Self { buffer, start: 0, end: 0, kept: 0 }
@@ -91,36 +56,27 @@ impl<'b> Queue<'b> {
     }
 
     /// Bytes that are kept.
-    pub(super) fn kept(&self) -> usize {
-        self.kept.into()
+    pub(super) const fn kept(&self) -> u16 {
+        self.kept
     }
 
-    /// Keeps the values that `emit` writes, until [`Self::forget`]. On an error nothing is kept, and the error tells how
-    /// large the whole buffer must be.
-    pub(super) fn keep(
-        &mut self,
-        emit: &mut dyn FnMut(&mut Encoder<'_>) -> Result<(), BufferFull>,
-    ) -> Result<Kept, BufferFull> {
+    /// The size of the whole buffer.
+    pub(super) const fn size(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Makes room for `new` bytes of values, in place of `old` bytes which end `behind` bytes before the end of the buffer.
+    /// Returns the room. The caller has checked that it fits. `others` tells whether other values may lie before these.
+    #[inline]
+    pub(super) fn keep(&mut self, behind: u16, old: u16, new: u16, others: bool) -> &mut [u8] {
         self.compact();
-        let capacity = self.capacity();
-        let mut encoder = Encoder::new(self.buffer.get_mut(self.end..capacity).unwrap_or(&mut []));
-        let emitted = emit(&mut encoder);
-        let length = encoder.len();
-        let used = self.end.wrapping_add(self.kept.into());
-        emitted.map_err(|full| BufferFull { needed: used.saturating_add(full.needed) })?;
-        let kept = u16::try_from(self.kept().wrapping_add(length)).map_err(|_| BufferFull { needed: usize::MAX })?;
-        self.shift(self.end, capacity.wrapping_sub(length), length);
-        let place = Kept { behind: self.kept, length: length as u16 };
-        self.kept = kept;
-        Ok(place)
-    }
-
-    /// Keeps some values no longer. Those that were kept later move: see [`Kept::forgotten`].
-    pub(super) fn forget(&mut self, place: Kept) {
-        let (from, length) = (self.capacity(), usize::from(place.length));
-        let later = self.kept.wrapping_sub(place.behind).wrapping_sub(place.length);
-        self.shift(from, from.wrapping_add(length), later.into());
-        self.kept = self.kept.wrapping_sub(place.length);
+        let (capacity, before) = (self.capacity(), self.kept.wrapping_sub(behind).wrapping_sub(old));
+        if others {
+            self.shift(capacity, capacity.wrapping_add(old.into()).wrapping_sub(new.into()), before.into());
+        }
+        self.kept = self.kept.wrapping_sub(old).wrapping_add(new);
+        let end = self.buffer.len().wrapping_sub(behind.into());
+        self.buffer.get_mut(end.wrapping_sub(new.into())..end).unwrap_or(&mut [])
     }
 
     /// Adds a message whose payload `emit` writes, in chunks of `chunk_size`. On an error nothing is added, and the error
@@ -135,7 +91,7 @@ impl<'b> Queue<'b> {
         emit: Emit<'_>,
     ) -> Result<(), BufferFull> {
         self.compact();
-        let (capacity, kept) = (self.capacity(), self.kept());
+        let (capacity, kept) = (self.capacity(), usize::from(self.kept));
         let (messages, values) = self.buffer.split_at_mut_checked(capacity).unwrap_or_default();
         let before = self.end.wrapping_add(OVERHEAD);
         let mut encoder = Encoder::new(messages.get_mut(before..).unwrap_or(&mut []));
@@ -258,37 +214,37 @@ mod tests {
     }
 
     #[test]
-    fn values_are_kept_beside_the_messages_until_they_are_forgotten() {
+    fn values_are_kept_beside_the_messages_until_others_take_their_place() {
         let mut buffer = [0; 60];
         let mut queue = Queue::new(&mut buffer);
         push(&mut queue, &[1; 4], 128).unwrap();
         queue.transmit(&mut [0; 5]);
-        let mut places = Vec::new();
-        for text in ["one", "three", "six"] {
-            places.push(queue.keep(&mut |encoder| encoder.short_string(&[text]).map(|_| ())).unwrap());
-        }
+        let keep = |queue: &mut Queue<'_>, behind, old, values: &[u8]| {
+            queue.keep(behind, old, values.len() as u16, true).copy_from_slice(values);
+        };
         // All that is kept, in the payload of a message.
-        let values = |queue: &mut Queue<'_>, places: &[Kept]| {
-            let mut emit = |encoder: &mut Encoder<'_>, kept: &[u8]| {
-                places.iter().try_for_each(|place| encoder.raw(place.of(kept)).map(|_| ()))
-            };
+        let values = |queue: &mut Queue<'_>| {
+            let mut emit = |encoder: &mut Encoder<'_>, kept: &[u8]| encoder.raw(kept).map(|_| ());
             queue.push(ChunkStreamId::COMMAND, MessageKind::COMMAND, StreamId(0), NonZeroU32::MAX, &mut emit).unwrap();
             take(queue)
         };
-        assert_eq!((queue.len(), queue.kept(), queue.free()), (11, 20, 29));
-        let waiting = [&header(4)[5..], &[1; 4]].concat();
-        let all = values(&mut queue, &places[..2]);
-        assert_eq!(all[..11], waiting);
-        assert_eq!(all[11 + 12..], *b"\x02\0\x03one\x02\0\x05three");
-        for (forgotten, left) in [(0, &b"\x02\0\x05three\x02\0\x03six"[..]), (1, b"\x02\0\x05three"), (0, b"")] {
-            let place = places.remove(forgotten);
-            queue.forget(place);
-            places.iter_mut().for_each(|other| other.forgotten(place));
-            assert_eq!(values(&mut queue, &places)[12..], *left);
+        keep(&mut queue, 0, 0, b"one");
+        keep(&mut queue, 3, 0, b"three");
+        assert_eq!((queue.len(), queue.kept(), queue.free()), (11, 8, 41));
+        let all = values(&mut queue);
+        assert_eq!((&all[..11], &all[11 + 12..]), (&[&header(4)[5..], &[1; 4]].concat()[..], &b"threeone"[..]));
+        for (behind, old, new, expected) in [
+            (0, 3, "a", "threea"),
+            (0, 1, "longer", "threelonger"),
+            (11, 0, "six", "sixthreelonger"),
+            (6, 5, "", "sixlonger"),
+            (0, 6, "", "six"),
+            (0, 3, "", ""),
+        ] {
+            keep(&mut queue, behind, old, new.as_bytes());
+            assert_eq!(values(&mut queue)[12..], *expected.as_bytes());
         }
         assert_eq!((queue.kept(), queue.free()), (0, 60));
-        let full = queue.keep(&mut |encoder| encoder.short_string(&[&"x".repeat(58)]).map(|_| ()));
-        assert_eq!(full.unwrap_err(), BufferFull { needed: 61 });
     }
 
     #[test]

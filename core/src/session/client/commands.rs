@@ -5,18 +5,17 @@ use crate::amf0::{Token, u32_to_number};
 use crate::command::{self, Command, Status, code};
 use crate::message::StreamId;
 use crate::session::link::Payload;
-use crate::session::queue::Kept;
 use crate::session::{SessionError, Stage};
 
 /// What a command of the client says behind its command object, which is null.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Argument {
     None,
-    /// Values that the queue keeps.
-    Kept(Kept),
+    /// The stream key.
+    Key,
     Number(u32),
-    /// A stream key, and that the stream is a live one.
-    Publish(Kept),
+    /// The stream key, and that the stream is a live one.
+    Publish,
 }
 
 /// What a command is about, once it has been understood.
@@ -98,7 +97,7 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
                 }
                 State::ExpectStream => {
                     self.stream = StreamId(number.ok_or(SessionError::StreamId)?);
-                    self.call_on(self.stream, "publish", Argument::Publish(self.key));
+                    self.call_on(self.stream, "publish", Argument::Publish);
                     self.expect(State::ExpectPublish);
                     None
                 }
@@ -161,7 +160,7 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
             if self.state == State::ExpectPublish {
                 self.delete_stream(self.stream);
             }
-            self.replace_key(Kept::NONE);
+            self.keep_key(0);
         }
         if stage == Stage::Connect {
             self.enter(State::Closed);
@@ -175,10 +174,10 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
     #[inline(never)]
     pub(super) fn proceed(&mut self) {
         self.enter(State::Open);
-        if !self.key.is_none() && !self.publishing {
+        if self.key > 0 && !self.publishing {
             // In FMLE's order.
-            self.call_connection("releaseStream", Argument::Kept(self.key));
-            self.call_connection("FCPublish", Argument::Kept(self.key));
+            self.call_connection("releaseStream", Argument::Key);
+            self.call_connection("FCPublish", Argument::Key);
             self.create_stream(State::ExpectStream);
         } else if self.wants_to_play() {
             self.create_stream(State::ExpectPlayStream);
@@ -201,17 +200,10 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
         self.call_connection("deleteStream", Argument::Number(stream.0));
     }
 
-    /// Makes `key` the stream key, and forgets the one before.
-    pub(super) fn replace_key(&mut self, key: Kept) {
-        let before = core::mem::replace(&mut self.key, key);
-        self.forget_kept(before);
-    }
-
-    /// The values in `place` are not needed any longer.
-    pub(super) fn forget_kept(&mut self, place: Kept) {
-        self.link.queue.forget(place);
-        self.key.forgotten(place);
-        self.plays.iter_mut().for_each(|play| play.request.forgotten(place));
+    /// Makes room for a stream key in place of the one before, in so many bytes of AMF0, for which there is room.
+    pub(super) fn keep_key(&mut self, length: u16) -> &mut [u8] {
+        let before = core::mem::replace(&mut self.key, length);
+        self.link.queue.keep(0, before, length, PLAYS > 0)
     }
 
     /// A transaction that has not been used.
@@ -233,14 +225,19 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
 
     #[inline(never)]
     fn send(&mut self, stream: StreamId, name: &str, transaction: f64, argument: Argument) {
+        let key = usize::from(self.key);
         let _ = self.link.queue(stream, &mut |encoder, kept| {
             command::begin(encoder, name, transaction)?.put(Token::Null)?;
             match argument {
                 Argument::None => {}
-                Argument::Kept(text) | Argument::Publish(text) => _ = encoder.raw(text.of(kept))?,
+                // Without streams that play, nothing else is kept.
+                Argument::Key | Argument::Publish if PLAYS == 0 => _ = encoder.raw(kept)?,
+                Argument::Key | Argument::Publish => {
+                    _ = encoder.raw(kept.get(kept.len().wrapping_sub(key)..).unwrap_or(&[]))?;
+                }
                 Argument::Number(number) => _ = encoder.put(Token::Number(u32_to_number(number)))?,
             }
-            if let Argument::Publish(_) = argument {
+            if let Argument::Publish = argument {
                 encoder.short_string(&["live"])?;
             }
             Ok(())

@@ -9,7 +9,6 @@ mod requests;
 use heapless::Vec;
 
 use super::link::{Incoming, Link, Payload};
-use super::queue::Kept;
 use super::verbs::verbs;
 use super::{ClientConfig, ClientEvent, ConfigError, SessionBuffers, SessionError, Stage, wire};
 use crate::chunk::{ChunkStreamId, Pulled, WriteProgress};
@@ -97,8 +96,8 @@ pub struct Client<'b, const STREAMS: usize = 8, const PLAYS: usize = 0, const CA
     state: State,
     connect_asked: bool,
     publishing: bool,
-    /// The stream key, as an AMF0 string.
-    key: Kept,
+    /// The length of the stream key, which the queue keeps as an AMF0 string behind all else; 0 if there is none.
+    key: u16,
     /// What is published.
     stream: StreamId,
     plays: Vec<Play, PLAYS, u8>,
@@ -136,7 +135,7 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
             state: State::ExpectHandshake,
             connect_asked: false,
             publishing: false,
-            key: Kept::NONE,
+            key: 0,
             stream: StreamId::CONNECTION,
             plays: Vec::new(),
             calls: [0; CALLS],
@@ -162,7 +161,7 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
         self.handshake = Handshake::new(handshake, wire::seed(entropy));
         self.enter(State::ExpectHandshake);
         (self.connect_asked, self.publishing, self.failed) = (false, false, None);
-        (self.key, self.stream, self.reserve) = (Kept::NONE, StreamId::CONNECTION, MIN_RESERVE);
+        (self.key, self.stream, self.reserve) = (0, StreamId::CONNECTION, MIN_RESERVE);
         self.plays.clear();
         self.calls = [0; CALLS];
         (self.last_transaction, self.awaited) = (CONNECT, CONNECT);

@@ -1,12 +1,12 @@
 //! What the client plays (RTMP 1.0, section 7.2.2).
 
 use super::{Client, MIN_RESERVE, State};
-use crate::amf0::{Token, u32_to_number};
+use crate::amf0::{Encoder, Token, u32_to_number};
 use crate::command::{self, PlayRequest, SwitchRequest};
 use crate::control::SET_BUFFER_LENGTH;
 use crate::message::{MessageKind, StreamId};
 use crate::session::RequestError;
-use crate::session::queue::{Emit, Kept};
+use crate::session::queue::Emit;
 
 /// How much a player says that it buffers, in ms, until it says otherwise. Servers send recorded streams so far ahead.
 const BUFFER_MILLIS: u32 = 3_000;
@@ -14,14 +14,13 @@ const BUFFER_MILLIS: u32 = 3_000;
 /// Room in the queue for a command of a few values, without its text, and for `deleteStream`.
 const COMMAND_ROOM: usize = 64;
 const DELETE_ROOM: usize = 48;
-/// What is kept of a request at most, without the name.
-const REQUEST_ROOM: usize = 23;
 
 /// A stream that is played, or is to be. They stand in the order of the requests.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Play {
-    /// The arguments of `play`; none after it has been asked for.
-    pub(super) request: Kept,
+    /// The length of the arguments of `play`, which the queue keeps before the stream key until they are said. The last
+    /// request comes first.
+    length: u16,
     /// Where it is played; none before it has been asked for.
     stream: Option<StreamId>,
 }
@@ -46,9 +45,14 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
         let reserve = text_room(request).saturating_add(MIN_RESERVE);
         let idle = self.state == State::Open;
         let now = if idle { COMMAND_ROOM } else { 0 };
-        let length = request.name.len().saturating_add(REQUEST_ROOM);
-        let request = self.keep(length, reserve, now, &mut |encoder| request.emit_arguments(encoder))?;
-        let _ = self.plays.push(Play { request, stream: None });
+        let length = u16::try_from(request.arguments_len()).map_err(|_| RequestError::ControlBuffer(usize::MAX))?;
+        let kept = self.link.queue.kept();
+        if kept.checked_add(length).is_none() {
+            return Err(RequestError::ControlBuffer(usize::MAX));
+        }
+        self.make_room(length, 0, reserve, now)?;
+        let _ = request.emit_arguments(&mut Encoder::new(self.link.queue.keep(kept, 0, length, true)));
+        let _ = self.plays.push(Play { length, stream: None });
         if idle {
             self.proceed();
         }
@@ -188,11 +192,13 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
         let waiting = self.plays.iter_mut().find(|play| play.stream.is_none());
         if let Some(play) = waiting {
             play.stream = Some(stream);
-            let request = core::mem::replace(&mut play.request, Kept::NONE);
+            let (key, length) = (self.key, play.length);
             let _ = self.link.queue(stream, &mut |encoder, kept| {
-                command::begin(encoder, "play", transaction)?.put(Token::Null)?.raw(request.of(kept)).map(|_| ())
+                let end = kept.len().wrapping_sub(key.into());
+                let arguments = kept.get(end.wrapping_sub(length.into())..end).unwrap_or(&[]);
+                command::begin(encoder, "play", transaction)?.put(Token::Null)?.raw(arguments).map(|_| ())
             });
-            self.forget_kept(request);
+            self.link.queue.keep(key, length, 0, true);
         }
         self.expect(State::ExpectPlay);
     }
@@ -226,10 +232,10 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
                 self.forget(stream);
             }
             None => {
-                let waiting = self.plays.iter().find(|play| play.stream.is_none()).map(|play| play.request);
+                let waiting = self.plays.iter().find(|play| play.stream.is_none()).map_or(0, |play| play.length);
                 let mut first = true;
                 self.plays.retain(|play| play.stream.is_some() || !core::mem::take(&mut first));
-                self.forget_kept(waiting.unwrap_or(Kept::NONE));
+                self.link.queue.keep(self.key, waiting, 0, true);
             }
         }
     }

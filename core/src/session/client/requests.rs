@@ -2,12 +2,11 @@
 
 use super::commands::Argument;
 use super::{CLOSE_ROOM, CONNECT, Client, MIN_RESERVE, PUBLISH_ROOM, State};
-use crate::amf0::{BufferFull, Encoder};
+use crate::amf0::Encoder;
 use crate::chunk::ChunkStreamId;
 use crate::command::ConnectOptions;
 use crate::message::{MessageKind, StreamId, Timestamp};
 use crate::session::RequestError;
-use crate::session::queue::Kept;
 
 impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b, STREAMS, PLAYS, CALLS> {
     /// Asks for `connect`; [`ClientEvent::Connected`] or [`ClientEvent::Refused`] is the answer. To be called once, at
@@ -44,38 +43,32 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
         if busy || self.is_over() {
             return Err(RequestError::State);
         }
-        // With the headers of further chunks. No text is so long that this could wrap.
+        // No text is so long that the sums below could wrap.
+        let length = u16::try_from(key.len().saturating_add(3)).map_err(|_| RequestError::ControlBuffer(usize::MAX))?;
+        // With the headers of further chunks.
         let keys = key.len().wrapping_mul(2).wrapping_add(key.len() / 64);
-        let reserve = keys.wrapping_add(MIN_RESERVE);
         // All three calls or none.
         let now = if self.state == State::Open { keys.wrapping_add(PUBLISH_ROOM) } else { 0 };
-        let length = key.len().wrapping_add(3);
-        let kept = self.keep(length, reserve, now, &mut |encoder| encoder.short_string(&[key]).map(|_| ()))?;
-        self.replace_key(kept);
+        self.make_room(length, self.key, keys.wrapping_add(MIN_RESERVE), now)?;
+        let _ = Encoder::new(self.keep_key(length)).short_string(&[key]);
         if self.state == State::Open {
             self.proceed();
         }
         Ok(())
     }
 
-    /// Keeps the values that `emit` writes, at most `length` bytes. The queue must have `reserve` bytes beside them when it
+    /// Checks that the queue can keep `new` bytes in place of `old` ones. Beside them it must have `reserve` bytes when it
     /// is empty, and `now` bytes are to be free.
-    pub(super) fn keep(
-        &mut self,
-        length: usize,
-        reserve: usize,
-        now: usize,
-        emit: &mut dyn FnMut(&mut Encoder<'_>) -> Result<(), BufferFull>,
-    ) -> Result<Kept, RequestError> {
-        let queue = &mut self.link.queue;
+    pub(super) fn make_room(&mut self, new: u16, old: u16, reserve: usize, now: usize) -> Result<(), RequestError> {
+        let queue = &self.link.queue;
+        let kept = usize::from(queue.kept()).wrapping_sub(old.into()).wrapping_add(new.into());
         let reserve = self.reserve.max(reserve);
-        let needed = reserve.saturating_add(length);
-        if needed > queue.capacity() || now.saturating_add(length) > queue.free() {
-            return Err(RequestError::ControlBuffer(needed.saturating_add(queue.kept())));
+        let needed = kept.wrapping_add(reserve);
+        if queue.size() < needed || queue.size() < kept.wrapping_add(queue.len()).wrapping_add(now) {
+            return Err(RequestError::ControlBuffer(needed));
         }
-        let kept = queue.keep(emit)?;
         self.reserve = reserve;
-        Ok(kept)
+        Ok(())
     }
 
     /// The stream that is published, where one is.
@@ -122,14 +115,14 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
             return Err(RequestError::State);
         }
         let has_stream = self.publishing || self.state == State::ExpectPublish;
-        let key = if has_stream { self.key } else { Kept::NONE };
+        let key = if has_stream { self.key } else { 0 };
         // All of it or nothing.
-        let room = if key.is_none() { 0 } else { key.len().wrapping_add(CLOSE_ROOM) }.wrapping_add(self.stop_room());
+        let room = if key > 0 { CLOSE_ROOM.wrapping_add(key.into()) } else { 0 }.wrapping_add(self.stop_room());
         if !self.link.has_room(room) {
-            return Err(RequestError::ControlBuffer(room.saturating_add(self.link.queue.kept())));
+            return Err(RequestError::ControlBuffer(room.wrapping_add(self.link.queue.kept().into())));
         }
-        if !key.is_none() {
-            self.call_connection("FCUnpublish", Argument::Kept(key));
+        if key > 0 {
+            self.call_connection("FCUnpublish", Argument::Key);
             self.delete_stream(self.stream);
         }
         self.stop_all();

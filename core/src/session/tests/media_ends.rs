@@ -102,6 +102,6 @@ fn keys_and_names_need_not_outlive_the_call() {
     assert_eq!(written, Err(RequestError::State), "it publishes");
     let mut client = client();
     assert_eq!(client.publish(&"k".repeat(200)), Err(RequestError::ControlBuffer(400 + 3 + 192 + 203)));
-    assert_eq!(client.publish(&"k".repeat(70_000)), Err(RequestError::ControlBuffer(140_000 + 1_093 + 192 + 70_003)));
+    assert_eq!(client.publish(&"k".repeat(70_000)), Err(RequestError::ControlBuffer(usize::MAX)));
     client.publish(&"k".repeat(100)).unwrap();
 }
