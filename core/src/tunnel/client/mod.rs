@@ -180,6 +180,32 @@ impl<'h> TunnelClient<'h> {
         Ok(result)
     }
 
+    /// The same as [`Self::receive`] for a layer that changes the session's bytes in place, such as a cipher. `take` returns
+    /// how many bytes it consumed; it is called if there are any. Returns how many bytes were taken off the front of
+    /// `input`, HTTP included. Call it again with the rest until it returns 0.
+    ///
+    /// # Errors
+    /// An error is final: every later call repeats it.
+    pub fn receive_in_place(
+        &mut self,
+        now: Instant,
+        input: &mut [u8],
+        take: impl FnOnce(&mut [u8]) -> usize,
+    ) -> Result<usize, TunnelError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let mut rest = &*input;
+        let length = self.unwrap(now, &mut rest).inspect_err(|error| self.failed = Some(*error))?;
+        let start = input.len().wrapping_sub(rest.len());
+        let taken = match input.get_mut(start..start.wrapping_add(length)) {
+            None | Some([]) => 0,
+            Some(data) => take(data).min(length),
+        };
+        self.took(now, taken);
+        Ok(start.wrapping_add(taken))
+    }
+
     /// Writes bytes to send to the front of `out` and returns their number. Call it after every other call, until it
     /// returns 0.
     ///

@@ -11,12 +11,11 @@ use crate::transport::{End, Transport};
 
 /// How long an abandoned connection may take to send its RST.
 const RESET_LIMIT: Duration = Duration::from_millis(100);
-/// How long the server's FIN may take after it has acknowledged ours.
+/// How long the server's FIN may take after the server has acknowledged ours.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
-impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS> {
-    /// Begins the end: that of the stream, where there is one, and then of the connection. [`Self::poll_closed`] goes on
-    /// with it.
+impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, STREAMS, PLAYS, T> {
+    /// Begins to end the stream, if there is one, and then the connection. [`Self::poll_closed`] continues.
     pub(crate) fn close(&mut self) {
         if self.stage > Stage::Playing {
             return;
@@ -32,26 +31,22 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
         self.enter(Stage::Unpublish, self.lost_after);
     }
 
-    /// Ends the connection with a reset. [`Self::poll_closed`] sees to it that this is sent.
+    /// Ends the connection with a reset. [`Self::poll_closed`] waits until the reset is sent.
     pub(crate) fn reset(&mut self) {
         if !matches!(self.stage, Stage::Idle | Stage::Reset) {
-            self.link.abort();
+            self.transport.abort();
             self.enter(Stage::Reset, RESET_LIMIT);
         }
     }
 
     /// Ends the connection at once. The server of a tunnel, which would learn nothing from a reset, is told first.
     pub(crate) fn leave(&mut self) {
-        if !self.tunnel.is_some()
-            || self.failed.is_some()
-            || self.stage < Stage::Handshake
-            || self.stage > Stage::Playing
-        {
+        let is_connected = self.failed.is_none() && (Stage::Handshake..=Stage::Playing).contains(&self.stage);
+        if !is_connected || !self.transport.leave() {
             return self.reset();
         }
-        self.tunnel.close();
         self.lost_after = CLOSE_LIMIT;
-        self.enter(Stage::Hang, CLOSE_LIMIT);
+        self.enter(Stage::Sent, CLOSE_LIMIT + CLOSE_LIMIT);
     }
 
     #[inline(never)]
@@ -59,16 +54,15 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
         (self.stage, self.until) = (stage, later(clock(), limit));
     }
 
-    /// Waits until nothing is left of a connection that is being ended. Where it ended in good order, [`Self::failed`]
-    /// stays empty.
+    /// Waits until nothing is left of a connection that is being ended. If it ended in good order, [`Self::failed`] stays
+    /// empty.
     #[inline(never)]
     pub(crate) fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let step = match self.stage {
                 Stage::Unpublish => self.poll_unpublished(cx),
-                Stage::Hang => self.poll_hung_up(cx),
                 Stage::Sent => self.poll_sent(cx),
-                Stage::Left | Stage::Reset => self.link.poll_gone(cx).map(|_| Ok(())),
+                Stage::Left | Stage::Reset => self.transport.poll_gone(cx).map(|_| Ok(())),
                 _ => return Poll::Ready(()),
             };
             if step.is_pending() && !has_passed(self.until, cx) {
@@ -76,11 +70,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
             }
             match (self.stage, step) {
                 (Stage::Unpublish, Poll::Ready(Ok(()))) => {
-                    self.tunnel.close();
-                    self.enter(Stage::Hang, CLOSE_LIMIT);
-                }
-                (Stage::Hang, _) => {
-                    self.link.close();
+                    self.transport.close();
                     self.enter(Stage::Sent, self.lost_after);
                 }
                 (Stage::Sent, Poll::Ready(Ok(()))) => self.enter(Stage::Left, CLOSE_LIMIT),
@@ -88,48 +78,34 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
                     self.end(Error::Lost);
                     self.reset();
                 }
+                // The reset frees the socket of a peer that waits for a delayed acknowledgement.
                 (Stage::Left, _) => self.reset(),
                 _ => self.stage = Stage::Idle,
             }
         }
     }
 
-    /// Waits until the end of the stream is in the send ring.
+    /// Waits until the end of the stream is written.
     fn poll_unpublished(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Over>> {
-        let result = self.advance();
-        // The server may be the quicker one.
+        let result = self.advance(cx);
+        // The server may close the connection first.
         if !matches!(self.failed, None | Some(Error::Closed)) {
             return Poll::Ready(result);
         }
-        if !self.client.wants_transmit() && self.tunnel.is_settled() {
+        if !self.client.wants_transmit() {
             self.failed = None;
             return Poll::Ready(Ok(()));
         }
-        if result.is_ok() {
-            self.register(cx);
-            return Poll::Pending;
-        }
-        Poll::Ready(result)
+        if result.is_ok() { Poll::Pending } else { Poll::Ready(result) }
     }
 
-    /// Waits until the server has acknowledged all that was written, and our end of the connection.
+    /// Waits until the peer has acknowledged all that was written, and our end of the connection.
     fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Over>> {
-        match self.link.poll_gone(cx) {
-            Poll::Ready(End::Lost) => Poll::Ready(Err(self.end(Error::Lost))),
-            Poll::Pending if self.link.unacknowledged() != Some(0) => Poll::Pending,
-            _ => Poll::Ready(Ok(())),
+        match self.transport.poll_gone(cx) {
+            Poll::Ready(End::Closed) => Poll::Ready(Ok(())),
+            Poll::Ready(end) => Poll::Ready(Err(self.end(end.into()))),
+            Poll::Pending if self.transport.unacknowledged() == Some(0) => Poll::Ready(Ok(())),
+            Poll::Pending => Poll::Pending,
         }
-    }
-
-    /// Waits until the server knows that the tunnel is closed.
-    fn poll_hung_up(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Over>> {
-        if self.tunnel.is_some() && self.advance().is_ok() && !self.tunnel.is_closed() {
-            self.register(cx);
-            return Poll::Pending;
-        }
-        if self.tunnel.is_some() {
-            self.failed = None;
-        }
-        Poll::Ready(Ok(()))
     }
 }

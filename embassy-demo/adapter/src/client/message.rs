@@ -1,12 +1,15 @@
-//! A message on its way out: from where its parts lie straight into the socket's send ring.
+//! A message on its way out: its parts are written from the caller's memory into the transport.
+
+use core::task::{Context, Waker};
 
 use embedded_rtmp::chunk::{ChunkStreamId, WriteError};
 use embedded_rtmp::message::{MessageKind, Timestamp};
 use embedded_rtmp::session::RequestError;
 
 use crate::client::connection::Connection;
+use crate::transport::Transport;
 
-/// A message that lies in several places, which are sent one after the other.
+/// A message in several parts, which are sent one after the other.
 #[derive(Clone, Copy)]
 pub(crate) struct Message<'m> {
     pub(crate) kind: MessageKind,
@@ -15,30 +18,33 @@ pub(crate) struct Message<'m> {
     pub(crate) length: u32,
 }
 
-/// A message whose first bytes are out.
+/// A message whose first bytes are written.
 pub(crate) struct Begun {
     pub(crate) csid: ChunkStreamId,
     at: Timestamp,
     length: u32,
-    /// How much of its payload is out.
+    /// Bytes of its payload that are written.
     taken: usize,
 }
 
 impl<'m> Message<'m> {
-    /// What has no more bytes than a message can have.
+    /// A message of these parts.
+    ///
+    /// # Errors
+    /// The parts are longer than a message can be.
     pub(crate) fn new(kind: MessageKind, at: Timestamp, parts: &'m [&'m [u8]]) -> Result<Self, RequestError> {
         let length = parts.iter().fold(0, |sum: usize, part| sum.saturating_add(part.len()));
         let length = u32::try_from(length).map_err(|_| WriteError::TooLong(u32::MAX))?;
         Ok(Self { kind, at, parts, length })
     }
 
-    /// Whether that is what was begun, as far as can be told.
+    /// Returns whether this looks like the message that was begun.
     pub(crate) fn is(&self, begun: &Begun) -> bool {
         (begun.at, begun.length) == (self.at, self.length)
     }
 }
 
-/// What is left of the part in which the byte `at` is.
+/// Returns the rest of the part that contains the byte `at`.
 fn behind<'p>(parts: &[&'p [u8]], mut at: usize) -> &'p [u8] {
     for part in parts {
         match part.get(at..) {
@@ -49,16 +55,16 @@ fn behind<'p>(parts: &[&'p [u8]], mut at: usize) -> &'p [u8] {
     &[]
 }
 
-impl<const STREAMS: usize, const PLAYS: usize> Connection<'_, STREAMS, PLAYS> {
-    /// Writes at most `limit` bytes of a message's payload, of one part, into the ring, with the headers that they need.
-    /// Answers whether that was the end of it; `begun` is then empty.
+impl<const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'_, STREAMS, PLAYS, T> {
+    /// Writes at most `limit` bytes of a message's payload, from one part, into the transport, with the headers that they
+    /// need. Returns whether the message is complete; `begun` is then empty. Call it only if there is room.
     pub(crate) fn put(
         &mut self,
         begun: &mut Option<Begun>,
         message: &Message<'_>,
         limit: usize,
     ) -> Result<bool, RequestError> {
-        let Self { client, tunnel, link, .. } = self;
+        let Self { client, transport, .. } = self;
         let Message { kind, at, parts, length } = *message;
         if begun.is_none() {
             let stream = client.publishing().ok_or(RequestError::State)?;
@@ -68,17 +74,14 @@ impl<const STREAMS: usize, const PLAYS: usize> Connection<'_, STREAMS, PLAYS> {
         let Some(open) = begun else { return Ok(true) };
         let rest = behind(parts, open.taken);
         let rest = rest.get(..limit).unwrap_or(rest);
-        // All parts are at hand, whichever is next.
+        // The transport is told the length of all parts together.
         let at_hand = limit.min((length as usize).saturating_sub(open.taken));
-        let waiting = tunnel.count(|| client.media_len(open.csid, at_hand));
-        let mut put = |room: &mut [u8]| {
+        transport.announce(&mut || client.media_len(open.csid, at_hand));
+        let _ = transport.poll_write(&mut Context::from_waker(Waker::noop()), &mut |room| {
             let progress = client.poll_media(open.csid, rest, room);
             open.taken = open.taken.saturating_add(progress.taken);
             progress.written
-        };
-        if !tunnel.gather(&mut put) {
-            link.write(&mut |out| tunnel.transmit(waiting, out, &mut put));
-        }
+        });
         let is_done = client.media_left(open.csid).is_none();
         if is_done {
             *begun = None;

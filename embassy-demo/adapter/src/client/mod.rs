@@ -7,11 +7,10 @@
 //!                                ▼
 //!   open: the plan, attempt by attempt, and what is asked of the server ──► resolve: the host's addresses
 //!                                ▼
-//!   connection: a client in a socket ──► dial: how it begins · message: how frames go out · close: how it ends
-//!                                ▼
-//!   tunnel: what stands between it and the socket, or does not
+//!   connection: a client on a transport ──► dial: how it begins · message: how frames go out · close: how it ends
 //! ```
 
+pub(crate) mod attempt;
 pub(crate) mod close;
 pub(crate) mod connection;
 pub(crate) mod dial;
@@ -25,6 +24,5 @@ mod race;
 pub(crate) mod resolve;
 pub(crate) mod sender;
 pub(crate) mod station;
-pub(crate) mod tunnel;
 
 pub use options::ClientOptions;

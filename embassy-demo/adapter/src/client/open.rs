@@ -1,12 +1,12 @@
 //! Carries out a port plan: dials, keeps the deadlines, reports, and asks the server that answers.
 //!
 //! There is one connection for each attempt that may be under way at the same time: one connection tries port after
-//! port, several overlap as the plan has it. The one whose handshake is complete first wins; the others are reset before
-//! anything but the handshake is sent to anyone. Where the winner is cut off before the server has answered, the plan
-//! goes on.
+//! port, several overlap as the plan says. The connection whose handshake is complete first wins; the others are reset
+//! before anything except the handshake is sent. If the winner is cut off before the server has answered, the plan
+//! continues.
 
 use core::future::poll_fn;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 
 use embassy_net::Stack;
 use embedded_rtmp::command::ConnectOptions;
@@ -16,28 +16,29 @@ use embedded_rtmp::session::{Client, RequestError};
 use embedded_rtmp::url::Url;
 
 use crate::client::ClientOptions;
-use crate::client::connection::{Connection, Stage};
+use crate::client::connection::{Connection, Over, Stage};
 use crate::client::dial::Host;
 use crate::client::resolve::{Lookup, resolve};
 use crate::clock::{clock, wake_at};
 use crate::error::Error;
 use crate::fmt::info;
+use crate::transport::Transport;
 
-/// What is asked of the server that answers, with the URL's key: to publish, or to play.
+/// Asks the server to publish or to play the URL's key.
 pub(crate) type Request<'a, const STREAMS: usize, const PLAYS: usize> =
     fn(&mut Client<'a, STREAMS, PLAYS>, &'a str) -> Result<(), RequestError>;
 
-/// Where it goes, and what is wanted there.
+/// The host, the plan, and what is asked of the server.
 pub(crate) struct Dialing<'c, 'p, 'a, const STREAMS: usize, const PLAYS: usize> {
     pub(crate) host: Host<'c, 'a>,
     pub(crate) plan: &'c mut Plan<'p>,
     pub(crate) options: &'c ClientOptions<'c>,
     pub(crate) entropy: &'c mut dyn FnMut() -> [u8; 32],
-    /// Nothing, where the handshake is all.
+    /// `None` if only the handshake is wanted.
     pub(crate) request: Option<(&'c Url<'a>, Request<'a, STREAMS, PLAYS>)>,
 }
 
-/// Waits until one of the connections is open; answers which.
+/// Waits until one of the connections is open, and returns its index.
 pub(crate) async fn open<'a, const STREAMS: usize, const PLAYS: usize>(
     connections: &mut [Connection<'a, STREAMS, PLAYS>],
     course: &mut Dialing<'_, '_, 'a, STREAMS, PLAYS>,
@@ -46,7 +47,7 @@ pub(crate) async fn open<'a, const STREAMS: usize, const PLAYS: usize>(
     result.map_err(|index| connections.get(index).and_then(|it| it.failed).unwrap_or(Error::Exhausted))
 }
 
-/// Finds the addresses of a host. If there are none, every target of the plan has that for its reason.
+/// Finds the addresses of a host. If there are none, the plan reports that for every target.
 pub(crate) async fn lookup(stack: Stack<'_>, host: &str, plan: &mut Plan<'_>) -> Result<Lookup, Error> {
     resolve(stack, host).await.map_err(|error| {
         while let Some(PlanEvent::Dial { id, .. }) = plan.poll_event(clock()) {
@@ -57,14 +58,15 @@ pub(crate) async fn lookup(stack: Stack<'_>, host: &str, plan: &mut Plan<'_>) ->
 }
 
 impl<'a, const STREAMS: usize, const PLAYS: usize> Dialing<'_, '_, 'a, STREAMS, PLAYS> {
-    /// Waits until one of the connections is open; answers which, or which one says why none is.
+    /// Waits until one of the connections is open, and returns its index, or the index of the one that has the reason why none
+    /// is.
     pub(crate) fn poll_open(
         &mut self,
         connections: &mut [Connection<'a, STREAMS, PLAYS>],
         cx: &mut Context<'_>,
     ) -> Poll<Result<usize, usize>> {
         loop {
-            // What is reset is to be over before anything else is said.
+            // A reset must be sent before anything else happens.
             if connections.iter_mut().any(|it| it.poll_closed(cx).is_pending()) {
                 return Poll::Pending;
             }
@@ -82,7 +84,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Dialing<'_, '_, 'a, STREAMS, 
                     }
                 }
                 Some(PlanEvent::Abandon(id)) => {
-                    // Those that another one was quicker than go, too.
+                    // The attempts that lost to the winner are abandoned, too.
                     if self.plan.winner().is_none() {
                         info!("no answer in time");
                     }
@@ -116,20 +118,17 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Dialing<'_, '_, 'a, STREAMS, 
                     let Some((index, winner)) = winner else { return Poll::Ready(Err(0)) };
                     let Some((url, request)) = self.request else { return Poll::Ready(Ok(index)) };
                     if winner.stage == Stage::Greeted {
-                        winner.ask(url, self.options, request);
+                        winner.transport.tcp().keep_alive(Some(self.options.keep_alive));
                     }
-                    let result = winner.advance();
-                    if result.is_err() {
-                        if winner.is_cut_off() {
-                            winner.failed = None;
-                            self.plan.report_cut_off(clock());
+                    match ready!(winner.poll_asked(url, self.options, request, cx)) {
+                        Ok(()) => return Poll::Ready(Ok(index)),
+                        Err(Over) => {
+                            if winner.is_cut_off() {
+                                winner.failed = None;
+                                self.plan.report_cut_off(clock());
+                            }
+                            winner.reset();
                         }
-                        winner.reset();
-                    } else if winner.stage == Stage::Open {
-                        return Poll::Ready(Ok(index));
-                    } else {
-                        winner.register(cx);
-                        return Poll::Pending;
                     }
                 }
                 Some(PlanEvent::Exhausted) => {
@@ -141,12 +140,32 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Dialing<'_, '_, 'a, STREAMS, 
     }
 }
 
-impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS> {
+impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, STREAMS, PLAYS, T> {
+    /// Waits until the handshake is complete, asks the server, and waits until it has accepted.
+    pub(crate) fn poll_asked(
+        &mut self,
+        url: &Url<'a>,
+        options: &ClientOptions<'_>,
+        request: Request<'a, STREAMS, PLAYS>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Over>> {
+        loop {
+            if self.stage == Stage::Greeted {
+                self.ask(url, options, request);
+            }
+            self.advance(cx)?;
+            match self.stage {
+                Stage::Handshake | Stage::Asked => return Poll::Pending,
+                Stage::Greeted => {}
+                _ => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+
     /// Asks for the URL's application, and for its key.
     fn ask(&mut self, url: &Url<'a>, options: &ClientOptions<'_>, request: Request<'a, STREAMS, PLAYS>) {
         self.stage = Stage::Asked;
         self.lost_after = options.keep_alive.timeout;
-        self.link.keep_alive(Some(options.keep_alive));
         let tc_url = url.tc_url_parts();
         let connect = ConnectOptions { app: url.app(), tc_url: &tc_url, flash_ver: options.flash_ver };
         let result = self.client.connect(&connect);
@@ -155,7 +174,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
         }
     }
 
-    /// Whether that is how a firewall which lets the handshake through and nothing else shows.
+    /// Returns whether the connection ended as if a firewall let only the handshake through.
     fn is_cut_off(&self) -> bool {
         let may_be = matches!(
             self.failed,

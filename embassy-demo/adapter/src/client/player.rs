@@ -9,7 +9,7 @@ use embedded_rtmp::chunk::Fragment;
 use embedded_rtmp::command::{Code, DataMessage, PlayRequest, Status};
 use embedded_rtmp::message::Timestamp;
 use embedded_rtmp::port_plan::Plan;
-use embedded_rtmp::session::ClientEvent;
+use embedded_rtmp::session::{ClientEvent, SessionBuffers};
 use embedded_rtmp::url::Url;
 
 use crate::buffers::Memory;
@@ -19,7 +19,7 @@ use crate::client::dial::Host;
 use crate::client::open::{Dialing, Request, lookup, open};
 use crate::error::Error;
 use crate::fmt::impl_format;
-use crate::transport::{Traffic, Transport};
+use crate::transport::{Net, Traffic, Transport};
 
 /// What a player's owner gets.
 ///
@@ -65,11 +65,11 @@ pub enum End {
 /// A connection on which a stream is played: [an example](crate#playing).
 ///
 /// `STREAMS` is how many chunk streams may come in beside the one that is read; 8 do for all servers known.
-pub struct Player<'a, const STREAMS: usize = 8> {
-    connection: Connection<'a, STREAMS, 1>,
+pub struct Player<'a, const STREAMS: usize = 8, T = Net<'a>> {
+    connection: Connection<'a, STREAMS, 1, T>,
 }
 
-impl_format!(['a, const STREAMS: usize] Player<'a, STREAMS>, this => "Player {{ {} }}", this.connection.link.traffic());
+impl_format!(['a, const STREAMS: usize, T: Transport] Player<'a, STREAMS, T>, this => "Player {{ {} }}", this.traffic());
 
 impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
     /// Goes through the port plan, connects to the URL's application and asks to play its stream key. What the server says
@@ -95,15 +95,40 @@ impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
         mut entropy: impl FnMut() -> [u8; 32],
     ) -> Result<Self, Error> {
         url.key().ok_or(Error::NoStreamKey)?;
-        let mut connection = Connection::new(stack, memory.split(), &options.session)?;
+        let mut connection = Connection::over_net(stack, memory.split(), &options.session)?;
         let found = lookup(stack, url.host(), plan).await?;
         let host = Host { name: url.host(), addresses: found.addresses() };
-        let play: Request<'a, STREAMS, 1> = |client, key| client.play(&PlayRequest::new(key));
-        let request = Some((url, play));
+        let request = Some((url, Self::PLAY));
         let mut course = Dialing { host, plan, options, entropy: &mut entropy, request };
         open(from_mut(&mut connection), &mut course).await?;
         Ok(Self { connection })
     }
+}
+
+impl<'a, const STREAMS: usize, T: Transport> Player<'a, STREAMS, T> {
+    /// Plays over a transport that is connected to the URL's server, such as `&`[`Pipe`](crate::transport::Pipe): makes the
+    /// handshake, connects to the URL's application and asks to play its stream key. [`Self::run`] returns what the server
+    /// answers to the latter.
+    ///
+    /// `entropy` is 32 fresh random bytes. Dropping the future drops the transport.
+    ///
+    /// # Errors
+    /// The URL has no key, a buffer is too small, the server refused or broke the protocol, or the transport ended.
+    pub async fn open(
+        transport: T,
+        url: &Url<'a>,
+        options: &ClientOptions<'_>,
+        buffers: SessionBuffers<'a>,
+        entropy: &[u8; 32],
+    ) -> Result<Self, Error> {
+        url.key().ok_or(Error::NoStreamKey)?;
+        let mut connection = Connection::connected(transport, buffers, &options.session, entropy)?;
+        let asked = poll_fn(|cx| connection.poll_asked(url, options, Self::PLAY, cx)).await;
+        asked.map_err(|Over| connection.why())?;
+        Ok(Self { connection })
+    }
+
+    const PLAY: Request<'a, STREAMS, 1> = |client, key| client.play(&PlayRequest::new(key));
 
     /// Hands on what comes, until the stream or the connection ends. The future can be dropped; a new one goes on.
     ///
@@ -116,7 +141,7 @@ impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
                 // Before that, nothing comes that would have to wait.
                 let reads = viewer.poll_ready(cx).is_ready() || connection.stage < Stage::Playing;
                 let mut end = None;
-                let moved = connection.step(reads, &mut |event| match event {
+                let moved = connection.step(cx, reads, &mut |event| match event {
                     ClientEvent::Media(fragment) => viewer.media(&fragment),
                     ClientEvent::Data { timestamp, message, .. } => viewer.data(timestamp, &message),
                     ClientEvent::Status(_, status) => {
@@ -134,10 +159,7 @@ impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
                     (_, Some(end)) => return Poll::Ready(Ok(end)),
                     (Err(Over), None) => return Poll::Ready(Err(connection.why())),
                     (Ok(true), None) => {}
-                    (Ok(false), None) => {
-                        connection.register(cx);
-                        return Poll::Pending;
-                    }
+                    (Ok(false), None) => return Poll::Pending,
                 }
             }
         })
@@ -146,7 +168,7 @@ impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
 
     /// Bytes that went over the TCP connection since it was opened; over all that a tunnel had, one after the other.
     pub fn traffic(&self) -> Traffic {
-        self.connection.link.traffic()
+        self.connection.transport.traffic()
     }
 
     /// Ends the connection at once. Where it is a tunnel, the server is told, which takes a round trip or two, and 6 s where it

@@ -61,7 +61,7 @@ pub async fn test_ports<
     let limits = Limits { max_at_once: 1, ..limits };
     Plan::new(targets.get(..1).unwrap_or_default(), limits)?;
     let found = resolve(stack, host).await?;
-    let mut connection = Connection::<1>::new(stack, memory.split(), &options.session)?;
+    let mut connection = Connection::<1>::over_net(stack, memory.split(), &options.session)?;
     for target in targets {
         let plan = &mut Plan::new(core::slice::from_ref(target), limits)?;
         let host = Host { name: host, addresses: found.addresses() };

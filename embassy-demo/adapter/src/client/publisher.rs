@@ -9,7 +9,7 @@ use embassy_net::Stack;
 use embassy_sync::waitqueue::WakerRegistration;
 use embedded_rtmp::message::MessageKind;
 use embedded_rtmp::port_plan::Plan;
-use embedded_rtmp::session::Client;
+use embedded_rtmp::session::{Client, SessionBuffers};
 use embedded_rtmp::url::Url;
 
 use crate::buffers::Memory;
@@ -20,7 +20,7 @@ use crate::client::open::{Dialing, lookup, open};
 use crate::client::sender::{Sender, Slot};
 use crate::error::Error;
 use crate::fmt::impl_format;
-use crate::transport::{Traffic, Transport};
+use crate::transport::{Net, Traffic, Transport};
 
 /// A connection on which a stream is being published: [an example](crate#publishing).
 ///
@@ -28,15 +28,15 @@ use crate::transport::{Traffic, Transport};
 /// [`Self::close`] ends the stream in good order.
 ///
 /// `STREAMS` is how many chunk streams may come in beside the one that is read; 8 do for all servers known.
-pub struct Publisher<'a, const STREAMS: usize = 8> {
-    pub(crate) inner: RefCell<Inner<'a, STREAMS>>,
+pub struct Publisher<'a, const STREAMS: usize = 8, T = Net<'a>> {
+    pub(crate) inner: RefCell<Inner<'a, STREAMS, T>>,
 }
 
-impl_format!(['a, const STREAMS: usize] Publisher<'a, STREAMS>, this => "Publisher {{ {} }}", this.traffic());
+impl_format!(['a, const STREAMS: usize, T: Transport] Publisher<'a, STREAMS, T>, this => "Publisher {{ {} }}", this.traffic());
 
 /// What the handles share. Every change of it is made in a synchronous call.
-pub(crate) struct Inner<'a, const STREAMS: usize> {
-    pub(crate) connection: Connection<'a, STREAMS>,
+pub(crate) struct Inner<'a, const STREAMS: usize, T> {
+    pub(crate) connection: Connection<'a, STREAMS, 0, T>,
     /// In the order of their precedence: audio, data, video.
     pub(crate) slots: [Slot; 3],
     pub(crate) runner: WakerRegistration,
@@ -76,19 +76,19 @@ pub(crate) struct Inner<'a, const STREAMS: usize> {
 ///     }
 /// }
 /// ```
-pub struct Parts<'p, 'a, const STREAMS: usize = 8> {
+pub struct Parts<'p, 'a, const STREAMS: usize = 8, T = Net<'a>> {
     /// Must run all the while: nothing is received, and no waiting frame goes on, without it.
-    pub runner: Runner<'p, 'a, STREAMS>,
+    pub runner: Runner<'p, 'a, STREAMS, T>,
     /// Sends audio, before the others: it passes between the chunks of a large video frame.
-    pub audio: Sender<'p, 'a, STREAMS>,
+    pub audio: Sender<'p, 'a, STREAMS, T>,
     /// Sends data messages, `@setDataFrame` with the metadata first of all.
-    pub data: Sender<'p, 'a, STREAMS>,
+    pub data: Sender<'p, 'a, STREAMS, T>,
     /// Sends video.
-    pub video: Sender<'p, 'a, STREAMS>,
+    pub video: Sender<'p, 'a, STREAMS, T>,
 }
 
 impl_format!(
-    ['p, 'a, const STREAMS: usize] Parts<'p, 'a, STREAMS>,
+    ['p, 'a, const STREAMS: usize, T: Transport] Parts<'p, 'a, STREAMS, T>,
     this => "Parts {{ audio: {}, data: {}, video: {} }}", this.audio, this.data, this.video
 );
 
@@ -122,7 +122,7 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
         mut entropy: impl FnMut() -> [u8; 32],
     ) -> Result<Self, Error> {
         url.key().ok_or(Error::NoStreamKey)?;
-        let mut publisher = Self::over(Connection::new(stack, memory.split(), &options.session)?);
+        let mut publisher = Self::over(Connection::over_net(stack, memory.split(), &options.session)?);
         let found = lookup(stack, url.host(), plan).await?;
         let host = Host { name: url.host(), addresses: found.addresses() };
         let request = Some((url, Client::publish as _));
@@ -130,22 +130,48 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
         open(from_mut(&mut publisher.inner.get_mut().connection), &mut course).await?;
         Ok(publisher)
     }
+}
+
+impl<'a, const STREAMS: usize, T: Transport> Publisher<'a, STREAMS, T> {
+    /// Publishes over a transport that is connected to the URL's server, such as `&`[`Pipe`](crate::transport::Pipe): makes the
+    /// handshake, connects to the URL's application and asks to publish its stream key.
+    ///
+    /// `entropy` is 32 fresh random bytes. The keep-alive times of `options` are the transport's own business, except that
+    /// [`Self::close`] waits no longer than the time-out for what was sent to be acknowledged. Dropping the future drops the
+    /// transport.
+    ///
+    /// # Errors
+    /// The URL has no key, a buffer is too small, the server refused or broke the protocol, or the transport ended.
+    pub async fn open(
+        transport: T,
+        url: &Url<'a>,
+        options: &ClientOptions<'_>,
+        buffers: SessionBuffers<'a>,
+        entropy: &[u8; 32],
+    ) -> Result<Self, Error> {
+        url.key().ok_or(Error::NoStreamKey)?;
+        let mut publisher = Self::over(Connection::connected(transport, buffers, &options.session, entropy)?);
+        let connection = &mut publisher.inner.get_mut().connection;
+        let asked = poll_fn(|cx| connection.poll_asked(url, options, Client::publish, cx)).await;
+        asked.map_err(|Over| connection.why())?;
+        Ok(publisher)
+    }
 
     /// A publisher over a connection.
-    pub(crate) fn over(connection: Connection<'a, STREAMS>) -> Self {
+    pub(crate) fn over(connection: Connection<'a, STREAMS, 0, T>) -> Self {
         let slots = [MessageKind::AUDIO, MessageKind::DATA, MessageKind::VIDEO].map(Slot::new);
         Self { inner: RefCell::new(Inner { connection, slots, runner: WakerRegistration::new() }) }
     }
 
     /// The handles for sending, and the runner, which must run while they are used.
-    pub fn split(&mut self) -> Parts<'_, 'a, STREAMS> {
+    pub fn split(&mut self) -> Parts<'_, 'a, STREAMS, T> {
         let [audio, data, video] = [0, 1, 2].map(|slot| Sender::new(&self.inner, slot));
         Parts { runner: Runner { inner: &self.inner }, audio, data, video }
     }
 
     /// Bytes that went over the TCP connection since it was opened; over all that a tunnel had, one after the other.
     pub fn traffic(&self) -> Traffic {
-        self.inner.borrow().connection.link.traffic()
+        self.inner.borrow().connection.transport.traffic()
     }
 
     /// Ends the stream (`FCUnpublish`, `deleteStream`), then the connection, and waits until the server has acknowledged
@@ -168,31 +194,30 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
 }
 
 /// Receives, answers pings, keeps the time, and wakes senders when there is room.
-pub struct Runner<'p, 'a, const STREAMS: usize = 8> {
-    inner: &'p RefCell<Inner<'a, STREAMS>>,
+pub struct Runner<'p, 'a, const STREAMS: usize = 8, T = Net<'a>> {
+    inner: &'p RefCell<Inner<'a, STREAMS, T>>,
 }
 
-impl_format!(['p, 'a, const STREAMS: usize] Runner<'p, 'a, STREAMS>, _ => "Runner");
+impl_format!(['p, 'a, const STREAMS: usize, T: Transport] Runner<'p, 'a, STREAMS, T>, _ => "Runner");
 
-impl<const STREAMS: usize> Runner<'_, '_, STREAMS> {
+impl<const STREAMS: usize, T: Transport> Runner<'_, '_, STREAMS, T> {
     /// Runs until the session is over, and says why. It can be dropped and begun again.
     pub async fn run(&mut self) -> Error {
         poll_fn(|cx| {
             let mut inner = self.inner.borrow_mut();
             inner.runner.register(cx.waker());
-            if let Err(Over) = inner.connection.advance() {
+            if let Err(Over) = inner.connection.advance(cx) {
                 inner.wake_all();
                 return Poll::Ready(inner.connection.why());
             }
             inner.wake_starved();
-            inner.connection.register(cx);
             Poll::Pending
         })
         .await
     }
 }
 
-impl<const STREAMS: usize> Inner<'_, STREAMS> {
+impl<const STREAMS: usize, T> Inner<'_, STREAMS, T> {
     /// The session is over: everyone who waits is to learn of it.
     pub(crate) fn wake_all(&mut self) {
         self.slots.iter_mut().for_each(Slot::wake);

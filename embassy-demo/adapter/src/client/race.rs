@@ -46,7 +46,7 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
         let mut connections = Vec::<_, N>::new();
         for memory in memory {
             // There is room for as many.
-            let _ = connections.push(Connection::new(stack, memory.split(), &options.session)?);
+            let _ = connections.push(Connection::over_net(stack, memory.split(), &options.session)?);
         }
         let found = lookup(stack, url.host(), plan).await?;
         let host = Host { name: url.host(), addresses: found.addresses() };

@@ -20,6 +20,7 @@ use crate::client::message::{Begun, Message};
 use crate::client::publisher::Inner;
 use crate::error::Error;
 use crate::fmt::impl_format;
+use crate::transport::{Net, Transport};
 
 /// What the senders know of each other.
 pub(crate) struct Slot {
@@ -47,18 +48,18 @@ impl Slot {
 }
 
 /// Sends the frames of one kind: audio, video or data.
-pub struct Sender<'p, 'a, const STREAMS: usize = 8> {
-    inner: &'p RefCell<Inner<'a, STREAMS>>,
+pub struct Sender<'p, 'a, const STREAMS: usize = 8, T = Net<'a>> {
+    inner: &'p RefCell<Inner<'a, STREAMS, T>>,
     slot: usize,
 }
 
 impl_format!(
-    ['p, 'a, const STREAMS: usize] Sender<'p, 'a, STREAMS>,
+    ['p, 'a, const STREAMS: usize, T: Transport] Sender<'p, 'a, STREAMS, T>,
     this => "Sender {{ is_unfinished: {} }}", this.is_unfinished()
 );
 
-impl<'p, 'a, const STREAMS: usize> Sender<'p, 'a, STREAMS> {
-    pub(crate) fn new(inner: &'p RefCell<Inner<'a, STREAMS>>, slot: usize) -> Self {
+impl<'p, 'a, const STREAMS: usize, T: Transport> Sender<'p, 'a, STREAMS, T> {
+    pub(crate) fn new(inner: &'p RefCell<Inner<'a, STREAMS, T>>, slot: usize) -> Self {
         Self { inner, slot }
     }
 
@@ -94,9 +95,9 @@ impl<'p, 'a, const STREAMS: usize> Sender<'p, 'a, STREAMS> {
 }
 
 /// Nobody gives way to a sender whose future is gone.
-struct Turn<'s, 'p, 'a, const STREAMS: usize>(&'s Sender<'p, 'a, STREAMS>);
+struct Turn<'s, 'p, 'a, const STREAMS: usize, T: Transport>(&'s Sender<'p, 'a, STREAMS, T>);
 
-impl<const STREAMS: usize> Drop for Turn<'_, '_, '_, STREAMS> {
+impl<const STREAMS: usize, T: Transport> Drop for Turn<'_, '_, '_, STREAMS, T> {
     fn drop(&mut self) {
         let mut inner = self.0.inner.borrow_mut();
         if let Some(slot) = inner.slots.get_mut(self.0.slot) {
@@ -106,7 +107,7 @@ impl<const STREAMS: usize> Drop for Turn<'_, '_, '_, STREAMS> {
     }
 }
 
-impl<const STREAMS: usize> Inner<'_, STREAMS> {
+impl<const STREAMS: usize, T: Transport> Inner<'_, STREAMS, T> {
     /// Puts out as much of a frame as goes.
     fn poll_send(
         &mut self,
@@ -125,13 +126,8 @@ impl<const STREAMS: usize> Inner<'_, STREAMS> {
         }
         let mut has_moved = false;
         loop {
-            if !self.connection.may_send() {
-                self.connection.end(self.connection.link.end());
-                self.wake_all();
-                return Poll::Ready(Err(self.connection.why()));
-            }
             let limit = match self.turn(me) {
-                Some(limit) if self.connection.takes_media() => limit,
+                Some(limit) if self.connection.transport.has_room() => limit,
                 turn => {
                     self.wait(me, turn.is_some(), cx);
                     if has_moved && turn.is_none() {
@@ -189,7 +185,7 @@ impl<const STREAMS: usize> Inner<'_, STREAMS> {
 
     /// Wakes the senders that waited for room, if there is some.
     pub(crate) fn wake_starved(&mut self) {
-        if self.connection.takes_media() {
+        if self.connection.transport.has_room() {
             for slot in self.slots.iter_mut().filter(|slot| slot.starved) {
                 slot.starved = false;
                 slot.wake();

@@ -6,6 +6,7 @@
 //!      │ poll_write(f)         f gets free memory and returns how many bytes it wrote there
 //!      ▼
 //!   Transport ── Tcp           an embassy-net socket: its rings are lent, there is no buffer in between
+//!             ├─ Tunnel        RTMPT over a Tcp (feature `rtmpt`)
 //!             └─ &Pipe         any `embedded_io_async::{Read, Write}`: three lent blocks and an async pump
 //! ```
 //!
@@ -13,8 +14,12 @@
 //! lent as `&mut [u8]` in both directions, so that a layer can decipher in place. Only a session reads from `&[u8]`.
 
 mod connect;
+#[cfg(feature = "rtmpt")]
+mod gathered;
 mod pipe;
 mod tcp;
+#[cfg(feature = "rtmpt")]
+mod tunnel;
 
 use core::fmt;
 use core::task::{Context, Poll};
@@ -22,9 +27,17 @@ use core::task::{Context, Poll};
 pub use self::connect::{Connect, Stream};
 pub use self::pipe::Pipe;
 pub(crate) use self::tcp::OpenError;
-#[cfg(feature = "rtmpt")]
-pub(crate) use self::tcp::Opened;
 pub use self::tcp::{KeepAlive, Tcp, Traffic};
+#[cfg(feature = "rtmpt")]
+pub use self::tunnel::Tunnel;
+use crate::error::Error;
+
+/// What the attempts of a port plan run over: TCP, and with the feature `rtmpt` a tunnel through it if the attempt is one.
+#[cfg(not(feature = "rtmpt"))]
+pub type Net<'a> = Tcp<'a>;
+/// What the attempts of a port plan run over: TCP, or a tunnel through it if the attempt is one.
+#[cfg(feature = "rtmpt")]
+pub type Net<'a> = Tunnel<'a>;
 
 /// How a transport ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,14 +48,25 @@ pub enum End {
     Closed,
     /// By a reset, an error, a time-out or [`Transport::abort`]: what was written may not have arrived.
     Lost,
+    /// The tunnel has failed, by the fault of the server or of a proxy.
+    #[cfg(feature = "rtmpt")]
+    Tunnel(embedded_rtmp::tunnel::TunnelError),
 }
 
 impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Closed => "the connection was closed",
-            Self::Lost => "the connection was lost",
-        })
+        Error::from(*self).fmt(f)
+    }
+}
+
+impl From<End> for Error {
+    fn from(end: End) -> Self {
+        match end {
+            End::Closed => Self::Closed,
+            End::Lost => Self::Lost,
+            #[cfg(feature = "rtmpt")]
+            End::Tunnel(error) => Self::Tunnel(error),
+        }
     }
 }
 
@@ -82,6 +106,9 @@ pub trait Transport {
     ///
     /// After [`close`](Self::close) or [`abort`](Self::abort) it also throws away what still comes. While there are unread
     /// bytes and free room, an embassy-net socket wakes nobody: poll again after some time.
+    ///
+    /// The task is also woken when there is room and there was none. A layer that sends by itself, such as a tunnel that
+    /// polls the server, does so here. So poll this whenever nothing is left to do.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<End>;
 
     /// Ends the transport in good order after everything that was written. Nothing can be written any longer.
@@ -94,8 +121,23 @@ pub trait Transport {
     /// end that [`close`](Self::close) sends counts as one byte.
     fn unacknowledged(&self) -> Option<usize>;
 
+    /// Returns whether there is room for at least one byte.
+    fn has_room(&self) -> bool;
+
     /// Returns how many bytes were consumed and written since the connection began.
     fn traffic(&self) -> Traffic;
+
+    /// Tells how many bytes the caller has to write with the next [`poll_write`](Self::poll_write) and those that follow.
+    /// A transport that sends a length first, such as a tunnel, calls `waiting`. Others ignore it.
+    fn announce(&mut self, waiting: &mut dyn FnMut() -> usize) {
+        let _ = waiting;
+    }
+
+    /// Begins to tell the peer that the session ends at once, if the peer would not learn that from
+    /// [`abort`](Self::abort). Returns whether the caller has to wait for [`poll_gone`](Self::poll_gone).
+    fn leave(&mut self) -> bool {
+        false
+    }
 }
 
 impl<T: Transport + ?Sized> Transport for &mut T {
@@ -123,7 +165,19 @@ impl<T: Transport + ?Sized> Transport for &mut T {
         (**self).unacknowledged()
     }
 
+    fn has_room(&self) -> bool {
+        (**self).has_room()
+    }
+
     fn traffic(&self) -> Traffic {
         (**self).traffic()
+    }
+
+    fn announce(&mut self, waiting: &mut dyn FnMut() -> usize) {
+        (**self).announce(waiting);
+    }
+
+    fn leave(&mut self) -> bool {
+        (**self).leave()
     }
 }

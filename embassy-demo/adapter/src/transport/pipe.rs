@@ -232,7 +232,7 @@ impl<'b> Pipe<'b> {
             match end {
                 None => {}
                 Some(End::Closed) => core::future::pending().await,
-                Some(End::Lost) => return,
+                Some(_) => return,
             }
         }
     }
@@ -359,6 +359,7 @@ impl Transport for &Pipe<'_> {
             Some(end) => Poll::Ready(end),
             None => {
                 self.readable.register(cx);
+                self.writable.register(cx);
                 Poll::Pending
             }
         }
@@ -375,6 +376,11 @@ impl Transport for &Pipe<'_> {
 
     fn unacknowledged(&self) -> Option<usize> {
         None
+    }
+
+    fn has_room(&self) -> bool {
+        let block = self.filled();
+        !self.is_closing.get() && block.memory.try_borrow().is_ok_and(|memory| block.end.get() < memory.len())
     }
 
     fn traffic(&self) -> Traffic {

@@ -10,6 +10,8 @@ use core::task::{Context, Poll, Waker};
 use embassy_net::tcp::{ConnectError, State, TcpSocket};
 use embassy_net::{IpAddress, IpEndpoint, Stack};
 use embassy_time::Duration;
+#[cfg(not(feature = "rtmpt"))]
+use embedded_rtmp::port_plan;
 
 use super::{End, Lend, Transport};
 use crate::clock::LONGEST;
@@ -55,6 +57,7 @@ pub struct Tcp<'a> {
     traffic: Traffic,
     /// Whether small messages filled the send ring, which has not been half empty since.
     is_crowded: bool,
+    is_closed: bool,
     is_aborted: bool,
     /// Our address when the caller closed the connection.
     address: Option<IpAddress>,
@@ -100,14 +103,15 @@ impl<'a> Tcp<'a> {
         // A chunk header and its payload are written one after the other: Nagle's algorithm would hold the payload back
         // until the peer's delayed acknowledgement.
         socket.set_nagle_enabled(false);
-        Self { stack, socket, traffic: Traffic::default(), is_crowded: false, is_aborted: false, address: None }
+        let traffic = Traffic::default();
+        Self { stack, socket, traffic, is_crowded: false, is_closed: false, is_aborted: false, address: None }
     }
 
     /// Aborts the connection and prepares the socket for the next session.
     pub(crate) fn restart(&mut self) {
         self.socket.abort();
         self.socket.set_nagle_enabled(false);
-        (self.is_aborted, self.address) = (false, None);
+        (self.is_closed, self.is_aborted, self.address) = (false, false, None);
         (self.traffic, self.is_crowded) = (Traffic::default(), false);
     }
 
@@ -122,11 +126,29 @@ impl<'a> Tcp<'a> {
         self.socket.set_keep_alive(keep_alive.map(|times| times.interval.min(LONGEST)));
     }
 
+    /// Returns whether attempts of this kind can be carried out.
+    #[cfg(not(feature = "rtmpt"))]
+    pub(crate) fn carries(transport: port_plan::Transport) -> bool {
+        transport == port_plan::Transport::Rtmp
+    }
+
+    /// Prepares the socket for an attempt.
+    #[cfg(not(feature = "rtmpt"))]
+    pub(crate) fn begin(&mut self, _: port_plan::Target, _: &str) {
+        self.restart();
+    }
+
+    /// The socket.
+    #[cfg(not(feature = "rtmpt"))]
+    pub(crate) fn tcp(&mut self) -> &mut Self {
+        self
+    }
+
     /// Begins to open a connection, after aborting the previous one of the session. [`Self::poll_opened`] returns the
     /// result.
     pub(crate) fn open(&mut self, to: IpEndpoint) -> Result<(), OpenError> {
         self.socket.abort();
-        (self.is_aborted, self.address) = (false, None);
+        (self.is_closed, self.is_aborted, self.address) = (false, false, None);
         // smoltcp would dial from an address that is not ours, and then close the socket as if the peer had refused.
         let has_address = match to.addr {
             IpAddress::Ipv4(_) => self.stack.config_v4().is_some(),
@@ -227,11 +249,6 @@ impl<'a> Tcp<'a> {
         }
     }
 
-    /// Returns whether there is room for at least one byte.
-    pub(crate) fn has_room(&self) -> bool {
-        self.socket.can_send()
-    }
-
     /// Returns whether something may still come, or something that came is unread.
     pub(crate) fn may_receive(&self) -> bool {
         self.socket.may_recv()
@@ -328,25 +345,28 @@ impl Transport for Tcp<'_> {
     }
 
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        if self.is_aborted || self.address.is_some() {
+        let is_ending = self.is_aborted || self.is_closed;
+        if is_ending {
             while self.read(&mut |input| input.len()) > 0 {}
         }
         match self.socket.state() {
-            State::TimeWait => Poll::Ready(End::Closed),
+            State::TimeWait => return Poll::Ready(End::Closed),
             // The stack has not sent RST yet. A socket that connects or listens again would forget it.
-            State::Closed if !self.is_aborted || self.socket.remote_endpoint().is_none() => {
+            State::Closed if self.is_aborted && self.socket.remote_endpoint().is_some() => self.wake(cx),
+            State::Closed => {
                 // smoltcp forgets what was not sent if our address has gone.
-                let is_sent = self.address.is_some() && self.socket.send_queue() == 0 && !self.has_moved();
-                Poll::Ready(if is_sent && !self.is_aborted { End::Closed } else { End::Lost })
+                let is_sent = self.is_closed && self.socket.send_queue() == 0 && !self.has_moved();
+                return Poll::Ready(if is_sent && !self.is_aborted { End::Closed } else { End::Lost });
             }
-            _ => {
-                self.wake(cx);
-                Poll::Pending
-            }
+            _ if is_ending => self.wake(cx),
+            // smoltcp wakes both directions when the state changes.
+            _ => _ = pin!(self.socket.wait_write_ready()).poll(cx),
         }
+        Poll::Pending
     }
 
     fn close(&mut self) {
+        self.is_closed = true;
         self.address = self.socket.local_endpoint().map(|endpoint| endpoint.addr);
         self.socket.close();
     }
@@ -359,6 +379,10 @@ impl Transport for Tcp<'_> {
     fn unacknowledged(&self) -> Option<usize> {
         let fin = matches!(self.socket.state(), State::FinWait1 | State::Closing | State::LastAck);
         Some(self.socket.send_queue().saturating_add(usize::from(fin)))
+    }
+
+    fn has_room(&self) -> bool {
+        self.socket.can_send()
     }
 
     fn traffic(&self) -> Traffic {

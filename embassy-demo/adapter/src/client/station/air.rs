@@ -177,10 +177,7 @@ impl<'s, 'g, 'a> Air<'s, 'g, 'a> {
                     }
                     Poll::Pending => return Poll::Pending,
                 },
-                Phase::OnAir if self.connection.advance().is_ok() => {
-                    self.connection.register(cx);
-                    return Poll::Pending;
-                }
+                Phase::OnAir if self.connection.advance(cx).is_ok() => return Poll::Pending,
                 Phase::OnAir => {
                     self.connection.close();
                     self.phase = Phase::Closing;

@@ -6,6 +6,7 @@ use super::Frame;
 use super::air::{Air, Phase};
 use crate::client::message::Message;
 use crate::clock::clock;
+use crate::transport::Transport;
 
 impl Air<'_, '_, '_> {
     /// Takes note of a frame; answers whether it is to be sent.
@@ -27,11 +28,10 @@ impl Air<'_, '_, '_> {
             }
         };
         loop {
-            if self.connection.advance().is_err() {
+            if self.connection.advance(cx).is_err() {
                 return Poll::Ready(());
             }
-            if !self.connection.takes_media() {
-                self.connection.register(cx);
+            if !self.connection.transport.has_room() {
                 return Poll::Pending;
             }
             match self.connection.put(&mut self.begun, &message, usize::MAX) {

@@ -132,7 +132,7 @@ impl<'a> Station<'a> {
         let order = Order::for_url_or(&url, gear.options.ports)?;
         url.key().ok_or(Error::NoStreamKey)?;
         let lookup = Lookup::new(url.host())?;
-        let mut connection = Connection::new(stack, lent.again(), &gear.options.client.session)?;
+        let mut connection = Connection::over_net(stack, lent.again(), &gear.options.client.session)?;
         let mut air = Air::new(gear, &url, order.targets(), lookup, &mut connection);
         let mut query = pin!(None);
         loop {

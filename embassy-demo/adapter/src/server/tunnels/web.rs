@@ -15,7 +15,7 @@ use crate::server::gateway::Web;
 use crate::server::handler::Handler;
 use crate::server::relay::Relay;
 use crate::server::requests::{changed, take_in};
-use crate::transport::Tcp;
+use crate::transport::{Tcp, Transport};
 
 /// How often an answer that waits for room is tried again. A ring that is empty has all of its room in one piece; nobody is
 /// told when that is so.

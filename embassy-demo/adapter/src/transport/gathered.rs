@@ -1,7 +1,7 @@
-//! What a session has put out for the next request of its tunnel.
+//! What a session has written for the next request of its tunnel.
 
-/// Bytes that wait while a request is under way, in lent memory, so that the next one has more than one message. A message
-/// that is longer than what is left goes out with the next request by itself, straight from where it lies.
+/// Bytes that wait in lent memory while a request is under way, so that the next request carries more than one message. A
+/// message for which there is no room goes out with the next request, directly from the caller's memory.
 pub(super) struct Gathered<'a> {
     bytes: &'a mut [u8],
     start: usize,
@@ -25,16 +25,17 @@ impl<'a> Gathered<'a> {
         (self.start, self.end) = (0, 0);
     }
 
-    /// Lends the free room to `fill`.
-    pub(super) fn gather(&mut self, fill: impl FnOnce(&mut [u8]) -> usize) {
+    /// Lends the free room to `fill`, and returns how many bytes it wrote.
+    pub(super) fn gather(&mut self, fill: impl FnOnce(&mut [u8]) -> usize) -> usize {
         self.bytes.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end - self.start);
         let room = self.bytes.get_mut(self.end..).unwrap_or(&mut []);
         let filled = if room.is_empty() { 0 } else { fill(room).min(room.len()) };
         self.end += filled;
+        filled
     }
 
-    /// Moves what waits to `room`, as far as that goes; answers how much it filled.
+    /// Moves bytes that wait to `room`, until either ends. Returns the number of bytes moved.
     pub(super) fn move_to(&mut self, room: &mut [u8]) -> usize {
         let length = room.len().min(self.len());
         let bytes = self.bytes.get(self.start..self.start + length);

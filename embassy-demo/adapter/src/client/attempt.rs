@@ -1,0 +1,21 @@
+//! What a connection remembers of an attempt of the port plan.
+
+use embedded_rtmp::port_plan::AttemptId;
+use embedded_rtmp::time::Instant;
+
+/// An attempt that is under way on a connection, or has won.
+#[derive(Clone, Copy)]
+pub(crate) struct Attempt {
+    pub(crate) id: Option<AttemptId>,
+    pub(crate) port: u16,
+    /// Which of the host's addresses is tried.
+    pub(crate) address: u8,
+    /// Microseconds that each address gets of the time that TCP may take.
+    pub(crate) share: u32,
+    /// When the next address is tried.
+    pub(crate) next_at: Instant,
+}
+
+impl Attempt {
+    pub(crate) const NONE: Self = Self { id: None, port: 0, address: 0, share: 0, next_at: Instant::from_micros(0) };
+}

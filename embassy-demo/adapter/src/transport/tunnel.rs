@@ -1,0 +1,350 @@
+//! RTMPT: a transport over a transport, which wraps the session's bytes in HTTP requests and responses.
+//!
+//! The session's bytes are written into the body of a request. While a request is under way, they are gathered in lent
+//! memory for the next one. The tunnel opens another TCP connection whenever the server or a proxy has closed the previous one.
+
+use core::task::{Context, Poll};
+use core::time::Duration;
+
+use embassy_net::{IpEndpoint, Stack};
+use embedded_rtmp::port_plan::{self, Target};
+use embedded_rtmp::time::Instant;
+use embedded_rtmp::tunnel::TunnelClient;
+
+use super::gathered::Gathered;
+use super::tcp::{OpenError, Opened};
+use super::{End, Lend, Tcp, Traffic, Transport};
+use crate::clock::{clock, wake_at};
+use crate::fmt::impl_format;
+
+/// How long another TCP connection may take.
+const OPEN_LIMIT: Duration = Duration::from_secs(10);
+/// How long after a refusal the tunnel connects again.
+const RETRY_DELAY: Duration = Duration::from_millis(100);
+/// How long the server has to answer the request that closes the tunnel.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+/// After this many connections in a row on which nothing came, the tunnel is over.
+const MAX_FUTILE: u8 = 3;
+
+/// A TCP socket of embassy-net, with a tunnel through it if the attempt of the port plan is one.
+pub struct Tunnel<'a> {
+    tcp: Tcp<'a>,
+    /// `None` if the session runs over TCP directly.
+    client: Option<TunnelClient<'a>>,
+    to: Option<IpEndpoint>,
+    /// Until when the connection that is being opened must be there.
+    opening: Option<Instant>,
+    /// When the tunnel connects again if it was refused.
+    again: Instant,
+    futile: u8,
+    gathered: Gathered<'a>,
+    /// How many bytes the session is going to write, as it has announced.
+    announced: usize,
+    failed: Option<End>,
+    closing: Closing,
+}
+
+/// How far the end of the tunnel is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Closing {
+    /// The session has not closed it.
+    Open,
+    /// What was written is to be answered.
+    Settling,
+    /// The server is to know that the tunnel is closed, until then.
+    Told(Instant),
+    /// The TCP connection is being closed.
+    Tcp,
+}
+
+impl_format!(['a] Tunnel<'a>, this => "Tunnel {{ {} }}", this.tcp);
+
+impl<'a> Tunnel<'a> {
+    /// A socket that is not connected. `gather` is memory for what waits for the next request.
+    pub(crate) fn new(stack: Stack<'a>, rx: &'a mut [u8], tx: &'a mut [u8], gather: &'a mut [u8]) -> Self {
+        Self {
+            tcp: Tcp::new(stack, rx, tx),
+            client: None,
+            to: None,
+            opening: None,
+            again: Instant::from_micros(0),
+            futile: 0,
+            gathered: Gathered::new(gather),
+            announced: 0,
+            failed: None,
+            closing: Closing::Open,
+        }
+    }
+
+    /// Returns whether attempts of this kind can be carried out.
+    pub(crate) fn carries(transport: port_plan::Transport) -> bool {
+        matches!(transport, port_plan::Transport::Rtmp | port_plan::Transport::Rtmpt)
+    }
+
+    /// Prepares the socket for an attempt.
+    pub(crate) fn begin(&mut self, target: Target, host: &'a str) {
+        let is_tunnel = target.transport == port_plan::Transport::Rtmpt;
+        self.client = is_tunnel.then(|| TunnelClient::new(host, target.port));
+        (self.to, self.opening, self.futile, self.announced) = (None, None, 0, 0);
+        (self.failed, self.closing) = (None, Closing::Open);
+        self.gathered.clear();
+        self.tcp.restart();
+    }
+
+    /// Begins to open a connection, and remembers the address for the connections that follow.
+    pub(crate) fn open(&mut self, to: IpEndpoint) -> Result<(), OpenError> {
+        self.to = Some(to);
+        self.tcp.open(to)
+    }
+
+    /// The socket.
+    pub(crate) fn tcp(&mut self) -> &mut Tcp<'a> {
+        &mut self.tcp
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        let at = match self.opening {
+            // If the time has come, the connection is being opened.
+            Some(limit) if clock() >= self.again => Some(limit),
+            Some(_) => Some(self.again),
+            None => self.client.as_ref()?.poll_timeout(),
+        };
+        match self.closing {
+            Closing::Told(limit) => Some(at.map_or(limit, |at| at.min(limit))),
+            _ => at,
+        }
+    }
+
+    /// Checks the time and the connection, and opens another connection if one is needed.
+    ///
+    /// # Errors
+    /// The tunnel is over.
+    fn advance(&mut self, now: Instant) -> Result<(), End> {
+        if let Some(end) = self.failed {
+            return Err(end);
+        }
+        let result = self.try_advance(now);
+        self.failed = result.err();
+        result
+    }
+
+    fn try_advance(&mut self, now: Instant) -> Result<(), End> {
+        let Some(client) = &mut self.client else { return Ok(()) };
+        client.handle_timeout(now).map_err(End::Tunnel)?;
+        if let Some(limit) = self.opening {
+            return match self.tcp.opened() {
+                Opened::Yes => {
+                    self.opening = None;
+                    client.connected();
+                    Ok(())
+                }
+                _ if now >= limit => Err(End::Lost),
+                // A proxy that is overloaded may accept a connection in a moment.
+                Opened::No if now >= self.again => {
+                    self.again = now + RETRY_DELAY;
+                    let to = self.to.ok_or(End::Lost)?;
+                    self.tcp.open(to).map_err(|_| End::Lost)
+                }
+                Opened::No | Opened::NotYet => Ok(()),
+            };
+        }
+        if client.is_closed() || (!client.needs_connection() && self.tcp.may_receive()) {
+            return Ok(());
+        }
+        if !client.needs_connection() {
+            client.connection_ended().map_err(End::Tunnel)?;
+        }
+        if client.is_closed() {
+            return Ok(());
+        }
+        self.futile = self.futile.saturating_add(1);
+        let to = self.to.filter(|_| self.futile <= MAX_FUTILE).ok_or(End::Closed)?;
+        self.tcp.open(to).map_err(|_| End::Lost)?;
+        (self.opening, self.again) = (Some(now + OPEN_LIMIT), now + RETRY_DELAY);
+        Ok(())
+    }
+
+    /// Writes a request, if one can be written, and lends the room in its body to `f`. Returns how many bytes `f` wrote, or
+    /// `None` if it was not called.
+    fn transmit(&mut self, now: Instant, cx: &mut Context<'_>, f: Lend<'_>) -> Option<usize> {
+        let client = self.client.as_mut()?;
+        let (gathered, mut filled) = (&mut self.gathered, None);
+        loop {
+            let waiting = self.announced.saturating_add(gathered.len());
+            if !client.wants_transmit(now, waiting) {
+                return filled;
+            }
+            let written = self.tcp.poll_write(cx, &mut |out| {
+                client.poll_transmit(now, out, waiting, |room| {
+                    let moved = gathered.move_to(room);
+                    match room.get_mut(moved..) {
+                        None | Some([]) => moved,
+                        Some(room) => {
+                            let written = f(room).min(room.len());
+                            filled = Some(written);
+                            moved.saturating_add(written)
+                        }
+                    }
+                })
+            });
+            if filled.is_some() || !matches!(written, Poll::Ready(Ok(1..))) {
+                return filled;
+            }
+        }
+    }
+
+    /// Does what the tunnel does by itself, and wakes the task when there is more to do.
+    fn drive(&mut self, now: Instant, cx: &mut Context<'_>) -> Result<(), End> {
+        self.advance(now)?;
+        if self.closing == Closing::Settling
+            && let Some(client) = self.client.as_mut().filter(|it| !it.is_under_way() && self.gathered.len() == 0)
+        {
+            client.close();
+            self.closing = Closing::Told(now + CLOSE_LIMIT);
+        }
+        // What the session has announced goes out with what it writes.
+        if self.announced == 0 {
+            self.transmit(now, cx, &mut |_| 0);
+        }
+        if let Some(at) = self.poll_timeout() {
+            wake_at(at, cx);
+        }
+        Ok(())
+    }
+}
+
+impl Transport for Tunnel<'_> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, f: Lend<'_>) -> Poll<Result<usize, End>> {
+        if self.client.is_none() {
+            return self.tcp.poll_read(cx, f);
+        }
+        let now = clock();
+        self.advance(now)?;
+        let Self { tcp, client: Some(client), futile, failed, .. } = self else { return Poll::Pending };
+        let (mut taken, mut is_stuck) = (0_usize, false);
+        loop {
+            let read = tcp.poll_read(cx, &mut |input| {
+                *futile = 0;
+                let mut consumed = 0_usize;
+                while let Some(rest) = input.get_mut(consumed..)
+                    && !is_stuck
+                    && failed.is_none()
+                {
+                    let result = client.receive_in_place(now, rest, |data| {
+                        let took = f(data).min(data.len());
+                        taken = taken.saturating_add(took);
+                        is_stuck = took < data.len();
+                        took
+                    });
+                    match result {
+                        Ok(0) => break,
+                        Ok(more) => consumed = consumed.saturating_add(more),
+                        Err(error) => *failed = Some(End::Tunnel(error)),
+                    }
+                }
+                consumed
+            });
+            if let Some(end) = *failed {
+                return Poll::Ready(Err(end));
+            }
+            if is_stuck && taken == 0 {
+                // The session may have to write before it can read on.
+                client.send_early();
+            }
+            if taken > 0 || is_stuck {
+                return Poll::Ready(Ok(taken));
+            }
+            if !matches!(read, Poll::Ready(Ok(1..))) {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, f: Lend<'_>) -> Poll<Result<usize, End>> {
+        let Some(client) = &self.client else { return self.tcp.poll_write(cx, f) };
+        if self.closing != Closing::Open {
+            return Poll::Ready(Err(End::Closed));
+        }
+        if let Some(end) = self.failed {
+            return Poll::Ready(Err(end));
+        }
+        let now = clock();
+        if client.wants_transmit(now, 1) {
+            let filled = self.transmit(now, cx, f);
+            self.announced = 0;
+            return filled.map_or(Poll::Pending, |filled| Poll::Ready(Ok(filled)));
+        }
+        self.announced = 0;
+        if self.gathered.is_full() {
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(self.gathered.gather(f)))
+    }
+
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        if self.client.is_none() || self.closing == Closing::Tcp {
+            return self.tcp.poll_gone(cx);
+        }
+        let now = clock();
+        if self.closing != Closing::Open {
+            // What nobody reads any longer must not hold the responses back.
+            while let Poll::Ready(Ok(1..)) = self.poll_read(cx, &mut |bytes| bytes.len()) {}
+        }
+        let result = self.drive(now, cx);
+        if let Closing::Told(limit) = self.closing {
+            let is_closed = self.client.as_ref().is_none_or(TunnelClient::is_closed);
+            if result.is_err() || is_closed || now >= limit {
+                self.closing = Closing::Tcp;
+                self.tcp.close();
+                return self.tcp.poll_gone(cx);
+            }
+        }
+        if let Err(end) = result {
+            return Poll::Ready(end);
+        }
+        self.tcp.wake(cx);
+        Poll::Pending
+    }
+
+    fn close(&mut self) {
+        if self.client.is_some() {
+            self.closing = Closing::Settling;
+        } else {
+            self.tcp.close();
+        }
+    }
+
+    fn abort(&mut self) {
+        self.client = None;
+        self.tcp.abort();
+    }
+
+    fn leave(&mut self) -> bool {
+        let Some(client) = self.client.as_mut().filter(|_| self.failed.is_none()) else { return false };
+        client.close();
+        self.closing = Closing::Told(clock() + CLOSE_LIMIT);
+        true
+    }
+
+    fn unacknowledged(&self) -> Option<usize> {
+        let is_told = self.client.is_none() || matches!(self.closing, Closing::Open | Closing::Tcp);
+        Some(self.tcp.unacknowledged()?.saturating_add(usize::from(!is_told)))
+    }
+
+    fn has_room(&self) -> bool {
+        match &self.client {
+            Some(client) if !client.wants_transmit(clock(), 1) => !self.gathered.is_full(),
+            _ => self.tcp.has_room(),
+        }
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.tcp.traffic()
+    }
+
+    fn announce(&mut self, waiting: &mut dyn FnMut() -> usize) {
+        if self.client.is_some() {
+            self.announced = waiting();
+        }
+    }
+}
