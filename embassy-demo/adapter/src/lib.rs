@@ -209,6 +209,7 @@ mod client;
 mod clock;
 mod error;
 mod fmt;
+mod live;
 mod server;
 mod text;
 pub mod transport;
@@ -222,6 +223,10 @@ pub use client::resolve::ResolveError;
 pub use client::sender::Sender;
 pub use client::station::{Clip, Counters, Frame, MAX_PARTS, Retry, Source, Station, StationOptions, Tally};
 pub use error::{Error, Refusal};
+pub use live::{
+    Audio, Config, Counters as LiveCounters, DropReason, Live, LiveRunner, MAX_AAC_CONFIG, MAX_PARAMETER_SETS, Phase,
+    Picture, Retry as LiveRetry, SendOutcome, Sending, State, Status, Stopped, Tally as LiveTally, Tracks, Video, new,
+};
 pub use server::handler::{Handler, Origin, Rejection, SessionId};
 pub use server::playing::Played;
 pub use server::relay::StreamMemory;
@@ -231,7 +236,7 @@ pub use server::{DEFAULT_PORTS, Server, ServerError, ServerOptions};
 pub use text::Text;
 pub use transport::{KeepAlive, Traffic};
 
-pub use embedded_rtmp;
+pub use {embedded_rtmp, rand_core};
 
 /// The examples in both READMEs are compiled.
 #[cfg(doctest)]

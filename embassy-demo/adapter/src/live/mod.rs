@@ -1,0 +1,312 @@
+//! A stream that stays live: a runner that keeps the connection, and handles for the tasks that send.
+//!
+//! ```text
+//!   camera task ──► Video::send ─┐                       ┌──► the socket's send ring
+//!   audio task ───► Audio::send ─┼──► Shared: session, ──┤
+//!   button ───────► Live ────────┘    slots, status      └──◄ LiveRunner: connects, receives, keeps the time,
+//!                                                             wakes the senders when there is room
+//! ```
+
+mod config;
+mod message;
+mod retry;
+mod runner;
+mod shared;
+mod status;
+mod timeline;
+mod tracks;
+
+pub use config::Config;
+pub use message::Picture;
+pub use retry::Retry;
+pub use runner::LiveRunner;
+pub use status::{Counters, Phase, Status, Tally};
+pub use tracks::{MAX_AAC_CONFIG, MAX_PARAMETER_SETS, Tracks};
+
+use core::cell::RefCell;
+use core::future::{Future, poll_fn};
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use embassy_net::Stack;
+use embedded_rtmp::handshake;
+use rand_core::CryptoRng;
+use static_cell::{ConstStaticCell, StaticCell};
+
+use self::message::{Content, Message};
+use self::shared::{AUDIO, Shared, VIDEO};
+use crate::buffers::Memory;
+use crate::client::connection::Connection;
+use crate::fmt::impl_format;
+
+/// All the memory of one stream, for a static: it lies in `.bss`, and its buffers are never on a stack.
+///
+/// `RX` and `TX` are the bytes of TCP's receive and send ring; [`Memory`] tells how large they and the others should be.
+///
+/// ```
+/// use embedded_rtmp_embassy::State;
+///
+/// static STATE: State<4096, 8192> = State::new();
+/// ```
+pub struct State<
+    const RX: usize,
+    const TX: usize,
+    const SCRATCH: usize = { handshake::SCRATCH },
+    const CONTROL: usize = 512,
+    const GATHER: usize = 0,
+> {
+    memory: ConstStaticCell<Memory<RX, TX, SCRATCH, CONTROL, GATHER>>,
+    /// Borrows the memory.
+    shared: StaticCell<RefCell<Shared>>,
+}
+
+impl_format!(
+    Debug,
+    [
+        const RX: usize,
+        const TX: usize,
+        const SCRATCH: usize,
+        const CONTROL: usize,
+        const GATHER: usize
+    ] State<RX, TX, SCRATCH, CONTROL, GATHER>,
+    _ => "State<{}, {}, {}, {}, {}>", RX, TX, SCRATCH, CONTROL, GATHER
+);
+
+impl<const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usize, const GATHER: usize>
+    State<RX, TX, SCRATCH, CONTROL, GATHER>
+{
+    /// Memory for one stream. Sizes that cannot work do not compile.
+    pub const fn new() -> Self {
+        Self { memory: ConstStaticCell::new(Memory::new()), shared: StaticCell::new() }
+    }
+}
+
+impl<const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usize, const GATHER: usize> Default
+    for State<RX, TX, SCRATCH, CONTROL, GATHER>
+{
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Makes a stream: the handle, and the runner, which must run in a task of its own on the executor of `stack`.
+///
+/// `rng` is the chip's random number generator. The runner takes 32 bytes from it for each attempt to connect, and 4 for
+/// each pause.
+///
+/// # Panics
+/// If it is called twice with the same `state`, or if the stack has no socket left (`StackResources`).
+pub fn new<
+    R: CryptoRng,
+    const RX: usize,
+    const TX: usize,
+    const SCRATCH: usize,
+    const CONTROL: usize,
+    const GATHER: usize,
+>(
+    stack: Stack<'static>,
+    state: &'static State<RX, TX, SCRATCH, CONTROL, GATHER>,
+    rng: R,
+    config: Config,
+) -> (Live, LiveRunner<R>) {
+    let lent = state.memory.take().split();
+    let shared: &'static RefCell<Shared> = state.shared.init_with(|| {
+        let Ok(connection) = Connection::new(stack, lent, &config.client.session) else {
+            unreachable!("State::new refuses buffers that are too small")
+        };
+        RefCell::new(Shared::new(connection, &config))
+    });
+    (Live { shared, seen: 0 }, LiveRunner::new(stack, shared, rng, config))
+}
+
+/// The handle of a stream: [an example](crate#publishing). Clones stand for the same stream, in other tasks.
+#[derive(Clone)]
+pub struct Live {
+    shared: &'static RefCell<Shared>,
+    /// The changes of the status that [`Self::changed`] has told.
+    seen: u32,
+}
+
+impl_format!(Debug, [] Live, this => "Live {{ phase: {:?} }}", this.status().phase);
+
+impl Live {
+    /// Sets what the stream consists of. Without it nothing is sent. If the stream is live, the new headers are sent at once.
+    pub fn set_tracks(&self, tracks: Tracks) {
+        self.shared.borrow_mut().set_tracks(tracks);
+    }
+
+    /// The handle for pictures.
+    pub fn video(&self) -> Video {
+        Video { shared: self.shared }
+    }
+
+    /// The handle for audio.
+    pub fn audio(&self) -> Audio {
+        Audio { shared: self.shared }
+    }
+
+    /// The state of the stream now.
+    pub fn status(&self) -> Status {
+        self.shared.borrow().status()
+    }
+
+    /// Waits until the phase, the port or the last error differs from what it was at the last call of this handle, and
+    /// returns the status. The other fields change without it. The future can be dropped.
+    pub async fn changed(&mut self) -> Status {
+        let Self { shared, seen } = self;
+        poll_fn(|cx| {
+            let mut shared = shared.borrow_mut();
+            if *seen == shared.changes {
+                shared.watchers.register(cx.waker());
+                return Poll::Pending;
+            }
+            *seen = shared.changes;
+            Poll::Ready(shared.status())
+        })
+        .await
+    }
+
+    /// Waits until the encoder should make a keyframe: after each connection, and after pictures were dropped that others
+    /// need. Each request is told to one waiting task, once. The future can be dropped.
+    pub async fn keyframe_wanted(&self) {
+        poll_fn(|cx| {
+            let mut shared = self.shared.borrow_mut();
+            if !core::mem::take(&mut shared.is_keyframe_wanted) {
+                shared.watchers.register(cx.waker());
+                return Poll::Pending;
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// Connects, if the runner has stopped or is about to. The time line begins at 0 again.
+    pub fn start(&self) {
+        self.shared.borrow_mut().start();
+    }
+
+    /// Ends the stream and waits until the connection is closed, for at most [`Config::stop_timeout`]. Sends that have not
+    /// begun are dropped; one that has begun may finish. At once if the runner has stopped before.
+    ///
+    /// The future can be dropped; the runner stops all the same.
+    pub async fn stop(&self) -> Stopped {
+        let stops = {
+            let mut shared = self.shared.borrow_mut();
+            shared.stop();
+            shared.stops
+        };
+        poll_fn(|cx| {
+            let mut shared = self.shared.borrow_mut();
+            if shared.stops == stops && shared.phase() != Phase::Stopped {
+                shared.watchers.register(cx.waker());
+                return Poll::Pending;
+            }
+            Poll::Ready(if shared.is_in_order { Stopped::InOrder } else { Stopped::Cut })
+        })
+        .await
+    }
+}
+
+/// How a stream ended: [`Live::stop`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Stopped {
+    /// There was no connection, or the server has acknowledged all that was sent and the end of the stream.
+    InOrder,
+    /// The connection was reset, or lost before.
+    Cut,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum SendOutcome {
+    /// Its last byte is in the socket's send ring.
+    Sent,
+    /// It was not sent, or not to the end.
+    Dropped(DropReason),
+}
+
+/// Why a message was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum DropReason {
+    /// There is no connection, or it was lost or ended.
+    Offline,
+    /// The server is slower than the source, or a picture needs others that were dropped, or the send took too long.
+    Late,
+    /// Another message of the kind is being sent.
+    Busy,
+    /// The tracks have no such content, or their parameter sets are not known.
+    NoTrack,
+    /// It has 16 MiB or more.
+    TooLarge,
+}
+
+/// Sends pictures.
+#[derive(Clone)]
+pub struct Video {
+    shared: &'static RefCell<Shared>,
+}
+
+impl_format!(Debug, [] Video, _ => "Video");
+
+impl Video {
+    /// Sends a picture, which is lent until the future is ready or dropped. One picture can be sent to several streams at
+    /// the same time.
+    ///
+    /// The future ends within [`Config::send_timeout`]. If it is dropped before the first byte has gone out, the picture has
+    /// not been sent and is not counted; send it again, or make a keyframe. If it is dropped later, the rest of the message
+    /// is sent as zeros, and video goes on with the next keyframe.
+    pub fn send<'f>(&self, picture: Picture<'f>) -> Sending<'f> {
+        Sending { shared: self.shared, slot: VIDEO, ticket: None, message: Message::new(Content::Picture(picture)) }
+    }
+}
+
+/// Sends audio, which passes between the chunks of a picture.
+#[derive(Clone)]
+pub struct Audio {
+    shared: &'static RefCell<Shared>,
+}
+
+impl_format!(Debug, [] Audio, _ => "Audio");
+
+impl Audio {
+    /// Sends an audio frame, which is lent until the future is ready or dropped: one raw AAC frame without an ADTS header,
+    /// or samples of another format. `pts` is in microseconds on the source's clock, the one of the pictures.
+    ///
+    /// As [`Video::send`] otherwise.
+    pub fn send<'f>(&self, pts: u64, frame: &'f [u8]) -> Sending<'f> {
+        Sending { shared: self.shared, slot: AUDIO, ticket: None, message: Message::new(Content::Sound(pts, frame)) }
+    }
+}
+
+/// The future of [`Video::send`] and [`Audio::send`]. It does nothing before it is polled.
+#[must_use = "futures do nothing unless they are polled"]
+pub struct Sending<'f> {
+    shared: &'static RefCell<Shared>,
+    slot: usize,
+    /// What it owns its slot with.
+    ticket: Option<u32>,
+    message: Message<'f>,
+}
+
+impl_format!(Debug, ['f] Sending<'f>, _ => "Sending");
+
+impl Future for Sending<'_> {
+    type Output = SendOutcome;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<SendOutcome> {
+        let Self { shared, slot, ticket, message } = self.get_mut();
+        shared.borrow_mut().poll_send(*slot, ticket, message, cx)
+    }
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.shared.borrow_mut().abandon(self.slot, ticket);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! When to connect again.
+
+use embassy_time::Duration;
+use embedded_rtmp::time::Instant;
+
+use crate::clock::later;
+
+/// How long to wait before connecting again, and when to give up.
+///
+/// Each wait is twice as long as the one before it. Of each, a random part of up to a half is left out, so that the clients
+/// of a server that was restarted do not all come back at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Retry {
+    /// The runner gives up if there was no connection for this long; `None`: never.
+    pub limit: Option<Duration>,
+    /// The first wait.
+    pub first: Duration,
+    /// The longest wait. A connection that lasted for this long makes the next wait the first again.
+    pub longest: Duration,
+}
+
+impl Retry {
+    /// For ever, with waits of 0.5, 1, 2, 4 and then 8 s.
+    pub const DEFAULT: Self = Self { limit: None, first: Duration::from_millis(500), longest: Duration::from_secs(8) };
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// A time without a connection.
+pub(super) struct Outage {
+    ends: Instant,
+    wait: Duration,
+}
+
+impl Outage {
+    /// An outage that begins now.
+    pub(super) fn new(now: Instant, retry: &Retry) -> Self {
+        Self { ends: later(now, retry.limit.unwrap_or(Duration::MAX)), wait: retry.first }
+    }
+
+    /// How long to wait now, with 32 random bits; `None` if it is time to give up.
+    pub(super) fn next(&mut self, now: Instant, retry: &Retry, random: u32) -> Option<Duration> {
+        let whole = self.wait.min(retry.longest).as_ticks();
+        self.wait = Duration::from_ticks(whole.saturating_mul(2));
+        let less = (whole / 2).saturating_mul(u64::from(random >> 16)) >> 16;
+        let wait = Duration::from_ticks(whole.saturating_sub(less));
+        (later(now, wait) < self.ends).then_some(wait)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    fn waits(retry: Retry, random: u32) -> Vec<u64> {
+        let mut now = Instant::from_millis(100_000);
+        let mut outage = Outage::new(now, &retry);
+        let mut waits = Vec::new();
+        while let Some(wait) = outage.next(now, &retry, random).filter(|_| waits.len() < 8) {
+            waits.push(wait.as_millis());
+            // Each attempt takes three seconds.
+            now = later(now, wait + Duration::from_secs(3));
+        }
+        waits
+    }
+
+    #[test]
+    fn waits_double_up_to_the_longest_and_go_on_for_ever() {
+        assert_eq!(waits(Retry::DEFAULT, 0), [500, 1_000, 2_000, 4_000, 8_000, 8_000, 8_000, 8_000]);
+    }
+
+    #[test]
+    fn waits_end_with_the_limit() {
+        let retry = Retry { limit: Some(Duration::from_secs(60)), ..Retry::DEFAULT };
+        assert_eq!(waits(retry, 0), [500, 1_000, 2_000, 4_000, 8_000, 8_000, 8_000]);
+        assert_eq!(waits(Retry { limit: Some(Duration::MIN), ..retry }, 0), []);
+    }
+
+    #[test]
+    fn jitter_takes_up_to_a_half() {
+        assert_eq!(waits(Retry::DEFAULT, u32::MAX)[..2], [250, 500]);
+        assert_eq!(waits(Retry::DEFAULT, 1 << 31)[..2], [375, 750]);
+    }
+}

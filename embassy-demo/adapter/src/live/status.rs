@@ -1,0 +1,73 @@
+//! What a user is told.
+
+use embassy_time::Duration;
+use embedded_rtmp::port_plan::Target;
+
+use crate::error::Error;
+
+/// What the runner is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Phase {
+    /// Nothing, until [`Live::start`](crate::Live::start).
+    Stopped,
+    /// It waits before it connects again.
+    Resting,
+    /// It waits for an address of our own.
+    Network,
+    /// It looks up the addresses of the host.
+    Resolving,
+    /// It dials, or waits for the server's answers.
+    Connecting,
+    /// The server takes frames.
+    Live,
+    /// It ends the stream and closes the connection.
+    Stopping,
+}
+
+/// How many messages of one kind were sent and dropped. Both wrap at 2³².
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct Tally {
+    /// Messages of which the last byte is in the socket.
+    pub sent: u32,
+    /// Messages that were not sent, or not to the end.
+    pub dropped: u32,
+}
+
+/// What was sent since the state was made; metadata and sequence headers are not counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct Counters {
+    /// Audio frames.
+    pub audio: Tally,
+    /// Pictures.
+    pub video: Tally,
+    /// Bytes of payload in the messages that were sent.
+    pub bytes: u64,
+    /// How often a server has accepted the stream.
+    pub connections: u32,
+}
+
+/// The state of a stream: [`Live::status`](crate::Live::status).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct Status {
+    /// What the runner is doing.
+    pub phase: Phase,
+    /// The transport and the port of the connection, or of the attempt that is under way or was the last.
+    pub port: Option<Target>,
+    /// Why the last connection or the last attempt to connect failed. It stays when the next one succeeds.
+    pub last_error: Option<Error>,
+    /// The bits a second that arrive at the peer, on the average of the last few acknowledgements; `None` before they are
+    /// known. If less is sent than the network would carry, it is what is sent.
+    pub bit_rate: Option<u32>,
+    /// How late the last message was when it was sent or dropped.
+    pub lateness: Duration,
+    /// What was sent.
+    pub counters: Counters,
+}

@@ -1,0 +1,170 @@
+//! From the source's clock to the timestamps of the stream, and how late a message is.
+
+use embedded_rtmp::message::Timestamp;
+
+/// A message may be earlier than the one before it by this many milliseconds. It is then sent with the same timestamp.
+const JITTER: i32 = 500;
+/// A clock that advances by this many milliseconds more than ours, from one message to the next, has jumped.
+const LEAP: i32 = 5_000;
+
+/// The time line of a stream. It begins at 0 with the first message and continues across connections.
+///
+/// ```text
+///              first message                 jump                    keyframe
+///   not begun ───────────────► running ───────────────► broken ─────────────────► running, from where it was
+/// ```
+///
+/// All times in milliseconds are modulo 2³².
+#[derive(Default)]
+pub(super) struct Timeline {
+    /// The source's time in microseconds at the stream's time 0.
+    zero: u64,
+    has_begun: bool,
+    is_broken: bool,
+    /// Of each kind: the timestamp of the last message, and our time then.
+    last: [(u32, u32); 2],
+}
+
+impl Timeline {
+    /// The timestamp of a message of a kind that the source made at `time`, in microseconds of its clock; `now` is our time
+    /// in milliseconds.
+    ///
+    /// `None` after the source's clock has jumped, until a message comes that `may_continue`: a keyframe.
+    pub(super) fn place(&mut self, kind: usize, time: u64, may_continue: bool, now: u32) -> Option<Timestamp> {
+        if !self.has_begun {
+            *self = Self { zero: time, has_begun: true, is_broken: false, last: [(0, now); 2] };
+        }
+        let (last, at) = self.last.get(kind).copied().unwrap_or_default();
+        let step = self.millis(time).wrapping_sub(last) as i32;
+        let elapsed = now.wrapping_sub(at) as i32;
+        self.is_broken |= step < -JITTER || step.saturating_sub(elapsed) > LEAP;
+        if self.is_broken {
+            if !may_continue {
+                return None;
+            }
+            let (latest, at) = self.latest();
+            let next = latest.wrapping_add(now.wrapping_sub(at)).wrapping_add(1);
+            self.zero = time.wrapping_sub(u64::from(next).wrapping_mul(1_000));
+            self.is_broken = false;
+            self.last = [(next, now); 2];
+        }
+        let millis = self.millis(time);
+        let millis = if (millis.wrapping_sub(last) as i32) < 0 { last } else { millis };
+        if let Some(place) = self.last.get_mut(kind) {
+            *place = (millis, now);
+        }
+        Some(Timestamp(millis))
+    }
+
+    /// The latest timestamp so far.
+    pub(super) fn position(&self) -> Timestamp {
+        Timestamp(self.latest().0)
+    }
+
+    fn latest(&self) -> (u32, u32) {
+        let [a, b] = self.last;
+        if (a.0.wrapping_sub(b.0) as i32) < 0 { b } else { a }
+    }
+
+    fn millis(&self, time: u64) -> u32 {
+        let since = time.wrapping_sub(self.zero);
+        if (since as i64) < 0 { ((since.wrapping_neg() / 1_000) as u32).wrapping_neg() } else { (since / 1_000) as u32 }
+    }
+}
+
+/// How late messages are: how much more time has passed since the first one than its timestamp says.
+///
+/// The source's clock and ours differ by a constant, and drift apart. Therefore the least difference counts as on time, and
+/// grows by a thousandth of the time, which is more than clocks drift.
+#[derive(Default)]
+pub(super) struct Lateness {
+    /// Our time less the source's for a message on time, and when that was found.
+    least: Option<(u32, u32)>,
+}
+
+impl Lateness {
+    /// How late a message is that comes `now`. All in milliseconds, modulo 2³².
+    pub(super) fn of(&mut self, timestamp: Timestamp, now: u32) -> u32 {
+        let difference = now.wrapping_sub(timestamp.0);
+        let (least, at) = *self.least.get_or_insert((difference, now));
+        let drift = now.wrapping_sub(at) / 1024;
+        let least = least.wrapping_add(drift);
+        let late = difference.wrapping_sub(least);
+        if late as i32 <= 0 {
+            self.least = Some((difference, now));
+            return 0;
+        }
+        if drift > 0 {
+            self.least = Some((least, at.wrapping_add(drift.wrapping_mul(1024))));
+        }
+        late
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VIDEO: usize = 1;
+    const AUDIO: usize = 0;
+
+    #[test]
+    fn the_first_message_is_at_zero_whatever_the_clock_of_the_source_says() {
+        let mut timeline = Timeline::default();
+        let base = 7_000_000_000_000;
+        assert_eq!(timeline.place(AUDIO, base, false, 50), Some(Timestamp(0)));
+        assert_eq!(timeline.place(VIDEO, base + 40_900, true, 90), Some(Timestamp(40)));
+        // Earlier than zero, by a little.
+        assert_eq!(timeline.place(AUDIO, base - 20_000, false, 91), Some(Timestamp(0)));
+        assert_eq!(timeline.position(), Timestamp(40));
+    }
+
+    #[test]
+    fn a_clock_that_begins_again_continues_at_the_next_keyframe() {
+        let mut timeline = Timeline::default();
+        timeline.place(VIDEO, 90_000_000, true, 1_000);
+        assert_eq!(timeline.place(VIDEO, 91_000_000, false, 2_000), Some(Timestamp(1_000)));
+        assert_eq!(timeline.place(VIDEO, 0, false, 2_040), None);
+        assert_eq!(timeline.place(AUDIO, 20_000, false, 2_060), None);
+        assert_eq!(timeline.place(VIDEO, 80_000, true, 2_120), Some(Timestamp(1_121)));
+        assert_eq!(timeline.place(AUDIO, 90_000, false, 2_130), Some(Timestamp(1_131)));
+    }
+
+    #[test]
+    fn a_clock_that_jumps_ahead_continues_at_the_next_keyframe() {
+        let mut timeline = Timeline::default();
+        timeline.place(VIDEO, 0, true, 0);
+        assert_eq!(timeline.place(VIDEO, 3_600_000_000, false, 40), None);
+        assert_eq!(timeline.place(VIDEO, 3_600_040_000, true, 80), Some(Timestamp(81)));
+        // A pause is no jump, and neither is a source that is quicker than real time.
+        assert_eq!(timeline.place(VIDEO, 3_700_040_000, false, 100_080), Some(Timestamp(100_081)));
+        assert_eq!(timeline.place(VIDEO, 3_704_040_000, false, 100_081), Some(Timestamp(104_081)));
+    }
+
+    #[test]
+    fn timestamps_wrap_with_the_protocol() {
+        let mut timeline = Timeline::default();
+        let mut expected = 0_u32;
+        // Sixty days in steps of an hour.
+        for hour in 0..1_440_u64 {
+            let now = (hour * 3_600_000) as u32;
+            assert_eq!(timeline.place(VIDEO, hour * 3_600_000_000, false, now), Some(Timestamp(expected)));
+            expected = expected.wrapping_add(3_600_000);
+        }
+    }
+
+    #[test]
+    fn clocks_that_drift_are_not_late_and_neither_is_one_that_wraps() {
+        let mut lateness = Lateness::default();
+        // Ours is quicker by 200 millionths; half an hour, over the end of both counters.
+        for tick in 0..45_000_u32 {
+            let timestamp = Timestamp(0xFFFF_0000_u32.wrapping_add(tick * 40));
+            let now = 0xFFFF_8000_u32.wrapping_add(tick * 40 + tick / 125);
+            assert!(lateness.of(timestamp, now) <= 1, "{tick}");
+        }
+        // What is late for a while is so until the source has caught up.
+        let (timestamp, on_time) = (0xFFFF_0000_u32.wrapping_add(1_800_000), 0xFFFF_8000_u32.wrapping_add(1_800_360));
+        let late = lateness.of(Timestamp(timestamp), on_time.wrapping_add(2_000));
+        assert!((1_990..=2_001).contains(&late), "{late}");
+    }
+}

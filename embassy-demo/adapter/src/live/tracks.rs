@@ -1,0 +1,201 @@
+//! What the stream consists of, and the headers that a server needs before the first frame.
+
+use embedded_rtmp::media::audio::{AacPacket, AudioTagHeader, Format, HEADER_SIZE, Sound};
+use embedded_rtmp::media::avc::{Sps, UnitType, sequence_header};
+use embedded_rtmp::media::metadata::Metadata;
+use embedded_rtmp::media::video::Codec;
+use embedded_rtmp::message::MessageKind;
+
+use crate::fmt::impl_format;
+
+/// The most bytes that the parameter sets of [`Tracks::h264`] can have together.
+pub const MAX_PARAMETER_SETS: usize = 128;
+/// The most bytes of the configuration in [`Tracks::aac`].
+pub const MAX_AAC_CONFIG: usize = 8;
+
+/// The bytes of the longest header: the metadata, or an AVC sequence header with 16 bytes around its parameter sets.
+const HEADER: usize = 192;
+
+/// The tracks of a stream: H.264 video, audio, or both.
+///
+/// The library makes the metadata and the sequence headers from them, and sends these on every connection before the first
+/// frame. Parameter sets that come in band, among the units of a [`Picture`](crate::Picture), take the place of those that
+/// are given here. An encoder that puts them before every keyframe needs [`Tracks::h264_in_band`] and nothing else.
+///
+/// ```
+/// use embedded_rtmp_embassy::Tracks;
+///
+/// const SPS: &[u8] = b"\x67\x42\xC0\x1E\xDA\x02\x80\xBF\xE5\x84";
+/// const PPS: &[u8] = b"\x68\xCE\x3C\x80";
+/// // AAC LC, 44,100 Hz, stereo.
+/// const TRACKS: Tracks = Tracks::h264(SPS, PPS).aac(&[0x12, 0x10]);
+/// ```
+#[derive(Clone, Copy)]
+pub struct Tracks {
+    has_video: bool,
+    /// The sequence parameter set, then the picture parameter set.
+    sets: [u8; MAX_PARAMETER_SETS],
+    sps: u8,
+    pps: u8,
+    audio: Audio,
+}
+
+#[derive(Clone, Copy)]
+enum Audio {
+    None,
+    Aac([u8; MAX_AAC_CONFIG], u8),
+    Other(Sound),
+}
+
+impl_format!(
+    Debug,
+    [] Tracks,
+    this => "Tracks {{ parameter sets: {} and {} bytes, audio: {} }}", this.sps, this.pps, this.has_audio()
+);
+
+impl Tracks {
+    /// No tracks: nothing is sent.
+    pub const NONE: Self = Self { has_video: false, sets: [0; MAX_PARAMETER_SETS], sps: 0, pps: 0, audio: Audio::None };
+
+    /// H.264 video with these parameter sets: NAL units of type 7 and 8, without start codes.
+    ///
+    /// # Panics
+    /// If the two have more than [`MAX_PARAMETER_SETS`] bytes together. In a `const` that is an error of the compiler.
+    pub const fn h264(sps: &[u8], pps: &[u8]) -> Self {
+        assert!(sps.len() + pps.len() <= MAX_PARAMETER_SETS, "the parameter sets have more than 128 bytes");
+        let mut tracks = Self { has_video: true, sps: sps.len() as u8, pps: pps.len() as u8, ..Self::NONE };
+        let (first, second) = tracks.sets.split_at_mut(sps.len());
+        first.copy_from_slice(sps);
+        let (second, _) = second.split_at_mut(pps.len());
+        second.copy_from_slice(pps);
+        tracks
+    }
+
+    /// H.264 video whose parameter sets come in band. Pictures are dropped until one has both.
+    pub const fn h264_in_band() -> Self {
+        Self { has_video: true, ..Self::NONE }
+    }
+
+    /// The same video and no other audio than AAC with this configuration: an AudioSpecificConfig (ISO/IEC 14496-3, section
+    /// 1.6.2.1), which encoders deliver or `embedded_rtmp::media::aac::AacConfig` makes. Frames are sent without ADTS headers.
+    ///
+    /// # Panics
+    /// If the configuration has more than [`MAX_AAC_CONFIG`] bytes.
+    pub const fn aac(self, config: &[u8]) -> Self {
+        assert!(config.len() <= MAX_AAC_CONFIG, "the AudioSpecificConfig has more than 8 bytes");
+        let mut bytes = [0; MAX_AAC_CONFIG];
+        bytes.split_at_mut(config.len()).0.copy_from_slice(config);
+        Self { audio: Audio::Aac(bytes, config.len() as u8), ..self }
+    }
+
+    /// The same video and no other audio than this, which has no configuration: G.711, MP3 or PCM.
+    pub const fn sound(self, sound: Sound) -> Self {
+        Self { audio: Audio::Other(sound), ..self }
+    }
+
+    /// Audio alone, for [`Self::aac`] or [`Self::sound`].
+    pub const fn audio() -> Self {
+        Self::NONE
+    }
+
+    pub(super) const fn has_audio(&self) -> bool {
+        !matches!(self.audio, Audio::None)
+    }
+
+    pub(super) const fn has_video(&self) -> bool {
+        self.has_video
+    }
+
+    /// Whether the parameter sets are known.
+    pub(super) const fn is_configured(&self) -> bool {
+        self.sps > 0 && self.pps > 0
+    }
+
+    fn sps(&self) -> &[u8] {
+        self.sets.get(..self.sps.into()).unwrap_or_default()
+    }
+
+    fn pps(&self) -> &[u8] {
+        self.sets.get(usize::from(self.sps)..usize::from(self.sps) + usize::from(self.pps)).unwrap_or_default()
+    }
+
+    /// Takes the parameter sets from the units of a picture. Returns whether they differ from those known before.
+    pub(super) fn take_in_band(&mut self, units: &[&[u8]]) -> bool {
+        let find = |kind| units.iter().copied().find(|unit| UnitType::of(unit) == Some(kind));
+        let (Some(sps), Some(pps)) = (find(UnitType::SPS), find(UnitType::PPS)) else { return false };
+        if (sps, pps) == (self.sps(), self.pps()) || sps.len() + pps.len() > MAX_PARAMETER_SETS {
+            return false;
+        }
+        *self = Self { audio: self.audio, ..Self::h264(sps, pps) };
+        true
+    }
+
+    /// The bytes before an audio frame, in `buffer`.
+    pub(super) fn audio_header<'b>(&self, buffer: &'b mut [u8; HEADER_SIZE]) -> Option<&'b [u8]> {
+        match self.audio {
+            Audio::None => None,
+            Audio::Aac(..) => Some(AudioTagHeader::Aac(AacPacket::RAW).emit(buffer)),
+            Audio::Other(sound) => Some(AudioTagHeader::Other(sound).emit(buffer)),
+        }
+    }
+}
+
+/// What is sent before the first frame, in this order.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Header {
+    Metadata,
+    Video,
+    Audio,
+}
+
+impl Header {
+    pub(super) const ALL: [Header; 3] = [Header::Metadata, Header::Video, Header::Audio];
+
+    /// The message that carries it.
+    pub(super) const fn kind(self) -> MessageKind {
+        match self {
+            Self::Metadata => MessageKind::DATA,
+            Self::Video => MessageKind::VIDEO,
+            Self::Audio => MessageKind::AUDIO,
+        }
+    }
+}
+
+/// Memory for one header while it is sent.
+type HeaderBuffer = [u8; HEADER];
+pub(super) const HEADER_BUFFER: HeaderBuffer = [0; HEADER];
+
+impl Tracks {
+    /// The payload of a header's message; `None` if the tracks need none.
+    pub(super) fn header<'b>(&self, header: Header, buffer: &'b mut HeaderBuffer) -> Option<&'b [u8]> {
+        match header {
+            Header::Metadata => self.metadata(buffer),
+            Header::Video => sequence_header(&[self.sps()], &[self.pps()], buffer).ok(),
+            Header::Audio => match self.audio {
+                Audio::Aac(config, length) => {
+                    let (header, body) = buffer.split_first_chunk_mut::<HEADER_SIZE>()?;
+                    AudioTagHeader::Aac(AacPacket::SEQUENCE_HEADER).emit(header);
+                    *body.split_first_chunk_mut()?.0 = config;
+                    buffer.get(..HEADER_SIZE + usize::from(length))
+                }
+                _ => None,
+            },
+        }
+    }
+
+    fn metadata<'b>(&self, buffer: &'b mut HeaderBuffer) -> Option<&'b [u8]> {
+        let size = Sps::parse(self.sps());
+        let metadata = Metadata {
+            width: size.map(|size| size.width),
+            height: size.map(|size| size.height),
+            video_codec: self.is_configured().then_some(Codec::AVC.0.into()),
+            audio_codec: match self.audio {
+                Audio::None => None,
+                Audio::Aac(..) => Some(Format::AAC.0.into()),
+                Audio::Other(sound) => Some(sound.format.0.into()),
+            },
+            ..Metadata::new()
+        };
+        metadata.emit(buffer).ok()
+    }
+}
