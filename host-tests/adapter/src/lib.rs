@@ -12,6 +12,7 @@ mod hostile_ports;
 #[cfg(feature = "rtmpt")]
 mod hostile_web;
 mod limits;
+mod live;
 mod pair;
 mod plain_tcp;
 mod player;

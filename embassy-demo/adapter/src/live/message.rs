@@ -2,10 +2,10 @@
 
 use core::slice::from_ref;
 
+use embedded_rtmp::media::FrameClass;
 use embedded_rtmp::media::audio;
 use embedded_rtmp::media::avc::UnitType;
 use embedded_rtmp::media::video::{AvcPacket, FrameType, HEADER_SIZE, VideoTagHeader};
-use embedded_rtmp::pressure::Class;
 
 use super::tracks::Tracks;
 use crate::fmt::impl_format;
@@ -45,14 +45,14 @@ impl<'f> Picture<'f> {
     }
 
     /// What the picture is to those that follow.
-    pub(super) fn class(&self) -> Class {
+    pub(super) fn class(&self) -> FrameClass {
         // A slice that is no reference: `nal_ref_idc` is 0 (ISO/IEC 14496-10, section 7.4.1).
         let is_disposable = |unit: &&[u8]| unit.first().is_some_and(|first| first & 0x7F == UnitType::SLICE.0);
         let mut slices = self.units.iter().filter(|unit| is_slice(unit));
         match slices.next() {
-            _ if self.is_key => Class::Keyframe,
-            Some(first) if is_disposable(first) => Class::Disposable,
-            _ => Class::Inter,
+            _ if self.is_key => FrameClass::Keyframe,
+            Some(first) if is_disposable(first) => FrameClass::Disposable,
+            _ => FrameClass::Inter,
         }
     }
 }
@@ -92,10 +92,10 @@ impl<'f> Message<'f> {
         }
     }
 
-    pub(super) fn class(&self) -> Class {
+    pub(super) fn class(&self) -> FrameClass {
         match &self.content {
             Content::Picture(picture) => picture.class(),
-            Content::Sound(..) => Class::Audio,
+            Content::Sound(..) => FrameClass::Audio,
         }
     }
 
@@ -204,9 +204,9 @@ mod tests {
     #[test]
     fn classes_come_from_the_first_slice() {
         let class = |is_key, units: &[&[u8]]| Picture::new(0, 0, is_key, units).class();
-        assert_eq!(class(true, &[&[0x65]]), Class::Keyframe);
-        assert_eq!(class(false, &[&[9], &[6], &[0x41]]), Class::Inter);
-        assert_eq!(class(false, &[&[9], &[6], &[0x01], &[0x01]]), Class::Disposable);
-        assert_eq!(class(false, &[]), Class::Inter);
+        assert_eq!(class(true, &[&[0x65]]), FrameClass::Keyframe);
+        assert_eq!(class(false, &[&[9], &[6], &[0x41]]), FrameClass::Inter);
+        assert_eq!(class(false, &[&[9], &[6], &[0x01], &[0x01]]), FrameClass::Disposable);
+        assert_eq!(class(false, &[]), FrameClass::Inter);
     }
 }

@@ -120,7 +120,11 @@ impl<R: CryptoRng> LiveRunner<R> {
             }
             let Some(wait) = outage.next(now, &config.retry, self.rng.next_u32()) else { return Err(lost) };
             info!("off the air: {}; again in {} ms", lost, wait.as_millis());
-            shared.borrow_mut().enter(Phase::Resting);
+            {
+                let mut shared = shared.borrow_mut();
+                shared.is_in_order = true;
+                shared.enter(Phase::Resting);
+            }
             if let Either::First(()) = select(stopped(shared), Timer::after(wait)).await {
                 return Ok(());
             }

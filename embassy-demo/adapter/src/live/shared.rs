@@ -25,9 +25,10 @@ use core::task::{Context, Poll, Waker};
 use embassy_sync::waitqueue::MultiWakerRegistration;
 use embassy_time::Duration;
 use embedded_rtmp::chunk::ChunkStreamId;
+use embedded_rtmp::media::FrameClass;
 use embedded_rtmp::message::{MAX_MESSAGE_LENGTH, MessageKind, Timestamp};
 use embedded_rtmp::port_plan::Target;
-use embedded_rtmp::pressure::{Class, DropLimits, DropPolicy, Goodput};
+use embedded_rtmp::pressure::{DropLimits, DropPolicy, Goodput};
 use embedded_rtmp::session::RequestError;
 use embedded_rtmp::time::Instant;
 
@@ -92,7 +93,7 @@ struct Slot {
     is_orphan: bool,
     /// Video waited for a keyframe before the owner came.
     awaited_keyframe: bool,
-    class: Class,
+    class: FrameClass,
     /// Why the last send was ended, if it was.
     ended: DropReason,
     open: Option<Open>,
@@ -103,7 +104,7 @@ struct Slot {
 }
 
 impl Slot {
-    fn new(class: Class) -> Self {
+    fn new(class: FrameClass) -> Self {
         Self {
             ticket: 0,
             is_owned: false,
@@ -170,7 +171,7 @@ impl Shared {
     pub(super) fn new(connection: Connection<'static, 8>, config: &Config) -> Self {
         Self {
             connection,
-            slots: [Slot::new(Class::Audio), Slot::new(Class::Inter)],
+            slots: [Slot::new(FrameClass::Audio), Slot::new(FrameClass::Inter)],
             runner: TaskWaker::default(),
             watchers: MultiWakerRegistration::new(),
             tracks: Tracks::NONE,
@@ -311,7 +312,7 @@ impl Shared {
         }
         let slot = self.slot(me);
         (slot.ended, slot.is_orphan) = (why, slot.open.is_some());
-        if me == VIDEO && (slot.is_orphan || slot.class != Class::Disposable) {
+        if me == VIDEO && (slot.is_orphan || slot.class != FrameClass::Disposable) {
             self.lose_video();
         }
         self.count_dropped(me);
@@ -348,7 +349,7 @@ impl Shared {
         if other.is_waiting {
             other.waker.wake();
         }
-        if self.slots.iter().any(|slot| slot.is_orphan) || self.has_headers() {
+        if !self.is_wanted || self.has_headers() || self.slots.iter().any(|slot| slot.is_orphan) {
             self.runner.wake();
         }
     }
@@ -366,7 +367,7 @@ impl Shared {
             Err(why) => {
                 self.count_dropped(me);
                 // A keyframe that was dropped is asked for again; others once.
-                let is_needed = class == Class::Keyframe || (class == Class::Inter && !awaited_keyframe);
+                let is_needed = class == FrameClass::Keyframe || (class == FrameClass::Inter && !awaited_keyframe);
                 if is_needed && self.phase == Phase::Live {
                     self.lose_video();
                 }
@@ -383,7 +384,7 @@ impl Shared {
     fn admit(
         &mut self,
         me: usize,
-        class: Class,
+        class: FrameClass,
         message: &mut Message<'_>,
         now: Instant,
     ) -> Result<(Timestamp, u32), DropReason> {
@@ -407,7 +408,7 @@ impl Shared {
             return Err(DropReason::TooLarge);
         }
         let millis = now.as_millis() as u32;
-        let may_continue = class == Class::Keyframe || (me == AUDIO && !self.tracks.has_video());
+        let may_continue = class == FrameClass::Keyframe || (me == AUDIO && !self.tracks.has_video());
         let Some(timestamp) = self.timeline.place(me, message.time(), may_continue, millis) else {
             return Err(DropReason::Late);
         };
@@ -483,7 +484,7 @@ impl Shared {
         let tally = self.tally(me);
         tally.sent = tally.sent.wrapping_add(1);
         self.counters.bytes = self.counters.bytes.wrapping_add(length.into());
-        if self.slot(me).class == Class::Keyframe {
+        if self.slot(me).class == FrameClass::Keyframe {
             self.is_keyframe_wanted = false;
         }
         self.slot(me).awaited_keyframe = false;
