@@ -157,7 +157,7 @@ impl Live {
         poll_fn(|cx| {
             let mut shared = shared.borrow_mut();
             if *seen == shared.changes {
-                shared.watchers.register(cx.waker());
+                shared.watchers.register(cx);
                 return Poll::Pending;
             }
             *seen = shared.changes;
@@ -172,7 +172,7 @@ impl Live {
         poll_fn(|cx| {
             let mut shared = self.shared.borrow_mut();
             if !core::mem::take(&mut shared.is_keyframe_wanted) {
-                shared.watchers.register(cx.waker());
+                shared.watchers.register(cx);
                 return Poll::Pending;
             }
             Poll::Ready(())
@@ -198,7 +198,7 @@ impl Live {
         poll_fn(|cx| {
             let mut shared = self.shared.borrow_mut();
             if shared.stops == stops && shared.phase() != Phase::Stopped {
-                shared.watchers.register(cx.waker());
+                shared.watchers.register(cx);
                 return Poll::Pending;
             }
             Poll::Ready(if shared.is_in_order { Stopped::InOrder } else { Stopped::Cut })

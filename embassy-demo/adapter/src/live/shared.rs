@@ -22,7 +22,6 @@
 
 use core::task::{Context, Poll, Waker};
 
-use embassy_sync::waitqueue::MultiWakerRegistration;
 use embassy_time::Duration;
 use embedded_rtmp::chunk::ChunkStreamId;
 use embedded_rtmp::media::FrameClass;
@@ -40,15 +39,15 @@ use super::{Config, DropReason, SendOutcome};
 use crate::client::connection::Connection;
 use crate::clock::{clock, has_passed, later, wake_at};
 use crate::error::Error;
+use crate::transport::Transport;
 
-/// Tasks that can wait at the same time for a change of the status, a keyframe to be wanted, or a stop.
+/// Tasks that are woken when the status changes, a keyframe is wanted, or the runner stops.
 const WATCHERS: usize = 4;
+/// A task for which there is no room looks again after this time.
+const WATCH_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Nothing is ever too late.
 const PATIENT: DropLimits = DropLimits { disposable: u32::MAX, video: u32::MAX, audio: u32::MAX };
-
-/// What an orphan is completed with.
-static ZEROS: [u8; 64] = [0; 64];
 
 pub(super) const AUDIO: usize = 0;
 pub(super) const VIDEO: usize = 1;
@@ -77,6 +76,27 @@ impl TaskWaker {
         if let Some(waker) = &self.0 {
             waker.wake_by_ref();
         }
+    }
+}
+
+/// The wakers of several tasks.
+#[derive(Default)]
+pub(super) struct Watchers([Option<Waker>; WATCHERS]);
+
+impl Watchers {
+    pub(super) fn register(&mut self, cx: &mut Context<'_>) {
+        let waker = cx.waker();
+        if self.0.iter().flatten().any(|registered| registered.will_wake(waker)) {
+            return;
+        }
+        match self.0.iter_mut().find(|place| place.is_none()) {
+            Some(place) => *place = Some(waker.clone()),
+            None => wake_at(later(clock(), WATCH_INTERVAL), cx),
+        }
+    }
+
+    fn wake(&mut self) {
+        self.0.iter_mut().filter_map(Option::take).for_each(Waker::wake);
     }
 }
 
@@ -137,7 +157,7 @@ pub(super) struct Shared {
     pub(super) connection: Connection<'static, 8>,
     slots: [Slot; 2],
     pub(super) runner: TaskWaker,
-    pub(super) watchers: MultiWakerRegistration<WATCHERS>,
+    pub(super) watchers: Watchers,
     pub(super) tracks: Tracks,
     /// The headers that are to be sent, and how much of the first of them is out.
     due: [bool; 3],
@@ -173,7 +193,7 @@ impl Shared {
             connection,
             slots: [Slot::new(FrameClass::Audio), Slot::new(FrameClass::Inter)],
             runner: TaskWaker::default(),
-            watchers: MultiWakerRegistration::new(),
+            watchers: Watchers::default(),
             tracks: Tracks::NONE,
             due: [false; 3],
             header: None,
@@ -305,11 +325,21 @@ impl Shared {
         if me == AUDIO { audio } else { video }
     }
 
+    /// Takes back a message that was begun, if none of its bytes is out.
+    fn take_back(&mut self, me: usize) {
+        if let Some(open) = self.slot(me).open
+            && self.connection.client.cancel_media(open.csid)
+        {
+            self.slot(me).open = None;
+        }
+    }
+
     /// Ends the send that owns a slot. The message, if it is open, is left to the runner.
     fn end(&mut self, me: usize, why: DropReason) {
         if !self.slot(me).is_owned {
             return;
         }
+        self.take_back(me);
         let slot = self.slot(me);
         (slot.ended, slot.is_orphan) = (why, slot.open.is_some());
         if me == VIDEO && (slot.is_orphan || slot.class != FrameClass::Disposable) {
@@ -326,10 +356,11 @@ impl Shared {
         if !slot.is_owned || slot.ticket != ticket {
             return;
         }
-        if slot.open.is_some() {
+        self.take_back(me);
+        if self.slot(me).open.is_some() {
             return self.end(me, DropReason::Late);
         }
-        if slot.awaited_keyframe {
+        if self.slot(me).awaited_keyframe {
             self.policy.await_keyframe();
         }
         self.release(me);
@@ -495,9 +526,9 @@ impl Shared {
     /// What arrives at the peer.
     fn measure(&mut self) {
         let link = &self.connection.link;
-        let sent = link.traffic.sent;
-        let acknowledged = sent.wrapping_sub(link.unacknowledged() as u32);
-        self.goodput.update(clock(), sent, Some(acknowledged));
+        let sent = link.traffic().sent;
+        let acknowledged = link.unacknowledged().map(|bytes| sent.wrapping_sub(bytes as u32));
+        self.goodput.update(clock(), sent, acknowledged.or(self.connection.client.acknowledged()));
     }
 
     fn turn(&mut self, me: usize) -> Turn {
@@ -541,7 +572,8 @@ impl Shared {
         let progress = write(&mut self.connection, open, slot.length, limit, &mut |at, client, csid, limit, room| {
             let mut length = [0; 4];
             let part = message.part(at, &mut length);
-            client.poll_media(csid, part.get(..limit).unwrap_or(part), room)
+            let progress = client.poll_media(csid, part.get(..limit).unwrap_or(part), room);
+            (progress.taken, progress.written)
         });
         Ok(progress)
     }
@@ -591,10 +623,14 @@ impl Shared {
         let left = self.connection.client.media_left(open.csid).unwrap_or(0);
         let length = open.taken as u32 + left;
         let is_orphan = self.is_header_orphan;
-        let progress = write(&mut self.connection, &mut open, length, usize::MAX, &mut |at, client, csid, _, room| {
-            let rest = if is_orphan { &ZEROS[..] } else { payload.get(at..).unwrap_or_default() };
-            client.poll_media(csid, rest, room)
-        });
+        let progress =
+            write(&mut self.connection, &mut open, length, usize::MAX, &mut |at, client, csid, limit, room| {
+                if is_orphan {
+                    return complete(client, csid, limit, room);
+                }
+                let progress = client.poll_media(csid, payload.get(at..).unwrap_or_default(), room);
+                (progress.taken, progress.written)
+            });
         self.header = Some(open);
         match progress {
             Progress::Done => {
@@ -625,10 +661,9 @@ impl Shared {
                     _ => break,
                 };
                 let length = self.slot(me).length;
-                let progress =
-                    write(&mut self.connection, &mut open, length, limit, &mut |_, client, csid, limit, room| {
-                        client.poll_media(csid, ZEROS.get(..limit).unwrap_or(&ZEROS), room)
-                    });
+                let give =
+                    &mut |_, client: &mut Client, csid, limit, room: &mut [u8]| complete(client, csid, limit, room);
+                let progress = write(&mut self.connection, &mut open, length, limit, give);
                 let slot = self.slot(me);
                 slot.open = Some(open);
                 match progress {
@@ -705,6 +740,13 @@ type Client = embedded_rtmp::session::Client<'static, 8>;
 /// Gives the session a part of a payload: from an offset on, at most so many bytes, into this room. Returns how much it took
 /// and how much it filled.
 type Give<'g> = dyn FnMut(usize, &mut Client, ChunkStreamId, usize, &mut [u8]) -> (usize, usize) + 'g;
+
+/// Gives zeros.
+fn complete(client: &mut Client, csid: ChunkStreamId, limit: usize, room: &mut [u8]) -> (usize, usize) {
+    let length = room.len().min(limit);
+    let written = client.complete_media(csid, room.get_mut(..length).unwrap_or_default());
+    (written, written)
+}
 
 /// Writes at most `limit` bytes of an open message into the ring, or aside for a tunnel's next request.
 fn write(
