@@ -111,7 +111,7 @@ pub fn new<
 ) -> (Live, LiveRunner<R>) {
     let lent = state.memory.take().split();
     let shared: &'static RefCell<Shared> = state.shared.init_with(|| {
-        let Ok(connection) = Connection::new(stack, lent, &config.client.session) else {
+        let Ok(connection) = Connection::over_net(stack, lent, &config.client.session) else {
             unreachable!("State::new refuses buffers that are too small")
         };
         RefCell::new(Shared::new(connection, &config))

@@ -525,14 +525,14 @@ impl Shared {
 
     /// What arrives at the peer.
     fn measure(&mut self) {
-        let link = &self.connection.link;
-        let sent = link.traffic().sent;
-        let acknowledged = link.unacknowledged().map(|bytes| sent.wrapping_sub(bytes as u32));
+        let transport = &self.connection.transport;
+        let sent = transport.traffic().sent;
+        let acknowledged = transport.unacknowledged().map(|bytes| sent.wrapping_sub(bytes as u32));
         self.goodput.update(clock(), sent, acknowledged.or(self.connection.client.acknowledged()));
     }
 
     fn turn(&mut self, me: usize) -> Turn {
-        let room = |shared: &Self| if shared.connection.takes_media() { Turn::Later } else { Turn::WhenRoom };
+        let room = |shared: &Self| if shared.connection.transport.has_room() { Turn::Later } else { Turn::WhenRoom };
         if self.slot(me).is_orphan {
             return Turn::Later;
         }
@@ -552,7 +552,7 @@ impl Shared {
             (None, _) if gives_way => return Turn::Later,
             (None, _) => usize::MAX,
         };
-        if self.connection.takes_media() { Turn::Now(limit) } else { Turn::WhenRoom }
+        if self.connection.transport.has_room() { Turn::Now(limit) } else { Turn::WhenRoom }
     }
 
     /// Writes a part of a slot's message.
@@ -608,7 +608,7 @@ impl Shared {
                 let slot = if kind == MessageKind::AUDIO { AUDIO } else { VIDEO };
                 let is_taken =
                     kind != MessageKind::DATA && self.slots.get(slot).is_some_and(|slot| slot.open.is_some());
-                if is_taken || client.open_chunk().is_some() || !self.connection.takes_media() {
+                if is_taken || client.open_chunk().is_some() || !self.connection.transport.has_room() {
                     return false;
                 }
                 let client = &mut self.connection.client;
@@ -647,11 +647,10 @@ impl Shared {
         }
     }
 
-    /// Completes the messages without an owner, as far as there is room. Returns whether anything has moved.
-    fn complete_orphans(&mut self) -> bool {
-        let mut has_moved = false;
+    /// Completes the messages without an owner, as far as there is room.
+    fn complete_orphans(&mut self) {
         for me in [AUDIO, VIDEO] {
-            while self.slot(me).is_orphan && self.connection.takes_media() {
+            while self.slot(me).is_orphan && self.connection.transport.has_room() {
                 let Some(mut open) = self.slot(me).open else { break };
                 let gives_way = me == VIDEO && self.slot(AUDIO).is_waiting;
                 let limit = match self.connection.client.open_chunk() {
@@ -678,10 +677,8 @@ impl Shared {
                 }
                 // The end of a chunk, or of the message: audio may go on.
                 self.wake_others(me);
-                has_moved = true;
             }
         }
-        has_moved
     }
 
     /// The runner's part while the stream is live. Ready when the connection is over or the stream is to be ended.
@@ -697,18 +694,20 @@ impl Shared {
             }
         }
         loop {
-            if self.connection.advance().is_err() {
+            if self.connection.advance(cx).is_err() {
                 return Poll::Ready(());
             }
+            let before = self.connection.transport.traffic().sent;
             if self.has_headers() && self.put_headers() {
                 self.slots.iter().filter(|slot| slot.is_waiting).for_each(|slot| slot.waker.wake());
             }
-            if !self.complete_orphans() {
+            self.complete_orphans();
+            if self.connection.transport.traffic().sent == before {
                 break;
             }
         }
         self.measure();
-        if self.connection.takes_media() {
+        if self.connection.transport.has_room() {
             for slot in self.slots.iter_mut().filter(|slot| slot.is_starved) {
                 slot.is_starved = false;
                 slot.waker.wake();
@@ -717,7 +716,6 @@ impl Shared {
         if !self.is_wanted && (self.is_settled() || has_passed(self.stop_by, cx)) {
             return Poll::Ready(());
         }
-        self.connection.register(cx);
         for slot in self.slots.iter().filter(|slot| slot.is_owned) {
             wake_at(slot.deadline, cx);
         }
@@ -748,7 +746,7 @@ fn complete(client: &mut Client, csid: ChunkStreamId, limit: usize, room: &mut [
     (written, written)
 }
 
-/// Writes at most `limit` bytes of an open message into the ring, or aside for a tunnel's next request.
+/// Writes at most `limit` bytes of an open message into the transport. Call it only if there is room.
 fn write(
     connection: &mut Connection<'static, 8>,
     open: &mut Open,
@@ -756,28 +754,22 @@ fn write(
     mut limit: usize,
     give: &mut Give<'_>,
 ) -> Progress {
-    let Connection { client, tunnel, link, .. } = connection;
+    let Connection { client, transport, .. } = connection;
     let csid = open.csid;
     let at_hand = limit.min((length as usize).saturating_sub(open.taken));
-    let waiting = tunnel.count(|| client.media_len(csid, at_hand));
+    transport.announce(&mut || client.media_len(csid, at_hand));
     let mut written = 0_usize;
-    let mut fill = |room: &mut [u8]| {
-        let mut filled = 0_usize;
+    let _ = transport.poll_write(&mut Context::from_waker(Waker::noop()), &mut |room| {
         loop {
-            let (taken, more) = give(open.taken, client, csid, limit, room.get_mut(filled..).unwrap_or_default());
+            let (taken, more) = give(open.taken, client, csid, limit, room.get_mut(written..).unwrap_or_default());
             open.taken = open.taken.saturating_add(taken);
             limit = limit.saturating_sub(taken);
-            filled = filled.saturating_add(more);
-            if taken == 0 || limit == 0 || filled == room.len() {
-                break;
+            written = written.saturating_add(more);
+            if taken == 0 || limit == 0 || written == room.len() {
+                return written;
             }
         }
-        written = filled;
-        filled
-    };
-    if !tunnel.gather(&mut fill) {
-        link.write(&mut |out| tunnel.transmit(waiting, out, &mut fill));
-    }
+    });
     match (client.media_left(csid), written) {
         (None, _) => Progress::Done,
         (Some(_), 0) => Progress::None,
