@@ -1,8 +1,8 @@
-//! Cursors over byte slices that cannot panic.
+//! Access to bytes that cannot panic.
 //!
-//! All numbers of RTMP and AMF0 are big-endian, but for the message stream id, which is little-endian.
+//! All numbers of RTMP and AMF0 are big-endian, except the message stream id, which is little-endian.
 
-/// Reads from the front of a slice; every method answers `None`, and takes nothing, where too little is left.
+/// Reads from the front of a slice. If too few bytes are left, a method takes nothing and returns `None`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cursor<'a>(pub(crate) &'a [u8]);
 
@@ -37,14 +37,14 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Copies as much of `from` to the front of `to` as fits; answers how much that was.
-// Once in an image: in line it takes twice as much as a call, at each of a dozen places.
+/// Copies bytes from `from` to the start of `to` until either ends. Returns the number of bytes copied.
+// Not inlined: at each of a dozen places, the code takes twice the flash of a call.
 #[inline(never)]
 pub(crate) fn copy(from: &[u8], to: &mut [u8]) -> usize {
     copy_in_line(from, to)
 }
 
-/// As [`copy`], where each call would count.
+/// As [`copy`], for the paths on which the cost of a call matters.
 #[inline(always)]
 pub(crate) fn copy_in_line(from: &[u8], to: &mut [u8]) -> usize {
     let length = from.len().min(to.len());
@@ -56,12 +56,12 @@ pub(crate) fn copy_in_line(from: &[u8], to: &mut [u8]) -> usize {
     length
 }
 
-/// What goes through [`copy`], so that a test can say how often payload is copied.
+/// Counts the bytes that [`copy`] copies, so that a test can check how often payload is copied.
 #[cfg(test)]
 pub(crate) mod counted {
     use core::cell::Cell;
 
-    /// The bytes that are counted; others may be headers.
+    /// The byte that is counted. Other bytes may be headers.
     pub(crate) const MARK: u8 = 0xA5;
 
     std::thread_local! {
@@ -73,10 +73,22 @@ pub(crate) mod counted {
         COPIED.set(COPIED.get() + marks);
     }
 
-    /// How many marked bytes this thread has copied since it asked last.
+    /// Returns how many marked bytes this thread has copied since the last call.
     pub(crate) fn take() -> usize {
         COPIED.replace(0)
     }
+}
+
+/// The low 32 bits of a length that is known to fit: lengths of messages have 24 bits.
+#[expect(clippy::cast_possible_truncation, reason = "the caller knows that it fits")]
+pub(crate) const fn low_u32(length: usize) -> u32 {
+    length as u32
+}
+
+/// The low 8 bits of a number.
+#[expect(clippy::cast_possible_truncation, reason = "that is what the function is for")]
+pub(crate) const fn low_u8(number: usize) -> u8 {
+    number as u8
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! RTMP messages: what a message header says (RTMP 1.0, sections 4 and 6.1).
+//! The header of an RTMP message (RTMP 1.0, sections 4 and 6.1).
 
 use core::fmt;
 
-/// The type of a message, as it stands in its header. Kinds that nobody here knows survive.
+/// The type of a message: the number in its header. Unknown kinds keep their number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct MessageKind(pub u8);
@@ -12,7 +12,8 @@ macro_rules! kinds {
         impl MessageKind {
             $($(#[$doc])* pub const $name: MessageKind = MessageKind($code);)*
 
-            /// The name that the specification gives this kind; `None` for a kind it does not know.
+            /// Returns the specification's name of this kind, or `None` if the kind is unknown.
+            #[must_use]
             pub const fn name(self) -> Option<&'static str> {
                 match self {
                     $(MessageKind::$name => Some($text),)*
@@ -57,22 +58,26 @@ kinds! {
 }
 
 impl MessageKind {
-    /// Whether this is a protocol or user control message: kinds 1 to 6, of a few bytes each.
+    /// Returns whether this is a protocol control or user control message: kinds 1 to 6.
+    #[must_use]
     pub const fn is_control(self) -> bool {
         matches!(self.0, 1..=6)
     }
 
-    /// Whether this is a command, in AMF0 or behind a format selector.
+    /// Returns whether this is a command, in AMF0 or after a format selector.
+    #[must_use]
     pub const fn is_command(self) -> bool {
         matches!(self, MessageKind::COMMAND | MessageKind::COMMAND_AMF3)
     }
 
-    /// Whether this is a data message, in AMF0 or behind a format selector.
+    /// Returns whether this is a data message, in AMF0 or after a format selector.
+    #[must_use]
     pub const fn is_data(self) -> bool {
         matches!(self, MessageKind::DATA | MessageKind::DATA_AMF3)
     }
 
-    /// Whether this kind is carried for the application: audio, video, data or an aggregate of them.
+    /// Returns whether the payload is the application's: audio, video, data or an aggregate of them.
+    #[must_use]
     pub const fn is_media(self) -> bool {
         matches!(self, MessageKind::AUDIO | MessageKind::VIDEO | MessageKind::AGGREGATE) || self.is_data()
     }
@@ -109,22 +114,23 @@ impl fmt::Display for StreamId {
     }
 }
 
-/// The time of a message: milliseconds from a point of the sender's choice, modulo 2³² (section 4, "Timestamp").
+/// The time of a message: milliseconds from a point that the sender chooses, modulo 2³² (section 4, "Timestamp").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Timestamp(pub u32);
 
 impl Timestamp {
-    /// This time and `millis` more, modulo 2³².
+    /// Returns the time `millis` milliseconds later, modulo 2³².
     #[must_use]
     pub const fn plus(self, millis: u32) -> Timestamp {
         Timestamp(self.0.wrapping_add(millis))
     }
 
-    /// Milliseconds from `earlier` to this time in serial number arithmetic (RFC 1982): negative where this time is
-    /// the earlier one. Two times are at most 2³¹ ms (24.8 days) apart.
+    /// Returns the milliseconds from `earlier` to this time in serial number arithmetic (RFC 1982). The result is
+    /// negative if this time is before `earlier`. Two times are at most 2³¹ ms (24.8 days) apart.
+    #[must_use]
     pub const fn since(self, earlier: Timestamp) -> i32 {
-        self.0.wrapping_sub(earlier.0) as i32
+        self.0.wrapping_sub(earlier.0).cast_signed()
     }
 }
 
@@ -132,17 +138,17 @@ impl Timestamp {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct MessageHeader {
-    /// When the message's content is due.
+    /// When the content is due.
     pub timestamp: Timestamp,
-    /// The length of the payload in bytes: at most 0xFF_FFFF.
+    /// The length of the payload in bytes, at most [`MAX_MESSAGE_LENGTH`].
     pub length: u32,
     /// The type of the message.
     pub kind: MessageKind,
-    /// The message stream that it belongs to.
+    /// The message stream that the message belongs to.
     pub stream: StreamId,
 }
 
-/// The longest payload that a message header can announce, in bytes.
+/// The length of the longest payload, in bytes: a header has 24 bits for it.
 pub const MAX_MESSAGE_LENGTH: u32 = 0xFF_FFFF;
 
 #[cfg(test)]

@@ -1,39 +1,44 @@
-//! A point in time, as the caller's clock tells it.
+//! A point in time of the caller's clock.
 //!
-//! The core reads no clock. Whoever drives a state machine passes the time in, counted in microseconds from any fixed
-//! point (boot, usually); differences are [`core::time::Duration`].
+//! The core reads no clock. The caller passes the time to each state machine, in microseconds since a fixed point, which
+//! is usually the start of the device. Differences are [`core::time::Duration`]. All conversions saturate.
 
 use core::ops::Add;
 use core::time::Duration;
 
-/// Microseconds since a fixed point of the caller's choice.
+/// Microseconds since a fixed point that the caller chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-// Words of 32 bits are as well aligned as a microcontroller wants them, and leave no gaps where this is kept.
+// A microcontroller needs no alignment above 32 bits, and structs with an instant have no padding this way.
 #[repr(Rust, packed(4))]
 pub struct Instant(u64);
 
 impl Instant {
-    /// The instant `micros` microseconds after the fixed point.
+    /// Returns the instant `micros` microseconds after the fixed point.
+    #[must_use]
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
     }
 
-    /// The instant `millis` milliseconds after the fixed point.
+    /// Returns the instant `millis` milliseconds after the fixed point.
+    #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis.saturating_mul(1_000))
     }
 
-    /// Microseconds since the fixed point.
+    /// Returns the microseconds since the fixed point.
+    #[must_use]
     pub const fn as_micros(self) -> u64 {
         self.0
     }
 
-    /// Whole milliseconds since the fixed point.
+    /// Returns the whole milliseconds since the fixed point.
+    #[must_use]
     pub const fn as_millis(self) -> u64 {
         self.0 / 1_000
     }
 
-    /// The time from `earlier` to `self`; zero where `earlier` is the later one.
+    /// Returns the time from `earlier` to `self`, or zero if `earlier` is later than `self`.
+    #[must_use]
     pub const fn saturating_duration_since(self, earlier: Instant) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
@@ -47,7 +52,7 @@ impl defmt::Format for Instant {
     }
 }
 
-/// A time span in whole milliseconds, as the sessions keep it; at most 49 days.
+/// Converts to whole milliseconds, the unit in which the sessions store time limits. At most 49 days.
 #[inline(never)]
 pub(crate) fn millis(span: Duration) -> u32 {
     let seconds = u32::try_from(span.as_secs()).unwrap_or(u32::MAX);
@@ -55,14 +60,14 @@ pub(crate) fn millis(span: Duration) -> u32 {
 }
 
 impl Instant {
-    /// The instant `millis` milliseconds later; the end of time where that is earlier.
+    /// Returns the instant `millis` milliseconds later, at most the last instant.
     #[inline(never)]
     pub(crate) const fn after_millis(self, millis: u32) -> Instant {
-        Instant(self.0.saturating_add(millis as u64 * 1_000))
+        Instant(self.0.saturating_add((millis as u64).saturating_mul(1_000)))
     }
 }
 
-/// An instant, or none, in no more memory than an instant: the end of time, which never comes, is none.
+/// An instant or `None`, in the memory of an instant: the last instant stands for `None`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OptionalInstant(Instant);
 
@@ -78,19 +83,19 @@ impl OptionalInstant {
     }
 }
 
-/// Saturates at the end of time.
+/// Saturates at the last instant.
 impl Add<Duration> for Instant {
     type Output = Instant;
 
     #[inline(never)]
     fn add(self, after: Duration) -> Instant {
-        // A multiplication of 32 bits, which controllers have, for all durations up to 136 years.
+        // Up to 136 years, one multiplication of 32 bits is enough. Microcontrollers have an instruction for it.
         let seconds = u32::try_from(after.as_secs()).map_or(u64::MAX, |seconds| u64::from(seconds) * 1_000_000);
         Instant(self.0.saturating_add(seconds).saturating_add(u64::from(after.subsec_micros())))
     }
 }
 
-/// The earlier of two deadlines, where `None` is never.
+/// Returns the earlier of two deadlines. `None` means never.
 pub(crate) fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),

@@ -1,14 +1,14 @@
-//! Puts small messages together in a lent buffer.
+//! Collects small messages in a lent buffer.
 
 use core::ops::Range;
 
 use super::{ChunkStreamId, Fragment};
 use crate::fmt::impl_format;
 
-/// Where a message that is being put together lies in the buffer, of which no more than 64 KiB are used.
+/// The position of an incomplete message in the buffer, of which at most 64 KiB are used.
 #[derive(Debug, Clone, Copy)]
 struct Slot {
-    /// [`ChunkStreamId::NONE`] where there is no message.
+    /// [`ChunkStreamId::NONE`] if there is no message.
     csid: ChunkStreamId,
     start: u16,
     end: u16,
@@ -20,21 +20,21 @@ impl Slot {
     }
 }
 
-/// What became of a fragment.
+/// The result of [`Assembler::push`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Assembled {
-    /// Its message is whole: this part of the buffer is the payload. It stays until the next fragment is pushed.
+    /// The message is complete. This part of the buffer is its payload, until the next fragment is pushed.
     Whole(Range<usize>),
-    /// Its message lacks more.
+    /// The message is not complete.
     Partial,
-    /// Its message does not fit in what is free of the buffer, or there are two others: all of it is left out.
+    /// The message is left out: it does not fit in the free part of the buffer, or two other messages are incomplete.
     Skipped,
 }
 
-/// Puts the fragments of up to two interleaved messages together in one buffer, first-fit.
+/// Collects the fragments of up to two interleaved messages in one buffer, first-fit.
 ///
-/// A message that arrives in one fragment needs no assembler; it is whole as it is.
+/// A message that arrives in one fragment needs no assembler.
 #[derive(Debug)]
 pub struct Assembler {
     slots: [Slot; 2],
@@ -49,12 +49,13 @@ impl Default for Assembler {
 }
 
 impl Assembler {
-    /// An assembler with nothing in it.
+    /// Creates an assembler without messages.
+    #[must_use]
     pub const fn new() -> Self {
         Self { slots: [Slot { csid: ChunkStreamId::NONE, start: 0, end: 0 }; 2] }
     }
 
-    /// Drops the message that is being put together on a chunk stream.
+    /// Drops the incomplete message of a chunk stream.
     #[inline(never)]
     pub fn abort(&mut self, csid: ChunkStreamId) {
         for slot in self.slots.iter_mut().filter(|slot| slot.csid == csid) {
@@ -62,8 +63,9 @@ impl Assembler {
         }
     }
 
-    /// Adds a fragment; `buffer` must be the same at each call. Of a message that is longer than `longest` only so much
-    /// is kept; what is to be kept of one must be less than 64 KiB.
+    /// Adds a fragment to its message. `buffer` must be the same at each call.
+    ///
+    /// Only the first `longest` bytes of a longer message are stored, and they must be less than 64 KiB.
     #[inline(never)]
     pub fn push(&mut self, fragment: &Fragment<'_>, longest: usize, buffer: &mut [u8]) -> Assembled {
         if fragment.is_first() {
@@ -83,7 +85,7 @@ impl Assembler {
         Assembled::Whole(start..end)
     }
 
-    /// Finds room for a message of `length` bytes: at the front of the buffer, or right behind the other one.
+    /// Finds room for a message of `length` bytes: at the start of the buffer, or directly after the other message.
     fn open(&mut self, csid: ChunkStreamId, length: usize, capacity: usize) {
         let start = match self.slots.iter().find(|slot| slot.is_open()) {
             Some(other) if length > usize::from(other.start) => other.end,
@@ -91,9 +93,10 @@ impl Assembler {
         };
         let end = usize::from(start).wrapping_add(length);
         if let Some(slot) = self.slots.iter_mut().find(|slot| !slot.is_open())
-            && end <= capacity.min(usize::from(u16::MAX))
+            && end <= capacity
+            && let Ok(end) = u16::try_from(end)
         {
-            *slot = Slot { csid, start, end: end as u16 };
+            *slot = Slot { csid, start, end };
         }
     }
 }
@@ -103,13 +106,13 @@ mod tests {
     use super::*;
     use crate::message::{MessageHeader, MessageKind, StreamId, Timestamp};
 
-    /// The fragment of a message of `length` bytes which holds `data` from `offset` on.
+    /// A fragment with `data` at `offset` of a message of `length` bytes.
     fn fragment(csid: u32, length: u32, offset: u32, data: &[u8]) -> Fragment<'_> {
         let header = MessageHeader { timestamp: Timestamp(0), length, kind: MessageKind::COMMAND, stream: StreamId(0) };
         Fragment { csid: ChunkStreamId::new(csid).unwrap(), header, offset, data }
     }
 
-    /// Pushes a fragment; answers the payload where it is whole.
+    /// Pushes a fragment. Returns the payload if the message is complete.
     fn push(
         assembler: &mut Assembler,
         fragment: &Fragment<'_>,

@@ -1,8 +1,9 @@
-//! The chunk stream: how messages are cut into chunks and interleaved (RTMP 1.0, section 5.3).
+//! The chunk stream: messages are cut into chunks, which may be interleaved (RTMP 1.0, section 5.3).
 //!
-//! [`Reader`] turns received bytes into [`Fragment`]s: pieces of message payload, lent from the input and never copied.
-//! [`Assembler`] puts the fragments of small messages together in a buffer that the caller lends. [`Writer`] emits
-//! chunk headers around payload that stays the caller's. [`header`] is the codec that both sides share.
+//! [`Reader`] turns received bytes into [`Fragment`]s: pieces of message payload, which borrow the input. [`Assembler`]
+//! collects the fragments of small messages in a buffer that the caller lends. [`Writer`] writes chunk headers and copies
+//! payload from the caller's memory to the output. [`header`] is the codec of chunk headers. Nothing here depends on time,
+//! so no call takes it.
 //!
 //! ```text
 //!  messages   video, 200 bytes on chunk stream 6          audio, 4 bytes on chunk stream 4
@@ -10,7 +11,7 @@
 //!  bytes      ┌ header ┬ 128 bytes ┐ ┌ header ┬ 4 bytes ┐ ┌ 1 byte ┬ 72 bytes ┐
 //!             └ type 0 ┴ of video  ┘ └ type 0 ┴ audio   ┘ └ type 3 ┴ of video ┘
 //!
-//!  fragments    6, offset 0, …         4, offset 0: whole     6, offset 128, …: as many as the input has pieces
+//!  fragments    6, offset 0, …         4, offset 0: whole     6, offset 128, …: one for each piece of input
 //! ```
 //!
 //! ```
@@ -24,7 +25,7 @@
 //! let mut writer = Writer::<2>::new();
 //! let mut out = [0; 300];
 //! writer.begin(video, header(MessageKind::VIDEO, 200))?;
-//! let first = writer.poll(video, &frame[..128], &mut out); // up to the end of a chunk
+//! let first = writer.poll(video, &frame[..128], &mut out); // up to the end of the chunk
 //! let mut end = first.written;
 //! writer.begin(audio, header(MessageKind::AUDIO, 4))?;
 //! end += writer.poll(audio, &sound, &mut out[end..]).written;
@@ -58,10 +59,10 @@ use core::fmt;
 use crate::fmt::impl_format;
 use crate::message;
 
-/// The chunk size of both directions until a Set Chunk Size message changes it, in bytes (section 5.4.1).
+/// The chunk size in bytes of each direction until a Set Chunk Size message changes it (section 5.4.1).
 pub const DEFAULT_CHUNK_SIZE: u32 = 128;
 
-/// The largest chunk size that has a meaning: no message is longer (section 5.4.1).
+/// The largest useful chunk size in bytes: the length of the longest message (section 5.4.1).
 pub const MAX_CHUNK_SIZE: u32 = message::MAX_MESSAGE_LENGTH;
 
 /// The id of a chunk stream: 2 to 65,599 (section 5.3.1.1).
@@ -74,17 +75,19 @@ impl ChunkStreamId {
     pub(crate) const NONE: ChunkStreamId = ChunkStreamId(0);
     /// Chunk stream 2: protocol control messages.
     pub const CONTROL: ChunkStreamId = ChunkStreamId(2);
-    /// Chunk stream 3: the commands of the connection, as all known clients use it.
+    /// Chunk stream 3: the commands of the connection, in all known clients.
     pub const COMMAND: ChunkStreamId = ChunkStreamId(3);
     /// The largest id.
     pub const MAX: ChunkStreamId = ChunkStreamId(65_599);
 
-    /// The chunk stream `id`; `None` outside 2 to 65,599.
+    /// Returns the chunk stream `id`, or `None` if the id is not in 2 to 65,599.
+    #[must_use]
     pub const fn new(id: u32) -> Option<Self> {
         if id >= 2 && id <= Self::MAX.0 { Some(Self(id)) } else { None }
     }
 
-    /// The id as a number.
+    /// Returns the id as a number.
+    #[must_use]
     pub const fn value(self) -> u32 {
         self.0
     }
@@ -98,17 +101,17 @@ impl fmt::Display for ChunkStreamId {
 
 /// A piece of a message's payload.
 ///
-/// A message arrives as one fragment or more, in order. Fragments of messages on different chunk streams may alternate.
-/// A fragment with offset 0 begins a message, also where the message before it on that chunk stream was not finished.
+/// A message arrives as one or more fragments, in order. Fragments of messages on different chunk streams may alternate.
+/// A fragment with offset 0 begins a message, even if the previous message on its chunk stream was not finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fragment<'d> {
-    /// The chunk stream that it came on.
+    /// The chunk stream on which it arrived.
     pub csid: ChunkStreamId,
     /// The header of its message.
     pub header: message::MessageHeader,
-    /// Where in the message's payload `data` begins, in bytes.
+    /// The position of `data` in the message's payload, in bytes.
     pub offset: u32,
-    /// The payload bytes; empty only where the whole message is.
+    /// The payload bytes. Empty only if the whole message is empty.
     pub data: &'d [u8],
 }
 
@@ -119,12 +122,14 @@ impl_format!(
 );
 
 impl Fragment<'_> {
-    /// Whether this is the first fragment of its message.
+    /// Returns whether this is the first fragment of its message.
+    #[must_use]
     pub const fn is_first(&self) -> bool {
         self.offset == 0
     }
 
-    /// Whether this is the last fragment of its message.
+    /// Returns whether this is the last fragment of its message.
+    #[must_use]
     pub const fn is_last(&self) -> bool {
         self.header.length.wrapping_sub(self.offset) as usize == self.data.len()
     }

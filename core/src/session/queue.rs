@@ -5,13 +5,13 @@
 use core::num::NonZeroU32;
 
 use crate::amf0::{BufferFull, Encoder};
-use crate::bytes::copy;
-use crate::chunk::ChunkStreamId;
+use crate::bytes::{copy, low_u32};
+use crate::chunk::{ChunkStreamId, header};
 use crate::message::{MessageKind, StreamId};
 
-/// The header before each message: type 0, one byte of chunk stream id, time 0. A message that is longer than a chunk has
-/// a byte more for each further chunk.
-pub(super) const OVERHEAD: usize = 12;
+/// The header before each message, in bytes. A message that is longer than a chunk has one byte more for each further
+/// chunk.
+pub(super) const OVERHEAD: usize = header::FULL_SIZE;
 
 /// Writes a message's payload. It is passed the values that the queue keeps, of which it may write some.
 pub(super) type Emit<'e> = &'e mut dyn FnMut(&mut Encoder<'_>, &[u8]) -> Result<(), BufferFull>;
@@ -102,10 +102,8 @@ impl<'b> Queue<'b> {
         let needed = before.wrapping_add(length).wrapping_add(further);
         let message = messages.get_mut(self.end..needed).and_then(<[u8]>::split_first_chunk_mut);
         let Some((header, payload)) = message else { return Err(BufferFull { needed: needed.wrapping_add(kept) }) };
-        let (id, [_, l0, l1, l2]) = (csid.value() as u8, (length as u32).to_be_bytes());
-        let [s0, s1, s2, s3] = stream.0.to_le_bytes();
-        *header = [id, 0, 0, 0, l0, l1, l2, kind.0, s0, s1, s2, s3];
-        insert_chunk_headers(payload, length, chunk_size, 0xC0 | id);
+        *header = header::emit_full(csid, kind, stream, low_u32(length));
+        insert_chunk_headers(payload, length, chunk_size, header::continuation(csid).unwrap_or_default());
         self.end = needed;
         Ok(())
     }

@@ -9,56 +9,85 @@
 //!       └────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! The input may stop at any byte. A header that is cut waits in 18 bytes of the reader's own; payload is never kept,
-//! with one exception: the four bytes behind a type 3 header that may or may not be a repeated extended timestamp. Where
-//! they come in pieces and prove to be payload, the reader lends them from itself.
+//! The input may stop at any byte. A header that is cut waits in 18 bytes of the reader. The reader does not store
+//! payload, with one exception: the four bytes after a type 3 header, which may be a repeated extended timestamp. If they
+//! arrive in pieces and turn out to be payload, the reader lends them from its own memory.
 
-mod error;
-mod headers;
 mod track;
 
-pub use error::ReadError;
+use core::fmt;
 
-use super::{ChunkStreamId, DEFAULT_CHUNK_SIZE, Fragment, MAX_CHUNK_SIZE, header};
+use super::header::{self, EXTENDED, Format};
+use super::{ChunkStreamId, DEFAULT_CHUNK_SIZE, Fragment, MAX_CHUNK_SIZE};
+use crate::bytes::{copy, low_u8, low_u32};
 use crate::fmt::impl_format;
-use crate::message::StreamId;
-use track::Track;
+use crate::message::{StreamId, Timestamp};
+use track::{Repeat, Track};
 
-/// What a type 3 header right after a type 0 header adds to the timestamp, where it begins a message.
+/// Why a chunk stream cannot be read any further. Every error is final: the start of the next chunk is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The peer's fault: a header of type 2 or 3 on a chunk stream without a previous message. (If the peer uses more
+    /// chunk streams than the reader has room for, the previous message may have been evicted.)
+    UnknownChunkStream(ChunkStreamId),
+    /// The peer's fault: a Set Chunk Size of 0 or of more than 31 bits.
+    ChunkSize(u32),
+    /// Our table is too small: this many chunk streams, which is all that it has room for, have an unfinished message.
+    TooManyChunkStreams(usize),
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownChunkStream(csid) => {
+                write!(f, "chunk header of type 2 or 3 on chunk stream {csid}, which has no previous message")
+            }
+            Self::ChunkSize(size) => {
+                write!(f, "the peer announced a chunk size of {size:#x}; it must be 1 to 0x7fffffff")
+            }
+            Self::TooManyChunkStreams(room) => write!(f, "more than {room} chunk streams have an unfinished message"),
+        }
+    }
+}
+
+impl core::error::Error for ReadError {}
+
+/// What a type 3 header adds to the timestamp if it begins a message directly after a type 0 header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum TypeThreeDelta {
-    /// The timestamp of the type 0 header, as section 5.3.1.2.4 says; librtmp, FFmpeg and SRS send this.
+    /// The timestamp of the type 0 header (section 5.3.1.2.4). librtmp, FFmpeg and SRS send this.
     #[default]
     Timestamp,
-    /// Nothing, as nginx-rtmp and some Go libraries do.
+    /// Nothing. nginx-rtmp and some Go libraries send this.
     Zero,
 }
 
-/// No byte: the next header is not the common one.
+/// Not a byte: the next header is read in the general way.
 const NO_CONTINUATION: u16 = 0x100;
 
-/// Reads a chunk stream, with memory for `STREAMS` chunk streams, at most 255, besides the one that is being read.
+/// Reads a chunk stream. It has memory for `STREAMS` chunk streams, at most 255, besides the current one.
 ///
-/// A new chunk stream that finds no room takes the place of one that has no unfinished message and has not been used
-/// lately.
-// In this order, so that the zeros of a new one begin at a word: setting them takes one routine less in an image.
+/// If the table is full, a new chunk stream evicts one without an unfinished message that was not used recently.
+// In this order, the zeros of a new reader begin at a word. Setting them needs one routine less in an image.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Reader<const STREAMS: usize> {
-    /// The chunk size that the peer announced; or what the failure is about.
+    /// The chunk size that the peer announced; after a failure, the number of the error.
     chunk_size: u32,
-    /// Payload bytes of the current chunk that are still to come.
+    /// Missing payload bytes of the current chunk.
     chunk_left: u32,
-    /// The current chunk's.
+    /// The chunk stream of the current chunk.
     track: Track,
     others: [Track; STREAMS],
-    /// A header that was cut, or bytes that turned out to be payload.
+    /// A header that was cut, and bytes that turned out to be payload.
     pending: [u8; header::MAX_SIZE],
-    /// The byte that continues the current message on the common path, or [`NO_CONTINUATION`]. It is no byte while
-    /// something waits in `pending`.
+    /// The header that continues the current message, if it has one byte; otherwise [`NO_CONTINUATION`]. Never a byte while
+    /// bytes wait in `pending`.
     continuation: u16,
-    /// Where in `pending` what is not used yet begins, and ends.
+    /// Start and end of the bytes in `pending` that wait.
     pending_start: u8,
     pending_end: u8,
     failed: Option<Failure>,
@@ -78,11 +107,11 @@ enum Failure {
     TooManyChunkStreams,
 }
 
-/// What [`Reader::pull`] found: a piece of the current message's payload. [`Reader::fragment`] makes it whole.
+/// A piece of the current message's payload, from [`Reader::pull`]. [`Reader::fragment`] adds the header.
 #[derive(Clone, Copy)]
 pub(crate) struct Pulled<'i> {
     offset: u32,
-    /// The payload; where it lies in the reader, right before what is not used yet, its length.
+    /// The payload, or, if it is in the reader, its length: it ends at `pending_start`.
     pub(crate) data: Result<&'i [u8], u8>,
 }
 
@@ -93,12 +122,13 @@ impl<const STREAMS: usize> Default for Reader<STREAMS> {
 }
 
 impl<const STREAMS: usize> Reader<STREAMS> {
-    /// A reader at the beginning of a chunk stream, which is the end of the handshake.
+    /// Creates a reader at the start of a chunk stream, which follows the handshake.
+    #[must_use]
     pub const fn new() -> Self {
         Self::with(TypeThreeDelta::Timestamp)
     }
 
-    /// The same, with what a type 3 header after a type 0 header means.
+    /// As [`Self::new`], with the meaning of a type 3 header after a type 0 header.
     pub(crate) const fn with(type_three_delta: TypeThreeDelta) -> Self {
         Self {
             track: Track::NONE,
@@ -122,16 +152,16 @@ impl<const STREAMS: usize> Reader<STREAMS> {
         self.type_three_delta = type_three_delta;
     }
 
-    /// Chooses what a type 3 header after a type 0 header means.
+    /// Sets the meaning of a type 3 header after a type 0 header.
     pub fn set_type_three_delta(&mut self, delta: TypeThreeDelta) {
         self.type_three_delta = delta;
     }
 
-    /// Sets the chunk size that the peer announced, in bytes; it counts from the next chunk on. Sizes above 0xFF_FFFF
-    /// are the same as 0xFF_FFFF (section 5.4.1).
+    /// Sets the chunk size that the peer announced, in bytes. It applies from the next chunk on. Sizes above 0xFF_FFFF
+    /// have the same meaning as 0xFF_FFFF (section 5.4.1).
     ///
     /// # Errors
-    /// Zero, and sizes of more than 31 bits, break the protocol.
+    /// The size is zero, or has more than 31 bits.
     pub fn set_chunk_size(&mut self, size: u32) -> Result<(), ReadError> {
         if size == 0 || size > i32::MAX as u32 {
             return Err(self.fail(Failure::ChunkSize, size));
@@ -142,9 +172,9 @@ impl<const STREAMS: usize> Reader<STREAMS> {
         Ok(())
     }
 
-    /// Drops the unfinished message of a chunk stream, as the peer's Abort message says (section 5.4.2). The next chunk
-    /// there begins a message. Does nothing where there is no unfinished message, or while a chunk of it is being read,
-    /// in which no Abort message can come.
+    /// Drops the unfinished message of a chunk stream, when the peer has sent an Abort message (section 5.4.2). The next
+    /// chunk there begins a message. Does nothing if there is no unfinished message, or in the middle of a chunk of it,
+    /// where no Abort message can arrive.
     pub fn abort(&mut self, csid: ChunkStreamId) {
         if self.track.csid() != csid {
             self.others.iter_mut().filter(|track| track.csid() == csid).for_each(|track| track.received = 0);
@@ -154,34 +184,36 @@ impl<const STREAMS: usize> Reader<STREAMS> {
         }
     }
 
-    /// Marks the unfinished messages of the message streams that `lost` picks.
+    /// Marks the unfinished messages of the message streams for which `lost` returns true.
     pub(crate) fn discard(&mut self, lost: impl Fn(StreamId) -> bool) {
         let tracks = self.others.iter_mut().chain([&mut self.track]);
         tracks.filter(|track| track.is_partial() && lost(track.stream)).for_each(Track::discard);
     }
 
-    /// Whether the current message was marked since it began.
+    /// Whether the current message was marked.
     pub(crate) fn is_discarded(&self) -> bool {
         self.track.is_discarded()
     }
 
-    /// Whether the input read so far ends between two messages: no header is cut, and no message is unfinished.
+    /// Returns whether the input so far ends between two messages: no header is cut, and no message is unfinished.
+    #[must_use]
     pub fn is_at_boundary(&self) -> bool {
         let is_partial = self.track.is_partial() || self.others.iter().any(Track::is_partial);
         self.chunk_left == 0 && !self.has_pending() && !is_partial
     }
 
-    /// Takes bytes from the front of `input` until it has a piece of a message's payload; `None` once the input is empty.
+    /// Takes bytes from the front of `input` until it has a piece of a message's payload. Returns `None` when the input is
+    /// empty.
     ///
     /// # Errors
-    /// An error is final: every later call repeats it.
+    /// The peer broke the protocol, or the table is too small. An error is final: every later call returns it again.
     #[inline]
     pub fn next_fragment<'d, 'i: 'd>(&'d mut self, input: &mut &'i [u8]) -> Result<Option<Fragment<'d>>, ReadError> {
         let Some(pulled) = self.pull(input)? else { return Ok(None) };
         Ok(Some(self.fragment(pulled)))
     }
 
-    /// As [`Self::next_fragment`], for callers that must go on using the reader: the result borrows the input alone.
+    /// As [`Self::next_fragment`], for callers that need the reader again: the result borrows only the input.
     #[inline]
     pub(crate) fn pull<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Pulled<'i>>, ReadError> {
         match self.resume(input) {
@@ -190,8 +222,8 @@ impl<const STREAMS: usize> Reader<STREAMS> {
         }
     }
 
-    /// Goes on with the current message, as far as that is the common case: more of its chunk, or a chunk that continues
-    /// it behind a header of one byte. `None` where it is another case, or there is no input.
+    /// Continues the current message in the common case: with more of its chunk, or with a chunk that has a header of one
+    /// byte. Returns `None` in any other case, and if the input is empty.
     #[inline]
     pub(crate) fn resume<'i>(&mut self, input: &mut &'i [u8]) -> Option<Pulled<'i>> {
         if self.chunk_left == 0 {
@@ -205,7 +237,7 @@ impl<const STREAMS: usize> Reader<STREAMS> {
         if input.is_empty() { None } else { self.take(input) }
     }
 
-    /// Takes payload of the current chunk.
+    /// Takes payload bytes of the current chunk.
     #[inline]
     fn take<'i>(&mut self, input: &mut &'i [u8]) -> Option<Pulled<'i>> {
         let (data, rest) = input.split_at_checked(input.len().min(self.chunk_left as usize))?;
@@ -213,10 +245,10 @@ impl<const STREAMS: usize> Reader<STREAMS> {
         Some(Pulled { offset: self.advance(data.len()), data: Ok(data) })
     }
 
-    /// Counts payload of the current chunk; answers where in the message it begins.
+    /// Counts payload bytes of the current chunk. Returns their offset in the message.
     #[inline]
     fn advance(&mut self, length: usize) -> u32 {
-        self.chunk_left = self.chunk_left.wrapping_sub(length as u32);
+        self.chunk_left = self.chunk_left.wrapping_sub(low_u32(length));
         let (offset, is_last) = self.track.advance(length);
         if is_last {
             self.continuation = NO_CONTINUATION;
@@ -224,7 +256,7 @@ impl<const STREAMS: usize> Reader<STREAMS> {
         offset
     }
 
-    /// Takes the header of a chunk, and the first payload behind it.
+    /// Takes the header of a chunk, and the first payload bytes after it.
     #[inline(never)]
     fn begin<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Pulled<'i>>, ReadError> {
         if let Some(error) = self.failure() {
@@ -234,16 +266,127 @@ impl<const STREAMS: usize> Reader<STREAMS> {
             return Ok(None);
         }
         if self.has_pending() {
-            let waiting = self.pending_end.wrapping_sub(self.pending_start);
-            let length = u32::from(waiting).min(self.chunk_left) as u8;
-            self.pending_start = self.pending_start.wrapping_add(length);
-            return Ok(Some(Pulled { offset: self.advance(usize::from(length)), data: Err(length) }));
+            let waiting = usize::from(self.pending_end.wrapping_sub(self.pending_start));
+            let length = waiting.min(self.chunk_left as usize);
+            self.pending_start = self.pending_start.wrapping_add(low_u8(length));
+            return Ok(Some(Pulled { offset: self.advance(length), data: Err(low_u8(length)) }));
         }
-        // A chunk without payload is a message without payload.
+        // A chunk without payload is an empty message.
         Ok(if self.chunk_left > 0 && input.is_empty() { None } else { self.take(input) })
     }
 
-    /// The fragment that [`Self::pull`] found last.
+    /// Takes bytes of a header. Returns whether the header is complete.
+    fn next_header(&mut self, input: &mut &[u8]) -> Result<bool, ReadError> {
+        if let (false, Some(window)) = (self.has_pending(), input.first_chunk()) {
+            let length = self.apply(window, header::MAX_SIZE)?;
+            if length > 0 {
+                *input = input.get(length..).unwrap_or(&[]);
+                return Ok(true);
+            }
+        }
+        // The header is cut. Collect it in `pending`, and no byte more than it needs.
+        self.compact();
+        loop {
+            let window = self.pending;
+            let length = self.apply(&window, usize::from(self.pending_end))?;
+            if length != usize::from(self.pending_end) {
+                self.continuation = NO_CONTINUATION;
+            }
+            if length > 0 {
+                self.pending_start = low_u8(length);
+                return Ok(true);
+            }
+            let Some((&byte, rest)) = input.split_first() else { return Ok(false) };
+            let Some(place) = self.pending.get_mut(usize::from(self.pending_end)) else { return Ok(false) };
+            (*place, *input) = (byte, rest);
+            self.pending_end = self.pending_end.wrapping_add(1);
+        }
+    }
+
+    /// Moves the waiting bytes to the start of `pending`.
+    fn compact(&mut self) {
+        let waiting = self.pending;
+        let (start, end) = (usize::from(self.pending_start), usize::from(self.pending_end));
+        let moved = copy(waiting.get(start..end).unwrap_or(&[]), &mut self.pending);
+        (self.pending_start, self.pending_end) = (0, low_u8(moved));
+    }
+
+    /// Reads the header at the front of `window`, of which `have` bytes have arrived, and begins its chunk. Returns the
+    /// length of the header. If the header is not complete, returns 0 and changes nothing.
+    fn apply(&mut self, window: &[u8; header::MAX_SIZE], have: usize) -> Result<usize, ReadError> {
+        let length = header::size(window[0]);
+        let Some(after) = window.get(length..have) else { return Ok(0) };
+        let after = after.get(..4).unwrap_or(after);
+        let (csid, fields) = header::parse(window);
+        let extended = fields.format != Format::Same && fields.time == EXTENDED;
+        let (time, mut total) = match (extended, after.first_chunk()) {
+            (false, _) => (fields.time, length),
+            (true, Some(value)) => (u32::from_be_bytes(*value), length.wrapping_add(4)),
+            (true, None) => return Ok(0),
+        };
+        if self.track.csid() != csid {
+            self.switch(csid, matches!(fields.format, Format::Full | Format::SameStream))?;
+        }
+        let track = &mut self.track;
+        if fields.format == Format::Same {
+            match track.repeat(after) {
+                Repeat::Absent => {}
+                Repeat::Present => total = length.wrapping_add(4),
+                Repeat::Undecided => return Ok(0),
+            }
+        } else {
+            if matches!(fields.format, Format::Full | Format::SameStream) {
+                track.length_and_kind = fields.length_and_kind;
+            }
+            if fields.format == Format::Full {
+                track.stream = fields.stream;
+                track.delta = if self.type_three_delta == TypeThreeDelta::Timestamp { time } else { 0 };
+                track.begin_at(Timestamp(time));
+            } else {
+                track.begin_after(time);
+            }
+            track.set_extended(extended);
+        }
+        track.touch();
+        self.chunk_left = track.missing().min(self.chunk_size);
+        self.continuation = match header::continuation(csid) {
+            Some(byte) if !track.is_extended() => u16::from(byte),
+            _ => NO_CONTINUATION,
+        };
+        Ok(total)
+    }
+
+    /// Makes another chunk stream the current one: a known one, or a new one if its header `may_begin` one.
+    fn switch(&mut self, csid: ChunkStreamId, may_begin: bool) -> Result<(), ReadError> {
+        if let Some(other) = self.others.iter_mut().find(|track| track.csid() == csid) {
+            self.track.swap(other);
+            return Ok(());
+        }
+        if !may_begin {
+            return Err(self.fail(Failure::UnknownChunkStream, csid.value()));
+        }
+        self.evict()?;
+        self.track = Track::new(csid);
+        Ok(())
+    }
+
+    /// Stores the current chunk stream in place of one that is not needed, so that another one can become the current one.
+    fn evict(&mut self) -> Result<(), ReadError> {
+        for _ in 0..2 {
+            if let Some(old) = self.others.iter_mut().find(|track| track.is_idle()) {
+                old.swap(&mut self.track);
+                return Ok(());
+            }
+            // Every track was used since the last eviction. Clear the marks and evict the next one.
+            self.others.iter_mut().for_each(Track::age);
+        }
+        if self.track.is_partial() {
+            return Err(self.fail(Failure::TooManyChunkStreams, low_u32(STREAMS).saturating_add(1)));
+        }
+        Ok(())
+    }
+
+    /// Returns the fragment of what [`Self::pull`] returned last.
     #[inline]
     pub(crate) fn fragment<'d, 'i: 'd>(&'d self, pulled: Pulled<'i>) -> Fragment<'d> {
         let data = match pulled.data {
@@ -253,7 +396,7 @@ impl<const STREAMS: usize> Reader<STREAMS> {
         self.track.fragment(pulled.offset, data)
     }
 
-    /// The payload bytes of the last fragment, where it lay in the reader.
+    /// The payload bytes of the last fragment, if they were in the reader.
     #[cold]
     fn saved(&self, length: u8) -> &[u8] {
         let end = usize::from(self.pending_start);
@@ -266,7 +409,7 @@ impl<const STREAMS: usize> Reader<STREAMS> {
 
     #[cold]
     fn fail(&mut self, why: Failure, number: u32) -> ReadError {
-        // So that every later call comes to look at the error.
+        // So that every later call checks for the error.
         (self.chunk_left, self.continuation) = (0, NO_CONTINUATION);
         (self.failed, self.chunk_size) = (Some(why), number);
         why.error(number)

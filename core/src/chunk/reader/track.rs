@@ -1,32 +1,33 @@
-//! What the reader remembers of one chunk stream.
+//! What the reader stores for one chunk stream.
 
+use crate::bytes::low_u32;
 use crate::chunk::header::LengthAndKind;
 use crate::chunk::{ChunkStreamId, Fragment};
 use crate::message::{MessageHeader, MessageKind, StreamId, Timestamp};
 
-/// The last message header on one chunk stream, and how far its message has come.
+/// The last message header on a chunk stream, and how much of its message has arrived.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Track {
-    /// The chunk stream's id, which has 17 bits, and those of the flags below that are set.
+    /// The chunk stream's id, which has 17 bits, and the flags below.
     id_and_flags: u32,
     pub(super) timestamp: Timestamp,
     pub(super) length_and_kind: LengthAndKind,
     pub(super) stream: StreamId,
-    /// What a type 3 header that begins a message adds to the timestamp, in ms.
+    /// The milliseconds that a type 3 header adds to the timestamp if it begins a message.
     pub(super) delta: u32,
-    /// Payload bytes handed on so far; 0 between two messages.
+    /// Payload bytes that were returned so far; 0 between two messages.
     pub(super) received: u32,
 }
 
-/// The last timestamp field was extended, so a type 3 header repeats it (section 5.3.1.3).
+/// The last timestamp field was extended, so that type 3 headers repeat it (section 5.3.1.3).
 const EXTENDED: u32 = 1 << 24;
-/// This message's type 3 headers were seen not to repeat it, as some senders do.
+/// The sender does not repeat it in this message. Some senders do not.
 const UNREPEATED: u32 = 1 << 25;
-/// Used since all were in use when one had to be recycled.
+/// Used since the marks were cleared last.
 const RECENT: u32 = 1 << 26;
-/// The rest of this message is of no concern.
-const DISOWNED: u32 = 1 << 27;
-/// Where the id is.
+/// The rest of this message is to be ignored.
+const DISCARDED: u32 = 1 << 27;
+/// The bits of the id.
 const ID: u32 = 0xFF_FFFF;
 
 /// Whether a type 3 header is followed by the extended timestamp (section 5.3.1.3).
@@ -34,12 +35,12 @@ const ID: u32 = 0xFF_FFFF;
 pub(super) enum Repeat {
     Present,
     Absent,
-    /// More bytes decide.
+    /// More bytes are needed to decide.
     Undecided,
 }
 
 impl Track {
-    /// No chunk stream's.
+    /// A track without a chunk stream.
     pub(super) const NONE: Track = Track::new(ChunkStreamId::NONE);
 
     pub(super) const fn new(csid: ChunkStreamId) -> Self {
@@ -48,7 +49,7 @@ impl Track {
         Self { id_and_flags: csid.value(), timestamp, length_and_kind, stream, delta: 0, received: 0 }
     }
 
-    /// Becomes the other one, and that one this: through a function of their own, for else memmove comes into the image.
+    /// Exchanges two tracks. This is a function because memmove would come into the image otherwise.
     #[inline(never)]
     pub(super) fn swap(&mut self, other: &mut Track) {
         core::mem::swap(self, other);
@@ -59,7 +60,7 @@ impl Track {
         ChunkStreamId(self.id_and_flags & ID)
     }
 
-    /// A fragment of the message.
+    /// Makes a fragment of the message.
     #[inline]
     pub(super) fn fragment<'d>(&self, offset: u32, data: &'d [u8]) -> Fragment<'d> {
         let Track { length_and_kind, timestamp, stream, .. } = *self;
@@ -68,20 +69,20 @@ impl Track {
         Fragment { csid: self.csid(), header, offset, data }
     }
 
-    /// Begins a message `delta` ms after the one before.
+    /// Begins a message `delta` ms after the previous one.
     pub(super) fn begin_after(&mut self, delta: u32) {
         self.delta = delta;
         self.begin_at(self.timestamp.plus(delta));
     }
 
-    /// Begins a message; one that was not finished is dropped.
+    /// Begins a message. Drops an unfinished one.
     pub(super) fn begin_at(&mut self, timestamp: Timestamp) {
         self.timestamp = timestamp;
         self.received = 0;
-        self.id_and_flags &= !(UNREPEATED | DISOWNED);
+        self.id_and_flags &= !(UNREPEATED | DISCARDED);
     }
 
-    /// The header that was read last had a timestamp field; whether it was extended.
+    /// Stores whether the timestamp field of the last header was extended.
     pub(super) fn set_extended(&mut self, extended: bool) {
         self.id_and_flags = self.id_and_flags & !EXTENDED | if extended { EXTENDED } else { 0 };
     }
@@ -90,47 +91,47 @@ impl Track {
         self.id_and_flags & EXTENDED != 0
     }
 
-    /// The rest of the message is of no concern.
+    /// Marks the rest of the message as to be ignored.
     pub(super) fn discard(&mut self) {
-        self.id_and_flags |= DISOWNED;
+        self.id_and_flags |= DISCARDED;
     }
 
     pub(super) fn is_discarded(&self) -> bool {
-        self.id_and_flags & DISOWNED != 0
+        self.id_and_flags & DISCARDED != 0
     }
 
-    /// The track is in use.
+    /// Marks the track as used.
     pub(super) fn touch(&mut self) {
         self.id_and_flags |= RECENT;
     }
 
-    /// The last use of the track was long ago.
+    /// Clears the mark of [`Self::touch`].
     pub(super) fn age(&mut self) {
         self.id_and_flags &= !RECENT;
     }
 
-    /// Whether the track can be another chunk stream's: no part of a message is here, nor was it used lately.
+    /// Whether the track can be evicted: no message is unfinished, and it was not used recently.
     pub(super) fn is_idle(&self) -> bool {
         !self.is_partial() && self.id_and_flags & RECENT == 0
     }
 
-    /// Whether a part of a message is here and the rest is awaited.
+    /// Whether a message is unfinished.
     pub(super) fn is_partial(&self) -> bool {
         self.received > 0
     }
 
-    /// Payload bytes that the message lacks.
+    /// Missing payload bytes of the message.
     #[inline]
     pub(super) fn missing(&self) -> u32 {
         self.length_and_kind.length().wrapping_sub(self.received)
     }
 
-    /// Reads a type 3 header, which `after` follows, four bytes or the first few of them. Begins a message unless one is
-    /// unfinished; where the answer is undecided, nothing has changed.
+    /// Decides what follows a type 3 header. `after` has the four bytes after it, or those of them that have arrived.
+    /// Begins a message if none is unfinished. Changes nothing if the result is `Undecided`.
     ///
-    /// Senders repeat the field as it was, a delta after type 1 and 2 headers, or the absolute timestamp, or nothing. In
-    /// the middle of a message, bytes that are neither are payload, and so are those after the message's later headers.
-    /// At the beginning of a message they are a new delta, which FFmpeg sends.
+    /// Senders repeat the extended timestamp field (a delta after type 1 and 2 headers), or the absolute timestamp, or
+    /// nothing. In the middle of a message, any other bytes are payload, and so are the bytes after the message's later
+    /// headers. At the start of a message, they are a new delta, which FFmpeg sends.
     #[inline(never)]
     pub(super) fn repeat(&mut self, after: &[u8]) -> Repeat {
         let begins = !self.is_partial();
@@ -149,7 +150,7 @@ impl Track {
             if begins {
                 self.begin_after(self.delta);
             }
-            // After it has begun: a new message takes the flag away.
+            // After the message has begun, which clears the flag.
             self.id_and_flags |= UNREPEATED;
             return Repeat::Absent;
         }
@@ -160,12 +161,12 @@ impl Track {
         Repeat::Present
     }
 
-    /// Counts `length` payload bytes, no more than are missing, as handed on; answers where in the payload they begin, and
-    /// whether they are the last.
+    /// Counts `length` payload bytes as returned, at most as many as are missing. Returns their offset in the payload, and
+    /// whether they are the last ones.
     #[inline]
     pub(super) fn advance(&mut self, length: usize) -> (u32, bool) {
         let offset = self.received;
-        let received = offset.wrapping_add(length as u32);
+        let received = offset.wrapping_add(low_u32(length));
         let is_last = received >= self.length_and_kind.length();
         self.received = if is_last { 0 } else { received };
         (offset, is_last)

@@ -1,7 +1,7 @@
 //! The writing side of a chunk stream (RTMP 1.0, section 5.3).
 //!
-//! The writer emits chunk headers; the payload stays the caller's and goes from there to the output in one copy. Several
-//! messages may be open, one for each chunk stream, and take turns at chunk boundaries.
+//! The writer makes chunk headers. The payload stays in the caller's memory and is copied to the output once. One message
+//! for each chunk stream may be open. Open messages can take turns at chunk boundaries.
 //!
 //! ```text
 //!   begin             header out, payload out          end of the message
@@ -10,31 +10,54 @@
 //!                └───────── end of the chunk ─────┘
 //! ```
 
-mod error;
 mod track;
 
-pub use error::WriteError;
-
+use core::fmt;
 use core::num::NonZeroU32;
 
 use super::header::Format;
 use super::{ChunkStreamId, DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE};
-use crate::bytes::{copy, copy_in_line};
+use crate::bytes::{copy, copy_in_line, low_u8, low_u32};
 use crate::fmt::impl_format;
 use crate::message::{self, MessageHeader};
 use track::{Stage, Track};
 
-/// Writes a chunk stream, with memory for `STREAMS` chunk streams, at most 255.
+/// Why a message cannot be begun. The writer has not changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum WriteError {
+    /// The caller's fault: the previous message on this chunk stream is not finished.
+    MessageOpen(ChunkStreamId),
+    /// The caller's fault: a message cannot have this many bytes.
+    TooLong(u32),
+    /// Our table is too small: this many chunk streams, which is all that it has room for, have an open message.
+    TooManyChunkStreams(usize),
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MessageOpen(csid) => write!(f, "the message on chunk stream {csid} is not finished"),
+            Self::TooLong(length) => write!(f, "a message of {length} bytes is too long: at most 16,777,215"),
+            Self::TooManyChunkStreams(room) => write!(f, "more than {room} chunk streams have an open message"),
+        }
+    }
+}
+
+impl core::error::Error for WriteError {}
+
+/// Writes a chunk stream. It has memory for `STREAMS` chunk streams, at most 255.
 #[derive(Debug)]
 pub struct Writer<const STREAMS: usize> {
     tracks: [Track; STREAMS],
     pub(crate) chunk_size: NonZeroU32,
-    /// Payload bytes that the chunk lacks.
+    /// Payload bytes of the chunk that are not written yet.
     chunk_left: u32,
-    /// The type of the chunk's header, and how many bytes of that are not out yet.
+    /// The type of the chunk's header, and how many bytes of the header are not written yet.
     header: Format,
     header_left: u8,
-    /// The track of the chunk that is being written.
+    /// The index of the track whose chunk is being written.
     current: u8,
 }
 
@@ -61,7 +84,7 @@ impl WriteProgress {
     }
 }
 
-/// No header is so long: all of it is to be put out.
+/// More than the length of any header: the whole header is to be written.
 const WHOLE: u8 = u8::MAX;
 
 const DEFAULT: NonZeroU32 = NonZeroU32::new(DEFAULT_CHUNK_SIZE).expect("is not 0");
@@ -73,7 +96,8 @@ impl<const STREAMS: usize> Default for Writer<STREAMS> {
 }
 
 impl<const STREAMS: usize> Writer<STREAMS> {
-    /// A writer at the beginning of a chunk stream, which is the end of the handshake.
+    /// Creates a writer at the start of a chunk stream, which follows the handshake.
+    #[must_use]
     pub const fn new() -> Self {
         Self {
             tracks: [Track::NONE; STREAMS],
@@ -92,49 +116,54 @@ impl<const STREAMS: usize> Writer<STREAMS> {
         (self.current, self.chunk_left, self.header, self.header_left) = (0, 0, Format::Full, 0);
     }
 
-    /// The size of the chunks that are begun from now on, in bytes.
+    /// Returns the size of the chunks that will be begun, in bytes.
+    #[must_use]
     pub const fn chunk_size(&self) -> u32 {
         self.chunk_size.get()
     }
 
-    /// Sets the chunk size, in bytes; it counts from the next chunk on. To be called when the Set Chunk Size message that
-    /// announces it is out. Sizes are taken into 1 to 0xFF_FFFF.
+    /// Sets the chunk size, in bytes. It applies from the next chunk on. Call this when the Set Chunk Size message that
+    /// announces it has been written. The size is clamped to 1 to 0xFF_FFFF.
     pub fn set_chunk_size(&mut self, size: u32) {
         self.chunk_size = NonZeroU32::new(size.min(MAX_CHUNK_SIZE)).unwrap_or(NonZeroU32::MIN);
     }
 
-    /// Whether the output so far ends between two chunks, where a chunk of any stream may follow.
+    /// Returns whether the output so far ends between two chunks, so that a chunk of any chunk stream may follow.
+    #[must_use]
     pub const fn is_at_boundary(&self) -> bool {
         self.chunk_left == 0 && self.header_left == 0
     }
 
-    /// The chunk stream whose chunk is unfinished, and the payload bytes that the chunk lacks; `None` at a boundary.
+    /// Returns the chunk stream whose chunk is unfinished, and the missing payload bytes of the chunk; `None` at a boundary.
+    #[must_use]
     pub fn open_chunk(&self) -> Option<(ChunkStreamId, u32)> {
         let track = self.tracks.get(usize::from(self.current)).filter(|_| !self.is_at_boundary())?;
         Some((track.csid, self.chunk_left))
     }
 
-    /// Whether a message is begun and not finished.
+    /// Returns whether a message is open: begun and not finished.
+    #[must_use]
     pub fn has_open(&self) -> bool {
         self.tracks.iter().any(Track::is_open)
     }
 
-    /// Payload bytes that the message on a chunk stream lacks; `None` where no message is open.
+    /// Returns the missing payload bytes of the message on a chunk stream; `None` if no message is open there.
+    #[must_use]
     pub fn left(&self, csid: ChunkStreamId) -> Option<u32> {
         self.open(csid).map(|(_, track)| track.left)
     }
 
-    /// Payload bytes that the chunk which is being written lacks.
+    /// Payload bytes of the current chunk that are not written yet.
     pub(crate) const fn chunk_left(&self) -> u32 {
         self.chunk_left
     }
 
-    /// Bytes that [`Self::poll`] can put out of the message on a chunk stream, where it is passed `at_hand` bytes of
-    /// payload: headers and all.
+    /// The number of bytes, headers included, that [`Self::poll`] can write of the message on a chunk stream if it gets
+    /// `at_hand` bytes of payload.
     pub(crate) fn wire_len(&self, csid: ChunkStreamId, at_hand: u32) -> usize {
         let Some((index, track)) = self.open(csid) else { return 0 };
         if !self.is_at_boundary() && index != usize::from(self.current) {
-            // Another message's chunk is to be finished first.
+            // A chunk of another message is unfinished.
             return 0;
         }
         let size = |format| {
@@ -149,7 +178,7 @@ impl<const STREAMS: usize> Writer<STREAMS> {
         };
         let payload = track.left.min(at_hand);
         if begins && payload == 0 && track.left > 0 {
-            // No header without payload behind it.
+            // A header is only written together with payload.
             return 0;
         }
         let more = payload.saturating_sub(chunk_left).div_ceil(self.chunk_size.get()) as usize;
@@ -162,16 +191,17 @@ impl<const STREAMS: usize> Writer<STREAMS> {
         self.tracks.iter().enumerate().find(|(_, track)| track.csid == csid && track.is_open())
     }
 
-    /// Begins a message; [`Self::poll`] puts it out. A new chunk stream takes the place of one that has no open message
-    /// where there is no other room.
+    /// Begins a message, which [`Self::poll`] writes. If the table is full, a new chunk stream evicts one that has no open
+    /// message.
     ///
     /// # Errors
-    /// The message before it on the chunk stream is open, it is too long, or all of the table has open messages.
+    /// The previous message on the chunk stream is open, the message is too long, or every chunk stream of a full table has
+    /// an open message.
     pub fn begin(&mut self, csid: ChunkStreamId, header: MessageHeader) -> Result<(), WriteError> {
         if header.length > message::MAX_MESSAGE_LENGTH {
             return Err(WriteError::TooLong(header.length));
         }
-        // Its own track; else one that was never used, or that can be done without.
+        // Its own track, or one that was never used, or one without an open message.
         let mut place: Option<&mut Track> = None;
         for track in &mut self.tracks {
             if track.csid == csid {
@@ -208,17 +238,17 @@ impl<const STREAMS: usize> Writer<STREAMS> {
             return WriteProgress::none(false);
         }
         let Some(track) = self.tracks.get_mut(index) else { return WriteProgress::none(true) };
-        self.current = index as u8;
+        self.current = low_u8(index);
         let lengths = (rest.len(), out.len());
         loop {
-            // The header that is begun, then payload as far as it goes.
+            // The rest of the header, then as much payload as there is room for.
             if self.header_left > 0 {
                 let (header, start, end) = track.header(self.header);
                 let left = self.header_left.min(end.wrapping_sub(start));
                 let header = header.get(usize::from(end.wrapping_sub(left))..usize::from(end));
                 let written = copy(header.unwrap_or(&[]), out);
                 out = out.get_mut(written..).unwrap_or(&mut []);
-                self.header_left = left.wrapping_sub(written as u8);
+                self.header_left = left.wrapping_sub(low_u8(written));
                 if self.header_left > 0 {
                     break;
                 }
@@ -227,8 +257,8 @@ impl<const STREAMS: usize> Writer<STREAMS> {
             let taken = copy_in_line(rest, out.get_mut(..room).unwrap_or(&mut []));
             rest = rest.get(taken..).unwrap_or(&[]);
             out = out.get_mut(taken..).unwrap_or(&mut []);
-            self.chunk_left = self.chunk_left.wrapping_sub(taken as u32);
-            track.left = track.left.wrapping_sub(taken as u32);
+            self.chunk_left = self.chunk_left.wrapping_sub(low_u32(taken));
+            track.left = track.left.wrapping_sub(low_u32(taken));
             if self.chunk_left > 0 {
                 break;
             }
@@ -239,7 +269,7 @@ impl<const STREAMS: usize> Writer<STREAMS> {
             let plain = track.plain_continuation();
             if let Some(byte) = plain {
                 let whole = whole_chunks(byte, self.chunk_size, track.left, rest, out);
-                track.left = track.left.wrapping_sub(whole.taken as u32);
+                track.left = track.left.wrapping_sub(low_u32(whole.taken));
                 rest = rest.get(whole.taken..).unwrap_or(&[]);
                 out = out.get_mut(whole.written..).unwrap_or(&mut []);
             }
@@ -270,7 +300,7 @@ struct Whole {
     written: usize,
 }
 
-/// Writes whole chunks that continue a message, as many as `rest` and `out` have room for; none is the message's last.
+/// Writes whole chunks that continue a message, as many as fit in `rest` and `out`, except the message's last one.
 fn whole_chunks(byte: u8, chunk_size: NonZeroU32, left: u32, rest: &[u8], out: &mut [u8]) -> Whole {
     let size = chunk_size.get() as usize;
     let mut whole = Whole { taken: 0, written: 0 };

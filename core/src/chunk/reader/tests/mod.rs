@@ -170,7 +170,10 @@ fn whether_the_stream_ends_between_messages() {
 
 #[test]
 fn errors_say_what_broke() {
-    assert_eq!(format!("{}", ReadError::ChunkSize(0)), "the peer announced a chunk size of 0x0");
+    assert_eq!(
+        format!("{}", ReadError::ChunkSize(0)),
+        "the peer announced a chunk size of 0x0; it must be 1 to 0x7fffffff"
+    );
 }
 
 proptest::proptest! {

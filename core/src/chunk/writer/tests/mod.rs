@@ -1,4 +1,4 @@
-//! Tests of the writer. Every message goes out into windows of all sizes: always the same bytes.
+//! Tests of the writer. Every message is written into windows of all sizes, with the same bytes in the end.
 
 use std::vec;
 use std::vec::Vec;
@@ -15,7 +15,7 @@ fn header(timestamp: u32, kind: MessageKind, stream: u32, length: usize) -> Mess
     MessageHeader { timestamp: Timestamp(timestamp), length: length as u32, kind, stream: StreamId(stream) }
 }
 
-/// Puts a whole message out into windows of `window` bytes.
+/// Writes a whole message into windows of `window` bytes.
 fn put(writer: &mut Writer<4>, id: u32, header: MessageHeader, mut payload: &[u8], window: usize) -> Vec<u8> {
     writer.begin(csid(id), header).unwrap();
     let mut stream = Vec::new();
