@@ -9,33 +9,14 @@ use embedded_rtmp::relay::{
     Accepted, PeerId, Played as Counts, Player, PlayerIndex, PublishAnswer, Publisher, PumpError, RelayRejection,
     StreamIndex, StreamName,
 };
-use embedded_rtmp::session::{Server, ServerEvent, SessionBuffers};
+use embedded_rtmp::session::{Server, ServerEvent};
 use embedded_rtmp::time::Instant;
 
+use super::connection::Outcome;
 use super::record::Recording;
-use super::slab::Ready;
-use super::streams::Streams;
-use super::{Event, Options, Played, Recorded};
+use super::shared::Shared;
+use super::{Event, Played, Recorded};
 use crate::net::entropy;
-
-/// What a session is lent: the longest command, and what waits to be sent.
-const SCRATCH: usize = 4096;
-const CONTROL: usize = 8192;
-
-/// What all sessions share.
-pub(super) struct Shared<'a> {
-    pub(super) options: &'a Options,
-    pub(super) streams: Streams,
-    /// The connections that are to have a turn.
-    pub(super) ready: Ready,
-    pub(super) tell: &'a mut dyn FnMut(Event),
-    /// How many streams are published.
-    pub(super) published: usize,
-    /// Bytes of payload that publishers sent.
-    pub(super) received: u64,
-    /// Memory of sessions that have ended. It is never freed, so it is used again.
-    pub(super) spare: Vec<SessionBuffers<'static>>,
-}
 
 /// A stream that is being published.
 struct Live {
@@ -66,12 +47,10 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(index: usize, peer: SocketAddr, shared: &mut Shared<'_>) -> Result<Self> {
-        let memory = |length| vec![0; length].leak();
-        let buffers = shared.spare.pop();
-        let buffers = buffers.unwrap_or_else(|| SessionBuffers { scratch: memory(SCRATCH), control: memory(CONTROL) });
-        let session = Server::new(buffers, shared.options.config, &entropy()?)?;
-        let (id, app, live) = (PeerId(u32::try_from(index)?), Vec::new(), Vec::new());
+    /// A client on the connection, or in the tunnel, of this id: it has a turn when there is more to play.
+    pub(super) fn new(id: usize, peer: SocketAddr, shared: &mut Shared<'_>) -> Result<Self> {
+        let session = Server::new(shared.buffers(), shared.options.config, &entropy()?)?;
+        let (id, app, live) = (PeerId(u32::try_from(id)?), Vec::new(), Vec::new());
         Ok(Self { session, peer, id, app, live, playing: None, is_overtaken: false })
     }
 
@@ -83,40 +62,33 @@ impl Client {
         self.session.poll_timeout()
     }
 
-    /// Does what is due.
-    ///
-    /// # Errors
-    /// The client did not answer in time.
-    pub(super) fn handle_timeout(&mut self, now: Instant) -> Result<()> {
-        if self.session.poll_timeout().is_some_and(|timeout| timeout <= now) {
-            self.session.handle_timeout(now)?;
-        }
-        Ok(())
-    }
-
-    /// Why the connection is to be closed, if it is. `has_output` is whether bytes of the session wait to be sent.
-    pub(super) fn end(&self, has_output: bool) -> Option<&'static str> {
+    /// Does what is due. Returns why the client is to go, if it is. `has_output` is whether bytes of the session wait to be
+    /// sent.
+    pub(super) fn handle_timeout(&mut self, has_output: bool, shared: &Shared<'_>) -> Outcome {
         if self.is_overtaken {
-            return Some("too slow");
+            return Ok(Some("too slow"));
         }
-        (self.session.is_closed() && !has_output).then_some("turned away")
+        if self.session.poll_timeout().is_some_and(|timeout| timeout <= shared.now) {
+            self.session.handle_timeout(shared.now)?;
+        }
+        Ok((self.session.is_closed() && !has_output).then_some("turned away"))
     }
 
     /// Takes bytes off the front of `input`, as far as the session wants them.
     ///
     /// # Errors
     /// The session is over.
-    pub(super) fn take(&mut self, now: Instant, input: &mut &[u8], shared: &mut Shared<'_>) -> Result<()> {
-        let result = self.take_events(now, input, shared);
+    pub(super) fn take(&mut self, input: &mut &[u8], shared: &mut Shared<'_>) -> Result<()> {
+        let result = self.take_events(input, shared);
         for live in self.live.iter_mut().filter(|live| live.has_news) {
             live.has_news = false;
-            shared.streams.wake(live.stream, &mut shared.ready);
+            shared.wake(live.stream);
         }
         result
     }
 
-    fn take_events(&mut self, now: Instant, input: &mut &[u8], shared: &mut Shared<'_>) -> Result<()> {
-        while let Some(event) = self.session.next_event(now, input)? {
+    fn take_events(&mut self, input: &mut &[u8], shared: &mut Shared<'_>) -> Result<()> {
+        while let Some(event) = self.session.next_event(shared.now, input)? {
             match event {
                 ServerEvent::Media(fragment) => {
                     shared.received += fragment.data.len() as u64;
@@ -134,9 +106,9 @@ impl Client {
                 }
                 ServerEvent::Publish { stream, key } => {
                     let key = key.as_bytes().to_vec();
-                    self.publish(now, stream, key, shared)?;
+                    self.publish(stream, key, shared)?;
                 }
-                ServerEvent::Unpublished(stream) => self.unpublish(now, stream, "unpublished", shared),
+                ServerEvent::Unpublished(stream) => self.unpublish(stream, "unpublished", shared),
                 ServerEvent::Play { stream, request } => {
                     let (key, reset) = (request.name.as_bytes().to_vec(), request.reset);
                     self.play(stream, &key, reset, shared)?;
@@ -157,14 +129,14 @@ impl Client {
     }
 
     /// Lets the client publish, or tells it why not.
-    fn publish(&mut self, now: Instant, id: StreamId, key: Vec<u8>, shared: &mut Shared<'_>) -> Result<()> {
+    fn publish(&mut self, id: StreamId, key: Vec<u8>, shared: &mut Shared<'_>) -> Result<()> {
         let (name, publisher) = (StreamName::new(&self.app, &key), Publisher { peer: self.id, stream: id });
         if let Err(error) = shared.streams.with_room().may_publish(name) {
             let text = match error {
                 RelayRejection::Taken => format!("turned away: {} is being published", shown(name)),
                 error => format!("turned away: {}: {error}", shown(name)),
             };
-            (shared.tell)(Event::Trouble(self.peer, text));
+            shared.tell_trouble(self.peer, text);
             return Ok(self.session.reject(id, code::PUBLISH_BAD_NAME, error.description())?);
         }
         let recording = shared.options.directory.as_ref();
@@ -173,15 +145,15 @@ impl Client {
             Ok(recording) => recording,
             Err(error) => {
                 let text = format!("turned away: no recording of {}: {error}", shown(name));
-                (shared.tell)(Event::Trouble(self.peer, text));
+                shared.tell_trouble(self.peer, text);
                 return Ok(self.session.reject(id, code::PUBLISH_DENIED, "The stream cannot be recorded.")?);
             }
         };
-        let PublishAnswer::Accept(stream) = shared.streams.with_room().publish(now, name, publisher)? else {
+        let PublishAnswer::Accept(stream) = shared.streams.with_room().publish(shared.now, name, publisher)? else {
             unreachable!("a second publish is rejected, as the relay is configured")
         };
-        shared.streams.poll_events(now, &mut shared.ready);
-        shared.streams.wake(stream, &mut shared.ready);
+        shared.poll_relay();
+        shared.wake(stream);
         shared.published += 1;
         let path = recording.as_ref().map(|recording| recording.path().to_owned());
         (shared.tell)(Event::Published(self.peer, shown(name), path));
@@ -190,11 +162,11 @@ impl Client {
     }
 
     /// Ends a stream that is published, and completes its recording.
-    fn unpublish(&mut self, now: Instant, id: StreamId, end: &str, shared: &mut Shared<'_>) {
+    fn unpublish(&mut self, id: StreamId, end: &str, shared: &mut Shared<'_>) {
         let Some(place) = self.live.iter().position(|live| live.id == id) else { return };
         let Live { key, recording, .. } = self.live.swap_remove(place);
-        shared.streams.directory().unpublish(now, self.id, Some(id));
-        shared.streams.poll_events(now, &mut shared.ready);
+        shared.streams.directory().unpublish(shared.now, self.id, Some(id));
+        shared.poll_relay();
         shared.published -= 1;
         let Some(recording) = recording else { return };
         let file = recording.path().to_owned();
@@ -274,11 +246,11 @@ impl Client {
     }
 
     /// Puts out what the session has to say and what it plays. Returns how much of `out` was filled.
-    pub(super) fn fill(&mut self, now: Instant, out: &mut [u8], shared: &mut Shared<'_>) -> usize {
+    pub(super) fn fill(&mut self, out: &mut [u8], shared: &mut Shared<'_>) -> usize {
         let Some(index) = self.playing.as_ref().map(|playing| playing.index) else {
-            return self.session.poll_transmit(now, out);
+            return self.session.poll_transmit(shared.now, out);
         };
-        let session = &mut self.session;
+        let (session, now) = (&mut self.session, shared.now);
         let pumped =
             shared.streams.turn(index, |player, ring, generation| player.pump(ring, generation, session, now, out));
         // Other errors say that its message stream is gone. Then an event follows.
@@ -299,9 +271,9 @@ impl Client {
     }
 
     /// Ends what is published and played.
-    pub(super) fn finish(mut self, now: Instant, end: &str, shared: &mut Shared<'_>) {
+    pub(super) fn finish(mut self, end: &str, shared: &mut Shared<'_>) {
         while let Some(live) = self.live.last() {
-            self.unpublish(now, live.id, end, shared);
+            self.unpublish(live.id, end, shared);
         }
         let played = self.playing.as_ref().and_then(|playing| shared.streams.directory().leave(playing.index));
         self.tell_played(played, end, shared);

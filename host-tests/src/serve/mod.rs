@@ -1,10 +1,12 @@
 //! Takes publishers, gives what they send to players, and records it.
 
 mod client;
+mod connection;
 mod event_loop;
+mod gateway;
 mod names;
 mod record;
-mod slab;
+mod shared;
 mod socket;
 mod streams;
 
@@ -19,7 +21,9 @@ use mio::{Interest, Poll, Token};
 use serde_json::{Value, json};
 
 use crate::counts::Counts;
+use connection::Outcome;
 use event_loop::EventLoop;
+use shared::Shared;
 
 /// How to serve.
 #[derive(Debug, Clone)]
@@ -154,5 +158,17 @@ impl Listeners {
         tick: &mut dyn FnMut(usize, u64),
     ) -> io::Result<()> {
         EventLoop::new(self.poll, self.listeners, options, tell).run(stop, tick)
+    }
+}
+
+/// Lets a session end with the reason, and tells of it if it is an error.
+fn conclude(outcome: Outcome, peer: SocketAddr, shared: &mut Shared<'_>, finish: impl FnOnce(&str, &mut Shared<'_>)) {
+    match outcome {
+        Ok(end) => finish(end.unwrap_or_default(), shared),
+        Err(error) => {
+            let text = format!("{error:#}");
+            finish(&text, shared);
+            shared.tell_trouble(peer, text);
+        }
     }
 }

@@ -1,12 +1,9 @@
 //! The streams that are relayed: the tables that the core's directory needs, which grow, and a ring for each stream.
 
 use embedded_rtmp::relay::{
-    Directory, DirectoryState, Generation, Player, PlayerEntry, PlayerIndex, RelayConfig, RelayEvent, Ring,
-    StreamBuffers, StreamEntry, StreamIndex,
+    Directory, DirectoryState, Generation, Player, PlayerEntry, PlayerIndex, RelayConfig, Ring, StreamBuffers,
+    StreamEntry, StreamIndex,
 };
-use embedded_rtmp::time::Instant;
-
-use super::slab::Ready;
 
 /// The longest metadata and sequence headers that are cached for players, and the longest name of a stream, in bytes.
 const MAX_CACHED: usize = 4096;
@@ -52,11 +49,6 @@ impl Streams {
         &mut self.rings[stream.get()]
     }
 
-    /// Gives a turn to the players of a stream.
-    pub(super) fn wake(&mut self, stream: StreamIndex, ready: &mut Ready) {
-        self.directory().wake(stream).for_each(|(_, peer)| ready.push(peer.0 as usize));
-    }
-
     /// Lends a player, with the ring of its stream and what it is to know of that.
     pub(super) fn turn<R>(
         &mut self,
@@ -68,31 +60,5 @@ impl Streams {
         let found = directory.player(index)?;
         let ring = found.stream.map(|stream| &rings[stream.get()]);
         Some(turn(found.player, ring, found.generation))
-    }
-
-    /// When [`Self::poll_events`] must be called at the latest.
-    pub(super) fn poll_timeout(&mut self) -> Option<Instant> {
-        self.directory().poll_timeout()
-    }
-
-    /// Does what the directory says.
-    pub(super) fn poll_events(&mut self, now: Instant, ready: &mut Ready) {
-        self.directory().handle_timeout(now);
-        while let Some(event) = self.directory().poll_event(now) {
-            let stream = match event {
-                RelayEvent::Gone(stream) => {
-                    self.ring(stream).end();
-                    stream
-                }
-                RelayEvent::Resumed { stream, gap } => {
-                    self.ring(stream).resume(gap);
-                    stream
-                }
-                RelayEvent::Ended(stream) => stream,
-                // No publish waits, as the relay is configured, and there is always room.
-                _ => continue,
-            };
-            self.wake(stream, ready);
-        }
     }
 }

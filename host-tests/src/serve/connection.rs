@@ -1,0 +1,127 @@
+//! A TCP connection: a client that speaks RTMP, or one that speaks HTTP, as tunnels do.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result, bail};
+use embedded_rtmp::time::Instant;
+use embedded_rtmp::tunnel::{Protocol, TunnelConnection};
+use mio::event::Event;
+use mio::net::TcpStream;
+
+use super::client::Client;
+use super::gateway::Gateway;
+use super::shared::Shared;
+use super::socket::Socket;
+
+pub(super) const BROKEN: &str = "the connection broke";
+pub(super) const CLOSED: &str = "the connection was closed";
+
+/// What came of a turn: nothing, an end in good order, or an error, which ends the connection and is told.
+pub(super) type Outcome = Result<Option<&'static str>>;
+
+pub(super) struct Connection {
+    pub(super) peer: SocketAddr,
+    socket: Socket,
+    role: Role,
+}
+
+enum Role {
+    /// Nothing has come that shows which protocol the client speaks. It has until the time given.
+    Unknown(Instant),
+    Rtmp(Client),
+    Web(TunnelConnection),
+}
+
+impl Connection {
+    pub(super) fn new(stream: TcpStream, peer: SocketAddr, shared: &Shared<'_>) -> Self {
+        let role = Role::Unknown(shared.now + shared.options.config.connect_timeout);
+        Self { peer, socket: Socket::new(stream), role }
+    }
+
+    /// Remembers what an event says.
+    pub(super) fn notice(&mut self, event: &Event) {
+        self.socket.notice(event);
+    }
+
+    /// When it must have a turn at the latest.
+    pub(super) fn poll_timeout(&self, gateway: &Gateway) -> Option<Instant> {
+        match &self.role {
+            Role::Unknown(deadline) => Some(*deadline),
+            Role::Rtmp(client) => client.poll_timeout(),
+            Role::Web(web) => gateway.poll_timeout(web),
+        }
+    }
+
+    /// Does what it can do now.
+    pub(super) fn turn(
+        &mut self,
+        id: usize,
+        buffer: &mut [u8],
+        gateway: &mut Gateway,
+        shared: &mut Shared<'_>,
+    ) -> Outcome {
+        let Self { peer, socket, role } = self;
+        match role {
+            Role::Unknown(deadline) => {
+                let (_, first) = socket.receive(buffer, true, |input| input.first().copied()).context(BROKEN)?;
+                let Some(first) = first else {
+                    if shared.now >= *deadline {
+                        bail!("the peer did not answer in time: handshake");
+                    }
+                    return Ok(socket.is_ended().then_some(CLOSED));
+                };
+                *role = match Protocol::of(first) {
+                    Protocol::Http => Role::Web(TunnelConnection::new(shared.now)),
+                    // The handshake knows which versions of RTMP are answered. RTMPE is not.
+                    Protocol::Rtmp | Protocol::Rtmpe => Role::Rtmp(Client::new(id, *peer, shared)?),
+                    _ => bail!("neither RTMP nor HTTP: it begins with {first:#04x}"),
+                };
+                self.turn(id, buffer, gateway, shared)
+            }
+            Role::Rtmp(client) => {
+                let wants_input = client.wants_input();
+                let received = socket.receive(buffer, wants_input, |input| client.take(input, shared));
+                let (has_received, taken) = received.context(BROKEN)?;
+                taken?;
+                let has_sent = socket.send(buffer, |out| client.fill(out, shared)).context(BROKEN)?;
+                if has_received || has_sent {
+                    shared.ready.push(id);
+                }
+                let end = client.handle_timeout(socket.has_output(), shared)?;
+                Ok(end.or(socket.is_ended().then_some(CLOSED)))
+            }
+            Role::Web(web) => {
+                let received = socket.receive(buffer, true, |input| gateway.receive(web, input, id, *peer, shared));
+                let (has_received, taken) = received.context(BROKEN)?;
+                taken?;
+                let answered = |out: &mut [u8]| gateway.fill(web, out, id, shared);
+                let has_moved = socket.send(buffer, answered).context(BROKEN)? || has_received;
+                if has_moved {
+                    shared.ready.push(id);
+                } else {
+                    gateway.handle_timeout(web, shared);
+                }
+                let is_over = web.is_over() && !socket.has_output() || socket.is_ended() && !has_moved;
+                Ok(is_over.then_some(CLOSED))
+            }
+        }
+    }
+
+    /// Tells a player that the server stops.
+    pub(super) fn say_goodbye(&mut self, buffer: &mut [u8], shared: &mut Shared<'_>) {
+        if let Role::Rtmp(client) = &mut self.role {
+            client.say_goodbye(shared);
+            // If the peer does not take this now, the end of the connection tells it the same.
+            let _ = self.socket.send(buffer, |out| client.fill(out, shared));
+        }
+    }
+
+    /// Ends what it published and played.
+    pub(super) fn finish(self, end: &str, gateway: &mut Gateway, shared: &mut Shared<'_>) {
+        match self.role {
+            Role::Unknown(_) => {}
+            Role::Rtmp(client) => client.finish(end, shared),
+            Role::Web(web) => gateway.finish(web, shared),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! RTMPT: sessions in tunnels. A session belongs to its tunnel, not to a connection.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Result;
+use embedded_rtmp::time::Instant;
+use embedded_rtmp::tunnel::{TunnelConfig, TunnelConnection, TunnelEvent, TunnelId, TunnelRefusal, Tunnels};
+
+use super::client::Client;
+use super::connection::{CLOSED, Outcome};
+use super::shared::Shared;
+use crate::net::entropy;
+
+/// The most tunnels at a time: as many as a table can have. Their sessions have the ids below this number.
+pub(super) const MAX_TUNNELS: usize = 255;
+
+/// The longest time that a tunnel may be without a request: clients poll at least every few seconds, and some go without a
+/// word.
+const MAX_SILENCE: Duration = Duration::from_secs(10);
+
+pub(super) struct Gateway {
+    tunnels: Tunnels<'static, MAX_TUNNELS>,
+    sessions: [Option<Session>; MAX_TUNNELS],
+}
+
+/// The session in a tunnel.
+struct Session {
+    tunnel: TunnelId,
+    client: Client,
+    /// The connection that had the last request.
+    carrier: usize,
+    peer: SocketAddr,
+}
+
+impl Gateway {
+    pub(super) fn new(idle_timeout: Duration) -> Self {
+        let idle_timeout = idle_timeout.min(MAX_SILENCE);
+        let page = Some("RTMP and RTMPT are served here.\n");
+        let tunnels = Tunnels::new(TunnelConfig { idle_timeout, page, ..TunnelConfig::new() });
+        Self { tunnels, sessions: [const { None }; MAX_TUNNELS] }
+    }
+
+    pub(super) fn poll_timeout(&self, web: &TunnelConnection) -> Option<Instant> {
+        web.poll_timeout(&self.tunnels)
+    }
+
+    /// Looks at the time of a connection.
+    pub(super) fn handle_timeout(&mut self, web: &mut TunnelConnection, shared: &mut Shared<'_>) {
+        if let Some(tunnel) = web.handle_timeout(shared.now, &mut self.tunnels) {
+            self.close(tunnel, Ok(Some(CLOSED)), shared);
+        }
+    }
+
+    /// Looks at the time of tunnels and sessions. To be called a few times a second.
+    pub(super) fn tick(&mut self, shared: &mut Shared<'_>) {
+        while let Some(tunnel) = self.tunnels.handle_timeout(shared.now) {
+            self.close(tunnel, Ok(Some(CLOSED)), shared);
+        }
+        for session in self.sessions.iter().flatten() {
+            if session.client.poll_timeout().is_some_and(|timeout| timeout <= shared.now) {
+                shared.ready.push(session.tunnel.index());
+            }
+        }
+    }
+
+    /// Lets a session do what it can without a request, and its connection answer.
+    pub(super) fn turn(&mut self, id: usize, shared: &mut Shared<'_>) {
+        let Some(session) = &mut self.sessions[id] else { return };
+        shared.ready.push(session.carrier);
+        // Without room this tells a player of its stream's end, and finds out whether it is too slow.
+        session.client.fill(&mut [], shared);
+        let (tunnel, outcome) = (session.tunnel, session.client.handle_timeout(false, shared));
+        if !matches!(outcome, Ok(None)) {
+            self.close(tunnel, outcome, shared);
+        }
+    }
+
+    /// Takes requests that came on connection `id` off the front of `input`.
+    ///
+    /// # Errors
+    /// No session can be made.
+    pub(super) fn receive(
+        &mut self,
+        web: &mut TunnelConnection,
+        input: &mut &[u8],
+        id: usize,
+        peer: SocketAddr,
+        shared: &mut Shared<'_>,
+    ) -> Result<()> {
+        let now = shared.now;
+        while let Some(event) = web.next_event(now, input, &mut self.tunnels) {
+            let before = input.len();
+            match event {
+                TunnelEvent::Open => {
+                    if let Some(tunnel) = web.open(now, &entropy()?, &mut self.tunnels) {
+                        let client = Client::new(tunnel.index(), peer, shared)?;
+                        self.sessions[tunnel.index()] = Some(Session { tunnel, client, carrier: id, peer });
+                    }
+                }
+                TunnelEvent::Data(tunnel) => {
+                    let session = &mut self.sessions[tunnel.index()];
+                    let taken = web.receive(now, input, |bytes| match session {
+                        Some(session) => session.client.take(bytes, shared),
+                        None => Ok(*bytes = &[]),
+                    });
+                    if let Err(error) = taken {
+                        self.close(tunnel, Err(error), shared);
+                    } else if input.len() == before {
+                        // The session must send before it reads on.
+                        if !web.answer_early() {
+                            self.close(tunnel, Ok(Some(CLOSED)), shared);
+                        }
+                        break;
+                    }
+                    shared.ready.push(tunnel.index());
+                }
+                TunnelEvent::Closed(tunnel) => self.close(tunnel, Ok(Some(CLOSED)), shared),
+                TunnelEvent::Refused(TunnelRefusal::Page | TunnelRefusal::NotFound) => {}
+                TunnelEvent::Refused(refusal) => shared.tell_trouble(peer, format!("a request is refused: {refusal}")),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts out what connection `id` has to answer. Returns how much of `out` was filled.
+    pub(super) fn fill(
+        &mut self,
+        web: &mut TunnelConnection,
+        out: &mut [u8],
+        id: usize,
+        shared: &mut Shared<'_>,
+    ) -> usize {
+        let (now, Self { tunnels, sessions }) = (shared.now, self);
+        let session = web.tunnel(tunnels).and_then(|tunnel| sessions[tunnel.index()].as_mut());
+        let Some(Session { client, carrier, tunnel, .. }) = session else {
+            return web.poll_answer(now, out, tunnels, false, |_| 0);
+        };
+        *carrier = id;
+        let wants = client.wants_transmit(shared);
+        let filled = web.poll_answer(now, out, tunnels, wants, |room| client.fill(room, shared));
+        if filled > 0 {
+            // It may be over.
+            shared.ready.push(tunnel.index());
+        }
+        filled
+    }
+
+    /// A connection has ended.
+    pub(super) fn finish(&mut self, mut web: TunnelConnection, shared: &mut Shared<'_>) {
+        if let Some(tunnel) = web.ended(shared.now, &mut self.tunnels) {
+            self.close(tunnel, Ok(Some(CLOSED)), shared);
+        }
+    }
+
+    /// Ends all sessions.
+    pub(super) fn stop(&mut self, end: &'static str, shared: &mut Shared<'_>) {
+        let tunnels: Vec<_> = self.sessions.iter().flatten().map(|session| session.tunnel).collect();
+        tunnels.into_iter().for_each(|tunnel| self.close(tunnel, Ok(Some(end)), shared));
+    }
+
+    /// Ends a tunnel and its session.
+    fn close(&mut self, tunnel: TunnelId, outcome: Outcome, shared: &mut Shared<'_>) {
+        self.tunnels.close(tunnel);
+        if let Some(Session { client, peer, .. }) = self.sessions[tunnel.index()].take() {
+            super::conclude(outcome, peer, shared, |end, shared| client.finish(end, shared));
+        }
+    }
+}

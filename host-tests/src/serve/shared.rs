@@ -1,0 +1,102 @@
+//! What all connections share.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use embedded_rtmp::relay::{RelayEvent, StreamIndex};
+use embedded_rtmp::session::SessionBuffers;
+use embedded_rtmp::time::Instant;
+
+use super::streams::Streams;
+use super::{Event, Options};
+
+/// The room for the longest command, and for what a session has to send beside media, in bytes.
+const SCRATCH: usize = 4096;
+const CONTROL: usize = 8192;
+
+pub(super) struct Shared<'a> {
+    pub(super) options: &'a Options,
+    /// When the turns began that are going on.
+    pub(super) now: Instant,
+    pub(super) streams: Streams,
+    pub(super) ready: Ready,
+    pub(super) tell: &'a mut dyn FnMut(Event),
+    /// How many streams are published.
+    pub(super) published: usize,
+    /// Bytes of payload that publishers sent.
+    pub(super) received: u64,
+    /// Memory of sessions that have ended. It is never freed, so it is used again.
+    pub(super) spare: Vec<SessionBuffers<'static>>,
+}
+
+/// The ids of connections that are to have a turn, in the order in which that became due.
+#[derive(Debug, Default)]
+pub(super) struct Ready {
+    queue: VecDeque<usize>,
+    is_queued: Vec<bool>,
+}
+
+impl<'a> Shared<'a> {
+    pub(super) fn new(options: &'a Options, tell: &'a mut dyn FnMut(Event), now: Instant) -> Self {
+        let (streams, ready, spare) = (Streams::new(options.ring), Ready::default(), Vec::new());
+        Self { options, now, streams, ready, tell, published: 0, received: 0, spare }
+    }
+
+    /// Tells that a client was turned away, or that its connection broke off.
+    pub(super) fn tell_trouble(&mut self, peer: SocketAddr, text: String) {
+        (self.tell)(Event::Trouble(peer, text));
+    }
+
+    /// Memory for a session.
+    pub(super) fn buffers(&mut self) -> SessionBuffers<'static> {
+        let memory = |length| vec![0; length].leak();
+        self.spare.pop().unwrap_or_else(|| SessionBuffers { scratch: memory(SCRATCH), control: memory(CONTROL) })
+    }
+
+    /// Gives a turn to the players of a stream.
+    pub(super) fn wake(&mut self, stream: StreamIndex) {
+        let Self { streams, ready, .. } = self;
+        streams.directory().wake(stream).for_each(|(_, peer)| ready.push(peer.0 as usize));
+    }
+
+    /// Does what the directory of streams says.
+    pub(super) fn poll_relay(&mut self) {
+        self.streams.directory().handle_timeout(self.now);
+        while let Some(event) = self.streams.directory().poll_event(self.now) {
+            match event {
+                RelayEvent::Gone(stream) => {
+                    self.streams.ring(stream).end();
+                    self.wake(stream);
+                }
+                RelayEvent::Resumed { stream, gap } => {
+                    self.streams.ring(stream).resume(gap);
+                    self.wake(stream);
+                }
+                RelayEvent::Ended(stream) => self.wake(stream),
+                // No publish waits, as the relay is configured, and there is always room.
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Ready {
+    pub(super) fn push(&mut self, id: usize) {
+        if self.is_queued.len() <= id {
+            self.is_queued.resize(id + 1, false);
+        }
+        if !std::mem::replace(&mut self.is_queued[id], true) {
+            self.queue.push_back(id);
+        }
+    }
+
+    pub(super) fn pop(&mut self) -> Option<usize> {
+        let id = self.queue.pop_front()?;
+        self.is_queued[id] = false;
+        Some(id)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+}
