@@ -31,6 +31,15 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Runs `test` with the stacks of two devices, 10.0.0.1 and 10.0.0.2, which `wire` joins.
 pub(crate) fn with_devices<T>(wire: &Wire, test: impl AsyncFnOnce(Stack<'_>, Stack<'_>) -> T) -> T {
+    with_devices_for(PATIENCE, wire, test)
+}
+
+/// As [`with_devices`]. The test fails if it takes longer than `limit` in simulated time.
+pub(crate) fn with_devices_for<T>(
+    limit: Duration,
+    wire: &Wire,
+    test: impl AsyncFnOnce(Stack<'_>, Stack<'_>) -> T,
+) -> T {
     let (mut first, mut second) = (Device::new(), Device::new());
     let (first, mut first_runner, first_port) = first.start(1);
     let (second, mut second_runner, second_port) = second.start(2);
@@ -39,7 +48,7 @@ pub(crate) fn with_devices<T>(wire: &Wire, test: impl AsyncFnOnce(Stack<'_>, Sta
         Box::pin(async { second_runner.run().await }),
         Box::pin(wire.run(first_port, second_port)),
     ];
-    let test = with_timeout(PATIENCE, test(first, second));
+    let test = with_timeout(limit, test(first, second));
     block_on_stepped(tasks::run(test, network)).expect("the test came to no end")
 }
 
