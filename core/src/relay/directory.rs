@@ -156,6 +156,11 @@ impl PlayerEntry {
     pub const fn new() -> Self {
         Self(None)
     }
+
+    /// The peer that plays here, and what it was sent so far.
+    pub fn played(&self) -> Option<(PeerId, Played)> {
+        self.0.as_ref().map(|playing| (playing.peer, playing.player.played()))
+    }
 }
 
 /// The part of a [`Directory`] that is not a table.
@@ -327,16 +332,16 @@ impl<'t, 'n> Directory<'t, 'n> {
     }
 
     /// Whether a publish of this name would not be rejected. Ask this before access control, and [`Self::publish`] after
-    /// it.
+    /// it. Returns the place that the stream has, or would get.
     ///
     /// # Errors
     /// Why it would be rejected.
-    pub fn may_publish(&self, name: StreamName<'_>) -> Result<(), RelayRejection> {
+    pub fn may_publish(&self, name: StreamName<'_>) -> Result<StreamIndex, RelayRejection> {
         let index = self.find(name, true)?;
         let is_taken = |entry: &StreamEntry<'_>| {
             entry.publisher.is_some() && (self.state.take_over == TakeOver::Refuse || entry.candidate.is_some())
         };
-        if self.entry(index).is_some_and(is_taken) { Err(RelayRejection::Taken) } else { Ok(()) }
+        if self.entry(index).is_some_and(is_taken) { Err(RelayRejection::Taken) } else { Ok(index) }
     }
 
     /// Takes a publish of a stream. Access control must have accepted it. Poll events after this.
@@ -349,37 +354,34 @@ impl<'t, 'n> Directory<'t, 'n> {
         name: StreamName<'_>,
         publisher: Publisher,
     ) -> Result<PublishAnswer, RelayRejection> {
-        self.may_publish(name)?;
-        let index = self.find(name, true)?;
-        let (take_over, limit) = (self.state.take_over, self.state.answer_limit);
+        let index = self.may_publish(name)?;
+        if self.entry(index).is_some_and(|entry| !entry.is_published() && !name.is(entry.name())) {
+            self.give_up(index);
+            self.rename(index, name);
+        }
         let Some(entry) = self.streams.get_mut(index.get()) else { return Err(RelayRejection::Full) };
-        if entry.publisher.is_none() {
-            if entry.deadline.get().is_some() {
-                entry.deadline = OptionalInstant::NONE;
-                entry.events |= RESUMED;
-                self.state.has_events = true;
-            } else {
-                if !name.is(entry.name()) {
-                    self.give_up(index);
-                    self.rename(index, name);
-                }
-                if let Some(entry) = self.streams.get_mut(index.get()) {
-                    (entry.generation, entry.heard) = (entry.generation.next(), now);
-                }
+        if entry.publisher.is_some() {
+            self.state.has_events = true;
+            if self.state.take_over == TakeOver::Always {
+                entry.replace(publisher);
+                return Ok(PublishAnswer::Accept(index));
             }
-            self.streams.iter_mut().skip(index.get()).take(1).for_each(|entry| entry.publisher = Some(publisher));
-            return Ok(PublishAnswer::Accept(index));
+            let deadline = now.after_millis(self.state.answer_limit);
+            (entry.candidate, entry.deadline) = (Some(publisher), OptionalInstant::at(deadline));
+            entry.events |= ASK;
+            self.note(deadline);
+            return Ok(PublishAnswer::Wait);
         }
-        self.state.has_events = true;
-        if take_over == TakeOver::Always {
-            entry.replace(publisher);
-            return Ok(PublishAnswer::Accept(index));
+        entry.publisher = Some(publisher);
+        if entry.is_published() {
+            // In the grace time.
+            entry.deadline = OptionalInstant::NONE;
+            entry.events |= RESUMED;
+            self.state.has_events = true;
+        } else {
+            (entry.generation, entry.heard) = (entry.generation.next(), now);
         }
-        let deadline = now.after_millis(limit);
-        (entry.candidate, entry.deadline) = (Some(publisher), OptionalInstant::at(deadline));
-        entry.events |= ASK;
-        self.note(deadline);
-        Ok(PublishAnswer::Wait)
+        Ok(PublishAnswer::Accept(index))
     }
 
     /// The stream of a publisher. The time that this takes is proportional to the number of streams; the result is valid
@@ -558,22 +560,20 @@ impl<'t, 'n> Directory<'t, 'n> {
             for (place, entry) in self.streams.iter_mut().enumerate().filter(|(_, entry)| entry.events != 0) {
                 let (bit, stream) = (entry.events & entry.events.wrapping_neg(), StreamIndex(place as u16));
                 entry.events &= !bit;
-                let event = match bit {
-                    GONE => Some(RelayEvent::Gone(stream)),
-                    ENDED => Some(RelayEvent::Ended(stream)),
-                    RESUMED => {
+                let publisher = if bit & (REPLACED | REJECTED) != 0 { entry.candidate.take() } else { entry.publisher };
+                return Some(match (bit, publisher) {
+                    (GONE, _) => RelayEvent::Gone(stream),
+                    (RESUMED, _) => {
                         let gap = now.saturating_duration_since(entry.heard);
                         entry.heard = now;
-                        Some(RelayEvent::Resumed { stream, gap })
+                        RelayEvent::Resumed { stream, gap }
                     }
-                    ACCEPTED => entry.publisher.map(|publisher| RelayEvent::Accepted { publisher, stream }),
-                    ASK => entry.publisher.map(RelayEvent::Ask),
-                    REPLACED => entry.candidate.take().map(RelayEvent::Replaced),
-                    _ => entry.candidate.take().map(RelayEvent::Rejected),
-                };
-                if event.is_some() {
-                    return event;
-                }
+                    (REPLACED, Some(publisher)) => RelayEvent::Replaced(publisher),
+                    (ACCEPTED, Some(publisher)) => RelayEvent::Accepted { publisher, stream },
+                    (REJECTED, Some(publisher)) => RelayEvent::Rejected(publisher),
+                    (ASK, Some(publisher)) => RelayEvent::Ask(publisher),
+                    _ => RelayEvent::Ended(stream),
+                });
             }
             self.state.has_events = false;
         }
@@ -642,15 +642,18 @@ impl<'t, 'n> Directory<'t, 'n> {
     /// wait for a stream that is not published.
     #[cold]
     fn find(&self, name: StreamName<'_>, publishes: bool) -> Result<StreamIndex, RelayRejection> {
-        let needed = name.len();
-        let place = |fits: &dyn Fn(&StreamEntry<'_>) -> bool| {
-            self.streams.iter().take(usize::from(NONE)).position(fits).map(|place| StreamIndex(place as u16))
-        };
-        let can_have = |entry: &StreamEntry<'_>| !entry.is_published() && entry.room() >= needed;
-        let found = place(&|entry| !entry.is_free() && name.is(entry.name()))
-            .or_else(|| place(&|entry| can_have(entry) && entry.players == 0))
-            .or_else(|| place(&|entry| can_have(entry) && publishes));
-        let room = self.streams.iter().map(StreamEntry::room).max().unwrap_or(0);
+        let (needed, mut room, mut free, mut waited) = (name.len(), 0, None, None);
+        for (index, entry) in self.streams.iter().take(usize::from(NONE)).enumerate() {
+            let place = StreamIndex(index as u16);
+            if !entry.is_free() && name.is(entry.name()) {
+                return Ok(place);
+            }
+            if !entry.is_published() && entry.room() >= needed {
+                (if entry.players == 0 { &mut free } else { &mut waited }).get_or_insert(place);
+            }
+            room = room.max(entry.room());
+        }
+        let found = free.or(waited.filter(|_| publishes));
         let error =
             if room < needed { RelayRejection::Name(NameTooLong { needed, room }) } else { RelayRejection::Full };
         found.ok_or(error)

@@ -33,20 +33,33 @@ impl<'a> StreamName<'a> {
         Self { application, key }
     }
 
-    /// The bytes of the name.
-    fn bytes(self) -> impl Iterator<Item = u8> {
-        let segments = [self.application, self.key].into_iter().flat_map(path);
-        let separated = segments.enumerate().flat_map(|(index, segment)| {
-            let separator: &[u8] = if index > 0 { b"/" } else { b"" };
-            separator.iter().chain(segment)
-        });
-        separated.copied()
+    /// Shows the bytes of the name in order.
+    // Not an iterator, which would take three times the flash.
+    #[inline(never)]
+    fn visit(&self, show: &mut dyn FnMut(u8)) {
+        let mut is_empty = true;
+        for text in [self.application, self.key] {
+            let mut begins = true;
+            for byte in text.iter().copied().take_while(|byte| *byte != b'?') {
+                if byte == b'/' {
+                    begins = true;
+                    continue;
+                }
+                if begins && !is_empty {
+                    show(b'/');
+                }
+                (begins, is_empty) = (false, false);
+                show(byte);
+            }
+        }
     }
 
     /// The length of the name in bytes.
     #[expect(clippy::len_without_is_empty, reason = "an empty name is as good as any other")]
     pub fn len(&self) -> usize {
-        self.bytes().count()
+        let mut length: usize = 0;
+        self.visit(&mut |_| length = length.wrapping_add(1));
+        length
     }
 
     /// Writes the name to the start of `buffer` and returns it.
@@ -56,20 +69,17 @@ impl<'a> StreamName<'a> {
     pub fn emit<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b [u8], NameTooLong> {
         let (needed, room) = (self.len(), buffer.len());
         let name = buffer.get_mut(..needed).ok_or(NameTooLong { needed, room })?;
-        name.iter_mut().zip(self.bytes()).for_each(|(to, from)| *to = from);
+        let mut to = name.iter_mut();
+        self.visit(&mut |byte| to.by_ref().take(1).for_each(|to| *to = byte));
         Ok(name)
     }
 
     /// Whether this is the name that [`Self::emit`] wrote.
     pub fn is(&self, name: &[u8]) -> bool {
-        self.bytes().eq(name.iter().copied())
+        let (mut rest, mut is_same) = (name.iter(), true);
+        self.visit(&mut |byte| is_same &= rest.next() == Some(&byte));
+        is_same && rest.next().is_none()
     }
-}
-
-/// The segments of a text before its query, without the empty ones.
-fn path(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let public = text.split(|byte| *byte == b'?').next().unwrap_or(&[]);
-    public.split(|byte| *byte == b'/').filter(|segment| !segment.is_empty())
 }
 
 /// A stream's name is too long for the memory that was lent for it.

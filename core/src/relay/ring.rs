@@ -71,8 +71,8 @@ pub struct Ring<'b> {
     shift: u32,
     /// The latest timestamp for players.
     latest: u32,
-    /// The time in milliseconds from there to the next message, whose timestamp is not known yet.
-    gap: Option<u32>,
+    /// The time in milliseconds from there to the next message, if players are to go on without a jump; otherwise 0.
+    gap: u32,
     splitter: Splitter,
     counts: Counts,
 }
@@ -100,7 +100,7 @@ impl<'b> Ring<'b> {
             fill_overtaken: config.fill_overtaken,
             shift: 0,
             latest: 0,
-            gap: None,
+            gap: 0,
             splitter: Splitter::new(),
             counts: Counts { too_long: 0, too_many: 0, cut: 0, not_kept: 0 },
         }
@@ -161,7 +161,7 @@ impl<'b> Ring<'b> {
     pub fn end(&mut self) {
         self.cut_off(|partial| partial.csid.is_some());
         (self.key, self.has_video, self.is_live, self.splitter) = (None, false, false, Splitter::new());
-        (self.shift, self.gap) = (0, None);
+        (self.shift, self.gap) = (0, 0);
         self.cached.iter_mut().for_each(HeaderCache::clear);
     }
 
@@ -169,12 +169,13 @@ impl<'b> Ring<'b> {
     /// message gets the latest timestamp before plus `gap`, at least 1 ms, and the distances between the publisher's
     /// timestamps stay.
     pub fn resume(&mut self, gap: Duration) {
-        self.gap = Some(millis(gap).max(1));
+        self.gap = millis(gap).max(1);
     }
 
     /// The timestamp of a message for players.
     fn shifted(&mut self, timestamp: Timestamp) -> u32 {
-        if let Some(gap) = self.gap.take() {
+        let gap = core::mem::take(&mut self.gap);
+        if gap > 0 {
             self.shift = self.latest.wrapping_add(gap).wrapping_sub(timestamp.0);
         }
         let word = timestamp.0.wrapping_add(self.shift);

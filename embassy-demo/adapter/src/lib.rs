@@ -222,13 +222,13 @@ pub use client::publisher::{Parts, Publisher, Runner};
 pub use client::resolve::ResolveError;
 pub use client::sender::Sender;
 pub use client::station::{Clip, Counters, Frame, MAX_PARTS, Retry, Source, Station, StationOptions, Tally};
+pub use embedded_rtmp::relay::Played;
 pub use error::{Error, Refusal};
 pub use live::{
     Audio, Config, Counters as LiveCounters, DropReason, Live, LiveRunner, MAX_AAC_CONFIG, MAX_PARAMETER_SETS, Phase,
     Picture, Retry as LiveRetry, SendOutcome, Sending, State, Status, Stopped, Tally as LiveTally, Tracks, Video, new,
 };
 pub use server::handler::{Handler, Origin, Rejection, SessionId};
-pub use server::playing::Played;
 pub use server::relay::StreamMemory;
 #[cfg(feature = "rtmpt")]
 pub use server::tunnels::{TunnelMemory, Tunnels};

@@ -120,6 +120,36 @@ fn a_key_has_one_publisher_and_names_are_refused_with_their_code() {
 }
 
 #[test]
+fn a_stream_is_known_by_application_and_key() {
+    let played = serve(
+        async |stack| {
+            let (targets, mut memory) = (targets([1935]), TestMemory::new());
+            let mut plan = Plan::new(&targets, LIMITS).unwrap();
+            let mut publisher = connect(stack, &mut plan, &mut memory).await.unwrap();
+            let Parts { mut runner, mut video, .. } = publisher.split();
+            let publishing = async {
+                video.send(Timestamp(0), &[0x17, 1, 0, 0, 0, 1, 2, 3]).await.unwrap();
+                let count = &mut Count::default();
+                // There is memory for one stream, and this is another one.
+                assert_eq!(code_of(play(stack, "rtmp://10.0.0.2/public/test", count).await), code::PLAY_FAILED);
+                let long = format!("rtmp://10.0.0.2/{}/test", "a".repeat(64));
+                assert_eq!(code_of(play(stack, &long, count).await), code::CONNECT_REJECTED);
+                let long = format!("rtmp://10.0.0.2/live/{}", "a".repeat(60));
+                assert_eq!(code_of(play(stack, &long, count).await), code::PLAY_FAILED);
+                let playing = play(stack, "rtmp://10.0.0.2/live?token=x/test?token=y", count);
+                let Either::Second(()) = select(playing, Timer::after(Duration::from_millis(500))).await else {
+                    panic!("the player's end")
+                };
+                assert_eq!(count.0, 8);
+            };
+            let Either::Second(()) = select(runner.run(), publishing).await else { panic!("the publisher's end") };
+        },
+        async |_| {},
+    );
+    assert_eq!(played, [Played { sent: 1, skipped: 0 }]);
+}
+
+#[test]
 fn a_shutdown_tells_the_players() {
     let count = &mut Count::default();
     let played = serve(

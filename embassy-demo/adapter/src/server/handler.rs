@@ -7,9 +7,9 @@ use embedded_rtmp::amf0::Text;
 use embedded_rtmp::chunk::Fragment;
 use embedded_rtmp::command::{ConnectRequest, PlayRequest};
 use embedded_rtmp::message::StreamId;
+use embedded_rtmp::relay::Played;
 
 use crate::error::Error;
-use crate::server::playing::Played;
 
 /// One of a server's sockets, or of its tunnels, and the session there. The next session there has the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,8 +93,8 @@ pub trait Handler {
         Ok(())
     }
 
-    /// A client asks to publish under a stream key, which may be any bytes at all. A server that relays asks only where
-    /// nobody publishes under that key.
+    /// A client asks to publish under a stream key, which may be any bytes. A server that relays asks only if the stream of
+    /// that [name](embedded_rtmp::relay::StreamName) has no publisher.
     ///
     /// # Errors
     /// What the client is told.

@@ -3,7 +3,6 @@
 mod gateway;
 pub(crate) mod handler;
 mod listen;
-pub(crate) mod playing;
 pub(crate) mod relay;
 mod requests;
 mod serving;
@@ -16,6 +15,7 @@ use core::future::poll_fn;
 use core::task::Poll;
 
 use embassy_net::Stack;
+use embedded_rtmp::relay::{Directory, DirectoryState, Played, PlayerEntry, RelayConfig, Ring, StreamEntry};
 use embedded_rtmp::session::ServerConfig;
 
 use crate::buffers::Memory;
@@ -23,8 +23,7 @@ use crate::fmt::impl_format;
 use crate::server::gateway::Gateway;
 use crate::server::handler::{Handler, SessionId};
 use crate::server::listen::Listeners;
-use crate::server::playing::{PLAYER_SIZE, Played, Playing};
-use crate::server::relay::{CHANNEL_SIZE, Channel, Relay, StreamMemory};
+use crate::server::relay::{Relay, StreamMemory, Woken, peer};
 use crate::server::slot::{Acceptor, Slot};
 use crate::transport::{KeepAlive, Traffic};
 
@@ -89,8 +88,8 @@ impl core::error::Error for ServerError {}
 /// An smoltcp socket listens on one port and has no backlog. Every socket without a connection listens where listeners
 /// are fewest, so all ports stay open as long as there is a socket for each; after that, connections are refused.
 ///
-/// A stream is known by its key, without what stands behind a `?`. It has one publisher; who asks for it beside that one
-/// is told `NetStream.Publish.BadName`. [An example](crate#serving).
+/// A stream is known by its [application and key](embedded_rtmp::relay::StreamName). It has one publisher; a second one is
+/// told `NetStream.Publish.BadName`. [An example](crate#serving).
 ///
 /// `STREAMS` is how many chunk streams of a client may come in beside the one that is read; 8 do for all clients known.
 pub struct Server<
@@ -101,8 +100,10 @@ pub struct Server<
     const STREAMS: usize = 8,
 > {
     slots: [Slot<'a, STREAMS>; SOCKETS],
-    channels: [Channel<'a>; PUBLISHERS],
-    players: [Option<Playing>; PLAYERS],
+    rings: [Ring<'a>; PUBLISHERS],
+    streams: [StreamEntry<'a>; PUBLISHERS],
+    players: [PlayerEntry; PLAYERS],
+    directory: DirectoryState,
     listeners: Listeners<'a, SOCKETS>,
     options: ServerOptions,
     gateway: Gateway<'a>,
@@ -134,7 +135,7 @@ impl<'a, const SOCKETS: usize, const STREAMS: usize> Server<'a, SOCKETS, 0, 0, S
         memory: &'a mut [Memory<RX, TX, SCRATCH, CONTROL>; SOCKETS],
         options: &ServerOptions,
     ) -> Result<Self, ServerError> {
-        Self::over(stack, ports, memory, [], options)
+        Self::over(stack, ports, memory, ([], []), options)
     }
 }
 
@@ -144,9 +145,9 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
     /// Bytes of RAM that each session takes, beside its [`Memory`].
     pub const SESSION_SIZE: usize = size_of::<Slot<'_, STREAMS>>();
     /// Bytes of RAM that each stream takes which is relayed, beside its [`StreamMemory`].
-    pub const STREAM_SIZE: usize = CHANNEL_SIZE;
+    pub const STREAM_SIZE: usize = size_of::<Ring<'_>>() + size_of::<StreamEntry<'_>>();
     /// Bytes of RAM that each player takes, beside its session.
-    pub const PLAYER_SIZE: usize = PLAYER_SIZE;
+    pub const PLAYER_SIZE: usize = size_of::<PlayerEntry>();
 
     /// A server that relays what is published to players, through `streams`.
     ///
@@ -172,14 +173,14 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         streams: &'a mut [StreamMemory<RING, METADATA, VIDEO, AUDIO, NAME>; PUBLISHERS],
         options: &ServerOptions,
     ) -> Result<Self, ServerError> {
-        Self::over(stack, ports, memory, streams.each_mut().map(StreamMemory::channel), options)
+        Self::over(stack, ports, memory, StreamMemory::tables(streams), options)
     }
 
     fn over<const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usize>(
         stack: Stack<'a>,
         ports: &'a [u16],
         memory: &'a mut [Memory<RX, TX, SCRATCH, CONTROL>; SOCKETS],
-        channels: [Channel<'a>; PUBLISHERS],
+        (rings, streams): ([Ring<'a>; PUBLISHERS], [StreamEntry<'a>; PUBLISHERS]),
         options: &ServerOptions,
     ) -> Result<Self, ServerError> {
         const { assert!(SOCKETS <= 256, "sessions have ids of one byte") };
@@ -195,8 +196,9 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
             return Err(ServerError::Sockets(ports.len() + 1));
         }
         let slots = memory.each_mut().map(|memory| Slot::new(stack, memory, options.keep_alive));
-        let (players, listeners, gateway) = ([const { None }; PLAYERS], Listeners::new(ports), Gateway::NONE);
-        Ok(Self { slots, channels, players, listeners, options: *options, gateway })
+        let (players, directory) = ([const { PlayerEntry::new() }; PLAYERS], DirectoryState::new(&RelayConfig::new()));
+        let (listeners, gateway) = (Listeners::new(ports), Gateway::NONE);
+        Ok(Self { slots, rings, streams, players, directory, listeners, options: *options, gateway })
     }
 
     /// Takes tunnels (RTMPT) beside direct connections, on all ports: a connection's first byte tells them apart. Who asks for
@@ -224,13 +226,18 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
     /// Listens, and serves who comes. The future can be dropped; when there is a new one, everything goes on.
     pub async fn run(&mut self, handler: &mut dyn Handler) {
         poll_fn(|cx| {
-            let mut relay = Relay { channels: &mut self.channels, players: &mut self.players, moved: true };
-            let Self { listeners, options, gateway, .. } = self;
+            let Self { slots, rings, streams, players, directory, listeners, options, gateway } = self;
+            let directory = Directory::new(directory, streams, players);
+            let mut relay = Relay { directory, rings, woken: Woken::all(SOCKETS) };
             let mut entrance = Acceptor { listeners, options, gateway };
-            // What one session brings, others may have to send: they have had their turn already.
-            while core::mem::take(&mut relay.moved) {
-                for (index, slot) in self.slots.iter_mut().enumerate() {
-                    slot.poll(SessionId(index as u8), &mut entrance, &mut relay, handler, cx);
+            // What one session receives, others may have to send: they are polled again.
+            while relay.woken.is_any() {
+                let all = core::mem::take(&mut relay.woken.all);
+                for (index, slot) in slots.iter_mut().enumerate() {
+                    let id = SessionId(index as u8);
+                    if relay.woken.take(id) || all {
+                        slot.poll(id, &mut entrance, &mut relay, handler, cx);
+                    }
                 }
                 entrance.gateway.tick(&mut relay, handler, cx);
             }
@@ -243,13 +250,15 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
     /// anew.
     pub async fn shutdown(&mut self, handler: &mut dyn Handler) {
         poll_fn(|cx| {
-            let mut relay = Relay { channels: &mut self.channels, players: &mut self.players, moved: false };
+            let Self { slots, rings, streams, players, directory, listeners, gateway, .. } = self;
+            let directory = Directory::new(directory, streams, players);
+            let mut relay = Relay { directory, rings, woken: Woken::all(SOCKETS) };
             let mut all = Poll::Ready(());
-            for (index, slot) in self.slots.iter_mut().enumerate() {
-                let over = slot.poll_shutdown(SessionId(index as u8), &self.listeners, &mut relay, handler, cx);
+            for (index, slot) in slots.iter_mut().enumerate() {
+                let over = slot.poll_shutdown(SessionId(index as u8), listeners, &mut relay, handler, cx);
                 all = if over.is_pending() { over } else { all };
             }
-            self.gateway.shutdown(&mut relay, handler);
+            gateway.shutdown(&mut relay, handler);
             all
         })
         .await
@@ -257,7 +266,11 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
 
     /// What a player has had until now; `None` for sessions that play nothing.
     pub fn played(&self, session: SessionId) -> Option<Played> {
-        self.players.iter().flatten().find(|playing| playing.session() == session).map(Playing::played)
+        self.players
+            .iter()
+            .filter_map(PlayerEntry::played)
+            .find(|(by, _)| *by == peer(session))
+            .map(|(_, played)| played)
     }
 
     /// Bytes that went over a session's TCP connection: of the last one, where there is none now. `None` for sessions in

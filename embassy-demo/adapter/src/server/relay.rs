@@ -1,23 +1,27 @@
-//! The streams that a server relays, and who plays them.
+//! The memory of streams, and the core's relay as a server's sessions see it.
 
-use embedded_rtmp::amf0;
 use embedded_rtmp::chunk::Fragment;
 use embedded_rtmp::message::StreamId;
-use embedded_rtmp::relay::{Generation, RelayConfig, Ring, StreamBuffers};
+use embedded_rtmp::relay::{
+    Directory, PeerId, Played, PlayerIndex, PublishAnswer, Publisher, PumpError, RelayConfig, RelayEvent,
+    RelayRejection, Ring, StreamBuffers, StreamEntry, StreamIndex, StreamName, Turn,
+};
+use embedded_rtmp::session::Server;
+use embedded_rtmp::time::Instant;
 
+use crate::error::Error;
 use crate::fmt::impl_format;
 use crate::server::handler::SessionId;
-use crate::server::playing::{Next, Played, Playing};
 
-/// The memory of one stream that is relayed: for a static, or wherever the caller keeps it.
+/// The memory of one relayed stream, for a static or another place of the caller's.
 ///
 /// | Bytes | What they are for | How many |
 /// |---|---|---|
-/// | `RING` | What players have not sent yet, and what new ones begin with: see [`StreamBuffers`]. | Two groups of pictures; twice the largest keyframe at least. |
+/// | `RING` | What players have not been sent yet, and what new players begin with: see [`StreamBuffers`]. | Two groups of pictures; at least twice the largest keyframe. |
 /// | `METADATA` | The last `onMetaData`. | 512 |
 /// | `VIDEO` | The last video sequence header. | 64 for AVC, 256 for HEVC. |
 /// | `AUDIO` | The last audio sequence header. | 32 |
-/// | `NAME` | The stream's key, without its query; longer ones are refused. | 64 |
+/// | `NAME` | The name of the stream: [application and key](StreamName). Longer names are refused. | 64 |
 pub struct StreamMemory<
     const RING: usize,
     const METADATA: usize = 512,
@@ -52,11 +56,16 @@ impl<const RING: usize, const METADATA: usize, const VIDEO: usize, const AUDIO: 
         Self { ring: [0; RING], metadata: [0; METADATA], video: [0; VIDEO], audio: [0; AUDIO], name: [0; NAME] }
     }
 
-    /// What the relay gets.
-    pub(crate) fn channel(&mut self) -> Channel<'_> {
-        let Self { ring, metadata, video, audio, name } = self;
-        let ring = Ring::new(StreamBuffers { ring, metadata, video, audio }, &RelayConfig::new());
-        Channel { ring, name, length: 0, publisher: None, generation: Generation::default(), players: 0 }
+    /// The tables of a relay over the memory of its streams.
+    pub(crate) fn tables<const STREAMS: usize>(
+        streams: &mut [Self; STREAMS],
+    ) -> ([Ring<'_>; STREAMS], [StreamEntry<'_>; STREAMS]) {
+        let mut parts = streams.each_mut().map(|Self { ring, metadata, video, audio, name }| {
+            let name: &mut [u8] = name;
+            (StreamBuffers { ring, metadata, video, audio }, name)
+        });
+        let entries = parts.each_mut().map(|(_, name)| StreamEntry::new(core::mem::take(name)));
+        (parts.map(|(buffers, _)| Ring::new(buffers, &RelayConfig::new())), entries)
     }
 }
 
@@ -68,204 +77,201 @@ impl<const RING: usize, const METADATA: usize, const VIDEO: usize, const AUDIO: 
     }
 }
 
-/// One stream.
-pub(crate) struct Channel<'a> {
-    pub(crate) ring: Ring<'a>,
-    name: &'a mut [u8],
-    length: usize,
-    pub(crate) publisher: Option<(SessionId, StreamId)>,
-    /// How often it was published, and how often that ended: who looks too late to see it published hears of the end.
-    pub(crate) generation: Generation,
-    players: u8,
+/// The path of the application that a client has connected to. The names of its streams begin with it.
+pub(crate) struct Application {
+    path: [u8; Self::SIZE],
+    length: u8,
 }
 
-impl Channel<'_> {
-    fn is_free(&self) -> bool {
-        self.publisher.is_none() && self.players == 0
+impl Application {
+    /// With the length it takes 64 bytes. A stream's name is seldom longer, and some clients send all of it as the
+    /// application.
+    const SIZE: usize = 63;
+
+    pub(crate) const fn new() -> Self {
+        Self { path: [0; Self::SIZE], length: 0 }
     }
 
-    fn name(&self) -> &[u8] {
-        self.name.get(..self.length).unwrap_or_default()
+    /// Stores the application of a `connect`.
+    pub(crate) fn set(&mut self, application: &[u8]) -> Result<(), RelayRejection> {
+        let path = StreamName::new(application, &[]).emit(&mut self.path).map_err(RelayRejection::Name)?;
+        self.length = path.len() as u8;
+        Ok(())
     }
 
-    /// Gives it another name, under which nobody plays.
-    fn call(&mut self, name: &[u8]) {
-        self.name.iter_mut().zip(name).for_each(|(to, from)| *to = *from);
-        (self.length, self.players) = (name.len(), 0);
+    /// The name of one of its streams.
+    pub(crate) fn stream<'n>(&'n self, key: &'n [u8]) -> StreamName<'n> {
+        StreamName::new(self.path.get(..usize::from(self.length)).unwrap_or_default(), key)
     }
 }
 
-/// A stream's name: its key, without what stands behind a `?`.
-fn name(key: amf0::Text<'_>) -> &[u8] {
-    key.as_bytes().split(|byte| *byte == b'?').next().unwrap_or_default()
+/// The sessions that have something to do since they were polled.
+pub(crate) struct Woken {
+    /// A bit for each of the first sessions.
+    sessions: u32,
+    /// How many sessions have a bit. The others are in tunnels, so that any connection may be theirs, or they are many.
+    with_bit: u8,
+    /// All sessions have.
+    pub(crate) all: bool,
 }
 
-/// Why a stream is not to be had.
-pub(crate) const TAKEN: &str = "The stream is being published.";
-pub(crate) const FULL: &str = "There is no room for more.";
+impl Woken {
+    /// All sessions of a server with so many sockets.
+    pub(crate) fn all(sockets: usize) -> Self {
+        Self { sessions: 0, with_bit: sockets.min(32) as u8, all: true }
+    }
 
-/// All streams and players. None of a socket: what is done here may be done within a socket's closure.
+    fn set(&mut self, SessionId(id): SessionId) {
+        match id < self.with_bit {
+            true => self.sessions |= 1 << (id & 31),
+            false => self.all = true,
+        }
+    }
+
+    /// Whether a session has. It has nothing to do any longer.
+    pub(crate) fn take(&mut self, SessionId(id): SessionId) -> bool {
+        let bit = if id < self.with_bit { 1 << (id & 31) } else { 0 };
+        let is_set = self.sessions & bit != 0;
+        self.sessions &= !bit;
+        is_set
+    }
+
+    pub(crate) fn is_any(&self) -> bool {
+        self.all || self.sessions != 0
+    }
+}
+
+/// All streams and players. It touches no socket: what is done here may be done within a socket's closure.
 pub(crate) struct Relay<'r, 'a> {
-    pub(crate) channels: &'r mut [Channel<'a>],
-    pub(crate) players: &'r mut [Option<Playing>],
-    /// Players may have something to do.
-    pub(crate) moved: bool,
+    pub(crate) directory: Directory<'r, 'a>,
+    /// The ring of each stream of the directory.
+    pub(crate) rings: &'r mut [Ring<'a>],
+    pub(crate) woken: Woken,
 }
 
-// What comes once in a stream is out of the way of what comes with each segment.
+pub(crate) const fn peer(SessionId(id): SessionId) -> PeerId {
+    PeerId(id as u32)
+}
+
+// What happens once in a stream is kept out of the way of what happens with each segment.
 impl Relay<'_, '_> {
-    /// The place of the stream of that name, or one that it can have: a free one, or, for a publisher, one where players
-    /// only wait.
-    fn find(&self, name: &[u8], publishes: bool) -> Result<usize, &'static str> {
-        let place = |fits: &dyn Fn(&Channel<'_>) -> bool| self.channels.iter().position(fits);
-        let can_have = |channel: &Channel<'_>| channel.publisher.is_none() && channel.name.len() >= name.len();
-        place(&|channel| !channel.is_free() && channel.name() == name)
-            .or_else(|| place(&|channel| can_have(channel) && channel.players == 0))
-            .or_else(|| place(&|channel| can_have(channel) && publishes))
-            .ok_or(FULL)
+    /// Whether anything is relayed. Otherwise each publisher has a stream of its own, and nothing is played.
+    pub(crate) fn is_on(&self) -> bool {
+        !self.rings.is_empty()
     }
 
-    /// Whether a publisher can have a stream. Where nothing is relayed, each has its own.
+    /// Whether a publisher can have a stream.
     #[cold]
-    pub(crate) fn may_publish(&self, key: amf0::Text<'_>) -> Result<(), &'static str> {
-        if self.channels.is_empty() {
-            return Ok(());
-        }
-        let place = self.find(name(key), true)?;
-        let is_taken = self.channels.get(place).is_some_and(|channel| channel.publisher.is_some());
-        if is_taken { Err(TAKEN) } else { Ok(()) }
+    pub(crate) fn may_publish(&self, name: StreamName<'_>) -> Result<(), RelayRejection> {
+        if self.is_on() { self.directory.may_publish(name).map(drop) } else { Ok(()) }
     }
 
-    /// A publisher that [may](Self::may_publish) has a stream. Players who wait for another one there wait no longer.
+    /// A publisher that [may](Self::may_publish) has a stream.
     #[cold]
-    pub(crate) fn publish(&mut self, session: SessionId, stream: StreamId, key: amf0::Text<'_>) {
-        let Ok(place) = self.find(name(key), true) else { return };
-        let Some(channel) = self.channels.get_mut(place) else { return };
-        if channel.name() != name(key) {
-            self.players.iter_mut().flatten().for_each(|playing| playing.give_up(place));
-            channel.call(name(key));
-        }
-        channel.publisher = Some((session, stream));
-        channel.generation = channel.generation.next();
-        self.moved = true;
-    }
-
-    /// A piece of what a publisher sends: copied in.
-    pub(crate) fn push(&mut self, session: SessionId, fragment: &Fragment<'_>) {
-        let publisher = Some((session, fragment.header.stream));
-        if let Some(channel) = self.channels.iter_mut().find(|channel| channel.publisher == publisher) {
-            channel.ring.push(fragment);
-            self.moved |= channel.players > 0;
+    pub(crate) fn publish(&mut self, now: Instant, session: SessionId, stream: StreamId, name: StreamName<'_>) {
+        let publisher = Publisher { peer: peer(session), stream };
+        // With the default configuration, none waits.
+        if let Ok(PublishAnswer::Accept(stream)) = self.directory.publish(now, name, publisher) {
+            self.wake(stream);
+            self.handle_events(now);
         }
     }
 
-    /// A publisher has ended one stream, or with its session all.
+    /// A piece of what a publisher sends: copied into the ring.
+    pub(crate) fn push(&mut self, now: Instant, session: SessionId, fragment: &Fragment<'_>) {
+        let publisher = Publisher { peer: peer(session), stream: fragment.header.stream };
+        if let Some(stream) = self.directory.published(publisher)
+            && let Some(ring) = self.rings.get_mut(stream.get())
+        {
+            ring.push(fragment);
+            self.directory.heard(now, stream);
+            self.wake(stream);
+        }
+    }
+
+    /// A publisher has ended one stream; or with its session all, if `stream` is `None`.
     #[cold]
-    pub(crate) fn unpublish(&mut self, session: SessionId, stream: Option<StreamId>) {
-        for channel in self.channels.iter_mut() {
-            if channel.publisher.is_some_and(|(by, on)| by == session && stream.is_none_or(|stream| stream == on)) {
-                channel.publisher = None;
-                channel.generation = channel.generation.next();
-                channel.ring.end();
-                self.moved = true;
-            }
-        }
+    pub(crate) fn unpublish(&mut self, now: Instant, session: SessionId, stream: Option<StreamId>) {
+        self.directory.unpublish(now, peer(session), stream);
+        self.handle_events(now);
     }
 
-    /// A player wants a stream, in place of what it plays. Its session's messages must be whole before another's begin: so
-    /// there is one for each, and where a message of what it played is unfinished, it plays on only when that is out.
-    ///
-    /// Answers what was played, if that is over. Where there is no room, nothing has happened.
+    /// A player wants a stream. Returns what it was sent of the one before, if that is over.
     #[cold]
     pub(crate) fn play(
         &mut self,
         session: SessionId,
         stream: StreamId,
-        key: amf0::Text<'_>,
-    ) -> Result<Option<Played>, &'static str> {
-        let name = name(key);
-        let place = self.find(name, false).or_else(|full| self.own_place(session, name).ok_or(full))?;
-        if self.player(session).is_none() && self.players.iter().all(Option::is_some) {
-            return Err(FULL);
-        }
-        let is_done = self.player(session).is_some_and(|(playing, _)| playing.stop());
-        let played = if is_done { self.leave(session) } else { None };
-        self.follow(session, None);
-        let channel = self.channels.get_mut(place).ok_or(FULL)?;
-        if channel.is_free() {
-            channel.call(name);
-        }
-        channel.players = channel.players.saturating_add(1);
-        let of_session = |player: &&mut Playing| player.session() == session;
-        if let Some(playing) = self.players.iter_mut().flatten().find(of_session) {
-            playing.follow(Some(Next { stream, place, is_over: false }));
-        } else if let Some(player) = self.players.iter_mut().find(|player| player.is_none()) {
-            *player = Some(Playing::new(session, stream, place, channel));
-        }
-        Ok(played)
+        name: StreamName<'_>,
+    ) -> Result<Option<Played>, RelayRejection> {
+        Ok(self.directory.play(name, peer(session), stream)?.played)
     }
 
-    /// The place of a stream that has nobody but this player, who waits for it, if a stream of that name can have it.
-    fn own_place(&mut self, session: SessionId, name: &[u8]) -> Option<usize> {
-        let (playing, channel) = self.player(session)?;
-        let channel = channel.filter(|channel| channel.publisher.is_none() && channel.players == 1)?;
-        playing.place().filter(|_| playing.is_idle() && channel.name.len() >= name.len())
+    /// The player of a session.
+    pub(crate) fn player(&self, session: SessionId) -> Option<PlayerIndex> {
+        self.directory.player_of(peer(session))
     }
 
-    /// Has a player play something else next, or nothing.
-    fn follow(&mut self, session: SessionId, next: Option<Next>) {
-        let before = self.player(session).and_then(|(playing, _)| playing.follow(next));
-        self.make_room(before.filter(|before| !before.is_over).map(|before| before.place));
+    /// The player of a session, to do what its client wants.
+    pub(crate) fn turn(&mut self, session: SessionId) -> Option<Turn<'_>> {
+        let player = self.player(session)?;
+        self.directory.player(player)
     }
 
-    /// A player does not want any more what it would play next on that stream.
-    pub(crate) fn forget(&mut self, session: SessionId, stream: StreamId) {
-        if self.player(session).is_some_and(|(playing, _)| playing.follows_on(stream)) {
-            self.follow(session, None);
-        }
+    /// Lets a player's session send what there is.
+    pub(crate) fn pump<const STREAMS: usize>(
+        &mut self,
+        player: PlayerIndex,
+        session: &mut Server<'_, STREAMS>,
+        now: Instant,
+        out: &mut [u8],
+    ) -> Result<usize, Error> {
+        let Some(turn) = self.directory.player(player) else { return Ok(session.poll_transmit(now, out)) };
+        let ring = turn.stream.and_then(|stream| self.rings.get(stream.get()));
+        turn.player.pump(ring, turn.generation, session, now, out).map_err(|error| match error {
+            PumpError::Request(error) => Error::Request(error),
+            _ => Error::TooSlow,
+        })
     }
 
-    /// There is one player less at a place.
-    fn make_room(&mut self, place: Option<usize>) {
-        if let Some(channel) = place.and_then(|place| self.channels.get_mut(place)) {
-            channel.players = channel.players.saturating_sub(1);
-        }
+    /// Whether there is anything of its stream to send to a player.
+    #[cfg(feature = "rtmpt")]
+    pub(crate) fn has_more(&mut self, player: PlayerIndex) -> bool {
+        let Some(turn) = self.directory.player(player) else { return false };
+        let ring = turn.stream.and_then(|stream| self.rings.get(stream.get()));
+        ring.is_some_and(|ring| turn.player.has_more(ring))
     }
 
-    /// A player has gone; answers what it had.
+    /// A client has ended playing. Returns what it was sent, if nothing is unfinished.
+    pub(crate) fn stop(&mut self, session: SessionId, stream: StreamId) -> Option<Played> {
+        let player = self.player(session)?;
+        self.directory.stop(player, stream)
+    }
+
+    /// A session is over. Returns what it was sent, if it has played.
     pub(crate) fn leave(&mut self, session: SessionId) -> Option<Played> {
-        self.follow(session, None);
-        let of_session =
-            |player: &&mut Option<Playing>| player.as_ref().is_some_and(|player| player.session() == session);
-        let playing = self.players.iter_mut().find(of_session)?.take()?;
-        self.make_room(playing.place());
-        Some(playing.played())
+        let player = self.player(session)?;
+        self.directory.leave(player)
     }
 
-    /// A player's last message is out: it goes, or plays what it has asked for meanwhile. Answers what it had.
-    pub(crate) fn change(&mut self, session: SessionId) -> Option<Played> {
-        let next = self.player(session).and_then(|(playing, _)| playing.follow(None));
-        let played = self.leave(session);
-        if let Some(next) = next
-            && let Some(channel) = self.channels.get(next.place)
-            && let Some(player) = self.players.iter_mut().find(|player| player.is_none())
-        {
-            let playing = player.insert(Playing::new(session, next.stream, next.place, channel));
-            if next.is_over {
-                playing.give_up(next.place);
-            }
-            self.moved = true;
+    fn wake(&mut self, stream: StreamIndex) {
+        for (_, PeerId(id)) in self.directory.wake(stream) {
+            self.woken.set(SessionId(id as u8));
         }
-        played
     }
 
-    /// What a session plays, and from where, unless a publisher has got that place.
-    pub(crate) fn player(&mut self, session: SessionId) -> Option<(&mut Playing, Option<&Channel<'_>>)> {
-        let playing = self.players.iter_mut().flatten().find(|player| player.session() == session)?;
-        let channel = playing.place().and_then(|place| self.channels.get(place));
-        Some((playing, channel))
+    #[cold]
+    fn handle_events(&mut self, now: Instant) {
+        while let Some(event) = self.directory.poll_event(now) {
+            match event {
+                RelayEvent::Gone(stream) => {
+                    self.rings.iter_mut().skip(stream.get()).take(1).for_each(Ring::end);
+                    self.wake(stream);
+                }
+                RelayEvent::GivenUp { peer: PeerId(id), .. } => self.woken.set(SessionId(id as u8)),
+                // The others belong to grace and take-over, which the default configuration does not have.
+                _ => {}
+            }
+        }
     }
 }
-
-/// What each stream takes beside what is lent.
-pub(crate) const CHANNEL_SIZE: usize = size_of::<Channel<'_>>();

@@ -4,14 +4,16 @@ use embedded_rtmp::command::{Status, code};
 use embedded_rtmp::session::{Server, ServerEvent};
 use embedded_rtmp::time::Instant;
 
+use crate::clock::clock;
 use crate::error::Error;
 use crate::server::handler::{Handler, Rejection, SessionId};
-use crate::server::relay::Relay;
+use crate::server::relay::{Application, Relay};
 
 /// Hands on what happens in `input`, and answers requests.
 pub(crate) fn take_in<const STREAMS: usize>(
     id: SessionId,
     session: &mut Server<'_, STREAMS>,
+    application: &mut Application,
     relay: &mut Relay<'_, '_>,
     handler: &mut dyn Handler,
     now: Instant,
@@ -21,20 +23,24 @@ pub(crate) fn take_in<const STREAMS: usize>(
         // Matched where it lies: an event is large, and there is one for each piece of media.
         match session.next_event(now, input) {
             Ok(Some(ServerEvent::Media(fragment))) => {
-                relay.push(id, &fragment);
+                relay.push(now, id, &fragment);
                 handler.media(id, &fragment);
             }
             Ok(Some(event)) => match event {
                 ServerEvent::Connect(request) => match handler.connect(id, &request) {
-                    Ok(()) => session.accept_connect()?,
+                    Ok(()) => match application.set(request.app.as_bytes()) {
+                        Err(why) if relay.is_on() => session.reject_connect(why.description())?,
+                        _ => session.accept_connect()?,
+                    },
                     Err(Rejection::Redirect(url)) => session.redirect_connect(url)?,
                     Err(denial) => session.reject_connect(denial.status("").1)?,
                 },
                 ServerEvent::Publish { stream, key } => {
-                    let answer = relay.may_publish(key).map_err(Rejection::Because);
+                    let name = application.stream(key.as_bytes());
+                    let answer = relay.may_publish(name).map_err(|why| Rejection::Because(why.description()));
                     match answer.and_then(|()| handler.publish(id, stream, key)) {
                         Ok(()) => {
-                            relay.publish(id, stream, key);
+                            relay.publish(now, id, stream, name);
                             session.accept(stream)?;
                         }
                         Err(denial) => {
@@ -44,19 +50,19 @@ pub(crate) fn take_in<const STREAMS: usize>(
                     }
                 }
                 ServerEvent::Play { stream, request } => {
-                    let answer = match relay.channels.is_empty() {
-                        true => Err("There is nothing to play here.".into()),
-                        false => handler.play(id, stream, &request),
+                    let answer = match relay.is_on() {
+                        true => handler.play(id, stream, &request),
+                        false => Err("There is nothing to play here.".into()),
                     };
                     let reset = request.reset;
                     let denial = match answer {
                         // It takes the place of what is played, at once or when a message of that is whole.
-                        Ok(()) => match relay.play(id, stream, request.name) {
+                        Ok(()) => match relay.play(id, stream, application.stream(request.name.as_bytes())) {
                             Ok(played) => {
                                 played.into_iter().for_each(|played| handler.played(id, played));
                                 None
                             }
-                            Err(why) => Some(why.into()),
+                            Err(why) => Some(Rejection::Because(why.description())),
                         },
                         Err(denial) => Some(denial),
                     };
@@ -69,23 +75,18 @@ pub(crate) fn take_in<const STREAMS: usize>(
                     }
                 }
                 ServerEvent::Unpublished(stream) => {
-                    relay.unpublish(id, Some(stream));
+                    relay.unpublish(now, id, Some(stream));
                     handler.unpublished(id, stream);
                 }
                 ServerEvent::Stopped(stream) => {
-                    relay.forget(id, stream);
-                    let playing =
-                        relay.player(id).map(|(playing, _)| playing).filter(|playing| playing.stream() == stream);
-                    // Otherwise it goes when its message is out.
-                    if playing.is_some_and(|playing| playing.stop()) {
-                        left(id, relay, handler);
-                    }
+                    // If a message is unfinished, the player leaves when it is sent.
+                    relay.stop(id, stream).into_iter().for_each(|played| handler.played(id, played));
                 }
                 ServerEvent::Pause { paused, .. } => {
-                    relay.player(id).into_iter().for_each(|(playing, _)| playing.pause(paused))
+                    relay.turn(id).into_iter().for_each(|turn| turn.player.pause(paused));
                 }
                 ServerEvent::Receive { kind, wanted, .. } => {
-                    relay.player(id).into_iter().for_each(|(playing, _)| playing.receive(kind, wanted));
+                    relay.turn(id).into_iter().for_each(|turn| turn.player.receive(kind, wanted));
                 }
                 ServerEvent::Seek { stream, .. } => {
                     session.notify(stream, &Status::error(code::SEEK_FAILED, "The stream is live."))?;
@@ -101,23 +102,9 @@ pub(crate) fn take_in<const STREAMS: usize>(
     }
 }
 
-/// The last message of what a player plays is out.
-pub(crate) fn changed(id: SessionId, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler) {
-    if let Some(played) = relay.change(id) {
-        handler.played(id, played);
-    }
-}
-
-/// A player has gone.
-pub(crate) fn left(id: SessionId, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler) {
-    if let Some(played) = relay.leave(id) {
-        handler.played(id, played);
-    }
-}
-
 /// A session is over.
 pub(crate) fn over(id: SessionId, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler, why: &Error) {
-    relay.unpublish(id, None);
-    left(id, relay, handler);
+    relay.unpublish(clock(), id, None);
+    relay.leave(id).into_iter().for_each(|played| handler.played(id, played));
     handler.closed(id, why);
 }

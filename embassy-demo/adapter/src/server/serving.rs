@@ -7,8 +7,8 @@ use embedded_rtmp::session::Server;
 use crate::clock::{clock, wake_at};
 use crate::error::Error;
 use crate::server::handler::{Handler, SessionId};
-use crate::server::relay::Relay;
-use crate::server::requests::{changed, take_in};
+use crate::server::relay::{Application, Relay};
+use crate::server::requests::take_in;
 use crate::transport::{Tcp, Transport};
 
 /// Takes in what has come, puts out what waits, looks at the clock, and has the task woken when there is more to do.
@@ -19,6 +19,7 @@ pub(crate) fn advance<const STREAMS: usize>(
     id: SessionId,
     link: &mut Tcp<'_>,
     session: &mut Server<'_, STREAMS>,
+    application: &mut Application,
     relay: &mut Relay<'_, '_>,
     handler: &mut dyn Handler,
     cx: &mut Context<'_>,
@@ -31,7 +32,7 @@ pub(crate) fn advance<const STREAMS: usize>(
             let mut result = Ok(());
             let read = link.poll_read(cx, &mut |input| {
                 let mut rest = &*input;
-                result = take_in(id, session, relay, handler, now, &mut rest);
+                result = take_in(id, session, application, relay, handler, now, &mut rest);
                 input.len() - rest.len()
             });
             result?;
@@ -41,19 +42,22 @@ pub(crate) fn advance<const STREAMS: usize>(
             }
         }
         let (written, waits) = match relay.player(id) {
-            Some((playing, channel)) => {
-                // A player that is too slow is found, and one whose stream is over told, also without room.
-                playing.pump(channel, session, now, &mut [])?;
+            Some(player) => {
+                if !link.has_room() {
+                    // A player that is too slow is found also now.
+                    relay.pump(player, session, now, &mut [])?;
+                }
                 let mut result = Ok(());
                 let written = link.write(&mut |out| {
-                    let pumped = playing.pump(channel, session, now, out);
+                    let pumped = relay.pump(player, session, now, out);
                     let written = *pumped.as_ref().unwrap_or(&0);
                     result = pumped.map(drop);
                     written
                 });
                 result?;
-                if playing.has_left() {
-                    changed(id, relay, handler);
+                if let Some(played) = relay.directory.settle(player) {
+                    handler.played(id, played);
+                    continue;
                 }
                 (written, true)
             }

@@ -16,7 +16,7 @@ use crate::server::ServerOptions;
 use crate::server::gateway::{Gateway, Web};
 use crate::server::handler::{Handler, Origin, SessionId};
 use crate::server::listen::Listeners;
-use crate::server::relay::Relay;
+use crate::server::relay::{Application, Relay};
 use crate::server::requests::over;
 use crate::server::serving::advance;
 use crate::transport::{KeepAlive, Tcp, Traffic, Transport};
@@ -40,6 +40,8 @@ pub(crate) struct Slot<'a, const STREAMS: usize> {
     /// The port that it listens on, and how often listeners had moved when it chose that.
     port: u16,
     generation: Option<u32>,
+    /// The application of the session.
+    application: Application,
     phase: Phase<'a, STREAMS>,
 }
 
@@ -65,7 +67,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         let mut link = Tcp::new(stack, rx, tx);
         // A client that begins to connect and goes away must not keep the socket for ever.
         link.limit_silence(keep_alive.timeout);
-        Self { link, port: 0, generation: None, phase: Phase::Listening(buffers) }
+        Self { link, port: 0, generation: None, application: Application::new(), phase: Phase::Listening(buffers) }
     }
 
     #[cfg(feature = "rtmpt")]
@@ -109,7 +111,10 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
                     Poll::Ready(Err(why)) => self.close(&why),
                 },
                 Phase::Serving(session) => {
-                    let Err(error) = advance(id, &mut self.link, session, relay, handler, cx) else { return };
+                    let Err(error) = advance(id, &mut self.link, session, &mut self.application, relay, handler, cx)
+                    else {
+                        return;
+                    };
                     self.end(id, relay, handler, &error);
                 }
                 Phase::Closing(_, until) => {
@@ -143,10 +148,10 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
                 }
                 Phase::Asking(..) => self.close(&Error::Closed),
                 Phase::Serving(session) => {
-                    if let Some((playing, _)) = relay.player(id) {
-                        playing.stop();
-                        // Where there is no room to say so, the FIN says it.
-                        let _ = session.end_play(playing.stream());
+                    if let Some(turn) = relay.turn(id) {
+                        turn.player.stop();
+                        // If there is no room for the status, the client learns of the end by the FIN.
+                        let _ = session.end_play(turn.player.stream());
                     }
                     self.link.write(&mut |out| session.poll_transmit(clock(), out));
                     self.end(id, relay, handler, &Error::Closed);

@@ -38,6 +38,7 @@ calls! {
         relay::Player::stop,
         relay::Player::stream,
         relay::PlayerEntry::new,
+        relay::PlayerEntry::played,
         relay::PlayerIndex::get,
         relay::RelayConfig::new,
         relay::RelayRejection::description,

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::fmt::{impl_format, info};
 use crate::server::gateway::Web;
 use crate::server::handler::{Handler, Origin, SessionId};
-use crate::server::relay::Relay;
+use crate::server::relay::{Application, Relay};
 use crate::server::requests::over;
 use crate::transport::Tcp;
 
@@ -89,7 +89,7 @@ enum Place<'a, const STREAMS: usize> {
     /// Between two others.
     Moving,
     Free(SessionBuffers<'a>),
-    Taken(TunnelId, Server<'a, STREAMS>),
+    Taken(TunnelId, Server<'a, STREAMS>, Application),
 }
 
 impl_format!(
@@ -113,7 +113,7 @@ impl<'a, const TUNNELS: usize, const STREAMS: usize> Tunnels<'a, TUNNELS, STREAM
     /// They are a server's now. The connections of one before it are gone, and its sessions with them.
     pub(crate) fn join(&mut self, first: u8, session: ServerConfig) {
         for index in 0..TUNNELS {
-            if let Some(Place::Taken(tunnel, _)) = self.places.get(index) {
+            if let Some(Place::Taken(tunnel, ..)) = self.places.get(index) {
                 self.free(*tunnel);
             }
         }
@@ -135,7 +135,7 @@ impl<'a, const TUNNELS: usize, const STREAMS: usize> Tunnels<'a, TUNNELS, STREAM
         let Ok(mut session) = Server::new(buffers, self.session, &handler.entropy()) else { return };
         // Who says nothing at all has no longer than others.
         let _ = session.poll_transmit(clock(), &mut []);
-        *place = Place::Taken(tunnel, session);
+        *place = Place::Taken(tunnel, session, Application::new());
     }
 
     /// A tunnel is over.
@@ -152,7 +152,7 @@ impl<'a, const TUNNELS: usize, const STREAMS: usize> Tunnels<'a, TUNNELS, STREAM
         self.table.close(tunnel);
         let Some(place) = self.places.get_mut(tunnel.index()) else { return false };
         let (free, was_taken) = match core::mem::replace(place, Place::Moving) {
-            Place::Taken(_, session) => (Place::Free(session.into_buffers()), true),
+            Place::Taken(_, session, _) => (Place::Free(session.into_buffers()), true),
             other => (other, false),
         };
         *place = free;
@@ -189,7 +189,7 @@ impl<const TUNNELS: usize, const STREAMS: usize> WebServer for Tunnels<'_, TUNNE
         }
         let mut next = self.table.poll_timeout();
         for index in 0..TUNNELS {
-            let Some(Place::Taken(tunnel, session)) = self.places.get_mut(index) else { continue };
+            let Some(Place::Taken(tunnel, session, _)) = self.places.get_mut(index) else { continue };
             if session.poll_timeout().is_some_and(|at| at <= now)
                 && let Err(error) = session.handle_timeout(now)
             {
@@ -206,7 +206,7 @@ impl<const TUNNELS: usize, const STREAMS: usize> WebServer for Tunnels<'_, TUNNE
 
     fn shutdown(&mut self, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler) {
         for index in 0..TUNNELS {
-            if let Some(Place::Taken(tunnel, _)) = self.places.get(index) {
+            if let Some(Place::Taken(tunnel, ..)) = self.places.get(index) {
                 self.end(*tunnel, &Error::Closed, relay, handler);
             }
         }

@@ -14,7 +14,7 @@ use crate::fmt::info;
 use crate::server::gateway::Web;
 use crate::server::handler::Handler;
 use crate::server::relay::Relay;
-use crate::server::requests::{changed, take_in};
+use crate::server::requests::take_in;
 use crate::transport::{Tcp, Transport};
 
 /// How often an answer that waits for room is tried again. A ring that is empty has all of its room in one piece; nobody is
@@ -120,8 +120,10 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
         input: &mut &[u8],
     ) -> Result<bool, Error> {
         let (id, before) = (self.id(tunnel), input.len());
-        let Some(Place::Taken(_, session)) = self.places.get_mut(tunnel.index()) else { return Err(Error::Closed) };
-        web.connection.receive(now, input, |bytes| take_in(id, session, relay, handler, now, bytes))?;
+        let Some(Place::Taken(_, session, application)) = self.places.get_mut(tunnel.index()) else {
+            return Err(Error::Closed);
+        };
+        web.connection.receive(now, input, |bytes| take_in(id, session, application, relay, handler, now, bytes))?;
         if input.len() < before {
             return Ok(true);
         }
@@ -145,7 +147,7 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
         let tunnel = connection.tunnel(&self.table);
         let id = tunnel.map(|tunnel| self.id(tunnel));
         let place = tunnel.and_then(|tunnel| self.places.get_mut(tunnel.index()));
-        let (Some(tunnel), Some(id), Some(Place::Taken(_, session))) = (tunnel, id, place) else {
+        let (Some(tunnel), Some(id), Some(Place::Taken(_, session, _))) = (tunnel, id, place) else {
             let mut written = 0;
             if connection.wants_transmit(now, 0) {
                 let table = &mut self.table;
@@ -153,16 +155,16 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
             }
             return (written > 0, connection.wants_transmit(now, 0));
         };
-        let (mut player, mut result, mut wants) = (relay.player(id), Ok(()), session.wants_transmit());
-        if let Some((playing, channel)) = &mut player {
-            result = playing.pump(*channel, session, now, &mut []).map(drop);
-            wants = result.is_ok() && (session.wants_transmit() || playing.has_more(*channel));
+        let (player, mut result, mut wants) = (relay.player(id), Ok(()), session.wants_transmit());
+        if let Some(player) = player {
+            result = relay.pump(player, session, now, &mut []).map(drop);
+            wants = result.is_ok() && (session.wants_transmit() || relay.has_more(player));
         }
         let (mut written, waits) = (0, connection.wants_transmit(now, usize::from(wants)));
         if waits {
             let table = &mut self.table;
-            let mut fill = |room: &mut [u8]| match &mut player {
-                Some((playing, channel)) => playing.pump(*channel, session, now, room).unwrap_or_else(|error| {
+            let mut fill = |room: &mut [u8]| match player {
+                Some(player) => relay.pump(player, session, now, room).unwrap_or_else(|error| {
                     result = Err(error);
                     0
                 }),
@@ -171,8 +173,8 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
             written = link.write(&mut |out| connection.poll_answer(now, out, table, wants, &mut fill));
         }
         let error = result.err().or_else(|| session.is_closed().then_some(Error::Closed));
-        if player.is_some_and(|(playing, _)| playing.has_left()) {
-            changed(id, relay, handler);
+        if let Some(played) = player.and_then(|player| relay.directory.settle(player)) {
+            handler.played(id, played);
         }
         if let Some(error) = error {
             self.end(tunnel, &error, relay, handler);
