@@ -1,4 +1,4 @@
-//! What a message is, by its first bytes: what a relay caches, where a player may begin, and what may be dropped.
+//! What a message is, by its first bytes: whether a relay caches it, a player may begin with it, or it may be dropped.
 
 use super::audio::{self, AacPacket, Format};
 use super::video::{self, AvcPacket, Codec, FrameType};

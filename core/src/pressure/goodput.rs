@@ -1,18 +1,18 @@
-//! How much arrives at the peer, and how long it is under way.
+//! How many bytes arrive at the peer, and how long they are in flight.
 
 use crate::time::Instant;
 
-/// Peers count modulo one of these (RTMP 1.0, section 5.4.3 says 2³²; others wrap at 2³¹, or begin again at 0xF000_0000).
+/// Peers count modulo one of these. RTMP 1.0, section 5.4.3 says 2³²; some wrap at 2³¹, or at 0xF000_0000.
 const MODULI: [u64; 3] = [1 << 32, 1 << 31, 0xF000_0000];
 
-/// An estimate needs so much time at least, in µs: acknowledgements that come close together say little.
+/// The minimum time for an estimate, in µs. Acknowledgements that arrive close together say little.
 const LEAST_SPAN: u64 = 20_000;
 
 /// Measures goodput from the peer's acknowledgements.
 ///
-/// Peers acknowledge whenever they have received as much as the window that we announced: let
-/// [`ClientConfig::window`](crate::session::ClientConfig::window) be what is sent in a quarter of a second or so, for this to
-/// be of use. Some count wrongly; an acknowledgement that cannot be true counts as none.
+/// A peer sends an acknowledgement each time it has received as many bytes as the window that we announced. Set
+/// [`ClientConfig::window`](crate::session::ClientConfig::window) to what is sent in about a quarter of a second. Some peers
+/// count wrongly: an acknowledgement that cannot be true is ignored.
 ///
 /// ```
 /// use embedded_rtmp::pressure::Goodput;
@@ -20,7 +20,7 @@ const LEAST_SPAN: u64 = 20_000;
 ///
 /// let mut goodput = Goodput::new();
 /// for tenth in 1..=20_u32 {
-///     // 10,000 bytes go out each 100 ms, and 8,000 of them arrive.
+///     // 10,000 bytes are sent each 100 ms, and 8,000 of them arrive.
 ///     goodput.update(Instant::from_millis(u64::from(tenth) * 100), tenth * 10_000, Some(tenth * 8_000));
 /// }
 /// assert_eq!(goodput.bytes_per_second(), Some(80_000));
@@ -30,33 +30,33 @@ const LEAST_SPAN: u64 = 20_000;
 #[derive(Debug, Clone, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Goodput {
-    /// The acknowledgement that came last, as it came, and when.
+    /// The last acknowledgement as it came, and its time.
     last: Option<(u32, Instant)>,
-    /// Bytes that went out until then, modulo 2³².
+    /// Bytes that were sent until then, modulo 2³².
     sent_then: u32,
-    /// Bytes that went out, modulo 2³².
+    /// Bytes that were sent, modulo 2³².
     sent: u32,
-    /// Bytes that went out and are not acknowledged: as far as it is known.
+    /// Bytes that were sent and are not acknowledged, as far as that is known.
     in_flight: u64,
-    /// Bytes a second; 0 as long as nothing is known.
+    /// Bytes per second; 0 if it is not known.
     rate: u32,
 }
 
 impl Goodput {
-    /// Nothing is known yet.
+    /// A measurement without a result.
     pub const fn new() -> Self {
         Self { last: None, sent_then: 0, sent: 0, in_flight: 0, rate: 0 }
     }
 
-    /// Takes the state of the connection: the bytes that have gone out since the handshake, modulo 2³², and what the peer
-    /// acknowledged last ([`Client::acknowledged`](crate::session::Client::acknowledged)). To be called every now and then,
-    /// and at least once between two acknowledgements.
+    /// Takes the state of the connection: the bytes that were sent since the handshake, modulo 2³², and the last
+    /// acknowledgement of the peer ([`Client::acknowledged`](crate::session::Client::acknowledged)). Call this at least once
+    /// between two acknowledgements.
     pub fn update(&mut self, now: Instant, sent: u32, acknowledged: Option<u32>) {
         self.in_flight = self.in_flight.saturating_add(u64::from(sent.wrapping_sub(self.sent)));
         self.sent = sent;
         let Some(acknowledged) = acknowledged else { return };
         let Some((before, then)) = self.last else {
-            // The first one says where the peer's count stands, if it is near ours.
+            // The first one tells the peer's count, if it is near ours.
             let behind = u64::from(sent.wrapping_sub(acknowledged));
             if behind <= self.in_flight {
                 self.in_flight = behind;
@@ -74,17 +74,17 @@ impl Goodput {
             }
             self.in_flight = self.in_flight.saturating_sub(arrived);
             let rate = arrived.saturating_mul(1_000_000).checked_div(span).unwrap_or(0).min(u64::from(u32::MAX));
-            // Half of what is known, half of what is new.
+            // The mean of the old rate and the new one.
             let known = if self.rate == 0 { rate } else { u64::from(self.rate) };
             self.rate = (known.wrapping_add(rate) / 2) as u32;
         } else {
-            // It counts in a way of its own: what is under way is not known any more, but for what went out since.
+            // The peer counts in another way. Only the bytes that were sent since then are known to be in flight.
             self.in_flight = u64::from(sent.wrapping_sub(self.sent_then)).min(self.in_flight);
         }
         (self.last, self.sent_then) = (Some((acknowledged, now)), sent);
     }
 
-    /// How much has arrived between two acknowledgements: no more than is under way, in the way of counting that makes it so.
+    /// The bytes that arrived between two acknowledgements, by the first modulus with which they are at most those in flight.
     fn arrived(&self, before: u32, now: u32) -> Option<u64> {
         let (before, now) = (u64::from(before), u64::from(now));
         let steps = MODULI.iter().filter(|modulus| before < **modulus && now < **modulus);
@@ -101,20 +101,20 @@ impl Goodput {
             .find(|step| *step <= self.in_flight)
     }
 
-    /// How many bytes a second arrive, on the average of the last few acknowledgements; `None` before there is one. Where
-    /// less is sent than the network would take, it is what is sent.
+    /// Bytes that arrive per second, averaged over the last few acknowledgements; `None` if that is not known yet. If less is
+    /// sent than the network would take, this is the rate at which it is sent.
     pub const fn bytes_per_second(&self) -> Option<u32> {
         if self.rate == 0 { None } else { Some(self.rate) }
     }
 
-    /// Bytes that went out and are not acknowledged; `None` before the first acknowledgement. As much as the window lies
-    /// there always.
+    /// Bytes that were sent and are not acknowledged; `None` before the first acknowledgement. Up to one window of them may
+    /// have arrived.
     pub fn in_flight(&self) -> Option<u32> {
         self.last.map(|_| u32::try_from(self.in_flight).unwrap_or(u32::MAX))
     }
 
-    /// How long what goes out now will take until it is acknowledged, in ms; `None` as long as that is not known. Where it
-    /// grows from one acknowledgement to the next, more is sent than arrives.
+    /// The time in milliseconds until a byte that is sent now is acknowledged; `None` if that is not known. If it grows from
+    /// one acknowledgement to the next, more is sent than arrives.
     pub fn delay_millis(&self) -> Option<u32> {
         let rate = u64::from(self.bytes_per_second()?);
         self.in_flight.saturating_mul(1_000).checked_div(rate).map(|millis| millis.min(u64::from(u32::MAX)) as u32)

@@ -1,16 +1,16 @@
-//! What a stream's players must have before they begin: kept whole, beside the ring.
+//! The messages that a player needs before it begins: cached whole, beside the ring.
 
 use crate::bytes::copy;
 use crate::message::MessageKind;
 
-/// A message that is kept.
+/// A message that is cached.
 #[derive(Debug)]
 pub(super) struct HeaderCache<'b> {
     pub(super) kind: MessageKind,
     buffer: &'b mut [u8],
     length: u32,
     is_there: bool,
-    /// Where it stood in the ring when it was not the same as before: as long as this stays, so do the bytes.
+    /// Its position in the ring when it last changed. The bytes change only together with this.
     pub(super) position: u64,
 }
 
@@ -24,13 +24,13 @@ impl<'b> HeaderCache<'b> {
         self.buffer.get(..self.length as usize).filter(|_| self.is_there)
     }
 
-    /// The payload from `start` on, also where it does not hold any more.
+    /// The payload from `start` on, also if it was cleared.
     pub(super) fn rest(&self, start: u32) -> &[u8] {
         self.buffer.get(start as usize..self.length as usize).unwrap_or(&[])
     }
 
-    /// Keeps a message that lies in two parts; answers whether it is another than before. One that does not fit is
-    /// dropped, and so is the one before: `None`.
+    /// Caches a message that lies in two parts. Returns whether it differs from the one before. If it does not fit, the
+    /// one before is cleared and the result is `None`.
     pub(super) fn keep(&mut self, parts: [&[u8]; 2], position: u64) -> Option<bool> {
         let [first, second] = parts;
         let is_new = self.payload().and_then(|cached| cached.split_at_checked(first.len())) != Some((first, second));
@@ -47,7 +47,7 @@ impl<'b> HeaderCache<'b> {
         Some(is_new)
     }
 
-    /// It holds no longer. Who has begun it can go on to its end.
+    /// Clears it. A player that has begun it can complete it.
     pub(super) fn clear(&mut self) {
         self.is_there = false;
     }
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_the_same_is_not_new() {
+    fn a_message_that_is_the_same_is_not_new() {
         let mut buffer = [0; 4];
         let mut cached = HeaderCache::new(MessageKind::AUDIO, &mut buffer);
         assert_eq!(cached.payload(), None);

@@ -1,4 +1,4 @@
-//! Where a player is.
+//! The position of a player.
 
 use core::fmt;
 
@@ -6,14 +6,14 @@ use super::record::{Position, payload};
 use crate::fmt::impl_format;
 use crate::message::MessageKind;
 
-/// The message that a player was sending has been overwritten: its connection can only be closed.
+/// The message that a player is inside of has been overwritten. The connection of the player must be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Overtaken;
 
 impl fmt::Display for Overtaken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("too slow for the stream, within a message")
+        f.write_str("the player is too slow: the message that it is inside of was overwritten")
     }
 }
 
@@ -21,39 +21,39 @@ impl core::error::Error for Overtaken {}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// It looks for a place to begin.
+    /// It looks for a message to begin with.
     Seek,
-    /// It gets what is kept.
+    /// It gets the cached messages.
     HeaderCache,
     /// It gets the messages of the ring.
     Live,
 }
 
-/// How far above the bits of what is due those stand of what is due again.
+/// The distance of a bit of `due` for a message that is due again to the bit for the message.
 const AGAIN: u32 = 4;
 
-/// Where one player is.
+/// The position of one player in a ring.
 #[derive(Debug, Clone)]
 pub struct Cursor {
     /// The message that it gets, or will get next.
     pub(super) at: Position,
     /// Messages before `at`.
     pub(super) number: u32,
-    /// What tells the kept message that is being sent from one that takes its place.
+    /// The position of the cached message that is being sent, to tell it from one that replaces it.
     pub(super) cached: u32,
-    /// How many payload bytes of the message that is being sent the player took.
+    /// Payload bytes of the message that are sent.
     pub(super) taken: u32,
     pub(super) sent: u32,
     pub(super) skipped: u32,
     pub(super) stage: Stage,
-    /// A bit for each of those that are kept: what it has not had yet. The lowest comes first. Above them a bit for each
-    /// that becomes due between two messages.
+    /// A bit for each cached message that is to be sent, the lowest first; and `AGAIN` bits above it, a bit for each that
+    /// is to be sent again after the current message.
     pub(super) due: u8,
     pub(super) is_inside: bool,
     pub(super) has_begun: bool,
-    /// It has had nothing yet of what it was to begin with.
+    /// It was sent nothing yet of the message that it begins with.
     pub(super) is_fresh: bool,
-    /// It is to look for a new place once its message is finished.
+    /// It looks for a new place when the message is complete.
     pub(super) reseek: bool,
     pub(super) audio: bool,
     pub(super) video: bool,
@@ -68,7 +68,7 @@ impl Default for Cursor {
 }
 
 impl Cursor {
-    /// A player that has had nothing yet.
+    /// A player that was sent nothing yet.
     pub const fn new() -> Self {
         Self {
             at: Position(0),
@@ -88,23 +88,23 @@ impl Cursor {
         }
     }
 
-    /// Messages that were sent whole, those that were kept for the beginning among them.
+    /// Messages that were sent whole, cached ones included.
     pub const fn sent(&self) -> u32 {
         self.sent
     }
 
-    /// Messages that were left out since the player was too slow for them, up to the last one that it got.
+    /// Messages that were skipped because the player was too slow, up to the last one that it was sent.
     pub const fn skipped(&self) -> u32 {
         self.skipped
     }
 
-    /// Whether a message is begun and not finished.
+    /// Whether a message is begun and not complete.
     pub const fn is_inside(&self) -> bool {
         self.is_inside
     }
 
-    /// Whether the player wants audio and video; data it always gets. Counts from the next message on. To have video again
-    /// is to begin anew, with the next keyframe. What comes back comes with its sequence header.
+    /// Selects audio and video from the next message on; data is always sent. Video that was off begins again with the next
+    /// keyframe. A track that was off begins with its sequence header.
     pub fn select(&mut self, audio: bool, video: bool) {
         let again = u8::from(video && !self.video) << 1 | u8::from(audio && !self.audio) << 2;
         self.due |= again << AGAIN;
@@ -131,7 +131,7 @@ impl Cursor {
         }
     }
 
-    /// Between two messages what is due again becomes due.
+    /// Between two messages, marks what is due again as due.
     pub(super) fn renew(&mut self) {
         if !self.is_inside && self.due >> AGAIN != 0 {
             self.due = (self.due | self.due >> AGAIN) & 0b111;
@@ -141,12 +141,12 @@ impl Cursor {
         }
     }
 
-    /// It has had the kept message that came first, or that is not for it.
+    /// The first cached message that is due was sent, or is not for the player.
     pub(super) fn pop(&mut self) {
         self.due &= self.due.wrapping_sub(1);
     }
 
-    /// Goes on behind a message of `length` bytes.
+    /// Moves past a message of `length` bytes.
     pub(super) fn pass(&mut self, length: u32) {
         self.at = Position(payload(self.at.0).wrapping_add(u64::from(length)));
         self.number = self.number.wrapping_add(1);

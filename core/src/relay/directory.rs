@@ -295,13 +295,13 @@ pub struct Turn<'d> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Accepted {
-    /// Where it is in the table of players.
+    /// Its place in the table of players.
     pub player: PlayerIndex,
     /// What it played before, if that is over. If a message of that is unfinished, [`Directory::settle`] returns it later.
     pub played: Option<Played>,
 }
 
-/// The streams of a server: who publishes each, and who plays it.
+/// The streams of a server, with the publisher and the players of each.
 ///
 /// It is a view of tables that are lent. It knows neither sessions nor rings: the caller has a slice of
 /// [`Ring`](super::Ring)s beside that of the streams, with the same indices.

@@ -13,7 +13,7 @@
 //!
 //! | Type | What it is |
 //! |---|---|
-//! | [`Directory`] | which streams there are, who publishes each and who plays it: a view of lent tables |
+//! | [`Directory`] | the names, publishers and players of all streams: a view of lent tables |
 //! | [`Ring`] | the messages of one stream, and its cached metadata and sequence headers |
 //! | [`Player`] | a [`Cursor`] into a ring, joined to a [`Server`](crate::session::Server) session |
 //! | [`RelayConfig`] | what happens if publishers conflict or go, and if players are late |

@@ -1,4 +1,4 @@
-//! A player's side: what goes out.
+//! The player's side of a ring: what is sent.
 
 use super::cached::HeaderCache;
 use super::cursor::{Cursor, Overtaken, Stage};
@@ -7,10 +7,10 @@ use super::ring::Ring;
 use crate::fmt::impl_format;
 use crate::message::{MessageHeader, MessageKind, StreamId};
 
-/// What a message that was cut off is filled up with.
+/// The rest of a message that was cut is filled with these.
 const ZEROS: &[u8] = &[0; 64];
 
-/// As many zeros of the rest of a message as one piece has.
+/// The zeros of one piece, for the rest of a message.
 pub(super) fn zeros(left: u32) -> &'static [u8] {
     ZEROS.get(..left as usize).unwrap_or(ZEROS)
 }
@@ -18,9 +18,9 @@ pub(super) fn zeros(left: u32) -> &'static [u8] {
 /// A piece of a message, for a player to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Piece<'r> {
-    /// The header of a message that is to be begun, on message stream 0; `None` while one is being sent.
+    /// The header of a message to begin, with message stream 0; `None` inside a message.
     pub begin: Option<MessageHeader>,
-    /// Payload: two parts where it lies around the end of the ring. Empty where the message is.
+    /// Payload: two parts if it lies around the end of the ring. Empty if the message is empty.
     pub parts: [&'r [u8]; 2],
 }
 
@@ -30,11 +30,11 @@ impl_format!(
 );
 
 impl Ring<'_> {
-    /// What a player is to send next; `None` where that has not come yet. What it takes of it is told by
-    /// [`Self::begin_message`], [`Self::advance`] and [`Self::finish_message`].
+    /// Returns what a player has to send next, or `None` if that has not arrived yet. Call [`Self::begin_message`],
+    /// [`Self::advance`] and [`Self::finish_message`] for what was sent of it.
     ///
     /// # Errors
-    /// The player is overtaken within a message.
+    /// The player is inside a message that was overwritten.
     pub fn peek(&self, cursor: &mut Cursor) -> Result<Option<Piece<'_>>, Overtaken> {
         cursor.renew();
         loop {
@@ -55,7 +55,7 @@ impl Ring<'_> {
                     let at = cursor.at.0;
                     let (is_gone, is_head) = (self.store.is_gone(at), at == self.store.head());
                     if is_gone || !is_head && self.record(at).cut {
-                        // What it was to begin with is not there any more.
+                        // The message that it was going to begin with is gone.
                         cursor.stage = Stage::Seek;
                         continue;
                     }
@@ -63,7 +63,7 @@ impl Ring<'_> {
                         (cursor.stage, cursor.is_fresh) = (Stage::Live, true);
                         continue;
                     };
-                    // What has taken its place since comes in its own place.
+                    // A message that has replaced it since is sent from the ring.
                     let is_due = cached.position < at && cursor.wants(cached.kind.0);
                     let Some(payload) = cached.payload().filter(|_| is_due) else {
                         cursor.pop();
@@ -72,7 +72,7 @@ impl Ring<'_> {
                     if is_head {
                         return Ok(None);
                     }
-                    // Due when the message is that comes next.
+                    // It is sent when the next message of the ring has arrived.
                     let (timestamp, length) = (self.record(at).timestamp(), payload.len() as u32);
                     let begin =
                         Some(MessageHeader { timestamp, length, kind: cached.kind, stream: StreamId::CONNECTION });
@@ -96,8 +96,7 @@ impl Ring<'_> {
         }
     }
 
-    /// Whether a player between two messages is so far behind that it would be overtaken within one of the next, and
-    /// there is something newer to go on with.
+    /// Whether a player between two messages is late, and there is something newer to go on with.
     fn should_skip(&self, cursor: &Cursor) -> bool {
         let has_newer = match self.key {
             Some(key) if cursor.video => key.at > cursor.at.0,
@@ -106,7 +105,8 @@ impl Ring<'_> {
         !cursor.is_inside && has_newer && self.store.is_old(cursor.at.0)
     }
 
-    /// A piece of the message that the player is at; `None` where that is not for it, and it has gone on.
+    /// Returns a piece of the message that the player is at. The outer `None` means that the message is not for the player,
+    /// which has moved on; the inner one, that nothing has arrived.
     fn live(&self, cursor: &mut Cursor) -> Result<Option<Option<Piece<'_>>>, Overtaken> {
         let (record, partial) = (self.record(cursor.at.0), self.partial(cursor.at.0));
         if !cursor.is_inside {
@@ -146,16 +146,16 @@ impl Ring<'_> {
         Ok(Some(Some(Piece { begin: (!cursor.is_inside).then_some(header), parts })))
     }
 
-    /// Finds a place to begin with; answers whether there is one.
+    /// Finds a place to begin with. Returns whether there is one.
     fn place(&self, cursor: &mut Cursor) -> bool {
         let pending = self.pending();
         let key = self.key.filter(|key| cursor.video && key.at >= cursor.at.0 && !self.store.is_gone(key.at));
         let place = match key {
-            // What it needs before has not come in whole yet.
+            // A sequence header that it needs before is incomplete.
             Some(key) if pending.is_some_and(|pending| pending.at < key.at) => return false,
             Some(key) => key,
             None if self.has_video && cursor.video => return false,
-            // Who is too far behind to be there (see `should_skip`) must not be sent back.
+            // A player that is late there (see `should_skip`) must not be sent back.
             None => pending
                 .filter(|pending| !self.store.is_old(pending.at))
                 .unwrap_or(Place { at: self.store.head(), number: self.messages }),
@@ -163,7 +163,7 @@ impl Ring<'_> {
         if cursor.has_begun {
             cursor.skipped = cursor.skipped.wrapping_add(place.number.wrapping_sub(cursor.number));
         }
-        // What it has not had before, and what has been kept since it was last sent anything.
+        // The cached messages that it was not sent yet, or that have changed since.
         for (bit, cached) in [1, 2, 4].into_iter().zip(&self.cached) {
             if (cursor.at.0..place.at).contains(&cached.position) {
                 cursor.due |= bit;
@@ -174,12 +174,12 @@ impl Ring<'_> {
         true
     }
 
-    /// Of those that are kept, the one that a player gets next.
+    /// The cached message that is sent to a player next.
     fn due(&self, cursor: &Cursor) -> Option<&HeaderCache<'_>> {
         self.cached.get(cursor.due.trailing_zeros() as usize)
     }
 
-    /// The player has begun the message that [`Self::peek`] showed.
+    /// The player has begun the message that [`Self::peek`] returned.
     pub fn begin_message(&self, cursor: &mut Cursor) {
         match cursor.stage {
             Stage::HeaderCache => cursor.cached = self.due(cursor).map_or(0, |cached| cached.position as u32),
@@ -188,7 +188,7 @@ impl Ring<'_> {
         (cursor.is_inside, cursor.taken) = (true, 0);
     }
 
-    /// The player took so many bytes from the front of what [`Self::peek`] showed.
+    /// The player has sent this number of bytes from the start of what [`Self::peek`] returned.
     pub fn advance(&self, cursor: &mut Cursor, bytes: usize) {
         cursor.taken = cursor.taken.saturating_add(bytes as u32);
     }
@@ -197,7 +197,7 @@ impl Ring<'_> {
     pub fn finish_message(&self, cursor: &mut Cursor) {
         match cursor.stage {
             Stage::HeaderCache => cursor.pop(),
-            // Where it is gone meanwhile, there is nothing to go on behind: the next peek looks for a new place.
+            // If it is gone, its length is not known any longer: the next peek looks for a new place.
             _ if self.store.is_gone(cursor.at.0) => cursor.number = cursor.number.wrapping_add(1),
             _ => cursor.pass(self.record(cursor.at.0).length),
         }
@@ -208,7 +208,7 @@ impl Ring<'_> {
         }
     }
 
-    /// How many bytes of the ring a player is behind, at most: those from its place to the end of what has come.
+    /// The greatest number of bytes that a player is behind: those from its place to the end of the ring's content.
     pub fn behind(&self, cursor: &Cursor) -> u64 {
         let start = if cursor.stage == Stage::Seek { self.store.head() } else { cursor.at.0 };
         self.store.head().saturating_sub(start)

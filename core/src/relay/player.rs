@@ -86,7 +86,7 @@ pub struct Played {
 /// One player of a stream.
 #[derive(Debug)]
 pub struct Player {
-    /// Where it is in the ring.
+    /// Its position in the ring.
     pub(super) cursor: Cursor,
     stream: StreamId,
     /// What the client was last told.

@@ -1,4 +1,4 @@
-//! What stands before a message in the ring, and what is known of one that is not whole.
+//! The header of a message in the ring, and the state of a message that is incomplete.
 
 use crate::chunk::ChunkStreamId;
 use crate::media::FrameClass;
@@ -7,47 +7,47 @@ use crate::message::{MessageKind, Timestamp};
 /// The length of a [`Record`].
 pub(super) const RECORD: usize = 8;
 
-/// A message of which not all has come.
+/// A message that is incomplete.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PartialMessage {
-    /// The chunk stream that it comes on; `None` where there is no message.
+    /// The chunk stream that it arrives on; `None` if there is no message.
     pub(super) csid: Option<ChunkStreamId>,
     pub(super) class: Option<FrameClass>,
     pub(super) place: Place,
-    /// Bytes of its payload, and how many of them have come.
+    /// The length of its payload, and how much of it has arrived.
     pub(super) length: u32,
     pub(super) arrived: u32,
 }
 
 impl PartialMessage {
-    /// Whether players get it only when it is whole: as long as nobody knows what it is; and if it is one of those that
-    /// are kept, for a sequence header of which the end is zeros would spoil all that comes after it.
+    /// Whether players get it only when it is complete: if its class is not known yet, or if it is cached. A sequence header
+    /// that ends with zeros would make everything after it undecodable.
     pub(super) const fn must_be_whole(&self) -> bool {
         matches!(self.class, None | Some(FrameClass::Configuration | FrameClass::Metadata(_)))
     }
 }
 
-/// A position in the ring: bytes that were ever reserved before it. Words of 32 bits leave no gaps where it is kept.
+/// A position in the ring: the number of bytes that were reserved before it. Packed so that it leaves no gaps in memory.
 #[derive(Debug, Clone, Copy)]
 #[repr(Rust, packed(4))]
 pub(super) struct Position(pub(super) u64);
 
-/// Where a message stands in the ring, and how many there were before it.
+/// The position of a message in the ring, and the number of messages before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) at: u64,
     pub(super) number: u32,
 }
 
-/// What stands before a message's payload in the ring.
+/// The header of a message in the ring.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Record {
-    /// What the message is for players. Of kind 0 there is nothing for them.
+    /// The kind of the message for players; 0 if it is not for them.
     pub(super) kind: u8,
     pub(super) wrapped: bool,
     pub(super) cut: bool,
     pub(super) length: u32,
-    /// The timestamp; of a message that was cut off, how much of it had arrived.
+    /// The timestamp; or, if the message was cut, the number of bytes that had arrived.
     pub(super) word: u32,
 }
 
@@ -76,14 +76,14 @@ impl Record {
         Timestamp(self.word)
     }
 
-    /// Bytes at the front of the payload that are for servers alone.
+    /// Bytes at the start of the payload that are for servers alone.
     pub(super) const fn skip(&self) -> u32 {
         let selector = (self.kind == MessageKind::DATA_AMF3.0) as u32;
         if self.wrapped { selector.wrapping_add(16) } else { selector }
     }
 }
 
-/// Where the payload of a record begins.
+/// The position of the payload of a record.
 pub(super) const fn payload(at: u64) -> u64 {
     at.wrapping_add(RECORD as u64)
 }

@@ -1,4 +1,4 @@
-//! The publisher's side: what comes in.
+//! The publisher's side of a ring: what arrives.
 
 use core::time::Duration;
 
@@ -6,15 +6,15 @@ use super::cached::HeaderCache;
 use super::config::RelayConfig;
 use super::record::{PartialMessage, Place, RECORD, Record, payload};
 use super::store::Store;
-use crate::chunk::Fragment;
+use crate::chunk::{ChunkStreamId, Fragment};
 use crate::fmt::impl_format;
 use crate::media::FrameClass;
 use crate::media::aggregate::Splitter;
 use crate::message::{MessageKind, Timestamp};
 use crate::time::millis;
 
-/// Messages of the publisher's that may be unfinished at a time: one each of audio, video and data, and one more.
-const LANES: usize = 4;
+/// Messages that may be incomplete at a time: one each of audio, video and data, and one more.
+const PARTIALS: usize = 4;
 
 /// Bytes of the ring that each message takes beside its payload.
 pub const OVERHEAD: usize = RECORD;
@@ -22,12 +22,12 @@ pub const OVERHEAD: usize = RECORD;
 /// The memory that a ring is lent.
 #[derive(Debug)]
 pub struct StreamBuffers<'b> {
-    /// What the players have not sent yet, and what new players begin with. It takes each message with 8 bytes more;
-    /// longer ones cannot be relayed. A player starts with the last keyframe where that is still there, and may be half
-    /// the ring behind before frames are left out: room for two groups of pictures is good (1 MB at 2 Mbit/s and a keyframe
-    /// every 2 s), twice the largest keyframe the least.
+    /// The messages that players were not sent yet, and that new players begin with. Each message takes 8 bytes more than
+    /// its payload; a message that is longer than the ring cannot be relayed. A player starts with the last keyframe if that
+    /// is still there, and may be half the ring late before frames are skipped. Room for two groups of pictures is good
+    /// (1 MB at 2 Mbit/s with a keyframe every 2 s); twice the largest keyframe is the minimum.
     pub ring: &'b mut [u8],
-    /// The last metadata: encoders send 300 to 500 bytes. 0 bytes where nobody needs it.
+    /// The last metadata: encoders send 300 to 500 bytes. May be empty.
     pub metadata: &'b mut [u8],
     /// The last video sequence header: 40 to 60 bytes for AVC, up to 200 for HEVC.
     pub video: &'b mut [u8],
@@ -37,33 +37,33 @@ pub struct StreamBuffers<'b> {
 
 impl_format!(['b] StreamBuffers<'b>, this => "StreamBuffers {{ ring: {} bytes }}", this.ring.len());
 
-/// What was left out of a ring, in messages.
+/// Messages that were left out of a ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Counts {
     /// Longer than the ring.
     pub too_long: u32,
-    /// Given up unfinished: as many others were begun behind them, and not finished, as there is room for.
+    /// Incomplete, and given up because four others had begun since.
     pub too_many: u32,
-    /// The publisher left them unfinished: it ended, or began another in their place.
+    /// Left incomplete by the publisher: it ended, or began another message on the same chunk stream.
     pub cut: u32,
-    /// Metadata and sequence headers that were relayed, but did not fit in the buffers where they are kept.
+    /// Metadata and sequence headers that were relayed, but did not fit in the buffers in which they are cached.
     pub not_kept: u32,
 }
 
-/// What one stream's publisher sends, until all players have had the time to take it. See the [module](super).
+/// The messages of one stream, until they are overwritten by newer ones. See the [module](super).
 #[derive(Debug)]
 pub struct Ring<'b> {
     pub(super) store: Store<'b>,
-    /// Metadata, video and audio sequence header: in the order in which players get them.
+    /// Metadata, video and audio sequence header, in the order in which players get them.
     pub(super) cached: [HeaderCache<'b>; 3],
-    pub(super) partials: [PartialMessage; LANES],
-    /// The last keyframe, where one can begin with it.
+    pub(super) partials: [PartialMessage; PARTIALS],
+    /// The last keyframe, if a player can begin with it.
     pub(super) key: Option<Place>,
     /// Messages so far, modulo 2³².
     pub(super) messages: u32,
     pub(super) has_video: bool,
-    /// Something has come of this publisher.
+    /// Something of this publisher has arrived.
     pub(super) is_live: bool,
     pub(super) fill_cut: u32,
     pub(super) fill_overtaken: u32,
@@ -91,7 +91,7 @@ impl<'b> Ring<'b> {
                 HeaderCache::new(MessageKind::VIDEO, buffers.video),
                 HeaderCache::new(MessageKind::AUDIO, buffers.audio),
             ],
-            partials: [NONE; LANES],
+            partials: [NONE; PARTIALS],
             key: None,
             messages: 0,
             has_video: false,
@@ -106,18 +106,18 @@ impl<'b> Ring<'b> {
         }
     }
 
-    /// What has been left out since the ring was made.
+    /// What was left out since the ring was made.
     pub const fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// Messages that have been begun since the ring was made, modulo 2³².
+    /// Messages that have begun since the ring was made, modulo 2³².
     pub const fn messages(&self) -> u32 {
         self.messages
     }
 
-    /// Copies a piece of a message in; all of them belong in here, in the order in which they came. Aggregates are taken
-    /// apart. What is no audio, video or data passes by.
+    /// Copies a piece of a message into the ring. Push all pieces, in the order in which they arrived. Aggregate messages are
+    /// split. Messages other than audio, video and data are ignored.
     pub fn push(&mut self, fragment: &Fragment<'_>) {
         if fragment.header.kind != MessageKind::AGGREGATE {
             return self.copy(fragment);
@@ -130,15 +130,15 @@ impl<'b> Ring<'b> {
 
     fn copy(&mut self, fragment: &Fragment<'_>) {
         if fragment.is_first() {
-            self.cut_off(|partial| partial.csid == Some(fragment.csid));
+            self.cut_off(Some(fragment.csid));
             self.begin(fragment);
         }
         let found = self.partials.iter().copied().enumerate().find(|(_, partial)| partial.csid == Some(fragment.csid));
         let Some((index, mut partial)) = found else { return };
         let room = partial.length.wrapping_sub(partial.arrived) as usize;
-        // What was begun so long ago that others have filled the ring since: no player is in it any more.
+        // If others have filled the ring since it began, no player is inside of it any longer.
         if self.store.is_gone(partial.place.at) || fragment.offset != partial.arrived || fragment.data.len() > room {
-            return self.cut_off(|partial| partial.csid == Some(fragment.csid));
+            return self.cut_off(Some(fragment.csid));
         }
         self.store.write(payload(partial.place.at).wrapping_add(u64::from(partial.arrived)), fragment.data);
         partial.arrived = partial.arrived.wrapping_add(fragment.data.len() as u32);
@@ -153,13 +153,13 @@ impl<'b> Ring<'b> {
         self.partials.iter_mut().skip(index).take(1).for_each(|place| *place = partial);
     }
 
-    /// The publisher has ended. Players keep their places, and go on with the next one's messages, whose timestamps may be
-    /// any; who comes before that waits for it. What is kept is the ended publisher's, and is forgotten.
+    /// The publisher has ended. Players keep their places and go on with the messages of the next publisher; new players
+    /// wait for it. The cached messages are cleared.
     ///
-    /// A message that is cut off is not begun for any player any more. For those who are within it, it is filled up with
-    /// zeros: otherwise everybody who is up to date would have to be disconnected whenever a publisher is lost.
+    /// An incomplete message is cut: no player begins it any longer. For players that are inside of it, the rest is filled
+    /// with zeros. Otherwise every player that is up to date would be disconnected when a publisher is lost.
     pub fn end(&mut self) {
-        self.cut_off(|partial| partial.csid.is_some());
+        self.cut_off(None);
         (self.key, self.has_video, self.is_live, self.splitter) = (None, false, false, Splitter::new());
         (self.shift, self.gap) = (0, 0);
         self.cached.iter_mut().for_each(HeaderCache::clear);
@@ -185,7 +185,7 @@ impl<'b> Ring<'b> {
         word
     }
 
-    /// Makes room for the message that `fragment` begins.
+    /// Reserves room for the message that `fragment` begins.
     fn begin(&mut self, fragment: &Fragment<'_>) {
         let header = fragment.header;
         if !header.kind.is_media() {
@@ -196,9 +196,9 @@ impl<'b> Ring<'b> {
             return;
         };
         if self.partials.iter().all(|partial| partial.csid.is_some()) {
-            // The oldest gives way: if all of them hung, nothing more would ever come in.
+            // The oldest is given up. If all of them stalled, nothing would ever be relayed again.
             let oldest = self.partials.iter().map(|partial| partial.place.at).min();
-            let given_up = self.cut(|partial| Some(partial.place.at) == oldest);
+            let given_up = self.cut(&|partial| Some(partial.place.at) == oldest);
             self.counts.too_many = self.counts.too_many.wrapping_add(given_up);
         }
         let Some(partial) = self.partials.iter_mut().find(|partial| partial.csid.is_none()) else { return };
@@ -211,16 +211,21 @@ impl<'b> Ring<'b> {
         self.store.write(at, &record.emit());
     }
 
-    /// Ends messages that are unfinished, and that the publisher has left so.
-    fn cut_off(&mut self, which: impl Fn(&PartialMessage) -> bool) {
-        let count = self.cut(which);
+    /// Cuts the message that the publisher has left incomplete on a chunk stream, or all of them.
+    fn cut_off(&mut self, csid: Option<ChunkStreamId>) {
+        let is_it = |partial: &PartialMessage| partial.csid.is_some() && (csid.is_none() || partial.csid == csid);
+        if !self.partials.iter().any(is_it) {
+            return;
+        }
+        let count = self.cut(&is_it);
         self.counts.cut = self.counts.cut.wrapping_add(count);
     }
 
-    /// Ends messages that are unfinished; answers how many.
-    fn cut(&mut self, which: impl Fn(&PartialMessage) -> bool) -> u32 {
+    /// Cuts incomplete messages. Returns how many.
+    #[cold]
+    fn cut(&mut self, which: &dyn Fn(&PartialMessage) -> bool) -> u32 {
         let mut count: u32 = 0;
-        for index in 0..LANES {
+        for index in 0..PARTIALS {
             let Some(partial) = self.partials.get_mut(index).filter(|partial| which(partial)) else { continue };
             partial.csid = None;
             let partial = *partial;
@@ -236,7 +241,7 @@ impl<'b> Ring<'b> {
         count
     }
 
-    /// Looks at what has come of a message, with `fragment` at its end; `None` where that does not say yet what it is.
+    /// Classifies a message by what has arrived of it, `fragment` included. Returns `None` if more is needed.
     fn classify(&mut self, partial: &PartialMessage, fragment: &Fragment<'_>, is_last: bool) -> Option<FrameClass> {
         let mut collected = [0; FrameClass::PREFIX];
         let mut prefix = fragment.data;
@@ -263,7 +268,7 @@ impl<'b> Ring<'b> {
         Some(class)
     }
 
-    /// Keeps a message that is whole, if it is one of those.
+    /// Caches a complete message, if it is metadata or a sequence header.
     fn keep(&mut self, partial: &PartialMessage) {
         if !matches!(partial.class, Some(FrameClass::Configuration | FrameClass::Metadata(_))) {
             return;
@@ -282,25 +287,25 @@ impl<'b> Ring<'b> {
             Some(true) => {}
             None => self.counts.not_kept = self.counts.not_kept.wrapping_add(1),
         }
-        // A new player would get the new sequence header, and then frames that need the one before.
+        // A new player would get the new sequence header, and then frames that need the old one.
         if kind == MessageKind::VIDEO && self.key.is_some_and(|key| key.at < at) {
             self.key = None;
         }
     }
 
-    /// The record at a place that is not gone.
+    /// The record at a position that is not gone.
     pub(super) fn record(&self, at: u64) -> Record {
         let mut bytes = [0; RECORD];
         self.store.read(at, RECORD, &mut bytes);
         Record::parse(bytes)
     }
 
-    /// Of those messages that are not whole, the one that stands at a place.
+    /// The incomplete message at a position.
     pub(super) fn partial(&self, at: u64) -> Option<&PartialMessage> {
         self.partials.iter().find(|partial| partial.csid.is_some() && partial.place.at == at)
     }
 
-    /// The first of those messages that are not whole and that a new player may need.
+    /// The first incomplete message that a new player may need.
     pub(super) fn pending(&self) -> Option<Place> {
         let needed = |partial: &&PartialMessage| {
             partial.csid.is_some() && partial.must_be_whole() && !self.store.is_gone(partial.place.at)

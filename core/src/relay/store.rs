@@ -1,19 +1,19 @@
 //! Records in a ring of bytes.
 //!
-//! A position counts all bytes that were ever reserved, so it is never the same twice; in 64 bits it does not wrap. What
-//! was written a whole ring ago is gone.
+//! A position is the number of bytes that were reserved before it. Positions are never reused, and 64 bits do not wrap.
+//! Bytes are overwritten after one length of the ring.
 
 use crate::bytes::copy;
 
-/// The ring, and how far it is reserved and written.
+/// The bytes of a ring, and the ends of what is reserved and of what is written.
 #[derive(Debug)]
 pub(super) struct Store<'b> {
     bytes: &'b mut [u8],
-    /// Where the next record will begin.
+    /// The position of the next record.
     head: u64,
     /// The same as an index into the bytes.
     head_at: usize,
-    /// The end of what was written. Reserved bytes behind it still hold what is a ring older.
+    /// The end of the bytes that were written. Reserved bytes after it still have their older content.
     written: u64,
     /// A player whose place lies further behind what was written is late.
     late: usize,
@@ -29,7 +29,7 @@ impl<'b> Store<'b> {
         self.head
     }
 
-    /// Room for `length` bytes; `None` where the ring is smaller.
+    /// Reserves `length` bytes and returns their position, or `None` if the ring is smaller.
     pub(super) fn reserve(&mut self, length: usize) -> Option<u64> {
         let capacity = self.bytes.len();
         let position = self.head;
@@ -44,7 +44,7 @@ impl<'b> Store<'b> {
         Some(position)
     }
 
-    /// Whether what was reserved at `position` has been written over, or was never there.
+    /// Whether the bytes at `position` were overwritten.
     pub(super) fn is_gone(&self, position: u64) -> bool {
         position < self.written.saturating_sub(self.bytes.len() as u64)
     }
@@ -54,7 +54,7 @@ impl<'b> Store<'b> {
         position < self.written.saturating_sub(self.late as u64)
     }
 
-    /// Writes to what is reserved, at a position that is not gone.
+    /// Writes to reserved bytes, at a position that is not gone.
     pub(super) fn write(&mut self, position: u64, data: &[u8]) {
         let at = self.index(position);
         let written = copy(data, self.bytes.get_mut(at..).unwrap_or(&mut []));
@@ -64,7 +64,7 @@ impl<'b> Store<'b> {
         self.written = self.written.max(position.wrapping_add(data.len() as u64));
     }
 
-    /// Bytes from a position that is not gone: two parts where they lie around the end of the ring.
+    /// Bytes from a position that is not gone: two parts if they lie around the end of the ring.
     pub(super) fn parts(&self, position: u64, length: usize) -> [&[u8]; 2] {
         let rest = self.bytes.get(self.index(position)..).unwrap_or(&[]);
         match rest.get(..length) {
@@ -73,7 +73,7 @@ impl<'b> Store<'b> {
         }
     }
 
-    /// The first bytes from a position, as many as there are and fit; answers how many.
+    /// Copies up to `length` bytes from a position, as many as fit. Returns how many.
     pub(super) fn read(&self, position: u64, length: usize, to: &mut [u8]) -> usize {
         let [first, second] = self.parts(position, length);
         let copied = copy(first, to);
@@ -82,7 +82,7 @@ impl<'b> Store<'b> {
 
     fn index(&self, position: u64) -> usize {
         let capacity = self.bytes.len();
-        // What is not gone lies at most two rings behind the head: one was written, one is reserved.
+        // A position that is not gone is at most two ring lengths behind the head: one written, one reserved.
         let back = (self.head.wrapping_sub(position) as usize).checked_rem(capacity).unwrap_or(0);
         match self.head_at.checked_sub(back) {
             Some(at) => at,
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_lent_until_it_is_overwritten() {
+    fn written_bytes_are_lent_until_they_are_overwritten() {
         let mut bytes = [0; 10];
         let mut store = Store::new(&mut bytes, 50);
         assert_eq!(store.reserve(11), None);
@@ -104,7 +104,7 @@ mod tests {
         store.write(first, b"abcdefg");
         assert_eq!(store.parts(first, 7), [&b"abcdefg"[..], b""]);
         let second = store.reserve(6).unwrap();
-        // Reserving alone takes nothing away.
+        // Reserving alone overwrites nothing.
         assert!(!store.is_gone(first));
         store.write(second, b"hij");
         assert!(!store.is_gone(first));
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_without_bytes_takes_nothing() {
+    fn a_ring_without_bytes_stores_nothing() {
         let mut store = Store::new(&mut [], 50);
         assert_eq!(store.reserve(1), None);
         assert_eq!(store.parts(0, 0), [&b""[..], b""]);

@@ -1,4 +1,4 @@
-//! How often payload is copied: counted where all copying goes through, not assumed.
+//! How often payload is copied. All copies go through one function, which counts them.
 
 use super::sessions::{Pair, player};
 use super::*;
@@ -23,7 +23,7 @@ fn each_payload_byte_is_copied_once_in_and_once_for_each_player() {
             while offset < payload.len() {
                 let length = fragment_size.min(payload.len() - offset);
                 let piece = fragment(MessageKind::VIDEO, frame, &payload, offset, length);
-                // The kind's class is known by two bytes, which have no marks in them.
+                // The first two bytes tell the class, and have no marks in them.
                 ring.push(&piece);
                 offset += length;
                 for (player, pair) in players.iter_mut().zip(&mut pairs) {

@@ -387,3 +387,82 @@ fn indices_are_places_in_the_tables() {
     assert_eq!(Generation::default().is_published(), false);
     let _: PlayerIndex = player;
 }
+
+proptest::proptest! {
+    /// Whatever peers ask for in whatever order: each stream has one publisher, the players of a stream are those that
+    /// play it, and nothing is left when all have gone.
+    #[test]
+    fn tables_stay_consistent(steps in proptest::collection::vec((0_u8..8, 0_u32..6, 0_usize..5), 0..200), policy in 0_usize..3) {
+        let take_over = [TakeOver::Refuse, TakeOver::Always, TakeOver::WhenSilent][policy];
+        let config = RelayConfig { take_over, grace: Duration::from_millis(policy as u64 * 20), ..RelayConfig::new() };
+        let (mut tables, mut now) = (Tables::new(&config, 3, 4), 0);
+        let mut ended = 0;
+        for (what, peer, key) in steps {
+            now += 7;
+            let name = ["a", "b", "c", "d", "e"][key];
+            let player = tables.directory().player_of(PeerId(peer));
+            match what {
+                0 | 1 => drop(tables.directory().publish(at(now), StreamName::new(b"live", name.as_bytes()), of(peer, key))),
+                2 => tables.directory().unpublish(at(now), PeerId(peer), None),
+                3 | 4 => drop(tables.play(peer, name)),
+                5 => {
+                    let mut directory = tables.directory();
+                    if let Some(turn) = player.and_then(|player| directory.player(player)) {
+                        turn.player.cursor.is_inside ^= true;
+                    }
+                    player.and_then(|player| tables.directory().settle(player));
+                }
+                6 => drop(player.and_then(|player| tables.directory().stop(player, StreamId(1)))),
+                _ => drop(player.and_then(|player| tables.directory().leave(player))),
+            }
+            tables.directory().handle_timeout(at(now));
+            for event in tables.events(now) {
+                match event {
+                    RelayEvent::Accepted { publisher, stream } => {
+                        assert_eq!(tables.directory().published(publisher), Some(stream));
+                    }
+                    RelayEvent::Replaced(publisher) | RelayEvent::Rejected(publisher) => {
+                        assert_ne!(take_over, TakeOver::Refuse, "{publisher:?}");
+                    }
+                    RelayEvent::Ended(_) => ended += 1,
+                    _ => {}
+                }
+            }
+            check(&mut tables);
+        }
+        for peer in 0..6 {
+            tables.directory().unpublish(at(now), PeerId(peer), None);
+            tables.directory().player_of(PeerId(peer)).and_then(|player| tables.directory().leave(player));
+        }
+        tables.timeout(now + 10_000);
+        assert_eq!(tables.directory().poll_timeout(), None);
+        for (peer, name) in [(0, "f"), (1, "g"), (2, "h")] {
+            tables.accepted(now, peer, name);
+        }
+        assert!(policy > 0 || ended == 0);
+    }
+}
+
+/// The publication of a peer under one of the names.
+const fn of(peer: u32, key: usize) -> Publisher {
+    Publisher { peer: PeerId(peer), stream: StreamId(key as u32 + 1) }
+}
+
+/// The players that are shown for each stream are those that play it.
+fn check(tables: &mut Tables) {
+    let mut playing: Vec<(StreamIndex, u32)> = Vec::new();
+    let players: Vec<(PlayerIndex, u32)> =
+        (0..6).filter_map(|peer| Some((tables.directory().player_of(PeerId(peer))?, peer))).collect();
+    for (player, peer) in players {
+        let turn = tables.directory().player(player).map(|turn| turn.stream);
+        playing.extend(turn.flatten().map(|stream| (stream, peer)));
+    }
+    for (peer, key) in (0..6).flat_map(|peer| (0..5).map(move |key| (peer, key))) {
+        let Some(stream) = tables.directory().published(of(peer, key)) else { continue };
+        assert!(tables.directory().is_published(stream));
+        let mut expected: Vec<u32> =
+            playing.iter().filter(|(other, _)| *other == stream).map(|(_, peer)| *peer).collect();
+        expected.sort_unstable();
+        assert_eq!(tables.woken(stream), expected);
+    }
+}

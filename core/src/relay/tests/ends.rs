@@ -1,4 +1,4 @@
-//! Publishers that end, break off and come back.
+//! Publishers that end, break off and return.
 
 use super::*;
 
@@ -9,7 +9,7 @@ fn players_keep_their_places_for_the_next_publisher() {
     push(&mut ring, MessageKind::VIDEO, 5000, CONFIGURATION);
     push(&mut ring, MessageKind::VIDEO, 5000, KEY);
     ring.end();
-    assert_eq!(player.all(&ring), "", "who comes when it has ended waits for the next one");
+    assert_eq!(player.all(&ring), "", "a player that comes after the end waits for the next publisher");
     let mut early = player;
     let mut late = Play::default();
     push(&mut ring, MessageKind::VIDEO, 0, CONFIGURATION);
@@ -20,7 +20,7 @@ fn players_keep_their_places_for_the_next_publisher() {
 }
 
 #[test]
-fn what_is_old_is_still_sent_after_the_end() {
+fn messages_before_the_end_are_sent_after_it() {
     let mut memory = Memory::new(1000);
     let (mut ring, mut player) = (memory.ring(), Play::default());
     push(&mut ring, MessageKind::VIDEO, 0, KEY);
@@ -32,7 +32,7 @@ fn what_is_old_is_still_sent_after_the_end() {
 }
 
 #[test]
-fn a_message_that_is_cut_off_is_filled_up_for_those_within_it() {
+fn a_cut_message_is_filled_with_zeros_for_players_inside_of_it() {
     let mut memory = Memory::new(1000);
     let (mut ring, mut within, mut before) = (memory.ring(), Play::default(), Play::default());
     push(&mut ring, MessageKind::VIDEO, 0, KEY);
@@ -51,13 +51,13 @@ fn a_message_that_is_cut_off_is_filled_up_for_those_within_it() {
 }
 
 #[test]
-fn a_message_that_begins_ends_the_unfinished_one_before_it() {
+fn a_message_that_begins_cuts_the_incomplete_one_before_it() {
     let mut memory = Memory::new(1000);
     let (mut ring, mut player) = (memory.ring(), Play::default());
     ring.push(&fragment(MessageKind::VIDEO, 0, KEY, 0, 5));
     push(&mut ring, MessageKind::VIDEO, 1, KEY);
     assert_eq!(player.all(&ring), shown(&[('V', 1, KEY)]));
-    // The first was a keyframe to begin with, and is none any more.
+    // The incomplete keyframe is cut: a player cannot begin with it any longer.
     ring.push(&fragment(MessageKind::VIDEO, 2, KEY, 0, 5));
     ring.end();
     assert_eq!(Play::default().all(&ring), "");
@@ -65,10 +65,10 @@ fn a_message_that_begins_ends_the_unfinished_one_before_it() {
 }
 
 #[test]
-fn pieces_that_do_not_belong_there_are_not_copied() {
+fn pieces_out_of_place_are_not_copied() {
     let mut memory = Memory::new(100);
     let (mut ring, mut player) = (memory.ring(), Play::default());
-    // Without a beginning; with a gap; longer than they say.
+    // Without a beginning; with a gap; longer than announced.
     ring.push(&fragment(MessageKind::VIDEO, 0, KEY, 2, 3));
     ring.push(&fragment(MessageKind::VIDEO, 0, KEY, 0, 3));
     ring.push(&fragment(MessageKind::VIDEO, 0, KEY, 4, 3));
@@ -82,7 +82,7 @@ fn pieces_that_do_not_belong_there_are_not_copied() {
 }
 
 #[test]
-fn a_message_that_hangs_while_others_fill_the_ring_is_given_up() {
+fn a_message_that_stalls_while_others_fill_the_ring_is_given_up() {
     let mut memory = Memory::new(100);
     let (mut ring, mut player) = (memory.ring(), Play::default());
     ring.push(&fragment(MessageKind::VIDEO, 0, KEY, 0, 5));
@@ -92,19 +92,19 @@ fn a_message_that_hangs_while_others_fill_the_ring_is_given_up() {
     }
     ring.push(&fragment(MessageKind::VIDEO, 0, KEY, 5, 2));
     assert_eq!((ring.counts().cut, player.take(&ring, 1)), (1, Err(Overtaken)));
-    // Nothing was written over what came since.
+    // Newer messages were not overwritten.
     push(&mut ring, MessageKind::VIDEO, 99, KEY);
     assert_eq!(Play::default().all(&ring), shown(&[('V', 99, KEY)]));
 }
 
 #[test]
-fn messages_that_hang_on_as_many_chunk_streams_as_there_is_room_for_keep_nothing_out() {
+fn messages_stalled_on_as_many_chunk_streams_as_there_is_room_for_block_nothing() {
     let mut memory = Memory::new(300);
     let (mut ring, mut player) = (memory.ring(), Play::default());
     for kind in [MessageKind::AUDIO, MessageKind::VIDEO, MessageKind::DATA, MessageKind::DATA_AMF3] {
         ring.push(&fragment(kind, 0, &[0x27; 40], 0, 10));
     }
-    // On a fifth one the publisher goes on.
+    // The publisher continues on a fifth one.
     for millis in 1..100 {
         let csid = ChunkStreamId::new(40).unwrap();
         ring.push(&Fragment { csid, ..fragment(MessageKind::VIDEO, millis, KEY, 0, 3) });

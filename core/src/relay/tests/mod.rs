@@ -1,4 +1,4 @@
-//! Tests of the relay, each with publisher and players in memory.
+//! Tests of the relay, with publishers and players in memory.
 
 mod copies;
 mod directory;
@@ -42,7 +42,7 @@ impl Memory {
     }
 }
 
-/// A piece of a message of the publisher's, on the chunk stream that its kind has.
+/// A piece of the publisher's message, on a chunk stream for its kind.
 pub(super) fn fragment(kind: MessageKind, millis: u32, payload: &[u8], offset: usize, length: usize) -> Fragment<'_> {
     let header =
         MessageHeader { timestamp: Timestamp(millis), length: payload.len() as u32, kind, stream: StreamId(1) };
@@ -50,12 +50,12 @@ pub(super) fn fragment(kind: MessageKind, millis: u32, payload: &[u8], offset: u
     Fragment { csid, header, offset: offset as u32, data: &payload[offset..offset + length] }
 }
 
-/// A whole message of the publisher's.
+/// Pushes a whole message.
 pub(super) fn push(ring: &mut Ring<'_>, kind: MessageKind, millis: u32, payload: &[u8]) {
     ring.push(&fragment(kind, millis, payload, 0, payload.len()));
 }
 
-/// A message as a player gets it: its first letter, its time, its payload.
+/// A message as a player gets it: the first letter of its kind, its timestamp, its payload.
 pub(super) type Got = (char, u32, Vec<u8>);
 
 /// A player, and what it has got.
@@ -67,7 +67,7 @@ pub(super) struct Play {
 }
 
 impl Play {
-    /// Takes at most `most` bytes of payload, and begins no message after that.
+    /// Takes at most `most` bytes of payload, and begins no message after them.
     pub(super) fn take(&mut self, ring: &Ring<'_>, mut most: usize) -> Result<(), Overtaken> {
         while let Some(piece) = ring.peek(&mut self.cursor)? {
             let left = match (self.left, piece.begin) {
@@ -99,7 +99,7 @@ impl Play {
         Ok(())
     }
 
-    /// Takes all that there is; answers what it has got since it was asked last, as text.
+    /// Takes everything that there is. Returns the messages since the last call, as text.
     pub(super) fn all(&mut self, ring: &Ring<'_>) -> String {
         self.take(ring, usize::MAX).expect("is not overtaken");
         let show = |(kind, millis, payload): Got| format!("{kind}{millis} {}", String::from_utf8_lossy(&payload));
@@ -107,7 +107,7 @@ impl Play {
     }
 }
 
-/// What [`Play::all`] shows of messages.
+/// The text of [`Play::all`] for these messages.
 pub(super) fn shown(messages: &[(char, u32, &[u8])]) -> String {
     let show =
         |(kind, millis, payload): &(char, u32, &[u8])| format!("{kind}{millis} {}", String::from_utf8_lossy(payload));

@@ -1,4 +1,4 @@
-//! Random publishers and players, against a model that forgets nothing: a plain list of messages, each with its place.
+//! Random publishers and players, against a model that forgets nothing: a list of all messages with their positions.
 
 use super::*;
 use crate::relay::record::RECORD;
@@ -14,11 +14,11 @@ impl Random {
     }
 }
 
-/// A message, as the model remembers it.
+/// A message of the model.
 struct Message {
     kind: MessageKind,
     payload: Vec<u8>,
-    /// Where it begins, counting every byte that was ever reserved.
+    /// The number of bytes that were reserved before it.
     at: usize,
     arrived: usize,
     cut: bool,
@@ -26,7 +26,7 @@ struct Message {
     is_configuration: bool,
 }
 
-/// What the ring should hold.
+/// What the ring should contain.
 struct Model {
     room: usize,
     messages: Vec<Message>,
@@ -45,12 +45,12 @@ impl Model {
         self.messages[index].at + self.room < self.written
     }
 
-    /// Whether a player that is to get it next may go on with something newer.
+    /// Whether a player that gets it next is late, so that it may go on with something newer.
     fn is_old(&self, index: usize) -> bool {
         self.messages[index].at + self.room / 2 < self.written
     }
 
-    /// What a player should have got of a message.
+    /// The payload that a player should get.
     fn payload(&self, index: usize) -> Vec<u8> {
         let Message { payload, arrived, cut, .. } = &self.messages[index];
         let zeros = if *cut { payload.len() - arrived } else { 0 };
@@ -62,14 +62,14 @@ impl Model {
         *self.publishers.iter().rev().find(|first| **first <= index).expect("there is one")
     }
 
-    /// Whether the stream had no video when the one who gets `index` came: those before it may have been cut off since.
+    /// Whether the stream had no video when the player that gets `index` began. Messages before that may have been cut since.
     fn needs_none(&self, index: usize) -> bool {
         let first = self.publisher(index);
         let came = (first..index).rev().find(|before| !self.messages[*before].cut).map_or(first, |before| before + 1);
         self.messages[first..came].iter().all(|message| message.kind != MessageKind::VIDEO)
     }
 
-    /// The sequence header that counts for what comes at `index`.
+    /// The sequence header that is valid for the message at `index`.
     fn configuration(&self, index: usize) -> Option<&[u8]> {
         let before = self.messages[self.publisher(index)..index].iter().rev();
         let whole = |message: &&Message| message.is_configuration && message.arrived == message.payload.len();
@@ -77,17 +77,17 @@ impl Model {
     }
 }
 
-/// A player, and what of the model it has seen: the index of the next message that it should get.
+/// A player, and the index of the next message that it should get.
 struct Watched {
     play: Play,
     next: Option<usize>,
     /// The last sequence header that it got.
     configuration: Vec<u8>,
-    /// The messages that it was told it skipped.
+    /// The messages that were counted as skipped.
     skipped: usize,
-    /// How much it takes at a time.
+    /// The bytes that it takes at a time.
     most: usize,
-    /// What it is sending is kept, or may be.
+    /// The message that it is inside of is a cached one, or may be.
     in_kept: bool,
     gone: bool,
 }
@@ -115,7 +115,7 @@ impl Watched {
             let is_open = place == last && self.play.cursor.is_inside();
             self.check(model, kind, millis as usize, &payload, is_open);
             if is_open {
-                // It is gone on with the next time.
+                // It is continued the next time.
                 self.play.got = vec![(kind, millis, payload)];
             }
         }
@@ -124,7 +124,7 @@ impl Watched {
         }
     }
 
-    /// A message that was got. Its timestamp is its index, that of a kept one the index of what comes behind it.
+    /// Checks a message. Its timestamp is its index; that of a cached one is the index of the message after it.
     fn check(&mut self, model: &Model, kind: char, index: usize, payload: &[u8], is_open: bool) {
         let message = &model.messages[index];
         let expected = model.payload(index);
@@ -133,7 +133,7 @@ impl Watched {
         if is_kept || (is_open && payload.len() < 2) {
             self.in_kept = is_open;
             if !is_open {
-                assert_eq!(Some(payload), model.configuration(index), "not the one that counts for {index}");
+                assert_eq!(Some(payload), model.configuration(index), "not the one that is valid for {index}");
                 self.configuration = payload.to_vec();
             }
             return;
@@ -145,13 +145,13 @@ impl Watched {
             assert_eq!(payload, expected, "message {index}");
         }
         match self.next {
-            // A message that is gone on with, or the next one.
+            // A message that is continued, or the next one.
             Some(next) if (next..index).all(|left_out| model.messages[left_out].cut) => {}
             Some(next) => {
-                assert!(model.is_old(next), "message {next} was left out for {index}");
-                assert!(message.is_key || model.needs_none(index), "{index} is nothing to go on with");
+                assert!(model.is_old(next), "message {next} was skipped for {index}");
+                assert!(message.is_key || model.needs_none(index), "{index} is no message to go on with");
             }
-            None => assert!(message.is_key || model.needs_none(index), "{index} is nothing to begin with"),
+            None => assert!(message.is_key || model.needs_none(index), "{index} is no message to begin with"),
         }
         if message.is_configuration && !is_open {
             self.configuration = payload.to_vec();
@@ -165,7 +165,7 @@ impl Watched {
         self.skipped = self.play.cursor.skipped() as usize;
     }
 
-    /// A player that takes all has nothing to wait for but what has not come.
+    /// A player that takes everything waits only for what has not arrived.
     fn expect_nothing_more(&self, model: &Model) {
         let Some(next) = self.next else { return };
         for index in next..model.messages.len() {
@@ -184,7 +184,7 @@ impl Watched {
     }
 }
 
-/// Lets the publisher do something.
+/// Lets the publisher do one step.
 fn publish(ring: &mut Ring<'_>, model: &mut Model, open: &mut Vec<usize>, random: &mut Random) {
     let place = match random.below(40) {
         0 => {
@@ -193,7 +193,7 @@ fn publish(ring: &mut Ring<'_>, model: &mut Model, open: &mut Vec<usize>, random
             model.publishers.push(model.messages.len());
             return;
         }
-        // It goes on with a message that is open.
+        // It continues an incomplete message.
         1..28 if !open.is_empty() => random.below(open.len()),
         _ => {
             let (kind, start): (MessageKind, &[u8]) = match random.below(6) {
@@ -202,7 +202,7 @@ fn publish(ring: &mut Ring<'_>, model: &mut Model, open: &mut Vec<usize>, random
                 2 => (MessageKind::VIDEO, &[0x27, 1]),
                 _ => (MessageKind::AUDIO, &[0xAF, 1]),
             };
-            // One that is left unfinished gives way.
+            // An incomplete one of the same kind is cut.
             if let Some(place) = open.iter().position(|index| model.messages[*index].kind == kind) {
                 model.messages[open.remove(place)].cut = true;
             }
@@ -237,7 +237,7 @@ fn publish(ring: &mut Ring<'_>, model: &mut Model, open: &mut Vec<usize>, random
 }
 
 #[test]
-fn a_ring_does_what_a_list_would() {
+fn a_ring_gives_what_a_list_of_all_messages_would() {
     let (mut sent, mut skipped, mut gone, mut cut) = (0, 0, 0, 0);
     for seed in 1..=300 {
         let mut random = Random(u64::wrapping_mul(seed, 0x9E37_79B9_7F4A_7C15));
@@ -262,13 +262,13 @@ fn a_ring_does_what_a_list_would() {
             skipped += player.skipped;
             gone += u32::from(player.gone);
             if player.most == usize::MAX && player.gone && !player.in_kept {
-                // It was never slow: others have filled the ring before the message was whole.
+                // It was never slow: other messages have filled the ring before this one was complete.
                 let inside = &model.messages[player.next.unwrap()];
                 assert!(inside.arrived < inside.payload.len());
             }
         }
         cut += ring.counts().cut;
     }
-    // It has happened, all of it.
+    // All of these have happened.
     assert!(sent > 50_000 && skipped > 500 && gone > 100 && cut > 1_000, "{sent} {skipped} {gone} {cut}");
 }

@@ -1,4 +1,4 @@
-//! Players with sessions: what arrives at their clients.
+//! Players with sessions, and what arrives at their clients.
 
 use super::*;
 use crate::command::{ConnectOptions, PlayRequest};
@@ -17,7 +17,7 @@ fn buffers() -> session::SessionBuffers<'static> {
     session::SessionBuffers { scratch: vec![0; 1_536].leak(), control: vec![0; 512].leak() }
 }
 
-/// A client, and a server's session with it, with a message stream between them.
+/// A client and its server session, with a message stream between them.
 pub(super) struct Pair {
     client: Client<'static>,
     server: Server<'static>,
@@ -51,7 +51,7 @@ impl Pair {
                     None => {}
                 }
             }
-            // The rest waits until there is room for the answers.
+            // The rest waits for room for the answers.
             said = input.to_vec();
             let length = pair.server.poll_transmit(NOW, &mut out);
             pair.receive(&out[..length]);
@@ -68,7 +68,7 @@ impl Pair {
                     if fragment.is_first() {
                         self.got.push((name, fragment.header.timestamp.0, Vec::new()));
                     }
-                    // One message of a player's is open at a time.
+                    // A player has one open message at a time.
                     let (kind, _, payload) = self.got.last_mut().unwrap();
                     assert_eq!((*kind, payload.len()), (name, fragment.offset as usize));
                     payload.extend_from_slice(fragment.data);
@@ -78,13 +78,13 @@ impl Pair {
         }
     }
 
-    /// Lets a player send all that there is, through windows of this size. Its client is not looked at.
+    /// Lets a player send everything that there is, through windows of this size. Its client gets nothing.
     pub(super) fn drain(&mut self, player: &mut Player, ring: &Ring<'_>, window: usize) {
         let mut out = vec![0; window];
         while player.pump(Some(ring), Generation(1), &mut self.server, NOW, &mut out).unwrap() > 0 {}
     }
 
-    /// Lets a player send through one window; its client gets that.
+    /// Lets a player send through one window to its client.
     pub(super) fn pump(&mut self, player: &mut Player, ring: &Ring<'_>, window: usize) -> Result<usize, PumpError> {
         let mut out = vec![0; window];
         let length = player.pump(Some(ring), Generation(1), &mut self.server, NOW, &mut out)?;
@@ -126,7 +126,7 @@ fn clients_get_what_was_published_through_any_windows() {
 }
 
 #[test]
-fn a_slow_player_costs_the_others_nothing() {
+fn a_slow_player_does_not_affect_the_others() {
     let mut memory = Memory::new(3_000);
     let mut ring = memory.ring();
     let (mut fast, mut slow, mut dead) = (Pair::open(), Pair::open(), Pair::open());
@@ -139,7 +139,7 @@ fn a_slow_player_costs_the_others_nothing() {
         sent.push(('V', frame, payload));
         while fast.pump(&mut players[0], &ring, 1_000).unwrap() > 0 {}
         slow.pump(&mut players[1], &ring, 150).map_or_else(|_| closed += 1, drop);
-        // It reads until it is within a frame, and then no more.
+        // It reads until it is inside a frame, and stops.
         if frame == 20 {
             dead.pump(&mut players[2], &ring, 100).unwrap();
         }
@@ -147,14 +147,14 @@ fn a_slow_player_costs_the_others_nothing() {
     assert!(fast.got == sent, "the fast player's stream has changed");
     assert_eq!(dead.pump(&mut players[2], &ring, 100), Err(PumpError::Overtaken));
     assert!(slow.got.len() > 50 && closed == 0 && players[1].played().skipped > 50);
-    // Where it went on after it had been overtaken, there is a keyframe.
+    // It goes on with a keyframe after it was overtaken.
     for pair in slow.got.windows(2) {
         assert!(pair[1].1 == pair[0].1 + 1 || pair[1].2[0] == 0x17, "{} after {}", pair[1].1, pair[0].1);
     }
 }
 
 #[test]
-fn a_player_whose_message_stream_is_gone_has_to_go() {
+fn a_player_without_its_message_stream_must_be_closed() {
     let mut memory = Memory::new(1_000);
     let (mut ring, mut pair) = (memory.ring(), Pair::open());
     push(&mut ring, MessageKind::VIDEO, 0, KEY);
@@ -163,7 +163,7 @@ fn a_player_whose_message_stream_is_gone_has_to_go() {
 }
 
 #[test]
-fn a_player_that_leaves_while_more_comes_goes_without_an_error() {
+fn a_player_that_leaves_while_more_arrives_leaves_without_an_error() {
     let mut client = Client::<8, 1>::new(buffers(), ClientConfig::new(), &[1; 32]).unwrap();
     client.connect(&ConnectOptions { app: "live", tc_url: &["rtmp://host/live"], flash_ver: "x" }).unwrap();
     client.play(&PlayRequest::new("cam")).unwrap();

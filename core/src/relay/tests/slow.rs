@@ -1,4 +1,4 @@
-//! Players that are too slow, messages that are too long.
+//! Players that are too slow, and messages that are too long.
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn group(ring: &mut Ring<'_>, millis: u32) {
 }
 
 #[test]
-fn who_is_overtaken_between_messages_skips_to_a_keyframe() {
+fn a_player_overtaken_between_messages_skips_to_a_keyframe() {
     let mut memory = Memory::new(ROOM);
     let (mut ring, mut slow, mut fast) = (memory.ring(), Play::default(), Play::default());
     group(&mut ring, 0);
@@ -25,15 +25,15 @@ fn who_is_overtaken_between_messages_skips_to_a_keyframe() {
     slow.take(&ring, KEY.len() + INTER.len()).unwrap();
     assert_eq!(slow.all(&ring).matches(", ").count() + 1, 5);
     assert_eq!((slow.cursor.sent(), slow.cursor.skipped()), (5, 3));
-    // The fast one has them all.
+    // The fast player has all of them.
     let second = fast.all(&ring);
     assert_eq!((first.matches('V').count(), second.matches('V').count()), (4, 4));
     assert_eq!((fast.cursor.sent(), fast.cursor.skipped()), (8, 0));
 }
 
 #[test]
-fn who_would_skip_to_a_message_that_hangs_skips_to_the_end() {
-    // Metadata, or a sequence header, of which only the first piece ever comes.
+fn a_player_that_would_skip_to_a_stalled_message_skips_to_the_end() {
+    // Metadata, or a sequence header, of which only the first piece arrives.
     for (kind, start) in [(MessageKind::DATA, [2, 0]), (MessageKind::AUDIO, [0xAF, 0])] {
         let mut memory = Memory::new(256);
         let (mut ring, mut play) = (memory.ring(), Play::default());
@@ -43,7 +43,7 @@ fn who_would_skip_to_a_message_that_hangs_skips_to_the_end() {
         ring.push(&Fragment { csid: ChunkStreamId::new(9).unwrap(), ..piece });
         for frame in 1..15 {
             push(&mut ring, MessageKind::AUDIO, frame, &[0xAF, 1, frame as u8]);
-            // The question comes back with an answer, whatever that is.
+            // The call returns, whatever the result is.
             let _ = ring.peek(&mut play.cursor);
         }
         push(&mut ring, MessageKind::AUDIO, 99, b"\xAF\x01z");
@@ -52,7 +52,7 @@ fn who_would_skip_to_a_message_that_hangs_skips_to_the_end() {
 }
 
 #[test]
-fn who_is_overtaken_without_a_keyframe_waits_for_one() {
+fn a_player_overtaken_without_a_keyframe_waits_for_one() {
     let mut memory = Memory::new(ROOM);
     let (mut ring, mut player) = (memory.ring(), Play::default());
     push(&mut ring, MessageKind::VIDEO, 0, CONFIGURATION);
@@ -66,12 +66,12 @@ fn who_is_overtaken_without_a_keyframe_waits_for_one() {
     push(&mut ring, MessageKind::VIDEO, 10, KEY);
     assert_eq!(player.all(&ring), shown(&[('V', 10, KEY)]));
     assert_eq!(player.cursor.skipped(), 9);
-    // One that begins then gets the sequence header too.
+    // A player that begins then gets the sequence header, too.
     assert_eq!(Play::default().all(&ring), shown(&[('V', 10, CONFIGURATION), ('V', 10, KEY)]));
 }
 
 #[test]
-fn who_skips_over_a_new_sequence_header_gets_it() {
+fn a_player_that_skips_over_a_new_sequence_header_gets_it() {
     let mut memory = Memory::new(ROOM);
     let (mut ring, mut player) = (memory.ring(), Play::default());
     push(&mut ring, MessageKind::AUDIO, 0, AUDIO_CONFIGURATION);
@@ -87,13 +87,13 @@ fn who_skips_over_a_new_sequence_header_gets_it() {
 }
 
 #[test]
-fn who_is_overtaken_within_a_message_has_to_go() {
+fn a_player_overtaken_inside_a_message_must_be_closed() {
     let mut memory = Memory::new(ROOM);
     let (mut ring, mut slow) = (memory.ring(), Play::default());
     group(&mut ring, 0);
     slow.take(&ring, 5).unwrap();
     assert!(slow.cursor.is_inside());
-    // The ring is full; the first byte more takes the message away.
+    // The ring is full. One more byte overwrites the message.
     assert_eq!(slow.take(&ring, 1), Ok(()));
     push(&mut ring, MessageKind::AUDIO, 5, AUDIO);
     assert_eq!(slow.take(&ring, 1), Err(Overtaken));
@@ -101,13 +101,13 @@ fn who_is_overtaken_within_a_message_has_to_go() {
 }
 
 #[test]
-fn room_is_taken_when_bytes_arrive_and_not_before() {
+fn bytes_are_overwritten_when_others_arrive_and_not_before() {
     let mut memory = Memory::new(ROOM);
     let (mut ring, mut slow) = (memory.ring(), Play::default());
     group(&mut ring, 0);
     slow.take(&ring, 5).unwrap();
     let long = [KEY, &[7; 40]].concat();
-    // No bytes beyond the ring's end have come: what is announced takes nothing away.
+    // A message that has begun overwrites nothing before its bytes arrive.
     let mut small = Memory::new(ROOM + OVERHEAD + 4);
     let (mut other, mut player) = (small.ring(), Play::default());
     group(&mut other, 0);
@@ -119,7 +119,7 @@ fn room_is_taken_when_bytes_arrive_and_not_before() {
 }
 
 #[test]
-fn what_is_longer_than_the_ring_is_left_out_and_counted() {
+fn a_message_longer_than_the_ring_is_dropped_and_counted() {
     let mut memory = Memory::new(ROOM);
     let (mut ring, mut player) = (memory.ring(), Play::default());
     group(&mut ring, 0);
@@ -128,7 +128,7 @@ fn what_is_longer_than_the_ring_is_left_out_and_counted() {
     ring.push(&fragment(MessageKind::VIDEO, 5, &long, 20, long.len() - 20));
     assert_eq!(ring.counts(), Counts { too_long: 1, ..Counts::default() });
     assert_eq!(player.all(&ring).matches('V').count(), 4);
-    // One that is just as long as the ring is not.
+    // One of exactly the length of the ring is relayed.
     let whole = [KEY, &[7; ROOM - KEY.len() - OVERHEAD]].concat();
     push(&mut ring, MessageKind::VIDEO, 6, &whole);
     assert_eq!(player.all(&ring), shown(&[('V', 6, &whole)]));
@@ -136,7 +136,7 @@ fn what_is_longer_than_the_ring_is_left_out_and_counted() {
 }
 
 #[test]
-fn of_too_many_at_a_time_the_oldest_is_given_up_and_counted() {
+fn the_oldest_of_too_many_incomplete_messages_is_given_up_and_counted() {
     let mut memory = Memory::new(1000);
     let (mut ring, mut player) = (memory.ring(), Play::default());
     assert_eq!(player.all(&ring), "");
@@ -160,7 +160,7 @@ fn of_too_many_at_a_time_the_oldest_is_given_up_and_counted() {
 }
 
 #[test]
-fn what_does_not_fit_where_it_is_kept_is_relayed_all_the_same() {
+fn a_sequence_header_too_long_for_its_cache_is_relayed() {
     let mut memory = Memory::new(1000);
     let (mut ring, mut player) = (memory.ring(), Play::default());
     let long = [&b"\x17\x00"[..], &[1; 64]].concat();

@@ -1,9 +1,9 @@
-//! Where a player begins, and with what.
+//! The messages that a player begins with.
 
 use super::*;
 
 #[test]
-fn who_comes_first_gets_everything_in_its_order() {
+fn a_player_from_the_start_gets_everything_in_order() {
     let mut memory = Memory::new(1000);
     let (mut ring, mut player) = (memory.ring(), Play::default());
     assert_eq!(player.all(&ring), "");
@@ -24,7 +24,7 @@ fn who_comes_first_gets_everything_in_its_order() {
 }
 
 #[test]
-fn who_comes_late_begins_with_what_is_kept_and_the_last_keyframe() {
+fn a_later_player_begins_with_cached_messages_and_the_last_keyframe() {
     let mut memory = Memory::new(1000);
     let mut ring = memory.ring();
     push(&mut ring, MessageKind::AUDIO, 0, AUDIO_CONFIGURATION);
@@ -45,11 +45,11 @@ fn who_comes_late_begins_with_what_is_kept_and_the_last_keyframe() {
     ]);
     let mut player = Play::default();
     assert_eq!(player.all(&ring), expected);
-    assert_eq!(player.cursor.skipped(), 0, "what was before its time is not missed");
+    assert_eq!(player.cursor.skipped(), 0, "messages before it came are not counted as skipped");
 }
 
 #[test]
-fn where_the_last_keyframe_is_overwritten_the_next_one_is_waited_for() {
+fn a_player_waits_for_the_next_keyframe_if_the_last_one_is_overwritten() {
     let mut memory = Memory::new(3 * (INTER.len() + OVERHEAD));
     let mut ring = memory.ring();
     push(&mut ring, MessageKind::VIDEO, 0, CONFIGURATION);
@@ -74,7 +74,7 @@ fn a_stream_without_video_is_joined_at_once() {
     assert_eq!(player.all(&ring), "");
     push(&mut ring, MessageKind::AUDIO, 20, AUDIO);
     assert_eq!(player.all(&ring), shown(&[('A', 20, AUDIO_CONFIGURATION), ('A', 20, AUDIO)]));
-    // Of what is coming in just now, nothing is missed.
+    // A message that is arriving is not missed.
     ring.push(&fragment(MessageKind::AUDIO, 30, AUDIO, 0, 1));
     let mut player = Play::default();
     assert_eq!(player.all(&ring), shown(&[('A', 30, AUDIO_CONFIGURATION)]));
@@ -93,7 +93,7 @@ fn a_player_begins_while_the_frame_is_arriving() {
     ring.push(&fragment(MessageKind::VIDEO, 7, KEY, 1, 1));
     assert_eq!(player.all(&ring), shown(&[('V', 7, CONFIGURATION), ('V', 7, &KEY[..2])]));
     assert!(player.cursor.is_inside());
-    // Audio passes the frame on its way here, but not to the player.
+    // Audio overtakes the frame on its way to the ring, but not to the player.
     push(&mut ring, MessageKind::AUDIO, 8, AUDIO);
     player.got.push(('V', 7, KEY[..2].to_vec()));
     for at in 2..KEY.len() {
@@ -105,12 +105,12 @@ fn a_player_begins_while_the_frame_is_arriving() {
 }
 
 #[test]
-fn a_new_sequence_header_ends_what_was_before_it() {
+fn a_player_does_not_begin_before_a_new_sequence_header() {
     let mut memory = Memory::new(1000);
     let mut ring = memory.ring();
     push(&mut ring, MessageKind::VIDEO, 0, CONFIGURATION);
     push(&mut ring, MessageKind::VIDEO, 0, KEY);
-    // The same again changes nothing.
+    // The same sequence header again changes nothing.
     push(&mut ring, MessageKind::VIDEO, 1, CONFIGURATION);
     let mut player = Play::default();
     assert_eq!(player.all(&ring), shown(&[('V', 0, CONFIGURATION), ('V', 0, KEY), ('V', 1, CONFIGURATION)]));
@@ -141,7 +141,7 @@ fn item_090_metadata_is_unwrapped_for_players_and_cleared_at_the_publishers_word
 }
 
 #[test]
-fn a_player_may_want_no_video_for_a_while() {
+fn a_player_can_receive_no_video_for_a_while() {
     let mut memory = Memory::new(1000);
     let (mut ring, mut player) = (memory.ring(), Play::default());
     push(&mut ring, MessageKind::VIDEO, 0, KEY);
@@ -149,7 +149,7 @@ fn a_player_may_want_no_video_for_a_while() {
     player.cursor.select(true, false);
     push(&mut ring, MessageKind::VIDEO, 1, INTER);
     push(&mut ring, MessageKind::AUDIO, 2, AUDIO);
-    // What is begun is finished.
+    // A message that is begun is completed.
     assert_eq!(player.all(&ring), shown(&[('V', 0, KEY), ('A', 2, AUDIO)]));
     player.cursor.select(false, true);
     push(&mut ring, MessageKind::VIDEO, 3, INTER);
@@ -157,7 +157,7 @@ fn a_player_may_want_no_video_for_a_while() {
     assert_eq!(player.all(&ring), "");
     push(&mut ring, MessageKind::VIDEO, 5, KEY);
     assert_eq!(player.all(&ring), shown(&[('V', 5, KEY)]));
-    // Another that never wanted any begins at once.
+    // Another player that never wanted video begins at once.
     let mut other = Play::default();
     other.cursor.select(true, false);
     assert_eq!(other.all(&ring), "");
@@ -174,7 +174,7 @@ fn begin_both(ring: &mut Ring<'_>) {
 }
 
 #[test]
-fn audio_that_comes_back_comes_with_its_sequence_header() {
+fn audio_that_is_selected_again_begins_with_its_sequence_header() {
     let mut memory = Memory::new(1000);
     let (mut ring, mut player) = (memory.ring(), Play::default());
     begin_both(&mut ring);
@@ -183,7 +183,7 @@ fn audio_that_comes_back_comes_with_its_sequence_header() {
     player.cursor.select(true, true);
     push(&mut ring, MessageKind::AUDIO, 2, AUDIO);
     assert_eq!(player.all(&ring), shown(&[('A', 2, AUDIO_CONFIGURATION), ('A', 2, AUDIO)]));
-    // Within a message it counts from the next one on.
+    // Inside a message, it is valid from the next one on.
     push(&mut ring, MessageKind::VIDEO, 3, INTER);
     player.take(&ring, 3).unwrap();
     player.cursor.select(false, true);
@@ -193,7 +193,7 @@ fn audio_that_comes_back_comes_with_its_sequence_header() {
 }
 
 #[test]
-fn video_that_comes_back_comes_with_the_sequence_header_that_counts() {
+fn video_that_is_selected_again_begins_with_the_valid_sequence_header() {
     for configuration in [CONFIGURATION, b"\x17\x00other"] {
         for at_first in [true, false] {
             let mut memory = Memory::new(1000);
@@ -213,7 +213,7 @@ fn video_that_comes_back_comes_with_the_sequence_header_that_counts() {
 }
 
 #[test]
-fn video_that_comes_back_before_the_first_message_begins_with_a_keyframe() {
+fn video_that_is_selected_again_before_the_first_message_begins_with_a_keyframe() {
     let mut memory = Memory::new(1000);
     let (mut ring, mut player) = (memory.ring(), Play::default());
     begin_both(&mut ring);
