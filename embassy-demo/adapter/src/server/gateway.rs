@@ -1,6 +1,6 @@
-//! What a server's sockets see of tunnels (RTMPT): which connections speak HTTP, and who serves those.
+//! The interface between a server's sockets and its tunnels (RTMPT): which connections speak HTTP, and what serves them.
 //!
-//! Without the feature `rtmpt` there is nothing to see, and nothing of it in an image.
+//! Without the feature `rtmpt` the types are empty and take no flash.
 
 #[cfg(feature = "rtmpt")]
 pub(crate) use with::{Gateway, Web};
@@ -21,15 +21,15 @@ mod with {
     use crate::server::tunnels::WebServer;
     use crate::transport::Tcp;
 
-    /// A TCP connection whose first byte has not come, or that speaks HTTP.
+    /// A TCP connection whose first byte has not arrived, or that speaks HTTP.
     pub(crate) struct Web {
         pub(crate) connection: TunnelConnection,
         pub(crate) from: Origin,
-        /// Until when the first byte must have come, where it has not.
+        /// The time limit for the first byte, if that has not arrived.
         until: Option<Instant>,
     }
 
-    /// The server of the tunnels, where they are lent.
+    /// The server of the tunnels, if there are any.
     pub(crate) struct Gateway<'a>(Option<&'a mut (dyn WebServer + 'a)>);
 
     impl<'a> Gateway<'a> {
@@ -39,7 +39,7 @@ mod with {
             Self(Some(server))
         }
 
-        /// A connection has been opened. Where there are tunnels it is looked at first: [`Self::poll`].
+        /// A connection has been opened. If there are tunnels, [`Self::poll`] looks at it first.
         pub(crate) fn accept(&self, link: &Tcp<'_>) -> Option<Web> {
             let now = clock();
             let until = Some(now + self.0.as_ref()?.drop_limits());
@@ -47,8 +47,8 @@ mod with {
             Some(Web { connection: TunnelConnection::new(now), from, until })
         }
 
-        /// Serves a connection; ready where it turns out to speak something else than HTTP, of which nothing is taken yet,
-        /// or is over.
+        /// Serves a connection. Ready if the connection is over, or if it does not speak HTTP: then nothing of its input is
+        /// consumed.
         pub(crate) fn poll(
             &mut self,
             web: &mut Web,
@@ -85,7 +85,7 @@ mod with {
             }
         }
 
-        /// Looks at the time, and has the task woken when there is more to do. To be called after all connections were.
+        /// Handles timeouts and registers the next one. Call this after all connections were polled.
         pub(crate) fn tick(&mut self, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler, cx: &mut Context<'_>) {
             if let Some(server) = &mut self.0 {
                 server.tick(relay, handler, cx);

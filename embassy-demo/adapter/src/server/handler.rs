@@ -1,4 +1,4 @@
-//! What a server's owner decides, and is told.
+//! What the application decides, and what it is told.
 
 use core::task::{Context, Poll};
 
@@ -11,7 +11,7 @@ use embedded_rtmp::relay::Played;
 
 use crate::error::Error;
 
-/// One of a server's sockets, or of its tunnels, and the session there. The next session there has the same id.
+/// One of a server's sockets or tunnels, and its session. The next session of the socket or tunnel has the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct SessionId(pub u8);
@@ -22,33 +22,34 @@ impl core::fmt::Display for SessionId {
     }
 }
 
-/// Where a session came from: of one in a tunnel, the connection on which that was opened, perhaps a proxy's.
+/// The origin of a session. For a session in a tunnel, this is the connection that opened the tunnel, which may be that of
+/// a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Origin {
     /// The port that the client connected to.
     pub port: u16,
-    /// The client's own address and port.
+    /// The address and port of the client.
     pub remote: Option<IpEndpoint>,
 }
 
-/// A no, and what the client is told. A text alone (`"…".into()`) is the description; the code is the request's own:
+/// The answer to a request that is rejected. A text alone (`"…".into()`) is the description; the code is then
 /// `NetConnection.Connect.Rejected`, `NetStream.Publish.BadName` or `NetStream.Play.Failed`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Rejection<'h> {
     /// The description.
     Because(&'h str),
-    /// A code of its own, and the description: what a client of ours has as a [`Refusal`](crate::Refusal). `connect` has
-    /// but one code.
+    /// Another code, and the description. This crate's clients return both as a [`Refusal`](crate::Refusal). For `connect`,
+    /// the code is ignored.
     Status {
         /// One of [`code`](embedded_rtmp::command::code).
         code: &'h str,
-        /// The same for people.
+        /// The reason, for people.
         description: &'h str,
     },
-    /// The client is to connect to this URL, which has an application and no stream key. For `connect`; a publisher or a
-    /// player is told that it is refused.
+    /// Redirects the client to this URL, which has an application and no stream key. For `connect` only; a publish or a play
+    /// is rejected without the URL.
     Redirect(&'h str),
 }
 
@@ -59,7 +60,7 @@ impl<'h> From<&'h str> for Rejection<'h> {
 }
 
 impl<'h> Rejection<'h> {
-    /// Code and description, where `code` is the request's own.
+    /// Code and description. `code` is the default one of the request.
     pub(crate) fn status(self, code: &'h str) -> (&'h str, &'h str) {
         match self {
             Self::Because(description) => (code, description),
@@ -69,25 +70,24 @@ impl<'h> Rejection<'h> {
     }
 }
 
-/// What a server's owner decides, and is told.
+/// Access control and media of a server: what the application decides, and what it is told.
 ///
-/// The methods are called while the network stack is borrowed, with data that lies in the socket's ring: they must
-/// return soon, and must not touch a socket or the stack (that panics). Work that takes long belongs elsewhere;
-/// [`Self::poll_ready`] holds a session back meanwhile.
+/// The methods are called while the network stack is borrowed, with data in the ring of the socket. They must return soon
+/// and must not use a socket or the stack, which would panic. Do long work in another task, and hold the session back with
+/// [`Self::poll_ready`] until it is done.
 pub trait Handler {
-    /// 32 fresh random bytes, for a new session.
+    /// Returns 32 new random bytes for a new session.
     fn entropy(&mut self) -> [u8; 32];
 
-    /// A client has connected; nothing is known of it yet.
+    /// A client has opened a connection. It has not sent anything yet.
     fn opened(&mut self, session: SessionId, from: Origin) {
         let _ = (session, from);
     }
 
-    /// A client asks for an application. The error is what it is told instead; all are welcome unless this says
-    /// otherwise.
+    /// A client connects to an application. By default, every client is accepted.
     ///
     /// # Errors
-    /// What the client is told.
+    /// The client is rejected with this answer.
     fn connect(&mut self, session: SessionId, request: &ConnectRequest<'_>) -> Result<(), Rejection<'_>> {
         let _ = (session, request);
         Ok(())
@@ -97,46 +97,47 @@ pub trait Handler {
     /// that [name](embedded_rtmp::relay::StreamName) has no publisher.
     ///
     /// # Errors
-    /// What the client is told.
+    /// The client is rejected with this answer.
     fn publish(&mut self, session: SessionId, stream: StreamId, key: Text<'_>) -> Result<(), Rejection<'_>>;
 
-    /// A client asks to play from a server that relays. All are welcome unless this says otherwise; who comes before the
-    /// publisher waits for it, as long as no publisher of another stream needs the place: then it is told that it is over.
+    /// A client wants to play a stream of a server that relays. By default, every client is accepted. A player of a stream
+    /// that is not published waits for a publisher. If a publisher of another stream needs the place of that stream, the
+    /// player is told that playing has ended.
     ///
-    /// A session plays one stream at a time: another one takes the place of the first, once a message of that which is
-    /// half sent is whole. [`Self::played`] tells of each.
+    /// A session plays one stream at a time. Another one replaces the first as soon as a message of that is complete.
+    /// [`Self::played`] is called for each.
     ///
     /// # Errors
-    /// What the client is told.
+    /// The client is rejected with this answer.
     fn play(&mut self, session: SessionId, stream: StreamId, request: &PlayRequest<'_>) -> Result<(), Rejection<'_>> {
         let _ = (session, stream, request);
         Ok(())
     }
 
-    /// A player has left, or has been too slow.
+    /// A player has left, or was too slow.
     fn played(&mut self, session: SessionId, played: Played) {
         let _ = (session, played);
     }
 
-    /// A piece of audio, video or data, lent from the receive ring. `offset` 0 begins a message.
+    /// A piece of audio, video or data, lent from the receive ring. A message begins with `offset` 0.
     ///
-    /// The payload is what an FLV tag holds. Its first 1 to 5 bytes are a header, which may come in two fragments:
+    /// The payload is that of an FLV tag. Its first 1 to 5 bytes are a header, which may arrive in two fragments:
     /// [`media::audio::AudioTagHeader::parse`](embedded_rtmp::media::audio::AudioTagHeader::parse) and
-    /// [`media::video::VideoTagHeader::parse`](embedded_rtmp::media::video::VideoTagHeader::parse) read it. Sequence headers come the same way.
+    /// [`media::video::VideoTagHeader::parse`](embedded_rtmp::media::video::VideoTagHeader::parse) read it. Sequence headers arrive in the same way.
     fn media(&mut self, session: SessionId, fragment: &Fragment<'_>);
 
-    /// A stream has ended, in good order.
+    /// The client has ended a publication.
     fn unpublished(&mut self, session: SessionId, stream: StreamId) {
         let _ = (session, stream);
     }
 
-    /// The connection is over, and with it all its streams.
+    /// The session has ended, and with it all of its streams.
     fn closed(&mut self, session: SessionId, why: &Error) {
         let _ = (session, why);
     }
 
-    /// Whether more can be taken in. While this is pending, the session is not read from, and the client's window
-    /// closes; it must wake the task later.
+    /// Returns whether more media can be taken. While this is pending, nothing is read from the session, so that the
+    /// client's window closes. It must wake the task later.
     fn poll_ready(&mut self, session: SessionId, cx: &mut Context<'_>) -> Poll<()> {
         let _ = (session, cx);
         Poll::Ready(())

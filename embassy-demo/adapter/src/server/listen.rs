@@ -1,8 +1,8 @@
 //! Which socket listens on which port.
 //!
 //! An smoltcp socket listens on one port and has no backlog: a connection to a port on which no socket listens at that
-//! moment is refused. So every socket without a connection listens where listeners are fewest, and moves when another
-//! port has lost its last one to a connection.
+//! moment is refused. So every socket without a connection listens on the port with the fewest listeners, and moves when
+//! another port has lost its last one to a connection.
 
 use core::cell::Cell;
 
@@ -20,26 +20,26 @@ impl<'p, const SOCKETS: usize> Listeners<'p, SOCKETS> {
     }
 
     /// The port that a socket without a connection should listen on: its own, unless another has fewer listeners.
-    /// `None` where there are no ports.
+    /// `None` if there are no ports.
     pub(crate) fn choose(&self, socket: usize) -> Option<(usize, u16)> {
         let own = self.on.get(socket).and_then(Cell::get);
         let others = |port| {
             let listening = self.on.iter().enumerate().filter(|(other, on)| *other != socket && on.get() == Some(port));
             listening.count()
         };
-        // Of equals, the first wins, and the socket's own port before all.
+        // Of equal ones, the socket's own port wins, then the first.
         let key = |&(index, _): &(usize, u16)| (others(index), own != Some(index));
         self.ports.iter().copied().enumerate().min_by_key(key)
     }
 
-    /// Notes where a socket listens now; answers whether that is new, so that the others should choose again.
+    /// Stores the port of a socket. Returns whether it has changed, so that the others should choose again.
     pub(crate) fn note(&self, socket: usize, on: Option<usize>) -> bool {
         let is_new = self.on.get(socket).is_some_and(|cell| cell.replace(on) != on);
         self.generation.set(self.generation.get().wrapping_add(u32::from(is_new)));
         is_new
     }
 
-    /// How often something was new: as long as it stays, [`Self::choose`] answers the same.
+    /// How often something has changed. While this is the same, so are the results of [`Self::choose`].
     pub(crate) fn generation(&self) -> u32 {
         self.generation.get()
     }
@@ -49,7 +49,7 @@ impl<'p, const SOCKETS: usize> Listeners<'p, SOCKETS> {
 mod tests {
     use super::*;
 
-    /// Lets every idle socket choose until nobody moves; says where they end up.
+    /// Lets every idle socket choose until none moves. Returns their ports.
     fn settle<const N: usize>(listeners: &Listeners<'_, N>, busy: &[usize]) -> [Option<usize>; N] {
         for _ in 0..=N {
             let mut moved = false;
@@ -68,11 +68,11 @@ mod tests {
     fn every_port_has_a_listener_while_sockets_are_left() {
         let listeners = Listeners::<3>::new(&[1935, 80]);
         assert_eq!(settle(&listeners, &[]), [Some(0), Some(1), Some(0)]);
-        // Port 80 lost its only one: one of the two others goes there.
+        // Port 80 has lost its only listener: one of the two others moves there.
         assert_eq!(settle(&listeners, &[1]), [Some(0), None, Some(1)]);
         assert_eq!(settle(&listeners, &[1, 2]), [Some(0), None, None]);
         assert_eq!(settle(&listeners, &[0, 1, 2]), [None; 3]);
-        // The first one back goes where nobody is, and so does the second.
+        // The first one back takes a port without a listener, and so does the second.
         assert_eq!(settle(&listeners, &[0, 1]), [None, None, Some(0)]);
         assert_eq!(settle(&listeners, &[0]), [None, Some(1), Some(0)]);
     }

@@ -1,4 +1,4 @@
-//! Serving on a list of ports.
+//! A server on a list of ports.
 
 mod gateway;
 pub(crate) mod handler;
@@ -27,23 +27,23 @@ use crate::server::relay::{Relay, StreamMemory, Woken, peer};
 use crate::server::slot::{Acceptor, Slot};
 use crate::transport::{KeepAlive, Traffic};
 
-/// The ports that a server listens on where nothing else is wanted: 1935 and 80, RTMP's own and the one that firewalls let
-/// through. Clients here also try 443: `&[1935, 80, 443]` needs one more socket.
+/// The default ports of a server: 1935, which is that of RTMP, and 80, which most firewalls let through. This crate's
+/// clients also try 443: `&[1935, 80, 443]` needs one more socket.
 pub const DEFAULT_PORTS: &[u16] = &[1935, 80];
 
-/// How to serve.
+/// The configuration of a server.
 #[derive(Debug, Clone, Copy)]
 pub struct ServerOptions {
-    /// When a silent peer counts as gone.
+    /// When a silent peer is given up.
     pub keep_alive: KeepAlive,
-    /// How the sessions behave.
+    /// The configuration of its sessions.
     pub session: ServerConfig,
 }
 
 impl_format!([] ServerOptions, this => "ServerOptions {{ keep_alive: {}, session: {} }}", this.keep_alive, this.session);
 
 impl ServerOptions {
-    /// With the default times.
+    /// The default times.
     pub const DEFAULT: ServerOptions = ServerOptions { keep_alive: KeepAlive::DEFAULT, session: ServerConfig::new() };
 }
 
@@ -53,19 +53,19 @@ impl Default for ServerOptions {
     }
 }
 
-/// Why a server cannot work; the fault is the caller's.
+/// A configuration that cannot work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ServerError {
-    /// There is no port to listen on.
+    /// The list of ports is empty.
     NoPorts,
-    /// This port cannot be listened on, since it is 0 or given twice. (Any other can: the device has them all.)
+    /// This port is 0, or is in the list twice.
     Port(u16),
-    /// There must be at least so many sockets: one for each port, and one more, so that no port is deaf as soon as
-    /// somebody is connected.
+    /// At least this number of sockets is needed: one for each port and one more, so that all ports are still open when one
+    /// client is connected.
     Sockets(usize),
-    /// For answers in tunnels, the send ring of each socket must have so many bytes.
+    /// With tunnels, the send ring of each socket must have at least this number of bytes.
     SendRing(usize),
 }
 
@@ -82,16 +82,17 @@ impl fmt::Display for ServerError {
 
 impl core::error::Error for ServerError {}
 
-/// A server with `SOCKETS` sockets, which is how many clients it can have at once, on a list of ports. It relays
-/// `PUBLISHERS` streams to `PLAYERS` players; with 0 of them it takes publishers alone.
+/// A server with `SOCKETS` sockets, and as many clients at a time, on a list of ports. It relays `PUBLISHERS` streams to
+/// `PLAYERS` players; with 0 of them it accepts publishers alone.
 ///
-/// An smoltcp socket listens on one port and has no backlog. Every socket without a connection listens where listeners
-/// are fewest, so all ports stay open as long as there is a socket for each; after that, connections are refused.
+/// An smoltcp socket listens on one port and has no backlog. A socket without a connection listens on the port with the
+/// fewest listeners, so that all ports stay open while there is a socket for each. After that, connections are refused.
 ///
 /// A stream is known by its [application and key](embedded_rtmp::relay::StreamName). It has one publisher; a second one is
 /// told `NetStream.Publish.BadName`. [An example](crate#serving).
 ///
-/// `STREAMS` is how many chunk streams of a client may come in beside the one that is read; 8 do for all clients known.
+/// `STREAMS` is the number of chunk streams of a client beside the one that is being read. 8 are enough for all known
+/// clients.
 pub struct Server<
     'a,
     const SOCKETS: usize,
@@ -121,14 +122,14 @@ impl_format!(
 );
 
 impl<'a, const SOCKETS: usize, const STREAMS: usize> Server<'a, SOCKETS, 0, 0, STREAMS> {
-    /// A server on `ports`, such as [`DEFAULT_PORTS`], that takes publishers alone. It begins to listen when it
+    /// A server on `ports`, such as [`DEFAULT_PORTS`], that accepts publishers alone. It listens while it
     /// [runs](Self::run).
     ///
     /// # Panics
-    /// Where the stack has fewer sockets left than the server has (`StackResources`).
+    /// If the stack has fewer sockets left than the server has (`StackResources`).
     ///
     /// # Errors
-    /// The ports or the number of sockets make no sense.
+    /// The ports or the number of sockets cannot work.
     pub fn new<const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usize>(
         stack: Stack<'a>,
         ports: &'a [u16],
@@ -142,20 +143,20 @@ impl<'a, const SOCKETS: usize, const STREAMS: usize> Server<'a, SOCKETS, 0, 0, S
 impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, const STREAMS: usize>
     Server<'a, SOCKETS, PUBLISHERS, PLAYERS, STREAMS>
 {
-    /// Bytes of RAM that each session takes, beside its [`Memory`].
+    /// Bytes of RAM of each session, without its [`Memory`].
     pub const SESSION_SIZE: usize = size_of::<Slot<'_, STREAMS>>();
-    /// Bytes of RAM that each stream takes which is relayed, beside its [`StreamMemory`].
+    /// Bytes of RAM of each relayed stream, without its [`StreamMemory`].
     pub const STREAM_SIZE: usize = size_of::<Ring<'_>>() + size_of::<StreamEntry<'_>>();
-    /// Bytes of RAM that each player takes, beside its session.
+    /// Bytes of RAM of each player, without its session.
     pub const PLAYER_SIZE: usize = size_of::<PlayerEntry>();
 
-    /// A server that relays what is published to players, through `streams`.
+    /// A server that relays streams to players, through the memory in `streams`.
     ///
     /// # Panics
-    /// Where the stack has fewer sockets left than the server has (`StackResources`).
+    /// If the stack has fewer sockets left than the server has (`StackResources`).
     ///
     /// # Errors
-    /// The ports or the number of sockets make no sense.
+    /// The ports or the number of sockets cannot work.
     pub fn relaying<
         const RX: usize,
         const TX: usize,
@@ -201,13 +202,13 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         Ok(Self { slots, rings, streams, players, directory, listeners, options: *options, gateway })
     }
 
-    /// Takes tunnels (RTMPT) beside direct connections, on all ports: a connection's first byte tells them apart. Who asks for
-    /// anything else in HTTP gets a page, or 404. Sessions in tunnels have the ids after those of the sockets, `SOCKETS` and
-    /// up. While a handler holds one of them back, its client waits no longer than the tunnels'
+    /// Accepts tunnels (RTMPT) beside direct connections, on all ports. The first byte of a connection tells them apart. Other
+    /// requests in HTTP get a page, or 404. Sessions in tunnels have the ids after those of the sockets, from `SOCKETS` on.
+    /// While a handler holds one of them back, its client waits no longer than the tunnels'
     /// [`idle_timeout`](embedded_rtmp::tunnel::TunnelConfig::idle_timeout).
     ///
     /// # Errors
-    /// The sockets' send rings are too small for answers.
+    /// The send rings of the sockets are too small for answers.
     #[cfg(feature = "rtmpt")]
     pub fn with_tunnels<const TUNNELS: usize, const EACH: usize>(
         mut self,
@@ -223,7 +224,7 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         Ok(self)
     }
 
-    /// Listens, and serves who comes. The future can be dropped; when there is a new one, everything goes on.
+    /// Listens and serves clients. The future can be dropped; a new one continues.
     pub async fn run(&mut self, handler: &mut dyn Handler) {
         poll_fn(|cx| {
             let Self { slots, rings, streams, players, directory, listeners, options, gateway } = self;
@@ -246,8 +247,7 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         .await
     }
 
-    /// Ends all sessions in good order, as far as that goes within two seconds, and listens no more. [`Self::run`] begins
-    /// anew.
+    /// Stops listening, and ends all sessions in good order, within two seconds at most. [`Self::run`] listens again.
     pub async fn shutdown(&mut self, handler: &mut dyn Handler) {
         poll_fn(|cx| {
             let Self { slots, rings, streams, players, directory, listeners, gateway, .. } = self;
@@ -264,7 +264,7 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         .await
     }
 
-    /// What a player has had until now; `None` for sessions that play nothing.
+    /// Returns what a player was sent so far; `None` if the session plays nothing.
     pub fn played(&self, session: SessionId) -> Option<Played> {
         self.players
             .iter()
@@ -273,8 +273,8 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
             .map(|(_, played)| played)
     }
 
-    /// Bytes that went over a session's TCP connection: of the last one, where there is none now. `None` for sessions in
-    /// tunnels, which have none of their own.
+    /// Returns the bytes of a session's TCP connection, or of its last one if it has none now. `None` for sessions in tunnels,
+    /// which have no connection of their own.
     pub fn traffic(&self, session: SessionId) -> Option<Traffic> {
         self.slots.get(usize::from(session.0)).map(Slot::traffic)
     }

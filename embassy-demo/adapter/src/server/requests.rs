@@ -1,4 +1,4 @@
-//! What a server's sessions bring, and what is answered.
+//! The events of a server's sessions, and their answers.
 
 use embedded_rtmp::command::{Status, code};
 use embedded_rtmp::session::{Server, ServerEvent};
@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::server::handler::{Handler, Rejection, SessionId};
 use crate::server::relay::{Application, Relay};
 
-/// Hands on what happens in `input`, and answers requests.
+/// Handles the events in `input`, and answers requests.
 pub(crate) fn take_in<const STREAMS: usize>(
     id: SessionId,
     session: &mut Server<'_, STREAMS>,
@@ -20,7 +20,7 @@ pub(crate) fn take_in<const STREAMS: usize>(
     input: &mut &[u8],
 ) -> Result<(), Error> {
     loop {
-        // Matched where it lies: an event is large, and there is one for each piece of media.
+        // Matched in place: an event is large, and there is one for each piece of media.
         match session.next_event(now, input) {
             Ok(Some(ServerEvent::Media(fragment))) => {
                 relay.push(now, id, &fragment);
@@ -56,7 +56,7 @@ pub(crate) fn take_in<const STREAMS: usize>(
                     };
                     let reset = request.reset;
                     let denial = match answer {
-                        // It takes the place of what is played, at once or when a message of that is whole.
+                        // It replaces the stream that is played, at once or when a message of that is complete.
                         Ok(()) => match relay.play(id, stream, application.stream(request.name.as_bytes())) {
                             Ok(played) => {
                                 played.into_iter().for_each(|played| handler.played(id, played));

@@ -1,4 +1,4 @@
-//! A server's session on its socket.
+//! A server session on its socket.
 
 use core::task::{Context, Poll};
 
@@ -11,10 +11,10 @@ use crate::server::relay::{Application, Relay};
 use crate::server::requests::take_in;
 use crate::transport::{Tcp, Transport};
 
-/// Takes in what has come, puts out what waits, looks at the clock, and has the task woken when there is more to do.
+/// Handles input, sends output, handles timeouts, and registers the task's waker.
 ///
 /// # Errors
-/// The session has failed, or the connection is over. All that came before that has been handed on.
+/// The session has failed, or the connection has ended. Everything that arrived before has been handled.
 pub(crate) fn advance<const STREAMS: usize>(
     id: SessionId,
     link: &mut Tcp<'_>,
@@ -26,7 +26,7 @@ pub(crate) fn advance<const STREAMS: usize>(
 ) -> Result<(), Error> {
     let now = clock();
     loop {
-        // Until nothing is left, or an answer must go out first: at the ring's end, what has come lies in two parts.
+        // Until nothing is left, or an answer must be sent first. At the end of the ring, input lies in two parts.
         let mut is_drained = false;
         while !is_drained && handler.poll_ready(id, cx).is_ready() {
             let mut result = Ok(());
@@ -44,7 +44,7 @@ pub(crate) fn advance<const STREAMS: usize>(
         let (written, waits) = match relay.player(id) {
             Some(player) => {
                 if !link.has_room() {
-                    // A player that is too slow is found also now.
+                    // A player that is too slow must be found also without room.
                     relay.pump(player, session, now, &mut [])?;
                 }
                 let mut result = Ok(());
@@ -62,7 +62,7 @@ pub(crate) fn advance<const STREAMS: usize>(
                 (written, true)
             }
             None if session.wants_transmit() => {
-                // Who makes no room has its time, too.
+                // The time limit of a client that makes no room starts, too.
                 let _ = session.poll_transmit(now, &mut []);
                 (link.write(&mut |out| session.poll_transmit(now, out)), true)
             }
@@ -71,12 +71,12 @@ pub(crate) fn advance<const STREAMS: usize>(
         if written > 0 {
             continue;
         }
-        // What came before a reset stays unread where an answer had to go out first.
+        // Input before a reset stays unread if an answer had to be sent first.
         if !is_drained && (!link.may_receive() || !link.may_send() && !session.wants_input()) {
             return Err(link.end());
         }
         if session.is_closed() {
-            // The client was refused, and has been told.
+            // The client was rejected, and has been told.
             return Err(Error::Closed);
         }
         match session.poll_timeout() {

@@ -21,23 +21,23 @@ use crate::server::requests::over;
 use crate::server::serving::advance;
 use crate::transport::{KeepAlive, Tcp, Traffic, Transport};
 
-/// How long the end of a connection may take.
+/// The time limit for closing a connection.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
-/// What a request of HTTP is answered with.
+/// The answer to a request in HTTP.
 const NOT_FOUND: &[u8] = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// What a socket needs until it has a session.
+/// What a socket needs before it has a session.
 pub(crate) struct Acceptor<'e, 'a, const SOCKETS: usize> {
     pub(crate) listeners: &'e Listeners<'a, SOCKETS>,
     pub(crate) options: &'e ServerOptions,
     pub(crate) gateway: &'e mut Gateway<'a>,
 }
 
-/// A socket, and what it does.
+/// A socket and its state.
 pub(crate) struct Slot<'a, const STREAMS: usize> {
     link: Tcp<'a>,
-    /// The port that it listens on, and how often listeners had moved when it chose that.
+    /// The port that it listens on, and the generation of the listeners when it chose the port.
     port: u16,
     generation: Option<u32>,
     /// The application of the session.
@@ -50,10 +50,10 @@ enum Phase<'a, const STREAMS: usize> {
     /// Between two phases.
     Moving,
     Listening(SessionBuffers<'a>),
-    /// There is a connection, which may speak HTTP, or does.
+    /// There is a connection that speaks HTTP, or may do so.
     Asking(SessionBuffers<'a>, Web),
     Serving(Server<'a, STREAMS>),
-    /// The session is over; the connection is given some time to end in good order.
+    /// The session has ended. The connection is given some time to close.
     Closing(SessionBuffers<'a>, Instant),
 }
 
@@ -65,7 +65,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
     ) -> Self {
         let Lent { rx, tx, buffers, .. } = memory.split();
         let mut link = Tcp::new(stack, rx, tx);
-        // A client that begins to connect and goes away must not keep the socket for ever.
+        // A client that goes away while it connects must not occupy the socket for ever.
         link.limit_silence(keep_alive.timeout);
         Self { link, port: 0, generation: None, application: Application::new(), phase: Phase::Listening(buffers) }
     }
@@ -79,8 +79,8 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         self.link.traffic()
     }
 
-    /// Does what there is to do, and has the task woken when there is more.
-    // The session stays where it is: it is large, and this is done for each segment.
+    /// Does everything that can be done now, and registers the task's waker.
+    // The session is not moved: it is large, and this runs for each segment.
     pub(crate) fn poll<const SOCKETS: usize>(
         &mut self,
         id: SessionId,
@@ -128,7 +128,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         }
     }
 
-    /// Ends what there is in good order, and listens no more; ready when that is done.
+    /// Stops listening, or ends the connection in good order. Ready when that is done.
     pub(crate) fn poll_shutdown<const SOCKETS: usize>(
         &mut self,
         id: SessionId,
@@ -141,7 +141,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
             match &mut self.phase {
                 Phase::Moving => return Poll::Ready(()),
                 Phase::Listening(_) => {
-                    // A client may be about to connect, or have just done so.
+                    // A client may be connecting, or have just connected.
                     self.link.abort();
                     listeners.note(usize::from(id.0), None);
                     return Poll::Ready(());
@@ -168,21 +168,21 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         }
     }
 
-    /// A client has come.
+    /// A client has connected.
     #[cold]
     fn open(&mut self, id: SessionId, options: &ServerOptions, handler: &mut dyn Handler) {
         let from = Origin { port: self.link.local_port(), remote: self.link.remote() };
         info!("session {}: opened on port {}", id.0, from.port);
         handler.opened(id, from);
         let Some(buffers) = self.phase.leave() else { return };
-        // `Memory` cannot be made with sizes that are too small.
+        // `Memory` with sizes that are too small does not compile.
         let Ok(mut session) = Server::new(buffers, options.session, &handler.entropy()) else { return };
-        // Who says nothing at all has no longer than others.
+        // The time limit of a client that sends nothing starts, too.
         let _ = session.poll_transmit(clock(), &mut []);
         self.phase = Phase::Serving(session);
     }
 
-    /// Its session is over.
+    /// Its session has ended.
     #[cold]
     fn end(&mut self, id: SessionId, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler, why: &Error) {
         info!("session {}: {}", id.0, why);
@@ -190,11 +190,11 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         self.close(why);
     }
 
-    /// Its connection is to end as its session has ended: in good order, or at once.
+    /// Closes or aborts the connection, depending on how its session has ended.
     fn close(&mut self, why: &Error) {
         match why {
             Error::Closed => self.link.close(),
-            // Where there are no tunnels, a browser comes this far.
+            // Without tunnels, this is a browser.
             Error::Session(session::SessionError::Handshake(handshake::HandshakeError::Version(b'A'..=b'Z'))) => {
                 self.link.write(&mut |out| out.iter_mut().zip(NOT_FOUND).map(|(to, from)| *to = *from).count());
                 self.link.close();
@@ -205,7 +205,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         self.phase = Phase::Closing(buffers, clock() + CLOSE_LIMIT);
     }
 
-    /// Listens where listeners are fewest, until there is a connection.
+    /// Listens on the port with the fewest listeners, until there is a connection.
     fn poll_listen<const SOCKETS: usize>(
         &mut self,
         socket: usize,
@@ -214,7 +214,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
     ) -> Poll<()> {
         let generation = listeners.generation();
         if self.generation == Some(generation) && self.link.is_listening() {
-            // Nobody has moved since it chose.
+            // No listener has moved since it chose its port.
             self.link.wake_when_writable(cx);
             return Poll::Pending;
         }
@@ -224,7 +224,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
             self.link.abort();
         }
         let opened = self.link.poll_accept(port, cx);
-        // A client that begins to connect and resets leaves it where it listened.
+        // After a client that resets while it connects, it still listens on its port.
         if self.link.is_listening() {
             self.port = port;
         }
@@ -237,7 +237,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
 }
 
 impl<'a, const STREAMS: usize> Phase<'a, STREAMS> {
-    /// Ends it, for the memory that the next one needs.
+    /// Ends the phase. Returns the memory for the next one.
     fn leave(&mut self) -> Option<SessionBuffers<'a>> {
         match core::mem::replace(self, Self::Moving) {
             Self::Moving => None,

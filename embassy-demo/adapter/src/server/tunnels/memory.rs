@@ -5,8 +5,8 @@ use embedded_rtmp::{handshake, tunnel};
 
 use crate::fmt::impl_format;
 
-/// The memory of `TUNNELS` tunnels: for a static, or wherever the caller keeps it. They have no rings: what comes and goes
-/// does so through those of the server's sockets.
+/// The memory of `TUNNELS` tunnels, for a static or another place of the caller's. It has no rings: tunnels use those of the
+/// server's sockets.
 ///
 /// ```
 /// use embedded_rtmp_embassy::TunnelMemory;
@@ -17,8 +17,8 @@ use crate::fmt::impl_format;
 ///
 /// | Bytes of each | What they are for | How many |
 /// |---|---|---|
-/// | `SCRATCH` | First the handshake, then commands and data that come, which must be whole to be read. | 1,536 at least; more where longer commands come. |
-/// | `CONTROL` | What waits to be sent beside media. One request may hold many commands, and all that is said to them waits for its end. | 512 at least, which is enough for clients known; 1,024 for stream keys of more than 200 bytes. |
+/// | `SCRATCH` | First the handshake, then commands and data messages that are collected. | At least 1,536; more for longer commands. |
+/// | `CONTROL` | Output other than media. One request may have many commands, and their answers wait for its end. | At least 512, which is enough for known clients; 1,024 for stream keys of more than 200 bytes. |
 pub struct TunnelMemory<
     const TUNNELS: usize,
     const SCRATCH: usize = { handshake::SCRATCH },
@@ -35,7 +35,7 @@ impl_format!(
 );
 
 impl<const TUNNELS: usize, const SCRATCH: usize, const CONTROL: usize> TunnelMemory<TUNNELS, SCRATCH, CONTROL> {
-    /// Memory, all zeros. Sizes that cannot work do not compile.
+    /// Memory, all zeros. Sizes that are too small do not compile.
     pub const fn new() -> Self {
         const {
             assert!(TUNNELS > 0 && TUNNELS < 256, "1 to 255 tunnels");
@@ -45,7 +45,7 @@ impl<const TUNNELS: usize, const SCRATCH: usize, const CONTROL: usize> TunnelMem
         Self { scratch: [[0; SCRATCH]; TUNNELS], control: [[0; CONTROL]; TUNNELS] }
     }
 
-    /// What each session gets.
+    /// The buffers of each session.
     pub(crate) fn split(&mut self) -> [SessionBuffers<'_>; TUNNELS] {
         let mut control = self.control.iter_mut();
         self.scratch.each_mut().map(|scratch| {

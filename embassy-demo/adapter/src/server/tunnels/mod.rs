@@ -1,4 +1,4 @@
-//! A server's tunnels (RTMPT): sessions that belong to an id, and come over whatever TCP connections speak HTTP.
+//! A server's tunnels (RTMPT): sessions that belong to an id, over any TCP connections that speak HTTP.
 
 mod memory;
 mod web;
@@ -20,12 +20,12 @@ use crate::transport::Tcp;
 
 pub use memory::TunnelMemory;
 
-/// What a [`Gateway`](crate::server::gateway::Gateway) asks of the tunnels, however many there are.
+/// What a [`Gateway`](crate::server::gateway::Gateway) needs of tunnels, whatever their number.
 pub(crate) trait WebServer {
-    /// How long a connection may be without its first byte.
+    /// The time limit for the first byte of a connection.
     fn drop_limits(&self) -> Duration;
 
-    /// Takes in what has come on a connection, and answers.
+    /// Handles the input of a connection, and answers.
     fn advance(
         &mut self,
         web: &mut Web,
@@ -35,10 +35,10 @@ pub(crate) trait WebServer {
         cx: &mut Context<'_>,
     ) -> Result<(), Error>;
 
-    /// A connection is over.
+    /// A connection has ended.
     fn leave(&mut self, web: &mut Web, why: &Error, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler);
 
-    /// Looks at the time.
+    /// Handles timeouts.
     fn tick(&mut self, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler, cx: &mut Context<'_>);
 
     /// Ends all tunnels.
@@ -46,14 +46,14 @@ pub(crate) trait WebServer {
 }
 
 /// `TUNNELS` tunnels that a [`Server`](crate::Server) serves beside its direct connections, on the same ports: see
-/// [`Server::with_tunnels`](crate::Server::with_tunnels). A publisher or a player in a tunnel is a session as any other, for
-/// the [`Handler`] and the relay.
+/// [`Server::with_tunnels`](crate::Server::with_tunnels). For the [`Handler`] and the relay, a publisher or a player in a
+/// tunnel is a session like any other.
 ///
-/// A tunnel belongs to its id, which is made of the handler's entropy, and never to a TCP connection: each of its requests
-/// may come on another one. A connection takes one of the server's sockets only while it is open.
+/// A tunnel belongs to its id, which is made of the handler's entropy, and not to a TCP connection: each request may arrive
+/// on another one. A connection takes one of the server's sockets only while it is open.
 ///
-/// Each answer is put straight into the socket's send ring, as much as there is room for: nothing is kept in between. So a
-/// player gets at most a ring full in a round trip.
+/// Each answer is written straight into the send ring of the socket, as far as there is room. So a player gets at most one
+/// ring of bytes per round trip.
 ///
 /// ```no_run
 /// use embassy_net::Stack;
@@ -62,7 +62,7 @@ pub(crate) trait WebServer {
 ///     Handler, Memory, ServerOptions, Server, ServerError, StreamMemory, TunnelMemory, Tunnels,
 /// };
 ///
-/// /// One stream and three players, of whom two may come through tunnels; four connections at a time.
+/// /// One stream and three players, two of which may use tunnels; four connections at a time.
 /// async fn serve(
 ///     stack: Stack<'static>,
 ///     memory: &'static mut [Memory<8192, 4096>; 4],
@@ -98,10 +98,10 @@ impl_format!(
 );
 
 impl<'a, const TUNNELS: usize, const STREAMS: usize> Tunnels<'a, TUNNELS, STREAMS> {
-    /// Bytes of RAM that all of them take, beside their [`TunnelMemory`].
+    /// Bytes of RAM of all tunnels, without their [`TunnelMemory`].
     pub const SIZE: usize = size_of::<Self>();
 
-    /// Tunnels in `memory`. `config` says what a plain request is answered with, and who is too slow.
+    /// Tunnels in `memory`. `config` has the answer to a plain request, and the time limits.
     pub fn new<const SCRATCH: usize, const CONTROL: usize>(
         memory: &'a mut TunnelMemory<TUNNELS, SCRATCH, CONTROL>,
         config: tunnel::TunnelConfig<'a>,
@@ -110,7 +110,7 @@ impl<'a, const TUNNELS: usize, const STREAMS: usize> Tunnels<'a, TUNNELS, STREAM
         Self { table: tunnel::Tunnels::new(config), places, first: 0, session: ServerConfig::new() }
     }
 
-    /// They are a server's now. The connections of one before it are gone, and its sessions with them.
+    /// A server takes them. The sessions of a server before it are ended, as their connections are gone.
     pub(crate) fn join(&mut self, first: u8, session: ServerConfig) {
         for index in 0..TUNNELS {
             if let Some(Place::Taken(tunnel, ..)) = self.places.get(index) {
@@ -131,14 +131,14 @@ impl<'a, const TUNNELS: usize, const STREAMS: usize> Tunnels<'a, TUNNELS, STREAM
         let Place::Free(buffers) = core::mem::replace(place, Place::Moving) else { return };
         info!("session {}: opened in a tunnel on port {}", id.0, from.port);
         handler.opened(id, from);
-        // `TunnelMemory` cannot be made with sizes that are too small.
+        // `TunnelMemory` with sizes that are too small does not compile.
         let Ok(mut session) = Server::new(buffers, self.session, &handler.entropy()) else { return };
-        // Who says nothing at all has no longer than others.
+        // The time limit of a client that sends nothing starts, too.
         let _ = session.poll_transmit(clock(), &mut []);
         *place = Place::Taken(tunnel, session, Application::new());
     }
 
-    /// A tunnel is over.
+    /// A tunnel has ended.
     fn end(&mut self, tunnel: TunnelId, why: &Error, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler) {
         if self.free(tunnel) {
             let id = self.id(tunnel);
@@ -147,7 +147,7 @@ impl<'a, const TUNNELS: usize, const STREAMS: usize> Tunnels<'a, TUNNELS, STREAM
         }
     }
 
-    /// Has a tunnel's place free for the next; answers whether it was taken.
+    /// Frees the place of a tunnel. Returns whether it was taken.
     fn free(&mut self, tunnel: TunnelId) -> bool {
         self.table.close(tunnel);
         let Some(place) = self.places.get_mut(tunnel.index()) else { return false };

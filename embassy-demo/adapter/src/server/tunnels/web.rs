@@ -1,4 +1,4 @@
-//! One TCP connection that speaks HTTP, and what its requests are for.
+//! One TCP connection that speaks HTTP.
 
 use core::task::Context;
 use core::time::Duration;
@@ -17,12 +17,12 @@ use crate::server::relay::Relay;
 use crate::server::requests::take_in;
 use crate::transport::{Tcp, Transport};
 
-/// How often an answer that waits for room is tried again. A ring that is empty has all of its room in one piece; nobody is
-/// told when that is so.
+/// How often an answer that waits for room is tried again. There is no waker for a ring that has become empty, and has all
+/// of its room in one piece.
 const AGAIN: Duration = Duration::from_millis(10);
 
 impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
-    /// Takes in what has come, and answers.
+    /// Handles the input, and answers.
     pub(super) fn serve(
         &mut self,
         web: &mut Web,
@@ -50,11 +50,11 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
             if web.connection.is_over() {
                 return Err(Error::Closed);
             }
-            // Who asks nothing more may still be answered; after a reset nobody is, whatever is unread.
+            // After a FIN, a request is still answered; after a reset it is not.
             if !link.may_receive() && !waits || !link.may_send() {
                 return Err(link.end());
             }
-            // Otherwise it is the answer that is waited for, or the handler.
+            // Otherwise the answer, or the handler, must come first.
             if is_drained {
                 link.wake_when_readable(cx);
             }
@@ -69,7 +69,7 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
         }
     }
 
-    /// Takes in what requests bring.
+    /// Handles requests.
     fn take(
         &mut self,
         web: &mut Web,
@@ -99,7 +99,7 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
                 TunnelEvent::Closed(tunnel) => self.end(tunnel, &Error::Closed, relay, handler),
                 TunnelEvent::Refused(why) => {
                     info!("port {}: a request is answered with {}", web.from.port, why);
-                    // Whoever wants no tunnel, or none that there is, is not to keep a socket.
+                    // A client without a tunnel must not occupy a socket.
                     if matches!(why, TunnelRefusal::Page | TunnelRefusal::NotFound | TunnelRefusal::NoTunnel) {
                         web.connection.close_after_answer();
                     }
@@ -109,7 +109,7 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
         }
     }
 
-    /// Hands bytes on to a session; answers whether it took any.
+    /// Hands bytes to a session. Returns whether it took any.
     fn hand_on(
         &mut self,
         tunnel: TunnelId,
@@ -134,7 +134,7 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
         Ok(false)
     }
 
-    /// Answers what is to be answered; says whether anything has changed, and whether an answer waits for room.
+    /// Sends answers. Returns whether anything has changed, and whether an answer waits for room.
     fn answer(
         &mut self,
         web: &mut Web,
