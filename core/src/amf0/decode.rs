@@ -1,17 +1,17 @@
 //! The pull decoder.
 //!
-//! What may come next depends on the innermost open container alone:
+//! The innermost open container determines what may follow:
 //!
-//! | Innermost | Next | Its end |
+//! | Innermost | Next | End |
 //! |---|---|---|
 //! | none: the message | a value | the last byte: `None` |
 //! | map: object, typed object, ECMA array | a key, then a value | `00 00 09`, or the message's last byte |
-//! | strict array with n values to come | a value, then n is one less | n = 0 |
+//! | strict array with n missing values | a value, then n is one less | n = 0 |
 //!
-//! A start opens a container within the innermost one, and an end goes back to that one. AMF3 takes the rest of the
-//! message; then, whatever is open, only ends come. An error stays.
+//! A start token opens a container within the innermost one, and an end token closes it. AMF3 takes the rest of the
+//! message. After it, only the ends of the open containers follow.
 //!
-//! An explicit stack of [`MAX_DEPTH`] counts takes the place of recursion.
+//! A stack of [`MAX_DEPTH`] counts replaces recursion.
 
 use core::fmt;
 
@@ -19,30 +19,30 @@ use super::{Text, Token, marker};
 use crate::bytes::Cursor;
 use crate::fmt::impl_format;
 
-/// How many containers may be open within each other.
+/// The largest number of nested containers.
 pub const MAX_DEPTH: usize = 16;
 
-/// Why bytes are no AMF0 that can be decoded. The fault is the sender's.
+/// Why bytes cannot be decoded as AMF0. It is the sender's fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The message ends within a value, or a length or count says more than the message holds.
+    /// The message ends within a value, or a length or count is larger than the rest of the message.
     Truncated,
-    /// More than [`MAX_DEPTH`] containers are open within each other.
+    /// More than [`MAX_DEPTH`] containers are nested.
     TooDeep,
-    /// A key without a name that is no end marker.
+    /// An empty key that is not followed by an end marker.
     EmptyKey,
-    /// A marker that stands for no value, or for one whose length nobody knows (movie clip, record set).
+    /// An unknown marker, or one of a value without a known length (movie clip, record set).
     UnknownMarker(u8),
 }
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Truncated => f.write_str("AMF0 value longer than its message"),
-            Self::TooDeep => f.write_str("AMF0 value nested too deep"),
-            Self::EmptyKey => f.write_str("AMF0 key without a name"),
+            Self::Truncated => f.write_str("AMF0 value is longer than its message"),
+            Self::TooDeep => write!(f, "AMF0 containers are nested more than {MAX_DEPTH} deep"),
+            Self::EmptyKey => f.write_str("AMF0 key is empty"),
             Self::UnknownMarker(marker) => write!(f, "unknown AMF0 marker {marker:#04x}"),
         }
     }
@@ -50,14 +50,14 @@ impl fmt::Display for DecodeError {
 
 impl core::error::Error for DecodeError {}
 
-/// How many values the innermost container still has to get: a strict array's count, or one of these two.
+/// The number of missing values of the innermost container: a strict array's count, or one of these two.
 type Left = u32;
-/// Pairs, as many as there are.
+/// Any number of pairs.
 const MAP: Left = u32::MAX;
-/// Values without end: the message itself.
+/// Any number of values: the message itself.
 const MESSAGE: Left = u32::MAX - 1;
 
-/// What comes next.
+/// What is expected next.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum Expect {
@@ -67,10 +67,10 @@ enum Expect {
     Nothing,
 }
 
-/// Decodes the values of one message, token by token, without copying anything.
+/// Decodes the values of one message, token by token, without copying.
 ///
-/// Bytes behind the last value of interest are no concern: just stop asking. An error stays: every later call repeats
-/// it. A copy of a decoder is a bookmark.
+/// The caller may stop before the end of the message. An error is final: every later call returns it again. A copy of a
+/// decoder is a bookmark.
 #[derive(Debug, Clone, Copy)]
 pub struct Decoder<'a> {
     rest: &'a [u8],
@@ -78,7 +78,7 @@ pub struct Decoder<'a> {
     expect: Expect,
     error: Option<DecodeError>,
     depth: u8,
-    /// `left` of each container around the innermost one, the message first.
+    /// `left` of each container around the innermost one. The message is the first.
     outer: [Left; MAX_DEPTH],
 }
 
@@ -88,25 +88,31 @@ impl_format!(
 );
 
 impl<'a> Decoder<'a> {
-    /// A decoder of the values in `input`: the payload of a message, behind the format selector where there is one.
+    /// Creates a decoder of the values in `input`: the payload of a message, without a format selector.
+    #[must_use]
     pub const fn new(input: &'a [u8]) -> Self {
         Self { rest: input, left: MESSAGE, expect: Expect::Value, error: None, depth: 0, outer: [0; MAX_DEPTH] }
     }
 
-    /// What is not decoded yet.
+    /// Returns the bytes that are not decoded yet.
+    #[must_use]
     pub const fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
-    /// Whether the message is decoded whole, and well.
+    /// Returns whether the whole message is decoded, without an error.
+    #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.rest.is_empty() && self.depth == 0 && self.error.is_none()
     }
 
-    /// The next token; `None` at the end of the message.
+    /// Returns the next token, or `None` at the end of the message.
     ///
-    /// Each start of a container has its [`Token::End`], also where the message does not mark it. The work of each call
-    /// is bounded, and the tokens of a message are at most its bytes and [`MAX_DEPTH`].
+    /// Every start of a container has its [`Token::End`], even if the message does not mark it. The work of each call is
+    /// bounded. A message has at most as many tokens as bytes, and [`MAX_DEPTH`] more.
+    ///
+    /// # Errors
+    /// The bytes are not AMF0, or are nested too deep.
     pub fn next_token(&mut self) -> Result<Option<Token<'a>>, DecodeError> {
         let token = match self.expect {
             Expect::Key => self.key(),
@@ -120,9 +126,12 @@ impl<'a> Decoder<'a> {
         token
     }
 
-    /// Takes the value that comes next, whole; before a key, the key as well.
+    /// Takes the next value with all its content. If a key is next, takes the key and its value.
     ///
-    /// Where there is none, this takes the [`Token::End`] of the container; at the end of the message it does nothing.
+    /// At the end of a container, takes its [`Token::End`]. At the end of the message, does nothing.
+    ///
+    /// # Errors
+    /// Those of [`Self::next_token`].
     pub fn skip_value(&mut self) -> Result<(), DecodeError> {
         let depth = self.depth;
         if let Some(Token::Key(_)) = self.next_token()? {
@@ -131,11 +140,14 @@ impl<'a> Decoder<'a> {
         self.skip_to(depth)
     }
 
-    /// Takes the next pair of the innermost map, whole, to look for known keys in a map whose start has been taken.
+    /// Takes the next pair of the innermost map, whose start token has been taken.
     ///
-    /// A value that is a container is given as its start, and what is in it is skipped. `None` when the map's end has
-    /// been taken, or where no key can stand. A key that comes twice is handed on twice: who assigns what comes keeps
-    /// the last, as an object of the sender's would.
+    /// If the value is a container, returns its start token and skips its content. Returns `None` when it has taken the end
+    /// of the map, or if the innermost container is not a map. A repeated key is returned again. The last value counts, as
+    /// in an object of the sender.
+    ///
+    /// # Errors
+    /// Those of [`Self::next_token`].
     pub fn next_property(&mut self) -> Result<Option<(Text<'a>, Token<'a>)>, DecodeError> {
         if matches!(self.expect, Expect::Value) {
             return Ok(None);
@@ -147,7 +159,7 @@ impl<'a> Decoder<'a> {
         Ok(Some((key, value)))
     }
 
-    /// Takes tokens until no more than `depth` containers are open.
+    /// Takes tokens until at most `depth` containers are open.
     fn skip_to(&mut self, depth: u8) -> Result<(), DecodeError> {
         while self.depth > depth {
             self.next_token()?;
@@ -155,7 +167,7 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// What is left after an error, or after AMF3 has taken the rest: the error, or the ends of what is open.
+    /// Returns the error again, or, after AMF3 has taken the rest, the ends of the open containers.
     #[cold]
     fn nothing(&mut self) -> Result<Option<Token<'a>>, DecodeError> {
         if let Some(error) = self.error {
@@ -189,7 +201,7 @@ impl<'a> Decoder<'a> {
         Ok(Some(Token::Key(Text::new(key))))
     }
 
-    /// Takes a scalar or the start of a container; or the end of a strict array, or of the message.
+    /// Takes a scalar or the start of a container, or the end of a strict array or of the message.
     fn value(&mut self) -> Result<Option<Token<'a>>, DecodeError> {
         if self.left == 0 {
             return Ok(Some(self.close()));
@@ -225,7 +237,7 @@ impl<'a> Decoder<'a> {
                     opens = Some(MAP);
                     Token::EcmaArrayStart { len }
                 } else {
-                    // A value takes a byte at least. So the count is below MESSAGE in any message that can be.
+                    // A value has at least one byte, so a valid count is at most the number of remaining bytes.
                     if len >= MESSAGE || usize::try_from(len).map_or(true, |len| len > cursor.0.len()) {
                         return Err(DecodeError::Truncated);
                     }

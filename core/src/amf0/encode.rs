@@ -6,12 +6,12 @@ use super::{Text, Token, marker};
 use crate::bytes;
 use crate::fmt::impl_format;
 
-/// The buffer is too small for a token. Nothing of the token is written, and what was written before stays.
+/// The buffer is too small for a token. No byte of the token is written. The tokens before it stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct BufferFull {
-    /// How many bytes the buffer must hold at least, for all tokens up to this one. `usize::MAX` where no buffer will
-    /// do: AMF0 has no form for a key or a class name of more than 65,535 bytes, nor for a string of 4 GiB.
+    /// The least size of the buffer in bytes, for all tokens up to this one. `usize::MAX` if no buffer is large enough:
+    /// AMF0 has no form for a key or a class name of more than 65,535 bytes, nor for a string of 4 GiB.
     pub needed: usize,
 }
 
@@ -25,47 +25,52 @@ impl core::error::Error for BufferFull {}
 
 /// Encodes tokens into a slice.
 ///
-/// The bytes of the buffer behind what is written may be changed as well. A [`Token::End`] belongs to each start of a container: for a
-/// strict array it writes nothing, for the others the end marker. (Up to 32 containers within each other are told
-/// apart.) Keys must not be empty, the count of a strict array must be true, and nothing can follow [`Token::Amf3`].
+/// The bytes of the buffer after the written ones may be changed as well. Every start of a container needs a
+/// [`Token::End`], which writes nothing for a strict array and the end marker otherwise. (This works for up to 32 nested
+/// containers.) Keys must not be empty, the count of a strict array must be correct, and nothing may follow
+/// [`Token::Amf3`].
 #[derive(Debug)]
 pub struct Encoder<'b> {
     buf: &'b mut [u8],
-    /// Never more than `buf` has.
+    /// At most the length of `buf`.
     len: usize,
-    /// A bit for each open container, the innermost lowest: whether it is a strict array.
+    /// One bit for each open container: whether it is a strict array. The innermost one is the lowest bit.
     open: u32,
 }
 
 impl_format!(['b] Encoder<'b>, this => "Encoder {{ {} of {} bytes }}", this.len, this.buf.len());
 
 impl<'b> Encoder<'b> {
-    /// An encoder that fills `buf` from its start.
+    /// Creates an encoder that fills `buf` from its start.
+    #[must_use]
     pub const fn new(buf: &'b mut [u8]) -> Self {
         Self { buf, len: 0, open: 0 }
     }
 
-    /// The number of bytes written.
+    /// Returns the number of bytes written.
+    #[must_use]
     pub const fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether nothing is written yet.
+    /// Returns whether nothing is written yet.
+    #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// What has been written.
+    /// Returns the written bytes.
+    #[must_use]
     pub fn finish(self) -> &'b [u8] {
         self.buf.get(..self.len).unwrap_or_default()
     }
 
     /// Writes one token.
     ///
-    /// This is inlined, so that a token whose kind is known where it is put costs no more than that kind's own code.
+    /// This function is inlined. If the kind of token is known at compile time, only the code of that kind remains.
     ///
     /// # Errors
-    /// [`BufferFull`] where it does not fit.
+    /// [`BufferFull`] if the token does not fit.
     #[inline(always)]
     pub fn put(&mut self, token: Token<'_>) -> Result<&mut Self, BufferFull> {
         match token {
@@ -89,11 +94,10 @@ impl<'b> Encoder<'b> {
         Ok(self)
     }
 
-    /// Writes tokens, one after another. One loop serves all kinds: where the kinds are known, [`Self::put`] is quicker,
-    /// and this is smaller.
+    /// Writes tokens, one after another. For several tokens this takes less flash than [`Self::put`], and is slower.
     ///
     /// # Errors
-    /// [`BufferFull`] where one does not fit; those before it have been written then.
+    /// [`BufferFull`] if a token does not fit. The tokens before it are written.
     #[inline(never)]
     pub fn put_all(&mut self, tokens: &[Token<'_>]) -> Result<&mut Self, BufferFull> {
         for token in tokens {
@@ -102,20 +106,20 @@ impl<'b> Encoder<'b> {
         Ok(self)
     }
 
-    /// Writes a key and the scalar that it stands for, or the start of the container.
+    /// Writes a key and its value: a scalar, or the start of a container.
     ///
     /// # Errors
-    /// [`BufferFull`] where they do not fit; the key may have been written then.
+    /// [`BufferFull`] if they do not fit. The key may be written.
     #[inline(always)]
     pub fn property(&mut self, key: &str, value: Token<'_>) -> Result<&mut Self, BufferFull> {
         self.key(key.into())?;
         self.put(value)
     }
 
-    /// Writes one string of all `parts`, one after another: a URL, say, without a place to put it together first.
+    /// Writes one string that consists of all `parts`. The parts of a URL, for example, need no buffer of their own.
     ///
     /// # Errors
-    /// [`BufferFull`] where it does not fit.
+    /// [`BufferFull`] if the string does not fit.
     pub fn put_string_parts(&mut self, parts: &[&str]) -> Result<&mut Self, BufferFull> {
         let total = parts.iter().fold(0, |sum: usize, part| sum.saturating_add(part.len()));
         let short = u16::try_from(total);
@@ -135,7 +139,7 @@ impl<'b> Encoder<'b> {
         Ok(self)
     }
 
-    /// Writes one string of all `parts` in the short form, which is enough for what a session says.
+    /// As [`Self::put_string_parts`], for at most 65,535 bytes, which is enough for a session's commands.
     pub(crate) fn short_string(&mut self, parts: &[&str]) -> Result<&mut Self, BufferFull> {
         let mut total = 0_usize;
         for part in parts {
@@ -149,7 +153,7 @@ impl<'b> Encoder<'b> {
         Ok(self)
     }
 
-    /// Writes what is AMF0 already.
+    /// Writes bytes that are AMF0 already.
     pub(crate) fn raw(&mut self, bytes: &[u8]) -> Result<&mut Self, BufferFull> {
         self.emit([0; 4], 0, bytes)?;
         Ok(self)
@@ -183,7 +187,7 @@ impl<'b> Encoder<'b> {
         self.emit([a, b, 0, 0], 2, key.as_bytes())
     }
 
-    /// A marker without a value.
+    /// Writes a marker without a value.
     fn bare(&mut self, marker: u8) -> Result<(), BufferFull> {
         self.emit([marker, 0, 0, 0], 1, &[])
     }
@@ -211,13 +215,13 @@ impl<'b> Encoder<'b> {
         Ok(())
     }
 
-    /// Remembers that a container is open.
+    /// Stores that a container is open.
     fn opened(&mut self, kind: u32) -> Result<(), BufferFull> {
         self.open = self.open << 1 | kind;
         Ok(())
     }
 
-    /// Writes a marker, a number of four bytes, and `tail`; all, or nothing.
+    /// Writes a marker, a number of four bytes, and `tail`: all of it, or nothing.
     #[cold]
     fn long(&mut self, marker: u8, number: u32, tail: &[u8]) -> Result<(), BufferFull> {
         let [a, b, c, d] = number.to_be_bytes();
@@ -229,16 +233,16 @@ impl<'b> Encoder<'b> {
         written
     }
 
-    /// Writes the first `size` bytes of `head` and `tail`; both, or nothing.
+    /// Writes the first `size` bytes of `head`, and `tail`: all of it, or nothing.
     fn emit(&mut self, head: [u8; 4], size: usize, tail: &[u8]) -> Result<(), BufferFull> {
         let start = self.len.wrapping_add(size);
-        // Neither length is more than half of what a usize holds.
+        // No slice is longer than half of `usize::MAX`.
         let needed = start.wrapping_add(tail.len());
         if needed > self.buf.len() {
             return Err(BufferFull { needed });
         }
         if let Some(room) = self.buf.get_mut(self.len..) {
-            // One store: what comes next is written over the bytes of `head` that do not belong here.
+            // One store of four bytes. The next write replaces those that are not part of `head`.
             let [a, b, c, _] = head;
             match room {
                 [to_a, to_b, to_c, to_d, ..] => [*to_a, *to_b, *to_c, *to_d] = head,
@@ -257,20 +261,20 @@ impl<'b> Encoder<'b> {
     }
 }
 
-/// What AMF0 cannot express, in any buffer.
+/// AMF0 has no form for the value.
 const NO_FORM: BufferFull = BufferFull { needed: usize::MAX };
 
-/// The bits of open containers.
+/// The two kinds of open containers.
 const MAP: u32 = 0;
 const STRICT: u32 = 1;
 
-/// A marker, and a number of two bytes.
+/// A marker and a number of two bytes.
 fn three(marker: u8, number: u16) -> [u8; 4] {
     let [a, b] = number.to_be_bytes();
     [marker, a, b, 0]
 }
 
-/// The length of a key or a name.
+/// The length of a key or a class name.
 fn short(text: Text<'_>) -> Result<u16, BufferFull> {
     u16::try_from(text.len()).map_err(|_| NO_FORM)
 }

@@ -1,12 +1,12 @@
-//! AMF0, the encoding of command and data messages: a pull decoder, and an encoder into a slice.
+//! AMF0, the encoding of command and data messages: a pull decoder and an encoder into a slice.
 //!
 //! ```text
 //!  bytes ── Decoder ──> Token, Token, …        Token, Token, … ──> Encoder ── bytes
 //!           next_token  (borrow the bytes)      (borrowed)         put
 //! ```
 //!
-//! A value is a run of [`Token`]s. A scalar is one token. A container is its start token, what it holds, and
-//! [`Token::End`]; what an object, a typed object or an ECMA array holds comes in pairs of a [`Token::Key`] and a value:
+//! A value is a sequence of [`Token`]s. A scalar is one token. A container is its start token, its content, and
+//! [`Token::End`]. The content of an object, a typed object or an ECMA array is pairs of a [`Token::Key`] and a value:
 //!
 //! ```
 //! use embedded_rtmp::amf0::{Decoder, Encoder, Token};
@@ -27,32 +27,29 @@
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 //!
-//! Sections are those of the "Action Message Format -- AMF 0" specification. Its choices that matter here:
+//! Section numbers are those of the "Action Message Format -- AMF 0" specification. Decisions of this implementation:
 //!
-//! - The count of an ECMA array is a hint (2.10), the end marker ends it. Where the message ends in place of a key, the
-//!   missing end markers are made up: some encoders never send them.
-//! - References (2.9) are handed on and never expanded: expanding them lets a short message ask for unbounded work.
-//! - The marker that switches to AMF3 (3.1) ends the decoding of its message, see [`Token::Amf3`].
-//! - Numbers are moved as bits; nothing here calculates with floats. Integers come and go through [`number_to_u32`] and
-//!   [`u32_to_number`].
+//! - The count of an ECMA array is a hint (2.10). The end marker ends the array. If the message ends where a key is
+//!   expected, the decoder returns the missing [`Token::End`]s, because some encoders never send end markers.
+//! - References (2.9) are returned and never expanded. To expand them would let a short message cause unbounded work.
+//! - The marker that switches to AMF3 (3.1) ends the decoding of its message: see [`Token::Amf3`].
+//! - Numbers are moved as bits, without float arithmetic. [`number_to_u32`] and [`u32_to_number`] convert integers.
 
 mod decode;
 mod encode;
 mod number;
-mod text;
 mod token;
 
 pub use decode::{DecodeError, Decoder, MAX_DEPTH};
 pub use encode::{BufferFull, Encoder};
 pub(crate) use number::magnitude;
 pub use number::{number_to_u32, u32_to_number};
-pub use text::Text;
-pub use token::Token;
+pub use token::{Text, Token};
 
 #[cfg(test)]
 mod tests;
 
-/// The markers that stand before each value (section 2.1).
+/// The marker before each value (section 2.1).
 mod marker {
     pub(super) const NUMBER: u8 = 0x00;
     pub(super) const BOOLEAN: u8 = 0x01;

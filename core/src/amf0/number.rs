@@ -1,46 +1,57 @@
-//! Integers in and out of AMF0 numbers, without float arithmetic.
+//! Conversion between integers and AMF0 numbers, without float arithmetic.
 //!
-//! Transaction ids, stream ids and counts are integers that travel as IEEE 754 doubles. Most microcontrollers have no
-//! unit for doubles, and the routines in its place cost flash; shifting the bits does not.
+//! Transaction ids, stream ids and counts are integers in IEEE 754 doubles. Most microcontrollers have no unit for
+//! doubles, and the library routines for them cost flash. Shifting the bits costs little.
 
 /// The exponent field of 1.0.
 const BIAS: u32 = 0x3FF;
 
-/// `number` as an integer, where it is exactly one between 0 and `u32::MAX`.
+/// Converts a number that is an integer from 0 to `u32::MAX`. -0.0 is 0.
 ///
-/// `None` for NaN, infinities, fractions, negative numbers and larger ones. -0.0 is 0.
+/// Returns `None` for NaN, infinities, fractions, negative numbers and larger ones.
+#[must_use]
 pub const fn number_to_u32(number: f64) -> Option<u32> {
-    let bits = number.to_bits();
-    // In halves: LLVM makes a comparison of doubles of one with the whole.
-    if ((bits >> 32) as u32) << 1 | bits as u32 == 0 {
+    // In halves: LLVM turns a comparison of all bits into one of doubles.
+    let (high, low) = halves(number);
+    if high << 1 | low == 0 {
         return Some(0);
     }
-    // The sign stands above the exponent, so that a negative number, as well as one below 1, gives a large power.
-    let power = ((bits >> 52) as u32).wrapping_sub(BIAS);
+    // The sign is above the exponent, so a negative number gives a large power, and so does a number below 1.
+    let power = (high >> 20).wrapping_sub(BIAS);
     if power > 31 {
         return None;
     }
-    // The significand with its implied first bit at the top: `power + 1` bits before the point, the others behind it.
-    let high = (bits >> 21) as u32 | 1 << 31;
-    let low = bits as u32 & 0x1F_FFFF;
-    if (high << power) << 1 != 0 || low != 0 {
+    let significand = significand(high, low);
+    if (significand << power) << 1 != 0 || low & 0x1F_FFFF != 0 {
         return None;
     }
-    Some(high >> (31 ^ power))
+    Some(significand >> (31 ^ power))
 }
 
-/// The integer below the magnitude of `number`; at most `u32::MAX`, and 0 of what is infinite or no number.
+/// Returns the integer part of the magnitude of `number`, at most `u32::MAX`; 0 if the number is infinite or NaN.
 pub(crate) const fn magnitude(number: f64) -> u32 {
-    let bits = number.to_bits();
-    let exponent = (bits >> 52) as u32 & 0x7FF;
+    let (high, low) = halves(number);
+    let exponent = high >> 20 & 0x7FF;
     match exponent.wrapping_sub(BIAS) {
         _ if exponent < BIAS || exponent == 0x7FF => 0,
         power if power > 31 => u32::MAX,
-        power => ((bits >> 21) as u32 | 1 << 31) >> (31 ^ power),
+        power => significand(high, low) >> (31 ^ power),
     }
 }
 
-/// `value` as a number: equal to `f64::from(value)`.
+/// The two halves of the bits of a double.
+const fn halves(number: f64) -> (u32, u32) {
+    let [a, b, c, d, e, f, g, h] = number.to_be_bytes();
+    (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]))
+}
+
+/// The first 32 bits of the significand: the implied bit, then those before and after the point.
+const fn significand(high: u32, low: u32) -> u32 {
+    1 << 31 | high << 11 | low >> 21
+}
+
+/// Converts an integer to a number that is equal to `f64::from(value)`.
+#[must_use]
 pub const fn u32_to_number(value: u32) -> f64 {
     if value == 0 {
         return 0.0;
@@ -48,7 +59,7 @@ pub const fn u32_to_number(value: u32) -> f64 {
     let zeros = value.leading_zeros();
     let significand = value << zeros;
     let power = 31 ^ zeros;
-    // The first bit of the significand is implied; of the other 31, 20 fit beside the exponent.
+    // The first bit of the significand is implied. 20 of the other 31 are in the high half, after the exponent.
     let high = (power.wrapping_add(BIAS) << 20) | (significand & 0x7FFF_FFFF) >> 11;
     let low = significand << 21;
     f64::from_bits((high as u64) << 32 | low as u64)

@@ -23,7 +23,7 @@ pub(crate) struct Block {
 struct Signed {
     version: [u8; 4],
     scheme: DigestScheme,
-    digest: [u8; digest::LENGTH],
+    digest: digest::Digest,
 }
 
 impl Block {
@@ -97,10 +97,10 @@ impl Block {
         }
         hook.before_signing(scheme, self);
         // The digest covers the version, and all bytes except its own.
-        self.signed = Some(Signed { version, scheme, digest: [0; digest::LENGTH] });
+        self.signed = Some(Signed { version, scheme, digest: [0; digest::LENGTH as usize] });
         let offset = self.digest_offset(scheme);
         let mut mac = digest::Mac::new(key.signing());
-        for at in (0..offset).chain(offset.saturating_add(digest::LENGTH as u16)..BLOCK) {
+        for at in (0..offset).chain(offset.saturating_add(digest::LENGTH)..BLOCK) {
             mac.update(&[self.byte(at, hook)]);
         }
         let digest = mac.finish();
@@ -110,7 +110,7 @@ impl Block {
     }
 
     /// Our digest; `None` in the simple handshake.
-    pub(super) fn digest(&self) -> Option<&[u8; digest::LENGTH]> {
+    pub(super) fn digest(&self) -> Option<&digest::Digest> {
         self.signed.as_ref().map(|signed| &signed.digest)
     }
 

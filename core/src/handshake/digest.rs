@@ -6,8 +6,11 @@ use sha2::Sha256;
 use super::{DigestScheme, SCRATCH};
 use crate::bytes;
 
+/// A digest or a signature.
+pub(super) type Digest = [u8; LENGTH as usize];
+
 /// The length of a digest and of a signature.
-pub(super) const LENGTH: usize = 32;
+pub(super) const LENGTH: u16 = 32;
 
 /// Bytes 4 to 7 of our C1: Flash Player 9.0.124.2, the first version whose digests all servers accept.
 pub(super) const CLIENT_VERSION: [u8; 4] = [9, 0, 124, 2];
@@ -37,7 +40,7 @@ impl Key {
     }
 
     /// The key of the signature that answers `digest`.
-    fn answering(self, digest: &[u8; LENGTH]) -> [u8; LENGTH] {
+    fn answering(self, digest: &Digest) -> Digest {
         let mut full = [0; 68];
         let (name, tail) = full.split_at_mut(self.0.len().min(36));
         bytes::copy(self.0, name);
@@ -63,8 +66,8 @@ impl Mac {
         }
     }
 
-    pub(super) fn finish(self) -> [u8; LENGTH] {
-        self.0.map_or([0; LENGTH], |mac| mac.finalize().into_bytes().into())
+    pub(super) fn finish(self) -> Digest {
+        self.0.map_or([0; LENGTH as usize], |mac| mac.finalize().into_bytes().into())
     }
 }
 
@@ -88,7 +91,7 @@ pub(super) fn offset(scheme: DigestScheme, pointer: [u8; 4]) -> u16 {
 /// Returns the scheme and the digest of a C1 or S1 that was signed with `key`; `None` if neither half has a digest.
 ///
 /// The second half is tried first, as in other programs.
-pub(super) fn find(block: &[u8; SCRATCH], key: Key) -> Option<(DigestScheme, [u8; LENGTH])> {
+pub(super) fn find(block: &[u8; SCRATCH], key: Key) -> Option<(DigestScheme, Digest)> {
     [DigestScheme::Scheme1, DigestScheme::Scheme0].into_iter().find_map(|scheme| {
         let pointer = block.get(usize::from(scheme.base())..)?.first_chunk()?;
         let (before, rest) = block.split_at_checked(offset(scheme, *pointer).into())?;
@@ -101,18 +104,18 @@ pub(super) fn find(block: &[u8; SCRATCH], key: Key) -> Option<(DigestScheme, [u8
 }
 
 /// Signs a C2 or S2 that answers a block with `digest`: puts the signature into the last 32 bytes.
-pub(super) fn sign(block: &mut [u8; SCRATCH], key: Key, digest: &[u8; LENGTH]) {
+pub(super) fn sign(block: &mut [u8; SCRATCH], key: Key, digest: &Digest) {
     if let Some((text, signature)) = block.split_last_chunk_mut() {
         *signature = signature_of(text, key, digest);
     }
 }
 
 /// Returns whether a C2 or S2 is signed with `key` in answer to `digest`.
-pub(super) fn is_signed(block: &[u8; SCRATCH], key: Key, digest: &[u8; LENGTH]) -> bool {
+pub(super) fn is_signed(block: &[u8; SCRATCH], key: Key, digest: &Digest) -> bool {
     block.split_last_chunk().is_some_and(|(text, signature)| *signature == signature_of(text, key, digest))
 }
 
-fn signature_of(text: &[u8], key: Key, digest: &[u8; LENGTH]) -> [u8; LENGTH] {
+fn signature_of(text: &[u8], key: Key, digest: &Digest) -> Digest {
     let mut mac = Mac::new(&key.answering(digest));
     mac.update(text);
     mac.finish()

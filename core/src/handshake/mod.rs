@@ -257,6 +257,7 @@ pub struct Handshake {
 impl Handshake {
     /// Creates one side at its beginning. `seed` makes the filler of C1 or S1 differ between sessions. Anyone can
     /// compute it from the block.
+    #[must_use]
     pub const fn new(config: HandshakeConfig, seed: u64) -> Self {
         Self { block: Block::new(seed), config, received: 0, sent: 0, found: Ok(HandshakeKind::Simple) }
     }
@@ -291,6 +292,7 @@ impl Handshake {
 
     /// Returns how many bytes [`poll_transmit`](Self::poll_transmit) can write now. May change after
     /// [`next_event`](Self::next_event) and `poll_transmit`.
+    #[must_use]
     pub const fn transmit_len(&self) -> usize {
         let end = match self.config {
             _ if self.received >= BLOCK_END => END,
@@ -301,22 +303,26 @@ impl Handshake {
     }
 
     /// Returns whether [`poll_transmit`](Self::poll_transmit) has something to write now.
+    #[must_use]
     pub const fn wants_transmit(&self) -> bool {
         self.transmit_len() > 0
     }
 
     /// Returns whether [`next_event`](Self::next_event) would take the next byte.
+    #[must_use]
     pub fn wants_input(&self) -> bool {
         self.received < END && !self.awaits_scratch()
     }
 
     /// Returns whether both directions are complete: chunks may pass, and the scratch is free.
+    #[must_use]
     pub const fn is_done(&self) -> bool {
         self.received == END && self.sent == END
     }
 
     /// Returns the kind of handshake that the peer speaks: simple until its block is complete. A client of the simple
     /// style does not look for a digest.
+    #[must_use]
     pub fn kind(&self) -> HandshakeKind {
         self.found.unwrap_or_default()
     }
@@ -423,6 +429,7 @@ impl Handshake {
     }
 
     /// Takes the bytes of `input` before position `end` of the peer's handshake.
+    #[expect(clippy::cast_possible_truncation, reason = "at most `end`, which has 16 bits")]
     fn take<'i>(&mut self, input: &mut &'i [u8], end: u16) -> &'i [u8] {
         let length = input.len().min(usize::from(end.saturating_sub(self.received)));
         self.received = self.received.wrapping_add(length as u16);

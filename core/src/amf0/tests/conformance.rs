@@ -43,7 +43,7 @@ fn item_062_an_object_ends_with_an_empty_key_and_its_marker() {
     check(&hex("03 000009"), &[ObjectStart, End]);
     assert_eq!(decode(&hex("03 0000 05 000009")), (vec![ObjectStart], Err(DecodeError::EmptyKey)));
     assert_eq!(decode(&hex("03 0000")), (vec![ObjectStart], Err(DecodeError::Truncated)));
-    // An end marker is none where a value is due.
+    // Where a value is expected, an end marker is an unknown marker.
     assert_eq!(decode(&hex("03 0001 61 09")).1, Err(DecodeError::UnknownMarker(9)));
 }
 
@@ -60,7 +60,7 @@ fn item_064_a_missing_end_marker_is_made_up_at_the_end_of_the_message() {
     check_decode(&hex("08 00000001 0001 61 05"), &[EcmaArrayStart { len: 1 }, key("a"), Null, End]);
     check_decode(&hex("03 0001 61 03 0001 62 05"), &[ObjectStart, key("a"), ObjectStart, key("b"), Null, End, End]);
     check_decode(&hex("0A 00000001 03"), &[StrictArrayStart { len: 1 }, ObjectStart, End, End]);
-    // Only there: not in place of a value, and not within one.
+    // The ends are only added where a key is expected, not where a value is, and not within one.
     assert_eq!(decode(&hex("03 0001 61")), (vec![ObjectStart, key("a")], Err(DecodeError::Truncated)));
     assert_eq!(decode(&hex("03 0001 61 02 0005 62")).1, Err(DecodeError::Truncated));
     assert_eq!(decode(&hex("0A 00000002 05 03")).1, Ok(()));
@@ -77,7 +77,7 @@ fn item_065_a_strict_array_has_as_many_values_as_it_says() {
     for count in ["FFFFFFFF", "FFFFFFFE", "80000000", "00000003"] {
         assert_eq!(decode(&hex(&std::format!("0A {count} 05 05"))), (vec![], Err(DecodeError::Truncated)));
     }
-    // As many bytes as values, and yet too few of them.
+    // As many bytes as values, but too few values.
     assert_eq!(decode(&hex("0A 00000002 01 01")).1, Err(DecodeError::Truncated));
 }
 
@@ -94,7 +94,7 @@ fn item_067_a_long_string_is_no_longer_than_its_message() {
         assert_eq!(decode(&hex(&std::format!("0C {length} 6162"))), (vec![], Err(DecodeError::Truncated)));
         assert_eq!(decode(&hex(&std::format!("0F {length} 6162"))), (vec![], Err(DecodeError::Truncated)));
     }
-    // 65,536 bytes take the long form.
+    // 65,536 bytes need the long form.
     let long = vec![b'x'; 65_536];
     let mut bytes = hex("0C 00010000");
     bytes.extend(&long);
@@ -122,7 +122,7 @@ fn item_069_references_are_handed_on_and_not_expanded() {
 fn item_070_amf3_ends_the_decoding_of_its_message() {
     check_decode(&hex("05 11 0A 0B 01 00"), &[Null, Token::Amf3(&[0x0A, 0x0B, 0x01, 0x00])]);
     check(&hex("11 06 05 61 62"), &[Token::Amf3(&[0x06, 0x05, 0x61, 0x62])]);
-    // Within containers: the ends follow, and nothing behind is taken for AMF0.
+    // Within containers: the ends follow, and no byte after AMF3 is decoded as AMF0.
     let bytes = hex("0A 00000003 03 0001 61 11 04 01 000009 05 05");
     let rest = [0x04, 0x01, 0, 0, 9, 5, 5];
     check_decode(&bytes, &[StrictArrayStart { len: 3 }, ObjectStart, key("a"), Token::Amf3(&rest), End, End]);
@@ -136,7 +136,7 @@ fn item_071_nesting_is_bounded() {
     assert_eq!(Decoder::new(&deep).skip_value(), Err(DecodeError::TooDeep));
     let arrays = hex("0A 00000001").repeat(10_000);
     assert_eq!(decode(&arrays).1, Err(DecodeError::TooDeep));
-    // As deep as may be, and as often as one likes.
+    // At the largest depth, many times.
     let mut bytes = hex("03 0001 61").repeat(MAX_DEPTH - 1);
     bytes.extend(hex("03 000009").repeat(1));
     bytes.extend(hex("000009").repeat(MAX_DEPTH - 1));
@@ -180,7 +180,7 @@ fn item_075_any_kind_of_map_gives_its_properties() {
         assert_eq!(decoder.next_property(), Ok(None), "no map is open yet");
         assert!(decoder.next_token().unwrap().is_some_and(|token| token.opens_map()));
         assert_eq!(decoder.next_property(), Ok(Some(("a".into(), Null))));
-        // What is nested is skipped.
+        // Nested content is skipped.
         assert_eq!(decoder.next_property(), Ok(Some(("b".into(), ObjectStart))));
         assert_eq!(decoder.next_property(), Ok(Some(("d".into(), Boolean(true)))));
         assert_eq!(decoder.next_property(), Ok(None));

@@ -1,4 +1,4 @@
-//! Inputs that broke other decoders, and the edges of this encoder.
+//! Inputs that broke other decoders, and the limits of this encoder.
 
 use super::*;
 use Token::{End, Null, ObjectStart, StrictArrayStart};

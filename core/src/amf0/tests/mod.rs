@@ -1,4 +1,4 @@
-//! What the tests of both directions share.
+//! Helpers for the tests of both directions.
 
 mod captured;
 mod conformance;
@@ -9,7 +9,7 @@ use super::*;
 use std::vec;
 use std::vec::Vec;
 
-/// All tokens of a message, and the error that ended it, if one did. Checks what holds for any bytes.
+/// Returns all tokens of a message, and the error that ended it, if any. Checks what is true for any bytes.
 fn decode(input: &[u8]) -> (Vec<Token<'_>>, Result<(), DecodeError>) {
     let mut decoder = Decoder::new(input);
     let mut tokens = Vec::new();
@@ -40,7 +40,7 @@ fn decode(input: &[u8]) -> (Vec<Token<'_>>, Result<(), DecodeError>) {
     (tokens, result)
 }
 
-/// Encodes into a buffer of this size.
+/// Encodes into `buffer`.
 fn encode<'b>(tokens: &[Token<'_>], buffer: &'b mut [u8]) -> Result<&'b [u8], BufferFull> {
     let mut encoder = Encoder::new(buffer);
     for token in tokens {
@@ -49,7 +49,7 @@ fn encode<'b>(tokens: &[Token<'_>], buffer: &'b mut [u8]) -> Result<&'b [u8], Bu
     Ok(encoder.finish())
 }
 
-/// These bytes are these tokens, in both directions, whole and cut at every byte.
+/// Checks that these bytes are these tokens, in both directions, whole and cut at every byte.
 #[track_caller]
 fn check(bytes: &[u8], tokens: &[Token<'_>]) {
     check_decode(bytes, tokens);
@@ -61,7 +61,7 @@ fn check_decode(bytes: &[u8], tokens: &[Token<'_>]) {
     assert_eq!(decode(bytes), (tokens.to_vec(), Ok(())));
     for cut in 0..bytes.len() {
         let (some, _) = decode(&bytes[..cut]);
-        // What comes before the cut is what came without it, but for ends made up for what is open there.
+        // The tokens before the cut are the same. Only the ends of open containers follow them.
         let same = some.iter().zip(tokens).take_while(|(a, b)| a == b).count();
         assert!(
             some[same..].iter().all(|token| *token == Token::End || matches!(token, Token::Amf3(_))),
@@ -82,7 +82,7 @@ fn check_encode(bytes: &[u8], tokens: &[Token<'_>]) {
     }
 }
 
-/// Bytes from hexadecimal text; spaces are for the reader.
+/// Bytes from hexadecimal text. Spaces are ignored.
 fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<u32> = text.chars().filter_map(|c| c.to_digit(16)).collect();
     digits.chunks(2).map(|pair| (pair[0] << 4 | pair[1]) as u8).collect()

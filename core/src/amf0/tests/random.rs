@@ -5,7 +5,7 @@ use proptest::collection::vec as many;
 use proptest::prelude::*;
 use std::string::String;
 
-/// A value as a tree, so that containers nest as they should.
+/// A value as a tree, so that containers are nested correctly.
 #[derive(Debug, Clone)]
 enum Value {
     Number(u64),
@@ -70,7 +70,7 @@ fn flatten<'a>(value: &'a Value, tokens: &mut Vec<Token<'a>>) {
     tokens.push(Token::End);
 }
 
-/// Tokens with their numbers as bits, for NaN is not equal to itself.
+/// Tokens with their numbers as bits, because NaN is not equal to itself.
 fn comparable(tokens: &[Token<'_>]) -> Vec<String> {
     let bits = |token: &Token<'_>| match token {
         Token::Number(number) => std::format!("{:x}", number.to_bits()),
@@ -80,7 +80,7 @@ fn comparable(tokens: &[Token<'_>]) -> Vec<String> {
     tokens.iter().map(bits).collect()
 }
 
-/// Bytes that are mostly markers and small lengths, so that decoding gets somewhere.
+/// Bytes that are mostly markers and small lengths, so that the decoder gets beyond the first value.
 fn plausible() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         Just(vec![3]),
@@ -107,7 +107,7 @@ proptest! {
         for cut in 0..bytes.len() {
             let (_tokens, _result) = decode(&bytes[..cut]);
         }
-        // Skipping goes from value to value.
+        // Skipping moves from value to value.
         let mut decoder = Decoder::new(bytes);
         for _ in &values {
             prop_assert!(!decoder.is_empty());

@@ -191,7 +191,7 @@ fn item_014_every_sum_keeps_the_digest_in_the_block() {
             let at = usize::from(digest::offset(scheme, pointer));
             let base = if scheme == DigestScheme::Scheme0 { 12 } else { 776 };
             assert_eq!(at, base + usize::from(sum) % 728);
-            assert!(at + digest::LENGTH <= SCRATCH);
+            assert!(at + usize::from(digest::LENGTH) <= SCRATCH);
 
             let mut c1 = any_block(3);
             c1[base - 4..base].copy_from_slice(&pointer);

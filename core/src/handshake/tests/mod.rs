@@ -11,7 +11,7 @@ mod digests;
 mod pairs;
 mod simple;
 
-/// When a side first writes, and when it reads the peer's bytes: low 32 bits of 1,234 ms, after a wrap.
+/// When a side writes, and when it reads: the low 32 bits of `LATER` are 1,234 ms.
 const START: Instant = Instant::from_micros(u32::MAX as u64 - 500);
 const LATER: Instant = Instant::from_micros(u32::MAX as u64 - 500 + 1_234_567);
 
@@ -77,7 +77,7 @@ impl Side {
     }
 }
 
-/// A peer's stream: version, block, answer, and the beginning of a first chunk.
+/// The stream of a peer: version, block, echo, and the start of the first chunk.
 fn stream(version: u8, block: &[u8], answer: &[u8]) -> Vec<u8> {
     assert_eq!((block.len(), answer.len()), (SCRATCH, SCRATCH));
     [&[version], block, answer, CHUNK].concat()

@@ -1,4 +1,4 @@
-//! Our two sides against each other, and either against noise.
+//! Our two sides against each other, and each against noise.
 
 use proptest::prelude::*;
 
@@ -17,7 +17,7 @@ fn configs() -> impl Iterator<Item = (Style, bool)> {
     styles().into_iter().flat_map(|style| [true, false].map(|strict| (style, strict)))
 }
 
-/// Passes bytes to and fro, in pieces of at most `to_server` and `to_client` bytes, until nothing moves.
+/// Passes bytes in both directions, in pieces of at most `to_server` and `to_client` bytes, until nothing moves.
 fn converse((style, strict): (Style, bool), to_server: usize, to_client: usize) -> (Vec<u8>, Vec<u8>) {
     let (mut client, mut server) = (client(style, strict), server(Versions::Offer3));
     let (mut up, mut down) = (Pipe::default(), Pipe::default());
@@ -37,7 +37,7 @@ struct Pipe {
 }
 
 impl Pipe {
-    /// Lets `from` write a piece and `to` read one; whether anything moved.
+    /// Lets `from` write a piece and `to` read one. Returns whether anything moved.
     fn step(&mut self, from: &mut Side, to: &mut Side, window: usize) -> bool {
         let mut out = std::vec![0; window];
         let written = from.machine.poll_transmit(START, &mut out, &mut from.scratch);
@@ -72,7 +72,7 @@ fn two_seeds_make_two_handshakes() {
     assert!(blocks[0] != blocks[1] && blocks[1] != blocks[2] && blocks[0] != blocks[2]);
 }
 
-/// Feeds noise in pieces; whatever comes, no byte beyond the handshake is taken.
+/// Feeds noise in pieces. No byte beyond the handshake is taken.
 fn survive(mut side: Side, noise: &[u8], cuts: &[usize]) {
     let mut taken = 0;
     let mut written = 0;

@@ -63,7 +63,7 @@ fn item_004_a_strict_client_wants_its_c1_back() {
             s2[at] ^= 1;
             let mut side = client(Style::Simple, true);
             assert_eq!(side.run(&stream(3, &any_block(1), &s2), cut, 4096), Err(HandshakeError::Echo), "{at}");
-            // It is final.
+            // The error is final.
             assert_eq!(side.feed(&[]), Err(HandshakeError::Echo));
             let machine = side.machine;
             assert!(!machine.is_done() && !machine.wants_input() && !machine.wants_transmit());
@@ -98,7 +98,7 @@ fn item_006_splits_make_no_difference() {
     assert_eq!(side.run(&peer, 1, 4096).unwrap(), (whole, CHUNK));
 }
 
-/// Both sides, cut at every byte; at some of them with windows of 1 byte as well.
+/// Both sides, cut at every byte. Some cuts also with windows of 1 byte.
 #[test]
 fn item_006_cut_at_every_byte() {
     fn check(new: impl Fn() -> Side) {
@@ -127,7 +127,7 @@ fn item_006_cut_at_every_byte() {
 fn item_007_what_is_glued_to_s2_stays_in_the_input() {
     let mut side = client(Style::Simple, false);
     let peer = stream(3, &any_block(1), &any_block(2));
-    // S2 is taken before C2, and even C1, was written.
+    // S2 is taken before C2, and even before C1, is written.
     assert_eq!(side.feed(&peer).unwrap(), CHUNK);
     assert!(!side.machine.is_done() && !side.machine.wants_input());
     assert_eq!(side.feed(CHUNK).unwrap(), CHUNK);

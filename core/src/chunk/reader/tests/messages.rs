@@ -24,7 +24,7 @@ fn item_030_messages_on_three_chunk_streams_interleave() {
 
 #[test]
 fn item_030_a_shorter_message_within_a_longer_one_mixes_nothing() {
-    // Reassembly in one buffer for the connection underflows here (rml_rtmp, xiu).
+    // A reassembly with one buffer for the connection underflows here (rml_rtmp, xiu).
     let long = pattern(200);
     let stream = bytes(&[&full(4, 1, 200, 9), &long[..128], &full(6, 2, 5, 8), b"short", &[0xC4], &long[128..]]);
     assert_eq!(read(&stream), vec![message(6, 2, 8, 1, b"short"), message(4, 1, 9, 1, &long)]);
@@ -32,7 +32,7 @@ fn item_030_a_shorter_message_within_a_longer_one_mixes_nothing() {
 
 #[test]
 fn item_031_a_header_on_an_unfinished_message_begins_anew() {
-    // CVE-2016-10191: another length must never extend what is there.
+    // CVE-2016-10191: a new length must never extend the stored message.
     let long = pattern(128);
     for length in [200_u32, 4, 0xFF_FFFF] {
         let again = pattern(length.min(100) as usize);
@@ -72,7 +72,7 @@ fn item_032_a_fresh_chunk_stream_may_begin_with_type_1() {
 
 #[test]
 fn item_033_item_035_a_chunk_size_counts_from_the_next_chunk() {
-    // It comes within a message of another chunk stream, grows, and shrinks.
+    // Set Chunk Size within a message of another chunk stream: larger, then smaller.
     let payload = pattern(600);
     let stream = bytes(&[
         &full(4, 1, 600, 9),
@@ -153,7 +153,7 @@ fn item_038_abort_drops_the_unfinished_message() {
         &payload[..128],
         &[0xC4],
         &payload[128..],
-        // Of streams that do not exist, or have no unfinished message.
+        // Abort of chunk streams that do not exist, or have no unfinished message.
         &abort(4),
         &abort(0),
         &abort(1),
@@ -170,7 +170,7 @@ fn item_038_abort_drops_the_unfinished_message() {
 
 #[test]
 fn item_044_more_chunk_streams_than_room_recycle_idle_ones() {
-    // One unfinished message stays, whatever else comes and goes.
+    // One unfinished message stays, while other chunk streams come and go.
     let payload = pattern(200);
     let mut stream = bytes(&[&full(4, 1, 200, 9), &payload[..128]]);
     for csid in 5..50 {

@@ -1,4 +1,4 @@
-//! Tests of the reader. Every stream is read whole, cut once at every byte, and one byte at a time: always the same.
+//! Tests of the reader. Every stream is read whole, cut once at every byte, and one byte at a time, with the same result.
 
 mod messages;
 mod time;
@@ -9,7 +9,7 @@ use std::{format, vec};
 use super::*;
 use crate::message::{MessageHeader, MessageKind, StreamId, Timestamp};
 
-/// A message as it arrived; `payload` is shorter than the header says where it was not finished.
+/// A message that arrived. `payload` is shorter than the header says if the message was not finished.
 #[derive(Debug, Clone, PartialEq)]
 struct Message {
     csid: u32,
@@ -26,7 +26,7 @@ fn message(csid: u32, timestamp: u32, kind: u8, stream: u32, payload: &[u8]) -> 
 
 type Outcome = (Vec<Message>, Result<(), ReadError>);
 
-/// Reads `pieces` one after the other; applies Set Chunk Size and Abort as a session does.
+/// Reads `pieces` one after the other. Applies Set Chunk Size and Abort like a session.
 fn read_pieces<'a>(reader: &mut Reader<4>, pieces: impl Iterator<Item = &'a [u8]>) -> Outcome {
     let mut messages = Vec::new();
     let mut partial: Vec<Message> = Vec::new();
@@ -74,7 +74,7 @@ fn read_pieces<'a>(reader: &mut Reader<4>, pieces: impl Iterator<Item = &'a [u8]
     (messages, Ok(()))
 }
 
-/// Reads `stream` in all ways and answers what each of them gave.
+/// Reads `stream` in all ways. Returns the outcome, which is the same for each.
 fn read_with(new: impl Fn() -> Reader<4>, stream: &[u8]) -> Outcome {
     let whole = read_pieces(&mut new(), [stream].into_iter());
     for size in [1, 2, 3, 5] {
@@ -87,14 +87,14 @@ fn read_with(new: impl Fn() -> Reader<4>, stream: &[u8]) -> Outcome {
     whole
 }
 
-/// The messages of a stream that is in order.
+/// The messages of a valid stream.
 fn read(stream: &[u8]) -> Vec<Message> {
     let (messages, result) = read_with(Reader::new, stream);
     assert_eq!(result, Ok(()));
     messages
 }
 
-/// What a stream that breaks the protocol fails with, and the messages before that.
+/// The error of a stream that breaks the protocol, and the messages before it.
 fn fails(stream: &[u8]) -> (usize, ReadError) {
     let (messages, result) = read_with(Reader::new, stream);
     (messages.len(), result.expect_err("breaks the protocol"))
@@ -115,7 +115,7 @@ fn set_chunk_size(size: u32) -> Vec<u8> {
     bytes(&[&[2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0], &size.to_be_bytes()])
 }
 
-/// `length` bytes that tell their places.
+/// `length` bytes that differ by position.
 fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|place| place as u8 ^ 0x5A).collect()
 }
@@ -177,7 +177,7 @@ fn errors_say_what_broke() {
 }
 
 proptest::proptest! {
-    /// Random bytes make the same of every cut, and never more than the stream can hold.
+    /// Random bytes give the same outcome for every cut, and never more payload than the stream has.
     #[test]
     fn item_114_random_bytes_are_read_the_same_in_any_pieces(stream in proptest::collection::vec(proptest::num::u8::ANY, 0..400), size in 1_usize..40) {
         let whole = read_pieces(&mut Reader::new(), [&stream[..]].into_iter());

@@ -11,7 +11,7 @@ fn item_020_extended_timestamp_field_ffffff() {
         b"b",
         &full(6, 0xFF_FFFF, 1, 8),
         &[0x01, 0x02, 0x03, 0x04, b'c'],
-        // A delta in the extended form, and one that is not: the accumulated time does not decide.
+        // One delta in the extended form and one in the short form. The accumulated time does not matter.
         &[0x86, 0xFF, 0xFF, 0xFF, 0x01, 0x00, 0x00, 0x00, b'd'],
         &[0x86, 0x00, 0x00, 0x01, b'e'],
         &[0xC6, b'f'],
@@ -27,7 +27,7 @@ fn item_020_extended_timestamp_field_ffffff() {
     assert_eq!(read(&stream), expected);
 }
 
-/// A message of 300 bytes with an extended timestamp, whose continuation chunks hold `repeat` after their header.
+/// A message of 300 bytes with an extended timestamp, whose later chunks have `repeat` after their header.
 fn extended(header: &[u8], extended: u32, repeat: &[u8], payload: &[u8]) -> Vec<u8> {
     let mut stream = bytes(&[header, &extended.to_be_bytes()]);
     for (place, chunk) in payload.chunks(128).enumerate() {
@@ -44,7 +44,7 @@ fn extended(header: &[u8], extended: u32, repeat: &[u8], payload: &[u8]) -> Vec<
 fn item_021_type_3_repeats_the_extended_timestamp() {
     let (time, payload) = (0x0100_0000_u32, pattern(300));
     let mut stream = extended(&full(4, 0xFF_FFFF, 300, 9), time, &time.to_be_bytes(), &payload);
-    // A new message by type 3: it repeats the field, and its delta is the timestamp before.
+    // A type 3 header begins a message: it repeats the field, and its delta is the previous timestamp.
     for (place, chunk) in payload.chunks(128).enumerate() {
         let repeated = if place == 0 { time } else { time * 2 };
         stream.extend_from_slice(&bytes(&[&[0xC4], &repeated.to_be_bytes(), chunk]));
@@ -62,13 +62,13 @@ fn item_022_a_peer_that_does_not_repeat_the_extended_timestamp() {
 #[test]
 fn item_022_payload_that_equals_the_extended_timestamp() {
     let time = 0x0100_0000_u32;
-    // Behind a repeated field only the field is taken away, though the payload begins with the same bytes.
+    // Only the repeated field is removed, even if the payload begins with the same bytes.
     let mut payload = pattern(300);
     payload[128..132].copy_from_slice(&time.to_be_bytes());
     payload[256..260].copy_from_slice(&time.to_be_bytes());
     let stream = extended(&full(4, 0xFF_FFFF, 300, 9), time, &time.to_be_bytes(), &payload);
     assert_eq!(read(&stream), vec![message(4, time, 9, 1, &payload)]);
-    // Once a message was seen without the field, what looks like it is payload.
+    // After one header without the field, bytes that look like it are payload.
     let mut payload = pattern(300);
     payload[256..260].copy_from_slice(&time.to_be_bytes());
     let stream = extended(&full(4, 0xFF_FFFF, 300, 9), time, &[], &payload);
@@ -77,7 +77,7 @@ fn item_022_payload_that_equals_the_extended_timestamp() {
 
 #[test]
 fn item_022_the_last_payload_bytes_are_fewer_than_the_field() {
-    // One, two and three bytes are left, with the next chunk's header behind them, or nothing at all.
+    // One, two and three bytes are left, followed by the next chunk's header or by nothing.
     for left in 1..=3 {
         let payload = pattern(128 + left);
         let one = extended(&full(4, 0xFF_FFFF, payload.len() as u32, 9), 0x0100_0000, &[], &payload);

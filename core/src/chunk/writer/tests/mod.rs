@@ -100,7 +100,7 @@ fn item_025_a_delta_is_said_before_type_3_relies_on_it() {
         ],
     );
     let firsts: Vec<u8> = written.iter().map(|message| message[0]).collect();
-    // The second has the timestamp of the first as its delta: type 3 would do for some readers only.
+    // The delta is equal to the first timestamp. Only some readers would understand type 3 here.
     assert_eq!(firsts, [0x04, 0x84, 0xC4, 0x84, 0x44, 0xC4, 0x04, 0x84]);
 }
 
@@ -111,7 +111,7 @@ fn item_029_time_that_goes_back_takes_a_full_header() {
         128,
         &[(6, video(100), b"a"), (6, video(60), b"b"), (6, video(0xFFFF_FFF0), b"c"), (6, video(0x10), b"d")],
     );
-    // From 60 to 0xFFFF_FFF0 is backwards, from there to 0x10 is forwards.
+    // The time goes back from 60 to 0xFFFF_FFF0, and forward from there to 0x10.
     let firsts: Vec<u8> = written.iter().map(|message| message[0]).collect();
     assert_eq!(firsts, [0x06, 0x06, 0x06, 0x86]);
 }
@@ -137,7 +137,7 @@ fn item_050_audio_passes_between_the_chunks_of_a_video_frame() {
     writer.begin(csid(4), header(0, MessageKind::AUDIO, 1, 4)).unwrap();
     let mut out = [0; 12 + 100];
     assert_eq!(moved(writer.poll(csid(6), &video, &mut out)), (100, 112));
-    // Within a chunk nobody else may write.
+    // Within a chunk, no other message can be written.
     assert_eq!(moved(writer.poll(csid(4), &audio, &mut [0; 50])), (0, 0));
     assert_eq!(moved(writer.poll(csid(6), &video[100..], &mut [0; 28])), (28, 28));
     let mut out = [0; 16];
@@ -201,7 +201,7 @@ fn read(chunk_size: u32, mut stream: &[u8]) -> Vec<(u32, MessageHeader, Vec<u8>)
 }
 
 proptest::proptest! {
-    /// What is written is what is read, for random messages, chunk sizes and windows.
+    /// The reader reads what the writer wrote, for random messages, chunk sizes and windows.
     #[test]
     fn what_is_written_is_read(
         messages in proptest::collection::vec((2_u32..70, proptest::num::u32::ANY, 0_u8..3, 0_usize..600, 1_u32..3), 1..20),
@@ -212,7 +212,7 @@ proptest::proptest! {
         writer.set_chunk_size(chunk_size);
         let (mut stream, mut expected, mut time) = (Vec::new(), Vec::new(), 0_u32);
         for (id, step, kind, length, message_stream) in messages {
-            // Small steps mostly, as media has; some huge, some backwards.
+            // Mostly small steps, like media. Some are huge, some go back.
             time = if step % 8 == 0 { step } else { time.wrapping_add(step % 50) };
             let (id, payload) = (2 + id % 4 * 20, vec![step as u8; length]);
             let header = header(time, MessageKind(8 + kind), message_stream, length);
