@@ -81,6 +81,12 @@ impl<const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usiz
         Self { rx: [0; RX], tx: [0; TX], scratch: [0; SCRATCH], control: [0; CONTROL], gather: [0; GATHER] }
     }
 
+    /// Lends what a session needs that runs over a transport with memory of its own, such as
+    /// [`Pipe`](crate::transport::Pipe). `RX` and `TX` are not used then, and can be 1.
+    pub fn session(&mut self) -> SessionBuffers<'_> {
+        self.split().buffers
+    }
+
     pub(crate) fn split(&mut self) -> Lent<'_> {
         let Self { rx, tx, scratch, control, gather } = self;
         Lent { rx, tx, gather, buffers: SessionBuffers { scratch, control } }

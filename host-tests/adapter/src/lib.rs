@@ -15,6 +15,7 @@ mod hostile_web;
 mod limits;
 mod live;
 mod pair;
+mod pipe;
 mod plain_tcp;
 mod player;
 mod ports;
