@@ -9,6 +9,7 @@ mod pcap;
 mod process;
 mod programs;
 mod tee;
+mod tls;
 mod tshark;
 
 pub use delay::Delay;
@@ -18,6 +19,7 @@ pub use nginx::{Application, Nginx, NginxOptions};
 pub use process::{Finished, Running, finish_within, start};
 pub use programs::{NodeMediaServer, Program};
 pub use tee::{Change, Conversation, Sender, Tee};
+pub use tls::TlsProxy;
 pub use tshark::{Dissection, dissect};
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};

@@ -73,7 +73,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
                 }
                 Err(error) => why = error.into(),
             }
-            self.attempt.address = self.attempt.address.saturating_add(1);
+            self.attempt.address = self.attempt.address.wrapping_add(1);
         }
         Err(why)
     }
@@ -91,7 +91,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
                 Poll::Pending if is_last || !has_passed(self.attempt.next_at, cx) => return Poll::Pending,
                 Poll::Pending => Failure::TimedOut,
             };
-            self.attempt.address = self.attempt.address.saturating_add(1);
+            self.attempt.address = self.attempt.address.wrapping_add(1);
             self.open(host, why)?;
         }
         let result = self.advance(cx);

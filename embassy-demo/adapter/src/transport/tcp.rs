@@ -221,20 +221,10 @@ impl<'a> Tcp<'a> {
     /// Lends free room in the send ring to `f`, and returns how many bytes it wrote: 0 if there is no room. Registers no
     /// waker.
     pub(crate) fn write(&mut self, f: &mut dyn FnMut(&mut [u8]) -> usize) -> usize {
-        let (mut filled, mut left) = (0, 0);
-        if self.socket.can_send() {
-            now(self.socket.write_with(|out| {
-                filled = f(out);
-                left = out.len().saturating_sub(filled);
-                (filled, ())
-            }));
-            // If the ring wraps, its other part may be free.
-            if self.is_crowded || left == 0 && filled < SMALL && !self.socket.can_send() {
-                self.crowd();
-            }
+        match self.socket.can_send().then(|| self.poll_write(&mut Context::from_waker(Waker::noop()), f)) {
+            Some(Poll::Ready(Ok(filled))) => filled,
+            _ => 0,
         }
-        self.traffic.sent = self.traffic.sent.wrapping_add(filled as u32);
-        filled
     }
 
     /// On a path that is too slow, small messages go out together. If each acknowledgement were followed by what it has made
@@ -334,14 +324,19 @@ impl Transport for Tcp<'_> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, f: Lend<'_>) -> Poll<Result<usize, End>> {
-        if self.socket.can_send() {
-            return Poll::Ready(Ok(self.write(f)));
+        let (mut filled, mut left) = (0, 0);
+        let written = pin!(self.socket.write_with(|out| {
+            filled = f(out);
+            left = out.len().saturating_sub(filled);
+            (filled, ())
+        }))
+        .poll(cx);
+        // If the ring wraps, its other part may be free.
+        if self.is_crowded || left == 0 && matches!(filled, 1..SMALL) && !self.socket.can_send() {
+            self.crowd();
         }
-        if !self.socket.may_send() {
-            return Poll::Ready(Err(self.how()));
-        }
-        let _ = pin!(self.socket.wait_write_ready()).poll(cx);
-        Poll::Pending
+        self.traffic.sent = self.traffic.sent.wrapping_add(filled as u32);
+        written.map(|result| result.map(|()| filled).map_err(|_| self.how()))
     }
 
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<End> {
