@@ -1,17 +1,26 @@
-//! Command-line options that several tools share, and their progress display.
+//! What several tools share: options, signals, progress and the end.
 
 use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use clap::ValueEnum;
+use anyhow::{Context, Result, ensure};
+use clap::{Args, ValueEnum};
 use embedded_rtmp::handshake::Style;
+use embedded_rtmp::url::Url;
 use indicatif::ProgressDrawTarget;
+use serde_json::Value;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::net::{LinkReport, OrderArguments};
 
 /// The handshake that a client begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Handshake {
     /// Without digests.
     Simple,
-    /// With a digest, as Flash Player does.
+    /// With a digest, as Flash Player's is.
     Digest,
 }
 
@@ -24,7 +33,79 @@ impl From<Handshake> for Style {
     }
 }
 
-/// Draws progress on standard error if it is a terminal and `quiet` is not set.
+/// The options of tools that connect to a server.
+#[derive(Debug, Clone, Args)]
+pub struct ClientArguments {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a comment would be in the help")]
+    pub order: OrderArguments,
+    /// The handshake to begin with
+    #[arg(long, value_enum, default_value_t = Handshake::Simple)]
+    pub handshake: Handshake,
+    /// Show no progress
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Print a summary as a JSON object on standard output; on standard error if standard output has the stream
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl ClientArguments {
+    /// Prints the result of a tool: the attempts, `line`, the summary and the error. Returns the exit code.
+    pub fn conclude(
+        &self,
+        tool: &str,
+        (report, line): (&LinkReport, &str),
+        (mut summary, is_on_stderr): (Value, bool),
+        result: Result<()>,
+    ) -> ExitCode {
+        if !self.quiet {
+            report.attempts.iter().for_each(|attempt| eprintln!("{attempt}"));
+            if report.to_media.is_some() {
+                eprintln!("{line}");
+            }
+        }
+        if self.json {
+            summary["error"] = result.as_ref().err().map(|error| format!("{error:#}")).into();
+            if is_on_stderr { eprintln!("{summary}") } else { println!("{summary}") }
+        }
+        match result {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failed(tool, 1, &error),
+        }
+    }
+}
+
+/// Prints an error. Returns the exit code.
+pub fn failed(tool: &str, status: u8, error: &anyhow::Error) -> ExitCode {
+    eprintln!("{tool}: {error:#}");
+    ExitCode::from(status)
+}
+
+/// The URL of a stream.
+///
+/// # Errors
+/// It is no RTMP URL, or has no stream key.
+pub fn stream_url(text: &str) -> Result<Url<'_>> {
+    let url = Url::parse(text).context("the URL is no RTMP URL")?;
+    ensure!(url.key().is_some(), "the URL has no stream key: rtmp://host/app/key");
+    Ok(url)
+}
+
+/// A flag that Ctrl-C and SIGTERM set. The second signal ends the program at once.
+///
+/// # Errors
+/// Those of the system.
+pub fn stop_flag() -> io::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))?;
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    Ok(stop)
+}
+
+/// Where progress is drawn: on standard error, if that is a terminal and the tool is not `quiet`.
 pub fn progress_target(quiet: bool) -> ProgressDrawTarget {
     if !quiet && io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
 }

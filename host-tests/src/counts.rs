@@ -1,5 +1,7 @@
 //! Counters of media.
 
+use std::fmt;
+
 use embedded_rtmp::message::MessageKind;
 use serde_json::{Value, json};
 
@@ -28,9 +30,16 @@ impl Counts {
         self.bytes += length as u64;
     }
 
-    /// The text for a summary.
+    /// The counters as JSON.
     pub fn to_json(self) -> Value {
         let Self { audio, video, data, bytes } = self;
         json!({"audio": audio, "video": video, "data": data, "bytes": bytes})
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { audio, video, data, bytes } = self;
+        write!(f, "{video} video, {audio} audio and {data} data messages, {bytes} bytes")
     }
 }

@@ -45,11 +45,8 @@ fn row(host: &str, target: Target, limits: Limits) -> Result<Row> {
     let (mut memory, targets) = ([Memory::new()], [target]);
     let mut dialler = Dialler::<0>::new(host, &targets, limits, ClientConfig::new(), &mut memory, Clock::new())?;
     let (reports, handshake) = match dialler.dial() {
-        Ok(dialled) => (dialled.reports, Some(dialled.handshake)),
-        Err(error) => match error.downcast::<DialError>() {
-            Ok(error) => (error.reports, None),
-            Err(error) => return Err(error),
-        },
+        Ok(dialled) => (dialler.reports(), Some(dialled.handshake)),
+        Err(error) => (error.downcast::<DialError>()?.reports, None),
     };
     let report = reports.first().expect("there is one target");
     let answer = match handshake {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use embedded_rtmp::port_plan::{Failure, Limits, Outcome, Target};
 use embedded_rtmp::session::ClientConfig;
 use host_tests::flv::{Reader, Writer};
-use host_tests::net::{Clock, Memory, dial};
+use host_tests::net::{Clock, Dialler, Memory};
 use host_tests::peers::{finish_within, free_port, start, wait_until};
 use support::{LIMIT, Serve, clip, media, publish, publish_well, publisher, six_publish, tags, url};
 
@@ -182,15 +182,18 @@ fn item_093_the_first_port_with_an_rtmp_handshake_wins() {
         Limits { handshake, ..Limits::staggered(Duration::from_millis(10), 8) },
     ] {
         let mut memories: Vec<_> = targets.iter().map(|_| Memory::new()).collect();
-        let dialled = dial("127.0.0.1", &targets, limits, ClientConfig::new(), &mut memories, Clock::new()).unwrap();
-        let won = dialled.reports.iter().position(|report| report.outcome == Outcome::Connected);
+        let (config, clock) = (ClientConfig::new(), Clock::new());
+        let mut dialler = Dialler::<0>::new("127.0.0.1", &targets, limits, config, &mut memories, clock).unwrap();
+        let dialled = dialler.dial().unwrap();
+        let reports = dialler.reports();
+        let won = reports.iter().position(|report| report.outcome == Outcome::Connected);
         assert_eq!(won, Some(3));
-        assert_eq!(dialled.reports[0].outcome, Outcome::Failed(Failure::Refused));
+        assert_eq!(reports[0].outcome, Outcome::Failed(Failure::Refused));
         // The server that answers HTTP does so once; overlapped, it may not come to it.
-        let second = dialled.reports[1].outcome;
+        let second = reports[1].outcome;
         let failed = [Failure::NotRtmp, Failure::Refused, Failure::Closed].map(Outcome::Failed);
         assert!(failed.contains(&second) || second == Outcome::Lost, "{second}");
-        let third = dialled.reports[2].outcome;
+        let third = reports[2].outcome;
         assert!(matches!(third, Outcome::Failed(Failure::HandshakeTimedOut) | Outcome::Lost), "{third}");
         assert!(dialled.pipe.peer().unwrap().port() == serve.port());
     }

@@ -2,18 +2,15 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use embedded_rtmp::session::ServerConfig;
-use host_tests::arguments::progress_target;
+use host_tests::arguments::{self, progress_target, stop_flag};
 use host_tests::serve::{Event, Listeners, Options, Played, Recorded};
 use indicatif::ProgressBar;
 use serde_json::json;
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 /// Takes publishers over RTMP and gives their streams to players; records each to DIR/APP-KEY.flv; until Ctrl-C.
 ///
@@ -53,22 +50,11 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(status) => status,
-        Err(error) => {
-            eprintln!("serve: {error:#}");
-            ExitCode::from(2)
-        }
-    }
+    run(&Arguments::parse()).unwrap_or_else(|error| arguments::failed("serve", 2, &error))
 }
 
 fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        // The second time it ends at once.
-        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))?;
-        signal_hook::flag::register(signal, Arc::clone(&stop))?;
-    }
+    let stop = stop_flag()?;
     if let Some(directory) = &arguments.record {
         std::fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
     }
@@ -112,13 +98,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         });
         println!("{summary}");
     }
-    match served {
-        Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(error) => {
-            eprintln!("serve: {error}");
-            Ok(ExitCode::from(1))
-        }
-    }
+    Ok(served.map_or_else(|error| arguments::failed("serve", 1, &error.into()), |()| ExitCode::SUCCESS))
 }
 
 /// Says on standard error what happens.
@@ -143,11 +123,8 @@ impl Teller {
                 self.played.push(played);
             }
             Event::Recorded(recorded) => {
-                let (counts, file) = (recorded.counts, recorded.file.display());
-                let text = format!(
-                    "{file}: {} video, {} audio and {} data messages, {} bytes; {}",
-                    counts.video, counts.audio, counts.data, counts.bytes, recorded.end
-                );
+                let Recorded { file, counts, end, .. } = &recorded;
+                let text = format!("{}: {counts}; {end}", file.display());
                 self.say(&text, false);
                 self.recorded.push(recorded);
             }

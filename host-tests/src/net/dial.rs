@@ -1,4 +1,4 @@
-//! Carries out the port plan: dials, goes through the handshake, and keeps the attempt that was first.
+//! Carries out the port plan: dials, does the handshakes, and returns the first attempt that is complete.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +13,7 @@ use embedded_rtmp::session::{Client, ClientConfig, SessionBuffers};
 use super::attempt::{Addresses, Attempt, Stage};
 use super::{Clock, Pipe, Waiter};
 
-/// What a session is lent.
+/// The memory of a session.
 #[derive(Debug)]
 pub struct Memory {
     scratch: Box<[u8]>,
@@ -21,35 +21,33 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Enough for every URL that is parsed.
+    /// Memory that is enough for every URL that can be parsed.
     #[expect(clippy::new_without_default, reason = "it allocates")]
     pub fn new() -> Self {
         Self { scratch: vec![0; 4096].into_boxed_slice(), control: vec![0; 8192].into_boxed_slice() }
     }
 
-    /// The memory, lent.
+    /// Lends the memory.
     pub fn buffers(&mut self) -> SessionBuffers<'_> {
         SessionBuffers { scratch: &mut self.scratch, control: &mut self.control }
     }
 }
 
-/// An established connection: the handshake is complete, and nothing has been asked for.
+/// A connection whose handshake is complete. Nothing was requested yet.
 #[derive(Debug)]
 pub struct Dialled<'b, const PLAYS: usize = 0> {
     /// The session.
     pub session: Client<'b, 8, PLAYS>,
-    /// Its socket.
+    /// Its connection.
     pub pipe: Pipe,
-    /// What the server's handshake was.
+    /// The server's kind of handshake.
     pub handshake: HandshakeKind,
-    /// What came of each target.
-    pub reports: Vec<AttemptReport>,
 }
 
-/// No target led to a handshake.
+/// No attempt led to a handshake.
 #[derive(Debug)]
 pub struct DialError {
-    /// What came of each target.
+    /// The result of each target.
     pub reports: Vec<AttemptReport>,
 }
 
@@ -65,47 +63,32 @@ impl fmt::Display for DialError {
 
 impl std::error::Error for DialError {}
 
-/// Connects to `host` as the plan of `targets` says. Each attempt under way borrows one of `memories`, of which there must
-/// be as many as there may be attempts at once.
-///
-/// # Errors
-/// [`DialError`] where no target answered; others where the plan cannot be made, or the system fails.
-pub fn dial<'b>(
-    host: &str,
-    targets: &[Target],
-    limits: Limits,
-    config: ClientConfig,
-    memories: &'b mut [Memory],
-    clock: Clock,
-) -> Result<Dialled<'b>> {
-    Dialler::<0>::new(host, targets, limits, config, memories, clock)?.dial()
-}
-
-/// A plan that is being carried out, by clients that can play `PLAYS` streams.
+/// A port plan that is carried out by clients that can play `PLAYS` streams.
 #[derive(Debug)]
 pub struct Dialler<'p, 'b, const PLAYS: usize = 0> {
     plan: Plan<'p>,
     host: String,
-    /// Those of the host; none where its name has none.
+    /// The addresses of the host. It is empty if the name has none.
     addresses: Vec<IpAddr>,
     limits: Limits,
     config: ClientConfig,
-    /// What no attempt uses.
+    /// Memory that no attempt uses.
     buffers: Vec<SessionBuffers<'b>>,
     attempts: BTreeMap<AttemptId, Attempt<'b, PLAYS>>,
     waiter: Waiter,
     clock: Clock,
-    /// That of the last server whose handshake was complete.
+    /// The kind of the last handshake that was complete.
     handshake: HandshakeKind,
-    /// The beginning of what answered where it was not RTMP.
+    /// The first bytes of answers that are not RTMP.
     answers: BTreeMap<AttemptId, Vec<u8>>,
 }
 
 impl<'p, 'b, const PLAYS: usize> Dialler<'p, 'b, PLAYS> {
-    /// Looks the host's addresses up; nothing is dialled yet. The rest is as for [`dial`].
+    /// Looks up the addresses of `host`. Each attempt borrows one of `memories`, so there must be as many as attempts at the
+    /// same time.
     ///
     /// # Errors
-    /// The plan cannot be made, or the system fails.
+    /// The plan cannot work, or the system fails.
     pub fn new(
         host: &str,
         targets: &'p [Target],
@@ -115,7 +98,7 @@ impl<'p, 'b, const PLAYS: usize> Dialler<'p, 'b, PLAYS> {
         clock: Clock,
     ) -> Result<Self> {
         let plan = Plan::new(targets, limits)?;
-        // A host without addresses is every attempt's failure.
+        // If the host has no address, each attempt fails.
         let addresses = (host, 0).to_socket_addrs().map(|found| found.map(|address| address.ip()).collect());
         Ok(Self {
             plan,
@@ -132,10 +115,10 @@ impl<'p, 'b, const PLAYS: usize> Dialler<'p, 'b, PLAYS> {
         })
     }
 
-    /// Goes on until a handshake is complete.
+    /// Dials until a handshake is complete.
     ///
     /// # Errors
-    /// [`DialError`] where no target answered; others where the system fails.
+    /// [`DialError`] if all targets fail. Other errors are those of the system.
     pub fn dial(&mut self) -> Result<Dialled<'b, PLAYS>> {
         loop {
             match self.plan.poll_event(self.clock.now()) {
@@ -154,31 +137,31 @@ impl<'p, 'b, const PLAYS: usize> Dialler<'p, 'b, PLAYS> {
                 Some(PlanEvent::Connected(id)) => {
                     let (session, mut pipe) = self.attempts.remove(&id).context("the winner is gone")?.into_parts();
                     self.waiter.remove(&mut pipe)?;
-                    return Ok(Dialled { session, pipe, handshake: self.handshake, reports: self.reports() });
+                    return Ok(Dialled { session, pipe, handshake: self.handshake });
                 }
                 Some(PlanEvent::Exhausted) => return Err(DialError { reports: self.reports() }.into()),
             }
         }
     }
 
-    /// The winner's session came to nothing, since nothing came back behind the handshake: the next [`Self::dial`] goes on
-    /// with the other targets. Its connection must be closed.
+    /// Takes back the session of a connection on which nothing came after the handshake. The next [`Self::dial`] goes on with
+    /// the other targets. The caller must have closed the connection.
     pub fn cut_off(&mut self, session: Client<'b, 8, PLAYS>) {
         self.buffers.push(session.into_buffers());
         self.plan.report_cut_off(self.clock.now());
     }
 
-    /// What is known of each target.
+    /// The results of the targets so far.
     pub fn reports(&self) -> Vec<AttemptReport> {
         self.plan.reports().collect()
     }
 
-    /// What answered an attempt, where that was not RTMP: the beginning of it.
+    /// The first bytes of the answer to an attempt, if it was not RTMP.
     pub fn answer(&self, id: AttemptId) -> Option<&[u8]> {
         self.answers.get(&id).map(Vec::as_slice)
     }
 
-    /// Begins an attempt, if that is possible.
+    /// Begins an attempt.
     fn begin(&mut self, target: Target) -> Result<Result<Attempt<'b, PLAYS>, Failure>> {
         let mut addresses = Addresses::new(&self.host, &self.addresses, target, self.limits.tcp, self.clock);
         let pipe = match addresses.dial(Failure::Dns, &self.waiter) {
@@ -198,7 +181,7 @@ impl<'p, 'b, const PLAYS: usize> Dialler<'p, 'b, PLAYS> {
         }
     }
 
-    /// Lets each attempt go on as far as it can, and reports; answers whether there is anything new.
+    /// Lets each attempt do what it can, and reports to the plan. Returns whether there was anything to report.
     fn step(&mut self) -> bool {
         let ids: Vec<_> = self.attempts.keys().copied().collect();
         let mut progress = false;

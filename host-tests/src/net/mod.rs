@@ -4,17 +4,20 @@ mod attempt;
 mod buffer;
 mod clock;
 mod dial;
+mod link;
 mod order;
 mod pipe;
 mod tunnelled;
 
 pub use clock::Clock;
-pub use dial::{DialError, Dialled, Dialler, Memory, dial};
+pub use dial::{DialError, Dialled, Dialler, Memory};
+pub use link::{Link, LinkReport};
+pub(crate) use link::{refused, said};
 pub use order::{OrderArguments, Way, targets};
 pub(crate) use pipe::retry;
 pub use pipe::{Pipe, Waiter};
 
-/// Bytes for a session that nobody can guess.
+/// Random bytes for a session.
 ///
 /// # Errors
 /// The system has none.

@@ -6,29 +6,28 @@ mod report;
 pub use output::Output;
 pub use report::{End, Report};
 
-use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use embedded_rtmp::command::{Code, ConnectOptions, MAX_REDIRECTS, PlayRequest, Start};
+use embedded_rtmp::command::{Code, MAX_REDIRECTS, PlayRequest, Start};
 use embedded_rtmp::control::UserControlEvent;
 use embedded_rtmp::handshake::Style;
-use embedded_rtmp::message::{MessageKind, StreamId};
-use embedded_rtmp::session::{Client, ClientConfig, ClientEvent, Stage};
+use embedded_rtmp::message::MessageKind;
+use embedded_rtmp::session::{ClientConfig, ClientEvent, Stage};
 use embedded_rtmp::time::Instant;
 use embedded_rtmp::url::Url;
 
-use crate::net::{Clock, DialError, Dialled, Dialler, Memory, OrderArguments, Pipe, Waiter};
+use crate::net::{Clock, Dialler, Link, Memory, OrderArguments, refused, said};
 
-/// How long it may take until what was said at the end is on its way.
+/// The time to send what is said at the end.
 const CLOSE: Duration = Duration::from_secs(2);
 
-/// How long a server may take to send what is left when it has said that the stream ends: some say so ahead of their
-/// queue, and send a status behind it.
+/// The time that a server has to send the rest after StreamEOF: some send that event ahead of their queue, and a status
+/// after it.
 const REST: Duration = Duration::from_millis(500);
 
-/// How often is looked whether the user has had enough.
+/// How often the player looks whether the user has stopped it.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// How to play.
@@ -40,40 +39,37 @@ pub struct Options {
     pub style: Style,
     /// Live or recorded, and from where.
     pub start: Start,
-    /// For how long, in ms; `None` to the end.
+    /// For how long, in ms. `None` is to the end.
     pub duration: Option<u32>,
-    /// How long nothing may come.
-    pub drop_limits: Duration,
+    /// The longest time in which nothing is received.
+    pub silence: Duration,
 }
 
-/// What a connection came to.
+/// The result of a connection.
 enum Outcome {
     End(End),
-    /// The server knows another one: the URL of an application.
+    /// The server names another one: the URL of an application.
     Elsewhere(String),
 }
 
 struct Player<'b, 'o> {
-    session: Client<'b, 8, 1>,
-    pipe: Pipe,
+    link: Link<'b, 1>,
     output: &'o mut Output,
-    playing: Option<StreamId>,
-    /// When what is left of a stream that ends must have come.
-    over: Option<Instant>,
-    /// When what was said at the end must have gone.
-    closing: Option<Instant>,
+    is_playing: bool,
+    /// The end of the time for the rest of a stream that has ended.
+    rest_until: Option<Instant>,
+    /// The end of the time to send what is said at the end.
+    close_until: Option<Instant>,
     outcome: Option<Outcome>,
-    clock: Clock,
-    /// When something came last.
-    heard: Instant,
-    drop_limits: Duration,
+    silence: Duration,
 }
 
-/// Plays what `url` names, which has a key, into `output`, until it ends or `stop` is set. It does not connect again, but
-/// follows a server that sends it elsewhere.
+/// Plays the stream at `url`, which has a key, into `output`, until it ends or `stop` is set. It does not connect again, but
+/// follows a redirect. `report` is kept up to date, and `progress` is called with it after each step.
 ///
 /// # Errors
-/// No connection, a refusal, a connection that breaks off before anything plays, silence, or an output that fails.
+/// There is no connection, the server refuses, the connection breaks before anything plays, the server is silent, or the
+/// output fails.
 pub fn play(
     url: &str,
     options: &Options,
@@ -87,8 +83,18 @@ pub fn play(
     loop {
         let url = Url::parse(&target).with_context(|| format!("{target} is no RTMP URL"))?;
         let key = url.key().context("the URL has no stream key")?.to_owned();
-        let outcome = play_from(&url, &key, options, output, stop, clock, report, progress);
-        report.elapsed = clock.until_now();
+        let way = options.order.for_url(&url)?;
+        let mut memories: Vec<_> = (0..way.limits.max_at_once).map(|_| Memory::new()).collect();
+        let config = ClientConfig { handshake: options.style, ..ClientConfig::new() };
+        let mut dialler = Dialler::<1>::new(url.host(), &way.targets, way.limits, config, &mut memories, clock)?;
+        let mut link = Link::connect(&mut dialler, &url, clock, &mut report.link)?;
+        let Options { start, duration, silence, .. } = *options;
+        link.session.play(&PlayRequest { start, duration, ..PlayRequest::new(&key) })?;
+        let (is_playing, rest_until, close_until, outcome) = (false, None, None, None);
+        let output = &mut *output;
+        let mut player = Player { link, output, is_playing, rest_until, close_until, outcome, silence };
+        let outcome = player.run(stop, report, progress);
+        report.link.elapsed = clock.until_now();
         match outcome? {
             Outcome::End(end) => {
                 report.end = Some(end);
@@ -105,177 +111,95 @@ pub fn play(
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "it is the body of the loop above")]
-fn play_from(
-    url: &Url<'_>,
-    key: &str,
-    options: &Options,
-    output: &mut Output,
-    stop: &AtomicBool,
-    clock: Clock,
-    report: &mut Report,
-    progress: &mut dyn FnMut(&Report),
-) -> Result<Outcome> {
-    let way = options.order.for_url(url)?;
-    let mut memories: Vec<_> = (0..way.limits.max_at_once).map(|_| Memory::new()).collect();
-    let config = ClientConfig { handshake: options.style, ..ClientConfig::new() };
-    let mut dialler = Dialler::<1>::new(url.host(), &way.targets, way.limits, config, &mut memories, clock)?;
-    let Dialled { mut session, pipe, handshake, reports } = dialler.dial().inspect_err(|error| {
-        if let Some(DialError { reports }) = error.downcast_ref() {
-            report.attempts.clone_from(reports);
-        }
-    })?;
-    (report.attempts, report.handshake) = (reports, handshake);
-    let (parts, flash_ver) = (url.tc_url_parts(), ConnectOptions::FLASH_VER);
-    session.connect(&ConnectOptions { app: url.app(), tc_url: &parts, flash_ver })?;
-    let Options { start, duration, drop_limits, .. } = *options;
-    session.play(&PlayRequest { start, duration, ..PlayRequest::new(key) })?;
-    let heard = clock.now();
-    let mut player = Player {
-        session,
-        pipe,
-        output,
-        playing: None,
-        over: None,
-        closing: None,
-        outcome: None,
-        clock,
-        heard,
-        drop_limits,
-    };
-    player.run(stop, report, progress)
-}
-
 impl Player<'_, '_> {
     fn run(&mut self, stop: &AtomicBool, report: &mut Report, progress: &mut dyn FnMut(&Report)) -> Result<Outcome> {
-        let mut waiter = Waiter::new()?;
-        waiter.add(&mut self.pipe)?;
         loop {
-            let moved = self.step(report)?;
+            let has_moved = self.step(report)?;
             (report.counts, report.timestamps) = (self.output.counts(), self.output.timestamps());
-            report.elapsed = self.clock.until_now();
+            report.link.elapsed = self.link.clock.until_now();
             progress(report);
-            if stop.load(Ordering::Relaxed) && self.outcome.is_none() {
+            if stop.load(Ordering::Relaxed) {
                 self.end(End::Stopped);
             }
-            let now = self.clock.now();
-            if self.over.is_some_and(|by| by <= now) {
+            let now = self.link.clock.now();
+            if self.rest_until.is_some_and(|until| until <= now) {
                 self.end(End::Ended);
             }
-            let done = self.session.is_closed() && !self.pipe.has_output();
-            if self.outcome.is_some() && (done || self.pipe.is_ended() || self.closing.is_none_or(|by| by <= now)) {
-                self.output.flush().or_else(|error| if output::is_closed(&error) { Ok(()) } else { Err(error) })?;
-                return Ok(self.outcome.take().unwrap_or(Outcome::End(End::Ended)));
+            let is_said = self.link.session.is_closed() && !self.link.pipe.has_output();
+            let is_over = is_said || self.link.pipe.is_ended() || self.close_until.is_none_or(|until| until <= now);
+            if let Some(outcome) = self.outcome.take_if(|_| is_over) {
+                self.output.flush()?;
+                return Ok(outcome);
             }
-            if !moved {
-                self.check_deadlines(now)?;
-                waiter.wait(LOOK)?;
+            if !has_moved {
+                self.link.handle_timeout()?;
+                if self.outcome.is_none() && now >= self.link.received_at + self.silence {
+                    bail!("nothing has come for {} s", self.silence.as_secs());
+                }
+                self.link.wait(LOOK)?;
             }
         }
     }
 
-    /// Does what can be done now; answers whether anything was.
+    /// Does what can be done now. Returns whether anything moved.
     fn step(&mut self, report: &mut Report) -> Result<bool> {
-        let mut moved = false;
-        if self.session.wants_input() && self.pipe.receive().context("the connection broke")? {
-            (moved, self.heard) = (true, self.clock.now());
-        }
-        moved |= self.events(report)?;
-        let (now, session) = (self.clock.now(), &mut self.session);
-        moved |= self.pipe.send(|out| session.poll_transmit(now, out)).context("the connection broke")?;
-        if self.pipe.is_ended() && self.pipe.input().is_empty() && self.outcome.is_none() {
-            match self.playing {
-                Some(_) if self.output.timestamps().is_some() => self.end(End::Closed),
-                _ => bail!("the server closed the connection before anything was played"),
+        let mut has_moved = self.link.receive()?;
+        has_moved |= self.events(report)?;
+        has_moved |= self.link.send()?;
+        if self.link.is_ended() && self.outcome.is_none() {
+            if !self.is_playing || self.output.timestamps().is_none() {
+                bail!("the server closed the connection before anything was played");
             }
+            self.end(End::Closed);
         }
-        Ok(moved)
+        Ok(has_moved)
     }
 
     fn events(&mut self, report: &mut Report) -> Result<bool> {
-        let mut moved = false;
-        loop {
-            let (mut found, mut end) = (None, None);
-            let mut input = self.pipe.input();
-            let event = self.session.next_event(self.clock.now(), &mut input)?;
-            let taken = self.pipe.input().len() - input.len();
-            let none = event.is_none();
+        let Self { link, output, is_playing, rest_until, outcome, .. } = self;
+        let (clock, mut end) = (link.clock, None);
+        let has_moved = link.events(|event| {
             match event {
-                Some(ClientEvent::Playing(stream)) => {
-                    report.to_playing = Some(self.clock.until_now());
-                    self.playing = Some(stream);
+                ClientEvent::Playing(_) => {
+                    report.link.to_media = Some(clock.until_now());
+                    *is_playing = true;
                 }
-                Some(ClientEvent::Refused(Stage::Connect, status)) if status.redirect().is_some() => {
-                    found = status.redirect().map(|url| Outcome::Elsewhere(url.to_string()));
-                }
-                Some(ClientEvent::Refused(stage, status)) => {
-                    bail!("{stage} refused: {}: {}", lossy(status.code), lossy(status.description))
-                }
-                Some(ClientEvent::Status(_, status)) => match status.known() {
+                ClientEvent::Refused(stage, status) => match status.redirect() {
+                    Some(url) if stage == Stage::Connect => *outcome = Some(Outcome::Elsewhere(url.to_string())),
+                    _ => return Err(refused(stage, &status)),
+                },
+                ClientEvent::Status(_, status) => match status.known() {
                     Code::PlayStop | Code::PlayComplete | Code::PlayUnpublishNotify => end = Some(End::Ended),
-                    _ if status.is_error() => {
-                        bail!("the server says {}: {}", lossy(status.code), lossy(status.description))
-                    }
+                    _ if status.is_error() => return Err(said(&status)),
                     _ => {}
                 },
-                Some(ClientEvent::User(UserControlEvent::StreamEof(_))) if self.playing.is_some() => {
-                    self.over.get_or_insert(self.clock.now() + REST);
+                ClientEvent::User(UserControlEvent::StreamEof(_)) if *is_playing => {
+                    rest_until.get_or_insert(clock.now() + REST);
                 }
-                Some(ClientEvent::Closed) => end = Some(End::Closed),
-                // What is not for the file but for the player.
-                Some(ClientEvent::Data { message, .. })
+                ClientEvent::Closed => end = Some(End::Closed),
+                // These are for the player, not for the file.
+                ClientEvent::Data { message, .. }
                     if ["onStatus", "onPlayStatus", "|RtmpSampleAccess"].iter().any(|name| message.name == **name) => {}
-                Some(ClientEvent::Data { timestamp, message, .. }) => {
-                    end = written(self.output.write(MessageKind::DATA, timestamp.0, message.body))?;
+                ClientEvent::Data { timestamp, message, .. } => {
+                    end = output.write(MessageKind::DATA, timestamp.0, message.body)?;
                 }
-                Some(ClientEvent::Media(fragment)) => end = written(self.output.take(&fragment))?,
+                ClientEvent::Media(fragment) => end = output.take(&fragment)?,
                 _ => {}
             }
-            self.pipe.consume(taken);
-            moved |= taken > 0 || !none;
-            if let Some(outcome) = found {
-                self.outcome.get_or_insert(outcome);
-            }
-            if let Some(end) = end {
-                self.end(end);
-            }
-            if none || self.outcome.is_some() {
-                return Ok(moved);
-            }
-        }
+            Ok(end.is_none() && outcome.is_none())
+        })?;
+        end.into_iter().for_each(|end| self.end(end));
+        Ok(has_moved)
     }
 
-    /// Says that this is the end, where there is someone to hear it.
+    /// Ends playing, and tells the server if it is still there.
     fn end(&mut self, end: End) {
         if self.outcome.is_some() {
             return;
         }
         self.outcome = Some(Outcome::End(end));
-        if self.session.close().is_ok() && !self.pipe.is_ended() {
-            self.closing = Some(self.clock.now() + CLOSE);
+        if self.link.session.close().is_ok() && !self.link.pipe.is_ended() {
+            self.close_until = Some(self.link.clock.now() + CLOSE);
         }
     }
-
-    fn check_deadlines(&mut self, now: Instant) -> Result<()> {
-        if self.session.poll_timeout().is_some_and(|timeout| timeout <= now) {
-            self.session.handle_timeout(now)?;
-        }
-        if self.outcome.is_none() && now >= self.heard + self.drop_limits {
-            bail!("nothing has come for {} s", self.drop_limits.as_secs());
-        }
-        Ok(())
-    }
-}
-
-/// An output that nobody reads any more is an end, not a failure.
-fn written(result: std::io::Result<()>) -> Result<Option<End>> {
-    match result {
-        Ok(()) => Ok(None),
-        Err(error) if output::is_closed(&error) => Ok(Some(End::OutputClosed)),
-        Err(error) => Err(error).context("the output cannot be written"),
-    }
-}
-
-fn lossy(text: embedded_rtmp::amf0::Text<'_>) -> Cow<'_, str> {
-    String::from_utf8_lossy(text.as_bytes())
 }

@@ -1,91 +1,80 @@
-//! Where what is played goes: a file, or standard output.
+//! The output of a player: a file, or standard output.
 
 use std::fs::File;
-use std::io::{self, BufWriter, ErrorKind, Stdout, Write};
+use std::io::{self, BufWriter, ErrorKind};
+use std::os::fd::AsFd;
 use std::path::Path;
 
+use anyhow::{Context, Result};
 use embedded_rtmp::chunk::Fragment;
 use embedded_rtmp::message::MessageKind;
 
+use super::End;
 use crate::counts::Counts;
 use crate::flv::Recorder;
 
-/// An FLV file that is being written.
+/// An FLV file that is being written. If it goes to standard output, each message is passed on when it is complete, and the
+/// header is not corrected at the end.
 #[derive(Debug)]
-pub enum Output {
-    /// A file, whose header is corrected in the end.
-    File(Recorder<BufWriter<File>>),
-    /// A pipe: whoever reads it gets each message when it is whole.
-    Pipe(Recorder<Stdout>),
+pub struct Output {
+    recorder: Recorder<BufWriter<File>>,
+    is_pipe: bool,
 }
 
 impl Output {
-    /// Begins the file at `path`, or on standard output where that is `-`.
+    /// Begins the file at `path`, or on standard output if that is `-`.
     ///
     /// # Errors
     /// The file cannot be made, or the output is closed.
     pub fn create(path: &Path) -> io::Result<Self> {
-        Ok(if path == Path::new("-") {
-            Self::Pipe(Recorder::new(io::stdout())?)
-        } else {
-            Self::File(Recorder::new(BufWriter::new(File::create(path)?))?)
-        })
-    }
-
-    pub(super) fn take(&mut self, fragment: &Fragment<'_>) -> io::Result<()> {
-        match self {
-            Self::File(recorder) => recorder.take(fragment),
-            Self::Pipe(recorder) => {
-                recorder.take(fragment)?;
-                if fragment.is_last() { recorder.flush() } else { Ok(()) }
-            }
+        let is_pipe = path == Path::new("-");
+        let file = if is_pipe { File::from(io::stdout().as_fd().try_clone_to_owned()?) } else { File::create(path)? };
+        let mut recorder = Recorder::new(BufWriter::new(file))?;
+        if is_pipe {
+            recorder.flush()?;
         }
+        Ok(Self { recorder, is_pipe })
     }
 
-    pub(super) fn write(&mut self, kind: MessageKind, timestamp: u32, payload: &[u8]) -> io::Result<()> {
-        match self {
-            Self::File(recorder) => recorder.write(kind, timestamp, payload),
-            Self::Pipe(recorder) => recorder.write(kind, timestamp, payload),
-        }
+    /// Takes part of a message. Returns an end if the reader of a pipe has closed it.
+    pub(super) fn take(&mut self, fragment: &Fragment<'_>) -> Result<Option<End>> {
+        let taken = self.recorder.take(fragment);
+        self.passed_on(taken, fragment.is_last())
     }
 
-    pub(super) fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::File(recorder) => recorder.flush(),
-            Self::Pipe(recorder) => recorder.flush(),
+    /// Takes a message. Returns an end if the reader of a pipe has closed it.
+    pub(super) fn write(&mut self, kind: MessageKind, timestamp: u32, payload: &[u8]) -> Result<Option<End>> {
+        let written = self.recorder.write(kind, timestamp, payload);
+        self.passed_on(written, true)
+    }
+
+    /// Passes on what was written.
+    pub(super) fn flush(&mut self) -> Result<Option<End>> {
+        let flushed = self.recorder.flush();
+        self.passed_on(flushed, false)
+    }
+
+    fn passed_on(&mut self, written: io::Result<()>, is_whole: bool) -> Result<Option<End>> {
+        match written.and_then(|()| if self.is_pipe && is_whole { self.recorder.flush() } else { Ok(()) }) {
+            Ok(()) => Ok(None),
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Some(End::OutputClosed)),
+            Err(error) => Err(error).context("the output cannot be written"),
         }
     }
 
     pub(super) fn counts(&self) -> Counts {
-        match self {
-            Self::File(recorder) => recorder.counts(),
-            Self::Pipe(recorder) => recorder.counts(),
-        }
+        self.recorder.counts()
     }
 
     pub(super) fn timestamps(&self) -> Option<(u32, u32)> {
-        match self {
-            Self::File(recorder) => recorder.timestamps(),
-            Self::Pipe(recorder) => recorder.timestamps(),
-        }
+        self.recorder.timestamps()
     }
 
-    /// Completes it.
+    /// Completes the file.
     ///
     /// # Errors
-    /// Those of the file; a pipe that nobody reads any more is none.
-    pub fn finish(self) -> io::Result<()> {
-        match self {
-            Self::File(recorder) => recorder.finish(),
-            Self::Pipe(_) => match io::stdout().flush() {
-                Err(error) if !is_closed(&error) => Err(error),
-                _ => Ok(()),
-            },
-        }
+    /// The file cannot be written. A pipe that is closed is no error.
+    pub fn finish(mut self) -> Result<()> {
+        if self.is_pipe { self.flush().map(drop) } else { Ok(self.recorder.finish()?) }
     }
-}
-
-/// Whether whoever read the output has gone.
-pub(super) fn is_closed(error: &io::Error) -> bool {
-    error.kind() == ErrorKind::BrokenPipe
 }

@@ -97,7 +97,7 @@ impl Client {
                     live.has_news = true;
                     shared.streams.ring(live.stream).push(&fragment);
                     if let Some(recording) = &mut live.recording {
-                        recording.take(&fragment).context("the recording failed")?;
+                        recording.recorder.take(&fragment).context("the recording failed")?;
                     }
                 }
                 ServerEvent::Connect(request) => {
@@ -155,7 +155,7 @@ impl Client {
         shared.poll_relay();
         shared.wake(stream);
         shared.published += 1;
-        let path = recording.as_ref().map(|recording| recording.path().to_owned());
+        let path = recording.as_ref().map(|recording| recording.path.clone());
         (shared.tell)(Event::Published(self.peer, shown(name), path));
         self.live.push(Live { id, key, stream, recording, has_news: false });
         Ok(self.session.accept(id)?)
@@ -168,19 +168,13 @@ impl Client {
         shared.streams.directory().unpublish(shared.now, self.id, Some(id));
         shared.poll_relay();
         shared.published -= 1;
-        let Some(recording) = recording else { return };
-        let file = recording.path().to_owned();
-        (shared.tell)(match recording.finish() {
-            Ok((counts, timestamps)) => Event::Recorded(Recorded {
-                app: String::from_utf8_lossy(&self.app).into_owned(),
-                key: String::from_utf8_lossy(&key).into_owned(),
-                file,
-                counts,
-                timestamps,
-                end: end.to_owned(),
-            }),
-            Err(error) => Event::Trouble(self.peer, format!("{}: {error}", file.display())),
-        });
+        let Some(Recording { path: file, recorder }) = recording else { return };
+        let (counts, timestamps) = (recorder.counts(), recorder.timestamps());
+        if let Err(error) = recorder.finish() {
+            return shared.tell_trouble(self.peer, format!("{}: {error}", file.display()));
+        }
+        let [app, key] = [&self.app, &key].map(|text| String::from_utf8_lossy(text).into_owned());
+        (shared.tell)(Event::Recorded(Recorded { app, key, file, counts, timestamps, end: end.to_owned() }));
     }
 
     /// Lets the client play. A player that comes before the publisher waits for it.

@@ -4,7 +4,6 @@ mod client;
 mod connection;
 mod event_loop;
 mod gateway;
-mod names;
 mod record;
 mod shared;
 mod socket;

@@ -1,52 +1,101 @@
-//! The recording of one stream.
+//! The recording of one stream, and what its file is called.
 
-use std::fs::File;
-use std::io::{BufWriter, Result};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
-use embedded_rtmp::chunk::Fragment;
-
-use crate::counts::Counts;
 use crate::flv::Recorder;
 
-use super::names;
+/// The most characters of the application, and of the key, in a file's name.
+const MAX_PART: usize = 100;
+
+/// The most files of the same name.
+const MAX_FILES: u32 = 100_000;
 
 #[derive(Debug)]
 pub(super) struct Recording {
-    path: PathBuf,
-    recorder: Recorder<BufWriter<File>>,
+    pub(super) path: PathBuf,
+    pub(super) recorder: Recorder<BufWriter<File>>,
 }
 
 impl Recording {
-    pub(super) fn create(directory: &Path, app: &[u8], key: &[u8]) -> Result<Self> {
-        let (path, file) = names::create(directory, app, key)?;
+    /// Begins the recording of a stream in a new file.
+    ///
+    /// # Errors
+    /// The file cannot be made.
+    pub(super) fn create(directory: &Path, app: &[u8], key: &[u8]) -> io::Result<Self> {
+        let (path, file) = create_file(directory, app, key)?;
         Ok(Self { path, recorder: Recorder::new(BufWriter::new(file))? })
     }
+}
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
+/// The characters of a text that are harmless in a file's name, and not too many of them.
+fn sanitized(text: &[u8]) -> String {
+    let harmless = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    text.iter().copied().filter(harmless).take(MAX_PART).map(char::from).collect()
+}
 
-    /// Takes a piece of a message, and writes the message when it is whole.
-    pub(super) fn take(&mut self, fragment: &Fragment<'_>) -> Result<()> {
-        self.recorder.take(fragment)
+/// Creates the file for a stream: `APP-KEY.flv`, or `APP-KEY-2.flv` and so on if that exists. An existing file is never
+/// written to, and a link is not followed.
+fn create_file(directory: &Path, app: &[u8], key: &[u8]) -> io::Result<(PathBuf, File)> {
+    let stem = format!("{}-{}", sanitized(app), sanitized(key));
+    for number in 1..MAX_FILES {
+        let name = if number == 1 { format!("{stem}.flv") } else { format!("{stem}-{number}.flv") };
+        let path = directory.join(name);
+        match OpenOptions::new().write(true).create_new(true).open(&path) {
+            Ok(file) => return Ok((path, file)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
     }
-
-    /// Completes the file; answers what is in it, and its first and last timestamp in ms.
-    pub(super) fn finish(self) -> Result<(Counts, Option<(u32, u32)>)> {
-        let found = (self.recorder.counts(), self.recorder.timestamps());
-        self.recorder.finish()?;
-        Ok(found)
-    }
+    Err(io::ErrorKind::AlreadyExists.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::flv::{Reader, Tag};
-    use embedded_rtmp::chunk::ChunkStreamId;
+    use embedded_rtmp::chunk::{ChunkStreamId, Fragment};
     use embedded_rtmp::media::flv::TagHeader;
     use embedded_rtmp::message::{MessageHeader, MessageKind, StreamId, Timestamp};
+
+    fn created(directory: &Path, app: &[u8], key: &[u8]) -> String {
+        let (path, _) = create_file(directory, app, key).unwrap();
+        assert_eq!(path.parent(), Some(directory));
+        path.file_name().unwrap().to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_name_has_only_letters_digits_and_three_signs() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut names = Vec::new();
+        for (app, key) in [
+            (&b"live"[..], &b"x"[..]),
+            (b"..", b"../../etc/passwd"),
+            (b"", b""),
+            (b"a/b", b"c?d=e f"),
+            (b"li\0ve", b"\xff\xfe\xc3\xa9-_."),
+            (b"/", b"-"),
+        ] {
+            names.push(created(directory.path(), app, key));
+        }
+        assert_eq!(names, ["live-x.flv", "..-....etcpasswd.flv", "-.flv", "ab-cdef.flv", "live--_..flv", "--.flv"]);
+    }
+
+    #[test]
+    fn a_name_that_comes_again_gets_a_number() {
+        let directory = tempfile::tempdir().unwrap();
+        let next = || created(directory.path(), b"live", b"x");
+        assert_eq!([next(), next(), next()], ["live-x.flv", "live-x-2.flv", "live-x-3.flv"]);
+    }
+
+    #[test]
+    fn a_name_is_not_too_long_for_a_file_system() {
+        let directory = tempfile::tempdir().unwrap();
+        let long = vec![b'a'; 70_000];
+        created(directory.path(), &long, &long);
+        assert!(created(directory.path(), &long, &long).len() < 255);
+    }
 
     #[test]
     fn item_109_an_aggregate_is_recorded_as_the_messages_in_it() {
@@ -70,11 +119,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut recording = Recording::create(directory.path(), b"app", b"key").unwrap();
         for (offset, data) in [(0, first), (20, second)] {
-            recording.take(&Fragment { csid: ChunkStreamId::COMMAND, header, offset, data }).unwrap();
+            recording.recorder.take(&Fragment { csid: ChunkStreamId::COMMAND, header, offset, data }).unwrap();
         }
-        let path = recording.path().to_owned();
-        recording.finish().unwrap();
-        let tags: Vec<Tag> = Reader::new(File::open(path).unwrap()).unwrap().map(|tag| tag.unwrap()).collect();
+        recording.recorder.finish().unwrap();
+        let tags: Vec<Tag> =
+            Reader::new(File::open(recording.path).unwrap()).unwrap().map(|tag| tag.unwrap()).collect();
         let expected = [
             (MessageKind::VIDEO, 100, &[0x17, 1, 0, 0, 0][..]),
             (MessageKind::AUDIO, 123, &[0xAF, 1, 7]),

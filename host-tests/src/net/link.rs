@@ -1,0 +1,173 @@
+//! A client session and its connection: what publishing and playing have in common.
+
+use std::time::Duration;
+
+use anyhow::{Context, Error, Result, anyhow};
+use embedded_rtmp::command::{ConnectOptions, Status};
+use embedded_rtmp::handshake::HandshakeKind;
+use embedded_rtmp::port_plan::AttemptReport;
+use embedded_rtmp::session::{Client, ClientEvent, Stage};
+use embedded_rtmp::time::Instant;
+use embedded_rtmp::url::Url;
+use serde_json::{Value, json};
+
+use super::{Clock, Dialled, Dialler, Pipe, Waiter};
+
+/// The state of a connection, for summaries.
+#[derive(Debug, Clone, Default)]
+pub struct LinkReport {
+    /// The result of each attempt of the port plan.
+    pub attempts: Vec<AttemptReport>,
+    /// The server's kind of handshake.
+    pub handshake: HandshakeKind,
+    /// The time from the first attempt until the server accepted the publish or the play.
+    pub to_media: Option<Duration>,
+    /// The time from the first attempt until now.
+    pub elapsed: Duration,
+}
+
+/// A client session over a connection. The caller calls [`Self::receive`], [`Self::events`] and the pipe's
+/// [`send`](Pipe::send) until nothing moves, then [`Self::wait`].
+#[derive(Debug)]
+pub struct Link<'b, const PLAYS: usize = 0> {
+    /// The session.
+    pub session: Client<'b, 8, PLAYS>,
+    /// The connection.
+    pub pipe: Pipe,
+    /// The clock of both.
+    pub clock: Clock,
+    /// When bytes were received last. It begins with the connection.
+    pub received_at: Instant,
+    /// Whether anything came after the handshake.
+    pub has_heard: bool,
+    waiter: Waiter,
+}
+
+impl<'b, const PLAYS: usize> Link<'b, PLAYS> {
+    /// Carries out the port plan, and asks for the application of `url`.
+    ///
+    /// # Errors
+    /// No attempt led to a handshake, or the system fails.
+    pub fn connect(
+        dialler: &mut Dialler<'_, 'b, PLAYS>,
+        url: &Url<'_>,
+        clock: Clock,
+        report: &mut LinkReport,
+    ) -> Result<Self> {
+        let dialled = dialler.dial();
+        (report.attempts, report.elapsed) = (dialler.reports(), clock.until_now());
+        let Dialled { mut session, mut pipe, handshake } = dialled?;
+        report.handshake = handshake;
+        let (parts, flash_ver) = (url.tc_url_parts(), ConnectOptions::FLASH_VER);
+        session.connect(&ConnectOptions { app: url.app(), tc_url: &parts, flash_ver })?;
+        let waiter = Waiter::new()?;
+        waiter.add(&mut pipe)?;
+        Ok(Self { session, pipe, clock, received_at: clock.now(), has_heard: false, waiter })
+    }
+
+    /// Receives bytes, if the session wants any. Returns whether any came.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub fn receive(&mut self) -> Result<bool> {
+        let has_received = self.session.wants_input() && self.pipe.receive().context("the connection broke")?;
+        if has_received {
+            self.received_at = self.clock.now();
+        }
+        Ok(has_received)
+    }
+
+    /// Passes events of the session to `handle`, until there are none or `handle` returns `false`. Returns whether anything
+    /// was consumed.
+    ///
+    /// # Errors
+    /// The session failed, or `handle` did.
+    pub fn events(&mut self, mut handle: impl FnMut(ClientEvent<'_>) -> Result<bool>) -> Result<bool> {
+        let mut has_moved = false;
+        loop {
+            let mut input = self.pipe.input();
+            let event = self.session.next_event(self.clock.now(), &mut input)?;
+            let taken = self.pipe.input().len() - input.len();
+            has_moved |= taken > 0 || event.is_some();
+            self.has_heard |= taken > 0;
+            let goes_on = event.map_or(Ok(false), &mut handle)?;
+            self.pipe.consume(taken);
+            if !goes_on {
+                return Ok(has_moved);
+            }
+        }
+    }
+
+    /// Sends what the session has to send. Returns whether anything was sent.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub fn send(&mut self) -> Result<bool> {
+        let (session, now) = (&mut self.session, self.clock.now());
+        self.pipe.send(|out| session.poll_transmit(now, out)).context("the connection broke")
+    }
+
+    /// Whether the server has closed the connection, and all that came before is consumed.
+    pub fn is_ended(&self) -> bool {
+        self.pipe.is_ended() && self.pipe.input().is_empty()
+    }
+
+    /// Does what is due in the session. Returns when this is to be called again at the latest.
+    ///
+    /// # Errors
+    /// The server did not answer in time.
+    pub fn handle_timeout(&mut self) -> Result<Option<Instant>> {
+        let now = self.clock.now();
+        let timeout = self.session.poll_timeout();
+        if timeout.is_some_and(|timeout| timeout <= now) {
+            self.session.handle_timeout(now)?;
+        }
+        Ok([timeout, self.pipe.poll_timeout()].into_iter().flatten().min())
+    }
+
+    /// Waits until something can be received or sent, at most for `limit`.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn wait(&mut self, limit: Duration) -> Result<()> {
+        Ok(self.waiter.wait(limit)?)
+    }
+
+    /// Ends a tunnel, and waits a little until the server knows. Does nothing to other connections.
+    pub fn close_tunnel(&mut self) {
+        self.pipe.close_tunnel(&mut self.waiter);
+    }
+}
+
+impl LinkReport {
+    /// The report as JSON. `to_media` is the name of the member that has [`Self::to_media`].
+    pub fn to_json(&self, to_media: &str) -> Value {
+        let millis = |duration: Duration| duration.as_millis() as u64;
+        let attempt = |report: &AttemptReport| {
+            json!({
+                "transport": report.target.transport.to_string(), "port": report.target.port,
+                "outcome": report.outcome.to_string(), "tcp_ms": report.to_tcp.map(millis),
+                "took_ms": millis(report.took),
+            })
+        };
+        json!({
+            "attempts": self.attempts.iter().map(attempt).collect::<Vec<_>>(), "handshake": self.handshake.to_string(),
+            to_media: self.to_media.map(millis), "elapsed_ms": millis(self.elapsed),
+        })
+    }
+}
+
+/// The error for a refusal.
+pub(crate) fn refused(stage: Stage, status: &Status<'_>) -> Error {
+    anyhow!("{stage} refused: {}", shown(status))
+}
+
+/// The error for another status.
+pub(crate) fn said(status: &Status<'_>) -> Error {
+    anyhow!("the server says {}", shown(status))
+}
+
+fn shown(status: &Status<'_>) -> String {
+    let [code, description] = [status.code, status.description].map(|text| String::from_utf8_lossy(text.as_bytes()));
+    format!("{code}: {description}")
+}
