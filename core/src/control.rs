@@ -11,13 +11,13 @@ use crate::message::{MessageKind, StreamId};
 pub const MAX_SIZE: usize = 10;
 
 /// The types of user control events (section 7.1.7).
-pub(crate) const STREAM_BEGIN: u8 = 0;
-pub(crate) const STREAM_EOF: u8 = 1;
+const STREAM_BEGIN: u8 = 0;
+const STREAM_EOF: u8 = 1;
 const STREAM_DRY: u8 = 2;
-pub(crate) const SET_BUFFER_LENGTH: u8 = 3;
+const SET_BUFFER_LENGTH: u8 = 3;
 const STREAM_IS_RECORDED: u8 = 4;
-pub(crate) const PING_REQUEST: u8 = 6;
-pub(crate) const PING_RESPONSE: u8 = 7;
+const PING_REQUEST: u8 = 6;
+const PING_RESPONSE: u8 = 7;
 
 /// How a Set Peer Bandwidth message limits its receiver (section 5.4.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +100,7 @@ impl Control {
     }
 
     /// The type of the message, its bytes, and how many of them count.
+    #[inline]
     pub fn emit(&self) -> (MessageKind, [u8; MAX_SIZE], usize) {
         let fields = |[a, b, c, d]: [u8; 4]| ([a, b, c, d, 0, 0, 0, 0, 0, 0], 4);
         let (kind, (bytes, length)) = match *self {
@@ -118,7 +119,7 @@ impl Control {
 }
 
 impl Limit {
-    pub(crate) fn parse(byte: u8) -> Option<Limit> {
+    fn parse(byte: u8) -> Option<Limit> {
         Some(match byte {
             0 => Self::Hard,
             1 => Self::Soft,
@@ -129,7 +130,7 @@ impl Limit {
 }
 
 impl UserControlEvent {
-    pub(crate) fn parse(payload: &[u8]) -> Option<UserControlEvent> {
+    fn parse(payload: &[u8]) -> Option<UserControlEvent> {
         let mut fields = Cursor(payload);
         let (event, argument) = (u8::try_from(fields.u16()?).ok()?, fields.u32()?);
         Some(match event {
@@ -144,6 +145,7 @@ impl UserControlEvent {
         })
     }
 
+    #[inline]
     fn emit(self) -> ([u8; MAX_SIZE], usize) {
         let (number, value) = match self {
             Self::StreamBegin(stream) => (STREAM_BEGIN, stream.0),

@@ -1,9 +1,11 @@
-//! What the sessions can be told to do otherwise.
+//! How a session behaves, and the memory that it is lent.
 
 use core::time::Duration;
 
+use super::error::ConfigError;
 use crate::chunk::TypeThreeDelta;
-use crate::handshake::{Style, Versions};
+use crate::fmt::impl_format;
+use crate::handshake::{self, HandshakeConfig, Style, Versions};
 
 /// What a client can be told to do otherwise.
 #[derive(Debug, Clone, Copy)]
@@ -82,5 +84,59 @@ impl ServerConfig {
 impl Default for ServerConfig {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// What both configurations say.
+#[derive(Debug)]
+pub struct Setup {
+    pub(super) handshake: HandshakeConfig,
+    /// How long the peer may take in ms: for the handshake, and for what is awaited later.
+    pub(super) limits: [u32; 2],
+    pub(super) chunk_size: u32,
+    pub(super) window: u32,
+    pub(super) type_three_delta: TypeThreeDelta,
+}
+
+/// The memory that a session is lent.
+#[derive(Debug)]
+pub struct SessionBuffers<'b> {
+    /// First the handshake's, which takes 1,536 bytes; then for incoming commands that come in pieces, but for the last 20
+    /// bytes, which are for control messages. Of a longer one there is what comes first; one that has no room beside
+    /// another is passed over and counted, as is one of more than 64 KiB where the scratch is larger than that. 1,536 bytes
+    /// are enough for all that clients and servers are known to send.
+    pub scratch: &'b mut [u8],
+    /// Outgoing control messages and commands, until the socket takes them, and at its end the names that the client still
+    /// needs. A server needs [`MIN_CONTROL`] bytes.
+    ///
+    /// A client needs the largest of these sums. K is 3 bytes more than its stream key, and W is the sum of 23 bytes more
+    /// than the name of each `play` that the server has not been asked for yet; both stay in the buffer.
+    /// - [`MIN_CONTROL`];
+    /// - K + W + 192 + 2 × the length of the stream key, and 1 byte more for each 64 bytes of it;
+    /// - K + W + 192 + the length of the longest name that is played, and 1 byte more for each 64 bytes of it;
+    /// - K + W + the length of `connect`, if the client publishes or plays before that is sent. It is 150 bytes, the
+    ///   application, the URL and the client's version.
+    ///
+    /// A request that finds too little returns [`RequestError::ControlBuffer`](super::RequestError::ControlBuffer) with the size that it needs.
+    pub control: &'b mut [u8],
+}
+
+impl_format!(
+    ['b] SessionBuffers<'b>,
+    this => "SessionBuffers {{ scratch: {} bytes, control: {} bytes }}", this.scratch.len(), this.control.len()
+);
+
+/// The least size of [`SessionBuffers::control`], in bytes.
+pub const MIN_CONTROL: usize = 384;
+
+impl SessionBuffers<'_> {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if self.scratch.len() < handshake::SCRATCH {
+            return Err(ConfigError::Scratch(handshake::SCRATCH));
+        }
+        if self.control.len() < MIN_CONTROL {
+            return Err(ConfigError::Control(MIN_CONTROL));
+        }
+        Ok(())
     }
 }

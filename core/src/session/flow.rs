@@ -1,16 +1,15 @@
 //! Windows and acknowledgements (RTMP 1.0, sections 5.4.3 to 5.4.5).
 //!
-//! Bytes are counted from the end of the handshake on, modulo 2³². What the peer acknowledges never stops us: real
-//! peers count from elsewhere, in constant steps, modulo 2³¹, or not at all.
+//! Bytes are counted from the end of the handshake, modulo 2³². Missing acknowledgements never stop us: real peers count
+//! from another point, in constant steps, modulo 2³¹, or not at all.
 
-use crate::control::Limit;
+use crate::control::{Control, Limit, UserControlEvent};
 use crate::fmt::info;
-use crate::message::MessageKind;
 
-/// What a peer is taken to expect before it has announced a window, in bytes.
+/// The window of a peer that has not announced one, in bytes.
 const DEFAULT_WINDOW: u32 = 2_500_000;
 
-/// Where no acknowledgements are wanted: so many bytes never go without one.
+/// The window of a peer that wants no acknowledgements. So many bytes never go without one.
 const NO_WINDOW: u32 = u32::MAX;
 
 /// The state of both directions.
@@ -18,26 +17,27 @@ const NO_WINDOW: u32 = u32::MAX;
 pub(super) struct Flow {
     /// Bytes received.
     received: u32,
-    /// What `received` was when it was last acknowledged.
+    /// The value of `received` in the last acknowledgement.
     acknowledged: u32,
-    /// An acknowledgement is due each time so many bytes have come.
+    /// An acknowledgement is due each time so many bytes have been received.
     window: u32,
-    /// The window that we announced last, or are to announce first.
+    /// The window that we announced last, or will announce first.
     announced: u32,
-    /// The last limit that the peer set, where it was a hard one.
+    /// Whether the last limit that the peer set was a hard one.
     hard: bool,
-    /// What the peer acknowledged last, where it did.
+    /// The number in the peer's last acknowledgement, if there was one.
     peer_acknowledged: u32,
     has_acknowledged: bool,
-    /// The time in the last ping.
+    /// The time in the peer's last ping.
     pinged: u32,
-    /// What is to be sent: at most one of each, however many were asked for.
+    /// What is to be sent: at most one of each, no matter how many the peer asked for.
     pong_due: bool,
     announcement_due: bool,
 }
 
 impl Flow {
-    /// No bytes yet, and `window` to be announced: a size of 0 or less must not be, FFmpeg closes the connection over it.
+    /// No bytes yet, and `window` to be announced. FFmpeg closes the connection if the size, as a signed number, is 0 or
+    /// less.
     pub(super) fn new(window: u32) -> Self {
         Self {
             received: 0,
@@ -68,19 +68,19 @@ impl Flow {
         self.received
     }
 
-    /// What the peer acknowledged last.
+    /// The number in the peer's last acknowledgement.
     pub(super) const fn peer_acknowledged(&self) -> Option<u32> {
         if self.has_acknowledged { Some(self.peer_acknowledged) } else { None }
     }
 
-    /// The peer expects an acknowledgement after so many bytes.
+    /// The peer expects an acknowledgement each time it has sent so many bytes.
     pub(super) fn set_window(&mut self, size: u32) {
         info!("the peer's window: {} bytes", size);
-        // A peer that announces 0 or a negative size means none.
+        // A peer that announces 0 or a negative size wants none.
         self.window = if size as i32 <= 0 { NO_WINDOW } else { size };
     }
 
-    /// The peer limits what we send. We answer with a window of that size where it is not the one announced last.
+    /// The peer limits what we send. We announce a window of that size, unless we announced the same size last.
     pub(super) fn limit(&mut self, size: u32, limit: Limit) {
         let (size, hard) = match limit {
             Limit::Hard => (size, true),
@@ -89,7 +89,7 @@ impl Flow {
             Limit::Dynamic => return,
         };
         self.hard = hard;
-        // A size of 0 or less must not be announced: FFmpeg closes the connection over it.
+        // As in `new`.
         if size != self.announced && (1..=i32::MAX as u32).contains(&size) {
             self.announced = size;
             self.announcement_due = true;
@@ -105,25 +105,24 @@ impl Flow {
         (self.peer_acknowledged, self.has_acknowledged) = (sequence, true);
     }
 
-    /// The peer wants to know whether we are there. A later ping takes the place of one that is not answered yet.
+    /// The peer wants to know whether we are there. A later ping replaces one that is not answered yet.
     pub(super) fn ping(&mut self, time: u32) {
         (self.pinged, self.pong_due) = (time, true);
     }
 
-    /// Takes the next message that is due: its type, and the number that is its payload, behind the event's where it is a
-    /// pong.
-    pub(super) fn take_due(&mut self) -> Option<(MessageKind, u32)> {
+    /// Takes the next message that is due.
+    pub(super) fn take_due(&mut self) -> Option<Control> {
         if core::mem::take(&mut self.pong_due) {
-            return Some((MessageKind::USER_CONTROL, self.pinged));
+            return Some(Control::User(UserControlEvent::PingResponse(self.pinged)));
         }
         if self.acknowledgement_due() {
             self.acknowledged = self.received;
-            return Some((MessageKind::ACKNOWLEDGEMENT, self.received));
+            return Some(Control::Acknowledgement(self.received));
         }
-        core::mem::take(&mut self.announcement_due).then_some((MessageKind::WINDOW_ACK_SIZE, self.announced))
+        core::mem::take(&mut self.announcement_due).then_some(Control::WindowAckSize(self.announced))
     }
 
-    /// The payload bytes of the messages that are due, and how many there are.
+    /// The payload bytes of the messages that are due, and the number of these messages.
     pub(super) fn due(&self) -> (usize, usize) {
         let numbers = usize::from(self.acknowledgement_due()).wrapping_add(usize::from(self.announcement_due));
         let pongs = usize::from(self.pong_due);
@@ -140,12 +139,10 @@ impl Flow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::Control;
 
     /// All that is due, sent.
     fn drain(flow: &mut Flow) -> std::vec::Vec<Control> {
-        let sent = core::iter::from_fn(|| flow.take_due());
-        sent.map(|(kind, value)| Control::parse(kind, &value.to_be_bytes()).unwrap()).collect()
+        core::iter::from_fn(|| flow.take_due()).collect()
     }
 
     #[test]

@@ -1,52 +1,67 @@
-//! What client and server share: the chunk stream both ways, flow control, pings, and the queue of what goes out.
+//! The chunk stream both ways, with flow control and the queue of what goes out.
 
 use core::ops::Range;
 
-use crate::bytes::Cursor;
+use crate::amf0::{Encoder, Token};
 use crate::chunk::{
     Assembled, Assembler, ChunkStreamId, DEFAULT_CHUNK_SIZE, Fragment, MAX_CHUNK_SIZE, Pulled, Reader, TypeThreeDelta,
-    Writer,
+    WriteProgress, Writer,
 };
-use crate::control::{self, Limit, UserControlEvent};
-use crate::message::{MessageHeader, MessageKind, StreamId};
+use crate::command::{self, Command, Status};
+use crate::control::{self, Control, UserControlEvent};
+use crate::message::{MessageHeader, MessageKind, StreamId, Timestamp};
 
-use super::queue::Queue;
-use super::{RequestError, SessionBuffers, SessionError, flow::Flow};
+use super::config::SessionBuffers;
+use super::error::{RequestError, SessionError};
+use super::flow::Flow;
+use super::queue::{Emit, OVERHEAD, Queue};
 
 /// Chunk streams that media goes out on: one each for audio, video and data.
 const OUT: usize = 3;
-/// Room for incoming control messages: two of the longest that have a meaning.
+const AUDIO: ChunkStreamId = ChunkStreamId::new(4).expect("is 2 to 65,599");
+const DATA: ChunkStreamId = ChunkStreamId::new(5).expect("is 2 to 65,599");
+const VIDEO: ChunkStreamId = ChunkStreamId::new(6).expect("is 2 to 65,599");
+/// The commands of a message stream, and the data messages of the session itself.
+const STREAM_COMMAND: ChunkStreamId = ChunkStreamId::new(8).expect("is 2 to 65,599");
+
+/// The end of the scratch, for incoming control messages: two of the longest that have a meaning.
 const CONTROL_ROOM: usize = 2 * control::MAX_SIZE;
+
+/// The payload of a message whose source is gone.
+static ZEROS: [u8; 64] = [0; 64];
 
 /// An established chunk stream.
 #[derive(Debug)]
 pub(super) struct Link<'b, const STREAMS: usize> {
-    pub(super) reader: Reader<STREAMS>,
+    reader: Reader<STREAMS>,
     pub(super) writer: Writer<OUT>,
-    /// The handshake's; then commands and, at its end, control messages that come in pieces.
+    /// The handshake's until that is done. Then commands and, at its end, control messages that come in pieces.
     scratch: &'b mut [u8],
     assembler: Assembler,
     control_assembler: Assembler,
     /// Commands and data messages that had no room beside others.
     skipped: u32,
     pub(super) queue: Queue<'b>,
-    pub(super) flow: Flow,
+    flow: Flow,
 }
 
-/// Something that came in.
+/// What [`Link::pull`] found.
 pub(super) enum Incoming<'i> {
-    /// A piece of audio, video, data or an aggregate; lent by [`Link::lend`].
+    /// A piece of audio, video, data or an aggregate, which [`Link::lend`] lends.
     Media(StreamId, Pulled<'i>),
-    /// A whole command; lent by [`Link::payload`].
-    Command(StreamId, Payload),
-    /// A whole data message, likewise, where they are collected.
-    Data(MessageHeader, Payload),
+    Command(Received),
+    /// A whole data message, if they are collected. [`Link::payload`] lends it.
+    Data(MessageHeader, Range<usize>),
     /// A user control event that the link does not answer by itself.
     UserControlEvent(UserControlEvent),
 }
 
-/// Where in the scratch the payload of a command lies.
-pub(super) type Payload = Range<usize>;
+/// A command in the scratch. [`Link::command`] lends it.
+#[derive(Clone)]
+pub(super) struct Received {
+    pub(super) stream: StreamId,
+    payload: Range<usize>,
+}
 
 /// The parts of the scratch for commands and for control messages.
 fn rooms(scratch: &mut [u8]) -> (&mut [u8], &mut [u8]) {
@@ -68,12 +83,7 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         }
     }
 
-    /// Gives the lent memory back.
-    pub(super) fn into_buffers(self) -> SessionBuffers<'b> {
-        SessionBuffers { scratch: self.scratch, control: self.queue.into_buffer() }
-    }
-
-    /// Becomes a new link in place, with the same memory.
+    /// Becomes a new link in place, in the same buffers.
     pub(super) fn reset(&mut self, window: u32, type_three_delta: TypeThreeDelta) {
         self.reader.reset(type_three_delta);
         self.writer.reset();
@@ -83,41 +93,31 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         self.flow = Flow::new(window);
     }
 
-    /// The lent scratch, which is the handshake's until that is done.
-    pub(super) fn scratch(&mut self) -> &mut [u8] {
-        self.scratch
+    pub(super) fn into_buffers(self) -> SessionBuffers<'b> {
+        SessionBuffers { scratch: self.scratch, control: self.queue.into_buffer() }
     }
 
-    pub(super) fn reader(&mut self) -> &mut Reader<STREAMS> {
-        &mut self.reader
+    /// The whole scratch, for the handshake.
+    pub(super) fn scratch(&mut self) -> &mut [u8] {
+        self.scratch
     }
 
     pub(super) const fn flow(&self) -> &Flow {
         &self.flow
     }
 
-    /// Queues the window that we announce, in bytes.
-    pub(super) fn announce_window(&mut self) -> Result<(), RequestError> {
-        self.queue_control(MessageKind::WINDOW_ACK_SIZE, &self.flow.announced().to_be_bytes())
-    }
-
-    /// Queues the size of our chunks, in bytes; never less than 128, which some servers insist on. What is queued or
-    /// begun from now on has that size, and goes out behind this; no media message is open.
-    pub(super) fn announce_chunk_size(&mut self, size: u32) -> Result<(), RequestError> {
-        let size = size.clamp(DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE);
-        self.queue_control(MessageKind::SET_CHUNK_SIZE, &size.to_be_bytes())?;
-        self.writer.set_chunk_size(size);
-        Ok(())
-    }
-
-    /// Commands, and data messages where they are collected, that were left out: the scratch had no room for them beside
-    /// others.
     pub(super) const fn skipped(&self) -> u32 {
         self.skipped
     }
 
-    /// Takes bytes from the front of `input` until something has come; `None` once it is empty. Protocol control
-    /// messages and pings are dealt with on the way. Data messages are collected where `data` says so, and media else.
+    /// Marks the unfinished incoming messages of the message streams that `lost` picks, so that the rest of them is
+    /// skipped.
+    pub(super) fn discard(&mut self, lost: impl Fn(StreamId) -> bool) {
+        self.reader.discard(lost);
+    }
+
+    /// Takes bytes from the front of `input` until something has come. Returns `None` if the input is empty. Handles
+    /// protocol control messages and pings by itself. Collects data messages if `data` is set, otherwise they are media.
     #[inline]
     pub(super) fn pull<'i>(&mut self, input: &mut &'i [u8], data: bool) -> Result<Option<Incoming<'i>>, SessionError> {
         loop {
@@ -128,7 +128,7 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
             let fragment = self.reader.fragment(pulled);
             let MessageHeader { kind, stream, .. } = fragment.header;
             if fragment.is_first() {
-                // A command or a control message that was not finished may have given way to a message of another kind.
+                // A message of another kind may have taken the place of an unfinished command or control message.
                 self.assembler.abort(fragment.csid);
                 self.control_assembler.abort(fragment.csid);
             }
@@ -141,7 +141,7 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
                 // Each has its own room, so that no command can keep a control message out.
                 let (commands, controls) = rooms(self.scratch);
                 let (assembler, longest, room) = if is_collected {
-                    // Of a longer one there is what comes first: that may be a refusal with a long description.
+                    // The start of a longer message is kept: it may be a refusal with a long description.
                     (&mut self.assembler, commands.len(), commands)
                 } else {
                     (&mut self.control_assembler, control::MAX_SIZE, controls)
@@ -150,23 +150,25 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
                     (Assembled::Whole(place), true) if data && kind.is_data() => {
                         return Ok(Some(Incoming::Data(fragment.header, place)));
                     }
-                    (Assembled::Whole(place), true) => return Ok(Some(Incoming::Command(stream, place))),
+                    (Assembled::Whole(place), true) => {
+                        return Ok(Some(Incoming::Command(Received { stream, payload: place })));
+                    }
                     (Assembled::Whole(place), false) => {
                         if let Some(event) = self.control(kind, place)? {
                             return Ok(Some(Incoming::UserControlEvent(event)));
                         }
                     }
-                    // The chunk stream cannot be read on without knowing what it said.
+                    // The chunk stream cannot be read any further without knowing what the message said.
                     (Assembled::Skipped, false) => return Err(SessionError::InterleavedControl(fragment.csid)),
                     (Assembled::Skipped, true) if fragment.is_first() => self.skipped = self.skipped.wrapping_add(1),
                     _ => {}
                 }
             }
-            // Kinds that nobody knows pass by, and what belongs to nobody.
+            // Messages of unknown kinds are skipped.
         }
     }
 
-    /// Takes more of the message that [`Self::pull`] found a part of; `None` where that must look at what comes.
+    /// Takes more of the message of which [`Self::pull`] found a part. Returns `None` if `pull` must look at what comes.
     #[inline]
     pub(super) fn resume<'i>(&mut self, input: &mut &'i [u8]) -> Option<Pulled<'i>> {
         let before = input.len();
@@ -181,39 +183,216 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         self.reader.fragment(pulled)
     }
 
-    /// The payload of the command that [`Self::pull`] found; it stays until the next pull.
-    pub(super) fn payload(&self, place: Payload) -> &[u8] {
+    /// A part of the scratch. What [`Self::pull`] put there stays until the next pull.
+    pub(super) fn payload(&self, place: Range<usize>) -> &[u8] {
         self.scratch.get(place).unwrap_or(&[])
     }
 
-    /// Does what a control message says; answers the event that it is, where that is for others.
+    /// The command that [`Self::pull`] found; `None` if it has no name.
+    pub(super) fn command(&self, received: &Received) -> Option<Command<'_>> {
+        Command::parse(self.payload(received.payload.clone()))
+    }
+
+    /// Does what a control message says. Returns the event if it is for the application.
     fn control(&mut self, kind: MessageKind, place: Range<usize>) -> Result<Option<UserControlEvent>, SessionError> {
         let payload = rooms(self.scratch).1.get(place).unwrap_or(&[]);
-        // All of them begin with a number, but for user control, which is no shorter.
-        let Some(value) = Cursor(payload).u32() else { return Ok(None) };
-        match kind {
-            MessageKind::SET_CHUNK_SIZE => self.reader.set_chunk_size(value)?,
-            MessageKind::ABORT => {
-                if let Some(csid) = ChunkStreamId::new(value) {
+        match Control::parse(kind, payload) {
+            Some(Control::SetChunkSize(size)) => self.reader.set_chunk_size(size)?,
+            Some(Control::Abort(csid)) => {
+                if let Some(csid) = ChunkStreamId::new(csid) {
                     self.reader.abort(csid);
                     self.assembler.abort(csid);
                     self.control_assembler.abort(csid);
                 }
             }
-            MessageKind::ACKNOWLEDGEMENT => self.flow.acknowledge(value),
-            MessageKind::WINDOW_ACK_SIZE => self.flow.set_window(value),
-            MessageKind::SET_PEER_BANDWIDTH => {
-                if let Some(limit) = payload.get(4).and_then(|byte| Limit::parse(*byte)) {
-                    self.flow.limit(value, limit);
-                }
-            }
-            _ => match UserControlEvent::parse(payload) {
-                Some(UserControlEvent::PingRequest(time)) => self.flow.ping(time),
-                // That it came is all that counts.
-                Some(UserControlEvent::PingResponse(_)) => {}
-                event => return Ok(event),
-            },
+            Some(Control::Acknowledgement(sequence)) => self.flow.acknowledge(sequence),
+            Some(Control::WindowAckSize(size)) => self.flow.set_window(size),
+            Some(Control::SetPeerBandwidth { size, limit }) => self.flow.limit(size, limit),
+            Some(Control::User(UserControlEvent::PingRequest(time))) => self.flow.ping(time),
+            // All that counts is that it came.
+            Some(Control::User(UserControlEvent::PingResponse(_))) | None => {}
+            Some(Control::User(event)) => return Ok(Some(event)),
         }
         Ok(None)
     }
+}
+
+/// What goes out: the queue first, and media between its messages.
+impl<const STREAMS: usize> Link<'_, STREAMS> {
+    /// Whether the queue has room for `bytes` of payload and overhead.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.queue.free() >= bytes
+    }
+
+    /// Queues a command on `stream`, which `emit` writes.
+    pub(super) fn queue(&mut self, stream: StreamId, emit: Emit<'_>) -> Result<(), RequestError> {
+        let csid = if stream == StreamId::CONNECTION { ChunkStreamId::COMMAND } else { STREAM_COMMAND };
+        Ok(self.queue.push(csid, MessageKind::COMMAND, stream, self.writer.chunk_size, emit)?)
+    }
+
+    /// Queues a command on `stream` whose command object is null, and `values` after it.
+    pub(super) fn queue_command(
+        &mut self,
+        stream: StreamId,
+        name: &str,
+        transaction: f64,
+        values: &[Token<'_>],
+    ) -> Result<(), RequestError> {
+        self.queue(stream, &mut |encoder, _| {
+            command::put(encoder, name, transaction, &[Token::Null])?;
+            encoder.put_all(values).map(|_| ())
+        })
+    }
+
+    /// Queues `onStatus` on `stream`.
+    pub(super) fn queue_status(&mut self, stream: StreamId, status: &Status<'_>) -> Result<(), RequestError> {
+        self.queue(stream, &mut |encoder, _| command::put_status(encoder, "onStatus", 0.0, status))
+    }
+
+    /// Queues a data message of AMF0 values on `stream`.
+    pub(super) fn queue_data(&mut self, stream: StreamId, values: &[Token<'_>]) -> Result<(), RequestError> {
+        let mut emit = |encoder: &mut Encoder<'_>, _: &[u8]| encoder.put_all(values).map(|_| ());
+        Ok(self.queue.push(STREAM_COMMAND, MessageKind::DATA, stream, self.writer.chunk_size, &mut emit)?)
+    }
+
+    /// Queues a control message.
+    #[inline(always)]
+    pub(super) fn queue_control(&mut self, control: Control) -> Result<(), RequestError> {
+        let (kind, bytes, length) = control.emit();
+        self.queue_control_bytes(kind, &bytes, length)
+    }
+
+    #[inline(never)]
+    fn queue_control_bytes(
+        &mut self,
+        kind: MessageKind,
+        bytes: &[u8; control::MAX_SIZE],
+        length: usize,
+    ) -> Result<(), RequestError> {
+        let mut emit =
+            |encoder: &mut Encoder<'_>, _: &[u8]| encoder.raw(bytes.get(..length).unwrap_or(&[])).map(|_| ());
+        let (csid, stream) = (ChunkStreamId::CONTROL, StreamId::CONNECTION);
+        Ok(self.queue.push(csid, kind, stream, self.writer.chunk_size, &mut emit)?)
+    }
+
+    /// Queues the window that we announce.
+    pub(super) fn announce_window(&mut self) -> Result<(), RequestError> {
+        self.queue_control(Control::WindowAckSize(self.flow.announced()))
+    }
+
+    /// Queues the size of our chunks, at least 128 bytes. What is queued or begun from now on has that size, and goes out
+    /// after this. No media message may be open.
+    pub(super) fn announce_chunk_size(&mut self, size: u32) -> Result<(), RequestError> {
+        let size = size.clamp(DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE);
+        self.queue_control(Control::SetChunkSize(size))?;
+        self.writer.set_chunk_size(size);
+        Ok(())
+    }
+
+    /// Begins an audio, video or data message.
+    pub(super) fn begin_media(
+        &mut self,
+        kind: MessageKind,
+        stream: StreamId,
+        timestamp: Timestamp,
+        length: u32,
+    ) -> Result<ChunkStreamId, RequestError> {
+        let csid = match kind {
+            MessageKind::AUDIO => AUDIO,
+            MessageKind::VIDEO => VIDEO,
+            MessageKind::DATA => DATA,
+            _ => return Err(RequestError::MessageKind),
+        };
+        self.writer.begin(csid, MessageHeader { timestamp, length, kind, stream })?;
+        Ok(csid)
+    }
+
+    /// Writes what waits in the queue to `out`, but nothing within a chunk of media.
+    pub(super) fn transmit(&mut self, out: &mut [u8]) -> usize {
+        let mut written = 0_usize;
+        while self.wants_transmit() {
+            self.queue_due();
+            let more = self.queue.transmit(rest_of(out, written));
+            if more == 0 {
+                break;
+            }
+            written = written.wrapping_add(more);
+        }
+        written
+    }
+
+    /// Writes the message that is open on `csid` to `out`, after what waits in the queue.
+    pub(super) fn transmit_media(&mut self, csid: ChunkStreamId, rest: &[u8], out: &mut [u8]) -> WriteProgress {
+        let (mut taken, mut written) = (0_usize, 0_usize);
+        loop {
+            written = written.wrapping_add(self.transmit(rest_of(out, written)));
+            let waiting = self.has_waiting();
+            // If something waits, it is for the end of a chunk of media, or for more room than there is.
+            let end = if waiting { taken.wrapping_add(self.writer.chunk_left() as usize) } else { rest.len() };
+            let part = rest.get(taken..end.min(rest.len())).unwrap_or(&[]);
+            let more = self.writer.poll(csid, part, rest_of(out, written));
+            (taken, written) = (taken.wrapping_add(more.taken), written.wrapping_add(more.written));
+            if !waiting || !self.writer.is_at_boundary() || written == out.len() {
+                return WriteProgress { taken, written, done: more.done };
+            }
+        }
+    }
+
+    /// Writes zeros as the rest of the message that is open on `csid`, after what waits in the queue. Returns the number
+    /// of bytes written.
+    pub(super) fn complete_media(&mut self, csid: ChunkStreamId, out: &mut [u8]) -> usize {
+        let mut written = 0_usize;
+        while let Some(left) = self.writer.left(csid) {
+            let zeros = ZEROS.get(..left as usize).unwrap_or(&ZEROS);
+            let more = self.transmit_media(csid, zeros, rest_of(out, written));
+            if more.written == 0 {
+                break;
+            }
+            written = written.wrapping_add(more.written);
+        }
+        written
+    }
+
+    /// Whether anything besides media is to be sent.
+    fn has_waiting(&self) -> bool {
+        self.queue.len() > 0 || self.flow.is_due()
+    }
+
+    /// Whether [`Self::transmit`] has something to write.
+    pub(super) fn wants_transmit(&self) -> bool {
+        self.has_waiting() && self.writer.is_at_boundary()
+    }
+
+    /// The number of bytes that [`Self::transmit`] can write.
+    pub(super) fn transmit_len(&self) -> usize {
+        if !self.wants_transmit() {
+            return 0;
+        }
+        let (payload, messages) = self.flow.due();
+        self.queue.len().wrapping_add(payload).wrapping_add(messages.wrapping_mul(OVERHEAD))
+    }
+
+    /// The number of bytes that [`Self::transmit_media`] can write, if it is passed `at_hand` bytes of payload.
+    pub(super) fn media_len(&self, csid: ChunkStreamId, at_hand: usize) -> usize {
+        let at_hand = u32::try_from(at_hand).unwrap_or(u32::MAX);
+        let media = self.writer.wire_len(csid, at_hand);
+        // What waits for the end of a chunk is not counted.
+        media.saturating_add(self.transmit_len())
+    }
+
+    /// Moves the next thing that is due to the queue, if the queue is empty. So there is always room for it, it takes no
+    /// room that the answers to commands need, and a flood of pings gets one answer.
+    fn queue_due(&mut self) {
+        if self.queue.len() > 0 {
+            return;
+        }
+        if let Some(control) = self.flow.take_due() {
+            let _ = self.queue_control(control);
+        }
+    }
+}
+
+#[inline(never)]
+fn rest_of(out: &mut [u8], written: usize) -> &mut [u8] {
+    out.get_mut(written..).unwrap_or(&mut [])
 }

@@ -91,67 +91,20 @@
 
 mod client;
 mod config;
+mod connection;
 mod error;
 mod event;
 mod flow;
 mod link;
-mod outgoing;
 mod queue;
 mod server;
-mod verbs;
-mod wire;
 
-pub use client::Client;
-pub use config::{ClientConfig, ServerConfig};
+pub use client::{Client, ClientRole};
+pub use config::{ClientConfig, MIN_CONTROL, ServerConfig, SessionBuffers};
+pub use connection::{Connection, Role};
 pub use error::{ConfigError, RequestError, SessionError, Stage};
 pub use event::{ClientEvent, ServerEvent};
-pub use server::{MESSAGE_STREAMS, Server};
-
-use crate::fmt::impl_format;
-use crate::handshake;
-
-/// The memory that a session is lent.
-#[derive(Debug)]
-pub struct SessionBuffers<'b> {
-    /// First the handshake's, which takes 1,536 bytes; then for incoming commands that come in pieces, but for the last 20
-    /// bytes, which are for control messages. Of a longer one there is what comes first; one that has no room beside
-    /// another is passed over and counted, as is one of more than 64 KiB where the scratch is larger than that. 1,536 bytes
-    /// are enough for all that clients and servers are known to send.
-    pub scratch: &'b mut [u8],
-    /// Outgoing control messages and commands, until the socket takes them, and at its end the names that the client still
-    /// needs. A server needs [`MIN_CONTROL`] bytes.
-    ///
-    /// A client needs the largest of these sums. K is 3 bytes more than its stream key, and W is the sum of 23 bytes more
-    /// than the name of each `play` that the server has not been asked for yet; both stay in the buffer.
-    /// - [`MIN_CONTROL`];
-    /// - K + W + 192 + 2 × the length of the stream key, and 1 byte more for each 64 bytes of it;
-    /// - K + W + 192 + the length of the longest name that is played, and 1 byte more for each 64 bytes of it;
-    /// - K + W + the length of `connect`, if the client publishes or plays before that is sent. It is 150 bytes, the
-    ///   application, the URL and the client's version.
-    ///
-    /// A request that finds too little returns [`RequestError::ControlBuffer`] with the size that it needs.
-    pub control: &'b mut [u8],
-}
-
-impl_format!(
-    ['b] SessionBuffers<'b>,
-    this => "SessionBuffers {{ scratch: {} bytes, control: {} bytes }}", this.scratch.len(), this.control.len()
-);
-
-/// The least size of [`SessionBuffers::control`], in bytes.
-pub const MIN_CONTROL: usize = server::RESERVE;
-
-impl SessionBuffers<'_> {
-    fn check(&self) -> Result<(), ConfigError> {
-        if self.scratch.len() < handshake::SCRATCH {
-            return Err(ConfigError::Scratch(handshake::SCRATCH));
-        }
-        if self.control.len() < MIN_CONTROL {
-            return Err(ConfigError::Control(MIN_CONTROL));
-        }
-        Ok(())
-    }
-}
+pub use server::{MESSAGE_STREAMS, Server, ServerRole};
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! The queue of outgoing control and command messages, in a buffer that the caller lends.
 //!
-//! They lie in it as they go out: chunk headers and payload. So putting them out is copying, and what they take is known.
+//! The buffer holds them as they are sent: chunk headers and payload. So sending is copying, and the length is known.
 
 use core::num::NonZeroU32;
 
@@ -13,7 +13,7 @@ use crate::message::{MessageKind, StreamId};
 /// chunk.
 pub(super) const OVERHEAD: usize = header::FULL_SIZE;
 
-/// Writes a message's payload. It is passed the values that the queue keeps, of which it may write some.
+/// Writes the payload of a message. It is passed the values that the queue keeps, and may write some of them.
 pub(super) type Emit<'e> = &'e mut dyn FnMut(&mut Encoder<'_>, &[u8]) -> Result<(), BufferFull>;
 
 /// Messages that wait to be sent, first in, first out. The end of the buffer keeps AMF0 values for later messages.
@@ -40,22 +40,22 @@ impl<'b> Queue<'b> {
         (self.start, self.end, self.kept) = (0, 0, 0);
     }
 
-    /// Bytes that wait.
+    /// The number of bytes that wait.
     pub(super) const fn len(&self) -> usize {
         self.end.wrapping_sub(self.start)
     }
 
-    /// Bytes that are free, for messages with their headers.
+    /// The number of free bytes, for messages with their headers.
     pub(super) fn free(&self) -> usize {
         self.capacity().wrapping_sub(self.len())
     }
 
-    /// Bytes for messages: all of the buffer, except what is kept.
+    /// The number of bytes for messages: all of the buffer, except what is kept.
     pub(super) fn capacity(&self) -> usize {
         self.buffer.len().wrapping_sub(self.kept.into())
     }
 
-    /// Bytes that are kept.
+    /// The number of bytes that are kept.
     pub(super) const fn kept(&self) -> u16 {
         self.kept
     }
@@ -79,8 +79,10 @@ impl<'b> Queue<'b> {
         self.buffer.get_mut(end.wrapping_sub(new.into())..end).unwrap_or(&mut [])
     }
 
-    /// Adds a message whose payload `emit` writes, in chunks of `chunk_size`. On an error nothing is added, and the error
-    /// tells how large the whole buffer must be.
+    /// Adds a message whose payload `emit` writes, in chunks of `chunk_size`.
+    ///
+    /// # Errors
+    /// The message does not fit. Nothing has been added, and the error tells the size that the whole buffer must have.
     #[inline(never)]
     pub(super) fn push(
         &mut self,
@@ -108,7 +110,7 @@ impl<'b> Queue<'b> {
         Ok(())
     }
 
-    /// Moves what waits to the front.
+    /// Moves what waits to the start of the buffer.
     fn compact(&mut self) {
         if self.start == 0 {
             return;
@@ -129,7 +131,7 @@ impl<'b> Queue<'b> {
         }
     }
 
-    /// Moves what waits to `out`, as far as that goes; answers how much it filled.
+    /// Moves what waits to `out` until either ends. Returns the number of bytes moved.
     pub(super) fn transmit(&mut self, out: &mut [u8]) -> usize {
         let written = copy(self.buffer.get(self.start..self.end).unwrap_or(&[]), out);
         self.start = self.start.wrapping_add(written);
@@ -137,8 +139,8 @@ impl<'b> Queue<'b> {
     }
 }
 
-/// Makes room in `payload`, of which `length` bytes are written, for a header before every chunk but the first: from the
-/// last byte to the first.
+/// Inserts `header` before every chunk except the first into `payload`, of which `length` bytes are written. It moves the
+/// bytes from the last to the first.
 fn insert_chunk_headers(payload: &mut [u8], length: usize, chunk_size: NonZeroU32, header: u8) {
     let (mut from, mut to) = (length, payload.len());
     while from < to {

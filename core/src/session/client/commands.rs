@@ -1,38 +1,44 @@
-//! What the client makes of the server's commands.
+//! What the client does with the commands of the server.
 
-use super::{Client, PendingEvent, State};
-use crate::amf0::{Token, u32_to_number};
-use crate::command::{self, Command, Status, code};
+use super::Client;
+use super::state::{PendingEvent, State};
+use crate::amf0::{Decoder, Token, u32_to_number};
+use crate::command::{self, Command, DataMessage, Status, code};
+use crate::control::{Control, UserControlEvent};
+use crate::fmt::{info, warning};
 use crate::message::StreamId;
-use crate::session::link::Payload;
-use crate::session::{SessionError, Stage};
+use crate::session::error::{SessionError, Stage};
+use crate::session::event::ClientEvent;
+use crate::session::link::Received;
 
-/// What a command of the client says behind its command object, which is null.
+/// How much a player says that it buffers, in ms, until it says otherwise. Servers send recorded streams so far ahead.
+const BUFFER_MILLIS: u32 = 3_000;
+
+/// What a command of the client says after its command object, which is null.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Argument {
     None,
     /// The stream key.
     Key,
-    Number(u32),
     /// The stream key, and that the stream is a live one.
-    Publish,
+    LiveKey,
+    Number(u32),
 }
 
-/// What a command is about, once it has been understood.
+/// What a command of the server says.
 enum ParsedCommand {
-    /// `_result` to a transaction, and the first number in it.
+    /// `_result` of a transaction, and the first number in it.
     Result(Option<u32>, Option<u32>),
-    /// `_error` to a transaction.
-    SessionError(Option<u32>),
-    /// `onStatus`, and what it says.
+    /// `_error` of a transaction.
+    Error(Option<u32>),
+    /// `onStatus`.
     Status(StatusKind),
     /// `onBWDone`: the server wants to measure.
     BandwidthDone,
-    /// `_onbwcheck`: the server measures, and wants an answer to this transaction.
-    BandwidthCheck(f64),
+    /// `_onbwcheck`: the server measures, and wants an answer.
+    BandwidthCheck,
     /// `close`.
     Close,
-    /// Of no concern.
     Other,
 }
 
@@ -46,13 +52,13 @@ enum StatusKind {
 
 impl ParsedCommand {
     fn of(command: &Command<'_>, plays: bool) -> ParsedCommand {
-        // One after the other: a match on the bytes would compare with each in line, which takes more flash.
+        // One after another: a match on the bytes would compare with each name in line, which takes more flash.
         let is = |name: &str| command.name == *name;
         let id = command.transaction_id();
         if is("_result") {
             ParsedCommand::Result(id, command.number_argument())
         } else if is("_error") {
-            ParsedCommand::SessionError(id)
+            ParsedCommand::Error(id)
         } else if is("onStatus") {
             let status = Status::parse(command.values);
             ParsedCommand::Status(match status.code {
@@ -65,7 +71,7 @@ impl ParsedCommand {
         } else if is("onBWDone") {
             ParsedCommand::BandwidthDone
         } else if is("_onbwcheck") && id != Some(0) {
-            ParsedCommand::BandwidthCheck(command.transaction)
+            ParsedCommand::BandwidthCheck
         } else if is("close") {
             ParsedCommand::Close
         } else {
@@ -74,21 +80,17 @@ impl ParsedCommand {
     }
 }
 
-impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b, STREAMS, PLAYS, CALLS> {
-    /// Takes a command that is whole; answers what the application must hear of it. The queue has had room for what that
-    /// brings about since before the command was read.
-    pub(super) fn command<'i>(
-        &mut self,
-        stream: StreamId,
-        payload: Payload,
-    ) -> Result<Option<PendingEvent<'i>>, SessionError> {
-        let bytes = self.link.payload(payload.clone());
-        let Some(meaning) = Command::parse(bytes).map(|command| ParsedCommand::of(&command, PLAYS > 0)) else {
-            return Ok(None);
-        };
-        let awaited = self.awaits().map(|_| self.awaited);
-        Ok(match meaning {
-            ParsedCommand::Result(id, number) if id == awaited => match self.state {
+impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, STREAMS, PLAYS, CALLS> {
+    /// Does what a command says. Returns what the application is told. The queue has had room for what that brings about
+    /// since before the command was read.
+    pub(super) fn command<'i>(&mut self, received: Received) -> Result<Option<PendingEvent<'i>>, SessionError> {
+        let command =
+            self.link.command(&received).map(|command| (ParsedCommand::of(&command, PLAYS > 0), command.transaction));
+        let Some((parsed, transaction)) = command else { return Ok(None) };
+        let (stream, state) = (received.stream, self.role.state);
+        let awaited = self.awaits().map(|_| self.role.awaited);
+        Ok(match parsed {
+            ParsedCommand::Result(id, number) if id == awaited => match state {
                 State::ExpectConnect => {
                     let _ = self.link.announce_window();
                     let _ = self.link.announce_chunk_size(self.chunk_size);
@@ -96,8 +98,8 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
                     Some(PendingEvent::Connected)
                 }
                 State::ExpectStream => {
-                    self.stream = StreamId(number.ok_or(SessionError::StreamId)?);
-                    self.call_on(self.stream, "publish", Argument::Publish);
+                    self.role.stream = StreamId(number.ok_or(SessionError::StreamId)?);
+                    self.call_on(self.role.stream, "publish", Argument::LiveKey);
                     self.expect(State::ExpectPublish);
                     None
                 }
@@ -107,37 +109,37 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
                 }
                 _ => None,
             },
-            ParsedCommand::SessionError(id) if id == awaited => {
-                self.refused().map(|stage| PendingEvent::Refused(stage, payload))
+            ParsedCommand::Error(id) if id == awaited => {
+                self.refused().map(|stage| PendingEvent::Refused(stage, received))
             }
-            ParsedCommand::Result(Some(id), _) if self.is_call(id) => Some(PendingEvent::Answer(id, true, payload)),
-            ParsedCommand::SessionError(Some(id)) if self.is_call(id) => Some(PendingEvent::Answer(id, false, payload)),
-            ParsedCommand::Status(StatusKind::PublishStart) if self.state == State::ExpectPublish => {
-                self.publishing = true;
+            ParsedCommand::Result(Some(id), _) if self.take_call(id) => Some(PendingEvent::Answer(id, true, received)),
+            ParsedCommand::Error(Some(id)) if self.take_call(id) => Some(PendingEvent::Answer(id, false, received)),
+            ParsedCommand::Status(StatusKind::PublishStart) if state == State::ExpectPublish => {
+                self.role.publishing = true;
                 self.proceed();
                 Some(PendingEvent::Publishing)
             }
             ParsedCommand::Status(StatusKind::PlayStart)
-                if PLAYS > 0 && self.state == State::ExpectPlay && !self.is_played(stream) =>
+                if PLAYS > 0 && state == State::ExpectPlay && !self.is_played(stream) =>
             {
                 let stream = self.asked().unwrap_or(stream);
                 self.proceed();
                 Some(PendingEvent::Playing(stream))
             }
-            ParsedCommand::Status(StatusKind::UnpublishSuccess) if self.state == State::Closing => {
+            ParsedCommand::Status(StatusKind::UnpublishSuccess) if state == State::Closing => {
                 self.enter(State::Closed);
                 Some(PendingEvent::Unpublished)
             }
             ParsedCommand::Status(StatusKind::Refusal) if awaited.is_some() && !self.is_under_way(stream) => {
-                self.refused().map(|stage| PendingEvent::Refused(stage, payload))
+                self.refused().map(|stage| PendingEvent::Refused(stage, received))
             }
-            ParsedCommand::Status(_) => Some(PendingEvent::Status(stream, payload)),
+            ParsedCommand::Status(_) => Some(PendingEvent::Status(received)),
             ParsedCommand::BandwidthDone => {
-                // Whatever comes of it: no answer is wanted.
+                // No answer is wanted.
                 self.send(StreamId::CONNECTION, "_checkbw", 0.0, Argument::None);
                 None
             }
-            ParsedCommand::BandwidthCheck(transaction) => {
+            ParsedCommand::BandwidthCheck => {
                 self.send(StreamId::CONNECTION, "_result", transaction, Argument::Number(0));
                 None
             }
@@ -145,20 +147,76 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
                 self.enter(State::Closed);
                 Some(PendingEvent::Closed)
             }
-            ParsedCommand::Other if CALLS > 0 => Some(PendingEvent::Call(stream, payload)),
-            ParsedCommand::Result(..) | ParsedCommand::SessionError(_) | ParsedCommand::Other => None,
+            ParsedCommand::Other if CALLS > 0 => Some(PendingEvent::Call(received)),
+            ParsedCommand::Result(..) | ParsedCommand::Error(_) | ParsedCommand::Other => None,
         })
     }
 
-    /// The server has refused what is awaited; answers what that is. Where it has made a stream, that goes, since the next
-    /// try makes another.
+    /// What the application is told.
+    pub(super) fn event<'d, 'i: 'd>(&'d self, pending: PendingEvent<'i>) -> ClientEvent<'d> {
+        match pending {
+            PendingEvent::HandshakeDone(kind) => ClientEvent::HandshakeDone(kind),
+            PendingEvent::Connected => {
+                info!("connected");
+                ClientEvent::Connected
+            }
+            PendingEvent::Publishing => {
+                info!("publishing on message stream {}", self.role.stream.0);
+                ClientEvent::Publishing(self.role.stream)
+            }
+            PendingEvent::Playing(stream) if PLAYS > 0 => {
+                info!("playing on message stream {}", stream.0);
+                ClientEvent::Playing(stream)
+            }
+            PendingEvent::Refused(stage, received) => {
+                let status = self.status(&received);
+                warning!("refused: {}", status.code);
+                ClientEvent::Refused(stage, status)
+            }
+            PendingEvent::Status(received) => ClientEvent::Status(received.stream, self.status(&received)),
+            PendingEvent::Answer(transaction, succeeded, received) if CALLS > 0 => {
+                ClientEvent::Answer { transaction, succeeded, values: self.values(&received) }
+            }
+            PendingEvent::Call(received) if CALLS > 0 => ClientEvent::Call {
+                stream: received.stream,
+                command: self.link.command(&received).unwrap_or(Command::EMPTY),
+            },
+            PendingEvent::Data(stream, timestamp, payload) if PLAYS > 0 => {
+                let message = DataMessage::parse(self.link.payload(payload)).unwrap_or(DataMessage::EMPTY);
+                ClientEvent::Data { stream, timestamp, message }
+            }
+            PendingEvent::Unpublished => ClientEvent::Unpublished,
+            // A client that has no memory for the others does not find them.
+            PendingEvent::Closed
+            | PendingEvent::Playing(_)
+            | PendingEvent::Answer(..)
+            | PendingEvent::Call(..)
+            | PendingEvent::Data(..) => ClientEvent::Closed,
+            PendingEvent::Media(pulled) => ClientEvent::Media(self.link.lend(pulled)),
+            PendingEvent::User(event) => ClientEvent::User(event),
+        }
+    }
+
+    /// What the info object of a command says.
+    #[inline(never)]
+    fn status(&self, received: &Received) -> Status<'_> {
+        self.link.command(received).map_or_else(Status::default, |command| Status::parse(command.values))
+    }
+
+    /// What follows the transaction id of a command.
+    fn values(&self, received: &Received) -> Decoder<'_> {
+        self.link.command(received).map_or(Decoder::new(&[]), |command| command.values)
+    }
+
+    /// The server has refused what is awaited. Returns what that is. If the server has made a stream for it, the stream is
+    /// deleted, since the next try makes another.
     fn refused(&mut self) -> Option<Stage> {
         let stage = self.awaits()?;
-        if PLAYS > 0 && matches!(self.state, State::ExpectPlayStream | State::ExpectPlay) {
+        if PLAYS > 0 && matches!(self.role.state, State::ExpectPlayStream | State::ExpectPlay) {
             self.give_up_play();
         } else {
-            if self.state == State::ExpectPublish {
-                self.delete_stream(self.stream);
+            if self.role.state == State::ExpectPublish {
+                self.delete_stream(self.role.stream);
             }
             self.keep_key(0);
         }
@@ -170,12 +228,12 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
         Some(stage)
     }
 
-    /// Goes on to the next request, where there is one. The queue has room for it.
+    /// Goes on to the next request, if there is one. The queue has room for it.
     #[inline(never)]
     pub(super) fn proceed(&mut self) {
         self.enter(State::Open);
-        if self.key > 0 && !self.publishing {
-            // In FMLE's order.
+        if self.role.key > 0 && !self.role.publishing {
+            // In the order of FMLE.
             self.call_connection("releaseStream", Argument::Key);
             self.call_connection("FCPublish", Argument::Key);
             self.create_stream(State::ExpectStream);
@@ -190,8 +248,8 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
     }
 
     /// Awaits the answer to the last call.
-    pub(super) fn expect(&mut self, next: State) {
-        self.awaited = self.last_transaction;
+    fn expect(&mut self, next: State) {
+        self.role.awaited = self.role.last_transaction;
         self.enter(next);
     }
 
@@ -200,19 +258,20 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
         self.call_connection("deleteStream", Argument::Number(stream.0));
     }
 
-    /// Makes room for a stream key in place of the one before, in so many bytes of AMF0, for which there is room.
+    /// Makes room for `length` bytes of AMF0 as the stream key, in place of the key before. The caller has checked that
+    /// there is room.
     pub(super) fn keep_key(&mut self, length: u16) -> &mut [u8] {
-        let before = core::mem::replace(&mut self.key, length);
+        let before = core::mem::replace(&mut self.role.key, length);
         self.link.queue.keep(0, before, length, PLAYS > 0)
     }
 
     /// A transaction that has not been used.
     pub(super) fn next_transaction(&mut self) -> u32 {
-        self.last_transaction = self.last_transaction.wrapping_add(1);
-        self.last_transaction
+        self.role.last_transaction = self.role.last_transaction.wrapping_add(1);
+        self.role.last_transaction
     }
 
-    /// Queues a command on the connection's own stream. Whoever calls this knows that there is room.
+    /// Queues a command on the stream of the connection. The caller has checked that there is room.
     pub(super) fn call_connection(&mut self, name: &str, argument: Argument) {
         self.call_on(StreamId::CONNECTION, name, argument);
     }
@@ -225,22 +284,95 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
 
     #[inline(never)]
     fn send(&mut self, stream: StreamId, name: &str, transaction: f64, argument: Argument) {
-        let key = usize::from(self.key);
+        let key = usize::from(self.role.key);
         let _ = self.link.queue(stream, &mut |encoder, kept| {
             command::begin(encoder, name, transaction)?.put(Token::Null)?;
             match argument {
                 Argument::None => {}
-                // Without streams that play, nothing else is kept.
-                Argument::Key | Argument::Publish if PLAYS == 0 => _ = encoder.raw(kept)?,
-                Argument::Key | Argument::Publish => {
+                // If nothing is played, nothing else is kept.
+                Argument::Key | Argument::LiveKey if PLAYS == 0 => _ = encoder.raw(kept)?,
+                Argument::Key | Argument::LiveKey => {
                     _ = encoder.raw(kept.get(kept.len().wrapping_sub(key)..).unwrap_or(&[]))?;
                 }
                 Argument::Number(number) => _ = encoder.put(Token::Number(u32_to_number(number)))?,
             }
-            if let Argument::Publish = argument {
+            if let Argument::LiveKey = argument {
                 encoder.short_string(&["live"])?;
             }
             Ok(())
         });
+    }
+}
+
+/// What the session does about streams that are played. If it has no room for any, the compiler knows that nothing of this
+/// is reached.
+impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, STREAMS, PLAYS, CALLS> {
+    /// The streams that are played or have been asked for.
+    pub(super) fn played(&self) -> impl Iterator<Item = StreamId> {
+        self.role.plays.iter().filter_map(|play| play.stream)
+    }
+
+    /// Whether a request waits to be sent.
+    fn wants_to_play(&self) -> bool {
+        PLAYS > 0 && self.role.plays.iter().any(|play| play.stream.is_none())
+    }
+
+    /// `createStream` is answered: sends what is played on the stream. The queue has room for it.
+    fn ask_play(&mut self, stream: StreamId) {
+        if PLAYS == 0 {
+            return;
+        }
+        let transaction = u32_to_number(self.next_transaction());
+        let buffer = UserControlEvent::SetBufferLength { stream, millis: BUFFER_MILLIS };
+        let _ = self.link.queue_control(Control::User(buffer));
+        let waiting = self.role.plays.iter_mut().find(|play| play.stream.is_none());
+        if let Some(play) = waiting {
+            play.stream = Some(stream);
+            let (key, length) = (self.role.key, play.length);
+            let _ = self.link.queue(stream, &mut |encoder, kept| {
+                let end = kept.len().wrapping_sub(key.into());
+                let arguments = kept.get(end.wrapping_sub(length.into())..end).unwrap_or(&[]);
+                command::begin(encoder, "play", transaction)?.put(Token::Null)?.raw(arguments).map(|_| ())
+            });
+            self.link.queue.keep(key, length, 0, true);
+        }
+        self.expect(State::ExpectPlay);
+    }
+
+    /// The stream of the last `play` that was sent. All before it are answered.
+    pub(super) fn asked(&self) -> Option<StreamId> {
+        if PLAYS == 0 { None } else { self.played().last() }
+    }
+
+    /// Whether a message on `stream` is about something that is played already, not about what is awaited.
+    fn is_played(&self, stream: StreamId) -> bool {
+        let awaited = self.asked().filter(|_| self.role.state == State::ExpectPlay);
+        PLAYS > 0 && awaited != Some(stream) && self.played().any(|played| played == stream)
+    }
+
+    /// Whether it is about something that is played or published already.
+    fn is_under_way(&self, stream: StreamId) -> bool {
+        // A message on the stream of the connection may be about anything.
+        let publishes = stream != StreamId::CONNECTION && self.publishing() == Some(stream);
+        PLAYS > 0 && (publishes || self.is_played(stream))
+    }
+
+    /// The request that is awaited is refused: it is removed, and its stream deleted.
+    fn give_up_play(&mut self) {
+        if PLAYS == 0 {
+            return;
+        }
+        match self.asked().filter(|_| self.role.state == State::ExpectPlay) {
+            Some(stream) => {
+                self.delete_stream(stream);
+                self.role.plays.retain(|play| play.stream != Some(stream));
+            }
+            None => {
+                let waiting = self.role.plays.iter().find(|play| play.stream.is_none()).map_or(0, |play| play.length);
+                let mut first = true;
+                self.role.plays.retain(|play| play.stream.is_some() || !core::mem::take(&mut first));
+                self.link.queue.keep(self.role.key, waiting, 0, true);
+            }
+        }
     }
 }

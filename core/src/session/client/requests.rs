@@ -1,121 +1,72 @@
-//! What the client is asked for, and what it sends.
+//! What the application asks of a client.
 
+use super::Client;
 use super::commands::Argument;
-use super::{CLOSE_ROOM, CONNECT, Client, MIN_RESERVE, PUBLISH_ROOM, State};
-use crate::amf0::Encoder;
-use crate::chunk::ChunkStreamId;
+use super::state::{CLOSE_ROOM, CONNECT, MIN_RESERVE, PUBLISH_ROOM, State};
+use crate::amf0::{Encoder, Token, u32_to_number};
 use crate::command::ConnectOptions;
-use crate::message::{MessageKind, StreamId, Timestamp};
-use crate::session::RequestError;
+use crate::message::StreamId;
+use crate::session::error::RequestError;
+#[cfg(doc)]
+use crate::session::event::ClientEvent;
 
-impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b, STREAMS, PLAYS, CALLS> {
-    /// Asks for `connect`; [`ClientEvent::Connected`] or [`ClientEvent::Refused`] is the answer. To be called once, at
-    /// any time. The server's time to answer begins with the next [`Self::next_event`] or [`Self::poll_transmit`].
-    ///
-    /// [`ClientEvent::Connected`]: crate::session::ClientEvent::Connected
-    /// [`ClientEvent::Refused`]: crate::session::ClientEvent::Refused
+impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, STREAMS, PLAYS, CALLS> {
+    /// Asks for `connect`. [`ClientEvent::Connected`] or [`ClientEvent::Refused`] is the answer. Call it once, at any time.
+    /// The server's time to answer begins with the next [`Self::next_event`] or [`Self::poll_transmit`].
     ///
     /// # Errors
-    /// It was called before, the session is over, or the control buffer is too small for it.
+    /// It was called before, the session is over, or the control buffer is too small.
     pub fn connect(&mut self, options: &ConnectOptions<'_>) -> Result<(), RequestError> {
-        if self.connect_asked || self.is_over() {
+        if self.role.connect_asked || self.is_over() {
             return Err(RequestError::State);
         }
-        let mut emit = |encoder: &mut Encoder<'_>, _: &[u8]| options.emit(encoder, CONNECT);
-        self.link.queue(StreamId::CONNECTION, &mut emit)?;
-        self.connect_asked = true;
-        if self.state == State::Idle {
+        self.link.queue(StreamId::CONNECTION, &mut |encoder, _| options.emit(encoder, CONNECT))?;
+        self.role.connect_asked = true;
+        if self.role.state == State::Idle {
             self.enter(State::ExpectConnect);
         }
         Ok(())
     }
 
-    /// Asks to publish under `key`: [`ClientEvent::Publishing`] or [`ClientEvent::Refused`] is the answer. It can be called
+    /// Asks to publish under `key`. [`ClientEvent::Publishing`] or [`ClientEvent::Refused`] is the answer. It can be called
     /// at any time while nothing is published. The control buffer keeps the key as long as the stream is published.
-    ///
-    /// [`ClientEvent::Publishing`]: crate::session::ClientEvent::Publishing
-    /// [`ClientEvent::Refused`]: crate::session::ClientEvent::Refused
     ///
     /// # Errors
     /// Something is published, or the control buffer is too small for `key`, or too full for now.
     pub fn publish(&mut self, key: &str) -> Result<(), RequestError> {
-        let busy = self.publishing || matches!(self.state, State::ExpectStream | State::ExpectPublish);
+        let busy = self.role.publishing || matches!(self.role.state, State::ExpectStream | State::ExpectPublish);
         if busy || self.is_over() {
             return Err(RequestError::State);
         }
-        // No text is so long that the sums below could wrap.
+        // So no sum below can wrap.
         let length = u16::try_from(key.len().saturating_add(3)).map_err(|_| RequestError::ControlBuffer(usize::MAX))?;
         // With the headers of further chunks.
         let keys = key.len().wrapping_mul(2).wrapping_add(key.len() / 64);
         // All three calls or none.
-        let now = if self.state == State::Open { keys.wrapping_add(PUBLISH_ROOM) } else { 0 };
-        self.make_room(length, self.key, keys.wrapping_add(MIN_RESERVE), now)?;
+        let now = if self.role.state == State::Open { keys.wrapping_add(PUBLISH_ROOM) } else { 0 };
+        self.make_room(length, self.role.key, keys.wrapping_add(MIN_RESERVE), now)?;
         let _ = Encoder::new(self.keep_key(length)).short_string(&[key]);
-        if self.state == State::Open {
+        if self.role.state == State::Open {
             self.proceed();
         }
         Ok(())
     }
 
-    /// Checks that the queue can keep `new` bytes in place of `old` ones. Beside them it must have `reserve` bytes when it
-    /// is empty, and `now` bytes are to be free.
-    pub(super) fn make_room(&mut self, new: u16, old: u16, reserve: usize, now: usize) -> Result<(), RequestError> {
-        let queue = &self.link.queue;
-        let kept = usize::from(queue.kept()).wrapping_sub(old.into()).wrapping_add(new.into());
-        let reserve = self.reserve.max(reserve);
-        let needed = kept.wrapping_add(reserve);
-        if queue.size() < needed || queue.size() < kept.wrapping_add(queue.len()).wrapping_add(now) {
-            return Err(RequestError::ControlBuffer(needed));
-        }
-        self.reserve = reserve;
-        Ok(())
-    }
-
-    /// The stream that is published, where one is.
-    pub fn publishing(&self) -> Option<StreamId> {
-        self.publishing.then_some(self.stream)
-    }
-
-    /// Begins an audio, video or data message of `length` bytes; [`Self::poll_media`] puts it out.
+    /// Ends the session: tells the server, if something is published or played. When [`Self::is_closed`] returns `true`, the
+    /// connection can be closed. An application that wants to know that everything has arrived waits for
+    /// [`ClientEvent::Unpublished`].
     ///
     /// # Errors
-    /// `stream` does not publish, or the message before it of the same kind is not finished.
-    pub fn begin_media(
-        &mut self,
-        kind: MessageKind,
-        stream: StreamId,
-        at: Timestamp,
-        length: u32,
-    ) -> Result<ChunkStreamId, RequestError> {
-        if self.publishing() != Some(stream) {
-            return Err(RequestError::Stream(stream));
-        }
-        self.link.begin_media(kind, stream, at, length)
-    }
-
-    /// Payload bytes that the message which was begun on `csid` lacks; `None` where it is finished, or nothing is published
-    /// any more.
-    pub fn media_left(&self, csid: ChunkStreamId) -> Option<u32> {
-        self.publishing()?;
-        self.link.media_left(csid)
-    }
-
-    /// Ends the session: says so to the server where something is published. Once [`Self::is_closed`], or after
-    /// [`ClientEvent::Unpublished`] for those who want to know that all has arrived, the connection can be closed.
-    ///
-    /// [`ClientEvent::Unpublished`]: crate::session::ClientEvent::Unpublished
-    ///
-    /// # Errors
-    /// A message is begun and not finished, or the control buffer is full for now.
+    /// A message is not finished, or the control buffer is too full for now.
     pub fn close(&mut self) -> Result<(), RequestError> {
         if self.is_over() {
             return Ok(());
         }
-        if self.link.has_open_media() {
+        if self.link.writer.has_open() {
             return Err(RequestError::State);
         }
-        let has_stream = self.publishing || self.state == State::ExpectPublish;
-        let key = if has_stream { self.key } else { 0 };
+        let has_stream = self.role.publishing || self.role.state == State::ExpectPublish;
+        let key = if has_stream { self.role.key } else { 0 };
         // All of it or nothing.
         let room = if key > 0 { CLOSE_ROOM.wrapping_add(key.into()) } else { 0 }.wrapping_add(self.stop_room());
         if !self.link.has_room(room) {
@@ -123,19 +74,72 @@ impl<'b, const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'b
         }
         if key > 0 {
             self.call_connection("FCUnpublish", Argument::Key);
-            self.delete_stream(self.stream);
+            self.delete_stream(self.role.stream);
         }
         self.stop_all();
         self.enter(if room > 0 { State::Closing } else { State::Closed });
         Ok(())
     }
 
-    /// Whether the session is over, and all that it had to say has been put out.
-    pub fn is_closed(&self) -> bool {
-        match self.state {
-            State::Closed | State::Failed => true,
-            State::Closing => !self.link.wants_transmit(),
-            _ => false,
+    /// Checks that the queue can keep `new` bytes in place of `old` ones. Besides them it must have `reserve` bytes when it
+    /// is empty, and `now` bytes must be free.
+    pub(super) fn make_room(&mut self, new: u16, old: u16, reserve: usize, now: usize) -> Result<(), RequestError> {
+        let queue = &self.link.queue;
+        let kept = usize::from(queue.kept()).wrapping_sub(old.into()).wrapping_add(new.into());
+        let reserve = self.role.reserve.max(reserve);
+        let needed = kept.wrapping_add(reserve);
+        if queue.size() < needed || queue.size() < kept.wrapping_add(queue.len()).wrapping_add(now) {
+            return Err(RequestError::ControlBuffer(needed));
         }
+        self.role.reserve = reserve;
+        Ok(())
+    }
+}
+
+/// Calls of the application (RTMP 1.0, section 7.2.1.2). They do not compile if the client has no room for calls.
+impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, STREAMS, PLAYS, CALLS> {
+    /// Calls a procedure of the server: its name, and `values` after the command object. Returns the transaction that
+    /// [`ClientEvent::Answer`] has. A call without an answer takes its room until [`Self::forget_call`].
+    ///
+    /// # Errors
+    /// The client is not connected, there is no room for one more call, or the control buffer is too small, or too full for
+    /// now.
+    pub fn call(&mut self, name: &str, values: &[Token<'_>]) -> Result<u32, RequestError> {
+        const { assert!(CALLS > 0, "this client has no room for calls") };
+        let early = matches!(self.role.state, State::ExpectHandshake | State::Idle | State::ExpectConnect);
+        if self.is_over() || early {
+            return Err(RequestError::State);
+        }
+        let place = self.role.calls.iter().position(|call| *call == 0).ok_or(RequestError::TooMany(CALLS))?;
+        let before = self.role.last_transaction;
+        let transaction = self.next_transaction();
+        let queued = self.link.queue_command(StreamId::CONNECTION, name, u32_to_number(transaction), values);
+        if let Err(error) = queued {
+            self.role.last_transaction = before;
+            return Err(error);
+        }
+        if let Some(call) = self.role.calls.get_mut(place) {
+            *call = transaction;
+        }
+        Ok(transaction)
+    }
+
+    /// Asks how long a recorded stream is. The [answer](ClientEvent::Answer) is a number of seconds.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub fn stream_length(&mut self, name: &str) -> Result<u32, RequestError> {
+        self.call("getStreamLength", &[Token::String(name.into())])
+    }
+
+    /// Awaits the answer to a call no longer.
+    pub fn forget_call(&mut self, transaction: u32) {
+        self.take_call(transaction);
+    }
+
+    /// Returns whether the answer to this call was awaited. It is awaited no longer.
+    pub(super) fn take_call(&mut self, transaction: u32) -> bool {
+        let call = self.role.calls.iter_mut().find(|call| **call == transaction && transaction != 0);
+        call.map(|call| *call = 0).is_some()
     }
 }

@@ -1,27 +1,30 @@
-//! What the application answers: to `connect`, to publishers and players, and to calls.
+//! What the application answers: to `connect`, to publishers and players (RTMP 1.0, section 7.2.2), and to calls.
 
-use super::players::NOTIFY_ROOM;
-use super::streams::StreamState;
-use super::{Call, Server, State};
+use super::Server;
+use super::state::{Call, State, StreamState};
 use crate::amf0::{Token, number_to_u32};
 use crate::command::{self, Status, code};
-use crate::control::{Limit, STREAM_BEGIN};
+use crate::control::{Control, Limit, UserControlEvent};
 use crate::fmt::info;
-use crate::message::{MessageKind, StreamId};
-use crate::session::RequestError;
+use crate::message::StreamId;
+use crate::session::error::RequestError;
 use crate::session::queue::Emit;
 
-impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
+/// Room in the queue for what [`Server::accept_play`] sends, and for what the other answers send.
+const ACCEPT_ROOM: usize = 352;
+const NOTIFY_ROOM: usize = 152;
+
+impl<const STREAMS: usize> Server<'_, STREAMS> {
     /// Accepts the client.
     ///
     /// # Errors
-    /// It has not asked.
+    /// The client has not asked.
     pub fn accept_connect(&mut self) -> Result<(), RequestError> {
         self.connecting()?;
         let transaction = self.transaction();
         self.link.announce_window()?;
-        let [a, b, c, d] = self.link.flow().announced().to_be_bytes();
-        self.link.queue_control(MessageKind::SET_PEER_BANDWIDTH, &[a, b, c, d, Limit::Dynamic as u8])?;
+        let size = self.link.flow().announced();
+        self.link.queue_control(Control::SetPeerBandwidth { size, limit: Limit::Dynamic })?;
         self.link.announce_chunk_size(self.chunk_size)?;
         self.reply(&mut |encoder, _| command::accepted(encoder, transaction))?;
         self.enter(State::Open);
@@ -29,11 +32,10 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         Ok(())
     }
 
-    /// Refuses the client, and tells it why. The connection can be closed once that is put out
-    /// ([`Self::is_closed`]).
+    /// Refuses the client, and tells it why. The connection can be closed when that is sent ([`Self::is_closed`]).
     ///
     /// # Errors
-    /// It has not asked, or the control buffer is too small for `description`.
+    /// The client has not asked, or the control buffer is too small for `description`.
     pub fn reject_connect(&mut self, description: &str) -> Result<(), RequestError> {
         self.refuse_connect(description, None)
     }
@@ -42,7 +44,7 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     /// follows.
     ///
     /// # Errors
-    /// It has not asked, or the control buffer is too small for `url`.
+    /// The client has not asked, or the control buffer is too small for `url`.
     pub fn redirect_connect(&mut self, url: &str) -> Result<(), RequestError> {
         self.refuse_connect("Connect to another server.", Some(url))
     }
@@ -58,97 +60,143 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         Ok(())
     }
 
-    /// Accepts the publisher of `stream`, whose media comes next.
+    /// Accepts the publisher of `stream`. Its media comes next.
     ///
     /// # Errors
-    /// It has not asked, or the control buffer has no room for now.
+    /// The publisher has not asked, or the control buffer is too full for now.
     pub fn accept(&mut self, stream: StreamId) -> Result<(), RequestError> {
         self.expect(stream, &[StreamState::Asking])?;
-        self.make_room(NOTIFY_ROOM)?;
-        self.link.queue_event(STREAM_BEGIN, stream.0)?;
-        let status = Status::ok(code::PUBLISH_START, "Publishing begins.");
-        self.link.queue_status(stream, &status)?;
+        self.tell(stream, UserControlEvent::StreamBegin(stream), code::PUBLISH_START, "Publishing begins.")?;
         self.cut_off();
-        self.set(stream, StreamState::Publishing);
+        self.role.streams.set(stream, StreamState::Publishing);
         info!("message stream {} is published", stream.0);
         Ok(())
     }
 
-    /// Refuses the publisher or the player of `stream`, with one of the [codes](code) such as
-    /// [`code::PUBLISH_BAD_NAME`] or [`code::PLAY_STREAM_NOT_FOUND`], and tells it why. It may ask again, for another name.
-    /// A player that plays already goes on with that.
+    /// Refuses the publisher or the player of `stream`, with one of the [codes](code), such as [`code::PUBLISH_BAD_NAME`]
+    /// or [`code::PLAY_STREAM_NOT_FOUND`], and tells it why. It may ask again, for another name. If `stream` is played
+    /// already, that goes on.
     ///
     /// # Errors
-    /// It has not asked, or the control buffer is too small for `description`.
+    /// The client has not asked, or the control buffer is too small for `description`.
     pub fn reject(&mut self, stream: StreamId, code: &str, description: &str) -> Result<(), RequestError> {
         self.expect(stream, &[StreamState::Asking, StreamState::AskingPlay, StreamState::AskingAnother])?;
-        let status = Status::error(code, description);
-        self.link.queue_status(stream, &status)?;
-        let plays = self.stream(stream) == Some(StreamState::AskingAnother);
-        self.set(stream, if plays { StreamState::Playing } else { StreamState::Created });
+        self.link.queue_status(stream, &Status::error(code, description))?;
+        let plays = self.role.streams.get(stream) == Some(StreamState::AskingAnother);
+        self.role.streams.set(stream, if plays { StreamState::Playing } else { StreamState::Created });
         Ok(())
     }
 
-    /// Answers the client's call: `values` are the result. A call that wants no answer gets none.
+    /// Accepts the player of `stream`. [`Self::begin_media`] and [`Self::poll_media`] send it media, first the metadata
+    /// and the sequence headers of the codecs. `reset` tells it that what was played there before is forgotten.
+    ///
+    /// It sends StreamBegin, Play.Reset, Play.Start, `|RtmpSampleAccess` and Data.Start: the order of Adobe's servers, which
+    /// all players understand.
     ///
     /// # Errors
-    /// There was no call, or it is refused since [`Self::next_event`] has been called again; or the control buffer is too
+    /// The player has not asked, or the control buffer is too full for now.
+    pub fn accept_play(&mut self, stream: StreamId, reset: bool) -> Result<(), RequestError> {
+        self.expect(stream, &[StreamState::AskingPlay, StreamState::AskingAnother])?;
+        self.make_room(ACCEPT_ROOM)?;
+        self.link.queue_control(Control::User(UserControlEvent::StreamBegin(stream)))?;
+        if reset {
+            self.link.queue_status(stream, &Status::ok(code::PLAY_RESET, "Playing anew."))?;
+        }
+        self.link.queue_status(stream, &Status::ok(code::PLAY_START, "Playing begins."))?;
+        let samples = [Token::String("|RtmpSampleAccess".into()), Token::Boolean(true), Token::Boolean(true)];
+        self.link.queue_data(stream, &samples)?;
+        let start =
+            ["onStatus".into(), Token::ObjectStart, Token::Key("code".into()), code::DATA_START.into(), Token::End];
+        self.link.queue_data(stream, &start)?;
+        self.role.streams.set(stream, StreamState::Playing);
+        info!("message stream {} is played", stream.0);
+        Ok(())
+    }
+
+    /// Tells the player of `stream` that its stream is published again: StreamBegin and Play.PublishNotify.
+    ///
+    /// # Errors
+    /// Nothing is played there, or the control buffer is too full for now.
+    pub fn publish_notify(&mut self, stream: StreamId) -> Result<(), RequestError> {
+        self.expect(stream, &[StreamState::Playing])?;
+        self.tell(stream, UserControlEvent::StreamBegin(stream), code::PLAY_PUBLISH_NOTIFY, "")
+    }
+
+    /// Tells the player of `stream` that its stream is not published any longer, but may be again: StreamEOF and
+    /// Play.UnpublishNotify. Most players take that for the end.
+    ///
+    /// # Errors
+    /// As [`Self::publish_notify`].
+    pub fn unpublish_notify(&mut self, stream: StreamId) -> Result<(), RequestError> {
+        self.expect(stream, &[StreamState::Playing])?;
+        self.tell(stream, UserControlEvent::StreamEof(stream), code::PLAY_UNPUBLISH_NOTIFY, "")
+    }
+
+    /// Ends what is played on `stream`: StreamEOF and Play.Stop. The player may ask again.
+    ///
+    /// # Errors
+    /// As [`Self::publish_notify`].
+    pub fn end_play(&mut self, stream: StreamId) -> Result<(), RequestError> {
+        self.expect(stream, &[StreamState::Playing])?;
+        self.tell(stream, UserControlEvent::StreamEof(stream), code::PLAY_STOP, "")?;
+        self.role.streams.set(stream, StreamState::Created);
+        Ok(())
+    }
+
+    /// Answers the call of the client: `values` are the result. A call that wants no answer gets none.
+    ///
+    /// # Errors
+    /// There was no call, or it was refused because [`Self::next_event`] was called again, or the control buffer is too
     /// small for `values`.
     pub fn answer(&mut self, values: &[Token<'_>]) -> Result<(), RequestError> {
         self.calling()?;
-        let transaction = self.transaction();
-        self.reply(&mut |encoder, _| {
-            command::put(encoder, "_result", transaction, &[Token::Null])?;
-            encoder.put_all(values).map(|_| ())
-        })?;
-        self.call = None;
+        self.reply_command("_result", values)?;
+        self.role.call = None;
         Ok(())
     }
 
-    /// Refuses the client's call, with a code such as [`code::CALL_FAILED`]. A call that is not answered is refused so.
+    /// Refuses the call of the client, with a code such as [`code::CALL_FAILED`]. A call without an answer is refused in
+    /// this way, too.
     ///
     /// # Errors
     /// As [`Self::answer`].
     pub fn reject_call(&mut self, code: &str, description: &str) -> Result<(), RequestError> {
         self.calling()?;
         self.refuse(&Status::error(code, description))?;
-        self.call = None;
+        self.role.call = None;
         Ok(())
     }
 
-    /// Says `status` on a stream: what the other methods do not say, such as [`code::SEEK_NOTIFY`] to a player that has
-    /// asked for another place.
+    /// Sends `status` on a stream: what the other methods do not say, such as [`code::SEEK_NOTIFY`] to a player that has
+    /// asked for another position.
     ///
     /// # Errors
-    /// There is no such stream, or the control buffer has no room for now.
+    /// There is no such stream, or the control buffer is too full for now.
     pub fn notify(&mut self, stream: StreamId, status: &Status<'_>) -> Result<(), RequestError> {
-        self.stream(stream).ok_or(RequestError::Stream(stream))?;
+        self.role.streams.get(stream).ok_or(RequestError::Stream(stream))?;
         self.link.queue_status(stream, status)
     }
 
-    /// Says a command that wants no answer: its name, and what follows the command object.
+    /// Sends a command that wants no answer: its name, and `values` after the command object.
     ///
     /// # Errors
-    /// The client is not connected, or the control buffer has no room for now.
+    /// The client is not connected, or the control buffer is too full for now.
     pub fn call(&mut self, stream: StreamId, name: &str, values: &[Token<'_>]) -> Result<(), RequestError> {
-        if self.state != State::Open {
+        if self.role.state != State::Open {
             return Err(RequestError::State);
         }
-        self.link.queue(stream, &mut |encoder, _| {
-            command::put(encoder, name, 0.0, &[Token::Null])?;
-            encoder.put_all(values).map(|_| ())
-        })
+        self.link.queue_command(stream, name, 0.0, values)
     }
 
-    /// What the application has not answered until now is answered for it. The queue has room.
+    /// Answers for the application what it has not answered until now. The queue has room.
     pub(super) fn refuse_unanswered(&mut self) {
-        match self.call {
+        match self.role.call {
             None => return,
-            // What a live stream has.
+            // The length of a live stream.
             Some(Call::StreamLength) => _ = self.answer(&[Token::Number(0.0)]),
             Some(Call::Other) => _ = self.cannot_call(),
         }
-        self.call = None;
+        self.role.call = None;
     }
 
     /// Answers a command that cannot be carried out.
@@ -161,30 +209,64 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         self.reply(&mut |encoder, _| command::put_status(encoder, "_error", transaction, status))
     }
 
-    /// Queues an answer to the transaction, where one is wanted (section 7.1.1: none where the id is 0).
-    pub(super) fn reply(&mut self, emit: Emit<'_>) -> Result<(), RequestError> {
-        if number_to_u32(self.transaction()) == Some(0) { Ok(()) } else { self.link.queue(StreamId::CONNECTION, emit) }
+    /// Queues an answer to the transaction, if one is wanted (section 7.1.1: none if the id is 0).
+    fn reply(&mut self, emit: Emit<'_>) -> Result<(), RequestError> {
+        if self.wants_answer() { self.link.queue(StreamId::CONNECTION, emit) } else { Ok(()) }
     }
 
-    /// What an answer refers to.
-    pub(super) fn transaction(&self) -> f64 {
-        f64::from_be_bytes(self.transaction)
+    /// As [`Self::reply`], with null and `values`.
+    pub(super) fn reply_command(&mut self, name: &str, values: &[Token<'_>]) -> Result<(), RequestError> {
+        let transaction = self.transaction();
+        if self.wants_answer() {
+            self.link.queue_command(StreamId::CONNECTION, name, transaction, values)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn wants_answer(&self) -> bool {
+        number_to_u32(self.transaction()) != Some(0)
+    }
+
+    fn transaction(&self) -> f64 {
+        f64::from_be_bytes(self.role.transaction)
     }
 
     fn connecting(&self) -> Result<(), RequestError> {
-        if self.state == State::Connecting { Ok(()) } else { Err(RequestError::State) }
+        if self.role.state == State::Connecting { Ok(()) } else { Err(RequestError::State) }
     }
 
     fn calling(&self) -> Result<(), RequestError> {
-        if self.call.is_some() { Ok(()) } else { Err(RequestError::State) }
+        if self.role.call.is_some() { Ok(()) } else { Err(RequestError::State) }
     }
 
-    /// Whether a stream is in one of `states`.
-    pub(super) fn expect(&self, stream: StreamId, states: &[StreamState]) -> Result<(), RequestError> {
-        match self.stream(stream) {
+    /// Checks that a stream is in one of `states`.
+    fn expect(&self, stream: StreamId, states: &[StreamState]) -> Result<(), RequestError> {
+        match self.role.streams.get(stream) {
             Some(state) if states.contains(&state) => Ok(()),
             Some(_) => Err(RequestError::State),
             None => Err(RequestError::Stream(stream)),
         }
+    }
+
+    /// Queues an event and a status about `stream`: both or none.
+    fn tell(
+        &mut self,
+        stream: StreamId,
+        event: UserControlEvent,
+        code: &str,
+        description: &str,
+    ) -> Result<(), RequestError> {
+        self.make_room(NOTIFY_ROOM)?;
+        self.link.queue_control(Control::User(event))?;
+        self.link.queue_status(stream, &Status::ok(code, description))
+    }
+
+    /// Checks that the queue has room for all that is sent.
+    fn make_room(&self, bytes: usize) -> Result<(), RequestError> {
+        if self.failed.is_some() {
+            return Err(RequestError::State);
+        }
+        if self.link.has_room(bytes) { Ok(()) } else { Err(RequestError::ControlBuffer(bytes)) }
     }
 }

@@ -1,13 +1,15 @@
-//! What the server makes of the client's commands.
+//! What the server does with the commands of the client.
 
-use super::streams::StreamState;
-use super::{Call, PendingEvent, Server, State};
+use super::Server;
+use super::state::{Call, PendingEvent, State, StreamState};
 use crate::amf0::{Token, u32_to_number};
-use crate::command::{self, Command, Status, code};
+use crate::command::{self, Command, ConnectRequest, PlayRequest, Status, SwitchRequest, code};
+use crate::fmt::info;
 use crate::message::{MessageKind, StreamId};
-use crate::session::link::Payload;
+use crate::session::event::ServerEvent;
+use crate::session::link::Received;
 
-/// The commands that are carried out.
+/// The commands that the server carries out.
 #[derive(Clone, Copy, PartialEq)]
 enum Name {
     Connect,
@@ -22,9 +24,9 @@ enum Name {
     ReceiveVideo,
     Play2,
     StreamLength,
-    /// Those that only want to hear that they arrived, and which notice some wait for beside the answer.
+    /// A command that only wants an answer. Some clients wait for a notice besides.
     NoOp(Option<(&'static str, &'static str)>),
-    /// Answers to what we have said.
+    /// An answer to a command of ours.
     Answer,
     Unknown,
 }
@@ -60,19 +62,18 @@ impl Name {
     }
 }
 
-impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
-    /// Takes a command that is whole; answers what the application must hear of it. The queue has room for the answer.
-    pub(super) fn command(&mut self, on: StreamId, payload: Payload) -> Option<PendingEvent> {
-        let command = Command::parse(self.link.payload(payload))?;
-        let (name, wants_answer, number) = (Name::of(&command), command.wants_answer(), command.number_argument());
-        let has_name = command.string_argument().is_some();
-        let flag = command.flag();
-        self.transaction = command.transaction.to_be_bytes();
+impl<const STREAMS: usize> Server<'_, STREAMS> {
+    /// Does what a command says. Returns what the application is told. The queue has had room for the answer since before
+    /// the command was read.
+    pub(super) fn command(&mut self, received: &Received) -> Option<PendingEvent> {
+        let (command, on) = (self.link.command(received)?, received.stream);
+        let (name, wants_answer) = (Name::of(&command), command.wants_answer());
+        self.role.transaction = command.transaction.to_be_bytes();
         if name == Name::Answer {
             return None;
         }
-        if self.state != State::Open {
-            if (name, self.state) == (Name::Connect, State::ExpectConnect) {
+        if self.role.state != State::Open {
+            if (name, self.role.state) == (Name::Connect, State::ExpectConnect) {
                 self.enter(State::Connecting);
                 return Some(PendingEvent::Connect);
             }
@@ -80,24 +81,31 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
             return None;
         }
         match name {
-            // Who does not want an answer would never know the stream.
-            Name::CreateStream if wants_answer => match self.create() {
+            // A client that wants no answer would never know the stream.
+            Name::CreateStream if wants_answer => match self.role.streams.create() {
                 Some(stream) => self.result(Token::Number(u32_to_number(stream.0))),
                 None => _ = self.cannot_call(),
             },
-            Name::Publish => return self.publish(on, has_name).then_some(PendingEvent::Publish(on)),
-            Name::Play => return self.play(on, has_name).then_some(PendingEvent::Play(on)),
+            Name::Publish => {
+                let has_key = command.string_argument().is_some();
+                return self.publish(on, has_key).then_some(PendingEvent::Publish);
+            }
+            Name::Play => {
+                let has_name = command.string_argument().is_some();
+                return self.play(on, has_name).then_some(PendingEvent::Play);
+            }
             Name::DeleteStream => {
-                let stream = match number {
+                let streams = &self.role.streams;
+                let stream = match command.number_argument() {
                     Some(id) => StreamId(id),
-                    // GStreamer names the key in place of the stream.
-                    None => self.publisher(on).or(self.player(on)).unwrap_or(on),
+                    // GStreamer names the key instead of the stream.
+                    None => streams.publisher(on).or(streams.player(on)).unwrap_or(on),
                 };
-                let pending = self.close(stream);
-                self.set(stream, StreamState::Free);
+                let pending = self.end_stream(stream);
+                self.role.streams.set(stream, StreamState::Free);
                 return pending;
             }
-            Name::CloseStream => return self.close(on),
+            Name::CloseStream => return self.end_stream(on),
             Name::NoOp(notice) => {
                 self.result(Token::Undefined);
                 if let Some((name, code)) = notice.filter(|_| wants_answer) {
@@ -108,11 +116,11 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
                 }
             }
             Name::StreamLength => {
-                self.call = Some(Call::StreamLength);
+                self.role.call = Some(Call::StreamLength);
                 return Some(PendingEvent::StreamLength);
             }
             Name::Pause | Name::Seek | Name::ReceiveAudio | Name::ReceiveVideo | Name::Play2 => {
-                let stream = self.player(on)?;
+                let (stream, flag) = (self.role.streams.player(on)?, command.flag());
                 return Some(match name {
                     Name::Pause => {
                         let code = if flag { code::PAUSE_NOTIFY } else { code::UNPAUSE_NOTIFY };
@@ -126,39 +134,70 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
                 });
             }
             Name::Unknown => {
-                self.call = Some(Call::Other);
-                return Some(PendingEvent::Call(on));
+                self.role.call = Some(Call::Other);
+                return Some(PendingEvent::Call);
             }
             _ => _ = self.cannot_call(),
         }
         None
     }
 
-    /// Queues a `_result`; the queue has had room since before the command was read.
-    fn result(&mut self, value: Token<'_>) {
-        let transaction = self.transaction();
-        let _ = self.reply(&mut |encoder, _| command::put(encoder, "_result", transaction, &[Token::Null, value]));
+    /// What the application is told.
+    pub(super) fn event<'d, 'i: 'd>(&'d self, pending: PendingEvent, received: &Received) -> ServerEvent<'d> {
+        let (command, stream) = (self.link.command(received).unwrap_or(Command::EMPTY), received.stream);
+        match pending {
+            PendingEvent::Connect => ServerEvent::Connect(ConnectRequest::parse(&command)),
+            PendingEvent::Publish => {
+                ServerEvent::Publish { stream, key: command.string_argument().unwrap_or_default() }
+            }
+            PendingEvent::Unpublished(stream) => {
+                info!("message stream {} is not published any longer", stream.0);
+                ServerEvent::Unpublished(stream)
+            }
+            PendingEvent::Play => {
+                ServerEvent::Play { stream, request: PlayRequest::parse(&command).unwrap_or_default() }
+            }
+            PendingEvent::Stopped(stream) => {
+                info!("message stream {} is not played any longer", stream.0);
+                ServerEvent::Stopped(stream)
+            }
+            PendingEvent::Pause(stream, paused) => ServerEvent::Pause { stream, paused, at: command.millis() },
+            PendingEvent::Seek(stream) => ServerEvent::Seek { stream, to: command.millis() },
+            PendingEvent::Receive(stream, kind, wanted) => ServerEvent::Receive { stream, kind, wanted },
+            PendingEvent::Switch(stream) => ServerEvent::Switch { stream, request: SwitchRequest::parse(&command) },
+            PendingEvent::StreamLength => {
+                ServerEvent::StreamLength { name: command.string_argument().unwrap_or_default() }
+            }
+            PendingEvent::Call => ServerEvent::Call { stream, command },
+        }
     }
 
-    /// Whether the application is to be asked about a publisher on `stream`.
+    /// Queues a `_result`, for which there is room.
+    fn result(&mut self, value: Token<'_>) {
+        let _ = self.reply_command("_result", &[value]);
+    }
+
+    /// Returns whether the application is asked about a publisher on `stream`.
     fn publish(&mut self, stream: StreamId, has_key: bool) -> bool {
-        if has_key && self.adopt(stream) && self.stream(stream) == Some(StreamState::Created) {
-            self.set(stream, StreamState::Asking);
+        let streams = &mut self.role.streams;
+        if has_key && streams.adopt(stream) && streams.get(stream) == Some(StreamState::Created) {
+            streams.set(stream, StreamState::Asking);
             return true;
         }
         self.decline(stream, code::PUBLISH_BAD_NAME, "The stream cannot be published.")
     }
 
-    /// Whether the application is to be asked about a player on `stream`, which may play something already.
+    /// Returns whether the application is asked about a player on `stream`, which may play something already.
     fn play(&mut self, stream: StreamId, has_name: bool) -> bool {
-        let is_free = has_name && self.adopt(stream);
-        let asking = match self.stream(stream).filter(|_| is_free) {
+        let streams = &mut self.role.streams;
+        let is_free = has_name && streams.adopt(stream);
+        let asking = match streams.get(stream).filter(|_| is_free) {
             Some(StreamState::Created) => Some(StreamState::AskingPlay),
             Some(StreamState::Playing) => Some(StreamState::AskingAnother),
             _ => None,
         };
         if let Some(asking) = asking {
-            self.set(stream, asking);
+            streams.set(stream, asking);
             return true;
         }
         self.decline(stream, code::PLAY_FAILED, "The stream cannot be played.")
@@ -170,9 +209,9 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
     }
 
     /// Ends what is published or played on a stream.
-    fn close(&mut self, stream: StreamId) -> Option<PendingEvent> {
-        let before = self.stream(stream)?;
-        self.set(stream, StreamState::Created);
+    fn end_stream(&mut self, stream: StreamId) -> Option<PendingEvent> {
+        let before = self.role.streams.get(stream)?;
+        self.role.streams.set(stream, StreamState::Created);
         match before {
             StreamState::Publishing => {
                 self.cut_off();
@@ -183,5 +222,12 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
             StreamState::Playing => Some(PendingEvent::Stopped(stream)),
             _ => None,
         }
+    }
+
+    /// Called when a stream is about to be published, or was until now: the rest of a message that is unfinished on
+    /// another stream does not belong to it.
+    pub(super) fn cut_off(&mut self) {
+        let streams = &self.role.streams;
+        self.link.discard(|stream| streams.get(stream) != Some(StreamState::Publishing));
     }
 }

@@ -2,66 +2,24 @@
 
 mod answers;
 mod commands;
-mod events;
-mod players;
-mod streams;
-mod timers;
+mod state;
 
-use super::link::{Incoming, Link};
-use super::verbs::verbs;
-use super::{ConfigError, RequestError, ServerConfig, ServerEvent, SessionBuffers, SessionError, wire};
-use crate::chunk::{ChunkStreamId, Pulled, WriteProgress};
-use crate::fmt::impl_format;
-use crate::handshake::{Handshake, HandshakeConfig, HandshakeEvent};
-use crate::message::{MessageKind, StreamId, Timestamp};
+pub use state::{MESSAGE_STREAMS, ServerRole};
+
+use super::config::{ServerConfig, Setup};
+use super::connection::{Connection, Role, Sealed};
+use super::error::{SessionError, Stage};
+use super::event::ServerEvent;
+use super::link::Incoming;
+use crate::chunk::Pulled;
+use crate::control::{Control, UserControlEvent};
+use crate::handshake::HandshakeConfig;
+use crate::message::StreamId;
 use crate::time::{Instant, OptionalInstant, millis};
-use streams::Streams;
-
-/// Message streams that one connection may have at a time.
-pub const MESSAGE_STREAMS: usize = 4;
-
-/// Room in the queue for what a command of the client's may bring about.
-pub(super) const RESERVE: usize = 384;
-
-/// None of those that are published: where there is one with this id, each piece of it is looked at anew.
-const NO_STREAM: StreamId = StreamId(u32::MAX);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-enum State {
-    ExpectHandshake,
-    ExpectConnect,
-    /// The application is asked.
-    Connecting,
-    Open,
-    Closed,
-    Failed,
-}
-
-/// What the application must hear of a command.
-enum PendingEvent {
-    Connect,
-    Publish(StreamId),
-    Unpublished(StreamId),
-    Play(StreamId),
-    Stopped(StreamId),
-    Pause(StreamId, bool),
-    Seek(StreamId),
-    Receive(StreamId, MessageKind, bool),
-    Switch(StreamId),
-    StreamLength,
-    Call(StreamId),
-}
-
-/// A call of the client's that the application may answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Call {
-    StreamLength,
-    Other,
-}
+use state::{NO_STREAM, State};
 
 /// The server's side of a connection, with memory for `STREAMS` incoming chunk streams besides the one that is being read;
-/// 8 are enough for all clients known, and 2 for those that only play: they use chunk streams 2, 3 and 8. See the
+/// 8 are enough for all known clients, and 2 for clients that only play: they use chunk streams 2, 3 and 8. See the
 /// [module](super) for how to drive it.
 ///
 /// ```text
@@ -82,189 +40,162 @@ enum Call {
 ///  Playing ──play──► AskingAnother ──accept_play(), reject()──► Playing
 /// ```
 ///
-/// While the application is asked, nothing more is read.
-#[derive(Debug)]
-pub struct Server<'b, const STREAMS: usize = 8> {
-    link: Link<'b, STREAMS>,
-    handshake: Handshake,
-    state: State,
-    /// What an answer to `connect`, or to the application's call, refers to: an AMF0 number, as it came.
-    transaction: [u8; 8],
-    /// The application has been told of a call, and has not answered yet.
-    call: Option<Call>,
-    streams: Streams,
-    /// When what the client is to do in time was asked of it; in an open connection when it was last heard or sent a ping,
-    /// and which of these it was.
-    since: OptionalInstant,
-    pinged: bool,
-    /// The message that is being read is media of this stream, and no input waits in the reader: so what goes on with it
-    /// needs no second look. Else [`NO_STREAM`].
-    media_of: StreamId,
-    connect_millis: u32,
-    idle_millis: u32,
-    chunk_size: u32,
-    failed: Option<SessionError>,
-}
+/// Nothing more is read while the application has not answered a request.
+pub type Server<'b, const STREAMS: usize = 8> = Connection<'b, ServerRole, STREAMS>;
 
-impl_format!(
-    ['b, const STREAMS: usize] Server<'b, STREAMS>,
-    this => "Server {{ state: {}, failed: {} }}", this.state, this.failed
-);
+/// Room in the queue for what a command of the client may bring about.
+pub(super) const RESERVE: usize = super::config::MIN_CONTROL;
 
-impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
-    /// A server at the beginning of a connection. The first 8 bytes of `entropy` fill the handshake's blocks, where
-    /// everyone can see them; nothing secret is made of these.
-    ///
-    /// # Errors
-    /// A buffer is too small.
-    pub fn new(buffers: SessionBuffers<'b>, config: ServerConfig, entropy: &[u8; 32]) -> Result<Self, ConfigError> {
-        buffers.check()?;
-        Ok(Self {
-            link: Link::new(buffers, config.window, config.type_three_delta),
-            handshake: Handshake::new(HandshakeConfig::Server { versions: config.handshake }, wire::seed(entropy)),
-            state: State::ExpectHandshake,
-            transaction: [0; 8],
-            call: None,
-            streams: Streams::NONE,
-            since: OptionalInstant::NONE,
-            pinged: false,
-            media_of: NO_STREAM,
-            connect_millis: millis(config.connect_timeout),
-            idle_millis: millis(config.idle_timeout),
+impl Sealed for ServerRole {}
+
+impl Role for ServerRole {
+    type Event<'d> = ServerEvent<'d>;
+    type Config = ServerConfig;
+
+    fn new() -> Self {
+        ServerRole::NEW
+    }
+
+    fn setup(config: &ServerConfig) -> Setup {
+        Setup {
+            handshake: HandshakeConfig::Server { versions: config.handshake },
+            limits: [millis(config.connect_timeout), millis(config.idle_timeout)],
             chunk_size: config.chunk_size,
-            failed: None,
-        })
-    }
-
-    /// Begins an audio, video or data message of `length` bytes, for the player of `stream`; [`Self::poll_media`] puts it
-    /// out. What is still open goes on where the player has gone meanwhile: a message is never left open.
-    ///
-    /// # Errors
-    /// There is no such stream, the session has failed, or the message before it of the same kind is not finished.
-    pub fn begin_media(
-        &mut self,
-        kind: MessageKind,
-        stream: StreamId,
-        at: Timestamp,
-        length: u32,
-    ) -> Result<ChunkStreamId, RequestError> {
-        if self.failure().is_some() {
-            return Err(RequestError::State);
+            window: config.window,
+            type_three_delta: config.type_three_delta,
         }
-        if self.stream(stream).is_none() {
-            return Err(RequestError::Stream(stream));
-        }
-        self.link.begin_media(kind, stream, at, length)
     }
 
-    /// Payload bytes that the message which was begun on `csid` lacks; `None` where it is finished, or the session has
-    /// failed.
-    pub fn media_left(&self, csid: ChunkStreamId) -> Option<u32> {
-        if self.failure().is_some() { None } else { self.link.media_left(csid) }
+    fn end(&mut self) {
+        (self.state, self.media_of) = (State::Closed, NO_STREAM);
     }
 
-    /// Whether the client was refused, and has been told.
-    pub fn is_closed(&self) -> bool {
-        self.state == State::Closed && !self.link.wants_transmit()
+    fn sends(&self, stream: Option<StreamId>) -> bool {
+        stream.is_none_or(|stream| self.streams.get(stream).is_some())
     }
 
-    /// Takes bytes from the front of `input` until something has happened; `None` once all is taken, or where the
-    /// application is asked something or output must drain first ([`Self::wants_input`] says so).
-    ///
-    /// # Errors
-    /// An error is final: every later call repeats it.
     #[inline]
-    pub fn next_event<'d, 'i: 'd>(
-        &'d mut self,
+    fn next_event<'d, 'i: 'd, const STREAMS: usize>(
+        server: &'d mut Connection<'_, Self, STREAMS>,
         now: Instant,
         input: &mut &'i [u8],
     ) -> Result<Option<ServerEvent<'d>>, SessionError> {
-        if self.media_of != NO_STREAM {
+        if server.role.media_of != NO_STREAM {
             if input.is_empty() {
                 return Ok(None);
             }
-            (self.since, self.pinged) = (OptionalInstant::at(now), false);
-            if let Some(pulled) = self.link.resume(input) {
-                return Ok(Some(self.media(self.media_of, pulled)));
+            server.heard(now);
+            if let Some(pulled) = server.link.resume(input) {
+                return Ok(Some(server.media(server.role.media_of, pulled)));
             }
             if input.is_empty() {
                 return Ok(None);
             }
-            self.media_of = NO_STREAM;
+            server.role.media_of = NO_STREAM;
         }
-        self.find_event(now, input)
+        server.find_event(now, input)
     }
 
-    /// As [`Self::next_event`], for all that is not the common case.
+    fn wants_input<const STREAMS: usize>(server: &Connection<'_, Self, STREAMS>) -> bool {
+        server.takes_input() && server.reads(RESERVE)
+    }
+
+    fn deadline<const STREAMS: usize>(server: &Connection<'_, Self, STREAMS>) -> Option<(Instant, Stage)> {
+        let [connect, idle] = server.limits;
+        let (limit, stage) = match server.role.state {
+            State::ExpectHandshake => (connect, Stage::Handshake),
+            State::ExpectConnect => (connect, Stage::Connect),
+            // A client that was refused has this time to take the answer.
+            State::Closed if server.link.wants_transmit() => (connect, Stage::Connect),
+            // While the application is asked, nothing is read: the client cannot be heard.
+            State::Open if !server.role.streams.is_asking() => (idle / 2, Stage::Traffic),
+            State::Connecting | State::Open | State::Closed => return None,
+        };
+        Some((server.after(limit)?, stage))
+    }
+
+    /// Pings a client that is silent. It has as much time again for the answer.
+    fn extends<const STREAMS: usize>(server: &mut Connection<'_, Self, STREAMS>, now: Instant, stage: Stage) -> bool {
+        if stage != Stage::Traffic || server.role.pinged {
+            return false;
+        }
+        (server.since, server.role.pinged) = (OptionalInstant::at(now), true);
+        // The time in the ping is for us alone. If the queue is full, the client has been deaf, not silent.
+        let ping = UserControlEvent::PingRequest(now.as_micros() as u32);
+        let _ = server.link.queue_control(Control::User(ping));
+        true
+    }
+}
+
+impl<const STREAMS: usize> Server<'_, STREAMS> {
+    /// Whether the client was refused, and the answer has been written.
+    pub fn is_closed(&self) -> bool {
+        self.failed.is_none() && self.role.state == State::Closed && !self.link.wants_transmit()
+    }
+
+    /// As [`Self::next_event`], for all but the common case.
     #[inline(never)]
     fn find_event<'d, 'i: 'd>(
         &'d mut self,
         now: Instant,
         input: &mut &'i [u8],
     ) -> Result<Option<ServerEvent<'d>>, SessionError> {
-        if let Some(error) = self.failure() {
+        if let Some(error) = self.failed {
             return Err(error);
         }
-        if matches!(self.state, State::ExpectHandshake) || !self.handshake.is_done() {
-            return self.shake_hands(now, input);
+        if matches!(self.role.state, State::ExpectHandshake) || !self.handshake.is_done() {
+            return self.read_handshake(now, input);
         }
         self.refuse_unanswered();
         self.arm(now);
-        while self.wants_input() {
+        while self.takes_input() && self.reads(RESERVE) {
             let before = input.len();
             let incoming = self.link.pull(input, false);
-            if input.len() < before && self.state == State::Open {
-                (self.since, self.pinged) = (OptionalInstant::at(now), false);
+            if input.len() < before && self.role.state == State::Open {
+                self.heard(now);
             }
-            let (stream, payload) = match incoming {
+            let received = match incoming {
                 Ok(Some(Incoming::Media(stream, pulled))) => {
-                    let Some(stream) = self.publisher(stream) else { continue };
-                    self.media_of = if pulled.data.is_ok() { stream } else { NO_STREAM };
+                    let Some(stream) = self.role.streams.publisher(stream) else { continue };
+                    self.role.media_of = if pulled.data.is_ok() { stream } else { NO_STREAM };
                     return Ok(Some(self.media(stream, pulled)));
                 }
                 Ok(None | Some(Incoming::Data(..))) => return Ok(None),
                 Ok(Some(Incoming::UserControlEvent(event))) => return Ok(Some(ServerEvent::User(event))),
-                Ok(Some(Incoming::Command(stream, payload))) => (stream, payload),
+                Ok(Some(Incoming::Command(received))) => received,
                 Err(error) => return Err(self.fail(error)),
             };
-            if let Some(pending) = self.command(stream, payload.clone()) {
-                return Ok(Some(self.lend(pending, payload)));
+            if let Some(pending) = self.command(&received) {
+                return Ok(Some(self.event(pending, &received)));
             }
         }
         Ok(None)
     }
 
-    /// Whether [`Self::next_event`] can take input now. Otherwise the application is asked something, output must drain
-    /// first, or the session is over.
-    pub fn wants_input(&self) -> bool {
-        let asking = self.is_asking() || matches!(self.state, State::Connecting | State::Closed | State::Failed);
-        !asking && wire::reads(&self.handshake, &self.link, RESERVE)
-    }
-
-    fn failure(&self) -> Option<SessionError> {
-        self.failed
+    /// Whether the state allows to read on.
+    fn takes_input(&self) -> bool {
+        !self.role.streams.is_asking() && !matches!(self.role.state, State::Connecting | State::Closed)
     }
 
     fn enter(&mut self, state: State) {
-        (self.state, self.since) = (state, OptionalInstant::NONE);
+        (self.role.state, self.since) = (state, OptionalInstant::NONE);
     }
 
-    /// Goes on with the handshake. It may still have something to put out when the first chunks are read.
+    /// The client has sent something.
+    #[inline]
+    fn heard(&mut self, now: Instant) {
+        (self.since, self.role.pinged) = (OptionalInstant::at(now), false);
+    }
+
+    /// Goes on with the handshake. Our part of it may still be due when the first chunks are read.
     #[cold]
-    fn shake_hands<'d>(&mut self, now: Instant, input: &mut &[u8]) -> Result<Option<ServerEvent<'d>>, SessionError> {
+    fn read_handshake<'d>(&mut self, now: Instant, input: &mut &[u8]) -> Result<Option<ServerEvent<'d>>, SessionError> {
         self.arm(now);
-        let event =
-            self.handshake.next_event(now, input, self.link.scratch()).map_err(|error| self.fail(error.into()))?;
-        let Some(HandshakeEvent::PeerDone(kind)) = event else { return Ok(None) };
+        let kind = self.shake_hands(now, input).map_err(|error| self.fail(error))?;
+        let Some(kind) = kind else { return Ok(None) };
         self.enter(State::ExpectConnect);
         self.arm(now);
         Ok(Some(ServerEvent::HandshakeDone(kind)))
-    }
-
-    #[cold]
-    fn fail(&mut self, error: SessionError) -> SessionError {
-        (self.state, self.failed, self.media_of) = (State::Failed, Some(error), NO_STREAM);
-        error
     }
 
     /// A piece of media, on the stream that it belongs to.
@@ -275,5 +206,3 @@ impl<'b, const STREAMS: usize> Server<'b, STREAMS> {
         ServerEvent::Media(fragment)
     }
 }
-
-verbs!(Server<'b, STREAMS>, STREAMS);

@@ -102,7 +102,7 @@ fn item_083_a_stream_that_was_refused_is_deleted() {
             _ => {}
         };
         let server = &mut pair.server;
-        let (_, answers, result) = drive!(server, &sent, 1_000, 1_000, &mut collectors[1], see_server, see);
+        let (_, answers, result) = drive(server, &sent, 1_000, 1_000, &mut collectors[1], see);
         result.unwrap();
         to_client = answers;
     }

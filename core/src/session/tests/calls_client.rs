@@ -97,7 +97,7 @@ fn item_097_a_redirect_is_read() {
             server.redirect_connect("rtmp://third/live").unwrap();
         }
     };
-    let (_, output, _) = drive!(server, &connect, 999, 999, collector, see_server, decide);
+    let (_, output, _) = drive(server, &connect, 999, 999, collector, decide);
     assert_eq!(said(&output)[0].0, "_error");
     let mut input = &output[3_073..];
     match player.next_event(START, &mut input).unwrap() {

@@ -58,7 +58,7 @@ fn item_097_a_client_is_sent_elsewhere() {
             server.redirect_connect("rtmp://other/live").unwrap();
         }
     };
-    let (_, output, _) = drive!(server, &Script::connect().bytes, 999, 999, collector, see_server, decide);
+    let (_, output, _) = drive(server, &Script::connect().bytes, 999, 999, collector, decide);
     let (_, _, payload) = messages(&output).pop().unwrap();
     let mut expected = vec!["_error".into(), 1.0.into(), Token::Null];
     expected.extend(&info("error", code::CONNECT_REJECTED, "Connect to another server.")[..7]);
@@ -111,7 +111,7 @@ fn accepting_a_publisher_says_all_of_it_or_nothing() {
         _ => {}
     };
     let bytes = Script::publisher().bytes;
-    drive!(&mut server, &bytes, 9_999, 8_192, &mut Collector::default(), see_server, decide).2.unwrap();
+    drive(&mut server, &bytes, 9_999, 8_192, &mut Collector::default(), decide).2.unwrap();
     assert!(!server.wants_input(), "the publisher waits");
     server.accept(StreamId(1)).unwrap();
     let mut out = [0; 999];

@@ -31,6 +31,7 @@ use std::vec::Vec;
 use super::*;
 use crate::chunk::{ChunkStreamId, Reader, WriteProgress, moved};
 use crate::command::ConnectOptions;
+use crate::handshake;
 use crate::message::{MessageHeader, MessageKind, StreamId, Timestamp};
 use crate::time::Instant;
 
@@ -52,60 +53,51 @@ fn server() -> Server<'static, 8> {
     Server::new(buffers(512), ServerConfig::new(), &[9; 32]).unwrap()
 }
 
-/// What a session does with `input`, in pieces of `cut` bytes: what it sees, what is left, and what it puts out into
-/// windows of `window` bytes. A macro, since the two sessions have the same verbs and no common trait.
-macro_rules! drive {
-    ($session:expr, $input:expr, $cut:expr, $window:expr, $collector:expr, $see:path, $decide:expr) => {{
-        let (mut seen, mut output) = (Vec::new(), Vec::new());
-        let input: &[u8] = $input;
-        let mut result = Ok(());
-        let mut out = vec![0xEE; $window];
-        for piece in input.chunks($cut).chain([&[][..]]) {
-            let mut rest = piece;
+/// What a session does with `input`, in pieces of `cut` bytes: what it sees, what it writes into windows of `window`
+/// bytes, and whether it fails. `decide` is the application.
+fn drive<'b, R: Watch, const STREAMS: usize>(
+    session: &mut Connection<'b, R, STREAMS>,
+    input: &[u8],
+    cut: usize,
+    window: usize,
+    collector: &mut Collector,
+    mut decide: impl FnMut(&mut Connection<'b, R, STREAMS>, &Seen),
+) -> Driven {
+    let (mut seen, mut output) = (Vec::new(), Vec::new());
+    let mut out = vec![0xEE; window];
+    for piece in input.chunks(cut).chain([&[][..]]) {
+        let mut rest = piece;
+        loop {
+            let pending = match session.next_event(START, &mut rest) {
+                Ok(pending) => pending.map(|event| R::see(event, collector)),
+                Err(error) => return (seen, output, Err(error)),
+            };
+            if let Some(Some(event)) = &pending {
+                decide(session, event);
+                seen.push(event.clone());
+            }
+            let mut moved = pending.is_some();
             loop {
-                let pending = match $session.next_event(START, &mut rest) {
-                    Ok(pending) => pending.map(|event| $see(event, $collector)),
-                    Err(error) => {
-                        result = Err(error);
-                        break;
-                    }
-                };
-                if let Some(Some(event)) = &pending {
-                    #[allow(clippy::redundant_closure_call)]
-                    ($decide)(&mut *$session, event);
-                    seen.push(event.clone());
-                }
-                let mut moved = pending.is_some();
-                loop {
-                    let length = $session.transmit_len();
-                    let written = $session.poll_transmit(START, &mut out);
-                    assert_eq!(written, length.min($window), "transmit_len tells what can be sent");
-                    output.extend_from_slice(&out[..written]);
-                    moved |= written > 0;
-                    if written == 0 {
-                        break;
-                    }
-                }
-                assert_eq!(length_hint(&$session.wants_transmit()), 0);
-                if !moved {
+                let length = session.transmit_len();
+                let written = session.poll_transmit(START, &mut out);
+                assert_eq!(written, length.min(window), "transmit_len tells what can be sent");
+                output.extend_from_slice(&out[..written]);
+                moved |= written > 0;
+                if written == 0 {
                     break;
                 }
             }
-            if result.is_err() {
-                break;
-            }
-            assert!(rest.is_empty() || !$session.wants_input(), "input is left that is wanted");
-            if !rest.is_empty() {
+            assert!(!session.wants_transmit());
+            if !moved {
                 break;
             }
         }
-        (seen, output, result)
-    }};
-}
-use drive;
-
-fn length_hint(wants: &bool) -> usize {
-    usize::from(*wants)
+        assert!(rest.is_empty() || !session.wants_input(), "input is left that is wanted");
+        if !rest.is_empty() {
+            break;
+        }
+    }
+    (seen, output, Ok(()))
 }
 
 /// What a session saw, what it put out, and whether it failed.
@@ -118,7 +110,7 @@ fn drive_client(
     window: usize,
     collector: &mut Collector,
 ) -> Driven {
-    drive!(client, input, cut, window, collector, see_client, |_: &mut Client<'_, 8>, _: &Seen| {})
+    drive(client, input, cut, window, collector, |_, _| {})
 }
 
 /// As [`drive_client`]; the server accepts whatever comes.
@@ -129,7 +121,7 @@ fn drive_server(
     window: usize,
     collector: &mut Collector,
 ) -> Driven {
-    drive!(server, input, cut, window, collector, see_server, |server: &mut Server<'_, 8>, event: &Seen| match event {
+    drive(server, input, cut, window, collector, |server, event| match event {
         Seen::Connect(..) => server.accept_connect().unwrap(),
         Seen::Publish(stream, _) => server.accept(StreamId(*stream)).unwrap(),
         Seen::Play(stream, .., reset) => server.accept_play(StreamId(*stream), *reset).unwrap(),

@@ -23,7 +23,7 @@ pub(super) fn drive_player(
     decide: fn(&mut Player, &Seen),
 ) -> Driven {
     let collector = &mut Collector::default();
-    drive!(player, bytes, cut, window, collector, see_client, decide)
+    drive(player, bytes, cut, window, collector, decide)
 }
 
 /// What a player that `ask` prepares sees of `script` after the handshake, and what it says, however it comes.

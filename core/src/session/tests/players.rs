@@ -9,7 +9,7 @@ use crate::command::{Command, DataMessage, Start, Status, code};
 pub(super) fn sees(script: &Script, decide: fn(&mut Server<'_, 8>, &Seen)) -> (Vec<Seen>, Vec<Said>) {
     let drive = |cut, window| {
         let (server, collector) = (&mut server(), &mut Collector::default());
-        drive!(server, &script.bytes, cut, window, collector, see_server, |server: &mut Server<'_, 8>, event: &Seen| {
+        drive(server, &script.bytes, cut, window, collector, |server: &mut Server<'_, 8>, event: &Seen| {
             if let Seen::Connect(..) = event {
                 server.accept_connect().unwrap();
             }

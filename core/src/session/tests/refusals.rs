@@ -25,7 +25,7 @@ fn item_083_a_refused_publisher_may_try_another_key() {
         };
         let collector = &mut collectors[1];
         let server = &mut pair.server;
-        let (_, output, result) = drive!(server, &output, 999, 999, collector, see_server, decide);
+        let (_, output, result) = drive(server, &output, 999, 999, collector, decide);
         result.unwrap();
         to_client = output;
         if refused.len() == 3 && pair.client.publish("free").is_ok() {
@@ -53,7 +53,7 @@ fn a_client_that_is_refused_at_connect_is_done() {
             }
         };
         let (collector, server) = (&mut collectors[1], &mut server);
-        let (_, output, _) = drive!(server, &output, 999, 999, collector, see_server, decide);
+        let (_, output, _) = drive(server, &output, 999, 999, collector, decide);
         to_client = output;
     }
     let refusal = Seen::Refused(Stage::Connect, code::CONNECT_REJECTED.into(), "no such application".into());

@@ -109,7 +109,7 @@ fn item_088_a_key_in_use_is_refused_by_the_application() {
             _ => {}
         };
         let (server, collector) = (&mut server(), &mut Collector::default());
-        drive!(server, &script.bytes, cut, window, collector, see_server, decide)
+        drive(server, &script.bytes, cut, window, collector, decide)
     };
     let (seen, output, result) = everywhere(&drive);
     let publishers = [published(1, "cam"), published(2, "cam"), published(2, "free")];
@@ -216,7 +216,7 @@ fn item_085_a_transaction_of_0_never_gets_a_reply() {
             server.reject_connect("no").unwrap();
         }
     };
-    let (_, output, _) = drive!(server, &script.bytes, 999, 999, collector, see_server, decide);
+    let (_, output, _) = drive(server, &script.bytes, 999, 999, collector, decide);
     assert_eq!((said(&output), server.is_closed()), (vec![], true));
 }
 

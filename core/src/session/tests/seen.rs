@@ -56,6 +56,23 @@ impl Collector {
     }
 }
 
+/// A role whose events can be compared.
+pub(super) trait Watch: Role {
+    fn see(event: Self::Event<'_>, collector: &mut Collector) -> Option<Seen>;
+}
+
+impl<const PLAYS: usize, const CALLS: usize> Watch for ClientRole<PLAYS, CALLS> {
+    fn see(event: ClientEvent<'_>, collector: &mut Collector) -> Option<Seen> {
+        see_client(event, collector)
+    }
+}
+
+impl Watch for ServerRole {
+    fn see(event: ServerEvent<'_>, collector: &mut Collector) -> Option<Seen> {
+        see_server(event, collector)
+    }
+}
+
 pub(super) fn see_client(event: ClientEvent<'_>, collector: &mut Collector) -> Option<Seen> {
     Some(match event {
         ClientEvent::HandshakeDone(kind) => Seen::HandshakeDone(kind),

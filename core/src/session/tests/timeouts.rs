@@ -10,31 +10,28 @@ const fn at(millis: u64) -> Instant {
     Instant::from_millis(millis)
 }
 
-/// Gives a session bytes at a time, and lets it put out what it has to say.
-macro_rules! feed {
-    ($session:expr, $now:expr, $bytes:expr, $see:path) => {{
-        let (mut seen, mut output, mut input) = (Vec::new(), Vec::new(), $bytes);
-        loop {
-            let pending = $session.next_event($now, &mut input).unwrap();
-            let event = pending.and_then(|event| $see(event, &mut Collector::default()));
-            let mut out = [0; 5_000];
-            let written = $session.poll_transmit($now, &mut out);
-            output.extend_from_slice(&out[..written]);
-            if event.is_none() && written == 0 {
-                break;
-            }
-            seen.extend(event);
+/// Gives a session bytes at a time, and lets it write what it has to say.
+fn feed<R: Watch>(session: &mut Connection<'_, R, 8>, now: Instant, mut input: &[u8]) -> (Vec<Seen>, Vec<u8>) {
+    let (mut seen, mut output) = (Vec::new(), Vec::new());
+    loop {
+        let pending = session.next_event(now, &mut input).unwrap();
+        let event = pending.and_then(|event| R::see(event, &mut Collector::default()));
+        let mut out = [0; 5_000];
+        let written = session.poll_transmit(now, &mut out);
+        output.extend_from_slice(&out[..written]);
+        if event.is_none() && written == 0 {
+            return (seen, output);
         }
-        (seen, output)
-    }};
+        seen.extend(event);
+    }
 }
 
 fn feed_client(client: &mut Client<'_, 8>, now: Instant, bytes: &[u8]) -> Vec<Seen> {
-    feed!(client, now, bytes, see_client).0
+    feed(client, now, bytes).0
 }
 
 fn feed_server(server: &mut Server<'_, 8>, now: Instant, bytes: &[u8]) -> (Vec<Seen>, Vec<u8>) {
-    feed!(server, now, bytes, see_server)
+    feed(server, now, bytes)
 }
 
 /// What a scripted peer says after its handshake.
@@ -44,19 +41,17 @@ fn said(say: impl FnOnce(&mut Script) -> &mut Script) -> Vec<u8> {
 }
 
 /// The session fails at `deadline`, not before, and goes on failing.
-macro_rules! gives_up {
-    ($session:expr, $deadline:expr, $stage:expr) => {{
-        assert_eq!($session.poll_timeout(), Some($deadline));
-        let before = Instant::from_micros($deadline.as_micros() - 1);
-        assert_eq!($session.handle_timeout(before), Ok(()));
-        assert_eq!($session.poll_timeout(), Some($deadline));
-        let error = SessionError::TimedOut($stage);
-        assert_eq!($session.handle_timeout($deadline), Err(error));
-        assert_eq!($session.handle_timeout($deadline), Err(error));
-        assert_eq!($session.next_event($deadline, &mut &[3_u8][..]).err(), Some(error));
-        assert_eq!($session.poll_transmit($deadline, &mut [0; 9]), 0);
-        assert!(!$session.wants_input() && !$session.wants_transmit());
-    }};
+fn gives_up<R: Role>(session: &mut Connection<'_, R, 8>, deadline: Instant, stage: Stage) {
+    assert_eq!(session.poll_timeout(), Some(deadline));
+    let before = Instant::from_micros(deadline.as_micros() - 1);
+    assert_eq!(session.handle_timeout(before), Ok(()));
+    assert_eq!(session.poll_timeout(), Some(deadline));
+    let error = SessionError::TimedOut(stage);
+    assert_eq!(session.handle_timeout(deadline), Err(error));
+    assert_eq!(session.handle_timeout(deadline), Err(error));
+    assert_eq!(session.next_event(deadline, &mut &[3_u8][..]).err(), Some(error));
+    assert_eq!(session.poll_transmit(deadline, &mut [0; 9]), 0);
+    assert!(!session.wants_input() && !session.wants_transmit());
 }
 
 #[test]
@@ -83,7 +78,7 @@ fn item_016_a_client_gives_up_at_each_step() {
             feed_client(&mut client, *now, bytes);
             deadline = *now + Duration::from_millis(50);
         }
-        gives_up!(client, deadline, stage);
+        gives_up(&mut client, deadline, stage);
     }
     let mut client = Client::<8>::new(buffers(512), config, &[7; 32]).unwrap();
     feed_client(&mut client, START, &answers[0].1[..3_000]);
@@ -120,7 +115,7 @@ fn a_client_that_is_refused_has_no_deadline_until_it_tries_again() {
     assert_eq!(client.poll_timeout(), None);
     client.publish("other").unwrap();
     feed_client(&mut client, at(7_000), &[]);
-    gives_up!(client, at(17_000), Stage::CreateStream);
+    gives_up(&mut client, at(17_000), Stage::CreateStream);
 }
 
 const CONFIG: ServerConfig = ServerConfig {
@@ -140,14 +135,14 @@ fn item_016_a_server_gives_a_client_its_time_to_connect() {
     assert_eq!(server.poll_timeout(), None, "nobody has told it the time");
     feed_server(&mut server, START, &[]);
     feed_server(&mut server, at(1_090), &bytes[..3_072]);
-    gives_up!(server, at(1_100), Stage::Handshake);
+    gives_up(&mut server, at(1_100), Stage::Handshake);
     let mut server = timed_server();
     assert_eq!(server.poll_transmit(START, &mut [0; 1]), 0);
     assert_eq!(server.poll_timeout(), Some(at(1_100)));
     feed_server(&mut server, at(1_050), &bytes[..3_073]);
     let ping = said(|script| script.control(MessageKind::USER_CONTROL, &[0, 6, 0, 0, 0, 0]));
     feed_server(&mut server, at(1_140), &ping);
-    gives_up!(server, at(1_150), Stage::Connect);
+    gives_up(&mut server, at(1_150), Stage::Connect);
 }
 
 /// A server that a client has connected to, heard last at the start.
@@ -179,7 +174,7 @@ fn item_055_a_server_pings_a_silent_client_and_gives_it_up() {
     assert_eq!(server.handle_timeout(at(1_499)), Ok(()));
     assert!(!server.wants_transmit());
     assert_eq!(at_deadline(&mut server, at(1_500)), ping(at(1_500)));
-    gives_up!(server, at(2_000), Stage::Traffic);
+    gives_up(&mut server, at(2_000), Stage::Traffic);
 }
 
 #[test]
@@ -214,7 +209,7 @@ fn a_server_that_is_told_the_time_late_still_waits_for_the_answer() {
     let mut server = open_server();
     assert_eq!(server.handle_timeout(at(60_000)), Ok(()));
     assert_eq!(feed_server(&mut server, at(60_000), &[]).1, ping(at(60_000)));
-    gives_up!(server, at(60_500), Stage::Traffic);
+    gives_up(&mut server, at(60_500), Stage::Traffic);
 }
 
 #[test]
@@ -235,7 +230,7 @@ fn a_client_that_is_refused_and_does_not_listen_has_no_longer_than_to_connect() 
     assert_eq!(server.poll_transmit(at(3_000), &mut []), 0);
     assert_eq!(server.poll_transmit(at(3_050), &mut [0; 9]), 9);
     assert!(!server.is_closed());
-    gives_up!(server, at(3_100), Stage::Connect);
+    gives_up(&mut server, at(3_100), Stage::Connect);
 }
 
 #[test]
@@ -251,9 +246,9 @@ fn a_client_that_takes_nothing_is_given_up_though_nothing_is_put_out() {
         assert!(server.next_event(at(3_000), &mut &[][..]).unwrap().is_none());
         if accepted {
             server.handle_timeout(at(3_500)).unwrap();
-            gives_up!(server, at(4_000), Stage::Traffic);
+            gives_up(&mut server, at(4_000), Stage::Traffic);
         } else {
-            gives_up!(server, at(3_100), Stage::Connect);
+            gives_up(&mut server, at(3_100), Stage::Connect);
         }
     }
 }

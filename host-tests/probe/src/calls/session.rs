@@ -69,6 +69,7 @@ calls! {
         session::Server::<8>::reject,
         session::Server::<8>::reject_call,
         session::Server::<8>::reject_connect,
+        session::Server::<8>::restart,
         session::Server::<8>::skipped,
         session::Server::<8>::transmit_len,
         session::Server::<8>::unpublish_notify,

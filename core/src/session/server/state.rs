@@ -1,0 +1,158 @@
+//! The state of a server, and the message streams of its connection.
+
+use crate::message::{MessageKind, StreamId};
+
+/// Message streams that one connection may have at the same time.
+pub const MESSAGE_STREAMS: usize = 4;
+
+/// No stream that is published: each piece of media on a stream with this id is looked at again.
+pub(super) const NO_STREAM: StreamId = StreamId(u32::MAX);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    ExpectHandshake,
+    ExpectConnect,
+    /// The application is asked about `connect`.
+    Connecting,
+    Open,
+    Closed,
+}
+
+/// The state of a [`Server`](super::Server).
+#[derive(Debug)]
+pub struct ServerRole {
+    pub(super) state: State,
+    /// The transaction of `connect`, or of the call that the application is told: an AMF0 number, as it came.
+    pub(super) transaction: [u8; 8],
+    /// The call that the application has been told and has not answered yet.
+    pub(super) call: Option<Call>,
+    pub(super) streams: Streams,
+    /// Whether the client has been pinged since it was last heard.
+    pub(super) pinged: bool,
+    /// The message that is being read is media of this stream, and no input waits in the reader: so the rest of it needs
+    /// no second look. Otherwise [`NO_STREAM`].
+    pub(super) media_of: StreamId,
+}
+
+impl ServerRole {
+    pub(super) const NEW: Self = Self {
+        state: State::ExpectHandshake,
+        transaction: [0; 8],
+        call: None,
+        streams: Streams::NONE,
+        pinged: false,
+        media_of: NO_STREAM,
+    };
+}
+
+/// A call of the client that the application may answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Call {
+    StreamLength,
+    Other,
+}
+
+/// What the application is told of a command.
+pub(super) enum PendingEvent {
+    Connect,
+    Publish,
+    Unpublished(StreamId),
+    Play,
+    Stopped(StreamId),
+    Pause(StreamId, bool),
+    Seek(StreamId),
+    Receive(StreamId, MessageKind, bool),
+    Switch(StreamId),
+    StreamLength,
+    Call,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StreamState {
+    /// There is no such stream.
+    Free,
+    Created,
+    Publishing,
+    /// The application is asked about a publisher.
+    Asking,
+    /// The application is asked about a player.
+    AskingPlay,
+    /// The application is asked about another name on a stream that is played. The stream goes on if it refuses.
+    AskingAnother,
+    Playing,
+}
+
+/// The message streams, and what each does.
+#[derive(Debug)]
+pub(super) struct Streams {
+    ids: [StreamId; MESSAGE_STREAMS],
+    states: [StreamState; MESSAGE_STREAMS],
+}
+
+impl Streams {
+    pub(super) const NONE: Self =
+        Self { ids: [StreamId::CONNECTION; MESSAGE_STREAMS], states: [StreamState::Free; MESSAGE_STREAMS] };
+
+    fn iter(&self) -> impl Iterator<Item = (StreamId, StreamState)> {
+        let streams = self.ids.iter().copied().zip(self.states.iter().copied());
+        streams.filter(|(_, state)| *state != StreamState::Free)
+    }
+
+    pub(super) fn get(&self, stream: StreamId) -> Option<StreamState> {
+        self.iter().find(|(id, _)| *id == stream).map(|(_, state)| state)
+    }
+
+    /// Changes what a stream does. Does nothing if there is no such stream.
+    pub(super) fn set(&mut self, stream: StreamId, to: StreamState) {
+        let Streams { ids, states } = self;
+        for (_, state) in ids.iter().zip(states).filter(|(id, state)| **id == stream && **state != StreamState::Free) {
+            *state = to;
+        }
+    }
+
+    /// Whether the application is asked about a stream.
+    pub(super) fn is_asking(&self) -> bool {
+        use StreamState::{Asking, AskingAnother, AskingPlay};
+        self.states.iter().any(|state| matches!(state, Asking | AskingPlay | AskingAnother))
+    }
+
+    /// A new message stream; `None` if the connection has as many as it may. Its id is greater than those that are in use,
+    /// and than those that were in use and whose places no new stream has taken.
+    pub(super) fn create(&mut self) -> Option<StreamId> {
+        let StreamId(last) = self.ids.iter().copied().max()?;
+        let stream = StreamId(last.checked_add(1)?);
+        self.adopt(stream).then_some(stream)
+    }
+
+    /// Adds a stream that the client names: some clients use one that they never created. Returns whether there is room.
+    pub(super) fn adopt(&mut self, stream: StreamId) -> bool {
+        if self.get(stream).is_some() {
+            return true;
+        }
+        let mut places = self.ids.iter_mut().zip(&mut self.states);
+        let free = places.find(|(_, state)| **state == StreamState::Free);
+        free.map(|(id, state)| (*id, *state) = (stream, StreamState::Created)).is_some()
+    }
+
+    /// The stream that media on `stream` belongs to: that stream, if it publishes; otherwise the only one that does, since
+    /// some cameras send everything on message stream 0.
+    pub(super) fn publisher(&self, stream: StreamId) -> Option<StreamId> {
+        self.one_that(stream, StreamState::Publishing)
+    }
+
+    /// The stream that a command of a player on `stream` is for, in the same way.
+    pub(super) fn player(&self, stream: StreamId) -> Option<StreamId> {
+        self.one_that(stream, StreamState::Playing)
+    }
+
+    fn one_that(&self, stream: StreamId, does: StreamState) -> Option<StreamId> {
+        let (mut one, mut count) = (None, 0_u8);
+        for (id, _) in self.iter().filter(|(_, state)| *state == does) {
+            if id == stream {
+                return Some(stream);
+            }
+            (one, count) = (Some(id), count.wrapping_add(1));
+        }
+        one.filter(|_| count == 1)
+    }
+}
