@@ -230,6 +230,7 @@ pub use live::{
 };
 pub use server::handler::{Handler, Origin, Rejection, SessionId};
 pub use server::relay::StreamMemory;
+pub use server::streams::Streams;
 #[cfg(feature = "rtmpt")]
 pub use server::tunnels::{TunnelMemory, Tunnels};
 pub use server::{DEFAULT_PORTS, Server, ServerError, ServerOptions};

@@ -28,6 +28,7 @@ mod rtmpt;
 mod rtmpt_connections;
 mod server;
 mod station;
+mod streams;
 mod switch;
 mod transfer;
 #[cfg(feature = "rtmpt")]

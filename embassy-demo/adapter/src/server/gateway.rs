@@ -67,7 +67,7 @@ mod with {
                 match first.map(Protocol::of) {
                     Some(Protocol::Http) => web.until = None,
                     Some(_) => return Poll::Ready(Ok(())),
-                    None if !link.may_receive() => return Poll::Ready(Err(link.end())),
+                    None if !link.may_receive() => return Poll::Ready(Err(link.end().into())),
                     None if until <= clock() => return Poll::Ready(Err(Error::Lost)),
                     None => {
                         link.wake_when_readable(cx);

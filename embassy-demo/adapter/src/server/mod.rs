@@ -7,6 +7,7 @@ pub(crate) mod relay;
 mod requests;
 mod serving;
 mod slot;
+pub(crate) mod streams;
 #[cfg(feature = "rtmpt")]
 pub(crate) mod tunnels;
 
@@ -25,6 +26,7 @@ use crate::server::handler::{Handler, SessionId};
 use crate::server::listen::Listeners;
 use crate::server::relay::{Relay, StreamMemory, Woken, peer};
 use crate::server::slot::{Acceptor, Slot};
+use crate::server::streams::{StreamServer, Streams};
 use crate::transport::{KeepAlive, Traffic};
 
 /// The default ports of a server: 1935, which is that of RTMP, and 80, which most firewalls let through. This crate's
@@ -108,6 +110,7 @@ pub struct Server<
     listeners: Listeners<'a, SOCKETS>,
     options: ServerOptions,
     gateway: Gateway<'a>,
+    accepted: Option<&'a mut (dyn StreamServer + 'a)>,
 }
 
 impl_format!(
@@ -199,7 +202,8 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         let slots = memory.each_mut().map(|memory| Slot::new(stack, memory, options.keep_alive));
         let (players, directory) = ([const { PlayerEntry::new() }; PLAYERS], DirectoryState::new(&RelayConfig::new()));
         let (listeners, gateway) = (Listeners::new(ports), Gateway::NONE);
-        Ok(Self { slots, rings, streams, players, directory, listeners, options: *options, gateway })
+        let (options, accepted) = (*options, None);
+        Ok(Self { slots, rings, streams, players, directory, listeners, options, gateway, accepted })
     }
 
     /// Accepts tunnels (RTMPT) beside direct connections, on all ports. The first byte of a connection tells them apart. Other
@@ -224,10 +228,19 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         Ok(self)
     }
 
+    /// Serves sessions over streams that the caller accepts, beside those of the sockets. They have the ids 255, 254 and so on,
+    /// which must not be those of tunnels.
+    pub fn with_streams<const N: usize, const EACH: usize>(mut self, streams: &'a mut Streams<'_, N, EACH>) -> Self {
+        const { assert!(SOCKETS + N <= 256, "sessions have ids of one byte") };
+        streams.join(self.options.session);
+        self.accepted = Some(streams);
+        self
+    }
+
     /// Listens and serves clients. The future can be dropped; a new one continues.
     pub async fn run(&mut self, handler: &mut dyn Handler) {
         poll_fn(|cx| {
-            let Self { slots, rings, streams, players, directory, listeners, options, gateway } = self;
+            let Self { slots, rings, streams, players, directory, listeners, options, gateway, accepted } = self;
             let directory = Directory::new(directory, streams, players);
             let mut relay = Relay { directory, rings, woken: Woken::all(SOCKETS) };
             let mut entrance = Acceptor { listeners, options, gateway };
@@ -241,6 +254,9 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
                     }
                 }
                 entrance.gateway.tick(&mut relay, handler, cx);
+                if let Some(streams) = accepted {
+                    streams.poll(&mut relay, handler, cx);
+                }
             }
             Poll::Pending
         })
@@ -250,7 +266,7 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
     /// Stops listening, and ends all sessions in good order, within two seconds at most. [`Self::run`] listens again.
     pub async fn shutdown(&mut self, handler: &mut dyn Handler) {
         poll_fn(|cx| {
-            let Self { slots, rings, streams, players, directory, listeners, gateway, .. } = self;
+            let Self { slots, rings, streams, players, directory, listeners, gateway, accepted, .. } = self;
             let directory = Directory::new(directory, streams, players);
             let mut relay = Relay { directory, rings, woken: Woken::all(SOCKETS) };
             let mut all = Poll::Ready(());
@@ -259,6 +275,9 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
                 all = if over.is_pending() { over } else { all };
             }
             gateway.shutdown(&mut relay, handler);
+            if let Some(streams) = accepted {
+                streams.shutdown(&mut relay, handler);
+            }
             all
         })
         .await

@@ -1,4 +1,4 @@
-//! A server session on its socket.
+//! A server session on its transport.
 
 use core::task::{Context, Poll};
 
@@ -9,15 +9,15 @@ use crate::error::Error;
 use crate::server::handler::{Handler, SessionId};
 use crate::server::relay::{Application, Relay};
 use crate::server::requests::take_in;
-use crate::transport::{Tcp, Transport};
+use crate::transport::Transport;
 
 /// Handles input, sends output, handles timeouts, and registers the task's waker.
 ///
 /// # Errors
 /// The session has failed, or the connection has ended. Everything that arrived before has been handled.
-pub(crate) fn advance<const STREAMS: usize>(
+pub(crate) fn advance<const STREAMS: usize, T: Transport>(
     id: SessionId,
-    link: &mut Tcp<'_>,
+    link: &mut T,
     session: &mut Server<'_, STREAMS>,
     application: &mut Application,
     relay: &mut Relay<'_, '_>,
@@ -27,7 +27,7 @@ pub(crate) fn advance<const STREAMS: usize>(
     let now = clock();
     loop {
         // Until nothing is left, or an answer must be sent first. At the end of the ring, input lies in two parts.
-        let mut is_drained = false;
+        let (mut is_drained, mut end) = (false, None);
         while !is_drained && handler.poll_ready(id, cx).is_ready() {
             let mut result = Ok(());
             let read = link.poll_read(cx, &mut |input| {
@@ -36,19 +36,24 @@ pub(crate) fn advance<const STREAMS: usize>(
                 input.len() - rest.len()
             });
             result?;
-            is_drained = read.is_pending();
-            if !matches!(read, Poll::Ready(Ok(1..))) {
-                break;
+            match read {
+                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(Ok(_)) => break,
+                Poll::Ready(Err(why)) => {
+                    end = Some(why);
+                    break;
+                }
+                Poll::Pending => is_drained = true,
             }
         }
-        let (written, waits) = match relay.player(id) {
+        let written = match relay.player(id) {
             Some(player) => {
                 if !link.has_room() {
                     // A player that is too slow must be found also without room.
                     relay.pump(player, session, now, &mut [])?;
                 }
                 let mut result = Ok(());
-                let written = link.write(&mut |out| {
+                let written = link.poll_write(cx, &mut |out| {
                     let pumped = relay.pump(player, session, now, out);
                     let written = *pumped.as_ref().unwrap_or(&0);
                     result = pumped.map(drop);
@@ -59,21 +64,28 @@ pub(crate) fn advance<const STREAMS: usize>(
                     handler.played(id, played);
                     continue;
                 }
-                (written, true)
+                written
             }
             None if session.wants_transmit() => {
                 // The time limit of a client that makes no room starts, too.
                 let _ = session.poll_transmit(now, &mut []);
-                (link.write(&mut |out| session.poll_transmit(now, out)), true)
+                link.poll_write(cx, &mut |out| session.poll_transmit(now, out))
             }
-            None => (0, false),
+            None => Poll::Pending,
         };
-        if written > 0 {
+        if matches!(written, Poll::Ready(Ok(1..))) {
             continue;
         }
         // Input before a reset stays unread if an answer had to be sent first.
-        if !is_drained && (!link.may_receive() || !link.may_send() && !session.wants_input()) {
-            return Err(link.end());
+        if end.is_none()
+            && !is_drained
+            && !session.wants_input()
+            && let Poll::Ready(gone) = link.poll_gone(cx)
+        {
+            end = Some(gone);
+        }
+        if let Some(end) = end {
+            return Err(end.into());
         }
         if session.is_closed() {
             // The client was rejected, and has been told.
@@ -86,9 +98,6 @@ pub(crate) fn advance<const STREAMS: usize>(
             }
             Some(at) => wake_at(at, cx),
             None => {}
-        }
-        if waits && !link.has_room() {
-            link.wake_when_writable(cx);
         }
         return Ok(());
     }

@@ -103,6 +103,9 @@ pub struct Pipe<'b> {
     input_end: Cell<Option<End>>,
     /// The pump has ended, for this reason.
     end: Cell<Option<End>>,
+    /// Counts the streams, and whether the pump runs for the last one.
+    generation: Cell<u32>,
+    is_running: Cell<bool>,
     is_closing: Cell<bool>,
     is_aborted: Cell<bool>,
     traffic: Cell<Traffic>,
@@ -129,6 +132,8 @@ impl<'b> Pipe<'b> {
             pump: Slot::new(),
             input_end: Cell::new(None),
             end: Cell::new(None),
+            generation: Cell::new(0),
+            is_running: Cell::new(false),
             is_closing: Cell::new(false),
             is_aborted: Cell::new(false),
             traffic: Cell::new(Traffic { received: 0, sent: 0 }),
@@ -185,6 +190,27 @@ impl<'b> Pipe<'b> {
         .await
     }
 
+    /// Runs a session of a [`Server`](crate::Server) over a stream: see [`Streams`](crate::Streams). It returns when the
+    /// server has closed or aborted the session, and what was left is written, and says how the stream ended. The server
+    /// may run in another task of the same executor.
+    pub async fn serve<R: Read, W: Write>(&self, reader: &mut R, writer: &mut W) -> End {
+        self.run(reader, writer, self.until(|| self.is_closing.get() || self.is_aborted.get())).await.1
+    }
+
+    /// The number of the last stream.
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation.get()
+    }
+
+    /// Waits for a stream after the one with this number, and returns its number.
+    pub(crate) fn poll_stream(&self, last: u32, cx: &mut Context<'_>) -> Poll<u32> {
+        if self.is_running.get() && self.generation.get() != last {
+            return Poll::Ready(self.generation.get());
+        }
+        self.readable.register(cx);
+        Poll::Pending
+    }
+
     /// Moves bytes between the pipe and the halves of a stream until the session closes or aborts the pipe or the stream
     /// fails, and returns how it ended. `Closed` means that everything was written and flushed.
     ///
@@ -192,6 +218,9 @@ impl<'b> Pipe<'b> {
     /// dropped, the pipe ends with [`End::Lost`].
     pub async fn pump<R: Read, W: Write>(&self, reader: &mut R, writer: &mut W) -> End {
         let ended = Ended(self);
+        self.generation.set(self.generation.get().wrapping_add(1));
+        self.is_running.set(true);
+        self.readable.wake();
         let aborted = self.until(|| self.is_aborted.get());
         let end = match select3(self.read_all(reader), self.write_all(writer), aborted).await {
             Either3::First(()) | Either3::Third(()) => End::Lost,
@@ -299,6 +328,7 @@ impl Drop for Ended<'_, '_> {
     fn drop(&mut self) {
         let end = self.0.end.get().unwrap_or(End::Lost);
         self.0.end.set(Some(end));
+        self.0.is_running.set(false);
         self.0.input_end.set(self.0.input_end.get().or(Some(end)));
         self.0.readable.wake();
         self.0.writable.wake();

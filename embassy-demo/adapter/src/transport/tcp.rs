@@ -15,7 +15,6 @@ use embedded_rtmp::port_plan;
 
 use super::{End, Lend, Transport};
 use crate::clock::LONGEST;
-use crate::error::Error;
 use crate::fmt::impl_format;
 
 /// When TCP asks whether a silent peer is still there, and when it gives the peer up.
@@ -240,6 +239,7 @@ impl<'a> Tcp<'a> {
     }
 
     /// Returns whether something may still come, or something that came is unread.
+    #[cfg(feature = "rtmpt")]
     pub(crate) fn may_receive(&self) -> bool {
         self.socket.may_recv()
     }
@@ -250,16 +250,13 @@ impl<'a> Tcp<'a> {
     }
 
     /// Returns whether what is written may still arrive.
+    #[cfg(feature = "rtmpt")]
     pub(crate) fn may_send(&self) -> bool {
         self.socket.may_send()
     }
 
-    /// Returns why the connection ended, if the peer ended it.
-    pub(crate) fn end(&self) -> Error {
-        if self.is_lost() { Error::Lost } else { Error::Closed }
-    }
-
-    fn how(&self) -> End {
+    /// Returns how the connection ended, if the peer ended it.
+    pub(crate) fn end(&self) -> End {
         if self.is_lost() { End::Lost } else { End::Closed }
     }
 
@@ -320,7 +317,7 @@ impl Transport for Tcp<'_> {
         }))
         .poll(cx);
         self.traffic.received = self.traffic.received.wrapping_add(consumed as u32);
-        read.map(|result| result.map(|()| consumed).map_err(|_| self.how()))
+        read.map(|result| result.map(|()| consumed).map_err(|_| self.end()))
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, f: Lend<'_>) -> Poll<Result<usize, End>> {
@@ -336,7 +333,7 @@ impl Transport for Tcp<'_> {
             self.crowd();
         }
         self.traffic.sent = self.traffic.sent.wrapping_add(filled as u32);
-        written.map(|result| result.map(|()| filled).map_err(|_| self.how()))
+        written.map(|result| result.map(|()| filled).map_err(|_| self.end()))
     }
 
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<End> {

@@ -52,7 +52,7 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
             }
             // After a FIN, a request is still answered; after a reset it is not.
             if !link.may_receive() && !waits || !link.may_send() {
-                return Err(link.end());
+                return Err(link.end().into());
             }
             // Otherwise the answer, or the handler, must come first.
             if is_drained {
