@@ -88,8 +88,8 @@ impl Ring<'_> {
                         cursor.seek();
                     } else if cursor.at.0 == self.store.head() {
                         return Ok(None);
-                    } else if let Some(piece) = self.live(cursor)? {
-                        return Ok(piece);
+                    } else if let Some(piece) = self.live(cursor) {
+                        return piece;
                     }
                 }
             }
@@ -105,21 +105,22 @@ impl Ring<'_> {
         !cursor.is_inside && has_newer && self.store.is_old(cursor.at.0)
     }
 
-    /// Returns a piece of the message that the player is at. The outer `None` means that the message is not for the player,
-    /// which has moved on; the inner one, that nothing has arrived.
-    fn live(&self, cursor: &mut Cursor) -> Result<Option<Option<Piece<'_>>>, Overtaken> {
+    /// Returns a piece of the message that the player is at, or `Ok(None)` if nothing has arrived. `None` means that the
+    /// message is not for the player, which has moved on.
+    // The same type as that of `peek`: so it is passed on as it is.
+    fn live(&self, cursor: &mut Cursor) -> Option<Result<Option<Piece<'_>>, Overtaken>> {
         let (record, partial) = (self.record(cursor.at.0), self.partial(cursor.at.0));
         if !cursor.is_inside {
             if record.cut && cursor.is_fresh {
                 cursor.seek();
-                return Ok(None);
+                return None;
             }
             if record.cut || !cursor.wants(record.kind) {
                 cursor.pass(record.length);
-                return Ok(None);
+                return None;
             }
             if partial.is_some_and(PartialMessage::must_be_whole) {
-                return Ok(Some(None));
+                return Some(Ok(None));
             }
         }
         let length = record.length.saturating_sub(record.skip());
@@ -133,17 +134,17 @@ impl Ring<'_> {
         let mut parts = self.store.parts(from, left as usize);
         if cursor.is_inside && left == 0 && cursor.taken < length {
             if !record.cut {
-                return Ok(Some(None));
+                return Some(Ok(None));
             }
             let rest = length.wrapping_sub(cursor.taken);
             if rest > self.fill_cut {
-                return Err(Overtaken);
+                return Some(Err(Overtaken));
             }
             parts = [zeros(rest), &[]];
         }
         let kind = if MessageKind(record.kind).is_data() { MessageKind::DATA } else { MessageKind(record.kind) };
         let header = MessageHeader { timestamp: record.timestamp(), length, kind, stream: StreamId::CONNECTION };
-        Ok(Some(Some(Piece { begin: (!cursor.is_inside).then_some(header), parts })))
+        Some(Ok(Some(Piece { begin: (!cursor.is_inside).then_some(header), parts })))
     }
 
     /// Finds a place to begin with. Returns whether there is one.
