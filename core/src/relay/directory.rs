@@ -557,7 +557,7 @@ impl<'t, 'n> Directory<'t, 'n> {
     /// that this takes is constant if there is nothing, and otherwise proportional to the size of the tables.
     pub fn poll_event(&mut self, now: Instant) -> Option<RelayEvent> {
         if self.state.has_events {
-            for (place, entry) in self.streams.iter_mut().enumerate().filter(|(_, entry)| entry.events != 0) {
+            if let Some((place, entry)) = self.streams.iter_mut().enumerate().find(|(_, entry)| entry.events != 0) {
                 let (bit, stream) = (entry.events & entry.events.wrapping_neg(), StreamIndex(place as u16));
                 entry.events &= !bit;
                 let publisher = if bit & (REPLACED | REJECTED) != 0 { entry.candidate.take() } else { entry.publisher };

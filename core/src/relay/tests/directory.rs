@@ -384,8 +384,7 @@ fn indices_are_places_in_the_tables() {
     tables.accepted(0, 1, "x");
     let (stream, player) = (tables.accepted(0, 2, "y"), tables.play(3, "y").unwrap().player);
     assert_eq!((stream.get(), player.get()), (1, 0));
-    assert_eq!(Generation::default().is_published(), false);
-    let _: PlayerIndex = player;
+    assert!(!Generation::default().is_published());
 }
 
 proptest::proptest! {
