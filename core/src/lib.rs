@@ -20,7 +20,7 @@
 //! | [`media`] | what audio and video messages hold: FLV tags, AVC and AAC, Annex B, metadata |
 //! | [`session`] | who may say what, and when: [`session::Client`], [`session::Server`] |
 //! | [`pressure`] | which frames to drop when the network is too slow, and how much it carries |
-//! | [`relay`] | one publisher's stream for many players |
+//! | [`relay`] | streams by name, each from one publisher to many players: the policy of every server |
 //! | [`url`] | RTMP URLs |
 //! | [`port_plan`] | the port plan: which ports to try, in which order, for how long |
 //! | [`tunnel`] | RTMPT: a session in HTTP requests; which protocol a connection begins with |
@@ -91,7 +91,7 @@
 //! ```
 //!
 //! A real loop also reads while it sends, and waits for nothing: [Bring your own sockets](#bring-your-own-sockets) has it.
-//! What a server does is told in [`session`], and how one stream goes to many players in [`relay`].
+//! [`session`] describes the loop of a server, and [`relay`] that of a server that relays streams to players.
 //!
 //! # What it takes
 //!

@@ -123,9 +123,9 @@
 //! ```
 //!
 //! # Serving
-//! A [`Server`] has a fixed number of sockets and listens with them on a list of ports; a [`Handler`] says who may
-//! publish and gets what comes. Lent [`StreamMemory`], it relays: every player of a stream gets what its publisher sends,
-//! through one ring; a slow one loses frames, and nobody waits for it.
+//! A [`Server`] has a fixed number of sockets and listens with them on a list of ports. A [`Handler`] decides which clients
+//! may publish and play, and gets the media. With [`StreamMemory`], the server relays: every player of a stream gets what
+//! its publisher sends, through one ring. A slow player loses frames, and delays neither the publisher nor other players.
 //!
 //! ```no_run
 //! use embassy_net::Stack;
@@ -137,7 +137,7 @@
 //! const PORTS: &[u16] = &[1935, 80];
 //! const PUBLISHERS: usize = 1;
 //! const PLAYERS: usize = 3;
-//! /// As many clients at once, and one more, so that a port still answers when all are there. More than there are ports.
+//! /// One more than there are clients, so that a port is still open when all are connected; and more than there are ports.
 //! const SOCKETS: usize = PUBLISHERS + PLAYERS + 1;
 //!
 //! struct AccessControl;
@@ -148,12 +148,12 @@
 //!     }
 //!
 //!     fn publish(&mut self, _: SessionId, _: StreamId, key: Text<'_>) -> Result<(), Rejection<'_>> {
-//!         // Players ask for "door": what stands behind the `?` is for the doorkeeper alone.
+//!         // Players ask for "door": the query is for access control alone.
 //!         if key == "door?pass=1234" { Ok(()) } else { Err("Not this key.".into()) }
 //!     }
 //!
 //!     fn media(&mut self, _: SessionId, _: &Fragment<'_>) {
-//!         // What comes, for the device's own use: to record it, to show it. Players get it without this.
+//!         // For the device's own use, such as a recording. Players get the media without this.
 //!     }
 //!
 //!     fn closed(&mut self, session: SessionId, why: &Error) {
@@ -169,12 +169,12 @@
 //!     stack.wait_config_up().await;
 //!     let options = ServerOptions::default();
 //!     let mut server = Server::<SOCKETS, PUBLISHERS, PLAYERS>::relaying(stack, PORTS, memory, streams, &options)?;
-//!     server.run(&mut AccessControl).await; // for ever; select it with something else, and `shutdown` after that
+//!     server.run(&mut AccessControl).await; // never returns; select it with something else, then call `shutdown`
 //!     Ok(())
 //! }
 //! ```
 //!
-//! With the feature `rtmpt` it takes tunnels beside direct connections, on the same ports: `Server::with_tunnels`.
+//! With the feature `rtmpt` it accepts tunnels beside direct connections, on the same ports: `Server::with_tunnels`.
 //!
 //! # Through firewalls
 //! A [`Plan`](embedded_rtmp::port_plan::Plan) says which ports and transports are tried, when, and which attempt wins.
