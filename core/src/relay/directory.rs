@@ -291,6 +291,11 @@ pub struct Turn<'d> {
     pub generation: Generation,
 }
 
+impl_format!(
+    ['d] Turn<'d>,
+    this => "Turn {{ stream: {}, generation: {} }}", this.stream, this.generation
+);
+
 /// A player was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

@@ -91,6 +91,7 @@ calls! {
         relay::StreamIndex,
         relay::StreamName,
         relay::TakeOver,
+        relay::Turn,
         relay::Wake,
         relay::StreamBuffers,
         relay::Counts,

@@ -45,6 +45,9 @@ calls! {
         tunnel::TunnelClient::receive => |client: &mut tunnel::TunnelClient, now, input: &mut &'static [u8], take: Take| {
             client.receive(now, input, take)
         },
+        tunnel::TunnelClient::receive_in_place => |client: &mut tunnel::TunnelClient, now, input: &mut [u8], fill: Fill| {
+            client.receive_in_place(now, input, fill)
+        },
         tunnel::TunnelConnection::poll_answer => |connection: &mut tunnel::TunnelConnection,
                                             tunnels: &mut tunnel::Tunnels<8>,
                                             now,
