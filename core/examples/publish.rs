@@ -31,7 +31,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (mut scratch, mut control) = ([0; 1536], [0; 512]);
     let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
     let mut client: Client = Client::new(buffers, ClientConfig::new(), &entropy())?;
-    let options = ConnectOptions { app: url.app(), tc_url: &url.tc_url_parts(), flash_ver: ConnectOptions::FLASH_VER };
+    let parts = url.tc_url_parts();
+    let options = ConnectOptions::new(url.app(), &parts);
     client.connect(&options)?;
     client.publish(url.key().ok_or("the URL has no stream key")?)?;
 

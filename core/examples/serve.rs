@@ -57,8 +57,8 @@ fn serve(mut socket: TcpStream) -> Result<(), Box<dyn Error>> {
             while let Some(event) = server.next_event(now(), &mut input)? {
                 match event {
                     ServerEvent::Connect(_) => server.accept_connect()?,
-                    ServerEvent::Publish { stream, key } => {
-                        println!("{key}: published");
+                    ServerEvent::Publish { stream, request } => {
+                        println!("{}: published", request.key);
                         server.accept(stream)?;
                     }
                     ServerEvent::Media(fragment) => messages += u32::from(fragment.is_last()),

@@ -49,7 +49,7 @@
 //! let entropy = [0x5A; 32]; // from a random number generator
 //! let mut client: Client = Client::new(buffers, ClientConfig::new(), &entropy)?;
 //! let tc_url = ["rtmp://192.0.2.1/", "live"];
-//! client.connect(&ConnectOptions { app: "live", tc_url: &tc_url, flash_ver: ConnectOptions::FLASH_VER })?;
+//! client.connect(&ConnectOptions::new("live", &tc_url))?;
 //! client.publish("camera")?;
 //!
 //! let (mut received, mut out) = ([0; 1460], [0; 1460]);

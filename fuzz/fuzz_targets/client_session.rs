@@ -86,7 +86,7 @@ fn happened(choice: u8, stream: &[u8], cut: impl FnMut() -> usize) -> Happened {
     let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
     let mut session = Client::new(buffers, ClientConfig::new(), &[choice; 32]).expect("they are large enough");
     let tc_url = ["rtmp://", "host", "/live"];
-    session.connect(&ConnectOptions { app: "live", tc_url: &tc_url, flash_ver: "x" }).expect("it fits");
+    session.connect(&ConnectOptions::new("live", &tc_url)).expect("it fits");
     if choice & 1 == 0 {
         session.publish("key").expect("it fits");
     }

@@ -93,8 +93,8 @@ fn served(bytes: &[u8], cut: usize) -> Seen {
                     seen.events.push(format!("connect {}", request.app));
                     server.accept_connect().unwrap();
                 }
-                Some(ServerEvent::Publish { stream, key }) => {
-                    seen.events.push(format!("publish {} {key}", stream.0));
+                Some(ServerEvent::Publish { stream, request }) => {
+                    seen.events.push(format!("publish {} {}", stream.0, request.key));
                     server.accept(stream).unwrap();
                 }
                 Some(ServerEvent::Play { stream, request }) => {
@@ -126,7 +126,9 @@ fn seen_by_client<const PLAYS: usize>(
     let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
     let mut client = Client::<8, PLAYS>::new(buffers, ClientConfig::new(), &[1; 32]).unwrap();
     let flash_ver = ConnectOptions::FLASH_VER;
-    client.connect(&ConnectOptions { app: "live", tc_url: &["rtmp://host/live"], flash_ver }).unwrap();
+    let mut options = ConnectOptions::new("live", &["rtmp://host/live"]);
+    options.flash_ver = flash_ver;
+    client.connect(&options).unwrap();
     ask(&mut client).unwrap();
     let mut seen = Seen::default();
     for mut piece in bytes.chunks(cut) {
@@ -142,9 +144,6 @@ fn seen_by_client<const PLAYS: usize>(
                     seen.events.push(status.code.to_string());
                 }
                 Some(ClientEvent::Media(fragment)) => seen.media(&fragment),
-                Some(ClientEvent::Data { stream, timestamp, message }) => {
-                    seen.messages.push((stream.0, 18, timestamp.0, message.body.to_vec()));
-                }
                 Some(_) => {}
                 None if piece.is_empty() => break,
                 None => {}

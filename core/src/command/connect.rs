@@ -1,25 +1,50 @@
 //! `connect` and its answer (RTMP 1.0, section 7.2.1.1).
 
-use super::{Command, Status, code};
-use crate::amf0::{BufferFull, Encoder, Text, Token, u32_to_number};
+use super::{Arguments, Command, Status, code};
+use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token, u32_to_number};
 use crate::fmt::impl_format;
 
 /// What a client says in `connect`.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct ConnectOptions<'a> {
     /// The application: the first part of a URL's path.
     pub app: &'a str,
-    /// The URL of the application, in parts that follow one another. No stream key stands in it.
+    /// The URL of the application, in parts that follow one another. It contains no stream key.
     pub tc_url: &'a [&'a str],
-    /// The name and version of the client. Servers know those that begin with `FMLE/` as encoders.
+    /// The name and version of the client. Servers take those that begin with `FMLE/` for encoders.
     pub flash_ver: &'a str,
+    /// More properties of the command object, in AMF0: a key and its value, one pair after another.
+    pub properties: &'a [u8],
+    /// Values after the command object, in AMF0, such as credentials.
+    pub arguments: &'a [u8],
 }
 
 impl_format!(['a] ConnectOptions<'a>, this => "ConnectOptions {{ flash_ver: {} }}", this.flash_ver);
 
-impl ConnectOptions<'_> {
-    /// The client version where nothing else is wanted.
+impl<'a> ConnectOptions<'a> {
+    /// The default name and version of the client.
     pub const FLASH_VER: &'static str = "FMLE/3.0 (compatible; embedded-rtmp)";
+
+    /// Connects to the application `app` at the URL `tc_url`, which is given in parts, as [`Self::FLASH_VER`].
+    ///
+    /// ```
+    /// use embedded_rtmp::amf0::{Encoder, Token};
+    /// use embedded_rtmp::command::ConnectOptions;
+    ///
+    /// let mut buffer = [0; 64];
+    /// let mut encoder = Encoder::new(&mut buffer);
+    /// encoder.property("swfUrl", "http://host/player".into())?;
+    /// encoder.property("fourCcList", Token::StrictArrayStart { len: 1 })?.put_all(&["hvc1".into(), Token::End])?;
+    ///
+    /// let mut options = ConnectOptions::new("live", &["rtmp://host/", "live"]);
+    /// options.flash_ver = "FMLE/3.0 (compatible; my-camera/1.0)";
+    /// options.properties = encoder.finish();
+    /// # Ok::<(), embedded_rtmp::amf0::BufferFull>(())
+    /// ```
+    pub const fn new(app: &'a str, tc_url: &'a [&'a str]) -> Self {
+        Self { app, tc_url, flash_ver: Self::FLASH_VER, properties: &[], arguments: &[] }
+    }
 
     /// Writes the command, with transaction id `transaction`.
     ///
@@ -30,27 +55,36 @@ impl ConnectOptions<'_> {
         super::begin(encoder, "connect", u32_to_number(transaction))?;
         encoder.raw(b"\x03\0\x03app")?.short_string(&[self.app])?;
         encoder.raw(b"\0\x04type\x02\0\x0Anonprivate\0\x08flashVer")?.short_string(&[self.flash_ver])?;
-        encoder.raw(b"\0\x05tcUrl")?.short_string(self.tc_url)?.raw(b"\0\0\x09")?;
+        encoder.raw(b"\0\x05tcUrl")?.short_string(self.tc_url)?.raw(self.properties)?;
+        encoder.raw(b"\0\0\x09")?.raw(self.arguments)?;
         Ok(())
     }
 }
 
 /// What a client said in `connect`. Text that is missing is empty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ConnectRequest<'a> {
-    /// The application, with the query where the client puts it there.
+    /// The application, with the query if the client puts it there.
     pub app: Text<'a>,
     /// The URL of the application.
     pub tc_url: Text<'a>,
     /// The name and version of the client.
     pub flash_ver: Text<'a>,
+    values: &'a [u8],
 }
 
+impl_format!(
+    ['a] ConnectRequest<'a>,
+    this => "ConnectRequest {{ app: {}, flash_ver: {} }}", this.app, this.flash_ver
+);
+
 impl<'a> ConnectRequest<'a> {
-    /// Reads the command object of `connect`, an object or an ECMA array; what is missing or broken is empty.
+    /// Reads the command object of `connect`, an object or an ECMA array. What is missing or broken is empty.
     pub fn parse(command: &Command<'a>) -> ConnectRequest<'a> {
-        let (mut values, mut request) = (command.values, ConnectRequest::default());
+        let none = Text::default();
+        let mut request = ConnectRequest { app: none, tc_url: none, flash_ver: none, values: command.values.rest() };
+        let mut values = command.values;
         if !matches!(values.next_token(), Ok(Some(token)) if token.opens_map()) {
             return request;
         }
@@ -64,6 +98,29 @@ impl<'a> ConnectRequest<'a> {
             }
         }
         request
+    }
+
+    /// Returns all that came: the command object, then the arguments.
+    pub fn values(&self) -> Decoder<'a> {
+        Decoder::new(self.values)
+    }
+
+    /// Returns a property of the command object: a scalar, or the start of a container. [`Self::values`] has the content
+    /// of a container.
+    pub fn property(&self, name: &str) -> Option<Token<'a>> {
+        let mut values = self.values();
+        values.next_token().ok()?.filter(Token::opens_map)?;
+        while let Some((key, value)) = values.next_property().ok()? {
+            if key == *name {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    /// Returns the scalars after the command object, such as credentials.
+    pub fn arguments(&self) -> Arguments<'a> {
+        Arguments(self.values())
     }
 }
 

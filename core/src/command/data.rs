@@ -4,12 +4,12 @@ use super::without_selector;
 use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token};
 use crate::fmt::impl_format;
 
-/// A data message as it came.
+/// A data message, as it was received.
 #[derive(Debug, Clone, Copy)]
 pub struct DataMessage<'a> {
     /// The name of the handler: `onMetaData`, say.
     pub name: Text<'a>,
-    /// The bytes of `name` and of what follows, in AMF0: what a recorder keeps, and a relay sends to players.
+    /// The bytes of `name` and of what follows, in AMF0. A recorder stores them, and a relay sends them to players.
     pub body: &'a [u8],
     /// What follows the name.
     pub values: Decoder<'a>,
@@ -21,14 +21,10 @@ impl_format!(
 );
 
 impl<'a> DataMessage<'a> {
-    /// A data message that says nothing.
-    pub(crate) const EMPTY: DataMessage<'static> =
-        DataMessage { name: Text::new(&[]), body: &[], values: Decoder::new(&[]) };
-
-    /// Reads the beginning of a data message; `None` where it does not begin with a name.
+    /// Reads the beginning of a data message; `None` if it does not begin with a name.
     ///
-    /// `@setDataFrame`, which tells a server to keep what follows, is taken away; `@clearDataFrame` stays, with the
-    /// name of what to forget as its value. A format selector of 0 is passed over.
+    /// `@setDataFrame`, which tells a server to store what follows, is removed. `@clearDataFrame` stays, with the name of
+    /// what to delete as its value. A format selector of 0 is skipped.
     pub fn parse(payload: &'a [u8]) -> Option<DataMessage<'a>> {
         let mut body = without_selector(payload);
         let mut values = Decoder::new(body);
@@ -48,11 +44,11 @@ fn string<'a>(values: &mut Decoder<'a>) -> Option<Text<'a>> {
     }
 }
 
-/// `@setDataFrame` as the first value of a data message, in AMF0: what follows is to be kept for later players.
+/// `@setDataFrame` as the first value of a data message, in AMF0: the server stores what follows for later players.
 pub const SET_DATA_FRAME: &[u8] = b"\x02\x00\x0D@setDataFrame";
 
-/// Writes the beginning of a data message that the server is to keep for later players: `@setDataFrame` and the name,
-/// usually `onMetaData`. The value comes next.
+/// Writes the beginning of a data message that the server stores for later players: `@setDataFrame` and the name, usually
+/// `onMetaData`. The value comes next.
 ///
 /// ```
 /// use embedded_rtmp::amf0::{Encoder, Token};

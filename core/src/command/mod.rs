@@ -34,7 +34,7 @@ pub use codes::{Code, code};
 pub(crate) use connect::accepted;
 pub use connect::{ConnectOptions, ConnectRequest};
 pub use data::{DataMessage, SET_DATA_FRAME, set_data_frame};
-pub use play::{PlayRequest, Start, SwitchRequest};
+pub use play::{PlayRequest, PublishRequest, Start, SwitchRequest};
 pub use status::{MAX_REDIRECTS, Status};
 
 use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token, magnitude, number_to_u32};

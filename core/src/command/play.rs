@@ -1,49 +1,110 @@
-//! `play` and what a player says later (RTMP 1.0, section 7.2.2).
+//! `publish`, `play` and what a player says later (RTMP 1.0, section 7.2.2).
 //!
-//! Times are milliseconds here. The specification has seconds in places, and -2 and -1 for the two live starts; what goes
-//! over the wire is 1,000 times that, as Flash Player, librtmp and FFmpeg have it. Both are understood.
+//! Times are milliseconds here. The specification has seconds in places, and -2 and -1 for the two live starts. Flash
+//! Player, librtmp and FFmpeg send 1,000 times that, and so do we. Both are understood.
 
-use super::Command;
-use crate::amf0::{BufferFull, Encoder, Text, Token, magnitude, u32_to_number};
+use core::fmt;
+
+use super::{Arguments, Command};
+use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token, magnitude, u32_to_number};
+use crate::fmt::impl_format;
+
+/// What a client asks for with `publish` (section 7.2.2.6).
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PublishRequest<'a> {
+    /// The stream key, with the query if the client puts it there. It is the peer's: any bytes at all.
+    pub key: Text<'a>,
+    /// `live`, `record` or `append`; empty if the client does not say.
+    pub kind: Text<'a>,
+    values: &'a [u8],
+}
+
+impl_format!(['a] PublishRequest<'a>, this => "PublishRequest {{ kind: {=[u8]:a} }}", this.kind.as_bytes());
+
+impl<'a> PublishRequest<'a> {
+    /// Reads the arguments of `publish`. What is missing is empty.
+    pub fn parse(command: &Command<'a>) -> PublishRequest<'a> {
+        let mut arguments = command.arguments();
+        let mut text = || arguments.next().and_then(|argument| argument.as_text()).unwrap_or_default();
+        PublishRequest { key: text(), kind: text(), values: command.values.rest() }
+    }
+
+    /// Returns all scalars that came, the stream key first.
+    pub fn arguments(&self) -> Arguments<'a> {
+        Arguments(Decoder::new(self.values))
+    }
+}
+
+impl fmt::Debug for PublishRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PublishRequest").field("key", &self.key).field("kind", &self.kind).finish()
+    }
+}
 
 /// What `play` asks for, and from where (section 7.2.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Start {
-    /// The live stream of that name; the recorded one where there is none.
+    /// The live stream of that name, or the recorded one if there is no live one.
     #[default]
     LiveOrRecorded,
     /// The live stream alone.
     Live,
-    /// The recorded stream alone, from so many ms on.
+    /// The recorded stream alone, from this position in ms.
     Recorded(u32),
 }
 
-/// What a player asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+/// What a player asks for with `play`.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
 pub struct PlayRequest<'a> {
-    /// The name of the stream, with the query where the client puts it there. It is the peer's: any bytes at all.
+    /// The name of the stream, with the query if the client puts it there. It is the peer's: any bytes at all.
     pub name: Text<'a>,
     /// Live or recorded, and from where.
     pub start: Start,
     /// For how long, in ms; `None` to the end.
     pub duration: Option<u32>,
-    /// Whether it takes the place of what is played on this message stream. Otherwise it follows that.
+    /// Whether it replaces what is played on this message stream. Otherwise it follows that.
     pub reset: bool,
+    values: &'a [u8],
+}
+
+impl_format!(
+    ['a] PlayRequest<'a>,
+    this => "PlayRequest {{ start: {}, duration: {}, reset: {} }}", this.start, this.duration, this.reset
+);
+
+/// The named fields are compared.
+impl PartialEq for PlayRequest<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        let fields = |request: &Self| (request.start, request.duration, request.reset);
+        self.name == other.name && fields(self) == fields(other)
+    }
+}
+
+impl Eq for PlayRequest<'_> {}
+
+impl fmt::Debug for PlayRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, start, duration, reset, .. } = self;
+        let mut fields = f.debug_struct("PlayRequest");
+        fields.field("name", name).field("start", start).field("duration", duration).field("reset", reset).finish()
+    }
 }
 
 impl<'a> PlayRequest<'a> {
-    /// The stream `name`, live or recorded, from its begin to its end.
+    /// Asks for the stream `name`, live or recorded, from its start to its end.
     pub fn new(name: &'a str) -> Self {
         Self { name: name.into(), ..Self::default() }
     }
 
-    /// Reads the arguments of `play`; `None` where there is no name. What is missing is as in [`Self::new`].
+    /// Reads the arguments of `play`; `None` if there is no name. What is missing is as in [`Self::new`].
     pub fn parse(command: &Command<'a>) -> Option<PlayRequest<'a>> {
         let mut arguments = command.arguments();
-        let mut request = PlayRequest { name: arguments.next()?.as_text()?, ..Self::default() };
+        let name = arguments.next()?.as_text()?;
+        let mut request = PlayRequest { name, values: command.values.rest(), ..Self::default() };
         if let Some(Token::Number(start)) = arguments.next() {
             request.start = Start::of(start);
         }
@@ -57,6 +118,11 @@ impl<'a> PlayRequest<'a> {
             _ => true,
         };
         Some(request)
+    }
+
+    /// Returns all scalars that came, the name first. Empty for a request that is not parsed.
+    pub fn arguments(&self) -> Arguments<'a> {
+        Arguments(Decoder::new(self.values))
     }
 
     /// Writes the command, with transaction id `transaction`.
@@ -83,7 +149,7 @@ impl<'a> PlayRequest<'a> {
     /// Writes what is behind the command object.
     pub(crate) fn emit_arguments(&self, encoder: &mut Encoder<'_>) -> Result<(), BufferFull> {
         encoder.put(Token::String(self.name))?.put(Token::Number(self.start.number()))?;
-        // Only those who want something special say more: not every server can count so far.
+        // Some servers do not expect more arguments, so only a request that needs them has them.
         if self.duration.is_some() || !self.reset {
             encoder.put(Token::Number(self.duration.map_or(-1_000.0, u32_to_number)))?;
         }
@@ -96,7 +162,7 @@ impl<'a> PlayRequest<'a> {
 
 impl Default for PlayRequest<'_> {
     fn default() -> Self {
-        Self { name: Text::default(), start: Start::LiveOrRecorded, duration: None, reset: true }
+        Self { name: Text::default(), start: Start::LiveOrRecorded, duration: None, reset: true, values: &[] }
     }
 }
 
@@ -118,34 +184,35 @@ impl Start {
     }
 }
 
-/// Whether a number is below 0. A comparison of the numbers would take a routine of its own.
+/// Whether a number is less than 0. A comparison of numbers would add a routine to the image.
 fn is_negative(number: f64) -> bool {
     number.is_sign_negative() && number.to_bits() << 1 != 0
 }
 
-/// How `play2` goes over from one stream to another.
+/// How `play2` switches from one stream to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub struct SwitchRequest<'a> {
     /// The stream that is played.
     pub old: Text<'a>,
-    /// The one to be played.
+    /// The stream to play next.
     pub new: Text<'a>,
     /// How: `switch` is what players say to change the bit rate.
     pub transition: Text<'a>,
 }
 
 impl<'a> SwitchRequest<'a> {
-    /// From the stream `old` to `new`, which has the same content at another bit rate.
+    /// Switches from the stream `old` to `new`, which has the same content at another bit rate.
     pub fn bit_rate(old: &'a str, new: &'a str) -> Self {
         Self { old: old.into(), new: new.into(), transition: "switch".into() }
     }
 
-    /// Reads the parameters of `play2`; text that is missing is empty.
+    /// Reads the parameters of `play2`. Text that is missing is empty.
     pub fn parse(command: &Command<'a>) -> SwitchRequest<'a> {
         let mut request = SwitchRequest::default();
         let mut values = command.values;
-        // The first map is the parameters, or an empty command object before them.
+        // The parameters are the first map, or come after an empty command object.
         while let Ok(Some(token)) = values.next_token() {
             if !token.opens_map() {
                 continue;
@@ -196,7 +263,7 @@ mod tests {
         let mut encoder = Encoder::new(&mut buffer);
         super::super::put(&mut encoder, "play", 4.0, values).unwrap();
         let request = PlayRequest::parse(&Command::parse(encoder.finish()).unwrap())?;
-        Some(PlayRequest { name: "cam".into(), ..request })
+        Some(PlayRequest { name: "cam".into(), values: &[], ..request })
     }
 
     #[test]
@@ -214,7 +281,7 @@ mod tests {
             [Start::LiveOrRecorded, Start::Live, Start::Recorded(0), Start::Recorded(1), Start::Recorded(u32::MAX)]
         {
             for (duration, reset) in [(None, true), (Some(0), true), (Some(90_000), false), (None, false)] {
-                let request = PlayRequest { name: "cam".into(), start, duration, reset };
+                let request = PlayRequest { start, duration, reset, ..PlayRequest::new("cam") };
                 let bytes = written(&request);
                 // Behind the name of the command, the transaction id and null.
                 assert_eq!(bytes.len() - (7 + 9 + 1), request.arguments_len());

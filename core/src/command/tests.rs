@@ -31,7 +31,7 @@ fn emitted(emit: &dyn Fn(&mut Encoder<'_>) -> Result<(), BufferFull>) -> Vec<u8>
 }
 
 const OPTIONS: ConnectOptions<'_> =
-    ConnectOptions { app: "live", tc_url: &["rtmp://", "host", "/", "live"], flash_ver: "FMLE/3.0" };
+    ConnectOptions { flash_ver: "FMLE/3.0", ..ConnectOptions::new("live", &["rtmp://", "host", "/", "live"]) };
 
 #[test]
 fn item_077_connect_is_written() {
@@ -242,4 +242,57 @@ fn the_first_boolean_of_a_command_is_what_it_asks_for() {
         let bytes = encode(&[&["pause".into(), 0.0.into(), Token::Null], values].concat());
         assert_eq!(Command::parse(&bytes).unwrap().flag(), flag, "{values:?}");
     }
+}
+
+#[test]
+fn item_077_further_properties_and_arguments_of_connect_are_written_and_read() {
+    let (mut properties, mut buffer) = ([0; 100], [0; 100]);
+    let mut encoder = Encoder::new(&mut properties);
+    encoder.property("fourCcList", Token::StrictArrayStart { len: 2 }).unwrap();
+    encoder.put_all(&["hvc1".into(), "av01".into(), Token::End]).unwrap();
+    encoder.property("capsEx", 1.0.into()).unwrap();
+    let (mut options, arguments) = (OPTIONS, ["user".into(), "secret".into()]);
+    options.properties = encoder.finish();
+    let mut encoder = Encoder::new(&mut buffer);
+    encoder.put_all(&arguments).unwrap();
+    options.arguments = encoder.finish();
+    let mut buffer = [0; 400];
+    let mut encoder = Encoder::new(&mut buffer);
+    options.emit(&mut encoder, 1).unwrap();
+    let bytes = encoder.finish().to_vec();
+    let request = ConnectRequest::parse(&Command::parse(&bytes).unwrap());
+    assert_eq!((request.app, request.flash_ver), ("live".into(), "FMLE/3.0".into()));
+    assert_eq!(request.property("capsEx"), Some(1.0.into()));
+    assert_eq!(request.property("fourCcList"), Some(Token::StrictArrayStart { len: 2 }));
+    assert_eq!(request.property("type"), Some("nonprivate".into()));
+    assert_eq!(request.property("swfUrl"), None);
+    assert!(request.arguments().eq(arguments));
+    // Without them, nothing is added.
+    let plain = {
+        let mut buffer = [0; 400];
+        let mut encoder = Encoder::new(&mut buffer);
+        OPTIONS.emit(&mut encoder, 1).unwrap();
+        encoder.finish().to_vec()
+    };
+    assert_eq!(bytes[..plain.len() - 3], plain[..plain.len() - 3]);
+    assert!(ConnectRequest::parse(&Command::parse(&plain).unwrap()).arguments().next().is_none());
+}
+
+#[test]
+fn item_080_all_arguments_of_publish_and_play_are_read() {
+    let encoded = |values: &[Token<'_>]| {
+        let mut buffer = [0; 200];
+        let mut encoder = Encoder::new(&mut buffer);
+        put(&mut encoder, "x", 5.0, values).unwrap();
+        encoder.finish().to_vec()
+    };
+    let bytes = encoded(&[Token::Null, "cam".into(), "record".into(), 7.0.into()]);
+    let command = Command::parse(&bytes).unwrap();
+    let request = PublishRequest::parse(&command);
+    assert_eq!((request.key, request.kind), ("cam".into(), "record".into()));
+    assert!(request.arguments().eq(["cam".into(), "record".into(), 7.0.into()]));
+    let request = PlayRequest::parse(&command).unwrap();
+    assert!(request.arguments().eq(["cam".into(), "record".into(), 7.0.into()]));
+    let bytes = encoded(&[Token::Null, "cam".into()]);
+    assert!(PublishRequest::parse(&Command::parse(&bytes).unwrap()).kind.is_empty());
 }

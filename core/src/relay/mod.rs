@@ -63,7 +63,7 @@
 //! # let mut clients = [(); 2].map(|()| Client::<8, 1>::new(buffers(), ClientConfig::new(), &[1; 32]).unwrap());
 //! # let mut sessions = [(); 2].map(|()| Server::<8>::new(buffers(), ServerConfig::new(), &[2; 32]).unwrap());
 //! # for client in &mut clients {
-//! #     client.connect(&ConnectOptions { app: "live", tc_url: &["rtmp://host/live"], flash_ver: "x" })?;
+//! #     client.connect(&ConnectOptions::new("live", &["rtmp://host/live"]))?;
 //! # }
 //! # clients[0].play(&PlayRequest::new("camera"))?;
 //! # clients[1].publish("camera")?;
@@ -90,8 +90,8 @@
 //!     match event {
 //!         // A server with several applications stores the one that is asked for.
 //!         ServerEvent::Connect(_) => session.accept_connect()?,
-//!         ServerEvent::Publish { stream, key } => {
-//!             let name = StreamName::new(b"live", key.as_bytes());
+//!         ServerEvent::Publish { stream, request } => {
+//!             let name = StreamName::new(b"live", request.key.as_bytes());
 //!             match directory.publish(now, name, Publisher { peer, stream }) {
 //!                 Ok(PublishAnswer::Accept(_)) => session.accept(stream)?,
 //!                 Ok(PublishAnswer::Wait) => {} // until an event says more

@@ -6,36 +6,38 @@ use super::error::ConfigError;
 use crate::chunk::TypeThreeDelta;
 use crate::fmt::impl_format;
 use crate::handshake::{self, HandshakeConfig, Style, Versions};
+use crate::time::millis;
 
-/// What a client can be told to do otherwise.
+/// How a client behaves. Change the fields of [`Self::new`].
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub struct ClientConfig {
     /// How the client begins the handshake.
     pub handshake: Style,
     /// Whether the handshake fails if S2 does not answer C1: see
     /// [`HandshakeConfig`](crate::handshake::HandshakeConfig::Client). For tests of servers.
     pub strict_handshake: bool,
-    /// How long the handshake may take.
-    pub handshake_timeout: Duration,
-    /// How long the answer to each request may take.
-    pub response_timeout: Duration,
-    /// The size of the chunks that we send, in bytes. It is at least 128, which some servers insist on.
+    /// How long the handshake may take: at least 1 ms, or `None` for no limit. Times above 49 days are no limit either.
+    pub handshake_timeout: Option<Duration>,
+    /// How long the answer to each request may take, likewise.
+    pub response_timeout: Option<Duration>,
+    /// The size of the chunks that we send, in bytes. The client sends at least 128, which some servers demand.
     pub chunk_size: u32,
-    /// The window that we announce, in bytes.
+    /// The window that we announce, in bytes: 1 to 2,147,483,647. Values outside become the nearest.
     pub window: u32,
     /// What the peer means by a type 3 header after a type 0 header.
     pub type_three_delta: TypeThreeDelta,
 }
 
 impl ClientConfig {
-    /// The plain handshake, 10 s for it and for each answer, chunks of 4,096 bytes.
+    /// The simple handshake, 10 s for it and for each answer, chunks of 4,096 bytes.
     pub const fn new() -> Self {
         Self {
             handshake: Style::Simple,
             strict_handshake: false,
-            handshake_timeout: Duration::from_secs(10),
-            response_timeout: Duration::from_secs(10),
+            handshake_timeout: Some(Duration::from_secs(10)),
+            response_timeout: Some(Duration::from_secs(10)),
             chunk_size: 4_096,
             window: 2_500_000,
             type_three_delta: TypeThreeDelta::Timestamp,
@@ -49,19 +51,22 @@ impl Default for ClientConfig {
     }
 }
 
-/// What a server can be told to do otherwise.
+/// How a server behaves. Change the fields of [`Self::new`].
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub struct ServerConfig {
     /// Which versions of the handshake the server accepts.
     pub handshake: Versions,
-    /// How long the handshake may take, and then `connect`.
-    pub connect_timeout: Duration,
-    /// How long a client may be silent. After half of that it is sent a ping.
-    pub idle_timeout: Duration,
-    /// The size of the chunks that we send, in bytes. FFmpeg takes the same for those that it sends.
+    /// How long the handshake may take, and then `connect`: at least 1 ms, or `None` for no limit. Times above 49 days are
+    /// no limit either.
+    pub connect_timeout: Option<Duration>,
+    /// How long a client may be silent: at least 2 ms, or `None` for no limit. After half of that it is sent a ping.
+    pub idle_timeout: Option<Duration>,
+    /// The size of the chunks that we send, in bytes; at least 128. FFmpeg uses the same for the chunks that it sends.
     pub chunk_size: u32,
-    /// The window that we announce, and want the client to have, in bytes.
+    /// The window that we announce, and that the client should use, in bytes: 1 to 2,147,483,647. Values outside become the
+    /// nearest.
     pub window: u32,
     /// What the peer means by a type 3 header after a type 0 header.
     pub type_three_delta: TypeThreeDelta,
@@ -72,8 +77,8 @@ impl ServerConfig {
     pub const fn new() -> Self {
         Self {
             handshake: Versions::Offer3,
-            connect_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(30),
+            connect_timeout: Some(Duration::from_secs(10)),
+            idle_timeout: Some(Duration::from_secs(30)),
             chunk_size: 4_096,
             window: 2_500_000,
             type_three_delta: TypeThreeDelta::Timestamp,
@@ -87,6 +92,14 @@ impl Default for ServerConfig {
     }
 }
 
+/// A time limit in ms; [`NO_LIMIT`] if there is none.
+pub(super) fn limit(limit: Option<Duration>) -> u32 {
+    limit.map_or(NO_LIMIT, millis)
+}
+
+/// No time limit.
+pub(super) const NO_LIMIT: u32 = u32::MAX;
+
 /// What both configurations say.
 #[derive(Debug)]
 pub struct Setup {
@@ -96,6 +109,13 @@ pub struct Setup {
     pub(super) chunk_size: u32,
     pub(super) window: u32,
     pub(super) type_three_delta: TypeThreeDelta,
+}
+
+impl Setup {
+    /// Checks that no time limit is over before it begins.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if self.limits.contains(&0) { Err(ConfigError::TimeLimit) } else { Ok(()) }
+    }
 }
 
 /// The memory that a session is lent.

@@ -7,7 +7,7 @@ use crate::handshake::{Handshake, HandshakeEvent, HandshakeKind};
 use crate::message::{MessageKind, StreamId, Timestamp};
 use crate::time::{Instant, OptionalInstant};
 
-use super::config::{SessionBuffers, Setup};
+use super::config::{NO_LIMIT, SessionBuffers, Setup};
 use super::error::{ConfigError, RequestError, SessionError, Stage};
 use super::link::Link;
 
@@ -89,10 +89,11 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
     /// handshake, where everyone can see them: never derive a secret from these.
     ///
     /// # Errors
-    /// A buffer is too small.
+    /// A buffer is too small, or a time limit of the configuration is zero.
     pub fn new(buffers: SessionBuffers<'b>, config: R::Config, entropy: &[u8; 32]) -> Result<Self, ConfigError> {
         buffers.check()?;
         let setup = R::setup(&config);
+        setup.check()?;
         Ok(Self {
             link: Link::new(buffers, setup.window, setup.type_three_delta),
             handshake: Handshake::new(setup.handshake, seed(entropy)),
@@ -111,6 +112,7 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
     pub fn restart(&mut self, config: R::Config, entropy: &[u8; 32]) -> Result<(), ConfigError> {
         // Field by field: a second connection on the stack would be several hundred bytes.
         let setup = R::setup(&config);
+        setup.check()?;
         self.link.reset(setup.window, setup.type_three_delta);
         self.handshake = Handshake::new(setup.handshake, seed(entropy));
         (self.since, self.failed) = (OptionalInstant::NONE, None);
@@ -284,8 +286,7 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
         self.link.flow().peer_acknowledged()
     }
 
-    /// Returns how many commands were skipped because the scratch had no room for them beside others. If a client plays,
-    /// data messages count, too.
+    /// Returns how many commands were skipped because the scratch had no room for them beside others.
     pub fn skipped(&self) -> u32 {
         self.link.skipped()
     }
@@ -303,9 +304,9 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
         }
     }
 
-    /// The time `millis` after the connection began to wait.
+    /// The time `millis` after the connection began to wait; `None` if that is [`NO_LIMIT`].
     pub(super) fn after(&self, millis: u32) -> Option<Instant> {
-        self.since.get().map(|since| since.after_millis(millis))
+        self.since.get().filter(|_| millis != NO_LIMIT).map(|since| since.after_millis(millis))
     }
 
     #[cold]

@@ -81,15 +81,17 @@ impl From<ReadError> for SessionError {
     }
 }
 
-/// Why a session cannot be made: a lent buffer is too small. The number says how many bytes it must have.
+/// Why a session cannot be made: a lent buffer is too small, or the configuration cannot work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// [`SessionBuffers::scratch`](super::SessionBuffers::scratch) must have so many bytes.
+    /// [`SessionBuffers::scratch`](super::SessionBuffers::scratch) must have this many bytes.
     Scratch(usize),
-    /// [`SessionBuffers::control`](super::SessionBuffers::control) must have so many bytes.
+    /// [`SessionBuffers::control`](super::SessionBuffers::control) must have this many bytes.
     Control(usize),
+    /// A time limit is less than a millisecond; `None` is no limit.
+    TimeLimit,
 }
 
 impl fmt::Display for ConfigError {
@@ -97,6 +99,7 @@ impl fmt::Display for ConfigError {
         match self {
             Self::Scratch(needed) => write!(f, "the scratch buffer must have {needed} bytes"),
             Self::Control(needed) => write!(f, "the control buffer must have {needed} bytes"),
+            Self::TimeLimit => f.write_str("a time limit is zero; use None for no limit"),
         }
     }
 }

@@ -7,10 +7,10 @@ use crate::amf0::{Decoder, Text};
 use crate::chunk::Fragment;
 #[cfg(doc)]
 use crate::command::code;
-use crate::command::{Command, ConnectRequest, DataMessage, PlayRequest, Status, SwitchRequest};
+use crate::command::{Command, ConnectRequest, PlayRequest, PublishRequest, Status, SwitchRequest};
 use crate::control;
 use crate::handshake;
-use crate::message::{MessageKind, StreamId, Timestamp};
+use crate::message::{MessageKind, StreamId};
 
 /// What happened on a client's connection.
 #[derive(Debug, Clone, Copy)]
@@ -51,18 +51,10 @@ pub enum ClientEvent<'d> {
     Unpublished,
     /// The server closes the connection.
     Closed,
-    /// A piece of audio or video, or of an aggregate of them, that the server sends.
+    /// A piece of audio, video, an aggregate of them, or data that the server sends. An
+    /// [`Assembler`](crate::chunk::Assembler) puts the pieces of a data message together, such as `onMetaData`, and
+    /// [`DataMessage`](crate::command::DataMessage) reads it.
     Media(Fragment<'d>),
-    /// A data message, `onMetaData` for one, to a client that plays. Of one that is longer than the scratch there is the
-    /// beginning. (To a client that only publishes they come as [`Self::Media`].)
-    Data {
-        /// What it belongs to.
-        stream: StreamId,
-        /// When it is due.
-        timestamp: Timestamp,
-        /// What it says.
-        message: DataMessage<'d>,
-    },
     /// A user control event, such as the begin of a stream. Pings are answered without a word.
     User(control::UserControlEvent),
 }
@@ -80,8 +72,8 @@ pub enum ServerEvent<'d> {
     Publish {
         /// The message stream that it wants to publish on.
         stream: StreamId,
-        /// The stream key, with the query where the client puts it there. It is the peer's: any bytes at all.
-        key: Text<'d>,
+        /// Under which stream key, and what else it says.
+        request: PublishRequest<'d>,
     },
     /// A piece of audio, video or data of a stream that is published.
     Media(Fragment<'d>),

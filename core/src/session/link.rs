@@ -39,7 +39,7 @@ pub(super) struct Link<'b, const STREAMS: usize> {
     scratch: &'b mut [u8],
     assembler: Assembler,
     control_assembler: Assembler,
-    /// Commands and data messages that had no room beside others.
+    /// Commands that had no room beside others.
     skipped: u32,
     pub(super) queue: Queue<'b>,
     flow: Flow,
@@ -50,8 +50,6 @@ pub(super) enum Incoming<'i> {
     /// A piece of audio, video, data or an aggregate, which [`Link::lend`] lends.
     Media(StreamId, Pulled<'i>),
     Command(Received),
-    /// A whole data message, if they are collected. [`Link::payload`] lends it.
-    Data(MessageHeader, Range<usize>),
     /// A user control event that the link does not answer by itself.
     UserControlEvent(UserControlEvent),
 }
@@ -117,9 +115,9 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
     }
 
     /// Takes bytes from the front of `input` until something has come. Returns `None` if the input is empty. Handles
-    /// protocol control messages and pings by itself. Collects data messages if `data` is set, otherwise they are media.
+    /// protocol control messages and pings by itself.
     #[inline]
-    pub(super) fn pull<'i>(&mut self, input: &mut &'i [u8], data: bool) -> Result<Option<Incoming<'i>>, SessionError> {
+    pub(super) fn pull<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Incoming<'i>>, SessionError> {
         loop {
             let before = input.len();
             let pulled = self.reader.pull(input);
@@ -132,26 +130,22 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
                 self.assembler.abort(fragment.csid);
                 self.control_assembler.abort(fragment.csid);
             }
-            let is_collected = kind.is_command() || (data && kind.is_data());
-            if kind.is_media() && !is_collected {
+            if kind.is_media() {
                 if !self.reader.is_discarded() {
                     return Ok(Some(Incoming::Media(stream, pulled)));
                 }
-            } else if is_collected || kind.is_control() {
+            } else if kind.is_command() || kind.is_control() {
                 // Each has its own room, so that no command can keep a control message out.
                 let (commands, controls) = rooms(self.scratch);
-                let (assembler, longest, room) = if is_collected {
+                let (assembler, longest, room) = if kind.is_command() {
                     // The start of a longer message is kept: it may be a refusal with a long description.
                     (&mut self.assembler, commands.len(), commands)
                 } else {
                     (&mut self.control_assembler, control::MAX_SIZE, controls)
                 };
-                match (assembler.push(&fragment, longest, room), is_collected) {
-                    (Assembled::Whole(place), true) if data && kind.is_data() => {
-                        return Ok(Some(Incoming::Data(fragment.header, place)));
-                    }
-                    (Assembled::Whole(place), true) => {
-                        return Ok(Some(Incoming::Command(Received { stream, payload: place })));
+                match (assembler.push(&fragment, longest, room), kind.is_command()) {
+                    (Assembled::Whole(payload), true) => {
+                        return Ok(Some(Incoming::Command(Received { stream, payload })));
                     }
                     (Assembled::Whole(place), false) => {
                         if let Some(event) = self.control(kind, place)? {
@@ -184,7 +178,7 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
     }
 
     /// A part of the scratch. What [`Self::pull`] put there stays until the next pull.
-    pub(super) fn payload(&self, place: Range<usize>) -> &[u8] {
+    fn payload(&self, place: Range<usize>) -> &[u8] {
         self.scratch.get(place).unwrap_or(&[])
     }
 

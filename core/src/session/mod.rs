@@ -40,7 +40,7 @@
 //!         match event {
 //!             ServerEvent::Connect(request) if request.app == "live" => server.accept_connect()?,
 //!             ServerEvent::Connect(_) => server.reject_connect("There is no such application.")?,
-//!             ServerEvent::Publish { stream, key } if key == "camera" => server.accept(stream)?,
+//!             ServerEvent::Publish { stream, request } if request.key == "camera" => server.accept(stream)?,
 //!             ServerEvent::Publish { stream, .. } => server.reject(stream, code::PUBLISH_BAD_NAME, "Unknown key.")?,
 //!             ServerEvent::Play { stream, .. } => server.reject(stream, code::PLAY_STREAM_NOT_FOUND, "No players.")?,
 //!             ServerEvent::Media(fragment) => *frames += u32::from(fragment.is_last()), // lent: use it here
@@ -58,7 +58,7 @@
 //! # let (mut scratch, mut control) = ([0; 1536], [0; 512]);
 //! # let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
 //! # let mut client = Client::<8>::new(buffers, ClientConfig::new(), &entropy)?;
-//! # client.connect(&ConnectOptions { app: "live", tc_url: &["rtmp://host/live"], flash_ver: "x" })?;
+//! # client.connect(&ConnectOptions::new("live", &["rtmp://host/live"]))?;
 //! # client.publish("camera")?;
 //! # let (mut wire, mut out, mut frames, now) = (Vec::new(), [0; 1460], 0, Instant::from_millis(1));
 //! # for _ in 0..20 {
@@ -99,7 +99,7 @@ mod link;
 mod queue;
 mod server;
 
-pub use client::{Client, ClientRole};
+pub use client::{Client, ClientRole, NotZero, Room};
 pub use config::{ClientConfig, MIN_CONTROL, ServerConfig, SessionBuffers};
 pub use connection::{Connection, Role};
 pub use error::{ConfigError, RequestError, SessionError, Stage};

@@ -93,7 +93,7 @@
 //! # let (mut scratch, mut control) = ([0; 1536], [0; 512]);
 //! # let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
 //! # let mut client = Client::<8>::new(buffers, ClientConfig::new(), &[1; 32])?;
-//! # client.connect(&ConnectOptions { app: "live", tc_url: &["rtmpt://host/live"], flash_ver: "x" })?;
+//! # client.connect(&ConnectOptions::new("live", &["rtmpt://host/live"]))?;
 //! # client.publish("camera")?;
 //! # let mut outer = tunnel::TunnelClient::new("host", 80);
 //! # let (mut wire, mut out, mut publishing) = (Vec::new(), [0; 1460], false);

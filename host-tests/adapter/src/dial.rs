@@ -102,7 +102,8 @@ fn what_is_cut_off_behind_the_handshake_gives_way_to_another_port() {
     let wire = Wire { rules: vec![(1935, Rule::CutOff)], ..Wire::new() };
     let targets = targets([1935, 80]);
     let mut plan = Plan::new(&targets, LIMITS).unwrap();
-    let session = ClientConfig { response_timeout: Duration::from_secs(1), ..ClientConfig::default() };
+    let mut session = ClientConfig::new();
+    session.response_timeout = Some(Duration::from_secs(1));
     let options = ClientOptions { session, ..ClientOptions::default() };
     let result = with_devices(&wire, async |first, second| {
         let (mut memory, url) = (TestMemory::new(), Url::parse(URL).unwrap());

@@ -59,7 +59,7 @@ fn who_begins_to_connect_and_resets_leaves_every_port_with_its_listener() {
 fn who_takes_no_answers_and_resets_keeps_no_socket() {
     with_devices(&Wire::new(), async |first, second| {
         let (mut memory, mut options) = ([const { TestMemory::new() }; 2], ServerOptions::default());
-        options.session.connect_timeout = core::time::Duration::from_secs(60);
+        options.session.connect_timeout = Some(core::time::Duration::from_secs(60));
         let mut server = Server::<2>::new(second, &[1935], &mut memory, &options).unwrap();
         let recorded = Recorded::default();
         let mut recorder = recorded.recorder();

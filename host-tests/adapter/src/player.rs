@@ -35,7 +35,8 @@ fn with_server<T>(wire: &Wire, client: impl AsyncFnOnce(Stack<'_>) -> T) -> T {
 
 /// Quick to give a silent server up.
 fn options() -> ClientOptions<'static> {
-    let session = ClientConfig { response_timeout: Duration::from_secs(1), ..ClientConfig::default() };
+    let mut session = ClientConfig::new();
+    session.response_timeout = Some(Duration::from_secs(1));
     ClientOptions { session, ..ClientOptions::default() }
 }
 

@@ -17,7 +17,8 @@ use crate::wire::{Rule, Wire};
 
 /// How a test publishes: quick to give a silent server up.
 fn options() -> ClientOptions<'static> {
-    let session = ClientConfig { response_timeout: Duration::from_secs(1), ..ClientConfig::default() };
+    let mut session = ClientConfig::new();
+    session.response_timeout = Some(Duration::from_secs(1));
     ClientOptions { session, ..ClientOptions::default() }
 }
 

@@ -108,7 +108,7 @@ fn who_never_says_anything_is_shown_out() {
     with_devices(&Wire::new(), async |first, second| {
         let mut memory = Box::new([const { TestMemory::new() }; 2]);
         let mut options = ServerOptions::default();
-        options.session.connect_timeout = core::time::Duration::from_millis(300);
+        options.session.connect_timeout = Some(core::time::Duration::from_millis(300));
         let mut server = Server::<2>::new(second, &[1935], &mut memory, &options).unwrap();
         let recorded = Recorded::default();
         let mut recorder = recorded.recorder();
@@ -161,7 +161,7 @@ fn who_is_refused_and_does_not_listen_is_shown_out() {
     with_devices(&Wire::new(), async |first, second| {
         let mut memory = Box::new([const { Memory::<4096, 512>::new() }; 2]);
         let mut options = ServerOptions::default();
-        options.session.connect_timeout = core::time::Duration::from_secs(2);
+        options.session.connect_timeout = Some(core::time::Duration::from_secs(2));
         let mut server = Server::<2>::new(second, &[1935], &mut memory, &options).unwrap();
         let deaf = async {
             let (mut rx, mut tx) = ([0; 512], [0; 4096]);

@@ -36,7 +36,7 @@ impl<'h> Hand<'h> {
         socket.connect((IpAddress::v4(10, 0, 0, 2), 1935)).await.unwrap();
         let mut client = Client::new(SessionBuffers { scratch, control }, ClientConfig::new(), &[9; 32]).unwrap();
         let tc_url = ["rtmp://10.0.0.2/live"];
-        let app = ConnectOptions { app: "live", tc_url: &tc_url, flash_ver: ConnectOptions::FLASH_VER };
+        let app = ConnectOptions::new("live", &tc_url);
         client.connect(&app).unwrap();
         client.play(&PlayRequest::new(name)).unwrap();
         Self { socket, client, playing: Vec::new(), media: Vec::new(), refused: 0 }

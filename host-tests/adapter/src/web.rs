@@ -175,7 +175,7 @@ fn item_098_every_request_may_come_on_a_connection_of_its_own() {
             let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
             let mut session: Session = Session::new(buffers, ClientConfig::new(), &[1; 32]).unwrap();
             let tc_url = ["rtmpt://10.0.0.2/live"];
-            session.connect(&ConnectOptions { app: "live", tc_url: &tc_url, flash_ver: "x" }).unwrap();
+            session.connect(&ConnectOptions::new("live", &tc_url)).unwrap();
             session.publish("cam").unwrap();
             let mut tunnel = TunnelClient::new("10.0.0.2", 80);
             let (mut requests, mut sent) = (0, 0);

@@ -19,7 +19,9 @@ macro_rules! entry {
 /// Lets a client ask to publish `key` to the application `app` at `url`.
 pub fn ask<'b>(client: &mut Client<'b>, url: &'b str, app: &'b str, key: &'b str) -> Option<()> {
     let tc_url = ["rtmp://", url, "/", app];
-    client.connect(&ConnectOptions { app, tc_url: &tc_url, flash_ver: "FMLE/3.0" }).ok()?;
+    let mut options = ConnectOptions::new(app, &tc_url);
+    options.flash_ver = "FMLE/3.0";
+    client.connect(&options).ok()?;
     client.publish(key).ok()
 }
 
@@ -44,8 +46,8 @@ impl Wish {
     pub fn of(event: &ServerEvent<'_>, app: &str, key: &str, show: fn(u32, &[u8])) -> Self {
         match event {
             ServerEvent::Connect(request) => return Self::Connect(request.app.as_bytes() == app.as_bytes()),
-            ServerEvent::Publish { stream, key: asked } => {
-                return Self::Publish(*stream, asked.as_bytes() == key.as_bytes());
+            ServerEvent::Publish { stream, request } => {
+                return Self::Publish(*stream, request.key.as_bytes() == key.as_bytes());
             }
             ServerEvent::Media(fragment) => {
                 let name = match fragment.header.kind.is_data() {

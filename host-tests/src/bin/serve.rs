@@ -68,11 +68,8 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         return Ok(ExitCode::from(2));
     }
     let bar = ProgressBar::with_draw_target(None, progress_target(arguments.quiet));
-    let config = ServerConfig {
-        chunk_size: arguments.chunk_size,
-        idle_timeout: Duration::from_secs(arguments.idle),
-        ..ServerConfig::new()
-    };
+    let mut config = ServerConfig::new();
+    (config.chunk_size, config.idle_timeout) = (arguments.chunk_size, Some(Duration::from_secs(arguments.idle)));
     let options = Options {
         directory: arguments.record.clone(),
         ring: arguments.ring as usize,

@@ -40,10 +40,15 @@ include!("../../probe/src/calls.rs");
 fn main() -> Result<ExitCode> {
     let path = std::env::args().nth(1).context("usage: undriven RUSTDOC.json")?;
     let json = std::fs::read(&path).with_context(|| format!("cannot read {path}"))?;
-    let public = Crate::new(&serde_json::from_slice(&json)?)?.functions()?;
+    let (public, aliases) = Crate::new(&serde_json::from_slice(&json)?)?.functions()?;
     // There were never so few calls. This program must have misread the lists.
     ensure!(public.len() > 400, "only {} public functions found in {path}", public.len());
-    let driven: BTreeSet<String> = LISTS.iter().flat_map(|list| list()).map(|name| normalized(&name)).collect();
+    let named = |name: String| {
+        let name = normalized(&name);
+        let alias = aliases.iter().find_map(|(alias, of)| Some((of, name.strip_prefix(alias)?.strip_prefix("::")?)));
+        alias.map_or_else(|| name.clone(), |(of, method)| format!("{of}::{method}"))
+    };
+    let driven: BTreeSet<String> = LISTS.iter().flat_map(|list| list()).map(named).collect();
     let missing: Vec<_> = public.difference(&driven).collect();
     for name in &missing {
         eprintln!("not driven: {name}");
@@ -106,18 +111,27 @@ impl<'j> Crate<'j> {
     }
 
     /// The public functions by their public names, including those of traits. Excluded are `Debug` (see the list) and derived
-    /// functions: clones, comparisons and hashes.
-    fn functions(&self) -> Result<BTreeSet<String>> {
+    /// functions: clones, comparisons and hashes. And the type aliases, each with the type that it stands for.
+    fn functions(&self) -> Result<(BTreeSet<String>, Vec<(String, String)>)> {
         let mut names = BTreeSet::new();
-        self.module(self.item(&self.root)?, "", &mut names)?;
-        Ok(names)
+        let (mut types, mut aliases) = (Vec::new(), Vec::new());
+        self.module(self.item(&self.root)?, "", &mut names, &mut types, &mut aliases)?;
+        let of = |id: String| types.iter().find(|(other, _)| *other == id).map(|(_, path)| path.clone());
+        Ok((names, aliases.into_iter().filter_map(|(alias, id)| Some((alias, of(id)?))).collect()))
     }
 
     fn item(&self, id: &str) -> Result<&'j Value> {
         self.index.get(id.trim_matches('"')).with_context(|| format!("rustdoc's JSON has no item {id}"))
     }
 
-    fn module(&self, module: &Value, path: &str, names: &mut BTreeSet<String>) -> Result<()> {
+    fn module(
+        &self,
+        module: &Value,
+        path: &str,
+        names: &mut BTreeSet<String>,
+        types: &mut Vec<(String, String)>,
+        aliases: &mut Vec<(String, String)>,
+    ) -> Result<()> {
         for id in list(&module["inner"]["module"]["items"])? {
             let mut item = self.item(&id.to_string())?;
             let mut name = item["name"].as_str().unwrap_or_default();
@@ -130,14 +144,17 @@ impl<'j> Crate<'j> {
             let path = if path.is_empty() { name.to_owned() } else { format!("{path}::{name}") };
             let inner = item["inner"].as_object().and_then(|inner| inner.iter().next());
             match inner.map(|(kind, inner)| (kind.as_str(), inner)) {
-                Some(("module", _)) => self.module(item, &path, names)?,
+                Some(("module", _)) => self.module(item, &path, names, types, aliases)?,
                 Some(("function", _)) => drop(names.insert(path)),
                 Some(("struct" | "enum" | "union", inner)) => {
+                    types.push((item["id"].to_string(), path.clone()));
                     for id in list(&inner["impls"])? {
                         self.implementation(&id.to_string(), item, &path, names)?;
                     }
                 }
-                Some(("constant" | "static" | "type_alias", _)) => {}
+                Some(("type_alias", inner)) => aliases.push((path, inner["type"]["resolved_path"]["id"].to_string())),
+                // A trait has no functions of its own here.
+                Some(("constant" | "static" | "trait", _)) => {}
                 kind => bail!("{path}: this program does not know the item kind {:?}", kind.map(|(kind, _)| kind)),
             }
         }

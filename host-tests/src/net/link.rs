@@ -58,8 +58,7 @@ impl<'b, const PLAYS: usize> Link<'b, PLAYS> {
         (report.attempts, report.elapsed) = (dialler.reports(), clock.until_now());
         let Dialled { mut session, mut pipe, handshake } = dialled?;
         report.handshake = handshake;
-        let (parts, flash_ver) = (url.tc_url_parts(), ConnectOptions::FLASH_VER);
-        session.connect(&ConnectOptions { app: url.app(), tc_url: &parts, flash_ver })?;
+        session.connect(&ConnectOptions::new(url.app(), &url.tc_url_parts()))?;
         let waiter = Waiter::new()?;
         waiter.add(&mut pipe)?;
         Ok(Self { session, pipe, clock, received_at: clock.now(), has_heard: false, waiter })

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use embedded_rtmp::command::{Code, MAX_REDIRECTS, PlayRequest, Start};
+use embedded_rtmp::command::{Code, DataMessage, MAX_REDIRECTS, PlayRequest, Start};
 use embedded_rtmp::control::UserControlEvent;
 use embedded_rtmp::handshake::Style;
 use embedded_rtmp::message::MessageKind;
@@ -55,6 +55,8 @@ enum Outcome {
 struct Player<'b, 'o> {
     link: Link<'b, 1>,
     output: &'o mut Output,
+    /// The data message that is being received.
+    data: Vec<u8>,
     is_playing: bool,
     /// The end of the time for the rest of a stream that has ended.
     rest_until: Option<Instant>,
@@ -85,14 +87,18 @@ pub fn play(
         let key = url.key().context("the URL has no stream key")?.to_owned();
         let way = options.order.for_url(&url)?;
         let mut memories: Vec<_> = (0..way.limits.max_at_once).map(|_| Memory::new()).collect();
-        let config = ClientConfig { handshake: options.style, ..ClientConfig::new() };
+        let mut config = ClientConfig::new();
+        config.handshake = options.style;
         let mut dialler = Dialler::<1>::new(url.host(), &way.targets, way.limits, config, &mut memories, clock)?;
         let mut link = Link::connect(&mut dialler, &url, clock, &mut report.link)?;
         let Options { start, duration, silence, .. } = *options;
-        link.session.play(&PlayRequest { start, duration, ..PlayRequest::new(&key) })?;
+        let mut request = PlayRequest::new(&key);
+        (request.start, request.duration) = (start, duration);
+        link.session.play(&request)?;
         let (is_playing, rest_until, close_until, outcome) = (false, None, None, None);
         let output = &mut *output;
-        let mut player = Player { link, output, is_playing, rest_until, close_until, outcome, silence };
+        let data = Vec::new();
+        let mut player = Player { link, output, data, is_playing, rest_until, close_until, outcome, silence };
         let outcome = player.run(stop, report, progress);
         report.link.elapsed = clock.until_now();
         match outcome? {
@@ -156,7 +162,7 @@ impl Player<'_, '_> {
     }
 
     fn events(&mut self, report: &mut Report) -> Result<bool> {
-        let Self { link, output, is_playing, rest_until, outcome, .. } = self;
+        let Self { link, output, data, is_playing, rest_until, outcome, .. } = self;
         let (clock, mut end) = (link.clock, None);
         let has_moved = link.events(|event| {
             match event {
@@ -177,11 +183,17 @@ impl Player<'_, '_> {
                     rest_until.get_or_insert(clock.now() + REST);
                 }
                 ClientEvent::Closed => end = Some(End::Closed),
-                // These are for the player, not for the file.
-                ClientEvent::Data { message, .. }
-                    if ["onStatus", "onPlayStatus", "|RtmpSampleAccess"].iter().any(|name| message.name == **name) => {}
-                ClientEvent::Data { timestamp, message, .. } => {
-                    end = output.write(MessageKind::DATA, timestamp.0, message.body)?;
+                ClientEvent::Media(fragment) if fragment.header.kind.is_data() => {
+                    if fragment.is_first() {
+                        data.clear();
+                    }
+                    data.extend_from_slice(fragment.data);
+                    // These are for the player, not for the file.
+                    let names = ["onStatus", "onPlayStatus", "|RtmpSampleAccess"];
+                    let message = DataMessage::parse(data).filter(|_| fragment.is_last());
+                    if let Some(message) = message.filter(|message| names.iter().all(|name| message.name != **name)) {
+                        end = output.write(MessageKind::DATA, fragment.header.timestamp.0, message.body)?;
+                    }
                 }
                 ClientEvent::Media(fragment) => end = output.take(&fragment)?,
                 _ => {}

@@ -100,7 +100,8 @@ pub fn publish<R: Read>(
     let clock = Clock::new();
     let mut memories: Vec<_> = (0..options.way.limits.max_at_once).map(|_| Memory::new()).collect();
     let key = url.key().context("the URL has no stream key")?;
-    let config = ClientConfig { handshake: options.style, chunk_size: options.chunk_size, ..ClientConfig::new() };
+    let mut config = ClientConfig::new();
+    (config.handshake, config.chunk_size) = (options.style, options.chunk_size);
     let mut dialler = Dialler::new(url.host(), &options.way.targets, options.way.limits, config, &mut memories, clock)?;
     let mut source = Source::new(reader, options.pace);
     loop {

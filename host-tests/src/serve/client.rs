@@ -104,8 +104,8 @@ impl Client {
                     self.app = request.app.as_bytes().to_vec();
                     self.session.accept_connect()?;
                 }
-                ServerEvent::Publish { stream, key } => {
-                    let key = key.as_bytes().to_vec();
+                ServerEvent::Publish { stream, request } => {
+                    let key = request.key.as_bytes().to_vec();
                     self.publish(stream, key, shared)?;
                 }
                 ServerEvent::Unpublished(stream) => self.unpublish(stream, "unpublished", shared),

@@ -34,7 +34,8 @@ enum Role {
 
 impl Connection {
     pub(super) fn new(stream: TcpStream, peer: SocketAddr, shared: &Shared<'_>) -> Self {
-        let role = Role::Unknown(shared.now + shared.options.config.connect_timeout);
+        let role =
+            Role::Unknown(shared.now + shared.options.config.connect_timeout.unwrap_or(std::time::Duration::MAX));
         Self { peer, socket: Socket::new(stream), role }
     }
 

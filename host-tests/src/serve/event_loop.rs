@@ -71,7 +71,10 @@ impl<'a> EventLoop<'a> {
     ) -> Self {
         let clock = Clock::new();
         let (listeners, tell_at) = (listeners.into_iter().map(|listener| (listener, false)).collect(), clock.now());
-        let (gateway, shared) = (Gateway::new(options.config.idle_timeout), Shared::new(options, tell, clock.now()));
+        let (gateway, shared) = (
+            Gateway::new(options.config.idle_timeout.unwrap_or(Duration::MAX)),
+            Shared::new(options, tell, clock.now()),
+        );
         let (connections, timers, accept_at) = (Vec::new(), BTreeSet::new(), None);
         Self { poll, clock, listeners, accept_at, tell_at, connections, timers, gateway, shared }
     }

@@ -69,8 +69,8 @@ fn refuse(mut socket: TcpStream, refusal: &Refusal, note: &mut dyn FnMut(String)
                     note(format!("connect {}", request.app));
                     connects = true;
                 }
-                Some(ServerEvent::Publish { stream, key }) => {
-                    note(format!("publish {key}"));
+                Some(ServerEvent::Publish { stream, request }) => {
+                    note(format!("publish {}", request.key));
                     wants = Some((stream, code::PUBLISH_DENIED));
                 }
                 Some(ServerEvent::Play { stream, request }) => {

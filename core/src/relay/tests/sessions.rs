@@ -29,7 +29,7 @@ impl Pair {
     pub(super) fn open() -> Self {
         let mut client = Client::new(buffers(), ClientConfig::new(), &[1; 32]).unwrap();
         let server = Server::new(buffers(), ServerConfig::new(), &[2; 32]).unwrap();
-        client.connect(&ConnectOptions { app: "live", tc_url: &["rtmp://host/live"], flash_ver: "x" }).unwrap();
+        client.connect(&ConnectOptions::new("live", &["rtmp://host/live"])).unwrap();
         client.publish("cam").unwrap();
         let mut pair = Self { client, server, stream: StreamId(0), got: Vec::new() };
         let (mut out, mut said) = (vec![0; 8_192], Vec::new());
@@ -165,7 +165,7 @@ fn a_player_without_its_message_stream_must_be_closed() {
 #[test]
 fn a_player_that_leaves_while_more_arrives_leaves_without_an_error() {
     let mut client = Client::<8, 1>::new(buffers(), ClientConfig::new(), &[1; 32]).unwrap();
-    client.connect(&ConnectOptions { app: "live", tc_url: &["rtmp://host/live"], flash_ver: "x" }).unwrap();
+    client.connect(&ConnectOptions::new("live", &["rtmp://host/live"])).unwrap();
     client.play(&PlayRequest::new("cam")).unwrap();
     let mut server = Server::<8>::new(buffers(), ServerConfig::new(), &[2; 32]).unwrap();
     let mut memory = Memory::new(1_000);

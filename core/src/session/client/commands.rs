@@ -3,7 +3,7 @@
 use super::Client;
 use super::state::{PendingEvent, State};
 use crate::amf0::{Decoder, Token, u32_to_number};
-use crate::command::{self, Command, DataMessage, Status, code};
+use crate::command::{self, Command, Status, code};
 use crate::control::{Control, UserControlEvent};
 use crate::fmt::{info, warning};
 use crate::message::StreamId;
@@ -181,17 +181,11 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
                 stream: received.stream,
                 command: self.link.command(&received).unwrap_or(Command::EMPTY),
             },
-            PendingEvent::Data(stream, timestamp, payload) if PLAYS > 0 => {
-                let message = DataMessage::parse(self.link.payload(payload)).unwrap_or(DataMessage::EMPTY);
-                ClientEvent::Data { stream, timestamp, message }
-            }
             PendingEvent::Unpublished => ClientEvent::Unpublished,
             // A client that has no memory for the others does not find them.
-            PendingEvent::Closed
-            | PendingEvent::Playing(_)
-            | PendingEvent::Answer(..)
-            | PendingEvent::Call(..)
-            | PendingEvent::Data(..) => ClientEvent::Closed,
+            PendingEvent::Closed | PendingEvent::Playing(_) | PendingEvent::Answer(..) | PendingEvent::Call(..) => {
+                ClientEvent::Closed
+            }
             PendingEvent::Media(pulled) => ClientEvent::Media(self.link.lend(pulled)),
             PendingEvent::User(event) => ClientEvent::User(event),
         }

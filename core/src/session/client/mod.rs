@@ -5,17 +5,16 @@ mod plays;
 mod requests;
 mod state;
 
-pub use state::ClientRole;
+pub use state::{ClientRole, NotZero, Room};
 
-use super::config::{ClientConfig, Setup};
+use super::config::{ClientConfig, Setup, limit};
 use super::connection::{Connection, Role, Sealed};
 use super::error::{SessionError, Stage};
 use super::event::ClientEvent;
 use super::link::Incoming;
-use crate::command::DataMessage;
 use crate::handshake::HandshakeConfig;
 use crate::message::StreamId;
-use crate::time::{Instant, OptionalInstant, millis};
+use crate::time::{Instant, OptionalInstant};
 use state::{PendingEvent, State};
 
 /// The client's side of a connection, with memory for `STREAMS` incoming chunk streams besides the one that is being read;
@@ -56,7 +55,7 @@ impl<const PLAYS: usize, const CALLS: usize> Role for ClientRole<PLAYS, CALLS> {
     fn setup(config: &ClientConfig) -> Setup {
         Setup {
             handshake: HandshakeConfig::Client { style: config.handshake, strict: config.strict_handshake },
-            limits: [millis(config.handshake_timeout), millis(config.response_timeout)],
+            limits: [limit(config.handshake_timeout), limit(config.response_timeout)],
             chunk_size: config.chunk_size,
             window: config.window,
             type_three_delta: config.type_three_delta,
@@ -140,14 +139,9 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         }
         // The scratch is the handshake's until C2 has been written.
         while self.handshake.is_done() && self.role.state != State::Closed && self.link.has_room(self.role.reserve) {
-            let pending = match self.link.pull(input, PLAYS > 0)? {
+            let pending = match self.link.pull(input)? {
                 None => return Ok(None),
                 Some(Incoming::Media(_, pulled)) => Some(PendingEvent::Media(pulled)),
-                Some(Incoming::Data(..)) if PLAYS == 0 => None,
-                Some(Incoming::Data(header, payload)) => {
-                    let is_one = DataMessage::parse(self.link.payload(payload.clone())).is_some();
-                    is_one.then_some(PendingEvent::Data(header.stream, header.timestamp, payload))
-                }
                 Some(Incoming::UserControlEvent(event)) => Some(PendingEvent::User(event)),
                 Some(Incoming::Command(command)) => self.command(command)?,
             };

@@ -1,7 +1,7 @@
 //! What a player asks of a client (RTMP 1.0, section 7.2.2).
 
 use super::Client;
-use super::state::{MIN_RESERVE, Play, State};
+use super::state::{MIN_RESERVE, NotZero, Play, Room, State};
 use crate::amf0::{Encoder, Token, u32_to_number};
 use crate::command::{PlayRequest, SwitchRequest};
 use crate::control::{Control, UserControlEvent};
@@ -15,8 +15,11 @@ use crate::session::queue::Emit;
 const COMMAND_ROOM: usize = 64;
 const DELETE_ROOM: usize = 48;
 
-/// What a player asks for. It does not compile if the client has no room for streams that are played.
-impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, STREAMS, PLAYS, CALLS> {
+/// What a player asks for, of a client that has room for streams that are played.
+impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, STREAMS, PLAYS, CALLS>
+where
+    Room<PLAYS>: NotZero,
+{
     /// Asks to play. [`ClientEvent::Playing`] or [`ClientEvent::Refused`] is the answer. It can be called at any time. Each
     /// request is played on a message stream of its own. The answers come in the order of the requests. The control buffer
     /// keeps the name until the request is sent.
@@ -25,7 +28,6 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
     /// The session is over, there is no room for one more stream, or the control buffer is too small for the name, or too
     /// full for now.
     pub fn play(&mut self, request: &PlayRequest<'_>) -> Result<(), RequestError> {
-        const { assert!(PLAYS > 0, "this client has no room for streams that are played") };
         if self.is_over() {
             return Err(RequestError::State);
         }
@@ -148,7 +150,6 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
     }
 
     fn check_playing(&self, stream: StreamId) -> Result<(), RequestError> {
-        const { assert!(PLAYS > 0, "this client has no room for streams that are played") };
         if self.is_over() {
             return Err(RequestError::State);
         }

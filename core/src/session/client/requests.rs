@@ -2,7 +2,7 @@
 
 use super::Client;
 use super::commands::Argument;
-use super::state::{CLOSE_ROOM, CONNECT, MIN_RESERVE, PUBLISH_ROOM, State};
+use super::state::{CLOSE_ROOM, CONNECT, MIN_RESERVE, NotZero, PUBLISH_ROOM, Room, State};
 use crate::amf0::{Encoder, Token, u32_to_number};
 use crate::command::ConnectOptions;
 use crate::message::StreamId;
@@ -96,8 +96,11 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
     }
 }
 
-/// Calls of the application (RTMP 1.0, section 7.2.1.2). They do not compile if the client has no room for calls.
-impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, STREAMS, PLAYS, CALLS> {
+/// Calls of the application (RTMP 1.0, section 7.2.1.2), of a client that has room for calls.
+impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, STREAMS, PLAYS, CALLS>
+where
+    Room<CALLS>: NotZero,
+{
     /// Calls a procedure of the server: its name, and `values` after the command object. Returns the transaction that
     /// [`ClientEvent::Answer`] has. A call without an answer takes its room until [`Self::forget_call`].
     ///
@@ -105,7 +108,6 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
     /// The client is not connected, there is no room for one more call, or the control buffer is too small, or too full for
     /// now.
     pub fn call(&mut self, name: &str, values: &[Token<'_>]) -> Result<u32, RequestError> {
-        const { assert!(CALLS > 0, "this client has no room for calls") };
         let early = matches!(self.role.state, State::ExpectHandshake | State::Idle | State::ExpectConnect);
         if self.is_over() || early {
             return Err(RequestError::State);
@@ -136,7 +138,9 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
     pub fn forget_call(&mut self, transaction: u32) {
         self.take_call(transaction);
     }
+}
 
+impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, STREAMS, PLAYS, CALLS> {
     /// Returns whether the answer to this call was awaited. It is awaited no longer.
     pub(super) fn take_call(&mut self, transaction: u32) -> bool {
         let call = self.role.calls.iter_mut().find(|call| **call == transaction && transaction != 0);

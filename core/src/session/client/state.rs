@@ -1,13 +1,11 @@
 //! The state of a client.
 
-use core::ops::Range;
-
 use heapless::Vec;
 
 use crate::chunk::Pulled;
 use crate::control::UserControlEvent;
 use crate::handshake::HandshakeKind;
-use crate::message::{StreamId, Timestamp};
+use crate::message::StreamId;
 use crate::session::error::Stage;
 use crate::session::link::Received;
 
@@ -74,6 +72,22 @@ impl<const PLAYS: usize, const CALLS: usize> ClientRole<PLAYS, CALLS> {
     };
 }
 
+/// What a client has room for: `N` streams that are played, or calls.
+#[derive(Debug)]
+pub struct Room<const N: usize>;
+
+/// Room for at least one, and at most 16. So what needs it cannot be called on a client that has none.
+#[diagnostic::on_unimplemented(
+    message = "this client has no room for that",
+    note = "`Client<'_, 8, 1, 4>` has room for 1 stream that is played and for 4 calls"
+)]
+pub trait NotZero {}
+
+macro_rules! not_zero {
+    ($($number:literal)*) => { $(impl NotZero for Room<$number> {})* };
+}
+not_zero!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16);
+
 /// A stream that is played, or will be. They are in the order of the requests.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Play {
@@ -97,6 +111,5 @@ pub(super) enum PendingEvent<'i> {
     Unpublished,
     Closed,
     Media(Pulled<'i>),
-    Data(StreamId, Timestamp, Range<usize>),
     User(UserControlEvent),
 }

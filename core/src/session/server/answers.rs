@@ -1,7 +1,7 @@
 //! What the application answers: to `connect`, to publishers and players (RTMP 1.0, section 7.2.2), and to calls.
 
 use super::Server;
-use super::state::{Call, State, StreamState};
+use super::state::{Call, NO_STREAM, State, StreamState};
 use crate::amf0::{Token, number_to_u32};
 use crate::command::{self, Status, code};
 use crate::control::{Control, Limit, UserControlEvent};
@@ -140,6 +140,35 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         self.expect(stream, &[StreamState::Playing])?;
         self.tell(stream, UserControlEvent::StreamEof(stream), code::PLAY_STOP, "")?;
         self.role.streams.set(stream, StreamState::Created);
+        Ok(())
+    }
+
+    /// Ends the session: tells the players that their streams have ended (StreamEOF and Play.Stop), and a publisher that
+    /// publishing has. When [`Self::is_closed`] returns `true`, the connection can be closed. Nothing more is read. A client
+    /// that does not take this in time ends with [`SessionError::TimedOut`](super::super::SessionError::TimedOut).
+    ///
+    /// # Errors
+    /// A message is not finished ([`Self::complete_media`] ends it), or the control buffer is too full for now.
+    pub fn close(&mut self) -> Result<(), RequestError> {
+        if self.failed.is_some() || self.link.writer.has_open() {
+            return Err(RequestError::State);
+        }
+        for stream in self.role.streams.ids() {
+            match self.role.streams.get(stream) {
+                Some(StreamState::Playing | StreamState::AskingAnother) => {
+                    self.tell(stream, UserControlEvent::StreamEof(stream), code::PLAY_STOP, "")?;
+                }
+                Some(StreamState::Publishing) => {
+                    self.make_room(NOTIFY_ROOM)?;
+                    self.link.queue_status(stream, &Status::ok(code::UNPUBLISH_SUCCESS, "Publishing has ended."))?;
+                }
+                _ => {}
+            }
+            // So a later try does not say it again.
+            self.role.streams.set(stream, StreamState::Created);
+        }
+        self.role.media_of = NO_STREAM;
+        self.enter(State::Closed);
         Ok(())
     }
 

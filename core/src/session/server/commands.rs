@@ -3,7 +3,7 @@
 use super::Server;
 use super::state::{Call, PendingEvent, State, StreamState};
 use crate::amf0::{Token, u32_to_number};
-use crate::command::{self, Command, ConnectRequest, PlayRequest, Status, SwitchRequest, code};
+use crate::command::{self, Command, ConnectRequest, PlayRequest, PublishRequest, Status, SwitchRequest, code};
 use crate::fmt::info;
 use crate::message::{MessageKind, StreamId};
 use crate::session::event::ServerEvent;
@@ -147,9 +147,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         let (command, stream) = (self.link.command(received).unwrap_or(Command::EMPTY), received.stream);
         match pending {
             PendingEvent::Connect => ServerEvent::Connect(ConnectRequest::parse(&command)),
-            PendingEvent::Publish => {
-                ServerEvent::Publish { stream, key: command.string_argument().unwrap_or_default() }
-            }
+            PendingEvent::Publish => ServerEvent::Publish { stream, request: PublishRequest::parse(&command) },
             PendingEvent::Unpublished(stream) => {
                 info!("message stream {} is not published any longer", stream.0);
                 ServerEvent::Unpublished(stream)

@@ -6,7 +6,7 @@ mod state;
 
 pub use state::{MESSAGE_STREAMS, ServerRole};
 
-use super::config::{ServerConfig, Setup};
+use super::config::{ServerConfig, Setup, limit};
 use super::connection::{Connection, Role, Sealed};
 use super::error::{SessionError, Stage};
 use super::event::ServerEvent;
@@ -15,7 +15,7 @@ use crate::chunk::Pulled;
 use crate::control::{Control, UserControlEvent};
 use crate::handshake::HandshakeConfig;
 use crate::message::StreamId;
-use crate::time::{Instant, OptionalInstant, millis};
+use crate::time::{Instant, OptionalInstant};
 use state::{NO_STREAM, State};
 
 /// The server's side of a connection, with memory for `STREAMS` incoming chunk streams besides the one that is being read;
@@ -59,7 +59,7 @@ impl Role for ServerRole {
     fn setup(config: &ServerConfig) -> Setup {
         Setup {
             handshake: HandshakeConfig::Server { versions: config.handshake },
-            limits: [millis(config.connect_timeout), millis(config.idle_timeout)],
+            limits: [limit(config.connect_timeout), limit(config.idle_timeout.map(|idle| idle / 2))],
             chunk_size: config.chunk_size,
             window: config.window,
             type_three_delta: config.type_three_delta,
@@ -108,7 +108,7 @@ impl Role for ServerRole {
             // A client that was refused has this time to take the answer.
             State::Closed if server.link.wants_transmit() => (connect, Stage::Connect),
             // While the application is asked, nothing is read: the client cannot be heard.
-            State::Open if !server.role.streams.is_asking() => (idle / 2, Stage::Traffic),
+            State::Open if !server.role.streams.is_asking() => (idle, Stage::Traffic),
             State::Connecting | State::Open | State::Closed => return None,
         };
         Some((server.after(limit)?, stage))
@@ -128,7 +128,7 @@ impl Role for ServerRole {
 }
 
 impl<const STREAMS: usize> Server<'_, STREAMS> {
-    /// Whether the client was refused, and the answer has been written.
+    /// Whether the client was refused or the session was closed, and all that the client is told has been written.
     pub fn is_closed(&self) -> bool {
         self.failed.is_none() && self.role.state == State::Closed && !self.link.wants_transmit()
     }
@@ -150,7 +150,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         self.arm(now);
         while self.takes_input() && self.reads(RESERVE) {
             let before = input.len();
-            let incoming = self.link.pull(input, false);
+            let incoming = self.link.pull(input);
             if input.len() < before && self.role.state == State::Open {
                 self.heard(now);
             }
@@ -160,7 +160,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
                     self.role.media_of = if pulled.data.is_ok() { stream } else { NO_STREAM };
                     return Ok(Some(self.media(stream, pulled)));
                 }
-                Ok(None | Some(Incoming::Data(..))) => return Ok(None),
+                Ok(None) => return Ok(None),
                 Ok(Some(Incoming::UserControlEvent(event))) => return Ok(Some(ServerEvent::User(event))),
                 Ok(Some(Incoming::Command(received))) => received,
                 Err(error) => return Err(self.fail(error)),

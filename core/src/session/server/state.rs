@@ -98,6 +98,11 @@ impl Streams {
         streams.filter(|(_, state)| *state != StreamState::Free)
     }
 
+    /// The ids of all places, in use or not.
+    pub(super) const fn ids(&self) -> [StreamId; MESSAGE_STREAMS] {
+        self.ids
+    }
+
     pub(super) fn get(&self, stream: StreamId) -> Option<StreamState> {
         self.iter().find(|(id, _)| *id == stream).map(|(_, state)| state)
     }

@@ -1,4 +1,5 @@
-//! Messages that are taken back or completed, keys that are kept, and sessions that begin again in place.
+//! Messages that are taken back or completed, keys that are kept, sessions that begin again in place or are closed, and
+//! configurations that cannot work.
 
 use super::*;
 
@@ -104,4 +105,56 @@ fn keys_and_names_need_not_outlive_the_call() {
     assert_eq!(client.publish(&"k".repeat(200)), Err(RequestError::ControlBuffer(400 + 3 + 192 + 203)));
     assert_eq!(client.publish(&"k".repeat(70_000)), Err(RequestError::ControlBuffer(usize::MAX)));
     client.publish(&"k".repeat(100)).unwrap();
+}
+
+#[test]
+fn a_server_that_closes_tells_publisher_and_players() {
+    let mut server = server();
+    let (_, before, result) =
+        drive_server(&mut server, &players::player().bytes, 999, 9_999, &mut Collector::default());
+    result.unwrap();
+    let csid = server.begin_media(MessageKind::VIDEO, StreamId(1), Timestamp(0), 10).unwrap();
+    assert_eq!(server.close(), Err(RequestError::State), "a message is never left open");
+    assert!(server.cancel_media(csid));
+    server.close().unwrap();
+    assert!(!server.is_closed() && !server.wants_input(), "there is something to write");
+    let mut start = [0; 5];
+    assert_eq!(server.poll_transmit(START, &mut start), 5);
+    assert_eq!(server.poll_timeout(), Some(Instant::from_millis(11_000)), "the client must take it in time");
+    let output = [before, start.to_vec(), drive_server(&mut server, &[], 1, 999, &mut Collector::default()).1].concat();
+    assert!(server.is_closed());
+    let all = messages(&output);
+    let (_, header, payload) = &all[all.len() - 2];
+    assert_eq!((header.kind, &payload[..]), (MessageKind::USER_CONTROL, &[0, 1, 0, 0, 0, 1][..]));
+    assert_eq!(scripted_client::said(&output).last().unwrap().3, crate::command::code::PLAY_STOP);
+    // A publisher.
+    let mut pair = Pair::publishing("cam", 1_000, 1_000);
+    pair.server.close().unwrap();
+    let (_, output, _) = drive_server(&mut pair.server, &[], 1, 999, &mut Collector::default());
+    let code = crate::command::code::UNPUBLISH_SUCCESS.as_bytes();
+    assert!(output.windows(code.len()).any(|window| window == code));
+    assert!(pair.server.is_closed());
+}
+
+#[test]
+fn time_limits_of_zero_are_refused_and_none_is_no_limit() {
+    use core::time::Duration;
+    for zero in [Duration::ZERO, Duration::from_micros(999)] {
+        let mut config = ClientConfig::new();
+        config.response_timeout = Some(zero);
+        let refused = Client::<8>::new(buffers(512), config, &[7; 32]);
+        assert_eq!(refused.err(), Some(ConfigError::TimeLimit));
+        assert_eq!(client().restart(config, &[7; 32]), Err(ConfigError::TimeLimit));
+        let mut config = ServerConfig::new();
+        config.idle_timeout = Some(zero);
+        assert_eq!(Server::<8>::new(buffers(512), config, &[7; 32]).err(), Some(ConfigError::TimeLimit));
+    }
+    for forever in [None, Some(Duration::MAX)] {
+        let mut config = ClientConfig::new();
+        config.handshake_timeout = forever;
+        let mut client = Client::<8>::new(buffers(512), config, &[7; 32]).unwrap();
+        client.connect(&OPTIONS).unwrap();
+        let _ = client.poll_transmit(START, &mut [0; 9_999]);
+        assert_eq!((client.poll_timeout(), client.handle_timeout(Instant::from_millis(u64::MAX))), (None, Ok(())));
+    }
 }

@@ -37,8 +37,7 @@ use crate::time::Instant;
 
 const START: Instant = Instant::from_millis(1_000);
 
-const OPTIONS: ConnectOptions<'static> =
-    ConnectOptions { app: "live", tc_url: &["rtmp://", "host", "/", "live"], flash_ver: ConnectOptions::FLASH_VER };
+const OPTIONS: ConnectOptions<'static> = ConnectOptions::new("live", &["rtmp://", "host", "/", "live"]);
 
 /// Memory for a session, which a test may leave behind.
 fn buffers(control: usize) -> SessionBuffers<'static> {

@@ -121,7 +121,9 @@ fn several_streams_are_asked_for_one_after_another() {
     let ask = |player: &mut Player| {
         player.play(&PlayRequest::new("one")).unwrap();
         player.publish("mine").unwrap();
-        player.play(&PlayRequest { start: Start::Live, ..PlayRequest::new("two") }).unwrap();
+        let mut two = PlayRequest::new("two");
+        two.start = Start::Live;
+        player.play(&two).unwrap();
         assert_eq!(player.play(&PlayRequest::new("three")), Err(RequestError::TooMany(2)));
     };
     let (seen, output) = sees(&script, ask, ignore);
@@ -236,7 +238,9 @@ fn item_086_what_a_player_says_of_a_stream() {
             let one = StreamId(1);
             player.switch(one, &SwitchRequest::bit_rate("cam", "cam2")).unwrap();
             player.close_stream(one).unwrap();
-            player.play_on(one, &PlayRequest { reset: false, ..PlayRequest::new("next") }).unwrap();
+            let mut next = PlayRequest::new("next");
+            next.reset = false;
+            player.play_on(one, &next).unwrap();
             player.stop(one).unwrap();
             assert_eq!(player.stop(one), Err(RequestError::Stream(one)));
             player.play(&PlayRequest::new("other")).unwrap();

@@ -4,6 +4,7 @@ use std::string::{String, ToString};
 use std::vec::Vec;
 
 use super::*;
+use crate::command::DataMessage;
 
 /// What happened, without borrowing anything.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,7 +64,14 @@ pub(super) trait Watch: Role {
 
 impl<const PLAYS: usize, const CALLS: usize> Watch for ClientRole<PLAYS, CALLS> {
     fn see(event: ClientEvent<'_>, collector: &mut Collector) -> Option<Seen> {
-        see_client(event, collector)
+        let seen = see_client(event, collector)?;
+        let Seen::Message(stream, 18, timestamp, payload) = &seen else { return Some(seen) };
+        // Players read data messages.
+        let message = DataMessage::parse(payload).filter(|_| PLAYS > 0);
+        Some(message.map_or_else(
+            || seen.clone(),
+            |message| Seen::Data(*stream, *timestamp, message.name.to_string(), message.body.to_vec()),
+        ))
     }
 }
 
@@ -93,9 +101,6 @@ pub(super) fn see_client(event: ClientEvent<'_>, collector: &mut Collector) -> O
         ClientEvent::Call { stream, command } => {
             Seen::Call(stream.0, command.name.to_string(), command.transaction.to_bits())
         }
-        ClientEvent::Data { stream, timestamp, message } => {
-            Seen::Data(stream.0, timestamp.0, message.name.to_string(), message.body.to_vec())
-        }
         ClientEvent::User(event) => Seen::User(event),
     })
 }
@@ -104,11 +109,11 @@ pub(super) fn see_server(event: ServerEvent<'_>, collector: &mut Collector) -> O
     Some(match event {
         ServerEvent::HandshakeDone(kind) => Seen::HandshakeDone(kind),
         ServerEvent::Connect(request) => Seen::Connect(request.app.to_string(), request.tc_url.to_string()),
-        ServerEvent::Publish { stream, key } => Seen::Publish(stream.0, key.to_string()),
+        ServerEvent::Publish { stream, request } => Seen::Publish(stream.0, request.key.to_string()),
         ServerEvent::Unpublished(stream) => Seen::Ended(stream.0),
         ServerEvent::Media(fragment) => return collector.add(&fragment),
         ServerEvent::Play { stream, request } => {
-            let crate::command::PlayRequest { name, start, duration, reset } = request;
+            let crate::command::PlayRequest { name, start, duration, reset, .. } = request;
             Seen::Play(stream.0, name.to_string(), start, duration, reset)
         }
         ServerEvent::Stopped(stream) => Seen::Stopped(stream.0),

@@ -57,8 +57,8 @@ fn gives_up<R: Role>(session: &mut Connection<'_, R, 8>, deadline: Instant, stag
 #[test]
 fn item_016_a_client_gives_up_at_each_step() {
     let config = ClientConfig {
-        handshake_timeout: Duration::from_millis(300),
-        response_timeout: Duration::from_millis(50),
+        handshake_timeout: Some(Duration::from_millis(300)),
+        response_timeout: Some(Duration::from_millis(50)),
         ..ClientConfig::new()
     };
     let connected = said(Script::connected);
@@ -119,8 +119,8 @@ fn a_client_that_is_refused_has_no_deadline_until_it_tries_again() {
 }
 
 const CONFIG: ServerConfig = ServerConfig {
-    connect_timeout: Duration::from_millis(100),
-    idle_timeout: Duration::from_millis(1_000),
+    connect_timeout: Some(Duration::from_millis(100)),
+    idle_timeout: Some(Duration::from_millis(1_000)),
     ..ServerConfig::new()
 };
 

@@ -53,7 +53,7 @@ impl Publisher {
     fn new(key: &'static str, frames: Vec<Frame>) -> Self {
         let mut session = session::Client::new(buffers(512), ClientConfig::new(), &[1; 32]).unwrap();
         let tc_url = ["rtmpt://", "h", "/live"];
-        session.connect(&ConnectOptions { app: "live", tc_url: &tc_url, flash_ver: "x" }).unwrap();
+        session.connect(&ConnectOptions::new("live", &tc_url)).unwrap();
         session.publish(key).unwrap();
         let tunnel = TunnelClient::new("h", 80);
         Self { session, tunnel, stream: None, frames, open: None, next: 0, seen: Vec::new() }

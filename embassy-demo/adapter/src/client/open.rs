@@ -167,7 +167,8 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
         self.stage = Stage::Asked;
         self.lost_after = options.keep_alive.timeout;
         let tc_url = url.tc_url_parts();
-        let connect = ConnectOptions { app: url.app(), tc_url: &tc_url, flash_ver: options.flash_ver };
+        let mut connect = ConnectOptions::new(url.app(), &tc_url);
+        connect.flash_ver = options.flash_ver;
         let result = self.client.connect(&connect);
         if let Err(error) = result.and_then(|()| request(&mut self.client, url.key().unwrap_or_default())) {
             self.end(error.into());

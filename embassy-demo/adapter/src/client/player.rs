@@ -6,8 +6,7 @@ use core::task::{Context, Poll};
 
 use embassy_net::Stack;
 use embedded_rtmp::chunk::Fragment;
-use embedded_rtmp::command::{Code, DataMessage, PlayRequest, Status};
-use embedded_rtmp::message::Timestamp;
+use embedded_rtmp::command::{Code, PlayRequest, Status};
 use embedded_rtmp::port_plan::Plan;
 use embedded_rtmp::session::{ClientEvent, SessionBuffers};
 use embedded_rtmp::url::Url;
@@ -33,9 +32,10 @@ pub trait PlayHandler {
     /// [`media::video::VideoTagHeader::parse`](embedded_rtmp::media::video::VideoTagHeader::parse) read it. Sequence headers come the same way.
     fn media(&mut self, fragment: &Fragment<'_>);
 
-    /// A data message, `onMetaData` for one.
-    fn data(&mut self, timestamp: Timestamp, message: &DataMessage<'_>) {
-        let _ = (timestamp, message);
+    /// A piece of a data message, such as `onMetaData`. An [`Assembler`](embedded_rtmp::chunk::Assembler) puts the pieces
+    /// together, and [`DataMessage`](embedded_rtmp::command::DataMessage) reads the message.
+    fn data(&mut self, fragment: &Fragment<'_>) {
+        let _ = fragment;
     }
 
     /// What else the server says about the stream.
@@ -142,8 +142,8 @@ impl<'a, const STREAMS: usize, T: Transport> Player<'a, STREAMS, T> {
                 let reads = viewer.poll_ready(cx).is_ready() || connection.stage < Stage::Playing;
                 let mut end = None;
                 let moved = connection.step(cx, reads, &mut |event| match event {
+                    ClientEvent::Media(fragment) if fragment.header.kind.is_data() => viewer.data(&fragment),
                     ClientEvent::Media(fragment) => viewer.media(&fragment),
-                    ClientEvent::Data { timestamp, message, .. } => viewer.data(timestamp, &message),
                     ClientEvent::Status(_, status) => {
                         viewer.status(&status);
                         end = match status.known() {

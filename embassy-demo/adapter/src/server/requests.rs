@@ -35,7 +35,8 @@ pub(crate) fn take_in<const STREAMS: usize>(
                     Err(Rejection::Redirect(url)) => session.redirect_connect(url)?,
                     Err(denial) => session.reject_connect(denial.status("").1)?,
                 },
-                ServerEvent::Publish { stream, key } => {
+                ServerEvent::Publish { stream, request } => {
+                    let key = request.key;
                     let name = application.stream(key.as_bytes());
                     let answer = relay.may_publish(name).map_err(|why| Rejection::Because(why.description()));
                     match answer.and_then(|()| handler.publish(id, stream, key)) {

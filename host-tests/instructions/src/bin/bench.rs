@@ -74,12 +74,13 @@ fn write(frames: &[Frame], chunk_size: u32, out: &mut [u8], mut send: impl FnMut
 fn published(frames: &[Frame], chunk_size: u32) -> Vec<u8> {
     let (mut scratch, mut control) = ([0; 1536], [0; 512]);
     let (mut their_scratch, mut their_control) = ([0; 1536], [0; 512]);
-    let config = ClientConfig { chunk_size, ..ClientConfig::new() };
+    let mut config = ClientConfig::new();
+    config.chunk_size = chunk_size;
     let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
     let mut client = Client::<8>::new(buffers, config, &[1; 32]).expect("a client");
     let buffers = SessionBuffers { scratch: &mut their_scratch, control: &mut their_control };
     let mut server = Server::<8>::new(buffers, ServerConfig::new(), &[2; 32]).expect("a server");
-    let options = ConnectOptions { app: "live", tc_url: &["rtmp://host/live"], flash_ver: ConnectOptions::FLASH_VER };
+    let options = ConnectOptions::new("live", &["rtmp://host/live"]);
     client.connect(&options).expect("connects");
     client.publish("key").expect("publishes");
     let (now, mut sent, mut out, mut answer) = (Instant::from_micros(0), Vec::new(), vec![0; 65_536], [0; 4096]);

@@ -50,6 +50,7 @@ calls! {
         session::Server::<8>::bytes_received,
         session::Server::<8>::call,
         session::Server::<8>::cancel_media,
+        session::Server::<8>::close,
         session::Server::<8>::complete_media,
         session::Server::<8>::end_play,
         session::Server::<8>::handle_timeout,

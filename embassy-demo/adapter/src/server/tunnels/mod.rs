@@ -162,7 +162,7 @@ impl<'a, const TUNNELS: usize, const STREAMS: usize> Tunnels<'a, TUNNELS, STREAM
 
 impl<const TUNNELS: usize, const STREAMS: usize> WebServer for Tunnels<'_, TUNNELS, STREAMS> {
     fn drop_limits(&self) -> Duration {
-        self.session.connect_timeout
+        self.session.connect_timeout.unwrap_or(Duration::MAX)
     }
 
     fn advance(
