@@ -75,7 +75,7 @@
 //! # if id == 1 && round == 10 {
 //! #     let csid = client.begin_media(MessageKind::VIDEO, StreamId(1), Timestamp(0), 5)?;
 //! #     let length = client.poll_transmit(now, &mut out);
-//! #     let (_, written) = client.poll_media(csid, b"\x17\x01key", &mut out[length..]);
+//! #     let written = client.poll_media(csid, b"\x17\x01key", &mut out[length..]).written;
 //! #     wire.extend_from_slice(&out[..length + written]);
 //! # }
 //! # if id == 1 && round == 15 {
