@@ -79,10 +79,16 @@ pub(crate) mod counted {
     }
 }
 
-/// The low 32 bits of a length that is known to fit: lengths of messages have 24 bits.
-#[expect(clippy::cast_possible_truncation, reason = "the caller knows that it fits")]
-pub(crate) const fn low_u32(length: usize) -> u32 {
-    length as u32
+/// The low 32 bits of a number. All callers pass numbers that fit, or count modulo 2³².
+#[expect(clippy::cast_possible_truncation, reason = "that is what the function is for")]
+pub(crate) const fn low_u32(number: usize) -> u32 {
+    number as u32
+}
+
+/// The low 16 bits of a number.
+#[expect(clippy::cast_possible_truncation, reason = "that is what the function is for")]
+pub(crate) const fn low_u16(number: usize) -> u16 {
+    number as u16
 }
 
 /// The low 8 bits of a number.

@@ -60,6 +60,12 @@ pub(crate) fn millis(span: Duration) -> u32 {
 }
 
 impl Instant {
+    /// Returns the low 32 bits of [`Self::as_micros`].
+    #[expect(clippy::cast_possible_truncation, reason = "that is what the function is for")]
+    pub(crate) const fn low_micros(self) -> u32 {
+        self.0 as u32
+    }
+
     /// Returns the instant `millis` milliseconds later, at most the last instant.
     #[inline(never)]
     pub(crate) const fn after_millis(self, millis: u32) -> Instant {

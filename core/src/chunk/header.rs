@@ -189,7 +189,7 @@ pub(super) fn emit(csid: ChunkStreamId, fields: &Fields, extended: Option<u32>) 
     let ([id, ..], [low, high, ..]) = (csid.0.to_le_bytes(), csid.0.wrapping_sub(64).to_le_bytes());
     let ([b0, b1, b2], start) = match csid.0 {
         ..64 => ([0, 0, format | id], 2),
-        ..320 => ([0, format, low], 1),
+        64..320 => ([0, format, low], 1),
         _ => ([format | 1, low, high], 0),
     };
     let mut bytes = [b0, b1, b2, t0, t1, t2, l0, l1, l2, kind, s0, s1, s2, s3, 0, 0, 0, 0];

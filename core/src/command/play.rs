@@ -136,14 +136,15 @@ impl<'a> PlayRequest<'a> {
 
     /// The length of what [`Self::emit_arguments`] writes, in bytes.
     pub(crate) fn arguments_len(&self) -> usize {
-        let head: usize = if self.name.len() > usize::from(u16::MAX) { 5 } else { 3 };
-        let (number, boolean) = (9, 2);
+        const NUMBER: usize = 9;
+        const BOOLEAN: usize = 2;
+        let head = if self.name.len() > usize::from(u16::MAX) { 5 } else { 3 };
         let more = match (self.duration, self.reset) {
-            (_, false) => number + boolean,
-            (Some(_), true) => number,
+            (_, false) => NUMBER + BOOLEAN,
+            (Some(_), true) => NUMBER,
             (None, true) => 0,
         };
-        self.name.len().saturating_add(head + number + more)
+        self.name.len().saturating_add(head).saturating_add(NUMBER).saturating_add(more)
     }
 
     /// Writes what is behind the command object.

@@ -429,10 +429,9 @@ impl Handshake {
     }
 
     /// Takes the bytes of `input` before position `end` of the peer's handshake.
-    #[expect(clippy::cast_possible_truncation, reason = "at most `end`, which has 16 bits")]
     fn take<'i>(&mut self, input: &mut &'i [u8], end: u16) -> &'i [u8] {
         let length = input.len().min(usize::from(end.saturating_sub(self.received)));
-        self.received = self.received.wrapping_add(length as u16);
+        self.received = self.received.wrapping_add(bytes::low_u16(length));
         input.split_off(..length).unwrap_or_default()
     }
 
@@ -456,8 +455,7 @@ impl Handshake {
         // A server sends C1 back unchanged, without the time of reading: librtmp compares all bytes, and other clients
         // take a zero there as the server's zero of time.
         if is_client && let Some(time) = scratch.get_mut(4..8).and_then(<[u8]>::first_chunk_mut) {
-            let [.., a, b, c, d] = now.as_micros().to_be_bytes();
-            *time = (u32::from_be_bytes([a, b, c, d]) / 1_000).to_be_bytes();
+            *time = (now.low_micros() / 1_000).to_be_bytes();
         }
         #[cfg(feature = "digest")]
         if let Some((scheme, theirs)) = found {

@@ -16,6 +16,7 @@
 
 use super::audio::{AacPacket, AudioTagHeader, HEADER_SIZE};
 use super::bits::Bits;
+use crate::bytes::{low_u8, low_u32};
 
 /// The length of the longest sequence header in bytes.
 pub const BUFFER_SIZE: usize = HEADER_SIZE + 11;
@@ -86,7 +87,7 @@ impl AacConfig {
         let mut object_type = read_type(bits)?;
         let rate = read_rate(bits)?;
         let channels = match bits.number(4)? {
-            channels @ 0..=6 => channels as u8,
+            channels @ 0..=6 => low_u8(channels as usize),
             EIGHT_CHANNELS => 8,
             _ => return None,
         };
@@ -135,8 +136,8 @@ impl AacConfig {
 fn read_type(bits: &mut Bits<'_>) -> Option<ObjectType> {
     match bits.number(5)? {
         0 => None,
-        TYPE_FOLLOWS => Some(ObjectType((bits.number(6)? as u8).wrapping_add(32))),
-        number => Some(ObjectType(number as u8)),
+        TYPE_FOLLOWS => Some(ObjectType(low_u8(bits.number(6)? as usize).wrapping_add(32))),
+        number => Some(ObjectType(low_u8(number as usize))),
     }
 }
 
@@ -158,7 +159,7 @@ impl Out<'_> {
     fn put(&mut self, count: u32, number: u32) {
         for bit in (0..count).rev() {
             if let Some(byte) = self.bytes.get_mut(self.written / 8) {
-                *byte |= ((number >> bit & 1) as u8) << (7 - self.written % 8);
+                *byte |= low_u8((number >> bit & 1) as usize) << (7 ^ self.written & 7);
             }
             self.written = self.written.wrapping_add(1);
         }
@@ -175,7 +176,7 @@ impl Out<'_> {
 
     fn put_rate(&mut self, rate: u32) -> Option<()> {
         match RATES.iter().position(|known| *known == rate) {
-            Some(number) => self.put(4, number as u32),
+            Some(number) => self.put(4, low_u32(number)),
             None if rate < 1 << 24 => self.put(28, RATE_FOLLOWS << 24 | rate),
             None => return None,
         }

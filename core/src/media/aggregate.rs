@@ -15,6 +15,7 @@
 
 use super::flv::{BACK_POINTER, Shift, TagHeader};
 use crate::bytes;
+use crate::bytes::low_u32;
 use crate::chunk::{ChunkStreamId, Fragment};
 use crate::message::{MessageHeader, MessageKind, Timestamp};
 
@@ -110,7 +111,7 @@ impl Splitter {
                 At::MessageHeader(filled) => self.fill_header(filled, aggregate),
                 At::Data(offset) => return self.data(offset, aggregate),
                 At::Skip(left) => {
-                    let left = left.wrapping_sub(take(aggregate, left as usize).len() as u32);
+                    let left = left.wrapping_sub(low_u32(take(aggregate, left as usize).len()));
                     self.at = if left == 0 { At::MessageHeader(0) } else { At::Skip(left) };
                 }
                 At::End => {
@@ -147,7 +148,7 @@ impl Splitter {
         self.at = if header.length > left {
             At::End
         } else if header.filtered || header.kind == MessageKind::AGGREGATE {
-            At::Skip(header.length.wrapping_add(BACK_POINTER as u32))
+            At::Skip(header.length.wrapping_add(low_u32(BACK_POINTER)))
         } else {
             At::Data(0)
         };
@@ -161,8 +162,8 @@ impl Splitter {
             return None;
         }
         let data = take(aggregate, left as usize);
-        let next = offset.wrapping_add(data.len() as u32);
-        self.at = if next == length { At::Skip(BACK_POINTER as u32) } else { At::Data(next) };
+        let next = offset.wrapping_add(low_u32(data.len()));
+        self.at = if next == length { At::Skip(low_u32(BACK_POINTER)) } else { At::Data(next) };
         let header = MessageHeader { timestamp: self.message, length, kind, stream: aggregate.header.stream };
         Some(Fragment { csid: self.csid, header, offset, data })
     }
@@ -172,7 +173,7 @@ impl Splitter {
 fn take<'i>(fragment: &mut Fragment<'i>, most: usize) -> &'i [u8] {
     let (taken, rest) = fragment.data.split_at_checked(most).unwrap_or((fragment.data, &[]));
     fragment.data = rest;
-    fragment.offset = fragment.offset.wrapping_add(taken.len() as u32);
+    fragment.offset = fragment.offset.wrapping_add(low_u32(taken.len()));
     taken
 }
 

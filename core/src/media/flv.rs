@@ -19,7 +19,7 @@
 
 use core::fmt;
 
-use crate::bytes::Cursor;
+use crate::bytes::{Cursor, low_u8, low_u32};
 use crate::fmt::impl_format;
 use crate::message::{MessageKind, Timestamp};
 
@@ -73,7 +73,7 @@ impl FileHeader {
         let (Some(signature), Some(flags), Some(length)) = (fields.u32(), fields.u8(), fields.u32()) else {
             return Err(NotFlv);
         };
-        if signature != u32::from_be_bytes(*b"FLV\x01") || length < Self::SIZE as u32 {
+        if signature != u32::from_be_bytes(*b"FLV\x01") || length < low_u32(Self::SIZE) {
             return Err(NotFlv);
         }
         Ok(Self { audio: flags & Self::AUDIO != 0, video: flags & Self::VIDEO != 0, length })
@@ -83,7 +83,7 @@ impl FileHeader {
     pub const fn emit(&self) -> [u8; Self::SIZE + BACK_POINTER] {
         let audio = if self.audio { Self::AUDIO } else { 0 };
         let video = if self.video { Self::VIDEO } else { 0 };
-        [b'F', b'L', b'V', 1, audio | video, 0, 0, 0, Self::SIZE as u8, 0, 0, 0, 0]
+        [b'F', b'L', b'V', 1, audio | video, 0, 0, 0, low_u8(Self::SIZE), 0, 0, 0, 0]
     }
 }
 
@@ -126,7 +126,7 @@ impl TagHeader {
 
     /// Returns the back pointer that follows the tag: the length of header and data.
     pub const fn back_pointer(&self) -> [u8; BACK_POINTER] {
-        self.length.wrapping_add(Self::SIZE as u32).to_be_bytes()
+        self.length.wrapping_add(low_u32(Self::SIZE)).to_be_bytes()
     }
 }
 

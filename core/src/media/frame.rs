@@ -2,6 +2,7 @@
 
 use super::audio::{self, AacPacket, Format};
 use super::video::{self, AvcPacket, Codec, FrameType};
+use crate::bytes::low_u8;
 use crate::command::SET_DATA_FRAME;
 use crate::message::MessageKind;
 
@@ -124,7 +125,7 @@ fn data(payload: &[u8], selector: u8) -> Option<FrameClass> {
     }
     let wrapping = if begins(payload, SET_DATA_FRAME)? { SET_DATA_FRAME.len() } else { 0 };
     let is_metadata = begins(payload.get(wrapping..).unwrap_or(&[]), METADATA)?;
-    let skip = selector.wrapping_add(wrapping as u8);
+    let skip = selector.wrapping_add(low_u8(wrapping));
     Some(if is_metadata { FrameClass::Metadata(skip) } else { FrameClass::Data(skip) })
 }
 

@@ -1,6 +1,7 @@
 //! `onMetaData`, the description of a stream (Video File Format Specification 10.1, annex E.5).
 
 use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token};
+use crate::bytes::low_u32;
 use crate::command::set_data_frame;
 
 /// The known properties of a stream. Players and servers display them. Decoders use the sequence headers instead.
@@ -87,7 +88,7 @@ impl<'a> Metadata<'a> {
         let known = || properties.iter().filter_map(|(key, value)| Some((Text::from(*key), (*value)?)));
         let mut encoder = Encoder::new(buffer);
         set_data_frame(&mut encoder, Self::NAME)?;
-        encoder.put_all(&[Token::EcmaArrayStart { len: known().count() as u32 }])?;
+        encoder.put_all(&[Token::EcmaArrayStart { len: low_u32(known().count()) }])?;
         for (key, value) in known() {
             encoder.put_all(&[Token::Key(key), value])?;
         }

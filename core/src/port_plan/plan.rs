@@ -2,6 +2,7 @@
 
 use super::limits::{duration, micros};
 use super::{AttemptId, AttemptReport, Failure, Limits, Outcome, PlanError, PlanEvent, Target};
+use crate::bytes::low_u8;
 use crate::time::Instant;
 
 /// The most targets that one plan can have.
@@ -113,7 +114,7 @@ impl<'a> Plan<'a> {
         }
         self.expire(now);
         if self.to_abandon != 0 {
-            let id = AttemptId(self.to_abandon.trailing_zeros() as u8);
+            let id = AttemptId(low_u8(self.to_abandon.trailing_zeros() as usize));
             self.to_abandon &= !id.bit();
             return Some(PlanEvent::Abandon(id));
         }
@@ -296,7 +297,7 @@ impl<'a> Plan<'a> {
 
     /// The ids of the attempts, one for each target.
     fn ids(&self) -> impl Iterator<Item = AttemptId> + use<> {
-        (0..self.targets.len() as u8).map(AttemptId)
+        (0..low_u8(self.targets.len())).map(AttemptId)
     }
 
     fn under_way(&mut self, id: AttemptId) -> Option<&mut Attempt> {

@@ -76,7 +76,7 @@ impl Goodput {
             let rate = arrived.saturating_mul(1_000_000).checked_div(span).unwrap_or(0).min(u64::from(u32::MAX));
             // The mean of the old rate and the new one.
             let known = if self.rate == 0 { rate } else { u64::from(self.rate) };
-            self.rate = (known.wrapping_add(rate) / 2) as u32;
+            self.rate = u32::try_from(known.wrapping_add(rate) / 2).unwrap_or(u32::MAX);
         } else {
             // The peer counts in another way. Only the bytes that were sent since then are known to be in flight.
             self.in_flight = u64::from(sent.wrapping_sub(self.sent_then)).min(self.in_flight);
@@ -117,7 +117,7 @@ impl Goodput {
     /// one acknowledgement to the next, more is sent than arrives.
     pub fn delay_millis(&self) -> Option<u32> {
         let rate = u64::from(self.bytes_per_second()?);
-        self.in_flight.saturating_mul(1_000).checked_div(rate).map(|millis| millis.min(u64::from(u32::MAX)) as u32)
+        self.in_flight.saturating_mul(1_000).checked_div(rate).map(|millis| u32::try_from(millis).unwrap_or(u32::MAX))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The messages that a player needs before it begins: cached whole, beside the ring.
 
-use crate::bytes::copy;
+use crate::bytes::{copy, low_u32};
 use crate::message::MessageKind;
 
 /// A message that is cached.
@@ -42,7 +42,7 @@ impl<'b> HeaderCache<'b> {
             if length > self.buffer.len() {
                 return None;
             }
-            (self.length, self.is_there) = (length as u32, true);
+            (self.length, self.is_there) = (low_u32(length), true);
         }
         Some(is_new)
     }

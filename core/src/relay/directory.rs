@@ -6,6 +6,7 @@ use core::time::Duration;
 use super::config::{RelayConfig, TakeOver};
 use super::name::{NameTooLong, StreamName};
 use super::player::{Generation, Played, Player};
+use crate::bytes::low_u16;
 use crate::fmt::impl_format;
 use crate::message::StreamId;
 use crate::time::{Instant, OptionalInstant, earliest, millis};
@@ -393,7 +394,7 @@ impl<'t, 'n> Directory<'t, 'n> {
     /// until [`RelayEvent::Replaced`], or until the publisher ends.
     pub fn published(&self, publisher: Publisher) -> Option<StreamIndex> {
         let place = self.streams.iter().position(|entry| entry.publisher == Some(publisher))?;
-        Some(StreamIndex(place as u16))
+        Some(StreamIndex(low_u16(place)))
     }
 
     /// The publisher of a stream has given a sign of life: any byte of its session. A publish that waits is rejected. Poll
@@ -479,7 +480,7 @@ impl<'t, 'n> Directory<'t, 'n> {
     /// The place of a peer's player. The time that this takes is proportional to the number of places for players.
     pub fn player_of(&self, peer: PeerId) -> Option<PlayerIndex> {
         let is_it = |entry: &PlayerEntry| entry.0.as_ref().is_some_and(|playing| playing.peer == peer);
-        Some(PlayerIndex(self.players.iter().position(is_it)? as u16))
+        Some(PlayerIndex(low_u16(self.players.iter().position(is_it)?)))
     }
 
     /// A player, to do what its client wants or to [pump](Player::pump) it. From now on [`Self::wake`] shows it again.
@@ -563,7 +564,7 @@ impl<'t, 'n> Directory<'t, 'n> {
     pub fn poll_event(&mut self, now: Instant) -> Option<RelayEvent> {
         if self.state.has_events {
             if let Some((place, entry)) = self.streams.iter_mut().enumerate().find(|(_, entry)| entry.events != 0) {
-                let (bit, stream) = (entry.events & entry.events.wrapping_neg(), StreamIndex(place as u16));
+                let (bit, stream) = (entry.events & entry.events.wrapping_neg(), StreamIndex(low_u16(place)));
                 entry.events &= !bit;
                 let publisher = if bit & (REPLACED | REJECTED) != 0 { entry.candidate.take() } else { entry.publisher };
                 return Some(match (bit, publisher) {
@@ -586,7 +587,7 @@ impl<'t, 'n> Directory<'t, 'n> {
             for (place, entry) in self.players.iter_mut().enumerate() {
                 if let Some(playing) = entry.0.as_mut().filter(|playing| playing.place == NONE && playing.is_armed) {
                     playing.is_armed = false;
-                    return Some(RelayEvent::GivenUp { player: PlayerIndex(place as u16), peer: playing.peer });
+                    return Some(RelayEvent::GivenUp { player: PlayerIndex(low_u16(place)), peer: playing.peer });
                 }
             }
             self.state.has_orphans = false;
@@ -649,7 +650,7 @@ impl<'t, 'n> Directory<'t, 'n> {
     fn find(&self, name: StreamName<'_>, publishes: bool) -> Result<StreamIndex, RelayRejection> {
         let (needed, mut room, mut free, mut waited) = (name.len(), 0, None, None);
         for (index, entry) in self.streams.iter().take(usize::from(NONE)).enumerate() {
-            let place = StreamIndex(index as u16);
+            let place = StreamIndex(low_u16(index));
             if !entry.is_free() && name.is(entry.name()) {
                 return Ok(place);
             }
@@ -677,7 +678,7 @@ impl<'t, 'n> Directory<'t, 'n> {
     fn rename(&mut self, place: StreamIndex, name: StreamName<'_>) {
         let Some(entry) = self.streams.get_mut(place.get()) else { return };
         // `find` has seen that it fits.
-        entry.length = name.emit(entry.name).map_or(0, |name| name.len() as u16);
+        entry.length = name.emit(entry.name).map_or(0, |name| low_u16(name.len()));
         (entry.players, entry.first) = (0, NONE);
     }
 
@@ -709,7 +710,7 @@ impl<'t, 'n> Directory<'t, 'n> {
         let index = self.players.iter().take(usize::from(NONE)).position(|entry| entry.0.is_none())?;
         let entry = self.streams.get_mut(usize::from(place));
         let generation = entry.as_ref().map_or(Generation(0), |entry| entry.generation);
-        let link = entry.map_or(NONE, |entry| core::mem::replace(&mut entry.first, index as u16));
+        let link = entry.map_or(NONE, |entry| core::mem::replace(&mut entry.first, low_u16(index)));
         let playing = Playing {
             peer,
             player: Player::new(stream, generation),
@@ -722,7 +723,7 @@ impl<'t, 'n> Directory<'t, 'n> {
         };
         self.state.has_orphans |= place == NONE;
         self.players.get_mut(index)?.0 = Some(playing);
-        Some(PlayerIndex(index as u16))
+        Some(PlayerIndex(low_u16(index)))
     }
 }
 

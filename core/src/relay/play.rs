@@ -4,6 +4,7 @@ use super::cached::HeaderCache;
 use super::cursor::{Cursor, Overtaken, Stage};
 use super::record::{PartialMessage, Place, Position, payload};
 use super::ring::Ring;
+use crate::bytes::low_u32;
 use crate::fmt::impl_format;
 use crate::message::{MessageHeader, MessageKind, StreamId};
 
@@ -47,7 +48,7 @@ impl Ring<'_> {
                 Stage::HeaderCache => {
                     let cached = self.due(cursor);
                     if let Some(cached) = cached.filter(|_| cursor.is_inside) {
-                        if cached.position as u32 != cursor.cached {
+                        if low_half(cached.position) != cursor.cached {
                             return Err(Overtaken);
                         }
                         return Ok(Some(Piece { begin: None, parts: [cached.rest(cursor.taken), &[]] }));
@@ -73,7 +74,7 @@ impl Ring<'_> {
                         return Ok(None);
                     }
                     // It is sent when the next message of the ring has arrived.
-                    let (timestamp, length) = (self.record(at).timestamp(), payload.len() as u32);
+                    let (timestamp, length) = (self.record(at).timestamp(), low_u32(payload.len()));
                     let begin =
                         Some(MessageHeader { timestamp, length, kind: cached.kind, stream: StreamId::CONNECTION });
                     return Ok(Some(Piece { begin, parts: [payload, &[]] }));
@@ -183,7 +184,7 @@ impl Ring<'_> {
     /// The player has begun the message that [`Self::peek`] returned.
     pub fn begin_message(&self, cursor: &mut Cursor) {
         match cursor.stage {
-            Stage::HeaderCache => cursor.cached = self.due(cursor).map_or(0, |cached| cached.position as u32),
+            Stage::HeaderCache => cursor.cached = self.due(cursor).map_or(0, |cached| low_half(cached.position)),
             _ => cursor.is_fresh = false,
         }
         (cursor.is_inside, cursor.taken) = (true, 0);
@@ -191,7 +192,7 @@ impl Ring<'_> {
 
     /// The player has sent this number of bytes from the start of what [`Self::peek`] returned.
     pub fn advance(&self, cursor: &mut Cursor, bytes: usize) {
-        cursor.taken = cursor.taken.saturating_add(bytes as u32);
+        cursor.taken = cursor.taken.saturating_add(low_u32(bytes));
     }
 
     /// The player has sent the message to its end.
@@ -214,4 +215,10 @@ impl Ring<'_> {
         let start = if cursor.stage == Stage::Seek { self.store.head() } else { cursor.at.0 };
         self.store.head().saturating_sub(start)
     }
+}
+
+/// The low 32 bits of a position, which tell the cached headers apart.
+#[expect(clippy::cast_possible_truncation, reason = "that is what the function is for")]
+const fn low_half(position: u64) -> u32 {
+    position as u32
 }

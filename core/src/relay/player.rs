@@ -5,6 +5,7 @@ use core::fmt;
 use super::cursor::{Cursor, Overtaken};
 use super::play::{Piece, zeros};
 use super::ring::Ring;
+use crate::bytes::low_u8;
 use crate::chunk::ChunkStreamId;
 use crate::fmt::impl_format;
 use crate::message::{MessageKind, StreamId};
@@ -203,7 +204,7 @@ impl Player {
             }
             if let Some(header) = piece.begin {
                 let csid = session.begin_media(header.kind, self.stream, header.timestamp, header.length)?;
-                self.csid = csid.value() as u8;
+                self.csid = low_u8(csid.value() as usize);
                 ring.begin_message(&mut self.cursor);
             }
             let (csid, before) = (ChunkStreamId(u32::from(self.csid)), written);

@@ -6,6 +6,7 @@ use super::cached::HeaderCache;
 use super::config::RelayConfig;
 use super::record::{PartialMessage, Place, RECORD, Record, payload};
 use super::store::Store;
+use crate::bytes::low_u32;
 use crate::chunk::{ChunkStreamId, Fragment};
 use crate::fmt::impl_format;
 use crate::media::FrameClass;
@@ -141,7 +142,7 @@ impl<'b> Ring<'b> {
             return self.cut_off(Some(fragment.csid));
         }
         self.store.write(payload(partial.place.at).wrapping_add(u64::from(partial.arrived)), fragment.data);
-        partial.arrived = partial.arrived.wrapping_add(fragment.data.len() as u32);
+        partial.arrived = partial.arrived.wrapping_add(low_u32(fragment.data.len()));
         let is_last = partial.arrived == partial.length;
         if partial.class.is_none() {
             partial.class = self.classify(&partial, fragment, is_last);

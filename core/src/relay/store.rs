@@ -80,6 +80,7 @@ impl<'b> Store<'b> {
         copied.wrapping_add(copy(second, to.get_mut(copied..).unwrap_or(&mut [])))
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "the difference is at most two ring lengths")]
     fn index(&self, position: u64) -> usize {
         let capacity = self.bytes.len();
         // A position that is not gone is at most two ring lengths behind the head: one written, one reserved.

@@ -3,6 +3,7 @@
 //! Bytes are counted from the end of the handshake, modulo 2³². Missing acknowledgements never stop us: real peers count
 //! from another point, in constant steps, modulo 2³¹, or not at all.
 
+use crate::bytes::low_u32;
 use crate::control::{Control, Limit, UserControlEvent};
 use crate::fmt::info;
 
@@ -56,7 +57,7 @@ impl Flow {
     /// Counts received bytes.
     #[inline]
     pub(super) fn receive(&mut self, bytes: usize) {
-        self.received = self.received.wrapping_add(bytes as u32);
+        self.received = self.received.wrapping_add(low_u32(bytes));
     }
 
     fn acknowledgement_due(&self) -> bool {

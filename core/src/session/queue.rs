@@ -100,7 +100,7 @@ impl<'b> Queue<'b> {
         let emitted = emit(&mut encoder, values);
         let length = encoder.len();
         emitted.map_err(|full| BufferFull { needed: before.saturating_add(kept).saturating_add(full.needed) })?;
-        let further = (length.saturating_sub(1) as u32 / chunk_size) as usize;
+        let further = (low_u32(length.saturating_sub(1)) / chunk_size) as usize;
         let needed = before.wrapping_add(length).wrapping_add(further);
         let message = messages.get_mut(self.end..needed).and_then(<[u8]>::split_first_chunk_mut);
         let Some((header, payload)) = message else { return Err(BufferFull { needed: needed.wrapping_add(kept) }) };
@@ -149,7 +149,7 @@ fn insert_chunk_headers(payload: &mut [u8], length: usize, chunk_size: NonZeroU3
         if let Some(place) = payload.get_mut(to) {
             *place = byte;
         }
-        if from as u32 % chunk_size == 0 {
+        if low_u32(from) % chunk_size == 0 {
             to = to.wrapping_sub(1);
             if let Some(place) = payload.get_mut(to) {
                 *place = header;

@@ -171,13 +171,12 @@ impl Head {
         let (value, mut fields) = (value.trim_ascii(), self.fields);
         if name.eq_ignore_ascii_case(b"content-length") {
             let length = digits(value).filter(|_| !is_cut).ok_or(HeadError::LengthInvalid)?;
-            if length > u64::from(MAX_LENGTH) {
-                return Err(HeadError::LengthTooLarge);
-            }
-            if fields.length.is_some_and(|other| u64::from(other) != length) {
+            let length = u32::try_from(length).ok().filter(|length| *length <= MAX_LENGTH);
+            let length = length.ok_or(HeadError::LengthTooLarge)?;
+            if fields.length.is_some_and(|other| other != length) {
                 return Err(HeadError::LengthInvalid);
             }
-            fields.length = Some(length as u32);
+            fields.length = Some(length);
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             return Err(HeadError::Chunked);
         } else if name.eq_ignore_ascii_case(b"connection") {

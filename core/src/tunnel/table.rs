@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::request::hex;
+use crate::bytes::low_u8;
 use crate::fmt::impl_format;
 use crate::time::{Instant, millis};
 
@@ -134,7 +135,7 @@ impl<'p, const N: usize> Tunnels<'p, N> {
         let limit = self.idle_millis;
         let is_over = |slot: &Slot| slot.is_open && slot.owned_by == 0 && now >= slot.heard.after_millis(limit);
         let place = self.slots.iter().position(is_over)?;
-        let tunnel = TunnelId(place as u8);
+        let tunnel = TunnelId(low_u8(place));
         self.close(tunnel);
         Some(tunnel)
     }
@@ -165,13 +166,13 @@ impl<'p, const N: usize> Tunnels<'p, N> {
         }
         let (place, slot) = self.slots.iter_mut().take(255).enumerate().find(|(_, slot)| !slot.is_open)?;
         *slot = Slot { id, is_open: true, next: None, owned_by: 0, quiet: 0, heard: now };
-        Some((TunnelId(place as u8), hex(&id)))
+        Some((TunnelId(low_u8(place)), hex(&id)))
     }
 
     /// Returns the tunnel with this id. The time does not depend on how many bytes match.
     pub(super) fn find(&self, id: &[u8; ID]) -> Option<TunnelId> {
         let is_it = |slot: &Slot| slot.id.iter().zip(id).fold(0, |all, (a, b)| all | (a ^ b)) == 0;
-        self.slots.iter().position(|slot| slot.is_open && is_it(slot)).map(|place| TunnelId(place as u8))
+        self.slots.iter().position(|slot| slot.is_open && is_it(slot)).map(|place| TunnelId(low_u8(place)))
     }
 
     /// Begins a request of a tunnel and returns the number of its owner. Returns `None` if the tunnel has an owner, or if
@@ -202,7 +203,7 @@ impl<'p, const N: usize> Tunnels<'p, N> {
     /// The polling hint for a response.
     pub(super) fn hint(&mut self, tunnel: TunnelId, is_poll: bool, is_empty: bool) -> u8 {
         let Some(slot) = self.slot(tunnel) else { return 0 };
-        slot.quiet = if is_poll && is_empty { slot.quiet.saturating_add(1).min(HINTS.len() as u8) } else { 0 };
+        slot.quiet = if is_poll && is_empty { slot.quiet.saturating_add(1).min(low_u8(HINTS.len())) } else { 0 };
         HINTS.get(usize::from(slot.quiet.saturating_sub(1))).copied().unwrap_or(1)
     }
 

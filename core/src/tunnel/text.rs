@@ -1,6 +1,6 @@
 //! Writing of heads from parts, resumable at any byte.
 
-use crate::bytes::copy;
+use crate::bytes::{copy, low_u8};
 
 /// Writes the concatenation of `parts` from byte `sent` on. Returns the number of bytes written, and whether the end was
 /// reached.
@@ -40,7 +40,7 @@ impl Decimal {
 
     /// Adds spaces in front up to `width` digits.
     pub(super) fn padded(mut self, width: usize) -> Self {
-        let start = 10_u8.wrapping_sub(width.min(10) as u8).min(self.start);
+        let start = 10_u8.wrapping_sub(low_u8(width.min(10))).min(self.start);
         let places = self.digits.get_mut(usize::from(start)..usize::from(self.start));
         places.into_iter().flatten().for_each(|place| *place = b' ');
         Self { start, ..self }

@@ -4,6 +4,7 @@
 //! never occur, since encoders put a byte 3 between (emulation prevention). Those bytes belong to the unit in both
 //! formats, so nothing here touches them.
 
+use crate::bytes::low_u32;
 use crate::fmt::impl_format;
 use core::cell::Cell;
 use core::fmt;
@@ -140,7 +141,7 @@ pub fn to_length_prefixed(buffer: &mut [u8], length: usize) -> Result<usize, NoR
         // The unit is all that follows its place.
         let unit_at = room.len().wrapping_sub(length);
         if let Some((prefix, place)) = room.split_first_chunk_mut() {
-            *prefix = (length as u32).to_be_bytes();
+            *prefix = low_u32(length).to_be_bytes();
             move_down(place, unit_at.wrapping_sub(LENGTH_SIZE));
         }
         end = end.wrapping_add(LENGTH_SIZE).wrapping_add(length);

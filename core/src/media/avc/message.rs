@@ -4,6 +4,7 @@ use core::fmt;
 
 use super::UnitType;
 use super::annex_b::LENGTH_SIZE;
+use crate::bytes::low_u32;
 use crate::fmt::impl_format;
 use crate::media::video::{AvcPacket, FrameType, HEADER_SIZE, VideoTagHeader};
 
@@ -69,7 +70,7 @@ impl<'a, const UNITS: usize> Message<'a, UNITS> {
             header: [0; HEADER_SIZE],
             units: [no_unit; UNITS],
             count: 0,
-            length: HEADER_SIZE as u32,
+            length: low_u32(HEADER_SIZE),
             is_keyframe: false,
         };
         for unit in units {
@@ -78,7 +79,7 @@ impl<'a, const UNITS: usize> Message<'a, UNITS> {
                 *place = (length.to_be_bytes(), unit);
             }
             message.count = message.count.wrapping_add(1);
-            message.length = message.length.saturating_add(length).saturating_add(LENGTH_SIZE as u32);
+            message.length = message.length.saturating_add(length).saturating_add(low_u32(LENGTH_SIZE));
             message.is_keyframe |= UnitType::of(unit) == Some(UnitType::IDR_SLICE);
         }
         if message.count > UNITS {

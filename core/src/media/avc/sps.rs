@@ -1,6 +1,7 @@
 //! Sequence parameter sets (ISO/IEC 14496-10, 7.3.2.1.1).
 
 use super::UnitType;
+use crate::bytes::low_u8;
 use crate::media::bits::Bits;
 
 /// The profiles whose parameter sets have no chroma format and no bit depths: Baseline, Main and Extended. They are 4:2:0
@@ -41,8 +42,8 @@ impl Sps {
             return None;
         }
         let bits = &mut Bits::of_unit(unit);
-        let (_header, profile) = (bits.number(8)?, bits.number(8)? as u8);
-        let (constraints, level) = (bits.number(8)? as u8, bits.number(8)? as u8);
+        let (_header, profile) = (bits.number(8)?, low_u8(bits.number(8)? as usize));
+        let (constraints, level) = (low_u8(bits.number(8)? as usize), low_u8(bits.number(8)? as usize));
         let _id = bits.exp_golomb()?;
         let (mut chroma_format, mut separate_planes, mut luma_depth, mut chroma_depth) = (1, false, 8, 8);
         if has_chroma_format(profile) {
@@ -98,7 +99,7 @@ const fn has_chroma_format(profile: u8) -> bool {
 
 /// Reads a number. Returns `None` if it is more than `limit`.
 fn at_most(limit: u32, bits: &mut Bits<'_>) -> Option<u8> {
-    bits.exp_golomb().filter(|number| *number <= limit).map(|number| number as u8)
+    bits.exp_golomb().filter(|number| *number <= limit).map(|number| low_u8(number as usize))
 }
 
 /// The pixels in `less_one + 1` macroblocks of 16 pixels.

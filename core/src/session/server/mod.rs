@@ -121,7 +121,7 @@ impl Role for ServerRole {
         }
         (server.since, server.role.pinged) = (OptionalInstant::at(now), true);
         // The time in the ping is for us alone. If the queue is full, the client has been deaf, not silent.
-        let ping = UserControlEvent::PingRequest(now.as_micros() as u32);
+        let ping = UserControlEvent::PingRequest(now.low_micros());
         let _ = server.link.queue_control(Control::User(ping));
         true
     }

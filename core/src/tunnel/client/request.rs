@@ -3,6 +3,7 @@
 use super::super::text::{Decimal, put};
 use super::super::{CONTENT_TYPE, MAX_BODY};
 use super::{Out, Request, TunnelClient};
+use crate::bytes::low_u32;
 use crate::time::Instant;
 
 impl TunnelClient<'_> {
@@ -16,7 +17,7 @@ impl TunnelClient<'_> {
         if self.out == Out::Idle
             && let Some(request) = self.due(now, waiting)
         {
-            let length = if request == Request::Send { waiting.min(MAX_BODY) as u32 } else { 1 };
+            let length = if request == Request::Send { low_u32(waiting.min(MAX_BODY)) } else { 1 };
             (self.request, self.length, self.sent, self.out) = (request, length, 0, Out::Head);
             (self.since, self.send_early) = (now, false);
             self.outstanding = self.outstanding.wrapping_add(1);
@@ -34,7 +35,7 @@ impl TunnelClient<'_> {
     pub(super) fn filled(&mut self, now: Instant, bytes: usize) {
         if bytes > 0 {
             self.since = now;
-            self.sent = self.sent.wrapping_add(bytes as u32);
+            self.sent = self.sent.wrapping_add(low_u32(bytes));
             if self.sent == self.length {
                 self.out = Out::Idle;
             }
@@ -91,7 +92,7 @@ impl TunnelClient<'_> {
             if self.request == Request::Send { b"" } else { &[0] },
         ];
         let (written, is_end) = put(parts, self.sent as usize, out);
-        self.sent = self.sent.wrapping_add(written as u32);
+        self.sent = self.sent.wrapping_add(low_u32(written));
         if is_end {
             self.out = if self.request == Request::Send { Out::Body } else { Out::Idle };
             self.sent = 0;

@@ -9,7 +9,7 @@ use nom::{IResult, Parser};
 use super::super::head::{HeadError, Progress, digits, version};
 use super::super::{MAX_ID, TunnelError};
 use super::{In, Request, TunnelClient};
-use crate::bytes::copy;
+use crate::bytes::{copy, low_u8, low_u32};
 use crate::time::Instant;
 
 /// The shortest pause in ms before a poll, after a response with data.
@@ -56,11 +56,11 @@ impl TunnelClient<'_> {
                     let place = self.id.get_mut(usize::from(self.id_length)..).unwrap_or(&mut []);
                     // An id that is too long is detected when it is complete.
                     let copied = copy(id, place);
-                    self.id_length = self.id_length.wrapping_add(copied as u8);
+                    self.id_length = self.id_length.wrapping_add(low_u8(copied));
                     if id.get(copied..).is_some_and(|rest| !rest.trim_ascii().is_empty()) {
                         return Err(TunnelError::IdTooLong);
                     }
-                    self.left = self.left.wrapping_sub(id.len() as u32);
+                    self.left = self.left.wrapping_sub(low_u32(id.len()));
                     *input = rest;
                 }
                 In::Hint => {
@@ -73,7 +73,7 @@ impl TunnelClient<'_> {
                 In::Skip => {
                     let skipped = input.len().min(self.left as usize);
                     *input = input.get(skipped..).unwrap_or(&[]);
-                    self.left = self.left.wrapping_sub(skipped as u32);
+                    self.left = self.left.wrapping_sub(low_u32(skipped));
                 }
             }
         }
@@ -108,7 +108,7 @@ impl TunnelClient<'_> {
     #[inline(never)]
     pub(super) fn took(&mut self, now: Instant, bytes: usize) {
         if bytes > 0 {
-            (self.left, self.has_data) = (self.left.wrapping_sub(bytes as u32), true);
+            (self.left, self.has_data) = (self.left.wrapping_sub(low_u32(bytes)), true);
             self.since = now;
             if self.left == 0 {
                 self.failed = self.complete(now).err();
@@ -151,7 +151,7 @@ impl TunnelClient<'_> {
         if id.is_empty() || !id.iter().all(is_fit) {
             return Err(TunnelError::IdInvalid);
         }
-        self.id_length = id.len() as u8;
+        self.id_length = low_u8(id.len());
         Ok(())
     }
 }
@@ -159,7 +159,7 @@ impl TunnelClient<'_> {
 /// Parses `HTTP-version SP status-code SP [reason-phrase]` (RFC 9112, section 4). Returns whether the version is 1.0, and the
 /// code. Some servers omit the second space.
 fn status_line(line: &[u8]) -> IResult<&[u8], (bool, u16)> {
-    let code = map_opt(take(3_usize), |code| digits(code).map(|code| code as u16));
+    let code = map_opt(take(3_usize), |code| digits(code).and_then(|code| u16::try_from(code).ok()));
     let (rest, (is_old, code)) = separated_pair(version, tag(" "), code).parse(line)?;
     let (rest, _) = alt((tag(" "), eof)).parse(rest)?;
     Ok((rest, (is_old, code)))

@@ -3,6 +3,7 @@
 use super::super::text::{Decimal, put};
 use super::super::{CONTENT_TYPE, MAX_BODY, MIN_ANSWER, Tunnels};
 use super::{Answer, In, Out, TunnelConnection};
+use crate::bytes::low_u32;
 use crate::time::Instant;
 
 impl TunnelConnection {
@@ -27,7 +28,7 @@ impl TunnelConnection {
             Some(room) => fill(room).min(room.len()),
         };
         if self.out == Out::Body {
-            self.sent = self.sent.wrapping_add(filled as u32);
+            self.sent = self.sent.wrapping_add(low_u32(filled));
             if self.sent == self.length {
                 self.end_answer(now, tunnels);
             }
@@ -80,7 +81,7 @@ impl TunnelConnection {
     #[inline(never)]
     fn shorten(&mut self, filled: usize, out: &mut [u8]) {
         let width = Decimal::new(self.length.wrapping_add(1)).as_bytes().len();
-        (self.length, self.sent) = (filled as u32, 0);
+        (self.length, self.sent) = (low_u32(filled), 0);
         self.put_answer(None, width, out);
     }
 
@@ -130,7 +131,7 @@ impl TunnelConnection {
         self.keep_alive &= !self.is_last;
         // Ids, pages and hints are written together with the head and are not counted here.
         self.length = match self.answer {
-            Answer::Session { .. } => waiting.min(MAX_BODY.wrapping_sub(1)) as u32,
+            Answer::Session { .. } => low_u32(waiting.min(MAX_BODY.wrapping_sub(1))),
             _ => 0,
         };
         (self.out, self.sent) = (Out::Head, 0);
@@ -147,7 +148,7 @@ impl TunnelConnection {
             Answer::Page => (200, page.unwrap_or("").as_bytes(), b""),
             Answer::Status(status) => (*status, b"", b""),
         };
-        let length = self.length.saturating_add(front.len() as u32).saturating_add(newline.len() as u32);
+        let length = self.length.saturating_add(low_u32(front.len())).saturating_add(low_u32(newline.len()));
         let (code, length) = (Decimal::new(u32::from(status)), Decimal::new(length).padded(width));
         let reason: &[u8] = match status {
             200 => b" OK",
@@ -181,7 +182,7 @@ impl TunnelConnection {
             newline,
         ];
         let (written, is_end) = put(parts, self.sent as usize, out);
-        self.sent = self.sent.wrapping_add(written as u32);
+        self.sent = self.sent.wrapping_add(low_u32(written));
         if is_end {
             (self.out, self.sent) = (Out::Body, 0);
         }

@@ -17,6 +17,7 @@ use super::head::{Head, HeadError, Progress};
 use super::request::{Ask, Line, parse};
 use super::table::ID;
 use super::{TunnelEvent, TunnelId, TunnelRefusal, Tunnels};
+use crate::bytes::low_u32;
 use crate::fmt::impl_format;
 use crate::time::Instant;
 
@@ -171,7 +172,7 @@ impl TunnelConnection {
                     }
                     let skipped = input.len().min(self.left as usize);
                     *input = input.get(skipped..).unwrap_or(&[]);
-                    self.left = self.left.wrapping_sub(skipped as u32);
+                    self.left = self.left.wrapping_sub(low_u32(skipped));
                 }
                 In::Asking | In::Answered | In::Over => return None,
             }
@@ -186,7 +187,7 @@ impl TunnelConnection {
         let result = take(&mut data);
         let taken = length.wrapping_sub(data.len());
         *input = input.get(taken..).unwrap_or(&[]);
-        self.left = self.left.wrapping_sub(taken as u32);
+        self.left = self.left.wrapping_sub(low_u32(taken));
         self.progress(now, taken);
         result
     }
