@@ -1,10 +1,14 @@
 //! The board's own: registers, interrupts, clock, sleep, and what semihosting gives.
 
+mod button;
 pub mod executor;
 pub mod host;
 pub mod network;
 pub mod stack;
 pub mod time;
+
+pub use button::Button;
+pub use camera::{Encoder, Microphone};
 
 use cortex_m::interrupt::InterruptNumber;
 use cortex_m::peripheral::NVIC;

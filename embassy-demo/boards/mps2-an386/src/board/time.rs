@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use core::task::Waker;
 
 use critical_section::{CriticalSection, Mutex};
-use embassy_time_driver::Driver;
+use embassy_time_driver::{Driver, TICK_HZ};
 use embassy_time_queue_utils::Queue;
 
 use super::{Interrupt, unmask};
@@ -80,17 +80,37 @@ fn read() -> (u32, u32) {
     })
 }
 
-/// A round is 25 times so many counts and 21 more. (The processor divides 32 bits at once; 64 take a hundred instructions,
-/// and everybody asks for the time.)
-const fn micros(rounds: u32, count: u32) -> u64 {
+/// The ticks of the clock after so many counts.
+///
+/// At 1 MHz a round is 25 times so many counts and 21 more. (The processor divides 32 bits at once; 64 take a hundred
+/// instructions, and everybody asks for the time.) At another frequency 64 bits are divided.
+const fn ticks(rounds: u32, count: u32) -> u64 {
     const ROUND: u64 = 1 << 32;
-    let rest = (count % COUNTS as u32 + rounds * (ROUND % COUNTS) as u32) / COUNTS as u32;
-    rounds as u64 * (ROUND / COUNTS) + (count / COUNTS as u32) as u64 + rest as u64
+    if TICK_HZ == 1_000_000 {
+        let rest = (count % COUNTS as u32 + rounds * (ROUND % COUNTS) as u32) / COUNTS as u32;
+        return rounds as u64 * (ROUND / COUNTS) + (count / COUNTS as u32) as u64 + rest as u64;
+    }
+    let (counts, per_tick) = ((rounds as u64) << 32 | count as u64, PER_TICKS);
+    counts / per_tick.0 * per_tick.1 + counts % per_tick.0 * per_tick.1 / per_tick.0
 }
 
+/// So many counts are so many ticks.
+const PER_TICKS: (u64, u64) = {
+    let (mut counts, mut ticks) = (COUNTS * 1_000_000, TICK_HZ);
+    while counts.is_multiple_of(2) && ticks.is_multiple_of(2) {
+        (counts, ticks) = (counts / 2, ticks / 2);
+    }
+    (counts, ticks)
+};
+
 const _: () = {
-    assert!(micros(0, 49) == 1 && micros(1, 3) == (1 << 32) / 25 && micros(1, 4) == ((1 << 32) + 4) / 25);
-    assert!(micros(7, u32::MAX) == (8 * (1 << 32) - 1) / 25);
+    if TICK_HZ == 1_000_000 {
+        assert!(ticks(0, 49) == 1 && ticks(1, 3) == (1 << 32) / 25 && ticks(1, 4) == ((1 << 32) + 4) / 25);
+        assert!(ticks(7, u32::MAX) == (8 * (1 << 32) - 1) / 25);
+    } else if TICK_HZ == 32_768 {
+        assert!(ticks(0, 762) == 0 && ticks(0, 763) == 1 && ticks(0, 25_000_000) == 32_768);
+        assert!(ticks(25, 0) == 25 * (1 << 32) * 512 / 390_625);
+    }
 };
 
 impl Clock {
@@ -109,7 +129,8 @@ impl Clock {
                 continue;
             }
             // What is farther away takes several alarms.
-            let counts = ((next - now) * COUNTS).min(u64::from(u32::MAX));
+            let (counts, ticks) = PER_TICKS;
+            let counts = ((next - now).saturating_mul(counts).div_ceil(ticks)).min(u64::from(u32::MAX));
             ALARM.write(Timer::RELOAD, 0);
             ALARM.write(Timer::VALUE, counts as u32);
             ALARM.write(Timer::CTRL, Timer::ENABLE | Timer::ENABLE_INTERRUPT);
@@ -125,7 +146,7 @@ impl Clock {
 impl Driver for Clock {
     fn now(&self) -> u64 {
         let (rounds, count) = read();
-        micros(rounds, count)
+        ticks(rounds, count)
     }
 
     fn schedule_wake(&self, at: u64, waker: &Waker) {
