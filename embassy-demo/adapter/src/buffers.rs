@@ -47,15 +47,6 @@ pub(crate) struct Lent<'a> {
     pub(crate) buffers: SessionBuffers<'a>,
 }
 
-impl Lent<'_> {
-    /// The same for a while.
-    pub(crate) fn again(&mut self) -> Lent<'_> {
-        let Self { rx, tx, gather, buffers } = self;
-        let buffers = SessionBuffers { scratch: &mut *buffers.scratch, control: &mut *buffers.control };
-        Lent { rx, tx, gather, buffers }
-    }
-}
-
 impl_format!(
     Debug,
     [

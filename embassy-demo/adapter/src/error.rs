@@ -29,7 +29,7 @@ pub enum Error {
     NoNetwork,
     /// The host has no address; every port of the plan reports that.
     Resolve(ResolveError),
-    /// No port answered with RTMP: the plan tells what came of each. A [`Station`](crate::Station) keeps its plan to itself;
+    /// No port answered with RTMP: the plan tells what came of each. A [`LiveRunner`](crate::LiveRunner) keeps its plan to itself;
     /// [`test_ports`](crate::test_ports) tells the same.
     Exhausted,
     /// The server said no.

@@ -15,7 +15,7 @@
 //!
 //! | To | there is |
 //! |---|---|
-//! | keep a camera on the air, whatever becomes of the connection | [`Station`], which publishes a [`Source`] |
+//! | publish from a camera for as long as it runs, and connect again when the connection is lost | [`Live`]: [`new`] |
 //! | publish on one connection | [`Publisher`] |
 //! | play | [`Player`], which hands on to a [`PlayHandler`] |
 //! | take publishers in, and relay them to players | [`Server`], which asks a [`Handler`] |
@@ -25,28 +25,69 @@
 //! without having it on the stack first. `StackResources` needs a socket for each session, and two more for DHCP and DNS.
 //!
 //! # Publishing
-//! Most cameras want a [`Station`]: it connects, and connects again, and leaves frames out when the server is too slow.
+//! A camera wants [`Live`]: a runner connects, and connects again, and handles send from tasks of their own. All memory is a
+//! static, and nothing is copied: a picture is lent from the encoder's DMA buffer until it is in the socket.
 //!
 //! ```no_run
 //! use embassy_net::Stack;
-//! use embassy_time::Timer;
-//! use embedded_rtmp_embassy::{Memory, Source, Station, StationOptions};
+//! use embedded_rtmp_embassy as rtmp;
+//! use embedded_rtmp_embassy::rand_core::CryptoRng;
+//! use embedded_rtmp_embassy::{Config, Live, LiveRunner, Picture, SendOutcome, State, Tracks};
 //!
-//! async fn stay_on_air(stack: Stack<'static>, memory: &'static mut Memory<4096, 8192>, mut camera: impl Source) -> ! {
-//!     let mut entropy = || [0; 32]; // from the random number generator
-//!     let mut station = Station::new(stack, memory, &mut entropy, &StationOptions::DEFAULT);
+//! static STATE: State<4096, 8192> = State::new();
+//!
+//! // Without a port in the URL, 1935, 80, 443 and a tunnel are tried in turn; with one, that alone.
+//! fn start(stack: Stack<'static>, rng: impl CryptoRng) -> Live {
+//!     let (live, runner) = rtmp::new(stack, &STATE, rng, Config::new("rtmp://media.example/live/camera-7"));
+//!     spawn(network_task(runner));
+//!     // The parameter sets come in band; otherwise `Tracks::h264(sps, pps)`.
+//!     live.set_tracks(Tracks::h264_in_band().aac(&[0x12, 0x10]));
+//!     spawn(video_task(live.clone()));
+//!     spawn(audio_task(live.clone()));
+//!     spawn(status_task(live.clone()));
+//!     live // for a button: `live.stop().await`, `live.start()`
+//! }
+//!
+//! async fn network_task(runner: LiveRunner<impl CryptoRng>) -> ! {
+//!     runner.run().await // waits for DHCP, connects, reconnects, keeps the time
+//! }
+//!
+//! async fn video_task(live: Live) -> ! {
+//!     let mut encoder = Encoder;
 //!     loop {
-//!         // Waits for DHCP. Without a port in it 1935, 80, 443 and a tunnel are tried in turn; with one, that alone.
-//!         let result = station.publish("rtmp://media.example/live/camera-7", &mut camera).await;
-//!         if let Err(error) = result {
-//!             println!("{error}: {:?}", station.counters()); // never got through, or lost for longer than `Retry` allows
+//!         // In microseconds of the encoder's clock; the units lie in its buffer, without start codes.
+//!         let (pts, dts, is_key, units) = encoder.picture().await;
+//!         if live.video().send(Picture::new(pts, dts, is_key, units)).await != SendOutcome::Sent {
+//!             // Dropped: offline, or too late. The next keyframe is asked for where it is needed.
 //!         }
-//!         Timer::after_secs(30).await;
 //!     }
 //! }
+//!
+//! async fn audio_task(live: Live) -> ! {
+//!     let mut microphone = Microphone;
+//!     loop {
+//!         let (pts, frame) = microphone.frame().await;
+//!         live.audio().send(pts, frame).await; // passes between the chunks of a large picture
+//!     }
+//! }
+//!
+//! async fn status_task(mut live: Live) -> ! {
+//!     loop {
+//!         let status = live.changed().await;
+//!         println!("{:?} {:?} {:?}", status.phase, status.port, status.last_error);
+//!     }
+//! }
+//! # struct Encoder;
+//! # impl Encoder { async fn picture(&mut self) -> (u64, u64, bool, &[&[u8]]) { (0, 0, true, &[]) } }
+//! # struct Microphone;
+//! # impl Microphone { async fn frame(&mut self) -> (u64, &[u8]) { (0, &[]) } }
+//! # fn spawn<T>(_: impl Future<Output = T>) {}
 //! ```
 //!
-//! What the camera must do is shown at [`Source`]. With a [`Publisher`] each connection is your own:
+//! An encoder that makes keyframes on request waits for [`Live::keyframe_wanted`] beside its pictures, with `select`. A whole
+//! camera is `embassy-demo/boards/mps2-an386/src/bin/camera.rs`.
+//!
+//! With a [`Publisher`] each connection is your own:
 //!
 //! ```no_run
 //! use embassy_futures::select::{Either, select};
@@ -221,12 +262,11 @@ pub use client::ports::test_ports;
 pub use client::publisher::{Parts, Publisher, Runner};
 pub use client::resolve::ResolveError;
 pub use client::sender::Sender;
-pub use client::station::{Clip, Counters, Frame, MAX_PARTS, Retry, Source, Station, StationOptions, Tally};
 pub use embedded_rtmp::relay::Played;
 pub use error::{Error, Refusal};
 pub use live::{
-    Audio, Config, Counters as LiveCounters, DropReason, Live, LiveRunner, MAX_AAC_CONFIG, MAX_PARAMETER_SETS, Phase,
-    Picture, Retry as LiveRetry, SendOutcome, Sending, State, Status, Stopped, Tally as LiveTally, Tracks, Video, new,
+    Audio, Config, Counters, DropReason, Live, LiveRunner, MAX_AAC_CONFIG, MAX_PARAMETER_SETS, Phase, Picture, Retry,
+    SendOutcome, Sending, State, Status, Stopped, Tally, Tracks, Video, new,
 };
 pub use server::handler::{Handler, Origin, Rejection, SessionId};
 pub use server::relay::StreamMemory;

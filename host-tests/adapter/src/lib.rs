@@ -27,7 +27,6 @@ mod rtmpt;
 #[cfg(feature = "rtmpt")]
 mod rtmpt_connections;
 mod server;
-mod station;
 mod streams;
 mod switch;
 mod transfer;

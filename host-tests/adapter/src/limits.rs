@@ -6,11 +6,11 @@ use embedded_rtmp_embassy::embedded_rtmp::message::Timestamp;
 use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Limits, Plan};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{
-    ClientOptions, Clip, KeepAlive, Publisher, Retry, Server, ServerOptions, Station, StationOptions,
+    ClientOptions, KeepAlive, Phase, Publisher, Retry, SendOutcome, Server, ServerOptions, Stopped,
 };
 
+use super::live::{Bench, config_to, send, until};
 use super::pair::{Recorded, TestMemory, URL, targets, with_devices};
-use crate::clip::BUNDLED;
 use crate::flv::VIDEO;
 use crate::wire::Wire;
 
@@ -48,16 +48,25 @@ fn limits_without_an_end_never_come() {
             };
             assert!(matches!(select(send, parts.runner.run()).await, Either::First(())));
             publisher.close().await.unwrap();
-
-            let client = ClientOptions { keep_alive: NO_END, ..Default::default() };
-            let retry = Retry { limit: Duration::MAX, first: Duration::MAX, longest: Duration::MAX };
-            let options = StationOptions { client, limits: ENDLESS, retry, ..Default::default() };
-            let (mut memory, mut entropy) = (TestMemory::new(), || [7; 32]);
-            let mut station = Station::new(first, &mut memory, &mut entropy, &options);
-            station.publish("rtmp://10.0.0.2:1935/live/test", &mut Clip::new(BUNDLED, 1).unwrap()).await.unwrap();
         };
         assert!(matches!(select(client, server.run(&mut recorder)).await, Either::First(())));
     });
     assert_eq!(recorded.kinds(0), [VIDEO]);
-    assert_eq!(recorded.kinds(1).len(), 277);
+}
+
+#[test]
+fn a_live_stream_has_limits_without_an_end() {
+    let mut bench = Bench::new(Wire::new());
+    let mut config = config_to("rtmp://10.0.0.2:1935/live/test");
+    config.client.keep_alive = NO_END;
+    config.limits = ENDLESS;
+    config.retry = Retry { limit: Some(Duration::MAX), first: Duration::MAX, longest: Duration::MAX };
+    (config.send_timeout, config.stop_timeout) = (Duration::MAX, Duration::MAX);
+    let (_recorded, mut live) = (bench.serve(), bench.live(config));
+    bench.run(async move {
+        until(&mut live, Phase::Live).await;
+        assert_eq!(send(&live, 0, true, &[0x65; 30_000]).await, SendOutcome::Sent);
+        Timer::after(Duration::from_secs(30)).await;
+        assert_eq!(live.stop().await, Stopped::InOrder);
+    });
 }

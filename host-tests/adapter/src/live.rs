@@ -11,15 +11,17 @@ use embassy_futures::select::{Either, select};
 use embassy_net::{ConfigV4, Ipv4Address, Ipv4Cidr, Stack, StaticConfigV4};
 use embassy_time::{Duration, Instant, Timer, with_timeout};
 use embedded_rtmp_embassy::embedded_rtmp::media::FrameClass;
+use embedded_rtmp_embassy::embedded_rtmp::media::avc::prefixed::Units;
+use embedded_rtmp_embassy::embedded_rtmp::media::video::{AvcPacket, FrameType, VideoTagHeader};
 use embedded_rtmp_embassy::embedded_rtmp::message::{MessageKind, Timestamp};
-use embedded_rtmp_embassy::embedded_rtmp::port_plan::Target;
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Limits, Target};
 use embedded_rtmp_embassy::rand_core::{CryptoRng, RngCore};
 use embedded_rtmp_embassy::{
     ClientOptions, Config, DropReason, Error, Live, Phase, Picture, SendOutcome, Server, ServerOptions, State, Stopped,
     Tracks, new,
 };
 
-use super::pair::{IMPATIENT, LIMITS, Recorded, TestMemory};
+use super::pair::{IMPATIENT, LIMITS, Recorded, TestMemory, clip};
 use crate::clock::block_on_stepped;
 use crate::device::Device;
 use crate::flv::{self, AUDIO, SCRIPT, Tag, VIDEO};
@@ -34,7 +36,7 @@ const TRACKS: Tracks = Tracks::h264(SPS, PPS).aac(&[0x12, 0x10]);
 /// No test may take longer than this: a bound against hanging, not a measure of speed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn millis(millis: u64) -> Duration {
+pub(crate) fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
@@ -64,15 +66,15 @@ impl RngCore for TestRng {
 impl CryptoRng for TestRng {}
 
 /// Two devices on a wire, for as long as the program runs: the memory of a stream is a static.
-struct Bench {
-    wire: &'static Wire,
-    first: Stack<'static>,
-    second: Stack<'static>,
+pub(crate) struct Bench {
+    pub(crate) wire: &'static Wire,
+    pub(crate) first: Stack<'static>,
+    pub(crate) second: Stack<'static>,
     tasks: Vec<Task<'static>>,
 }
 
 impl Bench {
-    fn new(wire: Wire) -> Self {
+    pub(crate) fn new(wire: Wire) -> Self {
         let wire: &'static Wire = Box::leak(Box::new(wire));
         let (first, mut first_runner, first_port) = Box::leak(Device::new()).start(1);
         let (second, mut second_runner, second_port) = Box::leak(Device::new()).start(2);
@@ -85,7 +87,7 @@ impl Bench {
     }
 
     /// Adds a task of its own.
-    fn spawn(&mut self, task: impl Future<Output = ()> + 'static) {
+    pub(crate) fn spawn(&mut self, task: impl Future<Output = ()> + 'static) {
         self.tasks.push(Box::pin(async move {
             task.await;
             std::future::pending().await
@@ -93,7 +95,7 @@ impl Bench {
     }
 
     /// A stream from the first device. The rings have 1 and 4 KiB.
-    fn live(&mut self, config: Config) -> Live {
+    pub(crate) fn live(&mut self, config: Config) -> Live {
         let state: &'static State<1024, 4096> = Box::leak(Box::new(State::new()));
         let (live, runner) = new(self.first, state, TestRng::new(), config);
         live.set_tracks(TRACKS);
@@ -102,23 +104,23 @@ impl Bench {
     }
 
     /// A server on the second device that records, on port 1935.
-    fn serve(&mut self) -> Recorded {
+    pub(crate) fn serve(&mut self) -> Recorded {
         let recorded = Recorded::default();
         let (stack, recording) = (self.second, recorded.clone());
-        self.spawn(async move { serve(stack, recording).await });
+        self.spawn(async move { serve(stack, &[1935], recording).await });
         recorded
     }
 
-    fn run<T: 'static>(self, test: impl Future<Output = T> + 'static) -> T {
+    pub(crate) fn run<T: 'static>(self, test: impl Future<Output = T> + 'static) -> T {
         let test = with_timeout(PATIENCE, test);
         block_on_stepped(tasks::run(test, self.tasks)).expect("the test came to no end")
     }
 }
 
-async fn serve(stack: Stack<'static>, recorded: Recorded) {
+async fn serve(stack: Stack<'static>, ports: &[u16], recorded: Recorded) {
     let mut memory: Box<[TestMemory; 4]> = Box::new([const { TestMemory::new() }; 4]);
     let options = ServerOptions { keep_alive: IMPATIENT, ..Default::default() };
-    let mut server = Server::<4>::new(stack, &[1935], &mut memory, &options).unwrap();
+    let mut server = Server::<4>::new(stack, ports, &mut memory, &options).unwrap();
     server.run(&mut recorded.recorder()).await;
 }
 
@@ -126,7 +128,7 @@ fn config() -> Config {
     config_to(URL)
 }
 
-fn config_to(url: &'static str) -> Config {
+pub(crate) fn config_to(url: &'static str) -> Config {
     let mut config = Config::new(url);
     config.client = ClientOptions { keep_alive: IMPATIENT, ..Default::default() };
     config.limits = LIMITS;
@@ -134,7 +136,7 @@ fn config_to(url: &'static str) -> Config {
     config
 }
 
-async fn until(live: &mut Live, phase: Phase) {
+pub(crate) async fn until(live: &mut Live, phase: Phase) {
     while live.status().phase != phase {
         live.changed().await;
     }
@@ -162,7 +164,7 @@ fn payload(is_key: bool, slice: &[u8]) -> Vec<u8> {
 }
 
 /// Sends a picture of one slice, shown and decoded at so many milliseconds.
-async fn send(live: &Live, at: u64, is_key: bool, slice: &[u8]) -> SendOutcome {
+pub(crate) async fn send(live: &Live, at: u64, is_key: bool, slice: &[u8]) -> SendOutcome {
     live.video().send(Picture::new(at * 1_000, at * 1_000, is_key, &[slice])).await
 }
 
@@ -613,9 +615,9 @@ fn the_first_picture_after_a_reconnection_leaves_within_two_frame_intervals_of_t
     let (stack, recording) = (bench.second, recorded.clone());
     bench.spawn(async move {
         // The server is restarted.
-        with_timeout(millis(800), serve(stack, recording.clone())).await.unwrap_err();
+        with_timeout(millis(800), serve(stack, &[1935], recording.clone())).await.unwrap_err();
         Timer::after(millis(300)).await;
-        serve(stack, recording).await;
+        serve(stack, &[1935], recording).await;
     });
     let mut live = bench.live(config());
     let made = Rc::new(Cell::new(None));
@@ -742,7 +744,7 @@ fn without_tracks_nothing_is_sent_and_parameter_sets_in_band_are_taken_up() {
         let found: Vec<(MessageKind, bool)> =
             tags.iter().map(|tag| (tag.kind, is_sequence_header(tag.kind, tag.data))).collect();
         let (header, picture, script) = ((VIDEO, true), (VIDEO, false), (SCRIPT, false));
-        assert_eq!(found, [script, script, header, picture, picture, script, header, picture]);
+        assert_eq!(found, [script, header, picture, picture, script, header, picture]);
         assert!(tags.iter().filter(|tag| tag.data.len() == 109).all(|tag| tag.data == payload(true, &key)));
     });
 }
@@ -757,6 +759,75 @@ fn two_sends_of_one_kind_at_the_same_time_are_one_too_many() {
         let sent = join(send(&live, 0, true, &key), send(&live, 0, true, &key)).await;
         assert_eq!(sent, (SendOutcome::Sent, SendOutcome::Dropped(DropReason::Busy)));
         assert_eq!(live.status().counters.video.dropped, 1);
+    });
+}
+
+/// The bundled clip, as often as `rounds` says, as fast as the server takes it.
+async fn send_clip(live: &Live, rounds: u64) {
+    for (round, tag) in (0..rounds).flat_map(|round| clip().into_iter().map(move |tag| (round, tag))) {
+        let at = (round * 4_097 + u64::from(tag.timestamp.0)) * 1_000;
+        let outcome = match FrameClass::of(tag.kind, tag.data) {
+            _ if tag.kind == SCRIPT => continue,
+            FrameClass::Configuration => continue,
+            FrameClass::Audio => live.audio().send(at, &tag.data[2..]).await,
+            _ => {
+                let Some((VideoTagHeader::Avc { frame, packet, composition_time }, body)) =
+                    VideoTagHeader::parse(tag.data)
+                else {
+                    panic!("the clip is H.264")
+                };
+                if packet != AvcPacket::NAL_UNITS {
+                    continue;
+                }
+                let units: Vec<&[u8]> = Units::new(4, body).collect();
+                let pts = at.wrapping_add_signed(i64::from(composition_time) * 1_000);
+                live.video().send(Picture::new(pts, at, frame == FrameType::KEY, &units)).await
+            }
+        };
+        assert_eq!(outcome, SendOutcome::Sent);
+    }
+}
+
+#[test]
+fn a_clip_arrives_whole_and_its_rounds_follow_each_other() {
+    let mut bench = Bench::new(Wire::new());
+    let mut patient = config();
+    (patient.drop_limits, patient.send_timeout) = (None, Duration::MAX);
+    let (recorded, mut live) = (bench.serve(), bench.live(patient));
+    bench.run(async move {
+        until(&mut live, Phase::Live).await;
+        send_clip(&live, 3).await;
+        assert_eq!(live.stop().await, Stopped::InOrder);
+        let file = recorded.file(0);
+        let recording = flv::read(&file).unwrap();
+        let clip = clip();
+        let one = |kind| frames(&clip, kind).into_iter().filter(|tag| !tag.data.starts_with(&[0x17, 2]));
+        for kind in [AUDIO, VIDEO] {
+            let expected =
+                (0..3).flat_map(|round| one(kind).map(move |tag| (tag.timestamp.plus(round * 4_097), tag.data)));
+            let found = frames(&recording, kind).into_iter().map(|tag| (tag.timestamp, tag.data));
+            assert!(expected.eq(found), "kind {kind}");
+        }
+        let counters = live.status().counters;
+        assert_eq!((counters.audio.sent, counters.video.sent, counters.connections), (3 * 174, 3 * 100, 1));
+        let bytes = |kind| one(kind).map(|tag| tag.data.len() as u64).sum::<u64>();
+        assert_eq!(counters.bytes, 3 * (bytes(AUDIO) + bytes(VIDEO)));
+        assert_eq!((counters.audio.dropped, counters.video.dropped), (0, 0));
+    });
+}
+
+#[test]
+fn limits_for_several_sockets_try_one_port_after_another() {
+    let mut bench = Bench::new(Wire { dropped_ports: vec![1935], ..Wire::new() });
+    let mut config = config_to("rtmp://10.0.0.2/live/test");
+    config.limits = Limits { tcp: LIMITS.tcp, handshake: LIMITS.handshake, ..Limits::smart(4) };
+    let stack = bench.second;
+    bench.spawn(async move { serve(stack, &[1935, 80], Recorded::default()).await });
+    let mut live = bench.live(config);
+    bench.run(async move {
+        until(&mut live, Phase::Live).await;
+        assert_eq!(live.status().port, Some(Target::rtmp(80)));
+        assert_eq!(live.stop().await, Stopped::InOrder);
     });
 }
 

@@ -7,10 +7,10 @@ use embassy_net::Stack;
 use embassy_net::udp::{PacketMetadata, UdpSocket};
 use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Failure, Limits, Outcome, Plan};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
-use embedded_rtmp_embassy::{ClientOptions, Clip, Error, Publisher, ResolveError, Station, StationOptions};
+use embedded_rtmp_embassy::{ClientOptions, Error, Phase, Publisher, ResolveError, Stopped};
 
+use super::live::{Bench, config_to, until};
 use super::pair::{LIMITS, Recorded, TestMemory, targets, while_serving, with_devices};
-use crate::clip::BUNDLED;
 use crate::wire::Wire;
 
 /// What a query about IPv6 addresses asks for.
@@ -89,21 +89,15 @@ fn a_name_server_that_is_silent_about_another_family_takes_no_address_away() {
 }
 
 #[test]
-fn a_station_keeps_the_addresses_that_it_has_found() {
-    let result = with_devices(&Wire::new(), async |first, second| {
-        let options = StationOptions { limits: LIMITS, ..StationOptions::default() };
-        let (mut memory, mut entropy) = (TestMemory::new(), || [2; 32]);
-        let mut station = Station::new(first, &mut memory, &mut entropy, &options);
-        let mut clip = Clip::new(BUNDLED, 1).unwrap().unpaced();
-        let recorded = Recorded::default();
-        let publishing = station.publish("rtmp://serversilent.test:1935/live/test", &mut clip);
-        let served = while_serving(second, &[1935], &recorded, publishing);
-        match select(served, name_server(second)).await {
-            Either::First(result) => result,
-            Either::Second(()) => unreachable!("the name server runs for ever"),
-        }
+fn a_runner_keeps_the_addresses_that_it_has_found() {
+    let mut bench = Bench::new(Wire::new());
+    let (_recorded, stack) = (bench.serve(), bench.second);
+    bench.spawn(async move { name_server(stack).await });
+    let mut live = bench.live(config_to("rtmp://serversilent.test:1935/live/test"));
+    bench.run(async move {
+        until(&mut live, Phase::Live).await;
+        assert_eq!(live.stop().await, Stopped::InOrder);
     });
-    assert_eq!(result, Ok(()));
 }
 
 #[test]

@@ -5,12 +5,13 @@ use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_net::tcp::TcpSocket;
 use embassy_time::{Duration, Timer, with_timeout};
-use embedded_rtmp_embassy::embedded_rtmp::message::{MessageKind, Timestamp};
+use embedded_rtmp_embassy::embedded_rtmp::message::Timestamp;
 use embedded_rtmp_embassy::embedded_rtmp::port_plan::Plan;
 use embedded_rtmp_embassy::embedded_rtmp::session::{self, ServerConfig, ServerEvent, SessionBuffers};
-use embedded_rtmp_embassy::{ClientOptions, Error, Frame, Parts, Retry, Source, Station, StationOptions};
+use embedded_rtmp_embassy::{Error, Parts, Phase};
 
-use super::pair::{IMPATIENT, LIMITS, TestMemory, connect, serve_until, targets, with_devices};
+use super::live::{Bench, config_to, send, until};
+use super::pair::{LIMITS, TestMemory, connect, serve_until, targets, with_devices};
 use crate::wire::Wire;
 
 /// A call of `onBWDone`, which is answered with an error.
@@ -64,35 +65,23 @@ fn a_reset_behind_calls_that_cannot_be_answered_is_noticed() {
     assert_eq!(reset_after(30), (Error::Lost, Error::Lost));
 }
 
-/// Large pictures, without an end.
-struct Pictures(u32);
-
-impl Source for Pictures {
-    fn header(&mut self, _: usize) -> Option<Frame<'_>> {
-        None
-    }
-
-    async fn next(&mut self) -> Option<Frame<'_>> {
-        self.0 += 1;
-        Timer::after(Duration::from_millis(40)).await;
-        Some(Frame::new(MessageKind::VIDEO, Timestamp(self.0 * 40), &[&[0x17, 1, 0, 0, 0], &[7; 5_000]]))
-    }
-}
-
 #[test]
-fn a_station_notices_a_reset_behind_calls_that_cannot_be_answered() {
-    let result = with_devices(&Wire::new(), async |first, second| {
-        let client = ClientOptions { keep_alive: IMPATIENT, ..Default::default() };
-        let retry = Retry { limit: Duration::MIN, ..Default::default() };
-        let options = StationOptions { client, limits: LIMITS, retry, ..Default::default() };
-        let (mut memory, mut entropy) = (TestMemory::new(), || [7; 32]);
-        let mut station = Station::new(first, &mut memory, &mut entropy, &options);
-        let mut pictures = Pictures(0);
-        let publishing = station.publish("rtmp://10.0.0.2:1935/live/test", &mut pictures);
-        match select(with_timeout(Duration::from_secs(20), publishing), calls_and_resets(second, 30)).await {
-            Either::First(result) => result.expect("it is noticed"),
-            Either::Second(()) => unreachable!(),
+fn a_live_stream_notices_a_reset_behind_calls_that_cannot_be_answered() {
+    let mut bench = Bench::new(Wire::new());
+    let stack = bench.second;
+    bench.spawn(async move { calls_and_resets(stack, 30).await });
+    let mut config = config_to("rtmp://10.0.0.2:1935/live/test");
+    config.retry.limit = Some(Duration::MIN);
+    let mut live = bench.live(config);
+    bench.run(async move {
+        until(&mut live, Phase::Live).await;
+        for number in 0.. {
+            Timer::after(Duration::from_millis(40)).await;
+            send(&live, number * 40, true, &[0x65; 5_000]).await;
+            if live.status().phase == Phase::Stopped {
+                break;
+            }
         }
+        assert_eq!(live.status().last_error, Some(Error::Lost));
     });
-    assert_eq!(result, Err(Error::Lost));
 }

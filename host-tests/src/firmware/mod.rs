@@ -30,11 +30,13 @@ pub fn board() -> PathBuf {
 /// # Errors
 /// It cannot be built.
 fn image(kind: FirmwareKind) -> Result<&'static str> {
-    static IMAGES: [OnceLock<Result<String, String>>; 2] = [const { OnceLock::new() }; 2];
+    static IMAGES: [OnceLock<Result<String, String>>; 4] = [const { OnceLock::new() }; 4];
     let built = IMAGES[kind as usize].get_or_init(|| {
         let options: &[&str] = match kind {
             FirmwareKind::Plain => &["--build"],
             FirmwareKind::Tunnels => &["--rtmpt", "--build"],
+            FirmwareKind::Camera => &["--camera", "--build"],
+            FirmwareKind::SlowClockCamera => &["--camera-32768", "--build"],
         };
         let output = Command::new(board().join("run")).args(options).output().map_err(|error| error.to_string())?;
         if !output.status.success() {
@@ -52,6 +54,10 @@ pub enum FirmwareKind {
     Plain,
     /// With RTMPT.
     Tunnels,
+    /// The camera: its one argument is a URL.
+    Camera,
+    /// The camera with a clock of 32,768 Hz.
+    SlowClockCamera,
 }
 
 /// Running firmware.

@@ -1,7 +1,7 @@
 //! What connects: from a name and a port plan to frames that go out or come in.
 //!
 //! ```text
-//!   Station      Publisher ◄── Sender      Player      test_ports
+//!   live::LiveRunner    Publisher ◄── Sender      Player      test_ports
 //!      │             │                        │            │
 //!      └─────────────┴───────────┬────────────┴────────────┘
 //!                                ▼
@@ -23,6 +23,5 @@ pub(crate) mod publisher;
 mod race;
 pub(crate) mod resolve;
 pub(crate) mod sender;
-pub(crate) mod station;
 
 pub use options::ClientOptions;

@@ -48,8 +48,7 @@ type Addresses = Vec<IpAddress, MOST, u8>;
 /// What becomes of a host, query by query.
 pub(crate) struct Lookup {
     addresses: Addresses,
-    /// Which of the families is the first to be asked for, and which the next.
-    first: u8,
+    /// Which of the families is the next to be asked for.
     next: u8,
     /// The one behind the last.
     #[cfg(feature = "ipv6")]
@@ -74,7 +73,6 @@ impl Lookup {
         }
         Ok(Self {
             addresses: Addresses::new(),
-            first: is_ipv6.into(),
             next: is_ipv6.into(),
             // DNS has nothing to say about an address, and may say nothing at all.
             #[cfg(feature = "ipv6")]
@@ -88,12 +86,6 @@ impl Lookup {
         return self.end;
         #[cfg(not(feature = "ipv6"))]
         return FAMILIES.len() as u8;
-    }
-
-    /// Begins anew.
-    pub(crate) fn restart(&mut self) {
-        self.addresses.clear();
-        self.next = self.first;
     }
 
     /// What is to be asked for next.

@@ -18,9 +18,9 @@ use core::task::Poll;
 
 use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
-use embassy_time::{Duration, Timer, with_timeout};
 use embedded_rtmp::port_plan::{Limits, Order, Plan, Target};
 use embedded_rtmp::session::Client;
+use embedded_rtmp::time::Instant;
 use embedded_rtmp::url::Url;
 use rand_core::CryptoRng;
 
@@ -125,7 +125,7 @@ impl<R: CryptoRng> LiveRunner<R> {
                 shared.is_in_order = true;
                 shared.enter(Phase::Resting);
             }
-            if let Either::First(()) = select(stopped(shared), Timer::after(wait)).await {
+            if let Either::First(()) = select(stopped(shared), passed(later(now, wait))).await {
                 return Ok(());
             }
         }
@@ -173,6 +173,11 @@ async fn stopped(shared: &RefCell<Shared>) {
     poll_fn(|_| if shared.borrow().is_wanted { Poll::Pending } else { Poll::Ready(()) }).await;
 }
 
+/// Waits until a point in time; for ever if the clock does not count so far.
+async fn passed(at: Instant) {
+    poll_fn(|cx| if has_passed(at, cx) { Poll::Ready(()) } else { Poll::Pending }).await;
+}
+
 /// Waits for an address of our own, finds those of the host, and carries out the port plan. Returns what led to a server.
 async fn connect(
     stack: Stack<'static>,
@@ -184,8 +189,10 @@ async fn connect(
     entropy: &mut dyn FnMut() -> [u8; 32],
 ) -> Result<Target, Error> {
     shared.borrow_mut().enter(Phase::Network);
-    let limit = Duration::from_micros(u64::try_from(config.limits.total.as_micros()).unwrap_or(u64::MAX));
-    with_timeout(limit, stack.wait_config_up()).await.map_err(|_| Error::NoNetwork)?;
+    match select(stack.wait_config_up(), passed(clock() + config.limits.total)).await {
+        Either::First(()) => {}
+        Either::Second(()) => return Err(Error::NoNetwork),
+    }
     shared.borrow_mut().enter(Phase::Resolving);
     let found = lookup(stack, url.host(), plan).await?;
     shared.borrow_mut().enter(Phase::Connecting);

@@ -169,6 +169,8 @@ impl Tracks {
     /// The payload of a header's message; `None` if the tracks need none.
     pub(super) fn header<'b>(&self, header: Header, buffer: &'b mut HeaderBuffer) -> Option<&'b [u8]> {
         match header {
+            // The size of the pictures is not known before the parameter sets.
+            Header::Metadata if self.has_video && !self.is_configured() => None,
             Header::Metadata => self.metadata(buffer),
             Header::Video => sequence_header(&[self.sps()], &[self.pps()], buffer).ok(),
             Header::Audio => match self.audio {

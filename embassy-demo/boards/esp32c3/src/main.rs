@@ -8,11 +8,11 @@
 #![no_std]
 #![no_main]
 
-use camera::Camera;
 use embassy_executor::Spawner;
 use embassy_net::{Runner, Stack, StackResources};
 use embassy_time::{Duration, Timer};
-use embedded_rtmp_embassy::{Memory, Station, StationOptions};
+use embedded_rtmp_embassy::rand_core::{CryptoRng, RngCore};
+use embedded_rtmp_embassy::{Config as LiveConfig, LiveRunner, State as LiveState, new};
 use esp_hal::clock::CpuClock;
 use esp_hal::rng::Rng;
 use esp_hal::timer::timg::TimerGroup;
@@ -20,7 +20,7 @@ use esp_radio::wifi::sta::StationConfig;
 use esp_radio::wifi::{
     AuthenticationMethodConfig, Config, ControllerConfig, Interface, Password, Ssid, WifiController,
 };
-use static_cell::{ConstStaticCell, StaticCell};
+use static_cell::StaticCell;
 use {esp_backtrace as _, esp_println as _};
 
 /// Where to publish to.
@@ -37,14 +37,15 @@ const WIFI_PASSWORD: &str = match option_env!("WIFI_PASSWORD") {
     None => "",
 };
 
-/// How long to wait when the station has given up, and before the network is joined again.
+/// How long to wait before the network is joined again.
 const PAUSE: Duration = Duration::from_secs(10);
 
 esp_bootloader_esp_idf::esp_app_desc!();
 
 /// Sockets of DHCP, DNS and the publisher.
 static SOCKETS: StaticCell<StackResources<3>> = StaticCell::new();
-static MEMORY: ConstStaticCell<Memory<4096, 8192>> = ConstStaticCell::new(Memory::new());
+/// The memory of the stream.
+static STATE: LiveState<4096, 8192> = LiveState::new();
 
 #[embassy_executor::task]
 async fn join(mut radio: WifiController<'static>) -> ! {
@@ -67,21 +68,8 @@ async fn network(mut runner: Runner<'static, Interface>) -> ! {
 }
 
 #[embassy_executor::task]
-async fn publish(stack: Stack<'static>) -> ! {
-    // These numbers are truly random while the radio is on, and it is.
-    let mut entropy = || {
-        let mut bytes = [0; 32];
-        Rng::new().read(&mut bytes);
-        bytes
-    };
-    let mut station = Station::new(stack, MEMORY.take(), &mut entropy, &StationOptions::DEFAULT);
-    let mut camera = Camera::new();
-    loop {
-        if let Err(why) = station.publish(URL, &mut camera).await {
-            defmt::error!("given up: {}; again in {} s", why, PAUSE.as_secs());
-        }
-        Timer::after(PAUSE).await;
-    }
+async fn publish(runner: LiveRunner<RadioRng>) -> ! {
+    runner.run().await
 }
 
 #[esp_rtos::main]
@@ -98,9 +86,32 @@ async fn main(spawner: Spawner) {
     let dhcp = embassy_net::Config::dhcpv4(Default::default());
     let (stack, runner) = embassy_net::new(Interface::station(), dhcp, SOCKETS.init(StackResources::new()), seed);
     spawner.spawn(defmt::unwrap!(join(radio)));
+    let (live, publisher) = new(stack, &STATE, RadioRng(rng), LiveConfig::new(URL));
+    live.set_tracks(camera::TRACKS);
     spawner.spawn(defmt::unwrap!(network(runner)));
-    spawner.spawn(defmt::unwrap!(publish(stack)));
+    spawner.spawn(defmt::unwrap!(publish(publisher)));
+    spawner.spawn(defmt::unwrap!(camera::video(live.clone())));
+    spawner.spawn(defmt::unwrap!(camera::audio(live)));
 }
+
+/// The chip's generator. Its numbers are truly random while the radio is on, and it is.
+struct RadioRng(Rng);
+
+impl RngCore for RadioRng {
+    fn next_u32(&mut self) -> u32 {
+        self.0.random()
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        u64::from(self.0.random()) << 32 | u64::from(self.0.random())
+    }
+
+    fn fill_bytes(&mut self, bytes: &mut [u8]) {
+        self.0.read(bytes);
+    }
+}
+
+impl CryptoRng for RadioRng {}
 
 fn station() -> StationConfig {
     let ssid = defmt::unwrap!(Ssid::try_from(WIFI_SSID).ok(), "WIFI_SSID: 32 bytes at most");

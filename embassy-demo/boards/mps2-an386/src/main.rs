@@ -60,7 +60,7 @@ async fn start(spawner: Spawner) {
     };
     let stack = network::start(spawner);
     let is_good = match command {
-        Command::Publish(options) => apart(publish::publish(stack, options)).await,
+        Command::Publish(options) => apart(publish::publish(spawner, stack, options)).await,
         Command::Bench(options) => apart(bench::bench(stack, options)).await,
         Command::Ports(url) => apart(ports::ports(stack, url)).await,
         Command::Serve(options) => apart(serve::serve(stack, options)).await,

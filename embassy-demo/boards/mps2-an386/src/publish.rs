@@ -1,47 +1,139 @@
 //! Publishes the clip.
 
 use embassy_net::Stack;
-use embedded_rtmp_embassy::{Clip, Memory, Station, StationOptions};
+use embassy_time::{Duration, Instant, Timer};
+use embedded_rtmp_embassy::embedded_rtmp::media::audio::AudioTagHeader;
+use embedded_rtmp_embassy::embedded_rtmp::media::avc::{AvcConfig, prefixed::Units};
+use embedded_rtmp_embassy::embedded_rtmp::media::flv::{Tag, Tags};
+use embedded_rtmp_embassy::embedded_rtmp::media::video::{AvcPacket, FrameType, VideoTagHeader};
+use embedded_rtmp_embassy::embedded_rtmp::media::{FrameClass, audio};
+use embedded_rtmp_embassy::embedded_rtmp::message::MessageKind;
+use embedded_rtmp_embassy::{
+    Config, DropReason, Live, LiveRunner, Phase, Picture, SendOutcome, State, Stopped, Tracks,
+};
+use heapless::Vec;
 use mps2_an386::CLIP;
 use mps2_an386::arguments::Publish;
-use mps2_an386::board::host;
-use static_cell::ConstStaticCell;
+use mps2_an386::board::host::HostRng;
 
 /// What waits for a tunnel's next request.
 const GATHER: usize = if cfg!(feature = "rtmpt") { 4096 } else { 0 };
+/// From one round of the clip to the next, in microseconds.
+const PERIOD: u64 = 4_097_000;
+/// NAL units of one picture.
+const UNITS: usize = 16;
 
-/// The rings of the socket, and what the session works in.
-static MEMORY: ConstStaticCell<Memory<4096, 4096, 1536, 512, GATHER>> = ConstStaticCell::new(Memory::new());
+static STATE: State<4096, 4096, 1536, 512, GATHER> = State::new();
 
-pub(crate) async fn publish(stack: Stack<'static>, arguments: Publish<'static>) -> bool {
-    let mut clip = match Clip::new(CLIP, arguments.loops) {
-        Ok(clip) => clip,
-        Err(why) => {
-            defmt::error!("the clip: {}", why);
-            return false;
-        }
-    };
-    let mut options = StationOptions::default();
+#[embassy_executor::task]
+pub(crate) async fn network_task(runner: LiveRunner<HostRng>) -> ! {
+    runner.run().await
+}
+
+pub(crate) async fn publish(
+    spawner: embassy_executor::Spawner,
+    stack: Stack<'static>,
+    arguments: Publish<'static>,
+) -> bool {
+    let mut config = Config::new(arguments.url);
+    config.retry.limit = Some(Duration::from_secs(60));
     if arguments.fast {
-        clip = clip.unpaced();
-        options.drop_limits = None;
+        (config.drop_limits, config.send_timeout) = (None, Duration::MAX);
     }
-    let mut entropy = host::random;
-    let mut station = Station::new(stack, MEMORY.take(), &mut entropy, &options);
-    let result = station.publish(arguments.url, &mut clip).await;
-    let counters = station.counters();
+    let (mut live, runner) = embedded_rtmp_embassy::new(stack, &STATE, HostRng, config);
+    let (Some(tracks), Ok(tags), Ok(task)) = (tracks(), Tags::file(CLIP), network_task(runner)) else {
+        defmt::error!("the clip cannot be published");
+        return false;
+    };
+    live.set_tracks(tracks);
+    spawner.spawn(task);
+    let is_published = is_live(&mut live).await && rounds(&mut live, &tags, &arguments).await;
+    let is_published = live.stop().await == Stopped::InOrder && is_published;
+    let status = live.status();
+    let (audio, video) = (status.counters.audio, status.counters.video);
     defmt::info!(
         "audio: {} sent, {} dropped; video: {} sent, {} dropped; {} bytes; {} connections",
-        counters.audio.sent,
-        counters.audio.dropped(),
-        counters.video.sent,
-        counters.video.dropped(),
-        counters.bytes,
-        counters.connections
+        audio.sent,
+        audio.dropped,
+        video.sent,
+        video.dropped,
+        status.counters.bytes,
+        status.counters.connections
     );
-    match result {
-        Ok(()) => defmt::info!("published"),
-        Err(ref why) => defmt::error!("not published: {}", why),
+    if is_published {
+        defmt::info!("published");
+    } else {
+        defmt::error!("not published: {}", status.last_error);
     }
-    result.is_ok()
+    is_published
+}
+
+/// Waits until the stream is live. False if the first attempt fails, or the runner gives up.
+async fn is_live(live: &mut Live) -> bool {
+    loop {
+        let status = live.status();
+        match status.phase {
+            Phase::Live => return true,
+            Phase::Resting if status.counters.connections == 0 => return false,
+            Phase::Stopped if status.last_error.is_some() => return false,
+            _ => live.changed().await,
+        };
+    }
+}
+
+/// Sends the clip as often as it is to be sent. False if the runner gives up.
+async fn rounds(live: &mut Live, tags: &Tags<'_>, arguments: &Publish<'_>) -> bool {
+    let start = Instant::now();
+    for round in 0..u64::from(arguments.loops) {
+        for tag in tags.clone() {
+            let at = round * PERIOD + u64::from(tag.timestamp.0) * 1_000;
+            if !arguments.fast {
+                Timer::at(start + Duration::from_micros(at)).await;
+            }
+            // A source that can wait sends again what was not taken.
+            while send(live, &tag, at).await == Some(SendOutcome::Dropped(DropReason::Offline)) {
+                let has_given_up = live.status().phase == Phase::Stopped;
+                if has_given_up || (arguments.fast && !is_live(live).await) {
+                    return false;
+                }
+                if !arguments.fast {
+                    break;
+                }
+            }
+        }
+    }
+    true
+}
+
+/// The tracks of the clip, from its sequence headers.
+fn tracks() -> Option<Tracks> {
+    let find = |kind| {
+        let mut tags = Tags::file(CLIP).ok()?;
+        tags.find(|tag| tag.kind == kind && FrameClass::of(kind, tag.data) == FrameClass::Configuration)
+    };
+    let (_, record) = VideoTagHeader::parse(find(MessageKind::VIDEO)?.data)?;
+    let config = AvcConfig::parse(record).ok()?;
+    let tracks = Tracks::h264(config.sps().next()?, config.pps().next()?);
+    let (_, config) = AudioTagHeader::parse(find(MessageKind::AUDIO)?.data)?;
+    Some(tracks.aac(config))
+}
+
+/// Sends a tag of the clip. `None` if it is no frame.
+async fn send(live: &Live, tag: &Tag<'_>, at: u64) -> Option<SendOutcome> {
+    match tag.kind {
+        MessageKind::AUDIO if FrameClass::of(tag.kind, tag.data) == FrameClass::Audio => {
+            let frame = tag.data.get(audio::HEADER_SIZE..)?;
+            Some(live.audio().send(at, frame).await)
+        }
+        MessageKind::VIDEO => {
+            let (header, body) = VideoTagHeader::parse(tag.data)?;
+            let VideoTagHeader::Avc { frame, packet: AvcPacket::NAL_UNITS, composition_time } = header else {
+                return None;
+            };
+            let units: Vec<&[u8], UNITS> = Units::new(4, body).take(UNITS).collect();
+            let pts = at.wrapping_add_signed(i64::from(composition_time) * 1_000);
+            Some(live.video().send(Picture::new(pts, at, frame == FrameType::KEY, &units)).await)
+        }
+        _ => None,
+    }
 }

@@ -8,7 +8,6 @@
 #![no_std]
 #![no_main]
 
-use camera::Camera;
 use embassy_executor::Spawner;
 use embassy_net::{Runner, Stack, StackResources};
 use embassy_stm32::eth::{self, Ethernet, GenericPhy, PacketQueue, Sma};
@@ -19,8 +18,7 @@ use embassy_stm32::rcc::{
 use embassy_stm32::rng::{self, Rng};
 use embassy_stm32::time::Hertz;
 use embassy_stm32::{Config, bind_interrupts, uid};
-use embassy_time::{Duration, Timer};
-use embedded_rtmp_embassy::{Memory, Station, StationOptions};
+use embedded_rtmp_embassy::{Config as LiveConfig, LiveRunner, State as LiveState, new};
 use static_cell::{ConstStaticCell, StaticCell};
 use {defmt_rtt as _, panic_probe as _};
 
@@ -29,9 +27,6 @@ const URL: &str = match option_env!("RTMP_URL") {
     Some(url) => url,
     None => "rtmp://192.168.1.2/live/camera",
 };
-
-/// How long to wait when the station has given up.
-const PAUSE: Duration = Duration::from_secs(30);
 
 bind_interrupts!(struct Irqs {
     ETH => eth::InterruptHandler;
@@ -43,7 +38,8 @@ type Device = Ethernet<'static, ETH, GenericPhy<Sma<'static, ETH_SMA>>>;
 static PACKETS: ConstStaticCell<PacketQueue<4, 4>> = ConstStaticCell::new(PacketQueue::new());
 /// Sockets of DHCP, DNS and the publisher.
 static SOCKETS: StaticCell<StackResources<3>> = StaticCell::new();
-static MEMORY: ConstStaticCell<Memory<4096, 8192>> = ConstStaticCell::new(Memory::new());
+/// The memory of the stream.
+static STATE: LiveState<4096, 8192> = LiveState::new();
 
 #[embassy_executor::task]
 async fn network(mut runner: Runner<'static, Device>) -> ! {
@@ -51,20 +47,8 @@ async fn network(mut runner: Runner<'static, Device>) -> ! {
 }
 
 #[embassy_executor::task]
-async fn publish(stack: Stack<'static>, mut rng: Rng<'static, RNG>) -> ! {
-    let mut entropy = || {
-        let mut bytes = [0; 32];
-        rng.fill_bytes(&mut bytes);
-        bytes
-    };
-    let mut station = Station::new(stack, MEMORY.take(), &mut entropy, &StationOptions::DEFAULT);
-    let mut camera = Camera::new();
-    loop {
-        if let Err(why) = station.publish(URL, &mut camera).await {
-            defmt::error!("given up: {}; again in {} s", why, PAUSE.as_secs());
-        }
-        Timer::after(PAUSE).await;
-    }
+async fn publish(runner: LiveRunner<Rng<'static, RNG>>) -> ! {
+    runner.run().await
 }
 
 #[embassy_executor::main]
@@ -90,8 +74,12 @@ async fn main(spawner: Spawner) {
     );
     let dhcp = embassy_net::Config::dhcpv4(Default::default());
     let (stack, runner) = embassy_net::new(device, dhcp, SOCKETS.init(StackResources::new()), seed);
+    let (live, publisher) = new(stack, &STATE, rng, LiveConfig::new(URL));
+    live.set_tracks(camera::TRACKS);
     spawner.spawn(defmt::unwrap!(network(runner)));
-    spawner.spawn(defmt::unwrap!(publish(stack, rng)));
+    spawner.spawn(defmt::unwrap!(publish(publisher)));
+    spawner.spawn(defmt::unwrap!(camera::video(live.clone())));
+    spawner.spawn(defmt::unwrap!(camera::audio(live)));
 }
 
 /// 250 MHz from the 8 MHz that the probe gives; 48 MHz for the random number generator.

@@ -9,7 +9,6 @@
 #![no_std]
 #![no_main]
 
-use camera::Camera;
 use embassy_executor::Spawner;
 use embassy_net::{Runner, Stack, StackResources};
 use embassy_net_wiznet::State;
@@ -19,9 +18,9 @@ use embassy_rp::peripherals::{DMA_CH0, DMA_CH1, SPI0, TRNG};
 use embassy_rp::spi::{Async, Spi};
 use embassy_rp::trng::{self, Trng};
 use embassy_rp::{bind_interrupts, dma, otp, spi};
-use embassy_time::{Delay, Duration, Timer};
+use embassy_time::Delay;
 use embedded_hal_bus::spi::ExclusiveDevice;
-use embedded_rtmp_embassy::{Memory, Station, StationOptions};
+use embedded_rtmp_embassy::{Config as LiveConfig, LiveRunner, State as LiveState, new};
 use static_cell::{ConstStaticCell, StaticCell};
 use {defmt_rtt as _, panic_probe as _};
 
@@ -30,9 +29,6 @@ const URL: &str = match option_env!("RTMP_URL") {
     Some(url) => url,
     None => "rtmp://192.168.1.2/live/camera",
 };
-
-/// How long to wait when the station has given up.
-const PAUSE: Duration = Duration::from_secs(30);
 
 bind_interrupts!(struct Irqs {
     DMA_IRQ_0 => dma::InterruptHandler<DMA_CH0>, dma::InterruptHandler<DMA_CH1>;
@@ -45,7 +41,8 @@ type Chip = embassy_net_wiznet::Runner<'static, W5500, W5500Spi, Input<'static>,
 static FRAMES: ConstStaticCell<State<4, 4>> = ConstStaticCell::new(State::new());
 /// Sockets of DHCP, DNS and the publisher.
 static SOCKETS: StaticCell<StackResources<3>> = StaticCell::new();
-static MEMORY: ConstStaticCell<Memory<4096, 8192>> = ConstStaticCell::new(Memory::new());
+/// The memory of the stream.
+static STATE: LiveState<4096, 8192> = LiveState::new();
 
 #[embassy_executor::task]
 async fn ethernet(chip: Chip) -> ! {
@@ -58,20 +55,8 @@ async fn network(mut runner: Runner<'static, embassy_net_wiznet::Device<'static>
 }
 
 #[embassy_executor::task]
-async fn publish(stack: Stack<'static>, mut rng: Trng<'static, TRNG>) -> ! {
-    let mut entropy = || {
-        let mut bytes = [0; 32];
-        rng.blocking_fill_bytes(&mut bytes);
-        bytes
-    };
-    let mut station = Station::new(stack, MEMORY.take(), &mut entropy, &StationOptions::DEFAULT);
-    let mut camera = Camera::new();
-    loop {
-        if let Err(why) = station.publish(URL, &mut camera).await {
-            defmt::error!("given up: {}; again in {} s", why, PAUSE.as_secs());
-        }
-        Timer::after(PAUSE).await;
-    }
+async fn publish(runner: LiveRunner<Trng<'static, TRNG>>) -> ! {
+    runner.run().await
 }
 
 #[embassy_executor::main]
@@ -93,8 +78,12 @@ async fn main(spawner: Spawner) {
     let dhcp = embassy_net::Config::dhcpv4(Default::default());
     let (stack, runner) = embassy_net::new(device, dhcp, SOCKETS.init(StackResources::new()), seed);
     spawner.spawn(defmt::unwrap!(ethernet(chip)));
+    let (live, publisher) = new(stack, &STATE, rng, LiveConfig::new(URL));
+    live.set_tracks(camera::TRACKS);
     spawner.spawn(defmt::unwrap!(network(runner)));
-    spawner.spawn(defmt::unwrap!(publish(stack, rng)));
+    spawner.spawn(defmt::unwrap!(publish(publisher)));
+    spawner.spawn(defmt::unwrap!(camera::video(live.clone())));
+    spawner.spawn(defmt::unwrap!(camera::audio(live)));
 }
 
 /// A locally administered address, from the chip's serial number.

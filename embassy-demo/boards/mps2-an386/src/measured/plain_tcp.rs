@@ -12,7 +12,6 @@ use embassy_net::Stack;
 use embassy_net::dns::DnsQueryType;
 use embassy_net::tcp::TcpSocket;
 use embassy_time::{Duration, Timer};
-use embedded_rtmp_embassy::Source;
 use mps2_an386::board::{self, executor, host, network};
 use static_cell::ConstStaticCell;
 
@@ -50,15 +49,11 @@ async fn send(stack: Stack<'static>) {
 }
 
 async fn frames(socket: &mut TcpSocket<'_>, camera: &mut camera::Camera) -> Result<(), embassy_net::tcp::Error> {
-    let mut number = 0;
-    while let Some(frame) = camera.header(number) {
-        write(socket, &frame.parts).await?;
-        number += 1;
+    write(socket, &[camera::Camera::SPS, camera::Camera::PPS]).await?;
+    loop {
+        let (_, unit) = camera.picture().await;
+        write(socket, &[&[0x17, 1, 0, 0, 0, 0, 0, 0, 64], unit]).await?;
     }
-    while let Some(frame) = camera.next().await {
-        write(socket, &frame.parts).await?;
-    }
-    Ok(())
 }
 
 async fn write(socket: &mut TcpSocket<'_>, parts: &[&[u8]]) -> Result<(), embassy_net::tcp::Error> {

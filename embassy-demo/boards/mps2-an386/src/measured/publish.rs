@@ -6,29 +6,40 @@ mod camera;
 
 use core::hint::black_box;
 
+use camera::Camera;
 use embassy_executor::Spawner;
-use embassy_net::Stack;
-use embedded_rtmp_embassy::{Memory, Station, StationOptions};
+use embedded_rtmp_embassy::{Config, Live, LiveRunner, Picture, State, Tracks, new};
+use mps2_an386::board::host::HostRng;
 use mps2_an386::board::{self, executor, host, network};
-use static_cell::ConstStaticCell;
+
+static STATE: State<4096, 4096> = State::new();
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
     board::time::start();
     executor::run(|spawner: Spawner| {
-        if let Ok(task) = publish(network::start(spawner)) {
-            spawner.spawn(task);
+        let config = Config::new(black_box("rtmp://media.example/live/cam"));
+        let (live, runner) = new(network::start(spawner), &STATE, HostRng, config);
+        live.set_tracks(Tracks::h264(Camera::SPS, Camera::PPS));
+        if let (Ok(network), Ok(video)) = (network_task(runner), video_task(live)) {
+            spawner.spawn(network);
+            spawner.spawn(video);
         }
     })
 }
 
 #[embassy_executor::task]
-async fn publish(stack: Stack<'static>) {
-    static MEMORY: ConstStaticCell<Memory<4096, 4096>> = ConstStaticCell::new(Memory::new());
-    let mut entropy = host::random;
-    let mut station = Station::new(stack, MEMORY.take(), &mut entropy, &StationOptions::DEFAULT);
-    let result = station.publish(black_box("rtmp://media.example/live/cam"), &mut camera::Camera::new()).await;
-    host::exit(result.is_err().into());
+async fn network_task(runner: LiveRunner<HostRng>) -> ! {
+    runner.run().await
+}
+
+#[embassy_executor::task]
+async fn video_task(live: Live) -> ! {
+    let mut camera = Camera::new();
+    loop {
+        let (at, unit) = camera.picture().await;
+        live.video().send(Picture::new(at, at, true, &[unit])).await;
+    }
 }
 
 #[panic_handler]
