@@ -56,8 +56,11 @@ fn camera(kind: FirmwareKind) {
     let before = keyframes(&firmware.log()).len();
     times("keyframe: Sent", before + 1, &firmware);
 
+    // nginx names its recordings after the second in which they begin.
+    std::thread::sleep(Duration::from_millis(1_100));
     press();
     firmware.wait_for("stopped: InOrder", LIMIT).unwrap();
+    std::thread::sleep(Duration::from_millis(1_100));
     press();
     times("publishing", 3, &firmware);
     let before = keyframes(&firmware.log()).len();

@@ -114,9 +114,9 @@ pub fn new<
         let Ok(connection) = Connection::over_net(stack, lent, &config.client.session) else {
             unreachable!("State::new refuses buffers that are too small")
         };
-        RefCell::new(Shared::new(connection, &config))
+        RefCell::new(Shared::new(connection, config))
     });
-    (Live { shared, seen: 0 }, LiveRunner::new(stack, shared, rng, config))
+    (Live { shared, seen: 0 }, LiveRunner::new(stack, shared, rng))
 }
 
 /// The handle of a stream: [an example](crate#publishing). Clones stand for the same stream, in other tasks.

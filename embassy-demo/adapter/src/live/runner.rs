@@ -11,8 +11,7 @@
 //! ```
 
 use core::cell::RefCell;
-use core::future::{Future, poll_fn};
-use core::pin::pin;
+use core::future::poll_fn;
 use core::slice::from_mut;
 use core::task::Poll;
 
@@ -22,7 +21,7 @@ use embedded_rtmp::port_plan::{Limits, Order, Plan, Target};
 use embedded_rtmp::session::Client;
 use embedded_rtmp::time::Instant;
 use embedded_rtmp::url::Url;
-use rand_core::CryptoRng;
+use rand_core::{CryptoRng, RngCore};
 
 use super::retry::Outage;
 use super::shared::Shared;
@@ -38,96 +37,71 @@ pub struct LiveRunner<R> {
     stack: Stack<'static>,
     shared: &'static RefCell<Shared>,
     rng: R,
-    config: Config,
 }
 
 impl_format!(Debug, [R] LiveRunner<R>, _ => "LiveRunner");
 
 impl<R: CryptoRng> LiveRunner<R> {
-    pub(super) fn new(stack: Stack<'static>, shared: &'static RefCell<Shared>, rng: R, config: Config) -> Self {
-        Self { stack, shared, rng, config }
+    pub(super) fn new(stack: Stack<'static>, shared: &'static RefCell<Shared>, rng: R) -> Self {
+        Self { stack, shared, rng }
     }
 
     /// Runs for ever. While [`Phase::Stopped`] it waits for [`Live::start`](crate::Live::start).
-    pub async fn run(mut self) -> ! {
-        let shared = self.shared;
-        let mut work = pin!(async {
-            loop {
-                poll_fn(|_| if shared.borrow().is_wanted { Poll::Ready(()) } else { Poll::Pending }).await;
-                let result = self.publish().await;
-                let mut shared = shared.borrow_mut();
-                if let Err(error) = result {
-                    info!("given up: {}", error);
-                    (shared.last_error, shared.is_wanted) = (Some(error), false);
-                }
-                shared.enter(Phase::Stopped);
-            }
-        });
-        poll_fn(|cx| {
-            // The handles wake this task.
-            shared.borrow_mut().runner.register(cx.waker());
-            work.as_mut().poll(cx)
-        })
-        .await
-    }
-
-    /// Publishes until the stream is stopped.
-    ///
-    /// # Errors
-    /// The configuration cannot work, or there was no connection for too long.
-    async fn publish(&mut self) -> Result<(), Error> {
-        let (shared, config) = (self.shared, &self.config);
-        let url = Url::parse(config.url)?;
-        url.key().ok_or(Error::NoStreamKey)?;
-        let order = Order::for_url_or(&url, config.ports)?;
-        // There is one socket: what the plan began beside it would fail.
-        let limits = Limits { max_at_once: 1, ..config.limits };
-        let mut good = None;
-        let mut outage = Outage::new(clock(), &config.retry);
+    pub async fn run(self) -> ! {
+        let Self { stack, shared, mut rng } = self;
         loop {
-            let mut plan = Plan::new(order.targets(), limits)?;
-            if let Some(target) = good {
-                plan.prefer(target);
+            wanted(shared, true).await;
+            let result = publish(stack, shared, &mut rng).await;
+            let mut shared = shared.borrow_mut();
+            if let Err(error) = result {
+                info!("given up: {}", error);
+                (shared.last_error, shared.is_wanted) = (Some(error), false);
             }
-            let mut entropy = || {
-                let mut bytes = [0; 32];
-                self.rng.fill_bytes(&mut bytes);
-                bytes
-            };
-            let attempt = connect(self.stack, shared, config, &url, order.targets(), &mut plan, &mut entropy);
-            let result = match select(stopped(shared), attempt).await {
-                Either::First(()) => Ok(None),
-                Either::Second(result) => result.map(Some),
-            };
-            let began = clock();
-            let error = match result {
-                Err(error) => Some(error),
-                Ok(None) => None,
-                Ok(Some(target)) => {
-                    good = Some(target);
-                    shared.borrow_mut().begin();
-                    poll_fn(|cx| shared.borrow_mut().poll_live(cx)).await;
-                    None
+            shared.enter(Phase::Stopped);
+        }
+    }
+}
+
+/// Publishes until the stream is stopped.
+///
+/// # Errors
+/// The configuration cannot work, or there was no connection for too long.
+async fn publish(stack: Stack<'static>, shared: &RefCell<Shared>, rng: &mut dyn RngCore) -> Result<(), Error> {
+    let Config { url, ports, retry, .. } = shared.borrow().config;
+    let url = Url::parse(url)?;
+    url.key().ok_or(Error::NoStreamKey)?;
+    let order = Order::for_url_or(&url, ports)?;
+    let mut good = None;
+    let mut outage = Outage::new(clock(), &retry);
+    loop {
+        // There is one socket: what the plan began beside it would fail.
+        let mut plan = Plan::new(order.targets(), Limits { max_at_once: 1, ..shared.borrow().config.limits })?;
+        if let Some(target) = good {
+            plan.prefer(target);
+        }
+        let attempt = connect(stack, shared, &url, order.targets(), &mut plan, rng);
+        let mut error = None;
+        match select(wanted(shared, false), attempt).await {
+            Either::First(()) => {}
+            Either::Second(Err(why)) => error = Some(why),
+            Either::Second(Ok(target)) => {
+                good = Some(target);
+                let began = clock();
+                shared.borrow_mut().begin();
+                poll_fn(|cx| shared.borrow_mut().poll_live(cx)).await;
+                if clock() >= later(began, retry.longest) {
+                    outage = Outage::new(clock(), &retry);
                 }
-            };
-            let Some(lost) = end(shared, error).await else { return Ok(()) };
-            let now = clock();
-            if good.is_some() && now >= later(began, config.retry.longest) {
-                outage = Outage::new(now, &config.retry);
             }
-            if !may_pass(&lost) {
-                return Err(lost);
-            }
-            let Some(wait) = outage.next(now, &config.retry, self.rng.next_u32()) else { return Err(lost) };
-            info!("off the air: {}; again in {} ms", lost, wait.as_millis());
-            {
-                let mut shared = shared.borrow_mut();
-                shared.is_in_order = true;
-                shared.enter(Phase::Resting);
-            }
-            if let Either::First(()) = select(stopped(shared), passed(later(now, wait))).await {
-                return Ok(());
-            }
+        }
+        let Some(lost) = end(shared, error).await else { return Ok(()) };
+        let now = clock();
+        let wait = outage.next(now, &retry, rng.next_u32()).filter(|_| may_pass(&lost));
+        let Some(wait) = wait else { return Err(lost) };
+        info!("off the air: {}; again in {} ms", lost, wait.as_millis());
+        shared.borrow_mut().rest();
+        if let Either::First(()) = select(wanted(shared, false), passed(later(now, wait))).await {
+            return Ok(());
         }
     }
 }
@@ -168,9 +142,14 @@ async fn end(shared: &RefCell<Shared>, error: Option<Error>) -> Option<Error> {
     Some(error)
 }
 
-/// Waits until the stream is not wanted any longer.
-async fn stopped(shared: &RefCell<Shared>) {
-    poll_fn(|_| if shared.borrow().is_wanted { Poll::Pending } else { Poll::Ready(()) }).await;
+/// Waits until the stream is wanted, or not wanted any longer. The handles wake this task.
+async fn wanted(shared: &RefCell<Shared>, is_wanted: bool) {
+    poll_fn(|cx| {
+        let mut shared = shared.borrow_mut();
+        shared.runner.register(cx.waker());
+        if shared.is_wanted == is_wanted { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
 }
 
 /// Waits until a point in time; for ever if the clock does not count so far.
@@ -182,35 +161,40 @@ async fn passed(at: Instant) {
 async fn connect(
     stack: Stack<'static>,
     shared: &RefCell<Shared>,
-    config: &Config,
     url: &Url<'static>,
     targets: &[Target],
     plan: &mut Plan<'_>,
-    entropy: &mut dyn FnMut() -> [u8; 32],
+    rng: &mut dyn RngCore,
 ) -> Result<Target, Error> {
     shared.borrow_mut().enter(Phase::Network);
-    match select(stack.wait_config_up(), passed(clock() + config.limits.total)).await {
+    let until = clock() + shared.borrow().config.limits.total;
+    match select(stack.wait_config_up(), passed(until)).await {
         Either::First(()) => {}
         Either::Second(()) => return Err(Error::NoNetwork),
     }
     shared.borrow_mut().enter(Phase::Resolving);
     let found = lookup(stack, url.host(), plan).await?;
     shared.borrow_mut().enter(Phase::Connecting);
-    let host = Host { name: url.host(), addresses: found.addresses() };
-    let mut dialing = Dialing { host, plan, options: &config.client, entropy, request: Some((url, Client::publish)) };
     poll_fn(|cx| {
         let shared = &mut *shared.borrow_mut();
-        let connection = &mut shared.connection;
-        let result = dialing.poll_open(from_mut(connection), cx).map_err(|_| connection.why());
+        let Shared { connection, config, .. } = shared;
+        let mut entropy = || {
+            let mut bytes = [0; 32];
+            rng.fill_bytes(&mut bytes);
+            bytes
+        };
+        let host = Host { name: url.host(), addresses: found.addresses() };
+        let (options, request) = (&config.client, Some((url, Client::publish as _)));
+        let mut dialing = Dialing { host, plan, options, entropy: &mut entropy, request };
+        let result = dialing.poll_open(from_mut(connection), cx);
         let port = connection.attempt.id.and_then(|id| targets.get(id.index()).copied());
         if shared.port != port {
             shared.port = port;
             shared.note_change();
         }
-        result
+        result.map(|opened| if opened.is_ok() { port.ok_or(Error::Exhausted) } else { Err(shared.connection.why()) })
     })
-    .await?;
-    shared.borrow().port.ok_or(Error::Exhausted)
+    .await
 }
 
 /// Whether trying again may help.

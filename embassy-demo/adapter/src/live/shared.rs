@@ -183,12 +183,11 @@ pub(super) struct Shared {
     pub(super) is_in_order: bool,
     /// When a stop must be over.
     pub(super) stop_by: Instant,
-    send_timeout: Duration,
-    stop_timeout: Duration,
+    pub(super) config: Config,
 }
 
 impl Shared {
-    pub(super) fn new(connection: Connection<'static, 8>, config: &Config) -> Self {
+    pub(super) fn new(connection: Connection<'static, 8>, config: Config) -> Self {
         Self {
             connection,
             slots: [Slot::new(FrameClass::Audio), Slot::new(FrameClass::Inter)],
@@ -213,8 +212,7 @@ impl Shared {
             stops: 0,
             is_in_order: true,
             stop_by: Instant::from_micros(0),
-            send_timeout: config.send_timeout,
-            stop_timeout: config.stop_timeout,
+            config,
         }
     }
 
@@ -241,6 +239,12 @@ impl Shared {
         self.note_change();
     }
 
+    /// The next attempt to connect comes later.
+    pub(super) fn rest(&mut self) {
+        self.is_in_order = true;
+        self.enter(Phase::Resting);
+    }
+
     pub(super) fn note_change(&mut self) {
         self.changes = self.changes.wrapping_add(1);
         self.watchers.wake();
@@ -257,7 +261,7 @@ impl Shared {
     pub(super) fn stop(&mut self) {
         if self.is_wanted {
             self.is_wanted = false;
-            self.stop_by = later(clock(), self.stop_timeout);
+            self.stop_by = later(clock(), self.config.stop_timeout);
             self.runner.wake();
         }
     }
@@ -405,7 +409,7 @@ impl Shared {
                 return Err(why);
             }
         };
-        let deadline = later(now, self.send_timeout);
+        let deadline = later(now, self.config.send_timeout);
         let slot = self.slot(me);
         (slot.is_owned, slot.class, slot.awaited_keyframe) = (true, class, awaited_keyframe);
         (slot.deadline, slot.timestamp, slot.length) = (deadline, timestamp, length);
@@ -448,6 +452,7 @@ impl Shared {
     }
 
     /// Sends as much of a message as there is room for.
+    #[inline(never)]
     pub(super) fn poll_send(
         &mut self,
         me: usize,
@@ -682,6 +687,7 @@ impl Shared {
     }
 
     /// The runner's part while the stream is live. Ready when the connection is over or the stream is to be ended.
+    #[inline(never)]
     pub(super) fn poll_live(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let now = clock();
         for me in [AUDIO, VIDEO] {
