@@ -9,7 +9,7 @@
 #![no_main]
 
 use embassy_executor::Spawner;
-use embassy_net::{Runner, Stack, StackResources};
+use embassy_net::{Runner, StackResources};
 use embassy_time::{Duration, Timer};
 use embedded_rtmp_embassy::rand_core::{CryptoRng, RngCore};
 use embedded_rtmp_embassy::{Config as LiveConfig, LiveRunner, State as LiveState, new};

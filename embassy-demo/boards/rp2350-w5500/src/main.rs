@@ -10,7 +10,7 @@
 #![no_main]
 
 use embassy_executor::Spawner;
-use embassy_net::{Runner, Stack, StackResources};
+use embassy_net::{Runner, StackResources};
 use embassy_net_wiznet::State;
 use embassy_net_wiznet::chip::W5500;
 use embassy_rp::gpio::{Input, Level, Output, Pull};
