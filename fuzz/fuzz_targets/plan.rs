@@ -1,7 +1,7 @@
-//! A port plan against random reports at random times: it ends, dials no more at once than it may, each target once for
-//! each time that a winner was cut off, and never has two winners.
+//! A port plan with random reports at random times: it ends, never dials more at the same time than allowed, dials each target
+//! once for each winner that was cut off, and never has two winners.
 //!
-//! Eight bytes choose targets and limits; then each action takes two: what and about which attempt, and when.
+//! Eight bytes choose targets and limits. Then each action takes two bytes: what happens to which attempt, and when.
 #![no_main]
 
 use std::collections::BTreeSet;
@@ -33,7 +33,7 @@ struct Caller {
 
 impl Caller {
     fn report(&mut self, plan: &mut Plan<'_>, action: u8, now: Instant) {
-        // Attempts that have ended are reported about, too, but not in place of a later dial of the same target.
+        // There are reports about attempts that have ended, too, but none that hits a later dial of the same target.
         let Some(id) = self.ids.get(usize::from(action >> 2) % MAX_TARGETS).copied() else { return };
         let is_open = self.open.contains(&id) && self.won != Some(id);
         match action & 3 {

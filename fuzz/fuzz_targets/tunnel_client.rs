@@ -70,7 +70,7 @@ fn ask(
     }
 }
 
-/// Whether bytes are requests whose bodies have the length that was announced, the last one perhaps but for its end.
+/// Returns `true` if bytes are requests whose bodies have the announced length. The last one may be incomplete.
 fn are_requests(mut bytes: &[u8]) -> bool {
     while !bytes.is_empty() {
         let Some(end) = bytes.windows(4).position(|end| end == b"\r\n\r\n") else { return true };

@@ -17,7 +17,7 @@ pub enum Entry {
 
 /// One side of a connection.
 pub trait Side {
-    /// Takes input up to the next event, adds it to `log`, and answers what it asks; answers whether there was one.
+    /// Consumes input up to the next event, adds it to `log` and decides about its request. Returns whether there was one.
     fn next(&mut self, now: Instant, input: &mut &[u8], log: &mut Vec<Entry>) -> Result<bool, SessionError>;
     /// Puts out what there is.
     fn transmit(&mut self, now: Instant, out: &mut [u8]) -> usize;

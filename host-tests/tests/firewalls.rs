@@ -74,7 +74,7 @@ fn item_093_tcp_is_accepted_on_1935_and_then_there_is_silence() {
 #[test]
 #[ignore = "needs network namespaces: host-tests/run runs it"]
 fn item_093_rtmp_is_answered_with_a_reset_wherever_it_goes_and_http_gets_through() {
-    // A segment that begins as C0 does, where a connection begins.
+    // The first segment of a connection, if it begins like C0.
     let rtmp = "ct original bytes < 2200 meta length > 1000 @ih,0,8 3";
     let site = Site::new(&format!("tcp dport {{ 1935, 80, 443 }} {rtmp} reject with tcp reset"));
     assert_eq!(site.ports(), [["closed"; 3], ["connected"; 3]]);

@@ -52,7 +52,7 @@ fn device(site: &Site, port: &str, sockets: &str) -> Told {
     Told { status: finished.status.code(), test: lines("test: "), publish: lines("publish: "), errors: finished.stderr }
 }
 
-/// Checks both, and where the clip should have been published that it was.
+/// Checks both, and that the clip was published if it should have been.
 fn check(rules: &str, sockets: &str, test: [&str; 3], publish: [&str; 3]) {
     let site = Site::new(rules);
     let told = device(&site, "", sockets);

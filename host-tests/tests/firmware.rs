@@ -87,7 +87,7 @@ fn bridge(directory: &Path, port: u16) -> PathBuf {
 #[test]
 #[ignore = "needs qemu-system-arm and nginx with its RTMP module: host-tests/run runs it"]
 fn item_093_where_only_80_leads_out_of_the_network_it_is_found() {
-    // QEMU lets nothing out but what it forwards, and refuses the rest where it is not dropped on the way.
+    // QEMU passes only what it forwards. It refuses everything else that the filter does not drop.
     for (is_dropped, outcome) in [(false, "failed: Refused"), (true, "no answer in time")] {
         let nginx = Nginx::start(NginxOptions::default()).unwrap();
         let directory = tempfile::tempdir().unwrap();

@@ -20,7 +20,7 @@ fn url(port: &str) -> String {
     format!("rtmp://{SERVER}{port}/live/x")
 }
 
-/// Publishes; answers the log of a good end.
+/// Publishes. Returns the log of a successful end.
 fn published(site: &Site, firmware: Firmware, loops: usize) -> String {
     let (status, log) = firmware.finish_within(LIMIT).unwrap();
     assert_eq!(status, Some(0), "{log}");

@@ -38,7 +38,7 @@ impl Player {
     fn outcome(self, expected: &FrameHashes) -> &'static str {
         let file = self.file();
         if self.program == Program::Librtmp {
-            // It connects anew when a stream is over, and waits for the next one.
+            // It connects again when a stream has ended, and waits for the next one.
             let all = || frame_hashes(&file).is_ok_and(|found| found == *expected);
             wait_until("all frames", LIMIT, all).unwrap_or_else(|error| panic!("librtmp: {error}"));
             return "equal";
@@ -138,7 +138,7 @@ fn from_ffmpeg() -> &'static str {
     "equal"
 }
 
-/// What ffmpeg pulls of our `publish` from a server; `None` in place of its URL for ffmpeg itself as the server.
+/// What ffmpeg pulls from a server to which our `publish` publishes. Without a URL ffmpeg itself is the server.
 fn through_server(server: Option<&str>, playing: impl FnOnce()) -> &'static str {
     let expected = frame_hashes(&clip()).unwrap();
     let directory = tempfile::tempdir().unwrap();

@@ -16,7 +16,7 @@ use host_tests::peers::{
 use support::{LIMIT, Serve, clip, listens, played, player, publish_well, tags, url};
 use tempfile::TempDir;
 
-/// Where the clip, of four seconds, begins: two seconds before 2^24, 2^31 and 2^32 ms.
+/// The first timestamps of the clip of four seconds: two seconds before 2^24, 2^31 and 2^32 ms.
 const BEGINS: [u32; 3] = [0x00FF_F800, 0x7FFF_F800, 0xFFFF_F800];
 
 /// What ffmpeg's FLV writer, through which it publishes, leaves of a timestamp: it masks the highest bit away.
@@ -105,7 +105,7 @@ impl Player {
         let Self { program, running, file: found } = self;
         let name = program.name();
         if program == Program::Librtmp {
-            // It connects anew when a stream is over, and waits for the next one.
+            // It connects again when a stream has ended, and waits for the next one.
             return wait_until("all frames", LIMIT, || both(&found) == both(file)).unwrap();
         }
         let errors = running.finish_within(LIMIT).unwrap().stderr;
@@ -124,7 +124,7 @@ impl Player {
     }
 }
 
-/// Where the frames are all of the clip's, at their distances, in the bits that ffmpeg leaves.
+/// Checks that the frames are those of the clip at their distances, in the bits that ffmpeg keeps.
 fn expect_of_ffmpeg(found: &Path, begin: u32) {
     for (found, all) in frames(found).iter().zip(frames(&clip())) {
         let first = found.first().expect("frames").timestamp;

@@ -83,13 +83,13 @@ fn ctrl_c_completes_what_is_being_recorded() {
     let file = directory.join("live-x.flv");
     wait_until("something is sent", LIMIT, || fs::metadata(&file).unwrap().len() > 20_000).unwrap();
     let copy = tempfile::NamedTempFile::new().unwrap();
-    let kept = copy.path().to_owned();
+    let saved = copy.path().to_owned();
     // The directory goes with the server, so the file is linked from elsewhere.
-    fs::remove_file(&kept).unwrap();
-    fs::hard_link(&file, &kept).unwrap();
+    fs::remove_file(&saved).unwrap();
+    fs::hard_link(&file, &saved).unwrap();
     let summary = serve.stop();
     assert_eq!(summary["recordings"][0]["end"], "this server stopped");
-    let recorded = tags(&kept);
+    let recorded = tags(&saved);
     assert_eq!(recorded, tags(&clip())[..recorded.len()]);
     let finished = publisher.finish_within(LIMIT).unwrap();
     assert_eq!(finished.status.code(), Some(1), "{}", finished.stderr);

@@ -31,7 +31,7 @@ fn id_of(session: &str) -> String {
     String::from_utf8(answers[end..end + 16].to_vec()).unwrap()
 }
 
-/// The client's bytes, with our id in place of the server's.
+/// The client's bytes, with our id instead of the server's.
 fn requests(session: &str) -> Vec<u8> {
     let (theirs, mut rest, mut all) =
         (format!("/{}/", id_of(session)), &file(&format!("{session}.c2s.bin"))[..], vec![]);
@@ -140,7 +140,7 @@ fn item_098_our_client_takes_crtmpservers_responses() {
             let requests = String::from_utf8_lossy(&requests).into_owned();
             assert!(requests.contains(&format!("POST /send/{}/0 HTTP/1.1\r\n", id_of(session))), "{session}");
             check(session, "s2c", Side::Client, &bytes);
-            // It closes the connection in place of an answer to the last request.
+            // It closes the connection instead of answering the last request.
             client.close();
             assert!(client.poll_transmit(now, &mut [0; 500], 0, |_| 0) > 0);
             client.connection_ended().unwrap();

@@ -129,7 +129,7 @@ fn rtmpdump_and_ffmpeg_play_through_a_proxy_and_do_not_ask_without_a_pause() {
     let proxy = HttpProxy::start(serve.port(), 100_000).unwrap();
     played(proxy.port(), &serve);
     let requests = proxy.requests().unwrap();
-    // 499 is what nginx notes where the client has gone: rtmpdump goes amid its last request.
+    // nginx logs 499 when the client has gone. rtmpdump closes the connection during its last request.
     let bad: Vec<_> = requests.iter().filter(|request| !matches!(request.status, 200 | 499)).collect();
     assert!(bad.is_empty(), "{bad:?}");
     let (first, last) = (requests.first().unwrap().at, requests.last().unwrap().at);

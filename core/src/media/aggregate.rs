@@ -123,8 +123,8 @@ impl Splitter {
 
     /// The number of bytes of the aggregate that give at most one fragment, at least 1.
     ///
-    /// A caller that cannot keep the rest of a fragment while it passes on the first message passes no more bytes than
-    /// this at a time to the chunk reader.
+    /// A caller that cannot keep the rest of a fragment while it passes on the first message lets the chunk reader see at
+    /// most this many bytes at a time.
     pub fn next_length(&self) -> usize {
         match self.at {
             At::MessageHeader(filled) => TagHeader::SIZE.wrapping_sub(filled),

@@ -215,7 +215,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Bytes as FFmpeg writes them, but for MP3 at 8 kHz and what is unknown.
+    /// Bytes as FFmpeg writes them, except MP3 at 8 kHz and unknown formats.
     const VECTORS: [(&[u8], AudioTagHeader); 12] = [
         (&[0xAF, 0], AudioTagHeader::Aac(AacPacket::SEQUENCE_HEADER)),
         (&[0xAF, 1], AudioTagHeader::Aac(AacPacket::RAW)),

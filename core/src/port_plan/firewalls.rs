@@ -1,6 +1,6 @@
-//! Every preset against every firewall, on the simulated wire: who wins when, and what is said of the others.
+//! Every preset with every firewall, on the simulated wire: which attempt wins and when, and the reports of the others.
 //!
-//! The server listens on 1935, 80 and 443, and takes RTMPT on 80.
+//! The server listens on 1935, 80 and 443, and accepts RTMPT on 80.
 
 use core::time::Duration;
 use std::format;

@@ -11,13 +11,13 @@ use crate::time::Instant;
 pub(super) enum Wire {
     /// A firewall swallows every packet.
     Drop,
-    /// A reset answers the SYN.
+    /// The SYN is answered by a reset.
     Refuse,
-    /// An ICMP message answers the SYN.
+    /// The SYN is answered by an ICMP message.
     Unreachable,
     /// TCP connects, and then nothing comes.
     Silent,
-    /// TCP connects, and an HTTP server answers the handshake.
+    /// TCP connects, and the handshake is answered by an HTTP server.
     Http,
     /// TCP connects and is closed when the handshake begins.
     Close,

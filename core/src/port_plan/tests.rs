@@ -1,4 +1,4 @@
-//! The plan's edges, and what must hold whatever is reported when.
+//! Edge cases of the plan, and invariants for any reports at any time.
 
 use core::time::Duration;
 use proptest::prelude::*;
@@ -217,7 +217,7 @@ fn any_script() -> impl Strategy<Value = Vec<(Option<u32>, Action, u8)>> {
 }
 
 proptest! {
-    /// Whatever is reported when: the plan ends, dials each target at most once and no more at once than it may,
+    /// For any reports at any time: the plan ends, dials each target at most once and never more at the same time than allowed,
     /// abandons each attempt at most once, names one winner at most, and has one outcome for each target.
     #[test]
     fn every_plan_ends_and_keeps_its_word(count in 1usize..=MAX_TARGETS, limits in any_limits(), script in any_script()) {

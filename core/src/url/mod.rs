@@ -14,7 +14,7 @@
 //! byte by byte. `#` does not begin a fragment, because stream keys may contain it. The parser refuses ASCII control
 //! characters, spaces and line ends anywhere, and every URL longer than [`MAX_URL_LENGTH`].
 //!
-//! # Where the application ends
+//! # The end of the application
 //!
 //! No specification says which slash separates application and key. `rtmp://host/a/b/c` is read in both ways:
 //!

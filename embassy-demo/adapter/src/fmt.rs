@@ -1,4 +1,4 @@
-//! Logging: defmt where that feature is on, else `log`, else nothing.
+//! Logging: through defmt with that feature, otherwise through `log` with that one, otherwise nothing.
 
 macro_rules! info {
     ($format:literal $(, $argument:expr)* $(,)?) => {{

@@ -14,13 +14,13 @@ pub struct Text<const N: usize> {
 impl<const N: usize> Text<N> {
     /// The first `N` bytes of `text`.
     pub fn new(text: amf0::Text<'_>) -> Self {
-        const { assert!(N <= u8::MAX as usize, "no longer text is kept") }
-        let mut kept = Self { bytes: [0; N], length: 0 };
-        for (to, from) in kept.bytes.iter_mut().zip(text.as_bytes()) {
+        const { assert!(N <= u8::MAX as usize, "no longer text can be stored") }
+        let mut stored = Self { bytes: [0; N], length: 0 };
+        for (to, from) in stored.bytes.iter_mut().zip(text.as_bytes()) {
             *to = *from;
-            kept.length = kept.length.wrapping_add(1);
+            stored.length = stored.length.wrapping_add(1);
         }
-        kept
+        stored
     }
 
     /// What was kept. A character at the end may be cut.

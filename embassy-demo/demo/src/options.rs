@@ -29,7 +29,7 @@ pub struct Options {
     #[arg(long, value_name = "PORTS", default_value = "", global = true)]
     pub silence: Ports,
 
-    /// The ports where the wire swallows all that follows RTMP's handshake; '' for none
+    /// The ports on which the wire drops everything after RTMP's handshake; '' for none
     #[arg(long, value_name = "PORTS", default_value = "", global = true)]
     pub cut_off: Ports,
 
@@ -45,12 +45,12 @@ pub struct Options {
     #[arg(long, value_name = "MS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=2_000), global = true)]
     pub delay: u64,
 
-    /// Where the server device records what it gets
+    /// The file to which the server device records
     #[arg(long, value_name = "FILE", default_value = "target/demo/recording.flv")]
     pub output: PathBuf,
 }
 
-/// What is done in place of publishing from one device to the other.
+/// What the demo does instead of publishing from one device to the other.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Tests by which ports one device can reach the other, on which a web server listens on 8080, too
@@ -74,7 +74,7 @@ pub struct Tap {
     /// The device's address
     #[arg(long, value_name = "ADDR/BITS", default_value = "10.77.1.2/24")]
     pub address: String,
-    /// Who leads to other networks
+    /// The gateway to other networks
     #[arg(long, value_name = "ADDR", default_value = "10.77.1.1")]
     pub gateway: std::net::Ipv4Addr,
     /// How many attempts may be under way at once

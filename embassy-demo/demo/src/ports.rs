@@ -16,10 +16,10 @@ use super::wire::{Random, Wire};
 
 /// Where something that is not RTMP listens.
 const WEB: u16 = 8080;
-/// Where nothing listens.
+/// A port on which nothing listens.
 const NOTHING: u16 = 7070;
 
-/// Tests the ports on which the other device serves, and two where it does not. `show` gets each verdict.
+/// Tests the ports on which the other device serves, and two others. `show` gets each result.
 ///
 /// # Errors
 /// The server cannot be made, or the test not begin.
@@ -54,7 +54,7 @@ pub fn ports(options: &Options, show: &mut dyn FnMut(AttemptReport)) -> Result<(
     Ok(block_on(tasks::run(test, others))?)
 }
 
-/// Answers whatever comes as a web server answers what is no HTTP.
+/// Answers any bytes as a web server answers bytes that are not HTTP.
 async fn web_server(stack: Stack<'_>) {
     let (mut rx, mut tx) = ([0; 2048], [0; 512]);
     loop {

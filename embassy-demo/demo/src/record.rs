@@ -49,7 +49,7 @@ impl<Open: FnMut(SessionId, &str) -> io::Result<Box<dyn Write>>> Recorder<Open> 
 }
 
 impl Recording {
-    /// Takes a piece of a message; answers whether that was its end.
+    /// Takes a fragment of a message. Returns whether it was the last one.
     fn push(&mut self, fragment: &Fragment<'_>) -> io::Result<bool> {
         let message = self.open.entry(fragment.csid.value()).or_default();
         if fragment.offset == 0 {

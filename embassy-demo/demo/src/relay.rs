@@ -35,7 +35,7 @@ use super::wire::Random;
 const URL: &str = "rtmp://10.0.0.2:1935/live/clip";
 const PORTS: &[u16] = &[1935];
 const PLAYERS: usize = 3;
-/// A publisher, the players, and one more, so that somebody listens.
+/// The publisher, the players, and one more socket, so that one still listens.
 const SOCKETS: usize = PLAYERS + 2;
 /// Room for a second and a half of the clip.
 const RING: usize = 48 * 1024;
@@ -208,7 +208,7 @@ async fn run(clip: &[Tag<'_>], delay: Duration) -> Result<Relayed> {
             Ok(publish(stacks[0], &url, &mut plan, &mut memory, clip, true, &progress).await?)
         };
         let players = join3(play(stacks[2], keeps_up), play(stacks[3], slow), async {
-            // Who stops reading never hears of the end.
+            // A player that stops reading is never told of the end.
             select(play(stacks[4], stops), Timer::after(length + Duration::from_secs(4))).await
         });
         let work = with_timeout(length + PATIENCE, async {

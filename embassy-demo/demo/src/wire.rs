@@ -50,7 +50,7 @@ pub enum Rule {
     Drop,
     /// TCP connects, and what carries data vanishes.
     Silence,
-    /// The first bytes of a connection pass, as many as C0 and C1 have, and no more.
+    /// Only the first bytes of a connection pass, as many as C0 and C1 have.
     CutOff,
 }
 

@@ -86,16 +86,16 @@ fn implementation(of_type: &str, name: &str, argument: &str, method: &str) -> St
 }
 
 fn without_generics(path: &str) -> String {
-    let (mut depth, mut kept) = (0, String::new());
+    let (mut depth, mut short) = (0, String::new());
     for character in path.chars() {
         match character {
             '<' => depth += 1,
             '>' => depth -= 1,
-            _ if depth == 0 => kept.push(character),
+            _ if depth == 0 => short.push(character),
             _ => {}
         }
     }
-    kept.replace("::::", "::").trim_end_matches("::").to_owned()
+    short.replace("::::", "::").trim_end_matches("::").to_owned()
 }
 
 /// A crate as rustdoc describes it.

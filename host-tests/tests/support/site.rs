@@ -65,7 +65,7 @@ server {{ listen 80; location / {{ proxy_pass http://127.0.0.1:8081; }} }} }}\n"
         format!("rtmp://{SERVER}{port}/live/x")
     }
 
-    /// Publishes a clip without a port in the URL; answers what became of each attempt.
+    /// Publishes a clip without a port in the URL. Returns the result of each attempt.
     pub fn publish(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let mut command = self.network.client.command(env!("CARGO_BIN_EXE_publish"));
         command.args(["--fast", "--json"]).args(arguments).arg(clip()).arg(self.url(""));

@@ -22,7 +22,7 @@ pub(super) const LENGTH_SIZE: usize = START_CODE.len();
 #[derive(Debug, Clone)]
 pub struct Units<'a> {
     stream: &'a [u8],
-    /// Where the search for the next start code begins.
+    /// The position at which the search for the next start code begins.
     at: usize,
 }
 

@@ -193,7 +193,7 @@ impl TunnelConnection {
     }
 
     /// Opens the tunnel that [`TunnelEvent::Open`] asks for. Its id is made from `entropy`, 32 random bytes that are used for
-    /// nothing else. Returns `None` if the table is full, and answers the client with 503.
+    /// nothing else. Returns `None` if the table is full; the response is 503 then.
     pub fn open<const N: usize>(
         &mut self,
         now: Instant,

@@ -84,13 +84,13 @@ impl TunnelConnection {
         None
     }
 
-    /// Answers with an error after the body was skipped.
+    /// Sends an error after the body was skipped.
     fn reject(&mut self, refusal: TunnelRefusal, status: u16) {
         self.refusal = Some(refusal);
         self.answer = Answer::Status(status);
     }
 
-    /// Answers with an error and stops reading.
+    /// Sends an error and stops reading.
     pub(super) fn fail(&mut self, refusal: TunnelRefusal, status: u16) {
         self.refusal = Some(refusal);
         (self.keep_alive, self.incoming) = (false, In::Answered);

@@ -20,7 +20,7 @@ impl TunnelConnection {
         Some(self.held.map_or(limit, |held| held.min(limit)))
     }
 
-    /// Answers a request that arrives too slowly with 408, and ends a connection on which nothing has moved for too long.
+    /// Sends 408 if a request arrives too slowly, and ends a connection on which nothing has moved for too long.
     /// Returns the tunnel that ended with it.
     pub fn handle_timeout<const N: usize>(&mut self, now: Instant, tunnels: &mut Tunnels<'_, N>) -> Option<TunnelId> {
         if now < self.limit(tunnels) || self.is_over() {

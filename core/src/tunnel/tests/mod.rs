@@ -59,7 +59,7 @@ impl Publisher {
         Self { session, tunnel, stream: None, frames, open: None, next: 0, seen: Vec::new() }
     }
 
-    /// Takes what it can of `input`; answers how much that was.
+    /// Consumes what it can of `input`. Returns the number of bytes.
     fn receive(&mut self, now: Instant, input: &[u8]) -> Result<usize, TunnelError> {
         let mut rest = input;
         loop {
@@ -178,7 +178,7 @@ impl Host {
         input.len() - rest.len()
     }
 
-    /// Hands bytes to a session; answers whether it took any.
+    /// Passes bytes to a session. Returns whether it consumed any.
     fn data(&mut self, connection: &mut TunnelConnection, tunnel: TunnelId, now: Instant, rest: &mut &[u8]) -> bool {
         let session = self.sessions[tunnel.index()].as_mut().unwrap();
         let before = rest.len();

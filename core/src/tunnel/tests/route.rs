@@ -40,7 +40,7 @@ impl Route {
         Self { publisher, connection: TunnelConnection::new(START), way, up, down, requests, responses }
     }
 
-    /// One step of all; answers whether anything moved.
+    /// One step of all. Returns whether anything moved.
     pub(super) fn step(&mut self, host: &mut Host, now: Instant) -> bool {
         let Way { cut, window, fresh } = self.way;
         let mut out = std::vec![0; window];
@@ -67,7 +67,7 @@ impl Route {
 
 pub(super) const START: Instant = Instant::from_millis(1_000);
 
-/// Runs routes until all their tunnels are closed; answers how long that took, in ms.
+/// Runs routes until all their tunnels are closed. Returns the time that it took in ms.
 pub(super) fn run(host: &mut Host, routes: &mut [Route]) -> u64 {
     let mut now = START;
     for _ in 0..1_000_000 {

@@ -90,7 +90,7 @@ fn an_old_tunnel_and_a_silent_connection_time_out() {
     assert_eq!(one.connection.handle_timeout(limit, &mut one.tunnels), Some(TunnelId(0)));
     assert_eq!(one.asked(b"", limit, 99).1, status("408 Request Timeout", "close"));
     assert!(one.connection.is_over() && one.tunnels.is_empty());
-    // Who does not ask, or does not take the answer, is shown out without one.
+    // A client that sends no request, or does not read the response, is disconnected without one.
     for request in [&b""[..], b"GET / HTTP/1.1\r\n\r\n"] {
         let mut one = One::open();
         while one.connection.next_event(START, &mut &request[..], &mut one.tunnels).is_some() {}
