@@ -5,7 +5,9 @@ use nom::combinator::all_consuming;
 use nom::{IResult, Parser};
 
 use super::head::{HeadError, digits, is_token, version};
-use super::table::ID;
+
+/// The length of a tunnel's id in bytes. It is written with two digits for each.
+pub(super) const ID: usize = 16;
 
 /// What a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +124,7 @@ mod tests {
     use super::*;
     use std::format;
 
-    const KEPT: [u8; ID] = [0x01, 0x9A, 0xF0, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 0xFF];
+    const STORED: [u8; ID] = [0x01, 0x9A, 0xF0, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 0xFF];
 
     fn ask(path: &str) -> Ask {
         parse(format!("POST {path} HTTP/1.1").as_bytes()).unwrap().ask
@@ -130,17 +132,17 @@ mod tests {
 
     #[test]
     fn item_098_the_four_requests_of_a_tunnel() {
-        let id = std::string::String::from_utf8(hex(&KEPT).to_vec()).unwrap();
+        let id = std::string::String::from_utf8(hex(&STORED).to_vec()).unwrap();
         assert_eq!(id, "019af0030405060708090a0b0c0d0eff");
         assert_eq!(ask("/open/1"), Ask::Open);
-        assert_eq!(ask(&format!("/send/{id}/0")), Ask::Send(KEPT, 0));
-        assert_eq!(ask(&format!("/idle/{id}/4294967295")), Ask::Idle(KEPT, u32::MAX));
-        assert_eq!(ask(&format!("http://h:80/close/{id}/7")), Ask::Close(KEPT, 7));
+        assert_eq!(ask(&format!("/send/{id}/0")), Ask::Send(STORED, 0));
+        assert_eq!(ask(&format!("/idle/{id}/4294967295")), Ask::Idle(STORED, u32::MAX));
+        assert_eq!(ask(&format!("http://h:80/close/{id}/7")), Ask::Close(STORED, 7));
     }
 
     #[test]
     fn item_098_ids_and_numbers_that_are_none() {
-        let id = std::string::String::from_utf8(hex(&KEPT).to_vec()).unwrap();
+        let id = std::string::String::from_utf8(hex(&STORED).to_vec()).unwrap();
         for path in [
             format!("/send/{id}"),
             format!("/send/{id}0/1"),

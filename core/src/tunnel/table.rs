@@ -2,13 +2,10 @@
 
 use core::time::Duration;
 
-use super::request::hex;
+use super::request::{ID, hex};
 use crate::bytes::low_u8;
 use crate::fmt::impl_format;
 use crate::time::{Instant, millis};
-
-/// The length of an id in bytes. It is written with two digits for each.
-pub(super) const ID: usize = 16;
 
 /// The polling hints after 0, 1, 2 … consecutive empty responses to polls, as other servers send them.
 const HINTS: [u8; 6] = [1, 3, 5, 9, 17, 33];

@@ -15,7 +15,7 @@ mod time;
 
 use super::head::{Head, HeadError, Progress};
 use super::request::{Ask, Line, parse};
-use super::table::ID;
+use super::request::ID;
 use super::{TunnelEvent, TunnelId, TunnelRefusal, Tunnels};
 use crate::bytes::low_u32;
 use crate::fmt::impl_format;
