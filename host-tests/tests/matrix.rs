@@ -52,12 +52,12 @@ impl Player {
         let (videos, audios) = (found.video.len(), found.audio.len());
         let context = format!("{}: {videos} video, {audios} audio frames: {}", program.name(), finished.stderr);
         assert!(expected.video.starts_with(&found.video) && expected.audio.starts_with(&found.audio), "{context}");
-        // rtmp2src throws away what it has not handed on when it hears of the end.
+        // rtmp2src drops the frames that it has not passed on when it is told of the end.
         assert!(
             program == Program::Rtmp2 && videos + 3 > expected.video.len() && audios + 5 > expected.audio.len(),
             "{context}"
         );
-        "equal but for the last frames, which rtmp2src throws away"
+        "equal except the last frames, which rtmp2src drops"
     }
 }
 

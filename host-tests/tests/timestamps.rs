@@ -113,7 +113,7 @@ impl Player {
             Program::Ffmpeg | Program::Ffmpeg9 => {
                 assert!(times_of_ffmpeg(&found) == times(file), "{name}: {errors}");
             }
-            // It throws away what it has not handed on when it hears of the end.
+            // It drops the frames that it has not passed on when it is told of the end.
             Program::Rtmp2 => {
                 for (found, all) in both(&found).iter().zip(both(file)) {
                     assert!(found.len() + 5 > all.len() && all.starts_with(found), "{name}: {errors}");
