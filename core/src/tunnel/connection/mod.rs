@@ -14,8 +14,8 @@ mod request;
 mod time;
 
 use super::head::{Head, HeadError, Progress};
-use super::request::{Ask, Line, parse};
 use super::request::ID;
+use super::request::{Ask, Line, parse};
 use super::{TunnelEvent, TunnelId, TunnelRefusal, Tunnels};
 use crate::bytes::low_u32;
 use crate::fmt::impl_format;
