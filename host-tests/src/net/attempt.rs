@@ -13,7 +13,7 @@ use embedded_rtmp::tunnel;
 
 use super::{Clock, Pipe, Waiter};
 
-/// How much is kept of an answer that is not RTMP.
+/// The number of bytes of an answer that is not RTMP that are stored.
 const ANSWER: usize = 256;
 
 #[derive(Debug)]
@@ -21,28 +21,28 @@ pub(super) struct Attempt<'b, const PLAYS: usize> {
     session: Client<'b, 8, PLAYS>,
     pipe: Pipe,
     addresses: Addresses,
-    /// When the next address gets its turn, while there is no connection to this one.
+    /// When the next address is dialled, unless the connection is established before.
     turn: Instant,
     connected: bool,
 }
 
-/// The addresses that are left to try on a port: in turn, the next where the one before refuses, or after its part of the
-/// time.
+/// The addresses that are left to dial on a port. Each one follows when the one before has refused, or after its share of
+/// the time.
 #[derive(Debug)]
 pub(super) struct Addresses {
     left: VecDeque<IpAddr>,
     host: String,
     target: Target,
     clock: Clock,
-    /// What each gets of the time that the connection may take.
+    /// The share of each address in the time limit of TCP.
     time: Duration,
 }
 
-/// What is new in an attempt.
+/// The result of a step.
 #[derive(Debug)]
 pub(super) enum Stage {
     Waiting,
-    /// The TCP connection is there.
+    /// The TCP connection is established.
     Connected,
     /// The handshake is complete.
     Done(HandshakeKind),
@@ -59,7 +59,7 @@ impl<'b, const PLAYS: usize> Attempt<'b, PLAYS> {
         (self.session, self.pipe)
     }
 
-    /// When to step at the latest.
+    /// When [`Self::step`] must be called at the latest.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let poll = self.pipe.poll_timeout().filter(|_| self.connected);
         self.next_turn().into_iter().chain(poll).min()
@@ -69,13 +69,13 @@ impl<'b, const PLAYS: usize> Attempt<'b, PLAYS> {
         (!self.connected && !self.addresses.left.is_empty()).then_some(self.turn)
     }
 
-    /// The beginning of what has come and was not taken.
+    /// The first bytes of the answer.
     pub(super) fn answer(&self) -> &[u8] {
         let input = self.pipe.answer();
         &input[..input.len().min(ANSWER)]
     }
 
-    /// Does what can be done now.
+    /// Does what can be done now. Never waits.
     pub(super) fn step(&mut self, clock: Clock, waiter: &Waiter) -> Result<Stage, Failure> {
         if !self.connected {
             let failure = match self.pipe.is_connected() {
@@ -94,12 +94,12 @@ impl<'b, const PLAYS: usize> Attempt<'b, PLAYS> {
             return Ok(Stage::Waiting);
         }
         self.handshake(clock).map_err(|error| match error {
-            // What answers HTTP in place of S0, say.
+            // For example, the answer is HTTP instead of S0.
             Broken::Session(SessionError::Handshake(HandshakeError::Version(_) | HandshakeError::Encrypted(_))) => {
                 Failure::NotRtmp
             }
             Broken::Session(SessionError::TimedOut(_)) => Failure::HandshakeTimedOut,
-            // A web server that knows no tunnels, or a proxy that wants none.
+            // A web server without tunnels, or a proxy that rejects them.
             Broken::Socket(error) if is_no_tunnel(&error) => Failure::NotRtmp,
             Broken::Session(_) | Broken::Socket(_) | Broken::Ended => Failure::Closed,
         })
@@ -109,7 +109,7 @@ impl<'b, const PLAYS: usize> Attempt<'b, PLAYS> {
         loop {
             let now = clock.now();
             let Self { session, pipe, .. } = self;
-            // What came before the connection broke counts.
+            // Bytes that came before the connection broke are read first.
             let broken = match (pipe.receive(), pipe.send(|out| session.poll_transmit(now, out))) {
                 (Ok(received), Ok(sent)) => Ok(received | sent),
                 (Err(error), _) | (_, Err(error)) => Err(error),
@@ -138,7 +138,7 @@ impl Addresses {
         Self { left: addresses.iter().copied().collect(), host: host.to_owned(), target, clock, time }
     }
 
-    /// Begins to connect to the next address for which that is possible; `why` is the failure if there is none.
+    /// Dials the next address that can be dialled. Returns `why` if there is none.
     pub(super) fn dial(&mut self, mut why: Failure, waiter: &Waiter) -> Result<Pipe, Failure> {
         while let Some(address) = self.left.pop_front() {
             let address = SocketAddr::new(address, self.target.port);
@@ -157,7 +157,7 @@ impl Addresses {
     }
 }
 
-/// Why a handshake did not come to its end.
+/// Why a handshake failed.
 enum Broken {
     Session(SessionError),
     Socket(io::Error),
@@ -176,17 +176,17 @@ impl From<io::Error> for Broken {
     }
 }
 
-/// Whether what answered is HTTP, but no tunnel, or not HTTP at all.
+/// Whether the answer is not a tunnel's, or not HTTP.
 fn is_no_tunnel(error: &io::Error) -> bool {
     let error = error.get_ref().and_then(|error| error.downcast_ref::<tunnel::TunnelError>());
     error.is_some_and(|error| !matches!(error, tunnel::TunnelError::Interrupted | tunnel::TunnelError::TimedOut))
 }
 
-/// Why no TCP connection could be made.
+/// The failure of a TCP connection.
 fn failure(error: &io::Error) -> Failure {
     match error.kind() {
         io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => Failure::Refused,
-        // An ICMP message that says "prohibited" is one of the latter for IPv4, and the last for IPv6.
+        // An ICMP message "prohibited" is host unreachable with IPv4, and permission denied with IPv6.
         io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable | io::ErrorKind::PermissionDenied => {
             Failure::Unreachable
         }

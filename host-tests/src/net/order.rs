@@ -1,4 +1,4 @@
-//! Which targets the tools try, and how: `--order` and what belongs to it.
+//! The options for the order of targets: `--order` and others.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -8,31 +8,30 @@ use clap::Args;
 use embedded_rtmp::port_plan::{DEFAULT_ORDER, Limits, MAX_TARGETS, NET_CONNECTION, Order, PLAYER, PlanError, Target};
 use embedded_rtmp::url::Url;
 
-/// Attempts at once, where nothing else is said.
+/// The default number of attempts at the same time.
 const AT_ONCE: u8 = 4;
 
-/// How a tool looks for its server. A port in the URL is above it: then that alone is tried.
+/// The order in which a tool tries targets. If the URL has a port, only that is tried.
 #[derive(Debug, Clone, Default, Args)]
 pub struct OrderArguments {
-    /// What is tried where the URL has no port: player (1935, 80, RTMPT on 80), netconnection (1935, 80, 443), each after
-    /// the one before has failed; smart (all of these, each 100 ms after the one before); or a list, such as
-    /// 1935,80,rtmpt:80
+    /// What is tried if the URL has no port: player (1935, 80, RTMPT on 80) or netconnection (1935, 80, 443), each after the
+    /// one before has failed; smart (all of these, each 100 ms after the one before); or a list, such as 1935,80,rtmpt:80
     #[arg(long, value_name = "ORDER", default_value = "smart")]
     order: Named,
     /// How long after the one before each target of a list is tried
     #[arg(long, value_name = "MS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=100))]
     stagger: u64,
-    /// How many are tried at once, at most
+    /// The most targets that are tried at the same time
     #[arg(long, value_name = "COUNT", default_value_t = AT_ONCE, value_parser = clap::value_parser!(u8).range(1..=8))]
     sockets: u8,
 }
 
-/// What is tried, for how long, and how many at once.
+/// The targets, and how they are tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Way {
     /// First to last.
     pub targets: Vec<Target>,
-    /// The deadlines and the overlap.
+    /// The time limits and the overlap.
     pub limits: Limits,
 }
 
@@ -46,10 +45,10 @@ enum Named {
 }
 
 impl OrderArguments {
-    /// The way to this URL's server.
+    /// The targets for the server of a URL.
     ///
     /// # Errors
-    /// Nothing here carries the URL's scheme.
+    /// No transport here has the scheme of the URL.
     pub fn for_url(&self, url: &Url<'_>) -> Result<Way, PlanError> {
         let stagger = Duration::from_millis(self.stagger);
         let (targets, limits) = match &self.order {
@@ -75,10 +74,10 @@ impl FromStr for Named {
     }
 }
 
-/// A list of targets: ports, each with `rtmpt:` in front where RTMPT is meant, divided by commas.
+/// The targets of a list: ports, separated by commas, with `rtmpt:` before those for RTMPT.
 ///
 /// # Errors
-/// What is wrong with it.
+/// A port is invalid or is listed twice, or there are too many.
 pub fn targets(list: &str) -> Result<Vec<Target>> {
     let mut targets = Vec::new();
     for text in list.split(',') {

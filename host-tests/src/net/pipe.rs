@@ -12,7 +12,7 @@ use super::Clock;
 use super::buffer::Buffer;
 use super::tunnelled::Tunnelled;
 
-/// How long a server may take to know that a tunnel is closed.
+/// The time that a server has to answer that a tunnel is closed.
 const CLOSE: Duration = Duration::from_secs(2);
 
 /// A connection that never blocks: TCP without Nagle's algorithm, or a tunnel in HTTP.
@@ -34,24 +34,24 @@ impl Pipe {
         Self { stream, tunnel: None, input, output, ended: false, received: 0, sent: 0 }
     }
 
-    /// A pipe through a tunnel (RTMPT), whose first connection goes to `address`, as all others do.
+    /// A pipe through a tunnel (RTMPT). All its connections go to `address`.
     ///
     /// # Errors
-    /// The system has no socket for it.
+    /// The system gives no socket.
     pub fn tunnel(address: SocketAddr, host: &str, clock: Clock) -> io::Result<Self> {
         let tunnel = Some(Box::new(Tunnelled::new(address, host, clock)));
         Ok(Self { tunnel, ..Self::new(TcpStream::connect(address)?) })
     }
 
-    /// Whether the connection is made yet. To be asked until it is, each time after a wait.
+    /// Whether the connection is established. Call it after each wait, until it returns `true`.
     ///
     /// # Errors
-    /// It could not be made.
+    /// The connection could not be established.
     pub fn is_connected(&mut self) -> io::Result<bool> {
         is_connected(&self.stream)
     }
 
-    /// Takes what has arrived, as far as there is room for it. Answers whether anything has, the end among it.
+    /// Receives as many bytes as there is room for. Returns whether any came, or the end did.
     ///
     /// # Errors
     /// The connection broke.
@@ -80,7 +80,7 @@ impl Pipe {
         }
     }
 
-    /// What has arrived and is not consumed.
+    /// The bytes that were received and not consumed.
     pub fn input(&self) -> &[u8] {
         self.input.filled()
     }
@@ -90,13 +90,13 @@ impl Pipe {
         self.input.consume(length);
     }
 
-    /// Whether the peer has sent all that it ever will.
+    /// Whether the peer has closed its side.
     pub fn is_ended(&self) -> bool {
         self.ended
     }
 
-    /// Sends what `fill` puts into the slices that it is given, until it has nothing more or the peer does not take more.
-    /// Answers whether anything went out.
+    /// Sends the bytes that `fill` writes to the slices that it is given and returns the number of, until it returns 0 or the
+    /// system takes no more. Returns whether anything was sent.
     ///
     /// # Errors
     /// The connection broke.
@@ -124,22 +124,22 @@ impl Pipe {
         Ok(self.sent > before)
     }
 
-    /// Whether bytes wait for the peer to take them.
+    /// Whether bytes wait until the system takes them.
     pub fn has_output(&self) -> bool {
         !self.output.filled().is_empty()
     }
 
-    /// When there is something to do at the latest, beside what comes and goes.
+    /// When [`Self::receive`] and [`Self::send`] must be called at the latest.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.tunnel.as_ref()?.poll_timeout()
     }
 
-    /// The beginning of what has come, for people: of what came last and is not consumed, or of a tunnel's first response.
+    /// The first bytes of the peer's answer, for messages to people: of a tunnel's first response, or of the input.
     pub fn answer(&self) -> &[u8] {
         self.tunnel.as_ref().map_or(self.input(), |tunnel| &tunnel.answer)
     }
 
-    /// Ends a tunnel, and waits a little for the server to know; nothing else needs that.
+    /// Ends a tunnel, and waits a little until the server has confirmed it. Does nothing to other connections.
     pub fn close_tunnel(&mut self, waiter: &mut Waiter) {
         let Some(tunnel) = &mut self.tunnel else { return };
         tunnel.client.close();
@@ -152,43 +152,35 @@ impl Pipe {
         }
     }
 
-    /// Says that nothing more will be sent.
-    ///
-    /// # Errors
-    /// The connection broke.
-    pub fn shutdown(&self) -> io::Result<()> {
-        self.stream.shutdown(Shutdown::Write)
-    }
-
-    /// Whether the peer, which has ended its side, took what was sent: one that has gone altogether resets the connection
-    /// as soon as more arrives, which this gives 200 ms.
+    /// Whether the peer, which has closed its side, took what was sent. If it has closed the whole connection, it resets it
+    /// when more arrives; this waits 200 ms for that.
     pub fn was_taken(&self) -> bool {
         if self.tunnel.is_some() {
-            // All requests were answered.
+            // Every request was answered.
             return true;
         }
-        let _ = self.shutdown();
+        let _ = self.stream.shutdown(Shutdown::Write);
         (0..20).all(|_| {
             std::thread::sleep(Duration::from_millis(10));
             matches!(self.stream.take_error(), Ok(None))
         })
     }
 
-    /// The peer.
+    /// The address of the peer.
     ///
     /// # Errors
-    /// There is none any more.
+    /// The connection has ended.
     pub fn peer(&self) -> io::Result<SocketAddr> {
         self.stream.peer_addr()
     }
 
-    /// Bytes received and sent, from the first.
+    /// The bytes received and sent since the connection began.
     pub fn traffic(&self) -> (u64, u64) {
         (self.received, self.sent)
     }
 }
 
-/// Whether a connection is made yet. It is without Nagle's algorithm then.
+/// Whether a connection is established. Turns Nagle's algorithm off then.
 pub(super) fn is_connected(stream: &TcpStream) -> io::Result<bool> {
     if let Some(error) = stream.take_error()? {
         return Err(error);
@@ -222,9 +214,9 @@ pub(crate) fn retry(mut operation: impl FnMut() -> io::Result<usize>) -> io::Res
     }
 }
 
-/// Waits until one of several pipes may have something to do.
+/// Waits until one of several pipes can receive or send.
 ///
-/// Before a wait all that can be done must have been tried: what was ready before it does not end it.
+/// It is edge-triggered. Before a wait, receive and send until nothing moves: what was ready before does not end the wait.
 #[derive(Debug)]
 pub struct Waiter {
     poll: Poll,
@@ -232,7 +224,7 @@ pub struct Waiter {
 }
 
 impl Waiter {
-    /// A waiter for no pipe yet.
+    /// A waiter without a pipe.
     ///
     /// # Errors
     /// Those of the system.
@@ -240,7 +232,7 @@ impl Waiter {
         Ok(Self { poll: Poll::new()?, events: Events::with_capacity(64) })
     }
 
-    /// Includes a pipe.
+    /// Adds a pipe.
     ///
     /// # Errors
     /// Those of the system.
@@ -251,7 +243,7 @@ impl Waiter {
         self.poll.registry().register(&mut pipe.stream, Token(0), Interest::READABLE | Interest::WRITABLE)
     }
 
-    /// Leaves a pipe out again.
+    /// Removes a pipe.
     ///
     /// # Errors
     /// Those of the system.
@@ -262,7 +254,7 @@ impl Waiter {
         self.poll.registry().deregister(&mut pipe.stream)
     }
 
-    /// Waits, at most for `limit`.
+    /// Waits for at most `limit`.
     ///
     /// # Errors
     /// Those of the system.

@@ -1,4 +1,4 @@
-//! A pipe through a tunnel: HTTP requests in place of plain bytes, over one TCP connection after another.
+//! A pipe through a tunnel: HTTP requests instead of plain bytes, over one TCP connection after another.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,35 +10,35 @@ use mio::{Interest, Registry, Token};
 use super::buffer::Buffer;
 use super::{Clock, pipe};
 
-/// How much is kept of the first response.
+/// The number of bytes of the first response that are stored.
 const ANSWER: usize = 256;
 
-/// What stands between a session's bytes and the TCP connection.
+/// The layer between the bytes of a session and the TCP connections.
 #[derive(Debug)]
 pub(super) struct Tunnelled {
     pub(super) client: TunnelClient<'static>,
     address: SocketAddr,
     clock: Clock,
-    /// What has come on the connection, and what is to go out there.
+    /// The bytes received on the connection, and those to send on it.
     received: Buffer,
     sending: Buffer,
-    /// Where the sockets are registered, while somebody waits for them.
+    /// The registry of the waiter, if the pipe has one.
     pub(super) registry: Option<Registry>,
-    /// The connection that is there now is made.
+    /// The current connection is established.
     connected: bool,
-    /// Its other end has ended it.
+    /// The server has closed the current connection.
     ended: bool,
     pub(super) answer: Vec<u8>,
-    /// Connections in a row on which nothing came.
+    /// The number of consecutive connections on which nothing came.
     futile: u8,
 }
 
-/// So many of these, and the tunnel is over.
+/// The most consecutive connections on which nothing comes. After them the tunnel fails.
 const FUTILE: u8 = 3;
 
 impl Tunnelled {
     pub(super) fn new(address: SocketAddr, host: &str, clock: Clock) -> Self {
-        // There are a few in the life of a tool.
+        // A tool has only a few tunnels.
         let host: &'static str = Box::leak(host.into());
         Self {
             client: TunnelClient::new(host, address.port()),
@@ -54,7 +54,7 @@ impl Tunnelled {
         }
     }
 
-    /// Takes what has arrived into `input`. Answers whether anything has, and how many bytes came on the connection.
+    /// Receives into `input`. Returns whether anything moved, and the number of bytes received on the connection.
     pub(super) fn receive(&mut self, stream: &mut TcpStream, input: &mut Buffer) -> io::Result<(bool, usize)> {
         let (mut moved, mut bytes) = (self.connect(stream)?, 0);
         if !self.connected {
@@ -66,8 +66,8 @@ impl Tunnelled {
                 None => {}
                 Some(0) => (self.ended, moved) = (true, true),
                 Some(length) => {
-                    let kept = ANSWER.saturating_sub(self.answer.len()).min(length);
-                    self.answer.extend_from_slice(&free[..kept]);
+                    let stored = ANSWER.saturating_sub(self.answer.len()).min(length);
+                    self.answer.extend_from_slice(&free[..stored]);
                     self.received.fill(length);
                     (moved, bytes, self.futile) = (true, length, 0);
                 }
@@ -100,7 +100,7 @@ impl Tunnelled {
         Ok((moved, bytes))
     }
 
-    /// Sends what waits in `output`, and asks when it is time. Answers how many bytes went out on the connection.
+    /// Sends the bytes in `output`, and polls the server when that is due. Returns the number of bytes sent on the connection.
     pub(super) fn send(&mut self, stream: &mut TcpStream, output: &mut Buffer) -> io::Result<usize> {
         let mut sent = 0;
         self.connect(stream)?;
@@ -118,12 +118,12 @@ impl Tunnelled {
         Ok(sent)
     }
 
-    /// When there is something to do at the latest.
+    /// When [`Self::send`] must be called at the latest.
     pub(super) fn poll_timeout(&self) -> Option<embedded_rtmp::time::Instant> {
         self.client.poll_timeout().filter(|_| self.connected)
     }
 
-    /// Makes another connection where one is needed; answers whether anything is new.
+    /// Begins another connection if the tunnel needs one. Returns whether a connection was established.
     fn connect(&mut self, stream: &mut TcpStream) -> io::Result<bool> {
         let now = self.clock.now();
         self.client.handle_timeout(now).map_err(io::Error::other)?;
@@ -133,7 +133,7 @@ impl Tunnelled {
                 return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the tunnel's connections end at once"));
             }
             if let Some(registry) = &self.registry {
-                // One that is gone need not be taken out.
+                // This fails if the connection is gone, which is no problem.
                 let _ = registry.deregister(stream);
             }
             *stream = TcpStream::connect(self.address)?;

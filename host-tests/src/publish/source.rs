@@ -28,14 +28,14 @@ pub(super) struct Source<R> {
     pace: Pace,
     /// When the first tag was sent, and its timestamp.
     start: Option<(Instant, u32)>,
-    /// What is sent next, or is being sent.
+    /// The tag that is sent next, or is being sent.
     tag: Option<Tag>,
-    /// Where the message of `tag` goes, and how much of it is out.
+    /// The chunk stream of the message of `tag`, and the number of its bytes that were sent.
     open: Option<(ChunkStreamId, usize)>,
     ended: bool,
     error: Option<Error>,
     counts: Counts,
-    /// Of the last tag that was begun.
+    /// The timestamp of the last tag that was begun.
     timestamp: u32,
 }
 
@@ -54,17 +54,17 @@ impl<R: Read> Source<R> {
         }
     }
 
-    /// Whether all tags are out, or no more can be read.
+    /// Whether all tags were sent, or the file cannot be read any further.
     pub(super) fn is_ended(&self) -> bool {
         self.ended && self.tag.is_none()
     }
 
-    /// Why the tags ended before the file did.
+    /// Why reading ended before the end of the file.
     pub(super) fn error(self) -> Option<Error> {
         self.error
     }
 
-    /// What is out.
+    /// What was sent.
     pub(super) fn counts(&self) -> Counts {
         self.counts
     }
@@ -74,7 +74,7 @@ impl<R: Read> Source<R> {
         self.timestamp
     }
 
-    /// When the next tag is due; `None` while one is being sent, and when there is none.
+    /// When the next tag is due. `None` while a tag is being sent, and at the end.
     pub(super) fn due(&self) -> Option<Instant> {
         let tag = self.tag.as_ref().filter(|_| self.open.is_none())?;
         let (start, first) = self.start?;
@@ -87,7 +87,7 @@ impl<R: Read> Source<R> {
         })
     }
 
-    /// Puts out what is due, as far as `out` goes; answers how much it filled.
+    /// Writes what is due to `out`, as far as there is room. Returns the number of bytes.
     pub(super) fn fill(&mut self, session: &mut Client<'_>, stream: StreamId, now: Instant, out: &mut [u8]) -> usize {
         let mut filled = 0;
         while filled < out.len() {
@@ -122,7 +122,7 @@ impl<R: Read> Source<R> {
         filled
     }
 
-    /// Reads the next tag where none waits.
+    /// Reads the next tag, unless one waits.
     fn load(&mut self, now: Instant) {
         while self.tag.is_none() && !self.ended {
             match self.reader.next() {
@@ -130,7 +130,7 @@ impl<R: Read> Source<R> {
                     self.start.get_or_insert((now, tag.timestamp));
                     self.tag = Some(prepared(tag));
                 }
-                // Nobody knows what it is, so nobody misses it.
+                // Other tags are no messages.
                 Some(Ok(_)) => {}
                 Some(Err(error)) => self.fail(error.into()),
                 None => self.ended = true,
@@ -143,7 +143,7 @@ impl<R: Read> Source<R> {
     }
 }
 
-/// Puts `@setDataFrame` before metadata, so that the server keeps it for those who come later.
+/// Puts `@setDataFrame` before metadata, so that the server stores it for players that come later.
 fn prepared(mut tag: Tag) -> Tag {
     const NAME: &str = "onMetaData";
     let bare = tag.kind == MessageKind::DATA && tag.payload.starts_with(b"\x02\0\x0aonMetaData");

@@ -102,7 +102,10 @@ impl Gateway {
                     let session = &mut self.sessions[tunnel.index()];
                     let taken = web.receive(now, input, |bytes| match session {
                         Some(session) => session.client.take(bytes, shared),
-                        None => Ok(*bytes = &[]),
+                        None => {
+                            *bytes = &[];
+                            Ok(())
+                        }
                     });
                     if let Err(error) = taken {
                         self.close(tunnel, Err(error), shared);

@@ -41,11 +41,11 @@ pub struct Options {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {
-    /// A publisher is accepted; its stream, and the file where there is one.
+    /// A publisher is accepted: its stream, and the file of the recording.
     Published(SocketAddr, String, Option<PathBuf>),
     /// A recording is complete.
     Recorded(Recorded),
-    /// A player is accepted; its stream.
+    /// A player is accepted: its stream.
     Playing(SocketAddr, String),
     /// A player has left.
     Played(Played),
@@ -61,20 +61,20 @@ pub enum Event {
 pub struct Recorded {
     /// The application that the publisher connected to.
     pub app: String,
-    /// Its stream key.
+    /// The stream key.
     pub key: String,
     /// The file.
     pub file: PathBuf,
-    /// What is in it.
+    /// What was recorded.
     pub counts: Counts,
-    /// The timestamps of the first and the last message in it, in ms.
+    /// The timestamps of the first and the last message, in ms.
     pub timestamps: Option<(u32, u32)>,
-    /// How it came to its end.
+    /// Why it ended.
     pub end: String,
 }
 
 impl Recorded {
-    /// For a summary.
+    /// The summary as JSON.
     pub fn to_json(&self) -> Value {
         json!({
             "app": self.app, "key": self.key, "file": self.file.to_string_lossy(), "recorded": self.counts.to_json(),
@@ -84,23 +84,23 @@ impl Recorded {
     }
 }
 
-/// What came of a player.
+/// What a player was sent.
 #[derive(Debug, Clone)]
 pub struct Played {
     /// The player.
     pub peer: SocketAddr,
     /// Its stream.
     pub stream: String,
-    /// Messages that it was sent.
+    /// Messages that were sent.
     pub sent: u32,
-    /// Messages that were left out since it was too slow.
+    /// Messages that were skipped because the player was too slow.
     pub skipped: u32,
-    /// How it came to its end.
+    /// Why it ended.
     pub end: String,
 }
 
 impl Played {
-    /// For a summary.
+    /// The summary as JSON.
     pub fn to_json(&self) -> Value {
         let Self { stream, sent, skipped, end, .. } = self;
         json!({"stream": stream, "sent": sent, "skipped": skipped, "end": end})
