@@ -96,7 +96,7 @@ impl Pipe {
     }
 
     /// Sends the bytes that `fill` writes to the slices that it is given and returns the number of, until it returns 0 or the
-    /// system takes no more. Returns whether anything was sent.
+    /// system does not take any. Returns whether anything was sent.
     ///
     /// # Errors
     /// The connection broke.

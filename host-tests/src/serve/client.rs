@@ -18,14 +18,20 @@ use super::shared::Shared;
 use super::{Event, Played, Recorded};
 use crate::net::entropy;
 
+/// The most bytes of an incomplete message that wait until its players have a turn. Without this limit, a large message would
+/// reach them later; without waiting, each would have a write for every segment that comes from the publisher.
+const MAX_NEWS: usize = 16 * 1024;
+
 /// A stream that is being published.
 struct Live {
     id: StreamId,
     key: Vec<u8>,
     stream: StreamIndex,
     recording: Option<Recording>,
-    /// The players do not know yet that there is more.
-    has_news: bool,
+    /// Bytes that came since the players had a turn.
+    news: usize,
+    /// The end of a message came since then.
+    is_complete: bool,
 }
 
 /// A stream that is being played, and the one that follows it when its last message is sent.
@@ -80,8 +86,8 @@ impl Client {
     /// The session is over.
     pub(super) fn take(&mut self, input: &mut &[u8], shared: &mut Shared<'_>) -> Result<()> {
         let result = self.take_events(input, shared);
-        for live in self.live.iter_mut().filter(|live| live.has_news) {
-            live.has_news = false;
+        for live in self.live.iter_mut().filter(|live| live.is_complete || live.news >= MAX_NEWS) {
+            (live.news, live.is_complete) = (0, false);
             shared.wake(live.stream);
         }
         result
@@ -94,7 +100,8 @@ impl Client {
                     shared.received += fragment.data.len() as u64;
                     let live = self.live.iter_mut().find(|live| live.id == fragment.header.stream);
                     let Some(live) = live else { continue };
-                    live.has_news = true;
+                    live.news += fragment.data.len();
+                    live.is_complete |= fragment.is_last();
                     shared.streams.ring(live.stream).push(&fragment);
                     if let Some(recording) = &mut live.recording {
                         recording.recorder.take(&fragment).context("the recording failed")?;
@@ -157,7 +164,7 @@ impl Client {
         shared.published += 1;
         let path = recording.as_ref().map(|recording| recording.path.clone());
         (shared.tell)(Event::Published(self.peer, shown(name), path));
-        self.live.push(Live { id, key, stream, recording, has_news: false });
+        self.live.push(Live { id, key, stream, recording, news: 0, is_complete: false });
         Ok(self.session.accept(id)?)
     }
 
