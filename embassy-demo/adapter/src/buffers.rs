@@ -42,6 +42,7 @@ pub(crate) struct Lent<'a> {
     pub(crate) rx: &'a mut [u8],
     pub(crate) tx: &'a mut [u8],
     /// What waits for a tunnel's next request.
+    #[cfg_attr(not(feature = "rtmpt"), expect(dead_code, reason = "only tunnels use it"))]
     pub(crate) gather: &'a mut [u8],
     /// What the session gets.
     pub(crate) buffers: SessionBuffers<'a>,

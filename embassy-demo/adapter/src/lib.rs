@@ -20,6 +20,7 @@
 //! | play | [`Player`], which hands on to a [`PlayHandler`] |
 //! | take publishers in, and relay them to players | [`Server`], which asks a [`Handler`] |
 //! | see by which ports a server can be reached | [`test_ports`] |
+//! | do any of that over TLS, or over another network stack | [`transport`] |
 //!
 //! Each is lent [`Memory`], for which a static is the place: a `ConstStaticCell` of the crate `static_cell` gives it out
 //! without having it on the stack first. `StackResources` needs a socket for each session, and two more for DHCP and DNS.
@@ -217,6 +218,14 @@
 //!
 //! With the feature `rtmpt` it accepts tunnels beside direct connections, on the same ports: `Server::with_tunnels`.
 //!
+//! # Over TLS or another network stack
+//! A session runs over any [`Transport`](transport::Transport). [`Pipe`](transport::Pipe) is one for every stream that
+//! implements `embedded_io_async::{Read, Write}`: TLS, a modem's sockets, a serial line. [`Publisher::open`] and
+//! [`Player::open`] run one session over it; `examples/stream` is a whole program. [`over`] is [`new`] for streams that a
+//! [`Connect`](transport::Connect) makes, again and again. [`Streams`] are sessions of a [`Server`] over connections that the
+//! caller has accepted. On a network without Ethernet, turn the default feature `ethernet` off, and the medium of the
+//! interface on in `embassy-net`.
+//!
 //! # Through firewalls
 //! A [`Plan`](embedded_rtmp::port_plan::Plan) says which ports and transports are tried, when, and which attempt wins.
 //! [`Publisher::connect`] carries it out with one socket, one attempt after another: a port that a firewall drops costs
@@ -266,7 +275,8 @@ pub use embedded_rtmp::relay::Played;
 pub use error::{Error, Refusal};
 pub use live::{
     Audio, Config, Counters, DropReason, Live, LiveRunner, MAX_AAC_CONFIG, MAX_PARAMETER_SETS, Phase, Picture, Retry,
-    SendOutcome, Sending, State, Status, Stopped, Tally, Tracks, Video, new,
+    SendOutcome, Sending, State, Status, Stopped, StreamLive, StreamRunner, StreamState, Tally, Tracks, Video, new,
+    over,
 };
 pub use server::handler::{Handler, Origin, Rejection, SessionId};
 pub use server::relay::StreamMemory;

@@ -16,9 +16,13 @@ use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::message::{MessageKind, StreamId, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::session::{Server, ServerConfig, ServerEvent, SessionBuffers};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
-use embedded_rtmp_embassy::transport::{End, Lend, Pipe, Traffic, Transport};
-use embedded_rtmp_embassy::{ClientOptions, Error, Memory, Parts, PlayHandler, Player, Publisher};
+use embedded_rtmp_embassy::transport::{Connect, End, Lend, Pipe, Stream, Traffic, Transport};
+use embedded_rtmp_embassy::{
+    ClientOptions, Config, Error, Memory, Parts, Phase, Picture, PlayHandler, Player, Publisher, SendOutcome, Stopped,
+    StreamState, over,
+};
 
+use super::live::{TRACKS, TestRng};
 use crate::clock::block_on_stepped;
 
 const URL: &str = "rtmp://server.example/live/test";
@@ -555,6 +559,78 @@ fn a_player_plays_over_a_stream() {
     for kind in [MessageKind::AUDIO, MessageKind::VIDEO] {
         assert_eq!(of_kind(&viewer.0, kind), of_kind(&messages, kind));
     }
+}
+
+/// Makes a new server for each connection.
+struct Servers {
+    peers: Rc<RefCell<Vec<Rc<RefCell<Peer>>>>>,
+    closed: Rc<RefCell<usize>>,
+}
+
+struct Halves {
+    peer: Rc<RefCell<Peer>>,
+    closed: Rc<RefCell<usize>>,
+}
+
+impl Connect for Servers {
+    type Error = ErrorKind;
+    type Stream<'s> = Halves;
+
+    async fn connect(&mut self, host: &str, port: u16) -> Result<Halves, ErrorKind> {
+        assert_eq!((host, port), ("server.example", 1935));
+        let peer = Peer::new();
+        self.peers.borrow_mut().push(peer.clone());
+        match self.peers.borrow().len() {
+            1 => return Err(ErrorKind::ConnectionRefused),
+            2 => peer.borrow_mut().write_limit = 20_000,
+            3 => peer.borrow_mut().read_limit = 1_000,
+            _ => {}
+        }
+        Ok(Halves { peer, closed: self.closed.clone() })
+    }
+}
+
+impl Stream for Halves {
+    type Reader<'h> = Half;
+    type Writer<'h> = Half;
+
+    fn split(&mut self) -> (Half, Half) {
+        stream(&self.peer, 1_000)
+    }
+
+    async fn close(self) {
+        *self.closed.borrow_mut() += 1;
+    }
+}
+
+#[test]
+fn a_stream_stays_live_over_the_streams_that_the_caller_connects() {
+    let state: &'static StreamState = Box::leak(Box::new(StreamState::new()));
+    let (peers, closed) = (Rc::default(), Rc::default());
+    let servers = Servers { peers: Rc::clone(&peers), closed: Rc::clone(&closed) };
+    let (live, runner) = over(servers, state, TestRng::new(), Config::new(URL));
+    live.set_tracks(TRACKS);
+    let camera = async {
+        let (video, mut sent) = (live.video(), 0);
+        for index in 0..150_u64 {
+            Timer::after_millis(40).await;
+            let unit: &[u8] = if index.is_multiple_of(10) { &[0x65; 2_000] } else { &[0x41; 800] };
+            let pts = index * 40_000;
+            let outcome = video.send(Picture::new(pts, pts, index.is_multiple_of(10), &[unit])).await;
+            sent += usize::from(outcome == SendOutcome::Sent);
+        }
+        assert_eq!((live.status().phase, live.stop().await), (Phase::Live, Stopped::InOrder));
+        sent
+    };
+    let Either::Second(sent) = block_on_stepped(select(runner.run(), camera));
+    // One is refused, two are lost, and the last one is ended in good order.
+    let peers = peers.borrow();
+    assert_eq!((peers.len(), *closed.borrow(), live.status().counters.connections), (4, 3, 2));
+    let last = &peers[3].borrow().published;
+    let pictures = of_kind(last, MessageKind::VIDEO);
+    assert!(pictures.len() > 60 && sent > 60, "{} of {sent} pictures", pictures.len());
+    // The sequence header, and then a keyframe.
+    assert_eq!((&pictures[0].2[..2], &pictures[1].2[..2]), (&[0x17, 0][..], &[0x17, 1][..]));
 }
 
 /// A future that is dropped at different times leaves a pipe that works.

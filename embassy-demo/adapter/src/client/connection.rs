@@ -104,6 +104,13 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
         Ok(connection)
     }
 
+    /// Restarts the session over a transport that has been connected again.
+    pub(crate) fn begin_connected(&mut self, session: ClientConfig, entropy: &[u8; 32]) -> Result<(), ConfigError> {
+        self.client.restart(session, entropy)?;
+        (self.stage, self.failed) = (Stage::Handshake, None);
+        Ok(())
+    }
+
     /// Records why the connection is over, unless a reason is recorded already.
     #[inline(never)]
     pub(crate) fn end(&mut self, why: Error) -> Over {

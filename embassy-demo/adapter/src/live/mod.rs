@@ -9,6 +9,7 @@
 
 mod config;
 mod message;
+mod over;
 mod retry;
 mod runner;
 mod shared;
@@ -18,6 +19,7 @@ mod tracks;
 
 pub use config::Config;
 pub use message::Picture;
+pub use over::{StreamLive, StreamRunner, StreamState, over};
 pub use retry::Retry;
 pub use runner::LiveRunner;
 pub use status::{Counters, Phase, Status, Tally};
@@ -34,10 +36,12 @@ use rand_core::CryptoRng;
 use static_cell::{ConstStaticCell, StaticCell};
 
 use self::message::{Content, Message};
+use self::runner::OverNet;
 use self::shared::{AUDIO, Shared, VIDEO};
 use crate::buffers::Memory;
 use crate::client::connection::Connection;
 use crate::fmt::impl_format;
+use crate::transport::{Net, Transport};
 
 /// All the memory of one stream, for a static: it lies in `.bss`, and its buffers are never on a stack.
 ///
@@ -116,32 +120,31 @@ pub fn new<
         };
         RefCell::new(Shared::new(connection, config))
     });
-    (Live { shared, seen: 0 }, LiveRunner::new(stack, shared, rng))
+    (Live { shared, seen: 0 }, LiveRunner::new(OverNet { stack, good: None }, shared, rng))
 }
 
 /// The handle of a stream: [an example](crate#publishing). Clones stand for the same stream, in other tasks.
-#[derive(Clone)]
-pub struct Live {
-    shared: &'static RefCell<Shared>,
+pub struct Live<T: 'static = Net<'static>> {
+    shared: &'static RefCell<Shared<T>>,
     /// The changes of the status that [`Self::changed`] has told.
     seen: u32,
 }
 
-impl_format!(Debug, [] Live, this => "Live {{ phase: {:?} }}", this.status().phase);
+impl_format!(Debug, [T: Transport] Live<T>, this => "Live {{ phase: {:?} }}", this.status().phase);
 
-impl Live {
+impl<T: Transport> Live<T> {
     /// Sets what the stream consists of. Without it nothing is sent. If the stream is live, the new headers are sent at once.
     pub fn set_tracks(&self, tracks: Tracks) {
         self.shared.borrow_mut().set_tracks(tracks);
     }
 
     /// The handle for pictures.
-    pub fn video(&self) -> Video {
+    pub fn video(&self) -> Video<T> {
         Video { shared: self.shared }
     }
 
     /// The handle for audio.
-    pub fn audio(&self) -> Audio {
+    pub fn audio(&self) -> Audio<T> {
         Audio { shared: self.shared }
     }
 
@@ -207,6 +210,24 @@ impl Live {
     }
 }
 
+impl<T> Clone for Live<T> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared, seen: self.seen }
+    }
+}
+
+impl<T> Clone for Video<T> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared }
+    }
+}
+
+impl<T> Clone for Audio<T> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared }
+    }
+}
+
 /// How a stream ended: [`Live::stop`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -245,56 +266,54 @@ pub enum DropReason {
 }
 
 /// Sends pictures.
-#[derive(Clone)]
-pub struct Video {
-    shared: &'static RefCell<Shared>,
+pub struct Video<T: 'static = Net<'static>> {
+    shared: &'static RefCell<Shared<T>>,
 }
 
-impl_format!(Debug, [] Video, _ => "Video");
+impl_format!(Debug, [T: Transport] Video<T>, _ => "Video");
 
-impl Video {
+impl<T: Transport> Video<T> {
     /// Sends a picture, which is lent until the future is ready or dropped. One picture can be sent to several streams at
     /// the same time.
     ///
     /// The future ends within [`Config::send_timeout`]. If it is dropped before the first byte has gone out, the picture has
     /// not been sent and is not counted; send it again, or make a keyframe. If it is dropped later, the rest of the message
     /// is sent as zeros, and video goes on with the next keyframe.
-    pub fn send<'f>(&self, picture: Picture<'f>) -> Sending<'f> {
+    pub fn send<'f>(&self, picture: Picture<'f>) -> Sending<'f, T> {
         Sending { shared: self.shared, slot: VIDEO, ticket: None, message: Message::new(Content::Picture(picture)) }
     }
 }
 
 /// Sends audio, which passes between the chunks of a picture.
-#[derive(Clone)]
-pub struct Audio {
-    shared: &'static RefCell<Shared>,
+pub struct Audio<T: 'static = Net<'static>> {
+    shared: &'static RefCell<Shared<T>>,
 }
 
-impl_format!(Debug, [] Audio, _ => "Audio");
+impl_format!(Debug, [T: Transport] Audio<T>, _ => "Audio");
 
-impl Audio {
+impl<T: Transport> Audio<T> {
     /// Sends an audio frame, which is lent until the future is ready or dropped: one raw AAC frame without an ADTS header,
     /// or samples of another format. `pts` is in microseconds on the source's clock, the one of the pictures.
     ///
     /// As [`Video::send`] otherwise.
-    pub fn send<'f>(&self, pts: u64, frame: &'f [u8]) -> Sending<'f> {
+    pub fn send<'f>(&self, pts: u64, frame: &'f [u8]) -> Sending<'f, T> {
         Sending { shared: self.shared, slot: AUDIO, ticket: None, message: Message::new(Content::Sound(pts, frame)) }
     }
 }
 
 /// The future of [`Video::send`] and [`Audio::send`]. It does nothing before it is polled.
 #[must_use = "futures do nothing unless they are polled"]
-pub struct Sending<'f> {
-    shared: &'static RefCell<Shared>,
+pub struct Sending<'f, T: Transport + 'static = Net<'static>> {
+    shared: &'static RefCell<Shared<T>>,
     slot: usize,
     /// What it owns its slot with.
     ticket: Option<u32>,
     message: Message<'f>,
 }
 
-impl_format!(Debug, ['f] Sending<'f>, _ => "Sending");
+impl_format!(Debug, ['f, T: Transport] Sending<'f, T>, _ => "Sending");
 
-impl Future for Sending<'_> {
+impl<T: Transport> Future for Sending<'_, T> {
     type Output = SendOutcome;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<SendOutcome> {
@@ -303,7 +322,7 @@ impl Future for Sending<'_> {
     }
 }
 
-impl Drop for Sending<'_> {
+impl<T: Transport> Drop for Sending<'_, T> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
             self.shared.borrow_mut().abandon(self.slot, ticket);

@@ -31,27 +31,95 @@ use crate::client::open::{Dialing, lookup};
 use crate::clock::{clock, has_passed, later};
 use crate::error::Error;
 use crate::fmt::{impl_format, info};
+use crate::transport::{Net, Transport};
 
-/// Keeps the connection of a stream: [`new`](super::new).
-pub struct LiveRunner<R> {
-    stack: Stack<'static>,
-    shared: &'static RefCell<Shared>,
+/// How connections are made: over embassy-net, or over streams of the caller.
+pub(super) trait Attempts {
+    /// What the session runs over.
+    type Transport: Transport + 'static;
+
+    /// Connects, and publishes until the connection is lost or the stream is stopped. Sets `began` when the stream begins.
+    /// Returns why it is over, unless it was stopped.
+    ///
+    /// # Errors
+    /// The configuration cannot work.
+    async fn attempt(
+        &mut self,
+        shared: &RefCell<Shared<Self::Transport>>,
+        url: &Url<'static>,
+        rng: &mut dyn RngCore,
+        began: &mut Option<Instant>,
+    ) -> Result<Option<Error>, Error>;
+}
+
+/// Connections over embassy-net: a port plan for each.
+pub struct OverNet {
+    pub(super) stack: Stack<'static>,
+    /// The target that led to a server the last time.
+    pub(super) good: Option<Target>,
+}
+
+impl Attempts for OverNet {
+    type Transport = Net<'static>;
+
+    async fn attempt(
+        &mut self,
+        shared: &RefCell<Shared>,
+        url: &Url<'static>,
+        rng: &mut dyn RngCore,
+        began: &mut Option<Instant>,
+    ) -> Result<Option<Error>, Error> {
+        let Config { ports, limits, .. } = shared.borrow().config;
+        let order = Order::for_url_or(url, ports)?;
+        // There is one socket: what the plan began beside it would fail.
+        let mut plan = Plan::new(order.targets(), Limits { max_at_once: 1, ..limits })?;
+        if let Some(target) = self.good {
+            plan.prefer(target);
+        }
+        let attempt = connect(self.stack, shared, url, order.targets(), &mut plan, rng);
+        let mut error = None;
+        match select(wanted(shared, false), attempt).await {
+            Either::First(()) => {}
+            Either::Second(Err(why)) => error = Some(why),
+            Either::Second(Ok(target)) => {
+                self.good = Some(target);
+                publish_live(shared, began).await;
+            }
+        }
+        Ok(end(shared, error).await)
+    }
+}
+
+/// Publishes until the connection is over or the stream is to be ended.
+pub(super) async fn publish_live<T: Transport>(shared: &RefCell<Shared<T>>, began: &mut Option<Instant>) {
+    *began = Some(clock());
+    shared.borrow_mut().begin();
+    poll_fn(|cx| shared.borrow_mut().poll_live(cx)).await;
+}
+
+/// Keeps the connection of a stream: [`new`](super::new), [`over`](super::over).
+pub struct LiveRunner<R, A = OverNet, T: 'static = Net<'static>> {
+    attempts: A,
+    shared: &'static RefCell<Shared<T>>,
     rng: R,
 }
 
-impl_format!(Debug, [R] LiveRunner<R>, _ => "LiveRunner");
+impl_format!(Debug, [R, A, T] LiveRunner<R, A, T>, _ => "LiveRunner");
 
-impl<R: CryptoRng> LiveRunner<R> {
-    pub(super) fn new(stack: Stack<'static>, shared: &'static RefCell<Shared>, rng: R) -> Self {
-        Self { stack, shared, rng }
+impl<R, A, T> LiveRunner<R, A, T> {
+    pub(super) fn new(attempts: A, shared: &'static RefCell<Shared<T>>, rng: R) -> Self {
+        Self { attempts, shared, rng }
     }
+}
 
+#[allow(private_bounds, reason = "the caller cannot add a way to make connections; `Connect` is for that")]
+impl<R: CryptoRng, A: Attempts<Transport = T>, T: Transport> LiveRunner<R, A, T> {
     /// Runs for ever. While [`Phase::Stopped`] it waits for [`Live::start`](crate::Live::start).
     pub async fn run(self) -> ! {
-        let Self { stack, shared, mut rng } = self;
+        let Self { mut attempts, shared, mut rng } = self;
         loop {
             wanted(shared, true).await;
-            let result = publish(stack, shared, &mut rng).await;
+            let result = publish(&mut attempts, shared, &mut rng).await;
             let mut shared = shared.borrow_mut();
             if let Err(error) = result {
                 info!("given up: {}", error);
@@ -66,36 +134,22 @@ impl<R: CryptoRng> LiveRunner<R> {
 ///
 /// # Errors
 /// The configuration cannot work, or there was no connection for too long.
-async fn publish(stack: Stack<'static>, shared: &RefCell<Shared>, rng: &mut dyn RngCore) -> Result<(), Error> {
-    let Config { url, ports, retry, .. } = shared.borrow().config;
+async fn publish<A: Attempts>(
+    attempts: &mut A,
+    shared: &RefCell<Shared<A::Transport>>,
+    rng: &mut dyn RngCore,
+) -> Result<(), Error> {
+    let Config { url, retry, .. } = shared.borrow().config;
     let url = Url::parse(url)?;
     url.key().ok_or(Error::NoStreamKey)?;
-    let order = Order::for_url_or(&url, ports)?;
-    let mut good = None;
     let mut outage = Outage::new(clock(), &retry);
     loop {
-        // There is one socket: what the plan began beside it would fail.
-        let mut plan = Plan::new(order.targets(), Limits { max_at_once: 1, ..shared.borrow().config.limits })?;
-        if let Some(target) = good {
-            plan.prefer(target);
-        }
-        let attempt = connect(stack, shared, &url, order.targets(), &mut plan, rng);
-        let mut error = None;
-        match select(wanted(shared, false), attempt).await {
-            Either::First(()) => {}
-            Either::Second(Err(why)) => error = Some(why),
-            Either::Second(Ok(target)) => {
-                good = Some(target);
-                let began = clock();
-                shared.borrow_mut().begin();
-                poll_fn(|cx| shared.borrow_mut().poll_live(cx)).await;
-                if clock() >= later(began, retry.longest) {
-                    outage = Outage::new(clock(), &retry);
-                }
-            }
-        }
-        let Some(lost) = end(shared, error).await else { return Ok(()) };
+        let mut began = None;
+        let Some(lost) = attempts.attempt(shared, &url, rng, &mut began).await? else { return Ok(()) };
         let now = clock();
+        if began.is_some_and(|began| now >= later(began, retry.longest)) {
+            outage = Outage::new(now, &retry);
+        }
         let wait = outage.next(now, &retry, rng.next_u32()).filter(|_| may_pass(&lost));
         let Some(wait) = wait else { return Err(lost) };
         info!("off the air: {}; again in {} ms", lost, wait.as_millis());
@@ -107,7 +161,7 @@ async fn publish(stack: Stack<'static>, shared: &RefCell<Shared>, rng: &mut dyn 
 }
 
 /// Ends the connection, whatever state it is in. Returns why, unless the stream is not wanted any longer.
-async fn end(shared: &RefCell<Shared>, error: Option<Error>) -> Option<Error> {
+pub(super) async fn end<T: Transport>(shared: &RefCell<Shared<T>>, error: Option<Error>) -> Option<Error> {
     let is_stopped = {
         let shared = &mut *shared.borrow_mut();
         let is_stopped = !shared.is_wanted && error.is_none() && shared.connection.failed.is_none();
@@ -143,7 +197,7 @@ async fn end(shared: &RefCell<Shared>, error: Option<Error>) -> Option<Error> {
 }
 
 /// Waits until the stream is wanted, or not wanted any longer. The handles wake this task.
-async fn wanted(shared: &RefCell<Shared>, is_wanted: bool) {
+pub(super) async fn wanted<T: Transport>(shared: &RefCell<Shared<T>>, is_wanted: bool) {
     poll_fn(|cx| {
         let mut shared = shared.borrow_mut();
         shared.runner.register(cx.waker());
@@ -153,7 +207,7 @@ async fn wanted(shared: &RefCell<Shared>, is_wanted: bool) {
 }
 
 /// Waits until a point in time; for ever if the clock does not count so far.
-async fn passed(at: Instant) {
+pub(super) async fn passed(at: Instant) {
     poll_fn(|cx| if has_passed(at, cx) { Poll::Ready(()) } else { Poll::Pending }).await;
 }
 

@@ -39,7 +39,7 @@ use super::{Config, DropReason, SendOutcome};
 use crate::client::connection::Connection;
 use crate::clock::{clock, has_passed, later, wake_at};
 use crate::error::Error;
-use crate::transport::Transport;
+use crate::transport::{Net, Transport};
 
 /// Tasks that are woken when the status changes, a keyframe is wanted, or the runner stops.
 const WATCHERS: usize = 4;
@@ -153,8 +153,8 @@ enum Turn {
     Later,
 }
 
-pub(super) struct Shared {
-    pub(super) connection: Connection<'static, 8>,
+pub(super) struct Shared<T = Net<'static>> {
+    pub(super) connection: Connection<'static, 8, 0, T>,
     slots: [Slot; 2],
     pub(super) runner: TaskWaker,
     pub(super) watchers: Watchers,
@@ -186,8 +186,8 @@ pub(super) struct Shared {
     pub(super) config: Config,
 }
 
-impl Shared {
-    pub(super) fn new(connection: Connection<'static, 8>, config: Config) -> Self {
+impl<T: Transport> Shared<T> {
+    pub(super) fn new(connection: Connection<'static, 8, 0, T>, config: Config) -> Self {
         Self {
             connection,
             slots: [Slot::new(FrameClass::Audio), Slot::new(FrameClass::Inter)],
@@ -753,8 +753,8 @@ fn complete(client: &mut Client, csid: ChunkStreamId, limit: usize, room: &mut [
 }
 
 /// Writes at most `limit` bytes of an open message into the transport. Call it only if there is room.
-fn write(
-    connection: &mut Connection<'static, 8>,
+fn write<T: Transport>(
+    connection: &mut Connection<'static, 8, 0, T>,
     open: &mut Open,
     length: u32,
     mut limit: usize,

@@ -31,20 +31,18 @@ pub(crate) trait StreamServer {
 /// ```no_run
 /// use embassy_futures::join::join;
 /// use embedded_io_async::{Read, Write};
-/// use embedded_rtmp_embassy::embedded_rtmp::session::SessionBuffers;
 /// use embedded_rtmp_embassy::transport::Pipe;
 /// use embedded_rtmp_embassy::{Handler, Server, Streams};
 ///
 /// /// Serves one stream that the caller has accepted. A device accepts the next one afterwards.
 /// async fn serve<'a>(
 ///     server: Server<'a, 3>,
-///     pipe: &'a Pipe<'a>,
-///     buffers: SessionBuffers<'a>,
+///     streams: &'a mut Streams<'a, 1>, // `Streams::new([(pipe, buffers)])`
+///     pipe: &Pipe<'_>,
 ///     (mut reader, mut writer): (impl Read, impl Write),
 ///     handler: &mut dyn Handler,
 /// ) {
-///     let mut streams = Streams::<1>::new([(pipe, buffers)]);
-///     let mut server = server.with_streams(&mut streams);
+///     let mut server = server.with_streams(streams);
 ///     join(server.run(handler), pipe.serve(&mut reader, &mut writer)).await;
 /// }
 /// ```

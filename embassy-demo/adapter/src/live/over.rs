@@ -1,0 +1,151 @@
+//! A stream that stays live over streams of the caller: TLS, or another network stack.
+
+use core::cell::RefCell;
+use core::future::poll_fn;
+
+use embassy_futures::select::{Either, select};
+use embassy_time::Duration;
+use embedded_rtmp::handshake;
+use embedded_rtmp::session::Client;
+use embedded_rtmp::time::Instant;
+use embedded_rtmp::url::Url;
+use rand_core::{CryptoRng, RngCore};
+use static_cell::{ConstStaticCell, StaticCell};
+
+use super::runner::{Attempts, end, passed, publish_live, wanted};
+use super::shared::Shared;
+use super::{Config, Live, LiveRunner, Phase};
+use crate::buffers::Memory;
+use crate::client::connection::Connection;
+use crate::clock::{clock, later};
+use crate::error::Error;
+use crate::fmt::impl_format;
+use crate::transport::{Connect, Pipe, Stream};
+
+/// The port of a URL without one.
+const DEFAULT_PORT: u16 = 1935;
+/// How long a stream may take to close.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+
+type OverPipe = &'static Pipe<'static>;
+
+/// The handle of a stream over streams of the caller.
+pub type StreamLive = Live<&'static Pipe<'static>>;
+
+/// The runner of a stream over streams of the caller, which `C` connects.
+pub type StreamRunner<R, C> = LiveRunner<R, OverStreams<C>, &'static Pipe<'static>>;
+
+/// All the memory of one stream that is published over streams of the caller, for a static. `INPUT` and `OUTPUT` are the bytes
+/// of its [`Pipe`]; see [`Pipe::new`].
+pub struct StreamState<
+    const INPUT: usize = 256,
+    const OUTPUT: usize = 2920,
+    const SCRATCH: usize = { handshake::SCRATCH },
+    const CONTROL: usize = 512,
+> {
+    memory: ConstStaticCell<Memory<INPUT, OUTPUT, SCRATCH, CONTROL>>,
+    /// Borrows the memory.
+    pipe: StaticCell<Pipe<'static>>,
+    shared: StaticCell<RefCell<Shared<OverPipe>>>,
+}
+
+impl_format!(
+    Debug,
+    [const INPUT: usize, const OUTPUT: usize, const SCRATCH: usize, const CONTROL: usize]
+        StreamState<INPUT, OUTPUT, SCRATCH, CONTROL>,
+    _ => "StreamState<{}, {}, {}, {}>", INPUT, OUTPUT, SCRATCH, CONTROL
+);
+
+impl<const INPUT: usize, const OUTPUT: usize, const SCRATCH: usize, const CONTROL: usize>
+    StreamState<INPUT, OUTPUT, SCRATCH, CONTROL>
+{
+    /// Memory for one stream. Sizes that cannot work do not compile.
+    pub const fn new() -> Self {
+        const { assert!(OUTPUT >= 2, "OUTPUT must be 2 or more: it is halved") }
+        Self { memory: ConstStaticCell::new(Memory::new()), pipe: StaticCell::new(), shared: StaticCell::new() }
+    }
+}
+
+impl<const INPUT: usize, const OUTPUT: usize, const SCRATCH: usize, const CONTROL: usize> Default
+    for StreamState<INPUT, OUTPUT, SCRATCH, CONTROL>
+{
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// As [`new`](super::new), over the streams that `connector` makes: TLS, or another network stack. The runner asks it for the
+/// next one whenever it connects, with the host and the port of the URL, or 1935. [`Config::ports`] is not used, and of
+/// [`Config::limits`] only `attempt`, the time that each connection may take.
+///
+/// # Panics
+/// If it is called twice with the same `state`.
+pub fn over<
+    R: CryptoRng,
+    C: Connect + 'static,
+    const INPUT: usize,
+    const OUTPUT: usize,
+    const SCRATCH: usize,
+    const CONTROL: usize,
+>(
+    connector: C,
+    state: &'static StreamState<INPUT, OUTPUT, SCRATCH, CONTROL>,
+    rng: R,
+    config: Config,
+) -> (StreamLive, StreamRunner<R, C>) {
+    let lent = state.memory.take().split();
+    let pipe: OverPipe = state.pipe.init_with(|| Pipe::new(lent.rx, lent.tx));
+    let shared: &'static RefCell<Shared<OverPipe>> = state.shared.init_with(|| {
+        let Ok(connection) = Connection::new(pipe, lent.buffers, &config.client.session, &[0; 32]) else {
+            unreachable!("StreamState::new refuses buffers that are too small")
+        };
+        RefCell::new(Shared::new(connection, config))
+    });
+    (Live { shared, seen: 0 }, LiveRunner::new(OverStreams { connector, pipe }, shared, rng))
+}
+
+/// Connections over streams of the caller.
+pub struct OverStreams<C> {
+    connector: C,
+    pipe: OverPipe,
+}
+
+impl<C: Connect> Attempts for OverStreams<C> {
+    type Transport = OverPipe;
+
+    async fn attempt(
+        &mut self,
+        shared: &RefCell<Shared<OverPipe>>,
+        url: &Url<'static>,
+        rng: &mut dyn RngCore,
+        began: &mut Option<Instant>,
+    ) -> Result<Option<Error>, Error> {
+        shared.borrow_mut().enter(Phase::Connecting);
+        let Config { client, limits, .. } = shared.borrow().config;
+        let connecting = self.connector.connect(url.host(), url.port().unwrap_or(DEFAULT_PORT));
+        let connecting = select(connecting, passed(clock() + limits.attempt));
+        let mut stream = match select(wanted(shared, false), connecting).await {
+            Either::First(()) => return Ok(end(shared, None).await),
+            Either::Second(Either::First(Ok(stream))) => stream,
+            Either::Second(_) => return Ok(end(shared, Some(Error::Exhausted)).await),
+        };
+        let (mut reader, mut writer) = stream.split();
+        let session = async {
+            let mut entropy = [0; 32];
+            rng.fill_bytes(&mut entropy);
+            shared.borrow_mut().connection.begin_connected(client.session, &entropy)?;
+            let asking = poll_fn(|cx| {
+                let connection = &mut shared.borrow_mut().connection;
+                connection.poll_asked(url, &client, Client::publish, cx)
+            });
+            if let Either::Second(Ok(())) = select(wanted(shared, false), asking).await {
+                publish_live(shared, began).await;
+            }
+            Ok(end(shared, None).await)
+        };
+        let (lost, _) = self.pipe.run(&mut reader, &mut writer, session).await;
+        drop((reader, writer));
+        let _ = select(stream.close(), passed(later(clock(), CLOSE_LIMIT))).await;
+        lost
+    }
+}
