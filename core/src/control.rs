@@ -28,7 +28,7 @@ pub enum Limit {
     Hard = 0,
     /// The window is the smaller of that and the one in force.
     Soft = 1,
-    /// As hard, where the last one was hard; else it says nothing.
+    /// Like `Hard` if the last limit was hard. Otherwise it is ignored.
     Dynamic = 2,
 }
 
@@ -65,7 +65,7 @@ pub enum UserControlEvent {
     StreamBegin(StreamId),
     /// The playback of the stream has ended.
     StreamEof(StreamId),
-    /// The stream has no more data for now.
+    /// The stream has no data for now.
     StreamDry(StreamId),
     /// How much the client buffers.
     SetBufferLength {
@@ -83,7 +83,7 @@ pub enum UserControlEvent {
 }
 
 impl Control {
-    /// Reads a control message of type `kind`; `None` where it is to be ignored.
+    /// Parses a control message of type `kind`. Returns `None` if it must be ignored.
     pub fn parse(kind: MessageKind, payload: &[u8]) -> Option<Control> {
         let mut fields = Cursor(payload);
         Some(match kind {

@@ -1,4 +1,4 @@
-//! One set of logging macros: defmt where that feature is on, else `log`, else nothing.
+//! One set of logging macros: through defmt with that feature, otherwise through `log` with that one, otherwise nothing.
 
 macro_rules! info {
     ($($argument:tt)*) => { $crate::fmt::emit!(info, $($argument)*) };

@@ -18,7 +18,7 @@
 //! | [`handshake`] | C0 C1 C2 and S0 S1 S2, plain or with digests |
 //! | [`command`] | `connect`, `publish`, `onStatus` and the others |
 //! | [`media`] | what audio and video messages hold: FLV tags, AVC and AAC, Annex B, metadata |
-//! | [`session`] | who may say what, and when: [`session::Client`], [`session::Server`] |
+//! | [`session`] | the order of commands and answers: [`session::Client`], [`session::Server`] |
 //! | [`pressure`] | which frames to drop when the network is too slow, and how much it carries |
 //! | [`relay`] | streams by name, each from one publisher to many players: the policy of every server |
 //! | [`url`] | RTMP URLs |
@@ -27,8 +27,8 @@
 //!
 //! # The run loop
 //!
-//! Whoever has a socket and a clock can drive a session. This publishes over a blocking socket of `std`; on a device it
-//! is the adapter's work, in `embedded-rtmp-embassy`.
+//! A caller with a socket and a clock can drive a session. This example publishes over a blocking socket of `std`. On a
+//! device the adapter `embedded-rtmp-embassy` does it.
 //!
 //! ```no_run
 //! use std::io::{Read, Write};

@@ -43,7 +43,7 @@ impl Player {
                     break;
                 }
             };
-            let (header, had) = match (self.inside, piece.begin) {
+            let (header, sent) = match (self.inside, piece.begin) {
                 (Some(inside), None) => inside,
                 (None, Some(_)) if most == 0 => break,
                 (None, Some(header)) => {
@@ -58,7 +58,7 @@ impl Player {
             let mut taken = 0;
             for part in piece.parts {
                 let part = &part[..part.len().min(most)];
-                for (place, byte) in part.iter().enumerate().map(|(at, byte)| (had + taken + at, *byte)) {
+                for (place, byte) in part.iter().enumerate().map(|(at, byte)| (sent + taken + at, *byte)) {
                     // Zeros fill up what was cut off; the first bytes, and all of what is kept, are not the number's.
                     let number = header.timestamp.0 as u8 | 1;
                     assert!(byte == number || byte == 0 || place < 2 || header.length <= 60, "{byte} in {header:?}");
@@ -67,9 +67,9 @@ impl Player {
                 most -= part.len();
             }
             ring.advance(&mut self.cursor, taken);
-            assert!(had + taken <= header.length as usize, "more than the header says");
-            self.inside = Some((header, had + taken));
-            if had + taken == header.length as usize {
+            assert!(sent + taken <= header.length as usize, "more than the header says");
+            self.inside = Some((header, sent + taken));
+            if sent + taken == header.length as usize {
                 ring.finish_message(&mut self.cursor);
                 self.inside = None;
             } else if taken == 0 {

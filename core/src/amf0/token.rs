@@ -84,7 +84,7 @@ impl defmt::Format for Token<'_> {
 }
 
 impl<'a> Token<'a> {
-    /// Returns whether this starts a container of pairs. All three kinds are equivalent where a map is expected.
+    /// Returns whether this starts a container of pairs. All three kinds are accepted as a map.
     #[must_use]
     pub const fn opens_map(&self) -> bool {
         matches!(self, Token::ObjectStart | Token::TypedObjectStart(_) | Token::EcmaArrayStart { .. })

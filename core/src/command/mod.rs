@@ -45,7 +45,7 @@ use crate::fmt::impl_format;
 pub struct Command<'a> {
     /// The name of the procedure, or `_result` or `_error`.
     pub name: Text<'a>,
-    /// What an answer refers to; 0 where none is wanted. It is the sender's, which may be any number: an answer repeats
+    /// The number to which an answer refers, or 0 if no answer is wanted. The sender may choose any number: an answer repeats
     /// it to the bit.
     pub transaction: f64,
     /// What follows: the command object, then the arguments.
@@ -58,7 +58,7 @@ impl_format!(
 );
 
 impl<'a> Command<'a> {
-    /// Reads the beginning of a command; `None` where it does not begin with a name.
+    /// Parses the beginning of a command. Returns `None` if it does not begin with a name.
     ///
     /// A format selector of 0 before the name is passed over: commands of type 17 have one, but not from every sender,
     /// and some send it in type 20. A command without a transaction id has the id 0.
@@ -77,27 +77,27 @@ impl<'a> Command<'a> {
     pub(crate) const EMPTY: Command<'static> =
         Command { name: Text::new(&[]), transaction: 0.0, values: Decoder::new(&[]) };
 
-    /// The transaction id as a whole number; `None` where it is none.
+    /// The transaction id as an integer, or `None` if it is not one.
     pub fn transaction_id(&self) -> Option<u32> {
         number_to_u32(self.transaction)
     }
 
-    /// Whether the sender wants an answer (section 7.1.1: no answer where the id is 0).
+    /// Returns `true` if the sender wants an answer (section 7.1.1: id 0 means no answer).
     pub fn wants_answer(&self) -> bool {
         self.transaction_id() != Some(0)
     }
 
-    /// The first argument, where it is a string.
+    /// The first argument, if it is a string.
     pub fn string_argument(&self) -> Option<Text<'a>> {
         self.arguments().next()?.as_text()
     }
 
-    /// The first argument, where it is a whole number: a stream id, say.
+    /// The first argument, if it is an integer, such as a stream id.
     pub fn number_argument(&self) -> Option<u32> {
         self.arguments().next()?.as_u32()
     }
 
-    /// The first argument that is a boolean; false where there is none.
+    /// The first argument that is a boolean, or `false`.
     pub(crate) fn flag(&self) -> bool {
         let mut arguments = self.arguments();
         let flag = |argument| if let Token::Boolean(flag) = argument { Some(flag) } else { None };

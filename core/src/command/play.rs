@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn item_086_play_as_ffmpeg_sends_it() {
-        // From a captured session, but for the name.
+        // From a captured session, except the name.
         let bytes = b"\x02\0\x04play\0\x40\x10\0\0\0\0\0\0\x05\x02\0\x03cam\0\xC0\x9F\x40\0\0\0\0\0";
         assert_eq!(written(&PlayRequest::new("cam")), bytes);
         let live = PlayRequest { start: Start::Live, ..PlayRequest::new("cam") };

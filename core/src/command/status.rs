@@ -60,10 +60,10 @@ impl<'a> Status<'a> {
         Code::of(self.code)
     }
 
-    /// Where the client is sent instead: the URL of an application. A refusal of `connect` may have it, in the `ex` of its
+    /// The URL of another application, to which the client is redirected. A refusal of `connect` may have it, in the `ex` of its
     /// info object, beside the code 302.
     ///
-    /// Follow it with a new connection, and no more than [`MAX_REDIRECTS`] times one after another: two servers may send a
+    /// Follow it with a new connection, at most [`MAX_REDIRECTS`] times one after another: two servers may send a
     /// client to each other.
     pub fn redirect(&self) -> Option<Text<'a>> {
         let (mut values, mut key, mut found) = (Decoder::new(self.values), Text::default(), None);
@@ -83,8 +83,8 @@ impl<'a> Status<'a> {
     }
 
     /// Reads the last level, code and description among `values`, in whichever map they are: some senders put another
-    /// one, or null, before the info object. A string that is in no map, as some send in place of the object, is the
-    /// description. Empty where there is none, or where it is broken.
+    /// one, or null, before the info object. A string that is not in a map, as some send instead of the object, is the
+    /// description. Empty if there is none, or if it is malformed.
     pub fn parse(mut values: Decoder<'a>) -> Status<'a> {
         let mut status = Status { values: values.rest(), ..Status::default() };
         let mut key = Text::default();

@@ -39,7 +39,7 @@ impl Key {
         self.0
     }
 
-    /// The key of the signature that answers `digest`.
+    /// The key of the signature for an answer to `digest`.
     fn answering(self, digest: &Digest) -> Digest {
         let mut full = [0; 68];
         let (name, tail) = full.split_at_mut(self.0.len().min(36));

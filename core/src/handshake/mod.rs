@@ -176,7 +176,7 @@ impl fmt::Display for HandshakeKind {
     }
 }
 
-/// Where the digest is in C1 or S1.
+/// The place of the digest in C1 or S1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum DigestScheme {

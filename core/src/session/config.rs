@@ -121,7 +121,7 @@ impl Setup {
 /// The memory that a session is lent.
 #[derive(Debug)]
 pub struct SessionBuffers<'b> {
-    /// First the handshake's, which takes 1,536 bytes; then for incoming commands that come in pieces, but for the last 20
+    /// First for the handshake, which takes 1,536 bytes. Then for incoming commands that arrive in pieces, except the last 20
     /// bytes, which are for control messages. Of a longer one there is what comes first; one that has no room beside
     /// another is passed over and counted, as is one of more than 64 KiB where the scratch is larger than that. 1,536 bytes
     /// are enough for all that clients and servers are known to send.

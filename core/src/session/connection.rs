@@ -129,7 +129,7 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
     /// Takes bytes from the front of `input` until something happens, and returns what. Each byte costs a bounded amount
     /// of work.
     ///
-    /// Returns `None` if the input is empty, or if the connection takes no more for now: see [`Self::wants_input`].
+    /// Returns `None` if the input is empty, or if the connection cannot read for now: see [`Self::wants_input`].
     ///
     /// # Errors
     /// The peer broke the protocol, or gave no answer in time. An error is final: every later call returns it again.

@@ -42,7 +42,7 @@ pub enum ClientEvent<'d> {
     },
     /// The server calls something that the session does not know; for clients that have room for calls.
     Call {
-        /// Where it was called.
+        /// The message stream of the call.
         stream: StreamId,
         /// What is called.
         command: Command<'d>,
@@ -106,7 +106,7 @@ pub enum ServerEvent<'d> {
         /// Where to, in ms.
         to: u32,
     },
-    /// The player wants audio or video, or no more of it.
+    /// The player wants audio or video, or does not want it any longer.
     Receive {
         /// What it plays.
         stream: StreamId,
@@ -132,7 +132,7 @@ pub enum ServerEvent<'d> {
     /// The client calls something that the session does not know: answer with [`Server::answer`] or
     /// [`Server::reject_call`], before [`Server::next_event`] is called again. Otherwise it is refused.
     Call {
-        /// Where it was called.
+        /// The message stream of the call.
         stream: StreamId,
         /// What is called.
         command: Command<'d>,

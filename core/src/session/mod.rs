@@ -1,4 +1,4 @@
-//! Sessions: who may say what, and when (RTMP 1.0, sections 5 to 7).
+//! Sessions: the order of commands and answers of both sides (RTMP 1.0, sections 5 to 7).
 //!
 //! [`Client`] connects, publishes and plays, [`Server`] takes a client that does. Both are driven alike:
 //!
@@ -31,7 +31,7 @@
 //! # type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 //!
 //! /// To be called when something has come, when there is room to send, and at `poll_timeout()`. Takes what it can from
-//! /// the front of `input`, and answers how much of `out` is to be sent.
+//! /// the front of `input`, and returns how much of `out` to send.
 //! fn turn(server: &mut Server, now: Instant, input: &mut &[u8], out: &mut [u8], frames: &mut u32) -> Result<usize> {
 //!     if server.poll_timeout().is_some_and(|deadline| deadline <= now) {
 //!         server.handle_timeout(now)?; // pings a client that is silent, then gives it up
@@ -85,7 +85,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What is left in `input` stays where it is, in the socket's ring for one, and comes again with the next turn. The
+//! Bytes that are left in `input` stay in place, for example in the socket's ring, and are passed again with the next call. The
 //! connection is closed after an error, and when [`Server::is_closed`] says that a refused client has been told. A server
 //! for several clients has one `Server` for each. How what one publishes goes to those who play: [`relay`](crate::relay).
 

@@ -23,12 +23,12 @@ pub(super) struct Queue<'b> {
     start: usize,
     end: usize,
     /// Bytes of values that are kept at the end of the buffer.
-    kept: u16,
+    stored: u16,
 }
 
 impl<'b> Queue<'b> {
     pub(super) const fn new(buffer: &'b mut [u8]) -> Self {
-        Self { buffer, start: 0, end: 0, kept: 0 }
+        Self { buffer, start: 0, end: 0, stored: 0 }
     }
 
     pub(super) fn into_buffer(self) -> &'b mut [u8] {
@@ -37,7 +37,7 @@ impl<'b> Queue<'b> {
 
     /// Drops all that waits and all that is kept.
     pub(super) fn reset(&mut self) {
-        (self.start, self.end, self.kept) = (0, 0, 0);
+        (self.start, self.end, self.stored) = (0, 0, 0);
     }
 
     /// The number of bytes that wait.
@@ -52,12 +52,12 @@ impl<'b> Queue<'b> {
 
     /// The number of bytes for messages: all of the buffer, except what is kept.
     pub(super) fn capacity(&self) -> usize {
-        self.buffer.len().wrapping_sub(self.kept.into())
+        self.buffer.len().wrapping_sub(self.stored.into())
     }
 
     /// The number of bytes that are kept.
-    pub(super) const fn kept(&self) -> u16 {
-        self.kept
+    pub(super) const fn stored(&self) -> u16 {
+        self.stored
     }
 
     /// The size of the whole buffer.
@@ -65,16 +65,16 @@ impl<'b> Queue<'b> {
         self.buffer.len()
     }
 
-    /// Makes room for `new` bytes of values, in place of `old` bytes which end `behind` bytes before the end of the buffer.
+    /// Makes room for `new` bytes of values, instead of `old` bytes which end `behind` bytes before the end of the buffer.
     /// Returns the room. The caller has checked that it fits. `others` tells whether other values may lie before these.
     #[inline]
     pub(super) fn keep(&mut self, behind: u16, old: u16, new: u16, others: bool) -> &mut [u8] {
         self.compact();
-        let (capacity, before) = (self.capacity(), self.kept.wrapping_sub(behind).wrapping_sub(old));
+        let (capacity, before) = (self.capacity(), self.stored.wrapping_sub(behind).wrapping_sub(old));
         if others {
             self.shift(capacity, capacity.wrapping_add(old.into()).wrapping_sub(new.into()), before.into());
         }
-        self.kept = self.kept.wrapping_sub(old).wrapping_add(new);
+        self.stored = self.stored.wrapping_sub(old).wrapping_add(new);
         let end = self.buffer.len().wrapping_sub(behind.into());
         self.buffer.get_mut(end.wrapping_sub(new.into())..end).unwrap_or(&mut [])
     }
@@ -93,17 +93,17 @@ impl<'b> Queue<'b> {
         emit: Emit<'_>,
     ) -> Result<(), BufferFull> {
         self.compact();
-        let (capacity, kept) = (self.capacity(), usize::from(self.kept));
+        let (capacity, stored) = (self.capacity(), usize::from(self.stored));
         let (messages, values) = self.buffer.split_at_mut_checked(capacity).unwrap_or_default();
         let before = self.end.wrapping_add(OVERHEAD);
         let mut encoder = Encoder::new(messages.get_mut(before..).unwrap_or(&mut []));
         let emitted = emit(&mut encoder, values);
         let length = encoder.len();
-        emitted.map_err(|full| BufferFull { needed: before.saturating_add(kept).saturating_add(full.needed) })?;
+        emitted.map_err(|full| BufferFull { needed: before.saturating_add(stored).saturating_add(full.needed) })?;
         let further = (low_u32(length.saturating_sub(1)) / chunk_size) as usize;
         let needed = before.wrapping_add(length).wrapping_add(further);
         let message = messages.get_mut(self.end..needed).and_then(<[u8]>::split_first_chunk_mut);
-        let Some((header, payload)) = message else { return Err(BufferFull { needed: needed.wrapping_add(kept) }) };
+        let Some((header, payload)) = message else { return Err(BufferFull { needed: needed.wrapping_add(stored) }) };
         *header = header::emit_full(csid, kind, stream, low_u32(length));
         insert_chunk_headers(payload, length, chunk_size, header::continuation(csid).unwrap_or_default());
         self.end = needed;
@@ -224,13 +224,13 @@ mod tests {
         };
         // All that is kept, in the payload of a message.
         let values = |queue: &mut Queue<'_>| {
-            let mut emit = |encoder: &mut Encoder<'_>, kept: &[u8]| encoder.raw(kept).map(|_| ());
+            let mut emit = |encoder: &mut Encoder<'_>, stored: &[u8]| encoder.raw(stored).map(|_| ());
             queue.push(ChunkStreamId::COMMAND, MessageKind::COMMAND, StreamId(0), NonZeroU32::MAX, &mut emit).unwrap();
             take(queue)
         };
         keep(&mut queue, 0, 0, b"one");
         keep(&mut queue, 3, 0, b"three");
-        assert_eq!((queue.len(), queue.kept(), queue.free()), (11, 8, 41));
+        assert_eq!((queue.len(), queue.stored(), queue.free()), (11, 8, 41));
         let all = values(&mut queue);
         assert_eq!((&all[..11], &all[11 + 12..]), (&[&header(4)[5..], &[1; 4]].concat()[..], &b"threeone"[..]));
         for (behind, old, new, expected) in [
@@ -244,7 +244,7 @@ mod tests {
             keep(&mut queue, behind, old, new.as_bytes());
             assert_eq!(values(&mut queue)[12..], *expected.as_bytes());
         }
-        assert_eq!((queue.kept(), queue.free()), (0, 60));
+        assert_eq!((queue.stored(), queue.free()), (0, 60));
     }
 
     #[test]

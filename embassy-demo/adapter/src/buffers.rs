@@ -21,7 +21,7 @@ use embedded_rtmp::session::{MIN_CONTROL, SessionBuffers};
 /// | `TX` | TCP's send ring. A frame is copied here, once; what is not acknowledged yet stays here. | A publisher: bytes in a second times the round trip, and at least two segments. A server gets by with 512, at the same price. |
 /// | `SCRATCH` | First the handshake, then commands and data that come, which must be whole to be read. | 1,536 at least; more where longer commands come. |
 /// | `CONTROL` | Commands that wait to be sent. | 512; 1,024 for stream keys of more than 200 bytes. |
-/// | `GATHER` | Messages that wait for the next request, where a client's connection is a tunnel (RTMPT). One that is longer goes straight from where it lies. | 0 where it never is, or one message for each round trip is enough, and for a server. With 50 ms of round trip the clip of the demo gets through at 70 kbit/s with 512 bytes, 230 with 2,048, 430 with 4,096. |
+/// | `GATHER` | Messages that wait for the next request of a client's tunnel (RTMPT). A longer message is sent from the caller's memory. | 0 without tunnels, or one message for each round trip is enough, and for a server. With 50 ms of round trip the clip of the demo gets through at 70 kbit/s with 512 bytes, 230 with 2,048, 430 with 4,096. |
 pub struct Memory<
     const RX: usize,
     const TX: usize,

@@ -59,7 +59,7 @@
 //!         // In microseconds of the encoder's clock; the units lie in its buffer, without start codes.
 //!         let (pts, dts, is_key, units) = encoder.picture().await;
 //!         if live.video().send(Picture::new(pts, dts, is_key, units)).await != SendOutcome::Sent {
-//!             // Dropped: offline, or too late. The next keyframe is asked for where it is needed.
+//!             // Dropped: offline, or too late. The next keyframe is requested if it is needed.
 //!         }
 //!     }
 //! }
@@ -230,12 +230,12 @@
 //! A [`Plan`](embedded_rtmp::port_plan::Plan) says which ports and transports are tried, when, and which attempt wins.
 //! [`Publisher::connect`] carries it out with one socket, one attempt after another: a port that a firewall drops costs
 //! its 3 s. [`Publisher::race`] has as many sockets as it is lent memory for, and is as fast as the firewall allows.
-//! Either tries every address of a name, and goes on to the next port where a server does not answer behind the
+//! Either tries every address of a name, and goes on to the next port if a server does not answer after the
 //! handshake. [`test_ports`] tells what becomes of each port.
 //!
 //! # Dropping futures
 //! Every future here can be dropped at any time: state changes only in synchronous calls. What is then to be done is
-//! said where it matters, at [`Sender::send`].
+//! documented at [`Sender::send`].
 //!
 //! # Tasks
 //! All parts of one session belong to one executor, as the network stack does. The runner of the stack must be a task of

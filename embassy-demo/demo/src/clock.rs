@@ -69,7 +69,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     run(future)
 }
 
-/// Runs a future to its end on this thread, in simulated time. The thread's clock goes on from where it stands.
+/// Runs a future to its end on this thread, in simulated time. The thread's clock continues from its current time.
 ///
 /// # Panics
 /// If the future waits and no timer is set.

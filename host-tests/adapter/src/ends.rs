@@ -146,7 +146,7 @@ fn item_113_a_server_that_is_switched_off_and_on_is_noticed() {
         let mut memory = TestMemory::new();
         let mut publisher =
             while_serving(second, &[1935], &recorded, connect(first, &mut plan, &mut memory)).await.unwrap();
-        // The server and its sockets are gone; its stack answers with RST.
+        // The server and its sockets are gone; its stack sends RST.
         let Parts { mut runner, mut video, .. } = publisher.split();
         let send = async { video.send(Timestamp(0), &[1; 100_000]).await.unwrap_err() };
         assert_eq!(join(send, runner.run()).await, (Error::Lost, Error::Lost));

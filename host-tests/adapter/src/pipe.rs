@@ -528,9 +528,9 @@ fn transports_stack_as_trait_objects() {
 }
 
 #[derive(Default)]
-struct Viewer(Vec<Message>);
+struct Watcher(Vec<Message>);
 
-impl PlayHandler for Viewer {
+impl PlayHandler for Watcher {
     fn media(&mut self, fragment: &Fragment<'_>) {
         take_in(&mut self.0, fragment);
     }
@@ -544,7 +544,7 @@ fn a_player_plays_over_a_stream() {
     let (mut input, mut output) = ([0; 64], [0; 300]);
     let pipe = Pipe::new(&mut input, &mut output);
     let (mut reader, mut writer) = stream(&peer, 50);
-    let mut viewer = Viewer::default();
+    let mut viewer = Watcher::default();
     let session = async {
         let mut memory = Memory::<1, 1>::new();
         let (url, options) = (Url::parse(URL).unwrap(), ClientOptions::DEFAULT);

@@ -1,4 +1,4 @@
-//! A server with players: who is let in, and how it ends. What they get is the demo's `relay`.
+//! A server with players: access, and the ends of sessions. The demo's `relay` tests what players receive.
 
 use embassy_futures::join::join;
 use embassy_futures::select::{Either, select};

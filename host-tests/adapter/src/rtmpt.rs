@@ -106,7 +106,7 @@ impl<'b> Border<'b> {
         assert_eq!(connection.ended(now(), &mut self.tunnels.borrow_mut()), None, "within a request");
     }
 
-    /// Does one thing; answers whether anything was done.
+    /// Does one thing. Returns whether anything was done.
     fn step(&self, connection: &mut TunnelConnection, pending: &mut Vec<u8>, answer: &mut Vec<u8>) -> bool {
         let (mut tunnels, mut session) = (self.tunnels.borrow_mut(), self.session.borrow_mut());
         let mut rest = &pending[..];

@@ -117,9 +117,9 @@ async fn publish(pipe: &Pipe<'_>) -> Result<(), Error> {
 }
 
 #[derive(Default)]
-struct Viewer(Vec<Vec<u8>>);
+struct Watcher(Vec<Vec<u8>>);
 
-impl PlayHandler for Viewer {
+impl PlayHandler for Watcher {
     fn media(&mut self, fragment: &Fragment<'_>) {
         if fragment.header.kind == MessageKind::VIDEO {
             if fragment.is_first() {
@@ -156,7 +156,7 @@ fn a_publisher_over_an_accepted_stream_is_relayed_to_a_player_over_tcp() {
                 let playing = async {
                     Timer::after_millis(500).await;
                     let (mut memory, url, mut viewer) =
-                        (TestMemory::new(), Url::parse(URL).unwrap(), Viewer::default());
+                        (TestMemory::new(), Url::parse(URL).unwrap(), Watcher::default());
                     let (targets, options) = (targets([1935]), ClientOptions::DEFAULT);
                     let mut plan = Plan::new(&targets, LIMITS).unwrap();
                     let connecting = Player::<8>::connect(first, &url, &mut plan, &options, &mut memory, || [5; 32]);

@@ -106,7 +106,7 @@ fn another_stream_is_played_when_the_message_of_the_first_is_whole() {
                 std::future::pending::<()>().await
             };
             let playing = async {
-                // A part of the frame has come, and no more is taken in: the rest waits.
+                // A part of the frame has arrived. The rest waits.
                 hand.go_on(1, 1_000).await;
                 Timer::after(Duration::from_millis(300)).await;
                 hand.client.play(&PlayRequest::new("other")).unwrap();

@@ -26,7 +26,7 @@ use crate::wire::Wire;
 pub(super) const SOCKETS: usize = 5;
 pub(super) const TUNNELS: usize = 3;
 
-/// Runs `clients` while a server with tunnels on port 80 records and relays; answers how its sessions ended.
+/// Runs `clients` while a server with tunnels on port 80 records and relays. Returns how its sessions ended.
 pub(super) async fn while_serving<T>(
     stack: Stack<'_>,
     config: TunnelConfig<'_>,

@@ -126,7 +126,7 @@ fn a_head_that_comes_too_slowly_is_answered_with_408_and_no_socket_is_kept() {
             }
             assert!(began.elapsed() >= Duration::from_millis(400));
             assert_eq!(parts(&ask(first, b"GET /x HTTP/1.1\r\n\r\n", 99).await.0).0, "HTTP/1.1 404 Not Found");
-            // Whoever asks nothing more is shown out without a word.
+            // A client that sends no further request is disconnected without an answer.
             let (answer, is_over) = ask(first, &post("/open/1", b"\0"), 1_000).await;
             assert_eq!((parts(&answer).1.len(), is_over), (33, false));
         };

@@ -6,7 +6,7 @@ pub trait Drive<Arguments>: Copy {
     fn address(self) -> usize;
 }
 
-macro_rules! drive {
+macro_rules! impl_drive {
     ($($argument:ident)*) => {
         impl<F, Answer, $($argument),*> Drive<($($argument,)*)> for F
         where
@@ -23,11 +23,11 @@ macro_rules! drive {
     };
 }
 
-drive!();
-drive!(A);
-drive!(A B);
-drive!(A B C);
-drive!(A B C D);
-drive!(A B C D E);
-drive!(A B C D E G);
-drive!(A B C D E G H);
+impl_drive!();
+impl_drive!(A);
+impl_drive!(A B);
+impl_drive!(A B C);
+impl_drive!(A B C D);
+impl_drive!(A B C D E);
+impl_drive!(A B C D E G);
+impl_drive!(A B C D E G H);

@@ -62,7 +62,7 @@ impl Wish {
         Self::Nothing
     }
 
-    /// Answers the request.
+    /// Sends the decision.
     pub fn answer(self, server: &mut Server<'_>) -> Option<()> {
         match self {
             Self::Nothing => Some(()),

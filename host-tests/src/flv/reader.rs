@@ -46,7 +46,7 @@ impl From<io::Error> for ReadError {
 #[derive(Debug)]
 pub struct Reader<R> {
     input: R,
-    /// Where the next tag begins.
+    /// The position of the next tag.
     position: u64,
     ended: bool,
 }

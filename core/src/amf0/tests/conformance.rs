@@ -43,7 +43,7 @@ fn item_062_an_object_ends_with_an_empty_key_and_its_marker() {
     check(&hex("03 000009"), &[ObjectStart, End]);
     assert_eq!(decode(&hex("03 0000 05 000009")), (vec![ObjectStart], Err(DecodeError::EmptyKey)));
     assert_eq!(decode(&hex("03 0000")), (vec![ObjectStart], Err(DecodeError::Truncated)));
-    // Where a value is expected, an end marker is an unknown marker.
+    // At the place of a value, an end marker is an unknown marker.
     assert_eq!(decode(&hex("03 0001 61 09")).1, Err(DecodeError::UnknownMarker(9)));
 }
 
@@ -60,7 +60,7 @@ fn item_064_a_missing_end_marker_is_made_up_at_the_end_of_the_message() {
     check_decode(&hex("08 00000001 0001 61 05"), &[EcmaArrayStart { len: 1 }, key("a"), Null, End]);
     check_decode(&hex("03 0001 61 03 0001 62 05"), &[ObjectStart, key("a"), ObjectStart, key("b"), Null, End, End]);
     check_decode(&hex("0A 00000001 03"), &[StrictArrayStart { len: 1 }, ObjectStart, End, End]);
-    // The ends are only added where a key is expected, not where a value is, and not within one.
+    // The ends are only added at the place of a key, not at that of a value, and not inside one.
     assert_eq!(decode(&hex("03 0001 61")), (vec![ObjectStart, key("a")], Err(DecodeError::Truncated)));
     assert_eq!(decode(&hex("03 0001 61 02 0005 62")).1, Err(DecodeError::Truncated));
     assert_eq!(decode(&hex("0A 00000002 05 03")).1, Ok(()));

@@ -370,7 +370,7 @@ impl<const STREAMS: usize> Reader<STREAMS> {
         Ok(())
     }
 
-    /// Stores the current chunk stream in place of one that is not needed, so that another one can become the current one.
+    /// Stores the current chunk stream instead of one that is not needed, so that another one can become the current one.
     fn evict(&mut self) -> Result<(), ReadError> {
         for _ in 0..2 {
             if let Some(old) = self.others.iter_mut().find(|track| track.is_idle()) {

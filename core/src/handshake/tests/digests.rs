@@ -42,7 +42,7 @@ fn verified(block: &[u8], scheme: DigestScheme, name: &[u8]) -> [u8; 32] {
     digest
 }
 
-/// The signature at the end of the C2 or S2 that answers `digest`.
+/// The signature at the end of a C2 or S2, for an answer to `digest`.
 fn signature(answer: &[u8], name: &[u8], digest: &[u8; 32]) -> [u8; 32] {
     hmac(&hmac(&[name, TAIL].concat(), digest), &answer[..1504])
 }

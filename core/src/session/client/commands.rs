@@ -252,7 +252,7 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         self.call_connection("deleteStream", Argument::Number(stream.0));
     }
 
-    /// Makes room for `length` bytes of AMF0 as the stream key, in place of the key before. The caller has checked that
+    /// Makes room for `length` bytes of AMF0 as the stream key, instead of the key before. The caller has checked that
     /// there is room.
     pub(super) fn keep_key(&mut self, length: u16) -> &mut [u8] {
         let before = core::mem::replace(&mut self.role.key, length);
@@ -279,14 +279,14 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
     #[inline(never)]
     fn send(&mut self, stream: StreamId, name: &str, transaction: f64, argument: Argument) {
         let key = usize::from(self.role.key);
-        let _ = self.link.queue(stream, &mut |encoder, kept| {
+        let _ = self.link.queue(stream, &mut |encoder, stored| {
             command::begin(encoder, name, transaction)?.put(Token::Null)?;
             match argument {
                 Argument::None => {}
                 // If nothing is played, nothing else is kept.
-                Argument::Key | Argument::LiveKey if PLAYS == 0 => _ = encoder.raw(kept)?,
+                Argument::Key | Argument::LiveKey if PLAYS == 0 => _ = encoder.raw(stored)?,
                 Argument::Key | Argument::LiveKey => {
-                    _ = encoder.raw(kept.get(kept.len().wrapping_sub(key)..).unwrap_or(&[]))?;
+                    _ = encoder.raw(stored.get(stored.len().wrapping_sub(key)..).unwrap_or(&[]))?;
                 }
                 Argument::Number(number) => _ = encoder.put(Token::Number(u32_to_number(number)))?,
             }
@@ -323,9 +323,9 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         if let Some(play) = waiting {
             play.stream = Some(stream);
             let (key, length) = (self.role.key, play.length);
-            let _ = self.link.queue(stream, &mut |encoder, kept| {
-                let end = kept.len().wrapping_sub(key.into());
-                let arguments = kept.get(end.wrapping_sub(length.into())..end).unwrap_or(&[]);
+            let _ = self.link.queue(stream, &mut |encoder, stored| {
+                let end = stored.len().wrapping_sub(key.into());
+                let arguments = stored.get(end.wrapping_sub(length.into())..end).unwrap_or(&[]);
                 command::begin(encoder, "play", transaction)?.put(Token::Null)?.raw(arguments).map(|_| ())
             });
             self.link.queue.keep(key, length, 0, true);

@@ -34,15 +34,15 @@ where
         if self.role.plays.is_full() {
             return Err(RequestError::TooMany(PLAYS));
         }
-        let kept = self.link.queue.kept();
-        let length = u16::try_from(request.arguments_len()).ok().filter(|length| kept.checked_add(*length).is_some());
+        let stored = self.link.queue.stored();
+        let length = u16::try_from(request.arguments_len()).ok().filter(|length| stored.checked_add(*length).is_some());
         let length = length.ok_or(RequestError::ControlBuffer(usize::MAX))?;
         // With the headers of further chunks.
         let name = request.name.len();
         let reserve = MIN_RESERVE.wrapping_add(name).wrapping_add(name / 64);
         let idle = self.role.state == State::Open;
         self.make_room(length, 0, reserve, if idle { COMMAND_ROOM } else { 0 })?;
-        let _ = request.emit_arguments(&mut Encoder::new(self.link.queue.keep(kept, 0, length, true)));
+        let _ = request.emit_arguments(&mut Encoder::new(self.link.queue.keep(stored, 0, length, true)));
         let _ = self.role.plays.push(Play { length, stream: None });
         if idle {
             self.proceed();

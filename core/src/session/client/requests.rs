@@ -70,7 +70,7 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         // All of it or nothing.
         let room = if key > 0 { CLOSE_ROOM.wrapping_add(key.into()) } else { 0 }.wrapping_add(self.stop_room());
         if !self.link.has_room(room) {
-            return Err(RequestError::ControlBuffer(room.wrapping_add(self.link.queue.kept().into())));
+            return Err(RequestError::ControlBuffer(room.wrapping_add(self.link.queue.stored().into())));
         }
         if key > 0 {
             self.call_connection("FCUnpublish", Argument::Key);
@@ -81,14 +81,14 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         Ok(())
     }
 
-    /// Checks that the queue can keep `new` bytes in place of `old` ones. Besides them it must have `reserve` bytes when it
+    /// Checks that the queue can store `new` bytes instead of `old` ones. Besides them it must have `reserve` bytes when it
     /// is empty, and `now` bytes must be free.
     pub(super) fn make_room(&mut self, new: u16, old: u16, reserve: usize, now: usize) -> Result<(), RequestError> {
         let queue = &self.link.queue;
-        let kept = usize::from(queue.kept()).wrapping_sub(old.into()).wrapping_add(new.into());
+        let stored = usize::from(queue.stored()).wrapping_sub(old.into()).wrapping_add(new.into());
         let reserve = self.role.reserve.max(reserve);
-        let needed = kept.wrapping_add(reserve);
-        if queue.size() < needed || queue.size() < kept.wrapping_add(queue.len()).wrapping_add(now) {
+        let needed = stored.wrapping_add(reserve);
+        if queue.size() < needed || queue.size() < stored.wrapping_add(queue.len()).wrapping_add(now) {
             return Err(RequestError::ControlBuffer(needed));
         }
         self.role.reserve = reserve;

@@ -172,7 +172,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         Ok(())
     }
 
-    /// Answers the call of the client: `values` are the result. A call that wants no answer gets none.
+    /// Sends the result of the client's call, which is `values`. A call that wants no answer gets none.
     ///
     /// # Errors
     /// There was no call, or it was refused because [`Self::next_event`] was called again, or the control buffer is too

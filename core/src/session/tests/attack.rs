@@ -133,7 +133,7 @@ fn an_application_that_takes_its_time_is_no_silence_of_the_client() {
     assert!(server.poll_timeout().is_some_and(|deadline| deadline > later));
 }
 
-/// Media that begins before its publisher was accepted, or ends after it has gone, in every place where that can be.
+/// Media that begins before its publisher was accepted, or ends after it has gone, in every possible place.
 #[test]
 fn a_message_is_handed_on_from_its_beginning_or_not_at_all() {
     for (stream, published) in [(1, 1), (0, 1), (7, 1), (2, 1)] {

@@ -56,7 +56,7 @@ fn item_030_interleaved_commands_share_the_scratch() {
         // These two do not fit together.
         let longer = publish(&"x".repeat(1_000));
         script.interleave(&[(8, MessageKind::COMMAND, 3, &longer), (9, MessageKind::COMMAND, 4, &long)]);
-        // Three are one too many, also where the third comes in one piece.
+        // Three are one too many, even if the third arrives in one piece.
         let third = publish("third");
         script.interleave(&[
             (8, MessageKind::COMMAND, 6, &short),

@@ -5,7 +5,7 @@ use super::*;
 /// What the handshake with digests remembers.
 const DIGEST: usize = if cfg!(feature = "digest") { 88 } else { 0 };
 
-// On a host; a microcontroller's are smaller. Whoever makes a session larger changes these lines.
+// On a host; sessions of a microcontroller are smaller. A change that makes a session larger changes these lines.
 const _: () = assert!(size_of::<Client<'_, 8>>() <= 880 + DIGEST);
 const _: () = assert!(size_of::<Server<'_, 8>>() <= 960 + DIGEST);
 

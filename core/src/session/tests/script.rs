@@ -50,7 +50,7 @@ pub(super) fn everywhere(drive: &dyn Fn(usize, usize) -> Driven) -> Driven {
         assert_eq!(other.2, result, "pieces of {cut}, windows of {window}");
         let (mut said, mut said_before) = (sequence(&other.1), sequence(&output));
         if result.is_err() {
-            // What was due when a session failed is out already, where the fault came later.
+            // If the fault came later, what was due when a session failed was already sent.
             said.retain(|message| !is_timely(message));
             said_before.retain(|message| !is_timely(message));
             said.truncate(said_before.len());

@@ -1,4 +1,4 @@
-//! Deadlines, with a fake clock: who gives up when, and what `poll_timeout` tells.
+//! Deadlines with a fake clock: which side gives up when, and what `poll_timeout` returns.
 
 use core::time::Duration;
 

@@ -76,7 +76,7 @@ impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
     /// to the latter is [`Self::run`]'s. As [`Publisher::connect`](crate::Publisher::connect) otherwise.
     ///
     /// # Panics
-    /// Where the stack has no socket left (`StackResources`).
+    /// If the stack has no socket left (`StackResources`).
     ///
     /// # Errors
     /// The URL has no key, no attempt succeeded, the server refused or broke the protocol, or the connection was lost.
@@ -171,7 +171,7 @@ impl<'a, const STREAMS: usize, T: Transport> Player<'a, STREAMS, T> {
         self.connection.transport.traffic()
     }
 
-    /// Ends the connection at once. Where it is a tunnel, the server is told, which takes a round trip or two, and 6 s where it
+    /// Ends the connection at once. If it is a tunnel, the server is told, which takes a round trip or two, and 6 s if it
     /// does not answer.
     pub async fn close(&mut self) {
         let connection = &mut self.connection;

@@ -37,7 +37,7 @@ use crate::error::Error;
 /// ```
 ///
 /// # Panics
-/// Where the stack has no socket left (`StackResources`).
+/// If the stack has no socket left (`StackResources`).
 ///
 /// # Errors
 /// The host has no address, or there are no targets; `report` is not called then.

@@ -103,7 +103,7 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
     /// Dropping the future gives up; the socket goes with it.
     ///
     /// # Panics
-    /// Where the stack has no socket left (`StackResources`).
+    /// If the stack has no socket left (`StackResources`).
     ///
     /// # Errors
     /// The URL has no key, no attempt succeeded, the server refused or broke the protocol, or the connection was lost.
@@ -176,7 +176,7 @@ impl<'a, const STREAMS: usize, T: Transport> Publisher<'a, STREAMS, T> {
 
     /// Ends the stream (`FCUnpublish`, `deleteStream`), then the connection, and waits until the server has acknowledged
     /// all of it, at most as long as the keep-alive's timeout, and for 2 more seconds until it has closed its side, too.
-    /// Where a frame is half sent, the connection is reset instead.
+    /// If a frame is half sent, the connection is reset instead.
     ///
     /// # Errors
     /// The session was over before, a frame is half sent, or not all that was sent is known to have arrived.

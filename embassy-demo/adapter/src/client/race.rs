@@ -17,13 +17,13 @@ use crate::error::Error;
 impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
     /// As [`Self::connect`], with N sockets, so that attempts overlap as the plan has it:
     /// [`Limits::smart`](embedded_rtmp::port_plan::Limits::smart) or
-    /// [`Limits::staggered`](embedded_rtmp::port_plan::Limits::staggered), with no more at once than N.
+    /// [`Limits::staggered`](embedded_rtmp::port_plan::Limits::staggered), with at most N at the same time.
     ///
     /// Each attempt under way uses one of `memory`, and the winner keeps its own; the others stay lent as long, for what is
     /// lent in one piece comes back in one piece. The losers are reset before anything but the handshake is sent to anyone.
     ///
     /// # Panics
-    /// Where the stack has fewer sockets left than there are memories (`StackResources`).
+    /// If the stack has fewer sockets left than there are memories (`StackResources`).
     ///
     /// # Errors
     /// Those of [`Self::connect`].

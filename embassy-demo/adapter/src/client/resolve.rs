@@ -93,7 +93,7 @@ impl Lookup {
         FAMILIES.get(usize::from(self.next)).copied().unwrap_or(DnsQueryType::A)
     }
 
-    /// Takes what DNS answered to that; answers whether it was the last.
+    /// Takes the answer of DNS. Returns whether it was the last one.
     ///
     /// # Errors
     /// There is no address, or the name is none.

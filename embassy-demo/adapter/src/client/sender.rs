@@ -1,6 +1,6 @@
 //! Sending frames, several at a time.
 //!
-//! Each sender writes its own frame, from where that lies straight into the socket's send ring, whenever it is polled;
+//! Each sender writes its own frame from the caller's memory into the socket's send ring whenever it is polled;
 //! nobody else holds a reference to it. When senders wait for each other or for room, they take turns so:
 //!
 //! - A chunk that is begun is finished first, by the sender that began it.
@@ -68,7 +68,7 @@ impl<'p, 'a, const STREAMS: usize, T: Transport> Sender<'p, 'a, STREAMS, T> {
     /// `payload` is the payload of the RTMP message: for audio and video, what an FLV tag holds.
     ///
     /// The future can be dropped. If nothing of the frame was out yet, nothing has happened; else
-    /// [`Self::is_unfinished`] says so, and the next frame must be the same one, which then goes on where it stopped. Until
+    /// [`Self::is_unfinished`] says so, and the next frame must be the same one, which then continues. Until
     /// it does, everything else may have to wait for the end of its chunk, answers to the server's pings among it. And a
     /// future that is alive and not polled holds back the frames that come after its own kind.
     ///
@@ -131,7 +131,7 @@ impl<const STREAMS: usize, T: Transport> Inner<'_, STREAMS, T> {
                 turn => {
                     self.wait(me, turn.is_some(), cx);
                     if has_moved && turn.is_none() {
-                        // The end of a chunk: whoever goes first may have waited for that.
+                        // The end of a chunk: a sender that goes first may have waited for it.
                         self.wake_waiting_but(me);
                     }
                     return Poll::Pending;
@@ -171,7 +171,7 @@ impl<const STREAMS: usize, T: Transport> Inner<'_, STREAMS, T> {
         slot.starved = for_room;
     }
 
-    /// Puts out at most `limit` bytes of a frame; answers whether that was the end of it.
+    /// Writes at most `limit` bytes of a frame. Returns whether that was its end.
     fn put(&mut self, me: usize, message: &Message<'_>, limit: usize) -> Result<bool, Error> {
         let Some(slot) = self.slots.get_mut(me) else { return Ok(true) };
         let took_input = self.connection.client.wants_input();

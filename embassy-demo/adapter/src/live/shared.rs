@@ -1,7 +1,7 @@
 //! What the runner and the handles share. It changes in synchronous calls only, so that every future can be dropped.
 //!
 //! # The slots
-//! There is a slot for audio and one for video. Who owns a slot is a ticket number.
+//! There is a slot for audio and one for video. A ticket number identifies the owner of a slot.
 //!
 //! ```text
 //!            claim()                begin(): the first byte                    the last byte
@@ -288,7 +288,7 @@ impl<T: Transport> Shared<T> {
         self.enter(Phase::Live);
     }
 
-    /// The server takes no more frames.
+    /// The server does not accept frames any longer.
     pub(super) fn finish(&mut self, phase: Phase) {
         for me in [AUDIO, VIDEO] {
             self.end(me, DropReason::Offline);

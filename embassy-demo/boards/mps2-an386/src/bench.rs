@@ -25,7 +25,7 @@ use static_cell::ConstStaticCell;
 const MESSAGE: usize = 30_000;
 /// The largest rings.
 const LARGEST: usize = 8_192;
-/// Where the board listens for a publisher.
+/// The port on which the board listens for a publisher.
 const PORT: u16 = 1935;
 
 /// What rounds have more, one after the other.
@@ -34,7 +34,7 @@ const SHIFTS: [&str; 4] = ["", "+", "++", "+++"];
 type Rings = [[u8; LARGEST]; 2];
 type Sessions<const R: usize> = [Memory<R, R>; 2];
 
-/// All rings begin alike, and not where the linker has just come to.
+/// All rings have the same alignment, independent of the linker.
 #[repr(align(4))]
 struct Aligned<T>(T);
 
@@ -157,7 +157,7 @@ async fn send_rtmp<const R: usize>(
 }
 
 async fn receive_tcp<const R: usize>(stack: Stack<'_>, options: &Bench, rings: &mut Rings, shift: usize) -> Option<()> {
-    // A server has a socket more, which listens meanwhile, and the stack looks after each of them.
+    // A server has one more socket, which listens at the same time, and the stack polls each of them.
     let (mut rx, mut tx) = ([0; 64], [0; 64]);
     let mut other = TcpSocket::new(stack, &mut rx, &mut tx);
     let _ = core::pin::pin!(other.accept(PORT)).as_mut().poll(&mut Context::from_waker(Waker::noop()));
@@ -220,7 +220,7 @@ async fn receive_rtmp<const R: usize>(stack: Stack<'_>, options: &Bench, session
     let mut sink = Sink { left: bytes, watch: None, ring: R, bytes, over: &over };
     let mut server = Server::<2>::new(stack, &[PORT], sessions, &ServerOptions::default()).ok()?;
     let ended = async {
-        // Whoever accepts this connection begins to publish.
+        // The side that accepts this connection begins to publish.
         let (mut rx, mut tx) = ([0; 64], [0; 64]);
         let mut socket = TcpSocket::new(stack, &mut rx, &mut tx);
         socket.connect((IpAddress::Ipv4(Ipv4Address::from_bits(options.host)), options.ports[3])).await.ok()?;

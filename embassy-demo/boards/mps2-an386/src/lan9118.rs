@@ -93,7 +93,7 @@ pub struct Lan9118<'a, R> {
 
 impl<'a, R: Registers> Lan9118<'a, R> {
     /// Starts the controller. Then the interrupt may be unmasked, not before: at reset the line is active low.
-    /// `waker` is what the handler wakes. `None` where no LAN9118 answers.
+    /// `waker` is what the handler wakes. `None` if no LAN9118 is found.
     pub fn new(mut registers: R, buffers: &'a mut Buffers, waker: &'a AtomicWaker, address: [u8; 6]) -> Option<Self> {
         if registers.read(r::BYTE_TEST) != 0x8765_4321 {
             return None;

@@ -1,4 +1,4 @@
-//! Messages: interleaved, begun anew, empty, long and aborted; chunk sizes; more chunk streams than room.
+//! Messages: interleaved, restarted, empty, long and aborted; chunk sizes; more chunk streams than room.
 
 use super::*;
 

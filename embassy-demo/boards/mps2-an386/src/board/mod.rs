@@ -41,7 +41,7 @@ unsafe extern "C" {
     safe fn ETHERNET();
 }
 
-/// The interrupts' handlers; where there is none, the board has no use for the interrupt here.
+/// The interrupt handlers. The board does not use the other interrupts.
 #[unsafe(link_section = ".vector_table.interrupts")]
 #[unsafe(no_mangle)]
 pub static __INTERRUPTS: [Option<extern "C" fn()>; 14] = {

@@ -5,7 +5,7 @@ use core::ptr::{addr_of, read_volatile};
 const PAINT: u32 = 0xCCCC_CCCC;
 
 unsafe extern "C" {
-    /// Where the stack begins; it grows towards the other one.
+    /// The start of the stack. It grows towards the other address.
     static _stack_start: u32;
     static _stack_end: u32;
 }

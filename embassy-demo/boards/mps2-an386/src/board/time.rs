@@ -114,7 +114,7 @@ const _: () = {
 };
 
 impl Clock {
-    /// Sets the alarm for whoever waits first.
+    /// Sets the alarm for the earliest timer.
     fn arm(&self, queue: &mut Queue) {
         loop {
             let now = self.now();

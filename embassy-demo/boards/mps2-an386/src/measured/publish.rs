@@ -1,4 +1,4 @@
-//! Board: MPS2 AN386 in QEMU. The image whose flash and RAM are measured: a camera that publishes, and no more.
+//! Board: MPS2 AN386 in QEMU. The image whose flash and RAM are measured: a camera that only publishes.
 #![no_std]
 #![no_main]
 
