@@ -137,6 +137,7 @@
         clippy::unwrap_used
     )
 )]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(test)]
 extern crate std;

@@ -242,14 +242,26 @@
 //! its own: it is woken whenever a socket is touched.
 //!
 //! # Features
-//! - `defmt`, `log`: what happens is logged, here and in the core; with both, through defmt. Neither keys nor URLs are.
-//! - `digest`: the handshake with digests.
-//! - `ipv6`: hosts with IPv6 addresses.
-//! - `rtmpt`: RTMP in HTTP, for networks that let nothing else through: attempts of the port plan, which fail as
-//!   `Unsupported` without it, and the plan goes on; and a server's tunnels, `Tunnels` and `TunnelMemory`. How fast a
-//!   client's tunnel is depends on the `GATHER` of its [`Memory`].
+//! `full` is on by default and turns on `ethernet`, `live`, `player` and `server`. An image pays for these parts only if it
+//! calls them. The others add code to every image; the bytes are those of flash that they add to the publishing image of
+//! `host-tests/memory`.
+//!
+//! | Feature | What it adds | Flash |
+//! |---|---|---|
+//! | `ethernet` | network interfaces with Ethernet frames; without it, another crate enables the medium of its interface in embassy-net | |
+//! | `live` | [`Live`]: publishing that reconnects | |
+//! | `player` | [`Player`] | |
+//! | `server` | [`Server`] | |
+//! | `digest` | the handshake with HMAC-SHA256 digests | 9,800 |
+//! | `ipv6` | hosts with IPv6 addresses | 21,100, nearly all in smoltcp |
+//! | `rtmpt` | RTMP in HTTP, for networks that let only HTTP through: attempts of the port plan (without it they fail as `Unsupported`, and the plan goes on), and a server's `Tunnels` and `TunnelMemory`. The rate of a client's tunnel depends on the `GATHER` of its [`Memory`] | 8,800 |
+//! | `defmt` | a log through defmt, here and in the core, and `defmt::Format` for public types | |
+//! | `log` | a log through `log`; with both, defmt is used. Neither log shows keys or URLs | |
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+// Some functions are used by one part alone.
+#![cfg_attr(not(feature = "full"), allow(dead_code))]
 
 #[cfg(test)]
 extern crate std;
@@ -259,31 +271,39 @@ mod client;
 mod clock;
 mod error;
 mod fmt;
+#[cfg(feature = "live")]
 mod live;
+#[cfg(feature = "server")]
 mod server;
 mod text;
 pub mod transport;
 
 pub use buffers::Memory;
 pub use client::ClientOptions;
+#[cfg(feature = "player")]
 pub use client::player::{End, PlayHandler, Player};
 pub use client::ports::test_ports;
 pub use client::publisher::{Parts, Publisher, Runner};
 pub use client::resolve::ResolveError;
 pub use client::sender::Sender;
+#[cfg(feature = "server")]
 pub use embedded_rtmp::relay::Played;
 pub use error::{Error, Refusal};
+#[cfg(feature = "live")]
 pub use live::{
     Audio, Config, Counters, DropReason, Live, LiveRunner, MAX_AAC_CONFIG, MAX_PARAMETER_SETS, Phase, Picture, Retry,
     SendOutcome, Sending, State, Status, Stopped, StreamLive, StreamRunner, StreamState, Tally, Tracks, Video, new,
     over,
 };
-pub use server::handler::{Handler, Origin, Rejection, SessionId};
-pub use server::relay::StreamMemory;
-pub use server::streams::Streams;
-#[cfg(feature = "rtmpt")]
+#[cfg(all(feature = "server", feature = "rtmpt"))]
 pub use server::tunnels::{TunnelMemory, Tunnels};
-pub use server::{DEFAULT_PORTS, Server, ServerError, ServerOptions};
+#[cfg(feature = "server")]
+pub use server::{
+    DEFAULT_PORTS, Server, ServerError, ServerOptions,
+    handler::{Handler, Origin, Rejection, SessionId},
+    relay::StreamMemory,
+    streams::Streams,
+};
 pub use text::Text;
 pub use transport::{KeepAlive, Traffic};
 

@@ -17,6 +17,7 @@ pub(crate) mod dial;
 pub(crate) mod message;
 pub(crate) mod open;
 mod options;
+#[cfg(feature = "player")]
 pub(crate) mod player;
 pub(crate) mod ports;
 pub(crate) mod publisher;
