@@ -32,6 +32,23 @@ pub(super) enum Stage {
 /// The distance of a bit of `due` for a message that is due again to the bit for the message.
 const AGAIN: u32 = 4;
 
+/// What is true of a cursor: a bit for each, since a cursor is kept for each player.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Flag {
+    /// A message is begun and not complete.
+    Inside = 1,
+    /// It has found its first message.
+    Begun = 2,
+    /// It was sent nothing yet of the message that it begins with.
+    Fresh = 4,
+    /// It looks for a new place when the message is complete.
+    Reseek = 8,
+    /// The player wants audio.
+    Audio = 16,
+    /// The player wants video.
+    Video = 32,
+}
+
 /// The position of one player in a ring.
 #[derive(Debug, Clone)]
 pub struct Cursor {
@@ -49,14 +66,7 @@ pub struct Cursor {
     /// A bit for each cached message that is to be sent, the lowest first; and `AGAIN` bits above it, a bit for each that
     /// is to be sent again after the current message.
     pub(super) due: u8,
-    pub(super) is_inside: bool,
-    pub(super) has_begun: bool,
-    /// It was sent nothing yet of the message that it begins with.
-    pub(super) is_fresh: bool,
-    /// It looks for a new place when the message is complete.
-    pub(super) reseek: bool,
-    pub(super) audio: bool,
-    pub(super) video: bool,
+    flags: u8,
 }
 
 impl_format!([] Cursor, this => "Cursor {{ at: {}, skipped: {} }}", { this.at.0 }, this.skipped);
@@ -79,12 +89,7 @@ impl Cursor {
             skipped: 0,
             stage: Stage::Seek,
             due: 0,
-            is_inside: false,
-            has_begun: false,
-            is_fresh: false,
-            reseek: false,
-            audio: true,
-            video: true,
+            flags: Flag::Audio as u8 | Flag::Video as u8,
         }
     }
 
@@ -100,25 +105,34 @@ impl Cursor {
 
     /// Whether a message is begun and not complete.
     pub const fn is_inside(&self) -> bool {
-        self.is_inside
+        self.has(Flag::Inside)
     }
 
     /// Selects audio and video from the next message on; data is always sent. Video that was off begins again with the next
     /// keyframe. A track that was off begins with its sequence header.
     pub fn select(&mut self, audio: bool, video: bool) {
-        let again = u8::from(video && !self.video) << 1 | u8::from(audio && !self.audio) << 2;
-        self.due |= again << AGAIN;
-        if video && !self.video {
-            self.reseek = self.is_inside;
+        let (more_audio, more_video) = (audio && !self.has(Flag::Audio), video && !self.has(Flag::Video));
+        self.due |= (u8::from(more_video) << 1 | u8::from(more_audio) << 2) << AGAIN;
+        if more_video {
+            self.set(Flag::Reseek, self.is_inside());
             self.seek();
         }
-        (self.audio, self.video) = (audio, video);
+        self.set(Flag::Audio, audio);
+        self.set(Flag::Video, video);
+    }
+
+    pub(super) const fn has(&self, flag: Flag) -> bool {
+        self.flags & flag as u8 != 0
+    }
+
+    pub(super) const fn set(&mut self, flag: Flag, is_set: bool) {
+        self.flags = if is_set { self.flags | flag as u8 } else { self.flags & !(flag as u8) };
     }
 
     pub(super) fn wants(&self, kind: u8) -> bool {
         match MessageKind(kind) {
-            MessageKind::AUDIO => self.audio,
-            MessageKind::VIDEO => self.video,
+            MessageKind::AUDIO => self.has(Flag::Audio),
+            MessageKind::VIDEO => self.has(Flag::Video),
             MessageKind(0) => false,
             _ => true,
         }
@@ -126,14 +140,14 @@ impl Cursor {
 
     /// Looks for a new place.
     pub(super) fn seek(&mut self) {
-        if !self.is_inside {
+        if !self.is_inside() {
             self.stage = Stage::Seek;
         }
     }
 
     /// Between two messages, marks what is due again as due.
     pub(super) fn renew(&mut self) {
-        if !self.is_inside && self.due >> AGAIN != 0 {
+        if !self.is_inside() && self.due >> AGAIN != 0 {
             self.due = (self.due | self.due >> AGAIN) & 0b111;
             if self.stage == Stage::Live {
                 self.stage = Stage::HeaderCache;
@@ -153,4 +167,4 @@ impl Cursor {
     }
 }
 
-const _: () = assert!(size_of::<Cursor>() == 36);
+const _: () = assert!(size_of::<Cursor>() == 32);

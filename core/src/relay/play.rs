@@ -1,7 +1,7 @@
 //! The player's side of a ring: what is sent.
 
 use super::cached::HeaderCache;
-use super::cursor::{Cursor, Overtaken, Stage};
+use super::cursor::{Cursor, Flag, Overtaken, Stage};
 use super::record::{PartialMessage, Place, Position, payload};
 use super::ring::Ring;
 use crate::bytes::low_u32;
@@ -47,7 +47,7 @@ impl Ring<'_> {
                 }
                 Stage::HeaderCache => {
                     let cached = self.due(cursor);
-                    if let Some(cached) = cached.filter(|_| cursor.is_inside) {
+                    if let Some(cached) = cached.filter(|_| cursor.is_inside()) {
                         if low_half(cached.position) != cursor.cached {
                             return Err(Overtaken);
                         }
@@ -61,7 +61,8 @@ impl Ring<'_> {
                         continue;
                     }
                     let Some(cached) = cached else {
-                        (cursor.stage, cursor.is_fresh) = (Stage::Live, true);
+                        cursor.stage = Stage::Live;
+                        cursor.set(Flag::Fresh, true);
                         continue;
                     };
                     // A message that has replaced it since is sent from the ring.
@@ -81,7 +82,7 @@ impl Ring<'_> {
                 }
                 Stage::Live => {
                     if self.store.is_gone(cursor.at.0) {
-                        if cursor.is_inside {
+                        if cursor.is_inside() {
                             return Err(Overtaken);
                         }
                         cursor.seek();
@@ -100,10 +101,10 @@ impl Ring<'_> {
     /// Whether a player between two messages is late, and there is something newer to go on with.
     fn should_skip(&self, cursor: &Cursor) -> bool {
         let has_newer = match self.key {
-            Some(key) if cursor.video => key.at > cursor.at.0,
-            _ => self.is_live && !(self.has_video && cursor.video),
+            Some(key) if cursor.has(Flag::Video) => key.at > cursor.at.0,
+            _ => self.is_live && !(self.has_video && cursor.has(Flag::Video)),
         };
-        !cursor.is_inside && has_newer && self.store.is_old(cursor.at.0)
+        !cursor.is_inside() && has_newer && self.store.is_old(cursor.at.0)
     }
 
     /// Returns a piece of the message that the player is at, or `Ok(None)` if nothing has arrived. `None` means that the
@@ -111,8 +112,8 @@ impl Ring<'_> {
     // The same type as that of `peek`: so it is passed on as it is.
     fn live(&self, cursor: &mut Cursor) -> Option<Result<Option<Piece<'_>>, Overtaken>> {
         let (record, partial) = (self.record(cursor.at.0), self.partial(cursor.at.0));
-        if !cursor.is_inside {
-            if record.cut && cursor.is_fresh {
+        if !cursor.is_inside() {
+            if record.cut && cursor.has(Flag::Fresh) {
                 cursor.seek();
                 return None;
             }
@@ -133,7 +134,7 @@ impl Ring<'_> {
         let left = arrived.saturating_sub(record.skip()).saturating_sub(cursor.taken);
         let from = payload(cursor.at.0).wrapping_add(u64::from(record.skip())).wrapping_add(u64::from(cursor.taken));
         let mut parts = self.store.parts(from, left as usize);
-        if cursor.is_inside && left == 0 && cursor.taken < length {
+        if cursor.is_inside() && left == 0 && cursor.taken < length {
             if !record.cut {
                 return Some(Ok(None));
             }
@@ -145,24 +146,25 @@ impl Ring<'_> {
         }
         let kind = if MessageKind(record.kind).is_data() { MessageKind::DATA } else { MessageKind(record.kind) };
         let header = MessageHeader { timestamp: record.timestamp(), length, kind, stream: StreamId::CONNECTION };
-        Some(Ok(Some(Piece { begin: (!cursor.is_inside).then_some(header), parts })))
+        Some(Ok(Some(Piece { begin: (!cursor.is_inside()).then_some(header), parts })))
     }
 
     /// Finds a place to begin with. Returns whether there is one.
     fn place(&self, cursor: &mut Cursor) -> bool {
         let pending = self.pending();
-        let key = self.key.filter(|key| cursor.video && key.at >= cursor.at.0 && !self.store.is_gone(key.at));
+        let key =
+            self.key.filter(|key| cursor.has(Flag::Video) && key.at >= cursor.at.0 && !self.store.is_gone(key.at));
         let place = match key {
             // A sequence header that it needs before is incomplete.
             Some(key) if pending.is_some_and(|pending| pending.at < key.at) => return false,
             Some(key) => key,
-            None if self.has_video && cursor.video => return false,
+            None if self.has_video && cursor.has(Flag::Video) => return false,
             // A player that is late there (see `should_skip`) must not be sent back.
             None => pending
                 .filter(|pending| !self.store.is_old(pending.at))
                 .unwrap_or(Place { at: self.store.head(), number: self.messages }),
         };
-        if cursor.has_begun {
+        if cursor.has(Flag::Begun) {
             cursor.skipped = cursor.skipped.wrapping_add(place.number.wrapping_sub(cursor.number));
         }
         // The cached messages that it was not sent yet, or that have changed since.
@@ -172,7 +174,8 @@ impl Ring<'_> {
             }
         }
         (cursor.at, cursor.number) = (Position(place.at), place.number);
-        (cursor.has_begun, cursor.stage) = (true, Stage::HeaderCache);
+        cursor.stage = Stage::HeaderCache;
+        cursor.set(Flag::Begun, true);
         true
     }
 
@@ -185,9 +188,10 @@ impl Ring<'_> {
     pub fn begin_message(&self, cursor: &mut Cursor) {
         match cursor.stage {
             Stage::HeaderCache => cursor.cached = self.due(cursor).map_or(0, |cached| low_half(cached.position)),
-            _ => cursor.is_fresh = false,
+            _ => cursor.set(Flag::Fresh, false),
         }
-        (cursor.is_inside, cursor.taken) = (true, 0);
+        cursor.set(Flag::Inside, true);
+        cursor.taken = 0;
     }
 
     /// The player has sent this number of bytes from the start of what [`Self::peek`] returned.
@@ -204,8 +208,10 @@ impl Ring<'_> {
             _ => cursor.pass(self.record(cursor.at.0).length),
         }
         cursor.sent = cursor.sent.wrapping_add(1);
-        (cursor.is_inside, cursor.taken) = (false, 0);
-        if core::mem::take(&mut cursor.reseek) {
+        cursor.set(Flag::Inside, false);
+        cursor.taken = 0;
+        if cursor.has(Flag::Reseek) {
+            cursor.set(Flag::Reseek, false);
             cursor.seek();
         }
     }

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::cursor::{Cursor, Overtaken};
+use super::cursor::{Cursor, Flag, Overtaken};
 use super::play::{Piece, zeros};
 use super::ring::Ring;
 use crate::bytes::low_u8;
@@ -127,8 +127,8 @@ impl Player {
     /// Sets whether the client wants audio, or video ([`ServerEvent::Receive`](crate::session::ServerEvent::Receive)).
     pub fn receive(&mut self, kind: MessageKind, is_wanted: bool) {
         let (audio, video) = match kind {
-            MessageKind::AUDIO => (is_wanted, self.cursor.video),
-            _ => (self.cursor.audio, is_wanted),
+            MessageKind::AUDIO => (is_wanted, self.cursor.has(Flag::Video)),
+            _ => (self.cursor.has(Flag::Audio), is_wanted),
         };
         self.cursor.select(audio, video);
     }
@@ -245,4 +245,4 @@ impl Player {
     }
 }
 
-const _: () = assert!(size_of::<Player>() == 44);
+const _: () = assert!(size_of::<Player>() == 40);

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use super::sessions::Pair;
 use super::*;
+use crate::relay::cursor::Flag;
 use crate::relay::{
     Accepted, Directory, DirectoryState, Generation, NameTooLong, PeerId, PlayerEntry, PlayerIndex, PublishAnswer,
     Publisher, PumpError, RelayEvent, RelayRejection, StreamEntry, StreamIndex, StreamName, TakeOver,
@@ -197,7 +198,7 @@ fn another_stream_is_played_when_the_last_message_is_sent() {
     let [x, y] = [("x", 8), ("y", 9)].map(|(key, peer)| tables.accepted(0, peer, key));
     let Accepted { player, played: None } = tables.play(1, "x").unwrap() else { panic!() };
     let set = |tables: &mut Tables, is_inside| {
-        tables.directory().player(player).unwrap().player.cursor.is_inside = is_inside;
+        tables.directory().player(player).unwrap().player.cursor.set(Flag::Inside, is_inside);
     };
     let play = |tables: &mut Tables, key: &str, id| {
         tables.directory().play(StreamName::new(b"live", key.as_bytes()), PeerId(1), StreamId(id)).unwrap().played
@@ -229,11 +230,11 @@ fn what_is_played_next_may_be_given_up_before_it_begins() {
     let mut tables = Tables::new(&RelayConfig::new(), 2, 1);
     tables.accepted(0, 8, "x");
     let player = tables.play(1, "x").unwrap().player;
-    tables.directory().player(player).unwrap().player.cursor.is_inside = true;
+    tables.directory().player(player).unwrap().player.cursor.set(Flag::Inside, true);
     tables.play(1, "y").unwrap();
     tables.accepted(0, 9, "z");
     assert_eq!(tables.events(0), []);
-    tables.directory().player(player).unwrap().player.cursor.is_inside = false;
+    tables.directory().player(player).unwrap().player.cursor.set(Flag::Inside, false);
     assert!(tables.directory().settle(player).is_some());
     assert_eq!(tables.events(0), [RelayEvent::GivenUp { player, peer: PeerId(1) }]);
 }
@@ -407,7 +408,8 @@ proptest::proptest! {
                 5 => {
                     let mut directory = tables.directory();
                     if let Some(turn) = player.and_then(|player| directory.player(player)) {
-                        turn.player.cursor.is_inside ^= true;
+                        let is_inside = turn.player.is_inside();
+                        turn.player.cursor.set(Flag::Inside, !is_inside);
                     }
                     player.and_then(|player| tables.directory().settle(player));
                 }
