@@ -139,7 +139,7 @@
 //! # wire.drain(..taken);
 //! # while let Some(event) = client.next_event(now, &mut answer)? {
 //! #     match event {
-//! #         ClientEvent::Media(fragment) => played += fragment.data.len(),
+//! #         ClientEvent::Media(fragment) if !fragment.header.kind.is_data() => played += fragment.data.len(),
 //! #         ClientEvent::Status(_, status) => ended |= status.code == *code::PLAY_UNPUBLISH_NOTIFY,
 //! #         _ => {}
 //! #     }
