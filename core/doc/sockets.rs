@@ -1,7 +1,7 @@
 // The other end of the example in sockets.md: a server in memory, behind a wire that takes and gives little at a time.
 
 use embedded_rtmp::message::{MessageKind, Timestamp};
-use embedded_rtmp::session::{SessionBuffers, ClientConfig, Server, ServerConfig, ServerEvent};
+use embedded_rtmp::session::{ClientConfig, Server, ServerConfig, ServerEvent, SessionBuffers};
 
 /// Bytes that the wire takes and gives at once.
 const ROOM: usize = 100;

@@ -7,7 +7,9 @@ use embassy_net::Stack;
 use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::message::StreamId;
-use embedded_rtmp_embassy::{DEFAULT_PORTS, Rejection, Handler, Memory, Server, ServerOptions, SessionId, StreamMemory};
+use embedded_rtmp_embassy::{
+    DEFAULT_PORTS, Handler, Memory, Rejection, Server, ServerOptions, SessionId, StreamMemory,
+};
 use mps2_an386::board::{self, executor, host, network};
 use static_cell::ConstStaticCell;
 
