@@ -59,7 +59,7 @@ impl Role for ServerRole {
     fn setup(config: &ServerConfig) -> Setup {
         Setup {
             handshake: HandshakeConfig::Server { versions: config.handshake },
-            limits: [limit(config.connect_timeout), limit(config.idle_timeout.map(|idle| idle / 2))],
+            limits: [limit(config.connect_timeout), limit(config.idle_timeout.and_then(|idle| idle.checked_div(2)))],
             chunk_size: config.chunk_size,
             window: config.window,
             type_three_delta: config.type_three_delta,
