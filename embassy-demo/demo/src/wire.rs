@@ -65,6 +65,12 @@ pub struct Counts {
     pub dropped: u32,
 }
 
+impl Default for Wire {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Wire {
     /// A wire without delay, loss or drops.
     pub fn new() -> Self {

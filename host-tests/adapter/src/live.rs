@@ -390,7 +390,7 @@ fn half_sent(
         assert_eq!(pictures.len(), 2);
         let (whole, cut) = (payload(true, &key), pictures[0].data);
         let same = whole.iter().zip(cut).take_while(|(a, b)| a == b).count();
-        assert!(same >= 1_000 && same < 29_000 && cut[same..].iter().all(|byte| *byte == 0), "{same}");
+        assert!((1_000..29_000).contains(&same) && cut[same..].iter().all(|byte| *byte == 0), "{same}");
         assert_eq!((cut.len(), pictures[1].data), (whole.len(), &whole[..]));
     });
 }
@@ -690,7 +690,8 @@ fn another_address_is_another_connection_and_another_prefix_is_not() {
 fn what_can_never_work_stops_the_runner_and_says_why() {
     let mut without_ports = config_to("rtmp://10.0.0.2/live/test");
     without_ports.ports = &[];
-    let errors: [(Config, fn(&Error) -> bool); 3] = [
+    type Matches = fn(&Error) -> bool;
+    let errors: [(Config, Matches); 3] = [
         (config_to("http://h/x"), |error| matches!(error, Error::Url(_))),
         (config_to("rtmp://10.0.0.2/live"), |error| *error == Error::NoStreamKey),
         (without_ports, |error| matches!(error, Error::Plan(_))),

@@ -112,6 +112,7 @@ impl<'j> Crate<'j> {
 
     /// The public functions by their public names, including those of traits. Excluded are `Debug` (see the list) and derived
     /// functions: clones, comparisons and hashes. And the type aliases, each with the type that it stands for.
+    #[expect(clippy::type_complexity, reason = "the documentation says what each part is")]
     fn functions(&self) -> Result<(BTreeSet<String>, Vec<(String, String)>)> {
         let mut names = BTreeSet::new();
         let (mut types, mut aliases) = (Vec::new(), Vec::new());

@@ -25,6 +25,7 @@ pub(super) struct Connection {
     role: Role,
 }
 
+#[expect(clippy::large_enum_variant, reason = "nearly all connections are the largest variant")]
 enum Role {
     /// Nothing has come that shows which protocol the client speaks. It has until the time given.
     Unknown(Instant),
