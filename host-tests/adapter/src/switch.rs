@@ -64,7 +64,8 @@ impl<'h> Hand<'h> {
                 match self.client.next_event(now, &mut rest).unwrap() {
                     Some(ClientEvent::Playing(stream)) => self.playing.push(stream),
                     Some(ClientEvent::Refused(..)) => self.refused += 1,
-                    Some(ClientEvent::Media(fragment)) => {
+                    // The server also sends data messages, such as the start of the stream's data.
+                    Some(ClientEvent::Media(fragment)) if !fragment.header.kind.is_data() => {
                         let stream = fragment.header.stream;
                         match self.media.last_mut().filter(|(last, _)| *last == stream) {
                             Some((_, bytes)) => *bytes += fragment.data.len(),
