@@ -1,8 +1,8 @@
 //! Protocol control messages (RTMP 1.0, section 5.4) and user control messages (sections 6.2 and 7.1.7).
 //!
-//! They are a few bytes each, and what they say is in force at once, on whichever chunk stream and message stream they
-//! come. A message that is longer than its fields is taken for what its fields say; one that is shorter is ignored, and
-//! so are user control events that nobody here knows.
+//! Each has a few bytes. It applies at once, no matter on which chunk stream and message stream it arrives. If a message is
+//! longer than its fields, the rest is ignored. A message that is too short is ignored, and so are unknown user control
+//! events.
 
 use crate::bytes::Cursor;
 use crate::message::{MessageKind, StreamId};
@@ -24,9 +24,9 @@ const PING_RESPONSE: u8 = 7;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Limit {
-    /// The window is the size that is announced.
+    /// The window is the size in the message.
     Hard = 0,
-    /// The window is the smaller of that and the one in force.
+    /// The window is the smaller one of that size and the current one.
     Soft = 1,
     /// Like `Hard` if the last limit was hard. Otherwise it is ignored.
     Dynamic = 2,
@@ -37,19 +37,19 @@ pub enum Limit {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Control {
-    /// The sender's chunks are of this size from now on, in bytes.
+    /// The sender's next chunks have this size, in bytes.
     SetChunkSize(u32),
-    /// The unfinished message on this chunk stream will not be finished.
+    /// The sender will not finish the unfinished message on this chunk stream.
     Abort(u32),
-    /// So many bytes have been received, modulo 2³².
+    /// The sender has received this many bytes, modulo 2³².
     Acknowledgement(u32),
-    /// The sender expects an acknowledgement each time it has sent so many bytes.
+    /// The sender expects an acknowledgement each time it has sent this many bytes.
     WindowAckSize(u32),
-    /// The receiver is to have at most so many bytes unacknowledged.
+    /// The receiver must not have more than this many bytes unacknowledged.
     SetPeerBandwidth {
         /// The window, in bytes.
         size: u32,
-        /// How it limits.
+        /// How the window limits.
         limit: Limit,
     },
     /// A user control event.
@@ -69,16 +69,16 @@ pub enum UserControlEvent {
     StreamDry(StreamId),
     /// How much the client buffers.
     SetBufferLength {
-        /// The stream that it buffers.
+        /// The stream.
         stream: StreamId,
-        /// For how long, in ms.
+        /// The length of the buffer, in ms.
         millis: u32,
     },
     /// The stream is a recorded one.
     StreamIsRecorded(StreamId),
-    /// The server asks whether the client is there, with a time of its own.
+    /// The sender asks whether the receiver is there. The number is a time of its own.
     PingRequest(u32),
-    /// The answer to a ping, with the time that it came with.
+    /// The answer to a ping, with the time of the ping.
     PingResponse(u32),
 }
 
@@ -99,7 +99,7 @@ impl Control {
         })
     }
 
-    /// The type of the message, its bytes, and how many of them count.
+    /// Returns the type of the message, a buffer, and the number of its bytes that are the payload.
     #[inline]
     pub fn emit(&self) -> (MessageKind, [u8; MAX_SIZE], usize) {
         let fields = |[a, b, c, d]: [u8; 4]| ([a, b, c, d, 0, 0, 0, 0, 0, 0], 4);
@@ -169,7 +169,7 @@ impl UserControlEvent {
 mod tests {
     use super::*;
 
-    /// A message of every kind: its type, its bytes, and what they say.
+    /// A message of every kind: its type, its bytes, and the value.
     const VECTORS: [(MessageKind, &[u8], Control); 14] = [
         (MessageKind::SET_CHUNK_SIZE, &[0, 0, 0x10, 0], Control::SetChunkSize(4_096)),
         (MessageKind::ABORT, &[0, 0, 0, 4], Control::Abort(4)),

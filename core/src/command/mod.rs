@@ -3,14 +3,14 @@
 //! A command is a name, a transaction id, a command object or null, and arguments, all in AMF0. [`Command::parse`] reads
 //! the first two and leaves the rest to a decoder; [`put`] writes a whole command into an [`Encoder`].
 //!
-//! In the order in which the sessions say them (the sections are the specification's):
+//! The commands in the order in which the sessions send them, with the sections of the specification:
 //!
 //! ```text
 //! Client                                                     Server
 //!   │  connect                                  (7.2.1.1)      │
 //!   │     Window Acknowledgement Size, Set Peer Bandwidth,     │
 //!   │                                 Set Chunk Size, _result  │
-//!   │  releaseStream, FCPublish                                │  as FMLE has it; no specification
+//!   │  releaseStream, FCPublish                                │  as FMLE sends them; not specified
 //!   │  createStream                             (7.2.1.3)      │
 //!   │                          _result: the message stream     │
 //!   │  publish, on that stream                  (7.2.2.6)      │
@@ -40,7 +40,7 @@ pub use status::{MAX_REDIRECTS, Status};
 use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token, magnitude, number_to_u32};
 use crate::fmt::impl_format;
 
-/// A command as it came.
+/// A command, as it was received.
 #[derive(Debug, Clone, Copy)]
 pub struct Command<'a> {
     /// The name of the procedure, or `_result` or `_error`.
@@ -48,7 +48,7 @@ pub struct Command<'a> {
     /// The number to which an answer refers, or 0 if no answer is wanted. The sender may choose any number: an answer repeats
     /// it to the bit.
     pub transaction: f64,
-    /// What follows: the command object, then the arguments.
+    /// What follows: the command object and the arguments.
     pub values: Decoder<'a>,
 }
 
@@ -60,8 +60,8 @@ impl_format!(
 impl<'a> Command<'a> {
     /// Parses the beginning of a command. Returns `None` if it does not begin with a name.
     ///
-    /// A format selector of 0 before the name is passed over: commands of type 17 have one, but not from every sender,
-    /// and some send it in type 20. A command without a transaction id has the id 0.
+    /// A format selector of 0 before the name is skipped: commands of type 17 have one, but not from every sender, and some
+    /// send it in type 20. A command without a transaction id has the id 0.
     pub fn parse(payload: &'a [u8]) -> Option<Command<'a>> {
         let mut values = Decoder::new(without_selector(payload));
         let Ok(Some(Token::String(name))) = values.next_token() else { return None };
@@ -73,7 +73,7 @@ impl<'a> Command<'a> {
         Some(Command { name, transaction, values })
     }
 
-    /// A command that says nothing.
+    /// A command without a name.
     pub(crate) const EMPTY: Command<'static> =
         Command { name: Text::new(&[]), transaction: 0.0, values: Decoder::new(&[]) };
 
@@ -112,8 +112,8 @@ impl<'a> Command<'a> {
             .unwrap_or(0)
     }
 
-    /// The arguments that are neither null nor undefined nor maps: some senders put more than one of these before the
-    /// first one, and some leave the command object out.
+    /// Returns the arguments that are neither null nor undefined nor maps. Some senders put more than one of these before
+    /// the first argument, and some leave out the command object.
     pub fn arguments(&self) -> Arguments<'a> {
         Arguments(self.values)
     }
@@ -143,7 +143,7 @@ impl<'a> Iterator for Arguments<'a> {
 /// The payload of a command or data message without the format selector that some kinds have.
 fn without_selector(payload: &[u8]) -> &[u8] {
     match payload {
-        // No value that begins a message is a number, which the selector would be.
+        // No message begins with a number, whose marker is 0, too.
         [0, rest @ ..] => rest,
         _ => payload,
     }

@@ -1,4 +1,4 @@
-//! Info objects: what `onStatus`, `_result` and `_error` say (RTMP 1.0, section 7.2.2).
+//! Info objects, which are in `onStatus`, `_result` and `_error` (RTMP 1.0, section 7.2.2).
 
 use core::fmt;
 
@@ -6,29 +6,29 @@ use super::Code;
 use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token};
 use crate::fmt::impl_format;
 
-/// How many [redirects](Status::redirect) to follow one after another.
+/// How many [redirects](Status::redirect) a client should follow one after another.
 pub const MAX_REDIRECTS: u8 = 3;
 
-/// What an info object says. Text that is missing is empty.
+/// The content of an info object. Text that is missing is empty.
 #[derive(Clone, Copy, Default)]
 pub struct Status<'a> {
     /// `status`, `warning` or `error`.
     pub level: Text<'a>,
-    /// What happened, such as `NetStream.Publish.Start`.
+    /// The code, such as `NetStream.Publish.Start`.
     pub code: Text<'a>,
-    /// The same for people.
+    /// A description for people.
     pub description: Text<'a>,
-    /// All of it, as it came.
+    /// All values, as they were received.
     values: &'a [u8],
 }
 
-// Servers quote stream keys in the description.
+// The description is left out: servers quote stream keys in it.
 impl_format!(
     ['a] Status<'a>,
     this => "Status {{ level: {=[u8]:a}, code: {=[u8]:a} }}", this.level.as_bytes(), this.code.as_bytes()
 );
 
-/// The texts alone are compared.
+/// Only the three texts are compared.
 impl PartialEq for Status<'_> {
     fn eq(&self, other: &Self) -> bool {
         (self.level, self.code, self.description) == (other.level, other.code, other.description)
@@ -45,17 +45,17 @@ impl fmt::Debug for Status<'_> {
 }
 
 impl<'a> Status<'a> {
-    /// Success, or news.
+    /// Creates a status of level `status`: success, or information.
     pub fn ok(code: &'a str, description: &'a str) -> Self {
         Self { level: "status".into(), code: code.into(), description: description.into(), values: &[] }
     }
 
-    /// A refusal.
+    /// Creates a status of level `error`.
     pub fn error(code: &'a str, description: &'a str) -> Self {
         Self { level: "error".into(), code: code.into(), description: description.into(), values: &[] }
     }
 
-    /// What the code stands for.
+    /// Returns the code as a value.
     pub fn known(&self) -> Code<'a> {
         Code::of(self.code)
     }
@@ -77,7 +77,7 @@ impl<'a> Status<'a> {
         found.filter(|url| !url.is_empty())
     }
 
-    /// Whether the level is `error`.
+    /// Returns whether the level is `error`.
     pub fn is_error(&self) -> bool {
         self.level == *"error"
     }
@@ -107,7 +107,7 @@ impl<'a> Status<'a> {
         status
     }
 
-    /// Writes what is in the info object.
+    /// Writes the properties of the info object.
     pub(super) fn put_properties(&self, encoder: &mut Encoder<'_>) -> Result<(), BufferFull> {
         for (key, value) in [("level", self.level), ("code", self.code), ("description", self.description)] {
             encoder.property(key, Token::String(value))?;

@@ -118,7 +118,7 @@ impl Setup {
     }
 }
 
-/// The memory that a session is lent.
+/// The memory that the caller lends to a session.
 #[derive(Debug)]
 pub struct SessionBuffers<'b> {
     /// First for the handshake, which takes 1,536 bytes. Then for incoming commands that arrive in pieces, except the last 20
@@ -146,7 +146,7 @@ impl_format!(
     this => "SessionBuffers {{ scratch: {} bytes, control: {} bytes }}", this.scratch.len(), this.control.len()
 );
 
-/// The least size of [`SessionBuffers::control`], in bytes.
+/// The smallest size of [`SessionBuffers::control`], in bytes.
 pub const MIN_CONTROL: usize = 384;
 
 impl SessionBuffers<'_> {

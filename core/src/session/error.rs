@@ -1,4 +1,4 @@
-//! What can go wrong in a session, by whose fault it is.
+//! The errors of a session, by cause.
 
 use core::fmt;
 
@@ -6,31 +6,31 @@ use crate::chunk::{ChunkStreamId, ReadError, WriteError};
 use crate::handshake;
 use crate::message::StreamId;
 
-/// Why a session cannot go on: the peer's doing, or a buffer of ours. It is final: every later call repeats it.
+/// Why a session has failed: the peer broke the protocol or did not answer. It is final: every later call returns it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum SessionError {
     /// The handshake failed.
     Handshake(handshake::HandshakeError),
-    /// The chunk stream cannot be read on.
+    /// The chunk stream cannot be read any further.
     Chunk(ReadError),
-    /// The peer began a control message within two others on other chunk streams.
+    /// The peer began a control message while two others on other chunk streams were unfinished.
     InterleavedControl(ChunkStreamId),
-    /// The peer answered `createStream` with something that is no stream id.
+    /// The peer's answer to `createStream` has no stream id.
     StreamId,
     /// The peer did not answer in time.
     TimedOut(Stage),
 }
 
-/// A step of a session: what the peer is expected to do, or has refused.
+/// A step of a session, which the peer did not do in time, or refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Stage {
     /// The handshake.
     Handshake,
-    /// `connect`, or its answer.
+    /// `connect`, or the answer to it.
     Connect,
     /// The answer to `createStream`.
     CreateStream,
@@ -38,7 +38,7 @@ pub enum Stage {
     Publish,
     /// The answer to `play`.
     Play,
-    /// Anything at all, or the answer to a ping.
+    /// Any traffic, or the answer to a ping.
     Traffic,
 }
 
@@ -47,8 +47,10 @@ impl fmt::Display for SessionError {
         match self {
             Self::Handshake(error) => write!(f, "handshake: {error}"),
             Self::Chunk(error) => write!(f, "chunk stream: {error}"),
-            Self::InterleavedControl(csid) => write!(f, "a control message on chunk stream {csid} within two others"),
-            Self::StreamId => f.write_str("createStream was answered without a stream id"),
+            Self::InterleavedControl(csid) => {
+                write!(f, "control message on chunk stream {csid} while two others are unfinished")
+            }
+            Self::StreamId => f.write_str("the answer to createStream has no stream id"),
             Self::TimedOut(stage) => write!(f, "the peer did not answer in time: {stage}"),
         }
     }
@@ -97,8 +99,8 @@ pub enum ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Scratch(needed) => write!(f, "the scratch buffer must have {needed} bytes"),
-            Self::Control(needed) => write!(f, "the control buffer must have {needed} bytes"),
+            Self::Scratch(needed) => write!(f, "the scratch buffer needs {needed} bytes"),
+            Self::Control(needed) => write!(f, "the control buffer needs {needed} bytes"),
             Self::TimeLimit => f.write_str("a time limit is zero; use None for no limit"),
         }
     }
@@ -106,20 +108,20 @@ impl fmt::Display for ConfigError {
 
 impl core::error::Error for ConfigError {}
 
-/// Why a request was not taken. Nothing has changed, and the session goes on.
+/// Why a request was not accepted. Nothing has changed, and the session goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum RequestError {
-    /// The session is not at a point where this can be asked for.
+    /// The state of the session does not allow the request.
     State,
-    /// There is no such stream, or it does not publish or play.
+    /// There is no such message stream, or it is not published or played.
     Stream(StreamId),
     /// Only audio, video and data can be sent.
     MessageKind,
-    /// There is no room for more of these at the same time: so many can be.
+    /// There is no room for one more of these. The number is how many there can be at the same time.
     TooMany(usize),
-    /// Our control buffer is too small, or holds too much that is not sent yet: empty, it would need so many bytes.
+    /// The control buffer is too small, or holds too much that is not sent yet. An empty buffer would need this many bytes.
     ControlBuffer(usize),
     /// The message cannot be begun.
     Write(WriteError),
@@ -128,9 +130,9 @@ pub enum RequestError {
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::State => f.write_str("the session is not at that point"),
-            Self::Stream(stream) => write!(f, "there is no such message stream: {stream}"),
-            Self::TooMany(room) => write!(f, "no more than {room} of these at the same time"),
+            Self::State => f.write_str("the state of the session does not allow the request"),
+            Self::Stream(stream) => write!(f, "message stream {stream} does not exist, or is not published or played"),
+            Self::TooMany(room) => write!(f, "there is room for {room} of these at the same time"),
             Self::MessageKind => f.write_str("only audio, video and data can be sent"),
             Self::ControlBuffer(needed) => write!(f, "the control buffer needs {needed} bytes"),
             Self::Write(error) => error.fmt(f),

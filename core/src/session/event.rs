@@ -1,4 +1,4 @@
-//! What happens on a connection. Events borrow from the session and its input.
+//! What happens on a connection. Events borrow from the session and from its input.
 
 use super::Stage;
 #[cfg(doc)]
@@ -17,37 +17,37 @@ use crate::message::{MessageKind, StreamId};
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ClientEvent<'d> {
-    /// The peer speaks RTMP: the handshake is complete.
+    /// The peer's part of the handshake is complete: it speaks RTMP.
     HandshakeDone(handshake::HandshakeKind),
     /// The server accepted `connect`.
     Connected,
-    /// The server takes media on this message stream now.
+    /// The server now accepts media on this message stream.
     Publishing(StreamId),
-    /// The server sends on this message stream what was asked for. Answers come in the order of the requests.
+    /// The server sends the requested stream on this message stream. The answers come in the order of the requests.
     Playing(StreamId),
-    /// The server refused a request. After `connect` the session is over, and [`Status::redirect`] may name another
-    /// server; after the others the client may ask again.
+    /// The server refused a request. If that was `connect`, the session is over, and [`Status::redirect`] may name another
+    /// server. After other requests the client may ask again.
     Refused(Stage, Status<'d>),
-    /// The server says something else about a stream or the connection; its level may be `error`. [`Status::known`] tells
-    /// what it is, such as the end of what is played.
+    /// Another status of a stream or of the connection. Its level may be `error`. [`Status::known`] returns what it means,
+    /// such as the end of what is played.
     Status(StreamId, Status<'d>),
-    /// The result of a call of the application's.
+    /// The result of a call of the application.
     Answer {
-        /// What [`Client::call`] gave.
+        /// The transaction that [`Client::call`] returned.
         transaction: u32,
-        /// Whether it is a result. Otherwise it is an error, and [`Status::parse`] reads it.
+        /// Whether the call succeeded. Otherwise the values are an error, which [`Status::parse`] reads.
         succeeded: bool,
-        /// What the server says.
+        /// The values after the transaction id.
         values: Decoder<'d>,
     },
-    /// The server calls something that the session does not know; for clients that have room for calls.
+    /// The server calls a procedure that the session does not know. Only a client with room for calls is told.
     Call {
         /// The message stream of the call.
         stream: StreamId,
-        /// What is called.
+        /// The call.
         command: Command<'d>,
     },
-    /// The server confirms that publishing has ended.
+    /// The server confirms that publishing has ended: all media has arrived.
     Unpublished,
     /// The server closes the connection.
     Closed,
@@ -55,7 +55,7 @@ pub enum ClientEvent<'d> {
     /// [`Assembler`](crate::chunk::Assembler) puts the pieces of a data message together, such as `onMetaData`, and
     /// [`DataMessage`](crate::command::DataMessage) reads it.
     Media(Fragment<'d>),
-    /// A user control event, such as the begin of a stream. Pings are answered without a word.
+    /// A user control event, such as the begin of a stream. The session answers pings by itself.
     User(control::UserControlEvent),
 }
 
@@ -64,46 +64,46 @@ pub enum ClientEvent<'d> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ServerEvent<'d> {
-    /// The peer speaks RTMP: the handshake is complete.
+    /// The peer's part of the handshake is complete: it speaks RTMP.
     HandshakeDone(handshake::HandshakeKind),
-    /// The client wants to connect: answer with [`Server::accept_connect`] or [`Server::reject_connect`].
+    /// The client wants to connect. Answer with [`Server::accept_connect`], [`Server::reject_connect`] or
+    /// [`Server::redirect_connect`].
     Connect(ConnectRequest<'d>),
-    /// The client wants to publish: answer with [`Server::accept`] or [`Server::reject`].
+    /// The client wants to publish. Answer with [`Server::accept`] or [`Server::reject`].
     Publish {
         /// The message stream that it wants to publish on.
         stream: StreamId,
-        /// Under which stream key, and what else it says.
+        /// The stream key, and what else the client says.
         request: PublishRequest<'d>,
     },
-    /// A piece of audio, video or data of a stream that is published.
+    /// A piece of audio, video, data or an aggregate on a stream that is published.
     Media(Fragment<'d>),
     /// The client has ended publishing.
     Unpublished(StreamId),
-    /// The client wants to play: answer with [`Server::accept_play`] or [`Server::reject`].
+    /// The client wants to play. Answer with [`Server::accept_play`] or [`Server::reject`].
     Play {
-        /// The message stream that it wants to play on. What is played there goes on until the answer.
+        /// The message stream that it wants to play on. If something is played there, that goes on until the answer.
         stream: StreamId,
-        /// What, and from where.
+        /// The name of the stream, and from where.
         request: PlayRequest<'d>,
     },
     /// The client has ended playing.
     Stopped(StreamId),
-    /// The player pauses, or goes on; it has been told that it may. Whether a live stream pauses is the application's
-    /// affair.
+    /// The player pauses, or goes on. The session has confirmed it. The application decides whether a live stream pauses.
     Pause {
         /// What it plays.
         stream: StreamId,
         /// Whether it pauses.
         paused: bool,
-        /// Where in the stream it is, in ms.
+        /// Its position in the stream, in ms.
         at: u32,
     },
-    /// The player wants to play from another place on: answer with [`Server::notify`] and [`code::SEEK_NOTIFY`] or
+    /// The player wants to play from another position. Answer with [`Server::notify`] and [`code::SEEK_NOTIFY`] or
     /// [`code::SEEK_FAILED`].
     Seek {
         /// What it plays.
         stream: StreamId,
-        /// Where to, in ms.
+        /// The new position, in ms.
         to: u32,
     },
     /// The player wants audio or video, or does not want it any longer.
@@ -115,26 +115,26 @@ pub enum ServerEvent<'d> {
         /// Whether it wants it.
         wanted: bool,
     },
-    /// The player wants to go over to another stream (`play2`): answer with [`Server::notify`] and
+    /// The player wants to switch to another stream (`play2`). Answer with [`Server::notify`] and
     /// [`code::PLAY_TRANSITION`] or [`code::PLAY_FAILED`].
     Switch {
         /// What it plays.
         stream: StreamId,
-        /// From what to what.
+        /// The two streams.
         request: SwitchRequest<'d>,
     },
-    /// The client wants to know how long a stream is: answer with [`Server::answer`] and the number of seconds, before
-    /// [`Server::next_event`] is called again. Otherwise it is told 0, as of a live stream.
+    /// The client asks how long a stream is. Answer with [`Server::answer`] and the number of seconds before the next call
+    /// of [`Server::next_event`]. Otherwise the answer is 0, as for a live stream.
     StreamLength {
         /// The name of the stream.
         name: Text<'d>,
     },
-    /// The client calls something that the session does not know: answer with [`Server::answer`] or
-    /// [`Server::reject_call`], before [`Server::next_event`] is called again. Otherwise it is refused.
+    /// The client calls a procedure that the session does not know. Answer with [`Server::answer`] or
+    /// [`Server::reject_call`] before the next call of [`Server::next_event`]. Otherwise it is refused.
     Call {
         /// The message stream of the call.
         stream: StreamId,
-        /// What is called.
+        /// The call.
         command: Command<'d>,
     },
     /// A user control event, such as how much the client buffers.

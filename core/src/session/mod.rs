@@ -1,6 +1,7 @@
 //! Sessions: the order of commands and answers of both sides (RTMP 1.0, sections 5 to 7).
 //!
-//! [`Client`] connects, publishes and plays, [`Server`] takes a client that does. Both are driven alike:
+//! A [`Client`] connects, publishes and plays. A [`Server`] serves one client. Both are a [`Connection`] and are driven in
+//! the same way:
 //!
 //! ```text
 //!              bytes received                    events, borrowed from the input
@@ -12,15 +13,15 @@
 //!  clock ──────────────────► handle_timeout(), when poll_timeout() says
 //! ```
 //!
-//! Call `next_event` with what has been received until it gives `None`, then `poll_transmit` until it gives 0, then ask
-//! `poll_timeout` when to come back at the latest. Input may stop at any byte, and output fills whatever space there is.
-//! `next_event` takes from the front of the slice what it has used. Where it gives `None` and leaves something there,
-//! `wants_input` is false: output must drain first, or the application has been asked something. Not calling is back
-//! pressure.
+//! Call `next_event` with the received bytes until it returns `None`, then `poll_transmit` until it returns 0.
+//! `poll_timeout` then returns the time of the next call. Input may stop at any byte, and output fills any space.
+//! `next_event` removes from the front of the slice what it has used. If it returns `None` and leaves input there,
+//! `wants_input` is `false`: output must drain first, or the application must answer a request. An application that does
+//! not call `next_event` applies back-pressure.
 //!
-//! # A server's turn
-//! A client's loop stands in the [crate's documentation](crate#the-run-loop). A server's is the same; only the events are
-//! questions here, and each is to be answered, with `accept…` or `reject…`, before more is read.
+//! # The loop of a server
+//! The loop of a client is in the [crate's documentation](crate#the-run-loop). The loop of a server is the same, but its
+//! events are requests. The application answers each with `accept…` or `reject…` before more is read.
 //!
 //! ```
 //! use embedded_rtmp::command::code;
@@ -34,7 +35,7 @@
 //! /// the front of `input`, and returns how much of `out` to send.
 //! fn turn(server: &mut Server, now: Instant, input: &mut &[u8], out: &mut [u8], frames: &mut u32) -> Result<usize> {
 //!     if server.poll_timeout().is_some_and(|deadline| deadline <= now) {
-//!         server.handle_timeout(now)?; // pings a client that is silent, then gives it up
+//!         server.handle_timeout(now)?; // pings a client that is silent; fails if it does not answer
 //!     }
 //!     while let Some(event) = server.next_event(now, input)? {
 //!         match event {
@@ -43,7 +44,7 @@
 //!             ServerEvent::Publish { stream, request } if request.key == "camera" => server.accept(stream)?,
 //!             ServerEvent::Publish { stream, .. } => server.reject(stream, code::PUBLISH_BAD_NAME, "Unknown key.")?,
 //!             ServerEvent::Play { stream, .. } => server.reject(stream, code::PLAY_STREAM_NOT_FOUND, "No players.")?,
-//!             ServerEvent::Media(fragment) => *frames += u32::from(fragment.is_last()), // lent: use it here
+//!             ServerEvent::Media(fragment) => *frames += u32::from(fragment.is_last()), // borrowed: use it here
 //!             _ => {}
 //!         }
 //!     }
