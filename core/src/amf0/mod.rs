@@ -29,8 +29,8 @@
 //!
 //! Section numbers are those of the "Action Message Format -- AMF 0" specification. Decisions of this implementation:
 //!
-//! - The count of an ECMA array is a hint (2.10). The end marker ends the array. If the message ends where a key is
-//!   expected, the decoder returns the missing [`Token::End`]s, because some encoders never send end markers.
+//! - The count of an ECMA array is a hint (2.10). The end marker ends the array. If a map has no end marker,
+//!   the decoder returns the missing [`Token::End`]s, because some encoders never send end markers.
 //! - References (2.9) are returned and never expanded. To expand them would let a short message cause unbounded work.
 //! - The marker that switches to AMF3 (3.1) ends the decoding of its message: see [`Token::Amf3`].
 //! - Numbers are moved as bits, without float arithmetic. [`number_to_u32`] and [`u32_to_number`] convert integers.

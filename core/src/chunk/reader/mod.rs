@@ -174,7 +174,7 @@ impl<const STREAMS: usize> Reader<STREAMS> {
 
     /// Drops the unfinished message of a chunk stream, when the peer has sent an Abort message (section 5.4.2). The next
     /// chunk there begins a message. Does nothing if there is no unfinished message, or in the middle of a chunk of it,
-    /// where no Abort message can arrive.
+    /// in which no Abort message can arrive.
     pub fn abort(&mut self, csid: ChunkStreamId) {
         if self.track.csid() != csid {
             self.others.iter_mut().filter(|track| track.csid() == csid).for_each(|track| track.received = 0);
