@@ -53,6 +53,31 @@ pub(super) fn sent(client: &mut TunnelClient<'_>, now: Instant, body: &[u8]) -> 
 }
 
 #[test]
+fn a_layer_changes_the_bytes_in_place_and_gets_those_again_that_it_does_not_consume() {
+    let mut client = open();
+    assert!(!sent(&mut client, START, b"x").is_empty());
+    let mut input = response(b"\x01abcdef");
+    let (mut at, mut changed, mut taken) = (0, 0, Vec::new());
+    // Each call consumes 2 bytes at most, and changes all that are lent.
+    loop {
+        let consumed = client
+            .receive_in_place(START, &mut input[at..], |bytes| {
+                bytes[changed..].make_ascii_uppercase();
+                let count = bytes.len().min(2);
+                changed = bytes.len() - count;
+                taken.extend_from_slice(&bytes[..count]);
+                count
+            })
+            .unwrap();
+        if consumed == 0 {
+            break;
+        }
+        at += consumed;
+    }
+    assert_eq!((at, &taken[..], client.is_under_way()), (input.len(), &b"ABCDEF"[..], false));
+}
+
+#[test]
 fn item_098_the_requests_byte_for_byte() {
     let common = "Host: h:80\r\nUser-Agent: Shockwave Flash\r\nAccept: */*\r\nCache-Control: no-cache\r\n\
                   Connection: Keep-Alive\r\nContent-Type: application/x-fcs\r\n";

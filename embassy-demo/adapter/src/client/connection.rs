@@ -216,7 +216,7 @@ fn note<const PLAYS: usize>(event: &ClientEvent<'_>, stage: &mut Stage, failed: 
     failed.get_or_insert(why);
 }
 
-/// Returns whether the status says that the server does not accept the stream any longer: the server has ended it, or rejects it. Other
+/// Returns whether the status says that the server takes nothing else of the stream: the server has ended it, or rejects it. Other
 /// statuses, errors included, may mean anything.
 fn ends_publishing(status: &Status<'_>) -> bool {
     let code = status.code.as_bytes();

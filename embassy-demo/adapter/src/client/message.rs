@@ -49,7 +49,7 @@ fn behind<'p>(parts: &[&'p [u8]], mut at: usize) -> &'p [u8] {
     for part in parts {
         match part.get(at..) {
             Some(rest) if !rest.is_empty() => return rest,
-            _ => at -= part.len(),
+            _ => at = at.saturating_sub(part.len()),
         }
     }
     &[]

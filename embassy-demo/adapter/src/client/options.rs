@@ -6,12 +6,12 @@ use embedded_rtmp::session::ClientConfig;
 use crate::fmt::impl_format;
 use crate::transport::KeepAlive;
 
-/// How a client connects, be it to publish or to play.
+/// How a client connects, to publish or to play.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientOptions<'o> {
-    /// What the client calls itself. Servers know names that begin with `FMLE/` as encoders.
+    /// The name of the client. Servers take names that begin with `FMLE/` for encoders.
     pub flash_ver: &'o str,
-    /// When a silent peer counts as gone.
+    /// When a silent peer is given up.
     pub keep_alive: KeepAlive,
     /// How the session behaves.
     pub session: ClientConfig,

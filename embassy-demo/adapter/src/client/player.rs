@@ -20,14 +20,14 @@ use crate::error::Error;
 use crate::fmt::impl_format;
 use crate::transport::{Net, Traffic, Transport};
 
-/// What a player's owner gets.
+/// Receives what a [`Player`] plays.
 ///
-/// The methods are called while the network stack is borrowed, with data that lies in the socket's ring: they must return
-/// soon, and must not touch a socket or the stack (that panics).
+/// The methods are called while the network stack is borrowed, with data in the socket's ring. They must return soon, and must
+/// not use a socket or the stack, which panics.
 pub trait PlayHandler {
-    /// A piece of audio or video, or of an aggregate of them, lent from the receive ring. `offset` 0 begins a message.
+    /// A piece of audio or video, or of an aggregate message, lent from the receive ring. `offset` 0 begins a message.
     ///
-    /// The payload is what an FLV tag holds. Its first 1 to 5 bytes are a header, which may come in two fragments:
+    /// The payload is the data of an FLV tag. Its first 1 to 5 bytes are a header, which may come in two fragments:
     /// [`media::audio::AudioTagHeader::parse`](embedded_rtmp::media::audio::AudioTagHeader::parse) and
     /// [`media::video::VideoTagHeader::parse`](embedded_rtmp::media::video::VideoTagHeader::parse) read it. Sequence headers come the same way.
     fn media(&mut self, fragment: &Fragment<'_>);
@@ -38,25 +38,25 @@ pub trait PlayHandler {
         let _ = fragment;
     }
 
-    /// What else the server says about the stream.
+    /// Another status of the stream from the server.
     fn status(&mut self, status: &Status<'_>) {
         let _ = status;
     }
 
-    /// Whether more can be taken in. While this is pending, nothing is read once the server has begun to send what is
-    /// played, and its window closes; what waits to be sent goes out, and time is kept. It must wake the task later.
+    /// Ready if more can be received. While it is pending, nothing is read after the server has begun to send the stream, so
+    /// that the TCP window closes. Output is still sent, and time limits still hold. It must wake the task later.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let _ = cx;
         Poll::Ready(())
     }
 }
 
-/// How a stream came to its end while the connection stands.
+/// How a stream ended while the connection stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum End {
-    /// Its publisher has gone, and may come back: [`Player::run`] again waits for that.
+    /// Its publisher has gone and may come back. Call [`Player::run`] again to wait for that.
     Unpublished,
     /// The server has stopped it.
     Stopped,
@@ -64,7 +64,8 @@ pub enum End {
 
 /// A connection on which a stream is played: [an example](crate#playing).
 ///
-/// `STREAMS` is how many chunk streams may come in beside the one that is read; 8 do for all servers known.
+/// `STREAMS` is the number of chunk streams that may come in beside the one that is being read. 8 are enough for all known
+/// servers. `T` is what the session runs over: TCP of embassy-net unless it was made by [`Self::open`].
 pub struct Player<'a, const STREAMS: usize = 8, T = Net<'a>> {
     connection: Connection<'a, STREAMS, 1, T>,
 }
@@ -72,8 +73,8 @@ pub struct Player<'a, const STREAMS: usize = 8, T = Net<'a>> {
 impl_format!(['a, const STREAMS: usize, T: Transport] Player<'a, STREAMS, T>, this => "Player {{ {} }}", this.traffic());
 
 impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
-    /// Goes through the port plan, connects to the URL's application and asks to play its stream key. What the server says
-    /// to the latter is [`Self::run`]'s. As [`Publisher::connect`](crate::Publisher::connect) otherwise.
+    /// Carries out the port plan, connects to the URL's application and asks to play its stream key. [`Self::run`] returns what the
+    /// server answers to the latter. Otherwise the same as [`Publisher::connect`](crate::Publisher::connect).
     ///
     /// # Panics
     /// If the stack has no socket left (`StackResources`).
@@ -130,7 +131,8 @@ impl<'a, const STREAMS: usize, T: Transport> Player<'a, STREAMS, T> {
 
     const PLAY: Request<'a, STREAMS, 1> = |client, key| client.play(&PlayRequest::new(key));
 
-    /// Hands on what comes, until the stream or the connection ends. The future can be dropped; a new one goes on.
+    /// Hands what comes to the handler, until the stream or the connection ends. The future can be dropped; a new one
+    /// continues.
     ///
     /// # Errors
     /// The server refuses to let the stream be played, it broke the protocol, or the connection is over.
@@ -138,7 +140,7 @@ impl<'a, const STREAMS: usize, T: Transport> Player<'a, STREAMS, T> {
         let connection = &mut self.connection;
         poll_fn(|cx| {
             loop {
-                // Before that, nothing comes that would have to wait.
+                // Before that, nothing comes that could wait.
                 let reads = viewer.poll_ready(cx).is_ready() || connection.stage < Stage::Playing;
                 let mut end = None;
                 let moved = connection.step(cx, reads, &mut |event| match event {
@@ -166,12 +168,13 @@ impl<'a, const STREAMS: usize, T: Transport> Player<'a, STREAMS, T> {
         .await
     }
 
-    /// Bytes that went over the TCP connection since it was opened; over all that a tunnel had, one after the other.
+    /// Returns the bytes that went over the connection since it was opened. For a tunnel, these are the bytes of all its
+    /// TCP connections.
     pub fn traffic(&self) -> Traffic {
         self.connection.transport.traffic()
     }
 
-    /// Ends the connection at once. If it is a tunnel, the server is told, which takes a round trip or two, and 6 s if it
+    /// Ends the connection at once. The server of a tunnel is told first, which takes one or two round trips, and 6 s if the server
     /// does not answer.
     pub async fn close(&mut self) {
         let connection = &mut self.connection;

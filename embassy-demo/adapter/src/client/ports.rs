@@ -1,4 +1,4 @@
-//! The port test: by which ports and transports a server can be reached.
+//! The port test: finds the ports and transports by which a server can be reached.
 
 use core::future::poll_fn;
 use core::slice::from_mut;
@@ -14,12 +14,12 @@ use crate::client::open::{Dialing, open};
 use crate::client::resolve::resolve;
 use crate::error::Error;
 
-/// Tries each of the targets, however many, one after another, and hands on what came of it: connected (and how long that took, to TCP
-/// and to the end of the RTMP handshake), refused, dropped, silent, closed, or answered by something that is not RTMP.
+/// Tries any number of targets one after another, and reports the outcome of each: connected (with the times to TCP and to the
+/// end of the RTMP handshake), refused, dropped, silent, closed, or not RTMP.
 ///
-/// Nothing is sent but the handshake, and every connection is reset after it; a tunnel is closed first. `limits` hold for each target by itself. It
-/// takes one socket, and `memory`, which is free again afterwards. `entropy` gives 32 fresh random bytes for each attempt.
-/// The future can be dropped.
+/// Only the handshake is sent, and every connection is reset after it; a tunnel is closed first. `limits` hold for each target
+/// by itself. It uses one socket, and `memory`, which is free again afterwards. `entropy` returns 32 fresh random bytes for
+/// each attempt. The future can be dropped.
 ///
 /// ```no_run
 /// use embassy_net::Stack;
@@ -66,7 +66,7 @@ pub async fn test_ports<
         let plan = &mut Plan::new(core::slice::from_ref(target), limits)?;
         let host = Host { name: host, addresses: found.addresses() };
         let mut course = Dialing { host, plan, options, entropy: &mut entropy, request: None };
-        // The plan knows what came of it.
+        // The plan has the outcome.
         let _ = open(from_mut(&mut connection), &mut course).await;
         connection.leave();
         poll_fn(|cx| connection.poll_closed(cx)).await;

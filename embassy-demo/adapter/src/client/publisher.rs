@@ -24,28 +24,29 @@ use crate::transport::{Net, Traffic, Transport};
 
 /// A connection on which a stream is being published: [an example](crate#publishing).
 ///
-/// Dropping it takes the socket away without a word to the server, which then learns of it by its own timeouts;
-/// [`Self::close`] ends the stream in good order.
+/// If it is dropped, the server is told nothing, and learns of it by its own timeouts. [`Self::close`] ends the stream in good
+/// order.
 ///
-/// `STREAMS` is how many chunk streams may come in beside the one that is read; 8 do for all servers known.
+/// `STREAMS` is the number of chunk streams that may come in beside the one that is being read. 8 are enough for all known
+/// servers. `T` is what the session runs over: TCP of embassy-net unless it was made by [`Self::open`].
 pub struct Publisher<'a, const STREAMS: usize = 8, T = Net<'a>> {
     pub(crate) inner: RefCell<Inner<'a, STREAMS, T>>,
 }
 
 impl_format!(['a, const STREAMS: usize, T: Transport] Publisher<'a, STREAMS, T>, this => "Publisher {{ {} }}", this.traffic());
 
-/// What the handles share. Every change of it is made in a synchronous call.
+/// What the handles share. It changes only in synchronous calls.
 pub(crate) struct Inner<'a, const STREAMS: usize, T> {
     pub(crate) connection: Connection<'a, STREAMS, 0, T>,
-    /// In the order of their precedence: audio, data, video.
+    /// In the order of their priority: audio, data, video.
     pub(crate) slots: [Slot; 3],
     pub(crate) runner: WakerRegistration,
 }
 
 /// The handles of a [`Publisher`].
 ///
-/// Use them in one task, with `join` and `select`. Tasks of their own borrow the publisher for ever: it can then be neither
-/// closed nor replaced.
+/// Use them in one task, with `join` and `select`. Handles in tasks of their own borrow the publisher for ever, so that it
+/// can be neither closed nor replaced.
 ///
 /// ```no_run
 /// use embassy_futures::join::join;
@@ -77,11 +78,11 @@ pub(crate) struct Inner<'a, const STREAMS: usize, T> {
 /// }
 /// ```
 pub struct Parts<'p, 'a, const STREAMS: usize = 8, T = Net<'a>> {
-    /// Must run all the while: nothing is received, and no waiting frame goes on, without it.
+    /// It must run while the senders are used. Without it nothing is received, and frames that wait do not continue.
     pub runner: Runner<'p, 'a, STREAMS, T>,
-    /// Sends audio, before the others: it passes between the chunks of a large video frame.
+    /// Sends audio, before the other kinds: audio passes between the chunks of a large video frame.
     pub audio: Sender<'p, 'a, STREAMS, T>,
-    /// Sends data messages, `@setDataFrame` with the metadata first of all.
+    /// Sends data messages. The first one should be `@setDataFrame` with the metadata.
     pub data: Sender<'p, 'a, STREAMS, T>,
     /// Sends video.
     pub video: Sender<'p, 'a, STREAMS, T>,
@@ -93,14 +94,14 @@ impl_format!(
 );
 
 impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
-    /// Goes through the port plan, connects to the URL's application and asks to publish its stream key.
+    /// Carries out the port plan, connects to the URL's application and asks to publish its stream key.
     ///
-    /// `plan` decides which ports are tried, for how long, and knows afterwards what came of each, whether this
-    /// succeeds or not: [`Plan::reports`]. It should allow one attempt at once
-    /// ([`Limits::SEQUENTIAL`](embedded_rtmp::port_plan::Limits::SEQUENTIAL)), since there is one socket; what it starts
-    /// beside that fails as `Local`. `entropy` gives 32 fresh random bytes for each attempt.
+    /// `plan` decides which ports are tried and for how long. Afterwards [`Plan::reports`] has the outcome of each, whether
+    /// this succeeds or fails. The plan should allow one attempt at a time
+    /// ([`Limits::SEQUENTIAL`](embedded_rtmp::port_plan::Limits::SEQUENTIAL)), because there is one socket; attempts beside
+    /// the first one fail as `Local`. `entropy` returns 32 fresh random bytes for each attempt.
     ///
-    /// Dropping the future gives up; the socket goes with it.
+    /// If the future is dropped, the socket is dropped, too.
     ///
     /// # Panics
     /// If the stack has no socket left (`StackResources`).
@@ -169,17 +170,18 @@ impl<'a, const STREAMS: usize, T: Transport> Publisher<'a, STREAMS, T> {
         Parts { runner: Runner { inner: &self.inner }, audio, data, video }
     }
 
-    /// Bytes that went over the TCP connection since it was opened; over all that a tunnel had, one after the other.
+    /// Returns the bytes that went over the connection since it was opened. For a tunnel, these are the bytes of all its
+    /// TCP connections.
     pub fn traffic(&self) -> Traffic {
         self.inner.borrow().connection.transport.traffic()
     }
 
-    /// Ends the stream (`FCUnpublish`, `deleteStream`), then the connection, and waits until the server has acknowledged
-    /// all of it, at most as long as the keep-alive's timeout, and for 2 more seconds until it has closed its side, too.
-    /// If a frame is half sent, the connection is reset instead.
+    /// Ends the stream (`FCUnpublish`, `deleteStream`), then the connection. Waits until the server has acknowledged everything,
+    /// for at most the time-out of the keep-alive, and then until the server has closed its side, for at most 2 s. If a frame
+    /// is half sent, the connection is reset instead.
     ///
     /// # Errors
-    /// The session was over before, a frame is half sent, or not all that was sent is known to have arrived.
+    /// The session was over before, a frame is half sent, or some of what was sent may not have arrived.
     pub async fn close(&mut self) -> Result<(), Error> {
         let Inner { connection, slots, .. } = self.inner.get_mut();
         if slots.iter().any(Slot::is_open) {
@@ -193,7 +195,7 @@ impl<'a, const STREAMS: usize, T: Transport> Publisher<'a, STREAMS, T> {
     }
 }
 
-/// Receives, answers pings, keeps the time, and wakes senders when there is room.
+/// Receives, answers pings, handles time limits, and wakes senders when there is room.
 pub struct Runner<'p, 'a, const STREAMS: usize = 8, T = Net<'a>> {
     inner: &'p RefCell<Inner<'a, STREAMS, T>>,
 }
@@ -201,7 +203,7 @@ pub struct Runner<'p, 'a, const STREAMS: usize = 8, T = Net<'a>> {
 impl_format!(['p, 'a, const STREAMS: usize, T: Transport] Runner<'p, 'a, STREAMS, T>, _ => "Runner");
 
 impl<const STREAMS: usize, T: Transport> Runner<'_, '_, STREAMS, T> {
-    /// Runs until the session is over, and says why. It can be dropped and begun again.
+    /// Runs until the session is over, and returns why. The future can be dropped; a new one continues.
     pub async fn run(&mut self) -> Error {
         poll_fn(|cx| {
             let mut inner = self.inner.borrow_mut();
@@ -218,7 +220,7 @@ impl<const STREAMS: usize, T: Transport> Runner<'_, '_, STREAMS, T> {
 }
 
 impl<const STREAMS: usize, T> Inner<'_, STREAMS, T> {
-    /// The session is over: everyone who waits is to learn of it.
+    /// Wakes all tasks, because the session is over.
     pub(crate) fn wake_all(&mut self) {
         self.slots.iter_mut().for_each(Slot::wake);
         self.runner.wake();

@@ -15,12 +15,12 @@ use crate::client::publisher::Publisher;
 use crate::error::Error;
 
 impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
-    /// As [`Self::connect`], with N sockets, so that attempts overlap as the plan has it:
+    /// The same as [`Self::connect`] with N sockets, so that attempts overlap as the plan says:
     /// [`Limits::smart`](embedded_rtmp::port_plan::Limits::smart) or
-    /// [`Limits::staggered`](embedded_rtmp::port_plan::Limits::staggered), with at most N at the same time.
+    /// [`Limits::staggered`](embedded_rtmp::port_plan::Limits::staggered), with at most N at a time.
     ///
-    /// Each attempt under way uses one of `memory`, and the winner keeps its own; the others stay lent as long, for what is
-    /// lent in one piece comes back in one piece. The losers are reset before anything but the handshake is sent to anyone.
+    /// Each attempt under way uses one of `memory`, and the winner keeps its own. The others stay lent as long as that, because
+    /// they are lent together. The losers are reset before anything except the handshake is sent.
     ///
     /// # Panics
     /// If the stack has fewer sockets left than there are memories (`StackResources`).
@@ -45,7 +45,7 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
         url.key().ok_or(Error::NoStreamKey)?;
         let mut connections = Vec::<_, N>::new();
         for memory in memory {
-            // There is room for as many.
+            // The vector has room for all of them.
             let _ = connections.push(Connection::over_net(stack, memory.split(), &options.session)?);
         }
         let found = lookup(stack, url.host(), plan).await?;

@@ -1,11 +1,11 @@
-//! From a host to its addresses.
+//! Finds the addresses of a host.
 
 use embassy_net::dns::{DnsQueryType, Error};
 use embassy_net::{IpAddress, Stack};
 use embassy_time::{Duration, with_timeout};
 use heapless::Vec;
 
-/// How long the name servers get.
+/// How long the name servers may take.
 pub(crate) const RESOLVE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Why a host has no address. These are the reasons that embassy-net tells apart.
@@ -13,11 +13,11 @@ pub(crate) const RESOLVE_LIMIT: Duration = Duration::from_secs(10);
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ResolveError {
-    /// The name is longer than DNS allows, or not made of labels as DNS knows them.
+    /// The name is longer than DNS allows, or its labels are not valid.
     BadName,
-    /// No name server answered, or none knew the name, or there is no name server.
+    /// No name server answered, none knew the name, or there is no name server.
     NoAnswer,
-    /// It is an address of a family that the stack was built without.
+    /// The host is an address of a family that the stack was built without.
     Family,
 }
 
@@ -39,29 +39,29 @@ const FAMILIES: &[DnsQueryType] = &[DnsQueryType::A, DnsQueryType::Aaaa];
 #[cfg(not(feature = "ipv6"))]
 const FAMILIES: &[DnsQueryType] = &[DnsQueryType::A];
 
-/// How many addresses of a name are tried. smoltcp gives one, unless its feature `dns-max-result-count-4` says otherwise.
+/// How many addresses of a name are tried. smoltcp returns one, or four with its feature `dns-max-result-count-4`.
 const MOST: usize = 4;
 
 /// A host's addresses, in the order in which they are tried.
 type Addresses = Vec<IpAddress, MOST, u8>;
 
-/// What becomes of a host, query by query.
+/// The lookup of a host, query by query.
 pub(crate) struct Lookup {
     addresses: Addresses,
-    /// Which of the families is the next to be asked for.
+    /// The index of the next family to ask for.
     next: u8,
-    /// The one behind the last.
+    /// The index after the last family.
     #[cfg(feature = "ipv6")]
     end: u8,
 }
 
 impl Lookup {
-    /// A lookup of `host`, which may spell an address.
+    /// A lookup of `host`, which may be an address.
     ///
     /// # Errors
-    /// It is an address of a family that the stack was built without, or none of IPv6.
+    /// The host is an address of a family that the stack was built without, or is not valid as an IPv6 address.
     pub(crate) fn new(host: &str) -> Result<Self, ResolveError> {
-        // No name has a colon, and no IPv4 address.
+        // Neither names nor IPv4 addresses have a colon.
         let is_ipv6 = host.bytes().any(|byte| byte == b':');
         #[cfg(feature = "ipv6")]
         if is_ipv6 && host.parse::<core::net::Ipv6Addr>().is_err() {
@@ -74,13 +74,13 @@ impl Lookup {
         Ok(Self {
             addresses: Addresses::new(),
             next: is_ipv6.into(),
-            // DNS has nothing to say about an address, and may say nothing at all.
+            // A name server knows nothing about an address, and may not answer at all.
             #[cfg(feature = "ipv6")]
             end: if host.parse::<core::net::Ipv4Addr>().is_ok() { 1 } else { FAMILIES.len() as u8 },
         })
     }
 
-    /// The family behind the last that is asked for.
+    /// The index after the last family that is asked for.
     const fn end(&self) -> u8 {
         #[cfg(feature = "ipv6")]
         return self.end;
@@ -88,28 +88,28 @@ impl Lookup {
         return FAMILIES.len() as u8;
     }
 
-    /// What is to be asked for next.
+    /// Returns the family to ask for next.
     pub(crate) fn family(&self) -> DnsQueryType {
         FAMILIES.get(usize::from(self.next)).copied().unwrap_or(DnsQueryType::A)
     }
 
-    /// Takes the answer of DNS. Returns whether it was the last one.
+    /// Takes the answer of DNS for that family. Returns whether it was the last one.
     ///
     /// # Errors
-    /// There is no address, or the name is none.
+    /// There is no address, or the name is not valid.
     pub(crate) fn take(&mut self, answer: Result<&[IpAddress], Error>) -> Result<bool, ResolveError> {
         match answer {
-            // What does not fit is not tried.
+            // Addresses that do not fit are not tried.
             Ok(found) => found.iter().for_each(|address| self.addresses.push(*address).unwrap_or_default()),
             Err(Error::Failed) => {}
             Err(_) => return Err(ResolveError::BadName),
         }
-        self.next += 1;
+        self.next = self.next.saturating_add(1);
         let is_last = self.next >= self.end();
         if is_last && self.addresses.is_empty() { Err(ResolveError::NoAnswer) } else { Ok(is_last) }
     }
 
-    /// What was found.
+    /// Returns the addresses that were found.
     pub(crate) fn addresses(&self) -> &[IpAddress] {
         &self.addresses
     }

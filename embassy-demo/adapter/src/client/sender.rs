@@ -1,13 +1,13 @@
 //! Sending frames, several at a time.
 //!
-//! Each sender writes its own frame from the caller's memory into the socket's send ring whenever it is polled;
-//! nobody else holds a reference to it. When senders wait for each other or for room, they take turns so:
+//! Each sender writes its own frame, from the caller's memory into the transport, whenever it is polled. No one else holds a
+//! reference to the frame. Senders that wait for each other or for room follow these rules:
 //!
-//! - A chunk that is begun is finished first, by the sender that began it.
-//! - Between chunks, audio goes before data, data before video: a sender gives way while one before it waits.
-//! - When the ring is full, all wait, and the runner wakes them when there is room.
+//! - The sender that began a chunk finishes it first.
+//! - Between chunks, audio goes before data, and data before video: a sender waits while one before it waits.
+//! - When the transport is full, all wait, and the runner wakes them when there is room.
 //!
-//! Control messages of the session go out before any of them, between two chunks.
+//! Control messages of the session are sent before any of them, between two chunks.
 
 use core::cell::RefCell;
 use core::future::poll_fn;
@@ -22,13 +22,13 @@ use crate::error::Error;
 use crate::fmt::impl_format;
 use crate::transport::{Net, Transport};
 
-/// What the senders know of each other.
+/// The state of one sender, for the others.
 pub(crate) struct Slot {
     kind: MessageKind,
     waker: WakerRegistration,
-    /// A frame is under way, and its future is alive.
+    /// A frame is being sent, and its future is alive.
     waiting: bool,
-    /// It waits for room in the ring; the runner is to wake it.
+    /// It waits for room, and the runner wakes it.
     starved: bool,
     open: Option<Begun>,
 }
@@ -63,14 +63,14 @@ impl<'p, 'a, const STREAMS: usize, T: Transport> Sender<'p, 'a, STREAMS, T> {
         Self { inner, slot }
     }
 
-    /// Sends a frame, and is done when its last byte is in the socket's send ring. A full ring makes it wait.
+    /// Sends a frame. The future is ready when the last byte is in the socket's send ring; it waits while the ring is full.
     ///
-    /// `payload` is the payload of the RTMP message: for audio and video, what an FLV tag holds.
+    /// `payload` is the payload of the RTMP message: for audio and video, the data of an FLV tag.
     ///
-    /// The future can be dropped. If nothing of the frame was out yet, nothing has happened; else
-    /// [`Self::is_unfinished`] says so, and the next frame must be the same one, which then continues. Until
-    /// it does, everything else may have to wait for the end of its chunk, answers to the server's pings among it. And a
-    /// future that is alive and not polled holds back the frames that come after its own kind.
+    /// The future can be dropped. If none of the frame was written, nothing has happened. Otherwise
+    /// [`Self::is_unfinished`] returns `true`, and the next frame must be the same one, which continues after the last byte that was written.
+    /// Until then, other messages may have to wait for the end of its chunk, answers to the server's pings included. A
+    /// future that is alive and not polled holds back the frames of the kinds after its own.
     ///
     /// # Errors
     /// [`Error::Unfinished`], and nothing else has happened, if another frame is half sent. What ended the session, if
@@ -79,7 +79,7 @@ impl<'p, 'a, const STREAMS: usize, T: Transport> Sender<'p, 'a, STREAMS, T> {
         self.send_parts(at, &[payload]).await
     }
 
-    /// The same for a frame that lies in several places: its parts are sent as one message, one after the other.
+    /// The same as [`Self::send`] for a frame in several parts, which are sent as one message.
     ///
     /// # Errors
     /// Those of [`Self::send`].
@@ -88,13 +88,13 @@ impl<'p, 'a, const STREAMS: usize, T: Transport> Sender<'p, 'a, STREAMS, T> {
         poll_fn(|cx| turn.0.inner.borrow_mut().poll_send(turn.0.slot, at, parts, cx)).await
     }
 
-    /// Whether a frame is half sent: the future that sent it was dropped.
+    /// Returns whether a frame is half sent because its future was dropped.
     pub fn is_unfinished(&self) -> bool {
         self.inner.borrow().slots.get(self.slot).is_some_and(Slot::is_open)
     }
 }
 
-/// Nobody gives way to a sender whose future is gone.
+/// Frees the sender's turn when its future is dropped.
 struct Turn<'s, 'p, 'a, const STREAMS: usize, T: Transport>(&'s Sender<'p, 'a, STREAMS, T>);
 
 impl<const STREAMS: usize, T: Transport> Drop for Turn<'_, '_, '_, STREAMS, T> {
@@ -108,7 +108,7 @@ impl<const STREAMS: usize, T: Transport> Drop for Turn<'_, '_, '_, STREAMS, T> {
 }
 
 impl<const STREAMS: usize, T: Transport> Inner<'_, STREAMS, T> {
-    /// Puts out as much of a frame as goes.
+    /// Writes as much of a frame as there is room for.
     fn poll_send(
         &mut self,
         me: usize,
@@ -131,7 +131,7 @@ impl<const STREAMS: usize, T: Transport> Inner<'_, STREAMS, T> {
                 turn => {
                     self.wait(me, turn.is_some(), cx);
                     if has_moved && turn.is_none() {
-                        // The end of a chunk: a sender that goes first may have waited for it.
+                        // A sender with a higher priority may have waited for the end of the chunk.
                         self.wake_waiting_but(me);
                     }
                     return Poll::Pending;
@@ -144,7 +144,7 @@ impl<const STREAMS: usize, T: Transport> Inner<'_, STREAMS, T> {
         }
     }
 
-    /// How many bytes of its frame a sender may put out now; `None` while it is another one's turn.
+    /// Returns how many bytes of its frame a sender may write now, or `None` if it is the turn of another one.
     fn turn(&self, me: usize) -> Option<usize> {
         let before_me = self.slots.iter().take(me).any(|slot| slot.waiting);
         match (self.connection.client.open_chunk(), self.slots.get(me)?.open.as_ref()) {
@@ -165,25 +165,25 @@ impl<const STREAMS: usize, T: Transport> Inner<'_, STREAMS, T> {
         slot.waker.register(cx.waker());
         slot.waiting = true;
         if for_room && !slot.starved {
-            // It is the runner that waits for room; it needs to be told but once.
+            // The runner waits for room. It needs to be told once.
             self.runner.wake();
         }
         slot.starved = for_room;
     }
 
-    /// Writes at most `limit` bytes of a frame. Returns whether that was its end.
+    /// Writes at most `limit` bytes of a frame. Returns whether the frame is complete.
     fn put(&mut self, me: usize, message: &Message<'_>, limit: usize) -> Result<bool, Error> {
         let Some(slot) = self.slots.get_mut(me) else { return Ok(true) };
         let took_input = self.connection.client.wants_input();
         let is_done = self.connection.put(&mut slot.open, message, limit)?;
         if !took_input && self.connection.client.wants_input() {
-            // What the session waited to send is out: it reads on.
+            // The session has written what it had to write first, and can read again.
             self.runner.wake();
         }
         Ok(is_done)
     }
 
-    /// Wakes the senders that waited for room, if there is some.
+    /// Wakes the senders that wait for room, if there is room.
     pub(crate) fn wake_starved(&mut self) {
         if self.connection.transport.has_room() {
             for slot in self.slots.iter_mut().filter(|slot| slot.starved) {

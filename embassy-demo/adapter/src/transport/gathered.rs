@@ -14,7 +14,7 @@ impl<'a> Gathered<'a> {
     }
 
     pub(super) const fn len(&self) -> usize {
-        self.end - self.start
+        self.end.saturating_sub(self.start)
     }
 
     pub(super) const fn is_full(&self) -> bool {
@@ -28,20 +28,20 @@ impl<'a> Gathered<'a> {
     /// Lends the free room to `fill`, and returns how many bytes it wrote.
     pub(super) fn gather(&mut self, fill: impl FnOnce(&mut [u8]) -> usize) -> usize {
         self.bytes.copy_within(self.start..self.end, 0);
-        (self.start, self.end) = (0, self.end - self.start);
+        (self.start, self.end) = (0, self.len());
         let room = self.bytes.get_mut(self.end..).unwrap_or(&mut []);
         let filled = if room.is_empty() { 0 } else { fill(room).min(room.len()) };
-        self.end += filled;
+        self.end = self.end.saturating_add(filled);
         filled
     }
 
     /// Moves bytes that wait to `room`, until either ends. Returns the number of bytes moved.
     pub(super) fn move_to(&mut self, room: &mut [u8]) -> usize {
         let length = room.len().min(self.len());
-        let bytes = self.bytes.get(self.start..self.start + length);
+        let bytes = self.bytes.get(self.start..self.start.saturating_add(length));
         if let (Some(bytes), Some(room)) = (bytes, room.get_mut(..length)) {
             room.copy_from_slice(bytes);
-            self.start += length;
+            self.start = self.start.saturating_add(length);
         }
         length
     }
