@@ -69,7 +69,7 @@ fn a_capture_that_ends_early_shows_what_came_before_and_fails() {
 fn what_is_no_rtmp_is_said_to_be_none() {
     let output = replay(&["client"], file(b"HTTP/1.1 400 Bad Request\r\n\r\n").path());
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(lines(&output)[0]["error"], "the peer's first byte, 0x48, is no RTMP version");
+    assert_eq!(lines(&output)[0]["error"], "the peer's first byte, 0x48, is not an RTMP version");
 }
 
 #[test]

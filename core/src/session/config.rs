@@ -122,9 +122,9 @@ impl Setup {
 #[derive(Debug)]
 pub struct SessionBuffers<'b> {
     /// First for the handshake, which takes 1,536 bytes. Then for incoming commands that arrive in pieces, except the last 20
-    /// bytes, which are for control messages. Of a longer one there is what comes first; one that has no room beside
-    /// another is passed over and counted, as is one of more than 64 KiB where the scratch is larger than that. 1,536 bytes
-    /// are enough for all that clients and servers are known to send.
+    /// bytes, which are for control messages. Of a longer one only the beginning is stored; one that has no room beside
+    /// another is skipped and counted, and so is one of more than 64 KiB. 1,536 bytes are enough for all commands of known
+    /// clients and servers.
     pub scratch: &'b mut [u8],
     /// Outgoing control messages and commands, until the socket takes them, and at its end the names that the client still
     /// needs. A server needs [`MIN_CONTROL`] bytes.

@@ -1,8 +1,8 @@
 //! RTMP over embassy-net: publishes, plays, serves and relays, on a microcontroller without a heap.
 //!
-//! The protocol is [`embedded_rtmp`]'s; this crate gives it sockets, names, timers and a way through firewalls. The
-//! sessions run inside the sockets' own closures, with no buffer between: a frame goes from where it lies into the
-//! send ring with one copy, and what is received is lent from the receive ring.
+//! The protocol is in [`embedded_rtmp`]. This crate adds sockets, names, timers and a way through firewalls. The sessions run
+//! inside the sockets' own closures, without a buffer in between: a frame is copied once, from the caller's memory into the
+//! send ring, and received bytes are lent from the receive ring.
 //!
 //! ```text
 //!   frames ──► Sender (audio, data, video) ─┐                        ┌─► Handler ──► fragments

@@ -5,8 +5,8 @@ use static_cell::StaticCell;
 
 /// 32 random bytes.
 ///
-/// The board has no random number generator, so they are the host's (`/dev/urandom`). A real board has its own, and
-/// this is where it would be read.
+/// The board has no random number generator, so they are the host's (`/dev/urandom`). A real board
+/// reads its own generator here.
 pub fn random() -> [u8; 32] {
     let mut bytes = [0; 32];
     if semihosting::experimental::random::fill_bytes(&mut bytes).is_err() {
