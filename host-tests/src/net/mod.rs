@@ -7,6 +7,7 @@ mod dial;
 mod link;
 mod order;
 mod pipe;
+mod socket;
 mod tunnelled;
 
 pub use clock::Clock;
@@ -14,8 +15,8 @@ pub use dial::{DialError, Dialled, Dialler, Memory};
 pub use link::{Link, LinkReport};
 pub(crate) use link::{refused, said};
 pub use order::{OrderArguments, Way, targets};
-pub(crate) use pipe::retry;
 pub use pipe::{Pipe, Waiter};
+pub(crate) use socket::retry;
 
 /// Random bytes for a session.
 ///

@@ -8,7 +8,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
 use super::buffer::Buffer;
-use super::{Clock, pipe};
+use super::{Clock, socket};
 
 /// The number of bytes of the first response that are stored.
 const ANSWER: usize = 256;
@@ -62,7 +62,7 @@ impl Tunnelled {
         }
         if !self.ended {
             let free = self.received.free();
-            match if free.is_empty() { None } else { pipe::read(stream, free)? } {
+            match if free.is_empty() { None } else { socket::read(stream, free)? } {
                 None => {}
                 Some(0) => (self.ended, moved) = (true, true),
                 Some(length) => {
@@ -111,7 +111,7 @@ impl Tunnelled {
             if self.sending.filled().is_empty() {
                 break;
             }
-            let Some(length) = pipe::write(stream, self.sending.filled())? else { break };
+            let Some(length) = socket::write(stream, self.sending.filled())? else { break };
             self.sending.consume(length);
             sent += length;
         }
@@ -144,7 +144,7 @@ impl Tunnelled {
             (self.connected, self.ended) = (false, false);
             self.client.connected();
         }
-        if !self.connected && pipe::is_connected(stream)? {
+        if !self.connected && socket::is_connected(stream)? {
             self.connected = true;
             return Ok(true);
         }

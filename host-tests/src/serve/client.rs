@@ -12,9 +12,8 @@ use embedded_rtmp::relay::{
 use embedded_rtmp::session::{Server, ServerEvent};
 use embedded_rtmp::time::Instant;
 
-use super::connection::Outcome;
 use super::record::Recording;
-use super::shared::Shared;
+use super::shared::{Outcome, Shared};
 use super::{Event, Played, Recorded};
 use crate::net::entropy;
 

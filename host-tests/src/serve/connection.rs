@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, bail};
 use embedded_rtmp::time::Instant;
 use embedded_rtmp::tunnel::{Protocol, TunnelConnection};
 use mio::event::Event;
@@ -10,14 +10,8 @@ use mio::net::TcpStream;
 
 use super::client::Client;
 use super::gateway::Gateway;
-use super::shared::Shared;
+use super::shared::{BROKEN, CLOSED, Outcome, Shared};
 use super::socket::Socket;
-
-pub(super) const BROKEN: &str = "the connection broke";
-pub(super) const CLOSED: &str = "the connection was closed";
-
-/// What came of a turn: nothing, an end in good order, or an error, which ends the connection and is told.
-pub(super) type Outcome = Result<Option<&'static str>>;
 
 pub(super) struct Connection {
     pub(super) peer: SocketAddr,

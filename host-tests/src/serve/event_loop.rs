@@ -24,9 +24,9 @@ use embedded_rtmp::time::Instant;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
-use super::connection::{Connection, Outcome};
+use super::connection::Connection;
 use super::gateway::{Gateway, MAX_TUNNELS};
-use super::shared::Shared;
+use super::shared::{Outcome, Shared};
 use super::{Event, Options, conclude};
 use crate::net::Clock;
 

@@ -8,8 +8,7 @@ use embedded_rtmp::time::Instant;
 use embedded_rtmp::tunnel::{TunnelConfig, TunnelConnection, TunnelEvent, TunnelId, TunnelRefusal, Tunnels};
 
 use super::client::Client;
-use super::connection::{CLOSED, Outcome};
-use super::shared::Shared;
+use super::shared::{CLOSED, Outcome, Shared};
 use crate::net::entropy;
 
 /// The most tunnels at a time: as many as a table can have. Their sessions have the ids below this number.

@@ -20,8 +20,8 @@ use mio::{Interest, Poll, Token};
 use serde_json::{Value, json};
 
 use crate::counts::Counts;
-use connection::Outcome;
 use event_loop::EventLoop;
+use shared::Outcome;
 use shared::Shared;
 
 /// How to serve.

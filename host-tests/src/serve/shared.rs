@@ -14,6 +14,12 @@ use super::{Event, Options};
 const SCRATCH: usize = 4096;
 const CONTROL: usize = 8192;
 
+pub(super) const BROKEN: &str = "the connection broke";
+pub(super) const CLOSED: &str = "the connection was closed";
+
+/// The result of a turn: nothing, an orderly end with its reason, or an error, which ends the connection and is reported.
+pub(super) type Outcome = anyhow::Result<Option<&'static str>>;
+
 pub(super) struct Shared<'a> {
     pub(super) options: &'a Options,
     /// When the turns began that are going on.

@@ -17,7 +17,7 @@ use crate::client::ClientOptions;
 use crate::client::connection::{Connection, Over};
 use crate::client::dial::Host;
 use crate::client::open::{Dialing, lookup, open};
-use crate::client::sender::{Sender, Slot};
+use crate::client::sender::{Inner, Sender, Slot};
 use crate::error::Error;
 use crate::fmt::impl_format;
 use crate::transport::{Net, Traffic, Transport};
@@ -34,14 +34,6 @@ pub struct Publisher<'a, const STREAMS: usize = 8, T = Net<'a>> {
 }
 
 impl_format!(['a, const STREAMS: usize, T: Transport] Publisher<'a, STREAMS, T>, this => "Publisher {{ {} }}", this.traffic());
-
-/// What the handles share. It changes only in synchronous calls.
-pub(crate) struct Inner<'a, const STREAMS: usize, T> {
-    pub(crate) connection: Connection<'a, STREAMS, 0, T>,
-    /// In the order of their priority: audio, data, video.
-    pub(crate) slots: [Slot; 3],
-    pub(crate) runner: WakerRegistration,
-}
 
 /// The handles of a [`Publisher`].
 ///
@@ -216,13 +208,5 @@ impl<const STREAMS: usize, T: Transport> Runner<'_, '_, STREAMS, T> {
             Poll::Pending
         })
         .await
-    }
-}
-
-impl<const STREAMS: usize, T> Inner<'_, STREAMS, T> {
-    /// Wakes all tasks, because the session is over.
-    pub(crate) fn wake_all(&mut self) {
-        self.slots.iter_mut().for_each(Slot::wake);
-        self.runner.wake();
     }
 }

@@ -16,8 +16,8 @@ use core::task::{Context, Poll};
 use embassy_sync::waitqueue::WakerRegistration;
 use embedded_rtmp::message::{MessageKind, Timestamp};
 
+use crate::client::connection::Connection;
 use crate::client::message::{Begun, Message};
-use crate::client::publisher::Inner;
 use crate::error::Error;
 use crate::fmt::impl_format;
 use crate::transport::{Net, Transport};
@@ -44,6 +44,22 @@ impl Slot {
 
     pub(crate) fn wake(&mut self) {
         self.waker.wake();
+    }
+}
+
+/// The state that the handles of a publisher share. It changes only in synchronous calls.
+pub(crate) struct Inner<'a, const STREAMS: usize, T> {
+    pub(crate) connection: Connection<'a, STREAMS, 0, T>,
+    /// In the order of their priority: audio, data, video.
+    pub(crate) slots: [Slot; 3],
+    pub(crate) runner: WakerRegistration,
+}
+
+impl<const STREAMS: usize, T> Inner<'_, STREAMS, T> {
+    /// Wakes all tasks, because the session is over.
+    pub(crate) fn wake_all(&mut self) {
+        self.slots.iter_mut().for_each(Slot::wake);
+        self.runner.wake();
     }
 }
 

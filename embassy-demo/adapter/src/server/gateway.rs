@@ -11,23 +11,15 @@ pub(crate) use without::{Gateway, Web};
 mod with {
     use core::task::{Context, Poll};
 
-    use embedded_rtmp::time::Instant;
     use embedded_rtmp::tunnel::{Protocol, TunnelConnection};
 
     use crate::clock::{clock, wake_at};
     use crate::error::Error;
     use crate::server::handler::{Handler, Origin};
     use crate::server::relay::Relay;
+    pub(crate) use crate::server::tunnels::Web;
     use crate::server::tunnels::WebServer;
     use crate::transport::Tcp;
-
-    /// A TCP connection whose first byte has not arrived, or that speaks HTTP.
-    pub(crate) struct Web {
-        pub(crate) connection: TunnelConnection,
-        pub(crate) from: Origin,
-        /// The time limit for the first byte, if that has not arrived.
-        until: Option<Instant>,
-    }
 
     /// The server of the tunnels, if there are any.
     pub(crate) struct Gateway<'a>(Option<&'a mut (dyn WebServer + 'a)>);
@@ -42,7 +34,7 @@ mod with {
         /// A connection has been opened. If there are tunnels, [`Self::poll`] looks at it first.
         pub(crate) fn accept(&self, link: &Tcp<'_>) -> Option<Web> {
             let now = clock();
-            let until = Some(now + self.0.as_ref()?.drop_limits());
+            let until = Some(now + self.0.as_ref()?.first_byte_limit());
             let from = Origin { port: link.local_port(), remote: link.remote() };
             Some(Web { connection: TunnelConnection::new(now), from, until })
         }

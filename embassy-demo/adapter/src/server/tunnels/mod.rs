@@ -12,18 +12,18 @@ use embedded_rtmp::tunnel::{self, TunnelId};
 use crate::clock::{clock, wake_at};
 use crate::error::Error;
 use crate::fmt::{impl_format, info};
-use crate::server::gateway::Web;
 use crate::server::handler::{Handler, Origin, SessionId};
 use crate::server::relay::{Application, Relay};
 use crate::server::requests::over;
 use crate::transport::Tcp;
 
 pub use memory::TunnelMemory;
+pub(crate) use web::Web;
 
 /// What a [`Gateway`](crate::server::gateway::Gateway) needs of tunnels, whatever their number.
 pub(crate) trait WebServer {
     /// The time limit for the first byte of a connection.
-    fn drop_limits(&self) -> Duration;
+    fn first_byte_limit(&self) -> Duration;
 
     /// Handles the input of a connection, and answers.
     fn advance(
@@ -161,7 +161,7 @@ impl<'a, const TUNNELS: usize, const STREAMS: usize> Tunnels<'a, TUNNELS, STREAM
 }
 
 impl<const TUNNELS: usize, const STREAMS: usize> WebServer for Tunnels<'_, TUNNELS, STREAMS> {
-    fn drop_limits(&self) -> Duration {
+    fn first_byte_limit(&self) -> Duration {
         self.session.connect_timeout.unwrap_or(Duration::MAX)
     }
 

@@ -5,14 +5,13 @@ use core::time::Duration;
 
 use embedded_rtmp::session::RequestError;
 use embedded_rtmp::time::Instant;
-use embedded_rtmp::tunnel::{MIN_CONTROL, TunnelEvent, TunnelId, TunnelRefusal};
+use embedded_rtmp::tunnel::{MIN_CONTROL, TunnelConnection, TunnelEvent, TunnelId, TunnelRefusal};
 
 use super::{Place, Tunnels};
 use crate::clock::{clock, wake_at};
 use crate::error::Error;
 use crate::fmt::info;
-use crate::server::gateway::Web;
-use crate::server::handler::Handler;
+use crate::server::handler::{Handler, Origin};
 use crate::server::relay::Relay;
 use crate::server::requests::take_in;
 use crate::transport::{Tcp, Transport};
@@ -20,6 +19,14 @@ use crate::transport::{Tcp, Transport};
 /// How often an answer that waits for room is tried again. There is no waker for a ring that has become empty, and has all
 /// of its room in one piece.
 const AGAIN: Duration = Duration::from_millis(10);
+
+/// A TCP connection whose first byte has not arrived, or that speaks HTTP.
+pub(crate) struct Web {
+    pub(crate) connection: TunnelConnection,
+    pub(crate) from: Origin,
+    /// The time limit for the first byte, if that has not arrived.
+    pub(crate) until: Option<Instant>,
+}
 
 impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
     /// Handles the input, and answers.
