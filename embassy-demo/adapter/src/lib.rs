@@ -17,17 +17,21 @@
 //! |---|---|
 //! | publish from a camera for as long as it runs, and connect again when the connection is lost | [`Live`]: [`new`] |
 //! | publish on one connection | [`Publisher`] |
-//! | play | [`Player`], which hands on to a [`PlayHandler`] |
-//! | take publishers in, and relay them to players | [`Server`], which asks a [`Handler`] |
-//! | see by which ports a server can be reached | [`test_ports`] |
+//! | play | [`Player`], which passes media to a [`PlayHandler`] |
+//! | accept publishers, and relay them to players | [`Server`], which asks a [`Handler`] |
+//! | test by which ports a server can be reached | [`test_ports`] |
 //! | do any of that over TLS, or over another network stack | [`transport`] |
 //!
-//! Each is lent [`Memory`], for which a static is the place: a `ConstStaticCell` of the crate `static_cell` gives it out
-//! without having it on the stack first. `StackResources` needs a socket for each session, and two more for DHCP and DNS.
+//! `Live` has its memory in a static [`State`]. The others are lent [`Memory`]: put it in a static `ConstStaticCell` of the
+//! crate `static_cell`, so that it is never on the stack. `StackResources` needs a socket for each session, and two more for
+//! DHCP and DNS.
 //!
 //! # Publishing
-//! A camera wants [`Live`]: a runner connects, and connects again, and handles send from tasks of their own. All memory is a
-//! static, and nothing is copied: a picture is lent from the encoder's DMA buffer until it is in the socket.
+//! A camera uses [`Live`]: a runner connects, and connects again when the connection is lost, and the tasks of the encoder and
+//! the microphone send through handles. All memory is a static. A picture is lent from the encoder's DMA buffer until it is in
+//! the socket. All tasks of a stream run on the executor of the network stack.
+//!
+//! Tasks of `embassy_executor` cannot be generic: there, write the type of your chip's generator instead of `impl CryptoRng`.
 //!
 //! ```no_run
 //! use embassy_net::Stack;
@@ -37,16 +41,16 @@
 //!
 //! static STATE: State<4096, 8192> = State::new();
 //!
-//! // Without a port in the URL, 1935, 80, 443 and a tunnel are tried in turn; with one, that alone.
+//! // Without a port in the URL, 1935, 80, 443 and a tunnel are tried one after another; with a port, only that one.
 //! fn start(stack: Stack<'static>, rng: impl CryptoRng) -> Live {
 //!     let (live, runner) = rtmp::new(stack, &STATE, rng, Config::new("rtmp://media.example/live/camera-7"));
 //!     spawn(network_task(runner));
-//!     // The parameter sets come in band; otherwise `Tracks::h264(sps, pps)`.
+//!     // The encoder puts the parameter sets before keyframes; otherwise `Tracks::h264(sps, pps)`. AAC LC, 44,100 Hz, stereo.
 //!     live.set_tracks(Tracks::h264_in_band().aac(&[0x12, 0x10]));
 //!     spawn(video_task(live.clone()));
 //!     spawn(audio_task(live.clone()));
 //!     spawn(status_task(live.clone()));
-//!     live // for a button: `live.stop().await`, `live.start()`
+//!     live // for a button: `live.stop().await` and `live.start()`; `Config::starts` is `false` if it begins stopped
 //! }
 //!
 //! async fn network_task(runner: LiveRunner<impl CryptoRng>) -> ! {
@@ -59,7 +63,7 @@
 //!         // In microseconds of the encoder's clock; the units lie in its buffer, without start codes.
 //!         let (pts, dts, is_key, units) = encoder.picture().await;
 //!         if live.video().send(Picture::new(pts, dts, is_key, units)).await != SendOutcome::Sent {
-//!             // Dropped: offline, or too late. The next keyframe is requested if it is needed.
+//!             // Dropped: at once without a connection, or because it is late. Keyframes are requested when needed.
 //!         }
 //!     }
 //! }
@@ -85,8 +89,10 @@
 //! # fn spawn<T>(_: impl Future<Output = T>) {}
 //! ```
 //!
-//! An encoder that makes keyframes on request waits for [`Live::keyframe_wanted`] beside its pictures, with `select`. A whole
-//! camera is `embassy-demo/boards/mps2-an386/src/bin/camera.rs`.
+//! An encoder that makes keyframes on request waits for [`Live::keyframe_wanted`] and for its next picture with `select`; the
+//! future of the picture must then be safe to drop. A request is kept until a task takes it. If the encoder writes start codes,
+//! `embedded_rtmp::media::avc::annex_b::Units` finds the NAL units. `embassy-demo/boards/mps2-an386/src/bin/camera.rs` is a
+//! whole camera.
 //!
 //! With a [`Publisher`] each connection is your own:
 //!
@@ -221,8 +227,8 @@
 //! # Over TLS or another network stack
 //! A session runs over any [`Transport`](transport::Transport). [`Pipe`](transport::Pipe) is one for every stream that
 //! implements `embedded_io_async::{Read, Write}`: TLS, a modem's sockets, a serial line. [`Publisher::open`] and
-//! [`Player::open`] run one session over it; `examples/stream` is a whole program. [`over`] is [`new`] for streams that a
-//! [`Connect`](transport::Connect) makes, again and again. [`Streams`] are sessions of a [`Server`] over connections that the
+//! [`Player::open`] run one session over it; `examples/stream` is a whole program. [`over`] is like [`new`], but asks a
+//! [`Connect`](transport::Connect) for a new stream for each connection. [`Streams`] are sessions of a [`Server`] over connections that the
 //! caller has accepted. On a network without Ethernet, turn the default feature `ethernet` off, and the medium of the
 //! interface on in `embassy-net`.
 //!
@@ -234,8 +240,8 @@
 //! handshake. [`test_ports`] tells what becomes of each port.
 //!
 //! # Dropping futures
-//! Every future here can be dropped at any time: state changes only in synchronous calls. What is then to be done is
-//! documented at [`Sender::send`].
+//! Every future here can be dropped at any time, because state changes only in synchronous calls. [`Video::send`] says what
+//! happens to a frame of a [`Live`] stream then, and [`Sender::send`] to a frame of a [`Publisher`].
 //!
 //! # Tasks
 //! All parts of one session belong to one executor, as the network stack does. The runner of the stack must be a task of

@@ -27,7 +27,7 @@ pub struct Picture<'f> {
     pub dts: u64,
     /// Whether decoding can begin with this picture (IDR).
     pub is_key: bool,
-    /// The NAL units without start codes, in any number of slices; `embedded_rtmp::media::avc::annex_b::Units` finds them in
+    /// The NAL units without start codes, each in one piece; `embedded_rtmp::media::avc::annex_b::Units` finds them in
     /// an encoder's output. Parameter sets among them are taken over into the sequence header, and delimiters are left out.
     pub units: &'f [&'f [u8]],
 }

@@ -154,7 +154,7 @@ impl<T: Transport> Live<T> {
     }
 
     /// Waits until the phase, the port or the last error differs from what it was at the last call of this handle, and
-    /// returns the status. The other fields change without it. The future can be dropped.
+    /// returns the status. The first call returns after the first change. The other fields change without it. The future can be dropped.
     pub async fn changed(&mut self) -> Status {
         let Self { shared, seen } = self;
         poll_fn(|cx| {
@@ -170,7 +170,7 @@ impl<T: Transport> Live<T> {
     }
 
     /// Waits until the encoder should make a keyframe: after each connection, and after pictures were dropped that others
-    /// need. Each request is told to one waiting task, once. The future can be dropped.
+    /// need. A request is kept until one task takes it. The future can be dropped.
     pub async fn keyframe_wanted(&self) {
         poll_fn(|cx| {
             let mut shared = self.shared.borrow_mut();
@@ -183,7 +183,8 @@ impl<T: Transport> Live<T> {
         .await;
     }
 
-    /// Connects, if the runner has stopped or is about to. The time line begins at 0 again.
+    /// Connects again after [`Self::stop`], also if the runner is still stopping. The time line begins at 0 again. Does nothing
+    /// if the stream was not stopped.
     pub fn start(&self) {
         self.shared.borrow_mut().start();
     }
