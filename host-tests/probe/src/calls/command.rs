@@ -35,6 +35,7 @@ calls! {
         command::set_data_frame,
         <command::Arguments as Iterator>::next,
         <command::PlayRequest as Default>::default,
+        <command::PlayRequest as PartialEq>::eq,
         <command::Status as PartialEq>::eq,
     }
     drive_as {}

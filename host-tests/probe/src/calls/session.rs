@@ -99,7 +99,7 @@ calls! {
         session::ConfigError,
         session::SessionError,
         session::RequestError,
-        session::Server<'_, 8>,
+        session::Connection<'_, session::ServerRole, 8>,
         session::ServerConfig,
         session::ServerEvent,
         session::Stage,
