@@ -4,6 +4,7 @@ use heapless::Vec;
 
 use crate::chunk::Pulled;
 use crate::control::UserControlEvent;
+use crate::fmt::impl_format;
 use crate::handshake::HandshakeKind;
 use crate::message::StreamId;
 use crate::session::error::Stage;
@@ -20,6 +21,7 @@ pub(super) const PUBLISH_ROOM: usize = 120;
 pub(super) const CLOSE_ROOM: usize = 93;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum State {
     ExpectHandshake,
     ExpectConnect,
@@ -57,6 +59,11 @@ pub struct ClientRole<const PLAYS: usize, const CALLS: usize> {
     pub(super) reserve: usize,
 }
 
+impl_format!(
+    [const PLAYS: usize, const CALLS: usize] ClientRole<PLAYS, CALLS>,
+    this => "ClientRole {{ state: {} }}", this.state
+);
+
 impl<const PLAYS: usize, const CALLS: usize> ClientRole<PLAYS, CALLS> {
     pub(super) const NEW: Self = Self {
         state: State::ExpectHandshake,
@@ -74,6 +81,7 @@ impl<const PLAYS: usize, const CALLS: usize> ClientRole<PLAYS, CALLS> {
 
 /// What a client has room for: `N` streams that are played, or calls.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Room<const N: usize>;
 
 /// Room for at least one, and at most 16. So what needs it cannot be called on a client that has none.

@@ -1,5 +1,6 @@
 //! The state of a server, and the message streams of its connection.
 
+use crate::fmt::impl_format;
 use crate::message::{MessageKind, StreamId};
 
 /// Message streams that one connection may have at the same time.
@@ -9,6 +10,7 @@ pub const MESSAGE_STREAMS: usize = 4;
 pub(super) const NO_STREAM: StreamId = StreamId(u32::MAX);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum State {
     ExpectHandshake,
     ExpectConnect,
@@ -33,6 +35,8 @@ pub struct ServerRole {
     /// no second look. Otherwise [`NO_STREAM`].
     pub(super) media_of: StreamId,
 }
+
+impl_format!([] ServerRole, this => "ServerRole {{ state: {} }}", this.state);
 
 impl ServerRole {
     pub(super) const NEW: Self = Self {
