@@ -9,6 +9,7 @@ use crate::fmt::info;
 use crate::message::StreamId;
 use crate::session::error::RequestError;
 use crate::session::queue::Emit;
+use crate::time::Instant;
 
 /// Room in the queue for what [`Server::accept_play`] sends, and for what the other answers send.
 const ACCEPT_ROOM: usize = 352;
@@ -170,6 +171,19 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         self.role.media_of = NO_STREAM;
         self.enter(State::Closed);
         Ok(())
+    }
+
+    /// Asks the client for a sign of life with a ping. Any byte that comes after it is an answer. The session does not wait for
+    /// one: it goes on as without the ping.
+    ///
+    /// # Errors
+    /// The client is not connected, or the control buffer is too full for now.
+    pub fn ping(&mut self, now: Instant) -> Result<(), RequestError> {
+        if self.role.state != State::Open {
+            return Err(RequestError::State);
+        }
+        // The time in the ping is for us alone.
+        self.link.queue_control(Control::User(UserControlEvent::PingRequest(now.low_micros())))
     }
 
     /// Sends the result of the client's call, which is `values`. A call that wants no answer gets none.

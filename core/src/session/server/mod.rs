@@ -12,7 +12,6 @@ use super::error::{SessionError, Stage};
 use super::event::ServerEvent;
 use super::link::Incoming;
 use crate::chunk::Pulled;
-use crate::control::{Control, UserControlEvent};
 use crate::handshake::HandshakeConfig;
 use crate::message::StreamId;
 use crate::time::{Instant, OptionalInstant};
@@ -120,9 +119,8 @@ impl Role for ServerRole {
             return false;
         }
         (server.since, server.role.pinged) = (OptionalInstant::at(now), true);
-        // The time in the ping is for us alone. If the queue is full, the client has been deaf, not silent.
-        let ping = UserControlEvent::PingRequest(now.low_micros());
-        let _ = server.link.queue_control(Control::User(ping));
+        // If the queue is full, the client has been deaf, not silent.
+        let _ = server.ping(now);
         true
     }
 }

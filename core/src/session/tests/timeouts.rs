@@ -205,6 +205,16 @@ fn item_055_a_client_that_answers_or_sends_anything_stays() {
 }
 
 #[test]
+fn a_ping_of_the_application_does_not_change_what_the_session_waits_for() {
+    assert_eq!(server().ping(at(1)), Err(RequestError::State), "nobody is connected yet");
+    let mut server = open_server();
+    server.ping(at(100)).unwrap();
+    assert_eq!(feed_server(&mut server, at(100), &[]).1, ping(at(100)));
+    assert_eq!(at_deadline(&mut server, at(1_500)), ping(at(1_500)));
+    gives_up(&mut server, at(2_000), Stage::Traffic);
+}
+
+#[test]
 fn a_server_that_is_told_the_time_late_still_waits_for_the_answer() {
     let mut server = open_server();
     assert_eq!(server.handle_timeout(at(60_000)), Ok(()));

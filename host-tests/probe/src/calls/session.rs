@@ -62,6 +62,7 @@ calls! {
         session::Server::<8>::next_event,
         session::Server::<8>::notify,
         session::Server::<8>::open_chunk,
+        session::Server::<8>::ping,
         session::Server::<8>::poll_media,
         session::Server::<8>::poll_timeout,
         session::Server::<8>::poll_transmit,
