@@ -1,7 +1,6 @@
 //! `onMetaData`, the description of a stream (Video File Format Specification 10.1, annex E.5).
 
 use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token};
-use crate::bytes::low_u32;
 use crate::command::set_data_frame;
 
 /// The known properties of a stream. Players and servers display them. Decoders use the sequence headers instead.
@@ -84,14 +83,15 @@ impl<'a> Metadata<'a> {
     /// # Errors
     /// The buffer is too small.
     pub fn emit<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b [u8], BufferFull> {
-        let properties = self.properties();
-        let known = || properties.iter().filter_map(|(key, value)| Some((Text::from(*key), (*value)?)));
         let mut encoder = Encoder::new(buffer);
         set_data_frame(&mut encoder, Self::NAME)?;
-        encoder.put_all(&[Token::EcmaArrayStart { len: low_u32(known().count()) }])?;
-        for (key, value) in known() {
-            encoder.put_all(&[Token::Key(key), value])?;
-        }
+        let mut len = 0_u32;
+        self.each(|_, _| {
+            len = len.wrapping_add(1);
+            Ok(())
+        })?;
+        encoder.put_all(&[Token::EcmaArrayStart { len }])?;
+        self.each(|key, value| encoder.put_all(&[Token::Key(key.into()), value]).map(|_| ()))?;
         encoder.put_all(&[Token::End])?;
         Ok(encoder.finish())
     }
@@ -136,23 +136,22 @@ impl<'a> Metadata<'a> {
         }
     }
 
-    fn properties(&self) -> [(&'static str, Option<Token<'a>>); 12] {
-        let (integer, number) =
-            (|value: Option<u32>| value.map(Token::from), |value: Option<f64>| value.map(Token::from));
-        [
-            ("duration", number(self.duration)),
-            ("width", integer(self.width)),
-            ("height", integer(self.height)),
-            ("videodatarate", number(self.video_data_rate)),
-            ("framerate", number(self.frame_rate)),
-            ("videocodecid", integer(self.video_codec)),
-            ("audiodatarate", number(self.audio_data_rate)),
-            ("audiosamplerate", integer(self.audio_sample_rate)),
-            ("audiosamplesize", integer(self.audio_sample_size)),
-            ("stereo", self.stereo.map(Token::from)),
-            ("audiocodecid", integer(self.audio_codec)),
-            ("encoder", self.encoder.map(Token::from)),
-        ]
+    /// Calls `put` with each known property.
+    // One call after another instead of a table: a property that is always unknown costs no flash.
+    fn each(&self, mut put: impl FnMut(&'static str, Token<'a>) -> Result<(), BufferFull>) -> Result<(), BufferFull> {
+        let mut known = |key, value: Option<Token<'a>>| value.map_or(Ok(()), |value| put(key, value));
+        known("duration", self.duration.map(Token::from))?;
+        known("width", self.width.map(Token::from))?;
+        known("height", self.height.map(Token::from))?;
+        known("videodatarate", self.video_data_rate.map(Token::from))?;
+        known("framerate", self.frame_rate.map(Token::from))?;
+        known("videocodecid", self.video_codec.map(Token::from))?;
+        known("audiodatarate", self.audio_data_rate.map(Token::from))?;
+        known("audiosamplerate", self.audio_sample_rate.map(Token::from))?;
+        known("audiosamplesize", self.audio_sample_size.map(Token::from))?;
+        known("stereo", self.stereo.map(Token::from))?;
+        known("audiocodecid", self.audio_codec.map(Token::from))?;
+        known("encoder", self.encoder.map(Token::from))
     }
 }
 

@@ -8,9 +8,10 @@
 use core::fmt;
 
 use super::UnitType;
-use super::sps::{Sps, is_plain};
+use super::sps::{Start, is_plain};
 use crate::bytes::{Cursor, copy};
 use crate::fmt::impl_format;
+use crate::media::bits::Bits;
 use crate::media::video;
 
 /// Why a configuration cannot be parsed or written.
@@ -160,16 +161,17 @@ pub fn sequence_header_size(sps: &[&[u8]], pps: &[&[u8]]) -> usize {
 /// ```
 ///
 /// # Errors
-/// [`AvcConfigError::Sps`] or [`AvcConfigError::Pps`] if a set is missing or wrong, [`AvcConfigError::TooMany`], or
-/// [`AvcConfigError::BufferFull`].
+/// [`AvcConfigError::Sps`] or [`AvcConfigError::Pps`] if a set is missing or is another unit, or if the first SPS ends before
+/// the fields that the header repeats; [`AvcConfigError::TooMany`], or [`AvcConfigError::BufferFull`].
 pub fn sequence_header<'b>(sps: &[&[u8]], pps: &[&[u8]], buffer: &'b mut [u8]) -> Result<&'b [u8], AvcConfigError> {
-    let first = sps.first().and_then(|sps| Sps::parse(sps)).ok_or(AvcConfigError::Sps)?;
-    if sps.iter().any(|set| UnitType::of(set) != Some(UnitType::SPS)) {
+    let is_all = |sets: &[&[u8]], kind| !sets.is_empty() && sets.iter().all(|set| UnitType::of(set) == Some(kind));
+    if !is_all(sps, UnitType::SPS) {
         return Err(AvcConfigError::Sps);
     }
-    if pps.is_empty() || pps.iter().any(|set| UnitType::of(set) != Some(UnitType::PPS)) {
+    if !is_all(pps, UnitType::PPS) {
         return Err(AvcConfigError::Pps);
     }
+    let first = sps.first().and_then(|first| Start::parse(&mut Bits::of_unit(first))).ok_or(AvcConfigError::Sps)?;
     let (Ok(sps_count @ ..=31), Ok(pps_count)) = (u8::try_from(sps.len()), u8::try_from(pps.len())) else {
         return Err(AvcConfigError::TooMany);
     };
@@ -183,7 +185,8 @@ pub fn sequence_header<'b>(sps: &[&[u8]], pps: &[&[u8]], buffer: &'b mut [u8]) -
     out.sets(pps)?;
     if !is_plain(first.profile) {
         let depth = |bits: u8| 0xF8 | bits.wrapping_sub(8);
-        out.put(&[0xFC | first.chroma_format, depth(first.luma_depth), depth(first.chroma_depth), 0]);
+        let format = first.format;
+        out.put(&[0xFC | format.chroma, depth(format.luma_depth), depth(format.chroma_depth), 0]);
     }
     Ok(buffer)
 }

@@ -4,10 +4,42 @@ use super::UnitType;
 use crate::bytes::low_u8;
 use crate::media::bits::Bits;
 
-/// The profiles whose parameter sets have no chroma format and no bit depths: Baseline, Main and Extended. They are 4:2:0
-/// with 8 bits.
+/// The profiles whose parameter sets have no chroma format and no bit depths (7.3.2.1.1): Baseline, Main and Extended. They
+/// are 4:2:0 with 8 bits.
 pub(super) const fn is_plain(profile: u8) -> bool {
     matches!(profile, 66 | 77 | 88)
+}
+
+/// The first fields of a sequence parameter set. A decoder configuration repeats them.
+pub(super) struct Start {
+    pub(super) profile: u8,
+    pub(super) constraints: u8,
+    pub(super) level: u8,
+    pub(super) format: SampleFormat,
+}
+
+/// How the samples of a picture are coded.
+pub(super) struct SampleFormat {
+    pub(super) chroma: u8,
+    has_separate_planes: bool,
+    pub(super) luma_depth: u8,
+    pub(super) chroma_depth: u8,
+}
+
+impl Start {
+    pub(super) fn parse(bits: &mut Bits<'_>) -> Option<Self> {
+        let mut byte = || bits.number(8).map(|byte| low_u8(byte as usize));
+        let [_header, profile, constraints, level] = [byte()?, byte()?, byte()?, byte()?];
+        let _id = bits.exp_golomb()?;
+        let mut format = SampleFormat { chroma: 1, has_separate_planes: false, luma_depth: 8, chroma_depth: 8 };
+        if !is_plain(profile) {
+            format.chroma = at_most(3, bits)?;
+            format.has_separate_planes = format.chroma == 3 && bits.bit()?;
+            format.luma_depth = at_most(6, bits)?.wrapping_add(8);
+            format.chroma_depth = at_most(6, bits)?.wrapping_add(8);
+        }
+        Some(Self { profile, constraints, level, format })
+    }
 }
 
 /// The properties of the pictures in a sequence parameter set.
@@ -42,15 +74,9 @@ impl Sps {
             return None;
         }
         let bits = &mut Bits::of_unit(unit);
-        let (_header, profile) = (bits.number(8)?, low_u8(bits.number(8)? as usize));
-        let (constraints, level) = (low_u8(bits.number(8)? as usize), low_u8(bits.number(8)? as usize));
-        let _id = bits.exp_golomb()?;
-        let (mut chroma_format, mut separate_planes, mut luma_depth, mut chroma_depth) = (1, false, 8, 8);
-        if has_chroma_format(profile) {
-            chroma_format = at_most(3, bits)?;
-            separate_planes = chroma_format == 3 && bits.bit()?;
-            luma_depth = at_most(6, bits)?.wrapping_add(8);
-            chroma_depth = at_most(6, bits)?.wrapping_add(8);
+        let Start { profile, constraints, level, format } = Start::parse(bits)?;
+        let SampleFormat { chroma: chroma_format, has_separate_planes, luma_depth, chroma_depth } = format;
+        if !is_plain(profile) {
             let _lossless = bits.bit()?;
             if bits.bit()? {
                 skip_scaling_lists(if chroma_format == 3 { 12 } else { 8 }, bits)?;
@@ -67,7 +93,7 @@ impl Sps {
         let _direct_8x8 = bits.bit()?;
 
         let fields = if frames_only { 1 } else { 2 };
-        let is_subsampled = |from, to| !separate_planes && (from..=to).contains(&chroma_format);
+        let is_subsampled = |from, to| !has_separate_planes && (from..=to).contains(&chroma_format);
         let unit_width = if is_subsampled(1, 2) { 2 } else { 1 };
         let unit_height = if is_subsampled(1, 1) { 2_u32.wrapping_mul(fields) } else { fields };
         let (mut width, mut height) = (blocks(columns, 1)?, blocks(rows, fields)?);
@@ -90,11 +116,6 @@ impl Sps {
             height,
         })
     }
-}
-
-/// The profiles that have these fields by 7.3.2.1.1.
-const fn has_chroma_format(profile: u8) -> bool {
-    matches!(profile, 100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135)
 }
 
 /// Reads a number. Returns `None` if it is more than `limit`.

@@ -93,7 +93,8 @@ fn item_110_a_configuration_that_cannot_be_is_refused() {
         assert!(!error.to_string().is_empty());
     };
     check(&[], &[&pps], AvcConfigError::Sps);
-    check(&[&sps[..6]], &[&pps], AvcConfigError::Sps);
+    check(&[&sps[..3]], &[&pps], AvcConfigError::Sps);
+    check(&[&hex(SPS[3])[..4]], &[&pps], AvcConfigError::Sps);
     check(&[&pps], &[&pps], AvcConfigError::Sps);
     check(&[&sps, &pps], &[&pps], AvcConfigError::Sps);
     check(&[&sps], &[], AvcConfigError::Pps);
