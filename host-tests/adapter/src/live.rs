@@ -32,7 +32,7 @@ const URL: &str = "rtmp://10.0.0.2:1935/live/test";
 /// Baseline, 160 × 120.
 const SPS: &[u8] = b"\x67\x42\xC0\x1E\xDA\x02\x80\xBF\xE5\x84";
 const PPS: &[u8] = b"\x68\xCE\x3C\x80";
-pub(crate) const TRACKS: Tracks = Tracks::h264(SPS, PPS).aac(&[0x12, 0x10]);
+pub(crate) const TRACKS: Tracks = Tracks::h264(SPS, PPS).size(160, 120).aac(&[0x12, 0x10]);
 /// No test may take longer than this: a bound against hanging, not a measure of speed.
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -3,9 +3,9 @@
 use core::slice::from_ref;
 
 use embedded_rtmp::media::FrameClass;
-use embedded_rtmp::media::audio;
 use embedded_rtmp::media::avc::UnitType;
 use embedded_rtmp::media::video::{AvcPacket, FrameType, HEADER_SIZE, VideoTagHeader};
+use embedded_rtmp::message::Timestamp;
 
 use super::tracks::Tracks;
 use crate::fmt::impl_format;
@@ -64,7 +64,10 @@ fn is_slice(unit: &[u8]) -> bool {
 /// The length before each NAL unit.
 const LENGTH_SIZE: usize = 4;
 
-/// What a send carries.
+/// The payload of a message whose source is gone.
+static ZEROS: [u8; 64] = [0; 64];
+
+/// What a message carries.
 #[derive(Clone, Copy)]
 pub(super) enum Content<'f> {
     Picture(Picture<'f>),
@@ -77,11 +80,24 @@ pub(super) struct Message<'f> {
     /// The header, which is made when the message is accepted.
     header: [u8; HEADER_SIZE],
     header_size: u8,
+    pub(super) timestamp: Timestamp,
+    /// Bytes of the payload, header included.
+    pub(super) length: u32,
 }
 
 impl<'f> Message<'f> {
     pub(super) fn new(content: Content<'f>) -> Self {
-        Self { content, header: [0; HEADER_SIZE], header_size: 0 }
+        Self { content, header: [0; HEADER_SIZE], header_size: 0, timestamp: Timestamp(0), length: 0 }
+    }
+
+    /// A message of this payload.
+    pub(super) fn header(payload: &'f [u8], timestamp: Timestamp) -> Self {
+        Self { timestamp, length: payload.len() as u32, ..Self::new(Content::Sound(0, payload)) }
+    }
+
+    /// Zeros for the rest of any message. As its own length is 0, all its bytes are the first ones.
+    pub(super) fn zeros() -> Self {
+        Self::new(Content::Sound(0, &ZEROS))
     }
 
     /// When it is to be decoded, in microseconds of the source's clock.
@@ -99,27 +115,25 @@ impl<'f> Message<'f> {
         }
     }
 
-    /// Makes the header. Returns whether the tracks have such content.
+    /// Makes the header, and counts the bytes. Returns whether the tracks have such content.
     pub(super) fn make_header(&mut self, tracks: &Tracks) -> bool {
-        let mut short = [0; audio::HEADER_SIZE];
-        let header = match &self.content {
-            Content::Picture(_) if !tracks.is_configured() => return false,
+        self.header_size = match &self.content {
+            Content::Picture(_) if !tracks.is_configured() => 0,
             Content::Picture(picture) => {
                 let frame = if picture.is_key { FrameType::KEY } else { FrameType::INTER };
                 let ahead = picture.pts.wrapping_sub(picture.dts) as i64;
                 // No encoder reorders over more than the 35 minutes of 32 bits.
                 let composition_time = (ahead as i32) / 1_000;
                 let header = VideoTagHeader::Avc { frame, packet: AvcPacket::NAL_UNITS, composition_time };
-                header.emit(&mut self.header);
-                self.header_size = HEADER_SIZE as u8;
-                return true;
+                header.emit(&mut self.header).len() as u8
             }
-            Content::Sound(..) => tracks.audio_header(&mut short),
+            Content::Sound(..) => tracks.audio_header(&mut self.header),
         };
-        let Some(header) = header else { return false };
-        self.header_size = header.len() as u8;
-        self.header.iter_mut().zip(header).for_each(|(to, from)| *to = *from);
-        true
+        let (units, length_size) = self.units();
+        let length =
+            units.fold(self.header_size.into(), |sum: usize, unit| sum.saturating_add(length_size + unit.len()));
+        self.length = u32::try_from(length).unwrap_or(u32::MAX);
+        self.header_size > 0
     }
 
     /// The units of which the payload consists, and the bytes of the length before each.
@@ -133,12 +147,6 @@ impl<'f> Message<'f> {
             length_size > 0 && matches!(kind, None | Some(UnitType::SPS | UnitType::PPS | UnitType::DELIMITER))
         };
         (units.iter().copied().filter(move |unit| !is_left_out(unit)), length_size)
-    }
-
-    /// The bytes of the payload.
-    pub(super) fn len(&self) -> usize {
-        let (units, length_size) = self.units();
-        units.fold(self.header_size.into(), |sum: usize, unit| sum.saturating_add(length_size + unit.len()))
     }
 
     /// The payload from `at` to the end of the part in which that lies. `length` is memory for the length of a unit.
@@ -180,7 +188,7 @@ mod tests {
             whole.push(*first);
         }
         let mut in_parts = Vec::new();
-        while in_parts.len() < message.len() {
+        while in_parts.len() < message.length as usize {
             in_parts.extend_from_slice(message.part(in_parts.len(), &mut [0; 4]));
         }
         assert_eq!(whole, in_parts);

@@ -12,10 +12,13 @@ mod message;
 mod over;
 mod retry;
 mod runner;
+mod sending;
 mod shared;
+mod slot;
 mod status;
 mod timeline;
 mod tracks;
+mod wakers;
 
 pub use config::Config;
 pub use message::Picture;
@@ -37,7 +40,8 @@ use static_cell::{ConstStaticCell, StaticCell};
 
 use self::message::{Content, Message};
 use self::runner::OverNet;
-use self::shared::{AUDIO, Shared, VIDEO};
+use self::shared::Shared;
+use self::slot::{AUDIO, VIDEO};
 use crate::buffers::Memory;
 use crate::client::connection::Connection;
 use crate::fmt::impl_format;

@@ -169,7 +169,6 @@ pub(super) async fn end<T: Transport>(shared: &RefCell<Shared<T>>, error: Option
             shared.connection.end(Error::Unfinished);
         }
         shared.finish(if is_stopped { Phase::Stopping } else { shared.phase() });
-        shared.forget();
         if let Some(error) = error {
             shared.connection.end(error);
         }

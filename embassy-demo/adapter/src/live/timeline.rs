@@ -17,8 +17,8 @@ const LEAP: i32 = 5_000;
 /// All times in milliseconds are modulo 2³².
 #[derive(Default)]
 pub(super) struct Timeline {
-    /// The source's time in microseconds at the stream's time 0.
-    zero: u64,
+    /// The source's time at the stream's time 0.
+    zero: u32,
     has_begun: bool,
     is_broken: bool,
     /// Of each kind: the timestamp of the last message, and our time then.
@@ -31,11 +31,13 @@ impl Timeline {
     ///
     /// `None` after the source's clock has jumped, until a message comes that `may_continue`: a keyframe.
     pub(super) fn place(&mut self, kind: usize, time: u64, may_continue: bool, now: u32) -> Option<Timestamp> {
+        let time = (time / 1_000) as u32;
         if !self.has_begun {
             *self = Self { zero: time, has_begun: true, is_broken: false, last: [(0, now); 2] };
         }
         let (last, at) = self.last.get(kind).copied().unwrap_or_default();
-        let step = self.millis(time).wrapping_sub(last) as i32;
+        let mut millis = time.wrapping_sub(self.zero);
+        let step = millis.wrapping_sub(last) as i32;
         let elapsed = now.wrapping_sub(at) as i32;
         self.is_broken |= step < -JITTER || step.saturating_sub(elapsed) > LEAP;
         if self.is_broken {
@@ -43,13 +45,13 @@ impl Timeline {
                 return None;
             }
             let (latest, at) = self.latest();
-            let next = latest.wrapping_add(now.wrapping_sub(at)).wrapping_add(1);
-            self.zero = time.wrapping_sub(u64::from(next).wrapping_mul(1_000));
+            millis = latest.wrapping_add(now.wrapping_sub(at)).wrapping_add(1);
+            self.zero = time.wrapping_sub(millis);
             self.is_broken = false;
-            self.last = [(next, now); 2];
+            self.last = [(millis, now); 2];
+        } else if step < 0 {
+            millis = last;
         }
-        let millis = self.millis(time);
-        let millis = if (millis.wrapping_sub(last) as i32) < 0 { last } else { millis };
         if let Some(place) = self.last.get_mut(kind) {
             *place = (millis, now);
         }
@@ -64,11 +66,6 @@ impl Timeline {
     fn latest(&self) -> (u32, u32) {
         let [a, b] = self.last;
         if (a.0.wrapping_sub(b.0) as i32) < 0 { b } else { a }
-    }
-
-    fn millis(&self, time: u64) -> u32 {
-        let since = time.wrapping_sub(self.zero);
-        if (since as i64) < 0 { ((since.wrapping_neg() / 1_000) as u32).wrapping_neg() } else { (since / 1_000) as u32 }
     }
 }
 

@@ -1,11 +1,11 @@
 //! What the stream consists of, and the headers that a server needs before the first frame.
 
 use embedded_rtmp::media::audio::{AacPacket, AudioTagHeader, Format, HEADER_SIZE, Sound};
-use embedded_rtmp::media::avc::{Sps, UnitType, sequence_header};
+use embedded_rtmp::media::avc::{UnitType, sequence_header};
 use embedded_rtmp::media::metadata::Metadata;
-use embedded_rtmp::media::video::Codec;
-use embedded_rtmp::message::MessageKind;
+use embedded_rtmp::media::video::{self, Codec};
 
+use super::slot::{DATA, VIDEO};
 use crate::fmt::impl_format;
 
 /// The most bytes that the parameter sets of [`Tracks::h264`] can have together.
@@ -28,7 +28,7 @@ const HEADER: usize = 192;
 /// const SPS: &[u8] = b"\x67\x42\xC0\x1E\xDA\x02\x80\xBF\xE5\x84";
 /// const PPS: &[u8] = b"\x68\xCE\x3C\x80";
 /// // AAC LC, 44,100 Hz, stereo.
-/// const TRACKS: Tracks = Tracks::h264(SPS, PPS).aac(&[0x12, 0x10]);
+/// const TRACKS: Tracks = Tracks::h264(SPS, PPS).size(640, 360).aac(&[0x12, 0x10]);
 /// ```
 #[derive(Clone, Copy)]
 pub struct Tracks {
@@ -37,6 +37,8 @@ pub struct Tracks {
     sets: [u8; MAX_PARAMETER_SETS],
     sps: u8,
     pps: u8,
+    /// The width and the height of the pictures, if the caller has given them.
+    size: Option<(u16, u16)>,
     audio: Audio,
 }
 
@@ -55,7 +57,8 @@ impl_format!(
 
 impl Tracks {
     /// No tracks: nothing is sent.
-    pub const NONE: Self = Self { has_video: false, sets: [0; MAX_PARAMETER_SETS], sps: 0, pps: 0, audio: Audio::None };
+    pub const NONE: Self =
+        Self { has_video: false, sets: [0; MAX_PARAMETER_SETS], sps: 0, pps: 0, size: None, audio: Audio::None };
 
     /// H.264 video with these parameter sets: NAL units of type 7 and 8, without start codes.
     ///
@@ -74,6 +77,12 @@ impl Tracks {
     /// H.264 video whose parameter sets come in band. Pictures are dropped until one has both.
     pub const fn h264_in_band() -> Self {
         Self { has_video: true, ..Self::NONE }
+    }
+
+    /// The same tracks with the size of the pictures in pixels, for the metadata. Without it the metadata has none; decoders
+    /// read the size from the parameter sets. `embedded_rtmp::media::avc::Sps` finds it there.
+    pub const fn size(self, width: u16, height: u16) -> Self {
+        Self { size: Some((width, height)), ..self }
     }
 
     /// The same video and no other audio than AAC with this configuration: an AudioSpecificConfig (ISO/IEC 14496-3, section
@@ -123,41 +132,24 @@ impl Tracks {
     pub(super) fn take_in_band(&mut self, units: &[&[u8]]) -> bool {
         let find = |kind| units.iter().copied().find(|unit| UnitType::of(unit) == Some(kind));
         let (Some(sps), Some(pps)) = (find(UnitType::SPS), find(UnitType::PPS)) else { return false };
-        if (sps, pps) == (self.sps(), self.pps()) || sps.len() + pps.len() > MAX_PARAMETER_SETS {
+        if !self.has_video || (sps, pps) == (self.sps(), self.pps()) {
             return false;
         }
-        *self = Self { audio: self.audio, ..Self::h264(sps, pps) };
+        let Some((sets, _)) = self.sets.split_at_mut_checked(sps.len() + pps.len()) else { return false };
+        sets.iter_mut().zip(sps.iter().chain(pps)).for_each(|(to, from)| *to = *from);
+        (self.sps, self.pps) = (sps.len() as u8, pps.len() as u8);
         true
     }
 
-    /// The bytes before an audio frame, in `buffer`.
-    pub(super) fn audio_header<'b>(&self, buffer: &'b mut [u8; HEADER_SIZE]) -> Option<&'b [u8]> {
-        match self.audio {
-            Audio::None => None,
-            Audio::Aac(..) => Some(AudioTagHeader::Aac(AacPacket::RAW).emit(buffer)),
-            Audio::Other(sound) => Some(AudioTagHeader::Other(sound).emit(buffer)),
-        }
-    }
-}
-
-/// What is sent before the first frame, in this order.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Header {
-    Metadata,
-    Video,
-    Audio,
-}
-
-impl Header {
-    pub(super) const ALL: [Header; 3] = [Header::Metadata, Header::Video, Header::Audio];
-
-    /// The message that carries it.
-    pub(super) const fn kind(self) -> MessageKind {
-        match self {
-            Self::Metadata => MessageKind::DATA,
-            Self::Video => MessageKind::VIDEO,
-            Self::Audio => MessageKind::AUDIO,
-        }
+    /// Makes the bytes before an audio frame. Returns their number; 0 if there is no audio.
+    pub(super) fn audio_header(&self, buffer: &mut [u8; video::HEADER_SIZE]) -> u8 {
+        let Some(buffer) = buffer.first_chunk_mut() else { return 0 };
+        let header = match self.audio {
+            Audio::None => return 0,
+            Audio::Aac(..) => AudioTagHeader::Aac(AacPacket::RAW),
+            Audio::Other(sound) => AudioTagHeader::Other(sound),
+        };
+        header.emit(buffer).len() as u8
     }
 }
 
@@ -166,14 +158,13 @@ type HeaderBuffer = [u8; HEADER];
 pub(super) const HEADER_BUFFER: HeaderBuffer = [0; HEADER];
 
 impl Tracks {
-    /// The payload of a header's message; `None` if the tracks need none.
-    pub(super) fn header<'b>(&self, header: Header, buffer: &'b mut HeaderBuffer) -> Option<&'b [u8]> {
-        match header {
-            // The size of the pictures is not known before the parameter sets.
-            Header::Metadata if self.has_video && !self.is_configured() => None,
-            Header::Metadata => self.metadata(buffer),
-            Header::Video => sequence_header(&[self.sps()], &[self.pps()], buffer).ok(),
-            Header::Audio => match self.audio {
+    /// The message that is sent in a slot before the first frame; `None` if the tracks need none.
+    pub(super) fn header<'b>(&self, slot: usize, buffer: &'b mut HeaderBuffer) -> Option<&'b [u8]> {
+        match slot {
+            VIDEO => sequence_header(&[self.sps()], &[self.pps()], buffer).ok(),
+            DATA if self.has_video && !self.is_configured() => None,
+            DATA => self.metadata(buffer),
+            _ => match self.audio {
                 Audio::Aac(config, length) => {
                     let (header, body) = buffer.split_first_chunk_mut::<HEADER_SIZE>()?;
                     AudioTagHeader::Aac(AacPacket::SEQUENCE_HEADER).emit(header);
@@ -186,10 +177,9 @@ impl Tracks {
     }
 
     fn metadata<'b>(&self, buffer: &'b mut HeaderBuffer) -> Option<&'b [u8]> {
-        let size = Sps::parse(self.sps());
         let metadata = Metadata {
-            width: size.map(|size| size.width),
-            height: size.map(|size| size.height),
+            width: self.size.map(|(width, _)| width.into()),
+            height: self.size.map(|(_, height)| height.into()),
             video_codec: self.is_configured().then_some(Codec::AVC.0.into()),
             audio_codec: match self.audio {
                 Audio::None => None,

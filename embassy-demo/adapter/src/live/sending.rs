@@ -1,0 +1,372 @@
+//! Sending messages: which are accepted, and which goes next.
+//!
+//! - A chunk that was begun is finished first, by its owner.
+//! - Between chunks, audio goes before video, and headers before both.
+//! - If there is no room, all wait. Only the runner registers with the transport, and wakes the senders when there is room.
+
+use core::task::{Context, Poll, Waker};
+
+use embedded_rtmp::media::FrameClass;
+use embedded_rtmp::message::MAX_MESSAGE_LENGTH;
+use embedded_rtmp::session::RequestError;
+use embedded_rtmp::time::Instant;
+
+use super::message::{Content, Message};
+use super::shared::Shared;
+use super::slot::{AUDIO, By, DATA, Open, Slot, VIDEO, kind};
+use super::status::{Phase, Tally};
+use super::tracks::HEADER_BUFFER;
+use super::{DropReason, SendOutcome};
+use crate::client::connection::Connection;
+use crate::clock::{clock, has_passed, later, wake_at};
+use crate::transport::Transport;
+
+/// What became of an attempt to write a message.
+enum Progress {
+    /// It is not its turn, there is no room, or nothing of it fits.
+    Nothing,
+    Some,
+    /// The last byte is out.
+    All,
+}
+
+impl<T: Transport> Shared<T> {
+    fn slot(&mut self, me: usize) -> &mut Slot {
+        let [audio, video, data] = &mut self.slots;
+        match me {
+            AUDIO => audio,
+            VIDEO => video,
+            _ => data,
+        }
+    }
+
+    fn tally(&mut self, me: usize) -> &mut Tally {
+        if me == AUDIO { &mut self.counters.audio } else { &mut self.counters.video }
+    }
+
+    fn count_dropped(&mut self, me: usize) {
+        let tally = self.tally(me);
+        tally.dropped = tally.dropped.wrapping_add(1);
+    }
+
+    /// Accepts a send, whose ticket it returns.
+    fn claim(&mut self, me: usize, message: &mut Message<'_>) -> Result<u32, DropReason> {
+        let (now, class) = (clock(), message.class());
+        let awaited_keyframe = self.policy.awaits_keyframe();
+        if let Err(why) = self.admit(me, class, message, now) {
+            self.count_dropped(me);
+            // A keyframe that was dropped is asked for again; others once.
+            let is_needed = class == FrameClass::Keyframe || (class == FrameClass::Inter && !awaited_keyframe);
+            if is_needed && self.phase() == Phase::Live {
+                self.lose_video();
+            }
+            return Err(why);
+        }
+        let deadline = later(now, self.config.send_timeout);
+        let slot = self.slot(me);
+        (slot.is_owned, slot.class, slot.awaited_keyframe, slot.deadline) = (true, class, awaited_keyframe, deadline);
+        Ok(slot.ticket)
+    }
+
+    fn admit(
+        &mut self,
+        me: usize,
+        class: FrameClass,
+        message: &mut Message<'_>,
+        now: Instant,
+    ) -> Result<(), DropReason> {
+        if self.phase() != Phase::Live || !self.is_wanted {
+            return Err(DropReason::Offline);
+        }
+        if self.slot(me).is_owned {
+            return Err(DropReason::Busy);
+        }
+        if let Content::Picture(picture) = &message.content
+            && self.tracks.take_in_band(picture.units)
+        {
+            self.announce();
+        }
+        if !message.make_header(&self.tracks) {
+            return Err(DropReason::NoTrack);
+        }
+        if message.length > MAX_MESSAGE_LENGTH {
+            return Err(DropReason::TooLarge);
+        }
+        let millis = now.as_millis() as u32;
+        let may_continue = class == FrameClass::Keyframe || (me == AUDIO && !self.tracks.has_video());
+        let timestamp = self.timeline.place(me, message.time(), may_continue, millis).ok_or(DropReason::Late)?;
+        message.timestamp = timestamp;
+        self.late = self.lateness.of(timestamp, millis);
+        if self.policy.admit(class, self.late) { Ok(()) } else { Err(DropReason::Late) }
+    }
+
+    /// Sends as much of a message as there is room for.
+    #[inline(never)]
+    pub(super) fn poll_send(
+        &mut self,
+        me: usize,
+        ticket: &mut Option<u32>,
+        message: &mut Message<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<SendOutcome> {
+        let mine = match *ticket {
+            Some(mine) => mine,
+            None => match self.claim(me, message) {
+                Ok(mine) => *ticket.insert(mine),
+                Err(why) => return Poll::Ready(SendOutcome::Dropped(why)),
+            },
+        };
+        let slot = self.slot(me);
+        if slot.ticket != mine {
+            return Poll::Ready(SendOutcome::Dropped(slot.ended));
+        }
+        let could_read = self.connection.client.wants_input();
+        let progress = match self.write(me, By::Owner, message) {
+            Ok(Progress::All) => {
+                self.sent(me, message.length);
+                return Poll::Ready(SendOutcome::Sent);
+            }
+            Ok(progress) => progress,
+            Err(_) => {
+                // The server has ended the stream; the runner learns of it by itself.
+                self.end(me, DropReason::Offline);
+                return Poll::Ready(SendOutcome::Dropped(DropReason::Offline));
+            }
+        };
+        let slot = self.slot(me);
+        slot.waker.register(cx.waker());
+        slot.is_waiting = true;
+        let is_full = !self.connection.transport.has_room();
+        // The session can read again after what it had to send first.
+        if is_full || (!could_read && self.connection.client.wants_input()) {
+            self.runner.wake();
+        }
+        if !is_full && matches!(progress, Progress::Some) {
+            // The end of a chunk: another one may have waited for it.
+            self.wake_others(me);
+        }
+        Poll::Pending
+    }
+
+    /// The last byte of an owner's message is out.
+    fn sent(&mut self, me: usize, length: u32) {
+        let tally = self.tally(me);
+        tally.sent = tally.sent.wrapping_add(1);
+        self.counters.bytes = self.counters.bytes.wrapping_add(length.into());
+        if self.slot(me).class == FrameClass::Keyframe {
+            self.is_keyframe_wanted = false;
+        }
+        self.measure();
+        self.release(me);
+    }
+
+    /// Ends the send that owns a slot. The message, if it is open, is left to the runner.
+    #[inline(never)]
+    pub(super) fn end(&mut self, me: usize, why: DropReason) {
+        if !self.slot(me).is_owned {
+            return;
+        }
+        let is_cut = !self.take_back(me);
+        let slot = self.slot(me);
+        slot.ended = why;
+        if let Some(open) = slot.open.as_mut().filter(|_| is_cut) {
+            open.by = By::Nobody;
+        }
+        if me == VIDEO && (is_cut || slot.class != FrameClass::Disposable) {
+            self.lose_video();
+        }
+        self.count_dropped(me);
+        self.slot(me).waker.wake();
+        self.release(me);
+    }
+
+    /// The future of a send is gone. If nothing was out, the send has not happened.
+    pub(super) fn abandon(&mut self, me: usize, ticket: u32) {
+        let slot = self.slot(me);
+        if slot.ticket != ticket {
+            return;
+        }
+        if !self.take_back(me) {
+            return self.end(me, DropReason::Late);
+        }
+        if self.slot(me).awaited_keyframe {
+            self.policy.await_keyframe();
+        }
+        self.release(me);
+    }
+
+    /// Takes back the owner's message. Returns `false` if some of its bytes are out.
+    fn take_back(&mut self, me: usize) -> bool {
+        match self.slot(me).open {
+            Some(Open { csid, by: By::Owner }) => {
+                let is_back = self.connection.client.cancel_media(csid);
+                if is_back {
+                    self.slot(me).open = None;
+                }
+                is_back
+            }
+            _ => true,
+        }
+    }
+
+    /// The slot is free for the next send.
+    #[inline(never)]
+    fn release(&mut self, me: usize) {
+        let slot = self.slot(me);
+        (slot.is_owned, slot.is_waiting) = (false, false);
+        slot.ticket = slot.ticket.wrapping_add(1);
+        self.wake_others(me);
+    }
+
+    /// Wakes those that may have waited for a sender to give way.
+    #[inline(never)]
+    fn wake_others(&mut self, me: usize) {
+        let other = self.slot(1 - me);
+        if other.is_waiting {
+            other.waker.wake();
+        }
+        if !self.is_wanted || self.has_headers() || self.slots.iter().any(|slot| slot.is_open_by(By::Nobody)) {
+            self.runner.wake();
+        }
+    }
+
+    /// Returns whether a header is due.
+    fn has_headers(&self) -> bool {
+        self.slots.iter().any(|slot| slot.is_header_due)
+    }
+
+    /// Measures what arrives at the peer.
+    #[inline(never)]
+    fn measure(&mut self) {
+        let transport = &self.connection.transport;
+        let sent = transport.traffic().sent;
+        let acknowledged = transport.unacknowledged().map(|bytes| sent.wrapping_sub(bytes as u32));
+        self.goodput.update(clock(), sent, acknowledged.or(self.connection.client.acknowledged()));
+    }
+
+    /// Returns how many bytes of a slot's message may be written now; `None` if it is the turn of another one or there is
+    /// no room.
+    fn turn(&mut self, me: usize) -> Option<usize> {
+        let gives_way = me == VIDEO && self.slot(AUDIO).is_waiting && !self.has_headers();
+        let csid = self.slot(me).open.map(|open| open.csid);
+        let limit = match self.connection.client.open_chunk() {
+            Some((open, left)) if Some(open) == csid => {
+                if gives_way {
+                    left as usize
+                } else {
+                    usize::MAX
+                }
+            }
+            None if !gives_way => usize::MAX,
+            _ => return None,
+        };
+        self.connection.transport.has_room().then_some(limit)
+    }
+
+    /// Writes as much of a message as its turn and the room allow. Begins it if no message of the kind is open.
+    #[inline(never)]
+    fn write(&mut self, me: usize, by: By, message: &Message<'_>) -> Result<Progress, RequestError> {
+        let has_headers = self.has_headers();
+        let mut progress = Progress::Nothing;
+        while let Some(limit) = self.turn(me) {
+            let Connection { client, transport, .. } = &mut self.connection;
+            let csid = match self.slots.get(me).and_then(|slot| slot.open) {
+                Some(open) if open.by == by => open.csid,
+                None if by != By::Owner || !has_headers => {
+                    let stream = client.publishing().ok_or(RequestError::State)?;
+                    let csid = client.begin_media(kind(me), stream, message.timestamp, message.length)?;
+                    self.slot(me).open = Some(Open { csid, by });
+                    continue;
+                }
+                _ => break,
+            };
+            let at_hand = limit.min(client.media_left(csid).unwrap_or(0) as usize);
+            transport.announce(&mut || client.media_len(csid, at_hand));
+            let mut limit = limit;
+            let mut written = 0_usize;
+            let _ = transport.poll_write(&mut Context::from_waker(Waker::noop()), &mut |room| {
+                while let Some(left) = client.media_left(csid) {
+                    let mut size = [0; 4];
+                    let part = message.part(message.length.saturating_sub(left) as usize, &mut size);
+                    let part = part.get(..limit).unwrap_or(part);
+                    let more = client.poll_media(csid, part, room.get_mut(written..).unwrap_or_default());
+                    limit = limit.saturating_sub(more.taken);
+                    written = written.saturating_add(more.written);
+                    if more.taken == 0 || limit == 0 || written == room.len() {
+                        break;
+                    }
+                }
+                written
+            });
+            if client.media_left(csid).is_none() {
+                self.slot(me).open = None;
+                return Ok(Progress::All);
+            }
+            if written == 0 {
+                break;
+            }
+            progress = Progress::Some;
+        }
+        Ok(progress)
+    }
+
+    /// Writes the headers that are due, and what is left of messages that have lost their owner.
+    fn write_without_owner(&mut self) {
+        for me in [DATA, VIDEO, AUDIO] {
+            let slot = self.slot(me);
+            let (open, is_due) = (slot.open.map(|open| open.by), slot.is_header_due);
+            let mut buffer = HEADER_BUFFER;
+            let (by, message) = match open {
+                Some(By::Nobody) => (By::Nobody, Message::zeros()),
+                Some(By::Owner) => continue,
+                _ if !is_due => continue,
+                _ => match self.tracks.header(me, &mut buffer) {
+                    Some(payload) => (By::Header, Message::header(payload, self.timeline.position())),
+                    None => {
+                        self.slot(me).is_header_due = false;
+                        continue;
+                    }
+                },
+            };
+            if let (Ok(Progress::All), By::Header) = (self.write(me, by, &message), by) {
+                self.slot(me).is_header_due = false;
+            }
+        }
+    }
+
+    /// The runner's part while the stream is live. Ready when the connection is over or the stream is to be ended.
+    #[inline(never)]
+    pub(super) fn poll_live(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let now = clock();
+        for me in [AUDIO, VIDEO] {
+            let is_wanted = self.is_wanted;
+            let slot = self.slot(me);
+            if now >= slot.deadline {
+                self.end(me, DropReason::Late);
+            } else if !is_wanted && slot.open.is_none() {
+                self.end(me, DropReason::Offline);
+            }
+        }
+        loop {
+            if self.connection.advance(cx).is_err() {
+                return Poll::Ready(());
+            }
+            let before = self.connection.transport.traffic().sent;
+            self.write_without_owner();
+            if self.connection.transport.traffic().sent == before {
+                break;
+            }
+        }
+        self.measure();
+        if self.connection.transport.has_room() {
+            self.slots.iter().filter(|slot| slot.is_waiting).for_each(|slot| slot.waker.wake());
+        }
+        if !self.is_wanted && (self.is_settled() || has_passed(self.stop_by, cx)) {
+            return Poll::Ready(());
+        }
+        for slot in self.slots.iter().filter(|slot| slot.is_owned) {
+            wake_at(slot.deadline, cx);
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,92 @@
+//! The messages of one kind: which send may write, and which message is open.
+//!
+//! ```text
+//!            claim()                the first byte              the last byte
+//!   free ──────────────► waiting ──────────────────► open ───────────────────► free
+//!     ▲                     │ end()                    │ end()
+//!     ├─────────────────────┘                          ▼
+//!     └──────────────────────────────────────────── orphan
+//!                  the runner has written the rest as zeros
+//! ```
+//!
+//! A ticket number identifies the owner of a slot. A new ticket takes the slot away from it: its future was dropped, the send
+//! took too long, the stream was stopped, or the connection was lost. The runner completes the message of an orphan, and
+//! the next send of the kind waits for that.
+
+use embedded_rtmp::chunk::ChunkStreamId;
+use embedded_rtmp::media::FrameClass;
+use embedded_rtmp::message::MessageKind;
+use embedded_rtmp::time::Instant;
+
+use super::DropReason;
+use super::wakers::TaskWaker;
+
+pub(super) const AUDIO: usize = 0;
+pub(super) const VIDEO: usize = 1;
+/// The metadata, which has no owner.
+pub(super) const DATA: usize = 2;
+
+pub(super) const fn kind(slot: usize) -> MessageKind {
+    match slot {
+        AUDIO => MessageKind::AUDIO,
+        VIDEO => MessageKind::VIDEO,
+        _ => MessageKind::DATA,
+    }
+}
+
+/// Who writes a message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    /// The owner of the slot.
+    Owner,
+    /// The runner: it is the header of the kind.
+    Header,
+    /// The runner writes zeros: its owner has gone, or it is a header that is no longer valid.
+    Nobody,
+}
+
+/// A message that was begun.
+#[derive(Clone, Copy)]
+pub(super) struct Open {
+    pub(super) csid: ChunkStreamId,
+    pub(super) by: By,
+}
+
+pub(super) struct Slot {
+    pub(super) open: Option<Open>,
+    /// The header of the kind is to be sent before any other message.
+    pub(super) is_header_due: bool,
+    pub(super) is_owned: bool,
+    /// The owner waits for its turn or for room.
+    pub(super) is_waiting: bool,
+    /// Video waited for a keyframe before the owner came.
+    pub(super) awaited_keyframe: bool,
+    pub(super) class: FrameClass,
+    /// Why the last send was ended, if it was.
+    pub(super) ended: DropReason,
+    /// The number of the send that owns the slot, or will own it next.
+    pub(super) ticket: u32,
+    /// When the owner's time is up.
+    pub(super) deadline: Instant,
+    pub(super) waker: TaskWaker,
+}
+
+impl Slot {
+    pub(super) const NONE: Self = Self {
+        open: None,
+        is_header_due: false,
+        is_owned: false,
+        is_waiting: false,
+        awaited_keyframe: false,
+        class: FrameClass::Inter,
+        ended: DropReason::Offline,
+        ticket: 0,
+        deadline: Instant::from_micros(0),
+        waker: TaskWaker::NONE,
+    };
+
+    /// Returns whether a message is open that `by` writes.
+    pub(super) fn is_open_by(&self, by: By) -> bool {
+        self.open.is_some_and(|open| open.by == by)
+    }
+}
