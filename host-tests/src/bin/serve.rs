@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use embedded_rtmp::relay::RelayConfig;
 use embedded_rtmp::session::ServerConfig;
 use host_tests::arguments::{self, progress_target, stop_flag};
 use host_tests::serve::{Event, Listeners, Options, Played, Recorded};
@@ -75,6 +76,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         ring: arguments.ring as usize,
         max_connections: arguments.max_connections as usize,
         config,
+        relay: RelayConfig::new(),
     };
     let mut teller = Teller { quiet: arguments.quiet, bar: bar.clone(), recorded: Vec::new(), played: Vec::new() };
     for address in &addresses {

@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use embedded_rtmp::command::{Status, code};
 use embedded_rtmp::message::StreamId;
 use embedded_rtmp::relay::{
-    Accepted, PeerId, Played as Counts, Player, PlayerIndex, PublishAnswer, Publisher, PumpError, RelayRejection,
-    StreamIndex, StreamName,
+    Accepted, PeerId, Played as Counts, Player, PlayerIndex, PublishAnswer, Publisher, PumpError, RelayEvent,
+    RelayRejection, StreamIndex, StreamName,
 };
 use embedded_rtmp::session::{Server, ServerEvent};
 use embedded_rtmp::time::Instant;
@@ -21,12 +21,17 @@ use crate::net::entropy;
 /// reach them later; without waiting, each would have a write for every segment that comes from the publisher.
 const MAX_NEWS: usize = 16 * 1024;
 
-/// A stream that is being published.
-struct Live {
+/// What a client publishes, or wants to publish.
+struct Publication {
     id: StreamId,
     key: Vec<u8>,
-    stream: StreamIndex,
     recording: Option<Recording>,
+}
+
+/// A stream that is being published.
+struct Live {
+    publication: Publication,
+    stream: StreamIndex,
     /// Bytes that came since the players had a turn.
     news: usize,
     /// The end of a message came since then.
@@ -47,6 +52,8 @@ pub(super) struct Client {
     id: PeerId,
     app: Vec<u8>,
     live: Vec<Live>,
+    /// A publish that the relay has not answered yet. The session reads nothing until then, so there is only one.
+    waiting: Option<Publication>,
     playing: Option<Playing>,
     is_overtaken: bool,
 }
@@ -56,11 +63,16 @@ impl Client {
     pub(super) fn new(id: usize, peer: SocketAddr, shared: &mut Shared<'_>) -> Result<Self> {
         let session = Server::new(shared.buffers(), shared.options.config, &entropy()?)?;
         let (id, app, live) = (PeerId(u32::try_from(id)?), Vec::new(), Vec::new());
-        Ok(Self { session, peer, id, app, live, playing: None, is_overtaken: false })
+        Ok(Self { session, peer, id, app, live, waiting: None, playing: None, is_overtaken: false })
     }
 
     pub(super) fn wants_input(&self) -> bool {
         self.session.wants_input()
+    }
+
+    /// Whether it waits until the relay accepts or rejects what it wants to publish.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
@@ -79,12 +91,19 @@ impl Client {
         Ok((self.session.is_closed() && !has_output).then_some("turned away"))
     }
 
-    /// Takes bytes off the front of `input`, as far as the session wants them.
+    /// Does what the relay has told it, then takes bytes off the front of `input`, as far as the session wants them.
     ///
     /// # Errors
     /// The session is over.
     pub(super) fn take(&mut self, input: &mut &[u8], shared: &mut Shared<'_>) -> Result<()> {
+        self.handle_relay_events(shared)?;
+        let before = input.len();
         let result = self.take_events(input, shared);
+        if input.len() < before {
+            // Any byte is a sign of life.
+            self.live.iter().for_each(|live| shared.streams.directory().heard(shared.now, live.stream));
+            shared.poll_relay();
+        }
         for live in self.live.iter_mut().filter(|live| live.is_complete || live.news >= MAX_NEWS) {
             (live.news, live.is_complete) = (0, false);
             shared.wake(live.stream);
@@ -97,12 +116,12 @@ impl Client {
             match event {
                 ServerEvent::Media(fragment) => {
                     shared.received += fragment.data.len() as u64;
-                    let live = self.live.iter_mut().find(|live| live.id == fragment.header.stream);
+                    let live = self.live.iter_mut().find(|live| live.publication.id == fragment.header.stream);
                     let Some(live) = live else { continue };
                     live.news += fragment.data.len();
                     live.is_complete |= fragment.is_last();
                     shared.streams.ring(live.stream).push(&fragment);
-                    if let Some(recording) = &mut live.recording {
+                    if let Some(recording) = &mut live.publication.recording {
                         recording.recorder.take(&fragment).context("the recording failed")?;
                     }
                 }
@@ -114,7 +133,7 @@ impl Client {
                     let key = request.key.as_bytes().to_vec();
                     self.publish(stream, key, shared)?;
                 }
-                ServerEvent::Unpublished(stream) => self.unpublish(stream, "unpublished", shared),
+                ServerEvent::Unpublished(stream) => self.end_live(stream, "unpublished", shared),
                 ServerEvent::Play { stream, request } => {
                     let (key, reset) = (request.name.as_bytes().to_vec(), request.reset);
                     self.play(stream, &key, reset, shared)?;
@@ -134,16 +153,11 @@ impl Client {
         Ok(self.session.notify(stream, &Status::error(code, "The stream is live."))?)
     }
 
-    /// Lets the client publish, or tells it why not.
+    /// Lets the client publish, tells it why not, or lets it wait.
     fn publish(&mut self, id: StreamId, key: Vec<u8>, shared: &mut Shared<'_>) -> Result<()> {
         let (name, publisher) = (StreamName::new(&self.app, &key), Publisher { peer: self.id, stream: id });
         if let Err(error) = shared.streams.with_room().may_publish(name) {
-            let text = match error {
-                RelayRejection::Taken => format!("turned away: {} is being published", shown(name)),
-                error => format!("turned away: {}: {error}", shown(name)),
-            };
-            shared.tell_trouble(self.peer, text);
-            return Ok(self.session.reject(id, code::PUBLISH_BAD_NAME, error.description())?);
+            return self.reject(id, &key, error, shared);
         }
         let recording = shared.options.directory.as_ref();
         let recording = recording.map(|directory| Recording::create(directory, &self.app, &key));
@@ -155,22 +169,77 @@ impl Client {
                 return Ok(self.session.reject(id, code::PUBLISH_DENIED, "The stream cannot be recorded.")?);
             }
         };
-        let PublishAnswer::Accept(stream) = shared.streams.with_room().publish(shared.now, name, publisher)? else {
-            unreachable!("a second publish is rejected, as the relay is configured")
-        };
+        let answer = shared.streams.with_room().publish(shared.now, name, publisher)?;
+        let publication = Publication { id, key, recording };
+        match answer {
+            PublishAnswer::Accept(stream) => self.accept(publication, stream, shared)?,
+            PublishAnswer::Wait => self.waiting = Some(publication),
+        }
         shared.poll_relay();
+        self.handle_relay_events(shared)
+    }
+
+    /// Lets the client publish what the relay has accepted.
+    fn accept(&mut self, publication: Publication, stream: StreamIndex, shared: &mut Shared<'_>) -> Result<()> {
         shared.wake(stream);
         shared.published += 1;
-        let path = recording.as_ref().map(|recording| recording.path.clone());
-        (shared.tell)(Event::Published(self.peer, shown(name), path));
-        self.live.push(Live { id, key, stream, recording, news: 0, is_complete: false });
+        let Publication { id, key, recording } = &publication;
+        let (id, path) = (*id, recording.as_ref().map(|recording| recording.path.clone()));
+        (shared.tell)(Event::Published(self.peer, shown(StreamName::new(&self.app, key)), path));
+        self.live.push(Live { publication, stream, news: 0, is_complete: false });
         Ok(self.session.accept(id)?)
     }
 
+    /// Tells the client why it cannot publish.
+    fn reject(&mut self, id: StreamId, key: &[u8], error: RelayRejection, shared: &mut Shared<'_>) -> Result<()> {
+        let name = shown(StreamName::new(&self.app, key));
+        let text = match error {
+            RelayRejection::Taken => format!("turned away: {name} is being published"),
+            error => format!("turned away: {name}: {error}"),
+        };
+        shared.tell_trouble(self.peer, text);
+        Ok(self.session.reject(id, code::PUBLISH_BAD_NAME, error.description())?)
+    }
+
+    /// Does what the relay has told this client since its last turn.
+    fn handle_relay_events(&mut self, shared: &mut Shared<'_>) -> Result<()> {
+        while let Some(event) = shared.next_event(self.id) {
+            match event {
+                RelayEvent::Accepted { stream, .. } => {
+                    if let Some(publication) = self.waiting.take() {
+                        self.accept(publication, stream, shared)?;
+                    }
+                }
+                RelayEvent::Rejected(_) => {
+                    if let Some(Publication { id, key, recording }) = self.waiting.take() {
+                        recording.map_or(Ok(()), Recording::discard)?;
+                        self.reject(id, &key, RelayRejection::Taken, shared)?;
+                    }
+                }
+                RelayEvent::Replaced(publisher) => self.replaced(publisher.stream, shared),
+                // If there is no room for a ping, the client has not read for long, and its answer would come too late.
+                RelayEvent::Ask(_) => _ = self.session.ping(shared.now),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Another client publishes the stream now. A client without another stream is closed.
+    fn replaced(&mut self, id: StreamId, shared: &mut Shared<'_>) {
+        self.end_live(id, "another publisher took over", shared);
+        let status = Status::error(code::PUBLISH_BAD_NAME, "Another client publishes the stream now.");
+        // If there is no room for this, its time to send or to answer a ping ends some time.
+        let _ = self.session.notify(id, &status);
+        if self.live.is_empty() && self.waiting.is_none() && self.playing.is_none() {
+            let _ = self.session.close();
+        }
+    }
+
     /// Ends a stream that is published, and completes its recording.
-    fn unpublish(&mut self, id: StreamId, end: &str, shared: &mut Shared<'_>) {
-        let Some(place) = self.live.iter().position(|live| live.id == id) else { return };
-        let Live { key, recording, .. } = self.live.swap_remove(place);
+    fn end_live(&mut self, id: StreamId, end: &str, shared: &mut Shared<'_>) {
+        let Some(place) = self.live.iter().position(|live| live.publication.id == id) else { return };
+        let Live { publication: Publication { key, recording, .. }, .. } = self.live.swap_remove(place);
         shared.streams.directory().unpublish(shared.now, self.id, Some(id));
         shared.poll_relay();
         shared.published -= 1;
@@ -273,8 +342,15 @@ impl Client {
     /// Ends what is published and played.
     pub(super) fn finish(mut self, end: &str, shared: &mut Shared<'_>) {
         while let Some(live) = self.live.last() {
-            self.unpublish(live.id, end, shared);
+            self.end_live(live.publication.id, end, shared);
         }
+        if let Some(Publication { id, recording, .. }) = self.waiting.take() {
+            shared.streams.directory().unpublish(shared.now, self.id, Some(id));
+            shared.poll_relay();
+            recording.map(Recording::discard);
+        }
+        // Another client may get this id.
+        while shared.next_event(self.id).is_some() {}
         let played = self.playing.as_ref().and_then(|playing| shared.streams.directory().leave(playing.index));
         self.tell_played(played, end, shared);
         shared.spare.push(self.session.into_buffers());

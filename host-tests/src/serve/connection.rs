@@ -64,7 +64,7 @@ impl Connection {
                     if shared.now >= *deadline {
                         bail!("the peer did not answer in time: handshake");
                     }
-                    return Ok(socket.is_ended().then_some(CLOSED));
+                    return Ok(socket.is_ended(false).then_some(CLOSED));
                 };
                 *role = match Protocol::of(first) {
                     Protocol::Http => Role::Web(TunnelConnection::new(shared.now)),
@@ -75,7 +75,7 @@ impl Connection {
                 self.turn(id, buffer, gateway, shared)
             }
             Role::Rtmp(client) => {
-                let wants_input = client.wants_input();
+                let wants_input = client.wants_input() || client.is_waiting();
                 let received = socket.receive(buffer, wants_input, |input| client.take(input, shared));
                 let (has_received, taken) = received.context(BROKEN)?;
                 taken?;
@@ -84,7 +84,8 @@ impl Connection {
                     shared.ready.push(id);
                 }
                 let end = client.handle_timeout(socket.has_output(), shared)?;
-                Ok(end.or(socket.is_ended().then_some(CLOSED)))
+                // A client that leaves while it waits must not replace another publisher.
+                Ok(end.or(socket.is_ended(client.is_waiting()).then_some(CLOSED)))
             }
             Role::Web(web) => {
                 let received = socket.receive(buffer, true, |input| gateway.receive(web, input, id, *peer, shared));
@@ -97,7 +98,7 @@ impl Connection {
                 } else {
                     gateway.handle_timeout(web, shared);
                 }
-                let is_over = web.is_over() && !socket.has_output() || socket.is_ended() && !has_moved;
+                let is_over = web.is_over() && !socket.has_output() || socket.is_ended(false) && !has_moved;
                 Ok(is_over.then_some(CLOSED))
             }
         }

@@ -97,7 +97,6 @@ impl<'a> EventLoop<'a> {
             self.shared.now = self.clock.now();
             events.iter().for_each(|event| self.notice(event));
             self.accept();
-            self.shared.poll_relay();
             while let Some((_, id)) = self.timers.first().filter(|(time, _)| *time <= self.shared.now).copied() {
                 self.timers.pop_first();
                 self.shared.ready.push(id);
@@ -107,6 +106,8 @@ impl<'a> EventLoop<'a> {
                     self.turn(id, &mut buffer);
                 }
             }
+            // Not before the turns: a publisher whose bytes have arrived is not silent.
+            self.shared.handle_timeout();
             if self.shared.now >= next_tick {
                 next_tick = self.shared.now + TICK;
                 self.gateway.tick(&mut self.shared);

@@ -67,9 +67,10 @@ impl Gateway {
     pub(super) fn turn(&mut self, id: usize, shared: &mut Shared<'_>) {
         let Some(session) = &mut self.sessions[id] else { return };
         shared.ready.push(session.carrier);
+        let taken = session.client.take(&mut &[][..], shared);
         // Without room this tells a player of its stream's end, and finds out whether it is too slow.
         session.client.fill(&mut [], shared);
-        let (tunnel, outcome) = (session.tunnel, session.client.handle_timeout(false, shared));
+        let (tunnel, outcome) = (session.tunnel, taken.and_then(|()| session.client.handle_timeout(false, shared)));
         if !matches!(outcome, Ok(None)) {
             self.close(tunnel, outcome, shared);
         }
@@ -109,8 +110,9 @@ impl Gateway {
                     if let Err(error) = taken {
                         self.close(tunnel, Err(error), shared);
                     } else if input.len() == before {
-                        // The session must send before it reads on.
-                        if !web.answer_early() {
+                        // The session must send before it reads on, or waits for the relay.
+                        let waits = session.as_ref().is_some_and(|session| session.client.is_waiting());
+                        if !waits && !web.answer_early() {
                             self.close(tunnel, Ok(Some(CLOSED)), shared);
                         }
                         break;

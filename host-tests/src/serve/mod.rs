@@ -14,6 +14,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
+use embedded_rtmp::relay::RelayConfig;
 use embedded_rtmp::session::ServerConfig;
 use mio::net::TcpListener;
 use mio::{Interest, Poll, Token};
@@ -21,8 +22,7 @@ use serde_json::{Value, json};
 
 use crate::counts::Counts;
 use event_loop::EventLoop;
-use shared::Outcome;
-use shared::Shared;
+use shared::{Outcome, Shared};
 
 /// How to serve.
 #[derive(Debug, Clone)]
@@ -35,6 +35,8 @@ pub struct Options {
     pub max_connections: usize,
     /// The configuration of the sessions.
     pub config: ServerConfig,
+    /// What happens if publishers conflict or go, and if players are late.
+    pub relay: RelayConfig,
 }
 
 /// What is told while the server runs. It is for people: text that clients sent may be anything.

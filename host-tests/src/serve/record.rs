@@ -1,6 +1,6 @@
 //! The recording of one stream, and what its file is called.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
@@ -26,6 +26,11 @@ impl Recording {
     pub(super) fn create(directory: &Path, app: &[u8], key: &[u8]) -> io::Result<Self> {
         let (path, file) = create_file(directory, app, key)?;
         Ok(Self { path, recorder: Recorder::new(BufWriter::new(file))? })
+    }
+
+    /// Removes the file of a stream that was not published after all.
+    pub(super) fn discard(self) -> io::Result<()> {
+        fs::remove_file(self.path)
     }
 }
 

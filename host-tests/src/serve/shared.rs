@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use embedded_rtmp::relay::{RelayEvent, StreamIndex};
+use embedded_rtmp::relay::{PeerId, Publisher, RelayEvent, StreamIndex};
 use embedded_rtmp::session::SessionBuffers;
 use embedded_rtmp::time::Instant;
 
@@ -26,6 +26,8 @@ pub(super) struct Shared<'a> {
     pub(super) now: Instant,
     pub(super) streams: Streams,
     pub(super) ready: Ready,
+    /// Events of the relay for publishers. Each handles its own at the beginning of its next turn.
+    events: Vec<(PeerId, RelayEvent)>,
     pub(super) tell: &'a mut dyn FnMut(Event),
     /// How many streams are published.
     pub(super) published: usize,
@@ -44,8 +46,9 @@ pub(super) struct Ready {
 
 impl<'a> Shared<'a> {
     pub(super) fn new(options: &'a Options, tell: &'a mut dyn FnMut(Event), now: Instant) -> Self {
-        let (streams, ready, spare) = (Streams::new(options.ring), Ready::default(), Vec::new());
-        Self { options, now, streams, ready, tell, published: 0, received: 0, spare }
+        let (streams, ready) = (Streams::new(options.ring, options.relay), Ready::default());
+        let (events, spare) = (Vec::new(), Vec::new());
+        Self { options, now, streams, ready, events, tell, published: 0, received: 0, spare }
     }
 
     /// Tells that a client was turned away, or that its connection broke off.
@@ -65,9 +68,14 @@ impl<'a> Shared<'a> {
         streams.directory().wake(stream).for_each(|(_, peer)| ready.push(peer.0 as usize));
     }
 
+    /// Ends the waits and the grace times of streams that are over.
+    pub(super) fn handle_timeout(&mut self) {
+        self.streams.directory().handle_timeout(self.now);
+        self.poll_relay();
+    }
+
     /// Does what the directory of streams says.
     pub(super) fn poll_relay(&mut self) {
-        self.streams.directory().handle_timeout(self.now);
         while let Some(event) = self.streams.directory().poll_event(self.now) {
             match event {
                 RelayEvent::Gone(stream) => {
@@ -79,10 +87,23 @@ impl<'a> Shared<'a> {
                     self.wake(stream);
                 }
                 RelayEvent::Ended(stream) => self.wake(stream),
-                // No publish waits, as the relay is configured, and there is always room.
+                RelayEvent::GivenUp { peer, .. } => self.ready.push(peer.0 as usize),
+                RelayEvent::Accepted { publisher: Publisher { peer, .. }, .. }
+                | RelayEvent::Rejected(Publisher { peer, .. })
+                | RelayEvent::Replaced(Publisher { peer, .. })
+                | RelayEvent::Ask(Publisher { peer, .. }) => {
+                    self.events.push((peer, event));
+                    self.ready.push(peer.0 as usize);
+                }
                 _ => {}
             }
         }
+    }
+
+    /// The next event of the relay for a publisher.
+    pub(super) fn next_event(&mut self, peer: PeerId) -> Option<RelayEvent> {
+        let place = self.events.iter().position(|(to, _)| *to == peer)?;
+        Some(self.events.remove(place).1)
     }
 }
 

@@ -37,9 +37,10 @@ impl Socket {
         self.is_read_closed |= event.is_read_closed();
     }
 
-    /// Whether all that the peer ever sends has been received and consumed.
-    pub(super) fn is_ended(&self) -> bool {
-        self.has_ended && self.input.is_empty()
+    /// Whether all that the peer ever sends has been received and consumed. `drops_input` is whether bytes that were not
+    /// consumed do not matter.
+    pub(super) fn is_ended(&self, drops_input: bool) -> bool {
+        self.has_ended && (drops_input || self.input.is_empty())
     }
 
     /// Whether bytes wait until the system takes them.

@@ -21,8 +21,7 @@ pub(super) struct Streams {
 
 impl Streams {
     /// Streams with rings of `ring_length` bytes.
-    pub(super) fn new(ring_length: usize) -> Self {
-        let config = RelayConfig::new();
+    pub(super) fn new(ring_length: usize, config: RelayConfig) -> Self {
         let state = DirectoryState::new(&config);
         Self { config, ring_length, state, entries: Vec::new(), rings: Vec::new(), players: Vec::new() }
     }
