@@ -81,15 +81,20 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
         session: &ClientConfig,
         entropy: &[u8; 32],
     ) -> Result<Self, ConfigError> {
-        Ok(Self {
-            client: Client::new(buffers, *session, entropy)?,
+        Ok(Self::over(transport, Client::new(buffers, *session, entropy)?))
+    }
+
+    /// A connection of this session in [`Stage::Idle`].
+    pub(crate) fn over(transport: T, client: Client<'a, STREAMS, PLAYS>) -> Self {
+        Self {
+            client,
             transport,
             stage: Stage::Idle,
             until: Instant::from_micros(0),
             attempt: Attempt::NONE,
             lost_after: Duration::MIN,
             failed: None,
-        })
+        }
     }
 
     /// A connection over a transport that is connected, in [`Stage::Handshake`].

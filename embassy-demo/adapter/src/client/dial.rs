@@ -4,7 +4,7 @@ use core::task::{Context, Poll};
 
 use embassy_net::{IpAddress, IpEndpoint, Stack};
 use embedded_rtmp::port_plan::{AttemptId, Failure, Target};
-use embedded_rtmp::session::{ClientConfig, ConfigError};
+use embedded_rtmp::session::{Client, ClientConfig, ConfigError};
 use embedded_rtmp::time::Instant;
 
 use crate::buffers::Lent;
@@ -24,12 +24,13 @@ pub(crate) struct Host<'h, 'a> {
 impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS> {
     /// A connection over a socket of embassy-net, in [`Stage::Idle`].
     pub(crate) fn over_net(stack: Stack<'a>, lent: Lent<'a>, session: &ClientConfig) -> Result<Self, ConfigError> {
+        // Each attempt begins with entropy of its own.
+        let client = Client::new(lent.buffers, *session, &[0; 32])?;
         #[cfg(feature = "rtmpt")]
         let net = Net::new(stack, lent.rx, lent.tx, lent.gather);
         #[cfg(not(feature = "rtmpt"))]
         let net = Net::new(stack, lent.rx, lent.tx);
-        // Each attempt begins with entropy of its own.
-        Self::new(net, lent.buffers, session, &[0; 32])
+        Ok(Self::over(net, client))
     }
 
     /// Returns whether it carries this attempt.

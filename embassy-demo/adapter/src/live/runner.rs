@@ -27,7 +27,8 @@ use super::retry::Outage;
 use super::shared::Shared;
 use super::{Config, Phase};
 use crate::client::dial::Host;
-use crate::client::open::{Dialing, lookup};
+use crate::client::open::Dialing;
+use crate::client::resolve::resolve;
 use crate::clock::{clock, has_passed, later};
 use crate::error::Error;
 use crate::fmt::{impl_format, info};
@@ -226,7 +227,7 @@ async fn connect(
         Either::Second(()) => return Err(Error::NoNetwork),
     }
     shared.borrow_mut().enter(Phase::Resolving);
-    let found = lookup(stack, url.host(), plan).await?;
+    let found = resolve(stack, url.host()).await?;
     shared.borrow_mut().enter(Phase::Connecting);
     poll_fn(|cx| {
         let shared = &mut *shared.borrow_mut();

@@ -131,10 +131,10 @@ impl<'a> Tcp<'a> {
         transport == port_plan::Transport::Rtmp
     }
 
-    /// Prepares the socket for an attempt.
+    /// Prepares the socket for an attempt. Nagle's algorithm, if it is on, is turned off by the first write.
     #[cfg(not(feature = "rtmpt"))]
     pub(crate) fn begin(&mut self, _: port_plan::Target, _: &str) {
-        self.restart();
+        self.traffic = Traffic::default();
     }
 
     /// The socket.
@@ -210,6 +210,7 @@ impl<'a> Tcp<'a> {
 
     /// Lends what has come to `f`, and returns how many bytes it consumed: 0 if nothing has come. Registers no waker.
     // Neither this nor `write` is generic: the code of smoltcp and embassy-net around `f` is in flash once.
+    #[cfg(feature = "rtmpt")]
     pub(crate) fn read(&mut self, f: &mut dyn FnMut(&mut [u8]) -> usize) -> usize {
         match self.socket.can_recv().then(|| self.poll_read(&mut Context::from_waker(Waker::noop()), f)) {
             Some(Poll::Ready(Ok(consumed))) => consumed,
@@ -339,7 +340,7 @@ impl Transport for Tcp<'_> {
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         let is_ending = self.is_aborted || self.is_closed;
         if is_ending {
-            while self.read(&mut |input| input.len()) > 0 {}
+            while let Poll::Ready(Ok(1..)) = self.poll_read(cx, &mut |input| input.len()) {}
         }
         match self.socket.state() {
             State::TimeWait => return Poll::Ready(End::Closed),
