@@ -56,6 +56,7 @@ impl Limits {
 /// The duration in microseconds, at most [`Limits::LONGEST`].
 // `Duration::as_micros` counts in 128 bits, which costs flash.
 #[expect(clippy::cast_possible_truncation, reason = "at most as many seconds as `LONGEST`")]
+#[inline(never)]
 pub(super) const fn micros(duration: Duration) -> u32 {
     let seconds = duration.as_secs();
     if seconds >= Limits::LONGEST.as_secs() {

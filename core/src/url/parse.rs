@@ -1,10 +1,6 @@
 //! The grammar of the URL.
 //!
-//! nom's `take_while` has no panic path on text. The searches of `str` for a character have one (in `memchr`), and so have
-//! nom's parsers for a tag. Therefore single separators are searched among the bytes.
-
-use nom::IResult;
-use nom::bytes::complete::take_while;
+//! Separators are searched among the bytes. The searches of `str` for a character have a panic path (in `memchr`).
 
 use super::{AppEnd, MAX_URL_LENGTH, Options, Scheme, SingleSegment, Url, UrlError};
 
@@ -15,78 +11,80 @@ pub(super) fn url(text: &str, options: Options) -> Result<Url<'_>, UrlError> {
     if text.bytes().any(|byte| byte <= b' ' || byte == 0x7F) {
         return Err(UrlError::Character);
     }
-    let (rest, scheme) = scheme(text)?;
-    let (authority, path) = first(rest, b'/').unwrap_or((rest, ""));
-    let (userinfo, authority) = match last(authority, b'@') {
-        Some((userinfo, authority)) => (Some(userinfo), authority),
-        None => (None, authority),
-    };
-    let (user, password) = match userinfo.and_then(|info| first(info, b':')) {
-        Some((user, password)) => (Some(user), Some(password)),
-        None => (userinfo, None),
-    };
-    let (behind_host, host) = host(authority)?;
-    let port = port(behind_host)?;
+    let mut path = text;
+    let scheme = scheme(&mut path)?;
+    let mut authority = until(&mut path, b'/').unwrap_or_else(|| core::mem::take(&mut path));
+    let mut password = until_last(&mut authority, b'@');
+    let user = password.as_mut().and_then(|userinfo| until(userinfo, b':')).or_else(|| password.take());
+    let mut rest = authority;
+    let host = host(&mut rest)?;
+    let has_port = skip(&mut rest, b':');
+    if !has_port && !rest.is_empty() {
+        return Err(UrlError::Host);
+    }
+    let port = if has_port { Some(port(rest)?) } else { None };
     let (app, key) = self::path(path, options)?;
     let default_port_in_tc_url = options.default_port_in_tc_url;
     Ok(Url { scheme, host, authority, port, user, password, app, key, default_port_in_tc_url })
 }
 
-/// Splits `text` at the first `separator`.
-fn first(text: &str, separator: u8) -> Option<(&str, &str)> {
-    without_byte(text, text.bytes().position(|byte| byte == separator)?)
+/// Takes the text before the first `separator`, and drops the separator. `text` does not change if it has none.
+#[inline(never)]
+fn until<'t>(text: &mut &'t str, separator: u8) -> Option<&'t str> {
+    let at = text.bytes().position(|byte| byte == separator)?;
+    split(text, at)
 }
 
-/// Splits `text` at the last `separator`.
-fn last(text: &str, separator: u8) -> Option<(&str, &str)> {
-    without_byte(text, text.bytes().rposition(|byte| byte == separator)?)
+/// Takes the text before the last `separator`, and drops the separator. `text` does not change if it has none.
+#[inline(never)]
+fn until_last<'t>(text: &mut &'t str, separator: u8) -> Option<&'t str> {
+    let at = text.bytes().rposition(|byte| byte == separator)?;
+    split(text, at)
 }
 
-/// Splits `text` at the byte `at` and drops that byte.
-fn without_byte(text: &str, at: usize) -> Option<(&str, &str)> {
-    Some((text.get(..at)?, text.get(at.wrapping_add(1)..)?))
+/// Takes the text before the byte `at`, and drops that byte.
+fn split<'t>(text: &mut &'t str, at: usize) -> Option<&'t str> {
+    let (before, behind) = (text.get(..at)?, text.get(at.wrapping_add(1)..)?);
+    *text = behind;
+    Some(before)
 }
 
-/// Splits off the scheme, its colon and one or two slashes. Returns the rest and the scheme.
-fn scheme(text: &str) -> Result<(&str, Scheme), UrlError> {
-    let (name, rest) = first(text, b':').ok_or(UrlError::Scheme)?;
-    let rest = rest.strip_prefix('/').ok_or(UrlError::Scheme)?;
-    let rest = rest.strip_prefix('/').unwrap_or(rest);
+/// Drops the first byte of `text` if it is `byte`. Returns whether it was.
+#[inline(never)]
+fn skip(text: &mut &str, byte: u8) -> bool {
+    text.as_bytes().first() == Some(&byte) && split(text, 0).is_some()
+}
+
+/// Takes the scheme, its colon and one or two slashes.
+fn scheme(text: &mut &str) -> Result<Scheme, UrlError> {
     const SCHEMES: [Scheme; 6] =
         [Scheme::Rtmp, Scheme::Rtmps, Scheme::Rtmpt, Scheme::Rtmpe, Scheme::Rtmpte, Scheme::Rtmpts];
-    let known = SCHEMES.into_iter().find(|scheme| name.eq_ignore_ascii_case(scheme.as_str()));
-    known.map(|scheme| (rest, scheme)).ok_or(UrlError::Scheme)
+    let name = until(text, b':').filter(|_| skip(text, b'/')).ok_or(UrlError::Scheme)?;
+    skip(text, b'/');
+    SCHEMES.into_iter().find(|scheme| name.eq_ignore_ascii_case(scheme.as_str())).ok_or(UrlError::Scheme)
 }
 
-fn is_name(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_')
-}
-
-fn is_ipv6(c: char) -> bool {
-    c.is_ascii_hexdigit() || matches!(c, ':' | '.')
-}
-
-/// Splits off the host. Returns the rest, which is empty or a colon and the port, and the host without brackets.
-fn host(authority: &str) -> Result<(&str, &str), UrlError> {
-    let bracketed = authority.strip_prefix('[');
-    let allowed: fn(char) -> bool = if bracketed.is_some() { is_ipv6 } else { is_name };
-    let taken: IResult<&str, &str, ()> = take_while(allowed)(bracketed.unwrap_or(authority));
-    let (mut rest, host) = taken.map_err(|_| UrlError::Host)?;
-    if bracketed.is_some() {
-        rest = rest.strip_prefix(']').filter(|_| first(host, b':').is_some()).ok_or(UrlError::Host)?;
-    }
-    if host.is_empty() || !(rest.is_empty() || rest.starts_with(':')) {
+/// Takes the host, and returns it without its brackets. What is left should be empty, or a colon and the port.
+fn host<'t>(text: &mut &'t str) -> Result<&'t str, UrlError> {
+    let is_bracketed = skip(text, b'[');
+    let is_allowed = |byte: u8| match byte {
+        b'.' => true,
+        b':' => is_bracketed,
+        _ if is_bracketed => byte.is_ascii_hexdigit(),
+        _ => byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'),
+    };
+    let end = text.bytes().position(|byte| !is_allowed(byte)).unwrap_or(text.len());
+    let (host, rest) = text.split_at_checked(end).filter(|_| end > 0).ok_or(UrlError::Host)?;
+    *text = rest;
+    if is_bracketed && !(host.bytes().any(|byte| byte == b':') && skip(text, b']')) {
         return Err(UrlError::Host);
     }
-    Ok((rest, host))
+    Ok(host)
 }
 
 /// Parses the port after the colon. A colon without a number is an error: with `host:/app` the user meant one port, and
 /// all ports would be tried.
-fn port(text: &str) -> Result<Option<u16>, UrlError> {
-    let Some(digits) = text.strip_prefix(':') else {
-        return Ok(None);
-    };
+fn port(digits: &str) -> Result<u16, UrlError> {
     let mut port = 0u16;
     for byte in digits.bytes() {
         let digit = byte.wrapping_sub(b'0');
@@ -96,30 +94,31 @@ fn port(text: &str) -> Result<Option<u16>, UrlError> {
         let larger = port.checked_mul(10).and_then(|port| port.checked_add(u16::from(digit)));
         port = larger.ok_or(UrlError::Port)?;
     }
-    if port == 0 { Err(UrlError::Port) } else { Ok(Some(port)) }
+    if port == 0 { Err(UrlError::Port) } else { Ok(port) }
 }
 
 /// Splits a path without its first slash into application and key.
-fn path(path: &str, options: Options) -> Result<(&str, Option<&str>), UrlError> {
-    let split = match options.app_end {
-        AppEnd::FirstSlash => first(path, b'/'),
-        AppEnd::LastSlash => last_slash(path),
+fn path(mut path: &str, options: Options) -> Result<(&str, Option<&str>), UrlError> {
+    let app = match options.app_end {
+        AppEnd::FirstSlash => until(&mut path, b'/'),
+        AppEnd::LastSlash => until_last_slash(&mut path),
     };
-    let (app, key) = match split {
-        Some(("", _)) => return Err(UrlError::App),
-        Some((app, key)) => (app, key),
+    let (app, key) = match app {
+        Some("") => return Err(UrlError::App),
+        Some(app) => (app, path),
         None if options.lone == SingleSegment::Key => ("", path),
         None => (path, ""),
     };
     Ok((app, Some(key).filter(|key| !key.is_empty())))
 }
 
-/// Splits a path at the last slash before its query. If there is none, splits it at the very last slash, for
+/// Takes the path before the last slash before its query. If there is none, takes the path before the very last slash, for
 /// `app?vhost=x/key`.
-fn last_slash(path: &str) -> Option<(&str, &str)> {
-    let before_query = first(path, b'?').map_or(path, |(before, _)| before);
-    match last(before_query, b'/') {
-        Some((app, _)) => without_byte(path, app.len()),
-        None => last(path, b'/'),
+fn until_last_slash<'t>(path: &mut &'t str) -> Option<&'t str> {
+    let mut behind = *path;
+    let mut before_query = until(&mut behind, b'?').unwrap_or(path);
+    match until_last(&mut before_query, b'/') {
+        Some(app) => split(path, app.len()),
+        None => until_last(path, b'/'),
     }
 }

@@ -23,6 +23,8 @@ pub enum Scheme {
 
 impl Scheme {
     /// The name of the scheme in lower case.
+    // Not inlined: each copy has tables of its own.
+    #[inline(never)]
     pub const fn as_str(self) -> &'static str {
         match self {
             Scheme::Rtmp => "rtmp",
