@@ -1,5 +1,7 @@
 //! The state machine of the port plan. The parent module has its diagram.
 
+use core::time::Duration;
+
 use super::limits::{duration, micros};
 use super::{AttemptId, AttemptReport, Failure, Limits, Outcome, PlanError, PlanEvent, Target};
 use crate::bytes::low_u8;
@@ -42,20 +44,15 @@ struct Attempt {
     outcome: Outcome,
     started: u32,
     tcp: u32,
-    ended: u32,
+    /// The deadline while the attempt is under way, then the time of its end.
+    until: u32,
 }
 
 impl Attempt {
-    const NEW: Attempt = Attempt { outcome: Outcome::NotStarted, started: 0, tcp: NEVER, ended: 0 };
+    const NEW: Attempt = Attempt { outcome: Outcome::NotStarted, started: 0, tcp: NEVER, until: 0 };
 
     fn end(&mut self, now: u32, outcome: Outcome) {
-        self.outcome = outcome;
-        self.ended = now;
-    }
-
-    /// The failure that the passing of the deadline means.
-    fn timeout(&self) -> Failure {
-        if self.outcome == Outcome::Handshake { Failure::HandshakeTimedOut } else { Failure::TimedOut }
+        (self.outcome, self.until) = (outcome, now);
     }
 }
 
@@ -112,6 +109,7 @@ impl<'a> Plan<'a> {
         if self.last.is_none() {
             self.start = now;
         }
+        let now = self.since_start(now);
         self.expire(now);
         if self.to_abandon != 0 {
             let id = AttemptId(low_u8(self.to_abandon.trailing_zeros() as usize));
@@ -121,12 +119,10 @@ impl<'a> Plan<'a> {
         if let Some(winner) = self.winner {
             return Some(PlanEvent::Connected(winner));
         }
-        let now = self.since_start(now);
-        match self.next_start() {
-            Some(start) if start <= now => Some(self.dial(now)),
-            None if self.next_deadline().is_none() => Some(PlanEvent::Exhausted),
-            _ => None,
+        if self.next_start() <= now {
+            return Some(self.dial(now));
         }
+        (self.next_time() == NEVER).then_some(PlanEvent::Exhausted)
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout) and [`poll_event`](Self::poll_event) at the latest. `None`
@@ -136,29 +132,33 @@ impl<'a> Plan<'a> {
         if self.last.is_none() || self.winner.is_some() {
             return None;
         }
-        let next = self.next_deadline().into_iter().chain(self.next_start()).min();
-        next.map(|micros| self.at(micros))
+        let next = self.next_time();
+        (next != NEVER).then(|| self.at(next))
     }
 
     /// Ends the attempts whose deadline has passed; [`poll_event`](Self::poll_event) returns an
     /// [`Abandon`](PlanEvent::Abandon) for each. After the total deadline no further target is tried.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.last.is_some() {
-            self.expire(now);
+            self.expire(self.since_start(now));
         }
     }
 
-    fn expire(&mut self, now: Instant) {
-        if self.winner.is_some() {
-            return;
-        }
-        let now = self.since_start(now);
-        for id in self.ids() {
-            if self.deadline(id).is_some_and(|deadline| deadline <= now) {
-                self.abandon(id, now, None);
+    /// Ends the attempts that have lost, or whose deadline has passed.
+    fn expire(&mut self, now: u32) {
+        for (id, attempt) in self.ids().zip(&mut self.attempts) {
+            if !attempt.outcome.is_under_way() || (self.winner.is_none() && now < attempt.until) {
+                continue;
             }
+            let outcome = match attempt.outcome {
+                _ if self.winner.is_some() => Outcome::Lost,
+                Outcome::Handshake => Outcome::Failed(Failure::HandshakeTimedOut),
+                _ => Outcome::Failed(Failure::TimedOut),
+            };
+            attempt.end(now, outcome);
+            self.to_abandon |= id.bit();
         }
-        if now >= self.total {
+        if self.winner.is_none() && now >= self.total {
             while let Some(attempt) = self.next_target().and_then(|id| self.attempts.get_mut(id.index())) {
                 attempt.outcome = Outcome::Failed(Failure::NotTried);
             }
@@ -170,9 +170,10 @@ impl<'a> Plan<'a> {
     /// The report may come late or never. If it never comes, [`Limits::tcp`] must be long enough for the handshake, too.
     pub fn report_tcp(&mut self, id: AttemptId, now: Instant) {
         let now = self.since_start(now);
+        let (attempt_limit, end) = (self.attempt_limit, now.saturating_add(self.handshake_limit).min(self.total));
         if let Some(attempt) = self.under_way(id).filter(|attempt| attempt.outcome == Outcome::Dialled) {
-            attempt.outcome = Outcome::Handshake;
-            attempt.tcp = now;
+            (attempt.outcome, attempt.tcp) = (Outcome::Handshake, now);
+            attempt.until = end.min(attempt.started.saturating_add(attempt_limit));
         }
     }
 
@@ -186,9 +187,7 @@ impl<'a> Plan<'a> {
         {
             attempt.end(now, Outcome::Connected);
             self.winner = Some(id);
-            for id in self.ids() {
-                self.abandon(id, now, Some(Outcome::Lost));
-            }
+            self.expire(now);
         }
     }
 
@@ -238,21 +237,19 @@ impl<'a> Plan<'a> {
             outcome: attempt.outcome,
             started: duration(attempt.started),
             to_tcp: (attempt.tcp != NEVER).then(|| duration(attempt.tcp.saturating_sub(attempt.started))),
-            took: duration(attempt.ended.saturating_sub(attempt.started)),
+            took: if attempt.outcome.is_under_way() {
+                Duration::ZERO
+            } else {
+                duration(attempt.until.saturating_sub(attempt.started))
+            },
         })
     }
 
-    /// Ends an attempt that is under way, with `outcome` or because its deadline has passed.
-    fn abandon(&mut self, id: AttemptId, now: u32, outcome: Option<Outcome>) {
-        if let Some(attempt) = self.under_way(id) {
-            attempt.end(now, outcome.unwrap_or(Outcome::Failed(attempt.timeout())));
-            self.to_abandon |= id.bit();
-        }
-    }
-
-    /// The earliest deadline of the attempts under way. `None` if there are none.
-    fn next_deadline(&self) -> Option<u32> {
-        self.ids().filter_map(|id| self.deadline(id)).min()
+    /// When the plan has something to do, unless a report changes it. [`NEVER`] if no attempt is under way and no target is
+    /// left.
+    fn next_time(&self) -> u32 {
+        let under_way = self.attempts.iter().filter(|attempt| attempt.outcome.is_under_way());
+        under_way.map(|attempt| attempt.until).fold(self.next_start(), u32::min)
     }
 
     /// The target to try next.
@@ -261,16 +258,16 @@ impl<'a> Plan<'a> {
         Some(self.preferred).filter(waits).or_else(|| self.ids().find(waits))
     }
 
-    /// When the next attempt may start, unless a report changes it. `None` if no target is left or as many attempts are
+    /// When the next attempt may start, unless a report changes it. [`NEVER`] if no target is left or as many attempts are
     /// under way as may be.
-    fn next_start(&self) -> Option<u32> {
+    fn next_start(&self) -> u32 {
         let under_way = self.attempts.iter().filter(|attempt| attempt.outcome.is_under_way()).count();
         if self.next_target().is_none() || under_way >= usize::from(self.max_at_once) {
-            return None;
+            return NEVER;
         }
         match self.last.and_then(|last| self.attempts.get(last.index())) {
-            Some(before) if before.outcome.is_under_way() => Some(before.started.saturating_add(self.stagger)),
-            _ => Some(0),
+            Some(before) if before.outcome.is_under_way() => before.started.saturating_add(self.stagger),
+            _ => 0,
         }
     }
 
@@ -279,20 +276,10 @@ impl<'a> Plan<'a> {
         let (Some(target), Some(attempt)) = (self.targets.get(id.index()), self.attempts.get_mut(id.index())) else {
             return PlanEvent::Exhausted;
         };
-        attempt.outcome = Outcome::Dialled;
-        attempt.started = now;
+        let until = now.saturating_add(self.tcp_limit.min(self.attempt_limit)).min(self.total);
+        *attempt = Attempt { outcome: Outcome::Dialled, started: now, until, ..*attempt };
         self.last = Some(id);
-        PlanEvent::Dial { id, target: *target, deadline: self.at(self.deadline(id).unwrap_or(now)) }
-    }
-
-    /// The deadline of an attempt that is under way.
-    fn deadline(&self, id: AttemptId) -> Option<u32> {
-        let attempt = self.attempts.get(id.index()).filter(|attempt| attempt.outcome.is_under_way())?;
-        let phase = match attempt.outcome {
-            Outcome::Handshake => attempt.tcp.saturating_add(self.handshake_limit),
-            _ => attempt.started.saturating_add(self.tcp_limit),
-        };
-        Some(phase.min(attempt.started.saturating_add(self.attempt_limit)).min(self.total))
+        PlanEvent::Dial { id, target: *target, deadline: self.at(until) }
     }
 
     /// The ids of the attempts, one for each target.
