@@ -3,46 +3,33 @@
 /// A cursor over bits. Every method returns `None` if too few bits are left.
 #[derive(Debug, Clone)]
 pub(super) struct Bits<'a> {
-    bytes: core::slice::Iter<'a, u8>,
-    /// The current byte, shifted so that its next bit is the most significant.
-    current: u8,
-    /// The number of its bits that are left.
-    left: u8,
-    /// The number of zero bytes just before the next one. `None` if that does not matter.
-    zeros: Option<u8>,
+    bytes: &'a [u8],
+    /// The position of the next bit.
+    at: usize,
+    is_unit: bool,
 }
 
 impl<'a> Bits<'a> {
     /// Reads all bytes.
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes: bytes.iter(), current: 0, left: 0, zeros: None }
+    pub(super) const fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0, is_unit: false }
     }
 
     /// Reads a NAL unit. Skips each emulation prevention byte, which is a 3 after two zero bytes (ISO/IEC 14496-10,
     /// 7.4.1.1).
-    pub(super) fn of_unit(unit: &'a [u8]) -> Self {
-        Self { zeros: Some(0), ..Self::new(unit) }
-    }
-
-    fn next_byte(&mut self) -> Option<u8> {
-        let mut byte = *self.bytes.next()?;
-        if let Some(zeros) = &mut self.zeros {
-            if *zeros >= 2 && byte == 3 {
-                *zeros = 0;
-                byte = *self.bytes.next()?;
-            }
-            *zeros = if byte == 0 { zeros.saturating_add(1) } else { 0 };
-        }
-        Some(byte)
+    pub(super) const fn of_unit(unit: &'a [u8]) -> Self {
+        Self { is_unit: true, ..Self::new(unit) }
     }
 
     /// Reads one bit.
+    #[inline(never)]
     pub(super) fn bit(&mut self) -> Option<bool> {
-        if self.left == 0 {
-            (self.current, self.left) = (self.next_byte()?, 8);
+        let place = self.at >> 3;
+        if self.is_unit && self.at & 7 == 0 && self.bytes.get(place.wrapping_sub(2)..=place) == Some(&[0, 0, 3]) {
+            self.at = self.at.wrapping_add(8);
         }
-        let bit = self.current & 0x80 != 0;
-        (self.current, self.left) = (self.current << 1, self.left.wrapping_sub(1));
+        let bit = *self.bytes.get(self.at >> 3)? << (self.at & 7) & 0x80 != 0;
+        self.at = self.at.wrapping_add(1);
         Some(bit)
     }
 

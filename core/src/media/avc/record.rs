@@ -11,7 +11,6 @@ use super::UnitType;
 use super::sps::{Start, is_plain};
 use crate::bytes::{Cursor, copy};
 use crate::fmt::impl_format;
-use crate::media::bits::Bits;
 use crate::media::video;
 
 /// Why a configuration cannot be parsed or written.
@@ -171,7 +170,7 @@ pub fn sequence_header<'b>(sps: &[&[u8]], pps: &[&[u8]], buffer: &'b mut [u8]) -
     if !is_all(pps, UnitType::PPS) {
         return Err(AvcConfigError::Pps);
     }
-    let first = sps.first().and_then(|first| Start::parse(&mut Bits::of_unit(first))).ok_or(AvcConfigError::Sps)?;
+    let (first, _) = sps.first().and_then(|first| Start::parse(first)).ok_or(AvcConfigError::Sps)?;
     let (Ok(sps_count @ ..=31), Ok(pps_count)) = (u8::try_from(sps.len()), u8::try_from(pps.len())) else {
         return Err(AvcConfigError::TooMany);
     };

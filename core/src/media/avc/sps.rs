@@ -27,18 +27,20 @@ pub(super) struct SampleFormat {
 }
 
 impl Start {
-    pub(super) fn parse(bits: &mut Bits<'_>) -> Option<Self> {
-        let mut byte = || bits.number(8).map(|byte| low_u8(byte as usize));
-        let [_header, profile, constraints, level] = [byte()?, byte()?, byte()?, byte()?];
+    /// Parses the start of a unit. Also returns the bits after it.
+    pub(super) fn parse(unit: &[u8]) -> Option<(Self, Bits<'_>)> {
+        // There is no emulation prevention in the first bytes: no level is 0.
+        let [_, profile, constraints, level, rest @ ..] = unit else { return None };
+        let mut bits = Bits::of_unit(rest);
         let _id = bits.exp_golomb()?;
         let mut format = SampleFormat { chroma: 1, has_separate_planes: false, luma_depth: 8, chroma_depth: 8 };
-        if !is_plain(profile) {
-            format.chroma = at_most(3, bits)?;
+        if !is_plain(*profile) {
+            format.chroma = at_most(3, &mut bits)?;
             format.has_separate_planes = format.chroma == 3 && bits.bit()?;
-            format.luma_depth = at_most(6, bits)?.wrapping_add(8);
-            format.chroma_depth = at_most(6, bits)?.wrapping_add(8);
+            format.luma_depth = at_most(6, &mut bits)?.wrapping_add(8);
+            format.chroma_depth = at_most(6, &mut bits)?.wrapping_add(8);
         }
-        Some(Self { profile, constraints, level, format })
+        Some((Self { profile: *profile, constraints: *constraints, level: *level, format }, bits))
     }
 }
 
@@ -73,8 +75,8 @@ impl Sps {
         if UnitType::of(unit)? != UnitType::SPS {
             return None;
         }
-        let bits = &mut Bits::of_unit(unit);
-        let Start { profile, constraints, level, format } = Start::parse(bits)?;
+        let (Start { profile, constraints, level, format }, mut bits) = Start::parse(unit)?;
+        let bits = &mut bits;
         let SampleFormat { chroma: chroma_format, has_separate_planes, luma_depth, chroma_depth } = format;
         if !is_plain(profile) {
             let _lossless = bits.bit()?;

@@ -31,6 +31,8 @@ enum Progress {
 }
 
 impl<T: Transport> Shared<T> {
+    // Not inlined, because it has many callers.
+    #[inline(never)]
     fn slot(&mut self, me: usize) -> &mut Slot {
         let [audio, video, data] = &mut self.slots;
         match me {
@@ -120,7 +122,7 @@ impl<T: Transport> Shared<T> {
         if slot.ticket != mine {
             return Poll::Ready(SendOutcome::Dropped(slot.ended));
         }
-        let could_read = self.connection.client.wants_input();
+        let could_read = self.can_read();
         let progress = match self.write(me, By::Owner, message) {
             Ok(Progress::All) => {
                 self.sent(me, message.length);
@@ -138,7 +140,7 @@ impl<T: Transport> Shared<T> {
         slot.is_waiting = true;
         let is_full = !self.connection.transport.has_room();
         // The session can read again after what it had to send first.
-        if is_full || (!could_read && self.connection.client.wants_input()) {
+        if is_full || (!could_read && self.can_read()) {
             self.runner.wake();
         }
         if !is_full && matches!(progress, Progress::Some) {
@@ -146,6 +148,11 @@ impl<T: Transport> Shared<T> {
             self.wake_others(me);
         }
         Poll::Pending
+    }
+
+    #[inline(never)]
+    fn can_read(&self) -> bool {
+        self.connection.client.wants_input()
     }
 
     /// The last byte of an owner's message is out.

@@ -19,8 +19,9 @@ use crate::transport::{Net, Transport};
 /// Nothing is ever too late.
 const PATIENT: DropLimits = DropLimits { disposable: u32::MAX, video: u32::MAX, audio: u32::MAX };
 
+// In this order: what is used most lies within reach of short instructions.
+#[repr(C)]
 pub(super) struct Shared<T = Net<'static>> {
-    pub(super) connection: Connection<'static, 8, 0, T>,
     /// Of audio, of video and of the metadata.
     pub(super) slots: [Slot; 3],
     pub(super) runner: TaskWaker,
@@ -46,6 +47,7 @@ pub(super) struct Shared<T = Net<'static>> {
     pub(super) is_in_order: bool,
     /// When a stop must be over.
     pub(super) stop_by: Instant,
+    pub(super) connection: Connection<'static, 8, 0, T>,
     pub(super) config: Config,
 }
 
