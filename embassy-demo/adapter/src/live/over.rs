@@ -119,33 +119,43 @@ impl<C: Connect> Attempts for OverStreams<C> {
         url: &Url<'static>,
         rng: &mut dyn RngCore,
         began: &mut Option<Instant>,
-    ) -> Result<Option<Error>, Error> {
+    ) -> bool {
         shared.borrow_mut().enter(Phase::Connecting);
         let Config { client, limits, .. } = shared.borrow().config;
         let connecting = self.connector.connect(url.host(), url.port().unwrap_or(DEFAULT_PORT));
         let connecting = select(connecting, passed(clock() + limits.attempt));
         let mut stream = match select(wanted(shared, false), connecting).await {
-            Either::First(()) => return Ok(end(shared, None).await),
             Either::Second(Either::First(Ok(stream))) => stream,
-            Either::Second(_) => return Ok(end(shared, Some(Error::Exhausted)).await),
+            outcome => {
+                if let Either::Second(_) = outcome {
+                    shared.borrow_mut().connection.end(Error::Exhausted);
+                }
+                return end(shared).await;
+            }
         };
         let (mut reader, mut writer) = stream.split();
         let session = async {
             let mut entropy = [0; 32];
             rng.fill_bytes(&mut entropy);
-            shared.borrow_mut().connection.begin_connected(client.session, &entropy)?;
-            let asking = poll_fn(|cx| {
-                let connection = &mut shared.borrow_mut().connection;
-                connection.poll_asked(url, &client, Client::publish, cx)
-            });
+            let begun = shared.borrow_mut().connection.begin_connected(client.session, &entropy);
+            let asking = async {
+                if let Err(error) = begun {
+                    return Err(shared.borrow_mut().connection.end(error.into()));
+                }
+                poll_fn(|cx| {
+                    let connection = &mut shared.borrow_mut().connection;
+                    connection.poll_asked(url, &client, Client::publish, cx)
+                })
+                .await
+            };
             if let Either::Second(Ok(())) = select(wanted(shared, false), asking).await {
                 publish_live(shared, began).await;
             }
-            Ok(end(shared, None).await)
+            end(shared).await
         };
-        let (lost, _) = self.pipe.run(&mut reader, &mut writer, session).await;
+        let (is_wanted, _) = self.pipe.run(&mut reader, &mut writer, session).await;
         drop((reader, writer));
         let _ = select(stream.close(), passed(later(clock(), CLOSE_LIMIT))).await;
-        lost
+        is_wanted
     }
 }

@@ -26,12 +26,13 @@ use rand_core::{CryptoRng, RngCore};
 use super::retry::Outage;
 use super::shared::Shared;
 use super::{Config, Phase};
+use crate::client::connection::Over;
 use crate::client::dial::Host;
 use crate::client::open::Dialing;
 use crate::client::resolve::resolve;
 use crate::clock::{clock, has_passed, later};
 use crate::error::Error;
-use crate::fmt::{impl_format, info};
+use crate::fmt::impl_format;
 use crate::transport::{Net, Transport};
 
 /// How connections are made: over embassy-net, or over streams of the caller.
@@ -40,17 +41,14 @@ pub(super) trait Attempts {
     type Transport: Transport + 'static;
 
     /// Connects, and publishes until the connection is lost or the stream is stopped. Sets `began` when the stream begins.
-    /// Returns why it is over, unless it was stopped.
-    ///
-    /// # Errors
-    /// The configuration cannot work.
+    /// Returns whether the stream is still wanted; [`Shared::last_error`] then has the reason why the attempt is over.
     async fn attempt(
         &mut self,
         shared: &RefCell<Shared<Self::Transport>>,
         url: &Url<'static>,
         rng: &mut dyn RngCore,
         began: &mut Option<Instant>,
-    ) -> Result<Option<Error>, Error>;
+    ) -> bool;
 }
 
 /// Connections over embassy-net: a port plan for each.
@@ -69,25 +67,65 @@ impl Attempts for OverNet {
         url: &Url<'static>,
         rng: &mut dyn RngCore,
         began: &mut Option<Instant>,
-    ) -> Result<Option<Error>, Error> {
+    ) -> bool {
+        match select(wanted(shared, false), self.connect(shared, url, rng)).await {
+            Either::First(()) => {}
+            Either::Second(Ok(())) => publish_live(shared, began).await,
+            Either::Second(Err(Over)) => {}
+        }
+        end(shared).await
+    }
+}
+
+impl OverNet {
+    /// Waits for an address of our own, finds those of the host, and carries out the port plan.
+    ///
+    /// # Errors
+    /// No server has accepted, or the configuration cannot work.
+    async fn connect(
+        &mut self,
+        shared: &RefCell<Shared>,
+        url: &Url<'static>,
+        rng: &mut dyn RngCore,
+    ) -> Result<(), Over> {
+        let fail = |error| shared.borrow_mut().connection.end(error);
         let Config { ports, limits, .. } = shared.borrow().config;
-        let order = Order::for_url_or(url, ports)?;
+        let order = Order::for_url_or(url, ports).map_err(|error| fail(error.into()))?;
         // There is one socket: what the plan began beside it would fail.
-        let mut plan = Plan::new(order.targets(), Limits { max_at_once: 1, ..limits })?;
+        let limits = Limits { max_at_once: 1, ..limits };
+        let mut plan = Plan::new(order.targets(), limits).map_err(|error| fail(error.into()))?;
         if let Some(target) = self.good {
             plan.prefer(target);
         }
-        let attempt = connect(self.stack, shared, url, order.targets(), &mut plan, rng);
-        let mut error = None;
-        match select(wanted(shared, false), attempt).await {
+        shared.borrow_mut().enter(Phase::Network);
+        let stack = self.stack;
+        match select(stack.wait_config_up(), passed(clock() + limits.total)).await {
             Either::First(()) => {}
-            Either::Second(Err(why)) => error = Some(why),
-            Either::Second(Ok(target)) => {
-                self.good = Some(target);
-                publish_live(shared, began).await;
-            }
+            Either::Second(()) => return Err(fail(Error::NoNetwork)),
         }
-        Ok(end(shared, error).await)
+        shared.borrow_mut().enter(Phase::Resolving);
+        let found = resolve(stack, url.host()).await.map_err(|error| fail(error.into()))?;
+        shared.borrow_mut().enter(Phase::Connecting);
+        poll_fn(|cx| {
+            let shared = &mut *shared.borrow_mut();
+            let Shared { connection, config, .. } = shared;
+            let mut entropy = || {
+                let mut bytes = [0; 32];
+                rng.fill_bytes(&mut bytes);
+                bytes
+            };
+            let host = Host { name: url.host(), addresses: found.addresses() };
+            let (options, request) = (&config.client, Some((url, Client::publish as _)));
+            let mut dialing = Dialing { host, plan: &mut plan, options, entropy: &mut entropy, request };
+            let result = dialing.poll_open(from_mut(connection), cx);
+            let port = connection.attempt.id.and_then(|id| order.targets().get(id.index()).copied());
+            if shared.port != port {
+                shared.port = port;
+                shared.note_change();
+            }
+            result.map_ok(|_| self.good = port).map_err(|_| Over)
+        })
+        .await
     }
 }
 
@@ -120,62 +158,41 @@ impl<R: CryptoRng, A: Attempts<Transport = T>, T: Transport> LiveRunner<R, A, T>
         let Self { mut attempts, shared, mut rng } = self;
         loop {
             wanted(shared, true).await;
-            let result = publish(&mut attempts, shared, &mut rng).await;
-            let mut shared = shared.borrow_mut();
-            if let Err(error) = result {
-                info!("given up: {}", error);
-                (shared.last_error, shared.is_wanted) = (Some(error), false);
-            }
-            shared.enter(Phase::Stopped);
+            publish(&mut attempts, shared, &mut rng).await;
+            shared.borrow_mut().enter(Phase::Stopped);
         }
     }
 }
 
-/// Publishes until the stream is stopped.
-///
-/// # Errors
-/// The configuration cannot work, or there was no connection for too long.
-async fn publish<A: Attempts>(
-    attempts: &mut A,
-    shared: &RefCell<Shared<A::Transport>>,
-    rng: &mut dyn RngCore,
-) -> Result<(), Error> {
+/// Publishes until the stream is stopped, or is given up: the configuration cannot work, or there was no connection for too
+/// long.
+async fn publish<A: Attempts>(attempts: &mut A, shared: &RefCell<Shared<A::Transport>>, rng: &mut dyn RngCore) {
     let Config { url, retry, .. } = shared.borrow().config;
-    let url = Url::parse(url)?;
-    url.key().ok_or(Error::NoStreamKey)?;
+    let url = match Url::parse(url).map_err(Error::Url) {
+        Ok(url) if url.key().is_some() => url,
+        url => return shared.borrow_mut().give_up(url.err().unwrap_or(Error::NoStreamKey)),
+    };
     let mut outage = Outage::new(clock(), &retry);
     loop {
         let mut began = None;
-        let Some(lost) = attempts.attempt(shared, &url, rng, &mut began).await? else { return Ok(()) };
+        if !attempts.attempt(shared, &url, rng, &mut began).await {
+            return;
+        }
         let now = clock();
         if began.is_some_and(|began| now >= later(began, retry.longest)) {
             outage = Outage::new(now, &retry);
         }
-        let wait = outage.next(now, &retry, rng.next_u32()).filter(|_| may_pass(&lost));
-        let Some(wait) = wait else { return Err(lost) };
-        info!("off the air: {}; again in {} ms", lost, wait.as_millis());
-        shared.borrow_mut().rest();
+        let wait = outage.next(now, &retry, rng.next_u32());
+        let Some(wait) = shared.borrow_mut().rest(wait) else { return };
         if let Either::First(()) = select(wanted(shared, false), passed(later(now, wait))).await {
-            return Ok(());
+            return;
         }
     }
 }
 
-/// Ends the connection, whatever state it is in. Returns why, unless the stream is not wanted any longer.
-pub(super) async fn end<T: Transport>(shared: &RefCell<Shared<T>>, error: Option<Error>) -> Option<Error> {
-    let is_stopped = {
-        let shared = &mut *shared.borrow_mut();
-        let is_stopped = !shared.is_wanted && error.is_none() && shared.connection.failed.is_none();
-        if is_stopped && !shared.is_settled() {
-            shared.connection.end(Error::Unfinished);
-        }
-        shared.finish(if is_stopped { Phase::Stopping } else { shared.phase() });
-        if let Some(error) = error {
-            shared.connection.end(error);
-        }
-        shared.connection.close();
-        is_stopped
-    };
+/// Ends the connection, whatever state it is in. Returns whether the stream is still wanted.
+pub(super) async fn end<T: Transport>(shared: &RefCell<Shared<T>>) -> bool {
+    let is_stopped = shared.borrow_mut().begin_end();
     poll_fn(|cx| {
         let shared = &mut *shared.borrow_mut();
         if is_stopped && has_passed(shared.stop_by, cx) {
@@ -185,15 +202,7 @@ pub(super) async fn end<T: Transport>(shared: &RefCell<Shared<T>>, error: Option
         shared.connection.poll_closed(cx)
     })
     .await;
-    let shared = &mut *shared.borrow_mut();
-    let failed = shared.connection.failed.take();
-    shared.is_in_order = failed.is_none();
-    if !shared.is_wanted {
-        return None;
-    }
-    let error = failed.unwrap_or(Error::Closed);
-    shared.last_error = Some(error);
-    Some(error)
+    shared.borrow_mut().finish_end()
 }
 
 /// Waits until the stream is wanted, or not wanted any longer. The handles wake this task.
@@ -209,56 +218,4 @@ pub(super) async fn wanted<T: Transport>(shared: &RefCell<Shared<T>>, is_wanted:
 /// Waits until a point in time; for ever if the clock does not count so far.
 pub(super) async fn passed(at: Instant) {
     poll_fn(|cx| if has_passed(at, cx) { Poll::Ready(()) } else { Poll::Pending }).await;
-}
-
-/// Waits for an address of our own, finds those of the host, and carries out the port plan. Returns what led to a server.
-async fn connect(
-    stack: Stack<'static>,
-    shared: &RefCell<Shared>,
-    url: &Url<'static>,
-    targets: &[Target],
-    plan: &mut Plan<'_>,
-    rng: &mut dyn RngCore,
-) -> Result<Target, Error> {
-    shared.borrow_mut().enter(Phase::Network);
-    let until = clock() + shared.borrow().config.limits.total;
-    match select(stack.wait_config_up(), passed(until)).await {
-        Either::First(()) => {}
-        Either::Second(()) => return Err(Error::NoNetwork),
-    }
-    shared.borrow_mut().enter(Phase::Resolving);
-    let found = resolve(stack, url.host()).await?;
-    shared.borrow_mut().enter(Phase::Connecting);
-    poll_fn(|cx| {
-        let shared = &mut *shared.borrow_mut();
-        let Shared { connection, config, .. } = shared;
-        let mut entropy = || {
-            let mut bytes = [0; 32];
-            rng.fill_bytes(&mut bytes);
-            bytes
-        };
-        let host = Host { name: url.host(), addresses: found.addresses() };
-        let (options, request) = (&config.client, Some((url, Client::publish as _)));
-        let mut dialing = Dialing { host, plan, options, entropy: &mut entropy, request };
-        let result = dialing.poll_open(from_mut(connection), cx);
-        let port = connection.attempt.id.and_then(|id| targets.get(id.index()).copied());
-        if shared.port != port {
-            shared.port = port;
-            shared.note_change();
-        }
-        result.map(|opened| if opened.is_ok() { port.ok_or(Error::Exhausted) } else { Err(shared.connection.why()) })
-    })
-    .await
-}
-
-/// Whether trying again may help.
-fn may_pass(error: &Error) -> bool {
-    match error {
-        Error::Url(_) | Error::Plan(_) | Error::NoStreamKey | Error::Config(_) | Error::Request(_) => false,
-        Error::Unfinished | Error::TooSlow => false,
-        Error::Resolve(_) | Error::NoNetwork | Error::Exhausted | Error::Refused(_) => true,
-        Error::Lost | Error::Closed | Error::Session(_) => true,
-        #[cfg(feature = "rtmpt")]
-        Error::Tunnel(_) => true,
-    }
 }

@@ -14,6 +14,7 @@ use super::{Config, DropReason};
 use crate::client::connection::Connection;
 use crate::clock::{clock, later};
 use crate::error::Error;
+use crate::fmt::info;
 use crate::transport::{Net, Transport};
 
 /// Nothing is ever too late.
@@ -101,10 +102,24 @@ impl<T: Transport> Shared<T> {
         self.note_change();
     }
 
-    /// The next attempt to connect comes later.
-    pub(super) fn rest(&mut self) {
+    /// The next attempt to connect comes after this time, unless there is none or trying again cannot help.
+    pub(super) fn rest(&mut self, wait: Option<Duration>) -> Option<Duration> {
+        let error = self.last_error.as_ref()?;
+        let Some(wait) = wait.filter(|_| may_pass(error)) else {
+            info!("given up: {}", error);
+            self.is_wanted = false;
+            return None;
+        };
+        info!("off the air: {}; again in {} ms", error, wait.as_millis());
         self.is_in_order = true;
         self.enter(Phase::Resting);
+        Some(wait)
+    }
+
+    /// The configuration cannot work.
+    pub(super) fn give_up(&mut self, error: Error) {
+        info!("given up: {}", error);
+        (self.last_error, self.is_wanted) = (Some(error), false);
     }
 
     pub(super) fn note_change(&mut self) {
@@ -154,13 +169,30 @@ impl<T: Transport> Shared<T> {
         self.enter(Phase::Live);
     }
 
-    /// The server does not accept frames any longer. What was half sent is lost with the connection.
-    pub(super) fn finish(&mut self, phase: Phase) {
+    /// Begins to end the connection: the server does not accept frames any longer, and what was half sent is lost. Returns
+    /// whether that is because the stream was stopped.
+    pub(super) fn begin_end(&mut self) -> bool {
+        let is_stopped = !self.is_wanted && self.connection.failed.is_none();
+        if is_stopped && !self.is_settled() {
+            self.connection.end(Error::Unfinished);
+        }
         for me in [AUDIO, VIDEO] {
             self.end(me, DropReason::Offline);
         }
         self.slots.iter_mut().for_each(|slot| slot.open = None);
-        self.enter(phase);
+        self.enter(if is_stopped { Phase::Stopping } else { self.phase });
+        self.connection.close();
+        is_stopped
+    }
+
+    /// The connection has ended. Returns whether the stream is still wanted; the error is then stored.
+    pub(super) fn finish_end(&mut self) -> bool {
+        let failed = self.connection.failed.take();
+        self.is_in_order = failed.is_none();
+        if self.is_wanted {
+            self.last_error = failed.or(Some(Error::Closed));
+        }
+        self.is_wanted
     }
 
     /// Video goes on with a keyframe.
@@ -173,5 +205,17 @@ impl<T: Transport> Shared<T> {
     /// Returns whether no message is half sent.
     pub(super) fn is_settled(&self) -> bool {
         self.slots.iter().all(|slot| slot.open.is_none())
+    }
+}
+
+/// Whether trying again may help.
+fn may_pass(error: &Error) -> bool {
+    match error {
+        Error::Url(_) | Error::Plan(_) | Error::NoStreamKey | Error::Config(_) | Error::Request(_) => false,
+        Error::Unfinished | Error::TooSlow => false,
+        Error::Resolve(_) | Error::NoNetwork | Error::Exhausted | Error::Refused(_) => true,
+        Error::Lost | Error::Closed | Error::Session(_) => true,
+        #[cfg(feature = "rtmpt")]
+        Error::Tunnel(_) => true,
     }
 }
