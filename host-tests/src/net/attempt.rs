@@ -9,12 +9,9 @@ use embedded_rtmp::handshake::{HandshakeError, HandshakeKind};
 use embedded_rtmp::port_plan::{Failure, Target, Transport};
 use embedded_rtmp::session::{Client, ClientEvent, SessionError};
 use embedded_rtmp::time::Instant;
-use embedded_rtmp::tunnel;
+use embedded_rtmp::tunnel::TunnelError;
 
 use super::{Clock, Pipe, Waiter};
-
-/// The number of bytes of an answer that is not RTMP that are stored.
-const ANSWER: usize = 256;
 
 #[derive(Debug)]
 pub(super) struct Attempt<'b, const PLAYS: usize> {
@@ -71,8 +68,7 @@ impl<'b, const PLAYS: usize> Attempt<'b, PLAYS> {
 
     /// The first bytes of the answer.
     pub(super) fn answer(&self) -> &[u8] {
-        let input = self.pipe.answer();
-        &input[..input.len().min(ANSWER)]
+        self.pipe.answer()
     }
 
     /// Does what can be done now. Never waits.
@@ -93,40 +89,30 @@ impl<'b, const PLAYS: usize> Attempt<'b, PLAYS> {
             self.turn = clock.now() + self.addresses.time;
             return Ok(Stage::Waiting);
         }
-        self.handshake(clock).map_err(|error| match error {
-            // For example, the answer is HTTP instead of S0.
-            Broken::Session(SessionError::Handshake(HandshakeError::Version(_) | HandshakeError::Encrypted(_))) => {
-                Failure::NotRtmp
-            }
-            Broken::Session(SessionError::TimedOut(_)) => Failure::HandshakeTimedOut,
-            // A web server without tunnels, or a proxy that rejects them.
-            Broken::Socket(error) if is_no_tunnel(&error) => Failure::NotRtmp,
-            Broken::Session(_) | Broken::Socket(_) | Broken::Ended => Failure::Closed,
-        })
+        self.handshake(clock)
     }
 
-    fn handshake(&mut self, clock: Clock) -> Result<Stage, Broken> {
+    fn handshake(&mut self, clock: Clock) -> Result<Stage, Failure> {
+        let Self { session, pipe, .. } = self;
         loop {
             let now = clock.now();
-            let Self { session, pipe, .. } = self;
-            // Bytes that came before the connection broke are read first.
-            let broken = match (pipe.receive(), pipe.send(|out| session.poll_transmit(now, out))) {
-                (Ok(received), Ok(sent)) => Ok(received | sent),
-                (Err(error), _) | (_, Err(error)) => Err(error),
-            };
-            let mut input = pipe.input();
-            let done = match session.next_event(now, &mut input)? {
-                Some(ClientEvent::HandshakeDone(kind)) => Some(kind),
-                _ => None,
-            };
-            let taken = pipe.input().len() - input.len();
-            pipe.consume(taken);
-            let moved = broken?;
-            match done {
-                Some(kind) => return Ok(Stage::Done(kind)),
-                None if moved || taken > 0 => {}
-                None if pipe.is_ended() => return Err(Broken::Ended),
-                None => return Ok(Stage::Waiting),
+            let mut event = Ok(None);
+            let received = pipe.receive(true, |input| {
+                if let Ok(None) = event {
+                    event = session.next_event(now, input).map(|event| match event {
+                        Some(ClientEvent::HandshakeDone(kind)) => Some(kind),
+                        _ => None,
+                    });
+                }
+            });
+            let sent = pipe.send(|out| session.poll_transmit(now, out));
+            // Bytes that came before the connection broke come first.
+            if let Some(kind) = event.map_err(session_failure)? {
+                return Ok(Stage::Done(kind));
+            }
+            let has_moved = received.map_err(pipe_failure)? | sent.map_err(pipe_failure)?;
+            if !has_moved {
+                return if pipe.is_ended() { Err(Failure::Closed) } else { Ok(Stage::Waiting) };
             }
         }
     }
@@ -157,29 +143,23 @@ impl Addresses {
     }
 }
 
-/// Why a handshake failed.
-enum Broken {
-    Session(SessionError),
-    Socket(io::Error),
-    Ended,
-}
-
-impl From<SessionError> for Broken {
-    fn from(error: SessionError) -> Self {
-        Self::Session(error)
+/// The failure of a session in its handshake.
+fn session_failure(error: SessionError) -> Failure {
+    match error {
+        // For example, the answer is HTTP instead of S0.
+        SessionError::Handshake(HandshakeError::Version(_) | HandshakeError::Encrypted(_)) => Failure::NotRtmp,
+        SessionError::TimedOut(_) => Failure::HandshakeTimedOut,
+        _ => Failure::Closed,
     }
 }
 
-impl From<io::Error> for Broken {
-    fn from(error: io::Error) -> Self {
-        Self::Socket(error)
+/// The failure of a connection in the handshake.
+fn pipe_failure(error: io::Error) -> Failure {
+    match error.downcast::<TunnelError>() {
+        Err(_) | Ok(TunnelError::Interrupted | TunnelError::TimedOut) => Failure::Closed,
+        // A web server without tunnels, or a proxy that rejects them.
+        Ok(_) => Failure::NotRtmp,
     }
-}
-
-/// Whether the answer is not a tunnel's, or not HTTP.
-fn is_no_tunnel(error: &io::Error) -> bool {
-    let error = error.get_ref().and_then(|error| error.downcast_ref::<tunnel::TunnelError>());
-    error.is_some_and(|error| !matches!(error, tunnel::TunnelError::Interrupted | tunnel::TunnelError::TimedOut))
 }
 
 /// The failure of a TCP connection.

@@ -26,8 +26,8 @@ pub struct LinkReport {
     pub elapsed: Duration,
 }
 
-/// A client session over a connection. The caller calls [`Self::receive`], [`Self::events`] and the pipe's
-/// [`send`](Pipe::send) until nothing moves, then [`Self::wait`].
+/// A client session over a connection. The caller calls [`Self::receive`] and the pipe's [`send`](Pipe::send) until nothing
+/// moves, then [`Self::wait`].
 #[derive(Debug)]
 pub struct Link<'b, const PLAYS: usize = 0> {
     /// The session.
@@ -64,37 +64,34 @@ impl<'b, const PLAYS: usize> Link<'b, PLAYS> {
         Ok(Self { session, pipe, clock, received_at: clock.now(), has_heard: false, waiter })
     }
 
-    /// Receives bytes, if the session wants any. Returns whether any came.
+    /// Receives bytes, if the session wants any, and passes events of the session to `handle`, until there are none or
+    /// `handle` returns `false`. Returns whether anything came.
     ///
     /// # Errors
-    /// The connection broke.
-    pub fn receive(&mut self) -> Result<bool> {
-        let has_received = self.session.wants_input() && self.pipe.receive().context("the connection broke")?;
-        if has_received {
-            self.received_at = self.clock.now();
-        }
-        Ok(has_received)
-    }
-
-    /// Passes events of the session to `handle`, until there are none or `handle` returns `false`. Returns whether anything
-    /// was consumed.
-    ///
-    /// # Errors
-    /// The session failed, or `handle` did.
-    pub fn events(&mut self, mut handle: impl FnMut(ClientEvent<'_>) -> Result<bool>) -> Result<bool> {
-        let mut has_moved = false;
-        loop {
-            let mut input = self.pipe.input();
-            let event = self.session.next_event(self.clock.now(), &mut input)?;
-            let taken = self.pipe.input().len() - input.len();
-            has_moved |= taken > 0 || event.is_some();
-            self.has_heard |= taken > 0;
-            let goes_on = event.map_or(Ok(false), &mut handle)?;
-            self.pipe.consume(taken);
-            if !goes_on {
-                return Ok(has_moved);
+    /// The connection broke, the session failed, or `handle` did.
+    pub fn receive(&mut self, mut handle: impl FnMut(ClientEvent<'_>) -> Result<bool>) -> Result<bool> {
+        let Self { session, pipe, clock, has_heard, .. } = self;
+        let (now, mut goes_on, mut has_event) = (clock.now(), Ok(true), false);
+        let received = pipe.receive(session.wants_input(), |input| {
+            let before = input.len();
+            while let Ok(true) = goes_on {
+                goes_on = match session.next_event(now, input) {
+                    Ok(Some(event)) => {
+                        has_event = true;
+                        handle(event)
+                    }
+                    Ok(None) => break,
+                    Err(error) => Err(error.into()),
+                };
             }
+            *has_heard |= input.len() < before;
+        });
+        goes_on?;
+        let has_received = received.context("the connection broke")?;
+        if has_received {
+            self.received_at = now;
         }
+        Ok(has_received || has_event)
     }
 
     /// Sends what the session has to send. Returns whether anything was sent.
@@ -108,7 +105,7 @@ impl<'b, const PLAYS: usize> Link<'b, PLAYS> {
 
     /// Whether the server has closed the connection, and all that came before is consumed.
     pub fn is_ended(&self) -> bool {
-        self.pipe.is_ended() && self.pipe.input().is_empty()
+        self.pipe.is_ended() && !self.pipe.has_input()
     }
 
     /// Does what is due in the session. Returns when this is to be called again at the latest.

@@ -1,14 +1,12 @@
 //! Sessions of the core over sockets of the operating system: TCP, or tunnels in HTTP over TCP.
 
 mod attempt;
-mod buffer;
 mod clock;
 mod dial;
 mod link;
 mod order;
 mod pipe;
 mod socket;
-mod tunnelled;
 
 pub use clock::Clock;
 pub use dial::{DialError, Dialled, Dialler, Memory};
@@ -16,7 +14,7 @@ pub use link::{Link, LinkReport};
 pub(crate) use link::{refused, said};
 pub use order::{OrderArguments, Way, targets};
 pub use pipe::{Pipe, Waiter};
-pub(crate) use socket::retry;
+pub(crate) use socket::Socket;
 
 /// Random bytes for a session.
 ///

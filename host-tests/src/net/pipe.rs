@@ -1,38 +1,59 @@
-//! A socket with a buffer in each direction, and the wait for several of them.
+//! A connection of a client: TCP, or a tunnel in HTTP; and the wait for several of them.
 
 use std::io;
 use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
 use embedded_rtmp::time::Instant;
+use embedded_rtmp::tunnel::TunnelClient;
 use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Registry, Token};
 
 use super::Clock;
-use super::buffer::Buffer;
-use super::socket::{is_connected, read, write};
-use super::tunnelled::Tunnelled;
+use super::socket::Socket;
+
+/// The most bytes that are received, or sent, at once.
+const BUFFER: usize = 64 * 1024;
+
+/// The number of bytes of an answer that are stored.
+const ANSWER: usize = 256;
 
 /// The time that a server has to answer that a tunnel is closed.
 const CLOSE: Duration = Duration::from_secs(2);
 
+/// The most consecutive connections of a tunnel on which nothing comes. After them the tunnel fails.
+const FUTILE: u8 = 3;
+
 /// A connection that never blocks: TCP without Nagle's algorithm, or a tunnel in HTTP.
 #[derive(Debug)]
 pub struct Pipe {
-    stream: TcpStream,
-    tunnel: Option<Box<Tunnelled>>,
-    input: Buffer,
-    output: Buffer,
-    ended: bool,
-    received: u64,
-    sent: u64,
+    socket: Socket,
+    tunnel: Option<Box<Tunnel>>,
+    buffer: Box<[u8]>,
+    answer: Vec<u8>,
+}
+
+/// HTTP requests instead of plain bytes, over one TCP connection after another.
+#[derive(Debug)]
+struct Tunnel {
+    client: TunnelClient<'static>,
+    address: SocketAddr,
+    clock: Clock,
+    /// Bytes of the session that are in no request yet.
+    output: Vec<u8>,
+    /// The registry of the waiter, if the pipe has one.
+    registry: Option<Registry>,
+    /// The current connection is established.
+    is_connected: bool,
+    /// The number of consecutive connections on which nothing came.
+    futile: u8,
 }
 
 impl Pipe {
     /// A pipe over a connection, or over an attempt to connect.
     pub fn new(stream: TcpStream) -> Self {
-        let (input, output) = (Buffer::new(), Buffer::new());
-        Self { stream, tunnel: None, input, output, ended: false, received: 0, sent: 0 }
+        let buffer = vec![0; BUFFER].into_boxed_slice();
+        Self { socket: Socket::new(stream), tunnel: None, buffer, answer: Vec::new() }
     }
 
     /// A pipe through a tunnel (RTMPT). All its connections go to `address`.
@@ -40,8 +61,11 @@ impl Pipe {
     /// # Errors
     /// The system gives no socket.
     pub fn tunnel(address: SocketAddr, host: &str, clock: Clock) -> io::Result<Self> {
-        let tunnel = Some(Box::new(Tunnelled::new(address, host, clock)));
-        Ok(Self { tunnel, ..Self::new(TcpStream::connect(address)?) })
+        // A tool has only a few tunnels.
+        let client = TunnelClient::new(Box::leak(host.into()), address.port());
+        let (output, registry, is_connected, futile) = (Vec::new(), None, true, 0);
+        let tunnel = Tunnel { client, address, clock, output, registry, is_connected, futile };
+        Ok(Self { tunnel: Some(Box::new(tunnel)), ..Self::new(TcpStream::connect(address)?) })
     }
 
     /// Whether the connection is established. Call it after each wait, until it returns `true`.
@@ -49,51 +73,50 @@ impl Pipe {
     /// # Errors
     /// The connection could not be established.
     pub fn is_connected(&mut self) -> io::Result<bool> {
-        is_connected(&self.stream)
+        self.socket.is_connected()
     }
 
-    /// Receives as many bytes as there is room for. Returns whether any came, or the end did.
+    /// Receives bytes if `wants_input`, and passes all bytes that were not consumed to `consume`, which takes bytes off the
+    /// front and may be called several times. Returns whether any came or were consumed, or the end came.
     ///
     /// # Errors
     /// The connection broke.
-    pub fn receive(&mut self) -> io::Result<bool> {
-        if self.ended {
-            return Ok(false);
-        }
-        if let Some(tunnel) = &mut self.tunnel {
-            let (moved, bytes) = tunnel.receive(&mut self.stream, &mut self.input)?;
-            self.received += bytes as u64;
-            self.ended = tunnel.client.is_closed();
-            return Ok(moved);
-        }
-        let free = self.input.free();
-        if free.is_empty() {
-            return Ok(false);
-        }
-        match read(&mut self.stream, free)? {
-            None => Ok(false),
-            Some(length) => {
-                self.ended = length == 0;
-                self.input.fill(length);
-                self.received += length as u64;
-                Ok(true)
+    pub fn receive(&mut self, wants_input: bool, mut consume: impl FnMut(&mut &[u8])) -> io::Result<bool> {
+        let Self { socket, tunnel, buffer, answer } = self;
+        socket.rearm();
+        let has_connected = tunnel.as_mut().map_or(Ok(false), |tunnel| tunnel.connect(socket))?;
+        let wants_input = wants_input && tunnel.as_ref().is_none_or(|tunnel| tunnel.is_connected);
+        let (before, received) = (socket.waiting(), socket.traffic.0);
+        let (has_moved, result) = socket.receive(buffer, wants_input, |input| {
+            answer.extend(input[before..].iter().take(ANSWER - answer.len()));
+            match tunnel {
+                None => {
+                    consume(input);
+                    Ok(())
+                }
+                Some(tunnel) => tunnel.receive(input, &mut consume),
             }
+        })?;
+        result?;
+        let Some(tunnel) = tunnel else { return Ok(has_moved) };
+        if socket.traffic.0 > received {
+            tunnel.futile = 0;
         }
+        if socket.is_ended() && !tunnel.client.is_closed() && !tunnel.client.needs_connection() {
+            tunnel.client.connection_ended().map_err(io::Error::other)?;
+            return Ok(true);
+        }
+        Ok(has_moved || has_connected)
     }
 
-    /// The bytes that were received and not consumed.
-    pub fn input(&self) -> &[u8] {
-        self.input.filled()
-    }
-
-    /// Drops bytes from the front of the input.
-    pub fn consume(&mut self, length: usize) {
-        self.input.consume(length);
+    /// Whether bytes were received that are not consumed.
+    pub fn has_input(&self) -> bool {
+        self.tunnel.is_none() && self.socket.waiting() > 0
     }
 
     /// Whether the peer has closed its side.
     pub fn is_ended(&self) -> bool {
-        self.ended
+        self.tunnel.as_ref().map_or(self.socket.has_ended(), |tunnel| tunnel.client.is_closed())
     }
 
     /// Sends the bytes that `fill` writes to the slices that it is given and returns the number of, until it returns 0 or the
@@ -102,42 +125,31 @@ impl Pipe {
     /// # Errors
     /// The connection broke.
     pub fn send(&mut self, mut fill: impl FnMut(&mut [u8]) -> usize) -> io::Result<bool> {
-        let before = self.sent;
-        loop {
-            let filled = fill(self.output.free());
-            self.output.fill(filled);
-            if let Some(tunnel) = &mut self.tunnel {
-                let sent = tunnel.send(&mut self.stream, &mut self.output)?;
-                self.sent += sent as u64;
-                if sent == 0 && filled == 0 {
-                    break;
-                }
-                continue;
-            }
-            let waiting = self.output.filled();
-            if waiting.is_empty() {
-                break;
-            }
-            let Some(length) = write(&mut self.stream, waiting)? else { break };
-            self.output.consume(length);
-            self.sent += length as u64;
+        let Self { socket, tunnel, buffer, .. } = self;
+        let mut has_moved = false;
+        socket.rearm();
+        while match tunnel {
+            None => socket.send(buffer, &mut fill)?,
+            Some(tunnel) => tunnel.send(socket, buffer, &mut fill)?,
+        } {
+            has_moved = true;
         }
-        Ok(self.sent > before)
+        Ok(has_moved)
     }
 
     /// Whether bytes wait until the system takes them.
     pub fn has_output(&self) -> bool {
-        !self.output.filled().is_empty()
+        self.socket.has_output() || self.tunnel.as_ref().is_some_and(|tunnel| !tunnel.output.is_empty())
     }
 
     /// When [`Self::receive`] and [`Self::send`] must be called at the latest.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.tunnel.as_ref()?.poll_timeout()
+        self.tunnel.as_ref().filter(|tunnel| tunnel.is_connected)?.client.poll_timeout()
     }
 
-    /// The first bytes of the peer's answer, for messages to people: of a tunnel's first response, or of the input.
+    /// The first bytes that came from the peer, for messages to people.
     pub fn answer(&self) -> &[u8] {
-        self.tunnel.as_ref().map_or(self.input(), |tunnel| &tunnel.answer)
+        &self.answer
     }
 
     /// Ends a tunnel, and waits a little until the server has confirmed it. Does nothing to other connections.
@@ -145,7 +157,9 @@ impl Pipe {
         let Some(tunnel) = &mut self.tunnel else { return };
         tunnel.client.close();
         let until = std::time::Instant::now() + CLOSE;
-        while let (Ok(_), Ok(received), false) = (self.send(|_| 0), self.receive(), self.ended) {
+        while let (Ok(_), Ok(received), false) =
+            (self.send(|_| 0), self.receive(true, |input| *input = &[]), self.is_ended())
+        {
             let left = until.saturating_duration_since(std::time::Instant::now());
             if left.is_zero() || (!received && waiter.wait(left).is_err()) {
                 return;
@@ -160,10 +174,10 @@ impl Pipe {
             // Every request was answered.
             return true;
         }
-        let _ = self.stream.shutdown(Shutdown::Write);
+        let _ = self.socket.stream.shutdown(Shutdown::Write);
         (0..20).all(|_| {
             std::thread::sleep(Duration::from_millis(10));
-            matches!(self.stream.take_error(), Ok(None))
+            matches!(self.socket.stream.take_error(), Ok(None))
         })
     }
 
@@ -172,12 +186,77 @@ impl Pipe {
     /// # Errors
     /// The connection has ended.
     pub fn peer(&self) -> io::Result<SocketAddr> {
-        self.stream.peer_addr()
+        self.socket.stream.peer_addr()
     }
 
     /// The bytes received and sent since the connection began.
     pub fn traffic(&self) -> (u64, u64) {
-        (self.received, self.sent)
+        self.socket.traffic
+    }
+}
+
+impl Tunnel {
+    /// Passes the bytes of the session that are in `input` to `consume`.
+    fn receive(&mut self, input: &mut &[u8], consume: &mut dyn FnMut(&mut &[u8])) -> io::Result<()> {
+        loop {
+            let before = input.len();
+            self.client.receive(self.clock.now(), input, &mut *consume).map_err(io::Error::other)?;
+            if input.len() == before {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sends the bytes that `fill` writes, and polls the server when that is due. Returns whether anything was done.
+    fn send(
+        &mut self,
+        socket: &mut Socket,
+        buffer: &mut [u8],
+        fill: &mut dyn FnMut(&mut [u8]) -> usize,
+    ) -> io::Result<bool> {
+        self.connect(socket)?;
+        let Self { client, clock, output, .. } = self;
+        let filled = fill(&mut buffer[output.len()..]);
+        output.extend_from_slice(&buffer[output.len()..][..filled]);
+        let has_sent = self.is_connected
+            && socket.send(buffer, |out| {
+                client.poll_transmit(clock.now(), out, output.len(), |room| {
+                    let length = room.len().min(output.len());
+                    room[..length].copy_from_slice(&output[..length]);
+                    output.drain(..length);
+                    length
+                })
+            })?;
+        Ok(has_sent || filled > 0)
+    }
+
+    /// Begins another connection if the tunnel needs one. Returns whether a connection was established.
+    fn connect(&mut self, socket: &mut Socket) -> io::Result<bool> {
+        self.client.handle_timeout(self.clock.now()).map_err(io::Error::other)?;
+        if self.client.needs_connection() {
+            self.futile += 1;
+            if self.futile > FUTILE {
+                return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the tunnel's connections end at once"));
+            }
+            let traffic = socket.traffic;
+            if let Some(registry) = &self.registry {
+                // This fails if the connection is gone, which is no problem.
+                let _ = registry.deregister(&mut socket.stream);
+            }
+            *socket = Socket::new(TcpStream::connect(self.address)?);
+            socket.traffic = traffic;
+            if let Some(registry) = &self.registry {
+                registry.register(&mut socket.stream, Token(0), Interest::READABLE | Interest::WRITABLE)?;
+            }
+            self.is_connected = false;
+            self.client.connected();
+        }
+        if self.is_connected || !socket.is_connected()? {
+            return Ok(false);
+        }
+        self.is_connected = true;
+        socket.rearm();
+        Ok(true)
     }
 }
 
@@ -207,7 +286,8 @@ impl Waiter {
         if let Some(tunnel) = &mut pipe.tunnel {
             tunnel.registry = Some(self.poll.registry().try_clone()?);
         }
-        self.poll.registry().register(&mut pipe.stream, Token(0), Interest::READABLE | Interest::WRITABLE)
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poll.registry().register(&mut pipe.socket.stream, Token(0), interest)
     }
 
     /// Removes a pipe.
@@ -218,7 +298,7 @@ impl Waiter {
         if let Some(tunnel) = &mut pipe.tunnel {
             tunnel.registry = None;
         }
-        self.poll.registry().deregister(&mut pipe.stream)
+        self.poll.registry().deregister(&mut pipe.socket.stream)
     }
 
     /// Waits for at most `limit`.

@@ -1,33 +1,145 @@
-//! Calls on a socket that do not wait.
+//! A TCP connection that never blocks.
 
 use std::io::{self, Read, Write};
 
+use mio::event::Event;
 use mio::net::TcpStream;
 
-/// Whether a connection is established. Turns Nagle's algorithm off then.
-pub(super) fn is_connected(stream: &TcpStream) -> io::Result<bool> {
-    if let Some(error) = stream.take_error()? {
-        return Err(error);
-    }
-    match stream.peer_addr() {
-        Ok(_) => stream.set_nodelay(true).map(|()| true),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotConnected | io::ErrorKind::WouldBlock) => Ok(false),
-        Err(error) => Err(error),
-    }
+/// The buffers are the caller's. The socket stores only bytes that could not be passed on.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    pub(super) stream: TcpStream,
+    /// A read may return bytes. False after a read that emptied the system's buffer, until the next event.
+    is_readable: bool,
+    /// A write may succeed. False after a write that filled the system's buffer, until the next event.
+    is_writable: bool,
+    /// The peer has closed its side, and no further event announces that.
+    is_read_closed: bool,
+    has_ended: bool,
+    /// Bytes that were received and not consumed.
+    input: Vec<u8>,
+    /// Bytes that the system did not take yet.
+    output: Vec<u8>,
+    /// The bytes received and sent since it began.
+    pub(super) traffic: (u64, u64),
 }
 
-/// Reads what has arrived. Returns `None` if nothing has.
-pub(super) fn read(stream: &mut TcpStream, to: &mut [u8]) -> io::Result<Option<usize>> {
-    retry(|| stream.read(to))
-}
+impl Socket {
+    pub(crate) fn new(stream: TcpStream) -> Self {
+        Self {
+            stream,
+            is_readable: false,
+            is_writable: false,
+            is_read_closed: false,
+            has_ended: false,
+            input: Vec::new(),
+            output: Vec::new(),
+            traffic: (0, 0),
+        }
+    }
 
-/// Writes as much as the system takes. Returns `None` if that is nothing.
-pub(super) fn write(stream: &mut TcpStream, from: &[u8]) -> io::Result<Option<usize>> {
-    retry(|| stream.write(from))
+    /// Remembers what an event says.
+    pub(crate) fn notice(&mut self, event: &Event) {
+        self.is_readable |= event.is_readable() || event.is_error();
+        self.is_writable |= event.is_writable();
+        self.is_read_closed |= event.is_read_closed();
+    }
+
+    /// Lets the next calls try to read and to write, for callers that do not look at events.
+    pub(super) fn rearm(&mut self) {
+        (self.is_readable, self.is_writable) = (true, true);
+    }
+
+    /// Whether the connection is established. Turns Nagle's algorithm off then.
+    pub(super) fn is_connected(&self) -> io::Result<bool> {
+        if let Some(error) = self.stream.take_error()? {
+            return Err(error);
+        }
+        match self.stream.peer_addr() {
+            Ok(_) => self.stream.set_nodelay(true).map(|()| true),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotConnected | io::ErrorKind::WouldBlock) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the peer has closed its side.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
+    /// Whether all that the peer ever sends has been received and consumed.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.has_ended && self.input.is_empty()
+    }
+
+    /// The number of bytes that were received and not consumed.
+    pub(super) fn waiting(&self) -> usize {
+        self.input.len()
+    }
+
+    /// Whether bytes wait until the system takes them.
+    pub(crate) fn has_output(&self) -> bool {
+        !self.output.is_empty()
+    }
+
+    /// Reads once if `wants_input`, and passes all bytes that were not consumed to `consume`, which takes bytes off the front.
+    /// Returns whether anything was read or consumed, and what `consume` returned.
+    pub(crate) fn receive<R>(
+        &mut self,
+        buffer: &mut [u8],
+        wants_input: bool,
+        consume: impl FnOnce(&mut &[u8]) -> R,
+    ) -> io::Result<(bool, R)> {
+        let before = self.input.len();
+        let (stored, free) = buffer.split_at_mut(before);
+        stored.copy_from_slice(&self.input);
+        let (room, mut length, mut has_moved) = (free.len(), 0, false);
+        if wants_input && self.is_readable && !self.has_ended && room > 0 {
+            match retry(|| self.stream.read(free))? {
+                None => self.is_readable = false,
+                Some(read) => {
+                    (length, has_moved, self.has_ended) = (read, true, read == 0);
+                    // If the read was short, the next bytes bring an event.
+                    self.is_readable = read == room || self.is_read_closed;
+                    self.traffic.0 += read as u64;
+                }
+            }
+        }
+        let filled = before + length;
+        let mut rest = &buffer[..filled];
+        let result = consume(&mut rest);
+        has_moved |= rest.len() < filled;
+        self.input.clear();
+        self.input.extend_from_slice(rest);
+        Ok((has_moved, result))
+    }
+
+    /// Sends the bytes that wait, then what `fill` puts into its room and returns the length of. The room is empty as long as
+    /// bytes wait. Returns whether anything was sent.
+    pub(crate) fn send(&mut self, buffer: &mut [u8], fill: impl FnOnce(&mut [u8]) -> usize) -> io::Result<bool> {
+        let waiting = std::mem::take(&mut self.output);
+        let sent = self.write(&waiting)?;
+        let is_free = self.output.is_empty() && self.is_writable;
+        let filled = fill(if is_free { &mut *buffer } else { &mut [] });
+        self.write(&buffer[..filled])?;
+        Ok(sent > 0 || filled > 0)
+    }
+
+    /// Writes as much as the system takes, and stores the rest. Returns the number of bytes written.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut sent = 0;
+        if self.is_writable && !bytes.is_empty() {
+            sent = retry(|| self.stream.write(bytes))?.unwrap_or(0);
+            self.is_writable = sent == bytes.len();
+            self.traffic.1 += sent as u64;
+        }
+        self.output.extend_from_slice(&bytes[sent..]);
+        Ok(sent)
+    }
 }
 
 /// Repeats an operation that a signal interrupted. Returns `None` if it would block.
-pub(crate) fn retry(mut operation: impl FnMut() -> io::Result<usize>) -> io::Result<Option<usize>> {
+fn retry(mut operation: impl FnMut() -> io::Result<usize>) -> io::Result<Option<usize>> {
     loop {
         match operation() {
             Ok(length) => return Ok(Some(length)),

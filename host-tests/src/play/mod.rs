@@ -149,8 +149,7 @@ impl Player<'_, '_> {
 
     /// Does what can be done now. Returns whether anything moved.
     fn step(&mut self, report: &mut Report) -> Result<bool> {
-        let mut has_moved = self.link.receive()?;
-        has_moved |= self.events(report)?;
+        let mut has_moved = self.receive(report)?;
         has_moved |= self.link.send()?;
         if self.link.is_ended() && self.outcome.is_none() {
             if !self.is_playing || self.output.timestamps().is_none() {
@@ -161,10 +160,10 @@ impl Player<'_, '_> {
         Ok(has_moved)
     }
 
-    fn events(&mut self, report: &mut Report) -> Result<bool> {
+    fn receive(&mut self, report: &mut Report) -> Result<bool> {
         let Self { link, output, data, is_playing, rest_until, outcome, .. } = self;
         let (clock, mut end) = (link.clock, None);
-        let has_moved = link.events(|event| {
+        let has_moved = link.receive(|event| {
             match event {
                 ClientEvent::Playing(_) => {
                     report.link.to_media = Some(clock.until_now());

@@ -140,8 +140,7 @@ impl<R: Read> Publisher<'_, '_, R> {
 
     /// Does what can be done now. Returns whether anything moved.
     fn step(&mut self, report: &mut Report) -> Result<bool> {
-        let mut has_moved = self.link.receive()?;
-        has_moved |= self.events(report)?;
+        let mut has_moved = self.receive(report)?;
         has_moved |= self.send()?;
         if matches!(self.phase, Phase::Publishing(_)) && self.source.is_ended() {
             self.link.session.close()?;
@@ -161,9 +160,9 @@ impl<R: Read> Publisher<'_, '_, R> {
         Ok(has_moved)
     }
 
-    fn events(&mut self, report: &mut Report) -> Result<bool> {
+    fn receive(&mut self, report: &mut Report) -> Result<bool> {
         let (phase, clock) = (&mut self.phase, self.link.clock);
-        self.link.events(|event| {
+        self.link.receive(|event| {
             match event {
                 ClientEvent::Publishing(stream) => {
                     report.link.to_media = Some(clock.until_now());

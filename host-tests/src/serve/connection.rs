@@ -11,7 +11,7 @@ use mio::net::TcpStream;
 use super::client::Client;
 use super::gateway::Gateway;
 use super::shared::{BROKEN, CLOSED, Outcome, Shared};
-use super::socket::Socket;
+use crate::net::Socket;
 
 pub(super) struct Connection {
     pub(super) peer: SocketAddr,
@@ -64,7 +64,7 @@ impl Connection {
                     if shared.now >= *deadline {
                         bail!("the peer did not answer in time: handshake");
                     }
-                    return Ok(socket.is_ended(false).then_some(CLOSED));
+                    return Ok(socket.is_ended().then_some(CLOSED));
                 };
                 *role = match Protocol::of(first) {
                     Protocol::Http => Role::Web(TunnelConnection::new(shared.now)),
@@ -85,7 +85,8 @@ impl Connection {
                 }
                 let end = client.handle_timeout(socket.has_output(), shared)?;
                 // A client that leaves while it waits must not replace another publisher.
-                Ok(end.or(socket.is_ended(client.is_waiting()).then_some(CLOSED)))
+                let is_over = socket.is_ended() || client.is_waiting() && socket.has_ended();
+                Ok(end.or(is_over.then_some(CLOSED)))
             }
             Role::Web(web) => {
                 let received = socket.receive(buffer, true, |input| gateway.receive(web, input, id, *peer, shared));
@@ -98,7 +99,7 @@ impl Connection {
                 } else {
                     gateway.handle_timeout(web, shared);
                 }
-                let is_over = web.is_over() && !socket.has_output() || socket.is_ended(false) && !has_moved;
+                let is_over = web.is_over() && !socket.has_output() || socket.is_ended() && !has_moved;
                 Ok(is_over.then_some(CLOSED))
             }
         }

@@ -6,7 +6,6 @@ mod event_loop;
 mod gateway;
 mod record;
 mod shared;
-mod socket;
 mod streams;
 
 use std::io;
