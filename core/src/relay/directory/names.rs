@@ -1,0 +1,70 @@
+//! The names of the streams, and their places in the table.
+
+use super::{Directory, NONE, PlayerIndex, RelayRejection, StreamEntry, StreamIndex};
+use crate::bytes::low_u16;
+use crate::relay::name::{NameTooLong, StreamName};
+
+impl Directory<'_, '_> {
+    /// Whether there are places for one more stream and for one more player. If there is none for a stream, a publish takes
+    /// the place of a stream that players wait for ([`RelayEvent::GivenUp`](super::RelayEvent::GivenUp)). A caller that can lend larger tables does so
+    /// then.
+    pub fn has_room(&self) -> bool {
+        self.streams.iter().any(StreamEntry::is_free) && self.players.iter().any(|entry| entry.0.is_none())
+    }
+
+    /// The name of a stream.
+    pub fn name(&self, stream: StreamIndex) -> &[u8] {
+        self.entry(stream).map_or(&[], StreamEntry::name)
+    }
+
+    /// The place of the stream of that name, or one that it can have: a free one; or, for a publisher, one where players
+    /// wait for a stream that is not published.
+    #[cold]
+    pub(super) fn find(&self, name: StreamName<'_>, publishes: bool) -> Result<StreamIndex, RelayRejection> {
+        let (needed, mut room, mut free, mut waited) = (name.len(), 0, None, None);
+        for (index, entry) in self.streams.iter().take(usize::from(NONE)).enumerate() {
+            let place = StreamIndex(low_u16(index));
+            if !entry.is_free() && name.is(entry.name()) {
+                return Ok(place);
+            }
+            if !entry.is_published() && entry.room() >= needed {
+                (if entry.players == 0 { &mut free } else { &mut waited }).get_or_insert(place);
+            }
+            room = room.max(entry.room());
+        }
+        let found = free.or(waited.filter(|_| publishes));
+        let error =
+            if room < needed { RelayRejection::Name(NameTooLong { needed, room }) } else { RelayRejection::Full };
+        found.ok_or(error)
+    }
+
+    /// The place of a stream that is not published and that only this player waits for, if a stream of that name can have
+    /// it.
+    pub(super) fn own_place(&self, player: Option<PlayerIndex>, name: StreamName<'_>) -> Option<StreamIndex> {
+        let playing = self.players.get(player?.get())?.0.as_ref()?;
+        let entry = self.streams.get(usize::from(playing.place))?;
+        let is_its_own = !entry.is_published() && entry.players == 1 && !playing.player.is_inside();
+        (is_its_own && entry.room() >= name.len()).then_some(StreamIndex(playing.place))
+    }
+
+    /// Gives a place to the stream of another name.
+    pub(super) fn rename(&mut self, place: StreamIndex, name: StreamName<'_>) {
+        let Some(entry) = self.streams.get_mut(place.get()) else { return };
+        // `find` has seen that it fits.
+        entry.length = name.emit(entry.name).map_or(0, |name| low_u16(name.len()));
+        (entry.players, entry.first) = (0, NONE);
+    }
+
+    /// Takes a place away from its players.
+    pub(super) fn give_up(&mut self, place: StreamIndex) {
+        for playing in self.players.iter_mut().filter_map(|entry| entry.0.as_mut()) {
+            if playing.place == place.0 {
+                (playing.place, playing.is_armed) = (NONE, true);
+                self.state.has_orphans = true;
+            }
+            if playing.next_place == place.0 {
+                playing.next_place = NONE;
+            }
+        }
+    }
+}
