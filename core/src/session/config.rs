@@ -84,6 +84,19 @@ impl ServerConfig {
             type_three_delta: TypeThreeDelta::Timestamp,
         }
     }
+
+    /// Checks what [`Server::new`](super::Server::new) checks of it.
+    ///
+    /// # Errors
+    /// A time limit is zero.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        check(self.limits())
+    }
+
+    /// How long the client may take in ms: until it is connected, and for a half of its silence.
+    pub(super) fn limits(&self) -> [u32; 2] {
+        [limit(self.connect_timeout), limit(self.idle_timeout.and_then(|idle| idle.checked_div(2)))]
+    }
 }
 
 impl Default for ServerConfig {
@@ -114,8 +127,12 @@ pub struct Setup {
 impl Setup {
     /// Checks that no time limit is over before it begins.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        if self.limits.contains(&0) { Err(ConfigError::TimeLimit) } else { Ok(()) }
+        check(self.limits)
     }
+}
+
+fn check(limits: [u32; 2]) -> Result<(), ConfigError> {
+    if limits.contains(&0) { Err(ConfigError::TimeLimit) } else { Ok(()) }
 }
 
 /// The memory that the caller lends to a session.

@@ -29,6 +29,7 @@ mod rtmpt_connections;
 mod server;
 mod streams;
 mod switch;
+mod take_over;
 mod transfer;
 #[cfg(feature = "rtmpt")]
 mod tunnels;

@@ -137,7 +137,7 @@ fn a_publisher_over_an_accepted_stream_is_relayed_to_a_player_over_tcp() {
         let mut relayed = Box::new([const { StreamMemory::<65_536>::new() }; 1]);
         let (mut input, mut output, mut buffers) = ([0; 300], [0; 600], Memory::<1, 1>::new());
         let accepted = Pipe::new(&mut input, &mut output);
-        let mut streams = Streams::<1>::new([(&accepted, buffers.session())]);
+        let mut streams = Streams::<1>::new([(&accepted, buffers.session())]).unwrap();
         let options = ServerOptions::default();
         let server = Server::<2, 1, 1>::relaying(second, &[1935], &mut memory, &mut relayed, &options).unwrap();
         let mut server = server.with_streams(&mut streams);
@@ -182,7 +182,7 @@ fn a_stream_that_ends_ends_its_session_and_a_shutdown_closes_it() {
         let mut memory: Box<[TestMemory; 2]> = Box::new([const { TestMemory::new() }; 2]);
         let (mut input, mut output, mut buffers) = ([0; 300], [0; 600], Memory::<1, 1>::new());
         let accepted = Pipe::new(&mut input, &mut output);
-        let mut streams = Streams::<1>::new([(&accepted, buffers.session())]);
+        let mut streams = Streams::<1>::new([(&accepted, buffers.session())]).unwrap();
         let server = Server::<2>::new(second, &[1935], &mut memory, &ServerOptions::default()).unwrap();
         let mut server = server.with_streams(&mut streams);
         let mut handler = AcceptAll::default();

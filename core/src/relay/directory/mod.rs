@@ -335,6 +335,17 @@ impl<'t, 'n> Directory<'t, 'n> {
         }
     }
 
+    /// As [`Self::heard`], for each stream that a peer publishes. The time that this takes is proportional to the number of
+    /// streams.
+    pub fn heard_from(&mut self, now: Instant, peer: PeerId) {
+        for place in 0..self.streams.len() {
+            let is_its = |entry: &StreamEntry<'_>| entry.publisher.is_some_and(|publisher| publisher.peer == peer);
+            if self.streams.get(place).is_some_and(is_its) {
+                self.heard(now, StreamIndex(low_u16(place)));
+            }
+        }
+    }
+
     /// A peer has ended the publication on one of its message streams; or all of them, with its session, if `stream` is
     /// `None`. Poll events after this.
     pub fn unpublish(&mut self, now: Instant, peer: PeerId, stream: Option<StreamId>) {

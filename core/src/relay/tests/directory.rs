@@ -284,7 +284,9 @@ fn a_second_publisher_waits_until_the_first_has_answered() {
     assert_eq!((tables.publish(1_000, 2, "x"), tables.events(1_000)), (Ok(PublishAnswer::Wait), ask.to_vec()));
     assert_eq!(tables.publish(1_500, 3, "x"), Err(RelayRejection::Taken), "one waits already");
     assert_eq!((tables.directory().poll_timeout(), tables.timeout(2_999)), (Some(at(3_000)), vec![]));
-    tables.directory().heard(at(2_999), stream);
+    tables.directory().heard_from(at(2_999), PeerId(9));
+    assert_eq!(tables.events(2_999), [], "another peer");
+    tables.directory().heard_from(at(2_999), publisher(1).peer);
     assert_eq!(tables.events(2_999), [RelayEvent::Rejected(publisher(2))]);
     assert_eq!(tables.timeout(3_000), []);
     // The second one leaves: nothing happens to the first.

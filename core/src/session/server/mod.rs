@@ -6,7 +6,7 @@ mod state;
 
 pub use state::{MESSAGE_STREAMS, ServerRole};
 
-use super::config::{ServerConfig, Setup, limit};
+use super::config::{ServerConfig, Setup};
 use super::connection::{Connection, Role, Sealed};
 use super::error::{SessionError, Stage};
 use super::event::ServerEvent;
@@ -58,7 +58,7 @@ impl Role for ServerRole {
     fn setup(config: &ServerConfig) -> Setup {
         Setup {
             handshake: HandshakeConfig::Server { versions: config.handshake },
-            limits: [limit(config.connect_timeout), limit(config.idle_timeout.and_then(|idle| idle.checked_div(2)))],
+            limits: config.limits(),
             chunk_size: config.chunk_size,
             window: config.window,
             type_three_delta: config.type_three_delta,

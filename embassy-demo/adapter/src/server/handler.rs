@@ -94,7 +94,9 @@ pub trait Handler {
     }
 
     /// A client asks to publish under a stream key, which may be any bytes. A server that relays asks only if the stream of
-    /// that [name](embedded_rtmp::relay::StreamName) has no publisher.
+    /// that [name](embedded_rtmp::relay::StreamName) has no publisher, or if
+    /// [`TakeOver`](embedded_rtmp::relay::TakeOver) allows another one. Then the client may have to wait. If it is rejected
+    /// after that, or if another client replaces it later, [`Self::unpublished`] is called.
     ///
     /// # Errors
     /// The client is rejected with this answer.
@@ -126,7 +128,7 @@ pub trait Handler {
     /// [`media::video::VideoTagHeader::parse`](embedded_rtmp::media::video::VideoTagHeader::parse) read it. Sequence headers arrive in the same way.
     fn media(&mut self, session: SessionId, fragment: &Fragment<'_>);
 
-    /// The client has ended a publication.
+    /// The client has ended a publication, or the server has ended it in favour of another publisher.
     fn unpublished(&mut self, session: SessionId, stream: StreamId) {
         let _ = (session, stream);
     }

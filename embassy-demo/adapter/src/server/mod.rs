@@ -4,8 +4,7 @@ mod gateway;
 pub(crate) mod handler;
 mod listen;
 pub(crate) mod relay;
-mod requests;
-mod serving;
+mod session;
 mod slot;
 pub(crate) mod streams;
 #[cfg(feature = "rtmpt")]
@@ -17,14 +16,15 @@ use core::task::Poll;
 
 use embassy_net::Stack;
 use embedded_rtmp::relay::{Directory, DirectoryState, Played, PlayerEntry, RelayConfig, Ring, StreamEntry};
-use embedded_rtmp::session::ServerConfig;
+use embedded_rtmp::session::{ConfigError, ServerConfig};
 
 use crate::buffers::Memory;
+use crate::clock::wake_at;
 use crate::fmt::impl_format;
 use crate::server::gateway::Gateway;
 use crate::server::handler::{Handler, SessionId};
 use crate::server::listen::Listeners;
-use crate::server::relay::{Relay, StreamMemory, Woken, peer};
+use crate::server::relay::{Relay, StreamMemory, peer};
 use crate::server::slot::{Acceptor, Slot};
 use crate::server::streams::{StreamServer, Streams};
 use crate::transport::{KeepAlive, Traffic};
@@ -40,13 +40,20 @@ pub struct ServerOptions {
     pub keep_alive: KeepAlive,
     /// The configuration of its sessions.
     pub session: ServerConfig,
+    /// How it relays: what happens if publishers conflict or go, and if players are late. By default a second publisher of a
+    /// stream is rejected, and players are told at once that a stream has ended.
+    pub relay: RelayConfig,
 }
 
-impl_format!([] ServerOptions, this => "ServerOptions {{ keep_alive: {}, session: {} }}", this.keep_alive, this.session);
+impl_format!(
+    [] ServerOptions,
+    this => "ServerOptions {{ keep_alive: {}, session: {}, relay: {} }}", this.keep_alive, this.session, this.relay
+);
 
 impl ServerOptions {
     /// The default times.
-    pub const DEFAULT: ServerOptions = ServerOptions { keep_alive: KeepAlive::DEFAULT, session: ServerConfig::new() };
+    pub const DEFAULT: ServerOptions =
+        ServerOptions { keep_alive: KeepAlive::DEFAULT, session: ServerConfig::new(), relay: RelayConfig::new() };
 }
 
 impl Default for ServerOptions {
@@ -69,6 +76,8 @@ pub enum ServerError {
     Sockets(usize),
     /// With tunnels, the send ring of each socket must have at least this number of bytes.
     SendRing(usize),
+    /// The configuration of the sessions cannot work.
+    Session(ConfigError),
 }
 
 impl fmt::Display for ServerError {
@@ -78,6 +87,7 @@ impl fmt::Display for ServerError {
             Self::Port(port) => write!(f, "port {port} cannot be listened on, or not twice"),
             Self::Sockets(needed) => write!(f, "{needed} sockets are needed"),
             Self::SendRing(needed) => write!(f, "send rings of {needed} bytes are needed"),
+            Self::Session(error) => error.fmt(f),
         }
     }
 }
@@ -91,7 +101,7 @@ impl core::error::Error for ServerError {}
 /// fewest listeners, so that all ports stay open while there is a socket for each. After that, connections are refused.
 ///
 /// A stream is known by its [application and key](embedded_rtmp::relay::StreamName). It has one publisher; a second one is
-/// told `NetStream.Publish.BadName`. [An example](crate#serving).
+/// told `NetStream.Publish.BadName`, unless [`ServerOptions::relay`] says otherwise. [An example](crate#serving).
 ///
 /// `STREAMS` is the number of chunk streams of a client beside the one that is being read. 8 are enough for all known
 /// clients.
@@ -108,8 +118,9 @@ pub struct Server<
     players: [PlayerEntry; PLAYERS],
     directory: DirectoryState,
     listeners: Listeners<'a, SOCKETS>,
-    options: ServerOptions,
-    gateway: Gateway<'a>,
+    keep_alive: KeepAlive,
+    config: ServerConfig,
+    gateway: Option<Gateway<'a>>,
     accepted: Option<&'a mut (dyn StreamServer + 'a)>,
 }
 
@@ -121,7 +132,7 @@ impl_format!(
         const PLAYERS: usize,
         const STREAMS: usize
     ] Server<'a, SOCKETS, PUBLISHERS, PLAYERS, STREAMS>,
-    this => "Server {{ options: {} }}", this.options
+    this => "Server {{ keep_alive: {}, config: {} }}", this.keep_alive, this.config
 );
 
 impl<'a, const SOCKETS: usize, const STREAMS: usize> Server<'a, SOCKETS, 0, 0, STREAMS> {
@@ -132,7 +143,7 @@ impl<'a, const SOCKETS: usize, const STREAMS: usize> Server<'a, SOCKETS, 0, 0, S
     /// If the stack has fewer sockets left than the server has (`StackResources`).
     ///
     /// # Errors
-    /// The ports or the number of sockets cannot work.
+    /// The ports, the number of sockets or the configuration of the sessions cannot work.
     pub fn new<const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usize>(
         stack: Stack<'a>,
         ports: &'a [u16],
@@ -159,7 +170,7 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
     /// If the stack has fewer sockets left than the server has (`StackResources`).
     ///
     /// # Errors
-    /// The ports or the number of sockets cannot work.
+    /// The ports, the number of sockets or the configuration of the sessions cannot work.
     pub fn relaying<
         const RX: usize,
         const TX: usize,
@@ -177,7 +188,7 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         streams: &'a mut [StreamMemory<RING, METADATA, VIDEO, AUDIO, NAME>; PUBLISHERS],
         options: &ServerOptions,
     ) -> Result<Self, ServerError> {
-        Self::over(stack, ports, memory, StreamMemory::tables(streams), options)
+        Self::over(stack, ports, memory, StreamMemory::tables(streams, &options.relay), options)
     }
 
     fn over<const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usize>(
@@ -199,11 +210,16 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         if SOCKETS <= ports.len() {
             return Err(ServerError::Sockets(ports.len() + 1));
         }
-        let slots = memory.each_mut().map(|memory| Slot::new(stack, memory, options.keep_alive));
-        let (players, directory) = ([const { PlayerEntry::new() }; PLAYERS], DirectoryState::new(&RelayConfig::new()));
-        let (listeners, gateway) = (Listeners::new(ports), Gateway::NONE);
-        let (options, accepted) = (*options, None);
-        Ok(Self { slots, rings, streams, players, directory, listeners, options, gateway, accepted })
+        options.session.check().map_err(ServerError::Session)?;
+        let mut ids = 0..=u8::MAX;
+        let slots = memory.each_mut().map(|memory| {
+            let id = SessionId(ids.next().unwrap_or_default());
+            Slot::new(id, stack, memory, options.keep_alive)
+        });
+        let (players, directory) = ([const { PlayerEntry::new() }; PLAYERS], DirectoryState::new(&options.relay));
+        let (listeners, gateway, accepted) = (Listeners::new(ports), None, None);
+        let (keep_alive, config) = (options.keep_alive, options.session);
+        Ok(Self { slots, rings, streams, players, directory, listeners, keep_alive, config, gateway, accepted })
     }
 
     /// Accepts tunnels (RTMPT) beside direct connections, on all ports. The first byte of a connection tells them apart. Other
@@ -223,8 +239,8 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         if self.slots.iter().any(|slot| slot.send_capacity() < MIN_ANSWER) {
             return Err(ServerError::SendRing(MIN_ANSWER));
         }
-        tunnels.join(SOCKETS as u8, self.options.session);
-        self.gateway = Gateway::new(tunnels);
+        tunnels.join(SOCKETS as u8, self.config);
+        self.gateway = Some(tunnels);
         Ok(self)
     }
 
@@ -232,7 +248,7 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
     /// which must not be those of tunnels.
     pub fn with_streams<const N: usize, const EACH: usize>(mut self, streams: &'a mut Streams<'_, N, EACH>) -> Self {
         const { assert!(SOCKETS + N <= 256, "sessions have ids of one byte") };
-        streams.join(self.options.session);
+        streams.join(self.config);
         self.accepted = Some(streams);
         self
     }
@@ -240,23 +256,29 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
     /// Listens and serves clients. The future can be dropped; a new one continues.
     pub async fn run(&mut self, handler: &mut dyn Handler) {
         poll_fn(|cx| {
-            let Self { slots, rings, streams, players, directory, listeners, options, gateway, accepted } = self;
-            let directory = Directory::new(directory, streams, players);
-            let mut relay = Relay { directory, rings, woken: Woken::all(SOCKETS) };
-            let mut entrance = Acceptor { listeners, options, gateway };
+            let Self { slots, rings, streams, players, directory, listeners, accepted, .. } = self;
+            let mut relay = Relay::new(Directory::new(directory, streams, players), rings, SOCKETS, handler);
+            let (gateway, keep_alive, config) = (&mut self.gateway, self.keep_alive, self.config);
+            let mut acceptor = Acceptor { listeners, keep_alive, config, gateway };
+            relay.handle_timeout();
             // What one session receives, others may have to send: they are polled again.
             while relay.woken.is_any() {
                 let all = core::mem::take(&mut relay.woken.all);
-                for (index, slot) in slots.iter_mut().enumerate() {
-                    let id = SessionId(index as u8);
-                    if relay.woken.take(id) || all {
-                        slot.poll(id, &mut entrance, &mut relay, handler, cx);
+                for slot in slots.iter_mut() {
+                    if relay.woken.take(slot.session.id) || all {
+                        slot.poll(&mut acceptor, &mut relay, cx);
                     }
                 }
-                entrance.gateway.tick(&mut relay, handler, cx);
-                if let Some(streams) = accepted {
-                    streams.poll(&mut relay, handler, cx);
+                if let Some(gateway) = acceptor.gateway {
+                    gateway.tick(&mut relay, cx);
                 }
+                if let Some(streams) = accepted {
+                    streams.poll(&mut relay, cx);
+                }
+                relay.handle_events();
+            }
+            if let Some(at) = relay.directory.poll_timeout() {
+                wake_at(at, cx);
             }
             Poll::Pending
         })
@@ -267,16 +289,17 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
     pub async fn shutdown(&mut self, handler: &mut dyn Handler) {
         poll_fn(|cx| {
             let Self { slots, rings, streams, players, directory, listeners, gateway, accepted, .. } = self;
-            let directory = Directory::new(directory, streams, players);
-            let mut relay = Relay { directory, rings, woken: Woken::all(SOCKETS) };
+            let mut relay = Relay::new(Directory::new(directory, streams, players), rings, SOCKETS, handler);
             let mut all = Poll::Ready(());
-            for (index, slot) in slots.iter_mut().enumerate() {
-                let over = slot.poll_shutdown(SessionId(index as u8), listeners, &mut relay, handler, cx);
+            for slot in slots.iter_mut() {
+                let over = slot.poll_shutdown(listeners, &mut relay, cx);
                 all = if over.is_pending() { over } else { all };
             }
-            gateway.shutdown(&mut relay, handler);
+            if let Some(gateway) = gateway {
+                gateway.shutdown(&mut relay);
+            }
             if let Some(streams) = accepted {
-                streams.shutdown(&mut relay, handler);
+                streams.shutdown(&mut relay);
             }
             all
         })

@@ -3,15 +3,16 @@
 use embedded_rtmp::chunk::Fragment;
 use embedded_rtmp::message::StreamId;
 use embedded_rtmp::relay::{
-    Directory, PeerId, Played, PlayerIndex, PublishAnswer, Publisher, PumpError, RelayConfig, RelayEvent,
-    RelayRejection, Ring, StreamBuffers, StreamEntry, StreamIndex, StreamName, Turn,
+    Directory, PeerId, PlayerIndex, PublishAnswer, Publisher, PumpError, RelayConfig, RelayEvent, RelayRejection, Ring,
+    StreamBuffers, StreamEntry, StreamIndex, StreamName, Turn,
 };
 use embedded_rtmp::session::Server;
 use embedded_rtmp::time::Instant;
 
+use crate::clock::clock;
 use crate::error::Error;
 use crate::fmt::impl_format;
-use crate::server::handler::SessionId;
+use crate::server::handler::{Handler, SessionId};
 
 /// The memory of one relayed stream, for a static or another place of the caller's.
 ///
@@ -57,15 +58,16 @@ impl<const RING: usize, const METADATA: usize, const VIDEO: usize, const AUDIO: 
     }
 
     /// The tables of a relay over the memory of its streams.
-    pub(crate) fn tables<const STREAMS: usize>(
-        streams: &mut [Self; STREAMS],
-    ) -> ([Ring<'_>; STREAMS], [StreamEntry<'_>; STREAMS]) {
+    pub(crate) fn tables<'m, const STREAMS: usize>(
+        streams: &'m mut [Self; STREAMS],
+        config: &RelayConfig,
+    ) -> ([Ring<'m>; STREAMS], [StreamEntry<'m>; STREAMS]) {
         let mut parts = streams.each_mut().map(|Self { ring, metadata, video, audio, name }| {
             let name: &mut [u8] = name;
             (StreamBuffers { ring, metadata, video, audio }, name)
         });
         let entries = parts.each_mut().map(|(_, name)| StreamEntry::new(core::mem::take(name)));
-        (parts.map(|(buffers, _)| Ring::new(buffers, &RelayConfig::new())), entries)
+        (parts.map(|(buffers, _)| Ring::new(buffers, config)), entries)
     }
 }
 
@@ -116,11 +118,6 @@ pub(crate) struct Woken {
 }
 
 impl Woken {
-    /// All sessions of a server with so many sockets.
-    pub(crate) fn all(sockets: usize) -> Self {
-        Self { sessions: 0, with_bit: sockets.min(32) as u8, all: true }
-    }
-
     fn set(&mut self, SessionId(id): SessionId) {
         match id < self.with_bit {
             true => self.sessions |= 1 << (id & 31),
@@ -141,12 +138,33 @@ impl Woken {
     }
 }
 
-/// All streams and players. It touches no socket: what is done here may be done within a socket's closure.
+/// What a session has to do about one of its publications, because of what another session did or because of the time.
+#[derive(Clone, Copy)]
+pub(crate) enum Order {
+    /// Accept a publish that has waited.
+    Accept,
+    /// Reject a publish that has waited.
+    Reject,
+    /// End, because another publisher has replaced this one.
+    Close,
+    /// Ask the client for a sign of life.
+    Ping,
+}
+
+/// Orders that may be undone at a time. If there are more, the events that they come from stay in the directory.
+const ORDERS: usize = 4;
+
+/// All streams and players, and the application. It touches no socket: what is done here may be done within a socket's
+/// closure.
 pub(crate) struct Relay<'r, 'a> {
     pub(crate) directory: Directory<'r, 'a>,
     /// The ring of each stream of the directory.
-    pub(crate) rings: &'r mut [Ring<'a>],
+    rings: &'r mut [Ring<'a>],
     pub(crate) woken: Woken,
+    orders: [Option<(Publisher, Order)>; ORDERS],
+    pub(crate) handler: &'r mut (dyn Handler + 'r),
+    /// When this turn of all sessions began.
+    pub(crate) now: Instant,
 }
 
 pub(crate) const fn peer(SessionId(id): SessionId) -> PeerId {
@@ -154,57 +172,77 @@ pub(crate) const fn peer(SessionId(id): SessionId) -> PeerId {
 }
 
 // What happens once in a stream is kept out of the way of what happens with each segment.
-impl Relay<'_, '_> {
+impl<'r, 'a> Relay<'r, 'a> {
+    /// One turn of a server with `sockets` sockets. All sessions have something to do.
+    pub(crate) fn new(
+        directory: Directory<'r, 'a>,
+        rings: &'r mut [Ring<'a>],
+        sockets: usize,
+        handler: &'r mut (dyn Handler + 'r),
+    ) -> Self {
+        let woken = Woken { sessions: 0, with_bit: sockets.min(32) as u8, all: true };
+        Self { directory, rings, woken, orders: [None; ORDERS], handler, now: clock() }
+    }
+
     /// Whether anything is relayed. Otherwise each publisher has a stream of its own, and nothing is played.
     pub(crate) fn is_on(&self) -> bool {
         !self.rings.is_empty()
     }
 
-    /// Whether a publisher can have a stream.
+    /// Whether a publisher can have a stream, at once or later.
     #[cold]
     pub(crate) fn may_publish(&self, name: StreamName<'_>) -> Result<(), RelayRejection> {
         if self.is_on() { self.directory.may_publish(name).map(drop) } else { Ok(()) }
     }
 
-    /// A publisher that [may](Self::may_publish) has a stream.
+    /// A publisher that [may](Self::may_publish) have a stream gets it, or waits for it. Returns whether it is accepted now.
     #[cold]
-    pub(crate) fn publish(&mut self, now: Instant, session: SessionId, stream: StreamId, name: StreamName<'_>) {
+    pub(crate) fn publish(&mut self, session: SessionId, stream: StreamId, name: StreamName<'_>) -> bool {
         let publisher = Publisher { peer: peer(session), stream };
-        // With the default configuration, none waits.
-        if let Ok(PublishAnswer::Accept(stream)) = self.directory.publish(now, name, publisher) {
+        let answer = self.directory.publish(self.now, name, publisher);
+        if let Ok(PublishAnswer::Accept(stream)) = answer {
             self.wake(stream);
-            self.handle_events(now);
         }
+        self.handle_events();
+        answer != Ok(PublishAnswer::Wait)
     }
 
     /// A piece of what a publisher sends: copied into the ring.
-    pub(crate) fn push(&mut self, now: Instant, session: SessionId, fragment: &Fragment<'_>) {
+    pub(crate) fn push(&mut self, session: SessionId, fragment: &Fragment<'_>) {
         let publisher = Publisher { peer: peer(session), stream: fragment.header.stream };
         if let Some(stream) = self.directory.published(publisher)
             && let Some(ring) = self.rings.get_mut(stream.get())
         {
             ring.push(fragment);
-            self.directory.heard(now, stream);
             self.wake(stream);
         }
     }
 
-    /// A publisher has ended one stream; or with its session all, if `stream` is `None`.
-    #[cold]
-    pub(crate) fn unpublish(&mut self, now: Instant, session: SessionId, stream: Option<StreamId>) {
-        self.directory.unpublish(now, peer(session), stream);
-        self.handle_events(now);
+    /// A session has sent something.
+    pub(crate) fn heard(&mut self, session: SessionId) {
+        self.directory.heard_from(self.now, peer(session));
+        self.handle_events();
     }
 
-    /// A player wants a stream. Returns what it was sent of the one before, if that is over.
+    /// A publisher has ended one stream, or all of its streams.
+    #[cold]
+    pub(crate) fn unpublish(&mut self, session: SessionId, stream: Option<StreamId>) {
+        self.directory.unpublish(self.now, peer(session), stream);
+        self.handle_events();
+    }
+
+    /// A player wants a stream.
     #[cold]
     pub(crate) fn play(
         &mut self,
         session: SessionId,
         stream: StreamId,
         name: StreamName<'_>,
-    ) -> Result<Option<Played>, RelayRejection> {
-        Ok(self.directory.play(name, peer(session), stream)?.played)
+    ) -> Result<(), RelayRejection> {
+        if let Some(played) = self.directory.play(name, peer(session), stream)?.played {
+            self.handler.played(session, played);
+        }
+        Ok(())
     }
 
     /// The player of a session.
@@ -223,12 +261,11 @@ impl Relay<'_, '_> {
         &mut self,
         player: PlayerIndex,
         session: &mut Server<'_, STREAMS>,
-        now: Instant,
         out: &mut [u8],
     ) -> Result<usize, Error> {
-        let Some(turn) = self.directory.player(player) else { return Ok(session.poll_transmit(now, out)) };
+        let Some(turn) = self.directory.player(player) else { return Ok(session.poll_transmit(self.now, out)) };
         let ring = turn.stream.and_then(|stream| self.rings.get(stream.get()));
-        turn.player.pump(ring, turn.generation, session, now, out).map_err(|error| match error {
+        turn.player.pump(ring, turn.generation, session, self.now, out).map_err(|error| match error {
             PumpError::Request(error) => Error::Request(error),
             _ => Error::TooSlow,
         })
@@ -242,16 +279,28 @@ impl Relay<'_, '_> {
         ring.is_some_and(|ring| turn.player.has_more(ring))
     }
 
-    /// A client has ended playing. Returns what it was sent, if nothing is unfinished.
-    pub(crate) fn stop(&mut self, session: SessionId, stream: StreamId) -> Option<Played> {
-        let player = self.player(session)?;
-        self.directory.stop(player, stream)
+    /// A client has ended playing. If a message is unfinished, the player leaves when it is sent.
+    #[cold]
+    pub(crate) fn stop(&mut self, session: SessionId, stream: StreamId) {
+        if let Some(played) = self.player(session).and_then(|player| self.directory.stop(player, stream)) {
+            self.handler.played(session, played);
+        }
     }
 
-    /// A session is over. Returns what it was sent, if it has played.
-    pub(crate) fn leave(&mut self, session: SessionId) -> Option<Played> {
-        let player = self.player(session)?;
-        self.directory.leave(player)
+    /// A session is over.
+    #[cold]
+    pub(crate) fn leave(&mut self, session: SessionId) {
+        while self.take_order(session).is_some() {}
+        if let Some(played) = self.player(session).and_then(|player| self.directory.leave(player)) {
+            self.handler.played(session, played);
+        }
+    }
+
+    /// What a session has to do next because of what others did.
+    pub(crate) fn take_order(&mut self, session: SessionId) -> Option<(StreamId, Order)> {
+        let is_its = |(publisher, _): &mut (Publisher, Order)| publisher.peer == peer(session);
+        let (publisher, order) = self.orders.iter_mut().find_map(|order| order.take_if(is_its))?;
+        Some((publisher.stream, order))
     }
 
     fn wake(&mut self, stream: StreamIndex) {
@@ -260,18 +309,49 @@ impl Relay<'_, '_> {
         }
     }
 
-    #[cold]
-    fn handle_events(&mut self, now: Instant) {
-        while let Some(event) = self.directory.poll_event(now) {
-            match event {
-                RelayEvent::Gone(stream) => {
-                    self.rings.iter_mut().skip(stream.get()).take(1).for_each(Ring::end);
-                    self.wake(stream);
+    /// Ends the waits and the grace times that are over. Call this before each turn.
+    pub(crate) fn handle_timeout(&mut self) {
+        self.directory.handle_timeout(self.now);
+        self.handle_events();
+    }
+
+    /// Does what the directory says, as far as there is room for orders.
+    #[inline(never)]
+    pub(crate) fn handle_events(&mut self) {
+        while let Some(place) = self.orders.iter().position(Option::is_none)
+            && let Some(event) = self.directory.poll_event(self.now)
+        {
+            let (publisher, order) = match event {
+                RelayEvent::Accepted { publisher, .. } => (publisher, Order::Accept),
+                RelayEvent::Rejected(publisher) => (publisher, Order::Reject),
+                RelayEvent::Replaced(publisher) => (publisher, Order::Close),
+                RelayEvent::Ask(publisher) => (publisher, Order::Ping),
+                event => {
+                    self.handle(event);
+                    continue;
                 }
-                RelayEvent::GivenUp { peer: PeerId(id), .. } => self.woken.set(SessionId(id as u8)),
-                // The others belong to grace and take-over, which the default configuration does not have.
-                _ => {}
+            };
+            self.woken.set(SessionId(publisher.peer.0 as u8));
+            self.orders.iter_mut().skip(place).take(1).for_each(|free| *free = Some((publisher, order)));
+        }
+    }
+
+    /// Does what the directory says about a stream and its players.
+    #[cold]
+    fn handle(&mut self, event: RelayEvent) {
+        let (stream, gap) = match event {
+            RelayEvent::Gone(stream) => (stream, None),
+            RelayEvent::Resumed { stream, gap } => (stream, Some(gap)),
+            RelayEvent::Ended(stream) => return self.wake(stream),
+            RelayEvent::GivenUp { peer: PeerId(id), .. } => return self.woken.set(SessionId(id as u8)),
+            _ => return,
+        };
+        if let Some(ring) = self.rings.get_mut(stream.get()) {
+            match gap {
+                None => ring.end(),
+                Some(gap) => ring.resume(gap),
             }
         }
+        self.wake(stream);
     }
 }

@@ -2,28 +2,27 @@
 
 use core::task::{Context, Poll};
 
-use embedded_rtmp::session::{Server, ServerConfig, SessionBuffers};
+use embedded_rtmp::session::{ConfigError, ServerConfig, SessionBuffers};
+use heapless::Vec;
 
-use crate::clock::clock;
 use crate::error::Error;
-use crate::fmt::{impl_format, info};
-use crate::server::handler::{Handler, Origin, SessionId};
-use crate::server::relay::{Application, Relay};
-use crate::server::requests::over;
-use crate::server::serving::advance;
+use crate::fmt::impl_format;
+use crate::server::handler::{Origin, SessionId};
+use crate::server::relay::Relay;
+use crate::server::session::Session;
 use crate::transport::{Pipe, Transport};
 
 /// The sessions over streams, any number of them, as a [`Server`](crate::Server) sees them.
 pub(crate) trait StreamServer {
     /// Does everything that can be done now, and registers the task's waker.
-    fn poll(&mut self, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler, cx: &mut Context<'_>);
+    fn poll(&mut self, relay: &mut Relay<'_, '_>, cx: &mut Context<'_>);
 
     /// Ends all sessions.
-    fn shutdown(&mut self, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler);
+    fn shutdown(&mut self, relay: &mut Relay<'_, '_>);
 }
 
 /// `N` sessions over streams that the caller accepts, which a [`Server`](crate::Server) serves beside those of its sockets: see
-/// [`Server::with_streams`](crate::Server::with_streams). For the [`Handler`] and the relay, such a session is one like any other.
+/// [`Server::with_streams`](crate::Server::with_streams). For the [`Handler`](crate::Handler) and the relay, such a session is one like any other.
 ///
 /// Each session has a [`Pipe`]. The caller accepts a connection, of TLS or of another network stack, and lets
 /// [`Pipe::serve`] run with it; the server opens a session when that begins. One connection follows another on each pipe.
@@ -37,7 +36,7 @@ pub(crate) trait StreamServer {
 /// /// Serves one stream that the caller has accepted. A device accepts the next one afterwards.
 /// async fn serve<'a>(
 ///     server: Server<'a, 3>,
-///     streams: &'a mut Streams<'a, 1>, // `Streams::new([(pipe, buffers)])`
+///     streams: &'a mut Streams<'a, 1>, // `Streams::new([(pipe, buffers)])?`
 ///     pipe: &Pipe<'_>,
 ///     (mut reader, mut writer): (impl Read, impl Write),
 ///     handler: &mut dyn Handler,
@@ -47,7 +46,7 @@ pub(crate) trait StreamServer {
 /// }
 /// ```
 pub struct Streams<'a, const N: usize, const STREAMS: usize = 8> {
-    places: [Place<'a, STREAMS>; N],
+    places: Vec<Place<'a, STREAMS>, N>,
     session: ServerConfig,
 }
 
@@ -58,27 +57,23 @@ struct Place<'a, const STREAMS: usize> {
     pipe: &'a Pipe<'a>,
     /// The stream of the pipe that was served last.
     served: u32,
-    application: Application,
-    phase: Phase<'a, STREAMS>,
-}
-
-#[expect(clippy::large_enum_variant, reason = "there is no heap, and the memory is needed for the largest anyway")]
-enum Phase<'a, const STREAMS: usize> {
-    /// Between two phases.
-    Moving,
-    Idle(SessionBuffers<'a>),
-    Serving(Server<'a, STREAMS>),
+    is_serving: bool,
+    session: Session<'a, STREAMS>,
 }
 
 impl<'a, const N: usize, const STREAMS: usize> Streams<'a, N, STREAMS> {
     /// Sessions over these pipes, each with its buffers: [`Memory::session`](crate::Memory::session) lends some.
-    pub fn new(pipes: [(&'a Pipe<'a>, SessionBuffers<'a>); N]) -> Self {
+    ///
+    /// # Errors
+    /// A buffer is too small.
+    pub fn new(pipes: [(&'a Pipe<'a>, SessionBuffers<'a>); N]) -> Result<Self, ConfigError> {
         const { assert!(N < 256, "sessions have ids of one byte") };
-        let place = |(pipe, buffers): (&'a Pipe<'a>, _)| {
-            let served = pipe.generation();
-            Place { pipe, served, application: Application::new(), phase: Phase::Idle(buffers) }
-        };
-        Self { places: pipes.map(place), session: ServerConfig::new() }
+        let (mut places, ids) = (Vec::new(), (0..=u8::MAX).rev());
+        for ((pipe, buffers), id) in pipes.into_iter().zip(ids) {
+            let session = Session::new(SessionId(id), buffers)?;
+            let _ = places.push(Place { pipe, served: pipe.generation(), is_serving: false, session });
+        }
+        Ok(Self { places, session: ServerConfig::new() })
     }
 
     /// A server takes them.
@@ -87,79 +82,46 @@ impl<'a, const N: usize, const STREAMS: usize> Streams<'a, N, STREAMS> {
     }
 }
 
-/// The id of the session over a pipe: 255, 254 and so on.
-const fn id(index: usize) -> SessionId {
-    SessionId(u8::MAX.wrapping_sub(index as u8))
-}
-
 impl<const N: usize, const STREAMS: usize> StreamServer for Streams<'_, N, STREAMS> {
-    fn poll(&mut self, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler, cx: &mut Context<'_>) {
-        for (index, place) in self.places.iter_mut().enumerate() {
-            place.poll(id(index), self.session, relay, handler, cx);
+    fn poll(&mut self, relay: &mut Relay<'_, '_>, cx: &mut Context<'_>) {
+        for place in &mut self.places {
+            place.poll(self.session, relay, cx);
         }
     }
 
-    fn shutdown(&mut self, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler) {
-        for (index, place) in self.places.iter_mut().enumerate() {
-            if let Phase::Serving(_) = place.phase {
-                place.end(id(index), relay, handler, &Error::Closed);
-            }
+    fn shutdown(&mut self, relay: &mut Relay<'_, '_>) {
+        for place in self.places.iter_mut().filter(|place| place.is_serving) {
+            place.end(relay, &Error::Closed);
         }
     }
 }
 
 impl<const STREAMS: usize> Place<'_, STREAMS> {
-    fn poll(
-        &mut self,
-        id: SessionId,
-        config: ServerConfig,
-        relay: &mut Relay<'_, '_>,
-        handler: &mut dyn Handler,
-        cx: &mut Context<'_>,
-    ) {
+    fn poll(&mut self, config: ServerConfig, relay: &mut Relay<'_, '_>, cx: &mut Context<'_>) {
         loop {
-            match &mut self.phase {
-                Phase::Moving => return,
-                Phase::Idle(_) => {
-                    let Poll::Ready(stream) = self.pipe.poll_stream(self.served, cx) else { return };
-                    self.served = stream;
-                    self.open(id, config, handler);
-                }
-                // The next stream has begun while nobody looked.
-                Phase::Serving(_) if self.pipe.generation() != self.served => {
-                    self.end(id, relay, handler, &Error::Lost);
-                }
-                Phase::Serving(session) => {
-                    let (pipe, application) = (&mut self.pipe, &mut self.application);
-                    let Err(error) = advance(id, pipe, session, application, relay, handler, cx) else { return };
-                    self.end(id, relay, handler, &error);
-                }
+            if !self.is_serving {
+                let Poll::Ready(stream) = self.pipe.poll_stream(self.served, cx) else { return };
+                (self.served, self.is_serving) = (stream, true);
+                self.session.open(Origin { port: 0, remote: None }, config, relay);
             }
+            let advanced = match self.pipe.generation() == self.served {
+                true => self.session.advance(&mut self.pipe, relay, cx),
+                // The next stream has begun while nobody looked.
+                false => Err(Error::Lost),
+            };
+            let Err(why) = advanced else { return };
+            self.end(relay, &why);
         }
     }
 
-    fn open(&mut self, id: SessionId, config: ServerConfig, handler: &mut dyn Handler) {
-        info!("session {}: opened over a stream", id.0);
-        handler.opened(id, Origin { port: 0, remote: None });
-        let Phase::Idle(buffers) = core::mem::replace(&mut self.phase, Phase::Moving) else { return };
-        // Buffers that are too small make a place that serves nothing.
-        let Ok(mut session) = Server::new(buffers, config, &handler.entropy()) else { return };
-        // The time limit of a client that sends nothing starts, too.
-        let _ = session.poll_transmit(clock(), &mut []);
-        self.application = Application::new();
-        self.phase = Phase::Serving(session);
-    }
-
-    fn end(&mut self, id: SessionId, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler, why: &Error) {
-        info!("session {}: {}", id.0, *why);
-        let Phase::Serving(session) = core::mem::replace(&mut self.phase, Phase::Moving) else { return };
-        self.phase = Phase::Idle(session.into_buffers());
+    fn end(&mut self, relay: &mut Relay<'_, '_>, why: &Error) {
+        self.is_serving = false;
         if self.pipe.generation() == self.served {
             match why {
                 Error::Closed => self.pipe.close(),
                 _ => self.pipe.abort(),
             }
         }
-        over(id, relay, handler, why);
+        self.session.end(relay, why);
     }
 }

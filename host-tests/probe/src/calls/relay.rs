@@ -9,6 +9,7 @@ calls! {
         relay::Directory::handle_timeout,
         relay::Directory::has_room,
         relay::Directory::heard,
+        relay::Directory::heard_from,
         relay::Directory::is_published,
         relay::Directory::leave,
         relay::Directory::may_publish,

@@ -77,6 +77,7 @@ calls! {
         session::Server::<8>::unpublish_notify,
         session::Server::<8>::wants_input,
         session::Server::<8>::wants_transmit,
+        session::ServerConfig::check,
         session::ServerConfig::new,
         <session::ClientConfig as Default>::default,
         <session::SessionError as From<chunk::ReadError>>::from,

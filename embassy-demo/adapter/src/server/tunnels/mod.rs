@@ -3,50 +3,25 @@
 mod memory;
 mod web;
 
-use core::task::Context;
-use core::time::Duration;
+use core::task::{Context, Poll};
 
-use embedded_rtmp::session::{Server, ServerConfig, SessionBuffers};
-use embedded_rtmp::tunnel::{self, TunnelId};
+use embedded_rtmp::session::ServerConfig;
+use embedded_rtmp::tunnel::{self, TunnelConnection, TunnelId};
 
-use crate::clock::{clock, wake_at};
+use crate::clock::wake_at;
 use crate::error::Error;
-use crate::fmt::{impl_format, info};
-use crate::server::handler::{Handler, Origin, SessionId};
-use crate::server::relay::{Application, Relay};
-use crate::server::requests::over;
+use crate::fmt::impl_format;
+use crate::server::gateway::WebServer;
+use crate::server::handler::{Origin, SessionId};
+use crate::server::relay::Relay;
+use crate::server::session::Session;
 use crate::transport::Tcp;
 
 pub use memory::TunnelMemory;
 pub(crate) use web::Web;
 
-/// What a [`Gateway`](crate::server::gateway::Gateway) needs of tunnels, whatever their number.
-pub(crate) trait WebServer {
-    /// The time limit for the first byte of a connection.
-    fn first_byte_limit(&self) -> Duration;
-
-    /// Handles the input of a connection, and answers.
-    fn advance(
-        &mut self,
-        web: &mut Web,
-        link: &mut Tcp<'_>,
-        relay: &mut Relay<'_, '_>,
-        handler: &mut dyn Handler,
-        cx: &mut Context<'_>,
-    ) -> Result<(), Error>;
-
-    /// A connection has ended.
-    fn leave(&mut self, web: &mut Web, why: &Error, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler);
-
-    /// Handles timeouts.
-    fn tick(&mut self, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler, cx: &mut Context<'_>);
-
-    /// Ends all tunnels.
-    fn shutdown(&mut self, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler);
-}
-
 /// `TUNNELS` tunnels that a [`Server`](crate::Server) serves beside its direct connections, on the same ports: see
-/// [`Server::with_tunnels`](crate::Server::with_tunnels). For the [`Handler`] and the relay, a publisher or a player in a
+/// [`Server::with_tunnels`](crate::Server::with_tunnels). For the [`Handler`](crate::Handler) and the relay, a publisher or a player in a
 /// tunnel is a session like any other.
 ///
 /// A tunnel belongs to its id, which is made of the handler's entropy, and not to a TCP connection: each request may arrive
@@ -79,22 +54,17 @@ pub(crate) trait WebServer {
 pub struct Tunnels<'a, const TUNNELS: usize, const STREAMS: usize = 8> {
     table: tunnel::Tunnels<'a, TUNNELS>,
     places: [Place<'a, STREAMS>; TUNNELS],
-    /// The session id of the first one.
-    first: u8,
     session: ServerConfig,
 }
 
-#[expect(clippy::large_enum_variant, reason = "there is no heap, and the memory is needed for the largest anyway")]
-enum Place<'a, const STREAMS: usize> {
-    /// Between two others.
-    Moving,
-    Free(SessionBuffers<'a>),
-    Taken(TunnelId, Server<'a, STREAMS>, Application),
+/// A session, and the tunnel that it is in.
+struct Place<'a, const STREAMS: usize> {
+    tunnel: Option<TunnelId>,
+    session: Session<'a, STREAMS>,
 }
 
 impl_format!(
-    ['a, const TUNNELS: usize, const STREAMS: usize] Tunnels<'a, TUNNELS, STREAMS>,
-    this => "Tunnels {{ first: {} }}", this.first
+    ['a, const TUNNELS: usize, const STREAMS: usize] Tunnels<'a, TUNNELS, STREAMS>, _ => "Tunnels"
 );
 
 impl<'a, const TUNNELS: usize, const STREAMS: usize> Tunnels<'a, TUNNELS, STREAMS> {
@@ -106,108 +76,99 @@ impl<'a, const TUNNELS: usize, const STREAMS: usize> Tunnels<'a, TUNNELS, STREAM
         memory: &'a mut TunnelMemory<TUNNELS, SCRATCH, CONTROL>,
         config: tunnel::TunnelConfig<'a>,
     ) -> Self {
-        let places = memory.split().map(Place::Free);
-        Self { table: tunnel::Tunnels::new(config), places, first: 0, session: ServerConfig::new() }
+        // The server that takes them gives them their ids.
+        let place = |buffers| Place { tunnel: None, session: Session::in_memory(SessionId(0), buffers) };
+        Self { table: tunnel::Tunnels::new(config), places: memory.split().map(place), session: ServerConfig::new() }
     }
 
     /// A server takes them. The sessions of a server before it are ended, as their connections are gone.
     pub(crate) fn join(&mut self, first: u8, session: ServerConfig) {
-        for index in 0..TUNNELS {
-            if let Some(Place::Taken(tunnel, ..)) = self.places.get(index) {
-                self.free(*tunnel);
+        self.session = session;
+        for (place, id) in self.places.iter_mut().zip(first..) {
+            if let Some(tunnel) = place.tunnel.take() {
+                self.table.close(tunnel);
             }
+            place.session.id = SessionId(id);
         }
-        (self.first, self.session) = (first, session);
-    }
-
-    fn id(&self, tunnel: TunnelId) -> SessionId {
-        SessionId(self.first.wrapping_add(tunnel.index() as u8))
     }
 
     /// A tunnel has been opened.
-    fn begin(&mut self, tunnel: TunnelId, from: Origin, handler: &mut dyn Handler) {
-        let id = self.id(tunnel);
-        let Some(place) = self.places.get_mut(tunnel.index()) else { return };
-        let Place::Free(buffers) = core::mem::replace(place, Place::Moving) else { return };
-        info!("session {}: opened in a tunnel on port {}", id.0, from.port);
-        handler.opened(id, from);
-        // `TunnelMemory` with sizes that are too small does not compile.
-        let Ok(mut session) = Server::new(buffers, self.session, &handler.entropy()) else { return };
-        // The time limit of a client that sends nothing starts, too.
-        let _ = session.poll_transmit(clock(), &mut []);
-        *place = Place::Taken(tunnel, session, Application::new());
-    }
-
-    /// A tunnel has ended.
-    fn end(&mut self, tunnel: TunnelId, why: &Error, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler) {
-        if self.free(tunnel) {
-            let id = self.id(tunnel);
-            info!("session {}: {}", id.0, *why);
-            over(id, relay, handler, why);
+    fn begin(&mut self, tunnel: TunnelId, from: Origin, relay: &mut Relay<'_, '_>) {
+        if let Some(place) = self.places.get_mut(tunnel.index()) {
+            place.tunnel = Some(tunnel);
+            place.session.open(from, self.session, relay);
         }
     }
 
-    /// Frees the place of a tunnel. Returns whether it was taken.
-    fn free(&mut self, tunnel: TunnelId) -> bool {
+    /// The session in a tunnel.
+    fn session(&mut self, tunnel: TunnelId) -> Option<&mut Session<'a, STREAMS>> {
+        let place = self.places.get_mut(tunnel.index())?;
+        place.tunnel.map(|_| &mut place.session)
+    }
+
+    /// A tunnel has ended.
+    fn end(&mut self, tunnel: TunnelId, relay: &mut Relay<'_, '_>, why: &Error) {
         self.table.close(tunnel);
-        let Some(place) = self.places.get_mut(tunnel.index()) else { return false };
-        let (free, was_taken) = match core::mem::replace(place, Place::Moving) {
-            Place::Taken(_, session, _) => (Place::Free(session.into_buffers()), true),
-            other => (other, false),
-        };
-        *place = free;
-        was_taken
+        let place = self.places.get_mut(tunnel.index()).filter(|place| place.tunnel.is_some());
+        if let Some(place) = place {
+            place.tunnel = None;
+            place.session.end(relay, why);
+        }
     }
 }
 
 impl<const TUNNELS: usize, const STREAMS: usize> WebServer for Tunnels<'_, TUNNELS, STREAMS> {
-    fn first_byte_limit(&self) -> Duration {
-        self.session.connect_timeout.unwrap_or(Duration::MAX)
+    fn accept(&self, link: &Tcp<'_>, relay: &Relay<'_, '_>) -> Web {
+        // A client that sends nothing has as much time as one that sends no `connect`.
+        let until = self.session.connect_timeout.map(|limit| relay.now + limit);
+        let from = Origin { port: link.local_port(), remote: link.remote() };
+        Web { connection: TunnelConnection::new(relay.now), from, first_byte: Some(until) }
     }
 
-    fn advance(
+    fn poll(
         &mut self,
         web: &mut Web,
         link: &mut Tcp<'_>,
         relay: &mut Relay<'_, '_>,
-        handler: &mut dyn Handler,
         cx: &mut Context<'_>,
-    ) -> Result<(), Error> {
-        self.serve(web, link, relay, handler, cx)
-    }
-
-    fn leave(&mut self, web: &mut Web, why: &Error, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler) {
-        if let Some(tunnel) = web.connection.ended(clock(), &mut self.table) {
-            self.end(tunnel, why, relay, handler);
+    ) -> Poll<Result<(), Error>> {
+        let result = core::task::ready!(self.serve(web, link, relay, cx));
+        if let Err(why) = &result
+            && let Some(tunnel) = web.connection.ended(relay.now, &mut self.table)
+        {
+            self.end(tunnel, relay, why);
         }
+        Poll::Ready(result)
     }
 
-    fn tick(&mut self, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler, cx: &mut Context<'_>) {
-        let now = clock();
+    fn tick(&mut self, relay: &mut Relay<'_, '_>, cx: &mut Context<'_>) {
+        let now = relay.now;
         while let Some(tunnel) = self.table.handle_timeout(now) {
-            self.end(tunnel, &Error::Lost, relay, handler);
+            self.end(tunnel, relay, &Error::Lost);
         }
         let mut next = self.table.poll_timeout();
         for index in 0..TUNNELS {
-            let Some(Place::Taken(tunnel, session, _)) = self.places.get_mut(index) else { continue };
-            if session.poll_timeout().is_some_and(|at| at <= now)
-                && let Err(error) = session.handle_timeout(now)
-            {
+            let Some(Place { tunnel: Some(tunnel), session }) = self.places.get_mut(index) else { continue };
+            let mut result = session.obey(relay).map_err(Error::from);
+            if result.is_ok() && session.server.poll_timeout().is_some_and(|at| at <= now) {
+                result = session.server.handle_timeout(now).map_err(Error::from);
+            }
+            if let Err(why) = result {
                 let tunnel = *tunnel;
-                self.end(tunnel, &error.into(), relay, handler);
+                self.end(tunnel, relay, &why);
                 continue;
             }
-            next = [next, session.poll_timeout()].into_iter().flatten().min();
+            next = [next, session.server.poll_timeout()].into_iter().flatten().min();
         }
         if let Some(at) = next {
             wake_at(at, cx);
         }
     }
 
-    fn shutdown(&mut self, relay: &mut Relay<'_, '_>, handler: &mut dyn Handler) {
+    fn shutdown(&mut self, relay: &mut Relay<'_, '_>) {
         for index in 0..TUNNELS {
-            if let Some(Place::Taken(tunnel, ..)) = self.places.get(index) {
-                self.end(*tunnel, &Error::Closed, relay, handler);
+            if let Some(Place { tunnel: Some(tunnel), .. }) = self.places.get(index) {
+                self.end(*tunnel, relay, &Error::Closed);
             }
         }
     }

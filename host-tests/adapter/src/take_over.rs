@@ -1,0 +1,274 @@
+//! A server whose configuration lets publishers of one stream follow each other.
+
+use embassy_futures::select::{Either, select};
+use embassy_net::tcp::TcpSocket;
+use embassy_net::{IpAddress, Stack};
+use embassy_time::{Duration, Instant, Timer, with_timeout};
+use embedded_io_async::Write;
+use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
+use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
+use embedded_rtmp_embassy::embedded_rtmp::command::{ConnectOptions, code};
+use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Plan, Target};
+use embedded_rtmp_embassy::embedded_rtmp::relay::{RelayConfig, TakeOver};
+use embedded_rtmp_embassy::embedded_rtmp::session::{Client, ClientConfig, ClientEvent, SessionBuffers};
+use embedded_rtmp_embassy::embedded_rtmp::time;
+use embedded_rtmp_embassy::embedded_rtmp::url::Url;
+use embedded_rtmp_embassy::{
+    ClientOptions, End, Error, Handler, Parts, PlayHandler, Player, Publisher, Rejection, Server, ServerOptions,
+    SessionId, StreamMemory,
+};
+#[cfg(feature = "rtmpt")]
+use embedded_rtmp_embassy::{TunnelMemory, Tunnels, embedded_rtmp::tunnel::TunnelConfig};
+
+use super::pair::{LIMITS, TestMemory, URL, connect, targets, with_devices};
+use crate::wire::Wire;
+
+/// Notes what it is told of publishers.
+#[derive(Default)]
+struct Notes {
+    sessions: u8,
+    asked: usize,
+    unpublished: Vec<SessionId>,
+    closed: Vec<Error>,
+}
+
+impl Handler for Notes {
+    fn entropy(&mut self) -> [u8; 32] {
+        // A tunnel's id is made of it.
+        self.sessions += 1;
+        [self.sessions; 32]
+    }
+
+    fn publish(&mut self, _: SessionId, _: StreamId, _: Text<'_>) -> Result<(), Rejection<'_>> {
+        self.asked += 1;
+        Ok(())
+    }
+
+    fn media(&mut self, _: SessionId, _: &Fragment<'_>) {}
+
+    fn unpublished(&mut self, session: SessionId, _: StreamId) {
+        self.unpublished.push(session);
+    }
+
+    fn closed(&mut self, _: SessionId, why: &Error) {
+        self.closed.push(*why);
+    }
+}
+
+/// The timestamps of the messages that a player gets.
+#[derive(Default)]
+struct Timestamps(Vec<u32>);
+
+impl PlayHandler for Timestamps {
+    fn media(&mut self, fragment: &Fragment<'_>) {
+        if fragment.is_first() {
+            self.0.push(fragment.header.timestamp.0);
+        }
+    }
+}
+
+/// Runs `clients` on the first device while a server with this configuration runs on the second. It has one stream, and
+/// tunnels if there are any.
+fn while_relaying(relay: RelayConfig, clients: impl AsyncFnOnce(Stack<'_>)) -> Notes {
+    let mut notes = Notes::default();
+    with_devices(&Wire::new(), async |first, second| {
+        let mut memory: Box<[TestMemory; 4]> = Box::new([const { TestMemory::new() }; 4]);
+        let mut streams = Box::new([const { StreamMemory::<8192>::new() }; 1]);
+        #[cfg(feature = "rtmpt")]
+        let mut lent = Box::new(TunnelMemory::<3>::new());
+        #[cfg(feature = "rtmpt")]
+        let mut tunnels = Tunnels::<3>::new(&mut lent, TunnelConfig::new());
+        let options = ServerOptions { relay, ..Default::default() };
+        let server = Server::<4, 1, 2>::relaying(second, &[1935], &mut memory, &mut streams, &options);
+        #[cfg(feature = "rtmpt")]
+        let server = server.and_then(|server| server.with_tunnels(&mut tunnels));
+        let mut server = server.unwrap();
+        let Either::First(()) = select(clients(first), server.run(&mut notes)).await else { unreachable!() };
+    });
+    notes
+}
+
+/// A direct connection, and a tunnel if there are any.
+fn ways() -> Vec<Target> {
+    let tunnel = cfg!(feature = "rtmpt").then(|| Target::rtmpt(1935));
+    [Target::rtmp(1935)].into_iter().chain(tunnel).collect()
+}
+
+async fn publisher<'a>(
+    stack: Stack<'a>,
+    way: Target,
+    memory: &'a mut TestMemory,
+) -> (Result<Publisher<'a>, Error>, Duration) {
+    let (begin, targets) = (Instant::now(), [way]);
+    let mut plan = Plan::new(&targets, LIMITS).unwrap();
+    (connect(stack, &mut plan, memory).await, begin.elapsed())
+}
+
+/// Sends a keyframe.
+async fn send(publisher: &mut Publisher<'_>, timestamp: u32) {
+    let Parts { mut runner, mut video, .. } = publisher.split();
+    let frame = async {
+        video.send(Timestamp(timestamp), &[0x17, 1, 0, 0, 0, 1, 2, 3]).await.unwrap();
+        Timer::after_millis(200).await;
+    };
+    if let Either::First(why) = select(runner.run(), frame).await {
+        panic!("{why:?}");
+    }
+}
+
+/// Lets a publisher do what its connection asks for, until that is over.
+async fn run(publisher: &mut Publisher<'_>) -> Error {
+    publisher.split().runner.run().await
+}
+
+/// Asks to publish, and resets the connection while that waits.
+async fn ask_and_reset(stack: Stack<'_>) {
+    let (mut rx, mut tx, mut scratch, mut control) = ([0; 4096], [0; 4096], [0; 1536], [0; 512]);
+    let mut socket = TcpSocket::new(stack, &mut rx, &mut tx);
+    socket.connect((IpAddress::v4(10, 0, 0, 2), 1935)).await.unwrap();
+    let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
+    let mut client: Client<'_> = Client::new(buffers, ClientConfig::new(), &[9; 32]).unwrap();
+    client.connect(&ConnectOptions::new("live", &["rtmp://10.0.0.2/live"])).unwrap();
+    client.publish("test").unwrap();
+    let (now, mut input, mut out) = (time::Instant::from_millis(0), [0; 500], [0; 4096]);
+    loop {
+        let length = client.poll_transmit(now, &mut out);
+        socket.write_all(&out[..length]).await.unwrap();
+        let Ok(length) = with_timeout(Duration::from_millis(500), socket.read(&mut input)).await else { break };
+        let mut rest = &input[..length.unwrap()];
+        while let Some(event) = client.next_event(now, &mut rest).unwrap() {
+            assert!(!matches!(event, ClientEvent::Publishing(_)));
+        }
+    }
+    socket.abort();
+    socket.flush().await.unwrap();
+}
+
+fn code_of(error: Error) -> String {
+    let Error::Refused(refusal) = error else { panic!("{error:?}") };
+    refusal.code.to_string()
+}
+
+/// Plays the stream until it ends.
+async fn play(stack: Stack<'_>, seen: &mut Timestamps) -> Result<End, Error> {
+    let (targets, mut memory) = (targets([1935]), TestMemory::new());
+    let (url, mut plan) = (Url::parse(URL).unwrap(), Plan::new(&targets, LIMITS).unwrap());
+    let options = ClientOptions::default();
+    let mut player = Player::<8>::connect(stack, &url, &mut plan, &options, &mut memory, || [9; 32]).await?;
+    player.run(seen).await
+}
+
+const WHEN_SILENT: RelayConfig = {
+    let mut config = RelayConfig::new();
+    config.take_over = TakeOver::WhenSilent;
+    config
+};
+
+#[test]
+fn a_publish_waits_and_is_accepted_if_the_first_publisher_is_silent() {
+    for way in ways() {
+        let mut seen = Timestamps::default();
+        let notes = while_relaying(WHEN_SILENT, async |stack| {
+            let publishing = async {
+                let (mut one, mut two) = (TestMemory::new(), TestMemory::new());
+                let mut first = publisher(stack, way, &mut one).await.0.unwrap();
+                send(&mut first, 1_000).await;
+                // Nobody runs the first publisher: it answers no ping.
+                let (second, waited) = publisher(stack, way, &mut two).await;
+                assert!((2_000..2_500).contains(&waited.as_millis()), "{waited}");
+                let mut second = second.unwrap();
+                send(&mut second, 0).await;
+                assert_eq!(code_of(run(&mut first).await), code::UNPUBLISH_SUCCESS);
+                send(&mut second, 100).await;
+            };
+            let Either::Second(()) = select(play(stack, &mut seen), publishing).await else { panic!("an end") };
+        });
+        // The player goes on as if there were one publisher.
+        let [before, after, last] = seen.0[..] else { panic!("{seen:?}", seen = seen.0) };
+        assert!(before == 1_000 && (3_000..4_000).contains(&after) && last == after + 100, "{:?}", seen.0);
+        assert_eq!((notes.asked, notes.unpublished.len(), &notes.closed[..]), (2, 1, &[Error::Closed][..]));
+    }
+}
+
+#[test]
+fn a_publish_that_waits_is_rejected_if_the_first_publisher_answers() {
+    for way in ways() {
+        let notes = while_relaying(WHEN_SILENT, async |stack| {
+            let (mut one, mut two, mut three) = (TestMemory::new(), TestMemory::new(), TestMemory::new());
+            let mut first = publisher(stack, way, &mut one).await.0.unwrap();
+            let others = async {
+                for memory in [&mut two, &mut three] {
+                    let (second, waited) = publisher(stack, way, memory).await;
+                    assert_eq!(code_of(second.err().unwrap()), code::PUBLISH_BAD_NAME);
+                    assert!(waited < Duration::from_millis(1_500), "{waited}");
+                }
+            };
+            let Either::Second(()) = select(run(&mut first), others).await else { panic!("the publisher's end") };
+            send(&mut first, 0).await;
+        });
+        // Each time the application was asked, and then told that it is over.
+        assert_eq!((notes.asked, notes.unpublished.len()), (3, 2));
+    }
+}
+
+#[test]
+fn a_publish_that_waits_ends_with_its_connection() {
+    let notes = while_relaying(WHEN_SILENT, async |stack| {
+        let [mut one, mut three] = [const { TestMemory::new() }; 2];
+        let mut first = publisher(stack, Target::rtmp(1935), &mut one).await.0.unwrap();
+        ask_and_reset(stack).await;
+        Timer::after_secs(3).await;
+        // The first one still publishes, and the place of the one that waited is free.
+        send(&mut first, 0).await;
+        let (third, waited) = publisher(stack, Target::rtmp(1935), &mut three).await;
+        assert!(third.is_ok() && waited >= Duration::from_secs(2), "{waited}");
+    });
+    assert_eq!((notes.asked, notes.unpublished.len()), (3, 1));
+}
+
+#[test]
+fn a_publisher_takes_over_at_once_if_the_configuration_says_so() {
+    let mut config = RelayConfig::new();
+    config.take_over = TakeOver::Always;
+    for way in ways() {
+        while_relaying(config, async |stack| {
+            let (mut one, mut two) = (TestMemory::new(), TestMemory::new());
+            let mut first = publisher(stack, way, &mut one).await.0.unwrap();
+            let (second, waited) = publisher(stack, way, &mut two).await;
+            assert!(second.is_ok() && waited < Duration::from_millis(1_500), "{waited}");
+            assert_eq!(code_of(run(&mut first).await), code::UNPUBLISH_SUCCESS);
+        });
+    }
+}
+
+#[test]
+fn players_wait_for_the_next_publisher_until_the_grace_time_is_over() {
+    let mut config = RelayConfig::new();
+    config.grace = std::time::Duration::from_secs(3);
+    let (mut seen, way) = (Timestamps::default(), Target::rtmp(1935));
+    while_relaying(config, async |stack| {
+        let mut left_at = Instant::MAX;
+        let playing = async {
+            let end = play(stack, &mut seen).await;
+            (end, Instant::now())
+        };
+        let publishing = async {
+            for timestamp in [5_000, 0] {
+                let mut memory = TestMemory::new();
+                let mut publisher = publisher(stack, way, &mut memory).await.0.unwrap();
+                send(&mut publisher, timestamp).await;
+                publisher.close().await.unwrap();
+                left_at = Instant::now();
+                Timer::after_secs(1).await;
+            }
+            Timer::after_secs(10).await;
+        };
+        let Either::First((end, ended_at)) = select(playing, publishing).await else { panic!("no end") };
+        assert_eq!(end, Ok(End::Unpublished));
+        let waited = ended_at.saturating_duration_since(left_at).as_millis();
+        assert!((2_500..3_500).contains(&waited), "{waited}");
+    });
+    let [before, after] = seen.0[..] else { panic!("{seen:?}", seen = seen.0) };
+    assert!(before == 5_000 && (6_000..7_000).contains(&after), "{:?}", seen.0);
+}
