@@ -265,6 +265,17 @@
 //! | `log` | a log through `log`; with both, defmt is used. Neither log shows keys or URLs | |
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // Some functions are used by one part alone.
 #![cfg_attr(not(feature = "full"), allow(dead_code))]
@@ -273,15 +284,22 @@
 extern crate std;
 
 mod buffers;
+#[allow(clippy::cast_possible_truncation, reason = "times and lengths that were limited before")]
 mod client;
 mod clock;
 mod error;
 mod fmt;
 #[cfg(feature = "live")]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    reason = "times that are taken modulo 2³² ms, and lengths that were limited before"
+)]
 mod live;
 #[cfg(feature = "server")]
 mod server;
 mod text;
+#[allow(clippy::cast_possible_truncation, reason = "bytes are counted modulo 2³²")]
 pub mod transport;
 
 pub use buffers::Memory;
@@ -313,7 +331,9 @@ pub use server::{
 pub use text::Text;
 pub use transport::{KeepAlive, Traffic};
 
-pub use {embedded_rtmp, rand_core};
+pub use embedded_rtmp;
+#[cfg(feature = "live")]
+pub use rand_core;
 
 /// The examples in both READMEs are compiled.
 #[cfg(doctest)]

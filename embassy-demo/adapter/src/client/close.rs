@@ -11,6 +11,8 @@ use crate::transport::{End, Transport};
 
 /// How long an abandoned connection may take to send its RST.
 const RESET_LIMIT: Duration = Duration::from_millis(100);
+/// How long the server may take to acknowledge our FIN.
+const SENT_LIMIT: Duration = Duration::from_secs(4);
 /// How long the server's FIN may take after the server has acknowledged ours.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
@@ -46,7 +48,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
             return self.reset();
         }
         self.lost_after = CLOSE_LIMIT;
-        self.enter(Stage::Sent, CLOSE_LIMIT + CLOSE_LIMIT);
+        self.enter(Stage::Sent, SENT_LIMIT);
     }
 
     #[inline(never)]

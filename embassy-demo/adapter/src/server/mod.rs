@@ -208,7 +208,7 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
             return Err(ServerError::NoPorts);
         }
         if SOCKETS <= ports.len() {
-            return Err(ServerError::Sockets(ports.len() + 1));
+            return Err(ServerError::Sockets(ports.len().saturating_add(1)));
         }
         options.session.check().map_err(ServerError::Session)?;
         let mut ids = 0..=u8::MAX;
@@ -239,7 +239,7 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         if self.slots.iter().any(|slot| slot.send_capacity() < MIN_ANSWER) {
             return Err(ServerError::SendRing(MIN_ANSWER));
         }
-        tunnels.join(SOCKETS as u8, self.config);
+        tunnels.join(SOCKETS, self.config);
         self.gateway = Some(tunnels);
         Ok(self)
     }

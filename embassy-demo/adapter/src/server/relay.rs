@@ -97,7 +97,7 @@ impl Application {
     /// Stores the application of a `connect`.
     pub(crate) fn set(&mut self, application: &[u8]) -> Result<(), RelayRejection> {
         let path = StreamName::new(application, &[]).emit(&mut self.path).map_err(RelayRejection::Name)?;
-        self.length = path.len() as u8;
+        self.length = path.len().try_into().unwrap_or_default();
         Ok(())
     }
 
@@ -167,8 +167,15 @@ pub(crate) struct Relay<'r, 'a> {
     pub(crate) now: Instant,
 }
 
+/// A session, as the directory knows it.
 pub(crate) const fn peer(SessionId(id): SessionId) -> PeerId {
     PeerId(id as u32)
+}
+
+/// The session that a peer of the directory is.
+#[expect(clippy::cast_possible_truncation, reason = "each peer is a session, whose id has one byte")]
+const fn session(PeerId(id): PeerId) -> SessionId {
+    SessionId(id as u8)
 }
 
 // What happens once in a stream is kept out of the way of what happens with each segment.
@@ -180,7 +187,7 @@ impl<'r, 'a> Relay<'r, 'a> {
         sockets: usize,
         handler: &'r mut (dyn Handler + 'r),
     ) -> Self {
-        let woken = Woken { sessions: 0, with_bit: sockets.min(32) as u8, all: true };
+        let woken = Woken { sessions: 0, with_bit: u8::try_from(sockets.min(32)).unwrap_or_default(), all: true };
         Self { directory, rings, woken, orders: [None; ORDERS], handler, now: clock() }
     }
 
@@ -304,9 +311,7 @@ impl<'r, 'a> Relay<'r, 'a> {
     }
 
     fn wake(&mut self, stream: StreamIndex) {
-        for (_, PeerId(id)) in self.directory.wake(stream) {
-            self.woken.set(SessionId(id as u8));
-        }
+        self.directory.wake(stream).for_each(|(_, peer)| self.woken.set(session(peer)));
     }
 
     /// Ends the waits and the grace times that are over. Call this before each turn.
@@ -331,7 +336,7 @@ impl<'r, 'a> Relay<'r, 'a> {
                     continue;
                 }
             };
-            self.woken.set(SessionId(publisher.peer.0 as u8));
+            self.woken.set(session(publisher.peer));
             self.orders.iter_mut().skip(place).take(1).for_each(|free| *free = Some((publisher, order)));
         }
     }
@@ -343,7 +348,7 @@ impl<'r, 'a> Relay<'r, 'a> {
             RelayEvent::Gone(stream) => (stream, None),
             RelayEvent::Resumed { stream, gap } => (stream, Some(gap)),
             RelayEvent::Ended(stream) => return self.wake(stream),
-            RelayEvent::GivenUp { peer: PeerId(id), .. } => return self.woken.set(SessionId(id as u8)),
+            RelayEvent::GivenUp { peer, .. } => return self.woken.set(session(peer)),
             _ => return,
         };
         if let Some(ring) = self.rings.get_mut(stream.get()) {

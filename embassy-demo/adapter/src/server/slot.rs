@@ -39,6 +39,7 @@ pub(crate) struct Slot<'a, const STREAMS: usize> {
     pub(crate) session: Session<'a, STREAMS>,
 }
 
+#[allow(clippy::large_enum_variant, reason = "there is no heap, and the memory is needed for the largest anyway")]
 enum Phase {
     /// On this port, which it chose at this generation of the listeners.
     Listening(u16, Option<u32>),

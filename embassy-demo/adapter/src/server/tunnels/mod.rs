@@ -81,10 +81,10 @@ impl<'a, const TUNNELS: usize, const STREAMS: usize> Tunnels<'a, TUNNELS, STREAM
         Self { table: tunnel::Tunnels::new(config), places: memory.split().map(place), session: ServerConfig::new() }
     }
 
-    /// A server takes them. The sessions of a server before it are ended, as their connections are gone.
-    pub(crate) fn join(&mut self, first: u8, session: ServerConfig) {
+    /// A server takes them; their ids follow those of its sockets. The sessions of a server before it are ended, as their connections are gone.
+    pub(crate) fn join(&mut self, sockets: usize, session: ServerConfig) {
         self.session = session;
-        for (place, id) in self.places.iter_mut().zip(first..) {
+        for (place, id) in self.places.iter_mut().zip((0..=u8::MAX).skip(sockets)) {
             if let Some(tunnel) = place.tunnel.take() {
                 self.table.close(tunnel);
             }
