@@ -1,9 +1,9 @@
-// The other end of the example in sockets.md: a server in memory, behind a wire that takes and gives little at a time.
+// The other end of the example in sockets.md: a server in memory, behind a wire that passes few bytes at a time.
 
 use embedded_rtmp::message::{MessageKind, Timestamp};
 use embedded_rtmp::session::{ClientConfig, Server, ServerConfig, ServerEvent, SessionBuffers};
 
-/// Bytes that the wire takes and gives at once.
+/// The most bytes that the wire passes at once in each direction.
 const ROOM: usize = 100;
 
 struct Wire<'b> {
@@ -29,7 +29,7 @@ impl Socket for Wire<'_> {
 }
 
 impl Wire<'_> {
-    /// What the server does with what has come.
+    /// The server processes the bytes that have arrived, and answers.
     fn serve(&mut self, now: Instant) -> Result<(), Error> {
         let mut input = &self.up[..];
         while let Some(event) = self.server.next_event(now, &mut input)? {

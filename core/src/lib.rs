@@ -1,29 +1,30 @@
 //! RTMP for microcontrollers: a protocol core without heap, sockets, clock or `unsafe`.
 //!
-//! The core is a set of state machines. Bytes that were received go in, events that borrow from those bytes come out;
-//! bytes to send go into whatever space the caller's socket has; the time is passed in. Nothing here waits or allocates,
-//! and everything resumes at any byte in both directions, so that it runs inside the ring buffers of a socket.
+//! The core is a set of state machines. The caller passes received bytes and the time to a machine. The machine returns
+//! events, which borrow from these bytes, and writes bytes to send into the space that the caller has for them. No
+//! function blocks or allocates. A machine stops and resumes at any byte in both directions, so it can run inside the
+//! ring buffers of a socket.
 //!
 //! # Layers
 //!
-//! Low to high; each knows only what stands above it.
+//! The lowest layer is first. A module uses only modules above it in this table.
 //!
 //! | Module | What it is |
 //! |---|---|
-//! | [`time`] | a point in time, as the caller's clock tells it |
+//! | [`time`] | a point in time of the caller's clock |
 //! | [`message`] | message headers: type, message stream, timestamp, length |
 //! | [`amf0`] | AMF0 values: a pull decoder, an encoder into a slice |
 //! | [`chunk`] | the chunk stream: reader, writer |
 //! | [`control`] | protocol control and user control messages |
 //! | [`handshake`] | C0 C1 C2 and S0 S1 S2, plain or with digests |
 //! | [`command`] | `connect`, `publish`, `onStatus` and the others |
-//! | [`media`] | what audio and video messages hold: FLV tags, AVC and AAC, Annex B, metadata |
+//! | [`media`] | the content of audio, video and data messages: FLV tags, AVC and AAC, Annex B, metadata |
 //! | [`session`] | the order of commands and answers: [`session::Client`], [`session::Server`] |
-//! | [`pressure`] | which frames to drop when the network is too slow, and how much it carries |
-//! | [`relay`] | streams by name, each from one publisher to many players: the policy of every server |
+//! | [`pressure`] | which frames to drop when the network is too slow, and which bit rate it carries |
+//! | [`relay`] | streams by name, each from one publisher to many players |
 //! | [`url`] | RTMP URLs |
 //! | [`port_plan`] | the port plan: which ports to try, in which order, for how long |
-//! | [`tunnel`] | RTMPT: a session in HTTP requests; which protocol a connection begins with |
+//! | [`tunnel`] | RTMPT: a session in HTTP requests; detection of the protocol of a connection |
 //!
 //! # The run loop
 //!
@@ -72,7 +73,7 @@
 //!                 _ => {}
 //!             }
 //!         }
-//!         // What is not taken yet waits for the answer to what was: for C2, mostly.
+//!         // If input is left, the session must send before it reads on. Usually it sends C2 here.
 //!         let length = client.poll_transmit(now(), &mut out);
 //!         socket.write_all(&out[..length])?;
 //!     }
@@ -90,36 +91,36 @@
 //! # }
 //! ```
 //!
-//! A real loop also reads while it sends, and waits for nothing: [Bring your own sockets](#bring-your-own-sockets) has it.
-//! [`session`] describes the loop of a server, and [`relay`] that of a server that relays streams to players.
+//! A real loop also reads while it sends, and never blocks: see [Bring your own sockets](#bring-your-own-sockets).
+//! [`session`] describes the loop of a server, and [`relay`] the loop of a server that relays streams to players.
 //!
-//! # What it takes
+//! # Memory
 //!
-//! The caller lends a session two buffers ([`session::SessionBuffers`]): 1,536 bytes, which the handshake needs and which
-//! commands are collected in afterwards, and some hundred bytes for what waits to be sent. Media is neither collected
-//! nor copied: it is lent from the input as it comes ([`chunk::Fragment`]), and goes from the caller's frame to the
-//! socket.
+//! The caller lends a session two buffers ([`session::SessionBuffers`]). The first has 1,536 bytes: the handshake uses
+//! them, and later they store incoming commands until these are complete. The second has some hundred bytes, for
+//! commands and control messages that wait to be sent. No buffer stores media. Received media is lent from the input in
+//! fragments ([`chunk::Fragment`]), and media to send is copied once, from the caller's frame into the output.
 //!
 //! # Limits
 //!
 //! | What | How much |
 //! |---|---|
-//! | Incoming chunk streams | one more than the constant of the session's type, which is 8 unless told otherwise; idle ones make room |
+//! | Incoming chunk streams | one more than the constant of the session's type, whose default is 8; if more are needed, an idle one is evicted |
 //! | Message streams of a server's connection | [`session::MESSAGE_STREAMS`] |
-//! | Media messages begun and not finished | one each of audio, video and data |
-//! | Length of an incoming command | the scratch: of a longer one there is what comes first; one that has no room beside another is passed over and counted |
-//! | Length of a media message | what the protocol has: 16,777,215 bytes |
+//! | Media messages that are open for sending | one each of audio, video and data |
+//! | Length of an incoming command | the size of the scratch; a longer command is truncated; a command that finds no room beside an incomplete one is skipped and counted |
+//! | Length of a media message | the limit of the protocol: 16,777,215 bytes |
 //! | Depth of AMF0 values | [`amf0::MAX_DEPTH`] |
 //! | Length of a URL | [`url::MAX_URL_LENGTH`] bytes |
 //! | Targets of a port plan | [`port_plan::MAX_TARGETS`] |
 //!
 //! # Features
 //!
-//! Features only add. None is on by default.
+//! Features are additive. None is on by default.
 //!
 //! | Feature | What it adds |
 //! |---|---|
-//! | `digest` | the handshake with HMAC-SHA256 digests, which FFmpeg and others begin with; without it they are answered plainly, which they accept |
+//! | `digest` | the handshake with HMAC-SHA256 digests, which FFmpeg and others begin with; without the feature, a server answers them with the simple handshake, which they accept |
 //! | `defmt` | `defmt::Format` for public types, and a log through defmt |
 //! | `log` | a log through `log`; with both, defmt is used |
 //!

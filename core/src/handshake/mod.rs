@@ -12,7 +12,8 @@
 //!   ├──────────────────────────────────────────────────►│
 //! ```
 //!
-//! A [`Handshake`] is two positions, one in each direction's 3,073 bytes. They move independently and stop at any byte:
+//! The state of a [`Handshake`] is two positions, one in the 3,073 bytes of each direction. They advance independently
+//! and stop at any byte:
 //!
 //! ```text
 //!  next_event     version ──► block ─────────► echo ──► PeerDone; the first chunk stays in the input
@@ -44,8 +45,8 @@
 //!
 //! # Memory
 //! The caller lends [`SCRATCH`] bytes. They hold the peer's block until it has been sent back. Our own block is not
-//! stored: it is generated from a seed, and generated again to compare the peer's echo. So the machine itself is a few
-//! words.
+//! stored: it is generated from a seed, and generated again to compare the peer's echo. The machine itself is therefore
+//! only a few words long.
 //!
 //! The seed only has to differ between sessions. **The seed is public**: anyone can compute it from C1 or S1. Never
 //! derive a secret from the seed, nor the seed from a secret.
@@ -53,14 +54,14 @@
 //! # Digests
 //! Flash Player 9 and its servers put an HMAC-SHA256 digest at a computed position of C1 and S1, and another one at the
 //! end of C2 and S2. No specification describes this; the code does what current clients and servers do. With feature
-//! `digest`, a server answers each client in its kind, and a client can begin with a digest ([`Style::Digest`]). If the
-//! peer has no digest, the handshake continues as the simple one. The keys are known to everyone, so a digest proves
-//! nothing about the peer, and no comparison needs constant time.
+//! `digest`, a server answers with the kind of handshake that the client uses, and a client can begin with a digest
+//! ([`Style::Digest`]). If the peer has no digest, the handshake continues as the simple one. The keys are known to
+//! everyone, so a digest proves nothing about the peer, and no comparison needs constant time.
 //!
 //! # Time
-//! The machine has no deadline, so it has neither `poll_timeout` nor `handle_timeout`: a session has one deadline for
-//! whatever it awaits, the handshake included. Our zero of time is the caller's, modulo 71 minutes: C1 and S1 have time
-//! 0, and C2 has the low 32 bits of [`Instant::as_micros`] in milliseconds.
+//! The machine has no deadline, so it has neither `poll_timeout` nor `handle_timeout`: the session has a deadline for
+//! each step, including the handshake. The time in C1 and S1 is 0. The time in C2 is the low 32 bits of
+//! [`Instant::as_micros`], converted to milliseconds, so it wraps after 71 minutes.
 
 mod block;
 #[cfg(feature = "digest")]
@@ -118,7 +119,7 @@ impl HandshakeConfig {
     pub const SERVER: Self = Self::Server { versions: Versions::Offer3 };
 }
 
-/// How a client begins.
+/// The kind of handshake with which a client begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -126,7 +127,8 @@ pub enum Style {
     /// As in the specification. Every server accepts it.
     #[default]
     Simple,
-    /// With a digest, like Flash Player and FFmpeg. A server without digests answers as it answers any client.
+    /// With a digest, like Flash Player and FFmpeg. A server that does not know digests answers with the simple
+    /// handshake.
     #[cfg(feature = "digest")]
     Digest,
 }
@@ -220,13 +222,13 @@ impl core::error::Error for HandshakeError {}
 
 /// Bytes that a layer above puts into C1 or S1 before the block is signed. `()` puts in none.
 pub(crate) trait Hook {
-    /// Called once, before `block` is signed in `scheme`. The block shows the filler, which determines positions.
+    /// Called once, before `block` is signed in `scheme`. The filler of `block` determines the position of the digest.
     #[cfg(feature = "digest")]
     fn before_signing(&mut self, scheme: DigestScheme, block: &Block);
 
-    /// The byte at position `at` of the block, of 1,536, if it is the hook's. It must not change after
-    /// `before_signing`, and cannot replace the first 12 bytes, the digest, or the four bytes that determine its
-    /// position.
+    /// Returns the byte at position `at` (0 to 1,535) of the block, or `None` if the hook does not supply that byte. It
+    /// must not change after `before_signing`, and cannot replace the first 12 bytes, the digest, or the four bytes
+    /// that determine its position.
     fn byte(&self, at: u16) -> Option<u8>;
 }
 
@@ -246,17 +248,17 @@ pub struct Handshake {
     /// C1 or S1.
     block: Block,
     config: HandshakeConfig,
-    /// Bytes read of the peer's version, block and echo.
+    /// Number of bytes read of the peer's version, block and echo.
     received: u16,
-    /// Bytes written of ours.
+    /// Number of bytes written of our version, block and echo.
     sent: u16,
     /// The kind, which is simple until the peer's block is complete; or why the handshake failed.
     found: Result<HandshakeKind, HandshakeError>,
 }
 
 impl Handshake {
-    /// Creates one side at its beginning. `seed` makes the filler of C1 or S1 differ between sessions. Anyone can
-    /// compute it from the block.
+    /// Creates one side, before its first byte. `seed` makes the filler of C1 or S1 differ between sessions. Anyone can
+    /// compute the seed from the block.
     #[must_use]
     pub const fn new(config: HandshakeConfig, seed: u64) -> Self {
         Self { block: Block::new(seed), config, received: 0, sent: 0, found: Ok(HandshakeKind::Simple) }
@@ -283,8 +285,8 @@ impl Handshake {
 
     /// Writes bytes of our handshake to the start of `out`: all that fit and may be sent now. Returns how many.
     ///
-    /// A client's echo, and all that a server writes, waits for the peer's whole block. `scratch` is the one that
-    /// [`next_event`](Self::next_event) gets.
+    /// A client writes its echo, and a server writes anything, only after the peer's whole block was read. `scratch` is
+    /// the one that [`next_event`](Self::next_event) gets.
     #[must_use = "the output must be sent"]
     pub fn poll_transmit(&mut self, now: Instant, out: &mut [u8], scratch: &mut [u8]) -> usize {
         self.poll_transmit_with(now, out, scratch, &mut ())
@@ -332,7 +334,7 @@ impl Handshake {
         self.received == END
     }
 
-    /// As [`Self::next_event`], with `hook` at every call.
+    /// Like [`Self::next_event`]. Every call gets the same `hook`.
     pub(crate) fn next_event_with(
         &mut self,
         now: Instant,
@@ -353,7 +355,7 @@ impl Handshake {
         }
     }
 
-    /// As [`Self::poll_transmit`], with `hook` at every call.
+    /// Like [`Self::poll_transmit`]. Every call gets the same `hook`.
     pub(crate) fn poll_transmit_with(
         &mut self,
         _now: Instant,
@@ -453,7 +455,7 @@ impl Handshake {
         };
         let is_client = matches!(self.config, HandshakeConfig::Client { .. });
         // A server sends C1 back unchanged, without the time of reading: librtmp compares all bytes, and other clients
-        // take a zero there as the server's zero of time.
+        // read a zero there as the start of the server's clock.
         if is_client && let Some(time) = scratch.get_mut(4..8).and_then(<[u8]>::first_chunk_mut) {
             *time = (now.low_micros() / 1_000).to_be_bytes();
         }

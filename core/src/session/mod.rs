@@ -15,9 +15,9 @@
 //!
 //! Call `next_event` with the received bytes until it returns `None`, then `poll_transmit` until it returns 0.
 //! `poll_timeout` then returns the time of the next call. Input may stop at any byte, and output fills any space.
-//! `next_event` removes from the front of the slice what it has used. If it returns `None` and leaves input there,
-//! `wants_input` is `false`: output must drain first, or the application must answer a request. An application that does
-//! not call `next_event` applies back-pressure.
+//! `next_event` removes the bytes that it has used from the front of the slice. If it returns `None` and leaves input
+//! there, `wants_input` is `false`: output must drain first, or the application must answer a request. An application
+//! that does not call `next_event` applies back-pressure.
 //!
 //! # The loop of a server
 //! The loop of a client is in the [crate's documentation](crate#the-run-loop). The loop of a server is the same, but its
@@ -31,8 +31,8 @@
 //! # use embedded_rtmp::session::{Client, ClientConfig, ClientEvent};
 //! # type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 //!
-//! /// To be called when something has come, when there is room to send, and at `poll_timeout()`. Takes what it can from
-//! /// the front of `input`, and returns how much of `out` to send.
+//! /// Call this when bytes have arrived, when there is room to send, and at `poll_timeout()`. Takes bytes from
+//! /// the front of `input`, and returns the number of bytes in `out` to send.
 //! fn turn(server: &mut Server, now: Instant, input: &mut &[u8], out: &mut [u8], frames: &mut u32) -> Result<usize> {
 //!     if server.poll_timeout().is_some_and(|deadline| deadline <= now) {
 //!         server.handle_timeout(now)?; // pings a client that is silent; fails if it does not answer
@@ -86,9 +86,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Bytes that are left in `input` stay in place, for example in the socket's ring, and are passed again with the next call. The
-//! connection is closed after an error, and when [`Server::is_closed`] says that a refused client has been told. A server
-//! for several clients has one `Server` for each. How what one publishes goes to those who play: [`relay`](crate::relay).
+//! Bytes that are left in `input` stay in place, for example in the socket's ring, and are passed again with the next
+//! call. Close the connection after an error, and when [`Server::is_closed`] returns `true`: a refused client has then
+//! been told the reason. A server for several clients has one `Server` for each. [`relay`](crate::relay) passes the
+//! media of a publisher to the players.
 
 mod client;
 mod config;
