@@ -1,4 +1,4 @@
-//! How a session behaves, and the memory that it is lent.
+//! The configuration of a session, and the memory that the caller lends to it.
 
 use core::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::fmt::impl_format;
 use crate::handshake::{self, HandshakeConfig, Style, Versions};
 use crate::time::millis;
 
-/// How a client behaves. Change the fields of [`Self::new`].
+/// The configuration of a client. Start with [`Self::new`] and change fields.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -20,11 +20,11 @@ pub struct ClientConfig {
     pub strict_handshake: bool,
     /// How long the handshake may take: at least 1 ms, or `None` for no limit. Times above 49 days are no limit either.
     pub handshake_timeout: Option<Duration>,
-    /// How long the answer to each request may take, likewise.
+    /// How long the server may take to answer each request, with the same range.
     pub response_timeout: Option<Duration>,
     /// The size of the chunks that we send, in bytes. The client sends at least 128, which some servers demand.
     pub chunk_size: u32,
-    /// The window that we announce, in bytes: 1 to 2,147,483,647. Values outside become the nearest.
+    /// The window that we announce, in bytes: 1 to 2,147,483,647. Values outside this range are clamped.
     pub window: u32,
     /// What the peer means by a type 3 header after a type 0 header.
     pub type_three_delta: TypeThreeDelta,
@@ -51,7 +51,7 @@ impl Default for ClientConfig {
     }
 }
 
-/// How a server behaves. Change the fields of [`Self::new`].
+/// The configuration of a server. Start with [`Self::new`] and change fields.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -61,12 +61,14 @@ pub struct ServerConfig {
     /// How long the handshake may take, and then `connect`: at least 1 ms, or `None` for no limit. Times above 49 days are
     /// no limit either.
     pub connect_timeout: Option<Duration>,
-    /// How long a client may be silent: at least 2 ms, or `None` for no limit. After half of that it is sent a ping.
+    /// How long a client may be silent: at least 2 ms, or `None` for no limit. After half of that time the server sends
+    /// it a ping.
     pub idle_timeout: Option<Duration>,
-    /// The size of the chunks that we send, in bytes; at least 128. FFmpeg uses the same for the chunks that it sends.
+    /// The size of the chunks that we send, in bytes; at least 128. FFmpeg uses this size for the chunks that it sends,
+    /// too.
     pub chunk_size: u32,
-    /// The window that we announce, and that the client should use, in bytes: 1 to 2,147,483,647. Values outside become the
-    /// nearest.
+    /// The window that we announce, and that the client should use, in bytes: 1 to 2,147,483,647. Values outside this
+    /// range are clamped.
     pub window: u32,
     /// What the peer means by a type 3 header after a type 0 header.
     pub type_three_delta: TypeThreeDelta,
@@ -113,11 +115,11 @@ pub(super) fn limit(limit: Option<Duration>) -> u32 {
 /// No time limit.
 pub(super) const NO_LIMIT: u32 = u32::MAX;
 
-/// What both configurations say.
+/// The part that both configurations have in common.
 #[derive(Debug)]
 pub struct Setup {
     pub(super) handshake: HandshakeConfig,
-    /// How long the peer may take in ms: for the handshake, and for what is awaited later.
+    /// How long the peer may take in ms: for the handshake, and for each later step.
     pub(super) limits: [u32; 2],
     pub(super) chunk_size: u32,
     pub(super) window: u32,
@@ -125,7 +127,7 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Checks that no time limit is over before it begins.
+    /// Checks that no time limit is zero.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         check(self.limits)
     }
@@ -138,23 +140,24 @@ fn check(limits: [u32; 2]) -> Result<(), ConfigError> {
 /// The memory that the caller lends to a session.
 #[derive(Debug)]
 pub struct SessionBuffers<'b> {
-    /// First for the handshake, which takes 1,536 bytes. Then for incoming commands that arrive in pieces, except the last 20
-    /// bytes, which are for control messages. Of a longer one only the beginning is stored; one that has no room beside
-    /// another is skipped and counted, and so is one of more than 64 KiB. 1,536 bytes are enough for all commands of known
-    /// clients and servers.
+    /// The handshake uses the first 1,536 bytes. After it, the buffer stores incoming commands that arrive in pieces.
+    /// Its last 20 bytes are for control messages. If a command is longer than the buffer, only its beginning is
+    /// stored. A command that finds no room beside an incomplete one, or has more than 64 KiB, is skipped and counted.
+    /// 1,536 bytes are enough for all commands of known clients and servers.
     pub scratch: &'b mut [u8],
-    /// Outgoing control messages and commands, until the socket takes them, and at its end the names that the client still
-    /// needs. A server needs [`MIN_CONTROL`] bytes.
+    /// Stores outgoing control messages and commands until they are sent, and at its end the names that the client
+    /// still needs. A server needs [`MIN_CONTROL`] bytes.
     ///
-    /// A client needs the largest of these sums. K is 3 bytes more than its stream key, and W is the sum of 23 bytes more
-    /// than the name of each `play` that the server has not been asked for yet; both stay in the buffer.
+    /// A client needs the largest of these sums. K is 3 bytes more than its stream key, and W is the sum of the name
+    /// and 23 bytes for each `play` that was not sent yet. Both stay in the buffer.
     /// - [`MIN_CONTROL`];
     /// - K + W + 192 + 2 × the length of the stream key, and 1 byte more for each 64 bytes of it;
     /// - K + W + 192 + the length of the longest name that is played, and 1 byte more for each 64 bytes of it;
-    /// - K + W + the length of `connect`, if the client publishes or plays before that is sent. It is 150 bytes, the
-    ///   application, the URL and the client's version.
+    /// - K + W + the length of `connect`, if the client publishes or plays before `connect` is sent. `connect` has 150
+    ///   bytes and the lengths of the application, the URL and the client's version.
     ///
-    /// A request that finds too little returns [`RequestError::ControlBuffer`](super::RequestError::ControlBuffer) with the size that it needs.
+    /// If the buffer is too small for a request, the request returns
+    /// [`RequestError::ControlBuffer`](super::RequestError::ControlBuffer) with the size that it needs.
     pub control: &'b mut [u8],
 }
 

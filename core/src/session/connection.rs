@@ -1,4 +1,4 @@
-//! One side of a connection: what a client and a server share.
+//! One side of a connection: the state and the functions that a client and a server share.
 
 use crate::bytes::Cursor;
 use crate::chunk::{ChunkStreamId, WriteProgress};
@@ -11,19 +11,18 @@ use super::config::{NO_LIMIT, SessionBuffers, Setup};
 use super::error::{ConfigError, RequestError, SessionError, Stage};
 use super::link::Link;
 
-/// One side of a connection. A [`Client`](super::Client) and a [`Server`](super::Server) are connections, and `R` is the
-/// state of their role. What they share is here, so that code which drives a connection is written once for both: with
-/// `R: Role`.
+/// One side of a connection. A [`Client`](super::Client) and a [`Server`](super::Server) are connections, and `R` is
+/// the state of their role. Code that drives a connection can be written once for both, generic over `R: Role`.
 ///
-/// `STREAMS` is the number of incoming chunk streams that it has memory for, besides the one that is being read. A chunk
-/// stream that is idle makes room for a new one.
+/// `STREAMS` is the number of incoming chunk streams that it has memory for, besides the one that is being read. If
+/// more are needed, an idle chunk stream is evicted.
 #[derive(Debug)]
 pub struct Connection<'b, R, const STREAMS: usize> {
     pub(super) link: Link<'b, STREAMS>,
     pub(super) handshake: Handshake,
-    /// When the peer was asked for what is awaited; for an open server, when the client was last heard or pinged.
+    /// When the current step of the peer began; for an open server, when the client last sent something or was pinged.
     pub(super) since: OptionalInstant,
-    /// How long the peer may take in ms: for the handshake, and for what is awaited later.
+    /// How long the peer may take in ms: for the handshake, and for each later step.
     pub(super) limits: [u32; 2],
     /// The size of our chunks, which is announced when the peer is connected.
     pub(super) chunk_size: u32,
@@ -36,17 +35,17 @@ impl_format!(
     this => "Connection {{ received: {}, failed: {} }}", this.link.flow().received(), this.failed
 );
 
-/// What no other crate can implement.
+/// A trait that no other crate can implement.
 pub trait Sealed {}
 
 /// The role of a [`Connection`]: [`ClientRole`](super::ClientRole) or [`ServerRole`](super::ServerRole). There are no
 /// others.
 pub trait Role: Sealed + Sized + 'static {
-    /// What happens on a connection of this role.
+    /// The events of a connection of this role.
     type Event<'d>
     where
         Self: 'd;
-    /// How a connection of this role behaves.
+    /// The configuration of a connection of this role.
     type Config;
 
     #[doc(hidden)]
@@ -55,7 +54,7 @@ pub trait Role: Sealed + Sized + 'static {
     #[doc(hidden)]
     fn setup(config: &Self::Config) -> Setup;
 
-    /// Nothing more happens.
+    /// Whether the session is over: no more events follow.
     #[doc(hidden)]
     fn end(&mut self);
 
@@ -73,7 +72,7 @@ pub trait Role: Sealed + Sized + 'static {
     #[doc(hidden)]
     fn wants_input<const STREAMS: usize>(connection: &Connection<'_, Self, STREAMS>) -> bool;
 
-    /// By when the peer must have done something, and what.
+    /// The deadline of the peer's current step, and the step.
     #[doc(hidden)]
     fn deadline<const STREAMS: usize>(connection: &Connection<'_, Self, STREAMS>) -> Option<(Instant, Stage)>;
 
@@ -110,7 +109,7 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
     /// # Errors
     /// As [`Self::new`]. Nothing has changed then.
     pub fn restart(&mut self, config: R::Config, entropy: &[u8; 32]) -> Result<(), ConfigError> {
-        // Field by field: a second connection on the stack would be several hundred bytes.
+        // This resets field by field, because a second connection on the stack would need several hundred bytes.
         let setup = R::setup(&config);
         setup.check()?;
         self.link.reset(setup.window, setup.type_three_delta);
@@ -126,8 +125,8 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
         self.link.into_buffers()
     }
 
-    /// Takes bytes from the front of `input` until something happens, and returns what. Each byte costs a bounded amount
-    /// of work.
+    /// Takes bytes from the front of `input` until they complete an event, and returns the event. Each byte costs a
+    /// bounded amount of work.
     ///
     /// Returns `None` if the input is empty, or if the connection cannot read for now: see [`Self::wants_input`].
     ///
@@ -145,7 +144,7 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
     /// Writes what is to be sent to `out`: the handshake, control messages and commands. Returns the number of bytes
     /// written. Call it after every other call, until it returns 0.
     ///
-    /// It writes nothing while a chunk of media is unfinished: [`Self::poll_media`] goes on with that.
+    /// It writes nothing while a chunk of media is unfinished: [`Self::poll_media`] continues that chunk.
     #[must_use = "the output must be sent"]
     #[inline(never)]
     pub fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> usize {
@@ -160,7 +159,7 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
         written.saturating_add(self.link.transmit(out.get_mut(written..).unwrap_or(&mut [])))
     }
 
-    /// Returns the time at which [`Self::handle_timeout`] must be called, or `None` if nothing is awaited.
+    /// Returns the time at which [`Self::handle_timeout`] must be called, or `None` if there is no deadline.
     ///
     /// May change after [`Self::next_event`], [`Self::poll_transmit`], [`Self::handle_timeout`], [`Self::restart`], and
     /// after every request and every answer of the application.
@@ -169,11 +168,11 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
         self.deadline().map(|(deadline, _)| deadline)
     }
 
-    /// Handles the time: a server pings a client that is silent, and a connection whose peer did not do in time what is
-    /// awaited fails. Does nothing before [`Self::poll_timeout`].
+    /// Handles deadlines that have passed: a server pings a client that is silent, and a connection fails if its peer
+    /// took too long. Does nothing before [`Self::poll_timeout`].
     ///
     /// # Errors
-    /// The peer's time is up, or the session had failed before.
+    /// The peer took too long, or the session had failed before.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), SessionError> {
         if let Some((deadline, stage)) = self.deadline()
             && now >= deadline
@@ -209,12 +208,12 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
     /// Begins an audio, video or data message of `length` bytes on `stream`, and returns its chunk stream.
     /// [`Self::poll_media`] writes it. One message of each kind can be open at the same time.
     ///
-    /// A client sends on the stream that it publishes, a server on any stream of the client. If the player goes away while
-    /// a message is open, the message must go on, or [`Self::complete_media`] must end it.
+    /// A client sends on the stream that it publishes, a server on any stream of the client. If the player leaves while
+    /// a message is open, continue the message or end it with [`Self::complete_media`].
     ///
     /// # Errors
-    /// There is no such stream, it does not publish, the message of the same kind before it is not finished, or the session
-    /// has failed.
+    /// There is no such stream, nothing is published or played on it, the previous message of the same kind is not
+    /// finished, or the session has failed.
     pub fn begin_media(
         &mut self,
         kind: MessageKind,
@@ -232,7 +231,8 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
     }
 
     /// Writes the message that is open on `csid` to `out`. `rest` is the payload that was not taken before, or the next
-    /// part of it. What [`Self::poll_transmit`] would write goes first, whenever the output is between two chunks.
+    /// part of it. The output of [`Self::poll_transmit`] has priority: this function writes it first whenever it is
+    /// between two chunks.
     ///
     /// A session that has failed writes nothing, and its message is done.
     pub fn poll_media(&mut self, csid: ChunkStreamId, rest: &[u8], out: &mut [u8]) -> WriteProgress {
@@ -242,22 +242,22 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
         self.link.transmit_media(csid, rest, out)
     }
 
-    /// Writes zeros to `out` as the rest of the message that is open on `csid`, and returns the number of bytes written.
-    /// Call it until [`Self::media_left`] returns `None`, if the source of the message is gone: a message is never left
-    /// open. It does nothing if no message is open.
+    /// Writes zeros to `out` as the rest of the message that is open on `csid`, and returns the number of bytes
+    /// written. If the source of a message fails, call this until [`Self::media_left`] returns `None`, because a
+    /// message that has begun must be completed. Does nothing if no message is open.
     #[must_use = "the output must be sent"]
     pub fn complete_media(&mut self, csid: ChunkStreamId, out: &mut [u8]) -> usize {
         if self.failed.is_some() { 0 } else { self.link.complete_media(csid, out) }
     }
 
-    /// Takes back the message that is open on `csid`, if no byte of it has been written. Returns whether it did. Otherwise
-    /// the message must go on, or [`Self::complete_media`] must end it.
+    /// Cancels the message that is open on `csid`, if no byte of it has been written. Returns whether it was cancelled.
+    /// If it was not, continue the message or end it with [`Self::complete_media`].
     pub fn cancel_media(&mut self, csid: ChunkStreamId) -> bool {
         self.link.writer.cancel(csid)
     }
 
-    /// Returns the number of payload bytes that the message open on `csid` lacks, or `None` if no message is open, the
-    /// client publishes no longer, or the session has failed.
+    /// Returns the number of payload bytes that are missing from the message that is open on `csid`. Returns `None` if
+    /// no message is open, the client does not publish any longer, or the session has failed.
     pub fn media_left(&self, csid: ChunkStreamId) -> Option<u32> {
         let sends = self.failed.is_none() && self.role.sends(None);
         self.link.writer.left(csid).filter(|_| sends)
@@ -269,9 +269,10 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
         self.link.media_len(csid, at_hand)
     }
 
-    /// Returns the chunk stream whose chunk is unfinished, and the number of payload bytes that the chunk lacks; `None`
-    /// between two chunks. Only the message of that chunk stream can go on. A caller that passes exactly so many bytes of
-    /// it to [`Self::poll_media`] stops at the end of the chunk, where another message may follow.
+    /// Returns the chunk stream whose chunk is unfinished, and the number of payload bytes that are missing from the
+    /// chunk; `None` between two chunks. Only the message of that chunk stream can continue. A caller that passes
+    /// exactly this number of bytes to [`Self::poll_media`] stops at the end of the chunk, where another message may
+    /// follow.
     pub fn open_chunk(&self) -> Option<(ChunkStreamId, u32)> {
         self.link.writer.open_chunk()
     }
@@ -281,7 +282,8 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
         self.link.flow().received()
     }
 
-    /// Returns the number in the last acknowledgement of the peer. Peers count in different ways.
+    /// Returns the number in the last acknowledgement of the peer. Peers count in different ways: see
+    /// [`Goodput`](crate::pressure::Goodput).
     pub fn acknowledged(&self) -> Option<u32> {
         self.link.flow().peer_acknowledged()
     }
@@ -296,7 +298,7 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
         if self.failed.is_some() { None } else { R::deadline(self) }
     }
 
-    /// Begins to wait for the peer, if the connection does not wait yet.
+    /// Starts the time limit of the peer's current step, if it has not started yet.
     #[inline(never)]
     pub(super) fn arm(&mut self, now: Instant) {
         if self.since.get().is_none() {
@@ -304,7 +306,7 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
         }
     }
 
-    /// The time `millis` after the connection began to wait; `None` if that is [`NO_LIMIT`].
+    /// The time `millis` after the current step began; `None` if `millis` is [`NO_LIMIT`].
     pub(super) fn after(&self, millis: u32) -> Option<Instant> {
         self.since.get().filter(|_| millis != NO_LIMIT).map(|since| since.after_millis(millis))
     }
@@ -316,7 +318,7 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
         error
     }
 
-    /// Goes on with the handshake. Returns its kind when the peer's part has been read: our part may still be due.
+    /// Continues the handshake. Returns its kind when the peer's part has been read. Our part may not be sent yet.
     pub(super) fn shake_hands(
         &mut self,
         now: Instant,
@@ -326,13 +328,13 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
         Ok(event.map(|HandshakeEvent::PeerDone(kind)| kind))
     }
 
-    /// Whether the handshake takes input, or the queue has `reserve` bytes for what a command brings about.
+    /// Whether the handshake takes input, or the queue has `reserve` free bytes for the answers to a command.
     pub(super) fn reads(&self, reserve: usize) -> bool {
         if self.handshake.is_done() { self.link.has_room(reserve) } else { self.handshake.wants_input() }
     }
 }
 
-/// The seed of the handshake's filler, from the part of the entropy that everyone may see.
+/// The seed of the handshake's filler. It is the part of the entropy that becomes public.
 fn seed(entropy: &[u8; 32]) -> u64 {
     Cursor(entropy).array().map_or(0, u64::from_le_bytes)
 }

@@ -23,7 +23,7 @@ pub enum SessionError {
     TimedOut(Stage),
 }
 
-/// A step of a session, which the peer did not do in time, or refused.
+/// A step of a session that the peer did not complete in time, or refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -83,7 +83,7 @@ impl From<ReadError> for SessionError {
     }
 }
 
-/// Why a session cannot be made: a lent buffer is too small, or the configuration cannot work.
+/// Why a session cannot be created: a lent buffer is too small, or the configuration is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -108,7 +108,7 @@ impl fmt::Display for ConfigError {
 
 impl core::error::Error for ConfigError {}
 
-/// Why a request was not accepted. Nothing has changed, and the session goes on.
+/// Why a request of the application was not accepted. Nothing has changed, and the session continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -119,9 +119,10 @@ pub enum RequestError {
     Stream(StreamId),
     /// Only audio, video and data can be sent.
     MessageKind,
-    /// There is no room for one more of these. The number is how many there can be at the same time.
+    /// The session has no room for another stream or call. The number is how many it can have at the same time.
     TooMany(usize),
-    /// The control buffer is too small, or holds too much that is not sent yet. An empty buffer would need this many bytes.
+    /// The control buffer is too small, or contains too many bytes that are not sent yet. An empty buffer would need
+    /// this many bytes.
     ControlBuffer(usize),
     /// The message cannot be begun.
     Write(WriteError),

@@ -1,4 +1,4 @@
-//! What happens on a connection. Events borrow from the session and from its input.
+//! Events of a connection. They borrow from the session and from its input.
 
 use super::Stage;
 #[cfg(doc)]
@@ -12,7 +12,7 @@ use crate::control;
 use crate::handshake;
 use crate::message::{MessageKind, StreamId};
 
-/// What happened on a client's connection.
+/// An event of a client's connection.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -31,7 +31,7 @@ pub enum ClientEvent<'d> {
     /// Another status of a stream or of the connection. Its level may be `error`. [`Status::known`] returns what it means,
     /// such as the end of what is played.
     Status(StreamId, Status<'d>),
-    /// The result of a call of the application.
+    /// The result of a [call](Client::call) that the application made.
     Answer {
         /// The transaction that [`Client::call`] returned.
         transaction: u32,
@@ -40,7 +40,8 @@ pub enum ClientEvent<'d> {
         /// The values after the transaction id.
         values: Decoder<'d>,
     },
-    /// The server calls a procedure that the session does not know. Only a client with room for calls is told.
+    /// The server calls a procedure that the session does not know. Only a client with room for calls returns this
+    /// event.
     Call {
         /// The message stream of the call.
         stream: StreamId,
@@ -55,11 +56,11 @@ pub enum ClientEvent<'d> {
     /// [`Assembler`](crate::chunk::Assembler) puts the pieces of a data message together, such as `onMetaData`, and
     /// [`DataMessage`](crate::command::DataMessage) reads it.
     Media(Fragment<'d>),
-    /// A user control event, such as the begin of a stream. The session answers pings by itself.
+    /// A user control event, such as Stream Begin. The session answers pings by itself.
     User(control::UserControlEvent),
 }
 
-/// What happened on a server's connection.
+/// An event of a server's connection.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -82,18 +83,19 @@ pub enum ServerEvent<'d> {
     Unpublished(StreamId),
     /// The client wants to play. Answer with [`Server::accept_play`] or [`Server::reject`].
     Play {
-        /// The message stream that it wants to play on. If something is played there, that goes on until the answer.
+        /// The message stream that it wants to play on. What is played there continues until the answer.
         stream: StreamId,
-        /// The name of the stream, and from where.
+        /// The name of the stream, and the position to start from.
         request: PlayRequest<'d>,
     },
     /// The client has ended playing.
     Stopped(StreamId),
-    /// The player pauses, or goes on. The session has confirmed it. The application decides whether a live stream pauses.
+    /// The player pauses or resumes. The session has confirmed it. The application decides whether a live stream
+    /// pauses.
     Pause {
         /// What it plays.
         stream: StreamId,
-        /// Whether it pauses.
+        /// Whether it pauses or resumes.
         paused: bool,
         /// Its position in the stream, in ms.
         at: u32,
@@ -106,7 +108,7 @@ pub enum ServerEvent<'d> {
         /// The new position, in ms.
         to: u32,
     },
-    /// The player wants audio or video, or does not want it any longer.
+    /// The player turns audio or video on or off.
     Receive {
         /// What it plays.
         stream: StreamId,

@@ -10,7 +10,7 @@ use crate::fmt::info;
 /// The window of a peer that has not announced one, in bytes.
 const DEFAULT_WINDOW: u32 = 2_500_000;
 
-/// The window of a peer that wants no acknowledgements. So many bytes never go without one.
+/// The window of a peer that wants no acknowledgements. An acknowledgement is still sent after this many bytes.
 const NO_WINDOW: u32 = u32::MAX;
 
 /// The state of both directions.
@@ -20,7 +20,7 @@ pub(super) struct Flow {
     received: u32,
     /// The value of `received` in the last acknowledgement.
     acknowledged: u32,
-    /// An acknowledgement is due each time so many bytes have been received.
+    /// An acknowledgement is due each time this many bytes have been received.
     window: u32,
     /// The window that we announced last, or will announce first.
     announced: u32,
@@ -31,7 +31,7 @@ pub(super) struct Flow {
     has_acknowledged: bool,
     /// The time in the peer's last ping.
     pinged: u32,
-    /// What is to be sent: at most one of each, no matter how many the peer asked for.
+    /// The messages that are due: at most one of each, no matter how many the peer asked for.
     pong_due: bool,
     announcement_due: bool,
 }
@@ -74,14 +74,14 @@ impl Flow {
         if self.has_acknowledged { Some(self.peer_acknowledged) } else { None }
     }
 
-    /// The peer expects an acknowledgement each time it has sent so many bytes.
+    /// Sets the window: the peer expects an acknowledgement each time it has sent this many bytes.
     pub(super) fn set_window(&mut self, size: u32) {
         info!("the peer's window: {} bytes", size);
-        // A peer that announces 0 or a negative size wants none.
+        // A peer that announces 0 or a negative size wants no acknowledgements.
         self.window = if size as i32 <= 0 { NO_WINDOW } else { size };
     }
 
-    /// The peer limits what we send. We announce a window of that size, unless we announced the same size last.
+    /// Handles the peer's limit. We answer with a window of that size, unless we announced the same size last.
     pub(super) fn limit(&mut self, size: u32, limit: Limit) {
         let (size, hard) = match limit {
             Limit::Hard => (size, true),
@@ -106,7 +106,7 @@ impl Flow {
         (self.peer_acknowledged, self.has_acknowledged) = (sequence, true);
     }
 
-    /// The peer wants to know whether we are there. A later ping replaces one that is not answered yet.
+    /// Stores a ping of the peer. It replaces one that is not answered yet.
     pub(super) fn ping(&mut self, time: u32) {
         (self.pinged, self.pong_due) = (time, true);
     }
@@ -141,7 +141,7 @@ impl Flow {
 mod tests {
     use super::*;
 
-    /// All that is due, sent.
+    /// Takes all messages that are due.
     fn drain(flow: &mut Flow) -> std::vec::Vec<Control> {
         core::iter::from_fn(|| flow.take_due()).collect()
     }

@@ -1,4 +1,4 @@
-//! The chunk stream both ways, with flow control and the queue of what goes out.
+//! The chunk stream in both directions, with flow control and the queue of outgoing messages.
 
 use core::ops::Range;
 
@@ -16,18 +16,18 @@ use super::error::{RequestError, SessionError};
 use super::flow::Flow;
 use super::queue::{Emit, OVERHEAD, Queue};
 
-/// Chunk streams that media goes out on: one each for audio, video and data.
+/// The number of chunk streams for outgoing media: one each for audio, video and data.
 const OUT: usize = 3;
 const AUDIO: ChunkStreamId = ChunkStreamId::new(4).expect("is 2 to 65,599");
 const DATA: ChunkStreamId = ChunkStreamId::new(5).expect("is 2 to 65,599");
 const VIDEO: ChunkStreamId = ChunkStreamId::new(6).expect("is 2 to 65,599");
-/// The commands of a message stream, and the data messages of the session itself.
+/// The chunk stream for commands of a message stream, and for data messages of the session itself.
 const STREAM_COMMAND: ChunkStreamId = ChunkStreamId::new(8).expect("is 2 to 65,599");
 
-/// The end of the scratch, for incoming control messages: two of the longest that have a meaning.
+/// The size of the scratch's end for incoming control messages: two of the longest.
 const CONTROL_ROOM: usize = 2 * control::MAX_SIZE;
 
-/// The payload of a message whose source is gone.
+/// The payload that completes a message whose source has failed.
 static ZEROS: [u8; 64] = [0; 64];
 
 /// An established chunk stream.
@@ -35,17 +35,17 @@ static ZEROS: [u8; 64] = [0; 64];
 pub(super) struct Link<'b, const STREAMS: usize> {
     reader: Reader<STREAMS>,
     pub(super) writer: Writer<OUT>,
-    /// The handshake's until that is done. Then commands and, at its end, control messages that come in pieces.
+    /// The handshake uses it first. Then it stores commands and, at its end, control messages that arrive in pieces.
     scratch: &'b mut [u8],
     assembler: Assembler,
     control_assembler: Assembler,
-    /// Commands that had no room beside others.
+    /// The number of commands that found no room beside others.
     skipped: u32,
     pub(super) queue: Queue<'b>,
     flow: Flow,
 }
 
-/// What [`Link::pull`] found.
+/// The result of [`Link::pull`].
 pub(super) enum Incoming<'i> {
     /// A piece of audio, video, data or an aggregate, which [`Link::lend`] lends.
     Media(StreamId, Pulled<'i>),
@@ -114,8 +114,8 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         self.reader.discard(lost);
     }
 
-    /// Takes bytes from the front of `input` until something has come. Returns `None` if the input is empty. Handles
-    /// protocol control messages and pings by itself.
+    /// Takes bytes from the front of `input` until it has a message or a piece of media. Returns `None` if the input is
+    /// empty. Handles protocol control messages and pings by itself.
     #[inline]
     pub(super) fn pull<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Incoming<'i>>, SessionError> {
         loop {
@@ -126,7 +126,8 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
             let fragment = self.reader.fragment(pulled);
             let MessageHeader { kind, stream, .. } = fragment.header;
             if fragment.is_first() {
-                // A message of another kind may have taken the place of an unfinished command or control message.
+                // A message of another kind may have replaced an unfinished command or control message on this chunk
+                // stream.
                 self.assembler.abort(fragment.csid);
                 self.control_assembler.abort(fragment.csid);
             }
@@ -138,7 +139,7 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
                 // Each has its own room, so that no command can keep a control message out.
                 let (commands, controls) = rooms(self.scratch);
                 let (assembler, longest, room) = if kind.is_command() {
-                    // The start of a longer message is kept: it may be a refusal with a long description.
+                    // The start of a longer message is stored: it may be a refusal with a long description.
                     (&mut self.assembler, commands.len(), commands)
                 } else {
                     (&mut self.control_assembler, control::MAX_SIZE, controls)
@@ -152,7 +153,7 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
                             return Ok(Some(Incoming::UserControlEvent(event)));
                         }
                     }
-                    // The chunk stream cannot be read any further without knowing what the message said.
+                    // The message may change the chunk size. Without it, the chunk stream cannot be read any further.
                     (Assembled::Skipped, false) => return Err(SessionError::InterleavedControl(fragment.csid)),
                     (Assembled::Skipped, true) if fragment.is_first() => self.skipped = self.skipped.wrapping_add(1),
                     _ => {}
@@ -162,7 +163,8 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         }
     }
 
-    /// Takes more of the message of which [`Self::pull`] found a part. Returns `None` if `pull` must look at what comes.
+    /// Takes more of the message of which [`Self::pull`] found a part. Returns `None` if `pull` must handle the next
+    /// bytes.
     #[inline]
     pub(super) fn resume<'i>(&mut self, input: &mut &'i [u8]) -> Option<Pulled<'i>> {
         let before = input.len();
@@ -187,7 +189,7 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         Command::parse(self.payload(received.payload.clone()))
     }
 
-    /// Does what a control message says. Returns the event if it is for the application.
+    /// Handles a control message. Returns the event if it is for the application.
     fn control(&mut self, kind: MessageKind, place: Range<usize>) -> Result<Option<UserControlEvent>, SessionError> {
         let payload = rooms(self.scratch).1.get(place).unwrap_or(&[]);
         match Control::parse(kind, payload) {
@@ -203,7 +205,7 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
             Some(Control::WindowAckSize(size)) => self.flow.set_window(size),
             Some(Control::SetPeerBandwidth { size, limit }) => self.flow.limit(size, limit),
             Some(Control::User(UserControlEvent::PingRequest(time))) => self.flow.ping(time),
-            // All that counts is that it came.
+            // Any received byte shows that the peer is alive, so the content does not matter.
             Some(Control::User(UserControlEvent::PingResponse(_))) | None => {}
             Some(Control::User(event)) => return Ok(Some(event)),
         }
@@ -211,7 +213,7 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
     }
 }
 
-/// What goes out: the queue first, and media between its messages.
+/// Output: the messages of the queue, and media between them.
 impl<const STREAMS: usize> Link<'_, STREAMS> {
     /// Whether the queue has room for `bytes` of payload and overhead.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
@@ -321,7 +323,7 @@ impl<const STREAMS: usize> Link<'_, STREAMS> {
         loop {
             written = written.wrapping_add(self.transmit(rest_of(out, written)));
             let waiting = self.has_waiting();
-            // If something waits, it is for the end of a chunk of media, or for more room than there is.
+            // If messages are still waiting, a chunk of media is unfinished or `out` is full.
             let end = if waiting { taken.wrapping_add(self.writer.chunk_left() as usize) } else { rest.len() };
             let part = rest.get(taken..end.min(rest.len())).unwrap_or(&[]);
             let more = self.writer.poll(csid, part, rest_of(out, written));
@@ -370,12 +372,12 @@ impl<const STREAMS: usize> Link<'_, STREAMS> {
     pub(super) fn media_len(&self, csid: ChunkStreamId, at_hand: usize) -> usize {
         let at_hand = u32::try_from(at_hand).unwrap_or(u32::MAX);
         let media = self.writer.wire_len(csid, at_hand);
-        // What waits for the end of a chunk is not counted.
+        // Messages that wait for the end of the chunk are not counted.
         media.saturating_add(self.transmit_len())
     }
 
-    /// Moves the next thing that is due to the queue, if the queue is empty. So there is always room for it, it takes no
-    /// room that the answers to commands need, and a flood of pings gets one answer.
+    /// Moves the next message that is due to the queue, if the queue is empty. So there is always room for it, the
+    /// answers to commands have their room, and a flood of pings gets one answer.
     fn queue_due(&mut self) {
         if self.queue.len() > 0 {
             return;

@@ -1,6 +1,7 @@
 //! The queue of outgoing control and command messages, in a buffer that the caller lends.
 //!
-//! The buffer holds them as they are sent: chunk headers and payload. So sending is copying, and the length is known.
+//! The buffer stores the messages with their chunk headers, as they are sent. Sending is therefore only copying, and
+//! the length is known.
 
 use core::num::NonZeroU32;
 
@@ -13,16 +14,16 @@ use crate::message::{MessageKind, StreamId};
 /// chunk.
 pub(super) const OVERHEAD: usize = header::FULL_SIZE;
 
-/// Writes the payload of a message. It is passed the values that the queue keeps, and may write some of them.
+/// Writes the payload of a message. It is passed the values that the queue stores, and may write some of them.
 pub(super) type Emit<'e> = &'e mut dyn FnMut(&mut Encoder<'_>, &[u8]) -> Result<(), BufferFull>;
 
-/// Messages that wait to be sent, first in, first out. The end of the buffer keeps AMF0 values for later messages.
+/// Messages that wait to be sent, first in, first out. The end of the buffer stores AMF0 values for later messages.
 #[derive(Debug)]
 pub(super) struct Queue<'b> {
     buffer: &'b mut [u8],
     start: usize,
     end: usize,
-    /// Bytes of values that are kept at the end of the buffer.
+    /// Number of bytes of the values that are stored at the end of the buffer.
     stored: u16,
 }
 
@@ -35,12 +36,12 @@ impl<'b> Queue<'b> {
         self.buffer
     }
 
-    /// Drops all that waits and all that is kept.
+    /// Drops all messages and all stored values.
     pub(super) fn reset(&mut self) {
         (self.start, self.end, self.stored) = (0, 0, 0);
     }
 
-    /// The number of bytes that wait.
+    /// The number of bytes that wait to be sent.
     pub(super) const fn len(&self) -> usize {
         self.end.wrapping_sub(self.start)
     }
@@ -50,12 +51,12 @@ impl<'b> Queue<'b> {
         self.capacity().wrapping_sub(self.len())
     }
 
-    /// The number of bytes for messages: all of the buffer, except what is kept.
+    /// The number of bytes for messages: the whole buffer, except the stored values.
     pub(super) fn capacity(&self) -> usize {
         self.buffer.len().wrapping_sub(self.stored.into())
     }
 
-    /// The number of bytes that are kept.
+    /// The number of bytes of the stored values.
     pub(super) const fn stored(&self) -> u16 {
         self.stored
     }
@@ -82,7 +83,8 @@ impl<'b> Queue<'b> {
     /// Adds a message whose payload `emit` writes, in chunks of `chunk_size`.
     ///
     /// # Errors
-    /// The message does not fit. Nothing has been added, and the error tells the size that the whole buffer must have.
+    /// The message does not fit. Nothing has been added, and the error contains the size that the whole buffer must
+    /// have.
     #[inline(never)]
     pub(super) fn push(
         &mut self,
@@ -110,7 +112,7 @@ impl<'b> Queue<'b> {
         Ok(())
     }
 
-    /// Moves what waits to the start of the buffer.
+    /// Moves the waiting bytes to the start of the buffer.
     fn compact(&mut self) {
         if self.start == 0 {
             return;
@@ -131,7 +133,7 @@ impl<'b> Queue<'b> {
         }
     }
 
-    /// Moves what waits to `out` until either ends. Returns the number of bytes moved.
+    /// Moves waiting bytes to `out` until either ends. Returns the number of bytes moved.
     pub(super) fn transmit(&mut self, out: &mut [u8]) -> usize {
         let written = copy(self.buffer.get(self.start..self.end).unwrap_or(&[]), out);
         self.start = self.start.wrapping_add(written);
@@ -214,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_kept_beside_the_messages_until_others_take_their_place() {
+    fn values_are_stored_beside_the_messages_until_they_are_replaced() {
         let mut buffer = [0; 60];
         let mut queue = Queue::new(&mut buffer);
         push(&mut queue, &[1; 4], 128).unwrap();
@@ -248,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_says_how_much_is_needed() {
+    fn a_message_that_does_not_fit_returns_the_size_that_it_needs() {
         let mut buffer = [0; 30];
         let mut queue = Queue::new(&mut buffer);
         push(&mut queue, &[1; 4], 128).unwrap();

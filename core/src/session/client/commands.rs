@@ -11,10 +11,10 @@ use crate::session::error::{SessionError, Stage};
 use crate::session::event::ClientEvent;
 use crate::session::link::Received;
 
-/// How much a player says that it buffers, in ms, until it says otherwise. Servers send recorded streams so far ahead.
+/// The buffer length, in ms, that a player announces by default. Servers send recorded streams that far ahead.
 const BUFFER_MILLIS: u32 = 3_000;
 
-/// What a command of the client says after its command object, which is null.
+/// The argument of a command of the client, after the command object, which is null.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Argument {
     None,
@@ -25,7 +25,7 @@ pub(super) enum Argument {
     Number(u32),
 }
 
-/// What a command of the server says.
+/// A parsed command of the server.
 enum ParsedCommand {
     /// `_result` of a transaction, and the first number in it.
     Result(Option<u32>, Option<u32>),
@@ -33,9 +33,9 @@ enum ParsedCommand {
     Error(Option<u32>),
     /// `onStatus`.
     Status(StatusKind),
-    /// `onBWDone`: the server wants to measure.
+    /// `onBWDone`: the server offers to measure the bandwidth.
     BandwidthDone,
-    /// `_onbwcheck`: the server measures, and wants an answer.
+    /// `_onbwcheck`: the server measures the bandwidth, and wants an answer.
     BandwidthCheck,
     /// `close`.
     Close,
@@ -81,8 +81,8 @@ impl ParsedCommand {
 }
 
 impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, STREAMS, PLAYS, CALLS> {
-    /// Does what a command says. Returns what the application is told. The queue has had room for what that brings about
-    /// since before the command was read.
+    /// Handles a command. Returns the event for the application. The queue has room for the answers: this was checked
+    /// before the command was read.
     pub(super) fn command<'i>(&mut self, received: Received) -> Result<Option<PendingEvent<'i>>, SessionError> {
         let command =
             self.link.command(&received).map(|command| (ParsedCommand::of(&command, PLAYS > 0), command.transaction));
@@ -152,7 +152,7 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         })
     }
 
-    /// What the application is told.
+    /// Turns what the client found into an event for the application.
     pub(super) fn event<'d, 'i: 'd>(&'d self, pending: PendingEvent<'i>) -> ClientEvent<'d> {
         match pending {
             PendingEvent::HandshakeDone(kind) => ClientEvent::HandshakeDone(kind),
@@ -182,7 +182,7 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
                 command: self.link.command(&received).unwrap_or(Command::EMPTY),
             },
             PendingEvent::Unpublished => ClientEvent::Unpublished,
-            // A client that has no memory for the others does not find them.
+            // A client without room for plays and calls does not find the others.
             PendingEvent::Closed | PendingEvent::Playing(_) | PendingEvent::Answer(..) | PendingEvent::Call(..) => {
                 ClientEvent::Closed
             }
@@ -191,7 +191,7 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         }
     }
 
-    /// What the info object of a command says.
+    /// The info object of a command.
     #[inline(never)]
     fn status(&self, received: &Received) -> Status<'_> {
         self.link.command(received).map_or_else(Status::default, |command| Status::parse(command.values))
@@ -202,8 +202,8 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         self.link.command(received).map_or(Decoder::new(&[]), |command| command.values)
     }
 
-    /// The server has refused what is awaited. Returns what that is. If the server has made a stream for it, the stream is
-    /// deleted, since the next try makes another.
+    /// The server has refused the current request. Returns its stage. If the server has created a stream for it, the
+    /// stream is deleted, because the next attempt creates another one.
     fn refused(&mut self) -> Option<Stage> {
         let stage = self.awaits()?;
         if PLAYS > 0 && matches!(self.role.state, State::ExpectPlayStream | State::ExpectPlay) {
@@ -222,12 +222,12 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         Some(stage)
     }
 
-    /// Goes on to the next request, if there is one. The queue has room for it.
+    /// Sends the next request, if there is one. The queue has room for it.
     #[inline(never)]
     pub(super) fn proceed(&mut self) {
         self.enter(State::Open);
         if self.role.key > 0 && !self.role.publishing {
-            // In the order of FMLE.
+            // The order of Flash Media Live Encoder (FMLE).
             self.call_connection("releaseStream", Argument::Key);
             self.call_connection("FCPublish", Argument::Key);
             self.create_stream(State::ExpectStream);
@@ -241,19 +241,19 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         self.expect(next);
     }
 
-    /// Awaits the answer to the last call.
+    /// Waits in state `next` for the answer to the last call.
     fn expect(&mut self, next: State) {
         self.role.awaited = self.role.last_transaction;
         self.enter(next);
     }
 
-    /// Queues the end of a stream of ours, for which there is room.
+    /// Queues the commands that end one of our streams. The queue has room for them.
     pub(super) fn delete_stream(&mut self, stream: StreamId) {
         self.call_connection("deleteStream", Argument::Number(stream.0));
     }
 
-    /// Makes room for `length` bytes of AMF0 as the stream key, instead of the key before. The caller has checked that
-    /// there is room.
+    /// Makes room for `length` bytes of AMF0 as the stream key, which replaces the previous key. The caller has checked
+    /// that there is room.
     pub(super) fn keep_key(&mut self, length: u16) -> &mut [u8] {
         let before = core::mem::replace(&mut self.role.key, length);
         self.link.queue.keep(0, before, length, PLAYS > 0)
@@ -283,7 +283,7 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
             command::begin(encoder, name, transaction)?.put(Token::Null)?;
             match argument {
                 Argument::None => {}
-                // If nothing is played, nothing else is kept.
+                // Without plays, the key is the only stored value.
                 Argument::Key | Argument::LiveKey if PLAYS == 0 => _ = encoder.raw(stored)?,
                 Argument::Key | Argument::LiveKey => {
                     _ = encoder.raw(stored.get(stored.len().wrapping_sub(key)..).unwrap_or(&[]))?;
@@ -298,10 +298,9 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
     }
 }
 
-/// What the session does about streams that are played. If it has no room for any, the compiler knows that nothing of this
-/// is reached.
+/// Handles streams that are played. If the client has no room for any, the compiler removes this code.
 impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, STREAMS, PLAYS, CALLS> {
-    /// The streams that are played or have been asked for.
+    /// The streams that are played or have been requested.
     pub(super) fn played(&self) -> impl Iterator<Item = StreamId> {
         self.role.plays.iter().filter_map(|play| play.stream)
     }
@@ -333,25 +332,25 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         self.expect(State::ExpectPlay);
     }
 
-    /// The stream of the last `play` that was sent. All before it are answered.
+    /// The stream of the last `play` that was sent. All earlier ones are answered.
     pub(super) fn asked(&self) -> Option<StreamId> {
         if PLAYS == 0 { None } else { self.played().last() }
     }
 
-    /// Whether a message on `stream` is about something that is played already, not about what is awaited.
+    /// Whether a message on `stream` is about a stream that is played already, not about the current request.
     fn is_played(&self, stream: StreamId) -> bool {
         let awaited = self.asked().filter(|_| self.role.state == State::ExpectPlay);
         PLAYS > 0 && awaited != Some(stream) && self.played().any(|played| played == stream)
     }
 
-    /// Whether it is about something that is played or published already.
+    /// Whether it is about a stream that is played or published already.
     fn is_under_way(&self, stream: StreamId) -> bool {
         // A message on the stream of the connection may be about anything.
         let publishes = stream != StreamId::CONNECTION && self.publishing() == Some(stream);
         PLAYS > 0 && (publishes || self.is_played(stream))
     }
 
-    /// The request that is awaited is refused: it is removed, and its stream deleted.
+    /// Removes the current request, which was refused, and deletes its stream.
     fn give_up_play(&mut self) {
         if PLAYS == 0 {
             return;

@@ -1,4 +1,4 @@
-//! The client: connects, publishes with the commands of FMLE in their order, and plays.
+//! The client: connects, publishes with the command sequence of Flash Media Live Encoder (FMLE), and plays.
 
 mod commands;
 mod plays;
@@ -17,10 +17,10 @@ use crate::message::StreamId;
 use crate::time::{Instant, OptionalInstant};
 use state::{PendingEvent, State};
 
-/// The client's side of a connection, with memory for `STREAMS` incoming chunk streams besides the one that is being read;
-/// 8 are enough for all known servers. It publishes one stream, plays up to `PLAYS` at the same time, and awaits the
-/// results of up to `CALLS` calls of the application. What it has no memory for takes no flash either: `Client` publishes,
-/// `Client<'_, 8, 1>` also plays. See the [module](super) for how to drive it.
+/// The client's side of a connection, with memory for `STREAMS` incoming chunk streams besides the one that is being
+/// read; 8 are enough for all known servers. It publishes one stream, plays up to `PLAYS` streams at the same time, and
+/// can have up to `CALLS` unanswered calls of the application. A constant of 0 leaves the code out of the image:
+/// `Client` publishes, `Client<'_, 8, 1>` also plays. See the [module](super) for how to drive it.
 ///
 /// ```text
 ///  ExpectHandshake ──► Idle ──connect()──► ExpectConnect ──_result──► Open ◄──────────────────────┐
@@ -37,8 +37,8 @@ use state::{PendingEvent, State};
 ///                                                                                    ExpectPlay ──┘
 /// ```
 ///
-/// Requests may come early, and several at once. The client sends them one after another, when it reaches the state in
-/// which it can.
+/// The application may make several requests at once, and before the client is connected. The client sends each one
+/// when its state allows it.
 pub type Client<'b, const STREAMS: usize = 8, const PLAYS: usize = 0, const CALLS: usize = 0> =
     Connection<'b, ClientRole<PLAYS, CALLS>, STREAMS>;
 
@@ -96,7 +96,7 @@ impl<const PLAYS: usize, const CALLS: usize> Role for ClientRole<PLAYS, CALLS> {
 }
 
 impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, STREAMS, PLAYS, CALLS> {
-    /// Whether the session is over, and all that it had to say has been written.
+    /// Returns whether the session is over and all of its output has been written.
     pub fn is_closed(&self) -> bool {
         match self.role.state {
             State::Closed => true,
@@ -119,7 +119,7 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         self.role.publishing &= !self.is_over();
     }
 
-    /// What the server must do next.
+    /// The step that the server must complete next.
     fn awaits(&self) -> Option<Stage> {
         match self.role.state {
             State::ExpectHandshake => Some(Stage::Handshake),
@@ -137,7 +137,7 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
             self.enter(if self.role.connect_asked { State::ExpectConnect } else { State::Idle });
             return Ok(Some(PendingEvent::HandshakeDone(kind)));
         }
-        // The scratch is the handshake's until C2 has been written.
+        // The handshake uses the scratch until C2 has been written.
         while self.handshake.is_done() && self.role.state != State::Closed && self.link.has_room(self.role.reserve) {
             let pending = match self.link.pull(input)? {
                 None => return Ok(None),

@@ -1,4 +1,4 @@
-//! What a player asks of a client (RTMP 1.0, section 7.2.2).
+//! Requests of a player (RTMP 1.0, section 7.2.2).
 
 use super::Client;
 use super::state::{MIN_RESERVE, NotZero, Play, Room, State};
@@ -15,14 +15,14 @@ use crate::session::queue::Emit;
 const COMMAND_ROOM: usize = 64;
 const DELETE_ROOM: usize = 48;
 
-/// What a player asks for, of a client that has room for streams that are played.
+/// Requests of a player, for a client that has room for streams to play.
 impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, STREAMS, PLAYS, CALLS>
 where
     Room<PLAYS>: NotZero,
 {
-    /// Asks to play. [`ClientEvent::Playing`] or [`ClientEvent::Refused`] is the answer. It can be called at any time. Each
-    /// request is played on a message stream of its own. The answers come in the order of the requests. The control buffer
-    /// keeps the name until the request is sent.
+    /// Asks to play a stream. The answer is [`ClientEvent::Playing`] or [`ClientEvent::Refused`]. It can be called at
+    /// any time. Each request gets its own message stream. The answers arrive in the order of the requests. The control
+    /// buffer stores the name until the request is sent.
     ///
     /// # Errors
     /// The session is over, there is no room for one more stream, or the control buffer is too small for the name, or too
@@ -37,7 +37,7 @@ where
         let stored = self.link.queue.stored();
         let length = u16::try_from(request.arguments_len()).ok().filter(|length| stored.checked_add(*length).is_some());
         let length = length.ok_or(RequestError::ControlBuffer(usize::MAX))?;
-        // With the headers of further chunks.
+        // Includes the headers of further chunks.
         let name = request.name.len();
         let reserve = MIN_RESERVE.wrapping_add(name).wrapping_add(name / 64);
         let idle = self.role.state == State::Open;
@@ -50,13 +50,13 @@ where
         Ok(())
     }
 
-    /// Returns the streams that are played, or have been asked for.
+    /// Returns the streams that are played or have been requested.
     pub fn playing(&self) -> impl Iterator<Item = StreamId> {
         self.played()
     }
 
-    /// Plays something else on a stream: instead of what is played there, or after it, as `request` says.
-    /// [`ClientEvent::Status`] is the answer.
+    /// Plays another name on a message stream: immediately or after the current one, as `request` says. The answer is
+    /// [`ClientEvent::Status`].
     ///
     /// # Errors
     /// There is no such stream, or the control buffer is too small for the name, or too full for now.
@@ -72,7 +72,7 @@ where
         self.ask(stream, &mut |encoder, _| request.emit(encoder, 0.0))
     }
 
-    /// Pauses a stream, or lets it go on. `at` is the player's position in it, in ms.
+    /// Pauses or resumes a stream. `at` is the player's position in it, in ms.
     ///
     /// # Errors
     /// As [`Self::play_on`].
@@ -88,7 +88,7 @@ where
         self.ask_values(stream, "seek", &[Token::Number(u32_to_number(to))])
     }
 
-    /// Tells the server whether audio is wanted.
+    /// Tells the server whether to send audio.
     ///
     /// # Errors
     /// As [`Self::play_on`].
@@ -96,7 +96,7 @@ where
         self.ask_values(stream, "receiveAudio", &[Token::Boolean(wanted)])
     }
 
-    /// Tells the server whether video is wanted.
+    /// Tells the server whether to send video.
     ///
     /// # Errors
     /// As [`Self::play_on`].
@@ -104,7 +104,7 @@ where
         self.ask_values(stream, "receiveVideo", &[Token::Boolean(wanted)])
     }
 
-    /// Stops what is played on a stream. The stream stays, for [`Self::play_on`].
+    /// Stops playing on a message stream. The message stream stays usable for [`Self::play_on`].
     ///
     /// # Errors
     /// As [`Self::play_on`].
@@ -112,7 +112,7 @@ where
         self.ask_values(stream, "closeStream", &[])
     }
 
-    /// Stops what is played on a stream, and deletes the stream: there is room for another one then.
+    /// Stops playing on a message stream and deletes it, which makes room for another one.
     ///
     /// # Errors
     /// There is no such stream, its request is not answered yet, or the control buffer is too full for now.
@@ -158,12 +158,12 @@ where
 }
 
 impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, STREAMS, PLAYS, CALLS> {
-    /// Room in the queue for the end of all that is played.
+    /// Room in the queue for the commands that end all played streams.
     pub(super) fn stop_room(&self) -> usize {
         if PLAYS == 0 { 0 } else { self.played().fold(0, |room: usize, _| room.wrapping_add(DELETE_ROOM)) }
     }
 
-    /// Queues the end of all that is played. The queue has room for it.
+    /// Queues the commands that end all played streams. The queue has room for them.
     pub(super) fn stop_all(&mut self) {
         for index in 0..PLAYS {
             if let Some(stream) = self.role.plays.get(index).and_then(|play| play.stream) {

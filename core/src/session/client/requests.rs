@@ -1,4 +1,4 @@
-//! What the application asks of a client.
+//! Requests of the application to a client.
 
 use super::Client;
 use super::commands::Argument;
@@ -11,8 +11,8 @@ use crate::session::error::RequestError;
 use crate::session::event::ClientEvent;
 
 impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, STREAMS, PLAYS, CALLS> {
-    /// Asks for `connect`. [`ClientEvent::Connected`] or [`ClientEvent::Refused`] is the answer. Call it once, at any time.
-    /// The server's time to answer begins with the next [`Self::next_event`] or [`Self::poll_transmit`].
+    /// Queues `connect`. The answer is [`ClientEvent::Connected`] or [`ClientEvent::Refused`]. Call it once, at any
+    /// time. The server's time to answer begins with the next [`Self::next_event`] or [`Self::poll_transmit`].
     ///
     /// # Errors
     /// It was called before, the session is over, or the control buffer is too small.
@@ -28,8 +28,8 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         Ok(())
     }
 
-    /// Asks to publish under `key`. [`ClientEvent::Publishing`] or [`ClientEvent::Refused`] is the answer. It can be called
-    /// at any time while nothing is published. The control buffer keeps the key as long as the stream is published.
+    /// Asks to publish under `key`. The answer is [`ClientEvent::Publishing`] or [`ClientEvent::Refused`]. It can be
+    /// called at any time while nothing is published. The control buffer stores the key while the stream is published.
     ///
     /// # Errors
     /// Something is published, or the control buffer is too small for `key`, or too full for now.
@@ -38,11 +38,11 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         if busy || self.is_over() {
             return Err(RequestError::State);
         }
-        // So no sum below can wrap.
+        // With this limit no sum below can wrap.
         let length = u16::try_from(key.len().saturating_add(3)).map_err(|_| RequestError::ControlBuffer(usize::MAX))?;
-        // With the headers of further chunks.
+        // Includes the headers of further chunks.
         let keys = key.len().wrapping_mul(2).wrapping_add(key.len() / 64);
-        // All three calls or none.
+        // Queue all three calls or none.
         let now = if self.role.state == State::Open { keys.wrapping_add(PUBLISH_ROOM) } else { 0 };
         self.make_room(length, self.role.key, keys.wrapping_add(MIN_RESERVE), now)?;
         let _ = Encoder::new(self.keep_key(length)).short_string(&[key]);
@@ -52,9 +52,9 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         Ok(())
     }
 
-    /// Ends the session: tells the server, if something is published or played. When [`Self::is_closed`] returns `true`, the
-    /// connection can be closed. An application that wants to know that everything has arrived waits for
-    /// [`ClientEvent::Unpublished`].
+    /// Ends the session. If a stream is published or played, the server is told that it ends. When [`Self::is_closed`]
+    /// returns `true`, the connection can be closed. An application that wants to know that everything has arrived
+    /// waits for [`ClientEvent::Unpublished`].
     ///
     /// # Errors
     /// A message is not finished, or the control buffer is too full for now.
@@ -67,7 +67,7 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         }
         let has_stream = self.role.publishing || self.role.state == State::ExpectPublish;
         let key = if has_stream { self.role.key } else { 0 };
-        // All of it or nothing.
+        // Queue everything or nothing.
         let room = if key > 0 { CLOSE_ROOM.wrapping_add(key.into()) } else { 0 }.wrapping_add(self.stop_room());
         if !self.link.has_room(room) {
             return Err(RequestError::ControlBuffer(room.wrapping_add(self.link.queue.stored().into())));
@@ -96,13 +96,13 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
     }
 }
 
-/// Calls of the application (RTMP 1.0, section 7.2.1.2), of a client that has room for calls.
+/// Calls of the application (RTMP 1.0, section 7.2.1.2), for a client that has room for calls.
 impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, STREAMS, PLAYS, CALLS>
 where
     Room<CALLS>: NotZero,
 {
-    /// Calls a procedure of the server: its name, and `values` after the command object. Returns the transaction that
-    /// [`ClientEvent::Answer`] has. A call without an answer takes its room until [`Self::forget_call`].
+    /// Calls the procedure `name` of the server, with `values` after the command object. Returns the transaction id,
+    /// which [`ClientEvent::Answer`] repeats. An unanswered call occupies its place until [`Self::forget_call`].
     ///
     /// # Errors
     /// The client is not connected, there is no room for one more call, or the control buffer is too small, or too full for
@@ -134,14 +134,14 @@ where
         self.call("getStreamLength", &[Token::String(name.into())])
     }
 
-    /// Awaits the answer to a call no longer.
+    /// Forgets an unanswered call. An answer that arrives later is ignored.
     pub fn forget_call(&mut self, transaction: u32) {
         self.take_call(transaction);
     }
 }
 
 impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, STREAMS, PLAYS, CALLS> {
-    /// Returns whether the answer to this call was awaited. It is awaited no longer.
+    /// Removes an unanswered call. Returns whether there was one.
     pub(super) fn take_call(&mut self, transaction: u32) -> bool {
         let call = self.role.calls.iter_mut().find(|call| **call == transaction && transaction != 0);
         call.map(|call| *call = 0).is_some()

@@ -13,8 +13,8 @@ use crate::session::link::Received;
 /// The transaction of `connect`. Those of later calls follow it.
 pub(super) const CONNECT: u32 = 1;
 
-/// Room in the queue for what an answer of the server may bring about, without the stream key, which is there twice: two
-/// control messages, `releaseStream`, `FCPublish` and `createStream`; or `FCUnpublish` and `deleteStream`.
+/// Room in the queue for what the client may send after an answer of the server, without the stream key, which is sent
+/// twice: two control messages, `releaseStream`, `FCPublish` and `createStream`; or `FCUnpublish` and `deleteStream`.
 pub(super) const MIN_RESERVE: usize = 192;
 /// Room for those three calls, and for the last two, again without the key.
 pub(super) const PUBLISH_ROOM: usize = 120;
@@ -25,15 +25,15 @@ pub(super) const CLOSE_ROOM: usize = 93;
 pub(super) enum State {
     ExpectHandshake,
     ExpectConnect,
-    /// For what is published.
+    /// Waits for the stream to publish on.
     ExpectStream,
     ExpectPublish,
-    /// For what is played.
+    /// Waits for the stream to play on.
     ExpectPlayStream,
     ExpectPlay,
     /// The handshake is done, and the application has not asked for `connect`.
     Idle,
-    /// Nothing is awaited.
+    /// Connected, and every request is answered.
     Open,
     Closing,
     Closed,
@@ -45,17 +45,17 @@ pub struct ClientRole<const PLAYS: usize, const CALLS: usize> {
     pub(super) state: State,
     pub(super) connect_asked: bool,
     pub(super) publishing: bool,
-    /// The length of the stream key, an AMF0 string at the end of what the queue keeps; 0 if there is none.
+    /// The length of the stream key, an AMF0 string at the end of the queue's stored values; 0 if there is none.
     pub(super) key: u16,
     /// The stream that is published.
     pub(super) stream: StreamId,
     pub(super) plays: Vec<Play, PLAYS, u8>,
-    /// The transactions of the application's calls; 0 if there is room for one.
+    /// The transaction ids of the application's calls; 0 marks a free place.
     pub(super) calls: [u32; CALLS],
     pub(super) last_transaction: u32,
-    /// The transaction whose answer decides what comes next.
+    /// The transaction id of the current request.
     pub(super) awaited: u32,
-    /// Room that the queue must have before a command is read, for what it brings about.
+    /// Room that the queue must have before a command is read, for the messages that it may cause.
     pub(super) reserve: usize,
 }
 
@@ -79,15 +79,15 @@ impl<const PLAYS: usize, const CALLS: usize> ClientRole<PLAYS, CALLS> {
     };
 }
 
-/// What a client has room for: `N` streams that are played, or calls.
+/// Room of a client for `N` streams to play, or `N` calls.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Room<const N: usize>;
 
-/// Room for at least one, and at most 16. So what needs it cannot be called on a client that has none.
+/// Room for 1 to 16. A function that needs room cannot be called on a client that has none.
 #[diagnostic::on_unimplemented(
-    message = "this client has no room for that",
-    note = "`Client<'_, 8, 1, 4>` has room for 1 stream that is played and for 4 calls"
+    message = "this client type has no room for streams to play, or for calls",
+    note = "use for example `Client<'_, 8, 1, 4>`, which has room for 1 stream to play and 4 calls"
 )]
 pub trait NotZero {}
 
@@ -96,17 +96,17 @@ macro_rules! not_zero {
 }
 not_zero!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16);
 
-/// A stream that is played, or will be. They are in the order of the requests.
+/// A stream that is played or was requested, in the order of the requests.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Play {
-    /// The length of the arguments of `play`. The queue keeps them until they are sent, the last request first, and the
-    /// stream key after all of them.
+    /// The length of the arguments of `play`. The queue stores them until they are sent, the last request first, and
+    /// the stream key after all of them.
     pub(super) length: u16,
     /// The stream on which it is played; none before `play` is sent.
     pub(super) stream: Option<StreamId>,
 }
 
-/// What the client found, without borrowing from it.
+/// An event of the client, without a borrow from it.
 pub(super) enum PendingEvent<'i> {
     HandshakeDone(HandshakeKind),
     Connected,
