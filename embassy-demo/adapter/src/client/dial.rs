@@ -8,6 +8,7 @@ use embedded_rtmp::session::{Client, ClientConfig, ConfigError};
 use embedded_rtmp::time::Instant;
 
 use crate::buffers::Lent;
+use crate::client::ClientOptions;
 use crate::client::attempt::Attempt;
 use crate::client::connection::{Connection, Stage};
 use crate::clock::{clock, has_passed};
@@ -44,7 +45,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
         &mut self,
         (id, target, deadline): (AttemptId, Target, Instant),
         host: &Host<'_, 'a>,
-        session: ClientConfig,
+        options: &ClientOptions<'_>,
         entropy: &[u8; 32],
     ) -> Result<(), Failure> {
         if !Net::carries(target.transport) {
@@ -52,9 +53,9 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
         }
         info!("dial port {}", target.port);
         // `new` has checked the buffers.
-        self.client.restart(session, entropy).map_err(|_| Failure::Local)?;
+        self.client.restart(options.session, entropy).map_err(|_| Failure::Local)?;
         self.transport.begin(target, host.name);
-        self.transport.tcp().keep_alive(None);
+        self.transport.tcp().keep_alive(options.keep_alive);
         let time = deadline.as_micros().wrapping_sub(clock().as_micros()) as u32;
         let share = time.checked_div(host.addresses.len() as u32).unwrap_or(0);
         self.attempt = Attempt { id: Some(id), port: target.port, address: 0, share, next_at: deadline };

@@ -77,7 +77,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Dialing<'_, '_, 'a, STREAMS, 
                 Some(PlanEvent::Dial { id, target, deadline }) => {
                     let idle = connections.iter_mut().find(|it| it.stage == Stage::Idle);
                     let begun = idle.map_or(Err(Failure::Local), |it| {
-                        it.begin((id, target, deadline), &self.host, self.options.session, &(self.entropy)())
+                        it.begin((id, target, deadline), &self.host, self.options, &(self.entropy)())
                     });
                     if let Err(why) = begun {
                         self.plan.report_failed(id, clock(), why);
@@ -117,9 +117,6 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Dialing<'_, '_, 'a, STREAMS, 
                     let winner = connections.iter_mut().enumerate().find(|(_, it)| it.carries(id));
                     let Some((index, winner)) = winner else { return Poll::Ready(Err(0)) };
                     let Some((url, request)) = self.request else { return Poll::Ready(Ok(index)) };
-                    if winner.stage == Stage::Greeted {
-                        winner.transport.tcp().keep_alive(Some(self.options.keep_alive));
-                    }
                     match ready!(winner.poll_asked(url, self.options, request, cx)) {
                         Ok(()) => return Poll::Ready(Ok(index)),
                         Err(Over) => {

@@ -91,7 +91,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
                     if self.poll_listen(acceptor.listeners, cx).is_pending() {
                         return;
                     }
-                    self.link.keep_alive(Some(acceptor.keep_alive));
+                    self.link.keep_alive(acceptor.keep_alive);
                     match acceptor.gateway.as_ref().map(|gateway| gateway.accept(&self.link, relay)) {
                         None => self.open(acceptor.config, relay),
                         Some(web) => self.phase = Phase::Asking(web),

@@ -119,10 +119,10 @@ impl<'a> Tcp<'a> {
         self.socket.set_timeout(Some(timeout.min(LONGEST)));
     }
 
-    /// Probes a silent peer and gives it up at these times, or never.
-    pub(crate) fn keep_alive(&mut self, keep_alive: Option<KeepAlive>) {
-        self.socket.set_timeout(keep_alive.map(|times| times.timeout.min(LONGEST)));
-        self.socket.set_keep_alive(keep_alive.map(|times| times.interval.min(LONGEST)));
+    /// Probes a silent peer and gives it up at these times, from now on and on the connections that follow.
+    pub(crate) fn keep_alive(&mut self, times: KeepAlive) {
+        self.limit_silence(times.timeout);
+        self.socket.set_keep_alive(Some(times.interval.min(LONGEST)));
     }
 
     /// Returns whether attempts of this kind can be carried out.
