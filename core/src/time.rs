@@ -93,7 +93,6 @@ impl OptionalInstant {
 impl Add<Duration> for Instant {
     type Output = Instant;
 
-    #[inline(never)]
     fn add(self, after: Duration) -> Instant {
         // Up to 136 years, one multiplication of 32 bits is enough. Microcontrollers have an instruction for it.
         let seconds = u32::try_from(after.as_secs()).map_or(u64::MAX, |seconds| u64::from(seconds) * 1_000_000);

@@ -1,7 +1,5 @@
 //! The state machine of the port plan. The parent module has its diagram.
 
-use core::time::Duration;
-
 use super::limits::{duration, micros};
 use super::{AttemptId, AttemptReport, Failure, Limits, Outcome, PlanError, PlanEvent, Target};
 use crate::bytes::low_u8;
@@ -226,22 +224,24 @@ impl<'a> Plan<'a> {
 
     /// The attempt that won, with the times that it took.
     pub fn winner(&self) -> Option<AttemptReport> {
-        self.reports().find(|report| report.outcome == Outcome::Connected)
+        self.report(self.winner?)
     }
 
     /// One report for each target, in the order of the list.
     pub fn reports(&self) -> impl Iterator<Item = AttemptReport> {
-        self.ids().zip(self.targets).zip(&self.attempts).map(|((id, target), attempt)| AttemptReport {
+        self.ids().filter_map(|id| self.report(id))
+    }
+
+    fn report(&self, id: AttemptId) -> Option<AttemptReport> {
+        let (target, attempt) = (*self.targets.get(id.index())?, self.attempts.get(id.index())?);
+        let end = if attempt.outcome.is_under_way() { attempt.started } else { attempt.until };
+        Some(AttemptReport {
             id,
-            target: *target,
+            target,
             outcome: attempt.outcome,
             started: duration(attempt.started),
             to_tcp: (attempt.tcp != NEVER).then(|| duration(attempt.tcp.saturating_sub(attempt.started))),
-            took: if attempt.outcome.is_under_way() {
-                Duration::ZERO
-            } else {
-                duration(attempt.until.saturating_sub(attempt.started))
-            },
+            took: duration(end.saturating_sub(attempt.started)),
         })
     }
 

@@ -117,7 +117,7 @@ impl<C: Connect> Attempts for OverStreams<C> {
         &mut self,
         shared: &RefCell<Shared<OverPipe>>,
         url: &Url<'static>,
-        rng: &mut dyn RngCore,
+        rng: &mut impl RngCore,
         began: &mut Option<Instant>,
     ) -> bool {
         shared.borrow_mut().enter(Phase::Connecting);

@@ -46,7 +46,7 @@ pub(super) trait Attempts {
         &mut self,
         shared: &RefCell<Shared<Self::Transport>>,
         url: &Url<'static>,
-        rng: &mut dyn RngCore,
+        rng: &mut impl RngCore,
         began: &mut Option<Instant>,
     ) -> bool;
 }
@@ -65,7 +65,7 @@ impl Attempts for OverNet {
         &mut self,
         shared: &RefCell<Shared>,
         url: &Url<'static>,
-        rng: &mut dyn RngCore,
+        rng: &mut impl RngCore,
         began: &mut Option<Instant>,
     ) -> bool {
         match select(wanted(shared, false), self.connect(shared, url, rng)).await {
@@ -86,7 +86,7 @@ impl OverNet {
         &mut self,
         shared: &RefCell<Shared>,
         url: &Url<'static>,
-        rng: &mut dyn RngCore,
+        rng: &mut impl RngCore,
     ) -> Result<(), Over> {
         let fail = |error| shared.borrow_mut().connection.end(error);
         let Config { ports, limits, .. } = shared.borrow().config;
@@ -166,7 +166,7 @@ impl<R: CryptoRng, A: Attempts<Transport = T>, T: Transport> LiveRunner<R, A, T>
 
 /// Publishes until the stream is stopped, or is given up: the configuration cannot work, or there was no connection for too
 /// long.
-async fn publish<A: Attempts>(attempts: &mut A, shared: &RefCell<Shared<A::Transport>>, rng: &mut dyn RngCore) {
+async fn publish<A: Attempts>(attempts: &mut A, shared: &RefCell<Shared<A::Transport>>, rng: &mut impl RngCore) {
     let Config { url, retry, .. } = shared.borrow().config;
     let url = match Url::parse(url).map_err(Error::Url) {
         Ok(url) if url.key().is_some() => url,
