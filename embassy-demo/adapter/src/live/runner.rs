@@ -13,7 +13,7 @@
 use core::cell::RefCell;
 use core::future::poll_fn;
 use core::slice::from_mut;
-use core::task::Poll;
+use core::task::{Context, Poll};
 
 use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
@@ -207,12 +207,15 @@ pub(super) async fn end<T: Transport>(shared: &RefCell<Shared<T>>) -> bool {
 
 /// Waits until the stream is wanted, or not wanted any longer. The handles wake this task.
 pub(super) async fn wanted<T: Transport>(shared: &RefCell<Shared<T>>, is_wanted: bool) {
-    poll_fn(|cx| {
-        let mut shared = shared.borrow_mut();
-        shared.runner.register(cx.waker());
-        if shared.is_wanted == is_wanted { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
+    poll_fn(|cx| poll_wanted(shared, is_wanted, cx)).await;
+}
+
+// Not inlined, because several futures poll it.
+#[inline(never)]
+fn poll_wanted<T: Transport>(shared: &RefCell<Shared<T>>, is_wanted: bool, cx: &mut Context<'_>) -> Poll<()> {
+    let mut shared = shared.borrow_mut();
+    shared.runner.register(cx.waker());
+    if shared.is_wanted == is_wanted { Poll::Ready(()) } else { Poll::Pending }
 }
 
 /// Waits until a point in time; for ever if the clock does not count so far.
