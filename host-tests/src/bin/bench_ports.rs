@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use embedded_rtmp::port_plan::Limits;
+use host_tests::arguments::failed;
 use host_tests::peers::network::{Host, Network, SERVER};
 use host_tests::peers::{finish_within, start, wait_until};
 use serde_json::Value;
@@ -37,10 +38,7 @@ struct Arguments {
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bench_ports: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed("bench_ports", 1, &error),
     }
 }
 

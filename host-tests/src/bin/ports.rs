@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 use embedded_rtmp::port_plan::{Limits, Outcome, Target, Transport};
 use embedded_rtmp::url::{Scheme, Url};
+use host_tests::arguments::failed;
 use host_tests::ports::{USUAL, table, test};
 use serde_json::Value;
 
@@ -36,10 +37,7 @@ fn main() -> ExitCode {
     match run(&Arguments::parse()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
-        Err(error) => {
-            eprintln!("ports: {error:#}");
-            ExitCode::from(2)
-        }
+        Err(error) => failed("ports", 2, &error),
     }
 }
 

@@ -2,12 +2,12 @@
 //! and sends each to the server on a new connection.
 
 use std::fs;
-use std::process::Command;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use super::{Running, free_port, start, wait_for_listener};
+use super::{Running, free_port, nginx};
 
 /// A running proxy with a directory of its own. Dropping it ends the proxy and removes the directory.
 #[derive(Debug)]
@@ -38,11 +38,9 @@ impl HttpProxy {
     /// # Errors
     /// nginx is not installed, or does not listen in time.
     pub fn start(server: u16, requests: u32) -> Result<Self> {
-        let port = free_port()?;
-        let (mut command, directory) = command(port, server, requests)?;
-        let mut process = start(&mut command)?;
-        wait_for_listener(port, &mut process)?;
-        Ok(Self { process, directory, port })
+        let (directory, port) = (tempfile::Builder::new().prefix("proxy-").tempdir()?, free_port()?);
+        fs::write(directory.path().join("nginx.conf"), configuration(directory.path(), port, server, requests))?;
+        Ok(Self { process: nginx::run(directory.path(), port)?, directory, port })
     }
 
     /// The port on which it listens.
@@ -70,14 +68,10 @@ impl HttpProxy {
     }
 }
 
-fn command(port: u16, server: u16, requests: u32) -> Result<(Command, TempDir)> {
-    let directory = tempfile::Builder::new().prefix("proxy-").tempdir()?;
-    let path = directory.path().join("nginx.conf");
-    let shown = directory.path().display();
-    fs::write(
-        &path,
-        format!(
-            "daemon off; master_process off; pid {shown}/nginx.pid; error_log {shown}/error.log;
+fn configuration(directory: &Path, port: u16, server: u16, requests: u32) -> String {
+    let shown = directory.display();
+    format!(
+        "daemon off; master_process off; pid {shown}/nginx.pid; error_log {shown}/error.log;
 events {{ worker_connections 256; }}
 http {{ log_format times '$msec $status $connection_requests $request_method $uri';
 access_log {shown}/access.log times; keepalive_requests {requests}; client_max_body_size 1m;
@@ -85,12 +79,5 @@ client_body_temp_path {shown}/body; proxy_temp_path {shown}/proxy;
 fastcgi_temp_path {shown}/f; uwsgi_temp_path {shown}/u; scgi_temp_path {shown}/s;
 server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://127.0.0.1:{server}; }} }} }}
 "
-        ),
-    )?;
-    let mut command = Command::new("nginx");
-    command.arg("-c").arg(&path).arg("-p").arg(directory.path()).arg("-e").arg(directory.path().join("error.log"));
-    // It is not in the path of an ordinary user.
-    let search = std::env::var("PATH").unwrap_or_default();
-    command.env("PATH", format!("{search}:/usr/sbin"));
-    Ok((command, directory))
+    )
 }

@@ -97,16 +97,7 @@ impl Nginx {
     /// # Errors
     /// It does not listen in time.
     pub fn start_again(&mut self) -> Result<()> {
-        let directory = self.directory.path();
-        let mut command = Command::new("nginx");
-        command.arg("-c").arg(directory.join("nginx.conf")).arg("-p").arg(directory);
-        command.arg("-e").arg(directory.join("error.log"));
-        // It is not in the path of an ordinary user.
-        let path = std::env::var("PATH").unwrap_or_default();
-        command.env("PATH", format!("{path}:/usr/sbin"));
-        let mut process = start(&mut command)?;
-        wait_for_listener(self.port, &mut process)?;
-        self.process = Some(process);
+        self.process = Some(run(self.directory.path(), self.port)?);
         Ok(())
     }
 
@@ -167,6 +158,19 @@ impl Nginx {
         let log = fs::read_to_string(self.directory.path().join("error.log")).unwrap_or_default();
         log + &self.process.as_ref().map(Running::errors).unwrap_or_default()
     }
+}
+
+/// Starts nginx with the file `nginx.conf` of a directory, and waits until it listens on `port`.
+pub(super) fn run(directory: &Path, port: u16) -> Result<Running> {
+    let mut command = Command::new("nginx");
+    command.arg("-c").arg(directory.join("nginx.conf")).arg("-p").arg(directory);
+    command.arg("-e").arg(directory.join("error.log"));
+    // It is not in the path of an ordinary user.
+    let path = std::env::var("PATH").unwrap_or_default();
+    command.env("PATH", format!("{path}:/usr/sbin"));
+    let mut process = start(&mut command)?;
+    wait_for_listener(port, &mut process)?;
+    Ok(process)
 }
 
 fn configuration(directory: &Path, port: u16, options: NginxOptions) -> String {

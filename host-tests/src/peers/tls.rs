@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 use tempfile::TempDir;
 
-use super::{Running, free_port, start, wait_for_listener};
+use super::{Running, free_port, nginx};
 
 const MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
@@ -48,13 +48,7 @@ stream {{ server {{ listen 127.0.0.1:{port} ssl; ssl_protocols TLSv1.3;
 "
         );
         fs::write(path.join("nginx.conf"), configuration)?;
-        let mut command = Command::new("nginx");
-        command.arg("-c").arg(path.join("nginx.conf")).arg("-p").arg(path).arg("-e").arg(path.join("error.log"));
-        // It is not in the path of an ordinary user.
-        command.env("PATH", format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default()));
-        let mut process = start(&mut command)?;
-        wait_for_listener(port, &mut process)?;
-        Ok(Self { _process: process, _directory: directory, port })
+        Ok(Self { _process: nginx::run(path, port)?, _directory: directory, port })
     }
 
     /// The port on which it listens.
