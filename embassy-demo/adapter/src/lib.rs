@@ -31,8 +31,6 @@
 //! the microphone send through handles. All memory is a static. A picture is lent from the encoder's DMA buffer until it is in
 //! the socket. All tasks of a stream run on the executor of the network stack.
 //!
-//! Tasks of `embassy_executor` cannot be generic: there, write the type of your chip's generator instead of `impl CryptoRng`.
-//!
 //! ```no_run
 //! use embassy_net::Stack;
 //! use embedded_rtmp_embassy as rtmp;
@@ -222,6 +220,21 @@
 //! }
 //! ```
 //!
+//! By default a second publisher of a stream is rejected, and players are told at once that a stream has ended. A server
+//! can be told otherwise, for cameras whose connections break:
+//!
+//! ```
+//! use core::time::Duration;
+//! use embedded_rtmp_embassy::ServerOptions;
+//! use embedded_rtmp_embassy::embedded_rtmp::relay::TakeOver;
+//!
+//! let mut options = ServerOptions::default();
+//! // The second publisher waits while the first one is sent a ping, and replaces it if that gives no answer for 2 s.
+//! options.relay.take_over = TakeOver::WhenSilent;
+//! // Players wait for the next publisher, and go on without a jump of the timestamps.
+//! options.relay.grace = Duration::from_secs(10);
+//! ```
+//!
 //! With the feature `rtmpt` it accepts tunnels beside direct connections, on the same ports: `Server::with_tunnels`.
 //!
 //! # Over TLS or another network stack
@@ -246,6 +259,24 @@
 //! # Tasks
 //! All parts of one session belong to one executor, as the network stack does. The runner of the stack must be a task of
 //! its own: it is woken whenever a socket is touched.
+//!
+//! Tasks of `embassy_executor` cannot be generic. Write the type of your chip's generator instead of `impl CryptoRng`:
+//!
+//! ```ignore
+//! #[embassy_executor::task]
+//! async fn network_task(runner: LiveRunner<Trng>) -> ! { // what the chip's crate calls its generator
+//!     runner.run().await
+//! }
+//! ```
+//!
+//! The URL of a [`Config`] is a `&'static str`, because the runner uses it whenever it connects. Firmware that reads its URL
+//! from flash puts it in a static once: `static URL: StaticCell<heapless::String<128>>`, and `URL.init(text)`.
+//!
+//! # RAM
+//! There is no heap: the sum is known when the image is linked. Most of it are statics of the caller's: [`State`], [`Memory`],
+//! [`StreamMemory`], `TunnelMemory` and the sockets of the stack. The sessions of a [`Server`] are in the task that runs it
+//! ([`Server::SESSION_SIZE`], [`Server::STREAM_SIZE`], [`Server::PLAYER_SIZE`]). The README has a table, and the command that
+//! lists them in an image.
 //!
 //! # Features
 //! `full` is on by default and turns on `ethernet`, `live`, `player` and `server`. An image pays for these parts only if it
@@ -284,7 +315,6 @@
 extern crate std;
 
 mod buffers;
-#[allow(clippy::cast_possible_truncation, reason = "times and lengths that were limited before")]
 mod client;
 mod clock;
 mod error;
@@ -299,7 +329,6 @@ mod live;
 #[cfg(feature = "server")]
 mod server;
 mod text;
-#[allow(clippy::cast_possible_truncation, reason = "bytes are counted modulo 2³²")]
 pub mod transport;
 
 pub use buffers::Memory;

@@ -41,6 +41,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
 
     /// Restarts the session, and begins to connect to a port at the first address. Each address gets an equal part of the
     /// time to `deadline`.
+    #[expect(clippy::cast_possible_truncation, reason = "a port has less than an hour, and a host has few addresses")]
     pub(crate) fn begin(
         &mut self,
         (id, target, deadline): (AttemptId, Target, Instant),

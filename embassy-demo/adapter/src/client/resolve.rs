@@ -38,6 +38,9 @@ impl core::error::Error for ResolveError {}
 const FAMILIES: &[DnsQueryType] = &[DnsQueryType::A, DnsQueryType::Aaaa];
 #[cfg(not(feature = "ipv6"))]
 const FAMILIES: &[DnsQueryType] = &[DnsQueryType::A];
+/// Their number.
+#[allow(clippy::cast_possible_truncation, reason = "there are one or two")]
+const ALL: u8 = FAMILIES.len() as u8;
 
 /// How many addresses of a name are tried. smoltcp returns one, or four with its feature `dns-max-result-count-4`.
 const MOST: usize = 4;
@@ -76,7 +79,7 @@ impl Lookup {
             next: is_ipv6.into(),
             // A name server knows nothing about an address, and may not answer at all.
             #[cfg(feature = "ipv6")]
-            end: if host.parse::<core::net::Ipv4Addr>().is_ok() { 1 } else { FAMILIES.len() as u8 },
+            end: if host.parse::<core::net::Ipv4Addr>().is_ok() { 1 } else { ALL },
         })
     }
 
@@ -85,7 +88,7 @@ impl Lookup {
         #[cfg(feature = "ipv6")]
         return self.end;
         #[cfg(not(feature = "ipv6"))]
-        return FAMILIES.len() as u8;
+        return ALL;
     }
 
     /// Returns the family to ask for next.

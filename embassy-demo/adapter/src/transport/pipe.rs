@@ -310,9 +310,9 @@ impl<'b> Pipe<'b> {
     }
 
     fn count(&self, received: usize, sent: usize) {
-        let Traffic { received: before, sent: before_sent } = self.traffic.get();
-        let (received, sent) = (before.wrapping_add(received as u32), before_sent.wrapping_add(sent as u32));
-        self.traffic.set(Traffic { received, sent });
+        let mut traffic = self.traffic.get();
+        traffic.count(received, sent);
+        self.traffic.set(traffic);
     }
 
     fn abort_it(&self) {

@@ -49,6 +49,14 @@ pub struct Traffic {
     pub sent: u32,
 }
 
+impl Traffic {
+    #[expect(clippy::cast_possible_truncation, reason = "bytes are counted modulo 2³²")]
+    pub(super) fn count(&mut self, received: usize, sent: usize) {
+        self.received = self.received.wrapping_add(received as u32);
+        self.sent = self.sent.wrapping_add(sent as u32);
+    }
+}
+
 /// A TCP socket of embassy-net.
 pub struct Tcp<'a> {
     pub(crate) stack: Stack<'a>,
@@ -317,7 +325,7 @@ impl Transport for Tcp<'_> {
             (consumed, ())
         }))
         .poll(cx);
-        self.traffic.received = self.traffic.received.wrapping_add(consumed as u32);
+        self.traffic.count(consumed, 0);
         read.map(|result| result.map(|()| consumed).map_err(|_| self.end()))
     }
 
@@ -333,7 +341,7 @@ impl Transport for Tcp<'_> {
         if self.is_crowded || left == 0 && matches!(filled, 1..SMALL) && !self.socket.can_send() {
             self.crowd();
         }
-        self.traffic.sent = self.traffic.sent.wrapping_add(filled as u32);
+        self.traffic.count(0, filled);
         written.map(|result| result.map(|()| filled).map_err(|_| self.end()))
     }
 
