@@ -8,19 +8,19 @@ use super::flv::{SCRIPT, Tag};
 /// The clip that is published unless the command line names another one.
 pub const BUNDLED: &[u8] = include_bytes!("../../clip.flv");
 
-/// A pause between two tags is cut to this: a file's timestamps may say anything.
+/// The longest pause between two tags. The timestamps of a file may be wrong, so longer pauses are shortened to this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A message, and when it is due after the first one.
 pub type Due<'a> = (Duration, Tag<'a>);
 
-/// Audio and video messages in their order, with the time that each is due.
+/// Audio and video messages in their order, with the time at which each is due.
 pub fn schedule<'a>(tags: &[Tag<'a>]) -> Vec<Due<'a>> {
     let (mut due, mut last) = (Duration::ZERO, None);
     let media = tags.iter().filter(|tag| tag.kind != SCRIPT);
     media
         .map(|tag| {
-            // Audio and video are not quite in order; what is late is due at once.
+            // Audio and video are not exactly in order. A message that is late is due at once.
             let pause = i64::from(tag.timestamp.0) - i64::from(last.unwrap_or(tag.timestamp.0));
             if pause > 0 {
                 due += Duration::from_millis(pause as u64).min(LONGEST_PAUSE);
@@ -31,7 +31,7 @@ pub fn schedule<'a>(tags: &[Tag<'a>]) -> Vec<Due<'a>> {
         .collect()
 }
 
-/// The payload of the message that tells the server the clip's metadata, if the clip has some.
+/// The payload of the data message with the clip's metadata, if the clip has metadata.
 pub fn metadata(tags: &[Tag<'_>]) -> Option<Vec<u8>> {
     let script = tags.iter().find(|tag| tag.kind == SCRIPT)?;
     Some([SET_DATA_FRAME, script.data].concat())

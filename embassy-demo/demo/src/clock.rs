@@ -50,7 +50,7 @@ impl Driver for Clock {
     }
 }
 
-/// Notes that the future can run, and wakes its thread.
+/// Records that the future can run, and wakes its thread.
 struct Signal {
     is_set: AtomicBool,
     thread: Thread,

@@ -1,4 +1,4 @@
-//! Whether a recording is what was published.
+//! Comparison of a recording with the published clip.
 
 use std::fmt;
 
@@ -7,11 +7,11 @@ use super::flv::{AUDIO, Tag, VIDEO};
 /// The first difference between a clip and its recording.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Difference {
-    /// Another number of messages of a kind: those of the clip, those of the recording.
+    /// The numbers of messages of a kind differ: in the clip, in the recording.
     Count(&'static str, usize, usize),
-    /// The message of this index, among those of its kind, came at another time: the clip's, the recording's.
+    /// The timestamps of the message with this index within its kind differ: in the clip, in the recording.
     Timestamp(&'static str, usize, u32, u32),
-    /// The message of this index has another payload.
+    /// The payloads of the message with this index differ.
     Payload(&'static str, usize),
 }
 
@@ -31,10 +31,11 @@ impl fmt::Display for Difference {
 
 impl std::error::Error for Difference {}
 
-/// Compares every audio and video payload and timestamp; each kind by itself, for audio may pass a long video frame.
+/// Compares every audio and video payload and timestamp. Each kind is compared separately, because audio may overtake a
+/// long video frame.
 ///
 /// # Errors
-/// The first difference.
+/// Returns the first difference.
 pub fn compare(clip: &[Tag<'_>], recording: &[Tag<'_>]) -> Result<(), Difference> {
     for (kind, name) in [(AUDIO, "audio"), (VIDEO, "video")] {
         let of_kind = |tags: &[Tag<'_>]| tags.iter().filter(|tag| tag.kind == kind).count();

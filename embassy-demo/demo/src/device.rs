@@ -6,14 +6,14 @@ use embassy_net_driver_channel::driver::HardwareAddress;
 
 /// The longest Ethernet frame, without its check sequence.
 pub const MTU: usize = 1514;
-/// Frames that the port holds each way.
+/// Frames that the port buffers in each direction.
 const FRAMES: usize = 8;
-/// Sockets of one stack, its DNS socket among them.
+/// Sockets of one stack, including its DNS socket.
 const SOCKETS: usize = 12;
 
 /// The wire's end of a device's Ethernet port.
 pub type Port<'d> = channel::Runner<'d, MTU>;
-/// What runs a device's network stack.
+/// The runner of a device's network stack.
 pub type NetworkRunner<'d> = Runner<'d, channel::Device<'d, MTU>>;
 
 /// The memory of one device's network.
@@ -23,7 +23,7 @@ pub struct Device {
 }
 
 impl Device {
-    /// A device that is switched off. It is boxed, for it holds the frames of its port.
+    /// A device that is switched off. It is boxed because it contains the frames of its port.
     pub fn new() -> Box<Self> {
         Box::new(Self { port: channel::State::new(), resources: StackResources::new() })
     }
@@ -35,7 +35,7 @@ impl Device {
         let config = Config::ipv4_static(StaticConfigV4 {
             address: Ipv4Cidr::new(Ipv4Address::new(10, 0, 0, host), 24),
             gateway: None,
-            // There is a name server only in tests.
+            // Only tests run a name server on that device.
             dns_servers: [Ipv4Address::new(10, 0, 0, 2)].into_iter().collect(),
         });
         // The seed decides the first local port and the sequence numbers: fixed, so that runs repeat.

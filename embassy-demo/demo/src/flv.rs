@@ -1,4 +1,4 @@
-//! FLV files: read whole from memory, written tag by tag. The tags are the core's.
+//! FLV files: read from memory, written tag by tag. The tag types are those of the core.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -15,14 +15,14 @@ pub const VIDEO: MessageKind = MessageKind::VIDEO;
 /// Script data tags: RTMP's data messages.
 pub const SCRIPT: MessageKind = MessageKind::DATA;
 
-/// Why a file is no FLV file that can be used.
+/// Why a file cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FlvError {
-    /// It does not begin as an FLV file does.
+    /// It does not begin with the header of an FLV file.
     NotFlv,
     /// The tag that begins at this byte is cut off.
     BadTag(usize),
-    /// There is no audio and no video in it.
+    /// It contains neither audio nor video.
     NoMedia,
 }
 
@@ -31,7 +31,7 @@ impl fmt::Display for FlvError {
         match self {
             Self::NotFlv => f.write_str("this is not an FLV file"),
             Self::BadTag(at) => write!(f, "the tag at byte {at} is cut off"),
-            Self::NoMedia => f.write_str("there is neither audio nor video in this file"),
+            Self::NoMedia => f.write_str("this file contains neither audio nor video"),
         }
     }
 }
@@ -41,7 +41,7 @@ impl std::error::Error for FlvError {}
 /// Reads a file's audio, video and script tags.
 ///
 /// # Errors
-/// The file is cut off within a tag, or holds no audio and no video.
+/// The file is cut off within a tag, or contains neither audio nor video.
 pub fn read(file: &[u8]) -> Result<Vec<Tag<'_>>, FlvError> {
     let mut tags = Tags::file(file).map_err(|_| FlvError::NotFlv)?;
     let known: Vec<_> = tags.by_ref().filter(|tag| matches!(tag.kind, AUDIO | VIDEO | SCRIPT)).collect();
@@ -51,7 +51,7 @@ pub fn read(file: &[u8]) -> Result<Vec<Tag<'_>>, FlvError> {
     if known.iter().any(|tag| tag.kind != SCRIPT) { Ok(known) } else { Err(FlvError::NoMedia) }
 }
 
-/// Writes the header of a file that holds audio and video.
+/// Writes the header of a file that contains audio and video.
 pub fn write_header(out: &mut impl Write) -> io::Result<()> {
     out.write_all(&FileHeader { audio: true, video: true, length: FileHeader::SIZE as u32 }.emit())
 }
@@ -59,7 +59,7 @@ pub fn write_header(out: &mut impl Write) -> io::Result<()> {
 /// Writes one tag.
 pub fn write_tag(out: &mut impl Write, tag: Tag<'_>) -> io::Result<()> {
     let length = u32::try_from(tag.data.len()).ok().filter(|length| *length <= MAX_MESSAGE_LENGTH);
-    let length = length.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a tag holds at most 16 MiB"))?;
+    let length = length.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a tag has at most 16 MiB"))?;
     let header = TagHeader { kind: tag.kind, filtered: false, length, timestamp: tag.timestamp };
     out.write_all(&header.emit())?;
     out.write_all(tag.data)?;
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn strange_tags_are_passed_over() {
+    fn unknown_tags_are_skipped() {
         let strange = file(&[TAGS[1], Tag { kind: MessageKind(15), timestamp: Timestamp(0), data: b"?" }]);
         assert_eq!(read(&strange).unwrap(), [TAGS[1]]);
         assert_eq!(read(b"RIFF and so on and on"), Err(FlvError::NotFlv));

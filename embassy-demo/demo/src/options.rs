@@ -21,11 +21,11 @@ pub struct Options {
     #[arg(long, value_name = "PORTS", default_value = "1935,80,443", value_parser = some_ports, global = true)]
     pub ports: Ports,
 
-    /// The ports whose packets the wire swallows, as a strict firewall does; '' for none
+    /// The ports whose packets the wire drops, as a strict firewall does; '' for none
     #[arg(long, value_name = "PORTS", default_value = "1935", global = true)]
     pub drop: Ports,
 
-    /// The ports where TCP connects, and the wire then swallows what carries data; '' for none
+    /// The ports where TCP connects, but the wire drops every segment with data; '' for none
     #[arg(long, value_name = "PORTS", default_value = "", global = true)]
     pub silence: Ports,
 
@@ -33,7 +33,7 @@ pub struct Options {
     #[arg(long, value_name = "PORTS", default_value = "", global = true)]
     pub cut_off: Ports,
 
-    /// How many ports the publisher tries at once, each 100 ms after the one before
+    /// How many ports the publisher tries at the same time, each 100 ms after the previous one
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=MOST_SOCKETS as i64))]
     pub sockets: u8,
 
@@ -41,7 +41,7 @@ pub struct Options {
     #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100), global = true)]
     pub loss: u8,
 
-    /// How long each frame is under way, in milliseconds, one way. (Without a delay, wasted round trips are not seen.)
+    /// How many milliseconds each frame takes in one direction. (Without a delay, wasted round trips cannot be seen.)
     #[arg(long, value_name = "MS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=2_000), global = true)]
     pub delay: u64,
 
@@ -53,10 +53,10 @@ pub struct Options {
 /// What the demo does instead of publishing from one device to the other.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Command {
-    /// Tests by which ports one device can reach the other, on which a web server listens on 8080, too
+    /// Tests by which ports one device can reach the other. A web server listens on port 8080 of the other one
     Ports,
-    /// Tests the ports of a real server from a device behind a TAP interface, then publishes to it. There is no simulated
-    /// wire: its options count for nothing
+    /// Tests the ports of a real server from a device behind a TAP interface, then publishes to it. There is no
+    /// simulated wire, so its options have no effect
     #[cfg(target_os = "linux")]
     Tap(Tap),
     /// Relays the bundled clip from one device through a second to three others: one keeps up, one is slow, one stops
@@ -67,9 +67,9 @@ pub enum Command {
 /// A device on a real network.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Tap {
-    /// The TAP interface, which must be there and up
+    /// The TAP interface, which must exist and be up
     pub interface: String,
-    /// Where to publish: rtmp://host/app/key, with a port for that alone
+    /// Where to publish: rtmp://host/app/key; with a port, only that port is tried
     pub url: String,
     /// The device's address
     #[arg(long, value_name = "ADDR/BITS", default_value = "10.77.1.2/24")]
@@ -77,7 +77,7 @@ pub struct Tap {
     /// The gateway to other networks
     #[arg(long, value_name = "ADDR", default_value = "10.77.1.1")]
     pub gateway: std::net::Ipv4Addr,
-    /// How many attempts may be under way at once
+    /// How many attempts may be under way at the same time
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=4))]
     pub sockets: u8,
 }
@@ -86,7 +86,7 @@ pub struct Tap {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ports(pub(crate) Vec<u16>);
 
-/// More ports than this are more than the server device has sockets for.
+/// The most ports that can be given: the server device has no sockets for more.
 pub const MOST_PORTS: usize = 8;
 
 impl FromStr for Ports {
@@ -116,7 +116,7 @@ fn some_ports(list: &str) -> Result<Ports, String> {
     let ports: Ports = list.parse()?;
     match ports.0.len() {
         0 => Err("at least one port is needed".into()),
-        count if count > MOST_PORTS => Err(format!("{count} ports are given, and {MOST_PORTS} is the most")),
+        count if count > MOST_PORTS => Err(format!("{count} ports are given; the most is {MOST_PORTS}")),
         _ => Ok(ports),
     }
 }
@@ -161,7 +161,7 @@ mod tests {
             (&["--ports", "65536"], "'65536' is not a port"),
             (&["--ports", "80,,443"], "'' is not a port"),
             (&["--ports", "http"], "'http' is not a port"),
-            (&["--ports", "1,2,3,4,5,6,7,8,9"], "8 is the most"),
+            (&["--ports", "1,2,3,4,5,6,7,8,9"], "the most is 8"),
             (&["--drop", "80,80"], "given twice"),
             (&["--loss", "101"], "101"),
             (&["--sockets", "0"], "0"),

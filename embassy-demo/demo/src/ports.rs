@@ -14,7 +14,7 @@ use super::run::limits;
 use super::tasks::{self, Task};
 use super::wire::{Random, Wire};
 
-/// Where something that is not RTMP listens.
+/// The port of a web server.
 const WEB: u16 = 8080;
 /// A port on which nothing listens.
 const NOTHING: u16 = 7070;
@@ -22,7 +22,7 @@ const NOTHING: u16 = 7070;
 /// Tests the ports on which the other device serves, and two others. `show` gets each result.
 ///
 /// # Errors
-/// The server cannot be made, or the test not begin.
+/// The server cannot be created, or the test cannot begin.
 pub fn ports(options: &Options, show: &mut dyn FnMut(AttemptReport)) -> Result<()> {
     let wire = Wire::between(options);
     let (mut first, mut second) = (Device::new(), Device::new());

@@ -1,4 +1,4 @@
-//! What is to be seen while the demo runs: a bar on a terminal, lines elsewhere.
+//! The progress display of the demo: a bar on a terminal, otherwise lines.
 
 use std::cell::Cell;
 use std::io::IsTerminal;
@@ -8,18 +8,18 @@ use embassy_time::{Instant, Timer};
 use embedded_rtmp_embassy::Traffic;
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// How far the publisher is. It writes this, others look at it.
+/// The progress of the publisher. The publisher writes it, and the display reads it.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// When the server took the stream.
+    /// When the server accepted the stream.
     pub publishing: Cell<Option<Instant>>,
-    /// When the first audio or video message was out.
+    /// When the first audio or video message was sent.
     pub first_media: Cell<Option<Instant>>,
-    /// How much of the clip is out.
+    /// How much of the clip was sent.
     pub position: Cell<Duration>,
-    /// Audio, video and data messages that are out.
+    /// The number of audio, video and data messages that were sent.
     pub messages: Cell<u32>,
-    /// Bytes that went over the TCP connection, once it is closed.
+    /// The bytes of the TCP connection. Set when it is closed.
     pub traffic: Cell<Traffic>,
 }
 
@@ -33,7 +33,7 @@ impl Progress {
         let style = ProgressStyle::with_template("{msg:24} [{bar:40}] {percent:>3} %").expect("the template is right");
         let bar = ProgressBar::new(length.as_millis() as u64).with_style(style.progress_chars("=> "));
         bar.set_message("connecting");
-        // The bar goes with the future.
+        // The bar is removed when the future is dropped.
         let bar = Cleared(bar);
         loop {
             if self.publishing.get().is_some() {

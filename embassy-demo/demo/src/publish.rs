@@ -17,7 +17,7 @@ use super::flv::{AUDIO, Tag, VIDEO};
 use super::progress::Progress;
 use super::wire::Random;
 
-/// Publishes a clip. `paced`: each message when it is due, else as fast as the server takes them.
+/// Publishes a clip. If `paced`, each message is sent when it is due, otherwise as fast as the server accepts them.
 pub async fn publish<const RX: usize, const TX: usize, const GATHER: usize>(
     stack: Stack<'_>,
     url: &Url<'_>,
@@ -34,7 +34,7 @@ pub async fn publish<const RX: usize, const TX: usize, const GATHER: usize>(
     feed(&mut publisher, clip, paced, progress).await
 }
 
-/// The same with several sockets, of which the plan says how many may be used at once.
+/// Like [`publish`], with several sockets. The plan says how many may be used at once.
 pub async fn race<const RX: usize, const TX: usize, const N: usize>(
     stack: Stack<'_>,
     url: &Url<'_>,
@@ -50,7 +50,7 @@ pub async fn race<const RX: usize, const TX: usize, const N: usize>(
     feed(&mut publisher, clip, true, progress).await
 }
 
-/// Sends a clip to a server that takes it, and ends the stream.
+/// Sends a clip on a publishing connection, and ends the stream.
 pub async fn feed(
     publisher: &mut Publisher<'_>,
     clip: &[Tag<'_>],

@@ -22,7 +22,7 @@ pub struct Recorder<Open> {
     pub recorded: Option<SessionId>,
     /// Messages that were recorded.
     pub messages: u32,
-    /// The first thing that went wrong with a file.
+    /// The first error of a file.
     pub error: Option<io::Error>,
     /// How each session ended.
     pub ended: Vec<(SessionId, Error)>,
@@ -30,7 +30,7 @@ pub struct Recorder<Open> {
 
 struct Recording {
     out: Box<dyn Write>,
-    /// Messages of which the end has not come, by chunk stream.
+    /// Incomplete messages, by chunk stream.
     open: BTreeMap<u32, Vec<u8>>,
 }
 
@@ -49,7 +49,7 @@ impl<Open: FnMut(SessionId, &str) -> io::Result<Box<dyn Write>>> Recorder<Open> 
 }
 
 impl Recording {
-    /// Takes a fragment of a message. Returns whether it was the last one.
+    /// Records a fragment of a message. Returns whether it was the last one.
     fn push(&mut self, fragment: &Fragment<'_>) -> io::Result<bool> {
         let message = self.open.entry(fragment.csid.value()).or_default();
         if fragment.offset == 0 {

@@ -54,7 +54,7 @@ enum Pace {
     First(u64),
 }
 
-/// What a player device got.
+/// What a player device received.
 struct Watch {
     pace: Pace,
     begun: Option<Instant>,
@@ -106,13 +106,13 @@ impl PlayHandler for Watch {
     }
 }
 
-/// The relay device's owner: lets everybody in, and notes what came of the players.
+/// The handler of the relay device: accepts every client, and records the results of the players.
 struct Owner {
     random: Random,
     devices: BTreeMap<SessionId, u8>,
     played: BTreeMap<u8, Played>,
     ended: BTreeMap<u8, Error>,
-    /// How many sessions are over.
+    /// How many sessions have ended.
     over: Rc<Cell<usize>>,
 }
 
@@ -143,7 +143,7 @@ impl Handler for Owner {
     }
 }
 
-/// What came of one player: a row of the summary.
+/// The result of one player: a row of the summary.
 pub struct Row {
     /// How it reads.
     pub name: &'static str,
@@ -151,27 +151,27 @@ pub struct Row {
     pub video: usize,
     /// Audio messages that it received.
     pub audio: usize,
-    /// What the relay says of it.
+    /// The relay's counts of this player.
     pub played: Played,
     /// Whether the relay closed its connection.
     pub closed: bool,
 }
 
-/// What came of it all.
+/// The result of the run.
 pub struct Relayed {
     /// The players.
     pub rows: Vec<Row>,
     /// Messages that the publisher sent.
     pub published: u32,
-    /// Bytes of RAM: of a session, a stream, a player; lent to a session, lent to the stream.
+    /// Bytes of RAM: the state of a session, a stream and a player; the memory lent to a session and to the stream.
     pub memory: [usize; 5],
 }
 
 /// Publishes the bundled clip through the relay to the three players.
 ///
 /// # Errors
-/// It took too long; or the player that keeps up has not got what was published, the slow one has lost nothing, or the
-/// one that stops was not closed.
+/// The run took too long, the player that keeps up did not receive everything, the slow player lost nothing, or the
+/// player that stops reading was not closed.
 pub fn relay(options: &Options) -> Result<Relayed> {
     let clip = flv::read(crate::clip::BUNDLED)?;
     block_on(run(&clip, Duration::from_millis(options.delay)))
@@ -200,7 +200,7 @@ async fn run(clip: &[Tag<'_>], delay: Duration) -> Result<Relayed> {
     {
         let [keeps_up, slow, stops] = &mut watches;
         let publishing = async {
-            // The players are there first: they wait for the publisher.
+            // The players connect first and wait for the publisher.
             Timer::after(Duration::from_millis(300) + delay * 40).await;
             let (url, targets) = (Url::parse(URL)?, [Target::rtmp(1935)]);
             let mut plan = Plan::new(&targets, Limits::SEQUENTIAL)?;
@@ -208,7 +208,7 @@ async fn run(clip: &[Tag<'_>], delay: Duration) -> Result<Relayed> {
             Ok(publish(stacks[0], &url, &mut plan, &mut memory, clip, true, &progress).await?)
         };
         let players = join3(play(stacks[2], keeps_up), play(stacks[3], slow), async {
-            // A player that stops reading is never told of the end.
+            // A player that stops reading does not receive the end of the stream.
             select(play(stacks[4], stops), Timer::after(length + Duration::from_secs(4))).await
         });
         let work = with_timeout(length + PATIENCE, async {
@@ -220,7 +220,7 @@ async fn run(clip: &[Tag<'_>], delay: Duration) -> Result<Relayed> {
             if let Either::First(ended) = third {
                 ended?;
             }
-            // The relay hears of the last end later than the player.
+            // The relay notices the last end later than the player.
             while over.get() < PLAYERS + 1 {
                 Timer::after_millis(20).await;
             }
@@ -230,7 +230,7 @@ async fn run(clip: &[Tag<'_>], delay: Duration) -> Result<Relayed> {
         let mut others: Vec<Task<'_>> = networks.collect();
         others.push(Box::pin(switch(ports, delay)));
         others.push(Box::pin(server.run(&mut owner)));
-        tasks::run(work, others).await.map_err(|_| anyhow!("it took too long"))??;
+        tasks::run(work, others).await.map_err(|_| anyhow!("the run took too long"))??;
     }
     check(clip, &watches, &owner, progress.messages.get())
 }
@@ -260,9 +260,9 @@ fn check(clip: &[Tag<'_>], watches: &[Watch; PLAYERS], owner: &Owner, published:
         })
         .collect();
     compare(clip, &watches[0].tags())?;
-    ensure!(rows[0].played.skipped == 0 && !rows[0].closed, "the player that keeps up was left out of something");
+    ensure!(rows[0].played.skipped == 0 && !rows[0].closed, "the player that keeps up lost frames");
     ensure!(!rows[1].closed, "the slow player was closed");
-    ensure!(rows[1].played.skipped > 0, "the slow player has lost nothing");
+    ensure!(rows[1].played.skipped > 0, "the slow player lost no frames");
     ensure!(rows[2].closed, "the player that stopped was not closed");
     let memory = [
         Server::<'_, SOCKETS, 1, PLAYERS>::SESSION_SIZE,

@@ -9,7 +9,7 @@ use super::options::Options;
 use super::relay::{Relayed, Row};
 use super::run::Outcome;
 
-/// A text of rows whose columns stand under each other.
+/// A table as text, with aligned columns.
 #[derive(Default)]
 struct Table(Vec<Vec<String>>);
 
@@ -36,7 +36,7 @@ impl Display for Table {
     }
 }
 
-/// What is printed at the end.
+/// The text that is printed at the end of a run.
 pub fn report(options: &Options, outcome: &Outcome) -> String {
     let mut ports = Table::default();
     ports.row(&[&"port", &"what came of it", &"to TCP", &"to the end"]);
@@ -65,7 +65,7 @@ pub fn report(options: &Options, outcome: &Outcome) -> String {
     format!("{ports}\n{times}\n{devices}")
 }
 
-/// What the port test found, in a line.
+/// The result of the port test for one target, as one line.
 pub fn verdict(row: &AttemptReport) -> String {
     let to_tcp = row.to_tcp.map_or(String::new(), |time| format!("; TCP after {}", millis(time)));
     let handshake = match row.outcome {
@@ -75,7 +75,7 @@ pub fn verdict(row: &AttemptReport) -> String {
     format!("{row}{to_tcp}{handshake}")
 }
 
-/// What is printed at the end of a run with players.
+/// The text that is printed at the end of a run with players.
 pub fn relayed(relayed: &Relayed) -> String {
     let mut players = Table::default();
     players.row(&[&"the player that", &"video", &"audio", &"sent", &"left out", &"connection"]);
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_stand_under_each_other() {
+    fn columns_are_aligned() {
         let mut table = Table::default();
         table.row(&[&"port", &"outcome"]);
         table.row(&[&80, &"connected"]);

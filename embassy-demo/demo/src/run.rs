@@ -1,4 +1,4 @@
-//! The run: both devices, the wire between them, and what came of it.
+//! A run: both devices, the wire between them, and the outcome.
 
 use std::cell::RefCell;
 use std::fs::{self, File};
@@ -24,31 +24,31 @@ use super::record::Recorder;
 use super::tasks::{self, Task};
 use super::wire::{Counts, Wire};
 
-/// What the publisher asks for. The address is the server device's.
+/// The URL to which the publisher publishes. It has the address of the server device.
 const URL: &str = "rtmp://10.0.0.2/live/clip";
-/// Clients that the server device can have at once.
+/// The number of the server device's sockets.
 const SOCKETS: usize = MOST_PORTS + 1;
 /// How much longer than the clip a run may take. At 5 % loss smoltcp, whose shortest retransmission timeout is 1 s,
 /// still carries 45 KiB/s.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The memory of a session, on either side: rings that take a whole handshake of 3,073 bytes, or else that costs more
-/// round trips.
+/// The memory of a session on either side. The rings have room for a whole handshake of 3,073 bytes; smaller rings cost
+/// more round trips.
 type SessionMemory = Memory<4096, 4096>;
 
-/// What came of a run.
+/// The outcome of a run.
 pub struct Outcome {
     /// Each port of the publisher's list.
     pub attempts: Vec<AttemptReport>,
-    /// From the first dial to the server's yes to the stream.
+    /// From the first dial until the server accepted the stream.
     pub connected: Option<Duration>,
     /// From the winning attempt's dial to the first audio or video message.
     pub first_media: Option<Duration>,
-    /// Messages out of the publisher, and into the recording.
+    /// The number of messages that the publisher sent, and that were recorded.
     pub messages: [u32; 2],
-    /// Bytes over TCP, as the publisher counts them, and as the server does.
+    /// Bytes over TCP, as counted by the publisher and by the server.
     pub traffic: [Traffic; 2],
-    /// What a session takes, and what it is lent: the publisher's, then one of the server's.
+    /// The size of a session's state and of the memory lent to it: of the publisher, then of one server session.
     pub memory: [(usize, usize); 2],
     /// Frames on the wire.
     pub frames: Counts,
@@ -59,7 +59,7 @@ pub struct Outcome {
 /// Publishes the clip from one device to the other and compares the recording.
 ///
 /// # Errors
-/// The clip cannot be used, or the recording not be written. What goes wrong later is part of the outcome.
+/// The clip cannot be used, or the recording cannot be written. Later errors are part of the outcome.
 pub fn run(options: &Options) -> Result<Outcome> {
     let file = match &options.clip {
         Some(path) => fs::read(path).with_context(|| format!("cannot read {}", path.display()))?,
@@ -75,7 +75,7 @@ pub fn run(options: &Options) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Makes an empty file for the recording, so that none of an earlier run is left.
+/// Creates an empty file for the recording, which replaces the recording of an earlier run.
 fn create(options: &Options) -> Result<File> {
     let path = &options.output;
     let same = |clip| Some(fs::canonicalize(clip).ok()? == fs::canonicalize(path).ok()?);
@@ -153,13 +153,13 @@ async fn transfer(options: &Options, clip: &[Tag<'_>], out: File) -> Result<Outc
     })
 }
 
-/// What failed, port by port.
+/// The reason of each port's failure.
 fn failures(plan: &Plan<'_>) -> String {
     let failed: Vec<String> = plan.failures().map(|(target, why)| format!("{target}: {why}")).collect();
     failed.join("; ")
 }
 
-/// The plan's deadlines: the usual ones on a quick wire, longer where every round trip takes its time.
+/// The plan's deadlines: the usual ones on a fast wire, longer ones on a wire with a delay.
 pub fn limits(options: &Options) -> Limits {
     let round_trip = Duration::from_millis(2 * options.delay);
     let tcp = Duration::from_millis(2_500) + 2 * round_trip;

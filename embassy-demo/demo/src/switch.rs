@@ -9,7 +9,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use super::device::Port;
 use super::tasks::Task;
 
-/// Frames that wait for one port. When it is full, who sends to it waits.
+/// The most frames that wait for one port. A device that sends to a full port waits.
 const IN_FLIGHT: usize = 256;
 
 type Queue = Channel<NoopRawMutex, (Instant, Vec<u8>), IN_FLIGHT>;

@@ -12,7 +12,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 /// A task.
 pub type Task<'t> = Pin<Box<dyn Future<Output = ()> + 't>>;
 
-/// Runs `main` to its end, and `others` beside it for so long.
+/// Runs `main` to its end, and `others` at the same time.
 pub async fn run<'t, T: 't>(main: impl Future<Output = T> + 't, others: impl IntoIterator<Item = Task<'t>>) -> T {
     let outcome = std::rc::Rc::new(Cell::new(None));
     let slot = outcome.clone();

@@ -1,7 +1,7 @@
 //! A simulated Ethernet wire between two devices, which can delay, lose and drop.
 //!
-//! Frames keep their order: each waits for the same time. What is lost is decided by a generator with a seed, so that
-//! a run with the same traffic loses the same frames.
+//! Frames keep their order: each waits for the same time. A seeded generator decides which frames are lost, so that a
+//! run with the same traffic loses the same frames.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ const IN_FLIGHT: usize = 256;
 /// What the wire does to the frames that cross it.
 #[derive(Debug)]
 pub struct Wire {
-    /// How long a frame is under way, one way.
+    /// How long a frame takes in one direction.
     pub delay: Duration,
     /// How many bytes of frames cross it in a second, in each direction.
     pub rate: Option<u64>,
@@ -33,7 +33,7 @@ pub struct Wire {
     pub dropped_ports: Vec<u16>,
     /// What a firewall does to TCP segments from the first device to ports of the second.
     pub rules: Vec<(u16, Rule)>,
-    /// Bytes of TCP payload that went to a port from another one, as far as [`Rule::CutOff`] counts them.
+    /// Bytes of TCP payload that [`Rule::CutOff`] has let pass, by pair of ports.
     pub passed: RefCell<BTreeMap<(u16, u16), usize>>,
     /// While this is set, nothing crosses.
     pub cut: Cell<bool>,
@@ -43,14 +43,14 @@ pub struct Wire {
     pub counts: Cell<Counts>,
 }
 
-/// What a firewall does to the segments that go to a port.
+/// What the firewall does to the segments that are sent to a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
-    /// All vanish.
+    /// Drops all segments.
     Drop,
-    /// TCP connects, and what carries data vanishes.
+    /// TCP connects. Segments with data are dropped.
     Silence,
-    /// Only the first bytes of a connection pass, as many as C0 and C1 have.
+    /// Passes only the first 1,537 bytes of a connection, which is the length of C0 and C1.
     CutOff,
 }
 
@@ -87,7 +87,7 @@ impl Wire {
         }
     }
 
-    /// What the options make of it.
+    /// A wire with the properties that the options choose.
     pub fn between(options: &Options) -> Self {
         let rules = [(&options.silence, Rule::Silence), (&options.cut_off, Rule::CutOff), (&options.drop, Rule::Drop)];
         let rules = rules.into_iter().flat_map(|(ports, rule)| ports.0.iter().map(move |port| (*port, rule)));
@@ -141,7 +141,7 @@ impl Wire {
         true
     }
 
-    /// Whether the firewall lets a segment through.
+    /// Whether the firewall passes a segment.
     fn passes(&self, segment: &Segment) -> bool {
         if self.dropped_ports.contains(&segment.to) {
             return false;
@@ -167,7 +167,7 @@ impl Wire {
     }
 }
 
-/// What a firewall looks at.
+/// The fields of a segment that the firewall inspects.
 struct Segment {
     from: u16,
     to: u16,
@@ -207,7 +207,7 @@ impl Random {
         (((self.next_u64() >> 32) * u64::from(bound)) >> 32) as u32
     }
 
-    /// 32 bytes that stand in for what a device's random number generator would give.
+    /// 32 bytes, in place of those of a device's random number generator.
     pub fn bytes(&mut self) -> [u8; 32] {
         let mut bytes = [0; 32];
         bytes.chunks_exact_mut(8).for_each(|chunk| chunk.copy_from_slice(&self.next_u64().to_le_bytes()));

@@ -28,7 +28,7 @@ fn by_default_it_falls_back_to_port_80_and_the_recording_is_equal() {
     for line in ["1935  dropped, no answer in time", "80    connected", "443   not needed", "equal to the clip's"] {
         assert!(printed.contains(line), "{line}:\n{printed}");
     }
-    assert!(text(&run.stderr).contains("publishing"), "there are lines where there is no terminal");
+    assert!(text(&run.stderr).contains("publishing"), "without a terminal, progress is printed as lines");
     assert!(fs::metadata(output).unwrap().len() > 100_000);
 }
 
@@ -44,7 +44,7 @@ fn with_every_port_dropped_it_fails_with_each_ports_reason() {
     let reasons =
         "no port answered with RTMP: RTMP 80: dropped, no answer in time; RTMP 443: dropped, no answer in time";
     assert!(text(&run.stderr).contains(reasons), "{}", text(&run.stderr));
-    assert_eq!(fs::read(output).unwrap(), b"", "no old recording is left to be mistaken for this run's");
+    assert_eq!(fs::read(output).unwrap(), b"", "no recording of an earlier run is left");
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn with_two_sockets_a_dropped_port_costs_no_time() {
 }
 
 #[test]
-fn the_port_test_tells_what_the_wire_does_to_each_port() {
+fn the_port_test_reports_what_the_wire_does_to_each_port() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));
     command.args(["ports", "--ports", "1935,80,443", "--drop", "1935", "--silence", "80", "--delay", "0"]);
     let run = command.output().unwrap();
@@ -81,7 +81,7 @@ fn the_port_test_tells_what_the_wire_does_to_each_port() {
 fn a_slow_and_a_stopped_player_cost_the_one_that_keeps_up_nothing() {
     let run = Command::new(env!("CARGO_BIN_EXE_demo")).arg("relay").output().unwrap();
     let printed = text(&run.stdout);
-    // It compares what the first player got with the clip.
+    // The demo compares what the first player received with the clip.
     assert!(run.status.success(), "{printed}{}", text(&run.stderr));
     for line in ["keeps up         102    175    278   0 ", "is slow ", "closed by the relay: too slow"] {
         assert!(printed.contains(line), "{line}:\n{printed}");

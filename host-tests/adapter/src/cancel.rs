@@ -1,4 +1,4 @@
-//! Futures that are dropped half-way.
+//! Futures that are dropped before they are ready.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -51,7 +51,7 @@ fn a_send_that_was_dropped_is_resumed_with_the_same_frame() {
             assert!(video.is_unfinished());
             assert_eq!(video.send(Timestamp(6), &frame).await, Err(Error::Unfinished));
             assert_eq!(video.send(Timestamp(5), b"other").await, Err(Error::Unfinished));
-            // Again and again, with the ring emptied between.
+            // Repeats this, and empties the ring in between.
             while once(video.send(Timestamp(5), &frame)).await.is_none() {
                 Timer::after(Duration::from_millis(1)).await;
             }
@@ -67,7 +67,7 @@ fn a_send_that_was_dropped_is_resumed_with_the_same_frame() {
 }
 
 #[test]
-fn a_dropped_send_of_which_nothing_was_out_has_not_happened() {
+fn a_send_that_was_dropped_before_its_first_byte_has_no_effect() {
     let (recorded, frame) = (Recorded::default(), frame());
     with_publisher(&recorded, async |mut publisher| {
         let Parts { mut runner, mut audio, mut video, .. } = publisher.split();
@@ -76,7 +76,7 @@ fn a_dropped_send_of_which_nothing_was_out_has_not_happened() {
         assert_eq!(once(audio.send(Timestamp(5), b"never sent")).await, None);
         assert!(!audio.is_unfinished());
         let work = async {
-            // Nobody gives way to the audio frame that is gone.
+            // No sender waits for the audio frame that was dropped.
             video.send(Timestamp(5), &frame).await.unwrap();
             audio.send(Timestamp(8), b"sent").await.unwrap();
         };
@@ -88,7 +88,7 @@ fn a_dropped_send_of_which_nothing_was_out_has_not_happened() {
 }
 
 #[test]
-fn a_runner_that_was_dropped_goes_on() {
+fn a_runner_that_was_dropped_can_run_again() {
     let (recorded, frame) = (Recorded::default(), frame());
     with_publisher(&recorded, async |mut publisher| {
         let Parts { mut runner, mut video, .. } = publisher.split();
@@ -108,7 +108,7 @@ fn a_runner_that_was_dropped_goes_on() {
 }
 
 #[test]
-fn with_a_frame_half_sent_the_connection_is_closed_and_no_message_is_left_open() {
+fn a_close_with_a_frame_half_sent_closes_the_connection_and_leaves_no_message_open() {
     let (recorded, frame) = (Recorded::default(), frame());
     with_publisher(&recorded, async |mut publisher| {
         let Parts { mut runner, mut audio, mut video, .. } = publisher.split();
@@ -119,7 +119,7 @@ fn with_a_frame_half_sent_the_connection_is_closed_and_no_message_is_left_open()
         };
         let Either::First(()) = select(work, runner.run()).await else { panic!("the session ended") };
         assert_eq!(publisher.close().await, Err(Error::Unfinished));
-        // It is over, however often that is said.
+        // Every later call returns the same.
         assert_eq!(publisher.close().await, Err(Error::Unfinished));
         let Parts { mut video, .. } = publisher.split();
         assert!(video.send(Timestamp(5), &frame).await.is_err());

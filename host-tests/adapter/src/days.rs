@@ -1,4 +1,4 @@
-//! Sessions of hours and of days, across the end of RTMP's timestamps: 2^32 ms, which are 49.7 days.
+//! Sessions of hours and days, across the wrap of RTMP's timestamps after 2^32 ms, which are 49.7 days.
 
 use embassy_futures::select::{Either, select};
 use embassy_time::{Duration, Instant, Timer};
@@ -14,10 +14,10 @@ use crate::wire::Wire;
 /// The time between two pictures.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// The first picture's timestamp: one minute before the timestamps begin again.
+/// The first picture's timestamp: one minute before the timestamps wrap.
 const START: u32 = u32::MAX - 59_999;
 
-/// Checks that each picture is whole and comes [`INTERVAL`] after the one before.
+/// Checks that each picture is whole and arrives [`INTERVAL`] after the previous one.
 #[derive(Default)]
 struct Checker {
     sessions: u32,
@@ -75,7 +75,7 @@ fn publish_for(time: Duration) {
 }
 
 #[test]
-fn two_hours_of_one_session_keep_their_time_line() {
+fn timestamps_of_a_session_of_two_hours_wrap_without_a_gap() {
     publish_for(Duration::from_secs(2 * 3_600));
 }
 

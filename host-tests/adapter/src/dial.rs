@@ -1,4 +1,4 @@
-//! The port plan, carried out.
+//! Connecting with the port plan.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use embedded_rtmp_embassy::{ClientOptions, Error, Publisher};
 use super::pair::{LIMITS, Recorded, TestMemory, URL, connect, targets, while_serving, with_devices};
 use crate::wire::{Rule, Wire};
 
-/// Dials `ports` on a wire that drops what goes to `dropped`, while `serve` runs on the other device.
+/// Dials `ports` on a wire that drops segments to the ports `dropped`, while `serve` runs on the other device.
 fn dial<const N: usize>(
     dropped: &[u16],
     ports: [u16; N],
@@ -41,7 +41,8 @@ fn rtmp(ports: &'static [u16]) -> impl AsyncFnOnce(Stack<'_>) {
     async move |stack| while_serving(stack, ports, &Recorded::default(), std::future::pending()).await
 }
 
-/// Something on port 80 that accepts TCP, reads `first` bytes, answers, and closes or stays; and a server on port 443.
+/// On port 80, a service that accepts TCP, reads `first` bytes, answers, and closes or stays open. On port 443, an RTMP
+/// server.
 fn other(answer: &'static [u8], stays: bool) -> impl AsyncFnOnce(Stack<'_>) {
     async move |stack: Stack<'_>| {
         let (mut rx, mut tx) = ([0; 2048], [0; 2048]);
@@ -98,7 +99,7 @@ fn item_093_a_port_that_closes_or_is_silent_leads_to_the_next() {
 }
 
 #[test]
-fn what_is_cut_off_behind_the_handshake_gives_way_to_another_port() {
+fn a_connection_that_is_cut_off_after_the_handshake_leads_to_the_next_port() {
     let wire = Wire { rules: vec![(1935, Rule::CutOff)], ..Wire::new() };
     let targets = targets([1935, 80]);
     let mut plan = Plan::new(&targets, LIMITS).unwrap();

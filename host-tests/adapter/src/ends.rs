@@ -1,4 +1,4 @@
-//! How sessions end that nobody has closed.
+//! Sessions that end without a close.
 
 use embassy_futures::join::join;
 use embassy_futures::select::{Either, select};
@@ -18,7 +18,7 @@ use super::pair::{
 };
 use crate::wire::Wire;
 
-/// Takes what comes, and counts it.
+/// Accepts everything, and counts it.
 #[derive(Default)]
 struct Counter {
     refuses_connect: bool,
@@ -56,7 +56,7 @@ impl Handler for Counter {
     }
 }
 
-/// Publishes frame after frame until that fails; after the first one, the wire is cut if `cut` says so.
+/// Publishes frame after frame until sending fails. If `cut`, the wire is cut after the first frame.
 fn publish_until_it_fails(cut: bool, counter: &mut Counter) -> Error {
     let wire = Wire::new();
     with_devices(&wire, async |first, second| {
@@ -83,7 +83,7 @@ fn publish_until_it_fails(cut: bool, counter: &mut Counter) -> Error {
             let error = match select(runner.run(), work).await {
                 Either::First(error) | Either::Second(error) => error,
             };
-            assert_eq!(publisher.close().await, Err(error), "what is over stays so");
+            assert_eq!(publisher.close().await, Err(error), "a session that has ended returns the same error again");
             // The server needs its own time to notice.
             Timer::after(IMPATIENT.timeout + Duration::from_secs(1)).await;
             error
@@ -101,7 +101,7 @@ fn item_113_a_peer_that_is_gone_is_noticed_on_both_sides() {
     assert_eq!((counter.ended, counter.unpublished), (vec![Error::Lost], 0));
 }
 
-/// A server that accepts everything, and closes the connection in good order when it has seen some media.
+/// A server that accepts everything, and closes the connection with FIN after it has received some media.
 async fn close_in_the_middle(stack: Stack<'_>) {
     let (mut rx, mut tx, mut scratch, mut control) = ([0; 2048], [0; 4096], [0; 1536], [0; 512]);
     let mut socket = TcpSocket::new(stack, &mut rx, &mut tx);
@@ -110,7 +110,7 @@ async fn close_in_the_middle(stack: Stack<'_>) {
     socket.accept(1935).await.unwrap();
     serve_until(&mut socket, &mut session, |event| matches!(event, ServerEvent::Media(_))).await;
     socket.close();
-    // What still comes is answered by the stack.
+    // The stack answers segments that still arrive.
     std::future::pending().await
 }
 
@@ -123,7 +123,7 @@ fn item_113_a_server_that_closes_is_noticed() {
         let client = async {
             let mut publisher = connect(first, &mut plan, &mut memory).await.unwrap();
             let Parts { mut runner, mut audio, mut video, .. } = publisher.split();
-            // One of them is sending, the other not; the runner learns of it in any case.
+            // Once while a frame is being sent, once without. The runner notices the end in both cases.
             let send = async { video.send(Timestamp(0), &[1; 100_000]).await.unwrap_err() };
             let (sent, ran) = join(send, runner.run()).await;
             assert_eq!((&sent, audio.send(Timestamp(1), b"").await), (&ran, Err(ran)));
@@ -146,7 +146,7 @@ fn item_113_a_server_that_is_switched_off_and_on_is_noticed() {
         let mut memory = TestMemory::new();
         let mut publisher =
             while_serving(second, &[1935], &recorded, connect(first, &mut plan, &mut memory)).await.unwrap();
-        // The server and its sockets are gone; its stack sends RST.
+        // The server and its sockets were dropped. Its stack sends RST.
         let Parts { mut runner, mut video, .. } = publisher.split();
         let send = async { video.send(Timestamp(0), &[1; 100_000]).await.unwrap_err() };
         assert_eq!(join(send, runner.run()).await, (Error::Lost, Error::Lost));
@@ -154,7 +154,7 @@ fn item_113_a_server_that_is_switched_off_and_on_is_noticed() {
 }
 
 #[test]
-fn a_close_whose_address_goes_says_that_it_may_not_have_arrived() {
+fn a_close_after_the_address_was_removed_returns_an_error() {
     let (recorded, wire) = (Recorded::default(), Wire::new());
     let result = with_devices(&wire, async |first, second| {
         let targets = targets([1935]);

@@ -1,4 +1,4 @@
-//! A server that is shut down while a client is about to connect.
+//! A server that is shut down while a client is connecting.
 
 use embassy_futures::join::join;
 use embassy_futures::select::select;
@@ -11,7 +11,7 @@ use super::pair::{IMPATIENT, Recorded, TestMemory, with_devices};
 use crate::wire::Wire;
 
 #[test]
-fn a_shutdown_leaves_no_connection_that_was_about_to_be() {
+fn a_shutdown_leaves_no_half_open_connection() {
     let wire = Wire { delay: Duration::from_millis(50), ..Wire::new() };
     with_devices(&wire, async |first, second| {
         let mut memory: Box<[TestMemory; 2]> = Box::new([const { TestMemory::new() }; 2]);
@@ -21,11 +21,12 @@ fn a_shutdown_leaves_no_connection_that_was_about_to_be() {
         let mut recorder = recorded.recorder();
         let ([mut rx, mut tx], address) = ([[0; 256]; 2], IpAddress::v4(10, 0, 0, 2));
         let mut socket = TcpSocket::new(first, &mut rx, &mut tx);
-        // Both know each other's address behind that.
+        // After this, both devices know each other's hardware address.
         let refused = socket.connect((address, 1));
         select(server.run(&mut recorder), refused).await;
         let client = async {
-            // Its SYN takes 50 ms, the answer as many; its own acknowledgement comes when the server has gone.
+            // The SYN takes 50 ms, and so does the answer. The client's acknowledgement arrives after the server was
+            // shut down.
             let _ = socket.connect((address, 1935)).await;
             Timer::after(Duration::from_secs(1)).await;
             socket.state()

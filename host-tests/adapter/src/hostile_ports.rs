@@ -1,4 +1,4 @@
-//! A server's sockets and ports against clients that begin to connect, or reset.
+//! A server's sockets and ports against clients that half-open connections or reset them.
 
 use embassy_futures::select::select;
 use embassy_net::tcp::TcpSocket;
@@ -9,10 +9,10 @@ use embedded_rtmp_embassy::{DEFAULT_PORTS, Server, ServerOptions};
 use super::pair::{Recorded, TestMemory, with_devices};
 use crate::wire::Wire;
 
-/// One way of the wire.
+/// The delay of the wire in one direction.
 const DELAY: Duration = Duration::from_millis(10);
 
-/// Whether a port takes a connection, which lasts as long as the socket's memory.
+/// Connects to a port. Returns the socket, or `None` if the port does not accept the connection.
 async fn knock<'a>(stack: Stack<'a>, port: u16, memory: &'a mut [[u8; 64]; 2]) -> Option<TcpSocket<'a>> {
     let [rx, tx] = memory;
     let mut socket = TcpSocket::new(stack, rx, tx);
@@ -21,8 +21,8 @@ async fn knock<'a>(stack: Stack<'a>, port: u16, memory: &'a mut [[u8; 64]; 2]) -
 }
 
 #[test]
-fn who_begins_to_connect_and_resets_leaves_every_port_with_its_listener() {
-    // One that looks for open ports does just that: SYN, and RST for the answer.
+fn a_client_that_resets_half_open_connections_leaves_every_port_open() {
+    // A port scanner does this: it sends SYN, and answers SYN-ACK with RST.
     for scanned in [80, 1935] {
         for taken in [80, 1935] {
             for wanted in [80, 1935] {
@@ -34,7 +34,7 @@ fn who_begins_to_connect_and_resets_leaves_every_port_with_its_listener() {
                     let clients = async {
                         let mut lent = [[[0; 64]; 2]; 4];
                         let [warm, scan, one, two] = &mut lent;
-                        // Addresses are known then.
+                        // After this, the hardware addresses are known.
                         drop(knock(first, 9, warm).await);
                         let [rx, tx] = scan;
                         let mut half = TcpSocket::new(first, rx, tx);
@@ -56,7 +56,7 @@ fn who_begins_to_connect_and_resets_leaves_every_port_with_its_listener() {
 }
 
 #[test]
-fn who_takes_no_answers_and_resets_keeps_no_socket() {
+fn a_client_that_reads_no_answers_and_resets_keeps_no_socket() {
     with_devices(&Wire::new(), async |first, second| {
         let (mut memory, mut options) = ([const { TestMemory::new() }; 2], ServerOptions::default());
         options.session.connect_timeout = Some(core::time::Duration::from_secs(60));
@@ -74,7 +74,8 @@ fn who_takes_no_answers_and_resets_keeps_no_socket() {
                 while come < answer.len() {
                     come += socket.read(&mut answer[come..]).await.unwrap();
                 }
-                // Each command is to be answered, and no answer is taken: in the end no command is either.
+                // The server must answer each command, and the client reads no answers. In the end the server does not
+                // read commands either.
                 let connect = b"\x02\0\x07connect\0\x3f\xf0\0\0\0\0\0\0\x03\0\x03app\x02\0\x04live\0\0\x09";
                 let create = b"\x02\0\x0CcreateStream\0\x40\x10\0\0\0\0\0\0\x05";
                 let command = |body: &[u8]| [b"\x03\0\0\0\0\0", &[body.len() as u8, 20, 0, 0, 0, 0], body].concat();

@@ -1,4 +1,4 @@
-//! A server device with tunnels against clients that ask for anything at all.
+//! A server device with tunnels, and clients that send arbitrary requests.
 
 use std::cell::{Cell, RefCell};
 
@@ -38,7 +38,7 @@ const PIECES: [&[u8]; 18] = [
 ];
 
 #[test]
-fn whatever_is_asked_the_server_serves_on() {
+fn the_server_serves_after_arbitrary_requests() {
     let recorded = Recorded::default();
     let config = TunnelConfig {
         head_timeout: std::time::Duration::from_millis(100),
@@ -58,7 +58,7 @@ fn whatever_is_asked_the_server_serves_on() {
                         request.extend_from_slice(id.as_bytes());
                     }
                 }
-                // One in four has opened a tunnel, and knows its id.
+                // One client in four has opened a tunnel, and knows its id.
                 if seed.is_multiple_of(4) {
                     let (answer, _) = hurried(first, &post("/open/1", b"\0")).await;
                     if answer.ends_with(b"\n") && answer.len() > 33 {
@@ -70,7 +70,7 @@ fn whatever_is_asked_the_server_serves_on() {
         };
         let clients = async {
             join_array([1, 2, 4, 8].map(|seed| Box::pin(hostile(seed)))).await;
-            // Whatever they left is over by now.
+            // By now, every tunnel and connection that the clients left behind has timed out.
             Timer::after(Duration::from_millis(600)).await;
             let page = parts(&ask(first, b"GET / HTTP/1.1\r\n\r\n", 99).await.0);
             assert_eq!(page, ("HTTP/1.1 200 OK".to_owned(), PAGE.as_bytes().to_vec()));
@@ -83,7 +83,7 @@ fn whatever_is_asked_the_server_serves_on() {
     assert!(recorded.files.borrow().is_empty());
 }
 
-/// What is answered within 30 ms; then the connection is reset.
+/// Returns the bytes that the server answers within 30 ms, then resets the connection.
 async fn hurried(stack: Stack<'_>, request: &[u8]) -> (Vec<u8>, bool) {
     let (mut rx, mut tx, mut answer) = (vec![0; 1024], vec![0; 4096], Vec::new());
     let mut socket = TcpSocket::new(stack, &mut rx, &mut tx);
@@ -101,14 +101,15 @@ async fn hurried(stack: Stack<'_>, request: &[u8]) -> (Vec<u8>, bool) {
 }
 
 #[test]
-fn a_reset_leaves_the_tunnel_to_another_connection_whatever_was_asked_behind() {
+fn after_a_reset_another_connection_continues_the_tunnel_whatever_request_followed() {
     let config = TunnelConfig { hold: std::time::Duration::from_millis(300), ..TunnelConfig::new() };
     with_devices(&Wire::new(), async |first, second| {
         let clients = async {
             let (_, body) = parts(&ask(first, &post("/open/1", b"\0"), 1_000).await.0);
             let id = text(&body).trim().to_owned();
             let poll = |number: u32| post(&format!("/idle/{id}/{number}"), b"\0");
-            // As many as there are sockets, and a request behind each that is not read before the first is answered.
+            // One connection for each socket. Each sends a second request, which is not read before the first one is
+            // answered.
             for number in 0..SOCKETS as u32 {
                 let both = [poll(number), poll(number + 1)].concat();
                 assert_eq!(text(&hurried(first, &both).await.0), "", "the answer to {number} is held back");
@@ -122,7 +123,7 @@ fn a_reset_leaves_the_tunnel_to_another_connection_whatever_was_asked_behind() {
 }
 
 #[test]
-fn tunnels_of_a_server_that_is_gone_are_free_for_the_next() {
+fn tunnels_of_a_dropped_server_are_free_for_the_next_server() {
     with_devices(&Wire::new(), async |first, second| {
         let mut lent = Box::new(TunnelMemory::<1>::new());
         let config = TunnelConfig { hold: std::time::Duration::from_secs(5), ..TunnelConfig::new() };
@@ -136,7 +137,7 @@ fn tunnels_of_a_server_that_is_gone_are_free_for_the_next() {
             let client = async {
                 let (status, body) = parts(&ask(first, &post("/open/1", b"\0"), 1_000).await.0);
                 assert_eq!(status, "HTTP/1.1 200 OK");
-                // The server goes amid a request.
+                // The server is dropped in the middle of a request.
                 let id = text(&body).trim().to_owned();
                 let (mut rx, mut tx) = ([0; 64], [0; 256]);
                 let mut socket = TcpSocket::new(first, &mut rx, &mut tx);
@@ -150,7 +151,7 @@ fn tunnels_of_a_server_that_is_gone_are_free_for_the_next() {
 }
 
 #[test]
-fn who_closes_its_side_behind_the_request_gets_the_whole_answer() {
+fn a_client_that_half_closes_after_its_request_receives_the_whole_answer() {
     let page = "A page. ".repeat(2_000);
     let config = TunnelConfig { page: Some(&page), ..TunnelConfig::new() };
     with_devices(&Wire::new(), async |first, second| {
@@ -171,7 +172,7 @@ fn who_closes_its_side_behind_the_request_gets_the_whole_answer() {
 }
 
 #[test]
-fn who_shares_an_id_with_others_and_resets_keeps_neither_its_tunnel_nor_a_socket() {
+fn clients_that_share_a_tunnel_id_and_reset_keep_neither_the_tunnel_nor_a_socket() {
     let short = std::time::Duration::from_millis(150);
     let config = TunnelConfig { head_timeout: short, idle_timeout: short, ..TunnelConfig::new() };
     with_devices(&Wire::new(), async |first, second| {

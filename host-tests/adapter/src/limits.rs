@@ -26,7 +26,7 @@ const ENDLESS: Limits = Limits {
 };
 
 #[test]
-fn limits_without_an_end_never_come() {
+fn unlimited_durations_never_time_out() {
     let (recorded, wire) = (Recorded::default(), Wire::new());
     with_devices(&wire, async |first, second| {
         let mut memory: Box<[TestMemory; 2]> = Box::new([const { TestMemory::new() }; 2]);
@@ -55,7 +55,7 @@ fn limits_without_an_end_never_come() {
 }
 
 #[test]
-fn a_live_stream_has_limits_without_an_end() {
+fn a_live_stream_accepts_unlimited_durations() {
     let mut bench = Bench::new(Wire::new());
     let mut config = config_to("rtmp://10.0.0.2:1935/live/test");
     config.client.keep_alive = NO_END;

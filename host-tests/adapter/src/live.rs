@@ -1,4 +1,4 @@
-//! Streams that stay live: the runner, and handles in tasks of their own.
+//! `Live`: the runner, and handles in their own tasks.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -40,7 +40,7 @@ pub(crate) fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// Stands in for a chip's generator.
+/// Replaces a chip's random number generator.
 pub(crate) struct TestRng(Random);
 
 impl TestRng {
@@ -65,7 +65,7 @@ impl RngCore for TestRng {
 
 impl CryptoRng for TestRng {}
 
-/// Two devices on a wire, for as long as the program runs: the memory of a stream is a static.
+/// Two devices on a wire. They live as long as the program, because the memory of a stream is a static.
 pub(crate) struct Bench {
     pub(crate) wire: &'static Wire,
     pub(crate) first: Stack<'static>,
@@ -86,7 +86,7 @@ impl Bench {
         Self { wire, first, second, tasks }
     }
 
-    /// Adds a task of its own.
+    /// Adds a task.
     pub(crate) fn spawn(&mut self, task: impl Future<Output = ()> + 'static) {
         self.tasks.push(Box::pin(async move {
             task.await;
@@ -151,7 +151,7 @@ async fn once<T>(mut future: Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Op
     .await
 }
 
-/// A slice of a picture: of a keyframe, or of one that needs others.
+/// A slice of a keyframe, or of a picture that needs other pictures.
 fn slice(is_key: bool, length: usize, seed: u8) -> Vec<u8> {
     let first = if is_key { 0x65 } else { 0x41 };
     std::iter::once(first).chain((1..length).map(|at| (at % 251) as u8 ^ seed | 1)).collect()
@@ -163,7 +163,7 @@ fn payload(is_key: bool, slice: &[u8]) -> Vec<u8> {
     [&header[..], &(slice.len() as u32).to_be_bytes(), slice].concat()
 }
 
-/// Sends a picture of one slice, shown and decoded at so many milliseconds.
+/// Sends a picture of one slice. `at` is its decoding and presentation time in milliseconds.
 pub(crate) async fn send(live: &Live, at: u64, is_key: bool, slice: &[u8]) -> SendOutcome {
     live.video().send(Picture::new(at * 1_000, at * 1_000, is_key, &[slice])).await
 }
@@ -217,7 +217,7 @@ fn headers_go_first_and_times_are_rebased() {
     });
 }
 
-/// What the tasks of a camera note.
+/// What the tasks of a camera record.
 #[derive(Default)]
 struct Notes {
     longest_audio: Cell<u64>,
@@ -227,7 +227,7 @@ struct Notes {
 }
 
 #[test]
-fn audio_video_status_and_button_are_tasks_of_their_own_on_a_starved_link() {
+fn audio_video_status_and_button_run_in_separate_tasks_on_a_slow_link() {
     // Keyframes of 65 KB take 430 ms.
     let mut bench = Bench::new(Wire { rate: Some(150_000), ..Wire::new() });
     let (recorded, live) = (bench.serve(), bench.live(config()));
@@ -290,7 +290,7 @@ fn audio_video_status_and_button_are_tasks_of_their_own_on_a_starved_link() {
         for phase in [Phase::Connecting, Phase::Live, Phase::Stopping, Phase::Stopped] {
             assert!(note.phases.borrow().contains(&phase), "{phase:?}");
         }
-        // A chunk of 4,096 bytes takes 27 ms, and what is in the ring and on the wire before it as long again and again.
+        // A chunk of 4,096 bytes takes 27 ms. The bytes before it in the ring and on the wire take a multiple of that.
         assert!(note.longest_audio.get() < 300_000, "audio waited for {} us", note.longest_audio.get());
         let files = [recorded.file(0), recorded.file(1)];
         let tags = files.each_ref().map(|file| flv::read(file).unwrap());
@@ -342,7 +342,7 @@ fn a_send_that_was_dropped_before_its_first_byte_leaves_no_trace() {
 }
 
 #[test]
-fn a_keyframe_that_was_dropped_before_its_first_byte_is_still_wanted_first() {
+fn after_a_keyframe_is_dropped_before_its_first_byte_video_still_waits_for_a_keyframe() {
     let mut bench = Bench::new(Wire::new());
     let (_recorded, mut live) = (bench.serve(), bench.live(config()));
     bench.run(async move {
@@ -361,7 +361,7 @@ fn a_keyframe_that_was_dropped_before_its_first_byte_is_still_wanted_first() {
     });
 }
 
-/// Half a picture, then what `end` does with it; after that a picture that needs it, and a keyframe.
+/// Sends half a picture, and runs `end` on that send. Then sends a picture that needs the first one, and a keyframe.
 fn half_sent(
     dropped_meanwhile: u32,
     end: impl AsyncFnOnce(&Live, Pin<Box<dyn Future<Output = SendOutcome>>>) + 'static,
@@ -426,7 +426,8 @@ fn a_new_send_waits_behind_an_orphan() {
         assert_eq!(once(behind.as_mut()).await, None);
         Timer::after(millis(100)).await;
         wire.cut.set(false);
-        // TCP sends again after a second at the earliest: this one ends at its deadline, without a trace.
+        // TCP retransmits after a second at the earliest. This send ends before that, at its deadline, and has no
+        // effect.
         assert_eq!(behind.await, LATE);
         while send(&live, 80, true, &next).await != SendOutcome::Sent {
             Timer::after(millis(40)).await;
@@ -480,13 +481,13 @@ fn no_sender_wakes_another_without_having_moved() {
         wire.cut.set(true);
         go.set(true);
         Timer::after(millis(700)).await;
-        // Both wait in a stall, and nothing moves.
+        // Both sends wait while the wire is cut.
         assert!((1..=3).contains(&polls[0].get()) && (1..=3).contains(&polls[1].get()), "{polls:?}");
     });
 }
 
 #[test]
-fn two_streams_take_one_picture_at_the_same_time() {
+fn two_streams_send_the_same_picture_at_the_same_time() {
     let mut bench = Bench::new(Wire::new());
     let recorded = bench.serve();
     let mut one = bench.live(config());
@@ -507,7 +508,8 @@ fn two_streams_take_one_picture_at_the_same_time() {
     });
 }
 
-/// Stops a stream with `open` bytes of a picture under way, on a wire that is cut or not. Returns how long it took.
+/// Stops a stream while `open` bytes of a picture were sent, on a wire that is cut or not. Returns how long stopping
+/// took.
 fn stop_with(open: usize, is_cut: bool, drops: bool) -> (Stopped, Duration, u32) {
     let mut bench = Bench::new(Wire::new());
     let (recorded, mut live) = (bench.serve(), bench.live(config()));
@@ -560,14 +562,14 @@ fn a_stop_lets_the_open_message_finish_and_completes_an_orphan() {
 }
 
 #[test]
-fn a_stop_in_a_stall_ends_within_its_time() {
+fn a_stop_on_a_stalled_connection_ends_within_its_time_limit() {
     let (stopped, took, connections) = stop_with(30_000, true, false);
     assert_eq!((stopped, connections), (Stopped::Cut, 2));
     assert!((millis(1_900)..millis(2_600)).contains(&took), "{} ms", took.as_millis());
 }
 
 #[test]
-fn a_stop_while_dialling_or_resting_is_at_once() {
+fn a_stop_while_dialling_or_waiting_to_retry_ends_at_once() {
     for dropped in [true, false] {
         let mut bench = Bench::new(Wire { dropped_ports: if dropped { vec![1935] } else { vec![] }, ..Wire::new() });
         let mut live = bench.live(config());
@@ -584,7 +586,7 @@ fn a_stop_while_dialling_or_resting_is_at_once() {
 }
 
 #[test]
-fn a_send_ends_within_its_time_and_the_connection_survives_the_stall() {
+fn a_send_ends_within_its_time_limit_and_the_connection_survives_the_stall() {
     let mut bench = Bench::new(Wire::new());
     // Shorter than TCP's retransmission timeout, after which the connection is used again.
     let mut config = config();
@@ -660,13 +662,13 @@ fn the_first_picture_after_a_reconnection_leaves_within_two_frame_intervals_of_t
         assert_eq!(after[..3].iter().map(|tag| tag.kind).collect::<Vec<_>>(), [SCRIPT, VIDEO, AUDIO]);
         assert!(after[1..3].iter().all(|tag| is_sequence_header(tag.kind, tag.data)));
         assert!(is_keyframe(frames(&after, VIDEO)[0].data));
-        // On the same time line.
+        // Its timestamp continues those before the reconnection.
         assert!(after[0].timestamp.since(before.last().unwrap().timestamp) > 0);
     });
 }
 
 #[test]
-fn another_address_is_another_connection_and_another_prefix_is_not() {
+fn a_new_address_causes_a_reconnection_and_a_new_prefix_does_not() {
     for (host, prefix, connections) in [(77, 24, 2), (1, 16, 1)] {
         let mut bench = Bench::new(Wire::new());
         let (_recorded, mut live) = (bench.serve(), bench.live(config()));
@@ -687,7 +689,7 @@ fn another_address_is_another_connection_and_another_prefix_is_not() {
 }
 
 #[test]
-fn what_can_never_work_stops_the_runner_and_says_why() {
+fn an_error_that_a_retry_cannot_fix_stops_the_runner_and_is_reported() {
     let mut without_ports = config_to("rtmp://10.0.0.2/live/test");
     without_ports.ports = &[];
     type Matches = fn(&Error) -> bool;
@@ -708,7 +710,7 @@ fn what_can_never_work_stops_the_runner_and_says_why() {
 }
 
 #[test]
-fn a_server_that_stays_away_is_given_up_when_that_is_wanted() {
+fn the_runner_gives_up_after_the_configured_number_of_retries() {
     let mut bench = Bench::new(Wire::new());
     let mut patient = config();
     patient.retry.limit = Some(millis(1_000));
@@ -724,7 +726,7 @@ fn a_server_that_stays_away_is_given_up_when_that_is_wanted() {
 }
 
 #[test]
-fn without_tracks_nothing_is_sent_and_parameter_sets_in_band_are_taken_up() {
+fn nothing_is_sent_without_tracks_and_parameter_sets_in_band_are_used() {
     let mut bench = Bench::new(Wire::new());
     let (recorded, mut live) = (bench.serve(), bench.live(config()));
     bench.run(async move {
@@ -751,7 +753,7 @@ fn without_tracks_nothing_is_sent_and_parameter_sets_in_band_are_taken_up() {
 }
 
 #[test]
-fn two_sends_of_one_kind_at_the_same_time_are_one_too_many() {
+fn a_second_send_of_the_same_kind_at_the_same_time_is_dropped() {
     let mut bench = Bench::new(Wire::new());
     let (_recorded, mut live) = (bench.serve(), bench.live(config()));
     bench.run(async move {
@@ -763,7 +765,7 @@ fn two_sends_of_one_kind_at_the_same_time_are_one_too_many() {
     });
 }
 
-/// The bundled clip, as often as `rounds` says, as fast as the server takes it.
+/// Sends the bundled clip `rounds` times, as fast as the server accepts it.
 async fn send_clip(live: &Live, rounds: u64) {
     for (round, tag) in (0..rounds).flat_map(|round| clip().into_iter().map(move |tag| (round, tag))) {
         let at = (round * 4_097 + u64::from(tag.timestamp.0)) * 1_000;
@@ -790,7 +792,7 @@ async fn send_clip(live: &Live, rounds: u64) {
 }
 
 #[test]
-fn a_clip_arrives_whole_and_its_rounds_follow_each_other() {
+fn a_clip_that_is_sent_repeatedly_arrives_whole() {
     let mut bench = Bench::new(Wire::new());
     let mut patient = config();
     (patient.drop_limits, patient.send_timeout) = (None, Duration::MAX);
@@ -834,7 +836,7 @@ fn limits_for_several_sockets_try_one_port_after_another() {
 
 #[test]
 #[should_panic(expected = "already")]
-fn a_state_is_for_one_stream() {
+fn a_second_stream_on_one_state_panics() {
     let bench = Bench::new(Wire::new());
     let state: &'static State<1024, 4096> = Box::leak(Box::new(State::new()));
     let _first = new(bench.first, state, TestRng::new(), config());
@@ -842,7 +844,7 @@ fn a_state_is_for_one_stream() {
 }
 
 #[test]
-fn a_change_of_the_status_is_told_to_every_handle() {
+fn every_handle_is_notified_of_a_status_change() {
     let mut bench = Bench::new(Wire::new());
     let mut config = config();
     config.starts = false;
@@ -865,6 +867,6 @@ fn a_change_of_the_status_is_told_to_every_handle() {
             Either::Second(status) => panic!("nothing has changed: {status:?}"),
         }
         Timer::after(millis(100)).await;
-        assert_eq!(seen.get(), 6, "also those that the stream has no room to remember");
+        assert_eq!(seen.get(), 6, "handles whose wakers the stream has no room for are notified, too");
     });
 }

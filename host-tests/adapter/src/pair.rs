@@ -1,4 +1,4 @@
-//! Two devices on a wire, and what a test does on them.
+//! Two devices on a wire, and helpers for tests on them.
 
 use std::cell::RefCell;
 use std::io::{self, Write};
@@ -34,7 +34,7 @@ pub(crate) fn with_devices<T>(wire: &Wire, test: impl AsyncFnOnce(Stack<'_>, Sta
     with_devices_for(PATIENCE, wire, test)
 }
 
-/// As [`with_devices`]. The test fails if it takes longer than `limit` in simulated time.
+/// Like [`with_devices`]. The test fails if it takes longer than `limit` in simulated time.
 pub(crate) fn with_devices_for<T>(
     limit: Duration,
     wire: &Wire,
@@ -55,10 +55,10 @@ pub(crate) fn with_devices_for<T>(
 /// The session memory of most tests.
 pub(crate) type TestMemory = Memory<4096, 4096>;
 
-/// Where most tests publish to. The list of ports comes from the plan.
+/// The URL to which most tests publish. The list of ports comes from the plan.
 pub(crate) const URL: &str = "rtmp://10.0.0.2/live/test";
 
-/// Long enough for a busy machine, short enough for a test of what is dropped.
+/// Long enough for a busy machine, and short enough for tests in which a port is dropped.
 pub(crate) const LIMITS: Limits = Limits {
     tcp: std::time::Duration::from_millis(1_500),
     handshake: std::time::Duration::from_secs(4),
@@ -70,7 +70,7 @@ pub(crate) fn targets<const N: usize>(ports: [u16; N]) -> [Target; N] {
     ports.map(Target::rtmp)
 }
 
-/// A peer that says nothing for 3 s is gone.
+/// A peer that sends nothing for 3 s is considered dead.
 pub(crate) const IMPATIENT: KeepAlive =
     KeepAlive { interval: Duration::from_millis(500), timeout: Duration::from_secs(3) };
 
@@ -105,7 +105,7 @@ impl Write for SharedFile {
 }
 
 impl Recorded {
-    /// A handler that records here.
+    /// A handler that records into this value.
     pub(crate) fn recorder(&self) -> Recorder<impl FnMut(SessionId, &str) -> io::Result<Box<dyn Write>> + use<>> {
         let files = self.files.clone();
         Recorder::new(move |_, key| {
@@ -149,8 +149,8 @@ pub(crate) fn clip() -> Vec<Tag<'static>> {
     flv::read(crate::clip::BUNDLED).unwrap()
 }
 
-/// A server's session that the test has in its hand: accepts everything, until what is looked for has come and all that
-/// came with it is taken in.
+/// A server session that the test drives. It accepts everything until the event that `until` looks for has arrived and
+/// all received input is consumed.
 pub(crate) async fn serve_until(
     socket: &mut TcpSocket<'_>,
     session: &mut session::Server<'_>,
@@ -181,7 +181,7 @@ pub(crate) async fn serve_until(
     }
 }
 
-/// A relay's owner, who lets everybody in, and notes what came of the players.
+/// The handler of a relay: accepts every client, and records the results of the players.
 #[derive(Default)]
 pub(crate) struct AcceptAll(pub(crate) Vec<Played>);
 

@@ -1,5 +1,5 @@
-//! Sessions over streams of `embedded_io_async`: streams that lose what a dropped future holds, that cut everything into
-//! pieces, that fail, and servers that are silent or deaf.
+//! Sessions over streams of `embedded_io_async`: streams that lose the data of a dropped future, that cut everything
+//! into pieces, or that fail; servers that send nothing or read nothing.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -27,20 +27,20 @@ use crate::clock::block_on_stepped;
 
 const URL: &str = "rtmp://server.example/live/test";
 
-/// A message as it was sent, or as it came.
+/// A message as it was sent or received.
 type Message = (MessageKind, u32, Vec<u8>);
 
-/// A server at the other end of a stream, and the bytes under way.
+/// A server at the other end of a stream, and the bytes in transit.
 struct Peer {
     server: Server<'static, 8>,
     to_client: VecDeque<u8>,
-    /// Written by the client, and not flushed.
+    /// Bytes that the client has written and not flushed.
     unflushed: Vec<u8>,
     from_client: VecDeque<u8>,
     reader: Option<Waker>,
     writer: Option<Waker>,
     published: Vec<Message>,
-    /// What a player gets.
+    /// The messages that a player receives.
     played: Vec<Message>,
     playing: Option<StreamId>,
     /// It does not read.
@@ -49,13 +49,13 @@ struct Peer {
     falls_silent: bool,
     is_silent: bool,
     is_closed: bool,
-    /// Reading fails after this number of bytes; writing, too.
+    /// Reading fails after this number of bytes, and so does writing.
     read_limit: usize,
     write_limit: usize,
     flushes: usize,
 }
 
-/// The bytes that may lie unread at a deaf server.
+/// The bytes that a deaf server accepts without reading them.
 const WINDOW: usize = 2_000;
 
 impl Peer {
@@ -85,7 +85,7 @@ impl Peer {
         embedded_rtmp_embassy::embedded_rtmp::time::Instant::from_micros(Instant::now().as_micros())
     }
 
-    /// Takes in what has come, and answers.
+    /// Handles the bytes that have arrived, and answers.
     fn turn(&mut self) {
         if self.is_deaf {
             return;
@@ -138,7 +138,7 @@ impl Peer {
         written > 0
     }
 
-    /// Sends all that is to be played.
+    /// Sends all messages that are to be played.
     fn play(&mut self) {
         let Some(stream) = self.playing else { return };
         for (kind, at, payload) in self.played.drain(..) {
@@ -168,8 +168,9 @@ fn wake(waker: &mut Option<Waker>) {
     }
 }
 
-/// One half of a stream that moves at most `piece` bytes at a time. A read holds what it has taken, and a write has handed
-/// over only the first half of its bytes, while their futures wait: dropping either loses data.
+/// One half of a stream that moves at most `piece` bytes at a time. While its future waits, a read has already taken
+/// bytes from the stream, and a write has passed on only the first half of its bytes. Dropping either future loses
+/// data.
 struct Half {
     peer: Rc<RefCell<Peer>>,
     piece: usize,
@@ -288,7 +289,8 @@ fn messages(seconds: u32) -> Vec<Message> {
     (0..seconds * 50).flat_map(message).flatten().collect()
 }
 
-/// Publishes over a transport, each message when it is due, and closes the stream. Returns how late the latest one was sent.
+/// Publishes over a transport, each message when it is due, and closes the stream. Returns the largest delay of a
+/// message.
 async fn publish<T: Transport>(transport: T, messages: &[Message]) -> Result<Duration, Error> {
     let mut memory = Memory::<1, 1>::new();
     let (url, options) = (Url::parse(URL).unwrap(), ClientOptions::DEFAULT);
@@ -326,7 +328,7 @@ fn assert_published(peer: &Rc<RefCell<Peer>>, messages: &[Message]) {
     }
 }
 
-/// Publishes over a pipe through these halves. An outer limit, in simulated time, ends what hangs.
+/// Publishes over a pipe through these halves. An outer limit in simulated time ends a test that hangs.
 fn run_publisher(
     (mut reader, mut writer): (impl Read, impl Write),
     (input, output): (usize, usize),
@@ -400,12 +402,12 @@ fn a_peer_that_closes_the_stream_ends_the_session_as_closed() {
     let (mut reader, mut writer) = stream(&peer, 100);
     let messages = messages(2);
     let running = pipe.run(&mut reader, &mut writer, publish(&pipe, &messages));
-    let Either::First((result, _)) = block_on_stepped(select(running, close)) else { panic!("it never ends") };
+    let Either::First((result, _)) = block_on_stepped(select(running, close)) else { panic!("the task ended too early") };
     assert_eq!(result, Err(Error::Closed));
 }
 
 #[test]
-fn a_server_that_says_nothing_for_a_minute_gets_every_message_in_time() {
+fn a_server_that_sends_nothing_for_a_minute_receives_every_message_in_time() {
     let peer = Peer::new();
     peer.borrow_mut().falls_silent = true;
     let messages = messages(60);
@@ -421,7 +423,7 @@ fn a_server_that_says_nothing_for_a_minute_gets_every_message_in_time() {
 const UNKNOWN: [u8; 18] = [30, 0, 0, 0, 0, 0, 6, 99, 1, 0, 0, 0, 1, 2, 3, 4, 5, 6];
 
 #[test]
-fn what_a_deaf_server_sends_is_read_while_a_write_is_pending() {
+fn bytes_of_a_server_that_does_not_read_are_read_while_a_write_is_pending() {
     let peer = Peer::new();
     let talk = async {
         Timer::after_secs(1).await;
@@ -446,8 +448,8 @@ fn what_a_deaf_server_sends_is_read_while_a_write_is_pending() {
     let pipe = Pipe::new(&mut input, &mut output);
     let (mut reader, mut writer) = stream(&peer, 1_460);
     let running = pipe.run(&mut reader, &mut writer, publish(&pipe, &messages));
-    let Either::First((result, end)) = block_on_stepped(select(running, talk)) else { panic!("it never ends") };
-    assert!(result.unwrap() > Duration::from_secs(2), "the server was deaf, and nothing was late");
+    let Either::First((result, end)) = block_on_stepped(select(running, talk)) else { panic!("the task ended too early") };
+    assert!(result.unwrap() > Duration::from_secs(2), "the server did not read, and nothing was late");
     assert_eq!(end, End::Closed);
     assert!(pipe_received(&pipe) > 300 * UNKNOWN.len());
     assert_published(&peer, &messages);
@@ -549,7 +551,7 @@ fn a_player_plays_over_a_stream() {
         let mut memory = Memory::<1, 1>::new();
         let (url, options) = (Url::parse(URL).unwrap(), ClientOptions::DEFAULT);
         let mut player = Player::<8, &Pipe<'_>>::open(&pipe, &url, &options, memory.session(), &[9; 32]).await?;
-        // The server says nothing more after the last message.
+        // The server sends nothing after the last message.
         let result = with_timeout(Duration::from_secs(1), player.run(&mut viewer)).await;
         player.close().await;
         result.map_or(Ok(()), |result| result.map(drop))
@@ -604,7 +606,7 @@ impl Stream for Halves {
 }
 
 #[test]
-fn a_stream_stays_live_over_the_streams_that_the_caller_connects() {
+fn a_live_stream_reconnects_over_streams_that_the_caller_connects() {
     let state: &'static StreamState = Box::leak(Box::new(StreamState::new()));
     let (peers, closed) = (Rc::default(), Rc::default());
     let servers = Servers { peers: Rc::clone(&peers), closed: Rc::clone(&closed) };
@@ -623,7 +625,7 @@ fn a_stream_stays_live_over_the_streams_that_the_caller_connects() {
         sent
     };
     let Either::Second(sent) = block_on_stepped(select(runner.run(), camera));
-    // One is refused, two are lost, and the last one is ended in good order.
+    // One connection is refused, two are lost, and the last one is closed.
     let peers = peers.borrow();
     assert_eq!((peers.len(), *closed.borrow(), live.status().counters.connections), (4, 3, 2));
     let last = &peers[3].borrow().published;
@@ -633,9 +635,9 @@ fn a_stream_stays_live_over_the_streams_that_the_caller_connects() {
     assert_eq!((&pictures[0].2[..2], &pictures[1].2[..2]), (&[0x17, 0][..], &[0x17, 1][..]));
 }
 
-/// A future that is dropped at different times leaves a pipe that works.
+/// The session's future is dropped at different times. The pipe works after each.
 #[test]
-fn after_a_session_that_was_dropped_the_pipe_serves_the_next_one() {
+fn the_pipe_works_for_the_next_session_after_a_session_was_dropped() {
     let messages = messages(1);
     let (mut input, mut output) = ([0; 256], [0; 2_920]);
     let pipe = Pipe::new(&mut input, &mut output);

@@ -56,7 +56,7 @@ fn bytes_cross_the_wire() {
 }
 
 #[test]
-fn bytes_cross_a_slow_wire_no_faster_than_it_is() {
+fn bytes_cross_a_slow_wire_at_most_at_its_rate() {
     let wire = Wire { delay: Duration::from_millis(5), ..Wire::new() };
     let start = Instant::now();
     with_devices(&wire, exchange);
@@ -72,7 +72,7 @@ fn bytes_cross_a_wire_that_loses_frames() {
 }
 
 #[test]
-fn a_dropped_port_answers_nothing_and_another_one_does() {
+fn a_dropped_port_does_not_answer_and_another_port_does() {
     let wire = Wire { dropped_ports: vec![1935], ..Wire::new() };
     with_devices(&wire, async |first, second| {
         let (mut rx, mut tx) = ([0; 1024], [0; 1024]);

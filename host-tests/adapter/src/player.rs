@@ -1,4 +1,4 @@
-//! A player: the way to its server, and a viewer that cannot take more.
+//! A player: connecting to its server, and a handler that is not ready for media.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -33,7 +33,7 @@ fn with_server<T>(wire: &Wire, client: impl AsyncFnOnce(Stack<'_>) -> T) -> T {
     })
 }
 
-/// Quick to give a silent server up.
+/// Options with a short time limit for a silent server.
 fn options() -> ClientOptions<'static> {
     let mut session = ClientConfig::new();
     session.response_timeout = Some(Duration::from_secs(1));
@@ -41,7 +41,7 @@ fn options() -> ClientOptions<'static> {
 }
 
 #[test]
-fn what_is_cut_off_behind_the_handshake_gives_way_to_another_port() {
+fn a_connection_that_is_cut_off_after_the_handshake_leads_to_the_next_port() {
     let wire = Wire { rules: vec![(1935, Rule::CutOff)], ..Wire::new() };
     let targets = targets([1935, 80]);
     let mut plan = Plan::new(&targets, LIMITS).unwrap();
@@ -55,7 +55,7 @@ fn what_is_cut_off_behind_the_handshake_gives_way_to_another_port() {
     assert_eq!(outcomes, [Outcome::Failed(Failure::CutOff), Outcome::Connected]);
 }
 
-/// Takes nothing before its time.
+/// A handler that is not ready for media before a given time.
 struct Late {
     from: Instant,
     bytes: usize,
@@ -76,7 +76,7 @@ impl PlayHandler for Late {
 }
 
 #[test]
-fn a_viewer_that_is_not_ready_holds_back_media_and_nothing_else() {
+fn a_handler_that_is_not_ready_holds_back_only_media() {
     const FRAMES: usize = 20;
     let (end, bytes) = with_server(&Wire::new(), async |stack| {
         let (targets, mut memory) = (targets([1935]), [const { TestMemory::new() }; 2]);
@@ -86,12 +86,12 @@ fn a_viewer_that_is_not_ready_holds_back_media_and_nothing_else() {
         let (url, options, mut plan) = (Url::parse(URL).unwrap(), options(), Plan::new(&targets, LIMITS).unwrap());
         let connecting = Player::<8>::connect(stack, &url, &mut plan, &options, second, || [9; 32]);
         let mut player = connecting.await.unwrap();
-        // Longer than any answer may take.
+        // Longer than the time limit of an answer.
         let mut late = Late { from: Instant::now() + embassy_time::Duration::from_secs(3), bytes: 0 };
         let publishing = async {
             let Parts { mut runner, mut video, .. } = publisher.split();
             let feed = async {
-                // The player has asked by then, and is let in.
+                // By then the player has sent its request and was accepted.
                 Timer::after_millis(500).await;
                 for time in 0..FRAMES as u32 {
                     video.send(Timestamp(time), &[0x17; 2_000]).await?;

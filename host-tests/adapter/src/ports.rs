@@ -23,7 +23,7 @@ async fn web_server(stack: Stack<'_>) {
 }
 
 #[test]
-fn every_port_gets_its_verdict_and_nothing_is_published() {
+fn every_port_gets_a_result_and_nothing_is_published() {
     let wire = Wire { rules: vec![(1935, Rule::Drop), (8080, Rule::Silence)], ..Wire::new() };
     let wanted = [1935, 80, 443, 8080, 7070].map(Target::rtmp).into_iter().chain([Target::rtmpt(80)]);
     let (wanted, mut reports, recorded) = (wanted.collect::<Vec<_>>(), Vec::new(), Recorded::default());
@@ -45,7 +45,7 @@ fn every_port_gets_its_verdict_and_nothing_is_published() {
         };
         match select(test, others).await {
             Either::First(result) => result.unwrap(),
-            Either::Second(_) => unreachable!("they run for ever"),
+            Either::Second(_) => unreachable!("the servers run for ever"),
         }
     });
     let outcomes: Vec<_> = reports.iter().map(|report| report.outcome).collect();
@@ -66,7 +66,7 @@ fn every_port_gets_its_verdict_and_nothing_is_published() {
 }
 
 #[test]
-fn a_host_without_an_address_is_no_test() {
+fn a_host_without_an_address_is_an_error() {
     with_devices(&Wire::new(), async |first, _| {
         let mut memory = TestMemory::new();
         let host = "n".repeat(64);
@@ -87,7 +87,7 @@ fn a_host_without_an_address_is_no_test() {
 }
 
 #[test]
-fn there_may_be_more_ports_than_a_plan_has_room_for_and_not_none() {
+fn more_ports_than_a_plan_has_room_for_are_tested_and_none_is_an_error() {
     with_devices(&Wire::new(), async |first, _| {
         let (mut memory, options) = (TestMemory::new(), ClientOptions::DEFAULT);
         let targets: Vec<_> = (1..=2 * MAX_TARGETS as u16).map(Target::rtmp).collect();

@@ -15,7 +15,7 @@ use embedded_rtmp_embassy::{ClientOptions, Error, Publisher};
 use super::pair::{LIMITS, Recorded, TestMemory, URL, targets, while_serving, with_devices};
 use crate::wire::{Rule, Wire};
 
-/// How a test publishes: quick to give a silent server up.
+/// Options with a short time limit for a silent server.
 fn options() -> ClientOptions<'static> {
     let mut session = ClientConfig::new();
     session.response_timeout = Some(Duration::from_secs(1));
@@ -73,7 +73,7 @@ fn item_093_one_socket_tries_one_port_after_the_other() {
 }
 
 #[test]
-fn item_093_every_port_has_its_reason_where_none_leads_anywhere() {
+fn item_093_every_port_has_a_reason_if_all_fail() {
     let wire = behind(&[(1935, Rule::Drop), (80, Rule::Silence), (443, Rule::Drop)]);
     let wanted = [Target::rtmp(1935), Target::rtmp(80), Target::rtmp(8080), Target::rtmp(443), Target::rtmpt(80)];
     let (result, outcomes) = race::<2>(wire, &wanted, rtmp(&[1935, 80]));
@@ -117,12 +117,12 @@ fn item_093_one_of_two_open_ports_is_published_on() {
 }
 
 #[test]
-fn what_is_cut_off_behind_the_handshake_gives_way_to_another_port() {
+fn a_connection_that_is_cut_off_after_the_handshake_leads_to_the_next_port() {
     let cut_off = Outcome::Failed(Failure::CutOff);
     let (result, outcomes) = race::<1>(behind(&[(1935, Rule::CutOff)]), &targets([1935, 80]), rtmp(&[1935, 80]));
     assert_eq!((result, &*outcomes), (Ok(()), &[cut_off, Outcome::Connected][..]));
     let (result, outcomes) = race::<2>(behind(&[(1935, Rule::CutOff)]), &targets([1935, 80]), rtmp(&[1935, 80]));
-    // The other may have been first.
+    // The other attempt may have been first.
     assert!(matches!(outcomes[..], [first, Outcome::Connected] if first == cut_off || first == Outcome::Lost));
     assert_eq!(result, Ok(()));
 }

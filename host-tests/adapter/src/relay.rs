@@ -18,7 +18,7 @@ use embedded_rtmp_embassy::{
 use super::pair::{LIMITS, TestMemory, connect, targets, with_devices};
 use crate::wire::Wire;
 
-/// Lets in who does not say otherwise.
+/// Accepts every client unless its key asks for a rejection.
 #[derive(Default)]
 struct AccessControl {
     played: Vec<Played>,
@@ -53,7 +53,7 @@ impl Handler for AccessControl {
     }
 }
 
-/// Counts what comes.
+/// Counts received messages.
 #[derive(Default)]
 struct Count(usize);
 
@@ -63,7 +63,7 @@ impl PlayHandler for Count {
     }
 }
 
-/// Plays until the end, or the refusal.
+/// Plays until the stream ends or is refused.
 async fn play(stack: Stack<'_>, url: &str, count: &mut Count) -> Result<End, Error> {
     let (url, targets, mut memory) = (Url::parse(url).unwrap(), targets([1935]), TestMemory::new());
     let mut plan = Plan::new(&targets, LIMITS).unwrap();
@@ -72,7 +72,7 @@ async fn play(stack: Stack<'_>, url: &str, count: &mut Count) -> Result<End, Err
     player.run(count).await
 }
 
-/// Runs `clients` on the first device, then shuts the server on the second down while `last` goes on.
+/// Runs `clients` on the first device. Then runs `last` while the server on the second device is shut down.
 fn serve(clients: impl AsyncFnOnce(Stack<'_>), last: impl AsyncFnOnce(Stack<'_>)) -> Vec<Played> {
     let mut doorkeeper = AccessControl::default();
     with_devices(&Wire::new(), async |first, second| {
@@ -109,7 +109,7 @@ fn a_key_has_one_publisher_and_names_are_refused_with_their_code() {
             assert_eq!(code_of(connect(stack, &mut plan, second).await.map(drop)), code::PUBLISH_BAD_NAME);
             let count = &mut Count::default();
             assert_eq!(code_of(play(stack, "rtmp://10.0.0.2/live/secret", count).await), code::PLAY_STREAM_NOT_FOUND);
-            // There is memory for one stream, and it is taken.
+            // The server has memory for one stream, and it is in use.
             assert_eq!(code_of(play(stack, "rtmp://10.0.0.2/live/other", count).await), code::PLAY_FAILED);
             assert_eq!(code_of(play(stack, "rtmp://10.0.0.2/elsewhere/x", count).await), code::CONNECT_REJECTED);
             drop(publisher);
@@ -130,7 +130,7 @@ fn a_stream_is_known_by_application_and_key() {
             let publishing = async {
                 video.send(Timestamp(0), &[0x17, 1, 0, 0, 0, 1, 2, 3]).await.unwrap();
                 let count = &mut Count::default();
-                // There is memory for one stream, and this is another one.
+                // The server has memory for one stream, and this is a second one.
                 assert_eq!(code_of(play(stack, "rtmp://10.0.0.2/public/test", count).await), code::PLAY_FAILED);
                 let long = format!("rtmp://10.0.0.2/{}/test", "a".repeat(64));
                 assert_eq!(code_of(play(stack, &long, count).await), code::CONNECT_REJECTED);
@@ -175,7 +175,7 @@ fn a_shutdown_tells_the_players() {
 }
 
 #[test]
-fn who_waits_for_nobody_is_in_no_publishers_way() {
+fn a_player_that_waits_for_another_stream_does_not_block_a_publisher() {
     let played = serve(
         async |stack| {
             let count = &mut Count::default();
@@ -188,7 +188,7 @@ fn who_waits_for_nobody_is_in_no_publishers_way() {
                 let refused = Publisher::<8>::connect(stack, &unwanted, &mut plan, &options, &mut memory, || [7; 32]);
                 assert_eq!(code_of(refused.await.map(drop)), code::PUBLISH_BAD_NAME);
                 Timer::after(Duration::from_millis(300)).await;
-                // There is memory for one stream.
+                // The server has memory for one stream.
                 let start = Instant::now();
                 let mut plan = Plan::new(&targets, LIMITS).unwrap();
                 let publisher = connect(stack, &mut plan, &mut memory).await.unwrap();
@@ -202,7 +202,7 @@ fn who_waits_for_nobody_is_in_no_publishers_way() {
                 Instant::now()
             };
             let (ended, start) = join(waiting, publishing).await;
-            assert!(ended >= start, "who is refused takes nobody's place");
+            assert!(ended >= start, "a refused client does not replace another one");
         },
         async |_| {},
     );

@@ -1,4 +1,4 @@
-//! Names, with a name server on the other device.
+//! Name resolution, with a name server on the other device.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use super::live::{Bench, config_to, until};
 use super::pair::{LIMITS, Recorded, TestMemory, targets, while_serving, with_devices};
 use crate::wire::Wire;
 
-/// What a query about IPv6 addresses asks for.
+/// The type of a query for IPv6 addresses.
 const AAAA: u8 = 28;
 
-/// Answers every query about a name that begins with `server` with 10.0.0.2, one that begins with `several` with 10.0.0.9,
-/// which nobody has, and 10.0.0.2; and all others with "no such name". About the IPv6 addresses of `serversilent` it says
-/// nothing at all.
+/// Answers queries for names that begin with `server` with 10.0.0.2, for names that begin with `several` with 10.0.0.9
+/// (which no device has) and 10.0.0.2, and all others with "no such name". It does not answer queries for the IPv6
+/// addresses of `serversilent`.
 async fn name_server(stack: Stack<'_>) {
     let (mut rx, mut tx) = ([0; 512], [0; 512]);
     let (mut rx_meta, mut tx_meta) = ([PacketMetadata::EMPTY; 4], [PacketMetadata::EMPTY; 4]);
@@ -48,7 +48,7 @@ async fn name_server(stack: Stack<'_>) {
 /// Publishes to `host`, on port 1935.
 fn publish_to(url: &str) -> (Result<(), Error>, Outcome) {
     let targets = targets([1935]);
-    // A second each, at least: for so long smoltcp lets a socket rest that it found no neighbour for.
+    // At least a second for each attempt: smoltcp pauses a socket for that time if no neighbour answers.
     let limits = Limits { tcp: Duration::from_secs(6), ..LIMITS };
     let mut plan = Plan::new(&targets, limits).unwrap();
     let result = with_devices(&Wire::new(), async |first, second| {
@@ -84,7 +84,7 @@ fn an_address_needs_no_name_server() {
 }
 
 #[test]
-fn a_name_server_that_is_silent_about_another_family_takes_no_address_away() {
+fn a_name_is_resolved_even_if_the_query_for_the_other_address_family_is_not_answered() {
     assert_eq!(publish_to("rtmp://serversilent.test/live/test"), (Ok(()), Outcome::Connected));
 }
 
@@ -101,7 +101,7 @@ fn a_runner_keeps_the_addresses_that_it_has_found() {
 }
 
 #[test]
-fn an_unknown_name_is_every_ports_reason() {
+fn an_unknown_name_is_the_reason_of_every_port() {
     let failed = Outcome::Failed(Failure::Dns);
     assert_eq!(publish_to("rtmp://nobody.test/live/test"), (Err(Error::Resolve(ResolveError::NoAnswer)), failed));
     let long = format!("rtmp://{}.test/live/test", "n".repeat(64));

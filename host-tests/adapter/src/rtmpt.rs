@@ -1,4 +1,4 @@
-//! A device that publishes through a tunnel, to a border that passes nothing but well-formed HTTP.
+//! A device that publishes through a tunnel, to a gateway that accepts only well-formed HTTP.
 
 use std::cell::{Cell, RefCell};
 
@@ -23,8 +23,8 @@ use crate::wire::Wire;
 /// MessageKind, timestamp and payload of a message.
 type Message = (u8, u32, Vec<u8>);
 
-/// The border, and behind it a server: it ends each TCP connection after some requests, as proxies do, and what is not
-/// HTTP at once.
+/// A gateway with a server. It closes each TCP connection after some requests, as proxies do, and closes connections
+/// that are not HTTP at once.
 pub(super) struct Border<'b> {
     tunnels: RefCell<Tunnels<'static, 1>>,
     session: RefCell<Option<Server<'b>>>,
@@ -59,7 +59,7 @@ impl<'b> Border<'b> {
         }
     }
 
-    /// Takes one connection after another on port 80; several of these run at once.
+    /// Accepts one connection after another on port 80. Several of these run at the same time.
     pub(super) async fn run(&self, stack: Stack<'_>) {
         let (mut rx, mut tx) = (vec![0; 8192], vec![0; 8192]);
         loop {
@@ -106,7 +106,7 @@ impl<'b> Border<'b> {
         assert_eq!(connection.ended(now(), &mut self.tunnels.borrow_mut()), None, "within a request");
     }
 
-    /// Does one thing. Returns whether anything was done.
+    /// Does one step. Returns whether there was one to do.
     fn step(&self, connection: &mut TunnelConnection, pending: &mut Vec<u8>, answer: &mut Vec<u8>) -> bool {
         let (mut tunnels, mut session) = (self.tunnels.borrow_mut(), self.session.borrow_mut());
         let mut rest = &pending[..];
@@ -162,7 +162,7 @@ impl<'b> Border<'b> {
     }
 }
 
-/// What came of a test.
+/// The outcome of a test.
 struct Outcomes {
     result: Result<(), Error>,
     reports: Vec<Outcome>,
@@ -172,7 +172,8 @@ struct Outcomes {
     took: Duration,
 }
 
-/// Publishes `clip` over `wire` in rings of these sizes, past a border that ends connections after `most` requests.
+/// Publishes `clip` over `wire` with rings of these sizes, to a gateway that closes each connection after `most`
+/// requests.
 fn published<const RX: usize, const TX: usize, const GATHER: usize>(
     wire: &Wire,
     clip: &[Tag<'_>],
@@ -203,8 +204,8 @@ fn published<const RX: usize, const TX: usize, const GATHER: usize>(
     }
 }
 
-/// What the clip is, without the metadata, which changes its form; sorted by kind, since audio may pass between the chunks
-/// of video.
+/// The messages of the clip, without the metadata, which is encoded differently. Sorted by kind, because audio may pass
+/// between the chunks of video.
 fn expected(clip: &[Tag<'_>]) -> Vec<Message> {
     sorted(clip.iter().map(|tag| (tag.kind.0, tag.timestamp.0, tag.data.to_vec())).collect())
 }
@@ -254,7 +255,7 @@ fn item_094_the_tunnel_is_tried_where_plain_rtmp_is_answered_in_http() {
 }
 
 #[test]
-fn the_rate_of_a_device_is_that_of_its_memory() {
+fn the_bit_rate_of_a_tunnel_depends_on_the_memory_for_its_requests() {
     let clip = clip();
     let rate = |outcomes: Outcomes, clip: &[Tag<'_>], gather: usize| {
         assert_eq!(outcomes.result, Ok(()));
@@ -271,13 +272,13 @@ fn the_rate_of_a_device_is_that_of_its_memory() {
     let targets = [Target::rtmpt(80)];
     let most = rate(published::<4096, 8192, 4096>(&wire(), &clip, &targets, 20), &clip, 4_096);
     let less = rate(published::<4096, 8192, 1024>(&wire(), &clip, &targets, 20), &clip, 1_024);
-    // Without any there is one message for each request.
+    // Without such memory, each request has one message.
     let none = rate(published::<4096, 8192, 0>(&wire(), &clip[..60], &targets, 20), &clip[..60], 0);
     assert!(most > less && less > none, "{most} {less} {none}");
 }
 
 #[test]
-fn an_idle_tunnel_of_a_device_asks_at_most_four_times_a_second() {
+fn an_idle_tunnel_of_a_device_polls_at_most_four_times_a_second() {
     let (mut scratch, mut control) = (vec![0; 1536], vec![0; 1024]);
     let border = Border::new(SessionBuffers { scratch: &mut scratch, control: &mut control }, 10);
     let targets = [Target::rtmpt(80)];

@@ -1,4 +1,4 @@
-//! What holds for a tunnel's first TCP connection, and for those after it.
+//! Properties of a tunnel's first TCP connection and of its later ones.
 
 use embassy_futures::join::join_array;
 use embassy_futures::select::{Either, select};
@@ -11,7 +11,7 @@ use super::rtmpt::Border;
 use crate::wire::Wire;
 
 #[test]
-fn the_next_connection_notices_a_peer_that_is_gone_and_counts_on() {
+fn a_later_connection_notices_a_dead_peer_and_continues_to_count_traffic() {
     for most in [usize::MAX, 3] {
         let (mut scratch, mut control) = (vec![0; 1536], vec![0; 1024]);
         let border = Border::new(SessionBuffers { scratch: &mut scratch, control: &mut control }, most);

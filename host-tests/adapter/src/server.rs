@@ -65,8 +65,8 @@ fn while_sockets_are_left_for_them_all_ports_are_open_and_again_after_the_last()
             for ports in [[80, 80, 80], [80, 80, 1935], [1935, 1935, 80]] {
                 let mut memory: Vec<TestMemory> = (0..7).map(|_| TestMemory::new()).collect();
                 let mut publishers = Vec::new();
-                // Four sockets on two ports: whatever the ports of the first two clients, both are open for a third. The
-                // last socket is on either port, and after that both are closed.
+                // The server has four sockets on two ports. Whichever ports the first two clients use, both are open
+                // for a third client. After the last socket is used, both ports are closed.
                 let ports = ports.into_iter().chain([80, 1935, 80, 1935]);
                 for (index, (port, memory)) in ports.zip(&mut memory).enumerate() {
                     let targets = targets([port]);
@@ -90,7 +90,7 @@ fn while_sockets_are_left_for_them_all_ports_are_open_and_again_after_the_last()
 }
 
 #[test]
-fn what_cannot_work_is_refused_at_once() {
+fn an_invalid_configuration_is_refused_at_once() {
     with_devices(&Wire::new(), async |first, _| {
         let mut memory = [const { TestMemory::new() }; 2];
         let mut new =
@@ -104,7 +104,7 @@ fn what_cannot_work_is_refused_at_once() {
 }
 
 #[test]
-fn who_never_says_anything_is_shown_out() {
+fn a_client_that_never_sends_anything_is_disconnected() {
     with_devices(&Wire::new(), async |first, second| {
         let mut memory = Box::new([const { TestMemory::new() }; 2]);
         let mut options = ServerOptions::default();
@@ -116,15 +116,15 @@ fn who_never_says_anything_is_shown_out() {
             let (mut rx, mut tx) = ([0; 512], [0; 512]);
             let mut socket = TcpSocket::new(first, &mut rx, &mut tx);
             socket.connect((IpAddress::v4(10, 0, 0, 2), 1935)).await.unwrap();
-            // FIN or RST, whichever it is.
-            let end = with_timeout(Duration::from_secs(10), socket.read(&mut [0])).await.expect("is shown out");
+            // The connection may end with FIN or RST.
+            let end = with_timeout(Duration::from_secs(10), socket.read(&mut [0])).await.expect("the client is disconnected");
             assert!(!matches!(end, Ok(1..)), "{end:?}");
         };
         assert!(matches!(select(silent, server.run(&mut recorder)).await, Either::First(())));
     });
 }
 
-/// Refuses everybody, at length.
+/// Refuses every client with a long description.
 #[derive(Default)]
 struct Refusing {
     asked: Rc<Cell<bool>>,
@@ -153,7 +153,7 @@ impl Handler for Refusing {
 }
 
 #[test]
-fn who_is_refused_and_does_not_listen_is_shown_out() {
+fn a_refused_client_that_does_not_read_is_disconnected() {
     const CONNECT: &[u8] =
         b"\x03\0\0\0\0\0\x1f\x14\0\0\0\0\x02\0\x07connect\0\x3f\xf0\0\0\0\0\0\0\x03\0\x03app\x02\0\0\0\0\x09";
     let mut refusing = Refusing::default();
@@ -169,7 +169,7 @@ fn who_is_refused_and_does_not_listen_is_shown_out() {
             socket.connect((IpAddress::v4(10, 0, 0, 2), 1935)).await.unwrap();
             let said = [&[3], &[0; 3_072][..], CONNECT].concat();
             assert_eq!(socket.write(&said).await, Ok(said.len()));
-            // Then the rings are full of the rest of the handshake.
+            // By then the rest of the handshake fills the rings.
             while !asked.get() {
                 socket.read(&mut [0; 8]).await.unwrap();
                 Timer::after(Duration::from_millis(1)).await;
@@ -183,7 +183,7 @@ fn who_is_refused_and_does_not_listen_is_shown_out() {
     assert_eq!(refusing.why, [Error::Session(session::SessionError::TimedOut(Stage::Connect))]);
 }
 
-/// A handler that takes nothing until it is told to.
+/// A handler that is not ready for media until the test allows it.
 struct Slow<'s> {
     ready: &'s Cell<bool>,
     bytes: &'s Cell<usize>,
@@ -248,7 +248,7 @@ fn a_server_that_does_not_read_holds_the_publisher_back() {
 }
 
 #[test]
-fn a_browser_gets_404_from_a_server_without_tunnels() {
+fn a_server_without_tunnels_answers_a_browser_with_404() {
     with_devices(&Wire::new(), async |first, second| {
         let browser = async {
             let (mut rx, mut tx, mut answer) = ([0; 512], [0; 512], Vec::new());
@@ -256,7 +256,7 @@ fn a_browser_gets_404_from_a_server_without_tunnels() {
             socket.connect((IpAddress::v4(10, 0, 0, 2), 80)).await.unwrap();
             socket.write(b"GET / HTTP/1.1\r\nHost: 10.0.0.2\r\n\r\n").await.unwrap();
             let mut piece = [0; 100];
-            // FIN, which embassy-net reports as a reset too: what was answered is whole.
+            // The server closes with FIN, which embassy-net also reports as a reset. The answer is complete.
             while let Ok(length @ 1..) = socket.read(&mut piece).await {
                 answer.extend_from_slice(&piece[..length]);
             }

@@ -1,4 +1,4 @@
-//! A server's sessions over streams that the caller has accepted, beside those over its sockets.
+//! Sessions of a server over streams that the caller has accepted, together with sessions over its sockets.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -100,7 +100,7 @@ async fn publish(pipe: &Pipe<'_>) -> Result<(), Error> {
     let mut publisher = opening.await?;
     let Parts { mut runner, mut video, .. } = publisher.split();
     let feed = async {
-        // The player is to be there.
+        // Wait for the player to connect.
         Timer::after_secs(1).await;
         for index in 0..PICTURES {
             Timer::after_millis(40).await;

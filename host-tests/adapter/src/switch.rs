@@ -15,11 +15,11 @@ use embedded_rtmp_embassy::{ClientOptions, Played, Publisher, Server, ServerOpti
 use super::pair::{AcceptAll, LIMITS, TestMemory, connect, targets, with_devices};
 use crate::wire::Wire;
 
-/// A player, of which the test has each step in its hand.
+/// A player of which the test controls each step.
 struct Hand<'h> {
     socket: TcpSocket<'h>,
     client: Client<'h, 8, 3>,
-    /// What has begun to play, and how many bytes of media came for each stream.
+    /// The streams that have begun to play, and the number of media bytes received for each.
     playing: Vec<StreamId>,
     media: Vec<(StreamId, usize)>,
     refused: usize,
@@ -42,7 +42,7 @@ impl<'h> Hand<'h> {
         Self { socket, client, playing: Vec::new(), media: Vec::new(), refused: 0 }
     }
 
-    /// Goes on until the server has answered so often, and so many bytes have come.
+    /// Continues until the server has sent this many answers and this many bytes of media.
     async fn go_on(&mut self, answers: usize, bytes: usize) {
         let begin = Instant::now();
         while self.playing.len() + self.refused < answers
@@ -107,7 +107,7 @@ fn another_stream_is_played_when_the_message_of_the_first_is_whole() {
                 std::future::pending::<()>().await
             };
             let playing = async {
-                // A part of the frame has arrived. The rest waits.
+                // A part of the frame has arrived. The player does not read the rest yet.
                 hand.go_on(1, 1_000).await;
                 Timer::after(Duration::from_millis(300)).await;
                 hand.client.play(&PlayRequest::new("other")).unwrap();
@@ -136,7 +136,7 @@ fn another_stream_is_played_when_the_message_of_the_first_is_whole() {
 }
 
 #[test]
-fn a_player_goes_on_where_there_is_no_room_for_another_stream() {
+fn a_player_continues_if_there_is_no_room_for_another_stream() {
     let mut handler = AcceptAll::default();
     with_devices(&Wire::new(), async |first, second| {
         let mut memory: Box<[TestMemory; 4]> = Box::new([const { TestMemory::new() }; 4]);
@@ -148,7 +148,7 @@ fn a_player_goes_on_where_there_is_no_room_for_another_stream() {
             let mut lent = ([[0; 1024]; 2], [0; 1536], [0; 1024]);
             let mut hand = Hand::play(first, "another", &mut lent).await;
             hand.go_on(1, 0).await;
-            // Nobody else waits for that, and it gives its place to the next.
+            // No other player waits for that stream, so its entry is reused for the next one.
             hand.client.play(&PlayRequest::new("test")).unwrap();
             hand.go_on(2, 0).await;
             let (targets, mut memory) = (targets([1935]), TestMemory::new());

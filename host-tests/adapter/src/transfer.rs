@@ -54,7 +54,7 @@ fn the_clip_arrives_whole_through_a_wire_that_delays_and_loses() {
 }
 
 #[test]
-fn segments_stay_large_on_a_way_that_is_too_slow() {
+fn segments_stay_large_on_a_path_that_is_too_slow() {
     let (recorded, wire) = (Recorded::default(), Wire { rate: Some(10_000), ..Wire::new() });
     with_devices(&wire, async |first, second| {
         let targets = targets([1935]);
@@ -64,7 +64,7 @@ fn segments_stay_large_on_a_way_that_is_too_slow() {
             let mut publisher = connect(first, &mut plan, &mut memory).await.unwrap();
             let Parts { mut runner, mut audio, .. } = publisher.split();
             let send = async {
-                // Each is a segment of its own until the ring is full.
+                // Each message is a separate segment until the ring is full.
                 for time in 0..500 {
                     audio.send(Timestamp(time), &[7; 60]).await?;
                     yield_now().await;
@@ -83,8 +83,8 @@ fn segments_stay_large_on_a_way_that_is_too_slow() {
 }
 
 #[test]
-fn rings_that_wrap_in_the_middle_of_everything_lose_nothing() {
-    // 97 has no divisor in common with anything here.
+fn rings_that_wrap_at_every_position_of_a_message_lose_nothing() {
+    // 97 is prime, so that the rings wrap at many different positions of the messages.
     transfer::<97, 97>(&Wire::new(), &clip()[..40]);
 }
 
@@ -128,7 +128,7 @@ fn item_050_audio_passes_between_the_chunks_of_a_large_video_frame() {
 }
 
 #[test]
-fn handles_in_tasks_of_their_own_wake_each_other() {
+fn handles_in_separate_tasks_wake_each_other() {
     let recorded = Recorded::default();
     with_devices(&Wire::new(), async |first, second| {
         let targets = targets([1935]);

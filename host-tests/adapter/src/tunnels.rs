@@ -1,4 +1,4 @@
-//! A server device with tunnels: publishers and players in them, beside direct ones, on one port.
+//! A server device with tunnels: publishers and players in tunnels and direct ones, on one port.
 
 use std::cell::RefCell;
 
@@ -52,7 +52,7 @@ async fn publishes(stack: Stack<'_>, url: &str, target: Target, clip: &[Tag<'_>]
     publish(stack, &url, &mut plan, &mut memory, clip, paced, &Progress::default()).await.unwrap();
 }
 
-/// What a player gets.
+/// What a player receives.
 #[derive(Default)]
 struct Watch(Vec<(MessageKind, Timestamp, Vec<u8>)>);
 
@@ -71,7 +71,7 @@ impl Watch {
     }
 }
 
-/// Plays until the stream is over.
+/// Plays until the stream ends.
 async fn plays(stack: Stack<'_>, target: Target, watch: &mut Watch) -> Result<End, Error> {
     let targets = [target];
     let (url, mut plan) = (Url::parse(URL).unwrap(), Plan::new(&targets, LIMITS).unwrap());
@@ -80,7 +80,7 @@ async fn plays(stack: Stack<'_>, target: Target, watch: &mut Watch) -> Result<En
     player.run(watch).await
 }
 
-/// Through a tunnel, and not.
+/// A target through a tunnel, and one without.
 const TUNNEL: Target = Target::rtmpt(80);
 const DIRECT: Target = Target::rtmp(80);
 
@@ -106,7 +106,8 @@ fn item_098_two_tunnels_and_a_direct_publisher_on_one_port() {
     for index in 0..3 {
         compare(&clip, &flv::read(&recorded.file(index)).unwrap()).unwrap();
     }
-    // The sessions in tunnels have the ids behind the sockets', and no socket had a session for their connections.
+    // The sessions in tunnels have ids after those of the sockets. The connections of tunnels have no sessions of their
+    // own.
     let tunnels = ended.iter().filter(|(session, _)| usize::from(session.0) >= SOCKETS);
     assert_eq!((tunnels.count(), ended.len()), (2, 3), "{ended:?}");
     assert!(ended.iter().all(|(_, why)| *why == Error::Closed), "{ended:?}");
@@ -121,7 +122,7 @@ fn item_098_players_in_tunnels_and_direct_get_what_is_published_in_one() {
         with_devices(&Wire::new(), async |first, second| {
             let clients =
                 join4(plays(first, TUNNEL, one), plays(first, TUNNEL, two), plays(first, DIRECT, three), async {
-                    // The players are there first.
+                    // The players connect first.
                     Timer::after(Duration::from_millis(500)).await;
                     Box::pin(publishes(first, URL, publisher, &clip, true)).await;
                 });
@@ -135,7 +136,7 @@ fn item_098_players_in_tunnels_and_direct_get_what_is_published_in_one() {
 }
 
 #[test]
-fn a_key_in_a_tunnel_is_taken_for_all() {
+fn a_key_that_is_published_in_a_tunnel_is_refused_to_every_other_client() {
     with_devices(&Wire::new(), async |first, second| {
         let refused = async |target| {
             let (targets, mut memory) = ([target], TestMemory::new());
@@ -162,7 +163,7 @@ fn a_key_in_a_tunnel_is_taken_for_all() {
 }
 
 #[test]
-fn a_tunnel_that_goes_silent_is_over_at_its_limit_and_its_place_free() {
+fn a_silent_tunnel_ends_at_its_time_limit_and_frees_its_place() {
     let (recorded, limit) = (Recorded::default(), Duration::from_millis(700));
     let config = TunnelConfig { idle_timeout: limit.into(), ..TunnelConfig::new() };
     let ended = with_devices(&Wire::new(), async |first, second| {
@@ -176,7 +177,7 @@ fn a_tunnel_that_goes_silent_is_over_at_its_limit_and_its_place_free() {
                     let _ = with_timeout(Duration::from_millis(300), runner.run()).await;
                 });
                 frame.await.0.unwrap();
-                // Nobody runs it any more.
+                // The client does not run any longer.
                 Timer::after(limit * 2).await;
             }
         })
@@ -196,7 +197,7 @@ fn players_and_port_tests_leave_no_tunnel_behind() {
                 let (mut plan, mut memory) = (Plan::new(&targets, LIMITS).unwrap(), TestMemory::new());
                 let connecting = Player::<8>::connect(first, &url, &mut plan, &options, &mut memory, || [9; 32]);
                 let mut player = connecting.await.unwrap();
-                // It waits for a publisher, or has asked and heard nothing yet.
+                // The player waits for a publisher, or has sent its request and has no answer yet.
                 let mut watch = Watch::default();
                 let waiting = with_timeout(Duration::from_millis(200), player.run(&mut watch));
                 assert_eq!(waiting.await.ok(), None);
@@ -240,9 +241,9 @@ fn a_shutdown_ends_the_tunnels() {
             let (targets, mut memory) = ([TUNNEL], TestMemory::new());
             let mut plan = Plan::new(&targets, LIMITS).unwrap();
             let publisher = select(connect(first, &mut plan, &mut memory), server.run(&mut recorder)).await;
-            let Either::First(Ok(mut publisher)) = publisher else { panic!("it does not connect") };
+            let Either::First(Ok(mut publisher)) = publisher else { panic!("the publisher did not connect") };
             let mut parts = publisher.split();
-            // It finds that the tunnel has gone, or no server to connect to.
+            // The publisher notices that its tunnel has ended, or finds no server to connect to.
             join(parts.runner.run(), server.shutdown(&mut recorder)).await;
         }
         ended.replace(recorder.ended);
