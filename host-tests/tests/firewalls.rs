@@ -102,7 +102,7 @@ fn item_098_nothing_gets_through_but_well_formed_http_on_80() {
 
 #[test]
 #[ignore = "needs network namespaces: host-tests/run runs it"]
-fn what_is_cut_off_behind_the_handshake_gives_way_to_another_port() {
+fn a_connection_that_is_cut_off_after_the_handshake_leads_to_the_next_port() {
     // C0 and C1 get through, and the answer to them.
     let site = Site::new("tcp dport 1935 ct original bytes > 2200 drop");
     // A tunnel's handshake takes more requests than may pass.

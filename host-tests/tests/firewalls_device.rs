@@ -126,7 +126,7 @@ fn item_093_rtmp_is_answered_with_a_reset_wherever_it_goes() {
 
 #[test]
 #[ignore = "needs network namespaces and a TAP interface: host-tests/run runs it"]
-fn what_is_cut_off_behind_the_handshake_gives_way_to_another_port() {
+fn a_connection_that_is_cut_off_after_the_handshake_leads_to_the_next_port() {
     let cut_off = "cut off after the RTMP handshake";
     check("tcp dport 1935 ct original bytes > 2200 drop", "1", [CONNECTED; 3], [cut_off, CONNECTED, NEEDLESS]);
 }

@@ -21,7 +21,8 @@ use super::wire::Random;
 /// # Errors
 /// The options or the interface cannot be used, or the clip was not published.
 pub fn run(tap: &options::Tap) -> Result<()> {
-    let (address, bits) = tap.address.split_once('/').context("the address has no prefix length; write for example 10.77.1.2/24")?;
+    let (address, bits) =
+        tap.address.split_once('/').context("the address has no prefix length; write for example 10.77.1.2/24")?;
     let address = Ipv4Cidr::new(address.parse().context("no address")?, bits.parse().context("no number of bits")?);
     let device = TunTapDevice::new(&tap.interface).with_context(|| format!("cannot use {}", tap.interface))?;
     let gateway = Some(tap.gateway);

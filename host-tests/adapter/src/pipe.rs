@@ -402,7 +402,9 @@ fn a_peer_that_closes_the_stream_ends_the_session_as_closed() {
     let (mut reader, mut writer) = stream(&peer, 100);
     let messages = messages(2);
     let running = pipe.run(&mut reader, &mut writer, publish(&pipe, &messages));
-    let Either::First((result, _)) = block_on_stepped(select(running, close)) else { panic!("the task ended too early") };
+    let Either::First((result, _)) = block_on_stepped(select(running, close)) else {
+        panic!("the task ended too early")
+    };
     assert_eq!(result, Err(Error::Closed));
 }
 
@@ -448,7 +450,9 @@ fn bytes_of_a_server_that_does_not_read_are_read_while_a_write_is_pending() {
     let pipe = Pipe::new(&mut input, &mut output);
     let (mut reader, mut writer) = stream(&peer, 1_460);
     let running = pipe.run(&mut reader, &mut writer, publish(&pipe, &messages));
-    let Either::First((result, end)) = block_on_stepped(select(running, talk)) else { panic!("the task ended too early") };
+    let Either::First((result, end)) = block_on_stepped(select(running, talk)) else {
+        panic!("the task ended too early")
+    };
     assert!(result.unwrap() > Duration::from_secs(2), "the server did not read, and nothing was late");
     assert_eq!(end, End::Closed);
     assert!(pipe_received(&pipe) > 300 * UNKNOWN.len());

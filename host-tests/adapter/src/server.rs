@@ -117,7 +117,8 @@ fn a_client_that_never_sends_anything_is_disconnected() {
             let mut socket = TcpSocket::new(first, &mut rx, &mut tx);
             socket.connect((IpAddress::v4(10, 0, 0, 2), 1935)).await.unwrap();
             // The connection may end with FIN or RST.
-            let end = with_timeout(Duration::from_secs(10), socket.read(&mut [0])).await.expect("the client is disconnected");
+            let end =
+                with_timeout(Duration::from_secs(10), socket.read(&mut [0])).await.expect("the client is disconnected");
             assert!(!matches!(end, Ok(1..)), "{end:?}");
         };
         assert!(matches!(select(silent, server.run(&mut recorder)).await, Either::First(())));
