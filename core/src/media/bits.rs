@@ -15,14 +15,13 @@ impl<'a> Bits<'a> {
         Self { bytes, at: 0, is_unit: false }
     }
 
-    /// Reads a NAL unit. Skips each emulation prevention byte, which is a 3 after two zero bytes (ISO/IEC 14496-10,
-    /// 7.4.1.1).
-    pub(super) const fn of_unit(unit: &'a [u8]) -> Self {
-        Self { is_unit: true, ..Self::new(unit) }
+    /// Reads a NAL unit from the bit `at` on. Skips each emulation prevention byte, which is a 3 after two zero bytes
+    /// (ISO/IEC 14496-10, 7.4.1.1).
+    pub(super) const fn of_unit(unit: &'a [u8], at: usize) -> Self {
+        Self { is_unit: true, at, ..Self::new(unit) }
     }
 
     /// Reads one bit.
-    #[inline(never)]
     pub(super) fn bit(&mut self) -> Option<bool> {
         let place = self.at >> 3;
         if self.is_unit && self.at & 7 == 0 && self.bytes.get(place.wrapping_sub(2)..=place) == Some(&[0, 0, 3]) {
@@ -93,8 +92,8 @@ mod tests {
     fn item_111_emulation_prevention_is_passed_over_where_it_is_such() {
         let unit = [0, 0, 3, 1, 0, 0, 3, 0, 0, 3, 3, 0, 3];
         let read = |mut bits: Bits<'_>| core::iter::from_fn(move || bits.number(8)).collect::<Vec<_>>();
-        assert_eq!(read(Bits::of_unit(&unit)), [0, 0, 1, 0, 0, 0, 0, 3, 0, 3]);
+        assert_eq!(read(Bits::of_unit(&unit, 0)), [0, 0, 1, 0, 0, 0, 0, 3, 0, 3]);
         assert_eq!(read(Bits::new(&unit)).len(), unit.len());
-        assert_eq!(read(Bits::of_unit(&[0, 0, 3])), [0, 0]);
+        assert_eq!(read(Bits::of_unit(&[0, 0, 3], 0)), [0, 0]);
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::time::Instant;
 
-/// Peers count modulo one of these. RTMP 1.0, section 5.4.3 says 2³²; some wrap at 2³¹, or at 0xF000_0000.
-const MODULI: [u64; 3] = [1 << 32, 1 << 31, 0xF000_0000];
+/// Some peers count modulo one of these instead of 2³², which RTMP 1.0, section 5.4.3 says.
+const MODULI: [u32; 2] = [1 << 31, 0xF000_0000];
 
 /// The minimum time for an estimate, in µs. Acknowledgements that arrive close together say little.
 const LEAST_SPAN: u64 = 20_000;
@@ -37,7 +37,7 @@ pub struct Goodput {
     /// Bytes that were sent, modulo 2³².
     sent: u32,
     /// Bytes that were sent and are not acknowledged, as far as that is known.
-    in_flight: u64,
+    in_flight: u32,
     /// Bytes per second; 0 if it is not known.
     rate: u32,
 }
@@ -52,53 +52,40 @@ impl Goodput {
     /// acknowledgement of the peer ([`Client::acknowledged`](crate::session::Client::acknowledged)). Call this at least once
     /// between two acknowledgements.
     pub fn update(&mut self, now: Instant, sent: u32, acknowledged: Option<u32>) {
-        self.in_flight = self.in_flight.saturating_add(u64::from(sent.wrapping_sub(self.sent)));
+        self.in_flight = self.in_flight.saturating_add(sent.wrapping_sub(self.sent));
         self.sent = sent;
         let Some(acknowledged) = acknowledged else { return };
-        let Some((before, then)) = self.last else {
-            // The first one tells the peer's count, if it is near ours.
-            let behind = u64::from(sent.wrapping_sub(acknowledged));
-            if behind <= self.in_flight {
-                self.in_flight = behind;
-            }
-            (self.last, self.sent_then) = (Some((acknowledged, now)), sent);
-            return;
-        };
-        if acknowledged == before {
-            return;
-        }
-        let span = now.as_micros().saturating_sub(then.as_micros());
-        if let Some(arrived) = self.arrived(before, acknowledged) {
-            if span < LEAST_SPAN {
+        if let Some((before, then)) = self.last {
+            if acknowledged == before {
                 return;
             }
-            self.in_flight = self.in_flight.saturating_sub(arrived);
-            let rate = arrived.saturating_mul(1_000_000).checked_div(span).unwrap_or(0).min(u64::from(u32::MAX));
-            // The mean of the old rate and the new one.
-            let known = if self.rate == 0 { rate } else { u64::from(self.rate) };
-            self.rate = u32::try_from(known.wrapping_add(rate) / 2).unwrap_or(u32::MAX);
+            let span = now.as_micros().saturating_sub(then.as_micros());
+            if let Some(arrived) = self.arrived(before, acknowledged) {
+                if span < LEAST_SPAN {
+                    return;
+                }
+                self.in_flight = self.in_flight.saturating_sub(arrived);
+                let rate = u64::from(arrived).wrapping_mul(1_000_000).checked_div(span).unwrap_or(0);
+                let rate = u32::try_from(rate).unwrap_or(u32::MAX);
+                // The mean of the old rate and the new one.
+                self.rate = if self.rate == 0 { rate } else { self.rate.midpoint(rate) };
+            } else {
+                // The peer counts in another way. Only the bytes that were sent since then are known to be in flight.
+                self.in_flight = sent.wrapping_sub(self.sent_then).min(self.in_flight);
+            }
         } else {
-            // The peer counts in another way. Only the bytes that were sent since then are known to be in flight.
-            self.in_flight = u64::from(sent.wrapping_sub(self.sent_then)).min(self.in_flight);
+            // The first one tells the peer's count, if it is near ours.
+            self.in_flight = self.in_flight.min(sent.wrapping_sub(acknowledged));
         }
         (self.last, self.sent_then) = (Some((acknowledged, now)), sent);
     }
 
     /// The bytes that arrived between two acknowledgements, by the first modulus with which they are at most those in flight.
-    fn arrived(&self, before: u32, now: u32) -> Option<u64> {
-        let (before, now) = (u64::from(before), u64::from(now));
-        let steps = MODULI.iter().filter(|modulus| before < **modulus && now < **modulus);
-        steps
-            .map(
-                |modulus| {
-                    if now >= before {
-                        now.wrapping_sub(before)
-                    } else {
-                        now.wrapping_add(*modulus).wrapping_sub(before)
-                    }
-                },
-            )
-            .find(|step| *step <= self.in_flight)
+    fn arrived(&self, before: u32, now: u32) -> Option<u32> {
+        let step = now.wrapping_sub(before);
+        let wrapped = MODULI.into_iter().filter(|modulus| now < before && before < *modulus);
+        let mut steps = core::iter::once(step).chain(wrapped.map(|modulus| step.wrapping_add(modulus)));
+        steps.find(|step| *step <= self.in_flight)
     }
 
     /// Bytes that arrive per second, averaged over the last few acknowledgements; `None` if that is not known yet. If less is
@@ -110,14 +97,17 @@ impl Goodput {
     /// Bytes that were sent and are not acknowledged; `None` before the first acknowledgement. Up to one window of them may
     /// have arrived.
     pub fn in_flight(&self) -> Option<u32> {
-        self.last.map(|_| u32::try_from(self.in_flight).unwrap_or(u32::MAX))
+        self.last.map(|_| self.in_flight)
     }
 
     /// The time in milliseconds until a byte that is sent now is acknowledged; `None` if that is not known. If it grows from
     /// one acknowledgement to the next, more is sent than arrives.
     pub fn delay_millis(&self) -> Option<u32> {
         let rate = u64::from(self.bytes_per_second()?);
-        self.in_flight.saturating_mul(1_000).checked_div(rate).map(|millis| u32::try_from(millis).unwrap_or(u32::MAX))
+        u64::from(self.in_flight)
+            .wrapping_mul(1_000)
+            .checked_div(rate)
+            .map(|millis| u32::try_from(millis).unwrap_or(u32::MAX))
     }
 }
 

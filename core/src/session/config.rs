@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::error::ConfigError;
 use crate::chunk::TypeThreeDelta;
 use crate::fmt::impl_format;
-use crate::handshake::{self, HandshakeConfig, Style, Versions};
+use crate::handshake::{HandshakeConfig, Style, Versions};
 use crate::time::millis;
 
 /// The configuration of a client. Start with [`Self::new`] and change fields.
@@ -168,15 +168,3 @@ impl_format!(
 
 /// The smallest size of [`SessionBuffers::control`], in bytes.
 pub const MIN_CONTROL: usize = 384;
-
-impl SessionBuffers<'_> {
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
-        if self.scratch.len() < handshake::SCRATCH {
-            return Err(ConfigError::Scratch(handshake::SCRATCH));
-        }
-        if self.control.len() < MIN_CONTROL {
-            return Err(ConfigError::Control(MIN_CONTROL));
-        }
-        Ok(())
-    }
-}

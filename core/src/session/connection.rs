@@ -3,7 +3,7 @@
 use crate::bytes::Cursor;
 use crate::chunk::{ChunkStreamId, WriteProgress};
 use crate::fmt::{impl_format, warning};
-use crate::handshake::{Handshake, HandshakeEvent, HandshakeKind};
+use crate::handshake::{Handshake, HandshakeConfig, HandshakeEvent, HandshakeKind};
 use crate::message::{MessageKind, StreamId, Timestamp};
 use crate::time::{Instant, OptionalInstant};
 
@@ -90,18 +90,23 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
     /// # Errors
     /// A buffer is too small, or a time limit of the configuration is zero.
     pub fn new(buffers: SessionBuffers<'b>, config: R::Config, entropy: &[u8; 32]) -> Result<Self, ConfigError> {
-        buffers.check()?;
-        let setup = R::setup(&config);
-        setup.check()?;
-        Ok(Self {
-            link: Link::new(buffers, setup.window, setup.type_three_delta),
-            handshake: Handshake::new(setup.handshake, seed(entropy)),
+        let mut connection = Self::idle(buffers);
+        connection.restart(config, entropy)?;
+        Ok(connection)
+    }
+
+    /// Creates one side that has no configuration. Call [`Self::restart`] before any other function; it checks the
+    /// buffers, too.
+    pub fn idle(buffers: SessionBuffers<'b>) -> Self {
+        Self {
+            link: Link::new(buffers),
+            handshake: Handshake::new(HandshakeConfig::CLIENT, 0),
             since: OptionalInstant::NONE,
-            limits: setup.limits,
-            chunk_size: setup.chunk_size,
+            limits: [0; 2],
+            chunk_size: 0,
             failed: None,
             role: R::new(),
-        })
+        }
     }
 
     /// Ends the session at once and begins another one in place, in the same buffers.
@@ -110,6 +115,7 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
     /// As [`Self::new`]. Nothing has changed then.
     pub fn restart(&mut self, config: R::Config, entropy: &[u8; 32]) -> Result<(), ConfigError> {
         // This resets field by field, because a second connection on the stack would need several hundred bytes.
+        self.link.check()?;
         let setup = R::setup(&config);
         setup.check()?;
         self.link.reset(setup.window, setup.type_three_delta);

@@ -9,10 +9,11 @@ use crate::chunk::{
 };
 use crate::command::{self, Command, Status};
 use crate::control::{self, Control, UserControlEvent};
+use crate::handshake;
 use crate::message::{MessageHeader, MessageKind, StreamId, Timestamp};
 
-use super::config::SessionBuffers;
-use super::error::{RequestError, SessionError};
+use super::config::{MIN_CONTROL, SessionBuffers};
+use super::error::{ConfigError, RequestError, SessionError};
 use super::flow::Flow;
 use super::queue::{Emit, OVERHEAD, Queue};
 
@@ -68,17 +69,28 @@ fn rooms(scratch: &mut [u8]) -> (&mut [u8], &mut [u8]) {
 }
 
 impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
-    pub(super) fn new(buffers: SessionBuffers<'b>, window: u32, type_three_delta: TypeThreeDelta) -> Self {
+    pub(super) fn new(buffers: SessionBuffers<'b>) -> Self {
         Self {
-            reader: Reader::with(type_three_delta),
+            reader: Reader::new(),
             writer: Writer::new(),
             scratch: buffers.scratch,
             assembler: Assembler::new(),
             control_assembler: Assembler::new(),
             skipped: 0,
             queue: Queue::new(buffers.control),
-            flow: Flow::new(window),
+            flow: Flow::new(0),
         }
+    }
+
+    /// Checks that the buffers are large enough.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if self.scratch.len() < handshake::SCRATCH {
+            return Err(ConfigError::Scratch(handshake::SCRATCH));
+        }
+        if self.queue.size() < MIN_CONTROL {
+            return Err(ConfigError::Control(MIN_CONTROL));
+        }
+        Ok(())
     }
 
     /// Becomes a new link in place, in the same buffers.

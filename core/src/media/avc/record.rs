@@ -9,7 +9,7 @@ use core::fmt;
 
 use super::UnitType;
 use super::sps::{Start, is_plain};
-use crate::bytes::{Cursor, copy};
+use crate::bytes::{Cursor, copy, low_u8};
 use crate::fmt::impl_format;
 use crate::media::video;
 
@@ -163,51 +163,48 @@ pub fn sequence_header_size(sps: &[&[u8]], pps: &[&[u8]]) -> usize {
 /// [`AvcConfigError::Sps`] or [`AvcConfigError::Pps`] if a set is missing or is another unit, or if the first SPS ends before
 /// the fields that the header repeats; [`AvcConfigError::TooMany`], or [`AvcConfigError::BufferFull`].
 pub fn sequence_header<'b>(sps: &[&[u8]], pps: &[&[u8]], buffer: &'b mut [u8]) -> Result<&'b [u8], AvcConfigError> {
-    let is_all = |sets: &[&[u8]], kind| !sets.is_empty() && sets.iter().all(|set| UnitType::of(set) == Some(kind));
-    if !is_all(sps, UnitType::SPS) {
-        return Err(AvcConfigError::Sps);
-    }
-    if !is_all(pps, UnitType::PPS) {
-        return Err(AvcConfigError::Pps);
-    }
-    let (first, _) = sps.first().and_then(|first| Start::parse(first)).ok_or(AvcConfigError::Sps)?;
-    let (Ok(sps_count @ ..=31), Ok(pps_count)) = (u8::try_from(sps.len()), u8::try_from(pps.len())) else {
-        return Err(AvcConfigError::TooMany);
-    };
-    let needed = sequence_header_size(sps, pps);
-    let buffer = buffer.get_mut(..needed).ok_or(AvcConfigError::BufferFull { needed })?;
-    let mut out = Out { room: &mut *buffer };
+    let first = sps.first().and_then(|first| Start::parse(first)).ok_or(AvcConfigError::Sps)?;
+    let mut out = Out { buffer: &mut *buffer, needed: 0 };
     out.put(video::VideoTagHeader::AVC_SEQUENCE_HEADER.emit(&mut [0; video::HEADER_SIZE]));
-    out.put(&[1, first.profile, first.constraints, first.level, 0xFC | 3, 0xE0 | sps_count]);
-    out.sets(sps)?;
-    out.put(&[pps_count]);
-    out.sets(pps)?;
+    out.put(&[1, first.profile, first.constraints, first.level, 0xFC | 3]);
+    out.sets(sps, UnitType::SPS, 0xE0, 31)?;
+    out.sets(pps, UnitType::PPS, 0, 255)?;
     if !is_plain(first.profile) {
-        let depth = |bits: u8| 0xF8 | bits.wrapping_sub(8);
-        let format = first.format;
-        out.put(&[0xFC | format.chroma, depth(format.luma_depth), depth(format.chroma_depth), 0]);
+        out.put(&[0xFC | first.chroma_format, 0xF8 | first.more_luma, 0xF8 | first.more_chroma, 0]);
     }
-    Ok(buffer)
+    let needed = out.needed;
+    buffer.get(..needed).ok_or(AvcConfigError::BufferFull { needed })
 }
 
-/// Writes into a buffer that is known to be large enough.
+/// Writes into a buffer, and counts the bytes that have no room, too.
 struct Out<'b> {
-    room: &'b mut [u8],
+    buffer: &'b mut [u8],
+    needed: usize,
 }
 
 impl Out<'_> {
     fn put(&mut self, bytes: &[u8]) {
-        let room = core::mem::take(&mut self.room);
-        copy(bytes, room);
-        self.room = room.get_mut(bytes.len()..).unwrap_or_default();
+        copy(bytes, self.buffer.get_mut(self.needed..).unwrap_or_default());
+        self.needed = self.needed.saturating_add(bytes.len());
     }
 
-    fn sets(&mut self, sets: &[&[u8]]) -> Result<(), AvcConfigError> {
+    /// Writes the number of sets, with `flags`, and each set after its length.
+    #[inline(never)]
+    fn sets(&mut self, sets: &[&[u8]], kind: UnitType, flags: u8, most: usize) -> Result<(), AvcConfigError> {
+        let wrong = if kind == UnitType::SPS { AvcConfigError::Sps } else { AvcConfigError::Pps };
+        self.put(&[flags | low_u8(sets.len())]);
         for set in sets {
+            if UnitType::of(set) != Some(kind) {
+                return Err(wrong);
+            }
             let length = u16::try_from(set.len()).map_err(|_| AvcConfigError::TooMany)?;
             self.put(&length.to_be_bytes());
             self.put(set);
         }
-        Ok(())
+        match sets.len() {
+            0 => Err(wrong),
+            count if count > most => Err(AvcConfigError::TooMany),
+            _ => Ok(()),
+        }
     }
 }

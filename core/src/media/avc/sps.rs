@@ -11,37 +11,59 @@ pub(super) const fn is_plain(profile: u8) -> bool {
 }
 
 /// The first fields of a sequence parameter set. A decoder configuration repeats them.
-pub(super) struct Start {
+pub(super) struct Start<'a> {
     pub(super) profile: u8,
     pub(super) constraints: u8,
     pub(super) level: u8,
-    pub(super) format: SampleFormat,
-}
-
-/// How the samples of a picture are coded.
-pub(super) struct SampleFormat {
-    pub(super) chroma: u8,
+    pub(super) chroma_format: u8,
     has_separate_planes: bool,
-    pub(super) luma_depth: u8,
-    pub(super) chroma_depth: u8,
+    /// Bits of a sample, above 8.
+    pub(super) more_luma: u8,
+    pub(super) more_chroma: u8,
+    /// The bits after the level, and how many of them these fields take.
+    rest: &'a [u8],
+    end: u32,
 }
 
-impl Start {
-    /// Parses the start of a unit. Also returns the bits after it.
-    pub(super) fn parse(unit: &[u8]) -> Option<(Self, Bits<'_>)> {
-        // There is no emulation prevention in the first bytes: no level is 0.
+impl<'a> Start<'a> {
+    pub(super) fn parse(unit: &'a [u8]) -> Option<Self> {
         let [_, profile, constraints, level, rest @ ..] = unit else { return None };
-        let mut bits = Bits::of_unit(rest);
-        let _id = bits.exp_golomb()?;
-        let mut format = SampleFormat { chroma: 1, has_separate_planes: false, luma_depth: 8, chroma_depth: 8 };
+        let mut start = Self {
+            profile: *profile,
+            constraints: *constraints,
+            level: *level,
+            chroma_format: 1,
+            has_separate_planes: false,
+            more_luma: 0,
+            more_chroma: 0,
+            rest,
+            end: 0,
+        };
+        // These fields have 27 bits at most, and emulation prevention cannot be among them: no level is 0, and no value has
+        // so many zeros.
+        let bits = u32::from_be_bytes(*rest.first_chunk()?);
+        let end = &mut start.end;
+        let _id = code(bits, end, 31)?;
         if !is_plain(*profile) {
-            format.chroma = at_most(3, &mut bits)?;
-            format.has_separate_planes = format.chroma == 3 && bits.bit()?;
-            format.luma_depth = at_most(6, &mut bits)?.wrapping_add(8);
-            format.chroma_depth = at_most(6, &mut bits)?.wrapping_add(8);
+            start.chroma_format = code(bits, end, 3)?;
+            if start.chroma_format == 3 {
+                start.has_separate_planes = bits << *end & 1 << 31 != 0;
+                *end = end.wrapping_add(1);
+            }
+            (start.more_luma, start.more_chroma) = (code(bits, end, 6)?, code(bits, end, 6)?);
         }
-        Some((Self { profile: *profile, constraints: *constraints, level: *level, format }, bits))
+        Some(start)
     }
+}
+
+/// Reads an Exp-Golomb code at the bit `at`, and moves `at` to its end. Returns `None` if the number is more than `most`.
+#[inline(never)]
+fn code(bits: u32, at: &mut u32, most: u32) -> Option<u8> {
+    let bits = bits.checked_shl(*at)?;
+    let zeros = bits.leading_zeros();
+    let number = (bits >> 31_u32.checked_sub(zeros.wrapping_mul(2))?).wrapping_sub(1);
+    *at = at.wrapping_add(zeros.wrapping_mul(2)).wrapping_add(1);
+    (number <= most).then_some(low_u8(number as usize))
 }
 
 /// The properties of the pictures in a sequence parameter set.
@@ -75,9 +97,10 @@ impl Sps {
         if UnitType::of(unit)? != UnitType::SPS {
             return None;
         }
-        let (Start { profile, constraints, level, format }, mut bits) = Start::parse(unit)?;
-        let bits = &mut bits;
-        let SampleFormat { chroma: chroma_format, has_separate_planes, luma_depth, chroma_depth } = format;
+        let start = Start::parse(unit)?;
+        let Start { profile, constraints, level, chroma_format, has_separate_planes, rest, end, .. } = start;
+        let (luma_depth, chroma_depth) = (start.more_luma.wrapping_add(8), start.more_chroma.wrapping_add(8));
+        let bits = &mut Bits::of_unit(rest, end as usize);
         if !is_plain(profile) {
             let _lossless = bits.bit()?;
             if bits.bit()? {

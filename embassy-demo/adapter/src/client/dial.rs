@@ -23,15 +23,21 @@ pub(crate) struct Host<'h, 'a> {
 }
 
 impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS> {
-    /// A connection over a socket of embassy-net, in [`Stage::Idle`].
-    pub(crate) fn over_net(stack: Stack<'a>, lent: Lent<'a>, session: &ClientConfig) -> Result<Self, ConfigError> {
-        // Each attempt begins with entropy of its own.
-        let client = Client::new(lent.buffers, *session, &[0; 32])?;
+    /// A connection over a socket of embassy-net, in [`Stage::Idle`]. Its session is configured when it begins.
+    pub(crate) fn idle_over_net(stack: Stack<'a>, lent: Lent<'a>) -> Self {
         #[cfg(feature = "rtmpt")]
         let net = Net::new(stack, lent.rx, lent.tx, lent.gather);
         #[cfg(not(feature = "rtmpt"))]
         let net = Net::new(stack, lent.rx, lent.tx);
-        Ok(Self::over(net, client))
+        Self::over(net, Client::idle(lent.buffers))
+    }
+
+    /// The same, with the configuration checked.
+    pub(crate) fn over_net(stack: Stack<'a>, lent: Lent<'a>, session: &ClientConfig) -> Result<Self, ConfigError> {
+        let mut connection = Self::idle_over_net(stack, lent);
+        // Each attempt begins with entropy of its own.
+        connection.client.restart(*session, &[0; 32])?;
+        Ok(connection)
     }
 
     /// Returns whether it carries this attempt.
@@ -53,8 +59,10 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
             return Err(Failure::Unsupported);
         }
         info!("dial port {}", target.port);
-        // `new` has checked the buffers.
-        self.client.restart(options.session, entropy).map_err(|_| Failure::Local)?;
+        if let Err(error) = self.client.restart(options.session, entropy) {
+            self.end(error.into());
+            return Err(Failure::Local);
+        }
         self.transport.begin(target, host.name);
         self.transport.tcp().keep_alive(options.keep_alive);
         let time = deadline.as_micros().wrapping_sub(clock().as_micros()) as u32;

@@ -118,12 +118,8 @@ pub fn new<
     config: Config,
 ) -> (Live, LiveRunner<R>) {
     let lent = state.memory.take().split();
-    let shared: &'static RefCell<Shared> = state.shared.init_with(|| {
-        let Ok(connection) = Connection::over_net(stack, lent, &config.client.session) else {
-            unreachable!("State::new refuses buffers that are too small")
-        };
-        RefCell::new(Shared::new(connection, config))
-    });
+    let shared: &'static RefCell<Shared> =
+        state.shared.init_with(|| RefCell::new(Shared::new(Connection::idle_over_net(stack, lent), config)));
     (Live { shared, seen: 0 }, LiveRunner::new(OverNet { stack, good: None }, shared, rng))
 }
 

@@ -95,12 +95,9 @@ pub fn over<
 ) -> (StreamLive, StreamRunner<R, C>) {
     let lent = state.memory.take().split();
     let pipe: OverPipe = state.pipe.init_with(|| Pipe::new(lent.rx, lent.tx));
-    let shared: &'static RefCell<Shared<OverPipe>> = state.shared.init_with(|| {
-        let Ok(connection) = Connection::new(pipe, lent.buffers, &config.client.session, &[0; 32]) else {
-            unreachable!("StreamState::new refuses buffers that are too small")
-        };
-        RefCell::new(Shared::new(connection, config))
-    });
+    let connection = Connection::over(pipe, Client::idle(lent.buffers));
+    let shared: &'static RefCell<Shared<OverPipe>> =
+        state.shared.init_with(|| RefCell::new(Shared::new(connection, config)));
     (Live { shared, seen: 0 }, LiveRunner::new(OverStreams { connector, pipe }, shared, rng))
 }
 

@@ -25,34 +25,36 @@ const PATIENT: DropLimits = DropLimits { disposable: u32::MAX, video: u32::MAX, 
 pub(super) struct Shared<T = Net<'static>> {
     /// Of audio, of video and of the metadata.
     pub(super) slots: [Slot; 3],
-    pub(super) runner: TaskWaker,
-    pub(super) watchers: Watchers,
-    pub(super) tracks: Tracks,
-    pub(super) policy: DropPolicy,
-    pub(super) timeline: Timeline,
-    pub(super) lateness: Lateness,
-    pub(super) goodput: Goodput,
-    /// How late the last message was, in milliseconds.
-    pub(super) late: u32,
     /// Whether the stream is to be published.
     pub(super) is_wanted: bool,
     pub(super) is_keyframe_wanted: bool,
+    /// Whether the runner ended the stream in good order the last time.
+    pub(super) is_in_order: bool,
     phase: Phase,
-    pub(super) port: Option<Target>,
-    pub(super) last_error: Option<Error>,
+    pub(super) runner: TaskWaker,
+    pub(super) timeline: Timeline,
+    pub(super) lateness: Lateness,
+    /// How late the last message was, in milliseconds.
+    pub(super) late: u32,
+    pub(super) policy: DropPolicy,
     pub(super) counters: Counters,
+    pub(super) watchers: Watchers,
     /// Changes of the status that [`Live::changed`](super::Live::changed) tells.
     pub(super) changes: u32,
-    /// How often the runner has stopped, and whether it ended the stream in good order the last time.
+    /// How often the runner has stopped.
     pub(super) stops: u32,
-    pub(super) is_in_order: bool,
     /// When a stop must be over.
     pub(super) stop_by: Instant,
+    pub(super) goodput: Goodput,
+    pub(super) tracks: Tracks,
+    pub(super) port: Option<Target>,
     pub(super) connection: Connection<'static, 8, 0, T>,
+    pub(super) last_error: Option<Error>,
     pub(super) config: Config,
 }
 
 impl<T: Transport> Shared<T> {
+    #[inline(always)]
     pub(super) fn new(connection: Connection<'static, 8, 0, T>, config: Config) -> Self {
         Self {
             connection,
