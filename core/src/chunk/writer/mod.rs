@@ -253,14 +253,17 @@ impl<const STREAMS: usize> Writer<STREAMS> {
                     break;
                 }
             }
-            let room = out.len().min(self.chunk_left as usize);
-            let taken = copy_in_line(rest, out.get_mut(..room).unwrap_or(&mut []));
-            rest = rest.get(taken..).unwrap_or(&[]);
-            out = out.get_mut(taken..).unwrap_or(&mut []);
-            self.chunk_left = self.chunk_left.wrapping_sub(low_u32(taken));
-            track.left = track.left.wrapping_sub(low_u32(taken));
             if self.chunk_left > 0 {
-                break;
+                let length = rest.len().min(out.len()).min(self.chunk_left as usize);
+                let Some((part, more)) = rest.split_at_checked(length) else { break };
+                let Some((place, behind)) = core::mem::take(&mut out).split_at_mut_checked(length) else { break };
+                copy_in_line(part, place);
+                (rest, out) = (more, behind);
+                self.chunk_left = self.chunk_left.wrapping_sub(low_u32(length));
+                track.left = track.left.wrapping_sub(low_u32(length));
+                if self.chunk_left > 0 {
+                    break;
+                }
             }
             if track.left == 0 && track.stage == Stage::Continues {
                 track.stage = Stage::Closed;

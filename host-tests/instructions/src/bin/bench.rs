@@ -57,10 +57,10 @@ fn write(frames: &[Frame], chunk_size: u32, out: &mut [u8], mut send: impl FnMut
         writer.begin(csid(frame.kind), header).expect("a message");
         let mut rest = &frame.payload[..];
         loop {
-            let WriteProgress { taken, written, .. } = writer.poll(csid(frame.kind), rest, &mut out[filled..]);
+            let WriteProgress { taken, written, done, .. } = writer.poll(csid(frame.kind), rest, &mut out[filled..]);
             rest = &rest[taken..];
             filled += written;
-            if writer.left(csid(frame.kind)).is_none() {
+            if done {
                 break;
             }
             send(&out[..filled]);
