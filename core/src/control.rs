@@ -4,7 +4,9 @@
 //! longer than its fields, the rest is ignored. A message that is too short is ignored, and so are unknown user control
 //! events.
 
-use crate::bytes::Cursor;
+use core::ops::Range;
+
+use crate::bytes::{Cursor, copy};
 use crate::message::{MessageKind, StreamId};
 
 /// The longest control message with a meaning, in bytes: Set Buffer Length.
@@ -86,13 +88,15 @@ impl Control {
     /// Parses a control message of type `kind`. Returns `None` if it must be ignored.
     pub fn parse(kind: MessageKind, payload: &[u8]) -> Option<Control> {
         let mut fields = Cursor(payload);
+        // A user control event has no number here, but is not shorter.
+        let number = fields.u32()?;
         Some(match kind {
-            MessageKind::SET_CHUNK_SIZE => Self::SetChunkSize(fields.u32()?),
-            MessageKind::ABORT => Self::Abort(fields.u32()?),
-            MessageKind::ACKNOWLEDGEMENT => Self::Acknowledgement(fields.u32()?),
-            MessageKind::WINDOW_ACK_SIZE => Self::WindowAckSize(fields.u32()?),
+            MessageKind::SET_CHUNK_SIZE => Self::SetChunkSize(number),
+            MessageKind::ABORT => Self::Abort(number),
+            MessageKind::ACKNOWLEDGEMENT => Self::Acknowledgement(number),
+            MessageKind::WINDOW_ACK_SIZE => Self::WindowAckSize(number),
             MessageKind::SET_PEER_BANDWIDTH => {
-                Self::SetPeerBandwidth { size: fields.u32()?, limit: Limit::parse(fields.u8()?)? }
+                Self::SetPeerBandwidth { size: number, limit: Limit::parse(fields.u8()?)? }
             }
             MessageKind::USER_CONTROL => Self::User(UserControlEvent::parse(payload)?),
             _ => return None,
@@ -100,21 +104,40 @@ impl Control {
     }
 
     /// Returns the type of the message, a buffer, and the number of its bytes that are the payload.
-    #[inline]
     pub fn emit(&self) -> (MessageKind, [u8; MAX_SIZE], usize) {
-        let fields = |[a, b, c, d]: [u8; 4]| ([a, b, c, d, 0, 0, 0, 0, 0, 0], 4);
-        let (kind, (bytes, length)) = match *self {
-            Self::SetChunkSize(size) => (MessageKind::SET_CHUNK_SIZE, fields(size.to_be_bytes())),
-            Self::Abort(csid) => (MessageKind::ABORT, fields(csid.to_be_bytes())),
-            Self::Acknowledgement(bytes) => (MessageKind::ACKNOWLEDGEMENT, fields(bytes.to_be_bytes())),
-            Self::WindowAckSize(size) => (MessageKind::WINDOW_ACK_SIZE, fields(size.to_be_bytes())),
+        let (kind, bytes, place) = self.fields();
+        let mut front = [0; MAX_SIZE];
+        let length = copy(bytes.get(place).unwrap_or(&[]), &mut front);
+        (kind, front, length)
+    }
+
+    /// The type of the message, a buffer, and the place of the payload in it. In the buffer are the type of a user control
+    /// event, then a number, then what follows it.
+    #[inline]
+    pub(crate) fn fields(&self) -> (MessageKind, [u8; MAX_SIZE], Range<usize>) {
+        let (kind, event, number, more, place) = match *self {
+            Self::SetChunkSize(size) => (MessageKind::SET_CHUNK_SIZE, 0, size, 0, 2..6),
+            Self::Abort(csid) => (MessageKind::ABORT, 0, csid, 0, 2..6),
+            Self::Acknowledgement(bytes) => (MessageKind::ACKNOWLEDGEMENT, 0, bytes, 0, 2..6),
+            Self::WindowAckSize(size) => (MessageKind::WINDOW_ACK_SIZE, 0, size, 0, 2..6),
             Self::SetPeerBandwidth { size, limit } => {
-                let ([a, b, c, d], limit) = (size.to_be_bytes(), limit as u8);
-                (MessageKind::SET_PEER_BANDWIDTH, ([a, b, c, d, limit, 0, 0, 0, 0, 0], 5))
+                (MessageKind::SET_PEER_BANDWIDTH, 0, size, u32::from_be_bytes([limit as u8, 0, 0, 0]), 2..7)
             }
-            Self::User(event) => (MessageKind::USER_CONTROL, event.emit()),
+            Self::User(event) => {
+                let (number, value, more, end) = match event {
+                    UserControlEvent::StreamBegin(stream) => (STREAM_BEGIN, stream.0, 0, 6),
+                    UserControlEvent::StreamEof(stream) => (STREAM_EOF, stream.0, 0, 6),
+                    UserControlEvent::StreamDry(stream) => (STREAM_DRY, stream.0, 0, 6),
+                    UserControlEvent::SetBufferLength { stream, millis } => (SET_BUFFER_LENGTH, stream.0, millis, 10),
+                    UserControlEvent::StreamIsRecorded(stream) => (STREAM_IS_RECORDED, stream.0, 0, 6),
+                    UserControlEvent::PingRequest(time) => (PING_REQUEST, time, 0, 6),
+                    UserControlEvent::PingResponse(time) => (PING_RESPONSE, time, 0, 6),
+                };
+                (MessageKind::USER_CONTROL, number, value, more, 0..end)
+            }
         };
-        (kind, bytes, length)
+        let ([a, b, c, d], [e, f, g, h]) = (number.to_be_bytes(), more.to_be_bytes());
+        (kind, [0, event, a, b, c, d, e, f, g, h], place)
     }
 }
 
@@ -143,25 +166,6 @@ impl UserControlEvent {
             PING_RESPONSE => Self::PingResponse(argument),
             _ => return None,
         })
-    }
-
-    #[inline]
-    fn emit(self) -> ([u8; MAX_SIZE], usize) {
-        let (number, value) = match self {
-            Self::StreamBegin(stream) => (STREAM_BEGIN, stream.0),
-            Self::StreamEof(stream) => (STREAM_EOF, stream.0),
-            Self::StreamDry(stream) => (STREAM_DRY, stream.0),
-            Self::SetBufferLength { stream, .. } => (SET_BUFFER_LENGTH, stream.0),
-            Self::StreamIsRecorded(stream) => (STREAM_IS_RECORDED, stream.0),
-            Self::PingRequest(time) => (PING_REQUEST, time),
-            Self::PingResponse(time) => (PING_RESPONSE, time),
-        };
-        let [a, b, c, d] = value.to_be_bytes();
-        let ([e, f, g, h], length) = match self {
-            Self::SetBufferLength { millis, .. } => (millis.to_be_bytes(), 10),
-            _ => ([0; 4], 6),
-        };
-        ([0, number, a, b, c, d, e, f, g, h], length)
     }
 }
 

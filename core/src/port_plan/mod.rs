@@ -83,12 +83,6 @@ mod plan;
 mod report;
 
 #[cfg(test)]
-mod firewalls;
-#[cfg(test)]
-mod scenarios;
-#[cfg(test)]
-mod simulation;
-#[cfg(test)]
 mod tests;
 
 pub use event::{AttemptId, PlanEvent};

@@ -124,8 +124,10 @@ pub enum RequestError {
     /// The control buffer is too small, or contains too many bytes that are not sent yet. An empty buffer would need
     /// this many bytes.
     ControlBuffer(usize),
-    /// The message cannot be begun.
-    Write(WriteError),
+    /// The previous message on this chunk stream is not finished.
+    MessageOpen(ChunkStreamId),
+    /// A message cannot have this many bytes.
+    TooLong(u32),
 }
 
 impl fmt::Display for RequestError {
@@ -136,7 +138,8 @@ impl fmt::Display for RequestError {
             Self::TooMany(room) => write!(f, "there is room for {room} of these at the same time"),
             Self::MessageKind => f.write_str("only audio, video and data can be sent"),
             Self::ControlBuffer(needed) => write!(f, "the control buffer needs {needed} bytes"),
-            Self::Write(error) => error.fmt(f),
+            Self::MessageOpen(csid) => WriteError::MessageOpen(*csid).fmt(f),
+            Self::TooLong(length) => WriteError::TooLong(*length).fmt(f),
         }
     }
 }
@@ -145,7 +148,11 @@ impl core::error::Error for RequestError {}
 
 impl From<WriteError> for RequestError {
     fn from(error: WriteError) -> Self {
-        Self::Write(error)
+        match error {
+            WriteError::MessageOpen(csid) => Self::MessageOpen(csid),
+            WriteError::TooLong(length) => Self::TooLong(length),
+            WriteError::TooManyChunkStreams(room) => Self::TooMany(room),
+        }
     }
 }
 

@@ -266,19 +266,13 @@ impl<const STREAMS: usize> Link<'_, STREAMS> {
     /// Queues a control message.
     #[inline(always)]
     pub(super) fn queue_control(&mut self, control: Control) -> Result<(), RequestError> {
-        let (kind, bytes, length) = control.emit();
-        self.queue_control_bytes(kind, &bytes, length)
+        let (kind, bytes, place) = control.fields();
+        self.queue_control_bytes(kind, bytes.get(place).unwrap_or(&[]))
     }
 
     #[inline(never)]
-    fn queue_control_bytes(
-        &mut self,
-        kind: MessageKind,
-        bytes: &[u8; control::MAX_SIZE],
-        length: usize,
-    ) -> Result<(), RequestError> {
-        let mut emit =
-            |encoder: &mut Encoder<'_>, _: &[u8]| encoder.raw(bytes.get(..length).unwrap_or(&[])).map(|_| ());
+    fn queue_control_bytes(&mut self, kind: MessageKind, payload: &[u8]) -> Result<(), RequestError> {
+        let mut emit = |encoder: &mut Encoder<'_>, _: &[u8]| encoder.raw(payload).map(|_| ());
         let (csid, stream) = (ChunkStreamId::CONTROL, StreamId::CONNECTION);
         Ok(self.queue.push(csid, kind, stream, self.writer.chunk_size, &mut emit)?)
     }
@@ -330,6 +324,7 @@ impl<const STREAMS: usize> Link<'_, STREAMS> {
     }
 
     /// Writes the message that is open on `csid` to `out`, after what waits in the queue.
+    #[inline(never)]
     pub(super) fn transmit_media(&mut self, csid: ChunkStreamId, rest: &[u8], out: &mut [u8]) -> WriteProgress {
         let (mut taken, mut written) = (0_usize, 0_usize);
         loop {

@@ -204,9 +204,8 @@ fn item_112_a_full_window_takes_nothing() {
     let csid = pair.client.begin_media(MessageKind::VIDEO, StreamId(1), Timestamp(0), 100).unwrap();
     assert_eq!(moved(pair.client.poll_media(csid, &[9; 100], &mut [])), (0, 0));
     assert_eq!(pair.client.media_left(csid), Some(100));
-    let open = crate::chunk::WriteError::MessageOpen(csid);
     let again = pair.client.begin_media(MessageKind::VIDEO, StreamId(1), Timestamp(0), 5);
-    assert_eq!(again, Err(RequestError::Write(open)));
+    assert_eq!(again, Err(RequestError::MessageOpen(csid)));
     assert_eq!(pair.client.close(), Err(RequestError::State), "a message is never left open");
 }
 

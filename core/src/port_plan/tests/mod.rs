@@ -1,5 +1,9 @@
 //! Edge cases of the plan, and invariants for any reports at any time.
 
+mod firewalls;
+mod scenarios;
+mod simulation;
+
 use core::time::Duration;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
