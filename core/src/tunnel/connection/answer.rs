@@ -157,7 +157,7 @@ impl TunnelConnection {
             411 => b" Length Required",
             413 => b" Content Too Large",
             414 => b" URI Too Long",
-            431 => b" Request MessageHeader Fields Too Large",
+            431 => b" Request Header Fields Too Large",
             501 => b" Not Implemented",
             503 => b" Service Unavailable",
             _ => b" Bad Request",
