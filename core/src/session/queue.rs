@@ -67,10 +67,10 @@ impl<'b> Queue<'b> {
     }
 
     /// Makes room for `new` bytes of values, instead of `old` bytes which end `behind` bytes before the end of the buffer.
-    /// Returns the room. The caller has checked that it fits. `others` tells whether other values may lie before these.
+    /// Returns the room. The caller has called [`Self::compact`] and checked that it fits. `others` tells whether other
+    /// values may lie before these.
     #[inline]
     pub(super) fn keep(&mut self, behind: u16, old: u16, new: u16, others: bool) -> &mut [u8] {
-        self.compact();
         let (capacity, before) = (self.capacity(), self.stored.wrapping_sub(behind).wrapping_sub(old));
         if others {
             self.shift(capacity, capacity.wrapping_add(old.into()).wrapping_sub(new.into()), before.into());
@@ -113,7 +113,7 @@ impl<'b> Queue<'b> {
     }
 
     /// Moves the waiting bytes to the start of the buffer.
-    fn compact(&mut self) {
+    pub(super) fn compact(&mut self) {
         if self.start == 0 {
             return;
         }

@@ -114,6 +114,7 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         matches!(self.role.state, State::Closing | State::Closed)
     }
 
+    #[inline(never)]
     fn enter(&mut self, state: State) {
         (self.role.state, self.since) = (state, OptionalInstant::NONE);
         self.role.publishing &= !self.is_over();

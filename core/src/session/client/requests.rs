@@ -83,8 +83,10 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
 
     /// Checks that the queue can store `new` bytes instead of `old` ones. Besides them it must have `reserve` bytes when it
     /// is empty, and `now` bytes must be free.
+    #[inline(never)]
     pub(super) fn make_room(&mut self, new: u16, old: u16, reserve: usize, now: usize) -> Result<(), RequestError> {
-        let queue = &self.link.queue;
+        let queue = &mut self.link.queue;
+        queue.compact();
         let stored = usize::from(queue.stored()).wrapping_sub(old.into()).wrapping_add(new.into());
         let reserve = self.role.reserve.max(reserve);
         let needed = stored.wrapping_add(reserve);
