@@ -35,6 +35,8 @@ pub struct Plan<'a> {
     winner: Option<AttemptId>,
     /// The target that is tried before all others.
     preferred: AttemptId,
+    /// The time until which the last [`Plan::poll_event`] found nothing to do; [`NEVER`] if it returned an event.
+    wake: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -86,6 +88,7 @@ impl<'a> Plan<'a> {
             last: None,
             winner: None,
             preferred: AttemptId(0),
+            wake: NEVER,
         })
     }
 
@@ -107,6 +110,7 @@ impl<'a> Plan<'a> {
         if self.last.is_none() {
             self.start = now;
         }
+        self.wake = NEVER;
         let now = self.since_start(now);
         self.expire(now);
         if self.to_abandon != 0 {
@@ -117,21 +121,20 @@ impl<'a> Plan<'a> {
         if let Some(winner) = self.winner {
             return Some(PlanEvent::Connected(winner));
         }
-        if self.next_start() <= now {
+        let start = self.next_start();
+        if start <= now {
             return Some(self.dial(now));
         }
-        (self.next_time() == NEVER).then_some(PlanEvent::Exhausted)
+        let under_way = self.attempts.iter().filter(|attempt| attempt.outcome.is_under_way());
+        self.wake = under_way.map(|attempt| attempt.until).fold(start, u32::min);
+        (self.wake == NEVER).then_some(PlanEvent::Exhausted)
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout) and [`poll_event`](Self::poll_event) at the latest. `None`
-    /// before the first `poll_event`, and once the plan has ended. May change after `poll_event` and after every report.
+    /// When to call [`handle_timeout`](Self::handle_timeout) and [`poll_event`](Self::poll_event) at the latest, unless a
+    /// report comes first. `None` if the last `poll_event` returned an event. May change after `poll_event`.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        if self.last.is_none() || self.winner.is_some() {
-            return None;
-        }
-        let next = self.next_time();
-        (next != NEVER).then(|| self.at(next))
+        (self.wake != NEVER).then(|| self.at(self.wake))
     }
 
     /// Ends the attempts whose deadline has passed; [`poll_event`](Self::poll_event) returns an
@@ -145,11 +148,12 @@ impl<'a> Plan<'a> {
     /// Ends the attempts that have lost, or whose deadline has passed.
     fn expire(&mut self, now: u32) {
         for (id, attempt) in self.ids().zip(&mut self.attempts) {
-            if !attempt.outcome.is_under_way() || (self.winner.is_none() && now < attempt.until) {
+            let lost = self.winner.is_some();
+            if !attempt.outcome.is_under_way() || (!lost && now < attempt.until) {
                 continue;
             }
             let outcome = match attempt.outcome {
-                _ if self.winner.is_some() => Outcome::Lost,
+                _ if lost => Outcome::Lost,
                 Outcome::Handshake => Outcome::Failed(Failure::HandshakeTimedOut),
                 _ => Outcome::Failed(Failure::TimedOut),
             };
@@ -185,7 +189,6 @@ impl<'a> Plan<'a> {
         {
             attempt.end(now, Outcome::Connected);
             self.winner = Some(id);
-            self.expire(now);
         }
     }
 
@@ -243,13 +246,6 @@ impl<'a> Plan<'a> {
             to_tcp: (attempt.tcp != NEVER).then(|| duration(attempt.tcp.saturating_sub(attempt.started))),
             took: duration(end.saturating_sub(attempt.started)),
         })
-    }
-
-    /// When the plan has something to do, unless a report changes it. [`NEVER`] if no attempt is under way and no target is
-    /// left.
-    fn next_time(&self) -> u32 {
-        let under_way = self.attempts.iter().filter(|attempt| attempt.outcome.is_under_way());
-        under_way.map(|attempt| attempt.until).fold(self.next_start(), u32::min)
     }
 
     /// The target to try next.
