@@ -9,7 +9,7 @@ use core::ops::Range;
 use crate::bytes::{Cursor, copy};
 use crate::message::{MessageKind, StreamId};
 
-/// The longest control message with a meaning, in bytes: Set Buffer Length.
+/// The length of the longest known control message, in bytes: Set Buffer Length.
 pub const MAX_SIZE: usize = 10;
 
 /// The types of user control events (section 7.1.7).
@@ -78,9 +78,9 @@ pub enum UserControlEvent {
     },
     /// The stream is a recorded one.
     StreamIsRecorded(StreamId),
-    /// The sender asks whether the receiver is there. The number is a time of its own.
+    /// The sender asks whether the receiver is alive. The number is a time of the sender's clock.
     PingRequest(u32),
-    /// The answer to a ping, with the time of the ping.
+    /// The answer to a ping. The number is that of the ping.
     PingResponse(u32),
 }
 

@@ -1,4 +1,5 @@
-//! One set of logging macros: through defmt with that feature, otherwise through `log` with that one, otherwise nothing.
+//! One set of logging macros. They log through defmt or `log`, whichever feature is on; defmt has priority. Without
+//! either they do nothing.
 
 macro_rules! info {
     ($($argument:tt)*) => { $crate::fmt::emit!(info, $($argument)*) };
@@ -19,7 +20,8 @@ macro_rules! emit {
     }};
 }
 
-/// `defmt::Format` of a type that holds more than belongs in a log: payload, texts of the peer's, keys, or whole buffers.
+/// `defmt::Format` of a type that contains data which must not be logged: payload, text of the peer, keys, or whole
+/// buffers.
 macro_rules! impl_format {
     ([$($generics:tt)*] $type:ty, $this:pat => $format:literal $(, $argument:expr)* $(,)?) => {
         #[cfg(feature = "defmt")]

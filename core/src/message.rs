@@ -76,7 +76,7 @@ impl MessageKind {
         matches!(self, MessageKind::DATA | MessageKind::DATA_AMF3)
     }
 
-    /// Returns whether the payload is the application's: audio, video, data or an aggregate of them.
+    /// Returns whether the payload is for the application: audio, video, data or an aggregate of them.
     #[must_use]
     pub const fn is_media(self) -> bool {
         matches!(self, MessageKind::AUDIO | MessageKind::VIDEO | MessageKind::AGGREGATE) || self.is_data()
@@ -138,7 +138,7 @@ impl Timestamp {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct MessageHeader {
-    /// When the content is due.
+    /// The time of the content.
     pub timestamp: Timestamp,
     /// The length of the payload in bytes, at most [`MAX_MESSAGE_LENGTH`].
     pub length: u32,

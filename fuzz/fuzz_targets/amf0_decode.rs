@@ -1,4 +1,4 @@
-//! AMF0 decodes in bounded steps, and what was decoded encodes to something that decodes to the same.
+//! AMF0 is decoded in bounded steps. The decoded tokens are encoded, and decode to the same tokens again.
 #![no_main]
 
 use embedded_rtmp::amf0::{DecodeError, Decoder, Encoder, MAX_DEPTH, Token};
@@ -54,7 +54,7 @@ fuzz_target!(|data: &[u8]| {
         // By their bytes: a NaN equals nothing.
         assert_eq!(encoded(&again), bytes);
     }
-    // Skipping and looking for properties take the same way through.
+    // Skipping values and searching for properties pass over the same bytes.
     let mut skipper = Decoder::new(data);
     while !skipper.is_empty() && skipper.skip_value().is_ok() {}
     let mut finder = Decoder::new(data);

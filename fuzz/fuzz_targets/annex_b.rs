@@ -1,4 +1,4 @@
-//! Start codes to lengths, in place and in parts, and back: the units are the same by all ways.
+//! Converts start codes to lengths, in place and in parts, and back. The units are the same each time.
 #![no_main]
 
 use embedded_rtmp::media::avc::Message;

@@ -1,4 +1,5 @@
-//! A decoder's configuration keeps within its bytes, and what is made of its parameter sets is read again.
+//! The parameter sets of a decoder configuration are within its bytes. A configuration that is made of them is parsed
+//! again.
 #![no_main]
 
 use embedded_rtmp::media::avc::{AvcConfig, AvcConfigError, Sps, sequence_header, sequence_header_size};

@@ -1,4 +1,4 @@
-//! What a chunk header says survives being written and read again.
+//! A parsed chunk header is written, and parsed again to the same header.
 #![no_main]
 
 use embedded_rtmp::chunk::header::{ChunkHeader, EXTENDED, MAX_SIZE, size};

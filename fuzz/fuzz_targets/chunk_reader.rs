@@ -10,6 +10,6 @@ fuzz_target!(|data: &[u8]| {
     let mut cuts = Cuts::new(seed);
     assert_eq!(read::<8>(stream, || cuts.length()), whole);
     assert_eq!(read::<8>(stream, || 1), whole);
-    // A table so small that chunk streams take each other's place.
+    // A table so small that chunk streams evict each other.
     assert_eq!(read::<2>(stream, || cuts.length()), read::<2>(stream, || usize::MAX));
 });

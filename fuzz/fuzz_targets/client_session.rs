@@ -1,5 +1,6 @@
-//! A client session against any server: what happens does not depend on how the bytes are cut, and it always comes to an
-//! end. The first byte chooses when it asks for what, the second the cuts; the handshake is put before the rest.
+//! A client session against arbitrary bytes of a server. The events do not depend on the cuts, and the session always
+//! ends. The first byte chooses the client's requests and their times, the second the cuts. The target inserts the
+//! handshake before the rest.
 #![no_main]
 
 use embedded_rtmp::chunk::{ChunkStreamId, WriteProgress};
@@ -15,7 +16,7 @@ const FRAME: [u8; 1000] = [0x27; 1000];
 struct Application<'b> {
     session: Client<'b, 4, 2, 1>,
     choice: u8,
-    /// The frame that is being sent, and how much of it is out.
+    /// The frame that is being sent, and the number of bytes that were sent.
     open: Option<(ChunkStreamId, usize)>,
     frames: u8,
 }

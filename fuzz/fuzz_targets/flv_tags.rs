@@ -1,5 +1,5 @@
-//! Tags come to an end; an aggregate cut anywhere gives what it gives when it is whole; headers are written as they were
-//! read.
+//! The iterator over tags ends. An aggregate that is cut anywhere gives the same messages as the whole one. Headers are
+//! written as they were read.
 #![no_main]
 
 use embedded_rtmp::chunk::{ChunkStreamId, Fragment};

@@ -1,5 +1,5 @@
-//! Both sides of the handshake against any bytes: they take at most 3,073 bytes, write as many, and cuts change nothing.
-//! The first byte chooses the side and its configuration, the second one the cuts.
+//! Both sides of the handshake against arbitrary bytes. They consume at most 3,073 bytes and write at most as many.
+//! Cuts do not change the outcome. The first byte chooses the side and its configuration, the second one the cuts.
 #![no_main]
 
 use embedded_rtmp::handshake::{

@@ -1,8 +1,10 @@
-//! Whatever a publisher does and however players take it, a player gets whole messages that were published, in their order.
+//! Whatever the publisher does and however slowly players read, a player gets whole messages that were published, in
+//! their order.
 //!
-//! The first byte is the size of the ring, the second chooses how much players take; then each 4 bytes are a step: what
-//! (a player's turn, the publisher's end, a piece of a message), chunk stream and kind, length of a new message, length of
-//! the piece. A message's timestamp is its number, and so is each of its bytes behind the first two.
+//! The first byte is the size of the ring, the second chooses how many bytes players read at once. Then each 4 bytes
+//! are a step: what (a player's turn, the publisher's end, a piece of a message), chunk stream and kind, length of a
+//! new message, length of the piece. A message's timestamp is its number, and so is each of its bytes behind the first
+//! two.
 #![no_main]
 
 use embedded_rtmp::chunk::{ChunkStreamId, Fragment};

@@ -1,5 +1,6 @@
-//! A server session against any client: what happens does not depend on how the bytes are cut, and it always comes to
-//! an end. The first byte chooses what the application answers, the second the cuts; the handshake is put before the rest.
+//! A server session against arbitrary bytes of a client. The events do not depend on the cuts, and the session always
+//! ends. The first byte chooses the application's answers, the second the cuts. The target inserts the handshake before
+//! the rest.
 #![no_main]
 
 use embedded_rtmp::command::{Status, code};

@@ -1,6 +1,6 @@
-//! A tunnel's client against any server: what is lent, what is asked and how it ends do not depend on how the responses are
-//! cut, nor on the windows that requests go out through. The first byte chooses the cuts. The rest is steps, with a byte FE
-//! between two of them: what the client does and is told first (see [`Step`]), then what the server says.
+//! A tunnel's client against arbitrary bytes of a server. The lent bytes, the requests and the end do not depend on the
+//! cuts of the responses or on the output windows. The first byte chooses the cuts. The rest is steps, separated by a
+//! byte FE. The first byte of a step chooses what the client does (see [`Step`]), the others are bytes of the server.
 #![no_main]
 
 use embedded_rtmp::time::Instant;

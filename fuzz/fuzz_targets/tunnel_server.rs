@@ -1,6 +1,6 @@
-//! A server's tunnels against any client: what is lent, what happens and what is answered do not depend on how the requests
-//! are cut. Ids of tunnels are of entropy that is known: 01 sixteen times, then 02, and so on. The first byte chooses the
-//! cuts.
+//! A server's tunnels against arbitrary bytes of a client. The lent bytes, the events and the responses do not depend
+//! on the cuts of the requests. The ids of tunnels are known: 01 sixteen times, then 02, and so on. The first byte
+//! chooses the cuts.
 #![no_main]
 
 use std::time::Duration;
@@ -10,7 +10,7 @@ use embedded_rtmp::tunnel::{MIN_ANSWER, TunnelConfig, TunnelConnection, TunnelEv
 use embedded_rtmp_fuzz::Cuts;
 use libfuzzer_sys::fuzz_target;
 
-/// What was lent of each tunnel, what happened, and what was answered.
+/// The bytes that were lent for each tunnel, the events, and the responses.
 #[derive(Debug, Default, PartialEq)]
 struct Happened {
     lent: [Vec<u8>; 2],

@@ -1,4 +1,4 @@
-//! A URL that parses keeps its parts within its text, and its tcUrl parses to the same place.
+//! The parts of a parsed URL are within its text. Its tcUrl parses to the same host, port and application.
 #![no_main]
 
 use embedded_rtmp::url::{AppEnd, Options, SingleSegment, Url};

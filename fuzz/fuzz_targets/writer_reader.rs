@@ -1,4 +1,4 @@
-//! Whatever a writer writes, through whatever windows and interleaved as it may, a reader reads back.
+//! A reader reads back what a writer has written, through any windows and in any interleaving.
 //!
 //! The first byte chooses windows and cuts; then each 8 bytes are a message: chunk stream, kind, stream, timestamp (3),
 //! length (2). MessageKind 1 sets the chunk size instead.

@@ -1,4 +1,4 @@
-//! Random lengths out of a seed, so that an input with its cuts is one file.
+//! Random lengths from a seed, so that an input with its cuts is one file.
 
 /// Lengths to cut a stream with; one byte of the input chooses them all.
 #[derive(Debug, Clone)]
@@ -10,7 +10,7 @@ impl Cuts {
         Self(u64::from(seed).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
-    /// The next length: often one byte, mostly a few, now and then many; never 0.
+    /// The next length: often one byte, usually a few, sometimes many, and never 0.
     pub fn length(&mut self) -> usize {
         // xorshift64
         self.0 ^= self.0 << 13;

@@ -1,9 +1,9 @@
-//! The messages of a chunk stream, put together whatever the pieces they came in.
+//! Assembles the messages of a chunk stream, independent of the pieces in which they arrive.
 
 use embedded_rtmp::chunk::{ChunkStreamId, ReadError, Reader};
 use embedded_rtmp::message::{MessageHeader, MessageKind};
 
-/// A message, or as much of one as came before it was aborted, restarted or cut off.
+/// A message, or the part of it that arrived before it was aborted, restarted or cut off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     /// Its chunk stream.
@@ -21,7 +21,7 @@ impl Message {
     }
 }
 
-/// All that a reader makes of a stream.
+/// The result of reading a stream.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// In the order in which they began.

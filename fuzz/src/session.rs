@@ -1,4 +1,4 @@
-//! What a session makes of a peer's bytes, whatever the pieces they come in.
+//! Runs a session with the bytes of a peer, cut into any pieces.
 
 use embedded_rtmp::chunk::Fragment;
 use embedded_rtmp::session::SessionError;
@@ -6,7 +6,7 @@ use embedded_rtmp::time::Instant;
 
 use crate::Message;
 
-/// Something that happened, no longer borrowed.
+/// An event without a borrow.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Entry {
     /// A message whose fragments have been put together, as far as they came.
@@ -19,15 +19,15 @@ pub enum Entry {
 pub trait Side {
     /// Consumes input up to the next event, adds it to `log` and decides about its request. Returns whether there was one.
     fn next(&mut self, now: Instant, input: &mut &[u8], log: &mut Vec<Entry>) -> Result<bool, SessionError>;
-    /// Puts out what there is.
+    /// Writes bytes to send to `out`.
     fn transmit(&mut self, now: Instant, out: &mut [u8]) -> usize;
-    /// Whether there would be input taken.
+    /// Whether the session takes input now.
     fn wants_input(&self) -> bool;
     /// Tells the time.
     fn timeout(&mut self, now: Instant) -> Result<(), SessionError>;
 }
 
-/// All that came of a stream.
+/// The result of a stream.
 #[derive(Debug, PartialEq)]
 pub struct Happened {
     /// The events.

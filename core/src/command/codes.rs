@@ -4,7 +4,7 @@ use crate::amf0::Text;
 
 macro_rules! codes {
     ($($constant:ident $variant:ident = $text:literal, $doc:literal;)*) => {
-        /// The codes as text. Other codes are passed on unchanged.
+        /// The codes as text.
         pub mod code {
             $(#[doc = $doc] pub const $constant: &str = $text;)*
         }

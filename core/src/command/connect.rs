@@ -4,7 +4,7 @@ use super::{Arguments, Command, Status, code};
 use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token, u32_to_number};
 use crate::fmt::impl_format;
 
-/// What a client says in `connect`.
+/// The content of a `connect` command to send.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct ConnectOptions<'a> {
@@ -12,7 +12,7 @@ pub struct ConnectOptions<'a> {
     pub app: &'a str,
     /// The URL of the application, in parts that follow one another. It contains no stream key.
     pub tc_url: &'a [&'a str],
-    /// The name and version of the client. Servers take those that begin with `FMLE/` for encoders.
+    /// The name and version of the client. Servers treat a client whose name begins with `FMLE/` as an encoder.
     pub flash_ver: &'a str,
     /// More properties of the command object, in AMF0: a key and its value, one pair after another.
     pub properties: &'a [u8],
@@ -51,7 +51,7 @@ impl<'a> ConnectOptions<'a> {
     /// # Errors
     /// The encoder's buffer is too small.
     pub fn emit(&self, encoder: &mut Encoder<'_>, transaction: u32) -> Result<(), BufferFull> {
-        // What is the same in every command is AMF0 already: that takes half the flash.
+        // The constant part is stored as encoded AMF0, which takes half the flash.
         super::begin(encoder, "connect", u32_to_number(transaction))?;
         encoder.raw(b"\x03\0\x03app")?.short_string(&[self.app])?;
         encoder.raw(b"\0\x04type\x02\0\x0Anonprivate\0\x08flashVer")?.short_string(&[self.flash_ver])?;
@@ -61,7 +61,7 @@ impl<'a> ConnectOptions<'a> {
     }
 }
 
-/// What a client said in `connect`. Text that is missing is empty.
+/// The content of a received `connect` command. Text that is missing is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectRequest<'a> {
@@ -80,7 +80,8 @@ impl_format!(
 );
 
 impl<'a> ConnectRequest<'a> {
-    /// Reads the command object of `connect`, an object or an ECMA array. What is missing or broken is empty.
+    /// Reads the command object of `connect`, an object or an ECMA array. A property that is missing or malformed is
+    /// empty.
     pub fn parse(command: &Command<'a>) -> ConnectRequest<'a> {
         let none = Text::default();
         let mut request = ConnectRequest { app: none, tc_url: none, flash_ver: none, values: command.values.rest() };
@@ -100,7 +101,7 @@ impl<'a> ConnectRequest<'a> {
         request
     }
 
-    /// Returns all that came: the command object, then the arguments.
+    /// Returns all received values: the command object, then the arguments.
     pub fn values(&self) -> Decoder<'a> {
         Decoder::new(self.values)
     }

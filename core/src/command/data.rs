@@ -7,11 +7,11 @@ use crate::fmt::impl_format;
 /// A data message, as it was received.
 #[derive(Debug, Clone, Copy)]
 pub struct DataMessage<'a> {
-    /// The name of the handler: `onMetaData`, say.
+    /// The name of the handler, for example `onMetaData`.
     pub name: Text<'a>,
     /// The bytes of `name` and of what follows, in AMF0. A recorder stores them, and a relay sends them to players.
     pub body: &'a [u8],
-    /// What follows the name.
+    /// The values after the name.
     pub values: Decoder<'a>,
 }
 
@@ -21,10 +21,10 @@ impl_format!(
 );
 
 impl<'a> DataMessage<'a> {
-    /// Reads the beginning of a data message; `None` if it does not begin with a name.
+    /// Parses the beginning of a data message. Returns `None` if it does not begin with a name.
     ///
-    /// `@setDataFrame`, which tells a server to store what follows, is removed. `@clearDataFrame` stays, with the name of
-    /// what to delete as its value. A format selector of 0 is skipped.
+    /// `@setDataFrame`, which tells a server to store what follows, is removed. `@clearDataFrame` is kept as the name.
+    /// Its value names what the server must delete. A format selector of 0 is skipped.
     pub fn parse(payload: &'a [u8]) -> Option<DataMessage<'a>> {
         let mut body = without_selector(payload);
         let mut values = Decoder::new(body);

@@ -1,4 +1,4 @@
-//! Commands and data messages: reading and writing them (RTMP 1.0, section 7).
+//! Parsing and writing of commands and data messages (RTMP 1.0, section 7).
 //!
 //! A command is a name, a transaction id, a command object or null, and arguments, all in AMF0. [`Command::parse`] reads
 //! the first two and leaves the rest to a decoder; [`put`] writes a whole command into an [`Encoder`].
@@ -45,10 +45,10 @@ use crate::fmt::impl_format;
 pub struct Command<'a> {
     /// The name of the procedure, or `_result` or `_error`.
     pub name: Text<'a>,
-    /// The number to which an answer refers, or 0 if no answer is wanted. The sender may choose any number: an answer repeats
-    /// it to the bit.
+    /// The number to which an answer refers, or 0 if no answer is wanted. The sender may choose any number. An answer
+    /// repeats it bit by bit.
     pub transaction: f64,
-    /// What follows: the command object and the arguments.
+    /// The remaining values: the command object and the arguments.
     pub values: Decoder<'a>,
 }
 
@@ -143,7 +143,7 @@ impl<'a> Iterator for Arguments<'a> {
 /// The payload of a command or data message without the format selector that some kinds have.
 fn without_selector(payload: &[u8]) -> &[u8] {
     match payload {
-        // No message begins with a number, whose marker is 0, too.
+        // The marker of a number is also 0, but no message begins with a number.
         [0, rest @ ..] => rest,
         _ => payload,
     }
@@ -194,7 +194,7 @@ pub fn put_status(
     Ok(())
 }
 
-/// Writes the `_error` that sends a client elsewhere, in the form of Adobe's servers.
+/// Writes the `_error` that redirects a client, in the form that Adobe's servers use.
 pub(crate) fn put_redirect(
     encoder: &mut Encoder<'_>,
     transaction: f64,

@@ -1,7 +1,7 @@
-//! `publish`, `play` and what a player says later (RTMP 1.0, section 7.2.2).
+//! `publish`, `play` and the later commands of a player (RTMP 1.0, section 7.2.2).
 //!
-//! Times are milliseconds here. The specification has seconds in places, and -2 and -1 for the two live starts. Flash
-//! Player, librtmp and FFmpeg send 1,000 times that, and so do we. Both are understood.
+//! Times are milliseconds here. In some places the specification has seconds, and -2 and -1 for the two live starts.
+//! Flash Player, librtmp and FFmpeg send 1,000 times these values, and so do we. Both forms are accepted.
 
 use core::fmt;
 
@@ -13,7 +13,7 @@ use crate::fmt::impl_format;
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PublishRequest<'a> {
-    /// The stream key, with the query if the client puts it there. It is the peer's: any bytes at all.
+    /// The stream key, with the query if the client puts it there. The peer chooses it, so it may have any bytes.
     pub key: Text<'a>,
     /// `live`, `record` or `append`; empty if the client does not say.
     pub kind: Text<'a>,
@@ -23,14 +23,14 @@ pub struct PublishRequest<'a> {
 impl_format!(['a] PublishRequest<'a>, this => "PublishRequest {{ kind: {=[u8]:a} }}", this.kind.as_bytes());
 
 impl<'a> PublishRequest<'a> {
-    /// Reads the arguments of `publish`. What is missing is empty.
+    /// Reads the arguments of `publish`. A missing argument is empty.
     pub fn parse(command: &Command<'a>) -> PublishRequest<'a> {
         let mut arguments = command.arguments();
         let mut text = || arguments.next().and_then(|argument| argument.as_text()).unwrap_or_default();
         PublishRequest { key: text(), kind: text(), values: command.values.rest() }
     }
 
-    /// Returns all scalars that came, the stream key first.
+    /// Returns all received scalars, the stream key first.
     pub fn arguments(&self) -> Arguments<'a> {
         Arguments(Decoder::new(self.values))
     }
@@ -42,7 +42,7 @@ impl fmt::Debug for PublishRequest<'_> {
     }
 }
 
-/// What `play` asks for, and from where (section 7.2.2.1).
+/// Which kind of stream `play` asks for, and the position to start from (section 7.2.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -50,9 +50,9 @@ pub enum Start {
     /// The live stream of that name, or the recorded one if there is no live one.
     #[default]
     LiveOrRecorded,
-    /// The live stream alone.
+    /// Only the live stream.
     Live,
-    /// The recorded stream alone, from this position in ms.
+    /// Only the recorded stream, from this position in ms.
     Recorded(u32),
 }
 
@@ -60,13 +60,14 @@ pub enum Start {
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct PlayRequest<'a> {
-    /// The name of the stream, with the query if the client puts it there. It is the peer's: any bytes at all.
+    /// The name of the stream, with the query if the client puts it there. The peer chooses it, so it may have any
+    /// bytes.
     pub name: Text<'a>,
-    /// Live or recorded, and from where.
+    /// Live or recorded, and the position to start from.
     pub start: Start,
-    /// For how long, in ms; `None` to the end.
+    /// The duration to play in ms; `None` to the end.
     pub duration: Option<u32>,
-    /// Whether it replaces what is played on this message stream. Otherwise it follows that.
+    /// Whether it replaces the current stream on this message stream. Otherwise it is played after that.
     pub reset: bool,
     values: &'a [u8],
 }
@@ -113,14 +114,14 @@ impl<'a> PlayRequest<'a> {
         }
         request.reset = match arguments.next() {
             Some(Token::Boolean(reset)) => reset,
-            // Flash counts: 0 and 2 keep what is played.
+            // Flash sends a number: 0 and 2 keep the current stream.
             Some(Token::Number(reset)) => magnitude(reset) & 1 == 1,
             _ => true,
         };
         Some(request)
     }
 
-    /// Returns all scalars that came, the name first. Empty for a request that is not parsed.
+    /// Returns all received scalars, the name first. Empty for a request that is not parsed.
     pub fn arguments(&self) -> Arguments<'a> {
         Arguments(Decoder::new(self.values))
     }
@@ -150,7 +151,7 @@ impl<'a> PlayRequest<'a> {
     /// Writes what is behind the command object.
     pub(crate) fn emit_arguments(&self, encoder: &mut Encoder<'_>) -> Result<(), BufferFull> {
         encoder.put(Token::String(self.name))?.put(Token::Number(self.start.number()))?;
-        // Some servers do not expect more arguments, so only a request that needs them has them.
+        // Some servers do not expect more arguments, so only a request that needs them sends them.
         if self.duration.is_some() || !self.reset {
             encoder.put(Token::Number(self.duration.map_or(-1_000.0, u32_to_number)))?;
         }
@@ -199,7 +200,7 @@ pub struct SwitchRequest<'a> {
     pub old: Text<'a>,
     /// The stream to play next.
     pub new: Text<'a>,
-    /// How: `switch` is what players say to change the bit rate.
+    /// How to switch. Players send `switch` to change the bit rate.
     pub transition: Text<'a>,
 }
 

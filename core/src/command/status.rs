@@ -22,7 +22,7 @@ pub struct Status<'a> {
     values: &'a [u8],
 }
 
-// The description is left out: servers quote stream keys in it.
+// The description is omitted, because servers quote stream keys in it.
 impl_format!(
     ['a] Status<'a>,
     this => "Status {{ level: {=[u8]:a}, code: {=[u8]:a} }}", this.level.as_bytes(), this.code.as_bytes()

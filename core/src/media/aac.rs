@@ -32,13 +32,13 @@ impl ObjectType {
     /// AAC LC. Nearly all encoders and players support it.
     pub const LOW_COMPLEXITY: ObjectType = ObjectType(2);
 
-    /// The sound has an upper half of the spectrum (SBR). Its own type follows.
+    /// Spectral band replication (SBR). The object type that it extends follows.
     const SPECTRAL_BAND: ObjectType = ObjectType(5);
-    /// The same, and stereo is made from one channel (PS).
+    /// SBR with parametric stereo (PS): the decoder makes two channels from one.
     const PARAMETRIC_STEREO: ObjectType = ObjectType(29);
 }
 
-/// The extension that makes AAC into HE-AAC: the decoder makes the upper half of the spectrum (SBR).
+/// The extension of HE-AAC: the decoder reconstructs the upper half of the spectrum (SBR).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Extension {
@@ -56,7 +56,7 @@ pub struct AacConfig {
     pub object_type: ObjectType,
     /// Samples per second.
     pub rate: u32,
-    /// The number of channels: 1 to 6, or 8. 0 if the frames have it.
+    /// The number of channels: 1 to 6, or 8. 0 if the frames contain the number.
     pub channels: u8,
     /// HE-AAC, if the configuration says so explicitly.
     pub extension: Option<Extension>,
@@ -80,8 +80,8 @@ impl AacConfig {
 
     /// Parses an AudioSpecificConfig, which is the body of an AAC sequence header.
     ///
-    /// Returns `None` if it is truncated or has a reserved value. Bytes after these fields are not read. Therefore HE-AAC
-    /// that is only signalled there, for the sake of old decoders, is returned as the AAC that it extends.
+    /// Returns `None` if it is truncated or has a reserved value. Bytes after these fields are not read. Some encoders
+    /// signal HE-AAC only there, for compatibility with old decoders. It is returned as the AAC that it extends.
     pub fn parse(bytes: &[u8]) -> Option<AacConfig> {
         let bits = &mut Bits::new(bytes);
         let mut object_type = read_type(bits)?;
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn item_110_what_has_no_form_is_not_written() {
+    fn item_110_a_configuration_that_cannot_be_encoded_is_not_written() {
         let none = [
             AacConfig::new(ObjectType(0), 44_100, 2),
             AacConfig::new(ObjectType(31), 44_100, 2),

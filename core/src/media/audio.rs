@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_that_the_header_cannot_tell_are_refused() {
+    fn rates_that_the_header_cannot_express_are_refused() {
         assert_eq!(Sound::mp3(48_000, true), Sound::mp3(44_100, true));
         for hz in [0, 1, 8_001, 16_000, 24_000, 32_000, 48_001, u32::MAX] {
             assert_eq!((Sound::mp3(hz, true), Sound::pcm(hz, true, true)), (None, None));
@@ -260,7 +260,7 @@ mod tests {
             let (header, body) = AudioTagHeader::parse(&bytes).unwrap();
             let mut buffer = [0; HEADER_SIZE];
             let written = [header.emit(&mut buffer), body].concat();
-            // AAC's flags are what the specification says, whatever stood there.
+            // AAC's flags are written as the specification says, whatever they were in the input.
             let expected = if bytes[0] >> 4 == 10 { [0xAF, bytes[1]] } else { bytes };
             prop_assert_eq!(written, expected);
         }

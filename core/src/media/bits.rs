@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn item_111_emulation_prevention_is_passed_over_where_it_is_such() {
+    fn item_111_only_emulation_prevention_bytes_are_skipped() {
         let unit = [0, 0, 3, 1, 0, 0, 3, 0, 0, 3, 3, 0, 3];
         let read = |mut bits: Bits<'_>| core::iter::from_fn(move || bits.number(8)).collect::<Vec<_>>();
         assert_eq!(read(Bits::of_unit(&unit, 0)), [0, 0, 1, 0, 0, 0, 0, 3, 0, 3]);

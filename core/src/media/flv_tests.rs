@@ -47,7 +47,7 @@ fn a_tag_header_is_these_bytes() {
 }
 
 #[test]
-fn what_no_flv_file_begins_with_is_refused() {
+fn other_files_are_refused() {
     let not = [&b""[..], b"FLV\x01\x05\0\0\0", b"FLV\x02\x05\0\0\0\x09", b"FLV\x01\x05\0\0\0\x08....", b"RIFF....WAVE"];
     for bytes in not.into_iter().chain([&b"FLV\x01\x05\0\0\0\x0A\0\0\0\0"[..9], b"FLV\x01\x05\xFF\xFF\xFF\xFF\0\0\0\0"])
     {
@@ -57,7 +57,7 @@ fn what_no_flv_file_begins_with_is_refused() {
 }
 
 #[test]
-fn a_longer_file_header_is_passed_over() {
+fn a_longer_file_header_is_skipped() {
     let mut bytes = file(&TAGS);
     bytes[8] = 12;
     bytes.splice(9..9, [0xAA; 3]);

@@ -1,4 +1,5 @@
-//! What a message is, by its first bytes: whether a relay caches it, a player may begin with it, or it may be dropped.
+//! The class of a message, by its first bytes: whether a relay caches it, a player may begin with it, or it may be
+//! dropped.
 
 use super::audio::{self, AacPacket, Format};
 use super::video::{self, AvcPacket, Codec, FrameType};
@@ -6,7 +7,7 @@ use crate::bytes::low_u8;
 use crate::command::SET_DATA_FRAME;
 use crate::message::MessageKind;
 
-/// What a message is to a relay, to a player and to [`DropPolicy`](crate::pressure::DropPolicy).
+/// The class of a message, for a relay, a player and [`DropPolicy`](crate::pressure::DropPolicy).
 ///
 /// ```
 /// use embedded_rtmp::media::FrameClass;
@@ -54,8 +55,8 @@ impl FrameClass {
 
     /// The class of a message whose payload is `payload`, or begins with it.
     ///
-    /// If the bytes are too few to say more, the result is a class that does no harm: a player does not begin with the
-    /// message, and it is not dropped as disposable.
+    /// If there are too few bytes, the result is a safe class: a player does not begin with the message, and it is not
+    /// dropped as disposable.
     pub fn of(kind: MessageKind, payload: &[u8]) -> Self {
         Self::of_prefix(kind, payload).unwrap_or(match kind {
             MessageKind::AUDIO => Self::Audio,
@@ -141,7 +142,7 @@ const VIDEO_MULTITRACK: u8 = 6;
 const AUDIO_MULTITRACK: u8 = 5;
 const MODIFIED: u8 = 7;
 
-/// The number of bytes after which a packet type that is still unknown stays so.
+/// The number of bytes that determine the packet type. If it is still unknown then, it stays unknown.
 const fn needed(packet: u8) -> usize {
     if packet == MODIFIED { FrameClass::PREFIX } else { 2 }
 }
@@ -231,7 +232,7 @@ mod tests {
     ];
 
     #[test]
-    fn messages_are_told_apart_by_their_first_bytes() {
+    fn the_first_bytes_determine_the_class() {
         for (kind, payload, class) in CASES {
             assert_eq!(FrameClass::of(*kind, payload), *class, "{kind} {payload:02x?}");
             let long = [payload, &[0; FrameClass::PREFIX][..]].concat();
@@ -240,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn item_106_commands_are_no_sequence_headers() {
+    fn item_106_commands_are_not_sequence_headers() {
         // Two of them say that a seek starts and ends; the packet types of sequence headers are 0 and 5.
         for start in [[0xD0, 0], [0xD0, 1], [0xD5, 0], [0x57, 0], [0x57, 1]] {
             assert_eq!(FrameClass::of(MessageKind::VIDEO, &start), Inter, "{start:02x?}");
@@ -248,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn too_few_bytes_are_never_a_yes_that_more_would_take_back() {
+    fn a_class_from_few_bytes_is_not_contradicted_by_more_bytes() {
         for (kind, payload, class) in CASES {
             for length in 0..payload.len() {
                 let few = &payload[..length];

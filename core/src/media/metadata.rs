@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn item_063_what_nobody_knows_and_a_missing_end_are_passed_over() {
+    fn item_063_unknown_properties_and_a_missing_end_are_ignored() {
         let payload = [
             &b"\x02\0\x0aonMetaData\x08\0\0\0\xFF"[..],
             b"\0\x05width\x02\0\x03640\0\x06height\0\x40\x76\x80\0\0\0\0\0",

@@ -11,7 +11,7 @@
 //! | [`video`], [`audio`] | the tag header before the coded data |
 //! | [`avc`], [`aac`] | sequence headers, and conversion of an encoder's output to a message |
 //! | [`metadata`] | `onMetaData` to and from typed fields |
-//! | [`FrameClass`] | what a message is, by its first bytes |
+//! | [`FrameClass`] | the class of a message, by its first bytes: configuration, keyframe, disposable … |
 
 pub mod aac;
 pub mod aggregate;

@@ -1,4 +1,4 @@
-//! Events of a plan: what the caller is to do.
+//! Events of a plan: what the caller must do.
 
 use super::Target;
 use crate::time::Instant;
@@ -20,11 +20,11 @@ impl AttemptId {
     }
 }
 
-/// What the caller is to do next.
+/// What the caller must do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum PlanEvent {
-    /// Connect to the target, then go through the RTMP handshake, and report what came of it.
+    /// Connect to the target, complete the RTMP handshake, and report the result.
     Dial {
         /// The attempt, for its reports.
         id: AttemptId,
@@ -35,7 +35,7 @@ pub enum PlanEvent {
     },
     /// Close the attempt's connection and send nothing more on it. No report is expected.
     Abandon(AttemptId),
-    /// This attempt won and no other is under way: go on with its session. Repeated by every later call, until
+    /// This attempt won and no other is under way: continue with its session. Repeated by every later call, until
     /// [`report_cut_off`](super::Plan::report_cut_off).
     Connected(AttemptId),
     /// No target could be reached; [`failures`](super::Plan::failures) has the reasons. Repeated by every later call.

@@ -1,8 +1,8 @@
 //! The port plan: which ports a client tries, when, and which attempt wins.
 //!
 //! Some firewalls let RTMP pass on one port and drop it on another. A client that cannot reach port 1935 tries the next
-//! port. A [`Plan`] makes these decisions and does no I/O: [`Plan::poll_event`] says what to do next, and the caller, which
-//! has the sockets and the clock, reports what came of it.
+//! port. A [`Plan`] makes these decisions and does no I/O: [`Plan::poll_event`] returns what to do next. The caller has
+//! the sockets and the clock, and reports the result.
 //!
 //! An attempt lasts from the dial to the end of the **RTMP handshake**. A TCP connection alone is not a success, because
 //! captive portals accept TCP on port 80 and answer with HTTP. When the first attempt has completed its handshake, all
@@ -36,11 +36,11 @@
 //! | the order of Adobe's players | [`PLAYER`] | [`Limits::SEQUENTIAL`] |
 //! | the order of Adobe's NetConnection | [`NET_CONNECTION`] | [`Limits::SEQUENTIAL`] |
 //! | the port of the URL and no other | [`Order::for_url`] | any |
-//! | a list of the caller's | up to [`MAX_TARGETS`] | [`Limits::staggered`] |
+//! | a list of the caller | up to [`MAX_TARGETS`] | [`Limits::staggered`] |
 //!
-//! A sequential plan waits 3 s for each port that a firewall drops, and 5 s more for a server that accepts and then sends
-//! nothing. A staggered plan with enough sockets loses only its stagger. With one socket every plan is sequential. If the
-//! caller has no means to carry a target's [`Transport`], it reports [`Failure::Unsupported`].
+//! A sequential plan waits 3 s for each port that a firewall drops, and 5 s more for a server that accepts and then
+//! sends nothing. A staggered plan with enough sockets loses only its stagger. With one socket every plan is
+//! sequential. If the caller does not support a target's [`Transport`], it reports [`Failure::Unsupported`].
 //!
 //! # A sequential plan, step by step
 //! ```
@@ -93,7 +93,7 @@ pub use report::{AttemptReport, Failure, Outcome};
 
 use core::fmt;
 
-/// Why a plan cannot be made. The mistake is the caller's.
+/// Why a plan cannot be created. It is a mistake of the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]

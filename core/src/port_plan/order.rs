@@ -7,8 +7,8 @@ use crate::url::{Scheme, Url};
 
 /// How RTMP is carried.
 ///
-/// More transports will follow (RTMPE, RTMPS). A caller that cannot carry one reports
-/// [`Failure::Unsupported`](super::Failure::Unsupported), and the plan goes on to the next target at once.
+/// More transports will follow (RTMPE, RTMPS). A caller that does not support one reports
+/// [`Failure::Unsupported`](super::Failure::Unsupported), and the plan continues with the next target at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]

@@ -8,10 +8,10 @@ use crate::time::Instant;
 /// The most targets that one plan can have.
 pub const MAX_TARGETS: usize = 8;
 
-/// Not a point in time. The plan's times are microseconds from its start, and smaller than this.
+/// A time that never comes. The plan's times are microseconds from its start, and smaller than this.
 const NEVER: u32 = u32::MAX;
 
-/// A plan is small enough to be kept with each session: at most 192 bytes on every target.
+/// A plan is small enough to be stored with each session: at most 192 bytes on every target.
 const _: () = assert!(size_of::<Plan<'_>>() <= 192);
 
 /// Decides which ports to try, and when. See the [module documentation](super).
@@ -57,7 +57,8 @@ impl Attempt {
 }
 
 impl<'a> Plan<'a> {
-    /// A plan that tries `targets` in their order. Its time begins with the first [`poll_event`](Self::poll_event).
+    /// Creates a plan that tries `targets` in their order. Its time begins with the first
+    /// [`poll_event`](Self::poll_event).
     ///
     /// # Errors
     /// There are no targets, or more than [`MAX_TARGETS`], or [`Limits::max_at_once`] is 0.
@@ -192,8 +193,8 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// The attempt failed, and nothing of it is left to close. A report about an attempt that has ended only withdraws
-    /// an [`Abandon`](PlanEvent::Abandon) that is due; one that is not of this plan is ignored.
+    /// The attempt failed, and its connection is closed. A report about an attempt that has ended only withdraws an
+    /// [`Abandon`](PlanEvent::Abandon) that is due; one that is not of this plan is ignored.
     pub fn report_failed(&mut self, id: AttemptId, now: Instant, why: Failure) {
         let now = self.since_start(now);
         self.to_abandon &= !id.bit();
@@ -204,8 +205,8 @@ impl<'a> Plan<'a> {
 
     /// The winner, as [`PlanEvent::Connected`] named it, turned out to be useless, and its connection is closed. For
     /// example, some firewalls let RTMP's handshake pass and drop what follows. The attempt has failed as
-    /// [`Failure::CutOff`], and the next [`poll_event`](Self::poll_event) goes on with the targets that were not tried
-    /// yet and with those that were abandoned because this one won.
+    /// [`Failure::CutOff`], and the next [`poll_event`](Self::poll_event) continues with the targets that were not
+    /// tried yet and with those that were abandoned because this one won.
     pub fn report_cut_off(&mut self, now: Instant) {
         let now = self.since_start(now);
         let Some(winner) = self.winner.take() else { return };

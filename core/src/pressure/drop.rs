@@ -1,4 +1,4 @@
-//! Which frames are dropped.
+//! The policy that drops frames.
 
 use crate::media::FrameClass;
 

@@ -1,8 +1,8 @@
-//! How many bytes arrive at the peer, and how long they are in flight.
+//! Measurement of how many bytes arrive at the peer, and of how long they are in flight.
 
 use crate::time::Instant;
 
-/// Some peers count modulo one of these instead of 2³², which RTMP 1.0, section 5.4.3 says.
+/// Some peers count modulo one of these, instead of 2³² (RTMP 1.0, section 5.4.3).
 const MODULI: [u32; 2] = [1 << 31, 0xF000_0000];
 
 /// The minimum time for an estimate, in µs. Acknowledgements that arrive close together say little.
@@ -11,8 +11,8 @@ const LEAST_SPAN: u64 = 20_000;
 /// Measures goodput from the peer's acknowledgements.
 ///
 /// A peer sends an acknowledgement each time it has received as many bytes as the window that we announced. Set
-/// [`ClientConfig::window`](crate::session::ClientConfig::window) to what is sent in about a quarter of a second. Some peers
-/// count wrongly: an acknowledgement that cannot be true is ignored.
+/// [`ClientConfig::window`](crate::session::ClientConfig::window) to what is sent in about a quarter of a second. Some
+/// peers count wrongly: an acknowledgement of more bytes than were sent is ignored.
 ///
 /// ```
 /// use embedded_rtmp::pressure::Goodput;
@@ -32,7 +32,7 @@ const LEAST_SPAN: u64 = 20_000;
 pub struct Goodput {
     /// The last acknowledgement as it came, and its time.
     last: Option<(u32, Instant)>,
-    /// Bytes that were sent until then, modulo 2³².
+    /// Bytes that had been sent at that time, modulo 2³².
     sent_then: u32,
     /// Bytes that were sent, modulo 2³².
     sent: u32,
@@ -74,7 +74,7 @@ impl Goodput {
                 self.in_flight = sent.wrapping_sub(self.sent_then).min(self.in_flight);
             }
         } else {
-            // The first one tells the peer's count, if it is near ours.
+            // The first acknowledgement gives the peer's count, if it is near ours.
             self.in_flight = self.in_flight.min(sent.wrapping_sub(acknowledged));
         }
         (self.last, self.sent_then) = (Some((acknowledged, now)), sent);
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn item_053_what_cannot_be_true_is_not_believed() {
+    fn item_053_impossible_acknowledgements_are_ignored() {
         let mut goodput = measure(20, 0, |bytes| Some(bytes as u32));
         let rate = goodput.bytes_per_second();
         for (number, nonsense) in [u32::MAX, 0, 0x8000_0000, 5].into_iter().enumerate() {
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slower_network_is_seen_and_so_is_its_queue() {
+    fn a_slower_network_lowers_the_rate_and_raises_the_delay() {
         let mut goodput = Goodput::new();
         let mut delays = std::vec::Vec::new();
         for step in 0..60_u64 {
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn acknowledgements_in_one_burst_are_taken_together() {
+    fn acknowledgements_in_one_burst_give_one_measurement() {
         let mut goodput = Goodput::new();
         goodput.update(Instant::from_millis(0), 0, Some(0));
         for burst in 1..=10_u32 {

@@ -16,8 +16,9 @@ const HINTS: [u8; 6] = [1, 3, 5, 9, 17, 33];
 pub struct TunnelConfig<'p> {
     /// The text that answers a plain request for `/`. With `None` the answer is 404, as for all other plain requests.
     pub page: Option<&'p str>,
-    /// How long a tunnel, and a TCP connection, may be without a request. The body of a request and its response get the same
-    /// time, and 4 ms more for each of their bytes. So a client cannot hold a connection with a byte now and then.
+    /// How long a tunnel, and a TCP connection, may be without a request. The body of a request and its response get
+    /// the same time, and 4 ms more for each of their bytes. So a client cannot keep a connection open by sending a
+    /// byte from time to time.
     pub idle_timeout: Duration,
     /// How long the head of a request may take from its first byte to its last.
     pub head_timeout: Duration,

@@ -81,7 +81,7 @@ impl<'a> Url<'a> {
         Self::parse_with(text, Options::new())
     }
 
-    /// Parses a URL with `options` for what the text leaves open.
+    /// Parses a URL. `options` decide where the text is ambiguous.
     ///
     /// # Errors
     /// `text` is not an RTMP URL. The error names the first part that is wrong.
@@ -185,7 +185,7 @@ impl defmt::Format for Url<'_> {
     }
 }
 
-/// What the text of a URL leaves open.
+/// Options for what the text of a URL does not determine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Options {

@@ -13,7 +13,7 @@ use core::ops::Range;
 /// A start code of four bytes, which is right before any unit.
 pub const START_CODE: [u8; 4] = [0, 0, 0, 1];
 
-/// The bytes of the length that takes the place of a start code.
+/// The size of the length field that replaces a start code.
 pub(super) const LENGTH_SIZE: usize = START_CODE.len();
 
 /// An iterator over the NAL units of a byte stream, without the start codes and zeros around them.
@@ -138,7 +138,7 @@ pub fn to_length_prefixed(buffer: &mut [u8], length: usize) -> Result<usize, NoR
         at = units.at;
         let length = unit.len();
         let Some(room) = buffer.get_mut(end..unit.end) else { return Ok(end) };
-        // The unit is all that follows its place.
+        // The unit is everything after the place of its length.
         let unit_at = room.len().wrapping_sub(length);
         if let Some((prefix, place)) = room.split_first_chunk_mut() {
             *prefix = low_u32(length).to_be_bytes();

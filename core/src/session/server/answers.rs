@@ -1,4 +1,4 @@
-//! What the application answers: to `connect`, to publishers and players (RTMP 1.0, section 7.2.2), and to calls.
+//! The answers of the application: to `connect`, to publishers and players (RTMP 1.0, section 7.2.2), and to calls.
 
 use super::Server;
 use super::state::{Call, NO_STREAM, State, StreamState};
@@ -33,7 +33,8 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         Ok(())
     }
 
-    /// Refuses the client, and tells it why. The connection can be closed when that is sent ([`Self::is_closed`]).
+    /// Refuses the client with a description of the reason. Close the connection when the answer is sent
+    /// ([`Self::is_closed`]).
     ///
     /// # Errors
     /// The client has not asked, or the control buffer is too small for `description`.
@@ -41,8 +42,8 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         self.refuse_connect(description, None)
     }
 
-    /// Refuses the client, and tells it to connect to `url`, which has an application and no stream key. Not every client
-    /// follows.
+    /// Refuses the client, and tells it to connect to `url`, which has an application and no stream key. Not every
+    /// client follows a redirect.
     ///
     /// # Errors
     /// The client has not asked, or the control buffer is too small for `url`.
@@ -61,7 +62,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         Ok(())
     }
 
-    /// Accepts the publisher of `stream`. Its media comes next.
+    /// Accepts the publisher of `stream`. Its media follows.
     ///
     /// # Errors
     /// The publisher has not asked, or the control buffer is too full for now.
@@ -74,9 +75,9 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         Ok(())
     }
 
-    /// Refuses the publisher or the player of `stream`, with one of the [codes](code), such as [`code::PUBLISH_BAD_NAME`]
-    /// or [`code::PLAY_STREAM_NOT_FOUND`], and tells it why. It may ask again, for another name. If `stream` is played
-    /// already, that goes on.
+    /// Refuses the publisher or the player of `stream`, with one of the [codes](code), such as
+    /// [`code::PUBLISH_BAD_NAME`] or [`code::PLAY_STREAM_NOT_FOUND`], and a description of the reason. The client may
+    /// ask again, for another name. If something is already played on `stream`, it continues.
     ///
     /// # Errors
     /// The client has not asked, or the control buffer is too small for `description`.
@@ -89,13 +90,14 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
     }
 
     /// Accepts the player of `stream`. [`Self::begin_media`] and [`Self::poll_media`] send it media, first the metadata
-    /// and the sequence headers of the codecs. `reset` tells it that what was played there before is forgotten.
+    /// and the sequence headers of the codecs. If `reset`, the player is told to discard what it played on this stream
+    /// before.
     ///
     /// It sends StreamBegin, Play.Reset, Play.Start, `|RtmpSampleAccess` and Data.Start: the order of Adobe's servers, which
     /// all players understand.
     ///
     /// # Errors
-    /// The player has not asked, or the control buffer is too full for now.
+    /// The player has not asked, or the control buffer has too little free space now.
     pub fn accept_play(&mut self, stream: StreamId, reset: bool) -> Result<(), RequestError> {
         self.expect(stream, &[StreamState::AskingPlay, StreamState::AskingAnother])?;
         self.make_room(ACCEPT_ROOM)?;
@@ -124,7 +126,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
     }
 
     /// Tells the player of `stream` that its stream is not published any longer, but may be again: StreamEOF and
-    /// Play.UnpublishNotify. Most players take that for the end.
+    /// Play.UnpublishNotify. Most players stop then.
     ///
     /// # Errors
     /// As [`Self::publish_notify`].
@@ -133,7 +135,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         self.tell(stream, UserControlEvent::StreamEof(stream), code::PLAY_UNPUBLISH_NOTIFY, "")
     }
 
-    /// Ends what is played on `stream`: StreamEOF and Play.Stop. The player may ask again.
+    /// Ends playing on `stream`: StreamEOF and Play.Stop. The player may ask again.
     ///
     /// # Errors
     /// As [`Self::publish_notify`].
@@ -144,9 +146,10 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         Ok(())
     }
 
-    /// Ends the session: tells the players that their streams have ended (StreamEOF and Play.Stop), and a publisher that
-    /// publishing has. When [`Self::is_closed`] returns `true`, the connection can be closed. Nothing more is read. A client
-    /// that does not take this in time ends with [`SessionError::TimedOut`](super::super::SessionError::TimedOut).
+    /// Ends the session: tells the players that their streams have ended (StreamEOF and Play.Stop), and the publishers
+    /// that publishing has ended. No further input is read. When [`Self::is_closed`] returns `true`, the connection can
+    /// be closed. If the client does not read these messages in time, the session fails with
+    /// [`SessionError::TimedOut`](super::super::SessionError::TimedOut).
     ///
     /// # Errors
     /// A message is not finished ([`Self::complete_media`] ends it), or the control buffer is too full for now.
@@ -165,7 +168,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
                 }
                 _ => {}
             }
-            // So a later try does not say it again.
+            // A later call does not send it again.
             self.role.streams.set(stream, StreamState::Created);
         }
         self.role.media_of = NO_STREAM;
@@ -173,8 +176,8 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         Ok(())
     }
 
-    /// Asks the client for a sign of life with a ping. Any byte that comes after it is an answer. The session does not wait for
-    /// one: it goes on as without the ping.
+    /// Sends a ping, to which a live client answers. Any byte that arrives later counts as an answer. The session has
+    /// no deadline for it.
     ///
     /// # Errors
     /// The client is not connected, or the control buffer is too full for now.
@@ -182,11 +185,11 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         if self.role.state != State::Open {
             return Err(RequestError::State);
         }
-        // The time in the ping is for us alone.
+        // Only this side uses the time in the ping.
         self.link.queue_control(Control::User(UserControlEvent::PingRequest(now.low_micros())))
     }
 
-    /// Sends the result of the client's call, which is `values`. A call that wants no answer gets none.
+    /// Answers the client's call with the result `values`. Sends nothing if the client wants no answer.
     ///
     /// # Errors
     /// There was no call, or it was refused because [`Self::next_event`] was called again, or the control buffer is too
@@ -198,8 +201,8 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         Ok(())
     }
 
-    /// Refuses the call of the client, with a code such as [`code::CALL_FAILED`]. A call without an answer is refused in
-    /// this way, too.
+    /// Refuses the client's call, with a code such as [`code::CALL_FAILED`]. The session refuses a call that the
+    /// application does not answer.
     ///
     /// # Errors
     /// As [`Self::answer`].
@@ -210,7 +213,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         Ok(())
     }
 
-    /// Sends `status` on a stream: what the other methods do not say, such as [`code::SEEK_NOTIFY`] to a player that has
+    /// Sends a `status` on a stream that no other method sends, such as [`code::SEEK_NOTIFY`] to a player that has
     /// asked for another position.
     ///
     /// # Errors
@@ -231,7 +234,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         self.link.queue_command(stream, name, 0.0, values)
     }
 
-    /// Answers for the application what it has not answered until now. The queue has room.
+    /// Answers the call that the application has not answered. The queue has room for it.
     pub(super) fn refuse_unanswered(&mut self) {
         match self.role.call {
             None => return,
@@ -242,7 +245,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         self.role.call = None;
     }
 
-    /// Answers a command that cannot be carried out.
+    /// Answers a command that the server cannot execute.
     pub(super) fn cannot_call(&mut self) -> Result<(), RequestError> {
         self.refuse(&Status::error(code::CALL_FAILED, "The call cannot be carried out."))
     }
@@ -305,7 +308,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         self.link.queue_status(stream, &Status::ok(code, description))
     }
 
-    /// Checks that the queue has room for all that is sent.
+    /// Checks that the queue has room for `bytes` bytes.
     fn make_room(&self, bytes: usize) -> Result<(), RequestError> {
         if self.failed.is_some() {
             return Err(RequestError::State);

@@ -9,7 +9,7 @@ use crate::message::{MessageKind, StreamId};
 use crate::session::event::ServerEvent;
 use crate::session::link::Received;
 
-/// The commands that the server carries out.
+/// The commands that the server executes.
 #[derive(Clone, Copy, PartialEq)]
 enum Name {
     Connect,
@@ -24,9 +24,9 @@ enum Name {
     ReceiveVideo,
     Play2,
     StreamLength,
-    /// A command that only wants an answer. Some clients wait for a notice besides.
+    /// A command that only needs an answer. Some clients also wait for a status.
     NoOp(Option<(&'static str, &'static str)>),
-    /// An answer to a command of ours.
+    /// An answer to one of our commands.
     Answer,
     Unknown,
 }
@@ -63,8 +63,8 @@ impl Name {
 }
 
 impl<const STREAMS: usize> Server<'_, STREAMS> {
-    /// Does what a command says. Returns what the application is told. The queue has had room for the answer since before
-    /// the command was read.
+    /// Handles a command. Returns the event for the application. The queue has room for the answer: this was checked
+    /// before the command was read.
     pub(super) fn command(&mut self, received: &Received) -> Option<PendingEvent> {
         let (command, on) = (self.link.command(received)?, received.stream);
         let (name, wants_answer) = (Name::of(&command), command.wants_answer());
@@ -81,7 +81,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
             return None;
         }
         match name {
-            // A client that wants no answer would never know the stream.
+            // A client that wants no answer would never learn the id of the stream.
             Name::CreateStream if wants_answer => match self.role.streams.create() {
                 Some(stream) => self.result(Token::Number(u32_to_number(stream.0))),
                 None => _ = self.cannot_call(),
@@ -142,7 +142,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         None
     }
 
-    /// What the application is told.
+    /// Turns what the server found into an event for the application.
     pub(super) fn event<'d, 'i: 'd>(&'d self, pending: PendingEvent, received: &Received) -> ServerEvent<'d> {
         let (command, stream) = (self.link.command(received).unwrap_or(Command::EMPTY), received.stream);
         match pending {
@@ -175,7 +175,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         let _ = self.reply_command("_result", &[value]);
     }
 
-    /// Returns whether the application is asked about a publisher on `stream`.
+    /// Handles `publish`. Returns whether the application must be asked.
     fn publish(&mut self, stream: StreamId, has_key: bool) -> bool {
         let streams = &mut self.role.streams;
         if has_key && streams.adopt(stream) && streams.get(stream) == Some(StreamState::Created) {
@@ -185,7 +185,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         self.decline(stream, code::PUBLISH_BAD_NAME, "The stream cannot be published.")
     }
 
-    /// Returns whether the application is asked about a player on `stream`, which may play something already.
+    /// Handles `play` on a stream, which may play something already. Returns whether the application must be asked.
     fn play(&mut self, stream: StreamId, has_name: bool) -> bool {
         let streams = &mut self.role.streams;
         let is_free = has_name && streams.adopt(stream);
@@ -206,7 +206,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         false
     }
 
-    /// Ends what is published or played on a stream.
+    /// Ends publishing or playing on a stream.
     fn end_stream(&mut self, stream: StreamId) -> Option<PendingEvent> {
         let before = self.role.streams.get(stream)?;
         self.role.streams.set(stream, StreamState::Created);
@@ -222,8 +222,8 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         }
     }
 
-    /// Called when a stream is about to be published, or was until now: the rest of a message that is unfinished on
-    /// another stream does not belong to it.
+    /// Called before a stream is published and after it was. Discards the rest of an unfinished message, which does not
+    /// belong to the stream.
     pub(super) fn cut_off(&mut self) {
         let streams = &self.role.streams;
         self.link.discard(|stream| streams.get(stream) != Some(StreamState::Publishing));

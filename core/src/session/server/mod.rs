@@ -1,4 +1,4 @@
-//! The server: takes a client that publishes, plays, or both.
+//! The server: serves a client that publishes, plays, or both.
 
 mod answers;
 mod commands;
@@ -39,10 +39,10 @@ use state::{NO_STREAM, State};
 ///  Playing ──play──► AskingAnother ──accept_play(), reject()──► Playing
 /// ```
 ///
-/// Nothing more is read while the application has not answered a request.
+/// The server reads no further input until the application has answered a request.
 pub type Server<'b, const STREAMS: usize = 8> = Connection<'b, ServerRole, STREAMS>;
 
-/// Room in the queue for what a command of the client may bring about.
+/// Room in the queue for the answers to one command of the client.
 pub(super) const RESERVE: usize = super::config::MIN_CONTROL;
 
 impl Sealed for ServerRole {}
@@ -104,9 +104,9 @@ impl Role for ServerRole {
         let (limit, stage) = match server.role.state {
             State::ExpectHandshake => (connect, Stage::Handshake),
             State::ExpectConnect => (connect, Stage::Connect),
-            // A client that was refused has this time to take the answer.
+            // A client that was refused has this time to read the answer.
             State::Closed if server.link.wants_transmit() => (connect, Stage::Connect),
-            // While the application is asked, nothing is read: the client cannot be heard.
+            // While the application is asked, nothing is read, so the client is not counted as silent.
             State::Open if !server.role.streams.is_asking() => (idle, Stage::Traffic),
             State::Connecting | State::Open | State::Closed => return None,
         };
@@ -119,19 +119,19 @@ impl Role for ServerRole {
             return false;
         }
         (server.since, server.role.pinged) = (OptionalInstant::at(now), true);
-        // If the queue is full, the client has been deaf, not silent.
+        // If the queue is full, the client does not read our output. It need not be silent.
         let _ = server.ping(now);
         true
     }
 }
 
 impl<const STREAMS: usize> Server<'_, STREAMS> {
-    /// Whether the client was refused or the session was closed, and all that the client is told has been written.
+    /// Returns whether the client was refused or the session was closed, and all output has been written.
     pub fn is_closed(&self) -> bool {
         self.failed.is_none() && self.role.state == State::Closed && !self.link.wants_transmit()
     }
 
-    /// As [`Self::next_event`], for all but the common case.
+    /// Like [`Self::next_event`], for all cases except the common one.
     #[inline(never)]
     fn find_event<'d, 'i: 'd>(
         &'d mut self,
@@ -170,7 +170,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         Ok(None)
     }
 
-    /// Whether the state allows to read on.
+    /// Whether the state allows reading.
     fn takes_input(&self) -> bool {
         !self.role.streams.is_asking() && !matches!(self.role.state, State::Connecting | State::Closed)
     }
@@ -179,13 +179,13 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         (self.role.state, self.since) = (state, OptionalInstant::NONE);
     }
 
-    /// The client has sent something.
+    /// Records that the client has sent something.
     #[inline]
     fn heard(&mut self, now: Instant) {
         (self.since, self.role.pinged) = (OptionalInstant::at(now), false);
     }
 
-    /// Goes on with the handshake. Our part of it may still be due when the first chunks are read.
+    /// Continues the handshake. The first chunks may be read before our part of it is sent.
     #[cold]
     fn read_handshake<'d>(&mut self, now: Instant, input: &mut &[u8]) -> Result<Option<ServerEvent<'d>>, SessionError> {
         self.arm(now);
@@ -196,7 +196,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         Ok(Some(ServerEvent::HandshakeDone(kind)))
     }
 
-    /// A piece of media, on the stream that it belongs to.
+    /// Returns a piece of media with the stream to which it belongs.
     #[inline]
     fn media<'d, 'i: 'd>(&'d self, stream: StreamId, pulled: Pulled<'i>) -> ServerEvent<'d> {
         let mut fragment = self.link.lend(pulled);

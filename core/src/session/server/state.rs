@@ -3,10 +3,10 @@
 use crate::fmt::impl_format;
 use crate::message::{MessageKind, StreamId};
 
-/// Message streams that one connection may have at the same time.
+/// The number of message streams that one connection may have at the same time.
 pub const MESSAGE_STREAMS: usize = 4;
 
-/// No stream that is published: each piece of media on a stream with this id is looked at again.
+/// No published stream. Each piece of media is then checked.
 pub(super) const NO_STREAM: StreamId = StreamId(u32::MAX);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,15 +24,15 @@ pub(super) enum State {
 #[derive(Debug)]
 pub struct ServerRole {
     pub(super) state: State,
-    /// The transaction of `connect`, or of the call that the application is told: an AMF0 number, as it came.
+    /// The transaction id of `connect` or of the call that the application received: an AMF0 number, unchanged.
     pub(super) transaction: [u8; 8],
-    /// The call that the application has been told and has not answered yet.
+    /// The call that the application has received and not answered yet.
     pub(super) call: Option<Call>,
     pub(super) streams: Streams,
-    /// Whether the client has been pinged since it was last heard.
+    /// Whether the client has been pinged since it last sent something.
     pub(super) pinged: bool,
-    /// The message that is being read is media of this stream, and no input waits in the reader: so the rest of it needs
-    /// no second look. Otherwise [`NO_STREAM`].
+    /// The stream of the media message that is being read, if no input waits in the reader. The rest of the message
+    /// then needs no check. Otherwise [`NO_STREAM`].
     pub(super) media_of: StreamId,
 }
 
@@ -56,7 +56,7 @@ pub(super) enum Call {
     Other,
 }
 
-/// What the application is told of a command.
+/// The event that a command causes, without a borrow.
 pub(super) enum PendingEvent {
     Connect,
     Publish,
@@ -81,12 +81,13 @@ pub(super) enum StreamState {
     Asking,
     /// The application is asked about a player.
     AskingPlay,
-    /// The application is asked about another name on a stream that is played. The stream goes on if it refuses.
+    /// The application is asked about another name on a stream that is played. If the application refuses, the stream
+    /// continues.
     AskingAnother,
     Playing,
 }
 
-/// The message streams, and what each does.
+/// The message streams and the state of each.
 #[derive(Debug)]
 pub(super) struct Streams {
     ids: [StreamId; MESSAGE_STREAMS],
@@ -111,7 +112,7 @@ impl Streams {
         self.iter().find(|(id, _)| *id == stream).map(|(_, state)| state)
     }
 
-    /// Changes what a stream does. Does nothing if there is no such stream.
+    /// Changes the state of a stream. Does nothing if there is no such stream.
     pub(super) fn set(&mut self, stream: StreamId, to: StreamState) {
         let Streams { ids, states } = self;
         for (_, state) in ids.iter().zip(states).filter(|(id, state)| **id == stream && **state != StreamState::Free) {
@@ -125,15 +126,15 @@ impl Streams {
         self.states.iter().any(|state| matches!(state, Asking | AskingPlay | AskingAnother))
     }
 
-    /// A new message stream; `None` if the connection has as many as it may. Its id is greater than those that are in use,
-    /// and than those that were in use and whose places no new stream has taken.
+    /// Creates a message stream. Returns `None` if the connection has [`MESSAGE_STREAMS`] already. Its id is greater
+    /// than those that are in use, and than those that were in use and whose places no new stream has taken.
     pub(super) fn create(&mut self) -> Option<StreamId> {
         let StreamId(last) = self.ids.iter().copied().max()?;
         let stream = StreamId(last.checked_add(1)?);
         self.adopt(stream).then_some(stream)
     }
 
-    /// Adds a stream that the client names: some clients use one that they never created. Returns whether there is room.
+    /// Adds a stream that the client uses without having created it, as some clients do. Returns whether there is room.
     pub(super) fn adopt(&mut self, stream: StreamId) -> bool {
         if self.get(stream).is_some() {
             return true;
@@ -143,8 +144,8 @@ impl Streams {
         free.map(|(id, state)| (*id, *state) = (stream, StreamState::Created)).is_some()
     }
 
-    /// The stream that media on `stream` belongs to: that stream, if it publishes; otherwise the only one that does, since
-    /// some cameras send everything on message stream 0.
+    /// Returns the stream to which media on `stream` belongs: `stream` if it is published, otherwise the only one that
+    /// is published, because some cameras send everything on message stream 0.
     pub(super) fn publisher(&self, stream: StreamId) -> Option<StreamId> {
         self.one_that(stream, StreamState::Publishing)
     }

@@ -82,7 +82,7 @@ impl TunnelClient<'_> {
     /// Parses the status line.
     fn status(&mut self) -> Result<(), TunnelError> {
         let Ok((_, (is_old, status))) = status_line(self.head.line().0) else { return Err(HeadError::NotHttp.into()) };
-        // HTTP/1.0 ends the connection unless a field says otherwise.
+        // With HTTP/1.0 the connection ends, unless a header field keeps it open.
         self.is_last = is_old;
         self.is_interim = (100..200).contains(&status);
         let is_fine = status == 200 || self.is_interim || self.request == Request::Close;

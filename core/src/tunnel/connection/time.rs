@@ -1,7 +1,8 @@
 //! Time limits of a connection.
 //!
-//! The limit of a head begins with its first byte. A body and a response have as long as a pause between requests, and each
-//! of their bytes adds to that. A peer that sends or reads a byte now and then is disconnected; a slow peer is not.
+//! The limit of a head begins with its first byte. A body and a response have as long as a pause between requests, and
+//! each of their bytes adds to that. A peer that sends or reads only a byte from time to time is disconnected. A slow
+//! peer is not.
 
 use super::super::{TunnelId, TunnelRefusal, Tunnels};
 use super::{In, Out, TunnelConnection};
