@@ -1,4 +1,4 @@
-//! Every captured session replays to what an independent parser counted in it, whole and cut.
+//! Every captured session is replayed, whole and cut. The counts must be those of an independent parser.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -63,7 +63,7 @@ fn each_direction(mut check: impl FnMut(&Direction<'_>)) {
     }
 }
 
-/// All that is shown, and the result.
+/// Everything that the replay prints, and its result.
 fn replayed(side: Side, bytes: &[u8], cut: usize) -> (Vec<Value>, Result<(), Error>) {
     let mut shown = Vec::new();
     let result = replay(side, bytes, cut, &mut |value| shown.push(value));
@@ -140,7 +140,7 @@ fn item_113_a_capture_that_ends_at_any_byte_shows_what_came_before() {
                 Err(error) => assert_eq!((error, end > 3073), (Error::EndsInMessage, true), "{name}, {end}"),
             }
         }
-        // The end of the handshake and of each message but the last is a good end.
+        // The end of the handshake and of each message except the last is a valid end.
         assert_eq!(ends, whole.len() - 1, "{name}");
     }
 }

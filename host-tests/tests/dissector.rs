@@ -1,4 +1,4 @@
-//! What tshark's RTMP dissector makes of what we send.
+//! tshark's RTMP dissector parses what we send.
 
 mod support;
 
@@ -8,7 +8,7 @@ use host_tests::peers::{Application, Conversation, Nginx, NginxOptions, Sender, 
 use serde_json::Value;
 use support::{Serve, clip, publish_well, replayed, url};
 
-/// What a message is called in tshark's list, without what follows its name there.
+/// The name of a message in tshark's list, without the text after it.
 fn name(message: &Value) -> String {
     match message["type"].as_u64().unwrap() {
         1 => "Set Chunk Size".into(),
@@ -31,7 +31,7 @@ fn plain(name: &str) -> String {
     }
 }
 
-/// Nothing that `sender` sent is malformed, and tshark counts the messages that we count.
+/// Checks that tshark finds nothing malformed in the messages of `sender`, and counts as many as we do.
 fn check(conversation: &Conversation, sender: Sender) -> BTreeMap<String, usize> {
     let dissection = dissect(conversation, sender).unwrap();
     assert!(dissection.malformed.is_empty(), "{:?}", dissection.malformed);
@@ -46,7 +46,7 @@ fn check(conversation: &Conversation, sender: Sender) -> BTreeMap<String, usize>
     seen
 }
 
-/// What a publisher of the clip says.
+/// Checks the messages of a publisher of the clip.
 fn check_publisher(conversation: &Conversation) -> BTreeMap<String, usize> {
     let counts = check(conversation, Sender::Client);
     for (name, count) in [
@@ -87,7 +87,7 @@ fn tshark_finds_nothing_malformed_in_what_publish_and_serve_send() {
 #[test]
 #[ignore = "needs tshark and nginx with its RTMP module: host-tests/run runs it"]
 fn tshark_finds_nothing_malformed_in_what_publish_sends_to_nginx() {
-    // A small window, so that there are acknowledgements.
+    // A small window causes acknowledgements.
     let nginx = Nginx::start(NginxOptions { ack_window: 100, ..NginxOptions::default() }).unwrap();
     let tee = Tee::start(nginx.port()).unwrap();
     let path = nginx.url(Application::Live, "x").replace(&nginx.port().to_string(), &tee.port().to_string());

@@ -7,7 +7,7 @@ use host_tests::peers::network::WIRE;
 use support::site::{Capture, Site};
 use support::{LIMIT, clip, tags};
 
-/// What carries data: TCP's own segments are shorter.
+/// Matches segments with data. TCP's own segments are shorter.
 const DATA: &str = "meta length > 200";
 
 const LOST: &str = "abandoned, another was first";
@@ -30,7 +30,7 @@ fn item_093_a_firewall_that_drops_1935() {
     let (status, attempts) = site.publish(&["--order", "player"]);
     let sequential = format!("RTMP 1935: {DROPPED}; RTMP 80: connected; RTMPT 80: not needed");
     assert_eq!((status, attempts), (Some(0), sequential));
-    // Racing, 1935 is given up when another has won, which is before its deadline.
+    // In a race, 1935 is abandoned when another port has won, which is before its deadline.
     let (status, attempts) = site.publish(&["--sockets", "2"]);
     assert!(attempts.starts_with(&format!("RTMP 1935: {LOST}; RTMP 80: connected;")), "{attempts}");
     assert_eq!(status, Some(0));
@@ -73,7 +73,7 @@ fn item_093_tcp_is_accepted_on_1935_and_then_there_is_silence() {
 
 #[test]
 #[ignore = "needs network namespaces: host-tests/run runs it"]
-fn item_093_rtmp_is_answered_with_a_reset_wherever_it_goes_and_http_gets_through() {
+fn item_093_rtmp_is_reset_on_every_port_and_http_passes() {
     // The first segment of a connection, if it begins like C0.
     let rtmp = "ct original bytes < 2200 meta length > 1000 @ih,0,8 3";
     let site = Site::new(&format!("tcp dport {{ 1935, 80, 443 }} {rtmp} reject with tcp reset"));
@@ -87,7 +87,7 @@ fn item_093_rtmp_is_answered_with_a_reset_wherever_it_goes_and_http_gets_through
 
 #[test]
 #[ignore = "needs network namespaces: host-tests/run runs it"]
-fn item_098_nothing_gets_through_but_well_formed_http_on_80() {
+fn item_098_only_well_formed_http_on_80_passes() {
     let site = Site::serving("tcp dport != 80 drop", &[8081]).proxy();
     assert_eq!(site.ports(), [["dropped", "not RTMP", "dropped"], ["dropped", "connected", "dropped"]]);
     let (status, attempts) = site.publish(&["--order", "player"]);
@@ -103,9 +103,9 @@ fn item_098_nothing_gets_through_but_well_formed_http_on_80() {
 #[test]
 #[ignore = "needs network namespaces: host-tests/run runs it"]
 fn a_connection_that_is_cut_off_after_the_handshake_leads_to_the_next_port() {
-    // C0 and C1 get through, and the answer to them.
+    // C0 and C1 pass, and the answer to them.
     let site = Site::new("tcp dport 1935 ct original bytes > 2200 drop");
-    // A tunnel's handshake takes more requests than may pass.
+    // The handshake of a tunnel needs more bytes than may pass.
     assert_eq!(site.ports(), [["connected"; 3], ["silent", "connected", "connected"]]);
     let (status, attempts) = site.publish(&["--order", "netconnection"]);
     let cut_off = "RTMP 1935: cut off after the RTMP handshake";
@@ -127,7 +127,7 @@ fn item_094_a_web_server_on_80_and_1935_dropped() {
 
 #[test]
 #[ignore = "needs network namespaces: host-tests/run runs it"]
-fn item_093_nothing_gets_through_but_443() {
+fn item_093_only_443_passes() {
     let site = Site::new("tcp dport != 443 drop");
     assert_eq!(site.ports(), [["dropped", "dropped", "connected"]; 2]);
     let (status, attempts) = site.publish(&["--order", "netconnection"]);
@@ -140,7 +140,7 @@ fn item_093_nothing_gets_through_but_443() {
 
 #[test]
 #[ignore = "needs network namespaces: host-tests/run runs it"]
-fn item_093_nothing_gets_through() {
+fn item_093_nothing_passes() {
     let site = Site::new("meta l4proto tcp drop");
     assert_eq!(site.ports(), [["dropped"; 3]; 2]);
     let (status, attempts) = site.publish(&["--order", "1935,80,443", "--sockets", "3"]);
@@ -150,7 +150,7 @@ fn item_093_nothing_gets_through() {
 
 #[test]
 #[ignore = "needs network namespaces: host-tests/run runs it"]
-fn a_host_that_is_not_there() {
+fn a_host_that_does_not_exist() {
     let site = Site::new("");
     site.network.client.shell(&format!("ip addr flush dev {WIRE}"), "").unwrap();
     assert_eq!(site.ports(), [["unreachable"; 3]; 2]);
@@ -169,7 +169,7 @@ fn item_092_with_a_port_in_the_url_every_syn_goes_to_that_port() {
         let ports = capture.ports();
         assert!(!ports.is_empty() && ports.iter().all(|port| *port == 80), "{order}: {ports:?}");
     }
-    // The same capture does see other ports, where others are tried.
+    // The same capture sees other ports if other ports are tried.
     let capture = Capture::start(&site, "none");
     site.publish(&["--order", "80,443"]);
     let ports = capture.ports();

@@ -25,7 +25,7 @@ fn demo() -> &'static Path {
     })
 }
 
-/// What a run on the device says of each port: in the test, and then when it publishes.
+/// The device's result for each port: in the port test, and then when it publishes.
 struct Told {
     status: Option<i32>,
     test: Vec<String>,
@@ -66,13 +66,13 @@ fn check(rules: &str, sockets: &str, test: [&str; 3], publish: [&str; 3]) {
     let published = publish.contains(&CONNECTED);
     assert_eq!(told.status, Some(i32::from(!published)), "{}", told.errors);
     if published {
-        // Audio may pass a long video frame, so that only the order within each counts.
+        // Audio may pass a long video frame, so only the order within each kind is compared.
         let (recorded, sent) = (media(&site.directory.path().join("live-x.flv")), media(&clip()));
         for kind in [MessageKind::AUDIO, MessageKind::VIDEO] {
             let of_kind = |tag: &&Tag| tag.kind == kind;
             assert!(
                 recorded.iter().filter(of_kind).eq(sent.iter().filter(of_kind)),
-                "the clip did not arrive as it was"
+                "the clip did not arrive unchanged"
             );
         }
     }
@@ -102,10 +102,10 @@ fn item_093_a_firewall_that_rejects_1935_with_a_reset() {
     check(rules, "2", ["refused", CONNECTED, CONNECTED], ["refused", CONNECTED, NEEDLESS]);
 }
 
-/// smoltcp makes nothing of the ICMP message.
+/// smoltcp ignores the ICMP message.
 #[test]
 #[ignore = "needs network namespaces and a TAP interface: host-tests/run runs it"]
-fn item_093_a_firewall_that_prohibits_1935_by_icmp_drops_it_as_far_as_a_device_can_tell() {
+fn item_093_a_firewall_that_prohibits_1935_by_icmp_looks_like_a_drop_to_a_device() {
     let rules = "tcp dport 1935 reject with icmpx type admin-prohibited";
     check(rules, "2", [DROPPED, CONNECTED, CONNECTED], [LOST, CONNECTED, NEEDLESS]);
 }
@@ -119,7 +119,7 @@ fn item_093_tcp_is_accepted_on_1935_and_then_there_is_silence() {
 
 #[test]
 #[ignore = "needs network namespaces and a TAP interface: host-tests/run runs it"]
-fn item_093_rtmp_is_answered_with_a_reset_wherever_it_goes() {
+fn item_093_rtmp_is_reset_on_every_port() {
     let closed = "closed during the RTMP handshake";
     check("tcp dport { 1935, 80, 443 } meta length > 200 reject with tcp reset", "2", [closed; 3], [closed; 3]);
 }
@@ -133,13 +133,13 @@ fn a_connection_that_is_cut_off_after_the_handshake_leads_to_the_next_port() {
 
 #[test]
 #[ignore = "needs network namespaces and a TAP interface: host-tests/run runs it"]
-fn item_093_nothing_gets_through_but_443() {
+fn item_093_only_443_passes() {
     check("tcp dport != 443 drop", "3", [DROPPED, DROPPED, CONNECTED], [LOST, LOST, CONNECTED]);
 }
 
 #[test]
 #[ignore = "needs network namespaces and a TAP interface: host-tests/run runs it"]
-fn item_093_nothing_gets_through() {
+fn item_093_nothing_passes() {
     check("meta l4proto tcp drop", "4", [DROPPED; 3], [DROPPED; 3]);
 }
 

@@ -1,4 +1,4 @@
-//! The firmware in QEMU, against programs of others. `host-tests/run` installs these, and runs the tests.
+//! The firmware in QEMU, with other programs. `host-tests/run` installs these, and runs the tests.
 
 mod support;
 
@@ -31,7 +31,7 @@ fn the_image_publishes_to_nginx_and_ffmpeg_pulls_every_frame() {
     player.args(["-nostdin", "-v", "error", "-analyzeduration", "1500000", "-i", &url, "-c", "copy"]).arg(&file);
     let player = start(&mut player).unwrap();
     nginx.wait_for_player("x").unwrap();
-    // As a user does it.
+    // Runs the script that a user runs.
     let mut run = Command::new(board().join("run"));
     let finished = finish_within(LIMIT, run.args(["publish", &seen_from_board(&nginx, Application::Live)])).unwrap();
     let log = String::from_utf8_lossy(&finished.stdout).into_owned();
@@ -65,8 +65,8 @@ fn without_a_listener_the_image_ends_with_an_error() {
 
 #[test]
 #[ignore = "needs qemu-system-arm: host-tests/run runs it"]
-fn all_ports_dropped_is_an_error_and_every_attempt_is_told() {
-    // Nobody is at this address, and QEMU lets nothing out to look.
+fn all_ports_dropped_is_an_error_and_every_attempt_is_reported() {
+    // No host has this address, and QEMU does not let the board search for it.
     let firmware = Firmware::start(None, &["--nic", "user,restrict=on"], &["publish", "rtmp://10.0.2.77/live/x"]);
     let (status, log) = firmware.unwrap().finish_within(LIMIT).unwrap();
     assert_eq!(status, Some(1), "{log}");
@@ -76,7 +76,8 @@ fn all_ports_dropped_is_an_error_and_every_attempt_is_told() {
     assert!(log.matches("no answer in time").count() >= 3 && log.contains("Exhausted"), "{log}");
 }
 
-/// What QEMU runs for each connection to an address that it forwards: it brings its standard input and output to `port`.
+/// The program that QEMU runs for each connection to a forwarded address. It connects its standard input and output to
+/// `port`.
 fn bridge(directory: &Path, port: u16) -> PathBuf {
     let path = directory.join("bridge");
     let script = format!("exec 3<>/dev/tcp/127.0.0.1/{port}\ncat <&3 &\ncat >&3\nkill $!\n");
@@ -86,7 +87,7 @@ fn bridge(directory: &Path, port: u16) -> PathBuf {
 
 #[test]
 #[ignore = "needs qemu-system-arm and nginx with its RTMP module: host-tests/run runs it"]
-fn item_093_where_only_80_leads_out_of_the_network_it_is_found() {
+fn item_093_port_80_is_found_if_no_other_port_leaves_the_network() {
     // QEMU passes only what it forwards. It refuses everything else that the filter does not drop.
     for (is_dropped, outcome) in [(false, "failed: Refused"), (true, "no answer in time")] {
         let nginx = Nginx::start(NginxOptions::default()).unwrap();
@@ -113,7 +114,7 @@ fn item_093_where_only_80_leads_out_of_the_network_it_is_found() {
 
 #[test]
 #[ignore = "needs qemu-system-arm: host-tests/run runs it"]
-fn command_lines_that_mean_nothing_have_a_status_of_their_own() {
+fn an_invalid_command_line_has_its_own_exit_status() {
     let (status, log) = Firmware::start(None, &[], &["publish"]).unwrap().finish_within(LIMIT).unwrap();
     assert_eq!(status, Some(2), "{log}");
 }
@@ -152,7 +153,7 @@ fn ffmpeg_publishes_to_the_image_which_checks_every_message() {
 
 #[test]
 #[ignore = "needs qemu-system-arm and nginx with its RTMP module: host-tests/run runs it"]
-fn a_server_that_is_killed_and_started_again_gets_the_rest_from_a_keyframe() {
+fn a_server_that_is_killed_and_restarted_gets_the_rest_from_a_keyframe() {
     let mut nginx = Nginx::start(NginxOptions::default()).unwrap();
     let url = seen_from_board(&nginx, Application::Record);
     let mut firmware = Firmware::start(None, &[], &["publish", &url, "--loops", "4"]).unwrap();
@@ -171,7 +172,7 @@ fn a_server_that_is_killed_and_started_again_gets_the_rest_from_a_keyframe() {
 
 #[test]
 #[ignore = "needs qemu-system-arm and nginx with its RTMP module: host-tests/run runs it"]
-fn a_cable_that_was_pulled_is_survived() {
+fn the_image_reconnects_after_the_cable_was_pulled() {
     let nginx = Nginx::start(NginxOptions::default()).unwrap();
     let url = seen_from_board(&nginx, Application::Impatient);
     let directory = tempfile::tempdir().unwrap();
@@ -190,7 +191,7 @@ fn a_cable_that_was_pulled_is_survived() {
     are_parts_of_the_clip(&nginx.recordings("x").unwrap(), 6, &log).unwrap_or_else(|error| panic!("{error:?}: {log}"));
 }
 
-/// Streams so many rounds of the clip as fast as they go, and looks at the time line.
+/// Publishes the clip `loops` times as fast as possible, and checks the timestamps.
 fn fast_forward(loops: usize) {
     let nginx = Nginx::start(NginxOptions::default()).unwrap();
     let url = seen_from_board(&nginx, Application::Record);

@@ -1,4 +1,4 @@
-//! The camera in QEMU: video, audio, status and a button in tasks of their own.
+//! The camera in QEMU: video, audio, status and a button in separate tasks.
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;
@@ -14,14 +14,14 @@ const LIMIT: Duration = Duration::from_secs(240);
 /// Two intervals between the pictures of the camera, in microseconds.
 const TWO_PICTURES: u64 = 200_000;
 
-/// How long after they were taken the keyframes left that were sent, in microseconds, as the log has it.
+/// The time from the capture of each sent keyframe until it was sent, in microseconds, from the log.
 fn keyframes(log: &str) -> Vec<u64> {
     let sent =
         log.lines().filter_map(|line| line.split_once("keyframe: Sent after ")?.1.split(' ').next()?.parse().ok());
     sent.collect()
 }
 
-/// The pictures of a recording, as ffmpeg counts them when it decodes all of it, and which of them are keyframes.
+/// Decodes a recording with ffmpeg. Returns for each picture whether it is a keyframe.
 fn decode(recording: &Path) -> Vec<bool> {
     let mut probe = Command::new("ffprobe");
     probe.args(["-v", "error", "-select_streams", "v", "-show_entries", "frame=key_frame", "-of", "csv=p=0"]);

@@ -1,4 +1,4 @@
-//! The firmware in networks with faults, against nginx: a TAP device is the board's Ethernet, nft and tc break what is
+//! The firmware publishes to nginx over faulty networks. A TAP device is the board's Ethernet. nft and tc cause faults
 //! between it and the server.
 
 use std::time::Duration;
@@ -8,7 +8,7 @@ use host_tests::firmware::{Firmware, SERVER, Site, are_parts_of_the_clip, counte
 /// Long enough for a build of the firmware on a machine that is busy with other things, and then for the test.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// The server has not said a word: RTMP on these ports.
+/// A network with nft rules, and nginx with RTMP on these ports.
 fn site(rules: &str, ports: &[u16]) -> Site {
     let mut site = Site::new().unwrap();
     site.network.firewall(rules).unwrap();
@@ -29,7 +29,7 @@ fn published(site: &Site, firmware: Firmware, loops: usize) -> String {
     log
 }
 
-/// Whether the events stand in the log in this order.
+/// Whether the log contains the events in this order.
 fn tells(log: &str, events: &[&str]) -> bool {
     let mut rest = Some(log);
     for event in events {
@@ -68,7 +68,7 @@ fn item_092_a_port_in_the_url_is_the_only_one() {
 
 #[test]
 #[ignore = "needs qemu-system-arm, network namespaces and nginx with its RTMP module: host-tests/run runs it"]
-fn item_093_the_port_test_tells_dropped_from_refused_and_silent() {
+fn item_093_the_port_test_distinguishes_dropped_refused_and_silent() {
     let site = site("tcp dport 1935 drop\ntcp dport 443 meta length > 200 drop", &[80, 443]);
     let (status, log) = site.start(&["ports", &url("")]).unwrap().finish_within(LIMIT).unwrap();
     let verdicts = [
@@ -97,7 +97,7 @@ fn one_packet_in_twenty_is_lost_and_the_clip_arrives_whole() {
 
 #[test]
 #[ignore = "needs qemu-system-arm, network namespaces and nginx with its RTMP module: host-tests/run runs it"]
-fn a_way_of_a_megabit_carries_the_clip_in_real_time() {
+fn a_path_of_one_megabit_carries_the_clip_in_real_time() {
     let site = site("", &[1935]);
     site.limit("1mbit").unwrap();
     let log = published(&site, site.start(&["publish", &url(":1935")]).unwrap(), 1);
@@ -107,19 +107,19 @@ fn a_way_of_a_megabit_carries_the_clip_in_real_time() {
 
 #[test]
 #[ignore = "needs qemu-system-arm, network namespaces and nginx with its RTMP module: host-tests/run runs it"]
-fn a_way_that_is_too_slow_costs_pictures_before_sound() {
+fn on_a_path_that_is_too_slow_video_is_dropped_before_audio() {
     let site = site("", &[1935]);
-    // The clip has 250 kbit/s, 50 of them sound.
+    // The clip has 250 kbit/s, of which audio has 50.
     site.limit("150kbit").unwrap();
     let log = published(&site, site.start(&["publish", &url(":1935"), "--loops", "4"]).unwrap(), 4);
     let [[sound, lost_sound], [pictures, lost_pictures]] = counted(&log).unwrap();
-    // Sound suffers where TCP, which has lost packets, waits longer and longer before it sends them again.
+    // Audio is dropped when TCP has lost packets and its retransmission time-out grows.
     assert!(pictures > 100 && lost_pictures > 100 && lost_sound < sound / 4, "{log}");
 }
 
 #[test]
 #[ignore = "needs qemu-system-arm, network namespaces and nginx with its RTMP module: host-tests/run runs it"]
-fn a_peer_that_goes_silent_is_left_and_found_again() {
+fn a_silent_peer_is_disconnected_and_connected_again() {
     let site = site("", &[1935]);
     let mut firmware = site.start(&["publish", &url(":1935"), "--loops", "10"]).unwrap();
     firmware.wait_for("publishing", LIMIT).unwrap();
@@ -133,7 +133,7 @@ fn a_peer_that_goes_silent_is_left_and_found_again() {
 
 #[test]
 #[ignore = "needs qemu-system-arm, network namespaces, udhcpd and nginx with its RTMP module: host-tests/run runs it"]
-fn an_address_that_dhcp_takes_back_is_survived() {
+fn the_image_reconnects_after_dhcp_withdraws_its_address() {
     let mut site = site("", &[1935]);
     let mut firmware = site.start(&["publish", &url(":1935"), "--loops", "12"]).unwrap();
     firmware.wait_for("publishing", LIMIT).unwrap();

@@ -1,4 +1,4 @@
-//! Programs of others play from the firmware in QEMU.
+//! Other programs play from the firmware in QEMU.
 
 mod support;
 
@@ -24,7 +24,7 @@ fn ffmpeg_and_rtmpdump_play_from_the_image_what_ffmpeg_publishes_to_it() {
         let file = file.with_extension("flv");
         (start(&mut program.player(&url, &file)).unwrap(), file)
     });
-    // Each is told that it plays before the publisher comes.
+    // Each player is accepted before the publisher connects.
     firmware.wait_for("message stream 1 is played", LIMIT).unwrap();
     wait_until("both play", LIMIT, || firmware.log().matches("message stream 1 is played").count() == 2).unwrap();
     finish_within(LIMIT, &mut Program::Ffmpeg.publisher(&clip(), &url, true)).unwrap().successful().unwrap();

@@ -1,5 +1,5 @@
-//! RTMPT with the firmware in QEMU: programs of others publish to it and play from it through tunnels, and it publishes
-//! through one itself.
+//! RTMPT with the firmware in QEMU: other programs publish to it and play from it through tunnels, and it publishes
+//! through a tunnel itself.
 
 mod support;
 
@@ -15,7 +15,7 @@ use support::{Serve, clip};
 /// Long enough for a build of the firmware on a machine that is busy with other things, and then for the test.
 const LIMIT: Duration = Duration::from_secs(240);
 
-/// What ffmpeg or rtmpdump is to do.
+/// A command line of ffmpeg or rtmpdump.
 fn command(program: &str, arguments: &str) -> Command {
     let mut command = Command::new(program);
     command.args(arguments.split_whitespace());
@@ -26,7 +26,7 @@ fn ffmpeg_publisher(url: &str) -> Command {
     command("ffmpeg", &format!("-nostdin -v error -re -i {} -c copy -f flv {url}", clip().display()))
 }
 
-/// The firmware with tunnels, serving on port 80; its port 80 is that port of this machine.
+/// The firmware with tunnels, which serves on port 80. Returns the port of this machine that is forwarded to it.
 fn serving(publishers: u32) -> (Firmware, u16) {
     let port = free_port().unwrap();
     let (forward, publishers) = (format!("{port}:80"), publishers.to_string());
@@ -36,7 +36,7 @@ fn serving(publishers: u32) -> (Firmware, u16) {
     (firmware, port)
 }
 
-/// What is answered to a request on a connection of its own.
+/// Sends a request on a new connection. Returns the answer.
 fn ask(port: u16, request: &str) -> String {
     let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -59,7 +59,7 @@ fn item_098_ffmpeg_publishes_and_programs_play_through_tunnels_of_the_image() {
     let directory = tempfile::tempdir().unwrap();
     let url = |scheme: &str| format!("{scheme}://127.0.0.1:{port}/live/x");
     let files = ["tunnel.flv", "direct.flv"].map(|name| directory.path().join(name));
-    // One after the other: sockets that are still being closed listen for nobody, and there are four.
+    // One after the other, because a socket that is still closing does not listen, and there are only four.
     let players: Vec<_> = ["rtmpt", "rtmp"]
         .iter()
         .zip(&files)

@@ -1,4 +1,4 @@
-//! `serve` with many connections: one thread, a limit, and a system that is short of descriptors. Only loopback is needed.
+//! `serve` with many connections: one thread, a limit, and a lack of file descriptors. Only loopback is needed.
 
 mod support;
 
@@ -19,7 +19,7 @@ fn connect(port: u16) -> TcpStream {
     stream
 }
 
-/// Connects, and takes the server's part of the handshake, so that the server has accepted it.
+/// Connects, and reads the server's part of the handshake, which shows that the server has accepted the connection.
 fn connect_in_rtmp(port: u16) -> TcpStream {
     let mut stream = connect(port);
     stream.write_all(&[&[3][..], &[0; 1536]].concat()).unwrap();
@@ -27,7 +27,7 @@ fn connect_in_rtmp(port: u16) -> TcpStream {
     stream
 }
 
-/// Whether the server closes the connection without a word.
+/// Whether the server closes the connection without sending anything.
 fn is_closed(mut stream: TcpStream) -> bool {
     matches!(stream.read(&mut [0; 1]), Ok(0) | Err(_))
 }
@@ -50,7 +50,7 @@ fn two_hundred_silent_clients_a_publisher_and_a_player_share_one_thread() {
 }
 
 #[test]
-fn a_client_above_the_limit_is_turned_away_and_told_in_the_log_and_a_place_is_used_again() {
+fn a_client_above_the_limit_is_rejected_and_logged_and_a_free_place_is_used_again() {
     let serve = Serve::start(&["--max-connections", "3"]);
     let mut connections: Vec<_> = (0..3).map(|_| connect_in_rtmp(serve.port())).collect();
     assert!(is_closed(connect(serve.port())));
@@ -90,12 +90,12 @@ fn connections_are_accepted_again_after_the_system_was_short_of_file_descriptors
     // The system completes these; the server cannot accept all of them.
     let mut waiting: Vec<_> = (0..40).map(|_| connect(port)).collect();
     wait_until("it is short", LIMIT, || serve.errors().contains("cannot accept connections for now: ")).unwrap();
-    // It waits instead of trying without a pause, and the lines do not fill the log.
+    // The server waits between attempts, and its messages do not fill the log.
     let before = processor_ticks(serve.id());
     thread::sleep(Duration::from_millis(1500));
     assert!(processor_ticks(serve.id()) - before < 30, "ticks of 10 ms in 1.5 s");
     assert_eq!(serve.errors().matches("cannot accept").count(), 1, "{}", serve.errors());
-    // Those that are closed make room for those behind them.
+    // Closed connections make room for waiting ones.
     waiting.drain(..39);
     let mut last = waiting.pop().unwrap();
     last.write_all(&[&[3][..], &[0; 1536]].concat()).unwrap();

@@ -1,5 +1,5 @@
-//! Every program against our tools, both ways: whether all frames arrive as they were sent. The table goes to
-//! target/matrix.md, which `host-tests/run` prints.
+//! Every program publishes to our tools and plays from them. All frames must arrive as they were sent. The table goes
+//! to target/matrix.md, which `host-tests/run` prints.
 
 mod support;
 
@@ -34,11 +34,11 @@ impl Player {
         self.directory.path().join("played.flv")
     }
 
-    /// What has come of `expected` when the stream is over.
+    /// Compares the received frames with `expected` when the stream has ended.
     fn outcome(self, expected: &FrameHashes) -> &'static str {
         let file = self.file();
         if self.program == Program::Librtmp {
-            // It connects again when a stream has ended, and waits for the next one.
+            // This program connects again when a stream has ended, and waits for the next one.
             let all = || frame_hashes(&file).is_ok_and(|found| found == *expected);
             wait_until("all frames", LIMIT, all).unwrap_or_else(|error| panic!("librtmp: {error}"));
             return "equal";
@@ -72,7 +72,7 @@ fn publish(program: Option<Program>, url: &str) {
     }
 }
 
-/// Everybody plays from our `serve` what `program` publishes to it.
+/// All players play from our `serve` what `program` publishes to it.
 fn through_serve(program: Option<Program>) -> Vec<&'static str> {
     let expected = frame_hashes(&clip()).unwrap();
     let serve = Serve::start(&[]);
@@ -106,7 +106,7 @@ fn from_node_media_server() -> &'static str {
     from_server(&server.url("y"), || server.wait_for_player().unwrap())
 }
 
-/// What our `play` gets from a server to which ffmpeg publishes.
+/// Compares what our `play` receives from a server to which ffmpeg publishes.
 fn from_server(url: &str, playing: impl FnOnce()) -> &'static str {
     let expected = frame_hashes(&clip()).unwrap();
     let directory = tempfile::tempdir().unwrap();
@@ -121,7 +121,7 @@ fn from_server(url: &str, playing: impl FnOnce()) -> &'static str {
     "equal"
 }
 
-/// What our `play` gets from an ffmpeg that waits for a player: it serves the first one that comes, and nobody else.
+/// Compares what our `play` receives from an ffmpeg that waits for a player. It serves only the first one.
 fn from_ffmpeg() -> &'static str {
     let expected = frame_hashes(&clip()).unwrap();
     let port = free_port().unwrap();
@@ -138,7 +138,7 @@ fn from_ffmpeg() -> &'static str {
     "equal"
 }
 
-/// What ffmpeg pulls from a server to which our `publish` publishes. Without a URL ffmpeg itself is the server.
+/// Compares what ffmpeg pulls from a server to which our `publish` publishes. Without a URL ffmpeg is the server.
 fn through_server(server: Option<&str>, playing: impl FnOnce()) -> &'static str {
     let expected = frame_hashes(&clip()).unwrap();
     let directory = tempfile::tempdir().unwrap();
@@ -175,7 +175,7 @@ fn to_node_media_server() -> &'static str {
     through_server(Some(&server.url("x")), || server.wait_for_player().unwrap())
 }
 
-/// The table of those that publish to our `serve`.
+/// The table of the programs that publish to our `serve`.
 fn served() -> String {
     let mut table = String::from("| Published to `serve` by |");
     Program::PLAYERS.iter().for_each(|player| write!(table, " played by {} |", player.name()).unwrap());
@@ -209,7 +209,7 @@ fn rows(heading: &str, outcomes: [fn() -> &'static str; 3]) -> String {
 #[test]
 #[ignore = "needs ffmpeg, ffmpeg 9, GStreamer, rtmpdump, nginx and node-media-server: host-tests/run runs it"]
 fn every_program_publishes_and_plays() {
-    // Most of the time they wait for frames that are due.
+    // The tests run in parallel, because most of the time they wait until frames are due.
     let (served, sent, got) = thread::scope(|scope| {
         let (sent, got) = (scope.spawn(sent_to_servers), scope.spawn(got_from_servers));
         (served(), sent.join().unwrap(), got.join().unwrap())

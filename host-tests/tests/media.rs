@@ -1,4 +1,4 @@
-//! What the core makes of an encoder's output, read by FFmpeg. `host-tests/run` installs it, and runs the tests.
+//! FFmpeg decodes what the core makes of an encoder's output. `host-tests/run` installs FFmpeg, and runs the tests.
 
 use std::fs;
 use std::io::Cursor;
@@ -31,7 +31,7 @@ fn run(program: &str, arguments: &[&str], file: &Path, more: &[&str]) -> String 
     String::from_utf8(finished.stdout).unwrap()
 }
 
-/// What FFmpeg makes of a source of its own.
+/// A file that FFmpeg encodes from a generated source.
 fn made(directory: &TempDir, name: &str, arguments: &[&str]) -> PathBuf {
     let file = directory.path().join(name);
     run("ffmpeg", &[&["-nostdin"], arguments].concat(), &file, &[]);
@@ -67,7 +67,7 @@ fn metadata(sps: Sps) -> Vec<u8> {
     DataMessage::parse(metadata.emit(&mut buffer).unwrap()).unwrap().body.to_vec()
 }
 
-/// Puts a byte stream into an FLV file as a camera would send it.
+/// Writes a byte stream into an FLV file, as a camera would send it.
 fn camera(stream: &[u8]) -> Vec<u8> {
     let find = |kind| Units::new(stream).find(|unit| unit_type(unit) == kind).unwrap();
     let (sps, pps) = (find(UnitType::SPS), find(UnitType::PPS));
@@ -77,7 +77,7 @@ fn camera(stream: &[u8]) -> Vec<u8> {
     for (index, picture) in pictures(stream).into_iter().enumerate() {
         let message = Message::<16>::new(Units::new(picture), 0).unwrap();
         let payload = message.parts().collect::<Vec<_>>().concat();
-        // In place it comes to the same; a start code of three bytes takes one byte more.
+        // The conversion in place gives the same bytes. A start code of three bytes needs one byte more.
         let mut buffer = [picture, &[0; 16]].concat();
         let length = to_length_prefixed(&mut buffer, picture.len()).unwrap();
         assert_eq!(payload[video::HEADER_SIZE..], buffer[..length]);
@@ -87,7 +87,7 @@ fn camera(stream: &[u8]) -> Vec<u8> {
     writer.finish().unwrap().into_inner()
 }
 
-/// The way back: a byte stream of what is in an FLV file.
+/// The reverse: a byte stream of the video of an FLV file.
 fn player(file: &[u8]) -> Vec<u8> {
     let mut stream = Vec::new();
     for tag in Tags::file(file).unwrap().filter(|tag| tag.kind == MessageKind::VIDEO) {
@@ -109,7 +109,7 @@ fn player(file: &[u8]) -> Vec<u8> {
 
 #[test]
 #[ignore = "needs ffmpeg: host-tests/run runs it"]
-fn item_110_item_111_an_encoders_byte_stream_is_decoded_the_same_out_of_flv_and_back() {
+fn item_110_item_111_an_encoders_byte_stream_decodes_to_the_same_pictures_from_flv() {
     let directory = tempfile::tempdir().unwrap();
     for (size, arguments) in [
         ("640x480", &["-profile:v", "baseline", "-pix_fmt", "yuv420p"][..]),
@@ -123,7 +123,7 @@ fn item_110_item_111_an_encoders_byte_stream_is_decoded_the_same_out_of_flv_and_
         let input = ["-f", "lavfi", "-i", &source, "-t", "1", "-y"];
         let h264 = made(&directory, "camera.h264", &[&input[..], &encoder, arguments].concat());
         let stream = fs::read(&h264).unwrap();
-        // Start codes of both lengths are in it.
+        // It contains start codes of both lengths.
         assert!(
             Units::new(&stream).count() > 4 * PICTURES
                 && stream.windows(4).any(|four| four[0] != 0 && four[1..] == [0, 0, 1])
@@ -146,7 +146,7 @@ fn item_110_item_111_an_encoders_byte_stream_is_decoded_the_same_out_of_flv_and_
     }
 }
 
-/// Puts frames of sound into an FLV file, each of so many milliseconds.
+/// Writes audio frames of this duration into an FLV file.
 fn sound<'f>(
     first: Option<&[u8]>,
     header: audio::AudioTagHeader,
@@ -167,7 +167,7 @@ fn sound<'f>(
 
 #[test]
 #[ignore = "needs ffmpeg: host-tests/run runs it"]
-fn item_110_g711_and_pcm_are_decoded_the_same_out_of_flv() {
+fn item_110_g711_and_pcm_decode_to_the_same_samples_from_flv() {
     let directory = tempfile::tempdir().unwrap();
     for (format, rate, sound_header, bytes) in [
         ("mulaw", "8000", Sound::G711_MU_LAW, 160),

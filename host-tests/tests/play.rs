@@ -1,4 +1,4 @@
-//! The tool `play`: from our own server, and from programs of others, which `host-tests/run` installs.
+//! The tool `play`: with our own server, and with other programs, which `host-tests/run` installs.
 
 mod support;
 
@@ -18,7 +18,7 @@ fn what_serve_relays_is_what_was_published() {
     let directory = tempfile::tempdir().unwrap();
     let output = directory.path().join("played.flv");
     let url = serve.url("live/cam");
-    // It waits for the publisher, who does not wait for it.
+    // The player must wait for the publisher, because the publisher does not wait for players.
     let player = start(&mut player(&url, &output, &["--handshake", "digest"])).unwrap();
     serve.wait_until_it_says("plays");
     publish_well(&clip(), &url, &[]);
@@ -48,7 +48,7 @@ fn ctrl_c_completes_the_file() {
 }
 
 #[test]
-fn a_pipe_gets_the_same_and_may_go() {
+fn a_pipe_receives_the_same_and_may_be_closed() {
     let serve = Serve::start(&[]);
     let url = serve.url("live/cam");
     for leaves in [false, true] {
@@ -74,7 +74,7 @@ fn a_pipe_gets_the_same_and_may_go() {
     }
 }
 
-/// The port of a server that sends everyone to `to`.
+/// The port of a server that redirects every client to `to`.
 fn redirecting(to: String) -> u16 {
     Refusing::start(Refusal::Elsewhere(to)).port
 }
@@ -102,7 +102,7 @@ fn item_097_play_follows_a_redirect_and_not_in_circles() {
 }
 
 #[test]
-fn item_086_what_comes_behind_the_end_of_a_stream_is_played_to_the_status() {
+fn item_086_media_after_stream_eof_is_played_until_the_status() {
     // As node-rtsp-rtmp-server sends it: StreamEOF overtakes what is queued.
     const EOF: &[u8] = b"\x02\0\0\0\0\0\x06\x04\0\0\0\0\0\x01\0\0\0\x01";
     const AUDIO: &[u8] = b"\x04\0\0\x17\0\0\x03\x08\x01\0\0\0\xaf\x01\x21";
@@ -129,7 +129,7 @@ fn item_086_what_comes_behind_the_end_of_a_stream_is_played_to_the_status() {
 }
 
 #[test]
-fn what_cannot_be_used_is_status_2_and_no_server_is_status_1() {
+fn invalid_arguments_are_status_2_and_no_server_is_status_1() {
     let directory = tempfile::tempdir().unwrap();
     let output = directory.path().join("played.flv");
     let port = free_port().unwrap();
@@ -166,7 +166,7 @@ fn item_086_live_from_nginx_frame_by_frame() {
 fn item_086_recorded_from_nginx_whole_and_from_the_middle() {
     let nginx = Nginx::start(NginxOptions::default()).unwrap();
     let directory = tempfile::tempdir().unwrap();
-    // nginx finds other places by an index alone.
+    // nginx needs an index to start anywhere else.
     let indexed = directory.path().join("indexed.flv");
     let mut index = Command::new("ffmpeg");
     index.args(["-nostdin", "-v", "error", "-i"]).arg(clip());
@@ -182,7 +182,7 @@ fn item_086_recorded_from_nginx_whole_and_from_the_middle() {
     };
     let summary = run(&[]);
     assert!(frame_hashes(&output).unwrap() == frame_hashes(&clip()).unwrap(), "{summary}");
-    // It does not send the configurations then; so the messages are compared.
+    // nginx does not send the sequence headers then, so the messages are compared.
     let summary = run(&["--start", "2"]);
     let (rest, whole) = (media(&output), media(&indexed));
     assert!(!rest.is_empty() && rest.len() < whole.len() && whole.ends_with(&rest), "{summary}");

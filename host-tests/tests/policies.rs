@@ -1,4 +1,4 @@
-//! `serve` with each policy of the relay: what happens if a second publisher comes, and if a publisher goes.
+//! `serve` with each policy of the relay: what happens if a second publisher connects, and if a publisher leaves.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 /// Long enough for everything here on a machine that is busy with other things.
 const LIMIT: Duration = Duration::from_secs(60);
-/// A time that passes in no test.
+/// A time that no test reaches.
 const NEVER: Duration = Duration::from_secs(600);
 const SHORT: Duration = Duration::from_millis(200);
 
@@ -98,12 +98,12 @@ fn timestamps(file: &Path) -> Vec<u32> {
     Reader::new(std::fs::File::open(file).unwrap()).unwrap().map(|tag| tag.unwrap().timestamp).collect()
 }
 
-/// A client that does nothing except while a test waits for something.
+/// A client that runs only while a test waits.
 struct Peer {
     link: Link<'static, 1>,
-    /// What the server has told it, and has not been waited for.
+    /// Received messages for which the test has not waited yet.
     told: Vec<String>,
-    /// The timestamps of what it has played.
+    /// The timestamps of the media that it has played.
     played: Vec<u32>,
     is_closed: bool,
 }
@@ -125,7 +125,7 @@ impl Peer {
         self.link.session.publish("x").unwrap();
     }
 
-    /// Receives and sends what there is. Returns whether there was something.
+    /// Receives and sends available bytes. Returns whether there were any.
     fn step(&mut self) -> bool {
         let (told, played) = (&mut self.told, &mut self.played);
         let handled = self.link.receive(|event| {
@@ -155,13 +155,13 @@ impl Peer {
         }
     }
 
-    /// Waits until the server says this.
+    /// Waits until the server sends `what`.
     fn wait_for(&mut self, what: &str) {
         self.until(what, |peer| peer.told.iter().any(|told| told == what));
         self.told.retain(|told| told != what);
     }
 
-    /// Does what a client does for a while.
+    /// Runs the client for `time`.
     fn idle(&mut self, time: Duration) {
         let begin = Instant::now();
         self.until("idle", |_| begin.elapsed() >= time);
@@ -182,7 +182,7 @@ impl Peer {
         assert!(sent.is_ok() && taken == payload.len());
     }
 
-    /// Ends publishing, and waits until the server knows.
+    /// Ends publishing, and waits until the server has noticed.
     fn unpublish(mut self) {
         self.link.session.close().unwrap();
         self.until("the end", |peer| peer.link.session.is_closed() || peer.is_closed);
@@ -199,7 +199,7 @@ fn published(serve: &Serve) -> (Peer, Peer) {
 }
 
 #[test]
-fn by_default_a_second_publisher_is_rejected_and_an_end_is_told_at_once() {
+fn by_default_a_second_publisher_is_rejected_and_players_are_told_the_end_at_once() {
     let serve = Serve::start(|_| {});
     let (mut publisher, mut player) = published(&serve);
     let mut second = serve.client();
@@ -213,7 +213,7 @@ fn by_default_a_second_publisher_is_rejected_and_an_end_is_told_at_once() {
 }
 
 #[test]
-fn a_second_publisher_takes_over_and_players_go_on() {
+fn a_second_publisher_takes_over_and_players_continue() {
     let serve = Serve::start(|relay| relay.take_over = TakeOver::Always);
     let (mut first, mut player) = published(&serve);
     let mut second = serve.publisher();
@@ -256,7 +256,7 @@ fn a_publisher_that_answers_a_ping_keeps_its_name() {
         let mut third = serve.client();
         third.publish();
         third.wait_for("NetStream.Publish.BadName");
-        // Nothing but the pong.
+        // It sends only the answer to the ping.
         first.idle(SHORT);
         second.wait_for("NetStream.Publish.BadName");
     }
@@ -267,7 +267,7 @@ fn a_publisher_that_answers_a_ping_keeps_its_name() {
 }
 
 #[test]
-fn media_that_is_on_its_way_is_an_answer() {
+fn media_in_transit_counts_as_an_answer_to_the_ping() {
     let serve = Serve::start(|relay| (relay.take_over, relay.answer_limit) = (TakeOver::WhenSilent, NEVER));
     let (mut first, _player) = published(&serve);
     let mut second = serve.client();
@@ -303,7 +303,7 @@ fn a_second_publisher_that_leaves_while_it_waits_changes_nothing() {
     second.publish();
     second.idle(SHORT);
     drop(second);
-    // Without a word of the first one.
+    // The first publisher sends nothing.
     player.idle(10 * SHORT);
     first.send(1040, PICTURE);
     player.until("the next picture", |player| player.played == [1000, 1040]);
@@ -312,7 +312,7 @@ fn a_second_publisher_that_leaves_while_it_waits_changes_nothing() {
 }
 
 #[test]
-fn a_publisher_that_ends_makes_place_for_the_one_that_waits() {
+fn when_a_publisher_ends_the_waiting_one_is_accepted() {
     let serve = Serve::start(|relay| (relay.take_over, relay.answer_limit) = (TakeOver::WhenSilent, NEVER));
     let (first, mut player) = published(&serve);
     let mut second = serve.client();
@@ -326,7 +326,7 @@ fn a_publisher_that_ends_makes_place_for_the_one_that_waits() {
 }
 
 #[test]
-fn in_the_grace_time_players_are_told_nothing_and_go_on_with_the_next_publisher() {
+fn in_the_grace_time_players_are_not_told_and_continue_with_the_next_publisher() {
     let serve = Serve::start(|relay| relay.grace = NEVER);
     let (first, mut player) = published(&serve);
     first.unpublish();
@@ -343,7 +343,7 @@ fn in_the_grace_time_players_are_told_nothing_and_go_on_with_the_next_publisher(
 }
 
 #[test]
-fn after_the_grace_time_players_are_told_and_play_what_comes_next() {
+fn after_the_grace_time_players_are_told_and_play_the_next_publisher() {
     let serve = Serve::start(|relay| relay.grace = 2 * SHORT);
     let (first, mut player) = published(&serve);
     let ended = Instant::now();

@@ -15,7 +15,7 @@ fn ports(arguments: &[&str]) -> Finished {
     finish_within(LIMIT, Command::new(env!("CARGO_BIN_EXE_ports")).args(arguments)).unwrap()
 }
 
-/// Answers every connection like a web server that takes it for a bad request, or says nothing.
+/// Answers every connection as a web server answers a bad request, or sends nothing.
 fn other(answer: &'static [u8]) -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -31,7 +31,7 @@ fn other(answer: &'static [u8]) -> u16 {
 }
 
 #[test]
-fn every_port_and_transport_gets_its_verdict() {
+fn every_port_and_transport_gets_a_result() {
     let serve = Serve::start(&[]);
     let (web, silent, nothing) = (other(b"HTTP/1.1 400 Bad Request\r\n\r\n"), other(b""), free_port().unwrap());
     let list = format!("{},{web},{silent},rtmp:{nothing}", serve.port());
@@ -55,12 +55,12 @@ fn every_port_and_transport_gets_its_verdict() {
     for row in rows.as_array().unwrap().iter().filter(|row| row["outcome"] == "connected") {
         assert!(row["tcp_ms"].as_f64().unwrap() <= row["handshake_ms"].as_f64().unwrap());
     }
-    // Nothing was asked of the server.
+    // The server received no command.
     assert_eq!(serve.stop()["recordings"], Value::Array(vec![]));
 }
 
 #[test]
-fn the_table_names_what_was_tried_and_a_port_in_the_url_stands_alone() {
+fn the_table_lists_the_targets_and_a_port_in_the_url_is_the_only_one() {
     let nothing = free_port().unwrap();
     let finished = ports(&[&format!("rtmp://127.0.0.1:{nothing}")]);
     let table = String::from_utf8(finished.stdout).unwrap();
@@ -72,7 +72,7 @@ fn the_table_names_what_was_tried_and_a_port_in_the_url_stands_alone() {
 }
 
 #[test]
-fn what_cannot_be_tested_or_tried_is_status_2() {
+fn invalid_ports_and_transports_are_status_2() {
     for (url, list, why) in [
         ("http://127.0.0.1", "80", "no RTMP URL"),
         ("rtmp://127.0.0.1", "0", "'0' is no port"),
@@ -100,7 +100,7 @@ fn item_093_a_list_is_tried_as_it_is_given_and_every_failure_is_named() {
         assert_eq!(status, Some(0), "{stderr}");
         let outcomes: Vec<_> =
             summary["attempts"].as_array().unwrap().iter().map(|it| it["outcome"].as_str()).collect();
-        // With several at once, the web server may be too slow to be heard.
+        // With several attempts at the same time, the web server may answer too late.
         let late = sockets == "4" && outcomes[1] == Some("abandoned, another was first");
         assert!(late || outcomes[1] == Some("answered, but not in RTMP"), "{outcomes:?}");
         assert_eq!((outcomes[0], &outcomes[2..]), (Some("refused"), &[Some("refused"), Some("connected")][..]));

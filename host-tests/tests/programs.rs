@@ -1,4 +1,4 @@
-//! The tools against programs of others. `host-tests/run` installs these, and runs the tests.
+//! The tools with other programs. `host-tests/run` installs these, and runs the tests.
 
 mod support;
 
@@ -12,7 +12,7 @@ use host_tests::peers::{
 use support::{LIMIT, Serve, clip, listens, media, publish, publish_well, publisher, tags, url};
 use tempfile::TempDir;
 
-/// Frames of the clip: what everyone who gets all of it must have.
+/// The frames of the clip, which a complete recording must have.
 fn frames() -> FrameHashes {
     let frames = frame_hashes(&clip()).unwrap();
     assert_eq!((frames.video.len(), frames.audio.len()), (100, 174));
@@ -44,7 +44,8 @@ impl Player {
         self.directory.path().join("pulled.flv")
     }
 
-    /// Waits until it ends, which it does when it is told that the publisher has gone; then it must have all frames.
+    /// Waits until the program ends, which it does when it is told that the publisher has left. Then it must have all
+    /// frames.
     fn expect(self, expected: &FrameHashes) {
         let file = self.file();
         let Self { running, directory: _directory } = self;
@@ -77,7 +78,7 @@ fn publish_to_nginx_is_recorded_frame_by_frame() {
             .unwrap();
         let file = nginx.recording("x").unwrap();
         let times = |file: &Path| media(file).iter().map(|tag| (tag.kind, tag.timestamp)).collect::<Vec<_>>();
-        // nginx writes the configurations once more at the beginning of its file.
+        // nginx writes the sequence headers once more at the beginning of its file.
         let recorded = times(&file);
         assert!(recorded.ends_with(&times(&clip())[2..]), "{recorded:?}");
     }
@@ -144,7 +145,7 @@ fn a_second_publisher_to_nginx_is_refused() {
 fn ffmpeg_publishes_to_serve_at_all_chunk_sizes() {
     for chunk_size in ["128", "4096", "60000"] {
         let serve = Serve::start(&["--chunk-size", chunk_size]);
-        // Through a proxy, so that it can be seen that ffmpeg took our chunk size for its own.
+        // A proxy records the bytes, which show that ffmpeg uses our chunk size for its own chunks.
         let tee = Tee::start(serve.port()).unwrap();
         ffmpeg_publishes(&url(tee.port(), "live/x"), &[]);
         assert_eq!(frame_hashes(&serve.recording("live-x.flv")).unwrap(), frames(), "{chunk_size}");
@@ -158,7 +159,8 @@ fn ffmpeg_publishes_to_serve_at_all_chunk_sizes() {
 #[ignore = "needs ffmpeg: host-tests/run runs it"]
 fn ffmpeg_publishes_to_serve_with_the_simple_handshake() {
     let serve = Serve::start(&[]);
-    // ffmpeg always sends a digest. With one bit of C1 changed it is none, and with no version there ffmpeg expects none.
+    // ffmpeg always sends a digest. If one bit of C1 is changed, the digest is invalid. If S1 has no version, ffmpeg
+    // expects no digest.
     let tee = Tee::start_changing(serve.port(), |first| {
         first[5..9].fill(0);
         for byte in &mut first[9..] {
@@ -175,7 +177,8 @@ fn ffmpeg_publishes_to_serve_with_the_simple_handshake() {
 #[test]
 #[ignore = "needs ffmpeg: host-tests/run runs it"]
 fn item_020_ffmpeg_publishes_to_serve_with_extended_timestamps() {
-    // From the first message on; and so that they begin within the clip, at 16,777,215 ms.
+    // Once with extended timestamps from the first message on, and once so that they begin within the clip, at
+    // 16,777,215 ms.
     for (chunk_size, offset) in [("128", "17000"), ("4096", "17000"), ("128", "16775.2"), ("4096", "16775.2")] {
         let serve = Serve::start(&["--chunk-size", chunk_size]);
         ffmpeg_publishes(&serve.url("live/x"), &["-output_ts_offset", offset]);
@@ -183,7 +186,7 @@ fn item_020_ffmpeg_publishes_to_serve_with_extended_timestamps() {
         assert_eq!(frame_hashes(&file).unwrap(), frames(), "{chunk_size} {offset}");
         let last = tags(&file).last().unwrap().timestamp;
         assert!(last > 0xFF_FFFF, "{last}");
-        // The same distances as in the clip.
+        // The intervals are those of the clip.
         let distances = |file: &Path| {
             let times: Vec<_> = media(file).iter().skip(2).map(|tag| i64::from(tag.timestamp)).collect();
             times.iter().map(|time| time - times[0]).collect::<Vec<_>>()

@@ -1,4 +1,4 @@
-//! Servers that say no, in their own ways.
+//! Servers that refuse, each in its own way.
 
 mod support;
 
@@ -15,7 +15,7 @@ use host_tests::peers::{
 use support::refusing::{Refusal, Refusing};
 use support::{LIMIT, clip, played, player, publish, publish_well, publisher, url};
 
-/// A web server that answers all requests with `status`, and notes them.
+/// A web server that answers all requests with `status`, and records them.
 fn web_server(status: &'static str) -> (u16, Arc<Mutex<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (port, asked) = (listener.local_addr().unwrap().port(), Arc::<Mutex<String>>::default());
@@ -33,7 +33,7 @@ fn web_server(status: &'static str) -> (u16, Arc<Mutex<String>>) {
 
 #[test]
 #[ignore = "needs nginx with its RTMP module: host-tests/run runs it"]
-fn an_nginx_that_denies_is_believed() {
+fn a_refusal_of_nginx_is_reported() {
     let nginx = Nginx::start(NginxOptions::default()).unwrap();
     let denied = nginx.url(Application::Deny, "x");
     for url in [denied.clone(), denied.replace("/deny/", "/unknown/")] {
@@ -45,7 +45,7 @@ fn an_nginx_that_denies_is_believed() {
 
 #[test]
 #[ignore = "needs nginx with its RTMP module: host-tests/run runs it"]
-fn an_nginx_whose_callback_says_403_is_believed() {
+fn a_refusal_of_an_nginx_callback_with_403_is_reported() {
     let (port, asked) = web_server("403 Forbidden");
     let nginx = Nginx::start(NginxOptions { callback: port, ..NginxOptions::default() }).unwrap();
     let url = nginx.url(Application::Ask, "x?token=1");
@@ -66,7 +66,7 @@ fn an_nginx_whose_callback_says_403_is_believed() {
 
 #[test]
 #[ignore = "needs nginx with its RTMP module: host-tests/run runs it"]
-fn an_nginx_whose_callback_says_200_is_published_to_and_played_from() {
+fn an_nginx_whose_callback_answers_200_accepts_publisher_and_player() {
     let (port, asked) = web_server("200 OK");
     let nginx = Nginx::start(NginxOptions { callback: port, ..NginxOptions::default() }).unwrap();
     let (url, directory) = (nginx.url(Application::Ask, "x"), tempfile::tempdir().unwrap());
@@ -83,7 +83,7 @@ fn an_nginx_whose_callback_says_200_is_published_to_and_played_from() {
 
 #[test]
 #[ignore = "needs ffmpeg and rtmpdump: host-tests/run runs it"]
-fn programs_hear_that_a_stream_is_taken() {
+fn programs_report_that_a_stream_is_in_use() {
     let serve = support::Serve::start(&[]);
     let url = serve.url("live/x");
     let first = start(&mut Program::Ffmpeg.publisher(&clip(), &url, true)).unwrap();
@@ -100,7 +100,7 @@ fn programs_hear_that_a_stream_is_taken() {
 fn is_refused(refusal: &Refusal, name: &str, asks: &str, mut command: impl FnMut(&str) -> Command) {
     let server = Refusing::start(refusal.clone());
     let mut running = start(&mut command(&url(server.port, "live/x"))).unwrap();
-    // gst-launch now and then hangs in its own end when it has said what failed.
+    // gst-launch sometimes hangs at its end after it has reported the failure.
     let has_failed = |running: &mut Running| match running.ended().unwrap() {
         Some(status) => !status.success(),
         None => running.errors().contains("ERROR: pipeline doesn't want to preroll"),

@@ -1,4 +1,4 @@
-//! `serve` with players of others that come, go, stall and are many.
+//! `serve` with players of other programs that connect, leave and stall.
 
 mod support;
 
@@ -17,7 +17,7 @@ struct Player {
 }
 
 impl Player {
-    /// Begins to play, and waits until `serve` knows: it is the `count`th player.
+    /// Begins to play, and waits until `serve` has logged it as the `count`th player.
     fn start(serve: &Serve, program: Program, count: usize) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut command = program.player(&serve.url("live/x"), &directory.path().join("played.flv"));
@@ -31,7 +31,7 @@ impl Player {
         self.directory.path().join("played.flv")
     }
 
-    /// Waits until it ends by itself; answers its frames.
+    /// Waits until the program ends by itself. Returns its frames.
     fn frames(self) -> FrameHashes {
         let file = self.file();
         let Self { running, directory: _directory } = self;
@@ -60,7 +60,7 @@ fn eight_players_get_all_frames() {
 
 #[test]
 #[ignore = "needs ffmpeg and rtmpdump: host-tests/run runs it"]
-fn who_comes_late_begins_with_a_keyframe_and_who_leaves_is_not_missed() {
+fn a_late_player_begins_with_a_keyframe_and_others_continue_when_a_player_leaves() {
     let serve = Serve::start(&[]);
     let (first, leaves) = (Player::start(&serve, Program::Rtmpdump, 1), Player::start(&serve, Program::Ffmpeg, 2));
     let publishing = start(&mut publisher(&clip(), &serve.url("live/x"), &[])).unwrap();
@@ -81,7 +81,7 @@ fn who_comes_late_begins_with_a_keyframe_and_who_leaves_is_not_missed() {
 
 #[test]
 #[ignore = "needs ffmpeg and GStreamer: host-tests/run runs it"]
-fn a_publisher_that_comes_back_is_played_on() {
+fn players_continue_with_a_publisher_that_comes_back() {
     let serve = Serve::start(&[]);
     // librtmp's source connects again when it is told that the stream is over; ffmpeg ends.
     let (stays, first) = (Player::start(&serve, Program::Librtmp, 1), Player::start(&serve, Program::Ffmpeg, 2));
@@ -99,7 +99,7 @@ fn a_publisher_that_comes_back_is_played_on() {
     serve.wait_until_it_says("live-x-2.flv: ");
     let second = second.frames();
     assert_eq!(frames().position_of(&second).map(|(video, _)| video), Some(0));
-    // librtmp's has been there three times by then.
+    // librtmp's player has connected three times by then.
     let third = Player::start(&serve, Program::Ffmpeg, 6);
     publish_well(&clip(), &serve.url("live/x"), &["--fast"]);
     assert!(third.frames() == frames());

@@ -1,4 +1,4 @@
-//! The tool `replay`, as a user meets it.
+//! The tool `replay`, as a user runs it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ fn lines(output: &Output) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// A file with these bytes, gone when dropped.
+/// A file with these bytes, which is deleted when it is dropped.
 fn file(bytes: &[u8]) -> tempfile::NamedTempFile {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), bytes).unwrap();
@@ -66,7 +66,7 @@ fn a_capture_that_ends_early_shows_what_came_before_and_fails() {
 }
 
 #[test]
-fn what_is_no_rtmp_is_said_to_be_none() {
+fn bytes_that_are_not_rtmp_are_an_error() {
     let output = replay(&["client"], file(b"HTTP/1.1 400 Bad Request\r\n\r\n").path());
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(lines(&output)[0]["error"], "the peer's first byte, 0x48, is not an RTMP version");

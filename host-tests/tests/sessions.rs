@@ -1,5 +1,4 @@
-//! Captured publishers and players against our server, and captured servers against our client: real bytes through whole
-//! sessions.
+//! Replays captured publishers and players to our server, and captured servers to our client.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -80,7 +79,7 @@ impl Seen {
     }
 }
 
-/// What our server, which accepts everything, sees of a client's bytes.
+/// The events of our server, which accepts everything, for a client's bytes.
 fn served(bytes: &[u8], cut: usize) -> Seen {
     let (mut scratch, mut control) = ([0; 1_536], [0; 512]);
     let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
@@ -116,7 +115,7 @@ fn served(bytes: &[u8], cut: usize) -> Seen {
     seen
 }
 
-/// What a client of ours sees of a server's bytes, when it has asked for what `ask` asks for.
+/// The events of our client for a server's bytes, after the requests of `ask`.
 fn seen_by_client<const PLAYS: usize>(
     bytes: &[u8],
     cut: usize,
@@ -154,12 +153,12 @@ fn seen_by_client<const PLAYS: usize>(
     seen
 }
 
-/// What our client, which publishes, sees.
+/// The events of our client that publishes.
 fn connected(bytes: &[u8], cut: usize) -> Seen {
     seen_by_client::<0>(bytes, cut, |client| client.publish("cam"))
 }
 
-/// What our client, which plays, sees.
+/// The events of our client that plays.
 fn played(bytes: &[u8], cut: usize) -> Seen {
     seen_by_client::<1>(bytes, cut, |client| client.play(&PlayRequest::new("cam")))
 }
@@ -173,7 +172,7 @@ fn counted(facts: &Value) -> BTreeMap<u8, u64> {
 }
 
 #[test]
-fn our_server_takes_all_media_of_every_captured_publisher() {
+fn our_server_receives_all_media_of_every_captured_publisher() {
     for Capture { name, facts, from_client, .. } in captures("publish") {
         let seen = served(&from_client, usize::MAX);
         assert_eq!(seen.counts(), counted(&facts["c2s"]), "{name}");
@@ -201,7 +200,8 @@ fn our_client_publishes_to_every_captured_server() {
     for Capture { name, facts, from_server, .. } in captures("publish") {
         let whole = connected(&from_server, usize::MAX);
         let ends = facts["s2c"]["commands"].as_array().unwrap().iter().filter(|name| *name == "onStatus").count() > 1;
-        // GStreamer's client numbers createStream in its own way, so that this answer is none to ours.
+        // GStreamer's client uses another transaction id for createStream, so our client does not recognise this
+        // answer.
         let publishing = if name.starts_with("gst2") { "NetStream.Publish.Start" } else { "publishing 1" };
         let expected = ["connected", publishing, "NetStream.Unpublish.Success"];
         assert_eq!(whole.events, expected[..if ends { 3 } else { 2 }], "{name}");
@@ -213,7 +213,7 @@ fn our_client_publishes_to_every_captured_server() {
 }
 
 #[test]
-fn item_086_our_server_takes_every_captured_player() {
+fn item_086_our_server_accepts_every_captured_player() {
     for Capture { name, facts, from_client, .. } in captures("play") {
         let seen = served(&from_client, usize::MAX);
         let says = |command: &str| facts["c2s"]["commands"].as_array().unwrap().contains(&Value::from(command));

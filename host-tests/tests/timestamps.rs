@@ -1,4 +1,4 @@
-//! Timestamps past 2^24, across 2^31 and across 2^32, with programs of others.
+//! Timestamps that cross 2^24, 2^31 and 2^32, with other programs.
 
 mod support;
 
@@ -19,10 +19,10 @@ use tempfile::TempDir;
 /// The first timestamps of the clip of four seconds: two seconds before 2^24, 2^31 and 2^32 ms.
 const BEGINS: [u32; 3] = [0x00FF_F800, 0x7FFF_F800, 0xFFFF_F800];
 
-/// What ffmpeg's FLV writer, through which it publishes, leaves of a timestamp: it masks the highest bit away.
+/// The bits of a timestamp that ffmpeg publishes: its FLV writer clears the highest bit.
 const FFMPEG_BITS: u32 = 0x7FFF_FFFF;
 
-/// Does the same for all of them, at once.
+/// Runs the test for each of them in parallel.
 fn each(test: impl Fn(u32) + Sync) {
     let test = &test;
     thread::scope(|scope| {
@@ -49,7 +49,7 @@ fn shifted(directory: &Path, begin: u32) -> PathBuf {
     file
 }
 
-/// Video and audio of a file, without the word that a sequence is over, which some leave out; what is there of it.
+/// The video and audio of a file, as far as it is complete, without the end of the sequence, which some programs omit.
 fn both(file: &Path) -> [Vec<Tag>; 2] {
     let tags: Vec<_> = File::open(file)
         .map(|file| Reader::new(file).into_iter().flatten().map_while(Result::ok).collect())
@@ -64,7 +64,7 @@ fn frames(file: &Path) -> [Vec<Tag>; 2] {
     both(file).map(|tags| tags.into_iter().filter(|tag| !tag.is_configuration()).collect())
 }
 
-/// When each frame is to be decoded, and its hash.
+/// The decoding time and the hash of each frame.
 type Times = [Vec<(u32, String)>; 2];
 
 /// Those of an FLV file.
@@ -74,7 +74,7 @@ fn times(file: &Path) -> Times {
     [video.zip(hashes.video).collect(), audio.zip(hashes.audio).collect()]
 }
 
-/// Those that ffmpeg has written down. Where RTMP's time begins again, ffmpeg's goes on, or has begun below 0.
+/// The times that ffmpeg has recorded. When RTMP's timestamps wrap, ffmpeg's times continue, or have begun below 0.
 fn times_of_ffmpeg(file: &Path) -> Times {
     let frames = timed_frames(&fs::read_to_string(file).unwrap()).unwrap();
     [0, 1].map(|stream| {
@@ -128,12 +128,15 @@ impl Player {
 fn expect_of_ffmpeg(found: &Path, begin: u32) {
     for (found, all) in frames(found).iter().zip(frames(&clip())) {
         let first = found.first().expect("frames").timestamp;
-        // ffmpeg has the clip's earliest frame begin there, by when it is to be shown.
+        // In ffmpeg the earliest presentation time of the clip is at `begin`.
         assert!((begin & FFMPEG_BITS).abs_diff(first) < 100, "{first:x}");
         let at = |tag: &Tag, first: u32| (tag.timestamp.wrapping_sub(first) & FFMPEG_BITS, tag.payload.clone());
         let expected: Vec<_> = all.iter().map(|tag| at(tag, all[0].timestamp)).collect();
         assert!(found.iter().map(|tag| at(tag, first)).eq(expected), "{begin:x}");
-        assert!(found.iter().all(|tag| tag.timestamp <= FFMPEG_BITS), "ffmpeg has learnt to count: {begin:x}");
+        assert!(
+            found.iter().all(|tag| tag.timestamp <= FFMPEG_BITS),
+            "this version of ffmpeg keeps all 32 bits of timestamps: {begin:x}"
+        );
     }
 }
 
@@ -185,7 +188,7 @@ fn item_020_item_027_item_028_item_116_gstreamer_publishes_to_serve() {
             let file = shifted(directory.path(), begin);
             split(&file, &parts);
             let serve = Serve::start(&["--chunk-size", chunk_size]);
-            // Its own muxer counts from 0 on, so the tags go out as they are.
+            // GStreamer's muxer starts at 0, so the tags are sent as they are.
             let each_tag = format!("location={}/%05d", parts.path().display());
             let (whole, flv) = (format!("location={}", file.display()), "caps=video/x-flv");
             let sources = [

@@ -26,7 +26,7 @@ use support::{clip, media};
 struct Socket(Rc<TcpStream>);
 
 impl Socket {
-    /// Tries again every millisecond.
+    /// Repeats the operation every millisecond while it would block.
     async fn retry<T>(mut operation: impl FnMut() -> io::Result<T>) -> Result<T, ErrorKind> {
         loop {
             match operation() {
@@ -57,7 +57,7 @@ impl Write for Socket {
     }
 }
 
-/// The host's random numbers.
+/// Random numbers of the host.
 struct Random;
 
 impl RngCore for Random {
@@ -154,7 +154,7 @@ async fn publish(pipe: &Pipe<'_>, url: &Url<'_>, messages: &[Tag]) -> Result<(),
 
 #[test]
 #[ignore = "needs nginx"]
-fn a_publisher_over_tls_reaches_a_server_whole() {
+fn a_stream_that_is_published_over_tls_arrives_whole() {
     let nginx = Nginx::start(NginxOptions::default()).unwrap();
     let proxy = TlsProxy::start(nginx.port()).unwrap();
     let clip = media(&clip());
@@ -162,7 +162,7 @@ fn a_publisher_over_tls_reaches_a_server_whole() {
     let mut tls = Tls { port: proxy.port(), read: vec![0; 16_640], write: vec![0; 2_048] };
     let (mut input, mut output) = ([0; 256], [0; 2 * 1_460]);
     let pipe = Pipe::new(&mut input, &mut output);
-    // The second stream is in the same memory.
+    // The second stream uses the same memory.
     for _ in 0..2 {
         block_on(async {
             let url = Url::parse(url).unwrap();

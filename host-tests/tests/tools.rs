@@ -1,4 +1,4 @@
-//! `publish` and `serve` against each other, and against peers that misbehave: nothing but loopback is needed.
+//! `publish` and `serve` with each other, and with peers that misbehave. Only loopback is needed.
 
 mod support;
 
@@ -41,7 +41,7 @@ fn several_publishers_at_once_on_several_addresses() {
 }
 
 #[test]
-fn item_088_a_second_publisher_of_a_stream_is_refused_and_the_first_goes_on() {
+fn item_088_a_second_publisher_of_a_stream_is_refused_and_the_first_continues() {
     let serve = Serve::start(&[]);
     let first = start(&mut publisher(&clip(), &serve.url("live/x"), &[])).unwrap();
     serve.wait_until_it_says("live/x goes to");
@@ -84,7 +84,7 @@ fn ctrl_c_completes_what_is_being_recorded() {
     wait_until("something is sent", LIMIT, || fs::metadata(&file).unwrap().len() > 20_000).unwrap();
     let copy = tempfile::NamedTempFile::new().unwrap();
     let saved = copy.path().to_owned();
-    // The directory goes with the server, so the file is linked from elsewhere.
+    // The directory is deleted with the server, so the file gets a second link.
     fs::remove_file(&saved).unwrap();
     fs::hard_link(&file, &saved).unwrap();
     let summary = serve.stop();
@@ -105,7 +105,7 @@ fn file_names_are_harmless() {
 }
 
 #[test]
-fn serve_goes_on_with_the_addresses_that_it_can_have() {
+fn serve_continues_with_the_addresses_that_it_can_bind() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let serve = Serve::listening(&format!("{address},127.0.0.1:0"), 1, &[]);
@@ -138,7 +138,7 @@ fn clients_that_send_nonsense_do_not_disturb_others() {
     assert_eq!(serve.stop()["recordings"].as_array().unwrap().len(), 1);
 }
 
-/// A server for one connection, which reads a little, says `answer`, and closes.
+/// A server for one connection, which reads a little, sends `answer`, and closes.
 fn rude_server(answer: &'static [u8]) -> (u16, thread::JoinHandle<()>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -151,7 +151,7 @@ fn rude_server(answer: &'static [u8]) -> (u16, thread::JoinHandle<()>) {
 }
 
 #[test]
-fn item_094_a_server_that_speaks_http_is_said_to() {
+fn item_094_a_server_that_answers_in_http_is_reported() {
     let (port, server) = rude_server(b"HTTP/1.1 400 Bad Request\r\n\r\n");
     let (status, summary, stderr) = publish(&clip(), &url(port, "live/x"), &[]);
     assert_eq!(status, Some(1));
@@ -161,7 +161,7 @@ fn item_094_a_server_that_speaks_http_is_said_to() {
 }
 
 #[test]
-fn a_server_that_closes_during_the_handshake_is_said_to() {
+fn a_server_that_closes_during_the_handshake_is_reported() {
     let (port, server) = rude_server(b"\x03half of S1");
     let (status, summary, _) = publish(&clip(), &url(port, "live/x"), &[]);
     assert_eq!((status, &summary["attempts"][0]["outcome"]), (Some(1), &"closed during the RTMP handshake".into()));
@@ -189,7 +189,7 @@ fn item_093_the_first_port_with_an_rtmp_handshake_wins() {
         let won = reports.iter().position(|report| report.outcome == Outcome::Connected);
         assert_eq!(won, Some(3));
         assert_eq!(reports[0].outcome, Outcome::Failed(Failure::Refused));
-        // The server that answers HTTP does so once; overlapped, it may not come to it.
+        // The server that answers in HTTP does so once. If attempts overlap, it may not be reached.
         let second = reports[1].outcome;
         let failed = [Failure::NotRtmp, Failure::Refused, Failure::Closed].map(Outcome::Failed);
         assert!(failed.contains(&second) || second == Outcome::Lost, "{second}");
@@ -209,7 +209,7 @@ fn publish_without_a_server_fails_and_names_the_port() {
 }
 
 #[test]
-fn what_cannot_be_used_is_status_2() {
+fn invalid_arguments_are_status_2() {
     let no_file = Path::new("no-such-file.flv");
     let no_flv = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
     for (file, url, reason) in [
@@ -230,7 +230,7 @@ fn what_cannot_be_used_is_status_2() {
 }
 
 #[test]
-fn a_file_that_is_cut_off_is_sent_as_far_as_it_goes() {
+fn a_truncated_file_is_sent_up_to_its_end() {
     let serve = Serve::start(&[]);
     let bytes = fs::read(clip()).unwrap();
     let cut = tempfile::NamedTempFile::new().unwrap();
@@ -243,7 +243,7 @@ fn a_file_that_is_cut_off_is_sent_as_far_as_it_goes() {
 }
 
 #[test]
-fn item_116_timestamps_that_wrap_go_through_as_they_are() {
+fn item_116_timestamps_that_wrap_arrive_unchanged() {
     let shifted = tempfile::NamedTempFile::new().unwrap();
     let mut writer = Writer::new(shifted.reopen().unwrap()).unwrap();
     for tag in media(&clip()) {

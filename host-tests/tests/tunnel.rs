@@ -1,4 +1,4 @@
-//! RTMPT: `publish` and `serve` through tunnels, and what else a listener is asked. Nothing but loopback is needed.
+//! RTMPT: `publish` and `serve` through tunnels, and other requests to the listener. Only loopback is needed.
 
 mod support;
 
@@ -60,7 +60,7 @@ fn item_088_a_second_publisher_in_a_tunnel_is_refused() {
     first.finish_within(LIMIT).unwrap().successful().unwrap();
 }
 
-/// What is answered to `bytes`, sent in pieces, until the connection ends or enough has come.
+/// Sends `bytes` in pieces. Returns the answer when the connection has ended or the answer contains `enough`.
 fn asked(port: u16, bytes: &[u8], piece: usize, enough: &str) -> String {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
     stream.set_nodelay(true).unwrap();
@@ -90,7 +90,7 @@ fn a_plain_request_gets_the_page_and_a_probe_is_not_found() {
             page.starts_with("HTTP/1.1 200 OK\r\n") && page.ends_with("RTMP and RTMPT are served here.\n"),
             "{page}"
         );
-        // The connection stays, for the tunnel that comes next.
+        // The connection stays open for a tunnel.
         let probe = "POST /fcs/ident2 HTTP/1.1\r\nContent-Length: 1\r\n\r\n\0";
         let both = [probe, "POST /open/1 HTTP/1.1\r\ncontent-length: 1\r\nconnection: close\r\n\r\n\0"].concat();
         let answer = asked(serve.port(), both.as_bytes(), piece, "!");
@@ -102,7 +102,7 @@ fn a_plain_request_gets_the_page_and_a_probe_is_not_found() {
 }
 
 #[test]
-fn what_is_neither_rtmp_nor_http_is_turned_away() {
+fn bytes_that_are_neither_rtmp_nor_http_are_rejected() {
     let serve = Serve::start(&[]);
     // RTMPE both ways, TLS, SSH's dash.
     for (bytes, said) in [
@@ -119,7 +119,7 @@ fn what_is_neither_rtmp_nor_http_is_turned_away() {
 }
 
 #[test]
-fn ids_of_tunnels_are_all_different_and_of_no_use_when_guessed() {
+fn ids_of_tunnels_are_different_and_a_guessed_id_is_unknown() {
     let serve = Serve::start(&[]);
     let open = b"POST /open/1 HTTP/1.0\r\nContent-Length: 1\r\n\r\n\0";
     let id = || asked(serve.port(), open, 100, "!").trim_end().rsplit("\r\n").next().unwrap().to_owned();

@@ -1,5 +1,5 @@
-//! Captured RTMPT sessions of FFmpeg and crtmpserver: our server takes the client's requests, our client the server's
-//! responses, and what lies in them is what an independent parser found.
+//! Captured RTMPT sessions of FFmpeg and crtmpserver. Our server reads the client's requests, and our client reads the
+//! server's responses. Their content must be what an independent parser found.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 const SESSIONS: [&str; 2] = ["ff5-rtmpt-crtmp-publish", "ff5-rtmpt-crtmp-play"];
 const CUTS: [usize; 4] = [1, 7, 1460, usize::MAX];
-/// Ours, of entropy that is all ones.
+/// The id that our server makes from entropy of ones.
 const ID: &str = "01010101010101010101010101010101";
 
 fn file(name: &str) -> Vec<u8> {
@@ -24,7 +24,7 @@ fn facts(session: &str) -> Value {
     serde_json::from_slice(&file(&format!("{session}.json"))).unwrap()
 }
 
-/// The id that the server of a session gave.
+/// The tunnel id of a captured session.
 fn id_of(session: &str) -> String {
     let answers = file(&format!("{session}.s2c.bin"));
     let end = answers.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap() + 4;
@@ -46,7 +46,7 @@ fn requests(session: &str) -> Vec<u8> {
     [all, rest.to_vec()].concat()
 }
 
-/// What lies in a direction of a session is what its description says.
+/// Checks the content of one direction of a session against its description.
 fn check(session: &str, direction: &str, side: Side, bytes: &[u8]) {
     let (facts, mut shown) = (facts(session)["inner"][direction].clone(), Vec::new());
     replay(side, bytes, usize::MAX, &mut |value| shown.push(value)).unwrap();
@@ -64,7 +64,7 @@ fn check(session: &str, direction: &str, side: Side, bytes: &[u8]) {
 }
 
 #[test]
-fn item_098_our_server_takes_ffmpegs_requests() {
+fn item_098_our_server_reads_the_requests_of_ffmpeg() {
     for session in SESSIONS {
         let requests = requests(session);
         let described = facts(session)["http"]["requests"].clone();
@@ -111,13 +111,13 @@ fn item_098_our_server_takes_ffmpegs_requests() {
 }
 
 #[test]
-fn item_098_our_client_takes_crtmpservers_responses() {
+fn item_098_our_client_reads_the_responses_of_crtmpserver() {
     for session in SESSIONS {
         let responses = file(&format!("{session}.s2c.bin"));
         for cut in CUTS {
             let mut client = TunnelClient::new("127.0.0.1", 32500);
             let (mut bytes, mut now, mut requests) = (Vec::new(), Instant::from_millis(1), Vec::new());
-            // Each response by itself: none comes before its request.
+            // Feeds each response separately, because none arrives before its request.
             let starts = responses.windows(9).enumerate().filter(|(_, bytes)| bytes == b"HTTP/1.1 ").map(|(at, _)| at);
             let ends = starts.skip(1).chain([responses.len()]);
             let each = ends.scan(0, |start, end| Some(&responses[std::mem::replace(start, end)..end]));

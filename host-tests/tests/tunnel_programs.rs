@@ -1,4 +1,4 @@
-//! Tunnels with programs of others: clients that publish and play through them, and a proxy between. `host-tests/run`
+//! Tunnels with other programs: clients that publish and play through them, also behind a proxy. `host-tests/run`
 //! installs these, and runs the tests.
 
 mod support;
@@ -16,7 +16,7 @@ fn rtmpt(port: u16) -> String {
     format!("rtmpt://127.0.0.1:{port}/live/x")
 }
 
-/// What ffmpeg, rtmpdump or GStreamer is to do.
+/// A command line of ffmpeg, rtmpdump or GStreamer.
 fn command(program: &str, arguments: &str) -> Command {
     let mut command = Command::new(program);
     command.args(arguments.split_whitespace());
@@ -35,7 +35,7 @@ fn librtmp_publisher(url: &str) -> Command {
     command("gst-launch-1.0", &format!("-q filesrc location={file} ! flvdemux name=d {sink} {streams}"))
 }
 
-/// The clip again and again, for so many seconds and more.
+/// Repeats the clip until it has at least this many seconds.
 fn long_clip(file: &Path, seconds: u32) {
     let mut writer = Writer::new(File::create(file).unwrap()).unwrap();
     let tags = tags(&clip());
@@ -64,7 +64,7 @@ fn item_098_ffmpeg_publishes_through_a_tunnel() {
 fn item_098_librtmp_publishes_through_a_tunnel() {
     let serve = Serve::start(&["--idle", "6"]);
     finish_within(LIMIT, &mut librtmp_publisher(&rtmpt(serve.port()))).unwrap().successful().unwrap();
-    // It goes without a word; then the tunnel is closed for its silence.
+    // The client leaves without closing the tunnel, which is then closed by its time limit.
     assert_eq!(frame_hashes(&serve.recording("live-x.flv")).unwrap(), frame_hashes(&clip()).unwrap());
 }
 
@@ -91,7 +91,7 @@ fn ffmpeg_and_librtmp_publish_in_rtmp_and_rtmpt_at_one_listener_at_once() {
     }
 }
 
-/// Has everyone pull a stream that is published through a tunnel; both must get all of it.
+/// Lets both programs play a stream that is published through a tunnel. Both must receive all of it.
 fn played(port: u16, serve: &Serve) {
     let directory = tempfile::tempdir().unwrap();
     let files = ["rtmpdump.flv", "ffmpeg.flv"].map(|name| directory.path().join(name));
@@ -123,7 +123,7 @@ fn item_098_rtmpdump_and_ffmpeg_play_through_tunnels() {
 
 #[test]
 #[ignore = "needs nginx, rtmpdump and ffmpeg: host-tests/run runs it"]
-fn rtmpdump_and_ffmpeg_play_through_a_proxy_and_do_not_ask_without_a_pause() {
+fn rtmpdump_and_ffmpeg_play_through_a_proxy_and_pause_between_polls() {
     let serve = Serve::start(&[]);
     // librtmp has one connection for all requests.
     let proxy = HttpProxy::start(serve.port(), 100_000).unwrap();
@@ -170,7 +170,7 @@ fn item_098_behind_a_proxy_a_clip_arrives_equal_at_2_mbit_with_50_ms_round_trip(
 
 #[test]
 #[ignore = "needs nginx: host-tests/run runs it"]
-fn an_idle_tunnel_asks_at_most_four_times_a_second_and_outlives_its_connections() {
+fn an_idle_tunnel_polls_at_most_four_times_a_second_and_outlives_its_connections() {
     let serve = Serve::start(&[]);
     let proxy = HttpProxy::start(serve.port(), 20).unwrap();
     // Two frames, eight seconds apart.

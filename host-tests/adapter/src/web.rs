@@ -1,4 +1,4 @@
-//! A server device with tunnels against HTTP of all kinds, by hand.
+//! A server device with tunnels, and hand-written HTTP requests of all kinds.
 
 use embassy_futures::join::join_array;
 use embassy_net::tcp::TcpSocket;
@@ -17,8 +17,8 @@ use crate::wire::Wire;
 
 pub(super) const PAGE: &str = "RTMP and RTMPT are served here.\n";
 
-/// What is answered to `request` on a new connection that sends it in pieces of `cut` bytes, up to the end of the body or
-/// of the connection; and whether the connection ended.
+/// Sends `request` on a new connection in pieces of `cut` bytes. Returns the answer up to the end of its body or of the
+/// connection, and whether the connection ended.
 pub(super) async fn ask(stack: Stack<'_>, request: &[u8], cut: usize) -> (Vec<u8>, bool) {
     let (mut rx, mut tx, mut answer) = (vec![0; 4096], vec![0; 4096], Vec::new());
     let mut socket = TcpSocket::new(stack, &mut rx, &mut tx);
@@ -76,19 +76,19 @@ fn plain_requests_get_the_page_or_404_however_they_come() {
                 for cut in [1, 7, 1_000] {
                     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nUser-Agent: {}\r\n\r\n", "x".repeat(300));
                     let (answer, is_over) = ask(first, request.as_bytes(), cut).await;
-                    assert!(is_over, "a browser is not to keep a socket");
+                    assert!(is_over, "a browser must not keep a socket");
                     assert!(text(&answer).contains("\r\nConnection: close\r\n"), "{}", text(&answer));
                     assert_eq!(parts(&answer), (status.to_owned(), body.as_bytes().to_vec()), "{path} {cut}");
                 }
             };
             let ((), ended) = while_serving(second, config, &Recorded::default(), clients).await;
-            assert_eq!(ended, [], "nobody is told of a session");
+            assert_eq!(ended, [], "the handler is not told of a session");
         });
     }
 }
 
 #[test]
-fn what_is_neither_rtmp_nor_a_request_is_shown_out() {
+fn a_client_that_speaks_neither_rtmp_nor_http_is_disconnected() {
     with_devices(&Wire::new(), async |first, second| {
         let clients = async {
             for (request, status) in [
@@ -101,7 +101,7 @@ fn what_is_neither_rtmp_nor_a_request_is_shown_out() {
                 let (answer, is_over) = ask(first, request, 1_000).await;
                 assert_eq!((parts(&answer).0.as_str(), is_over), (status, true));
             }
-            // TLS, RTMPE, and nothing known.
+            // TLS, RTMPE, and an unknown protocol.
             for request in [&b"\x16\x03\x01\x02\x00"[..], b"\x06\0\0\0\0", b" / HTTP/1.1\r\n"] {
                 assert_eq!(ask(first, request, 1_000).await, (Vec::new(), true), "{request:?}");
             }
@@ -120,7 +120,7 @@ fn a_head_that_comes_too_slowly_is_answered_with_408_and_no_socket_is_kept() {
     with_devices(&Wire::new(), async |first, second| {
         let clients = async {
             let began = Instant::now();
-            // As many as there are sockets: afterwards there is room for others.
+            // One connection for each socket. Afterwards there is room for others.
             for (answer, is_over) in join_array([(); SOCKETS].map(|()| ask(first, b"GET / HTTP/1.1\r\nX", 1))).await {
                 assert_eq!((parts(&answer).0.as_str(), is_over), ("HTTP/1.1 408 Request Timeout", true));
             }
@@ -135,7 +135,7 @@ fn a_head_that_comes_too_slowly_is_answered_with_408_and_no_socket_is_kept() {
 }
 
 #[test]
-fn tunnels_are_so_many_and_no_id_is_like_another() {
+fn the_number_of_tunnels_is_limited_and_ids_are_different() {
     with_devices(&Wire::new(), async |first, second| {
         let clients = async {
             let mut ids = Vec::new();
@@ -147,7 +147,7 @@ fn tunnels_are_so_many_and_no_id_is_like_another() {
             assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2]);
             let full = parts(&ask(first, &post("/open/1", b"\0"), 1_000).await.0);
             assert_eq!(full, ("HTTP/1.1 503 Service Unavailable".to_owned(), Vec::new()));
-            // One that is closed makes room; its id is unknown then, as any other.
+            // A closed tunnel makes room. Its id is then unknown, like any other.
             let close = post(&format!("/close/{}/0", ids[1]), b"\0");
             assert_eq!(parts(&ask(first, &close, 1_000).await.0).0, "HTTP/1.1 200 OK");
             for id in [&ids[1], "0", &"0".repeat(32)] {
@@ -236,7 +236,7 @@ fn an_answer_waits_for_room_behind_those_before_it() {
         let clients = async {
             let (_, body) = parts(&ask(first, &post("/open/1", b"\0"), 1_000).await.0);
             let id = text(&body).trim().to_owned();
-            // So many at once that their answers fill the ring several times.
+            // Enough requests at once that their answers fill the ring several times.
             let all: Vec<u8> = (0..60).flat_map(|number| post(&format!("/send/{id}/{number}"), &[3])).collect();
             let (answer, is_over) = ask(first, &all[..], 1 << 20).await;
             assert!(!is_over);
@@ -244,7 +244,7 @@ fn an_answer_waits_for_room_behind_those_before_it() {
             (count, all.len())
         };
         let ((count, length), _) = while_serving(second, TunnelConfig::new(), &Recorded::default(), clients).await;
-        // The handshake takes the version, and C1's first bytes.
+        // The handshake accepts the version, and the first bytes of C1.
         assert_eq!(count, 60, "of {length} bytes");
     });
 }
