@@ -81,7 +81,7 @@ impl<'a> Url<'a> {
         Self::parse_with(text, Options::new())
     }
 
-    /// Parses a URL. `options` decide where the text is ambiguous.
+    /// Parses a URL. `options` decide how to read an ambiguous text.
     ///
     /// # Errors
     /// `text` is not an RTMP URL. The error names the first part that is wrong.

@@ -207,7 +207,7 @@ impl Random {
         (((self.next_u64() >> 32) * u64::from(bound)) >> 32) as u32
     }
 
-    /// 32 bytes, in place of those of a device's random number generator.
+    /// 32 bytes, instead of those of a device's random number generator.
     pub fn bytes(&mut self) -> [u8; 32] {
         let mut bytes = [0; 32];
         bytes.chunks_exact_mut(8).for_each(|chunk| chunk.copy_from_slice(&self.next_u64().to_le_bytes()));

@@ -19,23 +19,24 @@ enum Firewall {
     Drop,
     /// 1935 is rejected with a reset.
     Reset,
-    /// 1935 is rejected with an ICMP message, and the client's stack makes something of it. (smoltcp does not: `Drop`.)
+    /// 1935 is rejected with an ICMP message, which the client's stack reports. (smoltcp does not report it: see
+    /// `Drop`.)
     Prohibited,
-    /// 1935 is accepted by something that then says nothing.
+    /// TCP connects on 1935, and then the server sends nothing.
     Silence,
-    /// TCP gets through everywhere, and what looks like RTMP is dropped.
+    /// TCP passes on every port, and segments that look like RTMP are dropped.
     RtmpDropped,
-    /// TCP gets through everywhere, and what looks like RTMP is answered with a reset.
+    /// TCP passes on every port, and segments that look like RTMP are answered with a reset.
     RtmpReset,
-    /// RTMP's handshake gets through on 1935, and what follows is dropped.
+    /// RTMP's handshake passes on 1935, and everything after it is dropped.
     CutOff,
     /// A captive proxy on 80 answers 400 to everything; 1935 is dropped.
     Proxy,
-    /// A proxy on 80 lets well-formed HTTP through, and answers 400 to the rest; all else is dropped.
+    /// A proxy on 80 passes well-formed HTTP, and answers 400 to the rest. All other ports are dropped.
     HttpOnly,
-    /// All but 443 is dropped.
+    /// All ports except 443 are dropped.
     Only443,
-    /// All is dropped.
+    /// All ports are dropped.
     Nothing,
 }
 
@@ -63,7 +64,7 @@ impl Firewall {
     }
 }
 
-/// A firewall, who wins behind it and after how many milliseconds, and what is said of the others.
+/// A firewall, the target that wins behind it and after how many milliseconds, and the reports of the others.
 type Row = (Firewall, &'static str, &'static str);
 
 fn told(targets: &[Target], limits: Limits, firewall: Firewall, tunnels: bool) -> (String, String) {

@@ -33,7 +33,7 @@ fn waits(plan: &mut Plan<'_>, now: Instant) -> Option<Instant> {
 }
 
 #[test]
-fn a_plan_that_cannot_work_is_refused() {
+fn an_invalid_plan_is_refused() {
     let targets = [Target::rtmp(80); MAX_TARGETS + 1];
     let refused = |targets, limits| Plan::new(targets, limits).err();
     assert_eq!(refused(&[], Limits::SEQUENTIAL), Some(PlanError::NoTargets));
@@ -58,7 +58,7 @@ fn item_092_a_list_of_one_port_is_dialled_once_and_no_other() {
 }
 
 #[test]
-fn the_tcp_connection_begins_a_deadline_of_its_own() {
+fn the_tcp_connection_starts_the_deadline_of_the_handshake() {
     let mut plan = Plan::new(PLAYER, Limits::SEQUENTIAL).unwrap();
     let first = dial(&mut plan, START);
     plan.report_tcp(first, ms(2_000));
@@ -68,7 +68,7 @@ fn the_tcp_connection_begins_a_deadline_of_its_own() {
     assert_eq!(plan.poll_event(ms(7_000)), Some(PlanEvent::Abandon(first)));
     assert_eq!(plan.failures().collect::<Vec<_>>(), [(PLAYER[0], Failure::HandshakeTimedOut)]);
 
-    // The deadline of the whole attempt stands above it.
+    // The deadline of the whole attempt limits it.
     let limits = Limits { attempt: Duration::from_secs(4), ..Limits::SEQUENTIAL };
     let mut plan = Plan::new(PLAYER, limits).unwrap();
     let first = dial(&mut plan, START);
@@ -114,7 +114,7 @@ fn only_the_first_report_of_an_end_counts() {
 }
 
 #[test]
-fn reports_about_what_was_never_dialled_are_ignored() {
+fn reports_about_attempts_that_were_never_dialled_are_ignored() {
     let mut other = Plan::new(NET_CONNECTION, Limits::staggered(Duration::ZERO, 3)).unwrap();
     let [_, _, third] = [(); 3].map(|()| dial(&mut other, START));
     let mut plan = Plan::new(PLAYER, Limits::SEQUENTIAL).unwrap();
@@ -137,7 +137,7 @@ fn a_loser_that_failed_before_its_turn_is_not_abandoned_again() {
 }
 
 #[test]
-fn reports_tell_when_and_how_long() {
+fn reports_contain_start_and_duration() {
     let mut plan = Plan::new(NET_CONNECTION, Limits::SEQUENTIAL).unwrap();
     let first = dial(&mut plan, START);
     plan.report_failed(first, ms(20), Failure::Refused);
@@ -156,7 +156,7 @@ fn reports_tell_when_and_how_long() {
 }
 
 #[test]
-fn a_clock_that_stands_goes_back_or_leaps_does_no_harm() {
+fn a_clock_that_stops_goes_back_or_jumps_does_no_harm() {
     let mut plan = Plan::new(NET_CONNECTION, Limits::SEQUENTIAL).unwrap();
     let first = dial(&mut plan, START);
     assert_eq!(waits(&mut plan, Instant::from_micros(0)), Some(ms(3_000)));
@@ -169,7 +169,7 @@ fn a_clock_that_stands_goes_back_or_leaps_does_no_harm() {
 }
 
 #[test]
-fn endless_limits_end_too() {
+fn a_plan_with_the_longest_limits_ends() {
     let limits = Limits {
         attempt: Duration::MAX,
         tcp: Duration::MAX,
@@ -224,7 +224,7 @@ proptest! {
     /// For any reports at any time: the plan ends, dials each target at most once and never more at the same time than allowed,
     /// abandons each attempt at most once, names one winner at most, and has one outcome for each target.
     #[test]
-    fn every_plan_ends_and_keeps_its_word(count in 1usize..=MAX_TARGETS, limits in any_limits(), script in any_script()) {
+    fn every_plan_ends_and_keeps_its_limits(count in 1usize..=MAX_TARGETS, limits in any_limits(), script in any_script()) {
         let targets: Vec<_> = (0..count).map(|index| Target::rtmp(1000 + index as u16)).collect();
         let mut plan = Plan::new(&targets, limits).unwrap();
         let mut script = script.into_iter();
@@ -274,7 +274,7 @@ proptest! {
                 Some(end @ (PlanEvent::Connected(_) | PlanEvent::Exhausted)) => {
                     prop_assert_eq!(end, won.map_or(PlanEvent::Exhausted, PlanEvent::Connected));
                     prop_assert!(open.iter().eq(&won), "something is still open: {open:?}");
-                    // The end repeats itself, whatever comes after it.
+                    // The plan repeats its last event, whatever is reported later.
                     for id in &ids {
                         plan.report_failed(*id, now, Failure::Refused);
                         plan.report_connected(*id, now);

@@ -1,4 +1,4 @@
-//! Whole plans on a simulated wire: every list against every way in which its targets can be answered.
+//! Whole plans on a simulated wire: every list with every combination of outcomes of its targets.
 
 use core::time::Duration;
 use std::vec::Vec;
@@ -8,7 +8,7 @@ use super::*;
 
 const ANSWERS: [Wire; 6] = [Wire::Drop, Wire::Refuse, Wire::Silent, Wire::Http, Wire::Close, Wire::Rtmp];
 
-/// Every way in which the targets of a list can be answered: one of `kinds` each, in the order of the list.
+/// Every combination of outcomes of a list's targets: one of `kinds` for each, in the order of the list.
 fn every_wire(targets: &[Target], kinds: &[Wire]) -> impl Iterator<Item = Vec<Wire>> {
     let count = kinds.len().pow(targets.len() as u32);
     (0..count).map(move |code| {
@@ -17,7 +17,7 @@ fn every_wire(targets: &[Target], kinds: &[Wire]) -> impl Iterator<Item = Vec<Wi
     })
 }
 
-/// What `target` meets, where `wires` are what the targets meet.
+/// The outcome of `target`, if `wires` are those of `targets`.
 fn wire_of(target: Target, targets: &[Target], wires: &[Wire]) -> Wire {
     wires[targets.iter().position(|other| *other == target).unwrap()]
 }
@@ -49,7 +49,7 @@ fn item_093_sequential_orders_stop_at_the_first_that_answers() {
 }
 
 #[test]
-fn item_093_a_staggered_list_takes_the_fastest_way_that_is_open() {
+fn item_093_a_staggered_list_chooses_the_fastest_open_target() {
     let targets = [1935, 80, 443, 8080].map(Target::rtmp);
     for stagger in [1, 30, 100] {
         for at_once in [1, 2, 4] {
@@ -62,7 +62,7 @@ fn item_093_a_staggered_list_takes_the_fastest_way_that_is_open() {
                 let best = open.map(|(at, target)| (at + 3 * ROUND_TRIP, *target)).min_by_key(|(at, _)| *at);
                 assert_eq!(course.winner, best, "{wires:?}");
                 assert_eq!(best.is_some(), wires.contains(&Wire::Rtmp), "{wires:?}");
-                // Where slots abound, no attempt waits longer for its turn than the stagger.
+                // If there are enough slots, no attempt starts later than the stagger.
                 if at_once == 4 {
                     for (index, (at, _)) in course.dialled.iter().enumerate() {
                         assert!(*at <= index as u64 * stagger, "{wires:?} {course:?}");
@@ -94,7 +94,7 @@ fn the_last_good_target_comes_first_and_the_others_keep_their_order() {
 }
 
 #[test]
-fn item_092_preferring_another_port_adds_none() {
+fn item_092_preferring_a_port_outside_the_list_adds_no_target() {
     let targets = [Target::rtmp(8080)];
     let mut plan = Plan::new(&targets, Limits::smart(4)).unwrap();
     plan.prefer(Target::rtmp(1935));
@@ -102,21 +102,21 @@ fn item_092_preferring_another_port_adds_none() {
 }
 
 #[test]
-fn what_was_abandoned_for_a_winner_that_is_cut_off_is_tried_again() {
+fn targets_that_were_abandoned_for_a_winner_that_is_cut_off_are_tried_again() {
     let wire = |target: Target| if target.port == 1935 { Wire::CutOff } else { Wire::Rtmp };
     let course = run(NET_CONNECTION, Limits::staggered(Duration::from_millis(60), 2), wire);
     assert_eq!(course.dialled_ports(), [(0, 1935), (60, 80), (5_120, 80), (5_180, 443)]);
     assert_eq!(course.abandoned_ports(), [(120, 80), (5_240, 443)]);
     assert_eq!(course.failed_ports(), [(1935, Failure::CutOff)]);
     assert_eq!(course.winning_port(), Some((5_240, 80)));
-    // Each target wins once at most, so that this ends, too.
+    // Each target wins at most once, so this plan ends, too.
     let course = run(NET_CONNECTION, Limits::staggered(Duration::from_millis(60), 3), |_| Wire::CutOff);
     assert_eq!(course.failed_ports(), [1935, 80, 443].map(|port| (port, Failure::CutOff)));
     assert_eq!(course.winner, None);
 }
 
 #[test]
-fn item_093_an_attempt_each_30_ms_while_the_firewall_swallows_the_first_two() {
+fn item_093_an_attempt_starts_each_30_ms_while_the_firewall_drops_the_first_two() {
     let targets = [1935, 80, 443, 8080, 7070].map(Target::rtmp);
     let wire = |target: Target| if target.port == 1935 || target.port == 80 { Wire::Drop } else { Wire::Rtmp };
     let course = run(&targets, Limits::staggered(Duration::from_millis(30), 5), wire);
@@ -167,7 +167,7 @@ fn item_093_the_total_deadline_ends_everything() {
 }
 
 #[test]
-fn item_094_an_http_server_in_place_of_rtmp_fails_that_attempt_at_once_and_the_others_go_on() {
+fn item_094_an_http_server_fails_its_attempt_at_once_and_the_others_continue() {
     let wire = |target: Target| match target.port {
         1935 => Wire::Drop,
         80 => Wire::Http,

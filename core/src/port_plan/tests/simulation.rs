@@ -6,16 +6,17 @@ use std::vec::Vec;
 use super::*;
 use crate::time::Instant;
 
-/// What a target meets. An answer takes one round trip; the handshake takes two more, in a tunnel three.
+/// What an attempt to a target encounters. An answer takes one round trip. The handshake takes two more, or three in a
+/// tunnel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wire {
-    /// A firewall swallows every packet.
+    /// A firewall drops every packet.
     Drop,
     /// The SYN is answered by a reset.
     Refuse,
     /// The SYN is answered by an ICMP message.
     Unreachable,
-    /// TCP connects, and then nothing comes.
+    /// TCP connects, and then the server sends nothing.
     Silent,
     /// TCP connects, and the handshake is answered by an HTTP server.
     Http,
@@ -23,11 +24,11 @@ pub(super) enum Wire {
     Close,
     /// An RTMP server.
     Rtmp,
-    /// A server that takes RTMP in HTTP requests.
+    /// A server that accepts RTMP in HTTP requests.
     Tunnel,
-    /// An RTMP server, and a firewall that swallows all that comes behind the handshake.
+    /// An RTMP server behind a firewall that drops everything after the handshake.
     CutOff,
-    /// The caller has no such transport.
+    /// The caller does not support the transport.
     Unsupported,
 }
 
@@ -43,7 +44,7 @@ enum Report {
 }
 
 impl Wire {
-    /// What happens after a dial: milliseconds, and what is to be reported then.
+    /// The reports after a dial, each with its time in milliseconds.
     fn answers(self) -> Vec<(u64, Report)> {
         let tcp = (ROUND_TRIP, Report::Tcp);
         match self {
@@ -59,7 +60,7 @@ impl Wire {
         }
     }
 
-    /// What the plan is expected to say of it in the end, and after how many milliseconds.
+    /// The failure that the plan must report, and after how many milliseconds.
     pub(super) fn failure(self) -> Option<(Failure, u64)> {
         match self {
             Wire::Drop => Some((Failure::TimedOut, 3_000)),
@@ -75,7 +76,7 @@ impl Wire {
     }
 }
 
-/// What came of a whole plan. Times are milliseconds from its start.
+/// The result of a whole plan. Times are milliseconds from its start.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Dialing {
     pub(super) dialled: Vec<(u64, Target)>,
@@ -108,12 +109,12 @@ impl Dialing {
     }
 }
 
-/// Tries the targets, each on the wire that it meets.
+/// Runs a plan of these targets. `wire` returns what an attempt to each encounters.
 pub(super) fn run(targets: &[Target], limits: Limits, wire: impl Fn(Target) -> Wire) -> Dialing {
     course(&mut Plan::new(targets, limits).unwrap(), targets, wire)
 }
 
-/// Carries the plan of these targets out.
+/// Runs a plan of these targets.
 pub(super) fn course(plan: &mut Plan<'_>, targets: &[Target], wire: impl Fn(Target) -> Wire) -> Dialing {
     const START: u64 = 7_000_000;
     let mut course = Dialing::default();
@@ -126,7 +127,7 @@ pub(super) fn course(plan: &mut Plan<'_>, targets: &[Target], wire: impl Fn(Targ
         match plan.poll_event(instant) {
             Some(PlanEvent::Dial { id, target, deadline }) => {
                 assert!(deadline > instant);
-                // An abandoned attempt's late answers are reported, too, but not as those of another dial.
+                // Late answers to an abandoned attempt are also reported, but not for a later dial of the same target.
                 pending.retain(|_, (other, _)| *other != id);
                 course.dialled.push((now, target));
                 open.push(id);

@@ -1,17 +1,17 @@
-//! Faults that attacks on the sessions found.
+//! Regression tests for faults that attacks on the sessions found.
 
 use core::time::Duration;
 
 use super::*;
 use crate::command::code;
 
-/// What a scripted peer says after its handshake.
+/// The bytes of a scripted peer after its handshake.
 fn said(say: impl FnOnce(&mut Script) -> &mut Script) -> Vec<u8> {
     let mut script = Script::new();
     say(&mut script).bytes.split_off(3_073)
 }
 
-/// All that a session has to put out.
+/// Everything that a session has to send.
 fn output(client: &mut Client<'_, 8>) -> Vec<u8> {
     let mut out = vec![0; 5_000];
     let written = client.poll_transmit(START, &mut out);
@@ -20,7 +20,7 @@ fn output(client: &mut Client<'_, 8>) -> Vec<u8> {
 }
 
 #[test]
-fn item_087_closing_twice_still_says_goodbye() {
+fn item_087_a_second_close_keeps_the_commands_of_the_first() {
     let mut pair = Pair::publishing("cam", 1_000, 1_000);
     pair.client.close().unwrap();
     pair.client.close().unwrap();
@@ -57,7 +57,7 @@ fn a_publish_that_finds_no_room_changes_nothing() {
     client.connect(&OPTIONS).unwrap();
     let script = Script::new();
     drive_client(&mut client, &script.bytes, 5_000, 5_000, &mut Collector::default()).2.unwrap();
-    // The server asks until nothing more is read, and takes no answer.
+    // The server calls until the client reads no further input, and reads no answers.
     let mut asked = said(|script| {
         for _ in 0..9 {
             script.command(0, &["_onbwcheck".into(), 9.0.into(), crate::amf0::Token::Null]);
@@ -78,7 +78,7 @@ fn a_publish_that_finds_no_room_changes_nothing() {
     }
 }
 
-/// A client whose publishing is refused may try again as often as it likes: it does not pile up streams at the server.
+/// A client whose publishing is refused may try again any number of times, and leaves no streams behind on the server.
 #[test]
 fn item_083_a_stream_that_was_refused_is_deleted() {
     let mut pair = Pair::new(client(), server(), 100, 100);
@@ -110,7 +110,7 @@ fn item_083_a_stream_that_was_refused_is_deleted() {
 }
 
 #[test]
-fn an_application_that_takes_its_time_is_no_silence_of_the_client() {
+fn a_slow_application_does_not_count_as_silence_of_the_client() {
     let mut server = server();
     let script = Script::publisher();
     let mut input = &script.bytes[..];
@@ -133,16 +133,16 @@ fn an_application_that_takes_its_time_is_no_silence_of_the_client() {
     assert!(server.poll_timeout().is_some_and(|deadline| deadline > later));
 }
 
-/// Media that begins before its publisher was accepted, or ends after it has gone, in every possible place.
+/// Media that begins before its publisher was accepted, or ends after the publisher has left, at every possible place.
 #[test]
-fn a_message_is_handed_on_from_its_beginning_or_not_at_all() {
+fn a_message_is_returned_from_its_beginning_or_not_at_all() {
     for (stream, published) in [(1, 1), (0, 1), (7, 1), (2, 1)] {
         let mut script = Script::connect();
         script.create_stream(2.0).create_stream(3.0);
         let video = said(|script| script.message(6, MessageKind::VIDEO, stream, &[9; 300]));
         // Its first chunk, the publisher, its others.
         script.raw(&video[..12 + 128]).publish(published, "cam").raw(&video[12 + 128..]).raw(&video);
-        // The same when the publisher goes, and comes back.
+        // The same if the publisher leaves and comes back.
         let command = ["closeStream".into(), 0.0.into(), crate::amf0::Token::Null];
         script.raw(&video[..12 + 128]).command(published, &command).publish(published, "cam");
         script.raw(&video[12 + 128..]).raw(&video);
@@ -155,12 +155,12 @@ fn a_message_is_handed_on_from_its_beginning_or_not_at_all() {
 }
 
 #[test]
-fn item_031_commands_that_were_given_up_do_not_take_the_room_of_others() {
+fn item_031_abandoned_commands_do_not_occupy_the_room_of_others() {
     let mut script = Script::connect();
     let long = "x".repeat(200);
     let begun = said(|script| script.command(0, &["foo".into(), 0.0.into(), (&long[..]).into()]));
     for csid in [4, 5, 6] {
-        // The beginning of a command, and on the same chunk stream what is none.
+        // The beginning of a command, and on the same chunk stream a message of another type.
         let at = script.bytes.len();
         script.raw(&begun[..12 + 128]).message(csid, MessageKind::AUDIO, 0, &[9; 10]);
         script.bytes[at] = csid as u8;
@@ -172,7 +172,7 @@ fn item_031_commands_that_were_given_up_do_not_take_the_room_of_others() {
 }
 
 #[test]
-fn item_048_item_052_what_is_announced_is_in_range() {
+fn item_048_item_052_announced_sizes_are_in_range() {
     for (asked, chunk, window) in [(0, 128, 1), (u32::MAX, 0xFF_FFFF, 0x7FFF_FFFF)] {
         let said = |output: &[u8]| {
             let controls = messages(output).into_iter().filter(|(_, header, _)| header.kind.is_control());
@@ -197,7 +197,7 @@ fn item_048_item_052_what_is_announced_is_in_range() {
     }
 }
 
-/// A strict client that speaks in digests reads S2 only after C2 is out.
+/// A strict client with digests reads S2 only after it has sent C2.
 #[cfg(feature = "digest")]
 #[test]
 fn item_012_a_strict_handshake_is_done_when_s2_has_been_read() {

@@ -1,4 +1,4 @@
-//! A client that calls, is redirected, waits or closes.
+//! A client that makes calls, is redirected, waits or closes.
 
 use super::player_client::*;
 use super::scripted_client::said;
@@ -41,7 +41,7 @@ fn item_079_calls_and_their_results_by_transaction() {
         ("_result", 9.0, 0),
     ];
     assert_eq!(names(&output), named(&said));
-    // A call that nobody awaits any more is none.
+    // The answer to a forgotten call is ignored.
     let mut player = player();
     let mut script = Script::new();
     script.connected();
@@ -88,7 +88,7 @@ fn item_097_a_redirect_is_read() {
     assert_eq!((moved.code, moved.description), (code::CONNECT_REJECTED.into(), "moved".into()));
     assert_eq!(moved.redirect(), Some("rtmp://other/live".into()));
     assert_eq!(status(&info("error", code::CONNECT_REJECTED, "no")).redirect(), None);
-    // What our server says, our client reads.
+    // Our client reads the redirect of our server.
     let mut player = player();
     let (server, collector) = (&mut server(), &mut Collector::default());
     let connect = drive_player(&mut player, &Script::new().bytes, 999, 999, ignore).1;
@@ -135,7 +135,7 @@ fn item_083_an_error_about_what_is_published_refuses_no_player() {
     let mut plays = script.clone();
     plays.status(2, "status", code::PLAY_START);
     assert_eq!(sees(&plays, ask, ignore).0, [&before[..], &[Seen::Playing(2)]].concat());
-    // On its own stream, or on the connection's, it does.
+    // An error on the player's stream, or on the connection's, refuses the player.
     for stream in [0, 2] {
         let mut refused = script.clone();
         refused.status(stream, "error", failed);

@@ -1,4 +1,4 @@
-//! A server that answers calls, calls, redirects, and has no room or has failed.
+//! A server that answers calls, makes calls, redirects, has no room, or has failed.
 
 use super::players::*;
 use super::scripted_client::say;
@@ -51,7 +51,7 @@ fn the_server_calls_the_client() {
 }
 
 #[test]
-fn item_097_a_client_is_sent_elsewhere() {
+fn item_097_a_client_is_redirected() {
     let (server, collector) = (&mut server(), &mut Collector::default());
     let decide = |server: &mut Server<'_, 8>, event: &Seen| {
         if let Seen::Connect(..) = event {
@@ -77,7 +77,7 @@ fn item_097_a_client_is_sent_elsewhere() {
 }
 
 #[test]
-fn a_full_queue_says_nothing_by_halves() {
+fn a_full_queue_sends_an_answer_whole_or_not_at_all() {
     let mut server = Server::<8>::new(buffers(384), ServerConfig::new(), &[9; 32]).unwrap();
     drive_server(&mut server, &player().bytes, 999, 9_999, &mut Collector::default()).2.unwrap();
     let mut said = 0;
@@ -96,7 +96,7 @@ fn a_full_queue_says_nothing_by_halves() {
 }
 
 #[test]
-fn accepting_a_publisher_says_all_of_it_or_nothing() {
+fn accepting_a_publisher_queues_everything_or_nothing() {
     let mut server = server();
     let decide = |server: &mut Server<'_, 8>, event: &Seen| match event {
         Seen::Connect(..) => server.accept_connect().unwrap(),

@@ -1,4 +1,4 @@
-//! Control messages: wherever and however they come, and what is said back (items 39, 40, 51 to 58).
+//! Control messages on any stream and cut anywhere, and the answers to them (items 39, 40, 51 to 58).
 
 use super::*;
 use crate::command::code;
@@ -17,7 +17,7 @@ fn server_answers(script: &Script) -> (Vec<Seen>, Vec<Control>) {
     (seen[1..].to_vec(), controls(&output))
 }
 
-/// The control messages in what a session has put out; all must be on chunk stream 2 and message stream 0.
+/// The control messages in the output of a session. All must be on chunk stream 2 and message stream 0.
 fn controls(output: &[u8]) -> Vec<Control> {
     let controls = messages(output).into_iter().filter(|(_, header, _)| header.kind.is_control());
     controls
@@ -85,7 +85,7 @@ fn item_040_short_control_messages_are_ignored_by_both_sides() {
 }
 
 #[test]
-fn item_040_longer_control_messages_say_what_their_fields_say() {
+fn item_040_extra_bytes_of_control_messages_are_ignored() {
     let mut script = Script::new();
     script.control(MessageKind::USER_CONTROL, &[&[0, 6, 1, 2, 3, 4][..], &[9; 500]].concat());
     script.control(MessageKind::SET_CHUNK_SIZE, &[&[0, 0, 0x10, 0][..], &[9; 500]].concat());
@@ -96,7 +96,7 @@ fn item_040_longer_control_messages_say_what_their_fields_say() {
 }
 
 #[test]
-fn item_051_item_052_acknowledgements_tell_all_bytes_received() {
+fn item_051_item_052_acknowledgements_count_all_received_bytes() {
     for (cut, window) in [(1, 100), (7, 3), (100, 100), (1 << 20, 100)] {
         for announced in [1_u32, 100, 1_000] {
             let mut script = Script::publishing();
@@ -134,7 +134,7 @@ fn item_052_no_window_no_acknowledgements() {
     }
 }
 
-/// What a client sends that hears all at once.
+/// The control messages that a client sends if all of `script` arrives at once.
 fn client_answers_in_one(script: &Script) -> Vec<Control> {
     let mut collector = Collector::default();
     let (_, output, result) = drive_client(&mut publisher(), &script.bytes, 1 << 20, 8_192, &mut collector);
@@ -193,7 +193,7 @@ fn item_054_a_peer_bandwidth_is_answered_with_a_window() {
     let (seen, sent) = client_answers(&script);
     assert_eq!(seen[2..], [Seen::User(UserControlEvent::StreamBegin(StreamId(1)))]);
     assert_eq!(sent[2..], [Control::WindowAckSize(5_000)]);
-    // The same again is no news; 0 and negative sizes would make FFmpeg close the connection.
+    // The same size again is not answered. Sizes of 0 and less would make FFmpeg close the connection.
     for size in [2_500_000_u32, 0, 0x8000_0000, 0xFFFF_FFFF] {
         for limit in [0, 1, 2, 3] {
             let mut script = Script::publishing();
@@ -221,7 +221,7 @@ fn item_055_a_ping_is_answered_with_its_own_bytes() {
 }
 
 #[test]
-fn item_055_item_114_a_flood_of_pings_does_not_take_the_room_of_an_answer() {
+fn item_055_item_114_a_flood_of_pings_does_not_occupy_the_room_of_an_answer() {
     let mut script = Script::new();
     for number in 0..1_000_u32 {
         script.control(MessageKind::USER_CONTROL, &[&[0, 6][..], &number.to_be_bytes()].concat());
@@ -240,7 +240,7 @@ fn item_055_item_114_a_flood_of_pings_does_not_take_the_room_of_an_answer() {
 }
 
 #[test]
-fn item_056_item_057_stream_events_are_told_and_others_ignored() {
+fn item_056_item_057_stream_events_are_returned_and_others_ignored() {
     let stream = |event: fn(StreamId) -> UserControlEvent| Seen::User(event(StreamId(0x0102_0304)));
     let told = [
         (0, stream(UserControlEvent::StreamBegin)),
@@ -270,7 +270,7 @@ fn item_056_item_057_stream_events_are_told_and_others_ignored() {
 }
 
 #[test]
-fn item_058_the_begin_of_a_stream_comes_whenever_or_never() {
+fn item_058_stream_begin_may_arrive_at_any_time_or_never() {
     let begin = |script: &mut Script| {
         script.control(MessageKind::USER_CONTROL, &[0, 0, 0, 0, 0, 1]);
     };

@@ -1,4 +1,4 @@
-//! Broken and hostile input: faults that shipped in other implementations, and worse.
+//! Malformed and hostile input, including inputs that broke other implementations.
 
 use super::scripted_client::{connect_seen, said, say};
 use super::*;
@@ -54,7 +54,7 @@ fn item_059_every_command_truncated_at_every_byte_leaves_a_server_that_works() {
 }
 
 #[test]
-fn item_059_every_command_truncated_at_every_byte_leaves_a_client_that_works_or_says_why() {
+fn item_059_every_command_truncated_at_every_byte_leaves_a_client_that_works_or_returns_an_error() {
     for (stream, command) in commands_of_servers() {
         for place in 0..3 {
             for length in 0..command.len() {
@@ -125,7 +125,7 @@ fn cve_2015_8272_arguments_that_are_missing_or_of_another_type() {
 }
 
 #[test]
-fn cve_2015_8270_cve_2015_8271_amf3_values_end_what_is_looked_at() {
+fn cve_2015_8270_cve_2015_8271_amf3_values_end_the_decoding() {
     let values: [&[u8]; 5] =
         [&[], &[6], &[6, 0xFF, 0xFF, 0xFF, 0xFF, b'x'], &[0x0A, 0xFF, 0xFF, 0xFF, 0xFB], &[9, 0xFF]];
     for bytes in values {
@@ -146,7 +146,7 @@ fn cve_2015_8270_cve_2015_8271_amf3_values_end_what_is_looked_at() {
 }
 
 #[test]
-fn item_041_types_that_nobody_knows_pass_by() {
+fn item_041_unknown_types_are_ignored() {
     let mut script = Script::connect();
     for kind in (0..=u8::MAX).map(MessageKind).filter(|kind| kind.name().is_none() || matches!(kind.0, 16 | 19)) {
         for length in [0, 1, 300] {

@@ -17,7 +17,7 @@ fn publish(key: &str) -> Vec<u8> {
 }
 
 #[test]
-fn item_037_of_commands_larger_than_the_scratch_there_is_the_beginning() {
+fn item_037_commands_larger_than_the_scratch_are_truncated() {
     for chunk_size in [128, 4_096, 0xFF_FFFF] {
         for extra in [0, 1, 60_000] {
             let mut script = Script::connect();
@@ -29,7 +29,7 @@ fn item_037_of_commands_larger_than_the_scratch_there_is_the_beginning() {
             assert_eq!((published(&seen), result), (vec![7, 1], Ok(())), "chunks of {chunk_size}, {extra}");
         }
     }
-    // A key that is cut is none.
+    // A truncated key is treated as missing.
     let mut script = Script::connect();
     script.publish(7, &"k".repeat(1_536)).publish(1, "cam");
     let (seen, output, result) = server_sees(&script.bytes);
@@ -38,7 +38,7 @@ fn item_037_of_commands_larger_than_the_scratch_there_is_the_beginning() {
 }
 
 #[test]
-fn item_037_a_refusal_larger_than_the_scratch_is_one() {
+fn item_037_a_refusal_larger_than_the_scratch_is_recognised() {
     let mut script = Script::new();
     script.error(1.0, crate::command::code::CONNECT_REJECTED, &"no".repeat(1_000));
     let (seen, _, result) = client_sees(&script.bytes);
@@ -56,7 +56,7 @@ fn item_030_interleaved_commands_share_the_scratch() {
         // These two do not fit together.
         let longer = publish(&"x".repeat(1_000));
         script.interleave(&[(8, MessageKind::COMMAND, 3, &longer), (9, MessageKind::COMMAND, 4, &long)]);
-        // Three are one too many, even if the third arrives in one piece.
+        // There is no room for a third one, even if it arrives in one piece.
         let third = publish("third");
         script.interleave(&[
             (8, MessageKind::COMMAND, 6, &short),
@@ -69,7 +69,7 @@ fn item_030_interleaved_commands_share_the_scratch() {
 }
 
 #[test]
-fn item_038_an_abort_drops_a_command_and_nothing_else() {
+fn item_038_an_abort_drops_only_its_command() {
     let mut script = Script::connect();
     let begun = &publish(&"x".repeat(300))[..128];
     // A header that announces 400 bytes on chunk stream 8, and one chunk of them.
@@ -80,7 +80,7 @@ fn item_038_an_abort_drops_a_command_and_nothing_else() {
         script.control(MessageKind::ABORT, &other.to_be_bytes());
     }
     assert_eq!(published(&server_sees(&script.bytes).0), [2]);
-    // One begun again, and longer or shorter than before, takes nothing of the one before.
+    // A command that begins again, longer or shorter, contains no bytes of the previous one.
     for key in ["s", &"y".repeat(1_000)] {
         let mut script = Script::connect();
         script.raw(&header).raw(begun).message(8, MessageKind::COMMAND, 2, &publish(key));
@@ -117,13 +117,13 @@ fn a_control_message_within_two_others_is_an_error() {
     script.interleave(&[event(2), event(3), event(4)]);
     let four = ChunkStreamId::new(4).unwrap();
     assert_eq!(server_sees(&script.bytes).2, Err(SessionError::InterleavedControl(four)));
-    // Within one other it is not.
+    // Within one other control message it is not an error.
     let mut script = Script::connect();
     script.chunk_size(3);
     let begin = [0, 0, 0, 0, 0, 1];
     script.interleave(&[(2, MessageKind::USER_CONTROL, 0, &begin), (3, MessageKind::USER_CONTROL, 0, &begin)]);
     assert_eq!(server_sees(&script.bytes).2, Ok(()));
-    // Media and commands within one are not, and one that is begun again is dropped.
+    // Media and commands within one are not errors. One that begins again is dropped.
     let mut script = Script::connect();
     script.chunk_size(3);
     script.interleave(&[(2, MessageKind::USER_CONTROL, 0, &ping), (8, MessageKind::COMMAND, 1, &publish("cam"))]);
@@ -138,11 +138,11 @@ fn a_control_message_within_two_others_is_an_error() {
 }
 
 #[test]
-fn item_031_control_messages_that_give_way_take_no_room() {
+fn item_031_control_messages_that_are_cut_off_occupy_no_room() {
     let mut script = Script::new();
     script.connected();
     for csid in [10, 11, 12] {
-        // An acknowledgement of 200 bytes is cut after the first chunk, and media comes in its place.
+        // An acknowledgement of 200 bytes is cut after the first chunk. Media on the same chunk stream follows.
         script.raw(&[csid, 0, 0, 0, 0, 0, 200, 3, 0, 0, 0, 0]).raw(&[0; 128]);
         script.message(u32::from(csid), MessageKind::AUDIO, 1, &[0xAF]);
     }
@@ -156,7 +156,7 @@ fn fails(bytes: &[u8], error: SessionError) {
     assert_eq!(server_sees(&input).2, Err(error), "{bytes:?}");
     let input = [&Script::new().bytes, bytes].concat();
     assert_eq!(client_sees(&input).2, Err(error), "{bytes:?}");
-    // It is final.
+    // The error is final.
     let (mut client, mut collector) = (publisher(), Collector::default());
     assert_eq!(drive_client(&mut client, &input, 1 << 20, 99, &mut collector).2, Err(error));
     assert_eq!(client.next_event(START, &mut &[3][..]).err(), Some(error));
@@ -166,7 +166,7 @@ fn fails(bytes: &[u8], error: SessionError) {
 }
 
 #[test]
-fn item_032_item_034_item_044_chunk_streams_that_cannot_be_read_on() {
+fn item_032_item_034_item_044_invalid_chunk_streams_are_errors() {
     for size in [0, 0x8000_0000, u32::MAX] {
         let mut script = Script::new();
         script.control(MessageKind::SET_CHUNK_SIZE, &u32::to_be_bytes(size)).message(6, MessageKind::VIDEO, 1, &[0; 9]);
@@ -186,7 +186,7 @@ fn item_032_item_034_item_044_chunk_streams_that_cannot_be_read_on() {
 }
 
 #[test]
-fn item_008_item_094_handshakes_that_are_none() {
+fn item_008_item_094_invalid_handshakes_are_errors() {
     for (garbage, version) in [(&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b'H'), (&[0; 4_000], 0), (&[32; 9], 32)] {
         for cut in [1, 5, 10_000] {
             let (seen, output, result) = drive_client(&mut publisher(), garbage, cut, 50, &mut Collector::default());
@@ -220,7 +220,7 @@ fn a_client_that_does_not_read_our_answers_is_not_read() {
         if rest.is_empty() && !server.wants_transmit() {
             break;
         }
-        // It can take nothing more, however often it is asked, until something is sent.
+        // It reads no further input, however often it is called, until it has sent something.
         stalls += 1;
         assert_eq!(server.wants_input(), rest.is_empty() && server.transmit_len() < 128);
         let before = rest.len();

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What the handshake with digests remembers.
+/// The state of the handshake with digests.
 const DIGEST: usize = if cfg!(feature = "digest") { 88 } else { 0 };
 
 // On a host; sessions of a microcontroller are smaller. A change that makes a session larger changes these lines.
@@ -10,7 +10,7 @@ const _: () = assert!(size_of::<Client<'_, 8>>() <= 880 + DIGEST);
 const _: () = assert!(size_of::<Server<'_, 8>>() <= 960 + DIGEST);
 
 #[test]
-fn item_115_the_size_of_a_session_is_what_its_chunk_streams_take() {
+fn item_115_the_size_of_a_session_depends_on_its_chunk_streams() {
     assert_eq!(size_of::<Client<'_, 16>>() - size_of::<Client<'_, 8>>(), 8 * 24);
     assert_eq!(size_of::<Server<'_, 16>>() - size_of::<Server<'_, 8>>(), 8 * 24);
 }
@@ -70,8 +70,8 @@ fn item_116_timestamps_that_jump_back_and_forth_arrive_as_they_are() {
 }
 
 #[test]
-fn item_116_the_count_of_received_bytes_goes_on_past_2_32() {
-    // One message of 16 MB, time and again, from memory that is filled once.
+fn item_116_the_count_of_received_bytes_continues_past_2_32() {
+    // Repeats one message of 16 MB from memory that is filled once.
     let mut script = Script::publisher();
     script.control(MessageKind::WINDOW_ACK_SIZE, &0x4000_0000_u32.to_be_bytes());
     script.chunk_size(0xFF_FFFF);
@@ -128,7 +128,7 @@ fn item_113_a_session_that_ends_at_any_byte_has_seen_what_came_before() {
     for end in (0..3_073).step_by(97).chain(3_060..=from_server.len()) {
         let (mut client, mut collector) = (publisher(), Collector::default());
         let (seen, _, result) = drive_client(&mut client, &from_server[..end], 1 << 20, 8_192, &mut collector);
-        // It has not asked to end, so that the last event is told as another one.
+        // The client did not ask to end, so the last event has another form.
         let expected = client_saw.iter().filter(|seen| **seen != Seen::Unpublished).take(seen.len());
         let told: Vec<_> = seen.iter().filter(|seen| !matches!(seen, Seen::Status(..))).collect();
         assert_eq!((result, told), (Ok(()), expected.collect()), "the server ends at {end}");

@@ -1,9 +1,9 @@
-//! Messages that are taken back or completed, keys that are kept, sessions that begin again in place or are closed, and
-//! configurations that cannot work.
+//! Messages that are cancelled or completed, stored keys, sessions that are restarted or closed, and invalid
+//! configurations.
 
 use super::*;
 
-/// Puts `input` into the server of `pair`; returns the messages that it saw.
+/// Passes `input` to the server of `pair`. Returns the messages that it received.
 fn received(pair: &mut Pair, input: &[u8]) -> Vec<Seen> {
     let mut collector = Collector::default();
     let (seen, _, result) = drive_server(&mut pair.server, input, 1_000, 1_000, &mut collector);
@@ -12,7 +12,7 @@ fn received(pair: &mut Pair, input: &[u8]) -> Vec<Seen> {
 }
 
 #[test]
-fn a_message_that_does_not_go_on_is_completed_with_zeros() {
+fn a_message_without_further_payload_is_completed_with_zeros() {
     for window in [1, 13, 100, 5_000, 20_000] {
         for taken in [1, 100, 4_096, 4_097, 9_999] {
             let mut pair = Pair::publishing("cam", 1_000, 1_000);
@@ -30,7 +30,7 @@ fn a_message_that_does_not_go_on_is_completed_with_zeros() {
             assert_eq!(pair.client.complete_media(csid, &mut [0; 100]), 0);
             let payload = [vec![9; taken], vec![0; 10_000 - taken]].concat();
             assert_eq!(received(&mut pair, &sent), [Seen::Message(1, 9, 7, payload)], "{taken} in windows of {window}");
-            // The next message and the end of the session follow as ever.
+            // The next message and the end of the session follow as usual.
             pair.send(MessageKind::VIDEO, 40, &[1; 100]);
             pair.client.close().unwrap();
             pair.run();
@@ -40,7 +40,7 @@ fn a_message_that_does_not_go_on_is_completed_with_zeros() {
 }
 
 #[test]
-fn a_message_of_which_nothing_is_out_is_taken_back() {
+fn a_message_is_cancelled_before_its_first_byte() {
     let mut pair = Pair::publishing("cam", 1_000, 1_000);
     pair.send(MessageKind::VIDEO, 20, &[1; 50]);
     let begin =
@@ -50,7 +50,7 @@ fn a_message_of_which_nothing_is_out_is_taken_back() {
     assert!(pair.client.cancel_media(csid));
     assert_eq!((pair.client.media_left(csid), pair.client.cancel_media(csid)), (None, false));
     assert!(pair.client.poll_media(csid, &[2; 5_000], &mut [0; 100]).done);
-    // One of which a byte is out cannot be.
+    // After its first byte it cannot be cancelled.
     let csid = begin(&mut pair, 60);
     let mut out = [0; 1];
     assert_eq!(pair.client.poll_media(csid, &[3; 5_000], &mut out).written, 1);
@@ -68,7 +68,7 @@ fn a_message_of_which_nothing_is_out_is_taken_back() {
 }
 
 #[test]
-fn a_session_begins_again_in_place() {
+fn a_session_is_restarted_in_place() {
     let mut pair = Pair::publishing("cam", 1_000, 1_000);
     let fresh = |client: &mut Client<'static, 8>| {
         client.connect(&OPTIONS).unwrap();
@@ -93,7 +93,7 @@ fn a_session_begins_again_in_place() {
 fn keys_and_names_need_not_outlive_the_call() {
     let mut pair = Pair::new(client(), server(), 1_000, 1_000);
     pair.client.connect(&OPTIONS).unwrap();
-    // The later key takes the place of the one before.
+    // The later key replaces the previous one.
     for number in 0..20 {
         pair.client.publish(&std::format!("key-{number}")).unwrap();
     }

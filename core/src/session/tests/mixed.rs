@@ -1,4 +1,4 @@
-//! Messages that are under way while streams begin and end.
+//! Messages that are incomplete while streams begin and end.
 
 use super::*;
 use crate::amf0::Token;
@@ -10,7 +10,7 @@ fn halves(csid: u8, stream: u8) -> (Vec<u8>, Vec<u8>) {
     ([&header[..], &[csid; 128]].concat(), [&next[..], &[csid; 128], &next, &[csid; 44]].concat())
 }
 
-/// What a server sees of media and of what comes with it.
+/// The media events of a server, and those about streams.
 fn sees(script: &Script) -> Vec<Seen> {
     let (seen, _, result) = server_sees(&script.bytes);
     assert_eq!(result, Ok(()));
@@ -22,7 +22,7 @@ fn message(stream: u32, csid: u8) -> Seen {
 }
 
 #[test]
-fn item_042_nobody_gets_a_part_of_a_message_without_its_beginning() {
+fn item_042_no_stream_gets_a_part_of_a_message_without_its_beginning() {
     // Begun before its stream is published.
     let ((begin, end), (whole, rest)) = (halves(6, 1), halves(7, 1));
     let mut script = Script::connect();
@@ -55,7 +55,7 @@ fn item_087_a_stream_that_is_deleted_by_its_key_is_the_only_one_that_publishes()
         let mut script = Script::publisher();
         script.call(0, "deleteStream", 0.0, argument).call(0, "deleteStream", 0.0, argument);
         assert_eq!(sees(&script), [Seen::Ended(1)], "{argument:?}");
-        // Of two, none; but the one that it is said on.
+        // With two publishers, only the stream of the command is deleted.
         let mut script = Script::publisher();
         script.create_stream(3.0).publish(2, "mic").call(0, "deleteStream", 0.0, argument);
         script.call(2, "deleteStream", 0.0, argument);
@@ -64,12 +64,12 @@ fn item_087_a_stream_that_is_deleted_by_its_key_is_the_only_one_that_publishes()
 }
 
 #[test]
-fn messages_that_are_begun_and_never_finished_take_no_room_for_good() {
+fn unfinished_messages_do_not_occupy_room_for_ever() {
     let mut script = Script::publisher();
     for round in 0..100_u8 {
         let csid = 10 + round % 20;
         let (begin, _) = halves(csid, 1);
-        // What was begun as video is begun again as something that nobody knows.
+        // A message that began as video begins again with an unknown type.
         script.raw(&begin).message(u32::from(csid), MessageKind(0x7F), 1, &[0; 5]);
     }
     let (begin, end) = halves(6, 1);

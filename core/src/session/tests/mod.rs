@@ -52,8 +52,8 @@ fn server() -> Server<'static, 8> {
     Server::new(buffers(512), ServerConfig::new(), &[9; 32]).unwrap()
 }
 
-/// What a session does with `input`, in pieces of `cut` bytes: what it sees, what it writes into windows of `window`
-/// bytes, and whether it fails. `decide` is the application.
+/// Runs a session with `input` in pieces of `cut` bytes and output windows of `window` bytes. Returns its events, its
+/// output and its result. `decide` is the application.
 fn drive<'b, R: Watch, const STREAMS: usize>(
     session: &mut Connection<'b, R, STREAMS>,
     input: &[u8],
@@ -99,7 +99,7 @@ fn drive<'b, R: Watch, const STREAMS: usize>(
     (seen, output, Ok(()))
 }
 
-/// What a session saw, what it put out, and whether it failed.
+/// The events of a session, its output, and its result.
 type Driven = (Vec<Seen>, Vec<u8>, Result<(), SessionError>);
 
 fn drive_client(
@@ -112,7 +112,7 @@ fn drive_client(
     drive(client, input, cut, window, collector, |_, _| {})
 }
 
-/// As [`drive_client`]; the server accepts whatever comes.
+/// Like [`drive_client`]. The server accepts everything.
 fn drive_server(
     server: &mut Server<'_, 8>,
     input: &[u8],
@@ -128,7 +128,7 @@ fn drive_server(
     })
 }
 
-/// The messages in `stream`, which a session has put out after its handshake: `(csid, header, payload)`.
+/// The messages in `stream`, the output of a session after its handshake: `(csid, header, payload)`.
 fn messages(stream: &[u8]) -> Vec<(u32, MessageHeader, Vec<u8>)> {
     let mut reader = Reader::<8>::new();
     let mut input = &stream[1 + 2 * 1_536..];

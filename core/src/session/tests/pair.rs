@@ -1,10 +1,10 @@
-//! A client and a server that talk to each other.
+//! A client and a server that are connected to each other.
 
 use std::vec::Vec;
 
 use super::*;
 
-/// A client and a server, with the bytes on their way between them.
+/// A client and a server, with the bytes in transit between them.
 pub(super) struct Pair {
     pub(super) client: Client<'static, 8>,
     pub(super) server: Server<'static, 8>,
@@ -45,7 +45,7 @@ impl Pair {
         pair
     }
 
-    /// Lets bytes flow until nothing moves any more.
+    /// Passes bytes in both directions until neither side sends anything.
     pub(super) fn run(&mut self) {
         loop {
             let input = core::mem::take(&mut self.to_client);

@@ -14,7 +14,7 @@ pub(super) fn player() -> Player {
     player
 }
 
-/// What `player` does with `bytes`; the application does what `decide` says.
+/// Runs `player` with `bytes`. `decide` is the application.
 pub(super) fn drive_player(
     player: &mut Player,
     bytes: &[u8],
@@ -26,7 +26,7 @@ pub(super) fn drive_player(
     drive(player, bytes, cut, window, collector, decide)
 }
 
-/// What a player that `ask` prepares sees of `script` after the handshake, and what it says, however it comes.
+/// The events and the commands of a player that `ask` prepares, for `script` after the handshake, in all pieces.
 pub(super) fn sees(script: &Script, ask: fn(&mut Player), decide: fn(&mut Player, &Seen)) -> (Vec<Seen>, Vec<u8>) {
     let (seen, output, result) = everywhere(&|cut, window| {
         let mut player = player();
@@ -43,7 +43,7 @@ pub(super) fn play_cam(player: &mut Player) {
     player.play(&PlayRequest::new("cam")).unwrap();
 }
 
-/// A server lets a client play on `stream`: Reset and Start.
+/// A server accepts a player on `stream`: Reset and Start.
 pub(super) fn started(script: &mut Script, transaction: f64, stream: u32) {
     script.result(transaction, stream.into()).status(stream, "status", code::PLAY_RESET);
     script.status(stream, "status", code::PLAY_START);
@@ -95,7 +95,7 @@ fn item_086_a_client_plays() {
 fn item_086_start_may_come_before_reset_and_begin_at_any_time() {
     let mut script = Script::new();
     script.connected().control(MessageKind::USER_CONTROL, &[0, 0, 0, 0, 0, 1]).result(2.0, 1.0.into());
-    // On message stream 0, as some servers have it.
+    // On message stream 0, as some servers send it.
     script.status(0, "status", code::PLAY_START).status(0, "status", code::PLAY_RESET);
     script.control(MessageKind::USER_CONTROL, &[0, 4, 0, 0, 0, 1]);
     let (seen, _) = sees(&script, play_cam, ignore);
@@ -110,7 +110,7 @@ fn item_086_start_may_come_before_reset_and_begin_at_any_time() {
 }
 
 #[test]
-fn several_streams_are_asked_for_one_after_another() {
+fn several_streams_are_requested_one_after_another() {
     let mut script = Script::new();
     // The publisher's three, then the players' two.
     script.connected().result(4.0, 1.0.into()).status(1, "status", code::PUBLISH_START);
@@ -133,7 +133,7 @@ fn several_streams_are_asked_for_one_after_another() {
         Seen::Publishing(1),
         status(2, code::PLAY_RESET),
         Seen::Playing(2),
-        // It is not about the stream that is awaited.
+        // This status is not about the requested stream.
         status(2, code::STREAM_FAILED),
         status(7, code::PLAY_RESET),
         Seen::Playing(7),
@@ -156,7 +156,7 @@ fn several_streams_are_asked_for_one_after_another() {
 }
 
 #[test]
-fn item_083_a_refused_player_may_ask_for_something_else() {
+fn item_083_a_refused_player_may_ask_for_another_stream() {
     let mut script = Script::new();
     script.connected().result(2.0, 1.0.into()).status(1, "error", code::PLAY_STREAM_NOT_FOUND);
     script.error(5.0, code::CALL_FAILED, "no stream for you");
@@ -207,7 +207,7 @@ fn item_083_a_refused_player_may_ask_for_something_else() {
 }
 
 #[test]
-fn item_086_what_a_player_says_of_a_stream() {
+fn item_086_the_commands_of_a_player_about_a_stream() {
     let mut script = Script::new();
     script.connected();
     started(&mut script, 2.0, 1);

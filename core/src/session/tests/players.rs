@@ -5,7 +5,7 @@ use super::*;
 use crate::amf0::Token;
 use crate::command::{Command, DataMessage, Start, Status, code};
 
-/// What the server sees of `script` and says in commands; the application does what `decide` says, however it comes.
+/// The events and the commands of the server for `script`, in all pieces. `decide` is the application.
 pub(super) fn sees(script: &Script, decide: fn(&mut Server<'_, 8>, &Seen)) -> (Vec<Seen>, Vec<Said>) {
     let drive = |cut, window| {
         let (server, collector) = (&mut server(), &mut Collector::default());
@@ -21,7 +21,7 @@ pub(super) fn sees(script: &Script, decide: fn(&mut Server<'_, 8>, &Seen)) -> (V
     (seen[2..].to_vec(), said(&output)[1..].to_vec())
 }
 
-/// Accepts players as they want to be.
+/// Accepts players, with the reset that they ask for.
 pub(super) fn accept(server: &mut Server<'_, 8>, event: &Seen) {
     if let Seen::Play(stream, .., reset) = event {
         server.accept_play(StreamId(*stream), *reset).unwrap();
@@ -44,7 +44,7 @@ pub(super) fn status(code: &str) -> Said {
 }
 
 #[test]
-fn item_056_item_086_a_player_hears_begin_reset_start_and_that_data_comes() {
+fn item_056_item_086_a_player_receives_begin_reset_start_and_data_start() {
     let (server, collector) = (&mut server(), &mut Collector::default());
     let (seen, output, result) = drive_server(server, &player().bytes, 999, 999, collector);
     assert_eq!((&seen[2..], result), (&[played(1, "cam")][..], Ok(())));
@@ -73,12 +73,12 @@ fn item_056_item_086_a_player_hears_begin_reset_start_and_that_data_comes() {
 }
 
 #[test]
-fn item_086_what_a_player_asks_for_is_handed_on() {
+fn item_086_the_request_of_a_player_is_returned() {
     let mut script = Script::connect();
     script.create_stream(2.0);
     let play = |values: &[Token<'static>]| [&["play".into(), 0.0.into(), Token::Null], values].concat();
     script.command(1, &play(&["rec?x=1".into(), 5_000.0.into(), 90_000.0.into(), false.into()]));
-    // What plays may be followed by another one, on a stream that was never created as well.
+    // Another stream may follow the current one, also on a message stream that was never created.
     script.command(1, &play(&["two".into(), (-1_000.0).into()])).command(9, &play(&["nine".into()]));
     let (seen, said) = sees(&script, accept);
     let recorded = Seen::Play(1, "rec?x=1".into(), Start::Recorded(5_000), Some(90_000), false);
@@ -121,7 +121,7 @@ fn item_086_a_player_pauses_seeks_chooses_and_goes() {
     script.command(1, &[&["play2".into(), 0.0.into(), Token::Null][..], &object].concat());
     script.control(MessageKind::USER_CONTROL, &[0, 3, 0, 0, 0, 1, 0, 0, 0x0B, 0xB8]);
     script.command(1, &["closeStream".into(), 0.0.into(), Token::Null]);
-    // Nothing plays any more.
+    // Nothing is played any longer.
     script.call(1, "seek", 0.0, 1.0.into()).call(1, "receiveAudio", 0.0, true.into());
     script.call(1, "play", 0.0, "cam".into()).call(0, "deleteStream", 0.0, 1.0.into());
     script.call(0, "deleteStream", 0.0, 1.0.into());
@@ -163,7 +163,7 @@ fn item_086_a_player_pauses_seeks_chooses_and_goes() {
 }
 
 #[test]
-fn item_056_item_086_what_happens_to_the_stream_is_told() {
+fn item_056_item_086_a_player_is_told_of_changes_to_its_stream() {
     let mut pair = Pair::new(client(), server(), 999, 999);
     let server = &mut pair.server;
     let (_, before, _) = drive_server(server, &player().bytes, 999, 9_999, &mut Collector::default());
@@ -184,7 +184,7 @@ fn item_056_item_086_what_happens_to_the_stream_is_told() {
 }
 
 #[test]
-fn a_player_gets_media_between_which_it_is_told_things() {
+fn a_player_receives_statuses_between_chunks_of_media() {
     let mut server = server();
     drive_server(&mut server, &player().bytes, 999, 9_999, &mut Collector::default()).2.unwrap();
     assert_eq!(
@@ -219,7 +219,7 @@ fn a_player_gets_media_between_which_it_is_told_things() {
 }
 
 #[test]
-fn item_083_what_plays_goes_on_where_another_is_refused() {
+fn item_083_the_current_stream_continues_if_another_is_refused() {
     let mut script = player();
     script.call(1, "play", 0.0, "other".into()).call(1, "seek", 0.0, 7.0.into());
     script.command(1, &["closeStream".into(), 0.0.into(), Token::Null]);

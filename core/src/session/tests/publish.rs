@@ -46,7 +46,7 @@ fn item_006_item_043_a_session_is_the_same_in_all_pieces_and_windows() {
 }
 
 #[test]
-fn item_001_the_client_says_nothing_more_before_it_has_s1() {
+fn item_001_the_client_sends_nothing_else_before_it_has_s1() {
     let mut client = client();
     client.connect(&OPTIONS).unwrap();
     client.publish("cam").unwrap();
@@ -89,7 +89,7 @@ fn item_045_item_077_item_080_publishing_in_the_order_of_fmle() {
 }
 
 #[test]
-fn item_077_connect_tells_app_type_and_url_and_no_key() {
+fn item_077_connect_contains_app_type_and_url_and_no_key() {
     let pair = session(10_000, 10_000);
     let (_, _, payload) = &messages(&pair.sent[0])[0];
     let expected = encode(&[
@@ -149,12 +149,12 @@ fn item_050_a_ping_is_answered_within_a_large_frame() {
     assert_eq!(taken + more, 10_000);
     let pong = [0x02, 0, 0, 0, 0, 0, 6, 4, 0, 0, 0, 0, 0, 7, 0xDE, 0xAD, 0xBE, 0xEF];
     let place = out[..written].windows(pong.len()).position(|window| window == pong);
-    // The second chunk ends where its header, its payload and what came before it are out.
+    // The second chunk ends when its header, its payload and the bytes before it were written.
     assert_eq!(place, Some(12 + 4_096 + 1 + 4_096 - 5_000));
 }
 
 #[test]
-fn item_050_audio_finds_the_end_of_a_chunk_of_video() {
+fn item_050_audio_is_sent_at_the_end_of_a_chunk_of_video() {
     let mut pair = Pair::publishing("cam", 1_000, 1_000);
     let (video, audio) = ([9; 10_000], [8; 100]);
     let client = &mut pair.client;
@@ -222,7 +222,7 @@ fn item_082_media_is_sent_on_the_stream_that_publishes() {
 }
 
 #[test]
-fn item_087_closing_says_so_and_a_bare_end_is_fine() {
+fn item_087_close_sends_commands_if_a_stream_is_published() {
     let mut pair = Pair::publishing("cam", 1_000, 1_000);
     assert!(!pair.client.is_closed());
     pair.client.close().unwrap();
@@ -230,7 +230,7 @@ fn item_087_closing_says_so_and_a_bare_end_is_fine() {
     pair.run();
     assert_eq!(pair.client_saw.last(), Some(&Seen::Unpublished));
     assert!(pair.client.is_closed() && !pair.client.wants_input());
-    // Before anything is published there is nothing to say.
+    // Before a stream is published, there is nothing to send.
     let mut client = client();
     client.close().unwrap();
     assert!(client.is_closed());

@@ -38,7 +38,7 @@ fn item_083_a_refused_publisher_may_try_another_key() {
 }
 
 #[test]
-fn a_client_that_is_refused_at_connect_is_done() {
+fn a_client_that_is_refused_at_connect_ends() {
     let mut client = client();
     client.connect(&OPTIONS).unwrap();
     let mut server = server();
@@ -62,10 +62,10 @@ fn a_client_that_is_refused_at_connect_is_done() {
 }
 
 #[test]
-fn a_loop_over_media_ends_where_the_session_fails() {
+fn a_loop_over_media_ends_if_the_session_fails() {
     let mut pair = Pair::publishing("cam", 1_000, 1_000);
     let csid = pair.client.begin_media(MessageKind::VIDEO, StreamId(1), Timestamp(0), 100).unwrap();
-    // A header that refers to one that never came.
+    // A header of type 3 on a chunk stream without a previous message.
     assert!(pair.client.next_event(START, &mut &[0xFF, 0][..]).is_err());
     assert_eq!(moved(pair.client.poll_media(csid, &[9; 100], &mut [0; 100])), (0, 0));
     assert_eq!(pair.client.media_left(csid), None);
@@ -74,7 +74,7 @@ fn a_loop_over_media_ends_where_the_session_fails() {
 }
 
 #[test]
-fn a_server_answers_only_who_has_asked() {
+fn a_server_can_answer_only_a_client_that_has_asked() {
     let mut pair = Pair::publishing("cam", 1_000, 1_000);
     let server = &mut pair.server;
     assert_eq!(server.accept(StreamId(1)), Err(RequestError::State));

@@ -1,11 +1,11 @@
-//! Scripted peers: what they say, as chunks; and sessions that hear it, in all pieces and windows.
+//! Scripted peers: their bytes as chunks, and runs of sessions with these bytes in all pieces and windows.
 
 use super::*;
 use crate::amf0::Token;
 use crate::chunk::Writer;
 use crate::command::code;
 
-/// Pieces of input, and windows of output, that a session must not tell apart.
+/// Sizes of input pieces and output windows. A session must behave the same with each.
 const PIECES: [(usize, usize); 4] = [(1 << 20, 8_192), (1, 1), (7, 3), (129, 64)];
 
 /// A client that wants to connect and to publish.
@@ -16,7 +16,7 @@ pub(super) fn publisher() -> Client<'static, 8> {
     client
 }
 
-/// What a client that wants to publish does with `bytes`, however they come.
+/// Runs a client that wants to publish with `bytes`, in all pieces.
 pub(super) fn client_sees(bytes: &[u8]) -> Driven {
     everywhere(&|cut, window| {
         let (mut client, mut collector) = (publisher(), Collector::default());
@@ -26,7 +26,7 @@ pub(super) fn client_sees(bytes: &[u8]) -> Driven {
     })
 }
 
-/// What a server that accepts everything does with `bytes`, however they come.
+/// Runs a server that accepts everything with `bytes`, in all pieces.
 pub(super) fn server_sees(bytes: &[u8]) -> Driven {
     everywhere(&|cut, window| {
         let (mut server, mut collector) = (server(), Collector::default());
@@ -62,7 +62,7 @@ pub(super) fn everywhere(drive: &dyn Fn(usize, usize) -> Driven) -> Driven {
 
 type Message = (u32, MessageHeader, Vec<u8>);
 
-/// The messages in what a session has put out; last those which go out when there is nothing else to say.
+/// The messages in the output of a session. Those that are sent only when the queue is empty are last.
 fn sequence(output: &[u8]) -> Vec<Message> {
     if output.len() < 3_073 {
         return Vec::new();
@@ -72,7 +72,7 @@ fn sequence(output: &[u8]) -> Vec<Message> {
     messages
 }
 
-/// Whether a message's place depends on when the others have gone out: answers to pings, acknowledgements, windows.
+/// Whether the position of a message depends on when others were sent: answers to pings, acknowledgements, windows.
 fn is_timely((_, header, payload): &Message) -> bool {
     let is_pong = header.kind == MessageKind::USER_CONTROL && payload.starts_with(&[0, 7]);
     is_pong || matches!(header.kind, MessageKind::ACKNOWLEDGEMENT | MessageKind::WINDOW_ACK_SIZE)
@@ -81,7 +81,7 @@ fn is_timely((_, header, payload): &Message) -> bool {
 /// A scripted peer's messages as chunks of any size.
 #[derive(Clone)]
 pub(super) struct Script {
-    /// Of the chunks from now on.
+    /// The size of the next chunks.
     pub(super) chunk_size: u32,
     pub(super) bytes: Vec<u8>,
 }
@@ -94,7 +94,7 @@ impl Script {
         Script { chunk_size: 128, bytes }
     }
 
-    /// Sends chunks of this size from now on, and says so.
+    /// Announces a chunk size, and uses it from now on.
     pub(super) fn chunk_size(&mut self, size: u32) -> &mut Self {
         self.control(MessageKind::SET_CHUNK_SIZE, &size.to_be_bytes());
         self.chunk_size = size;
@@ -192,7 +192,7 @@ impl Script {
         self.command(0, &tokens)
     }
 
-    /// A server lets a client publish, as it should.
+    /// A server accepts a publisher in the usual way.
     pub(super) fn publishing() -> Script {
         let mut script = Script::new();
         script.connected().result(4.0, 1.0.into()).status(1, "status", code::PUBLISH_START);

@@ -1,11 +1,11 @@
-//! The server against what clients say (items 42, 59, 76, 80, 81, 84, 85, 87 to 90).
+//! The server with scripted clients (items 42, 59, 76, 80, 81, 84, 85, 87 to 90).
 
 use super::*;
 use crate::amf0::Token;
 use crate::command::{Command, DataMessage, Status, code};
 
-/// What the server sees of `script` after the handshake, and what it says in commands: name, transaction, stream, and
-/// what follows the command object.
+/// The events of the server for `script` after the handshake, and its commands: name, transaction, stream, and the
+/// values after the command object.
 fn sees(script: &Script) -> (Vec<Seen>, Vec<Said>) {
     let (seen, output, result) = server_sees(&script.bytes);
     assert_eq!(result, Ok(()));
@@ -48,7 +48,7 @@ fn started(stream: u32) -> Said {
 }
 
 #[test]
-fn item_089_a_client_that_says_everything_at_once() {
+fn item_089_a_client_that_sends_everything_at_once() {
     let (seen, said) = sees(&Script::publisher());
     assert_eq!(seen, [connect_seen(), published(1, "cam")]);
     assert_eq!(said, [connected(), say("_result", 2.0, 0, "1"), started(1)]);
@@ -59,7 +59,7 @@ fn item_089_a_client_that_says_everything_at_once() {
 }
 
 #[test]
-fn item_088_courtesies_are_answered_with_undefined() {
+fn item_088_commands_that_need_only_an_answer_are_answered_with_undefined() {
     let mut script = Script::connect();
     for (name, transaction) in [("releaseStream", 2.0), ("FCPublish", 3.0), ("FCUnpublish", 4.5), ("_checkbw", 1e300)] {
         script.call(0, name, transaction, "cam".into());
@@ -82,7 +82,7 @@ fn item_088_streams_are_created_until_there_is_no_room() {
     for transaction in 2..9 {
         script.create_stream(f64::from(transaction));
     }
-    // One that goes makes room, and no id comes twice.
+    // A deleted stream makes room, and no id is used twice.
     script.call(0, "deleteStream", 9.0, 2.0.into()).create_stream(10.0).create_stream(11.0);
     let mut expected = vec![connected()];
     expected.extend((2..6).map(|id| say("_result", f64::from(id), 0, &(id - 1).to_string())));
@@ -127,7 +127,7 @@ fn item_042_media_belongs_to_its_stream_or_to_the_only_one() {
     let (seen, _) = sees(&script);
     let expected = [0, 1, 2, 3].map(|number| Seen::Message(1, 8, number, vec![0xAF; 300]));
     assert_eq!(seen[2..], expected);
-    // With two that publish, only a stream of its own will do.
+    // With two publishers, media must be on its own stream.
     script.create_stream(3.0).publish(2, "mic");
     for stream in [0, 1, 2, 7] {
         script.message(6, MessageKind::VIDEO, stream, &[stream as u8; 10]);
@@ -135,7 +135,7 @@ fn item_042_media_belongs_to_its_stream_or_to_the_only_one() {
     let (seen, _) = sees(&script);
     let [one, two] = [1, 2].map(|stream| Seen::Message(stream, 9, 0, vec![stream as u8; 10]));
     assert_eq!(seen[6..], [published(2, "mic"), one, two]);
-    // Before anything publishes, media is nobody's.
+    // Before a stream is published, media is dropped.
     let mut script = Script::connect();
     script.message(6, MessageKind::VIDEO, 0, &[1; 300]).create_stream(2.0).message(6, MessageKind::VIDEO, 1, &[2; 300]);
     assert_eq!(sees(&script).0, [connect_seen()]);
@@ -206,7 +206,7 @@ fn item_085_a_transaction_of_0_never_gets_a_reply() {
     }
     script.create_stream(2.0);
     assert_eq!(sees(&script).1, [connected(), say("_result", 2.0, 0, "1")]);
-    // Nor has `connect`, which is accepted all the same.
+    // `connect` gets no answer either, but is accepted.
     let mut script = Script::new();
     script.command(0, &["connect".into(), 0.0.into(), Token::ObjectStart, Token::End]).create_stream(2.0);
     assert_eq!(sees(&script).1, [say("_result", 2.0, 0, "1")]);
@@ -225,7 +225,7 @@ fn item_059_a_transaction_is_repeated_to_the_bit() {
     for odd in [f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, 1e300, 0.5, f64::MIN_POSITIVE] {
         let mut script = Script::connect();
         script.create_stream(odd).call(0, "nobody.knows", odd, Token::Null);
-        // No such stream is there to be deleted.
+        // The stream to delete does not exist.
         script.call(7, "deleteStream", 0.0, odd.into()).publish(1, "cam");
         let (seen, said) = sees(&script);
         assert_eq!(seen[1..], [Seen::Call(0, "nobody.knows".into(), odd.to_bits()), published(1, "cam")]);
@@ -235,7 +235,7 @@ fn item_059_a_transaction_is_repeated_to_the_bit() {
 }
 
 #[test]
-fn item_084_what_nobody_knows_fails_and_what_is_out_of_place_too() {
+fn item_084_unknown_commands_and_commands_out_of_order_fail() {
     let mut script = Script::new();
     script.create_stream(2.0).publish(1, "early").call(0, "FCPublish", 3.0, "cam".into());
     script.raw(&Script::connect().bytes[3_073..]).raw(&Script::connect().bytes[3_073..]);

@@ -1,4 +1,4 @@
-//! The client against what servers say (items 59, 76, 78 to 85).
+//! The client with scripted servers (items 59, 76, 78 to 85).
 
 use super::*;
 use crate::amf0::{Text, Token};
@@ -9,14 +9,14 @@ const PUBLISHED: [Seen; 2] = [Seen::Connected, Seen::Publishing(1)];
 /// Name, transaction, message stream, chunk stream.
 type Said = (String, f64, u32, u32);
 
-/// What the client sees of `script` after the handshake, and what it says.
+/// The events and the commands of the client for `script` after the handshake.
 fn sees(script: &Script) -> (Vec<Seen>, Vec<Said>) {
     let (seen, output, result) = client_sees(&script.bytes);
     assert_eq!(result, Ok(()));
     (seen[1..].to_vec(), commands(&output))
 }
 
-/// What the client says beyond what publishing takes.
+/// The commands of the client, except those that publishing needs.
 fn says(script: &Script) -> Vec<Said> {
     let (seen, said) = sees(script);
     assert_eq!(seen, PUBLISHED);
@@ -66,7 +66,7 @@ fn insert(step: usize) -> impl Fn((usize, Vec<usize>)) -> Vec<usize> {
 }
 
 #[test]
-fn item_079_answers_are_known_by_their_transaction() {
+fn item_079_answers_are_matched_by_their_transaction() {
     let undefined = Token::Undefined;
     let mut script = Script::new();
     // Unknown ones, and answers to what was not asked yet.
@@ -83,7 +83,7 @@ fn item_079_answers_are_known_by_their_transaction() {
 }
 
 #[test]
-fn item_059_a_transaction_that_is_no_number_that_we_gave_is_ignored() {
+fn item_059_an_answer_with_an_unknown_transaction_is_ignored() {
     for odd in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, 1e300, 0.5, 4_294_967_297.0, f64::MIN_POSITIVE] {
         let mut script = Script::new();
         script.result(odd, 1.0.into()).error(odd, "x", "y").connected();
@@ -106,7 +106,7 @@ fn item_059_a_stream_id_that_is_no_whole_number_is_an_error() {
 }
 
 #[test]
-fn item_080_the_answers_to_the_first_two_are_of_no_concern() {
+fn item_080_the_answers_to_release_stream_and_fc_publish_are_ignored() {
     let answers: [fn(&mut Script); 6] = [
         |_| {},
         |script| _ = script.result(2.0, Token::Undefined).result(3.0, Token::Undefined),
@@ -170,7 +170,7 @@ fn item_082_publishing_starts_on_any_chunk_stream_and_message_stream() {
 }
 
 #[test]
-fn item_083_a_refusal_says_why() {
+fn item_083_a_refusal_contains_the_reason() {
     let long = "x".repeat(60) + &"é".repeat(500);
     let utf8 = Text::new(b"caf\xE9 \xFF\xFE");
     for code in [code::PUBLISH_BAD_NAME, "NetStream.Publish.Failed", code::PUBLISH_DENIED, "NetStream.Whatever"] {
@@ -205,7 +205,8 @@ fn item_083_each_step_may_be_refused_with_error() {
     let mut script = Script::new();
     script.connected().result(4.0, 1.0.into()).error(5.0, code::CALL_FAILED, "no");
     assert_eq!(sees(&script).0, [Seen::Connected, refused(Stage::Publish, code::CALL_FAILED, "no")]);
-    // An error without an info object is one as well; once it publishes, what is said is told and ends nothing.
+    // An error without an info object is also a refusal. Once the client publishes, a status is returned and ends
+    // nothing.
     let mut script = Script::new();
     script.command(0, &["_error".into(), 1.0.into()]);
     assert_eq!(sees(&script).0, [refused(Stage::Connect, "", "")]);
@@ -216,7 +217,7 @@ fn item_083_each_step_may_be_refused_with_error() {
 }
 
 #[test]
-fn item_084_what_servers_ask_is_answered_or_ignored() {
+fn item_084_calls_of_servers_are_answered_or_ignored() {
     let mut script = Script::publishing();
     let mut status = vec!["onFCPublish".into(), 0.0.into(), Token::Null];
     status.extend(info("error", code::PUBLISH_BAD_NAME, ""));
@@ -229,14 +230,14 @@ fn item_084_what_servers_ask_is_answered_or_ignored() {
 }
 
 #[test]
-fn item_079_another_try_has_transactions_of_its_own() {
+fn item_079_another_attempt_uses_new_transactions() {
     let mut client = publisher();
     let mut script = Script::new();
     script.connected().result(4.0, 1.0.into()).status(1, "error", code::PUBLISH_BAD_NAME);
     let collector = &mut Collector::default();
     let (_, first, _) = drive_client(&mut client, &script.bytes, 999, 999, collector);
     client.publish("other").unwrap();
-    // What was meant for the first one comes late.
+    // The answer to the first attempt arrives late.
     let mut script = Script::new();
     script.result(4.0, 7.0.into()).error(5.0, code::CALL_FAILED, "").result(9.0, 2.0.into());
     script.error(5.0, code::CALL_FAILED, "").status(2, "status", code::PUBLISH_START);
@@ -279,7 +280,7 @@ fn item_076_commands_of_type_17_and_stray_selectors() {
         let mut start = vec!["onStatus".into(), 0.0.into(), Token::Null];
         start.extend(info("status", code::PUBLISH_START, ""));
         for tokens in [&begin[..], &create, &start] {
-            // Another format is not understood, and passed over.
+            // A message with another format selector is skipped.
             script.message(3, kind, 0, &[&[3], &encode(tokens)[..]].concat());
             script.message(3, kind, 0, &[selector, &encode(tokens)].concat());
         }

@@ -1,4 +1,4 @@
-//! What sessions tell, for tests to compare.
+//! Events of sessions in a form that tests can compare.
 
 use std::string::{String, ToString};
 use std::vec::Vec;
@@ -6,7 +6,7 @@ use std::vec::Vec;
 use super::*;
 use crate::command::DataMessage;
 
-/// What happened, without borrowing anything.
+/// An event without a borrow.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Seen {
     HandshakeDone(handshake::HandshakeKind),

@@ -1,4 +1,4 @@
-//! Deadlines with a fake clock: which side gives up when, and what `poll_timeout` returns.
+//! Deadlines with a fake clock: when each side fails, and what `poll_timeout` returns.
 
 use core::time::Duration;
 
@@ -10,7 +10,7 @@ const fn at(millis: u64) -> Instant {
     Instant::from_millis(millis)
 }
 
-/// Gives a session bytes at a time, and lets it write what it has to say.
+/// Passes bytes to a session at the time `now`, and returns its output.
 fn feed<R: Watch>(session: &mut Connection<'_, R, 8>, now: Instant, mut input: &[u8]) -> (Vec<Seen>, Vec<u8>) {
     let (mut seen, mut output) = (Vec::new(), Vec::new());
     loop {
@@ -40,7 +40,7 @@ fn said(say: impl FnOnce(&mut Script) -> &mut Script) -> Vec<u8> {
     say(&mut script).bytes.split_off(3_073)
 }
 
-/// The session fails at `deadline`, not before, and goes on failing.
+/// Checks that the session fails at `deadline` and not before, and that the error is final.
 fn gives_up<R: Role>(session: &mut Connection<'_, R, 8>, deadline: Instant, stage: Stage) {
     assert_eq!(session.poll_timeout(), Some(deadline));
     let before = Instant::from_micros(deadline.as_micros() - 1);
@@ -55,7 +55,7 @@ fn gives_up<R: Role>(session: &mut Connection<'_, R, 8>, deadline: Instant, stag
 }
 
 #[test]
-fn item_016_a_client_gives_up_at_each_step() {
+fn item_016_a_client_has_a_deadline_for_each_step() {
     let config = ClientConfig {
         handshake_timeout: Some(Duration::from_millis(300)),
         response_timeout: Some(Duration::from_millis(50)),
@@ -97,7 +97,7 @@ fn item_016_a_client_gives_up_at_each_step() {
     client.publish("cam").unwrap();
     feed_client(&mut client, at(6_000), &[]);
     assert_eq!(client.poll_timeout(), Some(at(6_050)));
-    // What else the server says is no answer.
+    // Other messages of the server are not an answer.
     let other = said(|script| script.result(2.0, Token::Undefined).control(MessageKind::USER_CONTROL, &[0; 6]));
     feed_client(&mut client, at(6_040), &other);
     assert_eq!(client.poll_timeout(), Some(at(6_050)));
@@ -129,7 +129,7 @@ fn timed_server() -> Server<'static, 8> {
 }
 
 #[test]
-fn item_016_a_server_gives_a_client_its_time_to_connect() {
+fn item_016_a_server_has_a_deadline_for_connect() {
     let bytes = Script::connect().bytes;
     let mut server = timed_server();
     assert_eq!(server.poll_timeout(), None, "nobody has told it the time");
@@ -145,7 +145,7 @@ fn item_016_a_server_gives_a_client_its_time_to_connect() {
     gives_up(&mut server, at(1_150), Stage::Connect);
 }
 
-/// A server that a client has connected to, heard last at the start.
+/// A server with a connected client, which last sent something at the start.
 fn open_server() -> Server<'static, 8> {
     let mut server = timed_server();
     feed_server(&mut server, START, &Script::connect().bytes);
@@ -156,7 +156,7 @@ fn open_server() -> Server<'static, 8> {
     server
 }
 
-/// What a server says at its next deadline.
+/// The output of a server at its next deadline.
 fn at_deadline(server: &mut Server<'_, 8>, deadline: Instant) -> Vec<u8> {
     assert_eq!(server.poll_timeout(), Some(deadline));
     server.handle_timeout(deadline).unwrap();
@@ -169,7 +169,7 @@ fn ping(now: Instant) -> Vec<u8> {
 }
 
 #[test]
-fn item_055_a_server_pings_a_silent_client_and_gives_it_up() {
+fn item_055_a_server_pings_a_silent_client_and_then_fails() {
     let mut server = open_server();
     assert_eq!(server.handle_timeout(at(1_499)), Ok(()));
     assert!(!server.wants_transmit());
@@ -187,7 +187,7 @@ fn item_055_a_client_that_answers_or_sends_anything_stays() {
         now = now + Duration::from_millis(499);
         let mut pong = ping(now);
         pong[13] = 7;
-        // Any byte is a sign of life.
+        // Any byte shows that the client is alive.
         feed_server(&mut server, now, &pong[..1]);
         assert_eq!(server.poll_timeout(), Some(now + Duration::from_millis(500)));
         feed_server(&mut server, now, &pong[1..]);
@@ -215,7 +215,7 @@ fn a_ping_of_the_application_does_not_change_what_the_session_waits_for() {
 }
 
 #[test]
-fn a_server_that_is_told_the_time_late_still_waits_for_the_answer() {
+fn a_server_whose_timeout_is_handled_late_still_waits_for_the_answer() {
     let mut server = open_server();
     assert_eq!(server.handle_timeout(at(60_000)), Ok(()));
     assert_eq!(feed_server(&mut server, at(60_000), &[]).1, ping(at(60_000)));
@@ -223,7 +223,7 @@ fn a_server_that_is_told_the_time_late_still_waits_for_the_answer() {
 }
 
 #[test]
-fn a_client_that_is_refused_is_given_no_time() {
+fn a_refused_client_that_was_sent_its_answer_has_no_deadline() {
     let mut server = timed_server();
     feed_server(&mut server, START, &Script::connect().bytes);
     server.reject_connect("no").unwrap();
@@ -232,7 +232,7 @@ fn a_client_that_is_refused_is_given_no_time() {
 }
 
 #[test]
-fn a_client_that_is_refused_and_does_not_listen_has_no_longer_than_to_connect() {
+fn a_refused_client_that_does_not_read_has_the_connect_timeout() {
     let mut server = timed_server();
     feed_server(&mut server, START, &Script::connect().bytes);
     server.reject_connect("no").unwrap();
@@ -244,7 +244,7 @@ fn a_client_that_is_refused_and_does_not_listen_has_no_longer_than_to_connect() 
 }
 
 #[test]
-fn a_client_that_takes_nothing_is_given_up_though_nothing_is_put_out() {
+fn a_client_that_reads_nothing_times_out_even_if_nothing_is_polled() {
     for accepted in [true, false] {
         let mut server = timed_server();
         feed_server(&mut server, START, &Script::connect().bytes);
