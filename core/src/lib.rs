@@ -120,7 +120,7 @@
 //!
 //! | Feature | What it adds |
 //! |---|---|
-//! | `digest` | the handshake with HMAC-SHA256 digests, which FFmpeg and others begin with; without the feature, a server answers them with the simple handshake, which they accept |
+//! | `digest` | the handshake with HMAC-SHA256 digests, which FFmpeg and others begin with; without the feature, a server uses the simple handshake, which they accept |
 //! | `defmt` | `defmt::Format` for public types, and a log through defmt |
 //! | `log` | a log through `log`; with both, defmt is used |
 //!

@@ -28,7 +28,7 @@ pub enum Assembled {
     Whole(Range<usize>),
     /// The message is not complete.
     Partial,
-    /// The message is left out: it does not fit in the free part of the buffer, or two other messages are incomplete.
+    /// The message is skipped: it does not fit in the free part of the buffer, or two other messages are incomplete.
     Skipped,
 }
 
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn item_031_a_message_that_begins_again_takes_nothing_of_the_one_before() {
+    fn item_031_a_message_that_begins_again_contains_no_bytes_of_the_previous_one() {
         let (mut assembler, mut buffer) = (Assembler::new(), [0; 10]);
         assert_eq!(push(&mut assembler, &fragment(3, 8, 0, b"abcd"), &mut buffer), Err(Assembled::Partial));
         assert_eq!(push(&mut assembler, &fragment(3, 3, 0, b"xy"), &mut buffer), Err(Assembled::Partial));

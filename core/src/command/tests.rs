@@ -1,4 +1,4 @@
-//! Commands: what is written, byte for byte, and what is read of whatever comes.
+//! Commands: the written bytes, and parsing of valid and malformed input.
 
 use std::string::ToString;
 use std::vec::Vec;
@@ -16,7 +16,7 @@ fn encode(tokens: &[Token<'_>]) -> Vec<u8> {
     encoder.finish().to_vec()
 }
 
-/// What `emit` writes: into a buffer of just the size, and into none that is smaller.
+/// The output of `emit`. It fits in a buffer of exactly its size, and in no smaller one.
 fn emitted(emit: &dyn Fn(&mut Encoder<'_>) -> Result<(), BufferFull>) -> Vec<u8> {
     let mut buffer = [0; 1_024];
     let mut encoder = Encoder::new(&mut buffer);
@@ -91,7 +91,7 @@ fn item_081_item_083_item_088_a_servers_answers_are_written() {
 }
 
 #[test]
-fn item_076_a_selector_of_0_is_passed_over_and_others_are_not() {
+fn item_076_only_a_selector_of_0_is_skipped() {
     let command = encode(&["publish".into(), 5.0.into(), Token::Null, "cam".into()]);
     for (selector, is_command) in [(&[][..], true), (&[0], true), (&[1], false), (&[3], false), (&[0, 0], false)] {
         let payload = [selector, &command].concat();
@@ -125,7 +125,7 @@ fn item_059_item_085_transactions() {
 }
 
 #[test]
-fn item_081_the_first_argument_stands_behind_command_objects_of_any_kind() {
+fn item_081_the_first_argument_follows_command_objects_of_any_kind() {
     let map = [Token::ObjectStart, Token::Key("a".into()), 5.0.into(), Token::End];
     let array = [Token::EcmaArrayStart { len: 99 }, Token::Key("a".into()), "x".into(), Token::End];
     let befores = [&[][..], &[Token::Null], &[Token::Undefined], &[Token::Null, Token::Undefined], &map, &array];
@@ -189,7 +189,7 @@ fn item_083_a_status_is_the_last_map_with_a_code() {
 }
 
 #[test]
-fn item_090_data_messages_with_and_without_the_order_to_keep_them() {
+fn item_090_data_messages_with_and_without_set_data_frame() {
     let array = [Token::EcmaArrayStart { len: 1 }, Token::Key("width".into()), 1_280.0.into(), Token::End];
     let plain = encode(&[&["onMetaData".into()], &array[..]].concat());
     for before in [&[][..], &["@setDataFrame".into()]] {
@@ -211,7 +211,7 @@ fn item_090_data_messages_with_and_without_the_order_to_keep_them() {
 }
 
 #[test]
-fn item_059_whatever_is_cut_off_is_read_as_far_as_it_goes() {
+fn item_059_a_truncated_command_is_read_up_to_its_end() {
     let object = [Token::ObjectStart, Token::Key("app".into()), "live".into(), Token::End];
     let whole = encode(&[&["connect".into(), 1.0.into()], &object[..], &[3.0.into(), "x".into()]].concat());
     let apps: Vec<_> = (0..whole.len())
@@ -230,7 +230,7 @@ fn item_059_whatever_is_cut_off_is_read_as_far_as_it_goes() {
 }
 
 #[test]
-fn the_first_boolean_of_a_command_is_what_it_asks_for() {
+fn the_first_boolean_of_a_command_counts() {
     let values: [(&[Token<'_>], bool); 5] = [
         (&[], false),
         (&[1.0.into(), "x".into()], false),

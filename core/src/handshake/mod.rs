@@ -54,7 +54,7 @@
 //! # Digests
 //! Flash Player 9 and its servers put an HMAC-SHA256 digest at a computed position of C1 and S1, and another one at the
 //! end of C2 and S2. No specification describes this; the code does what current clients and servers do. With feature
-//! `digest`, a server answers with the kind of handshake that the client uses, and a client can begin with a digest
+//! `digest`, a server uses the kind of handshake that the client has begun, and a client can begin with a digest
 //! ([`Style::Digest`]). If the peer has no digest, the handshake continues as the simple one. The keys are known to
 //! everyone, so a digest proves nothing about the peer, and no comparison needs constant time.
 //!
@@ -127,7 +127,7 @@ pub enum Style {
     /// As in the specification. Every server accepts it.
     #[default]
     Simple,
-    /// With a digest, like Flash Player and FFmpeg. A server that does not know digests answers with the simple
+    /// With a digest, like Flash Player and FFmpeg. A server that does not know digests continues with the simple
     /// handshake.
     #[cfg(feature = "digest")]
     Digest,

@@ -8,7 +8,7 @@ use super::super::flv::{Tag, Tags};
 use super::*;
 use crate::message::StreamId;
 
-/// A message inside, as it was put together: its kind, its timestamp, its payload.
+/// A message inside the aggregate: kind, timestamp, payload.
 type Message = (u8, u32, Vec<u8>);
 
 fn fragment(csid: u32, length: u32, offset: usize, data: &[u8]) -> Fragment<'_> {
@@ -17,7 +17,7 @@ fn fragment(csid: u32, length: u32, offset: usize, data: &[u8]) -> Fragment<'_> 
     Fragment { csid: ChunkStreamId::new(csid).unwrap(), header, offset: offset as u32, data }
 }
 
-/// Splits an aggregate that comes in pieces which end where `ends` says.
+/// Splits an aggregate that arrives in pieces, which end at the positions `ends`.
 fn split(splitter: &mut Splitter, body: &[u8], ends: impl IntoIterator<Item = usize>) -> Vec<Message> {
     let (mut messages, mut done, mut expected) = (Vec::<Message>::new(), 0, 0);
     for end in ends.into_iter().chain([body.len()]) {
@@ -41,7 +41,7 @@ fn split(splitter: &mut Splitter, body: &[u8], ends: impl IntoIterator<Item = us
     messages
 }
 
-/// What an aggregate gives when it is whole.
+/// The messages of an aggregate in one piece.
 fn whole(body: &[u8]) -> Vec<Message> {
     Tags::aggregate(Timestamp(1000), body).map(|tag| (tag.kind.0, tag.timestamp.0, tag.data.to_vec())).collect()
 }
@@ -63,7 +63,7 @@ fn aggregate() -> Vec<u8> {
 }
 
 #[test]
-fn item_109_an_aggregate_is_taken_apart_wherever_its_fragments_end() {
+fn item_109_an_aggregate_is_split_wherever_its_fragments_end() {
     let bytes = aggregate();
     let expected = [
         (9, 1000, Vec::from([1, 2, 3, 4, 5])),
@@ -118,7 +118,7 @@ fn item_109_an_aggregate_that_begins_ends_the_one_before() {
     assert_eq!(splitter.next_fragment(&mut piece).map(|inside| inside.data), Some(&bytes[11..13]));
     let mut other = fragment(7, length, 0, &bytes[..13]);
     assert_eq!(splitter.next_fragment(&mut other).map(|inside| inside.csid.value()), Some(7));
-    // What comes of the first one now, and of one whose beginning nobody saw, gives nothing.
+    // Further bytes of the first aggregate, and of one whose beginning is missing, give nothing.
     for (mut splitter, csid) in [(splitter, 6), (Splitter::new(), 2), (Splitter::new(), 6)] {
         let mut late = fragment(csid, length, 13, &bytes[13..]);
         assert_eq!((splitter.next_fragment(&mut late), late.data.len()), (None, 0));
@@ -129,7 +129,7 @@ fn item_109_an_aggregate_that_begins_ends_the_one_before() {
 fn at_most_one_fragment_comes_out_of_the_next_length() {
     let bytes = aggregate();
     let (mut splitter, mut done, mut seen) = (Splitter::new(), 0, 0);
-    // Until it begins nothing is known.
+    // Before an aggregate begins, its next length is not known.
     let mut next = 1;
     while done < bytes.len() {
         let end = bytes.len().min(done + next);

@@ -42,7 +42,7 @@ fn a_tag_header_is_these_bytes() {
     assert_eq!(header.back_pointer(), [0x00, 0x01, 0x02, 0x0E]);
     let filtered = TagHeader { filtered: true, ..header };
     assert_eq!((TagHeader::parse(&filtered.emit()), filtered.emit()[0]), (filtered, 0x29));
-    // The stream id is 0 by the specification, whatever stands there.
+    // The stream id is 0 by the specification. Other values are ignored.
     assert_eq!(TagHeader::parse(&[9, 1, 2, 3, 0x34, 0x56, 0x78, 0x12, 1, 2, 3]), header);
 }
 
@@ -84,7 +84,7 @@ fn item_109_a_truncated_last_tag_is_dropped_wherever_it_is_cut() {
             assert!(cut < FileHeader::SIZE, "{cut}");
             continue;
         };
-        // The back pointer behind the last tag may be missing.
+        // The back pointer after the last tag may be missing.
         let whole = ends[1..].iter().filter(|end| **end - BACK_POINTER <= cut).count();
         assert!(tags.by_ref().eq(TAGS[..whole].iter().copied()), "{cut}");
         assert_eq!(tags.rest().len(), cut.saturating_sub(ends[whole]), "{cut}");
@@ -126,7 +126,7 @@ fn item_109_encrypted_tags_and_aggregates_within_are_left_out() {
     filtered[0] |= 0x20;
     let nested = Tag { kind: MessageKind::AGGREGATE, timestamp: Timestamp(9), data: &filtered };
     let bytes = [&filtered[..], &body(&[nested, second])].concat();
-    // The first tag is the base even so.
+    // The first tag still determines the base.
     let left = Tag { timestamp: Timestamp(100).plus(second.timestamp.0), ..second };
     assert!(Tags::aggregate(Timestamp(100), &bytes).eq([left]));
 }

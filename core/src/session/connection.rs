@@ -54,7 +54,7 @@ pub trait Role: Sealed + Sized + 'static {
     #[doc(hidden)]
     fn setup(config: &Self::Config) -> Setup;
 
-    /// Whether the session is over: no more events follow.
+    /// Ends the session: no further events follow.
     #[doc(hidden)]
     fn end(&mut self);
 

@@ -32,7 +32,7 @@ fn item_091_the_app_ends_at_the_first_slash() {
 }
 
 #[test]
-fn item_091_or_by_option_at_the_last() {
+fn item_091_with_an_option_the_app_ends_at_the_last_slash() {
     assert_eq!(with(LAST, "rtmp://h/app/key"), ("app", Some("key")));
     assert_eq!(with(LAST, "rtmp://h/app/instance/key"), ("app/instance", Some("key")));
     assert_eq!(with(LAST, "rtmp://h/app/instance/"), ("app/instance", None));
@@ -41,7 +41,7 @@ fn item_091_or_by_option_at_the_last() {
 }
 
 #[test]
-fn item_091_one_segment_is_the_app_or_by_option_the_key() {
+fn item_091_one_segment_is_the_app_or_with_an_option_the_key() {
     for text in ["rtmp://h/app", "rtmp://h/app/"] {
         assert_eq!(app_and_key(text), ("app", None));
         assert_eq!(with(LAST, text), ("app", None));
@@ -57,7 +57,7 @@ fn item_091_one_segment_is_the_app_or_by_option_the_key() {
 }
 
 #[test]
-fn item_091_a_query_stays_where_it_stands() {
+fn item_091_a_query_stays_with_its_part() {
     assert_eq!(app_and_key("rtmp://h/app/key?a=b&c=/d?e"), ("app", Some("key?a=b&c=/d?e")));
     assert_eq!(app_and_key("rtmp://h/app?x=y"), ("app?x=y", None));
     assert_eq!(app_and_key("rtmp://h/app?x=y/key?z"), ("app?x=y", Some("key?z")));
@@ -147,7 +147,7 @@ fn item_092_an_explicit_port_stays_as_written() {
 }
 
 #[test]
-fn what_is_no_url_is_refused_with_its_reason() {
+fn an_invalid_url_is_refused_with_the_reason() {
     let cases = [
         ("", UrlError::Scheme),
         ("rtmp", UrlError::Scheme),

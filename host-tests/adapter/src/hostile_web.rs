@@ -83,7 +83,7 @@ fn the_server_serves_after_arbitrary_requests() {
     assert!(recorded.files.borrow().is_empty());
 }
 
-/// Returns the bytes that the server answers within 30 ms, then resets the connection.
+/// Returns the bytes of the answer that arrive within 30 ms, then resets the connection.
 async fn hurried(stack: Stack<'_>, request: &[u8]) -> (Vec<u8>, bool) {
     let (mut rx, mut tx, mut answer) = (vec![0; 1024], vec![0; 4096], Vec::new());
     let mut socket = TcpSocket::new(stack, &mut rx, &mut tx);

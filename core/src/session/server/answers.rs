@@ -189,7 +189,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         self.link.queue_control(Control::User(UserControlEvent::PingRequest(now.low_micros())))
     }
 
-    /// Answers the client's call with the result `values`. Sends nothing if the client wants no answer.
+    /// Sends `values` as the result of the client's call. Sends nothing if the client wants no answer.
     ///
     /// # Errors
     /// There was no call, or it was refused because [`Self::next_event`] was called again, or the control buffer is too
@@ -234,7 +234,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         self.link.queue_command(stream, name, 0.0, values)
     }
 
-    /// Answers the call that the application has not answered. The queue has room for it.
+    /// Sends the default answer to a call that the application has not answered. The queue has room for it.
     pub(super) fn refuse_unanswered(&mut self) {
         match self.role.call {
             None => return,

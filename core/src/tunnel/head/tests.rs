@@ -4,7 +4,7 @@ use super::*;
 use std::string::String;
 use std::vec::Vec;
 
-/// The first line and the fields of a head that comes in pieces of `cut` bytes, and what is left behind it.
+/// Parses a head in pieces of `cut` bytes. Returns its first line, its fields, and the bytes after it.
 fn read(text: &[u8], cut: usize) -> Result<(String, Fields, usize), HeadError> {
     let (mut head, mut first) = (Head::new(), String::new());
     let mut taken = 0;
@@ -38,7 +38,7 @@ fn a_head_ends_at_its_empty_line_however_it_is_cut() {
 }
 
 #[test]
-fn item_098_names_of_fields_have_no_case_and_lines_may_end_in_lf_alone() {
+fn item_098_names_of_fields_ignore_case_and_lines_may_end_in_lf_alone() {
     let text = "POST /a HTTP/1.1\ncontent-LENGTH: 3\nCONNECTION: Keep-Alive , x,CLOSE\n\n";
     let fields = Fields { length: Some(3), close: true, keep_alive: true };
     assert_eq!(everywhere(text), Ok(("POST /a HTTP/1.1".into(), fields, text.len())));
@@ -53,8 +53,8 @@ fn lines_that_are_too_long_are_cut_and_do_no_harm() {
 }
 
 #[test]
-fn item_098_lengths_that_are_none_are_refused() {
-    // CVE-2016-10190 among them: -1, and 2^63.
+fn item_098_invalid_lengths_are_refused() {
+    // Includes CVE-2016-10190: -1, and 2^63.
     for (value, error) in [
         ("-1", HeadError::LengthInvalid),
         ("+1", HeadError::LengthInvalid),
@@ -87,26 +87,26 @@ fn a_head_without_an_end_is_an_error() {
 }
 
 #[test]
-fn fields_that_are_none_are_refused() {
+fn invalid_fields_are_refused() {
     for line in ["no colon", " folded", "Content-Length : 5", ": x", "a\0b: c"] {
         let text = std::format!("HTTP/1.1 200 OK\r\n{line}\r\n\r\n");
         assert_eq!(everywhere(&text), Err(HeadError::NotHttp), "{line}");
     }
 }
 
-/// Everything behind the kept part of a line.
+/// Bytes after the stored part of a line.
 fn padded(line: &str, padding: char, behind: &str) -> String {
     let padding: String = core::iter::repeat_n(padding, LINE).collect();
     std::format!("POST /a HTTP/1.1\r\n{line}{padding}{behind}\r\nContent-Length: 3\r\n\r\n")
 }
 
 #[test]
-fn item_098_no_byte_of_a_line_is_a_line_of_its_own_for_others() {
+fn item_098_no_part_of_a_line_can_be_read_as_another_line() {
     for control in (0..32_u8).chain([127]).map(char::from).filter(|control| !"\t\n".contains(*control)) {
         for behind in [std::format!("{control}Content-Length: 30"), std::format!("x{control}")] {
             for text in [padded("Cookie: ", 'x', &behind), std::format!("POST /a HTTP/1.1\r\nCookie: {behind}\r\n\r\n")]
             {
-                // CR CR LF among them.
+                // Includes CR CR LF.
                 assert_eq!(everywhere(&text), Err(HeadError::NotHttp), "{control:?}");
             }
         }
@@ -116,7 +116,7 @@ fn item_098_no_byte_of_a_line_is_a_line_of_its_own_for_others() {
 }
 
 #[test]
-fn item_098_what_matters_lies_within_the_kept_part_or_is_refused() {
+fn item_098_relevant_fields_are_within_the_stored_part_or_refused() {
     for (line, padding, behind, error) in [
         ("Content-Length: ", ' ', "30", HeadError::LengthInvalid),
         ("Content-Length: 3", ' ', "", HeadError::LengthInvalid),

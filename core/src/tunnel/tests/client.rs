@@ -4,7 +4,7 @@ use super::*;
 
 pub(super) const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Length: ";
 
-/// A client whose request is out: `/open`.
+/// A client that has sent `/open`.
 pub(super) fn opening() -> TunnelClient<'static> {
     let mut client = TunnelClient::new("h", 80);
     assert!(client.poll_transmit(START, &mut [0; 1_000], 0, |_| panic!("no session is asked")) > 0);
@@ -22,7 +22,7 @@ pub(super) fn open() -> TunnelClient<'static> {
     client
 }
 
-/// All that a client lends of some input, which it must take.
+/// Everything that a client lends of the input, all of which it must consume.
 pub(super) fn take(client: &mut TunnelClient<'_>, input: &[u8]) -> Result<Vec<u8>, TunnelError> {
     let (mut rest, mut all) = (input, Vec::new());
     loop {
@@ -53,7 +53,7 @@ pub(super) fn sent(client: &mut TunnelClient<'_>, now: Instant, body: &[u8]) -> 
 }
 
 #[test]
-fn a_layer_changes_the_bytes_in_place_and_gets_those_again_that_it_does_not_consume() {
+fn a_layer_changes_bytes_in_place_and_bytes_that_it_does_not_consume_are_lent_again() {
     let mut client = open();
     assert!(!sent(&mut client, START, b"x").is_empty());
     let mut input = response(b"\x01abcdef");
@@ -144,7 +144,7 @@ fn item_098_a_chunk_may_lie_in_two_responses_and_be_cut_anywhere() {
 }
 
 #[test]
-fn item_098_polls_come_as_the_server_hints_and_never_faster_than_the_floor() {
+fn item_098_polls_follow_the_servers_hint_and_the_shortest_pause() {
     let mut client = open();
     let mut now = START;
     let mut pauses = |hint: u8, body: &[u8], client: &mut TunnelClient<'_>| {
@@ -167,7 +167,7 @@ fn item_098_polls_come_as_the_server_hints_and_never_faster_than_the_floor() {
 }
 
 #[test]
-fn what_is_no_response_ends_the_tunnel() {
+fn bytes_that_are_not_a_response_end_the_tunnel() {
     let long_id = response(&[b'a'; MAX_ID + 1]);
     let huge_id = response(&[b'a'; 1_000]);
     let cases: [(&[u8], TunnelError); 16] = [
@@ -220,7 +220,7 @@ fn bytes_that_answer_no_request_end_the_tunnel() {
 }
 
 #[test]
-fn provisional_responses_are_passed_over() {
+fn provisional_responses_are_skipped() {
     let mut client = opening();
     take(&mut client, b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 x\r\nA: b\r\n\r\n").unwrap();
     take(&mut client, &response(b"cafe")).unwrap();

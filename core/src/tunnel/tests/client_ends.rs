@@ -35,7 +35,7 @@ fn a_server_may_end_each_connection() {
 }
 
 #[test]
-fn a_connection_that_ends_amid_a_request_is_the_tunnels_end() {
+fn a_connection_that_ends_within_a_request_ends_the_tunnel() {
     let mut client = open();
     assert!(client.poll_transmit(START, &mut [0; 10], 5, |_| 0) > 0);
     assert_eq!(client.connection_ended(), Err(TunnelError::Interrupted));
@@ -50,7 +50,7 @@ fn a_connection_that_ends_amid_a_request_is_the_tunnels_end() {
 }
 
 #[test]
-fn a_server_may_close_the_connection_in_place_of_an_answer_to_close_or_answer_as_it_likes() {
+fn a_server_may_close_the_connection_instead_of_answering_close() {
     let closing = || {
         let mut client = open();
         client.close();
@@ -82,12 +82,12 @@ fn a_request_that_is_not_answered_times_out() {
 }
 
 #[test]
-fn the_next_request_goes_early_where_the_session_cannot_take_the_response() {
+fn the_next_request_is_sent_early_if_the_session_cannot_read_the_response() {
     let mut client = open();
     sent(&mut client, START, b"x");
     let bytes = [response(b"\x01abcdef"), response(b"\x01gh")].concat();
     let mut rest = &bytes[..];
-    // It takes three bytes, and then must send first.
+    // The session reads three bytes, and then must send before it reads on.
     client.receive(START, &mut rest, |bytes| *bytes = &bytes[3..]).unwrap();
     assert!(!client.wants_transmit(START, 4));
     client.send_early();

@@ -1,9 +1,9 @@
-//! What the sessions say that they have to send.
+//! The number of bytes that sessions announce to a tunnel.
 
 use super::*;
 use crate::session::Client as Session;
 
-/// A session that publishes, by way of a tunnel.
+/// A session that publishes through a tunnel.
 fn publishing(frames: Vec<Frame>) -> Publisher {
     let mut host = Host::new(TunnelConfig::new());
     let mut route = Route::new("cam", frames, WAYS[0]);
@@ -63,7 +63,7 @@ fn media_len_is_right_wherever_the_output_ended() {
 }
 
 #[test]
-fn nothing_is_promised_of_a_message_without_payload_at_hand() {
+fn media_len_is_zero_without_payload() {
     let mut publisher = publishing(Vec::new());
     let session = &mut publisher.session;
     drained(session);
@@ -77,7 +77,7 @@ fn nothing_is_promised_of_a_message_without_payload_at_hand() {
 }
 
 #[test]
-fn nothing_is_promised_of_a_message_while_anothers_chunk_is_open() {
+fn media_len_is_zero_while_a_chunk_of_another_message_is_open() {
     let mut publisher = publishing(Vec::new());
     let session = &mut publisher.session;
     drained(session);

@@ -42,7 +42,7 @@ struct Publisher {
     tunnel: TunnelClient<'static>,
     stream: Option<StreamId>,
     frames: Vec<Frame>,
-    /// The frame that is under way, and how much of it was taken.
+    /// The frame that is being sent, and how many of its bytes were consumed.
     open: Option<(crate::chunk::ChunkStreamId, usize)>,
     next: usize,
     /// What has happened.
@@ -59,7 +59,7 @@ impl Publisher {
         Self { session, tunnel, stream: None, frames, open: None, next: 0, seen: Vec::new() }
     }
 
-    /// Consumes what it can of `input`. Returns the number of bytes.
+    /// Passes `input` to the session. Returns the number of bytes that it consumed.
     fn receive(&mut self, now: Instant, input: &[u8]) -> Result<usize, TunnelError> {
         let mut rest = input;
         loop {
@@ -120,7 +120,7 @@ impl Publisher {
     }
 }
 
-/// A server with room for two tunnels, whatever connections they come over.
+/// A server with room for two tunnels, over any connections.
 struct Host {
     tunnels: Tunnels<'static, 2>,
     sessions: [Option<session::Server<'static, 8>>; 2],
@@ -129,9 +129,9 @@ struct Host {
     seen: Vec<TunnelEvent>,
     entropy: u8,
     control: usize,
-    /// Nobody asks how much the sessions have to send.
+    /// The number of bytes that the sessions have to send is not asked.
     whole: bool,
-    /// Sessions that could not go on.
+    /// Sessions that could not continue.
     stuck: usize,
 }
 

@@ -124,7 +124,7 @@ fn item_098_lengths_may_be_found_out_after_the_body() {
             run(&mut host, core::slice::from_mut(&mut route));
             assert!(host.received[0] == frames(9), "{window} {cut}");
             let responses = text(&route.responses);
-            // They are padded, where less has come than there was room for.
+            // They are padded if the body is shorter than the room for it.
             let lengths = responses.split("Content-Length: ").skip(1).map(|rest| rest.split('\r').next().unwrap());
             assert!(lengths.clone().all(|length| length.trim_start().parse::<usize>().unwrap() <= window), "{window}");
             assert!(lengths.clone().any(|length| length.starts_with(' ')));
@@ -150,7 +150,7 @@ fn an_answer_whose_length_is_unknown_waits_for_room() {
         5
     });
     assert_eq!(text(&out[..written]), ok("\x01!!!!!").replace("Length: 6", "Length:     6"));
-    // And one without a word.
+    // And a session that has nothing to send.
     assert_eq!(
         connection.next_event(START, &mut &of_tunnel("send", 1, b"x")[..], tunnels),
         Some(TunnelEvent::Data(TunnelId(0)))
@@ -163,8 +163,8 @@ fn an_answer_whose_length_is_unknown_waits_for_room() {
 
 #[test]
 fn a_session_whose_answers_to_one_request_have_no_room_is_ended_at_once() {
-    // All that our client asks for comes in one request: with 384 bytes the answer to `connect` must go out before more is
-    // read, and then that to `publish`, for which there is no other answer of HTTP.
+    // All requests of our client arrive in one HTTP request. With 384 bytes, the answer to `connect` must be sent
+    // before more is read, and then the answer to `publish`, for which there is no second HTTP response.
     for way in WAYS {
         let mut host = Host::new(TunnelConfig::new());
         host.control = 384;

@@ -5,7 +5,7 @@ use super::*;
 /// How the bytes travel.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Way {
-    /// How much is taken in and put out at a time.
+    /// The sizes of input pieces and output windows.
     pub(super) cut: usize,
     pub(super) window: usize,
     /// Each request comes to the server on a new connection; the client keeps its own.
@@ -28,7 +28,7 @@ pub(super) struct Route {
     way: Way,
     up: Vec<u8>,
     down: Vec<u8>,
-    /// All that went up and down.
+    /// All bytes in both directions.
     pub(super) requests: Vec<u8>,
     pub(super) responses: Vec<u8>,
 }
@@ -40,7 +40,7 @@ impl Route {
         Self { publisher, connection: TunnelConnection::new(START), way, up, down, requests, responses }
     }
 
-    /// One step of all. Returns whether anything moved.
+    /// Lets each part do one step. Returns whether any bytes moved.
     pub(super) fn step(&mut self, host: &mut Host, now: Instant) -> bool {
         let Way { cut, window, fresh } = self.way;
         let mut out = std::vec![0; window];

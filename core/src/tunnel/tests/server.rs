@@ -9,9 +9,9 @@ pub(super) const ID: &str = "05050505050505050505050505050505";
 pub(super) struct One {
     pub(super) tunnels: Tunnels<'static, 2>,
     pub(super) connection: TunnelConnection,
-    /// What sessions were handed.
+    /// The bytes that were lent to sessions.
     pub(super) taken: Vec<u8>,
-    /// What they have to say.
+    /// The bytes that they have to send.
     pub(super) saying: Vec<u8>,
 }
 
@@ -31,7 +31,7 @@ impl One {
         one
     }
 
-    /// What happens, and all that is answered.
+    /// Feeds input. Returns the events and the responses.
     pub(super) fn asked(&mut self, input: &[u8], now: Instant, cut: usize) -> (Vec<TunnelEvent>, String) {
         let (mut events, mut answer) = (Vec::new(), Vec::new());
         let mut pending = Vec::new();
@@ -120,7 +120,7 @@ fn item_098_requests_are_answered_however_they_are_cut_and_one_after_another() {
 }
 
 #[test]
-fn item_098_numbers_begin_anywhere_and_then_each_is_the_next() {
+fn item_098_numbers_begin_anywhere_and_then_increase_by_one() {
     for first in [0, 1, 2, u32::MAX] {
         let mut one = One::open();
         for step in 0..3 {
@@ -152,7 +152,7 @@ fn item_098_lengths_that_are_missing_zero_negative_or_huge() {
             assert_eq!(answer, status(text, connection), "{path} {fields}");
             assert_eq!(events, [TunnelEvent::Refused(TunnelRefusal::Head(refusal))]);
             assert_eq!(one.connection.is_over(), connection == "close");
-            assert_eq!(one.tunnels.len(), 1, "the tunnel does not suffer");
+            assert_eq!(one.tunnels.len(), 1, "the tunnel is not affected");
         }
     }
 }
@@ -175,7 +175,7 @@ fn ids_that_are_unknown_are_not_found() {
 }
 
 #[test]
-fn a_probe_is_not_found_and_the_connection_goes_on() {
+fn a_probe_is_not_found_and_the_connection_continues() {
     for version in ["1.0", "1.1"] {
         let mut one = One::new(None);
         let fields = "Content-Length: 1\r\nConnection: Keep-Alive\r\n";
@@ -206,7 +206,7 @@ fn a_plain_request_gets_a_page_or_404() {
 }
 
 #[test]
-fn what_is_no_request_is_refused_and_ends_the_connection() {
+fn bytes_that_are_not_a_request_are_refused_and_end_the_connection() {
     let long = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(300));
     let endless = format!("GET / HTTP/1.1\r\n{}", "x: y\r\n".repeat(5_000));
     for (text, answer) in [

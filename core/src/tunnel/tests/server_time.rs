@@ -4,7 +4,7 @@ use super::server::*;
 use super::*;
 
 #[test]
-fn a_poll_is_held_until_there_is_something_to_say_or_for_a_while() {
+fn a_poll_is_held_until_there_is_something_to_send_or_until_its_time_limit() {
     let mut one = One::open();
     let poll = |number| of_tunnel("idle", number, b"\0");
     assert_eq!(one.asked(&poll(0), START, 99).1, "");
@@ -33,7 +33,7 @@ fn item_098_hints_grow_while_polls_find_nothing() {
 }
 
 #[test]
-fn a_request_may_come_on_any_connection_but_one_at_a_time() {
+fn a_request_may_arrive_on_any_connection_and_only_one_at_a_time() {
     let mut one = One::open();
     let whole = of_tunnel("send", 0, b"abcdef");
     assert_eq!(one.asked(&whole[..whole.len() - 2], START, 99).1, "");
@@ -49,8 +49,8 @@ fn a_request_may_come_on_any_connection_but_one_at_a_time() {
 }
 
 #[test]
-fn a_connection_that_ends_amid_a_request_takes_its_tunnel_along_and_no_other() {
-    // Within the head, and between requests: the tunnel goes on.
+fn a_connection_that_ends_within_a_request_ends_only_its_tunnel() {
+    // Within the head, and between requests: the tunnel continues.
     for part in [0, 30] {
         let mut one = One::open();
         one.asked(&of_tunnel("send", 0, b"abc")[..part], START, 99);
@@ -81,7 +81,7 @@ fn an_old_tunnel_and_a_silent_connection_time_out() {
     assert_eq!(one.tunnels.handle_timeout(limit), Some(TunnelId(0)));
     assert_eq!(one.tunnels.handle_timeout(limit), None);
     assert_eq!(one.tunnels.poll_timeout(), None);
-    // A request that stops does not keep its tunnel for ever.
+    // A request that stalls does not keep its tunnel open for ever.
     let mut one = One::open();
     let whole = of_tunnel("send", 0, b"abc");
     one.asked(&whole[..whole.len() - 1], START, 99);
@@ -101,14 +101,14 @@ fn an_old_tunnel_and_a_silent_connection_time_out() {
 }
 
 #[test]
-fn a_tunnel_that_its_session_left_amid_a_request_is_not_found() {
+fn a_tunnel_whose_session_ended_within_a_request_is_not_found() {
     let mut one = One::open();
     let whole = of_tunnel("send", 0, b"abcdef");
     one.asked(&whole[..whole.len() - 3], START, 99);
     one.tunnels.close(TunnelId(0));
     assert_eq!(one.asked(&whole[whole.len() - 3..], START, 99).1, status("404 Not Found", "Keep-Alive"));
     assert_eq!(one.taken, b"abc");
-    // Its place is another's at once, and the next request finds that one by its own id alone.
+    // Another tunnel reuses its place at once, and is found only by its own id.
     one.asked(&request("open/1", "1.1", "Content-Length: 1\r\n", b"\0"), START, 99);
     assert_eq!(one.tunnels.len(), 1);
 }
@@ -153,15 +153,15 @@ fn ids_come_from_the_second_half_of_the_entropy() {
     let entropy = core::array::from_fn(|place| place as u8);
     let (_, id) = tunnels.open(START, &entropy).unwrap();
     assert_eq!(&id, b"101112131415161718191a1b1c1d1e1f");
-    // Two tunnels never have the same, whatever the entropy is worth.
+    // Two tunnels never have the same id, even if the entropy is bad.
     let mut tunnels = Tunnels::<2>::new(TunnelConfig::new());
     assert!(tunnels.open(START, &entropy).is_some() && tunnels.open(START, &entropy).is_none());
     tunnels.close(TunnelId(0));
     assert!(tunnels.open(START, &entropy).is_some());
 }
 
-/// What comes of a request that arrives in pieces of one byte, one every `every` ms: how long that took, what was answered,
-/// and the tunnel that is over with it.
+/// Sends a request one byte every `every` ms. Returns how long that took, the response, and the tunnel that ended with
+/// it.
 fn trickled(one: &mut One, text: &[u8], every: u64) -> (u64, String, Option<TunnelId>, Vec<TunnelEvent>) {
     let (mut now, mut answers, mut ended, mut all) = (START, String::new(), None, Vec::new());
     for byte in text {
@@ -188,7 +188,7 @@ fn a_head_has_ten_seconds_however_it_comes() {
         let mut one = One::open();
         let head = [b"\r\n\r\nGET / HTTP/1.1\r\n".to_vec(), b"X: y\r\n".repeat(1_000)].concat();
         let (took, answer, ended, events) = trickled(&mut one, &head, every);
-        // The empty lines are none of it, and earn nothing.
+        // Empty lines are not part of the head, and do not extend its time.
         let begun = (4 * every).min(30_000);
         assert_eq!((took, ended), (begun + if begun < 30_000 { 10_000 } else { 0 }, None), "{every}");
         if begun < 30_000 {
@@ -198,14 +198,14 @@ fn a_head_has_ten_seconds_however_it_comes() {
         assert!(one.connection.is_over() && one.tunnels.len() == 1);
         assert_eq!(one.connection.handle_timeout(START.after_millis(99_999_999), &mut one.tunnels), None);
     }
-    // One that is complete in time is answered.
+    // A request that is complete in time is answered.
     let mut one = One::open();
     let (_, answer, _, _) = trickled(&mut one, b"GET / HTTP/1.1\r\n\r\n", 500);
     assert_eq!(answer, status("404 Not Found", "Keep-Alive"));
 }
 
 #[test]
-fn a_body_that_trickles_in_is_refused_and_its_tunnel_over() {
+fn a_body_that_arrives_too_slowly_is_refused_and_ends_its_tunnel() {
     let mut one = One::open();
     let whole = of_tunnel("send", 0, &[1; 500]);
     let head = whole.len() - 500;
@@ -225,7 +225,7 @@ fn a_body_that_trickles_in_is_refused_and_its_tunnel_over() {
 }
 
 #[test]
-fn who_takes_an_answer_too_slowly_is_shown_out() {
+fn a_client_that_reads_a_response_too_slowly_is_disconnected() {
     let mut one = One::new(Some("the page"));
     let mut rest = &b"GET / HTTP/1.1\r\n\r\n"[..];
     while one.connection.next_event(START, &mut rest, &mut one.tunnels).is_some() {}

@@ -31,7 +31,7 @@ fn item_030_a_shorter_message_within_a_longer_one_mixes_nothing() {
 }
 
 #[test]
-fn item_031_a_header_on_an_unfinished_message_begins_anew() {
+fn item_031_a_header_on_an_unfinished_message_begins_a_new_message() {
     // CVE-2016-10191: a new length must never extend the stored message.
     let long = pattern(128);
     for length in [200_u32, 4, 0xFF_FFFF] {

@@ -74,7 +74,7 @@ fn read_pieces<'a>(reader: &mut Reader<4>, pieces: impl Iterator<Item = &'a [u8]
     (messages, Ok(()))
 }
 
-/// Reads `stream` in all ways. Returns the outcome, which is the same for each.
+/// Reads `stream` whole, cut at every byte, and byte by byte. Returns the outcome, which is the same for each.
 fn read_with(new: impl Fn() -> Reader<4>, stream: &[u8]) -> Outcome {
     let whole = read_pieces(&mut new(), [stream].into_iter());
     for size in [1, 2, 3, 5] {
@@ -169,7 +169,7 @@ fn whether_the_stream_ends_between_messages() {
 }
 
 #[test]
-fn errors_say_what_broke() {
+fn error_texts_contain_the_cause() {
     assert_eq!(
         format!("{}", ReadError::ChunkSize(0)),
         "the peer announced a chunk size of 0x0; it must be 1 to 0x7fffffff"

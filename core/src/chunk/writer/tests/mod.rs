@@ -46,7 +46,7 @@ fn write(chunk_size: u32, messages: &[(u32, MessageHeader, &[u8])]) -> Vec<Vec<u
 }
 
 #[test]
-fn item_045_the_first_header_says_all() {
+fn item_045_the_first_header_has_all_fields() {
     let written = write(128, &[(6, header(40, MessageKind::VIDEO, 1, 3), b"abc")]);
     assert_eq!(written[0], [&[6, 0, 0, 40, 0, 0, 3, 9, 1, 0, 0, 0][..], b"abc"].concat());
 }
@@ -84,7 +84,7 @@ fn item_020_ffffff_is_extended_and_fffffe_is_not() {
 }
 
 #[test]
-fn item_025_a_delta_is_said_before_type_3_relies_on_it() {
+fn item_025_a_delta_is_sent_before_type_3_repeats_it() {
     let audio = |timestamp| header(timestamp, MessageKind::AUDIO, 1, 1);
     let written = write(
         128,
@@ -160,7 +160,7 @@ fn payload_may_be_handed_over_in_parts() {
 }
 
 #[test]
-fn what_cannot_be_begun() {
+fn invalid_messages_cannot_begin() {
     let mut writer = Writer::<1>::new();
     let one = header(0, MessageKind::VIDEO, 1, 1);
     assert_eq!(

@@ -14,7 +14,7 @@ use crate::media::avc::{Message, TooManyUnits};
 /// Units with emulation prevention, and with a zero byte and a 1 in them.
 const UNITS: [&[u8]; 4] = [&[0x67, 1, 0, 0, 3, 1, 2], &[0x68], &[0x06, 0, 1, 0, 0, 3], &[0x65, 0, 0, 3, 0, 0, 3, 1]];
 
-/// A byte stream: each unit behind so many zeros and a 1.
+/// A byte stream: each unit after this many zeros and a 1.
 fn stream<'a>(units: impl IntoIterator<Item = &'a [u8]>, zeros: impl IntoIterator<Item = usize>) -> Vec<u8> {
     units.into_iter().zip(zeros).flat_map(|(unit, zeros)| [&vec![0; zeros][..], &[1], unit].concat()).collect()
 }
@@ -23,7 +23,7 @@ fn prefixed<'a>(units: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
     units.into_iter().flat_map(|unit| [&(unit.len() as u32).to_be_bytes()[..], unit].concat()).collect()
 }
 
-/// Converts in a buffer that has room for so many bytes more.
+/// Converts in a buffer that has this many bytes of free room.
 fn converted(stream: &[u8], room: usize) -> Result<Vec<u8>, NoRoom> {
     let mut buffer = [stream, &vec![0xEE; room]].concat();
     let before = buffer.clone();
@@ -36,7 +36,7 @@ fn converted(stream: &[u8], room: usize) -> Result<Vec<u8>, NoRoom> {
 }
 
 #[test]
-fn item_111_units_stand_behind_start_codes_of_three_and_of_four_bytes() {
+fn item_111_start_codes_have_three_or_four_bytes() {
     for zeros in [[3, 3, 3, 3], [2, 2, 2, 2], [3, 2, 3, 2], [2, 3, 2, 9]] {
         let stream = stream(UNITS, zeros);
         assert!(Units::new(&stream).eq(UNITS), "{zeros:?}");
@@ -45,14 +45,14 @@ fn item_111_units_stand_behind_start_codes_of_three_and_of_four_bytes() {
 }
 
 #[test]
-fn item_111_what_is_no_unit_is_none() {
+fn item_111_bytes_that_are_not_a_unit_are_skipped() {
     for stream in
         [&b""[..], b"\0", b"\0\0", b"\0\0\x01", b"\0\0\0\x01", b"\0\0\x01\0\0\x01\0\0\0", b"abc", b"\0\x01\x65"]
     {
         assert_eq!(Units::new(stream).next(), None, "{stream:02x?}");
         assert_eq!(converted(stream, 0), Ok(vec![]));
     }
-    assert!(Units::new(b"abc\0\0\x01\x65\x88").eq([b"\x65\x88"]), "what stands before the first start code");
+    assert!(Units::new(b"abc\0\0\x01\x65\x88").eq([b"\x65\x88"]), "bytes before the first start code");
     assert!(Units::new(b"\0\0\x01\0\0\x01\x65\0\0\x01\0\x01\0").eq([&b"\x65"[..], b"\0\x01"]), "empty units");
 }
 
@@ -91,7 +91,7 @@ fn item_111_lengths_of_every_size_are_read() {
         let mut units = prefixed::Units::new(size, picture);
         assert!(units.by_ref().eq([&[0x65, 1][..], &[0x41]]), "{size}");
         assert!(units.rest().is_empty());
-        // The last unit is cut off: it is left out.
+        // The last unit is truncated and skipped.
         let mut cut = prefixed::Units::new(size, &picture[..picture.len() - 1]);
         assert_eq!((cut.by_ref().count(), cut.rest().len()), (1, size));
     }
@@ -102,7 +102,7 @@ fn item_111_lengths_of_every_size_are_read() {
 }
 
 #[test]
-fn item_111_the_way_back_is_in_place_too() {
+fn item_111_lengths_are_replaced_by_start_codes_in_place() {
     let mut picture = prefixed(UNITS);
     to_annex_b(&mut picture).unwrap();
     assert_eq!(picture, stream(UNITS, [3; 4]));
@@ -120,7 +120,7 @@ fn item_111_the_way_back_is_in_place_too() {
 }
 
 #[test]
-fn item_111_a_picture_goes_out_in_parts_from_where_it_lies() {
+fn item_111_a_picture_is_sent_in_parts_without_a_copy() {
     let stream = stream(UNITS, [3, 2, 2, 3]);
     let message = Message::<4>::new(Units::new(&stream), -40).unwrap();
     let payload = [&[0x17, 1, 0xFF, 0xFF, 0xD8][..], &prefixed(UNITS)].concat();
@@ -137,7 +137,7 @@ fn item_111_a_picture_goes_out_in_parts_from_where_it_lies() {
     let mut list = [&[][..]; 10];
     assert_eq!(message.list(&mut list[..8]), None);
     assert!(message.list(&mut list).unwrap().iter().copied().eq(message.parts()));
-    // What comes of a unit is lent, not copied.
+    // The parts of a unit are lent, not copied.
     assert!(message.parts().filter(|part| stream.as_ptr_range().contains(&part.as_ptr())).eq(UNITS));
 
     let inter = Message::<4>::new(UNITS.into_iter().take(3), 0).unwrap();

@@ -1,4 +1,4 @@
-//! Sequence headers: byte for byte those that FFmpeg makes of the same parameter sets.
+//! Sequence headers are byte for byte those that FFmpeg makes of the same parameter sets.
 
 use std::string::ToString;
 use std::vec::Vec;
@@ -27,7 +27,7 @@ const PPS: [&str; 8] = [
     "68ebe3c44844",
     "68ebe3cb22c0",
 ];
-/// What FFmpeg puts behind the parameter sets.
+/// The bytes that FFmpeg appends to the parameter sets.
 const EXTENSIONS: [&str; 8] = ["", "", "fdf8f800", "fdf8f800", "fdfafa00", "fefafa00", "fff8f800", "fcf8f800"];
 
 pub(super) fn hex(digits: &str) -> Vec<u8> {
@@ -58,7 +58,7 @@ fn item_110_a_sequence_header_is_as_ffmpeg_makes_it() {
 }
 
 #[test]
-fn item_110_what_is_made_is_read() {
+fn item_110_a_written_record_is_parsed() {
     for index in 0..SPS.len() {
         let payload = made(index);
         let (header, record) = video::VideoTagHeader::parse(&payload).unwrap();
@@ -84,7 +84,7 @@ fn several_sets_of_each_kind_are_written_and_read() {
 }
 
 #[test]
-fn item_110_a_configuration_that_cannot_be_is_refused() {
+fn item_110_an_invalid_configuration_is_refused() {
     let (sps, pps) = (hex(SPS[0]), hex(PPS[0]));
     let long = [&pps[..], &[1; 65_535]].concat();
     let mut buffer = std::vec![0; 100_000];
@@ -133,7 +133,7 @@ fn item_110_a_record_that_is_cut_off_anywhere_is_an_error_and_one_without_sets_i
 
 /// Part B, MediaMTX: a picture before any sequence header.
 #[test]
-fn item_110_a_picture_without_a_sequence_header_is_read_as_far_as_it_goes() {
+fn item_110_a_picture_without_a_sequence_header_is_read_up_to_its_end() {
     let payload = [0x17, 1, 0, 0, 0, 0, 0, 0, 2, 0x65, 0x88, 0, 0, 1, 0, 0x41];
     let (header, picture) = video::VideoTagHeader::parse(&payload).unwrap();
     let (frame, packet) = (video::FrameType::KEY, video::AvcPacket::NAL_UNITS);
@@ -153,7 +153,7 @@ fn item_110_counts_and_lengths_in_a_record_reach_no_further_than_it() {
     ] {
         assert_eq!(AvcConfig::parse(record).err(), Some(AvcConfigError::Truncated), "{record:02x?}");
     }
-    // The reserved bits are passed over, and each size of length is taken.
+    // The reserved bits are ignored, and each size of length is accepted.
     for size in 0..4 {
         let record = [1, 66, 0, 30, size, 0, 0];
         let config = AvcConfig::parse(&record).unwrap();

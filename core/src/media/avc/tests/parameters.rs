@@ -72,7 +72,7 @@ fn begin(profile: u32) -> Bits {
 }
 
 #[test]
-fn scaling_lists_and_picture_order_are_passed_over() {
+fn scaling_lists_and_picture_order_are_skipped() {
     let mut bits = begin(100);
     // 4:4:4 in separate planes, 9 and 14 bits, a scaling matrix of 12 lists.
     bits.codes(&[3]).number(1, 1).codes(&[1, 6]).number(1, 0).number(1, 1);
@@ -98,7 +98,7 @@ fn baseline(columns: u32, rows: u32, crop: [u32; 4]) -> Vec<u8> {
 }
 
 #[test]
-fn sizes_that_cannot_be_are_none() {
+fn impossible_sizes_are_none() {
     let size = |unit: Vec<u8>| Sps::parse(&unit).map(|sps| (sps.width, sps.height));
     assert_eq!(size(baseline(19, 14, [0; 4])), Some((320, 240)));
     assert_eq!(size(baseline(19, 14, [159, 0, 0, 0])), Some((2, 240)));
@@ -109,7 +109,7 @@ fn sizes_that_cannot_be_are_none() {
 }
 
 #[test]
-fn what_the_standard_does_not_have_is_none() {
+fn reserved_values_are_none() {
     // A chroma format, a depth and a type of picture order beyond the last one, and more offsets than there may be.
     for codes in [&[4, 0, 0][..], &[1, 7, 0], &[1, 0, 7]] {
         assert_eq!(Sps::parse(&begin(100).codes(codes).number(32, u32::MAX).unit()), None);
@@ -125,7 +125,7 @@ fn what_the_standard_does_not_have_is_none() {
 }
 
 #[test]
-fn a_set_that_is_cut_off_is_none() {
+fn a_truncated_set_is_none() {
     // The size is known before the rest, so only so many bytes are needed.
     for (unit, needed) in [(baseline(119, 67, [0, 0, 0, 4]), 10), (hex(SPS[2]), 11)] {
         for length in 0..=unit.len() {
