@@ -1,4 +1,4 @@
-//! A publisher's way to the host.
+//! The path from a publisher to the server.
 
 use super::*;
 
@@ -21,7 +21,7 @@ pub(super) const WAYS: [Way; 6] = [
     Way { cut: 1 << 20, window: 100, fresh: true },
 ];
 
-/// A publisher's way to the host.
+/// The path from a publisher to the server.
 pub(super) struct Route {
     pub(super) publisher: Publisher,
     pub(super) connection: TunnelConnection,
