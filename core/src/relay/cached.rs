@@ -1,4 +1,4 @@
-//! The messages that a player needs before it begins: cached whole, beside the ring.
+//! The messages that a player needs before it begins. They are cached whole, outside the ring.
 
 use crate::bytes::{copy, low_u32};
 use crate::message::MessageKind;

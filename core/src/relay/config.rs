@@ -1,8 +1,8 @@
-//! What a server decides once for all of its streams.
+//! The configuration of a relay, for all of its streams.
 
 use core::time::Duration;
 
-/// What happens if a client wants to publish a stream that is being published.
+/// What happens if a client wants to publish a stream that already has a publisher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -12,8 +12,8 @@ pub enum TakeOver {
     Refuse,
     /// It replaces the first publisher at once.
     Always,
-    /// It waits until the first publisher has shown that it is alive, and is then rejected; or until
-    /// [`RelayConfig::answer_limit`] has passed, and then replaces the first publisher.
+    /// It waits. If the first publisher shows that it is alive, the new one is rejected. If
+    /// [`RelayConfig::answer_limit`] passes first, the new one replaces it.
     WhenSilent,
 }
 
@@ -22,9 +22,9 @@ pub enum TakeOver {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct RelayConfig {
-    /// What happens if a client wants to publish a stream that is being published. Default: it is rejected.
+    /// What happens if a client wants to publish a stream that already has a publisher. Default: it is rejected.
     pub take_over: TakeOver,
-    /// How long a publisher that was asked for a sign of life has to answer. Default: 2 s.
+    /// How long a publisher may take to answer a ping. Default: 2 s.
     pub answer_limit: Duration,
     /// How long a stream without a publisher waits for the next one before its players are told that it has ended.
     /// Default: zero, which tells them at once.
@@ -32,11 +32,11 @@ pub struct RelayConfig {
     /// The part of the ring, in percent, that a player may be late before messages up to the last keyframe are skipped.
     /// Default: 50.
     pub late_percent: u8,
-    /// The greatest rest of a message, in bytes, that is sent to a player as zeros if its publisher leaves the message
-    /// unfinished. The connection of a player with a greater rest is closed. Default: no limit.
+    /// If a publisher leaves a message unfinished, players receive zeros for at most this many missing bytes. If more
+    /// are missing, the connection of the player is closed. Default: no limit.
     pub fill_cut: u32,
-    /// The same for a message that was overwritten because the player was too slow. Default: 0, so that the connection is
-    /// closed.
+    /// The same limit for a message that was overwritten because the player was too slow. Default: 0, so that the
+    /// connection is closed.
     pub fill_overtaken: u32,
 }
 

@@ -1,4 +1,4 @@
-//! Streams by name, each from one publisher to any number of players: what every server does, decided once.
+//! Streams by name, each from one publisher to any number of players. Every server uses these rules.
 //!
 //! ```text
 //!                           ┌──────────── Ring ────────────┐    peek
@@ -16,7 +16,7 @@
 //! | [`Directory`] | the names, publishers and players of all streams: a view of lent tables |
 //! | [`Ring`] | the messages of one stream, and its cached metadata and sequence headers |
 //! | [`Player`] | a [`Cursor`] into a ring, joined to a [`Server`](crate::session::Server) session |
-//! | [`RelayConfig`] | what happens if publishers conflict or go, and if players are late |
+//! | [`RelayConfig`] | what happens if publishers conflict or leave, and if players are late |
 //!
 //! A directory knows neither sessions nor rings nor sockets. A publisher or a player need not be a session: a device can
 //! publish its own camera under any [`PeerId`] and push [`Fragment`](crate::chunk::Fragment)s, and a recorder can read a
@@ -35,7 +35,7 @@
 //!                              └───────────────────────── │   grace   │   └────────────┘ the second one replaces
 //!                                                         └───────────┘                  the first
 //! ```
-//! With the default configuration there is no grace, and a second publish is rejected. If players go on with another
+//! With the default configuration there is no grace, and a second publish is rejected. If players continue with another
 //! publisher, all of its timestamps are shifted by one offset ([`Ring::resume`]).
 //!
 //! # The loop of a server
@@ -152,7 +152,7 @@
 //!
 //! When a session ends, call [`Directory::unpublish`] without a stream, and [`Directory::leave`].
 //!
-//! # What a player gets
+//! # What a player receives
 //! - First the cached metadata and sequence headers, with the timestamp of the message that follows.
 //! - Then everything from the last keyframe on, if the ring still has it; otherwise from the next one on. If the stream has
 //!   had no video so far, the player begins at the end of the ring.
@@ -162,11 +162,11 @@
 //! - `NetStream.Play.PublishNotify` and `NetStream.Play.UnpublishNotify` if the stream begins or ends while it plays.
 //!
 //! # Players that are late
-//! The publisher never waits. Messages that are older than the length of the ring are overwritten. A player that is between
-//! two messages and is half a ring late ([`RelayConfig::late_percent`]) goes on with the last keyframe if that is newer
-//! (without video: with the next message), and the messages that it missed are [counted](Played::skipped). A player that is
-//! inside an overwritten message cannot go on, and its connection is closed ([`Overtaken`],
-//! [`RelayConfig::fill_overtaken`]). Other players are not affected.
+//! The publisher never waits. Messages that are older than the length of the ring are overwritten. A player that is
+//! between two messages and is half a ring late ([`RelayConfig::late_percent`]) continues with the last keyframe if
+//! that is newer (without video: with the next message), and the messages that it missed are
+//! [counted](Played::skipped). A player that is inside an overwritten message cannot continue, and its connection is
+//! closed ([`Overtaken`], [`RelayConfig::fill_overtaken`]). Other players are not affected.
 //!
 //! # What cannot be relayed
 //! A message that is longer than the ring minus 8 bytes is dropped and [counted](Counts::too_long). If four messages are

@@ -1,4 +1,4 @@
-//! What a stream is called.
+//! Names of streams.
 
 use core::fmt;
 
@@ -88,7 +88,7 @@ impl<'a> StreamName<'a> {
 pub struct NameTooLong {
     /// The length of the name in bytes.
     pub needed: usize,
-    /// The bytes that there are for names.
+    /// The size of the memory for the name.
     pub room: usize,
 }
 

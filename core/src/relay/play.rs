@@ -1,4 +1,4 @@
-//! The player's side of a ring: what is sent.
+//! The player's side of a ring: reading messages to send.
 
 use super::cached::HeaderCache;
 use super::cursor::{Cursor, Flag, Overtaken, Stage};

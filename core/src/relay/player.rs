@@ -19,7 +19,7 @@ use crate::time::Instant;
 pub enum PumpError {
     /// The player is too slow: the rest of the message that it is in does not exist any longer.
     Overtaken,
-    /// The session takes no message. Most likely its message stream was deleted.
+    /// The session does not accept a message. Usually its message stream was deleted.
     Request(RequestError),
 }
 
@@ -74,7 +74,7 @@ enum Mode {
     Leaving,
 }
 
-/// What a player was sent.
+/// Counts of what a player was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Played {
@@ -90,7 +90,7 @@ pub struct Player {
     /// Its position in the ring.
     pub(super) cursor: Cursor,
     stream: StreamId,
-    /// What the client was last told.
+    /// The last state that the client was told.
     told: Generation,
     /// The chunk stream of the message that the cursor is inside of. Sessions use ids of one byte.
     csid: u8,
@@ -116,7 +116,7 @@ impl Player {
         Played { sent: self.cursor.sent(), skipped: self.cursor.skipped() }
     }
 
-    /// Pauses the player, or lets it go on ([`ServerEvent::Pause`](crate::session::ServerEvent::Pause)). A message that is
+    /// Pauses or resumes the player ([`ServerEvent::Pause`](crate::session::ServerEvent::Pause)). A message that is
     /// begun is completed.
     pub fn pause(&mut self, is_paused: bool) {
         if self.mode != Mode::Leaving {
@@ -133,13 +133,14 @@ impl Player {
         self.cursor.select(audio, video);
     }
 
-    /// Begins no message any longer; one that is begun is completed. Returns whether there is none.
+    /// Stops the player: it begins no further message, and completes the current one. Returns whether there is no
+    /// current one.
     pub fn stop(&mut self) -> bool {
         self.mode = Mode::Leaving;
         !self.cursor.is_inside()
     }
 
-    /// Whether it was stopped, and its last message is sent.
+    /// Whether it was stopped and has completed its last message.
     pub(super) fn has_left(&self) -> bool {
         self.mode == Mode::Leaving && !self.cursor.is_inside()
     }

@@ -1,4 +1,4 @@
-//! The publisher's side of a ring: what arrives.
+//! The publisher's side of a ring: storing messages that arrive.
 
 use core::time::Duration;
 
@@ -38,13 +38,13 @@ pub struct StreamBuffers<'b> {
 
 impl_format!(['b] StreamBuffers<'b>, this => "StreamBuffers {{ ring: {} bytes }}", this.ring.len());
 
-/// Messages that were left out of a ring.
+/// Counts of messages that were not relayed or cached whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Counts {
     /// Longer than the ring.
     pub too_long: u32,
-    /// Incomplete, and given up because four others had begun since.
+    /// Incomplete, and discarded because four others have begun since.
     pub too_many: u32,
     /// Left incomplete by the publisher: it ended, or began another message on the same chunk stream.
     pub cut: u32,
@@ -107,12 +107,12 @@ impl<'b> Ring<'b> {
         }
     }
 
-    /// What was left out since the ring was made.
+    /// Returns the counts since the ring was created.
     pub const fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// Messages that have begun since the ring was made, modulo 2³².
+    /// Messages that have begun since the ring was created, modulo 2³².
     pub const fn messages(&self) -> u32 {
         self.messages
     }
@@ -154,8 +154,8 @@ impl<'b> Ring<'b> {
         self.partials.iter_mut().skip(index).take(1).for_each(|place| *place = partial);
     }
 
-    /// The publisher has ended. Players keep their places and go on with the messages of the next publisher; new players
-    /// wait for it. The cached messages are cleared.
+    /// Ends the publisher. Players keep their positions and continue with the messages of the next publisher; new
+    /// players wait for it. The cached messages are cleared.
     ///
     /// An incomplete message is cut: no player begins it any longer. For players that are inside of it, the rest is filled
     /// with zeros. Otherwise every player that is up to date would be disconnected when a publisher is lost.
@@ -166,9 +166,9 @@ impl<'b> Ring<'b> {
         self.cached.iter_mut().for_each(HeaderCache::clear);
     }
 
-    /// Lets players go on with another publisher without a jump of the timestamps. Call it after [`Self::end`]. The next
-    /// message gets the latest timestamp before plus `gap`, at least 1 ms, and the distances between the publisher's
-    /// timestamps stay.
+    /// Lets players continue with another publisher without a jump of the timestamps. Call it after [`Self::end`]. The
+    /// next message gets the latest timestamp before plus `gap`, at least 1 ms, and the distances between the
+    /// publisher's timestamps stay.
     pub fn resume(&mut self, gap: Duration) {
         self.gap = millis(gap).max(1);
     }

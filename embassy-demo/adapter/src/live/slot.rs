@@ -34,7 +34,7 @@ pub(super) const fn kind(slot: usize) -> MessageKind {
     }
 }
 
-/// Who writes a message.
+/// The writer of a message.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum By {
     /// The owner of the slot.
