@@ -32,7 +32,7 @@ pub(super) enum Stage {
 /// The distance of a bit of `due` for a message that is due again to the bit for the message.
 const AGAIN: u32 = 4;
 
-/// What is true of a cursor: a bit for each, since a cursor is kept for each player.
+/// The flags of a cursor. They are bits, because there is a cursor for each player.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Flag {
     /// A message is begun and not complete.
@@ -41,7 +41,7 @@ pub(super) enum Flag {
     Begun = 2,
     /// It was sent nothing yet of the message that it begins with.
     Fresh = 4,
-    /// It looks for a new place when the message is complete.
+    /// It searches a new position when the message is complete.
     Reseek = 8,
     /// The player wants audio.
     Audio = 16,
@@ -52,7 +52,7 @@ pub(super) enum Flag {
 /// The position of one player in a ring.
 #[derive(Debug, Clone)]
 pub struct Cursor {
-    /// The message that it gets, or will get next.
+    /// The message that is being sent, or the next one.
     pub(super) at: Position,
     /// Messages before `at`.
     pub(super) number: u32,
@@ -78,7 +78,7 @@ impl Default for Cursor {
 }
 
 impl Cursor {
-    /// A player that was sent nothing yet.
+    /// Creates a cursor of a player that was sent nothing yet.
     pub const fn new() -> Self {
         Self {
             at: Position(0),
@@ -138,7 +138,7 @@ impl Cursor {
         }
     }
 
-    /// Looks for a new place.
+    /// Searches a new position.
     pub(super) fn seek(&mut self) {
         if !self.is_inside() {
             self.stage = Stage::Seek;

@@ -51,9 +51,9 @@ const NONE: u16 = u16::MAX;
 pub struct StreamEntry<'n> {
     name: &'n mut [u8],
     publisher: Option<Publisher>,
-    /// A publish that waits; after it has replaced the publisher, the one that it has replaced.
+    /// The waiting publish. After it has replaced the publisher, the replaced one.
     candidate: Option<Publisher>,
-    /// When the publisher last gave a sign of life.
+    /// When the publisher was last known to be alive.
     heard: Instant,
     /// The end of the time to answer, if there is a publisher; otherwise the end of the grace time.
     deadline: OptionalInstant,
@@ -61,7 +61,7 @@ pub struct StreamEntry<'n> {
     generation: Generation,
     /// Players that play it, or will when their last message is sent.
     players: u16,
-    /// The first of the players that play it.
+    /// The first player in the list of players.
     first: u16,
     /// Events that were not polled yet: a bit for each.
     events: u8,
@@ -79,7 +79,7 @@ const ASK: u8 = 32;
 const ENDED: u8 = 64;
 
 impl<'n> StreamEntry<'n> {
-    /// An entry without a stream. `name` is the memory for the names of its streams. Longer names are refused.
+    /// Creates an entry without a stream. `name` is the memory for the name of a stream. Longer names are refused.
     pub const fn new(name: &'n mut [u8]) -> Self {
         Self {
             name,
@@ -99,7 +99,7 @@ impl<'n> StreamEntry<'n> {
         self.name.get(..usize::from(self.length)).unwrap_or_default()
     }
 
-    /// The length of the longest name that it takes.
+    /// The length of the longest name that fits.
     fn room(&self) -> usize {
         self.name.len().min(usize::from(u16::MAX))
     }
@@ -130,7 +130,7 @@ pub struct DirectoryState {
     /// No deadline of a stream is before this.
     deadline: OptionalInstant,
     has_events: bool,
-    /// A stream's place was given to another stream, so that its players have none.
+    /// A stream's place was given to another stream, so its players have no stream.
     has_orphans: bool,
 }
 
@@ -157,9 +157,9 @@ impl DirectoryState {
 pub enum RelayRejection {
     /// The stream has a publisher, or another publish waits for it.
     Taken,
-    /// All places for streams, or for players, are taken.
+    /// All places for streams, or for players, are in use.
     Full,
-    /// No place for a stream takes a name of this length.
+    /// No place for a stream has room for a name of this length.
     Name(NameTooLong),
 }
 
@@ -178,7 +178,7 @@ impl fmt::Display for RelayRejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Taken => f.write_str("the stream is being published"),
-            Self::Full => f.write_str("all places for streams or players are taken"),
+            Self::Full => f.write_str("all places for streams or players are in use"),
             Self::Name(error) => error.fmt(f),
         }
     }
@@ -197,38 +197,37 @@ pub enum PublishAnswer {
     Wait,
 }
 
-/// What a server has to do.
+/// What the server must do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum RelayEvent {
-    /// Another publisher has replaced this one. Push nothing of it into the ring any longer.
+    /// Another publisher has replaced this one. Push no further fragments of it into the ring.
     Replaced(Publisher),
-    /// The publisher of a stream has gone. Call [`Ring::end`](super::Ring::end), then wake the players of the stream.
+    /// The publisher of a stream has left. Call [`Ring::end`](super::Ring::end), then wake the players of the stream.
     Gone(StreamIndex),
-    /// The players of a stream go on with another publisher. Call [`Ring::resume`](super::Ring::resume), then wake the
-    /// players of the stream.
+    /// The players of a stream continue with another publisher. Call [`Ring::resume`](super::Ring::resume), then wake
+    /// the players of the stream.
     Resumed {
         /// The stream.
         stream: StreamIndex,
-        /// The time between the last sign of life of the publisher before and now.
+        /// The time since the previous publisher was last known to be alive.
         gap: Duration,
     },
-    /// Accept a publish that has waited.
+    /// Accept a waiting publish.
     Accepted {
         /// The publish.
         publisher: Publisher,
         /// Its stream.
         stream: StreamIndex,
     },
-    /// Reject a publish that has waited.
+    /// Reject a waiting publish.
     Rejected(Publisher),
-    /// Ask this publisher for a sign of life, with a ping. Report every byte that comes from it with
-    /// [`Directory::heard`].
+    /// Send a ping to this publisher. Report every byte that it sends with [`Directory::heard`].
     Ask(Publisher),
-    /// No publisher came in the grace time. Wake the players of the stream.
+    /// The grace time has passed without a new publisher. Wake the players of the stream.
     Ended(StreamIndex),
-    /// The stream of this player was given up, since a publisher needs its place for another stream. Call
+    /// The place of this player's stream was given to another stream, which has a publisher. Call
     /// [`Player::pump`](super::Player::pump).
     GivenUp {
         /// The player.
@@ -240,8 +239,8 @@ pub enum RelayEvent {
 
 /// The streams of a server, with the publisher and the players of each.
 ///
-/// It is a view of tables that are lent. It knows neither sessions nor rings: the caller has a slice of
-/// [`Ring`](super::Ring)s beside that of the streams, with the same indices.
+/// It is a view of lent tables. It knows neither sessions nor rings: the caller has a slice of [`Ring`](super::Ring)s
+/// with the same indices as the slice of streams.
 #[derive(Debug)]
 pub struct Directory<'t, 'n> {
     state: &'t mut DirectoryState,
@@ -252,7 +251,7 @@ pub struct Directory<'t, 'n> {
 impl_format!(['t, 'n] Directory<'t, 'n>, this => "Directory {{ {} streams }}", this.streams.len());
 
 impl<'t, 'n> Directory<'t, 'n> {
-    /// A directory over tables. At most 65,535 streams and as many players are used.
+    /// Creates a directory over tables. At most 65,535 streams and as many players are used.
     pub const fn new(
         state: &'t mut DirectoryState,
         streams: &'t mut [StreamEntry<'n>],
@@ -261,11 +260,11 @@ impl<'t, 'n> Directory<'t, 'n> {
         Self { state, streams, players }
     }
 
-    /// Whether a publish of this name would not be rejected. Ask this before access control, and [`Self::publish`] after
-    /// it. Returns the place that the stream has, or would get.
+    /// Checks whether a publish of this name would be accepted. Call this before access control, and [`Self::publish`]
+    /// after it. Returns the place that the stream has or would get.
     ///
     /// # Errors
-    /// Why it would be rejected.
+    /// The reason why it would be rejected.
     pub fn may_publish(&self, name: StreamName<'_>) -> Result<StreamIndex, RelayRejection> {
         let index = self.find(name, true)?;
         let is_taken = |entry: &StreamEntry<'_>| {
@@ -274,7 +273,7 @@ impl<'t, 'n> Directory<'t, 'n> {
         if self.entry(index).is_some_and(is_taken) { Err(RelayRejection::Taken) } else { Ok(index) }
     }
 
-    /// Takes a publish of a stream. Access control must have accepted it. Poll events after this.
+    /// Publishes a stream. Access control must have accepted it. Poll events after this.
     ///
     /// # Errors
     /// The publish is rejected, and nothing has changed.
@@ -321,8 +320,8 @@ impl<'t, 'n> Directory<'t, 'n> {
         Some(StreamIndex(low_u16(place)))
     }
 
-    /// The publisher of a stream has given a sign of life: any byte of its session. A publish that waits is rejected. Poll
-    /// events after this.
+    /// Reports that the publisher of a stream is alive: any byte of its session shows this. A waiting publish is
+    /// rejected. Poll events after this.
     pub fn heard(&mut self, now: Instant, stream: StreamIndex) {
         let Some(entry) = self.streams.get_mut(stream.get()).filter(|entry| entry.events & RESUMED == 0) else {
             return;
@@ -335,8 +334,8 @@ impl<'t, 'n> Directory<'t, 'n> {
         }
     }
 
-    /// As [`Self::heard`], for each stream that a peer publishes. The time that this takes is proportional to the number of
-    /// streams.
+    /// Like [`Self::heard`], for each stream that a peer publishes. The time that this takes is proportional to the
+    /// number of streams.
     pub fn heard_from(&mut self, now: Instant, peer: PeerId) {
         for place in 0..self.streams.len() {
             let is_its = |entry: &StreamEntry<'_>| entry.publisher.is_some_and(|publisher| publisher.peer == peer);
@@ -346,8 +345,8 @@ impl<'t, 'n> Directory<'t, 'n> {
         }
     }
 
-    /// A peer has ended the publication on one of its message streams; or all of them, with its session, if `stream` is
-    /// `None`. Poll events after this.
+    /// Ends the publication of a peer on one of its message streams. If `stream` is `None`, its session has ended, and
+    /// this ends all of its publications. Poll events after this.
     pub fn unpublish(&mut self, now: Instant, peer: PeerId, stream: Option<StreamId>) {
         let is_it = |publisher: &Publisher| publisher.peer == peer && stream.is_none_or(|id| publisher.stream == id);
         let mut deadline = None;
@@ -360,7 +359,7 @@ impl<'t, 'n> Directory<'t, 'n> {
                 continue;
             }
             self.state.has_events = true;
-            // One that was replaced, or is rejected already, does not wait any longer.
+            // A publish that was replaced or rejected does not wait any longer.
             let waits = entry.events & (REJECTED | REPLACED) == 0;
             if let Some(next) = entry.candidate.take_if(|_| waits) {
                 entry.replace(next);
@@ -385,8 +384,9 @@ impl<'t, 'n> Directory<'t, 'n> {
         self.entry(stream).is_some_and(StreamEntry::is_published)
     }
 
-    /// What the server has to do next. Call it until it returns `None` after each call whose documentation says so. The time
-    /// that this takes is constant if there is nothing, and otherwise proportional to the size of the tables.
+    /// Returns what the server must do next. Call it until it returns `None` after each call whose documentation says
+    /// so. The time that this takes is constant if there is nothing, and otherwise proportional to the size of the
+    /// tables.
     pub fn poll_event(&mut self, now: Instant) -> Option<RelayEvent> {
         if self.state.has_events {
             if let Some((place, entry)) = self.streams.iter_mut().enumerate().find(|(_, entry)| entry.events != 0) {
@@ -421,14 +421,15 @@ impl<'t, 'n> Directory<'t, 'n> {
         None
     }
 
-    /// When [`Self::handle_timeout`] must be called at the latest. It may change after [`Self::publish`],
+    /// Returns when [`Self::handle_timeout`] must be called at the latest. May change after [`Self::publish`],
     /// [`Self::unpublish`] and [`Self::handle_timeout`].
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.state.deadline.get()
     }
 
-    /// Ends the waits and the grace times that are over. Does nothing before [`Self::poll_timeout`]. Poll events after this.
+    /// Ends the time limits and the grace times that have passed. Does nothing before [`Self::poll_timeout`]. Poll
+    /// events after this.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.state.deadline.get().is_none_or(|deadline| deadline > now) {
             return;

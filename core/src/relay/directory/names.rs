@@ -5,9 +5,9 @@ use crate::bytes::low_u16;
 use crate::relay::name::{NameTooLong, StreamName};
 
 impl Directory<'_, '_> {
-    /// Whether there are places for one more stream and for one more player. If there is none for a stream, a publish takes
-    /// the place of a stream that players wait for ([`RelayEvent::GivenUp`](super::RelayEvent::GivenUp)). A caller that can lend larger tables does so
-    /// then.
+    /// Returns whether there are free places for one more stream and for one more player. If no place for a stream is
+    /// free, a publish takes the place of a stream for which only players wait
+    /// ([`RelayEvent::GivenUp`](super::RelayEvent::GivenUp)). A caller that can lend larger tables does so before that.
     pub fn has_room(&self) -> bool {
         self.streams.iter().any(StreamEntry::is_free) && self.players.iter().any(|entry| entry.0.is_none())
     }
@@ -55,7 +55,7 @@ impl Directory<'_, '_> {
         (entry.players, entry.first) = (0, NONE);
     }
 
-    /// Takes a place away from its players.
+    /// Removes the players of a place.
     pub(super) fn give_up(&mut self, place: StreamIndex) {
         for playing in self.players.iter_mut().filter_map(|entry| entry.0.as_mut()) {
             if playing.place == place.0 {

@@ -49,7 +49,7 @@ impl PlayerEntry {
         Self(None)
     }
 
-    /// The peer that plays here, and what it was sent so far.
+    /// The peer of this place, and what it was sent so far.
     pub fn played(&self) -> Option<(PeerId, Played)> {
         self.0.as_ref().map(|playing| (playing.peer, playing.player.played()))
     }
@@ -77,13 +77,15 @@ impl_format!(
 pub struct Accepted {
     /// Its place in the table of players.
     pub player: PlayerIndex,
-    /// What it played before, if that is over. If a message of that is unfinished, [`Directory::settle`] returns it later.
+    /// The counts of the previous stream of this peer, if it has ended. If one of its messages is unfinished,
+    /// [`Directory::settle`] returns them later.
     pub played: Option<Played>,
 }
 
 impl Directory<'_, '_> {
-    /// Takes a play of a stream, which need not be published yet. A peer plays one stream at a time: this one replaces the
-    /// one before, as soon as a message of that is complete. Accept the play in the session, then call [`Player::pump`].
+    /// Plays a stream, which need not be published yet. A peer plays one stream at a time. This one replaces the
+    /// previous one as soon as its current message is complete. Accept the play in the session, then call
+    /// [`Player::pump`].
     ///
     /// # Errors
     /// The play is rejected, and nothing has changed.
@@ -120,7 +122,8 @@ impl Directory<'_, '_> {
         Some(PlayerIndex(low_u16(self.players.iter().position(is_it)?)))
     }
 
-    /// A player, to do what its client wants or to [pump](Player::pump) it. From now on [`Self::wake`] shows it again.
+    /// Returns a player, for requests of its client or to [pump](Player::pump) it. From now on [`Self::wake`] returns
+    /// it again.
     pub fn player(&mut self, index: PlayerIndex) -> Option<Turn<'_>> {
         let playing = self.players.get_mut(index.get())?.0.as_mut()?;
         playing.is_armed = true;
@@ -130,7 +133,7 @@ impl Directory<'_, '_> {
         Some(Turn { player: &mut playing.player, stream, generation })
     }
 
-    /// A client has ended playing on one of its message streams. Returns what it was sent, if nothing is unfinished.
+    /// Ends playing on one message stream of a client. Returns what it was sent, if no message is unfinished.
     pub fn stop(&mut self, index: PlayerIndex, stream: StreamId) -> Option<Played> {
         let playing = self.playing(index)?;
         if playing.has_next && playing.next_id == stream {
@@ -158,7 +161,7 @@ impl Directory<'_, '_> {
         played
     }
 
-    /// A player has gone, with its session. Returns what it was sent.
+    /// Removes a player whose session has ended. Returns what it was sent.
     pub fn leave(&mut self, index: PlayerIndex) -> Option<Played> {
         self.forget(index);
         let playing = self.players.get_mut(index.get())?.0.take()?;
@@ -179,8 +182,8 @@ impl Directory<'_, '_> {
         Some(playing.player.played())
     }
 
-    /// The players of a stream that have something to do and were not shown since their last [turn](Self::player). The time
-    /// that this takes is proportional to the number of the stream's players.
+    /// Returns the players of a stream that have something to do and were not returned since their last
+    /// [turn](Self::player). The time that this takes is proportional to the number of the stream's players.
     pub fn wake(&mut self, stream: StreamIndex) -> Wake<'_> {
         let next = self.entry(stream).map_or(NONE, |entry| entry.first);
         Wake { players: self.players, next }
@@ -190,7 +193,7 @@ impl Directory<'_, '_> {
         self.players.get_mut(index.get())?.0.as_mut()
     }
 
-    /// A player does not want any longer what it would play next.
+    /// Cancels the stream that a player would play next.
     fn forget(&mut self, index: PlayerIndex) {
         let Some(playing) = self.playing(index).filter(|playing| playing.has_next) else { return };
         playing.has_next = false;
