@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn item_057_events_that_nobody_knows_are_ignored() {
+    fn item_057_unknown_events_are_ignored() {
         for event in [5_u8, 8, 0x1A, 0x1B, 0x29, 31, 32, 33, 255] {
             assert_eq!(Control::parse(MessageKind::USER_CONTROL, &[0, event, 0, 0, 0, 1]), None);
         }

@@ -48,7 +48,7 @@ codes! {
     PLAY_FAILED PlayFailed = "NetStream.Play.Failed", "Playing was refused.";
     PLAY_FILE_STRUCTURE_INVALID PlayFileStructureInvalid = "NetStream.Play.FileStructureInvalid", "The file is broken.";
     PLAY_INSUFFICIENT_BANDWIDTH PlayInsufficientBandwidth = "NetStream.Play.InsufficientBW",
-        "Data comes more slowly than it is played.";
+        "Data arrives more slowly than it is played.";
     PLAY_NO_SUPPORTED_TRACK_FOUND PlayNoSupportedTrackFound = "NetStream.Play.NoSupportedTrackFound",
         "The file has no track that can be played.";
     PLAY_PUBLISH_NOTIFY PlayPublishNotify = "NetStream.Play.PublishNotify", "The stream is published now.";
@@ -73,7 +73,7 @@ codes! {
     SEEK_FAILED SeekFailed = "NetStream.Seek.Failed", "The stream cannot be played from there.";
     SEEK_INVALID_TIME SeekInvalidTime = "NetStream.Seek.InvalidTime", "There is no such position in the stream.";
     SEEK_NOTIFY SeekNotify = "NetStream.Seek.Notify", "The stream is played from another position.";
-    UNPAUSE_NOTIFY UnpauseNotify = "NetStream.Unpause.Notify", "The stream goes on.";
+    UNPAUSE_NOTIFY UnpauseNotify = "NetStream.Unpause.Notify", "The stream continues.";
     UNPUBLISH_SUCCESS UnpublishSuccess = "NetStream.Unpublish.Success", "Publishing has ended.";
     VIDEO_DIMENSION_CHANGE VideoDimensionChange = "NetStream.Video.DimensionChange", "The picture has another size.";
 }

@@ -98,7 +98,7 @@ impl Ring<'_> {
         }
     }
 
-    /// Whether a player between two messages is late, and there is something newer to go on with.
+    /// Whether a player between two messages is late, and there is a newer message to continue with.
     fn should_skip(&self, cursor: &Cursor) -> bool {
         let has_newer = match self.key {
             Some(key) if cursor.has(Flag::Video) => key.at > cursor.at.0,

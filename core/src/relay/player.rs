@@ -68,7 +68,7 @@ impl Generation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Playing,
-    /// No message is begun until the client wants to go on.
+    /// Paused: no message is begun until the client resumes.
     Paused,
     /// No message is begun any longer.
     Leaving,

@@ -72,7 +72,7 @@ pub struct Ring<'b> {
     shift: u32,
     /// The latest timestamp for players.
     latest: u32,
-    /// The time in milliseconds from there to the next message, if players are to go on without a jump; otherwise 0.
+    /// The time in milliseconds from there to the next message, if players must continue without a jump; otherwise 0.
     gap: u32,
     splitter: Splitter,
     counts: Counts,

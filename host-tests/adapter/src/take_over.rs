@@ -24,7 +24,7 @@ use embedded_rtmp_embassy::{TunnelMemory, Tunnels, embedded_rtmp::tunnel::Tunnel
 use super::pair::{LIMITS, TestMemory, URL, connect, targets, with_devices};
 use crate::wire::Wire;
 
-/// Notes what it is told of publishers.
+/// Records the calls about publishers.
 #[derive(Default)]
 struct Notes {
     sessions: u8,
@@ -117,12 +117,12 @@ async fn send(publisher: &mut Publisher<'_>, timestamp: u32) {
     }
 }
 
-/// Lets a publisher do what its connection asks for, until that is over.
+/// Runs a publisher until its connection ends.
 async fn run(publisher: &mut Publisher<'_>) -> Error {
     publisher.split().runner.run().await
 }
 
-/// Asks to publish, and resets the connection while that waits.
+/// Asks to publish, and resets the connection while the request waits.
 async fn ask_and_reset(stack: Stack<'_>) {
     let (mut rx, mut tx, mut scratch, mut control) = ([0; 4096], [0; 4096], [0; 1536], [0; 512]);
     let mut socket = TcpSocket::new(stack, &mut rx, &mut tx);
@@ -174,7 +174,7 @@ fn a_publish_waits_and_is_accepted_if_the_first_publisher_is_silent() {
                 let (mut one, mut two) = (TestMemory::new(), TestMemory::new());
                 let mut first = publisher(stack, way, &mut one).await.0.unwrap();
                 send(&mut first, 1_000).await;
-                // Nobody runs the first publisher: it answers no ping.
+                // The first publisher does not run, so it answers no ping.
                 let (second, waited) = publisher(stack, way, &mut two).await;
                 assert!((2_000..2_500).contains(&waited.as_millis()), "{waited}");
                 let mut second = second.unwrap();
@@ -184,7 +184,7 @@ fn a_publish_waits_and_is_accepted_if_the_first_publisher_is_silent() {
             };
             let Either::Second(()) = select(play(stack, &mut seen), publishing).await else { panic!("an end") };
         });
-        // The player goes on as if there were one publisher.
+        // The player continues as if there were one publisher.
         let [before, after, last] = seen.0[..] else { panic!("{seen:?}", seen = seen.0) };
         assert!(before == 1_000 && (3_000..4_000).contains(&after) && last == after + 100, "{:?}", seen.0);
         assert_eq!((notes.asked, notes.unpublished.len(), &notes.closed[..]), (2, 1, &[Error::Closed][..]));
@@ -207,7 +207,7 @@ fn a_publish_that_waits_is_rejected_if_the_first_publisher_answers() {
             let Either::Second(()) = select(run(&mut first), others).await else { panic!("the publisher's end") };
             send(&mut first, 0).await;
         });
-        // Each time the application was asked, and then told that it is over.
+        // The handler was asked about each publisher, and then told that its session ended.
         assert_eq!((notes.asked, notes.unpublished.len()), (3, 2));
     }
 }
@@ -219,7 +219,7 @@ fn a_publish_that_waits_ends_with_its_connection() {
         let mut first = publisher(stack, Target::rtmp(1935), &mut one).await.0.unwrap();
         ask_and_reset(stack).await;
         Timer::after_secs(3).await;
-        // The first one still publishes, and the place of the one that waited is free.
+        // The first publisher still publishes, and the place of the waiting one is free.
         send(&mut first, 0).await;
         let (third, waited) = publisher(stack, Target::rtmp(1935), &mut three).await;
         assert!(third.is_ok() && waited >= Duration::from_secs(2), "{waited}");

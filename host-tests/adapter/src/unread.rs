@@ -1,4 +1,4 @@
-//! A peer that takes nothing any more, and resets while an answer to it must go out first.
+//! A peer that stops reading, and resets the connection while an answer to it must be sent first.
 
 use embassy_futures::join::join;
 use embassy_futures::select::{Either, select};
@@ -17,7 +17,7 @@ use crate::wire::Wire;
 /// A call of `onBWDone`, which is answered with an error.
 const CALL: &[u8] = b"\x03\0\0\0\0\0\x15\x14\0\0\0\0\x02\x00\x08onBWDone\x00\0\0\0\0\0\0\0\0\x05";
 
-/// Accepts everything, and reads nothing any more as soon as it is published to; then calls, and resets.
+/// A server that accepts everything and stops reading when publishing begins. Then it sends calls, and resets.
 async fn calls_and_resets(stack: Stack<'_>, calls: usize) {
     let (mut rx, mut tx, mut scratch, mut control) = ([0; 2048], [0; 8192], [0; 1536], [0; 512]);
     let mut socket = TcpSocket::new(stack, &mut rx, &mut tx);
@@ -25,7 +25,7 @@ async fn calls_and_resets(stack: Stack<'_>, calls: usize) {
     let mut session = session::Server::<8>::new(buffers, ServerConfig::default(), &[1; 32]).unwrap();
     socket.accept(1935).await.unwrap();
     serve_until(&mut socket, &mut session, |event| matches!(event, ServerEvent::Publish { .. })).await;
-    // The publisher's ring is full then, and so is ours.
+    // By then the publisher's ring is full, and so is ours.
     Timer::after(Duration::from_millis(300)).await;
     for _ in 0..calls {
         let mut rest = CALL;
@@ -33,14 +33,14 @@ async fn calls_and_resets(stack: Stack<'_>, calls: usize) {
             rest = &rest[socket.write(rest).await.unwrap()..];
         }
     }
-    // Not all of them are taken in.
+    // The publisher does not read all of them.
     let _ = with_timeout(Duration::from_millis(500), socket.flush()).await;
     socket.abort();
     let _ = socket.flush().await;
     std::future::pending().await
 }
 
-/// How sending and the runner end.
+/// Returns the results of sending and of the runner.
 fn reset_after(calls: usize) -> (Error, Error) {
     with_devices(&Wire::new(), async |first, second| {
         let targets = targets([1935]);
@@ -50,7 +50,7 @@ fn reset_after(calls: usize) -> (Error, Error) {
             let mut publisher = connect(first, &mut plan, &mut memory).await.unwrap();
             let Parts { mut runner, mut video, .. } = publisher.split();
             let send = async { video.send(Timestamp(0), &[1; 100_000]).await.unwrap_err() };
-            with_timeout(Duration::from_secs(15), join(send, runner.run())).await.expect("it is noticed")
+            with_timeout(Duration::from_secs(15), join(send, runner.run())).await.expect("the reset is noticed")
         };
         match select(client, calls_and_resets(second, calls)).await {
             Either::First(errors) => errors,
@@ -60,13 +60,13 @@ fn reset_after(calls: usize) -> (Error, Error) {
 }
 
 #[test]
-fn a_reset_behind_calls_that_cannot_be_answered_is_noticed() {
+fn a_reset_after_calls_that_cannot_be_answered_is_noticed() {
     assert_eq!(reset_after(0), (Error::Lost, Error::Lost));
     assert_eq!(reset_after(30), (Error::Lost, Error::Lost));
 }
 
 #[test]
-fn a_live_stream_notices_a_reset_behind_calls_that_cannot_be_answered() {
+fn a_live_stream_notices_a_reset_after_calls_that_cannot_be_answered() {
     let mut bench = Bench::new(Wire::new());
     let stack = bench.second;
     bench.spawn(async move { calls_and_resets(stack, 30).await });

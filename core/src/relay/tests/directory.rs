@@ -67,7 +67,7 @@ impl Tables {
         self.directory().play(StreamName::new(b"live", key.as_bytes()), PeerId(peer), StreamId(1))
     }
 
-    /// The peers that are shown for a stream.
+    /// The peers that `wake` returns for a stream.
     fn woken(&mut self, stream: StreamIndex) -> Vec<u32> {
         let mut woken: Vec<u32> = self.directory().wake(stream).map(|(_, PeerId(peer))| peer).collect();
         woken.sort_unstable();
@@ -134,7 +134,7 @@ fn tables_that_are_full_reject() {
 }
 
 #[test]
-fn players_are_shown_once_for_each_turn_and_only_those_of_the_stream() {
+fn wake_returns_each_player_of_the_stream_once_for_each_turn() {
     let mut tables = Tables::new(&RelayConfig::new(), 2, 5);
     let players = [1, 2, 3].map(|peer| tables.play(peer, "x").unwrap().player);
     tables.play(4, "y").unwrap();
@@ -177,14 +177,14 @@ fn a_publisher_takes_a_place_from_players_that_wait_for_another_stream() {
     assert_eq!(tables.events(0), [RelayEvent::GivenUp { player: waiting, peer: PeerId(1) }]);
     assert_eq!((tables.events(0), tables.woken(stream)), (vec![], vec![]));
     assert!(tables.directory().player(waiting).is_some_and(|turn| turn.stream.is_none()));
-    // It leaves without a trace at the stream that is there now.
+    // Its leaving does not affect the stream that now has the place.
     tables.play(2, "y").unwrap();
     assert!(tables.directory().leave(waiting).is_some());
     assert_eq!(tables.woken(stream), [2]);
 }
 
 #[test]
-fn a_player_that_waits_alone_can_take_its_place_with_it() {
+fn a_player_that_waits_alone_can_reuse_its_place_for_another_stream() {
     let mut tables = Tables::new(&RelayConfig::new(), 1, 1);
     tables.play(1, "x").unwrap();
     tables.play(1, "y").unwrap();
@@ -210,13 +210,13 @@ fn another_stream_is_played_when_the_last_message_is_sent() {
     set(&mut tables, true);
     assert_eq!((play(&mut tables, "z", 3), play(&mut tables, "x", 4)), (None, None));
     assert_eq!((tables.directory().settle(player), stream(&mut tables)), (None, Some(y)));
-    // A place that nobody waits for any longer is free.
+    // A place that no player waits for any longer is free.
     tables.accepted(0, 7, "w");
     set(&mut tables, false);
     assert!(tables.directory().settle(player).is_some() && stream(&mut tables) == Some(x));
     assert_eq!(tables.directory().player(player).unwrap().player.stream(), StreamId(4));
     assert_eq!(tables.directory().settle(player), None);
-    // What it would play next is stopped before it begins.
+    // The next stream is stopped before it begins.
     set(&mut tables, true);
     assert_eq!(play(&mut tables, "y", 5), None);
     assert_eq!(tables.directory().stop(player, StreamId(5)), None);
@@ -226,7 +226,7 @@ fn another_stream_is_played_when_the_last_message_is_sent() {
 }
 
 #[test]
-fn what_is_played_next_may_be_given_up_before_it_begins() {
+fn the_next_stream_may_be_given_up_before_it_begins() {
     let mut tables = Tables::new(&RelayConfig::new(), 2, 1);
     tables.accepted(0, 8, "x");
     let player = tables.play(1, "x").unwrap().player;
@@ -240,7 +240,7 @@ fn what_is_played_next_may_be_given_up_before_it_begins() {
 }
 
 #[test]
-fn players_wait_in_the_grace_time_and_go_on_with_the_next_publisher() {
+fn players_wait_in_the_grace_time_and_continue_with_the_next_publisher() {
     let config = RelayConfig { grace: Duration::from_secs(10), ..RelayConfig::new() };
     let mut tables = Tables::new(&config, 1, 1);
     let stream = tables.accepted(0, 1, "x");
@@ -249,7 +249,7 @@ fn players_wait_in_the_grace_time_and_go_on_with_the_next_publisher() {
     let before = generation(&mut tables);
     assert_eq!(tables.unpublish(1_000, 1), [RelayEvent::Gone(stream)]);
     assert_eq!((tables.directory().poll_timeout(), generation(&mut tables)), (Some(at(11_000)), before));
-    // In time: nobody is told anything.
+    // Within the grace time no player is told anything.
     assert_eq!((tables.timeout(10_999), tables.accepted(10_999, 2, "x")), (vec![], stream));
     assert_eq!((tables.events(10_999), generation(&mut tables)), (vec![gap(stream, 9_999)], before));
     assert_eq!(tables.timeout(11_000), []);
@@ -391,8 +391,8 @@ fn indices_are_places_in_the_tables() {
 }
 
 proptest::proptest! {
-    /// Whatever peers ask for in whatever order: each stream has one publisher, the players of a stream are those that
-    /// play it, and nothing is left when all have gone.
+    /// For any requests in any order: each stream has one publisher, the players of a stream are those that play it,
+    /// and the tables are empty when all peers have left.
     #[test]
     fn tables_stay_consistent(steps in proptest::collection::vec((0_u8..8, 0_u32..6, 0_usize..5), 0..200), policy in 0_usize..3) {
         let take_over = [TakeOver::Refuse, TakeOver::Always, TakeOver::WhenSilent][policy];
@@ -451,7 +451,7 @@ const fn of(peer: u32, key: usize) -> Publisher {
     Publisher { peer: PeerId(peer), stream: StreamId(key as u32 + 1) }
 }
 
-/// The players that are shown for each stream are those that play it.
+/// The players that `wake` returns for each stream are those that play it.
 fn check(tables: &mut Tables) {
     let mut playing: Vec<(StreamIndex, u32)> = Vec::new();
     let players: Vec<(PlayerIndex, u32)> =

@@ -58,7 +58,7 @@ pub(super) fn push(ring: &mut Ring<'_>, kind: MessageKind, millis: u32, payload:
 /// A message as a player gets it: the first letter of its kind, its timestamp, its payload.
 pub(super) type Got = (char, u32, Vec<u8>);
 
-/// A player, and what it has got.
+/// A player, and the messages that it has received.
 #[derive(Default)]
 pub(super) struct Play {
     pub(super) cursor: Cursor,
@@ -67,7 +67,7 @@ pub(super) struct Play {
 }
 
 impl Play {
-    /// Takes at most `most` bytes of payload, and begins no message after them.
+    /// Reads at most `most` bytes of payload, and begins no message after them.
     pub(super) fn take(&mut self, ring: &Ring<'_>, mut most: usize) -> Result<(), Overtaken> {
         while let Some(piece) = ring.peek(&mut self.cursor)? {
             let left = match (self.left, piece.begin) {
@@ -99,7 +99,7 @@ impl Play {
         Ok(())
     }
 
-    /// Takes everything that there is. Returns the messages since the last call, as text.
+    /// Reads everything that is available. Returns the messages since the last call, as text.
     pub(super) fn all(&mut self, ring: &Ring<'_>) -> String {
         self.take(ring, usize::MAX).expect("is not overtaken");
         let show = |(kind, millis, payload): Got| format!("{kind}{millis} {}", String::from_utf8_lossy(&payload));

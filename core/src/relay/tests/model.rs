@@ -45,7 +45,7 @@ impl Model {
         self.messages[index].at + self.room < self.written
     }
 
-    /// Whether a player that gets it next is late, so that it may go on with something newer.
+    /// Whether a player that gets it next is late, so that it may continue with a newer message.
     fn is_old(&self, index: usize) -> bool {
         self.messages[index].at + self.room / 2 < self.written
     }
@@ -145,13 +145,13 @@ impl Watched {
             assert_eq!(payload, expected, "message {index}");
         }
         match self.next {
-            // A message that is continued, or the next one.
+            // The message is a continued one, or the next one.
             Some(next) if (next..index).all(|left_out| model.messages[left_out].cut) => {}
             Some(next) => {
                 assert!(model.is_old(next), "message {next} was skipped for {index}");
-                assert!(message.is_key || model.needs_none(index), "{index} is no message to go on with");
+                assert!(message.is_key || model.needs_none(index), "{index} is not a message to continue with");
             }
-            None => assert!(message.is_key || model.needs_none(index), "{index} is no message to begin with"),
+            None => assert!(message.is_key || model.needs_none(index), "{index} is not a message to begin with"),
         }
         if message.is_configuration && !is_open {
             self.configuration = payload.to_vec();
@@ -165,7 +165,7 @@ impl Watched {
         self.skipped = self.play.cursor.skipped() as usize;
     }
 
-    /// A player that takes everything waits only for what has not arrived.
+    /// A player that reads everything waits only for messages that have not arrived.
     fn expect_nothing_more(&self, model: &Model) {
         let Some(next) = self.next else { return };
         for index in next..model.messages.len() {

@@ -147,7 +147,7 @@ fn a_slow_player_does_not_affect_the_others() {
     assert!(fast.got == sent, "the fast player's stream has changed");
     assert_eq!(dead.pump(&mut players[2], &ring, 100), Err(PumpError::Overtaken));
     assert!(slow.got.len() > 50 && closed == 0 && players[1].played().skipped > 50);
-    // It goes on with a keyframe after it was overtaken.
+    // It continues with a keyframe after it was overtaken.
     for pair in slow.got.windows(2) {
         assert!(pair[1].1 == pair[0].1 + 1 || pair[1].2[0] == 0x17, "{} after {}", pair[1].1, pair[0].1);
     }

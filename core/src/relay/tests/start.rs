@@ -122,7 +122,7 @@ fn a_player_does_not_begin_before_a_new_sequence_header() {
 }
 
 #[test]
-fn item_090_metadata_is_unwrapped_for_players_and_cleared_at_the_publishers_word() {
+fn item_090_metadata_is_unwrapped_for_players_and_cleared_by_clear_data_frame() {
     let mut memory = Memory::new(1000);
     let (mut ring, mut player) = (memory.ring(), Play::default());
     assert_eq!(player.all(&ring), "");
@@ -218,7 +218,7 @@ fn video_that_is_selected_again_before_the_first_message_begins_with_a_keyframe(
     let (mut ring, mut player) = (memory.ring(), Play::default());
     begin_both(&mut ring);
     player.cursor.select(true, false);
-    assert_eq!(player.all(&ring), "", "it waits for something to begin with");
+    assert_eq!(player.all(&ring), "", "it waits for a message to begin with");
     player.cursor.select(true, true);
     push(&mut ring, MessageKind::VIDEO, 2, INTER);
     assert_eq!(player.all(&ring), "");

@@ -24,7 +24,7 @@ fn item_087_a_second_close_keeps_the_commands_of_the_first() {
     let mut pair = Pair::publishing("cam", 1_000, 1_000);
     pair.client.close().unwrap();
     pair.client.close().unwrap();
-    assert!(!pair.client.is_closed(), "there is something to say");
+    assert!(!pair.client.is_closed(), "there are commands to send");
     pair.run();
     assert!(pair.client.is_closed());
     assert_eq!(pair.server_saw.last(), Some(&Seen::Ended(1)));

@@ -70,7 +70,7 @@ fn item_016_a_client_has_a_deadline_for_each_step() {
         let mut client = Client::<8>::new(buffers(512), config, &[7; 32]).unwrap();
         client.connect(&OPTIONS).unwrap();
         client.publish("cam").unwrap();
-        assert_eq!(client.poll_timeout(), None, "nobody has told it the time");
+        assert_eq!(client.poll_timeout(), None, "the deadline starts with the first call that has the time");
         feed_client(&mut client, START, &[]);
         let mut deadline = at(1_300);
         for (now, bytes) in &answers[..step] {
@@ -132,7 +132,7 @@ fn timed_server() -> Server<'static, 8> {
 fn item_016_a_server_has_a_deadline_for_connect() {
     let bytes = Script::connect().bytes;
     let mut server = timed_server();
-    assert_eq!(server.poll_timeout(), None, "nobody has told it the time");
+    assert_eq!(server.poll_timeout(), None, "the deadline starts with the first call that has the time");
     feed_server(&mut server, START, &[]);
     feed_server(&mut server, at(1_090), &bytes[..3_072]);
     gives_up(&mut server, at(1_100), Stage::Handshake);
@@ -206,7 +206,7 @@ fn item_055_a_client_that_answers_or_sends_anything_stays() {
 
 #[test]
 fn a_ping_of_the_application_does_not_change_what_the_session_waits_for() {
-    assert_eq!(server().ping(at(1)), Err(RequestError::State), "nobody is connected yet");
+    assert_eq!(server().ping(at(1)), Err(RequestError::State), "no client is connected yet");
     let mut server = open_server();
     server.ping(at(100)).unwrap();
     assert_eq!(feed_server(&mut server, at(100), &[]).1, ping(at(100)));
@@ -236,7 +236,7 @@ fn a_refused_client_that_does_not_read_has_the_connect_timeout() {
     let mut server = timed_server();
     feed_server(&mut server, START, &Script::connect().bytes);
     server.reject_connect("no").unwrap();
-    assert_eq!(server.poll_timeout(), None, "nobody has told it the time");
+    assert_eq!(server.poll_timeout(), None, "the deadline starts with the first call that has the time");
     assert_eq!(server.poll_transmit(at(3_000), &mut []), 0);
     assert_eq!(server.poll_transmit(at(3_050), &mut [0; 9]), 9);
     assert!(!server.is_closed());
