@@ -67,5 +67,5 @@ pub const SET_DATA_FRAME: &[u8] = b"\x02\x00\x0D@setDataFrame";
 /// # Errors
 /// The encoder's buffer is too small.
 pub fn set_data_frame(encoder: &mut Encoder<'_>, name: &str) -> Result<(), BufferFull> {
-    encoder.put_all(&[Token::String("@setDataFrame".into()), Token::String(name.into())]).map(|_| ())
+    encoder.raw(SET_DATA_FRAME)?.short_string(&[name]).map(|_| ())
 }
