@@ -199,10 +199,11 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         options: &ServerOptions,
     ) -> Result<Self, ServerError> {
         const { assert!(SOCKETS <= 256, "sessions have ids of one byte") };
-        let is_bad =
-            |(index, port): &(usize, &u16)| **port == 0 || ports.iter().take(*index).any(|other| other == *port);
-        if let Some((_, port)) = ports.iter().enumerate().find(is_bad) {
-            return Err(ServerError::Port(*port));
+        let mut others = ports.iter();
+        while let Some(port) = others.next() {
+            if *port == 0 || others.as_slice().contains(port) {
+                return Err(ServerError::Port(*port));
+            }
         }
         if ports.is_empty() {
             return Err(ServerError::NoPorts);
@@ -308,11 +309,8 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
 
     /// Returns what a player was sent so far; `None` if the session plays nothing.
     pub fn played(&self, session: SessionId) -> Option<Played> {
-        self.players
-            .iter()
-            .filter_map(PlayerEntry::played)
-            .find(|(by, _)| *by == peer(session))
-            .map(|(_, played)| played)
+        let mut players = self.players.iter().filter_map(PlayerEntry::played);
+        players.find_map(|(by, played)| (by == peer(session)).then_some(played))
     }
 
     /// Returns the bytes of a session's TCP connection, or of its last one if it has none now. `None` for sessions in tunnels,

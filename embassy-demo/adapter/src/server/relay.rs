@@ -3,8 +3,8 @@
 use embedded_rtmp::chunk::Fragment;
 use embedded_rtmp::message::StreamId;
 use embedded_rtmp::relay::{
-    Directory, PeerId, PlayerIndex, PublishAnswer, Publisher, PumpError, RelayConfig, RelayEvent, RelayRejection, Ring,
-    StreamBuffers, StreamEntry, StreamIndex, StreamName, Turn,
+    Directory, PeerId, Played, PlayerIndex, PublishAnswer, Publisher, PumpError, RelayConfig, RelayEvent,
+    RelayRejection, Ring, StreamBuffers, StreamEntry, StreamIndex, StreamName, Turn,
 };
 use embedded_rtmp::session::Server;
 use embedded_rtmp::time::Instant;
@@ -246,9 +246,8 @@ impl<'r, 'a> Relay<'r, 'a> {
         stream: StreamId,
         name: StreamName<'_>,
     ) -> Result<(), RelayRejection> {
-        if let Some(played) = self.directory.play(name, peer(session), stream)?.played {
-            self.handler.played(session, played);
-        }
+        let played = self.directory.play(name, peer(session), stream)?.played;
+        self.report(session, played);
         Ok(())
     }
 
@@ -263,14 +262,15 @@ impl<'r, 'a> Relay<'r, 'a> {
         self.directory.player(player)
     }
 
-    /// Lets a player's session send what there is.
+    /// Lets a session send what there is, of the stream that it plays too.
     pub(crate) fn pump<const STREAMS: usize>(
         &mut self,
-        player: PlayerIndex,
+        player: Option<PlayerIndex>,
         session: &mut Server<'_, STREAMS>,
         out: &mut [u8],
     ) -> Result<usize, Error> {
-        let Some(turn) = self.directory.player(player) else { return Ok(session.poll_transmit(self.now, out)) };
+        let turn = player.and_then(|player| self.directory.player(player));
+        let Some(turn) = turn else { return Ok(session.poll_transmit(self.now, out)) };
         let ring = turn.stream.and_then(|stream| self.rings.get(stream.get()));
         turn.player.pump(ring, turn.generation, session, self.now, out).map_err(|error| match error {
             PumpError::Request(error) => Error::Request(error),
@@ -280,8 +280,8 @@ impl<'r, 'a> Relay<'r, 'a> {
 
     /// Whether there is anything of its stream to send to a player.
     #[cfg(feature = "rtmpt")]
-    pub(crate) fn has_more(&mut self, player: PlayerIndex) -> bool {
-        let Some(turn) = self.directory.player(player) else { return false };
+    pub(crate) fn has_more(&mut self, player: Option<PlayerIndex>) -> bool {
+        let Some(turn) = player.and_then(|player| self.directory.player(player)) else { return false };
         let ring = turn.stream.and_then(|stream| self.rings.get(stream.get()));
         ring.is_some_and(|ring| turn.player.has_more(ring))
     }
@@ -289,16 +289,29 @@ impl<'r, 'a> Relay<'r, 'a> {
     /// A client has ended playing. If a message is unfinished, the player leaves when it is sent.
     #[cold]
     pub(crate) fn stop(&mut self, session: SessionId, stream: StreamId) {
-        if let Some(played) = self.player(session).and_then(|player| self.directory.stop(player, stream)) {
-            self.handler.played(session, played);
-        }
+        let played = self.player(session).and_then(|player| self.directory.stop(player, stream));
+        self.report(session, played);
+    }
+
+    /// After [`Self::pump`]: whether a stopped player has left, or has begun to play another stream, which may have
+    /// something to send.
+    pub(crate) fn settle(&mut self, session: SessionId, player: Option<PlayerIndex>) -> bool {
+        let played = player.and_then(|player| self.directory.settle(player));
+        self.report(session, played);
+        played.is_some()
     }
 
     /// A session is over.
     #[cold]
     pub(crate) fn leave(&mut self, session: SessionId) {
         while self.take_order(session).is_some() {}
-        if let Some(played) = self.player(session).and_then(|player| self.directory.leave(player)) {
+        let played = self.player(session).and_then(|player| self.directory.leave(player));
+        self.report(session, played);
+    }
+
+    /// Tells the handler what a player was sent, if it has left.
+    fn report(&mut self, session: SessionId, played: Option<Played>) {
+        if let Some(played) = played {
             self.handler.played(session, played);
         }
     }
@@ -323,7 +336,7 @@ impl<'r, 'a> Relay<'r, 'a> {
     /// Does what the directory says, as far as there is room for orders.
     #[inline(never)]
     pub(crate) fn handle_events(&mut self) {
-        while let Some(place) = self.orders.iter().position(Option::is_none)
+        while let Some(free) = self.orders.iter_mut().find(|order| order.is_none())
             && let Some(event) = self.directory.poll_event(self.now)
         {
             let (publisher, order) = match event {
@@ -336,8 +349,8 @@ impl<'r, 'a> Relay<'r, 'a> {
                     continue;
                 }
             };
+            *free = Some((publisher, order));
             self.woken.set(session(publisher.peer));
-            self.orders.iter_mut().skip(place).take(1).for_each(|free| *free = Some((publisher, order)));
         }
     }
 

@@ -4,7 +4,7 @@ use core::task::{Context, Poll};
 
 use embedded_rtmp::command::{Status, code};
 use embedded_rtmp::relay::RelayRejection;
-use embedded_rtmp::session::{ConfigError, RequestError, Server, ServerConfig, ServerEvent, SessionBuffers};
+use embedded_rtmp::session::{RequestError, Server, ServerConfig, ServerEvent};
 
 use crate::clock::wake_at;
 use crate::error::Error;
@@ -12,6 +12,9 @@ use crate::fmt::info;
 use crate::server::handler::{Origin, Rejection, SessionId};
 use crate::server::relay::{Application, Order, Relay};
 use crate::transport::Transport;
+
+/// Why a client cannot seek or switch.
+const LIVE: &str = "The stream is live.";
 
 /// A session, or the place for one.
 pub(crate) struct Session<'a, const STREAMS: usize> {
@@ -24,20 +27,8 @@ pub(crate) struct Session<'a, const STREAMS: usize> {
 
 impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
     /// A place for sessions.
-    ///
-    /// # Errors
-    /// A buffer is too small.
-    pub(crate) fn new(id: SessionId, buffers: SessionBuffers<'a>) -> Result<Self, ConfigError> {
-        let server = Server::new(buffers, ServerConfig::new(), &[0; 32])?;
-        Ok(Self { id, server, application: Application::new(), waits: false })
-    }
-
-    /// As [`Self::new`], in memory whose sizes were checked when it was compiled.
-    pub(crate) fn in_memory(id: SessionId, buffers: SessionBuffers<'a>) -> Self {
-        match Self::new(id, buffers) {
-            Ok(session) => session,
-            Err(_) => unreachable!("memory with buffers that are too small does not compile"),
-        }
+    pub(crate) const fn new(id: SessionId, server: Server<'a, STREAMS>) -> Self {
+        Self { id, server, application: Application::new(), waits: false }
     }
 
     /// A client has connected.
@@ -95,35 +86,22 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
                 }
             }
             let server = &mut self.server;
-            let written = match relay.player(id) {
-                Some(player) => {
-                    if !link.has_room() {
-                        // A player that is too slow must be found also without room.
-                        relay.pump(player, server, &mut [])?;
-                    }
-                    let mut result = Ok(());
-                    let written = link.poll_write(cx, &mut |out| {
-                        let pumped = relay.pump(player, server, out);
-                        let written = *pumped.as_ref().unwrap_or(&0);
-                        result = pumped.map(drop);
-                        written
-                    });
-                    result?;
-                    if let Some(played) = relay.directory.settle(player) {
-                        relay.handler.played(id, played);
-                        continue;
-                    }
-                    written
+            let player = relay.player(id);
+            if player.is_some() || server.wants_transmit() {
+                if !link.has_room() {
+                    // A player that is too slow must be found also without room. The time limit of a client that makes no
+                    // room starts, too.
+                    relay.pump(player, server, &mut [])?;
                 }
-                None if server.wants_transmit() => {
-                    // The time limit of a client that makes no room starts, too.
-                    let _ = server.poll_transmit(now, &mut []);
-                    link.poll_write(cx, &mut |out| server.poll_transmit(now, out))
+                let mut pumped = Ok(0);
+                let written = link.poll_write(cx, &mut |out| {
+                    pumped = relay.pump(player, server, out);
+                    *pumped.as_ref().unwrap_or(&0)
+                });
+                pumped?;
+                if relay.settle(id, player) || matches!(written, Poll::Ready(Ok(1..))) {
+                    continue;
                 }
-                None => Poll::Pending,
-            };
-            if matches!(written, Poll::Ready(Ok(1..))) {
-                continue;
             }
             // Input before a reset stays unread if an answer had to be sent first.
             if end.is_none()
@@ -159,94 +137,71 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
     pub(crate) fn take_in(&mut self, relay: &mut Relay<'_, '_>, input: &mut &[u8]) -> Result<(), Error> {
         let Self { id, server, application, waits } = self;
         let (id, now, before) = (*id, relay.now, input.len());
-        loop {
-            // Matched in place: an event is large, and there is one for each piece of media.
-            match server.next_event(now, input) {
-                Ok(Some(ServerEvent::Media(fragment))) => {
+        while let Some(event) = server.next_event(now, input)? {
+            match event {
+                ServerEvent::Media(fragment) => {
                     relay.push(id, &fragment);
                     relay.handler.media(id, &fragment);
                 }
-                Ok(Some(event)) => {
-                    let answered = match event {
-                        ServerEvent::Connect(request) => {
-                            let (stored, is_on) = (application.set(request.app.as_bytes()), relay.is_on());
-                            match (relay.handler.connect(id, &request), stored) {
-                                (Err(Rejection::Redirect(url)), _) => server.redirect_connect(url),
-                                (Err(rejection), _) => server.reject_connect(rejection.status("").1),
-                                (Ok(()), Err(why)) if is_on => server.reject_connect(why.description()),
-                                (Ok(()), _) => server.accept_connect(),
-                            }
-                        }
-                        ServerEvent::Publish { stream, request } => {
-                            let name = application.stream(request.key.as_bytes());
-                            let answer = match relay.may_publish(name) {
-                                Ok(()) => relay.handler.publish(id, stream, request.key),
-                                Err(why) => Err(why.description().into()),
-                            };
-                            if let Err(rejection) = answer {
-                                let (code, description) = rejection.status(code::PUBLISH_BAD_NAME);
-                                server.reject(stream, code, description)
-                            } else if relay.publish(id, stream, name) {
-                                server.accept(stream)
-                            } else {
-                                *waits = true;
-                                Ok(())
-                            }
-                        }
-                        ServerEvent::Play { stream, request } => {
-                            let (reset, mut answer) = (request.reset, Err("There is nothing to play here.".into()));
-                            if relay.is_on() {
-                                answer = relay.handler.play(id, stream, &request);
-                            }
-                            if answer.is_ok() {
-                                // It replaces the stream that is played, at once or when a message of that is complete.
-                                let played = relay.play(id, stream, application.stream(request.name.as_bytes()));
-                                answer = played.map_err(|why| why.description().into());
-                            }
-                            match answer {
-                                Ok(()) => server.accept_play(stream, reset),
-                                Err(rejection) => {
-                                    let (code, description) = rejection.status(code::PLAY_FAILED);
-                                    server.reject(stream, code, description)
-                                }
-                            }
-                        }
-                        ServerEvent::Unpublished(stream) => {
-                            relay.unpublish(id, Some(stream));
-                            relay.handler.unpublished(id, stream);
-                            Ok(())
-                        }
-                        ServerEvent::Stopped(stream) => {
-                            relay.stop(id, stream);
-                            Ok(())
-                        }
-                        ServerEvent::Pause { paused, .. } => {
-                            relay.turn(id).into_iter().for_each(|turn| turn.player.pause(paused));
-                            Ok(())
-                        }
-                        ServerEvent::Receive { kind, wanted, .. } => {
-                            relay.turn(id).into_iter().for_each(|turn| turn.player.receive(kind, wanted));
-                            Ok(())
-                        }
-                        ServerEvent::Seek { stream, .. } => {
-                            server.notify(stream, &Status::error(code::SEEK_FAILED, "The stream is live."))
-                        }
-                        ServerEvent::Switch { stream, .. } => {
-                            server.notify(stream, &Status::error(code::PLAY_FAILED, "The stream is live."))
-                        }
-                        _ => Ok(()),
-                    };
-                    answered?;
-                }
-                Ok(None) => {
-                    if input.len() < before {
-                        relay.heard(id);
+                ServerEvent::Connect(request) => {
+                    let (stored, is_on) = (application.set(request.app.as_bytes()), relay.is_on());
+                    match (relay.handler.connect(id, &request), stored) {
+                        (Err(Rejection::Redirect(url)), _) => server.redirect_connect(url)?,
+                        (Err(rejection), _) => server.reject_connect(rejection.status("").1)?,
+                        (Ok(()), Err(why)) if is_on => server.reject_connect(why.description())?,
+                        (Ok(()), _) => server.accept_connect()?,
                     }
-                    return Ok(());
                 }
-                Err(error) => return Err(error.into()),
+                ServerEvent::Publish { stream, request } => {
+                    let name = application.stream(request.key.as_bytes());
+                    let answer = match relay.may_publish(name) {
+                        Ok(()) => relay.handler.publish(id, stream, request.key),
+                        Err(why) => Err(why.description().into()),
+                    };
+                    if let Err(rejection) = answer {
+                        let (code, description) = rejection.status(code::PUBLISH_BAD_NAME);
+                        server.reject(stream, code, description)?;
+                    } else if relay.publish(id, stream, name) {
+                        server.accept(stream)?;
+                    } else {
+                        *waits = true;
+                    }
+                }
+                ServerEvent::Play { stream, request } => {
+                    let (reset, mut answer) = (request.reset, Err("There is nothing to play here.".into()));
+                    if relay.is_on() {
+                        answer = relay.handler.play(id, stream, &request);
+                    }
+                    if answer.is_ok() {
+                        // It replaces the stream that is played, at once or when a message of that is complete.
+                        let played = relay.play(id, stream, application.stream(request.name.as_bytes()));
+                        answer = played.map_err(|why| why.description().into());
+                    }
+                    match answer.map_err(|rejection| rejection.status(code::PLAY_FAILED)) {
+                        Ok(()) => server.accept_play(stream, reset)?,
+                        Err((code, description)) => server.reject(stream, code, description)?,
+                    }
+                }
+                ServerEvent::Unpublished(stream) => {
+                    relay.unpublish(id, Some(stream));
+                    relay.handler.unpublished(id, stream);
+                }
+                ServerEvent::Stopped(stream) => relay.stop(id, stream),
+                ServerEvent::Pause { paused, .. } => {
+                    relay.turn(id).into_iter().for_each(|turn| turn.player.pause(paused));
+                }
+                ServerEvent::Receive { kind, wanted, .. } => {
+                    relay.turn(id).into_iter().for_each(|turn| turn.player.receive(kind, wanted));
+                }
+                ServerEvent::Seek { stream, .. } => server.notify(stream, &Status::error(code::SEEK_FAILED, LIVE))?,
+                ServerEvent::Switch { stream, .. } => server.notify(stream, &Status::error(code::PLAY_FAILED, LIVE))?,
+                _ => {}
             }
         }
+        if input.len() < before {
+            relay.heard(id);
+        }
+        Ok(())
     }
 
     /// Carries out what the relay has decided about the session's publications.

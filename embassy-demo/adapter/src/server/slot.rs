@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use embassy_net::Stack;
 use embedded_rtmp::handshake;
-use embedded_rtmp::session::{self, ServerConfig};
+use embedded_rtmp::session::{self, Server, ServerConfig};
 use embedded_rtmp::time::Instant;
 
 use crate::buffers::{Lent, Memory};
@@ -56,6 +56,8 @@ impl Phase {
 }
 
 impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
+    // Not inlined, because it would be copied once more on its way into the server.
+    #[inline(never)]
     pub(crate) fn new<const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usize>(
         id: SessionId,
         stack: Stack<'a>,
@@ -66,7 +68,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         let mut link = Tcp::new(stack, rx, tx);
         // A client that goes away while it connects must not occupy the socket for ever.
         link.limit_silence(keep_alive.timeout);
-        Self { link, phase: Phase::IDLE, session: Session::in_memory(id, buffers) }
+        Self { link, phase: Phase::IDLE, session: Session::new(id, Server::idle(buffers)) }
     }
 
     #[cfg(feature = "rtmpt")]
@@ -109,8 +111,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
                     let Err(why) = self.session.advance(&mut self.link, relay, cx) else { return };
                     self.end(relay, &why);
                 }
-                Phase::Closing(until) => {
-                    let until = *until;
+                &mut Phase::Closing(until) => {
                     if self.poll_closed(until, cx).is_pending() {
                         return;
                     }
@@ -145,10 +146,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
                     self.link.write(&mut |out| server.poll_transmit(relay.now, out));
                     self.end(relay, &Error::Closed);
                 }
-                Phase::Closing(until) => {
-                    let until = *until;
-                    ready!(self.poll_closed(until, cx));
-                }
+                &Phase::Closing(until) => ready!(self.poll_closed(until, cx)),
             }
         }
     }

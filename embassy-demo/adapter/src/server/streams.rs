@@ -2,7 +2,7 @@
 
 use core::task::{Context, Poll};
 
-use embedded_rtmp::session::{ConfigError, ServerConfig, SessionBuffers};
+use embedded_rtmp::session::{ConfigError, Server, ServerConfig, SessionBuffers};
 use heapless::Vec;
 
 use crate::error::Error;
@@ -70,7 +70,7 @@ impl<'a, const N: usize, const STREAMS: usize> Streams<'a, N, STREAMS> {
         const { assert!(N < 256, "sessions have ids of one byte") };
         let (mut places, ids) = (Vec::new(), (0..=u8::MAX).rev());
         for ((pipe, buffers), id) in pipes.into_iter().zip(ids) {
-            let session = Session::new(SessionId(id), buffers)?;
+            let session = Session::new(SessionId(id), Server::new(buffers, ServerConfig::new(), &[0; 32])?);
             let _ = places.push(Place { pipe, served: pipe.generation(), is_serving: false, session });
         }
         Ok(Self { places, session: ServerConfig::new() })

@@ -5,7 +5,7 @@ mod web;
 
 use core::task::{Context, Poll};
 
-use embedded_rtmp::session::ServerConfig;
+use embedded_rtmp::session::{Server, ServerConfig};
 use embedded_rtmp::tunnel::{self, TunnelConnection, TunnelId};
 
 use crate::clock::wake_at;
@@ -77,7 +77,7 @@ impl<'a, const TUNNELS: usize, const STREAMS: usize> Tunnels<'a, TUNNELS, STREAM
         config: tunnel::TunnelConfig<'a>,
     ) -> Self {
         // The server that takes them gives them their ids.
-        let place = |buffers| Place { tunnel: None, session: Session::in_memory(SessionId(0), buffers) };
+        let place = |buffers| Place { tunnel: None, session: Session::new(SessionId(0), Server::idle(buffers)) };
         Self { table: tunnel::Tunnels::new(config), places: memory.split().map(place), session: ServerConfig::new() }
     }
 

@@ -161,27 +161,23 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
             return (written > 0, connection.wants_transmit(now, 0));
         };
         let (id, server) = (place.session.id, &mut place.session.server);
-        let (player, mut result, mut wants) = (relay.player(id), Ok(()), server.wants_transmit());
-        if let Some(player) = player {
-            result = relay.pump(player, server, &mut []).map(drop);
-            wants = result.is_ok() && (server.wants_transmit() || relay.has_more(player));
-        }
+        let player = relay.player(id);
+        let mut result = relay.pump(player, server, &mut []).map(drop);
+        let wants = result.is_ok() && (server.wants_transmit() || relay.has_more(player));
         let (mut written, waits) = (0, connection.wants_transmit(now, usize::from(wants)));
         if waits {
             let table = &mut self.table;
-            let mut fill = |room: &mut [u8]| match player {
-                Some(player) => relay.pump(player, server, room).unwrap_or_else(|error| {
+            let mut fill = |room: &mut [u8]| {
+                let pumped = relay.pump(player, server, room);
+                pumped.unwrap_or_else(|error| {
                     result = Err(error);
                     0
-                }),
-                None => server.poll_transmit(now, room),
+                })
             };
             written = link.write(&mut |out| connection.poll_answer(now, out, table, wants, &mut fill));
         }
         let error = result.err().or_else(|| server.is_closed().then_some(Error::Closed));
-        if let Some(played) = player.and_then(|player| relay.directory.settle(player)) {
-            relay.handler.played(id, played);
-        }
+        relay.settle(id, player);
         if let Some(error) = error {
             self.end(tunnel, relay, &error);
         }
