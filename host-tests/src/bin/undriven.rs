@@ -8,8 +8,9 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail, ensure};
-use serde_json::Value;
+use anyhow::{Context, Result, ensure};
+use public_api::tokens::Token;
+use public_api::{Builder, PublicItem};
 
 /// The text of each call that the probe drives.
 macro_rules! calls {
@@ -39,8 +40,7 @@ include!("../../probe/src/calls.rs");
 
 fn main() -> Result<ExitCode> {
     let path = std::env::args().nth(1).context("usage: undriven RUSTDOC.json")?;
-    let json = std::fs::read(&path).with_context(|| format!("cannot read {path}"))?;
-    let (public, aliases) = Crate::new(&serde_json::from_slice(&json)?)?.functions()?;
+    let (public, aliases) = (functions(&path)?, aliases(&path)?);
     // There were never so few calls. This program must have misread the lists.
     ensure!(public.len() > 400, "only {} public functions found in {path}", public.len());
     let named = |name: String| {
@@ -98,112 +98,59 @@ fn without_generics(path: &str) -> String {
     short.replace("::::", "::").trim_end_matches("::").to_owned()
 }
 
-/// A crate as rustdoc describes it.
-struct Crate<'j> {
-    index: &'j serde_json::Map<String, Value>,
-    root: String,
+/// The public functions by their public names, including those of traits that types implement. Excluded are `Debug` (see the
+/// list) and derived functions: clones, comparisons and hashes.
+fn functions(path: &str) -> Result<BTreeSet<String>> {
+    let (all, without_derived) = (items(path, false)?, items(path, true)?);
+    let formats = all.iter().filter_map(|item| function(item, &all)).filter(|name| name.contains(" as Format>"));
+    let others = without_derived.iter().filter_map(|item| function(item, &without_derived));
+    Ok(formats.chain(others.filter(|name| !name.contains(" as Debug>"))).collect())
 }
 
-impl<'j> Crate<'j> {
-    fn new(json: &'j Value) -> Result<Self> {
-        let index = json["index"].as_object().context("rustdoc's JSON has no index")?;
-        Ok(Self { index, root: json["root"].to_string() })
-    }
-
-    /// The public functions by their public names, including those of traits. Excluded are `Debug` (see the list) and derived
-    /// functions: clones, comparisons and hashes. And the type aliases, each with the type that it stands for.
-    #[expect(clippy::type_complexity, reason = "the documentation says what each part is")]
-    fn functions(&self) -> Result<(BTreeSet<String>, Vec<(String, String)>)> {
-        let mut names = BTreeSet::new();
-        let (mut types, mut aliases) = (Vec::new(), Vec::new());
-        self.module(self.item(&self.root)?, "", &mut names, &mut types, &mut aliases)?;
-        let of = |id: String| types.iter().find(|(other, _)| *other == id).map(|(_, path)| path.clone());
-        Ok((names, aliases.into_iter().filter_map(|(alias, id)| Some((alias, of(id)?))).collect()))
-    }
-
-    fn item(&self, id: &str) -> Result<&'j Value> {
-        self.index.get(id.trim_matches('"')).with_context(|| format!("rustdoc's JSON has no item {id}"))
-    }
-
-    fn module(
-        &self,
-        module: &Value,
-        path: &str,
-        names: &mut BTreeSet<String>,
-        types: &mut Vec<(String, String)>,
-        aliases: &mut Vec<(String, String)>,
-    ) -> Result<()> {
-        for id in list(&module["inner"]["module"]["items"])? {
-            let mut item = self.item(&id.to_string())?;
-            let mut name = item["name"].as_str().unwrap_or_default();
-            let import = &item["inner"]["use"];
-            if import.is_object() {
-                ensure!(import["is_glob"] == Value::Bool(false), "{path}: everything of a module is imported");
-                name = import["name"].as_str().context("an import without a name")?;
-                item = self.item(&import["id"].to_string())?;
-            }
-            let path = if path.is_empty() { name.to_owned() } else { format!("{path}::{name}") };
-            let inner = item["inner"].as_object().and_then(|inner| inner.iter().next());
-            match inner.map(|(kind, inner)| (kind.as_str(), inner)) {
-                Some(("module", _)) => self.module(item, &path, names, types, aliases)?,
-                Some(("function", _)) => drop(names.insert(path)),
-                Some(("struct" | "enum" | "union", inner)) => {
-                    types.push((item["id"].to_string(), path.clone()));
-                    for id in list(&inner["impls"])? {
-                        self.implementation(&id.to_string(), item, &path, names)?;
-                    }
-                }
-                Some(("type_alias", inner)) => aliases.push((path, inner["type"]["resolved_path"]["id"].to_string())),
-                // A trait has no functions of its own here.
-                Some(("constant" | "static" | "trait", _)) => {}
-                kind => bail!("{path}: this program does not know the item kind {:?}", kind.map(|(kind, _)| kind)),
-            }
-        }
-        Ok(())
-    }
-
-    fn implementation(&self, id: &str, of: &Value, path: &str, names: &mut BTreeSet<String>) -> Result<()> {
-        // Blanket implementations of other crates are not in the index.
-        let Ok(item) = self.item(id) else { return Ok(()) };
-        let found = &item["inner"]["impl"];
-        if found["for"]["resolved_path"]["id"] != of["id"] || found["blanket_impl"].is_object() {
-            return Ok(());
-        }
-        let name = found["trait"]["path"].as_str().map(|name| name.rsplit("::").next().unwrap_or(name));
-        let derived = item["attrs"].to_string().contains("automatically_derived");
-        if name == Some("Debug") || derived && name != Some("Format") {
-            return Ok(());
-        }
-        for id in list(&found["items"])? {
-            let function = self.item(&id.to_string())?;
-            let method = function["name"].as_str().unwrap_or_default();
-            if !function["inner"]["function"].is_object() {
-                continue;
-            }
-            match name {
-                Some(name) => {
-                    let arguments = &found["trait"]["args"]["angle_bracketed"]["args"][0]["type"];
-                    names.insert(implementation(path, name, &type_name(arguments), method));
-                }
-                None if function["visibility"] == "public" => drop(names.insert(format!("{path}::{method}"))),
-                None => {}
-            }
-        }
-        Ok(())
-    }
+/// The type aliases, each with the type that it stands for.
+fn aliases(path: &str) -> Result<Vec<(String, String)>> {
+    let items = items(path, true)?;
+    let texts = items.iter().map(|item| text(item.tokens()));
+    let pairs = texts.filter_map(|text| {
+        let (alias, of) = text.strip_prefix("pub type ")?.split_once(" = ")?;
+        Some((normalized(alias), normalized(of)))
+    });
+    Ok(pairs.collect())
 }
 
-fn list(value: &Value) -> Result<&Vec<Value>> {
-    value.as_array().context("rustdoc's JSON is of a form that this program does not know")
+fn items(path: &str, without_derived: bool) -> Result<Vec<PublicItem>> {
+    let items = Builder::from_rustdoc_json(path).omit_blanket_impls(true).omit_auto_trait_impls(true);
+    let items = items.omit_auto_derived_impls(without_derived).build()?;
+    Ok(items.into_items().collect())
 }
 
-fn type_name(of: &Value) -> String {
-    let reference = &of["borrowed_ref"]["type"];
-    if reference.is_object() {
-        return format!("&{}", type_name(reference));
-    }
-    let name = of["primitive"].as_str().or_else(|| of["resolved_path"]["path"].as_str());
-    without_generics(name.unwrap_or_default())
+/// The name of a function of a module or a type.
+fn function(item: &PublicItem, items: &[PublicItem]) -> Option<String> {
+    let end = item.tokens().position(|token| matches!(token, Token::Function(_)))?;
+    let path = text(item.tokens().take(end + 1));
+    let (_, path) = path.split_once("fn ")?;
+    let parent = items.iter().find(|parent| Some(parent.id()) == item.parent_id())?;
+    let parent = text(parent.tokens());
+    let implemented = parent.strip_prefix("impl").and_then(|parent| parent.rsplit_once(" for "));
+    let Some((of_trait, _)) = implemented else { return Some(normalized(path)) };
+    let (of_type, method) = path.rsplit_once("::")?;
+    Some(normalized(&format!("<{of_type} as {}>::{method}", without_parameters(of_trait))))
+}
+
+/// The text of tokens without lifetimes and the name of the core.
+fn text<'t>(tokens: impl Iterator<Item = &'t Token>) -> String {
+    let text: String = tokens.filter(|token| !matches!(token, Token::Lifetime(_))).map(Token::text).collect();
+    text.replace("embedded_rtmp::", "")
+}
+
+/// The text after the generic parameters that may stand at its start.
+fn without_parameters(text: &str) -> &str {
+    let mut depth = 0;
+    let end = text.find(|character| {
+        depth += i32::from(character == '<') - i32::from(character == '>');
+        depth == 0
+    });
+    end.map_or(text, |end| &text[end + 1..])
 }
 
 #[cfg(test)]
