@@ -1,10 +1,11 @@
 //! Finds in the sources which tests cover which numbered item of RTMP behaviour.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+
+use crate::words::{Language, files};
 
 /// The folders with tests.
 const FOLDERS: [&str; 7] = [
@@ -66,39 +67,16 @@ pub fn items() -> Result<BTreeMap<u32, Item>> {
 /// A file cannot be read.
 pub fn tests(root: &Path) -> Result<BTreeMap<u32, Vec<Test>>> {
     let mut found: BTreeMap<u32, Vec<Test>> = BTreeMap::new();
-    for folder in FOLDERS {
-        for file in sources(&root.join(folder))? {
-            let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-            let short = file.strip_prefix(root).unwrap_or(&file);
-            for (name, ignored) in tests_in(&text) {
-                for number in numbers(name) {
-                    let test = Test { file: short.to_owned(), name: name.to_owned(), ignored };
-                    found.entry(number).or_default().push(test);
-                }
+    let is_searched = |file: &Path| FOLDERS.iter().any(|folder| file.starts_with(folder));
+    for (file, language, text) in files(root)? {
+        for (name, ignored) in tests_in(&text).filter(|_| language == Language::Rust && is_searched(&file)) {
+            for number in numbers(name) {
+                found.entry(number).or_default().push(Test { file: file.clone(), name: name.to_owned(), ignored });
             }
         }
     }
     found.values_mut().for_each(|tests| tests.sort());
     Ok(found)
-}
-
-/// The Rust files in an existing folder, without build output.
-fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
-    let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
-    while let Some(folder) = folders.pop() {
-        if !folder.is_dir() || folder.ends_with("target") {
-            continue;
-        }
-        for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
-            let path = entry?.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                files.push(path);
-            }
-        }
-    }
-    Ok(files)
 }
 
 /// The functions with a test attribute, and whether they are ignored.

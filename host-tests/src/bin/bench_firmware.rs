@@ -18,7 +18,7 @@ use clap::Parser;
 use embedded_rtmp::message::MessageKind;
 use host_tests::firmware::Firmware;
 use host_tests::flv::Writer;
-use host_tests::peers::{free_port, start, wait_until};
+use host_tests::peers::{free_port, start};
 
 /// The bytes of a message, as in the firmware.
 const MESSAGE: usize = 30_000;
@@ -135,13 +135,13 @@ fn run(arguments: &Arguments, pairs: usize, options: &[&str]) -> Result<Vec<Row>
     let mut command = Command::new(tools.join("serve"));
     let mut serve = start(command.args(["--listen", "127.0.0.1:0"]))?;
     let mut taker = None;
-    wait_until("serve listens", LIMIT, || {
+    serve.wait_until("serve listens", LIMIT, |serve| {
         let errors = serve.errors();
         taker =
             errors.split_once("listening on 127.0.0.1:").and_then(|(_, rest)| rest.split_once('\n')?.0.parse().ok());
-        taker.is_some() || !matches!(serve.ended(), Ok(None))
+        taker.is_some()
     })?;
-    let taker: u16 = taker.with_context(|| serve.errors())?;
+    let taker: u16 = taker.context("serve has no port")?;
 
     let forward = format!("{board}:1935");
     let options = [&["--hostfwd", &forward], options].concat();

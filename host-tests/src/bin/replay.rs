@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, ValueEnum};
-use host_tests::replay;
+use clap::Parser;
+use host_tests::replay::{Side, replay};
 use serde_json::{Value, json};
 
 /// Decodes one direction of a captured RTMP session: the handshake and the chunk stream.
@@ -25,12 +25,6 @@ struct Arguments {
     cut: Option<NonZeroUsize>,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Side {
-    Client,
-    Server,
-}
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let bytes = match std::fs::read(&arguments.file) {
@@ -39,10 +33,6 @@ fn main() -> ExitCode {
             eprintln!("replay: {}: {error}", arguments.file.display());
             return ExitCode::from(2);
         }
-    };
-    let side = match arguments.side {
-        Side::Client => replay::Side::Client,
-        Side::Server => replay::Side::Server,
     };
     let cut = arguments.cut.map_or(usize::MAX, NonZeroUsize::get);
     let mut output = BufWriter::new(io::stdout().lock());
@@ -53,7 +43,7 @@ fn main() -> ExitCode {
             written = writeln!(output, "{value}");
         }
     };
-    let replayed = replay::replay(side, &bytes, cut, &mut show);
+    let replayed = replay(arguments.side, &bytes, cut, &mut show);
     if let Err(error) = &replayed {
         show(json!({"error": error.to_string()}));
     }

@@ -18,7 +18,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::peers::network::Host;
-use crate::peers::{Running, start, wait_until};
+use crate::peers::{Running, start};
 
 /// The folder of the board's package.
 pub fn board() -> PathBuf {
@@ -94,12 +94,7 @@ impl Firmware {
     /// # Errors
     /// The text is missing after the time limit, or the firmware has ended.
     pub fn wait_for(&mut self, text: &str, limit: Duration) -> Result<()> {
-        wait_until(text, limit, || self.log().contains(text) || !matches!(self.0.ended(), Ok(None)))
-            .with_context(|| self.log())?;
-        if !self.log().contains(text) {
-            bail!("ended without {text:?}: {}{}", self.log(), self.0.errors());
-        }
-        Ok(())
+        self.0.wait_until(text, limit, |firmware| firmware.output().contains(text))
     }
 
     /// Waits for the end and returns the exit status and the log.

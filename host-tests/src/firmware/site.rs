@@ -10,13 +10,12 @@ use tempfile::TempDir;
 
 use super::Firmware;
 use crate::peers::network::Network;
-use crate::peers::{Running, start, wait_until};
+use crate::peers::{Running, nginx, start};
 
 pub use crate::peers::network::SERVER;
 /// The address that DHCP assigns to the board.
 pub const GUEST: Ipv4Addr = Ipv4Addr::new(10, 77, 1, 2);
 
-const MODULE: &str = "/usr/lib/nginx/modules/ngx_rtmp_module.so";
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The duration of a DHCP lease in seconds.
 const LEASE: u32 = 12;
@@ -79,28 +78,17 @@ impl Site {
     /// # Errors
     /// It does not listen in time.
     pub fn serve(&mut self, ports: &[u16]) -> Result<()> {
-        let directory = self.directory.path().display().to_string();
+        let (directory, shown) = (self.directory.path(), self.directory.path().display());
         let listen: String = ports.iter().map(|port| format!("listen {port}; ")).collect();
-        let configuration = format!(
-            "daemon off; master_process off; user root; pid {directory}/nginx.pid; error_log {directory}/error.log info;
-load_module {MODULE};
-events {{ worker_connections 64; }}
-rtmp {{ server {{ {listen} chunk_size 4096;
-  application live {{ live on; record all; record_path {directory}; record_unique on; }} }} }}\n"
+        let servers = format!(
+            "rtmp {{ server {{ {listen} chunk_size 4096;
+  application live {{ live on; record all; record_path {shown}; record_unique on; }} }} }}"
         );
-        let path = self.directory.path().join("nginx.conf");
-        fs::write(&path, configuration)?;
-        let mut command = self.network.server.command("nginx");
-        command.arg("-c").arg(path).args(["-p", &directory, "-e", &format!("{directory}/error.log")]);
-        let nginx = self.nginx.insert(start(&mut command)?);
-        let (first, mut has_ended) = (ports.first().copied().unwrap_or_default(), false);
-        wait_until("nginx listens", PATIENCE, || {
-            has_ended = !matches!(nginx.ended(), Ok(None));
-            let look = format!("ss -Hltn 'sport = :{first}' | grep -q .");
-            has_ended || self.network.server.shell(&look, "").is_ok()
-        })?;
-        anyhow::ensure!(!has_ended, "nginx: {}", nginx.errors());
-        Ok(())
+        let main = format!("user root; {}", nginx::LOAD_RTMP);
+        fs::write(directory.join("nginx.conf"), nginx::configuration(directory, &main, &servers))?;
+        let nginx = self.nginx.insert(nginx::run(self.network.server.command("nginx"), directory)?);
+        let look = format!("ss -Hltn 'sport = :{}' | grep -q .", ports.first().copied().unwrap_or_default());
+        nginx.wait_until("nginx listens", PATIENCE, |_| self.network.server.shell(&look, "").is_ok())
     }
 
     /// Starts the firmware on the board.
@@ -122,9 +110,7 @@ rtmp {{ server {{ {listen} chunk_size 4096;
     /// # Errors
     /// There is none.
     pub fn recordings(&self) -> Result<Vec<PathBuf>> {
-        let files = fs::read_dir(self.directory.path())?.filter_map(|entry| Some(entry.ok()?.path()));
-        let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|end| end == "flv")).collect();
-        files.sort();
+        let files = nginx::recordings(self.directory.path(), "")?;
         files.first().context("nothing was recorded")?;
         Ok(files)
     }

@@ -57,9 +57,8 @@ impl<R: Read> Reader<R> {
     /// # Errors
     /// The header is not that of an FLV file, or `input` fails.
     pub fn new(mut input: R) -> Result<Self, ReadError> {
-        let mut bytes = [0; FileHeader::SIZE];
-        let filled = fill(&mut input, &mut bytes)?;
-        let header = FileHeader::parse(&bytes[..filled]).map_err(|_| ReadError::NotFlv)?;
+        let bytes = read(&mut input, FileHeader::SIZE as u64)?;
+        let header = FileHeader::parse(&bytes).map_err(|_| ReadError::NotFlv)?;
         // The rest of a longer header, and the first back pointer, have no meaning.
         let position = u64::from(header.length) + BACK_POINTER as u64;
         io::copy(&mut (&mut input).take(position - FileHeader::SIZE as u64), &mut io::sink())?;
@@ -68,28 +67,23 @@ impl<R: Read> Reader<R> {
 
     fn read_tag(&mut self) -> Result<Option<Tag>, ReadError> {
         let at = self.position;
-        let mut bytes = [0; TagHeader::SIZE];
-        match fill(&mut self.input, &mut bytes)? {
-            0 => return Ok(None),
-            TagHeader::SIZE => {}
-            _ => return Err(ReadError::Truncated(at)),
+        let bytes = read(&mut self.input, TagHeader::SIZE as u64)?;
+        if bytes.is_empty() {
+            return Ok(None);
         }
-        let header = TagHeader::parse(&bytes);
+        let header = TagHeader::parse(bytes.first_chunk().ok_or(ReadError::Truncated(at))?);
         if header.filtered {
             return Err(ReadError::Encrypted(at));
         }
-        let mut payload = Vec::new();
-        (&mut self.input).take(u64::from(header.length)).read_to_end(&mut payload)?;
+        let payload = read(&mut self.input, header.length.into())?;
         if payload.len() < header.length as usize {
             return Err(ReadError::Truncated(at));
         }
-        let mut pointer = [0; BACK_POINTER];
-        match fill(&mut self.input, &mut pointer)? {
-            // Some writers omit the very last back pointer.
-            0 => {}
-            BACK_POINTER if pointer == header.back_pointer() => {}
-            BACK_POINTER => return Err(ReadError::BackPointer(at)),
-            _ => return Err(ReadError::Truncated(at)),
+        let pointer = read(&mut self.input, BACK_POINTER as u64)?;
+        // Some writers omit the very last back pointer.
+        if !pointer.is_empty() && pointer != header.back_pointer() {
+            let is_whole = pointer.len() == BACK_POINTER;
+            return Err(if is_whole { ReadError::BackPointer(at) } else { ReadError::Truncated(at) });
         }
         self.position += (TagHeader::SIZE + payload.len() + BACK_POINTER) as u64;
         Ok(Some(Tag { kind: header.kind, timestamp: header.timestamp.0, payload }))
@@ -109,16 +103,9 @@ impl<R: Read> Iterator for Reader<R> {
     }
 }
 
-/// Reads until `bytes` is full or the input ends. Returns the number of bytes.
-fn fill(input: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < bytes.len() {
-        match input.read(&mut bytes[filled..]) {
-            Ok(0) => break,
-            Ok(length) => filled += length,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
+/// Reads `length` bytes, or fewer if the input ends.
+fn read(input: &mut impl Read, length: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    input.take(length).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }

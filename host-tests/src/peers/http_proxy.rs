@@ -5,18 +5,12 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use tempfile::TempDir;
 
-use super::{Running, free_port, nginx};
+use super::nginx::{Instance, configuration};
 
-/// A running proxy with a directory of its own. Dropping it ends the proxy and removes the directory.
+/// A running proxy.
 #[derive(Debug)]
-pub struct HttpProxy {
-    // Declared before the directory, so that the process has ended when the directory is removed.
-    process: Running,
-    directory: TempDir,
-    port: u16,
-}
+pub struct HttpProxy(Instance);
 
 /// A forwarded request.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,14 +32,12 @@ impl HttpProxy {
     /// # Errors
     /// nginx is not installed, or does not listen in time.
     pub fn start(server: u16, requests: u32) -> Result<Self> {
-        let (directory, port) = (tempfile::Builder::new().prefix("proxy-").tempdir()?, free_port()?);
-        fs::write(directory.path().join("nginx.conf"), configuration(directory.path(), port, server, requests))?;
-        Ok(Self { process: nginx::run(directory.path(), port)?, directory, port })
+        Ok(Self(Instance::start(|directory, port| Ok(proxy(directory, port, server, requests)))?))
     }
 
     /// The port on which it listens.
     pub fn port(&self) -> u16 {
-        self.port
+        self.0.port
     }
 
     /// The forwarded requests, in order.
@@ -53,8 +45,8 @@ impl HttpProxy {
     /// # Errors
     /// The log cannot be read.
     pub fn requests(&self) -> Result<Vec<Request>> {
-        let path = self.directory.path().join("access.log");
-        let log = fs::read_to_string(path).with_context(|| self.process.errors())?;
+        let path = self.0.directory.path().join("access.log");
+        let log = fs::read_to_string(path).with_context(|| self.0.log())?;
         log.lines()
             .map(|line| {
                 let fields: Vec<_> = line.splitn(4, ' ').collect();
@@ -68,16 +60,14 @@ impl HttpProxy {
     }
 }
 
-fn configuration(directory: &Path, port: u16, server: u16, requests: u32) -> String {
+fn proxy(directory: &Path, port: u16, server: u16, requests: u32) -> String {
     let shown = directory.display();
-    format!(
-        "daemon off; master_process off; pid {shown}/nginx.pid; error_log {shown}/error.log;
-events {{ worker_connections 256; }}
-http {{ log_format times '$msec $status $connection_requests $request_method $uri';
+    let servers = format!(
+        "http {{ log_format times '$msec $status $connection_requests $request_method $uri';
 access_log {shown}/access.log times; keepalive_requests {requests}; client_max_body_size 1m;
 client_body_temp_path {shown}/body; proxy_temp_path {shown}/proxy;
 fastcgi_temp_path {shown}/f; uwsgi_temp_path {shown}/u; scgi_temp_path {shown}/s;
-server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://127.0.0.1:{server}; }} }} }}
-"
-    )
+server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://127.0.0.1:{server}; }} }} }}"
+    );
+    configuration(directory, "", &servers)
 }

@@ -4,7 +4,7 @@ mod delay;
 mod ffmpeg;
 mod http_proxy;
 pub mod network;
-mod nginx;
+pub(crate) mod nginx;
 mod pcap;
 mod process;
 mod programs;
@@ -41,18 +41,10 @@ pub fn free_port() -> Result<u16> {
 /// # Errors
 /// The program ended, or does not listen within ten seconds.
 pub fn wait_for_listener(port: u16, program: &mut Running) -> Result<()> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_err() {
-        if let Some(status) = program.ended()? {
-            bail!("{} ended with {status} before it listened: {}", program.name(), program.errors());
-        }
-        if Instant::now() > deadline {
-            bail!("{} does not listen on port {port}", program.name());
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
+    let (address, limit) = (SocketAddr::from((Ipv4Addr::LOCALHOST, port)), Duration::from_secs(1));
+    program.wait_until(&format!("port {port} is open"), Duration::from_secs(10), |_| {
+        TcpStream::connect_timeout(&address, limit).is_ok()
+    })
 }
 
 /// Waits until a condition holds.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
-use super::{Running, start, wait_until};
+use super::{Running, start};
 
 /// The client's address.
 pub const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
@@ -48,12 +48,9 @@ impl Host {
         command.args(["setpriv", "--pdeathsig", "KILL", "sleep", "infinity"]);
         let mut holder = start(&mut command)?;
         let name = PathBuf::from(format!("/proc/{}/comm", holder.id()));
-        wait_until("a network namespace", PATIENCE, || {
-            fs::read_to_string(&name).is_ok_and(|name| name == "sleep\n") || !matches!(holder.ended(), Ok(None))
+        holder.wait_until("a network namespace", PATIENCE, |_| {
+            fs::read_to_string(&name).is_ok_and(|name| name == "sleep\n")
         })?;
-        if let Some(status) = holder.ended()? {
-            bail!("cannot make a network namespace: {status}: {}", holder.errors());
-        }
         Ok(Self { holder, as_root })
     }
 
@@ -131,10 +128,7 @@ impl Network {
             let mut command = host.command(wire);
             command.arg(WIRE).arg(here).arg(there).args(["--delay", &delay]);
             let mut end = start(&mut command)?;
-            wait_until("a wire", PATIENCE, || end.output().contains("ready") || !matches!(end.ended(), Ok(None)))?;
-            if let Some(status) = end.ended()? {
-                bail!("cannot make a wire: {status}: {}", end.errors());
-            }
+            end.wait_until("a wire", PATIENCE, |end| end.output().contains("ready"))?;
             host.shell(&format!("ip addr add {address}/24 dev {WIRE}; ip link set {WIRE} up"), "")?;
             network.ends.push(end);
         }

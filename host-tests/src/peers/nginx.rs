@@ -10,7 +10,8 @@ use tempfile::TempDir;
 
 use super::{Running, free_port, start, wait_for_listener, wait_until};
 
-const MODULE: &str = "/usr/lib/nginx/modules/ngx_rtmp_module.so";
+/// The directive that loads the RTMP module.
+pub(crate) const LOAD_RTMP: &str = "load_module /usr/lib/nginx/modules/ngx_rtmp_module.so;";
 
 /// The applications that the server has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,14 +60,9 @@ impl Default for NginxOptions {
     }
 }
 
-/// A running nginx with a directory of its own. Dropping it ends nginx and removes the directory.
+/// A running nginx that serves RTMP.
 #[derive(Debug)]
-pub struct Nginx {
-    // Declared before the directory, so that the process has ended when the directory is removed.
-    process: Option<Running>,
-    directory: TempDir,
-    port: u16,
-}
+pub struct Nginx(Instance);
 
 impl Nginx {
     /// Starts nginx.
@@ -79,17 +75,12 @@ impl Nginx {
     }
 
     fn try_start(options: NginxOptions) -> Result<Self> {
-        let directory = tempfile::Builder::new().prefix("nginx-").tempdir()?;
-        let port = free_port()?;
-        fs::write(directory.path().join("nginx.conf"), configuration(directory.path(), port, options))?;
-        let mut nginx = Self { process: None, directory, port };
-        nginx.start_again()?;
-        Ok(nginx)
+        Ok(Self(Instance::start(|directory, port| Ok(rtmp(directory, port, options)))?))
     }
 
     /// Kills it. Its recordings stay.
     pub fn kill(&mut self) {
-        self.process = None;
+        self.0.process = None;
     }
 
     /// Starts it again on the same port.
@@ -97,18 +88,17 @@ impl Nginx {
     /// # Errors
     /// It does not listen in time.
     pub fn start_again(&mut self) -> Result<()> {
-        self.process = Some(run(self.directory.path(), self.port)?);
-        Ok(())
+        self.0.start_again()
     }
 
     /// The URL of a stream.
     pub fn url(&self, application: Application, key: &str) -> String {
-        format!("rtmp://127.0.0.1:{}/{}/{key}", self.port, application.name())
+        format!("rtmp://127.0.0.1:{}/{}/{key}", self.0.port, application.name())
     }
 
     /// The port on which it listens.
     pub fn port(&self) -> u16 {
-        self.port
+        self.0.port
     }
 
     /// Stores an FLV file that players get as `key`.
@@ -116,7 +106,7 @@ impl Nginx {
     /// # Errors
     /// It cannot be copied.
     pub fn store(&self, file: &Path, key: &str) -> Result<()> {
-        fs::copy(file, self.directory.path().join(format!("{key}.flv")))?;
+        fs::copy(file, self.0.directory.path().join(format!("{key}.flv")))?;
         Ok(())
     }
 
@@ -133,15 +123,7 @@ impl Nginx {
     /// # Errors
     /// The directory cannot be read.
     pub fn recordings(&self, key: &str) -> Result<Vec<PathBuf>> {
-        let files = fs::read_dir(self.directory.path())?.filter_map(|entry| Some(entry.ok()?.path()));
-        let prefix = format!("{key}-");
-        let is_it = |path: &PathBuf| {
-            path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(&prefix))
-        };
-        let has_some = |path: &PathBuf| fs::metadata(path).is_ok_and(|file| file.len() > 0);
-        let mut files: Vec<PathBuf> = files.filter(is_it).filter(has_some).collect();
-        files.sort();
-        Ok(files)
+        recordings(self.0.directory.path(), &format!("{key}-"))
     }
 
     /// Waits until a player plays a stream.
@@ -155,39 +137,86 @@ impl Nginx {
 
     /// Its log.
     pub fn log(&self) -> String {
+        self.0.log()
+    }
+}
+
+/// The recordings in a directory whose names start with `prefix`, first to last, without the empty files of refused
+/// publishers.
+pub(crate) fn recordings(directory: &Path, prefix: &str) -> Result<Vec<PathBuf>> {
+    let files = fs::read_dir(directory)?.filter_map(Result::ok).filter(|file| {
+        let name = file.file_name();
+        let is_it = name.to_str().is_some_and(|name| name.starts_with(prefix) && name.ends_with(".flv"));
+        is_it && file.metadata().is_ok_and(|file| file.len() > 0)
+    });
+    let mut files: Vec<_> = files.map(|file| file.path()).collect();
+    files.sort();
+    Ok(files)
+}
+
+/// An nginx with a directory of its own, on a port of 127.0.0.1. Dropping it ends nginx and removes the directory.
+#[derive(Debug)]
+pub(super) struct Instance {
+    // Declared before the directory, so that the process has ended when the directory is removed.
+    process: Option<Running>,
+    pub(super) directory: TempDir,
+    pub(super) port: u16,
+}
+
+impl Instance {
+    /// Starts nginx with the configuration that is made for its directory and its port.
+    pub(super) fn start(configure: impl FnOnce(&Path, u16) -> Result<String>) -> Result<Self> {
+        let (directory, port) = (tempfile::Builder::new().prefix("nginx-").tempdir()?, free_port()?);
+        fs::write(directory.path().join("nginx.conf"), configure(directory.path(), port)?)?;
+        let mut instance = Self { process: None, directory, port };
+        instance.start_again()?;
+        Ok(instance)
+    }
+
+    fn start_again(&mut self) -> Result<()> {
+        let process = self.process.insert(run(Command::new("nginx"), self.directory.path())?);
+        wait_for_listener(self.port, process)
+    }
+
+    /// Its log.
+    pub(super) fn log(&self) -> String {
         let log = fs::read_to_string(self.directory.path().join("error.log")).unwrap_or_default();
         log + &self.process.as_ref().map(Running::errors).unwrap_or_default()
     }
 }
 
-/// Starts nginx with the file `nginx.conf` of a directory, and waits until it listens on `port`.
-pub(super) fn run(directory: &Path, port: u16) -> Result<Running> {
-    let mut command = Command::new("nginx");
-    command.arg("-c").arg(directory.join("nginx.conf")).arg("-p").arg(directory);
-    command.arg("-e").arg(directory.join("error.log"));
+/// Starts nginx with the file `nginx.conf` of a directory.
+pub(crate) fn run(mut nginx: Command, directory: &Path) -> Result<Running> {
+    nginx.arg("-c").arg(directory.join("nginx.conf")).arg("-p").arg(directory);
+    nginx.arg("-e").arg(directory.join("error.log"));
     // It is not in the path of an ordinary user.
-    let path = std::env::var("PATH").unwrap_or_default();
-    command.env("PATH", format!("{path}:/usr/sbin"));
-    let mut process = start(&mut command)?;
-    wait_for_listener(port, &mut process)?;
-    Ok(process)
+    nginx.env("PATH", format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default()));
+    start(&mut nginx)
 }
 
-fn configuration(directory: &Path, port: u16, options: NginxOptions) -> String {
+/// The configuration of an nginx whose files lie in `directory`. `main` are directives of the main context.
+pub(crate) fn configuration(directory: &Path, main: &str, servers: &str) -> String {
     let directory = directory.display();
-    let NginxOptions { chunk_size, ack_window, callback } = options;
-    let ask = if callback == 0 { 9 } else { callback };
     format!(
         "daemon off; master_process off; pid {directory}/nginx.pid; error_log {directory}/error.log info;
-load_module {MODULE};
+{main}
 events {{ worker_connections 256; }}
-rtmp {{ server {{ listen 127.0.0.1:{port}; chunk_size {chunk_size}; ack_window {ack_window};
-  application live {{ live on; publish_notify on; }}
-  application rec {{ live on; record all; record_path {directory}; record_unique on; }}
-  application vod {{ play {directory}; }}
-  application impatient {{ live on; record all; record_path {directory}; record_unique on; drop_idle_publisher 4s; }}
-  application ask {{ live on; on_publish http://127.0.0.1:{ask}/publish; on_play http://127.0.0.1:{ask}/play; }}
-  application deny {{ live on; deny publish all; deny play all; }} }} }}
+{servers}
 "
     )
+}
+
+fn rtmp(directory: &Path, port: u16, options: NginxOptions) -> String {
+    let NginxOptions { chunk_size, ack_window, callback } = options;
+    let (shown, ask) = (directory.display(), if callback == 0 { 9 } else { callback });
+    let servers = format!(
+        "rtmp {{ server {{ listen 127.0.0.1:{port}; chunk_size {chunk_size}; ack_window {ack_window};
+  application live {{ live on; publish_notify on; }}
+  application rec {{ live on; record all; record_path {shown}; record_unique on; }}
+  application vod {{ play {shown}; }}
+  application impatient {{ live on; record all; record_path {shown}; record_unique on; drop_idle_publisher 4s; }}
+  application ask {{ live on; on_publish http://127.0.0.1:{ask}/publish; on_play http://127.0.0.1:{ask}/play; }}
+  application deny {{ live on; deny publish all; deny play all; }} }} }}"
+    );
+    configuration(directory, LOAD_RTMP, &servers)
 }

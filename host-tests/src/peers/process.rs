@@ -4,8 +4,10 @@ use std::fs;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use tempfile::NamedTempFile;
+
+use super::wait_until;
 
 /// A running program. Dropping the value kills it. Its output goes to files, so that it never waits for a reader.
 #[derive(Debug)]
@@ -77,6 +79,23 @@ impl Running {
     /// The system cannot tell.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)
+    }
+
+    /// Waits until a condition of the running program holds. `what` names it in the error.
+    ///
+    /// # Errors
+    /// The program ended before, or the condition does not hold within `limit`.
+    pub fn wait_until(&mut self, what: &str, limit: Duration, mut condition: impl FnMut(&Self) -> bool) -> Result<()> {
+        let mut holds = false;
+        let waited = wait_until(what, limit, || {
+            // Asked first: a program that has ended says nothing more.
+            let has_ended = !matches!(self.ended(), Ok(None));
+            holds = condition(self);
+            holds || has_ended
+        });
+        waited.with_context(|| format!("{}: {}{}", self.name, self.errors(), self.output()))?;
+        ensure!(holds, "{what}: {} has ended: {}{}", self.name, self.errors(), self.output());
+        Ok(())
     }
 
     /// Its standard output so far, as text.

@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 
-use embedded_rtmp::chunk::{ChunkStreamId, Fragment, Reader};
-use embedded_rtmp::message::MessageKind;
+use embedded_rtmp::chunk::{ChunkStreamId, Fragment, ReadError, Reader};
+use embedded_rtmp::control::Control;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::Error;
 use super::values::{hex, values};
 
 /// The number of chunk streams that a capture may use at the same time.
@@ -29,20 +28,15 @@ struct Open {
     collected: Vec<u8>,
 }
 
-/// What a control message changes in the reader.
-enum Change {
-    Nothing,
-    ChunkSize(u32),
-    Abort(ChunkStreamId),
-}
-
 impl Chunks {
-    pub(super) fn feed(&mut self, mut bytes: &[u8], show: &mut dyn FnMut(Value)) -> Result<(), Error> {
+    pub(super) fn feed(&mut self, mut bytes: &[u8], show: &mut dyn FnMut(Value)) -> Result<(), ReadError> {
         while let Some(fragment) = self.reader.next_fragment(&mut bytes)? {
             match take(&mut self.open, &fragment, show) {
-                Change::Nothing => {}
-                Change::ChunkSize(size) => self.reader.set_chunk_size(size)?,
-                Change::Abort(csid) => self.reader.abort(csid),
+                Some(Control::SetChunkSize(size)) => self.reader.set_chunk_size(size)?,
+                Some(Control::Abort(csid)) => {
+                    ChunkStreamId::new(csid).into_iter().for_each(|csid| self.reader.abort(csid))
+                }
+                _ => {}
             }
         }
         Ok(())
@@ -53,7 +47,12 @@ impl Chunks {
     }
 }
 
-fn take(open: &mut HashMap<ChunkStreamId, Open>, fragment: &Fragment<'_>, show: &mut dyn FnMut(Value)) -> Change {
+/// Takes part of a message. Shows the message when it is complete, and returns it if it is a control message.
+fn take(
+    open: &mut HashMap<ChunkStreamId, Open>,
+    fragment: &Fragment<'_>,
+    show: &mut dyn FnMut(Value),
+) -> Option<Control> {
     let header = fragment.header;
     if fragment.is_first() {
         open.insert(fragment.csid, Open::default());
@@ -66,7 +65,7 @@ fn take(open: &mut HashMap<ChunkStreamId, Open>, fragment: &Fragment<'_>, show: 
         message.collected.extend_from_slice(fragment.data);
     }
     if !fragment.is_last() {
-        return Change::Nothing;
+        return None;
     }
     let Open { hash, collected } = open.remove(&fragment.csid).unwrap_or_default();
     let mut shown = json!({
@@ -80,15 +79,5 @@ fn take(open: &mut HashMap<ChunkStreamId, Open>, fragment: &Fragment<'_>, show: 
         }
     }
     show(shown);
-    change(header.kind, &collected)
-}
-
-/// Longer messages are tolerated. Shorter ones change nothing.
-fn change(kind: MessageKind, payload: &[u8]) -> Change {
-    let Some(number) = payload.first_chunk().copied().map(u32::from_be_bytes) else { return Change::Nothing };
-    match kind {
-        MessageKind::SET_CHUNK_SIZE => Change::ChunkSize(number),
-        MessageKind::ABORT => ChunkStreamId::new(number).map_or(Change::Nothing, Change::Abort),
-        _ => Change::Nothing,
-    }
+    Control::parse(header.kind, &collected)
 }

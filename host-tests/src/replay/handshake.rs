@@ -1,13 +1,14 @@
 //! The handshake of a capture, replayed as the side that received it. The output of that side is dropped.
 
-use embedded_rtmp::handshake::{DigestScheme, Handshake as Machine, HandshakeConfig, HandshakeKind, SCRATCH, Style};
+use clap::ValueEnum;
+use embedded_rtmp::handshake::{
+    DigestScheme, Handshake as Machine, HandshakeConfig, HandshakeError, HandshakeKind, SCRATCH, Style,
+};
 use embedded_rtmp::time::Instant;
 use serde_json::{Value, json};
 
-use super::Error;
-
 /// Which side received the captured bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Side {
     /// A client: a server sent them.
     Client,
@@ -38,7 +39,7 @@ impl Handshake {
     }
 
     /// Consumes the bytes of the handshake from the front of `bytes`.
-    pub(super) fn feed(&mut self, bytes: &mut &[u8], show: &mut dyn FnMut(Value)) -> Result<(), Error> {
+    pub(super) fn feed(&mut self, bytes: &mut &[u8], show: &mut dyn FnMut(Value)) -> Result<(), HandshakeError> {
         let scratch = self.scratch.as_mut_slice();
         self.machine.next_event(NOW, bytes, scratch)?;
         let mut dropped = [0; 1 + 2 * SCRATCH];

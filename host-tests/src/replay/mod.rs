@@ -43,65 +43,23 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-impl From<ReadError> for Error {
-    fn from(error: ReadError) -> Self {
-        Self::Chunks(error)
-    }
-}
-
-impl From<HandshakeError> for Error {
-    fn from(error: HandshakeError) -> Self {
-        Self::Handshake(error)
-    }
-}
-
-/// Decodes a capture, piece by piece.
-#[derive(Debug)]
-pub struct Replay {
-    handshake: Handshake,
-    chunks: Chunks,
-}
-
-impl Replay {
-    /// A replay of the bytes that `side` received.
-    pub fn new(side: Side) -> Self {
-        Self { handshake: Handshake::new(side), chunks: Chunks::default() }
-    }
-
-    /// Decodes the next piece. Calls `show` with an object for the handshake and for each message when it is complete.
-    ///
-    /// # Errors
-    /// The handshake or the chunk stream is invalid. Every later call fails, too.
-    pub fn feed(&mut self, mut bytes: &[u8], show: &mut dyn FnMut(Value)) -> Result<(), Error> {
-        if !self.handshake.is_done() {
-            self.handshake.feed(&mut bytes, show)?;
-        }
-        if self.handshake.is_done() { self.chunks.feed(bytes, show) } else { Ok(()) }
-    }
-
-    /// Ends the capture.
-    ///
-    /// # Errors
-    /// It ends too early.
-    pub fn finish(self) -> Result<(), Error> {
-        if !self.handshake.is_done() {
-            return Err(Error::EndsInHandshake);
-        }
-        if !self.chunks.is_at_boundary() {
-            return Err(Error::EndsInMessage);
-        }
-        Ok(())
-    }
-}
-
-/// Decodes a whole capture, fed in pieces of `cut` bytes: see [`Replay`].
+/// Decodes a whole capture, the bytes that `side` received, in pieces of `cut` bytes. Calls `show` with an object for the
+/// handshake and for each message.
 ///
 /// # Errors
 /// The capture is invalid or ends too early. Everything before that was passed to `show`.
 pub fn replay(side: Side, bytes: &[u8], cut: usize, show: &mut dyn FnMut(Value)) -> Result<(), Error> {
-    let mut replay = Replay::new(side);
-    for piece in bytes.chunks(cut.max(1)) {
-        replay.feed(piece, show)?;
+    let (mut handshake, mut chunks) = (Handshake::new(side), Chunks::default());
+    for mut piece in bytes.chunks(cut.max(1)) {
+        if !handshake.is_done() {
+            handshake.feed(&mut piece, show).map_err(Error::Handshake)?;
+        }
+        if handshake.is_done() {
+            chunks.feed(piece, show).map_err(Error::Chunks)?;
+        }
     }
-    replay.finish()
+    if !handshake.is_done() {
+        return Err(Error::EndsInHandshake);
+    }
+    if chunks.is_at_boundary() { Ok(()) } else { Err(Error::EndsInMessage) }
 }
