@@ -4,24 +4,30 @@ use crate::fmt::impl_format;
 use embedded_rtmp::handshake;
 use embedded_rtmp::session::{MIN_CONTROL, SessionBuffers};
 
-/// All the memory that one session and its socket need beside the session itself: for a static, or wherever the caller
-/// keeps it.
+/// All the memory that one session and its socket need, except the session itself. The caller usually puts it in a static.
 ///
 /// ```
 /// use embedded_rtmp_embassy::Memory;
 ///
-/// // 4 KiB of TCP window for what comes and for what goes, 1,536 bytes to work in, 512 for outgoing commands.
+/// // 4 KiB each for TCP's receive and send rings, 1,536 bytes of scratch memory, 512 bytes for outgoing commands.
 /// static MEMORY: Memory<4096, 4096> = Memory::new();
 /// assert_eq!(size_of_val(&MEMORY), 4096 + 4096 + 1536 + 512);
 /// ```
 ///
 /// | Bytes | What they are for | How many |
 /// |---|---|---|
-/// | `RX` | TCP's receive ring. Its size is the window that the peer sees. Received payload is lent from here. | A publisher gets by with 512, at the price of round trips: a handshake of 3,073 bytes comes in one with 4,096. A server: bytes in a second times the round trip, and at least two segments (3,000). |
-/// | `TX` | TCP's send ring. A frame is copied here, once; what is not acknowledged yet stays here. | A publisher: bytes in a second times the round trip, and at least two segments. A server gets by with 512, at the same price. |
-/// | `SCRATCH` | First the handshake, then commands and data that come, which must be whole to be read. | 1,536 at least; more where longer commands come. |
-/// | `CONTROL` | Commands that wait to be sent. | 512; 1,024 for stream keys of more than 200 bytes. |
-/// | `GATHER` | Messages that wait for the next request of a client's tunnel (RTMPT). A longer message is sent from the caller's memory. | 0 without tunnels, or one message for each round trip is enough, and for a server. With 50 ms of round trip the clip of the demo gets through at 70 kbit/s with 512 bytes, 230 with 2,048, 430 with 4,096. |
+/// | `RX` | TCP's receive ring. Its size is the window that the peer sees. Received payload is lent from here. | A publisher
+/// works with 512, but needs more round trips: with 4,096, the handshake of 3,073 bytes arrives in one. A server: bytes per
+/// second times the round-trip time, and at least two segments (3,000). |
+/// | `TX` | TCP's send ring. A frame is copied here once. Bytes stay here until the peer acknowledges them. | A publisher:
+/// bytes per second times the round-trip time, and at least two segments. A server works with 512, but needs more round
+/// trips. |
+/// | `SCRATCH` | First the handshake, then received commands and data messages, which are read when they are complete. | At
+/// least 1,536; more if the peer sends longer commands. |
+/// | `CONTROL` | Commands that wait to be sent. | 512; 1,024 if stream keys have more than 200 bytes. |
+/// | `GATHER` | Messages that wait for the next request of a client's tunnel (RTMPT). A longer message is sent from the
+/// caller's memory. | 0 for a server, without tunnels, or if one message per round trip is enough. With a round-trip time of
+/// 50 ms, the clip of the demo is sent at 70 kbit/s with 512 bytes, 230 with 2,048, 430 with 4,096. |
 pub struct Memory<
     const RX: usize,
     const TX: usize,
@@ -41,10 +47,10 @@ pub(crate) struct Lent<'a> {
     /// The socket's rings.
     pub(crate) rx: &'a mut [u8],
     pub(crate) tx: &'a mut [u8],
-    /// What waits for a tunnel's next request.
+    /// Memory for bytes that wait for a tunnel's next request.
     #[cfg_attr(not(feature = "rtmpt"), expect(dead_code, reason = "only tunnels use it"))]
     pub(crate) gather: &'a mut [u8],
-    /// What the session gets.
+    /// The buffers of the session.
     pub(crate) buffers: SessionBuffers<'a>,
 }
 
@@ -63,18 +69,18 @@ impl_format!(
 impl<const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usize, const GATHER: usize>
     Memory<RX, TX, SCRATCH, CONTROL, GATHER>
 {
-    /// Memory, all zeros. Sizes that cannot work do not compile; `RX` and `TX` have no least size but 1.
+    /// Creates memory that is all zeros. Sizes that are too small do not compile. `RX` and `TX` must be at least 1.
     pub const fn new() -> Self {
         const {
-            assert!(RX > 0 && TX > 0, "RX and TX must be 1 or more: TCP needs rings");
-            assert!(SCRATCH >= handshake::SCRATCH, "SCRATCH must be 1,536 or more: the handshake lies there");
-            assert!(CONTROL >= MIN_CONTROL, "CONTROL must be 384 or more: what the session says lies there");
+            assert!(RX > 0 && TX > 0, "RX and TX must be 1 or more: TCP needs both rings");
+            assert!(SCRATCH >= handshake::SCRATCH, "SCRATCH must be 1,536 or more: it stores the handshake");
+            assert!(CONTROL >= MIN_CONTROL, "CONTROL must be 384 or more: it stores the session's commands");
         }
         Self { rx: [0; RX], tx: [0; TX], scratch: [0; SCRATCH], control: [0; CONTROL], gather: [0; GATHER] }
     }
 
-    /// Lends what a session needs that runs over a transport with memory of its own, such as
-    /// [`Pipe`](crate::transport::Pipe). `RX` and `TX` are not used then, and can be 1.
+    /// Lends the buffers for a session over a transport that has its own memory, such as [`Pipe`](crate::transport::Pipe).
+    /// `RX` and `TX` are then not used, and can be 1.
     pub fn session(&mut self) -> SessionBuffers<'_> {
         self.split().buffers
     }

@@ -18,11 +18,12 @@ pub(crate) fn clock() -> Instant {
     Instant::from_micros(micros())
 }
 
-/// A year. A longer time limit has no end. (`Duration::as_micros` overflows if the tick is longer than a microsecond and the
-/// time is `Duration::MAX`; embassy-net calls it, too.)
+/// A year. A longer time limit never expires. (`Duration::as_micros` overflows if the tick is longer than a microsecond and
+/// the time is `Duration::MAX`; embassy-net calls it, too.)
 pub(crate) const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 
-/// The instant `time` after `now`. If `time` is longer than [`LONGEST`], that is the end of time.
+/// Returns the instant `time` after `now`. If `time` is longer than [`LONGEST`], returns the last instant, which never
+/// comes.
 pub(crate) fn later(now: Instant, time: Duration) -> Instant {
     #[inline(never)]
     fn sum(now: u64, time: Duration) -> u64 {

@@ -1,4 +1,4 @@
-//! What can go wrong, by whose fault it is.
+//! The errors of this crate, grouped by the side that causes them.
 
 use core::fmt;
 
@@ -15,7 +15,7 @@ use crate::text::Text;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Error {
-    /// The caller's fault: this is no URL of RTMP.
+    /// The caller's fault: the text is not an RTMP URL.
     Url(UrlError),
     /// The caller's fault: the port plan cannot work.
     Plan(port_plan::PlanError),
@@ -23,33 +23,33 @@ pub enum Error {
     NoStreamKey,
     /// The caller's fault: a lent buffer is too small.
     Config(ConfigError),
-    /// The caller's fault, or a buffer is too small: a request was not taken.
+    /// The caller's fault, or a buffer is too small: the session rejected a request of the caller.
     Request(RequestError),
     /// The network stack got no address of its own in time.
     NoNetwork,
-    /// The host has no address; every port of the plan reports that.
+    /// The host has no address. Every port of the plan reports this.
     Resolve(ResolveError),
-    /// No port answered with RTMP: the plan tells what came of each. A [`LiveRunner`](crate::LiveRunner) keeps its plan to itself;
-    /// [`test_ports`](crate::test_ports) tells the same.
+    /// No port answered with RTMP. The plan reports the outcome of each port. The plan of a
+    /// [`LiveRunner`](crate::LiveRunner) is private; [`test_ports`](crate::test_ports) reports the same outcomes.
     Exhausted,
-    /// The server said no.
+    /// The server refused a request.
     Refused(Refusal),
     /// The peer broke the protocol or went silent, or a buffer was too small for what it sent.
     Session(session::SessionError),
     /// The peer closed the connection.
     Closed,
-    /// A player is too slow: its frame was overwritten before it had taken all of it.
+    /// A player is too slow: a frame was overwritten before all of it had been sent to the player.
     TooSlow,
-    /// The connection was reset, or its packets get no answer any more.
+    /// The connection was reset, or the peer does not answer any longer.
     Lost,
-    /// The tunnel through which the session went is over, by the fault of the server or of a proxy.
+    /// The tunnel of the session has failed, because of the server or of a proxy.
     #[cfg(feature = "rtmpt")]
     Tunnel(embedded_rtmp::tunnel::TunnelError),
-    /// The caller's fault: a frame is half sent, and this is another one. See [`Sender::send`](crate::Sender::send).
+    /// The caller's fault: another frame is half sent. See [`Sender::send`](crate::Sender::send).
     Unfinished,
 }
 
-/// Small enough to be handed around by value.
+/// Small enough to be passed by value.
 const _: () = assert!(size_of::<Error>() <= 128);
 
 impl fmt::Display for Error {
@@ -120,7 +120,7 @@ impl From<ResolveError> for Error {
     }
 }
 
-/// A server's no, in its own words, as far as they fit.
+/// A server's refusal of a request, with its code and its description, each cut to the bytes that fit.
 ///
 /// Neither `Display` nor `Debug` nor `defmt::Format` prints the description: servers quote stream keys in it, and a key is a
 /// secret.
@@ -128,14 +128,14 @@ impl From<ResolveError> for Error {
 pub struct Refusal {
     /// What the server was asked for.
     pub stage: Stage,
-    /// What was refused, such as `NetStream.Publish.BadName`.
+    /// The code of the server's answer, such as `NetStream.Publish.BadName`.
     pub code: Text<40>,
-    /// The same for people.
+    /// The server's explanation for people.
     pub description: Text<72>,
 }
 
 impl Refusal {
-    // It is made in several places, and always the same.
+    // Not inlined, because it is called in several places.
     #[inline(never)]
     pub(crate) fn new(stage: Stage, status: &Status<'_>) -> Self {
         Self { stage, code: Text::new(status.code), description: Text::new(status.description) }

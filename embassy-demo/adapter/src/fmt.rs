@@ -1,4 +1,4 @@
-//! Logging: through defmt with that feature, otherwise through `log` with that one, otherwise nothing.
+//! Logging: through defmt with the feature `defmt`, otherwise through `log` with the feature `log`, otherwise none.
 
 macro_rules! info {
     ($format:literal $(, $argument:expr)* $(,)?) => {{
@@ -11,9 +11,10 @@ macro_rules! info {
     }};
 }
 
-/// `defmt::Format` of a type that holds more than belongs in a log: payload, texts of the peer's, keys, or whole buffers.
+/// Implements `defmt::Format` for a type with contents that do not belong in a log: payload, text of the peer, keys, or
+/// whole buffers.
 ///
-/// With `Debug` before it, the same for that.
+/// With `Debug` as the first argument, implements `Debug` in the same way.
 macro_rules! impl_format {
     (Debug, [$($generics:tt)*] $type:ty, $this:pat => $format:literal $(, $argument:expr)* $(,)?) => {
         impl_format!([$($generics)*] $type, $this => $format $(, $argument)*);

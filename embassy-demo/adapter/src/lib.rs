@@ -22,14 +22,14 @@
 //! | test by which ports a server can be reached | [`test_ports`] |
 //! | do any of that over TLS, or over another network stack | [`transport`] |
 //!
-//! `Live` has its memory in a static [`State`]. The others are lent [`Memory`]: put it in a static `ConstStaticCell` of the
+//! `Live` has its memory in a static [`State`]. The others borrow [`Memory`]. Put it in a static `ConstStaticCell` of the
 //! crate `static_cell`, so that it is never on the stack. `StackResources` needs a socket for each session, and two more for
 //! DHCP and DNS.
 //!
 //! # Publishing
-//! A camera uses [`Live`]: a runner connects, and connects again when the connection is lost, and the tasks of the encoder and
-//! the microphone send through handles. All memory is a static. A picture is lent from the encoder's DMA buffer until it is in
-//! the socket. All tasks of a stream run on the executor of the network stack.
+//! A camera uses [`Live`]. A runner connects, and connects again when the connection is lost. The tasks of the encoder and
+//! the microphone send through handles. All memory is in a static. A picture is borrowed from the encoder's DMA buffer until
+//! all of it is in the socket's send ring. All tasks of a stream run on the executor of the network stack.
 //!
 //! ```no_run
 //! use embassy_net::Stack;
@@ -43,12 +43,12 @@
 //! fn start(stack: Stack<'static>, rng: impl CryptoRng) -> Live {
 //!     let (live, runner) = rtmp::new(stack, &STATE, rng, Config::new("rtmp://media.example/live/camera-7"));
 //!     spawn(network_task(runner));
-//!     // The encoder puts the parameter sets before keyframes; otherwise `Tracks::h264(sps, pps)`. AAC LC, 44,100 Hz, stereo.
+//!     // The encoder sends parameter sets before keyframes; otherwise use `Tracks::h264(sps, pps)`. AAC LC, 44,100 Hz, stereo.
 //!     live.set_tracks(Tracks::h264_in_band().aac(&[0x12, 0x10]));
 //!     spawn(video_task(live.clone()));
 //!     spawn(audio_task(live.clone()));
 //!     spawn(status_task(live.clone()));
-//!     live // for a button: `live.stop().await` and `live.start()`; `Config::starts` is `false` if it begins stopped
+//!     live // `live.stop().await` and `live.start()` stop and restart it; with `Config::starts` false it begins stopped
 //! }
 //!
 //! async fn network_task(runner: LiveRunner<impl CryptoRng>) -> ! {
@@ -58,10 +58,10 @@
 //! async fn video_task(live: Live) -> ! {
 //!     let mut encoder = Encoder;
 //!     loop {
-//!         // In microseconds of the encoder's clock; the units lie in its buffer, without start codes.
+//!         // Times are in microseconds of the encoder's clock. The NAL units are in its buffer, without start codes.
 //!         let (pts, dts, is_key, units) = encoder.picture().await;
 //!         if live.video().send(Picture::new(pts, dts, is_key, units)).await != SendOutcome::Sent {
-//!             // Dropped: at once without a connection, or because it is late. Keyframes are requested when needed.
+//!             // Dropped because there is no connection, or because it is late. Keyframes are requested when needed.
 //!         }
 //!     }
 //! }
@@ -87,12 +87,12 @@
 //! # fn spawn<T>(_: impl Future<Output = T>) {}
 //! ```
 //!
-//! An encoder that makes keyframes on request waits for [`Live::keyframe_wanted`] and for its next picture with `select`; the
-//! future of the picture must then be safe to drop. A request is kept until a task takes it. If the encoder writes start codes,
-//! `embedded_rtmp::media::avc::annex_b::Units` finds the NAL units. `embassy-demo/boards/mps2-an386/src/bin/camera.rs` is a
-//! whole camera.
+//! An encoder that makes keyframes on request waits for [`Live::keyframe_wanted`] and for its next picture with `select`;
+//! the future of the picture must then be safe to drop. A request stays pending until one task has received it. If the
+//! encoder writes start codes, `embedded_rtmp::media::avc::annex_b::Units` finds the NAL units.
+//! `embassy-demo/boards/mps2-an386/src/bin/camera.rs` is a complete camera.
 //!
-//! With a [`Publisher`] each connection is your own:
+//! With a [`Publisher`] the caller makes each connection:
 //!
 //! ```no_run
 //! use embassy_futures::select::{Either, select};
@@ -109,11 +109,11 @@
 //!     let entropy = || [0; 32]; // from the random number generator
 //!     let options = ClientOptions::default();
 //!     let connecting = Publisher::<8>::connect(stack, &url, &mut plan, &options, memory, entropy);
-//!     let mut publisher = connecting.await?; // plan.reports() tells what came of each port
-//!     let Parts { mut runner, mut video, .. } = publisher.split(); // and `audio` and `data`, for other futures
+//!     let mut publisher = connecting.await?; // plan.reports() has the outcome of each port
+//!     let Parts { mut runner, mut video, .. } = publisher.split(); // also `audio` and `data`, for other futures
 //!     let frames = async {
 //!         while let Some((millis, frame)) = camera.picture().await {
-//!             video.send(Timestamp(millis), frame).await?; // what an FLV tag holds: header and payload
+//!             video.send(Timestamp(millis), frame).await?; // the data of an FLV tag: header and payload
 //!         }
 //!         Ok(())
 //!     };
@@ -134,7 +134,7 @@
 //! use embedded_rtmp_embassy::embedded_rtmp::{media::audio, message::MessageKind, url::Url};
 //! use embedded_rtmp_embassy::{End, Error, Memory, Player, ClientOptions, PlayHandler};
 //!
-//! /// Takes the sound of a stream, in messages of up to 2 KiB.
+//! /// Receives the audio of a stream, in messages of up to 2 KiB.
 //! struct Speaker {
 //!     assembler: Assembler,
 //!     buffer: [u8; 2048],
@@ -147,7 +147,7 @@
 //!             && let Assembled::Whole(range) = assembler.push(fragment, usize::MAX, buffer)
 //!             && let Some((header, sound)) = audio::AudioTagHeader::parse(&buffer[range])
 //!         {
-//!             decode(header, sound); // of AAC the first is the sequence header
+//!             decode(header, sound); // the first message of AAC is the sequence header
 //!         }
 //!     }
 //! }
@@ -161,7 +161,7 @@
 //!     let options = ClientOptions::default();
 //!     let mut player = Player::<8>::connect(stack, &url, &mut plan, &options, memory, entropy).await?;
 //!     let mut speaker = Speaker { assembler: Assembler::new(), buffer: [0; 2048] };
-//!     while player.run(&mut speaker).await? == End::Unpublished {} // its publisher may come back
+//!     while player.run(&mut speaker).await? == End::Unpublished {} // the publisher may come back
 //!     player.close().await;
 //!     Ok(())
 //! }
@@ -183,7 +183,7 @@
 //! const PORTS: &[u16] = &[1935, 80];
 //! const PUBLISHERS: usize = 1;
 //! const PLAYERS: usize = 3;
-//! /// One more than there are clients, so that a port is still open when all are connected; and more than there are ports.
+//! /// One more than the clients, so that a port is open when all are connected. It must be more than the number of ports.
 //! const SOCKETS: usize = PUBLISHERS + PLAYERS + 1;
 //!
 //! struct AccessControl;
@@ -194,12 +194,12 @@
 //!     }
 //!
 //!     fn publish(&mut self, _: SessionId, _: StreamId, key: Text<'_>) -> Result<(), Rejection<'_>> {
-//!         // Players ask for "door": the query is for access control alone.
+//!         // Players ask for "door". The query is only for access control.
 //!         if key == "door?pass=1234" { Ok(()) } else { Err("Not this key.".into()) }
 //!     }
 //!
 //!     fn media(&mut self, _: SessionId, _: &Fragment<'_>) {
-//!         // For the device's own use, such as a recording. Players get the media without this.
+//!         // For the device itself, such as a recording. The relay to players does not need this.
 //!     }
 //!
 //!     fn closed(&mut self, session: SessionId, why: &Error) {
@@ -220,8 +220,8 @@
 //! }
 //! ```
 //!
-//! By default a second publisher of a stream is rejected, and players are told at once that a stream has ended. A server
-//! can be told otherwise, for cameras whose connections break:
+//! By default a second publisher of a stream is rejected, and players are told at once that a stream has ended.
+//! [`ServerOptions::relay`] changes this for cameras whose connections break:
 //!
 //! ```
 //! use core::time::Duration;
@@ -229,42 +229,42 @@
 //! use embedded_rtmp_embassy::embedded_rtmp::relay::TakeOver;
 //!
 //! let mut options = ServerOptions::default();
-//! // The second publisher waits while the first one is sent a ping, and replaces it if that gives no answer for 2 s.
+//! // The server pings the first publisher. The second one waits, and replaces it if it does not answer within 2 s.
 //! options.relay.take_over = TakeOver::WhenSilent;
-//! // Players wait for the next publisher, and go on without a jump of the timestamps.
+//! // Players wait for the next publisher, and continue without a jump of the timestamps.
 //! options.relay.grace = Duration::from_secs(10);
 //! ```
 //!
-//! With the feature `rtmpt` it accepts tunnels beside direct connections, on the same ports: `Server::with_tunnels`.
+//! With the feature `rtmpt`, `Server::with_tunnels` accepts tunnels and direct connections on the same ports.
 //!
 //! # Over TLS or another network stack
-//! A session runs over any [`Transport`](transport::Transport). [`Pipe`](transport::Pipe) is one for every stream that
-//! implements `embedded_io_async::{Read, Write}`: TLS, a modem's sockets, a serial line. [`Publisher::open`] and
-//! [`Player::open`] run one session over it; `examples/stream` is a whole program. [`over`] is like [`new`], but asks a
-//! [`Connect`](transport::Connect) for a new stream for each connection. [`Streams`] are sessions of a [`Server`] over connections that the
-//! caller has accepted. On a network without Ethernet, turn the default feature `ethernet` off, and the medium of the
-//! interface on in `embassy-net`.
+//! A session runs over any [`Transport`](transport::Transport). [`Pipe`](transport::Pipe) is a transport over any stream
+//! that implements `embedded_io_async::{Read, Write}`: TLS, a modem's sockets, a serial line. [`Publisher::open`] and
+//! [`Player::open`] run one session over it; `examples/stream` is a complete program. [`over`] does the same as [`new`], but
+//! asks a [`Connect`](transport::Connect) for a new stream for each connection. [`Streams`] are sessions of a [`Server`]
+//! over connections that the caller has accepted. On a network without Ethernet, disable the default feature `ethernet`, and
+//! enable the medium of the interface in `embassy-net`.
 //!
 //! # Through firewalls
 //! A [`Plan`](embedded_rtmp::port_plan::Plan) says which ports and transports are tried, when, and which attempt wins.
-//! [`Publisher::connect`] carries it out with one socket, one attempt after another: a port that a firewall drops costs
-//! its 3 s. [`Publisher::race`] has as many sockets as it is lent memory for, and is as fast as the firewall allows.
-//! Either tries every address of a name, and goes on to the next port if a server does not answer after the
-//! handshake. [`test_ports`] tells what becomes of each port.
+//! [`Publisher::connect`] carries it out with one socket, one attempt after another. A port that a firewall drops then costs
+//! its time limit of 3 s. [`Publisher::race`] uses one socket for each memory that it borrows, and is as fast as the
+//! firewall allows. Both try every address of a name, and continue with the next port if a server does not answer after the
+//! handshake. [`test_ports`] reports the outcome of each port.
 //!
 //! # Dropping futures
 //! Every future here can be dropped at any time, because state changes only in synchronous calls. [`Video::send`] says what
-//! happens to a frame of a [`Live`] stream then, and [`Sender::send`] to a frame of a [`Publisher`].
+//! then happens to a frame of a [`Live`] stream, and [`Sender::send`] says it for a frame of a [`Publisher`].
 //!
 //! # Tasks
-//! All parts of one session belong to one executor, as the network stack does. The runner of the stack must be a task of
-//! its own: it is woken whenever a socket is touched.
+//! All parts of one session run on the executor of the network stack. The runner of the stack must be a separate task,
+//! because every use of a socket wakes it.
 //!
 //! Tasks of `embassy_executor` cannot be generic. Write the type of your chip's generator instead of `impl CryptoRng`:
 //!
 //! ```ignore
 //! #[embassy_executor::task]
-//! async fn network_task(runner: LiveRunner<Trng>) -> ! { // what the chip's crate calls its generator
+//! async fn network_task(runner: LiveRunner<Trng>) -> ! { // the generator's type in the chip's crate
 //!     runner.run().await
 //! }
 //! ```
@@ -273,15 +273,15 @@
 //! from flash puts it in a static once: `static URL: StaticCell<heapless::String<128>>`, and `URL.init(text)`.
 //!
 //! # RAM
-//! There is no heap: the sum is known when the image is linked. Most of it are statics of the caller's: [`State`], [`Memory`],
-//! [`StreamMemory`], `TunnelMemory` and the sockets of the stack. The sessions of a [`Server`] are in the task that runs it
-//! ([`Server::SESSION_SIZE`], [`Server::STREAM_SIZE`], [`Server::PLAYER_SIZE`]). The README has a table, and the command that
-//! lists them in an image.
+//! There is no heap, so the RAM is known when the image is linked. Most of it is in statics of the caller: [`State`],
+//! [`Memory`], [`StreamMemory`], `TunnelMemory` and the sockets of the stack. The sessions of a [`Server`] are in the task
+//! that runs it ([`Server::SESSION_SIZE`], [`Server::STREAM_SIZE`], [`Server::PLAYER_SIZE`]). The README has a table of
+//! them, and the command that lists them for an image.
 //!
 //! # Features
-//! `full` is on by default and turns on `ethernet`, `live`, `player` and `server`. An image pays for these parts only if it
-//! calls them. The others add code to every image; the bytes are those of flash that they add to the publishing image of
-//! `host-tests/memory`.
+//! `full` is on by default and turns on `ethernet`, `live`, `player` and `server`. These parts take flash only in an image
+//! that calls them. The other features add code to every image. The table has the bytes of flash that they add to the
+//! publishing image of `host-tests/memory`.
 //!
 //! | Feature | What it adds | Flash |
 //! |---|---|---|
@@ -308,7 +308,7 @@
     )
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// Some functions are used by one part alone.
+// Some functions are used only by one of the parts.
 #![cfg_attr(not(feature = "full"), allow(dead_code))]
 
 #[cfg(test)]
@@ -323,7 +323,7 @@ mod fmt;
 #[allow(
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
-    reason = "times that are taken modulo 2³² ms, and lengths that were limited before"
+    reason = "times are modulo 2³² ms, and lengths were limited before"
 )]
 mod live;
 #[cfg(feature = "server")]

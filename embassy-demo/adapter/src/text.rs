@@ -1,10 +1,10 @@
-//! Text of the peer's, kept.
+//! Stores text that the peer sent.
 
 use core::fmt;
 
 use embedded_rtmp::amf0;
 
-/// The beginning of a text of the peer's: as many bytes of it as fit, 255 at most.
+/// The beginning of a text that the peer sent: at most `N` bytes, and at most 255.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Text<const N: usize> {
     bytes: [u8; N],
@@ -23,7 +23,7 @@ impl<const N: usize> Text<N> {
         stored
     }
 
-    /// What was kept. A character at the end may be cut.
+    /// Returns the stored bytes. A character at the end may be cut.
     pub fn as_text(&self) -> amf0::Text<'_> {
         amf0::Text::new(self.bytes.get(..self.length.into()).unwrap_or_default())
     }

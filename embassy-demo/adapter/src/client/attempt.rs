@@ -1,16 +1,16 @@
-//! What a connection remembers of an attempt of the port plan.
+//! What a connection stores about an attempt of the port plan.
 
 use embedded_rtmp::port_plan::AttemptId;
 use embedded_rtmp::time::Instant;
 
-/// An attempt that is under way on a connection, or has won.
+/// An attempt that is in progress on a connection, or that has won.
 #[derive(Clone, Copy)]
 pub(crate) struct Attempt {
     pub(crate) id: Option<AttemptId>,
     pub(crate) port: u16,
     /// Which of the host's addresses is tried.
     pub(crate) address: u8,
-    /// Microseconds that each address gets of the time that TCP may take.
+    /// Each address's part of TCP's time limit, in microseconds.
     pub(crate) share: u32,
     /// When the next address is tried.
     pub(crate) next_at: Instant,

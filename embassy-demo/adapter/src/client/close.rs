@@ -17,7 +17,7 @@ const SENT_LIMIT: Duration = Duration::from_secs(4);
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
 impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, STREAMS, PLAYS, T> {
-    /// Begins to end the stream, if there is one, and then the connection. [`Self::poll_closed`] continues.
+    /// Begins to end the stream, if there is one, and then the connection. [`Self::poll_closed`] completes this.
     pub(crate) fn close(&mut self) {
         if self.stage > Stage::Playing {
             return;
@@ -41,7 +41,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
         }
     }
 
-    /// Ends the connection at once. The server of a tunnel, which would learn nothing from a reset, is told first.
+    /// Ends the connection at once. The server of a tunnel does not see the reset, so it is first told that the tunnel ends.
     pub(crate) fn leave(&mut self) {
         let is_connected = self.failed.is_none() && (Stage::Handshake..=Stage::Playing).contains(&self.stage);
         if !is_connected || !self.transport.leave() {
@@ -56,8 +56,8 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
         (self.stage, self.until) = (stage, later(clock(), limit));
     }
 
-    /// Waits until nothing is left of a connection that is being ended. If it ended in good order, [`Self::failed`] stays
-    /// empty.
+    /// Waits until a connection that is being closed or reset has ended. If it was closed in good order, [`Self::failed`]
+    /// stays empty.
     #[inline(never)]
     pub(crate) fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
@@ -101,7 +101,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
         if result.is_ok() { Poll::Pending } else { Poll::Ready(result) }
     }
 
-    /// Waits until the peer has acknowledged all that was written, and our end of the connection.
+    /// Waits until the peer has acknowledged all written bytes and our FIN.
     fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Over>> {
         match self.transport.poll_gone(cx) {
             Poll::Ready(End::Closed) => Poll::Ready(Ok(())),

@@ -10,8 +10,8 @@
 //!    └──────────────────────────────────────────────────────────────────────── Reset ◄────────────────┘
 //! ```
 //!
-//! Nothing here waits: each step is a synchronous call. Why a connection is over stands in [`Connection::failed`]; functions
-//! return [`Over`], which says only that it is.
+//! Nothing here waits: each step is a synchronous call. [`Connection::failed`] stores why a connection is over. Functions
+//! return [`Over`], which has no reason in it.
 
 use core::task::{Context, Poll};
 
@@ -25,7 +25,7 @@ use crate::clock::{clock, wake_at};
 use crate::error::{Error, Refusal};
 use crate::transport::{Net, Transport};
 
-/// How far a connection is.
+/// The stage of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stage {
     /// There is no connection.
@@ -34,17 +34,17 @@ pub(crate) enum Stage {
     Opening,
     /// RTMP's handshake is under way.
     Handshake,
-    /// The peer speaks RTMP, and has been asked for nothing.
+    /// The handshake is complete. No request has been sent.
     Greeted,
     /// The server has been asked to publish or to play.
     Asked,
-    /// The server has accepted.
+    /// The server has accepted the request.
     Open,
-    /// The server sends what is played.
+    /// The server sends the stream that is played.
     Playing,
     /// The end of the stream is to be written.
     Unpublish,
-    /// The peer is to acknowledge all that was written, and our end of the connection.
+    /// The peer is to acknowledge all written bytes and our FIN.
     Sent,
     /// The peer is to close its side.
     Left,
@@ -57,18 +57,18 @@ pub(crate) struct Over;
 
 /// A client session and the transport that it runs on. The session runs inside the closures of the transport: it reads
 /// from and writes into the transport's own memory.
-// In this order: what is used most lies within reach of short instructions.
+// The fields that are used most come first, where short load and store instructions reach them.
 #[repr(C)]
 pub(crate) struct Connection<'a, const STREAMS: usize, const PLAYS: usize = 0, T = Net<'a>> {
     pub(crate) transport: T,
     pub(crate) stage: Stage,
-    /// The attempt of the port plan that led here, or may.
+    /// The attempt of the port plan that this connection carries out, or was made by.
     pub(crate) attempt: Attempt,
-    /// When the stages of the end are given up.
+    /// When closing is given up.
     pub(crate) until: Instant,
-    /// How long the server may leave unacknowledged what was sent to it.
+    /// How long sent bytes may stay unacknowledged.
     pub(crate) lost_after: Duration,
-    /// Why the connection is over, once it is.
+    /// Why the connection is over. `None` until it is.
     pub(crate) failed: Option<Error>,
     pub(crate) client: Client<'a, STREAMS, PLAYS>,
 }
@@ -128,16 +128,17 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
         self.failed.unwrap_or(Error::Closed)
     }
 
-    /// Takes in what has come, writes what waits, and checks the time, until nothing is left to do or the stage changes. If
-    /// the stage has not changed, the task is woken when there is more to do.
+    /// Reads input, writes output and checks time limits until nothing is left to do or the stage changes. If the stage has
+    /// not changed, the task is woken when there is more to do.
     pub(crate) fn advance(&mut self, cx: &mut Context<'_>) -> Result<(), Over> {
         let stage = self.stage;
         while self.step(cx, true, &mut |_| {})? && self.stage == stage {}
         Ok(())
     }
 
-    /// Does one round of that, and leaves what has come unread if `reads` is false. A session that can play hands its events
-    /// to `on_event`. Returns whether anything has moved; if not, the task is woken when there is more to do.
+    /// Reads, writes and checks time limits once. Leaves input unread if `reads` is false. A session that can play passes
+    /// its events to `on_event`. Returns whether any byte was read or written; if not, the task is woken when there is more
+    /// to do.
     #[inline(never)]
     pub(crate) fn step(
         &mut self,
@@ -171,7 +172,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
                 Poll::Pending => {}
             }
         }
-        // It also returns why the session has failed.
+        // This also returns why the session has failed.
         if let Err(error) = client.handle_timeout(now) {
             failed.get_or_insert(Error::Session(error));
         }
@@ -221,8 +222,8 @@ fn note<const PLAYS: usize>(event: &ClientEvent<'_>, stage: &mut Stage, failed: 
     failed.get_or_insert(why);
 }
 
-/// Returns whether the status says that the server takes nothing else of the stream: the server has ended it, or rejects it. Other
-/// statuses, errors included, may mean anything.
+/// Returns whether the status says that the server accepts no more of the stream, because it has ended or rejected the
+/// stream. Other statuses, including errors, do not reliably say so.
 fn ends_publishing(status: &Status<'_>) -> bool {
     let code = status.code.as_bytes();
     code == code::UNPUBLISH_SUCCESS.as_bytes() || (status.is_error() && code.starts_with(b"NetStream.Publish."))

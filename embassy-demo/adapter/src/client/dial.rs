@@ -1,4 +1,4 @@
-//! One attempt of a port plan: TCP to one of the host's addresses after another, then RTMP's handshake.
+//! One attempt of a port plan: TCP to the host's addresses, one after another, then RTMP's handshake.
 
 use core::task::{Context, Poll};
 
@@ -16,14 +16,14 @@ use crate::error::handshake_failure;
 use crate::fmt::info;
 use crate::transport::{Net, OpenError};
 
-/// The host that is to be reached.
+/// The host to connect to.
 pub(crate) struct Host<'h, 'a> {
     pub(crate) name: &'a str,
     pub(crate) addresses: &'h [IpAddress],
 }
 
 impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS> {
-    /// A connection over a socket of embassy-net, in [`Stage::Idle`]. Its session is configured when it begins.
+    /// A connection over a socket of embassy-net, in [`Stage::Idle`]. The session is configured when an attempt begins.
     pub(crate) fn idle_over_net(stack: Stack<'a>, lent: Lent<'a>) -> Self {
         #[cfg(feature = "rtmpt")]
         let net = Net::new(stack, lent.rx, lent.tx, lent.gather);
@@ -40,7 +40,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
         Ok(connection)
     }
 
-    /// Returns whether it carries this attempt.
+    /// Returns whether the connection carries out this attempt.
     pub(crate) fn carries(&self, id: AttemptId) -> bool {
         self.stage != Stage::Idle && self.attempt.id == Some(id)
     }
@@ -71,8 +71,8 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
         self.open(host, Failure::Dns)
     }
 
-    /// Begins to connect to the first address, from the attempt's on, for which that is possible. If there is none, `why` is
-    /// the failure.
+    /// Begins to connect to the first possible address, starting with the current address of the attempt. If no address is
+    /// possible, the attempt fails with `why`.
     fn open(&mut self, host: &Host<'_, 'a>, mut why: Failure) -> Result<(), Failure> {
         while let Some(address) = host.addresses.get(usize::from(self.attempt.address)) {
             match self.transport.open(IpEndpoint::new(*address, self.attempt.port)) {

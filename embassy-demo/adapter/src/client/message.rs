@@ -1,4 +1,4 @@
-//! A message on its way out: its parts are written from the caller's memory into the transport.
+//! A message that is being sent: its parts are written from the caller's memory into the transport.
 
 use core::task::{Context, Waker};
 
@@ -23,7 +23,7 @@ pub(crate) struct Begun {
     pub(crate) csid: ChunkStreamId,
     at: Timestamp,
     length: u32,
-    /// Bytes of its payload that are written.
+    /// The number of bytes of its payload that are written.
     taken: usize,
 }
 
@@ -38,7 +38,7 @@ impl<'m> Message<'m> {
         Ok(Self { kind, at, parts, length })
     }
 
-    /// Returns whether this looks like the message that was begun.
+    /// Returns whether this has the timestamp and the length of the message that was begun.
     pub(crate) fn is(&self, begun: &Begun) -> bool {
         (begun.at, begun.length) == (self.at, self.length)
     }

@@ -1,4 +1,4 @@
-//! What connects: from a name and a port plan to frames that go out or come in.
+//! Clients: they look up a host, carry out a port plan, and publish or play.
 //!
 //! ```text
 //!   live::LiveRunner    Publisher ◄── Sender      Player      test_ports

@@ -1,9 +1,9 @@
 //! Carries out a port plan: dials, keeps the deadlines, reports, and asks the server that answers.
 //!
-//! There is one connection for each attempt that may be under way at the same time: one connection tries port after
-//! port, several overlap as the plan says. The connection whose handshake is complete first wins; the others are reset
-//! before anything except the handshake is sent. If the winner is cut off before the server has answered, the plan
-//! continues.
+//! There is one connection for each attempt that may be in progress at the same time. One connection tries the ports one
+//! after another. Several connections overlap their attempts as the plan says. The connection whose handshake is complete
+//! first wins. The others are reset before they have sent anything except the handshake. If the winner is cut off before the
+//! server has answered, the plan continues.
 
 use core::future::poll_fn;
 use core::task::{Context, Poll, ready};
@@ -28,7 +28,7 @@ use crate::transport::Transport;
 pub(crate) type Request<'a, const STREAMS: usize, const PLAYS: usize> =
     fn(&mut Client<'a, STREAMS, PLAYS>, &'a str) -> Result<(), RequestError>;
 
-/// The host, the plan, and what is asked of the server.
+/// The host, the plan, and the request to the server.
 pub(crate) struct Dialing<'c, 'p, 'a, const STREAMS: usize, const PLAYS: usize> {
     pub(crate) host: Host<'c, 'a>,
     pub(crate) plan: &'c mut Plan<'p>,
@@ -58,8 +58,8 @@ pub(crate) async fn lookup(stack: Stack<'_>, host: &str, plan: &mut Plan<'_>) ->
 }
 
 impl<'a, const STREAMS: usize, const PLAYS: usize> Dialing<'_, '_, 'a, STREAMS, PLAYS> {
-    /// Waits until one of the connections is open, and returns its index, or the index of the one that has the reason why none
-    /// is.
+    /// Waits until one of the connections is open, and returns its index. If none opens, returns the index of the connection
+    /// that stores the reason.
     pub(crate) fn poll_open(
         &mut self,
         connections: &mut [Connection<'a, STREAMS, PLAYS>],
@@ -84,7 +84,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Dialing<'_, '_, 'a, STREAMS, 
                     }
                 }
                 Some(PlanEvent::Abandon(id)) => {
-                    // The attempts that lost to the winner are abandoned, too.
+                    // The attempts that lost are also abandoned.
                     if self.plan.winner().is_none() {
                         info!("no answer in time");
                     }

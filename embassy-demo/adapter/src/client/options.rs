@@ -11,9 +11,9 @@ use crate::transport::KeepAlive;
 pub struct ClientOptions<'o> {
     /// The name of the client. Servers take names that begin with `FMLE/` for encoders.
     pub flash_ver: &'o str,
-    /// When a silent peer is given up.
+    /// How long a silent peer is waited for.
     pub keep_alive: KeepAlive,
-    /// How the session behaves.
+    /// The configuration of the session.
     pub session: ClientConfig,
 }
 
@@ -23,7 +23,7 @@ impl_format!(
 );
 
 impl ClientOptions<'_> {
-    /// As an encoder, with the default times.
+    /// The options of an encoder, with the default times.
     pub const DEFAULT: ClientOptions<'static> = ClientOptions {
         flash_ver: ConnectOptions::FLASH_VER,
         keep_alive: KeepAlive::DEFAULT,

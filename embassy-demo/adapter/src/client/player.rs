@@ -43,29 +43,31 @@ pub trait PlayHandler {
         let _ = status;
     }
 
-    /// Ready if more can be received. While it is pending, nothing is read after the server has begun to send the stream, so
-    /// that the TCP window closes. Output is still sent, and time limits still hold. It must wake the task later.
+    /// Returns whether more can be received. While this is pending, nothing is read after the server has begun to send the
+    /// stream, so that the TCP window closes. Output is still sent, and time limits still apply. The method must wake the
+    /// task later.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let _ = cx;
         Poll::Ready(())
     }
 }
 
-/// How a stream ended while the connection stays.
+/// How a stream ended if the connection stays open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum End {
-    /// Its publisher has gone and may come back. Call [`Player::run`] again to wait for that.
+    /// The publisher has left and may come back. Call [`Player::run`] again to wait for it.
     Unpublished,
-    /// The server has stopped it.
+    /// The server has stopped the stream.
     Stopped,
 }
 
 /// A connection on which a stream is played: [an example](crate#playing).
 ///
-/// `STREAMS` is the number of chunk streams that may come in beside the one that is being read. 8 are enough for all known
-/// servers. `T` is what the session runs over: TCP of embassy-net unless it was made by [`Self::open`].
+/// `STREAMS` is the number of chunk streams that may have unfinished messages in addition to the one that is being read. 8
+/// are enough for all known servers. `T` is what the session runs over: TCP of embassy-net unless it was made by
+/// [`Self::open`].
 pub struct Player<'a, const STREAMS: usize = 8, T = Net<'a>> {
     connection: Connection<'a, STREAMS, 1, T>,
 }
@@ -73,8 +75,9 @@ pub struct Player<'a, const STREAMS: usize = 8, T = Net<'a>> {
 impl_format!(['a, const STREAMS: usize, T: Transport] Player<'a, STREAMS, T>, this => "Player {{ {} }}", this.traffic());
 
 impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
-    /// Carries out the port plan, connects to the URL's application and asks to play its stream key. [`Self::run`] returns what the
-    /// server answers to the latter. Otherwise the same as [`Publisher::connect`](crate::Publisher::connect).
+    /// Carries out the port plan, connects to the URL's application and asks to play its stream key. [`Self::run`] returns
+    /// the server's answer to the request to play. Otherwise this works as [`Publisher::connect`](crate::Publisher::connect)
+    /// does.
     ///
     /// # Panics
     /// If the stack has no socket left (`StackResources`).
@@ -108,8 +111,8 @@ impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
 
 impl<'a, const STREAMS: usize, T: Transport> Player<'a, STREAMS, T> {
     /// Plays over a transport that is connected to the URL's server, such as `&`[`Pipe`](crate::transport::Pipe): makes the
-    /// handshake, connects to the URL's application and asks to play its stream key. [`Self::run`] returns what the server
-    /// answers to the latter.
+    /// handshake, connects to the URL's application and asks to play its stream key. [`Self::run`] returns the server's
+    /// answer to the request to play.
     ///
     /// `entropy` is 32 fresh random bytes. Dropping the future drops the transport.
     ///
@@ -131,16 +134,16 @@ impl<'a, const STREAMS: usize, T: Transport> Player<'a, STREAMS, T> {
 
     const PLAY: Request<'a, STREAMS, 1> = |client, key| client.play(&PlayRequest::new(key));
 
-    /// Hands what comes to the handler, until the stream or the connection ends. The future can be dropped; a new one
+    /// Passes received messages to the handler until the stream or the connection ends. The future can be dropped; a new one
     /// continues.
     ///
     /// # Errors
-    /// The server refuses to let the stream be played, it broke the protocol, or the connection is over.
+    /// The server refused to play the stream, the server broke the protocol, or the connection is over.
     pub async fn run(&mut self, viewer: &mut dyn PlayHandler) -> Result<End, Error> {
         let connection = &mut self.connection;
         poll_fn(|cx| {
             loop {
-                // Before that, nothing comes that could wait.
+                // Before that, nothing arrives that the handler could hold back.
                 let reads = viewer.poll_ready(cx).is_ready() || connection.stage < Stage::Playing;
                 let mut end = None;
                 let moved = connection.step(cx, reads, &mut |event| match event {
@@ -174,8 +177,8 @@ impl<'a, const STREAMS: usize, T: Transport> Player<'a, STREAMS, T> {
         self.connection.transport.traffic()
     }
 
-    /// Ends the connection at once. The server of a tunnel is told first, which takes one or two round trips, and 6 s if the server
-    /// does not answer.
+    /// Ends the connection at once. The server of a tunnel is first told that the tunnel ends. That takes one or two round
+    /// trips, or 6 s if the server does not answer.
     pub async fn close(&mut self) {
         let connection = &mut self.connection;
         connection.leave();

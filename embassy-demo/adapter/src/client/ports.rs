@@ -17,9 +17,9 @@ use crate::error::Error;
 /// Tries any number of targets one after another, and reports the outcome of each: connected (with the times to TCP and to the
 /// end of the RTMP handshake), refused, dropped, silent, closed, or not RTMP.
 ///
-/// Only the handshake is sent, and every connection is reset after it; a tunnel is closed first. `limits` hold for each target
-/// by itself. It uses one socket, and `memory`, which is free again afterwards. `entropy` returns 32 fresh random bytes for
-/// each attempt. The future can be dropped.
+/// Only the handshake is sent, and every connection is reset after it; a tunnel is closed first. `limits` apply to each
+/// target separately. The test uses one socket and `memory`, which is free again afterwards. `entropy` returns 32 fresh
+/// random bytes for each attempt. The future can be dropped.
 ///
 /// ```no_run
 /// use embassy_net::Stack;
@@ -40,7 +40,7 @@ use crate::error::Error;
 /// If the stack has no socket left (`StackResources`).
 ///
 /// # Errors
-/// The host has no address, or there are no targets; `report` is not called then.
+/// The host has no address, or there are no targets. In both cases `report` is not called.
 #[expect(clippy::too_many_arguments, reason = "each is of another kind, and in the order of the others")]
 pub async fn test_ports<
     const RX: usize,

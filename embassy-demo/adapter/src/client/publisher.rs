@@ -24,11 +24,12 @@ use crate::transport::{Net, Traffic, Transport};
 
 /// A connection on which a stream is being published: [an example](crate#publishing).
 ///
-/// If it is dropped, the server is told nothing, and learns of it by its own timeouts. [`Self::close`] ends the stream in good
-/// order.
+/// If the publisher is dropped, the server is told nothing, and ends the stream after its own time limit. [`Self::close`]
+/// ends the stream in good order.
 ///
-/// `STREAMS` is the number of chunk streams that may come in beside the one that is being read. 8 are enough for all known
-/// servers. `T` is what the session runs over: TCP of embassy-net unless it was made by [`Self::open`].
+/// `STREAMS` is the number of chunk streams that may have unfinished messages in addition to the one that is being read. 8
+/// are enough for all known servers. `T` is what the session runs over: TCP of embassy-net unless it was made by
+/// [`Self::open`].
 pub struct Publisher<'a, const STREAMS: usize = 8, T = Net<'a>> {
     pub(crate) inner: RefCell<Inner<'a, STREAMS, T>>,
 }
@@ -37,8 +38,8 @@ impl_format!(['a, const STREAMS: usize, T: Transport] Publisher<'a, STREAMS, T>,
 
 /// The handles of a [`Publisher`].
 ///
-/// Use them in one task, with `join` and `select`. Handles in tasks of their own borrow the publisher for ever, so that it
-/// can be neither closed nor replaced.
+/// Use them in one task, with `join` and `select`. Handles in separate tasks borrow the publisher for ever, so that it can
+/// be neither closed nor replaced.
 ///
 /// ```no_run
 /// use embassy_futures::join::join;
@@ -70,7 +71,8 @@ impl_format!(['a, const STREAMS: usize, T: Transport] Publisher<'a, STREAMS, T>,
 /// }
 /// ```
 pub struct Parts<'p, 'a, const STREAMS: usize = 8, T = Net<'a>> {
-    /// It must run while the senders are used. Without it nothing is received, and frames that wait do not continue.
+    /// It must run while the senders are used. If it does not run, nothing is received, and frames that wait do not
+    /// continue.
     pub runner: Runner<'p, 'a, STREAMS, T>,
     /// Sends audio, before the other kinds: audio passes between the chunks of a large video frame.
     pub audio: Sender<'p, 'a, STREAMS, T>,
@@ -88,12 +90,12 @@ impl_format!(
 impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
     /// Carries out the port plan, connects to the URL's application and asks to publish its stream key.
     ///
-    /// `plan` decides which ports are tried and for how long. Afterwards [`Plan::reports`] has the outcome of each, whether
-    /// this succeeds or fails. The plan should allow one attempt at a time
-    /// ([`Limits::SEQUENTIAL`](embedded_rtmp::port_plan::Limits::SEQUENTIAL)), because there is one socket; attempts beside
-    /// the first one fail as `Local`. `entropy` returns 32 fresh random bytes for each attempt.
+    /// `plan` decides which ports are tried and for how long. Afterwards [`Plan::reports`] returns the outcome of each,
+    /// whether this call succeeds or fails. The plan should allow one attempt at a time
+    /// ([`Limits::SEQUENTIAL`](embedded_rtmp::port_plan::Limits::SEQUENTIAL)), because there is one socket. A second attempt
+    /// at the same time fails as `Local`. `entropy` returns 32 fresh random bytes for each attempt.
     ///
-    /// If the future is dropped, the socket is dropped, too.
+    /// Dropping the future also drops the socket.
     ///
     /// # Panics
     /// If the stack has no socket left (`StackResources`).
@@ -129,9 +131,8 @@ impl<'a, const STREAMS: usize, T: Transport> Publisher<'a, STREAMS, T> {
     /// Publishes over a transport that is connected to the URL's server, such as `&`[`Pipe`](crate::transport::Pipe): makes the
     /// handshake, connects to the URL's application and asks to publish its stream key.
     ///
-    /// `entropy` is 32 fresh random bytes. The keep-alive times of `options` are the transport's own business, except that
-    /// [`Self::close`] waits no longer than the time-out for what was sent to be acknowledged. Dropping the future drops the
-    /// transport.
+    /// `entropy` is 32 fresh random bytes. The keep-alive of `options` is not used, except for its time-out: [`Self::close`]
+    /// waits that long at most until the peer has acknowledged what was sent. Dropping the future drops the transport.
     ///
     /// # Errors
     /// The URL has no key, a buffer is too small, the server refused or broke the protocol, or the transport ended.
@@ -168,12 +169,12 @@ impl<'a, const STREAMS: usize, T: Transport> Publisher<'a, STREAMS, T> {
         self.inner.borrow().connection.transport.traffic()
     }
 
-    /// Ends the stream (`FCUnpublish`, `deleteStream`), then the connection. Waits until the server has acknowledged everything,
-    /// for at most the time-out of the keep-alive, and then until the server has closed its side, for at most 2 s. If a frame
-    /// is half sent, the connection is reset instead.
+    /// Ends the stream (`FCUnpublish`, `deleteStream`), then the connection. Waits until the server has acknowledged
+    /// everything, at most the time-out of the keep-alive. Then waits until the server has closed its side, at most 2 s. If
+    /// a frame is half sent, the connection is reset instead.
     ///
     /// # Errors
-    /// The session was over before, a frame is half sent, or some of what was sent may not have arrived.
+    /// The session was already over, a frame is half sent, or some sent bytes may not have arrived.
     pub async fn close(&mut self) -> Result<(), Error> {
         let Inner { connection, slots, .. } = self.inner.get_mut();
         if slots.iter().any(Slot::is_open) {

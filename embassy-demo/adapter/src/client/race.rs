@@ -19,8 +19,9 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
     /// [`Limits::smart`](embedded_rtmp::port_plan::Limits::smart) or
     /// [`Limits::staggered`](embedded_rtmp::port_plan::Limits::staggered), with at most N at a time.
     ///
-    /// Each attempt under way uses one of `memory`, and the winner keeps its own. The others stay lent as long as that, because
-    /// they are lent together. The losers are reset before anything except the handshake is sent.
+    /// Each attempt in progress uses one of `memory`, and the winner keeps the one it used. The others stay borrowed until
+    /// the publisher is dropped, because all are borrowed together. The losers are reset before they have sent anything
+    /// except the handshake.
     ///
     /// # Panics
     /// If the stack has fewer sockets left than there are memories (`StackResources`).

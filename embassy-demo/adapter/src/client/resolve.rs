@@ -33,7 +33,7 @@ impl core::fmt::Display for ResolveError {
 
 impl core::error::Error for ResolveError {}
 
-/// The families of addresses that are asked for, in this order.
+/// The address families to ask for, in this order.
 #[cfg(feature = "ipv6")]
 const FAMILIES: &[DnsQueryType] = &[DnsQueryType::A, DnsQueryType::Aaaa];
 #[cfg(not(feature = "ipv6"))]
@@ -77,7 +77,7 @@ impl Lookup {
         Ok(Self {
             addresses: Addresses::new(),
             next: is_ipv6.into(),
-            // A name server knows nothing about an address, and may not answer at all.
+            // No DNS query for a literal address: a name server may not answer it at all.
             #[cfg(feature = "ipv6")]
             end: if host.parse::<core::net::Ipv4Addr>().is_ok() { 1 } else { ALL },
         })
@@ -96,7 +96,7 @@ impl Lookup {
         FAMILIES.get(usize::from(self.next)).copied().unwrap_or(DnsQueryType::A)
     }
 
-    /// Takes the answer of DNS for that family. Returns whether it was the last one.
+    /// Stores the answer of DNS for that family. Returns whether that was the last family.
     ///
     /// # Errors
     /// There is no address, or the name is not valid.
@@ -118,7 +118,7 @@ impl Lookup {
     }
 }
 
-/// The address that `host` spells, or else those that DNS answers in time.
+/// Returns the address that `host` spells. Otherwise returns the addresses that DNS answers in time.
 pub(crate) async fn resolve(stack: Stack<'_>, host: &str) -> Result<Lookup, ResolveError> {
     let mut lookup = Lookup::new(host)?;
     let asking = async {

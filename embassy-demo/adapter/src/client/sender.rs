@@ -1,13 +1,13 @@
 //! Sending frames, several at a time.
 //!
-//! Each sender writes its own frame, from the caller's memory into the transport, whenever it is polled. No one else holds a
+//! Each sender writes its own frame, from the caller's memory into the transport, whenever it is polled. Nothing else has a
 //! reference to the frame. Senders that wait for each other or for room follow these rules:
 //!
 //! - The sender that began a chunk finishes it first.
 //! - Between chunks, audio goes before data, and data before video: a sender waits while one before it waits.
 //! - When the transport is full, all wait, and the runner wakes them when there is room.
 //!
-//! Control messages of the session are sent before any of them, between two chunks.
+//! Between two chunks, control messages of the session are sent before all of these.
 
 use core::cell::RefCell;
 use core::future::poll_fn;
@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::fmt::impl_format;
 use crate::transport::{Net, Transport};
 
-/// The state of one sender, for the others.
+/// The state of one sender, which the other senders read.
 pub(crate) struct Slot {
     kind: MessageKind,
     waker: WakerRegistration,
@@ -83,14 +83,14 @@ impl<'p, 'a, const STREAMS: usize, T: Transport> Sender<'p, 'a, STREAMS, T> {
     ///
     /// `payload` is the payload of the RTMP message: for audio and video, the data of an FLV tag.
     ///
-    /// The future can be dropped. If none of the frame was written, nothing has happened. Otherwise
-    /// [`Self::is_unfinished`] returns `true`, and the next frame must be the same one, which continues after the last byte that was written.
-    /// Until then, other messages may have to wait for the end of its chunk, answers to the server's pings included. A
-    /// future that is alive and not polled holds back the frames of the kinds after its own.
+    /// The future can be dropped. If no byte of the frame was written, the frame was not sent. Otherwise
+    /// [`Self::is_unfinished`] returns `true`, and the next call must send the same frame, which continues after the last
+    /// byte that was written. Until then, other messages, including answers to the server's pings, may have to wait for the
+    /// end of its chunk. A future that is alive and not polled delays the frames of the kinds after its own.
     ///
     /// # Errors
-    /// [`Error::Unfinished`], and nothing else has happened, if another frame is half sent. What ended the session, if
-    /// it is over.
+    /// [`Error::Unfinished`] if another frame is half sent; nothing is written then. If the session is over, the error that
+    /// ended it.
     pub async fn send(&mut self, at: Timestamp, payload: &[u8]) -> Result<(), Error> {
         self.send_parts(at, &[payload]).await
     }
@@ -110,7 +110,7 @@ impl<'p, 'a, const STREAMS: usize, T: Transport> Sender<'p, 'a, STREAMS, T> {
     }
 }
 
-/// Frees the sender's turn when its future is dropped.
+/// Ends the sender's turn when its future is dropped.
 struct Turn<'s, 'p, 'a, const STREAMS: usize, T: Transport>(&'s Sender<'p, 'a, STREAMS, T>);
 
 impl<const STREAMS: usize, T: Transport> Drop for Turn<'_, '_, '_, STREAMS, T> {
@@ -160,7 +160,7 @@ impl<const STREAMS: usize, T: Transport> Inner<'_, STREAMS, T> {
         }
     }
 
-    /// Returns how many bytes of its frame a sender may write now, or `None` if it is the turn of another one.
+    /// Returns how many bytes of its frame a sender may write now, or `None` if it is another sender's turn.
     fn turn(&self, me: usize) -> Option<usize> {
         let before_me = self.slots.iter().take(me).any(|slot| slot.waiting);
         match (self.connection.client.open_chunk(), self.slots.get(me)?.open.as_ref()) {

@@ -8,7 +8,7 @@ use super::Retry;
 use crate::client::ClientOptions;
 use crate::fmt::impl_format;
 
-/// How a stream is published. [`Self::new`] has the defaults; set the fields that are to differ.
+/// How a stream is published. [`Self::new`] has the defaults. Set the fields that differ.
 ///
 /// ```
 /// use embassy_time::Duration;
@@ -21,27 +21,28 @@ use crate::fmt::impl_format;
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Config {
-    /// Where to: `rtmp://host[:port]/application/key`. It is checked when the runner runs; a URL that cannot work stops it
-    /// with [`Status::last_error`](crate::Status::last_error).
+    /// The URL to publish to: `rtmp://host[:port]/application/key`. It is checked when the runner runs. A URL that cannot
+    /// work stops the runner with [`Status::last_error`](crate::Status::last_error).
     pub url: &'static str,
-    /// How the client behaves.
+    /// The options of the client.
     pub client: ClientOptions<'static>,
-    /// What is tried for a URL without a port, one after another. A URL with a port means that one alone.
+    /// The ports and transports that are tried for a URL without a port, one after another. If the URL has a port, only that
+    /// port is tried.
     pub ports: &'static [Target],
-    /// How long each port gets, and all of them together. There is one socket, so that `max_at_once` and `stagger` have no
+    /// The time limits of each port, and of all ports together. There is one socket, so `max_at_once` and `stagger` have no
     /// effect.
     pub limits: Limits,
     /// When to connect again.
     pub retry: Retry,
-    /// How late messages may be before some are dropped: by default, disposable pictures 500 ms, video 1 s, audio 4 s.
-    /// `None` for a source that can wait: nothing is late.
+    /// How late messages may be before some are dropped. By default, disposable pictures 500 ms, video 1 s, audio 4 s. With
+    /// `None` no message is too late; use it for a source that can wait.
     pub drop_limits: Option<DropLimits>,
-    /// How long one send may take: 1 s. A message that takes longer is dropped, also if its future is not polled.
-    /// [`Duration::MAX`] for a source that can wait.
+    /// How long one send may take, 1 s by default. A message that takes longer is dropped, even if its future is not polled.
+    /// Use [`Duration::MAX`] for a source that can wait.
     pub send_timeout: Duration,
-    /// How long [`Live::stop`](crate::Live::stop) may take: 2 s. After that, the connection is reset.
+    /// How long [`Live::stop`](crate::Live::stop) may take, 2 s by default. After that, the connection is reset.
     pub stop_timeout: Duration,
-    /// Whether the runner connects at once: true. Otherwise it waits for [`Live::start`](crate::Live::start).
+    /// Whether the runner connects at once, `true` by default. Otherwise it waits for [`Live::start`](crate::Live::start).
     pub starts: bool,
 }
 
@@ -52,7 +53,8 @@ impl_format!(
 );
 
 impl Config {
-    /// Publishes to `url` for as long as the device runs, and drops what is too late.
+    /// Returns the default configuration for `url`: it publishes for as long as the device runs, and drops messages that are
+    /// too late.
     pub const fn new(url: &'static str) -> Self {
         Self {
             url,

@@ -1,4 +1,4 @@
-//! The payload of an audio or video message, from where its parts lie.
+//! The payload of an audio or video message, read from the memory of its parts.
 
 use core::slice::from_ref;
 
@@ -15,7 +15,7 @@ use crate::fmt::impl_format;
 /// ```
 /// use embedded_rtmp_embassy::Picture;
 ///
-/// // A slice of an IDR picture, as the encoder left it behind its start code.
+/// // A slice of an IDR picture, which the encoder wrote after its start code.
 /// let units: [&[u8]; 1] = [b"\x65\x88\x84"];
 /// let picture = Picture::new(40_000, 40_000, true, &units);
 /// ```
@@ -27,8 +27,8 @@ pub struct Picture<'f> {
     pub dts: u64,
     /// Whether decoding can begin with this picture (IDR).
     pub is_key: bool,
-    /// The NAL units without start codes, each in one piece; `embedded_rtmp::media::avc::annex_b::Units` finds them in
-    /// an encoder's output. Parameter sets among them are taken over into the sequence header, and delimiters are left out.
+    /// The NAL units without start codes, each in one piece. `embedded_rtmp::media::avc::annex_b::Units` finds them in an
+    /// encoder's output. Parameter sets among them are copied into the sequence header. Delimiters are not sent.
     pub units: &'f [&'f [u8]],
 }
 
@@ -44,7 +44,7 @@ impl<'f> Picture<'f> {
         Self { pts, dts, is_key, units }
     }
 
-    /// What the picture is to those that follow.
+    /// Returns the class of the picture, which says whether later pictures depend on it.
     pub(super) fn class(&self) -> FrameClass {
         // A slice that is no reference: `nal_ref_idc` is 0 (ISO/IEC 14496-10, section 7.4.1).
         let is_disposable = |unit: &&[u8]| unit.first().is_some_and(|first| first & 0x7F == UnitType::SLICE.0);
@@ -64,24 +64,24 @@ fn is_slice(unit: &[u8]) -> bool {
 /// The length before each NAL unit.
 const LENGTH_SIZE: usize = 4;
 
-/// The payload of a message whose source is gone.
+/// The payload for the rest of a message whose source is gone.
 static ZEROS: [u8; 64] = [0; 64];
 
-/// What a message carries.
+/// The content of a message.
 #[derive(Clone, Copy)]
 pub(super) enum Content<'f> {
     Picture(Picture<'f>),
     Sound(u64, &'f [u8]),
 }
 
-/// A message: the header of its FLV tag, and its content.
+/// A message: the header of its FLV tag data, and its content.
 pub(super) struct Message<'f> {
     pub(super) content: Content<'f>,
     /// The header, which is made when the message is accepted.
     header: [u8; HEADER_SIZE],
     header_size: u8,
     pub(super) timestamp: Timestamp,
-    /// Bytes of the payload, header included.
+    /// The length of the payload in bytes, including the header.
     pub(super) length: u32,
 }
 
@@ -95,7 +95,7 @@ impl<'f> Message<'f> {
         Self { timestamp, length: payload.len() as u32, ..Self::new(Content::Sound(0, payload)) }
     }
 
-    /// Zeros for the rest of any message. As its own length is 0, all its bytes are the first ones.
+    /// Returns zeros for the rest of any message. Its length is 0, because a read at any position returns the same zeros.
     pub(super) fn zeros() -> Self {
         Self::new(Content::Sound(0, &ZEROS))
     }
@@ -115,7 +115,7 @@ impl<'f> Message<'f> {
         }
     }
 
-    /// Makes the header, and counts the bytes. Returns whether the tracks have such content.
+    /// Writes the header and sets the length. Returns whether the tracks include this kind of content.
     pub(super) fn make_header(&mut self, tracks: &Tracks) -> bool {
         self.header_size = match &self.content {
             Content::Picture(_) if !tracks.is_configured() => 0,
@@ -149,7 +149,7 @@ impl<'f> Message<'f> {
         (units.iter().copied().filter(move |unit| !is_left_out(unit)), length_size)
     }
 
-    /// The payload from `at` to the end of the part in which that lies. `length` is memory for the length of a unit.
+    /// Returns the payload from `at` to the end of the part that contains it. `length` is memory for the length of a unit.
     pub(super) fn part<'p>(&'p self, mut at: usize, length: &'p mut [u8; LENGTH_SIZE]) -> &'p [u8] {
         let header = self.header.get(..self.header_size.into()).unwrap_or_default();
         if let Some(rest @ [_, ..]) = header.get(at..) {

@@ -47,9 +47,9 @@ use crate::client::connection::Connection;
 use crate::fmt::impl_format;
 use crate::transport::{Net, Transport};
 
-/// All the memory of one stream, for a static: it lies in `.bss`, and its buffers are never on a stack.
+/// All the memory of one stream, for a static. It is in `.bss`, and its buffers are never on a stack.
 ///
-/// `RX` and `TX` are the bytes of TCP's receive and send ring; [`Memory`] tells how large they and the others should be.
+/// `RX` and `TX` are the sizes of TCP's receive and send rings in bytes. [`Memory`] says how large all of them should be.
 ///
 /// ```
 /// use embedded_rtmp_embassy::State;
@@ -97,7 +97,7 @@ impl<const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usiz
     }
 }
 
-/// Makes a stream: the handle, and the runner, which must run in a task of its own on the executor of `stack`.
+/// Creates a stream: its handle and its runner. The runner must run in a separate task on the executor of `stack`.
 ///
 /// `rng` is the chip's random number generator. The runner takes 32 bytes from it for each attempt to connect, and 4 for
 /// each pause.
@@ -123,17 +123,18 @@ pub fn new<
     (Live { shared, seen: 0 }, LiveRunner::new(OverNet { stack, good: None }, shared, rng))
 }
 
-/// The handle of a stream: [an example](crate#publishing). Clones stand for the same stream, in other tasks.
+/// The handle of a stream: [an example](crate#publishing). Clones are handles of the same stream for other tasks.
 pub struct Live<T: 'static = Net<'static>> {
     shared: &'static RefCell<Shared<T>>,
-    /// The changes of the status that [`Self::changed`] has told.
+    /// The number of the last change of the status that [`Self::changed`] has returned.
     seen: u32,
 }
 
 impl_format!(Debug, [T: Transport] Live<T>, this => "Live {{ phase: {:?} }}", this.status().phase);
 
 impl<T: Transport> Live<T> {
-    /// Sets what the stream consists of. Without it nothing is sent. If the stream is live, the new headers are sent at once.
+    /// Sets the tracks of the stream. Before the first call nothing is sent. If the stream is live, the new headers are sent
+    /// at once.
     pub fn set_tracks(&self, tracks: Tracks) {
         self.shared.borrow_mut().set_tracks(tracks);
     }
@@ -169,8 +170,8 @@ impl<T: Transport> Live<T> {
         .await
     }
 
-    /// Waits until the encoder should make a keyframe: after each connection, and after pictures were dropped that others
-    /// need. A request is kept until one task takes it. The future can be dropped.
+    /// Waits until the encoder should make a keyframe: after each connection, and after a picture was dropped that others
+    /// need. A request stays pending until one task has received it. The future can be dropped.
     pub async fn keyframe_wanted(&self) {
         poll_fn(|cx| {
             let mut shared = self.shared.borrow_mut();
@@ -183,16 +184,16 @@ impl<T: Transport> Live<T> {
         .await;
     }
 
-    /// Connects again after [`Self::stop`], also if the runner is still stopping. The time line begins at 0 again. Does nothing
-    /// if the stream was not stopped.
+    /// Connects again after [`Self::stop`], even if the runner is still stopping. The timestamps begin at 0 again. Does
+    /// nothing if the stream was not stopped.
     pub fn start(&self) {
         self.shared.borrow_mut().start();
     }
 
-    /// Ends the stream and waits until the connection is closed, for at most [`Config::stop_timeout`]. Sends that have not
-    /// begun are dropped; one that has begun may finish. At once if the runner has stopped before.
+    /// Ends the stream and waits until the connection is closed, for at most [`Config::stop_timeout`]. Messages of which
+    /// nothing was sent are dropped; a half sent message may finish. Returns at once if the runner has already stopped.
     ///
-    /// The future can be dropped; the runner stops all the same.
+    /// The future can be dropped; the runner still stops.
     pub async fn stop(&self) -> Stopped {
         let stops = {
             let mut shared = self.shared.borrow_mut();
@@ -233,9 +234,9 @@ impl<T> Clone for Audio<T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Stopped {
-    /// There was no connection, or the server has acknowledged all that was sent and the end of the stream.
+    /// There was no connection, or the server has acknowledged all sent messages and the end of the stream.
     InOrder,
-    /// The connection was reset, or lost before.
+    /// The connection was reset, or was lost before the server had acknowledged all of that.
     Cut,
 }
 
@@ -245,7 +246,7 @@ pub enum Stopped {
 pub enum SendOutcome {
     /// Its last byte is in the socket's send ring.
     Sent,
-    /// It was not sent, or not to the end.
+    /// It was not sent, or only a part of it was sent.
     Dropped(DropReason),
 }
 
@@ -277,9 +278,9 @@ impl<T: Transport> Video<T> {
     /// Sends a picture, which is lent until the future is ready or dropped. One picture can be sent to several streams at
     /// the same time.
     ///
-    /// The future ends within [`Config::send_timeout`]. If it is dropped before the first byte has gone out, the picture has
-    /// not been sent and is not counted; send it again, or make a keyframe. If it is dropped later, the rest of the message
-    /// is sent as zeros, and video goes on with the next keyframe.
+    /// The future ends within [`Config::send_timeout`]. If it is dropped before the first byte is in the send ring, the
+    /// picture is not sent and not counted; send it again, or make a keyframe. If it is dropped later, the rest of the
+    /// message is sent as zeros, and video continues with the next keyframe.
     pub fn send<'f>(&self, picture: Picture<'f>) -> Sending<'f, T> {
         Sending { shared: self.shared, slot: VIDEO, ticket: None, message: Message::new(Content::Picture(picture)) }
     }
@@ -294,9 +295,9 @@ impl_format!(Debug, [T: Transport] Audio<T>, _ => "Audio");
 
 impl<T: Transport> Audio<T> {
     /// Sends an audio frame, which is lent until the future is ready or dropped: one raw AAC frame without an ADTS header,
-    /// or samples of another format. `pts` is in microseconds on the source's clock, the one of the pictures.
+    /// or samples of another format. `pts` is in microseconds on the clock that the pictures also use.
     ///
-    /// As [`Video::send`] otherwise.
+    /// Otherwise the same as [`Video::send`].
     pub fn send<'f>(&self, pts: u64, frame: &'f [u8]) -> Sending<'f, T> {
         Sending { shared: self.shared, slot: AUDIO, ticket: None, message: Message::new(Content::Sound(pts, frame)) }
     }
@@ -307,7 +308,7 @@ impl<T: Transport> Audio<T> {
 pub struct Sending<'f, T: Transport + 'static = Net<'static>> {
     shared: &'static RefCell<Shared<T>>,
     slot: usize,
-    /// What it owns its slot with.
+    /// The ticket with which it owns its slot.
     ticket: Option<u32>,
     message: Message<'f>,
 }

@@ -1,4 +1,4 @@
-//! A stream that stays live over streams of the caller: TLS, or another network stack.
+//! A stream that stays live over connections of the caller: TLS, or another network stack.
 
 use core::cell::RefCell;
 use core::future::poll_fn;
@@ -24,19 +24,19 @@ use crate::transport::{Connect, Pipe, Stream};
 
 /// The port of a URL without one.
 const DEFAULT_PORT: u16 = 1935;
-/// How long a stream may take to close.
+/// The time limit for closing a connection.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
 type OverPipe = &'static Pipe<'static>;
 
-/// The handle of a stream over streams of the caller.
+/// The handle of a stream over connections of the caller.
 pub type StreamLive = Live<&'static Pipe<'static>>;
 
-/// The runner of a stream over streams of the caller, which `C` connects.
+/// The runner of a stream over connections of the caller, which `C` makes.
 pub type StreamRunner<R, C> = LiveRunner<R, OverStreams<C>, &'static Pipe<'static>>;
 
-/// All the memory of one stream that is published over streams of the caller, for a static. `INPUT` and `OUTPUT` are the bytes
-/// of its [`Pipe`]; see [`Pipe::new`].
+/// All the memory of one stream that is published over connections of the caller, for a static. `INPUT` and `OUTPUT` are the
+/// bytes of its [`Pipe`]; see [`Pipe::new`].
 pub struct StreamState<
     const INPUT: usize = 256,
     const OUTPUT: usize = 2920,
@@ -61,7 +61,7 @@ impl<const INPUT: usize, const OUTPUT: usize, const SCRATCH: usize, const CONTRO
 {
     /// Memory for one stream. Sizes that cannot work do not compile.
     pub const fn new() -> Self {
-        const { assert!(OUTPUT >= 2, "OUTPUT must be 2 or more: it is halved") }
+        const { assert!(OUTPUT >= 2, "OUTPUT must be 2 or more: it is split in two halves") }
         Self { memory: ConstStaticCell::new(Memory::new()), pipe: StaticCell::new(), shared: StaticCell::new() }
     }
 }
@@ -74,9 +74,9 @@ impl<const INPUT: usize, const OUTPUT: usize, const SCRATCH: usize, const CONTRO
     }
 }
 
-/// As [`new`](super::new), over the streams that `connector` makes: TLS, or another network stack. The runner asks it for the
-/// next one whenever it connects, with the host and the port of the URL, or 1935. [`Config::ports`] is not used, and of
-/// [`Config::limits`] only `attempt`, the time that each connection may take.
+/// The same as [`new`](super::new), over the connections that `connector` makes: TLS, or another network stack. Whenever the
+/// runner connects, it asks the connector for a connection to the host and the port of the URL, or port 1935.
+/// [`Config::ports`] is not used. Of [`Config::limits`], only `attempt` is used: the time limit of each connection attempt.
 ///
 /// # Panics
 /// If it is called twice with the same `state`.
@@ -101,7 +101,7 @@ pub fn over<
     (Live { shared, seen: 0 }, LiveRunner::new(OverStreams { connector, pipe }, shared, rng))
 }
 
-/// Connections over streams of the caller.
+/// Makes connections with the connector of the caller.
 pub struct OverStreams<C> {
     connector: C,
     pipe: OverPipe,

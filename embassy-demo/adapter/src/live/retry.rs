@@ -7,21 +7,21 @@ use crate::clock::later;
 
 /// How long to wait before connecting again, and when to give up.
 ///
-/// Each wait is twice as long as the one before it. Of each, a random part of up to a half is left out, so that the clients
-/// of a server that was restarted do not all come back at the same time.
+/// Each wait is twice as long as the previous one. A random part of up to a half is subtracted from each, so that the
+/// clients of a restarted server do not all connect at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Retry {
-    /// The runner gives up if there was no connection for this long; `None`: never.
+    /// The runner gives up if there was no connection for this long. With `None` it never gives up.
     pub limit: Option<Duration>,
     /// The first wait.
     pub first: Duration,
-    /// The longest wait. A connection that lasted for this long makes the next wait the first again.
+    /// The longest wait. After a connection that lasted for this long, the waits begin with `first` again.
     pub longest: Duration,
 }
 
 impl Retry {
-    /// For ever, with waits of 0.5, 1, 2, 4 and then 8 s.
+    /// Retries for ever, with waits of 0.5, 1, 2, 4 and then 8 s.
     pub const DEFAULT: Self = Self { limit: None, first: Duration::from_millis(500), longest: Duration::from_secs(8) };
 }
 
@@ -43,7 +43,7 @@ impl Outage {
         Self { ends: later(now, retry.limit.unwrap_or(Duration::MAX)), wait: retry.first }
     }
 
-    /// How long to wait now, with 32 random bits; `None` if it is time to give up.
+    /// Returns how long to wait now, or `None` if it is time to give up. `random` is 32 random bits.
     pub(super) fn next(&mut self, now: Instant, retry: &Retry, random: u32) -> Option<Duration> {
         let whole = self.wait.min(retry.longest).as_ticks();
         self.wait = Duration::from_ticks(whole.saturating_mul(2));

@@ -1,4 +1,4 @@
-//! What gets a stream live, and again after the connection was lost.
+//! The runner, which connects a stream, and connects it again when the connection is lost.
 //!
 //! ```text
 //!             start()         an address          addresses            the server's yes
@@ -35,9 +35,9 @@ use crate::error::Error;
 use crate::fmt::impl_format;
 use crate::transport::{Net, Transport};
 
-/// How connections are made: over embassy-net, or over streams of the caller.
+/// How connections are made: over embassy-net, or by the caller's connector.
 pub(super) trait Attempts {
-    /// What the session runs over.
+    /// The transport of the session.
     type Transport: Transport + 'static;
 
     /// Connects, and publishes until the connection is lost or the stream is stopped. Sets `began` when the stream begins.
@@ -91,7 +91,7 @@ impl OverNet {
         let fail = |error| shared.borrow_mut().connection.end(error);
         let Config { ports, limits, .. } = shared.borrow().config;
         let order = Order::for_url_or(url, ports).map_err(|error| fail(error.into()))?;
-        // There is one socket: what the plan began beside it would fail.
+        // There is one socket, so a second attempt at the same time would fail.
         let limits = Limits { max_at_once: 1, ..limits };
         let mut plan = Plan::new(order.targets(), limits).map_err(|error| fail(error.into()))?;
         if let Some(target) = self.good {
@@ -153,7 +153,7 @@ impl<R, A, T> LiveRunner<R, A, T> {
 
 #[allow(private_bounds, reason = "the caller cannot add a way to make connections; `Connect` is for that")]
 impl<R: CryptoRng, A: Attempts<Transport = T>, T: Transport> LiveRunner<R, A, T> {
-    /// Runs for ever. While [`Phase::Stopped`] it waits for [`Live::start`](crate::Live::start).
+    /// Runs for ever. In [`Phase::Stopped`] it waits for [`Live::start`](crate::Live::start).
     pub async fn run(self) -> ! {
         let Self { mut attempts, shared, mut rng } = self;
         loop {
@@ -164,8 +164,8 @@ impl<R: CryptoRng, A: Attempts<Transport = T>, T: Transport> LiveRunner<R, A, T>
     }
 }
 
-/// Publishes until the stream is stopped, or is given up: the configuration cannot work, or there was no connection for too
-/// long.
+/// Publishes until the stream is stopped or given up. It is given up if the configuration cannot work, or if there was no
+/// connection for too long.
 async fn publish<A: Attempts>(attempts: &mut A, shared: &RefCell<Shared<A::Transport>>, rng: &mut impl RngCore) {
     let Config { url, retry, .. } = shared.borrow().config;
     let url = match Url::parse(url).map_err(Error::Url) {
@@ -218,7 +218,7 @@ fn poll_wanted<T: Transport>(shared: &RefCell<Shared<T>>, is_wanted: bool, cx: &
     if shared.is_wanted == is_wanted { Poll::Ready(()) } else { Poll::Pending }
 }
 
-/// Waits until a point in time; for ever if the clock does not count so far.
+/// Waits until an instant, or for ever if the clock cannot count that far.
 pub(super) async fn passed(at: Instant) {
     poll_fn(|cx| if has_passed(at, cx) { Poll::Ready(()) } else { Poll::Pending }).await;
 }

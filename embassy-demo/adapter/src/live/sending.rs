@@ -1,4 +1,4 @@
-//! Sending messages: which are accepted, and which goes next.
+//! Sending messages: which ones are accepted, and which one is sent next.
 //!
 //! - A chunk that was begun is finished first, by its owner.
 //! - Between chunks, audio goes before video, and headers before both.
@@ -21,12 +21,12 @@ use crate::client::connection::Connection;
 use crate::clock::{clock, has_passed, later, wake_at};
 use crate::transport::Transport;
 
-/// What became of an attempt to write a message.
+/// The outcome of an attempt to write a message.
 enum Progress {
-    /// It is not its turn, there is no room, or nothing of it fits.
+    /// It is not the message's turn, there is no room, or no byte of it fits.
     Nothing,
     Some,
-    /// The last byte is out.
+    /// The last byte is in the send ring.
     All,
 }
 
@@ -51,13 +51,13 @@ impl<T: Transport> Shared<T> {
         tally.dropped = tally.dropped.wrapping_add(1);
     }
 
-    /// Accepts a send, whose ticket it returns.
+    /// Accepts a send, and returns its ticket.
     fn claim(&mut self, me: usize, message: &mut Message<'_>) -> Result<u32, DropReason> {
         let (now, class) = (clock(), message.class());
         let awaited_keyframe = self.policy.awaits_keyframe();
         if let Err(why) = self.admit(me, class, message, now) {
             self.count_dropped(me);
-            // A keyframe that was dropped is asked for again; others once.
+            // Each dropped keyframe is requested again. A dropped inter picture requests one only if none is awaited.
             let is_needed = class == FrameClass::Keyframe || (class == FrameClass::Inter && !awaited_keyframe);
             if is_needed && self.phase() == Phase::Live {
                 self.lose_video();
@@ -155,7 +155,7 @@ impl<T: Transport> Shared<T> {
         self.connection.client.wants_input()
     }
 
-    /// The last byte of an owner's message is out.
+    /// Called when the last byte of an owner's message is in the send ring.
     fn sent(&mut self, me: usize, length: u32) {
         let tally = self.tally(me);
         tally.sent = tally.sent.wrapping_add(1);
@@ -167,7 +167,7 @@ impl<T: Transport> Shared<T> {
         self.release(me);
     }
 
-    /// Ends the send that owns a slot. The message, if it is open, is left to the runner.
+    /// Ends the send that owns a slot. If the message is half sent, the runner completes it.
     #[inline(never)]
     pub(super) fn end(&mut self, me: usize, why: DropReason) {
         if !self.slot(me).is_owned {
@@ -187,7 +187,7 @@ impl<T: Transport> Shared<T> {
         self.release(me);
     }
 
-    /// The future of a send is gone. If nothing was out, the send has not happened.
+    /// Called when the future of a send is dropped. If no byte was sent, the message was not sent.
     pub(super) fn abandon(&mut self, me: usize, ticket: u32) {
         let slot = self.slot(me);
         if slot.ticket != ticket {
@@ -202,7 +202,7 @@ impl<T: Transport> Shared<T> {
         self.release(me);
     }
 
-    /// Takes back the owner's message. Returns `false` if some of its bytes are out.
+    /// Withdraws the owner's message. Returns `false` if some of its bytes are in the send ring.
     fn take_back(&mut self, me: usize) -> bool {
         match self.slot(me).open {
             Some(Open { csid, by: By::Owner }) => {
@@ -242,7 +242,7 @@ impl<T: Transport> Shared<T> {
         self.slots.iter().any(|slot| slot.is_header_due)
     }
 
-    /// Measures what arrives at the peer.
+    /// Measures the rate at which bytes arrive at the peer.
     #[inline(never)]
     fn measure(&mut self) {
         let transport = &self.connection.transport;
@@ -251,8 +251,8 @@ impl<T: Transport> Shared<T> {
         self.goodput.update(clock(), sent, acknowledged.or(self.connection.client.acknowledged()));
     }
 
-    /// Returns how many bytes of a slot's message may be written now; `None` if it is the turn of another one or there is
-    /// no room.
+    /// Returns how many bytes of a slot's message may be written now, or `None` if it is another slot's turn or there is no
+    /// room.
     fn turn(&mut self, me: usize) -> Option<usize> {
         let gives_way = me == VIDEO && self.slot(AUDIO).is_waiting && !self.has_headers();
         let csid = self.slot(me).open.map(|open| open.csid);
@@ -317,7 +317,7 @@ impl<T: Transport> Shared<T> {
         Ok(progress)
     }
 
-    /// Writes the headers that are due, and what is left of messages that have lost their owner.
+    /// Writes the headers that are due, and the rest of messages that have lost their owner.
     fn write_without_owner(&mut self) {
         for me in [DATA, VIDEO, AUDIO] {
             let slot = self.slot(me);
@@ -341,7 +341,7 @@ impl<T: Transport> Shared<T> {
         }
     }
 
-    /// The runner's part while the stream is live. Ready when the connection is over or the stream is to be ended.
+    /// The runner's work while the stream is live. Ready when the connection is over or the stream is to be ended.
     #[inline(never)]
     pub(super) fn poll_live(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let now = clock();

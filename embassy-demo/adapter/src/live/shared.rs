@@ -1,4 +1,4 @@
-//! What the runner and the handles share. It changes in synchronous calls only, so that every future can be dropped.
+//! The state that the runner and the handles share. It changes only in synchronous calls, so that every future can be dropped.
 
 use embassy_time::Duration;
 use embedded_rtmp::port_plan::Target;
@@ -17,18 +17,18 @@ use crate::error::Error;
 use crate::fmt::info;
 use crate::transport::{Net, Transport};
 
-/// Nothing is ever too late.
+/// Limits with which no message is too late.
 const PATIENT: DropLimits = DropLimits { disposable: u32::MAX, video: u32::MAX, audio: u32::MAX };
 
-// In this order: what is used most lies within reach of short instructions.
+// The fields that are used most come first, where short load and store instructions reach them.
 #[repr(C)]
 pub(super) struct Shared<T = Net<'static>> {
-    /// Of audio, of video and of the metadata.
+    /// The slots of audio, video and metadata.
     pub(super) slots: [Slot; 3],
     /// Whether the stream is to be published.
     pub(super) is_wanted: bool,
     pub(super) is_keyframe_wanted: bool,
-    /// Whether the runner ended the stream in good order the last time.
+    /// Whether the last connection was closed in good order.
     pub(super) is_in_order: bool,
     phase: Phase,
     pub(super) runner: TaskWaker,
@@ -39,7 +39,7 @@ pub(super) struct Shared<T = Net<'static>> {
     pub(super) policy: DropPolicy,
     pub(super) counters: Counters,
     pub(super) watchers: Watchers,
-    /// Changes of the status that [`Live::changed`](super::Live::changed) tells.
+    /// The number of changes of the status that [`Live::changed`](super::Live::changed) returns.
     pub(super) changes: u32,
     /// How often the runner has stopped.
     pub(super) stops: u32,
@@ -145,7 +145,7 @@ impl<T: Transport> Shared<T> {
         }
     }
 
-    /// The tracks that are sent from now on.
+    /// Sets the tracks that are sent from now on.
     pub(super) fn set_tracks(&mut self, tracks: Tracks) {
         self.tracks = tracks;
         self.announce();
@@ -197,7 +197,7 @@ impl<T: Transport> Shared<T> {
         self.is_wanted
     }
 
-    /// Video goes on with a keyframe.
+    /// Drops video until the next keyframe, and requests one.
     pub(super) fn lose_video(&mut self) {
         self.policy.await_keyframe();
         self.is_keyframe_wanted = true;

@@ -9,9 +9,9 @@
 //!                  the runner has written the rest as zeros
 //! ```
 //!
-//! A ticket number identifies the owner of a slot. A new ticket takes the slot away from it: its future was dropped, the send
-//! took too long, the stream was stopped, or the connection was lost. The runner completes the message of an orphan, and
-//! the next send of the kind waits for that.
+//! A ticket number identifies the owner of a slot. A new ticket ends the ownership. That happens when the owner's future was
+//! dropped, the send took too long, the stream was stopped, or the connection was lost. The runner completes a half sent
+//! message without an owner, and the next send of the kind waits for that.
 
 use embedded_rtmp::chunk::ChunkStreamId;
 use embedded_rtmp::media::FrameClass;
@@ -39,9 +39,10 @@ pub(super) const fn kind(slot: usize) -> MessageKind {
 pub(super) enum By {
     /// The owner of the slot.
     Owner,
-    /// The runner: it is the header of the kind.
+    /// The runner, because the message is the header of the kind.
     Header,
-    /// The runner writes zeros: its owner has gone, or it is a header that is no longer valid.
+    /// The runner, which writes zeros: the owner of the message is gone, or the message is a header that is not valid any
+    /// longer.
     Nobody,
 }
 
@@ -66,7 +67,7 @@ pub(super) struct Slot {
     pub(super) ended: DropReason,
     /// The number of the send that owns the slot, or will own it next.
     pub(super) ticket: u32,
-    /// When the owner's time is up.
+    /// When the owner's time limit expires.
     pub(super) deadline: Instant,
     pub(super) waker: TaskWaker,
 }
@@ -85,7 +86,7 @@ impl Slot {
         waker: TaskWaker::NONE,
     };
 
-    /// Returns whether a message is open that `by` writes.
+    /// Returns whether `by` writes the open message.
     pub(super) fn is_open_by(&self, by: By) -> bool {
         self.open.is_some_and(|open| open.by == by)
     }

@@ -1,4 +1,4 @@
-//! What a user is told.
+//! The status of a stream, for the application.
 
 use embassy_time::Duration;
 use embedded_rtmp::port_plan::Target;
@@ -18,9 +18,9 @@ pub enum Phase {
     Network,
     /// It looks up the addresses of the host.
     Resolving,
-    /// It dials, or waits for the server's answers.
+    /// It connects, or waits for the server's answers.
     Connecting,
-    /// The server takes frames.
+    /// The server accepts frames.
     Live,
     /// It ends the stream and closes the connection.
     Stopping,
@@ -31,13 +31,13 @@ pub enum Phase {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Tally {
-    /// Messages of which the last byte is in the socket.
+    /// Messages whose last byte is in the socket's send ring.
     pub sent: u32,
-    /// Messages that were not sent, or not to the end.
+    /// Messages that were not sent, or were only sent in part.
     pub dropped: u32,
 }
 
-/// What was sent since the state was made; metadata and sequence headers are not counted.
+/// Counters since the state was made. Metadata and sequence headers are not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -59,15 +59,15 @@ pub struct Counters {
 pub struct Status {
     /// What the runner is doing.
     pub phase: Phase,
-    /// The transport and the port of the connection, or of the attempt that is under way or was the last.
+    /// The transport and the port of the connection, or of the current or the last attempt.
     pub port: Option<Target>,
     /// Why the last connection or the last attempt to connect failed. It stays when the next one succeeds.
     pub last_error: Option<Error>,
-    /// The bits a second that arrive at the peer, on the average of the last few acknowledgements; `None` before they are
-    /// known. If less is sent than the network would carry, it is what is sent.
+    /// The bits per second that arrive at the peer, averaged over the last few acknowledgements. `None` before they are
+    /// known. If less is sent than the network can carry, this is the rate that is sent.
     pub bit_rate: Option<u32>,
     /// How late the last message was when it was sent or dropped.
     pub lateness: Duration,
-    /// What was sent.
+    /// The counters of what was sent and dropped.
     pub counters: Counters,
 }

@@ -17,19 +17,19 @@ const LEAP: i32 = 5_000;
 /// All times in milliseconds are modulo 2³².
 #[derive(Default)]
 pub(super) struct Timeline {
-    /// The source's time at the stream's time 0.
+    /// The source's time when the timestamp was 0.
     zero: u32,
     has_begun: bool,
     is_broken: bool,
-    /// Of each kind: the timestamp of the last message, and our time then.
+    /// For each kind: the timestamp of the last message, and our time when it was sent.
     last: [(u32, u32); 2],
 }
 
 impl Timeline {
-    /// The timestamp of a message of a kind that the source made at `time`, in microseconds of its clock; `now` is our time
-    /// in milliseconds.
+    /// Returns the timestamp of a message of a kind that the source made at `time`, in microseconds of its clock. `now` is
+    /// our time in milliseconds.
     ///
-    /// `None` after the source's clock has jumped, until a message comes that `may_continue`: a keyframe.
+    /// Returns `None` after the source's clock has jumped, until a message with `may_continue`, such as a keyframe.
     pub(super) fn place(&mut self, kind: usize, time: u64, may_continue: bool, now: u32) -> Option<Timestamp> {
         let time = (time / 1_000) as u32;
         if !self.has_begun {
@@ -58,7 +58,7 @@ impl Timeline {
         Some(Timestamp(millis))
     }
 
-    /// The latest timestamp so far.
+    /// Returns the latest timestamp so far.
     pub(super) fn position(&self) -> Timestamp {
         Timestamp(self.latest().0)
     }
@@ -69,18 +69,19 @@ impl Timeline {
     }
 }
 
-/// How late messages are: how much more time has passed since the first one than its timestamp says.
+/// Measures how late messages are. A message is late if more time has passed since the first message than the timestamps
+/// say.
 ///
-/// The source's clock and ours differ by a constant, and drift apart. Therefore the least difference counts as on time, and
-/// grows by a thousandth of the time, which is more than clocks drift.
+/// The source's clock and ours differ by an unknown offset, and drift apart. Therefore a message with the least difference
+/// counts as on time. The least difference grows by 1/1024 of the time, which is more than clocks drift.
 #[derive(Default)]
 pub(super) struct Lateness {
-    /// Our time less the source's for a message on time, and when that was found.
+    /// Our time minus the source's time for a message that is on time, and our time when it was measured.
     least: Option<(u32, u32)>,
 }
 
 impl Lateness {
-    /// How late a message is that comes `now`. All in milliseconds, modulo 2³².
+    /// Returns how late a message is that is sent `now`. All times are in milliseconds, modulo 2³².
     pub(super) fn of(&mut self, timestamp: Timestamp, now: u32) -> u32 {
         let difference = now.wrapping_sub(timestamp.0);
         let (least, at) = *self.least.get_or_insert((difference, now));
@@ -111,7 +112,7 @@ mod tests {
         let base = 7_000_000_000_000;
         assert_eq!(timeline.place(AUDIO, base, false, 50), Some(Timestamp(0)));
         assert_eq!(timeline.place(VIDEO, base + 40_900, true, 90), Some(Timestamp(40)));
-        // Earlier than zero, by a little.
+        // A time shortly before zero.
         assert_eq!(timeline.place(AUDIO, base - 20_000, false, 91), Some(Timestamp(0)));
         assert_eq!(timeline.position(), Timestamp(40));
     }
@@ -133,7 +134,7 @@ mod tests {
         timeline.place(VIDEO, 0, true, 0);
         assert_eq!(timeline.place(VIDEO, 3_600_000_000, false, 40), None);
         assert_eq!(timeline.place(VIDEO, 3_600_040_000, true, 80), Some(Timestamp(81)));
-        // A pause is no jump, and neither is a source that is quicker than real time.
+        // A pause is not a jump. A source that is faster than real time does not jump either.
         assert_eq!(timeline.place(VIDEO, 3_700_040_000, false, 100_080), Some(Timestamp(100_081)));
         assert_eq!(timeline.place(VIDEO, 3_704_040_000, false, 100_081), Some(Timestamp(104_081)));
     }
@@ -153,13 +154,13 @@ mod tests {
     #[test]
     fn clocks_that_drift_are_not_late_and_neither_is_one_that_wraps() {
         let mut lateness = Lateness::default();
-        // Ours is quicker by 200 millionths; half an hour, over the end of both counters.
+        // Our clock is faster by 200 ppm. The test runs for half an hour, across the wrap of both counters.
         for tick in 0..45_000_u32 {
             let timestamp = Timestamp(0xFFFF_0000_u32.wrapping_add(tick * 40));
             let now = 0xFFFF_8000_u32.wrapping_add(tick * 40 + tick / 125);
             assert!(lateness.of(timestamp, now) <= 1, "{tick}");
         }
-        // What is late for a while is so until the source has caught up.
+        // Messages count as late until the source has caught up.
         let (timestamp, on_time) = (0xFFFF_0000_u32.wrapping_add(1_800_000), 0xFFFF_8000_u32.wrapping_add(1_800_360));
         let late = lateness.of(Timestamp(timestamp), on_time.wrapping_add(2_000));
         assert!((1_990..=2_001).contains(&late), "{late}");

@@ -1,4 +1,4 @@
-//! What the stream consists of, and the headers that a server needs before the first frame.
+//! The tracks of a stream, and the headers that a server needs before the first frame.
 
 use embedded_rtmp::media::audio::{AacPacket, AudioTagHeader, Format, HEADER_SIZE, Sound};
 use embedded_rtmp::media::avc::{UnitType, sequence_header};
@@ -13,14 +13,15 @@ pub const MAX_PARAMETER_SETS: usize = 128;
 /// The most bytes of the configuration in [`Tracks::aac`].
 pub const MAX_AAC_CONFIG: usize = 8;
 
-/// The bytes of the longest header: the metadata, or an AVC sequence header with 16 bytes around its parameter sets.
+/// The size of the longest header: the metadata, or an AVC sequence header, which has 16 bytes in addition to its parameter
+/// sets.
 const HEADER: usize = 192;
 
 /// The tracks of a stream: H.264 video, audio, or both.
 ///
-/// The library makes the metadata and the sequence headers from them, and sends these on every connection before the first
-/// frame. Parameter sets that come in band, among the units of a [`Picture`](crate::Picture), take the place of those that
-/// are given here. An encoder that puts them before every keyframe needs [`Tracks::h264_in_band`] and nothing else.
+/// The library makes the metadata and the sequence headers from the tracks, and sends them on every connection before the
+/// first frame. Parameter sets in band, among the units of a [`Picture`](crate::Picture), replace those that are given here.
+/// For an encoder that sends them before every keyframe, [`Tracks::h264_in_band`] is enough.
 ///
 /// ```
 /// use embedded_rtmp_embassy::Tracks;
@@ -63,7 +64,7 @@ impl Tracks {
     /// H.264 video with these parameter sets: NAL units of type 7 and 8, without start codes.
     ///
     /// # Panics
-    /// If the two have more than [`MAX_PARAMETER_SETS`] bytes together. In a `const` that is an error of the compiler.
+    /// If the two have more than [`MAX_PARAMETER_SETS`] bytes together. In a `const`, this is a compile-time error.
     pub const fn h264(sps: &[u8], pps: &[u8]) -> Self {
         assert!(sps.len() + pps.len() <= MAX_PARAMETER_SETS, "the parameter sets have more than 128 bytes");
         let mut tracks = Self { has_video: true, sps: sps.len() as u8, pps: pps.len() as u8, ..Self::NONE };
@@ -74,19 +75,19 @@ impl Tracks {
         tracks
     }
 
-    /// H.264 video whose parameter sets come in band. Pictures are dropped until one has both.
+    /// H.264 video whose parameter sets are in band. Pictures are dropped until one has both sets.
     pub const fn h264_in_band() -> Self {
         Self { has_video: true, ..Self::NONE }
     }
 
-    /// The same tracks with the size of the pictures in pixels, for the metadata. Without it the metadata has none; decoders
-    /// read the size from the parameter sets. `embedded_rtmp::media::avc::Sps` finds it there.
+    /// The same tracks with the size of the pictures in pixels, for the metadata. If it is not set, the metadata has no
+    /// size, and decoders read it from the parameter sets. `embedded_rtmp::media::avc::Sps` parses it.
     pub const fn size(self, width: u16, height: u16) -> Self {
         Self { size: Some((width, height)), ..self }
     }
 
-    /// The same video and no other audio than AAC with this configuration: an AudioSpecificConfig (ISO/IEC 14496-3, section
-    /// 1.6.2.1), which encoders deliver or `embedded_rtmp::media::aac::AacConfig` makes. Frames are sent without ADTS headers.
+    /// The same video, with AAC audio. `config` is an AudioSpecificConfig (ISO/IEC 14496-3, section 1.6.2.1), which the
+    /// encoder provides or `embedded_rtmp::media::aac::AacConfig` makes. Frames are sent without ADTS headers.
     ///
     /// # Panics
     /// If the configuration has more than [`MAX_AAC_CONFIG`] bytes.
@@ -97,12 +98,12 @@ impl Tracks {
         Self { audio: Audio::Aac(bytes, config.len() as u8), ..self }
     }
 
-    /// The same video and no other audio than this, which has no configuration: G.711, MP3 or PCM.
+    /// The same video, with audio of a codec that has no configuration: G.711, MP3 or PCM.
     pub const fn sound(self, sound: Sound) -> Self {
         Self { audio: Audio::Other(sound), ..self }
     }
 
-    /// Audio alone, for [`Self::aac`] or [`Self::sound`].
+    /// No video. Add the audio with [`Self::aac`] or [`Self::sound`].
     pub const fn audio() -> Self {
         Self::NONE
     }
@@ -115,7 +116,7 @@ impl Tracks {
         self.has_video
     }
 
-    /// Whether the parameter sets are known.
+    /// Returns whether the parameter sets are known.
     pub(super) const fn is_configured(&self) -> bool {
         self.sps > 0 && self.pps > 0
     }
@@ -128,7 +129,7 @@ impl Tracks {
         self.sets.get(usize::from(self.sps)..usize::from(self.sps) + usize::from(self.pps)).unwrap_or_default()
     }
 
-    /// Takes the parameter sets from the units of a picture. Returns whether they differ from those known before.
+    /// Copies the parameter sets from the units of a picture. Returns whether they differ from those known before.
     pub(super) fn take_in_band(&mut self, units: &[&[u8]]) -> bool {
         let find = |kind| units.iter().copied().find(|unit| UnitType::of(unit) == Some(kind));
         let (Some(sps), Some(pps)) = (find(UnitType::SPS), find(UnitType::PPS)) else { return false };
@@ -141,7 +142,7 @@ impl Tracks {
         true
     }
 
-    /// Makes the bytes before an audio frame. Returns their number; 0 if there is no audio.
+    /// Writes the bytes before an audio frame. Returns their number, which is 0 if there is no audio.
     pub(super) fn audio_header(&self, buffer: &mut [u8; video::HEADER_SIZE]) -> u8 {
         let Some(buffer) = buffer.first_chunk_mut() else { return 0 };
         let header = match self.audio {

@@ -8,10 +8,10 @@ use crate::clock::{clock, later, wake_at};
 
 /// Tasks that are woken when the status changes, a keyframe is wanted, or the runner stops.
 const WATCHERS: usize = 4;
-/// A task for which there is no room looks again after this time.
+/// A task for whose waker there is no room is polled again after this time.
 const WATCH_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The waker of one task. A waker that takes the place of another does not wake that one.
+/// The waker of one task. A new waker replaces it without waking it.
 #[derive(Default)]
 pub(super) struct TaskWaker(Option<Waker>);
 

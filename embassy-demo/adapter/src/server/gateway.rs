@@ -1,6 +1,6 @@
-//! The interface between a server's sockets and its tunnels (RTMPT): which connections speak HTTP, and what serves them.
+//! The interface between a server's sockets and its tunnels (RTMPT), which serve the connections that speak HTTP.
 //!
-//! Without the feature `rtmpt` the types are empty and take no flash.
+//! Without the feature `rtmpt`, the types are empty and need no flash.
 
 use core::task::{Context, Poll};
 
@@ -10,14 +10,14 @@ use crate::server::relay::Relay;
 pub(crate) use crate::server::tunnels::Web;
 use crate::transport::Tcp;
 
-/// What serves connections that speak HTTP: tunnels, whatever their number.
+/// Serves connections that speak HTTP: any number of tunnels.
 #[cfg(feature = "rtmpt")]
 pub(crate) trait WebServer {
     /// A connection has been opened. [`Self::poll`] looks at it first.
     fn accept(&self, link: &Tcp<'_>, relay: &Relay<'_, '_>) -> Web;
 
-    /// Serves a connection. Ready if the connection is over, or if it does not speak HTTP: then nothing of its input is
-    /// consumed.
+    /// Serves a connection. Ready if the connection is over, or if it does not speak HTTP. In the latter case, none of its
+    /// input is consumed.
     fn poll(
         &mut self,
         web: &mut Web,
@@ -38,7 +38,7 @@ pub(crate) type Gateway<'a> = &'a mut (dyn WebServer + 'a);
 #[cfg(not(feature = "rtmpt"))]
 pub(crate) type Gateway<'a> = Web;
 
-/// No connection, and nothing that serves it.
+/// The types without the feature `rtmpt`: no connection is served.
 #[cfg(not(feature = "rtmpt"))]
 pub(crate) enum Web {}
 

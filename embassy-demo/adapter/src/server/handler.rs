@@ -1,4 +1,4 @@
-//! What the application decides, and what it is told.
+//! The interface between a server and the application: access control, media and notifications.
 
 use core::task::{Context, Poll};
 
@@ -22,8 +22,8 @@ impl core::fmt::Display for SessionId {
     }
 }
 
-/// The origin of a session. For a session in a tunnel, this is the connection that opened the tunnel, which may be that of
-/// a proxy.
+/// The origin of a session. For a session in a tunnel, this is the connection that opened the tunnel. It may come from a
+/// proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Origin {
@@ -33,7 +33,7 @@ pub struct Origin {
     pub remote: Option<IpEndpoint>,
 }
 
-/// The answer to a request that is rejected. A text alone (`"…".into()`) is the description; the code is then
+/// The answer to a request that is rejected. A plain text (`"…".into()`) becomes the description. The code is then
 /// `NetConnection.Connect.Rejected`, `NetStream.Publish.BadName` or `NetStream.Play.Failed`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -60,7 +60,7 @@ impl<'h> From<&'h str> for Rejection<'h> {
 }
 
 impl<'h> Rejection<'h> {
-    /// Code and description. `code` is the default one of the request.
+    /// Returns the code and the description. `code` is the default for the request.
     pub(crate) fn status(self, code: &'h str) -> (&'h str, &'h str) {
         match self {
             Self::Because(description) => (code, description),
@@ -70,10 +70,10 @@ impl<'h> Rejection<'h> {
     }
 }
 
-/// Access control and media of a server: what the application decides, and what it is told.
+/// The application's part of a server: it decides which clients may publish and play, and receives media and notifications.
 ///
 /// The methods are called while the network stack is borrowed, with data in the ring of the socket. They must return soon
-/// and must not use a socket or the stack, which would panic. Do long work in another task, and hold the session back with
+/// and must not use a socket or the stack, which would panic. Do long work in another task, and pause the session with
 /// [`Self::poll_ready`] until it is done.
 pub trait Handler {
     /// Returns 32 new random bytes for a new session.
@@ -106,8 +106,8 @@ pub trait Handler {
     /// that is not published waits for a publisher. If a publisher of another stream needs the place of that stream, the
     /// player is told that playing has ended.
     ///
-    /// A session plays one stream at a time. Another one replaces the first as soon as a message of that is complete.
-    /// [`Self::played`] is called for each.
+    /// A session plays one stream at a time. A second stream replaces the first one as soon as the current message of the
+    /// first one is complete. [`Self::played`] is called for each.
     ///
     /// # Errors
     /// The client is rejected with this answer.
@@ -138,8 +138,8 @@ pub trait Handler {
         let _ = (session, why);
     }
 
-    /// Returns whether more media can be taken. While this is pending, nothing is read from the session, so that the
-    /// client's window closes. It must wake the task later.
+    /// Returns whether the application can receive more media. While this is pending, nothing is read from the session, so
+    /// that the client's TCP window closes. The method must wake the task later.
     fn poll_ready(&mut self, session: SessionId, cx: &mut Context<'_>) -> Poll<()> {
         let _ = (session, cx);
         Poll::Ready(())

@@ -19,15 +19,15 @@ impl<'p, const SOCKETS: usize> Listeners<'p, SOCKETS> {
         Self { ports, on: [const { Cell::new(None) }; SOCKETS], generation: Cell::new(0) }
     }
 
-    /// The port that a socket without a connection should listen on: its own, unless another has fewer listeners.
-    /// `None` if there are no ports.
+    /// Returns the port that a socket without a connection should listen on: its own, unless another port has fewer
+    /// listeners. `None` if there are no ports.
     pub(crate) fn choose(&self, socket: usize) -> Option<(usize, u16)> {
         let own = self.on.get(socket).and_then(Cell::get);
         let others = |port| {
             let listening = self.on.iter().enumerate().filter(|(other, on)| *other != socket && on.get() == Some(port));
             listening.count()
         };
-        // Of equal ones, the socket's own port wins, then the first.
+        // Among equal ports, the socket's own port wins, then the first one.
         let key = |&(index, _): &(usize, u16)| (others(index), own != Some(index));
         self.ports.iter().copied().enumerate().min_by_key(key)
     }
@@ -39,7 +39,7 @@ impl<'p, const SOCKETS: usize> Listeners<'p, SOCKETS> {
         is_new
     }
 
-    /// How often something has changed. While this is the same, so are the results of [`Self::choose`].
+    /// The number of changes. While it stays the same, the results of [`Self::choose`] stay the same.
     pub(crate) fn generation(&self) -> u32 {
         self.generation.get()
     }
@@ -61,7 +61,7 @@ mod tests {
                 return core::array::from_fn(|socket| listeners.on[socket].get());
             }
         }
-        panic!("the sockets keep moving")
+        panic!("sockets still change their ports")
     }
 
     #[test]
@@ -72,7 +72,7 @@ mod tests {
         assert_eq!(settle(&listeners, &[1]), [Some(0), None, Some(1)]);
         assert_eq!(settle(&listeners, &[1, 2]), [Some(0), None, None]);
         assert_eq!(settle(&listeners, &[0, 1, 2]), [None; 3]);
-        // The first one back takes a port without a listener, and so does the second.
+        // Both sockets whose connections have ended choose a port without a listener.
         assert_eq!(settle(&listeners, &[0, 1]), [None, None, Some(0)]);
         assert_eq!(settle(&listeners, &[0]), [None, Some(1), Some(0)]);
     }

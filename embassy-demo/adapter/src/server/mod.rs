@@ -29,19 +29,19 @@ use crate::server::slot::{Acceptor, Slot};
 use crate::server::streams::{StreamServer, Streams};
 use crate::transport::{KeepAlive, Traffic};
 
-/// The default ports of a server: 1935, which is that of RTMP, and 80, which most firewalls let through. This crate's
-/// clients also try 443: `&[1935, 80, 443]` needs one more socket.
+/// The default ports of a server: 1935, the port of RTMP, and 80, which most firewalls let through. This crate's clients
+/// also try 443. A server on `&[1935, 80, 443]` needs one more socket.
 pub const DEFAULT_PORTS: &[u16] = &[1935, 80];
 
 /// The configuration of a server.
 #[derive(Debug, Clone, Copy)]
 pub struct ServerOptions {
-    /// When a silent peer is given up.
+    /// How long a silent peer is waited for.
     pub keep_alive: KeepAlive,
     /// The configuration of its sessions.
     pub session: ServerConfig,
-    /// How it relays: what happens if publishers conflict or go, and if players are late. By default a second publisher of a
-    /// stream is rejected, and players are told at once that a stream has ended.
+    /// The configuration of the relay: what happens if two publishers conflict, if a publisher leaves, and if a player is
+    /// slow. By default a second publisher of a stream is rejected, and players are told at once that a stream has ended.
     pub relay: RelayConfig,
 }
 
@@ -51,7 +51,7 @@ impl_format!(
 );
 
 impl ServerOptions {
-    /// The default times.
+    /// The default configuration.
     pub const DEFAULT: ServerOptions =
         ServerOptions { keep_alive: KeepAlive::DEFAULT, session: ServerConfig::new(), relay: RelayConfig::new() };
 }
@@ -83,10 +83,10 @@ pub enum ServerError {
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoPorts => f.write_str("there is no port to listen on"),
-            Self::Port(port) => write!(f, "port {port} cannot be listened on, or not twice"),
-            Self::Sockets(needed) => write!(f, "{needed} sockets are needed"),
-            Self::SendRing(needed) => write!(f, "send rings of {needed} bytes are needed"),
+            Self::NoPorts => f.write_str("the list of ports is empty"),
+            Self::Port(port) => write!(f, "port {port} is 0, or is in the list twice"),
+            Self::Sockets(needed) => write!(f, "the server needs at least {needed} sockets"),
+            Self::SendRing(needed) => write!(f, "tunnels need send rings of at least {needed} bytes"),
             Self::Session(error) => error.fmt(f),
         }
     }
@@ -94,8 +94,8 @@ impl fmt::Display for ServerError {
 
 impl core::error::Error for ServerError {}
 
-/// A server with `SOCKETS` sockets, and as many clients at a time, on a list of ports. It relays `PUBLISHERS` streams to
-/// `PLAYERS` players; with 0 of them it accepts publishers alone.
+/// A server with `SOCKETS` sockets on a list of ports. It serves one client on each socket, and relays `PUBLISHERS` streams
+/// to `PLAYERS` players. If these are 0, it only accepts publishers.
 ///
 /// An smoltcp socket listens on one port and has no backlog. A socket without a connection listens on the port with the
 /// fewest listeners, so that all ports stay open while there is a socket for each. After that, connections are refused.
@@ -103,8 +103,8 @@ impl core::error::Error for ServerError {}
 /// A stream is known by its [application and key](embedded_rtmp::relay::StreamName). It has one publisher; a second one is
 /// told `NetStream.Publish.BadName`, unless [`ServerOptions::relay`] says otherwise. [An example](crate#serving).
 ///
-/// `STREAMS` is the number of chunk streams of a client beside the one that is being read. 8 are enough for all known
-/// clients.
+/// `STREAMS` is the number of chunk streams that may have unfinished messages in addition to the one that is being read. 8
+/// are enough for all known clients.
 pub struct Server<
     'a,
     const SOCKETS: usize,
@@ -136,7 +136,7 @@ impl_format!(
 );
 
 impl<'a, const SOCKETS: usize, const STREAMS: usize> Server<'a, SOCKETS, 0, 0, STREAMS> {
-    /// A server on `ports`, such as [`DEFAULT_PORTS`], that accepts publishers alone. It listens while it
+    /// Creates a server on `ports`, such as [`DEFAULT_PORTS`], that only accepts publishers. It listens while it
     /// [runs](Self::run).
     ///
     /// # Panics
@@ -164,7 +164,7 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
     /// Bytes of RAM of each player, without its session.
     pub const PLAYER_SIZE: usize = size_of::<PlayerEntry>();
 
-    /// A server that relays streams to players, through the memory in `streams`.
+    /// Creates a server that relays streams to players, through the memory in `streams`.
     ///
     /// # Panics
     /// If the stack has fewer sockets left than the server has (`StackResources`).
@@ -223,9 +223,9 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         Ok(Self { slots, rings, streams, players, directory, listeners, keep_alive, config, gateway, accepted })
     }
 
-    /// Accepts tunnels (RTMPT) beside direct connections, on all ports. The first byte of a connection tells them apart. Other
-    /// requests in HTTP get a page, or 404. Sessions in tunnels have the ids after those of the sockets, from `SOCKETS` on.
-    /// While a handler holds one of them back, its client waits no longer than the tunnels'
+    /// Accepts tunnels (RTMPT) and direct connections on all ports. The server tells them apart by the first byte of a
+    /// connection. It answers other HTTP requests with a page, or with 404. Sessions in tunnels have the ids from `SOCKETS`
+    /// on. While a handler pauses one of them, its client waits no longer than the tunnels'
     /// [`idle_timeout`](embedded_rtmp::tunnel::TunnelConfig::idle_timeout).
     ///
     /// # Errors
@@ -245,8 +245,8 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         Ok(self)
     }
 
-    /// Serves sessions over streams that the caller accepts, beside those of the sockets. They have the ids 255, 254 and so on,
-    /// which must not be those of tunnels.
+    /// Also serves sessions over streams that the caller accepts. These sessions have the ids 255, 254 and so on, which
+    /// tunnels must not use.
     pub fn with_streams<const N: usize, const EACH: usize>(mut self, streams: &'a mut Streams<'_, N, EACH>) -> Self {
         const { assert!(SOCKETS + N <= 256, "sessions have ids of one byte") };
         streams.join(self.config);
@@ -262,7 +262,7 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
             let (gateway, keep_alive, config) = (&mut self.gateway, self.keep_alive, self.config);
             let mut acceptor = Acceptor { listeners, keep_alive, config, gateway };
             relay.handle_timeout();
-            // What one session receives, others may have to send: they are polled again.
+            // Other sessions may have to send what one session has received, so they are polled again.
             while relay.woken.is_any() {
                 let all = core::mem::take(&mut relay.woken.all);
                 for slot in slots.iter_mut() {
@@ -307,7 +307,7 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         .await
     }
 
-    /// Returns what a player was sent so far; `None` if the session plays nothing.
+    /// Returns the counters of what a player was sent so far; `None` if the session plays nothing.
     pub fn played(&self, session: SessionId) -> Option<Played> {
         let mut players = self.players.iter().filter_map(PlayerEntry::played);
         players.find_map(|(by, played)| (by == peer(session)).then_some(played))

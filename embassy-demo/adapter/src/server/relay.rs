@@ -1,4 +1,4 @@
-//! The memory of streams, and the core's relay as a server's sessions see it.
+//! The memory of relayed streams, and the interface between a server's sessions and the core's relay.
 
 use embedded_rtmp::chunk::Fragment;
 use embedded_rtmp::message::StreamId;
@@ -14,11 +14,12 @@ use crate::error::Error;
 use crate::fmt::impl_format;
 use crate::server::handler::{Handler, SessionId};
 
-/// The memory of one relayed stream, for a static or another place of the caller's.
+/// The memory of one relayed stream. The caller usually puts it in a static.
 ///
 /// | Bytes | What they are for | How many |
 /// |---|---|---|
-/// | `RING` | What players have not been sent yet, and what new players begin with: see [`StreamBuffers`]. | Two groups of pictures; at least twice the largest keyframe. |
+/// | `RING` | Messages that have not been sent to all players yet, and the messages from which a new player begins: see
+/// [`StreamBuffers`]. | Two groups of pictures; at least twice the largest keyframe. |
 /// | `METADATA` | The last `onMetaData`. | 512 |
 /// | `VIDEO` | The last video sequence header. | 64 for AVC, 256 for HEVC. |
 /// | `AUDIO` | The last audio sequence header. | 32 |
@@ -52,7 +53,7 @@ impl_format!(
 impl<const RING: usize, const METADATA: usize, const VIDEO: usize, const AUDIO: usize, const NAME: usize>
     StreamMemory<RING, METADATA, VIDEO, AUDIO, NAME>
 {
-    /// Memory, all zeros.
+    /// Creates memory that is all zeros.
     pub const fn new() -> Self {
         Self { ring: [0; RING], metadata: [0; METADATA], video: [0; VIDEO], audio: [0; AUDIO], name: [0; NAME] }
     }
@@ -86,7 +87,7 @@ pub(crate) struct Application {
 }
 
 impl Application {
-    /// With the length it takes 64 bytes. A stream's name is seldom longer, and some clients send all of it as the
+    /// Path and length are 64 bytes together. A stream's name is seldom longer, and some clients send the whole name as the
     /// application.
     const SIZE: usize = 63;
 
@@ -101,19 +102,20 @@ impl Application {
         Ok(())
     }
 
-    /// The name of one of its streams.
+    /// Returns the name of one of its streams.
     pub(crate) fn stream<'n>(&'n self, key: &'n [u8]) -> StreamName<'n> {
         StreamName::new(self.path.get(..usize::from(self.length)).unwrap_or_default(), key)
     }
 }
 
-/// The sessions that have something to do since they were polled.
+/// The sessions that have got something to do since they were last polled.
 pub(crate) struct Woken {
     /// A bit for each of the first sessions.
     sessions: u32,
-    /// How many sessions have a bit. The others are in tunnels, so that any connection may be theirs, or they are many.
+    /// The number of sessions that have a bit. The others are in tunnels, where any connection may carry them, or have an id
+    /// that is too high.
     with_bit: u8,
-    /// All sessions have.
+    /// All sessions have something to do.
     pub(crate) all: bool,
 }
 
@@ -125,7 +127,7 @@ impl Woken {
         }
     }
 
-    /// Whether a session has. It has nothing to do any longer.
+    /// Returns whether a session has something to do, and clears that.
     pub(crate) fn take(&mut self, SessionId(id): SessionId) -> bool {
         let bit = if id < self.with_bit { 1 << (id & 31) } else { 0 };
         let is_set = self.sessions & bit != 0;
@@ -147,15 +149,14 @@ pub(crate) enum Order {
     Reject,
     /// End, because another publisher has replaced this one.
     Close,
-    /// Ask the client for a sign of life.
+    /// Send the client a ping.
     Ping,
 }
 
-/// Orders that may be undone at a time. If there are more, the events that they come from stay in the directory.
+/// The number of orders that may be pending at the same time. If there are more, their events stay in the directory.
 const ORDERS: usize = 4;
 
-/// All streams and players, and the application. It touches no socket: what is done here may be done within a socket's
-/// closure.
+/// All streams and players, and the application. It uses no socket, so its methods may be called within a socket's closure.
 pub(crate) struct Relay<'r, 'a> {
     pub(crate) directory: Directory<'r, 'a>,
     /// The ring of each stream of the directory.
@@ -163,24 +164,24 @@ pub(crate) struct Relay<'r, 'a> {
     pub(crate) woken: Woken,
     orders: [Option<(Publisher, Order)>; ORDERS],
     pub(crate) handler: &'r mut (dyn Handler + 'r),
-    /// When this turn of all sessions began.
+    /// The start of this turn, in which the server polls all sessions.
     pub(crate) now: Instant,
 }
 
-/// A session, as the directory knows it.
+/// Returns the directory's number of a session.
 pub(crate) const fn peer(SessionId(id): SessionId) -> PeerId {
     PeerId(id as u32)
 }
 
-/// The session that a peer of the directory is.
+/// Returns the session that has this number in the directory.
 #[expect(clippy::cast_possible_truncation, reason = "each peer is a session, whose id has one byte")]
 const fn session(PeerId(id): PeerId) -> SessionId {
     SessionId(id as u8)
 }
 
-// What happens once in a stream is kept out of the way of what happens with each segment.
+// Functions that run once per stream are cold, so that the code that runs for each segment stays compact.
 impl<'r, 'a> Relay<'r, 'a> {
-    /// One turn of a server with `sockets` sockets. All sessions have something to do.
+    /// Creates the relay for one turn of a server with `sockets` sockets. All sessions are marked as having something to do.
     pub(crate) fn new(
         directory: Directory<'r, 'a>,
         rings: &'r mut [Ring<'a>],
@@ -191,7 +192,7 @@ impl<'r, 'a> Relay<'r, 'a> {
         Self { directory, rings, woken, orders: [None; ORDERS], handler, now: clock() }
     }
 
-    /// Whether anything is relayed. Otherwise each publisher has a stream of its own, and nothing is played.
+    /// Returns whether the server relays. Otherwise each publisher has its own stream, and nothing is played.
     pub(crate) fn is_on(&self) -> bool {
         !self.rings.is_empty()
     }
@@ -202,7 +203,8 @@ impl<'r, 'a> Relay<'r, 'a> {
         if self.is_on() { self.directory.may_publish(name).map(drop) } else { Ok(()) }
     }
 
-    /// A publisher that [may](Self::may_publish) have a stream gets it, or waits for it. Returns whether it is accepted now.
+    /// Gives a stream to a publisher that [may](Self::may_publish) have it, or lets the publisher wait for it. Returns
+    /// whether the publisher is accepted now.
     #[cold]
     pub(crate) fn publish(&mut self, session: SessionId, stream: StreamId, name: StreamName<'_>) -> bool {
         let publisher = Publisher { peer: peer(session), stream };
@@ -214,7 +216,7 @@ impl<'r, 'a> Relay<'r, 'a> {
         answer != Ok(PublishAnswer::Wait)
     }
 
-    /// A piece of what a publisher sends: copied into the ring.
+    /// Copies a fragment from a publisher into the ring.
     pub(crate) fn push(&mut self, session: SessionId, fragment: &Fragment<'_>) {
         let publisher = Publisher { peer: peer(session), stream: fragment.header.stream };
         if let Some(stream) = self.directory.published(publisher)
@@ -262,7 +264,7 @@ impl<'r, 'a> Relay<'r, 'a> {
         self.directory.player(player)
     }
 
-    /// Lets a session send what there is, of the stream that it plays too.
+    /// Lets a session send its output, and the stream that it plays.
     pub(crate) fn pump<const STREAMS: usize>(
         &mut self,
         player: Option<PlayerIndex>,
@@ -278,7 +280,7 @@ impl<'r, 'a> Relay<'r, 'a> {
         })
     }
 
-    /// Whether there is anything of its stream to send to a player.
+    /// Returns whether there is something of the stream to send to a player.
     #[cfg(feature = "rtmpt")]
     pub(crate) fn has_more(&mut self, player: Option<PlayerIndex>) -> bool {
         let Some(turn) = player.and_then(|player| self.directory.player(player)) else { return false };
@@ -286,15 +288,15 @@ impl<'r, 'a> Relay<'r, 'a> {
         ring.is_some_and(|ring| turn.player.has_more(ring))
     }
 
-    /// A client has ended playing. If a message is unfinished, the player leaves when it is sent.
+    /// A client has ended playing. If a message is half sent, the player leaves when the message is complete.
     #[cold]
     pub(crate) fn stop(&mut self, session: SessionId, stream: StreamId) {
         let played = self.player(session).and_then(|player| self.directory.stop(player, stream));
         self.report(session, played);
     }
 
-    /// After [`Self::pump`]: whether a stopped player has left, or has begun to play another stream, which may have
-    /// something to send.
+    /// Called after [`Self::pump`]. Returns whether a stopped player has left, or has begun to play another stream, which
+    /// may have something to send.
     pub(crate) fn settle(&mut self, session: SessionId, player: Option<PlayerIndex>) -> bool {
         let played = player.and_then(|player| self.directory.settle(player));
         self.report(session, played);
@@ -316,7 +318,7 @@ impl<'r, 'a> Relay<'r, 'a> {
         }
     }
 
-    /// What a session has to do next because of what others did.
+    /// Returns what a session has to do next because of other sessions.
     pub(crate) fn take_order(&mut self, session: SessionId) -> Option<(StreamId, Order)> {
         let is_its = |(publisher, _): &mut (Publisher, Order)| publisher.peer == peer(session);
         let (publisher, order) = self.orders.iter_mut().find_map(|order| order.take_if(is_its))?;
@@ -333,7 +335,7 @@ impl<'r, 'a> Relay<'r, 'a> {
         self.handle_events();
     }
 
-    /// Does what the directory says, as far as there is room for orders.
+    /// Handles the events of the directory, while there is room for orders.
     #[inline(never)]
     pub(crate) fn handle_events(&mut self) {
         while let Some(free) = self.orders.iter_mut().find(|order| order.is_none())
@@ -354,7 +356,7 @@ impl<'r, 'a> Relay<'r, 'a> {
         }
     }
 
-    /// Does what the directory says about a stream and its players.
+    /// Handles the events of the directory about a stream and its players.
     #[cold]
     fn handle(&mut self, event: RelayEvent) {
         let (stream, gap) = match event {

@@ -1,4 +1,4 @@
-//! A session of a server, whatever carries its bytes.
+//! A session of a server, over any transport.
 
 use core::task::{Context, Poll};
 
@@ -13,10 +13,10 @@ use crate::server::handler::{Origin, Rejection, SessionId};
 use crate::server::relay::{Application, Order, Relay};
 use crate::transport::Transport;
 
-/// Why a client cannot seek or switch.
+/// The description of the answer to a seek or a switch, which the server does not support.
 const LIVE: &str = "The stream is live.";
 
-/// A session, or the place for one.
+/// A session, or the memory for one.
 pub(crate) struct Session<'a, const STREAMS: usize> {
     pub(crate) id: SessionId,
     pub(crate) server: Server<'a, STREAMS>,
@@ -26,7 +26,7 @@ pub(crate) struct Session<'a, const STREAMS: usize> {
 }
 
 impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
-    /// A place for sessions.
+    /// Creates the memory for a session.
     pub(crate) const fn new(id: SessionId, server: Server<'a, STREAMS>) -> Self {
         Self { id, server, application: Application::new(), waits: false }
     }
@@ -39,7 +39,7 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
         self.waits = false;
         // The server has checked the configuration.
         let _ = self.server.restart(config, &relay.handler.entropy());
-        // The time limit of a client that sends nothing starts, too.
+        // This also starts the time limit of a client that sends nothing.
         let _ = self.server.poll_transmit(relay.now, &mut []);
     }
 
@@ -65,7 +65,7 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
         let (id, now) = (self.id, relay.now);
         loop {
             self.obey(relay)?;
-            // Until nothing is left, or an answer must be sent first. At the end of the ring, input lies in two parts.
+            // Repeat until no input is left, or an answer must be sent first. Input that wraps around the ring is in two parts.
             let (mut is_drained, mut end) = (false, None);
             while !is_drained && relay.handler.poll_ready(id, cx).is_ready() {
                 let mut result = Ok(());
@@ -89,8 +89,8 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
             let player = relay.player(id);
             if player.is_some() || server.wants_transmit() {
                 if !link.has_room() {
-                    // A player that is too slow must be found also without room. The time limit of a client that makes no
-                    // room starts, too.
+                    // A player that is too slow must be found even if there is no room. The time limit of a client that
+                    // makes no room starts, too.
                     relay.pump(player, server, &mut [])?;
                 }
                 let mut pumped = Ok(0);
@@ -173,7 +173,7 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
                         answer = relay.handler.play(id, stream, &request);
                     }
                     if answer.is_ok() {
-                        // It replaces the stream that is played, at once or when a message of that is complete.
+                        // It replaces the stream that is played, at once or when the current message of that stream is complete.
                         let played = relay.play(id, stream, application.stream(request.name.as_bytes()));
                         answer = played.map_err(|why| why.description().into());
                     }
@@ -226,7 +226,7 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
                     relay.handler.unpublished(self.id, stream);
                     self.server.close()?;
                 }
-                // If there is no room for a ping, the client takes nothing: it is silent.
+                // If there is no room for a ping, the client reads nothing, so it counts as silent.
                 Order::Ping => _ = self.server.ping(relay.now),
             }
         }

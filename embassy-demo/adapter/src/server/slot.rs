@@ -39,11 +39,11 @@ pub(crate) struct Slot<'a, const STREAMS: usize> {
     pub(crate) session: Session<'a, STREAMS>,
 }
 
-#[allow(clippy::large_enum_variant, reason = "there is no heap, and the memory is needed for the largest anyway")]
+#[allow(clippy::large_enum_variant, reason = "there is no heap, and the slot must have room for the largest variant")]
 enum Phase {
-    /// On this port, which it chose at this generation of the listeners.
+    /// The socket listens on this port, which it chose at this generation of the listeners.
     Listening(u16, Option<u32>),
-    /// There is a connection that speaks HTTP, or may do so.
+    /// There is a connection that speaks HTTP, or that may speak HTTP.
     Asking(Web),
     Serving,
     /// The session has ended. The connection is given some time to close.
@@ -51,7 +51,7 @@ enum Phase {
 }
 
 impl Phase {
-    /// Chooses a port first.
+    /// Creates a socket that chooses its port when it is first polled.
     const IDLE: Self = Self::Listening(0, None);
 }
 
@@ -120,7 +120,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         }
     }
 
-    /// Stops listening, or ends the connection in good order. Ready when that is done.
+    /// Stops listening, or closes the connection in good order. Ready when that is done.
     pub(crate) fn poll_shutdown<const SOCKETS: usize>(
         &mut self,
         listeners: &Listeners<'_, SOCKETS>,
@@ -215,7 +215,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
             self.link.abort();
         }
         let opened = self.link.poll_accept(port, cx);
-        // After a client that resets while it connects, it still listens on its port.
+        // If a client resets the connection while it connects, the socket still listens on its port.
         if self.link.is_listening() {
             *own = port;
         }

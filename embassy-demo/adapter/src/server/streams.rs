@@ -21,11 +21,12 @@ pub(crate) trait StreamServer {
     fn shutdown(&mut self, relay: &mut Relay<'_, '_>);
 }
 
-/// `N` sessions over streams that the caller accepts, which a [`Server`](crate::Server) serves beside those of its sockets: see
-/// [`Server::with_streams`](crate::Server::with_streams). For the [`Handler`](crate::Handler) and the relay, such a session is one like any other.
+/// `N` sessions over streams that the caller accepts, which a [`Server`](crate::Server) serves beside those of its sockets:
+/// see [`Server::with_streams`](crate::Server::with_streams). For the [`Handler`](crate::Handler) and the relay, such a
+/// session is like any other.
 ///
-/// Each session has a [`Pipe`]. The caller accepts a connection, of TLS or of another network stack, and lets
-/// [`Pipe::serve`] run with it; the server opens a session when that begins. One connection follows another on each pipe.
+/// Each session has a [`Pipe`]. The caller accepts a connection, of TLS or of another network stack, and runs
+/// [`Pipe::serve`] with it. The server then opens a session. A pipe serves one connection after another.
 ///
 /// ```no_run
 /// use embassy_futures::join::join;
@@ -33,7 +34,7 @@ pub(crate) trait StreamServer {
 /// use embedded_rtmp_embassy::transport::Pipe;
 /// use embedded_rtmp_embassy::{Handler, Server, Streams};
 ///
-/// /// Serves one stream that the caller has accepted. A device accepts the next one afterwards.
+/// /// Serves one stream that the caller has accepted. Afterwards the caller accepts the next one.
 /// async fn serve<'a>(
 ///     server: Server<'a, 3>,
 ///     streams: &'a mut Streams<'a, 1>, // `Streams::new([(pipe, buffers)])?`
@@ -62,7 +63,8 @@ struct Place<'a, const STREAMS: usize> {
 }
 
 impl<'a, const N: usize, const STREAMS: usize> Streams<'a, N, STREAMS> {
-    /// Sessions over these pipes, each with its buffers: [`Memory::session`](crate::Memory::session) lends some.
+    /// Creates sessions over these pipes, each with its buffers, such as those of
+    /// [`Memory::session`](crate::Memory::session).
     ///
     /// # Errors
     /// A buffer is too small.
@@ -76,7 +78,7 @@ impl<'a, const N: usize, const STREAMS: usize> Streams<'a, N, STREAMS> {
         Ok(Self { places, session: ServerConfig::new() })
     }
 
-    /// A server takes them.
+    /// Called when a server begins to serve these sessions.
     pub(crate) fn join(&mut self, session: ServerConfig) {
         self.session = session;
     }
@@ -106,7 +108,7 @@ impl<const STREAMS: usize> Place<'_, STREAMS> {
             }
             let advanced = match self.pipe.generation() == self.served {
                 true => self.session.advance(&mut self.pipe, relay, cx),
-                // The next stream has begun while nobody looked.
+                // The next stream has begun since the last poll.
                 false => Err(Error::Lost),
             };
             let Err(why) = advanced else { return };

@@ -1,4 +1,4 @@
-//! How a caller's own network stack gives connected streams.
+//! The traits through which a caller's network stack provides connected streams.
 
 use embedded_io_async::{Read, Write};
 
@@ -11,8 +11,8 @@ pub trait Connect {
     where
         Self: 's;
 
-    /// Connects to a port of a host. `host` is the name or the address as it stands in the URL, since TLS verifies the
-    /// name. The caller limits the time and drops the future when it is over.
+    /// Connects to a port of a host. `host` is the name or the address from the URL, unchanged, because TLS verifies the
+    /// name. The caller limits the time: it drops the future when the time is over.
     ///
     /// # Errors
     /// The host has no address, or it does not answer.
@@ -37,7 +37,7 @@ pub trait Stream {
     /// Ends the stream in good order: `close_notify` if it is TLS, then FIN, then reads until the peer has closed its side.
     ///
     /// Reading to the end is needed: if a TCP connection is dropped with unread input, the stack sends RST, and the peer may
-    /// lose data that was sent before. The caller limits the time and drops the future when it is over.
+    /// lose data that was sent before. The caller limits the time: it drops the future when the time is over.
     #[allow(async_fn_in_trait, reason = "a session belongs to one executor, so its futures need not be `Send`")]
     async fn close(self);
 }

@@ -1,7 +1,7 @@
-//! What a session has written for the next request of its tunnel.
+//! The bytes that a session has written for the next request of its tunnel.
 
-/// Bytes that wait in lent memory while a request is under way, so that the next request carries more than one message. A
-/// message for which there is no room goes out with the next request, directly from the caller's memory.
+/// Bytes that wait in lent memory while a request is in progress, so that the next request carries more than one message. A
+/// message for which there is no room is sent with the next request, directly from the caller's memory.
 pub(super) struct Gathered<'a> {
     bytes: &'a mut [u8],
     start: usize,

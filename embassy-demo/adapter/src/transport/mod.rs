@@ -1,8 +1,8 @@
-//! What a session runs over: a byte transport that lends its memory.
+//! Byte transports for sessions. A transport lends its own memory to the session.
 //!
 //! ```text
 //!   session (publisher, player, server)
-//!      │ poll_read(f)          f gets the bytes that came, in place, and returns how many it consumed
+//!      │ poll_read(f)          f gets the received bytes, in place, and returns how many it consumed
 //!      │ poll_write(f)         f gets free memory and returns how many bytes it wrote there
 //!      ▼
 //!   Transport ── Tcp           an embassy-net socket: its rings are lent, there is no buffer in between
@@ -10,8 +10,8 @@
 //!             └─ &Pipe         any `embedded_io_async::{Read, Write}`: three lent blocks and an async pump
 //! ```
 //!
-//! Transports stack: one that changes the bytes stands on another one and is a [`Transport`] itself. Memory is therefore
-//! lent as `&mut [u8]` in both directions, so that a layer can decipher in place. Only a session reads from `&[u8]`.
+//! Transports can be layered: a transport that changes the bytes runs over another one and is a [`Transport`] itself. Memory
+//! is lent as `&mut [u8]` in both directions, so that a layer can decipher in place. Only a session reads from `&[u8]`.
 
 mod connect;
 #[cfg(feature = "rtmpt")]
@@ -32,10 +32,10 @@ pub use self::tcp::{KeepAlive, Tcp, Traffic};
 pub use self::tunnel::Tunnel;
 use crate::error::Error;
 
-/// What the attempts of a port plan run over: TCP, and with the feature `rtmpt` a tunnel through it if the attempt is one.
+/// The transport of the attempts of a port plan: TCP, or with the feature `rtmpt` a tunnel over TCP.
 #[cfg(not(feature = "rtmpt"))]
 pub type Net<'a> = Tcp<'a>;
-/// What the attempts of a port plan run over: TCP, or a tunnel through it if the attempt is one.
+/// The transport of the attempts of a port plan: TCP, or a tunnel over TCP.
 #[cfg(feature = "rtmpt")]
 pub type Net<'a> = Tunnel<'a>;
 
@@ -44,11 +44,11 @@ pub type Net<'a> = Tunnel<'a>;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum End {
-    /// In good order: the peer closed it, or the caller did and all that was written has been handed over.
+    /// In good order: the peer closed it, or the caller closed it and all written bytes have been passed on.
     Closed,
-    /// By a reset, an error, a time-out or [`Transport::abort`]: what was written may not have arrived.
+    /// By a reset, an error, a time-out or [`Transport::abort`]. Written bytes may not have arrived.
     Lost,
-    /// The tunnel has failed, by the fault of the server or of a proxy.
+    /// The tunnel has failed, because of the server or of a proxy.
     #[cfg(feature = "rtmpt")]
     Tunnel(embedded_rtmp::tunnel::TunnelError),
 }
@@ -81,15 +81,15 @@ pub type Lend<'f> = &'f mut dyn FnMut(&mut [u8]) -> usize;
 /// So one task polls [`poll_read`](Self::poll_read) and [`poll_gone`](Self::poll_gone). Another task that writes passes a
 /// context of the task that waits for room.
 pub trait Transport {
-    /// Lends bytes that came to `f`, in one contiguous piece, and returns how many `f` consumed.
+    /// Lends received bytes to `f`, in one contiguous piece, and returns how many `f` consumed.
     ///
     /// `f` is called at most once, and only if there are bytes. Bytes that it does not consume are lent again, with the
-    /// changes that it made to them. `Ready(Ok(0))` means that `f` consumed nothing; no waker is registered then, and
-    /// the caller must not loop on it. `Pending` means that nothing has come; the task is woken when something comes
-    /// or the transport ends.
+    /// changes that it made to them. `Ready(Ok(0))` means that `f` consumed nothing; no waker is registered then, and the
+    /// caller must not loop on it. `Pending` means that there are no bytes; the task is woken when bytes arrive or the
+    /// transport ends.
     ///
     /// # Errors
-    /// Nothing more will come, and everything that came has been consumed.
+    /// No more bytes will arrive, and all received bytes have been consumed.
     fn poll_read(&mut self, cx: &mut Context<'_>, f: Lend<'_>) -> Poll<Result<usize, End>>;
 
     /// Lends free memory to `f`, in one contiguous piece of at least one byte, and returns how many bytes `f` wrote there.
@@ -102,19 +102,19 @@ pub trait Transport {
     /// Nothing can be written any longer.
     fn poll_write(&mut self, cx: &mut Context<'_>, f: Lend<'_>) -> Poll<Result<usize, End>>;
 
-    /// Waits until the transport has ended in both directions, even if bytes that came are unread, and returns how.
+    /// Waits until the transport has ended in both directions, even if received bytes are unread, and returns how it ended.
     ///
-    /// After [`close`](Self::close) or [`abort`](Self::abort) it also throws away what still comes. While there are unread
-    /// bytes and free room, an embassy-net socket wakes nobody: poll again after some time.
+    /// After [`close`](Self::close) or [`abort`](Self::abort) it also discards bytes that still arrive. While there are
+    /// unread bytes and free room, an embassy-net socket wakes no task: poll again after some time.
     ///
     /// The task is also woken when there is room and there was none. A layer that sends by itself, such as a tunnel that
-    /// polls the server, does so here. So poll this whenever nothing is left to do.
+    /// polls the server, sends in this method. So poll it whenever nothing is left to do.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<End>;
 
     /// Ends the transport in good order after everything that was written. Nothing can be written any longer.
     fn close(&mut self);
 
-    /// Ends the transport at once. What was written and not sent is thrown away.
+    /// Ends the transport at once. Bytes that were written and not sent are discarded.
     fn abort(&mut self);
 
     /// Returns how many bytes were written that the peer has not acknowledged, or `None` if the transport cannot know. The
@@ -127,8 +127,8 @@ pub trait Transport {
     /// Returns how many bytes were consumed and written since the connection began.
     fn traffic(&self) -> Traffic;
 
-    /// Tells how many bytes the caller has to write with the next [`poll_write`](Self::poll_write) and those that follow.
-    /// A transport that sends a length first, such as a tunnel, calls `waiting`. Others ignore it.
+    /// Announces the next calls of [`poll_write`](Self::poll_write): `waiting` returns how many bytes the caller has to
+    /// write. A transport that sends a length first, such as a tunnel, calls `waiting`. Others ignore it.
     fn announce(&mut self, waiting: &mut dyn FnMut() -> usize) {
         let _ = waiting;
     }

@@ -43,8 +43,8 @@ impl<'b> Block<'b> {
     }
 }
 
-/// The waker of one task. A new one replaces it without a wake: waking the previous one makes a task spin whose wakers do
-/// not compare equal.
+/// The waker of one task. A new waker replaces it without waking it. If the previous waker were woken, a task whose wakers
+/// do not compare equal would be polled again and again.
 struct Slot(Cell<Option<Waker>>);
 
 impl Slot {
@@ -67,9 +67,9 @@ impl Slot {
 /// A [`Transport`] over any stream that implements `embedded_io_async::{Read, Write}`, such as TLS or a modem's socket.
 ///
 /// `&Pipe` is the transport. [`run`](Self::run) moves the bytes between it and the stream's halves, in the same task as the
-/// session. It never drops a read, a write or a flush before that has completed, except when the session aborts or
-/// ends: many TLS streams lose data if a pending future is dropped. A write is flushed when the session has written
-/// nothing more after one yield.
+/// session. It never drops a read, a write or a flush before that has completed, except when the session aborts or ends,
+/// because many TLS streams lose data if a pending future is dropped. A write is flushed if the session has written nothing
+/// more after one yield.
 ///
 /// ```
 /// use embedded_io_async::{Read, Write};
@@ -99,9 +99,9 @@ pub struct Pipe<'b> {
     writable: Slot,
     /// The task of the pump.
     pump: Slot,
-    /// Nothing more comes, for this reason.
+    /// Why no more input will arrive. `None` until then.
     input_end: Cell<Option<End>>,
-    /// The pump has ended, for this reason.
+    /// How the pump has ended. `None` while it runs.
     end: Cell<Option<End>>,
     /// Counts the streams, and whether the pump runs for the last one.
     generation: Cell<u32>,
@@ -114,9 +114,9 @@ pub struct Pipe<'b> {
 impl_format!(['b] Pipe<'b>, this => "Pipe {{ end: {}, {} }}", this.end.get(), this.traffic.get());
 
 impl<'b> Pipe<'b> {
-    /// A pipe in lent memory. `input` is what one read can bring: 256 bytes are enough for a publisher, a player wants a few
-    /// segments. `output` is halved: one half is filled while the other one is written, so each half should be a segment
-    /// (1,460 bytes) or more. No size is too small if it is at least 1 and 2 bytes.
+    /// Creates a pipe in lent memory. One read returns at most `input` bytes: 256 are enough for a publisher, a player needs
+    /// a few segments. `output` is split in two halves: the session fills one half while the other one is written. So each
+    /// half should have a segment (1,460 bytes) or more. The least sizes are 1 byte for `input` and 2 bytes for `output`.
     ///
     /// # Panics
     /// If `input` is empty or `output` has fewer than 2 bytes.
@@ -154,7 +154,7 @@ impl<'b> Pipe<'b> {
     /// returned and how the stream ended.
     ///
     /// A session ends the stream with [`Transport::close`] or [`Transport::abort`]. If it returns without either, the pipe
-    /// aborts. After `close` the pump writes and flushes what is left; the stream itself is the caller's to close
+    /// aborts. After `close` the pump writes and flushes the rest. The caller then closes the stream itself
     /// ([`Stream::close`](super::Stream::close)).
     pub async fn run<R: Read, W: Write, F: Future>(
         &self,
@@ -190,9 +190,9 @@ impl<'b> Pipe<'b> {
         .await
     }
 
-    /// Runs a session of a [`Server`](crate::Server) over a stream: see [`Streams`](crate::Streams). It returns when the
-    /// server has closed or aborted the session, and what was left is written, and says how the stream ended. The server
-    /// may run in another task of the same executor.
+    /// Runs a session of a [`Server`](crate::Server) over a stream: see [`Streams`](crate::Streams). Returns how the stream
+    /// ended, after the server has closed or aborted the session and the rest of the output is written. The server may run
+    /// in another task of the same executor.
     pub async fn serve<R: Read, W: Write>(&self, reader: &mut R, writer: &mut W) -> End {
         self.run(reader, writer, self.until(|| self.is_closing.get() || self.is_aborted.get())).await.1
     }
@@ -202,7 +202,7 @@ impl<'b> Pipe<'b> {
         self.generation.get()
     }
 
-    /// Waits for a stream after the one with this number, and returns its number.
+    /// Waits for the stream after the one with this number, and returns the new number.
     pub(crate) fn poll_stream(&self, last: u32, cx: &mut Context<'_>) -> Poll<u32> {
         if self.is_running.get() && self.generation.get() != last {
             return Poll::Ready(self.generation.get());
@@ -266,8 +266,8 @@ impl<'b> Pipe<'b> {
         }
     }
 
-    /// Writes what the session puts out, and flushes when there is nothing more. Returns after [`Transport::close`], or if
-    /// writing fails.
+    /// Writes the session's output, and flushes when there is no more. Returns after [`Transport::close`], or if writing
+    /// fails.
     #[allow(clippy::await_holding_refcell_ref, reason = "the session fills the other block")]
     async fn write_all<W: Write>(&self, writer: &mut W) -> End {
         let mut is_flushed = true;
@@ -321,7 +321,7 @@ impl<'b> Pipe<'b> {
     }
 }
 
-/// Tells the session that the pump has ended, also if its future was dropped.
+/// Tells the session that the pump has ended, even if its future was dropped.
 struct Ended<'p, 'b>(&'p Pipe<'b>);
 
 impl Drop for Ended<'_, '_> {
@@ -382,7 +382,7 @@ impl Transport for &Pipe<'_> {
 
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         if self.is_closing.get() || self.is_aborted.get() {
-            // What nobody reads any longer must not hold the reader back.
+            // Input that the session does not read any longer must not stop the reader.
             while let Poll::Ready(Ok(1..)) = self.poll_read(cx, &mut |bytes| bytes.len()) {}
         }
         match self.end.get() {

@@ -17,19 +17,19 @@ use super::{End, Lend, Transport};
 use crate::clock::LONGEST;
 use crate::fmt::impl_format;
 
-/// When TCP asks whether a silent peer is still there, and when it gives the peer up.
+/// When TCP sends a probe to a silent peer, and when the connection counts as lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct KeepAlive {
     /// TCP sends a probe if we have sent no segment for this time.
     pub interval: Duration,
-    /// The connection counts as lost if nothing has come for this time. It should be several intervals, and several of
-    /// TCP's retransmissions, which smoltcp sends after 1, 2 and 4 seconds.
+    /// The connection counts as lost if no segment has arrived for this time. It should be long enough for several probes,
+    /// and for several retransmissions, which smoltcp sends after 1, 2 and 4 seconds.
     pub timeout: Duration,
 }
 
 impl KeepAlive {
-    /// Probes after 5 s, lost after 20 s.
+    /// A probe after 5 s; lost after 20 s.
     pub const DEFAULT: KeepAlive = KeepAlive { interval: Duration::from_secs(5), timeout: Duration::from_secs(20) };
 }
 
@@ -81,7 +81,7 @@ pub(crate) enum OpenError {
     Unreachable,
 }
 
-/// The state of a connection that was to be opened.
+/// The state of a connection that is being opened.
 #[cfg(feature = "rtmpt")]
 pub(crate) enum Opened {
     NotYet,
@@ -89,11 +89,12 @@ pub(crate) enum Opened {
     No,
 }
 
-/// The least send ring for which Nagle's algorithm pays while the ring is crowded: two whole segments are then under way,
-/// which a peer acknowledges at once, and a third one is being filled.
+/// The least send ring with which Nagle's algorithm is useful while small messages fill the ring: two whole segments are
+/// then in flight, which a peer acknowledges at once, and a third one is being filled.
 const NAGLE: usize = 4096;
 
-/// Fewer bytes than this make a small segment. If more than this made the ring full, segments are large anyway.
+/// A segment with fewer bytes than this is small. If a write of more bytes than this filled the ring, segments are large in
+/// any case.
 const SMALL: usize = 512;
 
 impl<'a> Tcp<'a> {
@@ -107,8 +108,8 @@ impl<'a> Tcp<'a> {
 
     /// A socket that the caller has connected or is going to connect.
     pub fn over(stack: Stack<'a>, mut socket: TcpSocket<'a>) -> Self {
-        // A chunk header and its payload are written one after the other: Nagle's algorithm would hold the payload back
-        // until the peer's delayed acknowledgement.
+        // A chunk header and its payload are written one after the other: Nagle's algorithm would delay the payload until
+        // the peer's delayed acknowledgement.
         socket.set_nagle_enabled(false);
         let traffic = Traffic::default();
         Self { stack, socket, traffic, is_crowded: false, is_closed: false, is_aborted: false, address: None }
@@ -122,12 +123,12 @@ impl<'a> Tcp<'a> {
         (self.traffic, self.is_crowded) = (Traffic::default(), false);
     }
 
-    /// Gives the peer up if nothing comes for this time while something should.
+    /// Ends the connection if the peer sends nothing for this time although an answer is due.
     pub(crate) fn limit_silence(&mut self, timeout: Duration) {
         self.socket.set_timeout(Some(timeout.min(LONGEST)));
     }
 
-    /// Probes a silent peer and gives it up at these times, from now on and on the connections that follow.
+    /// Sets when a silent peer is probed and when the connection counts as lost, on this connection and those that follow.
     pub(crate) fn keep_alive(&mut self, times: KeepAlive) {
         self.limit_silence(times.timeout);
         self.socket.set_keep_alive(Some(times.interval.min(LONGEST)));
@@ -186,7 +187,7 @@ impl<'a> Tcp<'a> {
         }
     }
 
-    /// Returns what has become of [`Self::open`].
+    /// Returns the result of [`Self::open`], or that there is none yet.
     #[cfg(feature = "rtmpt")]
     pub(crate) fn opened(&self) -> Opened {
         match self.socket.state() {
@@ -211,13 +212,13 @@ impl<'a> Tcp<'a> {
         }
     }
 
-    /// Returns whether this socket would take the next connection to its port.
+    /// Returns whether this socket would accept the next connection to its port.
     pub(crate) fn is_listening(&self) -> bool {
         self.socket.state() == State::Listen
     }
 
-    /// Lends what has come to `f`, and returns how many bytes it consumed: 0 if nothing has come. Registers no waker.
-    // Neither this nor `write` is generic: the code of smoltcp and embassy-net around `f` is in flash once.
+    /// Lends received bytes to `f`, and returns how many it consumed: 0 if there are none. Registers no waker.
+    // Neither this nor `write` is generic, so that the code of smoltcp and embassy-net around `f` is in flash only once.
     #[cfg(feature = "rtmpt")]
     pub(crate) fn read(&mut self, f: &mut dyn FnMut(&mut [u8]) -> usize) -> usize {
         match self.socket.can_recv().then(|| self.poll_read(&mut Context::from_waker(Waker::noop()), f)) {
@@ -235,8 +236,8 @@ impl<'a> Tcp<'a> {
         }
     }
 
-    /// On a path that is too slow, small messages go out together. If each acknowledgement were followed by what it has made
-    /// room for, segments would become smaller and smaller (RFC 1122, section 4.2.3.4).
+    /// On a path that is too slow, small messages are sent together. If each acknowledgement released only as many bytes as
+    /// it made room for, segments would become smaller and smaller (RFC 1122, section 4.2.3.4).
     #[cold]
     fn crowd(&mut self) {
         let capacity = self.socket.send_capacity();
@@ -247,18 +248,18 @@ impl<'a> Tcp<'a> {
         }
     }
 
-    /// Returns whether something may still come, or something that came is unread.
+    /// Returns whether bytes may still arrive, or received bytes are unread.
     #[cfg(feature = "rtmpt")]
     pub(crate) fn may_receive(&self) -> bool {
         self.socket.may_recv()
     }
 
-    /// Returns whether the connection has ended, even if something that came is unread.
+    /// Returns whether the connection has ended, even if received bytes are unread.
     pub(crate) fn is_lost(&self) -> bool {
         self.socket.state() == State::Closed
     }
 
-    /// Returns whether what is written may still arrive.
+    /// Returns whether written bytes may still reach the peer.
     #[cfg(feature = "rtmpt")]
     pub(crate) fn may_send(&self) -> bool {
         self.socket.may_send()
@@ -279,8 +280,8 @@ impl<'a> Tcp<'a> {
         self.socket.remote_endpoint()
     }
 
-    /// Wakes the task if something comes and nothing is unread, if room is made and there was none, or if the state of the
-    /// connection changes.
+    /// Wakes the task if bytes arrive while none are unread, if the send ring gets room while it has none, or if the state
+    /// of the connection changes.
     #[inline(never)]
     pub(crate) fn wake(&self, cx: &mut Context<'_>) {
         let _ = pin!(self.socket.wait_read_ready()).poll(cx);
@@ -352,10 +353,10 @@ impl Transport for Tcp<'_> {
         }
         match self.socket.state() {
             State::TimeWait => return Poll::Ready(End::Closed),
-            // The stack has not sent RST yet. A socket that connects or listens again would forget it.
+            // The stack has not sent RST yet. If the socket connected or listened again, RST would not be sent.
             State::Closed if self.is_aborted && self.socket.remote_endpoint().is_some() => self.wake(cx),
             State::Closed => {
-                // smoltcp forgets what was not sent if our address has gone.
+                // smoltcp discards unsent bytes if our address is gone.
                 let is_sent = self.is_closed && self.socket.send_queue() == 0 && !self.has_moved();
                 return Poll::Ready(if is_sent && !self.is_aborted { End::Closed } else { End::Lost });
             }

@@ -17,22 +17,22 @@ use super::{End, Lend, Tcp, Traffic, Transport};
 use crate::clock::{clock, wake_at};
 use crate::fmt::impl_format;
 
-/// How long another TCP connection may take.
+/// The time limit for opening another TCP connection.
 const OPEN_LIMIT: Duration = Duration::from_secs(10);
-/// How long after a refusal the tunnel connects again.
+/// The delay before the tunnel connects again after a refusal.
 const RETRY_DELAY: Duration = Duration::from_millis(100);
 /// How long the server has to answer the request that closes the tunnel.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
-/// After this many connections in a row on which nothing came, the tunnel is over.
+/// After this number of connections in a row on which nothing was received, the tunnel is over.
 const MAX_FUTILE: u8 = 3;
 
-/// A TCP socket of embassy-net, with a tunnel through it if the attempt of the port plan is one.
+/// A TCP socket of embassy-net, with a tunnel over it if the attempt of the port plan is RTMPT.
 pub struct Tunnel<'a> {
     tcp: Tcp<'a>,
     /// `None` if the session runs over TCP directly.
     client: Option<TunnelClient<'a>>,
     to: Option<IpEndpoint>,
-    /// Until when the connection that is being opened must be there.
+    /// The deadline for the connection that is being opened.
     opening: Option<Instant>,
     /// When the tunnel connects again if it was refused.
     again: Instant,
@@ -44,14 +44,14 @@ pub struct Tunnel<'a> {
     closing: Closing,
 }
 
-/// How far the end of the tunnel is.
+/// The stage of closing the tunnel.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Closing {
     /// The session has not closed it.
     Open,
-    /// What was written is to be answered.
+    /// The server is to answer the requests that were written.
     Settling,
-    /// The server is to know that the tunnel is closed, until then.
+    /// The server is to answer the request that closes the tunnel, before this deadline.
     Told(Instant),
     /// The TCP connection is being closed.
     Tcp,
@@ -60,7 +60,7 @@ enum Closing {
 impl_format!(['a] Tunnel<'a>, this => "Tunnel {{ {} }}", this.tcp);
 
 impl<'a> Tunnel<'a> {
-    /// A socket that is not connected. `gather` is memory for what waits for the next request.
+    /// Creates a socket that is not connected. `gather` is memory for bytes that wait for the next request.
     pub(crate) fn new(stack: Stack<'a>, rx: &'a mut [u8], tx: &'a mut [u8], gather: &'a mut [u8]) -> Self {
         Self {
             tcp: Tcp::new(stack, rx, tx),
@@ -91,7 +91,7 @@ impl<'a> Tunnel<'a> {
         self.tcp.restart();
     }
 
-    /// Begins to open a connection, and remembers the address for the connections that follow.
+    /// Begins to open a connection, and stores the address for the connections that follow.
     pub(crate) fn open(&mut self, to: IpEndpoint) -> Result<(), OpenError> {
         self.to = Some(to);
         self.tcp.open(to)
@@ -104,7 +104,7 @@ impl<'a> Tunnel<'a> {
 
     fn poll_timeout(&self) -> Option<Instant> {
         let at = match self.opening {
-            // If the time has come, the connection is being opened.
+            // If the deadline has passed, the connection is being opened.
             Some(limit) if clock() >= self.again => Some(limit),
             Some(_) => Some(self.again),
             None => self.client.as_ref()?.poll_timeout(),
@@ -193,7 +193,7 @@ impl<'a> Tunnel<'a> {
         }
     }
 
-    /// Does what the tunnel does by itself, and wakes the task when there is more to do.
+    /// Does the tunnel's own work, such as polls and reconnections, and wakes the task when there is more to do.
     fn drive(&mut self, now: Instant, cx: &mut Context<'_>) -> Result<(), End> {
         self.advance(now)?;
         if self.closing == Closing::Settling
@@ -202,7 +202,7 @@ impl<'a> Tunnel<'a> {
             client.close();
             self.closing = Closing::Told(now + CLOSE_LIMIT);
         }
-        // What the session has announced goes out with what it writes.
+        // If the session has announced a write, the request is sent with that write.
         if self.announced == 0 {
             self.transmit(now, cx, &mut |_| 0);
         }
@@ -287,7 +287,7 @@ impl Transport for Tunnel<'_> {
         }
         let now = clock();
         if self.closing != Closing::Open {
-            // What nobody reads any longer must not hold the responses back.
+            // Input that the session does not read any longer must not delay the responses.
             while let Poll::Ready(Ok(1..)) = self.poll_read(cx, &mut |bytes| bytes.len()) {}
         }
         let result = self.drive(now, cx);

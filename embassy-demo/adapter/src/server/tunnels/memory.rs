@@ -5,7 +5,7 @@ use embedded_rtmp::{handshake, tunnel};
 
 use crate::fmt::impl_format;
 
-/// The memory of `TUNNELS` tunnels, for a static or another place of the caller's. It has no rings: tunnels use those of the
+/// The memory of `TUNNELS` tunnels. The caller usually puts it in a static. It has no rings: tunnels use those of the
 /// server's sockets.
 ///
 /// ```
@@ -18,7 +18,8 @@ use crate::fmt::impl_format;
 /// | Bytes of each | What they are for | How many |
 /// |---|---|---|
 /// | `SCRATCH` | First the handshake, then commands and data messages that are collected. | At least 1,536; more for longer commands. |
-/// | `CONTROL` | Output other than media. One request may have many commands, and their answers wait for its end. | At least 512, which is enough for known clients; 1,024 for stream keys of more than 200 bytes. |
+/// | `CONTROL` | Output other than media. One request may have many commands, and their answers wait for the end of the
+/// request. | At least 512, which is enough for known clients; 1,024 for stream keys of more than 200 bytes. |
 pub struct TunnelMemory<
     const TUNNELS: usize,
     const SCRATCH: usize = { handshake::SCRATCH },
@@ -35,7 +36,7 @@ impl_format!(
 );
 
 impl<const TUNNELS: usize, const SCRATCH: usize, const CONTROL: usize> TunnelMemory<TUNNELS, SCRATCH, CONTROL> {
-    /// Memory, all zeros. Sizes that are too small do not compile.
+    /// Creates memory that is all zeros. Sizes that are too small do not compile.
     pub const fn new() -> Self {
         const {
             assert!(TUNNELS > 0 && TUNNELS < 256, "1 to 255 tunnels");

@@ -20,15 +20,15 @@ use crate::transport::Tcp;
 pub use memory::TunnelMemory;
 pub(crate) use web::Web;
 
-/// `TUNNELS` tunnels that a [`Server`](crate::Server) serves beside its direct connections, on the same ports: see
-/// [`Server::with_tunnels`](crate::Server::with_tunnels). For the [`Handler`](crate::Handler) and the relay, a publisher or a player in a
-/// tunnel is a session like any other.
+/// `TUNNELS` tunnels that a [`Server`](crate::Server) serves in addition to its direct connections, on the same ports: see
+/// [`Server::with_tunnels`](crate::Server::with_tunnels). For the [`Handler`](crate::Handler) and the relay, a publisher or
+/// a player in a tunnel is a session like any other.
 ///
-/// A tunnel belongs to its id, which is made of the handler's entropy, and not to a TCP connection: each request may arrive
-/// on another one. A connection takes one of the server's sockets only while it is open.
+/// A tunnel is known by its id, which is made from the handler's entropy. It does not belong to a TCP connection: each
+/// request may arrive on another one. A connection uses one of the server's sockets only while it is open.
 ///
-/// Each answer is written straight into the send ring of the socket, as far as there is room. So a player gets at most one
-/// ring of bytes per round trip.
+/// Each answer is written directly into the send ring of the socket, while there is room. So a player gets at most one ring
+/// of bytes per round trip.
 ///
 /// ```no_run
 /// use embassy_net::Stack;
@@ -57,7 +57,7 @@ pub struct Tunnels<'a, const TUNNELS: usize, const STREAMS: usize = 8> {
     session: ServerConfig,
 }
 
-/// A session, and the tunnel that it is in.
+/// A session and its tunnel.
 struct Place<'a, const STREAMS: usize> {
     tunnel: Option<TunnelId>,
     session: Session<'a, STREAMS>,
@@ -71,17 +71,18 @@ impl<'a, const TUNNELS: usize, const STREAMS: usize> Tunnels<'a, TUNNELS, STREAM
     /// Bytes of RAM of all tunnels, without their [`TunnelMemory`].
     pub const SIZE: usize = size_of::<Self>();
 
-    /// Tunnels in `memory`. `config` has the answer to a plain request, and the time limits.
+    /// Creates tunnels in `memory`. `config` has the answer to a plain request, and the time limits.
     pub fn new<const SCRATCH: usize, const CONTROL: usize>(
         memory: &'a mut TunnelMemory<TUNNELS, SCRATCH, CONTROL>,
         config: tunnel::TunnelConfig<'a>,
     ) -> Self {
-        // The server that takes them gives them their ids.
+        // The server that serves them sets their ids.
         let place = |buffers| Place { tunnel: None, session: Session::new(SessionId(0), Server::idle(buffers)) };
         Self { table: tunnel::Tunnels::new(config), places: memory.split().map(place), session: ServerConfig::new() }
     }
 
-    /// A server takes them; their ids follow those of its sockets. The sessions of a server before it are ended, as their connections are gone.
+    /// Called when a server begins to serve these tunnels. Their ids follow those of its sockets. Ends the sessions of a
+    /// previous server, because their connections are gone.
     pub(crate) fn join(&mut self, sockets: usize, session: ServerConfig) {
         self.session = session;
         for (place, id) in self.places.iter_mut().zip((0..=u8::MAX).skip(sockets)) {

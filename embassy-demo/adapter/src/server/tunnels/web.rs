@@ -15,15 +15,15 @@ use crate::server::handler::Origin;
 use crate::server::relay::Relay;
 use crate::transport::{Tcp, Transport};
 
-/// How often an answer that waits for room is tried again. There is no waker for a ring that has become empty, and has all
-/// of its room in one piece.
+/// The interval at which an answer that waits for room is tried again. No waker reports that a ring has become empty, and
+/// has all of its room in one piece.
 const AGAIN: Duration = Duration::from_millis(10);
 
 /// A TCP connection whose first byte has not arrived, or that speaks HTTP.
 pub(crate) struct Web {
     pub(crate) connection: TunnelConnection,
     pub(crate) from: Origin,
-    /// The first byte has not arrived. Its time limit, if there is one.
+    /// The first byte has not arrived. This is its time limit, if there is one.
     pub(crate) first_byte: Option<Option<Instant>>,
 }
 
@@ -77,7 +77,7 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
             if !link.may_receive() && !waits || !link.may_send() {
                 return Poll::Ready(Err(link.end().into()));
             }
-            // Otherwise the answer, or the handler, must come first.
+            // Otherwise the answer must be sent first, or the handler must be ready first.
             if is_drained {
                 link.wake_when_readable(cx);
             }
@@ -120,7 +120,7 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
         }
     }
 
-    /// Hands bytes to a session. Returns whether it took any.
+    /// Passes bytes to a session. Returns whether it consumed any.
     fn hand_on(
         &mut self,
         tunnel: TunnelId,
