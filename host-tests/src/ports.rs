@@ -4,12 +4,11 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
-use embedded_rtmp::handshake::HandshakeKind;
-use embedded_rtmp::port_plan::{Failure, Limits, Outcome, Target, Transport};
+use embedded_rtmp::port_plan::{Failure, Limits, Outcome, Target};
 use embedded_rtmp::session::ClientConfig;
 use serde_json::{Value, json};
 
-use crate::net::{Clock, DialError, Dialler, Memory};
+use crate::net::{Clock, DialError, Dialler};
 
 /// The default ports: those of RTMP, and two that are often used.
 pub const USUAL: &[u16] = &[1935, 80, 443, 8080, 7070];
@@ -42,22 +41,18 @@ pub fn test(host: &str, targets: &[Target], limits: Limits) -> Result<Vec<Row>> 
 }
 
 fn row(host: &str, target: Target, limits: Limits) -> Result<Row> {
-    let (mut memory, targets) = ([Memory::new()], [target]);
-    let mut dialler = Dialler::<0>::new(host, &targets, limits, ClientConfig::new(), &mut memory, Clock::new())?;
+    let targets = [target];
+    let mut dialler = Dialler::<0>::new(host, &targets, limits, ClientConfig::new(), Clock::new())?;
     let (reports, handshake) = match dialler.dial() {
         Ok(dialled) => (dialler.reports(), Some(dialled.handshake)),
         Err(error) => (error.downcast::<DialError>()?.reports, None),
     };
     let report = reports.first().expect("there is one target");
     let answer = match handshake {
-        Some(kind) => Some(handshake_name(target.transport, kind)),
+        Some(kind) => Some(format!("{}, handshake: {kind}", target.transport)),
         None => dialler.answer(report.id).map(first_line),
     };
     Ok(Row { target, outcome: report.outcome, to_tcp: report.to_tcp, took: report.took, answer })
-}
-
-fn handshake_name(transport: Transport, kind: HandshakeKind) -> String {
-    format!("{transport}, handshake: {kind}")
 }
 
 /// The first line of an answer that is not RTMP, if it is text, otherwise its first bytes.

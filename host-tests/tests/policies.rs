@@ -13,7 +13,7 @@ use embedded_rtmp::relay::{RelayConfig, TakeOver};
 use embedded_rtmp::session::{ClientConfig, ClientEvent, ServerConfig};
 use embedded_rtmp::url::Url;
 use host_tests::flv::Reader;
-use host_tests::net::{Clock, Dialler, Link, LinkReport, Memory};
+use host_tests::net::{Clock, Dialler, Link, LinkReport};
 use host_tests::serve::{Event, Listeners, Options, Recorded};
 use tempfile::TempDir;
 
@@ -100,7 +100,7 @@ fn timestamps(file: &Path) -> Vec<u32> {
 
 /// A client that runs only while a test waits.
 struct Peer {
-    link: Link<'static, 1>,
+    link: Link<1>,
     /// Received messages for which the test has not waited yet.
     told: Vec<String>,
     /// The timestamps of the media that it has played.
@@ -111,10 +111,8 @@ struct Peer {
 impl Peer {
     fn connect(target: Target, port: u16) -> Self {
         let targets = Box::leak(Box::new([target]));
-        let memory = Box::leak(Box::new([Memory::new()]));
         let clock = Clock::new();
-        let mut dialler =
-            Dialler::new("127.0.0.1", targets, Limits::SEQUENTIAL, ClientConfig::new(), memory, clock).unwrap();
+        let mut dialler = Dialler::new("127.0.0.1", targets, Limits::SEQUENTIAL, ClientConfig::new(), clock).unwrap();
         let url = format!("rtmp://127.0.0.1:{port}/live/x");
         let url = Url::parse(&url).unwrap();
         let link = Link::connect(&mut dialler, &url, clock, &mut LinkReport::default()).unwrap();

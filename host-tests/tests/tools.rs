@@ -13,7 +13,7 @@ use std::time::Duration;
 use embedded_rtmp::port_plan::{Failure, Limits, Outcome, Target};
 use embedded_rtmp::session::ClientConfig;
 use host_tests::flv::{Reader, Writer};
-use host_tests::net::{Clock, Dialler, Memory};
+use host_tests::net::{Clock, Dialler};
 use host_tests::peers::{finish_within, free_port, start, wait_until};
 use support::{LIMIT, Serve, clip, media, publish, publish_well, publisher, six_publish, tags, url};
 
@@ -181,9 +181,8 @@ fn item_093_the_first_port_with_an_rtmp_handshake_wins() {
         Limits { handshake, ..Limits::SEQUENTIAL },
         Limits { handshake, ..Limits::staggered(Duration::from_millis(10), 8) },
     ] {
-        let mut memories: Vec<_> = targets.iter().map(|_| Memory::new()).collect();
         let (config, clock) = (ClientConfig::new(), Clock::new());
-        let mut dialler = Dialler::<0>::new("127.0.0.1", &targets, limits, config, &mut memories, clock).unwrap();
+        let mut dialler = Dialler::<0>::new("127.0.0.1", &targets, limits, config, clock).unwrap();
         let dialled = dialler.dial().unwrap();
         let reports = dialler.reports();
         let won = reports.iter().position(|report| report.outcome == Outcome::Connected);

@@ -2,7 +2,7 @@
 //! other programs. Needs root for TUN devices. Prints a table, and fails if a figure exceeds its limit.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -103,29 +103,18 @@ fn publish(client: &Host, tools: &Path, url: &str, order: &str) -> Result<f64> {
 
 /// Lets other programs connect at the same time until each has given up.
 fn others(client: &Host, url: &str) -> Result<()> {
-    let clip = clip().display().to_string();
-    let programs: [(&str, Command); 3] = [
-        ("ffmpeg, publishing", {
-            let mut command = client.command("ffmpeg");
-            command.args(["-nostdin", "-v", "error", "-re", "-i", &clip, "-c", "copy", "-f", "flv", url]);
-            command
-        }),
-        ("GStreamer (rtmp2), playing", {
-            let mut command = client.command("gst-launch-1.0");
-            command.args(["-q", "rtmp2src", &format!("location={url}"), "!", "fakesink"]);
-            command
-        }),
-        ("rtmpdump, playing", {
-            let mut command = client.command("rtmpdump");
-            command.args(["-q", "-r", url, "-o", "/dev/null"]);
-            command
-        }),
+    let (clip, location) = (clip().display().to_string(), format!("location={url}"));
+    let publishing = ["-nostdin", "-v", "error", "-re", "-i", &clip, "-c", "copy", "-f", "flv", url];
+    let programs: [(&str, &str, &[&str]); 3] = [
+        ("ffmpeg, publishing", "ffmpeg", &publishing),
+        ("GStreamer (rtmp2), playing", "gst-launch-1.0", &["-q", "rtmp2src", &location, "!", "fakesink"]),
+        ("rtmpdump, playing", "rtmpdump", &["-q", "-r", url, "-o", "/dev/null"]),
     ];
     thread::scope(|scope| {
-        let threads = programs.map(|(name, mut command)| {
+        let threads = programs.map(|(name, program, arguments)| {
             scope.spawn(move || {
                 let begun = Instant::now();
-                let finished = finish_within(OTHERS, &mut command)?;
+                let finished = finish_within(OTHERS, client.command(program).args(arguments))?;
                 ensure!(!finished.status.success(), "{name}: got through");
                 println!("{name:<44} {:>12.1} s", begun.elapsed().as_secs_f64());
                 Ok(())

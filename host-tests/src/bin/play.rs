@@ -86,7 +86,7 @@ fn opened(arguments: &Arguments) -> Result<(Options, Output, Arc<AtomicBool>)> {
 
 fn show(report: &Report, bar: &ProgressBar) {
     let seconds = |millis: u32| Duration::from_millis(millis.into()).as_secs_f64();
-    bar.set_message(match (report.link.to_media, report.timestamps) {
+    bar.set_message(match (report.link.to_media, report.counts.timestamps) {
         (None, _) => "connecting".into(),
         (_, None) => "waiting".into(),
         (_, Some((_, last))) => format!("{} KB, at {:.1} s", report.counts.bytes / 1000, seconds(last)),

@@ -3,12 +3,12 @@
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
-use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Parser;
+use host_tests::peers::delayed;
 use tappers::{Interface, Tun};
 
 /// The longest packet of a TUN device, and more.
@@ -36,26 +36,19 @@ fn main() -> Result<()> {
     let _ = fs::remove_file(&here);
     let socket = UnixDatagram::bind(&here).with_context(|| here.display().to_string())?;
     println!("ready");
-    let delay = Duration::from_millis(delay);
-    let (sender, receiver) = mpsc::channel::<(Instant, Vec<u8>)>();
     thread::scope(|scope| {
-        scope.spawn(|| {
-            for (due, packet) in receiver {
-                thread::sleep(due.saturating_duration_since(Instant::now()));
-                // A packet that cannot be delivered is a lost packet.
-                let _ = socket.send_to(&packet, &there);
-            }
-        });
         scope.spawn(|| {
             let mut packet = vec![0; MTU];
             while let Ok(length) = socket.recv(&mut packet) {
                 let _ = tun.send(&packet[..length]);
             }
         });
-        let mut packet = vec![0; MTU];
-        loop {
-            let length = tun.recv(&mut packet).context("the TUN device")?;
-            sender.send((Instant::now() + delay, packet[..length].to_vec())).context("the wire is cut")?;
-        }
-    })
+        let send = |packet: &[u8]| {
+            // A packet that cannot be delivered is a lost packet.
+            let _ = socket.send_to(packet, &there);
+            Ok(())
+        };
+        delayed(Duration::from_millis(delay), |packet| tun.recv(packet), send);
+    });
+    bail!("the TUN device has failed")
 }

@@ -21,7 +21,6 @@ pub struct Recorder<W> {
     /// The received parts of incomplete messages, by chunk stream.
     waiting: HashMap<ChunkStreamId, Vec<u8>>,
     counts: Counts,
-    timestamps: Option<(u32, u32)>,
 }
 
 impl<W: Write> Recorder<W> {
@@ -31,17 +30,12 @@ impl<W: Write> Recorder<W> {
     /// `output` fails.
     pub fn new(output: W) -> Result<Self> {
         let writer = Writer::new(output)?;
-        Ok(Self { writer, waiting: HashMap::new(), counts: Counts::default(), timestamps: None })
+        Ok(Self { writer, waiting: HashMap::new(), counts: Counts::default() })
     }
 
     /// The counts of written messages.
     pub fn counts(&self) -> Counts {
         self.counts
-    }
-
-    /// The first and the last timestamp in ms.
-    pub fn timestamps(&self) -> Option<(u32, u32)> {
-        self.timestamps
     }
 
     /// Takes a fragment of a message, and writes the message when it is complete.
@@ -88,9 +82,7 @@ impl<W: Write> Recorder<W> {
 
     fn write_tag(&mut self, kind: MessageKind, timestamp: u32, payload: &[u8]) -> Result<()> {
         self.writer.write(kind, timestamp, payload)?;
-        self.counts.count(kind, payload.len());
-        let (first, _) = self.timestamps.unwrap_or((timestamp, timestamp));
-        self.timestamps = Some((first, timestamp));
+        self.counts.count(kind, timestamp, payload.len());
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use object::{Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
 pub use owner::Owner;
 
 /// Code is examined in steps of this many bytes. No instruction of Thumb or compressed RISC-V is shorter.
-const STEP: u64 = 2;
+const STEP: usize = 2;
 
 /// The contents of an image.
 #[derive(Debug, Default)]
@@ -70,14 +70,12 @@ impl Image {
                     // The lowest bit marks Thumb code.
                     let start = symbol.address() & !1;
                     let end = start + symbol.size();
-                    let mut at = start;
-                    while at < end {
-                        let step = STEP.min(end - at);
+                    for at in (start..end).step_by(STEP) {
+                        let step = end.min(at + STEP as u64) - at;
                         let (owner, function) = owner_of(&lines, at, name);
                         *image.code.entry(owner.clone()).or_default() += step;
                         *image.functions.entry((owner, function)).or_default() += step;
                         attributed += step;
-                        at += step;
                     }
                 }
                 SymbolKind::Data if symbol.size() > 0 => {

@@ -1,12 +1,12 @@
 //! One attempt of a plan: an address, TCP, the RTMP handshake.
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
+use std::vec::IntoIter;
 
 use embedded_rtmp::handshake::{HandshakeError, HandshakeKind};
-use embedded_rtmp::port_plan::{Failure, Target, Transport};
+use embedded_rtmp::port_plan::{AttemptId, Failure, Plan, Target, Transport};
 use embedded_rtmp::session::{Client, ClientEvent, SessionError};
 use embedded_rtmp::time::Instant;
 use embedded_rtmp::tunnel::TunnelError;
@@ -14,85 +14,74 @@ use embedded_rtmp::tunnel::TunnelError;
 use super::{Clock, Pipe, Waiter};
 
 #[derive(Debug)]
-pub(super) struct Attempt<'b, const PLAYS: usize> {
-    session: Client<'b, 8, PLAYS>,
-    pipe: Pipe,
-    addresses: Addresses,
+pub(super) struct Attempt<const PLAYS: usize> {
+    pub(super) session: Client<'static, 8, PLAYS>,
+    pub(super) pipe: Pipe,
+    /// The server's kind of handshake, when that is complete.
+    pub(super) handshake: HandshakeKind,
+    target: Target,
+    /// The addresses that are left to dial. Each one follows when the one before has refused, or after its share of the time.
+    addresses: IntoIter<IpAddr>,
     /// When the next address is dialled, unless the connection is established before.
     turn: Instant,
-    connected: bool,
+    is_connected: bool,
 }
 
-/// The addresses that are left to dial on a port. Each one follows when the one before has refused, or after its share of
-/// the time.
+/// What all attempts to reach a server share.
 #[derive(Debug)]
-pub(super) struct Addresses {
-    left: VecDeque<IpAddr>,
-    host: String,
-    target: Target,
-    clock: Clock,
+pub(super) struct Route {
+    pub(super) host: String,
+    /// The addresses of the host. It is empty if the name has none.
+    pub(super) addresses: Vec<IpAddr>,
     /// The share of each address in the time limit of TCP.
-    time: Duration,
+    pub(super) share: Duration,
+    pub(super) clock: Clock,
+    pub(super) waiter: Waiter,
 }
 
-/// The result of a step.
-#[derive(Debug)]
-pub(super) enum Stage {
-    Waiting,
-    /// The TCP connection is established.
-    Connected,
-    /// The handshake is complete.
-    Done(HandshakeKind),
-}
-
-impl<'b, const PLAYS: usize> Attempt<'b, PLAYS> {
-    /// An attempt whose first address is being dialled.
-    pub(super) fn new(session: Client<'b, 8, PLAYS>, pipe: Pipe, addresses: Addresses, now: Instant) -> Self {
-        let turn = now + addresses.time;
-        Self { session, pipe, addresses, turn, connected: false }
-    }
-
-    pub(super) fn into_parts(self) -> (Client<'b, 8, PLAYS>, Pipe) {
-        (self.session, self.pipe)
+impl<const PLAYS: usize> Attempt<PLAYS> {
+    /// An attempt whose first address is dialled by `pipe`.
+    pub(super) fn new(
+        session: Client<'static, 8, PLAYS>,
+        pipe: Pipe,
+        target: Target,
+        addresses: IntoIter<IpAddr>,
+        turn: Instant,
+    ) -> Self {
+        Self { session, pipe, handshake: HandshakeKind::Simple, target, addresses, turn, is_connected: false }
     }
 
     /// When [`Self::step`] must be called at the latest.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let poll = self.pipe.poll_timeout().filter(|_| self.connected);
-        self.next_turn().into_iter().chain(poll).min()
+        if self.is_connected { self.pipe.poll_timeout() } else { self.next_turn() }
     }
 
     fn next_turn(&self) -> Option<Instant> {
-        (!self.connected && !self.addresses.left.is_empty()).then_some(self.turn)
+        (self.addresses.len() > 0).then_some(self.turn)
     }
 
-    /// The first bytes of the answer.
-    pub(super) fn answer(&self) -> &[u8] {
-        self.pipe.answer()
-    }
-
-    /// Does what can be done now. Never waits.
-    pub(super) fn step(&mut self, clock: Clock, waiter: &Waiter) -> Result<Stage, Failure> {
-        if !self.connected {
-            let failure = match self.pipe.is_connected() {
-                Ok(true) => {
-                    self.connected = true;
-                    return Ok(Stage::Connected);
-                }
-                Ok(false) if self.next_turn().is_none_or(|deadline| clock.now() < deadline) => {
-                    return Ok(Stage::Waiting);
-                }
-                Ok(false) => Failure::TimedOut,
-                Err(error) => failure(&error),
-            };
-            self.pipe = self.addresses.dial(failure, waiter)?;
-            self.turn = clock.now() + self.addresses.time;
-            return Ok(Stage::Waiting);
+    /// Does what can be done now, and reports it to the plan. Never waits. Returns whether there was anything to report.
+    pub(super) fn step(&mut self, id: AttemptId, plan: &mut Plan<'_>, route: &Route) -> Result<bool, Failure> {
+        if self.is_connected {
+            return self.shake_hands(id, plan, route.clock);
         }
-        self.handshake(clock)
+        let now = route.clock.now();
+        let failure = match self.pipe.is_connected() {
+            Ok(true) => {
+                self.is_connected = true;
+                plan.report_tcp(id, now);
+                return Ok(true);
+            }
+            Ok(false) if self.next_turn().is_none_or(|turn| now < turn) => return Ok(false),
+            Ok(false) => Failure::TimedOut,
+            Err(error) => failure(&error),
+        };
+        self.pipe = route.dial(&mut self.addresses, self.target, failure)?;
+        self.turn = route.clock.now() + route.share;
+        Ok(false)
     }
 
-    fn handshake(&mut self, clock: Clock) -> Result<Stage, Failure> {
+    fn shake_hands(&mut self, id: AttemptId, plan: &mut Plan<'_>, clock: Clock) -> Result<bool, Failure> {
         let Self { session, pipe, .. } = self;
         loop {
             let now = clock.now();
@@ -108,33 +97,34 @@ impl<'b, const PLAYS: usize> Attempt<'b, PLAYS> {
             let sent = pipe.send(|out| session.poll_transmit(now, out));
             // Bytes that came before the connection broke come first.
             if let Some(kind) = event.map_err(session_failure)? {
-                return Ok(Stage::Done(kind));
+                self.handshake = kind;
+                plan.report_connected(id, clock.now());
+                return Ok(true);
             }
             let has_moved = received.map_err(pipe_failure)? | sent.map_err(pipe_failure)?;
             if !has_moved {
-                return if pipe.is_ended() { Err(Failure::Closed) } else { Ok(Stage::Waiting) };
+                return if pipe.is_ended() { Err(Failure::Closed) } else { Ok(false) };
             }
         }
     }
 }
 
-impl Addresses {
-    pub(super) fn new(host: &str, addresses: &[IpAddr], target: Target, tcp_limit: Duration, clock: Clock) -> Self {
-        let time = tcp_limit / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
-        Self { left: addresses.iter().copied().collect(), host: host.to_owned(), target, clock, time }
-    }
-
-    /// Dials the next address that can be dialled. Returns `why` if there is none.
-    pub(super) fn dial(&mut self, mut why: Failure, waiter: &Waiter) -> Result<Pipe, Failure> {
-        while let Some(address) = self.left.pop_front() {
-            let address = SocketAddr::new(address, self.target.port);
-            let connecting = match self.target.transport {
+impl Route {
+    /// Dials the next of `addresses` that can be dialled. Returns `why` if there is none.
+    pub(super) fn dial(
+        &self,
+        addresses: &mut IntoIter<IpAddr>,
+        target: Target,
+        mut why: Failure,
+    ) -> Result<Pipe, Failure> {
+        for address in addresses {
+            let address = SocketAddr::new(address, target.port);
+            let connecting = match target.transport {
                 Transport::Rtmp => mio::net::TcpStream::connect(address).map(Pipe::new),
                 Transport::Rtmpt => Pipe::tunnel(address, &self.host, self.clock),
                 _ => return Err(Failure::Unsupported),
             };
-            let connecting = connecting.and_then(|mut pipe| waiter.add(&mut pipe).map(|()| pipe));
-            match connecting {
+            match connecting.and_then(|mut pipe| self.waiter.add(&mut pipe).map(|()| pipe)) {
                 Ok(pipe) => return Ok(pipe),
                 Err(error) => why = failure(&error),
             }

@@ -29,9 +29,9 @@ pub struct LinkReport {
 /// A client session over a connection. The caller calls [`Self::receive`] and the pipe's [`send`](Pipe::send) until nothing
 /// moves, then [`Self::wait`].
 #[derive(Debug)]
-pub struct Link<'b, const PLAYS: usize = 0> {
+pub struct Link<const PLAYS: usize = 0> {
     /// The session.
-    pub session: Client<'b, 8, PLAYS>,
+    pub session: Client<'static, 8, PLAYS>,
     /// The connection.
     pub pipe: Pipe,
     /// The clock of both.
@@ -43,13 +43,13 @@ pub struct Link<'b, const PLAYS: usize = 0> {
     waiter: Waiter,
 }
 
-impl<'b, const PLAYS: usize> Link<'b, PLAYS> {
+impl<const PLAYS: usize> Link<PLAYS> {
     /// Carries out the port plan, and asks for the application of `url`.
     ///
     /// # Errors
     /// No attempt led to a handshake, or the system fails.
     pub fn connect(
-        dialler: &mut Dialler<'_, 'b, PLAYS>,
+        dialler: &mut Dialler<'_, PLAYS>,
         url: &Url<'_>,
         clock: Clock,
         report: &mut LinkReport,

@@ -9,12 +9,21 @@ mod pipe;
 mod socket;
 
 pub use clock::Clock;
-pub use dial::{DialError, Dialled, Dialler, Memory};
+pub use dial::{DialError, Dialled, Dialler};
 pub use link::{Link, LinkReport};
 pub(crate) use link::{refused, said};
 pub use order::{OrderArguments, Way, targets};
 pub use pipe::{Pipe, Waiter};
 pub(crate) use socket::Socket;
+
+use embedded_rtmp::session::SessionBuffers;
+
+/// Memory for a session, which is enough for every URL that can be parsed. It is never freed: use it again for other
+/// sessions.
+pub(crate) fn session_buffers() -> SessionBuffers<'static> {
+    let memory = |length| vec![0; length].leak();
+    SessionBuffers { scratch: memory(4096), control: memory(8192) }
+}
 
 /// Random bytes for a session.
 ///

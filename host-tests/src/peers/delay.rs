@@ -1,6 +1,6 @@
 //! A TCP relay that delays every byte, in both directions.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -66,23 +66,36 @@ impl Drop for Delay {
 
 /// Copies one direction until it ends.
 fn carry(mut from: TcpStream, mut to: TcpStream, delay: Duration) {
+    delayed(
+        delay,
+        |buffer| from.read(buffer),
+        |bytes| to.write_all(bytes).inspect_err(|_| drop(to.shutdown(Shutdown::Both))),
+    );
+    let _ = to.shutdown(Shutdown::Write);
+}
+
+/// Sends everything that `receive` gets, each piece `delay` later, until there is no more or one of the two fails. A piece has
+/// at most 64 KiB.
+pub fn delayed(
+    delay: Duration,
+    mut receive: impl FnMut(&mut [u8]) -> io::Result<usize>,
+    mut send: impl FnMut(&[u8]) -> io::Result<()> + Send,
+) {
     let (sender, receiver) = mpsc::channel::<(Instant, Vec<u8>)>();
-    let out = thread::spawn(move || {
-        for (due, bytes) in receiver {
-            thread::sleep(due.saturating_duration_since(Instant::now()));
-            if to.write_all(&bytes).is_err() {
-                let _ = to.shutdown(Shutdown::Both);
-                return;
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            receiver.into_iter().try_for_each(|(due, bytes)| {
+                thread::sleep(due.saturating_duration_since(Instant::now()));
+                send(&bytes)
+            })
+        });
+        // The thread ends when this is dropped.
+        let sender = sender;
+        let mut buffer = vec![0; 64 * 1024];
+        while let Ok(length @ 1..) = receive(&mut buffer) {
+            if sender.send((Instant::now() + delay, buffer[..length].to_vec())).is_err() {
+                break;
             }
         }
-        let _ = to.shutdown(Shutdown::Write);
     });
-    let mut buffer = vec![0; 64 * 1024];
-    while let Ok(length @ 1..) = from.read(&mut buffer) {
-        if sender.send((Instant::now() + delay, buffer[..length].to_vec())).is_err() {
-            break;
-        }
-    }
-    drop(sender);
-    let _ = out.join();
 }

@@ -12,7 +12,7 @@ mod tee;
 mod tls;
 mod tshark;
 
-pub use delay::Delay;
+pub use delay::{Delay, delayed};
 pub use ffmpeg::{FrameHashes, Media, TimedFrame, frame_hashes, packet_count, timed_frames};
 pub use http_proxy::{HttpProxy, Request};
 pub use nginx::{Application, Nginx, NginxOptions};

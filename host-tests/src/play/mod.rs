@@ -18,7 +18,7 @@ use embedded_rtmp::session::{ClientConfig, ClientEvent, Stage};
 use embedded_rtmp::time::Instant;
 use embedded_rtmp::url::Url;
 
-use crate::net::{Clock, Dialler, Link, Memory, OrderArguments, refused, said};
+use crate::net::{Clock, Dialler, Link, OrderArguments, refused, said};
 
 /// The time to send what is said at the end.
 const CLOSE: Duration = Duration::from_secs(2);
@@ -52,8 +52,8 @@ enum Outcome {
     Elsewhere(String),
 }
 
-struct Player<'b, 'o> {
-    link: Link<'b, 1>,
+struct Player<'o> {
+    link: Link<1>,
     output: &'o mut Output,
     /// The data message that is being received.
     data: Vec<u8>,
@@ -86,10 +86,9 @@ pub fn play(
         let url = Url::parse(&target).with_context(|| format!("{target} is no RTMP URL"))?;
         let key = url.key().context("the URL has no stream key")?.to_owned();
         let way = options.order.for_url(&url)?;
-        let mut memories: Vec<_> = (0..way.limits.max_at_once).map(|_| Memory::new()).collect();
         let mut config = ClientConfig::new();
         config.handshake = options.style;
-        let mut dialler = Dialler::<1>::new(url.host(), &way.targets, way.limits, config, &mut memories, clock)?;
+        let mut dialler = Dialler::<1>::new(url.host(), &way.targets, way.limits, config, clock)?;
         let mut link = Link::connect(&mut dialler, &url, clock, &mut report.link)?;
         let Options { start, duration, silence, .. } = *options;
         let mut request = PlayRequest::new(&key);
@@ -117,11 +116,11 @@ pub fn play(
     }
 }
 
-impl Player<'_, '_> {
+impl Player<'_> {
     fn run(&mut self, stop: &AtomicBool, report: &mut Report, progress: &mut dyn FnMut(&Report)) -> Result<Outcome> {
         loop {
             let has_moved = self.step(report)?;
-            (report.counts, report.timestamps) = (self.output.counts(), self.output.timestamps());
+            report.counts = self.output.counts();
             report.link.elapsed = self.link.clock.until_now();
             progress(report);
             if stop.load(Ordering::Relaxed) {
@@ -152,7 +151,7 @@ impl Player<'_, '_> {
         let mut has_moved = self.receive(report)?;
         has_moved |= self.link.send()?;
         if self.link.is_ended() && self.outcome.is_none() {
-            if !self.is_playing || self.output.timestamps().is_none() {
+            if !self.is_playing || self.output.counts().timestamps.is_none() {
                 bail!("the server closed the connection before anything was played");
             }
             self.end(End::Closed);

@@ -66,10 +66,6 @@ impl Output {
         self.recorder.counts()
     }
 
-    pub(super) fn timestamps(&self) -> Option<(u32, u32)> {
-        self.recorder.timestamps()
-    }
-
     /// Completes the file.
     ///
     /// # Errors

@@ -25,8 +25,6 @@ pub struct Report {
     pub link: LinkReport,
     /// What has been written.
     pub counts: Counts,
-    /// The first and the last timestamp, in ms.
-    pub timestamps: Option<(u32, u32)>,
     /// The number of redirects that were followed.
     pub redirects: u8,
     /// The end, if it was a good one.
@@ -38,8 +36,8 @@ impl Report {
     pub fn to_json(&self) -> Value {
         let mut report = self.link.to_json("to_playing_ms");
         report["received"] = self.counts.to_json();
-        report["first_timestamp"] = self.timestamps.map(|(first, _)| first).into();
-        report["last_timestamp"] = self.timestamps.map(|(_, last)| last).into();
+        report["first_timestamp"] = self.counts.timestamps.map(|(first, _)| first).into();
+        report["last_timestamp"] = self.counts.timestamps.map(|(_, last)| last).into();
         report["redirects"] = self.redirects.into();
         report["end"] = self.end.map(|end| format!("{end:?}")).into();
         report

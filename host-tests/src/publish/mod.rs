@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::counts::Counts;
 use crate::flv::Reader;
-use crate::net::{Clock, Dialler, Link, LinkReport, Memory, Way, refused, said};
+use crate::net::{Clock, Dialler, Link, LinkReport, Way, refused, said};
 use source::Source;
 
 /// The time that the server has to acknowledge the end.
@@ -76,8 +76,8 @@ enum Phase {
     Done,
 }
 
-struct Publisher<'b, 's, R> {
-    link: Link<'b>,
+struct Publisher<'s, R> {
+    link: Link,
     source: &'s mut Source<R>,
     phase: Phase,
     /// When something was received or sent last.
@@ -98,11 +98,10 @@ pub fn publish<R: Read>(
     progress: &mut dyn FnMut(&Report),
 ) -> Result<()> {
     let clock = Clock::new();
-    let mut memories: Vec<_> = (0..options.way.limits.max_at_once).map(|_| Memory::new()).collect();
     let key = url.key().context("the URL has no stream key")?;
     let mut config = ClientConfig::new();
     (config.handshake, config.chunk_size) = (options.style, options.chunk_size);
-    let mut dialler = Dialler::new(url.host(), &options.way.targets, options.way.limits, config, &mut memories, clock)?;
+    let mut dialler = Dialler::new(url.host(), &options.way.targets, options.way.limits, config, clock)?;
     let mut source = Source::new(reader, options.pace);
     loop {
         let mut link = Link::connect(&mut dialler, url, clock, &mut report.link)?;
@@ -121,7 +120,7 @@ pub fn publish<R: Read>(
     source.error().map_or(Ok(()), Err)
 }
 
-impl<R: Read> Publisher<'_, '_, R> {
+impl<R: Read> Publisher<'_, R> {
     fn run(&mut self, report: &mut Report, progress: &mut dyn FnMut(&Report)) -> Result<()> {
         while !matches!(self.phase, Phase::Done) {
             let has_moved = self.step(report)?;
@@ -212,8 +211,8 @@ impl<R: Read> Publisher<'_, '_, R> {
     }
 
     fn fill_in(&self, report: &mut Report) {
-        report.counts = self.source.counts();
-        report.timestamp = self.source.timestamp();
+        report.counts = self.source.counts;
+        report.timestamp = self.source.timestamp;
         report.link.elapsed = self.link.clock.until_now();
         report.traffic = self.link.pipe.traffic();
     }

@@ -34,9 +34,10 @@ pub(super) struct Source<R> {
     open: Option<(ChunkStreamId, usize)>,
     ended: bool,
     error: Option<Error>,
-    counts: Counts,
+    /// What was sent.
+    pub(super) counts: Counts,
     /// The timestamp of the last tag that was begun.
-    timestamp: u32,
+    pub(super) timestamp: u32,
 }
 
 impl<R: Read> Source<R> {
@@ -62,16 +63,6 @@ impl<R: Read> Source<R> {
     /// Why reading ended before the end of the file.
     pub(super) fn error(self) -> Option<Error> {
         self.error
-    }
-
-    /// What was sent.
-    pub(super) fn counts(&self) -> Counts {
-        self.counts
-    }
-
-    /// The timestamp of the last tag that was begun.
-    pub(super) fn timestamp(&self) -> u32 {
-        self.timestamp
     }
 
     /// When the next tag is due. `None` while a tag is being sent, and at the end.
@@ -113,7 +104,7 @@ impl<R: Read> Source<R> {
             filled += written;
             self.open = Some((csid, taken + more));
             if done {
-                self.counts.count(tag.kind, tag.payload.len());
+                self.counts.count(tag.kind, tag.timestamp, tag.payload.len());
                 (self.tag, self.open) = (None, None);
             } else if written == 0 {
                 break;

@@ -244,12 +244,12 @@ impl Client {
         shared.poll_relay();
         shared.published -= 1;
         let Some(Recording { path: file, recorder }) = recording else { return };
-        let (counts, timestamps) = (recorder.counts(), recorder.timestamps());
+        let counts = recorder.counts();
         if let Err(error) = recorder.finish() {
             return shared.tell_trouble(self.peer, format!("{}: {error}", file.display()));
         }
         let [app, key] = [&self.app, &key].map(|text| String::from_utf8_lossy(text).into_owned());
-        (shared.tell)(Event::Recorded(Recorded { app, key, file, counts, timestamps, end: end.to_owned() }));
+        (shared.tell)(Event::Recorded(Recorded { app, key, file, counts, end: end.to_owned() }));
     }
 
     /// Lets the client play. A player that comes before the publisher waits for it.

@@ -68,8 +68,6 @@ pub struct Recorded {
     pub file: PathBuf,
     /// What was recorded.
     pub counts: Counts,
-    /// The timestamps of the first and the last message, in ms.
-    pub timestamps: Option<(u32, u32)>,
     /// Why it ended.
     pub end: String,
 }
@@ -79,8 +77,8 @@ impl Recorded {
     pub fn to_json(&self) -> Value {
         json!({
             "app": self.app, "key": self.key, "file": self.file.to_string_lossy(), "recorded": self.counts.to_json(),
-            "first_timestamp": self.timestamps.map(|(first, _)| first),
-            "last_timestamp": self.timestamps.map(|(_, last)| last), "end": self.end,
+            "first_timestamp": self.counts.timestamps.map(|(first, _)| first),
+            "last_timestamp": self.counts.timestamps.map(|(_, last)| last), "end": self.end,
         })
     }
 }

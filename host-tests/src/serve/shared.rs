@@ -9,10 +9,7 @@ use embedded_rtmp::time::Instant;
 
 use super::streams::Streams;
 use super::{Event, Options};
-
-/// The room for the longest command, and for what a session has to send beside media, in bytes.
-const SCRATCH: usize = 4096;
-const CONTROL: usize = 8192;
+use crate::net::session_buffers;
 
 pub(super) const BROKEN: &str = "the connection broke";
 pub(super) const CLOSED: &str = "the connection was closed";
@@ -58,8 +55,7 @@ impl<'a> Shared<'a> {
 
     /// Memory for a session.
     pub(super) fn buffers(&mut self) -> SessionBuffers<'static> {
-        let memory = |length| vec![0; length].leak();
-        self.spare.pop().unwrap_or_else(|| SessionBuffers { scratch: memory(SCRATCH), control: memory(CONTROL) })
+        self.spare.pop().unwrap_or_else(session_buffers)
     }
 
     /// Gives a turn to the players of a stream.
