@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::error::ConfigError;
 use crate::chunk::TypeThreeDelta;
 use crate::fmt::impl_format;
-use crate::handshake::{HandshakeConfig, Style, Versions};
+use crate::handshake::{self, HandshakeConfig, Style, Versions};
 use crate::time::millis;
 
 /// The configuration of a client. Start with [`Self::new`] and change fields.
@@ -127,6 +127,15 @@ pub struct Setup {
 }
 
 impl Setup {
+    /// The setup of a session that has no configuration.
+    pub(super) const IDLE: Self = Self {
+        handshake: HandshakeConfig::CLIENT,
+        limits: [0; 2],
+        chunk_size: 0,
+        window: 0,
+        type_three_delta: TypeThreeDelta::Timestamp,
+    };
+
     /// Checks that no time limit is zero.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         check(self.limits)
@@ -168,3 +177,20 @@ impl_format!(
 
 /// The smallest size of [`SessionBuffers::control`], in bytes.
 pub const MIN_CONTROL: usize = 384;
+
+impl SessionBuffers<'_> {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        check_buffers(self.scratch.len(), self.control.len())
+    }
+}
+
+/// Checks the sizes of the buffers that a session has been lent.
+pub(super) fn check_buffers(scratch: usize, control: usize) -> Result<(), ConfigError> {
+    if scratch < handshake::SCRATCH {
+        return Err(ConfigError::Scratch(handshake::SCRATCH));
+    }
+    if control < MIN_CONTROL {
+        return Err(ConfigError::Control(MIN_CONTROL));
+    }
+    Ok(())
+}

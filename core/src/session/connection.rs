@@ -3,7 +3,7 @@
 use crate::bytes::Cursor;
 use crate::chunk::{ChunkStreamId, WriteProgress};
 use crate::fmt::{impl_format, warning};
-use crate::handshake::{Handshake, HandshakeConfig, HandshakeEvent, HandshakeKind};
+use crate::handshake::{Handshake, HandshakeEvent, HandshakeKind};
 use crate::message::{MessageKind, StreamId, Timestamp};
 use crate::time::{Instant, OptionalInstant};
 
@@ -90,20 +90,26 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
     /// # Errors
     /// A buffer is too small, or a time limit of the configuration is zero.
     pub fn new(buffers: SessionBuffers<'b>, config: R::Config, entropy: &[u8; 32]) -> Result<Self, ConfigError> {
-        let mut connection = Self::idle(buffers);
-        connection.restart(config, entropy)?;
-        Ok(connection)
+        buffers.check()?;
+        let setup = R::setup(&config);
+        setup.check()?;
+        Ok(Self::with(buffers, &setup, entropy))
     }
 
     /// Creates one side that has no configuration. Call [`Self::restart`] before any other function; it checks the
     /// buffers, too.
     pub fn idle(buffers: SessionBuffers<'b>) -> Self {
+        Self::with(buffers, &Setup::IDLE, &[0; 32])
+    }
+
+    #[inline(always)]
+    fn with(buffers: SessionBuffers<'b>, setup: &Setup, entropy: &[u8; 32]) -> Self {
         Self {
-            link: Link::new(buffers),
-            handshake: Handshake::new(HandshakeConfig::CLIENT, 0),
+            link: Link::new(buffers, setup.window, setup.type_three_delta),
+            handshake: Handshake::new(setup.handshake, seed(entropy)),
             since: OptionalInstant::NONE,
-            limits: [0; 2],
-            chunk_size: 0,
+            limits: setup.limits,
+            chunk_size: setup.chunk_size,
             failed: None,
             role: R::new(),
         }

@@ -9,10 +9,9 @@ use crate::chunk::{
 };
 use crate::command::{self, Command, Status};
 use crate::control::{self, Control, UserControlEvent};
-use crate::handshake;
 use crate::message::{MessageHeader, MessageKind, StreamId, Timestamp};
 
-use super::config::{MIN_CONTROL, SessionBuffers};
+use super::config::{self, SessionBuffers};
 use super::error::{ConfigError, RequestError, SessionError};
 use super::flow::Flow;
 use super::queue::{Emit, OVERHEAD, Queue};
@@ -69,28 +68,22 @@ fn rooms(scratch: &mut [u8]) -> (&mut [u8], &mut [u8]) {
 }
 
 impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
-    pub(super) fn new(buffers: SessionBuffers<'b>) -> Self {
+    pub(super) fn new(buffers: SessionBuffers<'b>, window: u32, type_three_delta: TypeThreeDelta) -> Self {
         Self {
-            reader: Reader::new(),
+            reader: Reader::with(type_three_delta),
             writer: Writer::new(),
             scratch: buffers.scratch,
             assembler: Assembler::new(),
             control_assembler: Assembler::new(),
             skipped: 0,
             queue: Queue::new(buffers.control),
-            flow: Flow::new(0),
+            flow: Flow::new(window),
         }
     }
 
     /// Checks that the buffers are large enough.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        if self.scratch.len() < handshake::SCRATCH {
-            return Err(ConfigError::Scratch(handshake::SCRATCH));
-        }
-        if self.queue.size() < MIN_CONTROL {
-            return Err(ConfigError::Control(MIN_CONTROL));
-        }
-        Ok(())
+        config::check_buffers(self.scratch.len(), self.queue.size())
     }
 
     /// Becomes a new link in place, in the same buffers.
