@@ -6,7 +6,7 @@
 use embedded_rtmp::chunk::{ChunkStreamId, WriteProgress};
 use embedded_rtmp::command::{ConnectOptions, PlayRequest, SwitchRequest};
 use embedded_rtmp::message::{MessageKind, Timestamp};
-use embedded_rtmp::session::{Client, ClientConfig, ClientEvent, SessionBuffers, SessionError};
+use embedded_rtmp::session::{Client, ClientConfig, ClientEvent, ClientRole, SessionBuffers, SessionError};
 use embedded_rtmp::time::Instant;
 use embedded_rtmp_fuzz::{Cuts, Entry, Happened, Side, handshake, note, run};
 use libfuzzer_sys::fuzz_target;
@@ -21,33 +21,41 @@ struct Application<'b> {
     frames: u8,
 }
 
-impl Side for Application<'_> {
+impl<'b> Side<'b> for Application<'b> {
+    type Role = ClientRole<2, 1>;
+
+    fn session(&mut self) -> &mut Client<'b, 4, 2, 1> {
+        &mut self.session
+    }
+
     fn next(&mut self, now: Instant, input: &mut &[u8], log: &mut Vec<Entry>) -> Result<bool, SessionError> {
-        let Some(event) = self.session.next_event(now, input)? else { return Ok(false) };
+        let (session, choice) = (&mut self.session, self.choice);
+        let Some(event) = session.next_event(now, input)? else { return Ok(false) };
         match event {
             ClientEvent::Media(fragment) => note(log, fragment),
             other => log.push(Entry::Other(format!("{other:?}"))),
         }
-        let connected = matches!(event, ClientEvent::Connected);
-        let playing = if let ClientEvent::Playing(stream) = event { Some(stream) } else { None };
-        if connected && self.choice & 1 != 0 {
-            self.session.publish("key").expect("nothing is published");
-        }
-        if connected && self.choice & 4 != 0 {
-            // There may be no room for now.
-            let _ = self.session.play(&PlayRequest::new("later"));
-            let _ = self.session.stream_length("later");
-        }
-        if let Some(stream) = playing
-            && self.choice & 8 != 0
-        {
-            let _ = self.session.seek(stream, 1_000);
-            let _ = self.session.pause(stream, true, 1_000);
-            let _ = self.session.switch(stream, &SwitchRequest::bit_rate("cam", "other"));
-            if self.choice & 16 != 0 {
-                let _ = self.session.stop(stream);
-                let _ = self.session.play(&PlayRequest::new("again"));
+        // Apart from the publication, there may be no room for now.
+        match event {
+            ClientEvent::Connected => {
+                if choice & 1 != 0 {
+                    session.publish("key").expect("nothing is published");
+                }
+                if choice & 4 != 0 {
+                    let _ = session.play(&PlayRequest::new("later"));
+                    let _ = session.stream_length("later");
+                }
             }
+            ClientEvent::Playing(stream) if choice & 8 != 0 => {
+                let _ = session.seek(stream, 1_000);
+                let _ = session.pause(stream, true, 1_000);
+                let _ = session.switch(stream, &SwitchRequest::bit_rate("cam", "other"));
+                if choice & 16 != 0 {
+                    let _ = session.stop(stream);
+                    let _ = session.play(&PlayRequest::new("again"));
+                }
+            }
+            _ => {}
         }
         Ok(true)
     }
@@ -71,14 +79,6 @@ impl Side for Application<'_> {
         assert!(taken + more <= FRAME.len() && written <= out.len());
         self.open = self.session.media_left(csid).map(|_| (csid, taken + more));
         written
-    }
-
-    fn wants_input(&self) -> bool {
-        self.session.wants_input()
-    }
-
-    fn timeout(&mut self, now: Instant) -> Result<(), SessionError> {
-        self.session.handle_timeout(now)
     }
 }
 

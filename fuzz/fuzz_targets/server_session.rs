@@ -4,7 +4,9 @@
 #![no_main]
 
 use embedded_rtmp::command::{Status, code};
-use embedded_rtmp::session::{MIN_CONTROL, Server, ServerConfig, ServerEvent, SessionBuffers, SessionError};
+use embedded_rtmp::session::{
+    MIN_CONTROL, Server, ServerConfig, ServerEvent, ServerRole, SessionBuffers, SessionError,
+};
 use embedded_rtmp::time::Instant;
 use embedded_rtmp_fuzz::{Cuts, Entry, Happened, Side, handshake, note, run};
 use libfuzzer_sys::fuzz_target;
@@ -14,41 +16,44 @@ struct Application<'b> {
     choice: u8,
 }
 
-impl Side for Application<'_> {
+impl<'b> Side<'b> for Application<'b> {
+    type Role = ServerRole;
+
+    fn session(&mut self) -> &mut Server<'b, 4> {
+        &mut self.session
+    }
+
     fn next(&mut self, now: Instant, input: &mut &[u8], log: &mut Vec<Entry>) -> Result<bool, SessionError> {
-        let Some(event) = self.session.next_event(now, input)? else { return Ok(false) };
+        let (session, choice) = (&mut self.session, self.choice);
+        let Some(event) = session.next_event(now, input)? else { return Ok(false) };
         match event {
             ServerEvent::Media(fragment) => note(log, fragment),
             other => log.push(Entry::Other(format!("{other:?}"))),
         }
         // Nothing here can fail: the session keeps room for its answers.
-        match event {
-            ServerEvent::Connect(_) if self.choice & 1 == 0 => self.session.accept_connect().expect("it asks"),
-            ServerEvent::Connect(_) if self.choice & 32 == 0 => self.session.reject_connect("no").expect("it asks"),
-            ServerEvent::Connect(_) => self.session.redirect_connect("rtmp://other/live").expect("it asks"),
-            ServerEvent::Publish { stream, .. } if self.choice & 2 == 0 => {
-                self.session.accept(stream).expect("it asks");
-            }
-            ServerEvent::Publish { stream, .. } => {
-                self.session.reject(stream, code::PUBLISH_BAD_NAME, "no").expect("it asks");
-            }
-            ServerEvent::Play { stream, request } if self.choice & 4 == 0 => {
+        let answered = match event {
+            ServerEvent::Connect(_) if choice & 1 == 0 => session.accept_connect(),
+            ServerEvent::Connect(_) if choice & 32 == 0 => session.reject_connect("no"),
+            ServerEvent::Connect(_) => session.redirect_connect("rtmp://other/live"),
+            ServerEvent::Publish { stream, .. } if choice & 2 == 0 => session.accept(stream),
+            ServerEvent::Publish { stream, .. } => session.reject(stream, code::PUBLISH_BAD_NAME, "no"),
+            ServerEvent::Play { stream, request } if choice & 4 == 0 => {
                 let reset = request.reset;
-                self.session.accept_play(stream, reset).expect("it asks");
+                session.accept_play(stream, reset)
             }
-            ServerEvent::Play { stream, .. } => {
-                self.session.reject(stream, code::PLAY_STREAM_NOT_FOUND, "no").expect("it asks");
-            }
-            ServerEvent::Seek { stream, .. } if self.choice & 8 == 0 => {
+            ServerEvent::Play { stream, .. } => session.reject(stream, code::PLAY_STREAM_NOT_FOUND, "no"),
+            ServerEvent::Seek { stream, .. } if choice & 8 == 0 => {
                 // There may be no room for now.
-                let _ = self.session.notify(stream, &Status::ok(code::SEEK_NOTIFY, ""));
-                let _ = self.session.end_play(stream);
+                let _ = session.notify(stream, &Status::ok(code::SEEK_NOTIFY, ""));
+                let _ = session.end_play(stream);
+                Ok(())
             }
-            ServerEvent::Call { .. } | ServerEvent::StreamLength { .. } if self.choice & 16 == 0 => {
-                self.session.answer(&[1.0.into()]).expect("it is called");
+            ServerEvent::Call { .. } | ServerEvent::StreamLength { .. } if choice & 16 == 0 => {
+                session.answer(&[1.0.into()])
             }
-            _ => {}
-        }
+            _ => Ok(()),
+        };
+        answered.expect("it asks");
         Ok(true)
     }
 
@@ -57,14 +62,6 @@ impl Side for Application<'_> {
         let written = self.session.poll_transmit(now, out);
         assert!(written == out.len() || written >= announced, "less than announced");
         written
-    }
-
-    fn wants_input(&self) -> bool {
-        self.session.wants_input()
-    }
-
-    fn timeout(&mut self, now: Instant) -> Result<(), SessionError> {
-        self.session.handle_timeout(now)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use embedded_rtmp::time::Instant;
 use embedded_rtmp::tunnel::{MAX_BODY, TunnelClient, TunnelError};
-use embedded_rtmp_fuzz::Cuts;
+use embedded_rtmp_fuzz::{Cuts, head};
 use libfuzzer_sys::fuzz_target;
 
 /// A step's first byte.
@@ -72,15 +72,11 @@ fn ask(
 
 /// Returns `true` if bytes are requests whose bodies have the announced length. The last one may be incomplete.
 fn are_requests(mut bytes: &[u8]) -> bool {
-    while !bytes.is_empty() {
-        let Some(end) = bytes.windows(4).position(|end| end == b"\r\n\r\n") else { return true };
-        let head = std::str::from_utf8(&bytes[..end]).expect("a head is text");
-        let length = head.split("Content-Length: ").nth(1).and_then(|text| text.lines().next());
-        let length: usize = length.and_then(|text| text.parse().ok()).expect("a length");
+    while let Some((head, length, rest)) = head(bytes) {
         if !head.starts_with("POST /") || !(1..=MAX_BODY).contains(&length) {
             return false;
         }
-        bytes = bytes.get(end + 4 + length..).unwrap_or(&[]);
+        bytes = rest.get(length..).unwrap_or(&[]);
     }
     true
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use embedded_rtmp::time::Instant;
 use embedded_rtmp::tunnel::{MIN_ANSWER, TunnelConfig, TunnelConnection, TunnelEvent, Tunnels};
-use embedded_rtmp_fuzz::Cuts;
+use embedded_rtmp_fuzz::{Cuts, head};
 use libfuzzer_sys::fuzz_target;
 
 /// The bytes that were lent for each tunnel, the events, and the responses.
@@ -100,11 +100,8 @@ fn are_answers_whole(mut stream: &[u8], cuts: &mut Cuts) -> bool {
         }
     }
     let mut rest = &answers[..];
-    while let Some(end) = rest.windows(4).position(|end| end == b"\r\n\r\n") {
-        let head = std::str::from_utf8(&rest[..end]).expect("a head is text");
-        let length = head.split("Content-Length:").nth(1).and_then(|text| text.lines().next());
-        let length: usize = length.and_then(|text| text.trim().parse().ok()).expect("a length");
-        let Some(next) = rest.get(end + 4 + length..) else { return false };
+    while let Some((_, length, body)) = head(rest) {
+        let Some(next) = body.get(length..) else { return false };
         rest = next;
     }
     rest.is_empty()

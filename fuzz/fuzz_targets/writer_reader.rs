@@ -14,15 +14,10 @@ use libfuzzer_sys::fuzz_target;
 const STREAMS: usize = 4;
 const CSIDS: [u32; STREAMS] = [3, 63, 64, 320];
 
-/// A message, and how much of it is out.
-struct Open {
-    message: Message,
-    taken: usize,
-}
-
 struct Wire {
     writer: Writer<STREAMS>,
-    open: Vec<Open>,
+    /// Messages that are being written, and how much of each is out.
+    open: Vec<(Message, usize)>,
     bytes: Vec<u8>,
     windows: Cuts,
 }
@@ -31,16 +26,23 @@ impl Wire {
     /// Lets the open messages put out one window each; drops those that are done.
     fn turn(&mut self) {
         let (writer, windows, bytes) = (&mut self.writer, &mut self.windows, &mut self.bytes);
-        for open in &mut self.open {
+        for (message, out) in &mut self.open {
             let mut window = vec![0; windows.length()];
-            let rest = &open.message.payload[open.taken..];
+            let rest = &message.payload[*out..];
             let lent = &rest[..rest.len().min(windows.length())];
-            let WriteProgress { taken, written, .. } = writer.poll(open.message.csid, lent, &mut window);
+            let WriteProgress { taken, written, .. } = writer.poll(message.csid, lent, &mut window);
             assert!(taken <= lent.len() && written <= window.len() && taken <= written);
-            open.taken += taken;
+            *out += taken;
             bytes.extend_from_slice(&window[..written]);
         }
-        self.open.retain(|open| writer.left(open.message.csid).is_some());
+        self.open.retain(|(message, _)| writer.left(message.csid).is_some());
+    }
+
+    /// Puts out the open messages to their ends.
+    fn drain(&mut self) {
+        while !self.open.is_empty() {
+            self.turn();
+        }
     }
 }
 
@@ -53,7 +55,7 @@ fuzz_target!(|data: &[u8]| {
         let &[lane, kind, stream, t0, t1, t2, l0, l1] = step;
         let lane = usize::from(lane) % STREAMS;
         let csid = ChunkStreamId::new(CSIDS[lane]).expect("it is one");
-        while wire.open.iter().any(|open| open.message.csid == csid) {
+        while wire.open.iter().any(|(message, _)| message.csid == csid) {
             wire.turn();
         }
         let (kind, length) = match kind {
@@ -75,25 +77,19 @@ fuzz_target!(|data: &[u8]| {
         };
         if kind == MessageKind::SET_CHUNK_SIZE {
             // Ours changes only while no message is open.
-            while !wire.open.is_empty() {
-                wire.turn();
-            }
+            wire.drain();
         }
-        let begun = wire.writer.begin(csid, header);
-        begun.expect("none is open");
-        expected[lane].push_back(Message { csid, header, payload: payload.clone() });
-        wire.open.push(Open { message: Message { csid, header, payload }, taken: 0 });
+        wire.writer.begin(csid, header).expect("none is open");
+        let message = Message { csid, header, payload };
+        expected[lane].push_back(message.clone());
+        wire.open.push((message, 0));
         wire.turn();
         if kind == MessageKind::SET_CHUNK_SIZE {
-            while !wire.open.is_empty() {
-                wire.turn();
-            }
+            wire.drain();
             wire.writer.set_chunk_size(size);
         }
     }
-    while !wire.open.is_empty() {
-        wire.turn();
-    }
+    wire.drain();
     assert!(wire.writer.is_at_boundary() && !wire.writer.has_open());
     let mut cuts = wire.windows.clone();
     let outcome = read::<STREAMS>(&wire.bytes, || cuts.length());

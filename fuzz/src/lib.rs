@@ -1,10 +1,12 @@
 //! Code that the fuzz targets share.
 
 mod cuts;
+mod http;
 mod messages;
 mod session;
 
 pub use cuts::Cuts;
+pub use http::head;
 pub use messages::{Message, Outcome, read};
 pub use session::{Entry, Happened, Side, note, run};
 

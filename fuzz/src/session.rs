@@ -1,7 +1,7 @@
 //! Runs a session with the bytes of a peer, cut into any pieces.
 
 use embedded_rtmp::chunk::Fragment;
-use embedded_rtmp::session::SessionError;
+use embedded_rtmp::session::{Connection, Role, SessionError};
 use embedded_rtmp::time::Instant;
 
 use crate::Message;
@@ -15,16 +15,16 @@ pub enum Entry {
     Other(String),
 }
 
-/// One side of a connection.
-pub trait Side {
+/// One side of a connection, and its application.
+pub trait Side<'b> {
+    /// Client or server.
+    type Role: Role;
+    /// The connection.
+    fn session(&mut self) -> &mut Connection<'b, Self::Role, 4>;
     /// Consumes input up to the next event, adds it to `log` and decides about its request. Returns whether there was one.
     fn next(&mut self, now: Instant, input: &mut &[u8], log: &mut Vec<Entry>) -> Result<bool, SessionError>;
     /// Writes bytes to send to `out`.
     fn transmit(&mut self, now: Instant, out: &mut [u8]) -> usize;
-    /// Whether the session takes input now.
-    fn wants_input(&self) -> bool;
-    /// Tells the time.
-    fn timeout(&mut self, now: Instant) -> Result<(), SessionError>;
 }
 
 /// The result of a stream.
@@ -39,25 +39,21 @@ pub struct Happened {
 /// Adds a piece of a message to the log.
 pub fn note(log: &mut Vec<Entry>, fragment: Fragment<'_>) {
     let Fragment { csid, header, .. } = fragment;
-    if fragment.is_first() {
-        log.push(Entry::Media(Message { csid, header, payload: Vec::new() }));
-    }
-    let mut entries = log.iter_mut().rev();
-    let open = entries.find_map(|entry| match entry {
-        Entry::Media(message) if message.csid == csid => Some(message),
+    let offset = fragment.offset as usize;
+    assert!(offset + fragment.data.len() <= header.length as usize, "more than the header says");
+    let open = log.iter_mut().rev().find_map(|entry| match entry {
+        Entry::Media(message) if message.csid == csid && !fragment.is_first() => Some(&mut message.payload),
         _ => None,
     });
     // A message that began before its stream was published is handed on from the middle.
-    let Some(message) = open.filter(|message| message.payload.len() == fragment.offset as usize) else {
-        log.push(Entry::Media(Message { csid, header, payload: fragment.data.to_vec() }));
-        return;
-    };
-    message.payload.extend_from_slice(fragment.data);
-    assert!(message.payload.len() <= header.length as usize, "more than the header says");
+    match open.filter(|payload| payload.len() == offset) {
+        Some(payload) => payload.extend_from_slice(fragment.data),
+        None => log.push(Entry::Media(Message { csid, header, payload: fragment.data.to_vec() })),
+    }
 }
 
 /// Drives a session with what a peer sends, in pieces and through output windows that `cut` chooses.
-pub fn run(mut side: impl Side, stream: &[u8], mut cut: impl FnMut() -> usize) -> Happened {
+pub fn run<'b>(mut side: impl Side<'b>, stream: &[u8], mut cut: impl FnMut() -> usize) -> Happened {
     let now = Instant::from_millis(1);
     let (mut rest, mut log, mut error, mut sent) = (stream, Vec::new(), None, 0);
     while error.is_none() {
@@ -78,14 +74,14 @@ pub fn run(mut side: impl Side, stream: &[u8], mut cut: impl FnMut() -> usize) -
         assert!(sent <= 16_000 + 100 * stream.len(), "it sends without an end");
     }
     match error {
-        None => assert!(rest.is_empty() || !side.wants_input(), "a byte that is wanted and not taken"),
+        None => assert!(rest.is_empty() || !side.session().wants_input(), "a byte that is wanted and not taken"),
         Some(error) => {
             assert_eq!(side.next(now, &mut &rest[..], &mut log), Err(error), "an error is final");
-            assert_eq!((side.transmit(now, &mut [0; 64]), side.wants_input()), (0, false));
+            assert_eq!((side.transmit(now, &mut [0; 64]), side.session().wants_input()), (0, false));
         }
     }
     let later = Instant::from_millis(100_000);
-    let timed_out = side.timeout(later);
+    let timed_out = side.session().handle_timeout(later);
     let _ = side.transmit(later, &mut [0; 4096]);
     assert!(error.is_none() || timed_out == Err(error.expect("it is one")));
     Happened { log, error }
