@@ -30,7 +30,6 @@ pub async fn publish<const RX: usize, const TX: usize, const GATHER: usize>(
     let mut random = Random(0xFEDC_BA98_7654_3211);
     let options = ClientOptions::default();
     let mut publisher = Publisher::<8>::connect(stack, url, plan, &options, memory, || random.bytes()).await?;
-    progress.publishing.set(Some(Instant::now()));
     feed(&mut publisher, clip, paced, progress).await
 }
 
@@ -41,13 +40,13 @@ pub async fn race<const RX: usize, const TX: usize, const N: usize>(
     plan: &mut Plan<'_>,
     memory: &mut [Memory<RX, TX>; N],
     clip: &[Tag<'_>],
+    paced: bool,
     progress: &Progress,
 ) -> Result<(), Error> {
     let mut random = Random(0xFEDC_BA98_7654_3211);
     let options = ClientOptions::default();
     let mut publisher = Publisher::<8>::race(stack, url, plan, &options, memory, || random.bytes()).await?;
-    progress.publishing.set(Some(Instant::now()));
-    feed(&mut publisher, clip, true, progress).await
+    feed(&mut publisher, clip, paced, progress).await
 }
 
 /// Sends a clip on a publishing connection, and ends the stream.
@@ -57,6 +56,7 @@ pub async fn feed(
     paced: bool,
     progress: &Progress,
 ) -> Result<(), Error> {
+    progress.publishing.set(Some(Instant::now()));
     let Parts { mut runner, mut audio, mut data, mut video } = publisher.split();
     let schedule = schedule(clip);
     let feed = async {

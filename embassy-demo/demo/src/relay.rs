@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use anyhow::{Result, anyhow, ensure};
-use embassy_futures::join::join3;
+use embassy_futures::join::join4;
 use embassy_futures::select::{Either, select};
 use embassy_net::{IpAddress, Stack};
 use embassy_time::{Duration, Instant, Timer, with_timeout};
@@ -179,13 +179,8 @@ pub fn relay(options: &Options) -> Result<Relayed> {
 
 async fn run(clip: &[Tag<'_>], delay: Duration) -> Result<Relayed> {
     let mut devices: Vec<Box<Device>> = (0..PLAYERS + 2).map(|_| Device::new()).collect();
-    let (mut stacks, mut runners, mut ports) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, device) in devices.iter_mut().enumerate() {
-        let (stack, runner, port) = device.start(index as u8 + 1);
-        stacks.push(stack);
-        runners.push(runner);
-        ports.push(port);
-    }
+    let started = devices.iter_mut().zip(1..).map(|(device, host)| device.start(host));
+    let (stacks, mut runners, ports): (Vec<_>, Vec<_>, Vec<_>) = started.collect();
     let mut memory: Box<[Memory<4096, 8192>; SOCKETS]> = Box::new([const { Memory::new() }; SOCKETS]);
     let mut streams: Box<[StreamMemory<RING>; 1]> = Box::new([const { StreamMemory::new() }; 1]);
     let (devices, played, ended, over) = Default::default();
@@ -205,15 +200,13 @@ async fn run(clip: &[Tag<'_>], delay: Duration) -> Result<Relayed> {
             let (url, targets) = (Url::parse(URL)?, [Target::rtmp(1935)]);
             let mut plan = Plan::new(&targets, Limits::SEQUENTIAL)?;
             let mut memory = Memory::<4096, 8192>::new();
-            Ok(publish(stacks[0], &url, &mut plan, &mut memory, clip, true, &progress).await?)
+            anyhow::Ok(publish(stacks[0], &url, &mut plan, &mut memory, clip, true, &progress).await?)
         };
-        let players = join3(play(stacks[2], keeps_up), play(stacks[3], slow), async {
-            // A player that stops reading does not receive the end of the stream.
-            select(play(stacks[4], stops), Timer::after(length + Duration::from_secs(4))).await
-        });
+        // A player that stops reading does not receive the end of the stream.
+        let stopping = select(play(stacks[4], stops), Timer::after(length + Duration::from_secs(4)));
+        let all = join4(publishing, play(stacks[2], keeps_up), play(stacks[3], slow), stopping);
         let work = with_timeout(length + PATIENCE, async {
-            let (published, (first, second, third)): (Result<()>, _) =
-                embassy_futures::join::join(publishing, players).await;
+            let (published, first, second, third) = all.await;
             published?;
             first?;
             second?;

@@ -112,7 +112,7 @@ async fn transfer(options: &Options, clip: &[Tag<'_>], out: File) -> Result<Outc
     let publishing = async {
         match options.sockets {
             1 => publish(first, &url, &mut plan, &mut memory[0], clip, true, &progress).await,
-            _ => race(first, &url, &mut plan, &mut memory, clip, &progress).await,
+            _ => race(first, &url, &mut plan, &mut memory, clip, true, &progress).await,
         }
     };
     let limit = embassy_time::Duration::from_millis((limits(options).total + length + PATIENCE).as_millis() as u64);

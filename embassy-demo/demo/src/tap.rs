@@ -5,13 +5,13 @@ use embassy_net::{Config, Ipv4Cidr, Stack, StackResources, StaticConfigV4};
 use embassy_net_tuntap::TunTapDevice;
 use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Limits, Order, Plan};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
-use embedded_rtmp_embassy::{ClientOptions, Error, Memory, Publisher, test_ports};
+use embedded_rtmp_embassy::{ClientOptions, Error, Memory, test_ports};
 
 use super::clock::block_on;
 use super::flv::{self, Tag};
 use super::options;
 use super::progress::Progress;
-use super::publish::feed;
+use super::publish::race;
 use super::report::verdict;
 use super::tasks::{self, Task};
 use super::wire::Random;
@@ -70,9 +70,6 @@ async fn publish<const N: usize>(
     plan: &mut Plan<'_>,
     clip: &[Tag<'_>],
 ) -> Result<(), Error> {
-    let mut random = Random(0xFEDC_BA98_7654_3211);
-    let (options, progress) = (ClientOptions::default(), Progress::default());
     let mut memory: Box<[Memory<4096, 4096>; N]> = Box::new([const { Memory::new() }; N]);
-    let mut publisher = Publisher::<8>::race(stack, url, plan, &options, &mut memory, || random.bytes()).await?;
-    feed(&mut publisher, clip, false, &progress).await
+    race(stack, url, plan, &mut memory, clip, false, &Progress::default()).await
 }
