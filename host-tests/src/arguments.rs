@@ -1,4 +1,4 @@
-//! What several tools share: options, signals, progress and the end.
+//! Code that several tools share: options, signals, progress and the result.
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
@@ -85,7 +85,7 @@ pub fn failed(tool: &str, status: u8, error: &anyhow::Error) -> ExitCode {
 /// The URL of a stream.
 ///
 /// # Errors
-/// It is no RTMP URL, or has no stream key.
+/// The text is not an RTMP URL, or has no stream key.
 pub fn stream_url(text: &str) -> Result<Url<'_>> {
     let url = Url::parse(text).context("the URL is no RTMP URL")?;
     ensure!(url.key().is_some(), "the URL has no stream key: rtmp://host/app/key");

@@ -1,4 +1,4 @@
-//! Finds in the sources which tests cover which numbered item of RTMP behaviour.
+//! Finds the tests of each numbered item of RTMP behaviour in the sources.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ const ITEMS: &str = include_str!("../conformance.txt");
 pub struct Item {
     /// Its text.
     pub text: String,
-    /// What it waits for, if it has no tests yet.
+    /// What must exist before it can be tested, if it has no tests yet.
     pub awaits: Option<String>,
 }
 
@@ -43,7 +43,7 @@ pub struct Test {
 /// The items, by number.
 ///
 /// # Errors
-/// The list does not have one item after another, counted from 1.
+/// The items of the list are not numbered from 1 without a gap.
 pub fn items() -> Result<BTreeMap<u32, Item>> {
     let mut items = BTreeMap::new();
     for line in ITEMS.lines().filter(|line| !line.starts_with('#')) {
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn only_tests_count() {
-        // Written with another sign, so that the search does not find these.
+        // These attributes are written with `@` instead of `#`, so that the search does not find them.
         let text = "
             @[test]
             fn item_001_one() {

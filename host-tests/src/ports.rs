@@ -28,15 +28,15 @@ pub struct Row {
     pub answer: Option<String>,
 }
 
-/// Tries every target at the same time, each by itself, and sends only the handshake. Returns the rows in the order of the
-/// targets.
+/// Tries all targets at the same time, each with its own plan, and sends only the handshake. Returns the rows in the order
+/// of the targets.
 ///
 /// # Errors
 /// The system fails.
 pub fn test(host: &str, targets: &[Target], limits: Limits) -> Result<Vec<Row>> {
     thread::scope(|scope| {
         let threads: Vec<_> = targets.iter().map(|target| scope.spawn(move || row(host, *target, limits))).collect();
-        threads.into_iter().map(|thread| thread.join().expect("it does not panic")).collect()
+        threads.into_iter().map(|thread| thread.join().expect("the thread of a target panicked")).collect()
     })
 }
 

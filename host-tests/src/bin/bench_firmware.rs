@@ -28,8 +28,8 @@ const BUDGET: f64 = 1.05;
 const CLOCK: f64 = 25e6;
 /// Instructions per tick if virtual time counts instructions. One instruction takes 1 ns.
 const INSTRUCTIONS: f64 = 40.0;
-/// The number of alignments of a copy. Each round of the firmware has another one, so the figure is the mean of this many
-/// rounds.
+/// The number of alignments of a copy. Each round of the firmware has a different alignment, so the figure is the mean of
+/// this number of rounds.
 const SHIFTS: usize = 4;
 /// The time limit of a run.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -42,10 +42,10 @@ struct Arguments {
     /// Messages of 30 KB in each measurement
     #[arg(long, default_value_t = 70)]
     messages: usize,
-    /// Pairs of measurements of the throughput
+    /// Pairs of throughput measurements
     #[arg(long, default_value_t = 5)]
     pairs: usize,
-    /// Only the instructions, which do not depend on the machine's load
+    /// Count only instructions, which do not depend on the machine's load
     #[arg(long)]
     instructions: bool,
 }
@@ -73,12 +73,12 @@ fn main() -> Result<ExitCode> {
         is_good &= ratio <= BUDGET;
     }
     if !is_good {
-        eprintln!("bench_firmware: RTMP takes more instructions beside TCP than it may");
+        eprintln!("bench_firmware: RTMP needs too many instructions compared with TCP; the last column has the limit");
     }
     Ok(ExitCode::from(u8::from(!is_good)))
 }
 
-/// Ticks of the clock: in all, and those not spent asleep.
+/// Ticks of the clock: all of them, and those in which the firmware did not sleep.
 #[derive(Debug, Clone, Copy, Default)]
 struct Counts {
     all: f64,
@@ -206,8 +206,8 @@ fn write_stream(path: &Path, messages: usize) -> Result<()> {
     Ok(())
 }
 
-/// The folder of the other tools, which is that of this one.
+/// The folder of the other tools, which is also the folder of this one.
 fn tools() -> Result<PathBuf> {
     let own = std::env::current_exe()?;
-    Ok(own.parent().context("it lies in a directory")?.to_owned())
+    Ok(own.parent().context("this program has no directory")?.to_owned())
 }

@@ -15,7 +15,7 @@ use host_tests::peers::{finish_within, start, wait_until};
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How much later than a direct connection the default order may be, without a round trip.
+/// How many milliseconds later than a direct connection the default order may be, in addition to a round trip.
 const SMART_LATER: f64 = 150.0;
 /// The time limit of other programs. rtmpdump gives up after 135 s.
 const OTHERS: Duration = Duration::from_secs(300);
@@ -98,7 +98,7 @@ fn publish(client: &Host, tools: &Path, url: &str, order: &str) -> Result<f64> {
     command.args(["--fast", "--json", "--quiet", "--order", order]).arg(clip()).arg(url);
     let finished = finish_within(PATIENCE, &mut command)?.successful()?;
     let summary: Value = serde_json::from_slice(&finished.stdout)?;
-    summary["to_publishing_ms"].as_f64().context("it did not come to publishing")
+    summary["to_publishing_ms"].as_f64().context("the server did not accept the publisher")
 }
 
 /// Lets other programs connect at the same time until each has given up.
@@ -120,6 +120,6 @@ fn others(client: &Host, url: &str) -> Result<()> {
                 Ok(())
             })
         });
-        threads.into_iter().try_for_each(|thread| thread.join().expect("it does not panic"))
+        threads.into_iter().try_for_each(|thread| thread.join().expect("a program's thread panicked"))
     })
 }

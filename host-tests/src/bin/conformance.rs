@@ -1,4 +1,4 @@
-//! Prints which tests cover which numbered item of RTMP behaviour, and which items wait for something.
+//! Prints the tests of each numbered item of RTMP behaviour, and the items that cannot be tested yet.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,11 +9,11 @@ use host_tests::conformance::{faults, items, tests};
 
 /// Prints each numbered item of RTMP behaviour with the tests that have its number in their names.
 ///
-/// Ends with status 1 if an item that waits for nothing has no test.
+/// Ends with status 1 if an item has no test and is not marked as one that cannot be tested yet.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// The project
+    /// The root folder of the project
     #[arg(long, default_value_os_t = Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))]
     root: PathBuf,
     /// Print only faults

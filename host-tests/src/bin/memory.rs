@@ -15,13 +15,13 @@ struct Arguments {
     /// ELF files with line tables; NAME=FILE gives one a name
     #[arg(required = true)]
     images: Vec<String>,
-    /// Names the variables from this many bytes on
+    /// List variables of at least this number of bytes
     #[arg(long, value_name = "BYTES", default_value_t = 1024)]
     variables: u64,
-    /// Names every crate, and its functions from this many bytes on
+    /// List every crate, and its functions of at least this number of bytes
     #[arg(long, value_name = "BYTES")]
     functions: Option<u64>,
-    /// Prints nothing but flash and RAM of each image
+    /// Print only flash and RAM of each image
     #[arg(long)]
     sums: bool,
 }

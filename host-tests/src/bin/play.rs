@@ -16,27 +16,27 @@ use indicatif::ProgressBar;
 /// Plays a stream of an RTMP server into an FLV file, or into a pipe: play rtmp://host/live/cam - | ffplay -
 ///
 /// Ends with status 0 when the stream ends, when the server closes the connection, when the reader of the pipe closes it, or
-/// on Ctrl-C, and the file is complete then; with 1 if the server cannot be reached, refuses, or is silent; with 2 if the
-/// file or the URL cannot be used. It does not connect again.
+/// on Ctrl-C. The file is then complete. Ends with status 1 if the server cannot be reached, refuses, or is silent, and with
+/// 2 if the file or the URL cannot be used. It does not connect again.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// From where: rtmp://host:port/app/key. If it has a port, only that is tried; otherwise --order says what
+    /// The URL of the stream: rtmp://host:port/app/key. If it has a port, only that port is tried; otherwise see --order
     url: String,
-    /// Where to: a file, or - for standard output
+    /// The output: a file, or - for standard output
     output: PathBuf,
     #[command(flatten)]
     client: ClientArguments,
-    /// Only the live stream
+    /// Play only a live stream
     #[arg(long, conflicts_with = "start")]
     live: bool,
-    /// Only the recorded stream, from so many seconds on
+    /// Play only a recorded stream, from this number of seconds on
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     start: Option<Duration>,
-    /// For so many seconds
+    /// Play for this number of seconds
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     duration: Option<Duration>,
-    /// The longest time in which nothing is received
+    /// End if nothing is received for this time
     #[arg(long = "patience", value_name = "SECONDS", value_parser = seconds, default_value = "30")]
     silence: Duration,
 }
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
     arguments.client.conclude("play", (&report.link, &line), (report.to_json(), is_on_stderr), played.and(completed))
 }
 
-/// What can be checked before anything is sent.
+/// The arguments, checked as far as possible before anything is sent.
 fn opened(arguments: &Arguments) -> Result<(Options, Output, Arc<AtomicBool>)> {
     arguments.client.order.for_url(&stream_url(&arguments.url)?)?;
     let stop = stop_flag()?;

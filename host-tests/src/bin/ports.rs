@@ -14,18 +14,18 @@ use serde_json::Value;
 /// Tries ports and transports of an RTMP server, and prints the result of each: connected (how long that took), refused,
 /// dropped (no answer in time), silent, closed, or answered by something that is not RTMP.
 ///
-/// Only the RTMP handshake is sent. Ends with status 0 if a handshake was completed, with 1 if none was, and with 2 if the
-/// URL or the list cannot be used.
+/// Only the RTMP handshake is sent. Ends with status 0 if a handshake was completed, with 1 if no handshake was completed,
+/// and with 2 if the URL or the list cannot be used.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// The server: rtmp://host, or the URL of any stream on it. Its port is tested, or 1935, 80, 443, 8080 and 7070 if it has
-    /// none
+    /// The server: rtmp://host, or the URL of any stream on it. If the URL has no port, 1935, 80, 443, 8080 and 7070 are
+    /// tested
     url: String,
     /// The ports to test, each in RTMP and in RTMPT; rtmp:PORT or rtmpt:PORT for one of the two
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = wanted)]
     list: Vec<Wanted>,
-    /// The time limit of TCP, and again of the handshake
+    /// The time limit for TCP, and also for the handshake
     #[arg(long, value_name = "MS", default_value_t = 3000, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     timeout: u64,
     /// Print a JSON array instead of the table

@@ -2,8 +2,8 @@
 //!
 //!     public_api RUSTDOC.json
 //!
-//! The argument is the JSON that rustdoc writes; host-tests/api has it made. The status is 3 if the JSON has another format
-//! than the one that the crate `public-api` reads.
+//! The argument is rustdoc's JSON, which host-tests/api creates. The status is 3 if the JSON does not have the format
+//! version that the crate `public-api` reads.
 
 use std::process::ExitCode;
 

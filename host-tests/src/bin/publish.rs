@@ -17,18 +17,19 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// Publishes an FLV file to an RTMP server, each message when it is due.
 ///
-/// Ends with status 0 when the server has acknowledged the end, or 2 s after it was said; with 1 if the server cannot be
-/// reached, refuses, or closes the connection; with 2 if the file or the URL cannot be used.
+/// Ends with status 0 when the server has acknowledged the end of the stream, or 2 s after the end was sent. Ends with
+/// status 1 if the server cannot be reached, refuses, or closes the connection, and with 2 if the file or the URL cannot be
+/// used.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// What to publish
+    /// The FLV file to publish
     file: PathBuf,
-    /// Where: rtmp://host:port/app/key. If it has a port, only that is tried; otherwise --order says what
+    /// The URL of the stream: rtmp://host:port/app/key. If it has a port, only that port is tried; otherwise see --order
     url: String,
     #[command(flatten)]
     client: ClientArguments,
-    /// As fast as the server takes it
+    /// Send as fast as the server reads
     #[arg(long)]
     fast: bool,
     /// The size of the chunks that are sent
@@ -59,7 +60,7 @@ fn main() -> ExitCode {
     arguments.client.conclude("publish", (&report.link, &line), (report.to_json(), false), result)
 }
 
-/// The file, its length, the URL, and what is tried, as far as they can be checked before anything is sent.
+/// The file, its length, the URL, and the targets, checked as far as possible before anything is sent.
 fn opened(arguments: &Arguments) -> Result<(Reader<BufReader<File>>, u64, Url<'_>, Way)> {
     let name = || arguments.file.display().to_string();
     let url = stream_url(&arguments.url)?;

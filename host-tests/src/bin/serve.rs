@@ -1,4 +1,4 @@
-//! Takes publishers over RTMP, gives what they send to players, and records it.
+//! Accepts publishers over RTMP, relays their streams to players, and records them.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,36 +13,36 @@ use host_tests::serve::{Event, Listeners, Options, Played, Recorded};
 use indicatif::ProgressBar;
 use serde_json::json;
 
-/// Takes publishers over RTMP and gives their streams to players; records each to DIR/APP-KEY.flv; until Ctrl-C.
+/// Accepts publishers over RTMP, relays their streams to players, and records each to DIR/APP-KEY.flv, until Ctrl-C.
 ///
-/// A player gets the stream from the last keyframe on. One that is too slow loses frames, up to a keyframe; one that stops
-/// reading within a frame is disconnected. Neither publisher nor other players wait for it.
+/// A player gets the stream from the last keyframe on. A player that is too slow loses frames until a keyframe. A player
+/// that stops reading within a frame is disconnected. Neither the publisher nor other players wait for a slow player.
 ///
-/// A file's name has only the letters, digits, '.', '_' and '-' of application and key. An existing file is never written
-/// to: the next is APP-KEY-2.flv. Ends with status 0 after Ctrl-C, when all recordings are complete; with 2 if none of the
-/// addresses can be listened on, or the directory cannot be made.
+/// A file's name has only the letters, digits, '.', '_' and '-' of application and key. An existing file is never
+/// overwritten: the next one is APP-KEY-2.flv. Ends with status 0 after Ctrl-C, when all recordings are complete. Ends with
+/// status 2 if the server can listen on none of the addresses, or the directory cannot be made.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// Where to listen: HOST:PORT, several divided by commas
+    /// The addresses to listen on: HOST:PORT, separated by commas
     #[arg(long, value_name = "ADDR", value_delimiter = ',', default_value = "0.0.0.0:1935")]
     listen: Vec<String>,
-    /// Where recordings go; without it, none are made
+    /// The directory for recordings; without it, nothing is recorded
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
-    /// How much of each stream is kept for players: a slow one may be half of this behind
+    /// The bytes of each stream that are stored for players; a slow player may be half of this behind
     #[arg(long, value_name = "BYTES", default_value_t = 4 << 20, value_parser = clap::value_parser!(u32).range(1024..=1 << 30))]
     ring: u32,
-    /// The size of the chunks that are sent; some clients take it for theirs, too
+    /// The size of the chunks that are sent; some clients also use it for their own chunks
     #[arg(long, value_name = "BYTES", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(128..=0xFF_FFFF))]
     chunk_size: u32,
     /// How long a client may be silent
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     idle: u64,
-    /// How many connections there may be at a time; more are closed at once
+    /// The most connections at a time; further connections are closed at once
     #[arg(long, value_name = "COUNT", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     max_connections: u32,
-    /// Say nothing but what is wrong
+    /// Print only errors
     #[arg(short, long)]
     quiet: bool,
     /// Print a summary as a JSON object on standard output at the end
@@ -65,7 +65,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     let addresses = listeners.addresses();
     if addresses.is_empty() {
-        eprintln!("serve: there is nowhere to listen");
+        eprintln!("serve: there is no address to listen on");
         return Ok(ExitCode::from(2));
     }
     let bar = ProgressBar::with_draw_target(None, progress_target(arguments.quiet));
@@ -100,7 +100,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(served.map_or_else(|error| arguments::failed("serve", 1, &error.into()), |()| ExitCode::SUCCESS))
 }
 
-/// Says on standard error what happens.
+/// Prints events on standard error.
 struct Teller {
     quiet: bool,
     bar: ProgressBar,

@@ -41,7 +41,7 @@ include!("../../probe/src/calls.rs");
 fn main() -> Result<ExitCode> {
     let path = std::env::args().nth(1).context("usage: undriven RUSTDOC.json")?;
     let (public, aliases) = (functions(&path)?, aliases(&path)?);
-    // There were never so few calls. This program must have misread the lists.
+    // The core always has more functions than this. If not, this program has misread the JSON.
     ensure!(public.len() > 400, "only {} public functions found in {path}", public.len());
     let named = |name: String| {
         let name = normalized(&name);
@@ -65,7 +65,7 @@ fn main() -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-/// A call without white space, lifetimes and generic arguments. Of a trait, only the last name stays.
+/// A call without white space, lifetimes and generic arguments. A trait is reduced to the last name of its path.
 fn normalized(call: &str) -> String {
     let call: String = call.replace(" as ", "#").split_whitespace().collect();
     let Some((of, method)) = call.strip_prefix('<').and_then(|call| call.rsplit_once(">::")) else {
@@ -107,7 +107,7 @@ fn functions(path: &str) -> Result<BTreeSet<String>> {
     Ok(formats.chain(others.filter(|name| !name.contains(" as Debug>"))).collect())
 }
 
-/// The type aliases, each with the type that it stands for.
+/// The type aliases, each with its type.
 fn aliases(path: &str) -> Result<Vec<(String, String)>> {
     let items = items(path, true)?;
     let texts = items.iter().map(|item| text(item.tokens()));
@@ -143,7 +143,7 @@ fn text<'t>(tokens: impl Iterator<Item = &'t Token>) -> String {
     text.replace("embedded_rtmp::", "")
 }
 
-/// The text after the generic parameters that may stand at its start.
+/// The text after the generic parameters at its start, if it has any.
 fn without_parameters(text: &str) -> &str {
     let mut depth = 0;
     let end = text.find(|character| {

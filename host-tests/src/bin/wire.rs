@@ -1,4 +1,5 @@
-//! One end of a wire with a delay, between two hosts of a test: a TUN device here, the other end of the wire there.
+//! One end of a wire with a delay between two hosts of a test: a TUN device. The other end is another process of this
+//! program.
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
@@ -11,7 +12,7 @@ use clap::Parser;
 use host_tests::peers::delayed;
 use tappers::{Interface, Tun};
 
-/// The longest packet of a TUN device, and more.
+/// More than the longest packet of a TUN device.
 const MTU: usize = 65_536;
 
 /// Makes a TUN device, carries its packets to another such program after a fixed delay, and writes the packets of the other

@@ -7,16 +7,16 @@ use anyhow::Result;
 use clap::Parser;
 use host_tests::words::{Words, files};
 
-/// Prints each retired word that stands in this project, as FILE:LINE: word -> use.
+/// Prints each retired word that occurs in this project, as FILE:LINE: word -> use.
 ///
 /// Ends with status 1 if there is one, or if an exception of words.txt is not needed.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// The project
+    /// The root folder of the project
     #[arg(long, default_value_os_t = Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))]
     root: PathBuf,
-    /// Only files whose path from the root starts so
+    /// Search only files whose path from the root starts with this
     paths: Vec<String>,
 }
 
@@ -32,7 +32,7 @@ fn main() -> Result<ExitCode> {
             count += 1;
         }
     }
-    // With only some of the files an exception may stand for one that was left out.
+    // If only some files were searched, an exception may be needed for a file that was left out.
     if arguments.paths.is_empty() {
         for exception in words.unused() {
             eprintln!("words: this exception is not needed: {exception}");

@@ -52,14 +52,14 @@ fn places(clip: &[Tag], period: u32, found: &[Tag]) -> Result<usize> {
         ensure!(time(at) - time(begin) == wanted, "frame {index}, at {wanted} ms, is at another time in the clip");
         ensure!(
             clip[at % clip.len()].payload == frame.payload,
-            "frame {index}, at {wanted} ms, is another in the clip"
+            "frame {index}, at {wanted} ms, differs from the frame of the clip"
         );
         let mut missed = (before..at).map(|place| &clip[place % clip.len()]);
         let is_decodable = frame.kind != MessageKind::VIDEO
             || FrameClass::of(frame.kind, &frame.payload) == FrameClass::Keyframe
             || (index > 0
                 && missed.all(|missed| FrameClass::of(missed.kind, &missed.payload) == FrameClass::Disposable));
-        ensure!(is_decodable, "frame {index}, at {wanted} ms: what it needs is missing");
+        ensure!(is_decodable, "frame {index}, at {wanted} ms, depends on a frame that is missing");
         at += 1;
     }
     Ok(at - 1)
@@ -110,11 +110,15 @@ pub fn are_parts_of_the_clip(recordings: &[PathBuf], loops: usize, log: &str) ->
             count += found.len();
         }
         let all = whole.len() * loops;
-        // Pictures may be dropped at the end, too. With one recording the counters show whether anything else is missing there.
+        // Pictures may also be dropped at the end. With one recording, the counters show whether anything else is missing at
+        // the end.
         let is_whole = (last + 1) % whole.len() == 0;
-        ensure!(kind == MessageKind::VIDEO || recordings.len() == 1 || is_whole, "what came last is frame {last}");
-        ensure!(sent + dropped == all, "{sent} and {dropped} are not {all}");
-        // Frames that were in the sockets when a connection was lost were sent and have not arrived.
+        ensure!(
+            kind == MessageKind::VIDEO || recordings.len() == 1 || is_whole,
+            "the last recorded frame is frame {last}, not the last"
+        );
+        ensure!(sent + dropped == all, "{sent} sent and {dropped} dropped frames are not {all} frames");
+        // Frames that were in the socket when a connection was lost count as sent, and have not arrived.
         let lost = sent.checked_sub(count).with_context(|| format!("{count} arrived, {sent} were sent"))?;
         let most = 100 * (recordings.len() - 1);
         ensure!(lost <= most, "{count} arrived, {sent} were sent");

@@ -73,7 +73,7 @@ impl Firmware {
         Self::start_kind(FirmwareKind::Plain, host, options, arguments)
     }
 
-    /// Like [`Self::start`], for either kind.
+    /// The same as [`Self::start`], for any kind.
     ///
     /// # Errors
     /// Those of [`Self::start`].
@@ -123,7 +123,7 @@ impl Monitor {
         ["--qemu", "-qmp", "--qemu", &socket].map(str::to_owned)
     }
 
-    /// Plugs the Ethernet cable in or out.
+    /// Connects or disconnects the Ethernet cable.
     ///
     /// # Errors
     /// QEMU does not confirm it.

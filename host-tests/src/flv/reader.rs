@@ -16,7 +16,7 @@ pub enum ReadError {
     Truncated(u64),
     /// The tag that begins at this byte is encrypted.
     Encrypted(u64),
-    /// The back pointer after the tag that begins at this byte has another length.
+    /// The back pointer after the tag that begins at this byte does not have the length of the tag.
     BackPointer(u64),
     /// The file cannot be read.
     Io(io::Error),
@@ -80,7 +80,7 @@ impl<R: Read> Reader<R> {
             return Err(ReadError::Truncated(at));
         }
         let pointer = read(&mut self.input, BACK_POINTER as u64)?;
-        // Some writers omit the very last back pointer.
+        // Some writers omit the last back pointer of a file.
         if !pointer.is_empty() && pointer != header.back_pointer() {
             let is_whole = pointer.len() == BACK_POINTER;
             return Err(if is_whole { ReadError::BackPointer(at) } else { ReadError::Truncated(at) });

@@ -71,7 +71,7 @@ impl<W: Write> Recorder<W> {
             MessageKind::AUDIO | MessageKind::VIDEO => self.write_tag(kind, timestamp, payload),
             MessageKind::AGGREGATE => Tags::aggregate(Timestamp(timestamp), payload)
                 .try_for_each(|tag| self.write(tag.kind, tag.timestamp.0, tag.data)),
-            // A file has the data itself, without the instruction to the server.
+            // A file has the metadata without `@setDataFrame`, which is an instruction to the server.
             _ => match DataMessage::parse(payload) {
                 Some(message) if message.name == *"@clearDataFrame" => Ok(()),
                 Some(message) => self.write_tag(MessageKind::DATA, timestamp, message.body),

@@ -14,7 +14,7 @@ pub struct Writer<W> {
 }
 
 impl<W: Write> Writer<W> {
-    /// Writes the header of a file. It claims audio and video until [`Self::finish`].
+    /// Writes the header of a file. Its flags say audio and video until [`Self::finish`].
     ///
     /// # Errors
     /// `output` fails.

@@ -1,8 +1,8 @@
 //! The contents of a firmware image: its sections, and the owners of its code.
 //!
-//! By the line tables, code belongs to the crate whose source it was compiled from, even if it was inlined into another
-//! function. Therefore an image must be built with at least `debug = "line-tables-only"`. Code that was inlined from the
-//! standard library or from a crate of containers belongs to its caller.
+//! Code belongs to the crate whose source it was compiled from, according to the line tables, even if it was inlined into
+//! another function. Therefore an image must be built with at least `debug = "line-tables-only"`. Code that was inlined from
+//! the standard library or from a crate of containers belongs to its caller.
 
 mod owner;
 
@@ -107,8 +107,8 @@ impl Image {
     }
 }
 
-/// The owner of the code at an address, and its function. Of several inlined functions it is the innermost that is not a
-/// helper.
+/// The owner of the code at an address, and its function. If several functions were inlined, it is the innermost one that is
+/// not a helper.
 fn owner_of(lines: &addr2line::Loader, address: u64, symbol: &str) -> (Owner, String) {
     let mut helper = None;
     if let Ok(mut frames) = lines.find_frames(address) {

@@ -95,7 +95,7 @@ impl<const PLAYS: usize> Attempt<PLAYS> {
                 }
             });
             let sent = pipe.send(|out| session.poll_transmit(now, out));
-            // Bytes that came before the connection broke come first.
+            // Bytes that were received before the connection broke are handled first.
             if let Some(kind) = event.map_err(session_failure)? {
                 self.handshake = kind;
                 plan.report_connected(id, clock.now());

@@ -20,7 +20,7 @@ impl Clock {
         Instant::from_micros(u64::try_from(self.0.elapsed().as_micros()).unwrap_or(u64::MAX))
     }
 
-    /// How long it has counted.
+    /// The time since its creation.
     pub fn until_now(&self) -> Duration {
         self.0.elapsed()
     }

@@ -13,7 +13,7 @@ use embedded_rtmp::session::{Client, ClientConfig, SessionBuffers};
 use super::attempt::{Attempt, Route};
 use super::{Clock, Pipe, Waiter, entropy, session_buffers};
 
-/// A connection whose handshake is complete. Nothing was requested yet.
+/// A connection whose handshake is complete. No request was sent yet.
 #[derive(Debug)]
 pub struct Dialled<const PLAYS: usize = 0> {
     /// The session.

@@ -1,4 +1,4 @@
-//! A client session and its connection: what publishing and playing have in common.
+//! A client session and its connection, for publishing and for playing.
 
 use std::time::Duration;
 
@@ -26,8 +26,8 @@ pub struct LinkReport {
     pub elapsed: Duration,
 }
 
-/// A client session over a connection. The caller calls [`Self::receive`] and the pipe's [`send`](Pipe::send) until nothing
-/// moves, then [`Self::wait`].
+/// A client session over a connection. The caller calls [`Self::receive`] and the pipe's [`send`](Pipe::send) until neither
+/// moves any bytes, then [`Self::wait`].
 #[derive(Debug)]
 pub struct Link<const PLAYS: usize = 0> {
     /// The session.
@@ -36,9 +36,9 @@ pub struct Link<const PLAYS: usize = 0> {
     pub pipe: Pipe,
     /// The clock of both.
     pub clock: Clock,
-    /// When bytes were received last. It begins with the connection.
+    /// When bytes were last received. At first, when the connection began.
     pub received_at: Instant,
-    /// Whether anything came after the handshake.
+    /// Whether anything was received after the handshake.
     pub has_heard: bool,
     waiter: Waiter,
 }
@@ -65,7 +65,7 @@ impl<const PLAYS: usize> Link<PLAYS> {
     }
 
     /// Receives bytes, if the session wants any, and passes events of the session to `handle`, until there are none or
-    /// `handle` returns `false`. Returns whether anything came.
+    /// `handle` returns `false`. Returns whether there were bytes or events.
     ///
     /// # Errors
     /// The connection broke, the session failed, or `handle` did.
@@ -94,7 +94,7 @@ impl<const PLAYS: usize> Link<PLAYS> {
         Ok(has_received || has_event)
     }
 
-    /// Sends what the session has to send. Returns whether anything was sent.
+    /// Sends the output of the session. Returns whether anything was sent.
     ///
     /// # Errors
     /// The connection broke.
@@ -103,12 +103,12 @@ impl<const PLAYS: usize> Link<PLAYS> {
         self.pipe.send(|out| session.poll_transmit(now, out)).context("the connection broke")
     }
 
-    /// Whether the server has closed the connection, and all that came before is consumed.
+    /// Whether the server has closed the connection, and all received bytes are consumed.
     pub fn is_ended(&self) -> bool {
         self.pipe.is_ended() && !self.pipe.has_input()
     }
 
-    /// Does what is due in the session. Returns when this is to be called again at the latest.
+    /// Handles the timeouts of the session. Returns when it must be called again at the latest.
     ///
     /// # Errors
     /// The server did not answer in time.

@@ -14,11 +14,12 @@ const AT_ONCE: u8 = 4;
 /// The order in which a tool tries targets. If the URL has a port, only that is tried.
 #[derive(Debug, Clone, Default, Args)]
 pub struct OrderArguments {
-    /// What is tried if the URL has no port: player (1935, 80, RTMPT on 80) or netconnection (1935, 80, 443), each after the
-    /// one before has failed; smart (all of these, each 100 ms after the one before); or a list, such as 1935,80,rtmpt:80
+    /// The targets to try if the URL has no port: player (1935, 80, RTMPT on 80) or netconnection (1935, 80, 443), each
+    /// after the previous one has failed; smart (all of these, each 100 ms after the previous one); or a list, such as
+    /// 1935,80,rtmpt:80
     #[arg(long, value_name = "ORDER", default_value = "smart")]
     order: Named,
-    /// How long after the one before each target of a list is tried
+    /// The delay between one target of a list and the next
     #[arg(long, value_name = "MS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=100))]
     stagger: u64,
     /// The most targets that are tried at the same time

@@ -1,4 +1,4 @@
-//! A connection of a client: TCP, or a tunnel in HTTP; and the wait for several of them.
+//! A connection of a client: TCP, or a tunnel in HTTP. Also a waiter for several of them.
 
 use std::io;
 use std::net::{Shutdown, SocketAddr};
@@ -18,10 +18,10 @@ const BUFFER: usize = 64 * 1024;
 /// The number of bytes of an answer that are stored.
 const ANSWER: usize = 256;
 
-/// The time that a server has to answer that a tunnel is closed.
+/// The time limit for the server's answer to the request that closes a tunnel.
 const CLOSE: Duration = Duration::from_secs(2);
 
-/// The most consecutive connections of a tunnel on which nothing comes. After them the tunnel fails.
+/// A tunnel fails after this number of consecutive connections on which nothing was received.
 const FUTILE: u8 = 3;
 
 /// A connection that never blocks: TCP without Nagle's algorithm, or a tunnel in HTTP.
@@ -39,13 +39,13 @@ struct Tunnel {
     client: TunnelClient<'static>,
     address: SocketAddr,
     clock: Clock,
-    /// Bytes of the session that are in no request yet.
+    /// Bytes of the session that are not in a request yet.
     output: Vec<u8>,
     /// The registry of the waiter, if the pipe has one.
     registry: Option<Registry>,
     /// The current connection is established.
     is_connected: bool,
-    /// The number of consecutive connections on which nothing came.
+    /// The number of consecutive connections on which nothing was received.
     futile: u8,
 }
 
@@ -76,8 +76,8 @@ impl Pipe {
         self.socket.is_connected()
     }
 
-    /// Receives bytes if `wants_input`, and passes all bytes that were not consumed to `consume`, which takes bytes off the
-    /// front and may be called several times. Returns whether any came or were consumed, or the end came.
+    /// Receives bytes if `wants_input`, and passes all unconsumed bytes to `consume`, which removes bytes from the front and
+    /// may be called several times. Returns whether any were received or consumed, or the peer has closed its side.
     ///
     /// # Errors
     /// The connection broke.
@@ -119,8 +119,8 @@ impl Pipe {
         self.tunnel.as_ref().map_or(self.socket.has_ended(), |tunnel| tunnel.client.is_closed())
     }
 
-    /// Sends the bytes that `fill` writes to the slices that it is given and returns the number of, until it returns 0 or the
-    /// system does not take any. Returns whether anything was sent.
+    /// Sends the bytes that `fill` writes into the slices that are passed to it. `fill` returns the number of bytes written.
+    /// This ends when `fill` returns 0 or the system accepts no more. Returns whether anything was sent.
     ///
     /// # Errors
     /// The connection broke.
@@ -137,7 +137,7 @@ impl Pipe {
         Ok(has_moved)
     }
 
-    /// Whether bytes wait until the system takes them.
+    /// Whether bytes wait until the system accepts them.
     pub fn has_output(&self) -> bool {
         self.socket.has_output() || self.tunnel.as_ref().is_some_and(|tunnel| !tunnel.output.is_empty())
     }
@@ -147,7 +147,7 @@ impl Pipe {
         self.tunnel.as_ref().filter(|tunnel| tunnel.is_connected)?.client.poll_timeout()
     }
 
-    /// The first bytes that came from the peer, for messages to people.
+    /// The first bytes from the peer, for error messages.
     pub fn answer(&self) -> &[u8] {
         &self.answer
     }
@@ -167,8 +167,8 @@ impl Pipe {
         }
     }
 
-    /// Whether the peer, which has closed its side, took what was sent. If it has closed the whole connection, it resets it
-    /// when more arrives; this waits 200 ms for that.
+    /// Whether the peer, which has closed its side, has received what was sent. A peer that has closed the whole connection
+    /// sends a reset when more bytes arrive. This waits 200 ms for the reset.
     pub fn was_taken(&self) -> bool {
         if self.tunnel.is_some() {
             // Every request was answered.
@@ -262,7 +262,8 @@ impl Tunnel {
 
 /// Waits until one of several pipes can receive or send.
 ///
-/// It is edge-triggered. Before a wait, receive and send until nothing moves: what was ready before does not end the wait.
+/// It is edge-triggered. Before a wait, receive and send until neither moves any bytes: a pipe that is already ready does
+/// not end the wait.
 #[derive(Debug)]
 pub struct Waiter {
     poll: Poll,

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use mio::event::Event;
 use mio::net::TcpStream;
 
-/// The buffers are the caller's. The socket stores only bytes that could not be passed on.
+/// The caller provides the buffers. The socket stores only bytes that could not be passed on.
 #[derive(Debug)]
 pub(crate) struct Socket {
     pub(super) stream: TcpStream,
@@ -18,7 +18,7 @@ pub(crate) struct Socket {
     has_ended: bool,
     /// Bytes that were received and not consumed.
     input: Vec<u8>,
-    /// Bytes that the system did not take yet.
+    /// Bytes that the system has not accepted yet.
     output: Vec<u8>,
     /// The bytes received and sent since it began.
     pub(super) traffic: (u64, u64),
@@ -38,19 +38,19 @@ impl Socket {
         }
     }
 
-    /// Remembers what an event says.
+    /// Stores the readiness that an event reports.
     pub(crate) fn notice(&mut self, event: &Event) {
         self.is_readable |= event.is_readable() || event.is_error();
         self.is_writable |= event.is_writable();
         self.is_read_closed |= event.is_read_closed();
     }
 
-    /// Lets the next calls try to read and to write, for callers that do not look at events.
+    /// Lets the next calls try to read and to write, for callers that do not use events.
     pub(super) fn rearm(&mut self) {
         (self.is_readable, self.is_writable) = (true, true);
     }
 
-    /// Whether the connection is established. Turns Nagle's algorithm off then.
+    /// Returns whether the connection is established. If it is, disables Nagle's algorithm.
     pub(super) fn is_connected(&self) -> io::Result<bool> {
         if let Some(error) = self.stream.take_error()? {
             return Err(error);
@@ -67,7 +67,7 @@ impl Socket {
         self.has_ended
     }
 
-    /// Whether all that the peer ever sends has been received and consumed.
+    /// Whether the peer has closed its side, and all received bytes are consumed.
     pub(crate) fn is_ended(&self) -> bool {
         self.has_ended && self.input.is_empty()
     }
@@ -77,12 +77,12 @@ impl Socket {
         self.input.len()
     }
 
-    /// Whether bytes wait until the system takes them.
+    /// Whether bytes wait until the system accepts them.
     pub(crate) fn has_output(&self) -> bool {
         !self.output.is_empty()
     }
 
-    /// Reads once if `wants_input`, and passes all bytes that were not consumed to `consume`, which takes bytes off the front.
+    /// Reads once if `wants_input`, and passes all unconsumed bytes to `consume`, which removes bytes from the front.
     /// Returns whether anything was read or consumed, and what `consume` returned.
     pub(crate) fn receive<R>(
         &mut self,
@@ -99,7 +99,7 @@ impl Socket {
                 None => self.is_readable = false,
                 Some(read) => {
                     (length, has_moved, self.has_ended) = (read, true, read == 0);
-                    // If the read was short, the next bytes bring an event.
+                    // If the read was short, there will be an event for the next bytes.
                     self.is_readable = read == room || self.is_read_closed;
                     self.traffic.0 += read as u64;
                 }
@@ -114,8 +114,8 @@ impl Socket {
         Ok((has_moved, result))
     }
 
-    /// Sends the bytes that wait, then what `fill` puts into its room and returns the length of. The room is empty as long as
-    /// bytes wait. Returns whether anything was sent.
+    /// Sends the bytes that wait, then the bytes that `fill` writes into the slice that is passed to it. `fill` returns
+    /// their number. The slice is empty while bytes wait. Returns whether anything was sent.
     pub(crate) fn send(&mut self, buffer: &mut [u8], fill: impl FnOnce(&mut [u8]) -> usize) -> io::Result<bool> {
         let waiting = std::mem::take(&mut self.output);
         let sent = self.write(&waiting)?;
@@ -125,7 +125,7 @@ impl Socket {
         Ok(sent > 0 || filled > 0)
     }
 
-    /// Writes as much as the system takes, and stores the rest. Returns the number of bytes written.
+    /// Writes as much as the system accepts, and stores the rest. Returns the number of bytes written.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut sent = 0;
         if self.is_writable && !bytes.is_empty() {

@@ -22,7 +22,7 @@ impl Delay {
     /// Begins to listen. Each byte reaches the other side `each_way` later.
     ///
     /// # Errors
-    /// There is no port to listen on.
+    /// The system has no free port.
     pub fn start(server: u16, each_way: Duration) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let port = listener.local_addr()?.port();

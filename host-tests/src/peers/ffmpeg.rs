@@ -1,4 +1,4 @@
-//! Media as ffmpeg and ffprobe see it.
+//! Reads media files with ffmpeg and ffprobe.
 
 use std::path::Path;
 use std::process::Command;

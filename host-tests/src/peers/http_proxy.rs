@@ -1,5 +1,5 @@
-//! nginx as an HTTP proxy, like one at the border of a network that lets only well-formed HTTP pass. It buffers each request
-//! and sends each to the server on a new connection.
+//! nginx as an HTTP proxy, like that of a network which lets only well-formed HTTP pass. It buffers each request, and sends
+//! it to the server on a new connection.
 
 use std::fs;
 use std::path::Path;
@@ -26,8 +26,8 @@ pub struct Request {
 }
 
 impl HttpProxy {
-    /// Starts a proxy on a port of 127.0.0.1 in front of the port `server`. It closes each connection of a client after
-    /// `requests` requests, as all proxies do.
+    /// Starts a proxy on a port of 127.0.0.1 in front of the port `server`. Like other proxies, it closes each connection of
+    /// a client after a number of requests, here `requests`.
     ///
     /// # Errors
     /// nginx is not installed, or does not listen in time.

@@ -44,7 +44,7 @@ impl Host {
             _ => Command::new("unshare"),
         };
         command.arg(if as_root || beside.is_some() { "-n" } else { "-Urn" });
-        // It ends together with this process, however that ends.
+        // It ends when this process ends for any reason.
         command.args(["setpriv", "--pdeathsig", "KILL", "sleep", "infinity"]);
         let mut holder = start(&mut command)?;
         let name = PathBuf::from(format!("/proc/{}/comm", holder.id()));
@@ -62,7 +62,7 @@ impl Host {
             command.args(["-U", "--preserve-credentials"]);
         }
         command.arg("--").arg(program);
-        // ip, nft and nginx are not in the path of an ordinary user.
+        // The default PATH of an ordinary user does not include ip, nft and nginx.
         let path = std::env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
         command

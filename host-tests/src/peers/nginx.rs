@@ -16,7 +16,7 @@ pub(crate) const LOAD_RTMP: &str = "load_module /usr/lib/nginx/modules/ngx_rtmp_
 /// The applications that the server has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Application {
-    /// Accepts publishers and relays to players. Tells players when the publisher has gone.
+    /// Accepts publishers and relays to players. Tells players when the publisher has left.
     Live,
     /// The same, and records each stream.
     Record,
@@ -157,7 +157,7 @@ pub(crate) fn recordings(directory: &Path, prefix: &str) -> Result<Vec<PathBuf>>
 /// An nginx with a directory of its own, on a port of 127.0.0.1. Dropping it ends nginx and removes the directory.
 #[derive(Debug)]
 pub(super) struct Instance {
-    // Declared before the directory, so that the process has ended when the directory is removed.
+    // This field is declared before the directory, so that the process ends before the directory is removed.
     process: Option<Running>,
     pub(super) directory: TempDir,
     pub(super) port: u16,

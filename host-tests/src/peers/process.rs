@@ -88,7 +88,7 @@ impl Running {
     pub fn wait_until(&mut self, what: &str, limit: Duration, mut condition: impl FnMut(&Self) -> bool) -> Result<()> {
         let mut holds = false;
         let waited = wait_until(what, limit, || {
-            // Asked first: a program that has ended says nothing more.
+            // Check this before the condition: after the program has ended, its output does not change any longer.
             let has_ended = !matches!(self.ended(), Ok(None));
             holds = condition(self);
             holds || has_ended
@@ -121,7 +121,7 @@ impl Running {
     /// # Errors
     /// As [`Self::interrupt`].
     pub fn signal(&self, name: &str) -> Result<()> {
-        // The shell's own `kill`: a program of that name is not installed everywhere.
+        // Use the shell's built-in `kill`, because the program `kill` is not installed everywhere.
         let kill = format!("kill -{name} {}", self.child.id());
         let status = Command::new("sh").args(["-c", &kill]).status()?;
         if !status.success() {
@@ -151,7 +151,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both fail only if the process has already ended.
+        // Both calls fail only if the process has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use super::{Running, free_port, start, wait_for_listener, wait_until};
 
-/// A program that publishes and plays, or does one of the two.
+/// A program that publishes, plays, or does both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
     /// Debian's ffmpeg.

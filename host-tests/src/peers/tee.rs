@@ -74,9 +74,9 @@ impl Tee {
     /// Waits until both sides have closed the connection, and returns the recorded bytes.
     ///
     /// # Errors
-    /// Nobody connected, or the server could not be reached.
+    /// No client connected, or the server could not be reached.
     pub fn finish(self) -> Result<Conversation> {
-        // If no client has connected, this ends the thread.
+        // If no client has connected, this connection ends the thread.
         drop(TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)), Duration::from_secs(1)));
         self.thread.join().ok().context("the proxy panicked")??;
         Ok(self.conversation.lock().unwrap_or_else(PoisonError::into_inner).clone())

@@ -8,8 +8,7 @@ use super::nginx::{Instance, configuration};
 
 const LOAD_STREAM: &str = "load_module /usr/lib/nginx/modules/ngx_stream_module.so;";
 
-/// A running nginx that accepts TLS 1.3 and hands the bytes to a port of 127.0.0.1. Its certificate is made for it, and
-/// nobody has signed it.
+/// A running nginx that accepts TLS 1.3 and forwards the bytes to a port of 127.0.0.1. It has a new self-signed certificate.
 #[derive(Debug)]
 pub struct TlsProxy(Instance);
 

@@ -1,4 +1,4 @@
-//! A conversation as tshark's RTMP dissector reads it.
+//! Dissects a conversation with tshark's RTMP dissector.
 
 use std::collections::BTreeMap;
 use std::fs;

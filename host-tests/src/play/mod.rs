@@ -20,10 +20,10 @@ use embedded_rtmp::url::Url;
 
 use crate::net::{Clock, Dialler, Link, OrderArguments, refused, said};
 
-/// The time to send what is said at the end.
+/// The time limit for sending the commands that end playing.
 const CLOSE: Duration = Duration::from_secs(2);
 
-/// The time that a server has to send the rest after StreamEOF: some send that event ahead of their queue, and a status
+/// The time limit for the rest of a stream after StreamEOF. Some servers send that event before their queue, and a status
 /// after it.
 const REST: Duration = Duration::from_millis(500);
 
@@ -33,13 +33,13 @@ const LOOK: Duration = Duration::from_millis(200);
 /// How to play.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// How a server is looked for.
+    /// The order in which targets are tried.
     pub order: OrderArguments,
     /// The handshake that the client begins with.
     pub style: Style,
     /// Live or recorded, and from where.
     pub start: Start,
-    /// For how long, in ms. `None` is to the end.
+    /// The duration in ms. With `None`, playing continues to the end.
     pub duration: Option<u32>,
     /// The longest time in which nothing is received.
     pub silence: Duration,
@@ -58,9 +58,9 @@ struct Player<'o> {
     /// The data message that is being received.
     data: Vec<u8>,
     is_playing: bool,
-    /// The end of the time for the rest of a stream that has ended.
+    /// The deadline for the rest of a stream that has ended.
     rest_until: Option<Instant>,
-    /// The end of the time to send what is said at the end.
+    /// The deadline for sending the commands that end playing.
     close_until: Option<Instant>,
     outcome: Option<Outcome>,
     silence: Duration,
@@ -146,7 +146,7 @@ impl Player<'_> {
         }
     }
 
-    /// Does what can be done now. Returns whether anything moved.
+    /// Does all work that is possible now. Returns whether there was any.
     fn step(&mut self, report: &mut Report) -> Result<bool> {
         let mut has_moved = self.receive(report)?;
         has_moved |= self.link.send()?;
@@ -186,7 +186,7 @@ impl Player<'_> {
                         data.clear();
                     }
                     data.extend_from_slice(fragment.data);
-                    // These are for the player, not for the file.
+                    // These data messages are for the player, and do not belong in the file.
                     let names = ["onStatus", "onPlayStatus", "|RtmpSampleAccess"];
                     let message = DataMessage::parse(data).filter(|_| fragment.is_last());
                     if let Some(message) = message.filter(|message| names.iter().all(|name| message.name != **name)) {
@@ -202,7 +202,7 @@ impl Player<'_> {
         Ok(has_moved)
     }
 
-    /// Ends playing, and tells the server if it is still there.
+    /// Ends playing, and tells the server if the connection is still open.
     fn end(&mut self, end: End) {
         if self.outcome.is_some() {
             return;

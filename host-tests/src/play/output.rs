@@ -36,13 +36,13 @@ impl Output {
         Ok(Self { recorder, is_pipe })
     }
 
-    /// Takes part of a message. Returns an end if the reader of a pipe has closed it.
+    /// Writes a fragment of a message. Returns an end if the reader of a pipe has closed it.
     pub(super) fn take(&mut self, fragment: &Fragment<'_>) -> Result<Option<End>> {
         let taken = self.recorder.take(fragment);
         self.passed_on(taken, fragment.is_last())
     }
 
-    /// Takes a message. Returns an end if the reader of a pipe has closed it.
+    /// Writes a message. Returns an end if the reader of a pipe has closed it.
     pub(super) fn write(&mut self, kind: MessageKind, timestamp: u32, payload: &[u8]) -> Result<Option<End>> {
         let written = self.recorder.write(kind, timestamp, payload);
         self.passed_on(written, true)
@@ -69,7 +69,7 @@ impl Output {
     /// Completes the file.
     ///
     /// # Errors
-    /// The file cannot be written. A pipe that is closed is no error.
+    /// The file cannot be written. A closed pipe is not an error.
     pub fn finish(mut self) -> Result<()> {
         if self.is_pipe { self.flush().map(drop) } else { Ok(self.recorder.finish()?) }
     }

@@ -23,13 +23,13 @@ use source::Source;
 /// The time that the server has to acknowledge the end.
 const CLOSE: Duration = Duration::from_secs(2);
 
-/// The longest time in which the server takes nothing of what is to be sent.
+/// The longest time in which the server reads nothing while bytes wait to be sent.
 const STALL: Duration = Duration::from_secs(30);
 
 /// How to publish.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// How the server is looked for.
+    /// The order in which targets are tried.
     pub way: Way,
     /// When tags are sent.
     pub pace: Pace,
@@ -68,10 +68,10 @@ impl Report {
 
 #[derive(Debug, Clone, Copy)]
 enum Phase {
-    /// The server is asked.
+    /// The request to publish is sent.
     Asking,
     Publishing(StreamId),
-    /// The end is said. The server has until this time to acknowledge it.
+    /// The end of the stream is sent. The server has until this time to acknowledge it.
     Closing(Instant),
     Done,
 }
@@ -80,7 +80,7 @@ struct Publisher<'s, R> {
     link: Link,
     source: &'s mut Source<R>,
     phase: Phase,
-    /// When something was received or sent last.
+    /// When something was last received or sent.
     moved_at: Instant,
 }
 
@@ -137,7 +137,7 @@ impl<R: Read> Publisher<'_, R> {
         Ok(())
     }
 
-    /// Does what can be done now. Returns whether anything moved.
+    /// Does all work that is possible now. Returns whether there was any.
     fn step(&mut self, report: &mut Report) -> Result<bool> {
         let mut has_moved = self.receive(report)?;
         has_moved |= self.send()?;
@@ -190,7 +190,7 @@ impl<R: Read> Publisher<'_, R> {
         sent.context("the connection broke")
     }
 
-    /// Ends what has taken too long. Returns when to look again at the latest.
+    /// Ends the connection if a time limit has expired. Returns when to check again at the latest.
     fn check_deadlines(&mut self) -> Result<Option<Instant>> {
         let (now, has_output) = (self.link.clock.now(), self.link.pipe.has_output());
         let timeout = self.link.handle_timeout()?;

@@ -17,9 +17,9 @@ use crate::flv::{Reader, Tag};
 /// When tags are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
-    /// Each at its timestamp, counted from the first.
+    /// Each at its timestamp, relative to the first one.
     Timestamps,
-    /// As fast as the peer takes them.
+    /// As fast as the peer reads them.
     Fast,
 }
 
@@ -78,7 +78,7 @@ impl<R: Read> Source<R> {
         })
     }
 
-    /// Writes what is due to `out`, as far as there is room. Returns the number of bytes.
+    /// Writes the tags that are due to `out`, until it is full. Returns the number of bytes.
     pub(super) fn fill(&mut self, session: &mut Client<'_>, stream: StreamId, now: Instant, out: &mut [u8]) -> usize {
         let mut filled = 0;
         while filled < out.len() {
@@ -121,7 +121,7 @@ impl<R: Read> Source<R> {
                     self.start.get_or_insert((now, tag.timestamp));
                     self.tag = Some(prepared(tag));
                 }
-                // Other tags are no messages.
+                // Tags of other types are not messages.
                 Some(Ok(_)) => {}
                 Some(Err(error)) => self.fail(error.into()),
                 None => self.ended = true,

@@ -47,7 +47,7 @@ impl Chunks {
     }
 }
 
-/// Takes part of a message. Shows the message when it is complete, and returns it if it is a control message.
+/// Appends a fragment to its message. Shows the message when it is complete, and returns it if it is a control message.
 fn take(
     open: &mut HashMap<ChunkStreamId, Open>,
     fragment: &Fragment<'_>,

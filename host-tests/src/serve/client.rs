@@ -17,8 +17,8 @@ use super::shared::{Outcome, Shared};
 use super::{Event, Played, Recorded};
 use crate::net::entropy;
 
-/// The most bytes of an incomplete message that wait until its players have a turn. Without this limit, a large message would
-/// reach them later; without waiting, each would have a write for every segment that comes from the publisher.
+/// The most bytes of an incomplete message that wait before its players get a turn. Without this limit, a large message
+/// would reach them later. Without waiting, there would be a write to each player for every segment from the publisher.
 const MAX_NEWS: usize = 16 * 1024;
 
 /// What a client publishes, or wants to publish.
@@ -32,9 +32,9 @@ struct Publication {
 struct Live {
     publication: Publication,
     stream: StreamIndex,
-    /// Bytes that came since the players had a turn.
+    /// Bytes that were received since the players had a turn.
     news: usize,
-    /// The end of a message came since then.
+    /// The end of a message was received since then.
     is_complete: bool,
 }
 
@@ -59,7 +59,8 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// A client on the connection, or in the tunnel, of this id: it has a turn when there is more to play.
+    /// Creates a client on the connection, or in the tunnel, with this id. The connection gets a turn when there is more to
+    /// play.
     pub(super) fn new(id: usize, peer: SocketAddr, shared: &mut Shared<'_>) -> Result<Self> {
         let session = Server::new(shared.buffers(), shared.options.config, &entropy()?)?;
         let (id, app, live) = (PeerId(u32::try_from(id)?), Vec::new(), Vec::new());
@@ -79,8 +80,8 @@ impl Client {
         self.session.poll_timeout()
     }
 
-    /// Does what is due. Returns why the client is to go, if it is. `has_output` is whether bytes of the session wait to be
-    /// sent.
+    /// Handles timeouts. If the client must be disconnected, returns the reason. `has_output` says whether bytes of the
+    /// session wait to be sent.
     pub(super) fn handle_timeout(&mut self, has_output: bool, shared: &Shared<'_>) -> Outcome {
         if self.is_overtaken {
             return Ok(Some("too slow"));
@@ -91,7 +92,8 @@ impl Client {
         Ok((self.session.is_closed() && !has_output).then_some("turned away"))
     }
 
-    /// Does what the relay has told it, then takes bytes off the front of `input`, as far as the session wants them.
+    /// Handles the relay's events for this client, then removes bytes from the front of `input` while the session wants
+    /// them.
     ///
     /// # Errors
     /// The session is over.
@@ -100,7 +102,7 @@ impl Client {
         let before = input.len();
         let result = self.take_events(input, shared);
         if input.len() < before {
-            // Any byte is a sign of life.
+            // Any received byte counts as a sign of life.
             self.live.iter().for_each(|live| shared.streams.directory().heard(shared.now, live.stream));
             shared.poll_relay();
         }
@@ -153,7 +155,7 @@ impl Client {
         Ok(self.session.notify(stream, &Status::error(code, "The stream is live."))?)
     }
 
-    /// Lets the client publish, tells it why not, or lets it wait.
+    /// Accepts the publish, rejects it with the reason, or lets the client wait.
     fn publish(&mut self, id: StreamId, key: Vec<u8>, shared: &mut Shared<'_>) -> Result<()> {
         let (name, publisher) = (StreamName::new(&self.app, &key), Publisher { peer: self.id, stream: id });
         if let Err(error) = shared.streams.with_room().may_publish(name) {
@@ -201,7 +203,7 @@ impl Client {
         Ok(self.session.reject(id, code::PUBLISH_BAD_NAME, error.description())?)
     }
 
-    /// Does what the relay has told this client since its last turn.
+    /// Handles the relay's events for this client since its last turn.
     fn handle_relay_events(&mut self, shared: &mut Shared<'_>) -> Result<()> {
         while let Some(event) = shared.next_event(self.id) {
             match event {
@@ -217,7 +219,7 @@ impl Client {
                     }
                 }
                 RelayEvent::Replaced(publisher) => self.replaced(publisher.stream, shared),
-                // If there is no room for a ping, the client has not read for long, and its answer would come too late.
+                // If there is no room for a ping, the client has not read for a long time, and its answer would be too late.
                 RelayEvent::Ask(_) => _ = self.session.ping(shared.now),
                 _ => {}
             }
@@ -229,7 +231,7 @@ impl Client {
     fn replaced(&mut self, id: StreamId, shared: &mut Shared<'_>) {
         self.end_live(id, "another publisher took over", shared);
         let status = Status::error(code::PUBLISH_BAD_NAME, "Another client publishes the stream now.");
-        // If there is no room for this, its time to send or to answer a ping ends some time.
+        // If there is no room for this, the client is disconnected by a later time limit.
         let _ = self.session.notify(id, &status);
         if self.live.is_empty() && self.waiting.is_none() && self.playing.is_none() {
             let _ = self.session.close();
@@ -278,7 +280,7 @@ impl Client {
         self.settle(played, shared);
     }
 
-    /// If the last message of what it played is sent, it plays what it has asked for since, or nothing.
+    /// After the last message of the stream that it played, it plays the stream that it has asked for since, or nothing.
     fn settle(&mut self, played: Option<Counts>, shared: &mut Shared<'_>) {
         if played.is_none() {
             return;
@@ -289,7 +291,7 @@ impl Client {
         self.playing = index.zip(next).map(|(index, (_, name))| Playing { index, name, next: None });
     }
 
-    /// Tells what came of what it played, if that is over.
+    /// Reports the counters of a stream that it does not play any longer.
     fn tell_played(&mut self, played: Option<Counts>, end: &str, shared: &mut Shared<'_>) {
         if let Some(Counts { sent, skipped }) = played
             && let Some(Playing { name: stream, .. }) = self.playing.take()
@@ -305,7 +307,7 @@ impl Client {
         }
     }
 
-    /// Whether [`Self::fill`] has something to put out.
+    /// Whether [`Self::fill`] has output.
     pub(super) fn wants_transmit(&self, shared: &mut Shared<'_>) -> bool {
         let mut has_more = |playing: &Playing| {
             let more = |player: &mut Player, ring: Option<&_>, _| ring.is_some_and(|ring| player.has_more(ring));
@@ -314,7 +316,7 @@ impl Client {
         self.session.wants_transmit() || self.playing.as_ref().is_some_and(&mut has_more)
     }
 
-    /// Puts out what the session has to say and what it plays. Returns how much of `out` was filled.
+    /// Writes the session's output and the stream that it plays to `out`. Returns the number of bytes written.
     pub(super) fn fill(&mut self, out: &mut [u8], shared: &mut Shared<'_>) -> usize {
         let Some(index) = self.playing.as_ref().map(|playing| playing.index) else {
             return self.session.poll_transmit(shared.now, out);
@@ -329,7 +331,7 @@ impl Client {
         pumped.and_then(Result::ok).unwrap_or(0)
     }
 
-    /// Tells the player that it is over, if there is room for that now.
+    /// Tells the player that the stream has ended, if there is room for that now.
     pub(super) fn say_goodbye(&mut self, shared: &mut Shared<'_>) {
         let Some(playing) = &self.playing else { return };
         let session = &mut self.session;
@@ -339,7 +341,7 @@ impl Client {
         });
     }
 
-    /// Ends what is published and played.
+    /// Ends all streams that the client publishes and plays.
     pub(super) fn finish(mut self, end: &str, shared: &mut Shared<'_>) {
         while let Some(live) = self.live.last() {
             self.end_live(live.publication.id, end, shared);

@@ -21,7 +21,7 @@ pub(super) struct Connection {
 
 #[expect(clippy::large_enum_variant, reason = "nearly all connections are the largest variant")]
 enum Role {
-    /// Nothing has come that shows which protocol the client speaks. It has until the time given.
+    /// The client has not sent a byte that shows its protocol. It has until this time.
     Unknown(Instant),
     Rtmp(Client),
     Web(TunnelConnection),
@@ -34,12 +34,12 @@ impl Connection {
         Self { peer, socket: Socket::new(stream), role }
     }
 
-    /// Remembers what an event says.
+    /// Stores the readiness that an event reports.
     pub(super) fn notice(&mut self, event: &Event) {
         self.socket.notice(event);
     }
 
-    /// When it must have a turn at the latest.
+    /// When it must get a turn at the latest.
     pub(super) fn poll_timeout(&self, gateway: &Gateway) -> Option<Instant> {
         match &self.role {
             Role::Unknown(deadline) => Some(*deadline),
@@ -48,7 +48,7 @@ impl Connection {
         }
     }
 
-    /// Does what it can do now.
+    /// Does all work that is possible now.
     pub(super) fn turn(
         &mut self,
         id: usize,
@@ -68,7 +68,7 @@ impl Connection {
                 };
                 *role = match Protocol::of(first) {
                     Protocol::Http => Role::Web(TunnelConnection::new(shared.now)),
-                    // The handshake knows which versions of RTMP are answered. RTMPE is not.
+                    // The handshake decides which versions of RTMP are accepted. RTMPE is not.
                     Protocol::Rtmp | Protocol::Rtmpe => Role::Rtmp(Client::new(id, *peer, shared)?),
                     _ => bail!("neither RTMP nor HTTP: it begins with {first:#04x}"),
                 };
@@ -109,12 +109,12 @@ impl Connection {
     pub(super) fn say_goodbye(&mut self, buffer: &mut [u8], shared: &mut Shared<'_>) {
         if let Role::Rtmp(client) = &mut self.role {
             client.say_goodbye(shared);
-            // If the peer does not take this now, the end of the connection tells it the same.
+            // If there is no room for this now, the player learns of the end when the connection closes.
             let _ = self.socket.send(buffer, |out| client.fill(out, shared));
         }
     }
 
-    /// Ends what it published and played.
+    /// Ends all streams that it publishes and plays.
     pub(super) fn finish(self, end: &str, gateway: &mut Gateway, shared: &mut Shared<'_>) {
         match self.role {
             Role::Unknown(_) => {}

@@ -9,10 +9,10 @@
 //!   └──────────────────┴──────────── the players of that stream
 //! ```
 //!
-//! Sockets are edge-triggered: each remembers whether it may be readable and writable. A turn reads and writes at most
-//! once, so no connection keeps the others waiting. A connection that moved something gets another turn.
+//! Sockets are edge-triggered: each remembers whether it may be readable and writable. A turn reads and writes at most once,
+//! so no connection delays the others. A connection that read or wrote something gets another turn.
 //!
-//! Writes of recordings block. A disk that stalls for longer than the system's cache lasts stalls all connections.
+//! Writes to recordings block. If the disk stalls until the system's cache is full, all connections stall.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -36,13 +36,13 @@ const BUFFER: usize = 64 * 1024;
 /// The most connections that are accepted from one listener before other work goes on.
 const MAX_ACCEPTS: usize = 64;
 
-/// How long no connection is accepted after the system refused to give one, if none is closed before.
+/// How long no connection is accepted after accepting failed, unless a connection is closed earlier.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
-/// How often that is told at most.
+/// The shortest interval between two reports of such a failure.
 const TELL_PAUSE: Duration = Duration::from_secs(10);
 
-/// How often the end is looked for, tunnels are looked after, and progress is told.
+/// The interval at which the stop flag and the tunnels are checked and progress is reported.
 const TICK: Duration = Duration::from_millis(100);
 
 pub(super) struct EventLoop<'a> {
@@ -50,12 +50,13 @@ pub(super) struct EventLoop<'a> {
     clock: Clock,
     /// The listeners, and whether clients may wait there.
     listeners: Vec<(TcpListener, bool)>,
-    /// When clients are accepted again: the system is short of something.
+    /// When clients are accepted again, after the system has run out of a resource.
     accept_at: Option<Instant>,
     tell_at: Instant,
     /// Connections, and the times at which they have a turn. The ids begin at [`MAX_TUNNELS`].
     connections: Vec<Option<(Connection, Option<Instant>)>>,
-    /// When which connection has a turn. It may be early: deadlines that move on are looked at only then.
+    /// The times at which connections get a turn. A turn may be too early, because a deadline that was extended is checked
+    /// only then.
     timers: BTreeSet<(Instant, usize)>,
     gateway: Gateway,
     shared: Shared<'a>,
@@ -106,7 +107,7 @@ impl<'a> EventLoop<'a> {
                     self.turn(id, &mut buffer);
                 }
             }
-            // Not before the turns: a publisher whose bytes have arrived is not silent.
+            // This must follow the turns, because a publisher whose bytes have arrived is not silent.
             self.shared.handle_timeout();
             if self.shared.now >= next_tick {
                 next_tick = self.shared.now + TICK;
@@ -173,7 +174,7 @@ impl<'a> EventLoop<'a> {
         }
     }
 
-    /// Takes a client in, if there is room for one more.
+    /// Adds a client, if there is room for one more.
     fn open(&mut self, mut stream: TcpStream, peer: SocketAddr) {
         let (limit, count) = (self.shared.options.max_connections, self.connections.len());
         let place = self.connections.iter().position(Option::is_none).unwrap_or(count);
@@ -194,7 +195,7 @@ impl<'a> EventLoop<'a> {
         self.set_timer(place);
     }
 
-    /// Sees that a connection has a turn in time.
+    /// Schedules the next turn of a connection.
     fn set_timer(&mut self, place: usize) {
         let Some((connection, timer)) = &mut self.connections[place] else { return };
         let timeout = connection.poll_timeout(&self.gateway);
@@ -206,7 +207,7 @@ impl<'a> EventLoop<'a> {
         }
     }
 
-    /// Lets a connection, or the session in a tunnel, do what it can do now.
+    /// Gives a turn to a connection, or to the session in a tunnel.
     fn turn(&mut self, id: usize, buffer: &mut [u8]) {
         let Some(place) = id.checked_sub(MAX_TUNNELS) else { return self.gateway.turn(id, &mut self.shared) };
         let Some((connection, _)) = &mut self.connections[place] else { return };

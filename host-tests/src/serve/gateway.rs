@@ -11,11 +11,11 @@ use super::client::Client;
 use super::shared::{CLOSED, Outcome, Shared};
 use crate::net::entropy;
 
-/// The most tunnels at a time: as many as a table can have. Their sessions have the ids below this number.
+/// The most tunnels at a time, which is the limit of a table. Their sessions have the ids below this number.
 pub(super) const MAX_TUNNELS: usize = 255;
 
-/// The longest time that a tunnel may be without a request: clients poll at least every few seconds, and some go without a
-/// word.
+/// The longest time without a request, after which a tunnel is closed. Clients poll at least every few seconds, and some
+/// leave without closing the tunnel.
 const MAX_SILENCE: Duration = Duration::from_secs(10);
 
 pub(super) struct Gateway {
@@ -44,14 +44,14 @@ impl Gateway {
         web.poll_timeout(&self.tunnels)
     }
 
-    /// Looks at the time of a connection.
+    /// Handles the timeouts of a connection.
     pub(super) fn handle_timeout(&mut self, web: &mut TunnelConnection, shared: &mut Shared<'_>) {
         if let Some(tunnel) = web.handle_timeout(shared.now, &mut self.tunnels) {
             self.close(tunnel, Ok(Some(CLOSED)), shared);
         }
     }
 
-    /// Looks at the time of tunnels and sessions. To be called a few times a second.
+    /// Handles the timeouts of tunnels and sessions. Call it a few times per second.
     pub(super) fn tick(&mut self, shared: &mut Shared<'_>) {
         while let Some(tunnel) = self.tunnels.handle_timeout(shared.now) {
             self.close(tunnel, Ok(Some(CLOSED)), shared);
@@ -63,12 +63,12 @@ impl Gateway {
         }
     }
 
-    /// Lets a session do what it can without a request, and its connection answer.
+    /// Lets a session do the work that needs no request, and lets its connection answer.
     pub(super) fn turn(&mut self, id: usize, shared: &mut Shared<'_>) {
         let Some(session) = &mut self.sessions[id] else { return };
         shared.ready.push(session.carrier);
         let taken = session.client.take(&mut &[][..], shared);
-        // Without room this tells a player of its stream's end, and finds out whether it is too slow.
+        // A call without room tells a player that its stream has ended, and detects a player that is too slow.
         session.client.fill(&mut [], shared);
         let (tunnel, outcome) = (session.tunnel, taken.and_then(|()| session.client.handle_timeout(false, shared)));
         if !matches!(outcome, Ok(None)) {
@@ -76,7 +76,7 @@ impl Gateway {
         }
     }
 
-    /// Takes requests that came on connection `id` off the front of `input`.
+    /// Removes requests of connection `id` from the front of `input`, and handles them.
     ///
     /// # Errors
     /// No session can be made.
@@ -110,7 +110,7 @@ impl Gateway {
                     if let Err(error) = taken {
                         self.close(tunnel, Err(error), shared);
                     } else if input.len() == before {
-                        // The session must send before it reads on, or waits for the relay.
+                        // The session must send before it can read more, or it waits for the relay.
                         let waits = session.as_ref().is_some_and(|session| session.client.is_waiting());
                         if !waits && !web.answer_early() {
                             self.close(tunnel, Ok(Some(CLOSED)), shared);
@@ -128,7 +128,7 @@ impl Gateway {
         Ok(())
     }
 
-    /// Puts out what connection `id` has to answer. Returns how much of `out` was filled.
+    /// Writes the answers of connection `id` to `out`. Returns the number of bytes written.
     pub(super) fn fill(
         &mut self,
         web: &mut TunnelConnection,
@@ -145,7 +145,7 @@ impl Gateway {
         let wants = client.wants_transmit(shared);
         let filled = web.poll_answer(now, out, tunnels, wants, |room| client.fill(room, shared));
         if filled > 0 {
-            // It may be over.
+            // The session may have ended.
             shared.ready.push(tunnel.index());
         }
         filled

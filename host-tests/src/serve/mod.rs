@@ -1,4 +1,4 @@
-//! Takes publishers, gives what they send to players, and records it.
+//! Accepts publishers, relays their streams to players, and records them.
 
 mod client;
 mod connection;
@@ -26,7 +26,7 @@ use shared::{Outcome, Shared};
 /// How to serve.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where recordings go, if anywhere.
+    /// The directory for recordings. With `None`, nothing is recorded.
     pub directory: Option<PathBuf>,
     /// How many bytes of each stream are stored for its players.
     pub ring: usize,
@@ -34,11 +34,11 @@ pub struct Options {
     pub max_connections: usize,
     /// The configuration of the sessions.
     pub config: ServerConfig,
-    /// What happens if publishers conflict or go, and if players are late.
+    /// What happens if publishers conflict or leave, and if players are slow.
     pub relay: RelayConfig,
 }
 
-/// What is told while the server runs. It is for people: text that clients sent may be anything.
+/// An event that is reported while the server runs. It is for people: text from clients may have any content.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {
@@ -50,10 +50,10 @@ pub enum Event {
     Playing(SocketAddr, String),
     /// A player has left.
     Played(Played),
-    /// A client was turned away, or its connection broke off.
+    /// A client was rejected, or its connection broke.
     Trouble(SocketAddr, String),
-    /// The system did not give a connection that waits: most likely too many files are open. The server tries again when a
-    /// connection is closed, or after a second. It is told once for each time that this begins.
+    /// A waiting connection could not be accepted, most likely because too many files are open. The server tries again when
+    /// a connection is closed, or after a second. This event is reported once each time the failure begins.
     AcceptFailed(String),
 }
 
@@ -83,7 +83,7 @@ impl Recorded {
     }
 }
 
-/// What a player was sent.
+/// The counters of a player that has left.
 #[derive(Debug, Clone)]
 pub struct Played {
     /// The player.
@@ -114,8 +114,7 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Listens on those of `addresses`, host and port each, that can be listened on. Also returns those that cannot, with
-    /// the reason.
+    /// Listens on all `addresses` (host and port) on which that is possible. Also returns the others, each with the reason.
     ///
     /// # Errors
     /// The system has no way to wait for events.
@@ -137,14 +136,13 @@ impl Listeners {
         Ok(())
     }
 
-    /// The addresses that are listened on. For port 0 it is the port that the system chose.
+    /// The addresses on which the server listens. Instead of port 0 they have the port that the system chose.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
 
-    /// Serves until `stop` is set, in the caller's thread, and then completes all recordings. `tell` is called with what
-    /// happens; `tick` ten times a second, with the number of streams that are published and the bytes of payload that were
-    /// received.
+    /// Serves until `stop` is set, in the caller's thread, and then completes all recordings. `tell` is called with each
+    /// event. `tick` is called ten times a second with the number of published streams and the received bytes of payload.
     ///
     /// # Errors
     /// Waiting for events failed.
@@ -159,7 +157,7 @@ impl Listeners {
     }
 }
 
-/// Lets a session end with the reason, and tells of it if it is an error.
+/// Ends a session with the reason, and reports the reason if it is an error.
 fn conclude(outcome: Outcome, peer: SocketAddr, shared: &mut Shared<'_>, finish: impl FnOnce(&str, &mut Shared<'_>)) {
     match outcome {
         Ok(end) => finish(end.unwrap_or_default(), shared),

@@ -1,4 +1,4 @@
-//! The recording of one stream, and what its file is called.
+//! The recording of one stream, and the name of its file.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter};
@@ -28,20 +28,20 @@ impl Recording {
         Ok(Self { path, recorder: Recorder::new(BufWriter::new(file))? })
     }
 
-    /// Removes the file of a stream that was not published after all.
+    /// Removes the file of a stream whose publish was rejected.
     pub(super) fn discard(self) -> io::Result<()> {
         fs::remove_file(self.path)
     }
 }
 
-/// The characters of a text that are harmless in a file's name, and not too many of them.
+/// The characters of a text that are safe in a file's name, cut to a maximum length.
 fn sanitized(text: &[u8]) -> String {
     let harmless = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     text.iter().copied().filter(harmless).take(MAX_PART).map(char::from).collect()
 }
 
 /// Creates the file for a stream: `APP-KEY.flv`, or `APP-KEY-2.flv` and so on if that exists. An existing file is never
-/// written to, and a link is not followed.
+/// overwritten, and a link is not followed.
 fn create_file(directory: &Path, app: &[u8], key: &[u8]) -> io::Result<(PathBuf, File)> {
     let stem = format!("{}-{}", sanitized(app), sanitized(key));
     for number in 1..MAX_FILES {

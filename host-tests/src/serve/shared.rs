@@ -1,4 +1,4 @@
-//! What all connections share.
+//! The state that all connections share.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -19,11 +19,11 @@ pub(super) type Outcome = anyhow::Result<Option<&'static str>>;
 
 pub(super) struct Shared<'a> {
     pub(super) options: &'a Options,
-    /// When the turns began that are going on.
+    /// When the current turns began.
     pub(super) now: Instant,
     pub(super) streams: Streams,
     pub(super) ready: Ready,
-    /// Events of the relay for publishers. Each handles its own at the beginning of its next turn.
+    /// Events of the relay for publishers. Each publisher handles its events at the beginning of its next turn.
     events: Vec<(PeerId, RelayEvent)>,
     pub(super) tell: &'a mut dyn FnMut(Event),
     /// How many streams are published.
@@ -34,7 +34,7 @@ pub(super) struct Shared<'a> {
     pub(super) spare: Vec<SessionBuffers<'static>>,
 }
 
-/// The ids of connections that are to have a turn, in the order in which that became due.
+/// The ids of connections that must get a turn, in the order in which it became due.
 #[derive(Debug, Default)]
 pub(super) struct Ready {
     queue: VecDeque<usize>,
@@ -48,7 +48,7 @@ impl<'a> Shared<'a> {
         Self { options, now, streams, ready, events, tell, published: 0, received: 0, spare }
     }
 
-    /// Tells that a client was turned away, or that its connection broke off.
+    /// Reports that a client was rejected, or that its connection broke.
     pub(super) fn tell_trouble(&mut self, peer: SocketAddr, text: String) {
         (self.tell)(Event::Trouble(peer, text));
     }
@@ -64,13 +64,13 @@ impl<'a> Shared<'a> {
         streams.directory().wake(stream).for_each(|(_, peer)| ready.push(peer.0 as usize));
     }
 
-    /// Ends the waits and the grace times of streams that are over.
+    /// Ends the waits and the grace times that have expired.
     pub(super) fn handle_timeout(&mut self) {
         self.streams.directory().handle_timeout(self.now);
         self.poll_relay();
     }
 
-    /// Does what the directory of streams says.
+    /// Handles the events of the directory of streams.
     pub(super) fn poll_relay(&mut self) {
         while let Some(event) = self.streams.directory().poll_event(self.now) {
             match event {

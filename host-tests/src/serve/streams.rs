@@ -9,7 +9,7 @@ use embedded_rtmp::relay::{
 const MAX_CACHED: usize = 4096;
 const MAX_NAME: usize = 4096;
 
-/// Memory that is lent to streams is never freed. Places for streams, and with them rings, are used again.
+/// Memory that is lent to streams is never freed. Entries for streams, and their rings, are used again.
 pub(super) struct Streams {
     config: RelayConfig,
     ring_length: usize,
@@ -30,7 +30,7 @@ impl Streams {
         Directory::new(&mut self.state, &mut self.entries, &mut self.players)
     }
 
-    /// The directory, with places for one more stream and one more player.
+    /// The directory, with room for one more stream and one more player.
     pub(super) fn with_room(&mut self) -> Directory<'_, 'static> {
         if !self.directory().has_room() {
             let memory = |length| vec![0; length].leak();
@@ -43,12 +43,12 @@ impl Streams {
         self.directory()
     }
 
-    /// What the publisher of a stream sent.
+    /// Copies a fragment from the publisher of a stream into its ring.
     pub(super) fn ring(&mut self, stream: StreamIndex) -> &mut Ring<'static> {
         &mut self.rings[stream.get()]
     }
 
-    /// Lends a player, with the ring of its stream and what it is to know of that.
+    /// Lends a player, with the ring and the state of its stream.
     pub(super) fn turn<R>(
         &mut self,
         index: PlayerIndex,

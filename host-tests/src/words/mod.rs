@@ -26,7 +26,7 @@ struct Word {
     instead: String,
 }
 
-/// An exception: `text` may stand in the files whose path starts with `path`.
+/// An exception: `text` is allowed in the files whose path starts with `path`.
 #[derive(Debug, Clone)]
 struct Exception {
     path: String,
@@ -43,7 +43,7 @@ pub struct Words {
     used: BTreeSet<usize>,
 }
 
-/// A retired word that stands in a file.
+/// A retired word in a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Hit {
     /// The file, from the root of the project.
@@ -150,7 +150,7 @@ fn alternatives(phrase: &str) -> Vec<String> {
     })
 }
 
-/// Returns where `word` stands in `text` as a whole word.
+/// Returns the positions of `word` in `text` as a whole word.
 fn occurrences(text: &str, word: &str) -> impl Iterator<Item = usize> {
     let is_part = |character: char| character.is_alphanumeric() || character == '_';
     text.match_indices(word).map(|(at, _)| at).filter(move |&at| {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// How a file is written.
+/// The language of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
     /// Rust.
@@ -28,7 +28,7 @@ impl Language {
         }
     }
 
-    /// Returns the language of a fenced block, by what stands behind its backticks.
+    /// Returns the language of a fenced block from the name after its backticks.
     fn of_fence(info: &str, default: Option<Self>) -> Option<Self> {
         match info.split([',', ' ']).next() {
             Some("") => default,
@@ -121,7 +121,7 @@ enum State {
     },
 }
 
-/// Divides source into lines of code, and groups of lines that hold nothing but a comment.
+/// Divides source into lines of code, and groups of lines that have only a comment.
 fn source<'t>(language: Language, lines: &[(usize, &'t str)]) -> Vec<Piece> {
     let (mut state, mut found) = (State::Code, Vec::new());
     let mut group: Vec<(usize, &'t str)> = Vec::new();
@@ -153,7 +153,7 @@ fn split(language: Language, mut state: State, line: &str) -> (String, Option<&s
         let mut length = character.len_utf8();
         match state {
             State::Block(depth) => {
-                // The comment may end on this line. Code after it is rare, and is taken for the comment's.
+                // The comment may end on this line. Code after it is rare, and counts as comment.
                 let depth = depth + rest.matches("/*").count();
                 let closed = rest.matches("*/").count();
                 let next = if closed < depth { State::Block(depth - closed) } else { State::Code };
