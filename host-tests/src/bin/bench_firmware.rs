@@ -73,7 +73,7 @@ fn main() -> Result<ExitCode> {
         is_good &= ratio <= BUDGET;
     }
     if !is_good {
-        eprintln!("bench_firmware: RTMP needs too many instructions compared with TCP; the last column has the limit");
+        eprintln!("bench_firmware: RTMP needs too many instructions compared with TCP; the table has the limit");
     }
     Ok(ExitCode::from(u8::from(!is_good)))
 }

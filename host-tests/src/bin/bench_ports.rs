@@ -15,7 +15,7 @@ use host_tests::peers::{finish_within, start, wait_until};
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How many milliseconds later than a direct connection the default order may be, in addition to a round trip.
+/// How many milliseconds later than its timers and round trips require an order may be.
 const SMART_LATER: f64 = 150.0;
 /// The time limit of other programs. rtmpdump gives up after 135 s.
 const OTHERS: Duration = Duration::from_secs(300);

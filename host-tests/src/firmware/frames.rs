@@ -115,7 +115,7 @@ pub fn are_parts_of_the_clip(recordings: &[PathBuf], loops: usize, log: &str) ->
         let is_whole = (last + 1) % whole.len() == 0;
         ensure!(
             kind == MessageKind::VIDEO || recordings.len() == 1 || is_whole,
-            "the last recorded frame is frame {last}, not the last"
+            "the recording ends at frame {last}, within a round of the clip"
         );
         ensure!(sent + dropped == all, "{sent} sent and {dropped} dropped frames are not {all} frames");
         // Frames that were in the socket when a connection was lost count as sent, and have not arrived.

@@ -43,7 +43,7 @@ impl Streams {
         self.directory()
     }
 
-    /// Copies a fragment from the publisher of a stream into its ring.
+    /// Returns the ring of a published stream.
     pub(super) fn ring(&mut self, stream: StreamIndex) -> &mut Ring<'static> {
         &mut self.rings[stream.get()]
     }
