@@ -38,7 +38,7 @@ impl<W: Write> Recorder<W> {
         self.counts
     }
 
-    /// Takes a fragment of a message, and writes the message when it is complete.
+    /// Appends a fragment to its message, and writes the message when it is complete.
     ///
     /// # Errors
     /// Those of the output, and [`ErrorKind::OutOfMemory`] if too many bytes are incomplete.

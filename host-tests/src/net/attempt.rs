@@ -20,14 +20,15 @@ pub(super) struct Attempt<const PLAYS: usize> {
     /// The server's kind of handshake, when that is complete.
     pub(super) handshake: HandshakeKind,
     target: Target,
-    /// The addresses that are left to dial. Each one follows when the one before has refused, or after its share of the time.
+    /// The addresses that are left to dial. The next one is dialled when the previous one has refused, or after its share of
+    /// the time.
     addresses: IntoIter<IpAddr>,
     /// When the next address is dialled, unless the connection is established before.
     turn: Instant,
     is_connected: bool,
 }
 
-/// What all attempts to reach a server share.
+/// The data that all attempts to reach a server share.
 #[derive(Debug)]
 pub(super) struct Route {
     pub(super) host: String,
