@@ -1,7 +1,7 @@
 //! Sequence parameter sets (ISO/IEC 14496-10, 7.3.2.1.1).
 
 use super::UnitType;
-use crate::bytes::low_u8;
+use crate::bytes::{copy, low_u8};
 use crate::media::bits::Bits;
 
 /// The profiles whose parameter sets have no chroma format and no bit depths (7.3.2.1.1): Baseline, Main and Extended. They
@@ -40,8 +40,10 @@ impl<'a> Start<'a> {
             end: 0,
         };
         // These fields have 27 bits at most, and emulation prevention cannot be among them: no level is 0, and no value has
-        // so many zeros.
-        let bits = u32::from_be_bytes(*rest.first_chunk()?);
+        // so many zeros. The shortest units have only 3 bytes here.
+        let mut word = [0; 4];
+        let known = copy(rest, &mut word).saturating_mul(8);
+        let bits = u32::from_be_bytes(word);
         let end = &mut start.end;
         let _id = code(bits, end, 31)?;
         if !is_plain(*profile) {
@@ -52,7 +54,7 @@ impl<'a> Start<'a> {
             }
             (start.more_luma, start.more_chroma) = (code(bits, end, 6)?, code(bits, end, 6)?);
         }
-        Some(start)
+        (start.end as usize <= known).then_some(start)
     }
 }
 

@@ -5,7 +5,7 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::config::{SPS, hex};
-use crate::media::avc::Sps;
+use crate::media::avc::{AvcConfigError, Sps, sequence_header};
 
 #[test]
 fn sizes_and_formats_are_those_that_x264_was_given() {
@@ -24,6 +24,20 @@ fn sizes_and_formats_are_those_that_x264_was_given() {
         let expected = Sps { profile, constraints, level, chroma_format, luma_depth, chroma_depth, width, height };
         assert_eq!(Sps::parse(&hex(unit)), Some(expected), "{unit}");
     }
+}
+
+#[test]
+fn item_110_the_shortest_parameter_sets_are_parsed() {
+    // Baseline, 128×96. Three bytes follow the level.
+    let unit = hex("6742000af841a2");
+    assert_eq!(Sps::parse(&unit).map(|sps| (sps.profile, sps.level, sps.width, sps.height)), Some((66, 10, 128, 96)));
+    let mut buffer = [0; 64];
+    assert_eq!(sequence_header(&[&unit], &[&[0x68, 0xCE]], &mut buffer).map(<[u8]>::len), Ok(25));
+    // The id of the parameter set is missing.
+    assert_eq!(sequence_header(&[&unit[..4]], &[&[0x68, 0xCE]], &mut buffer), Err(AvcConfigError::Sps));
+    // High: the bit depth of chroma is missing.
+    let high = [0x67, 100, 0, 10, 0b1010_0011];
+    assert_eq!(sequence_header(&[&high], &[&[0x68, 0xCE]], &mut buffer), Err(AvcConfigError::Sps));
 }
 
 /// Writes bits, and Exp-Golomb codes.
