@@ -1,5 +1,11 @@
 //! A server whose configuration lets publishers of one stream follow each other.
 
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
+use embassy_futures::join::join;
 use embassy_futures::select::{Either, select};
 use embassy_net::tcp::TcpSocket;
 use embassy_net::{IpAddress, Stack};
@@ -71,6 +77,11 @@ impl PlayHandler for Timestamps {
 /// Runs `clients` on the first device while a server with this configuration runs on the second. It has one stream, and
 /// tunnels if there are any.
 fn while_relaying(relay: RelayConfig, clients: impl AsyncFnOnce(Stack<'_>)) -> Notes {
+    while_relaying_if(&Cell::new(true), relay, clients)
+}
+
+/// The same with a server that runs only while `runs`, as on a device that is sometimes busy with other things.
+fn while_relaying_if(runs: &Cell<bool>, relay: RelayConfig, clients: impl AsyncFnOnce(Stack<'_>)) -> Notes {
     let mut notes = Notes::default();
     with_devices(&Wire::new(), async |first, second| {
         let mut memory: Box<[TestMemory; 4]> = Box::new([const { TestMemory::new() }; 4]);
@@ -84,7 +95,9 @@ fn while_relaying(relay: RelayConfig, clients: impl AsyncFnOnce(Stack<'_>)) -> N
         #[cfg(feature = "rtmpt")]
         let server = server.and_then(|server| server.with_tunnels(&mut tunnels));
         let mut server = server.unwrap();
-        let Either::First(()) = select(clients(first), server.run(&mut notes)).await else { unreachable!() };
+        let mut serving = pin!(server.run(&mut notes));
+        let serving = poll_fn(|cx| if runs.get() { serving.as_mut().poll(cx) } else { Poll::Pending });
+        let Either::First(()) = select(clients(first), serving).await else { unreachable!() };
     });
     notes
 }
@@ -210,6 +223,28 @@ fn a_publish_that_waits_is_rejected_if_the_first_publisher_answers() {
         // The handler was asked about each publisher, and then told that its session ended.
         assert_eq!((notes.asked, notes.unpublished.len()), (3, 2));
     }
+}
+
+#[test]
+fn a_publisher_whose_bytes_arrived_in_time_keeps_its_stream_on_a_busy_device() {
+    let runs = Cell::new(true);
+    let notes = while_relaying_if(&runs, WHEN_SILENT, async |stack| {
+        let [mut one, mut two] = [const { TestMemory::new() }; 2];
+        let mut first = publisher(stack, Target::rtmp(1935), &mut one).await.0.unwrap();
+        let sending = async {
+            Timer::after_millis(500).await;
+            runs.set(false);
+            send(&mut first, 0).await;
+            // The limit passes before the server looks at the bytes.
+            Timer::after_secs(3).await;
+            runs.set(true);
+            Timer::after_secs(1).await;
+        };
+        let ((second, _), ()) = join(publisher(stack, Target::rtmp(1935), &mut two), sending).await;
+        assert_eq!(code_of(second.err().unwrap()), code::PUBLISH_BAD_NAME);
+        send(&mut first, 100).await;
+    });
+    assert_eq!((notes.asked, notes.unpublished.len()), (2, 1));
 }
 
 #[test]

@@ -261,7 +261,6 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
             let mut relay = Relay::new(Directory::new(directory, streams, players), rings, SOCKETS, handler);
             let (gateway, keep_alive, config) = (&mut self.gateway, self.keep_alive, self.config);
             let mut acceptor = Acceptor { listeners, keep_alive, config, gateway };
-            relay.handle_timeout();
             // Other sessions may have to send what one session has received, so they are polled again.
             while relay.woken.is_any() {
                 let all = core::mem::take(&mut relay.woken.all);
@@ -276,7 +275,8 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
                 if let Some(streams) = accepted {
                     streams.poll(&mut relay, cx);
                 }
-                relay.handle_events();
+                // Not before the sessions: a publisher whose bytes have arrived is not silent.
+                relay.handle_timeout();
             }
             if let Some(at) = relay.directory.poll_timeout() {
                 wake_at(at, cx);

@@ -329,7 +329,7 @@ impl<'r, 'a> Relay<'r, 'a> {
         self.directory.wake(stream).for_each(|(_, peer)| self.woken.set(session(peer)));
     }
 
-    /// Ends the waits and the grace times that are over. Call this before each turn.
+    /// Ends the waits and the grace times that are over, and does what the directory says. Call this after each turn.
     pub(crate) fn handle_timeout(&mut self) {
         self.directory.handle_timeout(self.now);
         self.handle_events();
