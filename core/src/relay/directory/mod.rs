@@ -211,7 +211,8 @@ pub enum RelayEvent {
     Resumed {
         /// The stream.
         stream: StreamIndex,
-        /// The time since the previous publisher was last known to be alive.
+        /// The time since the previous publisher ended; since it was last known to be alive, if a waiting publish or
+        /// another one has replaced it.
         gap: Duration,
     },
     /// Accept a waiting publish.
