@@ -23,7 +23,7 @@ fn encoded(tokens: &[Token<'_>]) -> Vec<u8> {
     let mut buffer = vec![0; 1 << 20];
     let mut encoder = Encoder::new(&mut buffer);
     for token in tokens {
-        encoder.put(*token).expect("it fits");
+        encoder.put(*token).expect("the buffer is large enough");
         if matches!(token, Token::Amf3(_)) {
             // It is all of the rest.
             break;

@@ -31,7 +31,7 @@ fuzz_target!(|data: &[u8]| {
             } else {
                 assert!(units.len() > 16);
             }
-            to_annex_b(picture).expect("it is whole");
+            to_annex_b(picture).expect("the picture is complete");
             assert!(Units::new(picture).eq(units.iter().copied()));
         }
         Err(error) => {

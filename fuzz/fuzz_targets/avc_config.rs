@@ -22,9 +22,9 @@ fuzz_target!(|data: &[u8]| {
     match sequence_header(&sps, &pps, &mut buffer) {
         Ok(payload) => {
             assert_eq!(payload.len(), needed);
-            let (header, record) = video::VideoTagHeader::parse(payload).expect("it has one");
+            let (header, record) = video::VideoTagHeader::parse(payload).expect("the payload has a header");
             assert_eq!(header, video::VideoTagHeader::AVC_SEQUENCE_HEADER);
-            let again = AvcConfig::parse(record).expect("it is whole");
+            let again = AvcConfig::parse(record).expect("the record is complete");
             assert!(again.sps().eq(sps.iter().copied()) && again.pps().eq(pps.iter().copied()));
             let short = sequence_header(&sps, &pps, &mut buffer[1..]).err();
             assert_eq!(short, Some(AvcConfigError::BufferFull { needed }));

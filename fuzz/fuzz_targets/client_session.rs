@@ -85,14 +85,14 @@ impl<'b> Side<'b> for Application<'b> {
 fn happened(choice: u8, stream: &[u8], cut: impl FnMut() -> usize) -> Happened {
     let (mut scratch, mut control) = ([0; 1536], [0; 512]);
     let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
-    let mut session = Client::new(buffers, ClientConfig::new(), &[choice; 32]).expect("they are large enough");
+    let mut session = Client::new(buffers, ClientConfig::new(), &[choice; 32]).expect("the buffers are large enough");
     let tc_url = ["rtmp://", "host", "/live"];
-    session.connect(&ConnectOptions::new("live", &tc_url)).expect("it fits");
+    session.connect(&ConnectOptions::new("live", &tc_url)).expect("connect fits into the control buffer");
     if choice & 1 == 0 {
-        session.publish("key").expect("it fits");
+        session.publish("key").expect("the commands fit into the control buffer");
     }
     if choice & 32 != 0 {
-        session.play(&PlayRequest::new("cam")).expect("it fits");
+        session.play(&PlayRequest::new("cam")).expect("the commands fit into the control buffer");
     }
     run(Application { session, choice, open: None, frames: 0 }, stream, cut)
 }

@@ -38,13 +38,13 @@ fn split(body: &[u8], cuts: &mut Cuts) -> Vec<Message> {
             if inside.is_first() {
                 messages.push((inside.header.kind, inside.header.timestamp, Vec::new()));
             }
-            let (_, _, payload) = messages.last_mut().expect("it began");
-            assert_eq!(payload.len(), inside.offset as usize, "a gap");
+            let (_, _, payload) = messages.last_mut().expect("the message began");
+            assert_eq!(payload.len(), inside.offset as usize, "the fragments have a gap");
             payload.extend_from_slice(inside.data);
             assert!(payload.len() <= inside.header.length as usize);
             assert_eq!(inside.is_last(), payload.len() == inside.header.length as usize);
         }
-        assert!(fragment.data.is_empty(), "a byte that is not taken");
+        assert!(fragment.data.is_empty(), "a byte was not consumed");
         if offset == 0 {
             most = 1;
         }
@@ -59,7 +59,7 @@ fn look_at(kind: MessageKind, data: &[u8]) {
     let prefix = data.get(..FrameClass::PREFIX).unwrap_or(data);
     let of_prefix = FrameClass::of_prefix(kind, prefix);
     assert!(of_prefix.is_none_or(|of_prefix| of_prefix == class || prefix.len() < data.len()), "more bytes change it");
-    assert!(of_prefix.is_some() || prefix.len() < FrameClass::PREFIX, "a prefix that is too short");
+    assert!(of_prefix.is_some() || prefix.len() < FrameClass::PREFIX, "the prefix is too short");
     if let Some((header, body)) = video::VideoTagHeader::parse(data) {
         let mut buffer = [0; video::HEADER_SIZE];
         assert_eq!([header.emit(&mut buffer), body].concat(), data);
@@ -79,7 +79,7 @@ fn look_at(kind: MessageKind, data: &[u8]) {
     }
     if let Some(metadata) = Metadata::parse(embedded_rtmp::amf0::Decoder::new(data)) {
         let mut buffer = vec![0; data.len() + 512];
-        metadata.emit(&mut buffer).expect("it fits");
+        metadata.emit(&mut buffer).expect("the buffer is large enough");
     }
 }
 

@@ -59,8 +59,12 @@ fn run(choice: u8, stream: &[u8], mut cut: impl FnMut() -> usize) -> Outcome {
         }
     }
     let (done, taken) = (side.is_done(), stream.len() - rest.len());
-    assert!(rest.is_empty() || !side.wants_input() || error.is_some(), "a byte that is wanted and not taken");
-    assert_eq!(events, usize::from(taken == WHOLE && error.is_none()), "one event, at the end");
+    assert!(rest.is_empty() || !side.wants_input() || error.is_some(), "the side wants input, but did not consume it");
+    assert_eq!(
+        events,
+        usize::from(taken == WHOLE && error.is_none()),
+        "exactly one event, when the handshake is complete"
+    );
     Outcome { taken, sent, done, kind: side.kind(), error }
 }
 

@@ -71,7 +71,7 @@ fuzz_target!(|data: &[u8]| {
     let mut caller = Caller::default();
     let most = actions.len() + (1 + MAX_TARGETS) * (4 * MAX_TARGETS + 2);
     for polls in 0.. {
-        assert!(polls <= most, "no end");
+        assert!(polls <= most, "the plan does not end");
         match plan.poll_event(now) {
             Some(PlanEvent::Dial { id, target, deadline }) => {
                 assert!(caller.won.is_none(), "dialled beside a winner");
@@ -106,7 +106,7 @@ fuzz_target!(|data: &[u8]| {
             }
             Some(PlanEvent::Connected(id)) => {
                 assert_eq!(caller.won, Some(id), "another winner");
-                assert!(caller.open.iter().eq([&id]), "a loser is open");
+                assert!(caller.open.iter().eq([&id]), "an attempt that lost is still open");
                 assert_eq!(plan.winner().map(|report| report.id), Some(id));
                 assert_eq!(plan.poll_event(now), Some(PlanEvent::Connected(id)));
                 match actions.next() {

@@ -103,7 +103,7 @@ fuzz_target!(|data: &[u8]| {
             }
             _ => {}
         }
-        let csid = ChunkStreamId::new(u32::from(lane % 6) + 4).expect("it is one");
+        let csid = ChunkStreamId::new(u32::from(lane % 6) + 4).expect("a valid chunk stream id");
         if what & 0x40 != 0 || !open.iter().any(|open| open.csid == csid) {
             open.retain(|open| open.csid != csid);
             let kind =
@@ -122,7 +122,7 @@ fuzz_target!(|data: &[u8]| {
                 sent: 0,
             });
         }
-        let place = open.iter().position(|open| open.csid == csid).expect("it is there");
+        let place = open.iter().position(|open| open.csid == csid).expect("the message is open");
         let Open { header, payload, sent, .. } = &mut open[place];
         let end = (*sent + usize::from(piece) + 1).min(payload.len());
         ring.push(&Fragment { csid, header: *header, offset: *sent as u32, data: &payload[*sent..end] });

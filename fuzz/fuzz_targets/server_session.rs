@@ -68,7 +68,7 @@ impl<'b> Side<'b> for Application<'b> {
 fn happened(choice: u8, stream: &[u8], cut: impl FnMut() -> usize) -> Happened {
     let (mut scratch, mut control) = ([0; 1536], [0; MIN_CONTROL]);
     let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
-    let session = Server::new(buffers, ServerConfig::new(), &[choice; 32]).expect("they are large enough");
+    let session = Server::new(buffers, ServerConfig::new(), &[choice; 32]).expect("the buffers are large enough");
     run(Application { session, choice }, stream, cut)
 }
 

@@ -113,7 +113,7 @@ fn happened(steps: &[u8], mut cut: impl FnMut() -> usize) -> Happened {
                 results.push(result);
                 break;
             }
-            assert!(taken > 0, "it neither takes nor fails");
+            assert!(taken > 0, "the client neither consumed input nor failed");
         }
         if step.hurries() {
             client.send_early();

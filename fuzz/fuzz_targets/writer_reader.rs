@@ -54,7 +54,7 @@ fuzz_target!(|data: &[u8]| {
     for step in script.as_chunks::<8>().0 {
         let &[lane, kind, stream, t0, t1, t2, l0, l1] = step;
         let lane = usize::from(lane) % STREAMS;
-        let csid = ChunkStreamId::new(CSIDS[lane]).expect("it is one");
+        let csid = ChunkStreamId::new(CSIDS[lane]).expect("a valid chunk stream id");
         while wire.open.iter().any(|(message, _)| message.csid == csid) {
             wire.turn();
         }
@@ -95,7 +95,7 @@ fuzz_target!(|data: &[u8]| {
     let outcome = read::<STREAMS>(&wire.bytes, || cuts.length());
     assert_eq!((outcome.error, outcome.at_boundary), (None, true));
     for message in outcome.messages {
-        let lane = CSIDS.iter().position(|csid| *csid == message.csid.value()).expect("it was written");
+        let lane = CSIDS.iter().position(|csid| *csid == message.csid.value()).expect("the message was written");
         assert_eq!(Some(message), expected[lane].pop_front());
     }
     assert!(expected.iter().all(VecDeque::is_empty), "messages lost");

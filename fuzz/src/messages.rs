@@ -56,18 +56,19 @@ fn feed<const STREAMS: usize>(
     loop {
         let before = piece.len();
         let Some(fragment) = reader.next_fragment(&mut piece)? else {
-            assert!(piece.is_empty(), "no fragment, and input left");
+            assert!(piece.is_empty(), "there is no fragment, although input is left");
             return Ok(());
         };
         let taken = before - piece.len();
         assert!(fragment.data.len() <= taken + 4, "payload out of nothing");
-        assert!(taken > 0 || !fragment.data.is_empty(), "no progress");
+        assert!(taken > 0 || !fragment.data.is_empty(), "no byte was consumed, and there is no payload");
         if fragment.is_first() {
             messages.push(Message { csid: fragment.csid, header: fragment.header, payload: Vec::new() });
         }
-        let message = messages.iter_mut().rev().find(|message| message.csid == fragment.csid).expect("it began");
+        let message =
+            messages.iter_mut().rev().find(|message| message.csid == fragment.csid).expect("the message began");
         assert_eq!(message.header, fragment.header);
-        assert_eq!(message.payload.len(), fragment.offset as usize, "a gap");
+        assert_eq!(message.payload.len(), fragment.offset as usize, "the fragments have a gap");
         message.payload.extend_from_slice(fragment.data);
         assert!(message.payload.len() <= message.header.length as usize, "more than the header says");
         assert_eq!(fragment.is_last(), message.is_whole());

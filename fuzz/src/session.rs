@@ -71,10 +71,12 @@ pub fn run<'b>(mut side: impl Side<'b>, stream: &[u8], mut cut: impl FnMut() -> 
             Ok(_) => {}
             Err(found) => error = Some(found),
         }
-        assert!(sent <= 16_000 + 100 * stream.len(), "it sends without an end");
+        assert!(sent <= 16_000 + 100 * stream.len(), "the side does not stop sending");
     }
     match error {
-        None => assert!(rest.is_empty() || !side.session().wants_input(), "a byte that is wanted and not taken"),
+        None => {
+            assert!(rest.is_empty() || !side.session().wants_input(), "the side wants input, but did not consume it")
+        }
         Some(error) => {
             assert_eq!(side.next(now, &mut &rest[..], &mut log), Err(error), "an error is final");
             assert_eq!((side.transmit(now, &mut [0; 64]), side.session().wants_input()), (0, false));
@@ -83,6 +85,6 @@ pub fn run<'b>(mut side: impl Side<'b>, stream: &[u8], mut cut: impl FnMut() -> 
     let later = Instant::from_millis(100_000);
     let timed_out = side.session().handle_timeout(later);
     let _ = side.transmit(later, &mut [0; 4096]);
-    assert!(error.is_none() || timed_out == Err(error.expect("it is one")));
+    assert!(error.is_none() || timed_out == Err(error.expect("there is an error")));
     Happened { log, error }
 }

@@ -24,7 +24,7 @@ fn split(splitter: &mut Splitter, body: &[u8], ends: impl IntoIterator<Item = us
         let mut piece = fragment(6, body.len() as u32, done, &body[done..end]);
         while let Some(inside) = splitter.next_fragment(&mut piece) {
             assert_eq!((inside.csid.value(), inside.header.stream), (6, StreamId(5)));
-            assert_eq!(inside.offset, expected, "a gap");
+            assert_eq!(inside.offset, expected, "the fragments have a gap");
             if inside.is_first() {
                 messages.push((inside.header.kind.0, inside.header.timestamp.0, Vec::new()));
             }
@@ -37,7 +37,7 @@ fn split(splitter: &mut Splitter, body: &[u8], ends: impl IntoIterator<Item = us
         assert_eq!(piece.offset as usize, end);
         done = end;
     }
-    assert_eq!(expected, 0, "a message inside that does not end");
+    assert_eq!(expected, 0, "a message inside is incomplete");
     messages
 }
 

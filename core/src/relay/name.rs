@@ -55,7 +55,7 @@ impl<'a> StreamName<'a> {
     }
 
     /// The length of the name in bytes.
-    #[expect(clippy::len_without_is_empty, reason = "an empty name is as good as any other")]
+    #[expect(clippy::len_without_is_empty, reason = "an empty name is valid")]
     pub fn len(&self) -> usize {
         let mut length: usize = 0;
         self.visit(&mut |_| length = length.wrapping_add(1));

@@ -59,7 +59,7 @@ impl Model {
 
     /// The first message of the publisher that sent the one at `index`.
     fn publisher(&self, index: usize) -> usize {
-        *self.publishers.iter().rev().find(|first| **first <= index).expect("there is one")
+        *self.publishers.iter().rev().find(|first| **first <= index).expect("a publisher began before this")
     }
 
     /// Whether the stream had no video when the player that gets `index` began. Messages before that may have been cut since.

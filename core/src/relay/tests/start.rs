@@ -218,7 +218,7 @@ fn video_that_is_selected_again_before_the_first_message_begins_with_a_keyframe(
     let (mut ring, mut player) = (memory.ring(), Play::default());
     begin_both(&mut ring);
     player.cursor.select(true, false);
-    assert_eq!(player.all(&ring), "", "it waits for a message to begin with");
+    assert_eq!(player.all(&ring), "", "the player waits for a message from which it can begin");
     player.cursor.select(true, true);
     push(&mut ring, MessageKind::VIDEO, 2, INTER);
     assert_eq!(player.all(&ring), "");

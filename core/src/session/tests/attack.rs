@@ -34,7 +34,7 @@ fn item_087_a_second_close_keeps_the_commands_of_the_first() {
 fn item_087_a_client_that_the_server_has_closed_within_a_message_is_closed() {
     let mut pair = Pair::publishing("cam", 1_000, 1_000);
     let csid = pair.client.begin_media(MessageKind::VIDEO, StreamId(1), Timestamp(0), 100).unwrap();
-    assert_eq!(pair.client.close(), Err(RequestError::State), "a message is begun");
+    assert_eq!(pair.client.close(), Err(RequestError::State), "a message is half sent");
     assert_eq!(pair.client.poll_media(csid, &[0; 20], &mut [0; 50]).taken, 20);
     let close = said(|script| script.command(0, &["close".into(), 0.0.into(), crate::amf0::Token::Null]));
     let closed = drive_client(&mut pair.client, &close, 99, 99, &mut Collector::default());
@@ -70,7 +70,7 @@ fn a_publish_that_finds_no_room_changes_nothing() {
     assert!(!client.wants_input());
     assert!(matches!(client.publish(key), Err(RequestError::ControlBuffer(_))));
     let sent = output(&mut client);
-    assert!(!sent.windows(13).any(|window| window == b"releaseStream"), "no part of it is there");
+    assert!(!sent.windows(13).any(|window| window == b"releaseStream"), "no part of the command was sent");
     client.publish(key).unwrap();
     let sent = output(&mut client);
     for name in ["releaseStream", "FCPublish", "createStream"] {

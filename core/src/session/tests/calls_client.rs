@@ -66,7 +66,7 @@ fn item_087_a_player_that_closes_deletes_its_streams() {
     let before = drive_player(&mut player, &script.bytes, 999, 999, ignore).1;
     assert_eq!(player.playing().collect::<Vec<_>>(), [StreamId(1), StreamId(2)]);
     player.close().unwrap();
-    assert!(!player.is_closed(), "there is something to put out");
+    assert!(!player.is_closed(), "there are bytes to send");
     let output = [before, drive_player(&mut player, &[], 1, 999, ignore).1].concat();
     let said = names(&output);
     let last = named(&[("deleteStream", 6.0, 0), ("deleteStream", 7.0, 0)]);

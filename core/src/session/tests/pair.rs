@@ -75,7 +75,7 @@ impl Pair {
         while self.client.media_left(csid).is_some() {
             let mut out = vec![0; self.window];
             let WriteProgress { taken, written, .. } = self.client.poll_media(csid, payload, &mut out);
-            assert!(written > 0, "no progress");
+            assert!(written > 0, "nothing was written");
             payload = &payload[taken..];
             self.sent[0].extend_from_slice(&out[..written]);
             self.to_server.extend_from_slice(&out[..written]);

@@ -94,7 +94,7 @@ fn item_083_a_player_is_refused_with_a_code() {
     script.call(1, "play", 0.0, "other".into()).call(1, "play", 0.0, 7.0.into()).publish(1, "cam");
     let (seen, said) = sees(&script, |server, event| match event {
         Seen::Play(_, name, ..) if name == "cam" => {
-            assert_eq!(server.accept(StreamId(1)), Err(RequestError::State), "it is no publisher");
+            assert_eq!(server.accept(StreamId(1)), Err(RequestError::State), "the client does not publish");
             assert_eq!(server.accept_play(StreamId(2), true), Err(RequestError::Stream(StreamId(2))));
             server.reject(StreamId(1), code::PLAY_STREAM_NOT_FOUND, "no such stream").unwrap();
             assert_eq!(server.accept_play(StreamId(1), true), Err(RequestError::State));
@@ -172,7 +172,7 @@ fn item_056_item_086_a_player_is_told_of_changes_to_its_stream() {
     server.publish_notify(stream).unwrap();
     let rest = drive_server(server, &[], 1, 99, &mut Collector::default()).1;
     server.end_play(stream).unwrap();
-    assert_eq!(server.end_play(stream), Err(RequestError::State), "it has ended");
+    assert_eq!(server.end_play(stream), Err(RequestError::State), "the play has ended");
     assert_eq!(server.publish_notify(StreamId(3)), Err(RequestError::Stream(StreamId(3))));
     let last = drive_server(server, &[], 1, 99, &mut Collector::default()).1;
     let output = [before, rest, last].concat();

@@ -226,7 +226,7 @@ fn item_087_close_sends_commands_if_a_stream_is_published() {
     let mut pair = Pair::publishing("cam", 1_000, 1_000);
     assert!(!pair.client.is_closed());
     pair.client.close().unwrap();
-    assert!(!pair.client.is_closed(), "there is something to put out");
+    assert!(!pair.client.is_closed(), "there are bytes to send");
     pair.run();
     assert_eq!(pair.client_saw.last(), Some(&Seen::Unpublished));
     assert!(pair.client.is_closed() && !pair.client.wants_input());

@@ -82,7 +82,7 @@ fn item_016_a_client_has_a_deadline_for_each_step() {
     }
     let mut client = Client::<8>::new(buffers(512), config, &[7; 32]).unwrap();
     feed_client(&mut client, START, &answers[0].1[..3_000]);
-    assert_eq!(client.poll_timeout(), Some(at(1_300)), "a handshake that creeps has no more time");
+    assert_eq!(client.poll_timeout(), Some(at(1_300)), "slow input does not extend the deadline of the handshake");
     feed_client(&mut client, at(1_299), &answers[0].1[3_000..]);
     assert_eq!(client.poll_timeout(), None, "nothing is asked for");
     client.connect(&OPTIONS).unwrap();

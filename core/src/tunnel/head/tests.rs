@@ -72,7 +72,7 @@ fn item_098_invalid_lengths_are_refused() {
     }
     let zeros: String = core::iter::repeat_n('0', 200).collect();
     let text = std::format!("HTTP/1.1 200 OK\r\nContent-Length: {zeros}5\r\n\r\n");
-    assert_eq!(everywhere(&text), Err(HeadError::LengthInvalid), "it is cut");
+    assert_eq!(everywhere(&text), Err(HeadError::LengthInvalid), "the number is cut");
     let text = "HTTP/1.1 200 OK\r\nContent-Length: 0016777215\r\nContent-Length: 16777215\r\n\r\n";
     assert_eq!(everywhere(text).unwrap().1.length, Some(MAX_LENGTH));
 }

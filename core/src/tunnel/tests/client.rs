@@ -196,7 +196,7 @@ fn bytes_that_are_not_a_response_end_the_tunnel() {
             let mut client = opening();
             let result = bytes.chunks(cut).try_for_each(|piece| take(&mut client, piece).map(drop));
             assert_eq!(result, Err(error), "{} in pieces of {cut}", String::from_utf8_lossy(bytes));
-            assert_eq!(take(&mut client, b""), Err(error), "it is final");
+            assert_eq!(take(&mut client, b""), Err(error), "an error is final");
             assert_eq!(client.handle_timeout(START), Err(error));
             assert_eq!(client.poll_transmit(START, &mut [0; 99], 9, |_| 0), 0);
             assert!(!client.wants_transmit(START, 9) && client.poll_timeout().is_none());

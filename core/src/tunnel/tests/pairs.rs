@@ -143,7 +143,7 @@ fn an_answer_whose_length_is_unknown_waits_for_room() {
     assert_eq!(connection.next_event(START, &mut rest, tunnels), None);
     let mut out = [b'?'; MAX_BODY + 200];
     let small = &mut out[..MIN_ANSWER - 1];
-    assert_eq!(connection.poll_answer(START, small, tunnels, true, |_| panic!("it waits")), 0);
+    assert_eq!(connection.poll_answer(START, small, tunnels, true, |_| panic!("the answer must wait")), 0);
     let written = connection.poll_answer(START, &mut out, tunnels, true, |room| {
         assert_eq!(room.len(), MAX_BODY - 1);
         room[..5].fill(b'!');
@@ -157,7 +157,7 @@ fn an_answer_whose_length_is_unknown_waits_for_room() {
     );
     connection.receive(START, &mut &b"x"[..], |bytes| *bytes = &[]);
     assert_eq!(connection.next_event(START, &mut &b""[..], tunnels), None);
-    let written = connection.poll_answer(START, &mut out, tunnels, false, |_| panic!("it has nothing to say"));
+    let written = connection.poll_answer(START, &mut out, tunnels, false, |_| panic!("the session must not be asked"));
     assert_eq!(text(&out[..written]), ok("\x01"));
 }
 

@@ -82,10 +82,10 @@ pub(super) fn run(host: &mut Host, routes: &mut [Route]) -> u64 {
             let polls = routes.iter().filter_map(|route| route.publisher.tunnel.poll_timeout());
             let held = routes.iter().filter_map(|route| route.connection.poll_timeout(&host.tunnels));
             let next = polls.chain(held).min().unwrap();
-            assert!(next > now, "it spins");
+            assert!(next > now, "a deadline has passed, but nothing was done");
             now = next;
         }
-        assert!(now.as_millis() < 60_000, "it hangs");
+        assert!(now.as_millis() < 60_000, "the tunnels were not closed in time");
     }
-    panic!("it does not end")
+    panic!("the tunnels do not end")
 }

@@ -223,7 +223,7 @@ fn bytes_that_are_not_a_request_are_refused_and_end_the_connection() {
                 let mut piece = &input[..cut.min(input.len())];
                 let before = piece.len();
                 let moved = one.step(START, &mut piece, &mut events, &mut said);
-                assert!(moved || piece.len() < before, "it stops");
+                assert!(moved || piece.len() < before, "the connection makes no progress");
                 input = &input[before - piece.len()..];
             }
             assert_eq!(String::from_utf8(said).unwrap(), status(answer, "close"), "{cut}");

@@ -85,7 +85,7 @@ fn an_old_tunnel_and_a_silent_connection_time_out() {
     let mut one = One::open();
     let whole = of_tunnel("send", 0, b"abc");
     one.asked(&whole[..whole.len() - 1], START, 99);
-    assert_eq!(one.tunnels.handle_timeout(limit), None, "it is the connection's time that counts");
+    assert_eq!(one.tunnels.handle_timeout(limit), None, "the connection's deadline applies");
     assert_eq!(one.connection.poll_timeout(&one.tunnels), Some(limit));
     assert_eq!(one.connection.handle_timeout(limit, &mut one.tunnels), Some(TunnelId(0)));
     assert_eq!(one.asked(b"", limit, 99).1, status("408 Request Timeout", "close"));
@@ -140,9 +140,10 @@ fn an_answer_may_go_out_before_its_request_is_complete() {
     assert_eq!(String::from_utf8_lossy(&out[..written]), ok("\x01ok"));
     assert_eq!(one.connection.next_event(now, &mut rest, &mut one.tunnels), Some(TunnelEvent::Data(TunnelId(0))));
     one.connection.receive(now, &mut rest, |bytes| *bytes = &[]);
-    assert!(!one.connection.answer_early(), "there is one answer");
+    assert!(!one.connection.answer_early(), "a request has only one answer");
     assert_eq!(one.connection.next_event(now, &mut rest, &mut one.tunnels), None);
-    written = one.connection.poll_transmit(now, &mut out, &mut one.tunnels, 2, |_| panic!("there was one answer"));
+    written =
+        one.connection.poll_transmit(now, &mut out, &mut one.tunnels, 2, |_| panic!("a request has only one answer"));
     assert_eq!(written, 0);
     assert_eq!(one.asked(&of_tunnel("send", 1, b"next"), now, 99).1, ok("\x01"));
 }
@@ -234,7 +235,7 @@ fn a_client_that_reads_a_response_too_slowly_is_disconnected() {
         assert_eq!(one.connection.poll_transmit(now, &mut [0], &mut one.tunnels, 0, |_| 0), 1);
         now = now.after_millis(1_000);
         assert_eq!(one.connection.handle_timeout(now, &mut one.tunnels), None);
-        assert!(now.as_millis() < START.as_millis() + 32_000, "it hangs");
+        assert!(now.as_millis() < START.as_millis() + 32_000, "the connection was not ended in time");
     }
     assert_eq!(now.as_millis() - START.as_millis(), 31_000);
 }

@@ -13,7 +13,7 @@ const DELIMITER: [u8; 5] = [0, 0, 0, 1, 9];
 /// The time from one picture to the next.
 pub const PICTURE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// One picture, as the encoder left it.
+/// One picture, as the encoder wrote it.
 #[derive(Debug, Clone, Copy)]
 pub struct Coded {
     /// When it was taken, in microseconds since the device was started.
@@ -26,7 +26,7 @@ pub struct Coded {
 
 /// Delivers a picture every 100 ms, from flash, over and over. It makes a keyframe every 2 s, and when it is asked to.
 ///
-/// Like an encoder in hardware, it leaves out the pictures that fell due while nobody waited for one.
+/// Like an encoder in hardware, it skips the pictures that were due while no task waited for one.
 pub struct Encoder {
     rest: &'static [u8],
     /// When the next picture is due.

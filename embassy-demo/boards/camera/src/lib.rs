@@ -1,4 +1,4 @@
-//! What the boards publish until there is a camera, and the tasks that publish it.
+//! The stand-ins for a camera that the boards publish, and the tasks that publish them.
 //!
 //! [`Encoder`] and [`Microphone`] stand in for the hardware: H.264 as Annex B, from flash, and silence in G.711. For a real
 //! camera, replace these two; the tasks [`video`] and [`audio`] stay.

@@ -75,7 +75,7 @@ async fn publish(runner: LiveRunner<RadioRng>) -> ! {
 #[esp_rtos::main]
 async fn main(spawner: Spawner) {
     let p = esp_hal::init(esp_hal::Config::default().with_cpu_clock(CpuClock::max()));
-    // For the radio's library, which cannot do without.
+    // The radio's library needs a heap.
     esp_alloc::heap_allocator!(size: 72 * 1024);
     esp_rtos::start(TimerGroup::new(p.TIMG0).timer0, p.FROM_CPU_INTR0);
 
@@ -94,7 +94,7 @@ async fn main(spawner: Spawner) {
     spawner.spawn(defmt::unwrap!(camera::audio(live)));
 }
 
-/// The chip's generator. Its numbers are truly random while the radio is on, and it is.
+/// The chip's generator. Its numbers are truly random while the radio is on, as it is here.
 struct RadioRng(Rng);
 
 impl RngCore for RadioRng {

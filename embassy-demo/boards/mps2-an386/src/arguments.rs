@@ -1,11 +1,11 @@
 //! The command line.
 
-/// What the firmware is to do.
+/// The command of the firmware.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command<'a> {
     /// Publish the clip.
     Publish(Publish<'a>),
-    /// Take publishers, and check what they send.
+    /// Accept publishers, and check what they send.
     Serve(Serve),
     /// Test the ports of the URL's host.
     Ports(&'a str),
@@ -18,7 +18,7 @@ pub enum Command<'a> {
 pub struct Publish<'a> {
     /// Where to.
     pub url: &'a str,
-    /// As fast as the server takes it, not in real time.
+    /// As fast as the server reads, not in real time.
     pub fast: bool,
     /// How often the clip is sent, one after the other, in one stream.
     pub loops: u32,
@@ -44,7 +44,7 @@ pub struct Bench {
     pub pairs: u32,
 }
 
-/// Why a command line means nothing.
+/// Why a command line is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum BadArguments<'a> {

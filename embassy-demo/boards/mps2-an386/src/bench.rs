@@ -28,7 +28,7 @@ const LARGEST: usize = 8_192;
 /// The port on which the board listens for a publisher.
 const PORT: u16 = 1935;
 
-/// What rounds have more, one after the other.
+/// The bytes that are added to the stream key, round after round.
 const SHIFTS: [&str; 4] = ["", "+", "++", "+++"];
 
 type Rings = [[u8; LARGEST]; 2];

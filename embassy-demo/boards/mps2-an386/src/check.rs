@@ -1,4 +1,4 @@
-//! Counts and checks the messages of a stream that comes.
+//! Counts and checks the messages of a received stream.
 
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::media::FrameClass;
@@ -20,7 +20,7 @@ pub struct Track {
     pub digest: Fnv,
     /// Sequence headers.
     pub headers: u32,
-    /// Frames that are before the one that came before them.
+    /// Frames whose timestamp is earlier than that of the previous frame.
     pub backwards: u32,
     /// Messages that do not go on where they stopped, or have another length than they said.
     pub torn: u32,
@@ -69,7 +69,7 @@ impl Track {
         self.span = Some((first, timestamp.0));
     }
 
-    /// Whether nothing was wrong with what came, and nothing is half there.
+    /// Returns whether all received messages were correct, and none is incomplete.
     pub fn is_good(&self) -> bool {
         self.backwards == 0 && self.torn == 0 && self.open.is_none()
     }

@@ -101,9 +101,9 @@ impl<'a, R: Registers> Lan9118<'a, R> {
         registers.write(r::INT_EN, 0);
         registers.write(r::IRQ_CFG, r::IRQ_ENABLE_HIGH_PUSH_PULL);
         registers.write(r::INT_STS, u32::MAX);
-        // 5 KiB of the 16 for what is sent; the rest, less the statuses, for what comes.
+        // 5 KiB of the 16 KiB are for transmission. The rest, minus the statuses, is for reception.
         registers.write(r::HW_CFG, 5 << 16);
-        // The RX status interrupt comes above a level of 0 frames; the TX data one where 1,600 bytes are free (in 64s).
+        // The RX status interrupt fires above 0 frames, the TX data interrupt above 1,600 free bytes (in units of 64).
         registers.write(r::FIFO_INT, 25 << 24);
         registers.write(r::TX_CFG, r::TX_ON_NO_STATUS);
         let [a, b, c, d, e, f] = address;
@@ -115,12 +115,12 @@ impl<'a, R: Registers> Lan9118<'a, R> {
         Some(driver)
     }
 
-    /// What the interrupt's handler does, before it wakes the waker: the next poll enables it again.
+    /// Disables the interrupt. The handler calls this before it wakes the waker. The next poll enables the interrupt again.
     pub fn disable(registers: &mut R) {
         registers.write(r::INT_EN, 0);
     }
 
-    /// Has the waker woken at the next frame, change of the link, or (where `room_too`) room for a frame.
+    /// Wakes the waker at the next frame or change of the link and, if `room_too`, when there is room for a frame.
     fn enable(&mut self, room_too: bool, cx: &mut Context<'_>) {
         self.waker.register(cx.waker());
         let interrupts = r::INT_RX_STATUS | r::INT_PHY | if room_too { r::INT_TX_DATA } else { 0 };
@@ -132,7 +132,7 @@ impl<'a, R: Registers> Lan9118<'a, R> {
         self.registers.read(r::RX_FIFO_INF) >> 16 & 0xFF != 0
     }
 
-    /// Takes the next good frame out of the FIFO into the buffer; answers its length without the CRC.
+    /// Moves the next good frame from the FIFO into the buffer. Returns its length without the CRC.
     fn take_frame(&mut self) -> Option<usize> {
         while self.frames_waiting() {
             let status = self.registers.read(r::RX_STATUS);

@@ -26,11 +26,11 @@ use mps2_an386::arguments::{Command, parse};
 use mps2_an386::board::{self, executor, host, network};
 use static_cell::StaticCell;
 
-/// The image's ends, beside 0 for a good one.
+/// The exit codes of failures. 0 is success.
 mod status {
-    /// It could not do what it was told.
+    /// The command has failed.
     pub(crate) const FAILED: i32 = 1;
-    /// The command line means nothing.
+    /// The command line is invalid.
     pub(crate) const USAGE: i32 = 2;
     /// A defect.
     pub(crate) const PANIC: i32 = 101;

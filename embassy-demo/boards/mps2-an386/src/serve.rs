@@ -1,4 +1,4 @@
-//! Takes publishers on ports 1935 and 80, checks what they send, and relays it to players. With the feature `rtmpt`, the
+//! Accepts publishers on ports 1935 and 80, checks what they send, and relays it to players. With the feature `rtmpt`, the
 //! same in tunnels, and a page for browsers.
 
 use core::cell::Cell;

@@ -105,7 +105,7 @@ fn clocks() -> Config {
     config
 }
 
-/// A locally administered address, which the chip's serial number makes this board's own.
+/// A locally administered address, which is derived from the chip's serial number.
 fn mac_address() -> [u8; 6] {
     // Position of the die on the wafer, wafer and lot: a sum by FNV-1a, since what differs may be in any of them.
     let sum = uid::uid()

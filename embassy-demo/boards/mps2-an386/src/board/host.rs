@@ -1,4 +1,4 @@
-//! What the machine's host gives through semihosting: the command line, random bytes, an exit code.
+//! Semihosting: the command line, random bytes and an exit code from the host.
 
 use embedded_rtmp_embassy::rand_core::{CryptoRng, RngCore};
 use static_cell::StaticCell;

@@ -1,4 +1,4 @@
-//! The board's own: registers, interrupts, clock, sleep, and what semihosting gives.
+//! The hardware of the board: registers, interrupts, clock, sleep and semihosting.
 
 mod button;
 pub mod executor;
@@ -20,7 +20,7 @@ use crate::lan9118::{Buffers, Lan9118, Registers};
 #[derive(Clone, Copy)]
 #[repr(u16)]
 pub enum Interrupt {
-    /// The clock has gone round.
+    /// The clock has wrapped.
     Timer0 = 8,
     /// The next alarm.
     Timer1 = 9,

@@ -1,4 +1,4 @@
-//! How deep the stack has been: cortex-m-rt has painted it before anything ran.
+//! Measures the deepest stack. cortex-m-rt paints the stack before anything runs.
 
 use core::ptr::{addr_of, read_volatile};
 

@@ -66,7 +66,7 @@ pub fn counts() -> u64 {
     u64::from(rounds) << 32 | u64::from(count)
 }
 
-/// How often the clock has gone round, and how far it is since then.
+/// The number of times that the clock has wrapped, and its counts since then.
 fn read() -> (u32, u32) {
     critical_section::with(|_| {
         let mut value = CLOCK.read(Timer::VALUE);
@@ -80,7 +80,7 @@ fn read() -> (u32, u32) {
     })
 }
 
-/// The ticks of the clock after so many counts.
+/// Returns the ticks of the clock after this number of counts.
 ///
 /// At 1 MHz a round is 25 times so many counts and 21 more. (The processor divides 32 bits at once; 64 take a hundred
 /// instructions, and everybody asks for the time.) At another frequency 64 bits are divided.
@@ -94,7 +94,7 @@ const fn ticks(rounds: u32, count: u32) -> u64 {
     counts / per_tick.0 * per_tick.1 + counts % per_tick.0 * per_tick.1 / per_tick.0
 }
 
-/// So many counts are so many ticks.
+/// The ratio of counts to ticks, in lowest terms.
 const PER_TICKS: (u64, u64) = {
     let (mut counts, mut ticks) = (COUNTS * 1_000_000, TICK_HZ);
     while counts.is_multiple_of(2) && ticks.is_multiple_of(2) {
