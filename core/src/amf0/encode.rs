@@ -154,6 +154,7 @@ impl<'b> Encoder<'b> {
     }
 
     /// Writes bytes that are AMF0 already.
+    #[inline(never)]
     pub(crate) fn raw(&mut self, bytes: &[u8]) -> Result<&mut Self, BufferFull> {
         self.emit([0; 4], 0, bytes)?;
         Ok(self)

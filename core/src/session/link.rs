@@ -317,7 +317,6 @@ impl<const STREAMS: usize> Link<'_, STREAMS> {
     }
 
     /// Writes the message that is open on `csid` to `out`, after what waits in the queue.
-    #[inline(never)]
     pub(super) fn transmit_media(&mut self, csid: ChunkStreamId, rest: &[u8], out: &mut [u8]) -> WriteProgress {
         let (mut taken, mut written) = (0_usize, 0_usize);
         loop {
@@ -388,7 +387,6 @@ impl<const STREAMS: usize> Link<'_, STREAMS> {
     }
 }
 
-#[inline(never)]
 fn rest_of(out: &mut [u8], written: usize) -> &mut [u8] {
     out.get_mut(written..).unwrap_or(&mut [])
 }
