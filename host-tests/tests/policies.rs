@@ -310,6 +310,32 @@ fn a_second_publisher_that_leaves_while_it_waits_changes_nothing() {
 }
 
 #[test]
+fn a_second_publisher_that_leaves_unread_bytes_changes_nothing() {
+    let serve = Serve::start(|relay| (relay.take_over, relay.answer_limit) = (TakeOver::WhenSilent, 5 * SHORT));
+    let (mut first, _player) = published(&serve);
+    let mut second = serve.client();
+    second.publish();
+    second.idle(SHORT);
+    // More than the server reads while it waits, and less than the system has room for.
+    let mut left = 100_000;
+    second
+        .link
+        .pipe
+        .send(|out| {
+            let length = out.len().min(left);
+            left -= length;
+            length
+        })
+        .unwrap();
+    assert_eq!(left, 0);
+    drop(second);
+    thread::sleep(10 * SHORT);
+    first.idle(SHORT);
+    assert_eq!(first.told, Vec::<String>::new());
+    assert_eq!(serve.stop().len(), 1);
+}
+
+#[test]
 fn when_a_publisher_ends_the_waiting_one_is_accepted() {
     let serve = Serve::start(|relay| (relay.take_over, relay.answer_limit) = (TakeOver::WhenSilent, NEVER));
     let (first, mut player) = published(&serve);

@@ -67,6 +67,11 @@ impl Socket {
         self.has_ended
     }
 
+    /// Whether the peer has closed its side, even if some of its bytes are not received yet.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.has_ended || self.is_read_closed
+    }
+
     /// Whether the peer has closed its side, and all received bytes are consumed.
     pub(crate) fn is_ended(&self) -> bool {
         self.has_ended && self.input.is_empty()

@@ -85,7 +85,7 @@ impl Connection {
                 }
                 let end = client.handle_timeout(socket.has_output(), shared)?;
                 // A client that leaves while it waits must not replace another publisher.
-                let is_over = socket.is_ended() || client.is_waiting() && socket.has_ended();
+                let is_over = socket.is_ended() || client.is_waiting() && socket.is_closing();
                 Ok(end.or(is_over.then_some(CLOSED)))
             }
             Role::Web(web) => {
