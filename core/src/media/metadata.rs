@@ -1,7 +1,6 @@
 //! `onMetaData`, the description of a stream (Video File Format Specification 10.1, annex E.5).
 
-use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token};
-use crate::command::set_data_frame;
+use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token, u32_to_number};
 
 /// The known properties of a stream. Players and servers display them. Decoders use the sequence headers instead.
 ///
@@ -83,17 +82,30 @@ impl<'a> Metadata<'a> {
     /// # Errors
     /// The buffer is too small.
     pub fn emit<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b [u8], BufferFull> {
-        let mut encoder = Encoder::new(buffer);
-        set_data_frame(&mut encoder, Self::NAME)?;
-        let mut len = 0_u32;
-        self.each(|_, _| {
-            len = len.wrapping_add(1);
-            Ok(())
-        })?;
-        encoder.put_all(&[Token::EcmaArrayStart { len }])?;
-        self.each(|key, value| encoder.put_all(&[Token::Key(key.into()), value]).map(|_| ()))?;
-        encoder.put_all(&[Token::End])?;
-        Ok(encoder.finish())
+        let mut out = Properties { encoder: Encoder::new(buffer), count: 0 };
+        out.encoder.raw(HEAD)?;
+        out.number("duration", self.duration)?;
+        out.integer("width", self.width)?;
+        out.integer("height", self.height)?;
+        out.number("videodatarate", self.video_data_rate)?;
+        out.number("framerate", self.frame_rate)?;
+        out.integer("videocodecid", self.video_codec)?;
+        out.number("audiodatarate", self.audio_data_rate)?;
+        out.integer("audiosamplerate", self.audio_sample_rate)?;
+        out.integer("audiosamplesize", self.audio_sample_size)?;
+        if let Some(stereo) = self.stereo {
+            out.key("stereo")?.put(Token::Boolean(stereo))?;
+        }
+        out.integer("audiocodecid", self.audio_codec)?;
+        if let Some(encoder) = self.encoder {
+            out.key("encoder")?.put(Token::String(encoder))?;
+        }
+        out.encoder.raw(b"\0\0\x09")?;
+        let (length, count) = (out.encoder.len(), out.count);
+        if let Some(place) = buffer.get_mut(HEAD.len().wrapping_sub(1)) {
+            *place = count;
+        }
+        Ok(buffer.get(..length).unwrap_or_default())
     }
 
     /// Parses the values after the name of an `onMetaData` message, as [`DataMessage`](crate::command::DataMessage) has them.
@@ -135,23 +147,37 @@ impl<'a> Metadata<'a> {
             _ => {}
         }
     }
+}
 
-    /// Calls `put` with each known property.
-    // One call after another instead of a table: a property that is always unknown costs no flash.
-    fn each(&self, mut put: impl FnMut(&'static str, Token<'a>) -> Result<(), BufferFull>) -> Result<(), BufferFull> {
-        let mut known = |key, value: Option<Token<'a>>| value.map_or(Ok(()), |value| put(key, value));
-        known("duration", self.duration.map(Token::from))?;
-        known("width", self.width.map(Token::from))?;
-        known("height", self.height.map(Token::from))?;
-        known("videodatarate", self.video_data_rate.map(Token::from))?;
-        known("framerate", self.frame_rate.map(Token::from))?;
-        known("videocodecid", self.video_codec.map(Token::from))?;
-        known("audiodatarate", self.audio_data_rate.map(Token::from))?;
-        known("audiosamplerate", self.audio_sample_rate.map(Token::from))?;
-        known("audiosamplesize", self.audio_sample_size.map(Token::from))?;
-        known("stereo", self.stereo.map(Token::from))?;
-        known("audiocodecid", self.audio_codec.map(Token::from))?;
-        known("encoder", self.encoder.map(Token::from))
+/// `@setDataFrame`, `onMetaData` and the start of an ECMA array without properties.
+const HEAD: &[u8] = b"\x02\0\x0D@setDataFrame\x02\0\x0AonMetaData\x08\0\0\0\0";
+
+/// Writes properties, and counts them. One call follows another, because a property that is always unknown then costs no
+/// flash.
+struct Properties<'b> {
+    encoder: Encoder<'b>,
+    count: u8,
+}
+
+impl<'b> Properties<'b> {
+    fn key(&mut self, key: &str) -> Result<&mut Encoder<'b>, BufferFull> {
+        self.count = self.count.wrapping_add(1);
+        self.encoder.put(Token::Key(key.into()))
+    }
+
+    #[inline(always)]
+    fn integer(&mut self, key: &str, value: Option<u32>) -> Result<(), BufferFull> {
+        self.number(key, value.map(u32_to_number))
+    }
+
+    #[inline(always)]
+    fn number(&mut self, key: &str, value: Option<f64>) -> Result<(), BufferFull> {
+        value.map_or(Ok(()), |value| self.known(key, value))
+    }
+
+    #[inline(never)]
+    fn known(&mut self, key: &str, value: f64) -> Result<(), BufferFull> {
+        self.key(key)?.put(Token::Number(value)).map(|_| ())
     }
 }
 
