@@ -56,27 +56,28 @@ pub(super) struct Shared<T = Net<'static>> {
 impl<T: Transport> Shared<T> {
     #[inline(always)]
     pub(super) fn new(connection: Connection<'static, 8, 0, T>, config: Config) -> Self {
+        // What is zero at first comes one after another, because the compiler then clears it in one go.
         Self {
-            connection,
-            slots: [const { Slot::NONE }; 3],
-            runner: TaskWaker::default(),
-            watchers: Watchers::default(),
-            tracks: Tracks::NONE,
-            policy: DropPolicy::new(config.drop_limits.unwrap_or(PATIENT)),
-            timeline: Timeline::default(),
-            lateness: Lateness::default(),
-            goodput: Goodput::new(),
-            late: 0,
-            is_wanted: config.starts,
+            slots: const { [const { Slot::NONE }; 3] },
             is_keyframe_wanted: false,
             phase: Phase::Stopped,
-            port: None,
-            last_error: None,
-            counters: Counters::default(),
+            runner: TaskWaker::NONE,
+            timeline: const { Timeline::NEW },
+            lateness: const { Lateness::NEW },
+            late: 0,
+            counters: const { Counters::NONE },
+            watchers: const { Watchers::NONE },
             changes: 0,
             stops: 0,
-            is_in_order: true,
             stop_by: Instant::from_micros(0),
+            goodput: const { Goodput::new() },
+            tracks: const { Tracks::NONE },
+            port: None,
+            last_error: None,
+            is_in_order: true,
+            is_wanted: config.starts,
+            policy: DropPolicy::new(config.drop_limits.unwrap_or(PATIENT)),
+            connection,
             config,
         }
     }
@@ -131,7 +132,7 @@ impl<T: Transport> Shared<T> {
 
     pub(super) fn start(&mut self) {
         if !self.is_wanted {
-            (self.timeline, self.lateness) = (Timeline::default(), Lateness::default());
+            (self.timeline, self.lateness) = (Timeline::NEW, Lateness::NEW);
         }
         self.is_wanted = true;
         self.runner.wake();

@@ -37,8 +37,8 @@ pub(super) const fn kind(slot: usize) -> MessageKind {
 /// The writer of a message.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum By {
-    /// The owner of the slot.
-    Owner,
+    /// The owner of the slot. Its number is 1, so that `None` of an `Option<Open>` is 0.
+    Owner = 1,
     /// The runner, because the message is the header of the kind.
     Header,
     /// The runner, which writes zeros: the owner of the message is gone, or the message is a header that is not valid any
@@ -79,7 +79,7 @@ impl Slot {
         is_owned: false,
         is_waiting: false,
         awaited_keyframe: false,
-        class: FrameClass::Inter,
+        class: FrameClass::Configuration,
         ended: DropReason::Offline,
         ticket: 0,
         deadline: Instant::from_micros(0),

@@ -52,6 +52,13 @@ pub struct Counters {
     pub connections: u32,
 }
 
+impl Counters {
+    pub(super) const NONE: Self = {
+        let none = Tally { sent: 0, dropped: 0 };
+        Self { audio: none, video: none, bytes: 0, connections: 0 }
+    };
+}
+
 /// The state of a stream: [`Live::status`](crate::Live::status).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

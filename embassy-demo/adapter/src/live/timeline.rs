@@ -15,7 +15,6 @@ const LEAP: i32 = 5_000;
 /// ```
 ///
 /// All times in milliseconds are modulo 2³².
-#[derive(Default)]
 pub(super) struct Timeline {
     /// The source's time when the timestamp was 0.
     zero: u32,
@@ -26,6 +25,9 @@ pub(super) struct Timeline {
 }
 
 impl Timeline {
+    /// A time line that has not begun.
+    pub(super) const NEW: Self = Self { zero: 0, has_begun: false, is_broken: false, last: [(0, 0); 2] };
+
     /// Returns the timestamp of a message of a kind that the source made at `time`, in microseconds of its clock. `now` is
     /// our time in milliseconds.
     ///
@@ -74,13 +76,14 @@ impl Timeline {
 ///
 /// The source's clock and ours differ by an unknown offset, and drift apart. Therefore a message with the least difference
 /// counts as on time. The least difference grows by 1/1024 of the time, which is more than clocks drift.
-#[derive(Default)]
 pub(super) struct Lateness {
     /// Our time minus the source's time for a message that is on time, and our time when it was measured.
     least: Option<(u32, u32)>,
 }
 
 impl Lateness {
+    pub(super) const NEW: Self = Self { least: None };
+
     /// Returns how late a message is that is sent `now`. All times are in milliseconds, modulo 2³².
     pub(super) fn of(&mut self, timestamp: Timestamp, now: u32) -> u32 {
         let difference = now.wrapping_sub(timestamp.0);
@@ -108,7 +111,7 @@ mod tests {
 
     #[test]
     fn the_first_message_is_at_zero_whatever_the_clock_of_the_source_says() {
-        let mut timeline = Timeline::default();
+        let mut timeline = Timeline::NEW;
         let base = 7_000_000_000_000;
         assert_eq!(timeline.place(AUDIO, base, false, 50), Some(Timestamp(0)));
         assert_eq!(timeline.place(VIDEO, base + 40_900, true, 90), Some(Timestamp(40)));
@@ -119,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_begins_again_continues_at_the_next_keyframe() {
-        let mut timeline = Timeline::default();
+        let mut timeline = Timeline::NEW;
         timeline.place(VIDEO, 90_000_000, true, 1_000);
         assert_eq!(timeline.place(VIDEO, 91_000_000, false, 2_000), Some(Timestamp(1_000)));
         assert_eq!(timeline.place(VIDEO, 0, false, 2_040), None);
@@ -130,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_jumps_ahead_continues_at_the_next_keyframe() {
-        let mut timeline = Timeline::default();
+        let mut timeline = Timeline::NEW;
         timeline.place(VIDEO, 0, true, 0);
         assert_eq!(timeline.place(VIDEO, 3_600_000_000, false, 40), None);
         assert_eq!(timeline.place(VIDEO, 3_600_040_000, true, 80), Some(Timestamp(81)));
@@ -141,7 +144,7 @@ mod tests {
 
     #[test]
     fn timestamps_wrap_with_the_protocol() {
-        let mut timeline = Timeline::default();
+        let mut timeline = Timeline::NEW;
         let mut expected = 0_u32;
         // Sixty days in steps of an hour.
         for hour in 0..1_440_u64 {
@@ -153,7 +156,7 @@ mod tests {
 
     #[test]
     fn clocks_that_drift_are_not_late_and_neither_is_one_that_wraps() {
-        let mut lateness = Lateness::default();
+        let mut lateness = Lateness::NEW;
         // Our clock is faster by 200 ppm. The test runs for half an hour, across the wrap of both counters.
         for tick in 0..45_000_u32 {
             let timestamp = Timestamp(0xFFFF_0000_u32.wrapping_add(tick * 40));

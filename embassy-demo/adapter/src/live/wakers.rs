@@ -12,7 +12,6 @@ const WATCHERS: usize = 4;
 const WATCH_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The waker of one task. A new waker replaces it without waking it.
-#[derive(Default)]
 pub(super) struct TaskWaker(Option<Waker>);
 
 impl TaskWaker {
@@ -34,10 +33,11 @@ impl TaskWaker {
 }
 
 /// The wakers of several tasks.
-#[derive(Default)]
 pub(super) struct Watchers([Option<Waker>; WATCHERS]);
 
 impl Watchers {
+    pub(super) const NONE: Self = Self([const { None }; WATCHERS]);
+
     #[inline(never)]
     pub(super) fn register(&mut self, cx: &mut Context<'_>) {
         let waker = cx.waker();
