@@ -39,7 +39,7 @@ impl<'b> Side<'b> for Application<'b> {
         match event {
             ClientEvent::Connected => {
                 if choice & 1 != 0 {
-                    session.publish("key").expect("nothing is published");
+                    session.publish("key").expect("no publish is in progress");
                 }
                 if choice & 4 != 0 {
                     let _ = session.play(&PlayRequest::new("later"));

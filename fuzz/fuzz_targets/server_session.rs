@@ -53,7 +53,7 @@ impl<'b> Side<'b> for Application<'b> {
             }
             _ => Ok(()),
         };
-        answered.expect("it asks");
+        answered.expect("the request waits for an answer");
         Ok(true)
     }
 

@@ -68,7 +68,8 @@ fn item_098_ffmpeg_publishes_and_programs_play_through_tunnels_of_the_image() {
             let arguments = format!("-q --live -r {} -o {}", url(scheme), file.display());
             let player = start(&mut command("rtmpdump", &arguments)).unwrap();
             let is_played = || firmware.log().matches("message stream 1 is played").count() == count;
-            wait_until("it plays", LIMIT, is_played).unwrap_or_else(|error| panic!("{error}: {}", firmware.log()));
+            wait_until("the player receives the stream", LIMIT, is_played)
+                .unwrap_or_else(|error| panic!("{error}: {}", firmware.log()));
             player
         })
         .collect();

@@ -250,7 +250,7 @@ fn a_publisher_that_answers_a_ping_keeps_its_name() {
     for mut second in [serve.client(), serve.tunnelled()] {
         second.publish();
         second.idle(SHORT);
-        assert_eq!(second.told, Vec::<String>::new(), "it waits");
+        assert_eq!(second.told, Vec::<String>::new(), "the second publisher waits");
         let mut third = serve.client();
         third.publish();
         third.wait_for("NetStream.Publish.BadName");

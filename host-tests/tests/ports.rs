@@ -68,7 +68,7 @@ fn the_table_lists_the_targets_and_a_port_in_the_url_is_the_only_one() {
     let nothing = nothing.to_string();
     let row = |transport| vec![transport, nothing.as_str(), "refused", "-", "-", "-"];
     assert_eq!(words, [row("RTMP"), row("RTMPT")]);
-    assert_eq!(finished.status.code(), Some(1), "nothing was found");
+    assert_eq!(finished.status.code(), Some(1), "no port completed a handshake");
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn a_late_player_begins_with_a_keyframe_and_others_continue_when_a_player_leaves
     let first_picture = begins.iter().find(|tag| tag.kind == MessageKind::VIDEO && tag.payload[1] == 1).unwrap();
     assert_eq!(first_picture.payload[0], 0x17, "a keyframe");
     let (video, audio) = frames().position_of(&frame_hashes(&late).unwrap()).expect("a run without a gap");
-    assert!(video > 0 && audio > 0, "it came late");
+    assert!(video > 0 && audio > 0, "the player began after the publisher");
 }
 
 #[test]

@@ -169,7 +169,7 @@ fn a_stream_that_is_published_over_tls_arrives_whole() {
             let mut stream = tls.connect(url.host(), 443).await.unwrap();
             let (mut reader, mut writer) = stream.split();
             let running = pipe.run(&mut reader, &mut writer, publish(&pipe, &url, &clip));
-            let ended = with_timeout(Duration::from_secs(60), running).await.expect("it ends");
+            let ended = with_timeout(Duration::from_secs(60), running).await.expect("the session ends in time");
             assert_eq!(ended, (Ok(()), End::Closed));
             with_timeout(Duration::from_secs(5), stream.close()).await.expect("nginx closes its side");
         });

@@ -57,7 +57,7 @@ pub struct Dropped {
 /// let mut policy = DropPolicy::new(DropLimits::DEFAULT);
 /// assert!(policy.admit(FrameClass::Inter, 40));
 /// assert!(!policy.admit(FrameClass::Inter, 900), "too late");
-/// assert!(!policy.admit(FrameClass::Inter, 0), "it needs the one before");
+/// assert!(!policy.admit(FrameClass::Inter, 0), "it depends on the dropped picture");
 /// assert!(policy.admit(FrameClass::Audio, 900) && policy.admit(FrameClass::Keyframe, 100) && policy.admit(FrameClass::Inter, 100));
 /// assert_eq!(policy.dropped().video, 2);
 /// ```

@@ -84,7 +84,7 @@ impl PlayHandler for Watch {
         if fragment.is_first() {
             self.messages.push((fragment.header.kind, fragment.header.timestamp, Vec::new()));
         }
-        let message = self.messages.last_mut().expect("it has begun");
+        let message = self.messages.last_mut().expect("the message has begun");
         message.2.extend_from_slice(fragment.data);
     }
 

@@ -864,7 +864,7 @@ fn every_handle_is_notified_of_a_status_change() {
         until(&mut live, Phase::Live).await;
         match select(Timer::after(millis(50)), live.changed()).await {
             Either::First(()) => {}
-            Either::Second(status) => panic!("nothing has changed: {status:?}"),
+            Either::Second(status) => panic!("the status has not changed: {status:?}"),
         }
         Timer::after(millis(100)).await;
         assert_eq!(seen.get(), 6, "handles whose wakers the stream has no room for are notified, too");

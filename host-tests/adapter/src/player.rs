@@ -63,7 +63,7 @@ struct Late {
 
 impl PlayHandler for Late {
     fn media(&mut self, fragment: &Fragment<'_>) {
-        assert!(Instant::now() >= self.from, "it was not ready");
+        assert!(Instant::now() >= self.from, "the handler was not ready");
         self.bytes += fragment.data.len();
     }
 

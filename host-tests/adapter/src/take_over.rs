@@ -299,7 +299,9 @@ fn players_wait_for_the_next_publisher_until_the_grace_time_is_over() {
             }
             Timer::after_secs(10).await;
         };
-        let Either::First((end, ended_at)) = select(playing, publishing).await else { panic!("no end") };
+        let Either::First((end, ended_at)) = select(playing, publishing).await else {
+            panic!("the player did not end")
+        };
         assert_eq!(end, Ok(End::Unpublished));
         let waited = ended_at.saturating_duration_since(left_at).as_millis();
         assert!((2_500..3_500).contains(&waited), "{waited}");

@@ -190,7 +190,7 @@ fn item_098_every_request_may_come_on_a_connection_of_its_own() {
                 }
                 requests += 1;
                 let (answer, is_over) = ask(first, &request[..length], 1_000).await;
-                assert!(!is_over, "it is ours to close");
+                assert!(!is_over, "the server leaves it to the client to close");
                 let (mut rest, mut stream) = (&answer[..], session.publishing());
                 while !rest.is_empty() {
                     let event = tunnel.receive(now(), &mut rest, |bytes| session.next_event(now(), bytes)).unwrap();

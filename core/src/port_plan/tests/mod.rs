@@ -232,7 +232,7 @@ proptest! {
         let (mut ids, mut open, mut ended) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
         let mut won = None;
         for polls in 0.. {
-            prop_assert!(polls < 24 + 4 * MAX_TARGETS + 4, "no end");
+            prop_assert!(polls < 24 + 4 * MAX_TARGETS + 4, "the plan does not end");
             match plan.poll_event(now) {
                 Some(PlanEvent::Dial { id, target, deadline }) => {
                     prop_assert!(won.is_none());

@@ -24,7 +24,7 @@ fn a_message_without_further_payload_is_completed_with_zeros() {
             while pair.client.media_left(csid).is_some() {
                 let mut out = vec![0xEE; window];
                 let written = pair.client.complete_media(csid, &mut out);
-                assert!(written > 0, "no progress");
+                assert!(written > 0, "nothing was written");
                 sent.extend_from_slice(&out[..written]);
             }
             assert_eq!(pair.client.complete_media(csid, &mut [0; 100]), 0);
@@ -100,7 +100,7 @@ fn keys_and_names_need_not_outlive_the_call() {
     pair.run();
     assert_eq!(pair.server_saw[2], Seen::Publish(1, "key-19".into()));
     let written = pair.client.publish(&"k".repeat(200));
-    assert_eq!(written, Err(RequestError::State), "it publishes");
+    assert_eq!(written, Err(RequestError::State), "the session already publishes");
     let mut client = client();
     assert_eq!(client.publish(&"k".repeat(200)), Err(RequestError::ControlBuffer(400 + 3 + 192 + 203)));
     assert_eq!(client.publish(&"k".repeat(70_000)), Err(RequestError::ControlBuffer(usize::MAX)));

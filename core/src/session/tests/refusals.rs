@@ -83,5 +83,5 @@ fn a_server_can_answer_only_a_client_that_has_asked() {
     assert_eq!(server.reject(StreamId(9), code::PUBLISH_BAD_NAME, "who"), Err(RequestError::Stream(StreamId(9))));
     assert_eq!(server.accept_connect(), Err(RequestError::State));
     assert_eq!(server.reject_connect("late"), Err(RequestError::State));
-    assert!(!server.wants_transmit(), "nothing is said");
+    assert!(!server.wants_transmit(), "nothing is sent");
 }

@@ -112,7 +112,7 @@ fn item_098_no_part_of_a_line_can_be_read_as_another_line() {
         }
     }
     let text = padded("Cookie: ", 'x', "\tContent-Length: 30, Transfer-Encoding: chunked");
-    assert_eq!(everywhere(&text).unwrap().1.length, Some(3), "it is what the cookie says");
+    assert_eq!(everywhere(&text).unwrap().1.length, Some(3), "a length inside a cookie is ignored");
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn a_request_that_is_not_answered_times_out() {
     assert_eq!(client.handle_timeout(Instant::from_micros(deadline.as_micros() - 1)), Ok(()));
     assert_eq!(client.handle_timeout(deadline), Err(TunnelError::TimedOut));
     let mut client = open();
-    assert_eq!(client.handle_timeout(deadline), Ok(()), "nothing is asked");
+    assert_eq!(client.handle_timeout(deadline), Ok(()), "no request is in progress");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a device's crates bring: a network, a clock and an executor.
+//! The parts that the crates of a device provide: a network, a clock and an executor.
 
 use std::cell::RefCell;
 use std::future::Future;

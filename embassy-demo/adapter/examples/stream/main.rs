@@ -59,7 +59,7 @@ async fn publish(url: &Url<'_>, file: &[u8]) -> Result<(), Box<dyn Error>> {
     };
     let (result, end) = pipe.run(&mut reader, &mut writer, session).await;
     println!("the stream: {end}");
-    // All that was sent has been handed to the stream; closing it lets the server receive it.
+    // All bytes were passed to the stream. Closing it in good order lets the server receive them.
     let _ = with_timeout(Duration::from_secs(2), stream.close()).await;
     result
 }

@@ -21,7 +21,7 @@ use embedded_rtmp_embassy::embedded_rtmp::media::avc::annex_b::Units;
 use embedded_rtmp_embassy::{Live, Picture, Tracks};
 use heapless::Vec;
 
-/// What the stand-ins deliver. The parameter sets come with every keyframe.
+/// The tracks of the stand-ins. The parameter sets are sent with every keyframe.
 pub const TRACKS: Tracks = Tracks::h264_in_band().sound(Sound::G711_A_LAW);
 
 /// NAL units of one picture: delimiter, two parameter sets, slices.

@@ -1,4 +1,4 @@
-//! What the stand-ins deliver.
+//! Tests of the pictures that the stand-in delivers.
 
 use core::pin::pin;
 use core::task::Poll;

@@ -75,7 +75,7 @@ async fn pairs<const R: usize>(
     true
 }
 
-/// A measurement under way: counts of 25 MHz, in all and asleep.
+/// A measurement in progress: counts of 25 MHz, all of them and those asleep.
 struct Watch(u64, u64);
 
 impl Watch {
@@ -98,7 +98,7 @@ async fn connect<'r>(
 ) -> Option<TcpSocket<'r>> {
     let [rx, tx] = rings;
     let mut socket = TcpSocket::new(stack, rx.get_mut(..ring)?, tx.get_mut(..ring)?);
-    // As a session has them.
+    // The same options as for a session.
     socket.set_nagle_enabled(false);
     socket.set_keep_alive(Some(KeepAlive::DEFAULT.interval));
     socket.set_timeout(Some(KeepAlive::DEFAULT.timeout));
@@ -122,7 +122,7 @@ async fn send_tcp<const R: usize>(stack: Stack<'_>, options: &Bench, rings: &mut
     socket.close();
     socket.flush().await.ok()?;
     watch.tell("send tcp", R, options.messages * MESSAGE);
-    // The peer closes, too.
+    // The peer also closes.
     let _ = socket.read_with(|bytes| (bytes.len(), ())).await;
     Some(())
 }
@@ -162,7 +162,7 @@ async fn receive_tcp<const R: usize>(stack: Stack<'_>, options: &Bench, rings: &
     let mut other = TcpSocket::new(stack, &mut rx, &mut tx);
     let _ = core::pin::pin!(other.accept(PORT)).as_mut().poll(&mut Context::from_waker(Waker::noop()));
     let mut socket = connect(stack, options, options.ports[2], rings, R).await?;
-    // What comes before the rest, in a segment of its own.
+    // These bytes come before the rest, in a separate segment.
     let mut first = [0; SHIFTS.len()];
     let mut left = shift + 1;
     while left > 0 {
@@ -182,7 +182,7 @@ async fn receive_tcp<const R: usize>(stack: Stack<'_>, options: &Bench, rings: &
     Some(())
 }
 
-/// Takes one publisher, and counts.
+/// Accepts one publisher, and measures.
 struct Sink<'s> {
     left: usize,
     watch: Option<Watch>,

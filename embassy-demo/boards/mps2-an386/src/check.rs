@@ -93,7 +93,7 @@ impl Fnv {
     }
 }
 
-/// What came on one connection.
+/// The messages of one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stream {
     /// Sound.

@@ -30,11 +30,11 @@ mod register {
 
     /// Interrupts go out, active high, push-pull.
     pub(super) const IRQ_ENABLE_HIGH_PUSH_PULL: u32 = 0x111;
-    /// More than the level of RX statuses waits, which is 0 here.
+    /// More RX statuses wait than the configured level, which is 0.
     pub(super) const INT_RX_STATUS: u32 = 1 << 3;
     pub(super) const INT_PHY: u32 = 1 << 18;
     pub(super) const INT_TX_DATA: u32 = 1 << 9;
-    /// The transmitter runs; what became of a frame is not kept.
+    /// The transmitter runs, and stores no TX status.
     pub(super) const TX_ON_NO_STATUS: u32 = 1 << 1 | 1 << 2;
     pub(super) const RX_ERROR: u32 = 1 << 15;
     pub(super) const FIRST_AND_LAST: u32 = 1 << 13 | 1 << 12;
@@ -77,7 +77,7 @@ pub struct Buffers {
 
 impl Buffers {
     /// All zeros, for a static.
-    #[expect(clippy::new_without_default, reason = "it belongs into a static")]
+    #[expect(clippy::new_without_default, reason = "the value is for a static")]
     pub const fn new() -> Self {
         Self { rx: [0; BUFFER], tx: [0; BUFFER] }
     }

@@ -1,6 +1,6 @@
 //! The MPS2 AN386 as QEMU has it: a Cortex-M4F at 25 MHz, 4 MiB for code, 4 MiB of RAM, a LAN9118 for Ethernet.
 //!
-//! What does not touch the hardware is tested on a host: `cargo test` with this package's manifest, started anywhere
+//! Code that does not use the hardware is tested on a host: `cargo test` with this package's manifest, started anywhere
 //! but in its folder, whose configuration chooses the board's target.
 #![no_std]
 

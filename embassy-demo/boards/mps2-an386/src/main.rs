@@ -39,7 +39,7 @@ mod status {
 #[cortex_m_rt::entry]
 fn main() -> ! {
     board::time::start();
-    executor::run(|spawner| spawner.spawn(start(spawner).expect("it is spawned once")))
+    executor::run(|spawner| spawner.spawn(start(spawner).expect("the task is spawned only once")))
 }
 
 #[embassy_executor::task]

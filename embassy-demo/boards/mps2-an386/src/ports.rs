@@ -7,10 +7,10 @@ use embedded_rtmp_embassy::{ClientOptions, Error, Memory, test_ports};
 use mps2_an386::board::host;
 use static_cell::ConstStaticCell;
 
-/// The rings of the socket, and what the handshake works in.
+/// The rings of the socket, and the memory for the handshake.
 static MEMORY: ConstStaticCell<Memory<2048, 2048>> = ConstStaticCell::new(Memory::new());
 
-/// Logs what became of each port; whether one leads to RTMP.
+/// Logs the outcome of each port. Returns whether one leads to RTMP.
 pub(crate) async fn ports(stack: Stack<'static>, url: &str) -> bool {
     let mut is_good = false;
     let result = test(stack, url, &mut is_good).await;

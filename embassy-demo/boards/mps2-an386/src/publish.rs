@@ -16,7 +16,7 @@ use mps2_an386::CLIP;
 use mps2_an386::arguments::Publish;
 use mps2_an386::board::host::HostRng;
 
-/// What waits for a tunnel's next request.
+/// The bytes that can wait for a tunnel's next request.
 const GATHER: usize = if cfg!(feature = "rtmpt") { 4096 } else { 0 };
 /// From one round of the clip to the next, in microseconds.
 const PERIOD: u64 = 4_097_000;
@@ -68,7 +68,7 @@ pub(crate) async fn publish(
     is_published
 }
 
-/// Waits until the stream is live. False if the first attempt fails, or the runner gives up.
+/// Waits until the stream is live. Returns `false` if the first attempt fails, or the runner gives up.
 async fn is_live(live: &mut Live) -> bool {
     loop {
         let status = live.status();
@@ -81,7 +81,7 @@ async fn is_live(live: &mut Live) -> bool {
     }
 }
 
-/// Sends the clip as often as it is to be sent. False if the runner gives up.
+/// Sends the clip the requested number of times. Returns `false` if the runner gives up.
 async fn rounds(live: &mut Live, tags: &Tags<'_>, arguments: &Publish<'_>) -> bool {
     let start = Instant::now();
     for round in 0..u64::from(arguments.loops) {
@@ -90,7 +90,7 @@ async fn rounds(live: &mut Live, tags: &Tags<'_>, arguments: &Publish<'_>) -> bo
             if !arguments.fast {
                 Timer::at(start + Duration::from_micros(at)).await;
             }
-            // A source that can wait sends again what was not taken.
+            // A source that can wait sends a dropped message again.
             while send(live, &tag, at).await == Some(SendOutcome::Dropped(DropReason::Offline)) {
                 let has_given_up = live.status().phase == Phase::Stopped;
                 if has_given_up || (arguments.fast && !is_live(live).await) {
@@ -118,7 +118,7 @@ fn tracks() -> Option<Tracks> {
     Some(tracks.aac(config))
 }
 
-/// Sends a tag of the clip. `None` if it is no frame.
+/// Sends a tag of the clip. Returns `None` if it is not a frame.
 async fn send(live: &Live, tag: &Tag<'_>, at: u64) -> Option<SendOutcome> {
     match tag.kind {
         MessageKind::AUDIO if FrameClass::of(tag.kind, tag.data) == FrameClass::Audio => {

@@ -23,11 +23,11 @@ use static_cell::ConstStaticCell;
 
 const SOCKETS: usize = 4;
 
-/// What is received comes through 8 KiB; more would not fit into the Ethernet controller's FIFO.
+/// The receive ring has 8 KiB, because more would not fit into the Ethernet controller's FIFO.
 static MEMORY: ConstStaticCell<[Memory<8192, 4096>; SOCKETS]> =
     ConstStaticCell::new([const { Memory::new() }; SOCKETS]);
 
-/// Tunnels beside them.
+/// Tunnels in addition to the sockets.
 #[cfg(feature = "rtmpt")]
 static TUNNELS: ConstStaticCell<TunnelMemory<2>> = ConstStaticCell::new(TunnelMemory::new());
 
@@ -38,11 +38,11 @@ const SESSIONS: usize = SOCKETS + if cfg!(feature = "rtmpt") { 2 } else { 0 };
 const PUBLISHERS: usize = 2;
 const PLAYERS: usize = 3;
 
-/// Two seconds of the clip for players that are behind.
+/// The ring has two seconds of the clip, for players that are slow.
 static STREAMS: ConstStaticCell<[StreamMemory<65_536>; PUBLISHERS]> =
     ConstStaticCell::new([const { StreamMemory::new() }; PUBLISHERS]);
 
-/// How long the last connection has for its end.
+/// The time limit for closing the last connection.
 const GRACE: Duration = Duration::from_millis(500);
 
 pub(crate) async fn serve(stack: Stack<'static>, arguments: Serve) -> bool {
@@ -75,7 +75,7 @@ pub(crate) async fn serve(stack: Stack<'static>, arguments: Serve) -> bool {
     is_good.get()
 }
 
-/// The streams under way, one for each session.
+/// The streams in progress, one for each session.
 struct Checker<'c> {
     streams: [Option<Stream>; SESSIONS],
     /// Publishers until the end.

@@ -22,7 +22,7 @@ fn put(writer: &mut Writer<4>, id: u32, header: MessageHeader, mut payload: &[u8
     while writer.left(csid(id)).is_some() {
         let mut out = vec![0xEE; window];
         let WriteProgress { taken, written, .. } = writer.poll(csid(id), payload, &mut out);
-        assert!(written > 0, "no progress");
+        assert!(written > 0, "nothing was written");
         payload = &payload[taken..];
         stream.extend_from_slice(&out[..written]);
     }

@@ -2,7 +2,7 @@
 
 use embassy_time::{Duration, Timer};
 
-/// How often the button is looked at.
+/// The interval at which the button is checked.
 const INTERVAL: Duration = Duration::from_millis(20);
 
 /// A CMSDK UART (Cortex-M System Design Kit, section 4.3).

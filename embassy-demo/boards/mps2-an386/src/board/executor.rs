@@ -29,9 +29,9 @@ pub fn run(init: impl FnOnce(Spawner)) -> ! {
     let executor: &'static Executor = EXECUTOR.init_with(|| Executor::new(core::ptr::null_mut()));
     init(executor.spawner());
     loop {
-        // SAFETY: it is polled here alone.
+        // SAFETY: the executor is polled only here.
         unsafe { executor.poll() };
-        // An interrupt between the look and the sleep stays pending, and ends that at once.
+        // An interrupt between this check and the sleep stays pending, and ends the sleep at once.
         critical_section::with(|section| {
             if !PENDING.swap(false, Ordering::Relaxed) {
                 let begin = time::counts();

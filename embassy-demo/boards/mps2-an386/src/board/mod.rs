@@ -55,7 +55,7 @@ pub static __INTERRUPTS: [Option<extern "C" fn()>; 14] = {
 /// Lets an interrupt through.
 pub fn unmask(interrupt: Interrupt) {
     NVIC::unpend(interrupt);
-    // SAFETY: no code here relies on an interrupt's being masked, but in critical sections, which mask all.
+    // SAFETY: code here relies on a masked interrupt only in critical sections, which mask all interrupts.
     unsafe { NVIC::unmask(interrupt) };
 }
 

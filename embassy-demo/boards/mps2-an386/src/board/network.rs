@@ -21,7 +21,7 @@ pub fn start(spawner: Spawner) -> Stack<'static> {
     let [a, b, c, d, e, f, g, h, ..] = host::random();
     let seed = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
     let (stack, runner) = embassy_net::new(driver, Config::dhcpv4(DhcpConfig::default()), RESOURCES.take(), seed);
-    spawner.spawn(run(runner).expect("it is spawned once"));
+    spawner.spawn(run(runner).expect("the task is spawned only once"));
     stack
 }
 

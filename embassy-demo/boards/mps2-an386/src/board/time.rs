@@ -41,7 +41,7 @@ impl Timer {
 }
 
 struct Clock {
-    /// How often the clock has gone round.
+    /// The number of times that the clock has wrapped.
     rounds: AtomicU32,
     queue: Mutex<RefCell<Queue>>,
 }
@@ -72,7 +72,7 @@ fn read() -> (u32, u32) {
         let mut value = CLOCK.read(Timer::VALUE);
         let mut rounds = TIME.rounds.load(Ordering::Relaxed);
         if CLOCK.read(Timer::INTERRUPT) != 0 {
-            // It has gone round, and the handler could not run yet; the value may have been from before that.
+            // The clock has wrapped, and the handler could not run yet. The value may have been read before the wrap.
             value = CLOCK.read(Timer::VALUE);
             rounds = rounds.wrapping_add(1);
         }
@@ -128,7 +128,7 @@ impl Clock {
             if next <= now {
                 continue;
             }
-            // What is farther away takes several alarms.
+            // A time that is farther away needs several alarms.
             let (counts, ticks) = PER_TICKS;
             let counts = ((next - now).saturating_mul(counts).div_ceil(ticks)).min(u64::from(u32::MAX));
             ALARM.write(Timer::RELOAD, 0);

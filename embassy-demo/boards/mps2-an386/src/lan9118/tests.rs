@@ -16,7 +16,7 @@ struct Model {
     room: u32,
     link: u32,
     enabled: u32,
-    /// What comes at the moment when the interrupt is enabled.
+    /// The frame that arrives at the moment when the interrupt is enabled.
     comes_late: Option<Vec<u8>>,
     mac: [u32; 13],
     mac_data: u32,
@@ -52,7 +52,7 @@ impl Registers for &RefCell<Model> {
             r::TX_FIFO_INF => 0x00AB_0000 | model.room,
             r::MAC_CSR_CMD => 0,
             r::MAC_CSR_DATA => model.mac_data,
-            offset => panic!("nobody reads {offset:#x}"),
+            offset => panic!("the driver must not read {offset:#x}"),
         }
     }
 
@@ -77,12 +77,12 @@ impl Registers for &RefCell<Model> {
                         (r::PHY_STATUS, 0) => model.mac[7] = model.link,
                         (r::PHY_INT_SOURCE, 0) => model.mac[7] = 0,
                         (r::PHY_INT_MASK, 2) => model.phy_mask = model.mac[7],
-                        what => panic!("nobody needs PHY {what:?}"),
+                        what => panic!("the driver must not use PHY {what:?}"),
                     }
                 }
             }
             r::IRQ_CFG | r::INT_STS | r::HW_CFG | r::FIFO_INT | r::TX_CFG => {}
-            offset => panic!("nobody writes {offset:#x}"),
+            offset => panic!("the driver must not write {offset:#x}"),
         }
     }
 }
@@ -90,7 +90,7 @@ impl Registers for &RefCell<Model> {
 /// Runs `test` with a driver of the model.
 fn with<T>(model: &RefCell<Model>, test: impl FnOnce(&mut Lan9118<'_, &RefCell<Model>>, &mut Context<'_>) -> T) -> T {
     let (mut buffers, waker) = (Buffers::new(), AtomicWaker::new());
-    let mut driver = Lan9118::new(model, &mut buffers, &waker, [2, 1, 4, 3, 6, 5]).expect("it answers");
+    let mut driver = Lan9118::new(model, &mut buffers, &waker, [2, 1, 4, 3, 6, 5]).expect("the controller is found");
     test(&mut driver, &mut Context::from_waker(Waker::noop()))
 }
 

@@ -1,4 +1,4 @@
-//! What both images send: a camera's pictures, and what a server must know before them.
+//! The data that both images send: the pictures of a camera, and their parameter sets.
 
 use embassy_time::{Duration, Ticker};
 

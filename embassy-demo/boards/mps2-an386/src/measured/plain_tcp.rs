@@ -1,4 +1,4 @@
-//! Board: MPS2 AN386 in QEMU. What the other image is measured against: the same camera, its frames sent over plain TCP
+//! Board: MPS2 AN386 in QEMU. The image that the publishing image is compared with: the same camera, its frames sent over plain TCP
 //! to the same host, found by its name, and the connection made again when it is lost.
 #![no_std]
 #![no_main]
