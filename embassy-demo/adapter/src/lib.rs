@@ -32,10 +32,12 @@
 //! all of it is in the socket's send ring. All tasks of a stream run on the executor of the network stack.
 //!
 //! ```no_run
+//! use embassy_futures::select::select;
 //! use embassy_net::Stack;
+//! use embassy_time::Timer;
 //! use embedded_rtmp_embassy as rtmp;
 //! use embedded_rtmp_embassy::rand_core::CryptoRng;
-//! use embedded_rtmp_embassy::{Config, Live, LiveRunner, Picture, SendOutcome, State, Tracks};
+//! use embedded_rtmp_embassy::{Config, Live, LiveRunner, Phase, Picture, SendOutcome, State, Tracks};
 //!
 //! static STATE: State<4096, 8192> = State::new();
 //!
@@ -48,7 +50,7 @@
 //!     spawn(video_task(live.clone()));
 //!     spawn(audio_task(live.clone()));
 //!     spawn(status_task(live.clone()));
-//!     live // `live.stop().await` and `live.start()` stop and restart it; with `Config::starts` false it begins stopped
+//!     live // with `Config::starts` false it begins stopped
 //! }
 //!
 //! async fn network_task(runner: LiveRunner<impl CryptoRng>) -> ! {
@@ -76,8 +78,16 @@
 //!
 //! async fn status_task(mut live: Live) -> ! {
 //!     loop {
-//!         let status = live.changed().await;
-//!         println!("{:?} {:?} {:?}", status.phase, status.port, status.last_error);
+//!         select(live.changed(), Timer::after_secs(1)).await; // `changed` does not return for the counters
+//!         let status = live.status();
+//!         println!("{:?} {:?} {:?} {} bytes", status.phase, status.port, status.last_error, status.counters.bytes);
+//!     }
+//! }
+//!
+//! async fn button_pressed(live: &Live) {
+//!     match live.status().phase {
+//!         Phase::Stopped | Phase::Stopping => live.start(),
+//!         _ => _ = live.stop().await,
 //!     }
 //! }
 //! # struct Encoder;
@@ -89,7 +99,19 @@
 //!
 //! An encoder that makes keyframes on request waits for [`Live::keyframe_wanted`] and for its next picture with `select`;
 //! the future of the picture must then be safe to drop. A request stays pending until one task has received it. If the
-//! encoder writes start codes, `embedded_rtmp::media::avc::annex_b::Units` finds the NAL units.
+//! encoder writes start codes, `embedded_rtmp::media::avc::annex_b::Units` finds the NAL units:
+//!
+//! ```
+//! use embedded_rtmp_embassy::embedded_rtmp::media::avc::annex_b::Units;
+//! use embedded_rtmp_embassy::{Live, Picture};
+//!
+//! /// `frame` is the encoder's buffer: at most 8 NAL units with start codes.
+//! async fn send(live: &Live, pts: u64, is_key: bool, frame: &[u8]) {
+//!     let units: heapless::Vec<&[u8], 8> = Units::new(frame).take(8).collect(); // borrows `frame` until it is dropped
+//!     live.video().send(Picture::new(pts, pts, is_key, &units)).await;
+//! }
+//! ```
+//!
 //! `embassy-demo/boards/mps2-an386/src/bin/camera.rs` is a complete camera.
 //!
 //! With a [`Publisher`] the caller makes each connection:

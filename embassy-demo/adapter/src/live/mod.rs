@@ -155,7 +155,8 @@ impl<T: Transport> Live<T> {
     }
 
     /// Waits until the phase, the port or the last error differs from what it was at the last call of this handle, and
-    /// returns the status. The first call returns after the first change. The other fields change without it. The future can be dropped.
+    /// returns the status. The first call returns after the first change. The other fields change without it: to display
+    /// them, use `select` with a timer. The future can be dropped.
     pub async fn changed(&mut self) -> Status {
         let Self { shared, seen } = self;
         poll_fn(|cx| {
@@ -171,7 +172,8 @@ impl<T: Transport> Live<T> {
     }
 
     /// Waits until the encoder should make a keyframe: after each connection, and after a picture was dropped that others
-    /// need. A request stays pending until one task has received it. The future can be dropped.
+    /// need. A request stays pending until one task has received it. The future can be dropped. An encoder that only asks
+    /// before each picture polls it once: `poll_once(live.keyframe_wanted()).is_ready()`, with `embassy_futures::poll_once`.
     pub async fn keyframe_wanted(&self) {
         poll_fn(|cx| {
             let mut shared = self.shared.borrow_mut();
@@ -184,8 +186,9 @@ impl<T: Transport> Live<T> {
         .await;
     }
 
-    /// Connects again after [`Self::stop`], even if the runner is still stopping. The timestamps begin at 0 again. Does
-    /// nothing if the stream was not stopped.
+    /// Leaves [`Phase::Stopped`], for whatever reason the stream is stopped: [`Self::stop`], [`Config::starts`], the limit of
+    /// [`Retry`](crate::Retry), or a configuration that cannot work. Connects again even if the runner is still stopping. The
+    /// timestamps begin at 0 again. Does nothing if the stream is not stopped.
     pub fn start(&self) {
         self.shared.borrow_mut().start();
     }

@@ -37,7 +37,8 @@ pub struct Tally {
     pub dropped: u32,
 }
 
-/// Counters since the state was made. Metadata and sequence headers are not counted.
+/// Counters since the state was made. Metadata and sequence headers are not counted. Messages that are offered while there is
+/// no connection, or while the stream is stopped, count as dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -68,10 +69,13 @@ pub struct Status {
     pub phase: Phase,
     /// The transport and the port of the connection, or of the current or the last attempt.
     pub port: Option<Target>,
-    /// Why the last connection or the last attempt to connect failed. It stays when the next one succeeds.
+    /// Why the last connection or the last attempt to connect failed. It stays when the next one succeeds. If all
+    /// ports failed, it is [`Error::Exhausted`]; the reason of each port is in the log.
     pub last_error: Option<Error>,
     /// The bits per second that arrive at the peer, averaged over the last few acknowledgements. `None` before they are
-    /// known. If less is sent than the network can carry, this is the rate that is sent.
+    /// known. If less is sent than the network can carry, this is about the rate that is sent. It varies by a factor of two
+    /// even for a steady stream. To display a rate, divide the growth of [`Counters::bytes`] by the time. It keeps its value
+    /// after the connection has ended.
     pub bit_rate: Option<u32>,
     /// How late the last message was when it was sent or dropped.
     pub lateness: Duration,
