@@ -103,7 +103,7 @@ fuzz_target!(|data: &[u8]| {
     let whole = happened(*choice, &stream, || usize::MAX);
     let mut cuts = Cuts::new(*seed);
     let cut = happened(*choice, &stream, || cuts.length());
-    // A client that closes does so at its own time, and from then on little is told.
+    // A client closes at a time of its own. After that it reports few events.
     if choice & 2 == 0 {
         assert_eq!(cut, whole);
     }

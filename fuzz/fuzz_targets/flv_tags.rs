@@ -20,7 +20,7 @@ fn whole(tags: &mut Tags<'_>) -> Vec<Message> {
     let length = tags.rest().len();
     let messages: Vec<_> = tags.map(|tag| (tag.kind, tag.timestamp, tag.data.to_vec())).collect();
     let bytes: usize = messages.iter().map(|(_, _, data)| TagHeader::SIZE + data.len()).sum();
-    assert!(bytes <= length, "payload out of nothing");
+    assert!(bytes <= length, "there is payload without input");
     messages
 }
 
@@ -58,7 +58,10 @@ fn look_at(kind: MessageKind, data: &[u8]) {
     let class = FrameClass::of(kind, data);
     let prefix = data.get(..FrameClass::PREFIX).unwrap_or(data);
     let of_prefix = FrameClass::of_prefix(kind, prefix);
-    assert!(of_prefix.is_none_or(|of_prefix| of_prefix == class || prefix.len() < data.len()), "more bytes change it");
+    assert!(
+        of_prefix.is_none_or(|of_prefix| of_prefix == class || prefix.len() < data.len()),
+        "more bytes change the class"
+    );
     assert!(of_prefix.is_some() || prefix.len() < FrameClass::PREFIX, "the prefix is too short");
     if let Some((header, body)) = video::VideoTagHeader::parse(data) {
         let mut buffer = [0; video::HEADER_SIZE];
@@ -96,7 +99,7 @@ fuzz_target!(|data: &[u8]| {
     look_at(MessageKind(seed), bytes);
     if let Some(header) = bytes.first_chunk() {
         let (tag, mut expected) = (TagHeader::parse(header), *header);
-        // Two bits and the stream id say nothing.
+        // Two bits and the stream id have no meaning.
         expected[0] &= 0x3F;
         expected[8..].fill(0);
         assert_eq!(tag.emit(), expected);

@@ -11,7 +11,7 @@ use embedded_rtmp::port_plan::{AttemptId, Failure, Limits, MAX_TARGETS, Outcome,
 use embedded_rtmp::time::Instant;
 use libfuzzer_sys::fuzz_target;
 
-/// Short times and long ones, and one for ever.
+/// Short and long times, and one that never ends.
 fn duration(byte: u8) -> Duration {
     match byte {
         0xFF => Duration::MAX,
@@ -74,7 +74,7 @@ fuzz_target!(|data: &[u8]| {
         assert!(polls <= most, "the plan does not end");
         match plan.poll_event(now) {
             Some(PlanEvent::Dial { id, target, deadline }) => {
-                assert!(caller.won.is_none(), "dialled beside a winner");
+                assert!(caller.won.is_none(), "dialled although an attempt has won");
                 assert_eq!(targets[id.index()], target);
                 assert!(deadline >= now);
                 if caller.dials == 0
@@ -86,11 +86,11 @@ fuzz_target!(|data: &[u8]| {
                 if !caller.ids.contains(&id) {
                     caller.ids.push(id);
                 }
-                assert!(caller.open.insert(id), "dialled what is under way");
-                assert!(caller.open.len() <= usize::from(limits.max_at_once), "too many at once");
+                assert!(caller.open.insert(id), "dialled a target whose attempt is in progress");
+                assert!(caller.open.len() <= usize::from(limits.max_at_once), "too many attempts at the same time");
             }
             Some(PlanEvent::Abandon(id)) => {
-                assert!(caller.open.remove(&id), "abandoned what is not open");
+                assert!(caller.open.remove(&id), "abandoned an attempt that is not open");
                 assert_ne!(caller.won, Some(id), "the winner was abandoned");
             }
             None => {
@@ -105,7 +105,7 @@ fuzz_target!(|data: &[u8]| {
                 }
             }
             Some(PlanEvent::Connected(id)) => {
-                assert_eq!(caller.won, Some(id), "another winner");
+                assert_eq!(caller.won, Some(id), "there is a second winner");
                 assert!(caller.open.iter().eq([&id]), "an attempt that lost is still open");
                 assert_eq!(plan.winner().map(|report| report.id), Some(id));
                 assert_eq!(plan.poll_event(now), Some(PlanEvent::Connected(id)));

@@ -15,7 +15,7 @@ use libfuzzer_sys::fuzz_target;
 
 const PLAYERS: usize = 3;
 
-/// A message of the publisher's that is under way.
+/// A message that the publisher is sending.
 struct Open {
     csid: ChunkStreamId,
     header: MessageHeader,
@@ -23,7 +23,7 @@ struct Open {
     sent: usize,
 }
 
-/// A player, and what has come of the message that it is in: its header, and how much of it.
+/// A player, and the header and the received bytes of its current message.
 #[derive(Default)]
 struct Player {
     cursor: Cursor,
@@ -40,7 +40,7 @@ impl Player {
                 Ok(Some(piece)) => piece,
                 Ok(None) => break,
                 Err(_) => {
-                    assert!(self.inside.is_some(), "overtaken between messages");
+                    assert!(self.inside.is_some(), "the player was overtaken between two messages");
                     self.gone = true;
                     break;
                 }
@@ -69,7 +69,7 @@ impl Player {
                 most -= part.len();
             }
             ring.advance(&mut self.cursor, taken);
-            assert!(sent + taken <= header.length as usize, "more than the header says");
+            assert!(sent + taken <= header.length as usize, "the payload is longer than the header says");
             self.inside = Some((header, sent + taken));
             if sent + taken == header.length as usize {
                 ring.finish_message(&mut self.cursor);

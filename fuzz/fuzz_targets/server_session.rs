@@ -30,7 +30,7 @@ impl<'b> Side<'b> for Application<'b> {
             ServerEvent::Media(fragment) => note(log, fragment),
             other => log.push(Entry::Other(format!("{other:?}"))),
         }
-        // Nothing here can fail: the session keeps room for its answers.
+        // None of these calls can fail: the session reserves room for its answers.
         let answered = match event {
             ServerEvent::Connect(_) if choice & 1 == 0 => session.accept_connect(),
             ServerEvent::Connect(_) if choice & 32 == 0 => session.reject_connect("no"),
@@ -60,7 +60,7 @@ impl<'b> Side<'b> for Application<'b> {
     fn transmit(&mut self, now: Instant, out: &mut [u8]) -> usize {
         let announced = self.session.transmit_len();
         let written = self.session.poll_transmit(now, out);
-        assert!(written == out.len() || written >= announced, "less than announced");
+        assert!(written == out.len() || written >= announced, "fewer bytes were written than announced");
         written
     }
 }

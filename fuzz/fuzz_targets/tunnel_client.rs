@@ -12,12 +12,12 @@ use libfuzzer_sys::fuzz_target;
 struct Step(u8);
 
 impl Step {
-    /// The session has got so many bytes to send.
+    /// The session has this number of bytes to send.
     fn bytes(&self) -> usize {
         [0, 1, 2, 100, 1_000, 10_000, 65_536, 70_000][usize::from(self.0 & 7)]
     }
 
-    /// It cannot read on before it has sent something.
+    /// The session cannot read more before it has sent something.
     fn hurries(&self) -> bool {
         self.0 & 0x08 != 0
     }
@@ -26,18 +26,18 @@ impl Step {
         self.0 & 0x10 != 0
     }
 
-    /// The connection ends, and there is another one.
+    /// The connection ends, and another one begins.
     fn is_cut_off(&self) -> bool {
         self.0 & 0x20 != 0
     }
 
-    /// How long nothing has happened, in ms.
+    /// The time in ms in which nothing happens.
     fn pause(&self) -> u64 {
         [300, 3, 700, 30_000][usize::from(self.0 >> 6)]
     }
 }
 
-/// What was lent, what was asked, and what has become of it.
+/// The lent bytes, the requests and the outcome.
 #[derive(Debug, Default, PartialEq)]
 struct Happened {
     lent: Vec<u8>,
@@ -57,7 +57,7 @@ fn ask(
         let mut out = vec![0; window().min(100_000)];
         let wants = client.wants_transmit(now, *waiting);
         let written = client.poll_transmit(now, &mut out, *waiting, |room| {
-            assert!(room.len() <= (*waiting).min(MAX_BODY), "more than was announced");
+            assert!(room.len() <= (*waiting).min(MAX_BODY), "more bytes were written than announced");
             room.fill(b'!');
             *waiting -= room.len();
             room.len()

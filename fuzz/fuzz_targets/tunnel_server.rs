@@ -59,7 +59,7 @@ fn happened(mut stream: &[u8], mut cut: impl FnMut() -> usize) -> Happened {
         }
     }
     happened.is_over = connection.is_over();
-    assert!(stream.is_empty() || happened.is_over, "bytes that nobody takes");
+    assert!(stream.is_empty() || happened.is_over, "bytes that neither the connection nor a session consumes");
     let open = tunnels.len();
     let ended = connection.ended(now, &mut tunnels);
     assert_eq!(tunnels.len(), open - usize::from(ended.is_some()));

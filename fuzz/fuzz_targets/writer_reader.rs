@@ -16,7 +16,7 @@ const CSIDS: [u32; STREAMS] = [3, 63, 64, 320];
 
 struct Wire {
     writer: Writer<STREAMS>,
-    /// Messages that are being written, and how much of each is out.
+    /// Messages that are being written, and the number of written bytes of each.
     open: Vec<(Message, usize)>,
     bytes: Vec<u8>,
     windows: Cuts,
@@ -60,7 +60,7 @@ fuzz_target!(|data: &[u8]| {
         }
         let (kind, length) = match kind {
             1 => (MessageKind::SET_CHUNK_SIZE, 4),
-            // No Abort: a writer that stays in step with itself never sends one.
+            // Abort is not tested: the writer never sends one.
             2 => (MessageKind::VIDEO, 0),
             _ => (MessageKind(kind), u32::from(u16::from_be_bytes([l0, l1])) % 5000),
         };

@@ -5,7 +5,7 @@
 pub struct Cuts(u64);
 
 impl Cuts {
-    /// The cuts that `seed` stands for.
+    /// Returns the cuts for `seed`.
     pub fn new(seed: u8) -> Self {
         Self(u64::from(seed).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }

@@ -60,7 +60,7 @@ fn feed<const STREAMS: usize>(
             return Ok(());
         };
         let taken = before - piece.len();
-        assert!(fragment.data.len() <= taken + 4, "payload out of nothing");
+        assert!(fragment.data.len() <= taken + 4, "there is payload without input");
         assert!(taken > 0 || !fragment.data.is_empty(), "no byte was consumed, and there is no payload");
         if fragment.is_first() {
             messages.push(Message { csid: fragment.csid, header: fragment.header, payload: Vec::new() });
@@ -70,7 +70,7 @@ fn feed<const STREAMS: usize>(
         assert_eq!(message.header, fragment.header);
         assert_eq!(message.payload.len(), fragment.offset as usize, "the fragments have a gap");
         message.payload.extend_from_slice(fragment.data);
-        assert!(message.payload.len() <= message.header.length as usize, "more than the header says");
+        assert!(message.payload.len() <= message.header.length as usize, "the payload is longer than the header says");
         assert_eq!(fragment.is_last(), message.is_whole());
         if message.is_whole()
             && let Some(number) = message.payload.first_chunk().copied().map(u32::from_be_bytes)

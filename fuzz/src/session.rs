@@ -40,12 +40,12 @@ pub struct Happened {
 pub fn note(log: &mut Vec<Entry>, fragment: Fragment<'_>) {
     let Fragment { csid, header, .. } = fragment;
     let offset = fragment.offset as usize;
-    assert!(offset + fragment.data.len() <= header.length as usize, "more than the header says");
+    assert!(offset + fragment.data.len() <= header.length as usize, "the payload is longer than the header says");
     let open = log.iter_mut().rev().find_map(|entry| match entry {
         Entry::Media(message) if message.csid == csid && !fragment.is_first() => Some(&mut message.payload),
         _ => None,
     });
-    // A message that began before its stream was published is handed on from the middle.
+    // The session passes on only the rest of a message that began before its stream was published.
     match open.filter(|payload| payload.len() == offset) {
         Some(payload) => payload.extend_from_slice(fragment.data),
         None => log.push(Entry::Media(Message { csid, header, payload: fragment.data.to_vec() })),

@@ -120,7 +120,7 @@ impl Pipe {
     }
 
     /// Sends the bytes that `fill` writes into the slices that are passed to it. `fill` returns the number of bytes written.
-    /// This ends when `fill` returns 0 or the system accepts no more. Returns whether anything was sent.
+    /// This ends when `fill` returns 0 or the system accepts nothing else. Returns whether anything was sent.
     ///
     /// # Errors
     /// The connection broke.

@@ -74,7 +74,7 @@ fn carry(mut from: TcpStream, mut to: TcpStream, delay: Duration) {
     let _ = to.shutdown(Shutdown::Write);
 }
 
-/// Sends everything that `receive` gets, each piece `delay` later, until there is no more or one of the two fails. A piece has
+/// Sends everything that `receive` gets, each piece `delay` later, until there is nothing else or one of the two fails. A piece has
 /// at most 64 KiB.
 pub fn delayed(
     delay: Duration,

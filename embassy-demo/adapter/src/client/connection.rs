@@ -222,8 +222,8 @@ fn note<const PLAYS: usize>(event: &ClientEvent<'_>, stage: &mut Stage, failed: 
     failed.get_or_insert(why);
 }
 
-/// Returns whether the status says that the server accepts no more of the stream, because it has ended or rejected the
-/// stream. Other statuses, including errors, do not reliably say so.
+/// Returns whether the status says that the server does not accept the stream any longer, because it has ended or rejected
+/// the stream. Other statuses, including errors, do not reliably say so.
 fn ends_publishing(status: &Status<'_>) -> bool {
     let code = status.code.as_bytes();
     code == code::UNPUBLISH_SUCCESS.as_bytes() || (status.is_error() && code.starts_with(b"NetStream.Publish."))

@@ -89,7 +89,7 @@ pub trait Transport {
     /// transport ends.
     ///
     /// # Errors
-    /// No more bytes will arrive, and all received bytes have been consumed.
+    /// The input has ended, and all received bytes have been consumed.
     fn poll_read(&mut self, cx: &mut Context<'_>, f: Lend<'_>) -> Poll<Result<usize, End>>;
 
     /// Lends free memory to `f`, in one contiguous piece of at least one byte, and returns how many bytes `f` wrote there.

@@ -99,7 +99,7 @@ pub struct Pipe<'b> {
     writable: Slot,
     /// The task of the pump.
     pump: Slot,
-    /// Why no more input will arrive. `None` until then.
+    /// How the input has ended. `None` until then.
     input_end: Cell<Option<End>>,
     /// How the pump has ended. `None` while it runs.
     end: Cell<Option<End>>,
@@ -266,7 +266,7 @@ impl<'b> Pipe<'b> {
         }
     }
 
-    /// Writes the session's output, and flushes when there is no more. Returns after [`Transport::close`], or if writing
+    /// Writes the session's output, and flushes when nothing is left. Returns after [`Transport::close`], or if writing
     /// fails.
     #[allow(clippy::await_holding_refcell_ref, reason = "the session fills the other block")]
     async fn write_all<W: Write>(&self, writer: &mut W) -> End {
