@@ -52,7 +52,6 @@ const fn significand(high: u32, low: u32) -> u32 {
 
 /// Converts an integer to a number that is equal to `f64::from(value)`.
 #[must_use]
-#[inline(never)]
 pub const fn u32_to_number(value: u32) -> f64 {
     if value == 0 {
         return 0.0;
