@@ -113,6 +113,20 @@ impl<'n> StreamEntry<'n> {
         !self.is_published() && self.players == 0
     }
 
+    /// The publisher is alive. Returns whether there is an event.
+    fn heard(&mut self, now: Instant) -> bool {
+        if self.events & RESUMED != 0 {
+            return false;
+        }
+        self.heard = now;
+        if self.candidate.is_none() || self.deadline.get().is_none() {
+            return false;
+        }
+        self.deadline = OptionalInstant::NONE;
+        self.events = self.events & !ASK | REJECTED;
+        true
+    }
+
     /// Replaces the publisher by the one that waited, or by another one that was accepted.
     fn replace(&mut self, publisher: Publisher) {
         self.candidate = self.publisher.replace(publisher);
@@ -324,24 +338,17 @@ impl<'t, 'n> Directory<'t, 'n> {
     /// Reports that the publisher of a stream is alive: any byte of its session shows this. A waiting publish is
     /// rejected. Poll events after this.
     pub fn heard(&mut self, now: Instant, stream: StreamIndex) {
-        let Some(entry) = self.streams.get_mut(stream.get()).filter(|entry| entry.events & RESUMED == 0) else {
-            return;
-        };
-        entry.heard = now;
-        if entry.candidate.is_some() && entry.deadline.get().is_some() {
-            entry.deadline = OptionalInstant::NONE;
-            entry.events = entry.events & !ASK | REJECTED;
-            self.state.has_events = true;
+        if let Some(entry) = self.streams.get_mut(stream.get()) {
+            self.state.has_events |= entry.heard(now);
         }
     }
 
     /// Like [`Self::heard`], for each stream that a peer publishes. The time that this takes is proportional to the
     /// number of streams.
     pub fn heard_from(&mut self, now: Instant, peer: PeerId) {
-        for place in 0..self.streams.len() {
-            let is_its = |entry: &StreamEntry<'_>| entry.publisher.is_some_and(|publisher| publisher.peer == peer);
-            if self.streams.get(place).is_some_and(is_its) {
-                self.heard(now, StreamIndex(low_u16(place)));
+        for entry in self.streams.iter_mut() {
+            if entry.publisher.is_some_and(|publisher| publisher.peer == peer) {
+                self.state.has_events |= entry.heard(now);
             }
         }
     }
@@ -388,7 +395,14 @@ impl<'t, 'n> Directory<'t, 'n> {
     /// Returns what the server must do next. Call it until it returns `None` after each call whose documentation says
     /// so. The time that this takes is constant if there is nothing, and otherwise proportional to the size of the
     /// tables.
+    #[inline]
     pub fn poll_event(&mut self, now: Instant) -> Option<RelayEvent> {
+        // Servers call this for each segment, when there is seldom an event.
+        if self.state.has_events || self.state.has_orphans { self.find_event(now) } else { None }
+    }
+
+    #[cold]
+    fn find_event(&mut self, now: Instant) -> Option<RelayEvent> {
         if self.state.has_events {
             if let Some((place, entry)) = self.streams.iter_mut().enumerate().find(|(_, entry)| entry.events != 0) {
                 let (bit, stream) = (entry.events & entry.events.wrapping_neg(), StreamIndex(low_u16(place)));

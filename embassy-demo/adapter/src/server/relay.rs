@@ -8,6 +8,7 @@ use embedded_rtmp::relay::{
 };
 use embedded_rtmp::session::Server;
 use embedded_rtmp::time::Instant;
+use heapless::Vec;
 
 use crate::clock::clock;
 use crate::error::Error;
@@ -162,7 +163,7 @@ pub(crate) struct Relay<'r, 'a> {
     /// The ring of each stream of the directory.
     rings: &'r mut [Ring<'a>],
     pub(crate) woken: Woken,
-    orders: [Option<(Publisher, Order)>; ORDERS],
+    orders: Vec<(Publisher, Order), ORDERS>,
     pub(crate) handler: &'r mut (dyn Handler + 'r),
     /// The start of this turn, in which the server polls all sessions.
     pub(crate) now: Instant,
@@ -189,7 +190,7 @@ impl<'r, 'a> Relay<'r, 'a> {
         handler: &'r mut (dyn Handler + 'r),
     ) -> Self {
         let woken = Woken { sessions: 0, with_bit: u8::try_from(sockets.min(32)).unwrap_or_default(), all: true };
-        Self { directory, rings, woken, orders: [None; ORDERS], handler, now: clock() }
+        Self { directory, rings, woken, orders: Vec::new(), handler, now: clock() }
     }
 
     /// Returns whether the server relays. Otherwise each publisher has its own stream, and nothing is played.
@@ -227,10 +228,14 @@ impl<'r, 'a> Relay<'r, 'a> {
         }
     }
 
-    /// A session has sent something.
+    /// A session has sent something. What follows from that is done after the turn.
     pub(crate) fn heard(&mut self, session: SessionId) {
         self.directory.heard_from(self.now, peer(session));
-        self.handle_events();
+    }
+
+    /// Returns whether a session has an order to carry out.
+    pub(crate) fn has_orders(&self) -> bool {
+        !self.orders.is_empty()
     }
 
     /// A publisher has ended one stream, or all of its streams.
@@ -320,8 +325,8 @@ impl<'r, 'a> Relay<'r, 'a> {
 
     /// Returns what a session has to do next because of other sessions.
     pub(crate) fn take_order(&mut self, session: SessionId) -> Option<(StreamId, Order)> {
-        let is_its = |(publisher, _): &mut (Publisher, Order)| publisher.peer == peer(session);
-        let (publisher, order) = self.orders.iter_mut().find_map(|order| order.take_if(is_its))?;
+        let first = self.orders.iter().position(|(publisher, _)| publisher.peer == peer(session))?;
+        let (publisher, order) = self.orders.remove(first);
         Some((publisher.stream, order))
     }
 
@@ -336,24 +341,25 @@ impl<'r, 'a> Relay<'r, 'a> {
     }
 
     /// Handles the events of the directory, while there is room for orders.
-    #[inline(never)]
     pub(crate) fn handle_events(&mut self) {
-        while let Some(free) = self.orders.iter_mut().find(|order| order.is_none())
+        while !self.orders.is_full()
             && let Some(event) = self.directory.poll_event(self.now)
         {
-            let (publisher, order) = match event {
-                RelayEvent::Accepted { publisher, .. } => (publisher, Order::Accept),
-                RelayEvent::Rejected(publisher) => (publisher, Order::Reject),
-                RelayEvent::Replaced(publisher) => (publisher, Order::Close),
-                RelayEvent::Ask(publisher) => (publisher, Order::Ping),
-                event => {
-                    self.handle(event);
-                    continue;
-                }
-            };
-            *free = Some((publisher, order));
-            self.woken.set(session(publisher.peer));
+            self.handle_event(event);
         }
+    }
+
+    #[cold]
+    fn handle_event(&mut self, event: RelayEvent) {
+        let (publisher, order) = match event {
+            RelayEvent::Accepted { publisher, .. } => (publisher, Order::Accept),
+            RelayEvent::Rejected(publisher) => (publisher, Order::Reject),
+            RelayEvent::Replaced(publisher) => (publisher, Order::Close),
+            RelayEvent::Ask(publisher) => (publisher, Order::Ping),
+            event => return self.handle(event),
+        };
+        let _ = self.orders.push((publisher, order)); // it is not full
+        self.woken.set(session(publisher.peer));
     }
 
     /// Handles the events of the directory about a stream and its players.

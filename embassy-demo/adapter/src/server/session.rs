@@ -34,7 +34,6 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
     /// A client has connected.
     #[cold]
     pub(crate) fn open(&mut self, from: Origin, config: ServerConfig, relay: &mut Relay<'_, '_>) {
-        info!("session {}: opened on port {}", self.id.0, from.port);
         relay.handler.opened(self.id, from);
         self.waits = false;
         // The server has checked the configuration.
@@ -64,7 +63,9 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
     ) -> Result<(), Error> {
         let (id, now) = (self.id, relay.now);
         loop {
-            self.obey(relay)?;
+            if relay.has_orders() {
+                self.obey(relay)?;
+            }
             // Repeat until no input is left, or an answer must be sent first. Input that wraps around the ring is in two parts.
             let (mut is_drained, mut end) = (false, None);
             while !is_drained && relay.handler.poll_ready(id, cx).is_ready() {

@@ -11,6 +11,7 @@ use embedded_rtmp::time::Instant;
 use crate::buffers::{Lent, Memory};
 use crate::clock::{clock, wake_at};
 use crate::error::Error;
+use crate::fmt::info;
 use crate::server::gateway::{Gateway, Web};
 use crate::server::handler::{Origin, SessionId};
 use crate::server::listen::Listeners;
@@ -159,6 +160,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
     /// A client has connected.
     fn open(&mut self, config: ServerConfig, relay: &mut Relay<'_, '_>) {
         let from = Origin { port: self.link.local_port(), remote: self.link.remote() };
+        info!("session {}: opened on port {}", self.session.id.0, from.port);
         self.session.open(from, config, relay);
         self.phase = Phase::Serving;
     }

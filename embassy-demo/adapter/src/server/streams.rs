@@ -6,7 +6,7 @@ use embedded_rtmp::session::{ConfigError, Server, ServerConfig, SessionBuffers};
 use heapless::Vec;
 
 use crate::error::Error;
-use crate::fmt::impl_format;
+use crate::fmt::{impl_format, info};
 use crate::server::handler::{Origin, SessionId};
 use crate::server::relay::Relay;
 use crate::server::session::Session;
@@ -104,6 +104,7 @@ impl<const STREAMS: usize> Place<'_, STREAMS> {
             if !self.is_serving {
                 let Poll::Ready(stream) = self.pipe.poll_stream(self.served, cx) else { return };
                 (self.served, self.is_serving) = (stream, true);
+                info!("session {}: opened over a stream", self.session.id.0);
                 self.session.open(Origin { port: 0, remote: None }, config, relay);
             }
             let advanced = match self.pipe.generation() == self.served {

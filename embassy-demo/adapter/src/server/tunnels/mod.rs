@@ -10,7 +10,7 @@ use embedded_rtmp::tunnel::{self, TunnelConnection, TunnelId};
 
 use crate::clock::wake_at;
 use crate::error::Error;
-use crate::fmt::impl_format;
+use crate::fmt::{impl_format, info};
 use crate::server::gateway::WebServer;
 use crate::server::handler::{Origin, SessionId};
 use crate::server::relay::Relay;
@@ -97,6 +97,7 @@ impl<'a, const TUNNELS: usize, const STREAMS: usize> Tunnels<'a, TUNNELS, STREAM
     fn begin(&mut self, tunnel: TunnelId, from: Origin, relay: &mut Relay<'_, '_>) {
         if let Some(place) = self.places.get_mut(tunnel.index()) {
             place.tunnel = Some(tunnel);
+            info!("session {}: opened in a tunnel on port {}", place.session.id.0, from.port);
             place.session.open(from, self.session, relay);
         }
     }
