@@ -395,14 +395,7 @@ impl<'t, 'n> Directory<'t, 'n> {
     /// Returns what the server must do next. Call it until it returns `None` after each call whose documentation says
     /// so. The time that this takes is constant if there is nothing, and otherwise proportional to the size of the
     /// tables.
-    #[inline]
     pub fn poll_event(&mut self, now: Instant) -> Option<RelayEvent> {
-        // Servers call this for each segment, when there is seldom an event.
-        if self.state.has_events || self.state.has_orphans { self.find_event(now) } else { None }
-    }
-
-    #[cold]
-    fn find_event(&mut self, now: Instant) -> Option<RelayEvent> {
         if self.state.has_events {
             if let Some((place, entry)) = self.streams.iter_mut().enumerate().find(|(_, entry)| entry.events != 0) {
                 let (bit, stream) = (entry.events & entry.events.wrapping_neg(), StreamIndex(low_u16(place)));

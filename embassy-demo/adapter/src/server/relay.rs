@@ -351,33 +351,28 @@ impl<'r, 'a> Relay<'r, 'a> {
 
     #[cold]
     fn handle_event(&mut self, event: RelayEvent) {
-        let (publisher, order) = match event {
-            RelayEvent::Accepted { publisher, .. } => (publisher, Order::Accept),
-            RelayEvent::Rejected(publisher) => (publisher, Order::Reject),
-            RelayEvent::Replaced(publisher) => (publisher, Order::Close),
-            RelayEvent::Ask(publisher) => (publisher, Order::Ping),
-            event => return self.handle(event),
-        };
-        let _ = self.orders.push((publisher, order)); // it is not full
-        self.woken.set(session(publisher.peer));
+        match event {
+            RelayEvent::Accepted { publisher, .. } => self.order(publisher, Order::Accept),
+            RelayEvent::Rejected(publisher) => self.order(publisher, Order::Reject),
+            RelayEvent::Replaced(publisher) => self.order(publisher, Order::Close),
+            RelayEvent::Ask(publisher) => self.order(publisher, Order::Ping),
+            RelayEvent::Gone(stream) => {
+                self.rings.get_mut(stream.get()).into_iter().for_each(Ring::end);
+                self.wake(stream);
+            }
+            RelayEvent::Resumed { stream, gap } => {
+                self.rings.get_mut(stream.get()).into_iter().for_each(|ring| ring.resume(gap));
+                self.wake(stream);
+            }
+            RelayEvent::Ended(stream) => self.wake(stream),
+            RelayEvent::GivenUp { peer, .. } => self.woken.set(session(peer)),
+            _ => {}
+        }
     }
 
-    /// Handles the events of the directory about a stream and its players.
-    #[cold]
-    fn handle(&mut self, event: RelayEvent) {
-        let (stream, gap) = match event {
-            RelayEvent::Gone(stream) => (stream, None),
-            RelayEvent::Resumed { stream, gap } => (stream, Some(gap)),
-            RelayEvent::Ended(stream) => return self.wake(stream),
-            RelayEvent::GivenUp { peer, .. } => return self.woken.set(session(peer)),
-            _ => return,
-        };
-        if let Some(ring) = self.rings.get_mut(stream.get()) {
-            match gap {
-                None => ring.end(),
-                Some(gap) => ring.resume(gap),
-            }
-        }
-        self.wake(stream);
+    /// Gives the session of a publisher something to do. [`Self::handle_events`] has seen that there is room.
+    fn order(&mut self, publisher: Publisher, order: Order) {
+        let _ = self.orders.push((publisher, order));
+        self.woken.set(session(publisher.peer));
     }
 }

@@ -63,9 +63,7 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
     ) -> Result<(), Error> {
         let (id, now) = (self.id, relay.now);
         loop {
-            if relay.has_orders() {
-                self.obey(relay)?;
-            }
+            self.obey(relay)?;
             // Repeat until no input is left, or an answer must be sent first. Input that wraps around the ring is in two parts.
             let (mut is_drained, mut end) = (false, None);
             while !is_drained && relay.handler.poll_ready(id, cx).is_ready() {
@@ -206,12 +204,16 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
     }
 
     /// Carries out what the relay has decided about the session's publications.
-    // Not inlined, because it seldom has anything to do.
     ///
     /// # Errors
     /// The control buffer has no room, or the session cannot be closed in good order.
-    #[inline(never)]
     pub(crate) fn obey(&mut self, relay: &mut Relay<'_, '_>) -> Result<(), RequestError> {
+        if relay.has_orders() { self.carry_out(relay) } else { Ok(()) }
+    }
+
+    // Not inlined, because sessions seldom have orders.
+    #[inline(never)]
+    fn carry_out(&mut self, relay: &mut Relay<'_, '_>) -> Result<(), RequestError> {
         while let Some((stream, order)) = relay.take_order(self.id) {
             match order {
                 Order::Accept => {
