@@ -3,18 +3,20 @@
 mod button;
 pub mod executor;
 pub mod host;
+mod mmio;
 pub mod network;
 pub mod stack;
 pub mod time;
 
 pub use button::Button;
 pub use camera::{Encoder, Microphone};
+pub use mmio::Mmio;
 
 use cortex_m::interrupt::InterruptNumber;
 use cortex_m::peripheral::NVIC;
 use embassy_sync::waitqueue::AtomicWaker;
 
-use crate::lan9118::{Buffers, Lan9118, Registers};
+use crate::lan9118::{Buffers, Lan9118};
 
 /// Interrupts, by their numbers.
 #[derive(Clone, Copy)]
@@ -59,34 +61,21 @@ pub fn unmask(interrupt: Interrupt) {
     unsafe { NVIC::unmask(interrupt) };
 }
 
-/// The registers of the Ethernet controller.
-pub struct Mmio(());
-
-const ETHERNET_BASE: usize = 0x4020_0000;
-
-impl Registers for Mmio {
-    fn read(&mut self, offset: usize) -> u32 {
-        // SAFETY: the controller is there, has word registers, and reading them touches no memory.
-        unsafe { core::ptr::read_volatile((ETHERNET_BASE + offset) as *const u32) }
-    }
-
-    fn write(&mut self, offset: usize, value: u32) {
-        // SAFETY: as above; the controller does not write to memory.
-        unsafe { core::ptr::write_volatile((ETHERNET_BASE + offset) as *mut u32, value) }
-    }
-}
+/// The Ethernet controller.
+// SAFETY: it is there, with word registers, and does not write to memory.
+const CONTROLLER: Mmio = unsafe { Mmio::new(0x4020_0000) };
 
 static WAKER: AtomicWaker = AtomicWaker::new();
 
 /// Starts the Ethernet controller and its interrupt.
 pub fn ethernet(buffers: &'static mut Buffers) -> Option<Lan9118<'static, Mmio>> {
-    let driver = Lan9118::new(Mmio(()), buffers, &WAKER, [0x52, 0x54, 0x00, 0x12, 0x34, 0x56])?;
+    let driver = Lan9118::new(CONTROLLER, buffers, &WAKER, [0x52, 0x54, 0x00, 0x12, 0x34, 0x56])?;
     unmask(Interrupt::Ethernet);
     Some(driver)
 }
 
 #[unsafe(export_name = "ETHERNET")]
 extern "C" fn on_ethernet() {
-    Lan9118::disable(&mut Mmio(()));
+    Lan9118::disable(&mut { CONTROLLER });
     WAKER.wake();
 }

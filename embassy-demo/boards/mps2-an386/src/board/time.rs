@@ -8,37 +8,23 @@ use critical_section::{CriticalSection, Mutex};
 use embassy_time_driver::{Driver, TICK_HZ};
 use embassy_time_queue_utils::Queue;
 
-use super::{Interrupt, unmask};
+use super::{Interrupt, Mmio, unmask};
 
 /// Counts for each microsecond: the timers run at 25 MHz.
 const COUNTS: u64 = 25;
 
-/// A CMSDK timer (Cortex-M System Design Kit, section 4.4).
-#[derive(Clone, Copy)]
-struct Timer(usize);
+// SAFETY: both timers are there, with word registers, and do not touch memory.
+const CLOCK: Mmio = unsafe { Mmio::new(0x4000_0000) };
+const ALARM: Mmio = unsafe { Mmio::new(0x4000_1000) };
 
-const CLOCK: Timer = Timer(0x4000_0000);
-const ALARM: Timer = Timer(0x4000_1000);
-
-impl Timer {
-    const CTRL: usize = 0x0;
-    const VALUE: usize = 0x4;
-    const RELOAD: usize = 0x8;
-    /// Reads: whether the interrupt is pending. Writing 1 clears it.
-    const INTERRUPT: usize = 0xC;
-    const ENABLE: u32 = 1;
-    const ENABLE_INTERRUPT: u32 = 1 << 3;
-
-    fn read(self, offset: usize) -> u32 {
-        // SAFETY: the timer is there, has word registers, and reading them touches no memory.
-        unsafe { core::ptr::read_volatile((self.0 + offset) as *const u32) }
-    }
-
-    fn write(self, offset: usize, value: u32) {
-        // SAFETY: as above.
-        unsafe { core::ptr::write_volatile((self.0 + offset) as *mut u32, value) }
-    }
-}
+// The registers of a CMSDK timer (Cortex-M System Design Kit, section 4.4).
+const CTRL: usize = 0x0;
+const VALUE: usize = 0x4;
+const RELOAD: usize = 0x8;
+/// Reads: whether the interrupt is pending. Writing 1 clears it.
+const INTERRUPT: usize = 0xC;
+const ENABLE: u32 = 1;
+const ENABLE_INTERRUPT: u32 = 1 << 3;
 
 struct Clock {
     /// The number of times that the clock has wrapped.
@@ -53,9 +39,9 @@ embassy_time_driver::time_driver_impl!(static TIME: Clock = Clock {
 
 /// Starts the clock; before that it stands still.
 pub fn start() {
-    CLOCK.write(Timer::RELOAD, u32::MAX);
-    CLOCK.write(Timer::VALUE, u32::MAX);
-    CLOCK.write(Timer::CTRL, Timer::ENABLE | Timer::ENABLE_INTERRUPT);
+    CLOCK.write(RELOAD, u32::MAX);
+    CLOCK.write(VALUE, u32::MAX);
+    CLOCK.write(CTRL, ENABLE | ENABLE_INTERRUPT);
     unmask(Interrupt::Timer0);
     unmask(Interrupt::Timer1);
 }
@@ -69,11 +55,11 @@ pub fn counts() -> u64 {
 /// The number of times that the clock has wrapped, and its counts since then.
 fn read() -> (u32, u32) {
     critical_section::with(|_| {
-        let mut value = CLOCK.read(Timer::VALUE);
+        let mut value = CLOCK.read(VALUE);
         let mut rounds = TIME.rounds.load(Ordering::Relaxed);
-        if CLOCK.read(Timer::INTERRUPT) != 0 {
+        if CLOCK.read(INTERRUPT) != 0 {
             // The clock has wrapped, and the handler could not run yet. The value may have been read before the wrap.
-            value = CLOCK.read(Timer::VALUE);
+            value = CLOCK.read(VALUE);
             rounds = rounds.wrapping_add(1);
         }
         (rounds, u32::MAX - value)
@@ -119,8 +105,8 @@ impl Clock {
         loop {
             let now = self.now();
             let next = queue.next_expiration(now);
-            ALARM.write(Timer::CTRL, 0);
-            ALARM.write(Timer::INTERRUPT, 1);
+            ALARM.write(CTRL, 0);
+            ALARM.write(INTERRUPT, 1);
             if next == u64::MAX {
                 return;
             }
@@ -131,9 +117,9 @@ impl Clock {
             // A time that is farther away needs several alarms.
             let (counts, ticks) = PER_TICKS;
             let counts = ((next - now).saturating_mul(counts).div_ceil(ticks)).min(u64::from(u32::MAX));
-            ALARM.write(Timer::RELOAD, 0);
-            ALARM.write(Timer::VALUE, counts as u32);
-            ALARM.write(Timer::CTRL, Timer::ENABLE | Timer::ENABLE_INTERRUPT);
+            ALARM.write(RELOAD, 0);
+            ALARM.write(VALUE, counts as u32);
+            ALARM.write(CTRL, ENABLE | ENABLE_INTERRUPT);
             return;
         }
     }
@@ -162,7 +148,7 @@ impl Driver for Clock {
 #[unsafe(export_name = "TIMER0")]
 extern "C" fn on_round() {
     critical_section::with(|_| {
-        CLOCK.write(Timer::INTERRUPT, 1);
+        CLOCK.write(INTERRUPT, 1);
         TIME.rounds.store(TIME.rounds.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     });
 }
