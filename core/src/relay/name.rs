@@ -7,14 +7,21 @@ use crate::fmt::impl_format;
 /// The name of a stream: the application and the stream key as one path.
 ///
 /// Clients split a URL differently. Of `rtmp://host/a/b/c`, some make the application `a/b`, some `a`, and some all of it
-/// with an empty key. All of these are the name `a/b/c`. Queries (from a `?` on) are for access control and do not belong
-/// to the name. Empty segments are dropped.
+/// with an empty key. All of these are the name `a/b/c`. Clients also spell a name differently. To get the name:
+///
+/// 1. Queries (from a `?` on) are dropped. They are for access control.
+/// 2. Empty segments are dropped, and segments `_definst_`, which is the default instance of an application.
+/// 3. The last segment loses one prefix `mp4:`, `flv:`, `mp3:` or `f4v:`, and then a suffix `.flv`. If nothing is left of
+///    it, it is an empty segment.
+///
+/// So `live/_definst_/x`, `live/flv:x` and `live/x.flv` are `live/x`. `live/x.mp4` is another stream.
 ///
 /// ```
 /// use embedded_rtmp::relay::StreamName;
 ///
 /// let mut buffer = [0; 16];
 /// assert_eq!(StreamName::new(b"live/", b"camera?token=1").emit(&mut buffer), Ok(&b"live/camera"[..]));
+/// assert!(StreamName::new(b"live/_definst_", b"camera.flv").is(b"live/camera"));
 /// assert!(StreamName::new(b"live", b"a-key-of-22-characters").emit(&mut buffer).is_err());
 /// ```
 #[derive(Debug, Clone, Copy)]
@@ -33,32 +40,35 @@ impl<'a> StreamName<'a> {
         Self { application, key }
     }
 
-    /// Shows the bytes of the name in order.
-    // Not an iterator, which would take three times the flash.
+    /// Shows the name in pieces, in order.
+    // Not an iterator, which would take more flash.
     #[inline(never)]
-    fn visit(&self, show: &mut dyn FnMut(u8)) {
-        let mut is_empty = true;
+    fn visit(&self, show: &mut dyn FnMut(&[u8])) {
+        let (mut last, mut is_first): (&[u8], _) = (&[], true);
+        let mut show_segment = |segment: &[u8]| {
+            if !segment.is_empty() {
+                if !core::mem::take(&mut is_first) {
+                    show(b"/");
+                }
+                show(segment);
+            }
+        };
         for text in [self.application, self.key] {
-            let mut begins = true;
-            for byte in text.iter().copied().take_while(|byte| *byte != b'?') {
-                if byte == b'/' {
-                    begins = true;
-                    continue;
+            for segment in without_query(text).split(|byte| *byte == b'/') {
+                if !segment.is_empty() && segment != b"_definst_" {
+                    show_segment(last);
+                    last = segment;
                 }
-                if begins && !is_empty {
-                    show(b'/');
-                }
-                (begins, is_empty) = (false, false);
-                show(byte);
             }
         }
+        show_segment(without_type(last));
     }
 
     /// The length of the name in bytes.
     #[expect(clippy::len_without_is_empty, reason = "an empty name is valid")]
     pub fn len(&self) -> usize {
         let mut length: usize = 0;
-        self.visit(&mut |_| length = length.wrapping_add(1));
+        self.visit(&mut |piece| length = length.wrapping_add(piece.len()));
         length
     }
 
@@ -70,16 +80,28 @@ impl<'a> StreamName<'a> {
         let (needed, room) = (self.len(), buffer.len());
         let name = buffer.get_mut(..needed).ok_or(NameTooLong { needed, room })?;
         let mut to = name.iter_mut();
-        self.visit(&mut |byte| to.by_ref().take(1).for_each(|to| *to = byte));
+        self.visit(&mut |piece| to.by_ref().zip(piece).for_each(|(to, byte)| *to = *byte));
         Ok(name)
     }
 
     /// Whether this is the name that [`Self::emit`] wrote.
     pub fn is(&self, name: &[u8]) -> bool {
-        let (mut rest, mut is_same) = (name.iter(), true);
-        self.visit(&mut |byte| is_same &= rest.next() == Some(&byte));
-        is_same && rest.next().is_none()
+        let mut rest = Some(name);
+        self.visit(&mut |piece| rest = rest.and_then(|rest| rest.strip_prefix(piece)));
+        rest.is_some_and(<[u8]>::is_empty)
     }
+}
+
+/// Drops the query.
+fn without_query(text: &[u8]) -> &[u8] {
+    text.split(|byte| *byte == b'?').next().unwrap_or_default()
+}
+
+/// Drops what says the type of a file: a prefix and a suffix.
+fn without_type(segment: &[u8]) -> &[u8] {
+    let prefixes = [b"mp4:", b"flv:", b"mp3:", b"f4v:"];
+    let name = prefixes.iter().find_map(|prefix| segment.strip_prefix(*prefix)).unwrap_or(segment);
+    name.strip_suffix(b".flv").unwrap_or(name)
 }
 
 /// A stream's name is too long for the memory that was lent for it.
@@ -104,6 +126,17 @@ impl core::error::Error for NameTooLong {}
 mod tests {
     use super::*;
 
+    /// Checks that an application and a key give the name `expected`, and no other.
+    fn check(application: &str, key: &str, expected: &str) {
+        let name = StreamName::new(application.as_bytes(), key.as_bytes());
+        let mut buffer = [0; 64];
+        assert_eq!(name.emit(&mut buffer), Ok(expected.as_bytes()), "{application} {key}");
+        assert!(name.is(expected.as_bytes()) && name.len() == expected.len(), "{application} {key}");
+        for other in ["a/b/c/d", "b", "x.flv", &std::format!("{expected}/"), &std::format!("{expected}x")] {
+            assert!(!name.is(other.as_bytes()), "{application} {key} {other}");
+        }
+    }
+
     #[test]
     fn a_stream_has_one_name_wherever_its_path_is_split() {
         for (application, key, expected) in [
@@ -125,11 +158,48 @@ mod tests {
             ("", "", ""),
             ("/", "?", ""),
         ] {
-            let name = StreamName::new(application.as_bytes(), key.as_bytes());
-            let mut buffer = [0; 64];
-            assert_eq!(name.emit(&mut buffer), Ok(expected.as_bytes()), "{application} {key}");
-            assert!(name.is(expected.as_bytes()) && name.len() == expected.len(), "{application} {key}");
-            assert!(!name.is(b"a/b/c/d") && !name.is(b"b"), "{application} {key}");
+            check(application, key, expected);
+        }
+    }
+
+    #[test]
+    fn item_160_a_stream_has_one_name_in_all_spellings() {
+        for (application, key, expected) in [
+            // The default instance, anywhere.
+            ("live/_definst_", "x", "live/x"),
+            ("live", "_definst_/x", "live/x"),
+            ("live/_definst_/", "", "live"),
+            ("_definst_", "x", "x"),
+            ("live/cam.flv", "_definst_", "live/cam"),
+            ("live/_definst_?token=1", "x?y", "live/x"),
+            // The type of the file, in the last segment.
+            ("live", "flv:x", "live/x"),
+            ("live", "x.flv", "live/x"),
+            ("live", "flv:x.flv", "live/x"),
+            ("live", "mp3:x", "live/x"),
+            ("live", "f4v:x.f4v", "live/x.f4v"),
+            ("live", "mp4:x.mp4", "live/x.mp4"),
+            ("live", "x.mp4", "live/x.mp4"),
+            ("live", "mp4:x", "live/x"),
+            ("live", "x.flv?token=a/b.flv", "live/x"),
+            ("live/_definst_", "a/flv:x.flv/", "live/a/x"),
+            ("live/flv:x.flv", "", "live/x"),
+            // One prefix and one suffix.
+            ("live", "flv:mp4:x", "live/mp4:x"),
+            ("live", "x.flv.flv", "live/x.flv"),
+            ("live", "mp4:", "live"),
+            ("live", "flv:.flv", "live"),
+            // Not the last segment, not the whole of a prefix or suffix, or another case.
+            ("live.flv", "x", "live.flv/x"),
+            ("mp4:live", "x", "mp4:live/x"),
+            ("live", "_definst_x", "live/_definst_x"),
+            ("live", "x_definst_", "live/x_definst_"),
+            ("live", "xflv", "live/xflv"),
+            ("live", "x.flv1", "live/x.flv1"),
+            ("live", "x.FLV", "live/x.FLV"),
+            ("live", "raw:x", "live/raw:x"),
+        ] {
+            check(application, key, expected);
         }
     }
 

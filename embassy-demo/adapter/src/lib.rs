@@ -197,7 +197,7 @@
 //!
 //! ```no_run
 //! use embassy_net::Stack;
-//! use embedded_rtmp_embassy::embedded_rtmp::{amf0::Text, chunk::Fragment, message::StreamId};
+//! use embedded_rtmp_embassy::embedded_rtmp::{amf0::Text, chunk::Fragment, message::StreamId, relay::StreamName};
 //! use embedded_rtmp_embassy::{
 //!     Rejection, Error, Handler, Memory, ServerOptions, Server, ServerError, SessionId, StreamMemory,
 //! };
@@ -215,9 +215,15 @@
 //!         [0; 32] // from the random number generator
 //!     }
 //!
-//!     fn publish(&mut self, _: SessionId, _: StreamId, key: Text<'_>) -> Result<(), Rejection<'_>> {
-//!         // Players ask for "door". The query is only for access control.
-//!         if key == "door?pass=1234" { Ok(()) } else { Err("Not this key.".into()) }
+//!     fn publish(
+//!         &mut self,
+//!         _: SessionId,
+//!         _: StreamId,
+//!         name: StreamName<'_>,
+//!         key: Text<'_>,
+//!     ) -> Result<(), Rejection<'_>> {
+//!         // The name is the same in every spelling of a URL. The query is only for access control.
+//!         if name.is(b"live/door") && key.as_bytes().ends_with(b"?pass=1234") { Ok(()) } else { Err("Not this key.".into()) }
 //!     }
 //!
 //!     fn media(&mut self, _: SessionId, _: &Fragment<'_>) {

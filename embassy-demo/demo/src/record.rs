@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::message::StreamId;
+use embedded_rtmp_embassy::embedded_rtmp::relay::StreamName;
 use embedded_rtmp_embassy::{Error, Handler, Rejection, SessionId};
 
 use super::flv::{self, SCRIPT, Tag};
@@ -73,7 +74,13 @@ impl<Open: FnMut(SessionId, &str) -> io::Result<Box<dyn Write>>> Handler for Rec
         self.random.bytes()
     }
 
-    fn publish(&mut self, session: SessionId, _stream: StreamId, key: Text<'_>) -> Result<(), Rejection<'_>> {
+    fn publish(
+        &mut self,
+        session: SessionId,
+        _stream: StreamId,
+        _: StreamName<'_>,
+        key: Text<'_>,
+    ) -> Result<(), Rejection<'_>> {
         if self.recordings.contains_key(&session) {
             return Err("One stream for each connection.".into());
         }

@@ -14,6 +14,7 @@ use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::message::{MessageKind, StreamId, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Limits, Plan, Target};
+use embedded_rtmp_embassy::embedded_rtmp::relay::StreamName;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{
     ClientOptions, Error, Handler, Memory, Origin, PlayHandler, Played, Player, Rejection, Server, ServerOptions,
@@ -127,7 +128,7 @@ impl Handler for Owner {
         }
     }
 
-    fn publish(&mut self, _: SessionId, _: StreamId, _: Text<'_>) -> Result<(), Rejection<'_>> {
+    fn publish(&mut self, _: SessionId, _: StreamId, _: StreamName<'_>, _: Text<'_>) -> Result<(), Rejection<'_>> {
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::command::ConnectRequest;
 use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::port_plan::Plan;
+use embedded_rtmp_embassy::embedded_rtmp::relay::StreamName;
 use embedded_rtmp_embassy::embedded_rtmp::session::{self, ServerConfig, ServerEvent, SessionBuffers, Stage};
 use embedded_rtmp_embassy::{Error, Handler, Parts, Rejection, Server, ServerOptions, SessionId};
 
@@ -38,7 +39,7 @@ impl Handler for Counter {
         if self.refuses_connect { Err("No such application.".into()) } else { Ok(()) }
     }
 
-    fn publish(&mut self, _: SessionId, _: StreamId, key: Text<'_>) -> Result<(), Rejection<'_>> {
+    fn publish(&mut self, _: SessionId, _: StreamId, _: StreamName<'_>, key: Text<'_>) -> Result<(), Rejection<'_>> {
         assert_eq!(key.to_str(), Ok("test"));
         if self.refuses_publish { Err("It is taken.".into()) } else { Ok(()) }
     }

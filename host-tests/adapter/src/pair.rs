@@ -12,6 +12,7 @@ use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::message::{MessageKind, StreamId};
 use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Limits, Plan, Target};
+use embedded_rtmp_embassy::embedded_rtmp::relay::StreamName;
 use embedded_rtmp_embassy::embedded_rtmp::session::{self, ServerEvent};
 use embedded_rtmp_embassy::embedded_rtmp::time;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
@@ -190,7 +191,7 @@ impl Handler for AcceptAll {
         [1; 32]
     }
 
-    fn publish(&mut self, _: SessionId, _: StreamId, _: Text<'_>) -> Result<(), Rejection<'_>> {
+    fn publish(&mut self, _: SessionId, _: StreamId, _: StreamName<'_>, _: Text<'_>) -> Result<(), Rejection<'_>> {
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::command::{ConnectRequest, PlayRequest, code};
 use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::port_plan::Plan;
+use embedded_rtmp_embassy::embedded_rtmp::relay::StreamName;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{
     ClientOptions, End, Error, Handler, Parts, PlayHandler, Played, Player, Publisher, Rejection, Server,
@@ -18,7 +19,7 @@ use embedded_rtmp_embassy::{
 use super::pair::{LIMITS, TestMemory, connect, targets, with_devices};
 use crate::wire::Wire;
 
-/// Accepts every client unless its key asks for a rejection.
+/// Accepts every client unless the name of the stream asks for a rejection.
 #[derive(Default)]
 struct AccessControl {
     played: Vec<Played>,
@@ -33,17 +34,20 @@ impl Handler for AccessControl {
         if request.app == *"elsewhere" { Err(Rejection::Redirect("rtmp://10.0.0.9/live")) } else { Ok(()) }
     }
 
-    fn publish(&mut self, _: SessionId, _: StreamId, key: Text<'_>) -> Result<(), Rejection<'_>> {
-        if key == *"unwanted" { Err("It is not wanted.".into()) } else { Ok(()) }
+    fn publish(&mut self, _: SessionId, _: StreamId, name: StreamName<'_>, _: Text<'_>) -> Result<(), Rejection<'_>> {
+        if name.is(b"live/unwanted") { Err("It is not wanted.".into()) } else { Ok(()) }
     }
 
-    fn play(&mut self, _: SessionId, _: StreamId, request: &PlayRequest<'_>) -> Result<(), Rejection<'_>> {
-        match request.name.as_bytes() {
-            b"secret" => {
-                Err(Rejection::Status { code: code::PLAY_STREAM_NOT_FOUND, description: "There is no such stream." })
-            }
-            _ => Ok(()),
-        }
+    fn play(
+        &mut self,
+        _: SessionId,
+        _: StreamId,
+        name: StreamName<'_>,
+        _: &PlayRequest<'_>,
+    ) -> Result<(), Rejection<'_>> {
+        let rejection =
+            Rejection::Status { code: code::PLAY_STREAM_NOT_FOUND, description: "There is no such stream." };
+        if name.is(b"live/secret") { Err(rejection) } else { Ok(()) }
     }
 
     fn media(&mut self, _: SessionId, _: &Fragment<'_>) {}
@@ -120,7 +124,7 @@ fn a_key_has_one_publisher_and_names_are_refused_with_their_code() {
 }
 
 #[test]
-fn a_stream_is_known_by_application_and_key() {
+fn item_160_a_stream_is_known_by_application_and_key() {
     let played = serve(
         async |stack| {
             let (targets, mut memory) = (targets([1935]), TestMemory::new());
@@ -136,7 +140,7 @@ fn a_stream_is_known_by_application_and_key() {
                 assert_eq!(code_of(play(stack, &long, count).await), code::CONNECT_REJECTED);
                 let long = format!("rtmp://10.0.0.2/live/{}", "a".repeat(60));
                 assert_eq!(code_of(play(stack, &long, count).await), code::PLAY_FAILED);
-                let playing = play(stack, "rtmp://10.0.0.2/live?token=x/test?token=y", count);
+                let playing = play(stack, "rtmp://10.0.0.2/live?token=x/_definst_/flv:test.flv?token=y", count);
                 let Either::Second(()) = select(playing, Timer::after(Duration::from_millis(500))).await else {
                     panic!("the player's end")
                 };
@@ -147,6 +151,27 @@ fn a_stream_is_known_by_application_and_key() {
         async |_| {},
     );
     assert_eq!(played, [Played { sent: 1, skipped: 0 }]);
+}
+
+#[test]
+fn item_160_access_control_decides_by_the_name_in_every_spelling() {
+    for path in ["live/unwanted", "live/_definst_/unwanted?x", "live//flv:unwanted", "live?x=y/unwanted.flv"] {
+        let publish = async |stack: Stack<'_>| {
+            let (targets, mut memory, options) = (targets([1935]), TestMemory::new(), ClientOptions::default());
+            let (url, mut plan) = (format!("rtmp://10.0.0.2/{path}"), Plan::new(&targets, LIMITS).unwrap());
+            let url = Url::parse(&url).unwrap();
+            let refused = Publisher::<8>::connect(stack, &url, &mut plan, &options, &mut memory, || [7; 32]);
+            assert_eq!(code_of(refused.await.map(drop)), code::PUBLISH_BAD_NAME, "{path}");
+        };
+        assert_eq!(serve(publish, async |_| {}), []);
+    }
+    for path in ["live/secret", "live/_definst_/secret", "live/mp4:secret?token=1", "live/flv:secret.flv"] {
+        let play = async |stack: Stack<'_>| {
+            let played = play(stack, &format!("rtmp://10.0.0.2/{path}"), &mut Count::default()).await;
+            assert_eq!(code_of(played), code::PLAY_STREAM_NOT_FOUND, "{path}");
+        };
+        assert_eq!(serve(play, async |_| {}), []);
+    }
 }
 
 #[test]

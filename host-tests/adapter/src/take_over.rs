@@ -16,7 +16,7 @@ use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::command::{ConnectOptions, code};
 use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Plan, Target};
-use embedded_rtmp_embassy::embedded_rtmp::relay::{RelayConfig, TakeOver};
+use embedded_rtmp_embassy::embedded_rtmp::relay::{RelayConfig, StreamName, TakeOver};
 use embedded_rtmp_embassy::embedded_rtmp::session::{Client, ClientConfig, ClientEvent, SessionBuffers};
 use embedded_rtmp_embassy::embedded_rtmp::time;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
@@ -46,7 +46,7 @@ impl Handler for Notes {
         [self.sessions; 32]
     }
 
-    fn publish(&mut self, _: SessionId, _: StreamId, _: Text<'_>) -> Result<(), Rejection<'_>> {
+    fn publish(&mut self, _: SessionId, _: StreamId, _: StreamName<'_>, _: Text<'_>) -> Result<(), Rejection<'_>> {
         self.asked += 1;
         Ok(())
     }

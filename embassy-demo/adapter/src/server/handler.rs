@@ -7,7 +7,7 @@ use embedded_rtmp::amf0::Text;
 use embedded_rtmp::chunk::Fragment;
 use embedded_rtmp::command::{ConnectRequest, PlayRequest};
 use embedded_rtmp::message::StreamId;
-use embedded_rtmp::relay::Played;
+use embedded_rtmp::relay::{Played, StreamName};
 
 use crate::error::Error;
 
@@ -93,16 +93,24 @@ pub trait Handler {
         Ok(())
     }
 
-    /// A client asks to publish under a stream key, which may be any bytes. A server that relays asks only if the stream of
-    /// that [name](embedded_rtmp::relay::StreamName) has no publisher, or if
+    /// A client asks to publish. `name` is the name of the stream, which is the same in every spelling: decide by it, with
+    /// [`StreamName::is`] or [`StreamName::emit`]. `key` is the stream key as it came, with its query, and may be any bytes.
+    /// The application as it came is in [`Self::connect`]. A server that relays asks only if the stream has no publisher, or if
     /// [`TakeOver`](embedded_rtmp::relay::TakeOver) allows another one. Then the client may have to wait. If it is rejected
     /// after that, or if another client replaces it later, [`Self::unpublished`] is called.
     ///
     /// # Errors
     /// The client is rejected with this answer.
-    fn publish(&mut self, session: SessionId, stream: StreamId, key: Text<'_>) -> Result<(), Rejection<'_>>;
+    fn publish(
+        &mut self,
+        session: SessionId,
+        stream: StreamId,
+        name: StreamName<'_>,
+        key: Text<'_>,
+    ) -> Result<(), Rejection<'_>>;
 
-    /// A client wants to play a stream of a server that relays. By default, every client is accepted. A player of a stream
+    /// A client wants to play a stream of a server that relays. By default, every client is accepted. `name` is the name of
+    /// the stream, as in [`Self::publish`]; `request` has the text that came. A player of a stream
     /// that is not published waits for a publisher. If a publisher of another stream needs the place of that stream, the
     /// player is told that playing has ended.
     ///
@@ -111,8 +119,14 @@ pub trait Handler {
     ///
     /// # Errors
     /// The client is rejected with this answer.
-    fn play(&mut self, session: SessionId, stream: StreamId, request: &PlayRequest<'_>) -> Result<(), Rejection<'_>> {
-        let _ = (session, stream, request);
+    fn play(
+        &mut self,
+        session: SessionId,
+        stream: StreamId,
+        name: StreamName<'_>,
+        request: &PlayRequest<'_>,
+    ) -> Result<(), Rejection<'_>> {
+        let _ = (session, stream, name, request);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use embedded_rtmp::chunk::Fragment;
 use embedded_rtmp::message::StreamId;
 use embedded_rtmp::relay::{
-    Directory, PeerId, Played, PlayerIndex, PublishAnswer, Publisher, PumpError, RelayConfig, RelayEvent,
+    Directory, NameTooLong, PeerId, Played, PlayerIndex, PublishAnswer, Publisher, PumpError, RelayConfig, RelayEvent,
     RelayRejection, Ring, StreamBuffers, StreamEntry, StreamIndex, StreamName, Turn,
 };
 use embedded_rtmp::session::Server;
@@ -81,7 +81,7 @@ impl<const RING: usize, const METADATA: usize, const VIDEO: usize, const AUDIO: 
     }
 }
 
-/// The path of the application that a client has connected to. The names of its streams begin with it.
+/// The application that a client has connected to, without its query. The names of its streams begin with it.
 pub(crate) struct Application {
     path: [u8; Self::SIZE],
     length: u8,
@@ -98,7 +98,10 @@ impl Application {
 
     /// Stores the application of a `connect`.
     pub(crate) fn set(&mut self, application: &[u8]) -> Result<(), RelayRejection> {
-        let path = StreamName::new(application, &[]).emit(&mut self.path).map_err(RelayRejection::Name)?;
+        let path = application.split(|byte| *byte == b'?').next().unwrap_or_default();
+        let too_long = RelayRejection::Name(NameTooLong { needed: path.len(), room: Self::SIZE });
+        let to = self.path.get_mut(..path.len()).ok_or(too_long)?;
+        to.copy_from_slice(path);
         self.length = path.len().try_into().unwrap_or_default();
         Ok(())
     }

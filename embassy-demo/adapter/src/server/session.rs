@@ -154,7 +154,7 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
                 ServerEvent::Publish { stream, request } => {
                     let name = application.stream(request.key.as_bytes());
                     let answer = match relay.may_publish(name) {
-                        Ok(()) => relay.handler.publish(id, stream, request.key),
+                        Ok(()) => relay.handler.publish(id, stream, name, request.key),
                         Err(why) => Err(why.description().into()),
                     };
                     if let Err(rejection) = answer {
@@ -167,13 +167,14 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
                     }
                 }
                 ServerEvent::Play { stream, request } => {
+                    let name = application.stream(request.name.as_bytes());
                     let (reset, mut answer) = (request.reset, Err("There is nothing to play here.".into()));
                     if relay.is_on() {
-                        answer = relay.handler.play(id, stream, &request);
+                        answer = relay.handler.play(id, stream, name, &request);
                     }
                     if answer.is_ok() {
                         // It replaces the stream that is played, at once or when the current message of that stream is complete.
-                        let played = relay.play(id, stream, application.stream(request.name.as_bytes()));
+                        let played = relay.play(id, stream, name);
                         answer = played.map_err(|why| why.description().into());
                     }
                     match answer.map_err(|rejection| rejection.status(code::PLAY_FAILED)) {

@@ -11,6 +11,7 @@ use embassy_time::{Duration, Timer};
 use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::message::StreamId;
+use embedded_rtmp_embassy::embedded_rtmp::relay::StreamName;
 use embedded_rtmp_embassy::{
     DEFAULT_PORTS, Error, Handler, Memory, Origin, Played, Rejection, Server, ServerOptions, SessionId, StreamMemory,
 };
@@ -101,7 +102,13 @@ impl Handler for Checker<'_> {
         }
     }
 
-    fn publish(&mut self, session: SessionId, _: StreamId, _: Text<'_>) -> Result<(), Rejection<'_>> {
+    fn publish(
+        &mut self,
+        session: SessionId,
+        _: StreamId,
+        _: StreamName<'_>,
+        _: Text<'_>,
+    ) -> Result<(), Rejection<'_>> {
         if let Some(stream) = self.stream(session) {
             stream.get_or_insert_default();
         }

@@ -7,6 +7,7 @@ use embassy_net::Stack;
 use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::message::StreamId;
+use embedded_rtmp_embassy::embedded_rtmp::relay::StreamName;
 use embedded_rtmp_embassy::{
     DEFAULT_PORTS, Handler, Memory, Rejection, Server, ServerOptions, SessionId, StreamMemory,
 };
@@ -54,7 +55,7 @@ impl Handler for Open {
         host::random()
     }
 
-    fn publish(&mut self, _: SessionId, _: StreamId, _: Text<'_>) -> Result<(), Rejection<'_>> {
+    fn publish(&mut self, _: SessionId, _: StreamId, _: StreamName<'_>, _: Text<'_>) -> Result<(), Rejection<'_>> {
         Ok(())
     }
 
