@@ -197,8 +197,8 @@ fn published(serve: &Serve) -> (Peer, Peer) {
 }
 
 #[test]
-fn by_default_a_second_publisher_is_rejected_and_players_are_told_the_end_at_once() {
-    let serve = Serve::start(|_| {});
+fn a_second_publisher_is_rejected_and_players_are_told_the_end_at_once_if_the_policies_say_so() {
+    let serve = Serve::start(|relay| (relay.take_over, relay.grace) = (TakeOver::Refuse, Duration::ZERO));
     let (mut publisher, mut player) = published(&serve);
     let mut second = serve.client();
     second.publish();
@@ -212,7 +212,7 @@ fn by_default_a_second_publisher_is_rejected_and_players_are_told_the_end_at_onc
 
 #[test]
 fn a_second_publisher_takes_over_and_players_continue() {
-    let serve = Serve::start(|relay| relay.take_over = TakeOver::Always);
+    let serve = Serve::start(|relay| (relay.take_over, relay.grace) = (TakeOver::Always, Duration::ZERO));
     let (mut first, mut player) = published(&serve);
     let mut second = serve.publisher();
     first.wait_for("NetStream.Publish.BadName");
@@ -244,8 +244,8 @@ fn a_stream_is_taken_over_again_and_again() {
 }
 
 #[test]
-fn a_publisher_that_answers_a_ping_keeps_its_name() {
-    let serve = Serve::start(|relay| (relay.take_over, relay.answer_limit) = (TakeOver::WhenSilent, NEVER));
+fn item_120_a_publisher_that_answers_a_ping_keeps_its_name() {
+    let serve = Serve::start(|relay| relay.answer_limit = NEVER);
     let (mut first, mut player) = published(&serve);
     for mut second in [serve.client(), serve.tunnelled()] {
         second.publish();
@@ -265,8 +265,8 @@ fn a_publisher_that_answers_a_ping_keeps_its_name() {
 }
 
 #[test]
-fn media_in_transit_counts_as_an_answer_to_the_ping() {
-    let serve = Serve::start(|relay| (relay.take_over, relay.answer_limit) = (TakeOver::WhenSilent, NEVER));
+fn item_120_media_in_transit_counts_as_an_answer_to_the_ping() {
+    let serve = Serve::start(|relay| relay.answer_limit = NEVER);
     let (mut first, _player) = published(&serve);
     let mut second = serve.client();
     second.publish();
@@ -277,9 +277,9 @@ fn media_in_transit_counts_as_an_answer_to_the_ping() {
 }
 
 #[test]
-fn a_silent_publisher_is_replaced() {
+fn item_120_a_silent_publisher_is_replaced() {
     for is_tunnelled in [false, true] {
-        let serve = Serve::start(|relay| (relay.take_over, relay.answer_limit) = (TakeOver::WhenSilent, SHORT));
+        let serve = Serve::start(|relay| relay.answer_limit = SHORT);
         let (mut first, mut player) = published(&serve);
         let mut second = if is_tunnelled { serve.tunnelled() } else { serve.client() };
         second.publish();
@@ -294,8 +294,8 @@ fn a_silent_publisher_is_replaced() {
 }
 
 #[test]
-fn a_second_publisher_that_leaves_while_it_waits_changes_nothing() {
-    let serve = Serve::start(|relay| (relay.take_over, relay.answer_limit) = (TakeOver::WhenSilent, 5 * SHORT));
+fn item_120_a_second_publisher_that_leaves_while_it_waits_changes_nothing() {
+    let serve = Serve::start(|relay| relay.answer_limit = 5 * SHORT);
     let (mut first, mut player) = published(&serve);
     let mut second = serve.client();
     second.publish();
@@ -311,7 +311,7 @@ fn a_second_publisher_that_leaves_while_it_waits_changes_nothing() {
 
 #[test]
 fn a_second_publisher_that_leaves_unread_bytes_changes_nothing() {
-    let serve = Serve::start(|relay| (relay.take_over, relay.answer_limit) = (TakeOver::WhenSilent, 5 * SHORT));
+    let serve = Serve::start(|relay| relay.answer_limit = 5 * SHORT);
     let (mut first, _player) = published(&serve);
     let mut second = serve.client();
     second.publish();
@@ -337,7 +337,7 @@ fn a_second_publisher_that_leaves_unread_bytes_changes_nothing() {
 
 #[test]
 fn when_a_publisher_ends_the_waiting_one_is_accepted() {
-    let serve = Serve::start(|relay| (relay.take_over, relay.answer_limit) = (TakeOver::WhenSilent, NEVER));
+    let serve = Serve::start(|relay| relay.answer_limit = NEVER);
     let (first, mut player) = published(&serve);
     let mut second = serve.client();
     second.publish();
@@ -350,7 +350,7 @@ fn when_a_publisher_ends_the_waiting_one_is_accepted() {
 }
 
 #[test]
-fn in_the_grace_time_players_are_not_told_and_continue_with_the_next_publisher() {
+fn item_121_in_the_grace_time_players_are_not_told_and_continue_with_the_next_publisher() {
     let serve = Serve::start(|relay| relay.grace = NEVER);
     let (first, mut player) = published(&serve);
     first.unpublish();
@@ -367,7 +367,7 @@ fn in_the_grace_time_players_are_not_told_and_continue_with_the_next_publisher()
 }
 
 #[test]
-fn after_the_grace_time_players_are_told_and_play_the_next_publisher() {
+fn item_121_after_the_grace_time_players_are_told_and_play_the_next_publisher() {
     let serve = Serve::start(|relay| relay.grace = 2 * SHORT);
     let (first, mut player) = published(&serve);
     let ended = Instant::now();

@@ -35,8 +35,8 @@
 //!                              └───────────────────────── │   grace   │   └────────────┘ the second one replaces
 //!                                                         └───────────┘                  the first
 //! ```
-//! With the default configuration there is no grace, and a second publish is rejected. If players continue with another
-//! publisher, all of its timestamps are shifted by one offset ([`Ring::resume`]).
+//! A stream without players has no grace. If players continue with another publisher, all of its timestamps are shifted
+//! by one offset ([`Ring::resume`]).
 //!
 //! # The loop of a server
 //! One turn of one of two sessions. A server with sockets does this for each session that received something, that has
@@ -46,6 +46,7 @@
 //! use embedded_rtmp::command::code;
 //! use embedded_rtmp::relay::*;
 //! use embedded_rtmp::session::ServerEvent;
+//! # use std::time::Duration;
 //! # use embedded_rtmp::command::{ConnectOptions, PlayRequest};
 //! # use embedded_rtmp::message::{MessageKind, StreamId, Timestamp};
 //! # use embedded_rtmp::session::{Client, ClientConfig, ClientEvent, Server, ServerConfig, SessionBuffers};
@@ -54,7 +55,9 @@
 //! // The memory of one stream and two players.
 //! let (mut bytes, mut metadata, mut video, mut audio, mut name) = ([0; 16_384], [0; 512], [0; 64], [0; 32], [0; 64]);
 //! let buffers = StreamBuffers { ring: &mut bytes, metadata: &mut metadata, video: &mut video, audio: &mut audio };
-//! let config = RelayConfig::new();
+//! let mut config = RelayConfig::new();
+//! // This server rejects a second publisher, and tells players at once that a stream has ended.
+//! (config.take_over, config.grace) = (TakeOver::Refuse, Duration::ZERO);
 //! let mut rings = [Ring::new(buffers, &config)];
 //! let (mut state, mut streams) = (DirectoryState::new(&config), [StreamEntry::new(&mut name)]);
 //! let mut players = [const { PlayerEntry::new() }; 2];
@@ -94,7 +97,7 @@
 //!             let name = StreamName::new(b"live", request.key.as_bytes());
 //!             match directory.publish(now, name, Publisher { peer, stream }) {
 //!                 Ok(PublishAnswer::Accept(_)) => session.accept(stream)?,
-//!                 Ok(PublishAnswer::Wait) => {} // until an event says more
+//!                 Ok(PublishAnswer::Wait) => {} // not with this configuration
 //!                 Err(error) => session.reject(stream, code::PUBLISH_BAD_NAME, error.description())?,
 //!             }
 //!         }
@@ -122,7 +125,8 @@
 //!     match event {
 //!         RelayEvent::Gone(stream) => rings[stream.get()].end(),
 //!         RelayEvent::Resumed { stream, gap } => rings[stream.get()].resume(gap),
-//!         _ => {} // The others come with other configurations, or if streams have no room.
+//!         // The others come with the default configuration, or if streams have no room.
+//!         _ => {}
 //!     }
 //! }
 //! let length = match directory.player_of(peer) {

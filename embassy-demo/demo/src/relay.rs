@@ -187,7 +187,9 @@ async fn run(clip: &[Tag<'_>], delay: Duration) -> Result<Relayed> {
     let (devices, played, ended, over) = Default::default();
     let mut owner = Owner { random: Random(0x5EED_5EED_5EED_5EED), devices, played, ended, over };
     let over = owner.over.clone();
-    let options = ServerOptions::default();
+    let mut options = ServerOptions::default();
+    // The clip is published once.
+    options.relay.grace = std::time::Duration::ZERO;
     let mut server = Server::<SOCKETS, 1, PLAYERS>::relaying(stacks[1], PORTS, &mut memory, &mut streams, &options)?;
     let mut watches = PACES.map(|(_, _, pace)| Watch::new(pace));
     let progress = Progress::default();

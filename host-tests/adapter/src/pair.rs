@@ -12,7 +12,7 @@ use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::message::{MessageKind, StreamId};
 use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Limits, Plan, Target};
-use embedded_rtmp_embassy::embedded_rtmp::relay::StreamName;
+use embedded_rtmp_embassy::embedded_rtmp::relay::{RelayConfig, StreamName};
 use embedded_rtmp_embassy::embedded_rtmp::session::{self, ServerEvent};
 use embedded_rtmp_embassy::embedded_rtmp::time;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
@@ -127,6 +127,13 @@ impl Recorded {
         flv::read(&file).unwrap_or_default().iter().map(|tag| tag.kind).collect()
     }
 }
+
+/// Players are told the end of a stream at once.
+pub(crate) const NO_GRACE: RelayConfig = {
+    let mut config = RelayConfig::new();
+    config.grace = std::time::Duration::ZERO;
+    config
+};
 
 /// Runs `client` while a server with 4 sockets on `ports` records.
 pub(crate) async fn while_serving<T>(

@@ -15,7 +15,7 @@ use embedded_rtmp_embassy::{
     ClientOptions, End, Error, Parts, PlayHandler, Player, Server, ServerOptions, StreamMemory,
 };
 
-use super::pair::{AcceptAll, LIMITS, TestMemory, URL, connect, targets, with_devices};
+use super::pair::{AcceptAll, LIMITS, NO_GRACE, TestMemory, URL, connect, targets, with_devices};
 use crate::wire::{Rule, Wire};
 
 /// Runs `client` on the first device, while a server on the second relays.
@@ -23,7 +23,7 @@ fn with_server<T>(wire: &Wire, client: impl AsyncFnOnce(Stack<'_>) -> T) -> T {
     with_devices(wire, async |first, second| {
         let mut memory: Box<[TestMemory; 4]> = Box::new([const { TestMemory::new() }; 4]);
         let mut streams = Box::new([const { StreamMemory::<65_536>::new() }; 1]);
-        let options = ServerOptions::default();
+        let options = ServerOptions { relay: NO_GRACE, ..Default::default() };
         let server = Server::<4, 1, 2>::relaying(second, &[1935, 80], &mut memory, &mut streams, &options);
         let mut server = server.unwrap();
         match select(client(first), server.run(&mut AcceptAll::default())).await {

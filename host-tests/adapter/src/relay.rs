@@ -9,14 +9,14 @@ use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::command::{ConnectRequest, PlayRequest, code};
 use embedded_rtmp_embassy::embedded_rtmp::message::{StreamId, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::port_plan::Plan;
-use embedded_rtmp_embassy::embedded_rtmp::relay::StreamName;
+use embedded_rtmp_embassy::embedded_rtmp::relay::{StreamName, TakeOver};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{
     ClientOptions, End, Error, Handler, Parts, PlayHandler, Played, Player, Publisher, Rejection, Server,
     ServerOptions, SessionId, StreamMemory,
 };
 
-use super::pair::{LIMITS, TestMemory, connect, targets, with_devices};
+use super::pair::{LIMITS, NO_GRACE, TestMemory, connect, targets, with_devices};
 use crate::wire::Wire;
 
 /// Accepts every client unless the name of the stream asks for a rejection.
@@ -82,7 +82,8 @@ fn serve(clients: impl AsyncFnOnce(Stack<'_>), last: impl AsyncFnOnce(Stack<'_>)
     with_devices(&Wire::new(), async |first, second| {
         let mut memory: Box<[TestMemory; 4]> = Box::new([const { TestMemory::new() }; 4]);
         let mut streams = Box::new([const { StreamMemory::<8192>::new() }; 1]);
-        let options = ServerOptions::default();
+        let mut options = ServerOptions { relay: NO_GRACE, ..Default::default() };
+        options.relay.take_over = TakeOver::Refuse;
         let server = Server::<4, 1, 2>::relaying(second, &[1935], &mut memory, &mut streams, &options);
         let mut server = server.unwrap();
         let Either::First(()) = select(clients(first), server.run(&mut doorkeeper)).await else { unreachable!() };

@@ -19,7 +19,7 @@ use embedded_rtmp_embassy::{
     ClientOptions, Error, Memory, Parts, PlayHandler, Player, Publisher, Server, ServerOptions, StreamMemory, Streams,
 };
 
-use super::pair::{AcceptAll, LIMITS, TestMemory, URL, targets, with_devices};
+use super::pair::{AcceptAll, LIMITS, NO_GRACE, TestMemory, URL, targets, with_devices};
 use crate::wire::Wire;
 
 /// The bytes from one end to the other.
@@ -138,7 +138,7 @@ fn a_publisher_over_an_accepted_stream_is_relayed_to_a_player_over_tcp() {
         let (mut input, mut output, mut buffers) = ([0; 300], [0; 600], Memory::<1, 1>::new());
         let accepted = Pipe::new(&mut input, &mut output);
         let mut streams = Streams::<1>::new([(&accepted, buffers.session())]).unwrap();
-        let options = ServerOptions::default();
+        let options = ServerOptions { relay: NO_GRACE, ..Default::default() };
         let server = Server::<2, 1, 1>::relaying(second, &[1935], &mut memory, &mut relayed, &options).unwrap();
         let mut server = server.with_streams(&mut streams);
         let client = async {

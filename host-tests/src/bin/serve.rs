@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use clap::Parser;
-use embedded_rtmp::relay::RelayConfig;
+use clap::{Parser, ValueEnum};
+use embedded_rtmp::relay::{RelayConfig, TakeOver};
 use embedded_rtmp::session::ServerConfig;
 use host_tests::arguments::{self, progress_target, stop_flag};
 use host_tests::serve::{Event, Listeners, Options, Played, Recorded};
@@ -39,6 +39,12 @@ struct Arguments {
     /// How long a client may be silent
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     idle: u64,
+    /// What happens if a second client publishes a stream; players stay if it takes over
+    #[arg(long, value_name = "POLICY", value_enum, default_value_t = Second::WhenSilent)]
+    take_over: Second,
+    /// How long the players of a stream wait for its next publisher before they are told that it has ended
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    grace: u64,
     /// The most connections at a time; further connections are closed at once
     #[arg(long, value_name = "COUNT", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     max_connections: u32,
@@ -48,6 +54,17 @@ struct Arguments {
     /// Print a summary as a JSON object on standard output at the end
     #[arg(long)]
     json: bool,
+}
+
+/// What happens if a second client publishes a stream.
+#[derive(Clone, Copy, ValueEnum)]
+enum Second {
+    /// It is refused
+    Refuse,
+    /// It takes over at once
+    Always,
+    /// It waits for up to 2 s, and takes over if the first one sends nothing
+    WhenSilent,
 }
 
 fn main() -> ExitCode {
@@ -71,12 +88,19 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
     let bar = ProgressBar::with_draw_target(None, progress_target(arguments.quiet));
     let mut config = ServerConfig::new();
     (config.chunk_size, config.idle_timeout) = (arguments.chunk_size, Some(Duration::from_secs(arguments.idle)));
+    let mut relay = RelayConfig::new();
+    relay.take_over = match arguments.take_over {
+        Second::Refuse => TakeOver::Refuse,
+        Second::Always => TakeOver::Always,
+        Second::WhenSilent => TakeOver::WhenSilent,
+    };
+    relay.grace = Duration::from_secs(arguments.grace);
     let options = Options {
         directory: arguments.record.clone(),
         ring: arguments.ring as usize,
         max_connections: arguments.max_connections as usize,
         config,
-        relay: RelayConfig::new(),
+        relay,
     };
     let mut teller = Teller { quiet: arguments.quiet, bar: bar.clone(), recorded: Vec::new(), played: Vec::new() };
     for address in &addresses {

@@ -32,7 +32,7 @@ pub fn media(file: &Path) -> Vec<Tag> {
     tags(file).into_iter().filter(|tag| tag.kind != embedded_rtmp::message::MessageKind::DATA).collect()
 }
 
-/// `serve`, with a directory of its own.
+/// `serve`, with a directory of its own. Players are told the end of a stream at once, unless a test sets a grace time.
 pub struct Serve {
     running: Running,
     directory: TempDir,
@@ -49,6 +49,9 @@ impl Serve {
         let directory = tempfile::tempdir().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_serve"));
         command.args(["--json", "--listen", addresses, "--record"]).arg(directory.path()).args(arguments);
+        if !arguments.contains(&"--grace") {
+            command.args(["--grace", "0"]);
+        }
         let running = start(&mut command).unwrap();
         let mut ports = Vec::new();
         wait_until("serve listens", LIMIT, || {

@@ -113,6 +113,19 @@ impl<'n> StreamEntry<'n> {
         !self.is_published() && self.players == 0
     }
 
+    /// Ends the grace time of a stream that has no publisher.
+    fn end(&mut self) {
+        (self.generation, self.deadline) = (self.generation.next(), OptionalInstant::NONE);
+    }
+
+    /// One player less. A stream that has neither a publisher nor players waits for nothing.
+    fn lose_player(&mut self) {
+        self.players = self.players.saturating_sub(1);
+        if self.players == 0 && self.publisher.is_none() && self.is_published() {
+            self.end();
+        }
+    }
+
     /// The publisher is alive. Returns whether there is an event.
     fn heard(&mut self, now: Instant) -> bool {
         if self.events & RESUMED != 0 {
@@ -225,8 +238,7 @@ pub enum RelayEvent {
     Resumed {
         /// The stream.
         stream: StreamIndex,
-        /// The time since the previous publisher ended; since it was last known to be alive, if a waiting publish or
-        /// another one has replaced it.
+        /// The time since the previous publisher was last known to be alive.
         gap: Duration,
     },
     /// Accept a waiting publish.
@@ -299,7 +311,7 @@ impl<'t, 'n> Directory<'t, 'n> {
         publisher: Publisher,
     ) -> Result<PublishAnswer, RelayRejection> {
         let index = self.may_publish(name)?;
-        if self.entry(index).is_some_and(|entry| !entry.is_published() && !name.is(entry.name())) {
+        if self.entry(index).is_some_and(|entry| entry.publisher.is_none() && !name.is(entry.name())) {
             self.give_up(index);
             self.rename(index, name);
         }
@@ -376,11 +388,11 @@ impl<'t, 'n> Directory<'t, 'n> {
             }
             entry.publisher = None;
             entry.events = entry.events & !(RESUMED | ACCEPTED) | GONE;
-            if self.state.grace == 0 {
-                entry.generation = entry.generation.next();
+            if self.state.grace == 0 || entry.players == 0 {
+                entry.end();
             } else {
                 let end = now.after_millis(self.state.grace);
-                (entry.heard, entry.deadline) = (now, OptionalInstant::at(end));
+                entry.deadline = OptionalInstant::at(end);
                 deadline = Some(end);
             }
         }
@@ -449,7 +461,6 @@ impl<'t, 'n> Directory<'t, 'n> {
                 next = earliest(next, Some(deadline));
                 continue;
             }
-            entry.deadline = OptionalInstant::NONE;
             self.state.has_events = true;
             match entry.candidate {
                 Some(publisher) => {
@@ -457,7 +468,7 @@ impl<'t, 'n> Directory<'t, 'n> {
                     entry.events |= ACCEPTED;
                 }
                 None => {
-                    entry.generation = entry.generation.next();
+                    entry.end();
                     entry.events |= ENDED;
                 }
             }

@@ -6,7 +6,7 @@ use crate::relay::name::{NameTooLong, StreamName};
 
 impl Directory<'_, '_> {
     /// Returns whether there are free places for one more stream and for one more player. If no place for a stream is
-    /// free, a publish takes the place of a stream for which only players wait
+    /// free, a publish takes the place of a stream that has players and no publisher
     /// ([`RelayEvent::GivenUp`](super::RelayEvent::GivenUp)). A caller that can lend larger tables does so before that.
     pub fn has_room(&self) -> bool {
         self.streams.iter().any(StreamEntry::is_free) && self.players.iter().any(|entry| entry.0.is_none())
@@ -18,38 +18,46 @@ impl Directory<'_, '_> {
     }
 
     /// The place of the stream of that name, or one that it can have: a free one; or, for a publisher, one where players
-    /// wait for a stream that is not published.
+    /// wait for a stream that has no publisher, in its grace time only if there is no other.
     #[cold]
     pub(super) fn find(&self, name: StreamName<'_>, publishes: bool) -> Result<StreamIndex, RelayRejection> {
-        let (needed, mut room, mut free, mut waited) = (name.len(), 0, None, None);
+        let (needed, mut room, [mut free, mut waited, mut in_grace]) = (name.len(), 0, [None; 3]);
         for (index, entry) in self.streams.iter().take(usize::from(NONE)).enumerate() {
             let place = StreamIndex(low_u16(index));
             if !entry.is_free() && name.is(entry.name()) {
                 return Ok(place);
             }
-            if !entry.is_published() && entry.room() >= needed {
-                (if entry.players == 0 { &mut free } else { &mut waited }).get_or_insert(place);
+            if entry.publisher.is_none() && entry.room() >= needed {
+                let places = match (entry.players, entry.is_published()) {
+                    (0, _) => &mut free,
+                    (_, false) => &mut waited,
+                    (_, true) => &mut in_grace,
+                };
+                places.get_or_insert(place);
             }
             room = room.max(entry.room());
         }
-        let found = free.or(waited.filter(|_| publishes));
+        let found = free.or(waited.or(in_grace).filter(|_| publishes));
         let error =
             if room < needed { RelayRejection::Name(NameTooLong { needed, room }) } else { RelayRejection::Full };
         found.ok_or(error)
     }
 
-    /// The place of a stream that is not published and that only this player waits for, if a stream of that name can have
+    /// The place of a stream that has no publisher and that only this player waits for, if a stream of that name can have
     /// it.
     pub(super) fn own_place(&self, player: Option<PlayerIndex>, name: StreamName<'_>) -> Option<StreamIndex> {
         let playing = self.players.get(player?.get())?.0.as_ref()?;
         let entry = self.streams.get(usize::from(playing.place))?;
-        let is_its_own = !entry.is_published() && entry.players == 1 && !playing.player.is_inside();
+        let is_its_own = entry.publisher.is_none() && entry.players == 1 && !playing.player.is_inside();
         (is_its_own && entry.room() >= name.len()).then_some(StreamIndex(playing.place))
     }
 
     /// Gives a place to the stream of another name.
     pub(super) fn rename(&mut self, place: StreamIndex, name: StreamName<'_>) {
         let Some(entry) = self.streams.get_mut(place.get()) else { return };
+        if entry.is_published() {
+            entry.end();
+        }
         // `find` has seen that it fits.
         entry.length = name.emit(entry.name).map_or(0, |name| low_u16(name.len()));
         (entry.players, entry.first) = (0, NONE);

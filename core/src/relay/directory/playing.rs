@@ -166,7 +166,7 @@ impl Directory<'_, '_> {
         self.forget(index);
         let playing = self.players.get_mut(index.get())?.0.take()?;
         if let Some(entry) = self.streams.get_mut(usize::from(playing.place)) {
-            entry.players = entry.players.saturating_sub(1);
+            entry.lose_player();
             let mut at = entry.first;
             if at == index.0 {
                 entry.first = playing.link;
@@ -199,7 +199,7 @@ impl Directory<'_, '_> {
         playing.has_next = false;
         let place = usize::from(playing.next_place);
         if let Some(entry) = self.streams.get_mut(place) {
-            entry.players = entry.players.saturating_sub(1);
+            entry.lose_player();
         }
     }
 

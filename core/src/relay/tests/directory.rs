@@ -75,6 +75,9 @@ impl Tables {
     }
 }
 
+/// A second publisher is rejected, and there is no grace time.
+const STRICT: RelayConfig = RelayConfig { take_over: TakeOver::Refuse, grace: Duration::ZERO, ..RelayConfig::new() };
+
 const fn at(millis: u64) -> Instant {
     Instant::from_millis(millis)
 }
@@ -89,7 +92,7 @@ fn gap(stream: StreamIndex, millis: u64) -> RelayEvent {
 
 #[test]
 fn a_stream_has_one_publisher() {
-    let mut tables = Tables::new(&RelayConfig::new(), 3, 0);
+    let mut tables = Tables::new(&STRICT, 3, 0);
     let stream = tables.accepted(0, 1, "x");
     assert_eq!(tables.publish(0, 2, "x?token"), Err(RelayRejection::Taken));
     assert_eq!(tables.publish(0, 1, "x"), Err(RelayRejection::Taken));
@@ -240,9 +243,8 @@ fn the_next_stream_may_be_given_up_before_it_begins() {
 }
 
 #[test]
-fn players_wait_in_the_grace_time_and_continue_with_the_next_publisher() {
-    let config = RelayConfig { grace: Duration::from_secs(10), ..RelayConfig::new() };
-    let mut tables = Tables::new(&config, 1, 1);
+fn item_121_players_wait_in_the_grace_time_and_continue_with_the_next_publisher() {
+    let mut tables = Tables::new(&RelayConfig::new(), 1, 1);
     let stream = tables.accepted(0, 1, "x");
     let player = tables.play(5, "x").unwrap().player;
     let generation = |tables: &mut Tables| tables.directory().player(player).unwrap().generation;
@@ -251,15 +253,58 @@ fn players_wait_in_the_grace_time_and_continue_with_the_next_publisher() {
     assert_eq!((tables.directory().poll_timeout(), generation(&mut tables)), (Some(at(11_000)), before));
     // Within the grace time no player is told anything.
     assert_eq!((tables.timeout(10_999), tables.accepted(10_999, 2, "x")), (vec![], stream));
-    assert_eq!((tables.events(10_999), generation(&mut tables)), (vec![gap(stream, 9_999)], before));
+    // The time since the first publisher was heard last.
+    assert_eq!((tables.events(10_999), generation(&mut tables)), (vec![gap(stream, 10_999)], before));
     assert_eq!(tables.timeout(11_000), []);
     // Too late: players are told of the end.
     assert_eq!(tables.unpublish(20_000, 2), [RelayEvent::Gone(stream)]);
-    assert_eq!(tables.publish(20_001, 3, "other"), Err(RelayRejection::Full), "the place is kept");
     assert_eq!(tables.timeout(30_000), [RelayEvent::Ended(stream)]);
     assert!(!generation(&mut tables).is_published() && !tables.directory().is_published(stream));
     assert_eq!((tables.directory().poll_timeout(), tables.timeout(99_000)), (None, vec![]));
     assert_eq!((tables.accepted(99_000, 4, "x"), tables.events(99_000)), (stream, vec![]));
+}
+
+#[test]
+fn item_121_a_stream_without_players_has_no_grace_time() {
+    let mut tables = Tables::new(&RelayConfig::new(), 1, 2);
+    // Without players.
+    let stream = tables.accepted(0, 1, "x");
+    assert_eq!(tables.unpublish(0, 1), [RelayEvent::Gone(stream)]);
+    assert_eq!((tables.directory().poll_timeout(), tables.directory().is_published(stream)), (None, false));
+    // The last player leaves in the grace time.
+    tables.accepted(0, 1, "y");
+    let players = [5, 6].map(|peer| tables.play(peer, "y").unwrap().player);
+    tables.unpublish(0, 1);
+    for (player, is_published) in players.into_iter().zip([true, false]) {
+        tables.directory().leave(player);
+        assert_eq!(tables.directory().is_published(stream), is_published);
+    }
+    assert_eq!(tables.timeout(10_000), []);
+    // The only player asks for another stream.
+    tables.accepted(0, 1, "y");
+    tables.play(5, "y").unwrap();
+    tables.unpublish(0, 1);
+    let player = tables.play(5, "z").unwrap().player;
+    let directory = tables.directory();
+    assert_eq!((directory.name(stream), directory.is_published(stream)), (&b"live/z"[..], false));
+    assert_eq!(tables.accepted(20_000, 2, "z"), stream);
+    assert_eq!((tables.events(20_000), tables.woken(stream)), (vec![], vec![5]));
+    assert!(tables.directory().player(player).unwrap().generation.is_published());
+}
+
+#[test]
+fn item_121_a_publisher_of_another_name_takes_a_place_in_its_grace_time_only_if_there_is_no_other() {
+    let mut tables = Tables::new(&RelayConfig::new(), 2, 2);
+    let stream = tables.accepted(0, 1, "x");
+    let viewer = tables.play(5, "x").unwrap().player;
+    tables.unpublish(0, 1);
+    let early = tables.play(6, "y").unwrap().player;
+    let given_up = |player, peer| [RelayEvent::GivenUp { player, peer: PeerId(peer) }];
+    assert_ne!(tables.accepted(0, 2, "z"), stream, "players that were told nothing of an end go last");
+    assert_eq!(tables.events(0), given_up(early, 6));
+    assert_eq!(tables.accepted(0, 3, "w"), stream);
+    assert_eq!(tables.events(0), given_up(viewer, 5), "no timestamp continues those of another stream");
+    assert_eq!((tables.timeout(99_000), tables.publish(99_000, 4, "x")), (vec![], Err(RelayRejection::Full)));
 }
 
 #[test]
@@ -275,9 +320,8 @@ fn a_second_publisher_takes_over_at_once_if_the_configuration_says_so() {
 }
 
 #[test]
-fn a_second_publisher_waits_until_the_first_has_answered() {
-    let config = RelayConfig { take_over: TakeOver::WhenSilent, ..RelayConfig::new() };
-    let mut tables = Tables::new(&config, 1, 0);
+fn item_120_a_second_publisher_waits_until_the_first_has_answered() {
+    let mut tables = Tables::new(&RelayConfig::new(), 1, 0);
     let stream = tables.accepted(0, 1, "x");
     let ask = [RelayEvent::Ask(publisher(1))];
     // It answers.

@@ -51,7 +51,9 @@ pub(crate) async fn serve(stack: Stack<'static>, arguments: Serve) -> bool {
     let is_good = Cell::new(true);
     let mut checker = Checker { streams: [None; SESSIONS], left: arguments.publishers, over: &over, is_good: &is_good };
     stack.wait_config_up().await;
-    let options = ServerOptions::default();
+    let mut options = ServerOptions::default();
+    // No publisher is expected to come back.
+    options.relay.grace = core::time::Duration::ZERO;
     let (memory, streams) = (MEMORY.take(), STREAMS.take());
     let server = Server::<SOCKETS, PUBLISHERS, PLAYERS>::relaying(stack, DEFAULT_PORTS, memory, streams, &options);
     #[cfg(feature = "rtmpt")]
