@@ -21,6 +21,9 @@ use crate::net::entropy;
 /// would reach them later. Without waiting, there would be a write to each player for every segment from the publisher.
 const MAX_NEWS: usize = 16 * 1024;
 
+/// The end of a publication if its client publishes another name on the same message stream.
+const ANOTHER: &str = "another name in its place";
+
 /// What a client publishes, or wants to publish.
 struct Publication {
     id: StreamId,
@@ -158,6 +161,12 @@ impl Client {
     /// Accepts the publish, rejects it with the reason, or lets the client wait.
     fn publish(&mut self, id: StreamId, key: Vec<u8>, shared: &mut Shared<'_>) -> Result<()> {
         let (name, publisher) = (StreamName::new(&self.app, &key), Publisher { peer: self.id, stream: id });
+        if let Some(first) = shared.streams.directory().published_by(name, self.id) {
+            if first != id {
+                self.end_live(id, ANOTHER, shared);
+            }
+            return Ok(self.session.accept_again(id, first)?);
+        }
         if let Err(error) = shared.streams.with_room().may_publish(name) {
             return self.reject(id, &key, error, shared);
         }
@@ -171,6 +180,8 @@ impl Client {
                 return Ok(self.session.reject(id, code::PUBLISH_DENIED, "The stream cannot be recorded.")?);
             }
         };
+        self.end_live(id, ANOTHER, shared);
+        let name = StreamName::new(&self.app, &key);
         let answer = shared.streams.with_room().publish(shared.now, name, publisher)?;
         let publication = Publication { id, key, recording };
         match answer {
@@ -343,6 +354,11 @@ impl Client {
 
     /// Ends all streams that the client publishes and plays.
     pub(super) fn finish(mut self, end: &str, shared: &mut Shared<'_>) {
+        let dropped = self.session.dropped_media();
+        if dropped > 0 {
+            let text = format!("{dropped} messages on message streams that are not published were dropped");
+            shared.tell_trouble(self.peer, text);
+        }
         while let Some(live) = self.live.last() {
             self.end_live(live.publication.id, end, shared);
         }

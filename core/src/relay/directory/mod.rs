@@ -347,6 +347,16 @@ impl<'t, 'n> Directory<'t, 'n> {
         Some(StreamIndex(low_u16(place)))
     }
 
+    /// The message stream on which a peer publishes the stream of that name. Ask this first if a client wants to publish:
+    /// a publish of what it publishes already continues
+    /// ([`Server::accept_again`](crate::session::Server::accept_again)).
+    pub fn published_by(&self, name: StreamName<'_>, peer: PeerId) -> Option<StreamId> {
+        let mut publishers = self.streams.iter().filter(|entry| entry.publisher.is_some() && name.is(entry.name()));
+        publishers
+            .find_map(|entry| entry.publisher.filter(|publisher| publisher.peer == peer))
+            .map(|first| first.stream)
+    }
+
     /// Reports that the publisher of a stream is alive: any byte of its session shows this. A waiting publish is
     /// rejected. Poll events after this.
     pub fn heard(&mut self, now: Instant, stream: StreamIndex) {

@@ -1,7 +1,7 @@
 //! The answers of the application: to `connect`, to publishers and players (RTMP 1.0, section 7.2.2), and to calls.
 
 use super::Server;
-use super::state::{Call, NO_STREAM, State, StreamState};
+use super::state::{Call, NO_STREAM, Request, State, StreamState};
 use crate::amf0::{Token, number_to_u32};
 use crate::command::{self, Status, code};
 use crate::control::{Control, Limit, UserControlEvent};
@@ -62,30 +62,56 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         Ok(())
     }
 
-    /// Accepts the publisher of `stream`. Its media follows.
+    /// Accepts the publisher of `stream`. Its media follows. If the stream was published before, what follows belongs to
+    /// the new request.
     ///
     /// # Errors
     /// The publisher has not asked, or the control buffer is too full for now.
     pub fn accept(&mut self, stream: StreamId) -> Result<(), RequestError> {
-        self.expect(stream, &[StreamState::Asking])?;
-        self.tell(stream, UserControlEvent::StreamBegin(stream), code::PUBLISH_START, "Publishing begins.")?;
-        self.cut_off();
+        self.begin_publish(stream)?;
+        if self.role.streams.get(stream) != Some(StreamState::Publishing) {
+            self.cut_off();
+        }
         self.role.streams.set(stream, StreamState::Publishing);
         info!("message stream {} is published", stream.0);
         Ok(())
     }
 
+    /// Accepts a publisher of `stream` that publishes the same on `first` already. Publishing on `first` continues.
+    /// From now on, media on `stream` is reported as media on `first`, and the end of `stream` ends `first`. The two may be
+    /// the same stream.
+    ///
+    /// # Errors
+    /// The publisher has not asked, `first` is not published, or the control buffer is too full for now.
+    pub fn accept_again(&mut self, stream: StreamId, first: StreamId) -> Result<(), RequestError> {
+        if self.role.streams.get(first) != Some(StreamState::Publishing) {
+            return Err(RequestError::Stream(first));
+        }
+        self.begin_publish(stream)?;
+        self.role.streams.join(stream, first);
+        Ok(())
+    }
+
+    fn begin_publish(&mut self, stream: StreamId) -> Result<(), RequestError> {
+        self.expect_asked(stream, &[Request::Publish])?;
+        self.tell(stream, UserControlEvent::StreamBegin(stream), code::PUBLISH_START, "Publishing begins.")?;
+        self.role.asked = None;
+        Ok(())
+    }
+
     /// Refuses the publisher or the player of `stream`, with one of the [codes](code), such as
     /// [`code::PUBLISH_BAD_NAME`] or [`code::PLAY_STREAM_NOT_FOUND`], and a description of the reason. The client may
-    /// ask again, for another name. If something is already played on `stream`, it continues.
+    /// ask again, for another name. What is published or played on `stream` already continues.
     ///
     /// # Errors
     /// The client has not asked, or the control buffer is too small for `description`.
     pub fn reject(&mut self, stream: StreamId, code: &str, description: &str) -> Result<(), RequestError> {
-        self.expect(stream, &[StreamState::Asking, StreamState::AskingPlay, StreamState::AskingAnother])?;
+        self.expect_asked(stream, &[Request::Publish, Request::Play])?;
         self.link.queue_status(stream, &Status::error(code, description))?;
-        let plays = self.role.streams.get(stream) == Some(StreamState::AskingAnother);
-        self.role.streams.set(stream, if plays { StreamState::Playing } else { StreamState::Created });
+        self.role.asked = None;
+        if self.role.streams.get(stream) == Some(StreamState::Created) {
+            self.role.streams.set(stream, StreamState::Ended);
+        }
         Ok(())
     }
 
@@ -99,7 +125,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
     /// # Errors
     /// The player has not asked, or the control buffer has too little free space now.
     pub fn accept_play(&mut self, stream: StreamId, reset: bool) -> Result<(), RequestError> {
-        self.expect(stream, &[StreamState::AskingPlay, StreamState::AskingAnother])?;
+        self.expect_asked(stream, &[Request::Play])?;
         self.make_room(ACCEPT_ROOM)?;
         self.link.queue_control(Control::User(UserControlEvent::StreamBegin(stream)))?;
         if reset {
@@ -111,6 +137,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         let start =
             ["onStatus".into(), Token::ObjectStart, Token::Key("code".into()), code::DATA_START.into(), Token::End];
         self.link.queue_data(stream, &start)?;
+        self.role.asked = None;
         self.role.streams.set(stream, StreamState::Playing);
         info!("message stream {} is played", stream.0);
         Ok(())
@@ -121,7 +148,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
     /// # Errors
     /// Nothing is played there, or the control buffer is too full for now.
     pub fn publish_notify(&mut self, stream: StreamId) -> Result<(), RequestError> {
-        self.expect(stream, &[StreamState::Playing])?;
+        self.expect_playing(stream)?;
         self.tell(stream, UserControlEvent::StreamBegin(stream), code::PLAY_PUBLISH_NOTIFY, "")
     }
 
@@ -131,7 +158,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
     /// # Errors
     /// As [`Self::publish_notify`].
     pub fn unpublish_notify(&mut self, stream: StreamId) -> Result<(), RequestError> {
-        self.expect(stream, &[StreamState::Playing])?;
+        self.expect_playing(stream)?;
         self.tell(stream, UserControlEvent::StreamEof(stream), code::PLAY_UNPUBLISH_NOTIFY, "")
     }
 
@@ -140,9 +167,9 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
     /// # Errors
     /// As [`Self::publish_notify`].
     pub fn end_play(&mut self, stream: StreamId) -> Result<(), RequestError> {
-        self.expect(stream, &[StreamState::Playing])?;
+        self.expect_playing(stream)?;
         self.tell(stream, UserControlEvent::StreamEof(stream), code::PLAY_STOP, "")?;
-        self.role.streams.set(stream, StreamState::Created);
+        self.role.streams.set(stream, StreamState::Ended);
         Ok(())
     }
 
@@ -159,7 +186,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         }
         for stream in self.role.streams.ids() {
             match self.role.streams.get(stream) {
-                Some(StreamState::Playing | StreamState::AskingAnother) => {
+                Some(StreamState::Playing) => {
                     self.tell(stream, UserControlEvent::StreamEof(stream), code::PLAY_STOP, "")?;
                 }
                 Some(StreamState::Publishing) => {
@@ -169,9 +196,9 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
                 _ => {}
             }
             // A later call does not send it again.
-            self.role.streams.set(stream, StreamState::Created);
+            self.role.streams.set(stream, StreamState::Ended);
         }
-        self.role.media_of = NO_STREAM;
+        (self.role.media_of, self.role.asked) = (NO_STREAM, None);
         self.enter(State::Closed);
         Ok(())
     }
@@ -250,7 +277,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         self.refuse(&Status::error(code::CALL_FAILED, "The call cannot be carried out."))
     }
 
-    fn refuse(&mut self, status: &Status<'_>) -> Result<(), RequestError> {
+    pub(super) fn refuse(&mut self, status: &Status<'_>) -> Result<(), RequestError> {
         let transaction = self.transaction();
         self.reply(&mut |encoder, _| command::put_status(encoder, "_error", transaction, status))
     }
@@ -286,13 +313,22 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         if self.role.call.is_some() { Ok(()) } else { Err(RequestError::State) }
     }
 
-    /// Checks that a stream is in one of `states`.
-    fn expect(&self, stream: StreamId, states: &[StreamState]) -> Result<(), RequestError> {
-        match self.role.streams.get(stream) {
-            Some(state) if states.contains(&state) => Ok(()),
-            Some(_) => Err(RequestError::State),
-            None => Err(RequestError::Stream(stream)),
+    /// Checks that the application was asked about one of `requests` on a stream.
+    fn expect_asked(&self, stream: StreamId, requests: &[Request]) -> Result<(), RequestError> {
+        match self.role.asked {
+            Some((asked, request)) if asked == stream && requests.contains(&request) => Ok(()),
+            _ => Err(self.unexpected(stream)),
         }
+    }
+
+    /// Checks that a stream is played.
+    fn expect_playing(&self, stream: StreamId) -> Result<(), RequestError> {
+        let is_playing = self.role.streams.get(stream) == Some(StreamState::Playing);
+        if is_playing { Ok(()) } else { Err(self.unexpected(stream)) }
+    }
+
+    fn unexpected(&self, stream: StreamId) -> RequestError {
+        self.role.streams.get(stream).map_or(RequestError::Stream(stream), |_| RequestError::State)
     }
 
     /// Queues an event and a status about `stream`: both or none.

@@ -1,7 +1,7 @@
 //! What the server does with the commands of the client.
 
 use super::Server;
-use super::state::{Call, PendingEvent, State, StreamState};
+use super::state::{Call, MESSAGE_STREAMS, PendingEvent, Request, State, StreamState};
 use crate::amf0::{Token, u32_to_number};
 use crate::command::{self, Command, ConnectRequest, PlayRequest, PublishRequest, Status, SwitchRequest, code};
 use crate::fmt::info;
@@ -56,6 +56,10 @@ const NAMES: [(&str, Name); 22] = [
     ("onStatus", Name::Answer),
 ];
 
+/// The description of the refusal if there is no room for another message stream.
+const TOO_MANY_STREAMS: &str = "This connection can have 4 message streams at the same time.";
+const _: () = assert!(MESSAGE_STREAMS == 4);
+
 impl Name {
     fn of(command: &Command<'_>) -> Name {
         NAMES.iter().find(|(name, _)| command.name == **name).map_or(Name::Unknown, |(_, name)| *name)
@@ -84,12 +88,16 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
             // A client that wants no answer would never learn the id of the stream.
             Name::CreateStream if wants_answer => match self.role.streams.create() {
                 Some(stream) => self.result(Token::Number(u32_to_number(stream.0))),
-                None => _ = self.cannot_call(),
+                None => _ = self.refuse(&Status::error(code::CALL_FAILED, TOO_MANY_STREAMS)),
             },
-            Name::Publish => {
-                let has_key = command.string_argument().is_some();
-                return self.publish(on, has_key).then_some(PendingEvent::Publish);
-            }
+            Name::Publish => match command.arguments().next() {
+                // `publish(false)` ends publishing.
+                Some(Token::Boolean(false)) => return self.unpublish(on),
+                argument => {
+                    let has_key = argument.is_some_and(|argument| argument.as_text().is_some());
+                    return self.publish(on, has_key).then_some(PendingEvent::Publish);
+                }
+            },
             Name::Play => {
                 let has_name = command.string_argument().is_some();
                 return self.play(on, has_name).then_some(PendingEvent::Play);
@@ -102,7 +110,9 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
                     None => streams.publisher(on).or(streams.player(on)).unwrap_or(on),
                 };
                 let pending = self.end_stream(stream);
-                self.role.streams.set(stream, StreamState::Free);
+                if self.role.streams.get(stream) != Some(StreamState::Publishing) {
+                    self.role.streams.set(stream, StreamState::Free);
+                }
                 return pending;
             }
             Name::CloseStream => return self.end_stream(on),
@@ -175,11 +185,11 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         let _ = self.reply_command("_result", &[value]);
     }
 
-    /// Handles `publish`. Returns whether the application must be asked.
+    /// Handles `publish` on a stream, which may be published already. Returns whether the application must be asked.
     fn publish(&mut self, stream: StreamId, has_key: bool) -> bool {
         let streams = &mut self.role.streams;
-        if has_key && streams.adopt(stream) && streams.get(stream) == Some(StreamState::Created) {
-            streams.set(stream, StreamState::Asking);
+        if has_key && streams.adopt(stream) && streams.get(stream) != Some(StreamState::Playing) {
+            self.role.asked = Some((stream, Request::Publish));
             return true;
         }
         self.decline(stream, code::PUBLISH_BAD_NAME, "The stream cannot be published.")
@@ -187,15 +197,10 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
 
     /// Handles `play` on a stream, which may play something already. Returns whether the application must be asked.
     fn play(&mut self, stream: StreamId, has_name: bool) -> bool {
+        use StreamState::{Created, Ended, Playing};
         let streams = &mut self.role.streams;
-        let is_free = has_name && streams.adopt(stream);
-        let asking = match streams.get(stream).filter(|_| is_free) {
-            Some(StreamState::Created) => Some(StreamState::AskingPlay),
-            Some(StreamState::Playing) => Some(StreamState::AskingAnother),
-            _ => None,
-        };
-        if let Some(asking) = asking {
-            streams.set(stream, asking);
+        if has_name && streams.adopt(stream) && matches!(streams.get(stream), Some(Created | Ended | Playing)) {
+            self.role.asked = Some((stream, Request::Play));
             return true;
         }
         self.decline(stream, code::PLAY_FAILED, "The stream cannot be played.")
@@ -206,26 +211,50 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         false
     }
 
-    /// Ends publishing or playing on a stream.
+    /// Handles `publish(false)`. If nothing is published, the answer is the same.
+    fn unpublish(&mut self, on: StreamId) -> Option<PendingEvent> {
+        let streams = &self.role.streams;
+        let stream = if streams.get(on).is_some() { on } else { streams.publisher(on).unwrap_or(on) };
+        let plays = streams.get(stream) == Some(StreamState::Playing);
+        let pending = if plays { None } else { self.end_stream(stream) };
+        if pending.is_none() {
+            self.tell_unpublished(on);
+        }
+        pending
+    }
+
+    /// Ends publishing or playing on a stream. If the client has published on another stream what it publishes on this
+    /// one, publishing continues.
     fn end_stream(&mut self, stream: StreamId) -> Option<PendingEvent> {
-        let before = self.role.streams.get(stream)?;
-        self.role.streams.set(stream, StreamState::Created);
-        match before {
-            StreamState::Publishing => {
+        let streams = &mut self.role.streams;
+        match streams.get(stream)? {
+            StreamState::Publishing | StreamState::PublishingAs(_) if streams.joined_to(stream).is_none() => {
+                let first = streams.publisher(stream)?;
+                streams.set(first, StreamState::Free);
+                streams.adopt(stream);
+                streams.set(stream, StreamState::Ended);
                 self.cut_off();
-                let status = Status::ok(code::UNPUBLISH_SUCCESS, "Publishing has ended.");
-                let _ = self.link.queue_status(stream, &status);
-                Some(PendingEvent::Unpublished(stream))
+                self.tell_unpublished(stream);
+                Some(PendingEvent::Unpublished(first))
             }
-            StreamState::Playing => Some(PendingEvent::Stopped(stream)),
+            StreamState::Playing => {
+                streams.set(stream, StreamState::Ended);
+                Some(PendingEvent::Stopped(stream))
+            }
             _ => None,
         }
+    }
+
+    fn tell_unpublished(&mut self, stream: StreamId) {
+        let status = Status::ok(code::UNPUBLISH_SUCCESS, "Publishing has ended.");
+        let _ = self.link.queue_status(stream, &status);
     }
 
     /// Called before a stream is published and after it was. Discards the rest of an unfinished message, which does not
     /// belong to the stream.
     pub(super) fn cut_off(&mut self) {
+        use StreamState::{Publishing, PublishingAs};
         let streams = &self.role.streams;
-        self.link.discard(|stream| streams.get(stream) != Some(StreamState::Publishing));
+        self.link.discard(|stream| !matches!(streams.get(stream), Some(Publishing | PublishingAs(_))));
     }
 }

@@ -29,17 +29,19 @@ use state::{NO_STREAM, State};
 ///
 ///  and each message stream of an open connection:
 ///
-///  createStream ──► Created ──publish──► Asking ──accept()──► Publishing ──deleteStream──► gone
-///                    ▲   │ play             │                      │ closeStream
-///                    │   ▼                  │                      │
-///                    │  AskingPlay ──accept_play()──► Playing      │
-///                    │   │                  │           │ end_play(), closeStream
-///                    └───┴─────reject()─────┴───────────┴──────────┘
-///
-///  Playing ──play──► AskingAnother ──accept_play(), reject()──► Playing
+///                 ┌─────────────────────────── closeStream, publish(false) ───┐
+///                 ▼              ┌─accept()──────► Publishing ────────────────┤
+///  createStream ──► Created ──publish                                         ├──deleteStream──► gone
+///                 ▲         └─play                                            │
+///                 │              └─accept_play()─► Playing ───────────────────┤
+///                 └─────────────────────────── closeStream, end_play() ───────┘
 /// ```
 ///
-/// The server reads no further input until the application has answered a request.
+/// The server reads no further input until the application has answered a request. [`reject`](Server::reject) changes
+/// nothing: what is published or played on the stream continues.
+///
+/// The client may publish again on a stream that is published. It may also publish on another stream what it publishes
+/// already ([`accept_again`](Server::accept_again)): media on both belongs to the same publication.
 pub type Server<'b, const STREAMS: usize = 8> = Connection<'b, ServerRole, STREAMS>;
 
 /// Room in the queue for the answers to one command of the client.
@@ -107,7 +109,7 @@ impl Role for ServerRole {
             // A client that was refused has this time to read the answer.
             State::Closed if server.link.wants_transmit() => (connect, Stage::Connect),
             // While the application is asked, nothing is read, so the client is not counted as silent.
-            State::Open if !server.role.streams.is_asking() => (idle, Stage::Traffic),
+            State::Open if server.role.asked.is_none() => (idle, Stage::Traffic),
             State::Connecting | State::Open | State::Closed => return None,
         };
         Some((server.after(limit)?, stage))
@@ -129,6 +131,11 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
     /// Returns whether the client was refused or the session was closed, and all output has been written.
     pub fn is_closed(&self) -> bool {
         self.failed.is_none() && self.role.state == State::Closed && !self.link.wants_transmit()
+    }
+
+    /// Returns how many media messages were dropped because nothing is published on their message streams, modulo 2³².
+    pub fn dropped_media(&self) -> u32 {
+        self.role.dropped
     }
 
     /// Like [`Self::next_event`], for all cases except the common one.
@@ -154,7 +161,11 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
             }
             let received = match incoming {
                 Ok(Some(Incoming::Media(stream, pulled))) => {
-                    let Some(stream) = self.role.streams.publisher(stream) else { continue };
+                    let Some(stream) = self.role.streams.publisher(stream) else {
+                        let is_first = self.link.lend(pulled).is_first();
+                        self.role.dropped = self.role.dropped.wrapping_add(u32::from(is_first));
+                        continue;
+                    };
                     self.role.media_of = if pulled.data.is_ok() { stream } else { NO_STREAM };
                     return Ok(Some(self.media(stream, pulled)));
                 }
@@ -172,7 +183,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
 
     /// Whether the state allows reading.
     fn takes_input(&self) -> bool {
-        !self.role.streams.is_asking() && !matches!(self.role.state, State::Connecting | State::Closed)
+        self.role.asked.is_none() && !matches!(self.role.state, State::Connecting | State::Closed)
     }
 
     fn enter(&mut self, state: State) {

@@ -1,5 +1,6 @@
 //! The state of a server, and the message streams of its connection.
 
+use crate::bytes::low_u8;
 use crate::fmt::impl_format;
 use crate::message::{MessageKind, StreamId};
 
@@ -29,6 +30,10 @@ pub struct ServerRole {
     /// The call that the application has received and not answered yet.
     pub(super) call: Option<Call>,
     pub(super) streams: Streams,
+    /// The request about which the application is asked, and its message stream. Nothing is read until the answer.
+    pub(super) asked: Option<(StreamId, Request)>,
+    /// Media messages that were dropped, because nothing is published on their message streams.
+    pub(super) dropped: u32,
     /// Whether the client has been pinged since it last sent something.
     pub(super) pinged: bool,
     /// The stream of the media message that is being read, if no input waits in the reader. The rest of the message
@@ -44,6 +49,8 @@ impl ServerRole {
         transaction: [0; 8],
         call: None,
         streams: Streams::NONE,
+        asked: None,
+        dropped: 0,
         pinged: false,
         media_of: NO_STREAM,
     };
@@ -54,6 +61,13 @@ impl ServerRole {
 pub(super) enum Call {
     StreamLength,
     Other,
+}
+
+/// A request that the application accepts or rejects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Request {
+    Publish,
+    Play,
 }
 
 /// The event that a command causes, without a borrow.
@@ -76,14 +90,11 @@ pub(super) enum StreamState {
     /// There is no such stream.
     Free,
     Created,
+    /// A request was rejected, or publishing or playing has ended.
+    Ended,
     Publishing,
-    /// The application is asked about a publisher.
-    Asking,
-    /// The application is asked about a player.
-    AskingPlay,
-    /// The application is asked about another name on a stream that is played. If the application refuses, the stream
-    /// continues.
-    AskingAnother,
+    /// The client has published on this stream again what it publishes on the stream at this place.
+    PublishingAs(u8),
     Playing,
 }
 
@@ -92,11 +103,13 @@ pub(super) enum StreamState {
 pub(super) struct Streams {
     ids: [StreamId; MESSAGE_STREAMS],
     states: [StreamState; MESSAGE_STREAMS],
+    /// The highest id that the client was given.
+    last: u32,
 }
 
 impl Streams {
     pub(super) const NONE: Self =
-        Self { ids: [StreamId::CONNECTION; MESSAGE_STREAMS], states: [StreamState::Free; MESSAGE_STREAMS] };
+        Self { ids: [StreamId::CONNECTION; MESSAGE_STREAMS], states: [StreamState::Free; MESSAGE_STREAMS], last: 0 };
 
     fn iter(&self) -> impl Iterator<Item = (StreamId, StreamState)> {
         let streams = self.ids.iter().copied().zip(self.states.iter().copied());
@@ -114,24 +127,22 @@ impl Streams {
 
     /// Changes the state of a stream. Does nothing if there is no such stream.
     pub(super) fn set(&mut self, stream: StreamId, to: StreamState) {
-        let Streams { ids, states } = self;
+        let Streams { ids, states, .. } = self;
         for (_, state) in ids.iter().zip(states).filter(|(id, state)| **id == stream && **state != StreamState::Free) {
             *state = to;
         }
     }
 
-    /// Whether the application is asked about a stream.
-    pub(super) fn is_asking(&self) -> bool {
-        use StreamState::{Asking, AskingAnother, AskingPlay};
-        self.states.iter().any(|state| matches!(state, Asking | AskingPlay | AskingAnother))
-    }
-
-    /// Creates a message stream. Returns `None` if the connection has [`MESSAGE_STREAMS`] already. Its id is greater
-    /// than those that are in use, and than those that were in use and whose places no new stream has taken.
+    /// Creates a message stream. Returns `None` if the connection has [`MESSAGE_STREAMS`] already. Its id was not in use
+    /// before.
     pub(super) fn create(&mut self) -> Option<StreamId> {
-        let StreamId(last) = self.ids.iter().copied().max()?;
-        let stream = StreamId(last.checked_add(1)?);
-        self.adopt(stream).then_some(stream)
+        let mut ids = (self.last.checked_add(1)?..=u32::MAX).map(StreamId);
+        let stream = ids.find(|id| !self.ids.contains(id))?;
+        if !self.adopt(stream) {
+            return None;
+        }
+        self.last = stream.0;
+        Some(stream)
     }
 
     /// Adds a stream that the client uses without having created it, as some clients do. Returns whether there is room.
@@ -144,25 +155,54 @@ impl Streams {
         free.map(|(id, state)| (*id, *state) = (stream, StreamState::Created)).is_some()
     }
 
-    /// Returns the stream to which media on `stream` belongs: `stream` if it is published, otherwise the only one that
-    /// is published, because some cameras send everything on message stream 0.
-    pub(super) fn publisher(&self, stream: StreamId) -> Option<StreamId> {
-        self.one_that(stream, StreamState::Publishing)
-    }
-
-    /// The stream that a command of a player on `stream` is for, in the same way.
-    pub(super) fn player(&self, stream: StreamId) -> Option<StreamId> {
-        self.one_that(stream, StreamState::Playing)
-    }
-
-    fn one_that(&self, stream: StreamId, does: StreamState) -> Option<StreamId> {
-        let (mut one, mut count) = (None, 0_u8);
-        for (id, _) in self.iter().filter(|(_, state)| *state == does) {
-            if id == stream {
-                return Some(stream);
-            }
-            (one, count) = (Some(id), count.wrapping_add(1));
+    /// Makes `stream` another name of `first`, which is published. It replaces an earlier other name.
+    pub(super) fn join(&mut self, stream: StreamId, first: StreamId) {
+        let Some(place) = self.ids.iter().position(|id| *id == first) else { return };
+        let joined = StreamState::PublishingAs(low_u8(place));
+        self.states.iter_mut().filter(|state| **state == joined).for_each(|state| *state = StreamState::Created);
+        if stream != first {
+            self.set(stream, joined);
         }
-        one.filter(|_| count == 1)
+    }
+
+    /// The stream on which `stream` was published again.
+    pub(super) fn joined_to(&self, stream: StreamId) -> Option<StreamId> {
+        let place = self.ids.iter().position(|id| *id == stream)?;
+        let joined = StreamState::PublishingAs(low_u8(place));
+        self.iter().find(|(_, state)| *state == joined).map(|(id, _)| id)
+    }
+
+    /// Returns the published stream to which media on `stream` belongs. Some cameras send everything on message stream 0,
+    /// or on one that they did not create: this media belongs to the only stream that is published. `None` for a stream
+    /// that was rejected, has ended or was deleted.
+    pub(super) fn publisher(&self, stream: StreamId) -> Option<StreamId> {
+        match self.get(stream) {
+            Some(StreamState::Publishing) => Some(stream),
+            Some(StreamState::PublishingAs(place)) => self.ids.get(usize::from(place)).copied(),
+            None if self.was_deleted(stream) => None,
+            None | Some(StreamState::Created) => self.only_one(StreamState::Publishing),
+            Some(_) => None,
+        }
+    }
+
+    /// Returns the played stream for which a command on `stream` is: `stream` if it is played. A command on a stream that
+    /// the client was never given is for the only stream that is played.
+    pub(super) fn player(&self, stream: StreamId) -> Option<StreamId> {
+        match self.get(stream) {
+            Some(StreamState::Playing) => Some(stream),
+            None if !self.was_deleted(stream) => self.only_one(StreamState::Playing),
+            _ => None,
+        }
+    }
+
+    /// Whether the client was given or has used a stream that does not exist any longer.
+    fn was_deleted(&self, stream: StreamId) -> bool {
+        stream != StreamId::CONNECTION && (stream.0 <= self.last || self.ids.contains(&stream))
+    }
+
+    fn only_one(&self, does: StreamState) -> Option<StreamId> {
+        let mut streams = self.iter().filter(|(_, state)| *state == does);
+        let (stream, _) = streams.next()?;
+        streams.next().is_none().then_some(stream)
     }
 }

@@ -15,6 +15,7 @@ mod players;
 mod publish;
 mod random;
 mod refusals;
+mod repeated;
 mod script;
 mod scripted_client;
 mod scripted_server;

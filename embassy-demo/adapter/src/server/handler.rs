@@ -99,6 +99,10 @@ pub trait Handler {
     /// [`TakeOver`](embedded_rtmp::relay::TakeOver) allows another one. Then the client may have to wait. If it is rejected
     /// after that, or if another client replaces it later, [`Self::unpublished`] is called.
     ///
+    /// A client may publish again on a message stream that it publishes on. If it is accepted, what follows belongs to the
+    /// new key; otherwise the stream continues under the first one. A server that relays does not ask about the name that
+    /// the client publishes already.
+    ///
     /// # Errors
     /// The client is rejected with this answer.
     fn publish(

@@ -212,12 +212,22 @@ impl<'r, 'a> Relay<'r, 'a> {
     #[cold]
     pub(crate) fn publish(&mut self, session: SessionId, stream: StreamId, name: StreamName<'_>) -> bool {
         let publisher = Publisher { peer: peer(session), stream };
+        if self.directory.published(publisher).is_some() {
+            // The client publishes another name on its message stream.
+            self.unpublish(session, Some(stream));
+        }
         let answer = self.directory.publish(self.now, name, publisher);
         if let Ok(PublishAnswer::Accept(stream)) = answer {
             self.wake(stream);
         }
         self.handle_events();
         answer != Ok(PublishAnswer::Wait)
+    }
+
+    /// The message stream on which a session publishes the stream of that name already.
+    #[cold]
+    pub(crate) fn published_by(&self, session: SessionId, name: StreamName<'_>) -> Option<StreamId> {
+        self.directory.published_by(name, peer(session))
     }
 
     /// Copies a fragment from a publisher into the ring.

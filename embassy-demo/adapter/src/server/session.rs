@@ -153,6 +153,10 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
                 }
                 ServerEvent::Publish { stream, request } => {
                     let name = application.stream(request.key.as_bytes());
+                    if let Some(first) = relay.published_by(id, name) {
+                        server.accept_again(stream, first)?;
+                        continue;
+                    }
                     let answer = match relay.may_publish(name) {
                         Ok(()) => relay.handler.publish(id, stream, name, request.key),
                         Err(why) => Err(why.description().into()),
