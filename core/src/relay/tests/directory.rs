@@ -513,3 +513,16 @@ fn check(tables: &mut Tables) {
         assert_eq!(tables.woken(stream), expected);
     }
 }
+
+#[test]
+fn item_140_a_peer_is_told_on_which_stream_it_publishes_a_name() {
+    let mut tables = Tables::new(&RelayConfig::new(), 2, 2);
+    tables.accepted(1, 1, "x");
+    let published_by = |tables: &mut Tables, key: &str, peer| {
+        tables.directory().published_by(StreamName::new(b"live", key.as_bytes()), PeerId(peer))
+    };
+    assert_eq!(published_by(&mut tables, "/x?key=1", 1), Some(StreamId(1)));
+    assert_eq!((published_by(&mut tables, "x", 2), published_by(&mut tables, "y", 1)), (None, None));
+    tables.unpublish(2, 1);
+    assert_eq!(published_by(&mut tables, "x", 1), None);
+}

@@ -22,6 +22,7 @@ calls! {
         relay::Directory::poll_timeout,
         relay::Directory::publish,
         relay::Directory::published,
+        relay::Directory::published_by,
         relay::Directory::settle,
         relay::Directory::stop,
         relay::Directory::unpublish,

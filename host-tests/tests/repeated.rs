@@ -1,0 +1,58 @@
+//! `serve` and a client that repeats its requests. Only loopback is needed.
+
+mod support;
+
+use embedded_rtmp::amf0::Token;
+use embedded_rtmp::message::MessageKind;
+use support::raw::RawClient;
+use support::{Serve, tags};
+
+fn pictures(serve: &Serve, name: &str) -> usize {
+    tags(&serve.recording(name)).iter().filter(|tag| tag.kind == MessageKind::VIDEO).count()
+}
+
+#[test]
+fn item_140_a_repeated_publish_continues_one_recording() {
+    let serve = Serve::start(&[]);
+    let mut client = RawClient::publisher(serve.port(), "x");
+    client.video(1);
+    // In another spelling of the name, on another message stream.
+    for stream in [1, 2] {
+        client.call(0, "createStream", &[]);
+        client.call(stream, "publish", &["/x?again".into()]);
+        client.wait_for("NetStream.Publish.Start");
+        client.video(stream);
+    }
+    client.video(1);
+    client.call(0, "deleteStream", &[2.0.into()]);
+    client.wait_for("NetStream.Unpublish.Success");
+    assert_eq!(pictures(&serve, "live-x.flv"), 4);
+    assert_eq!(serve.stop()["recordings"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn item_141_another_name_follows_on_the_same_stream() {
+    let serve = Serve::start(&[]);
+    let mut other = RawClient::publisher(serve.port(), "taken");
+    other.video(1);
+    let mut client = RawClient::publisher(serve.port(), "a");
+    client.video(1);
+    client.call(1, "publish", &["taken".into()]);
+    client.wait_for("NetStream.Publish.BadName");
+    client.video(1);
+    client.call(1, "publish", &["b".into()]);
+    client.wait_for("NetStream.Publish.Start");
+    client.video(1);
+    client.call(1, "publish", &[Token::Boolean(false)]);
+    client.wait_for("NetStream.Unpublish.Success");
+    client.call(1, "publish", &["c".into()]);
+    client.wait_for("NetStream.Publish.Start");
+    client.video(1);
+    // What follows the end of the publication is dropped.
+    client.call(1, "closeStream", &[]);
+    client.video(1);
+    client.wait_for("NetStream.Unpublish.Success");
+    assert_eq!(["a", "b", "c"].map(|key| pictures(&serve, &format!("live-{key}.flv"))), [2, 1, 1]);
+    drop(client);
+    serve.wait_until_it_says("1 messages on message streams that are not published were dropped");
+}
