@@ -50,21 +50,21 @@ pub use token::{Text, Token};
 mod tests;
 
 /// The marker before each value (section 2.1).
-mod marker {
-    pub(super) const NUMBER: u8 = 0x00;
-    pub(super) const BOOLEAN: u8 = 0x01;
-    pub(super) const STRING: u8 = 0x02;
-    pub(super) const OBJECT: u8 = 0x03;
-    pub(super) const NULL: u8 = 0x05;
-    pub(super) const UNDEFINED: u8 = 0x06;
-    pub(super) const REFERENCE: u8 = 0x07;
-    pub(super) const ECMA_ARRAY: u8 = 0x08;
-    pub(super) const OBJECT_END: u8 = 0x09;
-    pub(super) const STRICT_ARRAY: u8 = 0x0A;
-    pub(super) const DATE: u8 = 0x0B;
-    pub(super) const LONG_STRING: u8 = 0x0C;
-    pub(super) const UNSUPPORTED: u8 = 0x0D;
-    pub(super) const XML: u8 = 0x0F;
-    pub(super) const TYPED_OBJECT: u8 = 0x10;
-    pub(super) const AMF3: u8 = 0x11;
+pub(crate) mod marker {
+    pub(crate) const NUMBER: u8 = 0x00;
+    pub(crate) const BOOLEAN: u8 = 0x01;
+    pub(crate) const STRING: u8 = 0x02;
+    pub(crate) const OBJECT: u8 = 0x03;
+    pub(crate) const NULL: u8 = 0x05;
+    pub(crate) const UNDEFINED: u8 = 0x06;
+    pub(crate) const REFERENCE: u8 = 0x07;
+    pub(crate) const ECMA_ARRAY: u8 = 0x08;
+    pub(crate) const OBJECT_END: u8 = 0x09;
+    pub(crate) const STRICT_ARRAY: u8 = 0x0A;
+    pub(crate) const DATE: u8 = 0x0B;
+    pub(crate) const LONG_STRING: u8 = 0x0C;
+    pub(crate) const UNSUPPORTED: u8 = 0x0D;
+    pub(crate) const XML: u8 = 0x0F;
+    pub(crate) const TYPED_OBJECT: u8 = 0x10;
+    pub(crate) const AMF3: u8 = 0x11;
 }

@@ -24,12 +24,14 @@
 //!   │  pause, seek, play2, receiveAudio, receiveVideo          │  7.2.2.8, 7, 2, 4, 5
 //! ```
 
+mod answer;
 mod codes;
 mod connect;
 mod data;
 mod play;
 mod status;
 
+pub(crate) use answer::Answer;
 pub use codes::{Code, code};
 pub(crate) use connect::accepted;
 pub use connect::{ConnectOptions, ConnectRequest};

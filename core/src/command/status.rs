@@ -86,25 +86,39 @@ impl<'a> Status<'a> {
     /// one, or null, before the info object. A string that is not in a map, as some send instead of the object, is the
     /// description. Empty if there is none, or if it is malformed.
     pub fn parse(mut values: Decoder<'a>) -> Status<'a> {
-        let mut status = Status { values: values.rest(), ..Status::default() };
+        let mut status = Status::of(values.rest());
         let mut key = Text::default();
         while let Ok(Some(token)) = values.next_token() {
             if let Token::Key(found) = token {
                 key = found;
                 continue;
             }
-            if let Token::String(text) = token {
-                if key == *"level" {
-                    status.level = text;
-                } else if key == *"code" {
-                    status.code = text;
-                } else if key == *"description" || (key.is_empty() && status.description.is_empty()) {
-                    status.description = text;
-                }
+            if let Token::String(text) = token
+                && let Some(field) = status.field(key)
+            {
+                *field = text;
             }
             key = Text::default();
         }
         status
+    }
+
+    /// A status without text. `values` has all values, in AMF0.
+    pub(super) fn of(values: &'a [u8]) -> Status<'a> {
+        Status { values, ..Status::default() }
+    }
+
+    /// The text that the string with this key is.
+    pub(super) fn field(&mut self, key: Text<'_>) -> Option<&mut Text<'a>> {
+        if key == *"level" {
+            Some(&mut self.level)
+        } else if key == *"code" {
+            Some(&mut self.code)
+        } else if key == *"description" || (key.is_empty() && self.description.is_empty()) {
+            Some(&mut self.description)
+        } else {
+            None
+        }
     }
 
     /// Writes the properties of the info object.

@@ -7,7 +7,7 @@ use crate::chunk::{
     Assembled, Assembler, ChunkStreamId, DEFAULT_CHUNK_SIZE, Fragment, MAX_CHUNK_SIZE, Pulled, Reader, TypeThreeDelta,
     WriteProgress, Writer,
 };
-use crate::command::{self, Command, Status};
+use crate::command::{self, Answer, Command, Status};
 use crate::control::{self, Control, UserControlEvent};
 use crate::message::{MessageHeader, MessageKind, StreamId, Timestamp};
 
@@ -192,6 +192,11 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
     /// The command that [`Self::pull`] found; `None` if it has no name.
     pub(super) fn command(&self, received: &Received) -> Option<Command<'_>> {
         Command::parse(self.payload(received.payload.clone()))
+    }
+
+    /// The same, as the answer of a server.
+    pub(super) fn answer(&self, received: &Received) -> Answer<'_> {
+        Answer::parse(self.payload(received.payload.clone()))
     }
 
     /// Handles a control message. Returns the event if it is for the application.

@@ -2,8 +2,8 @@
 
 use super::Client;
 use super::state::{PendingEvent, State};
-use crate::amf0::{Decoder, Token, u32_to_number};
-use crate::command::{self, Command, Status, code};
+use crate::amf0::{Decoder, Token, number_to_u32, u32_to_number};
+use crate::command::{self, Answer, Command, Status, code};
 use crate::control::{Control, UserControlEvent};
 use crate::fmt::{info, warning};
 use crate::message::StreamId;
@@ -51,16 +51,18 @@ enum StatusKind {
 }
 
 impl ParsedCommand {
-    fn of(command: &Command<'_>, plays: bool) -> ParsedCommand {
+    /// Also returns the transaction id, which is 0 if it is missing.
+    fn of(answer: &Answer<'_>, plays: bool) -> (ParsedCommand, f64) {
         // One after another: a match on the bytes would compare with each name in line, which takes more flash.
-        let is = |name: &str| command.name == *name;
-        let id = command.transaction_id();
-        if is("_result") {
-            ParsedCommand::Result(id, command.number_argument())
+        let is = |name: &str| answer.name == *name;
+        let transaction = answer.transaction.value().unwrap_or(0.0);
+        let id = number_to_u32(transaction);
+        let parsed = if is("_result") {
+            ParsedCommand::Result(id, answer.argument.value().and_then(number_to_u32))
         } else if is("_error") {
             ParsedCommand::Error(id)
         } else if is("onStatus") {
-            let status = Status::parse(command.values);
+            let status = answer.status;
             ParsedCommand::Status(match status.code {
                 code if code == *code::PUBLISH_START => StatusKind::PublishStart,
                 code if plays && code == *code::PLAY_START => StatusKind::PlayStart,
@@ -76,7 +78,8 @@ impl ParsedCommand {
             ParsedCommand::Close
         } else {
             ParsedCommand::Other
-        }
+        };
+        (parsed, transaction)
     }
 }
 
@@ -84,9 +87,7 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
     /// Handles a command. Returns the event for the application. The queue has room for the answers: this was checked
     /// before the command was read.
     pub(super) fn command<'i>(&mut self, received: Received) -> Result<Option<PendingEvent<'i>>, SessionError> {
-        let command =
-            self.link.command(&received).map(|command| (ParsedCommand::of(&command, PLAYS > 0), command.transaction));
-        let Some((parsed, transaction)) = command else { return Ok(None) };
+        let (parsed, transaction) = ParsedCommand::of(&self.link.answer(&received), PLAYS > 0);
         let (stream, state) = (received.stream, self.role.state);
         let awaited = self.awaits().map(|_| self.role.awaited);
         Ok(match parsed {
@@ -194,7 +195,7 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
     /// The info object of a command.
     #[inline(never)]
     fn status(&self, received: &Received) -> Status<'_> {
-        self.link.command(received).map_or_else(Status::default, |command| Status::parse(command.values))
+        self.link.answer(received).status
     }
 
     /// What follows the transaction id of a command.
