@@ -167,7 +167,12 @@ impl<'b> Properties<'b> {
 
     #[inline(always)]
     fn integer(&mut self, key: &str, value: Option<u32>) -> Result<(), BufferFull> {
-        self.number(key, value.map(u32_to_number))
+        value.map_or(Ok(()), |value| self.known_integer(key, value))
+    }
+
+    #[inline(never)]
+    fn known_integer(&mut self, key: &str, value: u32) -> Result<(), BufferFull> {
+        self.known(key, u32_to_number(value))
     }
 
     #[inline(always)]

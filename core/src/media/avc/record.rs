@@ -165,7 +165,7 @@ pub fn sequence_header_size(sps: &[&[u8]], pps: &[&[u8]]) -> usize {
 pub fn sequence_header<'b>(sps: &[&[u8]], pps: &[&[u8]], buffer: &'b mut [u8]) -> Result<&'b [u8], AvcConfigError> {
     let first = sps.first().and_then(|first| Start::parse(first)).ok_or(AvcConfigError::Sps)?;
     let mut out = Out { buffer: &mut *buffer, needed: 0 };
-    out.put(video::VideoTagHeader::AVC_SEQUENCE_HEADER.emit(&mut [0; video::HEADER_SIZE]));
+    out.put(&HEADER);
     out.put(&[1, first.profile, first.constraints, first.level, 0xFC | 3]);
     out.sets(sps, UnitType::SPS, 0xE0, 31)?;
     out.sets(pps, UnitType::PPS, 0, 255)?;
@@ -176,6 +176,9 @@ pub fn sequence_header<'b>(sps: &[&[u8]], pps: &[&[u8]], buffer: &'b mut [u8]) -
     buffer.get(..needed).ok_or(AvcConfigError::BufferFull { needed })
 }
 
+/// [`AVC_SEQUENCE_HEADER`](video::VideoTagHeader::AVC_SEQUENCE_HEADER) in bytes.
+const HEADER: [u8; video::HEADER_SIZE] = [0x17, 0, 0, 0, 0];
+
 /// Writes into a buffer, and counts the bytes that have no room, too.
 struct Out<'b> {
     buffer: &'b mut [u8],
@@ -183,6 +186,8 @@ struct Out<'b> {
 }
 
 impl Out<'_> {
+    // Not inlined, because it has many callers.
+    #[inline(never)]
     fn put(&mut self, bytes: &[u8]) {
         copy(bytes, self.buffer.get_mut(self.needed..).unwrap_or_default());
         self.needed = self.needed.saturating_add(bytes.len());

@@ -45,27 +45,32 @@ impl<'a> Start<'a> {
         let known = copy(rest, &mut word).saturating_mul(8);
         let bits = u32::from_be_bytes(word);
         let end = &mut start.end;
-        let _id = code(bits, end, 31)?;
+        let _id = code(bits, end, 31);
         if !is_plain(*profile) {
-            start.chroma_format = code(bits, end, 3)?;
+            start.chroma_format = code(bits, end, 3);
             if start.chroma_format == 3 {
-                start.has_separate_planes = bits << *end & 1 << 31 != 0;
-                *end = end.wrapping_add(1);
+                start.has_separate_planes = bits.wrapping_shl(*end) >> 31 != 0;
+                *end = end.saturating_add(1);
             }
-            (start.more_luma, start.more_chroma) = (code(bits, end, 6)?, code(bits, end, 6)?);
+            (start.more_luma, start.more_chroma) = (code(bits, end, 6), code(bits, end, 6));
         }
         (start.end as usize <= known).then_some(start)
     }
 }
 
-/// Reads an Exp-Golomb code at the bit `at`, and moves `at` to its end. Returns `None` if the number is more than `most`.
+/// Reads an Exp-Golomb code at the bit `at`, and moves `at` to its end. If there is no code, or the number is more than
+/// `most`, moves `at` behind all bits and returns 0.
 #[inline(never)]
-fn code(bits: u32, at: &mut u32, most: u32) -> Option<u8> {
-    let bits = bits.checked_shl(*at)?;
+fn code(bits: u32, at: &mut u32, most: u32) -> u8 {
+    let bits = bits.checked_shl(*at).unwrap_or(0);
     let zeros = bits.leading_zeros();
-    let number = (bits >> 31_u32.checked_sub(zeros.wrapping_mul(2))?).wrapping_sub(1);
+    let number = (bits >> 31_u32.saturating_sub(zeros.wrapping_mul(2))).wrapping_sub(1);
+    if zeros > 15 || number > most {
+        *at = u32::MAX;
+        return 0;
+    }
     *at = at.wrapping_add(zeros.wrapping_mul(2)).wrapping_add(1);
-    (number <= most).then_some(low_u8(number as usize))
+    low_u8(number as usize)
 }
 
 /// The properties of the pictures in a sequence parameter set.
