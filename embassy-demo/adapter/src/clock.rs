@@ -1,8 +1,8 @@
 //! The core's instants from embassy's clock, and timers for them.
 
-use core::future::Future;
+use core::future::{Future, poll_fn};
 use core::pin::pin;
-use core::task::Context;
+use core::task::{Context, Poll};
 
 use embassy_time::{Duration, Timer};
 use embedded_rtmp::time::Instant;
@@ -40,6 +40,11 @@ pub(crate) fn has_passed(deadline: Instant, cx: &mut Context<'_>) -> bool {
         wake_at(deadline, cx);
     }
     passed
+}
+
+/// Waits until an instant, or for ever if the clock cannot count that far.
+pub(crate) fn passed(at: Instant) -> impl Future<Output = ()> {
+    poll_fn(move |cx| if has_passed(at, cx) { Poll::Ready(()) } else { Poll::Pending })
 }
 
 /// Wakes the task at `at`, not earlier. If that time has passed, wakes it at once.

@@ -58,8 +58,8 @@ fn unlimited_durations_never_time_out() {
 fn a_live_stream_accepts_unlimited_durations() {
     let mut bench = Bench::new(Wire::new());
     let mut config = config_to("rtmp://10.0.0.2:1935/live/test");
-    config.client.keep_alive = NO_END;
-    config.limits = ENDLESS;
+    config.client = &const { ClientOptions { keep_alive: NO_END, ..ClientOptions::DEFAULT } };
+    config.limits = &ENDLESS;
     config.retry = Retry { limit: Some(Duration::MAX), first: Duration::MAX, longest: Duration::MAX };
     (config.send_timeout, config.stop_timeout) = (Duration::MAX, Duration::MAX);
     let (_recorded, mut live) = (bench.serve(), bench.live(config));

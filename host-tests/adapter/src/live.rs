@@ -130,8 +130,8 @@ fn config() -> Config {
 
 pub(crate) fn config_to(url: &'static str) -> Config {
     let mut config = Config::new(url);
-    config.client = ClientOptions { keep_alive: IMPATIENT, ..Default::default() };
-    config.limits = LIMITS;
+    config.client = &const { ClientOptions { keep_alive: IMPATIENT, ..ClientOptions::DEFAULT } };
+    config.limits = &LIMITS;
     config.retry.first = millis(100);
     config
 }
@@ -823,7 +823,7 @@ fn a_clip_that_is_sent_repeatedly_arrives_whole() {
 fn limits_for_several_sockets_try_one_port_after_another() {
     let mut bench = Bench::new(Wire { dropped_ports: vec![1935], ..Wire::new() });
     let mut config = config_to("rtmp://10.0.0.2/live/test");
-    config.limits = Limits { tcp: LIMITS.tcp, handshake: LIMITS.handshake, ..Limits::smart(4) };
+    config.limits = &const { Limits { tcp: LIMITS.tcp, handshake: LIMITS.handshake, ..Limits::smart(4) } };
     let stack = bench.second;
     bench.spawn(async move { serve(stack, &[1935, 80], Recorded::default()).await });
     let mut live = bench.live(config);

@@ -1,13 +1,13 @@
 //! What a connection stores about an attempt of the port plan.
 
-use embedded_rtmp::port_plan::AttemptId;
+use embedded_rtmp::port_plan::{AttemptId, Target};
 use embedded_rtmp::time::Instant;
 
 /// An attempt that is in progress on a connection, or that has won.
 #[derive(Clone, Copy)]
 pub(crate) struct Attempt {
     pub(crate) id: Option<AttemptId>,
-    pub(crate) port: u16,
+    pub(crate) target: Target,
     /// Which of the host's addresses is tried.
     pub(crate) address: u8,
     /// Each address's part of TCP's time limit, in microseconds.
@@ -17,5 +17,6 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
-    pub(crate) const NONE: Self = Self { id: None, port: 0, address: 0, share: 0, next_at: Instant::from_micros(0) };
+    pub(crate) const NONE: Self =
+        Self { id: None, target: Target::rtmp(0), address: 0, share: 0, next_at: Instant::from_micros(0) };
 }

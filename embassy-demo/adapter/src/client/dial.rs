@@ -67,7 +67,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
         self.transport.tcp().keep_alive(options.keep_alive);
         let time = deadline.as_micros().wrapping_sub(clock().as_micros()) as u32;
         let share = time.checked_div(host.addresses.len() as u32).unwrap_or(0);
-        self.attempt = Attempt { id: Some(id), port: target.port, address: 0, share, next_at: deadline };
+        self.attempt = Attempt { id: Some(id), target, address: 0, share, next_at: deadline };
         self.open(host, Failure::Dns)
     }
 
@@ -75,7 +75,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
     /// possible, the attempt fails with `why`.
     fn open(&mut self, host: &Host<'_, 'a>, mut why: Failure) -> Result<(), Failure> {
         while let Some(address) = host.addresses.get(usize::from(self.attempt.address)) {
-            match self.transport.open(IpEndpoint::new(*address, self.attempt.port)) {
+            match self.transport.open(IpEndpoint::new(*address, self.attempt.target.port)) {
                 Ok(()) => {
                     self.stage = Stage::Opening;
                     let next_at = clock().as_micros().wrapping_add(self.attempt.share.into());
@@ -111,7 +111,9 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
             return Poll::Ready(Ok(()));
         }
         if result.is_err() {
-            return Poll::Ready(Err(self.failed.take().map_or(Failure::Closed, |error| handshake_failure(&error))));
+            let why = self.failed.as_ref().map_or(Failure::Closed, handshake_failure);
+            self.failed = None;
+            return Poll::Ready(Err(why));
         }
         Poll::Pending
     }

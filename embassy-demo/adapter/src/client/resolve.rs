@@ -1,9 +1,12 @@
 //! Finds the addresses of a host.
 
+use embassy_futures::select::{Either, select};
 use embassy_net::dns::{DnsQueryType, Error};
 use embassy_net::{IpAddress, Stack};
-use embassy_time::{Duration, with_timeout};
+use embassy_time::Duration;
 use heapless::Vec;
+
+use crate::clock::{clock, later, passed};
 
 /// How long the name servers may take.
 pub(crate) const RESOLVE_LIMIT: Duration = Duration::from_secs(10);
@@ -121,14 +124,15 @@ impl Lookup {
 /// Returns the address that `host` spells. Otherwise returns the addresses that DNS answers in time.
 pub(crate) async fn resolve(stack: Stack<'_>, host: &str) -> Result<Lookup, ResolveError> {
     let mut lookup = Lookup::new(host)?;
-    let asking = async {
-        while !lookup.take(stack.dns_query(host, lookup.family()).await.as_deref().map_err(|error| *error))? {}
-        Ok(())
-    };
-    match with_timeout(RESOLVE_LIMIT, asking).await {
-        Ok(result) => result.map(|()| lookup),
-        // Some name servers never answer about a family that they do not know (RFC 4074, section 4.1).
-        Err(_) if !lookup.addresses.is_empty() => Ok(lookup),
-        Err(_) => Err(ResolveError::NoAnswer),
+    let until = later(clock(), RESOLVE_LIMIT);
+    loop {
+        let answer = match select(stack.dns_query(host, lookup.family()), passed(until)).await {
+            Either::First(answer) => answer,
+            // Some name servers never answer about a family that they do not know (RFC 4074, section 4.1).
+            Either::Second(()) => Err(Error::Failed),
+        };
+        if lookup.take(answer.as_deref().map_err(|error| *error))? {
+            return Ok(lookup);
+        }
     }
 }

@@ -12,11 +12,12 @@ use crate::fmt::impl_format;
 ///
 /// ```
 /// use embassy_time::Duration;
-/// use embedded_rtmp_embassy::Config;
+/// use embedded_rtmp_embassy::{ClientOptions, Config, KeepAlive};
 ///
 /// let mut config = Config::new("rtmp://media.example/live/camera-7");
 /// config.retry.limit = Some(Duration::from_secs(60));
 /// config.send_timeout = Duration::from_millis(500);
+/// config.client = &const { ClientOptions { keep_alive: KeepAlive::DEFAULT, ..ClientOptions::DEFAULT } };
 /// ```
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
@@ -25,13 +26,13 @@ pub struct Config {
     /// work stops the runner with [`Status::last_error`](crate::Status::last_error).
     pub url: &'static str,
     /// The options of the client.
-    pub client: ClientOptions<'static>,
+    pub client: &'static ClientOptions<'static>,
     /// The ports and transports that are tried for a URL without a port, one after another. If the URL has a port, only that
     /// port is tried.
     pub ports: &'static [Target],
     /// The time limits of each port, and of all ports together. There is one socket, so `max_at_once` and `stagger` have no
     /// effect.
-    pub limits: Limits,
+    pub limits: &'static Limits,
     /// When to connect again.
     pub retry: Retry,
     /// How late messages may be before some are dropped. By default, disposable pictures 500 ms, video 1 s, audio 4 s. With
@@ -58,9 +59,9 @@ impl Config {
     pub const fn new(url: &'static str) -> Self {
         Self {
             url,
-            client: ClientOptions::DEFAULT,
+            client: &ClientOptions::DEFAULT,
             ports: DEFAULT_ORDER,
-            limits: Limits::SEQUENTIAL,
+            limits: &Limits::SEQUENTIAL,
             retry: Retry::DEFAULT,
             drop_limits: Some(DropLimits { disposable: 500, video: 1_000, audio: 4_000 }),
             send_timeout: Duration::from_secs(1),

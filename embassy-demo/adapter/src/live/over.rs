@@ -7,17 +7,16 @@ use embassy_futures::select::{Either, select};
 use embassy_time::Duration;
 use embedded_rtmp::handshake;
 use embedded_rtmp::session::Client;
-use embedded_rtmp::time::Instant;
 use embedded_rtmp::url::Url;
 use rand_core::{CryptoRng, RngCore};
 use static_cell::{ConstStaticCell, StaticCell};
 
-use super::runner::{Attempts, end, passed, publish_live, wanted};
+use super::runner::{Attempts, publish_and_end, wanted};
 use super::shared::Shared;
 use super::{Config, Live, LiveRunner, Phase};
 use crate::buffers::Memory;
 use crate::client::connection::Connection;
-use crate::clock::{clock, later};
+use crate::clock::{clock, later, passed};
 use crate::error::Error;
 use crate::fmt::impl_format;
 use crate::transport::{Connect, Pipe, Stream};
@@ -115,7 +114,6 @@ impl<C: Connect> Attempts for OverStreams<C> {
         shared: &RefCell<Shared<OverPipe>>,
         url: &Url<'static>,
         rng: &mut impl RngCore,
-        began: &mut Option<Instant>,
     ) -> bool {
         shared.borrow_mut().enter(Phase::Connecting);
         let Config { client, limits, .. } = shared.borrow().config;
@@ -127,7 +125,7 @@ impl<C: Connect> Attempts for OverStreams<C> {
                 if let Either::Second(_) = outcome {
                     shared.borrow_mut().connection.end(Error::Exhausted);
                 }
-                return end(shared).await;
+                return publish_and_end(shared).await;
             }
         };
         let (mut reader, mut writer) = stream.split();
@@ -141,14 +139,14 @@ impl<C: Connect> Attempts for OverStreams<C> {
                 }
                 poll_fn(|cx| {
                     let connection = &mut shared.borrow_mut().connection;
-                    connection.poll_asked(url, &client, Client::publish, cx)
+                    connection.poll_asked(url, client, Client::publish, cx)
                 })
                 .await
             };
             if let Either::Second(Ok(())) = select(wanted(shared, false), asking).await {
-                publish_live(shared, began).await;
+                shared.borrow_mut().begin();
             }
-            end(shared).await
+            publish_and_end(shared).await
         };
         let (is_wanted, _) = self.pipe.run(&mut reader, &mut writer, session).await;
         drop((reader, writer));

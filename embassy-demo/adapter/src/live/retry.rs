@@ -31,23 +31,40 @@ impl Default for Retry {
     }
 }
 
-/// A time without a connection.
+/// A time without a connection that lasts.
 pub(super) struct Outage {
     ends: Instant,
     wait: Duration,
+    /// When the connection that interrupts it has lasted long enough to end it.
+    is_over: Instant,
 }
 
 impl Outage {
+    /// An outage that has not begun.
+    pub(super) const NONE: Self =
+        Self { ends: Instant::from_micros(0), wait: Duration::MIN, is_over: Instant::from_micros(0) };
+
     /// An outage that begins now.
     pub(super) fn new(now: Instant, retry: &Retry) -> Self {
-        Self { ends: later(now, retry.limit.unwrap_or(Duration::MAX)), wait: retry.first }
+        let never = Instant::from_micros(u64::MAX);
+        Self { ends: later(now, retry.limit.unwrap_or(Duration::MAX)), wait: retry.first, is_over: never }
+    }
+
+    /// A connection begins. The outage is over if it lasts for [`Retry::longest`].
+    pub(super) fn interrupt(&mut self, now: Instant, retry: &Retry) {
+        self.is_over = later(now, retry.longest);
     }
 
     /// Returns how long to wait now, or `None` if it is time to give up. `random` is 32 random bits.
     pub(super) fn next(&mut self, now: Instant, retry: &Retry, random: u32) -> Option<Duration> {
+        if now >= self.is_over {
+            *self = Self::new(now, retry);
+        }
+        self.is_over = Instant::from_micros(u64::MAX);
         let whole = self.wait.min(retry.longest).as_ticks();
-        self.wait = Duration::from_ticks(whole.saturating_mul(2));
-        let less = (whole / 2).saturating_mul(u64::from(random >> 16)) >> 16;
+        self.wait = Duration::from_ticks(whole.saturating_add(whole));
+        // A product that overflows still gives less than the wait.
+        let less = (whole / 2).wrapping_mul(u64::from(random >> 16)) >> 16;
         let wait = Duration::from_ticks(whole.saturating_sub(less));
         (later(now, wait) < self.ends).then_some(wait)
     }

@@ -11,7 +11,7 @@
 //! ```
 
 use core::cell::RefCell;
-use core::future::poll_fn;
+use core::future::{Future, poll_fn};
 use core::slice::from_mut;
 use core::task::{Context, Poll};
 
@@ -19,18 +19,15 @@ use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embedded_rtmp::port_plan::{Limits, Order, Plan, Target};
 use embedded_rtmp::session::Client;
-use embedded_rtmp::time::Instant;
 use embedded_rtmp::url::Url;
 use rand_core::{CryptoRng, RngCore};
 
-use super::retry::Outage;
 use super::shared::Shared;
 use super::{Config, Phase};
-use crate::client::connection::Over;
 use crate::client::dial::Host;
 use crate::client::open::Dialing;
 use crate::client::resolve::resolve;
-use crate::clock::{clock, has_passed, later};
+use crate::clock::{clock, has_passed, passed};
 use crate::error::Error;
 use crate::fmt::impl_format;
 use crate::transport::{Net, Transport};
@@ -40,14 +37,13 @@ pub(super) trait Attempts {
     /// The transport of the session.
     type Transport: Transport + 'static;
 
-    /// Connects, and publishes until the connection is lost or the stream is stopped. Sets `began` when the stream begins.
-    /// Returns whether the stream is still wanted; [`Shared::last_error`] then has the reason why the attempt is over.
+    /// Connects, and publishes until the connection is lost or the stream is stopped. Returns whether the stream is still
+    /// wanted; [`Shared::last_error`] then has the reason why the attempt is over.
     async fn attempt(
         &mut self,
         shared: &RefCell<Shared<Self::Transport>>,
         url: &Url<'static>,
         rng: &mut impl RngCore,
-        began: &mut Option<Instant>,
     ) -> bool;
 }
 
@@ -61,19 +57,13 @@ pub struct OverNet {
 impl Attempts for OverNet {
     type Transport = Net<'static>;
 
-    async fn attempt(
-        &mut self,
-        shared: &RefCell<Shared>,
-        url: &Url<'static>,
-        rng: &mut impl RngCore,
-        began: &mut Option<Instant>,
-    ) -> bool {
+    async fn attempt(&mut self, shared: &RefCell<Shared>, url: &Url<'static>, rng: &mut impl RngCore) -> bool {
         match select(wanted(shared, false), self.connect(shared, url, rng)).await {
             Either::First(()) => {}
-            Either::Second(Ok(())) => publish_live(shared, began).await,
-            Either::Second(Err(Over)) => {}
+            Either::Second(Ok(())) => shared.borrow_mut().begin(),
+            Either::Second(Err(error)) => _ = shared.borrow_mut().connection.end(error),
         }
-        end(shared).await
+        publish_and_end(shared).await
     }
 }
 
@@ -87,13 +77,12 @@ impl OverNet {
         shared: &RefCell<Shared>,
         url: &Url<'static>,
         rng: &mut impl RngCore,
-    ) -> Result<(), Over> {
-        let fail = |error| shared.borrow_mut().connection.end(error);
+    ) -> Result<(), Error> {
         let Config { ports, limits, .. } = shared.borrow().config;
-        let order = Order::for_url_or(url, ports).map_err(|error| fail(error.into()))?;
+        let order = Order::for_url_or(url, ports)?;
         // There is one socket, so a second attempt at the same time would fail.
-        let limits = Limits { max_at_once: 1, ..limits };
-        let mut plan = Plan::new(order.targets(), limits).map_err(|error| fail(error.into()))?;
+        let limits = Limits { max_at_once: 1, ..*limits };
+        let mut plan = Plan::new(order.targets(), limits)?;
         if let Some(target) = self.good {
             plan.prefer(target);
         }
@@ -101,10 +90,10 @@ impl OverNet {
         let stack = self.stack;
         match select(stack.wait_config_up(), passed(clock() + limits.total)).await {
             Either::First(()) => {}
-            Either::Second(()) => return Err(fail(Error::NoNetwork)),
+            Either::Second(()) => return Err(Error::NoNetwork),
         }
         shared.borrow_mut().enter(Phase::Resolving);
-        let found = resolve(stack, url.host()).await.map_err(|error| fail(error.into()))?;
+        let found = resolve(stack, url.host()).await?;
         shared.borrow_mut().enter(Phase::Connecting);
         poll_fn(|cx| {
             let shared = &mut *shared.borrow_mut();
@@ -115,25 +104,19 @@ impl OverNet {
                 bytes
             };
             let host = Host { name: url.host(), addresses: found.addresses() };
-            let (options, request) = (&config.client, Some((url, Client::publish as _)));
+            let (options, request) = (config.client, Some((url, Client::publish as _)));
             let mut dialing = Dialing { host, plan: &mut plan, options, entropy: &mut entropy, request };
+            let before = connection.attempt.target;
             let result = dialing.poll_open(from_mut(connection), cx);
-            let port = connection.attempt.id.and_then(|id| order.targets().get(id.index()).copied());
-            if shared.port != port {
-                shared.port = port;
+            let target = connection.attempt.target;
+            if target != before {
                 shared.note_change();
             }
-            result.map_ok(|_| self.good = port).map_err(|_| Over)
+            // The connection has recorded the reason, which stays.
+            result.map_ok(|_| self.good = Some(target)).map_err(|_| Error::Exhausted)
         })
         .await
     }
-}
-
-/// Publishes until the connection is over or the stream is to be ended.
-pub(super) async fn publish_live<T: Transport>(shared: &RefCell<Shared<T>>, began: &mut Option<Instant>) {
-    *began = Some(clock());
-    shared.borrow_mut().begin();
-    poll_fn(|cx| shared.borrow_mut().poll_live(cx)).await;
 }
 
 /// Keeps the connection of a stream: [`new`](super::new), [`over`](super::over).
@@ -167,31 +150,25 @@ impl<R: CryptoRng, A: Attempts<Transport = T>, T: Transport> LiveRunner<R, A, T>
 /// Publishes until the stream is stopped or given up. It is given up if the configuration cannot work, or if there was no
 /// connection for too long.
 async fn publish<A: Attempts>(attempts: &mut A, shared: &RefCell<Shared<A::Transport>>, rng: &mut impl RngCore) {
-    let Config { url, retry, .. } = shared.borrow().config;
-    let url = match Url::parse(url).map_err(Error::Url) {
+    let url = shared.borrow().config.url;
+    let url = match Url::parse(url) {
         Ok(url) if url.key().is_some() => url,
-        url => return shared.borrow_mut().give_up(url.err().unwrap_or(Error::NoStreamKey)),
+        Ok(_) => return shared.borrow_mut().give_up(Error::NoStreamKey),
+        Err(error) => return shared.borrow_mut().give_up(error.into()),
     };
-    let mut outage = Outage::new(clock(), &retry);
-    loop {
-        let mut began = None;
-        if !attempts.attempt(shared, &url, rng, &mut began).await {
-            return;
-        }
-        let now = clock();
-        if began.is_some_and(|began| now >= later(began, retry.longest)) {
-            outage = Outage::new(now, &retry);
-        }
-        let wait = outage.next(now, &retry, rng.next_u32());
-        let Some(wait) = shared.borrow_mut().rest(wait) else { return };
-        if let Either::First(()) = select(wanted(shared, false), passed(later(now, wait))).await {
+    shared.borrow_mut().begin_outage(clock());
+    while attempts.attempt(shared, &url, rng).await {
+        let Some(until) = shared.borrow_mut().rest(clock(), rng.next_u32()) else { return };
+        if let Either::First(()) = select(wanted(shared, false), passed(until)).await {
             return;
         }
     }
 }
 
-/// Ends the connection, whatever state it is in. Returns whether the stream is still wanted.
-pub(super) async fn end<T: Transport>(shared: &RefCell<Shared<T>>) -> bool {
+/// Publishes until the connection is over or the stream is to be ended, and then ends the connection, whatever state it is
+/// in. Returns whether the stream is still wanted.
+pub(super) async fn publish_and_end<T: Transport>(shared: &RefCell<Shared<T>>) -> bool {
+    poll_fn(|cx| shared.borrow_mut().poll_live(cx)).await;
     let is_stopped = shared.borrow_mut().begin_end();
     poll_fn(|cx| {
         let shared = &mut *shared.borrow_mut();
@@ -206,8 +183,8 @@ pub(super) async fn end<T: Transport>(shared: &RefCell<Shared<T>>) -> bool {
 }
 
 /// Waits until the stream is wanted, or not wanted any longer. The handles wake this task.
-pub(super) async fn wanted<T: Transport>(shared: &RefCell<Shared<T>>, is_wanted: bool) {
-    poll_fn(|cx| poll_wanted(shared, is_wanted, cx)).await;
+pub(super) fn wanted<T: Transport>(shared: &RefCell<Shared<T>>, is_wanted: bool) -> impl Future<Output = ()> {
+    poll_fn(move |cx| poll_wanted(shared, is_wanted, cx))
 }
 
 // Not inlined, because several futures poll it.
@@ -216,9 +193,4 @@ fn poll_wanted<T: Transport>(shared: &RefCell<Shared<T>>, is_wanted: bool, cx: &
     let mut shared = shared.borrow_mut();
     shared.runner.register(cx.waker());
     if shared.is_wanted == is_wanted { Poll::Ready(()) } else { Poll::Pending }
-}
-
-/// Waits until an instant, or for ever if the clock cannot count that far.
-pub(super) async fn passed(at: Instant) {
-    poll_fn(|cx| if has_passed(at, cx) { Poll::Ready(()) } else { Poll::Pending }).await;
 }

@@ -232,14 +232,9 @@ impl<T: Transport> Shared<T> {
         if other.is_waiting {
             other.waker.wake();
         }
-        if !self.is_wanted || self.has_headers() || self.slots.iter().any(|slot| slot.is_open_by(By::Nobody)) {
+        if !self.is_wanted || self.headers_due != 0 || self.slots.iter().any(|slot| slot.is_open_by(By::Nobody)) {
             self.runner.wake();
         }
-    }
-
-    /// Returns whether a header is due.
-    fn has_headers(&self) -> bool {
-        self.slots.iter().any(|slot| slot.is_header_due)
     }
 
     /// Measures the rate at which bytes arrive at the peer.
@@ -254,7 +249,7 @@ impl<T: Transport> Shared<T> {
     /// Returns how many bytes of a slot's message may be written now, or `None` if it is another slot's turn or there is no
     /// room.
     fn turn(&mut self, me: usize) -> Option<usize> {
-        let gives_way = me == VIDEO && self.slot(AUDIO).is_waiting && !self.has_headers();
+        let gives_way = me == VIDEO && self.slot(AUDIO).is_waiting && self.headers_due == 0;
         let csid = self.slot(me).open.map(|open| open.csid);
         let limit = match self.connection.client.open_chunk() {
             Some((open, left)) if Some(open) == csid => {
@@ -273,7 +268,7 @@ impl<T: Transport> Shared<T> {
     /// Writes as much of a message as its turn and the room allow. Begins it if no message of the kind is open.
     #[inline(never)]
     fn write(&mut self, me: usize, by: By, message: &Message<'_>) -> Result<Progress, RequestError> {
-        let has_headers = self.has_headers();
+        let has_headers = self.headers_due != 0;
         let mut progress = Progress::Nothing;
         while let Some(limit) = self.turn(me) {
             let Connection { client, transport, .. } = &mut self.connection;
@@ -320,30 +315,32 @@ impl<T: Transport> Shared<T> {
     /// Writes the headers that are due, and the rest of messages that have lost their owner.
     fn write_without_owner(&mut self) {
         for me in [DATA, VIDEO, AUDIO] {
-            let slot = self.slot(me);
-            let (open, is_due) = (slot.open.map(|open| open.by), slot.is_header_due);
+            let (open, due) = (self.slot(me).open.map(|open| open.by), 1 << me);
             let mut buffer = HEADER_BUFFER;
             let (by, message) = match open {
                 Some(By::Nobody) => (By::Nobody, Message::zeros()),
                 Some(By::Owner) => continue,
-                _ if !is_due => continue,
+                _ if self.headers_due & due == 0 => continue,
                 _ => match self.tracks.header(me, &mut buffer) {
                     Some(payload) => (By::Header, Message::header(payload, self.timeline.position())),
                     None => {
-                        self.slot(me).is_header_due = false;
+                        self.headers_due &= !due;
                         continue;
                     }
                 },
             };
             if let (Ok(Progress::All), By::Header) = (self.write(me, by, &message), by) {
-                self.slot(me).is_header_due = false;
+                self.headers_due &= !due;
             }
         }
     }
 
-    /// The runner's work while the stream is live. Ready when the connection is over or the stream is to be ended.
+    /// The runner's work while the stream is live. Ready when it is not, the connection is over or the stream is to be ended.
     #[inline(never)]
     pub(super) fn poll_live(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.phase() != Phase::Live {
+            return Poll::Ready(());
+        }
         let now = clock();
         for me in [AUDIO, VIDEO] {
             let is_wanted = self.is_wanted;

@@ -1,10 +1,10 @@
 //! The state that the runner and the handles share. It changes only in synchronous calls, so that every future can be dropped.
 
 use embassy_time::Duration;
-use embedded_rtmp::port_plan::Target;
 use embedded_rtmp::pressure::{DropLimits, DropPolicy, Goodput};
 use embedded_rtmp::time::Instant;
 
+use super::retry::Outage;
 use super::slot::{AUDIO, By, Slot, VIDEO};
 use super::status::{Counters, Phase, Status};
 use super::timeline::{Lateness, Timeline};
@@ -25,6 +25,8 @@ const PATIENT: DropLimits = DropLimits { disposable: u32::MAX, video: u32::MAX, 
 pub(super) struct Shared<T = Net<'static>> {
     /// The slots of audio, video and metadata.
     pub(super) slots: [Slot; 3],
+    /// The slots whose headers are to be sent before any other message: bit n is for slot n.
+    pub(super) headers_due: u8,
     /// Whether the stream is to be published.
     pub(super) is_wanted: bool,
     pub(super) is_keyframe_wanted: bool,
@@ -47,7 +49,7 @@ pub(super) struct Shared<T = Net<'static>> {
     pub(super) stop_by: Instant,
     pub(super) goodput: Goodput,
     pub(super) tracks: Tracks,
-    pub(super) port: Option<Target>,
+    pub(super) outage: Outage,
     pub(super) connection: Connection<'static, 8, 0, T>,
     pub(super) last_error: Option<Error>,
     pub(super) config: Config,
@@ -59,6 +61,7 @@ impl<T: Transport> Shared<T> {
         // What is zero at first comes one after another, because the compiler then clears it in one go.
         Self {
             slots: const { [const { Slot::NONE }; 3] },
+            headers_due: 0,
             is_keyframe_wanted: false,
             phase: Phase::Stopped,
             runner: TaskWaker::NONE,
@@ -72,7 +75,7 @@ impl<T: Transport> Shared<T> {
             stop_by: Instant::from_micros(0),
             goodput: const { Goodput::new() },
             tracks: const { Tracks::NONE },
-            port: None,
+            outage: const { Outage::NONE },
             last_error: None,
             is_in_order: true,
             is_wanted: config.starts,
@@ -85,7 +88,7 @@ impl<T: Transport> Shared<T> {
     pub(super) fn status(&self) -> Status {
         Status {
             phase: self.phase,
-            port: self.port,
+            port: self.connection.attempt.id.map(|_| self.connection.attempt.target),
             last_error: self.last_error,
             bit_rate: self.goodput.bytes_per_second().map(|rate| rate.saturating_mul(8)),
             lateness: Duration::from_millis(self.late.into()),
@@ -97,6 +100,8 @@ impl<T: Transport> Shared<T> {
         self.phase
     }
 
+    // Not inlined, because it has many callers.
+    #[inline(never)]
     pub(super) fn enter(&mut self, phase: Phase) {
         self.phase = phase;
         if phase == Phase::Stopped {
@@ -105,10 +110,17 @@ impl<T: Transport> Shared<T> {
         self.note_change();
     }
 
-    /// The next attempt to connect comes after this time, unless there is none or trying again cannot help.
-    pub(super) fn rest(&mut self, wait: Option<Duration>) -> Option<Duration> {
+    /// The time without a connection begins.
+    pub(super) fn begin_outage(&mut self, now: Instant) {
+        self.outage = Outage::new(now, &self.config.retry);
+    }
+
+    /// Returns when the next attempt to connect begins, or `None` if there is none or trying again cannot help. `random` is
+    /// 32 random bits.
+    pub(super) fn rest(&mut self, now: Instant, random: u32) -> Option<Instant> {
         let error = self.last_error.as_ref()?;
-        let Some(wait) = wait.filter(|_| may_pass(error)) else {
+        let wait = self.outage.next(now, &self.config.retry, random).filter(|_| may_pass(error));
+        let Some(wait) = wait else {
             info!("given up: {}", error);
             self.is_wanted = false;
             return None;
@@ -116,7 +128,7 @@ impl<T: Transport> Shared<T> {
         info!("off the air: {}; again in {} ms", error, wait.as_millis());
         self.is_in_order = true;
         self.enter(Phase::Resting);
-        Some(wait)
+        Some(later(now, wait))
     }
 
     /// The configuration cannot work.
@@ -154,8 +166,8 @@ impl<T: Transport> Shared<T> {
 
     /// All headers are to be sent, or sent again.
     pub(super) fn announce(&mut self) {
+        self.headers_due = 0b111;
         for slot in &mut self.slots {
-            slot.is_header_due = true;
             if let Some(open) = slot.open.as_mut().filter(|open| open.by == By::Header) {
                 open.by = By::Nobody;
             }
@@ -167,6 +179,7 @@ impl<T: Transport> Shared<T> {
     pub(super) fn begin(&mut self) {
         self.counters.connections = self.counters.connections.wrapping_add(1);
         self.goodput = Goodput::new();
+        self.outage.interrupt(clock(), &self.config.retry);
         self.announce();
         self.lose_video();
         self.enter(Phase::Live);
@@ -190,11 +203,12 @@ impl<T: Transport> Shared<T> {
 
     /// The connection has ended. Returns whether the stream is still wanted; the error is then stored.
     pub(super) fn finish_end(&mut self) -> bool {
-        let failed = self.connection.failed.take();
-        self.is_in_order = failed.is_none();
+        self.is_in_order = self.connection.failed.is_none();
         if self.is_wanted {
-            self.last_error = failed.or(Some(Error::Closed));
+            self.connection.end(Error::Closed);
+            self.last_error = self.connection.failed;
         }
+        self.connection.failed = None;
         self.is_wanted
     }
 

@@ -55,8 +55,6 @@ pub(super) struct Open {
 
 pub(super) struct Slot {
     pub(super) open: Option<Open>,
-    /// The header of the kind is to be sent before any other message.
-    pub(super) is_header_due: bool,
     pub(super) is_owned: bool,
     /// The owner waits for its turn or for room.
     pub(super) is_waiting: bool,
@@ -75,7 +73,6 @@ pub(super) struct Slot {
 impl Slot {
     pub(super) const NONE: Self = Self {
         open: None,
-        is_header_due: false,
         is_owned: false,
         is_waiting: false,
         awaited_keyframe: false,

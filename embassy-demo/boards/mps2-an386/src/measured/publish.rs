@@ -13,6 +13,7 @@ use mps2_an386::board::host::HostRng;
 use mps2_an386::board::{self, executor, host, network};
 
 static STATE: State<4096, 4096> = State::new();
+const TRACKS: Tracks = Tracks::h264(Camera::SPS, Camera::PPS);
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
@@ -20,7 +21,7 @@ fn main() -> ! {
     executor::run(|spawner: Spawner| {
         let config = Config::new(black_box("rtmp://media.example/live/cam"));
         let (live, runner) = new(network::start(spawner), &STATE, HostRng, config);
-        live.set_tracks(Tracks::h264(Camera::SPS, Camera::PPS));
+        live.set_tracks(TRACKS);
         if let (Ok(network), Ok(video)) = (network_task(runner), video_task(live)) {
             spawner.spawn(network);
             spawner.spawn(video);
