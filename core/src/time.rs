@@ -60,6 +60,12 @@ pub(crate) fn millis(span: Duration) -> u32 {
 }
 
 impl Instant {
+    /// Returns the low 32 bits of [`Self::as_millis`].
+    #[expect(clippy::cast_possible_truncation, reason = "that is what the function is for")]
+    pub(crate) const fn low_millis(self) -> u32 {
+        self.as_millis() as u32
+    }
+
     /// Returns the low 32 bits of [`Self::as_micros`].
     #[expect(clippy::cast_possible_truncation, reason = "that is what the function is for")]
     pub(crate) const fn low_micros(self) -> u32 {

@@ -10,6 +10,7 @@
 use embedded_rtmp::chunk::{ChunkStreamId, Fragment};
 use embedded_rtmp::message::{MessageHeader, MessageKind, StreamId, Timestamp};
 use embedded_rtmp::relay::{Cursor, RelayConfig, Ring, StreamBuffers};
+use embedded_rtmp::time::Instant;
 use embedded_rtmp_fuzz::Cuts;
 use libfuzzer_sys::fuzz_target;
 
@@ -34,9 +35,9 @@ struct Player {
 }
 
 impl Player {
-    fn turn(&mut self, ring: &Ring<'_>, mut most: usize) {
+    fn turn(&mut self, ring: &Ring<'_>, now: Instant, mut most: usize) {
         while !self.gone {
-            let piece = match ring.peek(&mut self.cursor) {
+            let piece = match ring.peek(&mut self.cursor, now) {
                 Ok(Some(piece)) => piece,
                 Ok(None) => break,
                 Err(_) => {
@@ -93,7 +94,7 @@ fuzz_target!(|data: &[u8]| {
         match what % 8 {
             0..3 => {
                 let most = if what & 0x80 != 0 { usize::MAX } else { cuts.length() };
-                players[usize::from(lane) % PLAYERS].turn(&ring, most);
+                players[usize::from(lane) % PLAYERS].turn(&ring, Instant::from_millis(u64::from(number) * 100), most);
                 continue;
             }
             3 if lane == 0 => {
@@ -132,7 +133,7 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     for player in &mut players {
-        player.turn(&ring, usize::MAX);
+        player.turn(&ring, Instant::from_millis(u64::from(number) * 100), usize::MAX);
     }
     let counts = ring.counts();
     assert!(counts.too_long + counts.too_many <= number && ring.messages() <= number);

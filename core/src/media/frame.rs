@@ -1,8 +1,8 @@
 //! The class of a message, by its first bytes: whether a relay caches it, a player may begin with it, or it may be
 //! dropped.
 
-use super::audio::{self, AacPacket, Format};
-use super::video::{self, AvcPacket, Codec, FrameType};
+use super::audio::{self, AacPacket};
+use super::video::{self, AvcPacket, FrameType};
 use crate::bytes::low_u8;
 use crate::command::SET_DATA_FRAME;
 use crate::message::MessageKind;
@@ -22,8 +22,8 @@ use crate::message::MessageKind;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum FrameClass {
-    /// An AVC or AAC sequence header, or the same of Enhanced RTMP. It configures a decoder and contains no frame. A
-    /// player that begins needs the last one of audio and of video.
+    /// The sequence header of AVC, AAC or another [codec that has one](Self::of), or the same of Enhanced RTMP. It
+    /// configures a decoder and contains no frame. A player that begins needs the last one of audio and of video.
     Configuration,
     /// Audio.
     Audio,
@@ -55,6 +55,9 @@ impl FrameClass {
 
     /// The class of a message whose payload is `payload`, or begins with it.
     ///
+    /// The video codecs 7 (AVC), 12 (HEVC), 13 (AV1) and 14 (VVC) and the audio formats 10 (AAC) and 13 (Opus) have a
+    /// packet type in the second byte. 0 marks a sequence header. No other codec without Enhanced RTMP has one.
+    ///
     /// If there are too few bytes, the result is a safe class: a player does not begin with the message, and it is not
     /// dropped as disposable.
     pub fn of(kind: MessageKind, payload: &[u8]) -> Self {
@@ -77,7 +80,36 @@ impl FrameClass {
             _ => Some(Self::Other),
         }
     }
+
+    /// Whether it is video that a decoder shows, or that it does not know.
+    pub(crate) const fn is_picture(self) -> bool {
+        matches!(self, Self::Keyframe | Self::Inter | Self::Disposable)
+    }
+
+    /// Whether a message of the class [`Self::Configuration`] or [`Self::Metadata`] has nothing after its header.
+    /// `prefix` is the start of its payload: [`Self::PREFIX`] bytes, or all of it if it is shorter.
+    pub(crate) fn is_empty(self, kind: MessageKind, prefix: &[u8]) -> bool {
+        let Some((&first, rest)) = prefix.split_first() else { return true };
+        let header = match (self, kind) {
+            (Self::Metadata(skip), _) => usize::from(skip).wrapping_add(METADATA.len()),
+            (_, MessageKind::VIDEO) if first & video::ENHANCED == 0 => video::HEADER_SIZE,
+            (_, MessageKind::AUDIO) if first >> 4 != audio::ENHANCED => audio::HEADER_SIZE,
+            _ => {
+                let multitrack = if kind == MessageKind::VIDEO { VIDEO_MULTITRACK } else { AUDIO_MULTITRACK };
+                let Some((_, body)) = enhanced_packet(first & 0x0F, rest, multitrack) else { return false };
+                return body.len() <= FOUR_CC;
+            }
+        };
+        prefix.len() <= header
+    }
 }
+
+/// The length of the name of a codec in Enhanced RTMP.
+const FOUR_CC: usize = 4;
+
+/// The codecs with a packet type in the second byte, without Enhanced RTMP: a bit for each.
+const VIDEO_WITH_PACKETS: u16 = 1 << 7 | 1 << 12 | 1 << 13 | 1 << 14;
+const AUDIO_WITH_PACKETS: u16 = 1 << 10 | 1 << 13;
 
 fn video(prefix: &[u8]) -> Option<FrameClass> {
     let (&first, rest) = prefix.split_first()?;
@@ -87,11 +119,12 @@ fn video(prefix: &[u8]) -> Option<FrameClass> {
         if packet.is_none() && prefix.len() < needed(first & 0x0F) {
             return None;
         }
+        let packet = packet.map(|(packet, _)| packet);
         (matches!(packet, Some(0 | 5)), matches!(packet, Some(1 | 3)))
     } else {
         let packet = AvcPacket(*rest.first()?);
-        let is_avc = Codec(first & 0x0F) == Codec::AVC;
-        (is_avc && packet == AvcPacket::SEQUENCE_HEADER, !is_avc || packet == AvcPacket::NAL_UNITS)
+        let has_packets = VIDEO_WITH_PACKETS >> (first & 0x0F) & 1 != 0;
+        (has_packets && packet == AvcPacket::SEQUENCE_HEADER, !has_packets || packet == AvcPacket::NAL_UNITS)
     };
     Some(match frame {
         FrameType::COMMAND => FrameClass::Inter,
@@ -112,9 +145,9 @@ fn audio(prefix: &[u8]) -> Option<FrameClass> {
         if packet.is_none() && prefix.len() < needed(first & 0x0F) {
             return None;
         }
-        matches!(packet, Some(0 | 4))
+        matches!(packet, Some((0 | 4, _)))
     } else {
-        Format(first >> 4) == Format::AAC && AacPacket(*rest.first()?) == AacPacket::SEQUENCE_HEADER
+        AUDIO_WITH_PACKETS >> (first >> 4) & 1 != 0 && AacPacket(*rest.first()?) == AacPacket::SEQUENCE_HEADER
     };
     Some(if is_header { FrameClass::Configuration } else { FrameClass::Audio })
 }
@@ -148,8 +181,8 @@ const fn needed(packet: u8) -> usize {
 }
 
 /// The packet type of Enhanced RTMP after all modifiers and the type that announces several tracks (E-RTMP v2,
-/// "ExVideoTagHeader" and "ExAudioTagHeader").
-fn enhanced_packet(mut packet: u8, mut rest: &[u8], multitrack: u8) -> Option<u8> {
+/// "ExVideoTagHeader" and "ExAudioTagHeader"), and what follows it.
+fn enhanced_packet(mut packet: u8, mut rest: &[u8], multitrack: u8) -> Option<(u8, &[u8])> {
     // Each round takes two bytes at least.
     while packet == MODIFIED {
         let (size, behind) = match rest {
@@ -164,9 +197,9 @@ fn enhanced_packet(mut packet: u8, mut rest: &[u8], multitrack: u8) -> Option<u8
         }
     }
     match rest {
-        [types, ..] if packet == multitrack => Some(*types & 0x0F),
+        [types, behind @ ..] if packet == multitrack => Some((*types & 0x0F, behind)),
         [] if packet == multitrack => None,
-        _ => Some(packet),
+        _ => Some((packet, rest)),
     }
 }
 
@@ -192,6 +225,18 @@ mod tests {
         (MessageKind::VIDEO, &[0x32, 0], Disposable),
         (MessageKind::VIDEO, &[0x12, 0], Keyframe),
         (MessageKind::VIDEO, &[0x22, 0], Inter),
+        // HEVC, AV1 and VVC have packet types, too. The other codecs have none.
+        (MessageKind::VIDEO, &[0x1C, 0, 0, 0, 0, 1], Configuration),
+        (MessageKind::VIDEO, &[0x1D, 0], Configuration),
+        (MessageKind::VIDEO, &[0x1E, 0], Configuration),
+        (MessageKind::VIDEO, &[0x1C, 1, 0, 0, 0], Keyframe),
+        (MessageKind::VIDEO, &[0x1D, 1], Keyframe),
+        (MessageKind::VIDEO, &[0x2E, 1], Inter),
+        (MessageKind::VIDEO, &[0x1C, 2], Inter),
+        (MessageKind::VIDEO, &[0x16, 0], Keyframe),
+        (MessageKind::VIDEO, &[0x18, 0], Keyframe),
+        (MessageKind::VIDEO, &[0x1B, 0], Keyframe),
+        (MessageKind::VIDEO, &[0x1F, 0], Keyframe),
         // A command has one byte, also if it belongs to AVC.
         (MessageKind::VIDEO, &[0x57, 0], Inter),
         (MessageKind::VIDEO, &[0x57, 1], Inter),
@@ -214,6 +259,14 @@ mod tests {
         (MessageKind::AUDIO, &[0xAF, 1], Audio),
         (MessageKind::AUDIO, &[0x2F, 0], Audio),
         (MessageKind::AUDIO, &[0x17, 0], Audio),
+        // Opus has packet types, too.
+        (MessageKind::AUDIO, &[0xDF, 0], Configuration),
+        (MessageKind::AUDIO, &[0xD2, 0], Configuration),
+        (MessageKind::AUDIO, &[0xDF, 1], Audio),
+        (MessageKind::AUDIO, &[0xBF, 0], Audio),
+        (MessageKind::AUDIO, &[0xCF, 0], Audio),
+        (MessageKind::AUDIO, &[0xEF, 0], Audio),
+        (MessageKind::AUDIO, &[0xFF, 0], Audio),
         (MessageKind::AUDIO, b"\x90Opus", Configuration),
         (MessageKind::AUDIO, b"\x91Opus", Audio),
         (MessageKind::AUDIO, b"\x94Opus", Configuration),
@@ -237,6 +290,42 @@ mod tests {
             assert_eq!(FrameClass::of(*kind, payload), *class, "{kind} {payload:02x?}");
             let long = [payload, &[0; FrameClass::PREFIX][..]].concat();
             assert_eq!(FrameClass::of_prefix(*kind, &long), Some(*class), "{kind} {payload:02x?}");
+        }
+    }
+
+    #[test]
+    fn item_125_codecs_with_packet_types_are_those_of_the_first_byte() {
+        for codec in 0..16 {
+            let (video, audio) = ([0x10 | codec, 0], [codec << 4, 0]);
+            let is_header = [7, 12, 13, 14].contains(&codec);
+            let class = if is_header { Configuration } else { Keyframe };
+            assert_eq!(FrameClass::of(MessageKind::VIDEO, &video), class, "video codec {codec}");
+            // 9 marks Enhanced RTMP, with the packet type in the first byte.
+            let class = if [9, 10, 13].contains(&codec) { Configuration } else { Audio };
+            assert_eq!(FrameClass::of(MessageKind::AUDIO, &audio), class, "audio format {codec}");
+        }
+    }
+
+    #[test]
+    fn item_126_a_configuration_that_is_only_a_header_is_empty() {
+        for (kind, header) in [
+            (MessageKind::VIDEO, &[0x17, 0, 0, 0, 0][..]),
+            (MessageKind::VIDEO, &[0x1C, 0, 0, 0, 0]),
+            (MessageKind::AUDIO, &[0xAF, 0]),
+            (MessageKind::AUDIO, &[0xDF, 0]),
+            (MessageKind::VIDEO, b"\x90hvc1"),
+            (MessageKind::VIDEO, b"\x96\x00hvc1"),
+            (MessageKind::VIDEO, b"\x97\x00\xAA\x00av01"),
+            (MessageKind::AUDIO, b"\x90Opus"),
+            (MessageKind::DATA, METADATA),
+            (MessageKind::DATA_AMF3, b"\0\x02\0\x0D@setDataFrame\x02\0\x0AonMetaData"),
+        ] {
+            let class = FrameClass::of(kind, header);
+            assert!(matches!(class, Configuration | Metadata(_)) && class.is_empty(kind, header), "{header:02x?}");
+            assert!(!class.is_empty(kind, &[header, &[1]].concat()), "{header:02x?}");
+        }
+        for short in 0..5 {
+            assert!(Configuration.is_empty(MessageKind::VIDEO, &[0x17, 0, 0, 0, 0][..short]));
         }
     }
 

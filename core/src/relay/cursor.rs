@@ -41,13 +41,18 @@ pub(super) enum Flag {
     Begun = 2,
     /// It was sent nothing yet of the message that it begins with.
     Fresh = 4,
-    /// It searches a new position when the message is complete.
-    Reseek = 8,
+    /// It gets no video before a keyframe, or before [`Cursor::video_at`].
+    AwaitsKeyframe = 8,
     /// The player wants audio.
     Audio = 16,
     /// The player wants video.
     Video = 32,
+    /// It awaits a keyframe because it was late: the video that it does not get counts as skipped.
+    Late = 64,
 }
+
+/// How long a player awaits a keyframe, in ms. A stream with intra refresh has none.
+pub(super) const KEYFRAME_WAIT: u32 = 3_000;
 
 /// The position of one player in a ring.
 #[derive(Debug, Clone)]
@@ -62,6 +67,8 @@ pub struct Cursor {
     pub(super) taken: u32,
     pub(super) sent: u32,
     pub(super) skipped: u32,
+    /// When it gets video without a keyframe, in ms modulo 2³². 0 if it has not missed video yet.
+    pub(super) video_at: u32,
     pub(super) stage: Stage,
     /// A bit for each cached message that is to be sent, the lowest first; and `AGAIN` bits above it, a bit for each that
     /// is to be sent again after the current message.
@@ -87,6 +94,7 @@ impl Cursor {
             taken: 0,
             sent: 0,
             skipped: 0,
+            video_at: 0,
             stage: Stage::Seek,
             due: 0,
             flags: Flag::Audio as u8 | Flag::Video as u8,
@@ -109,13 +117,12 @@ impl Cursor {
     }
 
     /// Selects audio and video from the next message on; data is always sent. Video that was off begins again with the next
-    /// keyframe. A track that was off begins with its sequence header.
+    /// keyframe, or after 3 s. A track that was off begins with its sequence header.
     pub fn select(&mut self, audio: bool, video: bool) {
         let (more_audio, more_video) = (audio && !self.has(Flag::Audio), video && !self.has(Flag::Video));
         self.due |= (u8::from(more_video) << 1 | u8::from(more_audio) << 2) << AGAIN;
         if more_video {
-            self.set(Flag::Reseek, self.is_inside());
-            self.seek();
+            self.await_next_keyframe();
         }
         self.set(Flag::Audio, audio);
         self.set(Flag::Video, video);
@@ -138,11 +145,26 @@ impl Cursor {
         }
     }
 
-    /// Searches a new position.
-    pub(super) fn seek(&mut self) {
-        if !self.is_inside() {
-            self.stage = Stage::Seek;
+    /// From the next message on, no video is sent before a keyframe. The time limit begins with the first video that is
+    /// not sent.
+    pub(super) fn await_next_keyframe(&mut self) {
+        self.set(Flag::AwaitsKeyframe, true);
+        self.video_at = 0;
+    }
+
+    /// The same, if it does not await one already.
+    pub(super) fn await_keyframe(&mut self) {
+        if !self.has(Flag::AwaitsKeyframe) {
+            self.await_next_keyframe();
         }
+    }
+
+    /// The player misses video at a time in ms. Returns whether it has awaited a keyframe for long enough.
+    pub(super) fn misses_video(&mut self, now: u32) -> bool {
+        if self.video_at == 0 {
+            self.video_at = now.wrapping_add(KEYFRAME_WAIT) | 1;
+        }
+        now.wrapping_sub(self.video_at) as i32 >= 0
     }
 
     /// Between two messages, marks what is due again as due.
@@ -167,4 +189,4 @@ impl Cursor {
     }
 }
 
-const _: () = assert!(size_of::<Cursor>() == 32);
+const _: () = assert!(size_of::<Cursor>() == 36);

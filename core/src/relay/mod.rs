@@ -158,8 +158,9 @@
 //!
 //! # What a player receives
 //! - First the cached metadata and sequence headers, with the timestamp of the message that follows.
-//! - Then everything from the last keyframe on, if the ring still has it; otherwise from the next one on. If the stream has
-//!   had no video so far, the player begins at the end of the ring.
+//! - Then everything from the last keyframe on, if the ring still has it. Otherwise audio and data at once, and video from
+//!   the next keyframe on, or after 3 s if there is none until then: a stream with intra refresh has no keyframes.
+//! - The same after a change of the publisher, and after a picture that its publisher left unfinished.
 //! - Timestamps as the publisher sent them. They need not begin at 0, and they jump if a publisher follows another one
 //!   without a [grace time](RelayConfig::grace).
 //! - `onMetaData` without the `@setDataFrame` before it, which is for servers; data after an AMF3 selector as plain data.
@@ -173,10 +174,10 @@
 //! closed ([`Overtaken`], [`RelayConfig::fill_overtaken`]). Other players are not affected.
 //!
 //! # What cannot be relayed
-//! A message that is longer than the ring minus 8 bytes is dropped and [counted](Counts::too_long). If four messages are
-//! unfinished when another one begins, the oldest of them is [given up](Counts::too_many). A message that its publisher
-//! leaves unfinished is [cut](Counts::cut): players that are inside of it get zeros for the rest
-//! ([`RelayConfig::fill_cut`]), and the others do not get it.
+//! A message that is longer than the ring minus 8 bytes is dropped and [counted](Counts::too_long). The first one of each
+//! publisher is logged with its size and that of the ring. If four messages are unfinished when another one begins, the
+//! oldest of them is [given up](Counts::too_many). A message that its publisher leaves unfinished is [cut](Counts::cut):
+//! players that are inside of it get zeros for the rest ([`RelayConfig::fill_cut`]), and the others do not get it.
 
 mod cached;
 mod config;

@@ -2,11 +2,13 @@
 
 use super::cached::HeaderCache;
 use super::cursor::{Cursor, Flag, Overtaken, Stage};
-use super::record::{PartialMessage, Place, Position, payload};
+use super::record::{PartialMessage, Place, Position, Record, payload};
 use super::ring::Ring;
 use crate::bytes::low_u32;
 use crate::fmt::impl_format;
+use crate::media::FrameClass;
 use crate::message::{MessageHeader, MessageKind, StreamId};
+use crate::time::Instant;
 
 /// The rest of a message that was cut is filled with these.
 const ZEROS: &[u8] = &[0; 64];
@@ -36,12 +38,12 @@ impl Ring<'_> {
     ///
     /// # Errors
     /// The player is inside a message that was overwritten.
-    pub fn peek(&self, cursor: &mut Cursor) -> Result<Option<Piece<'_>>, Overtaken> {
+    pub fn peek(&self, cursor: &mut Cursor, now: Instant) -> Result<Option<Piece<'_>>, Overtaken> {
         cursor.renew();
         loop {
             match cursor.stage {
                 Stage::Seek => {
-                    if !self.place(cursor) {
+                    if !self.place(cursor, now) {
                         return Ok(None);
                     }
                 }
@@ -65,6 +67,12 @@ impl Ring<'_> {
                         cursor.set(Flag::Fresh, true);
                         continue;
                     };
+                    let record = self.record(at);
+                    match if is_head { Some(true) } else { self.is_for(cursor, &record, now) } {
+                        Some(false) => continue,
+                        None if MessageKind(record.kind) == MessageKind::VIDEO => return Ok(None),
+                        _ => {}
+                    }
                     // A message that has replaced it since is sent from the ring.
                     let is_due = cached.position < at && cursor.wants(cached.kind.0);
                     let Some(payload) = cached.payload().filter(|_| is_due) else {
@@ -75,7 +83,7 @@ impl Ring<'_> {
                         return Ok(None);
                     }
                     // It is sent when the next message of the ring has arrived.
-                    let (timestamp, length) = (self.record(at).timestamp(), low_u32(payload.len()));
+                    let (timestamp, length) = (record.timestamp(), low_u32(payload.len()));
                     let begin =
                         Some(MessageHeader { timestamp, length, kind: cached.kind, stream: StreamId::CONNECTION });
                     return Ok(Some(Piece { begin, parts: [payload, &[]] }));
@@ -85,12 +93,12 @@ impl Ring<'_> {
                         if cursor.is_inside() {
                             return Err(Overtaken);
                         }
-                        cursor.seek();
+                        cursor.stage = Stage::Seek;
                     } else if self.should_skip(cursor) {
-                        cursor.seek();
+                        cursor.stage = Stage::Seek;
                     } else if cursor.at.0 == self.store.head() {
                         return Ok(None);
-                    } else if let Some(piece) = self.live(cursor) {
+                    } else if let Some(piece) = self.live(cursor, now) {
                         return piece;
                     }
                 }
@@ -102,27 +110,55 @@ impl Ring<'_> {
     fn should_skip(&self, cursor: &Cursor) -> bool {
         let has_newer = match self.key {
             Some(key) if cursor.has(Flag::Video) => key.at > cursor.at.0,
-            _ => self.is_live && !(self.has_video && cursor.has(Flag::Video)),
+            _ => {
+                let gets_video = cursor.has(Flag::Video) && !cursor.has(Flag::AwaitsKeyframe);
+                self.is_live && !(self.has_video && gets_video)
+            }
         };
         !cursor.is_inside() && has_newer && self.store.is_old(cursor.at.0)
+    }
+
+    /// Whether the message at the place of a player that is between two messages is for the player. If it is not, the
+    /// player moves past it. Returns `None` if too little of the message has arrived.
+    fn is_for(&self, cursor: &mut Cursor, record: &Record, now: Instant) -> Option<bool> {
+        let is_video = MessageKind(record.kind) == MessageKind::VIDEO;
+        if record.first {
+            cursor.await_next_keyframe();
+        }
+        let mut is_for = !record.cut && cursor.wants(record.kind);
+        if is_for && self.partial(cursor.at.0).is_some_and(PartialMessage::must_be_whole) {
+            return None;
+        }
+        if is_video && record.cut {
+            cursor.await_keyframe();
+        }
+        if is_for && is_video && cursor.has(Flag::AwaitsKeyframe) {
+            let can_begin = matches!(self.class(cursor.at.0), FrameClass::Keyframe | FrameClass::Configuration);
+            is_for = can_begin || cursor.misses_video(now.low_millis());
+            if !is_for && cursor.has(Flag::Late) {
+                cursor.skipped = cursor.skipped.wrapping_add(1);
+            }
+        }
+        if !is_for {
+            cursor.pass(record.length);
+        }
+        Some(is_for)
     }
 
     /// Returns a piece of the message that the player is at, or `Ok(None)` if nothing has arrived. `None` means that the
     /// message is not for the player, which has moved on.
     // The same type as that of `peek`: so it is passed on as it is.
-    fn live(&self, cursor: &mut Cursor) -> Option<Result<Option<Piece<'_>>, Overtaken>> {
+    fn live(&self, cursor: &mut Cursor, now: Instant) -> Option<Result<Option<Piece<'_>>, Overtaken>> {
         let (record, partial) = (self.record(cursor.at.0), self.partial(cursor.at.0));
         if !cursor.is_inside() {
             if record.cut && cursor.has(Flag::Fresh) {
-                cursor.seek();
+                cursor.stage = Stage::Seek;
                 return None;
             }
-            if record.cut || !cursor.wants(record.kind) {
-                cursor.pass(record.length);
-                return None;
-            }
-            if partial.is_some_and(PartialMessage::must_be_whole) {
-                return Some(Ok(None));
+            match self.is_for(cursor, &record, now) {
+                Some(true) => {}
+                Some(false) => return None,
+                None => return Some(Ok(None)),
             }
         }
         let length = record.length.saturating_sub(record.skip());
@@ -142,6 +178,10 @@ impl Ring<'_> {
             if rest > self.fill_cut {
                 return Some(Err(Overtaken));
             }
+            if MessageKind(record.kind) == MessageKind::VIDEO {
+                // Later pictures need this one.
+                cursor.await_keyframe();
+            }
             parts = [zeros(rest), &[]];
         }
         let kind = if MessageKind(record.kind).is_data() { MessageKind::DATA } else { MessageKind(record.kind) };
@@ -150,20 +190,30 @@ impl Ring<'_> {
     }
 
     /// Finds a place to begin with. Returns whether there is one.
-    fn place(&self, cursor: &mut Cursor) -> bool {
-        let pending = self.pending();
+    fn place(&self, cursor: &mut Cursor, now: Instant) -> bool {
         let key =
             self.key.filter(|key| cursor.has(Flag::Video) && key.at >= cursor.at.0 && !self.store.is_gone(key.at));
         let place = match key {
             // A sequence header that it needs before is incomplete.
-            Some(key) if pending.is_some_and(|pending| pending.at < key.at) => return false,
+            Some(key) if self.pending().any(|pending| pending.at < key.at) => return false,
             Some(key) => key,
-            None if self.has_video && cursor.has(Flag::Video) => return false,
-            // A player that is late there (see `should_skip`) must not be sent back.
-            None => pending
-                .filter(|pending| !self.store.is_old(pending.at))
-                .unwrap_or(Place { at: self.store.head(), number: self.messages }),
+            None => {
+                let is_old = |pending: &Place| self.store.is_old(pending.at);
+                let is_video = |place: Place| MessageKind(self.record(place.at).kind) == MessageKind::VIDEO;
+                // A player that is late there (see `should_skip`) must not be sent back. Behind a sequence header that is
+                // incomplete, it could not decode what follows.
+                if cursor.has(Flag::Video) && self.pending().filter(is_old).any(is_video) {
+                    return false;
+                }
+                let pending = self.pending().filter(|pending| !is_old(pending)).min_by_key(|pending| pending.at);
+                pending.unwrap_or(Place { at: self.store.head(), number: self.messages })
+            }
         };
+        if key.is_none() && self.is_live {
+            cursor.await_keyframe();
+            cursor.misses_video(now.low_millis());
+            cursor.set(Flag::Late, cursor.has(Flag::Begun));
+        }
         if cursor.has(Flag::Begun) {
             cursor.skipped = cursor.skipped.wrapping_add(place.number.wrapping_sub(cursor.number));
         }
@@ -190,6 +240,10 @@ impl Ring<'_> {
             Stage::HeaderCache => cursor.cached = self.due(cursor).map_or(0, |cached| low_half(cached.position)),
             _ => cursor.set(Flag::Fresh, false),
         }
+        if cursor.has(Flag::AwaitsKeyframe) && cursor.stage == Stage::Live && self.class(cursor.at.0).is_picture() {
+            cursor.set(Flag::AwaitsKeyframe, false);
+            cursor.set(Flag::Late, false);
+        }
         cursor.set(Flag::Inside, true);
         cursor.taken = 0;
     }
@@ -210,10 +264,6 @@ impl Ring<'_> {
         cursor.sent = cursor.sent.wrapping_add(1);
         cursor.set(Flag::Inside, false);
         cursor.taken = 0;
-        if cursor.has(Flag::Reseek) {
-            cursor.set(Flag::Reseek, false);
-            cursor.seek();
-        }
     }
 
     /// The greatest number of bytes that a player is behind: those from its place to the end of the ring's content.

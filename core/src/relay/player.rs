@@ -151,9 +151,9 @@ impl Player {
     }
 
     /// Whether [`Self::pump`] could send something of the stream.
-    pub fn has_more(&mut self, ring: &Ring<'_>) -> bool {
+    pub fn has_more(&mut self, ring: &Ring<'_>, now: Instant) -> bool {
         let goes_on = self.cursor.is_inside() || self.mode == Mode::Playing;
-        let piece = ring.peek(&mut self.cursor).ok().flatten();
+        let piece = ring.peek(&mut self.cursor, now).ok().flatten();
         goes_on && piece.is_some_and(|piece| piece.begin.is_some() || piece.parts.iter().any(|part| !part.is_empty()))
     }
 
@@ -192,7 +192,7 @@ impl Player {
         let mut written = session.poll_transmit(now, out);
         loop {
             // Look for an overtaken player even if there is no room.
-            let piece = match ring.peek(&mut self.cursor) {
+            let piece = match ring.peek(&mut self.cursor, now) {
                 Ok(Some(piece)) => piece,
                 Ok(None) => break,
                 Err(error) => match session.media_left(ChunkStreamId(u32::from(self.csid))) {
@@ -246,4 +246,4 @@ impl Player {
     }
 }
 
-const _: () = assert!(size_of::<Player>() == 40);
+const _: () = assert!(size_of::<Player>() == 44);

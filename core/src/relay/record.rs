@@ -46,6 +46,8 @@ pub(super) struct Record {
     pub(super) kind: u8,
     pub(super) wrapped: bool,
     pub(super) cut: bool,
+    /// The first message of its publisher.
+    pub(super) first: bool,
     pub(super) length: u32,
     /// The timestamp; or, if the message was cut, the number of bytes that had arrived.
     pub(super) word: u32,
@@ -54,9 +56,11 @@ pub(super) struct Record {
 impl Record {
     const WRAPPED: u8 = 0x40;
     const CUT: u8 = 0x20;
+    const FIRST: u8 = 0x80;
 
     pub(super) fn emit(&self) -> [u8; RECORD] {
-        let flags = if self.wrapped { Self::WRAPPED } else { 0 } | if self.cut { Self::CUT } else { 0 };
+        let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+        let flags = flag(self.wrapped, Self::WRAPPED) | flag(self.cut, Self::CUT) | flag(self.first, Self::FIRST);
         let [_, l1, l2, l3] = self.length.to_be_bytes();
         let [t0, t1, t2, t3] = self.word.to_be_bytes();
         [self.kind & 0x1F | flags, l1, l2, l3, t0, t1, t2, t3]
@@ -67,6 +71,7 @@ impl Record {
             kind: kind & 0x1F,
             wrapped: kind & Self::WRAPPED != 0,
             cut: kind & Self::CUT != 0,
+            first: kind & Self::FIRST != 0,
             length: u32::from_be_bytes([0, l1, l2, l3]),
             word: u32::from_be_bytes([t0, t1, t2, t3]),
         }

@@ -8,7 +8,7 @@ use super::record::{PartialMessage, Place, RECORD, Record, payload};
 use super::store::Store;
 use crate::bytes::low_u32;
 use crate::chunk::{ChunkStreamId, Fragment};
-use crate::fmt::impl_format;
+use crate::fmt::{impl_format, warning};
 use crate::media::FrameClass;
 use crate::media::aggregate::Splitter;
 use crate::message::{MessageKind, Timestamp};
@@ -44,6 +44,8 @@ impl_format!(['b] StreamBuffers<'b>, this => "StreamBuffers {{ ring: {} bytes }}
 pub struct Counts {
     /// Longer than the ring.
     pub too_long: u32,
+    /// The length of the longest of these from the current publisher, in bytes.
+    pub longest: u32,
     /// Incomplete, and discarded because four others have begun since.
     pub too_many: u32,
     /// Left incomplete by the publisher: it ended, or began another message on the same chunk stream.
@@ -72,7 +74,7 @@ pub struct Ring<'b> {
     shift: u32,
     /// The latest timestamp for players.
     latest: u32,
-    /// The time in milliseconds from there to the next message, if players must continue without a jump; otherwise 0.
+    /// The time in milliseconds from there to the next frame, if players must continue without a jump; otherwise 0.
     gap: u32,
     splitter: Splitter,
     counts: Counts,
@@ -103,7 +105,7 @@ impl<'b> Ring<'b> {
             latest: 0,
             gap: 0,
             splitter: Splitter::new(),
-            counts: Counts { too_long: 0, too_many: 0, cut: 0, not_kept: 0 },
+            counts: Counts { too_long: 0, longest: 0, too_many: 0, cut: 0, not_kept: 0 },
         }
     }
 
@@ -162,28 +164,35 @@ impl<'b> Ring<'b> {
     pub fn end(&mut self) {
         self.cut_off(None);
         (self.key, self.has_video, self.is_live, self.splitter) = (None, false, false, Splitter::new());
-        (self.shift, self.gap) = (0, 0);
+        (self.shift, self.gap, self.counts.longest) = (0, 0, 0);
         self.cached.iter_mut().for_each(HeaderCache::clear);
     }
 
     /// Lets players continue with another publisher without a jump of the timestamps. Call it after [`Self::end`]. The
-    /// next message gets the latest timestamp before plus `gap`, at least 1 ms, and the distances between the
-    /// publisher's timestamps stay.
+    /// next messages get the latest timestamp before plus `gap`, at least 1 ms, up to the first frame of audio or video.
+    /// From then on, the distances between the publisher's timestamps stay.
     pub fn resume(&mut self, gap: Duration) {
         self.gap = millis(gap).max(1);
     }
 
     /// The timestamp of a message for players.
     fn shifted(&mut self, timestamp: Timestamp) -> u32 {
-        let gap = core::mem::take(&mut self.gap);
-        if gap > 0 {
-            self.shift = self.latest.wrapping_add(gap).wrapping_sub(timestamp.0);
+        if self.gap > 0 {
+            return self.latest.wrapping_add(self.gap);
         }
         let word = timestamp.0.wrapping_add(self.shift);
         if !self.is_live || word.wrapping_sub(self.latest) as i32 > 0 {
             self.latest = word;
         }
         word
+    }
+
+    /// The first frame of a publisher with which players continue. Metadata and sequence headers before it often have the
+    /// timestamp 0, whatever that of the frames is.
+    #[cold]
+    fn rebase(&mut self, timestamp: Timestamp) {
+        self.latest = self.latest.wrapping_add(core::mem::take(&mut self.gap));
+        self.shift = self.latest.wrapping_sub(timestamp.0);
     }
 
     /// Reserves room for the message that `fragment` begins.
@@ -193,7 +202,12 @@ impl<'b> Ring<'b> {
             return;
         }
         let Some(at) = self.store.reserve((header.length as usize).saturating_add(RECORD)) else {
+            if self.counts.longest == 0 {
+                let room = self.store.capacity().saturating_sub(RECORD);
+                warning!("a message of {} bytes is not relayed: the ring has room for {}", header.length, room);
+            }
             self.counts.too_long = self.counts.too_long.wrapping_add(1);
+            self.counts.longest = self.counts.longest.max(header.length);
             return;
         };
         if self.partials.iter().all(|partial| partial.csid.is_some()) {
@@ -207,8 +221,9 @@ impl<'b> Ring<'b> {
         *partial = PartialMessage { csid: Some(fragment.csid), class: None, place, length: header.length, arrived: 0 };
         self.messages = self.messages.wrapping_add(1);
         let word = self.shifted(header.timestamp);
-        (self.has_video, self.is_live) = (self.has_video || header.kind == MessageKind::VIDEO, true);
-        let record = Record { kind: header.kind.0, wrapped: false, cut: false, length: header.length, word };
+        let first = !core::mem::replace(&mut self.is_live, true);
+        self.has_video |= header.kind == MessageKind::VIDEO;
+        let record = Record { kind: header.kind.0, wrapped: false, cut: false, first, length: header.length, word };
         self.store.write(at, &record.emit());
     }
 
@@ -247,11 +262,13 @@ impl<'b> Ring<'b> {
         let mut collected = [0; FrameClass::PREFIX];
         let mut prefix = fragment.data;
         if !fragment.is_first() {
-            let length = self.store.read(payload(partial.place.at), partial.arrived as usize, &mut collected);
-            prefix = collected.get(..length).unwrap_or(&[]);
+            prefix = self.prefix(partial.place.at, partial.arrived, &mut collected);
         }
         let kind = fragment.header.kind;
         let class = if is_last { FrameClass::of(kind, prefix) } else { FrameClass::of_prefix(kind, prefix)? };
+        if self.gap > 0 && (class.is_picture() || class == FrameClass::Audio) {
+            self.rebase(fragment.header.timestamp);
+        }
         let mut record = self.record(partial.place.at);
         match class {
             FrameClass::Keyframe => {
@@ -274,8 +291,14 @@ impl<'b> Ring<'b> {
         if !matches!(partial.class, Some(FrameClass::Configuration | FrameClass::Metadata(_))) {
             return;
         }
-        let at = partial.place.at;
+        let (at, class) = (partial.place.at, partial.class);
         let record = self.record(at);
+        let mut prefix = [0; FrameClass::PREFIX];
+        let prefix = self.prefix(at, record.length, &mut prefix);
+        // It configures nothing, so the one before is still valid.
+        if class.is_some_and(|class| class.is_empty(MessageKind(record.kind), prefix)) {
+            return;
+        }
         let (skip, kind) = (
             record.skip(),
             if MessageKind(record.kind).is_data() { MessageKind::DATA } else { MessageKind(record.kind) },
@@ -301,16 +324,38 @@ impl<'b> Ring<'b> {
         Record::parse(bytes)
     }
 
+    /// The first bytes of the payload of a message at a position that is not gone, of which `arrived` bytes are there.
+    /// `to` is used only if they lie around the end of the ring.
+    fn prefix<'p>(&'p self, at: u64, arrived: u32, to: &'p mut [u8; FrameClass::PREFIX]) -> &'p [u8] {
+        let length = FrameClass::PREFIX.min(arrived as usize);
+        match self.store.parts(payload(at), length) {
+            [whole, []] => whole,
+            _ => {
+                let length = self.store.read(payload(at), length, to);
+                to.get(..length).unwrap_or_default()
+            }
+        }
+    }
+
+    /// The class of a message at a position that is not gone. If it is incomplete, its class is known.
+    pub(super) fn class(&self, at: u64) -> FrameClass {
+        if let Some(class) = self.partial(at).and_then(|partial| partial.class) {
+            return class;
+        }
+        let (record, mut prefix) = (self.record(at), [0; FrameClass::PREFIX]);
+        FrameClass::of(MessageKind(record.kind), self.prefix(at, record.length, &mut prefix))
+    }
+
     /// The incomplete message at a position.
     pub(super) fn partial(&self, at: u64) -> Option<&PartialMessage> {
         self.partials.iter().find(|partial| partial.csid.is_some() && partial.place.at == at)
     }
 
-    /// The first incomplete message that a new player may need.
-    pub(super) fn pending(&self) -> Option<Place> {
+    /// The incomplete messages that a new player may need.
+    pub(super) fn pending(&self) -> impl Iterator<Item = Place> {
         let needed = |partial: &&PartialMessage| {
             partial.csid.is_some() && partial.must_be_whole() && !self.store.is_gone(partial.place.at)
         };
-        self.partials.iter().filter(needed).map(|partial| partial.place).min_by_key(|place| place.at)
+        self.partials.iter().filter(needed).map(|partial| partial.place)
     }
 }

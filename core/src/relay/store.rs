@@ -25,6 +25,10 @@ impl<'b> Store<'b> {
         Self { bytes, head: 0, head_at: 0, written: 0, late: late as usize }
     }
 
+    pub(super) const fn capacity(&self) -> usize {
+        self.bytes.len()
+    }
+
     pub(super) const fn head(&self) -> u64 {
         self.head
     }

@@ -320,8 +320,9 @@ impl Client {
 
     /// Whether [`Self::fill`] has output.
     pub(super) fn wants_transmit(&self, shared: &mut Shared<'_>) -> bool {
+        let now = shared.now;
         let mut has_more = |playing: &Playing| {
-            let more = |player: &mut Player, ring: Option<&_>, _| ring.is_some_and(|ring| player.has_more(ring));
+            let more = |player: &mut Player, ring: Option<&_>, _| ring.is_some_and(|ring| player.has_more(ring, now));
             shared.streams.turn(playing.index, more).unwrap_or(false)
         };
         self.session.wants_transmit() || self.playing.as_ref().is_some_and(&mut has_more)

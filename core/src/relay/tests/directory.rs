@@ -9,7 +9,6 @@ use crate::relay::{
     Accepted, Directory, DirectoryState, Generation, NameTooLong, PeerId, PlayerEntry, PlayerIndex, PublishAnswer,
     Publisher, PumpError, RelayEvent, RelayRejection, StreamEntry, StreamIndex, StreamName, TakeOver,
 };
-use crate::time::Instant;
 
 /// The tables of a directory.
 struct Tables {

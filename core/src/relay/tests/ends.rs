@@ -1,5 +1,7 @@
 //! Publishers that end, break off and return.
 
+use core::time::Duration;
+
 use super::*;
 
 #[test]
@@ -113,4 +115,136 @@ fn messages_stalled_on_as_many_chunk_streams_as_there_is_room_for_block_nothing(
         assert!(millis < 50 || got == shown(&[('V', millis, KEY)]), "{millis}: {got}");
     }
     assert_eq!((ring.messages(), ring.counts()), (4 + 99, Counts { too_many: 1, ..Counts::default() }));
+}
+
+#[test]
+fn item_121_the_next_publisher_continues_the_timestamps_with_its_first_frame() {
+    // Its metadata and sequence headers have the timestamp 0, whatever that of the frames is.
+    for base in [0, 24_549_835, u32::MAX - 10] {
+        for is_audio_first in [false, true] {
+            let mut memory = Memory::new(1000);
+            let (mut ring, mut player) = (memory.ring(), Play::default());
+            push(&mut ring, MessageKind::VIDEO, 5_000, KEY);
+            push(&mut ring, MessageKind::AUDIO, 5_010, AUDIO);
+            player.all(&ring);
+            ring.end();
+            ring.resume(Duration::from_millis(2_000));
+            push(&mut ring, MessageKind::DATA, 0, METADATA);
+            push(&mut ring, MessageKind::VIDEO, 0, CONFIGURATION);
+            push(&mut ring, MessageKind::AUDIO, 0, AUDIO_CONFIGURATION);
+            let mut frames = [(MessageKind::VIDEO, 'V', KEY), (MessageKind::AUDIO, 'A', AUDIO)];
+            if is_audio_first {
+                frames.reverse();
+            }
+            for (index, (kind, _, payload)) in frames.iter().enumerate() {
+                push(&mut ring, *kind, base.wrapping_add(21 * index as u32), payload);
+            }
+            let expected = [
+                ('D', 7_010, METADATA),
+                ('V', 7_010, CONFIGURATION),
+                ('A', 7_010, AUDIO_CONFIGURATION),
+                (frames[0].1, 7_010, frames[0].2),
+                (frames[1].1, 7_031, frames[1].2),
+            ];
+            assert_eq!(player.all(&ring), shown(&expected), "{base}");
+        }
+    }
+}
+
+#[test]
+fn item_121_a_publisher_that_is_back_at_once_is_1_ms_later_and_the_next_one_has_another_offset() {
+    let mut memory = Memory::new(1000);
+    let (mut ring, mut player) = (memory.ring(), Play::default());
+    push(&mut ring, MessageKind::AUDIO, 900, AUDIO);
+    for expected in [901, 902, 903] {
+        player.all(&ring);
+        ring.end();
+        ring.resume(Duration::ZERO);
+        push(&mut ring, MessageKind::AUDIO, 7, AUDIO);
+        assert_eq!(player.all(&ring), shown(&[('A', expected, AUDIO)]));
+    }
+    // Without a grace time, the timestamps are those of the publisher.
+    ring.end();
+    push(&mut ring, MessageKind::AUDIO, 7, AUDIO);
+    assert_eq!(player.all(&ring), shown(&[('A', 7, AUDIO)]));
+}
+
+#[test]
+fn item_121_the_pictures_of_the_next_publisher_begin_with_a_keyframe() {
+    let mut memory = Memory::new(1000);
+    let (mut ring, mut player) = (memory.ring(), Play::default());
+    push(&mut ring, MessageKind::VIDEO, 0, KEY);
+    player.all(&ring);
+    for first in [INTER, AUDIO] {
+        ring.end();
+        ring.resume(Duration::from_millis(100));
+        let kind = if first == AUDIO { MessageKind::AUDIO } else { MessageKind::VIDEO };
+        push(&mut ring, kind, 0, first);
+        push(&mut ring, MessageKind::VIDEO, 10, INTER);
+        push(&mut ring, MessageKind::VIDEO, 20, CONFIGURATION);
+        push(&mut ring, MessageKind::VIDEO, 30, INTER);
+        let got = player.all(&ring);
+        assert!(got.ends_with("cfg") && !got.contains("inter"), "{got}");
+        push(&mut ring, MessageKind::VIDEO, 40, KEY);
+        push(&mut ring, MessageKind::VIDEO, 50, INTER);
+        let got = player.all(&ring);
+        assert!(got.contains("key frame") && got.ends_with("inter"), "{got}");
+    }
+    // The time limit begins with its first picture, not with the end of the one before.
+    ring.end();
+    player.now = 9_000;
+    assert_eq!(player.all(&ring), "");
+    push(&mut ring, MessageKind::VIDEO, 0, INTER);
+    assert_eq!(player.all(&ring), "");
+    player.now = 12_001;
+    push(&mut ring, MessageKind::VIDEO, 0, INTER);
+    assert_eq!(player.all(&ring), shown(&[('V', 0, INTER)]));
+}
+
+#[test]
+fn item_122_after_a_message_that_was_cut_video_goes_on_with_a_keyframe() {
+    // Cut after any number of bytes, for a player that has them and for one that has not begun it.
+    let long = [INTER, &[7; 60]].concat();
+    for cut in 1..long.len() {
+        for is_abort in [false, true] {
+            let mut memory = Memory::new(1000);
+            let (mut ring, mut within, mut before) = (memory.ring(), Play::default(), Play::default());
+            push(&mut ring, MessageKind::VIDEO, 0, KEY);
+            (within.all(&ring), before.all(&ring));
+            ring.push(&fragment(MessageKind::VIDEO, 1, &long, 0, cut));
+            within.take(&ring, usize::MAX).unwrap();
+            let has_begun = within.cursor.is_inside();
+            assert_eq!(has_begun, cut >= 10, "before that, it may be disposable");
+            // Another message begins on the same chunk stream, or the publisher ends.
+            if is_abort {
+                push(&mut ring, MessageKind::VIDEO, 2, INTER);
+            } else {
+                ring.end();
+                push(&mut ring, MessageKind::VIDEO, 2, INTER);
+            }
+            push(&mut ring, MessageKind::AUDIO, 3, AUDIO);
+            push(&mut ring, MessageKind::VIDEO, 4, KEY);
+            push(&mut ring, MessageKind::VIDEO, 5, INTER);
+            let rest = [('A', 3, AUDIO), ('V', 4, KEY), ('V', 5, INTER)];
+            let filled = [&long[..cut], &vec![0; long.len() - cut]].concat();
+            let with_filled = [&[('V', 1, &filled[..])][..], &rest].concat();
+            assert_eq!(within.all(&ring), shown(if has_begun { &with_filled } else { &rest }), "{cut}");
+            assert_eq!((before.all(&ring), ring.counts().cut), (shown(&rest), 1), "{cut}");
+        }
+    }
+}
+
+#[test]
+fn item_122_a_message_that_was_cut_is_filled_up_to_256_kb() {
+    for (missing, is_filled) in [(262_144, true), (262_145, false)] {
+        let mut memory = Memory::new(300_000);
+        let (mut ring, mut player) = (memory.ring(), Play::default());
+        let long = [KEY, &vec![7; missing]].concat();
+        ring.push(&fragment(MessageKind::VIDEO, 0, &long, 0, KEY.len()));
+        player.take(&ring, usize::MAX).unwrap();
+        ring.end();
+        let taken = player.take(&ring, usize::MAX);
+        assert_eq!(taken, if is_filled { Ok(()) } else { Err(Overtaken) });
+        assert_eq!(player.got[0].2.len(), if is_filled { long.len() } else { KEY.len() });
+    }
 }

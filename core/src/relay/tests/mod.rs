@@ -15,8 +15,9 @@ use std::{format, vec};
 use super::{Counts, Cursor, OVERHEAD, Overtaken, RelayConfig, Ring, StreamBuffers};
 use crate::chunk::{ChunkStreamId, Fragment};
 use crate::message::{MessageHeader, MessageKind, StreamId, Timestamp};
+use crate::time::Instant;
 
-pub(super) const CONFIGURATION: &[u8] = b"\x17\x00cfg";
+pub(super) const CONFIGURATION: &[u8] = b"\x17\x00\x00\x00\x00cfg";
 pub(super) const KEY: &[u8] = b"\x17\x01key frame";
 pub(super) const INTER: &[u8] = b"\x27\x01inter";
 pub(super) const AUDIO: &[u8] = b"\xAF\x01audio";
@@ -62,6 +63,8 @@ pub(super) type Got = (char, u32, Vec<u8>);
 #[derive(Default)]
 pub(super) struct Play {
     pub(super) cursor: Cursor,
+    /// The time in ms.
+    pub(super) now: u64,
     pub(super) got: Vec<Got>,
     left: Option<usize>,
 }
@@ -69,7 +72,7 @@ pub(super) struct Play {
 impl Play {
     /// Reads at most `most` bytes of payload, and begins no message after them.
     pub(super) fn take(&mut self, ring: &Ring<'_>, mut most: usize) -> Result<(), Overtaken> {
-        while let Some(piece) = ring.peek(&mut self.cursor)? {
+        while let Some(piece) = ring.peek(&mut self.cursor, Instant::from_millis(self.now))? {
             let left = match (self.left, piece.begin) {
                 (Some(left), None) => left,
                 (None, Some(header)) => {

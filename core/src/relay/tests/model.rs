@@ -26,6 +26,17 @@ struct Message {
     is_configuration: bool,
 }
 
+impl Message {
+    /// Whether it is a sequence header with something after its header.
+    fn configures(&self) -> bool {
+        self.is_configuration && self.payload.len() > 5
+    }
+
+    fn is_video(&self) -> bool {
+        self.kind == MessageKind::VIDEO
+    }
+}
+
 /// What the ring should contain.
 struct Model {
     room: usize,
@@ -72,7 +83,7 @@ impl Model {
     /// The sequence header that is valid for the message at `index`.
     fn configuration(&self, index: usize) -> Option<&[u8]> {
         let before = self.messages[self.publisher(index)..index].iter().rev();
-        let whole = |message: &&Message| message.is_configuration && message.arrived == message.payload.len();
+        let whole = |message: &&Message| message.configures() && message.arrived == message.payload.len();
         before.into_iter().find(whole).map(|message| &message.payload[..])
     }
 }
@@ -83,6 +94,10 @@ struct Watched {
     next: Option<usize>,
     /// The last sequence header that it got.
     configuration: Vec<u8>,
+    /// It gets no video before a keyframe.
+    awaits: bool,
+    /// The message of which it has got a part.
+    inside: Option<usize>,
     /// The messages that were counted as skipped.
     skipped: usize,
     /// The bytes that it takes at a time.
@@ -95,7 +110,17 @@ struct Watched {
 impl Watched {
     fn new(most: usize) -> Self {
         let play = Play::default();
-        Self { play, next: None, configuration: Vec::new(), skipped: 0, most, in_kept: false, gone: false }
+        Self {
+            play,
+            next: None,
+            configuration: Vec::new(),
+            awaits: false,
+            inside: None,
+            skipped: 0,
+            most,
+            in_kept: false,
+            gone: false,
+        }
     }
 
     fn turn(&mut self, ring: &Ring<'_>, model: &Model) {
@@ -128,9 +153,9 @@ impl Watched {
     fn check(&mut self, model: &Model, kind: char, index: usize, payload: &[u8], is_open: bool) {
         let message = &model.messages[index];
         let expected = model.payload(index);
-        let is_kept =
-            kind == 'V' && payload.first() == Some(&0x17) && payload.get(1) == Some(&0) && !message.is_configuration;
-        if is_kept || (is_open && payload.len() < 2) {
+        // One that is only a header is not cached.
+        let is_kept = kind == 'V' && payload.starts_with(&[0x17, 0]) && payload.len() > 5 && !message.configures();
+        if is_kept || (is_open && payload.len() < 6) {
             self.in_kept = is_open;
             if !is_open {
                 assert_eq!(Some(payload), model.configuration(index), "not the one that is valid for {index}");
@@ -144,16 +169,24 @@ impl Watched {
         if !is_open {
             assert_eq!(payload, expected, "message {index}");
         }
-        match self.next {
+        let next = self.next;
+        match next {
             // The message is a continued one, or the next one.
-            Some(next) if (next..index).all(|left_out| model.messages[left_out].cut) => {}
+            Some(next) if (next..index).all(|left_out| self.passes(model, left_out)) => {}
             Some(next) => {
                 assert!(model.is_old(next), "message {next} was skipped for {index}");
-                assert!(message.is_key || model.needs_none(index), "{index} is not a message to continue with");
+                let needs_none = self.awaits || model.is_gone(next) || model.needs_none(index);
+                assert!(message.is_key || needs_none, "{index} is not a message to continue with");
+                self.awaits = true;
             }
-            None => assert!(message.is_key || model.needs_none(index), "{index} is not a message to begin with"),
+            None => self.awaits = true,
         }
-        if message.is_configuration && !is_open {
+        self.awaits |= model.publishers.contains(&index);
+        let is_for = !self.awaits || message.is_key || message.is_configuration || !message.is_video();
+        assert!(is_for || self.inside == Some(index), "{index} needs others");
+        self.awaits &= !message.is_key;
+        self.awaits |= message.cut && message.is_video();
+        if message.configures() && !is_open {
             self.configuration = payload.to_vec();
         }
         if message.is_key
@@ -161,26 +194,40 @@ impl Watched {
         {
             assert_eq!(self.configuration, needed, "keyframe {index} has another sequence header");
         }
+        self.inside = is_open.then_some(index);
         self.next = Some(if is_open { index } else { index + 1 });
         self.skipped = self.play.cursor.skipped() as usize;
     }
 
+    /// Whether a player moves past a message.
+    fn passes(&mut self, model: &Model, index: usize) -> bool {
+        let message = &model.messages[index];
+        self.awaits |= model.publishers.contains(&index) || message.cut && message.is_video();
+        let is_known = message.arrived >= message.payload.len().min(10);
+        message.cut || self.awaits && message.payload[0] == 0x27 && is_known
+    }
+
     /// A player that reads everything waits only for messages that have not arrived.
-    fn expect_nothing_more(&self, model: &Model) {
+    fn expect_nothing_more(&mut self, model: &Model) {
         let Some(next) = self.next else { return };
+        let awaits = self.awaits;
         for index in next..model.messages.len() {
             let message = &model.messages[index];
+            if self.passes(model, index) {
+                continue;
+            }
             let needed = match message.payload[..] {
                 [0x17, 0, ..] => usize::MAX,
                 [0x27, ..] => 10,
                 _ => 2,
             };
             let unknown = message.arrived < message.payload.len().min(needed);
-            assert!(message.cut || unknown || model.is_old(next), "message {index} was not sent");
-            if unknown && !message.cut {
+            assert!(unknown || model.is_old(next), "message {index} was not sent");
+            if unknown {
                 break;
             }
         }
+        self.awaits = awaits;
     }
 }
 

@@ -4,7 +4,6 @@ use super::*;
 use crate::command::{ConnectOptions, PlayRequest};
 use crate::relay::{Generation, Player, PumpError};
 use crate::session::{self, Client, ClientConfig, ClientEvent, Server, ServerConfig, ServerEvent};
-use crate::time::Instant;
 
 const NOW: Instant = Instant::from_millis(1);
 

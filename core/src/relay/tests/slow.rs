@@ -44,7 +44,7 @@ fn a_player_that_would_skip_to_a_stalled_message_skips_to_the_end() {
         for frame in 1..15 {
             push(&mut ring, MessageKind::AUDIO, frame, &[0xAF, 1, frame as u8]);
             // The call returns, whatever the result is.
-            let _ = ring.peek(&mut play.cursor);
+            let _ = ring.peek(&mut play.cursor, Instant::from_millis(0));
         }
         push(&mut ring, MessageKind::AUDIO, 99, b"\xAF\x01z");
         assert!(play.all(&ring).ends_with("z"), "{kind}");
@@ -126,7 +126,7 @@ fn a_message_longer_than_the_ring_is_dropped_and_counted() {
     let long = [KEY, &[7; ROOM]].concat();
     ring.push(&fragment(MessageKind::VIDEO, 5, &long, 0, 20));
     ring.push(&fragment(MessageKind::VIDEO, 5, &long, 20, long.len() - 20));
-    assert_eq!(ring.counts(), Counts { too_long: 1, ..Counts::default() });
+    assert_eq!(ring.counts(), Counts { too_long: 1, longest: long.len() as u32, ..Counts::default() });
     assert_eq!(player.all(&ring).matches('V').count(), 4);
     // One of exactly the length of the ring is relayed.
     let whole = [KEY, &[7; ROOM - KEY.len() - OVERHEAD]].concat();

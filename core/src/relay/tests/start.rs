@@ -226,3 +226,156 @@ fn video_that_is_selected_again_before_the_first_message_begins_with_a_keyframe(
     let expected = [('V', 3, CONFIGURATION), ('A', 3, AUDIO_CONFIGURATION), ('V', 3, KEY)];
     assert_eq!(player.all(&ring), shown(&expected));
 }
+
+/// Pushes a picture and a sound.
+fn second(ring: &mut Ring<'_>, millis: u32, picture: &[u8]) {
+    push(ring, MessageKind::VIDEO, millis, picture);
+    push(ring, MessageKind::AUDIO, millis, AUDIO);
+}
+
+#[test]
+fn item_123_a_player_hears_a_stream_without_keyframes_at_once_and_sees_it_after_3_s() {
+    // Intra refresh: no keyframe at all, or one long ago.
+    for first in [INTER, KEY] {
+        let mut memory = Memory::new(60);
+        let (mut ring, mut player) = (memory.ring(), Play::default());
+        push(&mut ring, MessageKind::VIDEO, 0, CONFIGURATION);
+        push(&mut ring, MessageKind::AUDIO, 0, AUDIO_CONFIGURATION);
+        second(&mut ring, 0, first);
+        (1..10).for_each(|millis| second(&mut ring, millis, INTER));
+        assert_eq!(player.all(&ring), "");
+        second(&mut ring, 100, INTER);
+        let expected = [('V', 100, CONFIGURATION), ('A', 100, AUDIO_CONFIGURATION), ('A', 100, AUDIO)];
+        assert_eq!(player.all(&ring), shown(&expected));
+        player.now = 2_990;
+        second(&mut ring, 3_090, INTER);
+        assert_eq!(player.all(&ring), shown(&[('A', 3_090, AUDIO)]));
+        player.now = 3_001;
+        second(&mut ring, 3_101, INTER);
+        assert_eq!(player.all(&ring), shown(&[('V', 3_101, INTER), ('A', 3_101, AUDIO)]));
+        assert_eq!(player.cursor.skipped(), 0, "it was never late");
+    }
+}
+
+#[test]
+fn item_123_a_keyframe_within_3_s_is_the_first_picture() {
+    let mut memory = Memory::new(100);
+    let (mut ring, mut player) = (memory.ring(), Play::default());
+    push(&mut ring, MessageKind::VIDEO, 0, CONFIGURATION);
+    (0..10).for_each(|millis| second(&mut ring, millis, INTER));
+    player.all(&ring);
+    player.now = 2_000;
+    second(&mut ring, 2_000, INTER);
+    assert_eq!(player.all(&ring), shown(&[('V', 2_000, CONFIGURATION), ('A', 2_000, AUDIO)]));
+    second(&mut ring, 2_500, KEY);
+    second(&mut ring, 2_540, INTER);
+    let expected = [('V', 2_500, KEY), ('A', 2_500, AUDIO), ('V', 2_540, INTER), ('A', 2_540, AUDIO)];
+    assert_eq!(player.all(&ring), shown(&expected));
+}
+
+#[test]
+fn item_123_sound_needs_no_video_where_there_was_some() {
+    // A sequence header of video and never a frame; one keyframe, and then sound alone.
+    for pictures in [&[CONFIGURATION][..], &[CONFIGURATION, KEY]] {
+        let mut memory = Memory::new(100);
+        let (mut ring, mut player) = (memory.ring(), Play::default());
+        push(&mut ring, MessageKind::AUDIO, 0, AUDIO_CONFIGURATION);
+        pictures.iter().for_each(|picture| push(&mut ring, MessageKind::VIDEO, 0, picture));
+        (0..20).for_each(|millis| push(&mut ring, MessageKind::AUDIO, millis, AUDIO));
+        player.all(&ring);
+        push(&mut ring, MessageKind::AUDIO, 23, AUDIO);
+        assert!(player.all(&ring).ends_with(&shown(&[('A', 23, AUDIO)])));
+    }
+}
+
+#[test]
+fn item_123_item_124_keyframes_larger_than_the_ring_are_counted_and_do_not_silence_the_stream() {
+    let mut memory = Memory::new(100);
+    let (mut ring, mut player) = (memory.ring(), Play::default());
+    let large = [KEY, &[7; 100]].concat();
+    for millis in 0..5 {
+        second(&mut ring, millis, &large);
+        second(&mut ring, millis, INTER);
+    }
+    assert_eq!((ring.counts().too_long, ring.counts().longest), (5, large.len() as u32));
+    player.all(&ring);
+    second(&mut ring, 5, INTER);
+    assert_eq!(player.all(&ring), shown(&[('A', 5, AUDIO)]));
+    player.now = 3_001;
+    second(&mut ring, 6, INTER);
+    assert_eq!(player.all(&ring), shown(&[('V', 6, INTER), ('A', 6, AUDIO)]));
+}
+
+#[test]
+fn item_123_a_slow_player_of_a_stream_without_keyframes_goes_on() {
+    let mut memory = Memory::new(100);
+    let (mut ring, mut player) = (memory.ring(), Play::default());
+    second(&mut ring, 0, KEY);
+    player.all(&ring);
+    (1..10).for_each(|millis| second(&mut ring, millis, INTER));
+    assert_eq!(player.all(&ring), "", "what it missed is gone");
+    let skipped = player.cursor.skipped();
+    assert_eq!(skipped, 18);
+    second(&mut ring, 10, INTER);
+    assert_eq!((player.all(&ring), player.cursor.skipped()), (shown(&[('A', 10, AUDIO)]), skipped + 1));
+    player.now = 3_001;
+    second(&mut ring, 11, INTER);
+    assert_eq!(player.all(&ring), shown(&[('V', 11, INTER), ('A', 11, AUDIO)]));
+}
+
+#[test]
+fn item_123_audio_goes_on_while_video_that_is_selected_again_awaits_a_keyframe() {
+    let mut memory = Memory::new(1000);
+    let (mut ring, mut player) = (memory.ring(), Play::default());
+    begin_both(&mut ring);
+    player.cursor.select(true, false);
+    player.all(&ring);
+    player.now = 60_000;
+    player.cursor.select(true, true);
+    second(&mut ring, 60_000, INTER);
+    let expected = [('V', 60_000, CONFIGURATION), ('A', 60_000, AUDIO_CONFIGURATION), ('A', 60_000, AUDIO)];
+    assert_eq!(player.all(&ring), shown(&expected));
+    player.now = 63_001;
+    second(&mut ring, 63_000, INTER);
+    assert_eq!(player.all(&ring), shown(&[('V', 63_000, INTER), ('A', 63_000, AUDIO)]));
+}
+
+#[test]
+fn item_125_a_later_player_gets_the_configurations_of_hevc_and_opus() {
+    for (video, picture) in
+        [(0x1C, [0x1C, 1, 0, 0, 0, 9]), (0x1D, [0x1D, 1, 0, 0, 0, 9]), (0x1E, [0x1E, 1, 0, 0, 0, 9])]
+    {
+        let mut memory = Memory::new(1000);
+        let (mut ring, mut player) = (memory.ring(), Play::default());
+        let (video, opus) = ([video, 0, 0, 0, 0, 1], b"\xDF\x00OpusHead");
+        push(&mut ring, MessageKind::VIDEO, 0, &video);
+        push(&mut ring, MessageKind::AUDIO, 0, opus);
+        push(&mut ring, MessageKind::VIDEO, 40, &picture);
+        assert_eq!(player.all(&ring), shown(&[('V', 40, &video), ('A', 40, opus), ('V', 40, &picture)]));
+    }
+}
+
+#[test]
+fn item_126_an_empty_configuration_does_not_replace_the_one_before() {
+    let mut memory = Memory::new(1000);
+    let mut ring = memory.ring();
+    push(&mut ring, MessageKind::DATA, 0, METADATA);
+    push(&mut ring, MessageKind::AUDIO, 0, AUDIO_CONFIGURATION);
+    push(&mut ring, MessageKind::VIDEO, 0, CONFIGURATION);
+    push(&mut ring, MessageKind::VIDEO, 1, KEY);
+    let empty: [(_, &[u8]); 6] = [
+        (MessageKind::VIDEO, &[0x17, 0, 0, 0, 0]),
+        (MessageKind::VIDEO, &[0x17, 0]),
+        (MessageKind::AUDIO, &[0xAF, 0]),
+        (MessageKind::VIDEO, b"\x90avc1"),
+        (MessageKind::AUDIO, b"\x90mp4a"),
+        (MessageKind::DATA, b"\x02\x00\x0AonMetaData"),
+    ];
+    let mut expected = vec![('D', 1, METADATA), ('V', 1, CONFIGURATION), ('A', 1, AUDIO_CONFIGURATION), ('V', 1, KEY)];
+    for (kind, payload) in empty {
+        push(&mut ring, kind, 2, payload);
+        let letter = kind.name().and_then(|name| name.chars().next()).unwrap();
+        expected.push((letter, 2, payload));
+        assert_eq!(Play::default().all(&ring), shown(&expected), "the keyframe is still one to begin with");
+    }
+}

@@ -303,7 +303,7 @@ impl<'r, 'a> Relay<'r, 'a> {
     pub(crate) fn has_more(&mut self, player: Option<PlayerIndex>) -> bool {
         let Some(turn) = player.and_then(|player| self.directory.player(player)) else { return false };
         let ring = turn.stream.and_then(|stream| self.rings.get(stream.get()));
-        ring.is_some_and(|ring| turn.player.has_more(ring))
+        ring.is_some_and(|ring| turn.player.has_more(ring, self.now))
     }
 
     /// A client has ended playing. If a message is half sent, the player leaves when the message is complete.
