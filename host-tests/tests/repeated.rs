@@ -32,7 +32,7 @@ fn item_140_a_repeated_publish_continues_one_recording() {
 
 #[test]
 fn item_141_another_name_follows_on_the_same_stream() {
-    let serve = Serve::start(&[]);
+    let serve = Serve::start(&["--take-over", "refuse"]);
     let mut other = RawClient::publisher(serve.port(), "taken");
     other.video(1);
     let mut client = RawClient::publisher(serve.port(), "a");

@@ -128,6 +128,13 @@ impl Recorded {
     }
 }
 
+/// The payload of a keyframe.
+pub(crate) const fn keyframe<const LENGTH: usize>() -> [u8; LENGTH] {
+    let mut payload = [0x17; LENGTH];
+    payload[1] = 1;
+    payload
+}
+
 /// Players are told the end of a stream at once.
 pub(crate) const NO_GRACE: RelayConfig = {
     let mut config = RelayConfig::new();

@@ -15,7 +15,7 @@ use embedded_rtmp_embassy::{
     ClientOptions, End, Error, Parts, PlayHandler, Player, Server, ServerOptions, StreamMemory,
 };
 
-use super::pair::{AcceptAll, LIMITS, NO_GRACE, TestMemory, URL, connect, targets, with_devices};
+use super::pair::{AcceptAll, LIMITS, NO_GRACE, TestMemory, URL, connect, keyframe, targets, with_devices};
 use crate::wire::{Rule, Wire};
 
 /// Runs `client` on the first device, while a server on the second relays.
@@ -94,7 +94,7 @@ fn a_handler_that_is_not_ready_holds_back_only_media() {
                 // By then the player has sent its request and was accepted.
                 Timer::after_millis(500).await;
                 for time in 0..FRAMES as u32 {
-                    video.send(Timestamp(time), &[0x17; 2_000]).await?;
+                    video.send(Timestamp(time), &keyframe::<2_000>()).await?;
                 }
                 Timer::after_secs(4).await;
                 Ok::<(), Error>(())

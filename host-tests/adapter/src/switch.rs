@@ -12,7 +12,7 @@ use embedded_rtmp_embassy::embedded_rtmp::time;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{ClientOptions, Played, Publisher, Server, ServerOptions, StreamMemory};
 
-use super::pair::{AcceptAll, LIMITS, TestMemory, connect, targets, with_devices};
+use super::pair::{AcceptAll, LIMITS, TestMemory, connect, keyframe, targets, with_devices};
 use crate::wire::Wire;
 
 /// A player of which the test controls each step.
@@ -103,7 +103,7 @@ fn another_stream_is_played_when_the_message_of_the_first_is_whole() {
             hand.go_on(1, 0).await;
             let mut parts = publisher.split();
             let publishing = async {
-                parts.video.send(Timestamp(0), &[0x17; FRAME]).await.unwrap();
+                parts.video.send(Timestamp(0), &keyframe::<FRAME>()).await.unwrap();
                 std::future::pending::<()>().await
             };
             let playing = async {
@@ -118,7 +118,7 @@ fn another_stream_is_played_when_the_message_of_the_first_is_whole() {
                 let mut publisher = connecting.await.unwrap();
                 let mut parts = publisher.split();
                 let publishing = async {
-                    parts.video.send(Timestamp(0), &[0x17; 100]).await.unwrap();
+                    parts.video.send(Timestamp(0), &keyframe::<100>()).await.unwrap();
                     hand.go_on(2, FRAME + 100).await;
                 };
                 let Either::Second(()) = select(parts.runner.run(), publishing).await else {
@@ -156,11 +156,11 @@ fn a_player_continues_if_there_is_no_room_for_another_stream() {
             let mut publisher = connect(first, &mut plan, &mut memory).await.unwrap();
             let mut parts = publisher.split();
             let playing = async {
-                parts.video.send(Timestamp(0), &[0x17; 100]).await.unwrap();
+                parts.video.send(Timestamp(0), &keyframe::<100>()).await.unwrap();
                 hand.go_on(2, 100).await;
                 hand.client.play(&PlayRequest::new("other")).unwrap();
                 hand.go_on(3, 100).await;
-                parts.video.send(Timestamp(40), &[0x17; 100]).await.unwrap();
+                parts.video.send(Timestamp(40), &keyframe::<100>()).await.unwrap();
                 hand.go_on(3, 200).await;
             };
             let Either::Second(()) = select(parts.runner.run(), playing).await else { panic!("the publisher's end") };

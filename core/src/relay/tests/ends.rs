@@ -210,7 +210,8 @@ fn item_122_after_a_message_that_was_cut_video_goes_on_with_a_keyframe() {
             let mut memory = Memory::new(1000);
             let (mut ring, mut within, mut before) = (memory.ring(), Play::default(), Play::default());
             push(&mut ring, MessageKind::VIDEO, 0, KEY);
-            (within.all(&ring), before.all(&ring));
+            within.all(&ring);
+            before.all(&ring);
             ring.push(&fragment(MessageKind::VIDEO, 1, &long, 0, cut));
             within.take(&ring, usize::MAX).unwrap();
             let has_begun = within.cursor.is_inside();
