@@ -73,14 +73,15 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Dialing<'_, '_, 'a, STREAMS, 
             if let Some(index) = connections.iter().position(|it| it.stage == Stage::Idle && it.failed.is_some()) {
                 return Poll::Ready(Err(index));
             }
-            match self.plan.poll_event(clock()) {
+            let now = clock();
+            match self.plan.poll_event(now) {
                 Some(PlanEvent::Dial { id, target, deadline }) => {
                     let idle = connections.iter_mut().find(|it| it.stage == Stage::Idle);
                     let begun = idle.map_or(Err(Failure::Local), |it| {
                         it.begin((id, target, deadline), &self.host, self.options, &(self.entropy)())
                     });
                     if let Err(why) = begun {
-                        self.plan.report_failed(id, clock(), why);
+                        self.plan.report_failed(id, now, why);
                     }
                 }
                 Some(PlanEvent::Abandon(id)) => {
@@ -104,11 +105,11 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Dialing<'_, '_, 'a, STREAMS, 
                     };
                     let Some(id) = connection.attempt.id else { continue };
                     match result {
-                        Ok(()) if connection.stage == Stage::Greeted => self.plan.report_connected(id, clock()),
-                        Ok(()) => self.plan.report_tcp(id, clock()),
+                        Ok(()) if connection.stage == Stage::Greeted => self.plan.report_connected(id, now),
+                        Ok(()) => self.plan.report_tcp(id, now),
                         Err(why) => {
                             info!("failed: {}", why);
-                            self.plan.report_failed(id, clock(), why);
+                            self.plan.report_failed(id, now, why);
                             connection.reset();
                         }
                     }
@@ -122,7 +123,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Dialing<'_, '_, 'a, STREAMS, 
                         Err(Over) => {
                             if winner.is_cut_off() {
                                 winner.failed = None;
-                                self.plan.report_cut_off(clock());
+                                self.plan.report_cut_off(now);
                             }
                             winner.reset();
                         }

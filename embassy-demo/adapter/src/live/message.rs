@@ -64,9 +64,6 @@ fn is_slice(unit: &[u8]) -> bool {
 /// The length before each NAL unit.
 const LENGTH_SIZE: usize = 4;
 
-/// The payload for the rest of a message whose source is gone.
-static ZEROS: [u8; 64] = [0; 64];
-
 /// The content of a message.
 #[derive(Clone, Copy)]
 pub(super) enum Content<'f> {
@@ -95,9 +92,9 @@ impl<'f> Message<'f> {
         Self { timestamp, length: payload.len() as u32, ..Self::new(Content::Sound(0, payload)) }
     }
 
-    /// Returns zeros for the rest of any message. Its length is 0, because a read at any position returns the same zeros.
-    pub(super) fn zeros() -> Self {
-        Self::new(Content::Sound(0, &ZEROS))
+    /// A message that repeats this payload. Its length is 0, because a read at any position returns the same bytes.
+    pub(super) fn repeating(payload: &'f [u8]) -> Self {
+        Self::new(Content::Sound(0, payload))
     }
 
     /// When it is to be decoded, in microseconds of the source's clock.

@@ -116,7 +116,7 @@ impl<C: Connect> Attempts for OverStreams<C> {
         rng: &mut impl RngCore,
     ) -> bool {
         shared.borrow_mut().enter(Phase::Connecting);
-        let Config { client, limits, .. } = shared.borrow().config;
+        let (client, limits) = (shared.borrow().client, shared.borrow().limits);
         let connecting = self.connector.connect(url.host(), url.port().unwrap_or(DEFAULT_PORT));
         let connecting = select(connecting, passed(clock() + limits.attempt));
         let mut stream = match select(wanted(shared, false), connecting).await {

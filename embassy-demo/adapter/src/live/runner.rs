@@ -13,7 +13,7 @@
 use core::cell::RefCell;
 use core::future::{Future, poll_fn};
 use core::slice::from_mut;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 
 use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
@@ -22,8 +22,8 @@ use embedded_rtmp::session::Client;
 use embedded_rtmp::url::Url;
 use rand_core::{CryptoRng, RngCore};
 
+use super::Phase;
 use super::shared::Shared;
-use super::{Config, Phase};
 use crate::client::dial::Host;
 use crate::client::open::Dialing;
 use crate::client::resolve::resolve;
@@ -58,17 +58,16 @@ impl Attempts for OverNet {
     type Transport = Net<'static>;
 
     async fn attempt(&mut self, shared: &RefCell<Shared>, url: &Url<'static>, rng: &mut impl RngCore) -> bool {
-        match select(wanted(shared, false), self.connect(shared, url, rng)).await {
-            Either::First(()) => {}
-            Either::Second(Ok(())) => shared.borrow_mut().begin(),
-            Either::Second(Err(error)) => _ = shared.borrow_mut().connection.end(error),
+        if let Either::Second(Err(error)) = select(wanted(shared, false), self.connect(shared, url, rng)).await {
+            shared.borrow_mut().connection.end(error);
         }
         publish_and_end(shared).await
     }
 }
 
 impl OverNet {
-    /// Waits for an address of our own, finds those of the host, and carries out the port plan.
+    /// Waits for an address of our own, finds those of the host, and carries out the port plan, until the server accepts
+    /// frames.
     ///
     /// # Errors
     /// No server has accepted, or the configuration cannot work.
@@ -78,7 +77,11 @@ impl OverNet {
         url: &Url<'static>,
         rng: &mut impl RngCore,
     ) -> Result<(), Error> {
-        let Config { ports, limits, .. } = shared.borrow().config;
+        let (ports, limits) = {
+            let shared = &mut *shared.borrow_mut();
+            shared.enter(Phase::Network);
+            (shared.ports, shared.limits)
+        };
         let order = Order::for_url_or(url, ports)?;
         // There is one socket, so a second attempt at the same time would fail.
         let limits = Limits { max_at_once: 1, ..*limits };
@@ -86,7 +89,6 @@ impl OverNet {
         if let Some(target) = self.good {
             plan.prefer(target);
         }
-        shared.borrow_mut().enter(Phase::Network);
         let stack = self.stack;
         match select(stack.wait_config_up(), passed(clock() + limits.total)).await {
             Either::First(()) => {}
@@ -97,14 +99,14 @@ impl OverNet {
         shared.borrow_mut().enter(Phase::Connecting);
         poll_fn(|cx| {
             let shared = &mut *shared.borrow_mut();
-            let Shared { connection, config, .. } = shared;
+            let Shared { connection, client: options, .. } = shared;
             let mut entropy = || {
                 let mut bytes = [0; 32];
                 rng.fill_bytes(&mut bytes);
                 bytes
             };
             let host = Host { name: url.host(), addresses: found.addresses() };
-            let (options, request) = (config.client, Some((url, Client::publish as _)));
+            let request = Some((url, Client::publish as _));
             let mut dialing = Dialing { host, plan: &mut plan, options, entropy: &mut entropy, request };
             let before = connection.attempt.target;
             let result = dialing.poll_open(from_mut(connection), cx);
@@ -113,7 +115,10 @@ impl OverNet {
                 shared.note_change();
             }
             // The connection has recorded the reason, which stays.
-            result.map_ok(|_| self.good = Some(target)).map_err(|_| Error::Exhausted)
+            ready!(result).map_err(|_| Error::Exhausted)?;
+            self.good = Some(target);
+            shared.begin();
+            Poll::Ready(Ok(()))
         })
         .await
     }
@@ -150,7 +155,7 @@ impl<R: CryptoRng, A: Attempts<Transport = T>, T: Transport> LiveRunner<R, A, T>
 /// Publishes until the stream is stopped or given up. It is given up if the configuration cannot work, or if there was no
 /// connection for too long.
 async fn publish<A: Attempts>(attempts: &mut A, shared: &RefCell<Shared<A::Transport>>, rng: &mut impl RngCore) {
-    let url = shared.borrow().config.url;
+    let url = shared.borrow().url;
     let url = match Url::parse(url) {
         Ok(url) if url.key().is_some() => url,
         Ok(_) => return shared.borrow_mut().give_up(Error::NoStreamKey),
@@ -167,19 +172,23 @@ async fn publish<A: Attempts>(attempts: &mut A, shared: &RefCell<Shared<A::Trans
 
 /// Publishes until the connection is over or the stream is to be ended, and then ends the connection, whatever state it is
 /// in. Returns whether the stream is still wanted.
-pub(super) async fn publish_and_end<T: Transport>(shared: &RefCell<Shared<T>>) -> bool {
-    poll_fn(|cx| shared.borrow_mut().poll_live(cx)).await;
-    let is_stopped = shared.borrow_mut().begin_end();
-    poll_fn(|cx| {
+pub(super) fn publish_and_end<T: Transport>(shared: &RefCell<Shared<T>>) -> impl Future<Output = bool> {
+    let mut is_stopped = None;
+    poll_fn(move |cx| {
         let shared = &mut *shared.borrow_mut();
+        let is_stopped = match is_stopped {
+            Some(is_stopped) => is_stopped,
+            None => {
+                ready!(shared.poll_live(cx));
+                *is_stopped.insert(shared.begin_end())
+            }
+        };
         if is_stopped && has_passed(shared.stop_by, cx) {
             shared.connection.end(Error::Lost);
             shared.connection.reset();
         }
-        shared.connection.poll_closed(cx)
+        shared.connection.poll_closed(cx).map(|()| shared.finish_end())
     })
-    .await;
-    shared.borrow_mut().finish_end()
 }
 
 /// Waits until the stream is wanted, or not wanted any longer. The handles wake this task.

@@ -64,7 +64,7 @@ impl<T: Transport> Shared<T> {
             }
             return Err(why);
         }
-        let deadline = later(now, self.config.send_timeout);
+        let deadline = later(now, self.send_timeout);
         let slot = self.slot(me);
         (slot.is_owned, slot.class, slot.awaited_keyframe, slot.deadline) = (true, class, awaited_keyframe, deadline);
         Ok(slot.ticket)
@@ -271,8 +271,9 @@ impl<T: Transport> Shared<T> {
         let has_headers = self.headers_due != 0;
         let mut progress = Progress::Nothing;
         while let Some(limit) = self.turn(me) {
+            let open = self.slot(me).open;
             let Connection { client, transport, .. } = &mut self.connection;
-            let csid = match self.slots.get(me).and_then(|slot| slot.open) {
+            let csid = match open {
                 Some(open) if open.by == by => open.csid,
                 None if by != By::Owner || !has_headers => {
                     let stream = client.publishing().ok_or(RequestError::State)?;
@@ -318,7 +319,7 @@ impl<T: Transport> Shared<T> {
             let (open, due) = (self.slot(me).open.map(|open| open.by), 1 << me);
             let mut buffer = HEADER_BUFFER;
             let (by, message) = match open {
-                Some(By::Nobody) => (By::Nobody, Message::zeros()),
+                Some(By::Nobody) => (By::Nobody, Message::repeating(&buffer)), // zeros
                 Some(By::Owner) => continue,
                 _ if self.headers_due & due == 0 => continue,
                 _ => match self.tracks.header(me, &mut buffer) {

@@ -1,16 +1,18 @@
 //! The state that the runner and the handles share. It changes only in synchronous calls, so that every future can be dropped.
 
 use embassy_time::Duration;
+use embedded_rtmp::port_plan::{Limits, Target};
 use embedded_rtmp::pressure::{DropLimits, DropPolicy, Goodput};
 use embedded_rtmp::time::Instant;
 
-use super::retry::Outage;
+use super::retry::{Outage, Retry};
 use super::slot::{AUDIO, By, Slot, VIDEO};
 use super::status::{Counters, Phase, Status};
 use super::timeline::{Lateness, Timeline};
 use super::tracks::Tracks;
 use super::wakers::{TaskWaker, Watchers};
 use super::{Config, DropReason};
+use crate::client::ClientOptions;
 use crate::client::connection::Connection;
 use crate::clock::{clock, later};
 use crate::error::Error;
@@ -52,12 +54,20 @@ pub(super) struct Shared<T = Net<'static>> {
     pub(super) outage: Outage,
     pub(super) connection: Connection<'static, 8, 0, T>,
     pub(super) last_error: Option<Error>,
-    pub(super) config: Config,
+    /// What is left of the [`Config`].
+    pub(super) url: &'static str,
+    pub(super) client: &'static ClientOptions<'static>,
+    pub(super) ports: &'static [Target],
+    pub(super) limits: &'static Limits,
+    retry: Retry,
+    pub(super) send_timeout: Duration,
+    stop_timeout: Duration,
 }
 
 impl<T: Transport> Shared<T> {
     #[inline(always)]
     pub(super) fn new(connection: Connection<'static, 8, 0, T>, config: Config) -> Self {
+        let Config { url, client, ports, limits, retry, drop_limits, send_timeout, stop_timeout, starts } = config;
         // What is zero at first comes one after another, because the compiler then clears it in one go.
         Self {
             slots: const { [const { Slot::NONE }; 3] },
@@ -78,10 +88,16 @@ impl<T: Transport> Shared<T> {
             outage: const { Outage::NONE },
             last_error: None,
             is_in_order: true,
-            is_wanted: config.starts,
-            policy: DropPolicy::new(config.drop_limits.unwrap_or(PATIENT)),
+            is_wanted: starts,
+            policy: DropPolicy::new(drop_limits.unwrap_or(PATIENT)),
             connection,
-            config,
+            url,
+            client,
+            ports,
+            limits,
+            retry,
+            send_timeout,
+            stop_timeout,
         }
     }
 
@@ -112,14 +128,14 @@ impl<T: Transport> Shared<T> {
 
     /// The time without a connection begins.
     pub(super) fn begin_outage(&mut self, now: Instant) {
-        self.outage = Outage::new(now, &self.config.retry);
+        self.outage = Outage::new(now, &self.retry);
     }
 
     /// Returns when the next attempt to connect begins, or `None` if there is none or trying again cannot help. `random` is
     /// 32 random bits.
     pub(super) fn rest(&mut self, now: Instant, random: u32) -> Option<Instant> {
         let error = self.last_error.as_ref()?;
-        let wait = self.outage.next(now, &self.config.retry, random).filter(|_| may_pass(error));
+        let wait = self.outage.next(now, &self.retry, random).filter(|_| may_pass(error));
         let Some(wait) = wait else {
             info!("given up: {}", error);
             self.is_wanted = false;
@@ -153,7 +169,7 @@ impl<T: Transport> Shared<T> {
     pub(super) fn stop(&mut self) {
         if self.is_wanted {
             self.is_wanted = false;
-            self.stop_by = later(clock(), self.config.stop_timeout);
+            self.stop_by = later(clock(), self.stop_timeout);
             self.runner.wake();
         }
     }
@@ -179,7 +195,7 @@ impl<T: Transport> Shared<T> {
     pub(super) fn begin(&mut self) {
         self.counters.connections = self.counters.connections.wrapping_add(1);
         self.goodput = Goodput::new();
-        self.outage.interrupt(clock(), &self.config.retry);
+        self.outage.interrupt(clock(), &self.retry);
         self.announce();
         self.lose_video();
         self.enter(Phase::Live);
