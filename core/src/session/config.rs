@@ -64,6 +64,14 @@ pub struct ServerConfig {
     /// How long a client may be silent: at least 2 ms, or `None` for no limit. After half of that time the server sends
     /// it a ping.
     pub idle_timeout: Option<Duration>,
+    /// How long a client may be silent inside a message: at least 1 ms, or `None` for no limit.
+    pub message_timeout: Option<Duration>,
+    /// How long a connected client may neither publish nor play: at least 1 ms, or `None` for no limit. The time begins
+    /// again with each request of it.
+    pub request_timeout: Option<Duration>,
+    /// How long a publisher may send no media: at least 1 ms, or `None` for no limit. Answers to pings do not extend it.
+    /// A player has no such limit.
+    pub media_timeout: Option<Duration>,
     /// The size of the chunks that we send, in bytes; at least 128. FFmpeg uses this size for the chunks that it sends,
     /// too.
     pub chunk_size: u32,
@@ -75,12 +83,16 @@ pub struct ServerConfig {
 }
 
 impl ServerConfig {
-    /// 10 s for the handshake and for `connect`, 30 s of silence, chunks of 4,096 bytes.
+    /// 10 s for the handshake and for `connect`, 30 s of silence, 10 s of silence inside a message, 30 s without a stream,
+    /// 60 s without media, chunks of 4,096 bytes.
     pub const fn new() -> Self {
         Self {
             handshake: Versions::Offer3,
             connect_timeout: Some(Duration::from_secs(10)),
             idle_timeout: Some(Duration::from_secs(30)),
+            message_timeout: Some(Duration::from_secs(10)),
+            request_timeout: Some(Duration::from_secs(30)),
+            media_timeout: Some(Duration::from_secs(60)),
             chunk_size: 4_096,
             window: 2_500_000,
             type_three_delta: TypeThreeDelta::Timestamp,
@@ -92,12 +104,18 @@ impl ServerConfig {
     /// # Errors
     /// A time limit is zero.
     pub fn check(&self) -> Result<(), ConfigError> {
-        check(self.limits())
+        check(&self.limits())?;
+        check(&self.stream_limits())
     }
 
     /// How long the client may take in ms: until it is connected, and for a half of its silence.
     pub(super) fn limits(&self) -> [u32; 2] {
         [limit(self.connect_timeout), limit(self.idle_timeout.and_then(|idle| idle.checked_div(2)))]
+    }
+
+    /// How long the client may take in ms: to go on with a message, without a stream, and without media.
+    pub(super) fn stream_limits(&self) -> [u32; 3] {
+        [self.message_timeout, self.request_timeout, self.media_timeout].map(limit)
     }
 }
 
@@ -138,11 +156,11 @@ impl Setup {
 
     /// Checks that no time limit is zero.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        check(self.limits)
+        check(&self.limits)
     }
 }
 
-fn check(limits: [u32; 2]) -> Result<(), ConfigError> {
+pub(super) fn check(limits: &[u32]) -> Result<(), ConfigError> {
     if limits.contains(&0) { Err(ConfigError::TimeLimit) } else { Ok(()) }
 }
 

@@ -54,6 +54,13 @@ pub trait Role: Sealed + Sized + 'static {
     #[doc(hidden)]
     fn setup(config: &Self::Config) -> Setup;
 
+    /// Stores the part of the configuration that only this role has.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn configure(&mut self, _: &Self::Config) -> Result<(), ConfigError> {
+        Ok(())
+    }
+
     /// Ends the session: no further events follow.
     #[doc(hidden)]
     fn end(&mut self);
@@ -93,7 +100,9 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
         buffers.check()?;
         let setup = R::setup(&config);
         setup.check()?;
-        Ok(Self::with(buffers, &setup, entropy))
+        let mut connection = Self::with(buffers, &setup, entropy);
+        connection.role.configure(&config)?;
+        Ok(connection)
     }
 
     /// Creates one side that has no configuration. Call [`Self::restart`] before any other function; it checks the
@@ -124,11 +133,13 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
         self.link.check()?;
         let setup = R::setup(&config);
         setup.check()?;
+        let mut role = R::new();
+        role.configure(&config)?;
         self.link.reset(setup.window, setup.type_three_delta);
         self.handshake = Handshake::new(setup.handshake, seed(entropy));
         (self.since, self.failed) = (OptionalInstant::NONE, None);
         (self.limits, self.chunk_size) = (setup.limits, setup.chunk_size);
-        self.role = R::new();
+        self.role = role;
         Ok(())
     }
 

@@ -40,6 +40,12 @@ pub enum Stage {
     Play,
     /// Any traffic, or the answer to a ping.
     Traffic,
+    /// The rest of a message.
+    Message,
+    /// A stream to publish or to play.
+    Request,
+    /// The media of a publisher.
+    Media,
 }
 
 impl fmt::Display for SessionError {
@@ -65,6 +71,9 @@ impl fmt::Display for Stage {
             Self::Publish => "publish",
             Self::Play => "play",
             Self::Traffic => "traffic",
+            Self::Message => "the rest of a message",
+            Self::Request => "publish or play",
+            Self::Media => "media of a publisher",
         })
     }
 }

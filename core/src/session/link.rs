@@ -113,6 +113,11 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         self.skipped
     }
 
+    /// Whether an incoming message is unfinished.
+    pub(super) fn is_inside(&self) -> bool {
+        !self.reader.is_at_boundary()
+    }
+
     /// Marks the unfinished incoming messages of the message streams that `lost` picks, so that the rest of them is
     /// skipped.
     pub(super) fn discard(&mut self, lost: impl Fn(StreamId) -> bool) {

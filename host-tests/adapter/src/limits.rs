@@ -30,7 +30,9 @@ fn unlimited_durations_never_time_out() {
     let (recorded, wire) = (Recorded::default(), Wire::new());
     with_devices(&wire, async |first, second| {
         let mut memory: Box<[TestMemory; 2]> = Box::new([const { TestMemory::new() }; 2]);
-        let options = ServerOptions { keep_alive: NO_END, ..Default::default() };
+        let mut options = ServerOptions { keep_alive: NO_END, ..Default::default() };
+        // The publisher sends nothing for a minute.
+        options.session.media_timeout = None;
         let mut server = Server::<2>::new(second, &[1935], &mut memory, &options).unwrap();
         let mut recorder = recorded.recorder();
         let client = async {

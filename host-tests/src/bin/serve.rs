@@ -18,6 +18,9 @@ use serde_json::json;
 /// A player gets the stream from the last keyframe on. A player that is too slow loses frames until a keyframe. A player
 /// that stops reading within a frame is disconnected. Neither the publisher nor other players wait for a slow player.
 ///
+/// A client is disconnected if it is not connected to an application within 10 s, if it is silent inside a message for 10 s,
+/// if it neither publishes nor plays for 30 s, and if it does not answer pings.
+///
 /// A file's name has only the letters, digits, '.', '_' and '-' of application and key. An existing file is never
 /// overwritten: the next one is APP-KEY-2.flv. Ends with status 0 after Ctrl-C, when all recordings are complete. Ends with
 /// status 2 if the server can listen on none of the addresses, or the directory cannot be made.
@@ -45,6 +48,9 @@ struct Arguments {
     /// How long the players of a stream wait for its next publisher before they are told that it has ended
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=86_400))]
     grace: u64,
+    /// How long a publisher may send no media; 0 is no limit
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    media_timeout: u64,
     /// The most connections at a time; further connections are closed at once
     #[arg(long, value_name = "COUNT", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     max_connections: u32,
@@ -88,6 +94,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
     let bar = ProgressBar::with_draw_target(None, progress_target(arguments.quiet));
     let mut config = ServerConfig::new();
     (config.chunk_size, config.idle_timeout) = (arguments.chunk_size, Some(Duration::from_secs(arguments.idle)));
+    config.media_timeout = Some(Duration::from_secs(arguments.media_timeout)).filter(|limit| !limit.is_zero());
     let mut relay = RelayConfig::new();
     relay.take_over = match arguments.take_over {
         Second::Refuse => TakeOver::Refuse,

@@ -7,7 +7,7 @@ mod state;
 
 pub use state::{ClientRole, NotZero, Room};
 
-use super::config::{ClientConfig, Setup, limit};
+use super::config::{ClientConfig, NO_LIMIT, Setup, limit};
 use super::connection::{Connection, Role, Sealed};
 use super::error::{SessionError, Stage};
 use super::event::ClientEvent;
@@ -78,7 +78,11 @@ impl<const PLAYS: usize, const CALLS: usize> Role for ClientRole<PLAYS, CALLS> {
         if let Some(error) = client.failed {
             return Err(error);
         }
+        let before = input.len();
         let pending = client.advance(now, input).map_err(|error| client.fail(error))?;
+        if client.hears() && input.len() < before {
+            client.since = OptionalInstant::at(now);
+        }
         client.arm(now);
         Ok(pending.map(|pending| client.event(pending)))
     }
@@ -88,6 +92,10 @@ impl<const PLAYS: usize, const CALLS: usize> Role for ClientRole<PLAYS, CALLS> {
     }
 
     fn deadline<const STREAMS: usize>(client: &Connection<'_, Self, STREAMS>) -> Option<(Instant, Stage)> {
+        if client.hears() {
+            let limit = client.role.silence.first().copied().unwrap_or(NO_LIMIT);
+            return Some((client.after(limit)?, Stage::Traffic));
+        }
         let stage = client.awaits()?;
         let [handshake, response] = client.limits;
         let deadline = client.after(if stage == Stage::Handshake { handshake } else { response })?;
@@ -108,6 +116,11 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
     /// Returns the stream that is published.
     pub fn publishing(&self) -> Option<StreamId> {
         self.role.publishing.then_some(self.role.stream)
+    }
+
+    /// Whether it plays something, and awaits no answer.
+    fn hears(&self) -> bool {
+        PLAYS > 0 && self.role.state == State::Open && !self.role.plays.is_empty()
     }
 
     fn is_over(&self) -> bool {

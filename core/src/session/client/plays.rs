@@ -1,11 +1,14 @@
 //! Requests of a player (RTMP 1.0, section 7.2.2).
 
+use core::time::Duration;
+
 use super::Client;
 use super::state::{MIN_RESERVE, NotZero, Play, Room, State};
 use crate::amf0::{Encoder, Token, u32_to_number};
 use crate::command::{PlayRequest, SwitchRequest};
 use crate::control::{Control, UserControlEvent};
 use crate::message::StreamId;
+use crate::session::config;
 use crate::session::error::RequestError;
 #[cfg(doc)]
 use crate::session::event::ClientEvent;
@@ -48,6 +51,14 @@ where
             self.proceed();
         }
         Ok(())
+    }
+
+    /// Sets how long the server may send nothing while something is played: at least 1 ms, or `None` for no limit. The
+    /// default is 60 s, also after [`restart`](Client::restart). Then the session fails with
+    /// [`SessionError::TimedOut`](crate::session::SessionError::TimedOut). Any byte counts, also of a stream without media: most
+    /// servers send pings.
+    pub fn set_silence_limit(&mut self, limit: Option<Duration>) {
+        self.role.silence = [config::limit(limit).max(1); PLAYS];
     }
 
     /// Returns the streams that are played or have been requested.

@@ -13,6 +13,9 @@ use crate::session::link::Received;
 /// The transaction of `connect`. Those of later calls follow it.
 pub(super) const CONNECT: u32 = 1;
 
+/// The default time that a server may send nothing to a player, in ms.
+const MAX_SILENCE: u32 = 60_000;
+
 /// Room in the queue for what the client may send after an answer of the server, without the stream key, which is sent
 /// twice: two control messages, `releaseStream`, `FCPublish` and `createStream`; or `FCUnpublish` and `deleteStream`.
 pub(super) const MIN_RESERVE: usize = 192;
@@ -50,6 +53,8 @@ pub struct ClientRole<const PLAYS: usize, const CALLS: usize> {
     /// The stream that is published.
     pub(super) stream: StreamId,
     pub(super) plays: Vec<Play, PLAYS, u8>,
+    /// How long the server may send nothing while something is played, in ms, in the first place.
+    pub(super) silence: [u32; PLAYS],
     /// The transaction ids of the application's calls; 0 marks a free place.
     pub(super) calls: [u32; CALLS],
     pub(super) last_transaction: u32,
@@ -72,6 +77,7 @@ impl<const PLAYS: usize, const CALLS: usize> ClientRole<PLAYS, CALLS> {
         key: 0,
         stream: StreamId::CONNECTION,
         plays: Vec::new(),
+        silence: [MAX_SILENCE; PLAYS],
         calls: [0; CALLS],
         last_transaction: CONNECT,
         awaited: CONNECT,

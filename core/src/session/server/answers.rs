@@ -9,7 +9,7 @@ use crate::fmt::info;
 use crate::message::StreamId;
 use crate::session::error::RequestError;
 use crate::session::queue::Emit;
-use crate::time::Instant;
+use crate::time::{Instant, OptionalInstant};
 
 /// Room in the queue for what [`Server::accept_play`] sends, and for what the other answers send.
 const ACCEPT_ROOM: usize = 352;
@@ -95,7 +95,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
     fn begin_publish(&mut self, stream: StreamId) -> Result<(), RequestError> {
         self.expect_asked(stream, &[Request::Publish])?;
         self.tell(stream, UserControlEvent::StreamBegin(stream), code::PUBLISH_START, "Publishing begins.")?;
-        self.role.asked = None;
+        self.answered();
         Ok(())
     }
 
@@ -108,7 +108,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
     pub fn reject(&mut self, stream: StreamId, code: &str, description: &str) -> Result<(), RequestError> {
         self.expect_asked(stream, &[Request::Publish, Request::Play])?;
         self.link.queue_status(stream, &Status::error(code, description))?;
-        self.role.asked = None;
+        self.answered();
         if self.role.streams.get(stream) == Some(StreamState::Created) {
             self.role.streams.set(stream, StreamState::Ended);
         }
@@ -137,7 +137,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         let start =
             ["onStatus".into(), Token::ObjectStart, Token::Key("code".into()), code::DATA_START.into(), Token::End];
         self.link.queue_data(stream, &start)?;
-        self.role.asked = None;
+        self.answered();
         self.role.streams.set(stream, StreamState::Playing);
         info!("message stream {} is played", stream.0);
         Ok(())
@@ -170,6 +170,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         self.expect_playing(stream)?;
         self.tell(stream, UserControlEvent::StreamEof(stream), code::PLAY_STOP, "")?;
         self.role.streams.set(stream, StreamState::Ended);
+        self.role.active = OptionalInstant::NONE;
         Ok(())
     }
 
@@ -325,6 +326,15 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
     fn expect_playing(&self, stream: StreamId) -> Result<(), RequestError> {
         let is_playing = self.role.streams.get(stream) == Some(StreamState::Playing);
         if is_playing { Ok(()) } else { Err(self.unexpected(stream)) }
+    }
+
+    /// The application has answered a request. If nothing is published, the time in which the client may be without a stream
+    /// begins again.
+    fn answered(&mut self) {
+        self.role.asked = None;
+        if !self.role.streams.has(StreamState::Publishing) {
+            self.role.active = OptionalInstant::NONE;
+        }
     }
 
     fn unexpected(&self, stream: StreamId) -> RequestError {

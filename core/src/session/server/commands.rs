@@ -8,6 +8,7 @@ use crate::fmt::info;
 use crate::message::{MessageKind, StreamId};
 use crate::session::event::ServerEvent;
 use crate::session::link::Received;
+use crate::time::OptionalInstant;
 
 /// The commands that the server executes.
 #[derive(Clone, Copy, PartialEq)]
@@ -233,12 +234,16 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
                 streams.set(first, StreamState::Free);
                 streams.adopt(stream);
                 streams.set(stream, StreamState::Ended);
+                self.role.active = OptionalInstant::NONE;
                 self.cut_off();
                 self.tell_unpublished(stream);
                 Some(PendingEvent::Unpublished(first))
             }
             StreamState::Playing => {
                 streams.set(stream, StreamState::Ended);
+                if !streams.has(StreamState::Publishing) {
+                    self.role.active = OptionalInstant::NONE;
+                }
                 Some(PendingEvent::Stopped(stream))
             }
             _ => None,

@@ -6,16 +6,16 @@ mod state;
 
 pub use state::{MESSAGE_STREAMS, ServerRole};
 
-use super::config::{ServerConfig, Setup};
+use super::config::{self, NO_LIMIT, ServerConfig, Setup};
 use super::connection::{Connection, Role, Sealed};
-use super::error::{SessionError, Stage};
+use super::error::{ConfigError, SessionError, Stage};
 use super::event::ServerEvent;
 use super::link::Incoming;
 use crate::chunk::Pulled;
 use crate::handshake::HandshakeConfig;
 use crate::message::StreamId;
 use crate::time::{Instant, OptionalInstant};
-use state::{NO_STREAM, State};
+use state::{NO_STREAM, State, StreamState};
 
 /// The server's side of a connection, with memory for `STREAMS` incoming chunk streams besides the one that is being read;
 /// 8 are enough for all known clients, and 2 for clients that only play: they use chunk streams 2, 3 and 8. See the
@@ -67,6 +67,11 @@ impl Role for ServerRole {
         }
     }
 
+    fn configure(&mut self, config: &ServerConfig) -> Result<(), ConfigError> {
+        self.limits = config.stream_limits();
+        config::check(&self.limits)
+    }
+
     fn end(&mut self) {
         (self.state, self.media_of) = (State::Closed, NO_STREAM);
     }
@@ -87,6 +92,7 @@ impl Role for ServerRole {
             }
             server.heard(now);
             if let Some(pulled) = server.link.resume(input) {
+                server.role.active = OptionalInstant::at(now);
                 return Ok(Some(server.media(server.role.media_of, pulled)));
             }
             if input.is_empty() {
@@ -109,7 +115,13 @@ impl Role for ServerRole {
             // A client that was refused has this time to read the answer.
             State::Closed if server.link.wants_transmit() => (connect, Stage::Connect),
             // While the application is asked, nothing is read, so the client is not counted as silent.
-            State::Open if server.role.asked.is_none() => (idle, Stage::Traffic),
+            State::Open if server.role.asked.is_none() => {
+                let [message, ..] = server.role.limits;
+                let message = if server.link.is_inside() { message } else { NO_LIMIT };
+                let silence = if message < idle { (message, Stage::Message) } else { (idle, Stage::Traffic) };
+                let silence = server.after(silence.0).map(|deadline| (deadline, silence.1));
+                return silence.into_iter().chain(server.activity()).min_by_key(|(deadline, _)| *deadline);
+            }
             State::Connecting | State::Open | State::Closed => return None,
         };
         Some((server.after(limit)?, stage))
@@ -153,6 +165,9 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         }
         self.refuse_unanswered();
         self.arm(now);
+        if self.role.active.get().is_none() {
+            self.role.active = OptionalInstant::at(now);
+        }
         while self.takes_input() && self.reads(RESERVE) {
             let before = input.len();
             let incoming = self.link.pull(input);
@@ -166,6 +181,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
                         self.role.dropped = self.role.dropped.wrapping_add(u32::from(is_first));
                         continue;
                     };
+                    self.role.active = OptionalInstant::at(now);
                     self.role.media_of = if pulled.data.is_ok() { stream } else { NO_STREAM };
                     return Ok(Some(self.media(stream, pulled)));
                 }
@@ -187,7 +203,20 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
     }
 
     fn enter(&mut self, state: State) {
-        (self.role.state, self.since) = (state, OptionalInstant::NONE);
+        (self.role.state, self.since, self.role.active) = (state, OptionalInstant::NONE, OptionalInstant::NONE);
+    }
+
+    /// When a client that publishes must have sent media, or one that neither publishes nor plays must have asked to.
+    fn activity(&self) -> Option<(Instant, Stage)> {
+        let [_, request, media] = self.role.limits;
+        let (limit, stage) =
+            match (self.role.streams.has(StreamState::Publishing), self.role.streams.has(StreamState::Playing)) {
+                (true, _) => (media, Stage::Media),
+                (false, true) => return None,
+                (false, false) => (request, Stage::Request),
+            };
+        let active = self.role.active.get().filter(|_| limit != NO_LIMIT)?;
+        Some((active.after_millis(limit), stage))
     }
 
     /// Records that the client has sent something.

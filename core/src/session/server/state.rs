@@ -3,6 +3,8 @@
 use crate::bytes::low_u8;
 use crate::fmt::impl_format;
 use crate::message::{MessageKind, StreamId};
+use crate::session::config::NO_LIMIT;
+use crate::time::OptionalInstant;
 
 /// The number of message streams that one connection may have at the same time.
 pub const MESSAGE_STREAMS: usize = 4;
@@ -34,6 +36,11 @@ pub struct ServerRole {
     pub(super) asked: Option<(StreamId, Request)>,
     /// Media messages that were dropped, because nothing is published on their message streams.
     pub(super) dropped: u32,
+    /// The limits of [`ServerConfig`](crate::session::ServerConfig) in ms: for the rest of a message, without a stream, and
+    /// without media.
+    pub(super) limits: [u32; 3],
+    /// When the client last sent media, or made a request, or when its last stream ended.
+    pub(super) active: OptionalInstant,
     /// Whether the client has been pinged since it last sent something.
     pub(super) pinged: bool,
     /// The stream of the media message that is being read, if no input waits in the reader. The rest of the message
@@ -50,6 +57,8 @@ impl ServerRole {
         call: None,
         streams: Streams::NONE,
         asked: None,
+        limits: [NO_LIMIT; 3],
+        active: OptionalInstant::NONE,
         dropped: 0,
         pinged: false,
         media_of: NO_STREAM,
@@ -198,6 +207,11 @@ impl Streams {
     /// Whether the client was given or has used a stream that does not exist any longer.
     fn was_deleted(&self, stream: StreamId) -> bool {
         stream != StreamId::CONNECTION && (stream.0 <= self.last || self.ids.contains(&stream))
+    }
+
+    /// Whether a stream is in that state.
+    pub(super) fn has(&self, state: StreamState) -> bool {
+        self.states.contains(&state)
     }
 
     fn only_one(&self, does: StreamState) -> Option<StreamId> {

@@ -121,6 +121,7 @@ fn a_client_that_is_refused_has_no_deadline_until_it_tries_again() {
 const CONFIG: ServerConfig = ServerConfig {
     connect_timeout: Some(Duration::from_millis(100)),
     idle_timeout: Some(Duration::from_millis(1_000)),
+    request_timeout: None,
     ..ServerConfig::new()
 };
 
@@ -261,4 +262,219 @@ fn a_client_that_reads_nothing_times_out_even_if_nothing_is_polled() {
             gives_up(&mut server, at(3_100), Stage::Connect);
         }
     }
+}
+
+/// A server with the default limits and a connected client, which last sent something at the start.
+fn default_server() -> Server<'static, 8> {
+    let mut server = server();
+    feed_server(&mut server, START, &Script::connect().bytes);
+    server.accept_connect().unwrap();
+    feed_server(&mut server, START, &[]);
+    server
+}
+
+/// Answers the server's pings until `end`, each 1 ms after its deadline.
+fn answer_pings(server: &mut Server<'_, 8>, end: Instant) {
+    let pong = said(|script| script.control(MessageKind::USER_CONTROL, &[0, 7, 0, 0, 0, 0]));
+    while let Some(deadline) = server.poll_timeout().filter(|deadline| *deadline < end) {
+        server.handle_timeout(deadline).unwrap();
+        assert_eq!(feed_server(server, deadline, &[]).1, ping(deadline));
+        feed_server(server, deadline + Duration::from_millis(1), &pong);
+    }
+}
+
+#[test]
+fn item_145_a_message_that_is_half_sent_has_10_s_of_silence() {
+    let command = said(|script| script.call(0, "createStream", 2.0, Token::Null));
+    let video = said(|script| script.create_stream(2.0).publish(1, "cam").message(6, MessageKind::VIDEO, 1, &[9; 300]));
+    let unknown = said(|script| script.message(9, MessageKind(99), 1, &[9; 300]));
+    // Inside a header, at the first byte of a message, in the middle, and before its last byte.
+    let cuts = [(&command, 1), (&command, 13), (&command, 30), (&command, command.len() - 1)];
+    let others = [(&video, video.len() - 1), (&video, video.len() - 250), (&unknown, 20)];
+    for (bytes, cut) in cuts.into_iter().chain(others) {
+        let mut server = default_server();
+        let accept = |server: &mut Server<'_, 8>, mut bytes: &[u8], now| {
+            while let Some(event) = server.next_event(now, &mut bytes).unwrap() {
+                if let ServerEvent::Publish { stream, .. } = event {
+                    server.accept(stream).unwrap();
+                }
+                let _ = server.poll_transmit(now, &mut [0; 999]);
+            }
+            let _ = server.poll_transmit(now, &mut [0; 999]);
+        };
+        for byte in 0..cut {
+            accept(&mut server, &bytes[byte..=byte], at(2_000));
+        }
+        let mut whole = server.poll_timeout();
+        assert_eq!(whole, Some(at(12_000)), "{cut}");
+        // A byte is progress, also when the next one comes shortly before the deadline.
+        if cut < bytes.len() - 1 {
+            accept(&mut server, &bytes[cut..=cut], at(11_999));
+            whole = server.poll_timeout();
+            assert_eq!(whole, Some(at(21_999)), "{cut}");
+        }
+        gives_up(&mut server, whole.unwrap(), Stage::Message);
+    }
+}
+
+#[test]
+fn item_146_a_client_without_a_stream_has_30_s() {
+    let mut server = default_server();
+    answer_pings(&mut server, at(31_000));
+    gives_up(&mut server, at(31_000), Stage::Request);
+    // A stream that was created and calls are not enough.
+    let mut server = default_server();
+    feed_server(&mut server, at(5_000), &said(|script| script.create_stream(2.0).call(0, "x", 3.0, Token::Null)));
+    feed_server(&mut server, at(20_000), &said(|script| script.call(0, "deleteStream", 3.0, 7.0.into())));
+    answer_pings(&mut server, at(31_000));
+    gives_up(&mut server, at(31_000), Stage::Request);
+    // The time begins again with a rejected request, and with the end of what was published or played.
+    let requests = [("play", true), ("play", false), ("publish", true), ("publish", false)];
+    for (name, accept) in requests {
+        let mut server = default_server();
+        feed_server(&mut server, at(20_000), &said(|script| script.create_stream(2.0).call(1, name, 0.0, "x".into())));
+        match (name, accept) {
+            ("play", true) => server.accept_play(StreamId(1), true).unwrap(),
+            (_, true) => server.accept(StreamId(1)).unwrap(),
+            _ => server.reject(StreamId(1), code::PLAY_FAILED, "no").unwrap(),
+        }
+        feed_server(&mut server, at(20_000), &[]);
+        let mut last = at(20_000);
+        if accept {
+            last = at(40_000);
+            answer_pings(&mut server, last);
+            feed_server(&mut server, last, &said(|script| script.call(0, "deleteStream", 0.0, 1.0.into())));
+        }
+        let end = last + Duration::from_secs(30);
+        answer_pings(&mut server, end);
+        gives_up(&mut server, end, Stage::Request);
+    }
+}
+
+#[test]
+fn item_147_a_publisher_without_media_has_60_s() {
+    let published = said(|script| script.create_stream(2.0).publish(1, "cam"));
+    let media = [MessageKind::AUDIO, MessageKind::VIDEO, MessageKind::DATA, MessageKind::AGGREGATE];
+    for kind in media.map(Some).into_iter().chain([None]) {
+        let mut server = default_server();
+        feed_server(&mut server, at(2_000), &published);
+        server.accept(StreamId(1)).unwrap();
+        feed_server(&mut server, at(2_000), &[]);
+        let mut end = at(62_000);
+        if let Some(kind) = kind {
+            answer_pings(&mut server, at(50_000));
+            feed_server(&mut server, at(50_000), &said(|script| script.message(6, kind, 1, &[9; 40])));
+            end = at(110_000);
+        }
+        // Neither the answers to pings, nor a repeated publish, nor other commands, nor media on a stream that was
+        // rejected extend it.
+        let other = said(|script| {
+            script.publish(1, "cam").create_stream(3.0).publish(2, "no").message(6, MessageKind::VIDEO, 2, &[9; 40])
+        });
+        let mut input = &other[..];
+        while let Some(event) = server.next_event(at(51_000), &mut input).unwrap() {
+            match see_server(event, &mut Collector::default()) {
+                Some(Seen::Publish(1, _)) => server.accept_again(StreamId(1), StreamId(1)).unwrap(),
+                Some(Seen::Publish(2, _)) => server.reject(StreamId(2), code::PUBLISH_BAD_NAME, "no").unwrap(),
+                event => panic!("{event:?}"),
+            }
+            let _ = server.poll_transmit(at(51_000), &mut [0; 999]);
+        }
+        answer_pings(&mut server, end);
+        gives_up(&mut server, end, Stage::Media);
+    }
+}
+
+#[test]
+fn item_147_a_player_without_media_has_no_limit_while_it_is_alive() {
+    let mut server = default_server();
+    feed_server(&mut server, at(2_000), &said(|script| script.create_stream(2.0).call(1, "play", 0.0, "x".into())));
+    server.accept_play(StreamId(1), true).unwrap();
+    feed_server(&mut server, at(2_000), &[]);
+    answer_pings(&mut server, at(90_000_000));
+    assert!(server.poll_timeout().is_some());
+}
+
+#[test]
+fn item_148_an_open_server_has_a_deadline_unless_every_limit_is_none() {
+    let unlimited = ServerConfig {
+        idle_timeout: None,
+        message_timeout: None,
+        request_timeout: None,
+        media_timeout: None,
+        ..ServerConfig::new()
+    };
+    let second = Some(Duration::from_secs(1));
+    let configs = [
+        (unlimited, [None; 4]),
+        (ServerConfig { idle_timeout: second, ..unlimited }, [Some(500), Some(500), Some(500), Some(500)]),
+        (ServerConfig { message_timeout: second, ..unlimited }, [None, None, None, Some(1_000)]),
+        (ServerConfig { request_timeout: second, ..unlimited }, [Some(1_000), None, None, None]),
+        (ServerConfig { media_timeout: second, ..unlimited }, [None, Some(1_000), None, None]),
+    ];
+    for (config, expected) in configs {
+        let mut found = Vec::new();
+        for state in 0..4 {
+            let mut server = Server::<8>::new(buffers(512), config, &[9; 32]).unwrap();
+            feed_server(&mut server, START, &Script::connect().bytes);
+            server.accept_connect().unwrap();
+            feed_server(&mut server, START, &[]);
+            let name = if state == 1 { "publish" } else { "play" };
+            if state > 0 {
+                feed_server(
+                    &mut server,
+                    START,
+                    &said(|script| script.create_stream(2.0).call(1, name, 0.0, "x".into())),
+                );
+                match state {
+                    1 => server.accept(StreamId(1)).unwrap(),
+                    _ => server.accept_play(StreamId(1), true).unwrap(),
+                }
+                feed_server(&mut server, START, if state == 3 { &[3] } else { &[] });
+            }
+            found.push(server.poll_timeout().map(|deadline| deadline.as_millis() - START.as_millis()));
+        }
+        assert_eq!(found, expected, "{config:?}");
+    }
+    for zero in [Some(Duration::ZERO), Some(Duration::from_micros(999))] {
+        for config in [
+            ServerConfig { message_timeout: zero, ..ServerConfig::new() },
+            ServerConfig { request_timeout: zero, ..ServerConfig::new() },
+            ServerConfig { media_timeout: zero, ..ServerConfig::new() },
+        ] {
+            assert_eq!(config.check(), Err(ConfigError::TimeLimit));
+            assert_eq!(Server::<8>::new(buffers(512), config, &[9; 32]).err(), Some(ConfigError::TimeLimit));
+            assert_eq!(timed_server().restart(config, &[9; 32]), Err(ConfigError::TimeLimit));
+        }
+    }
+}
+
+#[test]
+fn item_149_a_client_that_plays_and_receives_nothing_for_60_s_fails() {
+    let play = |limit: Option<Option<Duration>>| {
+        let mut client = Client::<8, 2>::new(buffers(512), ClientConfig::new(), &[7; 32]).unwrap();
+        limit.into_iter().for_each(|limit| client.set_silence_limit(limit));
+        client.connect(&OPTIONS).unwrap();
+        client.play(&crate::command::PlayRequest::new("x")).unwrap();
+        let bytes = said(|script| script.connected().result(2.0, 1.0.into()).status(1, "status", code::PLAY_START));
+        let seen = feed(&mut client, START, &[Script::new().bytes, bytes].concat()).0;
+        assert_eq!(seen.last(), Some(&Seen::Playing(1)));
+        client
+    };
+    gives_up(&mut play(None), at(61_000), Stage::Traffic);
+    gives_up(&mut play(Some(Some(Duration::from_secs(5)))), at(6_000), Stage::Traffic);
+    assert_eq!(play(Some(None)).poll_timeout(), None);
+    // Any byte counts: media, a ping, the first byte of a message.
+    let media = said(|script| script.message(6, MessageKind::VIDEO, 1, &[9; 40]));
+    let ping = said(|script| script.control(MessageKind::USER_CONTROL, &[0, 6, 0, 0, 0, 0]));
+    for bytes in [&media[..], &ping, &media[..1]] {
+        let mut client = play(None);
+        feed(&mut client, at(30_000), bytes);
+        gives_up(&mut client, at(90_000), Stage::Traffic);
+    }
+    // A client that plays nothing any longer has no such limit.
+    let mut client = play(None);
+    client.stop(StreamId(1)).unwrap();
+    feed(&mut client, at(30_000), &[]);
+    assert_eq!(client.poll_timeout(), None);
 }
