@@ -38,6 +38,9 @@ fn item_141_another_name_follows_on_the_same_stream() {
     let mut client = RawClient::publisher(serve.port(), "a");
     client.video(1);
     client.call(1, "publish", &["taken".into()]);
+    // The first publisher is asked whether it is alive.
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    other.video(1);
     client.wait_for("NetStream.Publish.BadName");
     client.video(1);
     client.call(1, "publish", &["b".into()]);

@@ -180,8 +180,6 @@ impl Client {
                 return Ok(self.session.reject(id, code::PUBLISH_DENIED, "The stream cannot be recorded.")?);
             }
         };
-        self.end_live(id, ANOTHER, shared);
-        let name = StreamName::new(&self.app, &key);
         let answer = shared.streams.with_room().publish(shared.now, name, publisher)?;
         let publication = Publication { id, key, recording };
         match answer {
@@ -194,6 +192,7 @@ impl Client {
 
     /// Lets the client publish what the relay has accepted.
     fn accept(&mut self, publication: Publication, stream: StreamIndex, shared: &mut Shared<'_>) -> Result<()> {
+        self.finish_live(publication.id, ANOTHER, shared);
         shared.wake(stream);
         shared.published += 1;
         let Publication { id, key, recording } = &publication;
@@ -251,18 +250,26 @@ impl Client {
 
     /// Ends a stream that is published, and completes its recording.
     fn end_live(&mut self, id: StreamId, end: &str, shared: &mut Shared<'_>) {
-        let Some(place) = self.live.iter().position(|live| live.publication.id == id) else { return };
+        if self.finish_live(id, end, shared) {
+            shared.streams.directory().unpublish(shared.now, self.id, Some(id));
+            shared.poll_relay();
+        }
+    }
+
+    /// Completes the recording of a stream that is not published any longer. Returns whether it was.
+    fn finish_live(&mut self, id: StreamId, end: &str, shared: &mut Shared<'_>) -> bool {
+        let Some(place) = self.live.iter().position(|live| live.publication.id == id) else { return false };
         let Live { publication: Publication { key, recording, .. }, .. } = self.live.swap_remove(place);
-        shared.streams.directory().unpublish(shared.now, self.id, Some(id));
-        shared.poll_relay();
         shared.published -= 1;
-        let Some(Recording { path: file, recorder }) = recording else { return };
+        let Some(Recording { path: file, recorder }) = recording else { return true };
         let counts = recorder.counts();
         if let Err(error) = recorder.finish() {
-            return shared.tell_trouble(self.peer, format!("{}: {error}", file.display()));
+            shared.tell_trouble(self.peer, format!("{}: {error}", file.display()));
+            return true;
         }
         let [app, key] = [&self.app, &key].map(|text| String::from_utf8_lossy(text).into_owned());
         (shared.tell)(Event::Recorded(Recorded { app, key, file, counts, end: end.to_owned() }));
+        true
     }
 
     /// Lets the client play. A player that comes before the publisher waits for it.

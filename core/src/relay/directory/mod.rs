@@ -300,7 +300,8 @@ impl<'t, 'n> Directory<'t, 'n> {
         if self.entry(index).is_some_and(is_taken) { Err(RelayRejection::Taken) } else { Ok(index) }
     }
 
-    /// Publishes a stream. Access control must have accepted it. Poll events after this.
+    /// Publishes a stream. Access control must have accepted it. If the publisher is accepted, what it has published
+    /// before ends: a message stream has one publication. Poll events after this.
     ///
     /// # Errors
     /// The publish is rejected, and nothing has changed.
@@ -320,6 +321,7 @@ impl<'t, 'n> Directory<'t, 'n> {
             self.state.has_events = true;
             if self.state.take_over == TakeOver::Always {
                 entry.replace(publisher);
+                self.end_others(now, publisher, index);
                 return Ok(PublishAnswer::Accept(index));
             }
             let deadline = now.after_millis(self.state.answer_limit);
@@ -337,6 +339,7 @@ impl<'t, 'n> Directory<'t, 'n> {
         } else {
             (entry.generation, entry.heard) = (entry.generation.next(), now);
         }
+        self.end_others(now, publisher, index);
         Ok(PublishAnswer::Accept(index))
     }
 
@@ -378,9 +381,19 @@ impl<'t, 'n> Directory<'t, 'n> {
     /// Ends the publication of a peer on one of its message streams. If `stream` is `None`, its session has ended, and
     /// this ends all of its publications. Poll events after this.
     pub fn unpublish(&mut self, now: Instant, peer: PeerId, stream: Option<StreamId>) {
-        let is_it = |publisher: &Publisher| publisher.peer == peer && stream.is_none_or(|id| publisher.stream == id);
+        self.end(now, |_, publisher| publisher.peer == peer && stream.is_none_or(|id| publisher.stream == id));
+    }
+
+    /// Ends what a publisher has published before it was accepted for the stream at `place`. A message stream has one
+    /// publication.
+    fn end_others(&mut self, now: Instant, publisher: Publisher, place: StreamIndex) {
+        self.end(now, |other, before| other != place && *before == publisher);
+    }
+
+    fn end(&mut self, now: Instant, is_it: impl Fn(StreamIndex, &Publisher) -> bool) {
         let mut deadline = None;
-        for entry in self.streams.iter_mut() {
+        for (place, entry) in self.streams.iter_mut().enumerate() {
+            let is_it = |publisher: &Publisher| is_it(StreamIndex(low_u16(place)), publisher);
             if entry.candidate.as_ref().is_some_and(is_it) {
                 (entry.candidate, entry.deadline) = (None, OptionalInstant::NONE);
                 entry.events &= !(ASK | REJECTED | REPLACED);
@@ -423,7 +436,7 @@ impl<'t, 'n> Directory<'t, 'n> {
                 let (bit, stream) = (entry.events & entry.events.wrapping_neg(), StreamIndex(low_u16(place)));
                 entry.events &= !bit;
                 let publisher = if bit & (REPLACED | REJECTED) != 0 { entry.candidate.take() } else { entry.publisher };
-                return Some(match (bit, publisher) {
+                let event = match (bit, publisher) {
                     (GONE, _) => RelayEvent::Gone(stream),
                     (RESUMED, _) => {
                         let gap = now.saturating_duration_since(entry.heard);
@@ -435,7 +448,11 @@ impl<'t, 'n> Directory<'t, 'n> {
                     (REJECTED, Some(publisher)) => RelayEvent::Rejected(publisher),
                     (ASK, Some(publisher)) => RelayEvent::Ask(publisher),
                     _ => RelayEvent::Ended(stream),
-                });
+                };
+                if let RelayEvent::Accepted { publisher, stream } = event {
+                    self.end_others(now, publisher, stream);
+                }
+                return Some(event);
             }
             self.state.has_events = false;
         }

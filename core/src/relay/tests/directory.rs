@@ -525,3 +525,20 @@ fn item_140_a_peer_is_told_on_which_stream_it_publishes_a_name() {
     tables.unpublish(2, 1);
     assert_eq!(published_by(&mut tables, "x", 1), None);
 }
+
+#[test]
+fn item_141_another_name_on_the_same_message_stream_ends_the_first() {
+    let mut tables = Tables::new(&RelayConfig { grace: Duration::ZERO, ..RelayConfig::new() }, 3, 1);
+    let first = tables.accepted(1, 1, "a");
+    let second = tables.accepted(2, 1, "b");
+    assert_eq!(tables.events(2), [RelayEvent::Gone(first)]);
+    assert_eq!(tables.directory().published(publisher(1)), Some(second));
+    // While a publish waits, the first name continues. It ends when the waiting one is accepted.
+    let taken = tables.accepted(3, 2, "c");
+    assert_eq!(tables.publish(4, 1, "c"), Ok(PublishAnswer::Wait));
+    assert_eq!(tables.events(4), [RelayEvent::Ask(publisher(2))]);
+    assert!(tables.directory().is_published(second));
+    let ended = tables.timeout(10_000);
+    assert!(ended.contains(&RelayEvent::Accepted { publisher: publisher(1), stream: taken }), "{ended:?}");
+    assert!(ended.contains(&RelayEvent::Gone(second)) && !tables.directory().is_published(second), "{ended:?}");
+}

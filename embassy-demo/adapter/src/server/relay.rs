@@ -212,10 +212,6 @@ impl<'r, 'a> Relay<'r, 'a> {
     #[cold]
     pub(crate) fn publish(&mut self, session: SessionId, stream: StreamId, name: StreamName<'_>) -> bool {
         let publisher = Publisher { peer: peer(session), stream };
-        if self.directory.published(publisher).is_some() {
-            // The client publishes another name on its message stream.
-            self.unpublish(session, Some(stream));
-        }
         let answer = self.directory.publish(self.now, name, publisher);
         if let Ok(PublishAnswer::Accept(stream)) = answer {
             self.wake(stream);
@@ -224,10 +220,21 @@ impl<'r, 'a> Relay<'r, 'a> {
         answer != Ok(PublishAnswer::Wait)
     }
 
-    /// The message stream on which a session publishes the stream of that name already.
+    /// The message stream on which a session publishes the stream of that name already. If it is another one than `stream`,
+    /// this ends what is published on `stream`.
     #[cold]
-    pub(crate) fn published_by(&self, session: SessionId, name: StreamName<'_>) -> Option<StreamId> {
-        self.directory.published_by(name, peer(session))
+    pub(crate) fn published_by(
+        &mut self,
+        session: SessionId,
+        stream: StreamId,
+        name: StreamName<'_>,
+    ) -> Option<StreamId> {
+        let first = self.directory.published_by(name, peer(session))?;
+        if first != stream && self.directory.published(Publisher { peer: peer(session), stream }).is_some() {
+            self.unpublish(session, Some(stream));
+            self.handler.unpublished(session, stream);
+        }
+        Some(first)
     }
 
     /// Copies a fragment from a publisher into the ring.

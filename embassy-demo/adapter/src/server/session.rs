@@ -153,7 +153,7 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
                 }
                 ServerEvent::Publish { stream, request } => {
                     let name = application.stream(request.key.as_bytes());
-                    if let Some(first) = relay.published_by(id, name) {
+                    if let Some(first) = relay.published_by(id, stream, name) {
                         server.accept_again(stream, first)?;
                         continue;
                     }
