@@ -104,13 +104,14 @@ impl ServerConfig {
     /// # Errors
     /// A time limit is zero.
     pub fn check(&self) -> Result<(), ConfigError> {
-        check(&self.limits())?;
-        check(&self.stream_limits())
+        check(&self.limits())
     }
 
-    /// How long the client may take in ms: until it is connected, and for a half of its silence.
+    /// How long the client may take in ms: until it is connected, and for a half of its silence. One of them is 0 if any
+    /// limit is.
     pub(super) fn limits(&self) -> [u32; 2] {
-        [limit(self.connect_timeout), limit(self.idle_timeout.and_then(|idle| idle.checked_div(2)))]
+        let connect = if self.stream_limits().contains(&0) { 0 } else { limit(self.connect_timeout) };
+        [connect, limit(self.idle_timeout.and_then(|idle| idle.checked_div(2)))]
     }
 
     /// How long the client may take in ms: to go on with a message, without a stream, and without media.
@@ -160,7 +161,7 @@ impl Setup {
     }
 }
 
-pub(super) fn check(limits: &[u32]) -> Result<(), ConfigError> {
+fn check(limits: &[u32; 2]) -> Result<(), ConfigError> {
     if limits.contains(&0) { Err(ConfigError::TimeLimit) } else { Ok(()) }
 }
 

@@ -57,9 +57,7 @@ pub trait Role: Sealed + Sized + 'static {
     /// Stores the part of the configuration that only this role has.
     #[doc(hidden)]
     #[inline(always)]
-    fn configure(&mut self, _: &Self::Config) -> Result<(), ConfigError> {
-        Ok(())
-    }
+    fn configure(&mut self, _: &Self::Config) {}
 
     /// Ends the session: no further events follow.
     #[doc(hidden)]
@@ -101,7 +99,7 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
         let setup = R::setup(&config);
         setup.check()?;
         let mut connection = Self::with(buffers, &setup, entropy);
-        connection.role.configure(&config)?;
+        connection.role.configure(&config);
         Ok(connection)
     }
 
@@ -133,13 +131,12 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
         self.link.check()?;
         let setup = R::setup(&config);
         setup.check()?;
-        let mut role = R::new();
-        role.configure(&config)?;
         self.link.reset(setup.window, setup.type_three_delta);
         self.handshake = Handshake::new(setup.handshake, seed(entropy));
         (self.since, self.failed) = (OptionalInstant::NONE, None);
         (self.limits, self.chunk_size) = (setup.limits, setup.chunk_size);
-        self.role = role;
+        self.role = R::new();
+        self.role.configure(&config);
         Ok(())
     }
 

@@ -6,9 +6,9 @@ mod state;
 
 pub use state::{MESSAGE_STREAMS, ServerRole};
 
-use super::config::{self, NO_LIMIT, ServerConfig, Setup};
+use super::config::{NO_LIMIT, ServerConfig, Setup};
 use super::connection::{Connection, Role, Sealed};
-use super::error::{ConfigError, SessionError, Stage};
+use super::error::{SessionError, Stage};
 use super::event::ServerEvent;
 use super::link::Incoming;
 use crate::chunk::Pulled;
@@ -67,9 +67,8 @@ impl Role for ServerRole {
         }
     }
 
-    fn configure(&mut self, config: &ServerConfig) -> Result<(), ConfigError> {
+    fn configure(&mut self, config: &ServerConfig) {
         self.limits = config.stream_limits();
-        config::check(&self.limits)
     }
 
     fn end(&mut self) {
