@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let parts = url.tc_url_parts();
     let options = ConnectOptions::new(url.app(), &parts);
     client.connect(&options)?;
-    client.publish(url.key().ok_or("the URL has no stream key")?)?;
+    client.publish_parts(&url.key_parts())?;
 
     let started = std::time::Instant::now();
     let now = || Instant::from_micros(started.elapsed().as_micros() as u64);

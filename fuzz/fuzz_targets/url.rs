@@ -8,12 +8,16 @@ fuzz_target!(|data: &[u8]| {
     let Some((&choice, text)) = data.split_first() else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
     let mut options = Options::new();
-    options.app_end = if choice & 1 == 0 { AppEnd::LastSlash } else { AppEnd::FirstSlash };
+    options.app_end = match choice & 9 {
+        0 => AppEnd::LastSlash,
+        1 => AppEnd::FirstSlash,
+        _ => AppEnd::Instance,
+    };
     options.lone = if choice & 2 == 0 { SingleSegment::App } else { SingleSegment::Key };
     options.default_port_in_tc_url = choice & 4 != 0;
     let Ok(url) = Url::parse_with(text, options) else { return };
     assert!(!url.host().is_empty() && url.port() != Some(0));
-    assert!(url.key() != Some(""));
+    assert!(url.has_key() || url.key_parts().concat().is_empty());
     let tc_url = url.tc_url_parts().concat();
     let authority = tc_url.split('/').nth(2).unwrap_or_default();
     assert!(!authority.contains('@'), "user and password have no place in tcUrl");

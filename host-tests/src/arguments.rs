@@ -5,15 +5,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 use embedded_rtmp::handshake::Style;
-use embedded_rtmp::url::Url;
 use indicatif::ProgressDrawTarget;
 use serde_json::Value;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::net::{LinkReport, OrderArguments};
+use crate::net::{LinkReport, OrderArguments, StreamArguments};
 
 /// The handshake that a client begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -39,6 +38,9 @@ pub struct ClientArguments {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a comment would be in the help")]
     pub order: OrderArguments,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a comment would be in the help")]
+    pub stream: StreamArguments,
     /// The handshake to begin with
     #[arg(long, value_enum, default_value_t = Handshake::Simple)]
     pub handshake: Handshake,
@@ -80,16 +82,6 @@ impl ClientArguments {
 pub fn failed(tool: &str, status: u8, error: &anyhow::Error) -> ExitCode {
     eprintln!("{tool}: {error:#}");
     ExitCode::from(status)
-}
-
-/// The URL of a stream.
-///
-/// # Errors
-/// The text is not an RTMP URL, or has no stream key.
-pub fn stream_url(text: &str) -> Result<Url<'_>> {
-    let url = Url::parse(text).context("the URL is no RTMP URL")?;
-    ensure!(url.key().is_some(), "the URL has no stream key: rtmp://host/app/key");
-    Ok(url)
 }
 
 /// A flag that Ctrl-C and SIGTERM set. The second signal ends the program at once.

@@ -133,7 +133,7 @@ fn invalid_arguments_are_status_2_and_no_server_is_status_1() {
     let directory = tempfile::tempdir().unwrap();
     let output = directory.path().join("played.flv");
     let port = free_port().unwrap();
-    for (url, status) in [("http://x/y/z", 2), ("rtmp://127.0.0.1/app", 2), (&url(port, "live/cam"), 1)] {
+    for (url, status) in [("http://x/y/z", 2), ("rtmp://127.0.0.1//app", 2), (&url(port, "live/cam"), 1)] {
         let (found, _, errors) = played(start(&mut player(url, &output, &[])).unwrap());
         assert_eq!(found, Some(status), "{url}: {errors}");
     }

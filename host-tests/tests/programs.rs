@@ -5,6 +5,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use host_tests::net::{StreamArguments, StreamUrl};
 use host_tests::peers::{
     Application, FrameHashes, Nginx, NginxOptions, Running, Tee, finish_within, frame_hashes, free_port, start,
     wait_until,
@@ -214,4 +215,54 @@ fn two_ffmpegs_publish_to_serve_at_once_and_a_third_is_refused() {
     for key in ["a", "b"] {
         assert_eq!(frame_hashes(&serve.recording(&format!("live-{key}.flv"))).unwrap(), frames());
     }
+}
+
+#[test]
+#[ignore = "needs ffmpeg"]
+fn item_161_ffmpeg_splits_a_url_in_the_same_way() {
+    let serve = Serve::start(&[]);
+    let shown = |path: &str| {
+        let mut command = Command::new("ffmpeg");
+        command.args(["-nostdin", "-loglevel", "debug", "-i", &serve.url(path), "-f", "null", "-"]);
+        let mut running = start(&mut command).unwrap();
+        running.wait_until("ffmpeg shows the parts", LIMIT, |running| running.errors().contains("fname = ")).unwrap();
+        let errors = running.errors();
+        let line = errors.lines().find_map(|line| line.split_once(", app = ")).unwrap().1;
+        let (app, fname) = line.split_once(", fname = ").unwrap();
+        (app.to_owned(), fname.to_owned())
+    };
+    let ours = |path: &str| {
+        let stream = StreamUrl::new(&serve.url(path), &StreamArguments::default()).unwrap();
+        (stream.url().unwrap().app().to_owned(), stream.key)
+    };
+    for path in [
+        "live",
+        "live/cam",
+        "live/inst/cam",
+        "live/_definst_/cam",
+        "live/inst/a/b",
+        "live/cam/",
+        "live/mp4:a/b",
+        "live/k.flv",
+        "live/k.mp4",
+        "live/inst/k.f4v",
+        "live/x:k.mp4",
+        "live/cam?token=1",
+        "app?vhost=x/key",
+    ] {
+        assert_eq!(ours(path), shown(path), "{path}");
+    }
+    // FFmpeg takes the query for a part of the path, and ends it at a space.
+    for (path, app, fname) in [
+        ("live/cam?token=a/b", "live/cam?token=a", "b"),
+        ("live/k.flv?token=1", "live", "k.flv?token=1"),
+        ("live/k.mp4?token=1", "live", "k.mp4?token=1"),
+        ("live/my cam", "live", "my"),
+    ] {
+        assert_eq!(shown(path), (app.to_owned(), fname.to_owned()), "{path}");
+    }
+    assert_eq!(ours("live/cam?token=a/b"), ("live".to_owned(), "cam?token=a/b".to_owned()));
+    assert_eq!(ours("live/k.flv?token=1"), ("live".to_owned(), "k?token=1".to_owned()));
+    assert_eq!(ours("live/k.mp4?token=1"), ("live".to_owned(), "mp4:k.mp4?token=1".to_owned()));
+    assert_eq!(ours("live/my cam"), ("live".to_owned(), "my cam".to_owned()));
 }

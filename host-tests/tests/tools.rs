@@ -99,7 +99,7 @@ fn ctrl_c_completes_what_is_being_recorded() {
 fn file_names_are_harmless() {
     let serve = Serve::start(&[]);
     publish_well(&clip(), &serve.url("a$b/../..%2fetc/c:d.e_f-g"), &["--fast"]);
-    assert_eq!(tags(&serve.recording("ab-....2fetccd.e_f-g.flv")), tags(&clip()));
+    assert_eq!(tags(&serve.recording("ab..-..2fetccd.e_f-g.flv")), tags(&clip()));
     let names: Vec<_> = fs::read_dir(serve.directory()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names.len(), 1);
 }
@@ -215,7 +215,7 @@ fn invalid_arguments_are_status_2() {
         (no_file, "rtmp://127.0.0.1:1/live/x", "no-such-file.flv"),
         (&no_flv, "rtmp://127.0.0.1:1/live/x", "not an FLV file"),
         (&clip(), "http://127.0.0.1:1/live/x", "URL"),
-        (&clip(), "rtmp://127.0.0.1:1/live", "no stream key"),
+        (&clip(), "rtmp://127.0.0.1:1//x", "application"),
         (&clip(), "rtmps://127.0.0.1:1/live/x", "scheme"),
     ] {
         let (status, _, stderr) = publish(file, url, &[]);
@@ -226,6 +226,30 @@ fn invalid_arguments_are_status_2() {
         let finished = finish_within(LIMIT, Command::new(env!("CARGO_BIN_EXE_serve")).args(arguments)).unwrap();
         assert_eq!(finished.status.code(), Some(2), "{arguments:?}: {}", finished.stderr);
     }
+}
+
+#[test]
+fn item_161_a_stream_is_found_however_its_url_is_written() {
+    let serve = Serve::start(&[]);
+    // Each is `live/cam` or `live/a/cam`.
+    for (path, arguments, name) in [
+        ("live/_definst_/cam?token=a/b", &[][..], "live/cam"),
+        ("live/cam.flv", &[], "live/cam"),
+        ("live/cam", &["--key", ""], "live"),
+        ("live/cam/", &[], "live/cam"),
+        ("cam", &["--app", "live"], "live/cam"),
+        ("", &["--app", "live", "--key", "a/cam"], "live/a/cam"),
+        ("live/a/cam", &[], "live/a/cam"),
+    ] {
+        let arguments = [arguments, &["--fast"]].concat();
+        let (status, _, stderr) = publish(&clip(), &serve.url(path), &arguments);
+        assert_eq!(status, Some(0), "{path} {arguments:?}: {stderr}");
+        let published = format!("{name} goes to");
+        let count = serve.said().lines().filter(|line| line.contains(&published)).count();
+        assert!(count > 0, "{path} {arguments:?}: {}", serve.said());
+    }
+    assert_eq!(serve.said().matches("live/cam goes to").count(), 4);
+    assert_eq!(serve.said().matches("live/a/cam goes to").count(), 2);
 }
 
 #[test]

@@ -121,7 +121,15 @@ impl<'b> Encoder<'b> {
     /// # Errors
     /// [`BufferFull`] if the string does not fit.
     pub fn put_string_parts(&mut self, parts: &[&str]) -> Result<&mut Self, BufferFull> {
-        let total = parts.iter().fold(0, |sum: usize, part| sum.saturating_add(part.len()));
+        self.string_parts(parts.iter().map(|part| part.as_bytes()))
+    }
+
+    /// As [`Self::put_string_parts`], for text of any bytes.
+    pub(crate) fn string_parts<'p>(
+        &mut self,
+        parts: impl Iterator<Item = &'p [u8]> + Clone,
+    ) -> Result<&mut Self, BufferFull> {
+        let total = parts.clone().fold(0, |sum: usize, part| sum.saturating_add(part.len()));
         let short = u16::try_from(total);
         let needed = self.len.saturating_add(if short.is_ok() { 3 } else { 5 }).saturating_add(total);
         if needed > self.buf.len() {
@@ -133,7 +141,7 @@ impl<'b> Encoder<'b> {
         }
         for part in parts {
             if let Some(room) = self.buf.get_mut(self.len..) {
-                self.len = self.len.wrapping_add(bytes::copy(part.as_bytes(), room));
+                self.len = self.len.wrapping_add(bytes::copy(part, room));
             }
         }
         Ok(self)
@@ -141,11 +149,7 @@ impl<'b> Encoder<'b> {
 
     /// As [`Self::put_string_parts`], for at most 65,535 bytes, which is enough for a session's commands.
     pub(crate) fn short_string(&mut self, parts: &[&str]) -> Result<&mut Self, BufferFull> {
-        let mut total = 0_usize;
-        for part in parts {
-            total = total.saturating_add(part.len());
-        }
-        let length = u16::try_from(total).map_err(|_| NO_FORM)?;
+        let length = u16::try_from(parts_len(parts)).map_err(|_| NO_FORM)?;
         self.emit(three(marker::STRING, length), 3, &[])?;
         for part in parts {
             self.emit([0; 4], 0, part.as_bytes())?;
@@ -260,6 +264,12 @@ impl<'b> Encoder<'b> {
         };
         Ok(())
     }
+}
+
+/// The length of a string that consists of parts.
+#[inline(never)]
+pub(crate) fn parts_len(parts: &[&str]) -> usize {
+    parts.iter().fold(0, |sum: usize, part| sum.saturating_add(part.len()))
 }
 
 /// AMF0 has no form for the value.

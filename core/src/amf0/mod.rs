@@ -41,6 +41,7 @@ mod number;
 mod token;
 
 pub use decode::{DecodeError, Decoder, MAX_DEPTH};
+pub(crate) use encode::parts_len;
 pub use encode::{BufferFull, Encoder};
 pub(crate) use number::magnitude;
 pub use number::{number_to_u32, u32_to_number};

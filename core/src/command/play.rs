@@ -8,6 +8,7 @@ use core::fmt;
 use super::{Arguments, Command};
 use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token, magnitude, u32_to_number};
 use crate::fmt::impl_format;
+use crate::url::KEY_PARTS;
 
 /// What a client asks for with `publish` (section 7.2.2.6).
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,8 +62,10 @@ pub enum Start {
 #[non_exhaustive]
 pub struct PlayRequest<'a> {
     /// The name of the stream, with the query if the client puts it there. The peer chooses it, so it may have any
-    /// bytes.
+    /// bytes. In a request of [`Self::of_parts`] it is the second part.
     pub name: Text<'a>,
+    /// Text to send before and after the name.
+    around: [&'a str; 2],
     /// Live or recorded, and the position to start from.
     pub start: Start,
     /// The duration to play in ms; `None` to the end.
@@ -80,7 +83,7 @@ impl_format!(
 /// The named fields are compared.
 impl PartialEq for PlayRequest<'_> {
     fn eq(&self, other: &Self) -> bool {
-        let fields = |request: &Self| (request.start, request.duration, request.reset);
+        let fields = |request: &Self| (request.around, request.start, request.duration, request.reset);
         self.name == other.name && fields(self) == fields(other)
     }
 }
@@ -99,6 +102,11 @@ impl<'a> PlayRequest<'a> {
     /// Asks for the stream `name`, live or recorded, from its start to its end.
     pub fn new(name: &'a str) -> Self {
         Self { name: name.into(), ..Self::default() }
+    }
+
+    /// The same as [`Self::new`], for a name that consists of parts: [`Url::key_parts`](crate::url::Url::key_parts).
+    pub fn of_parts([before, name, after]: [&'a str; KEY_PARTS]) -> Self {
+        Self { around: [before, after], ..Self::new(name) }
     }
 
     /// Reads the arguments of `play`; `None` if there is no name. What is missing is as in [`Self::new`].
@@ -139,18 +147,25 @@ impl<'a> PlayRequest<'a> {
     pub(crate) fn arguments_len(&self) -> usize {
         const NUMBER: usize = 9;
         const BOOLEAN: usize = 2;
-        let head = if self.name.len() > usize::from(u16::MAX) { 5 } else { 3 };
+        let head = if self.name_len() > usize::from(u16::MAX) { 5 } else { 3 };
         let more = match (self.duration, self.reset) {
             (_, false) => NUMBER + BOOLEAN,
             (Some(_), true) => NUMBER,
             (None, true) => 0,
         };
-        self.name.len().saturating_add(head).saturating_add(NUMBER).saturating_add(more)
+        self.name_len().saturating_add(head).saturating_add(NUMBER).saturating_add(more)
+    }
+
+    /// The length of the whole name.
+    pub(crate) fn name_len(&self) -> usize {
+        self.around.iter().fold(self.name.len(), |sum, part| sum.saturating_add(part.len()))
     }
 
     /// Writes what is behind the command object.
     pub(crate) fn emit_arguments(&self, encoder: &mut Encoder<'_>) -> Result<(), BufferFull> {
-        encoder.put(Token::String(self.name))?.put(Token::Number(self.start.number()))?;
+        let [before, after] = self.around.map(str::as_bytes);
+        encoder.string_parts([before, self.name.as_bytes(), after].into_iter())?;
+        encoder.put(Token::Number(self.start.number()))?;
         // Some servers do not expect more arguments, so only a request that needs them sends them.
         if self.duration.is_some() || !self.reset {
             encoder.put(Token::Number(self.duration.map_or(-1_000.0, u32_to_number)))?;
@@ -164,7 +179,8 @@ impl<'a> PlayRequest<'a> {
 
 impl Default for PlayRequest<'_> {
     fn default() -> Self {
-        Self { name: Text::default(), start: Start::LiveOrRecorded, duration: None, reset: true, values: &[] }
+        let name = Text::default();
+        Self { name, around: [""; 2], start: Start::LiveOrRecorded, duration: None, reset: true, values: &[] }
     }
 }
 
@@ -265,7 +281,7 @@ mod tests {
         let mut encoder = Encoder::new(&mut buffer);
         super::super::put(&mut encoder, "play", 4.0, values).unwrap();
         let request = PlayRequest::parse(&Command::parse(encoder.finish()).unwrap())?;
-        Some(PlayRequest { name: "cam".into(), values: &[], ..request })
+        Some(PlayRequest { name: "cam".into(), around: [""; 2], values: &[], ..request })
     }
 
     #[test]
@@ -275,6 +291,15 @@ mod tests {
         assert_eq!(written(&PlayRequest::new("cam")), bytes);
         let live = PlayRequest { start: Start::Live, ..PlayRequest::new("cam") };
         assert_eq!(written(&live)[23..], [0, 0xC0, 0x8F, 0x40, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn item_161_a_name_in_parts_is_sent_as_one() {
+        for parts in [["mp4:", "cam.mp4", "?x"], ["", "cam", ""], ["", "cam", "?x"], ["", "", ""]] {
+            let name = parts.concat();
+            assert_eq!(written(&PlayRequest::of_parts(parts)), written(&PlayRequest::new(&name)));
+            assert_eq!(PlayRequest::of_parts(parts).arguments_len(), PlayRequest::new(&name).arguments_len());
+        }
     }
 
     #[test]

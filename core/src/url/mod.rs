@@ -11,23 +11,26 @@
 //! ```
 //!
 //! Nothing is decoded: percent signs, `?` and `#` stay in application and key as written, because servers compare them
-//! byte by byte. `#` does not begin a fragment, because stream keys may contain it. The parser refuses ASCII control
-//! characters, spaces and line ends anywhere, and every URL longer than [`MAX_URL_LENGTH`].
+//! byte by byte. `#` does not begin a fragment, because stream keys may contain it, and so may spaces. The parser refuses
+//! line ends and other ASCII control characters anywhere, and every URL longer than [`MAX_URL_LENGTH`].
 //!
-//! # The end of the application
+//! # Application and key
 //!
-//! No specification says which slash separates application and key. `rtmp://host/a/b/c` is read in both ways:
+//! No specification says which slash separates application and key. Queries are not part of the path, except that a path
+//! of one segment may have the slash in its query, as SRS writes it: `rtmp://host/app?vhost=x/key`. Otherwise:
 //!
-//! - [`AppEnd::FirstSlash`], the default: application `a`, key `b/c`. nginx-rtmp looks up the exact name of an
-//!   application, and does not know `a/b`. MediaMTX joins application and key into one path. The applications of the
-//!   public services (`live2`, `app`, `rtmp`) have one segment.
-//! - [`AppEnd::LastSlash`]: application `a/b`, key `c`. Use it for servers with application instances (Adobe Media
-//!   Server, Wowza) and for SRS. FFmpeg and librtmp read three segments this way. Slashes after the key's `?` do not
-//!   count.
+//! - [`AppEnd::Instance`], the default: the application is the first two segments if there are three or more and no colon
+//!   stands before the second slash, otherwise the first. FFmpeg, librtmp and servers with application instances (Adobe
+//!   Media Server, Wowza) read a URL this way. `rtmp://host/a/b/c` is application `a/b`, key `c`.
+//! - [`AppEnd::FirstSlash`]: application `a`, key `b/c`. nginx-rtmp looks up the exact name of an application, and does not
+//!   know `a/b`.
+//! - [`AppEnd::LastSlash`]: `rtmp://host/a/b/c/d` is application `a/b/c`, key `d`.
 //!
-//! With one slash or none both give the same result. A single segment is the application, unless [`Options::lone`] says
-//! that it is the key. A query before the slash stays with the application, as SRS writes it:
-//! `rtmp://host/app?vhost=x/key`.
+//! A single segment is the application, unless [`Options::lone`] says that it is the key.
+//!
+//! [`Url::key_parts`] changes two kinds of keys, as FFmpeg and librtmp do. A suffix `.flv` is dropped, and `mp4:` is put
+//! before a name with the suffix `.mp4` or `.f4v`, unless it has a colon. A client can send any other application and key:
+//! [`Url::with_app`], [`Client::publish`](crate::session::Client::publish).
 //!
 //! ```
 //! use embedded_rtmp::url::{Scheme, Url};
@@ -35,7 +38,7 @@
 //! let url = Url::parse("rtmp://[2001:db8::1]:8080/live/key?token=1")?;
 //! assert_eq!(url.scheme(), Scheme::Rtmp);
 //! assert_eq!((url.host(), url.port()), ("2001:db8::1", Some(8080)));
-//! assert_eq!((url.app(), url.key()), ("live", Some("key?token=1")));
+//! assert_eq!((url.app(), url.key_parts().concat().as_str()), ("live", "key?token=1"));
 //! assert_eq!(url.tc_url_parts().concat(), "rtmp://[2001:db8::1]:8080/live");
 //! # Ok::<(), embedded_rtmp::url::UrlError>(())
 //! ```
@@ -55,6 +58,9 @@ pub const MAX_URL_LENGTH: usize = 2048;
 /// The number of parts that [`Url::tc_url_parts`] returns.
 pub const TC_URL_PARTS: usize = 6;
 
+/// The number of parts that [`Url::key_parts`] returns.
+pub const KEY_PARTS: usize = 3;
+
 /// An RTMP URL, borrowed from its text.
 ///
 /// `Debug` and `defmt::Format` omit what must not appear in a log: user, password, queries and stream key.
@@ -68,7 +74,8 @@ pub struct Url<'a> {
     user: Option<&'a str>,
     password: Option<&'a str>,
     app: &'a str,
-    key: Option<&'a str>,
+    /// As written.
+    key: &'a str,
     default_port_in_tc_url: bool,
 }
 
@@ -126,9 +133,22 @@ impl<'a> Url<'a> {
         self.app
     }
 
-    /// The stream key (stream name) with its query. Never an empty string.
-    pub const fn key(&self) -> Option<&'a str> {
-        self.key
+    /// Whether there is a stream key. Some servers accept publishers and players without one.
+    pub const fn has_key(&self) -> bool {
+        !self.key.is_empty()
+    }
+
+    /// The stream key (stream name) to send, in parts that are written one after another: `mp4:` or nothing, the name, and
+    /// the query. They are empty if the URL has no key.
+    pub fn key_parts(&self) -> [&'a str; KEY_PARTS] {
+        parse::key_parts(self.key)
+    }
+
+    /// The same URL with another application.
+    #[must_use]
+    pub const fn with_app(mut self, app: &'a str) -> Self {
+        self.app = app;
+        self
     }
 
     /// The tcUrl of the connect command, in parts that are written one after another: scheme, host, port, application.
@@ -155,7 +175,7 @@ impl<'a> Url<'a> {
 
     /// What a log shows instead of the key.
     fn public_key(&self) -> &'static str {
-        if self.key.is_some() { "/.." } else { "" }
+        if self.has_key() { "/.." } else { "" }
     }
 }
 
@@ -198,10 +218,10 @@ pub struct Options {
 }
 
 impl Options {
-    /// The application ends at the first slash, a single segment is the application, and tcUrl has a port only if the
+    /// [`AppEnd::Instance`], a single segment is the application, and tcUrl has a port only if the
     /// URL has one.
     pub const fn new() -> Self {
-        Self { app_end: AppEnd::FirstSlash, lone: SingleSegment::App, default_port_in_tc_url: false }
+        Self { app_end: AppEnd::Instance, lone: SingleSegment::App, default_port_in_tc_url: false }
     }
 }
 
@@ -209,10 +229,13 @@ impl Options {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum AppEnd {
-    /// The first: `/app/a/b` is application `app`, key `a/b`.
+    /// The second if no colon stands before it, otherwise the first: `/app/a/b/c` is application `app/a`, key `b/c`;
+    /// `/app/mp4:a/b` is application `app`, key `mp4:a/b`.
     #[default]
+    Instance,
+    /// The first: `/app/a/b` is application `app`, key `a/b`.
     FirstSlash,
-    /// The last one before the key's query: `/app/a/b` is application `app/a`, key `b`.
+    /// The last one: `/app/a/b/c` is application `app/a/b`, key `c`.
     LastSlash,
 }
 
@@ -234,7 +257,7 @@ pub enum SingleSegment {
 pub enum UrlError {
     /// The text is longer than [`MAX_URL_LENGTH`].
     TooLong,
-    /// The text has a space, a line end or another ASCII control character.
+    /// The text has a line end or another ASCII control character.
     Character,
     /// The text does not begin with a scheme of RTMP, a colon and one or two slashes.
     Scheme,
@@ -250,7 +273,7 @@ impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             UrlError::TooLong => "the URL is longer than 2048 bytes",
-            UrlError::Character => "the URL contains a space or a control character",
+            UrlError::Character => "the URL contains a line end or another control character",
             UrlError::Scheme => "the URL does not begin with rtmp:// or another RTMP scheme",
             UrlError::Host => "the URL has no valid host name or address",
             UrlError::Port => "the port of the URL is not a number from 1 to 65535",

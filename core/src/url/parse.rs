@@ -2,13 +2,13 @@
 //!
 //! Separators are searched among the bytes. The searches of `str` for a character have a panic path (in `memchr`).
 
-use super::{AppEnd, MAX_URL_LENGTH, Options, Scheme, SingleSegment, Url, UrlError};
+use super::{AppEnd, KEY_PARTS, MAX_URL_LENGTH, Options, Scheme, SingleSegment, Url, UrlError};
 
 pub(super) fn url(text: &str, options: Options) -> Result<Url<'_>, UrlError> {
     if text.len() > MAX_URL_LENGTH {
         return Err(UrlError::TooLong);
     }
-    if text.bytes().any(|byte| byte <= b' ' || byte == 0x7F) {
+    if text.bytes().any(|byte| byte < b' ' || byte == 0x7F) {
         return Err(UrlError::Character);
     }
     let mut path = text;
@@ -98,27 +98,57 @@ fn port(digits: &str) -> Result<u16, UrlError> {
 }
 
 /// Splits a path without its first slash into application and key.
-fn path(mut path: &str, options: Options) -> Result<(&str, Option<&str>), UrlError> {
+fn path(mut path: &str, options: Options) -> Result<(&str, &str), UrlError> {
+    if path.as_bytes().first() == Some(&b'/') {
+        return Err(UrlError::App);
+    }
+    let own = before(path, b'?');
     let app = match options.app_end {
-        AppEnd::FirstSlash => until(&mut path, b'/'),
-        AppEnd::LastSlash => until_last_slash(&mut path),
+        AppEnd::Instance => instance(own),
+        AppEnd::FirstSlash => until(&mut { own }, b'/'),
+        AppEnd::LastSlash => until_last(&mut { own }, b'/'),
     };
-    let (app, key) = match app {
-        Some("") => return Err(UrlError::App),
+    let app = match app {
+        Some(app) => split(&mut path, app.len()),
+        // `app?vhost=x/key`
+        None => until_last(&mut path, b'/'),
+    };
+    Ok(match app {
         Some(app) => (app, path),
         None if options.lone == SingleSegment::Key => ("", path),
         None => (path, ""),
-    };
-    Ok((app, Some(key).filter(|key| !key.is_empty())))
+    })
 }
 
-/// Takes the path before the last slash before its query. If there is none, takes the path before the very last slash, for
-/// `app?vhost=x/key`.
-fn until_last_slash<'t>(path: &mut &'t str) -> Option<&'t str> {
-    let mut behind = *path;
-    let mut before_query = until(&mut behind, b'?').unwrap_or(path);
-    match until_last(&mut before_query, b'/') {
-        Some(app) => split(path, app.len()),
-        None => until_last(path, b'/'),
-    }
+/// The path before the second slash if no colon is before it, otherwise before the first.
+fn instance(path: &str) -> Option<&str> {
+    let mut rest = path;
+    let first = until(&mut rest, b'/')?;
+    let Some(second) = until(&mut rest, b'/') else { return Some(first) };
+    let both = first.len().wrapping_add(1).wrapping_add(second.len());
+    path.get(..both).filter(|app| before(app, b':').len() == both).or(Some(first))
 }
+
+/// The text before the first `separator`, or all of it.
+#[inline(never)]
+fn before(text: &str, separator: u8) -> &str {
+    until(&mut { text }, separator).unwrap_or(text)
+}
+
+/// Splits a key into a prefix for its type, the name without `.flv`, and the query.
+#[inline(never)]
+pub(super) fn key_parts(key: &str) -> [&str; KEY_PARTS] {
+    let (mut name, mut prefix) = (before(key, b'?'), "");
+    let query = key.get(name.len()..).unwrap_or("");
+    // Comparing numbers takes less flash.
+    match name.as_bytes().last_chunk().map_or(0, |suffix| u32::from_be_bytes(*suffix)) {
+        FLV => name = until_last(&mut { name }, b'.').unwrap_or(name),
+        MP4 | F4V if before(name, b':').len() == name.len() => prefix = "mp4:",
+        _ => {}
+    }
+    [prefix, name, query]
+}
+
+const FLV: u32 = u32::from_be_bytes(*b".flv");
+const MP4: u32 = u32::from_be_bytes(*b".mp4");
+const F4V: u32 = u32::from_be_bytes(*b".f4v");

@@ -10,34 +10,111 @@ fn parse(text: &str) -> Url<'_> {
     Url::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-fn app_and_key(text: &str) -> (&str, Option<&str>) {
-    let url = parse(text);
-    (url.app(), url.key())
+fn app_and_key(text: &str) -> (&str, Option<String>) {
+    with(Options::new(), text)
 }
 
-fn with(options: Options, text: &str) -> (&str, Option<&str>) {
+fn with(options: Options, text: &str) -> (&str, Option<String>) {
     let url = Url::parse_with(text, options).unwrap_or_else(|error| panic!("{text}: {error}"));
-    (url.app(), url.key())
+    (url.app(), url.has_key().then(|| url.key_parts().concat()))
 }
 
+/// An application and a key to compare with.
+fn parts<'t>(app: &'t str, key: &str) -> (&'t str, Option<String>) {
+    (app, Some(key.into()).filter(|key: &String| !key.is_empty()))
+}
+
+const FIRST: Options = Options { app_end: AppEnd::FirstSlash, ..Options::new() };
 const LAST: Options = Options { app_end: AppEnd::LastSlash, ..Options::new() };
 const LONE_KEY: Options = Options { lone: SingleSegment::Key, ..Options::new() };
 
 #[test]
-fn item_091_the_app_ends_at_the_first_slash() {
-    assert_eq!(app_and_key("rtmp://h/app/key"), ("app", Some("key")));
-    assert_eq!(app_and_key("rtmp://h/app/a/b"), ("app", Some("a/b")));
-    assert_eq!(app_and_key("rtmp://h/app//key"), ("app", Some("/key")));
-    assert_eq!(app_and_key("rtmp://h/app/key/"), ("app", Some("key/")));
+fn item_091_item_161_a_path_is_split_as_ffmpeg_splits_it() {
+    for (path, app, key) in [
+        ("app/key", "app", "key"),
+        ("app/instance/key", "app/instance", "key"),
+        ("app/_definst_/key", "app/_definst_", "key"),
+        ("app/instance/a/b", "app/instance", "a/b"),
+        ("app/instance/key?token=a/b:c/d", "app/instance", "key?token=a/b:c/d"),
+        ("app/key/", "app/key", ""),
+        ("app//key", "app/", "key"),
+        // A colon before the second slash.
+        ("app/mp4:a/b", "app", "mp4:a/b"),
+        ("a:p/i/key", "a:p", "i/key"),
+        ("app/instance/mp4:a/b", "app/instance", "mp4:a/b"),
+        // Spaces.
+        ("my app/my key", "my app", "my key"),
+    ] {
+        assert_eq!(app_and_key(&format!("rtmp://h/{path}")), parts(app, key), "{path}");
+    }
+}
+
+#[test]
+fn item_161_a_slash_in_a_query_does_not_split_unless_the_path_has_one_segment() {
+    for (path, app, key) in [
+        ("live/key?token=a/b", "live", "key?token=a/b"),
+        ("live/key?token=a/b:c/d", "live", "key?token=a/b:c/d"),
+        ("live/key?u=http://x/y", "live", "key?u=http://x/y"),
+        ("app?vhost=x/key", "app?vhost=x", "key"),
+        ("app?u=http://x/y/key?z", "app?u=http://x/y", "key?z"),
+        ("app?vhost=x/", "app?vhost=x", ""),
+        ("app?vhost=x", "app?vhost=x", ""),
+    ] {
+        for options in [Options::new(), FIRST, LAST, LONE_KEY] {
+            if options == LONE_KEY && !path.contains('/') {
+                continue;
+            }
+            let text = format!("rtmp://h/{path}");
+            assert_eq!(with(options, &text), parts(app, key), "{path}");
+        }
+    }
+    assert_eq!(with(LONE_KEY, "rtmp://h/key?vhost=x"), parts("", "key?vhost=x"));
+}
+
+#[test]
+fn item_161_the_type_of_a_file_is_in_the_prefix() {
+    for (path, app, key) in [
+        ("live/k.flv", "live", "k"),
+        ("live/k.flv?token=1", "live", "k?token=1"),
+        ("live/k.flv?f=x.flv", "live", "k?f=x.flv"),
+        ("live/flv:k.flv", "live", "flv:k"),
+        ("live/k.flv.flv", "live", "k.flv"),
+        ("live/.flv", "live", ""),
+        ("live/k.mp4", "live", "mp4:k.mp4"),
+        ("live/k.f4v?token=a:b", "live", "mp4:k.f4v?token=a:b"),
+        ("live/a/k.mp4", "live/a", "mp4:k.mp4"),
+        ("live/mp4:k.mp4", "live", "mp4:k.mp4"),
+        ("live/x:k.f4v", "live", "x:k.f4v"),
+        ("app?vhost=x/k.flv", "app?vhost=x", "k"),
+        // Not such names.
+        ("live/k.mp3", "live", "k.mp3"),
+        ("live/k.FLV", "live", "k.FLV"),
+        ("live/kflv", "live", "kflv"),
+        ("live/flv", "live", "flv"),
+        ("live/ключ.flv", "live", "ключ"),
+        ("live.flv", "live.flv", ""),
+    ] {
+        let text = format!("rtmp://h/{path}");
+        let url = parse(&text);
+        assert_eq!((url.app(), url.key_parts().concat()), (app, key.into()), "{path}");
+    }
+}
+
+#[test]
+fn item_091_with_an_option_the_app_ends_at_the_first_slash() {
+    assert_eq!(with(FIRST, "rtmp://h/app/key"), parts("app", "key"));
+    assert_eq!(with(FIRST, "rtmp://h/app/a/b"), parts("app", "a/b"));
+    assert_eq!(with(FIRST, "rtmp://h/app//key"), parts("app", "/key"));
+    assert_eq!(with(FIRST, "rtmp://h/app/key/"), parts("app", "key/"));
 }
 
 #[test]
 fn item_091_with_an_option_the_app_ends_at_the_last_slash() {
-    assert_eq!(with(LAST, "rtmp://h/app/key"), ("app", Some("key")));
-    assert_eq!(with(LAST, "rtmp://h/app/instance/key"), ("app/instance", Some("key")));
-    assert_eq!(with(LAST, "rtmp://h/app/instance/"), ("app/instance", None));
-    assert_eq!(with(LAST, "rtmp://h/app/instance/key?u=http://x/y"), ("app/instance", Some("key?u=http://x/y")));
-    assert_eq!(with(LAST, "rtmp://h/app?vhost=x/key"), ("app?vhost=x", Some("key")));
+    assert_eq!(with(LAST, "rtmp://h/app/key"), parts("app", "key"));
+    assert_eq!(with(LAST, "rtmp://h/app/instance/key"), parts("app/instance", "key"));
+    assert_eq!(with(LAST, "rtmp://h/app/instance/a/key"), parts("app/instance/a", "key"));
+    assert_eq!(with(LAST, "rtmp://h/app/instance/"), parts("app/instance", ""));
+    assert_eq!(with(LAST, "rtmp://h/app/instance/key?u=http://x/y"), parts("app/instance", "key?u=http://x/y"));
 }
 
 #[test]
@@ -46,9 +123,9 @@ fn item_091_one_segment_is_the_app_or_with_an_option_the_key() {
         assert_eq!(app_and_key(text), ("app", None));
         assert_eq!(with(LAST, text), ("app", None));
     }
-    assert_eq!(with(LONE_KEY, "rtmp://h/key?a=b"), ("", Some("key?a=b")));
+    assert_eq!(with(LONE_KEY, "rtmp://h/key?a=b"), parts("", "key?a=b"));
     assert_eq!(with(LONE_KEY, "rtmp://h/app/"), ("app", None));
-    assert_eq!(with(LONE_KEY, "rtmp://h/app/key"), ("app", Some("key")));
+    assert_eq!(with(LONE_KEY, "rtmp://h/app/key"), parts("app", "key"));
     for text in ["rtmp://h", "rtmp://h/"] {
         assert_eq!(app_and_key(text), ("", None));
         assert_eq!(with(LONE_KEY, text), ("", None));
@@ -57,18 +134,24 @@ fn item_091_one_segment_is_the_app_or_with_an_option_the_key() {
 }
 
 #[test]
+fn item_161_another_application_is_in_tc_url() {
+    let url = parse("rtmp://h:80/live/a/b").with_app("live");
+    assert_eq!((url.app(), url.tc_url_parts().concat()), ("live", "rtmp://h:80/live".into()));
+}
+
+#[test]
 fn item_091_a_query_stays_with_its_part() {
-    assert_eq!(app_and_key("rtmp://h/app/key?a=b&c=/d?e"), ("app", Some("key?a=b&c=/d?e")));
+    assert_eq!(app_and_key("rtmp://h/app/key?a=b&c=/d?e"), parts("app", "key?a=b&c=/d?e"));
     assert_eq!(app_and_key("rtmp://h/app?x=y"), ("app?x=y", None));
-    assert_eq!(app_and_key("rtmp://h/app?x=y/key?z"), ("app?x=y", Some("key?z")));
-    assert_eq!(app_and_key("rtmp://h/app/?x=y"), ("app", Some("?x=y")));
+    assert_eq!(app_and_key("rtmp://h/app?x=y/key?z"), parts("app?x=y", "key?z"));
+    assert_eq!(app_and_key("rtmp://h/app/?x=y"), parts("app", "?x=y"));
 }
 
 #[test]
 fn item_091_number_sign_percent_and_other_scripts_stay_verbatim() {
-    assert_eq!(app_and_key("rtmp://h/a%20pp/k#e%2Fy#"), ("a%20pp", Some("k#e%2Fy#")));
-    assert_eq!(app_and_key("rtmp://h/app/ключ"), ("app", Some("ключ")));
-    assert_eq!(app_and_key("rtmp://h/app/mp4:a@b:1"), ("app", Some("mp4:a@b:1")));
+    assert_eq!(app_and_key("rtmp://h/a%20pp/k#e%2Fy#"), parts("a%20pp", "k#e%2Fy#"));
+    assert_eq!(app_and_key("rtmp://h/app/ключ"), parts("app", "ключ"));
+    assert_eq!(app_and_key("rtmp://h/app/mp4:a@b:1"), parts("app", "mp4:a@b:1"));
 }
 
 #[test]
@@ -86,7 +169,7 @@ fn item_091_ipv6_hosts_stand_in_brackets() {
 fn item_091_user_and_password_are_kept_apart() {
     let url = parse("rtmp://me:p:w@rd@host:81/app/key@x");
     assert_eq!((url.user(), url.password()), (Some("me"), Some("p:w@rd")));
-    assert_eq!((url.host(), url.port(), url.key()), ("host", Some(81), Some("key@x")));
+    assert_eq!((url.host(), url.port(), url.key_parts().concat()), ("host", Some(81), "key@x".into()));
     assert_eq!(url.tc_url_parts().concat(), "rtmp://host:81/app");
     let url = parse("rtmp://me@[::1]/app");
     assert_eq!((url.user(), url.password(), url.host()), (Some("me"), None, "::1"));
@@ -173,11 +256,14 @@ fn an_invalid_url_is_refused_with_the_reason() {
         ("rtmp://höst/app", UrlError::Host),
         ("rtmp://h//key", UrlError::App),
         ("rtmp://h///", UrlError::App),
+        ("rtmp://h//a/b", UrlError::App),
+        (" rtmp://h/app", UrlError::Scheme),
+        ("rtmp://h /app", UrlError::Host),
     ];
     for (text, error) in cases {
         assert_eq!(Url::parse(text), Err(error), "{text}");
     }
-    for c in ['\0', '\r', '\n', '\t', ' ', '\x1B', '\x7F'] {
+    for c in ['\0', '\r', '\n', '\t', '\x1B', '\x7F'] {
         for text in [format!("{c}rtmp://h/app"), format!("rtmp://h{c}/app"), format!("rtmp://h/app/key{c}")] {
             assert_eq!(Url::parse(&text), Err(UrlError::Character), "{text:?}");
         }
@@ -190,7 +276,7 @@ fn the_length_is_bounded() {
     while text.len() < MAX_URL_LENGTH {
         text.push('k');
     }
-    assert_eq!(parse(&text).key().map(str::len), Some(MAX_URL_LENGTH - 13));
+    assert_eq!(parse(&text).key_parts().concat().len(), MAX_URL_LENGTH - 13);
     text.push('k');
     assert_eq!(Url::parse(&text), Err(UrlError::TooLong));
     assert!(format!("{}", UrlError::TooLong).contains(&format!("{MAX_URL_LENGTH}")));
@@ -205,14 +291,14 @@ fn any_url() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn any_text_is_parsed_or_refused_and_nothing_gets_lost(text in any_url(), last: bool, lone: bool) {
+    fn any_text_is_parsed_or_refused_and_nothing_gets_lost(text in any_url(), end in 0_usize..3, lone: bool) {
         let options = Options {
-            app_end: if last { AppEnd::LastSlash } else { AppEnd::FirstSlash },
+            app_end: [AppEnd::Instance, AppEnd::FirstSlash, AppEnd::LastSlash][end],
             lone: if lone { SingleSegment::Key } else { SingleSegment::App },
             default_port_in_tc_url: false,
         };
         if let Ok(url) = Url::parse_with(&text, options) {
-            prop_assert!(!url.host().is_empty() && url.port() != Some(0) && url.key() != Some(""));
+            prop_assert!(!url.host().is_empty() && url.port() != Some(0));
             let rest = text.split_once(":/").unwrap().1;
             let rest = rest.strip_prefix('/').unwrap_or(rest);
             let mut again = String::new();
@@ -224,10 +310,10 @@ proptest! {
                 again += "@";
             }
             again += url.authority;
-            let path = match (url.app(), url.key()) {
-                ("", key) => key.unwrap_or("").into(),
-                (app, None) => String::from(app),
-                (app, Some(key)) => format!("{app}/{key}"),
+            let path = match (url.app(), url.key) {
+                ("", key) => key.into(),
+                (app, "") => String::from(app),
+                (app, key) => format!("{app}/{key}"),
             };
             let (whole, without_slash) = (format!("{again}/{path}"), format!("{again}{path}"));
             prop_assert!([whole.clone(), whole + "/", without_slash].iter().any(|made| made == rest), "{} {:?}", rest, url);

@@ -19,8 +19,6 @@ pub enum Error {
     Url(UrlError),
     /// The caller's fault: the port plan cannot work.
     Plan(port_plan::PlanError),
-    /// The caller's fault: the URL has no stream key.
-    NoStreamKey,
     /// The caller's fault: a lent buffer is too small.
     Config(ConfigError),
     /// The caller's fault, or a buffer is too small: the session rejected a request of the caller.
@@ -58,7 +56,6 @@ impl fmt::Display for Error {
             Self::Url(error) => error.fmt(f),
             Self::Plan(error) => error.fmt(f),
             Self::NoNetwork => f.write_str("the network gave no address"),
-            Self::NoStreamKey => f.write_str("the URL has no stream key"),
             Self::Config(error) => error.fmt(f),
             Self::Request(error) => error.fmt(f),
             Self::Resolve(error) => error.fmt(f),

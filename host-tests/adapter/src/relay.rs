@@ -16,7 +16,7 @@ use embedded_rtmp_embassy::{
     ServerOptions, SessionId, StreamMemory,
 };
 
-use super::pair::{LIMITS, NO_GRACE, TestMemory, connect, targets, with_devices};
+use super::pair::{IMPATIENT, LIMITS, NO_GRACE, TestMemory, connect, targets, with_devices};
 use crate::wire::Wire;
 
 /// Accepts every client unless the name of the stream asks for a rejection.
@@ -173,6 +173,34 @@ fn item_160_access_control_decides_by_the_name_in_every_spelling() {
         };
         assert_eq!(serve(play, async |_| {}), []);
     }
+}
+
+#[test]
+fn item_160_item_161_a_client_may_send_the_whole_name_as_the_application() {
+    let played = serve(
+        async |stack| {
+            let (targets, mut memory) = (targets([1935]), TestMemory::new());
+            let mut options = ClientOptions { keep_alive: IMPATIENT, ..ClientOptions::DEFAULT };
+            (options.app, options.key) = (Some("live/test?token=1"), Some(""));
+            let (url, mut plan) =
+                (Url::parse("rtmp://10.0.0.2/other/key").unwrap(), Plan::new(&targets, LIMITS).unwrap());
+            let publisher = Publisher::<8>::connect(stack, &url, &mut plan, &options, &mut memory, || [7; 32]).await;
+            let mut publisher = publisher.unwrap();
+            let Parts { mut runner, mut video, .. } = publisher.split();
+            let publishing = async {
+                video.send(Timestamp(0), &[0x17, 1, 0, 0, 0, 1, 2, 3]).await.unwrap();
+                let count = &mut Count::default();
+                // A URL without a key.
+                let playing = play(stack, "rtmp://10.0.0.2/live/test/", count);
+                let played = select(playing, Timer::after(Duration::from_millis(500))).await;
+                let Either::Second(()) = played else { panic!("the player's end: {played:?}") };
+                assert_eq!(count.0, 8);
+            };
+            let Either::Second(()) = select(runner.run(), publishing).await else { panic!("the publisher's end") };
+        },
+        async |_| {},
+    );
+    assert_eq!(played, [Played { sent: 1, skipped: 0 }]);
 }
 
 #[test]

@@ -117,8 +117,3 @@ fn an_ipv6_address_needs_the_feature_and_a_route() {
     };
     assert_eq!(publish_to("rtmp://[2001:db8::1]/live/test"), expected);
 }
-
-#[test]
-fn without_a_stream_key_nothing_is_dialled() {
-    assert_eq!(publish_to("rtmp://10.0.0.2/live"), (Err(Error::NoStreamKey), Outcome::NotStarted));
-}

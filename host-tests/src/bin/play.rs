@@ -9,7 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Parser;
 use embedded_rtmp::command::Start;
-use host_tests::arguments::{ClientArguments, failed, progress_target, stop_flag, stream_url};
+use host_tests::arguments::{ClientArguments, failed, progress_target, stop_flag};
+use host_tests::net::StreamUrl;
 use host_tests::play::{Options, Output, Report, play};
 use indicatif::ProgressBar;
 
@@ -49,13 +50,13 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let (options, mut output, stop) = match opened(&arguments) {
+    let (stream, options, mut output, stop) = match opened(&arguments) {
         Ok(opened) => opened,
         Err(error) => return failed("play", 2, &error),
     };
     let bar = ProgressBar::with_draw_target(None, progress_target(arguments.client.quiet));
     let mut report = Report::default();
-    let played = play(&arguments.url, &options, &mut output, &stop, &mut report, &mut |report| show(report, &bar));
+    let played = play(&stream, &options, &mut output, &stop, &mut report, &mut |report| show(report, &bar));
     let completed = output.finish().with_context(|| arguments.output.display().to_string());
     bar.finish_and_clear();
     let line = format!("received {}, in {:.1} s", report.counts, report.link.elapsed.as_secs_f64());
@@ -64,8 +65,9 @@ fn main() -> ExitCode {
 }
 
 /// The arguments, checked as far as possible before anything is sent.
-fn opened(arguments: &Arguments) -> Result<(Options, Output, Arc<AtomicBool>)> {
-    arguments.client.order.for_url(&stream_url(&arguments.url)?)?;
+fn opened(arguments: &Arguments) -> Result<(StreamUrl, Options, Output, Arc<AtomicBool>)> {
+    let stream = StreamUrl::new(&arguments.url, &arguments.client.stream)?;
+    arguments.client.order.for_url(&stream.url()?)?;
     let stop = stop_flag()?;
     let output = Output::create(&arguments.output).with_context(|| arguments.output.display().to_string())?;
     let millis = |duration: Duration| duration.as_millis() as u32;
@@ -81,7 +83,7 @@ fn opened(arguments: &Arguments) -> Result<(Options, Output, Arc<AtomicBool>)> {
         duration: arguments.duration.map(millis),
         silence: arguments.silence,
     };
-    Ok((options, output, stop))
+    Ok((stream, options, output, stop))
 }
 
 fn show(report: &Report, bar: &ProgressBar) {

@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use embedded_rtmp::url::Url;
-use host_tests::arguments::{ClientArguments, failed, progress_target, stream_url};
+use host_tests::arguments::{ClientArguments, failed, progress_target};
 use host_tests::flv::Reader;
-use host_tests::net::Way;
+use host_tests::net::{StreamUrl, Way};
 use host_tests::publish::{Options, Pace, Report, publish};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -39,7 +38,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let (reader, length, url, way) = match opened(&arguments) {
+    let (reader, length, stream, way) = match opened(&arguments) {
         Ok(opened) => opened,
         Err(error) => return failed("publish", 2, &error),
     };
@@ -53,7 +52,7 @@ fn main() -> ExitCode {
     let bar = ProgressBar::with_draw_target(Some(length), progress_target(arguments.client.quiet))
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     let mut report = Report::default();
-    let result = publish(reader, &url, options, &mut report, &mut |report| show(report, &bar));
+    let result = publish(reader, &stream, options, &mut report, &mut |report| show(report, &bar));
     bar.finish_and_clear();
     let acknowledged = if report.acknowledged { "; the server acknowledged the end" } else { "" };
     let line = format!("sent {}, in {:.1} s{acknowledged}", report.counts, report.link.elapsed.as_secs_f64());
@@ -61,13 +60,13 @@ fn main() -> ExitCode {
 }
 
 /// The file, its length, the URL, and the targets, checked as far as possible before anything is sent.
-fn opened(arguments: &Arguments) -> Result<(Reader<BufReader<File>>, u64, Url<'_>, Way)> {
+fn opened(arguments: &Arguments) -> Result<(Reader<BufReader<File>>, u64, StreamUrl, Way)> {
     let name = || arguments.file.display().to_string();
-    let url = stream_url(&arguments.url)?;
-    let way = arguments.client.order.for_url(&url)?;
+    let stream = StreamUrl::new(&arguments.url, &arguments.client.stream)?;
+    let way = arguments.client.order.for_url(&stream.url()?)?;
     let file = File::open(&arguments.file).with_context(name)?;
     let length = file.metadata().with_context(name)?.len();
-    Ok((Reader::new(BufReader::new(file)).with_context(name)?, length, url, way))
+    Ok((Reader::new(BufReader::new(file)).with_context(name)?, length, stream, way))
 }
 
 fn show(report: &Report, bar: &ProgressBar) {

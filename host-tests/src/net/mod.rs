@@ -7,6 +7,7 @@ mod link;
 mod order;
 mod pipe;
 mod socket;
+mod stream;
 
 pub use clock::Clock;
 pub use dial::{DialError, Dialled, Dialler};
@@ -15,6 +16,7 @@ pub(crate) use link::{refused, said};
 pub use order::{OrderArguments, Way, targets};
 pub use pipe::{Pipe, Waiter};
 pub(crate) use socket::Socket;
+pub use stream::{StreamArguments, StreamUrl};
 
 use embedded_rtmp::session::SessionBuffers;
 

@@ -9,16 +9,15 @@ pub use report::{End, Report};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use embedded_rtmp::command::{Code, DataMessage, MAX_REDIRECTS, PlayRequest, Start};
 use embedded_rtmp::control::UserControlEvent;
 use embedded_rtmp::handshake::Style;
 use embedded_rtmp::message::MessageKind;
 use embedded_rtmp::session::{ClientConfig, ClientEvent, Stage};
 use embedded_rtmp::time::Instant;
-use embedded_rtmp::url::Url;
 
-use crate::net::{Clock, Dialler, Link, OrderArguments, refused, said};
+use crate::net::{Clock, Dialler, Link, OrderArguments, StreamUrl, refused, said};
 
 /// The time limit for sending the commands that end playing.
 const CLOSE: Duration = Duration::from_secs(2);
@@ -66,14 +65,14 @@ struct Player<'o> {
     silence: Duration,
 }
 
-/// Plays the stream at `url`, which has a key, into `output`, until it ends or `stop` is set. It does not connect again, but
+/// Plays `stream` into `output`, until it ends or `stop` is set. It does not connect again, but
 /// follows a redirect. `report` is kept up to date, and `progress` is called with it after each step.
 ///
 /// # Errors
 /// There is no connection, the server refuses, the connection breaks before anything plays, the server is silent, or the
 /// output fails.
 pub fn play(
-    url: &str,
+    stream: &StreamUrl,
     options: &Options,
     output: &mut Output,
     stop: &AtomicBool,
@@ -81,17 +80,16 @@ pub fn play(
     progress: &mut dyn FnMut(&Report),
 ) -> Result<()> {
     let clock = Clock::new();
-    let mut target = url.to_owned();
+    let mut target = stream.clone();
     loop {
-        let url = Url::parse(&target).with_context(|| format!("{target} is no RTMP URL"))?;
-        let key = url.key().context("the URL has no stream key")?.to_owned();
+        let url = target.url()?;
         let way = options.order.for_url(&url)?;
         let mut config = ClientConfig::new();
         config.handshake = options.style;
         let mut dialler = Dialler::<1>::new(url.host(), &way.targets, way.limits, config, clock)?;
         let mut link = Link::connect(&mut dialler, &url, clock, &mut report.link)?;
         let Options { start, duration, silence, .. } = *options;
-        let mut request = PlayRequest::new(&key);
+        let mut request = PlayRequest::new(&target.key);
         (request.start, request.duration) = (start, duration);
         link.session.play(&request)?;
         let (is_playing, rest_until, close_until, outcome) = (false, None, None, None);
@@ -110,7 +108,7 @@ pub fn play(
                     bail!("more than {MAX_REDIRECTS} servers sent us elsewhere");
                 }
                 report.redirects += 1;
-                target = format!("{}/{key}", application.trim_end_matches('/'));
+                target = stream.redirected(&application)?;
             }
         }
     }

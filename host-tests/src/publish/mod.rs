@@ -12,12 +12,11 @@ use embedded_rtmp::handshake::Style;
 use embedded_rtmp::message::StreamId;
 use embedded_rtmp::session::{ClientConfig, ClientEvent};
 use embedded_rtmp::time::Instant;
-use embedded_rtmp::url::Url;
 use serde_json::{Value, json};
 
 use crate::counts::Counts;
 use crate::flv::Reader;
-use crate::net::{Clock, Dialler, Link, LinkReport, Way, refused, said};
+use crate::net::{Clock, Dialler, Link, LinkReport, StreamUrl, Way, refused, said};
 use source::Source;
 
 /// The time that the server has to acknowledge the end.
@@ -84,7 +83,7 @@ struct Publisher<'s, R> {
     moved_at: Instant,
 }
 
-/// Publishes the tags of `reader` at `url`, which has a key. `report` is kept up to date, and `progress` is called with it
+/// Publishes the tags of `reader` as `stream`. `report` is kept up to date, and `progress` is called with it
 /// after each step.
 ///
 /// # Errors
@@ -92,20 +91,20 @@ struct Publisher<'s, R> {
 /// much was sent.
 pub fn publish<R: Read>(
     reader: Reader<R>,
-    url: &Url<'_>,
+    stream: &StreamUrl,
     options: Options,
     report: &mut Report,
     progress: &mut dyn FnMut(&Report),
 ) -> Result<()> {
     let clock = Clock::new();
-    let key = url.key().context("the URL has no stream key")?;
+    let url = stream.url()?;
     let mut config = ClientConfig::new();
     (config.handshake, config.chunk_size) = (options.style, options.chunk_size);
     let mut dialler = Dialler::new(url.host(), &options.way.targets, options.way.limits, config, clock)?;
     let mut source = Source::new(reader, options.pace);
     loop {
-        let mut link = Link::connect(&mut dialler, url, clock, &mut report.link)?;
-        link.session.publish(key)?;
+        let mut link = Link::connect(&mut dialler, &url, clock, &mut report.link)?;
+        link.session.publish(&stream.key)?;
         let source = &mut source;
         let mut publisher = Publisher { link, source, phase: Phase::Asking, moved_at: clock.now() };
         let result = publisher.run(report, progress);

@@ -41,7 +41,7 @@ where
         let length = u16::try_from(request.arguments_len()).ok().filter(|length| stored.checked_add(*length).is_some());
         let length = length.ok_or(RequestError::ControlBuffer(usize::MAX))?;
         // Includes the headers of further chunks.
-        let name = request.name.len();
+        let name = request.name_len();
         let reserve = MIN_RESERVE.wrapping_add(name).wrapping_add(name / 64);
         let idle = self.role.state == State::Open;
         self.make_room(length, 0, reserve, if idle { COMMAND_ROOM } else { 0 })?;

@@ -3,12 +3,13 @@
 use super::Client;
 use super::commands::Argument;
 use super::state::{CLOSE_ROOM, CONNECT, MIN_RESERVE, NotZero, PUBLISH_ROOM, Room, State};
-use crate::amf0::{Encoder, Token, u32_to_number};
+use crate::amf0::{Encoder, Token, parts_len, u32_to_number};
 use crate::command::ConnectOptions;
 use crate::message::StreamId;
 use crate::session::error::RequestError;
 #[cfg(doc)]
 use crate::session::event::ClientEvent;
+use crate::url::KEY_PARTS;
 
 impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, STREAMS, PLAYS, CALLS> {
     /// Queues `connect`. The answer is [`ClientEvent::Connected`] or [`ClientEvent::Refused`]. Call it once, at any
@@ -28,24 +29,34 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         Ok(())
     }
 
-    /// Asks to publish under `key`. The answer is [`ClientEvent::Publishing`] or [`ClientEvent::Refused`]. It can be
+    /// Asks to publish under `key`. See [`Self::publish_parts`].
+    ///
+    /// # Errors
+    /// As [`Self::publish_parts`].
+    pub fn publish(&mut self, key: &str) -> Result<(), RequestError> {
+        self.publish_parts(&["", key, ""])
+    }
+
+    /// Asks to publish under the stream key that consists of these parts: [`Url::key_parts`](crate::url::Url::key_parts).
+    /// The key may be empty. The answer is [`ClientEvent::Publishing`] or [`ClientEvent::Refused`]. It can be
     /// called at any time while nothing is published. The control buffer stores the key while the stream is published.
     ///
     /// # Errors
-    /// Something is published, or the control buffer is too small for `key`, or too full for now.
-    pub fn publish(&mut self, key: &str) -> Result<(), RequestError> {
+    /// Something is published, or the control buffer is too small for the key, or too full for now.
+    pub fn publish_parts(&mut self, parts: &[&str; KEY_PARTS]) -> Result<(), RequestError> {
         let busy = self.role.publishing || matches!(self.role.state, State::ExpectStream | State::ExpectPublish);
         if busy || self.is_over() {
             return Err(RequestError::State);
         }
         // With this limit no sum below can wrap.
-        let length = u16::try_from(key.len().saturating_add(3)).map_err(|_| RequestError::ControlBuffer(usize::MAX))?;
+        let key = parts_len(parts);
+        let length = u16::try_from(key.saturating_add(3)).map_err(|_| RequestError::ControlBuffer(usize::MAX))?;
         // Includes the headers of further chunks.
-        let keys = key.len().wrapping_mul(2).wrapping_add(key.len() / 64);
+        let keys = key.wrapping_mul(2).wrapping_add(key / 64);
         // Queue all three calls or none.
         let now = if self.role.state == State::Open { keys.wrapping_add(PUBLISH_ROOM) } else { 0 };
         self.make_room(length, self.role.key, keys.wrapping_add(MIN_RESERVE), now)?;
-        let _ = Encoder::new(self.keep_key(length)).short_string(&[key]);
+        let _ = Encoder::new(self.keep_key(length)).short_string(parts);
         if self.role.state == State::Open {
             self.proceed();
         }

@@ -13,7 +13,7 @@ use embedded_rtmp::command::ConnectOptions;
 use embedded_rtmp::port_plan::{Failure, Plan, PlanEvent};
 use embedded_rtmp::session;
 use embedded_rtmp::session::{Client, RequestError};
-use embedded_rtmp::url::Url;
+use embedded_rtmp::url::{KEY_PARTS, Url};
 
 use crate::client::ClientOptions;
 use crate::client::connection::{Connection, Over, Stage};
@@ -26,7 +26,7 @@ use crate::transport::Transport;
 
 /// Asks the server to publish or to play the URL's key.
 pub(crate) type Request<'a, const STREAMS: usize, const PLAYS: usize> =
-    fn(&mut Client<'a, STREAMS, PLAYS>, &'a str) -> Result<(), RequestError>;
+    fn(&mut Client<'a, STREAMS, PLAYS>, &[&str; KEY_PARTS]) -> Result<(), RequestError>;
 
 /// The host, the plan, and the request to the server.
 pub(crate) struct Dialing<'c, 'p, 'a, const STREAMS: usize, const PLAYS: usize> {
@@ -160,15 +160,19 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
         }
     }
 
-    /// Asks for the URL's application, and for its key.
+    /// Asks for the application and the key of the URL, or of the options.
     fn ask(&mut self, url: &Url<'a>, options: &ClientOptions<'_>, request: Request<'a, STREAMS, PLAYS>) {
         self.stage = Stage::Asked;
         self.lost_after = options.keep_alive.timeout;
-        let tc_url = url.tc_url_parts();
-        let mut connect = ConnectOptions::new(url.app(), &tc_url);
+        let mut tc_url = url.tc_url_parts();
+        let [.., app] = &mut tc_url;
+        *app = options.app.unwrap_or(app);
+        let app = *app;
+        let mut connect = ConnectOptions::new(app, &tc_url);
         connect.flash_ver = options.flash_ver;
+        let key = options.key.map_or_else(|| url.key_parts(), |key| ["", key, ""]);
         let result = self.client.connect(&connect);
-        if let Err(error) = result.and_then(|()| request(&mut self.client, url.key().unwrap_or_default())) {
+        if let Err(error) = result.and_then(|()| request(&mut self.client, &key)) {
             self.end(error.into());
         }
     }

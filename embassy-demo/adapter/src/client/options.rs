@@ -9,6 +9,10 @@ use crate::transport::KeepAlive;
 /// How a client connects, to publish or to play.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientOptions<'o> {
+    /// The application. With `None` it is that of the URL. See [`embedded_rtmp::url`].
+    pub app: Option<&'o str>,
+    /// The stream key. With `None` it is that of the URL.
+    pub key: Option<&'o str>,
     /// The name of the client. Servers take names that begin with `FMLE/` for encoders.
     pub flash_ver: &'o str,
     /// How long a silent peer is waited for.
@@ -25,6 +29,8 @@ impl_format!(
 impl ClientOptions<'_> {
     /// The options of an encoder, with the default times.
     pub const DEFAULT: ClientOptions<'static> = ClientOptions {
+        app: None,
+        key: None,
         flash_ver: ConnectOptions::FLASH_VER,
         keep_alive: KeepAlive::DEFAULT,
         session: ClientConfig::new(),

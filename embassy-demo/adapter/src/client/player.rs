@@ -83,7 +83,7 @@ impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
     /// If the stack has no socket left (`StackResources`).
     ///
     /// # Errors
-    /// The URL has no key, no attempt succeeded, the server refused or broke the protocol, or the connection was lost.
+    /// No attempt succeeded, the server refused or broke the protocol, or the connection was lost.
     pub async fn connect<
         const RX: usize,
         const TX: usize,
@@ -98,7 +98,6 @@ impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
         memory: &'a mut Memory<RX, TX, SCRATCH, CONTROL, GATHER>,
         mut entropy: impl FnMut() -> [u8; 32],
     ) -> Result<Self, Error> {
-        url.key().ok_or(Error::NoStreamKey)?;
         let mut connection = Connection::over_net(stack, memory.split(), &options.session)?;
         let found = lookup(stack, url.host(), plan).await?;
         let host = Host { name: url.host(), addresses: found.addresses() };
@@ -117,7 +116,7 @@ impl<'a, const STREAMS: usize, T: Transport> Player<'a, STREAMS, T> {
     /// `entropy` is 32 fresh random bytes. Dropping the future drops the transport.
     ///
     /// # Errors
-    /// The URL has no key, a buffer is too small, the server refused or broke the protocol, or the transport ended.
+    /// A buffer is too small, the server refused or broke the protocol, or the transport ended.
     pub async fn open(
         transport: T,
         url: &Url<'a>,
@@ -125,14 +124,13 @@ impl<'a, const STREAMS: usize, T: Transport> Player<'a, STREAMS, T> {
         buffers: SessionBuffers<'a>,
         entropy: &[u8; 32],
     ) -> Result<Self, Error> {
-        url.key().ok_or(Error::NoStreamKey)?;
         let mut connection = Connection::connected(transport, buffers, &options.session, entropy)?;
         let asked = poll_fn(|cx| connection.poll_asked(url, options, Self::PLAY, cx)).await;
         asked.map_err(|Over| connection.why())?;
         Ok(Self { connection })
     }
 
-    const PLAY: Request<'a, STREAMS, 1> = |client, key| client.play(&PlayRequest::new(key));
+    const PLAY: Request<'a, STREAMS, 1> = |client, key| client.play(&PlayRequest::of_parts(*key));
 
     /// Passes received messages to the handler until the stream or the connection ends. The future can be dropped; a new one
     /// continues.

@@ -101,7 +101,7 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
     /// If the stack has no socket left (`StackResources`).
     ///
     /// # Errors
-    /// The URL has no key, no attempt succeeded, the server refused or broke the protocol, or the connection was lost.
+    /// No attempt succeeded, the server refused or broke the protocol, or the connection was lost.
     pub async fn connect<
         const RX: usize,
         const TX: usize,
@@ -116,11 +116,10 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
         memory: &'a mut Memory<RX, TX, SCRATCH, CONTROL, GATHER>,
         mut entropy: impl FnMut() -> [u8; 32],
     ) -> Result<Self, Error> {
-        url.key().ok_or(Error::NoStreamKey)?;
         let mut publisher = Self::over(Connection::over_net(stack, memory.split(), &options.session)?);
         let found = lookup(stack, url.host(), plan).await?;
         let host = Host { name: url.host(), addresses: found.addresses() };
-        let request = Some((url, Client::publish as _));
+        let request = Some((url, Client::publish_parts as _));
         let mut course = Dialing { host, plan, options, entropy: &mut entropy, request };
         open(from_mut(&mut publisher.inner.get_mut().connection), &mut course).await?;
         Ok(publisher)
@@ -135,7 +134,7 @@ impl<'a, const STREAMS: usize, T: Transport> Publisher<'a, STREAMS, T> {
     /// waits that long at most until the peer has acknowledged what was sent. Dropping the future drops the transport.
     ///
     /// # Errors
-    /// The URL has no key, a buffer is too small, the server refused or broke the protocol, or the transport ended.
+    /// A buffer is too small, the server refused or broke the protocol, or the transport ended.
     pub async fn open(
         transport: T,
         url: &Url<'a>,
@@ -143,10 +142,9 @@ impl<'a, const STREAMS: usize, T: Transport> Publisher<'a, STREAMS, T> {
         buffers: SessionBuffers<'a>,
         entropy: &[u8; 32],
     ) -> Result<Self, Error> {
-        url.key().ok_or(Error::NoStreamKey)?;
         let mut publisher = Self::over(Connection::connected(transport, buffers, &options.session, entropy)?);
         let connection = &mut publisher.inner.get_mut().connection;
-        let asked = poll_fn(|cx| connection.poll_asked(url, options, Client::publish, cx)).await;
+        let asked = poll_fn(|cx| connection.poll_asked(url, options, Client::publish_parts, cx)).await;
         asked.map_err(|Over| connection.why())?;
         Ok(publisher)
     }

@@ -43,7 +43,6 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
         memory: &'a mut [Memory<RX, TX, SCRATCH, CONTROL, GATHER>; N],
         mut entropy: impl FnMut() -> [u8; 32],
     ) -> Result<Self, Error> {
-        url.key().ok_or(Error::NoStreamKey)?;
         let mut connections = Vec::<_, N>::new();
         for memory in memory {
             // The vector has room for all of them.
@@ -51,7 +50,7 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
         }
         let found = lookup(stack, url.host(), plan).await?;
         let host = Host { name: url.host(), addresses: found.addresses() };
-        let request = Some((url, Client::publish as _));
+        let request = Some((url, Client::publish_parts as _));
         let winner =
             open(&mut connections, &mut Dialing { host, plan, options, entropy: &mut entropy, request }).await?;
         Ok(Self::over(connections.swap_remove(winner)))

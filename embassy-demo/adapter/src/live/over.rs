@@ -139,7 +139,7 @@ impl<C: Connect> Attempts for OverStreams<C> {
                 }
                 poll_fn(|cx| {
                     let connection = &mut shared.borrow_mut().connection;
-                    connection.poll_asked(url, client, Client::publish, cx)
+                    connection.poll_asked(url, client, Client::publish_parts, cx)
                 })
                 .await
             };

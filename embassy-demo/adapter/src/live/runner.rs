@@ -106,7 +106,7 @@ impl OverNet {
                 bytes
             };
             let host = Host { name: url.host(), addresses: found.addresses() };
-            let request = Some((url, Client::publish as _));
+            let request = Some((url, Client::publish_parts as _));
             let mut dialing = Dialing { host, plan: &mut plan, options, entropy: &mut entropy, request };
             let before = connection.attempt.target;
             let result = dialing.poll_open(from_mut(connection), cx);
@@ -157,8 +157,7 @@ impl<R: CryptoRng, A: Attempts<Transport = T>, T: Transport> LiveRunner<R, A, T>
 async fn publish<A: Attempts>(attempts: &mut A, shared: &RefCell<Shared<A::Transport>>, rng: &mut impl RngCore) {
     let url = shared.borrow().url;
     let url = match Url::parse(url) {
-        Ok(url) if url.key().is_some() => url,
-        Ok(_) => return shared.borrow_mut().give_up(Error::NoStreamKey),
+        Ok(url) => url,
         Err(error) => return shared.borrow_mut().give_up(error.into()),
     };
     shared.borrow_mut().begin_outage(clock());

@@ -244,7 +244,7 @@ impl<T: Transport> Shared<T> {
 /// Whether trying again may help.
 fn may_pass(error: &Error) -> bool {
     match error {
-        Error::Url(_) | Error::Plan(_) | Error::NoStreamKey | Error::Config(_) | Error::Request(_) => false,
+        Error::Url(_) | Error::Plan(_) | Error::Config(_) | Error::Request(_) => false,
         Error::Unfinished | Error::TooSlow => false,
         Error::Resolve(_) | Error::NoNetwork | Error::Exhausted | Error::Refused(_) => true,
         Error::Lost | Error::Closed | Error::Session(_) => true,

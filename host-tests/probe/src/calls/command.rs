@@ -18,6 +18,7 @@ calls! {
         command::PlayRequest::arguments,
         command::PlayRequest::emit,
         command::PlayRequest::new,
+        command::PlayRequest::of_parts,
         command::PlayRequest::parse,
         command::PublishRequest::arguments,
         command::PublishRequest::parse,

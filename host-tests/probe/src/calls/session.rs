@@ -28,6 +28,7 @@ calls! {
         session::Client::<8, 2, 4>::poll_timeout,
         session::Client::<8, 2, 4>::poll_transmit,
         session::Client::<8, 2, 4>::publish,
+        session::Client::<8, 2, 4>::publish_parts,
         session::Client::<8, 2, 4>::publishing,
         session::Client::<8, 2, 4>::receive_audio,
         session::Client::<8, 2, 4>::receive_video,

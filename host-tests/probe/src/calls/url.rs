@@ -7,7 +7,8 @@ calls! {
         url::Url::app,
         url::Url::host,
         url::Url::host_is_ipv6,
-        url::Url::key,
+        url::Url::has_key,
+        url::Url::key_parts,
         url::Url::parse,
         url::Url::parse_with,
         url::Url::password,
@@ -15,6 +16,7 @@ calls! {
         url::Url::scheme,
         url::Url::tc_url_parts,
         url::Url::user,
+        url::Url::with_app,
     }
     drive_as {}
     display {

@@ -1,0 +1,90 @@
+//! The stream that a client publishes or plays.
+
+use anyhow::{Context, Result};
+use clap::Args;
+use embedded_rtmp::url::{self, SingleSegment, Url};
+
+/// The options for what to read from a URL.
+#[derive(Debug, Clone, Default, Args)]
+pub struct StreamArguments {
+    /// The application, instead of the URL's; a path of one segment is then the stream key
+    #[arg(long)]
+    pub app: Option<String>,
+    /// The stream key (stream name), instead of the URL's; may be empty
+    #[arg(long)]
+    pub key: Option<String>,
+}
+
+/// A URL, and the application and the key to send.
+#[derive(Debug, Clone)]
+pub struct StreamUrl {
+    text: String,
+    app: String,
+    /// The stream key.
+    pub key: String,
+}
+
+impl StreamUrl {
+    /// The stream of a URL. `arguments` replace parts of it.
+    ///
+    /// # Errors
+    /// The text is not an RTMP URL.
+    pub fn new(text: &str, arguments: &StreamArguments) -> Result<Self> {
+        let mut options = url::Options::new();
+        if arguments.app.is_some() {
+            options.lone = SingleSegment::Key;
+        }
+        let url = Url::parse_with(text, options).with_context(|| format!("{text} is no RTMP URL"))?;
+        let app = arguments.app.clone().unwrap_or_else(|| url.app().to_owned());
+        let key = arguments.key.clone().unwrap_or_else(|| url.key_parts().concat());
+        Ok(Self { text: text.to_owned(), app, key })
+    }
+
+    /// The stream with the same key in another application. `url` is the URL of the application.
+    ///
+    /// # Errors
+    /// The text is not an RTMP URL.
+    pub fn redirected(&self, url: &str) -> Result<Self> {
+        // All of the path is the application.
+        let app = url.splitn(4, '/').nth(3).unwrap_or_default().trim_end_matches('/').to_owned();
+        Self::new(url, &StreamArguments { app: Some(app), key: Some(self.key.clone()) })
+    }
+
+    /// The URL, with the application.
+    ///
+    /// # Errors
+    /// None for a value of [`Self::new`].
+    pub fn url(&self) -> Result<Url<'_>> {
+        Ok(Url::parse(&self.text)?.with_app(&self.app))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(text: &str, app: Option<&str>, key: Option<&str>) -> (String, String) {
+        let arguments = StreamArguments { app: app.map(str::to_owned), key: key.map(str::to_owned) };
+        let stream = StreamUrl::new(text, &arguments).unwrap();
+        (stream.url().unwrap().tc_url_parts().concat(), stream.key)
+    }
+
+    #[test]
+    fn item_161_application_and_key_can_be_given() {
+        let expect = |tc_url: &str, key: &str| (tc_url.to_owned(), key.to_owned());
+        assert_eq!(parts("rtmp://h/live/a/b.flv?x", None, None), expect("rtmp://h/live/a", "b?x"));
+        assert_eq!(parts("rtmp://h", Some("live"), Some("a/b.flv")), expect("rtmp://h/live", "a/b.flv"));
+        assert_eq!(parts("rtmp://h/cam", Some("live"), None), expect("rtmp://h/live", "cam"));
+        assert_eq!(parts("rtmp://h/live/cam", None, Some("")), expect("rtmp://h/live", ""));
+        assert_eq!(parts("rtmp://h/live", None, None), expect("rtmp://h/live", ""));
+    }
+
+    #[test]
+    fn a_redirect_keeps_the_key() {
+        let stream = StreamUrl::new("rtmp://h/live/k?a/b", &StreamArguments::default()).unwrap();
+        let other = stream.redirected("rtmp://other:80/x/y/z/").unwrap();
+        assert_eq!(other.url().unwrap().tc_url_parts().concat(), "rtmp://other:80/x/y/z");
+        assert_eq!(other.key, "k?a/b");
+        assert!(stream.redirected("http://h/x").is_err());
+    }
+}
