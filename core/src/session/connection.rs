@@ -81,6 +81,10 @@ pub trait Role: Sealed + Sized + 'static {
     #[doc(hidden)]
     fn deadline<const STREAMS: usize>(connection: &Connection<'_, Self, STREAMS>) -> Option<(Instant, Stage)>;
 
+    /// A part of a media message was written: all that there was and not the end, or less.
+    #[doc(hidden)]
+    fn fed(&mut self, _is_starved: bool) {}
+
     /// Whether the peer has more time after its deadline.
     #[doc(hidden)]
     fn extends<const STREAMS: usize>(_: &mut Connection<'_, Self, STREAMS>, _: Instant, _: Stage) -> bool {
@@ -259,7 +263,11 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
         if self.failed.is_some() {
             return WriteProgress::none(true);
         }
-        self.link.transmit_media(csid, rest, out)
+        let progress = self.link.transmit_media(csid, rest, out);
+        if progress.written > 0 {
+            self.role.fed(progress.taken == rest.len() && !progress.done);
+        }
+        progress
     }
 
     /// Writes zeros to `out` as the rest of the message that is open on `csid`, and returns the number of bytes

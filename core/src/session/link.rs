@@ -363,6 +363,11 @@ impl<const STREAMS: usize> Link<'_, STREAMS> {
         self.queue.len() > 0 || self.flow.is_due()
     }
 
+    /// Whether something waits for the end of a chunk of media.
+    pub(super) fn is_held(&self) -> bool {
+        self.has_waiting() && !self.writer.is_at_boundary()
+    }
+
     /// Whether [`Self::transmit`] has something to write.
     pub(super) fn wants_transmit(&self) -> bool {
         self.has_waiting() && self.writer.is_at_boundary()

@@ -9,7 +9,7 @@ use clap::{Parser, ValueEnum};
 use embedded_rtmp::relay::{RelayConfig, TakeOver};
 use embedded_rtmp::session::ServerConfig;
 use host_tests::arguments::{self, progress_target, stop_flag};
-use host_tests::serve::{Event, Listeners, Options, Played, Recorded};
+use host_tests::serve::{Event, Listeners, Options, Played, Recorded, Relayed};
 use indicatif::ProgressBar;
 use serde_json::json;
 
@@ -109,7 +109,13 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         config,
         relay,
     };
-    let mut teller = Teller { quiet: arguments.quiet, bar: bar.clone(), recorded: Vec::new(), played: Vec::new() };
+    let mut teller = Teller {
+        quiet: arguments.quiet,
+        bar: bar.clone(),
+        recorded: Vec::new(),
+        played: Vec::new(),
+        relayed: Vec::new(),
+    };
     for address in &addresses {
         teller.say(&format!("listening on {address}"), false);
     }
@@ -124,6 +130,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
             "listening": addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "failed": failed.collect::<Vec<_>>(),
             "recordings": teller.recorded.iter().map(Recorded::to_json).collect::<Vec<_>>(),
+            "streams": teller.relayed.iter().map(Relayed::to_json).collect::<Vec<_>>(),
             "players": teller.played.iter().map(Played::to_json).collect::<Vec<_>>(),
         });
         println!("{summary}");
@@ -137,6 +144,7 @@ struct Teller {
     bar: ProgressBar,
     recorded: Vec<Recorded>,
     played: Vec<Played>,
+    relayed: Vec<Relayed>,
 }
 
 impl Teller {
@@ -145,6 +153,17 @@ impl Teller {
             Event::Published(peer, stream, file) => {
                 let file = file.map_or_else(|| "players alone".into(), |file| file.display().to_string());
                 self.say(&format!("{peer}: {stream} goes to {file}"), false);
+            }
+            Event::Relayed(relayed) => {
+                let Relayed { peer, stream, too_long, longest, cut, too_many, not_cached } = &relayed;
+                let text = format!(
+                    "{peer}: {stream}: {too_long} messages were longer than the ring, the longest {longest} bytes; {cut} were \
+                     left incomplete; {too_many} were given up; {not_cached} headers were too long for later players"
+                );
+                if [too_long, cut, too_many, not_cached].into_iter().any(|count| *count > 0) {
+                    self.say(&text, false);
+                }
+                self.relayed.push(relayed);
             }
             Event::Playing(peer, stream) => self.say(&format!("{peer}: plays {stream}"), false),
             Event::Played(played) => {

@@ -6,15 +6,15 @@ use anyhow::{Context, Result};
 use embedded_rtmp::command::{Status, code};
 use embedded_rtmp::message::StreamId;
 use embedded_rtmp::relay::{
-    Accepted, PeerId, Played as Counts, Player, PlayerIndex, PublishAnswer, Publisher, PumpError, RelayEvent,
-    RelayRejection, StreamIndex, StreamName,
+    Accepted, Counts as Dropped, PeerId, Played as Counts, Player, PlayerIndex, PublishAnswer, Publisher, PumpError,
+    RelayEvent, RelayRejection, StreamIndex, StreamName,
 };
 use embedded_rtmp::session::{Server, ServerEvent};
 use embedded_rtmp::time::Instant;
 
 use super::record::Recording;
 use super::shared::{Outcome, Shared};
-use super::{Event, Played, Recorded};
+use super::{Event, Played, Recorded, Relayed};
 use crate::net::entropy;
 
 /// The most bytes of an incomplete message that wait before its players get a turn. Without this limit, a large message
@@ -39,6 +39,9 @@ struct Live {
     news: usize,
     /// The end of a message was received since then.
     is_complete: bool,
+    /// What the ring had counted when it began, and the longest message that did not fit since.
+    before: Dropped,
+    longest: u32,
 }
 
 /// A stream that is being played, and the one that follows it when its last message is sent.
@@ -125,7 +128,16 @@ impl Client {
                     let Some(live) = live else { continue };
                     live.news += fragment.data.len();
                     live.is_complete |= fragment.is_last();
-                    shared.streams.ring(live.stream).push(&fragment);
+                    let ring = shared.streams.ring(live.stream);
+                    ring.push(&fragment);
+                    let longest = std::mem::replace(&mut live.longest, ring.counts().longest);
+                    if longest == 0 && live.longest > 0 {
+                        let text = format!(
+                            "a message of {} bytes is not relayed: the ring has {} bytes (--ring)",
+                            live.longest, shared.options.ring
+                        );
+                        shared.tell_trouble(self.peer, text);
+                    }
                     if let Some(recording) = &mut live.publication.recording {
                         recording.recorder.take(&fragment).context("the recording failed")?;
                     }
@@ -198,7 +210,8 @@ impl Client {
         let Publication { id, key, recording } = &publication;
         let (id, path) = (*id, recording.as_ref().map(|recording| recording.path.clone()));
         (shared.tell)(Event::Published(self.peer, shown(StreamName::new(&self.app, key)), path));
-        self.live.push(Live { publication, stream, news: 0, is_complete: false });
+        let before = shared.streams.ring(stream).counts();
+        self.live.push(Live { publication, stream, news: 0, is_complete: false, before, longest: 0 });
         Ok(self.session.accept(id)?)
     }
 
@@ -250,26 +263,36 @@ impl Client {
 
     /// Ends a stream that is published, and completes its recording.
     fn end_live(&mut self, id: StreamId, end: &str, shared: &mut Shared<'_>) {
-        if self.finish_live(id, end, shared) {
+        if self.live.iter().any(|live| live.publication.id == id) {
             shared.streams.directory().unpublish(shared.now, self.id, Some(id));
             shared.poll_relay();
+            self.finish_live(id, end, shared);
         }
     }
 
-    /// Completes the recording of a stream that is not published any longer. Returns whether it was.
-    fn finish_live(&mut self, id: StreamId, end: &str, shared: &mut Shared<'_>) -> bool {
-        let Some(place) = self.live.iter().position(|live| live.publication.id == id) else { return false };
-        let Live { publication: Publication { key, recording, .. }, .. } = self.live.swap_remove(place);
+    /// Reports a stream that is not published any longer, and completes its recording.
+    fn finish_live(&mut self, id: StreamId, end: &str, shared: &mut Shared<'_>) {
+        let Some(place) = self.live.iter().position(|live| live.publication.id == id) else { return };
+        let Live { publication: Publication { key, recording, .. }, stream, before, longest, .. } =
+            self.live.swap_remove(place);
+        let after = shared.streams.ring(stream).counts();
+        (shared.tell)(Event::Relayed(Relayed {
+            peer: self.peer,
+            stream: shown(StreamName::new(&self.app, &key)),
+            too_long: after.too_long.wrapping_sub(before.too_long),
+            longest,
+            cut: after.cut.wrapping_sub(before.cut),
+            too_many: after.too_many.wrapping_sub(before.too_many),
+            not_cached: after.not_kept.wrapping_sub(before.not_kept),
+        }));
         shared.published -= 1;
-        let Some(Recording { path: file, recorder }) = recording else { return true };
+        let Some(Recording { path: file, recorder }) = recording else { return };
         let counts = recorder.counts();
         if let Err(error) = recorder.finish() {
-            shared.tell_trouble(self.peer, format!("{}: {error}", file.display()));
-            return true;
+            return shared.tell_trouble(self.peer, format!("{}: {error}", file.display()));
         }
         let [app, key] = [&self.app, &key].map(|text| String::from_utf8_lossy(text).into_owned());
         (shared.tell)(Event::Recorded(Recorded { app, key, file, counts, end: end.to_owned() }));
-        true
     }
 
     /// Lets the client play. A player that comes before the publisher waits for it.

@@ -46,6 +46,8 @@ pub enum Event {
     Published(SocketAddr, String, Option<PathBuf>),
     /// A recording is complete.
     Recorded(Recorded),
+    /// A publication has ended: what players did not get of it.
+    Relayed(Relayed),
     /// A player is accepted: its stream.
     Playing(SocketAddr, String),
     /// A player has left.
@@ -55,6 +57,36 @@ pub enum Event {
     /// A waiting connection could not be accepted, most likely because too many files are open. The server tries again when
     /// a connection is closed, or after a second. This event is reported once each time the failure begins.
     AcceptFailed(String),
+}
+
+/// What players did not get of a publication.
+#[derive(Debug, Clone)]
+pub struct Relayed {
+    /// The publisher.
+    pub peer: SocketAddr,
+    /// Its stream.
+    pub stream: String,
+    /// Messages that are longer than the ring.
+    pub too_long: u32,
+    /// The length of the longest of these in bytes.
+    pub longest: u32,
+    /// Messages that the publisher left incomplete.
+    pub cut: u32,
+    /// Incomplete messages that were given up because four others had begun since.
+    pub too_many: u32,
+    /// Metadata and sequence headers that are too long for later players.
+    pub not_cached: u32,
+}
+
+impl Relayed {
+    /// The summary as JSON.
+    pub fn to_json(&self) -> Value {
+        let Self { stream, too_long, longest, cut, too_many, not_cached, .. } = self;
+        json!({
+            "stream": stream, "too_long": too_long, "longest": longest, "cut": cut, "too_many": too_many,
+            "not_cached": not_cached,
+        })
+    }
 }
 
 /// A recording.

@@ -15,7 +15,7 @@ use crate::chunk::Pulled;
 use crate::handshake::HandshakeConfig;
 use crate::message::StreamId;
 use crate::time::{Instant, OptionalInstant};
-use state::{NO_STREAM, State, StreamState};
+use state::{NO_STREAM, Ping, State, StreamState};
 
 /// The server's side of a connection, with memory for `STREAMS` incoming chunk streams besides the one that is being read;
 /// 8 are enough for all known clients, and 2 for clients that only play: they use chunk streams 2, 3 and 8. See the
@@ -126,15 +126,27 @@ impl Role for ServerRole {
         Some((server.after(limit)?, stage))
     }
 
-    /// Pings a client that is silent. It has as much time again for the answer.
+    /// Pings a client that is silent. From when the ping can leave, it has as much time again for the answer.
     fn extends<const STREAMS: usize>(server: &mut Connection<'_, Self, STREAMS>, now: Instant, stage: Stage) -> bool {
-        if stage != Stage::Traffic || server.role.pinged {
+        if stage != Stage::Traffic {
             return false;
         }
-        (server.since, server.role.pinged) = (OptionalInstant::at(now), true);
-        // If the queue is full, the client does not read our output. It need not be silent.
-        let _ = server.ping(now);
+        let before = server.role.ping;
+        if before == Ping::None {
+            // If the queue is full, the client does not read our output. It need not be silent.
+            let _ = server.ping(now);
+        }
+        let is_held = server.role.is_starved && server.link.is_held();
+        if before == Ping::Sent && !is_held {
+            return false;
+        }
+        server.role.ping = if is_held { Ping::Held } else { Ping::Sent };
+        server.since = OptionalInstant::at(now);
         true
+    }
+
+    fn fed(&mut self, is_starved: bool) {
+        self.is_starved = is_starved;
     }
 }
 
@@ -221,7 +233,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
     /// Records that the client has sent something.
     #[inline]
     fn heard(&mut self, now: Instant) {
-        (self.since, self.role.pinged) = (OptionalInstant::at(now), false);
+        (self.since, self.role.ping) = (OptionalInstant::at(now), Ping::None);
     }
 
     /// Continues the handshake. The first chunks may be read before our part of it is sent.

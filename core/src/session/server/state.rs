@@ -41,8 +41,10 @@ pub struct ServerRole {
     pub(super) limits: [u32; 3],
     /// When the client last sent media, or made a request, or when its last stream ended.
     pub(super) active: OptionalInstant,
-    /// Whether the client has been pinged since it last sent something.
-    pub(super) pinged: bool,
+    /// The ping since the client last sent something.
+    pub(super) ping: Ping,
+    /// Whether all payload that there was of the open media message was written, and more is missing.
+    pub(super) is_starved: bool,
     /// The stream of the media message that is being read, if no input waits in the reader. The rest of the message
     /// then needs no check. Otherwise [`NO_STREAM`].
     pub(super) media_of: StreamId,
@@ -60,9 +62,19 @@ impl ServerRole {
         limits: [NO_LIMIT; 3],
         active: OptionalInstant::NONE,
         dropped: 0,
-        pinged: false,
+        ping: Ping::None,
+        is_starved: false,
         media_of: NO_STREAM,
     };
+}
+
+/// The ping of a silent client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ping {
+    None,
+    /// It waits for the end of a chunk whose payload has not arrived.
+    Held,
+    Sent,
 }
 
 /// A call of the client that the application may answer.

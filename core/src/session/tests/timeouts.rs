@@ -478,3 +478,49 @@ fn item_149_a_client_that_plays_and_receives_nothing_for_60_s_fails() {
     feed(&mut client, at(30_000), &[]);
     assert_eq!(client.poll_timeout(), None);
 }
+
+/// An open server that has sent a part of a message of 1,000 bytes to a player: what there was of it.
+fn starved_server(sent: usize, room: usize) -> (Server<'static, 8>, ChunkStreamId) {
+    let mut server = open_server();
+    feed_server(&mut server, START, &said(|script| script.create_stream(2.0).call(1, "play", 0.0, "cam".into())));
+    server.accept_play(StreamId(1), true).unwrap();
+    feed_server(&mut server, START, &[]);
+    let csid = server.begin_media(MessageKind::VIDEO, StreamId(1), Timestamp(0), 1_000).unwrap();
+    let _ = server.poll_media(csid, &[0x17; 1_000][..sent], &mut vec![0; room]);
+    (server, csid)
+}
+
+#[test]
+fn item_127_a_player_has_its_time_for_the_answer_from_when_the_ping_leaves() {
+    // At the first byte, in the middle, and at the last byte.
+    for (sent, room) in [(1, 500), (100, 500), (999, 1_500)] {
+        let (mut server, csid) = starved_server(sent, room);
+        for round in 1..=10 {
+            // The publisher has stalled: the chunk cannot end.
+            let now = START + Duration::from_millis(500 * round);
+            assert_eq!(at_deadline(&mut server, now), [], "{sent} {round}");
+        }
+        let mut out = [0; 2_000];
+        let written = server.complete_media(csid, &mut out);
+        assert!(out[..written].ends_with(&ping(at(1_500))), "{sent}");
+        assert_eq!(at_deadline(&mut server, START + Duration::from_millis(5_500)), []);
+        gives_up(&mut server, START + Duration::from_millis(6_000), Stage::Traffic);
+    }
+}
+
+#[test]
+fn item_127_a_player_that_answers_the_late_ping_stays() {
+    let (mut server, csid) = starved_server(100, 500);
+    assert_eq!(at_deadline(&mut server, at(1_500)), []);
+    assert_eq!(server.complete_media(csid, &mut [0; 2_000]), 900 + ping(at(1_500)).len());
+    feed_server(&mut server, at(1_999), &ping(at(1_500))[..1]);
+    assert_eq!(server.poll_timeout(), Some(at(2_499)));
+}
+
+#[test]
+fn item_127_a_player_that_does_not_read_has_no_more_time() {
+    // There was more payload than room.
+    let (mut server, _) = starved_server(1_000, 300);
+    assert_eq!(at_deadline(&mut server, at(1_500)), []);
+    gives_up(&mut server, at(2_000), Stage::Traffic);
+}
