@@ -43,6 +43,7 @@ impl Serve {
         change(&mut relay);
         let options = Options {
             directory: Some(directory.path().to_owned()),
+            keeps_timestamps: true,
             ring: 100_000,
             max_connections: 10,
             config: ServerConfig::new(),

@@ -10,6 +10,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use embedded_rtmp::message::MessageKind;
 use embedded_rtmp::port_plan::{Failure, Limits, Outcome, Target};
 use embedded_rtmp::session::ClientConfig;
 use host_tests::flv::{Reader, Writer};
@@ -99,9 +100,32 @@ fn ctrl_c_completes_what_is_being_recorded() {
 fn file_names_are_harmless() {
     let serve = Serve::start(&[]);
     publish_well(&clip(), &serve.url("a$b/../..%2fetc/c:d.e_f-g"), &["--fast"]);
-    assert_eq!(tags(&serve.recording("ab..-..2fetccd.e_f-g.flv")), tags(&clip()));
+    assert_eq!(tags(&serve.recording("ab....2fetc-cd.e_f-g.flv")), tags(&clip()));
     let names: Vec<_> = fs::read_dir(serve.directory()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names.len(), 1);
+}
+
+#[test]
+fn item_164_a_query_is_neither_in_a_file_name_nor_in_a_log_nor_in_the_summary() {
+    let serve = Serve::start(&[]);
+    let url = serve.url("live?pass=SECRET/k?token=SECRET");
+    publish_well(&clip(), &url, &["--fast"]);
+    assert_eq!(tags(&serve.recording("live-k.flv")), tags(&clip()));
+    let said = serve.said();
+    assert!(!said.contains("SECRET") && said.contains("live/k goes to"), "{said}");
+    // A refusal, and a URL that cannot be used.
+    let first = start(&mut publisher(&clip(), &url, &[])).unwrap();
+    wait_until("the second publication", LIMIT, || serve.said().matches("live/k goes to").count() == 2).unwrap();
+    for (url, status) in [(url.as_str(), 1), ("http://host/live/k?token=SECRET", 2)] {
+        let (found, summary, stderr) = publish(&clip(), url, &["--fast"]);
+        assert_eq!(found, Some(status), "{stderr}");
+        assert!(!stderr.contains("SECRET") && !summary.to_string().contains("SECRET"), "{stderr}");
+    }
+    first.finish_within(LIMIT).unwrap().successful().unwrap();
+    assert!(!serve.said().contains("SECRET"), "{}", serve.said());
+    let summary = serve.stop();
+    assert!(!summary.to_string().contains("SECRET"), "{summary}");
+    assert_eq!((&summary["recordings"][0]["app"], &summary["recordings"][0]["key"]), (&"live".into(), &"k".into()));
 }
 
 #[test]
@@ -253,16 +277,44 @@ fn item_161_a_stream_is_found_however_its_url_is_written() {
 }
 
 #[test]
-fn a_truncated_file_is_sent_up_to_its_end() {
+fn item_163_a_truncated_file_is_sent_up_to_its_end() {
     let serve = Serve::start(&[]);
     let bytes = fs::read(clip()).unwrap();
     let cut = tempfile::NamedTempFile::new().unwrap();
     fs::write(cut.path(), &bytes[..50_000]).unwrap();
-    let (status, _, stderr) = publish(cut.path(), &serve.url("live/x"), &["--fast"]);
-    assert_eq!(status, Some(1));
+    let (status, summary, stderr) = publish(cut.path(), &serve.url("live/x"), &["--fast"]);
+    assert_eq!(status, Some(0), "{stderr}");
     assert!(stderr.contains("the file ends within the tag"), "{stderr}");
+    assert_eq!(summary["notices"].as_array().map(Vec::len), Some(1));
     let whole: Vec<_> = Reader::new(&bytes[..50_000]).unwrap().map_while(Result::ok).collect();
     assert_eq!(tags(&serve.recording("live-x.flv")), whole);
+}
+
+#[test]
+fn item_162_a_recording_begins_at_0_and_its_file_is_published_without_a_pause() {
+    for base in [0, 24_549_835, 3_600_000_000] {
+        let shifted = tempfile::NamedTempFile::new().unwrap();
+        let mut writer = Writer::new(shifted.reopen().unwrap()).unwrap();
+        for tag in tags(&clip()) {
+            let is_late = tag.kind != MessageKind::DATA && !tag.is_configuration();
+            writer.write(tag.kind, if is_late { tag.timestamp + base } else { 0 }, &tag.payload).unwrap();
+        }
+        writer.finish().unwrap();
+        let serve = Serve::from_zero(&[]);
+        let begun = std::time::Instant::now();
+        publish_well(shifted.path(), &serve.url("live/x"), &[]);
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        let recording = serve.recording("live-x.flv");
+        assert_eq!(media(&recording), media(&clip()), "{base}");
+        let length = fs::metadata(&recording).unwrap().len();
+        let metadata = tags(&recording).swap_remove(0).payload;
+        let number = |key: &[u8]| {
+            let at = metadata.windows(key.len()).position(|window| window == key).unwrap() + key.len();
+            f64::from_be_bytes(metadata[at + 1..][..8].try_into().unwrap())
+        };
+        let last = media(&clip()).iter().map(|tag| tag.timestamp).max().unwrap();
+        assert_eq!((number(b"duration"), number(b"filesize")), (f64::from(last) / 1000.0, length as f64), "{base}");
+    }
 }
 
 #[test]

@@ -14,7 +14,8 @@ use host_tests::net::{StreamUrl, Way};
 use host_tests::publish::{Options, Pace, Report, publish};
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Publishes an FLV file to an RTMP server, each message when it is due.
+/// Publishes an FLV file to an RTMP server, each message when it is due. It does not wait for more than 10 s if the timestamps
+/// have a gap. It goes on after a wrong back pointer, after garbage and before a tag that is cut off, and says so.
 ///
 /// Ends with status 0 when the server has acknowledged the end of the stream, or 2 s after the end was sent. Ends with
 /// status 1 if the server cannot be reached, refuses, or closes the connection, and with 2 if the file or the URL cannot be
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
     let mut report = Report::default();
     let result = publish(reader, &stream, options, &mut report, &mut |report| show(report, &bar));
     bar.finish_and_clear();
+    report.notices.iter().for_each(|notice| eprintln!("publish: {}: {notice}", arguments.file.display()));
     let acknowledged = if report.acknowledged { "; the server acknowledged the end" } else { "" };
     let line = format!("sent {}, in {:.1} s{acknowledged}", report.counts, report.link.elapsed.as_secs_f64());
     arguments.client.conclude("publish", (&report.link, &line), (report.to_json(), false), result)

@@ -21,7 +21,7 @@ use serde_json::json;
 /// A client is disconnected if it is not connected to an application within 10 s, if it is silent inside a message for 10 s,
 /// if it neither publishes nor plays for 30 s, and if it does not answer pings.
 ///
-/// A file's name has only the letters, digits, '.', '_' and '-' of application and key. An existing file is never
+/// A file's name has only the letters, digits, '.', '_' and '-' of the stream's name, without queries. An existing file is never
 /// overwritten: the next one is APP-KEY-2.flv. Ends with status 0 after Ctrl-C, when all recordings are complete. Ends with
 /// status 2 if the server can listen on none of the addresses, or the directory cannot be made.
 #[derive(Parser)]
@@ -33,6 +33,10 @@ struct Arguments {
     /// The directory for recordings; without it, nothing is recorded
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
+    /// Record the timestamps and the metadata that come. Without it a recording begins at 0, a step of more than 10 s is
+    /// closed, and the metadata has the duration and the length of the file
+    #[arg(long)]
+    keep_timestamps: bool,
     /// The bytes of each stream that are stored for players; a slow player may be half of this behind
     #[arg(long, value_name = "BYTES", default_value_t = 4 << 20, value_parser = clap::value_parser!(u32).range(1024..=1 << 30))]
     ring: u32,
@@ -104,6 +108,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
     relay.grace = Duration::from_secs(arguments.grace);
     let options = Options {
         directory: arguments.record.clone(),
+        keeps_timestamps: arguments.keep_timestamps,
         ring: arguments.ring as usize,
         max_connections: arguments.max_connections as usize,
         config,

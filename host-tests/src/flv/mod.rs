@@ -2,10 +2,12 @@
 
 mod reader;
 mod recorder;
+mod timeline;
 mod writer;
 
-pub use reader::{ReadError, Reader};
+pub use reader::{Notice, ReadError, Reader};
 pub use recorder::Recorder;
+pub use timeline::{Step, Timeline};
 pub use writer::Writer;
 
 use embedded_rtmp::media::FrameClass;

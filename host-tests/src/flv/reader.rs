@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, Read};
 
 use embedded_rtmp::media::flv::{BACK_POINTER, FileHeader, TagHeader};
+use embedded_rtmp::message::MessageKind;
 
 use super::Tag;
 
@@ -12,12 +13,8 @@ use super::Tag;
 pub enum ReadError {
     /// The file does not begin with an FLV header.
     NotFlv,
-    /// The file ends inside the tag that begins at this byte.
-    Truncated(u64),
     /// The tag that begins at this byte is encrypted.
     Encrypted(u64),
-    /// The back pointer after the tag that begins at this byte does not have the length of the tag.
-    BackPointer(u64),
     /// The file cannot be read.
     Io(io::Error),
 }
@@ -26,10 +23,29 @@ impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotFlv => f.write_str("not an FLV file"),
-            Self::Truncated(at) => write!(f, "the file ends within the tag at byte {at}"),
             Self::Encrypted(at) => write!(f, "the tag at byte {at} is encrypted"),
-            Self::BackPointer(at) => write!(f, "the back pointer behind the tag at byte {at} is wrong"),
             Self::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+/// A fault of a file, after which reading goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    /// The file ends within the tag that begins at this byte.
+    Truncated(u64),
+    /// The back pointer after the tag that begins at this byte does not have the length of the tag.
+    BackPointer(u64),
+    /// From the first of these bytes to before the second, there are no tags.
+    Garbage(u64, u64),
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Truncated(at) => write!(f, "the file ends within the tag at byte {at}, which is left out"),
+            Self::BackPointer(at) => write!(f, "the back pointer after the tag at byte {at} is wrong"),
+            Self::Garbage(from, to) => write!(f, "the {} bytes from byte {from} on are no tags", to - from),
         }
     }
 }
@@ -42,13 +58,29 @@ impl From<io::Error> for ReadError {
     }
 }
 
-/// An iterator over tags. It ends after the first error.
+/// An iterator over tags. It ends after the first error. It goes on after other faults of a file, as ffprobe does:
+/// [`Self::take_notices`].
 #[derive(Debug)]
 pub struct Reader<R> {
     input: R,
-    /// The position of the next tag.
+    /// Bytes that are read and belong to no tag yet.
+    ahead: Vec<u8>,
+    /// The position of the first of them.
     position: u64,
+    notices: Vec<Notice>,
     ended: bool,
+}
+
+/// What begins at a position.
+enum Found {
+    /// A tag whose back pointer is right, or missing at the end of the file.
+    Tag(TagHeader),
+    /// What could be a tag, except that its back pointer is wrong.
+    WrongBackPointer(TagHeader),
+    /// What could be a tag, except that the file ends within it.
+    Truncated,
+    Garbage,
+    End,
 }
 
 impl<R: Read> Reader<R> {
@@ -57,37 +89,107 @@ impl<R: Read> Reader<R> {
     /// # Errors
     /// The header is not that of an FLV file, or `input` fails.
     pub fn new(mut input: R) -> Result<Self, ReadError> {
-        let bytes = read(&mut input, FileHeader::SIZE as u64)?;
+        let mut bytes = Vec::new();
+        input.by_ref().take(FileHeader::SIZE as u64).read_to_end(&mut bytes)?;
         let header = FileHeader::parse(&bytes).map_err(|_| ReadError::NotFlv)?;
         // The rest of a longer header, and the first back pointer, have no meaning.
         let position = u64::from(header.length) + BACK_POINTER as u64;
         io::copy(&mut (&mut input).take(position - FileHeader::SIZE as u64), &mut io::sink())?;
-        Ok(Self { input, position, ended: false })
+        Ok(Self { input, ahead: Vec::new(), position, notices: Vec::new(), ended: false })
+    }
+
+    /// Takes the faults that were found since the last call.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
     }
 
     fn read_tag(&mut self) -> Result<Option<Tag>, ReadError> {
-        let at = self.position;
-        let bytes = read(&mut self.input, TagHeader::SIZE as u64)?;
-        if bytes.is_empty() {
-            return Ok(None);
-        }
-        let header = TagHeader::parse(bytes.first_chunk().ok_or(ReadError::Truncated(at))?);
+        let header = match self.find(0)? {
+            Found::Tag(header) => header,
+            Found::End => return Ok(None),
+            // A tag follows a tag.
+            Found::WrongBackPointer(header) if self.is_start(whole(&header))? => {
+                self.notices.push(Notice::BackPointer(self.position));
+                header
+            }
+            first => {
+                let Some((garbage, header)) = self.search()? else {
+                    let end = self.position + self.ahead.len() as u64;
+                    self.notices.push(match first {
+                        Found::Truncated => Notice::Truncated(self.position),
+                        _ => Notice::Garbage(self.position, end),
+                    });
+                    return Ok(None);
+                };
+                self.notices.push(Notice::Garbage(self.position, self.position + garbage as u64));
+                self.consume(garbage);
+                header
+            }
+        };
         if header.filtered {
-            return Err(ReadError::Encrypted(at));
+            return Err(ReadError::Encrypted(self.position));
         }
-        let payload = read(&mut self.input, header.length.into())?;
-        if payload.len() < header.length as usize {
-            return Err(ReadError::Truncated(at));
-        }
-        let pointer = read(&mut self.input, BACK_POINTER as u64)?;
-        // Some writers omit the last back pointer of a file.
-        if !pointer.is_empty() && pointer != header.back_pointer() {
-            let is_whole = pointer.len() == BACK_POINTER;
-            return Err(if is_whole { ReadError::BackPointer(at) } else { ReadError::Truncated(at) });
-        }
-        self.position += (TagHeader::SIZE + payload.len() + BACK_POINTER) as u64;
+        let payload = self.ahead[TagHeader::SIZE..][..header.length as usize].to_vec();
+        self.consume(whole(&header));
         Ok(Some(Tag { kind: header.kind, timestamp: header.timestamp.0, payload }))
     }
+
+    /// What begins `at` bytes after the position.
+    fn find(&mut self, at: usize) -> Result<Found, ReadError> {
+        let Some(header) = self.look(at, TagHeader::SIZE)?.first_chunk().map(TagHeader::parse) else {
+            let rest = self.ahead.len() - at;
+            return Ok(if rest == 0 { Found::End } else { Found::Truncated });
+        };
+        let media = [MessageKind::AUDIO, MessageKind::VIDEO, MessageKind::DATA].contains(&header.kind);
+        let bytes = self.look(at, whole(&header))?;
+        let Some(pointer) = bytes.get(TagHeader::SIZE + header.length as usize..) else {
+            return Ok(if media { Found::Truncated } else { Found::Garbage });
+        };
+        // Some writers omit the last back pointer of a file.
+        Ok(match pointer {
+            [] if media => Found::Tag(header),
+            pointer if pointer == header.back_pointer() => Found::Tag(header),
+            [_, _, _, _] if media => Found::WrongBackPointer(header),
+            _ if media => Found::Truncated,
+            _ => Found::Garbage,
+        })
+    }
+
+    /// Whether a tag may begin `at` bytes after the position, or the file ends there.
+    fn is_start(&mut self, at: usize) -> Result<bool, ReadError> {
+        Ok(!matches!(self.find(at)?, Found::Garbage))
+    }
+
+    /// Searches the next tag after garbage. Returns the number of bytes before it.
+    fn search(&mut self) -> Result<Option<(usize, TagHeader)>, ReadError> {
+        for at in 1.. {
+            match self.find(at)? {
+                Found::End => break,
+                Found::Tag(header) if header.length > 0 => return Ok(Some((at, header))),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// The `length` bytes that begin `at` bytes after the position, or fewer if the file ends before.
+    fn look(&mut self, at: usize, length: usize) -> io::Result<&[u8]> {
+        let missing = (at + length).saturating_sub(self.ahead.len());
+        self.input.by_ref().take(missing as u64).read_to_end(&mut self.ahead)?;
+        let rest = self.ahead.get(at..).unwrap_or_default();
+        Ok(&rest[..length.min(rest.len())])
+    }
+
+    fn consume(&mut self, length: usize) {
+        let length = length.min(self.ahead.len());
+        self.ahead.drain(..length);
+        self.position += length as u64;
+    }
+}
+
+/// The length of a tag with its back pointer.
+fn whole(header: &TagHeader) -> usize {
+    TagHeader::SIZE + header.length as usize + BACK_POINTER
 }
 
 impl<R: Read> Iterator for Reader<R> {
@@ -101,11 +203,4 @@ impl<R: Read> Iterator for Reader<R> {
         self.ended = !matches!(tag, Some(Ok(_)));
         tag
     }
-}
-
-/// Reads `length` bytes, or fewer if the input ends.
-fn read(input: &mut impl Read, length: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    input.take(length).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }

@@ -8,11 +8,15 @@ use embedded_rtmp::command::DataMessage;
 use embedded_rtmp::media::flv::Tags;
 use embedded_rtmp::message::{MessageKind, Timestamp};
 
-use super::Writer;
+use super::{Step, Timeline, Writer};
 use crate::counts::Counts;
 
 /// The number of bytes of incomplete messages that one stream may store.
 const MOST_WAITING: usize = 32 << 20;
+
+/// The start of metadata, and an ECMA array without properties.
+const METADATA: &[u8] = b"\x02\0\x0aonMetaData";
+const NO_PROPERTIES: &[u8] = b"\x08\0\0\0\0\0\0\x09";
 
 /// Assembles messages, splits aggregates, and writes tags.
 #[derive(Debug)]
@@ -21,16 +25,34 @@ pub struct Recorder<W> {
     /// The received parts of incomplete messages, by chunk stream.
     waiting: HashMap<ChunkStreamId, Vec<u8>>,
     counts: Counts,
+    /// `None` if timestamps and metadata are written as they come.
+    timeline: Option<Timeline>,
+    has_metadata: bool,
+    steps: Vec<Step>,
 }
 
 impl<W: Write> Recorder<W> {
-    /// Begins a file.
+    /// Begins a file with the timestamps and the metadata that come.
     ///
     /// # Errors
     /// `output` fails.
     pub fn new(output: W) -> Result<Self> {
         let writer = Writer::new(output)?;
-        Ok(Self { writer, waiting: HashMap::new(), counts: Counts::default() })
+        let (waiting, counts, steps) = (HashMap::new(), Counts::default(), Vec::new());
+        Ok(Self { writer, waiting, counts, timeline: None, has_metadata: false, steps })
+    }
+
+    /// Begins a file that is on a [`Timeline`], and whose metadata has its length and its duration.
+    ///
+    /// # Errors
+    /// `output` fails.
+    pub fn from_zero(output: W) -> Result<Self> {
+        Ok(Self { timeline: Some(Timeline::new(1)), ..Self::new(output)? })
+    }
+
+    /// Takes the steps that were closed since the last call.
+    pub fn take_steps(&mut self) -> Vec<Step> {
+        std::mem::take(&mut self.steps)
     }
 
     /// The counts of written messages.
@@ -81,9 +103,21 @@ impl<W: Write> Recorder<W> {
     }
 
     fn write_tag(&mut self, kind: MessageKind, timestamp: u32, payload: &[u8]) -> Result<()> {
-        self.writer.write(kind, timestamp, payload)?;
+        let Some(timeline) = &mut self.timeline else {
+            self.counts.count(kind, timestamp, payload.len());
+            return self.writer.write(kind, timestamp, payload);
+        };
+        let (timestamp, step) = timeline.place(kind, timestamp, payload);
+        self.steps.extend(step);
         self.counts.count(kind, timestamp, payload.len());
-        Ok(())
+        if kind == MessageKind::DATA {
+            self.has_metadata |= payload.starts_with(METADATA);
+            return self.writer.write_metadata(timestamp, payload);
+        }
+        if !std::mem::replace(&mut self.has_metadata, true) {
+            self.writer.write_metadata(0, &[METADATA, NO_PROPERTIES].concat())?;
+        }
+        self.writer.write(kind, timestamp, payload)
     }
 
     /// Flushes the output.

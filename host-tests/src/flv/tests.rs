@@ -17,6 +17,13 @@ fn read(bytes: &[u8]) -> Result<Vec<Tag>, ReadError> {
     Reader::new(bytes)?.collect()
 }
 
+/// The tags of a file, and its faults.
+fn read_all(bytes: &[u8]) -> (Vec<Tag>, Vec<Notice>) {
+    let mut reader = Reader::new(bytes).unwrap();
+    let tags = reader.by_ref().map(Result::unwrap).collect();
+    (tags, reader.take_notices())
+}
+
 fn tag(kind: MessageKind, timestamp: u32, payload: &[u8]) -> Tag {
     Tag { kind, timestamp, payload: payload.to_vec() }
 }
@@ -62,13 +69,15 @@ fn a_file_cut_anywhere_gives_the_tags_before_the_cut_and_then_says_so() {
             assert!(cut < 9, "{cut}");
             continue;
         };
-        let results: Vec<_> = reader.collect();
-        let whole = results.iter().filter(|result| result.is_ok()).count();
+        let mut reader = reader;
+        let whole = reader.by_ref().map(Result::unwrap).count();
         // The last four bytes of a tag are its back pointer. The last tag is complete without it.
         let expected = ends[1..].iter().filter(|end| **end - 4 == cut || **end <= cut).count();
         assert_eq!(whole, expected, "{cut}");
         let clean = cut <= 13 || ends.iter().any(|end| *end == cut || end.wrapping_sub(4) == cut);
-        assert_eq!(results.last().is_some_and(Result::is_err), !clean, "{cut}");
+        let notices = reader.take_notices();
+        assert_eq!(notices.is_empty(), clean, "{cut}");
+        assert!(notices.iter().all(|notice| matches!(notice, Notice::Truncated(_))), "{cut}: {notices:?}");
     }
 }
 
@@ -80,12 +89,88 @@ fn broken_files_are_told_apart() {
     let mut encrypted = good.clone();
     encrypted[13] |= 0x20;
     assert!(matches!(read(&encrypted), Err(ReadError::Encrypted(13))));
-    let mut pointer = good.clone();
-    *pointer.last_mut().unwrap() += 1;
-    assert!(matches!(read(&pointer), Err(ReadError::BackPointer(13))));
     let mut long = good.clone();
     long[14..17].copy_from_slice(&[0xFF; 3]);
-    assert!(matches!(read(&long), Err(ReadError::Truncated(13))));
+    assert_eq!(read_all(&long), (vec![], vec![Notice::Truncated(13)]));
+}
+
+#[test]
+fn item_163_reading_goes_on_after_a_wrong_back_pointer() {
+    let tags =
+        [tag(MessageKind::VIDEO, 0, &[1, 2, 3]), tag(MessageKind::AUDIO, 5, &[4]), tag(MessageKind::AUDIO, 9, &[])];
+    let bytes = file(&tags);
+    // The back pointers of the first, the second and the last tag: another value, and zero.
+    for (at, tag_at) in [(13 + 14, 13), (13 + 18 + 12, 13 + 18), (13 + 18 + 16 + 11, 13 + 18 + 16)] {
+        for value in [[0; 4], [0, 0, 1, 0], [0xFF; 4]] {
+            let mut wrong = bytes.clone();
+            wrong[at..at + 4].copy_from_slice(&value);
+            assert_eq!(read_all(&wrong), (tags.to_vec(), vec![Notice::BackPointer(tag_at)]), "{at} {value:?}");
+        }
+    }
+    let mut first = bytes.clone();
+    first[9..13].copy_from_slice(&[9; 4]);
+    assert_eq!(read_all(&first), (tags.to_vec(), vec![]));
+}
+
+#[test]
+fn item_163_garbage_is_skipped() {
+    let tags = [tag(MessageKind::VIDEO, 0, &[1, 2, 3]), tag(MessageKind::AUDIO, 5, &[4])];
+    let bytes = file(&tags);
+    for garbage in [&b"\0"[..], b"garbage", &[0xFF; 100], &[0; 15], &[9; 30], &[8, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7, 7]]
+    {
+        for (at, count) in [(13, 0), (13 + 18, 1), (13 + 18 + 16, 2)] {
+            let mut wrong = bytes.clone();
+            wrong.splice(at..at, garbage.iter().copied());
+            let (found, notices) = read_all(&wrong);
+            assert_eq!(found, tags, "{garbage:?} after {count} tags");
+            assert_eq!(notices.len(), 1, "{garbage:?} after {count} tags: {notices:?}");
+        }
+    }
+}
+
+#[test]
+fn item_162_metadata_has_the_length_and_the_duration_of_the_file() {
+    let number = |number: f64| [&[0][..], &number.to_be_bytes()].concat();
+    let property = |key: &str, value: f64| [&[0, key.len() as u8][..], key.as_bytes(), &number(value)].concat();
+    let name = b"\x02\0\x0aonMetaData";
+    let array = |count: u8, properties: &[Vec<u8>]| {
+        [&name[..], &[8, 0, 0, 0, count], &properties.concat(), &[0, 0, 9]].concat()
+    };
+    let object = |properties: &[Vec<u8>]| [&name[..], &[3], &properties.concat(), &[0, 0, 9]].concat();
+    let [width, wrong_size, wrong_duration] =
+        [("width", 640.0), ("filesize", 7.0), ("duration", 7.0)].map(|(key, value)| property(key, value));
+    for (metadata, expected) in [
+        (array(0, &[]), array(2, &[property("filesize", 0.0), property("duration", 2.5)])),
+        (
+            object(std::slice::from_ref(&width)),
+            object(&[property("filesize", 0.0), property("duration", 2.5), width.clone()]),
+        ),
+        (
+            array(2, &[width.clone(), wrong_size.clone()]),
+            array(3, &[property("duration", 2.5), width.clone(), property("filesize", 0.0)]),
+        ),
+        (
+            array(2, &[wrong_duration.clone(), width.clone(), wrong_size]),
+            array(2, &[property("duration", 2.5), width.clone(), property("filesize", 0.0)]),
+        ),
+        // This is not metadata.
+        (b"\x02\0\x03cueX".to_vec(), b"\x02\0\x03cueX".to_vec()),
+        (name.to_vec(), name.to_vec()),
+        ([&name[..], &[3, 0, 9]].concat(), [&name[..], &[3, 0, 9]].concat()),
+    ] {
+        let mut writer = Writer::new(Cursor::new(Vec::new())).unwrap();
+        writer.write_metadata(0, &metadata).unwrap();
+        writer.write(MessageKind::AUDIO, 2_500, &[0xAF, 1, 7]).unwrap();
+        let length = writer.length();
+        let bytes = writer.finish().unwrap().into_inner();
+        assert_eq!(bytes.len() as u64, length);
+        let found = read(&bytes).unwrap().swap_remove(0).payload;
+        let mut expected = expected;
+        if let Some(at) = expected.windows(8).position(|window| window == b"filesize") {
+            expected[at + 9..][..8].copy_from_slice(&(length as f64).to_be_bytes());
+        }
+        assert_eq!(found, expected, "{length}");
+    }
 }
 
 #[test]

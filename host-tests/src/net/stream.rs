@@ -34,7 +34,7 @@ impl StreamUrl {
         if arguments.app.is_some() {
             options.lone = SingleSegment::Key;
         }
-        let url = Url::parse_with(text, options).with_context(|| format!("{text} is no RTMP URL"))?;
+        let url = Url::parse_with(text, options).context("the URL is no RTMP URL")?;
         let app = arguments.app.clone().unwrap_or_else(|| url.app().to_owned());
         let key = arguments.key.clone().unwrap_or_else(|| url.key_parts().concat());
         Ok(Self { text: text.to_owned(), app, key })

@@ -51,6 +51,8 @@ pub struct Report {
     pub traffic: (u64, u64),
     /// Whether the server has acknowledged the end.
     pub acknowledged: bool,
+    /// What is wrong with the file.
+    pub notices: Vec<String>,
 }
 
 impl Report {
@@ -61,6 +63,7 @@ impl Report {
         report["last_timestamp"] = self.timestamp.into();
         report["tcp_bytes"] = json!({"received": self.traffic.0, "sent": self.traffic.1});
         report["acknowledged"] = self.acknowledged.into();
+        report["notices"] = self.notices.clone().into();
         report
     }
 }
@@ -87,8 +90,8 @@ struct Publisher<'s, R> {
 /// after each step.
 ///
 /// # Errors
-/// There is no connection, the server refuses, the connection breaks, or the file ends within a tag. The report says how
-/// much was sent.
+/// There is no connection, the server refuses, the connection breaks, or the file has a tag that cannot be sent. The
+/// report says how much was sent.
 pub fn publish<R: Read>(
     reader: Reader<R>,
     stream: &StreamUrl,
@@ -212,6 +215,7 @@ impl<R: Read> Publisher<'_, R> {
     fn fill_in(&self, report: &mut Report) {
         report.counts = self.source.counts;
         report.timestamp = self.source.timestamp;
+        report.notices.clone_from(&self.source.notices);
         report.link.elapsed = self.link.clock.until_now();
         report.traffic = self.link.pipe.traffic();
     }

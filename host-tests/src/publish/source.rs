@@ -12,12 +12,15 @@ use embedded_rtmp::session::Client;
 use embedded_rtmp::time::Instant;
 
 use crate::counts::Counts;
-use crate::flv::{Reader, Tag};
+use crate::flv::{Reader, Tag, Timeline};
+
+/// The longest pause between two tags, in ms.
+const MAX_GAP: u32 = 10_000;
 
 /// When tags are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
-    /// Each at its timestamp, relative to the first one.
+    /// Each at its timestamp, relative to the first frame. A pause is at most 10 s.
     Timestamps,
     /// As fast as the peer reads them.
     Fast,
@@ -26,14 +29,18 @@ pub enum Pace {
 pub(super) struct Source<R> {
     reader: Reader<R>,
     pace: Pace,
-    /// When the first tag was sent, and its timestamp.
-    start: Option<(Instant, u32)>,
-    /// The tag that is sent next, or is being sent.
-    tag: Option<Tag>,
+    /// When the first tag was sent.
+    start: Option<Instant>,
+    /// The times of the tags.
+    timeline: Timeline,
+    /// The tag that is sent next, or is being sent, and its time in ms since the start.
+    tag: Option<(Tag, u32)>,
     /// The chunk stream of the message of `tag`, and the number of its bytes that were sent.
     open: Option<(ChunkStreamId, usize)>,
     ended: bool,
     error: Option<Error>,
+    /// What is wrong with the file.
+    pub(super) notices: Vec<String>,
     /// What was sent.
     pub(super) counts: Counts,
     /// The timestamp of the last tag that was begun.
@@ -46,10 +53,12 @@ impl<R: Read> Source<R> {
             reader,
             pace,
             start: None,
+            timeline: Timeline::new(MAX_GAP),
             tag: None,
             open: None,
             ended: false,
             error: None,
+            notices: Vec::new(),
             counts: Counts::default(),
             timestamp: 0,
         }
@@ -67,14 +76,11 @@ impl<R: Read> Source<R> {
 
     /// When the next tag is due. `None` while a tag is being sent, and at the end.
     pub(super) fn due(&self) -> Option<Instant> {
-        let tag = self.tag.as_ref().filter(|_| self.open.is_none())?;
-        let (start, first) = self.start?;
+        let (_, time) = self.tag.as_ref().filter(|_| self.open.is_none())?;
+        let start = self.start?;
         Some(match self.pace {
             Pace::Fast => start,
-            Pace::Timestamps => {
-                let after = Timestamp(tag.timestamp).since(Timestamp(first)).max(0);
-                start + Duration::from_millis(after.unsigned_abs().into())
-            }
+            Pace::Timestamps => start + Duration::from_millis((*time).into()),
         })
     }
 
@@ -83,7 +89,7 @@ impl<R: Read> Source<R> {
         let mut filled = 0;
         while filled < out.len() {
             self.load(now);
-            let Some(tag) = &self.tag else { break };
+            let Some((tag, _)) = &self.tag else { break };
             let (csid, taken) = match self.open {
                 Some(open) => open,
                 None if self.due().is_some_and(|due| due > now) => break,
@@ -118,14 +124,20 @@ impl<R: Read> Source<R> {
         while self.tag.is_none() && !self.ended {
             match self.reader.next() {
                 Some(Ok(tag)) if matches!(tag.kind, MessageKind::AUDIO | MessageKind::VIDEO | MessageKind::DATA) => {
-                    self.start.get_or_insert((now, tag.timestamp));
-                    self.tag = Some(prepared(tag));
+                    self.start.get_or_insert(now);
+                    let (time, step) = self.timeline.place(tag.kind, tag.timestamp, &tag.payload);
+                    if let Some(step) = step.filter(|_| self.pace == Pace::Timestamps) {
+                        let wait = if step.is_forward() { MAX_GAP / 1000 } else { 0 };
+                        self.notices.push(format!("{step}: the next tag is sent after {wait} s"));
+                    }
+                    self.tag = Some((prepared(tag), time));
                 }
                 // Tags of other types are not messages.
                 Some(Ok(_)) => {}
                 Some(Err(error)) => self.fail(error.into()),
                 None => self.ended = true,
             }
+            self.notices.extend(self.reader.take_notices().iter().map(ToString::to_string));
         }
     }
 

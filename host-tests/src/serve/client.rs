@@ -12,7 +12,7 @@ use embedded_rtmp::relay::{
 use embedded_rtmp::session::{Server, ServerEvent};
 use embedded_rtmp::time::Instant;
 
-use super::record::Recording;
+use super::record::{Recording, app_and_key};
 use super::shared::{Outcome, Shared};
 use super::{Event, Played, Recorded, Relayed};
 use crate::net::entropy;
@@ -140,6 +140,10 @@ impl Client {
                     }
                     if let Some(recording) = &mut live.publication.recording {
                         recording.recorder.take(&fragment).context("the recording failed")?;
+                        for step in recording.recorder.take_steps() {
+                            let text = format!("{}: {step}: the gap is closed", recording.path.display());
+                            shared.tell_trouble(self.peer, text);
+                        }
                     }
                 }
                 ServerEvent::Connect(request) => {
@@ -183,7 +187,7 @@ impl Client {
             return self.reject(id, &key, error, shared);
         }
         let recording = shared.options.directory.as_ref();
-        let recording = recording.map(|directory| Recording::create(directory, &self.app, &key));
+        let recording = recording.map(|directory| Recording::create(directory, name, shared.options.keeps_timestamps));
         let recording = match recording.transpose() {
             Ok(recording) => recording,
             Err(error) => {
@@ -291,7 +295,8 @@ impl Client {
         if let Err(error) = recorder.finish() {
             return shared.tell_trouble(self.peer, format!("{}: {error}", file.display()));
         }
-        let [app, key] = [&self.app, &key].map(|text| String::from_utf8_lossy(text).into_owned());
+        let parts = app_and_key(StreamName::new(&self.app, &key));
+        let [app, key] = parts.map(|text| String::from_utf8_lossy(&text).into_owned());
         (shared.tell)(Event::Recorded(Recorded { app, key, file, counts, end: end.to_owned() }));
     }
 

@@ -28,6 +28,9 @@ use shared::{Outcome, Shared};
 pub struct Options {
     /// The directory for recordings. With `None`, nothing is recorded.
     pub directory: Option<PathBuf>,
+    /// Whether recordings have the timestamps and the metadata that come. Otherwise they begin at 0, and steps of more than
+    /// 10 s are closed.
+    pub keeps_timestamps: bool,
     /// How many bytes of each stream are stored for its players.
     pub ring: usize,
     /// The most TCP connections at a time. More are closed at once.
@@ -92,9 +95,9 @@ impl Relayed {
 /// A recording.
 #[derive(Debug, Clone)]
 pub struct Recorded {
-    /// The application that the publisher connected to.
+    /// The name of the stream before its last slash.
     pub app: String,
-    /// The stream key.
+    /// The name of the stream after its last slash.
     pub key: String,
     /// The file.
     pub file: PathBuf,

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::flv::Recorder;
 
+use embedded_rtmp::relay::StreamName;
+
 /// The most characters of the application, and of the key, in a file's name.
 const MAX_PART: usize = 100;
 
@@ -19,13 +21,15 @@ pub(super) struct Recording {
 }
 
 impl Recording {
-    /// Begins the recording of a stream in a new file.
+    /// Begins the recording of a stream in a new file, from time 0 on or with the timestamps that come.
     ///
     /// # Errors
     /// The file cannot be made.
-    pub(super) fn create(directory: &Path, app: &[u8], key: &[u8]) -> io::Result<Self> {
-        let (path, file) = create_file(directory, app, key)?;
-        Ok(Self { path, recorder: Recorder::new(BufWriter::new(file))? })
+    pub(super) fn create(directory: &Path, name: StreamName<'_>, keeps_timestamps: bool) -> io::Result<Self> {
+        let (path, file) = create_file(directory, name)?;
+        let file = BufWriter::new(file);
+        let recorder = if keeps_timestamps { Recorder::new(file)? } else { Recorder::from_zero(file)? };
+        Ok(Self { path, recorder })
     }
 
     /// Removes the file of a stream whose publish was rejected.
@@ -40,10 +44,20 @@ fn sanitized(text: &[u8]) -> String {
     text.iter().copied().filter(harmless).take(MAX_PART).map(char::from).collect()
 }
 
+/// The application and the key of a stream: what stands before and after the last slash of its name. They have no query,
+/// which may contain a secret.
+pub(super) fn app_and_key(name: StreamName<'_>) -> [Vec<u8>; 2] {
+    let mut bytes = vec![0; name.len()];
+    let name = name.emit(&mut bytes).unwrap_or_default();
+    let slash = name.iter().rposition(|byte| *byte == b'/');
+    slash.map_or([vec![], name.to_vec()], |slash| [name[..slash].to_vec(), name[slash + 1..].to_vec()])
+}
+
 /// Creates the file for a stream: `APP-KEY.flv`, or `APP-KEY-2.flv` and so on if that exists. An existing file is never
 /// overwritten, and a link is not followed.
-fn create_file(directory: &Path, app: &[u8], key: &[u8]) -> io::Result<(PathBuf, File)> {
-    let stem = format!("{}-{}", sanitized(app), sanitized(key));
+fn create_file(directory: &Path, name: StreamName<'_>) -> io::Result<(PathBuf, File)> {
+    let [app, key] = app_and_key(name).map(|text| sanitized(&text));
+    let stem = format!("{app}-{key}");
     for number in 1..MAX_FILES {
         let name = if number == 1 { format!("{stem}.flv") } else { format!("{stem}-{number}.flv") };
         let path = directory.join(name);
@@ -65,7 +79,7 @@ mod tests {
     use embedded_rtmp::message::{MessageHeader, MessageKind, StreamId, Timestamp};
 
     fn created(directory: &Path, app: &[u8], key: &[u8]) -> String {
-        let (path, _) = create_file(directory, app, key).unwrap();
+        let (path, _) = create_file(directory, StreamName::new(app, key)).unwrap();
         assert_eq!(path.parent(), Some(directory));
         path.file_name().unwrap().to_str().unwrap().to_owned()
     }
@@ -84,7 +98,18 @@ mod tests {
         ] {
             names.push(created(directory.path(), app, key));
         }
-        assert_eq!(names, ["live-x.flv", "..-....etcpasswd.flv", "-.flv", "ab-cdef.flv", "live--_..flv", "--.flv"]);
+        assert_eq!(names, ["live-x.flv", "......etc-passwd.flv", "-.flv", "ab-c.flv", "live--_..flv", "--.flv"]);
+    }
+
+    #[test]
+    fn item_164_no_query_is_in_a_files_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let next = |app: &[u8], key: &[u8]| created(directory.path(), app, key);
+        assert_eq!(next(b"live", b"k?token=SECRET"), "live-k.flv");
+        assert_eq!(next(b"live?token=SECRET", b"k?token=OTHER/SECRET"), "live-k-2.flv");
+        assert_eq!(next(b"live/k?token=SECRET", b""), "live-k-3.flv");
+        assert_eq!(next(b"live/_definst_", b"flv:k.flv?SECRET"), "live-k-4.flv");
+        assert_eq!(next(b"app?vhost=SECRET", b""), "-app.flv");
     }
 
     #[test]
@@ -122,7 +147,7 @@ mod tests {
         let (first, second) = body.split_at(20);
 
         let directory = tempfile::tempdir().unwrap();
-        let mut recording = Recording::create(directory.path(), b"app", b"key").unwrap();
+        let mut recording = Recording::create(directory.path(), StreamName::new(b"app", b"key"), true).unwrap();
         for (offset, data) in [(0, first), (20, second)] {
             recording.recorder.take(&Fragment { csid: ChunkStreamId::COMMAND, header, offset, data }).unwrap();
         }

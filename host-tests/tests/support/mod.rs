@@ -45,8 +45,17 @@ impl Serve {
         Self::listening("127.0.0.1:0", 1, arguments)
     }
 
-    /// Waits until it listens on `count` of the addresses.
+    /// As users start it: recordings begin at 0.
+    pub fn from_zero(arguments: &[&str]) -> Self {
+        Self::launch("127.0.0.1:0", 1, arguments)
+    }
+
+    /// Waits until it listens on `count` of the addresses. It records what comes.
     pub fn listening(addresses: &str, count: usize, arguments: &[&str]) -> Self {
+        Self::launch(addresses, count, &[arguments, &["--keep-timestamps"]].concat())
+    }
+
+    fn launch(addresses: &str, count: usize, arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_serve"));
         command.args(["--json", "--listen", addresses, "--record"]).arg(directory.path()).args(arguments);
