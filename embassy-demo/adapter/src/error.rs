@@ -40,6 +40,8 @@ pub enum Error {
     TooSlow,
     /// The connection was reset, or the peer does not answer any longer.
     Lost,
+    /// The server accepted the stream, and then took no bytes for [`Config::stall_timeout`](crate::Config::stall_timeout).
+    Stalled,
     /// The tunnel of the session has failed, because of the server or of a proxy.
     #[cfg(feature = "rtmpt")]
     Tunnel(embedded_rtmp::tunnel::TunnelError),
@@ -65,6 +67,7 @@ impl fmt::Display for Error {
             Self::Closed => f.write_str("the peer closed the connection"),
             Self::TooSlow => f.write_str("the player is too slow"),
             Self::Lost => f.write_str("the connection was lost"),
+            Self::Stalled => f.write_str("the server takes no bytes"),
             #[cfg(feature = "rtmpt")]
             Self::Tunnel(error) => error.fmt(f),
             Self::Unfinished => f.write_str("another frame is half sent"),

@@ -27,6 +27,7 @@ mod rtmpt;
 #[cfg(feature = "rtmpt")]
 mod rtmpt_connections;
 mod server;
+mod stall;
 mod streams;
 mod switch;
 mod take_over;

@@ -14,7 +14,7 @@ use super::pair::{Recorded, TestMemory, URL, targets, with_devices};
 use crate::flv::VIDEO;
 use crate::wire::Wire;
 
-const NO_END: KeepAlive = KeepAlive { interval: Duration::MAX, timeout: Duration::MAX };
+pub(crate) const NO_END: KeepAlive = KeepAlive { interval: Duration::MAX, timeout: Duration::MAX };
 
 const ENDLESS: Limits = Limits {
     attempt: std::time::Duration::MAX,
@@ -26,7 +26,7 @@ const ENDLESS: Limits = Limits {
 };
 
 #[test]
-fn unlimited_durations_never_time_out() {
+fn item_191_unlimited_durations_never_time_out() {
     let (recorded, wire) = (Recorded::default(), Wire::new());
     with_devices(&wire, async |first, second| {
         let mut memory: Box<[TestMemory; 2]> = Box::new([const { TestMemory::new() }; 2]);
@@ -57,13 +57,14 @@ fn unlimited_durations_never_time_out() {
 }
 
 #[test]
-fn a_live_stream_accepts_unlimited_durations() {
+fn item_191_a_live_stream_accepts_unlimited_durations() {
     let mut bench = Bench::new(Wire::new());
     let mut config = config_to("rtmp://10.0.0.2:1935/live/test");
     config.client = &const { ClientOptions { keep_alive: NO_END, ..ClientOptions::DEFAULT } };
     config.limits = &ENDLESS;
     config.retry = Retry { limit: Some(Duration::MAX), first: Duration::MAX, longest: Duration::MAX };
     (config.send_timeout, config.stop_timeout) = (Duration::MAX, Duration::MAX);
+    config.stall_timeout = Some(Duration::MAX);
     let (_recorded, mut live) = (bench.serve(), bench.live(config));
     bench.run(async move {
         until(&mut live, Phase::Live).await;

@@ -41,6 +41,9 @@ pub struct Config {
     /// How long one send may take, 1 s by default. A message that takes longer is dropped, even if its future is not polled.
     /// Use [`Duration::MAX`] for a source that can wait.
     pub send_timeout: Duration,
+    /// How long the server may take no bytes while some wait for it, 10 s by default. After that, the connection is reset,
+    /// and the next attempt begins. [`Counters::stalls`](crate::Counters::stalls) counts this. With `None` there is no limit.
+    pub stall_timeout: Option<Duration>,
     /// How long [`Live::stop`](crate::Live::stop) may take, 2 s by default. After that, the connection is reset.
     pub stop_timeout: Duration,
     /// Whether the runner connects at once, `true` by default. Otherwise it waits for [`Live::start`](crate::Live::start).
@@ -65,6 +68,7 @@ impl Config {
             retry: Retry::DEFAULT,
             drop_limits: Some(DropLimits { disposable: 500, video: 1_000, audio: 4_000 }),
             send_timeout: Duration::from_secs(1),
+            stall_timeout: Some(Duration::from_secs(10)),
             stop_timeout: Duration::from_secs(2),
             starts: true,
         }

@@ -6,6 +6,7 @@
 
 use core::task::{Context, Poll, Waker};
 
+use embassy_time::Duration;
 use embedded_rtmp::media::FrameClass;
 use embedded_rtmp::message::MAX_MESSAGE_LENGTH;
 use embedded_rtmp::session::RequestError;
@@ -19,6 +20,7 @@ use super::tracks::HEADER_BUFFER;
 use super::{DropReason, SendOutcome};
 use crate::client::connection::Connection;
 use crate::clock::{clock, has_passed, later, wake_at};
+use crate::error::Error;
 use crate::transport::Transport;
 
 /// The outcome of an attempt to write a message.
@@ -237,13 +239,17 @@ impl<T: Transport> Shared<T> {
         }
     }
 
-    /// Measures the rate at which bytes arrive at the peer.
+    /// Measures the rate at which bytes arrive at the peer, and when the last ones did.
     #[inline(never)]
     fn measure(&mut self) {
-        let transport = &self.connection.transport;
+        let (now, transport) = (clock(), &self.connection.transport);
         let sent = transport.traffic().sent;
         let acknowledged = transport.unacknowledged().map(|bytes| sent.wrapping_sub(bytes as u32));
-        self.goodput.update(clock(), sent, acknowledged.or(self.connection.client.acknowledged()));
+        self.goodput.update(now, sent, acknowledged.or(self.connection.client.acknowledged()));
+        let taken = acknowledged.unwrap_or(sent);
+        if taken != self.taken || (taken == sent && transport.has_room()) {
+            (self.taken, self.taken_at) = (taken, now);
+        }
     }
 
     /// Returns how many bytes of a slot's message may be written now, or `None` if it is another slot's turn or there is no
@@ -363,6 +369,12 @@ impl<T: Transport> Shared<T> {
             }
         }
         self.measure();
+        let stalls_at = later(self.taken_at, self.stall_timeout.unwrap_or(Duration::MAX));
+        if now >= stalls_at {
+            self.counters.stalls = self.counters.stalls.wrapping_add(1);
+            self.connection.end(Error::Stalled);
+            return Poll::Ready(());
+        }
         if self.connection.transport.has_room() {
             self.slots.iter().filter(|slot| slot.is_waiting).for_each(|slot| slot.waker.wake());
         }
@@ -370,7 +382,7 @@ impl<T: Transport> Shared<T> {
             return Poll::Ready(());
         }
         for slot in self.slots.iter().filter(|slot| slot.is_owned) {
-            wake_at(slot.deadline, cx);
+            wake_at(slot.deadline.min(stalls_at), cx);
         }
         Poll::Pending
     }

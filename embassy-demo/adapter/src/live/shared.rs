@@ -50,6 +50,10 @@ pub(super) struct Shared<T = Net<'static>> {
     /// When a stop must be over.
     pub(super) stop_by: Instant,
     pub(super) goodput: Goodput,
+    /// The bytes that the server has taken, modulo 2³².
+    pub(super) taken: u32,
+    /// When it last took bytes, or none waited for it.
+    pub(super) taken_at: Instant,
     pub(super) tracks: Tracks,
     pub(super) outage: Outage,
     pub(super) connection: Connection<'static, 8, 0, T>,
@@ -61,13 +65,25 @@ pub(super) struct Shared<T = Net<'static>> {
     pub(super) limits: &'static Limits,
     retry: Retry,
     pub(super) send_timeout: Duration,
+    pub(super) stall_timeout: Option<Duration>,
     stop_timeout: Duration,
 }
 
 impl<T: Transport> Shared<T> {
     #[inline(always)]
     pub(super) fn new(connection: Connection<'static, 8, 0, T>, config: Config) -> Self {
-        let Config { url, client, ports, limits, retry, drop_limits, send_timeout, stop_timeout, starts } = config;
+        let Config {
+            url,
+            client,
+            ports,
+            limits,
+            retry,
+            drop_limits,
+            send_timeout,
+            stall_timeout,
+            stop_timeout,
+            starts,
+        } = config;
         // What is zero at first comes one after another, because the compiler then clears it in one go.
         Self {
             slots: const { [const { Slot::NONE }; 3] },
@@ -84,6 +100,8 @@ impl<T: Transport> Shared<T> {
             stops: 0,
             stop_by: Instant::from_micros(0),
             goodput: const { Goodput::new() },
+            taken: 0,
+            taken_at: Instant::from_micros(0),
             tracks: const { Tracks::NONE },
             outage: const { Outage::NONE },
             last_error: None,
@@ -97,6 +115,7 @@ impl<T: Transport> Shared<T> {
             limits,
             retry,
             send_timeout,
+            stall_timeout,
             stop_timeout,
         }
     }
@@ -195,7 +214,8 @@ impl<T: Transport> Shared<T> {
     pub(super) fn begin(&mut self) {
         self.counters.connections = self.counters.connections.wrapping_add(1);
         self.goodput = Goodput::new();
-        self.outage.interrupt(clock(), &self.retry);
+        self.taken_at = clock();
+        self.outage.interrupt(self.taken_at, &self.retry);
         self.announce();
         self.lose_video();
         self.enter(Phase::Live);
@@ -247,7 +267,7 @@ fn may_pass(error: &Error) -> bool {
         Error::Url(_) | Error::Plan(_) | Error::Config(_) | Error::Request(_) => false,
         Error::Unfinished | Error::TooSlow => false,
         Error::Resolve(_) | Error::NoNetwork | Error::Exhausted | Error::Refused(_) => true,
-        Error::Lost | Error::Closed | Error::Session(_) => true,
+        Error::Lost | Error::Stalled | Error::Closed | Error::Session(_) => true,
         #[cfg(feature = "rtmpt")]
         Error::Tunnel(_) => true,
     }

@@ -51,12 +51,14 @@ pub struct Counters {
     pub bytes: u64,
     /// How often a server has accepted the stream.
     pub connections: u32,
+    /// How often a server took no bytes for [`Config::stall_timeout`](crate::Config::stall_timeout).
+    pub stalls: u32,
 }
 
 impl Counters {
     pub(super) const NONE: Self = {
         let none = Tally { sent: 0, dropped: 0 };
-        Self { audio: none, video: none, bytes: 0, connections: 0 }
+        Self { audio: none, video: none, bytes: 0, connections: 0, stalls: 0 }
     };
 }
 

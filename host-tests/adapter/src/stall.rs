@@ -1,0 +1,105 @@
+//! Servers that accept a stream and then take no bytes.
+
+use embassy_futures::select::{Either, select};
+use embassy_net::Stack;
+use embassy_net::tcp::{State, TcpSocket};
+use embassy_time::{Duration, Instant, Timer};
+use embedded_rtmp_embassy::embedded_rtmp::session::{self, ServerConfig, ServerEvent, SessionBuffers};
+use embedded_rtmp_embassy::{ClientOptions, Config, DropReason, Error, Phase, SendOutcome};
+
+use super::limits::NO_END;
+use super::live::{Bench, config_to, send, until};
+use super::pair::{URL, serve_until};
+use crate::wire::Wire;
+
+/// A server that accepts every stream, and then reads up to `bytes` of it each second. With 0, its window stays closed.
+async fn reads_slowly(stack: Stack<'static>, bytes: usize) {
+    loop {
+        let (mut rx, mut tx, mut scratch, mut control) = ([0; 2048], [0; 2048], [0; 1536], [0; 512]);
+        let mut socket = TcpSocket::new(stack, &mut rx, &mut tx);
+        let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
+        let mut session = session::Server::<8>::new(buffers, ServerConfig::default(), &[1; 32]).unwrap();
+        socket.accept(1935).await.unwrap();
+        serve_until(&mut socket, &mut session, |event| matches!(event, ServerEvent::Publish { .. })).await;
+        for fiftieth in 1_u32.. {
+            Timer::after(Duration::from_millis(20)).await;
+            if socket.state() != State::Established {
+                break;
+            }
+            if bytes > 0 && fiftieth % 50 == 0 && socket.can_recv() {
+                let _ = socket.read(&mut [0; 2048][..bytes]).await;
+            }
+        }
+        socket.abort();
+        let _ = socket.flush().await;
+    }
+}
+
+/// Publishes pictures of 1,000 bytes every 40 ms to such a server for `seconds`, or until the connection is lost. Returns the
+/// seconds that the connection has lasted if it was lost.
+fn lasts(bytes: usize, seconds: u64, change: impl Fn(&mut Config)) -> Option<u64> {
+    let mut bench = Bench::new(Wire::new());
+    let stack = bench.second;
+    bench.spawn(reads_slowly(stack, bytes));
+    let mut config = config_to(URL);
+    // TCP alone does not end the connection.
+    config.client = &const { ClientOptions { keep_alive: NO_END, ..ClientOptions::DEFAULT } };
+    change(&mut config);
+    let mut live = bench.live(config);
+    bench.run(async move {
+        until(&mut live, Phase::Live).await;
+        let (start, sending) = (Instant::now(), live.clone());
+        let pictures = async {
+            let mut outcomes = Vec::new();
+            for number in 0.. {
+                Timer::at(start + Duration::from_millis(number * 40)).await;
+                outcomes.push(send(&sending, number * 40, true, &[0x65; 1_000]).await);
+                if start.elapsed() > Duration::from_secs(seconds) || sending.status().phase != Phase::Live {
+                    break;
+                }
+            }
+            outcomes
+        };
+        let outcomes = pictures.await;
+        let (status, elapsed) = (live.status(), start.elapsed());
+        let sent = outcomes.iter().filter(|outcome| **outcome == SendOutcome::Sent).count();
+        assert_eq!(status.counters.video.sent as usize, sent);
+        assert_eq!(status.counters.video.dropped as usize, outcomes.len() - sent);
+        if status.phase == Phase::Live {
+            assert_eq!((status.last_error, status.counters.stalls), (None, 0));
+            return None;
+        }
+        assert_eq!(outcomes.last(), Some(&SendOutcome::Dropped(DropReason::Offline)));
+        assert_eq!(status.counters.stalls, 1);
+        // The next attempt follows.
+        let connected = select(until(&mut live, Phase::Live), Timer::after(Duration::from_secs(1))).await;
+        assert!(matches!(connected, Either::First(())));
+        let status = live.status();
+        assert_eq!((status.last_error, status.counters.connections), (Some(Error::Stalled), 2));
+        Some(elapsed.as_secs())
+    })
+}
+
+#[test]
+fn item_190_a_server_that_takes_no_bytes_for_10_s_is_given_up() {
+    assert_eq!(lasts(0, 15, |_| {}), Some(10));
+    assert_eq!(lasts(0, 15, |config| config.client = &ClientOptions::DEFAULT), Some(10));
+}
+
+#[test]
+fn item_190_a_send_that_waits_without_a_limit_ends_too() {
+    let patient = |config: &mut Config| (config.send_timeout, config.drop_limits) = (Duration::MAX, None);
+    assert_eq!(lasts(0, 15, patient), Some(10));
+}
+
+#[test]
+fn item_190_the_limit_is_configurable() {
+    assert_eq!(lasts(0, 15, |config| config.stall_timeout = Some(Duration::from_secs(3))), Some(3));
+    assert_eq!(lasts(0, 30, |config| config.stall_timeout = None), None);
+    assert_eq!(lasts(0, 30, |config| config.stall_timeout = Some(Duration::MAX)), None);
+}
+
+#[test]
+fn item_190_a_server_that_is_slow_is_not_given_up() {
+    assert_eq!(lasts(2_048, 40, |_| {}), None);
+}
