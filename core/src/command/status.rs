@@ -9,6 +9,9 @@ use crate::fmt::impl_format;
 /// How many [redirects](Status::redirect) a client should follow one after another.
 pub const MAX_REDIRECTS: u8 = 3;
 
+/// The ends of the [codes](super::code) that refuse a request, or say that it failed.
+const FAILURES: [&str; 6] = ["BadName", "Denied", "Failed", "InvalidApp", "Rejected", "StreamNotFound"];
+
 /// The content of an info object. Text that is missing is empty.
 #[derive(Clone, Copy, Default)]
 pub struct Status<'a> {
@@ -77,9 +80,19 @@ impl<'a> Status<'a> {
         found.filter(|url| !url.is_empty())
     }
 
-    /// Returns whether the level is `error`.
+    /// Returns whether something failed or was refused. The code decides if it is a known one of this kind. Otherwise the
+    /// level decides, which some senders get wrong.
     pub fn is_error(&self) -> bool {
-        self.level == *"error"
+        let (_, what) = self.code_parts();
+        FAILURES.iter().any(|failure| what == **failure) || self.level.as_bytes().eq_ignore_ascii_case(b"error")
+    }
+
+    /// The code, cut at its last dot: what it is about, such as `NetStream.Publish`, and what happened, such as `Start`.
+    pub(crate) fn code_parts(&self) -> (Text<'a>, Text<'a>) {
+        let code = self.code.as_bytes();
+        let dot = code.iter().rposition(|byte| *byte == b'.').unwrap_or(0);
+        let (about, what) = code.split_at_checked(dot).unwrap_or_default();
+        (Text::new(about), Text::new(what.strip_prefix(b".").unwrap_or(what)))
     }
 
     /// Reads the last level, code and description among `values`, in whichever map they are: some senders put another

@@ -60,6 +60,11 @@ impl Flow {
         self.received = self.received.wrapping_add(low_u32(bytes));
     }
 
+    /// Counts bytes as not received, because they are received again.
+    pub(super) fn put_back(&mut self, bytes: usize) {
+        self.received = self.received.wrapping_sub(low_u32(bytes));
+    }
+
     fn acknowledgement_due(&self) -> bool {
         self.received.wrapping_sub(self.acknowledged) >= self.window
     }

@@ -189,6 +189,17 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         self.reader.fragment(pulled)
     }
 
+    /// Puts the piece of media that [`Self::pull`] took last back to the front of `input`, which was `before`. Returns
+    /// whether that is possible: not if the piece is empty, or in the reader.
+    pub(super) fn put_back<'i>(&mut self, pulled: Pulled<'i>, before: &'i [u8], input: &mut &'i [u8]) -> bool {
+        let Some(length) = pulled.data.map(<[u8]>::len).ok().filter(|length| *length > 0) else { return false };
+        let Some(start) = before.len().checked_sub(input.len().saturating_add(length)) else { return false };
+        *input = before.get(start..).unwrap_or(input);
+        self.reader.put_back(pulled);
+        self.flow.put_back(length);
+        true
+    }
+
     /// A part of the scratch. What [`Self::pull`] put there stays until the next pull.
     fn payload(&self, place: Range<usize>) -> &[u8] {
         self.scratch.get(place).unwrap_or(&[])

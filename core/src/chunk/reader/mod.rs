@@ -256,6 +256,12 @@ impl<const STREAMS: usize> Reader<STREAMS> {
         offset
     }
 
+    /// Expects the payload that [`Self::pull`] took last from the input once more.
+    pub(crate) fn put_back(&mut self, pulled: Pulled<'_>) {
+        self.chunk_left = self.chunk_left.wrapping_add(low_u32(pulled.data.map_or(0, <[u8]>::len)));
+        self.track.received = pulled.offset;
+    }
+
     /// Takes the header of a chunk, and the first payload bytes after it.
     #[inline(never)]
     fn begin<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Pulled<'i>>, ReadError> {

@@ -3,7 +3,8 @@
 use super::Client;
 use super::state::{PendingEvent, State};
 use crate::amf0::{Decoder, Token, number_to_u32, u32_to_number};
-use crate::command::{self, Answer, Command, Status, code};
+use crate::chunk::Pulled;
+use crate::command::{self, Answer, Command, Status};
 use crate::control::{Control, UserControlEvent};
 use crate::fmt::{info, warning};
 use crate::message::StreamId;
@@ -13,6 +14,11 @@ use crate::session::link::Received;
 
 /// The buffer length, in ms, that a player announces by default. Servers send recorded streams that far ahead.
 const BUFFER_MILLIS: u32 = 3_000;
+
+/// A transaction id that is not one.
+const NO_ID: u32 = u32::MAX;
+/// A message stream that no server uses.
+const NO_STREAM: StreamId = StreamId(u32::MAX);
 
 /// The argument of a command of the client, after the command object, which is null.
 #[derive(Debug, Clone, Copy)]
@@ -26,137 +32,203 @@ pub(super) enum Argument {
 }
 
 /// A parsed command of the server.
-enum ParsedCommand {
-    /// `_result` of a transaction, and the first number in it.
-    Result(Option<u32>, Option<u32>),
-    /// `_error` of a transaction.
-    Error(Option<u32>),
-    /// `onStatus`.
-    Status(StatusKind),
-    /// `onBWDone`: the server offers to measure the bandwidth.
+struct ParsedCommand {
+    name: Name,
+    /// 0 if it is missing.
+    transaction: f64,
+    argument: Option<u32>,
+    meaning: Meaning,
+    /// Whether it is about a request like the awaited one.
+    is_own: bool,
+}
+
+/// The commands that the client handles.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Name {
+    Result,
+    Error,
+    Status,
+    /// The server offers to measure the bandwidth.
     BandwidthDone,
-    /// `_onbwcheck`: the server measures the bandwidth, and wants an answer.
+    /// The server measures the bandwidth, and wants an answer.
     BandwidthCheck,
-    /// `close`.
     Close,
     Other,
 }
 
-enum StatusKind {
-    PublishStart,
-    PlayStart,
-    UnpublishSuccess,
-    Refusal,
+const NAMES: [(&str, Name); 6] = [
+    ("_result", Name::Result),
+    ("_error", Name::Error),
+    ("onStatus", Name::Status),
+    ("onBWDone", Name::BandwidthDone),
+    ("_onbwcheck", Name::BandwidthCheck),
+    ("close", Name::Close),
+];
+
+/// What an answer or a status says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    /// The awaited request succeeded.
+    Success,
+    /// Something failed.
+    Failure,
     Other,
 }
 
 impl ParsedCommand {
-    /// Also returns the transaction id, which is 0 if it is missing.
-    fn of(answer: &Answer<'_>, plays: bool) -> (ParsedCommand, f64) {
-        // One after another: a match on the bytes would compare with each name in line, which takes more flash.
-        let is = |name: &str| answer.name == *name;
-        let transaction = answer.transaction.value().unwrap_or(0.0);
-        let id = number_to_u32(transaction);
-        let parsed = if is("_result") {
-            ParsedCommand::Result(id, answer.argument.value().and_then(number_to_u32))
-        } else if is("_error") {
-            ParsedCommand::Error(id)
-        } else if is("onStatus") {
-            let status = answer.status;
-            ParsedCommand::Status(match status.code {
-                code if code == *code::PUBLISH_START => StatusKind::PublishStart,
-                code if plays && code == *code::PLAY_START => StatusKind::PlayStart,
-                code if code == *code::UNPUBLISH_SUCCESS => StatusKind::UnpublishSuccess,
-                _ if status.is_error() => StatusKind::Refusal,
-                _ => StatusKind::Other,
-            })
-        } else if is("onBWDone") {
-            ParsedCommand::BandwidthDone
-        } else if is("_onbwcheck") && id != Some(0) {
-            ParsedCommand::BandwidthCheck
-        } else if is("close") {
-            ParsedCommand::Close
+    /// `family` is the first part of the codes that are about the awaited request.
+    fn of(answer: &Answer<'_>, family: &str) -> ParsedCommand {
+        let name = NAMES.iter().find(|(name, _)| answer.name == **name).map_or(Name::Other, |(_, name)| *name);
+        let (own, what) = answer.status.code_parts();
+        let is_own = own == *family;
+        // The code decides first: the level may be wrong.
+        let meaning = if is_own && (what == *"Start" || what == *"Success") {
+            Meaning::Success
+        } else if name == Name::Error || answer.status.is_error() {
+            Meaning::Failure
         } else {
-            ParsedCommand::Other
+            Meaning::Other
         };
-        (parsed, transaction)
+        ParsedCommand {
+            name,
+            transaction: answer.transaction.value().unwrap_or(0.0),
+            argument: answer.argument.value().and_then(number_to_u32),
+            meaning,
+            is_own: is_own || name == Name::Error,
+        }
     }
 }
 
 impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, STREAMS, PLAYS, CALLS> {
     /// Handles a command. Returns the event for the application. The queue has room for the answers: this was checked
     /// before the command was read.
-    pub(super) fn command<'i>(&mut self, received: Received) -> Result<Option<PendingEvent<'i>>, SessionError> {
-        let (parsed, transaction) = ParsedCommand::of(&self.link.answer(&received), PLAYS > 0);
-        let (stream, state) = (received.stream, self.role.state);
-        let awaited = self.awaits().map(|_| self.role.awaited);
-        Ok(match parsed {
-            ParsedCommand::Result(id, number) if id == awaited => match state {
-                State::ExpectConnect => {
-                    let _ = self.link.announce_window();
-                    let _ = self.link.announce_chunk_size(self.chunk_size);
-                    self.proceed();
-                    Some(PendingEvent::Connected)
-                }
-                State::ExpectStream => {
-                    self.role.stream = StreamId(number.ok_or(SessionError::StreamId)?);
-                    self.call_on(self.role.stream, "publish", Argument::LiveKey);
-                    self.expect(State::ExpectPublish);
-                    None
-                }
-                State::ExpectPlayStream if PLAYS > 0 => {
-                    self.ask_play(StreamId(number.ok_or(SessionError::StreamId)?));
-                    None
-                }
-                _ => None,
-            },
-            ParsedCommand::Error(id) if id == awaited => {
-                self.refused().map(|stage| PendingEvent::Refused(stage, received))
+    pub(super) fn command(&mut self, received: &Received) -> Result<Option<PendingEvent>, SessionError> {
+        let command = ParsedCommand::of(&self.link.answer(received), self.family());
+        let id = number_to_u32(command.transaction).unwrap_or(NO_ID);
+        Ok(match command.name {
+            Name::Result | Name::Error if self.take_call(id) => {
+                Some(PendingEvent::Answer(id, command.name == Name::Result))
             }
-            ParsedCommand::Result(Some(id), _) if self.take_call(id) => Some(PendingEvent::Answer(id, true, received)),
-            ParsedCommand::Error(Some(id)) if self.take_call(id) => Some(PendingEvent::Answer(id, false, received)),
-            ParsedCommand::Status(StatusKind::PublishStart) if state == State::ExpectPublish => {
-                self.role.publishing = true;
-                self.proceed();
-                Some(PendingEvent::Publishing)
+            Name::Result | Name::Error => return self.answered(&command, id, self.role.awaited, received.stream),
+            Name::Status => {
+                return self.answered(&command, received.stream.0, self.awaited_stream().0, received.stream);
             }
-            ParsedCommand::Status(StatusKind::PlayStart)
-                if PLAYS > 0 && state == State::ExpectPlay && !self.is_played(stream) =>
-            {
-                let stream = self.asked().unwrap_or(stream);
-                self.proceed();
-                Some(PendingEvent::Playing(stream))
-            }
-            ParsedCommand::Status(StatusKind::UnpublishSuccess) if state == State::Closing => {
-                self.enter(State::Closed);
-                Some(PendingEvent::Unpublished)
-            }
-            ParsedCommand::Status(StatusKind::Refusal) if awaited.is_some() && !self.is_under_way(stream) => {
-                self.refused().map(|stage| PendingEvent::Refused(stage, received))
-            }
-            ParsedCommand::Status(_) => Some(PendingEvent::Status(received)),
-            ParsedCommand::BandwidthDone => {
+            Name::BandwidthDone => {
                 // No answer is wanted.
                 self.send(StreamId::CONNECTION, "_checkbw", 0.0, Argument::None);
                 None
             }
-            ParsedCommand::BandwidthCheck => {
-                self.send(StreamId::CONNECTION, "_result", transaction, Argument::Number(0));
+            Name::BandwidthCheck if id != 0 => {
+                self.send(StreamId::CONNECTION, "_result", command.transaction, Argument::Number(0));
                 None
             }
-            ParsedCommand::Close => {
+            Name::Close => {
                 self.enter(State::Closed);
                 Some(PendingEvent::Closed)
             }
-            ParsedCommand::Other if CALLS > 0 => Some(PendingEvent::Call(received)),
-            ParsedCommand::Result(..) | ParsedCommand::Error(_) | ParsedCommand::Other => None,
+            Name::BandwidthCheck | Name::Other => (CALLS > 0).then_some(PendingEvent::Call),
         })
     }
 
-    /// Turns what the client found into an event for the application.
-    pub(super) fn event<'d, 'i: 'd>(&'d self, pending: PendingEvent<'i>) -> ClientEvent<'d> {
+    /// The first part of the codes that are about the awaited request.
+    fn family(&self) -> &'static str {
+        match self.role.state {
+            State::ExpectConnect => "NetConnection.Connect",
+            State::ExpectStream | State::ExpectPublish => "NetStream.Publish",
+            State::ExpectPlayStream | State::ExpectPlay if PLAYS > 0 => "NetStream.Play",
+            State::Closing => "NetStream.Unpublish",
+            _ => "",
+        }
+    }
+
+    /// Handles an answer or a status, which refers to `refers`: a transaction or a message stream. That of the awaited
+    /// request is `awaited`. If the awaited request succeeded, the next one follows.
+    ///
+    /// Servers send wrong levels, and leave out transaction ids and message streams. So a code that is about the awaited
+    /// request also counts if it refers to 0.
+    fn answered(
+        &mut self,
+        command: &ParsedCommand,
+        refers: u32,
+        awaited: u32,
+        stream: StreamId,
+    ) -> Result<Option<PendingEvent>, SessionError> {
+        let (is_result, is_status) = (command.name == Name::Result, command.name == Name::Status);
+        let (is_exact, is_vague) = (refers == awaited, refers == 0);
+        let counts = is_exact || (is_vague && command.is_own);
+        if counts
+            && command.meaning == Meaning::Failure
+            && let Some(stage) = self.refused()
+        {
+            return Ok(Some(PendingEvent::Refused(stage)));
+        }
+        // Only one stream is published, so its start counts on any message stream.
+        let has_succeeded = command.meaning == Meaning::Success && (counts || is_status);
+        Ok(match self.role.state {
+            State::ExpectConnect if has_succeeded || (is_result && is_exact) => {
+                let _ = self.link.announce_window();
+                let _ = self.link.announce_chunk_size(self.chunk_size);
+                self.proceed();
+                Some(PendingEvent::Connected)
+            }
+            // Some servers count without `releaseStream` and `FCPublish`.
+            State::ExpectStream if is_result && (is_vague || awaited.wrapping_sub(refers) <= 2) => {
+                match command.argument {
+                    Some(stream) => {
+                        self.role.stream = StreamId(stream);
+                        self.call_on(self.role.stream, "publish", Argument::LiveKey);
+                        self.expect(State::ExpectPublish);
+                        self.role.has_started.then(|| self.start())
+                    }
+                    None if is_exact => return Err(SessionError::StreamId),
+                    None => None,
+                }
+            }
+            State::ExpectPlayStream if PLAYS > 0 && is_result && (is_vague || is_exact) => match command.argument {
+                Some(stream) => {
+                    self.ask_play(StreamId(stream));
+                    None
+                }
+                None if is_exact => return Err(SessionError::StreamId),
+                None => None,
+            },
+            State::ExpectPublish if has_succeeded => Some(self.start()),
+            State::ExpectPlay if PLAYS > 0 && has_succeeded && !self.is_played(stream) => {
+                let stream = self.asked().unwrap_or(stream);
+                self.proceed();
+                Some(PendingEvent::Playing(stream))
+            }
+            State::Closing if has_succeeded => {
+                self.enter(State::Closed);
+                Some(PendingEvent::Unpublished)
+            }
+            state => {
+                // Some servers send the start before the answer to `createStream`.
+                self.role.has_started |= has_succeeded && state == State::ExpectStream;
+                is_status.then_some(PendingEvent::Status)
+            }
+        })
+    }
+
+    /// The server takes media from now on.
+    fn start(&mut self) -> PendingEvent {
+        self.role.publishing = true;
+        self.proceed();
+        PendingEvent::Publishing
+    }
+
+    /// The message stream of the awaited request.
+    fn awaited_stream(&self) -> StreamId {
+        match self.role.state {
+            State::ExpectPublish => self.role.stream,
+            State::ExpectPlay if PLAYS > 0 => self.asked().unwrap_or(NO_STREAM),
+            _ => NO_STREAM,
+        }
+    }
+
+    /// Turns what a command caused into an event for the application.
+    pub(super) fn event(&self, pending: PendingEvent, received: &Received) -> ClientEvent<'_> {
         match pending {
-            PendingEvent::HandshakeDone(kind) => ClientEvent::HandshakeDone(kind),
             PendingEvent::Connected => {
                 info!("connected");
                 ClientEvent::Connected
@@ -165,30 +237,25 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
                 info!("publishing on message stream {}", self.role.stream.0);
                 ClientEvent::Publishing(self.role.stream)
             }
-            PendingEvent::Playing(stream) if PLAYS > 0 => {
-                info!("playing on message stream {}", stream.0);
-                ClientEvent::Playing(stream)
-            }
-            PendingEvent::Refused(stage, received) => {
-                let status = self.status(&received);
+            PendingEvent::Playing(stream) if PLAYS > 0 => playing(stream),
+            PendingEvent::Refused(stage) => {
+                let status = self.status(received);
                 warning!("refused: {}", status.code);
                 ClientEvent::Refused(stage, status)
             }
-            PendingEvent::Status(received) => ClientEvent::Status(received.stream, self.status(&received)),
-            PendingEvent::Answer(transaction, succeeded, received) if CALLS > 0 => {
-                ClientEvent::Answer { transaction, succeeded, values: self.values(&received) }
+            PendingEvent::Status => ClientEvent::Status(received.stream, self.status(received)),
+            PendingEvent::Answer(transaction, succeeded) if CALLS > 0 => {
+                ClientEvent::Answer { transaction, succeeded, values: self.values(received) }
             }
-            PendingEvent::Call(received) if CALLS > 0 => ClientEvent::Call {
+            PendingEvent::Call if CALLS > 0 => ClientEvent::Call {
                 stream: received.stream,
-                command: self.link.command(&received).unwrap_or(Command::EMPTY),
+                command: self.link.command(received).unwrap_or(Command::EMPTY),
             },
             PendingEvent::Unpublished => ClientEvent::Unpublished,
             // A client without room for plays and calls does not find the others.
-            PendingEvent::Closed | PendingEvent::Playing(_) | PendingEvent::Answer(..) | PendingEvent::Call(..) => {
+            PendingEvent::Closed | PendingEvent::Playing(_) | PendingEvent::Answer(..) | PendingEvent::Call => {
                 ClientEvent::Closed
             }
-            PendingEvent::Media(pulled) => ClientEvent::Media(self.link.lend(pulled)),
-            PendingEvent::User(event) => ClientEvent::User(event),
         }
     }
 
@@ -228,6 +295,7 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
     pub(super) fn proceed(&mut self) {
         self.enter(State::Open);
         if self.role.key > 0 && !self.role.publishing {
+            self.role.has_started = false;
             // The order of Flash Media Live Encoder (FMLE).
             self.call_connection("releaseStream", Argument::Key);
             self.call_connection("FCPublish", Argument::Key);
@@ -299,6 +367,12 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
     }
 }
 
+/// The event for a stream that is played now.
+pub(super) fn playing<'d>(stream: StreamId) -> ClientEvent<'d> {
+    info!("playing on message stream {}", stream.0);
+    ClientEvent::Playing(stream)
+}
+
 /// Handles streams that are played. If the client has no room for any, the compiler removes this code.
 impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, STREAMS, PLAYS, CALLS> {
     /// The streams that are played or have been requested.
@@ -344,11 +418,43 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         PLAYS > 0 && awaited != Some(stream) && self.played().any(|played| played == stream)
     }
 
-    /// Whether it is about a stream that is played or published already.
-    fn is_under_way(&self, stream: StreamId) -> bool {
-        // A message on the stream of the connection may be about anything.
-        let publishes = stream != StreamId::CONNECTION && self.publishing() == Some(stream);
-        PLAYS > 0 && (publishes || self.is_played(stream))
+    /// Deletes a stream that is played. The queue has room for the command.
+    pub(super) fn end_play(&mut self, stream: StreamId) {
+        self.delete_stream(stream);
+        self.role.plays.retain(|play| play.stream != Some(stream));
+        self.role.ended.rotate_right(usize::from(PLAYS > 1));
+        if let Some(ended) = self.role.ended.first_mut() {
+            *ended = stream;
+        }
+    }
+
+    /// The stream to which media on `stream` belongs. A client that plays one stream takes what comes on an id that the
+    /// server has not used for another one.
+    fn media_stream(&self, stream: StreamId) -> StreamId {
+        let mut played = self.played();
+        match (played.next(), played.next()) {
+            (Some(only), None) if !self.is_other(stream) => only,
+            _ => stream,
+        }
+    }
+
+    /// A piece of media, with the stream to which it belongs.
+    pub(super) fn media<'d, 'i: 'd>(&'d self, pulled: Pulled<'i>) -> ClientEvent<'d> {
+        let mut fragment = self.link.lend(pulled);
+        if PLAYS > 0 {
+            fragment.header.stream = self.media_stream(fragment.header.stream);
+        }
+        ClientEvent::Media(fragment)
+    }
+
+    /// Whether the server has used the id for something else than what is played.
+    fn is_other(&self, stream: StreamId) -> bool {
+        stream != StreamId::CONNECTION && (self.role.stream == stream || self.role.ended.contains(&stream))
+    }
+
+    /// Media on `stream` says that the awaited stream is played, which some servers do not. Returns that stream.
+    pub(super) fn started_by(&self, stream: StreamId) -> Option<StreamId> {
+        self.asked().filter(|asked| self.role.state == State::ExpectPlay && self.media_stream(stream) == *asked)
     }
 
     /// Removes the current request, which was refused, and deletes its stream.
@@ -358,8 +464,7 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         }
         match self.asked().filter(|_| self.role.state == State::ExpectPlay) {
             Some(stream) => {
-                self.delete_stream(stream);
-                self.role.plays.retain(|play| play.stream != Some(stream));
+                self.end_play(stream);
             }
             None => {
                 let waiting = self.role.plays.iter().find(|play| play.stream.is_none()).map_or(0, |play| play.length);

@@ -15,7 +15,7 @@ use super::link::Incoming;
 use crate::handshake::HandshakeConfig;
 use crate::message::StreamId;
 use crate::time::{Instant, OptionalInstant};
-use state::{PendingEvent, State};
+use state::State;
 
 /// The client's side of a connection, with memory for `STREAMS` incoming chunk streams besides the one that is being
 /// read; 8 are enough for all known servers. It publishes one stream, plays up to `PLAYS` streams at the same time, and
@@ -78,13 +78,48 @@ impl<const PLAYS: usize, const CALLS: usize> Role for ClientRole<PLAYS, CALLS> {
         if let Some(error) = client.failed {
             return Err(error);
         }
-        let before = input.len();
-        let pending = client.advance(now, input).map_err(|error| client.fail(error))?;
-        if client.hears() && input.len() < before {
-            client.since = OptionalInstant::at(now);
-        }
         client.arm(now);
-        Ok(pending.map(|pending| client.event(pending)))
+        if client.role.state == State::ExpectHandshake {
+            let kind = client.shake_hands(now, input).map_err(|error| client.fail(error))?;
+            let Some(kind) = kind else { return Ok(None) };
+            client.enter(if client.role.connect_asked { State::ExpectConnect } else { State::Idle });
+            client.arm(now);
+            return Ok(Some(ClientEvent::HandshakeDone(kind)));
+        }
+        // The handshake uses the scratch until C2 has been written.
+        while client.handshake.is_done()
+            && client.role.state != State::Closed
+            && client.link.has_room(client.role.reserve)
+        {
+            let before = *input;
+            let incoming = client.link.pull(input);
+            if client.hears() && input.len() < before.len() {
+                client.since = OptionalInstant::at(now);
+            }
+            let received = match incoming {
+                Ok(Some(Incoming::Command(received))) => received,
+                Ok(Some(Incoming::Media(stream, pulled))) => {
+                    if PLAYS > 0
+                        && let Some(stream) = client.started_by(stream)
+                        && client.link.put_back(pulled, before, input)
+                    {
+                        client.proceed();
+                        client.arm(now);
+                        return Ok(Some(commands::playing(stream)));
+                    }
+                    return Ok(Some(client.media(pulled)));
+                }
+                Ok(Some(Incoming::UserControlEvent(event))) => return Ok(Some(ClientEvent::User(event))),
+                Ok(None) => return Ok(None),
+                Err(error) => return Err(client.fail(error)),
+            };
+            let pending = client.command(&received).map_err(|error| client.fail(error))?;
+            client.arm(now);
+            if let Some(pending) = pending {
+                return Ok(Some(client.event(pending, &received)));
+            }
+        }
+        Ok(None)
     }
 
     fn wants_input<const STREAMS: usize>(client: &Connection<'_, Self, STREAMS>) -> bool {
@@ -143,26 +178,5 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
             State::ExpectPlay => Some(Stage::Play),
             _ => None,
         }
-    }
-
-    fn advance<'i>(&mut self, now: Instant, input: &mut &'i [u8]) -> Result<Option<PendingEvent<'i>>, SessionError> {
-        if self.role.state == State::ExpectHandshake {
-            let Some(kind) = self.shake_hands(now, input)? else { return Ok(None) };
-            self.enter(if self.role.connect_asked { State::ExpectConnect } else { State::Idle });
-            return Ok(Some(PendingEvent::HandshakeDone(kind)));
-        }
-        // The handshake uses the scratch until C2 has been written.
-        while self.handshake.is_done() && self.role.state != State::Closed && self.link.has_room(self.role.reserve) {
-            let pending = match self.link.pull(input)? {
-                None => return Ok(None),
-                Some(Incoming::Media(_, pulled)) => Some(PendingEvent::Media(pulled)),
-                Some(Incoming::UserControlEvent(event)) => Some(PendingEvent::User(event)),
-                Some(Incoming::Command(command)) => self.command(command)?,
-            };
-            if pending.is_some() {
-                return Ok(pending);
-            }
-        }
-        Ok(None)
     }
 }

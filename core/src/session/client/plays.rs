@@ -135,8 +135,7 @@ where
         if !self.link.has_room(DELETE_ROOM) {
             return Err(RequestError::ControlBuffer(DELETE_ROOM));
         }
-        self.delete_stream(stream);
-        self.role.plays.retain(|play| play.stream != Some(stream));
+        self.end_play(stream);
         Ok(())
     }
 

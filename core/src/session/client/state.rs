@@ -2,13 +2,9 @@
 
 use heapless::Vec;
 
-use crate::chunk::Pulled;
-use crate::control::UserControlEvent;
 use crate::fmt::impl_format;
-use crate::handshake::HandshakeKind;
 use crate::message::StreamId;
 use crate::session::error::Stage;
-use crate::session::link::Received;
 
 /// The transaction of `connect`. Those of later calls follow it.
 pub(super) const CONNECT: u32 = 1;
@@ -48,6 +44,8 @@ pub struct ClientRole<const PLAYS: usize, const CALLS: usize> {
     pub(super) state: State,
     pub(super) connect_asked: bool,
     pub(super) publishing: bool,
+    /// The server has said that publishing may begin, before the stream is known.
+    pub(super) has_started: bool,
     /// The length of the stream key, an AMF0 string at the end of the queue's stored values; 0 if there is none.
     pub(super) key: u16,
     /// The stream that is published.
@@ -55,6 +53,8 @@ pub struct ClientRole<const PLAYS: usize, const CALLS: usize> {
     pub(super) plays: Vec<Play, PLAYS, u8>,
     /// How long the server may send nothing while something is played, in ms, in the first place.
     pub(super) silence: [u32; PLAYS],
+    /// The last streams that were played and have ended.
+    pub(super) ended: [StreamId; PLAYS],
     /// The transaction ids of the application's calls; 0 marks a free place.
     pub(super) calls: [u32; CALLS],
     pub(super) last_transaction: u32,
@@ -74,10 +74,12 @@ impl<const PLAYS: usize, const CALLS: usize> ClientRole<PLAYS, CALLS> {
         state: State::ExpectHandshake,
         connect_asked: false,
         publishing: false,
+        has_started: false,
         key: 0,
         stream: StreamId::CONNECTION,
         plays: Vec::new(),
         silence: [MAX_SILENCE; PLAYS],
+        ended: [StreamId::CONNECTION; PLAYS],
         calls: [0; CALLS],
         last_transaction: CONNECT,
         awaited: CONNECT,
@@ -112,18 +114,15 @@ pub(super) struct Play {
     pub(super) stream: Option<StreamId>,
 }
 
-/// An event of the client, without a borrow from it.
-pub(super) enum PendingEvent<'i> {
-    HandshakeDone(HandshakeKind),
+/// An event that a command causes, without what it borrows.
+pub(super) enum PendingEvent {
     Connected,
     Publishing,
     Playing(StreamId),
-    Refused(Stage, Received),
-    Status(Received),
-    Answer(u32, bool, Received),
-    Call(Received),
+    Refused(Stage),
+    Status,
+    Answer(u32, bool),
+    Call,
     Unpublished,
     Closed,
-    Media(Pulled<'i>),
-    User(UserControlEvent),
 }
