@@ -63,7 +63,11 @@ impl Instant {
     /// Returns the low 32 bits of [`Self::as_millis`].
     #[expect(clippy::cast_possible_truncation, reason = "that is what the function is for")]
     pub(crate) const fn low_millis(self) -> u32 {
-        self.as_millis() as u32
+        // In digits of 16 bits: a division of 64 bits needs a library function.
+        let low = self.0 as u32;
+        let upper = ((self.0 >> 32) as u32 % 1_000) << 16 | low >> 16;
+        let lower = (upper % 1_000) << 16 | low & 0xFFFF;
+        (upper / 1_000) << 16 | lower / 1_000
     }
 
     /// Returns the low 32 bits of [`Self::as_micros`].
@@ -126,6 +130,15 @@ mod tests {
         assert_eq!(start + Duration::MAX, Instant::from_micros(u64::MAX));
         assert_eq!(start.saturating_duration_since(Instant::from_millis(9)), Duration::ZERO);
         assert_eq!(Instant::from_millis(9).saturating_duration_since(start), Duration::from_millis(4));
+    }
+
+    #[test]
+    fn low_millis_are_those_of_a_division() {
+        for micros in [0, 999, 1_000, u64::from(u32::MAX), u64::from(u32::MAX) + 705, 999 << 32, u64::MAX - 7, u64::MAX]
+        {
+            let instant = Instant::from_micros(micros);
+            assert_eq!(u64::from(instant.low_millis()), instant.as_millis() & 0xFFFF_FFFF, "{micros}");
+        }
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub enum DecodeError {
     Truncated,
     /// More than [`MAX_DEPTH`] containers are nested.
     TooDeep,
-    /// An empty key that is not followed by an end marker.
+    /// An empty key in an object, not followed by an end marker. In an ECMA array, a key may be empty.
     EmptyKey,
     /// An unknown marker, or one of a value without a known length (movie clip, record set).
     UnknownMarker(u8),
@@ -50,12 +50,14 @@ impl fmt::Display for DecodeError {
 
 impl core::error::Error for DecodeError {}
 
-/// The number of missing values of the innermost container: a strict array's count, or one of these two.
+/// The number of missing values of the innermost container: a strict array's count, or one of these three.
 type Left = u32;
-/// Any number of pairs.
-const MAP: Left = u32::MAX;
+/// Any number of pairs: an object.
+const OBJECT: Left = u32::MAX;
+/// The same, in an ECMA array, in which a key may be empty.
+const ECMA_ARRAY: Left = u32::MAX - 1;
 /// Any number of values: the message itself.
-const MESSAGE: Left = u32::MAX - 1;
+const MESSAGE: Left = u32::MAX - 2;
 
 /// What is expected next.
 #[derive(Debug, Clone, Copy)]
@@ -189,11 +191,15 @@ impl<'a> Decoder<'a> {
         }
         let length = cursor.u16().ok_or(DecodeError::Truncated)?;
         if length == 0 {
-            if cursor.u8().ok_or(DecodeError::Truncated)? != marker::OBJECT_END {
+            let before = cursor.0;
+            if cursor.u8().ok_or(DecodeError::Truncated)? == marker::OBJECT_END {
+                self.rest = cursor.0;
+                return Ok(Some(self.close()));
+            }
+            if self.left != ECMA_ARRAY {
                 return Err(DecodeError::EmptyKey);
             }
-            self.rest = cursor.0;
-            return Ok(Some(self.close()));
+            cursor = Cursor(before);
         }
         let key = cursor.take(usize::from(length)).ok_or(DecodeError::Truncated)?;
         self.rest = cursor.0;
@@ -220,12 +226,12 @@ impl<'a> Decoder<'a> {
                 if marker == marker::STRING {
                     Token::String(text)
                 } else {
-                    opens = Some(MAP);
+                    opens = Some(OBJECT);
                     Token::TypedObjectStart(text)
                 }
             }
             marker::OBJECT => {
-                opens = Some(MAP);
+                opens = Some(OBJECT);
                 Token::ObjectStart
             }
             marker::NULL => Token::Null,
@@ -234,7 +240,7 @@ impl<'a> Decoder<'a> {
             marker::ECMA_ARRAY | marker::STRICT_ARRAY => {
                 let len = cursor.u32().ok_or(DecodeError::Truncated)?;
                 if marker == marker::ECMA_ARRAY {
-                    opens = Some(MAP);
+                    opens = Some(ECMA_ARRAY);
                     Token::EcmaArrayStart { len }
                 } else {
                     // A value has at least one byte, so a valid count is at most the number of remaining bytes.
@@ -271,7 +277,7 @@ impl<'a> Decoder<'a> {
             self.left = left;
         }
         self.rest = cursor.0;
-        self.expect = if self.left == MAP { Expect::Key } else { Expect::Value };
+        self.expect = if self.left > MESSAGE { Expect::Key } else { Expect::Value };
         Ok(Some(token))
     }
 
@@ -279,7 +285,7 @@ impl<'a> Decoder<'a> {
     fn close(&mut self) -> Token<'a> {
         self.depth = self.depth.wrapping_sub(1);
         self.left = self.outer.get(usize::from(self.depth)).copied().unwrap_or(MESSAGE);
-        self.expect = if self.left == MAP { Expect::Key } else { Expect::Value };
+        self.expect = if self.left > MESSAGE { Expect::Key } else { Expect::Value };
         Token::End
     }
 }

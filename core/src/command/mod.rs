@@ -63,14 +63,18 @@ impl<'a> Command<'a> {
     /// Parses the beginning of a command. Returns `None` if it does not begin with a name.
     ///
     /// A format selector of 0 before the name is skipped: commands of type 17 have one, but not from every sender, and some
-    /// send it in type 20. A command without a transaction id has the id 0.
+    /// send it in type 20. A transaction id that is missing, null or undefined is 0.
     pub fn parse(payload: &'a [u8]) -> Option<Command<'a>> {
         let mut values = Decoder::new(without_selector(payload));
         let Ok(Some(Token::String(name))) = values.next_token() else { return None };
-        let transaction = match values.next_token() {
-            Ok(Some(Token::Number(transaction))) => transaction,
-            Ok(None) => 0.0,
-            _ => return None,
+        let before = values;
+        let transaction = match values.next_token().ok()? {
+            Some(Token::Number(transaction)) => transaction,
+            None | Some(Token::Null | Token::Undefined) => 0.0,
+            Some(_) => {
+                values = before;
+                0.0
+            }
         };
         Some(Command { name, transaction, values })
     }

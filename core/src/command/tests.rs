@@ -116,8 +116,14 @@ fn item_059_item_085_transactions() {
     }
     let bytes = encode(&["name".into()]);
     assert!(!Command::parse(&bytes).unwrap().wants_answer());
-    for value in [Token::Null, "1".into(), true.into(), Token::ObjectStart] {
-        assert!(Command::parse(&encode(&["name".into(), value])).is_none(), "{value:?}");
+    // If it is missing, what follows the name is the first value.
+    for value in [Token::Null, Token::Undefined, "1".into(), true.into(), Token::ObjectStart] {
+        let bytes = encode(&["name".into(), value, "x".into()]);
+        let command = Command::parse(&bytes).unwrap();
+        let first = if value == "1".into() { "1" } else { "x" };
+        assert_eq!((command.transaction.to_bits(), command.wants_answer()), (0, false), "{value:?}");
+        let text = command.arguments().find_map(|argument| argument.as_text());
+        assert_eq!(text, (value != Token::ObjectStart).then_some(first.into()), "{value:?}");
     }
     for name in [Token::Null, 1.0.into(), Token::ObjectStart, Token::Xml("x".into())] {
         assert!(Command::parse(&encode(&[name, 1.0.into()])).is_none(), "{name:?}");

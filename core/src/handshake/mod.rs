@@ -61,7 +61,7 @@
 //! # Time
 //! The machine has no deadline, so it has neither `poll_timeout` nor `handle_timeout`: the session has a deadline for
 //! each step, including the handshake. The time in C1 and S1 is 0. The time in C2 is the low 32 bits of
-//! [`Instant::as_micros`], converted to milliseconds, so it wraps after 71 minutes.
+//! [`Instant::as_millis`], so it wraps after 49 days.
 
 mod block;
 #[cfg(feature = "digest")]
@@ -457,7 +457,7 @@ impl Handshake {
         // A server sends C1 back unchanged, without the time of reading: librtmp compares all bytes, and other clients
         // read a zero there as the start of the server's clock.
         if is_client && let Some(time) = scratch.get_mut(4..8).and_then(<[u8]>::first_chunk_mut) {
-            *time = (now.low_micros() / 1_000).to_be_bytes();
+            *time = now.low_millis().to_be_bytes();
         }
         #[cfg(feature = "digest")]
         if let Some((scheme, theirs)) = found {

@@ -41,6 +41,14 @@ impl Ring<'_> {
     pub fn peek(&self, cursor: &mut Cursor, now: Instant) -> Result<Option<Piece<'_>>, Overtaken> {
         cursor.renew();
         loop {
+            if cursor.at.0 > self.store.head() {
+                // It comes from another ring.
+                if cursor.is_inside() {
+                    return Err(Overtaken);
+                }
+                (cursor.at, cursor.number, cursor.stage) = (Position(0), 0, Stage::Seek);
+                cursor.set(Flag::Begun, false);
+            }
             match cursor.stage {
                 Stage::Seek => {
                     if !self.place(cursor, now) {

@@ -48,6 +48,18 @@ fn item_062_an_object_ends_with_an_empty_key_and_its_marker() {
 }
 
 #[test]
+fn item_186_a_key_in_an_ecma_array_may_be_empty() {
+    let empty = [EcmaArrayStart { len: 1 }, key(""), Null, key("a"), Boolean(true), End, Undefined];
+    check_decode(&hex("08 00000001 0000 05 0001 61 0101 000009 06"), &empty);
+    let nested = [EcmaArrayStart { len: 2 }, key(""), ObjectStart, End, key(""), string(b"x"), End];
+    check_decode(&hex("08 00000002 0000 03 000009 0000 020001 78 000009"), &nested);
+    // Only in the array itself.
+    let object = vec![EcmaArrayStart { len: 1 }, key("a"), ObjectStart];
+    assert_eq!(decode(&hex("08 00000001 0001 61 03 0000 05 000009 000009")), (object, Err(DecodeError::EmptyKey)));
+    assert_eq!(decode(&hex("08 00000001 0000")), (vec![EcmaArrayStart { len: 1 }], Err(DecodeError::Truncated)));
+}
+
+#[test]
 fn item_063_the_count_of_an_ecma_array_is_a_hint() {
     for (count, len) in [("00000000", 0), ("00000001", 1), ("00000014", 20), ("FFFFFFFF", u32::MAX)] {
         let bytes = hex(&std::format!("08 {count} 0001 61 05 0001 62 0101 000009 05"));

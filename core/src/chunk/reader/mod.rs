@@ -68,7 +68,8 @@ pub enum TypeThreeDelta {
 /// Not a byte: the next header is read in the general way.
 const NO_CONTINUATION: u16 = 0x100;
 
-/// Reads a chunk stream. It has memory for `STREAMS` chunk streams, at most 255, besides the current one.
+/// Reads a chunk stream. It has memory for `STREAMS` chunk streams, at most 255, besides the current one; more
+/// do not compile.
 ///
 /// If the table is full, a new chunk stream evicts one without an unfinished message that was not used recently.
 // In this order, the zeros of a new reader begin at a word. Setting them needs one routine less in an image.
@@ -130,6 +131,7 @@ impl<const STREAMS: usize> Reader<STREAMS> {
 
     /// As [`Self::new`], with the meaning of a type 3 header after a type 0 header.
     pub(crate) const fn with(type_three_delta: TypeThreeDelta) -> Self {
+        const { assert!(STREAMS <= u8::MAX as usize, "a reader has room for at most 255 more chunk streams") };
         Self {
             track: Track::NONE,
             others: [Track::NONE; STREAMS],

@@ -47,7 +47,7 @@ impl fmt::Display for WriteError {
 
 impl core::error::Error for WriteError {}
 
-/// Writes a chunk stream. It has memory for `STREAMS` chunk streams, at most 255.
+/// Writes a chunk stream. It has memory for `STREAMS` chunk streams, at most 255; more do not compile.
 #[derive(Debug)]
 pub struct Writer<const STREAMS: usize> {
     tracks: [Track; STREAMS],
@@ -99,6 +99,7 @@ impl<const STREAMS: usize> Writer<STREAMS> {
     /// Creates a writer at the start of a chunk stream, which follows the handshake.
     #[must_use]
     pub const fn new() -> Self {
+        const { assert!(STREAMS <= u8::MAX as usize, "a writer has room for at most 255 chunk streams") };
         Self {
             tracks: [Track::NONE; STREAMS],
             chunk_size: DEFAULT,

@@ -11,7 +11,7 @@ mod digests;
 mod pairs;
 mod simple;
 
-/// When a side writes, and when it reads: the low 32 bits of `LATER` are 1,234 ms.
+/// When a side writes, and when it reads: 71 minutes after the start, where the low 32 bits of the microseconds wrap.
 const START: Instant = Instant::from_micros(u32::MAX as u64 - 500);
 const LATER: Instant = Instant::from_micros(u32::MAX as u64 - 500 + 1_234_567);
 
@@ -92,5 +92,5 @@ fn any_block(salt: u8) -> Vec<u8> {
 
 /// The echo of `block`, read at `LATER`.
 fn echo(block: &[u8]) -> Vec<u8> {
-    [&block[..4], &1234_u32.to_be_bytes(), &block[8..]].concat()
+    [&block[..4], &4_296_201_u32.to_be_bytes(), &block[8..]].concat()
 }

@@ -379,3 +379,33 @@ fn item_126_an_empty_configuration_does_not_replace_the_one_before() {
         assert_eq!(Play::default().all(&ring), shown(&expected), "the keyframe is still one to begin with");
     }
 }
+
+#[test]
+fn item_187_a_position_of_another_ring_starts_anew() {
+    for (has_video, inside) in [(false, false), (true, false), (true, true)] {
+        let (mut before, mut after) = (Memory::new(1000), Memory::new(1000));
+        let (mut ring, mut player) = (before.ring(), Play::default());
+        for millis in 0..100 {
+            push(&mut ring, MessageKind::AUDIO, millis, AUDIO);
+        }
+        player.all(&ring);
+        push(&mut ring, MessageKind::AUDIO, 100, AUDIO);
+        if inside {
+            player.take(&ring, 3).unwrap();
+        }
+        // The ring is a new one, in which little has come.
+        let mut ring = after.ring();
+        if has_video {
+            push(&mut ring, MessageKind::VIDEO, 0, CONFIGURATION);
+            push(&mut ring, MessageKind::VIDEO, 0, KEY);
+        }
+        if inside {
+            assert_eq!(player.take(&ring, 100), Err(Overtaken));
+            continue;
+        }
+        let (config, key) = (('V', 0, CONFIGURATION), ('V', 0, KEY));
+        assert_eq!(player.all(&ring), if has_video { shown(&[config, key]) } else { String::new() });
+        push(&mut ring, MessageKind::AUDIO, 9, AUDIO);
+        assert_eq!(player.all(&ring), shown(&[('A', 9, AUDIO)]), "{has_video}");
+    }
+}

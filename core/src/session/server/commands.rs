@@ -118,7 +118,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
             }
             Name::CloseStream => return self.end_stream(on),
             Name::NoOp(notice) => {
-                self.result(Token::Undefined);
+                self.result(Token::Null);
                 if let Some((name, code)) = notice.filter(|_| wants_answer) {
                     let status = Status::ok(code, "");
                     let _ = self.link.queue(StreamId::CONNECTION, &mut |encoder, _| {

@@ -9,6 +9,7 @@ mod hostile_chunks;
 mod long;
 mod media_ends;
 mod mixed;
+mod odd_servers;
 mod pair;
 mod player_client;
 mod players;
