@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Error, Result, anyhow};
 use embedded_rtmp::command::{ConnectOptions, Status};
 use embedded_rtmp::handshake::HandshakeKind;
+use embedded_rtmp::message::StreamId;
 use embedded_rtmp::port_plan::AttemptReport;
 use embedded_rtmp::session::{Client, ClientEvent, Stage};
 use embedded_rtmp::time::Instant;
@@ -156,6 +157,13 @@ impl LinkReport {
 /// The error for a refusal.
 pub(crate) fn refused(stage: Stage, status: &Status<'_>) -> Error {
     anyhow!("{stage} refused: {}", shown(status))
+}
+
+/// Whether a status says that a stream failed. On the message stream of the connection, only codes of `family` do: an
+/// error there may be about a request that does not matter, such as `releaseStream`.
+pub(crate) fn is_about(stream: StreamId, status: &Status<'_>, family: &str) -> bool {
+    let is_own = stream != StreamId::CONNECTION || status.code.as_bytes().starts_with(family.as_bytes());
+    status.is_error() && is_own
 }
 
 /// The error for another status.

@@ -12,7 +12,7 @@ mod stream;
 pub use clock::Clock;
 pub use dial::{DialError, Dialled, Dialler};
 pub use link::{Link, LinkReport};
-pub(crate) use link::{refused, said};
+pub(crate) use link::{is_about, refused, said};
 pub use order::{OrderArguments, Way, targets};
 pub use pipe::{Pipe, Waiter};
 pub(crate) use socket::Socket;

@@ -17,7 +17,7 @@ use embedded_rtmp::message::MessageKind;
 use embedded_rtmp::session::{ClientConfig, ClientEvent, Stage};
 use embedded_rtmp::time::Instant;
 
-use crate::net::{Clock, Dialler, Link, OrderArguments, StreamUrl, refused, said};
+use crate::net::{Clock, Dialler, Link, OrderArguments, StreamUrl, is_about, refused, said};
 
 /// The time limit for sending the commands that end playing.
 const CLOSE: Duration = Duration::from_secs(2);
@@ -170,9 +170,11 @@ impl Player<'_> {
                     Some(url) if stage == Stage::Connect => *outcome = Some(Outcome::Elsewhere(url.to_string())),
                     _ => return Err(refused(stage, &status)),
                 },
-                ClientEvent::Status(_, status) => match status.known() {
+                ClientEvent::Status(stream, status) => match status.known() {
+                    // Some servers stop what was played before.
+                    Code::PlayStop if output.counts().timestamps.is_none() => {}
                     Code::PlayStop | Code::PlayComplete | Code::PlayUnpublishNotify => end = Some(End::Ended),
-                    _ if status.is_error() => return Err(said(&status)),
+                    _ if is_about(stream, &status, "NetStream.Play.") => return Err(said(&status)),
                     _ => {}
                 },
                 ClientEvent::User(UserControlEvent::StreamEof(_)) if *is_playing => {

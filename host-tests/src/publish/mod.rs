@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::counts::Counts;
 use crate::flv::Reader;
-use crate::net::{Clock, Dialler, Link, LinkReport, StreamUrl, Way, refused, said};
+use crate::net::{Clock, Dialler, Link, LinkReport, StreamUrl, Way, is_about, refused, said};
 use source::Source;
 
 /// The time that the server has to acknowledge the end.
@@ -170,7 +170,9 @@ impl<R: Read> Publisher<'_, R> {
                     *phase = Phase::Publishing(stream);
                 }
                 ClientEvent::Refused(stage, status) => return Err(refused(stage, &status)),
-                ClientEvent::Status(_, status) if status.is_error() => return Err(said(&status)),
+                ClientEvent::Status(stream, status) if is_about(stream, &status, "NetStream.Publish.") => {
+                    return Err(said(&status));
+                }
                 ClientEvent::Unpublished => {
                     report.acknowledged = true;
                     *phase = Phase::Done;

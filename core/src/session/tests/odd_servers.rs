@@ -240,12 +240,11 @@ fn item_184_media_on_an_id_of_another_stream_is_not_mixed_in() {
             play_cam(player);
             play_cam(player);
         },
-        |player, event| match event {
-            Seen::Playing(2) => {
+        |player, event| {
+            if *event == Seen::Playing(2) {
                 player.stop(StreamId(2)).unwrap();
                 player.play(&PlayRequest::new("next")).unwrap();
             }
-            _ => {}
         },
     );
     let media = [(1, 1), (2, 2)].map(|(stream, byte)| Seen::Message(stream, 9, 0, vec![byte]));

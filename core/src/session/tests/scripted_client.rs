@@ -59,7 +59,7 @@ fn item_089_a_client_that_sends_everything_at_once() {
 }
 
 #[test]
-fn item_088_commands_that_need_only_an_answer_are_answered_with_undefined() {
+fn item_088_commands_that_need_only_an_answer_are_answered_with_null() {
     let mut script = Script::connect();
     for (name, transaction) in [("releaseStream", 2.0), ("FCPublish", 3.0), ("FCUnpublish", 4.5), ("_checkbw", 1e300)] {
         script.call(0, name, transaction, "cam".into());
@@ -71,7 +71,7 @@ fn item_088_commands_that_need_only_an_answer_are_answered_with_undefined() {
     });
     for ((csid, header, payload), transaction) in answers[1..].iter().zip([2.0, 3.0, 4.5, 1e300]) {
         assert_eq!((*csid, header.stream), (3, StreamId(0)));
-        assert_eq!(*payload, encode(&["_result".into(), transaction.into(), Token::Null, Token::Undefined]));
+        assert_eq!(*payload, encode(&["_result".into(), transaction.into(), Token::Null, Token::Null]));
     }
     assert_eq!(answers.len(), 5);
 }
