@@ -1,9 +1,11 @@
 //! Code that several tools share: options, signals, progress and the result.
 
 use std::io::{self, IsTerminal};
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -11,6 +13,7 @@ use embedded_rtmp::handshake::Style;
 use indicatif::ProgressDrawTarget;
 use serde_json::Value;
 use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 use crate::net::{LinkReport, OrderArguments, StreamArguments};
 
@@ -84,16 +87,25 @@ pub fn failed(tool: &str, status: u8, error: &anyhow::Error) -> ExitCode {
     ExitCode::from(status)
 }
 
-/// A flag that Ctrl-C and SIGTERM set. The second signal ends the program at once.
+/// How long after the first signal further ones have no effect. Some programs send a signal twice at once.
+const REPEATED: Duration = Duration::from_millis(100);
+
+/// A flag that Ctrl-C and SIGTERM set. A second signal, 100 ms later or more, ends the program at once with status 1.
 ///
 /// # Errors
 /// Those of the system.
 pub fn stop_flag() -> io::Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))?;
-        signal_hook::flag::register(signal, Arc::clone(&stop))?;
-    }
+    let (stop, mut signals) = (Arc::new(AtomicBool::new(false)), Signals::new([SIGINT, SIGTERM])?);
+    let flag = Arc::clone(&stop);
+    thread::spawn(move || {
+        let mut first = None;
+        for _ in signals.forever() {
+            flag.store(true, Ordering::Relaxed);
+            if first.get_or_insert_with(Instant::now).elapsed() >= REPEATED {
+                process::exit(1);
+            }
+        }
+    });
     Ok(stop)
 }
 

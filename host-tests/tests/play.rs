@@ -48,6 +48,50 @@ fn ctrl_c_completes_the_file() {
 }
 
 #[test]
+fn item_165_two_signals_at_once_complete_the_file() {
+    let serve = Serve::start(&[]);
+    let directory = tempfile::tempdir().unwrap();
+    let url = serve.url("live/cam");
+    let outputs = ["TERM", "INT"].map(|name| (name, directory.path().join(format!("{name}.flv"))));
+    let players = outputs.each_ref().map(|(_, output)| start(&mut player(&url, output, &[])).unwrap());
+    wait_until("both play", LIMIT, || serve.said().matches("plays").count() == 2).unwrap();
+    let publisher = start(&mut publisher(&clip(), &url, &[])).unwrap();
+    for ((name, output), player) in outputs.iter().zip(players) {
+        wait_until("something is written", LIMIT, || std::fs::metadata(output).is_ok_and(|file| file.len() > 20_000))
+            .unwrap();
+        let kill = format!("kill -{name} {0}; kill -{name} {0}", player.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        let (status, summary, errors) = played(player);
+        assert_eq!((status, &summary["end"]), (Some(0), &"Stopped".into()), "{name}: {errors}");
+        let found = media(output);
+        assert!(found.len() > 5 && media(&clip()).starts_with(&found), "{name}: {summary}");
+    }
+    drop(publisher);
+}
+
+#[test]
+fn item_167_a_stream_without_media_ends_or_is_reported() {
+    let serve = Serve::start(&["--grace", "60"]);
+    let directory = tempfile::tempdir().unwrap();
+    let url = serve.url("live/cam");
+    let start_player = |name: &str, arguments: &[&str]| {
+        let output = directory.path().join(name);
+        (start(&mut player(&url, &output, arguments)).unwrap(), output)
+    };
+    let (ends, output) = start_player("ends.flv", &["--media-timeout", "2"]);
+    let (reports, _) = start_player("reports.flv", &["--media-report", "1", "--media-timeout", "4.5"]);
+    wait_until("both play", LIMIT, || serve.said().matches("plays").count() == 2).unwrap();
+    // The server says nothing when the publisher goes.
+    publish_well(&clip(), &url, &["--fast"]);
+    let (status, summary, errors) = played(ends);
+    assert_eq!((status, &summary["end"], &summary["pauses"]), (Some(0), &"NoMedia".into(), &0.into()), "{errors}");
+    assert!(media(&output) == media(&clip()), "{summary}");
+    let (status, summary, errors) = played(reports);
+    assert_eq!((status, &summary["end"], &summary["pauses"]), (Some(0), &"NoMedia".into(), &1.into()), "{errors}");
+    assert!(errors.contains("no audio and no video for 1 s"), "{errors}");
+}
+
+#[test]
 fn a_pipe_receives_the_same_and_may_be_closed() {
     let serve = Serve::start(&[]);
     let url = serve.url("live/cam");

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use embedded_rtmp::message::MessageKind;
 use embedded_rtmp::port_plan::{Failure, Limits, Outcome, Target};
-use embedded_rtmp::session::ClientConfig;
+use embedded_rtmp::session::{ClientConfig, Server, ServerConfig, ServerEvent, SessionBuffers};
+use embedded_rtmp::time;
 use host_tests::flv::{Reader, Writer};
 use host_tests::net::{Clock, Dialler};
 use host_tests::peers::{finish_within, free_port, start, wait_until};
@@ -315,6 +316,126 @@ fn item_162_a_recording_begins_at_0_and_its_file_is_published_without_a_pause() 
         let last = media(&clip()).iter().map(|tag| tag.timestamp).max().unwrap();
         assert_eq!((number(b"duration"), number(b"filesize")), (f64::from(last) / 1000.0, length as f64), "{base}");
     }
+}
+
+/// A server that accepts one publisher and receives `messages` messages. Then it reads nothing, and closes the connection
+/// after `pause`, which resets it if bytes are unread.
+fn accepting(messages: usize, pause: Duration) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        let (mut scratch, mut control) = ([0; 1_536], [0; 1_024]);
+        let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
+        let mut server = Server::<8>::new(buffers, ServerConfig::new(), &[1; 32]).unwrap();
+        let (now, mut received, mut out, mut count) = (time::Instant::from_millis(1), [0; 4_096], [0; 4_096], 0);
+        let mut is_publishing = false;
+        while !is_publishing || count < messages {
+            let length = socket.read(&mut received).unwrap();
+            let mut input = &received[..length];
+            loop {
+                let accepted = match server.next_event(now, &mut input).unwrap() {
+                    Some(ServerEvent::Connect(_)) => server.accept_connect(),
+                    Some(ServerEvent::Publish { stream, .. }) => {
+                        is_publishing = true;
+                        server.accept(stream)
+                    }
+                    Some(ServerEvent::Media(fragment)) => {
+                        count += usize::from(fragment.is_last());
+                        Ok(())
+                    }
+                    Some(_) => Ok(()),
+                    None => {
+                        let written = server.poll_transmit(now, &mut out);
+                        socket.write_all(&out[..written]).unwrap();
+                        if written > 0 {
+                            continue;
+                        }
+                        break;
+                    }
+                };
+                accepted.unwrap();
+            }
+        }
+        thread::sleep(pause);
+    });
+    port
+}
+
+#[test]
+fn item_166_a_reset_after_everything_has_arrived_is_a_good_end() {
+    // The commands at the end stay unread.
+    let port = accepting(tags(&clip()).len(), Duration::from_millis(500));
+    let (status, summary, stderr) = publish(&clip(), &url(port, "live/x"), &["--fast"]);
+    assert_eq!(status, Some(0), "{stderr}");
+    assert_eq!((&summary["acknowledged"], &summary["error"]), (&false.into(), &().into()));
+    // A reset before that is not.
+    let port = accepting(20, Duration::from_millis(500));
+    let (status, _, stderr) = publish(&clip(), &url(port, "live/x"), &[]);
+    assert_eq!(status, Some(1), "{stderr}");
+}
+
+#[test]
+fn item_166_what_has_arrived_is_told() {
+    // TCP takes the clip for a server that reads nothing.
+    let port = accepting(0, Duration::from_secs(60));
+    let (status, summary, stderr) = publish(&clip(), &url(port, "live/x"), &["--fast"]);
+    assert_eq!(status, Some(0), "{stderr}");
+    assert!(stderr.contains("not confirmed by the server"), "{stderr}");
+    assert_eq!(summary["tcp_acknowledged"], summary["tcp_bytes"]["sent"]);
+    assert_eq!((&summary["confirmed"], &summary["rtmp_acknowledged"]), (&false.into(), &().into()));
+    // It does not take 30 MB.
+    let large = tempfile::NamedTempFile::new().unwrap();
+    let mut writer = Writer::new(large.reopen().unwrap()).unwrap();
+    for number in 0..300 {
+        writer.write(MessageKind::VIDEO, number * 40, &[&[0x17, 1, 0, 0, 0][..], &[0; 100_000]].concat()).unwrap();
+    }
+    writer.finish().unwrap();
+    let port = accepting(0, Duration::from_secs(60));
+    let (status, summary, stderr) = publish(large.path(), &url(port, "live/x"), &["--fast"]);
+    assert_eq!(status, Some(1), "{stderr}");
+    let number = |value: &serde_json::Value| value.as_u64().unwrap();
+    let (sent, acknowledged) = (number(&summary["tcp_bytes"]["sent"]), number(&summary["tcp_acknowledged"]));
+    assert!(acknowledged > 0 && acknowledged < sent, "{acknowledged} of {sent}");
+    assert!(stderr.contains(&format!("TCP has acknowledged {acknowledged} and RTMP")), "{stderr}");
+    // A server that confirms the end.
+    let serve = Serve::start(&[]);
+    let summary = publish_well(&clip(), &serve.url("live/x"), &["--fast"]);
+    assert_eq!((&summary["confirmed"], &summary["acknowledged"]), (&true.into(), &true.into()));
+}
+
+#[test]
+fn item_165_the_first_signal_completes_the_stream_and_a_second_one_at_once_changes_nothing() {
+    for (name, count) in [("INT", 1), ("TERM", 2), ("INT", 2)] {
+        let serve = Serve::start(&[]);
+        let running = start(&mut publisher(&clip(), &serve.url("live/x"), &[])).unwrap();
+        serve.wait_until_it_says("live/x goes to");
+        thread::sleep(Duration::from_millis(500));
+        let kill = format!("kill -{name} {0}; kill -{name} {0}", running.id());
+        let kill = if count == 1 { kill.split(';').next().unwrap() } else { &kill };
+        assert!(Command::new("sh").args(["-c", kill]).status().unwrap().success());
+        let finished = running.finish_within(LIMIT).unwrap();
+        assert_eq!(finished.status.code(), Some(0), "{name} {count}: {}", finished.stderr);
+        let summary: serde_json::Value = serde_json::from_slice(&finished.stdout).unwrap();
+        assert_eq!(summary["acknowledged"], true, "{name} {count}");
+        let recorded = tags(&serve.recording("live-x.flv"));
+        assert!(recorded.len() > 5 && tags(&clip()).starts_with(&recorded), "{name} {count}");
+    }
+}
+
+#[test]
+fn item_165_a_second_signal_after_100_ms_ends_a_tool_at_once() {
+    // After the first signal, `publish` waits for this server for 2 s.
+    let port = accepting(0, Duration::from_secs(60));
+    let running = start(&mut publisher(&clip(), &url(port, "live/x"), &[])).unwrap();
+    thread::sleep(Duration::from_millis(1_000));
+    running.signal("TERM").unwrap();
+    thread::sleep(Duration::from_millis(300));
+    let begun = std::time::Instant::now();
+    running.signal("INT").unwrap();
+    let finished = running.finish_within(LIMIT).unwrap();
+    assert!(begun.elapsed() < Duration::from_millis(1_000));
+    assert_eq!((finished.status.code(), finished.stdout.len()), (Some(1), 0));
 }
 
 #[test]

@@ -37,6 +37,12 @@ struct Arguments {
     /// Play for this number of seconds
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     duration: Option<Duration>,
+    /// End with status 0 after this time without audio and video; some servers say nothing when a publisher leaves
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    media_timeout: Option<Duration>,
+    /// Say when there is no audio and no video for this time
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    media_report: Option<Duration>,
     /// End if nothing is received for this time
     #[arg(long = "patience", value_name = "SECONDS", value_parser = seconds, default_value = "30")]
     silence: Duration,
@@ -56,7 +62,14 @@ fn main() -> ExitCode {
     };
     let bar = ProgressBar::with_draw_target(None, progress_target(arguments.client.quiet));
     let mut report = Report::default();
-    let played = play(&stream, &options, &mut output, &stop, &mut report, &mut |report| show(report, &bar));
+    let mut pauses = 0;
+    let played = play(&stream, &options, &mut output, &stop, &mut report, &mut |report| {
+        if std::mem::replace(&mut pauses, report.pauses) < report.pauses {
+            let seconds = arguments.media_report.unwrap_or_default().as_secs_f64();
+            bar.suspend(|| eprintln!("play: no audio and no video for {seconds} s"));
+        }
+        show(report, &bar);
+    });
     let completed = output.finish().with_context(|| arguments.output.display().to_string());
     bar.finish_and_clear();
     let line = format!("received {}, in {:.1} s", report.counts, report.link.elapsed.as_secs_f64());
@@ -82,6 +95,8 @@ fn opened(arguments: &Arguments) -> Result<(StreamUrl, Options, Output, Arc<Atom
         start,
         duration: arguments.duration.map(millis),
         silence: arguments.silence,
+        media_timeout: arguments.media_timeout,
+        media_report: arguments.media_report,
     };
     Ok((stream, options, output, stop))
 }

@@ -4,11 +4,13 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use host_tests::arguments::{ClientArguments, failed, progress_target};
+use host_tests::arguments::{ClientArguments, failed, progress_target, stop_flag};
 use host_tests::flv::Reader;
 use host_tests::net::{StreamUrl, Way};
 use host_tests::publish::{Options, Pace, Report, publish};
@@ -17,8 +19,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// Publishes an FLV file to an RTMP server, each message when it is due. It does not wait for more than 10 s if the timestamps
 /// have a gap. It goes on after a wrong back pointer, after garbage and before a tag that is cut off, and says so.
 ///
-/// Ends with status 0 when the server has acknowledged the end of the stream, or 2 s after the end was sent. Ends with
-/// status 1 if the server cannot be reached, refuses, or closes the connection, and with 2 if the file or the URL cannot be
+/// Ends with status 0 when the server has acknowledged the end of the stream or has closed the connection after it, or when
+/// TCP has acknowledged everything within 10 s. Ctrl-C ends the stream in the same way. Ends with status 1 if the server
+/// cannot be reached, refuses, closes the connection or reads nothing for 10 s, and with 2 if the file or the URL cannot be
 /// used.
 #[derive(Parser)]
 #[command(version)]
@@ -39,7 +42,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let (reader, length, stream, way) = match opened(&arguments) {
+    let (reader, length, stream, way, stop) = match opened(&arguments) {
         Ok(opened) => opened,
         Err(error) => return failed("publish", 2, &error),
     };
@@ -53,22 +56,28 @@ fn main() -> ExitCode {
     let bar = ProgressBar::with_draw_target(Some(length), progress_target(arguments.client.quiet))
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     let mut report = Report::default();
-    let result = publish(reader, &stream, options, &mut report, &mut |report| show(report, &bar));
+    let result = publish(reader, &stream, options, &stop, &mut report, &mut |report| show(report, &bar));
     bar.finish_and_clear();
     report.notices.iter().for_each(|notice| eprintln!("publish: {}: {notice}", arguments.file.display()));
-    let acknowledged = if report.acknowledged { "; the server acknowledged the end" } else { "" };
+    let acknowledged = match (report.acknowledged, report.confirmed) {
+        (true, _) => "; the server acknowledged the end",
+        (false, true) => "; the server closed the connection after the end",
+        (false, false) => "; not confirmed by the server",
+    };
     let line = format!("sent {}, in {:.1} s{acknowledged}", report.counts, report.link.elapsed.as_secs_f64());
     arguments.client.conclude("publish", (&report.link, &line), (report.to_json(), false), result)
 }
 
+type Opened = (Reader<BufReader<File>>, u64, StreamUrl, Way, Arc<AtomicBool>);
+
 /// The file, its length, the URL, and the targets, checked as far as possible before anything is sent.
-fn opened(arguments: &Arguments) -> Result<(Reader<BufReader<File>>, u64, StreamUrl, Way)> {
+fn opened(arguments: &Arguments) -> Result<Opened> {
     let name = || arguments.file.display().to_string();
     let stream = StreamUrl::new(&arguments.url, &arguments.client.stream)?;
     let way = arguments.client.order.for_url(&stream.url()?)?;
     let file = File::open(&arguments.file).with_context(name)?;
     let length = file.metadata().with_context(name)?.len();
-    Ok((Reader::new(BufReader::new(file)).with_context(name)?, length, stream, way))
+    Ok((Reader::new(BufReader::new(file)).with_context(name)?, length, stream, way, stop_flag()?))
 }
 
 fn show(report: &Report, bar: &ProgressBar) {

@@ -72,7 +72,7 @@ pub struct Reader<R> {
 }
 
 /// What begins at a position.
-enum Found {
+enum Candidate {
     /// A tag whose back pointer is right, or missing at the end of the file.
     Tag(TagHeader),
     /// What could be a tag, except that its back pointer is wrong.
@@ -105,10 +105,10 @@ impl<R: Read> Reader<R> {
 
     fn read_tag(&mut self) -> Result<Option<Tag>, ReadError> {
         let header = match self.find(0)? {
-            Found::Tag(header) => header,
-            Found::End => return Ok(None),
+            Candidate::Tag(header) => header,
+            Candidate::End => return Ok(None),
             // A tag follows a tag.
-            Found::WrongBackPointer(header) if self.is_start(whole(&header))? => {
+            Candidate::WrongBackPointer(header) if self.is_start(whole(&header))? => {
                 self.notices.push(Notice::BackPointer(self.position));
                 header
             }
@@ -116,7 +116,7 @@ impl<R: Read> Reader<R> {
                 let Some((garbage, header)) = self.search()? else {
                     let end = self.position + self.ahead.len() as u64;
                     self.notices.push(match first {
-                        Found::Truncated => Notice::Truncated(self.position),
+                        Candidate::Truncated => Notice::Truncated(self.position),
                         _ => Notice::Garbage(self.position, end),
                     });
                     return Ok(None);
@@ -135,37 +135,37 @@ impl<R: Read> Reader<R> {
     }
 
     /// What begins `at` bytes after the position.
-    fn find(&mut self, at: usize) -> Result<Found, ReadError> {
+    fn find(&mut self, at: usize) -> Result<Candidate, ReadError> {
         let Some(header) = self.look(at, TagHeader::SIZE)?.first_chunk().map(TagHeader::parse) else {
             let rest = self.ahead.len() - at;
-            return Ok(if rest == 0 { Found::End } else { Found::Truncated });
+            return Ok(if rest == 0 { Candidate::End } else { Candidate::Truncated });
         };
         let media = [MessageKind::AUDIO, MessageKind::VIDEO, MessageKind::DATA].contains(&header.kind);
         let bytes = self.look(at, whole(&header))?;
         let Some(pointer) = bytes.get(TagHeader::SIZE + header.length as usize..) else {
-            return Ok(if media { Found::Truncated } else { Found::Garbage });
+            return Ok(if media { Candidate::Truncated } else { Candidate::Garbage });
         };
         // Some writers omit the last back pointer of a file.
         Ok(match pointer {
-            [] if media => Found::Tag(header),
-            pointer if pointer == header.back_pointer() => Found::Tag(header),
-            [_, _, _, _] if media => Found::WrongBackPointer(header),
-            _ if media => Found::Truncated,
-            _ => Found::Garbage,
+            [] if media => Candidate::Tag(header),
+            pointer if pointer == header.back_pointer() => Candidate::Tag(header),
+            [_, _, _, _] if media => Candidate::WrongBackPointer(header),
+            _ if media => Candidate::Truncated,
+            _ => Candidate::Garbage,
         })
     }
 
     /// Whether a tag may begin `at` bytes after the position, or the file ends there.
     fn is_start(&mut self, at: usize) -> Result<bool, ReadError> {
-        Ok(!matches!(self.find(at)?, Found::Garbage))
+        Ok(!matches!(self.find(at)?, Candidate::Garbage))
     }
 
     /// Searches the next tag after garbage. Returns the number of bytes before it.
     fn search(&mut self) -> Result<Option<(usize, TagHeader)>, ReadError> {
         for at in 1.. {
             match self.find(at)? {
-                Found::End => break,
-                Found::Tag(header) if header.length > 0 => return Ok(Some((at, header))),
+                Candidate::End => break,
+                Candidate::Tag(header) if header.length > 0 => return Ok(Some((at, header))),
                 _ => {}
             }
         }

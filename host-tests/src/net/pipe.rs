@@ -193,6 +193,17 @@ impl Pipe {
     pub fn traffic(&self) -> (u64, u64) {
         self.socket.traffic
     }
+
+    /// The bytes that were passed to this connection so far, also those that wait until the system accepts them.
+    pub fn written(&self) -> u64 {
+        self.socket.traffic.1 + self.socket.pending() as u64
+    }
+
+    /// The number of sent bytes that the peer's TCP has acknowledged. `None` in a tunnel, or if the system cannot tell.
+    pub fn acknowledged(&self) -> Option<u64> {
+        let unacknowledged = self.socket.unacknowledged().filter(|_| self.tunnel.is_none())?;
+        Some(self.socket.traffic.1.saturating_sub(unacknowledged))
+    }
 }
 
 impl Tunnel {

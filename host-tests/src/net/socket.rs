@@ -1,9 +1,13 @@
 //! A TCP connection that never blocks.
 
+#[cfg(target_os = "linux")]
+use std::ffi::c_int;
 use std::io::{self, Read, Write};
 
 use mio::event::Event;
 use mio::net::TcpStream;
+#[cfg(target_os = "linux")]
+use rustix::ioctl::{Getter, Opcode, ioctl};
 
 /// The caller provides the buffers. The socket stores only bytes that could not be passed on.
 #[derive(Debug)]
@@ -85,6 +89,27 @@ impl Socket {
     /// Whether bytes wait until the system accepts them.
     pub(crate) fn has_output(&self) -> bool {
         !self.output.is_empty()
+    }
+
+    /// The number of bytes that wait until the system accepts them.
+    pub(super) fn pending(&self) -> usize {
+        self.output.len()
+    }
+
+    /// The number of bytes that the system has accepted and the peer's TCP has not acknowledged. `None` if the system
+    /// cannot tell.
+    #[cfg(target_os = "linux")]
+    pub(super) fn unacknowledged(&self) -> Option<u64> {
+        const SIOCOUTQ: Opcode = 0x5411;
+        // SAFETY: SIOCOUTQ of a TCP socket stores an `int`.
+        let queued = unsafe { ioctl(&self.stream, Getter::<SIOCOUTQ, c_int>::new()) };
+        queued.ok().and_then(|queued| u64::try_from(queued).ok())
+    }
+
+    /// The same, on other systems.
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn unacknowledged(&self) -> Option<u64> {
+        None
     }
 
     /// Reads once if `wants_input`, and passes all unconsumed bytes to `consume`, which removes bytes from the front.

@@ -42,6 +42,10 @@ pub struct Options {
     pub duration: Option<u32>,
     /// The longest time in which nothing is received.
     pub silence: Duration,
+    /// Playing ends after this time without media. Some servers say nothing when a publisher leaves.
+    pub media_timeout: Option<Duration>,
+    /// A time without media that is reported in [`Report::pauses`].
+    pub media_report: Option<Duration>,
 }
 
 /// The result of a connection.
@@ -63,6 +67,10 @@ struct Player<'o> {
     close_until: Option<Instant>,
     outcome: Option<Outcome>,
     silence: Duration,
+    media_timeout: Option<Duration>,
+    media_report: Option<Duration>,
+    /// When media was last received, or the stream was accepted. Whether the pause since then is reported.
+    media_at: Option<(Instant, bool)>,
 }
 
 /// Plays `stream` into `output`, until it ends or `stop` is set. It does not connect again, but
@@ -88,14 +96,26 @@ pub fn play(
         config.handshake = options.style;
         let mut dialler = Dialler::<1>::new(url.host(), &way.targets, way.limits, config, clock)?;
         let mut link = Link::connect(&mut dialler, &url, clock, &mut report.link)?;
-        let Options { start, duration, silence, .. } = *options;
+        let Options { start, duration, silence, media_timeout, media_report, .. } = *options;
         let mut request = PlayRequest::new(&target.key);
         (request.start, request.duration) = (start, duration);
         link.session.play(&request)?;
         let (is_playing, rest_until, close_until, outcome) = (false, None, None, None);
         let output = &mut *output;
         let data = Vec::new();
-        let mut player = Player { link, output, data, is_playing, rest_until, close_until, outcome, silence };
+        let mut player = Player {
+            link,
+            output,
+            data,
+            is_playing,
+            rest_until,
+            close_until,
+            outcome,
+            silence,
+            media_timeout,
+            media_report,
+            media_at: None,
+        };
         let outcome = player.run(stop, report, progress);
         report.link.elapsed = clock.until_now();
         match outcome? {
@@ -128,6 +148,7 @@ impl Player<'_> {
             if self.rest_until.is_some_and(|until| until <= now) {
                 self.end(End::Ended);
             }
+            self.check_media(report);
             let is_said = self.link.session.is_closed() && !self.link.pipe.has_output();
             let is_over = is_said || self.link.pipe.is_ended() || self.close_until.is_none_or(|until| until <= now);
             if let Some(outcome) = self.outcome.take_if(|_| is_over) {
@@ -141,6 +162,19 @@ impl Player<'_> {
                 }
                 self.link.wait(LOOK)?;
             }
+        }
+    }
+
+    /// Reports a pause without media, and ends playing if it is too long.
+    fn check_media(&mut self, report: &mut Report) {
+        let Some((at, is_reported)) = &mut self.media_at else { return };
+        let pause = self.link.clock.now().saturating_duration_since(*at);
+        if !*is_reported && self.media_report.is_some_and(|limit| pause >= limit) {
+            *is_reported = true;
+            report.pauses += 1;
+        }
+        if self.media_timeout.is_some_and(|limit| pause >= limit) {
+            self.end(End::NoMedia);
         }
     }
 
@@ -158,13 +192,14 @@ impl Player<'_> {
     }
 
     fn receive(&mut self, report: &mut Report) -> Result<bool> {
-        let Self { link, output, data, is_playing, rest_until, outcome, .. } = self;
+        let Self { link, output, data, is_playing, rest_until, outcome, media_at, .. } = self;
         let (clock, mut end) = (link.clock, None);
         let has_moved = link.receive(|event| {
             match event {
                 ClientEvent::Playing(_) => {
                     report.link.to_media = Some(clock.until_now());
                     *is_playing = true;
+                    media_at.get_or_insert((clock.now(), false));
                 }
                 ClientEvent::Refused(stage, status) => match status.redirect() {
                     Some(url) if stage == Stage::Connect => *outcome = Some(Outcome::Elsewhere(url.to_string())),
@@ -193,7 +228,10 @@ impl Player<'_> {
                         end = output.write(MessageKind::DATA, fragment.header.timestamp.0, message.body)?;
                     }
                 }
-                ClientEvent::Media(fragment) => end = output.take(&fragment)?,
+                ClientEvent::Media(fragment) => {
+                    *media_at = Some((clock.now(), false));
+                    end = output.take(&fragment)?;
+                }
                 _ => {}
             }
             Ok(end.is_none() && outcome.is_none())

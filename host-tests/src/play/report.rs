@@ -16,6 +16,8 @@ pub enum End {
     Stopped,
     /// The reader of the output closed it.
     OutputClosed,
+    /// There was no audio and no video for the time that the user has given.
+    NoMedia,
 }
 
 /// The state while playing, and at the end.
@@ -27,6 +29,8 @@ pub struct Report {
     pub counts: Counts,
     /// The number of redirects that were followed.
     pub redirects: u8,
+    /// The pauses without audio and video that were as long as the user has given.
+    pub pauses: u32,
     /// The end, if it was a good one.
     pub end: Option<End>,
 }
@@ -39,6 +43,7 @@ impl Report {
         report["first_timestamp"] = self.counts.timestamps.map(|(first, _)| first).into();
         report["last_timestamp"] = self.counts.timestamps.map(|(_, last)| last).into();
         report["redirects"] = self.redirects.into();
+        report["pauses"] = self.pauses.into();
         report["end"] = self.end.map(|end| format!("{end:?}")).into();
         report
     }

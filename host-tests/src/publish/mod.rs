@@ -5,6 +5,7 @@ mod source;
 pub use source::Pace;
 
 use std::io::Read;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -19,11 +20,15 @@ use crate::flv::Reader;
 use crate::net::{Clock, Dialler, Link, LinkReport, StreamUrl, Way, is_about, refused, said};
 use source::Source;
 
-/// The time that the server has to acknowledge the end.
+/// The time that the server has to acknowledge the end with a status. After that, TCP must have acknowledged everything.
 const CLOSE: Duration = Duration::from_secs(2);
 
-/// The longest time in which the server reads nothing while bytes wait to be sent.
-const STALL: Duration = Duration::from_secs(30);
+/// The longest time in which the server reads nothing while bytes wait to be sent, and in which its TCP must acknowledge
+/// everything after the end.
+const STALL: Duration = Duration::from_secs(10);
+
+/// How often the user's wish to stop and the acknowledgements of TCP are checked.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// How to publish.
 #[derive(Debug, Clone)]
@@ -49,8 +54,14 @@ pub struct Report {
     pub timestamp: u32,
     /// The bytes received and sent on the TCP connection.
     pub traffic: (u64, u64),
-    /// Whether the server has acknowledged the end.
+    /// Whether the server has acknowledged the end with a status.
     pub acknowledged: bool,
+    /// Whether the server has done that, or has closed the connection after the end.
+    pub confirmed: bool,
+    /// The sent bytes that TCP has acknowledged. `None` in a tunnel, or if the system cannot tell.
+    pub tcp_acknowledged: Option<u64>,
+    /// The sent bytes that RTMP has acknowledged, modulo 2^32. `None` if the server never acknowledges.
+    pub rtmp_acknowledged: Option<u32>,
     /// What is wrong with the file.
     pub notices: Vec<String>,
 }
@@ -63,6 +74,9 @@ impl Report {
         report["last_timestamp"] = self.timestamp.into();
         report["tcp_bytes"] = json!({"received": self.traffic.0, "sent": self.traffic.1});
         report["acknowledged"] = self.acknowledged.into();
+        report["confirmed"] = self.confirmed.into();
+        report["tcp_acknowledged"] = self.tcp_acknowledged.into();
+        report["rtmp_acknowledged"] = self.rtmp_acknowledged.into();
         report["notices"] = self.notices.clone().into();
         report
     }
@@ -73,8 +87,11 @@ enum Phase {
     /// The request to publish is sent.
     Asking,
     Publishing(StreamId),
-    /// The end of the stream is sent. The server has until this time to acknowledge it.
-    Closing(Instant),
+    /// The end of the stream is sent. `by` is the server's time to acknowledge it, `media` the number of bytes before it.
+    Closing {
+        by: Instant,
+        media: u64,
+    },
     Done,
 }
 
@@ -86,7 +103,7 @@ struct Publisher<'s, R> {
     moved_at: Instant,
 }
 
-/// Publishes the tags of `reader` as `stream`. `report` is kept up to date, and `progress` is called with it
+/// Publishes the tags of `reader` as `stream`, until they end or `stop` is set. `report` is kept up to date, and `progress` is called with it
 /// after each step.
 ///
 /// # Errors
@@ -96,6 +113,7 @@ pub fn publish<R: Read>(
     reader: Reader<R>,
     stream: &StreamUrl,
     options: Options,
+    stop: &AtomicBool,
     report: &mut Report,
     progress: &mut dyn FnMut(&Report),
 ) -> Result<()> {
@@ -110,7 +128,7 @@ pub fn publish<R: Read>(
         link.session.publish(&stream.key)?;
         let source = &mut source;
         let mut publisher = Publisher { link, source, phase: Phase::Asking, moved_at: clock.now() };
-        let result = publisher.run(report, progress);
+        let result = publisher.run(stop, report, progress);
         publisher.fill_in(report);
         if result.is_ok() || publisher.link.has_heard {
             result?;
@@ -123,8 +141,14 @@ pub fn publish<R: Read>(
 }
 
 impl<R: Read> Publisher<'_, R> {
-    fn run(&mut self, report: &mut Report, progress: &mut dyn FnMut(&Report)) -> Result<()> {
+    fn run(&mut self, stop: &AtomicBool, report: &mut Report, progress: &mut dyn FnMut(&Report)) -> Result<()> {
         while !matches!(self.phase, Phase::Done) {
+            if stop.load(Ordering::Relaxed) {
+                match self.phase {
+                    Phase::Asking => bail!("stopped before anything was published"),
+                    _ => self.source.stop(),
+                }
+            }
             let has_moved = self.step(report)?;
             self.fill_in(report);
             progress(report);
@@ -132,7 +156,7 @@ impl<R: Read> Publisher<'_, R> {
                 self.moved_at = self.link.clock.now();
             } else {
                 let deadline = self.check_deadlines()?;
-                self.link.wait(deadline.map_or(STALL, |deadline| self.link.clock.until(deadline)).min(STALL))?;
+                self.link.wait(deadline.map_or(LOOK, |deadline| self.link.clock.until(deadline)).min(LOOK))?;
             }
         }
         self.link.close_tunnel();
@@ -141,19 +165,29 @@ impl<R: Read> Publisher<'_, R> {
 
     /// Does all work that is possible now. Returns whether there was any.
     fn step(&mut self, report: &mut Report) -> Result<bool> {
-        let mut has_moved = self.receive(report)?;
-        has_moved |= self.send()?;
+        let moved = self.receive(report).and_then(|received| Ok(received | self.send()?));
+        let mut has_moved = match (moved, self.phase) {
+            // The server has reset the connection instead of closing it, but everything had arrived.
+            (Err(_), Phase::Closing { media, .. }) if self.link.pipe.acknowledged() >= Some(media) => {
+                self.phase = Phase::Done;
+                return Ok(true);
+            }
+            (moved, _) => moved?,
+        };
         if matches!(self.phase, Phase::Publishing(_)) && self.source.is_ended() {
+            let media = self.link.pipe.written();
             self.link.session.close()?;
-            self.phase = Phase::Closing(self.link.clock.now() + CLOSE);
+            self.phase = Phase::Closing { by: self.link.clock.now() + CLOSE, media };
             has_moved = true;
         }
         if self.link.is_ended() {
             match self.phase {
                 // The server has seen the end and closed the connection. Or it had closed before, and resets the
                 // connection when it receives the rest.
-                Phase::Closing(_) if self.link.pipe.was_taken() => self.phase = Phase::Done,
-                Phase::Closing(_) => bail!("the server closed the connection before it had taken everything"),
+                Phase::Closing { .. } if self.link.pipe.was_taken() => {
+                    (self.phase, report.confirmed) = (Phase::Done, true);
+                }
+                Phase::Closing { .. } => bail!("the server closed the connection before it had taken everything"),
                 Phase::Asking => bail!("the server closed the connection before it let anything be published"),
                 _ => bail!("the server closed the connection"),
             }
@@ -174,10 +208,12 @@ impl<R: Read> Publisher<'_, R> {
                     return Err(said(&status));
                 }
                 ClientEvent::Unpublished => {
-                    report.acknowledged = true;
+                    (report.acknowledged, report.confirmed) = (true, true);
                     *phase = Phase::Done;
                 }
-                ClientEvent::Closed if !matches!(phase, Phase::Closing(_)) => bail!("the server closed the connection"),
+                ClientEvent::Closed if !matches!(phase, Phase::Closing { .. }) => {
+                    bail!("the server closed the connection")
+                }
                 _ => {}
             }
             Ok(true)
@@ -200,21 +236,39 @@ impl<R: Read> Publisher<'_, R> {
         let timeout = self.link.handle_timeout()?;
         let stall = has_output.then_some(self.moved_at + STALL);
         if stall.is_some_and(|stall| stall <= now) {
-            bail!("the server has taken nothing for {} s", STALL.as_secs());
+            bail!("the server has taken nothing for {} s: {}", STALL.as_secs(), self.acknowledgements());
         }
         let due = match self.phase {
-            Phase::Closing(deadline) if deadline <= now => {
-                self.phase = Phase::Done;
-                Some(now)
+            Phase::Closing { by, .. } if by <= now => {
+                let pipe = &self.link.pipe;
+                if !has_output && pipe.acknowledged().is_none_or(|acknowledged| acknowledged == pipe.traffic().1) {
+                    self.phase = Phase::Done;
+                    return Ok(Some(now));
+                }
+                let limit = by + (STALL - CLOSE);
+                if limit <= now {
+                    bail!("not everything has arrived after {} s: {}", STALL.as_secs(), self.acknowledgements());
+                }
+                Some(limit)
             }
-            Phase::Closing(deadline) => Some(deadline),
+            Phase::Closing { by, .. } => Some(by),
             Phase::Publishing(_) if !has_output => self.source.due(),
             _ => None,
         };
         Ok([timeout, stall, due].into_iter().flatten().min())
     }
 
+    /// The figures for an error message.
+    fn acknowledgements(&self) -> String {
+        let Link { session, pipe, .. } = &self.link;
+        let text = |number: Option<u64>| number.map_or("an unknown number".into(), |number| number.to_string());
+        let (tcp, rtmp) = (text(pipe.acknowledged()), text(session.acknowledged().map(u64::from)));
+        format!("of {} bytes TCP has acknowledged {tcp} and RTMP {rtmp}", pipe.written())
+    }
+
     fn fill_in(&self, report: &mut Report) {
+        report.tcp_acknowledged = self.link.pipe.acknowledged();
+        report.rtmp_acknowledged = self.link.session.acknowledged();
         report.counts = self.source.counts;
         report.timestamp = self.source.timestamp;
         report.notices.clone_from(&self.source.notices);

@@ -69,6 +69,12 @@ impl<R: Read> Source<R> {
         self.ended && self.tag.is_none()
     }
 
+    /// Sends no tags any longer, except the one that is being sent.
+    pub(super) fn stop(&mut self) {
+        self.ended = true;
+        self.tag.take_if(|_| self.open.is_none());
+    }
+
     /// Why reading ended before the end of the file.
     pub(super) fn error(self) -> Option<Error> {
         self.error
