@@ -7,10 +7,13 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use host_tests::peers::{Running, start, wait_until};
+use support::raw::RawClient;
 use support::{LIMIT, Serve, clip, media, played, player, publish_well, tags, url};
 
 fn connect(port: u16) -> TcpStream {
@@ -51,8 +54,8 @@ fn two_hundred_silent_clients_a_publisher_and_a_player_share_one_thread() {
 
 #[test]
 fn a_client_above_the_limit_is_rejected_and_logged_and_a_free_place_is_used_again() {
-    let serve = Serve::start(&["--max-connections", "3"]);
-    let mut connections: Vec<_> = (0..3).map(|_| connect_in_rtmp(serve.port())).collect();
+    let serve = Serve::start(&["--max-connections", "3", "--max-per-address", "4"]);
+    let mut connections: Vec<_> = (0..3).map(|_| RawClient::player(serve.port(), "x")).collect();
     assert!(is_closed(connect(serve.port())));
     serve.wait_until_it_says("turned away: too many connections: the limit is 3 (--max-connections)");
     connections.pop();
@@ -87,23 +90,46 @@ fn short_of_descriptors(directory: &Path, descriptors: u32) -> (Running, u16) {
 fn connections_are_accepted_again_after_the_system_was_short_of_file_descriptors() {
     let directory = tempfile::tempdir().unwrap();
     let (serve, port) = short_of_descriptors(directory.path(), 24);
-    // The system completes these; the server cannot accept all of them.
-    let mut waiting: Vec<_> = (0..40).map(|_| connect(port)).collect();
-    wait_until("it is short", LIMIT, || serve.errors().contains("cannot accept connections for now: ")).unwrap();
+    // Players are not disconnected to make room. The server cannot accept all of these.
+    let is_over = Arc::new(AtomicBool::new(false));
+    let play = |name: String| {
+        let is_over = Arc::clone(&is_over);
+        thread::spawn(move || {
+            let _player = RawClient::player(port, &name);
+            while !is_over.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_millis(20));
+            }
+        })
+    };
+    let is_short = || serve.errors().contains("cannot accept connections for now: ");
+    let mut players = Vec::new();
+    while !is_short() {
+        let name = format!("player{}", players.len());
+        players.push(play(name.clone()));
+        wait_until("it plays, or waits", LIMIT, || is_short() || serve.errors().contains(&name)).unwrap();
+    }
     // The server waits between attempts, and its messages do not fill the log.
     let before = processor_ticks(serve.id());
     thread::sleep(Duration::from_millis(1500));
     assert!(processor_ticks(serve.id()) - before < 30, "ticks of 10 ms in 1.5 s");
     assert_eq!(serve.errors().matches("cannot accept").count(), 1, "{}", serve.errors());
-    // Closed connections make room for waiting ones.
-    waiting.drain(..39);
-    let mut last = waiting.pop().unwrap();
-    last.write_all(&[&[3][..], &[0; 1536]].concat()).unwrap();
-    last.read_exact(&mut [0; 3073]).unwrap();
-    drop(last);
+    // Closed connections make room for the waiting one.
+    is_over.store(true, Ordering::Relaxed);
+    players.into_iter().for_each(|player| player.join().unwrap());
     publish_well(&clip(), &url(port, "live/x"), &["--fast"]);
     wait_until("it is recorded", LIMIT, || serve.errors().contains("live-x.flv: ")).unwrap();
     assert_eq!(tags(&directory.path().join("live-x.flv")), tags(&clip()));
+}
+
+#[test]
+fn item_151_silent_clients_that_have_all_file_descriptors_are_disconnected() {
+    let directory = tempfile::tempdir().unwrap();
+    let (serve, port) = short_of_descriptors(directory.path(), 24);
+    let silent: Vec<_> = (0..25).map(|_| connect(port)).collect();
+    let mut last = connect_in_rtmp(port);
+    last.set_nonblocking(true).unwrap();
+    assert!(serve.errors().contains("its place is needed, and it neither publishes nor plays"));
+    drop(silent);
 }
 
 /// The processor time that a process has used, in hundredths of a second.

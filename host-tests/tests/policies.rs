@@ -46,6 +46,8 @@ impl Serve {
             keeps_timestamps: true,
             ring: 100_000,
             max_connections: 10,
+            max_per_address: 10,
+            memory: 512 << 20,
             config: ServerConfig::new(),
             relay,
         };

@@ -1,5 +1,6 @@
 //! Accepts publishers over RTMP, relays their streams to players, and records them.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use embedded_rtmp::session::ServerConfig;
 use host_tests::arguments::{self, progress_target, stop_flag};
 use host_tests::serve::{Event, Listeners, Options, Played, Recorded, Relayed};
 use indicatif::ProgressBar;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 
 /// Accepts publishers over RTMP, relays their streams to players, and records each to DIR/APP-KEY.flv, until Ctrl-C.
@@ -55,9 +57,17 @@ struct Arguments {
     /// How long a publisher may send no media; 0 is no limit
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=86_400))]
     media_timeout: u64,
-    /// The most connections at a time; further connections are closed at once
+    /// The most connections at a time; if there are more, those that neither publish nor play are closed first, and then
+    /// the new ones
     #[arg(long, value_name = "COUNT", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     max_connections: u32,
+    /// The most connections at a time from one address (IPv6: from the first 64 bits); default: half of --max-connections
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    max_per_address: Option<u32>,
+    /// The memory that the process may have, in MB: a stream that is published needs --ring, a connection up to 150 KB, and
+    /// a publisher that is recorded also what it has sent of incomplete messages, up to 20 MB
+    #[arg(long, value_name = "MB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(32..=1 << 20))]
+    memory: u32,
     /// Print only errors
     #[arg(short, long)]
     quiet: bool,
@@ -83,6 +93,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<ExitCode> {
     let stop = stop_flag()?;
+    raise_file_limit();
     if let Some(directory) = &arguments.record {
         std::fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
     }
@@ -111,15 +122,17 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         keeps_timestamps: arguments.keep_timestamps,
         ring: arguments.ring as usize,
         max_connections: arguments.max_connections as usize,
+        max_per_address: arguments.max_per_address.unwrap_or(arguments.max_connections.div_ceil(2)) as usize,
+        memory: (arguments.memory as usize) << 20,
         config,
         relay,
     };
     let mut teller = Teller {
         quiet: arguments.quiet,
         bar: bar.clone(),
-        recorded: Vec::new(),
-        played: Vec::new(),
-        relayed: Vec::new(),
+        recorded: VecDeque::new(),
+        played: VecDeque::new(),
+        relayed: VecDeque::new(),
     };
     for address in &addresses {
         teller.say(&format!("listening on {address}"), false);
@@ -143,13 +156,31 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(served.map_or_else(|error| arguments::failed("serve", 1, &error.into()), |()| ExitCode::SUCCESS))
 }
 
+/// Raises the limit of open files to the highest value that the system allows.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    // If this fails, fewer connections are accepted.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+}
+
+/// The most recordings, and the most players, that the summary lists. Of more, it lists the last ones.
+const MAX_LISTED: usize = 10_000;
+
+/// Adds an item to a list of limited length.
+fn list<T>(list: &mut VecDeque<T>, item: T) {
+    if list.len() == MAX_LISTED {
+        list.pop_front();
+    }
+    list.push_back(item);
+}
+
 /// Prints events on standard error.
 struct Teller {
     quiet: bool,
     bar: ProgressBar,
-    recorded: Vec<Recorded>,
-    played: Vec<Played>,
-    relayed: Vec<Relayed>,
+    recorded: VecDeque<Recorded>,
+    played: VecDeque<Played>,
+    relayed: VecDeque<Relayed>,
 }
 
 impl Teller {
@@ -168,19 +199,19 @@ impl Teller {
                 if [too_long, cut, too_many, not_cached].into_iter().any(|count| *count > 0) {
                     self.say(&text, false);
                 }
-                self.relayed.push(relayed);
+                list(&mut self.relayed, relayed);
             }
             Event::Playing(peer, stream) => self.say(&format!("{peer}: plays {stream}"), false),
             Event::Played(played) => {
                 let Played { peer, stream, sent, skipped, end } = &played;
                 self.say(&format!("{peer}: played {stream}: {sent} messages, {skipped} left out; {end}"), false);
-                self.played.push(played);
+                list(&mut self.played, played);
             }
             Event::Recorded(recorded) => {
                 let Recorded { file, counts, end, .. } = &recorded;
                 let text = format!("{}: {counts}; {end}", file.display());
                 self.say(&text, false);
-                self.recorded.push(recorded);
+                list(&mut self.recorded, recorded);
             }
             Event::Trouble(peer, text) => self.say(&format!("{peer}: {text}"), true),
             Event::AcceptFailed(text) => self.say(&format!("cannot accept connections for now: {text}"), true),

@@ -1,6 +1,5 @@
 //! Writes the messages of a connection to an FLV file.
 
-use std::collections::HashMap;
 use std::io::{Error, ErrorKind, Result, Seek, Write};
 
 use embedded_rtmp::chunk::{ChunkStreamId, Fragment};
@@ -11,8 +10,14 @@ use embedded_rtmp::message::{MessageKind, Timestamp};
 use super::{Step, Timeline, Writer};
 use crate::counts::Counts;
 
-/// The number of bytes of incomplete messages that one stream may store.
-const MOST_WAITING: usize = 32 << 20;
+/// The most bytes of memory for the incomplete messages of one stream. The longest message has 16 MB.
+const MOST_WAITING: usize = 20 << 20;
+
+/// The most incomplete messages. A session cannot have as many: of the oldest ones, the rest will not come.
+const MOST_MESSAGES: usize = 16;
+
+/// The least room for a message that arrives in pieces, in bytes.
+const ROOM: usize = 64 << 10;
 
 /// The start of metadata, and an ECMA array without properties.
 const METADATA: &[u8] = b"\x02\0\x0aonMetaData";
@@ -22,8 +27,10 @@ const NO_PROPERTIES: &[u8] = b"\x08\0\0\0\0\0\0\x09";
 #[derive(Debug)]
 pub struct Recorder<W> {
     writer: Writer<W>,
-    /// The received parts of incomplete messages, by chunk stream.
-    waiting: HashMap<ChunkStreamId, Vec<u8>>,
+    /// The received parts of incomplete messages, by chunk stream, the oldest first.
+    waiting: Vec<(ChunkStreamId, Vec<u8>)>,
+    /// The memory that these have, in bytes.
+    collected: usize,
     counts: Counts,
     /// `None` if timestamps and metadata are written as they come.
     timeline: Option<Timeline>,
@@ -38,8 +45,8 @@ impl<W: Write> Recorder<W> {
     /// `output` fails.
     pub fn new(output: W) -> Result<Self> {
         let writer = Writer::new(output)?;
-        let (waiting, counts, steps) = (HashMap::new(), Counts::default(), Vec::new());
-        Ok(Self { writer, waiting, counts, timeline: None, has_metadata: false, steps })
+        let (waiting, collected, counts, steps) = (Vec::new(), 0, Counts::default(), Vec::new());
+        Ok(Self { writer, waiting, collected, counts, timeline: None, has_metadata: false, steps })
     }
 
     /// Begins a file that is on a [`Timeline`], and whose metadata has its length and its duration.
@@ -60,28 +67,56 @@ impl<W: Write> Recorder<W> {
         self.counts
     }
 
+    /// The bytes of memory that incomplete messages have.
+    pub fn collected(&self) -> usize {
+        self.collected
+    }
+
     /// Appends a fragment to its message, and writes the message when it is complete.
     ///
     /// # Errors
     /// Those of the output, and [`ErrorKind::OutOfMemory`] if too many bytes are incomplete.
     pub fn take(&mut self, fragment: &Fragment<'_>) -> Result<()> {
-        if fragment.is_first() && fragment.is_last() {
-            self.waiting.remove(&fragment.csid);
-            return self.write(fragment.header.kind, fragment.header.timestamp.0, fragment.data);
-        }
-        let waiting = self.waiting.entry(fragment.csid).or_default();
+        let place = self.waiting.iter().position(|(csid, _)| *csid == fragment.csid);
         if fragment.is_first() {
-            waiting.clear();
+            // A message that begins again replaces an incomplete one.
+            place.map(|place| self.remove(place));
+            if fragment.is_last() {
+                return self.write(fragment.header.kind, fragment.header.timestamp.0, fragment.data);
+            }
+            if self.waiting.len() == MOST_MESSAGES {
+                self.remove(0);
+            }
+            self.waiting.push((fragment.csid, Vec::new()));
         }
-        waiting.extend_from_slice(fragment.data);
+        let place = if fragment.is_first() { Some(self.waiting.len() - 1) } else { place };
+        // The rest of a message whose beginning is not there is ignored.
+        let Some(place) = place.filter(|place| self.waiting[*place].1.len() == fragment.offset as usize) else {
+            return Ok(());
+        };
+        let payload = &mut self.waiting[place].1;
+        let (before, missing) = (payload.capacity(), fragment.header.length as usize - payload.len());
+        if before - payload.len() < fragment.data.len() {
+            payload.reserve_exact(payload.len().max(ROOM).max(fragment.data.len()).min(missing));
+        }
+        payload.extend_from_slice(fragment.data);
+        self.collected += payload.capacity() - before;
         if fragment.is_last() {
-            let payload = self.waiting.remove(&fragment.csid).unwrap_or_default();
+            let payload = self.remove(place);
             return self.write(fragment.header.kind, fragment.header.timestamp.0, &payload);
         }
-        if self.waiting.values().map(Vec::len).sum::<usize>() > MOST_WAITING {
-            return Err(Error::new(ErrorKind::OutOfMemory, "too much that is not whole"));
+        if self.collected > MOST_WAITING {
+            let text = format!("incomplete messages need more than {MOST_WAITING} bytes");
+            return Err(Error::new(ErrorKind::OutOfMemory, text));
         }
         Ok(())
+    }
+
+    /// Removes an incomplete message, and returns what has arrived of it.
+    fn remove(&mut self, place: usize) -> Vec<u8> {
+        let (_, payload) = self.waiting.remove(place);
+        self.collected -= payload.capacity();
+        payload
     }
 
     /// Writes a complete message.

@@ -9,6 +9,9 @@ use mio::net::TcpStream;
 #[cfg(target_os = "linux")]
 use rustix::ioctl::{Getter, Opcode, ioctl};
 
+/// The memory that an empty queue may keep, in bytes.
+const SMALL: usize = 4096;
+
 /// The caller provides the buffers. The socket stores only bytes that could not be passed on.
 #[derive(Debug)]
 pub(crate) struct Socket {
@@ -86,6 +89,11 @@ impl Socket {
         self.input.len()
     }
 
+    /// The memory of its queues, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        self.input.capacity() + self.output.capacity()
+    }
+
     /// Whether bytes wait until the system accepts them.
     pub(crate) fn has_output(&self) -> bool {
         !self.output.is_empty()
@@ -140,6 +148,9 @@ impl Socket {
         let result = consume(&mut rest);
         has_moved |= rest.len() < filled;
         self.input.clear();
+        if rest.is_empty() && self.input.capacity() > SMALL {
+            self.input = Vec::new();
+        }
         self.input.extend_from_slice(rest);
         Ok((has_moved, result))
     }

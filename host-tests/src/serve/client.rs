@@ -62,6 +62,9 @@ pub(super) struct Client {
     waiting: Option<Publication>,
     playing: Option<Playing>,
     is_overtaken: bool,
+    is_connected: bool,
+    /// Bytes of memory for incomplete messages, as counted in [`Shared::held`].
+    collected: usize,
 }
 
 impl Client {
@@ -70,7 +73,39 @@ impl Client {
     pub(super) fn new(id: usize, peer: SocketAddr, shared: &mut Shared<'_>) -> Result<Self> {
         let session = Server::new(shared.buffers(), shared.options.config, &entropy()?)?;
         let (id, app, live) = (PeerId(u32::try_from(id)?), Vec::new(), Vec::new());
-        Ok(Self { session, peer, id, app, live, waiting: None, playing: None, is_overtaken: false })
+        Ok(Self {
+            session,
+            peer,
+            id,
+            app,
+            live,
+            waiting: None,
+            playing: None,
+            is_overtaken: false,
+            is_connected: false,
+            collected: 0,
+        })
+    }
+
+    /// Whether it publishes, plays, or waits for that. Other clients are disconnected first if places run out.
+    pub(super) fn is_active(&self) -> bool {
+        !self.live.is_empty() || self.waiting.is_some() || self.playing.is_some()
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.is_connected
+    }
+
+    /// Bytes of memory for incomplete messages.
+    pub(super) fn collected(&self) -> usize {
+        self.collected
+    }
+
+    fn count_collected(&mut self, shared: &mut Shared<'_>) {
+        let recordings = self.live.iter().filter_map(|live| live.publication.recording.as_ref());
+        let collected = recordings.map(|recording| recording.recorder.collected()).sum();
+        shared.held = shared.held - self.collected + collected;
+        self.collected = collected;
     }
 
     pub(super) fn wants_input(&self) -> bool {
@@ -107,6 +142,7 @@ impl Client {
         self.handle_relay_events(shared)?;
         let before = input.len();
         let result = self.take_events(input, shared);
+        self.count_collected(shared);
         if input.len() < before {
             // Any received byte counts as a sign of life.
             self.live.iter().for_each(|live| shared.streams.directory().heard(shared.now, live.stream));
@@ -149,6 +185,7 @@ impl Client {
                 ServerEvent::Connect(request) => {
                     self.app = request.app.as_bytes().to_vec();
                     self.session.accept_connect()?;
+                    self.is_connected = true;
                 }
                 ServerEvent::Publish { stream, request } => {
                     let key = request.key.as_bytes().to_vec();
@@ -183,8 +220,15 @@ impl Client {
             }
             return Ok(self.session.accept_again(id, first)?);
         }
-        if let Err(error) = shared.streams.with_room().may_publish(name) {
-            return self.reject(id, &key, error, shared);
+        match shared.streams.with_room().may_publish(name) {
+            Ok(stream) if shared.streams.provide_ring(stream) => {}
+            Ok(_) => {
+                let limit = shared.streams.max_published();
+                let text = format!("There is no memory for more than {limit} streams (--memory, --ring).");
+                shared.tell_trouble(self.peer, format!("turned away: {}: {text}", shown(name)));
+                return Ok(self.session.reject(id, code::PUBLISH_BAD_NAME, &text)?);
+            }
+            Err(error) => return self.reject(id, &key, error, shared),
         }
         let recording = shared.options.directory.as_ref();
         let recording = recording.map(|directory| Recording::create(directory, name, shared.options.keeps_timestamps));
@@ -292,6 +336,12 @@ impl Client {
         shared.published -= 1;
         let Some(Recording { path: file, recorder }) = recording else { return };
         let counts = recorder.counts();
+        if counts.audio + counts.video == 0 {
+            if let Err(error) = (Recording { path: file, recorder }).discard() {
+                shared.tell_trouble(self.peer, format!("a recording without media is not removed: {error}"));
+            }
+            return;
+        }
         if let Err(error) = recorder.finish() {
             return shared.tell_trouble(self.peer, format!("{}: {error}", file.display()));
         }
@@ -407,6 +457,7 @@ impl Client {
         while shared.next_event(self.id).is_some() {}
         let played = self.playing.as_ref().and_then(|playing| shared.streams.directory().leave(playing.index));
         self.tell_played(played, end, shared);
+        shared.held -= self.collected;
         shared.spare.push(self.session.into_buffers());
     }
 }

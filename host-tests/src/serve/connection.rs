@@ -13,10 +13,24 @@ use super::gateway::Gateway;
 use super::shared::{BROKEN, CLOSED, Outcome, Shared};
 use crate::net::Socket;
 
+/// Bytes of memory of a connection without queues and incomplete messages, about.
+const SESSION_MEMORY: usize = 24 * 1024;
+
+/// Why a connection may be closed if places run out, in the order in which they are closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Idleness {
+    HalfOpen,
+    Idle,
+}
+
 pub(super) struct Connection {
     pub(super) peer: SocketAddr,
+    /// When it was accepted.
+    pub(super) since: Instant,
     socket: Socket,
     role: Role,
+    /// Its memory without incomplete messages, as counted in [`Shared::held`].
+    held: usize,
 }
 
 #[expect(clippy::large_enum_variant, reason = "nearly all connections are the largest variant")]
@@ -31,7 +45,38 @@ impl Connection {
     pub(super) fn new(stream: TcpStream, peer: SocketAddr, shared: &Shared<'_>) -> Self {
         let role =
             Role::Unknown(shared.now + shared.options.config.connect_timeout.unwrap_or(std::time::Duration::MAX));
-        Self { peer, socket: Socket::new(stream), role }
+        Self { peer, since: shared.now, socket: Socket::new(stream), role, held: 0 }
+    }
+
+    /// What a client does that may be disconnected if places run out: a client without an application goes first, then
+    /// one that neither publishes nor plays. `None` for other clients.
+    pub(super) fn idleness(&self, gateway: &Gateway) -> Option<Idleness> {
+        let client = match &self.role {
+            Role::Unknown(_) => None,
+            Role::Rtmp(client) => Some(client),
+            Role::Web(web) => gateway.client(web),
+        };
+        match client {
+            Some(client) if client.is_active() => None,
+            Some(client) if client.is_connected() => Some(Idleness::Idle),
+            _ => Some(Idleness::HalfOpen),
+        }
+    }
+
+    /// Bytes of memory for incomplete messages.
+    pub(super) fn collected(&self, gateway: &Gateway) -> usize {
+        match &self.role {
+            Role::Unknown(_) => 0,
+            Role::Rtmp(client) => client.collected(),
+            Role::Web(web) => gateway.client(web).map_or(0, Client::collected),
+        }
+    }
+
+    /// Counts its memory.
+    pub(super) fn count_held(&mut self, shared: &mut Shared<'_>) {
+        let held = SESSION_MEMORY + self.socket.memory();
+        shared.held = shared.held - self.held + held;
+        self.held = held;
     }
 
     /// Stores the readiness that an event reports.
@@ -56,7 +101,7 @@ impl Connection {
         gateway: &mut Gateway,
         shared: &mut Shared<'_>,
     ) -> Outcome {
-        let Self { peer, socket, role } = self;
+        let Self { peer, socket, role, .. } = self;
         match role {
             Role::Unknown(deadline) => {
                 let (_, first) = socket.receive(buffer, true, |input| input.first().copied()).context(BROKEN)?;
@@ -116,6 +161,7 @@ impl Connection {
 
     /// Ends all streams that it publishes and plays.
     pub(super) fn finish(self, end: &str, gateway: &mut Gateway, shared: &mut Shared<'_>) {
+        shared.held -= self.held;
         match self.role {
             Role::Unknown(_) => {}
             Role::Rtmp(client) => client.finish(end, shared),

@@ -14,12 +14,14 @@
 //!
 //! Writes to recordings block. If the disk stalls until the system's cache is full, all connections stall.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use anyhow::anyhow;
 use embedded_rtmp::time::Instant;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
@@ -38,6 +40,10 @@ const MAX_ACCEPTS: usize = 64;
 
 /// How long no connection is accepted after accepting failed, unless a connection is closed earlier.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// If the system has run out of a resource, a connection that was accepted this long ago and neither publishes nor plays is
+/// closed. Accepting fails even if no client waits, so a new connection must have time to begin.
+const MIN_IDLE: Duration = Duration::from_secs(2);
 
 /// The shortest interval between two reports of such a failure.
 const TELL_PAUSE: Duration = Duration::from_secs(10);
@@ -59,6 +65,8 @@ pub(super) struct EventLoop<'a> {
     /// only then.
     timers: BTreeSet<(Instant, usize)>,
     gateway: Gateway,
+    /// The number of connections from each address.
+    addresses: HashMap<IpAddr, usize>,
     shared: Shared<'a>,
 }
 
@@ -77,7 +85,8 @@ impl<'a> EventLoop<'a> {
             Shared::new(options, tell, clock.now()),
         );
         let (connections, timers, accept_at) = (Vec::new(), BTreeSet::new(), None);
-        Self { poll, clock, listeners, accept_at, tell_at, connections, timers, gateway, shared }
+        let addresses = HashMap::new();
+        Self { poll, clock, listeners, accept_at, tell_at, connections, timers, gateway, addresses, shared }
     }
 
     /// Serves until `stop` is set. `tick` is called ten times a second, with the number of streams that are published and the
@@ -160,8 +169,9 @@ impl<'a> EventLoop<'a> {
                     Ok((stream, peer)) => self.open(stream, peer),
                     Err((io::ErrorKind::WouldBlock, _)) => *is_ready = false,
                     Err((io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted, _)) => {}
+                    // Most likely too many files are open.
+                    Err(_) if self.evict(None, MIN_IDLE) => {}
                     Err((_, error)) => {
-                        // Most likely too many files are open.
                         if self.shared.now >= self.tell_at {
                             (self.shared.tell)(Event::AcceptFailed(error.to_string()));
                             self.tell_at = self.shared.now + TELL_PAUSE;
@@ -176,12 +186,22 @@ impl<'a> EventLoop<'a> {
 
     /// Adds a client, if there is room for one more.
     fn open(&mut self, mut stream: TcpStream, peer: SocketAddr) {
-        let (limit, count) = (self.shared.options.max_connections, self.connections.len());
-        let place = self.connections.iter().position(Option::is_none).unwrap_or(count);
-        if place >= limit {
+        let Options { max_connections: limit, max_per_address, .. } = *self.shared.options;
+        let address = network(peer.ip());
+        if self.addresses.get(&address).is_some_and(|count| *count >= max_per_address)
+            && !self.evict(Some(address), Duration::ZERO)
+        {
+            let text = "turned away: too many connections from this address";
+            let text = format!("{text}: the limit is {max_per_address} (--max-per-address)");
+            return self.shared.tell_trouble(peer, text);
+        }
+        let is_full = self.addresses.values().sum::<usize>() >= limit;
+        if is_full && !self.evict(None, Duration::ZERO) {
             let text = format!("turned away: too many connections: the limit is {limit} (--max-connections)");
             return self.shared.tell_trouble(peer, text);
         }
+        let count = self.connections.len();
+        let place = self.connections.iter().position(Option::is_none).unwrap_or(count);
         // This fails if the connection is gone already. Then the first read says so.
         let _ = stream.set_nodelay(true);
         let token = Token(self.listeners.len() + place);
@@ -191,8 +211,46 @@ impl<'a> EventLoop<'a> {
         if place == count {
             self.connections.push(None);
         }
-        self.connections[place] = Some((Connection::new(stream, peer, &self.shared), None));
+        let mut connection = Connection::new(stream, peer, &self.shared);
+        connection.count_held(&mut self.shared);
+        self.connections[place] = Some((connection, None));
+        *self.addresses.entry(address).or_default() += 1;
         self.set_timer(place);
+    }
+
+    /// Closes a connection that neither publishes nor plays, from one address or from any, to make room for another one. It
+    /// was accepted at least `min_age` ago.
+    /// Connections without an application go first, then those of the address that has the most, then the oldest. Returns
+    /// whether there was one.
+    fn evict(&mut self, from: Option<IpAddr>, min_age: Duration) -> bool {
+        let now = self.shared.now;
+        let connections = self.connections.iter().enumerate().filter_map(|(place, connection)| {
+            let (connection, _) = connection.as_ref()?;
+            let address = network(connection.peer.ip());
+            let idleness = connection.idleness(&self.gateway).filter(|_| from.is_none_or(|from| from == address))?;
+            if now < connection.since + min_age {
+                return None;
+            }
+            let count = self.addresses.get(&address).copied().unwrap_or_default();
+            Some((idleness, Reverse(count), connection.since, place))
+        });
+        let Some((.., place)) = connections.min() else { return false };
+        self.end(place, Err(anyhow!("its place is needed, and it neither publishes nor plays")));
+        true
+    }
+
+    /// Closes connections while all together have too much memory: the one whose incomplete messages have most first.
+    fn save_memory(&mut self) {
+        while self.shared.is_over_limit() {
+            let sizes = self.connections.iter().enumerate().filter_map(|(place, connection)| {
+                let (connection, _) = connection.as_ref()?;
+                Some((connection.collected(&self.gateway), place))
+            });
+            let Some((collected, place)) = sizes.max().filter(|(collected, _)| *collected > 0) else { return };
+            let limit = self.shared.options.memory;
+            let text = "its incomplete messages have the most memory, and all together have too much";
+            self.end(place, Err(anyhow!("{text}: {collected} bytes; the limit for the process is {limit} (--memory)")));
+        }
     }
 
     /// Schedules the next turn of a connection.
@@ -212,7 +270,11 @@ impl<'a> EventLoop<'a> {
         let Some(place) = id.checked_sub(MAX_TUNNELS) else { return self.gateway.turn(id, &mut self.shared) };
         let Some((connection, _)) = &mut self.connections[place] else { return };
         match connection.turn(id, buffer, &mut self.gateway, &mut self.shared) {
-            Ok(None) => self.set_timer(place),
+            Ok(None) => {
+                connection.count_held(&mut self.shared);
+                self.set_timer(place);
+                self.save_memory();
+            }
             outcome => self.end(place, outcome),
         }
     }
@@ -221,6 +283,13 @@ impl<'a> EventLoop<'a> {
         self.accept_at = None;
         if let Some((connection, timer)) = self.connections[place].take() {
             timer.map(|timer| self.timers.remove(&(timer, MAX_TUNNELS + place)));
+            let address = network(connection.peer.ip());
+            if let Some(count) = self.addresses.get_mut(&address) {
+                *count -= 1;
+                if *count == 0 {
+                    self.addresses.remove(&address);
+                }
+            }
             let gateway = &mut self.gateway;
             conclude(outcome, connection.peer, &mut self.shared, |end, shared| connection.finish(end, gateway, shared));
         }
@@ -235,5 +304,32 @@ impl<'a> EventLoop<'a> {
                 self.end(place, Ok(Some(end)));
             }
         }
+    }
+}
+
+/// The address that counts for the limit of connections: for IPv6, the first 64 bits, which one client has.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        address => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn item_151_ipv6_clients_of_one_network_count_as_one_address() {
+        let network = |text: &str| network(text.parse().unwrap());
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), network("2001:db8:1:2:ffff::1"));
+        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
+        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
+        // An IPv4 client of a socket for both.
+        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
+        assert_ne!(network("::ffff:192.0.2.1"), network("::ffff:192.0.2.2"));
     }
 }

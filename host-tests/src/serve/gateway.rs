@@ -40,6 +40,12 @@ impl Gateway {
         Self { tunnels, sessions: [const { None }; MAX_TUNNELS] }
     }
 
+    /// The client in the tunnel of a connection's request.
+    pub(super) fn client(&self, web: &TunnelConnection) -> Option<&Client> {
+        let tunnel = web.tunnel(&self.tunnels)?;
+        self.sessions[tunnel.index()].as_ref().map(|session| &session.client)
+    }
+
     pub(super) fn poll_timeout(&self, web: &TunnelConnection) -> Option<Instant> {
         web.poll_timeout(&self.tunnels)
     }

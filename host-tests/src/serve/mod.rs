@@ -35,10 +35,26 @@ pub struct Options {
     pub ring: usize,
     /// The most TCP connections at a time. More are closed at once.
     pub max_connections: usize,
+    /// The most TCP connections at a time from one address; for IPv6, from one network of 64 bits.
+    pub max_per_address: usize,
+    /// The most bytes of memory, about: for the process itself, rings, queues, and incomplete messages.
+    pub memory: usize,
     /// The configuration of the sessions.
     pub config: ServerConfig,
     /// What happens if publishers conflict or leave, and if players are slow.
     pub relay: RelayConfig,
+}
+
+impl Options {
+    /// Bytes for rings and connections. The rest is for code, tables and what the allocator does not return.
+    fn for_all(&self) -> usize {
+        self.memory - self.memory / 8
+    }
+
+    /// Bytes for rings. The rest is for connections.
+    fn for_streams(&self) -> usize {
+        self.for_all() / 4 * 3
+    }
 }
 
 /// An event that is reported while the server runs. It is for people: text from clients may have any content.

@@ -11,6 +11,9 @@ use embedded_rtmp::relay::StreamName;
 /// The most characters of the application, and of the key, in a file's name.
 const MAX_PART: usize = 100;
 
+/// The number of names that are tried one after another. After these, the first free one of a growing distance is taken.
+const FIRST_NAMES: u32 = 50;
+
 /// The most files of the same name.
 const MAX_FILES: u32 = 100_000;
 
@@ -32,7 +35,7 @@ impl Recording {
         Ok(Self { path, recorder })
     }
 
-    /// Removes the file of a stream whose publish was rejected.
+    /// Removes the file of a stream whose publish was rejected, or that had no media.
     pub(super) fn discard(self) -> io::Result<()> {
         fs::remove_file(self.path)
     }
@@ -58,9 +61,22 @@ pub(super) fn app_and_key(name: StreamName<'_>) -> [Vec<u8>; 2] {
 fn create_file(directory: &Path, name: StreamName<'_>) -> io::Result<(PathBuf, File)> {
     let [app, key] = app_and_key(name).map(|text| sanitized(&text));
     let stem = format!("{app}-{key}");
-    for number in 1..MAX_FILES {
-        let name = if number == 1 { format!("{stem}.flv") } else { format!("{stem}-{number}.flv") };
-        let path = directory.join(name);
+    let path_of =
+        |number| directory.join(if number == 1 { format!("{stem}.flv") } else { format!("{stem}-{number}.flv") });
+    let mut first = 1;
+    if path_of(FIRST_NAMES).exists() {
+        // The work must not grow with the number of files, so this does not ask for each name.
+        let mut last = FIRST_NAMES;
+        while last < MAX_FILES && path_of(last).exists() {
+            (first, last) = (last, last * 2);
+        }
+        while first + 1 < last {
+            let middle = first + (last - first) / 2;
+            if path_of(middle).exists() { first = middle } else { last = middle }
+        }
+    }
+    for number in first..MAX_FILES {
+        let path = path_of(number);
         match OpenOptions::new().write(true).create_new(true).open(&path) {
             Ok(file) => return Ok((path, file)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}

@@ -30,6 +30,8 @@ pub(super) struct Shared<'a> {
     pub(super) published: usize,
     /// Bytes of payload that publishers sent.
     pub(super) received: u64,
+    /// Bytes of memory of connections: for themselves, for queues, and for incomplete messages.
+    pub(super) held: usize,
     /// Memory of sessions that have ended. It is never freed, so it is used again.
     pub(super) spare: Vec<SessionBuffers<'static>>,
 }
@@ -43,14 +45,19 @@ pub(super) struct Ready {
 
 impl<'a> Shared<'a> {
     pub(super) fn new(options: &'a Options, tell: &'a mut dyn FnMut(Event), now: Instant) -> Self {
-        let (streams, ready) = (Streams::new(options.ring, options.relay), Ready::default());
+        let (streams, ready) = (Streams::new(options.ring, options.relay, options.for_streams()), Ready::default());
         let (events, spare) = (Vec::new(), Vec::new());
-        Self { options, now, streams, ready, events, tell, published: 0, received: 0, spare }
+        Self { options, now, streams, ready, events, tell, published: 0, received: 0, held: 0, spare }
     }
 
     /// Reports that a client was rejected, or that its connection broke.
     pub(super) fn tell_trouble(&mut self, peer: SocketAddr, text: String) {
         (self.tell)(Event::Trouble(peer, text));
+    }
+
+    /// Whether connections have more memory than they may.
+    pub(super) fn is_over_limit(&self) -> bool {
+        self.held + self.streams.memory() > self.options.for_all()
     }
 
     /// Memory for a session.

@@ -8,6 +8,7 @@ use embedded_rtmp::relay::{
 /// The longest metadata and sequence headers that are cached for players, and the longest name of a stream, in bytes.
 const MAX_CACHED: usize = 4096;
 const MAX_NAME: usize = 4096;
+const OTHER_MEMORY: usize = 3 * MAX_CACHED + MAX_NAME;
 
 /// Memory that is lent to streams is never freed. Entries for streams, and their rings, are used again.
 pub(super) struct Streams {
@@ -16,14 +17,52 @@ pub(super) struct Streams {
     state: DirectoryState,
     entries: Vec<StreamEntry<'static>>,
     rings: Vec<Ring<'static>>,
+    /// Whether a ring was written to. The system gives memory to no other.
+    is_used: Vec<bool>,
+    /// The most rings that are written to.
+    max_rings: usize,
     players: Vec<PlayerEntry>,
 }
 
 impl Streams {
-    /// Streams with rings of `ring_length` bytes.
-    pub(super) fn new(ring_length: usize, config: RelayConfig) -> Self {
+    /// Streams with rings of `ring_length` bytes. All rings together have at most `memory` bytes, but there is one at least.
+    pub(super) fn new(ring_length: usize, config: RelayConfig, memory: usize) -> Self {
         let state = DirectoryState::new(&config);
-        Self { config, ring_length, state, entries: Vec::new(), rings: Vec::new(), players: Vec::new() }
+        let max_rings = (memory / (ring_length + OTHER_MEMORY)).max(1);
+        let (entries, rings, is_used, players) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { config, ring_length, state, entries, rings, is_used, max_rings, players }
+    }
+
+    /// The most streams that can be published at the same time.
+    pub(super) fn max_published(&self) -> usize {
+        self.max_rings
+    }
+
+    /// The memory of the rings that were written to, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        self.used_rings() * (self.ring_length + OTHER_MEMORY)
+    }
+
+    fn used_rings(&self) -> usize {
+        self.is_used.iter().filter(|is_used| **is_used).count()
+    }
+
+    /// Prepares the ring of a stream that will be published. Returns whether there is memory for it.
+    pub(super) fn provide_ring(&mut self, stream: StreamIndex) -> bool {
+        let place = stream.get();
+        if self.is_used[place] {
+            return true;
+        }
+        if self.used_rings() < self.max_rings {
+            self.is_used[place] = true;
+            return true;
+        }
+        // The ring of a place that no stream has.
+        let is_spare = |other: &usize| self.is_used[*other] && self.entries[*other].is_free();
+        let Some(spare) = (0..self.rings.len()).find(is_spare) else { return false };
+        self.rings.swap(place, spare);
+        self.is_used.swap(place, spare);
+        true
     }
 
     pub(super) fn directory(&mut self) -> Directory<'_, 'static> {
@@ -37,6 +76,7 @@ impl Streams {
             let [metadata, video, audio] = [memory(MAX_CACHED), memory(MAX_CACHED), memory(MAX_CACHED)];
             let buffers = StreamBuffers { ring: memory(self.ring_length), metadata, video, audio };
             self.rings.push(Ring::new(buffers, &self.config));
+            self.is_used.push(false);
             self.entries.push(StreamEntry::new(memory(MAX_NAME)));
             self.players.push(PlayerEntry::new());
         }

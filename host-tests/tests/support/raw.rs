@@ -27,6 +27,15 @@ impl RawClient {
         Self::over(TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).unwrap())
     }
 
+    /// Connects from another address of the loopback interface.
+    pub fn from(address: Ipv4Addr, port: u16) -> Self {
+        use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        bind(&socket, &SocketAddr::from((address, 0))).unwrap();
+        connect(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, port))).unwrap();
+        Self::over(socket.into())
+    }
+
     pub fn over(mut stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
@@ -39,7 +48,12 @@ impl RawClient {
 
     /// Connects to an application, too.
     pub fn connected(port: u16) -> Self {
-        let mut client = Self::connect(port);
+        Self::connect(port).join()
+    }
+
+    /// Connects to the application.
+    pub fn join(self) -> Self {
+        let mut client = self;
         let connect = [Token::ObjectStart, Token::Key("app".into()), "live".into(), Token::End];
         client.send(0, MessageKind::COMMAND, &command("connect", 1.0, &connect));
         client.wait_for("NetConnection.Connect.Success");
@@ -53,6 +67,18 @@ impl RawClient {
         client.call(1, "publish", &[key.into()]);
         client.wait_for("NetStream.Publish.Start");
         client
+    }
+
+    /// Plays, too, on message stream 1.
+    pub fn player(port: u16, name: &str) -> Self {
+        Self::connected(port).play(name)
+    }
+
+    pub fn play(mut self, name: &str) -> Self {
+        self.call(0, "createStream", &[]);
+        self.call(1, "play", &[name.into()]);
+        self.wait_for("NetStream.Play.Start");
+        self
     }
 
     /// A message of any kind on a message stream, in chunks of 128 bytes.

@@ -109,7 +109,8 @@ impl<'n> StreamEntry<'n> {
         self.generation.is_published()
     }
 
-    const fn is_free(&self) -> bool {
+    /// Whether no stream has this place: nothing is published there, and nobody waits.
+    pub const fn is_free(&self) -> bool {
         !self.is_published() && self.players == 0
     }
 

@@ -1,0 +1,241 @@
+//! Clients that want more than their share of `serve`. Only loopback is needed.
+
+mod support;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use embedded_rtmp::amf0::Token;
+use embedded_rtmp::message::MessageKind;
+use host_tests::peers::wait_until;
+use support::raw::{KEYFRAME, RawClient, command};
+use support::{LIMIT, Serve, clip, publish_well, tags};
+
+/// A field of the process' status in KB: the most memory that it has had, or what it has now.
+fn memory(serve: &Serve, field: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", serve.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+    line.trim_start_matches(':').trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+fn most_memory(serve: &Serve) -> u64 {
+    memory(serve, "VmHWM")
+}
+
+/// Publishes the clip, and checks that all of it is recorded.
+fn serves_others(serve: &Serve) {
+    publish_well(&clip(), &serve.url("live/honest"), &["--fast"]);
+    assert_eq!(tags(&serve.recording("live-honest.flv")), tags(&clip()));
+}
+
+/// Reads what the server sends, so that it can send more.
+fn drain(client: &RawClient) {
+    let mut stream = client.stream.try_clone().unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    thread::spawn(move || {
+        let mut buffer = vec![0; 1 << 16];
+        while stream.read(&mut buffer).is_ok_and(|length| length > 0) {}
+    });
+}
+
+#[test]
+fn item_150_plays_without_end_take_no_memory() {
+    let serve = Serve::start(&[]);
+    let mut client = RawClient::connected(serve.port());
+    client.call(0, "createStream", &[]);
+    drain(&client);
+    let before = most_memory(&serve);
+    for number in 0..200 {
+        let plays: Vec<u8> = (0..100)
+            .flat_map(|play| {
+                let name = format!("{number}-{play}");
+                RawClient::bytes(
+                    3,
+                    1,
+                    MessageKind::COMMAND,
+                    &command("play", 0.0, &[Token::Null, name.as_str().into()]),
+                )
+            })
+            .collect();
+        client.stream.write_all(&plays).unwrap();
+    }
+    wait_until("all are played", LIMIT, || serve.said().contains("plays live/199-99")).unwrap();
+    // 10,000 of them are in the summary.
+    let grown = most_memory(&serve) - before;
+    assert!(grown < 16_000, "{grown} KB");
+    serves_others(&serve);
+    client.stream.shutdown(std::net::Shutdown::Both).unwrap();
+    serve.wait_until_it_says("; the connection was closed");
+    assert_eq!(serve.stop()["players"].as_array().unwrap().len(), 10_000);
+}
+
+/// Begins messages of 16 MB on six chunk streams, and sends up to `length` bytes of each, until the server closes the
+/// connection. Returns whether it did.
+fn begin_long_messages(client: &mut RawClient, length: usize) -> bool {
+    client.send(0, MessageKind::SET_CHUNK_SIZE, &65_536_u32.to_be_bytes());
+    let chunk = vec![0x27; 65_536];
+    for round in 0..length / chunk.len() {
+        for csid in 10..16_u8 {
+            let header = [csid, 0, 0, 0, 0xFF, 0xFF, 0xFF, 9, 1, 0, 0, 0];
+            let header = if round == 0 { &header[..] } else { &[0xC0 | csid] };
+            if client.stream.write_all(&[header, &chunk].concat()).is_err() {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+#[test]
+fn item_150_incomplete_messages_have_a_limit_for_each_connection() {
+    let serve = Serve::start(&[]);
+    let before = most_memory(&serve);
+    let mut client = RawClient::publisher(serve.port(), "x");
+    client.video(1);
+    assert!(begin_long_messages(&mut client, 16 << 20));
+    serve.wait_until_it_says("incomplete messages need more than 20971520 bytes");
+    let grown = most_memory(&serve) - before;
+    // The ring has 4 MB.
+    assert!(grown < 30_000, "{grown} KB");
+    serves_others(&serve);
+}
+
+#[test]
+fn item_150_incomplete_messages_of_many_connections_have_a_limit() {
+    let serve = Serve::start(&["--memory", "96", "--ring", "1000000"]);
+    let mut honest = RawClient::publisher(serve.port(), "y");
+    let mut clients: Vec<_> = (0..10).map(|key| RawClient::publisher(serve.port(), &key.to_string())).collect();
+    for client in &mut clients {
+        client.video(1);
+        let _ = begin_long_messages(client, 3 << 19);
+        honest.video(1);
+    }
+    serve.wait_until_it_says("its incomplete messages have the most memory, and all together have too much");
+    let most = most_memory(&serve);
+    assert!(most < 96 << 10, "{most} KB");
+    // Another message of the publisher that took little is recorded, and so is another client.
+    honest.video(1);
+    serves_others(&serve);
+    drop(clients);
+    honest.call(1, "closeStream", &[]);
+    assert_eq!(tags(&serve.recording("live-y.flv")).len(), 12 - 1);
+    let after = memory(&serve, "VmRSS");
+    assert!(after < 96 << 10, "{after} KB");
+}
+
+#[test]
+fn item_150_there_are_no_more_rings_than_memory() {
+    let serve = Serve::start(&["--memory", "64", "--ring", "8000000"]);
+    let mut client = RawClient::connected(serve.port());
+    let (mut published, mut others) = (0, Vec::new());
+    let refusal = loop {
+        client.call(0, "createStream", &[]);
+        if published == 4 {
+            // A connection has four message streams.
+            others.push(std::mem::replace(&mut client, RawClient::connected(serve.port())));
+            client.call(0, "createStream", &[]);
+        }
+        client.call(published % 4 + 1, "publish", &[format!("{published}").as_str().into()]);
+        let told = loop {
+            let told = client.receive().unwrap();
+            if let Some(status) = told.into_iter().find(|(code, _)| code.starts_with("NetStream.Publish")) {
+                break status;
+            }
+        };
+        if told.0 != "NetStream.Publish.Start" {
+            break told.1;
+        }
+        published += 1;
+        assert!(published < 8);
+    };
+    assert!(refusal.contains("no memory for more than 5 streams"), "{refusal}");
+    assert_eq!(published, 5);
+}
+
+#[test]
+fn item_150_aborts_cost_no_more_than_their_bytes() {
+    let serve = Serve::start(&[]);
+    let mut client = RawClient::publisher(serve.port(), "x");
+    client.video(1);
+    // A message begins on each of 65,000 chunk streams, and is aborted.
+    let mut input = Vec::new();
+    for csid in 0..65_000_u32 {
+        let [low, high, ..] = csid.to_le_bytes();
+        input.extend_from_slice(&[1, low, high, 0, 0, 0, 0, 0, 200, 9, 1, 0, 0, 0]);
+        input.extend_from_slice(&[0x27; 128]);
+        input.extend_from_slice(&RawClient::bytes(2, 0, MessageKind::ABORT, &(csid + 64).to_be_bytes()));
+    }
+    let begin = Instant::now();
+    client.stream.write_all(&input).unwrap();
+    client.call(1, "closeStream", &[]);
+    client.wait_for("NetStream.Unpublish.Success");
+    let took = begin.elapsed();
+    assert!(took < Duration::from_secs(10), "{} bytes took {took:?}", input.len());
+    assert_eq!(tags(&serve.recording("live-x.flv")).len(), 1);
+}
+
+#[test]
+fn item_151_idle_and_half_open_connections_go_first_when_places_run_out() {
+    let serve = Serve::start(&["--max-connections", "8"]);
+    let mut player = RawClient::player(serve.port(), "honest");
+    let silent: Vec<_> = (0..20).map(|_| TcpStream::connect((Ipv4Addr::LOCALHOST, serve.port())).unwrap()).collect();
+    let half_open: Vec<_> = (0..20).map(|_| RawClient::connect(serve.port())).collect();
+    let idle: Vec<_> = (0..20).map(|_| RawClient::connected(serve.port())).collect();
+    serves_others(&serve);
+    player.wait_for("NetStream.Play.PublishNotify");
+    drop((silent, half_open, idle));
+    assert!(serve.said().contains("its place is needed, and it neither publishes nor plays"));
+}
+
+#[test]
+fn item_151_one_address_has_half_of_the_places() {
+    let serve = Serve::start(&["--max-connections", "6"]);
+    let mut players: Vec<_> = (0..3).map(|_| RawClient::player(serve.port(), "x")).collect();
+    let is_refused = || {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, serve.port())).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        matches!(stream.read(&mut [0; 1]), Ok(0) | Err(_))
+    };
+    assert!(is_refused());
+    serve.wait_until_it_says("too many connections from this address: the limit is 3 (--max-per-address)");
+    // Other addresses have their places.
+    let other = |_| RawClient::from(Ipv4Addr::new(127, 0, 0, 2), serve.port()).join().play("x");
+    let others: Vec<_> = (0..3).map(other).collect();
+    players.pop();
+    wait_until("there is room", LIMIT, || !is_refused_now(&serve)).unwrap();
+    drop(others);
+}
+
+/// Whether a connection is closed instead of answered.
+fn is_refused_now(serve: &Serve) -> bool {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, serve.port())).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    stream.write_all(&[&[3][..], &[0; 1536]].concat()).is_err() || stream.read_exact(&mut [0; 3073]).is_err()
+}
+
+#[test]
+fn item_152_recordings_without_media_are_not_left_behind() {
+    let serve = Serve::start(&[]);
+    let mut client = RawClient::connected(serve.port());
+    client.call(0, "createStream", &[]);
+    let publish = command("publish", 0.0, &[Token::Null, "x".into()]);
+    let close = command("closeStream", 0.0, &[Token::Null]);
+    let metadata = command("@setDataFrame", 0.0, &["onMetaData".into(), Token::ObjectStart, Token::End]);
+    for round in 0..200 {
+        client.send(1, MessageKind::COMMAND, &publish);
+        if round % 2 == 0 {
+            client.send(1, MessageKind::DATA, &metadata);
+        }
+        client.send(1, MessageKind::COMMAND, &close);
+        let _ = client.receive().unwrap();
+    }
+    client.call(1, "publish", &["last".into()]);
+    client.send(1, MessageKind::VIDEO, KEYFRAME);
+    client.call(1, "closeStream", &[]);
+    assert_eq!(tags(&serve.recording("live-last.flv")).len(), 1);
+    assert_eq!(fs::read_dir(serve.directory()).unwrap().count(), 1);
+    assert_eq!(serve.stop()["recordings"].as_array().unwrap().len(), 1);
+}
