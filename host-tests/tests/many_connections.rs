@@ -126,10 +126,9 @@ fn item_151_silent_clients_that_have_all_file_descriptors_are_disconnected() {
     let directory = tempfile::tempdir().unwrap();
     let (serve, port) = short_of_descriptors(directory.path(), 24);
     let silent: Vec<_> = (0..25).map(|_| connect(port)).collect();
-    let mut last = connect_in_rtmp(port);
-    last.set_nonblocking(true).unwrap();
+    let last = connect_in_rtmp(port);
     assert!(serve.errors().contains("its place is needed, and it neither publishes nor plays"));
-    drop(silent);
+    drop((silent, last));
 }
 
 /// The processor time that a process has used, in hundredths of a second.

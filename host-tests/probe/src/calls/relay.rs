@@ -55,6 +55,7 @@ calls! {
         relay::Ring::peek,
         relay::Ring::push,
         relay::Ring::resume,
+        relay::StreamEntry::is_free,
         relay::StreamEntry::new,
         relay::StreamIndex::get,
         relay::StreamName::emit,
