@@ -118,7 +118,7 @@ fn connections_are_accepted_again_after_the_system_was_short_of_file_descriptors
     players.into_iter().for_each(|player| player.join().unwrap());
     publish_well(&clip(), &url(port, "live/x"), &["--fast"]);
     wait_until("it is recorded", LIMIT, || serve.errors().contains("live-x.flv: ")).unwrap();
-    assert_eq!(tags(&directory.path().join("live-x.flv")), tags(&clip()));
+    assert_eq!(media(&directory.path().join("live-x.flv")), media(&clip()));
 }
 
 #[test]
