@@ -5,6 +5,7 @@
 pub(crate) use embedded_rtmp_demo::{clip, clock, compare, device, flv, progress, publish, record, tasks, wire};
 
 mod cancel;
+mod clocks;
 mod days;
 mod dial;
 mod ends;

@@ -35,8 +35,8 @@ pub struct Config {
     pub limits: &'static Limits,
     /// When to connect again.
     pub retry: Retry,
-    /// How late messages may be before some are dropped. By default, disposable pictures 500 ms, video 1 s, audio 4 s. With
-    /// `None` no message is too late; use it for a source that can wait.
+    /// How late messages may be, because earlier ones waited, before some are dropped. By default, disposable pictures
+    /// 500 ms, video 1 s, audio 4 s. With `None` no message is too late; use it for a source that can wait.
     pub drop_limits: Option<DropLimits>,
     /// How long one send may take, 1 s by default. A message that takes longer is dropped, even if its future is not polled.
     /// Use [`Duration::MAX`] for a source that can wait.

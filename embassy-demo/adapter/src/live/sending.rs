@@ -16,6 +16,7 @@ use super::message::{Content, Message};
 use super::shared::Shared;
 use super::slot::{AUDIO, By, DATA, Open, Slot, VIDEO, kind};
 use super::status::{Phase, Tally};
+use super::timeline::Lateness;
 use super::tracks::HEADER_BUFFER;
 use super::{DropReason, SendOutcome};
 use crate::client::connection::Connection;
@@ -46,6 +47,11 @@ impl<T: Transport> Shared<T> {
 
     fn tally(&mut self, me: usize) -> &mut Tally {
         if me == AUDIO { &mut self.counters.audio } else { &mut self.counters.video }
+    }
+
+    fn lateness(&mut self, me: usize) -> &mut Lateness {
+        let [audio, video] = &mut self.lateness;
+        if me == AUDIO { audio } else { video }
     }
 
     fn count_dropped(&mut self, me: usize) {
@@ -100,7 +106,8 @@ impl<T: Transport> Shared<T> {
         let may_continue = class == FrameClass::Keyframe || (me == AUDIO && !self.tracks.has_video());
         let timestamp = self.timeline.place(me, message.time(), may_continue, millis).ok_or(DropReason::Late)?;
         message.timestamp = timestamp;
-        self.late = self.lateness.of(timestamp, millis);
+        let waited = self.waited;
+        self.late = self.lateness(me).of(timestamp, millis, waited);
         if self.policy.admit(class, self.late) { Ok(()) } else { Err(DropReason::Late) }
     }
 
@@ -224,6 +231,8 @@ impl<T: Transport> Shared<T> {
         let slot = self.slot(me);
         (slot.is_owned, slot.is_waiting) = (false, false);
         slot.ticket = slot.ticket.wrapping_add(1);
+        let now = clock().as_millis() as u32;
+        self.waited = self.waited.wrapping_add(self.lateness(me).since_measured(now));
         self.wake_others(me);
     }
 

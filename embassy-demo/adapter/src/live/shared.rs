@@ -37,7 +37,10 @@ pub(super) struct Shared<T = Net<'static>> {
     phase: Phase,
     pub(super) runner: TaskWaker,
     pub(super) timeline: Timeline,
-    pub(super) lateness: Lateness,
+    /// Of audio and of video.
+    pub(super) lateness: [Lateness; 2],
+    /// How long messages have waited for the connection, in milliseconds, modulo 2³².
+    pub(super) waited: u32,
     /// How late the last message was, in milliseconds.
     pub(super) late: u32,
     pub(super) policy: DropPolicy,
@@ -92,7 +95,8 @@ impl<T: Transport> Shared<T> {
             phase: Phase::Stopped,
             runner: TaskWaker::NONE,
             timeline: const { Timeline::NEW },
-            lateness: const { Lateness::NEW },
+            lateness: const { [const { Lateness::NEW }; 2] },
+            waited: 0,
             late: 0,
             counters: const { Counters::NONE },
             watchers: const { Watchers::NONE },
@@ -179,7 +183,7 @@ impl<T: Transport> Shared<T> {
 
     pub(super) fn start(&mut self) {
         if !self.is_wanted {
-            (self.timeline, self.lateness) = (Timeline::NEW, Lateness::NEW);
+            (self.timeline, self.lateness) = (Timeline::NEW, [const { Lateness::NEW }; 2]);
         }
         self.is_wanted = true;
         self.runner.wake();

@@ -79,7 +79,7 @@ pub struct Status {
     /// even for a steady stream. To display a rate, divide the growth of [`Counters::bytes`] by the time. It keeps its value
     /// after the connection has ended.
     pub bit_rate: Option<u32>,
-    /// How late the last message was when it was sent or dropped.
+    /// How late the last message was when it was sent or dropped, because earlier ones waited for the connection.
     pub lateness: Duration,
     /// The counters of what was sent and dropped.
     pub counters: Counters,

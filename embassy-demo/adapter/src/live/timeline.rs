@@ -71,34 +71,42 @@ impl Timeline {
     }
 }
 
-/// Measures how late messages are. A message is late if more time has passed since the first message than the timestamps
-/// say.
+/// Measures how late the messages of one kind are, because earlier ones waited for the connection.
 ///
 /// The source's clock and ours differ by an unknown offset, and drift apart. Therefore a message with the least difference
-/// counts as on time. The least difference grows by 1/1024 of the time, which is more than clocks drift.
+/// counts as on time. The least difference grows by 1/1024 of the time, which is more than clocks drift. It also grows if the
+/// difference grows by more than messages have waited, because the source has then paused or was slow itself.
 pub(super) struct Lateness {
     /// Our time minus the source's time for a message that is on time, and our time when it was measured.
     least: Option<(u32, u32)>,
+    late: u32,
+    /// When the last message was measured, and how long messages had waited by then.
+    measured_at: u32,
+    waited: u32,
 }
 
 impl Lateness {
-    pub(super) const NEW: Self = Self { least: None };
+    pub(super) const NEW: Self = Self { least: None, late: 0, measured_at: 0, waited: 0 };
 
-    /// Returns how late a message is that is sent `now`. All times are in milliseconds, modulo 2³².
-    pub(super) fn of(&mut self, timestamp: Timestamp, now: u32) -> u32 {
+    /// Returns how late a message is that is sent `now`. `waited` is how long all messages have waited so far. All times are
+    /// in milliseconds, modulo 2³².
+    pub(super) fn of(&mut self, timestamp: Timestamp, now: u32, waited: u32) -> u32 {
         let difference = now.wrapping_sub(timestamp.0);
-        let (least, at) = *self.least.get_or_insert((difference, now));
+        let (least, at) = self.least.unwrap_or((difference, now));
         let drift = now.wrapping_sub(at) / 1024;
-        let least = least.wrapping_add(drift);
-        let late = difference.wrapping_sub(least);
-        if late as i32 <= 0 {
-            self.least = Some((difference, now));
-            return 0;
-        }
-        if drift > 0 {
-            self.least = Some((least, at.wrapping_add(drift.wrapping_mul(1024))));
-        }
-        late
+        let late = difference.wrapping_sub(least).wrapping_sub(drift);
+        let most = self.late.saturating_add(waited.wrapping_sub(self.waited));
+        self.late = if (late as i32) < 0 { 0 } else { late.min(most) };
+        // Below 1 ms, drift is left for the next time.
+        let at = if self.late == late { at.wrapping_add(drift.wrapping_mul(1024)) } else { now };
+        self.least = Some((difference.wrapping_sub(self.late), at));
+        (self.measured_at, self.waited) = (now, waited);
+        self.late
+    }
+
+    /// Returns how long it is since the last message was measured.
+    pub(super) const fn since_measured(&self, now: u32) -> u32 {
+        now.wrapping_sub(self.measured_at)
     }
 }
 
@@ -161,11 +169,27 @@ mod tests {
         for tick in 0..45_000_u32 {
             let timestamp = Timestamp(0xFFFF_0000_u32.wrapping_add(tick * 40));
             let now = 0xFFFF_8000_u32.wrapping_add(tick * 40 + tick / 125);
-            assert!(lateness.of(timestamp, now) <= 1, "{tick}");
+            assert!(lateness.of(timestamp, now, tick) <= 1, "{tick}");
         }
         // Messages count as late until the source has caught up.
         let (timestamp, on_time) = (0xFFFF_0000_u32.wrapping_add(1_800_000), 0xFFFF_8000_u32.wrapping_add(1_800_360));
-        let late = lateness.of(Timestamp(timestamp), on_time.wrapping_add(2_000));
+        let late = lateness.of(Timestamp(timestamp), on_time.wrapping_add(2_000), 45_000 + 2_000);
         assert!((1_990..=2_001).contains(&late), "{late}");
+    }
+
+    #[test]
+    fn item_192_a_source_that_pauses_is_not_late_and_one_that_waited_is() {
+        let mut lateness = Lateness::NEW;
+        assert_eq!(lateness.of(Timestamp(0), 1_000, 0), 0);
+        // Its timestamps do not count a pause of 5 s.
+        assert_eq!(lateness.of(Timestamp(40), 6_040, 0), 0);
+        assert_eq!(lateness.of(Timestamp(80), 6_080, 0), 0);
+        // A message waited for 700 ms. The source needs three more to catch up.
+        assert_eq!(lateness.of(Timestamp(120), 6_780, 700), 660);
+        assert_eq!(lateness.of(Timestamp(320), 6_790, 700), 470);
+        assert_eq!(lateness.of(Timestamp(520), 6_800, 700), 280);
+        // It pauses again, and is not later than before.
+        assert_eq!(lateness.of(Timestamp(560), 9_000, 700), 280);
+        assert_eq!(lateness.of(Timestamp(900), 9_050, 700), 0);
     }
 }
