@@ -51,6 +51,27 @@ fn item_121_a_recording_ends_with_its_publisher_and_the_next_one_gets_a_new_file
 }
 
 #[test]
+fn item_122_the_end_is_told_at_once_after_a_message_that_was_cut() {
+    // The player has nothing of it, because it may still be anything; or it has a part.
+    for cut in [1, 20] {
+        let serve = Serve::start(&["--grace", "0"]);
+        let mut publisher = RawClient::publisher(serve.port(), "x");
+        publisher.video(1);
+        let mut player = RawClient::connected(serve.port());
+        player.call(0, "createStream", &[]);
+        player.call(1, "play", &["x".into()]);
+        player.wait_for("NetStream.Play.Start");
+        let bytes = RawClient::bytes(6, 1, MessageKind::VIDEO, &[0x17, 1, 0, 0, 0].repeat(10));
+        publisher.stream.write_all(&bytes[..12 + cut]).unwrap();
+        sleep(Duration::from_millis(100));
+        drop(publisher);
+        let ended = Instant::now();
+        player.wait_for("NetStream.Play.UnpublishNotify");
+        assert!(ended.elapsed() < Duration::from_secs(2), "{cut}: {:?}", ended.elapsed());
+    }
+}
+
+#[test]
 fn item_124_messages_that_do_not_fit_in_the_ring_are_logged_once_and_counted() {
     let serve = Serve::start(&["--ring", "2000"]);
     for (key, lengths) in [("x", &[3000, 5000][..]), ("x", &[1992, 1993, 100]), ("y", &[1992])] {

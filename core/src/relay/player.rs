@@ -223,6 +223,11 @@ impl Player {
                 break;
             }
         }
+        if generation != self.told {
+            // The last messages may have been for no player, or were sent just now.
+            self.tell(ring, generation, session);
+            written = written.wrapping_add(session.poll_transmit(now, out.get_mut(written..).unwrap_or(&mut [])));
+        }
         Ok(written)
     }
 

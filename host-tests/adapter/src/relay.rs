@@ -16,7 +16,7 @@ use embedded_rtmp_embassy::{
     ServerOptions, SessionId, StreamMemory,
 };
 
-use super::pair::{IMPATIENT, LIMITS, NO_GRACE, TestMemory, connect, targets, with_devices};
+use super::pair::{IMPATIENT, LIMITS, NO_GRACE, TestMemory, connect, keyframe, targets, with_devices};
 use crate::wire::Wire;
 
 /// Accepts every client unless the name of the stream asks for a rejection.
@@ -261,4 +261,32 @@ fn a_player_that_waits_for_another_stream_does_not_block_a_publisher() {
         async |_| {},
     );
     assert_eq!(played, [Played::default()]);
+}
+
+#[test]
+fn item_124_messages_that_do_not_fit_in_the_ring_are_counted() {
+    let mut handler = AccessControl::default();
+    let counts = with_devices(&Wire::new(), async |first, second| {
+        let mut memory: Box<[TestMemory; 2]> = Box::new([const { TestMemory::new() }; 2]);
+        let mut streams = Box::new([const { StreamMemory::<2048>::new() }; 2]);
+        let options = ServerOptions::default();
+        let server = Server::<2, 2, 1>::relaying(second, &[1935], &mut memory, &mut streams, &options);
+        let mut server = server.unwrap();
+        let client = async {
+            let (targets, mut memory) = (targets([1935]), TestMemory::new());
+            let mut plan = Plan::new(&targets, LIMITS).unwrap();
+            let mut publisher = connect(first, &mut plan, &mut memory).await.unwrap();
+            let Parts { mut runner, mut video, .. } = publisher.split();
+            let sending = async {
+                for length in [2_040, 2_041, 9_000] {
+                    video.send(Timestamp(0), &keyframe::<9_000>()[..length]).await.unwrap();
+                }
+                Timer::after_millis(500).await;
+            };
+            let Either::Second(()) = select(runner.run(), sending).await else { panic!("the publisher's end") };
+        };
+        let Either::First(()) = select(client, server.run(&mut handler)).await else { unreachable!() };
+        server.relay_counts().map(|counts| (counts.too_long, counts.longest))
+    });
+    assert_eq!(counts, [(2, 9_000), (0, 0)]);
 }

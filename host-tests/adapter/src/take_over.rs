@@ -302,3 +302,15 @@ fn item_121_players_wait_for_the_next_publisher_until_the_grace_time_is_over() {
     let [before, after] = seen.0[..] else { panic!("{seen:?}", seen = seen.0) };
     assert!(before == 5_000 && (6_000..7_000).contains(&after), "{:?}", seen.0);
 }
+
+#[test]
+fn item_120_a_publisher_whose_future_was_dropped_is_let_in_again() {
+    while_relaying(RelayConfig::new(), async |stack| {
+        for _ in 0..2 {
+            let mut memory = TestMemory::new();
+            let (publisher, waited) = publisher(stack, Target::rtmp(1935), &mut memory).await;
+            assert!(waited < Duration::from_millis(2_500), "{waited}");
+            send(&mut publisher.unwrap(), 0).await;
+        }
+    });
+}

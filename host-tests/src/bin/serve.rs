@@ -17,8 +17,11 @@ use serde_json::json;
 
 /// Accepts publishers over RTMP, relays their streams to players, and records each to DIR/APP-KEY.flv, until Ctrl-C.
 ///
-/// A player gets the stream from the last keyframe on. A player that is too slow loses frames until a keyframe. A player
-/// that stops reading within a frame is disconnected. Neither the publisher nor other players wait for a slow player.
+/// A player gets the stream from the last keyframe on. If that is not stored any longer, it gets audio at once, and video from
+/// the next keyframe on, or after 3 s. A player that is too slow loses frames until a keyframe. A player that stops reading
+/// within a frame is disconnected. Neither the publisher nor other players wait for a slow player.
+///
+/// If a publisher leaves, its recording ends, and its players wait for the next publisher (--grace).
 ///
 /// A client is disconnected if it is not connected to an application within 10 s, if it is silent inside a message for 10 s,
 /// if it neither publishes nor plays for 30 s, and if it does not answer pings.

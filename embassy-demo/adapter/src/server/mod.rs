@@ -15,7 +15,7 @@ use core::future::poll_fn;
 use core::task::Poll;
 
 use embassy_net::Stack;
-use embedded_rtmp::relay::{Directory, DirectoryState, Played, PlayerEntry, RelayConfig, Ring, StreamEntry};
+use embedded_rtmp::relay::{Counts, Directory, DirectoryState, Played, PlayerEntry, RelayConfig, Ring, StreamEntry};
 use embedded_rtmp::session::{ConfigError, ServerConfig};
 
 use crate::buffers::Memory;
@@ -306,6 +306,12 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
             all
         })
         .await
+    }
+
+    /// Returns the counts of messages that players could not get, for each place of a relayed stream, such as those that are
+    /// longer than the `RING` of its [`StreamMemory`].
+    pub fn relay_counts(&self) -> [Counts; PUBLISHERS] {
+        self.rings.each_ref().map(Ring::counts)
     }
 
     /// Returns the counters of what a player was sent so far; `None` if the session plays nothing.
