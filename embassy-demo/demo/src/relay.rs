@@ -224,7 +224,7 @@ async fn run(clip: &[Tag<'_>], delay: Duration) -> Result<Relayed> {
         });
         let networks = runners.iter_mut().map(|runner| -> Task<'_> { Box::pin(async { runner.run().await }) });
         let mut others: Vec<Task<'_>> = networks.collect();
-        others.push(Box::pin(switch(ports, delay)));
+        others.push(Box::pin(switch(ports, delay, |_| true)));
         others.push(Box::pin(server.run(&mut owner)));
         tasks::run(work, others).await.map_err(|_| anyhow!("the run took too long"))??;
     }

@@ -14,8 +14,11 @@ const IN_FLIGHT: usize = 256;
 
 type Queue = Channel<NoopRawMutex, (Instant, Vec<u8>), IN_FLIGHT>;
 
-/// Carries frames between devices until it is dropped, each in `delay`. The device at the port of index 0 is 10.0.0.1.
-pub async fn switch(mut ports: Vec<Port<'_>>, delay: Duration) {
+/// Carries frames between devices until it is dropped, each in `delay`. The device at the port of index 0 was started as
+/// host 1. `passes` is called for each frame with the index of its sender's port, and again with that of its receiver's
+/// port; if it returns `false`, the frame is lost.
+pub async fn switch(mut ports: Vec<Port<'_>>, delay: Duration, passes: impl Fn(usize) -> bool) {
+    let passes = &passes;
     let queues: Vec<Queue> = ports.iter().map(|_| Channel::new()).collect();
     let mut lines: FuturesUnordered<Task<'_>> = FuturesUnordered::new();
     for (index, port) in ports.iter_mut().enumerate() {
@@ -26,6 +29,9 @@ pub async fn switch(mut ports: Vec<Port<'_>>, delay: Duration) {
             loop {
                 let frame = from.tx_buf().await.to_vec();
                 from.tx_done();
+                if !passes(index) {
+                    continue;
+                }
                 for (other, queue) in queues.iter().enumerate().filter(|(other, _)| *other != index) {
                     // Group addresses go to all; the others end with the device's number.
                     let is_group = frame.first().is_some_and(|byte| byte & 1 == 1);
@@ -39,6 +45,9 @@ pub async fn switch(mut ports: Vec<Port<'_>>, delay: Duration) {
             loop {
                 let (due, frame) = queues[index].receive().await;
                 Timer::at(due).await;
+                if !passes(index) {
+                    continue;
+                }
                 to.rx_buf().await[..frame.len()].copy_from_slice(&frame);
                 to.rx_done(frame.len());
             }

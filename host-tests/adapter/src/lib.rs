@@ -15,6 +15,7 @@ mod hostile_ports;
 mod hostile_web;
 mod limits;
 mod live;
+mod outages;
 mod pair;
 mod pipe;
 mod plain_tcp;
