@@ -59,3 +59,18 @@ fn item_141_another_name_follows_on_the_same_stream() {
     drop(client);
     serve.wait_until_it_says("1 messages on message streams that are not published were dropped");
 }
+
+#[test]
+fn item_153_a_player_that_reads_and_answers_no_pings_stays() {
+    let serve = Serve::start(&["--idle", "2"]);
+    let mut player = RawClient::player(serve.port(), "x");
+    let mut silent = RawClient::connected(serve.port());
+    let begin = std::time::Instant::now();
+    let mut is_closed = false;
+    while begin.elapsed() < std::time::Duration::from_secs(7) {
+        player.receive().unwrap();
+        is_closed |= !is_closed && silent.receive().is_err();
+    }
+    // A client that does not play must answer.
+    assert!(is_closed);
+}

@@ -120,6 +120,11 @@ impl Socket {
         None
     }
 
+    /// The bytes that the peer has acknowledged; 0 if the system cannot tell.
+    pub(crate) fn acknowledged(&self) -> u64 {
+        self.unacknowledged().map_or(0, |queued| self.traffic.1.saturating_sub(queued))
+    }
+
     /// Reads once if `wants_input`, and passes all unconsumed bytes to `consume`, which removes bytes from the front.
     /// Returns whether anything was read or consumed, and what `consume` returned.
     pub(crate) fn receive<R>(

@@ -117,6 +117,11 @@ impl Client {
         self.waiting.is_some()
     }
 
+    /// The transport has acknowledged bytes.
+    pub(super) fn note_acknowledged(&mut self, now: Instant) {
+        self.session.note_acknowledged(now);
+    }
+
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.session.poll_timeout()
     }

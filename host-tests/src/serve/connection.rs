@@ -29,6 +29,8 @@ pub(super) struct Connection {
     pub(super) since: Instant,
     socket: Socket,
     role: Role,
+    /// The bytes that the peer had acknowledged at the last deadline of its session.
+    acknowledged: u64,
     /// Its memory without incomplete messages, as counted in [`Shared::held`].
     held: usize,
 }
@@ -45,7 +47,7 @@ impl Connection {
     pub(super) fn new(stream: TcpStream, peer: SocketAddr, shared: &Shared<'_>) -> Self {
         let role =
             Role::Unknown(shared.now + shared.options.config.connect_timeout.unwrap_or(std::time::Duration::MAX));
-        Self { peer, since: shared.now, socket: Socket::new(stream), role, held: 0 }
+        Self { peer, since: shared.now, socket: Socket::new(stream), role, acknowledged: 0, held: 0 }
     }
 
     /// What a client does that may be disconnected if places run out: a client without an application goes first, then
@@ -101,7 +103,7 @@ impl Connection {
         gateway: &mut Gateway,
         shared: &mut Shared<'_>,
     ) -> Outcome {
-        let Self { peer, socket, role, .. } = self;
+        let Self { peer, socket, role, acknowledged, .. } = self;
         match role {
             Role::Unknown(deadline) => {
                 let (_, first) = socket.receive(buffer, true, |input| input.first().copied()).context(BROKEN)?;
@@ -127,6 +129,12 @@ impl Connection {
                 let has_sent = socket.send(buffer, |out| client.fill(out, shared)).context(BROKEN)?;
                 if has_received || has_sent {
                     shared.ready.push(id);
+                }
+                if client.poll_timeout().is_some_and(|timeout| timeout <= shared.now) {
+                    let before = std::mem::replace(acknowledged, socket.acknowledged());
+                    if *acknowledged > before {
+                        client.note_acknowledged(shared.now);
+                    }
                 }
                 let end = client.handle_timeout(socket.has_output(), shared)?;
                 // A client that leaves while it waits must not replace another publisher.

@@ -156,6 +156,16 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         self.failed.is_none() && self.role.state == State::Closed && !self.link.wants_transmit()
     }
 
+    /// Reports that the transport of a player has acknowledged bytes since the last report. This counts as a sign of life, as
+    /// a received byte does: some players read everything and answer no pings. Ask the transport when
+    /// [`Self::poll_timeout`] has passed, before [`Self::handle_timeout`]. Does nothing if nothing is played, or if the client
+    /// is silent inside a message.
+    pub fn note_acknowledged(&mut self, now: Instant) {
+        if self.role.state == State::Open && self.role.streams.has(StreamState::Playing) && !self.link.is_inside() {
+            self.heard(now);
+        }
+    }
+
     /// Returns how many media messages were dropped because nothing is published on their message streams, modulo 2³².
     pub fn dropped_media(&self) -> u32 {
         self.role.dropped

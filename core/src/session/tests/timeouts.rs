@@ -524,3 +524,43 @@ fn item_127_a_player_that_does_not_read_has_no_more_time() {
     assert_eq!(at_deadline(&mut server, at(1_500)), []);
     gives_up(&mut server, at(2_000), Stage::Traffic);
 }
+
+#[test]
+fn item_153_acknowledged_bytes_are_signs_of_life_of_a_player() {
+    let playing = |partial: &[u8]| {
+        let mut server = default_server();
+        feed_server(&mut server, at(2_000), &said(|script| script.create_stream(2.0).call(1, "play", 0.0, "x".into())));
+        server.accept_play(StreamId(1), true).unwrap();
+        feed_server(&mut server, at(2_000), partial);
+        server
+    };
+    // It answers no ping, for an hour.
+    let mut server = playing(&[]);
+    let mut now = at(2_000);
+    for _ in 0..240 {
+        now = now + Duration::from_secs(15);
+        assert_eq!(server.poll_timeout(), Some(now));
+        server.note_acknowledged(now);
+        server.handle_timeout(now).unwrap();
+    }
+    // After that, it acknowledges nothing.
+    now = now + Duration::from_secs(15);
+    assert_eq!(at_deadline(&mut server, now), ping(now));
+    gives_up(&mut server, now + Duration::from_secs(15), Stage::Traffic);
+    // Inside a message, without a stream, and for a publisher, only received bytes count.
+    let mut server = playing(&[3]);
+    server.note_acknowledged(at(11_000));
+    gives_up(&mut server, at(12_000), Stage::Message);
+    for publishes in [false, true] {
+        let mut server = default_server();
+        if publishes {
+            feed_server(&mut server, START, &said(|script| script.create_stream(2.0).publish(1, "cam")));
+            server.accept(StreamId(1)).unwrap();
+        }
+        feed_server(&mut server, START, &[]);
+        server.note_acknowledged(at(10_000));
+        assert_eq!(at_deadline(&mut server, at(16_000)), ping(at(16_000)));
+        server.note_acknowledged(at(20_000));
+        gives_up(&mut server, at(31_000), Stage::Traffic);
+    }
+}

@@ -23,19 +23,22 @@ pub(crate) struct Session<'a, const STREAMS: usize> {
     application: Application,
     /// A publish waits. Until it is accepted or rejected, nothing is read.
     pub(crate) waits: bool,
+    /// Bytes that were sent, and those of them that were acknowledged at the last deadline, modulo 2³².
+    sent: u32,
+    acknowledged: u32,
 }
 
 impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
     /// Creates the memory for a session.
     pub(crate) const fn new(id: SessionId, server: Server<'a, STREAMS>) -> Self {
-        Self { id, server, application: Application::new(), waits: false }
+        Self { id, server, application: Application::new(), waits: false, sent: 0, acknowledged: 0 }
     }
 
     /// A client has connected.
     #[cold]
     pub(crate) fn open(&mut self, from: Origin, config: ServerConfig, relay: &mut Relay<'_, '_>) {
         relay.handler.opened(self.id, from);
-        self.waits = false;
+        (self.waits, self.sent, self.acknowledged) = (false, 0, 0);
         // The server has checked the configuration.
         let _ = self.server.restart(config, &relay.handler.entropy());
         // This also starts the time limit of a client that sends nothing.
@@ -97,6 +100,9 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
                     pumped = relay.pump(player, server, out);
                     *pumped.as_ref().unwrap_or(&0)
                 });
+                if let Poll::Ready(Ok(written)) = written {
+                    self.sent = self.sent.wrapping_add(u32::try_from(written).unwrap_or_default());
+                }
                 pumped?;
                 if relay.settle(id, player) || matches!(written, Poll::Ready(Ok(1..))) {
                     continue;
@@ -119,6 +125,11 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
             }
             match server.poll_timeout() {
                 Some(at) if at <= now => {
+                    let queued = link.unacknowledged().and_then(|queued| u32::try_from(queued).ok());
+                    let acknowledged = queued.map_or(self.acknowledged, |queued| self.sent.wrapping_sub(queued));
+                    if core::mem::replace(&mut self.acknowledged, acknowledged) != acknowledged {
+                        server.note_acknowledged(now);
+                    }
                     server.handle_timeout(now)?;
                     continue;
                 }
@@ -134,7 +145,7 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
     /// # Errors
     /// The session has failed.
     pub(crate) fn take_in(&mut self, relay: &mut Relay<'_, '_>, input: &mut &[u8]) -> Result<(), Error> {
-        let Self { id, server, application, waits } = self;
+        let Self { id, server, application, waits, .. } = self;
         let (id, now, before) = (*id, relay.now, input.len());
         while let Some(event) = server.next_event(now, input)? {
             match event {
