@@ -82,17 +82,21 @@ impl<'a> Status<'a> {
 
     /// Returns whether something failed or was refused. The code decides if it is a known one of this kind. Otherwise the
     /// level decides, which some senders get wrong.
+    // Not inlined: a publisher asks twice.
+    #[inline(never)]
     pub fn is_error(&self) -> bool {
-        let (_, what) = self.code_parts();
-        FAILURES.iter().any(|failure| what == **failure) || self.level.as_bytes().eq_ignore_ascii_case(b"error")
+        let code = self.code.as_bytes();
+        let ends_with = |failure: &&str| {
+            let end = code.len().checked_sub(failure.len()).and_then(|start| code.get(start..));
+            end.is_some_and(|end| Text::new(end) == **failure)
+        };
+        FAILURES.iter().any(ends_with) || self.level.as_bytes().eq_ignore_ascii_case(b"error")
     }
 
-    /// The code, cut at its last dot: what it is about, such as `NetStream.Publish`, and what happened, such as `Start`.
-    pub(crate) fn code_parts(&self) -> (Text<'a>, Text<'a>) {
-        let code = self.code.as_bytes();
-        let dot = code.iter().rposition(|byte| *byte == b'.').unwrap_or(0);
-        let (about, what) = code.split_at_checked(dot).unwrap_or_default();
-        (Text::new(about), Text::new(what.strip_prefix(b".").unwrap_or(what)))
+    /// What follows `family` in the code, or `None` if the code does not begin with it.
+    pub(crate) fn code_in(&self, family: &str) -> Option<Text<'a>> {
+        let (about, what) = self.code.as_bytes().split_at_checked(family.len())?;
+        (Text::new(about) == *family).then_some(Text::new(what))
     }
 
     /// Reads the last level, code and description among `values`, in whichever map they are: some senders put another

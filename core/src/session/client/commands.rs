@@ -79,10 +79,9 @@ impl ParsedCommand {
     /// `family` is the first part of the codes that are about the awaited request.
     fn of(answer: &Answer<'_>, family: &str) -> ParsedCommand {
         let name = NAMES.iter().find(|(name, _)| answer.name == **name).map_or(Name::Other, |(_, name)| *name);
-        let (own, what) = answer.status.code_parts();
-        let is_own = own == *family;
+        let own = answer.status.code_in(family);
         // The code decides first: the level may be wrong.
-        let meaning = if is_own && (what == *"Start" || what == *"Success") {
+        let meaning = if own.is_some_and(|what| what == *"Start" || what == *"Success") {
             Meaning::Success
         } else if name == Name::Error || answer.status.is_error() {
             Meaning::Failure
@@ -94,7 +93,7 @@ impl ParsedCommand {
             transaction: answer.transaction.value().unwrap_or(0.0),
             argument: answer.argument.value().and_then(number_to_u32),
             meaning,
-            is_own: is_own || name == Name::Error,
+            is_own: own.is_some() || name == Name::Error,
         }
     }
 }
@@ -133,10 +132,10 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
     /// The first part of the codes that are about the awaited request.
     fn family(&self) -> &'static str {
         match self.role.state {
-            State::ExpectConnect => "NetConnection.Connect",
-            State::ExpectStream | State::ExpectPublish => "NetStream.Publish",
-            State::ExpectPlayStream | State::ExpectPlay if PLAYS > 0 => "NetStream.Play",
-            State::Closing => "NetStream.Unpublish",
+            State::ExpectConnect => "NetConnection.Connect.",
+            State::ExpectStream | State::ExpectPublish => "NetStream.Publish.",
+            State::ExpectPlayStream | State::ExpectPlay if PLAYS > 0 => "NetStream.Play.",
+            State::Closing => "NetStream.Unpublish.",
             _ => "",
         }
     }
