@@ -119,7 +119,10 @@ impl Role for ServerRole {
                 let message = if server.link.is_inside() { message } else { NO_LIMIT };
                 let silence = if message < idle { (message, Stage::Message) } else { (idle, Stage::Traffic) };
                 let silence = server.after(silence.0).map(|deadline| (deadline, silence.1));
-                return silence.into_iter().chain(server.activity()).min_by_key(|(deadline, _)| *deadline);
+                return match (silence, server.activity()) {
+                    (Some(silence), Some(activity)) if activity.0 < silence.0 => Some(activity),
+                    (silence, activity) => silence.or(activity),
+                };
             }
             State::Connecting | State::Open | State::Closed => return None,
         };
@@ -230,12 +233,13 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
     /// When a client that publishes must have sent media, or one that neither publishes nor plays must have asked to.
     fn activity(&self) -> Option<(Instant, Stage)> {
         let [_, request, media] = self.role.limits;
-        let (limit, stage) =
-            match (self.role.streams.has(StreamState::Publishing), self.role.streams.has(StreamState::Playing)) {
-                (true, _) => (media, Stage::Media),
-                (false, true) => return None,
-                (false, false) => (request, Stage::Request),
-            };
+        let (limit, stage) = if self.role.streams.has(StreamState::Publishing) {
+            (media, Stage::Media)
+        } else if self.role.streams.has(StreamState::Playing) {
+            return None;
+        } else {
+            (request, Stage::Request)
+        };
         let active = self.role.active.get().filter(|_| limit != NO_LIMIT)?;
         Some((active.after_millis(limit), stage))
     }
