@@ -239,3 +239,27 @@ fn item_152_recordings_without_media_are_not_left_behind() {
     assert_eq!(fs::read_dir(serve.directory()).unwrap().count(), 1);
     assert_eq!(serve.stop()["recordings"].as_array().unwrap().len(), 1);
 }
+
+#[test]
+fn item_154_long_commands_are_whole_or_refused_with_their_size() {
+    let serve = Serve::start(&[]);
+    let mut client = RawClient::connect(serve.port());
+    let long = "x".repeat(20_000);
+    let properties = [Token::ObjectStart, Token::Key("pad".into()), long.as_str().into(), Token::Key("app".into())];
+    let connect = [&properties[..], &["live".into(), Token::End]].concat();
+    client.send(0, MessageKind::COMMAND, &command("connect", 1.0, &connect));
+    client.wait_for("NetConnection.Connect.Success");
+    client.call(0, "createStream", &[]);
+    client.call(1, "publish", &["x".into()]);
+    client.wait_for("NetStream.Publish.Start");
+    drop(client);
+    let mut client = RawClient::connect(serve.port());
+    let long = "x".repeat(60_000);
+    let properties = [Token::ObjectStart, Token::Key("pad".into()), long.as_str().into(), Token::Key("pad".into())];
+    let connect =
+        [&properties[..], &[long.as_str().into(), Token::Key("app".into()), "live".into(), Token::End]].concat();
+    client.send(0, MessageKind::COMMAND, &command("connect", 1.0, &connect));
+    let refusal = client.wait_for("NetConnection.Connect.Rejected");
+    assert_eq!(refusal, "The command has 120051 bytes; the limit is 65516");
+    serve.wait_until_it_says("live/x goes to");
+}

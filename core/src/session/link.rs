@@ -3,6 +3,7 @@
 use core::ops::Range;
 
 use crate::amf0::{Encoder, Token};
+use crate::bytes::low_u32;
 use crate::chunk::{
     Assembled, Assembler, ChunkStreamId, DEFAULT_CHUNK_SIZE, Fragment, MAX_CHUNK_SIZE, Pulled, Reader, TypeThreeDelta,
     WriteProgress, Writer,
@@ -203,6 +204,12 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
     /// A part of the scratch. What [`Self::pull`] put there stays until the next pull.
     fn payload(&self, place: Range<usize>) -> &[u8] {
         self.scratch.get(place).unwrap_or(&[])
+    }
+
+    /// If the last command did not fit in the scratch, so that its end is missing: its length, and the longest that fits.
+    pub(super) fn cut_command(&self) -> Option<[u32; 2]> {
+        let (length, room) = (self.reader.message_length(), low_u32(self.scratch.len().saturating_sub(CONTROL_ROOM)));
+        (length > room).then_some([length, room])
     }
 
     /// The command that [`Self::pull`] found; `None` if it has no name.

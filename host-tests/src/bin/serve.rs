@@ -67,7 +67,7 @@ struct Arguments {
     /// The most connections at a time from one address (IPv6: from the first 64 bits); default: half of --max-connections
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     max_per_address: Option<u32>,
-    /// The memory that the process may have, in MB: a stream that is published needs --ring, a connection up to 150 KB, and
+    /// The memory that the process may have, in MB: a stream that is published needs --ring, a connection up to 220 KB, and
     /// a publisher that is recorded also what it has sent of incomplete messages, up to 20 MB
     #[arg(long, value_name = "MB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(32..=1 << 20))]
     memory: u32,

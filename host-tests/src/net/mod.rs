@@ -24,7 +24,7 @@ use embedded_rtmp::session::SessionBuffers;
 /// sessions.
 pub(crate) fn session_buffers() -> SessionBuffers<'static> {
     let memory = |length| vec![0; length].leak();
-    SessionBuffers { scratch: memory(4096), control: memory(8192) }
+    SessionBuffers { scratch: memory(64 << 10), control: memory(8192) }
 }
 
 /// Random bytes for a session.

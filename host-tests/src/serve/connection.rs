@@ -14,7 +14,7 @@ use super::shared::{BROKEN, CLOSED, Outcome, Shared};
 use crate::net::Socket;
 
 /// Bytes of memory of a connection without queues and incomplete messages, about.
-const SESSION_MEMORY: usize = 24 * 1024;
+const SESSION_MEMORY: usize = 88 * 1024;
 
 /// Why a connection may be closed if places run out, in the order in which they are closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

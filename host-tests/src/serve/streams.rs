@@ -6,7 +6,7 @@ use embedded_rtmp::relay::{
 };
 
 /// The longest metadata and sequence headers that are cached for players, and the longest name of a stream, in bytes.
-const MAX_CACHED: usize = 4096;
+const MAX_CACHED: usize = 64 << 10;
 const MAX_NAME: usize = 4096;
 const OTHER_MEMORY: usize = 3 * MAX_CACHED + MAX_NAME;
 

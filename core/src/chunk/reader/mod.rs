@@ -192,6 +192,11 @@ impl<const STREAMS: usize> Reader<STREAMS> {
         tracks.filter(|track| track.is_partial() && lost(track.stream)).for_each(Track::discard);
     }
 
+    /// The length of the message of the last fragment.
+    pub(crate) fn message_length(&self) -> u32 {
+        self.track.length_and_kind.length()
+    }
+
     /// Whether the current message was marked.
     pub(crate) fn is_discarded(&self) -> bool {
         self.track.is_discarded()

@@ -3,6 +3,7 @@
 use super::Server;
 use super::state::{Call, MESSAGE_STREAMS, PendingEvent, Request, State, StreamState};
 use crate::amf0::{Token, u32_to_number};
+use crate::bytes::{copy, low_u8};
 use crate::command::{self, Command, ConnectRequest, PlayRequest, PublishRequest, Status, SwitchRequest, code};
 use crate::fmt::info;
 use crate::message::{MessageKind, StreamId};
@@ -79,7 +80,12 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         }
         if self.role.state != State::Open {
             if (name, self.role.state) == (Name::Connect, State::ExpectConnect) {
+                let has_app = !ConnectRequest::parse(&command).app.as_bytes().is_empty();
                 self.enter(State::Connecting);
+                if let Some(sizes) = self.link.cut_command().filter(|_| !has_app) {
+                    let _ = self.reject_connect(too_long(sizes, &mut [0; MAX_TEXT]));
+                    return None;
+                }
                 return Some(PendingEvent::Connect);
             }
             let _ = self.cannot_call();
@@ -193,7 +199,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
             self.role.asked = Some((stream, Request::Publish));
             return true;
         }
-        self.decline(stream, code::PUBLISH_BAD_NAME, "The stream cannot be published.")
+        self.decline(stream, code::PUBLISH_BAD_NAME, "The stream cannot be published.", has_key)
     }
 
     /// Handles `play` on a stream, which may play something already. Returns whether the application must be asked.
@@ -204,10 +210,12 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
             self.role.asked = Some((stream, Request::Play));
             return true;
         }
-        self.decline(stream, code::PLAY_FAILED, "The stream cannot be played.")
+        self.decline(stream, code::PLAY_FAILED, "The stream cannot be played.", has_name)
     }
 
-    fn decline(&mut self, stream: StreamId, code: &str, description: &str) -> bool {
+    fn decline(&mut self, stream: StreamId, code: &str, description: &str, has_name: bool) -> bool {
+        let (mut text, cut) = ([0; MAX_TEXT], self.link.cut_command().filter(|_| !has_name));
+        let description = cut.map_or(description, |sizes| too_long(sizes, &mut text));
         let _ = self.link.queue_status(stream, &Status::error(code, description));
         false
     }
@@ -262,4 +270,26 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         let streams = &self.role.streams;
         self.link.discard(|stream| !matches!(streams.get(stream), Some(Publishing | PublishingAs(_))));
     }
+}
+
+/// Room for the text of [`too_long`].
+const MAX_TEXT: usize = 64;
+
+/// The description of the refusal of a command whose end did not fit.
+fn too_long(sizes: [u32; 2], text: &mut [u8; MAX_TEXT]) -> &str {
+    let mut end = 0_usize;
+    for (part, number) in ["The command has ", " bytes; the limit is "].iter().zip(sizes) {
+        end = end.wrapping_add(copy(part.as_bytes(), text.get_mut(end..).unwrap_or_default()));
+        let (mut divisor, mut has_begun) = (1_000_000_000_u32, false);
+        while let Some(rest) = number.checked_div(divisor) {
+            let digit = low_u8((rest % 10) as usize);
+            has_begun |= digit > 0 || divisor == 1;
+            if let Some(place) = text.get_mut(end).filter(|_| has_begun) {
+                *place = b'0'.wrapping_add(digit);
+                end = end.wrapping_add(1);
+            }
+            divisor /= 10;
+        }
+    }
+    core::str::from_utf8(text.get(..end).unwrap_or_default()).unwrap_or_default()
 }

@@ -1,6 +1,7 @@
 //! Publishers that are refused, and requests out of turn.
 
 use super::*;
+use crate::amf0::Token;
 use crate::command::code;
 
 #[test]
@@ -84,4 +85,35 @@ fn a_server_can_answer_only_a_client_that_has_asked() {
     assert_eq!(server.accept_connect(), Err(RequestError::State));
     assert_eq!(server.reject_connect("late"), Err(RequestError::State));
     assert!(!server.wants_transmit(), "nothing is sent");
+}
+
+#[test]
+fn item_154_a_command_whose_end_does_not_fit_is_refused_with_its_size() {
+    let refusal = |script: &Script| {
+        let output = server_sees(&script.bytes).1;
+        let (_, _, payload) = messages(&output).pop().unwrap();
+        String::from_utf8_lossy(&payload).into_owned()
+    };
+    // `app` stands behind a long property, or before it.
+    let connect = |length: usize, is_last: bool| {
+        let (long, pad) = ("x".repeat(length), Token::Key("pad".into()));
+        let mut properties = [Token::Key("app".into()), "live".into(), pad, long.as_str().into()];
+        if is_last {
+            properties.rotate_left(2);
+        }
+        let mut script = Script::new();
+        let tokens = [&["connect".into(), 1.0.into(), Token::ObjectStart], &properties[..], &[Token::End]].concat();
+        script.command(0, &tokens);
+        script
+    };
+    assert!(refusal(&connect(2_000, true)).contains("The command has 2043 bytes; the limit is 1516"));
+    for whole in [connect(1_400, true), connect(2_000, false)] {
+        assert_eq!(server_sees(&whole.bytes).0[1], Seen::Connect("live".into(), "".into()));
+    }
+    for (name, code) in [("publish", code::PUBLISH_BAD_NAME), ("play", code::PLAY_FAILED)] {
+        let mut script = Script::connect();
+        script.create_stream(2.0).call(1, name, 3.0, "k".repeat(1_600).as_str().into());
+        let said = refusal(&script);
+        assert!(said.contains(code) && said.contains("bytes; the limit is 1516"), "{said}");
+    }
 }
