@@ -44,6 +44,7 @@ impl Serve {
         let options = Options {
             directory: Some(directory.path().to_owned()),
             keeps_timestamps: true,
+            proxies: Vec::new(),
             ring: 100_000,
             max_connections: 10,
             max_per_address: 10,

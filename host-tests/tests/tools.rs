@@ -129,6 +129,79 @@ fn item_164_a_query_is_neither_in_a_file_name_nor_in_a_log_nor_in_the_summary() 
     assert_eq!((&summary["recordings"][0]["app"], &summary["recordings"][0]["key"]), (&"live".into(), &"k".into()));
 }
 
+/// What a client that sends `bytes` receives until the server closes the connection, which it must do within two seconds.
+fn answer(port: u16, bytes: &[u8]) -> Vec<u8> {
+    let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+    socket.write_all(bytes).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    let mut answer = Vec::new();
+    match socket.read_to_end(&mut answer) {
+        Err(error) if error.kind() != std::io::ErrorKind::ConnectionReset => panic!("{bytes:?}: {error}"),
+        _ => answer,
+    }
+}
+
+#[test]
+fn item_168_other_protocols_are_recognised_at_once() {
+    const PROXY_2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\x0a\0\0\x01\x12\x34\x07\x8f";
+    let serve = Serve::start(&[]);
+    for (bytes, said) in [
+        (&b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"[..], "TLS (RTMPS or HTTPS)"),
+        (b"PROXY TCP4 192.0.2.1 10.0.0.1 4660 1935\r\n\x03", "a PROXY header from an address"),
+        (PROXY_2, "a PROXY header from an address"),
+        (b"\r\nx", "neither RTMP nor HTTP"),
+    ] {
+        let count = serve.said().matches(said).count();
+        assert_eq!(answer(serve.port(), bytes), b"", "{said}");
+        wait_until(said, LIMIT, || serve.said().matches(said).count() > count).unwrap();
+    }
+    for method in ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "PROPFIND", "DELETE", "CONNECT"] {
+        let request = format!("{method} / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let answer = answer(serve.port(), request.as_bytes());
+        assert!(answer.starts_with(b"HTTP/1."), "{method}: {}", String::from_utf8_lossy(&answer));
+    }
+}
+
+#[test]
+fn item_168_behind_a_load_balancer_the_header_is_mandatory_and_names_the_client() {
+    let serve = Serve::start(&["--proxy-protocol", "10.0.0.0/8,127.0.0.0/8"]);
+    assert_eq!(answer(serve.port(), &[3; 100]), b"");
+    serve.wait_until_it_says("no PROXY header, which is mandatory");
+    // A load balancer: it puts the header before what the publisher sends.
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let (port, target) = (listener.local_addr().unwrap().port(), serve.port());
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, target)).unwrap();
+            server.write_all(b"PROXY TCP4 192.0.2.77 10.0.0.1 4660 1935\r\n").unwrap();
+            let (mut from_server, mut to_client) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+            thread::spawn(move || std::io::copy(&mut from_server, &mut to_client));
+            let _ = std::io::copy(&mut client, &mut server);
+        }
+    });
+    publish_well(&clip(), &url(port, "live/x"), &["--fast"]);
+    assert_eq!(tags(&serve.recording("live-x.flv")), tags(&clip()));
+    assert!(serve.said().contains("192.0.2.77:4660: live/x goes to"), "{}", serve.said());
+}
+
+#[test]
+fn item_168_the_limit_for_each_address_counts_the_clients_that_the_headers_name() {
+    let serve = Serve::start(&["--proxy-protocol", "127.0.0.0/8", "--max-per-address", "2"]);
+    let connect = |client: &str| {
+        let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, serve.port())).unwrap();
+        socket.write_all(format!("PROXY TCP4 {client} 10.0.0.1 4660 1935\r\n").as_bytes()).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        socket
+    };
+    let mut others = [1, 2, 3, 4].map(|number| connect(&format!("192.0.2.{number}")));
+    let mut same = [(); 3].map(|()| connect("192.0.2.9"));
+    serve.wait_until_it_says("192.0.2.9:4660: its place is needed");
+    let is_open = |socket: &mut TcpStream| !matches!(socket.read(&mut [0]), Ok(0));
+    assert!(others.iter_mut().all(is_open), "{}", serve.said());
+    assert_eq!(same.iter_mut().filter_map(|socket| is_open(socket).then_some(())).count(), 2, "{}", serve.said());
+}
+
 #[test]
 fn serve_continues_with_the_addresses_that_it_can_bind() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

@@ -138,7 +138,7 @@ pub enum Style {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Versions {
-    /// Version 3, and the later versions 4 to 31, to which the server offers version 3 (section 5.2.2). Versions 0 to 2
+    /// Version 3, and the later versions 4 to 31 except 13 and 22, to which the server offers version 3 (section 5.2.2). Versions 0 to 2
     /// are deprecated, and a byte above 31 is text of another protocol. RTMPE's 6 and 8 are refused: a client that asks
     /// for encryption must not continue without it.
     #[default]
@@ -196,7 +196,7 @@ pub enum DigestScheme {
 #[non_exhaustive]
 pub enum HandshakeError {
     /// The first byte is not a version of RTMP that this side accepts (section 5.2.2). A `b'H'` is the first byte of a
-    /// web server's answer. The byte stays in the input.
+    /// web server's answer, 0x16 that of TLS, and `b'\r'` that of a PROXY header. The byte stays in the input.
     Version(u8),
     /// The first byte asks for RTMPE, the encrypted variant: 6, or 8 for the kind with XTEA. The byte stays in the
     /// input.
@@ -210,6 +210,7 @@ pub enum HandshakeError {
 impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            HandshakeError::Version(0x16) => f.write_str("the peer speaks TLS: its first byte is 0x16"),
             HandshakeError::Version(byte) => write!(f, "the peer's first byte, {byte:#04x}, is not an RTMP version"),
             HandshakeError::Encrypted(byte) => write!(f, "the peer wants encryption (RTMPE, version {byte})"),
             HandshakeError::Echo => f.write_str("S2 does not match our C1"),
@@ -425,6 +426,8 @@ impl Handshake {
         match version {
             VERSION => Ok(()),
             6 | 8 => Err(HandshakeError::Encrypted(version)),
+            // The first bytes of a header of the PROXY protocol, and of TLS.
+            b'\r' | 0x16 => Err(HandshakeError::Version(version)),
             4..=31 if matches!(self.config, HandshakeConfig::Server { versions: Versions::Offer3 }) => Ok(()),
             _ => Err(HandshakeError::Version(version)),
         }

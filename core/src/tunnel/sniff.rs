@@ -26,6 +26,8 @@ pub enum Protocol {
     Http,
     /// TLS: RTMPS or HTTPS.
     Tls,
+    /// A header of the PROXY protocol, version 2. One of version 1 is text, so it is [`Self::Http`] by its first byte.
+    Proxy,
     /// Another protocol.
     Unknown,
 }
@@ -36,6 +38,7 @@ impl Protocol {
         match first {
             6 | 8 => Protocol::Rtmpe,
             0x16 => Protocol::Tls,
+            b'\r' => Protocol::Proxy,
             0..=31 => Protocol::Rtmp,
             b'A'..=b'Z' | b'a'..=b'z' => Protocol::Http,
             _ => Protocol::Unknown,
@@ -61,7 +64,7 @@ mod tests {
             (b'P', Protocol::Http),
             (b'o', Protocol::Http),
             (b' ', Protocol::Unknown),
-            (b'\r', Protocol::Rtmp),
+            (b'\r', Protocol::Proxy),
             (0x80, Protocol::Unknown),
             (255, Protocol::Unknown),
         ] {

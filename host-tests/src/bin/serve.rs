@@ -10,7 +10,7 @@ use clap::{Parser, ValueEnum};
 use embedded_rtmp::relay::{RelayConfig, TakeOver};
 use embedded_rtmp::session::ServerConfig;
 use host_tests::arguments::{self, progress_target, stop_flag};
-use host_tests::serve::{Event, Listeners, Options, Played, Recorded, Relayed};
+use host_tests::serve::{Event, Listeners, Network, Options, Played, Recorded, Relayed};
 use indicatif::ProgressBar;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
@@ -71,6 +71,10 @@ struct Arguments {
     /// a publisher that is recorded also what it has sent of incomplete messages, up to 20 MB
     #[arg(long, value_name = "MB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(32..=1 << 20))]
     memory: u32,
+    /// The networks of load balancers (HAProxy, AWS NLB): connections from there must begin with a header of the PROXY
+    /// protocol, version 1 or 2, and all others must not
+    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
+    proxy_protocol: Vec<Network>,
     /// Print only errors
     #[arg(short, long)]
     quiet: bool,
@@ -127,6 +131,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         max_connections: arguments.max_connections as usize,
         max_per_address: arguments.max_per_address.unwrap_or(arguments.max_connections.div_ceil(2)) as usize,
         memory: (arguments.memory as usize) << 20,
+        proxies: arguments.proxy_protocol.clone(),
         config,
         relay,
     };

@@ -10,6 +10,7 @@ use mio::net::TcpStream;
 
 use super::client::Client;
 use super::gateway::Gateway;
+use super::proxy;
 use super::shared::{BROKEN, CLOSED, Outcome, Shared};
 use crate::net::Socket;
 
@@ -24,6 +25,7 @@ pub(super) enum Idleness {
 }
 
 pub(super) struct Connection {
+    /// The client. Behind a load balancer it is the one that the PROXY header names.
     pub(super) peer: SocketAddr,
     /// When it was accepted.
     pub(super) since: Instant,
@@ -37,6 +39,8 @@ pub(super) struct Connection {
 
 #[expect(clippy::large_enum_variant, reason = "nearly all connections are the largest variant")]
 enum Role {
+    /// A load balancer must send a PROXY header. It has until this time.
+    Proxy(Instant),
     /// The client has not sent a byte that shows its protocol. It has until this time.
     Unknown(Instant),
     Rtmp(Client),
@@ -45,8 +49,9 @@ enum Role {
 
 impl Connection {
     pub(super) fn new(stream: TcpStream, peer: SocketAddr, shared: &Shared<'_>) -> Self {
-        let role =
-            Role::Unknown(shared.now + shared.options.config.connect_timeout.unwrap_or(std::time::Duration::MAX));
+        let deadline = shared.now + shared.options.config.connect_timeout.unwrap_or(std::time::Duration::MAX);
+        let is_proxied = shared.options.proxies.iter().any(|network| network.contains(peer.ip()));
+        let role = if is_proxied { Role::Proxy(deadline) } else { Role::Unknown(deadline) };
         Self { peer, since: shared.now, socket: Socket::new(stream), role, acknowledged: 0, held: 0 }
     }
 
@@ -54,7 +59,7 @@ impl Connection {
     /// one that neither publishes nor plays. `None` for other clients.
     pub(super) fn idleness(&self, gateway: &Gateway) -> Option<Idleness> {
         let client = match &self.role {
-            Role::Unknown(_) => None,
+            Role::Proxy(_) | Role::Unknown(_) => None,
             Role::Rtmp(client) => Some(client),
             Role::Web(web) => gateway.client(web),
         };
@@ -68,7 +73,7 @@ impl Connection {
     /// Bytes of memory for incomplete messages.
     pub(super) fn collected(&self, gateway: &Gateway) -> usize {
         match &self.role {
-            Role::Unknown(_) => 0,
+            Role::Proxy(_) | Role::Unknown(_) => 0,
             Role::Rtmp(client) => client.collected(),
             Role::Web(web) => gateway.client(web).map_or(0, Client::collected),
         }
@@ -89,7 +94,7 @@ impl Connection {
     /// When it must get a turn at the latest.
     pub(super) fn poll_timeout(&self, gateway: &Gateway) -> Option<Instant> {
         match &self.role {
-            Role::Unknown(deadline) => Some(*deadline),
+            Role::Proxy(deadline) | Role::Unknown(deadline) => Some(*deadline),
             Role::Rtmp(client) => client.poll_timeout(),
             Role::Web(web) => gateway.poll_timeout(web),
         }
@@ -105,18 +110,35 @@ impl Connection {
     ) -> Outcome {
         let Self { peer, socket, role, acknowledged, .. } = self;
         match role {
+            Role::Proxy(deadline) => {
+                let (_, taken) = socket.receive(buffer, true, proxy::take).context(BROKEN)?;
+                let Some(client) = taken? else {
+                    if shared.now >= *deadline {
+                        bail!("no complete PROXY header in time");
+                    }
+                    return Ok(socket.has_ended().then_some(CLOSED));
+                };
+                *peer = client.unwrap_or(*peer);
+                *role = Role::Unknown(*deadline);
+                self.turn(id, buffer, gateway, shared)
+            }
             Role::Unknown(deadline) => {
-                let (_, first) = socket.receive(buffer, true, |input| input.first().copied()).context(BROKEN)?;
-                let Some(first) = first else {
+                let look = |input: &mut &[u8]| (input.first().copied(), proxy::is_header(input));
+                let (_, (first, is_header)) = socket.receive(buffer, true, look).context(BROKEN)?;
+                let (Some(first), Some(is_header)) = (first, is_header) else {
                     if shared.now >= *deadline {
                         bail!("the peer did not answer in time: handshake");
                     }
-                    return Ok(socket.is_ended().then_some(CLOSED));
+                    return Ok(socket.has_ended().then_some(CLOSED));
                 };
+                if is_header {
+                    bail!("a PROXY header from an address that --proxy-protocol does not name");
+                }
                 *role = match Protocol::of(first) {
                     Protocol::Http => Role::Web(TunnelConnection::new(shared.now)),
                     // The handshake decides which versions of RTMP are accepted. RTMPE is not.
                     Protocol::Rtmp | Protocol::Rtmpe => Role::Rtmp(Client::new(id, *peer, shared)?),
+                    Protocol::Tls => bail!("TLS (RTMPS or HTTPS), which this server does not speak"),
                     _ => bail!("neither RTMP nor HTTP: it begins with {first:#04x}"),
                 };
                 self.turn(id, buffer, gateway, shared)
@@ -171,7 +193,7 @@ impl Connection {
     pub(super) fn finish(self, end: &str, gateway: &mut Gateway, shared: &mut Shared<'_>) {
         shared.held -= self.held;
         match self.role {
-            Role::Unknown(_) => {}
+            Role::Proxy(_) | Role::Unknown(_) => {}
             Role::Rtmp(client) => client.finish(end, shared),
             Role::Web(web) => gateway.finish(web, shared),
         }

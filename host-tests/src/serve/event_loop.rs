@@ -188,7 +188,10 @@ impl<'a> EventLoop<'a> {
     fn open(&mut self, mut stream: TcpStream, peer: SocketAddr) {
         let Options { max_connections: limit, max_per_address, .. } = *self.shared.options;
         let address = network(peer.ip());
-        if self.addresses.get(&address).is_some_and(|count| *count >= max_per_address)
+        // A connection of a load balancer counts for the client that its header names.
+        let is_proxied = self.shared.options.proxies.iter().any(|network| network.contains(peer.ip()));
+        if !is_proxied
+            && self.addresses.get(&address).is_some_and(|count| *count >= max_per_address)
             && !self.evict(Some(address), Duration::ZERO)
         {
             let text = "turned away: too many connections from this address";
@@ -269,13 +272,33 @@ impl<'a> EventLoop<'a> {
     fn turn(&mut self, id: usize, buffer: &mut [u8]) {
         let Some(place) = id.checked_sub(MAX_TUNNELS) else { return self.gateway.turn(id, &mut self.shared) };
         let Some((connection, _)) = &mut self.connections[place] else { return };
-        match connection.turn(id, buffer, &mut self.gateway, &mut self.shared) {
+        let before = network(connection.peer.ip());
+        let outcome = connection.turn(id, buffer, &mut self.gateway, &mut self.shared);
+        connection.count_held(&mut self.shared);
+        let address = network(connection.peer.ip());
+        if address != before {
+            self.uncount(before);
+            *self.addresses.entry(address).or_default() += 1;
+        }
+        match outcome {
             Ok(None) => {
-                connection.count_held(&mut self.shared);
                 self.set_timer(place);
                 self.save_memory();
             }
             outcome => self.end(place, outcome),
+        }
+        if address != before && self.addresses.get(&address) > Some(&self.shared.options.max_per_address) {
+            self.evict(Some(address), Duration::ZERO);
+        }
+    }
+
+    /// A connection from an address has ended, or counts for another one.
+    fn uncount(&mut self, address: IpAddr) {
+        if let Some(count) = self.addresses.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                self.addresses.remove(&address);
+            }
         }
     }
 
@@ -283,13 +306,7 @@ impl<'a> EventLoop<'a> {
         self.accept_at = None;
         if let Some((connection, timer)) = self.connections[place].take() {
             timer.map(|timer| self.timers.remove(&(timer, MAX_TUNNELS + place)));
-            let address = network(connection.peer.ip());
-            if let Some(count) = self.addresses.get_mut(&address) {
-                *count -= 1;
-                if *count == 0 {
-                    self.addresses.remove(&address);
-                }
-            }
+            self.uncount(network(connection.peer.ip()));
             let gateway = &mut self.gateway;
             conclude(outcome, connection.peer, &mut self.shared, |end, shared| connection.finish(end, gateway, shared));
         }

@@ -4,6 +4,7 @@ mod client;
 mod connection;
 mod event_loop;
 mod gateway;
+mod proxy;
 mod record;
 mod shared;
 mod streams;
@@ -21,6 +22,7 @@ use serde_json::{Value, json};
 
 use crate::counts::Counts;
 use event_loop::EventLoop;
+pub use proxy::Network;
 use shared::{Outcome, Shared};
 
 /// How to serve.
@@ -39,6 +41,8 @@ pub struct Options {
     pub max_per_address: usize,
     /// The most bytes of memory, about: for the process itself, rings, queues, and incomplete messages.
     pub memory: usize,
+    /// The networks of load balancers. A connection from there must begin with a PROXY header, and no other may.
+    pub proxies: Vec<Network>,
     /// The configuration of the sessions.
     pub config: ServerConfig,
     /// What happens if publishers conflict or leave, and if players are slow.

@@ -138,7 +138,7 @@ fn item_007_what_is_glued_to_s2_stays_in_the_input() {
 }
 
 #[test]
-fn item_008_a_server_offers_version_3_or_refuses() {
+fn item_008_item_168_a_server_offers_version_3_or_refuses() {
     for (version, lenient, strict) in [
         (0, Err(HandshakeError::Version(0)), Err(HandshakeError::Version(0))),
         (2, Err(HandshakeError::Version(2)), Err(HandshakeError::Version(2))),
@@ -147,6 +147,9 @@ fn item_008_a_server_offers_version_3_or_refuses() {
         (6, Err(HandshakeError::Encrypted(6)), Err(HandshakeError::Encrypted(6))),
         (8, Err(HandshakeError::Encrypted(8)), Err(HandshakeError::Encrypted(8))),
         (31, Ok(()), Err(HandshakeError::Version(31))),
+        // The first bytes of a PROXY header, and of TLS.
+        (13, Err(HandshakeError::Version(13)), Err(HandshakeError::Version(13))),
+        (22, Err(HandshakeError::Version(22)), Err(HandshakeError::Version(22))),
         (32, Err(HandshakeError::Version(32)), Err(HandshakeError::Version(32))),
         (b'G', Err(HandshakeError::Version(b'G')), Err(HandshakeError::Version(b'G'))),
         (255, Err(HandshakeError::Version(255)), Err(HandshakeError::Version(255))),
