@@ -127,7 +127,7 @@ mod tests {
                 Token::String(text) if place == 0 => answer.name = text,
                 _ if place == 0 => return Some(answer),
                 Token::String(text) => _ = answer.status.field(key).map(|field| *field = text),
-                // The number as it was encoded: its end is where the rest begins.
+                // The number as it was encoded: the rest begins at its end.
                 Token::Number(_) if place == 1 || (key.is_empty() && answer.argument.value().is_none()) => {
                     let end = payload.len() - values.rest().len();
                     let bytes = Number(Text::new(&payload[end - 8..end]));

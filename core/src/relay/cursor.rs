@@ -54,7 +54,7 @@ pub(super) enum Flag {
 /// How long a player awaits a keyframe, in ms. A stream with intra refresh has none.
 pub(super) const KEYFRAME_WAIT: u32 = 3_000;
 
-/// The position of one player in a ring. A cursor that is ahead of its ring, because the ring is a new one, starts anew.
+/// The position of one player in a ring. A cursor that is ahead of its ring, because the ring is a new one, begins again.
 #[derive(Debug, Clone)]
 pub struct Cursor {
     /// The message that is being sent, or the next one.

@@ -57,7 +57,7 @@ const IN_RINGS: usize = 3 * RING;
 /// What happens to the camera's stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Outage {
-    /// Somebody stops the stream and starts it again.
+    /// The user stops the stream and starts it again.
     Flap,
     /// The server is restarted.
     Restart,

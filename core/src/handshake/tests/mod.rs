@@ -11,7 +11,7 @@ mod digests;
 mod pairs;
 mod simple;
 
-/// When a side writes, and when it reads: 71 minutes after the start, where the low 32 bits of the microseconds wrap.
+/// When a side writes, and when it reads: 71 minutes after the start, when the low 32 bits of the microseconds wrap.
 const START: Instant = Instant::from_micros(u32::MAX as u64 - 500);
 const LATER: Instant = Instant::from_micros(u32::MAX as u64 - 500 + 1_234_567);
 

@@ -37,7 +37,7 @@ struct ParsedCommand {
     /// 0 if it is missing.
     transaction: f64,
     argument: Option<u32>,
-    meaning: Meaning,
+    verdict: Verdict,
     /// Whether it is about a request like the awaited one.
     is_own: bool,
 }
@@ -67,7 +67,7 @@ const NAMES: [(&str, Name); 6] = [
 
 /// What an answer or a status says.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Meaning {
+enum Verdict {
     /// The awaited request succeeded.
     Success,
     /// Something failed.
@@ -81,18 +81,18 @@ impl ParsedCommand {
         let name = NAMES.iter().find(|(name, _)| answer.name == **name).map_or(Name::Other, |(_, name)| *name);
         let own = answer.status.code_in(family);
         // The code decides first: the level may be wrong.
-        let meaning = if own.is_some_and(|what| what == *"Start" || what == *"Success") {
-            Meaning::Success
+        let verdict = if own.is_some_and(|what| what == *"Start" || what == *"Success") {
+            Verdict::Success
         } else if name == Name::Error || answer.status.is_error() {
-            Meaning::Failure
+            Verdict::Failure
         } else {
-            Meaning::Other
+            Verdict::Other
         };
         ParsedCommand {
             name,
             transaction: answer.transaction.value().unwrap_or(0.0),
             argument: answer.argument.value().and_then(number_to_u32),
-            meaning,
+            verdict,
             is_own: own.is_some() || name == Name::Error,
         }
     }
@@ -156,13 +156,13 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         let (is_exact, is_vague) = (refers == awaited, refers == 0);
         let counts = is_exact || (is_vague && command.is_own);
         if counts
-            && command.meaning == Meaning::Failure
+            && command.verdict == Verdict::Failure
             && let Some(stage) = self.refused()
         {
             return Ok(Some(PendingEvent::Refused(stage)));
         }
         // Only one stream is published, so its start counts on any message stream.
-        let has_succeeded = command.meaning == Meaning::Success && (counts || is_status);
+        let has_succeeded = command.verdict == Verdict::Success && (counts || is_status);
         Ok(match self.role.state {
             State::ExpectConnect if has_succeeded || (is_result && is_exact) => {
                 let _ = self.link.announce_window();

@@ -5,7 +5,7 @@ use crate::amf0::Token;
 use crate::command::code;
 
 /// A server whose application is a relay of two names: a publish of "cam" on another message stream continues the first
-/// one, and "taken" belongs to another client. Returns the events after `connect`, the codes of the answers with their
+/// one, and "taken" belongs to another client. Returns the events after `connect`, the codes of the answers and their
 /// message streams, and the number of dropped messages.
 fn relay_sees(script: &Script) -> (Vec<Seen>, Vec<(u32, String)>, u32) {
     let (server, collector) = (&mut server(), &mut Collector::default());

@@ -273,7 +273,7 @@ fn default_server() -> Server<'static, 8> {
     server
 }
 
-/// Answers the server's pings until `end`, each 1 ms after its deadline.
+/// Sends the pongs for the server's pings until `end`, each 1 ms after the deadline of its ping.
 fn answer_pings(server: &mut Server<'_, 8>, end: Instant) {
     let pong = said(|script| script.control(MessageKind::USER_CONTROL, &[0, 7, 0, 0, 0, 0]));
     while let Some(deadline) = server.poll_timeout().filter(|deadline| *deadline < end) {
