@@ -47,6 +47,14 @@ impl<'b> HeaderCache<'b> {
         Some(is_new)
     }
 
+    /// Swaps the memory with that of another. Both are empty then. Players that have begun a message cannot complete it.
+    pub(super) fn swap_memory(&mut self, other: &mut Self, positions: [u64; 2]) {
+        core::mem::swap(&mut self.buffer, &mut other.buffer);
+        for (cached, position) in [self, other].into_iter().zip(positions) {
+            (cached.position, cached.length, cached.is_there) = (position, 0, false);
+        }
+    }
+
     /// Clears it. A player that has begun it can complete it.
     pub(super) fn clear(&mut self) {
         self.is_there = false;

@@ -119,6 +119,19 @@ impl<'b> Ring<'b> {
         self.messages
     }
 
+    /// Ends the publishers of two rings and swaps their memory, if one ring has memory that the other needs. Both are empty
+    /// then. Their players stay, and continue with the messages of the next publisher. A player that is inside of a message
+    /// is overtaken.
+    pub fn swap_memory(&mut self, other: &mut Self) {
+        self.end();
+        other.end();
+        self.store.swap_memory(&mut other.store);
+        let heads = [self.store.head(), other.store.head()];
+        for (cached, of_other) in self.cached.iter_mut().zip(&mut other.cached) {
+            cached.swap_memory(of_other, heads);
+        }
+    }
+
     /// Copies a piece of a message into the ring. Push all pieces, in the order in which they arrived. Aggregate messages are
     /// split. Messages other than audio, video and data are ignored.
     pub fn push(&mut self, fragment: &Fragment<'_>) {

@@ -25,6 +25,17 @@ impl<'b> Store<'b> {
         Self { bytes, head: 0, head_at: 0, written: 0, late: late as usize }
     }
 
+    /// Swaps the memory with that of another. In both, everything is gone.
+    pub(super) fn swap_memory(&mut self, other: &mut Self) {
+        core::mem::swap(&mut self.bytes, &mut other.bytes);
+        core::mem::swap(&mut self.late, &mut other.late);
+        for store in [self, other] {
+            // A place at the head is gone, too.
+            store.head = store.head.wrapping_add(store.bytes.len() as u64).wrapping_add(1);
+            (store.head_at, store.written) = (0, store.head);
+        }
+    }
+
     pub(super) const fn capacity(&self) -> usize {
         self.bytes.len()
     }

@@ -57,10 +57,12 @@ impl Streams {
             self.is_used[place] = true;
             return true;
         }
-        // The ring of a place that no stream has.
-        let is_spare = |other: &usize| self.is_used[*other] && self.entries[*other].is_free();
-        let Some(spare) = (0..self.rings.len()).find(is_spare) else { return false };
-        self.rings.swap(place, spare);
+        // The memory of a place where nothing is published, if possible one without players.
+        let is_spare = |other: &usize| self.is_used[*other] && !self.entries[*other].is_published();
+        let spare = (0..self.rings.len()).filter(is_spare).max_by_key(|other| self.entries[*other].is_free());
+        let Some(spare) = spare else { return false };
+        let Ok([ring, other]) = self.rings.get_disjoint_mut([place, spare]) else { return false };
+        ring.swap_memory(other);
         self.is_used.swap(place, spare);
         true
     }
@@ -99,5 +101,101 @@ impl Streams {
         let found = directory.player(index)?;
         let ring = found.stream.map(|stream| &rings[stream.get()]);
         Some(turn(found.player, ring, found.generation))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use embedded_rtmp::chunk::{ChunkStreamId, Fragment};
+    use embedded_rtmp::message::{MessageHeader, MessageKind, StreamId, Timestamp};
+    use embedded_rtmp::relay::{Cursor, PeerId, PublishAnswer, Publisher, RelayEvent, StreamName};
+    use embedded_rtmp::time::Instant;
+
+    use super::*;
+
+    const NOW: Instant = Instant::from_millis(0);
+
+    /// Publishes, if there is a ring.
+    fn publish(streams: &mut Streams, key: &str, peer: u32) -> Option<StreamIndex> {
+        let name = StreamName::new(b"live", key.as_bytes());
+        let stream = streams.with_room().may_publish(name).unwrap();
+        if !streams.provide_ring(stream) {
+            return None;
+        }
+        let publisher = Publisher { peer: PeerId(peer), stream: StreamId(1) };
+        let answer = streams.directory().publish(NOW, name, publisher).unwrap();
+        assert_eq!(answer, PublishAnswer::Accept(stream));
+        Some(stream)
+    }
+
+    fn play(streams: &mut Streams, key: &str, peer: u32) -> PlayerIndex {
+        let name = StreamName::new(b"live", key.as_bytes());
+        streams.with_room().play(name, PeerId(peer), StreamId(1)).unwrap().player
+    }
+
+    fn leave(streams: &mut Streams, peer: u32) {
+        streams.directory().unpublish(NOW, PeerId(peer), None);
+        while let Some(event) = streams.directory().poll_event(NOW) {
+            if let RelayEvent::Gone(stream) = event {
+                streams.ring(stream).end();
+            }
+        }
+    }
+
+    fn push(streams: &mut Streams, stream: StreamIndex, data: &[u8]) {
+        let (timestamp, kind) = (Timestamp(0), MessageKind::AUDIO);
+        let header = MessageHeader { timestamp, length: data.len() as u32, kind, stream: StreamId(1) };
+        streams.ring(stream).push(&Fragment { csid: ChunkStreamId::COMMAND, header, offset: 0, data });
+    }
+
+    /// The next message for a cursor on the stream that a player plays.
+    fn peek(streams: &mut Streams, player: PlayerIndex, cursor: &mut Cursor) -> Option<Vec<u8>> {
+        let piece = |_: &mut Player, ring: Option<&Ring<'static>>, _| {
+            ring.unwrap().peek(cursor, NOW).unwrap().map(|piece| piece.parts.concat())
+        };
+        streams.turn(player, piece).unwrap()
+    }
+
+    fn streams(rings: usize) -> Streams {
+        let mut config = RelayConfig::new();
+        config.grace = Duration::ZERO;
+        Streams::new(1000, config, rings * (1000 + OTHER_MEMORY))
+    }
+
+    #[test]
+    fn a_player_gets_nothing_of_the_stream_whose_ring_its_stream_gets() {
+        let mut streams = streams(2);
+        publish(&mut streams, "a", 1).unwrap();
+        let other = publish(&mut streams, "b", 2).unwrap();
+        let (player, mut cursor) = (play(&mut streams, "p", 3), Cursor::new());
+        assert_eq!(peek(&mut streams, player, &mut cursor), None);
+        for _ in 0..20 {
+            push(&mut streams, other, b"\xAF\x01secret");
+        }
+        leave(&mut streams, 2);
+        let stream = publish(&mut streams, "p", 4).unwrap();
+        assert_eq!(peek(&mut streams, player, &mut cursor), None);
+        push(&mut streams, stream, b"\xAF\x01");
+        assert_eq!(peek(&mut streams, player, &mut cursor).unwrap(), b"\xAF\x01");
+    }
+
+    #[test]
+    fn players_of_names_that_nobody_publishes_take_no_rings() {
+        let mut streams = streams(2);
+        // They stay after the publishers have left.
+        for (key, peer) in [("a", 1), ("b", 2)] {
+            publish(&mut streams, key, peer).unwrap();
+            play(&mut streams, key, peer + 10);
+        }
+        assert_eq!(publish(&mut streams, "c", 3), None);
+        leave(&mut streams, 1);
+        leave(&mut streams, 2);
+        publish(&mut streams, "c", 3).unwrap();
+        publish(&mut streams, "d", 4).unwrap();
+        assert_eq!((publish(&mut streams, "a", 1), streams.used_rings()), (None, 2));
+        leave(&mut streams, 3);
+        publish(&mut streams, "a", 1).unwrap();
     }
 }

@@ -105,7 +105,7 @@ impl<'n> StreamEntry<'n> {
     }
 
     /// Whether it is published, or waits for its next publisher.
-    const fn is_published(&self) -> bool {
+    pub const fn is_published(&self) -> bool {
         self.generation.is_published()
     }
 

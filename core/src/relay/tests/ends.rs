@@ -34,6 +34,40 @@ fn messages_before_the_end_are_sent_after_it() {
 }
 
 #[test]
+fn players_get_nothing_of_the_stream_whose_memory_their_ring_gets() {
+    let (mut memory, mut other_memory) = (Memory::new(1000), Memory::new(1000));
+    let (mut ring, mut other) = (memory.ring(), other_memory.ring());
+    // One player has waited from the start, one has played, and one is inside of a message.
+    let (mut early, mut played, mut within) = (Play::default(), Play::default(), Play::default());
+    assert_eq!(early.all(&ring), "");
+    for millis in 0..20 {
+        push(&mut other, MessageKind::DATA, millis, METADATA);
+        push(&mut other, MessageKind::VIDEO, millis, CONFIGURATION);
+        push(&mut other, MessageKind::VIDEO, millis, KEY);
+    }
+    played.all(&other);
+    within.take(&other, METADATA.len() + 2).unwrap();
+    other.end();
+    ring.swap_memory(&mut other);
+    for player in [&mut early, &mut Play::default()] {
+        assert_eq!(player.all(&ring), "");
+    }
+    assert_eq!(played.all(&other), "");
+    assert_eq!(within.take(&other, 100), Err(Overtaken));
+    // The next publishers write more than there was before their players have a turn.
+    for ring in [&mut ring, &mut other] {
+        for millis in 100..150 {
+            push(ring, MessageKind::AUDIO, millis, AUDIO);
+        }
+        push(ring, MessageKind::VIDEO, 200, KEY);
+    }
+    let expected = shown(&[('V', 200, KEY)]);
+    assert_eq!([early.all(&ring), Play::default().all(&ring)], [&expected[..]; 2]);
+    assert_eq!([played.all(&other), Play::default().all(&other)], [&expected[..]; 2]);
+    assert_eq!((early.cursor.skipped(), played.cursor.skipped()), (50, 50));
+}
+
+#[test]
 fn a_cut_message_is_filled_with_zeros_for_players_inside_of_it() {
     let mut memory = Memory::new(1000);
     let (mut ring, mut within, mut before) = (memory.ring(), Play::default(), Play::default());
