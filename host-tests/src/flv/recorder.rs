@@ -19,6 +19,9 @@ const MOST_MESSAGES: usize = 16;
 /// The least room for a message that arrives in pieces, in bytes.
 const ROOM: usize = 64 << 10;
 
+/// The most steps of the timestamps that are stored. Others are counted.
+const MAX_STEPS: usize = 8;
+
 /// The start of metadata, and an ECMA array without properties.
 const METADATA: &[u8] = b"\x02\0\x0aonMetaData";
 const NO_PROPERTIES: &[u8] = b"\x08\0\0\0\0\0\0\x09";
@@ -36,6 +39,8 @@ pub struct Recorder<W> {
     timeline: Option<Timeline>,
     has_metadata: bool,
     steps: Vec<Step>,
+    /// How many steps were closed.
+    closed: usize,
 }
 
 impl<W: Write> Recorder<W> {
@@ -46,7 +51,7 @@ impl<W: Write> Recorder<W> {
     pub fn new(output: W) -> Result<Self> {
         let writer = Writer::new(output)?;
         let (waiting, collected, counts, steps) = (Vec::new(), 0, Counts::default(), Vec::new());
-        Ok(Self { writer, waiting, collected, counts, timeline: None, has_metadata: false, steps })
+        Ok(Self { writer, waiting, collected, counts, timeline: None, has_metadata: false, steps, closed: 0 })
     }
 
     /// Begins a file that is on a [`Timeline`], and whose metadata has its length and its duration.
@@ -57,9 +62,14 @@ impl<W: Write> Recorder<W> {
         Ok(Self { timeline: Some(Timeline::new(1)), ..Self::new(output)? })
     }
 
-    /// Takes the steps that were closed since the last call.
+    /// Takes the steps that were closed since the last call. Only the first 8 of a file are returned.
     pub fn take_steps(&mut self) -> Vec<Step> {
         std::mem::take(&mut self.steps)
+    }
+
+    /// How many steps were closed and are not returned by [`Self::take_steps`].
+    pub fn more_steps(&self) -> usize {
+        self.closed.saturating_sub(MAX_STEPS)
     }
 
     /// The counts of written messages.
@@ -143,7 +153,8 @@ impl<W: Write> Recorder<W> {
             return self.writer.write(kind, timestamp, payload);
         };
         let (timestamp, step) = timeline.place(kind, timestamp, payload);
-        self.steps.extend(step);
+        self.closed += usize::from(step.is_some());
+        self.steps.extend(step.filter(|_| self.closed <= MAX_STEPS));
         self.counts.count(kind, timestamp, payload.len());
         if kind == MessageKind::DATA {
             self.has_metadata |= payload.starts_with(METADATA);

@@ -1,5 +1,8 @@
 use std::io::Cursor;
 
+use embedded_rtmp::chunk::{ChunkStreamId, Fragment};
+use embedded_rtmp::message::{MessageHeader, StreamId, Timestamp};
+
 use super::*;
 
 fn file(tags: &[Tag]) -> Vec<u8> {
@@ -171,6 +174,38 @@ fn item_162_metadata_has_the_length_and_the_duration_of_the_file() {
         }
         assert_eq!(found, expected, "{length}");
     }
+}
+
+#[test]
+fn numbers_are_corrected_in_the_first_metadata_only() {
+    let metadata = b"\x02\0\x0aonMetaData\x03\0\0\x09";
+    let many = [&metadata[..14], &b"\0\x08duration\0\0\0\0\0\0\0\0\0".repeat(100)[..], b"\0\0\x09"].concat();
+    for (first, expected) in [(&metadata[..], 64), (&many, 1)] {
+        let mut writer = Writer::new(Cursor::new(Vec::new())).unwrap();
+        writer.write_metadata(0, first).unwrap();
+        for _ in 1..1000 {
+            writer.write_metadata(0, metadata).unwrap();
+        }
+        writer.write(MessageKind::AUDIO, 2_500, &[0xAF, 1, 7]).unwrap();
+        let tags = read(&writer.finish().unwrap().into_inner()).unwrap();
+        let corrected = |tag: &&Tag| tag.payload.windows(8).any(|window| window == 2.5_f64.to_be_bytes());
+        assert_eq!(tags.iter().filter(corrected).count(), expected);
+        assert!(tags[expected..1000].iter().all(|tag| tag.payload == metadata));
+        let numbers = tags[0].payload.windows(8).filter(|window| *window == 2.5_f64.to_be_bytes()).count();
+        assert_eq!(numbers, 65 - expected);
+    }
+}
+
+#[test]
+fn only_the_first_steps_of_a_file_are_stored() {
+    let mut recorder = Recorder::from_zero(Cursor::new(Vec::new())).unwrap();
+    for number in 0..101 {
+        let (timestamp, data) = (Timestamp(number % 2 * 1_000_000_000), &[0xAF, 1, 7]);
+        let header = MessageHeader { timestamp, length: 3, kind: MessageKind::AUDIO, stream: StreamId(1) };
+        recorder.take(&Fragment { csid: ChunkStreamId::COMMAND, header, offset: 0, data }).unwrap();
+    }
+    assert_eq!((recorder.take_steps().len(), recorder.more_steps()), (8, 92));
+    recorder.finish().unwrap();
 }
 
 #[test]

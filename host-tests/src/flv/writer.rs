@@ -10,6 +10,9 @@ use embedded_rtmp::message::{MAX_MESSAGE_LENGTH, MessageKind, Timestamp};
 /// The length of a number in AMF0, without its marker.
 const NUMBER: usize = 8;
 
+/// The most positions of each kind. Later numbers in metadata stay as they came.
+const MAX_PLACES: usize = 64;
+
 /// Writes tags. The file is valid after each one. [`Self::finish`] corrects the flags for audio and video in the header, and
 /// numbers that were not known before.
 #[derive(Debug)]
@@ -60,16 +63,20 @@ impl<W: Write> Writer<W> {
     }
 
     /// Writes metadata. [`Self::finish`] stores the length of the file and its duration in the properties `filesize` and
-    /// `duration`, which are added if they are missing. Metadata that is not AMF0 is written as it is.
+    /// `duration`, which are added if they are missing. Metadata that is not AMF0 is written as it is, and so is metadata
+    /// after the first 64.
     ///
     /// # Errors
     /// As [`Self::write`].
     pub fn write_metadata(&mut self, timestamp: u32, payload: &[u8]) -> io::Result<()> {
         let at = self.length + TagHeader::SIZE as u64;
-        match Metadata::of(payload) {
+        let has_room = self.filesizes.len().max(self.durations.len()) < MAX_PLACES;
+        match Metadata::of(payload).filter(|_| has_room) {
             Some(Metadata { payload, filesizes, durations }) => {
-                self.filesizes.extend(filesizes.into_iter().map(|place| at + place as u64));
-                self.durations.extend(durations.into_iter().map(|place| at + place as u64));
+                for (places, found) in [(&mut self.filesizes, filesizes), (&mut self.durations, durations)] {
+                    let room = MAX_PLACES - places.len();
+                    places.extend(found.into_iter().take(room).map(|place| at + place as u64));
+                }
                 self.write(MessageKind::DATA, timestamp, &payload)
             }
             None => self.write(MessageKind::DATA, timestamp, payload),

@@ -347,6 +347,11 @@ impl Client {
             }
             return;
         }
+        let more = recorder.more_steps();
+        if more > 0 {
+            let text = format!("{}: {more} more steps of the timestamps: the gaps are closed", file.display());
+            shared.tell_trouble(self.peer, text);
+        }
         if let Err(error) = recorder.finish() {
             return shared.tell_trouble(self.peer, format!("{}: {error}", file.display()));
         }
