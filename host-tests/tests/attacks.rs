@@ -113,7 +113,7 @@ fn item_150_incomplete_messages_of_many_connections_have_a_limit() {
         let _ = begin_long_messages(client, 3 << 19);
         honest.video(1);
     }
-    serve.wait_until_it_says("its incomplete messages have the most memory, and all together have too much");
+    serve.wait_until_it_says("its queues and incomplete messages have the most memory, and all together have too much");
     let most = most_memory(&serve);
     assert!(most < 96 << 10, "{most} KB");
     // Another message of the publisher that took little is recorded, and so is another client.
@@ -214,6 +214,36 @@ fn is_refused_now(serve: &Serve) -> bool {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, serve.port())).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
     stream.write_all(&[&[3][..], &[0; 1536]].concat()).is_err() || stream.read_exact(&mut [0; 3073]).is_err()
+}
+
+/// `serve` with 28 MB for connections. Each has 88 KB at least.
+fn with_little_memory() -> Serve {
+    Serve::start(&["--memory", "32", "--ring", "100000", "--max-connections", "1000", "--max-per-address", "1000"])
+}
+
+#[test]
+fn idle_connections_go_first_when_memory_runs_out() {
+    let serve = with_little_memory();
+    let mut players: Vec<_> = (0..10).map(|_| RawClient::player(serve.port(), "honest")).collect();
+    let idle: Vec<_> = (0..400).map(|_| RawClient::connected(serve.port())).collect();
+    serve.wait_until_it_says("its place is needed, and it neither publishes nor plays");
+    serves_others(&serve);
+    players.iter_mut().for_each(|player| _ = player.wait_for("NetStream.Play.PublishNotify"));
+    drop(idle);
+}
+
+#[test]
+fn a_client_for_which_there_is_no_memory_is_turned_away() {
+    let (serve, mut players) = (with_little_memory(), Vec::new());
+    let port = serve.port();
+    while let Ok(player) = thread::spawn(move || RawClient::player(port, "x")).join() {
+        players.push(player);
+        assert!(players.len() < 400);
+    }
+    assert!(players.len() > 100, "{}", players.len());
+    assert!(is_refused_now(&serve));
+    // Those that play have their places.
+    assert!(players.iter_mut().all(|player| player.receive().is_ok()));
 }
 
 #[test]

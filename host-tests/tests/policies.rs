@@ -1,5 +1,6 @@
 //! `serve` with each policy of the relay: what happens if a second publisher connects, and if a publisher leaves.
 
+use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -212,6 +213,28 @@ fn a_second_publisher_is_rejected_and_players_are_told_the_end_at_once_if_the_po
     publisher.unpublish();
     player.wait_for("NetStream.Play.UnpublishNotify");
     assert_eq!(serve.stop(), [("unpublished".to_owned(), vec![1000, 1040])]);
+}
+
+#[test]
+fn a_tunnel_between_two_requests_is_not_closed_for_other_connections() {
+    let serve = Serve::start(|_| {});
+    let mut publisher = serve.tunnelled();
+    publisher.publish();
+    publisher.wait_for("Publishing");
+    let mut player = serve.player();
+    let mut silent = Vec::new();
+    for timestamp in 1000..1010 {
+        publisher.send(timestamp, KEYFRAME);
+        publisher.idle(SHORT / 4);
+        // The server has 10 places.
+        silent.extend((0..20).map(|_| TcpStream::connect(("127.0.0.1", serve.port)).unwrap()));
+    }
+    publisher.send(1010, KEYFRAME);
+    publisher.idle(SHORT);
+    player.until("the last picture", |player| player.played.len() == 11);
+    assert!(!publisher.is_closed);
+    assert_eq!(serve.stop().len(), 1);
+    drop(silent);
 }
 
 #[test]

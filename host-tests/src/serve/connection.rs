@@ -15,7 +15,7 @@ use super::shared::{BROKEN, CLOSED, Outcome, Shared};
 use crate::net::Socket;
 
 /// Bytes of memory of a connection without queues and incomplete messages, about.
-const SESSION_MEMORY: usize = 88 * 1024;
+pub(super) const SESSION_MEMORY: usize = 88 * 1024;
 
 /// Why a connection may be closed if places run out, in the order in which they are closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,25 +57,25 @@ impl Connection {
 
     /// What a client does that may be disconnected if places run out: a client without an application goes first, then
     /// one that neither publishes nor plays. `None` for other clients.
-    pub(super) fn idleness(&self, gateway: &Gateway) -> Option<Idleness> {
-        let client = match &self.role {
-            Role::Proxy(_) | Role::Unknown(_) => None,
-            Role::Rtmp(client) => Some(client),
-            Role::Web(web) => gateway.client(web),
-        };
-        match client {
+    pub(super) fn idleness(&self, id: usize, gateway: &Gateway) -> Option<Idleness> {
+        match self.client(id, gateway) {
             Some(client) if client.is_active() => None,
             Some(client) if client.is_connected() => Some(Idleness::Idle),
             _ => Some(Idleness::HalfOpen),
         }
     }
 
-    /// Bytes of memory for incomplete messages.
-    pub(super) fn collected(&self, gateway: &Gateway) -> usize {
+    /// Bytes of memory for itself, its queues and its incomplete messages.
+    pub(super) fn memory(&self, id: usize, gateway: &Gateway) -> usize {
+        self.held + self.client(id, gateway).map_or(0, Client::collected)
+    }
+
+    /// Its client. That of a tunnel may be between two requests.
+    fn client<'g>(&'g self, id: usize, gateway: &'g Gateway) -> Option<&'g Client> {
         match &self.role {
-            Role::Proxy(_) | Role::Unknown(_) => 0,
-            Role::Rtmp(client) => client.collected(),
-            Role::Web(web) => gateway.client(web).map_or(0, Client::collected),
+            Role::Proxy(_) | Role::Unknown(_) => None,
+            Role::Rtmp(client) => Some(client),
+            Role::Web(web) => gateway.client(web).or_else(|| gateway.carried_by(id)),
         }
     }
 
@@ -190,12 +190,12 @@ impl Connection {
     }
 
     /// Ends all streams that it publishes and plays.
-    pub(super) fn finish(self, end: &str, gateway: &mut Gateway, shared: &mut Shared<'_>) {
+    pub(super) fn finish(self, id: usize, end: &str, gateway: &mut Gateway, shared: &mut Shared<'_>) {
         shared.held -= self.held;
         match self.role {
             Role::Proxy(_) | Role::Unknown(_) => {}
             Role::Rtmp(client) => client.finish(end, shared),
-            Role::Web(web) => gateway.finish(web, shared),
+            Role::Web(web) => gateway.finish(web, id, shared),
         }
     }
 }

@@ -26,7 +26,7 @@ use embedded_rtmp::time::Instant;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
-use super::connection::Connection;
+use super::connection::{Connection, SESSION_MEMORY};
 use super::gateway::{Gateway, MAX_TUNNELS};
 use super::shared::{Outcome, Shared};
 use super::{Event, Options, conclude};
@@ -203,6 +203,11 @@ impl<'a> EventLoop<'a> {
             let text = format!("turned away: too many connections: the limit is {limit} (--max-connections)");
             return self.shared.tell_trouble(peer, text);
         }
+        if self.shared.is_over_limit(SESSION_MEMORY) && !self.evict(None, Duration::ZERO) {
+            let text =
+                format!("turned away: too little memory: the limit is {} bytes (--memory)", self.shared.options.memory);
+            return self.shared.tell_trouble(peer, text);
+        }
         let count = self.connections.len();
         let place = self.connections.iter().position(Option::is_none).unwrap_or(count);
         // This fails if the connection is gone already. Then the first read says so.
@@ -230,7 +235,9 @@ impl<'a> EventLoop<'a> {
         let connections = self.connections.iter().enumerate().filter_map(|(place, connection)| {
             let (connection, _) = connection.as_ref()?;
             let address = network(connection.peer.ip());
-            let idleness = connection.idleness(&self.gateway).filter(|_| from.is_none_or(|from| from == address))?;
+            let idleness = connection
+                .idleness(MAX_TUNNELS + place, &self.gateway)
+                .filter(|_| from.is_none_or(|from| from == address))?;
             if now < connection.since + min_age {
                 return None;
             }
@@ -242,17 +249,21 @@ impl<'a> EventLoop<'a> {
         true
     }
 
-    /// Closes connections while all together have too much memory: the one whose incomplete messages have most first.
+    /// Closes connections while all together have too much memory: those that neither publish nor play first, then the one
+    /// that has most.
     fn save_memory(&mut self) {
-        while self.shared.is_over_limit() {
+        while self.shared.is_over_limit(0) {
+            if self.evict(None, Duration::ZERO) {
+                continue;
+            }
             let sizes = self.connections.iter().enumerate().filter_map(|(place, connection)| {
                 let (connection, _) = connection.as_ref()?;
-                Some((connection.collected(&self.gateway), place))
+                Some((connection.memory(MAX_TUNNELS + place, &self.gateway), place))
             });
-            let Some((collected, place)) = sizes.max().filter(|(collected, _)| *collected > 0) else { return };
+            let Some((memory, place)) = sizes.max() else { return };
             let limit = self.shared.options.memory;
-            let text = "its incomplete messages have the most memory, and all together have too much";
-            self.end(place, Err(anyhow!("{text}: {collected} bytes; the limit for the process is {limit} (--memory)")));
+            let text = "its queues and incomplete messages have the most memory, and all together have too much";
+            self.end(place, Err(anyhow!("{text}: {memory} bytes; the limit for the process is {limit} (--memory)")));
         }
     }
 
@@ -308,7 +319,9 @@ impl<'a> EventLoop<'a> {
             timer.map(|timer| self.timers.remove(&(timer, MAX_TUNNELS + place)));
             self.uncount(network(connection.peer.ip()));
             let gateway = &mut self.gateway;
-            conclude(outcome, connection.peer, &mut self.shared, |end, shared| connection.finish(end, gateway, shared));
+            conclude(outcome, connection.peer, &mut self.shared, |end, shared| {
+                connection.finish(MAX_TUNNELS + place, end, gateway, shared);
+            });
         }
     }
 

@@ -27,8 +27,8 @@ pub(super) struct Gateway {
 struct Session {
     tunnel: TunnelId,
     client: Client,
-    /// The connection that had the last request.
-    carrier: usize,
+    /// The connection that had the last request, if it is open.
+    carrier: Option<usize>,
     peer: SocketAddr,
 }
 
@@ -44,6 +44,12 @@ impl Gateway {
     pub(super) fn client(&self, web: &TunnelConnection) -> Option<&Client> {
         let tunnel = web.tunnel(&self.tunnels)?;
         self.sessions[tunnel.index()].as_ref().map(|session| &session.client)
+    }
+
+    /// A client whose last request a connection had, and which publishes or plays. It may have no request now.
+    pub(super) fn carried_by(&self, id: usize) -> Option<&Client> {
+        let carried = self.sessions.iter().flatten().filter(|session| session.carrier == Some(id));
+        carried.map(|session| &session.client).find(|client| client.is_active())
     }
 
     pub(super) fn poll_timeout(&self, web: &TunnelConnection) -> Option<Instant> {
@@ -72,7 +78,7 @@ impl Gateway {
     /// Lets a session do the work that needs no request, and lets its connection answer.
     pub(super) fn turn(&mut self, id: usize, shared: &mut Shared<'_>) {
         let Some(session) = &mut self.sessions[id] else { return };
-        shared.ready.push(session.carrier);
+        session.carrier.into_iter().for_each(|carrier| shared.ready.push(carrier));
         let taken = session.client.take(&mut &[][..], shared);
         // A call without room tells a player that its stream has ended, and detects a player that is too slow.
         session.client.fill(&mut [], shared);
@@ -101,7 +107,7 @@ impl Gateway {
                 TunnelEvent::Open => {
                     if let Some(tunnel) = web.open(now, &entropy()?, &mut self.tunnels) {
                         let client = Client::new(tunnel.index(), peer, shared)?;
-                        self.sessions[tunnel.index()] = Some(Session { tunnel, client, carrier: id, peer });
+                        self.sessions[tunnel.index()] = Some(Session { tunnel, client, carrier: Some(id), peer });
                     }
                 }
                 TunnelEvent::Data(tunnel) => {
@@ -147,7 +153,7 @@ impl Gateway {
         let Some(Session { client, carrier, tunnel, .. }) = session else {
             return web.poll_answer(now, out, tunnels, false, |_| 0);
         };
-        *carrier = id;
+        *carrier = Some(id);
         let wants = client.wants_transmit(shared);
         let filled = web.poll_answer(now, out, tunnels, wants, |room| client.fill(room, shared));
         if filled > 0 {
@@ -157,8 +163,12 @@ impl Gateway {
         filled
     }
 
-    /// A connection has ended.
-    pub(super) fn finish(&mut self, mut web: TunnelConnection, shared: &mut Shared<'_>) {
+    /// Connection `id` has ended.
+    pub(super) fn finish(&mut self, mut web: TunnelConnection, id: usize, shared: &mut Shared<'_>) {
+        // Another connection may get this id.
+        for session in self.sessions.iter_mut().flatten() {
+            session.carrier.take_if(|carrier| *carrier == id);
+        }
         if let Some(tunnel) = web.ended(shared.now, &mut self.tunnels) {
             self.close(tunnel, Ok(Some(CLOSED)), shared);
         }

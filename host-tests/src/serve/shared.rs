@@ -55,9 +55,11 @@ impl<'a> Shared<'a> {
         (self.tell)(Event::Trouble(peer, text));
     }
 
-    /// Whether connections have more memory than they may.
-    pub(super) fn is_over_limit(&self) -> bool {
-        self.held + self.streams.memory() > self.options.for_all()
+    /// Whether connections have more memory than they may, or would have with `more` bytes.
+    pub(super) fn is_over_limit(&self, more: usize) -> bool {
+        // A single ring may be longer than all rings should be.
+        let rings = self.streams.memory().min(self.options.for_streams());
+        self.held + more + rings > self.options.for_all()
     }
 
     /// Memory for a session.
