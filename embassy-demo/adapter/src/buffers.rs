@@ -24,7 +24,8 @@ use embedded_rtmp::session::{MIN_CONTROL, SessionBuffers};
 /// trips. |
 /// | `SCRATCH` | First the handshake, then received commands and data messages, which are read when they are complete. | At
 /// least 1,536; more if the peer sends longer commands. |
-/// | `CONTROL` | Commands that wait to be sent. | 512; 1,024 if stream keys have more than 200 bytes. |
+/// | `CONTROL` | Commands that wait to be sent. | 512 for stream keys of up to 105 bytes; 1,024 for up to 275; 1,700 for up to
+/// 499. |
 /// | `GATHER` | Messages that wait for the next request of a client's tunnel (RTMPT). A longer message is sent from the
 /// caller's memory. | 0 for a server, without tunnels, or if one message per round trip is enough. With a round-trip time of
 /// 50 ms, the clip of the demo is sent at 70 kbit/s with 512 bytes, 230 with 2,048, 430 with 4,096. |
@@ -102,10 +103,30 @@ impl<const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usiz
 #[cfg(test)]
 mod tests {
     use super::*;
+    use embedded_rtmp::command::ConnectOptions;
+    use embedded_rtmp::session::{Client, ClientConfig, RequestError};
 
     #[test]
     fn the_least_sizes_are_those_of_the_messages() {
         assert_eq!((handshake::SCRATCH, MIN_CONTROL), (1536, 384));
+    }
+
+    #[test]
+    fn item_155_stream_keys_fit_as_documented() {
+        for (size, longest) in [(512, 105), (1_024, 275), (1_700, 499)] {
+            let publish = |length| {
+                let (mut scratch, mut control) = ([0; handshake::SCRATCH], std::vec![0; size]);
+                let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
+                let mut client: Client<'_> = Client::new(buffers, ClientConfig::new(), &[1; 32]).unwrap();
+                let options = ConnectOptions::new("live", &["rtmp://media.example/live"]);
+                client.connect(&options).and_then(|()| client.publish(&"k".repeat(length)))
+            };
+            assert_eq!(publish(longest), Ok(()), "{size}");
+            assert!(
+                matches!(publish(longest + 1), Err(RequestError::ControlBuffer(needed)) if needed > size),
+                "{size}"
+            );
+        }
     }
 
     #[test]
