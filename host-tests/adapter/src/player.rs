@@ -3,6 +3,7 @@
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use embassy_futures::join::join;
 use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_time::{Instant, Timer};
@@ -109,4 +110,49 @@ fn a_handler_that_is_not_ready_holds_back_only_media() {
         }
     });
     assert_eq!((end, bytes), (Ok(End::Unpublished), FRAMES * 2_000));
+}
+
+/// A handler that does not look at the media.
+struct Blind;
+
+impl PlayHandler for Blind {
+    fn media(&mut self, _: &Fragment<'_>) {}
+}
+
+#[test]
+fn item_167_a_player_reports_that_a_stream_has_no_media() {
+    with_server(&Wire::new(), async |stack| {
+        let (targets, mut memory) = (targets([1935]), [const { TestMemory::new() }; 2]);
+        let [first, second] = &mut memory;
+        let mut plan = Plan::new(&targets, LIMITS).unwrap();
+        let mut publisher = connect(stack, &mut plan, first).await.unwrap();
+        let (url, options, mut plan) = (Url::parse(URL).unwrap(), options(), Plan::new(&targets, LIMITS).unwrap());
+        let connecting = Player::<8>::connect(stack, &url, &mut plan, &options, second, || [9; 32]);
+        let mut player = connecting.await.unwrap();
+        player.set_media_limit(Some(embassy_time::Duration::from_secs(2)));
+        let Parts { mut runner, mut video, .. } = publisher.split();
+        let playing = async {
+            let start = Instant::now();
+            assert_eq!(player.run(&mut Blind).await, Ok(End::NoMedia), "there was none yet");
+            assert_eq!(start.elapsed().as_secs(), 2);
+            // It may go on waiting. While media arrives, the limit does not pass.
+            let feed = async {
+                for time in 0..5 {
+                    Timer::after_millis(1_000).await;
+                    video.send(Timestamp(time), &keyframe::<2_000>()).await.unwrap();
+                }
+                Instant::now()
+            };
+            let (end, last) = join(async { (player.run(&mut Blind).await, Instant::now()) }, feed).await;
+            let silent = end.1 - last;
+            assert!(end.0 == Ok(End::NoMedia) && (2_000..2_200).contains(&silent.as_millis()), "{end:?} {silent}");
+            // Without a limit it waits for ever.
+            player.set_media_limit(None);
+            let Either::Second(()) = select(player.run(&mut Blind), Timer::after_secs(25)).await else {
+                panic!("there is no limit")
+            };
+            player.close().await;
+        };
+        let Either::Second(()) = select(runner.run(), playing).await else { panic!("the publisher's end") };
+    });
 }

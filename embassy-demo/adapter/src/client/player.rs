@@ -5,10 +5,12 @@ use core::slice::from_mut;
 use core::task::{Context, Poll};
 
 use embassy_net::Stack;
+use embassy_time::Duration;
 use embedded_rtmp::chunk::Fragment;
 use embedded_rtmp::command::{Code, PlayRequest, Status};
 use embedded_rtmp::port_plan::Plan;
 use embedded_rtmp::session::{ClientEvent, SessionBuffers};
+use embedded_rtmp::time::Instant;
 use embedded_rtmp::url::Url;
 
 use crate::buffers::Memory;
@@ -16,6 +18,7 @@ use crate::client::ClientOptions;
 use crate::client::connection::{Connection, Over, Stage};
 use crate::client::dial::Host;
 use crate::client::open::{Dialing, Request, lookup, open};
+use crate::clock::{clock, has_passed, later};
 use crate::error::Error;
 use crate::fmt::impl_format;
 use crate::transport::{Net, Traffic, Transport};
@@ -61,6 +64,8 @@ pub enum End {
     Unpublished,
     /// The server has stopped the stream.
     Stopped,
+    /// The server has sent no media for the time of [`Player::set_media_limit`]. Call [`Player::run`] again to go on waiting.
+    NoMedia,
 }
 
 /// A connection on which a stream is played: [an example](crate#playing).
@@ -70,6 +75,10 @@ pub enum End {
 /// [`Self::open`].
 pub struct Player<'a, const STREAMS: usize = 8, T = Net<'a>> {
     connection: Connection<'a, STREAMS, 1, T>,
+    /// How long the server may send no media.
+    media_limit: Duration,
+    /// When media arrived, or the wait for it began.
+    media_at: Option<Instant>,
 }
 
 impl_format!(['a, const STREAMS: usize, T: Transport] Player<'a, STREAMS, T>, this => "Player {{ {} }}", this.traffic());
@@ -104,11 +113,15 @@ impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
         let request = Some((url, Self::PLAY));
         let mut course = Dialing { host, plan, options, entropy: &mut entropy, request };
         open(from_mut(&mut connection), &mut course).await?;
-        Ok(Self { connection })
+        Ok(Self::new(connection))
     }
 }
 
 impl<'a, const STREAMS: usize, T: Transport> Player<'a, STREAMS, T> {
+    const fn new(connection: Connection<'a, STREAMS, 1, T>) -> Self {
+        Self { connection, media_limit: Duration::MAX, media_at: None }
+    }
+
     /// Plays over a transport that is connected to the URL's server, such as `&`[`Pipe`](crate::transport::Pipe): makes the
     /// handshake, connects to the URL's application and asks to play its stream key. [`Self::run`] returns the server's
     /// answer to the request to play.
@@ -127,10 +140,17 @@ impl<'a, const STREAMS: usize, T: Transport> Player<'a, STREAMS, T> {
         let mut connection = Connection::connected(transport, buffers, &options.session, entropy)?;
         let asked = poll_fn(|cx| connection.poll_asked(url, options, Self::PLAY, cx)).await;
         asked.map_err(|Over| connection.why())?;
-        Ok(Self { connection })
+        Ok(Self::new(connection))
     }
 
     const PLAY: Request<'a, STREAMS, 1> = |client, key| client.play(&PlayRequest::of_parts(*key));
+
+    /// Sets how long the server may send neither audio nor video before [`Self::run`] returns [`End::NoMedia`], for servers
+    /// that say nothing when the publisher leaves. By default, and with `None`, there is no limit. Time in which the handler
+    /// is not ready does not count.
+    pub fn set_media_limit(&mut self, limit: Option<Duration>) {
+        self.media_limit = limit.unwrap_or(Duration::MAX);
+    }
 
     /// Passes received messages to the handler until the stream or the connection ends. The future can be dropped; a new one
     /// continues.
@@ -138,15 +158,18 @@ impl<'a, const STREAMS: usize, T: Transport> Player<'a, STREAMS, T> {
     /// # Errors
     /// The server refused to play the stream, the server broke the protocol, or the connection is over.
     pub async fn run(&mut self, viewer: &mut dyn PlayHandler) -> Result<End, Error> {
-        let connection = &mut self.connection;
+        let Self { connection, media_limit, media_at } = self;
         poll_fn(|cx| {
             loop {
                 // Before that, nothing arrives that the handler could hold back.
                 let reads = viewer.poll_ready(cx).is_ready() || connection.stage < Stage::Playing;
-                let mut end = None;
+                let (mut end, mut is_media) = (None, !reads);
                 let moved = connection.step(cx, reads, &mut |event| match event {
                     ClientEvent::Media(fragment) if fragment.header.kind.is_data() => viewer.data(&fragment),
-                    ClientEvent::Media(fragment) => viewer.media(&fragment),
+                    ClientEvent::Media(fragment) => {
+                        is_media = true;
+                        viewer.media(&fragment);
+                    }
                     ClientEvent::Status(_, status) => {
                         viewer.status(&status);
                         end = match status.known() {
@@ -158,11 +181,19 @@ impl<'a, const STREAMS: usize, T: Transport> Player<'a, STREAMS, T> {
                     }
                     _ => {}
                 });
+                if is_media {
+                    *media_at = None;
+                }
+                let since = *media_at.get_or_insert_with(clock);
                 match (moved, end) {
                     (_, Some(end)) => return Poll::Ready(Ok(end)),
                     (Err(Over), None) => return Poll::Ready(Err(connection.why())),
                     (Ok(true), None) => {}
-                    (Ok(false), None) => return Poll::Pending,
+                    (Ok(false), None) if !has_passed(later(since, *media_limit), cx) => return Poll::Pending,
+                    (Ok(false), None) => {
+                        *media_at = None;
+                        return Poll::Ready(Ok(End::NoMedia));
+                    }
                 }
             }
         })
