@@ -125,7 +125,7 @@ fn a_silent_peer_is_disconnected_and_connected_again() {
     firmware.wait_for("publishing", LIMIT).unwrap();
     std::thread::sleep(Duration::from_secs(2));
     site.network.server.shell("nft add rule inet firewall input tcp dport 1935 drop", "").unwrap();
-    firmware.wait_for("off the air: Lost", LIMIT).unwrap();
+    firmware.wait_for("off the air: Stalled", LIMIT).unwrap();
     site.network.server.shell("nft flush chain inet firewall input; ss -K sport = :1935 >/dev/null", "").unwrap();
     let log = published(&site, firmware, 10);
     assert!(log.contains("2 connections"), "{log}");

@@ -29,7 +29,7 @@ impl Site {
         let mut site = Self { network, programs: Vec::new(), directory };
         let mut command = site.network.server.command(env!("CARGO_BIN_EXE_serve"));
         let addresses: Vec<_> = ports.iter().map(|port| format!("0.0.0.0:{port}")).collect();
-        command.args(["--listen", &addresses.join(","), "--record"]).arg(site.directory.path());
+        command.args(["--keep-timestamps", "--listen", &addresses.join(","), "--record"]).arg(site.directory.path());
         let serve = start(&mut command).unwrap();
         wait_until("serve listens", LIMIT, || serve.errors().matches("listening on").count() == ports.len())
             .unwrap_or_else(|error| panic!("{error}: {}", serve.errors()));
