@@ -177,6 +177,8 @@ impl<'b> Ring<'b> {
     pub fn end(&mut self) {
         self.cut_off(None);
         (self.key, self.has_video, self.is_live, self.splitter) = (None, false, false, Splitter::new());
+        // Players may have got metadata and headers at that time.
+        self.latest = self.latest.wrapping_add(self.gap);
         (self.shift, self.gap, self.counts.longest) = (0, 0, 0);
         self.cached.iter_mut().for_each(HeaderCache::clear);
     }

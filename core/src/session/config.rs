@@ -66,8 +66,8 @@ pub struct ServerConfig {
     pub idle_timeout: Option<Duration>,
     /// How long a client may be silent inside a message: at least 1 ms, or `None` for no limit.
     pub message_timeout: Option<Duration>,
-    /// How long a connected client may neither publish nor play: at least 1 ms, or `None` for no limit. The time begins
-    /// again with each request of it.
+    /// How long a connected client may neither publish nor play: at least 1 ms, or `None` for no limit. A request that is
+    /// rejected does not extend it.
     pub request_timeout: Option<Duration>,
     /// How long a publisher may send no media: at least 1 ms, or `None` for no limit. Answers to pings do not extend it.
     /// A player has no such limit.

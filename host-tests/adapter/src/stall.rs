@@ -103,3 +103,18 @@ fn item_190_the_limit_is_configurable() {
 fn item_190_a_server_that_is_slow_is_not_given_up() {
     assert_eq!(lasts(2_048, 40, |_| {}), None);
 }
+
+#[test]
+fn item_190_a_pause_of_the_source_is_not_a_stall() {
+    let mut bench = Bench::new(Wire::new());
+    let (_recorded, mut live) = (bench.serve(), bench.live(config_to(URL)));
+    bench.run(async move {
+        until(&mut live, Phase::Live).await;
+        assert_eq!(send(&live, 0, true, &[0x65; 1_000]).await, SendOutcome::Sent);
+        Timer::after(Duration::from_secs(15)).await;
+        // More than the send ring holds.
+        assert_eq!(send(&live, 15_000, true, &[0x65; 20_000]).await, SendOutcome::Sent);
+        let counters = live.status().counters;
+        assert_eq!((counters.stalls, counters.connections), (0, 1));
+    });
+}

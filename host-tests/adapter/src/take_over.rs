@@ -3,7 +3,8 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::task::Poll;
+use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use embassy_futures::join::join;
 use embassy_futures::select::{Either, select};
@@ -37,6 +38,8 @@ struct Notes {
     asked: usize,
     unpublished: Vec<SessionId>,
     closed: Vec<Error>,
+    /// While this is set, the handler is not ready for media.
+    is_paused: Rc<Cell<bool>>,
 }
 
 impl Handler for Notes {
@@ -60,6 +63,14 @@ impl Handler for Notes {
     fn closed(&mut self, _: SessionId, why: &Error) {
         self.closed.push(*why);
     }
+
+    fn poll_ready(&mut self, _: SessionId, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.is_paused.get() {
+            return Poll::Ready(());
+        }
+        let _ = pin!(Timer::after_millis(100)).poll(cx);
+        Poll::Pending
+    }
 }
 
 /// The timestamps of the messages that a player gets.
@@ -77,12 +88,16 @@ impl PlayHandler for Timestamps {
 /// Runs `clients` on the first device while a server with this configuration runs on the second. It has one stream, and
 /// tunnels if there are any.
 fn while_relaying(relay: RelayConfig, clients: impl AsyncFnOnce(Stack<'_>)) -> Notes {
-    while_relaying_if(&Cell::new(true), relay, clients)
+    while_relaying_if(&Cell::new(true), Notes::default(), relay, clients)
 }
 
 /// The same with a server that runs only while `runs`, as on a device that is sometimes busy with other things.
-fn while_relaying_if(runs: &Cell<bool>, relay: RelayConfig, clients: impl AsyncFnOnce(Stack<'_>)) -> Notes {
-    let mut notes = Notes::default();
+fn while_relaying_if(
+    runs: &Cell<bool>,
+    mut notes: Notes,
+    relay: RelayConfig,
+    clients: impl AsyncFnOnce(Stack<'_>),
+) -> Notes {
     with_devices(&Wire::new(), async |first, second| {
         let mut memory: Box<[TestMemory; 4]> = Box::new([const { TestMemory::new() }; 4]);
         let mut streams = Box::new([const { StreamMemory::<8192>::new() }; 1]);
@@ -222,7 +237,7 @@ fn a_publish_that_waits_is_rejected_if_the_first_publisher_answers() {
 #[test]
 fn a_publisher_whose_bytes_arrived_in_time_keeps_its_stream_on_a_busy_device() {
     let runs = Cell::new(true);
-    let notes = while_relaying_if(&runs, RelayConfig::new(), async |stack| {
+    let notes = while_relaying_if(&runs, Notes::default(), RelayConfig::new(), async |stack| {
         let [mut one, mut two] = [const { TestMemory::new() }; 2];
         let mut first = publisher(stack, Target::rtmp(1935), &mut one).await.0.unwrap();
         let sending = async {
@@ -313,4 +328,30 @@ fn item_120_a_publisher_whose_future_was_dropped_is_let_in_again() {
             send(&mut publisher.unwrap(), 0).await;
         }
     });
+}
+
+#[test]
+fn item_120_a_publisher_that_the_handler_holds_back_is_not_silent() {
+    let is_paused = Rc::<Cell<bool>>::default();
+    let notes = Notes { is_paused: is_paused.clone(), ..Notes::default() };
+    let notes = while_relaying_if(&Cell::new(true), notes, RelayConfig::new(), async |stack| {
+        let [mut one, mut two] = [const { TestMemory::new() }; 2];
+        let mut first = publisher(stack, Target::rtmp(1935), &mut one).await.0.unwrap();
+        is_paused.set(true);
+        send(&mut first, 0).await;
+        let others = async {
+            let (second, _) = publisher(stack, Target::rtmp(1935), &mut two).await;
+            // The handler is not ready for the session of the second one, either.
+            assert!(second.is_err());
+            // Longer than a publisher may be silent, inside a message or between messages.
+            Timer::after_secs(90).await;
+            is_paused.set(false);
+            Timer::after_secs(1).await;
+        };
+        if let Either::First(why) = select(run(&mut first), others).await {
+            panic!("{why}");
+        }
+        send(&mut first, 100).await;
+    });
+    assert_eq!(notes.unpublished.len(), 0);
 }

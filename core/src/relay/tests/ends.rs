@@ -204,6 +204,22 @@ fn item_121_a_publisher_that_is_back_at_once_is_1_ms_later_and_the_next_one_has_
 }
 
 #[test]
+fn item_121_timestamps_do_not_go_back_after_a_publisher_that_sent_no_frame() {
+    let mut memory = Memory::new(1000);
+    let (mut ring, mut player) = (memory.ring(), Play::default());
+    push(&mut ring, MessageKind::AUDIO, 900, AUDIO);
+    player.all(&ring);
+    for (gap, kind, payload, expected) in
+        [(5_000, MessageKind::AUDIO, AUDIO_CONFIGURATION, 5_900), (2_000, MessageKind::AUDIO, AUDIO, 7_900)]
+    {
+        ring.end();
+        ring.resume(Duration::from_millis(gap));
+        push(&mut ring, kind, 0, payload);
+        assert_eq!(player.all(&ring), shown(&[('A', expected, payload)]));
+    }
+}
+
+#[test]
 fn item_121_the_pictures_of_the_next_publisher_begin_with_a_keyframe() {
     let mut memory = Memory::new(1000);
     let (mut ring, mut player) = (memory.ring(), Play::default());

@@ -72,6 +72,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         if self.role.streams.get(stream) != Some(StreamState::Publishing) {
             self.cut_off();
         }
+        self.role.streams.end_joined(stream);
         self.role.streams.set(stream, StreamState::Publishing);
         info!("message stream {} is published", stream.0);
         Ok(())
@@ -88,6 +89,9 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
             return Err(RequestError::Stream(first));
         }
         self.begin_publish(stream)?;
+        if stream != first {
+            self.role.streams.end_joined(stream);
+        }
         self.role.streams.join(stream, first);
         Ok(())
     }
@@ -108,7 +112,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
     pub fn reject(&mut self, stream: StreamId, code: &str, description: &str) -> Result<(), RequestError> {
         self.expect_asked(stream, &[Request::Publish, Request::Play])?;
         self.link.queue_status(stream, &Status::error(code, description))?;
-        self.answered();
+        self.role.asked = None;
         if self.role.streams.get(stream) == Some(StreamState::Created) {
             self.role.streams.set(stream, StreamState::Ended);
         }

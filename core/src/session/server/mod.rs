@@ -169,6 +169,16 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         }
     }
 
+    /// Reports that the application does not read from the client for now. This time does not count as the client's silence,
+    /// nor as time without media. Call it as long as that is so, also when [`Self::poll_timeout`] has passed, before
+    /// [`Self::handle_timeout`].
+    pub fn note_paused(&mut self, now: Instant) {
+        if self.role.state == State::Open {
+            self.heard(now);
+            self.role.active = OptionalInstant::at(now);
+        }
+    }
+
     /// Returns how many media messages were dropped because nothing is published on their message streams, modulo 2³².
     pub fn dropped_media(&self) -> u32 {
         self.role.dropped

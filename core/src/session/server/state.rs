@@ -193,6 +193,13 @@ impl Streams {
         self.iter().find(|(_, state)| *state == joined).map(|(id, _)| id)
     }
 
+    /// Ends the other name of `stream`, because `stream` is about to be published again.
+    pub(super) fn end_joined(&mut self, stream: StreamId) {
+        if let Some(other) = self.joined_to(stream) {
+            self.set(other, StreamState::Ended);
+        }
+    }
+
     /// Returns the published stream to which media on `stream` belongs. Some cameras send everything on message stream 0,
     /// or on one that they did not create: this media belongs to the only stream that is published. `None` for a stream
     /// that was rejected, has ended or was deleted.

@@ -121,6 +121,16 @@ fn item_140_a_stream_that_was_published_again_and_again_is_the_last_one() {
 }
 
 #[test]
+fn item_143_media_on_another_name_of_a_stream_is_dropped_when_the_stream_is_published_under_a_new_key() {
+    let mut script = Script::publisher();
+    script.create_stream(3.0).publish(2, "cam").media(2).publish(1, "other").media(2).media(1);
+    let (seen, _, dropped) = relay_sees(&script);
+    let publishes = [(1, "cam"), (2, "cam"), (1, "other")].map(|(stream, key)| Seen::Publish(stream, key.into()));
+    let [first, again, other] = publishes;
+    assert_eq!((seen, dropped), (vec![first, again, media(1), other, media(1)], 1));
+}
+
+#[test]
 fn item_141_publish_false_ends_publishing_and_another_name_may_follow() {
     let end = |script: &mut Script, stream| _ = script.call(stream, "publish", 0.0, false.into());
     for on in [1, 0] {

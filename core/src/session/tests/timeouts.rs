@@ -328,7 +328,7 @@ fn item_146_a_client_without_a_stream_has_30_s() {
     feed_server(&mut server, at(20_000), &said(|script| script.call(0, "deleteStream", 3.0, 7.0.into())));
     answer_pings(&mut server, at(31_000));
     gives_up(&mut server, at(31_000), Stage::Request);
-    // The time begins again with a rejected request, and with the end of what was published or played.
+    // The time begins again with the end of what was published or played, and not with a rejected request.
     let requests = [("play", true), ("play", false), ("publish", true), ("publish", false)];
     for (name, accept) in requests {
         let mut server = default_server();
@@ -339,7 +339,7 @@ fn item_146_a_client_without_a_stream_has_30_s() {
             _ => server.reject(StreamId(1), code::PLAY_FAILED, "no").unwrap(),
         }
         feed_server(&mut server, at(20_000), &[]);
-        let mut last = at(20_000);
+        let mut last = at(1_000);
         if accept {
             last = at(40_000);
             answer_pings(&mut server, last);
@@ -383,6 +383,21 @@ fn item_147_a_publisher_without_media_has_60_s() {
         answer_pings(&mut server, end);
         gives_up(&mut server, end, Stage::Media);
     }
+}
+
+#[test]
+fn item_147_the_limits_of_a_client_do_not_pass_while_the_application_reads_nothing() {
+    let mut server = default_server();
+    feed_server(&mut server, at(2_000), &said(|script| script.create_stream(2.0).publish(1, "cam")));
+    server.accept(StreamId(1)).unwrap();
+    // A message has begun.
+    feed_server(&mut server, at(2_000), &[6]);
+    while let Some(deadline) = server.poll_timeout().filter(|deadline| *deadline < at(200_000)) {
+        server.note_paused(deadline);
+        server.handle_timeout(deadline).unwrap();
+    }
+    let end = server.poll_timeout().unwrap();
+    gives_up(&mut server, end, Stage::Message);
 }
 
 #[test]

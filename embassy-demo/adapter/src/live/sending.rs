@@ -72,6 +72,8 @@ impl<T: Transport> Shared<T> {
             }
             return Err(why);
         }
+        // If nothing waits yet, the server's time to take bytes begins now.
+        self.measure();
         let deadline = later(now, self.send_timeout);
         let slot = self.slot(me);
         (slot.is_owned, slot.class, slot.awaited_keyframe, slot.deadline) = (true, class, awaited_keyframe, deadline);

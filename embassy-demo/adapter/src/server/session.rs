@@ -54,6 +54,12 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
         relay.handler.closed(self.id, why);
     }
 
+    /// The handler is not ready, so nothing is read. That is not the client's silence.
+    pub(crate) fn note_paused(&mut self, relay: &mut Relay<'_, '_>) {
+        relay.heard(self.id);
+        self.server.note_paused(relay.now);
+    }
+
     /// Handles input, sends output, handles timeouts, and registers the task's waker.
     ///
     /// # Errors
@@ -69,7 +75,11 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
             self.obey(relay)?;
             // Repeat until no input is left, or an answer must be sent first. Input that wraps around the ring is in two parts.
             let (mut is_drained, mut end) = (false, None);
-            while !is_drained && relay.handler.poll_ready(id, cx).is_ready() {
+            while !is_drained {
+                if relay.handler.poll_ready(id, cx).is_pending() {
+                    self.note_paused(relay);
+                    break;
+                }
                 let mut result = Ok(());
                 let read = link.poll_read(cx, &mut |input| {
                     let mut rest = &*input;

@@ -67,6 +67,7 @@ calls! {
         session::Server::<8>::new,
         session::Server::<8>::next_event,
         session::Server::<8>::note_acknowledged,
+        session::Server::<8>::note_paused,
         session::Server::<8>::notify,
         session::Server::<8>::open_chunk,
         session::Server::<8>::ping,

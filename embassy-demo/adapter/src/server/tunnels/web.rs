@@ -130,7 +130,11 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
         cx: &mut Context<'_>,
     ) -> Result<bool, Error> {
         let session = self.session(tunnel).ok_or(Error::Closed)?;
-        if session.waits || relay.handler.poll_ready(session.id, cx).is_pending() {
+        if session.waits {
+            return Ok(false);
+        }
+        if relay.handler.poll_ready(session.id, cx).is_pending() {
+            session.note_paused(relay);
             return Ok(false);
         }
         let before = input.len();
