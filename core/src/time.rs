@@ -63,7 +63,7 @@ impl Instant {
     /// Returns the low 32 bits of [`Self::as_millis`].
     #[expect(clippy::cast_possible_truncation, reason = "that is what the function is for")]
     pub(crate) const fn low_millis(self) -> u32 {
-        // In digits of 16 bits: a division of 64 bits needs a library function.
+        // Divides digits of 16 bits, because a division of 64 bits needs a library function.
         let low = self.0 as u32;
         let upper = (((self.0 >> 32) as u32 % 1_000) << 16) | (low >> 16);
         let lower = ((upper % 1_000) << 16) | (low & 0xFFFF);

@@ -31,7 +31,7 @@ pub enum DecodeError {
     Truncated,
     /// More than [`MAX_DEPTH`] containers are nested.
     TooDeep,
-    /// An empty key in an object, not followed by an end marker. In an ECMA array, a key may be empty.
+    /// An empty key in an object that is not followed by an end marker. In an ECMA array, keys may be empty.
     EmptyKey,
     /// An unknown marker, or one of a value without a known length (movie clip, record set).
     UnknownMarker(u8),
@@ -50,11 +50,12 @@ impl fmt::Display for DecodeError {
 
 impl core::error::Error for DecodeError {}
 
-/// The number of missing values of the innermost container: a strict array's count, or one of these three.
+/// The number of values that are missing from the innermost container: a number for a strict array, otherwise one of the
+/// three constants below.
 type Left = u32;
 /// Any number of pairs: an object.
 const OBJECT: Left = u32::MAX;
-/// The same, in an ECMA array, in which a key may be empty.
+/// Any number of pairs, with keys that may be empty: an ECMA array.
 const ECMA_ARRAY: Left = u32::MAX - 1;
 /// Any number of values: the message itself.
 const MESSAGE: Left = u32::MAX - 2;

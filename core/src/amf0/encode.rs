@@ -124,7 +124,7 @@ impl<'b> Encoder<'b> {
         self.string_parts(parts.iter().map(|part| part.as_bytes()))
     }
 
-    /// As [`Self::put_string_parts`], for text of any bytes.
+    /// As [`Self::put_string_parts`], for parts that need not be UTF-8.
     pub(crate) fn string_parts<'p>(
         &mut self,
         parts: impl Iterator<Item = &'p [u8]> + Clone,

@@ -1,20 +1,20 @@
-//! What a client needs of a command of the server, read in one pass.
+//! Reads in one pass what a client needs from a command of the server.
 
 use super::{Status, without_selector};
 use crate::amf0::{MAX_DEPTH, Text, marker};
 use crate::bytes::Cursor;
 
-/// A command of the server. What is missing is empty.
+/// A command of the server. Missing values are empty.
 ///
-/// It is read without a [`Decoder`](crate::amf0::Decoder), because a publisher does not need its tokens and errors, and
-/// they take flash. If the command is malformed, what follows the fault is ignored.
+/// It is read without a [`Decoder`](crate::amf0::Decoder): a publisher does not need the decoder's tokens and errors, which
+/// take flash. If the command is malformed, the bytes from the fault on are ignored.
 #[derive(Default)]
 pub(crate) struct Answer<'a> {
     /// The name of the procedure, or `_result` or `_error`. Empty if the message is not a command.
     pub(crate) name: Text<'a>,
     /// The number to which the answer refers: the second value.
     pub(crate) transaction: Number<'a>,
-    /// The first number that follows and is not in a map, such as a stream id.
+    /// The first number after the transaction id that is not in a map, such as a stream id.
     pub(crate) argument: Number<'a>,
     /// As [`Status::parse`] returns it.
     pub(crate) status: Status<'a>,
@@ -43,7 +43,7 @@ impl<'a> Answer<'a> {
         answer
     }
 
-    /// Reads all values, with those in containers. Returns `None` at the end, or at a fault.
+    /// Reads all values, including those in containers. Returns `None` at the end, or at a fault.
     fn read(&mut self, mut rest: Cursor<'a>) -> Option<()> {
         // The number of values that are missing from the innermost container, and from each one around it.
         let (mut left, mut outer, mut depth) = (MESSAGE, [0; MAX_DEPTH], 0_usize);
@@ -109,7 +109,7 @@ mod tests {
         number.value().map(f64::to_bits)
     }
 
-    /// The same, read with the pull decoder. `None` if the message is malformed.
+    /// Reads the same with the pull decoder. Returns `None` if the message is malformed.
     fn decoded(payload: &[u8]) -> Option<Answer<'_>> {
         let mut values = Decoder::new(without_selector(payload));
         let mut answer = Answer::default();

@@ -62,7 +62,7 @@ pub enum Start {
 #[non_exhaustive]
 pub struct PlayRequest<'a> {
     /// The name of the stream, with the query if the client puts it there. The peer chooses it, so it may have any
-    /// bytes. In a request of [`Self::of_parts`] it is the second part.
+    /// bytes. [`Self::of_parts`] stores only the second part here.
     pub name: Text<'a>,
     /// Text to send before and after the name.
     around: [&'a str; 2],

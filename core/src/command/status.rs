@@ -9,7 +9,7 @@ use crate::fmt::impl_format;
 /// How many [redirects](Status::redirect) a client should follow one after another.
 pub const MAX_REDIRECTS: u8 = 3;
 
-/// The ends of the [codes](super::code) that refuse a request, or say that it failed.
+/// The ends of the [codes](super::code) which say that a request was refused or has failed.
 const FAILURES: [&str; 6] = ["BadName", "Denied", "Failed", "InvalidApp", "Rejected", "StreamNotFound"];
 
 /// The content of an info object. Text that is missing is empty.
@@ -63,8 +63,8 @@ impl<'a> Status<'a> {
         Code::of(self.code)
     }
 
-    /// The URL of another application, to which the client is redirected. A refusal of `connect` may have it, in the `ex` of its
-    /// info object, beside the code 302.
+    /// The URL of another application, to which the client is redirected. A refusal of `connect` may have it, in the `ex` of
+    /// its info object, beside the code 302.
     ///
     /// Follow it with a new connection, at most [`MAX_REDIRECTS`] times one after another: two servers may send a
     /// client to each other.
@@ -80,9 +80,9 @@ impl<'a> Status<'a> {
         found.filter(|url| !url.is_empty())
     }
 
-    /// Returns whether something failed or was refused. The code decides if it is a known one of this kind. Otherwise the
-    /// level decides, which some senders get wrong.
-    // Not inlined: a publisher asks twice.
+    /// Returns whether the status says that something failed or was refused: by its code at every level, or otherwise by the
+    /// level `error`. Some senders send a wrong level.
+    // Not inlined, because it has two callers in a publisher.
     #[inline(never)]
     pub fn is_error(&self) -> bool {
         let code = self.code.as_bytes();
@@ -125,7 +125,7 @@ impl<'a> Status<'a> {
         Status { values, ..Status::default() }
     }
 
-    /// The text that the string with this key is.
+    /// The field that a string with this key sets.
     pub(super) fn field(&mut self, key: Text<'_>) -> Option<&mut Text<'a>> {
         if key == *"level" {
             Some(&mut self.level)

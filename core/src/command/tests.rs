@@ -116,7 +116,7 @@ fn item_059_item_085_transactions() {
     }
     let bytes = encode(&["name".into()]);
     assert!(!Command::parse(&bytes).unwrap().wants_answer());
-    // If it is missing, what follows the name is the first value.
+    // Without a transaction id, the value after the name is the first argument.
     for value in [Token::Null, Token::Undefined, "1".into(), true.into(), Token::ObjectStart] {
         let bytes = encode(&["name".into(), value, "x".into()]);
         let command = Command::parse(&bytes).unwrap();

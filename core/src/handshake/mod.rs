@@ -138,9 +138,9 @@ pub enum Style {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Versions {
-    /// Version 3, and the later versions 4 to 31 except 13 and 22, to which the server offers version 3 (section 5.2.2). Versions 0 to 2
-    /// are deprecated, and a byte above 31 is text of another protocol. RTMPE's 6 and 8 are refused: a client that asks
-    /// for encryption must not continue without it.
+    /// Version 3, and the later versions 4 to 31, to which the server offers version 3 (section 5.2.2). Versions 0 to 2 are
+    /// deprecated, and a byte above 31 is text of another protocol. RTMPE's 6 and 8 are refused: a client that asks for
+    /// encryption must not continue without it. 13 and 22 are refused, because a PROXY header and TLS begin with them.
     #[default]
     Offer3,
     /// Version 3 only.

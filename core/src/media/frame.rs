@@ -22,8 +22,8 @@ use crate::message::MessageKind;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum FrameClass {
-    /// The sequence header of AVC, AAC or another [codec that has one](Self::of), or the same of Enhanced RTMP. It
-    /// configures a decoder and contains no frame. A player that begins needs the last one of audio and of video.
+    /// The sequence header of AVC, AAC, another [codec that has one](Self::of), or a codec of Enhanced RTMP. It configures a
+    /// decoder and contains no frame. A new player needs the last one of audio and the last one of video.
     Configuration,
     /// Audio.
     Audio,
@@ -56,7 +56,8 @@ impl FrameClass {
     /// The class of a message whose payload is `payload`, or begins with it.
     ///
     /// The video codecs 7 (AVC), 12 (HEVC), 13 (AV1) and 14 (VVC) and the audio formats 10 (AAC) and 13 (Opus) have a
-    /// packet type in the second byte. 0 marks a sequence header. No other codec without Enhanced RTMP has one.
+    /// packet type in the second byte. The packet type 0 marks a sequence header. No other codec without Enhanced RTMP has a
+    /// packet type.
     ///
     /// If there are too few bytes, the result is a safe class: a player does not begin with the message, and it is not
     /// dropped as disposable.
@@ -81,7 +82,7 @@ impl FrameClass {
         }
     }
 
-    /// Whether it is video that a decoder shows, or that it does not know.
+    /// Whether it is video and not a sequence header. It may have no picture.
     pub(crate) const fn is_picture(self) -> bool {
         matches!(self, Self::Keyframe | Self::Inter | Self::Disposable)
     }
@@ -107,7 +108,7 @@ impl FrameClass {
 /// The length of the name of a codec in Enhanced RTMP.
 const FOUR_CC: usize = 4;
 
-/// The codecs with a packet type in the second byte, without Enhanced RTMP: a bit for each.
+/// A bit for each codec without Enhanced RTMP that has a packet type in the second byte.
 const VIDEO_WITH_PACKETS: u16 = 1 << 7 | 1 << 12 | 1 << 13 | 1 << 14;
 const AUDIO_WITH_PACKETS: u16 = 1 << 10 | 1 << 13;
 

@@ -41,20 +41,21 @@ pub(super) enum Flag {
     Begun = 2,
     /// It was sent nothing yet of the message that it begins with.
     Fresh = 4,
-    /// It gets no video before a keyframe, or before [`Cursor::video_at`].
+    /// It gets no video until a keyframe, or until [`Cursor::video_at`].
     AwaitsKeyframe = 8,
     /// The player wants audio.
     Audio = 16,
     /// The player wants video.
     Video = 32,
-    /// It awaits a keyframe because it was late: the video that it does not get counts as skipped.
+    /// It awaits a keyframe because it was late. The video that it misses counts as skipped.
     Late = 64,
 }
 
 /// How long a player awaits a keyframe, in ms. A stream with intra refresh has none.
 pub(super) const KEYFRAME_WAIT: u32 = 3_000;
 
-/// The position of one player in a ring. A cursor that is ahead of its ring, because the ring is a new one, begins again.
+/// The position of one player in a ring. A cursor that is ahead of the ring comes from another one, and starts again as that
+/// of a new player.
 #[derive(Debug, Clone)]
 pub struct Cursor {
     /// The message that is being sent, or the next one.
@@ -67,7 +68,7 @@ pub struct Cursor {
     pub(super) taken: u32,
     pub(super) sent: u32,
     pub(super) skipped: u32,
-    /// When it gets video without a keyframe, in ms modulo 2³². 0 if it has not missed video yet.
+    /// The time from which it gets video without a keyframe, in ms modulo 2³². 0 if it has not missed video yet.
     pub(super) video_at: u32,
     pub(super) stage: Stage,
     /// A bit for each cached message that is to be sent, the lowest first; and `AGAIN` bits above it, a bit for each that
@@ -145,21 +146,22 @@ impl Cursor {
         }
     }
 
-    /// From the next message on, no video is sent before a keyframe. The time limit begins with the first video that is
-    /// not sent.
+    /// From the next message on, video waits for a keyframe. The time limit begins with the first video message that is not
+    /// sent.
     pub(super) fn await_next_keyframe(&mut self) {
         self.set(Flag::AwaitsKeyframe, true);
         self.video_at = 0;
     }
 
-    /// The same, if it does not await one already.
+    /// Does the same if the cursor does not await a keyframe already.
     pub(super) fn await_keyframe(&mut self) {
         if !self.has(Flag::AwaitsKeyframe) {
             self.await_next_keyframe();
         }
     }
 
-    /// The player misses video at a time in ms. Returns whether it has awaited a keyframe for long enough.
+    /// Records that the player misses video at the time `now`, in ms. Returns whether it has awaited a keyframe for
+    /// [`KEYFRAME_WAIT`].
     pub(super) fn misses_video(&mut self, now: u32) -> bool {
         if self.video_at == 0 {
             self.video_at = now.wrapping_add(KEYFRAME_WAIT) | 1;

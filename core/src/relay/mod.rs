@@ -35,8 +35,8 @@
 //!                              └───────────────────────── │   grace   │   └────────────┘ the second one replaces
 //!                                                         └───────────┘                  the first
 //! ```
-//! A stream without players has no grace. If players continue with another publisher, all of its timestamps are shifted
-//! by one offset ([`Ring::resume`]).
+//! A stream without players has no grace time. If players continue with another publisher, all of its timestamps are
+//! shifted by one offset ([`Ring::resume`]).
 //!
 //! # The loop of a server
 //! One turn of one of two sessions. A server with sockets does this for each session that received something, that has
@@ -125,7 +125,7 @@
 //!     match event {
 //!         RelayEvent::Gone(stream) => rings[stream.get()].end(),
 //!         RelayEvent::Resumed { stream, gap } => rings[stream.get()].resume(gap),
-//!         // The others come with the default configuration, or if streams have no room.
+//!         // Other events come with the default configuration, or if there are more streams than places.
 //!         _ => {}
 //!     }
 //! }
@@ -158,8 +158,8 @@
 //!
 //! # What a player receives
 //! - First the cached metadata and sequence headers, with the timestamp of the message that follows.
-//! - Then everything from the last keyframe on, if the ring still has it. Otherwise audio and data at once, and video from
-//!   the next keyframe on, or after 3 s if there is none until then: a stream with intra refresh has no keyframes.
+//! - Then everything from the last keyframe on, if the ring still has it. Otherwise it gets audio and data at once. It
+//!   gets video from the next keyframe on, or after 3 s if no keyframe comes: a stream with intra refresh has none.
 //! - The same after a change of the publisher, and after a picture that its publisher left unfinished.
 //! - Timestamps as the publisher sent them. They need not begin at 0, and they jump if a publisher follows another one
 //!   without a [grace time](RelayConfig::grace).
@@ -176,8 +176,9 @@
 //! # What cannot be relayed
 //! A message that is longer than the ring minus 8 bytes is dropped and [counted](Counts::too_long). The first one of each
 //! publisher is logged with its size and that of the ring. If four messages are unfinished when another one begins, the
-//! oldest of them is [given up](Counts::too_many). A message that its publisher leaves unfinished is [cut](Counts::cut):
-//! players that are inside of it get zeros for the rest ([`RelayConfig::fill_cut`]), and the others do not get it.
+//! oldest of them is [given up](Counts::too_many). A message that its publisher leaves unfinished is
+//! [cut](Counts::cut): a player that has begun it gets zeros for the rest ([`RelayConfig::fill_cut`]). Other players do not
+//! get it.
 
 mod cached;
 mod config;

@@ -6,13 +6,14 @@ use crate::fmt::impl_format;
 
 /// The name of a stream: the application and the stream key as one path.
 ///
-/// Clients split a URL differently. Of `rtmp://host/a/b/c`, some make the application `a/b`, some `a`, and some all of it
-/// with an empty key. All of these are the name `a/b/c`. Clients also spell a name differently. To get the name:
+/// Clients split a URL in different ways. From `rtmp://host/a/b/c`, some take the application `a/b`, some `a`, and some the
+/// whole path with an empty key. In each case, the name is `a/b/c`. Clients also spell a name in different ways. These rules
+/// give the name:
 ///
 /// 1. Queries (from a `?` on) are dropped. They are for access control.
-/// 2. Empty segments are dropped, and segments `_definst_`, which is the default instance of an application.
+/// 2. Empty segments and segments `_definst_` are dropped. `_definst_` is the default instance of an application.
 /// 3. The last segment loses one prefix `mp4:`, `flv:`, `mp3:` or `f4v:`, and then a suffix `.flv`. If nothing is left of
-///    it, it is an empty segment.
+///    the segment, it is dropped, too.
 ///
 /// So `live/_definst_/x`, `live/flv:x` and `live/x.flv` are `live/x`. `live/x.mp4` is another stream.
 ///
@@ -41,7 +42,7 @@ impl<'a> StreamName<'a> {
     }
 
     /// Shows the name in pieces, in order.
-    // Not an iterator, which would take more flash.
+    // This is not an iterator, because that takes more flash.
     #[inline(never)]
     fn visit(&self, show: &mut dyn FnMut(&[u8])) {
         let (mut last, mut is_first): (&[u8], _) = (&[], true);
@@ -97,7 +98,7 @@ fn without_query(text: &[u8]) -> &[u8] {
     text.split(|byte| *byte == b'?').next().unwrap_or_default()
 }
 
-/// Drops what says the type of a file: a prefix and a suffix.
+/// Drops the prefix and the suffix that name the type of a file.
 fn without_type(segment: &[u8]) -> &[u8] {
     let prefixes = [b"mp4:", b"flv:", b"mp3:", b"f4v:"];
     let name = prefixes.iter().find_map(|prefix| segment.strip_prefix(*prefix)).unwrap_or(segment);

@@ -126,8 +126,8 @@ impl Ring<'_> {
         !cursor.is_inside() && has_newer && self.store.is_old(cursor.at.0)
     }
 
-    /// Whether the message at the place of a player that is between two messages is for the player. If it is not, the
-    /// player moves past it. Returns `None` if too little of the message has arrived.
+    /// Returns whether the next message is for a player that is between two messages. If it is not, the player moves past it.
+    /// Returns `None` if too little of the message has arrived.
     fn is_for(&self, cursor: &mut Cursor, record: &Record, now: Instant) -> Option<bool> {
         let is_video = MessageKind(record.kind) == MessageKind::VIDEO;
         if record.first {
@@ -153,9 +153,9 @@ impl Ring<'_> {
         Some(is_for)
     }
 
-    /// Returns a piece of the message that the player is at, or `Ok(None)` if nothing has arrived. `None` means that the
-    /// message is not for the player, which has moved on.
-    // The same type as that of `peek`: so it is passed on as it is.
+    /// Returns a piece of the message that the player is at, or `Some(Ok(None))` if nothing has arrived. `None` means that the
+    /// message is not for the player, which has moved past it.
+    // The inner type is that of `peek`, which passes it on unchanged.
     fn live(&self, cursor: &mut Cursor, now: Instant) -> Option<Result<Option<Piece<'_>>, Overtaken>> {
         let (record, partial) = (self.record(cursor.at.0), self.partial(cursor.at.0));
         if !cursor.is_inside() {
@@ -202,14 +202,14 @@ impl Ring<'_> {
         let key =
             self.key.filter(|key| cursor.has(Flag::Video) && key.at >= cursor.at.0 && !self.store.is_gone(key.at));
         let place = match key {
-            // A sequence header that it needs before is incomplete.
+            // A sequence header before the keyframe is incomplete.
             Some(key) if self.pending().any(|pending| pending.at < key.at) => return false,
             Some(key) => key,
             None => {
                 let is_old = |pending: &Place| self.store.is_old(pending.at);
                 let is_video = |place: Place| MessageKind(self.record(place.at).kind) == MessageKind::VIDEO;
-                // A player that is late there (see `should_skip`) must not be sent back. Behind a sequence header that is
-                // incomplete, it could not decode what follows.
+                // A late player (see `should_skip`) must not be sent back. After an incomplete sequence header, it could not
+                // decode the pictures.
                 if cursor.has(Flag::Video) && self.pending().filter(is_old).any(is_video) {
                     return false;
                 }

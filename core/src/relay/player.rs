@@ -224,7 +224,7 @@ impl Player {
             }
         }
         if generation != self.told {
-            // The last messages may have been for no player, or were sent just now.
+            // The last messages may not be for this player, or were sent in this call.
             self.tell(ring, generation, session);
             written = written.wrapping_add(session.poll_transmit(now, out.get_mut(written..).unwrap_or(&mut [])));
         }

@@ -46,7 +46,7 @@ pub(super) struct Record {
     pub(super) kind: u8,
     pub(super) wrapped: bool,
     pub(super) cut: bool,
-    /// The first message of its publisher.
+    /// Whether it is the first message of its publisher.
     pub(super) first: bool,
     pub(super) length: u32,
     /// The timestamp; or, if the message was cut, the number of bytes that had arrived.

@@ -74,7 +74,7 @@ pub struct Ring<'b> {
     shift: u32,
     /// The latest timestamp for players.
     latest: u32,
-    /// The time in milliseconds from there to the next frame, if players must continue without a jump; otherwise 0.
+    /// The time in milliseconds from `latest` to the next frame, if players must continue without a jump; otherwise 0.
     gap: u32,
     splitter: Splitter,
     counts: Counts,
@@ -184,8 +184,8 @@ impl<'b> Ring<'b> {
     }
 
     /// Lets players continue with another publisher without a jump of the timestamps. Call it after [`Self::end`]. The
-    /// next messages get the latest timestamp before plus `gap`, at least 1 ms, up to the first frame of audio or video.
-    /// From then on, the distances between the publisher's timestamps stay.
+    /// timestamp of the first frame of audio or video, and of all messages before it, is the latest one before this call
+    /// plus `gap`, at least 1 ms. After that, the distances between timestamps are those of the publisher.
     pub fn resume(&mut self, gap: Duration) {
         self.gap = millis(gap).max(1);
     }
@@ -202,8 +202,8 @@ impl<'b> Ring<'b> {
         word
     }
 
-    /// The first frame of a publisher with which players continue. Metadata and sequence headers before it often have the
-    /// timestamp 0, whatever that of the frames is.
+    /// Sets the offset of the timestamps at the first frame of a publisher with which players continue. Metadata and sequence
+    /// headers before it often have the timestamp 0, even if that of the frames is larger.
     #[cold]
     fn rebase(&mut self, timestamp: Timestamp) {
         self.latest = self.latest.wrapping_add(core::mem::take(&mut self.gap));
@@ -310,7 +310,7 @@ impl<'b> Ring<'b> {
         let record = self.record(at);
         let mut prefix = [0; FrameClass::PREFIX];
         let prefix = self.prefix(at, record.length, &mut prefix);
-        // It configures nothing, so the one before is still valid.
+        // It configures nothing, so the cached one is still valid.
         if class.is_some_and(|class| class.is_empty(MessageKind(record.kind), prefix)) {
             return;
         }
@@ -339,8 +339,8 @@ impl<'b> Ring<'b> {
         Record::parse(bytes)
     }
 
-    /// The first bytes of the payload of a message at a position that is not gone, of which `arrived` bytes are there.
-    /// `to` is used only if they lie around the end of the ring.
+    /// The first bytes of the payload of a message at a position that is not gone. `arrived` bytes of the message have
+    /// arrived. `to` is used only if the bytes wrap around the end of the ring.
     fn prefix<'p>(&'p self, at: u64, arrived: u32, to: &'p mut [u8; FrameClass::PREFIX]) -> &'p [u8] {
         let length = FrameClass::PREFIX.min(arrived as usize);
         match self.store.parts(payload(at), length) {
@@ -352,7 +352,7 @@ impl<'b> Ring<'b> {
         }
     }
 
-    /// The class of a message at a position that is not gone. If it is incomplete, its class is known.
+    /// The class of a message at a position that is not gone. The class of an incomplete message must be known already.
     pub(super) fn class(&self, at: u64) -> FrameClass {
         if let Some(class) = self.partial(at).and_then(|partial| partial.class) {
             return class;

@@ -66,8 +66,8 @@ pub struct ServerConfig {
     pub idle_timeout: Option<Duration>,
     /// How long a client may be silent inside a message: at least 1 ms, or `None` for no limit.
     pub message_timeout: Option<Duration>,
-    /// How long a connected client may neither publish nor play: at least 1 ms, or `None` for no limit. A request that is
-    /// rejected does not extend it.
+    /// How long a connected client may neither publish nor play: at least 1 ms, or `None` for no limit. The time begins
+    /// again when publishing or playing ends. A rejected request does not extend it.
     pub request_timeout: Option<Duration>,
     /// How long a publisher may send no media: at least 1 ms, or `None` for no limit. Answers to pings do not extend it.
     /// A player has no such limit.
@@ -83,8 +83,8 @@ pub struct ServerConfig {
 }
 
 impl ServerConfig {
-    /// 10 s for the handshake and for `connect`, 30 s of silence, 10 s of silence inside a message, 30 s without a stream,
-    /// 60 s without media, chunks of 4,096 bytes.
+    /// The defaults: 10 s for the handshake, and again for `connect`; 30 s of silence; 10 s of silence inside a message; 30 s
+    /// without a stream; 60 s without media; chunks of 4,096 bytes.
     pub const fn new() -> Self {
         Self {
             handshake: Versions::Offer3,
@@ -107,14 +107,14 @@ impl ServerConfig {
         check(&self.limits())
     }
 
-    /// How long the client may take in ms: until it is connected, and for a half of its silence. One of them is 0 if any
-    /// limit is.
+    /// The limits in ms for the handshake and `connect`, and for half of the silence. One of them is 0 if any limit of the
+    /// configuration is 0.
     pub(super) fn limits(&self) -> [u32; 2] {
         let connect = if self.stream_limits().contains(&0) { 0 } else { limit(self.connect_timeout) };
         [connect, limit(self.idle_timeout.and_then(|idle| idle.checked_div(2)))]
     }
 
-    /// How long the client may take in ms: to go on with a message, without a stream, and without media.
+    /// The limits in ms for silence inside a message, without a stream, and without media.
     pub(super) fn stream_limits(&self) -> [u32; 3] {
         [self.message_timeout, self.request_timeout, self.media_timeout].map(limit)
     }

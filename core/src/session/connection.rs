@@ -81,7 +81,8 @@ pub trait Role: Sealed + Sized + 'static {
     #[doc(hidden)]
     fn deadline<const STREAMS: usize>(connection: &Connection<'_, Self, STREAMS>) -> Option<(Instant, Stage)>;
 
-    /// A part of a media message was written: all that there was and not the end, or less.
+    /// Records that a part of a media message was written. `is_starved` says whether all available payload was written and
+    /// the message is not complete.
     #[doc(hidden)]
     fn fed(&mut self, _is_starved: bool) {}
 

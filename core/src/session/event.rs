@@ -23,14 +23,14 @@ pub enum ClientEvent<'d> {
     Connected,
     /// The server now accepts media on this message stream.
     Publishing(StreamId),
-    /// The server sends the requested stream on this message stream. It has said so, or its media has begun. The answers
-    /// come in the order of the requests.
+    /// The server sends the requested stream on this message stream. It has answered the request, or has sent the first
+    /// media. These events come in the order of the requests.
     Playing(StreamId),
     /// The server refused a request. If that was `connect`, the session is over, and [`Status::redirect`] may name another
     /// server. After other requests the client may ask again.
     Refused(Stage, Status<'d>),
-    /// Another status of a stream or of the connection. It may be an [error](Status::is_error). [`Status::known`] returns what it means,
-    /// such as the end of what is played.
+    /// Another status of a stream or of the connection. It may be an [error](Status::is_error). [`Status::known`] returns
+    /// what it means, such as the end of what is played.
     Status(StreamId, Status<'d>),
     /// The result of a [call](Client::call) that the application made.
     Answer {
@@ -53,8 +53,8 @@ pub enum ClientEvent<'d> {
     Unpublished,
     /// The server closes the connection.
     Closed,
-    /// A piece of audio, video, an aggregate of them, or data that the server sends. If one stream is played, it has the
-    /// id of that stream also if the server sends it on an id that it has not used for another one. An
+    /// A piece of audio, video, an aggregate of them, or data that the server sends. If only one stream is played, media on
+    /// an id that the server has not used for another stream has the id of the played stream. An
     /// [`Assembler`](crate::chunk::Assembler) puts the pieces of a data message together, such as `onMetaData`, and
     /// [`DataMessage`](crate::command::DataMessage) reads it.
     Media(Fragment<'d>),

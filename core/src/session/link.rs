@@ -190,8 +190,8 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         self.reader.fragment(pulled)
     }
 
-    /// Puts the piece of media that [`Self::pull`] took last back to the front of `input`, which was `before`. Returns
-    /// whether that is possible: not if the piece is empty, or in the reader.
+    /// Puts the piece of media that the last [`Self::pull`] took back into `input`, which was `before`. Returns `false` if
+    /// that is not possible, because the piece is empty or is in the reader.
     pub(super) fn put_back<'i>(&mut self, pulled: Pulled<'i>, before: &'i [u8], input: &mut &'i [u8]) -> bool {
         let Some(length) = pulled.data.map(<[u8]>::len).ok().filter(|length| *length > 0) else { return false };
         let Some(start) = before.len().checked_sub(input.len().saturating_add(length)) else { return false };
@@ -206,7 +206,8 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         self.scratch.get(place).unwrap_or(&[])
     }
 
-    /// If the last command did not fit in the scratch, so that its end is missing: its length, and the longest that fits.
+    /// If the last command did not fit in the scratch, returns its length and the longest length that fits. The end of the
+    /// command is then missing.
     pub(super) fn cut_command(&self) -> Option<[u32; 2]> {
         let (length, room) = (self.reader.message_length(), low_u32(self.scratch.len().saturating_sub(CONTROL_ROOM)));
         (length > room).then_some([length, room])
@@ -381,7 +382,7 @@ impl<const STREAMS: usize> Link<'_, STREAMS> {
         self.queue.len() > 0 || self.flow.is_due()
     }
 
-    /// Whether something waits for the end of a chunk of media.
+    /// Whether output waits for the end of a chunk of media.
     pub(super) fn is_held(&self) -> bool {
         self.has_waiting() && !self.writer.is_at_boundary()
     }

@@ -26,7 +26,7 @@ pub enum Protocol {
     Http,
     /// TLS: RTMPS or HTTPS.
     Tls,
-    /// A header of the PROXY protocol, version 2. One of version 1 is text, so it is [`Self::Http`] by its first byte.
+    /// A header of the PROXY protocol, version 2. A header of version 1 begins with a letter, so it is [`Self::Http`].
     Proxy,
     /// Another protocol.
     Unknown,

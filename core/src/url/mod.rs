@@ -11,19 +11,21 @@
 //! ```
 //!
 //! Nothing is decoded: percent signs, `?` and `#` stay in application and key as written, because servers compare them
-//! byte by byte. `#` does not begin a fragment, because stream keys may contain it, and so may spaces. The parser refuses
-//! line ends and other ASCII control characters anywhere, and every URL longer than [`MAX_URL_LENGTH`].
+//! byte by byte. `#` does not begin a fragment, because stream keys may contain it. Application and key may also contain
+//! spaces. The parser refuses line ends and other ASCII control characters anywhere, and every URL longer than
+//! [`MAX_URL_LENGTH`].
 //!
 //! # Application and key
 //!
-//! No specification says which slash separates application and key. Queries are not part of the path, except that a path
-//! of one segment may have the slash in its query, as SRS writes it: `rtmp://host/app?vhost=x/key`. Otherwise:
+//! No specification says which slash separates application and key. A slash in a query does not count, with one exception:
+//! if the path has only one segment, the last slash of its query separates them, as SRS writes it:
+//! `rtmp://host/app?vhost=x/key`. Otherwise:
 //!
-//! - [`AppEnd::Instance`], the default: the application is the first two segments if there are three or more and no colon
-//!   stands before the second slash, otherwise the first. FFmpeg, librtmp and servers with application instances (Adobe
-//!   Media Server, Wowza) read a URL this way. `rtmp://host/a/b/c` is application `a/b`, key `c`.
-//! - [`AppEnd::FirstSlash`]: application `a`, key `b/c`. nginx-rtmp looks up the exact name of an application, and does not
-//!   know `a/b`.
+//! - [`AppEnd::Instance`], the default: if the path has three segments or more, and no colon stands before the second slash,
+//!   the application is the first two segments. Otherwise it is the first one. FFmpeg, librtmp and servers with application
+//!   instances (Adobe Media Server, Wowza) read a URL this way. `rtmp://host/a/b/c` is application `a/b`, key `c`.
+//! - [`AppEnd::FirstSlash`]: `rtmp://host/a/b/c` is application `a`, key `b/c`. This is for nginx-rtmp, which looks up an
+//!   application by its exact name.
 //! - [`AppEnd::LastSlash`]: `rtmp://host/a/b/c/d` is application `a/b/c`, key `d`.
 //!
 //! A single segment is the application, unless [`Options::lone`] says that it is the key.
@@ -74,7 +76,7 @@ pub struct Url<'a> {
     user: Option<&'a str>,
     password: Option<&'a str>,
     app: &'a str,
-    /// As written.
+    /// The key as it is written in the URL.
     key: &'a str,
     default_port_in_tc_url: bool,
 }
@@ -138,8 +140,8 @@ impl<'a> Url<'a> {
         !self.key.is_empty()
     }
 
-    /// The stream key (stream name) to send, in parts that are written one after another: `mp4:` or nothing, the name, and
-    /// the query. They are empty if the URL has no key.
+    /// The stream key (stream name) to send, in parts that are sent as one text: `mp4:` or nothing, the name, and the query.
+    /// The parts are empty if the URL has no key.
     pub fn key_parts(&self) -> [&'a str; KEY_PARTS] {
         parse::key_parts(self.key)
     }
@@ -218,8 +220,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// [`AppEnd::Instance`], a single segment is the application, and tcUrl has a port only if the
-    /// URL has one.
+    /// The defaults: [`AppEnd::Instance`], a single segment is the application, and tcUrl has a port only if the URL has
+    /// one.
     pub const fn new() -> Self {
         Self { app_end: AppEnd::Instance, lone: SingleSegment::App, default_port_in_tc_url: false }
     }
@@ -229,8 +231,8 @@ impl Options {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum AppEnd {
-    /// The second if no colon stands before it, otherwise the first: `/app/a/b/c` is application `app/a`, key `b/c`;
-    /// `/app/mp4:a/b` is application `app`, key `mp4:a/b`.
+    /// The second if there is one and no colon stands before it, otherwise the first. `/app/a/b/c` is application `app/a`,
+    /// key `b/c`. `/app/mp4:a/b` is application `app`, key `mp4:a/b`.
     #[default]
     Instance,
     /// The first: `/app/a/b` is application `app`, key `a/b`.

@@ -120,7 +120,7 @@ fn path(mut path: &str, options: Options) -> Result<(&str, &str), UrlError> {
     })
 }
 
-/// The path before the second slash if no colon is before it, otherwise before the first.
+/// The path before the second slash if there is one and no colon is before it, otherwise before the first.
 fn instance(path: &str) -> Option<&str> {
     let mut rest = path;
     let first = until(&mut rest, b'/')?;
@@ -140,7 +140,7 @@ fn before(text: &str, separator: u8) -> &str {
 pub(super) fn key_parts(key: &str) -> [&str; KEY_PARTS] {
     let (mut name, mut prefix) = (before(key, b'?'), "");
     let query = key.get(name.len()..).unwrap_or("");
-    // Comparing numbers takes less flash.
+    // A comparison of numbers takes less flash than one of strings.
     match name.as_bytes().last_chunk().map_or(0, |suffix| u32::from_be_bytes(*suffix)) {
         FLV => name = until_last(&mut { name }, b'.').unwrap_or(name),
         MP4 | F4V if before(name, b':').len() == name.len() => prefix = "mp4:",

@@ -53,7 +53,7 @@ fn item_186_a_key_in_an_ecma_array_may_be_empty() {
     check_decode(&hex("08 00000001 0000 05 0001 61 0101 000009 06"), &empty);
     let nested = [EcmaArrayStart { len: 2 }, key(""), ObjectStart, End, key(""), string(b"x"), End];
     check_decode(&hex("08 00000002 0000 03 000009 0000 020001 78 000009"), &nested);
-    // Only in the array itself.
+    // An object inside the array has no empty keys.
     let object = vec![EcmaArrayStart { len: 1 }, key("a"), ObjectStart];
     assert_eq!(decode(&hex("08 00000001 0001 61 03 0000 05 000009 000009")), (object, Err(DecodeError::EmptyKey)));
     assert_eq!(decode(&hex("08 00000001 0000")), (vec![EcmaArrayStart { len: 1 }], Err(DecodeError::Truncated)));

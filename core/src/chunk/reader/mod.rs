@@ -68,8 +68,8 @@ pub enum TypeThreeDelta {
 /// Not a byte: the next header is read in the general way.
 const NO_CONTINUATION: u16 = 0x100;
 
-/// Reads a chunk stream. It has memory for `STREAMS` chunk streams, at most 255, besides the current one; more
-/// do not compile.
+/// Reads a chunk stream. It has memory for `STREAMS` chunk streams besides the current one. More than 255 do not
+/// compile.
 ///
 /// If the table is full, a new chunk stream evicts one without an unfinished message that was not used recently.
 // In this order, the zeros of a new reader begin at a word. Setting them needs one routine less in an image.
@@ -263,7 +263,7 @@ impl<const STREAMS: usize> Reader<STREAMS> {
         offset
     }
 
-    /// Expects the payload that [`Self::pull`] took last from the input once more.
+    /// Undoes the last [`Self::pull`]: the next one expects the same payload in the input again.
     pub(crate) fn put_back(&mut self, pulled: Pulled<'_>) {
         self.chunk_left = self.chunk_left.wrapping_add(low_u32(pulled.data.map_or(0, <[u8]>::len)));
         self.track.received = pulled.offset;

@@ -47,7 +47,7 @@ impl fmt::Display for WriteError {
 
 impl core::error::Error for WriteError {}
 
-/// Writes a chunk stream. It has memory for `STREAMS` chunk streams, at most 255; more do not compile.
+/// Writes a chunk stream. It has memory for `STREAMS` chunk streams. More than 255 do not compile.
 #[derive(Debug)]
 pub struct Writer<const STREAMS: usize> {
     tracks: [Track; STREAMS],

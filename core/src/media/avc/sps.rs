@@ -59,7 +59,7 @@ impl<'a> Start<'a> {
 }
 
 /// Reads an Exp-Golomb code at the bit `at`, and moves `at` to its end. If there is no code, or the number is more than
-/// `most`, moves `at` behind all bits and returns 0.
+/// `most`, moves `at` past the last bit and returns 0.
 #[inline(never)]
 fn code(bits: u32, at: &mut u32, most: u32) -> u8 {
     let bits = bits.checked_shl(*at).unwrap_or(0);

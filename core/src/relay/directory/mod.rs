@@ -109,7 +109,7 @@ impl<'n> StreamEntry<'n> {
         self.generation.is_published()
     }
 
-    /// Whether no stream has this place: nothing is published there, and nobody waits.
+    /// Whether no stream has this place: it has neither a publisher nor players, and no grace time.
     pub const fn is_free(&self) -> bool {
         !self.is_published() && self.players == 0
     }
@@ -119,7 +119,7 @@ impl<'n> StreamEntry<'n> {
         (self.generation, self.deadline) = (self.generation.next(), OptionalInstant::NONE);
     }
 
-    /// One player less. A stream that has neither a publisher nor players waits for nothing.
+    /// Removes a player from the count. A stream without a publisher ends with its last player.
     fn lose_player(&mut self) {
         self.players = self.players.saturating_sub(1);
         if self.players == 0 && self.publisher.is_none() && self.is_published() {
@@ -301,8 +301,8 @@ impl<'t, 'n> Directory<'t, 'n> {
         if self.entry(index).is_some_and(is_taken) { Err(RelayRejection::Taken) } else { Ok(index) }
     }
 
-    /// Publishes a stream. Access control must have accepted it. If the publisher is accepted, what it has published
-    /// before ends: a message stream has one publication. Poll events after this.
+    /// Publishes a stream. Access control must have accepted it. If the publisher is accepted, the earlier publication on
+    /// its message stream ends. Poll events after this.
     ///
     /// # Errors
     /// The publish is rejected, and nothing has changed.
@@ -351,9 +351,9 @@ impl<'t, 'n> Directory<'t, 'n> {
         Some(StreamIndex(low_u16(place)))
     }
 
-    /// The message stream on which a peer publishes the stream of that name. Ask this first if a client wants to publish:
-    /// a publish of what it publishes already continues
-    /// ([`Server::accept_again`](crate::session::Server::accept_again)).
+    /// The message stream on which a peer publishes the stream of that name. Call this first if a client asks to publish. If
+    /// there is such a message stream, call [`Server::accept_again`](crate::session::Server::accept_again): the publication
+    /// continues.
     pub fn published_by(&self, name: StreamName<'_>, peer: PeerId) -> Option<StreamId> {
         let mut publishers = self.streams.iter().filter(|entry| entry.publisher.is_some() && name.is(entry.name()));
         publishers
@@ -385,8 +385,8 @@ impl<'t, 'n> Directory<'t, 'n> {
         self.end(now, |_, publisher| publisher.peer == peer && stream.is_none_or(|id| publisher.stream == id));
     }
 
-    /// Ends what a publisher has published before it was accepted for the stream at `place`. A message stream has one
-    /// publication.
+    /// Ends the earlier publication on the message stream of a publisher that was accepted for the stream at `place`. A
+    /// message stream has one publication.
     fn end_others(&mut self, now: Instant, publisher: Publisher, place: StreamIndex) {
         self.end(now, |other, before| other != place && *before == publisher);
     }

@@ -17,8 +17,8 @@ impl Directory<'_, '_> {
         self.entry(stream).map_or(&[], StreamEntry::name)
     }
 
-    /// The place of the stream of that name, or one that it can have: a free one; or, for a publisher, one where players
-    /// wait for a stream that has no publisher, in its grace time only if there is no other.
+    /// The place of the stream of that name, or a place that it can get. For a player, that is a free one. A publisher can
+    /// also get the place of a stream that has only players. It gets that of a stream in its grace time last.
     #[cold]
     pub(super) fn find(&self, name: StreamName<'_>, publishes: bool) -> Result<StreamIndex, RelayRejection> {
         let (needed, mut room, [mut free, mut waited, mut in_grace]) = (name.len(), 0, [None; 3]);
@@ -43,8 +43,8 @@ impl Directory<'_, '_> {
         found.ok_or(error)
     }
 
-    /// The place of a stream that has no publisher and that only this player waits for, if a stream of that name can have
-    /// it.
+    /// The place of the stream that a player waits for, if the stream has no publisher and no other player, and if a stream of
+    /// the given name can have the place.
     pub(super) fn own_place(&self, player: Option<PlayerIndex>, name: StreamName<'_>) -> Option<StreamIndex> {
         let playing = self.players.get(player?.get())?.0.as_ref()?;
         let entry = self.streams.get(usize::from(playing.place))?;

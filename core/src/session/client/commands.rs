@@ -15,9 +15,9 @@ use crate::session::link::Received;
 /// The buffer length, in ms, that a player announces by default. Servers send recorded streams that far ahead.
 const BUFFER_MILLIS: u32 = 3_000;
 
-/// A transaction id that is not one.
+/// A transaction id that no request has.
 const NO_ID: u32 = u32::MAX;
-/// A message stream that no server uses.
+/// A message stream id that no server uses.
 const NO_STREAM: StreamId = StreamId(u32::MAX);
 
 /// The argument of a command of the client, after the command object, which is null.
@@ -38,7 +38,7 @@ struct ParsedCommand {
     transaction: f64,
     argument: Option<u32>,
     verdict: Verdict,
-    /// Whether it is about a request like the awaited one.
+    /// Whether it is `_error`, or its code is about a request of the awaited kind.
     is_own: bool,
 }
 
@@ -140,11 +140,11 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         }
     }
 
-    /// Handles an answer or a status, which refers to `refers`: a transaction or a message stream. That of the awaited
-    /// request is `awaited`. If the awaited request succeeded, the next one follows.
+    /// Handles an answer, or a status. `refers` is the transaction of the answer, or the message stream of the status.
+    /// `awaited` is that of the awaited request. If the awaited request succeeded, the client sends the next one.
     ///
-    /// Servers send wrong levels, and leave out transaction ids and message streams. So a code that is about the awaited
-    /// request also counts if it refers to 0.
+    /// Some servers leave out transaction ids and message streams. So a code that is about the awaited request also counts
+    /// if `refers` is 0.
     fn answered(
         &mut self,
         command: &ParsedCommand,
@@ -170,7 +170,7 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
                 self.proceed();
                 Some(PendingEvent::Connected)
             }
-            // Some servers count without `releaseStream` and `FCPublish`.
+            // Some servers do not count `releaseStream` and `FCPublish` as transactions.
             State::ExpectStream if is_result && (is_vague || awaited.wrapping_sub(refers) <= 2) => {
                 match command.argument {
                     Some(stream) => {
@@ -427,8 +427,8 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         }
     }
 
-    /// The stream to which media on `stream` belongs. A client that plays one stream takes what comes on an id that the
-    /// server has not used for another one.
+    /// The stream to which media on `stream` belongs. If the client plays only one stream, media belongs to that one, unless
+    /// the server has used the id for another one.
     fn media_stream(&self, stream: StreamId) -> StreamId {
         let mut played = self.played();
         match (played.next(), played.next()) {
@@ -446,12 +446,12 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         ClientEvent::Media(fragment)
     }
 
-    /// Whether the server has used the id for something else than what is played.
+    /// Whether the server has used the id for a stream that is not played.
     fn is_other(&self, stream: StreamId) -> bool {
         stream != StreamId::CONNECTION && (self.role.stream == stream || self.role.ended.contains(&stream))
     }
 
-    /// Media on `stream` says that the awaited stream is played, which some servers do not. Returns that stream.
+    /// Returns the awaited stream if media on `stream` belongs to it. Some servers send media without an answer to `play`.
     pub(super) fn started_by(&self, stream: StreamId) -> Option<StreamId> {
         self.asked().filter(|asked| self.role.state == State::ExpectPlay && self.media_stream(stream) == *asked)
     }

@@ -153,7 +153,7 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         self.role.publishing.then_some(self.role.stream)
     }
 
-    /// Whether it plays something, and awaits no answer.
+    /// Whether the client plays something and awaits no answer.
     fn hears(&self) -> bool {
         PLAYS > 0 && self.role.state == State::Open && !self.role.plays.is_empty()
     }

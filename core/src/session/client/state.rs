@@ -44,14 +44,15 @@ pub struct ClientRole<const PLAYS: usize, const CALLS: usize> {
     pub(super) state: State,
     pub(super) connect_asked: bool,
     pub(super) publishing: bool,
-    /// The server has said that publishing may begin, before the stream is known.
+    /// Whether the server has said that publishing may begin, before it told the stream's id.
     pub(super) has_started: bool,
     /// The length of the stream key, an AMF0 string at the end of the queue's stored values; 0 if there is none.
     pub(super) key: u16,
     /// The stream that is published.
     pub(super) stream: StreamId,
     pub(super) plays: Vec<Play, PLAYS, u8>,
-    /// How long the server may send nothing while something is played, in ms, in the first place.
+    /// How long the server may send nothing while something is played, in ms. Only the first place is used. The array is
+    /// empty for a client that does not play.
     pub(super) silence: [u32; PLAYS],
     /// The last streams that were played and have ended.
     pub(super) ended: [StreamId; PLAYS],

@@ -62,8 +62,8 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         Ok(())
     }
 
-    /// Accepts the publisher of `stream`. Its media follows. If the stream was published before, what follows belongs to
-    /// the new request.
+    /// Accepts the publisher of `stream`. Its media follows. If the stream was published before, the media that follows
+    /// belongs to the new request.
     ///
     /// # Errors
     /// The publisher has not asked, or the control buffer is too full for now.
@@ -78,9 +78,9 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         Ok(())
     }
 
-    /// Accepts a publisher of `stream` that publishes the same on `first` already. Publishing on `first` continues.
-    /// From now on, media on `stream` is reported as media on `first`, and the end of `stream` ends `first`. The two may be
-    /// the same stream.
+    /// Accepts a publish on `stream` of the name that the client publishes on `first` already. Publishing on `first`
+    /// continues. From now on, media on `stream` is reported as media on `first`, and the end of `stream` ends the
+    /// publication. `stream` and `first` may be equal.
     ///
     /// # Errors
     /// The publisher has not asked, `first` is not published, or the control buffer is too full for now.
@@ -105,7 +105,8 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
 
     /// Refuses the publisher or the player of `stream`, with one of the [codes](code), such as
     /// [`code::PUBLISH_BAD_NAME`] or [`code::PLAY_STREAM_NOT_FOUND`], and a description of the reason. The client may
-    /// ask again, for another name. What is published or played on `stream` already continues.
+    /// ask again, for another name. If something is published or played on `stream`, it continues. Otherwise media on
+    /// `stream` is dropped until a publish is accepted.
     ///
     /// # Errors
     /// The client has not asked, or the control buffer is too small for `description`.
@@ -332,8 +333,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         if is_playing { Ok(()) } else { Err(self.unexpected(stream)) }
     }
 
-    /// The application has answered a request. If nothing is published, the time in which the client may be without a stream
-    /// begins again.
+    /// Records that the application has answered a request. If nothing is published, the time without a stream begins again.
     fn answered(&mut self) {
         self.role.asked = None;
         if !self.role.streams.has(StreamState::Publishing) {

@@ -220,7 +220,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         false
     }
 
-    /// Handles `publish(false)`. If nothing is published, the answer is the same.
+    /// Handles `publish(false)`. The answer is the same if nothing is published.
     fn unpublish(&mut self, on: StreamId) -> Option<PendingEvent> {
         let streams = &self.role.streams;
         let stream = if streams.get(on).is_some() { on } else { streams.publisher(on).unwrap_or(on) };
@@ -232,8 +232,8 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         pending
     }
 
-    /// Ends publishing or playing on a stream. If the client has published on another stream what it publishes on this
-    /// one, publishing continues.
+    /// Ends publishing or playing on a stream. If the client has repeated the publish on another stream, publishing
+    /// continues there.
     fn end_stream(&mut self, stream: StreamId) -> Option<PendingEvent> {
         let streams = &mut self.role.streams;
         match streams.get(stream)? {

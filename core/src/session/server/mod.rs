@@ -37,11 +37,12 @@ use state::{NO_STREAM, Ping, State, StreamState};
 ///                 └─────────────────────────── closeStream, end_play() ───────┘
 /// ```
 ///
-/// The server reads no further input until the application has answered a request. [`reject`](Server::reject) changes
-/// nothing: what is published or played on the stream continues.
+/// The server reads no further input until the application has answered a request. After a [`reject`](Server::reject),
+/// publishing or playing on the stream continues as before. After closeStream, and after a rejected request on a new stream,
+/// media on the stream is dropped until a publish is accepted.
 ///
-/// The client may publish again on a stream that is published. It may also publish on another stream what it publishes
-/// already ([`accept_again`](Server::accept_again)): media on both belongs to the same publication.
+/// The client may publish again on a stream that is published. It may also repeat the publish on another stream
+/// ([`accept_again`](Server::accept_again)): media on both streams then belongs to the same publication.
 pub type Server<'b, const STREAMS: usize = 8> = Connection<'b, ServerRole, STREAMS>;
 
 /// Room in the queue for the answers to one command of the client.
@@ -129,14 +130,14 @@ impl Role for ServerRole {
         Some((server.after(limit)?, stage))
     }
 
-    /// Pings a client that is silent. From when the ping can leave, it has as much time again for the answer.
+    /// Pings a client that is silent. When the ping can leave, the client gets the same time again for its answer.
     fn extends<const STREAMS: usize>(server: &mut Connection<'_, Self, STREAMS>, now: Instant, stage: Stage) -> bool {
         if stage != Stage::Traffic {
             return false;
         }
         let before = server.role.ping;
         if before == Ping::None {
-            // If the queue is full, the client does not read our output. It need not be silent.
+            // If the queue is full, there is no ping: the client does not read our output, but it may send something.
             let _ = server.ping(now);
         }
         let is_held = server.role.is_starved && server.link.is_held();
@@ -159,10 +160,10 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         self.failed.is_none() && self.role.state == State::Closed && !self.link.wants_transmit()
     }
 
-    /// Reports that the transport of a player has acknowledged bytes since the last report. This counts as a sign of life, as
-    /// a received byte does: some players read everything and answer no pings. Ask the transport when
-    /// [`Self::poll_timeout`] has passed, before [`Self::handle_timeout`]. Does nothing if nothing is played, or if the client
-    /// is silent inside a message.
+    /// Reports that the peer's transport has acknowledged bytes since the last report. This counts as a sign of life, as a
+    /// received byte does: some players read everything and answer no pings. When [`Self::poll_timeout`] has passed, ask the
+    /// transport, and call this before [`Self::handle_timeout`]. Does nothing if nothing is played, or if the client is
+    /// inside a message.
     pub fn note_acknowledged(&mut self, now: Instant) {
         if self.role.state == State::Open && self.role.streams.has(StreamState::Playing) && !self.link.is_inside() {
             self.heard(now);
@@ -240,7 +241,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         (self.role.state, self.since, self.role.active) = (state, OptionalInstant::NONE, OptionalInstant::NONE);
     }
 
-    /// When a client that publishes must have sent media, or one that neither publishes nor plays must have asked to.
+    /// The deadline by which a publisher must send media, or by which a client that neither publishes nor plays must ask to.
     fn activity(&self) -> Option<(Instant, Stage)> {
         let [_, request, media] = self.role.limits;
         let (limit, stage) = if self.role.streams.has(StreamState::Publishing) {

@@ -32,18 +32,18 @@ pub struct ServerRole {
     /// The call that the application has received and not answered yet.
     pub(super) call: Option<Call>,
     pub(super) streams: Streams,
-    /// The request about which the application is asked, and its message stream. Nothing is read until the answer.
+    /// The request that the application must answer, and its message stream. Nothing is read until the answer.
     pub(super) asked: Option<(StreamId, Request)>,
     /// Media messages that were dropped, because nothing is published on their message streams.
     pub(super) dropped: u32,
     /// The limits of [`ServerConfig`](crate::session::ServerConfig) in ms: for the rest of a message, without a stream, and
     /// without media.
     pub(super) limits: [u32; 3],
-    /// When the client last sent media, or made a request, or when its last stream ended.
+    /// When the client last sent media, when its last request was answered, or when its last stream ended.
     pub(super) active: OptionalInstant,
-    /// The ping since the client last sent something.
+    /// The ping that was queued since the client last sent something.
     pub(super) ping: Ping,
-    /// Whether all payload that there was of the open media message was written, and more is missing.
+    /// Whether all available payload of the open media message was written, and the message is not complete.
     pub(super) is_starved: bool,
     /// The stream of the media message that is being read, if no input waits in the reader. The rest of the message
     /// then needs no check. Otherwise [`NO_STREAM`].
@@ -72,7 +72,7 @@ impl ServerRole {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ping {
     None,
-    /// It waits for the end of a chunk whose payload has not arrived.
+    /// The ping waits for the end of a chunk whose payload has not arrived.
     Held,
     Sent,
 }
@@ -111,10 +111,10 @@ pub(super) enum StreamState {
     /// There is no such stream.
     Free,
     Created,
-    /// A request was rejected, or publishing or playing has ended.
+    /// The first request was rejected, or publishing or playing has ended.
     Ended,
     Publishing,
-    /// The client has published on this stream again what it publishes on the stream at this place.
+    /// The client has repeated on this stream the publish of the stream at this place.
     PublishingAs(u8),
     Playing,
 }
@@ -154,8 +154,8 @@ impl Streams {
         }
     }
 
-    /// Creates a message stream. Returns `None` if the connection has [`MESSAGE_STREAMS`] already. Its id was not in use
-    /// before.
+    /// Creates a message stream with an id that was not in use before. Returns `None` if the connection has
+    /// [`MESSAGE_STREAMS`] already.
     pub(super) fn create(&mut self) -> Option<StreamId> {
         let mut ids = (self.last.checked_add(1)?..=u32::MAX).map(StreamId);
         let stream = ids.find(|id| !self.ids.contains(id))?;
@@ -176,7 +176,7 @@ impl Streams {
         free.map(|(id, state)| (*id, *state) = (stream, StreamState::Created)).is_some()
     }
 
-    /// Makes `stream` another name of `first`, which is published. It replaces an earlier other name.
+    /// Makes `stream` an alias of `first`, which is published. It replaces an earlier alias.
     pub(super) fn join(&mut self, stream: StreamId, first: StreamId) {
         let Some(place) = self.ids.iter().position(|id| *id == first) else { return };
         let joined = StreamState::PublishingAs(low_u8(place));
@@ -186,7 +186,7 @@ impl Streams {
         }
     }
 
-    /// The stream on which `stream` was published again.
+    /// The alias of `stream`: the stream on which its publish was repeated.
     pub(super) fn joined_to(&self, stream: StreamId) -> Option<StreamId> {
         let place = self.ids.iter().position(|id| *id == stream)?;
         let joined = StreamState::PublishingAs(low_u8(place));
@@ -201,8 +201,8 @@ impl Streams {
     }
 
     /// Returns the published stream to which media on `stream` belongs. Some cameras send everything on message stream 0,
-    /// or on one that they did not create: this media belongs to the only stream that is published. `None` for a stream
-    /// that was rejected, has ended or was deleted.
+    /// or on one that they did not create: this media belongs to the only stream that is published. Returns `None` for a
+    /// stream that was rejected, has ended or was deleted.
     pub(super) fn publisher(&self, stream: StreamId) -> Option<StreamId> {
         match self.get(stream) {
             Some(StreamState::Publishing) => Some(stream),
@@ -213,8 +213,8 @@ impl Streams {
         }
     }
 
-    /// Returns the played stream for which a command on `stream` is: `stream` if it is played. A command on a stream that
-    /// the client was never given is for the only stream that is played.
+    /// Returns the played stream to which a command on `stream` belongs: `stream` if it is played. A command on a stream that
+    /// the client was never given belongs to the only stream that is played.
     pub(super) fn player(&self, stream: StreamId) -> Option<StreamId> {
         match self.get(stream) {
             Some(StreamState::Playing) => Some(stream),
@@ -228,7 +228,7 @@ impl Streams {
         stream != StreamId::CONNECTION && (stream.0 <= self.last || self.ids.contains(&stream))
     }
 
-    /// Whether a stream is in that state.
+    /// Whether any stream is in the state.
     pub(super) fn has(&self, state: StreamState) -> bool {
         self.states.contains(&state)
     }
