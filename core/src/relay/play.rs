@@ -126,8 +126,8 @@ impl Ring<'_> {
         !cursor.is_inside() && has_newer && self.store.is_old(cursor.at.0)
     }
 
-    /// Returns whether the next message is for a player that is between two messages. If it is not, the player moves past it.
-    /// Returns `None` if too little of the message has arrived.
+    /// Returns whether the next message is for a player that is between two messages. If it is not, the player moves past
+    /// it. Returns `None` if too little of the message has arrived.
     fn is_for(&self, cursor: &mut Cursor, record: &Record, now: Instant) -> Option<bool> {
         let is_video = MessageKind(record.kind) == MessageKind::VIDEO;
         if record.first {
@@ -153,8 +153,8 @@ impl Ring<'_> {
         Some(is_for)
     }
 
-    /// Returns a piece of the message that the player is at, or `Some(Ok(None))` if nothing has arrived. `None` means that the
-    /// message is not for the player, which has moved past it.
+    /// Returns a piece of the message that the player is at, or `Some(Ok(None))` if nothing has arrived. `None` means that
+    /// the message is not for the player, which has moved past it.
     // The inner type is that of `peek`, which passes it on unchanged.
     fn live(&self, cursor: &mut Cursor, now: Instant) -> Option<Result<Option<Piece<'_>>, Overtaken>> {
         let (record, partial) = (self.record(cursor.at.0), self.partial(cursor.at.0));

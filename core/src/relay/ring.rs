@@ -202,8 +202,8 @@ impl<'b> Ring<'b> {
         word
     }
 
-    /// Sets the offset of the timestamps at the first frame of a publisher with which players continue. Metadata and sequence
-    /// headers before it often have the timestamp 0, even if that of the frames is larger.
+    /// Sets the offset of the timestamps at the first frame of a publisher with which players continue. Metadata and
+    /// sequence headers before it often have the timestamp 0, even if that of the frames is larger.
     #[cold]
     fn rebase(&mut self, timestamp: Timestamp) {
         self.latest = self.latest.wrapping_add(core::mem::take(&mut self.gap));

@@ -83,8 +83,8 @@ pub struct ServerConfig {
 }
 
 impl ServerConfig {
-    /// The defaults: 10 s for the handshake, and again for `connect`; 30 s of silence; 10 s of silence inside a message; 30 s
-    /// without a stream; 60 s without media; chunks of 4,096 bytes.
+    /// The defaults: 10 s for the handshake, and again for `connect`; 30 s of silence; 10 s of silence inside a message;
+    /// 30 s without a stream; 60 s without media; chunks of 4,096 bytes.
     pub const fn new() -> Self {
         Self {
             handshake: Versions::Offer3,

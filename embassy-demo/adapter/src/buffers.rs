@@ -24,8 +24,8 @@ use embedded_rtmp::session::{MIN_CONTROL, SessionBuffers};
 /// trips. |
 /// | `SCRATCH` | First the handshake, then received commands and data messages, which are read when they are complete. | At
 /// least 1,536; more if the peer sends longer commands. |
-/// | `CONTROL` | Commands that wait to be sent. | 512 for stream keys of up to 105 bytes; 1,024 for up to 275; 1,700 for up to
-/// 499. |
+/// | `CONTROL` | Commands that wait to be sent. | 512 for stream keys of up to 105 bytes; 1,024 for keys of up to 275;
+/// 1,700 for keys of up to 499. |
 /// | `GATHER` | Messages that wait for the next request of a client's tunnel (RTMPT). A longer message is sent from the
 /// caller's memory. | 0 for a server, without tunnels, or if one message per round trip is enough. With a round-trip time of
 /// 50 ms, the clip of the demo is sent at 70 kbit/s with 512 bytes, 230 with 2,048, 430 with 4,096. |

@@ -42,7 +42,7 @@ pub(crate) fn has_passed(deadline: Instant, cx: &mut Context<'_>) -> bool {
     passed
 }
 
-/// Waits until an instant, or for ever if the clock cannot count that far.
+/// Waits until an instant. If the clock cannot represent it, waits for ever.
 pub(crate) fn passed(at: Instant) -> impl Future<Output = ()> {
     poll_fn(move |cx| if has_passed(at, cx) { Poll::Ready(()) } else { Poll::Pending })
 }

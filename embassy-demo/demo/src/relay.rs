@@ -188,7 +188,7 @@ async fn run(clip: &[Tag<'_>], delay: Duration) -> Result<Relayed> {
     let mut owner = Owner { random: Random(0x5EED_5EED_5EED_5EED), devices, played, ended, over };
     let over = owner.over.clone();
     let mut options = ServerOptions::default();
-    // The clip is published once.
+    // The clip is published once, so players need not wait for the next publisher.
     options.relay.grace = std::time::Duration::ZERO;
     let mut server = Server::<SOCKETS, 1, PLAYERS>::relaying(stacks[1], PORTS, &mut memory, &mut streams, &options)?;
     let mut watches = PACES.map(|(_, _, pace)| Watch::new(pace));

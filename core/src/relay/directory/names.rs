@@ -43,8 +43,8 @@ impl Directory<'_, '_> {
         found.ok_or(error)
     }
 
-    /// The place of the stream that a player waits for, if the stream has no publisher and no other player, and if a stream of
-    /// the given name can have the place.
+    /// The place of the stream that a player waits for. The stream must have no publisher and no other player, and a stream
+    /// of the given name must fit in the place.
     pub(super) fn own_place(&self, player: Option<PlayerIndex>, name: StreamName<'_>) -> Option<StreamIndex> {
         let playing = self.players.get(player?.get())?.0.as_ref()?;
         let entry = self.streams.get(usize::from(playing.place))?;

@@ -213,8 +213,8 @@ impl Streams {
         }
     }
 
-    /// Returns the played stream to which a command on `stream` belongs: `stream` if it is played. A command on a stream that
-    /// the client was never given belongs to the only stream that is played.
+    /// Returns the played stream to which a command on `stream` belongs: `stream` if it is played. A command on a stream
+    /// that the client was never given belongs to the only stream that is played.
     pub(super) fn player(&self, stream: StreamId) -> Option<StreamId> {
         match self.get(stream) {
             Some(StreamState::Playing) => Some(stream),

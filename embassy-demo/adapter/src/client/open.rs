@@ -160,7 +160,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
         }
     }
 
-    /// Asks for the application and the key of the URL, or of the options.
+    /// Asks for the application and the key of the options, or of the URL.
     fn ask(&mut self, url: &Url<'a>, options: &ClientOptions<'_>, request: Request<'a, STREAMS, PLAYS>) {
         self.stage = Stage::Asked;
         self.lost_after = options.keep_alive.timeout;

@@ -9,9 +9,9 @@ use crate::transport::KeepAlive;
 /// How a client connects, to publish or to play.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientOptions<'o> {
-    /// The application. With `None` it is that of the URL. See [`embedded_rtmp::url`].
+    /// The application. `None` means that of the URL. See [`embedded_rtmp::url`].
     pub app: Option<&'o str>,
-    /// The stream key. With `None` it is that of the URL.
+    /// The stream key. `None` means that of the URL.
     pub key: Option<&'o str>,
     /// The name of the client. Servers take names that begin with `FMLE/` for encoders.
     pub flash_ver: &'o str,

@@ -64,7 +64,8 @@ pub enum End {
     Unpublished,
     /// The server has stopped the stream.
     Stopped,
-    /// The server has sent no media for the time of [`Player::set_media_limit`]. Call [`Player::run`] again to go on waiting.
+    /// The server has sent neither audio nor video for the time of [`Player::set_media_limit`]. Call [`Player::run`] again
+    /// to wait for more.
     NoMedia,
 }
 
@@ -75,9 +76,9 @@ pub enum End {
 /// [`Self::open`].
 pub struct Player<'a, const STREAMS: usize = 8, T = Net<'a>> {
     connection: Connection<'a, STREAMS, 1, T>,
-    /// How long the server may send no media.
+    /// How long the server may send neither audio nor video.
     media_limit: Duration,
-    /// When media arrived, or the wait for it began.
+    /// When [`Self::run`] began to wait for media: at its first poll, or after the last media.
     media_at: Option<Instant>,
 }
 
@@ -145,9 +146,9 @@ impl<'a, const STREAMS: usize, T: Transport> Player<'a, STREAMS, T> {
 
     const PLAY: Request<'a, STREAMS, 1> = |client, key| client.play(&PlayRequest::of_parts(*key));
 
-    /// Sets how long the server may send neither audio nor video before [`Self::run`] returns [`End::NoMedia`], for servers
-    /// that say nothing when the publisher leaves. By default, and with `None`, there is no limit. Time in which the handler
-    /// is not ready does not count.
+    /// Sets how long the server may send neither audio nor video before [`Self::run`] returns [`End::NoMedia`]. Use it for
+    /// servers that do not report that the publisher has left. By default, and with `None`, there is no limit. Time in which
+    /// the handler is not ready does not count.
     pub fn set_media_limit(&mut self, limit: Option<Duration>) {
         self.media_limit = limit.unwrap_or(Duration::MAX);
     }

@@ -128,7 +128,7 @@ pub(crate) async fn resolve(stack: Stack<'_>, host: &str) -> Result<Lookup, Reso
     loop {
         let answer = match select(stack.dns_query(host, lookup.family()), passed(until)).await {
             Either::First(answer) => answer,
-            // Some name servers never answer about a family that they do not know (RFC 4074, section 4.1).
+            // Some name servers never answer queries for a family that they do not know (RFC 4074, section 4.1).
             Either::Second(()) => Err(Error::Failed),
         };
         if lookup.take(answer.as_deref().map_err(|error| *error))? {

@@ -35,14 +35,16 @@ pub struct Config {
     pub limits: &'static Limits,
     /// When to connect again.
     pub retry: Retry,
-    /// How late messages may be, because earlier ones waited, before some are dropped. By default, disposable pictures
-    /// 500 ms, video 1 s, audio 4 s. With `None` no message is too late; use it for a source that can wait.
+    /// How late messages may be, because earlier ones waited for the connection, before some are dropped. The defaults are
+    /// 500 ms for disposable pictures, 1 s for video, and 4 s for audio. With `None` no message is too late; use it for a
+    /// source that can wait.
     pub drop_limits: Option<DropLimits>,
     /// How long one send may take, 1 s by default. A message that takes longer is dropped, even if its future is not polled.
     /// Use [`Duration::MAX`] for a source that can wait.
     pub send_timeout: Duration,
-    /// How long the server may take no bytes while some wait for it, 10 s by default. After that, the connection is reset,
-    /// and the next attempt begins. [`Counters::stalls`](crate::Counters::stalls) counts this. With `None` there is no limit.
+    /// How long the server may take no bytes while bytes wait to be sent, 10 s by default. After that, the connection is
+    /// reset, and the next attempt begins. [`Counters::stalls`](crate::Counters::stalls) counts this. With `None` there is
+    /// no limit.
     pub stall_timeout: Option<Duration>,
     /// How long [`Live::stop`](crate::Live::stop) may take, 2 s by default. After that, the connection is reset.
     pub stop_timeout: Duration,

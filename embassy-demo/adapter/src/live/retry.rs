@@ -31,11 +31,11 @@ impl Default for Retry {
     }
 }
 
-/// A time without a connection that lasts.
+/// A time in which no connection lasts.
 pub(super) struct Outage {
     ends: Instant,
     wait: Duration,
-    /// When the connection that interrupts it has lasted long enough to end it.
+    /// When the current connection has lasted long enough to end the outage.
     is_over: Instant,
 }
 
@@ -50,7 +50,7 @@ impl Outage {
         Self { ends: later(now, retry.limit.unwrap_or(Duration::MAX)), wait: retry.first, is_over: never }
     }
 
-    /// A connection begins. The outage is over if it lasts for [`Retry::longest`].
+    /// Records that a connection begins. If it lasts for [`Retry::longest`], the outage is over.
     pub(super) fn interrupt(&mut self, now: Instant, retry: &Retry) {
         self.is_over = later(now, retry.longest);
     }
@@ -63,7 +63,7 @@ impl Outage {
         self.is_over = Instant::from_micros(u64::MAX);
         let whole = self.wait.min(retry.longest).as_ticks();
         self.wait = Duration::from_ticks(whole.saturating_add(whole));
-        // A product that overflows still gives less than the wait.
+        // If the product overflows, `less` is still less than the wait.
         let less = (whole / 2).wrapping_mul(u64::from(random >> 16)) >> 16;
         let wait = Duration::from_ticks(whole.saturating_sub(less));
         (later(now, wait) < self.ends).then_some(wait)

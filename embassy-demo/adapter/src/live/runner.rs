@@ -38,7 +38,7 @@ pub(super) trait Attempts {
     type Transport: Transport + 'static;
 
     /// Connects, and publishes until the connection is lost or the stream is stopped. Returns whether the stream is still
-    /// wanted; [`Shared::last_error`] then has the reason why the attempt is over.
+    /// wanted. If it is, [`Shared::last_error`] says why the attempt ended.
     async fn attempt(
         &mut self,
         shared: &RefCell<Shared<Self::Transport>>,
@@ -66,8 +66,8 @@ impl Attempts for OverNet {
 }
 
 impl OverNet {
-    /// Waits for an address of our own, finds those of the host, and carries out the port plan, until the server accepts
-    /// frames.
+    /// Waits for an address of the device, resolves the name of the host, and carries out the port plan, until the server
+    /// accepts frames.
     ///
     /// # Errors
     /// No server has accepted, or the configuration cannot work.
@@ -114,7 +114,7 @@ impl OverNet {
             if target != before {
                 shared.note_change();
             }
-            // The connection has recorded the reason, which stays.
+            // The connection has recorded the reason. `Exhausted` does not replace it.
             ready!(result).map_err(|_| Error::Exhausted)?;
             self.good = Some(target);
             shared.begin();
@@ -169,8 +169,8 @@ async fn publish<A: Attempts>(attempts: &mut A, shared: &RefCell<Shared<A::Trans
     }
 }
 
-/// Publishes until the connection is over or the stream is to be ended, and then ends the connection, whatever state it is
-/// in. Returns whether the stream is still wanted.
+/// Publishes until the connection is lost or the stream is stopped. Then ends the connection in any state. Returns whether
+/// the stream is still wanted.
 pub(super) fn publish_and_end<T: Transport>(shared: &RefCell<Shared<T>>) -> impl Future<Output = bool> {
     let mut is_stopped = None;
     poll_fn(move |cx| {

@@ -250,7 +250,7 @@ impl<T: Transport> Shared<T> {
         }
     }
 
-    /// Measures the rate at which bytes arrive at the peer, and when the last ones did.
+    /// Measures the rate at which bytes arrive at the peer, and records when the peer last took bytes.
     #[inline(never)]
     fn measure(&mut self) {
         let (now, transport) = (clock(), &self.connection.transport);
@@ -353,7 +353,8 @@ impl<T: Transport> Shared<T> {
         }
     }
 
-    /// The runner's work while the stream is live. Ready when it is not, the connection is over or the stream is to be ended.
+    /// Does the runner's work while the stream is live. Ready when the stream is not live, the connection is lost, or the
+    /// stream is to be stopped.
     #[inline(never)]
     pub(super) fn poll_live(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.phase() != Phase::Live {

@@ -37,9 +37,9 @@ pub(super) struct Shared<T = Net<'static>> {
     phase: Phase,
     pub(super) runner: TaskWaker,
     pub(super) timeline: Timeline,
-    /// Of audio and of video.
+    /// The lateness of audio and of video.
     pub(super) lateness: [Lateness; 2],
-    /// How long messages have waited for the connection, in milliseconds, modulo 2³².
+    /// How long messages have waited for the connection in total, in milliseconds, modulo 2³².
     pub(super) waited: u32,
     /// How late the last message was, in milliseconds.
     pub(super) late: u32,
@@ -55,13 +55,13 @@ pub(super) struct Shared<T = Net<'static>> {
     pub(super) goodput: Goodput,
     /// The bytes that the server has taken, modulo 2³².
     pub(super) taken: u32,
-    /// When it last took bytes, or none waited for it.
+    /// When the server last took bytes, or when no bytes waited to be sent.
     pub(super) taken_at: Instant,
     pub(super) tracks: Tracks,
     pub(super) outage: Outage,
     pub(super) connection: Connection<'static, 8, 0, T>,
     pub(super) last_error: Option<Error>,
-    /// What is left of the [`Config`].
+    /// The fields of the [`Config`] that are needed after the start.
     pub(super) url: &'static str,
     pub(super) client: &'static ClientOptions<'static>,
     pub(super) ports: &'static [Target],
@@ -149,13 +149,13 @@ impl<T: Transport> Shared<T> {
         self.note_change();
     }
 
-    /// The time without a connection begins.
+    /// Records that an outage begins.
     pub(super) fn begin_outage(&mut self, now: Instant) {
         self.outage = Outage::new(now, &self.retry);
     }
 
-    /// Returns when the next attempt to connect begins, or `None` if there is none or trying again cannot help. `random` is
-    /// 32 random bits.
+    /// Returns when the next attempt to connect begins. Returns `None` if the time for attempts is over, or if the next
+    /// attempt would fail in the same way. `random` is 32 random bits.
     pub(super) fn rest(&mut self, now: Instant, random: u32) -> Option<Instant> {
         let error = self.last_error.as_ref()?;
         let wait = self.outage.next(now, &self.retry, random).filter(|_| may_pass(error));

@@ -79,7 +79,8 @@ pub struct Status {
     /// even for a steady stream. To display a rate, divide the growth of [`Counters::bytes`] by the time. It keeps its value
     /// after the connection has ended.
     pub bit_rate: Option<u32>,
-    /// How late the last message was when it was sent or dropped, because earlier ones waited for the connection.
+    /// How late the last message was when it was sent or dropped. Only the time that messages wait for the connection
+    /// counts.
     pub lateness: Duration,
     /// The counters of what was sent and dropped.
     pub counters: Counters,

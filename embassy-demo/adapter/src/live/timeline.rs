@@ -71,16 +71,16 @@ impl Timeline {
     }
 }
 
-/// Measures how late the messages of one kind are, because earlier ones waited for the connection.
+/// Measures how late the messages of one kind are because messages waited for the connection.
 ///
 /// The source's clock and ours differ by an unknown offset, and drift apart. Therefore a message with the least difference
-/// counts as on time. The least difference grows by 1/1024 of the time, which is more than clocks drift. It also grows if the
-/// difference grows by more than messages have waited, because the source has then paused or was slow itself.
+/// counts as on time. The least difference grows by 1/1024 of the time, which is more than clocks drift. If a difference
+/// grows by more than messages have waited, the source has paused or was slow. The least difference then grows by the excess.
 pub(super) struct Lateness {
     /// Our time minus the source's time for a message that is on time, and our time when it was measured.
     least: Option<(u32, u32)>,
     late: u32,
-    /// When the last message was measured, and how long messages had waited by then.
+    /// When the last message was measured, and how long messages had waited in total by then.
     measured_at: u32,
     waited: u32,
 }
@@ -88,8 +88,8 @@ pub(super) struct Lateness {
 impl Lateness {
     pub(super) const NEW: Self = Self { least: None, late: 0, measured_at: 0, waited: 0 };
 
-    /// Returns how late a message is that is sent `now`. `waited` is how long all messages have waited so far. All times are
-    /// in milliseconds, modulo 2³².
+    /// Returns how late a message is that is sent `now`. `waited` is how long messages have waited in total so far. All
+    /// times are in milliseconds, modulo 2³².
     pub(super) fn of(&mut self, timestamp: Timestamp, now: u32, waited: u32) -> u32 {
         let difference = now.wrapping_sub(timestamp.0);
         let (least, at) = self.least.unwrap_or((difference, now));
@@ -97,7 +97,7 @@ impl Lateness {
         let late = difference.wrapping_sub(least).wrapping_sub(drift);
         let most = self.late.saturating_add(waited.wrapping_sub(self.waited));
         self.late = if (late as i32) < 0 { 0 } else { late.min(most) };
-        // Below 1 ms, drift is left for the next time.
+        // A drift of less than 1 ms is left for the next message.
         let at = if self.late == late { at.wrapping_add(drift.wrapping_mul(1024)) } else { now };
         self.least = Some((difference.wrapping_sub(self.late), at));
         (self.measured_at, self.waited) = (now, waited);
@@ -184,7 +184,7 @@ mod tests {
         // Its timestamps do not count a pause of 5 s.
         assert_eq!(lateness.of(Timestamp(40), 6_040, 0), 0);
         assert_eq!(lateness.of(Timestamp(80), 6_080, 0), 0);
-        // A message waited for 700 ms. The source needs three more to catch up.
+        // A message waited for 700 ms. The source needs three more messages to catch up.
         assert_eq!(lateness.of(Timestamp(120), 6_780, 700), 660);
         assert_eq!(lateness.of(Timestamp(320), 6_790, 700), 470);
         assert_eq!(lateness.of(Timestamp(520), 6_800, 700), 280);

@@ -94,14 +94,16 @@ pub trait Handler {
     }
 
     /// A client asks to publish. `name` is the name of the stream, which is the same in every spelling: decide by it, with
-    /// [`StreamName::is`] or [`StreamName::emit`]. `key` is the stream key as it came, with its query, and may be any bytes.
-    /// The application as it came is in [`Self::connect`]. A server that relays asks only if the stream has no publisher, or if
-    /// [`TakeOver`](embedded_rtmp::relay::TakeOver) allows another one. Then the client may have to wait. If it is rejected
-    /// after that, or if another client replaces it later, [`Self::unpublished`] is called.
+    /// [`StreamName::is`] or [`StreamName::emit`]. `key` is the stream key as the client sent it, with its query. It may
+    /// have any bytes. [`Self::connect`] gets the application as the client sent it.
     ///
-    /// A client may publish again on a message stream that it publishes on. If it is accepted, what follows belongs to the
-    /// new key; otherwise the stream continues under the first one. A server that relays does not ask about the name that
-    /// the client publishes already.
+    /// A server that relays asks only if the stream has no publisher, or if [`TakeOver`](embedded_rtmp::relay::TakeOver)
+    /// allows another one. In the second case, the client may have to wait. If it is rejected after that, or if another
+    /// client replaces it later, [`Self::unpublished`] is called.
+    ///
+    /// A client may publish again on a message stream that it publishes on. If it is accepted, the media that follows
+    /// belongs to the new key. Otherwise the stream continues under the first key. A server that relays does not ask about a name
+    /// that the client publishes already.
     ///
     /// # Errors
     /// The client is rejected with this answer.
@@ -114,9 +116,9 @@ pub trait Handler {
     ) -> Result<(), Rejection<'_>>;
 
     /// A client wants to play a stream of a server that relays. By default, every client is accepted. `name` is the name of
-    /// the stream, as in [`Self::publish`]; `request` has the text that came. A player of a stream
-    /// that is not published waits for a publisher. If a publisher of another stream needs the place of that stream, the
-    /// player is told that playing has ended.
+    /// the stream, as in [`Self::publish`]. `request` has the name as the client sent it. A player of a stream that is not
+    /// published waits for a publisher. If a publisher of another stream needs the place of that stream, the player is told
+    /// that playing has ended.
     ///
     /// A session plays one stream at a time. A second stream replaces the first one as soon as the current message of the
     /// first one is complete. [`Self::played`] is called for each.

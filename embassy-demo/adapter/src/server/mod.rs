@@ -41,8 +41,8 @@ pub struct ServerOptions {
     /// The configuration of its sessions.
     pub session: ServerConfig,
     /// The configuration of the relay: what happens if two publishers conflict, if a publisher leaves, and if a player is
-    /// slow. By default a second publisher of a stream replaces one that sends nothing for 2 s, and players wait 10 s for
-    /// the next publisher before they are told that a stream has ended.
+    /// slow. By default, a second publisher of a stream replaces the first one if that sends nothing for 2 s. Players wait
+    /// 10 s for the next publisher before they are told that a stream has ended.
     pub relay: RelayConfig,
 }
 
@@ -101,8 +101,9 @@ impl core::error::Error for ServerError {}
 /// An smoltcp socket listens on one port and has no backlog. A socket without a connection listens on the port with the
 /// fewest listeners, so that all ports stay open while there is a socket for each. After that, connections are refused.
 ///
-/// A stream is known by its [application and key](embedded_rtmp::relay::StreamName). It has one publisher; a second one
-/// waits, and is told `NetStream.Publish.BadName` if the first one is alive. [`ServerOptions::relay`] can change that. [An example](crate#serving).
+/// A stream is known by its [application and key](embedded_rtmp::relay::StreamName). It has one publisher. A second one
+/// waits, and is told `NetStream.Publish.BadName` if the first one is alive. [`ServerOptions::relay`] can change that.
+/// [An example](crate#serving).
 ///
 /// `STREAMS` is the number of chunk streams that may have unfinished messages in addition to the one that is being read. 8
 /// are enough for all known clients.
@@ -308,8 +309,8 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         .await
     }
 
-    /// Returns the counts of messages that players could not get, for each place of a relayed stream, such as those that are
-    /// longer than the `RING` of its [`StreamMemory`].
+    /// Returns the counts of messages that players could not get, for each [`StreamMemory`]. An example is a message that is
+    /// longer than its `RING`.
     pub fn relay_counts(&self) -> [Counts; PUBLISHERS] {
         self.rings.each_ref().map(Ring::counts)
     }

@@ -220,8 +220,8 @@ impl<'r, 'a> Relay<'r, 'a> {
         answer != Ok(PublishAnswer::Wait)
     }
 
-    /// The message stream on which a session publishes the stream of that name already. If it is another one than `stream`,
-    /// this ends what is published on `stream`.
+    /// Returns the message stream on which a session publishes the stream of that name already. If that is not `stream`, the
+    /// publication on `stream` ends.
     #[cold]
     pub(crate) fn published_by(
         &mut self,

@@ -23,7 +23,7 @@ pub(crate) struct Session<'a, const STREAMS: usize> {
     application: Application,
     /// A publish waits. Until it is accepted or rejected, nothing is read.
     pub(crate) waits: bool,
-    /// Bytes that were sent, and those of them that were acknowledged at the last deadline, modulo 2³².
+    /// The bytes that were sent, and the bytes that were acknowledged at the last deadline, modulo 2³².
     sent: u32,
     acknowledged: u32,
 }
