@@ -22,7 +22,7 @@ use crate::net::{LinkReport, OrderArguments, StreamArguments};
 pub enum Handshake {
     /// Without digests.
     Simple,
-    /// With a digest, as Flash Player's is.
+    /// With a digest, as Flash Player's.
     Digest,
 }
 
@@ -87,10 +87,10 @@ pub fn failed(tool: &str, status: u8, error: &anyhow::Error) -> ExitCode {
     ExitCode::from(status)
 }
 
-/// How long after the first signal further ones have no effect. Some programs send a signal twice at once.
+/// The time after the first signal in which further signals have no effect. Some programs send a signal twice at once.
 const REPEATED: Duration = Duration::from_millis(100);
 
-/// A flag that Ctrl-C and SIGTERM set. A second signal, 100 ms later or more, ends the program at once with status 1.
+/// A flag that Ctrl-C and SIGTERM set. A second signal at least 100 ms later ends the program at once with status 1.
 ///
 /// # Errors
 /// Those of the system.

@@ -1,4 +1,4 @@
-//! Clients that want more than their share of `serve`. Only loopback is needed.
+//! Clients that use too much memory or too many connections of `serve`. Only loopback is needed.
 
 mod support;
 
@@ -14,7 +14,7 @@ use host_tests::peers::wait_until;
 use support::raw::{KEYFRAME, RawClient, command};
 use support::{LIMIT, Serve, clip, publish_well, tags};
 
-/// A field of the process' status in KB: the most memory that it has had, or what it has now.
+/// A field of the status of the process, in KB: its peak memory, or its memory now.
 fn memory(serve: &Serve, field: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", serve.id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
@@ -31,7 +31,7 @@ fn serves_others(serve: &Serve) {
     assert_eq!(tags(&serve.recording("live-honest.flv")), tags(&clip()));
 }
 
-/// Reads what the server sends, so that it can send more.
+/// Reads and discards what the server sends, so that it never waits for this client.
 fn drain(client: &RawClient) {
     let mut stream = client.stream.try_clone().unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
@@ -42,7 +42,7 @@ fn drain(client: &RawClient) {
 }
 
 #[test]
-fn item_150_plays_without_end_take_no_memory() {
+fn item_150_repeated_plays_need_no_more_memory() {
     let serve = Serve::start(&[]);
     let mut client = RawClient::connected(serve.port());
     client.call(0, "createStream", &[]);
@@ -63,7 +63,7 @@ fn item_150_plays_without_end_take_no_memory() {
         client.stream.write_all(&plays).unwrap();
     }
     wait_until("all are played", LIMIT, || serve.said().contains("plays live/199-99")).unwrap();
-    // 10,000 of them are in the summary.
+    // The summary has only 10,000 of them.
     let grown = most_memory(&serve) - before;
     assert!(grown < 16_000, "{grown} KB");
     serves_others(&serve);
@@ -113,10 +113,10 @@ fn item_150_incomplete_messages_of_many_connections_have_a_limit() {
         let _ = begin_long_messages(client, 3 << 19);
         honest.video(1);
     }
-    serve.wait_until_it_says("its queues and incomplete messages have the most memory, and all together have too much");
+    serve.wait_until_it_says("all clients together need too much memory, and this one has the most");
     let most = most_memory(&serve);
     assert!(most < 96 << 10, "{most} KB");
-    // Another message of the publisher that took little is recorded, and so is another client.
+    // The server goes on to record the publisher with small messages, and records another client.
     honest.video(1);
     serves_others(&serve);
     drop(clients);
@@ -127,7 +127,7 @@ fn item_150_incomplete_messages_of_many_connections_have_a_limit() {
 }
 
 #[test]
-fn item_150_there_are_no_more_rings_than_memory() {
+fn item_150_the_memory_limits_the_number_of_rings() {
     let serve = Serve::start(&["--memory", "64", "--ring", "8000000"]);
     let mut client = RawClient::connected(serve.port());
     let (mut published, mut others) = (0, Vec::new());
@@ -156,7 +156,7 @@ fn item_150_there_are_no_more_rings_than_memory() {
 }
 
 #[test]
-fn item_150_aborts_cost_no_more_than_their_bytes() {
+fn item_150_the_work_for_aborts_is_proportional_to_their_bytes() {
     let serve = Serve::start(&[]);
     let mut client = RawClient::publisher(serve.port(), "x");
     client.video(1);
@@ -178,7 +178,7 @@ fn item_150_aborts_cost_no_more_than_their_bytes() {
 }
 
 #[test]
-fn item_151_idle_and_half_open_connections_go_first_when_places_run_out() {
+fn item_151_idle_and_half_open_connections_are_closed_to_make_room() {
     let serve = Serve::start(&["--max-connections", "8"]);
     let mut player = RawClient::player(serve.port(), "honest");
     let silent: Vec<_> = (0..20).map(|_| TcpStream::connect((Ipv4Addr::LOCALHOST, serve.port())).unwrap()).collect();
@@ -187,11 +187,11 @@ fn item_151_idle_and_half_open_connections_go_first_when_places_run_out() {
     serves_others(&serve);
     player.wait_for("NetStream.Play.PublishNotify");
     drop((silent, half_open, idle));
-    assert!(serve.said().contains("its place is needed, and it neither publishes nor plays"));
+    assert!(serve.said().contains("closed to make room for another client: it neither publishes nor plays"));
 }
 
 #[test]
-fn item_151_one_address_has_half_of_the_places() {
+fn item_151_one_address_gets_half_of_the_connections() {
     let serve = Serve::start(&["--max-connections", "6"]);
     let mut players: Vec<_> = (0..3).map(|_| RawClient::player(serve.port(), "x")).collect();
     let is_refused = || {
@@ -201,7 +201,7 @@ fn item_151_one_address_has_half_of_the_places() {
     };
     assert!(is_refused());
     serve.wait_until_it_says("too many connections from this address: the limit is 3 (--max-per-address)");
-    // Other addresses have their places.
+    // Clients from other addresses are accepted.
     let other = |_| RawClient::from(Ipv4Addr::new(127, 0, 0, 2), serve.port()).join().play("x");
     let others: Vec<_> = (0..3).map(other).collect();
     players.pop();
@@ -226,7 +226,7 @@ fn idle_connections_go_first_when_memory_runs_out() {
     let serve = with_little_memory();
     let mut players: Vec<_> = (0..10).map(|_| RawClient::player(serve.port(), "honest")).collect();
     let idle: Vec<_> = (0..400).map(|_| RawClient::connected(serve.port())).collect();
-    serve.wait_until_it_says("its place is needed, and it neither publishes nor plays");
+    serve.wait_until_it_says("closed to make room for another client: it neither publishes nor plays");
     serves_others(&serve);
     players.iter_mut().for_each(|player| _ = player.wait_for("NetStream.Play.PublishNotify"));
     drop(idle);
@@ -247,7 +247,7 @@ fn a_client_for_which_there_is_no_memory_is_turned_away() {
 }
 
 #[test]
-fn item_152_recordings_without_media_are_not_left_behind() {
+fn item_152_recordings_without_media_are_removed() {
     let serve = Serve::start(&[]);
     let mut client = RawClient::connected(serve.port());
     client.call(0, "createStream", &[]);
@@ -271,7 +271,7 @@ fn item_152_recordings_without_media_are_not_left_behind() {
 }
 
 #[test]
-fn item_154_long_commands_are_whole_or_refused_with_their_size() {
+fn item_154_long_commands_are_accepted_or_refused_with_their_size() {
     let serve = Serve::start(&[]);
     let mut client = RawClient::connect(serve.port());
     let long = "x".repeat(20_000);

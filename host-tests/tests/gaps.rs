@@ -1,4 +1,4 @@
-//! `serve` and publishers that go away, in good order or not, with players that stay.
+//! Publishers of `serve` that leave, in good order or not, while players stay.
 
 mod support;
 
@@ -51,8 +51,8 @@ fn item_121_a_recording_ends_with_its_publisher_and_the_next_one_gets_a_new_file
 }
 
 #[test]
-fn item_122_the_end_is_told_at_once_after_a_message_that_was_cut() {
-    // The player has nothing of it, because it may still be anything; or it has a part.
+fn item_122_players_are_told_the_end_at_once_after_a_message_that_was_cut() {
+    // With 1 byte, the class of the message is unknown, so the player has got nothing of it. With 20 bytes it has got a part.
     for cut in [1, 20] {
         let serve = Serve::start(&["--grace", "0"]);
         let mut publisher = RawClient::publisher(serve.port(), "x");
@@ -97,10 +97,10 @@ fn item_124_messages_that_do_not_fit_in_the_ring_are_logged_once_and_counted() {
 
 #[test]
 #[ignore = "needs ffmpeg: host-tests/run runs it"]
-fn item_121_item_122_ffmpeg_plays_on_when_publishers_go_inside_a_message() {
+fn item_121_item_122_ffmpeg_continues_when_publishers_leave_inside_a_message() {
     let serve = Serve::start(&["--grace", "10", "--idle", "2"]);
     let media: Vec<Tag> = tags(&clip()).into_iter().filter(|tag| tag.kind != MessageKind::DATA).take(100).collect();
-    // The two sequence headers are no frames.
+    // The video sequence header is not a frame.
     let frames = frame_hashes(&clip()).unwrap().video;
     let count = media.iter().filter(|tag| tag.kind == MessageKind::VIDEO).count() - 1;
     let last = media.iter().find(|tag| tag.payload.starts_with(&[0x17, 1])).unwrap();
@@ -110,12 +110,13 @@ fn item_121_item_122_ffmpeg_plays_on_when_publishers_go_inside_a_message() {
     let file = directory.path().join("played.flv");
     let ffmpeg = start(&mut Program::Ffmpeg.player(&serve.url("live/x"), &file)).unwrap();
     serve.wait_until_it_says("plays live/x");
-    // In the chunk header, at the first byte, in the middle, at the last byte; and then what ends it.
+    // The publisher leaves in the chunk header, at the first byte, in the middle, and at the last byte. Then one stays silent in
+    // the middle, and the last one leaves.
     let cuts = [3, 13, last.len() / 2, last.len() - 1].map(|cut| (cut, true));
     let cuts = cuts.into_iter().chain([(last.len() / 2, false), (last.len() / 2, true)]);
     let (mut publications, mut silent) = (0, Vec::new());
     for (cut, has_ended) in cuts {
-        // If the one before is silent, this one takes over. If it stalls for too long, the server ends it.
+        // If the publisher before is silent, this one takes over.
         let mut publisher = RawClient::publisher(serve.port(), "x");
         publications += 1;
         for tag in &media {

@@ -109,7 +109,7 @@ fn connections_are_accepted_again_after_the_system_was_short_of_file_descriptors
     while !is_short() {
         let name = format!("player{}", players.len());
         players.push(play(name.clone()));
-        wait_until("it plays, or waits", LIMIT, || is_short() || serve.errors().contains(&name)).unwrap();
+        wait_until("a player plays, or the server has no descriptors", LIMIT, || is_short() || serve.errors().contains(&name)).unwrap();
     }
     // The server waits between attempts, and its messages do not fill the log.
     let before = processor_ticks(serve.id());
@@ -130,7 +130,7 @@ fn item_151_silent_clients_that_have_all_file_descriptors_are_disconnected() {
     let (serve, port) = short_of_descriptors(directory.path(), 24);
     let silent: Vec<_> = (0..25).map(|_| connect(port)).collect();
     let last = connect_in_rtmp(port);
-    assert!(serve.errors().contains("its place is needed, and it neither publishes nor plays"));
+    assert!(serve.errors().contains("closed to make room for another client: it neither publishes nor plays"));
     drop((silent, last));
 }
 

@@ -81,7 +81,7 @@ fn item_167_a_stream_without_media_ends_or_is_reported() {
     let (ends, output) = start_player("ends.flv", &["--media-timeout", "2"]);
     let (reports, _) = start_player("reports.flv", &["--media-report", "1", "--media-timeout", "4.5"]);
     wait_until("both play", LIMIT, || serve.said().matches("plays").count() == 2).unwrap();
-    // The server says nothing when the publisher goes.
+    // The server tells players nothing when the publisher leaves.
     publish_well(&clip(), &url, &["--fast"]);
     let (status, summary, errors) = played(ends);
     assert_eq!((status, &summary["end"], &summary["pauses"]), (Some(0), &"NoMedia".into(), &0.into()), "{errors}");

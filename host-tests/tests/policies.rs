@@ -202,7 +202,7 @@ fn published(serve: &Serve) -> (Peer, Peer) {
 }
 
 #[test]
-fn a_second_publisher_is_rejected_and_players_are_told_the_end_at_once_if_the_policies_say_so() {
+fn with_refuse_and_no_grace_a_second_publisher_is_rejected_and_players_are_told_the_end_at_once() {
     let serve = Serve::start(|relay| (relay.take_over, relay.grace) = (TakeOver::Refuse, Duration::ZERO));
     let (mut publisher, mut player) = published(&serve);
     let mut second = serve.client();

@@ -252,7 +252,7 @@ fn item_161_ffmpeg_splits_a_url_in_the_same_way() {
     ] {
         assert_eq!(ours(path), shown(path), "{path}");
     }
-    // FFmpeg takes the query for a part of the path, and ends it at a space.
+    // FFmpeg treats the query as a part of the path, and ends the path at a space. The core does not.
     for (path, app, fname) in [
         ("live/cam?token=a/b", "live/cam?token=a", "b"),
         ("live/k.flv?token=1", "live", "k.flv?token=1"),

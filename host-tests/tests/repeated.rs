@@ -1,4 +1,4 @@
-//! `serve` and a client that repeats its requests. Only loopback is needed.
+//! A client of `serve` that repeats its requests. Only loopback is needed.
 
 mod support;
 
@@ -16,7 +16,7 @@ fn item_140_a_repeated_publish_continues_one_recording() {
     let serve = Serve::start(&[]);
     let mut client = RawClient::publisher(serve.port(), "x");
     client.video(1);
-    // In another spelling of the name, on another message stream.
+    // With another spelling of the name, on the same message stream and on another one.
     for stream in [1, 2] {
         client.call(0, "createStream", &[]);
         client.call(stream, "publish", &["/x?again".into()]);
@@ -38,7 +38,7 @@ fn item_141_another_name_follows_on_the_same_stream() {
     let mut client = RawClient::publisher(serve.port(), "a");
     client.video(1);
     client.call(1, "publish", &["taken".into()]);
-    // The first publisher is asked whether it is alive.
+    // The rejected publish does not end the publication of `a`.
     std::thread::sleep(std::time::Duration::from_millis(300));
     other.video(1);
     client.wait_for("NetStream.Publish.BadName");
@@ -51,7 +51,7 @@ fn item_141_another_name_follows_on_the_same_stream() {
     client.call(1, "publish", &["c".into()]);
     client.wait_for("NetStream.Publish.Start");
     client.video(1);
-    // What follows the end of the publication is dropped.
+    // Media after the end of the publication is dropped.
     client.call(1, "closeStream", &[]);
     client.video(1);
     client.wait_for("NetStream.Unpublish.Success");
@@ -61,7 +61,7 @@ fn item_141_another_name_follows_on_the_same_stream() {
 }
 
 #[test]
-fn item_153_a_player_that_reads_and_answers_no_pings_stays() {
+fn item_153_a_player_that_reads_and_answers_no_pings_is_not_disconnected() {
     let serve = Serve::start(&["--idle", "2"]);
     let mut player = RawClient::player(serve.port(), "x");
     let mut silent = RawClient::connected(serve.port());

@@ -114,7 +114,7 @@ fn item_164_a_query_is_neither_in_a_file_name_nor_in_a_log_nor_in_the_summary() 
     assert_eq!(tags(&serve.recording("live-k.flv")), tags(&clip()));
     let said = serve.said();
     assert!(!said.contains("SECRET") && said.contains("live/k goes to"), "{said}");
-    // A refusal, and a URL that cannot be used.
+    // Neither a refusal nor a URL that is not valid prints the query.
     let first = start(&mut publisher(&clip(), &url, &[])).unwrap();
     wait_until("the second publication", LIMIT, || serve.said().matches("live/k goes to").count() == 2).unwrap();
     for (url, status) in [(url.as_str(), 1), ("http://host/live/k?token=SECRET", 2)] {
@@ -129,7 +129,7 @@ fn item_164_a_query_is_neither_in_a_file_name_nor_in_a_log_nor_in_the_summary() 
     assert_eq!((&summary["recordings"][0]["app"], &summary["recordings"][0]["key"]), (&"live".into(), &"k".into()));
 }
 
-/// What a client that sends `bytes` receives until the server closes the connection, which it must do within two seconds.
+/// Sends `bytes`, and returns the bytes that arrive until the server closes the connection. It must do so within two seconds.
 fn answer(port: u16, bytes: &[u8]) -> Vec<u8> {
     let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
     socket.write_all(bytes).unwrap();
@@ -166,8 +166,8 @@ fn item_168_other_protocols_are_recognised_at_once() {
 fn item_168_behind_a_load_balancer_the_header_is_mandatory_and_names_the_client() {
     let serve = Serve::start(&["--proxy-protocol", "10.0.0.0/8,127.0.0.0/8"]);
     assert_eq!(answer(serve.port(), &[3; 100]), b"");
-    serve.wait_until_it_says("no PROXY header, which is mandatory");
-    // A load balancer: it puts the header before what the publisher sends.
+    serve.wait_until_it_says("no PROXY header, which is required");
+    // This thread is a load balancer. It sends the header before the bytes of the publisher.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let (port, target) = (listener.local_addr().unwrap().port(), serve.port());
     thread::spawn(move || {
@@ -196,7 +196,7 @@ fn item_168_the_limit_for_each_address_counts_the_clients_that_the_headers_name(
     };
     let mut others = [1, 2, 3, 4].map(|number| connect(&format!("192.0.2.{number}")));
     let mut same = [(); 3].map(|()| connect("192.0.2.9"));
-    serve.wait_until_it_says("192.0.2.9:4660: its place is needed");
+    serve.wait_until_it_says("192.0.2.9:4660: closed to make room");
     let is_open = |socket: &mut TcpStream| !matches!(socket.read(&mut [0]), Ok(0));
     assert!(others.iter_mut().all(is_open), "{}", serve.said());
     assert_eq!(same.iter_mut().filter_map(|socket| is_open(socket).then_some(())).count(), 2, "{}", serve.said());
@@ -327,9 +327,9 @@ fn invalid_arguments_are_status_2() {
 }
 
 #[test]
-fn item_161_a_stream_is_found_however_its_url_is_written() {
+fn item_161_a_stream_is_found_in_every_spelling_of_its_url() {
     let serve = Serve::start(&[]);
-    // Each is `live/cam` or `live/a/cam`.
+    // The last column is the name of the stream.
     for (path, arguments, name) in [
         ("live/_definst_/cam?token=a/b", &[][..], "live/cam"),
         ("live/cam.flv", &[], "live/cam"),
@@ -391,8 +391,8 @@ fn item_162_a_recording_begins_at_0_and_its_file_is_published_without_a_pause() 
     }
 }
 
-/// A server that accepts one publisher and receives `messages` messages. Then it reads nothing, and closes the connection
-/// after `pause`, which resets it if bytes are unread.
+/// A server that accepts one publisher and receives `messages` messages. After that it reads nothing. It closes the connection
+/// after `pause`. If bytes are unread, this resets the connection.
 fn accepting(messages: usize, pause: Duration) -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -436,28 +436,28 @@ fn accepting(messages: usize, pause: Duration) -> u16 {
 }
 
 #[test]
-fn item_166_a_reset_after_everything_has_arrived_is_a_good_end() {
+fn item_166_a_reset_after_everything_has_arrived_is_no_error() {
     // The commands at the end stay unread.
     let port = accepting(tags(&clip()).len(), Duration::from_millis(500));
     let (status, summary, stderr) = publish(&clip(), &url(port, "live/x"), &["--fast"]);
     assert_eq!(status, Some(0), "{stderr}");
     assert_eq!((&summary["acknowledged"], &summary["error"]), (&false.into(), &().into()));
-    // A reset before that is not.
+    // An earlier reset is an error.
     let port = accepting(20, Duration::from_millis(500));
     let (status, _, stderr) = publish(&clip(), &url(port, "live/x"), &[]);
     assert_eq!(status, Some(1), "{stderr}");
 }
 
 #[test]
-fn item_166_what_has_arrived_is_told() {
-    // TCP takes the clip for a server that reads nothing.
+fn item_166_acknowledged_bytes_are_reported() {
+    // The server reads nothing, but its TCP buffers the whole clip.
     let port = accepting(0, Duration::from_secs(60));
     let (status, summary, stderr) = publish(&clip(), &url(port, "live/x"), &["--fast"]);
     assert_eq!(status, Some(0), "{stderr}");
     assert!(stderr.contains("not confirmed by the server"), "{stderr}");
     assert_eq!(summary["tcp_acknowledged"], summary["tcp_bytes"]["sent"]);
     assert_eq!((&summary["confirmed"], &summary["rtmp_acknowledged"]), (&false.into(), &().into()));
-    // It does not take 30 MB.
+    // It does not buffer 30 MB.
     let large = tempfile::NamedTempFile::new().unwrap();
     let mut writer = Writer::new(large.reopen().unwrap()).unwrap();
     for number in 0..300 {

@@ -22,7 +22,8 @@ use host_tests::peers::{free_port, start};
 
 /// The bytes of a message, as in the firmware.
 const MESSAGE: usize = 30_000;
-/// The allowed ratio of instructions per byte, RTMP to TCP. A server's time limits are checked once per segment.
+/// The allowed ratio of instructions per byte, RTMP to TCP. A server checks its time limits once per segment, which is
+/// included.
 const BUDGET: f64 = 1.062;
 /// Ticks of the board's clock per second.
 const CLOCK: f64 = 25e6;

@@ -37,10 +37,10 @@ struct Arguments {
     /// Play for this number of seconds
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     duration: Option<Duration>,
-    /// End with status 0 after this time without audio and video; some servers say nothing when a publisher leaves
+    /// End with status 0 after this time without audio and video; some servers do not report that a publisher has left
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     media_timeout: Option<Duration>,
-    /// Say when there is no audio and no video for this time
+    /// Report on standard error when neither audio nor video arrives for this time
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     media_report: Option<Duration>,
     /// End if nothing is received for this time

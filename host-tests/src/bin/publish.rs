@@ -16,13 +16,14 @@ use host_tests::net::{StreamUrl, Way};
 use host_tests::publish::{Options, Pace, Report, publish};
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Publishes an FLV file to an RTMP server, each message when it is due. It does not wait for more than 10 s if the timestamps
-/// have a gap. It goes on after a wrong back pointer, after garbage and before a tag that is cut off, and says so.
+/// Publishes an FLV file to an RTMP server, each message when it is due. In a gap of the timestamps, it waits for at most 10 s.
+/// It ignores wrong back pointers, skips garbage, leaves out a tag that is cut off at the end of the file, and reports these
+/// faults.
 ///
-/// Ends with status 0 when the server has acknowledged the end of the stream or has closed the connection after it, or when
-/// TCP has acknowledged everything within 10 s. Ctrl-C ends the stream in the same way. Ends with status 1 if the server
-/// cannot be reached, refuses, closes the connection or reads nothing for 10 s, and with 2 if the file or the URL cannot be
-/// used.
+/// Ends with status 0 if the server acknowledges the end of the stream or closes the connection after it, or if TCP
+/// acknowledges everything within 10 s. If the system does not know what TCP has acknowledged, and over RTMPT, it is enough
+/// that everything is sent. Ctrl-C ends the stream in the same way. Ends with status 1 if the server cannot be reached,
+/// refuses, closes the connection before the end or reads nothing for 10 s, and with 2 if the file or the URL cannot be used.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -70,7 +71,7 @@ fn main() -> ExitCode {
 
 type Opened = (Reader<BufReader<File>>, u64, StreamUrl, Way, Arc<AtomicBool>);
 
-/// The file, its length, the URL, and the targets, checked as far as possible before anything is sent.
+/// The file, its length, the URL, the targets and the stop flag, checked as far as possible before anything is sent.
 fn opened(arguments: &Arguments) -> Result<Opened> {
     let name = || arguments.file.display().to_string();
     let stream = StreamUrl::new(&arguments.url, &arguments.client.stream)?;

@@ -17,18 +17,20 @@ use serde_json::json;
 
 /// Accepts publishers over RTMP, relays their streams to players, and records each to DIR/APP-KEY.flv, until Ctrl-C.
 ///
-/// A player gets the stream from the last keyframe on. If that is not stored any longer, it gets audio at once, and video from
-/// the next keyframe on, or after 3 s. A player that is too slow loses frames until a keyframe. A player that stops reading
-/// within a frame is disconnected. Neither the publisher nor other players wait for a slow player.
+/// A player gets the stream from the last keyframe on. If that is not stored any longer, it gets audio at once, and video
+/// from the next keyframe on, or after 3 s. A player that is too slow loses frames until a keyframe. A player that stops
+/// reading within a frame is disconnected. Neither the publisher nor other players wait for a slow player.
 ///
 /// If a publisher leaves, its recording ends, and its players wait for the next publisher (--grace).
 ///
-/// A client is disconnected if it is not connected to an application within 10 s, if it is silent inside a message for 10 s,
-/// if it neither publishes nor plays for 30 s, and if it does not answer pings.
+/// A client is disconnected if its handshake, or after that its connect command, takes more than 10 s. It is also
+/// disconnected if it is silent inside a message for 10 s, if it neither publishes nor plays for 30 s, if it does not answer
+/// pings (--idle), or if it publishes and sends no media (--media-timeout).
 ///
-/// A file's name has only the letters, digits, '.', '_' and '-' of the stream's name, without queries. An existing file is never
-/// overwritten: the next one is APP-KEY-2.flv. Ends with status 0 after Ctrl-C, when all recordings are complete. Ends with
-/// status 2 if the server can listen on none of the addresses, or the directory cannot be made.
+/// A file's name has only the letters, digits, '.', '_' and '-' of the stream's name, without queries. An existing file is
+/// never overwritten: the next one is APP-KEY-2.flv. A recording without audio and video is removed. Ends with status 0 after
+/// Ctrl-C, when all recordings are complete. Ends with status 2 if the server can listen on none of the addresses, or the
+/// directory cannot be made.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -38,8 +40,8 @@ struct Arguments {
     /// The directory for recordings; without it, nothing is recorded
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
-    /// Record the timestamps and the metadata that come. Without it a recording begins at 0, a step of more than 10 s is
-    /// closed, and the metadata has the duration and the length of the file
+    /// Record timestamps and metadata unchanged. Without it, a recording begins at 0, a jump of the timestamps by more than
+    /// 10 s is removed, and the metadata has the duration and the length of the file
     #[arg(long)]
     keep_timestamps: bool,
     /// The bytes of each stream that are stored for players; a slow player may be half of this behind
@@ -48,31 +50,31 @@ struct Arguments {
     /// The size of the chunks that are sent; some clients also use it for their own chunks
     #[arg(long, value_name = "BYTES", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(128..=0xFF_FFFF))]
     chunk_size: u32,
-    /// How long a client may be silent
+    /// How long a client may be silent; after half of this time it gets a ping
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     idle: u64,
-    /// What happens if a second client publishes a stream; players stay if it takes over
+    /// What happens if a second client publishes a stream that has a publisher; players stay if it takes over
     #[arg(long, value_name = "POLICY", value_enum, default_value_t = Second::WhenSilent)]
     take_over: Second,
     /// How long the players of a stream wait for its next publisher before they are told that it has ended
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=86_400))]
     grace: u64,
-    /// How long a publisher may send no media; 0 is no limit
+    /// How long a publisher may send no media; 0 means no limit
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=86_400))]
     media_timeout: u64,
-    /// The most connections at a time; if there are more, those that neither publish nor play are closed first, and then
-    /// the new ones
+    /// The most connections at a time; for a new one, the server closes one that neither publishes nor plays, or refuses the
+    /// new one if there is none
     #[arg(long, value_name = "COUNT", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     max_connections: u32,
     /// The most connections at a time from one address (IPv6: from the first 64 bits); default: half of --max-connections
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     max_per_address: Option<u32>,
-    /// The memory that the process may have, in MB: a stream that is published needs --ring, a connection up to 220 KB, and
-    /// a publisher that is recorded also what it has sent of incomplete messages, up to 20 MB
+    /// The memory that the process may have, in MB. A published stream needs --ring and 200 KB. A connection needs up to
+    /// 220 KB. A recorded publisher also needs memory for its incomplete messages, up to 20 MB
     #[arg(long, value_name = "MB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(32..=1 << 20))]
     memory: u32,
-    /// The networks of load balancers (HAProxy, AWS NLB): connections from there must begin with a header of the PROXY
-    /// protocol, version 1 or 2, and all others must not
+    /// The networks of load balancers (HAProxy, AWS NLB), separated by commas. A connection from there must begin with a
+    /// header of the PROXY protocol, version 1 or 2. No other connection may begin with one
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     proxy_protocol: Vec<Network>,
     /// Print only errors
@@ -83,7 +85,7 @@ struct Arguments {
     json: bool,
 }
 
-/// What happens if a second client publishes a stream.
+/// What happens if a second client publishes a stream that has a publisher.
 #[derive(Clone, Copy, ValueEnum)]
 enum Second {
     /// It is refused
@@ -171,7 +173,7 @@ fn raise_file_limit() {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
-/// The most recordings, and the most players, that the summary lists. Of more, it lists the last ones.
+/// The most recordings, streams and players that the summary lists. If there are more, it lists the last ones.
 const MAX_LISTED: usize = 10_000;
 
 /// Adds an item to a list of limited length.
@@ -201,8 +203,9 @@ impl Teller {
             Event::Relayed(relayed) => {
                 let Relayed { peer, stream, too_long, longest, cut, too_many, not_cached } = &relayed;
                 let text = format!(
-                    "{peer}: {stream}: {too_long} messages were longer than the ring, the longest {longest} bytes; {cut} were \
-                     left incomplete; {too_many} were given up; {not_cached} headers were too long for later players"
+                    "{peer}: {stream}: {too_long} messages were longer than the ring, the longest {longest} bytes; the \
+                     publisher left {cut} incomplete; {too_many} were discarded because too many were incomplete; \
+                     {not_cached} headers were too long to be cached for later players"
                 );
                 if [too_long, cut, too_many, not_cached].into_iter().any(|count| *count > 0) {
                     self.say(&text, false);

@@ -29,14 +29,14 @@ impl fmt::Display for ReadError {
     }
 }
 
-/// A fault of a file, after which reading goes on.
+/// A fault of a file after which the reader continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notice {
     /// The file ends within the tag that begins at this byte.
     Truncated(u64),
     /// The back pointer after the tag that begins at this byte does not have the length of the tag.
     BackPointer(u64),
-    /// From the first of these bytes to before the second, there are no tags.
+    /// The bytes from the first position to before the second one are not tags.
     Garbage(u64, u64),
 }
 
@@ -45,7 +45,7 @@ impl fmt::Display for Notice {
         match self {
             Self::Truncated(at) => write!(f, "the file ends within the tag at byte {at}, which is left out"),
             Self::BackPointer(at) => write!(f, "the back pointer after the tag at byte {at} is wrong"),
-            Self::Garbage(from, to) => write!(f, "the {} bytes from byte {from} on are no tags", to - from),
+            Self::Garbage(from, to) => write!(f, "{} bytes from byte {from} on are not tags, and are skipped", to - from),
         }
     }
 }
@@ -58,14 +58,14 @@ impl From<io::Error> for ReadError {
     }
 }
 
-/// An iterator over tags. It ends after the first error. It goes on after other faults of a file, as ffprobe does:
-/// [`Self::take_notices`].
+/// An iterator over tags. It ends after the first error. It continues after other faults of a file, as ffprobe does.
+/// [`Self::take_notices`] returns these faults.
 #[derive(Debug)]
 pub struct Reader<R> {
     input: R,
-    /// Bytes that are read and belong to no tag yet.
+    /// Bytes that were read and are not consumed yet.
     ahead: Vec<u8>,
-    /// The position of the first of them.
+    /// The position of the first byte of `ahead` in the file.
     position: u64,
     notices: Vec<Notice>,
     ended: bool,
@@ -75,9 +75,9 @@ pub struct Reader<R> {
 enum Candidate {
     /// A tag whose back pointer is right, or missing at the end of the file.
     Tag(TagHeader),
-    /// What could be a tag, except that its back pointer is wrong.
+    /// A tag with a wrong back pointer, or garbage that looks like one.
     WrongBackPointer(TagHeader),
-    /// What could be a tag, except that the file ends within it.
+    /// A tag within which the file ends, or garbage that looks like one.
     Truncated,
     Garbage,
     End,
@@ -107,7 +107,7 @@ impl<R: Read> Reader<R> {
         let header = match self.find(0)? {
             Candidate::Tag(header) => header,
             Candidate::End => return Ok(None),
-            // A tag follows a tag.
+            // It is a tag if another one follows.
             Candidate::WrongBackPointer(header) if self.is_start(whole(&header))? => {
                 self.notices.push(Notice::BackPointer(self.position));
                 header
@@ -160,7 +160,7 @@ impl<R: Read> Reader<R> {
         Ok(!matches!(self.find(at)?, Candidate::Garbage))
     }
 
-    /// Searches the next tag after garbage. Returns the number of bytes before it.
+    /// Searches for the next tag after garbage. Returns the number of bytes before it, and its header.
     fn search(&mut self) -> Result<Option<(usize, TagHeader)>, ReadError> {
         for at in 1.. {
             match self.find(at)? {

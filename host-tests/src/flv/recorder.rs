@@ -13,7 +13,7 @@ use crate::counts::Counts;
 /// The most bytes of memory for the incomplete messages of one stream. The longest message has 16 MB.
 const MOST_WAITING: usize = 20 << 20;
 
-/// The most incomplete messages. A session cannot have as many: of the oldest ones, the rest will not come.
+/// The most incomplete messages. A session cannot have as many, so the rest of the oldest one will not arrive.
 const MOST_MESSAGES: usize = 16;
 
 /// The least room for a message that arrives in pieces, in bytes.
@@ -32,10 +32,10 @@ pub struct Recorder<W> {
     writer: Writer<W>,
     /// The received parts of incomplete messages, by chunk stream, the oldest first.
     waiting: Vec<(ChunkStreamId, Vec<u8>)>,
-    /// The memory that these have, in bytes.
+    /// The memory of `waiting`, in bytes.
     collected: usize,
     counts: Counts,
-    /// `None` if timestamps and metadata are written as they come.
+    /// `None` if timestamps and metadata are written unchanged.
     timeline: Option<Timeline>,
     has_metadata: bool,
     steps: Vec<Step>,
@@ -44,7 +44,7 @@ pub struct Recorder<W> {
 }
 
 impl<W: Write> Recorder<W> {
-    /// Begins a file with the timestamps and the metadata that come.
+    /// Begins a file with unchanged timestamps and metadata.
     ///
     /// # Errors
     /// `output` fails.
@@ -54,7 +54,7 @@ impl<W: Write> Recorder<W> {
         Ok(Self { writer, waiting, collected, counts, timeline: None, has_metadata: false, steps, closed: 0 })
     }
 
-    /// Begins a file that is on a [`Timeline`], and whose metadata has its length and its duration.
+    /// Begins a file with the timestamps of a [`Timeline`]. Its metadata has the length and the duration of the file.
     ///
     /// # Errors
     /// `output` fails.
@@ -62,7 +62,7 @@ impl<W: Write> Recorder<W> {
         Ok(Self { timeline: Some(Timeline::new(1)), ..Self::new(output)? })
     }
 
-    /// Takes the steps that were closed since the last call. Only the first 8 of a file are returned.
+    /// Takes the jumps of the timestamps that were removed since the last call. Only the first 8 of a file are returned.
     pub fn take_steps(&mut self) -> Vec<Step> {
         std::mem::take(&mut self.steps)
     }
@@ -77,7 +77,7 @@ impl<W: Write> Recorder<W> {
         self.counts
     }
 
-    /// The bytes of memory that incomplete messages have.
+    /// The memory of incomplete messages, in bytes.
     pub fn collected(&self) -> usize {
         self.collected
     }
@@ -89,7 +89,7 @@ impl<W: Write> Recorder<W> {
     pub fn take(&mut self, fragment: &Fragment<'_>) -> Result<()> {
         let place = self.waiting.iter().position(|(csid, _)| *csid == fragment.csid);
         if fragment.is_first() {
-            // A message that begins again replaces an incomplete one.
+            // A new message replaces an incomplete one on the same chunk stream.
             place.map(|place| self.remove(place));
             if fragment.is_last() {
                 return self.write(fragment.header.kind, fragment.header.timestamp.0, fragment.data);
@@ -100,7 +100,7 @@ impl<W: Write> Recorder<W> {
             self.waiting.push((fragment.csid, Vec::new()));
         }
         let place = if fragment.is_first() { Some(self.waiting.len() - 1) } else { place };
-        // The rest of a message whose beginning is not there is ignored.
+        // The rest of a message whose beginning was discarded is ignored.
         let Some(place) = place.filter(|place| self.waiting[*place].1.len() == fragment.offset as usize) else {
             return Ok(());
         };
@@ -122,7 +122,7 @@ impl<W: Write> Recorder<W> {
         Ok(())
     }
 
-    /// Removes an incomplete message, and returns what has arrived of it.
+    /// Removes an incomplete message, and returns the bytes of it that have arrived.
     fn remove(&mut self, place: usize) -> Vec<u8> {
         let (_, payload) = self.waiting.remove(place);
         self.collected -= payload.capacity();

@@ -1,16 +1,16 @@
-//! Timestamps of a sender's clock on a timeline that begins at 0.
+//! Converts timestamps of a sender's clock to times from 0 on.
 
 use embedded_rtmp::media::FrameClass;
 use embedded_rtmp::message::{MessageKind, Timestamp};
 
-/// A step of a clock, in ms, that is larger than this is closed.
+/// The largest step between timestamps that stays, in ms. Larger steps are removed.
 const MAX_STEP: i32 = 10_000;
 
 /// A timeline on which the first frame of audio or video is at 0. Earlier timestamps become 0. The distance between audio
-/// and video stays. A later step of more than 10 s, forward or back, is closed.
+/// and video stays. A later step of more than 10 s, forward or back, is removed.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeline {
-    /// The time in ms that takes the place of a step forward.
+    /// The time in ms that replaces a step forward.
     gap: u32,
     has_begun: bool,
     /// What is subtracted from the timestamps of audio, and of video. `None` before the first frame.
@@ -21,7 +21,7 @@ pub struct Timeline {
     last: u32,
 }
 
-/// A step that was closed: the timestamps of the frames before and after it, in ms.
+/// A step that was removed: the timestamps of the frames before and after it, in ms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
     /// Before.
@@ -31,7 +31,7 @@ pub struct Step {
 }
 
 impl Step {
-    /// Whether it is one forward.
+    /// Whether the timestamps grow.
     pub fn is_forward(self) -> bool {
         Timestamp(self.to).since(Timestamp(self.from)) > 0
     }
@@ -39,7 +39,7 @@ impl Step {
 
 impl std::fmt::Display for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "the timestamps step from {} to {} ms", self.from, self.to)
+        write!(f, "the timestamps jump from {} to {} ms", self.from, self.to)
     }
 }
 
@@ -49,7 +49,7 @@ impl Timeline {
         Self { gap, has_begun: false, offsets: [None; 2], offset: 0, last: 0 }
     }
 
-    /// The time of a message, in ms, and the step before it, if there was one that was closed.
+    /// Returns the time of a message, in ms, and the step before it, if one was removed.
     pub fn place(&mut self, kind: MessageKind, timestamp: u32, payload: &[u8]) -> (u32, Option<Step>) {
         let track = usize::from(kind == MessageKind::VIDEO);
         let is_frame = matches!(kind, MessageKind::AUDIO | MessageKind::VIDEO)
@@ -63,7 +63,7 @@ impl Timeline {
             let time = self.near(own, timestamp).filter(|_| self.has_begun);
             return (time.unwrap_or(self.last), None);
         }
-        // After a step of the other track, this track may follow later.
+        // The other track may have jumped first. Then this track jumps to the same offset.
         let found = [own, self.offset].into_iter().find_map(|offset| Some((offset, self.near(offset, timestamp)?)));
         let (offset, time, step) = match found {
             Some((offset, time)) => (offset, time, None),
@@ -78,7 +78,7 @@ impl Timeline {
         (time, step)
     }
 
-    /// The time of a timestamp, unless it is a step away from the last frame.
+    /// The time of a timestamp. `None` if it is more than [`MAX_STEP`] away from the last frame.
     fn near(&self, offset: u32, timestamp: u32) -> Option<u32> {
         let distance = Timestamp(timestamp.wrapping_sub(offset)).since(Timestamp(self.last));
         let is_near = distance.unsigned_abs() <= MAX_STEP.unsigned_abs();

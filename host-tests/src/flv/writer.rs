@@ -14,13 +14,13 @@ const NUMBER: usize = 8;
 const MAX_PLACES: usize = 64;
 
 /// Writes tags. The file is valid after each one. [`Self::finish`] corrects the flags for audio and video in the header, and
-/// numbers that were not known before.
+/// sets the numbers in the metadata that are only known at the end.
 #[derive(Debug)]
 pub struct Writer<W> {
     output: W,
     header: FileHeader,
     length: u64,
-    /// Positions of numbers in AMF0 that have the length of the file, and its duration.
+    /// The positions of the AMF0 numbers for the length of the file, and of those for its duration.
     filesizes: Vec<u64>,
     durations: Vec<u64>,
     /// The largest timestamp of audio and video.

@@ -194,7 +194,7 @@ impl Pipe {
         self.socket.traffic
     }
 
-    /// The bytes that were passed to this connection so far, also those that wait until the system accepts them.
+    /// The number of bytes that were passed to this connection so far, including those that the system has not accepted yet.
     pub fn written(&self) -> u64 {
         self.socket.traffic.1 + self.socket.pending() as u64
     }

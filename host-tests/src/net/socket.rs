@@ -9,7 +9,7 @@ use mio::net::TcpStream;
 #[cfg(target_os = "linux")]
 use rustix::ioctl::{Getter, Opcode, ioctl};
 
-/// The memory that an empty queue may keep, in bytes.
+/// The most memory that an empty queue has, in bytes.
 const SMALL: usize = 4096;
 
 /// The caller provides the buffers. The socket stores only bytes that could not be passed on.
@@ -114,7 +114,7 @@ impl Socket {
         queued.ok().and_then(|queued| u64::try_from(queued).ok())
     }
 
-    /// The same, on other systems.
+    /// Other systems cannot tell.
     #[cfg(not(target_os = "linux"))]
     pub(super) fn unacknowledged(&self) -> Option<u64> {
         None

@@ -4,13 +4,13 @@ use anyhow::{Context, Result};
 use clap::Args;
 use embedded_rtmp::url::{self, SingleSegment, Url};
 
-/// The options for what to read from a URL.
+/// The options that replace parts of a URL.
 #[derive(Debug, Clone, Default, Args)]
 pub struct StreamArguments {
-    /// The application, instead of the URL's; a path of one segment is then the stream key
+    /// The application to use instead of the URL's; a path of one segment is then the stream key
     #[arg(long)]
     pub app: Option<String>,
-    /// The stream key (stream name), instead of the URL's; may be empty
+    /// The stream key (stream name) to use instead of the URL's; it may be empty
     #[arg(long)]
     pub key: Option<String>,
 }
@@ -25,7 +25,7 @@ pub struct StreamUrl {
 }
 
 impl StreamUrl {
-    /// The stream of a URL. `arguments` replace parts of it.
+    /// The stream of the URL `text`. `arguments` replace parts of it.
     ///
     /// # Errors
     /// The text is not an RTMP URL.
@@ -45,7 +45,7 @@ impl StreamUrl {
     /// # Errors
     /// The text is not an RTMP URL.
     pub fn redirected(&self, url: &str) -> Result<Self> {
-        // All of the path is the application.
+        // The whole path is the application.
         let app = url.splitn(4, '/').nth(3).unwrap_or_default().trim_end_matches('/').to_owned();
         Self::new(url, &StreamArguments { app: Some(app), key: Some(self.key.clone()) })
     }

@@ -42,7 +42,7 @@ pub struct Options {
     pub duration: Option<u32>,
     /// The longest time in which nothing is received.
     pub silence: Duration,
-    /// Playing ends after this time without media. Some servers say nothing when a publisher leaves.
+    /// The time without media after which playing ends. Some servers do not report that a publisher has left.
     pub media_timeout: Option<Duration>,
     /// A time without media that is reported in [`Report::pauses`].
     pub media_report: Option<Duration>,
@@ -69,12 +69,12 @@ struct Player<'o> {
     silence: Duration,
     media_timeout: Option<Duration>,
     media_report: Option<Duration>,
-    /// When media was last received, or the stream was accepted. Whether the pause since then is reported.
+    /// When media was last received, or when the stream was accepted; and whether the pause since then was reported.
     media_at: Option<(Instant, bool)>,
 }
 
-/// Plays `stream` into `output`, until it ends or `stop` is set. It does not connect again, but
-/// follows a redirect. `report` is kept up to date, and `progress` is called with it after each step.
+/// Plays `stream` into `output`, until it ends or `stop` is set. It does not connect again, but it follows a redirect. After
+/// each step, `report` is updated and `progress` is called with it.
 ///
 /// # Errors
 /// There is no connection, the server refuses, the connection breaks before anything plays, the server is silent, or the

@@ -16,7 +16,7 @@ pub enum End {
     Stopped,
     /// The reader of the output closed it.
     OutputClosed,
-    /// There was no audio and no video for the time that the user has given.
+    /// Neither audio nor video arrived for the time of `--media-timeout`.
     NoMedia,
 }
 
@@ -29,7 +29,7 @@ pub struct Report {
     pub counts: Counts,
     /// The number of redirects that were followed.
     pub redirects: u8,
-    /// The pauses without audio and video that were as long as the user has given.
+    /// The number of times that neither audio nor video arrived for the time of `--media-report`.
     pub pauses: u32,
     /// The end, if it was a good one.
     pub end: Option<End>,

@@ -20,11 +20,12 @@ use crate::flv::Reader;
 use crate::net::{Clock, Dialler, Link, LinkReport, StreamUrl, Way, is_about, refused, said};
 use source::Source;
 
-/// The time that the server has to acknowledge the end with a status. After that, TCP must have acknowledged everything.
+/// The time that the server has to acknowledge the end with a status. After that, it is enough that TCP has acknowledged
+/// everything.
 const CLOSE: Duration = Duration::from_secs(2);
 
-/// The longest time in which the server reads nothing while bytes wait to be sent, and in which its TCP must acknowledge
-/// everything after the end.
+/// The longest time for which the server may read nothing while bytes wait to be sent. Also the time after the end in which
+/// TCP must acknowledge everything.
 const STALL: Duration = Duration::from_secs(10);
 
 /// How often the user's wish to stop and the acknowledgements of TCP are checked.
@@ -56,13 +57,13 @@ pub struct Report {
     pub traffic: (u64, u64),
     /// Whether the server has acknowledged the end with a status.
     pub acknowledged: bool,
-    /// Whether the server has done that, or has closed the connection after the end.
+    /// Whether the server has acknowledged the end with a status, or has closed the connection after the end.
     pub confirmed: bool,
     /// The sent bytes that TCP has acknowledged. `None` in a tunnel, or if the system cannot tell.
     pub tcp_acknowledged: Option<u64>,
-    /// The sent bytes that RTMP has acknowledged, modulo 2^32. `None` if the server never acknowledges.
+    /// The sent bytes that RTMP has acknowledged, modulo 2^32. `None` if the server has acknowledged nothing.
     pub rtmp_acknowledged: Option<u32>,
-    /// What is wrong with the file.
+    /// The faults of the file, and the gaps of its timestamps.
     pub notices: Vec<String>,
 }
 
@@ -87,7 +88,8 @@ enum Phase {
     /// The request to publish is sent.
     Asking,
     Publishing(StreamId),
-    /// The end of the stream is sent. `by` is the server's time to acknowledge it, `media` the number of bytes before it.
+    /// The end of the stream is sent. `by` is the deadline for its acknowledgement by a status. `media` is the number of bytes
+    /// before it.
     Closing {
         by: Instant,
         media: u64,
@@ -103,8 +105,8 @@ struct Publisher<'s, R> {
     moved_at: Instant,
 }
 
-/// Publishes the tags of `reader` as `stream`, until they end or `stop` is set. `report` is kept up to date, and `progress` is called with it
-/// after each step.
+/// Publishes the tags of `reader` as `stream`, until they end or `stop` is set. After each step, `report` is updated and
+/// `progress` is called with it.
 ///
 /// # Errors
 /// There is no connection, the server refuses, the connection breaks, or the file has a tag that cannot be sent. The
@@ -236,7 +238,7 @@ impl<R: Read> Publisher<'_, R> {
         let timeout = self.link.handle_timeout()?;
         let stall = has_output.then_some(self.moved_at + STALL);
         if stall.is_some_and(|stall| stall <= now) {
-            bail!("the server has taken nothing for {} s: {}", STALL.as_secs(), self.acknowledgements());
+            bail!("the server has read nothing for {} s: {}", STALL.as_secs(), self.acknowledgements());
         }
         let due = match self.phase {
             Phase::Closing { by, .. } if by <= now => {
@@ -247,7 +249,7 @@ impl<R: Read> Publisher<'_, R> {
                 }
                 let limit = by + (STALL - CLOSE);
                 if limit <= now {
-                    bail!("not everything has arrived after {} s: {}", STALL.as_secs(), self.acknowledgements());
+                    bail!("TCP has not acknowledged everything after {} s: {}", STALL.as_secs(), self.acknowledgements());
                 }
                 Some(limit)
             }
@@ -263,7 +265,7 @@ impl<R: Read> Publisher<'_, R> {
         let Link { session, pipe, .. } = &self.link;
         let text = |number: Option<u64>| number.map_or("an unknown number".into(), |number| number.to_string());
         let (tcp, rtmp) = (text(pipe.acknowledged()), text(session.acknowledged().map(u64::from)));
-        format!("of {} bytes TCP has acknowledged {tcp} and RTMP {rtmp}", pipe.written())
+        format!("of {} bytes, TCP has acknowledged {tcp} and RTMP {rtmp}", pipe.written())
     }
 
     fn fill_in(&self, report: &mut Report) {

@@ -20,7 +20,7 @@ const MAX_GAP: u32 = 10_000;
 /// When tags are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
-    /// Each at its timestamp, relative to the first frame. A pause is at most 10 s.
+    /// Each at its timestamp, relative to the first frame. A pause lasts for at most 10 s.
     Timestamps,
     /// As fast as the peer reads them.
     Fast,
@@ -39,7 +39,7 @@ pub(super) struct Source<R> {
     open: Option<(ChunkStreamId, usize)>,
     ended: bool,
     error: Option<Error>,
-    /// What is wrong with the file.
+    /// The faults of the file, and the gaps of its timestamps.
     pub(super) notices: Vec<String>,
     /// What was sent.
     pub(super) counts: Counts,

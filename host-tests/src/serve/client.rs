@@ -22,7 +22,7 @@ use crate::net::entropy;
 const MAX_NEWS: usize = 16 * 1024;
 
 /// The end of a publication if its client publishes another name on the same message stream.
-const ANOTHER: &str = "another name in its place";
+const ANOTHER: &str = "replaced by a publish of another name";
 
 /// What a client publishes, or wants to publish.
 struct Publication {
@@ -39,7 +39,7 @@ struct Live {
     news: usize,
     /// The end of a message was received since then.
     is_complete: bool,
-    /// What the ring had counted when it began, and the longest message that did not fit since.
+    /// The counts of the ring when it began, and the length of the longest message that did not fit since then.
     before: Dropped,
     longest: u32,
 }
@@ -87,7 +87,8 @@ impl Client {
         })
     }
 
-    /// Whether it publishes, plays, or waits for that. Other clients are disconnected first if places run out.
+    /// Whether it publishes or plays, or waits for the answer to a publish. Other clients are disconnected if the limit of
+    /// connections is reached.
     pub(super) fn is_active(&self) -> bool {
         !self.live.is_empty() || self.waiting.is_some() || self.playing.is_some()
     }
@@ -117,7 +118,7 @@ impl Client {
         self.waiting.is_some()
     }
 
-    /// The transport has acknowledged bytes.
+    /// Records that the peer's transport has acknowledged bytes.
     pub(super) fn note_acknowledged(&mut self, now: Instant) {
         self.session.note_acknowledged(now);
     }
@@ -182,7 +183,7 @@ impl Client {
                     if let Some(recording) = &mut live.publication.recording {
                         recording.recorder.take(&fragment).context("the recording failed")?;
                         for step in recording.recorder.take_steps() {
-                            let text = format!("{}: {step}: the gap is closed", recording.path.display());
+                            let text = format!("{}: {step}: the jump is removed", recording.path.display());
                             shared.tell_trouble(self.peer, text);
                         }
                     }
@@ -343,7 +344,7 @@ impl Client {
         let counts = recorder.counts();
         if counts.audio + counts.video == 0 {
             if let Err(error) = (Recording { path: file, recorder }).discard() {
-                shared.tell_trouble(self.peer, format!("a recording without media is not removed: {error}"));
+                shared.tell_trouble(self.peer, format!("cannot remove a recording without media: {error}"));
             }
             return;
         }

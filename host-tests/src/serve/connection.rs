@@ -14,10 +14,10 @@ use super::proxy;
 use super::shared::{BROKEN, CLOSED, Outcome, Shared};
 use crate::net::Socket;
 
-/// Bytes of memory of a connection without queues and incomplete messages, about.
+/// The approximate memory of a connection without queues and incomplete messages, in bytes.
 pub(super) const SESSION_MEMORY: usize = 88 * 1024;
 
-/// Why a connection may be closed if places run out, in the order in which they are closed.
+/// Why a connection may be closed to make room for another one. The smallest is closed first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Idleness {
     HalfOpen,
@@ -25,7 +25,7 @@ pub(super) enum Idleness {
 }
 
 pub(super) struct Connection {
-    /// The client. Behind a load balancer it is the one that the PROXY header names.
+    /// The client. Behind a load balancer, this is the address in the PROXY header.
     pub(super) peer: SocketAddr,
     /// When it was accepted.
     pub(super) since: Instant,
@@ -39,7 +39,7 @@ pub(super) struct Connection {
 
 #[expect(clippy::large_enum_variant, reason = "nearly all connections are the largest variant")]
 enum Role {
-    /// A load balancer must send a PROXY header. It has until this time.
+    /// A load balancer must send a PROXY header until this time.
     Proxy(Instant),
     /// The client has not sent a byte that shows its protocol. It has until this time.
     Unknown(Instant),
@@ -55,8 +55,7 @@ impl Connection {
         Self { peer, since: shared.now, socket: Socket::new(stream), role, acknowledged: 0, held: 0 }
     }
 
-    /// What a client does that may be disconnected if places run out: a client without an application goes first, then
-    /// one that neither publishes nor plays. `None` for other clients.
+    /// Why the connection may be closed to make room for another one. `None` if the client publishes or plays.
     pub(super) fn idleness(&self, id: usize, gateway: &Gateway) -> Option<Idleness> {
         match self.client(id, gateway) {
             Some(client) if client.is_active() => None,
@@ -79,7 +78,7 @@ impl Connection {
         }
     }
 
-    /// Counts its memory.
+    /// Updates the count of its memory.
     pub(super) fn count_held(&mut self, shared: &mut Shared<'_>) {
         let held = SESSION_MEMORY + self.socket.memory();
         shared.held = shared.held - self.held + held;
@@ -114,7 +113,7 @@ impl Connection {
                 let (_, taken) = socket.receive(buffer, true, proxy::take).context(BROKEN)?;
                 let Some(client) = taken? else {
                     if shared.now >= *deadline {
-                        bail!("no complete PROXY header in time");
+                        bail!("the load balancer did not send a complete PROXY header in time");
                     }
                     return Ok(socket.has_ended().then_some(CLOSED));
                 };

@@ -41,11 +41,11 @@ const MAX_ACCEPTS: usize = 64;
 /// How long no connection is accepted after accepting failed, unless a connection is closed earlier.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
-/// If the system has run out of a resource, a connection that was accepted this long ago and neither publishes nor plays is
-/// closed. Accepting fails even if no client waits, so a new connection must have time to begin.
+/// If the system has run out of a resource, a connection that neither publishes nor plays is closed if it was accepted at
+/// least this long ago. Accepting fails even if no client waits, so a new connection must have time to begin.
 const MIN_IDLE: Duration = Duration::from_secs(2);
 
-/// The shortest interval between two reports of such a failure.
+/// The shortest interval between two reports that accepting failed.
 const TELL_PAUSE: Duration = Duration::from_secs(10);
 
 /// The interval at which the stop flag and the tunnels are checked and progress is reported.
@@ -188,7 +188,7 @@ impl<'a> EventLoop<'a> {
     fn open(&mut self, mut stream: TcpStream, peer: SocketAddr) {
         let Options { max_connections: limit, max_per_address, .. } = *self.shared.options;
         let address = network(peer.ip());
-        // A connection of a load balancer counts for the client that its header names.
+        // A connection of a load balancer is counted later, for the client that its header names.
         let is_proxied = self.shared.options.proxies.iter().any(|network| network.contains(peer.ip()));
         if !is_proxied
             && self.addresses.get(&address).is_some_and(|count| *count >= max_per_address)
@@ -226,10 +226,10 @@ impl<'a> EventLoop<'a> {
         self.set_timer(place);
     }
 
-    /// Closes a connection that neither publishes nor plays, from one address or from any, to make room for another one. It
-    /// was accepted at least `min_age` ago.
-    /// Connections without an application go first, then those of the address that has the most, then the oldest. Returns
-    /// whether there was one.
+    /// Closes a connection that neither publishes nor plays, to make room for another one. `from` is the address whose
+    /// connections may be closed; with `None` it is any. The connection was accepted at least `min_age` ago. Of several, one
+    /// without an application is closed first; of these, one from the address with the most connections; of these, the
+    /// oldest. Returns whether one was closed.
     fn evict(&mut self, from: Option<IpAddr>, min_age: Duration) -> bool {
         let now = self.shared.now;
         let connections = self.connections.iter().enumerate().filter_map(|(place, connection)| {
@@ -245,12 +245,12 @@ impl<'a> EventLoop<'a> {
             Some((idleness, Reverse(count), connection.since, place))
         });
         let Some((.., place)) = connections.min() else { return false };
-        self.end(place, Err(anyhow!("its place is needed, and it neither publishes nor plays")));
+        self.end(place, Err(anyhow!("closed to make room for another client: it neither publishes nor plays")));
         true
     }
 
-    /// Closes connections while all together have too much memory: those that neither publish nor play first, then the one
-    /// that has most.
+    /// While all connections together have too much memory, closes those that neither publish nor play. If there are none,
+    /// closes the one with the most memory.
     fn save_memory(&mut self) {
         while self.shared.is_over_limit(0) {
             if self.evict(None, Duration::ZERO) {
@@ -262,7 +262,7 @@ impl<'a> EventLoop<'a> {
             });
             let Some((memory, place)) = sizes.max() else { return };
             let limit = self.shared.options.memory;
-            let text = "its queues and incomplete messages have the most memory, and all together have too much";
+            let text = "all clients together need too much memory, and this one has the most";
             self.end(place, Err(anyhow!("{text}: {memory} bytes; the limit for the process is {limit} (--memory)")));
         }
     }
@@ -303,7 +303,7 @@ impl<'a> EventLoop<'a> {
         }
     }
 
-    /// A connection from an address has ended, or counts for another one.
+    /// Removes a connection from the count of its address.
     fn uncount(&mut self, address: IpAddr) {
         if let Some(count) = self.addresses.get_mut(&address) {
             *count -= 1;
@@ -337,7 +337,8 @@ impl<'a> EventLoop<'a> {
     }
 }
 
-/// The address that counts for the limit of connections: for IPv6, the first 64 bits, which one client has.
+/// The address for which connections are counted. For IPv6, these are the first 64 bits, because one client usually has all
+/// addresses that begin with them.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -358,7 +359,7 @@ mod tests {
         assert_eq!(network("2001:db8:1:2:3:4:5:6"), network("2001:db8:1:2:ffff::1"));
         assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
         assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
-        // An IPv4 client of a socket for both.
+        // An IPv4 client of a socket that accepts IPv4 and IPv6.
         assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
         assert_ne!(network("::ffff:192.0.2.1"), network("::ffff:192.0.2.2"));
     }

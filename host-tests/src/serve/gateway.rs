@@ -40,7 +40,7 @@ impl Gateway {
         Self { tunnels, sessions: [const { None }; MAX_TUNNELS] }
     }
 
-    /// The client in the tunnel of a connection's request.
+    /// The client of the tunnel to which the current request of a connection belongs.
     pub(super) fn client(&self, web: &TunnelConnection) -> Option<&Client> {
         let tunnel = web.tunnel(&self.tunnels)?;
         self.sessions[tunnel.index()].as_ref().map(|session| &session.client)

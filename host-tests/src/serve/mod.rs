@@ -30,16 +30,17 @@ use shared::{Outcome, Shared};
 pub struct Options {
     /// The directory for recordings. With `None`, nothing is recorded.
     pub directory: Option<PathBuf>,
-    /// Whether recordings have the timestamps and the metadata that come. Otherwise they begin at 0, and steps of more than
-    /// 10 s are closed.
+    /// Whether timestamps and metadata are recorded unchanged. Otherwise recordings begin at 0, and jumps of the timestamps by
+    /// more than 10 s are removed.
     pub keeps_timestamps: bool,
     /// How many bytes of each stream are stored for its players.
     pub ring: usize,
-    /// The most TCP connections at a time. More are closed at once.
+    /// The most TCP connections at a time. For a new one, the server closes one that neither publishes nor plays. If there is
+    /// none, it closes the new one.
     pub max_connections: usize,
     /// The most TCP connections at a time from one address; for IPv6, from one network of 64 bits.
     pub max_per_address: usize,
-    /// The most bytes of memory, about: for the process itself, rings, queues, and incomplete messages.
+    /// The approximate limit of memory in bytes: for the process itself, rings, queues, and incomplete messages.
     pub memory: usize,
     /// The networks of load balancers. A connection from there must begin with a PROXY header, and no other may.
     pub proxies: Vec<Network>,
@@ -69,7 +70,7 @@ pub enum Event {
     Published(SocketAddr, String, Option<PathBuf>),
     /// A recording is complete.
     Recorded(Recorded),
-    /// A publication has ended: what players did not get of it.
+    /// A publication has ended. The counts are of messages that players did not get.
     Relayed(Relayed),
     /// A player is accepted: its stream.
     Playing(SocketAddr, String),
@@ -78,11 +79,11 @@ pub enum Event {
     /// A client was rejected, or its connection broke.
     Trouble(SocketAddr, String),
     /// A waiting connection could not be accepted, most likely because too many files are open. The server tries again when
-    /// a connection is closed, or after a second. This event is reported once each time the failure begins.
+    /// a connection is closed, or after a second. This event is reported at most once in 10 s.
     AcceptFailed(String),
 }
 
-/// What players did not get of a publication.
+/// The counts of messages of a publication that players did not get.
 #[derive(Debug, Clone)]
 pub struct Relayed {
     /// The publisher.
@@ -95,9 +96,9 @@ pub struct Relayed {
     pub longest: u32,
     /// Messages that the publisher left incomplete.
     pub cut: u32,
-    /// Incomplete messages that were given up because four others had begun since.
+    /// Incomplete messages that were discarded because four others had begun since.
     pub too_many: u32,
-    /// Metadata and sequence headers that are too long for later players.
+    /// Metadata and sequence headers that were too long to be cached for later players.
     pub not_cached: u32,
 }
 

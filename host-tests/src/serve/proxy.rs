@@ -1,7 +1,7 @@
 //! The PROXY protocol, versions 1 and 2: the header in which a load balancer names the client.
 //!
-//! It is the first thing on a connection. A server must know from which addresses it comes: a header that was guessed could
-//! be sent by any client.
+//! The header is at the start of a connection. Any client can send one, so a server must accept it only from the addresses of
+//! its load balancers.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
@@ -30,7 +30,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Whether an address belongs to it.
+    /// Whether an address belongs to the network.
     pub fn contains(&self, address: IpAddr) -> bool {
         let difference = u128::from(mapped(address)) ^ u128::from(self.address);
         self.bits == 0 || difference >> (128 - self.bits) == 0
@@ -51,9 +51,9 @@ impl FromStr for Network {
     /// Reads `ADDRESS/BITS`, or an address alone.
     fn from_str(text: &str) -> Result<Self> {
         let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-        let address: IpAddr = address.parse().with_context(|| format!("{address} is no address"))?;
+        let address: IpAddr = address.parse().with_context(|| format!("{address} is not an IP address"))?;
         let size = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.map_or(Ok(size), str::parse).with_context(|| format!("{text} has no number of bits"))?;
+        let bits = bits.map_or(Ok(size), str::parse).with_context(|| format!("the number of bits in {text} is not valid"))?;
         ensure!(bits <= size, "{text} has more than {size} bits");
         Ok(Self { address: mapped(address), bits: bits + 128 - size })
     }
@@ -69,15 +69,15 @@ pub(super) fn is_header(input: &[u8]) -> Option<bool> {
     if may_begin(TEXT) || may_begin(SIGNATURE) { None } else { Some(false) }
 }
 
-/// Removes a header from the front of `input`. Returns the client that it names: `None` inside if it names none, as for a
-/// health check of the load balancer. Returns `None` if the header is not complete.
+/// Removes a header from the start of `input`. Returns the client that it names, or `Some(None)` if it names none, for example
+/// in a health check of the load balancer. Returns `None` if the header is not complete.
 ///
 /// # Errors
-/// This is not a header.
+/// The input does not begin with a valid header.
 pub(super) fn take(input: &mut &[u8]) -> Result<Option<Option<SocketAddr>>> {
     match is_header(input) {
         None => Ok(None),
-        Some(false) => bail!("no PROXY header, which is mandatory from this address (--proxy-protocol)"),
+        Some(false) => bail!("no PROXY header, which is required from this address (--proxy-protocol)"),
         Some(true) if input.starts_with(TEXT) => take_text(input),
         Some(true) => take_binary(input),
     }
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn item_168_networks() {
+    fn item_168_a_network_contains_its_addresses() {
         let contains =
             |network: &str, address: &str| network.parse::<Network>().unwrap().contains(address.parse().unwrap());
         assert!(contains("10.0.0.0/8", "10.9.8.7") && !contains("10.0.0.0/8", "11.0.0.1"));
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn item_168_headers_of_both_versions_name_the_client_whatever_their_pieces() {
+    fn item_168_headers_of_both_versions_name_the_client_in_pieces_of_any_size() {
         let ipv4 = [192, 0, 2, 1, 10, 0, 0, 1, 0x12, 0x34, 7, 0x8F];
         let mut ipv6 = [0; 36];
         (ipv6[15], ipv6[33]) = (1, 9);

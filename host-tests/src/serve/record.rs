@@ -11,7 +11,8 @@ use embedded_rtmp::relay::StreamName;
 /// The most characters of the application, and of the key, in a file's name.
 const MAX_PART: usize = 100;
 
-/// The number of names that are tried one after another. After these, the first free one of a growing distance is taken.
+/// The number of names that are tried one after another. If all are taken, a free number is searched by doubling and
+/// halving.
 const FIRST_NAMES: u32 = 50;
 
 /// The most files of the same name.
@@ -24,7 +25,7 @@ pub(super) struct Recording {
 }
 
 impl Recording {
-    /// Begins the recording of a stream in a new file, from time 0 on or with the timestamps that come.
+    /// Begins the recording of a stream in a new file, from time 0 on or with unchanged timestamps.
     ///
     /// # Errors
     /// The file cannot be made.
@@ -47,8 +48,8 @@ fn sanitized(text: &[u8]) -> String {
     text.iter().copied().filter(harmless).take(MAX_PART).map(char::from).collect()
 }
 
-/// The application and the key of a stream: what stands before and after the last slash of its name. They have no query,
-/// which may contain a secret.
+/// The application and the key of a stream: the parts of its name before and after the last slash. They have no query, which
+/// may contain a secret.
 pub(super) fn app_and_key(name: StreamName<'_>) -> [Vec<u8>; 2] {
     let mut bytes = vec![0; name.len()];
     let name = name.emit(&mut bytes).unwrap_or_default();
@@ -65,7 +66,7 @@ fn create_file(directory: &Path, name: StreamName<'_>) -> io::Result<(PathBuf, F
         |number| directory.join(if number == 1 { format!("{stem}.flv") } else { format!("{stem}-{number}.flv") });
     let mut first = 1;
     if path_of(FIRST_NAMES).exists() {
-        // The work must not grow with the number of files, so this does not ask for each name.
+        // The work must not grow in proportion to the number of files, so this does not try each name.
         let mut last = FIRST_NAMES;
         while last < MAX_FILES && path_of(last).exists() {
             (first, last) = (last, last * 2);

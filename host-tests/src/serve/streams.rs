@@ -17,15 +17,15 @@ pub(super) struct Streams {
     state: DirectoryState,
     entries: Vec<StreamEntry<'static>>,
     rings: Vec<Ring<'static>>,
-    /// Whether a ring was written to. The system gives memory to no other.
+    /// Whether each ring was written to. The system allocates memory only for these rings.
     is_used: Vec<bool>,
-    /// The most rings that are written to.
+    /// The most rings that may be written to.
     max_rings: usize,
     players: Vec<PlayerEntry>,
 }
 
 impl Streams {
-    /// Streams with rings of `ring_length` bytes. All rings together have at most `memory` bytes, but there is one at least.
+    /// Streams with rings of `ring_length` bytes. All rings together have at most `memory` bytes, but there is at least one.
     pub(super) fn new(ring_length: usize, config: RelayConfig, memory: usize) -> Self {
         let state = DirectoryState::new(&config);
         let max_rings = (memory / (ring_length + OTHER_MEMORY)).max(1);

@@ -45,12 +45,12 @@ impl Serve {
         Self::listening("127.0.0.1:0", 1, arguments)
     }
 
-    /// As users start it: recordings begin at 0.
+    /// Starts it without `--keep-timestamps`, so recordings begin at 0.
     pub fn from_zero(arguments: &[&str]) -> Self {
         Self::launch("127.0.0.1:0", 1, arguments)
     }
 
-    /// Waits until it listens on `count` of the addresses. It records what comes.
+    /// Starts it with `--keep-timestamps`, and waits until it listens on `count` of the addresses.
     pub fn listening(addresses: &str, count: usize, arguments: &[&str]) -> Self {
         Self::launch(addresses, count, &[arguments, &["--keep-timestamps"]].concat())
     }

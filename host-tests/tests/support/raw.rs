@@ -1,4 +1,4 @@
-//! A client that sends what a test wants, also what no client sends.
+//! A client that sends any bytes, including those that no real client sends.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -13,7 +13,7 @@ use super::LIMIT;
 
 pub const KEYFRAME: &[u8] = &[0x17, 1, 0, 0, 0, 1];
 
-/// A connection after the handshake. It answers nothing by itself, neither pings nor anything else.
+/// A connection after the handshake. It sends nothing by itself, not even answers to pings.
 pub struct RawClient {
     pub stream: TcpStream,
     reader: Reader<8>,
@@ -22,7 +22,7 @@ pub struct RawClient {
 }
 
 impl RawClient {
-    /// Connects to a port of 127.0.0.1, from there.
+    /// Connects from 127.0.0.1 to a port of 127.0.0.1.
     pub fn connect(port: u16) -> Self {
         Self::over(TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).unwrap())
     }
@@ -46,12 +46,12 @@ impl RawClient {
         Self { stream, reader: Reader::new(), input: Vec::new(), partial: Vec::new() }
     }
 
-    /// Connects to an application, too.
+    /// Opens a connection, and connects to the application `live`.
     pub fn connected(port: u16) -> Self {
         Self::connect(port).join()
     }
 
-    /// Connects to the application.
+    /// Connects to the application `live`.
     pub fn join(self) -> Self {
         let mut client = self;
         let connect = [Token::ObjectStart, Token::Key("app".into()), "live".into(), Token::End];
@@ -60,7 +60,7 @@ impl RawClient {
         client
     }
 
-    /// Publishes, too, on message stream 1.
+    /// Opens a connection, and publishes on message stream 1.
     pub fn publisher(port: u16, key: &str) -> Self {
         let mut client = Self::connected(port);
         client.call(0, "createStream", &[]);
@@ -69,7 +69,7 @@ impl RawClient {
         client
     }
 
-    /// Plays, too, on message stream 1.
+    /// Opens a connection, and plays on message stream 1.
     pub fn player(port: u16, name: &str) -> Self {
         Self::connected(port).play(name)
     }
@@ -107,7 +107,7 @@ impl RawClient {
         self.send(stream, MessageKind::VIDEO, KEYFRAME);
     }
 
-    /// Receives until a command has this name, or its status this code. Returns the description of the status.
+    /// Receives until a command has the name `what`, or a status has the code `what`. Returns the description of the status.
     pub fn wait_for(&mut self, what: &str) -> String {
         let begin = Instant::now();
         loop {
@@ -132,7 +132,7 @@ impl RawClient {
         begin.elapsed()
     }
 
-    /// Receives what there is: the names or codes of the commands, with the descriptions.
+    /// Reads once. Returns the commands that are complete: their names or status codes, with the descriptions.
     pub fn receive(&mut self) -> Result<Vec<(String, String)>, ()> {
         let mut buffer = [0; 65_536];
         match self.stream.read(&mut buffer) {
@@ -165,7 +165,7 @@ impl RawClient {
     }
 }
 
-/// A command of these values.
+/// The payload of a command with these values.
 pub fn command(name: &str, transaction: f64, values: &[Token<'_>]) -> Vec<u8> {
     let mut buffer = vec![0; 1 << 17];
     let mut encoder = Encoder::new(&mut buffer);
