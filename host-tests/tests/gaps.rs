@@ -52,7 +52,8 @@ fn item_121_a_recording_ends_with_its_publisher_and_the_next_one_gets_a_new_file
 
 #[test]
 fn item_122_players_are_told_the_end_at_once_after_a_message_that_was_cut() {
-    // With 1 byte, the class of the message is unknown, so the player has got nothing of it. With 20 bytes it has got a part.
+    // With 1 byte, the class of the message is unknown, so the player has got nothing of it. With 20 bytes it has got a
+    // part.
     for cut in [1, 20] {
         let serve = Serve::start(&["--grace", "0"]);
         let mut publisher = RawClient::publisher(serve.port(), "x");
@@ -110,8 +111,8 @@ fn item_121_item_122_ffmpeg_continues_when_publishers_leave_inside_a_message() {
     let file = directory.path().join("played.flv");
     let ffmpeg = start(&mut Program::Ffmpeg.player(&serve.url("live/x"), &file)).unwrap();
     serve.wait_until_it_says("plays live/x");
-    // The publisher leaves in the chunk header, at the first byte, in the middle, and at the last byte. Then one stays silent in
-    // the middle, and the last one leaves.
+    // The publisher leaves in the chunk header, at the first byte, in the middle, and at the last byte. Then one stays
+    // silent in the middle, and the last one leaves.
     let cuts = [3, 13, last.len() / 2, last.len() - 1].map(|cut| (cut, true));
     let cuts = cuts.into_iter().chain([(last.len() / 2, false), (last.len() / 2, true)]);
     let (mut publications, mut silent) = (0, Vec::new());

@@ -109,7 +109,10 @@ fn connections_are_accepted_again_after_the_system_was_short_of_file_descriptors
     while !is_short() {
         let name = format!("player{}", players.len());
         players.push(play(name.clone()));
-        wait_until("a player plays, or the server has no descriptors", LIMIT, || is_short() || serve.errors().contains(&name)).unwrap();
+        wait_until("a player plays, or the server has no descriptors", LIMIT, || {
+            is_short() || serve.errors().contains(&name)
+        })
+        .unwrap();
     }
     // The server waits between attempts, and its messages do not fill the log.
     let before = processor_ticks(serve.id());

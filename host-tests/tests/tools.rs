@@ -129,7 +129,8 @@ fn item_164_a_query_is_neither_in_a_file_name_nor_in_a_log_nor_in_the_summary() 
     assert_eq!((&summary["recordings"][0]["app"], &summary["recordings"][0]["key"]), (&"live".into(), &"k".into()));
 }
 
-/// Sends `bytes`, and returns the bytes that arrive until the server closes the connection. It must do so within two seconds.
+/// Sends `bytes`, and returns the bytes that arrive until the server closes the connection. It must do so within two
+/// seconds.
 fn answer(port: u16, bytes: &[u8]) -> Vec<u8> {
     let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
     socket.write_all(bytes).unwrap();
@@ -391,8 +392,8 @@ fn item_162_a_recording_begins_at_0_and_its_file_is_published_without_a_pause() 
     }
 }
 
-/// A server that accepts one publisher and receives `messages` messages. After that it reads nothing. It closes the connection
-/// after `pause`. If bytes are unread, this resets the connection.
+/// A server that accepts one publisher and receives `messages` messages. After that it reads nothing. It closes the
+/// connection after `pause`. If bytes are unread, this resets the connection.
 fn accepting(messages: usize, pause: Duration) -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -15,8 +15,8 @@ const IN_FLIGHT: usize = 256;
 type Queue = Channel<NoopRawMutex, (Instant, Vec<u8>), IN_FLIGHT>;
 
 /// Carries frames between devices until it is dropped. Each frame takes `delay`. The device at the port of index 0 was
-/// started as host 1. `passes` is called for each frame with the index of its sender's port, and again with that of its receiver's
-/// port. If it returns `false`, the frame is lost.
+/// started as host 1. `passes` is called for each frame with the index of its sender's port, and again with that of its
+/// receiver's port. If it returns `false`, the frame is lost.
 pub async fn switch(mut ports: Vec<Port<'_>>, delay: Duration, passes: impl Fn(usize) -> bool) {
     let passes = &passes;
     let queues: Vec<Queue> = ports.iter().map(|_| Channel::new()).collect();

@@ -1,4 +1,4 @@
-//! Sources whose clock begins again or pauses.
+//! Sources whose clock starts again or pauses.
 
 use embassy_time::{Duration, Timer};
 use embedded_rtmp_embassy::{DropReason, Phase, Picture, SendOutcome};
@@ -7,8 +7,8 @@ use super::live::{Bench, config_to, until};
 use super::pair::URL;
 use crate::wire::Wire;
 
-/// Publishes a picture every 40 ms, each tenth of which is a keyframe. `time` returns the time of a picture in microseconds;
-/// before the picture 25 there is a pause. Returns the pictures that were dropped.
+/// Publishes a picture every 40 ms. Each tenth picture is a keyframe. `time` returns the time of a picture in microseconds.
+/// `pause` is the time before picture 25. Returns the pictures that were dropped.
 fn dropped(pause: Duration, time: impl Fn(u64) -> u64 + 'static) -> Vec<u64> {
     let mut bench = Bench::new(Wire::new());
     let (_recorded, mut live) = (bench.serve(), bench.live(config_to(URL)));
@@ -38,7 +38,7 @@ const FRAME: Duration = Duration::from_millis(40);
 #[test]
 fn item_192_a_source_that_pauses_loses_nothing() {
     for pause in [1_500, 5_000, 8_000].map(Duration::from_millis) {
-        // Without the time of the pause, and with it.
+        // The clock of the source does not count the pause, or counts it.
         assert_eq!(dropped(pause, |number| number * 40_000), []);
         let gap = pause.as_micros() - 40_000;
         assert_eq!(dropped(pause, move |number| number * 40_000 + if number < 25 { 0 } else { gap }), []);
@@ -46,7 +46,7 @@ fn item_192_a_source_that_pauses_loses_nothing() {
 }
 
 #[test]
-fn item_192_a_clock_that_begins_again_continues_at_the_next_keyframe() {
+fn item_192_after_a_clock_starts_again_the_stream_continues_at_the_next_keyframe() {
     // Microseconds in 32 bits, 90 kHz in 33 bits, and a reset of the encoder.
     let ends = [1 << 32, (1_u64 << 33) * 1_000_000 / 90_000, 7_000_000_000_000];
     let counted_from = |end| move |number| (end - 1_000_000 + number * 40_000) % end;

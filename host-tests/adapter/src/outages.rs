@@ -1,4 +1,5 @@
-//! A camera in a day of outages, in simulated time: nothing is lost uncounted, media leaves again in time, and players stay.
+//! A day of outages of a camera, in simulated time. The tests check that every lost frame is counted, that media flows again
+//! in time, and that players stay connected.
 //!
 //! ```text
 //!   host 1: camera ──┐
@@ -51,7 +52,7 @@ const LOSS: u32 = 5;
 const RING: usize = 8192;
 /// The default grace time of a server, in milliseconds.
 const GRACE: u64 = RelayConfig::new().grace.as_millis() as u64;
-/// Bytes of the sound that the sender and the receiver may hold when a connection is lost.
+/// The most bytes of one kind that the rings of the sender and the receiver may have when a connection is lost.
 const IN_RINGS: usize = 3 * RING;
 
 /// What happens to the camera's stream.
@@ -63,13 +64,13 @@ enum Outage {
     Restart,
     /// The camera's cable is pulled out.
     Link,
-    /// Nothing passes on the camera's line, and nobody is told.
+    /// No frame passes on the camera's line, and the link stays up.
     Silence,
     /// The camera gets another address.
     Address,
-    /// The server moves to another address, and its name with it.
+    /// The server gets another address, and its name resolves to it.
     Move,
-    /// The camera's clock begins at 0 again.
+    /// The camera's clock starts at 0 again.
     Clock,
 }
 
@@ -87,7 +88,7 @@ impl Outage {
     }
 }
 
-/// The frames of one kind that were sent and have not arrived: their numbers and lengths.
+/// The frames of one kind that were sent. `under_way` has the numbers and lengths of those that have not arrived.
 #[derive(Default)]
 struct Sent {
     under_way: VecDeque<(u32, usize)>,
@@ -125,7 +126,7 @@ struct World {
     server: Cell<u8>,
     /// When the camera's clock was 0.
     zero: Cell<Instant>,
-    /// Audio and video.
+    /// The sent frames of audio and of video.
     sent: [RefCell<Sent>; 2],
     /// When the last frame arrived at the server, and at the player.
     at_server: Cell<Instant>,
@@ -133,9 +134,9 @@ struct World {
     /// How often a player was connected, and how often it was told that the stream has ended.
     connections: Cell<u32>,
     ends: Cell<u32>,
-    /// How often the server closed a player that TCP had kept waiting for longer than the stream's ring lasts.
+    /// How often the server closed a player as too slow, because TCP delayed it for longer than the stream's ring lasts.
     too_slow: Cell<u32>,
-    /// How often a player must have been told of an end, and may have been told at most.
+    /// The least and the largest allowed number of times that a player was told of an end.
     expected_ends: Cell<(u32, u32)>,
 }
 
@@ -151,7 +152,7 @@ struct Sink {
     world: Rc<World>,
     publications: u32,
     publisher: Option<(SessionId, u32)>,
-    /// When the publisher left, if there is a player that may have to be told.
+    /// When the publisher left. `None` if there was no player.
     left_at: Option<Instant>,
     is_played: bool,
     messages: [Vec<u8>; 2],
@@ -205,7 +206,7 @@ impl Handler for Sink {
             return;
         }
         let body = &message[[2, 10][kind]..];
-        // The rest of a message that was cut is zero.
+        // A message that was cut ends with zeros, so it has no mark.
         if let ([number @ .., _], true) = (&body[..5], body.last() == Some(&MARK)) {
             let (publisher, publication) = self.publisher.expect("there is a publisher");
             assert_eq!(session, publisher);
@@ -244,12 +245,12 @@ fn frame(first: Option<u8>, number: u32, length: usize) -> Vec<u8> {
     frame
 }
 
-/// Sends pictures or sound for ever, each frame at its time.
+/// Sends audio (`kind` 0) or video for ever, each frame at its time.
 async fn send(live: Live, world: Rc<World>, kind: usize) {
     let (start, every) = (Instant::now(), [SOUND, PICTURE][kind]);
     for number in 0_u32.. {
         Timer::at(start + every * number).await;
-        // A counter of 32 bits.
+        // The camera's clock has 32 bits.
         let at = u64::from(world.zero.get().elapsed().as_micros() as u32);
         let (outcome, length) = if kind == 0 {
             let frame = frame(None, number, 100);
@@ -368,7 +369,7 @@ fn configure(stack: Stack<'_>, host: u8) {
     stack.set_config_v4(ConfigV4::Static(StaticConfigV4 { address, gateway: None, dns_servers }));
 }
 
-/// The parts of the world that an outage changes.
+/// The objects that an outage changes.
 struct Parts {
     world: Rc<World>,
     live: Live,
@@ -422,8 +423,8 @@ impl Parts {
     }
 }
 
-/// A day, or a part of it, with `pause` seconds between outages. Each kind comes once in the first seven. Prints how long it
-/// took until media arrived again.
+/// Runs the simulation for `length`, with `pause` seconds between outages. The first seven outages are one of each kind.
+/// Prints how long it took until media arrived again.
 fn day(seed: u64, length: Duration, pause: Range<u32>) {
     println!("seed {seed}");
     let (start, seed) = (Instant::now(), Random(seed ^ 0x9E37_79B9_7F4A_7C15));
@@ -502,7 +503,11 @@ fn day(seed: u64, length: Duration, pause: Range<u32>) {
             "the player was told of {ends} ends, was connected {connected} times, and was too slow {too_slow} times"
         );
         assert!((expected.0..=expected.1).contains(&ends), "{expected:?} ends");
-        assert_eq!(connected, connections + too_slow, "only a server that ends ends the player's connection");
+        assert_eq!(
+            connected,
+            connections + too_slow,
+            "the player's connection is lost only if the server stops, moves or closes it"
+        );
         check(delays, longest);
     };
     block_on_stepped(tasks::run(day, tasks));

@@ -135,7 +135,7 @@ pub(crate) const fn keyframe<const LENGTH: usize>() -> [u8; LENGTH] {
     payload
 }
 
-/// Players are told the end of a stream at once.
+/// The grace time is 0, so players are told the end of a stream at once.
 pub(crate) const NO_GRACE: RelayConfig = {
     let mut config = RelayConfig::new();
     config.grace = std::time::Duration::ZERO;

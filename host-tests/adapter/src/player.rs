@@ -112,7 +112,7 @@ fn a_handler_that_is_not_ready_holds_back_only_media() {
     assert_eq!((end, bytes), (Ok(End::Unpublished), FRAMES * 2_000));
 }
 
-/// A handler that does not look at the media.
+/// A handler that ignores the media.
 struct Blind;
 
 impl PlayHandler for Blind {
@@ -133,9 +133,9 @@ fn item_167_a_player_reports_that_a_stream_has_no_media() {
         let Parts { mut runner, mut video, .. } = publisher.split();
         let playing = async {
             let start = Instant::now();
-            assert_eq!(player.run(&mut Blind).await, Ok(End::NoMedia), "there was none yet");
+            assert_eq!(player.run(&mut Blind).await, Ok(End::NoMedia), "no media has arrived");
             assert_eq!(start.elapsed().as_secs(), 2);
-            // It may go on waiting. While media arrives, the limit does not pass.
+            // The caller may wait again. Each media message begins the time again.
             let feed = async {
                 for time in 0..5 {
                     Timer::after_millis(1_000).await;

@@ -19,7 +19,7 @@ use embedded_rtmp_embassy::{
 use super::pair::{IMPATIENT, LIMITS, NO_GRACE, TestMemory, connect, keyframe, targets, with_devices};
 use crate::wire::Wire;
 
-/// Accepts every client unless the name of the stream asks for a rejection.
+/// Rejects streams with certain names, and accepts all others.
 #[derive(Default)]
 struct AccessControl {
     played: Vec<Played>,

@@ -12,7 +12,7 @@ use super::live::{Bench, config_to, send, until};
 use super::pair::{URL, serve_until};
 use crate::wire::Wire;
 
-/// A server that accepts every stream, and then reads up to `bytes` of it each second. With 0, its window stays closed.
+/// A server that accepts every stream, and then reads up to `bytes` bytes each second. With 0, its TCP window stays closed.
 async fn reads_slowly(stack: Stack<'static>, bytes: usize) {
     loop {
         let (mut rx, mut tx, mut scratch, mut control) = ([0; 2048], [0; 2048], [0; 1536], [0; 512]);
@@ -35,14 +35,14 @@ async fn reads_slowly(stack: Stack<'static>, bytes: usize) {
     }
 }
 
-/// Publishes pictures of 1,000 bytes every 40 ms to such a server for `seconds`, or until the connection is lost. Returns the
-/// seconds that the connection has lasted if it was lost.
+/// Publishes pictures of 1,000 bytes every 40 ms to such a server for `seconds`, or until the connection is lost. If it was
+/// lost, returns the number of seconds that it lasted.
 fn lasts(bytes: usize, seconds: u64, change: impl Fn(&mut Config)) -> Option<u64> {
     let mut bench = Bench::new(Wire::new());
     let stack = bench.second;
     bench.spawn(reads_slowly(stack, bytes));
     let mut config = config_to(URL);
-    // TCP alone does not end the connection.
+    // The keep-alive of TCP does not end the connection.
     config.client = &const { ClientOptions { keep_alive: NO_END, ..ClientOptions::DEFAULT } };
     change(&mut config);
     let mut live = bench.live(config);

@@ -16,14 +16,15 @@ use host_tests::net::{StreamUrl, Way};
 use host_tests::publish::{Options, Pace, Report, publish};
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Publishes an FLV file to an RTMP server, each message when it is due. In a gap of the timestamps, it waits for at most 10 s.
-/// It ignores wrong back pointers, skips garbage, leaves out a tag that is cut off at the end of the file, and reports these
-/// faults.
+/// Publishes an FLV file to an RTMP server, each message when it is due. In a gap of the timestamps, it waits for at most
+/// 10 s. It ignores wrong back pointers, skips garbage, leaves out a tag that is cut off at the end of the file, and
+/// reports these faults.
 ///
 /// Ends with status 0 if the server acknowledges the end of the stream or closes the connection after it, or if TCP
 /// acknowledges everything within 10 s. If the system does not know what TCP has acknowledged, and over RTMPT, it is enough
 /// that everything is sent. Ctrl-C ends the stream in the same way. Ends with status 1 if the server cannot be reached,
-/// refuses, closes the connection before the end or reads nothing for 10 s, and with 2 if the file or the URL cannot be used.
+/// refuses, closes the connection before the end or reads nothing for 10 s, or if a tag cannot be read or sent. Ends with
+/// status 2 if the URL cannot be used, or the file is not an FLV file.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {

@@ -28,9 +28,9 @@ use serde_json::json;
 /// pings (--idle), or if it publishes and sends no media (--media-timeout).
 ///
 /// A file's name has only the letters, digits, '.', '_' and '-' of the stream's name, without queries. An existing file is
-/// never overwritten: the next one is APP-KEY-2.flv. A recording without audio and video is removed. Ends with status 0 after
-/// Ctrl-C, when all recordings are complete. Ends with status 2 if the server can listen on none of the addresses, or the
-/// directory cannot be made.
+/// never overwritten: the next one is APP-KEY-2.flv. A recording without audio and video is removed. Ends with status 0
+/// after Ctrl-C, when all recordings are complete. Ends with status 2 if the server can listen on none of the addresses, or
+/// the directory cannot be made.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {

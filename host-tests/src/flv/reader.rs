@@ -45,7 +45,9 @@ impl fmt::Display for Notice {
         match self {
             Self::Truncated(at) => write!(f, "the file ends within the tag at byte {at}, which is left out"),
             Self::BackPointer(at) => write!(f, "the back pointer after the tag at byte {at} is wrong"),
-            Self::Garbage(from, to) => write!(f, "{} bytes from byte {from} on are not tags, and are skipped", to - from),
+            Self::Garbage(from, to) => {
+                write!(f, "{} bytes from byte {from} on are not tags, and are skipped", to - from)
+            }
         }
     }
 }

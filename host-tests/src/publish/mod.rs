@@ -88,8 +88,8 @@ enum Phase {
     /// The request to publish is sent.
     Asking,
     Publishing(StreamId),
-    /// The end of the stream is sent. `by` is the deadline for its acknowledgement by a status. `media` is the number of bytes
-    /// before it.
+    /// The end of the stream is sent. `by` is the deadline for its acknowledgement by a status. `media` is the number of
+    /// bytes before it.
     Closing {
         by: Instant,
         media: u64,
@@ -249,7 +249,11 @@ impl<R: Read> Publisher<'_, R> {
                 }
                 let limit = by + (STALL - CLOSE);
                 if limit <= now {
-                    bail!("TCP has not acknowledged everything after {} s: {}", STALL.as_secs(), self.acknowledgements());
+                    bail!(
+                        "TCP has not acknowledged everything after {} s: {}",
+                        STALL.as_secs(),
+                        self.acknowledgements()
+                    );
                 }
                 Some(limit)
             }

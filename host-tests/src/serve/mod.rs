@@ -30,13 +30,13 @@ use shared::{Outcome, Shared};
 pub struct Options {
     /// The directory for recordings. With `None`, nothing is recorded.
     pub directory: Option<PathBuf>,
-    /// Whether timestamps and metadata are recorded unchanged. Otherwise recordings begin at 0, and jumps of the timestamps by
-    /// more than 10 s are removed.
+    /// Whether timestamps and metadata are recorded unchanged. Otherwise recordings begin at 0, and jumps of the timestamps
+    /// by more than 10 s are removed.
     pub keeps_timestamps: bool,
     /// How many bytes of each stream are stored for its players.
     pub ring: usize,
-    /// The most TCP connections at a time. For a new one, the server closes one that neither publishes nor plays. If there is
-    /// none, it closes the new one.
+    /// The most TCP connections at a time. For a new one, the server closes one that neither publishes nor plays. If there
+    /// is none, it closes the new one.
     pub max_connections: usize,
     /// The most TCP connections at a time from one address; for IPv6, from one network of 64 bits.
     pub max_per_address: usize,

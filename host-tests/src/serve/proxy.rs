@@ -1,7 +1,7 @@
 //! The PROXY protocol, versions 1 and 2: the header in which a load balancer names the client.
 //!
-//! The header is at the start of a connection. Any client can send one, so a server must accept it only from the addresses of
-//! its load balancers.
+//! The header is at the start of a connection. Any client can send one, so a server must accept it only from the addresses
+//! of its load balancers.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
@@ -53,7 +53,8 @@ impl FromStr for Network {
         let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
         let address: IpAddr = address.parse().with_context(|| format!("{address} is not an IP address"))?;
         let size = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.map_or(Ok(size), str::parse).with_context(|| format!("the number of bits in {text} is not valid"))?;
+        let bits =
+            bits.map_or(Ok(size), str::parse).with_context(|| format!("the number of bits in {text} is not valid"))?;
         ensure!(bits <= size, "{text} has more than {size} bits");
         Ok(Self { address: mapped(address), bits: bits + 128 - size })
     }
@@ -69,8 +70,8 @@ pub(super) fn is_header(input: &[u8]) -> Option<bool> {
     if may_begin(TEXT) || may_begin(SIGNATURE) { None } else { Some(false) }
 }
 
-/// Removes a header from the start of `input`. Returns the client that it names, or `Some(None)` if it names none, for example
-/// in a health check of the load balancer. Returns `None` if the header is not complete.
+/// Removes a header from the start of `input`. Returns the client that it names, or `Some(None)` if it names none, for
+/// example in a health check of the load balancer. Returns `None` if the header is not complete.
 ///
 /// # Errors
 /// The input does not begin with a valid header.

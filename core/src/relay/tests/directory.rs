@@ -252,7 +252,7 @@ fn item_121_players_wait_in_the_grace_time_and_continue_with_the_next_publisher(
     assert_eq!((tables.directory().poll_timeout(), generation(&mut tables)), (Some(at(11_000)), before));
     // Within the grace time no player is told anything.
     assert_eq!((tables.timeout(10_999), tables.accepted(10_999, 2, "x")), (vec![], stream));
-    // The time since the first publisher was heard last.
+    // The gap is the time since the first publisher was last heard.
     assert_eq!((tables.events(10_999), generation(&mut tables)), (vec![gap(stream, 10_999)], before));
     assert_eq!(tables.timeout(11_000), []);
     // Too late: players are told of the end.
@@ -266,7 +266,7 @@ fn item_121_players_wait_in_the_grace_time_and_continue_with_the_next_publisher(
 #[test]
 fn item_121_a_stream_without_players_has_no_grace_time() {
     let mut tables = Tables::new(&RelayConfig::new(), 1, 2);
-    // Without players.
+    // A stream that never had players.
     let stream = tables.accepted(0, 1, "x");
     assert_eq!(tables.unpublish(0, 1), [RelayEvent::Gone(stream)]);
     assert_eq!((tables.directory().poll_timeout(), tables.directory().is_published(stream)), (None, false));
@@ -292,17 +292,21 @@ fn item_121_a_stream_without_players_has_no_grace_time() {
 }
 
 #[test]
-fn item_121_a_publisher_of_another_name_takes_a_place_in_its_grace_time_only_if_there_is_no_other() {
+fn item_121_the_place_of_a_stream_in_its_grace_time_is_given_to_another_stream_last() {
     let mut tables = Tables::new(&RelayConfig::new(), 2, 2);
     let stream = tables.accepted(0, 1, "x");
     let viewer = tables.play(5, "x").unwrap().player;
     tables.unpublish(0, 1);
     let early = tables.play(6, "y").unwrap().player;
     let given_up = |player, peer| [RelayEvent::GivenUp { player, peer: PeerId(peer) }];
-    assert_ne!(tables.accepted(0, 2, "z"), stream, "players that were told nothing of an end go last");
+    assert_ne!(tables.accepted(0, 2, "z"), stream, "the place of a stream in its grace time is given away last");
     assert_eq!(tables.events(0), given_up(early, 6));
     assert_eq!(tables.accepted(0, 3, "w"), stream);
-    assert_eq!(tables.events(0), given_up(viewer, 5), "no timestamp continues those of another stream");
+    assert_eq!(
+        tables.events(0),
+        given_up(viewer, 5),
+        "there is no event that continues the timestamps of another stream"
+    );
     assert_eq!((tables.timeout(99_000), tables.publish(99_000, 4, "x")), (vec![], Err(RelayRejection::Full)));
 }
 
@@ -514,7 +518,7 @@ fn check(tables: &mut Tables) {
 }
 
 #[test]
-fn item_140_a_peer_is_told_on_which_stream_it_publishes_a_name() {
+fn item_140_the_message_stream_on_which_a_peer_publishes_a_name_is_found() {
     let mut tables = Tables::new(&RelayConfig::new(), 2, 2);
     tables.accepted(1, 1, "x");
     let published_by = |tables: &mut Tables, key: &str, peer| {
@@ -533,7 +537,7 @@ fn item_141_another_name_on_the_same_message_stream_ends_the_first() {
     let second = tables.accepted(2, 1, "b");
     assert_eq!(tables.events(2), [RelayEvent::Gone(first)]);
     assert_eq!(tables.directory().published(publisher(1)), Some(second));
-    // While a publish waits, the first name continues. It ends when the waiting one is accepted.
+    // While a publish waits, the current publication continues. It ends when the waiting publish is accepted.
     let taken = tables.accepted(3, 2, "c");
     assert_eq!(tables.publish(4, 1, "c"), Ok(PublishAnswer::Wait));
     assert_eq!(tables.events(4), [RelayEvent::Ask(publisher(2))]);

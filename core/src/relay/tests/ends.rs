@@ -153,7 +153,7 @@ fn messages_stalled_on_as_many_chunk_streams_as_there_is_room_for_block_nothing(
 
 #[test]
 fn item_121_the_next_publisher_continues_the_timestamps_with_its_first_frame() {
-    // Its metadata and sequence headers have the timestamp 0, whatever that of the frames is.
+    // The metadata and sequence headers have the timestamp 0, even if that of the frames is larger.
     for base in [0, 24_549_835, u32::MAX - 10] {
         for is_audio_first in [false, true] {
             let mut memory = Memory::new(1000);
@@ -186,7 +186,7 @@ fn item_121_the_next_publisher_continues_the_timestamps_with_its_first_frame() {
 }
 
 #[test]
-fn item_121_a_publisher_that_is_back_at_once_is_1_ms_later_and_the_next_one_has_another_offset() {
+fn item_121_a_publisher_that_comes_back_at_once_continues_1_ms_later_each_time() {
     let mut memory = Memory::new(1000);
     let (mut ring, mut player) = (memory.ring(), Play::default());
     push(&mut ring, MessageKind::AUDIO, 900, AUDIO);
@@ -240,7 +240,7 @@ fn item_121_the_pictures_of_the_next_publisher_begin_with_a_keyframe() {
         let got = player.all(&ring);
         assert!(got.contains("key frame") && got.ends_with("inter"), "{got}");
     }
-    // The time limit begins with its first picture, not with the end of the one before.
+    // The time limit begins with the first picture of the new publisher, not with the end of the previous one.
     ring.end();
     player.now = 9_000;
     assert_eq!(player.all(&ring), "");
@@ -252,8 +252,8 @@ fn item_121_the_pictures_of_the_next_publisher_begin_with_a_keyframe() {
 }
 
 #[test]
-fn item_122_after_a_message_that_was_cut_video_goes_on_with_a_keyframe() {
-    // Cut after any number of bytes, for a player that has them and for one that has not begun it.
+fn item_122_after_a_message_that_was_cut_video_continues_with_a_keyframe() {
+    // The message is cut after any number of bytes. One player has begun it, and one has not.
     let long = [INTER, &[7; 60]].concat();
     for cut in 1..long.len() {
         for is_abort in [false, true] {
@@ -265,8 +265,8 @@ fn item_122_after_a_message_that_was_cut_video_goes_on_with_a_keyframe() {
             ring.push(&fragment(MessageKind::VIDEO, 1, &long, 0, cut));
             within.take(&ring, usize::MAX).unwrap();
             let has_begun = within.cursor.is_inside();
-            assert_eq!(has_begun, cut >= 10, "before that, it may be disposable");
-            // Another message begins on the same chunk stream, or the publisher ends.
+            assert_eq!(has_begun, cut >= 10, "a player begins it when its class is known");
+            // Another message begins on the same chunk stream, or the publisher leaves.
             if is_abort {
                 push(&mut ring, MessageKind::VIDEO, 2, INTER);
             } else {

@@ -63,7 +63,7 @@ pub(super) type Got = (char, u32, Vec<u8>);
 #[derive(Default)]
 pub(super) struct Play {
     pub(super) cursor: Cursor,
-    /// The time in ms.
+    /// The current time in ms.
     pub(super) now: u64,
     pub(super) got: Vec<Got>,
     left: Option<usize>,

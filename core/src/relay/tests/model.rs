@@ -27,7 +27,7 @@ struct Message {
 }
 
 impl Message {
-    /// Whether it is a sequence header with something after its header.
+    /// Whether it is a sequence header with a body.
     fn configures(&self) -> bool {
         self.is_configuration && self.payload.len() > 5
     }
@@ -96,7 +96,7 @@ struct Watched {
     configuration: Vec<u8>,
     /// It gets no video before a keyframe.
     awaits: bool,
-    /// The message of which it has got a part.
+    /// The message of which the player has got only a part.
     inside: Option<usize>,
     /// The messages that were counted as skipped.
     skipped: usize,
@@ -153,12 +153,16 @@ impl Watched {
     fn check(&mut self, model: &Model, kind: char, index: usize, payload: &[u8], is_open: bool) {
         let message = &model.messages[index];
         let expected = model.payload(index);
-        // One that is only a header is not cached.
+        // A sequence header without a body is not cached.
         let is_kept = kind == 'V' && payload.starts_with(&[0x17, 0]) && payload.len() > 5 && !message.configures();
         if is_kept || (is_open && payload.len() < 6) {
             self.in_kept = is_open;
             if !is_open {
-                assert_eq!(Some(payload), model.configuration(index), "not the one that is valid for {index}");
+                assert_eq!(
+                    Some(payload),
+                    model.configuration(index),
+                    "not the sequence header that is valid for message {index}"
+                );
                 self.configuration = payload.to_vec();
             }
             return;
@@ -176,14 +180,14 @@ impl Watched {
             Some(next) => {
                 assert!(model.is_old(next), "message {next} was skipped for {index}");
                 let needs_none = self.awaits || model.is_gone(next) || model.needs_none(index);
-                assert!(message.is_key || needs_none, "{index} is not a message to continue with");
+                assert!(message.is_key || needs_none, "a player cannot continue with message {index}");
                 self.awaits = true;
             }
             None => self.awaits = true,
         }
         self.awaits |= model.publishers.contains(&index);
         let is_for = !self.awaits || message.is_key || message.is_configuration || !message.is_video();
-        assert!(is_for || self.inside == Some(index), "{index} needs others");
+        assert!(is_for || self.inside == Some(index), "message {index} needs earlier ones");
         self.awaits &= !message.is_key;
         self.awaits |= message.cut && message.is_video();
         if message.configures() && !is_open {

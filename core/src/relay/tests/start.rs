@@ -227,15 +227,15 @@ fn video_that_is_selected_again_before_the_first_message_begins_with_a_keyframe(
     assert_eq!(player.all(&ring), shown(&expected));
 }
 
-/// Pushes a picture and a sound.
+/// Pushes a picture and an audio frame.
 fn second(ring: &mut Ring<'_>, millis: u32, picture: &[u8]) {
     push(ring, MessageKind::VIDEO, millis, picture);
     push(ring, MessageKind::AUDIO, millis, AUDIO);
 }
 
 #[test]
-fn item_123_a_player_hears_a_stream_without_keyframes_at_once_and_sees_it_after_3_s() {
-    // Intra refresh: no keyframe at all, or one long ago.
+fn item_123_without_keyframes_a_player_gets_audio_at_once_and_video_after_3_s() {
+    // A stream with intra refresh has no keyframe at all, or only one at its start.
     for first in [INTER, KEY] {
         let mut memory = Memory::new(60);
         let (mut ring, mut player) = (memory.ring(), Play::default());
@@ -253,7 +253,7 @@ fn item_123_a_player_hears_a_stream_without_keyframes_at_once_and_sees_it_after_
         player.now = 3_001;
         second(&mut ring, 3_101, INTER);
         assert_eq!(player.all(&ring), shown(&[('V', 3_101, INTER), ('A', 3_101, AUDIO)]));
-        assert_eq!(player.cursor.skipped(), 0, "it was never late");
+        assert_eq!(player.cursor.skipped(), 0, "the player was never late");
     }
 }
 
@@ -274,8 +274,8 @@ fn item_123_a_keyframe_within_3_s_is_the_first_picture() {
 }
 
 #[test]
-fn item_123_sound_needs_no_video_where_there_was_some() {
-    // A sequence header of video and never a frame; one keyframe, and then sound alone.
+fn item_123_audio_is_sent_if_the_video_of_the_stream_has_stopped() {
+    // In the first case, video has a sequence header and no frame. In the second case, it also has one keyframe.
     for pictures in [&[CONFIGURATION][..], &[CONFIGURATION, KEY]] {
         let mut memory = Memory::new(100);
         let (mut ring, mut player) = (memory.ring(), Play::default());
@@ -307,13 +307,13 @@ fn item_123_item_124_keyframes_larger_than_the_ring_are_counted_and_do_not_silen
 }
 
 #[test]
-fn item_123_a_slow_player_of_a_stream_without_keyframes_goes_on() {
+fn item_123_a_slow_player_of_a_stream_without_keyframes_continues() {
     let mut memory = Memory::new(100);
     let (mut ring, mut player) = (memory.ring(), Play::default());
     second(&mut ring, 0, KEY);
     player.all(&ring);
     (1..10).for_each(|millis| second(&mut ring, millis, INTER));
-    assert_eq!(player.all(&ring), "", "what it missed is gone");
+    assert_eq!(player.all(&ring), "", "the messages that it missed are gone");
     let skipped = player.cursor.skipped();
     assert_eq!(skipped, 18);
     second(&mut ring, 10, INTER);
@@ -324,7 +324,7 @@ fn item_123_a_slow_player_of_a_stream_without_keyframes_goes_on() {
 }
 
 #[test]
-fn item_123_audio_goes_on_while_video_that_is_selected_again_awaits_a_keyframe() {
+fn item_123_audio_continues_while_video_that_is_selected_again_awaits_a_keyframe() {
     let mut memory = Memory::new(1000);
     let (mut ring, mut player) = (memory.ring(), Play::default());
     begin_both(&mut ring);
@@ -356,7 +356,7 @@ fn item_125_a_later_player_gets_the_configurations_of_hevc_and_opus() {
 }
 
 #[test]
-fn item_126_an_empty_configuration_does_not_replace_the_one_before() {
+fn item_126_an_empty_configuration_does_not_replace_the_cached_one() {
     let mut memory = Memory::new(1000);
     let mut ring = memory.ring();
     push(&mut ring, MessageKind::DATA, 0, METADATA);
@@ -376,12 +376,12 @@ fn item_126_an_empty_configuration_does_not_replace_the_one_before() {
         push(&mut ring, kind, 2, payload);
         let letter = kind.name().and_then(|name| name.chars().next()).unwrap();
         expected.push((letter, 2, payload));
-        assert_eq!(Play::default().all(&ring), shown(&expected), "the keyframe is still one to begin with");
+        assert_eq!(Play::default().all(&ring), shown(&expected), "a player can still begin with the keyframe");
     }
 }
 
 #[test]
-fn item_187_a_position_of_another_ring_starts_anew() {
+fn item_187_a_cursor_from_another_ring_starts_as_a_new_one() {
     for (has_video, inside) in [(false, false), (true, false), (true, true)] {
         let (mut before, mut after) = (Memory::new(1000), Memory::new(1000));
         let (mut ring, mut player) = (before.ring(), Play::default());
@@ -393,7 +393,7 @@ fn item_187_a_position_of_another_ring_starts_anew() {
         if inside {
             player.take(&ring, 3).unwrap();
         }
-        // The ring is a new one, in which little has come.
+        // The position of the player is beyond the end of the new ring.
         let mut ring = after.ring();
         if has_video {
             push(&mut ring, MessageKind::VIDEO, 0, CONFIGURATION);

@@ -1,11 +1,11 @@
-//! The client with servers that answer in unusual ways (items 180 to 185).
+//! Clients of servers that answer in unusual ways (items 180 to 185).
 
 use super::player_client::{Player, ignore, play_cam, sees as player_sees, started};
 use super::*;
 use crate::amf0::Token;
 use crate::command::{PlayRequest, code};
 
-/// The events of a publisher, for `script` after the handshake, in all pieces.
+/// The events of a publisher that receives `script`, without that of the handshake. The result is the same in all pieces.
 fn sees(script: &Script) -> Vec<Seen> {
     let (seen, _, result) = client_sees(&script.bytes);
     assert_eq!(result, Ok(()));
@@ -20,14 +20,14 @@ fn status(stream: u32, code: &str) -> Seen {
     Seen::Status(stream, code.into())
 }
 
-/// A server has created stream 1 for a publisher, or for a player.
+/// The script of a server that has accepted `connect` and has created stream 1. `transaction` is that of `createStream`.
 fn created(transaction: f64) -> Script {
     let mut script = Script::new();
     script.connected().result(transaction, 1.0.into());
     script
 }
 
-/// A command of these values and an info object.
+/// Adds a command that consists of `head` and an info object.
 fn told(script: &mut Script, stream: u32, head: &[Token<'_>], level: &str, code: &str) {
     script.command(stream, &[head, &info(level, code, "")].concat());
 }
@@ -53,7 +53,7 @@ fn item_180_a_known_code_of_a_refusal_counts_at_every_level() {
             script.status(0, level, code);
             assert_eq!(sees(&script), [refused(Stage::Connect, code)], "{level} {code}");
         }
-        // Nor can the level turn a success into a refusal.
+        // No level turns a success into a refusal.
         let mut script = created(4.0);
         script.status(1, level, code::PUBLISH_START);
         assert_eq!(sees(&script), [Seen::Connected, Seen::Publishing(1)], "{level}");
@@ -89,7 +89,7 @@ fn item_180_an_answer_may_be_a_refusal_in_the_form_of_a_result() {
         told(&mut script, 1, &["_result".into(), 5.0.into(), Token::Null], "status", code);
         assert_eq!(sees(&script), [Seen::Connected].into_iter().chain(expected).collect::<Vec<_>>(), "{code}");
     }
-    // `connect` answered by a status alone.
+    // A status alone is the answer to `connect`.
     let mut script = Script::new();
     script.status(0, "status", code::CONNECT_SUCCESS).connected();
     assert_eq!(sees(&script), [Seen::Connected]);
@@ -99,7 +99,7 @@ fn item_180_an_answer_may_be_a_refusal_in_the_form_of_a_result() {
 fn item_181_only_codes_of_the_awaited_request_count_on_message_stream_0() {
     let others = [code::STREAM_FAILED, code::PLAY_FAILED, code::CALL_FAILED, code::CONNECT_CLOSED, "x"];
     for code in others {
-        // Between createStream and its answer, and after it.
+        // The statuses come before and after the answer to `createStream`.
         let mut script = Script::new();
         script.connected().status(0, "error", code).result(4.0, 1.0.into()).status(0, "error", code);
         script.status(1, "status", code::PUBLISH_START);
@@ -149,10 +149,10 @@ fn item_182_missing_transaction_ids_are_tolerated() {
 }
 
 #[test]
-fn item_182_a_server_may_count_without_release_stream_and_fc_publish() {
+fn item_182_a_server_need_not_count_release_stream_and_fc_publish_as_transactions() {
     for id in [2.0, 3.0] {
         let mut script = Script::new();
-        // The answers to those two have no number.
+        // The answers to `releaseStream` and `FCPublish` have no number after the transaction id.
         script.connected().result(2.0, Token::Null).result(3.0, Token::Undefined).result(id, 5.0.into());
         script.status(5, "status", code::PUBLISH_START);
         assert_eq!(sees(&script), [Seen::Connected, Seen::Publishing(5)], "{id}");
@@ -179,9 +179,9 @@ fn item_183_the_first_media_on_the_awaited_stream_is_the_start() {
         for kind in [MessageKind::AUDIO, MessageKind::VIDEO, MessageKind::AGGREGATE] {
             let mut script = created(2.0);
             before(&mut script);
-            // Longer than a chunk, in pieces.
+            // The first message is longer than a chunk.
             script.message(6, kind, 1, &[0x17; 300]).message(6, kind, 1, &[0x27; 5]);
-            // The start that follows is a status like others.
+            // The start that follows is reported as an ordinary status.
             script.status(1, "status", code::PLAY_START);
             let media = [Seen::Message(1, kind.0, 0, vec![0x17; 300]), Seen::Message(1, kind.0, 0, vec![0x27; 5])];
             let (seen, output) = player_sees(&script, play_cam, ignore);
@@ -207,7 +207,7 @@ fn item_183_bytes_that_start_a_stream_are_counted_once() {
 #[test]
 fn item_184_a_client_that_plays_one_stream_takes_media_on_any_unused_id() {
     for id in [0, 1, 5, u32::MAX] {
-        // Before the start, as the start, and after it.
+        // The media comes without a start, and after the start.
         let mut script = created(2.0);
         script.message(6, MessageKind::VIDEO, id, &[1]);
         assert_eq!(
@@ -227,7 +227,7 @@ fn item_184_a_client_that_plays_one_stream_takes_media_on_any_unused_id() {
 
 #[test]
 fn item_184_media_on_an_id_of_another_stream_is_not_mixed_in() {
-    // Stream 1 was refused, and stream 2 was played and stopped before.
+    // Stream 1 was refused. Stream 2 was played and stopped. Then stream 3 is played.
     let mut script = created(2.0);
     script.status(1, "error", code::PLAY_STREAM_NOT_FOUND);
     started(&mut script, 5.0, 2);
@@ -255,7 +255,7 @@ fn item_184_media_on_an_id_of_another_stream_is_not_mixed_in() {
         &[Seen::Playing(3), Seen::Message(3, 9, 0, vec![9])],
     ];
     assert_eq!(seen, expected.concat());
-    // With two streams, media belongs to the stream that it names.
+    // If two streams are played, media belongs to the stream of its id.
     let mut script = created(2.0);
     script.status(1, "status", code::PLAY_START).result(4.0, 2.0.into()).message(6, MessageKind::VIDEO, 9, &[9]);
     script.message(6, MessageKind::VIDEO, 1, &[1]).message(6, MessageKind::VIDEO, 2, &[2]);

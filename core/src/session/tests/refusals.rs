@@ -94,7 +94,7 @@ fn item_154_a_command_whose_end_does_not_fit_is_refused_with_its_size() {
         let (_, _, payload) = messages(&output).pop().unwrap();
         String::from_utf8_lossy(&payload).into_owned()
     };
-    // `app` stands behind a long property, or before it.
+    // `app` comes after a long property, or before it.
     let connect = |length: usize, is_last: bool| {
         let (long, pad) = ("x".repeat(length), Token::Key("pad".into()));
         let mut properties = [Token::Key("app".into()), "live".into(), pad, long.as_str().into()];

@@ -1,12 +1,12 @@
-//! Requests that are repeated, that end what they began, or that are about what does not exist (items 140 to 143).
+//! Requests that are repeated, that end a stream, or that name a stream that does not exist (items 140 to 144).
 
 use super::*;
 use crate::amf0::Token;
 use crate::command::code;
 
-/// A server whose application is a relay of two names: a publish of "cam" on another message stream continues the first
-/// one, and "taken" belongs to another client. Returns the events after `connect`, the codes of the answers and their
-/// message streams, and the number of dropped messages.
+/// A server whose application knows two names. A publish of "cam" on another message stream continues the first one. "taken"
+/// belongs to another client. Returns the events after `connect`, the message streams and codes of the answers, and the
+/// number of dropped messages.
 fn relay_sees(script: &Script) -> (Vec<Seen>, Vec<(u32, String)>, u32) {
     let (server, collector) = (&mut server(), &mut Collector::default());
     let mut published: Option<StreamId> = None;
@@ -74,7 +74,7 @@ fn item_140_the_same_publish_on_the_same_stream_continues() {
 }
 
 #[test]
-fn item_140_a_message_that_is_half_sent_survives_the_same_publish() {
+fn item_140_an_incomplete_message_continues_after_the_same_publish() {
     let mut script = Script::publisher();
     let mut video = Script::new();
     let bytes = video.message(6, MessageKind::VIDEO, 1, &[0x17; 200]).bytes.split_off(3_073);
@@ -88,7 +88,7 @@ fn item_140_a_message_that_is_half_sent_survives_the_same_publish() {
 fn item_140_the_same_publish_on_another_stream_continues_the_first() {
     let mut script = Script::publisher();
     script.media(1).call(0, "releaseStream", 3.0, "cam".into()).call(0, "FCPublish", 4.0, "cam".into());
-    // Media on both streams, and on one that does not exist, belongs to what was published first.
+    // Media on both streams, and on one that does not exist, belongs to the first stream.
     script.create_stream(5.0).publish(2, "cam").media(2).media(1).media(0).media(9);
     // The end of the first stream ends nothing, because the client continues on the second one.
     script.call(0, "deleteStream", 0.0, 1.0.into()).media(2).call(0, "deleteStream", 0.0, 2.0.into()).media(2);
@@ -102,7 +102,7 @@ fn item_140_the_same_publish_on_another_stream_continues_the_first() {
 }
 
 #[test]
-fn item_140_a_stream_that_was_published_again_and_again_is_the_last_one() {
+fn item_140_the_stream_of_the_last_repeated_publish_ends_the_publication() {
     let mut script = Script::publisher();
     script
         .create_stream(3.0)
@@ -148,7 +148,7 @@ fn item_141_publish_false_ends_publishing_and_another_name_may_follow() {
         let [start, end] = [code::PUBLISH_START, code::UNPUBLISH_SUCCESS].map(|code| say(1, code));
         assert_eq!(said[1..], [start.clone(), end.clone(), start, end.clone(), end]);
     }
-    // It does not end what is played.
+    // `publish(false)` does not end playing.
     let mut script = Script::connect();
     script.create_stream(2.0).call(1, "play", 3.0, "cam".into());
     end(&mut script, 1);
@@ -157,7 +157,7 @@ fn item_141_publish_false_ends_publishing_and_another_name_may_follow() {
 }
 
 #[test]
-fn item_142_requests_about_what_does_not_exist_are_no_errors() {
+fn item_142_requests_that_name_a_missing_stream_are_no_errors() {
     let mut script = Script::connect();
     for (number, name) in ["FCUnpublish", "releaseStream", "FCPublish", "FCUnsubscribe"].into_iter().enumerate() {
         script.call(0, name, 10.0 + number as f64, "cam".into());
@@ -188,13 +188,13 @@ fn item_142_commands_of_a_player_on_a_stream_that_does_not_play_are_ignored() {
         true.into(),
     );
     let (seen, _, _) = relay_sees(&script);
-    // On stream 0 it is for the only stream that is played.
+    // A command on stream 0 is for the only stream that is played.
     let receive = Seen::Receive(1, 8, false);
     assert_eq!(seen[1..], [receive.clone(), receive]);
 }
 
 #[test]
-fn item_142_a_client_has_at_most_four_message_streams_and_is_told_so() {
+fn item_142_a_fifth_message_stream_is_refused_with_the_limit() {
     let mut script = Script::connect();
     (2..7).for_each(|transaction| _ = script.create_stream(f64::from(transaction)));
     script.call(0, "deleteStream", 0.0, 2.0.into()).create_stream(9.0);
@@ -217,7 +217,7 @@ fn item_143_media_on_a_rejected_or_ended_stream_is_dropped_and_counted() {
     let delete = |script: &mut Script| _ = script.call(0, "deleteStream", 0.0, 2.0.into());
     let close = |script: &mut Script| _ = script.publish(2, "mic").close_stream(2);
     let replace = |script: &mut Script| {
-        // Other streams have taken the places of the deleted one since.
+        // After that, other streams take the place of the deleted one.
         script.call(0, "deleteStream", 0.0, 2.0.into());
         [6.0, 7.0, 8.0].into_iter().for_each(|transaction| _ = script.create_stream(transaction));
     };
@@ -235,7 +235,7 @@ fn item_143_media_on_a_rejected_or_ended_stream_is_dropped_and_counted() {
 }
 
 #[test]
-fn item_144_a_refused_publish_leaves_what_is_published() {
+fn item_144_a_refused_publish_does_not_end_the_publication() {
     let mut script = Script::publisher();
     script.media(1).publish(1, "taken").media(1).create_stream(3.0).publish(2, "taken").media(1).call(
         1,
@@ -251,7 +251,7 @@ fn item_144_a_refused_publish_leaves_what_is_published() {
 }
 
 #[test]
-fn item_144_a_refused_play_leaves_what_is_played() {
+fn item_144_a_refused_play_does_not_end_playing() {
     for on in [1, 2] {
         let mut script = Script::connect();
         script.create_stream(2.0).create_stream(3.0).call(1, "play", 0.0, "cam".into());

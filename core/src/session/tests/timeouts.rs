@@ -264,7 +264,7 @@ fn a_client_that_reads_nothing_times_out_even_if_nothing_is_polled() {
     }
 }
 
-/// A server with the default limits and a connected client, which last sent something at the start.
+/// A server with the default limits. Its client has connected at [`START`].
 fn default_server() -> Server<'static, 8> {
     let mut server = server();
     feed_server(&mut server, START, &Script::connect().bytes);
@@ -284,7 +284,7 @@ fn answer_pings(server: &mut Server<'_, 8>, end: Instant) {
 }
 
 #[test]
-fn item_145_a_message_that_is_half_sent_has_10_s_of_silence() {
+fn item_145_a_client_may_be_silent_inside_a_message_for_10_s() {
     let command = said(|script| script.call(0, "createStream", 2.0, Token::Null));
     let video = said(|script| script.create_stream(2.0).publish(1, "cam").message(6, MessageKind::VIDEO, 1, &[9; 300]));
     let unknown = said(|script| script.message(9, MessageKind(99), 1, &[9; 300]));
@@ -307,7 +307,7 @@ fn item_145_a_message_that_is_half_sent_has_10_s_of_silence() {
         }
         let mut whole = server.poll_timeout();
         assert_eq!(whole, Some(at(12_000)), "{cut}");
-        // A byte is progress, also when the next one comes shortly before the deadline.
+        // Each byte begins the time again, even shortly before the deadline.
         if cut < bytes.len() - 1 {
             accept(&mut server, &bytes[cut..=cut], at(11_999));
             whole = server.poll_timeout();
@@ -318,17 +318,17 @@ fn item_145_a_message_that_is_half_sent_has_10_s_of_silence() {
 }
 
 #[test]
-fn item_146_a_client_without_a_stream_has_30_s() {
+fn item_146_a_client_may_neither_publish_nor_play_for_30_s() {
     let mut server = default_server();
     answer_pings(&mut server, at(31_000));
     gives_up(&mut server, at(31_000), Stage::Request);
-    // A stream that was created and calls are not enough.
+    // Calls, and the creation of a stream, do not extend the time.
     let mut server = default_server();
     feed_server(&mut server, at(5_000), &said(|script| script.create_stream(2.0).call(0, "x", 3.0, Token::Null)));
     feed_server(&mut server, at(20_000), &said(|script| script.call(0, "deleteStream", 3.0, 7.0.into())));
     answer_pings(&mut server, at(31_000));
     gives_up(&mut server, at(31_000), Stage::Request);
-    // The time begins again with the end of what was published or played, and not with a rejected request.
+    // The time begins again when publishing or playing ends. A rejected request does not extend it.
     let requests = [("play", true), ("play", false), ("publish", true), ("publish", false)];
     for (name, accept) in requests {
         let mut server = default_server();
@@ -352,7 +352,7 @@ fn item_146_a_client_without_a_stream_has_30_s() {
 }
 
 #[test]
-fn item_147_a_publisher_without_media_has_60_s() {
+fn item_147_a_publisher_may_send_no_media_for_60_s() {
     let published = said(|script| script.create_stream(2.0).publish(1, "cam"));
     let media = [MessageKind::AUDIO, MessageKind::VIDEO, MessageKind::DATA, MessageKind::AGGREGATE];
     for kind in media.map(Some).into_iter().chain([None]) {
@@ -366,8 +366,7 @@ fn item_147_a_publisher_without_media_has_60_s() {
             feed_server(&mut server, at(50_000), &said(|script| script.message(6, kind, 1, &[9; 40])));
             end = at(110_000);
         }
-        // Neither the answers to pings, nor a repeated publish, nor other commands, nor media on a stream that was
-        // rejected extend it.
+        // Answers to pings, a repeated publish, other commands, and media on a rejected stream do not extend the time.
         let other = said(|script| {
             script.publish(1, "cam").create_stream(3.0).publish(2, "no").message(6, MessageKind::VIDEO, 2, &[9; 40])
         });
@@ -487,14 +486,15 @@ fn item_149_a_client_that_plays_and_receives_nothing_for_60_s_fails() {
         feed(&mut client, at(30_000), bytes);
         gives_up(&mut client, at(90_000), Stage::Traffic);
     }
-    // A client that plays nothing any longer has no such limit.
+    // A client that has stopped playing has no such limit.
     let mut client = play(None);
     client.stop(StreamId(1)).unwrap();
     feed(&mut client, at(30_000), &[]);
     assert_eq!(client.poll_timeout(), None);
 }
 
-/// An open server that has sent a part of a message of 1,000 bytes to a player: what there was of it.
+/// An open server that sends a player a message of 1,000 bytes. `sent` bytes of the message are available, and the output
+/// has room for `room` bytes.
 fn starved_server(sent: usize, room: usize) -> (Server<'static, 8>, ChunkStreamId) {
     let mut server = open_server();
     feed_server(&mut server, START, &said(|script| script.create_stream(2.0).call(1, "play", 0.0, "cam".into())));
@@ -506,8 +506,8 @@ fn starved_server(sent: usize, room: usize) -> (Server<'static, 8>, ChunkStreamI
 }
 
 #[test]
-fn item_127_a_player_has_its_time_for_the_answer_from_when_the_ping_leaves() {
-    // At the first byte, in the middle, and at the last byte.
+fn item_127_the_time_for_the_answer_begins_when_the_ping_leaves() {
+    // The publisher stalls at the first byte, in the middle, and at the last byte.
     for (sent, room) in [(1, 500), (100, 500), (999, 1_500)] {
         let (mut server, csid) = starved_server(sent, room);
         for round in 1..=10 {
@@ -533,7 +533,7 @@ fn item_127_a_player_that_answers_the_late_ping_stays() {
 }
 
 #[test]
-fn item_127_a_player_that_does_not_read_has_no_more_time() {
+fn item_127_a_player_that_does_not_read_gets_no_extra_time() {
     // There was more payload than room.
     let (mut server, _) = starved_server(1_000, 300);
     assert_eq!(at_deadline(&mut server, at(1_500)), []);
@@ -549,7 +549,7 @@ fn item_153_acknowledged_bytes_are_signs_of_life_of_a_player() {
         feed_server(&mut server, at(2_000), partial);
         server
     };
-    // It answers no ping, for an hour.
+    // The player answers no pings for an hour, and acknowledges bytes.
     let mut server = playing(&[]);
     let mut now = at(2_000);
     for _ in 0..240 {
@@ -558,7 +558,7 @@ fn item_153_acknowledged_bytes_are_signs_of_life_of_a_player() {
         server.note_acknowledged(now);
         server.handle_timeout(now).unwrap();
     }
-    // After that, it acknowledges nothing.
+    // After that, it acknowledges no bytes.
     now = now + Duration::from_secs(15);
     assert_eq!(at_deadline(&mut server, now), ping(now));
     gives_up(&mut server, now + Duration::from_secs(15), Stage::Traffic);

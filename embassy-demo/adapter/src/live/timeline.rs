@@ -75,7 +75,8 @@ impl Timeline {
 ///
 /// The source's clock and ours differ by an unknown offset, and drift apart. Therefore a message with the least difference
 /// counts as on time. The least difference grows by 1/1024 of the time, which is more than clocks drift. If a difference
-/// grows by more than messages have waited, the source has paused or was slow. The least difference then grows by the excess.
+/// grows by more than messages have waited, the source has paused or was slow. The least difference then grows by the
+/// excess.
 pub(super) struct Lateness {
     /// Our time minus the source's time for a message that is on time, and our time when it was measured.
     least: Option<(u32, u32)>,

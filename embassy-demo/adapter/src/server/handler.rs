@@ -102,8 +102,8 @@ pub trait Handler {
     /// client replaces it later, [`Self::unpublished`] is called.
     ///
     /// A client may publish again on a message stream that it publishes on. If it is accepted, the media that follows
-    /// belongs to the new key. Otherwise the stream continues under the first key. A server that relays does not ask about a name
-    /// that the client publishes already.
+    /// belongs to the new key. Otherwise the stream continues under the first key. A server that relays does not ask about
+    /// a name that the client publishes already.
     ///
     /// # Errors
     /// The client is rejected with this answer.
