@@ -42,7 +42,7 @@ pub enum Stage {
     Traffic,
     /// The rest of a message.
     Message,
-    /// A stream to publish or to play.
+    /// A request to publish or to play.
     Request,
     /// The media of a publisher.
     Media,

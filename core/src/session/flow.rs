@@ -60,7 +60,7 @@ impl Flow {
         self.received = self.received.wrapping_add(low_u32(bytes));
     }
 
-    /// Counts bytes as not received, because they are received again.
+    /// Removes bytes from the count of received bytes, because the caller passes them again.
     pub(super) fn put_back(&mut self, bytes: usize) {
         self.received = self.received.wrapping_sub(low_u32(bytes));
     }

@@ -38,9 +38,8 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
     }
 
     /// Asks to publish under the stream key that consists of these parts: [`Url::key_parts`](crate::url::Url::key_parts).
-    /// The key may be empty. The answer is [`ClientEvent::Publishing`] or [`ClientEvent::Refused`]. This
-    /// can be called at any time while nothing is published. The control buffer stores the key while the stream is
-    /// published.
+    /// The key may be empty. The answer is [`ClientEvent::Publishing`] or [`ClientEvent::Refused`]. This can
+    /// be called at any time while nothing is published. The control buffer stores the key while the stream is published.
     ///
     /// # Errors
     /// Something is published, or the control buffer is too small for the key, or too full for now.

@@ -38,8 +38,8 @@ use state::{NO_STREAM, Ping, State, StreamState};
 /// ```
 ///
 /// The server reads no further input until the application has answered a request. After a [`reject`](Server::reject),
-/// publishing or playing on the stream continues as before. After `closeStream`, and after a rejected request on a new stream,
-/// media on the stream is dropped until a publish is accepted.
+/// publishing or playing on the stream continues as before. After `closeStream`, and after a rejected request on a new
+/// stream, media on the stream is dropped until a publish is accepted.
 ///
 /// The client may publish again on a stream that is published. It may also repeat the publish on another stream
 /// ([`accept_again`](Server::accept_again)): media on both streams then belongs to the same publication.
