@@ -407,7 +407,8 @@ fn accepting(messages: usize, pause: Duration) -> u16 {
         while !is_publishing || count < messages {
             let length = socket.read(&mut received).unwrap();
             let mut input = &received[..length];
-            loop {
+            // The commands after the last message are not answered, even if they have arrived with it.
+            while !is_publishing || count < messages {
                 let accepted = match server.next_event(now, &mut input).unwrap() {
                     Some(ServerEvent::Connect(_)) => server.accept_connect(),
                     Some(ServerEvent::Publish { stream, .. }) => {
@@ -430,6 +431,8 @@ fn accepting(messages: usize, pause: Duration) -> u16 {
                 };
                 accepted.unwrap();
             }
+            let written = server.poll_transmit(now, &mut out);
+            socket.write_all(&out[..written]).unwrap();
         }
         thread::sleep(pause);
     });

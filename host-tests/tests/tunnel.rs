@@ -108,7 +108,7 @@ fn bytes_that_are_neither_rtmp_nor_http_are_rejected() {
     for (bytes, said) in [
         (&[6; 1537][..], "the peer wants encryption (RTMPE, version 6)"),
         (&[8; 1537], "the peer wants encryption (RTMPE, version 8)"),
-        (&[0x16, 3, 1, 0, 5], "neither RTMP nor HTTP: it begins with 0x16"),
+        (&[0x16, 3, 1, 0, 5], "TLS (RTMPS or HTTPS), which this server does not speak"),
         (b"-SSH\r\n", "neither RTMP nor HTTP: it begins with 0x2d"),
     ] {
         assert_eq!(asked(serve.port(), bytes, 1000, "!"), "");
