@@ -48,6 +48,9 @@ const MIN_IDLE: Duration = Duration::from_secs(2);
 /// The shortest interval between two reports that accepting failed.
 const TELL_PAUSE: Duration = Duration::from_secs(10);
 
+/// A connection with more memory than this, in bytes, is closed before idle ones if all together have too much.
+const LARGE: usize = 1 << 20;
+
 /// The interval at which the stop flag and the tunnels are checked and progress is reported.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -203,7 +206,7 @@ impl<'a> EventLoop<'a> {
             let text = format!("turned away: too many connections: the limit is {limit} (--max-connections)");
             return self.shared.tell_trouble(peer, text);
         }
-        if self.shared.is_over_limit(SESSION_MEMORY) && !self.evict(None, Duration::ZERO) {
+        if !self.save_memory(SESSION_MEMORY) {
             let text =
                 format!("turned away: too little memory: the limit is {} bytes (--memory)", self.shared.options.memory);
             return self.shared.tell_trouble(peer, text);
@@ -249,22 +252,29 @@ impl<'a> EventLoop<'a> {
         true
     }
 
-    /// While all connections together have too much memory, closes those that neither publish nor play. If there are none,
-    /// closes the one with the most memory.
-    fn save_memory(&mut self) {
-        while self.shared.is_over_limit(0) {
-            if self.evict(None, Duration::ZERO) {
-                continue;
-            }
+    /// While all connections together have too much memory, or would have with `more` bytes, closes the one that has most if
+    /// that is more than [`LARGE`], or one that neither publishes nor plays. If there are none, and all have too much
+    /// already, closes the one that has most. Returns whether there is memory for `more` bytes.
+    fn save_memory(&mut self, more: usize) -> bool {
+        while self.shared.is_over_limit(more) {
             let sizes = self.connections.iter().enumerate().filter_map(|(place, connection)| {
                 let (connection, _) = connection.as_ref()?;
                 Some((connection.memory(MAX_TUNNELS + place, &self.gateway), place))
             });
-            let Some((memory, place)) = sizes.max() else { return };
+            let Some((memory, place)) = sizes.max() else { return false };
+            if memory <= LARGE {
+                if self.evict(None, Duration::ZERO) {
+                    continue;
+                }
+                if !self.shared.is_over_limit(0) {
+                    return false;
+                }
+            }
             let limit = self.shared.options.memory;
             let text = "all clients together need too much memory, and this one has the most";
             self.end(place, Err(anyhow!("{text}: {memory} bytes; the limit for the process is {limit} (--memory)")));
         }
+        true
     }
 
     /// Schedules the next turn of a connection.
@@ -294,7 +304,7 @@ impl<'a> EventLoop<'a> {
         match outcome {
             Ok(None) => {
                 self.set_timer(place);
-                self.save_memory();
+                self.save_memory(0);
             }
             outcome => self.end(place, outcome),
         }

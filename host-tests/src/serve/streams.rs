@@ -57,7 +57,7 @@ impl Streams {
             self.is_used[place] = true;
             return true;
         }
-        // The memory of a place where nothing is published, if possible one without players.
+        // The memory of a place that is not published, if possible one without players.
         let is_spare = |other: &usize| self.is_used[*other] && !self.entries[*other].is_published();
         let spare = (0..self.rings.len()).filter(is_spare).max_by_key(|other| self.entries[*other].is_free());
         let Some(spare) = spare else { return false };
