@@ -145,6 +145,7 @@ extern crate std;
 
 mod bytes;
 mod fmt;
+mod text;
 
 pub mod amf0;
 pub mod chunk;

@@ -6,7 +6,7 @@
 use core::fmt;
 
 use super::{Arguments, Command};
-use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token, magnitude, u32_to_number};
+use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token, magnitude, parts_len, u32_to_number};
 use crate::fmt::impl_format;
 use crate::url::KEY_PARTS;
 
@@ -158,7 +158,7 @@ impl<'a> PlayRequest<'a> {
 
     /// The length of the whole name.
     pub(crate) fn name_len(&self) -> usize {
-        self.around.iter().fold(self.name.len(), |sum, part| sum.saturating_add(part.len()))
+        self.name.len().saturating_add(parts_len(&self.around))
     }
 
     /// Writes what is behind the command object.

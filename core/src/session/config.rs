@@ -104,14 +104,13 @@ impl ServerConfig {
     /// # Errors
     /// A time limit is zero.
     pub fn check(&self) -> Result<(), ConfigError> {
-        check(&self.limits())
+        check(&self.limits())?;
+        check(&self.stream_limits())
     }
 
-    /// The limits in ms for the handshake and `connect`, and for half of the silence. One of them is 0 if any limit of the
-    /// configuration is 0.
+    /// The limits in ms for the handshake and `connect`, and for half of the silence.
     pub(super) fn limits(&self) -> [u32; 2] {
-        let connect = if self.stream_limits().contains(&0) { 0 } else { limit(self.connect_timeout) };
-        [connect, limit(self.idle_timeout.and_then(|idle| idle.checked_div(2)))]
+        [limit(self.connect_timeout), limit(self.idle_timeout.and_then(|idle| idle.checked_div(2)))]
     }
 
     /// The limits in ms for silence inside a message, without a stream, and without media.
@@ -154,14 +153,10 @@ impl Setup {
         window: 0,
         type_three_delta: TypeThreeDelta::Timestamp,
     };
-
-    /// Checks that no time limit is zero.
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
-        check(&self.limits)
-    }
 }
 
-fn check(limits: &[u32; 2]) -> Result<(), ConfigError> {
+/// Checks that no time limit is zero.
+pub(super) fn check(limits: &[u32]) -> Result<(), ConfigError> {
     if limits.contains(&0) { Err(ConfigError::TimeLimit) } else { Ok(()) }
 }
 

@@ -52,7 +52,7 @@ pub trait Role: Sealed + Sized + 'static {
     fn new() -> Self;
 
     #[doc(hidden)]
-    fn setup(config: &Self::Config) -> Setup;
+    fn setup(config: &Self::Config) -> Result<Setup, ConfigError>;
 
     /// Stores the part of the configuration that only this role has.
     #[doc(hidden)]
@@ -101,8 +101,7 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
     /// A buffer is too small, or a time limit of the configuration is zero.
     pub fn new(buffers: SessionBuffers<'b>, config: R::Config, entropy: &[u8; 32]) -> Result<Self, ConfigError> {
         buffers.check()?;
-        let setup = R::setup(&config);
-        setup.check()?;
+        let setup = R::setup(&config)?;
         let mut connection = Self::with(buffers, &setup, entropy);
         connection.role.configure(&config);
         Ok(connection)
@@ -134,8 +133,7 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
     pub fn restart(&mut self, config: R::Config, entropy: &[u8; 32]) -> Result<(), ConfigError> {
         // This resets field by field, because a second connection on the stack would need several hundred bytes.
         self.link.check()?;
-        let setup = R::setup(&config);
-        setup.check()?;
+        let setup = R::setup(&config)?;
         self.link.reset(setup.window, setup.type_three_delta);
         self.handshake = Handshake::new(setup.handshake, seed(entropy));
         (self.since, self.failed) = (OptionalInstant::NONE, None);

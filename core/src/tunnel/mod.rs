@@ -146,7 +146,6 @@ mod head;
 mod request;
 mod sniff;
 mod table;
-mod text;
 
 pub use client::TunnelClient;
 pub use connection::TunnelConnection;

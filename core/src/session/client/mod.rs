@@ -7,9 +7,9 @@ mod state;
 
 pub use state::{ClientRole, NotZero, Room};
 
-use super::config::{ClientConfig, NO_LIMIT, Setup, limit};
+use super::config::{ClientConfig, NO_LIMIT, Setup, check, limit};
 use super::connection::{Connection, Role, Sealed};
-use super::error::{SessionError, Stage};
+use super::error::{ConfigError, SessionError, Stage};
 use super::event::ClientEvent;
 use super::link::Incoming;
 use crate::handshake::HandshakeConfig;
@@ -52,14 +52,16 @@ impl<const PLAYS: usize, const CALLS: usize> Role for ClientRole<PLAYS, CALLS> {
         ClientRole::NEW
     }
 
-    fn setup(config: &ClientConfig) -> Setup {
-        Setup {
+    fn setup(config: &ClientConfig) -> Result<Setup, ConfigError> {
+        let limits = [limit(config.handshake_timeout), limit(config.response_timeout)];
+        check(&limits)?;
+        Ok(Setup {
             handshake: HandshakeConfig::Client { style: config.handshake, strict: config.strict_handshake },
-            limits: [limit(config.handshake_timeout), limit(config.response_timeout)],
+            limits,
             chunk_size: config.chunk_size,
             window: config.window,
             type_three_delta: config.type_three_delta,
-        }
+        })
     }
 
     fn end(&mut self) {

@@ -89,9 +89,6 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
             return Err(RequestError::Stream(first));
         }
         self.begin_publish(stream)?;
-        if stream != first {
-            self.role.streams.end_joined(stream);
-        }
         self.role.streams.join(stream, first);
         Ok(())
     }
@@ -333,9 +330,14 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         if is_playing { Ok(()) } else { Err(self.unexpected(stream)) }
     }
 
-    /// Records that the application has answered a request. If nothing is published, the time without a stream begins again.
+    /// Records that the application has accepted a request.
     fn answered(&mut self) {
         self.role.asked = None;
+        self.restart_request_time();
+    }
+
+    /// The time in which a client may neither publish nor play begins again, unless something is published.
+    pub(super) fn restart_request_time(&mut self) {
         if !self.role.streams.has(StreamState::Publishing) {
             self.role.active = OptionalInstant::NONE;
         }

@@ -3,12 +3,12 @@
 use super::Server;
 use super::state::{Call, MESSAGE_STREAMS, PendingEvent, Request, State, StreamState};
 use crate::amf0::{Token, u32_to_number};
-use crate::bytes::{copy, low_u8};
 use crate::command::{self, Command, ConnectRequest, PlayRequest, PublishRequest, Status, SwitchRequest, code};
 use crate::fmt::info;
 use crate::message::{MessageKind, StreamId};
 use crate::session::event::ServerEvent;
 use crate::session::link::Received;
+use crate::text::{Decimal, put};
 use crate::time::OptionalInstant;
 
 /// The commands that the server executes.
@@ -249,9 +249,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
             }
             StreamState::Playing => {
                 streams.set(stream, StreamState::Ended);
-                if !streams.has(StreamState::Publishing) {
-                    self.role.active = OptionalInstant::NONE;
-                }
+                self.restart_request_time();
                 Some(PendingEvent::Stopped(stream))
             }
             _ => None,
@@ -277,19 +275,8 @@ const MAX_TEXT: usize = 64;
 
 /// The description of the refusal of a command whose end did not fit.
 fn too_long(sizes: [u32; 2], text: &mut [u8; MAX_TEXT]) -> &str {
-    let mut end = 0_usize;
-    for (part, number) in ["The command has ", " bytes; the limit is "].iter().zip(sizes) {
-        end = end.wrapping_add(copy(part.as_bytes(), text.get_mut(end..).unwrap_or_default()));
-        let (mut divisor, mut has_begun) = (1_000_000_000_u32, false);
-        while let Some(rest) = number.checked_div(divisor) {
-            let digit = low_u8((rest % 10) as usize);
-            has_begun |= digit > 0 || divisor == 1;
-            if let Some(place) = text.get_mut(end).filter(|_| has_begun) {
-                *place = b'0'.wrapping_add(digit);
-                end = end.wrapping_add(1);
-            }
-            divisor /= 10;
-        }
-    }
-    core::str::from_utf8(text.get(..end).unwrap_or_default()).unwrap_or_default()
+    let [length, limit] = sizes.map(Decimal::new);
+    let parts = [b"The command has ", length.as_bytes(), b" bytes; the limit is ", limit.as_bytes()];
+    let (written, _) = put(&parts, 0, text);
+    core::str::from_utf8(text.get(..written).unwrap_or_default()).unwrap_or_default()
 }

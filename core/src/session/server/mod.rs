@@ -8,7 +8,7 @@ pub use state::{MESSAGE_STREAMS, ServerRole};
 
 use super::config::{NO_LIMIT, ServerConfig, Setup};
 use super::connection::{Connection, Role, Sealed};
-use super::error::{SessionError, Stage};
+use super::error::{ConfigError, SessionError, Stage};
 use super::event::ServerEvent;
 use super::link::Incoming;
 use crate::chunk::Pulled;
@@ -58,14 +58,15 @@ impl Role for ServerRole {
         ServerRole::NEW
     }
 
-    fn setup(config: &ServerConfig) -> Setup {
-        Setup {
+    fn setup(config: &ServerConfig) -> Result<Setup, ConfigError> {
+        config.check()?;
+        Ok(Setup {
             handshake: HandshakeConfig::Server { versions: config.handshake },
             limits: config.limits(),
             chunk_size: config.chunk_size,
             window: config.window,
             type_three_delta: config.type_three_delta,
-        }
+        })
     }
 
     fn configure(&mut self, config: &ServerConfig) {

@@ -182,6 +182,7 @@ impl Streams {
         let joined = StreamState::PublishingAs(low_u8(place));
         self.states.iter_mut().filter(|state| **state == joined).for_each(|state| *state = StreamState::Created);
         if stream != first {
+            self.end_joined(stream);
             self.set(stream, joined);
         }
     }
@@ -193,7 +194,7 @@ impl Streams {
         self.iter().find(|(_, state)| *state == joined).map(|(id, _)| id)
     }
 
-    /// Ends the other name of `stream`, because `stream` is about to be published again.
+    /// Ends the alias of `stream`, because another name is about to be published on `stream`.
     pub(super) fn end_joined(&mut self, stream: StreamId) {
         if let Some(other) = self.joined_to(stream) {
             self.set(other, StreamState::Ended);

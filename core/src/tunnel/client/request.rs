@@ -1,9 +1,9 @@
 //! Requests of a tunnel's client.
 
-use super::super::text::{Decimal, put};
 use super::super::{CONTENT_TYPE, MAX_BODY};
 use super::{Out, Request, TunnelClient};
 use crate::bytes::low_u32;
+use crate::text::{Decimal, put};
 use crate::time::Instant;
 
 impl TunnelClient<'_> {

@@ -1,9 +1,9 @@
 //! Responses on a connection.
 
-use super::super::text::{Decimal, put};
 use super::super::{CONTENT_TYPE, MAX_BODY, MIN_ANSWER, Tunnels};
 use super::{Answer, In, Out, TunnelConnection};
 use crate::bytes::low_u32;
+use crate::text::{Decimal, put};
 use crate::time::Instant;
 
 impl TunnelConnection {

@@ -1,10 +1,10 @@
-//! Writing of heads from parts, resumable at any byte.
+//! Writing of text from parts, resumable at any byte.
 
 use crate::bytes::{copy, low_u8};
 
 /// Writes the concatenation of `parts` from byte `sent` on. Returns the number of bytes written, and whether the end was
 /// reached.
-pub(super) fn put(parts: &[&[u8]], sent: usize, out: &mut [u8]) -> (usize, bool) {
+pub(crate) fn put(parts: &[&[u8]], sent: usize, out: &mut [u8]) -> (usize, bool) {
     let (mut skip, mut written) = (sent, 0_usize);
     for part in parts {
         let rest = part.get(skip..).unwrap_or(&[]);
@@ -19,13 +19,13 @@ pub(super) fn put(parts: &[&[u8]], sent: usize, out: &mut [u8]) -> (usize, bool)
 }
 
 /// A number in decimal digits.
-pub(super) struct Decimal {
+pub(crate) struct Decimal {
     digits: [u8; 10],
     start: u8,
 }
 
 impl Decimal {
-    pub(super) fn new(mut number: u32) -> Self {
+    pub(crate) fn new(mut number: u32) -> Self {
         let (mut digits, mut start) = ([b'0'; 10], 10_u8);
         for place in digits.iter_mut().rev() {
             *place = b'0'.wrapping_add((number % 10) as u8);
@@ -39,14 +39,14 @@ impl Decimal {
     }
 
     /// Adds spaces in front up to `width` digits.
-    pub(super) fn padded(mut self, width: usize) -> Self {
+    pub(crate) fn padded(mut self, width: usize) -> Self {
         let start = 10_u8.wrapping_sub(low_u8(width.min(10))).min(self.start);
         let places = self.digits.get_mut(usize::from(start)..usize::from(self.start));
         places.into_iter().flatten().for_each(|place| *place = b' ');
         Self { start, ..self }
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         self.digits.get(usize::from(self.start)..).unwrap_or(&[])
     }
 }
