@@ -25,6 +25,8 @@ pub(crate) struct Decimal {
 }
 
 impl Decimal {
+    // Not inlined, because it has several callers.
+    #[inline(never)]
     pub(crate) fn new(mut number: u32) -> Self {
         let (mut digits, mut start) = ([b'0'; 10], 10_u8);
         for place in digits.iter_mut().rev() {

@@ -114,6 +114,8 @@ impl ServerConfig {
     }
 
     /// The limits in ms for silence inside a message, without a stream, and without media.
+    // Not inlined, because it has two callers.
+    #[inline(never)]
     pub(super) fn stream_limits(&self) -> [u32; 3] {
         [self.message_timeout, self.request_timeout, self.media_timeout].map(limit)
     }
