@@ -16,7 +16,6 @@ use std::rc::Rc;
 use embassy_futures::poll_once;
 use embassy_futures::select::{Either, select};
 use embassy_net::tcp::TcpSocket;
-use embassy_net::udp::{PacketMetadata, UdpSocket};
 use embassy_net::{ConfigV4, IpAddress, Ipv4Address, Ipv4Cidr, Stack, StaticConfigV4};
 use embassy_net_driver_channel::StateRunner;
 use embassy_net_driver_channel::driver::LinkState;
@@ -36,6 +35,7 @@ use embedded_rtmp_embassy::{
 };
 
 use super::live::{TRACKS, TestRng};
+use super::resolve::answer_queries;
 use crate::clock::block_on_stepped;
 use crate::device::Device;
 use crate::tasks::{self, Task};
@@ -268,22 +268,6 @@ async fn send(live: Live, world: Rc<World>, kind: usize) {
     }
 }
 
-/// Answers all queries with the server's address.
-async fn name_server(stack: Stack<'_>, world: Rc<World>) {
-    let (mut rx, mut tx) = ([0; 512], [0; 512]);
-    let (mut rx_meta, mut tx_meta) = ([PacketMetadata::EMPTY; 4], [PacketMetadata::EMPTY; 4]);
-    let mut socket = UdpSocket::new(stack, &mut rx_meta, &mut rx, &mut tx_meta, &mut tx);
-    socket.bind(53).unwrap();
-    loop {
-        let mut query = [0; 512];
-        let (length, from) = socket.recv_from(&mut query).await.unwrap();
-        let mut answer = query[..length].to_vec();
-        (answer[2], answer[3], answer[7]) = (0x81, 0x80, 1);
-        answer.extend_from_slice(&[0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 0, 0, world.server.get()]);
-        let _ = socket.send_to(&answer, from).await;
-    }
-}
-
 /// Plays for ever, and connects again when the connection is lost.
 async fn play(stack: Stack<'_>, world: Rc<World>) {
     loop {
@@ -457,7 +441,8 @@ fn day(seed: u64, length: Duration, pause: Range<u32>) {
     tasks.push(Box::pin(switch(ports, Duration::from_millis(20), passes)));
     let runs = Rc::new(Cell::new(true));
     tasks.push(Box::pin(serve(stacks[1], world.clone(), runs.clone())));
-    tasks.push(Box::pin(name_server(stacks[2], world.clone())));
+    let (stack, names) = (stacks[2], world.clone());
+    tasks.push(Box::pin(async move { answer_queries(stack, |_| Some(vec![names.server.get()])).await }));
     tasks.push(Box::pin(play(stacks[2], world.clone())));
     let state: &'static State<RING, RING> = Box::leak(Box::new(State::new()));
     let config = Config::new("rtmp://server.test:1935/live/test");

@@ -13,7 +13,7 @@ use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Failure, Outcome, Plan};
 use embedded_rtmp_embassy::embedded_rtmp::session::ClientConfig;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{
-    ClientOptions, End, Error, Parts, PlayHandler, Player, Server, ServerOptions, StreamMemory,
+    ClientOptions, End, Error, Parts, PlayHandler, Player, Publisher, Server, ServerOptions, StreamMemory,
 };
 
 use super::pair::{AcceptAll, LIMITS, NO_GRACE, TestMemory, URL, connect, keyframe, targets, with_devices};
@@ -39,6 +39,19 @@ fn options() -> ClientOptions<'static> {
     let mut session = ClientConfig::new();
     session.response_timeout = Some(Duration::from_secs(1));
     ClientOptions { session, ..ClientOptions::default() }
+}
+
+/// Runs `test` with a publisher and a player of the same stream.
+fn with_both<T>(test: impl AsyncFnOnce(Publisher<'_>, Player<'_>) -> T) -> T {
+    with_server(&Wire::new(), async |stack| {
+        let (targets, mut memory) = (targets([1935]), [const { TestMemory::new() }; 2]);
+        let [first, second] = &mut memory;
+        let mut plan = Plan::new(&targets, LIMITS).unwrap();
+        let publisher = connect(stack, &mut plan, first).await.unwrap();
+        let (url, options, mut plan) = (Url::parse(URL).unwrap(), options(), Plan::new(&targets, LIMITS).unwrap());
+        let connecting = Player::<8>::connect(stack, &url, &mut plan, &options, second, || [9; 32]);
+        test(publisher, connecting.await.unwrap()).await
+    })
 }
 
 #[test]
@@ -79,14 +92,7 @@ impl PlayHandler for Late {
 #[test]
 fn a_handler_that_is_not_ready_holds_back_only_media() {
     const FRAMES: usize = 20;
-    let (end, bytes) = with_server(&Wire::new(), async |stack| {
-        let (targets, mut memory) = (targets([1935]), [const { TestMemory::new() }; 2]);
-        let [first, second] = &mut memory;
-        let mut plan = Plan::new(&targets, LIMITS).unwrap();
-        let mut publisher = connect(stack, &mut plan, first).await.unwrap();
-        let (url, options, mut plan) = (Url::parse(URL).unwrap(), options(), Plan::new(&targets, LIMITS).unwrap());
-        let connecting = Player::<8>::connect(stack, &url, &mut plan, &options, second, || [9; 32]);
-        let mut player = connecting.await.unwrap();
+    let (end, bytes) = with_both(async |mut publisher, mut player| {
         // Longer than the time limit of an answer.
         let mut late = Late { from: Instant::now() + embassy_time::Duration::from_secs(3), bytes: 0 };
         let publishing = async {
@@ -121,14 +127,7 @@ impl PlayHandler for Blind {
 
 #[test]
 fn item_167_a_player_reports_that_a_stream_has_no_media() {
-    with_server(&Wire::new(), async |stack| {
-        let (targets, mut memory) = (targets([1935]), [const { TestMemory::new() }; 2]);
-        let [first, second] = &mut memory;
-        let mut plan = Plan::new(&targets, LIMITS).unwrap();
-        let mut publisher = connect(stack, &mut plan, first).await.unwrap();
-        let (url, options, mut plan) = (Url::parse(URL).unwrap(), options(), Plan::new(&targets, LIMITS).unwrap());
-        let connecting = Player::<8>::connect(stack, &url, &mut plan, &options, second, || [9; 32]);
-        let mut player = connecting.await.unwrap();
+    with_both(async |mut publisher, mut player| {
         player.set_media_limit(Some(embassy_time::Duration::from_secs(2)));
         let Parts { mut runner, mut video, .. } = publisher.split();
         let playing = async {

@@ -16,10 +16,9 @@ use crate::wire::Wire;
 /// The type of a query for IPv6 addresses.
 const AAAA: u8 = 28;
 
-/// Answers queries for names that begin with `server` with 10.0.0.2, for names that begin with `several` with 10.0.0.9
-/// (which no device has) and 10.0.0.2, and all others with "no such name". It does not answer queries for the IPv6
-/// addresses of `serversilent`.
-async fn name_server(stack: Stack<'_>) {
+/// Answers each query with the hosts that `hosts` returns for it: the last bytes of their addresses. Without any, the answer
+/// is "no such name". With `None` there is no answer. The name begins at byte 13 of a query.
+pub(crate) async fn answer_queries(stack: Stack<'_>, hosts: impl Fn(&[u8]) -> Option<Vec<u8>>) {
     let (mut rx, mut tx) = ([0; 512], [0; 512]);
     let (mut rx_meta, mut tx_meta) = ([PacketMetadata::EMPTY; 4], [PacketMetadata::EMPTY; 4]);
     let mut socket = UdpSocket::new(stack, &mut rx_meta, &mut rx, &mut tx_meta, &mut tx);
@@ -27,22 +26,29 @@ async fn name_server(stack: Stack<'_>) {
     loop {
         let mut query = [0; 512];
         let (length, from) = socket.recv_from(&mut query).await.unwrap();
-        if query[13..].starts_with(b"serversilent") && query[length - 3] == AAAA {
-            continue;
-        }
+        let Some(hosts) = hosts(&query[..length]) else { continue };
         let mut answer = query[..length].to_vec();
         answer[2] = 0x81; // a response
-        let hosts: &[u8] = match &query[13..] {
-            name if name.starts_with(b"server") => &[2],
-            name if name.starts_with(b"several") => &[9, 2],
-            _ => &[],
-        };
         (answer[3], answer[7]) = (if hosts.is_empty() { 0x83 } else { 0x80 }, hosts.len() as u8);
         for host in hosts {
-            answer.extend_from_slice(&[0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 0, 0, *host]);
+            answer.extend_from_slice(&[0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 0, 0, host]);
         }
-        socket.send_to(&answer, from).await.unwrap();
+        // The network may be down.
+        let _ = socket.send_to(&answer, from).await;
     }
+}
+
+/// Answers queries for names that begin with `server` with 10.0.0.2, for names that begin with `several` with 10.0.0.9
+/// (which no device has) and 10.0.0.2, and all others with "no such name". It does not answer queries for the IPv6
+/// addresses of `serversilent`.
+async fn name_server(stack: Stack<'_>) {
+    answer_queries(stack, |query| match &query[13..] {
+        name if name.starts_with(b"serversilent") && query[query.len() - 3] == AAAA => None,
+        name if name.starts_with(b"server") => Some(vec![2]),
+        name if name.starts_with(b"several") => Some(vec![9, 2]),
+        _ => Some(vec![]),
+    })
+    .await;
 }
 
 /// Publishes to `host`, on port 1935.

@@ -6,7 +6,6 @@
 
 use core::task::{Context, Poll, Waker};
 
-use embassy_time::Duration;
 use embedded_rtmp::media::FrameClass;
 use embedded_rtmp::message::MAX_MESSAGE_LENGTH;
 use embedded_rtmp::session::RequestError;
@@ -381,7 +380,7 @@ impl<T: Transport> Shared<T> {
             }
         }
         self.measure();
-        let stalls_at = later(self.taken_at, self.stall_timeout.unwrap_or(Duration::MAX));
+        let stalls_at = later(self.taken_at, self.stall_timeout);
         if now >= stalls_at {
             self.counters.stalls = self.counters.stalls.wrapping_add(1);
             self.connection.end(Error::Stalled);

@@ -68,7 +68,7 @@ pub(super) struct Shared<T = Net<'static>> {
     pub(super) limits: &'static Limits,
     retry: Retry,
     pub(super) send_timeout: Duration,
-    pub(super) stall_timeout: Option<Duration>,
+    pub(super) stall_timeout: Duration,
     stop_timeout: Duration,
 }
 
@@ -119,7 +119,7 @@ impl<T: Transport> Shared<T> {
             limits,
             retry,
             send_timeout,
-            stall_timeout,
+            stall_timeout: stall_timeout.unwrap_or(Duration::MAX),
             stop_timeout,
         }
     }
