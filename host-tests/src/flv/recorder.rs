@@ -19,7 +19,7 @@ const MOST_MESSAGES: usize = 16;
 /// The least room for a message that arrives in pieces, in bytes.
 const ROOM: usize = 64 << 10;
 
-/// The most steps of the timestamps that are stored. Others are counted.
+/// The most jumps of the timestamps that are stored. Others are counted.
 const MAX_STEPS: usize = 8;
 
 /// The start of metadata, and an ECMA array without properties.
@@ -39,8 +39,8 @@ pub struct Recorder<W> {
     timeline: Option<Timeline>,
     has_metadata: bool,
     steps: Vec<Step>,
-    /// How many steps were closed.
-    closed: usize,
+    /// How many jumps were removed.
+    removed: usize,
 }
 
 impl<W: Write> Recorder<W> {
@@ -51,7 +51,7 @@ impl<W: Write> Recorder<W> {
     pub fn new(output: W) -> Result<Self> {
         let writer = Writer::new(output)?;
         let (waiting, collected, counts, steps) = (Vec::new(), 0, Counts::default(), Vec::new());
-        Ok(Self { writer, waiting, collected, counts, timeline: None, has_metadata: false, steps, closed: 0 })
+        Ok(Self { writer, waiting, collected, counts, timeline: None, has_metadata: false, steps, removed: 0 })
     }
 
     /// Begins a file with the timestamps of a [`Timeline`]. Its metadata has the length and the duration of the file.
@@ -67,9 +67,9 @@ impl<W: Write> Recorder<W> {
         std::mem::take(&mut self.steps)
     }
 
-    /// How many steps were closed and are not returned by [`Self::take_steps`].
+    /// How many jumps were removed and are not returned by [`Self::take_steps`].
     pub fn more_steps(&self) -> usize {
-        self.closed.saturating_sub(MAX_STEPS)
+        self.removed.saturating_sub(MAX_STEPS)
     }
 
     /// The counts of written messages.
@@ -153,8 +153,8 @@ impl<W: Write> Recorder<W> {
             return self.writer.write(kind, timestamp, payload);
         };
         let (timestamp, step) = timeline.place(kind, timestamp, payload);
-        self.closed += usize::from(step.is_some());
-        self.steps.extend(step.filter(|_| self.closed <= MAX_STEPS));
+        self.removed += usize::from(step.is_some());
+        self.steps.extend(step.filter(|_| self.removed <= MAX_STEPS));
         self.counts.count(kind, timestamp, payload.len());
         if kind == MessageKind::DATA {
             self.has_metadata |= payload.starts_with(METADATA);

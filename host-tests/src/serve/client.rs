@@ -350,7 +350,7 @@ impl Client {
         }
         let more = recorder.more_steps();
         if more > 0 {
-            let text = format!("{}: {more} more steps of the timestamps: the gaps are closed", file.display());
+            let text = format!("{}: {more} more jumps of the timestamps are removed", file.display());
             shared.tell_trouble(self.peer, text);
         }
         if let Err(error) = recorder.finish() {

@@ -50,8 +50,7 @@ enum Role {
 impl Connection {
     pub(super) fn new(stream: TcpStream, peer: SocketAddr, shared: &Shared<'_>) -> Self {
         let deadline = shared.now + shared.options.config.connect_timeout.unwrap_or(std::time::Duration::MAX);
-        let is_proxied = shared.options.proxies.iter().any(|network| network.contains(peer.ip()));
-        let role = if is_proxied { Role::Proxy(deadline) } else { Role::Unknown(deadline) };
+        let role = if shared.options.is_proxy(peer.ip()) { Role::Proxy(deadline) } else { Role::Unknown(deadline) };
         Self { peer, since: shared.now, socket: Socket::new(stream), role, acknowledged: 0, held: 0 }
     }
 

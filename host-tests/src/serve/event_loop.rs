@@ -192,8 +192,7 @@ impl<'a> EventLoop<'a> {
         let Options { max_connections: limit, max_per_address, .. } = *self.shared.options;
         let address = network(peer.ip());
         // A connection of a load balancer is counted later, for the client that its header names.
-        let is_proxied = self.shared.options.proxies.iter().any(|network| network.contains(peer.ip()));
-        if !is_proxied
+        if !self.shared.options.is_proxy(peer.ip())
             && self.addresses.get(&address).is_some_and(|count| *count >= max_per_address)
             && !self.evict(Some(address), Duration::ZERO)
         {

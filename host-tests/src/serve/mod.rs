@@ -10,7 +10,7 @@ mod shared;
 mod streams;
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
@@ -51,6 +51,11 @@ pub struct Options {
 }
 
 impl Options {
+    /// Whether an address is that of a load balancer.
+    fn is_proxy(&self, address: IpAddr) -> bool {
+        self.proxies.iter().any(|network| network.contains(address))
+    }
+
     /// Bytes for rings and connections. The rest is for code, tables and what the allocator does not return.
     fn for_all(&self) -> usize {
         self.memory - self.memory / 8
