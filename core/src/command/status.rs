@@ -86,6 +86,7 @@ impl<'a> Status<'a> {
     #[inline(never)]
     pub fn is_error(&self) -> bool {
         let code = self.code.as_bytes();
+        // The comparison of texts is in an image already. With the functions of slices, the client takes 108 bytes more.
         let ends_with = |failure: &&str| {
             let end = code.len().checked_sub(failure.len()).and_then(|start| code.get(start..));
             end.is_some_and(|end| Text::new(end) == **failure)
