@@ -79,6 +79,8 @@ impl Row {
             Outcome::Failed(Failure::NotRtmp) => "not RTMP",
             Outcome::Failed(Failure::Dns) => "no address",
             Outcome::Failed(Failure::Unsupported) => "not supported here",
+            Outcome::Failed(Failure::Tls) => "no TLS",
+            Outcome::Failed(Failure::Certificate) => "not trusted",
             _ => "not tried",
         }
     }

@@ -32,15 +32,26 @@
 //! # Orders
 //! | Order | Targets | Limits |
 //! |---|---|---|
-//! | the default for a URL without a port | [`DEFAULT_ORDER`] | [`Limits::smart`] |
+//! | the default for an `rtmp` URL without a port | [`DEFAULT_ORDER`] | [`Limits::smart`] |
+//! | the same, with RTMPE or RTMPS as fallbacks | [`Allowed::default_order`] | [`Limits::smart`] |
+//! | the default for an `rtmpe` URL without a port | [`RTMPE_ORDER`] | [`Limits::smart`] |
 //! | the order of Adobe's players | [`PLAYER`] | [`Limits::SEQUENTIAL`] |
 //! | the order of Adobe's NetConnection | [`NET_CONNECTION`] | [`Limits::SEQUENTIAL`] |
-//! | the port of the URL and no other | [`Order::for_url`] | any |
+//! | the port of the URL and no other; RTMPS on 443 for an `rtmps` URL | [`Order::for_url`] | any |
 //! | a list of the caller | up to [`MAX_TARGETS`] | [`Limits::staggered`] |
 //!
 //! A sequential plan waits 3 s for each port that a firewall drops, and 5 s more for a server that accepts and then
 //! sends nothing. A staggered plan with enough sockets loses only its stagger. With one socket every plan is
 //! sequential. If the caller does not support a target's [`Transport`], it reports [`Failure::Unsupported`].
+//!
+//! # Servers that must be authentic
+//! With an `rtmps` or `rtmpts` URL the user asks for a server that proves its identity. [`Order`] has only targets inside TLS
+//! for it. The caller verifies the server in the same way on each of them. If it refuses the server's certificate, it calls
+//! [`Plan::report_untrusted`], and the plan tries nothing else. A redirect must not lead to less:
+//! [`Scheme::permits`](crate::url::Scheme::permits).
+//!
+//! The other schemes authenticate nobody. They may end in RTMPS as a fallback, if the caller turned it on and has a
+//! verifier.
 //!
 //! # A sequential plan, step by step
 //! ```
@@ -87,7 +98,7 @@ mod tests;
 
 pub use event::{AttemptId, PlanEvent};
 pub use limits::Limits;
-pub use order::{DEFAULT_ORDER, NET_CONNECTION, Order, PLAYER, Target, Transport};
+pub use order::{Allowed, DEFAULT_ORDER, NET_CONNECTION, Order, PLAYER, RTMPE_ORDER, Target, Transport};
 pub use plan::{MAX_TARGETS, Plan};
 pub use report::{AttemptReport, Failure, Outcome};
 
@@ -104,7 +115,8 @@ pub enum PlanError {
     TooManyTargets,
     /// [`Limits::max_at_once`] is 0.
     NoneAtOnce,
-    /// No [`Transport`] carries the URL's scheme.
+    /// The caller does not support the [`Transport`] of the URL's scheme. The plan does not return it: it does not know what
+    /// the caller supports.
     Scheme,
 }
 
@@ -114,7 +126,7 @@ impl fmt::Display for PlanError {
             PlanError::NoTargets => "the port plan has no targets",
             PlanError::TooManyTargets => "the port plan has more than 8 targets",
             PlanError::NoneAtOnce => "the port plan allows 0 attempts at once; it needs at least 1",
-            PlanError::Scheme => "no transport carries the scheme of the URL",
+            PlanError::Scheme => "the scheme of the URL is not supported here",
         })
     }
 }

@@ -203,6 +203,27 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// The attempt failed as [`Failure::Certificate`]: the caller refused the server's certificate, and the connection is
+    /// closed. No further target is started, because an attacker may be on the way to the host. Attempts inside TLS that are
+    /// under way are abandoned; all of these targets have failed as [`Failure::Untrusted`]. Attempts without TLS that are
+    /// under way go on: the caller allowed them, and they began before. A report about an attempt that has ended, or that is
+    /// not of this plan, is ignored.
+    pub fn report_untrusted(&mut self, id: AttemptId, now: Instant) {
+        if self.under_way(id).is_none() {
+            return;
+        }
+        self.report_failed(id, now, Failure::Certificate);
+        let now = self.since_start(now);
+        for ((id, target), attempt) in self.ids().zip(self.targets).zip(&mut self.attempts) {
+            if attempt.outcome == Outcome::NotStarted {
+                attempt.outcome = Outcome::Failed(Failure::Untrusted);
+            } else if attempt.outcome.is_under_way() && target.transport.is_tls() {
+                attempt.end(now, Outcome::Failed(Failure::Untrusted));
+                self.to_abandon |= id.bit();
+            }
+        }
+    }
+
     /// The winner, as [`PlanEvent::Connected`] named it, turned out to be useless, and its connection is closed. For
     /// example, some firewalls let RTMP's handshake pass and drop what follows. The attempt has failed as
     /// [`Failure::CutOff`], and the next [`poll_event`](Self::poll_event) continues with the targets that were not

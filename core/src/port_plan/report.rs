@@ -24,7 +24,7 @@ pub enum Failure {
     /// The RTMP handshake was complete, and then the server did not answer the commands or closed the connection. See
     /// [`Plan::report_cut_off`](super::Plan::report_cut_off).
     CutOff,
-    /// The peer does not speak RTMP, or not RTMPT on an RTMPT target: for example an HTTP server or a proxy.
+    /// The peer does not speak RTMP, or not the target's transport: for example an HTTP server or a proxy.
     NotRtmp,
     /// The name of the host has no address.
     Dns,
@@ -34,6 +34,12 @@ pub enum Failure {
     Unsupported,
     /// The total deadline passed before the attempt was started.
     NotTried,
+    /// The server and the caller agreed on no version or algorithm of TLS, or the TLS connection broke in its handshake.
+    Tls,
+    /// The caller refused the server's certificate. See [`Plan::report_untrusted`](super::Plan::report_untrusted).
+    Certificate,
+    /// Not tried, or abandoned, because the host's certificate was refused on another target.
+    Untrusted,
 }
 
 impl fmt::Display for Failure {
@@ -50,6 +56,9 @@ impl fmt::Display for Failure {
             Failure::Local => "could not be dialled",
             Failure::Unsupported => "not supported here",
             Failure::NotTried => "not tried, out of time",
+            Failure::Tls => "no TLS connection could be agreed on",
+            Failure::Certificate => "the certificate of the server was refused",
+            Failure::Untrusted => "given up, the certificate of the host was refused",
         })
     }
 }
@@ -140,6 +149,9 @@ mod tests {
             Failure::Local,
             Failure::Unsupported,
             Failure::NotTried,
+            Failure::Tls,
+            Failure::Certificate,
+            Failure::Untrusted,
         ];
         let texts: BTreeSet<_> = failures.iter().map(|why| why.to_string()).collect();
         assert_eq!(texts.len(), failures.len());

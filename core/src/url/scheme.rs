@@ -45,6 +45,21 @@ impl Scheme {
         }
     }
 
+    /// Whether the session is inside TLS, so that the server can be authenticated.
+    pub const fn is_tls(self) -> bool {
+        matches!(self, Scheme::Rtmps | Scheme::Rtmpts)
+    }
+
+    /// Whether a server that was reached by a URL of this scheme may send the client to a URL of the scheme `other`. A
+    /// session inside TLS must stay inside TLS, and an encrypted one must stay encrypted.
+    pub const fn permits(self, other: Self) -> bool {
+        match self {
+            Scheme::Rtmp | Scheme::Rtmpt => true,
+            Scheme::Rtmpe | Scheme::Rtmpte => !matches!(other, Scheme::Rtmp | Scheme::Rtmpt),
+            Scheme::Rtmps | Scheme::Rtmpts => other.is_tls(),
+        }
+    }
+
     /// The default port as a URL writes it.
     pub(super) const fn port_text(self) -> &'static str {
         match self.default_port() {

@@ -203,6 +203,23 @@ fn schemes_in_any_case_behind_one_slash_or_two() {
 }
 
 #[test]
+fn item_221_a_redirect_never_leads_to_less_than_the_scheme_asks_for() {
+    use Scheme::*;
+    for (from, to) in [
+        (Rtmps, &[Rtmps, Rtmpts][..]),
+        (Rtmpts, &[Rtmps, Rtmpts]),
+        (Rtmpe, &[Rtmpe, Rtmpte, Rtmps, Rtmpts]),
+        (Rtmpte, &[Rtmpe, Rtmpte, Rtmps, Rtmpts]),
+        (Rtmp, &[Rtmp, Rtmpt, Rtmpe, Rtmpte, Rtmps, Rtmpts]),
+        (Rtmpt, &[Rtmp, Rtmpt, Rtmpe, Rtmpte, Rtmps, Rtmpts]),
+    ] {
+        for other in [Rtmp, Rtmps, Rtmpt, Rtmpe, Rtmpte, Rtmpts] {
+            assert_eq!(from.permits(other), to.contains(&other), "{from} to {other}");
+        }
+    }
+}
+
+#[test]
 fn item_092_default_ports() {
     let ports = [("rtmp", 1935), ("rtmps", 443), ("rtmpt", 80), ("rtmpe", 1935), ("rtmpte", 80), ("rtmpts", 443)];
     for (name, port) in ports {

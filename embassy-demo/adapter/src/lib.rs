@@ -126,7 +126,7 @@
 //! async fn publish(stack: Stack<'static>, memory: &'static mut Memory<4096, 8192>, camera: &mut Camera) -> Result<(), Error> {
 //!     stack.wait_config_up().await;
 //!     let url = Url::parse("rtmp://media.example/live/camera-7")?;
-//!     let order = Order::for_url(&url)?;
+//!     let order = Order::for_url(&url);
 //!     let mut plan = Plan::new(order.targets(), Limits::SEQUENTIAL)?;
 //!     let entropy = || [0; 32]; // from the random number generator
 //!     let options = ClientOptions::default();
@@ -177,7 +177,7 @@
 //! async fn play(stack: Stack<'static>, memory: &'static mut Memory<8192, 2048>) -> Result<(), Error> {
 //!     stack.wait_config_up().await;
 //!     let url = Url::parse("rtmp://media.example/live/door")?;
-//!     let order = Order::for_url(&url)?;
+//!     let order = Order::for_url(&url);
 //!     let mut plan = Plan::new(order.targets(), Limits::SEQUENTIAL)?;
 //!     let entropy = || [0; 32]; // from the random number generator
 //!     let options = ClientOptions::default();

@@ -14,7 +14,7 @@ use embedded_rtmp_embassy::embedded_rtmp::media::FrameClass;
 use embedded_rtmp_embassy::embedded_rtmp::media::avc::prefixed::Units;
 use embedded_rtmp_embassy::embedded_rtmp::media::video::{AvcPacket, FrameType, VideoTagHeader};
 use embedded_rtmp_embassy::embedded_rtmp::message::{MessageKind, Timestamp};
-use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Limits, Target};
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Limits, PlanError, Target};
 use embedded_rtmp_embassy::rand_core::{CryptoRng, RngCore};
 use embedded_rtmp_embassy::{
     ClientOptions, Config, DropReason, Error, Live, Phase, Picture, SendOutcome, Server, ServerOptions, State, Stopped,
@@ -693,9 +693,11 @@ fn an_error_that_a_retry_cannot_fix_stops_the_runner_and_is_reported() {
     let mut without_ports = config_to("rtmp://10.0.0.2/live/test");
     without_ports.ports = &[];
     type Matches = fn(&Error) -> bool;
-    let errors: [(Config, Matches); 2] = [
+    let errors: [(Config, Matches); 3] = [
         (config_to("http://h/x"), |error| matches!(error, Error::Url(_))),
-        (without_ports, |error| matches!(error, Error::Plan(_))),
+        (without_ports, |error| matches!(error, Error::Plan(PlanError::NoTargets))),
+        // The transport is not built in.
+        (config_to("rtmps://10.0.0.2/live/test"), |error| matches!(error, Error::Plan(PlanError::Scheme))),
     ];
     for (config, is_it) in errors {
         let mut bench = Bench::new(Wire::new());

@@ -80,7 +80,7 @@ fn main() -> ExitCode {
 /// The arguments, checked as far as possible before anything is sent.
 fn opened(arguments: &Arguments) -> Result<(StreamUrl, Options, Output, Arc<AtomicBool>)> {
     let stream = StreamUrl::new(&arguments.url, &arguments.client.stream)?;
-    arguments.client.order.for_url(&stream.url()?)?;
+    arguments.client.order.check(&stream.url()?)?;
     let stop = stop_flag()?;
     let output = Output::create(&arguments.output).with_context(|| arguments.output.display().to_string())?;
     let millis = |duration: Duration| duration.as_millis() as u32;

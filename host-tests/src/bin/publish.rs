@@ -76,7 +76,8 @@ type Opened = (Reader<BufReader<File>>, u64, StreamUrl, Way, Arc<AtomicBool>);
 fn opened(arguments: &Arguments) -> Result<Opened> {
     let name = || arguments.file.display().to_string();
     let stream = StreamUrl::new(&arguments.url, &arguments.client.stream)?;
-    let way = arguments.client.order.for_url(&stream.url()?)?;
+    arguments.client.order.check(&stream.url()?)?;
+    let way = arguments.client.order.for_url(&stream.url()?);
     let file = File::open(&arguments.file).with_context(name)?;
     let length = file.metadata().with_context(name)?.len();
     Ok((Reader::new(BufReader::new(file)).with_context(name)?, length, stream, way, stop_flag()?))

@@ -13,7 +13,7 @@ pub use clock::Clock;
 pub use dial::{DialError, Dialled, Dialler};
 pub use link::{Link, LinkReport};
 pub(crate) use link::{is_about, refused, said};
-pub use order::{OrderArguments, Way, targets};
+pub use order::{OrderArguments, Way, targets, transport};
 pub use pipe::{Pipe, Waiter};
 pub(crate) use socket::Socket;
 pub use stream::{StreamArguments, StreamUrl};

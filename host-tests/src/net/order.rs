@@ -3,10 +3,10 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
-use embedded_rtmp::port_plan::{DEFAULT_ORDER, Limits, MAX_TARGETS, NET_CONNECTION, Order, PLAYER, PlanError, Target};
-use embedded_rtmp::url::Url;
+use embedded_rtmp::port_plan::{DEFAULT_ORDER, Limits, MAX_TARGETS, NET_CONNECTION, Order, PLAYER, Target, Transport};
+use embedded_rtmp::url::{Scheme, Url};
 
 /// The default number of attempts at the same time.
 const AT_ONCE: u8 = 4;
@@ -16,7 +16,7 @@ const AT_ONCE: u8 = 4;
 pub struct OrderArguments {
     /// The targets to try if the URL has no port: player (1935, 80, RTMPT on 80) or netconnection (1935, 80, 443), each
     /// after the previous one has failed; smart (all of these, each 100 ms after the previous one); or a list, such as
-    /// 1935,80,rtmpt:80
+    /// 1935,80,rtmpt:80,rtmps:443. An rtmps URL is only tried with TLS, an rtmpe URL only with RTMPE unless the list has both
     #[arg(long, value_name = "ORDER", default_value = "smart")]
     order: Named,
     /// The delay between one target of a list and the next
@@ -46,19 +46,34 @@ enum Named {
 }
 
 impl OrderArguments {
-    /// The targets for the server of a URL.
+    /// Checks that the list, if there is one, is used for a URL.
     ///
     /// # Errors
-    /// No transport here has the scheme of the URL.
-    pub fn for_url(&self, url: &Url<'_>) -> Result<Way, PlanError> {
+    /// The URL has no port, and its scheme does not permit the list.
+    pub fn check(&self, url: &Url<'_>) -> Result<()> {
+        let is_list = matches!(self.order, Named::List(_)) && url.port().is_none();
+        let (list, scheme) = (self.list().0, url.scheme());
+        ensure!(
+            !is_list || Order::for_url_or(url, list).targets() == list,
+            "the --order does not suit an {scheme} URL"
+        );
+        Ok(())
+    }
+
+    /// The targets for the server of a URL.
+    pub fn for_url(&self, url: &Url<'_>) -> Way {
+        let (list, limits) = self.list();
+        Way { targets: Order::for_url_or(url, list).targets().to_vec(), limits }
+    }
+
+    fn list(&self) -> (&[Target], Limits) {
         let stagger = Duration::from_millis(self.stagger);
-        let (targets, limits) = match &self.order {
+        match &self.order {
             Named::Player => (PLAYER, Limits::SEQUENTIAL),
             Named::NetConnection => (NET_CONNECTION, Limits::SEQUENTIAL),
             Named::Smart => (DEFAULT_ORDER, Limits::smart(self.sockets)),
-            Named::List(targets) => (targets.as_slice(), Limits::staggered(stagger, self.sockets)),
-        };
-        Ok(Way { targets: Order::for_url_or(url, targets)?.targets().to_vec(), limits })
+            Named::List(targets) => (targets, Limits::staggered(stagger, self.sockets)),
+        }
     }
 }
 
@@ -75,19 +90,26 @@ impl FromStr for Named {
     }
 }
 
-/// The targets of a list: ports, separated by commas, with `rtmpt:` before those for RTMPT.
+/// The schemes, each of which can stand before a port.
+const SCHEMES: [Scheme; 6] =
+    [Scheme::Rtmp, Scheme::Rtmps, Scheme::Rtmpt, Scheme::Rtmpe, Scheme::Rtmpte, Scheme::Rtmpts];
+
+/// The transport with the name of a scheme, in lower case.
+pub fn transport(name: &str) -> Option<Transport> {
+    SCHEMES.into_iter().find(|scheme| scheme.as_str() == name).map(Transport::of)
+}
+
+/// The targets of a list: ports, separated by commas. A port is for RTMP, unless another scheme and a colon stand before it.
 ///
 /// # Errors
 /// A port is invalid or is listed twice, or there are too many.
 pub fn targets(list: &str) -> Result<Vec<Target>> {
     let mut targets = Vec::new();
     for text in list.split(',') {
-        let (make, port): (fn(u16) -> Target, _) = match text.strip_prefix("rtmpt:") {
-            Some(port) => (Target::rtmpt, port),
-            None => (Target::rtmp, text),
-        };
-        let Some(port) = port.parse().ok().filter(|port| *port != 0) else { bail!("'{text}' is no port") };
-        let target = make(port);
+        let (name, port) = text.split_once(':').unwrap_or(("rtmp", text));
+        let port = port.parse().ok().filter(|port| *port != 0);
+        let target = transport(name).zip(port).map(|(transport, port)| Target::new(transport, port));
+        let target = target.with_context(|| format!("'{text}' is no port"))?;
         ensure!(!targets.contains(&target), "{target} is named twice");
         targets.push(target);
     }
@@ -101,13 +123,15 @@ mod tests {
 
     #[test]
     fn lists_are_ports_and_tunnels() {
-        assert_eq!(targets("1935,80,rtmpt:80").unwrap(), PLAYER);
+        assert_eq!(targets("1935,rtmp:80,rtmpt:80").unwrap(), PLAYER);
+        assert_eq!(targets("rtmps:443,rtmpe:1").unwrap(), [Target::rtmps(443), Target::rtmpe(1)]);
         for (list, why) in [
             ("", "'' is no port"),
             ("80,", "'' is no port"),
             ("0", "'0' is no port"),
             ("65536", "'65536' is no port"),
-            ("rtmps:443", "'rtmps:443' is no port"),
+            ("http:443", "'http:443' is no port"),
+            ("rtmps:", "'rtmps:' is no port"),
             ("80,rtmpt:80,80", "RTMP 80 is named twice"),
             ("1,2,3,4,5,6,7,8,9", "more than 8 targets"),
         ] {
@@ -120,9 +144,9 @@ mod tests {
         for order in ["player", "netconnection", "smart", "8080,7070"] {
             let arguments = OrderArguments { order: order.parse().unwrap(), stagger: 30, sockets: 4 };
             let url = Url::parse("rtmp://h:8000/app").unwrap();
-            assert_eq!(arguments.for_url(&url).unwrap().targets, [Target::rtmp(8000)]);
+            assert_eq!(arguments.for_url(&url).targets, [Target::rtmp(8000)]);
             let url = Url::parse("rtmp://h/app").unwrap();
-            let Way { targets, limits } = arguments.for_url(&url).unwrap();
+            let Way { targets, limits } = arguments.for_url(&url);
             assert_eq!(
                 targets.len(),
                 match order {
@@ -133,5 +157,24 @@ mod tests {
             );
             assert_eq!(limits.max_at_once, if targets.len() == 3 { 1 } else { 4 });
         }
+    }
+
+    #[test]
+    fn item_221_a_list_that_the_scheme_does_not_permit_is_refused() {
+        let arguments = |order: &str| OrderArguments { order: order.parse().unwrap(), stagger: 30, sockets: 4 };
+        let found = |order, url| {
+            let (arguments, url) = (arguments(order), Url::parse(url).unwrap());
+            arguments.check(&url).map(|()| arguments.for_url(&url).targets)
+        };
+        for order in ["smart", "player", "rtmps:443"] {
+            assert_eq!(found(order, "rtmps://h/app").unwrap(), [Target::rtmps(443)]);
+        }
+        assert_eq!(found("rtmps:443,rtmps:8443", "rtmps://h/app").unwrap().len(), 2);
+        for (order, url) in [("rtmps:443,443", "rtmps://h/app"), ("1935,80", "rtmpe://h/app"), ("80", "rtmpt://h/app")]
+        {
+            let why = found(order, url).unwrap_err().to_string();
+            assert!(why.starts_with("the --order does not suit an rtmp"), "{why}");
+        }
+        assert_eq!(found("rtmpe:1,1", "rtmpe://h/app").unwrap(), [Target::rtmpe(1), Target::rtmp(1)]);
     }
 }

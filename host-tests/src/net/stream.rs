@@ -1,6 +1,6 @@
 //! The stream that a client publishes or plays.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use embedded_rtmp::url::{self, SingleSegment, Url};
 
@@ -43,8 +43,11 @@ impl StreamUrl {
     /// The stream with the same key in another application. `url` is the URL of the application.
     ///
     /// # Errors
-    /// The text is not an RTMP URL.
+    /// The text is not an RTMP URL, or its scheme protects less than that of this stream.
     pub fn redirected(&self, url: &str) -> Result<Self> {
+        let (from, to) =
+            (self.url()?.scheme(), Url::parse(url).context("the server sends us to no RTMP URL")?.scheme());
+        ensure!(from.permits(to), "the server sends us to an {to} URL, which protects less than {from}");
         // The whole path is the application.
         let app = url.splitn(4, '/').nth(3).unwrap_or_default().trim_end_matches('/').to_owned();
         Self::new(url, &StreamArguments { app: Some(app), key: Some(self.key.clone()) })
@@ -86,5 +89,13 @@ mod tests {
         assert_eq!(other.url().unwrap().tc_url_parts().concat(), "rtmp://other:80/x/y/z");
         assert_eq!(other.key, "k?a/b");
         assert!(stream.redirected("http://h/x").is_err());
+    }
+
+    #[test]
+    fn item_221_a_redirect_out_of_tls_is_refused() {
+        let stream = StreamUrl::new("rtmps://h/live/k", &StreamArguments::default()).unwrap();
+        assert!(stream.redirected("rtmpts://other/x").is_ok());
+        let why = stream.redirected("rtmp://other/x").unwrap_err().to_string();
+        assert_eq!(why, "the server sends us to an rtmp URL, which protects less than rtmps");
     }
 }

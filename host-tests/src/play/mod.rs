@@ -91,7 +91,7 @@ pub fn play(
     let mut target = stream.clone();
     loop {
         let url = target.url()?;
-        let way = options.order.for_url(&url)?;
+        let way = options.order.for_url(&url);
         let mut config = ClientConfig::new();
         config.handshake = options.style;
         let mut dialler = Dialler::<1>::new(url.host(), &way.targets, way.limits, config, clock)?;

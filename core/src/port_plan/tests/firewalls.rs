@@ -1,6 +1,6 @@
 //! Every preset with every firewall, on the simulated wire: which attempt wins and when, and the reports of the others.
 //!
-//! The server listens on 1935, 80 and 443, and accepts RTMPT on 80.
+//! The server listens on 1935, 80 and 443, and accepts RTMPT on 80, RTMPE on 1935 and RTMPS on 443.
 
 use core::time::Duration;
 use std::format;
@@ -36,6 +36,12 @@ enum Firewall {
     HttpOnly,
     /// All ports except 443 are dropped.
     Only443,
+    /// All ports are dropped except 443, on which only TLS passes.
+    OnlyTls,
+    /// The same, and an attacker answers on 443 with a certificate of its own.
+    Attacker,
+    /// TCP passes on every port, and segments that look like RTMP or HTTP are dropped.
+    Inspected,
     /// All ports are dropped.
     Nothing,
 }
@@ -45,13 +51,24 @@ impl Firewall {
         let open = match (target.transport, target.port) {
             (Transport::Rtmp, 1935 | 80 | 443) => Wire::Rtmp,
             (Transport::Rtmpt, 80) => Wire::Tunnel,
+            (Transport::Rtmpe, 1935) => Wire::Rtmp,
+            (Transport::Rtmps, 443) => Wire::Tls,
             _ => Wire::Refuse,
         };
         match (self, target.transport, target.port) {
             (F::Nothing, ..) => Wire::Drop,
-            (F::Only443, _, port) if port != 443 => Wire::Drop,
+            (F::Only443 | F::OnlyTls | F::Attacker, _, port) if port != 443 => Wire::Drop,
             (F::HttpOnly, _, port) if port != 80 => Wire::Drop,
             (F::HttpOnly, Transport::Rtmp, _) | (F::Proxy, _, 80) => Wire::Http,
+            (F::OnlyTls, transport, _) if !transport.is_tls() => Wire::Close,
+            (F::Attacker, transport, _) => {
+                if transport.is_tls() {
+                    Wire::Untrusted
+                } else {
+                    Wire::Close
+                }
+            }
+            (F::Inspected, Transport::Rtmp | Transport::Rtmpt, _) => Wire::Silent,
             (F::Drop | F::Proxy, _, 1935) => Wire::Drop,
             (F::Reset, _, 1935) => Wire::Refuse,
             (F::Prohibited, _, 1935) => Wire::Unreachable,
@@ -78,7 +95,7 @@ fn told(targets: &[Target], limits: Limits, firewall: Firewall, tunnels: bool) -
     (end, failures.join(", "))
 }
 
-fn check(targets: &[Target], limits: Limits, tunnels: bool, rows: [Row; 12]) {
+fn check<const N: usize>(targets: &[Target], limits: Limits, tunnels: bool, rows: [Row; N]) {
     for (firewall, winner, failures) in rows {
         let (end, failed) = told(targets, limits, firewall, tunnels);
         assert_eq!((&*end, &*failed), (winner, failures), "{firewall:?}");
@@ -293,6 +310,54 @@ fn item_093_smart_without_tunnels() {
             (F::HttpOnly, "none, 3180", "RTMP 1935 TimedOut, RTMP 80 NotRtmp, RTMP 443 TimedOut, RTMPT 80 Unsupported"),
             (F::Only443, "RTMP 443, 320", "RTMPT 80 Unsupported"),
             (F::Nothing, "none, 3200", "RTMP 1935 TimedOut, RTMP 80 TimedOut, RTMP 443 TimedOut, RTMPT 80 Unsupported"),
+        ],
+    );
+}
+
+#[test]
+fn item_220_smart_with_rtmpe_and_rtmps_as_fallbacks() {
+    let targets = Allowed { rtmpe: true, rtmps: true }.default_order();
+    check(
+        targets,
+        Limits::smart(8),
+        true,
+        [
+            (F::Open, "RTMP 1935, 120", ""),
+            (F::Drop, "RTMP 80, 220", ""),
+            (F::RtmpDropped, "RTMPT 80, 460", ""),
+            (F::Inspected, "RTMPE 1935, 520", ""),
+            (F::Only443, "RTMP 443, 320", ""),
+            (F::OnlyTls, "RTMPS 443, 740", "RTMP 443 Closed, RTMPTS 443 Refused"),
+            (
+                F::Attacker,
+                "none, 3480",
+                "RTMP 1935 TimedOut, RTMP 80 TimedOut, RTMP 443 Closed, RTMPT 80 TimedOut, RTMPE 1935 TimedOut, \
+                 RTMPTE 80 TimedOut, RTMPS 443 Certificate, RTMPTS 443 Untrusted",
+            ),
+            (
+                F::Nothing,
+                "none, 3700",
+                "RTMP 1935 TimedOut, RTMP 80 TimedOut, RTMP 443 TimedOut, RTMPT 80 TimedOut, RTMPE 1935 TimedOut, \
+                 RTMPTE 80 TimedOut, RTMPS 443 TimedOut, RTMPTS 443 TimedOut",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn item_220_an_rtmps_url_is_tried_with_tls_alone() {
+    let url = crate::url::Url::parse("rtmps://h/live/key").unwrap();
+    let order = Order::for_url_or(&url, Allowed { rtmpe: true, rtmps: true }.default_order());
+    check(
+        order.targets(),
+        Limits::smart(4),
+        true,
+        [
+            (F::Open, "RTMPS 443, 160", ""),
+            (F::Drop, "RTMPS 443, 160", ""),
+            (F::OnlyTls, "RTMPS 443, 160", ""),
+            (F::Attacker, "none, 80", "RTMPS 443 Certificate"),
+            (F::Nothing, "none, 3000", "RTMPS 443 TimedOut"),
         ],
     );
 }

@@ -191,6 +191,7 @@ enum Action {
     Tcp,
     Connected,
     Failed,
+    Untrusted,
 }
 
 fn any_duration() -> impl Strategy<Value = Duration> {
@@ -216,26 +217,30 @@ fn any_limits() -> impl Strategy<Value = Limits> {
 }
 
 fn any_script() -> impl Strategy<Value = Vec<(Option<u32>, Action, u8)>> {
-    let action = prop_oneof![Just(Action::Tcp), Just(Action::Connected), Just(Action::Failed)];
+    let action = prop_oneof![Just(Action::Tcp), Just(Action::Connected), Just(Action::Failed), Just(Action::Untrusted)];
     proptest::collection::vec((proptest::option::of(0u32..4_000_000), action, 0u8..8), 0..24)
 }
 
 proptest! {
     /// For any reports at any time: the plan ends, dials each target at most once and never more at the same time than allowed,
-    /// abandons each attempt at most once, names one winner at most, and has one outcome for each target.
+    /// abandons each attempt at most once, names one winner at most, and has one outcome for each target. After a refused
+    /// certificate it dials nothing, and nothing inside TLS wins.
     #[test]
-    fn every_plan_ends_and_keeps_its_limits(count in 1usize..=MAX_TARGETS, limits in any_limits(), script in any_script()) {
-        let targets: Vec<_> = (0..count).map(|index| Target::rtmp(1000 + index as u16)).collect();
+    fn item_221_every_plan_ends_and_keeps_its_limits(
+        tls in proptest::collection::vec(any::<bool>(), 1..=MAX_TARGETS), limits in any_limits(), script in any_script(),
+    ) {
+        let make = |(tls, port)| if tls { Target::rtmps(port) } else { Target::rtmp(port) };
+        let targets: Vec<_> = tls.into_iter().zip(1000..).map(make).collect();
         let mut plan = Plan::new(&targets, limits).unwrap();
         let mut script = script.into_iter();
         let mut now = START;
         let (mut ids, mut open, mut ended) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
-        let mut won = None;
+        let (mut won, mut refused) = (None, false);
         for polls in 0.. {
             prop_assert!(polls < 24 + 4 * MAX_TARGETS + 4, "the plan does not end");
             match plan.poll_event(now) {
                 Some(PlanEvent::Dial { id, target, deadline }) => {
-                    prop_assert!(won.is_none());
+                    prop_assert!(won.is_none() && !refused);
                     prop_assert_eq!((id.index(), target), (ids.len(), targets[ids.len()]));
                     prop_assert!(deadline >= now && deadline <= START + limits.total);
                     ids.push(id);
@@ -261,6 +266,13 @@ proptest! {
                             plan.report_failed(id, now, Failure::Closed);
                             if open.remove(&id) {
                                 ended.insert(id);
+                            }
+                        }
+                        Action::Untrusted => {
+                            plan.report_untrusted(id, now);
+                            if open.remove(&id) {
+                                ended.insert(id);
+                                refused = true;
                             }
                         }
                         Action::Connected => {
@@ -293,11 +305,15 @@ proptest! {
                 Outcome::Lost => prop_assert!(won.is_some() && ended.contains(&report.id)),
                 Outcome::NotStarted => not_started += 1,
                 Outcome::Failed(Failure::NotTried) => prop_assert!(!ids.contains(&report.id)),
+                Outcome::Failed(Failure::Untrusted) => {
+                    prop_assert!(refused && (ended.contains(&report.id) || !ids.contains(&report.id)));
+                }
                 Outcome::Failed(_) => prop_assert!(ended.contains(&report.id)),
                 outcome => prop_assert!(false, "{outcome:?} after the end"),
             }
         }
         prop_assert_eq!(plan.winner().map(|report| report.id), won);
+        prop_assert!(!refused || won.is_none_or(|won| !targets[won.index()].transport.is_tls()));
         prop_assert!(won.is_some() || not_started == 0);
     }
 }

@@ -183,3 +183,36 @@ fn item_094_an_http_server_fails_its_attempt_at_once_and_the_others_continue() {
     assert_eq!(course.failed_ports(), [(80, Failure::NotRtmp)]);
     assert_eq!((course.winning_port(), course.abandoned_ports()), (Some((300, 443)), std::vec![(300, 1935)]));
 }
+
+#[test]
+fn item_221_a_refused_certificate_ends_the_plan_for_the_host() {
+    let targets = [Target::rtmps(443), Target::rtmps(8443), Target::rtmpts(443), Target::rtmp(1935)];
+    let wire = |target: Target| if target.port == 443 { Wire::Untrusted } else { Wire::Rtmp };
+    // One after another: nothing else is dialled.
+    let course = run(&targets, Limits::SEQUENTIAL, wire);
+    assert_eq!(course.dialled, [(0, targets[0])]);
+    let [certificate, untrusted] = [Failure::Certificate, Failure::Untrusted];
+    assert_eq!(
+        course.failures,
+        std::iter::zip(targets, [certificate, untrusted, untrusted, untrusted]).collect::<Vec<_>>()
+    );
+    assert_eq!((course.winner, course.end), (None, 80));
+    // Overlapping: those inside TLS are abandoned.
+    let course = run(&targets[..3], Limits::staggered(Duration::from_millis(30), 2), wire);
+    assert_eq!(course.dialled, [(0, targets[0]), (30, targets[1])]);
+    assert_eq!((course.abandoned, course.winner), (std::vec![(80, targets[1])], None));
+    assert_eq!(course.failures, std::iter::zip(targets, [certificate, untrusted, untrusted]).collect::<Vec<_>>());
+}
+
+#[test]
+fn item_221_a_refused_certificate_of_a_fallback_starts_nothing_and_ends_nothing_that_the_caller_allowed() {
+    let targets = [Target::rtmp(1935), Target::rtmps(443), Target::rtmp(8080)];
+    let wire = |target: Target| match target.port {
+        443 => Wire::Untrusted,
+        _ => Wire::Rtmp,
+    };
+    let course = run(&targets, Limits::staggered(Duration::from_millis(30), 2), wire);
+    assert_eq!(course.winner, Some((120, targets[0])));
+    assert_eq!(course.dialled, [(0, targets[0]), (30, targets[1])]);
+    assert_eq!(course.failures, [(targets[1], Failure::Certificate), (targets[2], Failure::Untrusted)]);
+}

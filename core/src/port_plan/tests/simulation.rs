@@ -7,7 +7,7 @@ use super::*;
 use crate::time::Instant;
 
 /// What an attempt to a target encounters. An answer takes one round trip. The handshake takes two more, or three in a
-/// tunnel.
+/// tunnel and inside TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wire {
     /// A firewall drops every packet.
@@ -26,6 +26,10 @@ pub(super) enum Wire {
     Rtmp,
     /// A server that accepts RTMP in HTTP requests.
     Tunnel,
+    /// A server that accepts RTMP inside TLS, with a certificate that the caller trusts.
+    Tls,
+    /// The same, with a certificate that the caller refuses.
+    Untrusted,
     /// An RTMP server behind a firewall that drops everything after the handshake.
     CutOff,
     /// The caller does not support the transport.
@@ -40,6 +44,7 @@ pub(super) const PATIENCE: u64 = 5_000;
 enum Report {
     Tcp,
     Connected,
+    Untrusted,
     Failed(Failure),
 }
 
@@ -56,7 +61,8 @@ impl Wire {
             Wire::Http => std::vec![tcp, (2 * ROUND_TRIP, Report::Failed(Failure::NotRtmp))],
             Wire::Close => std::vec![tcp, (2 * ROUND_TRIP, Report::Failed(Failure::Closed))],
             Wire::Rtmp | Wire::CutOff => std::vec![tcp, (3 * ROUND_TRIP, Report::Connected)],
-            Wire::Tunnel => std::vec![tcp, (4 * ROUND_TRIP, Report::Connected)],
+            Wire::Untrusted => std::vec![tcp, (2 * ROUND_TRIP, Report::Untrusted)],
+            Wire::Tunnel | Wire::Tls => std::vec![tcp, (4 * ROUND_TRIP, Report::Connected)],
         }
     }
 
@@ -71,7 +77,8 @@ impl Wire {
             Wire::Http => Some((Failure::NotRtmp, 2 * ROUND_TRIP)),
             Wire::Close => Some((Failure::Closed, 2 * ROUND_TRIP)),
             Wire::CutOff => Some((Failure::CutOff, 3 * ROUND_TRIP + PATIENCE)),
-            Wire::Rtmp | Wire::Tunnel => None,
+            Wire::Untrusted => Some((Failure::Certificate, 2 * ROUND_TRIP)),
+            Wire::Rtmp | Wire::Tunnel | Wire::Tls => None,
         }
     }
 }
@@ -156,6 +163,10 @@ pub(super) fn course(plan: &mut Plan<'_>, targets: &[Target], wire: impl Fn(Targ
                         match report {
                             Report::Tcp => plan.report_tcp(id, instant),
                             Report::Connected => plan.report_connected(id, instant),
+                            Report::Untrusted => {
+                                open.retain(|other| *other != id);
+                                plan.report_untrusted(id, instant);
+                            }
                             Report::Failed(why) => {
                                 open.retain(|other| *other != id);
                                 plan.report_failed(id, instant, why);

@@ -17,7 +17,7 @@ use core::task::{Context, Poll, ready};
 
 use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
-use embedded_rtmp::port_plan::{Limits, Order, Plan, Target};
+use embedded_rtmp::port_plan::{Limits, Order, Plan, PlanError, Target, Transport as Way};
 use embedded_rtmp::session::Client;
 use embedded_rtmp::url::Url;
 use rand_core::{CryptoRng, RngCore};
@@ -82,7 +82,11 @@ impl OverNet {
             shared.enter(Phase::Network);
             (shared.ports, shared.limits)
         };
-        let order = Order::for_url_or(url, ports)?;
+        // The plan would try a transport that is not built in again and again.
+        if !Net::carries(Way::of(url.scheme())) {
+            return Err(PlanError::Scheme.into());
+        }
+        let order = Order::for_url_or(url, ports);
         // There is one socket, so a second attempt at the same time would fail.
         let limits = Limits { max_at_once: 1, ..*limits };
         let mut plan = Plan::new(order.targets(), limits)?;

@@ -22,7 +22,7 @@ pub(crate) async fn ports(stack: Stack<'static>, url: &str) -> bool {
 
 async fn test(stack: Stack<'static>, url: &str, is_good: &mut bool) -> Result<(), Error> {
     let url = Url::parse(url)?;
-    let order = Order::for_url(&url)?;
+    let order = Order::for_url(&url);
     stack.wait_config_up().await;
     let (limits, options, memory) = (Limits::SEQUENTIAL, ClientOptions::DEFAULT, MEMORY.take());
     test_ports(stack, url.host(), order.targets(), limits, &options, memory, host::random, |report| {

@@ -1,6 +1,7 @@
 calls! {
     port_plan:
     drive {
+        port_plan::Allowed::default_order,
         port_plan::AttemptId::index,
         port_plan::Limits::smart,
         port_plan::Limits::staggered,
@@ -16,9 +17,19 @@ calls! {
         port_plan::Plan::report_cut_off,
         port_plan::Plan::report_failed,
         port_plan::Plan::report_tcp,
+        port_plan::Plan::report_untrusted,
         port_plan::Plan::winner,
+        port_plan::Target::new,
         port_plan::Target::rtmp,
+        port_plan::Target::rtmpe,
+        port_plan::Target::rtmps,
         port_plan::Target::rtmpt,
+        port_plan::Target::rtmpte,
+        port_plan::Target::rtmpts,
+        port_plan::Transport::is_rtmpe,
+        port_plan::Transport::is_tls,
+        port_plan::Transport::is_tunnel,
+        port_plan::Transport::of,
     }
     drive_as {
         port_plan::Plan::failures => |plan: &port_plan::Plan, show: fn((port_plan::Target, port_plan::Failure))| {
@@ -37,6 +48,7 @@ calls! {
         port_plan::Transport,
     }
     format {
+        port_plan::Allowed,
         port_plan::AttemptId,
         port_plan::AttemptReport,
         port_plan::PlanError,

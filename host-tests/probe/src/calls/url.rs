@@ -4,6 +4,8 @@ calls! {
         url::Options::new,
         url::Scheme::as_str,
         url::Scheme::default_port,
+        url::Scheme::is_tls,
+        url::Scheme::permits,
         url::Url::app,
         url::Url::host,
         url::Url::host_is_ipv6,
