@@ -20,7 +20,9 @@ pub struct ClientConfig {
     pub strict_handshake: bool,
     /// How long the handshake may take: at least 1 ms, or `None` for no limit. Times above 49 days are no limit either.
     pub handshake_timeout: Option<Duration>,
-    /// How long the server may take to answer each request, with the same range.
+    /// How long the server may take to answer each request, with the same range. After the handshake, `connect` must be asked
+    /// for in this time, and at the end the transport must take the last output in it. For a client that is connected and
+    /// awaits no answer, see [`Client::set_idle_limit`](super::Client::set_idle_limit).
     pub response_timeout: Option<Duration>,
     /// The size of the chunks that we send, in bytes. The client sends at least 128, which some servers demand.
     pub chunk_size: u32,
@@ -64,7 +66,8 @@ pub struct ServerConfig {
     /// How long a client may be silent: at least 2 ms, or `None` for no limit. After half of that time the server sends
     /// it a ping.
     pub idle_timeout: Option<Duration>,
-    /// How long a client may be silent inside a message: at least 1 ms, or `None` for no limit.
+    /// How long a client may be silent inside a message: at least 1 ms, or `None` for no limit. If the client sends other
+    /// messages in that time, the limit is 9/8 of this time at most.
     pub message_timeout: Option<Duration>,
     /// How long a connected client may neither publish nor play: at least 1 ms, or `None` for no limit. The time begins
     /// again when publishing or playing ends. A rejected request does not extend it.

@@ -84,7 +84,7 @@ pub trait Role: Sealed + Sized + 'static {
     /// Records that a part of a media message was written. `is_starved` says whether all available payload was written and
     /// the message is not complete.
     #[doc(hidden)]
-    fn fed(&mut self, _is_starved: bool) {}
+    fn sent<const STREAMS: usize>(connection: &mut Connection<'_, Self, STREAMS>, is_starved: bool);
 
     /// Whether the peer has more time after its deadline.
     #[doc(hidden)]
@@ -197,6 +197,7 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
     /// # Errors
     /// The peer took too long, or the session had failed before.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), SessionError> {
+        self.arm(now);
         if let Some((deadline, stage)) = self.deadline()
             && now >= deadline
             && !R::extends(self, now, stage)
@@ -264,7 +265,7 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
         }
         let progress = self.link.transmit_media(csid, rest, out);
         if progress.written > 0 {
-            self.role.fed(progress.taken == rest.len() && !progress.done);
+            R::sent(self, progress.taken == rest.len() && !progress.done);
         }
         progress
     }

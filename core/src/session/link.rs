@@ -34,7 +34,7 @@ static ZEROS: [u8; 64] = [0; 64];
 /// An established chunk stream.
 #[derive(Debug)]
 pub(super) struct Link<'b, const STREAMS: usize> {
-    reader: Reader<STREAMS>,
+    pub(super) reader: Reader<STREAMS>,
     pub(super) writer: Writer<OUT>,
     /// The handshake uses it first. Then it stores commands and, at its end, control messages that arrive in pieces.
     scratch: &'b mut [u8],

@@ -202,11 +202,22 @@ impl<const STREAMS: usize> Reader<STREAMS> {
         self.track.is_discarded()
     }
 
+    /// Whether a message is unfinished on a chunk stream that is not the current one.
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.others.iter().any(Track::is_partial)
+    }
+
+    /// Counts for each unfinished message on another chunk stream that it waits for its next chunk. Returns the highest count
+    /// since a chunk of the message began.
+    #[inline(never)]
+    pub(crate) fn count_waiting(&mut self) -> u32 {
+        self.others.iter_mut().filter(|track| track.is_partial()).map(Track::wait).max().unwrap_or_default()
+    }
+
     /// Returns whether the input so far ends between two messages: no header is cut, and no message is unfinished.
     #[must_use]
     pub fn is_at_boundary(&self) -> bool {
-        let is_partial = self.track.is_partial() || self.others.iter().any(Track::is_partial);
-        self.chunk_left == 0 && !self.has_pending() && !is_partial
+        self.chunk_left == 0 && !self.has_pending() && !self.track.is_partial() && !self.has_waiting()
     }
 
     /// Takes bytes from the front of `input` until it has a piece of a message's payload. Returns `None` when the input is

@@ -27,6 +27,9 @@ const UNREPEATED: u32 = 1 << 25;
 const RECENT: u32 = 1 << 26;
 /// The rest of this message is to be ignored.
 const DISCARDED: u32 = 1 << 27;
+/// The number of calls of [`Track::wait`] since the last header, in the highest bits.
+const WAITED: u32 = 0xF << 28;
+const WAITED_ONCE: u32 = 1 << 28;
 /// The bits of the id.
 const ID: u32 = 0xFF_FFFF;
 
@@ -102,7 +105,13 @@ impl Track {
 
     /// Marks the track as used.
     pub(super) fn touch(&mut self) {
-        self.id_and_flags |= RECENT;
+        self.id_and_flags = self.id_and_flags & !WAITED | RECENT;
+    }
+
+    /// Counts that the message waits for its next chunk, at most to 15. Returns the count.
+    pub(super) fn wait(&mut self) -> u32 {
+        self.id_and_flags = self.id_and_flags.checked_add(WAITED_ONCE).unwrap_or(self.id_and_flags);
+        self.id_and_flags / WAITED_ONCE
     }
 
     /// Clears the mark of [`Self::touch`].

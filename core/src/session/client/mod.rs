@@ -7,7 +7,7 @@ mod state;
 
 pub use state::{ClientRole, NotZero, Room};
 
-use super::config::{ClientConfig, NO_LIMIT, Setup, check, limit};
+use super::config::{ClientConfig, Setup, check, limit};
 use super::connection::{Connection, Role, Sealed};
 use super::error::{ConfigError, SessionError, Stage};
 use super::event::ClientEvent;
@@ -129,14 +129,34 @@ impl<const PLAYS: usize, const CALLS: usize> Role for ClientRole<PLAYS, CALLS> {
     }
 
     fn deadline<const STREAMS: usize>(client: &Connection<'_, Self, STREAMS>) -> Option<(Instant, Stage)> {
-        if client.hears() {
-            let limit = client.role.silence.first().copied().unwrap_or(NO_LIMIT);
-            return Some((client.after(limit)?, Stage::Traffic));
-        }
-        let stage = client.awaits()?;
         let [handshake, response] = client.limits;
-        let deadline = client.after(if stage == Stage::Handshake { handshake } else { response })?;
-        Some((deadline, stage))
+        let (limit, stage) = match (client.role.state, client.awaits()) {
+            (State::Open, _) => (client.silence(), Stage::Traffic),
+            (_, Some(Stage::Handshake)) => (handshake, Stage::Handshake),
+            (_, Some(stage)) => (response, stage),
+            // The application asks for `connect` in this time. The server takes our end in this time.
+            (State::Idle, _) => (response, Stage::Connect),
+            (State::Closing, _) if client.link.wants_transmit() => (response, Stage::Traffic),
+            _ => return None,
+        };
+        Some((client.after(limit)?, stage))
+    }
+
+    /// Nothing is checked when a byte arrives, because that would take more flash in each client that only publishes.
+    fn extends<const STREAMS: usize>(client: &mut Connection<'_, Self, STREAMS>, now: Instant, _: Stage) -> bool {
+        let received = client.link.flow().received();
+        let before = core::mem::replace(&mut client.role.received, received);
+        if client.hears() || client.role.state != State::Open || received == before {
+            return false;
+        }
+        client.since = OptionalInstant::at(now);
+        true
+    }
+
+    fn sent<const STREAMS: usize>(client: &mut Connection<'_, Self, STREAMS>, _: bool) {
+        if client.role.state == State::Open && client.role.plays.is_empty() {
+            client.since = OptionalInstant::NONE;
+        }
     }
 }
 
@@ -158,6 +178,11 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
     /// Whether the client plays something and awaits no answer.
     fn hears(&self) -> bool {
         PLAYS > 0 && self.role.state == State::Open && !self.role.plays.is_empty()
+    }
+
+    /// How long the server may be silent in the state [`State::Open`], in ms.
+    fn silence(&self) -> u32 {
+        self.role.silence.first().copied().filter(|_| !self.role.plays.is_empty()).unwrap_or(self.role.idle)
     }
 
     fn is_over(&self) -> bool {

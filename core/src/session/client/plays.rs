@@ -53,7 +53,7 @@ where
         Ok(())
     }
 
-    /// Sets how long the server may send nothing while something is played: at least 1 ms, or `None` for no limit. After
+    /// Sets how long the server may send nothing while something is played, even if media is sent: at least 1 ms, or `None` for no limit. After
     /// that time, the session fails with [`SessionError::TimedOut`](crate::session::SessionError::TimedOut). Any received
     /// byte begins the time again, such as one of a ping. The default is 60 s, which [`restart`](Client::restart) sets
     /// again.

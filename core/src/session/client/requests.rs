@@ -1,11 +1,14 @@
 //! Requests of the application to a client.
 
+use core::time::Duration;
+
 use super::Client;
 use super::commands::Argument;
 use super::state::{CLOSE_ROOM, CONNECT, MIN_RESERVE, NotZero, PUBLISH_ROOM, Room, State};
 use crate::amf0::{Encoder, Token, parts_len, u32_to_number};
 use crate::command::ConnectOptions;
 use crate::message::StreamId;
+use crate::session::config;
 use crate::session::error::RequestError;
 #[cfg(doc)]
 use crate::session::event::ClientEvent;
@@ -90,6 +93,15 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         self.stop_all();
         self.enter(if room > 0 { State::Closing } else { State::Closed });
         Ok(())
+    }
+
+    /// Sets how long there may be no traffic while the client is connected and plays nothing: at least 1 ms, or `None` for no
+    /// limit. If no byte was received and no media was sent for once to twice this time, the session fails with
+    /// [`SessionError::TimedOut`](crate::session::SessionError::TimedOut). The default is 90 s, which
+    /// [`restart`](Client::restart) sets again. Servers that send pings do so once a minute. While the client plays,
+    /// [`Self::set_silence_limit`] has the limit.
+    pub fn set_idle_limit(&mut self, limit: Option<Duration>) {
+        self.role.idle = config::limit(limit).max(1);
     }
 
     /// Checks that the queue can store `new` bytes instead of `old` ones. Besides them it must have `reserve` bytes when it

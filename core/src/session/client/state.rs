@@ -12,6 +12,9 @@ pub(super) const CONNECT: u32 = 1;
 /// The default time that a server may send nothing to a player, in ms.
 const MAX_SILENCE: u32 = 60_000;
 
+/// The default time without traffic while nothing is played, in ms.
+const MAX_IDLE: u32 = 90_000;
+
 /// Room in the queue for what the client may send after an answer of the server, without the stream key, which is sent
 /// twice: two control messages, `releaseStream`, `FCPublish` and `createStream`; or `FCUnpublish` and `deleteStream`.
 pub(super) const MIN_RESERVE: usize = 192;
@@ -51,6 +54,11 @@ pub struct ClientRole<const PLAYS: usize, const CALLS: usize> {
     /// The stream that is published.
     pub(super) stream: StreamId,
     pub(super) plays: Vec<Play, PLAYS, u8>,
+    /// The number of bytes received when the limit for the traffic was last checked.
+    pub(super) received: u32,
+    /// How long nothing may be sent or received while nothing is played and no answer is awaited, in ms: see
+    /// [`Client::set_idle_limit`](super::Client::set_idle_limit).
+    pub(super) idle: u32,
     /// How long the server may send nothing while something is played, in ms. Only the first place is used. The array is
     /// empty for a client that does not play.
     pub(super) silence: [u32; PLAYS],
@@ -78,6 +86,8 @@ impl<const PLAYS: usize, const CALLS: usize> ClientRole<PLAYS, CALLS> {
         has_started: false,
         key: 0,
         stream: StreamId::CONNECTION,
+        idle: MAX_IDLE,
+        received: 0,
         plays: Vec::new(),
         silence: [MAX_SILENCE; PLAYS],
         ended: [StreamId::CONNECTION; PLAYS],

@@ -172,7 +172,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         self.expect_playing(stream)?;
         self.tell(stream, UserControlEvent::StreamEof(stream), code::PLAY_STOP, "")?;
         self.role.streams.set(stream, StreamState::Ended);
-        self.role.active = OptionalInstant::NONE;
+        self.restart_request_time();
         Ok(())
     }
 

@@ -48,6 +48,19 @@ pub type Server<'b, const STREAMS: usize = 8> = Connection<'b, ServerRole, STREA
 /// Room in the queue for the answers to one command of the client.
 pub(super) const RESERVE: usize = super::config::MIN_CONTROL;
 
+/// How often the messages that wait for their next chunks are counted in the time that a client may be silent inside a
+/// message.
+const WAITS: u32 = 8;
+
+/// Returns the earlier of two deadlines.
+#[inline(never)]
+fn earlier(a: Option<(Instant, Stage)>, b: Option<(Instant, Stage)>) -> Option<(Instant, Stage)> {
+    match (a, b) {
+        (Some(a), Some(b)) if b.0 < a.0 => Some(b),
+        (a, b) => a.or(b),
+    }
+}
+
 impl Sealed for ServerRole {}
 
 impl Role for ServerRole {
@@ -121,10 +134,7 @@ impl Role for ServerRole {
                 let message = if server.link.is_inside() { message } else { NO_LIMIT };
                 let silence = if message < idle { (message, Stage::Message) } else { (idle, Stage::Traffic) };
                 let silence = server.after(silence.0).map(|deadline| (deadline, silence.1));
-                return match (silence, server.activity()) {
-                    (Some(silence), Some(activity)) if activity.0 < silence.0 => Some(activity),
-                    (silence, activity) => silence.or(activity),
-                };
+                return earlier(earlier(silence, server.activity()), server.count());
             }
             State::Connecting | State::Open | State::Closed => return None,
         };
@@ -133,6 +143,10 @@ impl Role for ServerRole {
 
     /// Pings a client that is silent. When the ping can leave, the client gets the same time again for its answer.
     fn extends<const STREAMS: usize>(server: &mut Connection<'_, Self, STREAMS>, now: Instant, stage: Stage) -> bool {
+        if stage == Stage::Message && server.count().is_some_and(|(at, _)| now >= at) {
+            server.role.counted = now;
+            return server.link.reader.count_waiting() <= WAITS;
+        }
         if stage != Stage::Traffic {
             return false;
         }
@@ -150,8 +164,8 @@ impl Role for ServerRole {
         true
     }
 
-    fn fed(&mut self, is_starved: bool) {
-        self.is_starved = is_starved;
+    fn sent<const STREAMS: usize>(server: &mut Connection<'_, Self, STREAMS>, is_starved: bool) {
+        server.role.is_starved = is_starved;
     }
 }
 
@@ -177,7 +191,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
     pub fn note_paused(&mut self, now: Instant) {
         if self.role.state == State::Open {
             self.heard(now);
-            self.role.active = OptionalInstant::at(now);
+            (self.role.active, self.role.counted) = (OptionalInstant::at(now), now);
         }
     }
 
@@ -254,6 +268,15 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         };
         let active = self.role.active.get().filter(|_| limit != NO_LIMIT)?;
         Some((active.after_millis(limit), stage))
+    }
+
+    /// When the messages that wait for their next chunks are counted next, if there are any. A message that was counted more
+    /// than [`WAITS`] times without a chunk has waited longer than the limit for silence inside a message.
+    #[inline(never)]
+    fn count(&self) -> Option<(Instant, Stage)> {
+        let [message, ..] = self.role.limits;
+        let is_due = message != NO_LIMIT && self.link.reader.has_waiting();
+        is_due.then(|| (self.role.counted.after_millis(message / WAITS), Stage::Message))
     }
 
     /// Records that the client has sent something.

@@ -4,7 +4,7 @@ use crate::bytes::low_u8;
 use crate::fmt::impl_format;
 use crate::message::{MessageKind, StreamId};
 use crate::session::config::NO_LIMIT;
-use crate::time::OptionalInstant;
+use crate::time::{Instant, OptionalInstant};
 
 /// The number of message streams that one connection may have at the same time.
 pub const MESSAGE_STREAMS: usize = 4;
@@ -41,6 +41,8 @@ pub struct ServerRole {
     pub(super) limits: [u32; 3],
     /// When the client last sent media, when its last request was answered, or when its last stream ended.
     pub(super) active: OptionalInstant,
+    /// When the messages that wait for their next chunks were last counted.
+    pub(super) counted: Instant,
     /// The ping that was queued since the client last sent something.
     pub(super) ping: Ping,
     /// Whether all available payload of the open media message was written, and the message is not complete.
@@ -61,6 +63,7 @@ impl ServerRole {
         asked: None,
         limits: [NO_LIMIT; 3],
         active: OptionalInstant::NONE,
+        counted: Instant::from_micros(0),
         dropped: 0,
         ping: Ping::None,
         is_starved: false,

@@ -84,7 +84,7 @@ fn item_016_a_client_has_a_deadline_for_each_step() {
     feed_client(&mut client, START, &answers[0].1[..3_000]);
     assert_eq!(client.poll_timeout(), Some(at(1_300)), "slow input does not extend the deadline of the handshake");
     feed_client(&mut client, at(1_299), &answers[0].1[3_000..]);
-    assert_eq!(client.poll_timeout(), None, "nothing is asked for");
+    assert_eq!(client.poll_timeout(), Some(at(1_349)), "the application must ask for something in this time");
     client.connect(&OPTIONS).unwrap();
     assert!(
         client.poll_transmit(at(5_000), &mut [0; 1]) == 1,
@@ -93,7 +93,7 @@ fn item_016_a_client_has_a_deadline_for_each_step() {
     assert_eq!(client.poll_timeout(), Some(at(5_050)));
     feed_client(&mut client, at(5_005), &[]);
     feed_client(&mut client, at(5_010), &connected);
-    assert_eq!(client.poll_timeout(), None);
+    assert_eq!(client.poll_timeout(), Some(at(95_010)), "nothing is asked for");
     client.publish("cam").unwrap();
     feed_client(&mut client, at(6_000), &[]);
     assert_eq!(client.poll_timeout(), Some(at(6_050)));
@@ -103,16 +103,15 @@ fn item_016_a_client_has_a_deadline_for_each_step() {
     assert_eq!(client.poll_timeout(), Some(at(6_050)));
     feed_client(&mut client, at(6_049), &created);
     feed_client(&mut client, at(6_090), &started);
-    assert_eq!((client.publishing(), client.poll_timeout()), (Some(StreamId(1)), None));
-    assert_eq!(client.handle_timeout(at(1_000_000)), Ok(()));
+    assert_eq!((client.publishing(), client.poll_timeout()), (Some(StreamId(1)), Some(at(96_090))));
 }
 
 #[test]
-fn a_client_that_is_refused_has_no_deadline_until_it_tries_again() {
+fn a_client_that_is_refused_has_a_deadline_for_each_new_try() {
     let mut client = publisher();
     let bytes = said(|script| script.connected().result(4.0, 1.0.into()).status(1, "error", code::PUBLISH_BAD_NAME));
     feed_client(&mut client, START, &[Script::new().bytes, bytes].concat());
-    assert_eq!(client.poll_timeout(), None);
+    assert_eq!(client.poll_timeout(), Some(at(91_000)), "it is connected");
     client.publish("other").unwrap();
     feed_client(&mut client, at(7_000), &[]);
     gives_up(&mut client, at(17_000), Stage::CreateStream);
@@ -410,6 +409,22 @@ fn item_147_a_player_without_media_has_no_limit_while_it_is_alive() {
 }
 
 #[test]
+fn item_147_the_end_of_a_stream_that_a_publisher_plays_gives_it_no_more_time() {
+    let mut server = default_server();
+    let requests = said(|script| script.create_stream(2.0).publish(1, "cam"));
+    feed_server(&mut server, at(2_000), &requests);
+    server.accept(StreamId(1)).unwrap();
+    feed_server(&mut server, at(2_000), &said(|script| script.create_stream(3.0).call(2, "play", 0.0, "x".into())));
+    server.accept_play(StreamId(2), true).unwrap();
+    feed_server(&mut server, at(2_000), &[]);
+    answer_pings(&mut server, at(40_000));
+    server.end_play(StreamId(2)).unwrap();
+    feed_server(&mut server, at(40_000), &[]);
+    answer_pings(&mut server, at(62_000));
+    gives_up(&mut server, at(62_000), Stage::Media);
+}
+
+#[test]
 fn item_148_an_open_server_has_a_deadline_unless_every_limit_is_none() {
     let unlimited = ServerConfig {
         idle_timeout: None,
@@ -486,11 +501,166 @@ fn item_149_a_client_that_plays_and_receives_nothing_for_60_s_fails() {
         feed(&mut client, at(30_000), bytes);
         gives_up(&mut client, at(90_000), Stage::Traffic);
     }
-    // A client that has stopped playing has no such limit.
+    // A client that has stopped playing has the limit of one that plays nothing.
     let mut client = play(None);
     client.stop(StreamId(1)).unwrap();
     feed(&mut client, at(30_000), &[]);
-    assert_eq!(client.poll_timeout(), None);
+    assert_eq!(client.poll_timeout(), Some(at(91_000)));
+}
+
+/// A client that publishes since [`START`].
+fn publishing_client(limit: Option<Option<Duration>>) -> Client<'static, 8> {
+    let mut client = publisher();
+    limit.into_iter().for_each(|limit| client.set_idle_limit(limit));
+    let bytes = said(|script| script.connected().result(4.0, 1.0.into()).status(1, "status", code::PUBLISH_START));
+    let seen = feed_client(&mut client, START, &[Script::new().bytes, bytes].concat());
+    assert_eq!(seen.last(), Some(&Seen::Publishing(1)));
+    client
+}
+
+#[test]
+fn item_193_a_client_that_publishes_fails_without_traffic() {
+    // What was received until the start is counted at the first check.
+    let mut client = publishing_client(None);
+    assert_eq!(client.poll_timeout(), Some(at(91_000)));
+    client.handle_timeout(at(91_000)).unwrap();
+    gives_up(&mut client, at(181_000), Stage::Traffic);
+    let mut client = publishing_client(Some(Some(Duration::from_secs(5))));
+    client.handle_timeout(at(6_000)).unwrap();
+    gives_up(&mut client, at(11_000), Stage::Traffic);
+    let mut client = publishing_client(Some(None));
+    assert_eq!(client.poll_timeout(), None, "the caller chose so");
+    assert_eq!(client.handle_timeout(at(900_000_000)), Ok(()));
+}
+
+#[test]
+fn item_193_received_bytes_and_sent_media_are_traffic() {
+    // The server sends a byte now and then, and no media is sent.
+    let mut client = publishing_client(None);
+    let ping = said(|script| script.control(MessageKind::USER_CONTROL, &[0, 6, 0, 0, 0, 0]));
+    for (round, byte) in (1..).zip(&ping) {
+        let now = START + Duration::from_secs(90 * round);
+        assert_eq!(client.poll_timeout(), Some(now));
+        feed_client(&mut client, now, &[*byte]);
+        client.handle_timeout(now).unwrap();
+    }
+    // The server is silent for hours, and media is sent, in pieces of any size.
+    let mut client = publishing_client(None);
+    let mut now = START;
+    for _ in 0..100 {
+        let csid = client.begin_media(MessageKind::VIDEO, StreamId(1), Timestamp(0), 10).unwrap();
+        for byte in 0..10 {
+            now = now + Duration::from_secs(89);
+            assert!(client.poll_media(csid, &[byte], &mut [0; 64]).written > 0);
+            assert_eq!(client.poll_transmit(now, &mut [0; 64]), 0);
+            assert_eq!(client.poll_timeout(), Some(now + Duration::from_secs(90)));
+            client.handle_timeout(now).unwrap();
+        }
+    }
+    // The transport takes no more.
+    let csid = client.begin_media(MessageKind::VIDEO, StreamId(1), Timestamp(0), 10).unwrap();
+    client.handle_timeout(now + Duration::from_secs(90)).unwrap();
+    assert_eq!(client.poll_media(csid, &[7; 10], &mut []).written, 0);
+    gives_up(&mut client, now + Duration::from_secs(180), Stage::Traffic);
+}
+
+#[test]
+fn item_193_a_client_that_asks_for_nothing_or_cannot_send_its_end_fails() {
+    let mut client = Client::<8>::new(buffers(512), ClientConfig::new(), &[7; 32]).unwrap();
+    feed_client(&mut client, START, &Script::new().bytes);
+    gives_up(&mut client, at(11_000), Stage::Connect);
+    let mut client = publishing_client(None);
+    client.close().unwrap();
+    assert_eq!(client.poll_transmit(at(20_000), &mut [0; 1]), 1);
+    assert!(!client.is_closed());
+    gives_up(&mut client, at(30_000), Stage::Traffic);
+    let mut client = publishing_client(None);
+    client.close().unwrap();
+    feed_client(&mut client, at(20_000), &[]);
+    assert!(client.is_closed() && client.poll_timeout().is_none(), "the application may close the connection");
+}
+
+/// Passes bytes to a server, and drops its events and its output.
+fn pass(server: &mut Server<'_, 8>, now: Instant, mut bytes: &[u8]) {
+    loop {
+        let _ = server.poll_transmit(now, &mut [0; 999]);
+        if server.next_event(now, &mut bytes).unwrap().is_none() && bytes.is_empty() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn item_194_a_message_may_wait_10_s_for_its_next_chunk_while_others_arrive() {
+    let published = said(|script| script.create_stream(2.0).publish(1, "cam"));
+    let audio = said(|script| script.message(4, MessageKind::AUDIO, 1, &[0xAF; 9]));
+    let command = said(|script| script.call(0, "createStream", 2.0, Token::Null));
+    // Each stalls after a chunk of 128 bytes. The last one sends one more chunk after 8 s.
+    let long = [&[7, 0, 0, 0, 0, 1, 0, 20, 0, 0, 0, 0][..], &[2; 128]].concat();
+    let video = [&[6, 0, 0, 0, 0, 2, 0, 9, 1, 0, 0, 0][..], &[0x17; 128]].concat();
+    let unknown = [&[9, 0, 0, 0, 0, 1, 0, 99, 1, 0, 0, 0][..], &[7; 128]].concat();
+    for (partial, continues) in [(&long, false), (&video, false), (&unknown, false), (&video, true)] {
+        let mut server = default_server();
+        feed_server(&mut server, at(2_000), &published);
+        server.accept(StreamId(1)).unwrap();
+        pass(&mut server, at(2_000), partial);
+        let mut now = at(2_000);
+        let mut stalled = now;
+        // Frames and commands go on.
+        let error = loop {
+            now = now + Duration::from_millis(20);
+            assert!(now < at(30_000), "it is still open");
+            pass(&mut server, now, if now.as_millis() % 100 == 0 { &command } else { &audio });
+            if continues && now == at(10_000) {
+                pass(&mut server, now, &[&[0xC6][..], &[8; 127]].concat());
+                pass(&mut server, now, &[8]);
+                stalled = now;
+            }
+            if server.poll_timeout().is_some_and(|deadline| deadline <= now)
+                && let Err(error) = server.handle_timeout(now)
+            {
+                break error;
+            }
+        };
+        assert_eq!(error, SessionError::TimedOut(Stage::Message));
+        let waited = now.saturating_duration_since(stalled);
+        assert!((10_000..11_300).contains(&waited.as_millis()), "{waited:?}");
+    }
+}
+
+#[test]
+fn item_194_messages_that_take_turns_are_not_stalled() {
+    // Two messages of 300,000 bytes in chunks of 128 bytes, with a pause of 8 s before each chunk.
+    let mut server = default_server();
+    feed_server(&mut server, at(2_000), &said(|script| script.create_stream(2.0).publish(1, "cam")));
+    server.accept(StreamId(1)).unwrap();
+    let mut now = at(2_000);
+    for chunk in 0..200 {
+        for (csid, kind) in [(4, 8), (6, 9)] {
+            let header = [csid, 0, 0, 0, 4, 147, 224, kind, 1, 0, 0, 0];
+            let header = if chunk == 0 { &header[..] } else { &[0xC0 | csid] };
+            pass(&mut server, now, &[header, &[1; 128]].concat());
+            now = now + Duration::from_secs(4);
+            while server.poll_timeout().is_some_and(|deadline| deadline <= now) {
+                server.handle_timeout(now).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn item_194_the_limit_inside_a_message_may_be_off() {
+    let config = ServerConfig { message_timeout: None, ..CONFIG };
+    let mut server = Server::<8>::new(buffers(512), config, &[9; 32]).unwrap();
+    feed_server(&mut server, START, &Script::connect().bytes);
+    server.accept_connect().unwrap();
+    let partial = [&[3, 0, 0, 0, 0, 1, 0, 20, 0, 0, 0, 0][..], &[2; 128]].concat();
+    pass(&mut server, START, &partial);
+    for round in 1..1_000 {
+        let now = START + Duration::from_millis(400 * round);
+        pass(&mut server, now, &said(|script| script.control(MessageKind::USER_CONTROL, &[0, 7, 0, 0, 0, 0])));
+        server.handle_timeout(now).unwrap();
+    }
 }
 
 /// An open server that sends a player a message of 1,000 bytes. `sent` bytes of the message are available, and the output

@@ -36,6 +36,7 @@ calls! {
         session::Client::<8, 2, 4>::seek,
         session::Client::<8, 2, 4>::set_buffer_length,
         session::Client::<8, 2, 4>::set_silence_limit,
+        session::Client::<8, 2, 4>::set_idle_limit,
         session::Client::<8, 2, 4>::skipped,
         session::Client::<8, 2, 4>::stop,
         session::Client::<8, 2, 4>::stream_length,
