@@ -557,7 +557,7 @@ fn item_193_received_bytes_and_sent_media_are_traffic() {
             client.handle_timeout(now).unwrap();
         }
     }
-    // The transport takes no more.
+    // The transport takes nothing else.
     let csid = client.begin_media(MessageKind::VIDEO, StreamId(1), Timestamp(0), 10).unwrap();
     client.handle_timeout(now + Duration::from_secs(90)).unwrap();
     assert_eq!(client.poll_media(csid, &[7; 10], &mut []).written, 0);
