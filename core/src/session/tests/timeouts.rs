@@ -610,7 +610,7 @@ fn item_194_a_message_may_wait_10_s_for_its_next_chunk_while_others_arrive() {
         let error = loop {
             now = now + Duration::from_millis(20);
             assert!(now < at(30_000), "it is still open");
-            pass(&mut server, now, if now.as_millis() % 100 == 0 { &command } else { &audio });
+            pass(&mut server, now, if now.as_millis().is_multiple_of(100) { &command } else { &audio });
             if continues && now == at(10_000) {
                 pass(&mut server, now, &[&[0xC6][..], &[8; 127]].concat());
                 pass(&mut server, now, &[8]);
