@@ -121,6 +121,7 @@
 //! | Feature | What it adds |
 //! |---|---|
 //! | `digest` | the handshake with HMAC-SHA256 digests, which FFmpeg and others begin with; without the feature, a server uses the simple handshake, which they accept |
+//! | `auth` | authentication with a user and a password, as Adobe's and Limelight's servers ask for it |
 //! | `defmt` | `defmt::Format` for public types, and a log through defmt |
 //! | `log` | a log through `log`; with both, defmt is used |
 //!
@@ -148,6 +149,8 @@ mod fmt;
 mod text;
 
 pub mod amf0;
+#[cfg(feature = "auth")]
+pub mod auth;
 pub mod chunk;
 pub mod command;
 pub mod control;

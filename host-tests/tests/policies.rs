@@ -45,6 +45,7 @@ impl Serve {
         let options = Options {
             directory: Some(directory.path().to_owned()),
             keeps_timestamps: true,
+            user: None,
             proxies: Vec::new(),
             ring: 100_000,
             max_connections: 10,

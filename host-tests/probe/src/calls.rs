@@ -6,8 +6,11 @@
 // - a function that takes a closure or an `impl Trait`: its path, `=>`, and a closure that calls it, into `drive_as`;
 // - `Display` and `defmt::Format`: the type, into `display` and `format`.
 //
+// A module that needs a feature has the attribute before its name, here and in the list at the end.
+//
 // `Debug` is excluded: the standard library's code for floats, durations and quoted text may panic.
 include!("calls/amf0.rs");
+include!("calls/auth.rs");
 include!("calls/chunk.rs");
 include!("calls/command.rs");
 include!("calls/control.rs");
@@ -22,4 +25,4 @@ include!("calls/time.rs");
 include!("calls/tunnel.rs");
 include!("calls/url.rs");
 
-lists! { amf0 chunk command control handshake media message port_plan pressure relay session time tunnel url }
+lists! { amf0 #[cfg(feature = "auth")] auth chunk command control handshake media message port_plan pressure relay session time tunnel url }

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use host_tests::arguments::{ClientArguments, failed, progress_target, stop_flag};
 use host_tests::flv::Reader;
-use host_tests::net::{StreamUrl, Way};
+use host_tests::net::StreamUrl;
 use host_tests::publish::{Options, Pace, Report, publish};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -44,12 +44,12 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let (reader, length, stream, way, stop) = match opened(&arguments) {
+    let (reader, length, stream, stop) = match opened(&arguments) {
         Ok(opened) => opened,
         Err(error) => return failed("publish", 2, &error),
     };
     let options = Options {
-        way,
+        order: arguments.client.order.clone(),
         pace: if arguments.fast { Pace::Fast } else { Pace::Timestamps },
         style: arguments.client.handshake.into(),
         chunk_size: arguments.chunk_size,
@@ -70,17 +70,16 @@ fn main() -> ExitCode {
     arguments.client.conclude("publish", (&report.link, &line), (report.to_json(), false), result)
 }
 
-type Opened = (Reader<BufReader<File>>, u64, StreamUrl, Way, Arc<AtomicBool>);
+type Opened = (Reader<BufReader<File>>, u64, StreamUrl, Arc<AtomicBool>);
 
-/// The file, its length, the URL, the targets and the stop flag, checked as far as possible before anything is sent.
+/// The file, its length, the URL and the stop flag, checked as far as possible before anything is sent.
 fn opened(arguments: &Arguments) -> Result<Opened> {
     let name = || arguments.file.display().to_string();
     let stream = StreamUrl::new(&arguments.url, &arguments.client.stream)?;
     arguments.client.order.check(&stream.url()?)?;
-    let way = arguments.client.order.for_url(&stream.url()?);
     let file = File::open(&arguments.file).with_context(name)?;
     let length = file.metadata().with_context(name)?.len();
-    Ok((Reader::new(BufReader::new(file)).with_context(name)?, length, stream, way, stop_flag()?))
+    Ok((Reader::new(BufReader::new(file)).with_context(name)?, length, stream, stop_flag()?))
 }
 
 fn show(report: &Report, bar: &ProgressBar) {

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
+use embedded_rtmp::auth::MAX_USER;
 use embedded_rtmp::relay::{RelayConfig, TakeOver};
 use embedded_rtmp::session::ServerConfig;
 use host_tests::arguments::{self, progress_target, stop_flag};
-use host_tests::serve::{Event, Listeners, Network, Options, Played, Recorded, Relayed};
+use host_tests::net::read_password;
+use host_tests::serve::{Event, Listeners, Network, Options, Played, Recorded, Relayed, User};
 use indicatif::ProgressBar;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
@@ -77,6 +79,13 @@ struct Arguments {
     /// header of the PROXY protocol, version 1 or 2. No other connection may begin with one
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     proxy_protocol: Vec<Network>,
+    /// Accept only clients that know this user's password. They are asked for it as by Adobe's servers, and need it to publish
+    /// and to play. After 5 wrong passwords, an address has to wait for 1 s, then 2 s, and up to 60 s
+    #[arg(long, value_name = "NAME", requires = "password_file", value_parser = user_name)]
+    user: Option<String>,
+    /// A file with the password; a line end after it does not count
+    #[arg(long, value_name = "FILE", requires = "user")]
+    password_file: Option<PathBuf>,
     /// Print only errors
     #[arg(short, long)]
     quiet: bool,
@@ -94,6 +103,13 @@ enum Second {
     Always,
     /// It waits for up to 2 s, and takes over if the first one sends nothing
     WhenSilent,
+}
+
+/// The name of a user as it can be sent.
+fn user_name(text: &str) -> Result<String> {
+    ensure!((1..=MAX_USER).contains(&text.len()), "a user has 1 to {} bytes", MAX_USER);
+    ensure!(!text.bytes().any(|byte| byte == b'&' || byte.is_ascii_whitespace()), "a user has no '&' and no spaces");
+    Ok(text.to_owned())
 }
 
 fn main() -> ExitCode {
@@ -126,6 +142,10 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         Second::WhenSilent => TakeOver::WhenSilent,
     };
     relay.grace = Duration::from_secs(arguments.grace);
+    let user = match (&arguments.user, &arguments.password_file) {
+        (Some(name), Some(file)) => Some(User { name: name.clone(), password: read_password(file)? }),
+        _ => None,
+    };
     let options = Options {
         directory: arguments.record.clone(),
         keeps_timestamps: arguments.keep_timestamps,
@@ -134,6 +154,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         max_per_address: arguments.max_per_address.unwrap_or(arguments.max_connections.div_ceil(2)) as usize,
         memory: (arguments.memory as usize) << 20,
         proxies: arguments.proxy_protocol.clone(),
+        user,
         config,
         relay,
     };

@@ -15,6 +15,7 @@ use public_api::{Builder, PublicItem};
 /// The text of each call that the probe drives.
 macro_rules! calls {
     (
+        $(#[$_feature:meta])?
         $module:ident:
         drive { $($(#[$_attr:meta])* $call:expr,)* }
         drive_as { $($name:expr => $_closure:expr,)* }
@@ -31,7 +32,7 @@ macro_rules! calls {
 }
 
 macro_rules! lists {
-    ($($module:ident)*) => {
+    ($($(#[$_feature:meta])? $module:ident)*) => {
         const LISTS: &[fn() -> Vec<String>] = &[$($module),*];
     };
 }

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod clock;
+mod destination;
 mod dial;
 mod link;
 mod order;
@@ -10,6 +11,7 @@ mod socket;
 mod stream;
 
 pub use clock::Clock;
+pub use destination::Destination;
 pub use dial::{DialError, Dialled, Dialler};
 pub use link::{Link, LinkReport};
 pub(crate) use link::{is_about, refused, said};
@@ -18,6 +20,10 @@ pub use pipe::{Pipe, Waiter};
 pub(crate) use socket::Socket;
 pub use stream::{StreamArguments, StreamUrl};
 
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context as _;
 use embedded_rtmp::session::SessionBuffers;
 
 /// Memory for a session, which is enough for every URL that can be parsed. It is never freed: use it again for other
@@ -25,6 +31,15 @@ use embedded_rtmp::session::SessionBuffers;
 pub(crate) fn session_buffers() -> SessionBuffers<'static> {
     let memory = |length| vec![0; length].leak();
     SessionBuffers { scratch: memory(64 << 10), control: memory(8192) }
+}
+
+/// The password in a file: its first line.
+///
+/// # Errors
+/// The file cannot be read, or is no UTF-8 text.
+pub fn read_password(file: &Path) -> anyhow::Result<String> {
+    let text = fs::read_to_string(file).with_context(|| format!("the password file {}", file.display()))?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
 /// Random bytes for a session.

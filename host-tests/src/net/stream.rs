@@ -1,8 +1,13 @@
 //! The stream that a client publishes or plays.
 
+use std::fmt;
+use std::path::PathBuf;
+
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use embedded_rtmp::url::{self, SingleSegment, Url};
+
+use super::read_password;
 
 /// The options that replace parts of a URL.
 #[derive(Debug, Clone, Default, Args)]
@@ -13,13 +18,23 @@ pub struct StreamArguments {
     /// The stream key (stream name) to use instead of the URL's; it may be empty
     #[arg(long)]
     pub key: Option<String>,
+    /// The user, if the server asks for one, to use instead of the URL's
+    #[arg(long, requires = "password_file")]
+    pub user: Option<String>,
+    /// A file with the password of the user; a line end after it does not count
+    #[arg(long, value_name = "FILE", requires = "user")]
+    pub password_file: Option<PathBuf>,
 }
 
 /// A URL, and the application and the key to send.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct StreamUrl {
     text: String,
     app: String,
+    /// The application with the answer to a challenge, which is sent instead of it.
+    pub(super) answer: Option<String>,
+    /// The user and the password, if there are any.
+    pub(super) credentials: Option<(String, String)>,
     /// The stream key.
     pub key: String,
 }
@@ -28,7 +43,7 @@ impl StreamUrl {
     /// The stream of the URL `text`. `arguments` replace parts of it.
     ///
     /// # Errors
-    /// The text is not an RTMP URL.
+    /// The text is not an RTMP URL, or the file with the password cannot be read.
     pub fn new(text: &str, arguments: &StreamArguments) -> Result<Self> {
         let mut options = url::Options::new();
         if arguments.app.is_some() {
@@ -37,7 +52,11 @@ impl StreamUrl {
         let url = Url::parse_with(text, options).context("the URL is no RTMP URL")?;
         let app = arguments.app.clone().unwrap_or_else(|| url.app().to_owned());
         let key = arguments.key.clone().unwrap_or_else(|| url.key_parts().concat());
-        Ok(Self { text: text.to_owned(), app, key })
+        let credentials = match (&arguments.user, &arguments.password_file) {
+            (Some(user), Some(file)) => Some((user.clone(), read_password(file)?)),
+            _ => url.user().map(|user| (user.to_owned(), url.password().unwrap_or_default().to_owned())),
+        };
+        Ok(Self { text: text.to_owned(), app, answer: None, credentials, key })
     }
 
     /// The stream with the same key in another application. `url` is the URL of the application.
@@ -50,15 +69,27 @@ impl StreamUrl {
         ensure!(from.permits(to), "the server sends us to an {to} URL, which protects less than {from}");
         // The whole path is the application.
         let app = url.splitn(4, '/').nth(3).unwrap_or_default().trim_end_matches('/').to_owned();
-        Self::new(url, &StreamArguments { app: Some(app), key: Some(self.key.clone()) })
+        Self::new(url, &StreamArguments { app: Some(app), key: Some(self.key.clone()), ..StreamArguments::default() })
     }
 
-    /// The URL, with the application.
+    /// The application, with the query of the URL.
+    pub fn app(&self) -> &str {
+        &self.app
+    }
+
+    /// The URL, with the application, or with the answer to a challenge.
     ///
     /// # Errors
     /// None for a value of [`Self::new`].
     pub fn url(&self) -> Result<Url<'_>> {
-        Ok(Url::parse(&self.text)?.with_app(&self.app))
+        Ok(Url::parse(&self.text)?.with_app(self.answer.as_ref().unwrap_or(&self.app)))
+    }
+}
+
+/// User, password and key are secrets.
+impl fmt::Debug for StreamUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StreamUrl({:?})", Url::parse(&self.text))
     }
 }
 
@@ -67,7 +98,8 @@ mod tests {
     use super::*;
 
     fn parts(text: &str, app: Option<&str>, key: Option<&str>) -> (String, String) {
-        let arguments = StreamArguments { app: app.map(str::to_owned), key: key.map(str::to_owned) };
+        let (app, key) = (app.map(str::to_owned), key.map(str::to_owned));
+        let arguments = StreamArguments { app, key, ..StreamArguments::default() };
         let stream = StreamUrl::new(text, &arguments).unwrap();
         (stream.url().unwrap().tc_url_parts().concat(), stream.key)
     }

@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use embedded_rtmp::command::{Code, DataMessage, MAX_REDIRECTS, PlayRequest, Start};
+use embedded_rtmp::command::{Code, DataMessage, PlayRequest, Start};
 use embedded_rtmp::control::UserControlEvent;
 use embedded_rtmp::handshake::Style;
 use embedded_rtmp::message::MessageKind;
 use embedded_rtmp::session::{ClientConfig, ClientEvent, Stage};
 use embedded_rtmp::time::Instant;
 
-use crate::net::{Clock, Dialler, Link, OrderArguments, StreamUrl, is_about, refused, said};
+use crate::net::{Clock, Destination, Dialler, Link, OrderArguments, StreamUrl, is_about, refused, said};
 
 /// The time limit for sending the commands that end playing.
 const CLOSE: Duration = Duration::from_secs(2);
@@ -51,12 +51,13 @@ pub struct Options {
 /// The result of a connection.
 enum Outcome {
     End(End),
-    /// The server names another one: the URL of an application.
-    Elsewhere(String),
+    /// The player must connect again: the destination has changed.
+    Again,
 }
 
 struct Player<'o> {
     link: Link<1>,
+    destination: &'o mut Destination,
     output: &'o mut Output,
     /// The data message that is being received.
     data: Vec<u8>,
@@ -73,8 +74,9 @@ struct Player<'o> {
     media_at: Option<(Instant, bool)>,
 }
 
-/// Plays `stream` into `output`, until it ends or `stop` is set. It does not connect again, but it follows a redirect. After
-/// each step, `report` is updated and `progress` is called with it.
+/// Plays `stream` into `output`, until it ends or `stop` is set. It follows redirects and answers challenges, but it
+/// does not connect again after the stream has begun. After each step, `report` is updated and `progress` is called with
+/// it.
 ///
 /// # Errors
 /// There is no connection, the server refuses, the connection breaks before anything plays, the server is silent, or the
@@ -88,8 +90,9 @@ pub fn play(
     progress: &mut dyn FnMut(&Report),
 ) -> Result<()> {
     let clock = Clock::new();
-    let mut target = stream.clone();
+    let mut destination = Destination::new(stream);
     loop {
+        let target = destination.stream().clone();
         let url = target.url()?;
         let way = options.order.for_url(&url);
         let mut config = ClientConfig::new();
@@ -105,6 +108,7 @@ pub fn play(
         let data = Vec::new();
         let mut player = Player {
             link,
+            destination: &mut destination,
             output,
             data,
             is_playing,
@@ -123,13 +127,7 @@ pub fn play(
                 report.end = Some(end);
                 return Ok(());
             }
-            Outcome::Elsewhere(application) => {
-                if report.redirects == MAX_REDIRECTS {
-                    bail!("more than {MAX_REDIRECTS} servers sent us elsewhere");
-                }
-                report.redirects += 1;
-                target = stream.redirected(&application)?;
-            }
+            Outcome::Again => report.redirects = destination.redirects,
         }
     }
 }
@@ -192,7 +190,7 @@ impl Player<'_> {
     }
 
     fn receive(&mut self, report: &mut Report) -> Result<bool> {
-        let Self { link, output, data, is_playing, rest_until, outcome, media_at, .. } = self;
+        let Self { link, destination, output, data, is_playing, rest_until, outcome, media_at, .. } = self;
         let (clock, mut end) = (link.clock, None);
         let has_moved = link.receive(|event| {
             match event {
@@ -201,10 +199,11 @@ impl Player<'_> {
                     *is_playing = true;
                     media_at.get_or_insert((clock.now(), false));
                 }
-                ClientEvent::Refused(stage, status) => match status.redirect() {
-                    Some(url) if stage == Stage::Connect => *outcome = Some(Outcome::Elsewhere(url.to_string())),
-                    _ => return Err(refused(stage, &status)),
-                },
+                ClientEvent::Refused(Stage::Connect, status) => {
+                    destination.follow(&status)?;
+                    *outcome = Some(Outcome::Again);
+                }
+                ClientEvent::Refused(stage, status) => return Err(refused(stage, &status)),
                 ClientEvent::Status(stream, status) => match status.known() {
                     // Some servers stop what was played before.
                     Code::PlayStop if output.counts().timestamps.is_none() => {}

@@ -11,13 +11,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use embedded_rtmp::handshake::Style;
 use embedded_rtmp::message::StreamId;
-use embedded_rtmp::session::{ClientConfig, ClientEvent};
+use embedded_rtmp::session::{ClientConfig, ClientEvent, Stage};
 use embedded_rtmp::time::Instant;
 use serde_json::{Value, json};
 
 use crate::counts::Counts;
 use crate::flv::Reader;
-use crate::net::{Clock, Dialler, Link, LinkReport, StreamUrl, Way, is_about, refused, said};
+use crate::net::{Clock, Destination, Dialler, Link, LinkReport, OrderArguments, StreamUrl, is_about, refused, said};
 use source::Source;
 
 /// The time that the server has to acknowledge the end with a status. After that, it is enough that TCP has acknowledged
@@ -35,7 +35,7 @@ const LOOK: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The order in which targets are tried.
-    pub way: Way,
+    pub order: OrderArguments,
     /// When tags are sent.
     pub pace: Pace,
     /// The handshake that the client begins with.
@@ -95,18 +95,21 @@ enum Phase {
         media: u64,
     },
     Done,
+    /// The publisher must connect again: the destination has changed.
+    Again,
 }
 
 struct Publisher<'s, R> {
     link: Link,
+    destination: &'s mut Destination,
     source: &'s mut Source<R>,
     phase: Phase,
     /// When something was last received or sent.
     moved_at: Instant,
 }
 
-/// Publishes the tags of `reader` as `stream`, until they end or `stop` is set. After each step, `report` is updated and
-/// `progress` is called with it.
+/// Publishes the tags of `reader` as `stream`, until they end or `stop` is set. It follows redirects and answers challenges.
+/// After each step, `report` is updated and `progress` is called with it.
 ///
 /// # Errors
 /// There is no connection, the server refuses, the connection breaks, or the file has a tag that cannot be sent. The
@@ -120,31 +123,39 @@ pub fn publish<R: Read>(
     progress: &mut dyn FnMut(&Report),
 ) -> Result<()> {
     let clock = Clock::new();
-    let url = stream.url()?;
     let mut config = ClientConfig::new();
     (config.handshake, config.chunk_size) = (options.style, options.chunk_size);
-    let mut dialler = Dialler::new(url.host(), &options.way.targets, options.way.limits, config, clock)?;
     let mut source = Source::new(reader, options.pace);
-    loop {
-        let mut link = Link::connect(&mut dialler, &url, clock, &mut report.link)?;
-        link.session.publish(&stream.key)?;
-        let source = &mut source;
-        let mut publisher = Publisher { link, source, phase: Phase::Asking, moved_at: clock.now() };
-        let result = publisher.run(stop, report, progress);
-        publisher.fill_in(report);
-        if result.is_ok() || publisher.link.has_heard {
-            result?;
-            break;
+    let mut destination = Destination::new(stream);
+    'destinations: loop {
+        let stream = destination.stream().clone();
+        let url = stream.url()?;
+        let way = options.order.for_url(&url);
+        let mut dialler = Dialler::new(url.host(), &way.targets, way.limits, config, clock)?;
+        loop {
+            let mut link = Link::connect(&mut dialler, &url, clock, &mut report.link)?;
+            link.session.publish(&stream.key)?;
+            let (source, destination) = (&mut source, &mut destination);
+            let mut publisher = Publisher { link, destination, source, phase: Phase::Asking, moved_at: clock.now() };
+            let result = publisher.run(stop, report, progress);
+            publisher.fill_in(report);
+            if matches!(publisher.phase, Phase::Again) {
+                continue 'destinations;
+            }
+            if result.is_ok() || publisher.link.has_heard {
+                result?;
+                break 'destinations;
+            }
+            // A firewall lets only the handshake through. Another port may be better.
+            dialler.cut_off(publisher.link.session);
         }
-        // A firewall lets only the handshake through. Another port may be better.
-        dialler.cut_off(publisher.link.session);
     }
     source.error().map_or(Ok(()), Err)
 }
 
 impl<R: Read> Publisher<'_, R> {
     fn run(&mut self, stop: &AtomicBool, report: &mut Report, progress: &mut dyn FnMut(&Report)) -> Result<()> {
-        while !matches!(self.phase, Phase::Done) {
+        while !matches!(self.phase, Phase::Done | Phase::Again) {
             if stop.load(Ordering::Relaxed) {
                 match self.phase {
                     Phase::Asking => bail!("stopped before anything was published"),
@@ -198,12 +209,17 @@ impl<R: Read> Publisher<'_, R> {
     }
 
     fn receive(&mut self, report: &mut Report) -> Result<bool> {
-        let (phase, clock) = (&mut self.phase, self.link.clock);
+        let (phase, destination, clock) = (&mut self.phase, &mut self.destination, self.link.clock);
         self.link.receive(|event| {
             match event {
                 ClientEvent::Publishing(stream) => {
                     report.link.to_media = Some(clock.until_now());
                     *phase = Phase::Publishing(stream);
+                }
+                ClientEvent::Refused(Stage::Connect, status) => {
+                    destination.follow(&status)?;
+                    *phase = Phase::Again;
+                    return Ok(false);
                 }
                 ClientEvent::Refused(stage, status) => return Err(refused(stage, &status)),
                 ClientEvent::Status(stream, status) if is_about(stream, &status, "NetStream.Publish.") => {

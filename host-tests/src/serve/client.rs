@@ -190,8 +190,7 @@ impl Client {
                 }
                 ServerEvent::Connect(request) => {
                     self.app = request.app.as_bytes().to_vec();
-                    self.session.accept_connect()?;
-                    self.is_connected = true;
+                    self.connect(shared)?;
                 }
                 ServerEvent::Publish { stream, request } => {
                     let key = request.key.as_bytes().to_vec();
@@ -254,6 +253,20 @@ impl Client {
         }
         shared.poll_relay();
         self.handle_relay_events(shared)
+    }
+
+    /// Accepts the client, or asks it for a user and a password.
+    fn connect(&mut self, shared: &mut Shared<'_>) -> Result<()> {
+        let (now, address) = (shared.now, self.peer.ip());
+        let refusal = shared.access.as_mut().map(|access| access.refusal(now, address, &self.app));
+        let Some(refusal) = refusal.transpose()?.flatten() else {
+            self.is_connected = true;
+            return Ok(self.session.accept_connect()?);
+        };
+        if let Some(trouble) = refusal.trouble {
+            shared.tell_trouble(self.peer, trouble.to_owned());
+        }
+        Ok(self.session.reject_connect(&refusal.description)?)
     }
 
     /// Lets the client publish what the relay has accepted.

@@ -26,6 +26,7 @@ use embedded_rtmp::time::Instant;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
+use super::access::Access;
 use super::connection::{Connection, SESSION_MEMORY};
 use super::gateway::{Gateway, MAX_TUNNELS};
 use super::shared::{Outcome, Shared};
@@ -79,13 +80,14 @@ impl<'a> EventLoop<'a> {
         poll: Poll,
         listeners: Vec<TcpListener>,
         options: &'a Options,
+        access: Option<Access<'a>>,
         tell: &'a mut dyn FnMut(Event),
     ) -> Self {
         let clock = Clock::new();
         let (listeners, tell_at) = (listeners.into_iter().map(|listener| (listener, false)).collect(), clock.now());
         let (gateway, shared) = (
             Gateway::new(options.config.idle_timeout.unwrap_or(Duration::MAX)),
-            Shared::new(options, tell, clock.now()),
+            Shared::new(options, access, tell, clock.now()),
         );
         let (connections, timers, accept_at) = (Vec::new(), BTreeSet::new(), None);
         let addresses = HashMap::new();

@@ -1,5 +1,6 @@
 //! Accepts publishers, relays their streams to players, and records them.
 
+mod access;
 mod client;
 mod connection;
 mod event_loop;
@@ -21,6 +22,8 @@ use mio::{Interest, Poll, Token};
 use serde_json::{Value, json};
 
 use crate::counts::Counts;
+use access::Access;
+pub use access::User;
 use event_loop::EventLoop;
 pub use proxy::Network;
 use shared::{Outcome, Shared};
@@ -44,6 +47,8 @@ pub struct Options {
     pub memory: usize,
     /// The networks of load balancers. A connection from there must begin with a PROXY header, and no other may.
     pub proxies: Vec<Network>,
+    /// The user that every client must be. With `None`, every client may publish and play.
+    pub user: Option<User>,
     /// The configuration of the sessions.
     pub config: ServerConfig,
     /// What happens if publishers conflict or leave, and if players are slow.
@@ -206,7 +211,7 @@ impl Listeners {
     /// event. `tick` is called ten times a second with the number of published streams and the received bytes of payload.
     ///
     /// # Errors
-    /// Waiting for events failed.
+    /// Waiting for events failed, or the system has no random bytes.
     pub fn serve(
         self,
         options: &Options,
@@ -214,7 +219,8 @@ impl Listeners {
         tell: &mut dyn FnMut(Event),
         tick: &mut dyn FnMut(usize, u64),
     ) -> io::Result<()> {
-        EventLoop::new(self.poll, self.listeners, options, tell).run(stop, tick)
+        let access = options.user.as_ref().map(Access::new).transpose().map_err(io::Error::other)?;
+        EventLoop::new(self.poll, self.listeners, options, access, tell).run(stop, tick)
     }
 }
 

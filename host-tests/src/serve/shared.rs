@@ -7,6 +7,7 @@ use embedded_rtmp::relay::{PeerId, Publisher, RelayEvent, StreamIndex};
 use embedded_rtmp::session::SessionBuffers;
 use embedded_rtmp::time::Instant;
 
+use super::access::Access;
 use super::streams::Streams;
 use super::{Event, Options};
 use crate::net::session_buffers;
@@ -19,6 +20,7 @@ pub(super) type Outcome = anyhow::Result<Option<&'static str>>;
 
 pub(super) struct Shared<'a> {
     pub(super) options: &'a Options,
+    pub(super) access: Option<Access<'a>>,
     /// When the current turns began.
     pub(super) now: Instant,
     pub(super) streams: Streams,
@@ -44,10 +46,15 @@ pub(super) struct Ready {
 }
 
 impl<'a> Shared<'a> {
-    pub(super) fn new(options: &'a Options, tell: &'a mut dyn FnMut(Event), now: Instant) -> Self {
+    pub(super) fn new(
+        options: &'a Options,
+        access: Option<Access<'a>>,
+        tell: &'a mut dyn FnMut(Event),
+        now: Instant,
+    ) -> Self {
         let (streams, ready) = (Streams::new(options.ring, options.relay, options.for_streams()), Ready::default());
         let (events, spare) = (Vec::new(), Vec::new());
-        Self { options, now, streams, ready, events, tell, published: 0, received: 0, held: 0, spare }
+        Self { options, access, now, streams, ready, events, tell, published: 0, received: 0, held: 0, spare }
     }
 
     /// Reports that a client was rejected, or that its connection broke.

@@ -19,6 +19,8 @@ pub enum Refusal {
     Stream,
     /// That another server is to be asked: the URL of an application.
     Elsewhere(String),
+    /// That it must authenticate itself as at Limelight, until the application has an answer to the challenge.
+    Limelight,
     /// To a player, these chunks, and then nothing.
     Play(&'static [u8]),
 }
@@ -52,6 +54,15 @@ impl Refusing {
 /// How long a client may be silent: GStreamer's librtmp knows no refusal of a publisher, and waits until it is hung up on.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// What Limelight's servers say to a client without an answer.
+fn limelight(app: &str) -> &'static str {
+    if app.contains("authmod=llnw&user=cam") {
+        "[ AccessManager.Reject ] : [ authmod=llnw ] : ?reason=needauth&user=cam&nonce=N1=&x=y"
+    } else {
+        "[ AccessManager.Reject ] : [ code=403 need auth; authmod=llnw ] : "
+    }
+}
+
 /// Answers one client, until either closes.
 fn refuse(mut socket: TcpStream, refusal: &Refusal, note: &mut dyn FnMut(String)) {
     let (mut scratch, mut control) = ([0; 1_536], [0; 512]);
@@ -63,11 +74,11 @@ fn refuse(mut socket: TcpStream, refusal: &Refusal, note: &mut dyn FnMut(String)
         let Ok(length @ 1..) = socket.read(&mut received) else { return };
         let mut input = &received[..length];
         loop {
-            let (mut connects, mut wants, mut none) = (false, None, false);
+            let (mut connects, mut wants, mut none) = (None, None, false);
             match server.next_event(now, &mut input).unwrap() {
                 Some(ServerEvent::Connect(request)) => {
                     note(format!("connect {}", request.app));
-                    connects = true;
+                    connects = Some(request.app.to_string());
                 }
                 Some(ServerEvent::Publish { stream, request }) => {
                     note(format!("publish {}", request.key));
@@ -81,11 +92,14 @@ fn refuse(mut socket: TcpStream, refusal: &Refusal, note: &mut dyn FnMut(String)
                 Some(_) => {}
                 None => none = true,
             }
-            match refusal {
-                Refusal::Application if connects => server.reject_connect("There is no such application.").unwrap(),
-                Refusal::Elsewhere(url) if connects => server.redirect_connect(url).unwrap(),
-                Refusal::Stream | Refusal::Play(_) if connects => server.accept_connect().unwrap(),
-                _ => {}
+            match (connects, refusal) {
+                (None, _) => {}
+                (Some(_), Refusal::Application) => server.reject_connect("There is no such application.").unwrap(),
+                (Some(_), Refusal::Elsewhere(url)) => server.redirect_connect(url).unwrap(),
+                (Some(app), Refusal::Limelight) if !app.contains("&response=") => {
+                    server.reject_connect(limelight(&app)).unwrap();
+                }
+                (Some(_), Refusal::Limelight | Refusal::Stream | Refusal::Play(_)) => server.accept_connect().unwrap(),
             }
             let mut chunks = &[][..];
             match (wants, refusal) {

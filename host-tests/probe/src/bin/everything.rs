@@ -14,12 +14,14 @@ type Take = fn(&mut &'static [u8]) -> usize;
 
 macro_rules! calls {
     (
+        $(#[$feature:meta])?
         $module:ident:
         drive { $($(#[$attribute:meta])* $call:expr,)* }
         drive_as { $($name:expr => $closure:expr,)* }
         display { $($display:ty,)* }
         format { $($format:ty,)* }
     ) => {
+        $(#[$feature])?
         fn $module(keep: fn(usize)) {
             $($(#[$attribute])* keep(Drive::address($call));)*
             $(keep(Drive::address($closure));)*
@@ -31,8 +33,8 @@ macro_rules! calls {
 }
 
 macro_rules! lists {
-    ($($module:ident)*) => {
-        const LISTS: &[fn(fn(usize))] = &[$($module),*];
+    ($($(#[$feature:meta])? $module:ident)*) => {
+        const LISTS: &[fn(fn(usize))] = &[$($(#[$feature])? $module),*];
     };
 }
 

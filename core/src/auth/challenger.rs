@@ -1,0 +1,202 @@
+//! The server's side of Adobe's kind.
+
+use core::fmt;
+
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use ctutils::CtEq as _;
+use heapless::Vec;
+use hmac::{Hmac, KeyInit, Mac as _};
+use sha2::Sha256;
+
+use super::hash::{BASE64, md5_base64};
+use super::value;
+use crate::amf0::Text;
+use crate::fmt::impl_format;
+use crate::text::put;
+use crate::time::Instant;
+
+/// How long a client has for the answer to a challenge, in milliseconds.
+const VALID: u32 = 30_000;
+
+/// The longest name of a user that a server accepts, in bytes.
+pub const MAX_USER: usize = 64;
+
+/// The bytes of a challenge: the time of its making, random bytes, and a MAC over both and the user's name.
+const CHALLENGE: usize = 8 + 8 + 16;
+const CHALLENGE_TEXT: usize = (CHALLENGE * 4).div_ceil(3);
+
+const SALT: usize = 6;
+const SALT_TEXT: usize = (SALT * 4).div_ceil(3);
+
+type Tag = [u8; 32];
+
+/// What a server answers to `connect`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Verdict<'t> {
+    /// The client has proved that it knows the password.
+    Accept,
+    /// The client is refused with this description: with [`Server::reject_connect`](crate::session::Server::reject_connect).
+    Reject {
+        /// The description, which tells the client what to send.
+        description: &'t str,
+        /// Whether the client does not know the password, which [`Failures`](super::Failures) should count. It is `false` for a
+        /// right answer to a challenge that is too old or that was answered before.
+        is_failure: bool,
+    },
+}
+
+/// The server's side of Adobe's authentication.
+///
+/// The exchange takes three connections, and the server stores nothing between them: a challenge contains its time and a MAC.
+/// A challenge is valid for 30 s and for one answer. `USED` is the number of answers that are accepted or refused in that
+/// time; further ones are refused without a check. Pair it with [`Failures`](super::Failures), which keeps one address from
+/// using them up.
+///
+/// A client whose user is unknown gets the same answers as one whose password is wrong.
+#[derive(Clone)]
+pub struct Challenger<const USED: usize = 64> {
+    secret: [u8; 32],
+    /// The answered challenges, each with the end of its validity.
+    used: Vec<([u8; 16], Instant), USED>,
+}
+
+impl<const USED: usize> Challenger<USED> {
+    /// The greatest length of a description, in bytes.
+    pub const DESCRIPTION: usize = 192 + MAX_USER;
+
+    /// A server's side with no answered challenges. `secret` is 32 random bytes, which only the server knows.
+    pub const fn new(secret: [u8; 32]) -> Self {
+        Self { secret, used: Vec::new() }
+    }
+
+    /// Decides about a client by the application of its `connect`, with the query: the `app` of a
+    /// [`ConnectRequest`](crate::command::ConnectRequest).
+    ///
+    /// `nonce` is 8 random bytes, which must be new for each call. `password` returns the password of a user, or `None` if
+    /// there is no such user. `description` needs [`Self::DESCRIPTION`] bytes; what does not fit is cut off.
+    ///
+    /// After [`Verdict::Accept`], [`Self::user`] returns the user.
+    pub fn check<'p, 't>(
+        &mut self,
+        now: Instant,
+        nonce: &[u8; 8],
+        app: Text<'_>,
+        password: impl FnOnce(&str) -> Option<&'p str>,
+        description: &'t mut [u8],
+    ) -> Verdict<'t> {
+        let query = query(app);
+        let is_adobe = query.and_then(|query| value(query, "authmod")) == Some(b"adobe");
+        let (Some(query), Some(user)) = (query.filter(|_| is_adobe), Self::user(app)) else {
+            let parts: [&[u8]; 1] = [b"[ AccessManager.Reject ] : [ code=403 need auth; authmod=adobe ] : "];
+            return reject(&parts, description, false);
+        };
+        let mut salt = [0; SALT_TEXT];
+        let salt = self.salt(user, &mut salt);
+        let (Some(response), Some(own), Some(opaque)) =
+            (value(query, "response"), value(query, "challenge"), value(query, "opaque"))
+        else {
+            let mut text = [0; CHALLENGE_TEXT];
+            let challenge = self.challenge(now, nonce, user, &mut text);
+            let parts: [&[u8]; 8] = [
+                b"[ AccessManager.Reject ] : [ authmod=adobe ] : ?reason=needauth&user=",
+                user.as_bytes(),
+                b"&salt=",
+                salt.as_bytes(),
+                b"&challenge=",
+                challenge.as_bytes(),
+                b"&opaque=",
+                challenge.as_bytes(),
+            ];
+            return reject(&parts, description, false);
+        };
+        // The password of an unknown user is a secret, so that the check takes the same time.
+        let unknown = self.tag(&[b"password", user.as_bytes()]);
+        let password = password(user).map_or(&unknown[..], str::as_bytes);
+        let (mut secret, mut expected) = ([0; BASE64], [0; BASE64]);
+        let secret = md5_base64(&[user.as_bytes(), salt.as_bytes(), password], &mut secret);
+        let expected = md5_base64(&[secret.as_bytes(), opaque, own], &mut expected);
+        let is_right = expected.as_bytes().ct_eq(response).to_bool();
+        if self.is_fresh(now, user, opaque) && is_right {
+            return Verdict::Accept;
+        }
+        let parts: [&[u8]; 1] = [b"[ AccessManager.Reject ] : [ authmod=adobe ] : ?reason=authfailed"];
+        reject(&parts, description, !is_right)
+    }
+
+    /// Returns the user that a client names in the application of its `connect`. It is proved only after
+    /// [`Verdict::Accept`].
+    pub fn user<'a>(app: Text<'a>) -> Option<&'a str> {
+        let user = core::str::from_utf8(value(query(app)?, "user")?).ok()?;
+        Some(user).filter(|user| (1..=MAX_USER).contains(&user.len()))
+    }
+
+    /// The same salt for a user each time, also for a user that does not exist.
+    fn salt<'t>(&self, user: &str, text: &'t mut [u8; SALT_TEXT]) -> &'t str {
+        let tag = self.tag(&[b"salt", user.as_bytes()]);
+        // The text has room.
+        Base64UrlUnpadded::encode(tag.get(..SALT).unwrap_or_default(), text).unwrap_or_default()
+    }
+
+    fn challenge<'t>(&self, now: Instant, nonce: &[u8; 8], user: &str, text: &'t mut [u8; CHALLENGE_TEXT]) -> &'t str {
+        let time = now.as_micros().to_be_bytes();
+        let mac = self.tag(&[b"challenge", &time, nonce, user.as_bytes()]);
+        let mut challenge = [0; CHALLENGE];
+        put(&[&time, nonce, &mac], 0, &mut challenge);
+        // The text has room.
+        Base64UrlUnpadded::encode(&challenge, text).unwrap_or_default()
+    }
+
+    /// Returns whether the challenge is one of ours for this user that is neither too old nor answered. From now on it is
+    /// answered.
+    fn is_fresh(&mut self, now: Instant, user: &str, challenge: &[u8]) -> bool {
+        let mut bytes = [0; CHALLENGE];
+        let decoded = Base64UrlUnpadded::decode(challenge, &mut bytes);
+        if decoded.map_or(0, <[u8]>::len) != CHALLENGE {
+            return false;
+        }
+        let (Some((time, rest)), Some(mac)) = (bytes.split_first_chunk::<8>(), bytes.last_chunk::<16>()) else {
+            return false;
+        };
+        let Some(nonce) = rest.first_chunk::<8>() else { return false };
+        let expected = self.tag(&[b"challenge", time, nonce, user.as_bytes()]);
+        let made = Instant::from_micros(u64::from_be_bytes(*time));
+        let until = made.after_millis(VALID);
+        let is_own = expected.get(..16).is_some_and(|expected| expected.ct_eq(mac).to_bool());
+        if !is_own || now < made || now >= until {
+            return false;
+        }
+        self.used.retain(|(_, until)| now < *until);
+        let is_used = self.used.iter().any(|(used, _)| used == mac);
+        !is_used && self.used.push((*mac, until)).is_ok()
+    }
+
+    fn tag(&self, parts: &[&[u8]]) -> Tag {
+        // HMAC accepts keys of any length: this is always `Ok`.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.secret) else { return [0; 32] };
+        parts.iter().for_each(|part| mac.update(part));
+        mac.finalize().into_bytes().into()
+    }
+}
+
+/// It contains a secret.
+impl<const USED: usize> fmt::Debug for Challenger<USED> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Challenger").field("used", &self.used.len()).finish_non_exhaustive()
+    }
+}
+
+impl_format!([const USED: usize] Challenger<USED>, this => "Challenger {{ used: {=usize} }}", this.used.len());
+
+/// The query of an application.
+fn query(app: Text<'_>) -> Option<&[u8]> {
+    let app = app.as_bytes();
+    let mark = app.iter().position(|byte| *byte == b'?')?;
+    app.get(mark.saturating_add(1)..)
+}
+
+fn reject<'t>(parts: &[&[u8]], description: &'t mut [u8], is_failure: bool) -> Verdict<'t> {
+    let (length, _) = put(parts, 0, description);
+    let description = core::str::from_utf8(description.get(..length).unwrap_or_default()).unwrap_or_default();
+    Verdict::Reject { description, is_failure }
+}

@@ -1,0 +1,97 @@
+//! A limit for wrong answers from one address.
+
+use crate::fmt::impl_format;
+use crate::time::Instant;
+
+/// The wrong answers of an address that have no consequence.
+const FREE: u8 = 5;
+
+/// The first wait in milliseconds, which doubles with each further wrong answer, and the longest one.
+const FIRST: u32 = 1_000;
+const LONGEST: u32 = 60_000;
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    /// An IPv6 network or a mapped IPv4 address.
+    address: [u8; 16],
+    /// 0 for an unused entry.
+    failures: u8,
+    /// When the next answer is allowed.
+    until: Instant,
+}
+
+impl Entry {
+    fn is(&self, address: [u8; 16]) -> bool {
+        self.failures > 0 && self.address == address
+    }
+}
+
+const UNUSED: Entry = Entry { address: [0; 16], failures: 0, until: Instant::from_micros(0) };
+
+/// The addresses from which wrong answers came. After 5 of them, an address must wait for 1 s, then for 2 s and so on, up to
+/// 60 s. A right answer ends that.
+///
+/// `N` is the number of addresses. If there are more, the one whose wait ends first is forgotten. All addresses of an IPv6
+/// network of 64 bits count as one, and an IPv4 address is given in its mapped form.
+#[derive(Debug, Clone)]
+pub struct Failures<const N: usize = 16> {
+    entries: [Entry; N],
+}
+
+impl_format!([const N: usize] Failures<N>, _ => "Failures");
+
+impl<const N: usize> Failures<N> {
+    /// No wrong answers.
+    pub const fn new() -> Self {
+        const { assert!(N > 0, "there must be room for an address") }
+        Self { entries: [UNUSED; N] }
+    }
+
+    /// Returns whether an answer from this address may be checked now. If not, refuse it without a check.
+    pub fn may_try(&self, now: Instant, address: [u8; 16]) -> bool {
+        let address = network(address);
+        self.entries.iter().find(|entry| entry.is(address)).is_none_or(|entry| now >= entry.until)
+    }
+
+    /// Records a wrong answer from this address.
+    pub fn note_failure(&mut self, now: Instant, address: [u8; 16]) {
+        let address = network(address);
+        let index = self.entries.iter().position(|entry| entry.is(address));
+        let entry = match index.and_then(|index| self.entries.get_mut(index)) {
+            Some(entry) => entry,
+            None => {
+                let Some(entry) = self.entries.iter_mut().min_by_key(|entry| entry.until) else { return };
+                *entry = Entry { address, failures: 0, until: now };
+                entry
+            }
+        };
+        entry.failures = entry.failures.saturating_add(1);
+        let wait = entry
+            .failures
+            .checked_sub(FREE)
+            .map_or(0, |doublings| FIRST.saturating_mul(1_u32.checked_shl(doublings.into()).unwrap_or(u32::MAX)));
+        entry.until = now.after_millis(wait.min(LONGEST));
+    }
+
+    /// Records a right answer from this address.
+    pub fn note_success(&mut self, address: [u8; 16]) {
+        let address = network(address);
+        for entry in self.entries.iter_mut().filter(|entry| entry.is(address)) {
+            *entry = UNUSED;
+        }
+    }
+}
+
+impl<const N: usize> Default for Failures<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The part of an address that its owner cannot choose.
+fn network(address: [u8; 16]) -> [u8; 16] {
+    match address {
+        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, _, _, _, _] => address,
+        [a, b, c, d, e, f, g, h, ..] => [a, b, c, d, e, f, g, h, 0, 0, 0, 0, 0, 0, 0, 0],
+    }
+}

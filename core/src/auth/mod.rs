@@ -1,0 +1,38 @@
+//! Authentication of publishers and players with a user and a password, inside `connect` (feature `auth`).
+//!
+//! Adobe's and Limelight's servers refuse a `connect` without credentials. The description of the refusal tells the client
+//! what to send. The client closes the connection, and connects again with the answer in the query of the application and of
+//! tcUrl:
+//!
+//! ```text
+//! client                                       server
+//! live                                         code=403 need auth; authmod=adobe
+//! live?authmod=adobe&user=U                    ?reason=needauth&user=U&salt=S&challenge=C&opaque=O
+//! live?authmod=adobe&user=U&challenge=D&
+//!      response=R&opaque=O                     accepted, or ?reason=authfailed
+//! ```
+//!
+//! R is the Base64 form of MD5(Base64(MD5(U S password)) O D), with C in the place of O if there is no O. [`Authenticator`] is
+//! the client's side of both kinds. [`Challenger`] is the server's side of Adobe's kind.
+//!
+//! This is MD5 on a clear channel. It keeps the password from a listener who does not guess it, and nothing else: the
+//! listener sees the stream, can change it, and can try passwords without asking the server. Use RTMPS to a server that
+//! matters.
+
+mod challenger;
+mod client;
+mod failures;
+mod hash;
+#[cfg(test)]
+mod tests;
+
+pub use challenger::{Challenger, MAX_USER, Verdict};
+pub use client::{AuthError, Authenticator, Credentials};
+pub use failures::Failures;
+
+/// Returns the value of `name` in `query`, which consists of pairs such as `name=value`, with `&` between them, or `?`, which
+/// clients put before their answer even if the application has a query. The value may contain `=`.
+fn value<'q>(query: &'q [u8], name: &str) -> Option<&'q [u8]> {
+    let mut pairs = query.split(|byte| matches!(byte, b'&' | b'?'));
+    pairs.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+}

@@ -1,0 +1,147 @@
+//! Where a client connects to, after redirects and challenges.
+
+use anyhow::{Context, Result, anyhow, bail};
+use embedded_rtmp::auth::{Authenticator, Credentials};
+use embedded_rtmp::command::{MAX_REDIRECTS, Status};
+use embedded_rtmp::session::Stage;
+use embedded_rtmp::url::MAX_URL_LENGTH;
+
+use super::{StreamUrl, entropy, refused};
+
+/// The stream that a client connects to. A refusal of `connect` may change it: when the server redirects the client to another
+/// one, or asks for a user and a password.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    first: StreamUrl,
+    current: StreamUrl,
+    authenticator: Authenticator<{ 2 * MAX_URL_LENGTH }>,
+    /// How many redirects were followed.
+    pub redirects: u8,
+}
+
+impl Destination {
+    /// The destination that the user names.
+    pub fn new(stream: &StreamUrl) -> Self {
+        let authenticator = Authenticator::new();
+        Self { first: stream.clone(), current: stream.clone(), authenticator, redirects: 0 }
+    }
+
+    /// The stream to connect to now.
+    pub fn stream(&self) -> &StreamUrl {
+        &self.current
+    }
+
+    /// Handles a refusal of `connect`. On success, the client should connect again, to [`Self::stream`].
+    ///
+    /// # Errors
+    /// The refusal is final.
+    pub fn follow(&mut self, status: &Status<'_>) -> Result<()> {
+        if let Some(url) = status.redirect() {
+            if self.redirects == MAX_REDIRECTS {
+                bail!("more than {MAX_REDIRECTS} servers sent us elsewhere");
+            }
+            self.redirects += 1;
+            self.current = self.first.redirected(&url.to_string())?;
+            self.authenticator = Authenticator::new();
+            return Ok(());
+        }
+        let refusal = || refused(Stage::Connect, status);
+        let (url, first) = (self.current.url()?, self.first.url()?);
+        let has_credentials = self.first.credentials.is_some();
+        // Another server could use the answer to log in at the first one.
+        let credentials = self.first.credentials.as_ref().filter(|_| url.host() == first.host());
+        let (user, password) = credentials.map_or(("", ""), |(user, password)| (user, password));
+        let nonce: [u8; 8] = *entropy()?.first_chunk().context("too little entropy")?;
+        let app = self.current.app().to_owned();
+        let answered = self.authenticator.answer(status.description, &app, &Credentials { user, password }, &nonce);
+        if !answered.with_context(|| format!("{:#}", refusal()))? {
+            return Err(refusal());
+        }
+        if credentials.is_none() {
+            return Err(if has_credentials {
+                anyhow!("a server to which another one sent us asks for the user and the password of {}", first.host())
+            } else {
+                anyhow!("the server asks for a user and a password, in the URL or with --user and --password-file")
+            });
+        }
+        self.current.answer = self.authenticator.app().map(str::to_owned);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use embedded_rtmp::amf0::Decoder;
+
+    use super::*;
+    use crate::net::StreamArguments;
+
+    const NEED: &str = "[ AccessManager.Reject ] : [ code=403 need auth; authmod=adobe ] : ";
+
+    fn destination(url: &str) -> Destination {
+        Destination::new(&StreamUrl::new(url, &StreamArguments::default()).unwrap())
+    }
+
+    fn tc_url(destination: &Destination) -> String {
+        destination.stream().url().unwrap().tc_url_parts().concat()
+    }
+
+    /// An info object with the URL of another application.
+    fn redirect(url: &str) -> Vec<u8> {
+        let mut object = b"\x03\0\x02ex\x03\0\x08redirect\x02\0".to_vec();
+        object.push(u8::try_from(url.len()).unwrap());
+        object.extend_from_slice(url.as_bytes());
+        object.extend_from_slice(b"\0\0\x09\0\0\x09");
+        object
+    }
+
+    #[test]
+    fn item_095_a_challenge_is_answered_in_application_and_tc_url() {
+        let mut destination = destination("rtmp://cam:s3cret@h/live/k");
+        destination.follow(&Status::error("x", NEED)).unwrap();
+        assert_eq!(tc_url(&destination), "rtmp://h/live?authmod=adobe&user=cam");
+        let challenge = "authmod=adobe ?reason=needauth&user=cam&salt=s&challenge=c&opaque=o";
+        destination.follow(&Status::error("x", challenge)).unwrap();
+        let url = tc_url(&destination);
+        assert!(
+            url.starts_with("rtmp://h/live?authmod=adobe&user=cam&challenge=") && url.ends_with("&opaque=o"),
+            "{url}"
+        );
+        assert_eq!(destination.stream().key, "k");
+        let error = destination.follow(&Status::error("x", "authmod=adobe ?reason=authfailed")).unwrap_err();
+        assert!(format!("{error:#}").contains("refuses the user and the password"), "{error:#}");
+    }
+
+    #[test]
+    fn item_095_without_a_password_a_challenge_ends_the_attempt() {
+        let error = destination("rtmp://h/live/k").follow(&Status::error("x", NEED)).unwrap_err();
+        assert!(error.to_string().contains("--password-file"), "{error}");
+    }
+
+    #[test]
+    fn item_095_another_server_gets_no_answer_to_a_challenge() {
+        let mut destination = destination("rtmp://cam:s3cret@h/live/k");
+        let values = redirect("rtmp://other/app");
+        destination.follow(&Status::parse(Decoder::new(&values))).unwrap();
+        assert_eq!(tc_url(&destination), "rtmp://other/app");
+        let error = destination.follow(&Status::error("x", NEED)).unwrap_err();
+        assert!(error.to_string().contains("password of h"), "{error}");
+        assert_eq!(tc_url(&destination), "rtmp://other/app");
+    }
+
+    #[test]
+    fn item_097_at_most_three_redirects_are_followed() {
+        let mut destination = destination("rtmp://h/live/k");
+        let values = redirect("rtmp://h/live");
+        for _ in 0..3 {
+            destination.follow(&Status::parse(Decoder::new(&values))).unwrap();
+        }
+        assert!(destination.follow(&Status::parse(Decoder::new(&values))).is_err());
+    }
+
+    #[test]
+    fn other_refusals_are_final() {
+        let error = destination("rtmp://cam:s3cret@h/live/k").follow(&Status::error("C", "no")).unwrap_err();
+        assert_eq!(error.to_string(), "connect refused: C: no");
+    }
+}

@@ -1,0 +1,81 @@
+//! Who may connect: a user with a password, if the server has one.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use anyhow::{Context, Result};
+use embedded_rtmp::amf0::Text;
+use embedded_rtmp::auth::{Challenger, Failures, Verdict};
+use embedded_rtmp::time::Instant;
+
+use crate::net::entropy;
+
+/// A user and a password, which `Debug` omits.
+#[derive(Clone, PartialEq, Eq)]
+pub struct User {
+    /// The name.
+    pub name: String,
+    /// The password.
+    pub password: String,
+}
+
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("User").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Checks the answers of clients to challenges.
+pub(super) struct Access<'a> {
+    user: &'a User,
+    challenger: Challenger<1024>,
+    failures: Failures<256>,
+}
+
+/// Why a client is refused.
+pub(super) struct Refusal {
+    /// What the client is told.
+    pub(super) description: String,
+    /// What is reported, if the client has sent a wrong answer.
+    pub(super) trouble: Option<&'static str>,
+}
+
+impl<'a> Access<'a> {
+    /// # Errors
+    /// The system has no random bytes.
+    pub(super) fn new(user: &'a User) -> Result<Self> {
+        Ok(Self { user, challenger: Challenger::new(entropy()?), failures: Failures::new() })
+    }
+
+    /// Returns why a client is refused, or `None` if it may connect to this application.
+    ///
+    /// # Errors
+    /// The system has no random bytes.
+    pub(super) fn refusal(&mut self, now: Instant, address: IpAddr, app: &[u8]) -> Result<Option<Refusal>> {
+        let address = match address {
+            IpAddr::V4(address) => address.to_ipv6_mapped(),
+            IpAddr::V6(address) => address,
+        }
+        .octets();
+        let may_try = self.failures.may_try(now, address);
+        let nonce = *entropy()?.first_chunk().context("too little entropy")?;
+        let User { name, password } = self.user;
+        let password = |user: &str| (user == name && may_try).then_some(password.as_str());
+        let mut text = [0; Challenger::<1024>::DESCRIPTION];
+        let Verdict::Reject { description, is_failure } =
+            self.challenger.check(now, &nonce, Text::new(app), password, &mut text)
+        else {
+            self.failures.note_success(address);
+            return Ok(None);
+        };
+        let trouble = match (is_failure, may_try) {
+            (true, true) => Some("turned away: a wrong user or password"),
+            (true, false) => Some("turned away: too many wrong passwords from this address"),
+            (false, _) => None,
+        };
+        if is_failure && may_try {
+            self.failures.note_failure(now, address);
+        }
+        Ok(Some(Refusal { description: description.to_owned(), trouble }))
+    }
+}

@@ -1,0 +1,214 @@
+//! Authentication with a user and a password.
+
+mod support;
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use embedded_rtmp::amf0::{Text, Token};
+use embedded_rtmp::auth::{Authenticator, Credentials};
+use embedded_rtmp::message::MessageKind;
+use host_tests::peers::{Program, finish_within, frame_hashes, start};
+use md5::{Digest, Md5};
+use support::raw::{RawClient, command};
+use support::refusing::{Refusal, Refusing};
+use support::{LIMIT, Serve, clip, media, played, player, publish, publish_well, url};
+
+/// Starts `serve` for the user `cam`.
+fn serve() -> (Serve, tempfile::TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("password");
+    std::fs::write(&file, "s3cret\n").unwrap();
+    (Serve::start(&["--user", "cam", "--password-file", file.to_str().unwrap()]), directory)
+}
+
+fn with_user(serve: &Serve, user: &str, path: &str) -> String {
+    format!("rtmp://{user}@127.0.0.1:{}/{path}", serve.port())
+}
+
+#[test]
+fn item_095_only_the_right_password_publishes_and_plays() {
+    let (serve, directory) = serve();
+    let output = directory.path().join("played.flv");
+    let player = start(&mut self::player(&with_user(&serve, "cam:s3cret", "live/x"), &output, &[])).unwrap();
+    serve.wait_until_it_says("plays live/x");
+    publish_well(&clip(), &with_user(&serve, "cam:s3cret", "live/x"), &["--fast"]);
+    let (status, _, errors) = played(player);
+    assert_eq!(status, Some(0), "{errors}");
+    assert!(media(&output) == media(&clip()));
+    for (user, says) in [
+        ("cam:wrong", "the server refuses the user and the password"),
+        ("dog:s3cret", "the server refuses the user and the password"),
+        ("", "--password-file"),
+    ] {
+        let url = if user.is_empty() { serve.url("live/y") } else { with_user(&serve, user, "live/y") };
+        let (status, _, errors) = publish(&clip(), &url, &["--fast"]);
+        assert!(status == Some(1) && errors.contains(says), "{user}: {errors}");
+        assert!(!errors.contains("s3cret"), "{errors}");
+    }
+    let password = directory.path().join("password");
+    let arguments = ["--fast", "--user", "cam", "--password-file", password.to_str().unwrap()];
+    publish_well(&clip(), &serve.url("live/z"), &arguments);
+    let said = serve.said();
+    assert!(said.contains("a wrong user or password") && !said.contains("response="), "{said}");
+    let summary = serve.stop();
+    let keys: Vec<_> = summary["recordings"].as_array().unwrap().iter().map(|one| &one["key"]).collect();
+    assert_eq!(keys, ["x", "z"]);
+}
+
+/// Connects to an application, and returns the description of the refusal, or `None` if the server accepts.
+fn refusal(mut client: RawClient, app: &str) -> Option<String> {
+    let connect = [Token::ObjectStart, Token::Key("app".into()), app.into(), Token::End];
+    client.send(0, MessageKind::COMMAND, &command("connect", 1.0, &connect));
+    loop {
+        let told = client.receive().expect("an answer");
+        for (code, description) in told {
+            match &*code {
+                "NetConnection.Connect.Rejected" => return Some(description),
+                "NetConnection.Connect.Success" => return None,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Returns the application with the answer to a new challenge.
+fn answer(from: Ipv4Addr, port: u16, password: &str) -> String {
+    let (mut client, mut app) = (Authenticator::<384>::new(), "live".to_owned());
+    for _ in 0..2 {
+        let description = refusal(RawClient::from(from, port), &app).unwrap();
+        let credentials = Credentials { user: "cam", password };
+        assert!(client.answer(Text::from(&*description), "live", &credentials, &[1; 8]).unwrap());
+        app = client.app().unwrap().to_owned();
+    }
+    app
+}
+
+#[test]
+fn item_095_a_thousand_wrong_passwords_do_not_delay_other_addresses() {
+    let (serve, _directory) = serve();
+    let port = serve.port();
+    let [guesser, other] = [Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::new(127, 0, 0, 3)];
+    for guess in 0..1000 {
+        let app = format!("live?authmod=adobe&user=cam&challenge=c&response={guess:024}&opaque=o");
+        assert!(refusal(RawClient::from(guesser, port), &app).unwrap().contains("reason=authfailed"));
+    }
+    // The right password comes too early from the first address.
+    let app = answer(guesser, port, "s3cret");
+    assert!(refusal(RawClient::from(guesser, port), &app).unwrap().contains("reason=authfailed"));
+    let app = answer(other, port, "s3cret");
+    assert_eq!(refusal(RawClient::from(other, port), &app), None);
+    // An answer is good for one connection.
+    assert!(refusal(RawClient::from(other, port), &app).unwrap().contains("reason=authfailed"));
+    serve.wait_until_it_says("too many wrong passwords from this address");
+}
+
+#[test]
+fn item_095_before_the_password_only_connect_is_answered() {
+    let (serve, _directory) = serve();
+    let mut client = RawClient::connect(serve.port());
+    // All at once, as a client that does not wait for answers.
+    let connect = [Token::ObjectStart, Token::Key("app".into()), "live".into(), Token::End];
+    client.send(0, MessageKind::COMMAND, &command("connect", 1.0, &connect));
+    client.call(0, "createStream", &[]);
+    client.call(1, "publish", &["x".into()]);
+    client.wait_for("NetConnection.Connect.Rejected");
+    client.wait_until_closed();
+    assert_eq!(serve.stop()["recordings"].as_array().unwrap().len(), 0);
+}
+
+fn hex_md5(text: &str) -> String {
+    Md5::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Lets `program` publish to a server that asks for authentication as Limelight's do, and checks its answer.
+fn expect_limelight(mut program: Command, server: &Refusing) {
+    // The server accepts the connection, and refuses the stream.
+    finish_within(LIMIT, &mut program).unwrap();
+    let asked = server.asked();
+    let app = asked.iter().find(|asked| asked.contains("&response=")).unwrap_or_else(|| panic!("{asked:?}"));
+    let value = |name: &str| {
+        let pair = app.split(['?', '&', ' ']).find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+        pair.unwrap_or_else(|| panic!("{app} has no {name}"))
+    };
+    assert_eq!([value("authmod"), value("user"), value("nonce"), value("nc")], ["llnw", "cam", "N1=", "00000001"]);
+    let (secret, action) = (hex_md5("cam:live:s3cret"), hex_md5("publish:/live/_definst_"));
+    let expected = hex_md5(&format!("{secret}:N1=:00000001:{}:auth:{action}", value("cnonce")));
+    assert_eq!(value("response"), expected);
+    assert!(asked.iter().any(|asked| asked.starts_with("publish ")), "{asked:?}");
+}
+
+#[test]
+fn item_096_publish_answers_a_limelight_server() {
+    let server = Refusing::start(Refusal::Limelight);
+    let url = format!("rtmp://cam:s3cret@127.0.0.1:{}/live/x", server.port);
+    expect_limelight(support::publisher(&clip(), &url, &["--fast"]), &server);
+}
+
+#[test]
+fn item_097_publish_follows_a_redirect_and_not_in_circles() {
+    let serve = Serve::start(&[]);
+    let first = Refusing::start(Refusal::Elsewhere(serve.url("live"))).port;
+    publish_well(&clip(), &url(first, "live/cam"), &["--fast"]);
+    assert!(media(&serve.recording("live-cam.flv")) == media(&clip()));
+    let mut port = serve.port();
+    for _ in 0..4 {
+        port = Refusing::start(Refusal::Elsewhere(url(port, "live"))).port;
+    }
+    let (status, _, errors) = publish(&clip(), &url(port, "live/cam"), &["--fast"]);
+    assert!(status == Some(1) && errors.contains("more than 3 servers"), "{errors}");
+}
+
+/// A program publishes the clip with these credentials. Returns whether it succeeded.
+fn publishes(program: Program, serve: &Serve, key: &str, password: &str) -> bool {
+    let file: PathBuf = clip();
+    let mut command = match program {
+        Program::Rtmp2 => {
+            let mut command = program.publisher(&file, &serve.url(&format!("live/{key}")), false);
+            insert_after(&mut command, "rtmp2sink", &["username=cam", &format!("password={password}")])
+        }
+        _ => program.publisher(
+            Path::new(&file),
+            &with_user(serve, &format!("cam:{password}"), &format!("live/{key}")),
+            false,
+        ),
+    };
+    finish_within(LIMIT, &mut command).unwrap().status.success()
+}
+
+/// The same command with more arguments after the argument `after`.
+fn insert_after(command: &mut Command, after: &str, more: &[&str]) -> Command {
+    let mut longer = Command::new(command.get_program());
+    for argument in command.get_args() {
+        longer.arg(argument);
+        if argument == after {
+            longer.args(more);
+        }
+    }
+    longer
+}
+
+#[test]
+#[ignore = "needs two versions of ffmpeg, and GStreamer: host-tests/run runs it"]
+fn item_095_programs_publish_with_the_right_password_only() {
+    let (serve, _directory) = serve();
+    for (program, key) in [(Program::Ffmpeg, "ffmpeg"), (Program::Ffmpeg9, "ffmpeg9"), (Program::Rtmp2, "rtmp2")] {
+        publishes(program, &serve, key, "s3cret");
+        let recording = serve.recording(&format!("live-{key}.flv"));
+        let (found, expected) = (frame_hashes(&recording).unwrap(), frame_hashes(&clip()).unwrap());
+        assert!(found == expected, "{key}: {} of {} frames", found.video.len(), expected.video.len());
+        assert!(!publishes(program, &serve, "wrong", "wrong"), "{key}");
+    }
+    assert_eq!(serve.said().matches("turned away: a wrong user or password").count(), 3, "{}", serve.said());
+}
+
+#[test]
+#[ignore = "needs two versions of ffmpeg: host-tests/run runs it"]
+fn item_096_ffmpeg_answers_a_limelight_server_as_we_do() {
+    for program in [Program::Ffmpeg, Program::Ffmpeg9] {
+        let server = Refusing::start(Refusal::Limelight);
+        let url = format!("rtmp://cam:s3cret@127.0.0.1:{}/live/x", server.port);
+        expect_limelight(program.publisher(&clip(), &url, false), &server);
+    }
+}
