@@ -42,6 +42,9 @@ pub enum Error {
     Lost,
     /// The server accepted the stream, and then took no bytes for [`Config::stall_timeout`](crate::Config::stall_timeout).
     Stalled,
+    /// The server had no place left for another client, and this one neither published nor played. Or its address had more
+    /// connections than [`ServerOptions::max_per_address`](crate::ServerOptions::max_per_address).
+    Crowded,
     /// The tunnel of the session has failed, because of the server or of a proxy.
     #[cfg(feature = "rtmpt")]
     Tunnel(embedded_rtmp::tunnel::TunnelError),
@@ -68,6 +71,7 @@ impl fmt::Display for Error {
             Self::TooSlow => f.write_str("the player is too slow"),
             Self::Lost => f.write_str("the connection was lost"),
             Self::Stalled => f.write_str("the server takes no bytes"),
+            Self::Crowded => f.write_str("the place is needed for another client, or the address has too many"),
             #[cfg(feature = "rtmpt")]
             Self::Tunnel(error) => error.fmt(f),
             Self::Unfinished => f.write_str("another frame is half sent"),

@@ -100,7 +100,8 @@ async fn transfer(options: &Options, clip: &[Tag<'_>], out: File) -> Result<Outc
         None => Err(io::Error::other("only one stream is recorded")),
     });
     let mut memory: Box<[SessionMemory; SOCKETS]> = Box::new([const { SessionMemory::new() }; SOCKETS]);
-    let mut server = Server::<SOCKETS>::new(second, &options.ports.0, &mut memory, &ServerOptions::default())?;
+    let server_options = ServerOptions { max_per_address: Some(SOCKETS), ..Default::default() };
+    let mut server = Server::<SOCKETS>::new(second, &options.ports.0, &mut memory, &server_options)?;
 
     let targets: Vec<Target> = options.ports.0.iter().map(|port| Target::rtmp(*port)).collect();
     let mut plan = Plan::new(&targets, limits(options))?;

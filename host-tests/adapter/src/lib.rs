@@ -6,6 +6,7 @@ pub(crate) use embedded_rtmp_demo::{clip, clock, compare, device, flv, progress,
 
 mod cancel;
 mod clocks;
+mod crowd;
 mod days;
 mod dial;
 mod ends;

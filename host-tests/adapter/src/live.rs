@@ -119,7 +119,7 @@ impl Bench {
 
 async fn serve(stack: Stack<'static>, ports: &[u16], recorded: Recorded) {
     let mut memory: Box<[TestMemory; 4]> = Box::new([const { TestMemory::new() }; 4]);
-    let options = ServerOptions { keep_alive: IMPATIENT, ..Default::default() };
+    let options = ServerOptions { keep_alive: IMPATIENT, max_per_address: Some(4), ..Default::default() };
     let mut server = Server::<4>::new(stack, ports, &mut memory, &options).unwrap();
     server.run(&mut recorded.recorder()).await;
 }

@@ -150,7 +150,7 @@ pub(crate) async fn while_serving<T>(
     client: impl Future<Output = T>,
 ) -> T {
     let mut memory: Box<[TestMemory; 4]> = Box::new([const { TestMemory::new() }; 4]);
-    let options = ServerOptions { keep_alive: IMPATIENT, ..Default::default() };
+    let options = ServerOptions { keep_alive: IMPATIENT, max_per_address: Some(4), ..Default::default() };
     let mut server = Server::<4>::new(stack, ports, &mut memory, &options).unwrap();
     let mut recorder = recorded.recorder();
     match select(client, server.run(&mut recorder)).await {

@@ -24,7 +24,7 @@ fn with_server<T>(wire: &Wire, client: impl AsyncFnOnce(Stack<'_>) -> T) -> T {
     with_devices(wire, async |first, second| {
         let mut memory: Box<[TestMemory; 4]> = Box::new([const { TestMemory::new() }; 4]);
         let mut streams = Box::new([const { StreamMemory::<65_536>::new() }; 1]);
-        let options = ServerOptions { relay: NO_GRACE, ..Default::default() };
+        let options = ServerOptions { relay: NO_GRACE, max_per_address: Some(4), ..Default::default() };
         let server = Server::<4, 1, 2>::relaying(second, &[1935, 80], &mut memory, &mut streams, &options);
         let mut server = server.unwrap();
         match select(client(first), server.run(&mut AcceptAll::default())).await {

@@ -82,7 +82,7 @@ fn serve(clients: impl AsyncFnOnce(Stack<'_>), last: impl AsyncFnOnce(Stack<'_>)
     with_devices(&Wire::new(), async |first, second| {
         let mut memory: Box<[TestMemory; 4]> = Box::new([const { TestMemory::new() }; 4]);
         let mut streams = Box::new([const { StreamMemory::<8192>::new() }; 1]);
-        let mut options = ServerOptions { relay: NO_GRACE, ..Default::default() };
+        let mut options = ServerOptions { relay: NO_GRACE, max_per_address: Some(4), ..Default::default() };
         options.relay.take_over = TakeOver::Refuse;
         let server = Server::<4, 1, 2>::relaying(second, &[1935], &mut memory, &mut streams, &options);
         let mut server = server.unwrap();

@@ -91,7 +91,7 @@ fn another_stream_is_played_when_the_message_of_the_first_is_whole() {
     with_devices(&Wire::new(), async |first, second| {
         let mut memory: Box<[TestMemory; 4]> = Box::new([const { TestMemory::new() }; 4]);
         let mut streams = Box::new([const { StreamMemory::<65_536>::new() }; 2]);
-        let options = ServerOptions::default();
+        let options = ServerOptions { max_per_address: Some(4), ..Default::default() };
         let server = Server::<4, 2, 1>::relaying(second, &[1935], &mut memory, &mut streams, &options);
         let mut server = server.unwrap();
         let clients = async {

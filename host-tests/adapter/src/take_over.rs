@@ -105,7 +105,7 @@ fn while_relaying_if(
         let mut lent = Box::new(TunnelMemory::<3>::new());
         #[cfg(feature = "rtmpt")]
         let mut tunnels = Tunnels::<3>::new(&mut lent, TunnelConfig::new());
-        let options = ServerOptions { relay, ..Default::default() };
+        let options = ServerOptions { relay, max_per_address: Some(4), ..Default::default() };
         let server = Server::<4, 1, 2>::relaying(second, &[1935], &mut memory, &mut streams, &options);
         #[cfg(feature = "rtmpt")]
         let server = server.and_then(|server| server.with_tunnels(&mut tunnels));

@@ -37,7 +37,8 @@ pub(super) async fn while_serving<T>(
     let mut streams = Box::new([const { StreamMemory::<65_536>::new() }; 2]);
     let mut lent = Box::new(TunnelMemory::<TUNNELS>::new());
     let mut tunnels = Tunnels::<TUNNELS>::new(&mut lent, config);
-    let options = ServerOptions { keep_alive: IMPATIENT, relay: NO_GRACE, ..Default::default() };
+    let options =
+        ServerOptions { keep_alive: IMPATIENT, relay: NO_GRACE, max_per_address: Some(SOCKETS), ..Default::default() };
     let server = Server::<SOCKETS, 2, 3>::relaying(stack, &[80], &mut memory, &mut streams, &options);
     let mut server = server.and_then(|server| server.with_tunnels(&mut tunnels)).unwrap();
     let mut recorder = recorded.recorder();

@@ -175,6 +175,11 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         self.failed.is_none() && self.role.state == State::Closed && !self.link.wants_transmit()
     }
 
+    /// Returns whether the client publishes or plays.
+    pub fn is_active(&self) -> bool {
+        self.role.streams.has(StreamState::Publishing) || self.role.streams.has(StreamState::Playing)
+    }
+
     /// Reports that the peer's transport has acknowledged bytes since the last report. This counts as a sign of life, as a
     /// received byte does: some players read everything and answer no pings. When [`Self::poll_timeout`] has passed, ask the
     /// transport, and call this before [`Self::handle_timeout`]. Does nothing if nothing is played, or if the client is

@@ -271,7 +271,7 @@ fn may_pass(error: &Error) -> bool {
         Error::Url(_) | Error::Plan(_) | Error::Config(_) | Error::Request(_) => false,
         Error::Unfinished | Error::TooSlow => false,
         Error::Resolve(_) | Error::NoNetwork | Error::Exhausted | Error::Refused(_) => true,
-        Error::Lost | Error::Stalled | Error::Closed | Error::Session(_) => true,
+        Error::Lost | Error::Stalled | Error::Closed | Error::Crowded | Error::Session(_) => true,
         #[cfg(feature = "rtmpt")]
         Error::Tunnel(_) => true,
     }

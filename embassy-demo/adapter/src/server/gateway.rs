@@ -26,6 +26,12 @@ pub(crate) trait WebServer {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>>;
 
+    /// Whether a connection has a tunnel in which a client publishes or plays.
+    fn is_active(&self, web: &Web) -> bool;
+
+    /// A connection is closed.
+    fn leave(&mut self, web: &mut Web, relay: &mut Relay<'_, '_>, why: &Error);
+
     /// Handles timeouts and registers the next one. Call this after all connections were polled.
     fn tick(&mut self, relay: &mut Relay<'_, '_>, cx: &mut Context<'_>);
 
@@ -55,6 +61,14 @@ impl Web {
         _: &mut Relay<'_, '_>,
         _: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
+        match *web {}
+    }
+
+    pub(crate) fn is_active(&self, web: &Web) -> bool {
+        match *web {}
+    }
+
+    pub(crate) fn leave(&mut self, web: &mut Web, _: &mut Relay<'_, '_>, _: &Error) {
         match *web {}
     }
 

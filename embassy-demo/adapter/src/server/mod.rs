@@ -10,13 +10,16 @@ pub(crate) mod streams;
 #[cfg(feature = "rtmpt")]
 pub(crate) mod tunnels;
 
+use core::cmp::Reverse;
 use core::fmt;
 use core::future::poll_fn;
-use core::task::Poll;
+use core::task::{Context, Poll};
+use core::time::Duration;
 
 use embassy_net::Stack;
 use embedded_rtmp::relay::{Counts, Directory, DirectoryState, Played, PlayerEntry, RelayConfig, Ring, StreamEntry};
 use embedded_rtmp::session::{ConfigError, ServerConfig};
+use embedded_rtmp::time::Instant;
 
 use crate::buffers::Memory;
 use crate::clock::wake_at;
@@ -44,6 +47,10 @@ pub struct ServerOptions {
     /// slow. By default, a second publisher of a stream replaces the first one if that sends nothing for 2 s. Players wait
     /// 10 s for the next publisher before they are told that a stream has ended.
     pub relay: RelayConfig,
+    /// The most direct connections from one address. For IPv6, this is a network of 64 bits. If there are more, one that
+    /// neither publishes nor plays is closed, or the new one. `None` is half of the sockets, rounded up, and at least two. If
+    /// many clients share an address, as behind a router, set the number of sockets.
+    pub max_per_address: Option<usize>,
 }
 
 impl_format!(
@@ -53,8 +60,12 @@ impl_format!(
 
 impl ServerOptions {
     /// The default configuration.
-    pub const DEFAULT: ServerOptions =
-        ServerOptions { keep_alive: KeepAlive::DEFAULT, session: ServerConfig::new(), relay: RelayConfig::new() };
+    pub const DEFAULT: ServerOptions = ServerOptions {
+        keep_alive: KeepAlive::DEFAULT,
+        session: ServerConfig::new(),
+        relay: RelayConfig::new(),
+        max_per_address: None,
+    };
 }
 
 impl Default for ServerOptions {
@@ -100,6 +111,9 @@ impl core::error::Error for ServerError {}
 ///
 /// An smoltcp socket listens on one port and has no backlog. A socket without a connection listens on the port with the
 /// fewest listeners, so that all ports stay open while there is a socket for each. After that, connections are refused.
+/// If no socket listens any longer, a connection that neither publishes nor plays is closed 3 s after it was accepted: the
+/// oldest one from the address with the most connections. [`ServerOptions::max_per_address`] limits the connections of each
+/// address.
 ///
 /// A stream is known by its [application and key](embedded_rtmp::relay::StreamName). It has one publisher. A second one
 /// waits, and is told `NetStream.Publish.BadName` if the first one is alive. [`ServerOptions::relay`] can change that.
@@ -122,6 +136,7 @@ pub struct Server<
     listeners: Listeners<'a, SOCKETS>,
     keep_alive: KeepAlive,
     config: ServerConfig,
+    max_per_address: usize,
     gateway: Option<Gateway<'a>>,
     accepted: Option<&'a mut (dyn StreamServer + 'a)>,
 }
@@ -222,7 +237,21 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         let (players, directory) = ([const { PlayerEntry::new() }; PLAYERS], DirectoryState::new(&options.relay));
         let (listeners, gateway, accepted) = (Listeners::new(ports), None, None);
         let (keep_alive, config) = (options.keep_alive, options.session);
-        Ok(Self { slots, rings, streams, players, directory, listeners, keep_alive, config, gateway, accepted })
+        let max_per_address =
+            options.max_per_address.unwrap_or(const { if SOCKETS > 4 { SOCKETS.div_ceil(2) } else { 2 } });
+        Ok(Self {
+            slots,
+            rings,
+            streams,
+            players,
+            directory,
+            listeners,
+            keep_alive,
+            config,
+            max_per_address,
+            gateway,
+            accepted,
+        })
     }
 
     /// Accepts tunnels (RTMPT) and direct connections on all ports. The server tells them apart by the first byte of a
@@ -262,7 +291,7 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
             let Self { slots, rings, streams, players, directory, listeners, accepted, .. } = self;
             let mut relay = Relay::new(Directory::new(directory, streams, players), rings, SOCKETS, handler);
             let (gateway, keep_alive, config) = (&mut self.gateway, self.keep_alive, self.config);
-            let mut acceptor = Acceptor { listeners, keep_alive, config, gateway };
+            let mut acceptor = Acceptor { listeners, keep_alive, config, gateway, has_opened: false };
             // Other sessions may have to send what one session has received, so they are polled again.
             while relay.woken.is_any() {
                 let all = core::mem::take(&mut relay.woken.all);
@@ -279,6 +308,11 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
                 }
                 // Not before the sessions: a publisher whose bytes have arrived is not silent.
                 relay.handle_timeout();
+                let max = if acceptor.has_opened { self.max_per_address } else { usize::MAX };
+                if let Some(slot) = crowded(slots, acceptor.gateway, max, relay.now, cx) {
+                    slot.evict(acceptor.gateway, &mut relay);
+                    relay.woken.set(slot.session.id);
+                }
             }
             if let Some(at) = relay.directory.poll_timeout() {
                 wake_at(at, cx);
@@ -326,4 +360,47 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
     pub fn traffic(&self, session: SessionId) -> Option<Traffic> {
         self.slots.get(usize::from(session.0)).map(Slot::traffic)
     }
+}
+
+/// How long a client may take to ask for something if no socket is left for other clients.
+const MIN_IDLE: Duration = Duration::from_secs(3);
+
+/// Returns the slot whose client must leave, if there is one. If an address has more than `max` connections, that is its
+/// oldest one that neither publishes nor plays, or else its newest one. If no socket listens, it is one that neither publishes
+/// nor plays for [`MIN_IDLE`]: of these, one from the address with the most connections; of these, the oldest.
+fn crowded<'s, 'a, const STREAMS: usize>(
+    slots: &'s mut [Slot<'a, STREAMS>],
+    gateway: &Option<Gateway<'a>>,
+    max: usize,
+    now: Instant,
+    cx: &mut Context<'_>,
+) -> Option<&'s mut Slot<'a, STREAMS>> {
+    let is_full = !slots.iter().any(Slot::is_free);
+    if max == usize::MAX && !is_full {
+        return None;
+    }
+    let count = |address| slots.iter().filter_map(Slot::client).filter(|(other, _)| *other == address).count();
+    let clients = slots.iter().enumerate().filter_map(|(place, slot)| {
+        let (address, since) = slot.client()?;
+        Some((place, slot.is_idle(gateway), count(address), since))
+    });
+    // A newer client that is not idle comes last.
+    let extra = clients.clone().filter(|(_, _, count, _)| *count > max);
+    let extra = extra.min_by_key(
+        |(_, is_idle, _, since)| if *is_idle { (0, since.as_micros()) } else { (1, u64::MAX - since.as_micros()) },
+    );
+    let place = match extra {
+        Some((place, ..)) => place,
+        None if is_full => {
+            let idle = clients.filter(|(_, is_idle, ..)| *is_idle);
+            let (place, _, _, since) = idle.min_by_key(|(_, _, count, since)| (Reverse(*count), *since))?;
+            if now < since + MIN_IDLE {
+                wake_at(since + MIN_IDLE, cx);
+                return None;
+            }
+            place
+        }
+        None => return None,
+    };
+    slots.get_mut(place)
 }

@@ -124,7 +124,7 @@ pub(crate) struct Woken {
 }
 
 impl Woken {
-    fn set(&mut self, SessionId(id): SessionId) {
+    pub(crate) fn set(&mut self, SessionId(id): SessionId) {
         match id < self.with_bit {
             true => self.sessions |= 1 << (id & 31),
             false => self.all = true,

@@ -45,6 +45,11 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
         let _ = self.server.poll_transmit(relay.now, &mut []);
     }
 
+    /// Whether the client publishes or plays, or waits for the answer to a publish.
+    pub(crate) fn is_active(&self) -> bool {
+        self.waits || self.server.is_active()
+    }
+
     /// The session is over.
     #[cold]
     pub(crate) fn end(&mut self, relay: &mut Relay<'_, '_>, why: &Error) {

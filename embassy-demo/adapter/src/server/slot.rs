@@ -3,7 +3,7 @@
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
 
-use embassy_net::Stack;
+use embassy_net::{IpAddress, Stack};
 use embedded_rtmp::handshake;
 use embedded_rtmp::session::{self, Server, ServerConfig};
 use embedded_rtmp::time::Instant;
@@ -31,12 +31,16 @@ pub(crate) struct Acceptor<'e, 'a, const SOCKETS: usize> {
     pub(crate) keep_alive: KeepAlive,
     pub(crate) config: ServerConfig,
     pub(crate) gateway: &'e mut Option<Gateway<'a>>,
+    /// A client has connected in this turn.
+    pub(crate) has_opened: bool,
 }
 
 /// A socket and its state.
 pub(crate) struct Slot<'a, const STREAMS: usize> {
     link: Tcp<'a>,
     phase: Phase,
+    /// When the last client connected.
+    since: Instant,
     pub(crate) session: Session<'a, STREAMS>,
 }
 
@@ -69,7 +73,8 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         let mut link = Tcp::new(stack, rx, tx);
         // A client that goes away while it connects must not occupy the socket for ever.
         link.limit_silence(keep_alive.timeout);
-        Self { link, phase: Phase::IDLE, session: Session::new(id, Server::idle(buffers)) }
+        let since = Instant::from_micros(0);
+        Self { link, phase: Phase::IDLE, since, session: Session::new(id, Server::idle(buffers)) }
     }
 
     #[cfg(feature = "rtmpt")]
@@ -95,6 +100,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
                         return;
                     }
                     self.link.keep_alive(acceptor.keep_alive);
+                    (self.since, acceptor.has_opened) = (relay.now, true);
                     match acceptor.gateway.as_ref().map(|gateway| gateway.accept(&self.link, relay)) {
                         None => self.open(acceptor.config, relay),
                         Some(web) => self.phase = Phase::Asking(web),
@@ -119,6 +125,44 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
                 }
             }
         }
+    }
+
+    /// Whether the socket waits for a client, or will as soon as its last connection has ended.
+    pub(crate) fn is_free(&self) -> bool {
+        match self.phase {
+            Phase::Listening(..) => self.link.is_listening(),
+            Phase::Closing(_) => true,
+            Phase::Asking(_) | Phase::Serving => false,
+        }
+    }
+
+    /// The address for which the client is counted, and when it connected. `None` without a client.
+    pub(crate) fn client(&self) -> Option<(IpAddress, Instant)> {
+        match self.phase {
+            Phase::Asking(_) | Phase::Serving => Some((network(self.link.remote()?.addr), self.since)),
+            Phase::Listening(..) | Phase::Closing(_) => None,
+        }
+    }
+
+    /// Whether there is a client that neither publishes nor plays.
+    pub(crate) fn is_idle(&self, gateway: &Option<Gateway<'a>>) -> bool {
+        match &self.phase {
+            Phase::Asking(web) => !gateway.as_ref().is_some_and(|gateway| gateway.is_active(web)),
+            Phase::Serving => !self.session.is_active(),
+            Phase::Listening(..) | Phase::Closing(_) => false,
+        }
+    }
+
+    /// Disconnects the client, so that another one can connect.
+    #[cold]
+    pub(crate) fn evict(&mut self, gateway: &mut Option<Gateway<'a>>, relay: &mut Relay<'_, '_>) {
+        let why = Error::Crowded;
+        match &mut self.phase {
+            Phase::Serving => return self.end(relay, &why),
+            Phase::Asking(web) => gateway.iter_mut().for_each(|gateway| gateway.leave(web, relay, &why)),
+            Phase::Listening(..) | Phase::Closing(_) => return,
+        }
+        self.close(&why);
     }
 
     /// Stops listening, or closes the connection in good order. Ready when that is done.
@@ -226,5 +270,18 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
             cx.waker().wake_by_ref();
         }
         opened
+    }
+}
+
+/// The address for which connections are counted. For IPv6, these are the first 64 bits, because one client usually has all
+/// addresses that begin with them.
+fn network(address: IpAddress) -> IpAddress {
+    match address {
+        #[cfg(feature = "ipv6")]
+        IpAddress::Ipv6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddress::v6(a, b, c, d, 0, 0, 0, 0)
+        }
+        address => address,
     }
 }

@@ -54,6 +54,8 @@ pub(crate) async fn serve(stack: Stack<'static>, arguments: Serve) -> bool {
     let mut options = ServerOptions::default();
     // No publisher is expected to come back.
     options.relay.grace = core::time::Duration::ZERO;
+    // QEMU gives all clients one address.
+    options.max_per_address = Some(SOCKETS);
     let (memory, streams) = (MEMORY.take(), STREAMS.take());
     let server = Server::<SOCKETS, PUBLISHERS, PLAYERS>::relaying(stack, DEFAULT_PORTS, memory, streams, &options);
     #[cfg(feature = "rtmpt")]

@@ -67,6 +67,7 @@ calls! {
         session::Server::<8>::media_len,
         session::Server::<8>::new,
         session::Server::<8>::next_event,
+        session::Server::<8>::is_active,
         session::Server::<8>::note_acknowledged,
         session::Server::<8>::note_paused,
         session::Server::<8>::notify,

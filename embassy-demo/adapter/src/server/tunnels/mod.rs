@@ -135,12 +135,21 @@ impl<const TUNNELS: usize, const STREAMS: usize> WebServer for Tunnels<'_, TUNNE
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
         let result = core::task::ready!(self.serve(web, link, relay, cx));
-        if let Err(why) = &result
-            && let Some(tunnel) = web.connection.ended(relay.now, &mut self.table)
-        {
-            self.end(tunnel, relay, why);
+        if let Err(why) = &result {
+            self.leave(web, relay, why);
         }
         Poll::Ready(result)
+    }
+
+    fn is_active(&self, web: &Web) -> bool {
+        let place = web.connection.tunnel(&self.table).and_then(|tunnel| self.places.get(tunnel.index()));
+        place.is_some_and(|place| place.tunnel.is_some() && place.session.is_active())
+    }
+
+    fn leave(&mut self, web: &mut Web, relay: &mut Relay<'_, '_>, why: &Error) {
+        if let Some(tunnel) = web.connection.ended(relay.now, &mut self.table) {
+            self.end(tunnel, relay, why);
+        }
     }
 
     fn tick(&mut self, relay: &mut Relay<'_, '_>, cx: &mut Context<'_>) {
