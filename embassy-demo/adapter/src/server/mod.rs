@@ -384,11 +384,11 @@ fn crowded<'s, 'a, const STREAMS: usize>(
         let (address, since) = slot.client()?;
         Some((place, slot.is_idle(gateway), count(address), since))
     });
-    // A newer client that is not idle comes last.
-    let extra = clients.clone().filter(|(_, _, count, _)| *count > max);
-    let extra = extra.min_by_key(
-        |(_, is_idle, _, since)| if *is_idle { (0, since.as_micros()) } else { (1, u64::MAX - since.as_micros()) },
-    );
+    // The oldest idle one, or else the newest one.
+    let extra = extra.min_by_key(|(_, is_idle, _, since)| {
+        let since = since.as_micros();
+        if *is_idle { (0, since) } else { (1, u64::MAX.saturating_sub(since)) }
+    });
     let place = match extra {
         Some((place, ..)) => place,
         None if is_full => {
