@@ -385,6 +385,7 @@ fn crowded<'s, 'a, const STREAMS: usize>(
         Some((place, slot.is_idle(gateway), count(address), since))
     });
     // The oldest idle one, or else the newest one.
+    let extra = clients.clone().filter(|(_, _, count, _)| *count > max);
     let extra = extra.min_by_key(|(_, is_idle, _, since)| {
         let since = since.as_micros();
         if *is_idle { (0, since) } else { (1, u64::MAX.saturating_sub(since)) }
