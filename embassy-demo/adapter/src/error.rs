@@ -48,6 +48,9 @@ pub enum Error {
     /// The tunnel of the session has failed, because of the server or of a proxy.
     #[cfg(feature = "rtmpt")]
     Tunnel(embedded_rtmp::tunnel::TunnelError),
+    /// TLS could not be set up, or it ended.
+    #[cfg(feature = "rtmps")]
+    Tls(crate::transport::tls::TlsError),
     /// The caller's fault: another frame is half sent. See [`Sender::send`](crate::Sender::send).
     Unfinished,
 }
@@ -74,6 +77,8 @@ impl fmt::Display for Error {
             Self::Crowded => f.write_str("the place is needed for another client, or the address has too many"),
             #[cfg(feature = "rtmpt")]
             Self::Tunnel(error) => error.fmt(f),
+            #[cfg(feature = "rtmps")]
+            Self::Tls(error) => error.fmt(f),
             Self::Unfinished => f.write_str("another frame is half sent"),
         }
     }

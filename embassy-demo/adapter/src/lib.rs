@@ -269,7 +269,8 @@
 //! A session runs over any [`Transport`](transport::Transport). [`Pipe`](transport::Pipe) is a transport over any stream
 //! that implements `embedded_io_async::{Read, Write}`: TLS, a modem's sockets, a serial line. [`Publisher::open`] and
 //! [`Player::open`] run one session over it; `examples/stream` is a complete program. [`over`] does the same as [`new`], but
-//! asks a [`Connect`](transport::Connect) for a new stream for each connection. [`Streams`] are sessions of a [`Server`]
+//! asks a [`Connect`](transport::Connect) for a new stream for each connection. With the feature `rtmps`, `transport::tls::Tls`
+//! is TLS 1.3 over another [`Connect`](transport::Connect), such as [`TcpConnect`](transport::TcpConnect). [`Streams`] are sessions of a [`Server`]
 //! over connections that the caller has accepted. On a network without Ethernet, disable the default feature `ethernet`, and
 //! enable the medium of the interface in `embassy-net`.
 //!
@@ -320,6 +321,8 @@
 //! | `digest` | the handshake with HMAC-SHA256 digests | 9,800 |
 //! | `ipv6` | hosts with IPv6 addresses | 21,100, nearly all in smoltcp |
 //! | `rtmpt` | RTMP in HTTP, for networks that let only HTTP through: attempts of the port plan (without it they fail as `Unsupported`, and the plan goes on), and a server's `Tunnels` and `TunnelMemory`. The rate of a client's tunnel depends on the `GATHER` of its [`Memory`] | 8,800 |
+//! | `rtmps` | RTMPS: `transport::tls` | only in an image that calls it; the README has the sizes of each profile |
+//! | `rtmps-p384` | the same, also with the curve P-384 and with SHA-384 | |
 //! | `defmt` | a log through defmt, here and in the core, and `defmt::Format` for public types | |
 //! | `log` | a log through `log`; with both, defmt is used. Neither log shows keys or URLs | |
 #![no_std]

@@ -34,6 +34,8 @@ mod stall;
 mod streams;
 mod switch;
 mod take_over;
+#[cfg(feature = "rtmps")]
+mod tls;
 mod transfer;
 #[cfg(feature = "rtmpt")]
 mod tunnels;

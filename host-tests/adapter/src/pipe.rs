@@ -28,25 +28,25 @@ use crate::clock::block_on_stepped;
 const URL: &str = "rtmp://server.example/live/test";
 
 /// A message as it was sent or received.
-type Message = (MessageKind, u32, Vec<u8>);
+pub(super) type Message = (MessageKind, u32, Vec<u8>);
 
 /// A server at the other end of a stream, and the bytes in transit.
-struct Peer {
+pub(super) struct Peer {
     server: Server<'static, 8>,
-    to_client: VecDeque<u8>,
+    pub(super) to_client: VecDeque<u8>,
     /// Bytes that the client has written and not flushed.
     unflushed: Vec<u8>,
-    from_client: VecDeque<u8>,
+    pub(super) from_client: VecDeque<u8>,
     reader: Option<Waker>,
     writer: Option<Waker>,
-    published: Vec<Message>,
+    pub(super) published: Vec<Message>,
     /// The messages that a player receives.
     played: Vec<Message>,
     playing: Option<StreamId>,
     /// It does not read.
     is_deaf: bool,
     /// It sends nothing once it has accepted a publisher.
-    falls_silent: bool,
+    pub(super) falls_silent: bool,
     is_silent: bool,
     is_closed: bool,
     /// Reading fails after this number of bytes, and so does writing.
@@ -59,7 +59,7 @@ struct Peer {
 const WINDOW: usize = 2_000;
 
 impl Peer {
-    fn new() -> Rc<RefCell<Self>> {
+    pub(super) fn new() -> Rc<RefCell<Self>> {
         let buffers = SessionBuffers { scratch: vec![0; 1_536].leak(), control: vec![0; 1_024].leak() };
         Rc::new(RefCell::new(Self {
             server: Server::new(buffers, ServerConfig::new(), &[7; 32]).unwrap(),
@@ -86,7 +86,7 @@ impl Peer {
     }
 
     /// Handles the bytes that have arrived, and answers.
-    fn turn(&mut self) {
+    pub(super) fn turn(&mut self) {
         if self.is_deaf {
             return;
         }
@@ -162,7 +162,7 @@ fn take_in(messages: &mut Vec<Message>, fragment: &Fragment<'_>) {
     message.2.extend(fragment.data);
 }
 
-fn wake(waker: &mut Option<Waker>) {
+pub(super) fn wake(waker: &mut Option<Waker>) {
     if let Some(waker) = waker.take() {
         waker.wake();
     }
@@ -277,7 +277,7 @@ impl Write for Impatient {
 }
 
 /// Audio every 20 ms and pictures every 40 ms, for this time.
-fn messages(seconds: u32) -> Vec<Message> {
+pub(super) fn messages(seconds: u32) -> Vec<Message> {
     let message = |tick: u32| {
         let at = tick * 20;
         let audio = (MessageKind::AUDIO, at, [vec![0x72], vec![tick as u8; 160]].concat());
@@ -291,7 +291,7 @@ fn messages(seconds: u32) -> Vec<Message> {
 
 /// Publishes over a transport, each message when it is due, and closes the stream. Returns the largest delay of a
 /// message.
-async fn publish<T: Transport>(transport: T, messages: &[Message]) -> Result<Duration, Error> {
+pub(super) async fn publish<T: Transport>(transport: T, messages: &[Message]) -> Result<Duration, Error> {
     let mut memory = Memory::<1, 1>::new();
     let (url, options) = (Url::parse(URL).unwrap(), ClientOptions::DEFAULT);
     let mut publisher = Publisher::<8, T>::open(transport, &url, &options, memory.session(), &[9; 32]).await?;
@@ -317,12 +317,12 @@ async fn publish<T: Transport>(transport: T, messages: &[Message]) -> Result<Dur
     Ok(latest.into_inner())
 }
 
-fn of_kind(messages: &[Message], kind: MessageKind) -> Vec<&Message> {
+pub(super) fn of_kind(messages: &[Message], kind: MessageKind) -> Vec<&Message> {
     messages.iter().filter(|message| message.0 == kind).collect()
 }
 
 /// Checks that a server got exactly these messages.
-fn assert_published(peer: &Rc<RefCell<Peer>>, messages: &[Message]) {
+pub(super) fn assert_published(peer: &Rc<RefCell<Peer>>, messages: &[Message]) {
     for kind in [MessageKind::AUDIO, MessageKind::VIDEO] {
         assert_eq!(of_kind(&peer.borrow().published, kind), of_kind(messages, kind));
     }

@@ -21,8 +21,6 @@ use crate::error::Error;
 use crate::fmt::impl_format;
 use crate::transport::{Connect, Pipe, Stream};
 
-/// The port of a URL without one.
-const DEFAULT_PORT: u16 = 1935;
 /// The time limit for closing a connection.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
@@ -74,7 +72,8 @@ impl<const INPUT: usize, const OUTPUT: usize, const SCRATCH: usize, const CONTRO
 }
 
 /// The same as [`new`](super::new), over the connections that `connector` makes: TLS, or another network stack. Whenever the
-/// runner connects, it asks the connector for a connection to the host and the port of the URL, or port 1935.
+/// runner connects, it asks the connector for a connection to the host and the port of the URL, or the scheme's default port:
+/// 443 for `rtmps`. With an `rtmps` URL the connector must be one of TLS, such as `transport::tls::Tls`: nothing else checks it.
 /// [`Config::ports`] is not used. Of [`Config::limits`], only `attempt` is used: the time limit of each connection attempt.
 ///
 /// # Panics
@@ -117,13 +116,18 @@ impl<C: Connect> Attempts for OverStreams<C> {
     ) -> bool {
         shared.borrow_mut().enter(Phase::Connecting);
         let (client, limits) = (shared.borrow().client, shared.borrow().limits);
-        let connecting = self.connector.connect(url.host(), url.port().unwrap_or(DEFAULT_PORT));
+        let connecting = self.connector.connect(url.host(), url.port().unwrap_or(url.scheme().default_port()));
         let connecting = select(connecting, passed(clock() + limits.attempt));
         let mut stream = match select(wanted(shared, false), connecting).await {
             Either::Second(Either::First(Ok(stream))) => stream,
             outcome => {
-                if let Either::Second(_) = outcome {
-                    shared.borrow_mut().connection.end(Error::Exhausted);
+                let error = match outcome {
+                    Either::Second(Either::First(Err(error))) => Some(C::reason(&error)),
+                    Either::Second(_) => Some(Error::Exhausted),
+                    Either::First(()) => None,
+                };
+                if let Some(error) = error {
+                    shared.borrow_mut().connection.end(error);
                 }
                 return publish_and_end(shared).await;
             }
@@ -150,6 +154,9 @@ impl<C: Connect> Attempts for OverStreams<C> {
         };
         let (is_wanted, _) = self.pipe.run(&mut reader, &mut writer, session).await;
         drop((reader, writer));
+        if is_wanted && let Some(error) = stream.failure() {
+            shared.borrow_mut().last_error = Some(error);
+        }
         let _ = select(stream.close(), passed(later(clock(), CLOSE_LIMIT))).await;
         is_wanted
     }

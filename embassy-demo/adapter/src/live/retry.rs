@@ -96,7 +96,7 @@ mod tests {
     fn waits_end_with_the_limit() {
         let retry = Retry { limit: Some(Duration::from_secs(60)), ..Retry::DEFAULT };
         assert_eq!(waits(retry, 0), [500, 1_000, 2_000, 4_000, 8_000, 8_000, 8_000]);
-        assert_eq!(waits(Retry { limit: Some(Duration::MIN), ..retry }, 0), []);
+        assert_eq!(waits(Retry { limit: Some(Duration::MIN), ..retry }, 0), [0_u64; 0]);
     }
 
     #[test]

@@ -17,6 +17,8 @@ use crate::client::connection::Connection;
 use crate::clock::{clock, later};
 use crate::error::Error;
 use crate::fmt::info;
+#[cfg(feature = "rtmps")]
+use crate::transport::tls::TlsError;
 use crate::transport::{Net, Transport};
 
 /// Limits with which no message is too late.
@@ -274,5 +276,9 @@ fn may_pass(error: &Error) -> bool {
         Error::Lost | Error::Stalled | Error::Closed | Error::Crowded | Error::Session(_) => true,
         #[cfg(feature = "rtmpt")]
         Error::Tunnel(_) => true,
+        #[cfg(feature = "rtmps")]
+        Error::Tls(TlsError::Buffers | TlsError::Name) => false,
+        #[cfg(feature = "rtmps")]
+        Error::Tls(_) => true,
     }
 }

@@ -2,6 +2,8 @@
 
 use embedded_io_async::{Read, Write};
 
+use crate::error::Error;
+
 /// Connects to a host: TCP of another stack, a modem's sockets, TLS over either.
 pub trait Connect {
     /// Why no connection was made.
@@ -18,6 +20,12 @@ pub trait Connect {
     /// The host has no address, or it does not answer.
     #[allow(async_fn_in_trait, reason = "a session belongs to one executor, so its futures need not be `Send`")]
     async fn connect<'s>(&'s mut self, host: &str, port: u16) -> Result<Self::Stream<'s>, Self::Error>;
+
+    /// The reason that [`Status::last_error`](crate::Status::last_error) gets when [`connect`](Self::connect) fails.
+    fn reason(error: &Self::Error) -> Error {
+        let _ = error;
+        Error::Exhausted
+    }
 }
 
 /// A connected stream with a reader and a writer that a [`Pipe`](super::Pipe) drives at the same time.
@@ -40,4 +48,9 @@ pub trait Stream {
     /// lose data that was sent before. The caller limits the time: it drops the future when the time is over.
     #[allow(async_fn_in_trait, reason = "a session belongs to one executor, so its futures need not be `Send`")]
     async fn close(self);
+
+    /// Returns why a read or a write has failed, if the stream knows it. Otherwise it counts as [`Error::Lost`].
+    fn failure(&self) -> Option<Error> {
+        None
+    }
 }

@@ -18,6 +18,9 @@ mod connect;
 mod gathered;
 mod pipe;
 mod tcp;
+mod tcp_connect;
+#[cfg(feature = "rtmps")]
+pub mod tls;
 #[cfg(feature = "rtmpt")]
 mod tunnel;
 
@@ -28,6 +31,7 @@ pub use self::connect::{Connect, Stream};
 pub use self::pipe::Pipe;
 pub(crate) use self::tcp::OpenError;
 pub use self::tcp::{KeepAlive, Tcp, Traffic};
+pub use self::tcp_connect::{TcpConnect, TcpStream, TcpStreamWriter};
 #[cfg(feature = "rtmpt")]
 pub use self::tunnel::Tunnel;
 use crate::error::Error;

@@ -1,0 +1,455 @@
+//! TLS 1.3 over any [`Connect`]: RTMPS (feature `rtmps`).
+//!
+//! ```text
+//!   session ── Pipe ── Tls ── embedded-tls ── check of each record ── Connect of the caller: TCP, a modem
+//!                       │
+//!                       └── Verifier: Pin, Roots, or one of the caller
+//! ```
+//!
+//! [`Tls`] is a connector over another connector. It verifies the server before the first byte of RTMP is written:
+//!
+//! ```no_run
+//! use embedded_rtmp_embassy::transport::tls::{P256, Records, Roots, Time, Tls, TlsOptions};
+//! use embedded_rtmp_embassy::transport::TcpConnect;
+//!
+//! static RECORDS: Records = Records::new();
+//! # static CA: [u8; 0] = [];
+//! # fn entropy() -> [u8; 32] { [0; 32] }
+//! # fn clock() -> u64 { 0 }
+//! # fn f(tcp: TcpConnect<'static>) {
+//! static ANCHORS: [&[u8]; 1] = [&CA]; // include_bytes!("ca.der")
+//! let roots = Roots::<P256>::new(&ANCHORS, Time::Clock(clock));
+//! let tls = Tls::new(tcp, RECORDS.take(), roots, entropy, TlsOptions::DEFAULT);
+//! // `over(tls, &STATE, rng, Config::new("rtmps://…"))` publishes, and connects again when the connection is lost.
+//! # }
+//! ```
+//!
+//! # Verification
+//! [`Pin`] needs the least flash, and no clock. [`Roots`] validates a chain of certificates. [`P256`], [`P256Rsa`] and
+//! `P256RsaP384` are the signature algorithms of either. A server that proves nothing is refused, even if embedded-tls has
+//! accepted its handshake. Only [`DangerousNoVerification`] verifies nothing.
+//!
+//! # Memory
+//! [`Records`] has the memory of one connection. With a read buffer of 16,640 bytes or more, every server can be reached.
+//! With less, the ClientHello asks for shorter records (`max_fragment_length`, RFC 6066), which OpenSSL and programs that
+//! use it respect. The server's certificates must then fit into one such record, because embedded-tls does not collect a
+//! message from several records: a chain of certificates rarely does, a single P-256 certificate for [`Pin`] does.
+//!
+//! # Limits
+//! - The suite is `TLS_AES_128_GCM_SHA256`, the key exchange is on the curve P-256. A server that wants another curve asks
+//!   for a second ClientHello, and is refused ([`TlsError::HelloRetry`]).
+//! - KeyUpdate and [`TlsOptions::record_limit`] end the connection. The runner of a [`Live`](crate::Live) connects again,
+//!   and continues with a keyframe.
+//! - embedded-tls 0.19 always offers `ecdsa_secp384r1_sha384` and `ed25519`, and with RSA also PKCS #1 and SHA-512. A server
+//!   that chooses one that the verifier does not have is refused ([`Refusal::Algorithm`]).
+//! - No alert is sent when a server is refused; the connection is dropped. If the server has sent `close_notify` first, none
+//!   is sent back. The keys inside embedded-tls are not zeroized.
+//!
+//! # Time
+//! A P-256 signature takes some 10 million instructions of a Cortex-M4. The task yields after each message of the server, but
+//! a chain is verified without a yield. If that is too long for other tasks, run the task of the stream on an executor of
+//! lower priority (`embassy_executor::InterruptExecutor` for the others).
+
+mod algorithms;
+mod cipher;
+mod der;
+mod entropy;
+mod error;
+mod relay;
+mod rsa;
+mod verify;
+
+use core::future::Future;
+use core::pin::{Pin as Pinned, pin};
+use core::task::{Context, Poll, Waker};
+
+use embassy_futures::select::{Either, select};
+use embassy_futures::yield_now;
+use embassy_time::Duration;
+use embedded_io_async::{ErrorType, Read, Write};
+use embedded_tls::{FlushPolicy, MaxFragmentLength, TlsConfig, TlsConnection, TlsContext};
+use static_cell::ConstStaticCell;
+
+#[cfg(feature = "rtmps-p384")]
+pub use self::algorithms::P256RsaP384;
+pub use self::algorithms::{Algorithms, P256, P256Rsa};
+use self::cipher::Suite;
+pub use self::error::{Refusal, TlsError};
+use self::relay::{Handle, LONGEST_RECORD, Relay};
+pub use self::verify::{DangerousNoVerification, Pin, Roots, Time, Verifier};
+use self::verify::{Host, Provider};
+use super::{Connect, Stream};
+use crate::clock::{clock, later, passed};
+use crate::error::Error;
+use crate::fmt::impl_format;
+
+/// The bytes that embedded-tls needs in a write buffer beside the data of a record.
+const OVERHEAD: usize = 128;
+/// The shortest write buffer: the ClientHello must fit.
+const SHORTEST_WRITE: usize = 512;
+
+/// The limits of a TLS connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct TlsOptions {
+    /// How long the handshake may take, from the connected stream to the verified server.
+    pub handshake_limit: Duration,
+    /// The most records in each direction. 2²⁴ of AES-GCM are safe (RFC 8446, section 5.5).
+    pub record_limit: u32,
+}
+
+impl TlsOptions {
+    /// 10 s, and 2²⁴ records.
+    pub const DEFAULT: Self = Self { handshake_limit: Duration::from_secs(10), record_limit: 1 << 24 };
+}
+
+impl Default for TlsOptions {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// The record buffers of a connection, for a static.
+///
+/// `READ` is 16,640 for any server, or 640, 1,152, 2,176 or 4,224 to ask for records of 512, 1,024, 2,048 or 4,096 bytes.
+/// `WRITE` is 128 more than the data of a sent record: a video chunk, or a segment. It is at least 512.
+pub struct Records<const READ: usize = 16_640, const WRITE: usize = 1_536> {
+    memory: ConstStaticCell<([u8; READ], [u8; WRITE])>,
+}
+
+impl_format!(Debug, [const READ: usize, const WRITE: usize] Records<READ, WRITE>, _ => "Records<{}, {}>", READ, WRITE);
+
+impl<const READ: usize, const WRITE: usize> Records<READ, WRITE> {
+    /// Memory for one connection. Sizes that cannot work do not compile.
+    pub const fn new() -> Self {
+        const { assert!(READ >= 640 && WRITE >= SHORTEST_WRITE, "READ must be 640 or more, and WRITE 512 or more") }
+        Self { memory: ConstStaticCell::new(([0; READ], [0; WRITE])) }
+    }
+
+    /// Lends the memory.
+    ///
+    /// # Panics
+    /// If it is called twice.
+    pub fn take(&'static self) -> (&'static mut [u8], &'static mut [u8]) {
+        let (read, write) = self.memory.take();
+        (read, write)
+    }
+}
+
+impl<const READ: usize, const WRITE: usize> Default for Records<READ, WRITE> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// TLS over the streams of another connector.
+///
+/// It is a [`Connect`] itself. A connection is made by the connector below, and then secured: the server must prove to the
+/// [`Verifier`] that it is `host`. One connection exists at a time.
+pub struct Tls<'m, C, V, E> {
+    below: C,
+    read: &'m mut [u8],
+    write: &'m mut [u8],
+    verifier: V,
+    entropy: E,
+    options: TlsOptions,
+    relay: Relay,
+}
+
+impl_format!(Debug, ['m, C, V, E] Tls<'m, C, V, E>, this => "Tls {{ {:?} }}", this.options);
+
+impl<'m, C: Connect, V: Verifier, E: FnMut() -> [u8; 32]> Tls<'m, C, V, E> {
+    /// TLS over `below`.
+    ///
+    /// `records` are the buffers for received and for sent records: see [`Records`]. `entropy` returns 32 secret bytes from a
+    /// cryptographic random number generator. It is called once for each connection; the random number of the ClientHello
+    /// and the key are derived from the bytes with SHA-256.
+    pub const fn new(
+        below: C,
+        records: (&'m mut [u8], &'m mut [u8]),
+        verifier: V,
+        entropy: E,
+        options: TlsOptions,
+    ) -> Self {
+        let (read, write) = records;
+        Self { below, read, write, verifier, entropy, options, relay: Relay::new() }
+    }
+}
+
+/// Why a connection could not be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum DialError<E> {
+    /// The connector below made no connection.
+    Connect(E),
+    /// TLS failed.
+    Tls(TlsError),
+}
+
+impl<E: core::fmt::Display> core::fmt::Display for DialError<E> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Connect(error) => error.fmt(f),
+            Self::Tls(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: core::error::Error> core::error::Error for DialError<E> {}
+
+impl<C: Connect, V: Verifier, E: FnMut() -> [u8; 32]> Connect for Tls<'_, C, V, E> {
+    type Error = DialError<C::Error>;
+    type Stream<'s>
+        = TlsStream<'s, C::Stream<'s>>
+    where
+        Self: 's;
+
+    async fn connect<'s>(&'s mut self, host: &str, port: u16) -> Result<Self::Stream<'s>, Self::Error> {
+        let Self { below, read, write, verifier, entropy, options, relay } = self;
+        let (fragment, write) = buffers(read, write).map_err(DialError::Tls)?;
+        relay.restart(options.record_limit, read.len());
+        let relay = &*relay;
+        let host_name = Host::new(host).map_err(DialError::Tls)?;
+        let mut config = TlsConfig::new();
+        if host_name.is_dns {
+            config = config.with_server_name(host_name.name);
+        }
+        if let Some(length) = fragment {
+            config = config.with_max_fragment_length(length);
+        }
+        if V::OFFERS_RSA {
+            config = config.enable_rsa_signatures();
+        }
+        let mut stream = below.connect(host, port).await.map_err(DialError::Connect)?;
+        let mut tls = TlsConnection::new(Handle(relay), read, write);
+        tls.set_flush_policy(FlushPolicy::Relaxed);
+        let mut provider = Provider::new(host_name.name, verifier, entropy());
+        let opening = open(&mut tls, &config, &mut provider, relay, &mut stream);
+        let opened = match select(opening, passed(later(clock(), options.handshake_limit))).await {
+            Either::First(opened) => opened,
+            Either::Second(()) => Err(TlsError::TimedOut),
+        };
+        // embedded-tls has an error of its own if the verifier refuses.
+        opened
+            .map_err(|error| provider.refused().unwrap_or(error))
+            .and_then(|()| provider.proven())
+            .map_err(DialError::Tls)?;
+        drop(provider);
+        relay.open();
+        Ok(TlsStream { tls, relay, below: stream })
+    }
+
+    fn reason(error: &Self::Error) -> Error {
+        match error {
+            DialError::Connect(error) => C::reason(error),
+            DialError::Tls(error) => Error::Tls(*error),
+        }
+    }
+}
+
+/// Returns the fragment length to ask for, and the write buffer that is used with it.
+///
+/// # Errors
+/// A buffer is too small.
+fn buffers<'w>(read: &[u8], write: &'w mut [u8]) -> Result<(Option<MaxFragmentLength>, &'w mut [u8]), TlsError> {
+    const LENGTHS: [(usize, MaxFragmentLength); 4] = [
+        (4096, MaxFragmentLength::Bits12),
+        (2048, MaxFragmentLength::Bits11),
+        (1024, MaxFragmentLength::Bits10),
+        (512, MaxFragmentLength::Bits9),
+    ];
+    let mut longest = LONGEST_RECORD;
+    let mut fragment = None;
+    if read.len() < LONGEST_RECORD {
+        let fits = |length: usize| length.saturating_add(OVERHEAD) <= read.len();
+        let (length, code) = LENGTHS.into_iter().find(|(length, _)| fits(*length)).ok_or(TlsError::Buffers)?;
+        (longest, fragment) = (length.saturating_add(OVERHEAD), Some(code));
+    }
+    if write.len() < SHORTEST_WRITE {
+        return Err(TlsError::Buffers);
+    }
+    let longest = write.len().min(longest);
+    Ok((fragment, write.get_mut(..longest).ok_or(TlsError::Buffers)?))
+}
+
+/// Runs the handshake.
+async fn open<S: Stream, V: Verifier>(
+    tls: &mut TlsConnection<'_, Handle<'_>, Suite>,
+    config: &TlsConfig<'_>,
+    provider: &mut Provider<'_, V>,
+    relay: &Relay,
+    stream: &mut S,
+) -> Result<(), TlsError> {
+    let (mut reader, mut writer) = stream.split();
+    let mut opening = pin!(tls.open(TlsContext::new(config, provider)));
+    loop {
+        let opened = poll_once(opening.as_mut());
+        relay.drain(&mut writer).await?;
+        match opened {
+            Poll::Ready(Ok(())) => return writer.flush().await.map_err(|_| relay.fail(TlsError::Lost)),
+            Poll::Ready(Err(error)) => return Err(relay.failed(error)),
+            Poll::Pending => {}
+        }
+        writer.flush().await.map_err(|_| relay.fail(TlsError::Lost))?;
+        // What was computed may have taken long.
+        yield_now().await;
+        relay.fill(&mut reader).await?;
+    }
+}
+
+/// Polls a future of embedded-tls, which waits only for the relay.
+fn poll_once<F: Future>(future: Pinned<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// A TLS connection over a stream of another connector.
+pub struct TlsStream<'s, S> {
+    tls: TlsConnection<'s, Handle<'s>, Suite>,
+    relay: &'s Relay,
+    below: S,
+}
+
+impl_format!(Debug, ['s, S] TlsStream<'s, S>, this => "TlsStream {{ failure: {:?} }}", this.relay.failure());
+
+impl<'s, S: Stream> Stream for TlsStream<'s, S> {
+    type Reader<'h>
+        = TlsReader<'h, 's, S::Reader<'h>>
+    where
+        Self: 'h;
+    type Writer<'h>
+        = TlsWriter<'h, 's, S::Writer<'h>>
+    where
+        Self: 'h;
+
+    fn split(&mut self) -> (Self::Reader<'_>, Self::Writer<'_>) {
+        let ((reader, writer), (below_reader, below_writer)) = (self.tls.split(), self.below.split());
+        let relay = self.relay;
+        (
+            TlsReader { tls: reader, below: below_reader, relay, is_busy: false, is_closed: false },
+            TlsWriter { tls: writer, below: below_writer, relay, is_busy: false },
+        )
+    }
+
+    async fn close(self) {
+        let Self { tls, relay, mut below } = self;
+        relay.allow_last();
+        {
+            let (_, mut writer) = below.split();
+            let mut closing = pin!(tls.close());
+            while relay.failure().is_none() {
+                let closed = poll_once(closing.as_mut());
+                if relay.drain(&mut writer).await.is_err() || closed.is_ready() {
+                    break;
+                }
+            }
+            let _ = writer.flush().await;
+        }
+        below.close().await;
+    }
+
+    fn failure(&self) -> Option<Error> {
+        self.relay.failure().map(Error::Tls)
+    }
+}
+
+/// The half of a [`TlsStream`] that reads. It fails with [`TlsError::Interrupted`] after one of its futures was dropped.
+pub struct TlsReader<'h, 's, R> {
+    tls: embedded_tls::TlsReader<'h, Handle<'s>, Suite>,
+    below: R,
+    relay: &'s Relay,
+    is_busy: bool,
+    is_closed: bool,
+}
+
+impl_format!(Debug, ['h, 's, R] TlsReader<'h, 's, R>, _ => "TlsReader");
+
+impl<R> ErrorType for TlsReader<'_, '_, R> {
+    type Error = TlsError;
+}
+
+impl<'h, 's: 'h, R: Read> Read for TlsReader<'h, 's, R> {
+    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, TlsError> {
+        let Self { tls, below, relay, is_busy, is_closed } = self;
+        begin(relay, is_busy)?;
+        let read = {
+            let mut reading = pin!(tls.read(buffer));
+            loop {
+                match poll_once(reading.as_mut()) {
+                    _ if *is_closed => break Ok(0),
+                    Poll::Ready(Ok(read)) => break Ok(read),
+                    Poll::Ready(Err(embedded_tls::TlsError::ConnectionClosed)) => {
+                        *is_closed = true;
+                        break Ok(0);
+                    }
+                    Poll::Ready(Err(error)) => break Err(relay.failed(error)),
+                    Poll::Pending => relay.fill(below).await?,
+                }
+            }
+        };
+        *is_busy = false;
+        read
+    }
+}
+
+/// The half of a [`TlsStream`] that writes. It fails with [`TlsError::Interrupted`] after one of its futures was dropped.
+pub struct TlsWriter<'h, 's, W> {
+    tls: embedded_tls::TlsWriter<'h, Handle<'s>, Suite>,
+    below: W,
+    relay: &'s Relay,
+    is_busy: bool,
+}
+
+impl_format!(Debug, ['h, 's, W] TlsWriter<'h, 's, W>, _ => "TlsWriter");
+
+impl<W> ErrorType for TlsWriter<'_, '_, W> {
+    type Error = TlsError;
+}
+
+impl<'h, 's: 'h, W: Write> Write for TlsWriter<'h, 's, W> {
+    async fn write(&mut self, bytes: &[u8]) -> Result<usize, TlsError> {
+        let Self { tls, below, relay, is_busy } = self;
+        begin(relay, is_busy)?;
+        let written = drained(relay, below, tls.write(bytes)).await;
+        *is_busy = false;
+        written
+    }
+
+    async fn flush(&mut self) -> Result<(), TlsError> {
+        let Self { tls, below, relay, is_busy } = self;
+        begin(relay, is_busy)?;
+        let mut flushed = drained(relay, below, tls.flush()).await;
+        if flushed.is_ok() {
+            flushed = below.flush().await.map_err(|_| relay.fail(TlsError::Lost));
+        }
+        *is_busy = false;
+        flushed
+    }
+}
+
+/// Begins an operation, unless the previous one was dropped or the connection has failed.
+fn begin(relay: &Relay, is_busy: &mut bool) -> Result<(), TlsError> {
+    if let Some(failure) = relay.failure() {
+        return Err(failure);
+    }
+    if *is_busy {
+        return Err(relay.fail(TlsError::Interrupted));
+    }
+    *is_busy = true;
+    Ok(())
+}
+
+/// Runs a future of embedded-tls, and writes what it has written.
+async fn drained<T>(
+    relay: &Relay,
+    below: &mut impl Write,
+    writing: impl Future<Output = Result<T, embedded_tls::TlsError>>,
+) -> Result<T, TlsError> {
+    let mut writing = pin!(writing);
+    loop {
+        let written = poll_once(writing.as_mut());
+        relay.drain(below).await?;
+        if let Poll::Ready(written) = written {
+            return written.map_err(|error| relay.failed(error));
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! Verifiers: which servers are trusted, and the record of what was verified.
+
+use core::marker::PhantomData;
+use core::net::IpAddr;
+use core::time::Duration;
+
+use embedded_tls::{
+    CertificateEntryRef, CertificateRef, CertificateVerifyRef, CryptoProvider, SignatureScheme, TlsError as Engine,
+    TlsVerifier,
+};
+use heapless::Vec;
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use sha2::{Digest, Sha256};
+use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+
+use super::algorithms::{Algorithms, P256};
+use super::cipher::Suite;
+use super::der::{Certificate, PublicKey};
+use super::entropy::Random;
+use super::error::{Refusal, TlsError};
+use crate::fmt::{impl_format, info};
+
+/// The most certificates that a server may send. (embedded-tls refuses more than 16.)
+const MOST: usize = 16;
+/// The longest SubjectPublicKeyInfo: that of an RSA key of 4,096 bits has 550 bytes.
+const LONGEST_KEY: usize = 560;
+
+/// How a server proves who it is: [`Pin`] or [`Roots`], or a verifier of the caller.
+///
+/// For each connection, `certificate` is called with the certificates of the server. If it returns `Ok`, `signature` is
+/// called with the signature that the server has made with the key of the first certificate. A connection is used only if
+/// each was called exactly once, in this order, and both returned `Ok`.
+pub trait Verifier {
+    /// Whether the ClientHello offers RSA for the signature.
+    const OFFERS_RSA: bool;
+
+    /// Verifies the certificates of a server, in DER. The first one is the server's. `host` is the name or the address from
+    /// the URL. The verifier stores the key of the first certificate for [`signature`](Self::signature).
+    ///
+    /// # Errors
+    /// The server is not trusted.
+    fn certificate(&mut self, host: &str, chain: &[&[u8]]) -> Result<(), Refusal>;
+
+    /// Verifies that `signature` is that of `message` with the key of the first certificate. `scheme` is a signature scheme
+    /// of RFC 8446, section 4.2.3.
+    ///
+    /// # Errors
+    /// The signature is wrong, or the scheme is not supported.
+    fn signature(&mut self, scheme: u16, message: &[u8], signature: &[u8]) -> Result<(), Refusal>;
+}
+
+impl<V: Verifier + ?Sized> Verifier for &mut V {
+    const OFFERS_RSA: bool = V::OFFERS_RSA;
+
+    fn certificate(&mut self, host: &str, chain: &[&[u8]]) -> Result<(), Refusal> {
+        (**self).certificate(host, chain)
+    }
+
+    fn signature(&mut self, scheme: u16, message: &[u8], signature: &[u8]) -> Result<(), Refusal> {
+        (**self).signature(scheme, message, signature)
+    }
+}
+
+/// The SubjectPublicKeyInfo of the server's certificate.
+#[derive(Debug, Clone, Default)]
+struct Key(Vec<u8, LONGEST_KEY>);
+
+impl Key {
+    fn store(&mut self, spki: &[u8]) -> Result<(), Refusal> {
+        self.0.clear();
+        self.0.extend_from_slice(spki).map_err(|_| Refusal::Algorithm)
+    }
+
+    fn verify<A: Algorithms>(&self, scheme: u16, message: &[u8], signature: &[u8]) -> Result<(), Refusal> {
+        let key = PublicKey::parse(&self.0).ok_or(Refusal::Malformed)?;
+        A::verify(scheme, key, message, signature)
+    }
+}
+
+/// Trusts servers by their keys. Neither the name nor the validity of the certificate matters: a pinned key is only in the
+/// hands of the server that it was pinned for.
+///
+/// The server must have one of the keys, and must sign with it: a copy of its certificate proves nothing.
+#[derive(Debug, Clone)]
+pub struct Pin<'p, A = P256> {
+    pins: &'p [[u8; 32]],
+    key: Key,
+    algorithms: PhantomData<A>,
+}
+
+impl_format!(['p, A] Pin<'p, A>, this => "Pin {{ {} }}", this.pins.len());
+
+impl<'p, A: Algorithms> Pin<'p, A> {
+    /// Trusts servers that have one of the keys. Each pin is the SHA-256 hash of a SubjectPublicKeyInfo in DER. Pin a second
+    /// key, which is kept in a safe place, so that a device still connects when the first key must be replaced. Computes
+    /// the hash from a certificate:
+    ///
+    /// ```sh
+    /// openssl x509 -in cert.pem -noout -pubkey | openssl pkey -pubin -outform der | openssl dgst -sha256
+    /// ```
+    pub const fn new(pins: &'p [[u8; 32]]) -> Self {
+        Self { pins, key: Key(Vec::new()), algorithms: PhantomData }
+    }
+}
+
+impl<A: Algorithms> Verifier for Pin<'_, A> {
+    const OFFERS_RSA: bool = A::OFFERS_RSA;
+
+    fn certificate(&mut self, _: &str, chain: &[&[u8]]) -> Result<(), Refusal> {
+        let certificate = chain.first().and_then(|first| Certificate::parse(first)).ok_or(Refusal::Malformed)?;
+        let hash: [u8; 32] = Sha256::digest(certificate.spki).into();
+        if !self.pins.contains(&hash) {
+            return Err(Refusal::WrongKey);
+        }
+        self.key.store(certificate.spki)
+    }
+
+    fn signature(&mut self, scheme: u16, message: &[u8], signature: &[u8]) -> Result<(), Refusal> {
+        self.key.verify::<A>(scheme, message, signature)
+    }
+}
+
+/// The source of the time that the validity of certificates is checked against.
+#[derive(Debug, Clone, Copy)]
+pub enum Time {
+    /// Returns the seconds since the beginning of 1970, in UTC. A clock that is not set refuses every certificate.
+    Clock(fn() -> u64),
+    /// There is no clock: an expired certificate is accepted. All certificates of a chain must have been valid at one time:
+    /// when the last of them became valid. The log says once for each [`Tls`](super::Tls) that the validity was not checked.
+    NoClock,
+}
+
+impl_format!([] Time, this => "{}", match this { Self::Clock(_) => "Clock", Self::NoClock => "NoClock" });
+
+/// Trusts servers whose certificates a trusted CA has signed, for the name or the address in the URL.
+///
+/// The path is validated by `rustls-webpki` (RFC 5280): signatures, basicConstraints, key usage, name constraints and
+/// critical extensions. Names are compared as in RFC 9525: only dNSName entries count, `*` only as the whole left-most
+/// label, and an address only as an iPAddress entry. Revocation is not checked.
+#[derive(Debug, Clone)]
+pub struct Roots<'r, A = P256> {
+    anchors: &'r [&'r [u8]],
+    time: Time,
+    has_warned: bool,
+    key: Key,
+    algorithms: PhantomData<A>,
+}
+
+impl_format!(['r, A] Roots<'r, A>, this => "Roots {{ {}, {} }}", this.anchors.len(), this.time);
+
+impl<'r, A: Algorithms> Roots<'r, A> {
+    /// Trusts the CAs whose certificates, in DER, are `anchors`. An intermediate CA can be one of them: then its own issuer
+    /// is not needed.
+    pub const fn new(anchors: &'r [&'r [u8]], time: Time) -> Self {
+        Self { anchors, time, has_warned: false, key: Key(Vec::new()), algorithms: PhantomData }
+    }
+
+    /// Returns the time at which the certificates must be valid.
+    fn time(&mut self, chain: &[&[u8]]) -> Option<u64> {
+        match self.time {
+            Time::Clock(clock) => Some(clock()),
+            Time::NoClock => {
+                if !self.has_warned {
+                    info!("TLS: there is no clock, so the validity of certificates is not checked");
+                    self.has_warned = true;
+                }
+                let mut last = 0;
+                for certificate in chain {
+                    last = Certificate::parse(certificate)?.not_before()?.max(last);
+                }
+                Some(last)
+            }
+        }
+    }
+}
+
+impl<A: Algorithms> Verifier for Roots<'_, A> {
+    const OFFERS_RSA: bool = A::OFFERS_RSA;
+
+    // Not inlined, so that its memory is not on the stack when the signature is verified.
+    #[inline(never)]
+    fn certificate(&mut self, host: &str, chain: &[&[u8]]) -> Result<(), Refusal> {
+        let name = ServerName::try_from(host).map_err(|_| Refusal::WrongName)?;
+        let certificates: Vec<CertificateDer<'_>, MOST> =
+            chain.iter().map(|bytes| CertificateDer::from(*bytes)).collect();
+        let (first, intermediates) = certificates.split_first().ok_or(Refusal::Malformed)?;
+        let certificate = EndEntityCert::try_from(first).map_err(refusal)?;
+        let time = self.time(chain).ok_or(Refusal::Malformed)?;
+        let time = UnixTime::since_unix_epoch(Duration::from_secs(time));
+        let mut refused = Refusal::UnknownIssuer;
+        let is_trusted = self.anchors.iter().any(|anchor| {
+            let anchor = CertificateDer::from(*anchor);
+            let anchors = anchor_from_trusted_cert(&anchor);
+            let result = anchors.and_then(|anchor| {
+                let usage = KeyUsage::server_auth();
+                let anchors = core::slice::from_ref(&anchor);
+                certificate
+                    .verify_for_usage(A::of_certificates(), anchors, intermediates, time, usage, None, None)
+                    .map(|_| ())
+            });
+            let Err(error) = result else { return true };
+            // The reason for one anchor says more than that another one does not fit.
+            refused = Some(refusal(error)).filter(|it| *it != Refusal::UnknownIssuer).unwrap_or(refused);
+            false
+        });
+        if !is_trusted {
+            return Err(refused);
+        }
+        certificate.verify_is_valid_for_subject_name(&name).map_err(refusal)?;
+        self.key.store(Certificate::parse(first).ok_or(Refusal::Malformed)?.spki)
+    }
+
+    fn signature(&mut self, scheme: u16, message: &[u8], signature: &[u8]) -> Result<(), Refusal> {
+        self.key.verify::<A>(scheme, message, signature)
+    }
+}
+
+fn refusal(error: webpki::Error) -> Refusal {
+    use webpki::Error;
+    match error {
+        Error::CertNotValidForName(_) => Refusal::WrongName,
+        Error::CertExpired { .. } => Refusal::Expired,
+        Error::CertNotValidYet { .. } => Refusal::NotYetValid,
+        Error::UnknownIssuer => Refusal::UnknownIssuer,
+        Error::CaUsedAsEndEntity | Error::EndEntityUsedAsCa => Refusal::NotCa,
+        Error::InvalidSignatureForPublicKey => Refusal::BadSignature,
+        Error::UnsupportedSignatureAlgorithmContext(_) | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
+            Refusal::Algorithm
+        }
+        _ => Refusal::Malformed,
+    }
+}
+
+/// **Verifies nothing.** Everybody on the way to the server can read and change the stream, and learns the stream key. For
+/// tests only.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct DangerousNoVerification;
+
+impl Verifier for DangerousNoVerification {
+    const OFFERS_RSA: bool = true;
+
+    fn certificate(&mut self, _: &str, _: &[&[u8]]) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn signature(&mut self, _: u16, _: &[u8], _: &[u8]) -> Result<(), Refusal> {
+        Ok(())
+    }
+}
+
+/// What the server has proved. embedded-tls also completes a handshake without Certificate and CertificateVerify, so this
+/// is looked at afterwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    Nothing,
+    Certificate,
+    Signature,
+    /// A message came twice or in the wrong order, or was refused.
+    Invalid(TlsError),
+}
+
+/// Connects embedded-tls to a verifier, and records the calls.
+pub(super) struct Provider<'v, V> {
+    host: &'v str,
+    verifier: &'v mut V,
+    random: Random,
+    /// The hash of the handshake up to the certificate.
+    transcript: [u8; 32],
+    proof: Proof,
+}
+
+impl<'v, V: Verifier> Provider<'v, V> {
+    pub(super) fn new(host: &'v str, verifier: &'v mut V, entropy: [u8; 32]) -> Self {
+        Self { host, verifier, random: Random::new(entropy), transcript: [0; 32], proof: Proof::Nothing }
+    }
+
+    /// Returns why the server was refused, if embedded-tls has reported an error.
+    pub(super) fn refused(&self) -> Option<TlsError> {
+        match self.proof {
+            Proof::Invalid(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the server has proved who it is.
+    ///
+    /// # Errors
+    /// It has not.
+    pub(super) fn proven(&self) -> Result<(), TlsError> {
+        match self.proof {
+            Proof::Signature => Ok(()),
+            Proof::Invalid(error) => Err(error),
+            Proof::Nothing | Proof::Certificate => Err(TlsError::Unauthenticated),
+        }
+    }
+
+    /// Goes from one state to the next if `verified` is `Ok`.
+    fn record(&mut self, from: Proof, to: Proof, verified: Result<(), Refusal>) -> Result<(), Engine> {
+        self.proof = match verified {
+            _ if self.proof != from => Proof::Invalid(self.refused().unwrap_or(TlsError::Unauthenticated)),
+            Ok(()) => to,
+            Err(refusal) => Proof::Invalid(refusal.into()),
+        };
+        if self.proof == to { Ok(()) } else { Err(Engine::InvalidCertificate) }
+    }
+}
+
+impl<V: Verifier> TlsVerifier<Suite> for Provider<'_, V> {
+    fn set_hostname_verification(&mut self, _: &str) -> Result<(), Engine> {
+        Ok(())
+    }
+
+    fn verify_certificate(&mut self, transcript: &Sha256, certificate: CertificateRef<'_>) -> Result<(), Engine> {
+        self.transcript = transcript.clone().finalize().into();
+        let chain: Vec<&[u8], MOST> = certificate
+            .entries
+            .iter()
+            .map(|entry| match entry {
+                CertificateEntryRef::X509(bytes) | CertificateEntryRef::RawPublicKey(bytes) => *bytes,
+            })
+            .collect();
+        let verified = match self.proof {
+            Proof::Nothing => self.verifier.certificate(self.host, &chain),
+            _ => Ok(()),
+        };
+        self.record(Proof::Nothing, Proof::Certificate, verified)
+    }
+
+    // RFC 8446, section 4.4.3.
+    fn verify_signature(&mut self, verify: CertificateVerifyRef<'_>) -> Result<(), Engine> {
+        const CONTEXT: &[u8] = b"TLS 1.3, server CertificateVerify\0";
+        const LENGTH: usize = 64 + CONTEXT.len() + 32;
+        let mut message = [0x20; LENGTH];
+        let signed = CONTEXT.iter().chain(&self.transcript);
+        message.iter_mut().skip(64).zip(signed).for_each(|(to, from)| *to = *from);
+        let verified = match self.proof {
+            Proof::Certificate => self.verifier.signature(scheme(verify.signature_scheme), &message, verify.signature),
+            _ => Ok(()),
+        };
+        self.record(Proof::Certificate, Proof::Signature, verified)
+    }
+}
+
+/// The number of a scheme. Those that no verifier has are all the same.
+fn scheme(scheme: SignatureScheme) -> u16 {
+    match scheme {
+        SignatureScheme::EcdsaSecp256r1Sha256 => 0x0403,
+        SignatureScheme::EcdsaSecp384r1Sha384 => 0x0503,
+        SignatureScheme::EcdsaSecp521r1Sha512 => 0x0603,
+        SignatureScheme::RsaPssRsaeSha256 => 0x0804,
+        SignatureScheme::RsaPssRsaeSha384 => 0x0805,
+        SignatureScheme::RsaPssRsaeSha512 => 0x0806,
+        SignatureScheme::Ed25519 => 0x0807,
+        _ => 0,
+    }
+}
+
+impl<V: Verifier> CryptoProvider for Provider<'_, V> {
+    type CipherSuite = Suite;
+    type Signature = p256::ecdsa::DerSignature;
+
+    fn rng(&mut self) -> impl embedded_tls::CryptoRngCore {
+        &mut self.random
+    }
+
+    fn verifier(&mut self) -> Result<&mut impl TlsVerifier<Suite>, Engine> {
+        Ok(self)
+    }
+}
+
+/// The host as it is verified: an address, or a DNS name in ASCII without the last dot.
+pub(super) struct Host<'h> {
+    pub(super) name: &'h str,
+    /// Whether the ClientHello has the name (SNI). It has no addresses: RFC 6066, section 3.
+    pub(super) is_dns: bool,
+}
+
+impl<'h> Host<'h> {
+    /// # Errors
+    /// The host is neither an address nor a name.
+    pub(super) fn new(host: &'h str) -> Result<Self, TlsError> {
+        let name = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        if name.parse::<IpAddr>().is_ok() {
+            return Ok(Self { name, is_dns: false });
+        }
+        let name = host.strip_suffix('.').unwrap_or(host);
+        let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        if name.is_empty() || name.len() > 253 || !name.bytes().all(is_valid) {
+            return Err(TlsError::Name);
+        }
+        Ok(Self { name, is_dns: true })
+    }
+}

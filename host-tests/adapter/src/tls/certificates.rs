@@ -1,0 +1,125 @@
+//! Certificates that the tests make: X.509 in DER, signed with P-256.
+
+use p256::ecdsa::signature::Signer;
+use p256::ecdsa::{DerSignature, SigningKey};
+use sha2::{Digest, Sha256};
+
+/// A key pair. Equal seeds give equal keys.
+#[derive(Clone)]
+pub(super) struct Key(pub(super) SigningKey);
+
+impl Key {
+    pub(super) fn new(seed: u8) -> Self {
+        Self(SigningKey::from_slice(&[seed; 32]).unwrap())
+    }
+
+    /// The SubjectPublicKeyInfo.
+    fn spki(&self) -> Vec<u8> {
+        let algorithm = sequence(&[&oid(&[0x2A, 0x86, 0x48, 0xCE, 0x3D, 2, 1]), &oid(P256)]);
+        let point = self.0.verifying_key().to_encoded_point(false);
+        sequence(&[&algorithm, &element(3, &[&[0], point.as_bytes()])])
+    }
+
+    pub(super) fn pin(&self) -> [u8; 32] {
+        Sha256::digest(self.spki()).into()
+    }
+
+    pub(super) fn sign(&self, message: &[u8]) -> Vec<u8> {
+        let signature: DerSignature = self.0.sign(message);
+        signature.as_bytes().to_vec()
+    }
+}
+
+const P256: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 3, 1, 7];
+const ECDSA_SHA256: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 4, 3, 2];
+
+/// What a certificate says.
+#[derive(Clone)]
+pub(super) struct Certificate<'c> {
+    pub(super) subject: &'c str,
+    pub(super) issuer: &'c str,
+    pub(super) key: &'c Key,
+    /// The dNSName entries, and an iPAddress entry.
+    pub(super) names: &'c [&'c str],
+    pub(super) address: Option<[u8; 4]>,
+    /// basicConstraints, if there is one.
+    pub(super) is_ca: Option<bool>,
+    /// As UTCTime.
+    pub(super) from: &'c str,
+    pub(super) to: &'c str,
+    /// Whether it has a critical extension that nobody knows.
+    pub(super) is_odd: bool,
+}
+
+impl<'c> Certificate<'c> {
+    /// A server's certificate that is valid from 2020 to 2040.
+    pub(super) fn new(subject: &'c str, issuer: &'c str, key: &'c Key, names: &'c [&'c str]) -> Self {
+        let (from, to) = ("200101000000Z", "400101000000Z");
+        Self { subject, issuer, key, names, address: None, is_ca: None, from, to, is_odd: false }
+    }
+
+    pub(super) fn ca(subject: &'c str, issuer: &'c str, key: &'c Key) -> Self {
+        Self { is_ca: Some(true), ..Self::new(subject, issuer, key, &[]) }
+    }
+
+    /// The certificate, signed by its issuer.
+    pub(super) fn sign(&self, issuer: &Key) -> Vec<u8> {
+        let algorithm = sequence(&[&oid(ECDSA_SHA256)]);
+        let validity = sequence(&[&element(0x17, &[self.from.as_bytes()]), &element(0x17, &[self.to.as_bytes()])]);
+        let mut extensions = Vec::new();
+        let mut add = |id: &[u8], is_critical: bool, value: Vec<u8>| {
+            let critical = if is_critical { element(1, &[&[0xFF]]) } else { Vec::new() };
+            extensions.extend(sequence(&[&oid(id), &critical, &element(4, &[&value])]));
+        };
+        if let Some(is_ca) = self.is_ca {
+            let value = if is_ca { element(1, &[&[0xFF]]) } else { Vec::new() };
+            add(&[0x55, 0x1D, 0x13], true, sequence(&[&value]));
+        }
+        if !self.names.is_empty() || self.address.is_some() {
+            let names = self.names.iter().map(|name| element(0x82, &[name.as_bytes()]));
+            let names: Vec<u8> =
+                names.chain(self.address.map(|address| element(0x87, &[&address]))).flatten().collect();
+            add(&[0x55, 0x1D, 0x11], false, sequence(&[&names]));
+        }
+        if self.is_odd {
+            add(&[0x2A, 3, 4, 5], true, vec![5, 0]);
+        }
+        let extensions = if extensions.is_empty() { Vec::new() } else { element(0xA3, &[&sequence(&[&extensions])]) };
+        let body = sequence(&[
+            &element(0xA0, &[&[2, 1, 2]]),
+            &[2, 1, 1],
+            &algorithm,
+            &name(self.issuer),
+            &validity,
+            &name(self.subject),
+            &self.key.spki(),
+            &extensions,
+        ]);
+        let signature = issuer.sign(&body);
+        sequence(&[&body, &algorithm, &element(3, &[&[0], &signature])])
+    }
+}
+
+fn name(text: &str) -> Vec<u8> {
+    let attribute = sequence(&[&oid(&[0x55, 4, 3]), &element(0x0C, &[text.as_bytes()])]);
+    sequence(&[&element(0x31, &[&attribute])])
+}
+
+fn oid(bytes: &[u8]) -> Vec<u8> {
+    element(6, &[bytes])
+}
+
+fn sequence(parts: &[&[u8]]) -> Vec<u8> {
+    element(0x30, parts)
+}
+
+fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let content = parts.concat();
+    let length = content.len();
+    let head = match length {
+        0..0x80 => vec![tag, length as u8],
+        0x80..0x100 => vec![tag, 0x81, length as u8],
+        _ => vec![tag, 0x82, (length >> 8) as u8, length as u8],
+    };
+    [head, content].concat()
+}
