@@ -239,6 +239,21 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// The winner, as [`PlanEvent::Connected`] named it, must be connected again, for example because the server asks for
+    /// another connection with an answer to its challenge. The old connection is closed. The next
+    /// [`poll_event`](Self::poll_event) dials the same target, and the plan's time begins again. If that fails, the targets
+    /// that were not tried yet are tried, and those that were abandoned because this one won.
+    pub fn dial_again(&mut self) {
+        let Some(winner) = self.winner.take() else { return };
+        for (id, attempt) in self.ids().zip(&mut self.attempts) {
+            if attempt.outcome == Outcome::Lost || id == winner {
+                *attempt = Attempt::NEW;
+            }
+        }
+        self.preferred = winner;
+        (self.last, self.wake) = (None, NEVER);
+    }
+
     /// The targets that failed, each with the reason, in the order of the list.
     pub fn failures(&self) -> impl Iterator<Item = (Target, Failure)> {
         self.targets.iter().zip(&self.attempts).filter_map(|(target, attempt)| match attempt.outcome {

@@ -32,6 +32,9 @@ pub enum Error {
     Exhausted,
     /// The server refused a request.
     Refused(Refusal),
+    /// The server refused the user and the password, or its challenge cannot be answered.
+    #[cfg(feature = "auth")]
+    Auth(embedded_rtmp::auth::AuthError),
     /// The peer broke the protocol or went silent, or a buffer was too small for what it sent.
     Session(session::SessionError),
     /// The peer closed the connection.
@@ -69,6 +72,8 @@ impl fmt::Display for Error {
             Self::Resolve(error) => error.fmt(f),
             Self::Exhausted => f.write_str("no port answered with RTMP"),
             Self::Refused(refusal) => refusal.fmt(f),
+            #[cfg(feature = "auth")]
+            Self::Auth(error) => error.fmt(f),
             Self::Session(error) => error.fmt(f),
             Self::Closed => f.write_str("the peer closed the connection"),
             Self::TooSlow => f.write_str("the player is too slow"),

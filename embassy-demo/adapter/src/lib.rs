@@ -318,6 +318,7 @@
 //! | `live` | [`Live`]: publishing that reconnects | |
 //! | `player` | [`Player`] | |
 //! | `server` | [`Server`] | |
+//! | `auth` | clients that answer a server which asks for a user and a password: those of the URL, or of `ClientOptions` | 6,000 |
 //! | `digest` | the handshake with HMAC-SHA256 digests | 9,800 |
 //! | `ipv6` | hosts with IPv6 addresses | 21,100, nearly all in smoltcp |
 //! | `rtmpt` | RTMP in HTTP, for networks that let only HTTP through: attempts of the port plan (without it they fail as `Unsupported`, and the plan goes on), and a server's `Tunnels` and `TunnelMemory`. The rate of a client's tunnel depends on the `GATHER` of its [`Memory`] | 8,800 |

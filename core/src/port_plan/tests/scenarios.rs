@@ -116,6 +116,39 @@ fn targets_that_were_abandoned_for_a_winner_that_is_cut_off_are_tried_again() {
 }
 
 #[test]
+fn a_winner_that_must_be_dialled_again_is_dialled_first_with_a_new_time_limit() {
+    let targets = [1935, 80, 443].map(Target::rtmp);
+    let limits = Limits { total: Duration::from_secs(8), ..Limits::SEQUENTIAL };
+    let mut plan = Plan::new(&targets, limits).unwrap();
+    let at = Instant::from_millis;
+    let dialled = |plan: &mut Plan<'_>, now| match plan.poll_event(now) {
+        Some(PlanEvent::Dial { id, target, .. }) => (id, target.port),
+        other => panic!("{other:?}"),
+    };
+    let (first, _) = dialled(&mut plan, at(0));
+    plan.report_failed(first, at(5), Failure::Refused);
+    for now in [500, 20_000] {
+        let (id, port) = dialled(&mut plan, at(now));
+        assert_eq!(port, 80);
+        plan.report_tcp(id, at(now + 100));
+        plan.report_connected(id, at(now + 200));
+        assert_eq!(plan.poll_event(at(now + 7_000)), Some(PlanEvent::Connected(id)));
+        plan.dial_again();
+        assert_eq!(plan.winner(), None);
+    }
+    // If it does not answer any longer, only the targets that were not tried are left.
+    let (id, port) = dialled(&mut plan, at(30_000));
+    assert_eq!(port, 80);
+    plan.report_failed(id, at(30_001), Failure::Closed);
+    let (id, port) = dialled(&mut plan, at(30_002));
+    assert_eq!(port, 443);
+    plan.report_failed(id, at(30_003), Failure::Closed);
+    assert_eq!(plan.poll_event(at(30_004)), Some(PlanEvent::Exhausted));
+    plan.dial_again();
+    assert_eq!(plan.poll_event(at(30_005)), Some(PlanEvent::Exhausted));
+}
+
+#[test]
 fn item_093_an_attempt_starts_each_30_ms_while_the_firewall_drops_the_first_two() {
     let targets = [1935, 80, 443, 8080, 7070].map(Target::rtmp);
     let wire = |target: Target| if target.port == 1935 || target.port == 80 { Wire::Drop } else { Wire::Rtmp };

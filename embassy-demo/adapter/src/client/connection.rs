@@ -20,6 +20,8 @@ use embedded_rtmp::command::{Status, code};
 use embedded_rtmp::session::{self, Client, ClientConfig, ClientEvent, ConfigError, SessionBuffers};
 use embedded_rtmp::time::Instant;
 
+#[cfg(feature = "auth")]
+use crate::client::answer::Answer;
 use crate::client::attempt::Attempt;
 use crate::clock::{clock, wake_at};
 use crate::error::{Error, Refusal};
@@ -71,6 +73,8 @@ pub(crate) struct Connection<'a, const STREAMS: usize, const PLAYS: usize = 0, T
     /// Why the connection is over. `None` until it is.
     pub(crate) failed: Option<Error>,
     pub(crate) client: Client<'a, STREAMS, PLAYS>,
+    #[cfg(feature = "auth")]
+    pub(crate) answer: Answer,
 }
 
 impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, STREAMS, PLAYS, T> {
@@ -94,6 +98,8 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
             attempt: Attempt::NONE,
             lost_after: Duration::MIN,
             failed: None,
+            #[cfg(feature = "auth")]
+            answer: Answer::NONE,
         }
     }
 
@@ -111,9 +117,16 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
 
     /// Restarts the session over a transport that has been connected again.
     pub(crate) fn begin_connected(&mut self, session: ClientConfig, entropy: &[u8; 32]) -> Result<(), ConfigError> {
-        self.client.restart(session, entropy)?;
+        self.restart(session, entropy)?;
         (self.stage, self.failed) = (Stage::Handshake, None);
         Ok(())
+    }
+
+    /// Restarts the session.
+    pub(crate) fn restart(&mut self, session: ClientConfig, entropy: &[u8; 32]) -> Result<(), ConfigError> {
+        #[cfg(feature = "auth")]
+        self.answer.begin(entropy);
+        self.client.restart(session, entropy)
     }
 
     /// Records why the connection is over, unless a reason is recorded already.
@@ -148,6 +161,8 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
     ) -> Result<bool, Over> {
         let now = clock();
         let Self { transport, client, stage, failed, .. } = self;
+        #[cfg(feature = "auth")]
+        let answer = &mut self.answer;
         if failed.is_some() {
             return Err(Over);
         }
@@ -159,6 +174,10 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
                 while *stage == before
                     && let Ok(Some(event)) = client.next_event(now, &mut rest)
                 {
+                    #[cfg(feature = "auth")]
+                    if let ClientEvent::Refused(session::Stage::Connect, status) = &event {
+                        answer.note_refusal(status);
+                    }
                     note::<PLAYS>(&event, stage, failed);
                     if PLAYS > 0 {
                         on_event(event);

@@ -59,7 +59,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
             return Err(Failure::Unsupported);
         }
         info!("dial port {}", target.port);
-        if let Err(error) = self.client.restart(options.session, entropy) {
+        if let Err(error) = self.restart(options.session, entropy) {
             self.end(error.into());
             return Err(Failure::Local);
         }

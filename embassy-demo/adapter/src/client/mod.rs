@@ -10,6 +10,8 @@
 //!   connection: a client on a transport ──► dial: how it begins · message: how frames go out · close: how it ends
 //! ```
 
+#[cfg(feature = "auth")]
+mod answer;
 pub(crate) mod attempt;
 pub(crate) mod close;
 pub(crate) mod connection;

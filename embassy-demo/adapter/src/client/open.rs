@@ -76,7 +76,12 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Dialing<'_, '_, 'a, STREAMS, 
             let now = clock();
             match self.plan.poll_event(now) {
                 Some(PlanEvent::Dial { id, target, deadline }) => {
-                    let idle = connections.iter_mut().find(|it| it.stage == Stage::Idle);
+                    // If there is an answer to send, the connection that has it must be used.
+                    let has_answer = connections.iter().any(Connection::has_answer);
+                    let is_free = |it: &&mut Connection<'_, STREAMS, PLAYS>| {
+                        it.stage == Stage::Idle && it.has_answer() == has_answer
+                    };
+                    let idle = connections.iter_mut().find(is_free);
                     let begun = idle.map_or(Err(Failure::Local), |it| {
                         it.begin((id, target, deadline), &self.host, self.options, &(self.entropy)())
                     });
@@ -121,7 +126,10 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Dialing<'_, '_, 'a, STREAMS, 
                     match ready!(winner.poll_asked(url, self.options, request, cx)) {
                         Ok(()) => return Poll::Ready(Ok(index)),
                         Err(Over) => {
-                            if winner.is_cut_off() {
+                            if winner.has_answer() {
+                                winner.failed = None;
+                                self.plan.dial_again();
+                            } else if winner.is_cut_off() {
                                 winner.failed = None;
                                 self.plan.report_cut_off(now);
                             }
@@ -151,7 +159,13 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
             if self.stage == Stage::Greeted {
                 self.ask(url, options, request);
             }
-            self.advance(cx)?;
+            if let Err(Over) = self.advance(cx) {
+                #[cfg(feature = "auth")]
+                if let Err(error) = self.answer.conclude(url, options) {
+                    self.failed = Some(Error::Auth(error));
+                }
+                return Poll::Ready(Err(Over));
+            }
             match self.stage {
                 Stage::Handshake | Stage::Asked => return Poll::Pending,
                 Stage::Greeted => {}
@@ -167,6 +181,10 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
         let mut tc_url = url.tc_url_parts();
         let [.., app] = &mut tc_url;
         *app = options.app.unwrap_or(app);
+        #[cfg(feature = "auth")]
+        {
+            *app = self.answer.app(app);
+        }
         let app = *app;
         let mut connect = ConnectOptions::new(app, &tc_url);
         connect.flash_ver = options.flash_ver;
@@ -175,6 +193,14 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
         if let Err(error) = result.and_then(|()| request(&mut self.client, &key)) {
             self.end(error.into());
         }
+    }
+
+    /// Returns whether the server has asked for a user and a password, and the next connection has the answer.
+    pub(crate) fn has_answer(&self) -> bool {
+        #[cfg(feature = "auth")]
+        return self.answer.is_due();
+        #[cfg(not(feature = "auth"))]
+        false
     }
 
     /// Returns whether the connection ended as if a firewall let only the handshake through.

@@ -1,5 +1,7 @@
 //! How a client behaves.
 
+#[cfg(feature = "auth")]
+use embedded_rtmp::auth::Credentials;
 use embedded_rtmp::command::ConnectOptions;
 use embedded_rtmp::session::ClientConfig;
 
@@ -13,6 +15,9 @@ pub struct ClientOptions<'o> {
     pub app: Option<&'o str>,
     /// The stream key. `None` means that of the URL.
     pub key: Option<&'o str>,
+    /// The user and the password for a server that asks for them. `None` means those of the URL, if it has any.
+    #[cfg(feature = "auth")]
+    pub credentials: Option<Credentials<'o>>,
     /// The name of the client. Servers take names that begin with `FMLE/` for encoders.
     pub flash_ver: &'o str,
     /// How long a silent peer is waited for.
@@ -31,6 +36,8 @@ impl ClientOptions<'_> {
     pub const DEFAULT: ClientOptions<'static> = ClientOptions {
         app: None,
         key: None,
+        #[cfg(feature = "auth")]
+        credentials: None,
         flash_ver: ConnectOptions::FLASH_VER,
         keep_alive: KeepAlive::DEFAULT,
         session: ClientConfig::new(),

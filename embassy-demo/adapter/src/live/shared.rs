@@ -160,6 +160,9 @@ impl<T: Transport> Shared<T> {
     /// attempt would fail in the same way. `random` is 32 random bits.
     pub(super) fn rest(&mut self, now: Instant, random: u32) -> Option<Instant> {
         let error = self.last_error.as_ref()?;
+        if self.connection.has_answer() {
+            return Some(now);
+        }
         let wait = self.outage.next(now, &self.retry, random).filter(|_| may_pass(error));
         let Some(wait) = wait else {
             info!("given up: {}", error);
@@ -273,6 +276,8 @@ fn may_pass(error: &Error) -> bool {
         Error::Url(_) | Error::Plan(_) | Error::Config(_) | Error::Request(_) => false,
         Error::Unfinished | Error::TooSlow => false,
         Error::Resolve(_) | Error::NoNetwork | Error::Exhausted | Error::Refused(_) => true,
+        #[cfg(feature = "auth")]
+        Error::Auth(_) => true,
         Error::Lost | Error::Stalled | Error::Closed | Error::Crowded | Error::Session(_) => true,
         #[cfg(feature = "rtmpt")]
         Error::Tunnel(_) => true,

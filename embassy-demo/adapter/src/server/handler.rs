@@ -84,7 +84,8 @@ pub trait Handler {
         let _ = (session, from);
     }
 
-    /// A client connects to an application. By default, every client is accepted.
+    /// A client connects to an application. By default, every client is accepted. To ask clients for a user and a password,
+    /// enable the feature `auth`, and reject them as its `embedded_rtmp::auth::Challenger` says.
     ///
     /// # Errors
     /// The client is rejected with this answer.

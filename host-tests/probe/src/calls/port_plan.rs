@@ -8,6 +8,7 @@ calls! {
         port_plan::Order::for_url,
         port_plan::Order::for_url_or,
         port_plan::Order::targets,
+        port_plan::Plan::dial_again,
         port_plan::Plan::new,
         port_plan::Plan::handle_timeout,
         port_plan::Plan::poll_event,

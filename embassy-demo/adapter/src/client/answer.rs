@@ -1,0 +1,66 @@
+//! The answers to a server that asks for a user and a password. Each is sent on a new connection.
+
+use embedded_rtmp::auth::{AuthError, Authenticator, Credentials};
+use embedded_rtmp::command::Status;
+use embedded_rtmp::url::Url;
+
+use crate::client::ClientOptions;
+use crate::text::Text;
+
+/// The greatest length of an application with an answer, in bytes.
+const APP: usize = 384;
+
+/// The state of a connection's authentication, which stays while the connection is made again.
+pub(crate) struct Answer {
+    authenticator: Authenticator<APP>,
+    /// What the server said when it refused `connect`.
+    refusal: Option<Text<255>>,
+    /// Random bytes for the next answer.
+    nonce: [u8; 8],
+    /// Whether the next connection sends the answer.
+    is_due: bool,
+}
+
+impl Answer {
+    pub(crate) const NONE: Self =
+        Self { authenticator: Authenticator::new(), refusal: None, nonce: [0; 8], is_due: false };
+
+    /// A connection begins, with new random bytes.
+    pub(crate) fn begin(&mut self, entropy: &[u8; 32]) {
+        let [.., a, b, c, d, e, f, g, h] = *entropy;
+        self.nonce = [a, b, c, d, e, f, g, h];
+    }
+
+    /// The server has refused `connect`.
+    pub(crate) fn note_refusal(&mut self, status: &Status<'_>) {
+        self.refusal = Some(Text::new(status.description));
+    }
+
+    /// The connection is over. Returns whether the next one should be made at once, because there is an answer to send.
+    ///
+    /// # Errors
+    /// The server refuses the user or the password, or its challenge cannot be answered.
+    pub(crate) fn conclude(&mut self, url: &Url<'_>, options: &ClientOptions<'_>) -> Result<bool, AuthError> {
+        let in_url = || Some(Credentials { user: url.user()?, password: url.password().unwrap_or_default() });
+        let credentials = options.credentials.or_else(in_url);
+        if let (Some(refusal), Some(credentials)) = (self.refusal.take(), credentials) {
+            let app = options.app.unwrap_or(url.app());
+            self.is_due = self.authenticator.answer(refusal.as_text(), app, &credentials, &self.nonce)?;
+        }
+        Ok(self.is_due)
+    }
+
+    /// Whether the next connection should be made at once.
+    pub(crate) fn is_due(&self) -> bool {
+        self.is_due
+    }
+
+    /// Returns the application to send instead of `app`. The next connection begins without an answer, unless this one is
+    /// refused for the lack of another one.
+    pub(crate) fn app<'s>(&'s mut self, app: &'s str) -> &'s str {
+        if !core::mem::take(&mut self.is_due) {
+            self.authenticator = Authenticator::new();
+        }
+        self.authenticator.app().unwrap_or(app)
+    }
+}

@@ -1,0 +1,179 @@
+//! A server that asks for a user and a password, and clients that answer.
+
+use std::cell::Cell;
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use embassy_futures::select::{Either, select};
+use embassy_net::Stack;
+use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
+use embedded_rtmp_embassy::embedded_rtmp::auth::{AuthError, Challenger, Credentials, Failures, Verdict};
+use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
+use embedded_rtmp_embassy::embedded_rtmp::command::ConnectRequest;
+use embedded_rtmp_embassy::embedded_rtmp::message::StreamId;
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Outcome, Plan};
+use embedded_rtmp_embassy::embedded_rtmp::relay::StreamName;
+use embedded_rtmp_embassy::embedded_rtmp::session::Stage;
+use embedded_rtmp_embassy::embedded_rtmp::time::Instant;
+use embedded_rtmp_embassy::embedded_rtmp::url::Url;
+use embedded_rtmp_embassy::{
+    ClientOptions, Error, Handler, Origin, Phase, Publisher, Rejection, Server, ServerOptions, SessionId,
+};
+
+use super::live::{Bench, config_to, until};
+use super::pair::{LIMITS, TestMemory, targets, with_devices};
+use crate::wire::{Rule, Wire};
+
+/// Accepts only the user `cam` with the password `s3cret`.
+struct Door {
+    challenger: Challenger<8>,
+    failures: Failures<4>,
+    /// The address of the client of each socket.
+    addresses: [[u8; 16]; 4],
+    description: [u8; Challenger::<8>::DESCRIPTION],
+    nonce: u8,
+    counts: Rc<Cell<Counts>>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Counts {
+    connects: usize,
+    published: usize,
+}
+
+impl Door {
+    fn new() -> Self {
+        Self {
+            challenger: Challenger::new([5; 32]),
+            failures: Failures::new(),
+            addresses: [[0; 16]; 4],
+            description: [0; Challenger::<8>::DESCRIPTION],
+            nonce: 0,
+            counts: Rc::default(),
+        }
+    }
+}
+
+impl Handler for Door {
+    fn entropy(&mut self) -> [u8; 32] {
+        [1; 32]
+    }
+
+    fn opened(&mut self, session: SessionId, from: Origin) {
+        let address = match from.remote.unwrap().addr.into() {
+            IpAddr::V4(address) => address.to_ipv6_mapped(),
+            IpAddr::V6(address) => address,
+        };
+        self.addresses[usize::from(session.0)] = address.octets();
+    }
+
+    fn connect(&mut self, session: SessionId, request: &ConnectRequest<'_>) -> Result<(), Rejection<'_>> {
+        self.nonce += 1;
+        self.counts.update(|counts| Counts { connects: counts.connects + 1, ..counts });
+        let now = Instant::from_micros(embassy_time::Instant::now().as_micros());
+        let address = self.addresses[usize::from(session.0)];
+        let may_try = self.failures.may_try(now, address);
+        let password = |user: &str| (user == "cam" && may_try).then_some("s3cret");
+        match self.challenger.check(now, &[self.nonce; 8], request.app, password, &mut self.description) {
+            Verdict::Accept => Ok(()),
+            Verdict::Reject { description, is_failure } => {
+                if is_failure {
+                    self.failures.note_failure(now, address);
+                }
+                Err(description.into())
+            }
+        }
+    }
+
+    fn publish(&mut self, _: SessionId, _: StreamId, _: StreamName<'_>, _: Text<'_>) -> Result<(), Rejection<'_>> {
+        self.counts.update(|counts| Counts { published: counts.published + 1, ..counts });
+        Ok(())
+    }
+
+    fn media(&mut self, _: SessionId, _: &Fragment<'_>) {}
+}
+
+/// Runs `client` on the first device, while a server with a door serves on ports 1935 and 80 of the second.
+fn with_door<T>(wire: &Wire, client: impl AsyncFnOnce(Stack<'_>) -> T) -> (T, Counts) {
+    let mut door = Door::new();
+    let outcome = with_devices(wire, async |first, second| {
+        let mut memory: Box<[TestMemory; 4]> = Box::new([const { TestMemory::new() }; 4]);
+        let mut server = Server::<4>::new(second, &[1935, 80], &mut memory, &ServerOptions::default()).unwrap();
+        match select(client(first), server.run(&mut door)).await {
+            Either::First(outcome) => outcome,
+            Either::Second(()) => unreachable!("the server runs for ever"),
+        }
+    });
+    (outcome, door.counts.get())
+}
+
+async fn publish(stack: Stack<'_>, url: &str, options: &ClientOptions<'_>) -> (Result<(), Error>, Vec<Outcome>) {
+    let (targets, mut memory, url) = (targets([1935, 80]), TestMemory::new(), Url::parse(url).unwrap());
+    let mut plan = Plan::new(&targets, LIMITS).unwrap();
+    let publisher = Publisher::<8>::connect(stack, &url, &mut plan, options, &mut memory, || [7; 32]).await;
+    let result = match publisher {
+        Ok(mut publisher) => publisher.close().await,
+        Err(error) => Err(error),
+    };
+    (result, plan.reports().map(|report| report.outcome).collect())
+}
+
+#[test]
+fn item_095_a_publisher_answers_with_the_password_of_the_url_or_of_its_options() {
+    let credentials = Some(Credentials { user: "cam", password: "s3cret" });
+    let given = ClientOptions { credentials, ..ClientOptions::DEFAULT };
+    for (url, options) in
+        [("rtmp://cam:s3cret@10.0.0.2/live/x", ClientOptions::DEFAULT), ("rtmp://cam:old@10.0.0.2/live/x", given)]
+    {
+        let ((result, outcomes), counts) = with_door(&Wire::new(), async |stack| publish(stack, url, &options).await);
+        assert_eq!(result, Ok(()), "{url}");
+        // All connections go to the first port.
+        assert_eq!(outcomes, [Outcome::Connected, Outcome::NotStarted]);
+        assert_eq!(counts, Counts { connects: 3, published: 1 });
+    }
+}
+
+#[test]
+fn item_095_the_answer_goes_to_the_port_that_asked() {
+    let wire = Wire { rules: vec![(1935, Rule::Drop)], ..Wire::new() };
+    let url = "rtmp://cam:s3cret@10.0.0.2/live/x";
+    let ((result, outcomes), counts) =
+        with_door(&wire, async |stack| publish(stack, url, &ClientOptions::DEFAULT).await);
+    assert_eq!((result, outcomes.last(), counts.connects), (Ok(()), Some(&Outcome::Connected), 3));
+}
+
+#[test]
+fn item_095_a_wrong_password_is_an_error_of_its_own() {
+    for url in ["rtmp://cam:wrong@10.0.0.2/live/x", "rtmp://dog:s3cret@10.0.0.2/live/x"] {
+        let ((result, _), counts) =
+            with_door(&Wire::new(), async |stack| publish(stack, url, &ClientOptions::DEFAULT).await);
+        assert_eq!((result, counts), (Err(Error::Auth(AuthError::Rejected)), Counts { connects: 3, published: 0 }));
+    }
+    let ((result, _), counts) =
+        with_door(&Wire::new(), async |stack| publish(stack, "rtmp://10.0.0.2/live/x", &ClientOptions::DEFAULT).await);
+    let Err(Error::Refused(refusal)) = result else { panic!("{result:?}") };
+    assert_eq!((refusal.stage, counts.connects), (Stage::Connect, 1));
+}
+
+#[test]
+fn item_095_a_live_stream_answers_without_a_pause_on_each_connection() {
+    let mut bench = Bench::new(Wire::new());
+    let mut live = bench.live(config_to("rtmp://cam:s3cret@10.0.0.2:1935/live/x"));
+    let (stack, door) = (bench.second, Door::new());
+    let counts = door.counts.clone();
+    bench.spawn(async move {
+        let (mut door, mut memory) = (door, Box::new([const { TestMemory::new() }; 4]));
+        let mut server = Server::<4>::new(stack, &[1935], &mut memory, &ServerOptions::default()).unwrap();
+        server.run(&mut door).await;
+    });
+    bench.run(async move {
+        for round in 1..=2 {
+            let begin = embassy_time::Instant::now();
+            until(&mut live, Phase::Live).await;
+            assert!(begin.elapsed().as_millis() < 90, "{}", begin.elapsed());
+            assert_eq!(counts.get(), Counts { connects: 3 * round, published: round });
+            live.stop().await;
+            live.start();
+        }
+    });
+}
