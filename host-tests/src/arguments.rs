@@ -15,7 +15,7 @@ use serde_json::Value;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::net::{LinkReport, OrderArguments, StreamArguments};
+use crate::net::{LinkReport, OrderArguments, StreamArguments, TlsArguments};
 
 /// The handshake that a client begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -43,6 +43,9 @@ pub struct ClientArguments {
     pub order: OrderArguments,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a comment would be in the help")]
+    pub tls: TlsArguments,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a comment would be in the help")]
     pub stream: StreamArguments,
     /// The handshake to begin with
     #[arg(long, value_enum, default_value_t = Handshake::Simple)]
@@ -65,7 +68,10 @@ impl ClientArguments {
         result: Result<()>,
     ) -> ExitCode {
         if !self.quiet {
-            report.attempts.iter().for_each(|attempt| eprintln!("{attempt}"));
+            for attempt in &report.attempts {
+                let reason = report.reasons.get(&attempt.id).map_or_else(String::new, |reason| format!(": {reason}"));
+                eprintln!("{attempt}{reason}");
+            }
             if report.to_media.is_some() {
                 eprintln!("{line}");
             }

@@ -8,7 +8,7 @@ use embedded_rtmp::port_plan::{Failure, Limits, Outcome, Target};
 use embedded_rtmp::session::ClientConfig;
 use serde_json::{Value, json};
 
-use crate::net::{Clock, DialError, Dialler};
+use crate::net::{Clock, DialError, Dialler, TlsArguments};
 
 /// The default ports: those of RTMP, and two that are often used.
 pub const USUAL: &[u16] = &[1935, 80, 443, 8080, 7070];
@@ -24,25 +24,26 @@ pub struct Row {
     pub to_tcp: Option<Duration>,
     /// The time from the dial to the end of the RTMP handshake, or to the failure.
     pub took: Duration,
-    /// The answer: the server's kind of handshake, or the first line of another protocol.
+    /// The answer: the server's kind of handshake, the first line of another protocol, or what is wrong with TLS.
     pub answer: Option<String>,
 }
 
-/// Tries all targets at the same time, each with its own plan, and sends only the handshake. Returns the rows in the order
-/// of the targets.
+/// Tries all targets at the same time, each with its own plan, and sends only the handshake. `tls` says which servers are
+/// trusted inside TLS. Returns the rows in the order of the targets.
 ///
 /// # Errors
 /// The system fails.
-pub fn test(host: &str, targets: &[Target], limits: Limits) -> Result<Vec<Row>> {
+pub fn test(host: &str, targets: &[Target], limits: Limits, tls: &TlsArguments) -> Result<Vec<Row>> {
     thread::scope(|scope| {
-        let threads: Vec<_> = targets.iter().map(|target| scope.spawn(move || row(host, *target, limits))).collect();
+        let threads: Vec<_> =
+            targets.iter().map(|target| scope.spawn(move || row(host, *target, limits, tls))).collect();
         threads.into_iter().map(|thread| thread.join().expect("the thread of a target panicked")).collect()
     })
 }
 
-fn row(host: &str, target: Target, limits: Limits) -> Result<Row> {
+fn row(host: &str, target: Target, limits: Limits, tls: &TlsArguments) -> Result<Row> {
     let targets = [target];
-    let mut dialler = Dialler::<0>::new(host, &targets, limits, ClientConfig::new(), Clock::new())?;
+    let mut dialler = Dialler::<0>::new(host, &targets, limits, ClientConfig::new(), tls, Clock::new())?;
     let (reports, handshake) = match dialler.dial() {
         Ok(dialled) => (dialler.reports(), Some(dialled.handshake)),
         Err(error) => (error.downcast::<DialError>()?.reports, None),
@@ -50,7 +51,7 @@ fn row(host: &str, target: Target, limits: Limits) -> Result<Row> {
     let report = reports.first().expect("there is one target");
     let answer = match handshake {
         Some(kind) => Some(format!("{}, handshake: {kind}", target.transport)),
-        None => dialler.answer(report.id).map(first_line),
+        None => dialler.answer(report.id).map(first_line).or_else(|| dialler.reasons().get(&report.id).cloned()),
     };
     Ok(Row { target, outcome: report.outcome, to_tcp: report.to_tcp, took: report.took, answer })
 }
@@ -127,7 +128,7 @@ mod tests {
     #[test]
     fn a_name_without_an_address_is_every_rows_outcome() {
         let targets = [Target::rtmp(1935), Target::rtmp(80)];
-        let rows = test("no-such-name.invalid", &targets, Limits::SEQUENTIAL).unwrap();
+        let rows = test("no-such-name.invalid", &targets, Limits::SEQUENTIAL, &TlsArguments::default()).unwrap();
         assert!(rows.iter().all(|row| row.word() == "no address"), "{rows:?}");
         assert!(rows.iter().map(|row| row.target).eq(targets));
     }

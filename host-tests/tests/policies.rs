@@ -14,7 +14,7 @@ use embedded_rtmp::relay::{RelayConfig, TakeOver};
 use embedded_rtmp::session::{ClientConfig, ClientEvent, ServerConfig};
 use embedded_rtmp::url::Url;
 use host_tests::flv::Reader;
-use host_tests::net::{Clock, Dialler, Link, LinkReport};
+use host_tests::net::{Clock, Dialler, Link, LinkReport, TlsArguments};
 use host_tests::serve::{Event, Listeners, Options, Recorded};
 use tempfile::TempDir;
 
@@ -51,6 +51,7 @@ impl Serve {
             max_connections: 10,
             max_per_address: 10,
             memory: 512 << 20,
+            tls: None,
             config: ServerConfig::new(),
             relay,
         };
@@ -118,7 +119,15 @@ impl Peer {
     fn connect(target: Target, port: u16) -> Self {
         let targets = Box::leak(Box::new([target]));
         let clock = Clock::new();
-        let mut dialler = Dialler::new("127.0.0.1", targets, Limits::SEQUENTIAL, ClientConfig::new(), clock).unwrap();
+        let mut dialler = Dialler::new(
+            "127.0.0.1",
+            targets,
+            Limits::SEQUENTIAL,
+            ClientConfig::new(),
+            &TlsArguments::default(),
+            clock,
+        )
+        .unwrap();
         let url = format!("rtmp://127.0.0.1:{port}/live/x");
         let url = Url::parse(&url).unwrap();
         let link = Link::connect(&mut dialler, &url, clock, &mut LinkReport::default()).unwrap();

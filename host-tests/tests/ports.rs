@@ -77,7 +77,7 @@ fn invalid_ports_and_transports_are_status_2() {
         ("http://127.0.0.1", "80", "no RTMP URL"),
         ("rtmp://127.0.0.1", "0", "'0' is no port"),
         ("rtmp://127.0.0.1", "80,", "'' is no port"),
-        ("rtmp://127.0.0.1", "rtmps:443", "'rtmps' is not a transport"),
+        ("rtmp://127.0.0.1", "https:443", "'https' is not a transport"),
     ] {
         let finished = ports(&[url, "--list", list]);
         assert_eq!(finished.status.code(), Some(2), "{}", finished.stderr);

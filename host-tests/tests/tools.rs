@@ -15,7 +15,7 @@ use embedded_rtmp::port_plan::{Failure, Limits, Outcome, Target};
 use embedded_rtmp::session::{ClientConfig, Server, ServerConfig, ServerEvent, SessionBuffers};
 use embedded_rtmp::time;
 use host_tests::flv::{Reader, Writer};
-use host_tests::net::{Clock, Dialler};
+use host_tests::net::{Clock, Dialler, TlsArguments};
 use host_tests::peers::{finish_within, free_port, start, wait_until};
 use support::{LIMIT, Serve, clip, media, publish, publish_well, publisher, six_publish, tags, url};
 
@@ -281,7 +281,8 @@ fn item_093_the_first_port_with_an_rtmp_handshake_wins() {
         Limits { handshake, ..Limits::staggered(Duration::from_millis(10), 8) },
     ] {
         let (config, clock) = (ClientConfig::new(), Clock::new());
-        let mut dialler = Dialler::<0>::new("127.0.0.1", &targets, limits, config, clock).unwrap();
+        let mut dialler =
+            Dialler::<0>::new("127.0.0.1", &targets, limits, config, &TlsArguments::default(), clock).unwrap();
         let dialled = dialler.dial().unwrap();
         let reports = dialler.reports();
         let won = reports.iter().position(|report| report.outcome == Outcome::Connected);

@@ -20,7 +20,7 @@ use indicatif::ProgressBar;
 /// on Ctrl-C. The file is then complete. Ends with status 1 if the server cannot be reached, refuses, or is silent, and with
 /// 2 if the file or the URL cannot be used. It does not connect again.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, after_help = "Example: play rtmps://media.example/live/key clip.flv --tls-pin SHA256-HEX")]
 struct Arguments {
     /// The URL of the stream: rtmp://host:port/app/key. If it has a port, only that port is tried; otherwise see --order
     url: String,
@@ -91,6 +91,7 @@ fn opened(arguments: &Arguments) -> Result<(StreamUrl, Options, Output, Arc<Atom
     };
     let options = Options {
         order: arguments.client.order.clone(),
+        tls: arguments.client.tls.clone(),
         style: arguments.client.handshake.into(),
         start,
         duration: arguments.duration.map(millis),

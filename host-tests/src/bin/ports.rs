@@ -3,28 +3,41 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Parser;
 use embedded_rtmp::port_plan::{Limits, Outcome, Target, Transport};
 use embedded_rtmp::url::{Scheme, Url};
 use host_tests::arguments::failed;
+use host_tests::net::{TlsArguments, transport};
 use host_tests::ports::{USUAL, table, test};
 use serde_json::Value;
 
 /// Tries ports and transports of an RTMP server, and prints the result of each: connected (how long that took), refused,
 /// dropped (no answer in time), silent, closed, or answered by something that is not RTMP.
 ///
-/// Only the RTMP handshake is sent. Ends with status 0 if a handshake was completed, with 1 if no handshake was completed,
+/// Only the RTMP handshake is sent, and that of TLS before it. A server inside TLS must be trusted (--tls-ca, --tls-pin,
+/// --tls-insecure); otherwise the result says what is wrong with its certificate.
+///
+/// Ends with status 0 if a handshake was completed, with 1 if no handshake was completed,
 /// and with 2 if the URL or the list cannot be used.
 #[derive(Parser)]
-#[command(version)]
+#[command(
+    version,
+    after_help = "Example: ports --all rtmp://media.example tests the usual ports with every transport."
+)]
 struct Arguments {
     /// The server: rtmp://host, or the URL of any stream on it. If the URL has no port, 1935, 80, 443, 8080 and 7070 are
     /// tested
     url: String,
-    /// The ports to test, each in RTMP and in RTMPT; rtmp:PORT or rtmpt:PORT for one of the two
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = wanted)]
-    list: Vec<Wanted>,
+    /// The ports to test, each in RTMP and in RTMPT, or as the scheme of the URL says: RTMPS and RTMPTS for rtmps. A port may
+    /// have a transport of its own, such as rtmps:443
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    list: Vec<String>,
+    /// Test every transport on each port that has none of its own
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    tls: TlsArguments,
     /// The time limit for TCP, and also for the handshake
     #[arg(long, value_name = "MS", default_value_t = 3000, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     timeout: u64,
@@ -45,7 +58,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let url = Url::parse(&arguments.url).context("the URL is no RTMP URL")?;
     let time = Duration::from_millis(arguments.timeout);
     let limits = Limits { tcp: time, handshake: time, attempt: 2 * time, total: 3 * time, ..Limits::SEQUENTIAL };
-    let rows = test(url.host(), &targets(&url, &arguments.list), limits)?;
+    let rows = test(url.host(), &targets(&url, arguments)?, limits, &arguments.tls)?;
     if arguments.json {
         println!("{}", Value::Array(rows.iter().map(|row| row.to_json()).collect()));
     } else {
@@ -54,32 +67,32 @@ fn run(arguments: &Arguments) -> Result<bool> {
     Ok(rows.iter().any(|row| row.outcome == Outcome::Connected))
 }
 
-/// A port, and the transports to test it with.
-#[derive(Debug, Clone)]
-struct Wanted(&'static [Transport], u16);
-
-const BOTH: &[Transport] = &[Transport::Rtmp, Transport::Rtmpt];
-
-fn wanted(text: &str) -> Result<Wanted> {
-    let (transports, port) = match text.split_once(':') {
-        None => (BOTH, text),
-        Some(("rtmp", port)) => (&BOTH[..1], port),
-        Some(("rtmpt", port)) => (&BOTH[1..], port),
-        Some((transport, _)) => bail!("'{transport}' is not a transport: use rtmp or rtmpt"),
-    };
-    let port = port.parse().ok().filter(|port| *port != 0);
-    Ok(Wanted(transports, port.with_context(|| format!("'{text}' is no port"))?))
-}
-
 /// The targets of the list, otherwise the port of the URL, otherwise the default ports.
-fn targets(url: &Url<'_>, list: &[Wanted]) -> Vec<Target> {
-    let transports = if url.scheme() == Scheme::Rtmpt { &BOTH[1..] } else { BOTH };
-    let ports = url.port().map_or(USUAL.to_vec(), |port| vec![port]);
-    let unless = ports.into_iter().map(|port| Wanted(transports, port)).collect::<Vec<_>>();
-    let list = if list.is_empty() { &unless } else { list };
-    list.iter()
-        .flat_map(|Wanted(transports, port)| {
-            transports.iter().map(|transport| Target { transport: *transport, port: *port })
-        })
-        .collect()
+fn targets(url: &Url<'_>, arguments: &Arguments) -> Result<Vec<Target>> {
+    use Transport::*;
+    let transports: &[_] = match url.scheme() {
+        _ if arguments.all => &[Rtmp, Rtmpt, Rtmpe, Rtmpte, Rtmps, Rtmpts],
+        Scheme::Rtmp => &[Rtmp, Rtmpt],
+        Scheme::Rtmpe => &[Rtmpe, Rtmpte],
+        Scheme::Rtmps => &[Rtmps, Rtmpts],
+        scheme => &[Transport::of(scheme)],
+    };
+    let all = |port| transports.iter().map(move |transport| Target::new(*transport, port));
+    if arguments.list.is_empty() {
+        return Ok(url.port().map_or(USUAL.to_vec(), |port| vec![port]).into_iter().flat_map(all).collect());
+    }
+    let mut targets = Vec::new();
+    for text in &arguments.list {
+        let (name, port) = text.split_once(':').map_or((None, &**text), |(name, port)| (Some(name), port));
+        let port = port.parse().ok().filter(|port| *port != 0).with_context(|| format!("'{text}' is no port"));
+        match name {
+            None => targets.extend(all(port?)),
+            Some(name) => {
+                let transport =
+                    transport(name).with_context(|| format!("'{name}' is not a transport, such as rtmps"))?;
+                targets.push(Target::new(transport, port?));
+            }
+        }
+    }
+    Ok(targets)
 }

@@ -26,7 +26,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// refuses, closes the connection before the end or reads nothing for 10 s, or if a tag cannot be read or sent. Ends with
 /// status 2 if the URL cannot be used, or the file is not an FLV file.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, after_help = "Example: publish clip.flv rtmps://media.example/live/key --tls-ca authority.pem")]
 struct Arguments {
     /// The FLV file to publish
     file: PathBuf,
@@ -50,6 +50,7 @@ fn main() -> ExitCode {
     };
     let options = Options {
         order: arguments.client.order.clone(),
+        tls: arguments.client.tls.clone(),
         pace: if arguments.fast { Pace::Fast } else { Pace::Timestamps },
         style: arguments.client.handshake.into(),
         chunk_size: arguments.chunk_size,

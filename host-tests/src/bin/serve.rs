@@ -11,7 +11,7 @@ use embedded_rtmp::auth::MAX_USER;
 use embedded_rtmp::relay::{RelayConfig, TakeOver};
 use embedded_rtmp::session::ServerConfig;
 use host_tests::arguments::{self, progress_target, stop_flag};
-use host_tests::net::read_password;
+use host_tests::net::{TlsServer, read_password};
 use host_tests::serve::{Event, Listeners, Network, Options, Played, Recorded, Relayed, User};
 use indicatif::ProgressBar;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -34,7 +34,11 @@ use serde_json::json;
 /// after Ctrl-C, when all recordings are complete. Ends with status 2 if the server can listen on none of the addresses, or
 /// the directory cannot be made.
 #[derive(Parser)]
-#[command(version)]
+#[command(
+    version,
+    after_help = "Example: serve --listen 0.0.0.0:1935,0.0.0.0:443 --tls-cert chain.pem --tls-key key.pem accepts RTMP, RTMPT \
+                  and, inside TLS, RTMPS and RTMPTS on both ports."
+)]
 struct Arguments {
     /// The addresses to listen on: HOST:PORT, separated by commas
     #[arg(long, value_name = "ADDR", value_delimiter = ',', default_value = "0.0.0.0:1935")]
@@ -72,7 +76,7 @@ struct Arguments {
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     max_per_address: Option<u32>,
     /// The memory that the process may have, in MB. A published stream needs --ring and 200 KB. A connection needs up to
-    /// 220 KB. A recorded publisher also needs memory for its incomplete messages, up to 20 MB
+    /// 220 KB, and up to 96 KB more with TLS. A recorded publisher also needs memory for its incomplete messages, up to 20 MB
     #[arg(long, value_name = "MB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(32..=1 << 20))]
     memory: u32,
     /// The networks of load balancers (HAProxy, AWS NLB), separated by commas. A connection from there must begin with a
@@ -86,6 +90,13 @@ struct Arguments {
     /// A file with the password; a line end after it does not count
     #[arg(long, value_name = "FILE", requires = "user")]
     password_file: Option<PathBuf>,
+    /// The certificate of this server in a PEM file, and after it those of intermediate authorities. With it, clients can use
+    /// TLS (rtmps and rtmpts) on every address, beside RTMP and HTTP. Only a client that trusts it connects
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The key of the certificate in a PEM file
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
     /// Print only errors
     #[arg(short, long)]
     quiet: bool,
@@ -122,6 +133,8 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
     if let Some(directory) = &arguments.record {
         std::fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
     }
+    let tls = arguments.tls_cert.as_ref().zip(arguments.tls_key.as_ref());
+    let tls = tls.map(|(certificate, key)| TlsServer::load(certificate, key));
     let (listeners, failed) = Listeners::bind(&arguments.listen)?;
     for (address, error) in &failed {
         eprintln!("serve: cannot listen on {address}: {error}");
@@ -155,6 +168,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         memory: (arguments.memory as usize) << 20,
         proxies: arguments.proxy_protocol.clone(),
         user,
+        tls: tls.transpose()?,
         config,
         relay,
     };

@@ -11,7 +11,7 @@ use embedded_rtmp::session::{Client, ClientEvent, SessionError};
 use embedded_rtmp::time::Instant;
 use embedded_rtmp::tunnel::TunnelError;
 
-use super::{Clock, Pipe, Waiter};
+use super::{Clock, Pipe, TlsClient, Waiter};
 
 #[derive(Debug)]
 pub(super) struct Attempt<const PLAYS: usize> {
@@ -19,6 +19,8 @@ pub(super) struct Attempt<const PLAYS: usize> {
     pub(super) pipe: Pipe,
     /// The server's kind of handshake, when that is complete.
     pub(super) handshake: HandshakeKind,
+    /// Why TLS failed.
+    pub(super) reason: Option<String>,
     target: Target,
     /// The addresses that are left to dial. The next one is dialled when the previous one has refused, or after its share of
     /// the time.
@@ -38,6 +40,8 @@ pub(super) struct Route {
     pub(super) share: Duration,
     pub(super) clock: Clock,
     pub(super) waiter: Waiter,
+    /// If there are targets inside TLS.
+    pub(super) tls: Option<TlsClient>,
 }
 
 impl<const PLAYS: usize> Attempt<PLAYS> {
@@ -49,7 +53,16 @@ impl<const PLAYS: usize> Attempt<PLAYS> {
         addresses: IntoIter<IpAddr>,
         turn: Instant,
     ) -> Self {
-        Self { session, pipe, handshake: HandshakeKind::Simple, target, addresses, turn, is_connected: false }
+        Self {
+            session,
+            pipe,
+            handshake: HandshakeKind::Simple,
+            reason: None,
+            target,
+            addresses,
+            turn,
+            is_connected: false,
+        }
     }
 
     /// When [`Self::step`] must be called at the latest.
@@ -64,7 +77,7 @@ impl<const PLAYS: usize> Attempt<PLAYS> {
     /// Does what can be done now, and reports it to the plan. Never waits. Returns whether there was anything to report.
     pub(super) fn step(&mut self, id: AttemptId, plan: &mut Plan<'_>, route: &Route) -> Result<bool, Failure> {
         if self.is_connected {
-            return self.shake_hands(id, plan, route.clock);
+            return self.shake_hands(id, plan, route);
         }
         let now = route.clock.now();
         let failure = match self.pipe.is_connected() {
@@ -82,10 +95,15 @@ impl<const PLAYS: usize> Attempt<PLAYS> {
         Ok(false)
     }
 
-    fn shake_hands(&mut self, id: AttemptId, plan: &mut Plan<'_>, clock: Clock) -> Result<bool, Failure> {
-        let Self { session, pipe, .. } = self;
+    fn shake_hands(&mut self, id: AttemptId, plan: &mut Plan<'_>, route: &Route) -> Result<bool, Failure> {
+        let Self { session, pipe, reason, .. } = self;
+        let mut pipe_failure = |error| {
+            let (why, text) = route.pipe_failure(error);
+            *reason = text;
+            why
+        };
         loop {
-            let now = clock.now();
+            let now = route.clock.now();
             let mut event = Ok(None);
             let received = pipe.receive(true, |input| {
                 if let Ok(None) = event {
@@ -99,10 +117,10 @@ impl<const PLAYS: usize> Attempt<PLAYS> {
             // Bytes that were received before the connection broke are handled first.
             if let Some(kind) = event.map_err(session_failure)? {
                 self.handshake = kind;
-                plan.report_connected(id, clock.now());
+                plan.report_connected(id, route.clock.now());
                 return Ok(true);
             }
-            let has_moved = received.map_err(pipe_failure)? | sent.map_err(pipe_failure)?;
+            let has_moved = received.map_err(&mut pipe_failure)? | sent.map_err(&mut pipe_failure)?;
             if !has_moved {
                 return if pipe.is_ended() { Err(Failure::Closed) } else { Ok(false) };
             }
@@ -120,9 +138,10 @@ impl Route {
     ) -> Result<Pipe, Failure> {
         for address in addresses {
             let address = SocketAddr::new(address, target.port);
+            let tls = self.tls.as_ref().filter(|_| target.transport.is_tls());
             let connecting = match target.transport {
-                Transport::Rtmp => mio::net::TcpStream::connect(address).map(Pipe::new),
-                Transport::Rtmpt => Pipe::tunnel(address, &self.host, self.clock),
+                Transport::Rtmp | Transport::Rtmps => Pipe::direct(address, tls),
+                Transport::Rtmpt | Transport::Rtmpts => Pipe::tunnel(address, &self.host, tls, self.clock),
                 _ => return Err(Failure::Unsupported),
             };
             match connecting.and_then(|mut pipe| self.waiter.add(&mut pipe).map(|()| pipe)) {
@@ -131,6 +150,23 @@ impl Route {
             }
         }
         Err(why)
+    }
+
+    /// The failure of a connection in the handshake, and what TLS says about it.
+    fn pipe_failure(&self, error: io::Error) -> (Failure, Option<String>) {
+        let error = match error.downcast::<rustls::Error>() {
+            Ok(error) => {
+                let found = self.tls.as_ref().map(|tls| tls.failure(&error));
+                return found.map_or((Failure::Tls, None), |(why, text)| (why, Some(text)));
+            }
+            Err(error) => error,
+        };
+        let why = match error.downcast::<TunnelError>() {
+            Err(_) | Ok(TunnelError::Interrupted | TunnelError::TimedOut) => Failure::Closed,
+            // A web server without tunnels, or a proxy that rejects them.
+            Ok(_) => Failure::NotRtmp,
+        };
+        (why, None)
     }
 }
 
@@ -141,15 +177,6 @@ fn session_failure(error: SessionError) -> Failure {
         SessionError::Handshake(HandshakeError::Version(_) | HandshakeError::Encrypted(_)) => Failure::NotRtmp,
         SessionError::TimedOut(_) => Failure::HandshakeTimedOut,
         _ => Failure::Closed,
-    }
-}
-
-/// The failure of a connection in the handshake.
-fn pipe_failure(error: io::Error) -> Failure {
-    match error.downcast::<TunnelError>() {
-        Err(_) | Ok(TunnelError::Interrupted | TunnelError::TimedOut) => Failure::Closed,
-        // A web server without tunnels, or a proxy that rejects them.
-        Ok(_) => Failure::NotRtmp,
     }
 }
 

@@ -11,7 +11,7 @@ use embedded_rtmp::port_plan::{AttemptId, AttemptReport, Failure, Limits, Plan, 
 use embedded_rtmp::session::{Client, ClientConfig, SessionBuffers};
 
 use super::attempt::{Attempt, Route};
-use super::{Clock, Pipe, Waiter, entropy, session_buffers};
+use super::{Clock, Pipe, TlsArguments, TlsClient, Waiter, entropy, session_buffers};
 
 /// A connection whose handshake is complete. No request was sent yet.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub struct Dialled<const PLAYS: usize = 0> {
 pub struct DialError {
     /// The result of each target.
     pub reports: Vec<AttemptReport>,
+    /// Why TLS failed, or the server's certificate was refused.
+    pub reasons: BTreeMap<AttemptId, String>,
 }
 
 impl fmt::Display for DialError {
@@ -36,6 +38,9 @@ impl fmt::Display for DialError {
         f.write_str("no connection")?;
         for report in &self.reports {
             write!(f, "; failed on {}: {}", report.target, report.outcome)?;
+            if let Some(reason) = self.reasons.get(&report.id) {
+                write!(f, ": {reason}")?;
+            }
         }
         Ok(())
     }
@@ -54,22 +59,34 @@ pub struct Dialler<'p, const PLAYS: usize = 0> {
     attempts: BTreeMap<AttemptId, Attempt<PLAYS>>,
     /// The first bytes of answers that are not RTMP.
     answers: BTreeMap<AttemptId, Vec<u8>>,
+    /// Why TLS failed.
+    reasons: BTreeMap<AttemptId, String>,
 }
 
 impl<'p, const PLAYS: usize> Dialler<'p, PLAYS> {
-    /// Looks up the addresses of `host`.
+    /// Looks up the addresses of `host`. `tls` says which servers are trusted, on every target inside TLS.
     ///
     /// # Errors
-    /// The plan cannot work, or the system fails.
-    pub fn new(host: &str, targets: &'p [Target], limits: Limits, config: ClientConfig, clock: Clock) -> Result<Self> {
+    /// The plan cannot work, there is nothing by which to trust a server, or the system fails.
+    pub fn new(
+        host: &str,
+        targets: &'p [Target],
+        limits: Limits,
+        config: ClientConfig,
+        tls: &TlsArguments,
+        clock: Clock,
+    ) -> Result<Self> {
         let plan = Plan::new(targets, limits)?;
+        let has_tls = targets.iter().any(|target| target.transport.is_tls());
+        let tls = has_tls.then(|| TlsClient::new(tls, host)).transpose()?;
         // If the host has no address, each attempt fails.
         let addresses = (host, 0).to_socket_addrs().map(|found| found.map(|address| address.ip()).collect());
         let addresses: Vec<_> = addresses.unwrap_or_default();
         let share = limits.tcp / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
-        let route = Route { host: host.to_owned(), addresses, share, clock, waiter: Waiter::new()? };
-        let (spare, attempts, answers) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
-        Ok(Self { plan, route, config, spare, attempts, answers })
+        let route = Route { host: host.to_owned(), addresses, share, clock, waiter: Waiter::new()?, tls };
+        let (spare, attempts) = (Vec::new(), BTreeMap::new());
+        let (answers, reasons) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { plan, route, config, spare, attempts, answers, reasons })
     }
 
     /// Dials until a handshake is complete.
@@ -94,7 +111,9 @@ impl<'p, const PLAYS: usize> Dialler<'p, PLAYS> {
                     self.route.waiter.remove(&mut pipe)?;
                     return Ok(Dialled { session, pipe, handshake });
                 }
-                Some(PlanEvent::Exhausted) => return Err(DialError { reports: self.reports() }.into()),
+                Some(PlanEvent::Exhausted) => {
+                    return Err(DialError { reports: self.reports(), reasons: self.reasons.clone() }.into());
+                }
             }
         }
     }
@@ -114,6 +133,11 @@ impl<'p, const PLAYS: usize> Dialler<'p, PLAYS> {
     /// The first bytes of the answer to an attempt, if it was not RTMP.
     pub fn answer(&self, id: AttemptId) -> Option<&[u8]> {
         self.answers.get(&id).map(Vec::as_slice)
+    }
+
+    /// Why TLS failed in each attempt, or the server's certificate was refused.
+    pub fn reasons(&self) -> &BTreeMap<AttemptId, String> {
+        &self.reasons
     }
 
     fn begin(&mut self, id: AttemptId, target: Target) -> Result<()> {
@@ -146,8 +170,12 @@ impl<'p, const PLAYS: usize> Dialler<'p, PLAYS> {
                 if failure == Failure::NotRtmp {
                     self.answers.insert(id, attempt.pipe.answer().to_vec());
                 }
+                self.reasons.extend(attempt.reason.take().map(|reason| (id, reason)));
                 self.end(id);
-                self.plan.report_failed(id, self.route.clock.now(), failure);
+                match failure {
+                    Failure::Certificate => self.plan.report_untrusted(id, self.route.clock.now()),
+                    failure => self.plan.report_failed(id, self.route.clock.now(), failure),
+                }
             }
         }
         has_moved

@@ -1,12 +1,13 @@
 //! A client session and its connection, for publishing and for playing.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow};
 use embedded_rtmp::command::{ConnectOptions, Status};
 use embedded_rtmp::handshake::HandshakeKind;
 use embedded_rtmp::message::StreamId;
-use embedded_rtmp::port_plan::AttemptReport;
+use embedded_rtmp::port_plan::{AttemptId, AttemptReport};
 use embedded_rtmp::session::{Client, ClientEvent, Stage};
 use embedded_rtmp::time::Instant;
 use embedded_rtmp::url::Url;
@@ -19,6 +20,8 @@ use super::{Clock, Dialled, Dialler, Pipe, Waiter};
 pub struct LinkReport {
     /// The result of each attempt of the port plan.
     pub attempts: Vec<AttemptReport>,
+    /// Why TLS failed in an attempt, or the server's certificate was refused.
+    pub reasons: BTreeMap<AttemptId, String>,
     /// The server's kind of handshake.
     pub handshake: HandshakeKind,
     /// The time from the first attempt until the server accepted the publish or the play.
@@ -57,6 +60,7 @@ impl<const PLAYS: usize> Link<PLAYS> {
     ) -> Result<Self> {
         let dialled = dialler.dial();
         (report.attempts, report.elapsed) = (dialler.reports(), clock.until_now());
+        report.reasons.clone_from(dialler.reasons());
         let Dialled { mut session, mut pipe, handshake } = dialled?;
         report.handshake = handshake;
         session.connect(&ConnectOptions::new(url.app(), &url.tc_url_parts()))?;
@@ -143,7 +147,7 @@ impl LinkReport {
         let attempt = |report: &AttemptReport| {
             json!({
                 "transport": report.target.transport.to_string(), "port": report.target.port,
-                "outcome": report.outcome.to_string(), "tcp_ms": report.to_tcp.map(millis),
+                "outcome": report.outcome.to_string(), "reason": self.reasons.get(&report.id), "tcp_ms": report.to_tcp.map(millis),
                 "took_ms": millis(report.took),
             })
         };

@@ -1,4 +1,4 @@
-//! Sessions of the core over sockets of the operating system: TCP, or tunnels in HTTP over TCP.
+//! Sessions of the core over sockets of the operating system: TCP, TLS, or tunnels in HTTP over one of them.
 
 mod attempt;
 mod clock;
@@ -9,6 +9,7 @@ mod order;
 mod pipe;
 mod socket;
 mod stream;
+mod tls;
 
 pub use clock::Clock;
 pub use destination::Destination;
@@ -19,6 +20,8 @@ pub use order::{OrderArguments, Way, targets, transport};
 pub use pipe::{Pipe, Waiter};
 pub(crate) use socket::Socket;
 pub use stream::{StreamArguments, StreamUrl};
+use tls::TlsClient;
+pub use tls::{Pin, TlsArguments, TlsServer};
 
 use std::fs;
 use std::path::Path;

@@ -4,8 +4,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use clap::Args;
-use embedded_rtmp::port_plan::{DEFAULT_ORDER, Limits, MAX_TARGETS, NET_CONNECTION, Order, PLAYER, Target, Transport};
+use clap::{Args, ValueEnum};
+use embedded_rtmp::port_plan::{Allowed, Limits, MAX_TARGETS, NET_CONNECTION, Order, PLAYER, Target, Transport};
 use embedded_rtmp::url::{Scheme, Url};
 
 /// The default number of attempts at the same time.
@@ -19,12 +19,23 @@ pub struct OrderArguments {
     /// 1935,80,rtmpt:80,rtmps:443. An rtmps URL is only tried with TLS, an rtmpe URL only with RTMPE unless the list has both
     #[arg(long, value_name = "ORDER", default_value = "smart")]
     order: Named,
+    /// The transports that smart also tries, after the others: rtmps (on 443; the server must be trusted), rtmpe, or both,
+    /// separated by commas
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_enum)]
+    allow: Vec<Extra>,
     /// The delay between one target of a list and the next
     #[arg(long, value_name = "MS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=100))]
     stagger: u64,
     /// The most targets that are tried at the same time
     #[arg(long, value_name = "COUNT", default_value_t = AT_ONCE, value_parser = clap::value_parser!(u8).range(1..=8))]
     sockets: u8,
+}
+
+/// What the default order may have beside RTMP and RTMPT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Extra {
+    Rtmpe,
+    Rtmps,
 }
 
 /// The targets, and how they are tried.
@@ -66,12 +77,16 @@ impl OrderArguments {
         Way { targets: Order::for_url_or(url, list).targets().to_vec(), limits }
     }
 
+    fn allowed(&self) -> Allowed {
+        Allowed { rtmpe: self.allow.contains(&Extra::Rtmpe), rtmps: self.allow.contains(&Extra::Rtmps) }
+    }
+
     fn list(&self) -> (&[Target], Limits) {
         let stagger = Duration::from_millis(self.stagger);
         match &self.order {
             Named::Player => (PLAYER, Limits::SEQUENTIAL),
             Named::NetConnection => (NET_CONNECTION, Limits::SEQUENTIAL),
-            Named::Smart => (DEFAULT_ORDER, Limits::smart(self.sockets)),
+            Named::Smart => (self.allowed().default_order(), Limits::smart(self.sockets)),
             Named::List(targets) => (targets, Limits::staggered(stagger, self.sockets)),
         }
     }
@@ -142,7 +157,8 @@ mod tests {
     #[test]
     fn item_092_a_port_in_the_url_is_above_every_order() {
         for order in ["player", "netconnection", "smart", "8080,7070"] {
-            let arguments = OrderArguments { order: order.parse().unwrap(), stagger: 30, sockets: 4 };
+            let arguments =
+                OrderArguments { order: order.parse().unwrap(), allow: Vec::new(), stagger: 30, sockets: 4 };
             let url = Url::parse("rtmp://h:8000/app").unwrap();
             assert_eq!(arguments.for_url(&url).targets, [Target::rtmp(8000)]);
             let url = Url::parse("rtmp://h/app").unwrap();
@@ -161,7 +177,8 @@ mod tests {
 
     #[test]
     fn item_221_a_list_that_the_scheme_does_not_permit_is_refused() {
-        let arguments = |order: &str| OrderArguments { order: order.parse().unwrap(), stagger: 30, sockets: 4 };
+        let arguments =
+            |order: &str| OrderArguments { order: order.parse().unwrap(), allow: Vec::new(), stagger: 30, sockets: 4 };
         let found = |order, url| {
             let (arguments, url) = (arguments(order), Url::parse(url).unwrap());
             arguments.check(&url).map(|()| arguments.for_url(&url).targets)

@@ -1,4 +1,4 @@
-//! A connection of a client: TCP, or a tunnel in HTTP. Also a waiter for several of them.
+//! A connection of a client: TCP, with or without TLS, or a tunnel in HTTP. Also a waiter for several of them.
 
 use std::io;
 use std::net::{Shutdown, SocketAddr};
@@ -9,8 +9,8 @@ use embedded_rtmp::tunnel::TunnelClient;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Registry, Token};
 
-use super::Clock;
 use super::socket::Socket;
+use super::{Clock, TlsClient};
 
 /// The most bytes that are received, or sent, at once.
 const BUFFER: usize = 64 * 1024;
@@ -38,6 +38,8 @@ pub struct Pipe {
 struct Tunnel {
     client: TunnelClient<'static>,
     address: SocketAddr,
+    /// If the requests are inside TLS.
+    tls: Option<TlsClient>,
     clock: Clock,
     /// Bytes of the session that are not in a request yet.
     output: Vec<u8>,
@@ -52,20 +54,32 @@ struct Tunnel {
 impl Pipe {
     /// A pipe over a connection, or over an attempt to connect.
     pub fn new(stream: TcpStream) -> Self {
-        let buffer = vec![0; BUFFER].into_boxed_slice();
-        Self { socket: Socket::new(stream), tunnel: None, buffer, answer: Vec::new() }
+        Self::over(Socket::new(stream), None)
     }
 
-    /// A pipe through a tunnel (RTMPT). All its connections go to `address`.
+    /// A pipe that connects to `address`, with TLS or without.
     ///
     /// # Errors
     /// The system gives no socket.
-    pub fn tunnel(address: SocketAddr, host: &str, clock: Clock) -> io::Result<Self> {
+    pub(super) fn direct(address: SocketAddr, tls: Option<&TlsClient>) -> io::Result<Self> {
+        Ok(Self::over(dial(address, tls)?, None))
+    }
+
+    /// A pipe through a tunnel (RTMPT, or RTMPTS with TLS). All its connections go to `address`.
+    ///
+    /// # Errors
+    /// The system gives no socket.
+    pub(super) fn tunnel(address: SocketAddr, host: &str, tls: Option<&TlsClient>, clock: Clock) -> io::Result<Self> {
         // A tool has only a few tunnels.
         let client = TunnelClient::new(Box::leak(host.into()), address.port());
         let (output, registry, is_connected, futile) = (Vec::new(), None, true, 0);
-        let tunnel = Tunnel { client, address, clock, output, registry, is_connected, futile };
-        Ok(Self { tunnel: Some(Box::new(tunnel)), ..Self::new(TcpStream::connect(address)?) })
+        let (socket, tls) = (dial(address, tls)?, tls.cloned());
+        let tunnel = Tunnel { client, address, tls, clock, output, registry, is_connected, futile };
+        Ok(Self::over(socket, Some(Box::new(tunnel))))
+    }
+
+    fn over(socket: Socket, tunnel: Option<Box<Tunnel>>) -> Self {
+        Self { socket, tunnel, buffer: vec![0; BUFFER].into_boxed_slice(), answer: Vec::new() }
     }
 
     /// Whether the connection is established. Call it after each wait, until it returns `true`.
@@ -169,11 +183,12 @@ impl Pipe {
 
     /// Whether the peer, which has closed its side, has received what was sent. A peer that has closed the whole connection
     /// sends a reset when more bytes arrive. This waits 200 ms for the reset.
-    pub fn was_taken(&self) -> bool {
+    pub fn was_taken(&mut self) -> bool {
         if self.tunnel.is_some() {
             // Every request was answered.
             return true;
         }
+        self.socket.close_tls();
         let _ = self.socket.stream.shutdown(Shutdown::Write);
         (0..20).all(|_| {
             std::thread::sleep(Duration::from_millis(10));
@@ -204,6 +219,15 @@ impl Pipe {
         let unacknowledged = self.socket.unacknowledged().filter(|_| self.tunnel.is_none())?;
         Some(self.socket.traffic.1.saturating_sub(unacknowledged))
     }
+}
+
+/// Begins to connect.
+fn dial(address: SocketAddr, tls: Option<&TlsClient>) -> io::Result<Socket> {
+    let mut socket = Socket::new(TcpStream::connect(address)?);
+    if let Some(tls) = tls {
+        socket.start_tls(tls.connection().map_err(io::Error::other)?)?;
+    }
+    Ok(socket)
 }
 
 impl Tunnel {
@@ -254,7 +278,7 @@ impl Tunnel {
                 // This fails if the connection is gone, which is no problem.
                 let _ = registry.deregister(&mut socket.stream);
             }
-            *socket = Socket::new(TcpStream::connect(self.address)?);
+            *socket = dial(self.address, self.tls.as_ref())?;
             socket.traffic = traffic;
             if let Some(registry) = &self.registry {
                 registry.register(&mut socket.stream, Token(0), Interest::READABLE | Interest::WRITABLE)?;

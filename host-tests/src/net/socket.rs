@@ -1,4 +1,4 @@
-//! A TCP connection that never blocks.
+//! A TCP connection that never blocks, with or without TLS.
 
 #[cfg(target_os = "linux")]
 use std::ffi::c_int;
@@ -8,14 +8,24 @@ use mio::event::Event;
 use mio::net::TcpStream;
 #[cfg(target_os = "linux")]
 use rustix::ioctl::{Getter, Opcode, ioctl};
+use rustls::Connection;
 
 /// The most memory that an empty queue has, in bytes.
 const SMALL: usize = 4096;
 
+/// If more bytes than this wait to be sent, no records are received. They could ask for answers without end.
+const MAX_OUTPUT: usize = 128 * 1024;
+
+/// The approximate memory of the buffers inside TLS, in bytes: a part of a handshake or of a record, and plain text.
+const TLS_MEMORY: usize = 96 * 1024;
+
 /// The caller provides the buffers. The socket stores only bytes that could not be passed on.
+///
+/// With TLS, `input` is plain text, and `output` is records. The traffic is that of TCP.
 #[derive(Debug)]
 pub(crate) struct Socket {
     pub(super) stream: TcpStream,
+    tls: Option<Box<Connection>>,
     /// A read may return bytes. False after a read that emptied the system's buffer, until the next event.
     is_readable: bool,
     /// A write may succeed. False after a write that filled the system's buffer, until the next event.
@@ -35,6 +45,7 @@ impl Socket {
     pub(crate) fn new(stream: TcpStream) -> Self {
         Self {
             stream,
+            tls: None,
             is_readable: false,
             is_writable: false,
             is_read_closed: false,
@@ -43,6 +54,30 @@ impl Socket {
             output: Vec::new(),
             traffic: (0, 0),
         }
+    }
+
+    /// Puts the rest of the connection inside TLS. Bytes that were received and not consumed belong to its handshake.
+    ///
+    /// # Errors
+    /// These bytes are not the start of a handshake.
+    pub(crate) fn start_tls(&mut self, tls: Connection) -> io::Result<()> {
+        let (input, mut tls) = (std::mem::take(&mut self.input), Box::new(tls));
+        // What is written goes to `output` at once.
+        tls.set_buffer_limit(None);
+        let mut rest = &input[..];
+        let mut result = Ok(());
+        while !rest.is_empty() && result.is_ok() {
+            result =
+                tls.read_tls(&mut rest).and_then(|_| tls.process_new_packets().map_err(io::Error::other)).map(|_| ());
+        }
+        self.flush(&mut tls)?;
+        self.tls = Some(tls);
+        result
+    }
+
+    /// Whether the connection is inside TLS.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.tls.is_some()
     }
 
     /// Stores the readiness that an event reports.
@@ -91,7 +126,7 @@ impl Socket {
 
     /// The memory of its queues, in bytes.
     pub(crate) fn memory(&self) -> usize {
-        self.input.capacity() + self.output.capacity()
+        self.input.capacity() + self.output.capacity() + self.tls.as_ref().map_or(0, |_| TLS_MEMORY)
     }
 
     /// Whether bytes wait until the system accepts them.
@@ -137,15 +172,23 @@ impl Socket {
         let (stored, free) = buffer.split_at_mut(before);
         stored.copy_from_slice(&self.input);
         let (room, mut length, mut has_moved) = (free.len(), 0, false);
-        if wants_input && self.is_readable && !self.has_ended && room > 0 {
-            match retry(|| self.stream.read(free))? {
-                None => self.is_readable = false,
-                Some(read) => {
-                    (length, has_moved, self.has_ended) = (read, true, read == 0);
-                    // If the read was short, there will be an event for the next bytes.
-                    self.is_readable = read == room || self.is_read_closed;
-                    self.traffic.0 += read as u64;
+        if wants_input && !self.has_ended && room > 0 {
+            match self.tls.take() {
+                Some(mut tls) => {
+                    let read = self.read_records(&mut tls, free);
+                    self.tls = Some(tls);
+                    (length, has_moved) = read?;
                 }
+                None if self.is_readable => match retry(|| self.stream.read(free))? {
+                    None => self.is_readable = false,
+                    Some(read) => {
+                        (length, has_moved, self.has_ended) = (read, true, read == 0);
+                        // If the read was short, there will be an event for the next bytes.
+                        self.is_readable = read == room || self.is_read_closed;
+                        self.traffic.0 += read as u64;
+                    }
+                },
+                None => {}
             }
         }
         let filled = before + length;
@@ -160,15 +203,68 @@ impl Socket {
         Ok((has_moved, result))
     }
 
+    /// Takes plain text. If there is none, reads once from TCP. Returns the number of bytes of plain text, and whether anything
+    /// was read, or the peer has closed its side.
+    fn read_records(&mut self, tls: &mut Connection, plain: &mut [u8]) -> io::Result<(usize, bool)> {
+        for has_read in [false, true] {
+            match tls.reader().read(plain) {
+                // A FIN without close_notify counts as a FIN: the end of a stream is a message of RTMP.
+                Ok(0) => self.has_ended = true,
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => self.has_ended = true,
+                Ok(length) => return Ok((length, true)),
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                Err(_) if has_read => {}
+                Err(_) => {
+                    if !self.is_readable || !tls.wants_read() || self.output.len() > MAX_OUTPUT {
+                        return Ok((0, false));
+                    }
+                    match retry(|| tls.read_tls(&mut self.stream))? {
+                        None => {
+                            self.is_readable = false;
+                            return Ok((0, false));
+                        }
+                        Some(read) => self.traffic.0 += read as u64,
+                    }
+                    let processed = tls.process_new_packets();
+                    // The answer of a handshake, or an alert.
+                    self.flush(tls)?;
+                    processed.map_err(io::Error::other)?;
+                    continue;
+                }
+            }
+            break;
+        }
+        Ok((0, true))
+    }
+
+    /// Sends the records that TLS has made. Returns whether there were any.
+    fn flush(&mut self, tls: &mut Connection) -> io::Result<bool> {
+        let mut records = Vec::new();
+        while tls.wants_write() {
+            tls.write_tls(&mut records)?;
+        }
+        self.write(&records)?;
+        Ok(!records.is_empty())
+    }
+
     /// Sends the bytes that wait, then the bytes that `fill` writes into the slice that is passed to it. `fill` returns
-    /// their number. The slice is empty while bytes wait. Returns whether anything was sent.
+    /// their number. The slice is empty while bytes wait, and until the handshake of TLS is complete. Returns whether anything
+    /// was sent.
     pub(crate) fn send(&mut self, buffer: &mut [u8], fill: impl FnOnce(&mut [u8]) -> usize) -> io::Result<bool> {
         let waiting = std::mem::take(&mut self.output);
         let sent = self.write(&waiting)?;
-        let is_free = self.output.is_empty() && self.is_writable;
+        let mut tls = self.tls.take();
+        let has_flushed = tls.as_mut().map_or(Ok(false), |tls| self.flush(tls));
+        let is_ready = tls.as_ref().is_none_or(|tls| !tls.is_handshaking());
+        let is_free = self.output.is_empty() && self.is_writable && is_ready;
         let filled = fill(if is_free { &mut *buffer } else { &mut [] });
-        self.write(&buffer[..filled])?;
-        Ok(sent > 0 || filled > 0)
+        let written = match &mut tls {
+            None => self.write(&buffer[..filled]).map(|_| ()),
+            Some(tls) => tls.writer().write_all(&buffer[..filled]).and_then(|()| self.flush(tls)).map(|_| ()),
+        };
+        self.tls = tls;
+        written?;
+        Ok(sent > 0 || has_flushed? || filled > 0)
     }
 
     /// Writes as much as the system accepts, and stores the rest. Returns the number of bytes written.
@@ -181,6 +277,23 @@ impl Socket {
         }
         self.output.extend_from_slice(&bytes[sent..]);
         Ok(sent)
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.close_tls();
+    }
+}
+
+impl Socket {
+    /// Ends TLS: tells the peer that nothing was cut off, if there is room for that now.
+    pub(super) fn close_tls(&mut self) {
+        if let Some(mut tls) = self.tls.take().filter(|_| self.output.is_empty()) {
+            tls.send_close_notify();
+            // If this fails, the peer sees the end of the connection alone.
+            let _ = self.flush(&mut tls);
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use embedded_rtmp::message::MessageKind;
 use embedded_rtmp::session::{ClientConfig, ClientEvent, Stage};
 use embedded_rtmp::time::Instant;
 
-use crate::net::{Clock, Destination, Dialler, Link, OrderArguments, StreamUrl, is_about, refused, said};
+use crate::net::{Clock, Destination, Dialler, Link, OrderArguments, StreamUrl, TlsArguments, is_about, refused, said};
 
 /// The time limit for sending the commands that end playing.
 const CLOSE: Duration = Duration::from_secs(2);
@@ -34,6 +34,8 @@ const LOOK: Duration = Duration::from_millis(200);
 pub struct Options {
     /// The order in which targets are tried.
     pub order: OrderArguments,
+    /// The servers that are trusted, inside TLS.
+    pub tls: TlsArguments,
     /// The handshake that the client begins with.
     pub style: Style,
     /// Live or recorded, and from where.
@@ -97,7 +99,7 @@ pub fn play(
         let way = options.order.for_url(&url);
         let mut config = ClientConfig::new();
         config.handshake = options.style;
-        let mut dialler = Dialler::<1>::new(url.host(), &way.targets, way.limits, config, clock)?;
+        let mut dialler = Dialler::<1>::new(url.host(), &way.targets, way.limits, config, &options.tls, clock)?;
         let mut link = Link::connect(&mut dialler, &url, clock, &mut report.link)?;
         let Options { start, duration, silence, media_timeout, media_report, .. } = *options;
         let mut request = PlayRequest::new(&target.key);

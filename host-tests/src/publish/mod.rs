@@ -17,7 +17,9 @@ use serde_json::{Value, json};
 
 use crate::counts::Counts;
 use crate::flv::Reader;
-use crate::net::{Clock, Destination, Dialler, Link, LinkReport, OrderArguments, StreamUrl, is_about, refused, said};
+use crate::net::{
+    Clock, Destination, Dialler, Link, LinkReport, OrderArguments, StreamUrl, TlsArguments, is_about, refused, said,
+};
 use source::Source;
 
 /// The time that the server has to acknowledge the end with a status. After that, it is enough that TCP has acknowledged
@@ -36,6 +38,8 @@ const LOOK: Duration = Duration::from_millis(100);
 pub struct Options {
     /// The order in which targets are tried.
     pub order: OrderArguments,
+    /// The servers that are trusted, inside TLS.
+    pub tls: TlsArguments,
     /// When tags are sent.
     pub pace: Pace,
     /// The handshake that the client begins with.
@@ -131,7 +135,7 @@ pub fn publish<R: Read>(
         let stream = destination.stream().clone();
         let url = stream.url()?;
         let way = options.order.for_url(&url);
-        let mut dialler = Dialler::new(url.host(), &way.targets, way.limits, config, clock)?;
+        let mut dialler = Dialler::new(url.host(), &way.targets, way.limits, config, &options.tls, clock)?;
         loop {
             let mut link = Link::connect(&mut dialler, &url, clock, &mut report.link)?;
             link.session.publish(&stream.key)?;

@@ -1,4 +1,4 @@
-//! A TCP connection: a client that speaks RTMP, or one that speaks HTTP, as tunnels do.
+//! A TCP connection, with or without TLS: a client that speaks RTMP, or one that speaks HTTP, as tunnels do.
 
 use std::net::SocketAddr;
 
@@ -7,12 +7,13 @@ use embedded_rtmp::time::Instant;
 use embedded_rtmp::tunnel::{Protocol, TunnelConnection};
 use mio::event::Event;
 use mio::net::TcpStream;
+use rustls::ServerConnection;
 
 use super::client::Client;
 use super::gateway::Gateway;
 use super::proxy;
 use super::shared::{BROKEN, CLOSED, Outcome, Shared};
-use crate::net::Socket;
+use crate::net::{Socket, TlsServer};
 
 /// The approximate memory of a connection without queues and incomplete messages, in bytes.
 pub(super) const SESSION_MEMORY: usize = 88 * 1024;
@@ -122,8 +123,13 @@ impl Connection {
             }
             Role::Unknown(deadline) => {
                 let look = |input: &mut &[u8]| (input.first().copied(), proxy::is_header(input));
-                let (_, (first, is_header)) = socket.receive(buffer, true, look).context(BROKEN)?;
+                let (has_received, (first, is_header)) = socket.receive(buffer, true, look).context(BROKEN)?;
+                // The answers of the handshake of TLS.
+                let has_sent = socket.send(buffer, |_| 0).context(BROKEN)?;
                 let (Some(first), Some(is_header)) = (first, is_header) else {
+                    if has_received || has_sent {
+                        shared.ready.push(id);
+                    }
                     if shared.now >= *deadline {
                         bail!("the peer did not answer in time: handshake");
                     }
@@ -132,11 +138,18 @@ impl Connection {
                 if is_header {
                     bail!("a PROXY header from an address that --proxy-protocol does not name");
                 }
-                *role = match Protocol::of(first) {
+                let protocol = Protocol::of(first);
+                if let (Protocol::Tls, Some(TlsServer(tls)), false) = (protocol, &shared.options.tls, socket.is_tls()) {
+                    let tls = ServerConnection::new(tls.clone()).context("TLS")?;
+                    socket.start_tls(tls.into()).context("TLS")?;
+                    return self.turn(id, buffer, gateway, shared);
+                }
+                *role = match protocol {
                     Protocol::Http => Role::Web(TunnelConnection::new(shared.now)),
                     // The handshake decides which versions of RTMP are accepted. RTMPE is not.
                     Protocol::Rtmp | Protocol::Rtmpe => Role::Rtmp(Client::new(id, *peer, shared)?),
-                    Protocol::Tls => bail!("TLS (RTMPS or HTTPS), which this server does not speak"),
+                    Protocol::Tls if socket.is_tls() => bail!("TLS inside TLS"),
+                    Protocol::Tls => bail!("TLS (RTMPS or HTTPS), which this server does not speak without --tls-cert"),
                     _ => bail!("neither RTMP nor HTTP: it begins with {first:#04x}"),
                 };
                 self.turn(id, buffer, gateway, shared)

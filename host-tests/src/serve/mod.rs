@@ -22,6 +22,7 @@ use mio::{Interest, Poll, Token};
 use serde_json::{Value, json};
 
 use crate::counts::Counts;
+use crate::net::TlsServer;
 use access::Access;
 pub use access::User;
 use event_loop::EventLoop;
@@ -49,6 +50,8 @@ pub struct Options {
     pub proxies: Vec<Network>,
     /// The user that every client must be. With `None`, every client may publish and play.
     pub user: Option<User>,
+    /// The certificate. With `None`, clients cannot use TLS.
+    pub tls: Option<TlsServer>,
     /// The configuration of the sessions.
     pub config: ServerConfig,
     /// What happens if publishers conflict or leave, and if players are slow.
