@@ -204,7 +204,13 @@ fn refusal(error: &Error, certificate: &CertificateDer<'_>, others: &[Certificat
             format!("it has no name, and is not for {}", expected.to_str())
         }
         CertificateError::NotValidForNameContext { expected, presented } => {
-            format!("it is for {}, and not for {}", presented.join(", "), expected.to_str())
+            // As in `DnsName("media.example")`.
+            let name = |name: &String| {
+                let inner = name.split_once('(').map_or(&**name, |(_, inner)| inner);
+                inner.trim_matches(['"', ')']).to_owned()
+            };
+            let names: Vec<_> = presented.iter().map(name).collect();
+            format!("it is for {}, and not for {}", names.join(", "), expected.to_str())
         }
         error => error.to_string(),
     }

@@ -1,5 +1,6 @@
 //! nginx as a TLS endpoint in front of another server: RTMPS.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, ensure};
@@ -8,26 +9,35 @@ use super::nginx::{Instance, configuration};
 
 const LOAD_STREAM: &str = "load_module /usr/lib/nginx/modules/ngx_stream_module.so;";
 
-/// A running nginx that accepts TLS 1.3 and forwards the bytes to a port of 127.0.0.1. It has a new self-signed certificate.
+/// A running nginx that accepts TLS 1.3 and forwards the bytes to a port of 127.0.0.1.
 #[derive(Debug)]
 pub struct TlsProxy(Instance);
 
 impl TlsProxy {
-    /// Starts it before the server on port `to`.
+    /// Starts it before the server on port `to`. It has a new self-signed certificate.
     ///
     /// # Errors
     /// nginx, its stream module or openssl is not installed, or nginx does not listen in time.
     pub fn start(to: u16) -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let (key, certificate) = (directory.path().join("key.pem"), directory.path().join("certificate.pem"));
+        let mut openssl = Command::new("openssl");
+        openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]);
+        openssl.args(["-days", "1", "-subj", "/CN=server.example"]);
+        let made = openssl.arg("-keyout").arg(&key).arg("-out").arg(&certificate).output()?;
+        ensure!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));
+        Self::with(to, &certificate, &key, "TLSv1.3")
+    }
+
+    /// The same, with this chain and key in PEM, and with these versions of TLS, as nginx writes them.
+    ///
+    /// # Errors
+    /// nginx or its stream module is not installed, or nginx does not listen in time.
+    pub fn with(to: u16, certificate: &Path, key: &Path, protocols: &str) -> Result<Self> {
+        let (key, certificate) = (key.display(), certificate.display());
         let instance = Instance::start(|directory, port| {
-            let (key, certificate) = (directory.join("key.pem"), directory.join("certificate.pem"));
-            let mut openssl = Command::new("openssl");
-            openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]);
-            openssl.args(["-days", "1", "-subj", "/CN=server.example"]);
-            let made = openssl.arg("-keyout").arg(&key).arg("-out").arg(&certificate).output()?;
-            ensure!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));
-            let (key, certificate) = (key.display(), certificate.display());
             let servers = format!(
-                "stream {{ server {{ listen 127.0.0.1:{port} ssl; ssl_protocols TLSv1.3;
+                "stream {{ server {{ listen 127.0.0.1:{port} ssl; ssl_protocols {protocols};
   ssl_certificate {certificate}; ssl_certificate_key {key}; proxy_pass 127.0.0.1:{to}; }} }}"
             );
             Ok(configuration(directory, LOAD_STREAM, &servers))

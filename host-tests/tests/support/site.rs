@@ -23,6 +23,11 @@ impl Site {
     }
 
     pub fn serving(rules: &str, ports: &[u16]) -> Self {
+        Self::with(rules, ports, &[])
+    }
+
+    /// The same, with more arguments for `serve`.
+    pub fn with(rules: &str, ports: &[u16], arguments: &[String]) -> Self {
         let network = Network::new().unwrap();
         network.firewall(rules).unwrap();
         let directory = tempfile::tempdir().unwrap();
@@ -30,6 +35,7 @@ impl Site {
         let mut command = site.network.server.command(env!("CARGO_BIN_EXE_serve"));
         let addresses: Vec<_> = ports.iter().map(|port| format!("0.0.0.0:{port}")).collect();
         command.args(["--keep-timestamps", "--listen", &addresses.join(","), "--record"]).arg(site.directory.path());
+        command.args(arguments);
         let serve = start(&mut command).unwrap();
         wait_until("serve listens", LIMIT, || serve.errors().matches("listening on").count() == ports.len())
             .unwrap_or_else(|error| panic!("{error}: {}", serve.errors()));
@@ -117,6 +123,11 @@ impl Capture {
 
     /// The ports that SYNs went to.
     pub fn ports(self) -> Vec<u16> {
+        self.ports_and_bytes().0
+    }
+
+    /// The same, and the whole capture.
+    pub fn ports_and_bytes(self) -> (Vec<u16>, Vec<u8>) {
         // What the last packets were is in the file a moment later.
         std::thread::sleep(Duration::from_millis(500));
         self.dumpcap.interrupt().unwrap();
@@ -125,6 +136,7 @@ impl Capture {
         tshark.arg("-r").arg(&self.file).args(["-Y", "tcp.flags.syn == 1 && tcp.flags.ack == 0"]);
         tshark.args(["-T", "fields", "-e", "tcp.dstport"]);
         let finished = finish_within(LIMIT, &mut tshark).unwrap().successful().unwrap();
-        String::from_utf8_lossy(&finished.stdout).lines().map(|port| port.parse().unwrap()).collect()
+        let ports = String::from_utf8_lossy(&finished.stdout).lines().map(|port| port.parse().unwrap()).collect();
+        (ports, std::fs::read(&self.file).unwrap())
     }
 }
