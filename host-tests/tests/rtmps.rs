@@ -1,4 +1,4 @@
-//! RTMPS and RTMPTS: who is trusted, what a refusal says, and other programs with `serve`.
+//! RTMPS and RTMPTS: which servers are trusted, what a refusal says, and other programs with `serve`.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! Certificates, which are made anew for each test.
+//! Certificates. Each test makes its own.
 
 use std::fs;
 use std::path::PathBuf;
