@@ -56,6 +56,12 @@ pub(crate) fn copy_in_line(from: &[u8], to: &mut [u8]) -> usize {
     length
 }
 
+/// Moves the bytes after the first `by` bytes to the start.
+pub(crate) fn move_down(bytes: &mut [u8], by: usize) {
+    let bytes = core::cell::Cell::from_mut(bytes).as_slice_of_cells();
+    bytes.iter().zip(bytes.iter().skip(by)).for_each(|(to, from)| to.set(from.get()));
+}
+
 /// Counts the bytes that [`copy`] copies, so that a test can check how often payload is copied.
 #[cfg(test)]
 pub(crate) mod counted {
@@ -120,5 +126,14 @@ mod tests {
         assert_eq!(to, [1, 2, 0]);
         assert_eq!(copy(&[5, 6, 7, 8], &mut to), 3);
         assert_eq!(to, [5, 6, 7]);
+    }
+
+    #[test]
+    fn bytes_are_moved_down_by_any_number() {
+        for (by, expected) in [(0, *b"abcd"), (1, *b"bcdd"), (3, *b"dbcd"), (4, *b"abcd"), (9, *b"abcd")] {
+            let mut bytes = *b"abcd";
+            move_down(&mut bytes, by);
+            assert_eq!(bytes, expected);
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! dropped.
 
 use super::audio::{self, AacPacket};
+use super::enhanced::{AUDIO_MULTITRACK, MODIFIED, VIDEO_MULTITRACK, is_enhanced};
 use super::video::{self, AvcPacket, FrameType};
 use crate::bytes::low_u8;
 use crate::command::SET_DATA_FRAME;
@@ -22,8 +23,9 @@ use crate::message::MessageKind;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum FrameClass {
-    /// The sequence header of AVC, AAC, another [codec that has one](Self::of), or a codec of Enhanced RTMP. It configures a
-    /// decoder and contains no frame. A new player needs the last one of audio and the last one of video.
+    /// The sequence header of AVC, AAC, another [codec that has one](Self::of), or a codec of Enhanced RTMP; or, in Enhanced
+    /// RTMP, the speakers of the channels or `colorInfo`. It configures a decoder and contains no frame. A new player needs
+    /// the last one of each for each [track](Self::track).
     Configuration,
     /// Audio.
     Audio,
@@ -82,31 +84,40 @@ impl FrameClass {
         }
     }
 
+    /// The track of an audio or video message whose payload begins with `prefix`: the first one of several. A message
+    /// without a track number is of track 0. Returns `None` if more bytes are needed: 7 are enough for most messages that
+    /// have a track number, and [`Self::PREFIX`] for all.
+    pub fn track(kind: MessageKind, prefix: &[u8]) -> Option<u8> {
+        let (&first, rest) = prefix.split_first()?;
+        if !is_enhanced(kind, first) {
+            return Some(0);
+        }
+        let multitrack = if kind == MessageKind::VIDEO { VIDEO_MULTITRACK } else { AUDIO_MULTITRACK };
+        let track = match unmodified(first & 0x0F, rest) {
+            Some((packet, _)) if packet != multitrack => return Some(0),
+            // The type and the FourCC.
+            Some((_, rest)) => rest.get(5).copied(),
+            None => None,
+        };
+        track.or_else(|| (prefix.len() >= Self::PREFIX).then_some(0))
+    }
+
     /// Whether it is video and not a sequence header. It may have no picture.
     pub(crate) const fn is_picture(self) -> bool {
         matches!(self, Self::Keyframe | Self::Inter | Self::Disposable)
     }
 
-    /// Whether a message of the class [`Self::Configuration`] or [`Self::Metadata`] has nothing after its header.
-    /// `prefix` is the start of its payload: [`Self::PREFIX`] bytes, or all of it if it is shorter.
-    pub(crate) fn is_empty(self, kind: MessageKind, prefix: &[u8]) -> bool {
-        let Some((&first, rest)) = prefix.split_first() else { return true };
+    /// Whether a message of the class [`Self::Configuration`] or [`Self::Metadata`] has nothing after its header. It is not
+    /// one of Enhanced RTMP. `length` is that of its payload.
+    pub(crate) fn is_empty(self, kind: MessageKind, length: usize) -> bool {
         let header = match (self, kind) {
             (Self::Metadata(skip), _) => usize::from(skip).wrapping_add(METADATA.len()),
-            (_, MessageKind::VIDEO) if first & video::ENHANCED == 0 => video::HEADER_SIZE,
-            (_, MessageKind::AUDIO) if first >> 4 != audio::ENHANCED => audio::HEADER_SIZE,
-            _ => {
-                let multitrack = if kind == MessageKind::VIDEO { VIDEO_MULTITRACK } else { AUDIO_MULTITRACK };
-                let Some((_, body)) = enhanced_packet(first & 0x0F, rest, multitrack) else { return false };
-                return body.len() <= FOUR_CC;
-            }
+            (_, MessageKind::VIDEO) => video::HEADER_SIZE,
+            _ => audio::HEADER_SIZE,
         };
-        prefix.len() <= header
+        length <= header
     }
 }
-
-/// The length of the name of a codec in Enhanced RTMP.
-const FOUR_CC: usize = 4;
 
 /// A bit for each codec without Enhanced RTMP that has a packet type in the second byte.
 const VIDEO_WITH_PACKETS: u16 = 1 << 7 | 1 << 12 | 1 << 13 | 1 << 14;
@@ -120,7 +131,9 @@ fn video(prefix: &[u8]) -> Option<FrameClass> {
         if packet.is_none() && prefix.len() < needed(first & 0x0F) {
             return None;
         }
-        let packet = packet.map(|(packet, _)| packet);
+        if packet == Some(METADATA_PACKET) {
+            return Some(FrameClass::Configuration);
+        }
         (matches!(packet, Some(0 | 5)), matches!(packet, Some(1 | 3)))
     } else {
         let packet = AvcPacket(*rest.first()?);
@@ -146,7 +159,7 @@ fn audio(prefix: &[u8]) -> Option<FrameClass> {
         if packet.is_none() && prefix.len() < needed(first & 0x0F) {
             return None;
         }
-        matches!(packet, Some((0 | 4, _)))
+        matches!(packet, Some(0 | 4))
     } else {
         AUDIO_WITH_PACKETS >> (first >> 4) & 1 != 0 && AacPacket(*rest.first()?) == AacPacket::SEQUENCE_HEADER
     };
@@ -171,10 +184,8 @@ fn begins(bytes: &[u8], text: &[u8]) -> Option<bool> {
     if is_so && length < text.len() { None } else { Some(is_so) }
 }
 
-/// The packet types of Enhanced RTMP that precede another packet type: several tracks, and modifiers of any length.
-const VIDEO_MULTITRACK: u8 = 6;
-const AUDIO_MULTITRACK: u8 = 5;
-const MODIFIED: u8 = 7;
+/// `colorInfo`. FFmpeg writes it as a command.
+const METADATA_PACKET: u8 = 4;
 
 /// The number of bytes that determine the packet type. If it is still unknown then, it stays unknown.
 const fn needed(packet: u8) -> usize {
@@ -182,8 +193,17 @@ const fn needed(packet: u8) -> usize {
 }
 
 /// The packet type of Enhanced RTMP after all modifiers and the type that announces several tracks (E-RTMP v2,
-/// "ExVideoTagHeader" and "ExAudioTagHeader"), and what follows it.
-fn enhanced_packet(mut packet: u8, mut rest: &[u8], multitrack: u8) -> Option<(u8, &[u8])> {
+/// "ExVideoTagHeader" and "ExAudioTagHeader").
+fn enhanced_packet(packet: u8, rest: &[u8], multitrack: u8) -> Option<u8> {
+    match unmodified(packet, rest)? {
+        (packet, [types, ..]) if packet == multitrack => Some(*types & 0x0F),
+        (packet, []) if packet == multitrack => None,
+        (packet, _) => Some(packet),
+    }
+}
+
+/// The packet type after all modifiers, and what follows it.
+fn unmodified(mut packet: u8, mut rest: &[u8]) -> Option<(u8, &[u8])> {
     // Each round takes two bytes at least.
     while packet == MODIFIED {
         let (size, behind) = match rest {
@@ -197,11 +217,7 @@ fn enhanced_packet(mut packet: u8, mut rest: &[u8], multitrack: u8) -> Option<(u
             _ => return None,
         }
     }
-    match rest {
-        [types, behind @ ..] if packet == multitrack => Some((*types & 0x0F, behind)),
-        [] if packet == multitrack => None,
-        _ => Some((packet, rest)),
-    }
+    Some((packet, rest))
 }
 
 #[cfg(test)]
@@ -248,7 +264,9 @@ mod tests {
         (MessageKind::VIDEO, b"\xA1hvc1", Inter),
         (MessageKind::VIDEO, b"\xB1hvc1", Disposable),
         (MessageKind::VIDEO, b"\x92hvc1", Inter),
-        (MessageKind::VIDEO, b"\x94hvc1", Inter),
+        (MessageKind::VIDEO, b"\x94hvc1", Configuration),
+        (MessageKind::VIDEO, b"\xD4hvc1", Configuration),
+        (MessageKind::VIDEO, b"\xD6\x04hvc1\x01", Configuration),
         (MessageKind::VIDEO, b"\x95hvc1", Configuration),
         // Several tracks; a modifier of one byte; of 3 bytes with the long form of its size; two modifiers.
         (MessageKind::VIDEO, b"\x96\x00hvc1", Configuration),
@@ -314,19 +332,35 @@ mod tests {
             (MessageKind::VIDEO, &[0x1C, 0, 0, 0, 0]),
             (MessageKind::AUDIO, &[0xAF, 0]),
             (MessageKind::AUDIO, &[0xDF, 0]),
-            (MessageKind::VIDEO, b"\x90hvc1"),
-            (MessageKind::VIDEO, b"\x96\x00hvc1"),
-            (MessageKind::VIDEO, b"\x97\x00\xAA\x00av01"),
-            (MessageKind::AUDIO, b"\x90Opus"),
             (MessageKind::DATA, METADATA),
             (MessageKind::DATA_AMF3, b"\0\x02\0\x0D@setDataFrame\x02\0\x0AonMetaData"),
         ] {
-            let class = FrameClass::of(kind, header);
-            assert!(matches!(class, Configuration | Metadata(_)) && class.is_empty(kind, header), "{header:02x?}");
-            assert!(!class.is_empty(kind, &[header, &[1]].concat()), "{header:02x?}");
+            let (class, length) = (FrameClass::of(kind, header), header.len());
+            assert!(matches!(class, Configuration | Metadata(_)) && class.is_empty(kind, length), "{header:02x?}");
+            assert!(!class.is_empty(kind, length + 1) && class.is_empty(kind, 0), "{header:02x?}");
         }
-        for short in 0..5 {
-            assert!(Configuration.is_empty(MessageKind::VIDEO, &[0x17, 0, 0, 0, 0][..short]));
+    }
+
+    #[test]
+    fn item_250_a_message_without_a_track_number_is_of_track_0() {
+        for (kind, payload, track, needed) in [
+            (MessageKind::VIDEO, &b"\x17\x01abcde"[..], 0, 1),
+            (MessageKind::VIDEO, b"\x91hvc1\x05\x05", 0, 1),
+            (MessageKind::VIDEO, b"\x96\x01hvc1\x05", 5, 7),
+            (MessageKind::VIDEO, b"\x96\x11hvc1\xFF\0\0\0", 255, 7),
+            (MessageKind::VIDEO, b"\x96\x21hvc1\x02\0\0\0", 2, 7),
+            (MessageKind::VIDEO, b"\x97\x02abc\x06\x01hvc1\x07", 7, 12),
+            (MessageKind::VIDEO, b"\x97\x02abc\x01hvc1\x07", 0, 6),
+            (MessageKind::AUDIO, b"\xAF\x01abcde", 0, 1),
+            (MessageKind::AUDIO, b"\x91Opus\x05\x05", 0, 1),
+            (MessageKind::AUDIO, b"\x95\x01Opus\x03", 3, 7),
+            (MessageKind::VIDEO, &[0x97; FrameClass::PREFIX], 0, FrameClass::PREFIX),
+        ] {
+            for cut in 0..payload.len() {
+                let expected = (cut >= needed).then_some(track);
+                assert_eq!(FrameClass::track(kind, &payload[..cut]), expected, "{payload:02x?} {cut}");
+            }
+            assert_eq!(FrameClass::track(kind, payload), Some(track));
         }
     }
 

@@ -9,6 +9,7 @@
 //! | [`flv`] | FLV files and their tags in a slice, such as a clip in flash |
 //! | [`aggregate`] | aggregate messages, split into their messages as they arrive |
 //! | [`video`], [`audio`] | the tag header before the coded data |
+//! | [`enhanced`] | the tag header of Enhanced RTMP: tracks, and HEVC, AV1, VP9, Opus, FLAC … |
 //! | [`avc`], [`aac`] | sequence headers, and conversion of an encoder's output to a message |
 //! | [`metadata`] | `onMetaData` to and from typed fields |
 //! | [`FrameClass`] | the class of a message, by its first bytes: configuration, keyframe, disposable … |
@@ -18,6 +19,7 @@ pub mod aggregate;
 pub mod audio;
 pub mod avc;
 mod bits;
+pub mod enhanced;
 pub mod flv;
 mod frame;
 pub mod metadata;

@@ -29,9 +29,6 @@ pub(super) enum Stage {
     Live,
 }
 
-/// The distance of a bit of `due` for a message that is due again to the bit for the message.
-const AGAIN: u32 = 4;
-
 /// The flags of a cursor. They are bits, because there is a cursor for each player.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Flag {
@@ -49,6 +46,12 @@ pub(super) enum Flag {
     Video = 32,
     /// It awaits a keyframe because it was late. The video that it misses counts as skipped.
     Late = 64,
+    /// The configurations of audio are to be sent again after the current message.
+    AudioAgain = 128,
+    /// The same for video.
+    VideoAgain = 256,
+    /// A track above 0 awaits a keyframe because it was late. The pictures of these tracks that it misses count as skipped.
+    LateTracks = 512,
 }
 
 /// How long a player awaits a keyframe, in ms. A stream with intra refresh has none.
@@ -62,7 +65,7 @@ pub struct Cursor {
     pub(super) at: Position,
     /// Messages before `at`.
     pub(super) number: u32,
-    /// The position of the cached message that is being sent, to tell it from one that replaces it.
+    /// The serial number of the cached message that is being sent, to tell it from one that replaces it.
     pub(super) cached: u32,
     /// Payload bytes of the message that are sent.
     pub(super) taken: u32,
@@ -70,11 +73,12 @@ pub struct Cursor {
     pub(super) skipped: u32,
     /// The time from which it gets video without a keyframe, in ms modulo 2³². 0 if it has not missed video yet.
     pub(super) video_at: u32,
+    /// A bit for each cached message that is to be sent.
+    pub(super) due: u32,
+    /// A bit for each track of video that has begun. That of track 0 is not used.
+    tracks: [u32; 8],
     pub(super) stage: Stage,
-    /// A bit for each cached message that is to be sent, the lowest first; and `AGAIN` bits above it, a bit for each that
-    /// is to be sent again after the current message.
-    pub(super) due: u8,
-    flags: u8,
+    flags: u16,
 }
 
 impl_format!([] Cursor, this => "Cursor {{ at: {}, skipped: {} }}", { this.at.0 }, this.skipped);
@@ -96,9 +100,10 @@ impl Cursor {
             sent: 0,
             skipped: 0,
             video_at: 0,
-            stage: Stage::Seek,
             due: 0,
-            flags: Flag::Audio as u8 | Flag::Video as u8,
+            tracks: [0; 8],
+            stage: Stage::Seek,
+            flags: Flag::Audio as u16 | Flag::Video as u16,
         }
     }
 
@@ -121,8 +126,11 @@ impl Cursor {
     /// keyframe, or after 3 s. A track that was off begins with its sequence header.
     pub fn select(&mut self, audio: bool, video: bool) {
         let (more_audio, more_video) = (audio && !self.has(Flag::Audio), video && !self.has(Flag::Video));
-        self.due |= (u8::from(more_video) << 1 | u8::from(more_audio) << 2) << AGAIN;
+        if more_audio {
+            self.set(Flag::AudioAgain, true);
+        }
         if more_video {
+            self.set(Flag::VideoAgain, true);
             self.await_next_keyframe();
         }
         self.set(Flag::Audio, audio);
@@ -130,11 +138,11 @@ impl Cursor {
     }
 
     pub(super) const fn has(&self, flag: Flag) -> bool {
-        self.flags & flag as u8 != 0
+        self.flags & flag as u16 != 0
     }
 
     pub(super) const fn set(&mut self, flag: Flag, is_set: bool) {
-        self.flags = if is_set { self.flags | flag as u8 } else { self.flags & !(flag as u8) };
+        self.flags = if is_set { self.flags | flag as u16 } else { self.flags & !(flag as u16) };
     }
 
     pub(super) fn wants(&self, kind: u8) -> bool {
@@ -146,17 +154,57 @@ impl Cursor {
         }
     }
 
-    /// From the next message on, video waits for a keyframe. The time limit begins with the first video message that is not
-    /// sent.
+    /// From the next message on, each track of video waits for a keyframe. The time limit begins with the first video message
+    /// that is not sent.
     pub(super) fn await_next_keyframe(&mut self) {
         self.set(Flag::AwaitsKeyframe, true);
         self.video_at = 0;
+        self.stop_tracks();
     }
 
     /// Does the same if the cursor does not await a keyframe already.
     pub(super) fn await_keyframe(&mut self) {
+        self.stop_tracks();
         if !self.has(Flag::AwaitsKeyframe) {
             self.await_next_keyframe();
+        }
+    }
+
+    /// All tracks of video above 0 wait for their keyframes.
+    pub(super) const fn stop_tracks(&mut self) {
+        self.tracks = [0; 8];
+    }
+
+    /// Whether a track of video has begun.
+    pub(super) fn has_track(&self, track: u8) -> bool {
+        match track {
+            0 => !self.has(Flag::AwaitsKeyframe),
+            _ => self.tracks.get(usize::from(track >> 5)).is_some_and(|tracks| tracks >> (track & 31) & 1 != 0),
+        }
+    }
+
+    /// A track of video begins.
+    pub(super) fn begin_track(&mut self, track: u8) {
+        match track {
+            0 => {
+                self.set(Flag::AwaitsKeyframe, false);
+                self.set(Flag::Late, false);
+            }
+            _ => self
+                .tracks
+                .iter_mut()
+                .skip(usize::from(track >> 5))
+                .take(1)
+                .for_each(|tracks| *tracks |= 1 << (track & 31)),
+        }
+    }
+
+    /// A track of video above 0 waits for its keyframe, because the player is late.
+    pub(super) fn stop_late_track(&mut self, track: u8) {
+        self.tracks.iter_mut().skip(usize::from(track >> 5)).take(1).for_each(|tracks| *tracks &= !(1 << (track & 31)));
+        self.set(Flag::LateTracks, true);
+        if !self.has(Flag::AwaitsKeyframe) {
+            self.video_at = 0;
         }
     }
 
@@ -169,21 +217,6 @@ impl Cursor {
         now.wrapping_sub(self.video_at) as i32 >= 0
     }
 
-    /// Between two messages, marks what is due again as due.
-    pub(super) fn renew(&mut self) {
-        if !self.is_inside() && self.due >> AGAIN != 0 {
-            self.due = (self.due | self.due >> AGAIN) & 0b111;
-            if self.stage == Stage::Live {
-                self.stage = Stage::HeaderCache;
-            }
-        }
-    }
-
-    /// The first cached message that is due was sent, or is not for the player.
-    pub(super) fn pop(&mut self) {
-        self.due &= self.due.wrapping_sub(1);
-    }
-
     /// Moves past a message of `length` bytes.
     pub(super) fn pass(&mut self, length: u32) {
         self.at = Position(payload(self.at.0).wrapping_add(u64::from(length)));
@@ -191,4 +224,4 @@ impl Cursor {
     }
 }
 
-const _: () = assert!(size_of::<Cursor>() == 36);
+const _: () = assert!(size_of::<Cursor>() == 72);

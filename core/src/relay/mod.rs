@@ -5,8 +5,8 @@
 //!  publisher's  push        │ ▒▒│frame│audio│key frame ····│ ─────────► player: own session, own chunk headers
 //!  fragments  ────────────► │              ▲       ▲       │ ─────────► player
 //!               one copy    │            cursors           │ ─────────► player
-//!                           │ cached: metadata, video,     │     one copy each, into its socket
-//!                           │         audio                │
+//!                           │ cached: metadata and         │     one copy each, into its socket
+//!                           │         configurations       │
 //!                           └──────────────────────────────┘
 //!            Directory: names, publishers and players of all streams
 //! ```
@@ -14,7 +14,7 @@
 //! | Type | What it is |
 //! |---|---|
 //! | [`Directory`] | the names, publishers and players of all streams: a view of lent tables |
-//! | [`Ring`] | the messages of one stream, and its cached metadata and sequence headers |
+//! | [`Ring`] | the messages of one stream, and its cached metadata and configurations of decoders |
 //! | [`Player`] | a [`Cursor`] into a ring, joined to a [`Server`](crate::session::Server) session |
 //! | [`RelayConfig`] | what happens if publishers conflict or leave, and if players are late |
 //!
@@ -53,8 +53,9 @@
 //! # use embedded_rtmp::time::Instant;
 //!
 //! // The memory of one stream and two players.
-//! let (mut bytes, mut metadata, mut video, mut audio, mut name) = ([0; 16_384], [0; 512], [0; 64], [0; 32], [0; 64]);
-//! let buffers = StreamBuffers { ring: &mut bytes, metadata: &mut metadata, video: &mut video, audio: &mut audio };
+//! let (mut bytes, mut headers, mut name) = ([0; 16_384], [0; 768], [0; 64]);
+//! let mut entries = [HeaderEntry::new(); 4];
+//! let buffers = StreamBuffers { ring: &mut bytes, headers: &mut headers, entries: &mut entries };
 //! let mut config = RelayConfig::new();
 //! // This server rejects a second publisher, and tells players at once that a stream has ended.
 //! (config.take_over, config.grace) = (TakeOver::Refuse, Duration::ZERO);
@@ -157,9 +158,12 @@
 //! When a session ends, call [`Directory::unpublish`] without a stream, and [`Directory::leave`].
 //!
 //! # What a player receives
-//! - First the cached metadata and sequence headers, with the timestamp of the message that follows.
+//! - First the cached metadata, then the configurations of all decoders in the order of their tracks: sequence headers,
+//!   `colorInfo`, speakers of channels. They have the timestamp of the message that follows.
 //! - Then everything from the last keyframe on, if the ring still has it. Otherwise it gets audio and data at once. It
 //!   gets video from the next keyframe on, or after 3 s if no keyframe comes: a stream with intra refresh has none.
+//! - With several tracks of video (Enhanced RTMP), "keyframe" means that of track 0. Messages without a track number are of
+//!   track 0. Each other track begins with its own next keyframe, or after 3 s.
 //! - The same after a change of the publisher, and after a picture that its publisher left unfinished.
 //! - Timestamps as the publisher sent them. They need not begin at 0, and they jump if a publisher follows another one
 //!   without a [grace time](RelayConfig::grace).
@@ -170,7 +174,8 @@
 //! The publisher never waits. Messages that are older than the length of the ring are overwritten. A player that is
 //! between two messages and is half a ring late ([`RelayConfig::late_percent`]) continues with the last keyframe if
 //! that is newer (without video: with the next message), and the messages that it missed are
-//! [counted](Played::skipped). A player that is inside an overwritten message cannot continue, and its connection is
+//! [counted](Played::skipped). Before that, at a quarter of the ring, the
+//! highest track of video stops until its next keyframe, and then the next lower ones. A player that is inside an overwritten message cannot continue, and its connection is
 //! closed ([`Overtaken`], [`RelayConfig::fill_overtaken`]). Other players are not affected.
 //!
 //! # What cannot be relayed
@@ -191,6 +196,7 @@ mod record;
 mod ring;
 mod store;
 
+pub use cached::{HeaderEntry, MAX_HEADERS};
 pub use config::{RelayConfig, TakeOver};
 pub use cursor::{Cursor, Overtaken};
 pub use directory::{

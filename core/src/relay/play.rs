@@ -1,6 +1,6 @@
 //! The player's side of a ring: reading messages to send.
 
-use super::cached::HeaderCache;
+use super::cached::HeaderEntry;
 use super::cursor::{Cursor, Flag, Overtaken, Stage};
 use super::record::{PartialMessage, Place, Position, Record, payload};
 use super::ring::Ring;
@@ -39,7 +39,7 @@ impl Ring<'_> {
     /// # Errors
     /// The player is inside a message that was overwritten.
     pub fn peek(&self, cursor: &mut Cursor, now: Instant) -> Result<Option<Piece<'_>>, Overtaken> {
-        cursor.renew();
+        self.renew(cursor);
         loop {
             if cursor.at.0 > self.store.head() {
                 // It comes from another ring.
@@ -57,11 +57,10 @@ impl Ring<'_> {
                 }
                 Stage::HeaderCache => {
                     let cached = self.due(cursor);
-                    if let Some(cached) = cached.filter(|_| cursor.is_inside()) {
-                        if low_half(cached.position) != cursor.cached {
-                            return Err(Overtaken);
-                        }
-                        return Ok(Some(Piece { begin: None, parts: [cached.rest(cursor.taken), &[]] }));
+                    if cursor.is_inside() {
+                        let Some((_, cached)) = cached else { return Err(Overtaken) };
+                        let rest = self.headers.rest(cached, cursor.taken);
+                        return Ok(Some(Piece { begin: None, parts: [rest, &[]] }));
                     }
                     let at = cursor.at.0;
                     let (is_gone, is_head) = (self.store.is_gone(at), at == self.store.head());
@@ -70,7 +69,7 @@ impl Ring<'_> {
                         cursor.stage = Stage::Seek;
                         continue;
                     }
-                    let Some(cached) = cached else {
+                    let Some((bit, cached)) = cached else {
                         cursor.stage = Stage::Live;
                         cursor.set(Flag::Fresh, true);
                         continue;
@@ -82,18 +81,23 @@ impl Ring<'_> {
                         _ => {}
                     }
                     // A message that has replaced it since is sent from the ring.
-                    let is_due = cached.position < at && cursor.wants(cached.kind.0);
-                    let Some(payload) = cached.payload().filter(|_| is_due) else {
-                        cursor.pop();
+                    let is_due = cached.is_cached() && cached.position() < at && cursor.wants(cached.kind().0);
+                    if !is_due {
+                        cursor.due &= !bit;
+                        if cached.is_cleared_video() && cached.position() < at {
+                            // The publisher of the picture with which the player was going to begin has ended.
+                            cursor.stage = Stage::Seek;
+                        }
                         continue;
-                    };
+                    }
                     if is_head {
                         return Ok(None);
                     }
                     // It is sent when the next message of the ring has arrived.
+                    let payload = self.headers.rest(cached, 0);
                     let (timestamp, length) = (record.timestamp(), low_u32(payload.len()));
                     let begin =
-                        Some(MessageHeader { timestamp, length, kind: cached.kind, stream: StreamId::CONNECTION });
+                        Some(MessageHeader { timestamp, length, kind: cached.kind(), stream: StreamId::CONNECTION });
                     return Ok(Some(Piece { begin, parts: [payload, &[]] }));
                 }
                 Stage::Live => {
@@ -140,17 +144,34 @@ impl Ring<'_> {
         if is_video && record.cut {
             cursor.await_keyframe();
         }
-        if is_for && is_video && cursor.has(Flag::AwaitsKeyframe) {
-            let can_begin = matches!(self.class(cursor.at.0), FrameClass::Keyframe | FrameClass::Configuration);
-            is_for = can_begin || cursor.misses_video(now.low_millis());
-            if !is_for && cursor.has(Flag::Late) {
-                cursor.skipped = cursor.skipped.wrapping_add(1);
-            }
+        if is_for && is_video && (cursor.has(Flag::AwaitsKeyframe) || self.highest > 0) {
+            is_for = self.may_follow(cursor, now);
         }
         if !is_for {
             cursor.pass(record.length);
         }
         Some(is_for)
+    }
+
+    /// Whether a player can decode the video message that it is at: its track has begun, or begins here, or no keyframe has
+    /// come for a while. If the player is late, the highest tracks stop until their next keyframe.
+    fn may_follow(&self, cursor: &mut Cursor, now: Instant) -> bool {
+        let (class, track) = (self.class(cursor.at.0), self.track(cursor.at.0));
+        if class == FrameClass::Configuration {
+            return true;
+        }
+        let is_late = track > 0
+            && self.key.is_some_and(|key| key.at > cursor.at.0)
+            && self.store.is_old_for(cursor.at.0, track, self.highest);
+        if is_late {
+            cursor.stop_late_track(track);
+        }
+        let can_follow = cursor.has_track(track) || class == FrameClass::Keyframe;
+        let may_follow = !is_late && (can_follow || cursor.misses_video(now.low_millis()));
+        if !may_follow && cursor.has(if track == 0 { Flag::Late } else { Flag::LateTracks }) {
+            cursor.skipped = cursor.skipped.wrapping_add(1);
+        }
+        may_follow
     }
 
     /// Returns a piece of the message that the player is at, or `Some(Ok(None))` if nothing has arrived. `None` means that
@@ -226,31 +247,51 @@ impl Ring<'_> {
             cursor.skipped = cursor.skipped.wrapping_add(place.number.wrapping_sub(cursor.number));
         }
         // The cached messages that it was not sent yet, or that have changed since.
-        for (bit, cached) in [1, 2, 4].into_iter().zip(&self.cached) {
-            if (cursor.at.0..place.at).contains(&cached.position) {
+        for (bit, cached) in self.headers.entries() {
+            if cached.is_cached() && (cursor.at.0..place.at).contains(&cached.position()) {
                 cursor.due |= bit;
             }
         }
         (cursor.at, cursor.number) = (Position(place.at), place.number);
+        cursor.stop_tracks();
+        cursor.set(Flag::LateTracks, cursor.has(Flag::Begun));
         cursor.stage = Stage::HeaderCache;
         cursor.set(Flag::Begun, true);
         true
     }
 
-    /// The cached message that is sent to a player next.
-    fn due(&self, cursor: &Cursor) -> Option<&HeaderCache<'_>> {
-        self.cached.get(cursor.due.trailing_zeros() as usize)
+    /// The cached message that is being sent to a player, or is sent next, with its bit.
+    fn due(&self, cursor: &Cursor) -> Option<(u32, &HeaderEntry)> {
+        match cursor.is_inside() {
+            true => self.headers.entries().find(|(_, entry)| entry.serial() == cursor.cached),
+            false => self.headers.first_of(cursor.due),
+        }
+    }
+
+    /// Between two messages, marks what is due again as due.
+    fn renew(&self, cursor: &mut Cursor) {
+        for (flag, kind) in [(Flag::AudioAgain, MessageKind::AUDIO), (Flag::VideoAgain, MessageKind::VIDEO)] {
+            if cursor.is_inside() || !cursor.has(flag) {
+                continue;
+            }
+            cursor.set(flag, false);
+            let cached = self.headers.entries().filter(|(_, entry)| entry.is_cached() && entry.kind() == kind);
+            cursor.due = cached.fold(cursor.due, |due, (bit, _)| due | bit);
+            if cursor.stage == Stage::Live {
+                cursor.stage = Stage::HeaderCache;
+            }
+        }
     }
 
     /// The player has begun the message that [`Self::peek`] returned.
     pub fn begin_message(&self, cursor: &mut Cursor) {
         match cursor.stage {
-            Stage::HeaderCache => cursor.cached = self.due(cursor).map_or(0, |cached| low_half(cached.position)),
+            Stage::HeaderCache => cursor.cached = self.due(cursor).map_or(0, |(_, cached)| cached.serial()),
             _ => cursor.set(Flag::Fresh, false),
         }
-        if cursor.has(Flag::AwaitsKeyframe) && cursor.stage == Stage::Live && self.class(cursor.at.0).is_picture() {
-            cursor.set(Flag::AwaitsKeyframe, false);
-            cursor.set(Flag::Late, false);
+        let may_begin = cursor.stage == Stage::Live && (cursor.has(Flag::AwaitsKeyframe) || self.highest > 0);
+        if may_begin && self.class(cursor.at.0).is_picture() {
+            cursor.begin_track(self.track(cursor.at.0));
         }
         cursor.set(Flag::Inside, true);
         cursor.taken = 0;
@@ -264,7 +305,7 @@ impl Ring<'_> {
     /// The player has sent the message to its end.
     pub fn finish_message(&self, cursor: &mut Cursor) {
         match cursor.stage {
-            Stage::HeaderCache => cursor.pop(),
+            Stage::HeaderCache => cursor.due &= !self.due(cursor).map_or(0, |(bit, _)| bit),
             // If it is gone, its length is not known any longer: the next peek looks for a new place.
             _ if self.store.is_gone(cursor.at.0) => cursor.number = cursor.number.wrapping_add(1),
             _ => cursor.pass(self.record(cursor.at.0).length),
@@ -279,10 +320,4 @@ impl Ring<'_> {
         let start = if cursor.stage == Stage::Seek { self.store.head() } else { cursor.at.0 };
         self.store.head().saturating_sub(start)
     }
-}
-
-/// The low 32 bits of a position, which tell the cached headers apart.
-#[expect(clippy::cast_possible_truncation, reason = "that is what the function is for")]
-const fn low_half(position: u64) -> u32 {
-    position as u32
 }

@@ -251,4 +251,4 @@ impl Player {
     }
 }
 
-const _: () = assert!(size_of::<Player>() == 44);
+const _: () = assert!(size_of::<Player>() == 80);

@@ -13,6 +13,8 @@ pub(super) struct PartialMessage {
     /// The chunk stream that it arrives on; `None` if there is no message.
     pub(super) csid: Option<ChunkStreamId>,
     pub(super) class: Option<FrameClass>,
+    /// The track, if the class is known.
+    pub(super) track: u8,
     pub(super) place: Place,
     /// The length of its payload, and how much of it has arrived.
     pub(super) length: u32,

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::cached::HeaderCache;
+use super::cached::{HeaderEntry, Headers, Key, Outcome, Part};
 use super::config::RelayConfig;
 use super::record::{PartialMessage, Place, RECORD, Record, payload};
 use super::store::Store;
@@ -11,7 +11,8 @@ use crate::chunk::{ChunkStreamId, Fragment};
 use crate::fmt::{impl_format, warning};
 use crate::media::FrameClass;
 use crate::media::aggregate::Splitter;
-use crate::message::{MessageKind, Timestamp};
+use crate::media::enhanced::{self, Packet, TrackHeader, TrackReader, is_enhanced, legacy_codec};
+use crate::message::{MessageHeader, MessageKind, StreamId, Timestamp};
 use crate::time::millis;
 
 /// Messages that may be incomplete at a time: one each of audio, video and data, and one more.
@@ -28,12 +29,13 @@ pub struct StreamBuffers<'b> {
     /// is still there, and may be half the ring late before frames are skipped. Room for two groups of pictures is good
     /// (1 MB at 2 Mbit/s with a keyframe every 2 s); twice the largest keyframe is the minimum.
     pub ring: &'b mut [u8],
-    /// The last metadata: encoders send 300 to 500 bytes. May be empty.
-    pub metadata: &'b mut [u8],
-    /// The last video sequence header: 40 to 60 bytes for AVC, up to 200 for HEVC.
-    pub video: &'b mut [u8],
-    /// The last audio sequence header: 4 to 7 bytes for AAC, 24 for Opus.
-    pub audio: &'b mut [u8],
+    /// The last metadata, and the configuration of the decoder of each track. Encoders send 300 to 500 bytes of metadata.
+    /// The sequence header of AVC has 40 to 60 bytes, that of HEVC up to 200, that of AAC 4 to 7 and that of Opus 24.
+    pub headers: &'b mut [u8],
+    /// The entries of these: one for metadata, and one or two for each track of video and of audio. At most
+    /// [`MAX_HEADERS`](super::MAX_HEADERS) are used. What has no place is relayed and [counted](Counts::not_kept): first
+    /// metadata, then the highest tracks.
+    pub entries: &'b mut [HeaderEntry],
 }
 
 impl_format!(['b] StreamBuffers<'b>, this => "StreamBuffers {{ ring: {} bytes }}", this.ring.len());
@@ -50,7 +52,8 @@ pub struct Counts {
     pub too_many: u32,
     /// Left incomplete by the publisher: it ended, or began another message on the same chunk stream.
     pub cut: u32,
-    /// Metadata and sequence headers that were relayed, but did not fit in the buffers in which they are cached.
+    /// Metadata and configurations of decoders that were relayed, but had no place in the memory in which they are cached, or
+    /// lost their place to a lower track.
     pub not_kept: u32,
 }
 
@@ -58,11 +61,13 @@ pub struct Counts {
 #[derive(Debug)]
 pub struct Ring<'b> {
     pub(super) store: Store<'b>,
-    /// Metadata, video and audio sequence header, in the order in which players get them.
-    pub(super) cached: [HeaderCache<'b>; 3],
+    /// Metadata and the configurations of decoders.
+    pub(super) headers: Headers<'b>,
     pub(super) partials: [PartialMessage; PARTIALS],
-    /// The last keyframe, if a player can begin with it.
+    /// The last keyframe of track 0, if a player can begin with it.
     pub(super) key: Option<Place>,
+    /// The highest track of video so far.
+    pub(super) highest: u8,
     /// Messages so far, modulo 2³².
     pub(super) messages: u32,
     pub(super) has_video: bool,
@@ -85,17 +90,20 @@ impl_format!(['b] Ring<'b>, this => "Ring {{ is_live: {}, counts: {} }}", this.i
 impl<'b> Ring<'b> {
     /// An empty ring.
     pub const fn new(buffers: StreamBuffers<'b>, config: &RelayConfig) -> Self {
-        const NONE: PartialMessage =
-            PartialMessage { csid: None, class: None, place: Place { at: 0, number: 0 }, length: 0, arrived: 0 };
+        const NONE: PartialMessage = PartialMessage {
+            csid: None,
+            class: None,
+            track: 0,
+            place: Place { at: 0, number: 0 },
+            length: 0,
+            arrived: 0,
+        };
         Self {
             store: Store::new(buffers.ring, config.late_percent),
-            cached: [
-                HeaderCache::new(MessageKind::DATA, buffers.metadata),
-                HeaderCache::new(MessageKind::VIDEO, buffers.video),
-                HeaderCache::new(MessageKind::AUDIO, buffers.audio),
-            ],
+            headers: Headers::new(buffers.headers, buffers.entries),
             partials: [NONE; PARTIALS],
             key: None,
+            highest: 0,
             messages: 0,
             has_video: false,
             is_live: false,
@@ -126,10 +134,7 @@ impl<'b> Ring<'b> {
         self.end();
         other.end();
         self.store.swap_memory(&mut other.store);
-        let heads = [self.store.head(), other.store.head()];
-        for (cached, of_other) in self.cached.iter_mut().zip(&mut other.cached) {
-            cached.swap_memory(of_other, heads);
-        }
+        self.headers.swap_memory(&mut other.headers);
     }
 
     /// Copies a piece of a message into the ring. Push all pieces, in the order in which they arrived. Aggregate messages are
@@ -160,7 +165,7 @@ impl<'b> Ring<'b> {
         partial.arrived = partial.arrived.wrapping_add(low_u32(fragment.data.len()));
         let is_last = partial.arrived == partial.length;
         if partial.class.is_none() {
-            partial.class = self.classify(&partial, fragment, is_last);
+            self.classify(&mut partial, fragment, is_last);
         }
         if is_last {
             partial.csid = None;
@@ -176,11 +181,12 @@ impl<'b> Ring<'b> {
     /// with zeros. Otherwise every player that is up to date would be disconnected when a publisher is lost.
     pub fn end(&mut self) {
         self.cut_off(None);
-        (self.key, self.has_video, self.is_live, self.splitter) = (None, false, false, Splitter::new());
+        (self.key, self.highest, self.has_video, self.is_live) = (None, 0, false, false);
+        self.splitter = Splitter::new();
         // Players may have got metadata and headers at that time.
         self.latest = self.latest.wrapping_add(self.gap);
         (self.shift, self.gap, self.counts.longest) = (0, 0, 0);
-        self.cached.iter_mut().for_each(HeaderCache::clear);
+        self.headers.clear_all();
     }
 
     /// Lets players continue with another publisher without a jump of the timestamps. Call it after [`Self::end`]. The
@@ -233,7 +239,14 @@ impl<'b> Ring<'b> {
         }
         let Some(partial) = self.partials.iter_mut().find(|partial| partial.csid.is_none()) else { return };
         let place = Place { at, number: self.messages };
-        *partial = PartialMessage { csid: Some(fragment.csid), class: None, place, length: header.length, arrived: 0 };
+        *partial = PartialMessage {
+            csid: Some(fragment.csid),
+            class: None,
+            track: 0,
+            place,
+            length: header.length,
+            arrived: 0,
+        };
         self.messages = self.messages.wrapping_add(1);
         let word = self.shifted(header.timestamp);
         let first = !core::mem::replace(&mut self.is_live, true);
@@ -272,62 +285,113 @@ impl<'b> Ring<'b> {
         count
     }
 
-    /// Classifies a message by what has arrived of it, `fragment` included. Returns `None` if more is needed.
-    fn classify(&mut self, partial: &PartialMessage, fragment: &Fragment<'_>, is_last: bool) -> Option<FrameClass> {
+    /// Classifies a message by what has arrived of it, `fragment` included. It has no class yet if more is needed.
+    fn classify(&mut self, partial: &mut PartialMessage, fragment: &Fragment<'_>, is_last: bool) {
         let mut collected = [0; FrameClass::PREFIX];
         let mut prefix = fragment.data;
         if !fragment.is_first() {
             prefix = self.prefix(partial.place.at, partial.arrived, &mut collected);
         }
         let kind = fragment.header.kind;
-        let class = if is_last { FrameClass::of(kind, prefix) } else { FrameClass::of_prefix(kind, prefix)? };
+        let (class, track) = match (FrameClass::of_prefix(kind, prefix), FrameClass::track(kind, prefix)) {
+            (Some(class), Some(track)) => (class, track),
+            (_, track) if is_last => (FrameClass::of(kind, prefix), track.unwrap_or(0)),
+            _ => return,
+        };
+        (partial.class, partial.track) = (Some(class), track);
         if self.gap > 0 && (class.is_picture() || class == FrameClass::Audio) {
             self.rebase(fragment.header.timestamp);
         }
+        if kind == MessageKind::VIDEO {
+            self.highest = self.highest.max(track);
+        }
         let mut record = self.record(partial.place.at);
         match class {
-            FrameClass::Keyframe => {
+            FrameClass::Keyframe if track == 0 => {
                 self.key = Some(partial.place);
-                return Some(class);
+                return;
             }
             FrameClass::Data(skip) | FrameClass::Metadata(skip) => record.wrapped = skip >= 16,
             FrameClass::ClearMetadata => {
                 record.kind = 0;
-                self.cached.iter_mut().take(1).for_each(HeaderCache::clear);
+                self.headers.clear_metadata();
             }
-            _ => return Some(class),
+            _ => return,
         }
         self.store.write(partial.place.at, &record.emit());
-        Some(class)
     }
 
-    /// Caches a complete message, if it is metadata or a sequence header.
+    /// Caches a complete message, if it is metadata or configures decoders.
     fn keep(&mut self, partial: &PartialMessage) {
-        if !matches!(partial.class, Some(FrameClass::Configuration | FrameClass::Metadata(_))) {
+        let (Some(class @ (FrameClass::Configuration | FrameClass::Metadata(_))), at) =
+            (partial.class, partial.place.at)
+        else {
             return;
-        }
-        let (at, class) = (partial.place.at, partial.class);
+        };
         let record = self.record(at);
-        let mut prefix = [0; FrameClass::PREFIX];
-        let prefix = self.prefix(at, record.length, &mut prefix);
+        let kind = MessageKind(record.kind);
+        let mut first = [0];
+        self.store.read(payload(at), 1, &mut first);
+        if is_enhanced(kind, first[0]) {
+            return self.keep_tracks(at, &record);
+        }
         // It configures nothing, so the cached one is still valid.
-        if class.is_some_and(|class| class.is_empty(MessageKind(record.kind), prefix)) {
+        if class.is_empty(kind, record.length as usize) {
             return;
         }
-        let (skip, kind) = (
-            record.skip(),
-            if MessageKind(record.kind).is_data() { MessageKind::DATA } else { MessageKind(record.kind) },
-        );
+        let (skip, codec) = (record.skip(), legacy_codec(kind, first[0]));
+        let part = match kind {
+            MessageKind::VIDEO => Part::Video,
+            MessageKind::AUDIO => Part::Audio,
+            _ => Part::Metadata,
+        };
         let length = record.length.saturating_sub(skip) as usize;
         let parts = self.store.parts(payload(at).wrapping_add(u64::from(skip)), length);
-        let Some(cached) = self.cached.iter_mut().find(|cached| cached.kind == kind) else { return };
-        match cached.keep(parts, at) {
-            Some(false) => return,
-            Some(true) => {}
-            None => self.counts.not_kept = self.counts.not_kept.wrapping_add(1),
+        let key = Key { track: 0, part };
+        let outcome = self.headers.keep(key, codec, &parts, at);
+        self.was_kept(key, outcome, at);
+    }
+
+    /// Caches a complete message of Enhanced RTMP for each of its tracks. A message of several tracks is split, so that each
+    /// configuration can be replaced by a later one.
+    #[cold]
+    fn keep_tracks(&mut self, at: u64, record: &Record) {
+        let (timestamp, stream, csid) = (Timestamp(0), StreamId::CONNECTION, ChunkStreamId(0));
+        let header = MessageHeader { timestamp, length: record.length, kind: MessageKind(record.kind), stream };
+        // Track numbers have 8 bits.
+        let (mut reader, mut offset, mut tracks) = (TrackReader::new(), 0, 0..=u8::MAX);
+        while offset < record.length {
+            let left = record.length.wrapping_sub(offset) as usize;
+            let [data, _] = self.store.parts(payload(at).wrapping_add(u64::from(offset)), left);
+            let mut rest = Fragment { csid, header, offset, data };
+            let read = reader.next_piece(&mut rest);
+            offset = rest.offset;
+            let (header, is_of_many, position, length) = match read {
+                Ok(Some(piece)) if piece.offset == 0 && configures(&piece.header, piece.length) => {
+                    (piece.header, piece.is_of_many, piece.position, piece.length)
+                }
+                Ok(_) => continue,
+                // What comes before the fault is valid.
+                Err(_) => return,
+            };
+            let Some(part) = part_of(&header).filter(|_| tracks.next().is_some()) else { return };
+            let key = Key { track: header.track.unwrap_or(0), part };
+            let (from, length) = if is_of_many { (position, length) } else { (0, record.length) };
+            let mut buffer = [0; enhanced::HEADER_SIZE];
+            let start = if is_of_many { header.emit(&mut buffer) } else { &[] };
+            let [one, two] = self.store.parts(payload(at).wrapping_add(u64::from(from)), length as usize);
+            let outcome = self.headers.keep(key, header.codec, &[start, one, two], at);
+            self.was_kept(key, outcome, at);
         }
+    }
+
+    /// Follows what became of a configuration that was to be cached.
+    fn was_kept(&mut self, key: Key, outcome: Outcome, at: u64) {
+        let lost = core::mem::take(&mut self.headers.evicted).wrapping_add(u32::from(outcome == Outcome::NoRoom));
+        self.counts.not_kept = self.counts.not_kept.wrapping_add(lost);
+        let is_new = outcome == Outcome::Changed || key.track == 0 && outcome != Outcome::Same;
         // A new player would get the new sequence header, and then frames that need the old one.
-        if kind == MessageKind::VIDEO && self.key.is_some_and(|key| key.at < at) {
+        if is_new && key.part == Part::Video && self.key.is_some_and(|key| key.at < at) {
             self.key = None;
         }
     }
@@ -361,6 +425,15 @@ impl<'b> Ring<'b> {
         FrameClass::of(MessageKind(record.kind), self.prefix(at, record.length, &mut prefix))
     }
 
+    /// The track of a message at a position that is not gone.
+    pub(super) fn track(&self, at: u64) -> u8 {
+        if let Some(partial) = self.partial(at) {
+            return partial.track;
+        }
+        let (record, mut prefix) = (self.record(at), [0; FrameClass::PREFIX]);
+        FrameClass::track(MessageKind(record.kind), self.prefix(at, record.length, &mut prefix)).unwrap_or(0)
+    }
+
     /// The incomplete message at a position.
     pub(super) fn partial(&self, at: u64) -> Option<&PartialMessage> {
         self.partials.iter().find(|partial| partial.csid.is_some() && partial.place.at == at)
@@ -373,4 +446,20 @@ impl<'b> Ring<'b> {
         };
         self.partials.iter().filter(needed).map(|partial| partial.place)
     }
+}
+
+/// Whether a body of `length` bytes configures anything. If it does not, the cached one is still valid.
+fn configures(header: &TrackHeader, length: u32) -> bool {
+    length > 0 || header.packet == Packet::SequenceStart && !header.codec.has_configuration()
+}
+
+/// Which part of a track's configuration the body of a message is.
+const fn part_of(header: &TrackHeader) -> Option<Part> {
+    Some(match (header.packet, header.frame) {
+        (Packet::SequenceStart | Packet::Mpeg2TsSequenceStart, Some(_)) => Part::Video,
+        (Packet::Metadata, _) => Part::VideoColor,
+        (Packet::SequenceStart, None) => Part::Audio,
+        (Packet::MultichannelConfig, _) => Part::AudioChannels,
+        _ => return None,
+    })
 }

@@ -69,6 +69,14 @@ impl<'b> Store<'b> {
         position < self.written.saturating_sub(self.late as u64)
     }
 
+    /// Whether a player at `position` is so late that a track makes room: half as late as above for the highest track, and
+    /// more the lower the track is. Track 0 never makes room for another one.
+    pub(super) fn is_old_for(&self, position: u64, track: u8, highest: u8) -> bool {
+        let (track, twice) = (u64::from(track), u64::from(highest).wrapping_mul(2));
+        let late = (self.late as u64).saturating_mul(twice.saturating_sub(track)).checked_div(twice).unwrap_or(0);
+        track > 0 && position < self.written.saturating_sub(late)
+    }
+
     /// Writes to reserved bytes, at a position that is not gone.
     pub(super) fn write(&mut self, position: u64, data: &[u8]) {
         let at = self.index(position);
@@ -131,6 +139,26 @@ mod tests {
         let mut copied = [0; 4];
         assert_eq!((store.read(second + 1, 5, &mut copied), &copied), (4, b"ijkl"));
         assert_eq!(store.head(), 13);
+    }
+
+    #[test]
+    fn the_highest_track_makes_room_first() {
+        let mut bytes = [0; 100];
+        let mut store = Store::new(&mut bytes, 80);
+        let first = store.reserve(100).unwrap();
+        for (written, highest, late) in [
+            (40, 1, &[][..]),
+            (41, 1, &[1]),
+            (41, 4, &[4]),
+            (51, 4, &[4, 3]),
+            (61, 4, &[4, 3, 2]),
+            (80, 4, &[4, 3, 2, 1]),
+        ] {
+            store.written = written;
+            let tracks: std::vec::Vec<u8> =
+                (0..=highest).rev().filter(|track| store.is_old_for(first, *track, highest)).collect();
+            assert_eq!(tracks, late, "{written} bytes");
+        }
     }
 
     #[test]

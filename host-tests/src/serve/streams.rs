@@ -1,14 +1,14 @@
 //! The streams that are relayed: the tables that the core's directory needs, which grow, and a ring for each stream.
 
 use embedded_rtmp::relay::{
-    Directory, DirectoryState, Generation, Player, PlayerEntry, PlayerIndex, RelayConfig, Ring, StreamBuffers,
-    StreamEntry, StreamIndex,
+    Directory, DirectoryState, Generation, HeaderEntry, MAX_HEADERS, Player, PlayerEntry, PlayerIndex, RelayConfig,
+    Ring, StreamBuffers, StreamEntry, StreamIndex,
 };
 
-/// The longest metadata and sequence headers that are cached for players, and the longest name of a stream, in bytes.
-const MAX_CACHED: usize = 64 << 10;
+/// The metadata and the configurations of decoders that are cached for players, and the longest name of a stream, in bytes.
+const MAX_CACHED: usize = 192 << 10;
 const MAX_NAME: usize = 4096;
-const OTHER_MEMORY: usize = 3 * MAX_CACHED + MAX_NAME;
+const OTHER_MEMORY: usize = MAX_CACHED + MAX_NAME;
 
 /// Memory that is lent to streams is never freed. Entries for streams, and their rings, are used again.
 pub(super) struct Streams {
@@ -75,8 +75,8 @@ impl Streams {
     pub(super) fn with_room(&mut self) -> Directory<'_, 'static> {
         if !self.directory().has_room() {
             let memory = |length| vec![0; length].leak();
-            let [metadata, video, audio] = [memory(MAX_CACHED), memory(MAX_CACHED), memory(MAX_CACHED)];
-            let buffers = StreamBuffers { ring: memory(self.ring_length), metadata, video, audio };
+            let entries = vec![HeaderEntry::new(); MAX_HEADERS].leak();
+            let buffers = StreamBuffers { ring: memory(self.ring_length), headers: memory(MAX_CACHED), entries };
             self.rings.push(Ring::new(buffers, &self.config));
             self.is_used.push(false);
             self.entries.push(StreamEntry::new(memory(MAX_NAME)));

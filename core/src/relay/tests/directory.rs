@@ -381,7 +381,7 @@ fn how_late_a_player_may_be_is_configured() {
     for (late_percent, skipped) in [(10, 3), (90, 0)] {
         let (mut bytes, config) =
             ([0; 10 * (KEY.len() + OVERHEAD)], RelayConfig { late_percent, ..RelayConfig::new() });
-        let buffers = StreamBuffers { ring: &mut bytes, metadata: &mut [], video: &mut [], audio: &mut [] };
+        let buffers = StreamBuffers { ring: &mut bytes, headers: &mut [], entries: &mut [] };
         let (mut ring, mut player) = (Ring::new(buffers, &config), Play::default());
         push(&mut ring, MessageKind::VIDEO, 0, KEY);
         player.all(&ring);
@@ -405,7 +405,7 @@ fn the_rest_of_a_message_that_is_lost_is_filled_with_zeros_up_to_a_limit() {
     ] {
         let config = RelayConfig { fill_cut, fill_overtaken, ..RelayConfig::new() };
         let mut bytes = vec![0; 1_000];
-        let buffers = StreamBuffers { ring: &mut bytes, metadata: &mut [], video: &mut [], audio: &mut [] };
+        let buffers = StreamBuffers { ring: &mut bytes, headers: &mut [], entries: &mut [] };
         let (mut ring, mut pair) = (Ring::new(buffers, &config), Pair::open());
         let mut player = super::sessions::player(pair.stream);
         ring.push(&fragment(MessageKind::VIDEO, 0, &long, 0, 50));

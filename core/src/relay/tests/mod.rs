@@ -7,12 +7,13 @@ mod model;
 mod sessions;
 mod slow;
 mod start;
+mod tracks;
 
 use std::string::String;
 use std::vec::Vec;
 use std::{format, vec};
 
-use super::{Counts, Cursor, OVERHEAD, Overtaken, RelayConfig, Ring, StreamBuffers};
+use super::{Counts, Cursor, HeaderEntry, OVERHEAD, Overtaken, RelayConfig, Ring, StreamBuffers};
 use crate::chunk::{ChunkStreamId, Fragment};
 use crate::message::{MessageHeader, MessageKind, StreamId, Timestamp};
 use crate::time::Instant;
@@ -27,19 +28,18 @@ pub(super) const METADATA: &[u8] = b"\x02\x00\x0AonMetaData\x05";
 /// The memory of a ring.
 pub(super) struct Memory {
     ring: Vec<u8>,
-    metadata: [u8; 64],
-    video: [u8; 64],
-    audio: [u8; 16],
+    headers: Vec<u8>,
+    entries: Vec<HeaderEntry>,
 }
 
 impl Memory {
     pub(super) fn new(ring: usize) -> Self {
-        Self { ring: vec![0xEE; ring], metadata: [0; 64], video: [0; 64], audio: [0; 16] }
+        Self { ring: vec![0xEE; ring], headers: vec![0; 144], entries: vec![HeaderEntry::new(); 8] }
     }
 
     pub(super) fn ring(&mut self) -> Ring<'_> {
-        let Self { ring, metadata, video, audio } = self;
-        Ring::new(StreamBuffers { ring, metadata, video, audio }, &RelayConfig::new())
+        let Self { ring, headers, entries } = self;
+        Ring::new(StreamBuffers { ring, headers, entries }, &RelayConfig::new())
     }
 }
 

@@ -163,7 +163,7 @@ fn the_oldest_of_too_many_incomplete_messages_is_given_up_and_counted() {
 fn a_sequence_header_too_long_for_its_cache_is_relayed() {
     let mut memory = Memory::new(1000);
     let (mut ring, mut player) = (memory.ring(), Play::default());
-    let long = [&b"\x17\x00"[..], &[1; 64]].concat();
+    let long = [&b"\x17\x00"[..], &[1; 144]].concat();
     assert_eq!(player.all(&ring), "");
     push(&mut ring, MessageKind::VIDEO, 0, &long);
     push(&mut ring, MessageKind::VIDEO, 0, KEY);

@@ -194,15 +194,14 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         const SCRATCH: usize,
         const CONTROL: usize,
         const RING: usize,
-        const METADATA: usize,
-        const VIDEO: usize,
-        const AUDIO: usize,
+        const HEADERS: usize,
+        const ENTRIES: usize,
         const NAME: usize,
     >(
         stack: Stack<'a>,
         ports: &'a [u16],
         memory: &'a mut [Memory<RX, TX, SCRATCH, CONTROL>; SOCKETS],
-        streams: &'a mut [StreamMemory<RING, METADATA, VIDEO, AUDIO, NAME>; PUBLISHERS],
+        streams: &'a mut [StreamMemory<RING, HEADERS, ENTRIES, NAME>; PUBLISHERS],
         options: &ServerOptions,
     ) -> Result<Self, ServerError> {
         Self::over(stack, ports, memory, StreamMemory::tables(streams, &options.relay), options)

@@ -3,8 +3,8 @@
 use embedded_rtmp::chunk::Fragment;
 use embedded_rtmp::message::StreamId;
 use embedded_rtmp::relay::{
-    Directory, NameTooLong, PeerId, Played, PlayerIndex, PublishAnswer, Publisher, PumpError, RelayConfig, RelayEvent,
-    RelayRejection, Ring, StreamBuffers, StreamEntry, StreamIndex, StreamName, Turn,
+    Directory, HeaderEntry, NameTooLong, PeerId, Played, PlayerIndex, PublishAnswer, Publisher, PumpError, RelayConfig,
+    RelayEvent, RelayRejection, Ring, StreamBuffers, StreamEntry, StreamIndex, StreamName, Turn,
 };
 use embedded_rtmp::session::Server;
 use embedded_rtmp::time::Instant;
@@ -21,21 +21,16 @@ use crate::server::handler::{Handler, SessionId};
 /// |---|---|---|
 /// | `RING` | Messages that have not been sent to all players yet, and the messages from which a new player begins: see
 /// [`StreamBuffers`]. | Two groups of pictures; at least twice the largest keyframe. |
-/// | `METADATA` | The last `onMetaData`. | 512 |
-/// | `VIDEO` | The last video sequence header. | 64 for AVC, 256 for HEVC. |
-/// | `AUDIO` | The last audio sequence header. | 32 |
+/// | `HEADERS` | The last `onMetaData`, and the configurations of the decoders of all tracks. | 768; for each further track 64
+/// for AVC, 256 for HEVC, 32 for audio. |
+/// | `ENTRIES` | The number of these. What has no place is relayed and counted. | One for metadata, and one or two for each
+/// track of video and of audio; at most 32. |
 /// | `NAME` | The name of the stream: [application and key](StreamName). Longer names are refused. | 64 |
-pub struct StreamMemory<
-    const RING: usize,
-    const METADATA: usize = 512,
-    const VIDEO: usize = 256,
-    const AUDIO: usize = 32,
-    const NAME: usize = 64,
-> {
+pub struct StreamMemory<const RING: usize, const HEADERS: usize = 768, const ENTRIES: usize = 6, const NAME: usize = 64>
+{
     ring: [u8; RING],
-    metadata: [u8; METADATA],
-    video: [u8; VIDEO],
-    audio: [u8; AUDIO],
+    headers: [u8; HEADERS],
+    entries: [HeaderEntry; ENTRIES],
     name: [u8; NAME],
 }
 
@@ -43,20 +38,24 @@ impl_format!(
     Debug,
     [
         const RING: usize,
-        const METADATA: usize,
-        const VIDEO: usize,
-        const AUDIO: usize,
+        const HEADERS: usize,
+        const ENTRIES: usize,
         const NAME: usize
-    ] StreamMemory<RING, METADATA, VIDEO, AUDIO, NAME>,
-    _ => "StreamMemory<{}, {}, {}, {}, {}>", RING, METADATA, VIDEO, AUDIO, NAME
+    ] StreamMemory<RING, HEADERS, ENTRIES, NAME>,
+    _ => "StreamMemory<{}, {}, {}, {}>", RING, HEADERS, ENTRIES, NAME
 );
 
-impl<const RING: usize, const METADATA: usize, const VIDEO: usize, const AUDIO: usize, const NAME: usize>
-    StreamMemory<RING, METADATA, VIDEO, AUDIO, NAME>
+impl<const RING: usize, const HEADERS: usize, const ENTRIES: usize, const NAME: usize>
+    StreamMemory<RING, HEADERS, ENTRIES, NAME>
 {
     /// Creates memory that is all zeros.
     pub const fn new() -> Self {
-        Self { ring: [0; RING], metadata: [0; METADATA], video: [0; VIDEO], audio: [0; AUDIO], name: [0; NAME] }
+        Self {
+            ring: [0; RING],
+            headers: [0; HEADERS],
+            entries: [const { HeaderEntry::new() }; ENTRIES],
+            name: [0; NAME],
+        }
     }
 
     /// The tables of a relay over the memory of its streams.
@@ -64,17 +63,17 @@ impl<const RING: usize, const METADATA: usize, const VIDEO: usize, const AUDIO: 
         streams: &'m mut [Self; STREAMS],
         config: &RelayConfig,
     ) -> ([Ring<'m>; STREAMS], [StreamEntry<'m>; STREAMS]) {
-        let mut parts = streams.each_mut().map(|Self { ring, metadata, video, audio, name }| {
+        let mut parts = streams.each_mut().map(|Self { ring, headers, entries, name }| {
             let name: &mut [u8] = name;
-            (StreamBuffers { ring, metadata, video, audio }, name)
+            (StreamBuffers { ring, headers, entries }, name)
         });
         let entries = parts.each_mut().map(|(_, name)| StreamEntry::new(core::mem::take(name)));
         (parts.map(|(buffers, _)| Ring::new(buffers, config)), entries)
     }
 }
 
-impl<const RING: usize, const METADATA: usize, const VIDEO: usize, const AUDIO: usize, const NAME: usize> Default
-    for StreamMemory<RING, METADATA, VIDEO, AUDIO, NAME>
+impl<const RING: usize, const HEADERS: usize, const ENTRIES: usize, const NAME: usize> Default
+    for StreamMemory<RING, HEADERS, ENTRIES, NAME>
 {
     fn default() -> Self {
         Self::new()

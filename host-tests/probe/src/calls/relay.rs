@@ -1,6 +1,7 @@
 calls! {
     relay:
     drive {
+        relay::HeaderEntry::new,
         relay::Cursor::is_inside,
         relay::Cursor::new,
         relay::Cursor::select,
@@ -66,6 +67,7 @@ calls! {
         relay::StreamName::new,
         <relay::Wake<'static> as Iterator>::next,
         <relay::RelayConfig as Default>::default,
+        <relay::HeaderEntry as Default>::default,
         <relay::Cursor as Default>::default,
         <relay::PumpError as From<relay::Overtaken>>::from,
         <relay::PumpError as From<session::RequestError>>::from,
@@ -99,6 +101,7 @@ calls! {
         relay::Turn,
         relay::Wake,
         relay::StreamBuffers,
+        relay::HeaderEntry,
         relay::Counts,
         relay::Cursor,
         relay::Overtaken,

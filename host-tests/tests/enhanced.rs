@@ -1,0 +1,151 @@
+//! Enhanced RTMP with ffmpeg 9: it publishes all codecs and several tracks, and plays them early and late.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use host_tests::peers::{Program, finish_within, start, timed_frames, wait_until};
+use support::{LIMIT, Serve, played, player};
+
+/// The inputs and encoders of each clip: 4 s, keyframes every second.
+const CLIPS: [(&str, &[&str], &[&str]); 3] = [
+    (
+        "hevc-opus-two-tracks",
+        &[
+            "testsrc2=size=160x90:rate=25",
+            "testsrc=size=96x64:rate=25",
+            "sine=440:sample_rate=48000",
+            "sine=880:sample_rate=48000",
+        ],
+        &["-c:v", "libx265", "-x265-params", "log-level=none:keyint=25:min-keyint=25", "-c:a", "libopus"],
+    ),
+    (
+        "av1-flac-and-aac",
+        &["testsrc2=size=160x90:rate=25", "sine=440:sample_rate=48000", "sine=880:sample_rate=48000"],
+        &["-c:v", "libaom-av1", "-usage", "realtime", "-cpu-used", "8", "-g", "25", "-c:a:0", "flac", "-c:a:1", "aac"],
+    ),
+    (
+        "vp9-ac3-and-eac3",
+        &["testsrc2=size=160x90:rate=25", "sine=440:sample_rate=48000", "sine=880:sample_rate=48000"],
+        &[
+            "-c:v",
+            "libvpx-vp9",
+            "-deadline",
+            "realtime",
+            "-cpu-used",
+            "8",
+            "-g",
+            "25",
+            "-c:a:0",
+            "ac3",
+            "-c:a:1",
+            "eac3",
+        ],
+    ),
+];
+
+/// The hashes of the frames of each stream.
+type Streams = [Vec<String>];
+
+/// Encodes a clip.
+fn encode(inputs: &[&str], encoders: &[&str], file: &Path) {
+    let mut command = Program::Ffmpeg9.ffmpeg();
+    for input in inputs {
+        command.args(["-f", "lavfi", "-i", input]);
+    }
+    for input in 0..inputs.len() {
+        command.args(["-map", &input.to_string()]);
+    }
+    command.args(encoders).args(["-t", "4", "-f", "flv"]).arg(file);
+    finish_within(LIMIT, &mut command).unwrap().successful().unwrap();
+}
+
+/// The MD5 of no bytes. FLAC's encoder gives empty frames, which ffmpeg does not always copy.
+const EMPTY: &str = "d41d8cd98f00b204e9800998ecf8427e";
+
+/// The frames of each stream of video and of audio, in the order in which ffmpeg 9 lists them. All of them can be decoded.
+fn frames(file: &Path) -> Vec<Vec<String>> {
+    let run = |arguments: &[&str]| {
+        let mut command = Program::Ffmpeg9.ffmpeg();
+        command.arg("-i").arg(file).args(["-map", "0:v", "-map", "0:a"]).args(arguments);
+        finish_within(LIMIT, &mut command).unwrap().successful().unwrap()
+    };
+    let decoded = run(&["-f", "null", "-"]);
+    assert_eq!(decoded.stderr, "", "{}", file.display());
+    let hashes = run(&["-c", "copy", "-f", "framemd5", "-"]);
+    let mut streams = BTreeMap::<u32, Vec<String>>::new();
+    let all = timed_frames(&String::from_utf8(hashes.stdout).unwrap()).unwrap();
+    for frame in all.into_iter().filter(|frame| frame.hash != EMPTY) {
+        streams.entry(frame.stream).or_default().push(frame.hash);
+    }
+    streams.into_values().collect()
+}
+
+/// Whether every stream of `found` is the end of one of `all`, and at least a fifth of it.
+fn are_ends(found: &Streams, all: &Streams) -> bool {
+    let is_end = |(found, all): (&Vec<String>, &Vec<String>)| all.ends_with(found) && found.len() * 5 > all.len();
+    found.len() == all.len() && found.iter().zip(all).all(is_end)
+}
+
+/// Publishes a clip, and plays it with ffmpeg 9 and with `play`, each from the start and from the middle.
+fn through(serve: &Serve, directory: &Path, name: &str, inputs: &[&str], encoders: &[&str]) {
+    let file = |player: &str| directory.join(format!("{name}-{player}.flv"));
+    let clip = file("published");
+    encode(inputs, encoders, &clip);
+    let url = serve.url(&format!("live/{name}"));
+    let plays = |count| {
+        let lines = || serve.said().matches(&format!("plays live/{name}\n")).count();
+        wait_until("it plays", LIMIT, || lines() >= count).unwrap_or_else(|error| panic!("{error}: {}", serve.said()));
+    };
+    let both = |when: &str| {
+        let mut command = Program::Ffmpeg9.ffmpeg();
+        command
+            .args(["-i", &url, "-map", "0:v", "-map", "0:a", "-c", "copy", "-f", "flv"])
+            .arg(file(&format!("{when}-ffmpeg")));
+        let ffmpeg = start(&mut command).unwrap();
+        (ffmpeg, start(&mut player(&url, &file(&format!("{when}-ours")), &[])).unwrap())
+    };
+    let early = both("early");
+    plays(2);
+    let mut command = Program::Ffmpeg9.ffmpeg();
+    command.args(["-re", "-i"]).arg(&clip).args(["-map", "0", "-c", "copy", "-f", "flv", &url]);
+    let publisher = start(&mut command).unwrap();
+    thread::sleep(Duration::from_millis(1_700));
+    let late = both("late");
+    plays(4);
+    publisher.finish_within(LIMIT).unwrap().successful().unwrap();
+    for (ffmpeg, ours) in [early, late] {
+        ffmpeg.finish_within(LIMIT).unwrap().successful().unwrap();
+        let (status, _, errors) = played(ours);
+        assert_eq!(status, Some(0), "{errors}");
+    }
+    let expected = frames(&clip);
+    assert_eq!(expected.len(), inputs.len());
+    let check = |what: &str, file: &Path, are_equal: fn(&Streams, &Streams) -> bool| {
+        let found = frames(file);
+        let count = |streams: &Streams| streams.iter().map(Vec::len).collect::<Vec<_>>();
+        assert!(are_equal(&found, &expected), "{name}: {what}: {:?} of {:?}", count(&found), count(&expected));
+    };
+    check("the recording", &serve.recording(&format!("live-{name}.flv")), |found, all| found == all);
+    for player in ["early-ffmpeg", "early-ours"] {
+        check(player, &file(player), |found, all| found == all);
+    }
+    for player in ["late-ffmpeg", "late-ours"] {
+        check(player, &file(player), are_ends);
+    }
+}
+
+#[test]
+#[ignore = "needs ffmpeg 9: host-tests/run runs it"]
+fn item_251_item_252_early_and_late_players_get_all_codecs_and_tracks() {
+    let (serve, directory) = (Serve::start(&[]), tempfile::tempdir().unwrap());
+    thread::scope(|scope| {
+        for (name, inputs, encoders) in CLIPS {
+            let (serve, directory) = (&serve, directory.path());
+            scope.spawn(move || through(serve, directory, name, inputs, encoders));
+        }
+    });
+}
