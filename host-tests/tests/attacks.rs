@@ -216,6 +216,114 @@ fn is_refused_now(serve: &Serve) -> bool {
     stream.write_all(&[&[3][..], &[0; 1536]].concat()).is_err() || stream.read_exact(&mut [0; 3073]).is_err()
 }
 
+/// Asks for a tunnel. Returns the status line and the tunnel's id.
+fn open_tunnel(stream: &mut TcpStream) -> (String, String) {
+    let answer = post(stream, "/open/1");
+    (answer.lines().next().unwrap().to_owned(), answer.lines().last().unwrap().to_owned())
+}
+
+/// Sends a request of one byte. Returns the answer.
+fn post(stream: &mut TcpStream, path: &str) -> String {
+    post_bytes(stream, path, &[0])
+}
+
+/// Sends a request with this body. Returns the answer.
+fn post_bytes(stream: &mut TcpStream, path: &str, body: &[u8]) -> String {
+    let head = format!("POST {path} HTTP/1.1\r\nContent-Length: {}\r\n\r\n", body.len());
+    stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    let (mut answer, mut piece) = (Vec::new(), [0; 4096]);
+    loop {
+        let length = stream.read(&mut piece).unwrap();
+        answer.extend_from_slice(&piece[..length]);
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").map_or(usize::MAX, |end| end + 4);
+        let announced = text.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+        let announced = announced.and_then(|text| text.trim().parse().ok()).unwrap_or(usize::MAX);
+        if length == 0 || end.saturating_add(announced) <= answer.len() {
+            return text;
+        }
+    }
+}
+
+#[test]
+fn item_196_tunnels_have_the_limits_of_connections() {
+    let serve = Serve::start(&["--max-per-address", "4"]);
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, serve.port())).unwrap();
+    // Idle tunnels make room for each other.
+    let tunnels: Vec<_> = (0..300).map(|_| open_tunnel(&mut stream)).collect();
+    assert!(tunnels.iter().all(|(status, _)| status == "HTTP/1.1 200 OK"));
+    let lives = |stream: &mut TcpStream, id: &str| post(stream, &format!("/idle/{id}/0")).starts_with("HTTP/1.1 200");
+    let left = tunnels[290..].iter().filter(|(_, id)| lives(&mut stream, id)).count();
+    assert_eq!(left, 4);
+    assert!(serve.said().contains("closed to make room for another client: it neither publishes nor plays"));
+    // A publisher gets one of their places, and keeps it.
+    publish_well(&clip(), &serve.url("live/tunnel").replace("rtmp:", "rtmpt:"), &["--fast"]);
+    assert_eq!(tags(&serve.recording("live-tunnel.flv")), tags(&clip()));
+}
+
+#[test]
+fn item_196_tunnels_that_publish_are_not_closed_for_others() {
+    let serve = Serve::start(&["--max-per-address", "3"]);
+    let publish = |key: usize| {
+        let url = serve.url(&format!("live/{key}")).replace("rtmp:", "rtmpt:");
+        thread::spawn(move || publish_well(&clip(), &url, &[]))
+    };
+    let publishers = [publish(0), publish(1)];
+    serve.wait_until_it_says("live/0 goes to");
+    serve.wait_until_it_says("live/1 goes to");
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, serve.port())).unwrap();
+    for _ in 0..20 {
+        assert_eq!(open_tunnel(&mut stream).0, "HTTP/1.1 200 OK");
+    }
+    publishers.into_iter().for_each(|publisher| drop(publisher.join().unwrap()));
+    for key in ["live-0.flv", "live-1.flv"] {
+        assert_eq!(tags(&serve.recording(key)), tags(&clip()));
+    }
+}
+
+#[test]
+fn item_196_the_memory_of_tunnels_is_limited() {
+    let serve = with_little_memory();
+    let mut streams: Vec<_> =
+        (0..40).map(|_| TcpStream::connect((Ipv4Addr::LOCALHOST, serve.port())).unwrap()).collect();
+    for stream in &mut streams {
+        for _ in 0..10 {
+            assert_eq!(open_tunnel(stream).0, "HTTP/1.1 200 OK");
+        }
+    }
+    let most = most_memory(&serve);
+    assert!(most < 32 << 10, "{most} KB");
+    assert!(serve.said().contains("closed to make room for another client"));
+    serves_others(&serve);
+}
+
+#[test]
+fn item_197_a_player_in_a_tunnel_that_asks_for_more_and_answers_no_pings_is_not_disconnected() {
+    let serve = Serve::start(&["--idle", "2"]);
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, serve.port())).unwrap();
+    let (_, id) = open_tunnel(&mut stream);
+    let [connect, create, play] = [
+        command("connect", 1.0, &[Token::ObjectStart, Token::Key("app".into()), "live".into(), Token::End]),
+        command("createStream", 2.0, &[Token::Null]),
+        command("play", 3.0, &[Token::Null, "x".into()]),
+    ];
+    let [connect, create] = [connect, create].map(|bytes| RawClient::bytes(3, 0, MessageKind::COMMAND, &bytes));
+    let play = RawClient::bytes(3, 1, MessageKind::COMMAND, &play);
+    let said = [[&[3][..], &[0; 1536]].concat(), [&[0; 1536][..], &connect].concat(), create, play];
+    for (number, bytes) in said.iter().enumerate() {
+        let answer = post_bytes(&mut stream, &format!("/send/{id}/{number}"), bytes);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{number}: {answer}: {}", serve.said());
+    }
+    serve.wait_until_it_says("plays live/x");
+    for number in 4..34 {
+        thread::sleep(Duration::from_millis(200));
+        let answer = post(&mut stream, &format!("/idle/{id}/{number}"));
+        assert!(answer.starts_with("HTTP/1.1 200"), "{number}: {answer}: {}", serve.said());
+    }
+    serves_others(&serve);
+}
+
 /// `serve` with 28 MB for connections. Each has 88 KB at least.
 fn with_little_memory() -> Serve {
     Serve::start(&["--memory", "32", "--ring", "100000", "--max-connections", "1000", "--max-per-address", "1000"])

@@ -17,7 +17,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ use mio::{Events, Interest, Poll, Token};
 use super::access::Access;
 use super::connection::{Connection, SESSION_MEMORY};
 use super::gateway::{Gateway, MAX_TUNNELS};
-use super::shared::{Outcome, Shared};
+use super::shared::{CROWDED, Outcome, Shared, network};
 use super::{Event, Options, conclude};
 use crate::net::Clock;
 
@@ -249,7 +249,7 @@ impl<'a> EventLoop<'a> {
             Some((idleness, Reverse(count), connection.since, place))
         });
         let Some((.., place)) = connections.min() else { return false };
-        self.end(place, Err(anyhow!("closed to make room for another client: it neither publishes nor plays")));
+        self.end(place, Err(anyhow!(CROWDED)));
         true
     }
 
@@ -264,7 +264,7 @@ impl<'a> EventLoop<'a> {
             });
             let Some((memory, place)) = sizes.max() else { return false };
             if memory <= LARGE {
-                if self.evict(None, Duration::ZERO) {
+                if self.gateway.evict(None, &mut self.shared) || self.evict(None, Duration::ZERO) {
                     continue;
                 }
                 if !self.shared.is_over_limit(0) {
@@ -345,33 +345,5 @@ impl<'a> EventLoop<'a> {
                 self.end(place, Ok(Some(end)));
             }
         }
-    }
-}
-
-/// The address for which connections are counted. For IPv6, these are the first 64 bits, because one client usually has all
-/// addresses that begin with them.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        address => address,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn item_151_ipv6_clients_of_one_network_count_as_one_address() {
-        let network = |text: &str| network(text.parse().unwrap());
-        assert_eq!(network("2001:db8:1:2:3:4:5:6"), network("2001:db8:1:2:ffff::1"));
-        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
-        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
-        // An IPv4 client of a socket that accepts IPv4 and IPv6.
-        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
-        assert_ne!(network("::ffff:192.0.2.1"), network("::ffff:192.0.2.2"));
     }
 }

@@ -1,14 +1,16 @@
 //! RTMPT: sessions in tunnels. A session belongs to its tunnel, not to a connection.
 
-use std::net::SocketAddr;
+use std::cmp::Reverse;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use embedded_rtmp::time::Instant;
 use embedded_rtmp::tunnel::{TunnelConfig, TunnelConnection, TunnelEvent, TunnelId, TunnelRefusal, Tunnels};
 
+use super::Options;
 use super::client::Client;
-use super::shared::{CLOSED, Outcome, Shared};
+use super::shared::{CLOSED, CROWDED, Outcome, Shared, network};
 use crate::net::entropy;
 
 /// The most tunnels at a time, which is the limit of a table. Their sessions have the ids below this number.
@@ -17,6 +19,9 @@ pub(super) const MAX_TUNNELS: usize = 255;
 /// The longest time without a request, after which a tunnel is closed. Clients poll at least every few seconds, and some
 /// leave without closing the tunnel.
 const MAX_SILENCE: Duration = Duration::from_secs(10);
+
+/// The approximate memory of a session in a tunnel without incomplete messages, in bytes.
+const TUNNEL_MEMORY: usize = 76 * 1024;
 
 pub(super) struct Gateway {
     tunnels: Tunnels<'static, MAX_TUNNELS>,
@@ -30,6 +35,8 @@ struct Session {
     /// The connection that had the last request, if it is open.
     carrier: Option<usize>,
     peer: SocketAddr,
+    /// When it was opened.
+    since: Instant,
 }
 
 impl Gateway {
@@ -100,14 +107,19 @@ impl Gateway {
         peer: SocketAddr,
         shared: &mut Shared<'_>,
     ) -> Result<()> {
-        let now = shared.now;
+        let (now, all) = (shared.now, input.len());
         while let Some(event) = web.next_event(now, input, &mut self.tunnels) {
             let before = input.len();
             match event {
                 TunnelEvent::Open => {
-                    if let Some(tunnel) = web.open(now, &entropy()?, &mut self.tunnels) {
+                    if let Err(text) = self.make_room(peer, shared) {
+                        web.refuse();
+                        shared.tell_trouble(peer, format!("a tunnel is refused: {text}"));
+                    } else if let Some(tunnel) = web.open(now, &entropy()?, &mut self.tunnels) {
                         let client = Client::new(tunnel.index(), peer, shared)?;
-                        self.sessions[tunnel.index()] = Some(Session { tunnel, client, carrier: Some(id), peer });
+                        let session = Session { tunnel, client, carrier: Some(id), peer, since: now };
+                        self.sessions[tunnel.index()] = Some(session);
+                        shared.held += TUNNEL_MEMORY;
                     }
                 }
                 TunnelEvent::Data(tunnel) => {
@@ -137,7 +149,49 @@ impl Gateway {
                 _ => {}
             }
         }
+        // A request shows that the client has received the answer to the one before it.
+        if input.len() < all
+            && let Some(tunnel) = web.tunnel(&self.tunnels)
+            && let Some(session) = &mut self.sessions[tunnel.index()]
+        {
+            session.client.note_acknowledged(now);
+        }
         Ok(())
+    }
+
+    /// Makes room for one more tunnel. The limits are those of connections. Returns the limit if that is not possible.
+    fn make_room(&mut self, peer: SocketAddr, shared: &mut Shared<'_>) -> Result<(), String> {
+        let Options { max_connections, max_per_address, memory, .. } = *shared.options;
+        let address = network(peer.ip());
+        if self.count(address) >= max_per_address && !self.evict(Some(address), shared) {
+            return Err(format!("too many from this address: the limit is {max_per_address} (--max-per-address)"));
+        }
+        let limit = max_connections.min(MAX_TUNNELS);
+        if self.sessions.iter().flatten().count() >= limit && !self.evict(None, shared) {
+            return Err(format!("too many: the limit is {limit}"));
+        }
+        while shared.is_over_limit(TUNNEL_MEMORY) {
+            if !self.evict(None, shared) {
+                return Err(format!("too little memory: the limit is {memory} bytes (--memory)"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The number of tunnels of an address.
+    fn count(&self, address: IpAddr) -> usize {
+        self.sessions.iter().flatten().filter(|session| network(session.peer.ip()) == address).count()
+    }
+
+    /// Closes a tunnel whose client neither publishes nor plays, from this address or from any: of these, one from the address
+    /// with the most tunnels; of these, the oldest. Returns whether one was closed.
+    pub(super) fn evict(&mut self, from: Option<IpAddr>, shared: &mut Shared<'_>) -> bool {
+        let idle = self.sessions.iter().flatten().filter(|session| !session.client.is_active());
+        let idle = idle.filter(|session| from.is_none_or(|from| network(session.peer.ip()) == from));
+        let oldest = idle.min_by_key(|session| (Reverse(self.count(network(session.peer.ip()))), session.since));
+        let Some(tunnel) = oldest.map(|session| session.tunnel) else { return false };
+        self.close(tunnel, Err(anyhow!(CROWDED)), shared);
+        true
     }
 
     /// Writes the answers of connection `id` to `out`. Returns the number of bytes written.
@@ -184,6 +238,7 @@ impl Gateway {
     fn close(&mut self, tunnel: TunnelId, outcome: Outcome, shared: &mut Shared<'_>) {
         self.tunnels.close(tunnel);
         if let Some(Session { client, peer, .. }) = self.sessions[tunnel.index()].take() {
+            shared.held -= TUNNEL_MEMORY;
             super::conclude(outcome, peer, shared, |end, shared| client.finish(end, shared));
         }
     }

@@ -1,7 +1,7 @@
 //! The state that all connections share.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use embedded_rtmp::relay::{PeerId, Publisher, RelayEvent, StreamIndex};
 use embedded_rtmp::session::SessionBuffers;
@@ -14,6 +14,7 @@ use crate::net::session_buffers;
 
 pub(super) const BROKEN: &str = "the connection broke";
 pub(super) const CLOSED: &str = "the connection was closed";
+pub(super) const CROWDED: &str = "closed to make room for another client: it neither publishes nor plays";
 
 /// The result of a turn: nothing, an orderly end with its reason, or an error, which ends the connection and is reported.
 pub(super) type Outcome = anyhow::Result<Option<&'static str>>;
@@ -137,5 +138,33 @@ impl Ready {
 
     pub(super) fn len(&self) -> usize {
         self.queue.len()
+    }
+}
+
+/// The address for which connections and tunnels are counted. For IPv6, these are the first 64 bits, because one client usually has all
+/// addresses that begin with them.
+pub(super) fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        address => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn item_151_ipv6_clients_of_one_network_count_as_one_address() {
+        let network = |text: &str| network(text.parse().unwrap());
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), network("2001:db8:1:2:ffff::1"));
+        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
+        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
+        // An IPv4 client of a socket that accepts IPv4 and IPv6.
+        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
+        assert_ne!(network("::ffff:192.0.2.1"), network("::ffff:192.0.2.2"));
     }
 }

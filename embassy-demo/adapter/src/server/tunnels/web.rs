@@ -94,7 +94,7 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
 
     /// Handles requests.
     fn take(&mut self, web: &mut Web, relay: &mut Relay<'_, '_>, input: &mut &[u8], cx: &mut Context<'_>) {
-        let now = relay.now;
+        let (now, all) = (relay.now, input.len());
         while let Some(event) = web.connection.next_event(now, input, &mut self.table) {
             match event {
                 TunnelEvent::Open => {
@@ -117,6 +117,13 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
                 }
                 _ => {}
             }
+        }
+        // A request shows that the client has received the answer to the one before it.
+        if input.len() < all
+            && let Some(tunnel) = web.connection.tunnel(&self.table)
+            && let Some(session) = self.session(tunnel)
+        {
+            session.server.note_acknowledged(now);
         }
     }
 
