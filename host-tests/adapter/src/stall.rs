@@ -1,9 +1,11 @@
 //! Servers that accept a stream and then take no bytes.
 
+use embassy_futures::join::join;
 use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_net::tcp::{State, TcpSocket};
 use embassy_time::{Duration, Instant, Timer};
+use embedded_rtmp_embassy::embedded_rtmp::message::MessageKind;
 use embedded_rtmp_embassy::embedded_rtmp::session::{self, ServerConfig, ServerEvent, SessionBuffers};
 use embedded_rtmp_embassy::{ClientOptions, Config, DropReason, Error, Phase, SendOutcome};
 
@@ -12,14 +14,14 @@ use super::live::{Bench, config_to, send, until};
 use super::pair::{URL, serve_until};
 use crate::wire::Wire;
 
-/// A server that accepts every stream, and then reads up to `bytes` bytes each second. With 0, its TCP window stays closed.
-async fn reads_slowly(stack: Stack<'static>, bytes: usize) {
+/// A server on `port` that accepts every stream, and then reads up to `bytes` bytes each second. With 0, its TCP window stays closed.
+async fn reads_slowly(stack: Stack<'static>, port: u16, bytes: usize) {
     loop {
         let (mut rx, mut tx, mut scratch, mut control) = ([0; 2048], [0; 2048], [0; 1536], [0; 512]);
         let mut socket = TcpSocket::new(stack, &mut rx, &mut tx);
         let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
         let mut session = session::Server::<8>::new(buffers, ServerConfig::default(), &[1; 32]).unwrap();
-        socket.accept(1935).await.unwrap();
+        socket.accept(port).await.unwrap();
         serve_until(&mut socket, &mut session, |event| matches!(event, ServerEvent::Publish { .. })).await;
         for fiftieth in 1_u32.. {
             Timer::after(Duration::from_millis(20)).await;
@@ -35,15 +37,17 @@ async fn reads_slowly(stack: Stack<'static>, bytes: usize) {
     }
 }
 
+/// With these, the keep-alive of TCP does not end the connection.
+const PATIENT: &ClientOptions<'_> = &ClientOptions { keep_alive: NO_END, ..ClientOptions::DEFAULT };
+
 /// Publishes pictures of 1,000 bytes every 40 ms to such a server for `seconds`, or until the connection is lost. If it was
 /// lost, returns the number of seconds that it lasted.
 fn lasts(bytes: usize, seconds: u64, change: impl Fn(&mut Config)) -> Option<u64> {
     let mut bench = Bench::new(Wire::new());
     let stack = bench.second;
-    bench.spawn(reads_slowly(stack, bytes));
+    bench.spawn(reads_slowly(stack, 1935, bytes));
     let mut config = config_to(URL);
-    // The keep-alive of TCP does not end the connection.
-    config.client = &const { ClientOptions { keep_alive: NO_END, ..ClientOptions::DEFAULT } };
+    config.client = PATIENT;
     change(&mut config);
     let mut live = bench.live(config);
     bench.run(async move {
@@ -102,6 +106,39 @@ fn item_190_the_limit_is_configurable() {
 #[test]
 fn item_190_a_server_that_is_slow_is_not_given_up() {
     assert_eq!(lasts(2_048, 40, |_| {}), None);
+}
+
+#[test]
+fn item_190_a_stalled_destination_keeps_no_picture_for_longer_than_its_limit_and_is_given_up() {
+    const PICTURES: u64 = 400;
+    let mut bench = Bench::new(Wire::new());
+    let (recorded, stack) = (bench.serve(), bench.second);
+    bench.spawn(reads_slowly(stack, 80, 0));
+    let mut good = bench.live(config_to(URL));
+    let mut config = config_to("rtmp://10.0.0.2:80/live/test");
+    (config.client, config.send_timeout) = (PATIENT, Duration::from_millis(500));
+    let mut stalled = bench.live(config);
+    bench.run(async move {
+        until(&mut good, Phase::Live).await;
+        until(&mut stalled, Phase::Live).await;
+        let (mut late, mut longest) = (0, Duration::MIN);
+        for number in 0..PICTURES {
+            let begin = Instant::now();
+            let picture: &[u8] = &[0x65; 1_000];
+            let sends = join(send(&good, number * 40, true, picture), send(&stalled, number * 40, true, picture));
+            let (sent, dropped) = sends.await;
+            assert_eq!(sent, SendOutcome::Sent, "picture {number}");
+            late += u32::from(dropped == SendOutcome::Dropped(DropReason::Late));
+            longest = longest.max(begin.elapsed());
+            Timer::at(begin + Duration::from_millis(40)).await;
+        }
+        assert!(late > 0 && (500..510).contains(&longest.as_millis()), "{late} {longest}");
+        // Each has its own status. The stalled one has connected again.
+        let (good, stalled) = (good.status(), stalled.status());
+        assert_eq!((good.counters.connections, u64::from(good.counters.video.sent)), (1, PICTURES));
+        assert_eq!((stalled.counters.stalls, stalled.last_error), (1, Some(Error::Stalled)));
+        assert_eq!(recorded.kinds(0).iter().filter(|kind| **kind == MessageKind::VIDEO).count() as u64, PICTURES + 1);
+    });
 }
 
 #[test]

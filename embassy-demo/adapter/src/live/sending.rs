@@ -392,9 +392,9 @@ impl<T: Transport> Shared<T> {
         if !self.is_wanted && (self.is_settled() || has_passed(self.stop_by, cx)) {
             return Poll::Ready(());
         }
-        for slot in self.slots.iter().filter(|slot| slot.is_owned) {
-            wake_at(slot.deadline.min(stalls_at), cx);
-        }
+        // Messages that are too late are dropped without a slot, so the server may stall while no slot is owned.
+        let deadlines = self.slots.iter().filter(|slot| slot.is_owned).map(|slot| slot.deadline);
+        wake_at(deadlines.fold(stalls_at, Instant::min), cx);
         Poll::Pending
     }
 }
