@@ -16,6 +16,7 @@
 //! | [`amf0`] | AMF0 values: a pull decoder, an encoder into a slice |
 //! | [`chunk`] | the chunk stream: reader, writer |
 //! | [`control`] | protocol control and user control messages |
+//! | `crypt` | RTMPE: key agreement and ciphers; feature `rtmpe` |
 //! | [`handshake`] | C0 C1 C2 and S0 S1 S2, plain or with digests |
 //! | [`command`] | `connect`, `publish`, `onStatus` and the others |
 //! | [`media`] | the content of audio, video and data messages: FLV tags, AVC and AAC, Annex B, metadata |
@@ -122,6 +123,7 @@
 //! |---|---|
 //! | `digest` | the handshake with HMAC-SHA256 digests, which FFmpeg and others begin with; without the feature, a server uses the simple handshake, which they accept |
 //! | `auth` | authentication with a user and a password, as Adobe's and Limelight's servers ask for it |
+//! | `rtmpe` | RTMPE, the encrypted variant of RTMP, as a client and as a server; it is obfuscation, not security |
 //! | `defmt` | `defmt::Format` for public types, and a log through defmt |
 //! | `log` | a log through `log`; with both, defmt is used |
 //!
@@ -146,6 +148,8 @@ extern crate std;
 
 mod bytes;
 mod fmt;
+#[cfg(feature = "digest")]
+mod mac;
 mod text;
 
 pub mod amf0;
@@ -154,6 +158,8 @@ pub mod auth;
 pub mod chunk;
 pub mod command;
 pub mod control;
+#[cfg(feature = "rtmpe")]
+pub mod crypt;
 pub mod handshake;
 pub mod media;
 pub mod message;

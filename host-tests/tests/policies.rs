@@ -43,6 +43,7 @@ impl Serve {
         let mut relay = RelayConfig::new();
         change(&mut relay);
         let options = Options {
+            agreement_interval: Duration::from_millis(500),
             directory: Some(directory.path().to_owned()),
             keeps_timestamps: true,
             user: None,

@@ -104,10 +104,10 @@ fn a_plain_request_gets_the_page_and_a_probe_is_not_found() {
 #[test]
 fn bytes_that_are_neither_rtmp_nor_http_are_rejected() {
     let serve = Serve::start(&[]);
-    // RTMPE both ways, TLS, SSH's dash.
+    // RTMPE both ways, without a digest; TLS; SSH's dash.
     for (bytes, said) in [
-        (&[6; 1537][..], "the peer wants encryption (RTMPE, version 6)"),
-        (&[8; 1537], "the peer wants encryption (RTMPE, version 8)"),
+        (&[6; 1537][..], "the peer wants RTMPE, and its block has no right digest"),
+        (&[8; 1537], "the peer wants RTMPE, and its block has no right digest"),
         (&[0x16, 3, 1, 0, 5], "TLS (RTMPS or HTTPS), which this server does not speak"),
         (b"-SSH\r\n", "neither RTMP nor HTTP: it begins with 0x2d"),
     ] {

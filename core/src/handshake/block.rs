@@ -1,6 +1,6 @@
 //! The block that we send: C1 or S1, generated from a seed instead of stored.
 
-use super::Hook;
+use super::OwnKey;
 #[cfg(feature = "digest")]
 use super::{BLOCK, DigestScheme, digest};
 
@@ -37,7 +37,7 @@ impl Block {
     }
 
     /// The byte at position `at`, of 1,536. A session makes one or two blocks, so this is written for size, not speed.
-    pub(super) fn byte(&self, at: u16, hook: &impl Hook) -> u8 {
+    pub(super) fn byte(&self, at: u16, key: &OwnKey<'_>) -> u8 {
         #[cfg(feature = "digest")]
         if let Some(signed) = &self.signed
             && let Some(place) = at.checked_sub(self.digest_offset(signed.scheme))
@@ -45,17 +45,17 @@ impl Block {
         {
             return *byte;
         }
-        hook.byte(at).unwrap_or_else(|| self.filler(at))
+        key.byte(at).unwrap_or_else(|| self.filler(at))
     }
 
     /// Whether `echo` is equal to the block from position `at` on. Bytes 4 to 7 are ignored: the peer puts the time of
     /// reading there (section 5.2.4).
-    pub(super) fn matches(&self, at: u16, echo: &[u8], hook: &impl Hook) -> bool {
-        (at..).zip(echo).all(|(at, theirs)| matches!(at, 4..8) || self.byte(at, hook) == *theirs)
+    pub(super) fn matches(&self, at: u16, echo: &[u8], key: &OwnKey<'_>) -> bool {
+        (at..).zip(echo).all(|(at, theirs)| matches!(at, 4..8) || self.byte(at, key) == *theirs)
     }
 
-    /// The byte at position `at`, without the digest and the hook's bytes.
-    pub(crate) fn filler(&self, at: u16) -> u8 {
+    /// The byte at position `at`, without the digest and the public key.
+    fn filler(&self, at: u16) -> u8 {
         let [byte, ..] = (self.word(at >> 2) >> ((at & 3) << 3)).to_le_bytes();
         byte
     }
@@ -90,18 +90,18 @@ impl Block {
 
 #[cfg(feature = "digest")]
 impl Block {
-    /// Puts the version and the digest into the block, after `hook` has put in its bytes. Does nothing the second time.
-    pub(super) fn sign(&mut self, version: [u8; 4], scheme: DigestScheme, key: digest::Key, hook: &mut impl Hook) {
+    /// Puts the version and the digest into the block. Does nothing the second time. The digest covers `own`, the public
+    /// key that is in the block, if there is one.
+    pub(super) fn sign(&mut self, version: [u8; 4], scheme: DigestScheme, key: digest::Key, own: &OwnKey<'_>) {
         if self.signed.is_some() {
             return;
         }
-        hook.before_signing(scheme, self);
         // The digest covers the version, and all bytes except its own.
         self.signed = Some(Signed { version, scheme, digest: [0; digest::LENGTH as usize] });
         let offset = self.digest_offset(scheme);
         let mut mac = digest::Mac::new(key.signing());
         for at in (0..offset).chain(offset.saturating_add(digest::LENGTH)..BLOCK) {
-            mac.update(&[self.byte(at, hook)]);
+            mac.update(&[self.byte(at, own)]);
         }
         let digest = mac.finish();
         if let Some(signed) = &mut self.signed {
@@ -112,6 +112,12 @@ impl Block {
     /// Our digest; `None` in the simple handshake.
     pub(super) fn digest(&self) -> Option<&digest::Digest> {
         self.signed.as_ref().map(|signed| &signed.digest)
+    }
+
+    /// The position of the public key in a block of this scheme.
+    #[cfg(feature = "rtmpe")]
+    pub(super) fn key_offset(&self, scheme: DigestScheme) -> u16 {
+        super::encrypted::offset(scheme, self.word(super::encrypted::base(scheme) >> 2).to_le_bytes())
     }
 
     fn digest_offset(&self, scheme: DigestScheme) -> u16 {
@@ -125,7 +131,7 @@ mod tests {
     use super::*;
 
     fn whole(block: &Block) -> [u8; SCRATCH] {
-        core::array::from_fn(|at| block.byte(at as u16, &()))
+        core::array::from_fn(|at| block.byte(at as u16, &OwnKey::NONE))
     }
 
     #[test]
@@ -150,7 +156,7 @@ mod tests {
         for at in 0..SCRATCH {
             let mut bytes = whole(&block);
             bytes[at] ^= 0x40;
-            assert_eq!(block.matches(0, &bytes, &()), (4..8).contains(&at), "{at}");
+            assert_eq!(block.matches(0, &bytes, &OwnKey::NONE), (4..8).contains(&at), "{at}");
         }
     }
 }

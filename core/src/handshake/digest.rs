@@ -1,19 +1,15 @@
 //! HMAC-SHA256 digests in C1 and S1, and the signatures in C2 and S2 that answer them.
 
-use hmac::{Hmac, KeyInit, Mac as _};
-use sha2::Sha256;
-
 use super::{DigestScheme, SCRATCH};
 use crate::bytes;
-
-/// A digest or a signature.
-pub(super) type Digest = [u8; LENGTH as usize];
-
-/// The length of a digest and of a signature.
-pub(super) const LENGTH: u16 = 32;
+pub(super) use crate::mac::{Digest, LENGTH, Mac};
 
 /// Bytes 4 to 7 of our C1: Flash Player 9.0.124.2, the first version whose digests all servers accept.
 pub(super) const CLIENT_VERSION: [u8; 4] = [9, 0, 124, 2];
+
+/// Bytes 4 to 7 of a C1 with a public key, as in librtmp and FFmpeg.
+#[cfg(feature = "rtmpe")]
+pub(super) const ENCRYPTED_VERSION: [u8; 4] = [128, 0, 3, 2];
 
 /// Bytes 4 to 7 of our S1: Flash Media Server 3.5.1.1. Clients check that the first byte is at least 3.
 pub(super) const SERVER_VERSION: [u8; 4] = [3, 5, 1, 1];
@@ -51,26 +47,6 @@ impl Key {
     }
 }
 
-/// HMAC-SHA256, in pieces.
-pub(super) struct Mac(Option<Hmac<Sha256>>);
-
-impl Mac {
-    pub(super) fn new(key: &[u8]) -> Self {
-        // HMAC accepts keys of any length: this is always `Some`.
-        Self(Hmac::new_from_slice(key).ok())
-    }
-
-    pub(super) fn update(&mut self, data: &[u8]) {
-        if let Some(mac) = &mut self.0 {
-            mac.update(data);
-        }
-    }
-
-    pub(super) fn finish(self) -> Digest {
-        self.0.map_or([0; LENGTH as usize], |mac| mac.finalize().into_bytes().into())
-    }
-}
-
 impl DigestScheme {
     /// The position of the four bytes whose sum determines the position of the digest.
     pub(super) const fn base(self) -> u16 {
@@ -103,20 +79,28 @@ pub(super) fn find(block: &[u8; SCRATCH], key: Key) -> Option<(DigestScheme, Dig
     })
 }
 
-/// Signs a C2 or S2 that answers a block with `digest`: puts the signature into the last 32 bytes.
-pub(super) fn sign(block: &mut [u8; SCRATCH], key: Key, digest: &Digest) {
+/// Signs a C2 or S2 that answers a block with `digest`: puts the signature into the last 32 bytes. `version` is that of S0.
+pub(super) fn sign(block: &mut [u8; SCRATCH], key: Key, digest: &Digest, version: u8) {
     if let Some((text, signature)) = block.split_last_chunk_mut() {
-        *signature = signature_of(text, key, digest);
+        *signature = signature_of(text, key, digest, version);
     }
 }
 
-/// Returns whether a C2 or S2 is signed with `key` in answer to `digest`.
-pub(super) fn is_signed(block: &[u8; SCRATCH], key: Key, digest: &Digest) -> bool {
-    block.split_last_chunk().is_some_and(|(text, signature)| *signature == signature_of(text, key, digest))
+/// Returns whether a C2 or S2 is signed with `key` in answer to `digest`. `version` is that of S0.
+pub(super) fn is_signed(block: &[u8; SCRATCH], key: Key, digest: &Digest, version: u8) -> bool {
+    block.split_last_chunk().is_some_and(|(text, signature)| *signature == signature_of(text, key, digest, version))
 }
 
-fn signature_of(text: &[u8], key: Key, digest: &Digest) -> Digest {
-    let mut mac = Mac::new(&key.answering(digest));
+#[cfg_attr(not(feature = "rtmpe"), expect(unused_variables, reason = "only RTMPE has more than one kind of signature"))]
+fn signature_of(text: &[u8], key: Key, digest: &Digest, version: u8) -> Digest {
+    let key = key.answering(digest);
+    let mut mac = Mac::new(&key);
     mac.update(text);
-    mac.finish()
+    #[cfg_attr(not(feature = "rtmpe"), expect(unused_mut, reason = "only RTMPE enciphers a signature"))]
+    let mut signature = mac.finish();
+    #[cfg(feature = "rtmpe")]
+    if version == super::encrypted::WITH_XTEA {
+        crate::crypt::encipher_signature(&mut signature, &key);
+    }
+    signature
 }

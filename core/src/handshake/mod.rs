@@ -66,6 +66,8 @@
 mod block;
 #[cfg(feature = "digest")]
 mod digest;
+#[cfg(feature = "rtmpe")]
+mod encrypted;
 #[cfg(test)]
 mod tests;
 
@@ -74,6 +76,8 @@ use core::fmt;
 use crate::bytes;
 use crate::time::Instant;
 use block::Block;
+#[cfg(feature = "rtmpe")]
+use encrypted::OwnKey;
 
 /// The length in bytes of the scratch that the caller lends: one whole C1, S1, C2 or S2.
 pub const SCRATCH: usize = BLOCK as usize;
@@ -133,7 +137,7 @@ pub enum Style {
     Digest,
 }
 
-/// Which versions in C0 a server accepts. It always sends version 3 in S0.
+/// Which versions in C0 a server accepts. It sends version 3 in S0, except in RTMPE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -145,6 +149,10 @@ pub enum Versions {
     Offer3,
     /// Version 3 only.
     Only3,
+    /// The same as `Offer3`, and also RTMPE's 6 and 8, which the server sends back in S0. Such a session needs keys: see
+    /// [`Handshake::awaits_keys`].
+    #[cfg(feature = "rtmpe")]
+    Rtmpe,
 }
 
 /// What [`Handshake::next_event`] found.
@@ -201,6 +209,15 @@ pub enum HandshakeError {
     /// The first byte asks for RTMPE, the encrypted variant: 6, or 8 for the kind with XTEA. The byte stays in the
     /// input.
     Encrypted(u8),
+    /// A client wants RTMPE, and the first byte of the server is a version without encryption. The byte stays in the input.
+    #[cfg(feature = "rtmpe")]
+    Unencrypted(u8),
+    /// The peer's C1 or S1 has no digest, or a wrong one. RTMPE needs one.
+    #[cfg(feature = "rtmpe")]
+    Digest,
+    /// The peer's public key for RTMPE is 0, 1, or not below p - 1.
+    #[cfg(feature = "rtmpe")]
+    PublicKey,
     /// S2 is not the echo of our C1, or not signed. Only a strict client checks this.
     Echo,
     /// The lent scratch has less than [`SCRATCH`] bytes.
@@ -213,6 +230,14 @@ impl fmt::Display for HandshakeError {
             HandshakeError::Version(0x16) => f.write_str("the peer speaks TLS: its first byte is 0x16"),
             HandshakeError::Version(byte) => write!(f, "the peer's first byte, {byte:#04x}, is not an RTMP version"),
             HandshakeError::Encrypted(byte) => write!(f, "the peer wants encryption (RTMPE, version {byte})"),
+            #[cfg(feature = "rtmpe")]
+            HandshakeError::Unencrypted(byte) => {
+                write!(f, "the server does not encrypt (RTMPE): it answers {byte:#04x}")
+            }
+            #[cfg(feature = "rtmpe")]
+            HandshakeError::Digest => f.write_str("the peer wants RTMPE, and its block has no right digest"),
+            #[cfg(feature = "rtmpe")]
+            HandshakeError::PublicKey => f.write_str("the peer's public key for RTMPE is invalid"),
             HandshakeError::Echo => f.write_str("S2 does not match our C1"),
             HandshakeError::ScratchTooSmall => f.write_str("the handshake needs a scratch of 1536 bytes"),
         }
@@ -221,22 +246,15 @@ impl fmt::Display for HandshakeError {
 
 impl core::error::Error for HandshakeError {}
 
-/// Bytes that a layer above puts into C1 or S1 before the block is signed. `()` puts in none.
-pub(crate) trait Hook {
-    /// Called once, before `block` is signed in `scheme`. The filler of `block` determines the position of the digest.
-    #[cfg(feature = "digest")]
-    fn before_signing(&mut self, scheme: DigestScheme, block: &Block);
+/// Our public key as a part of our block. Without the feature `rtmpe` there is none.
+#[cfg(not(feature = "rtmpe"))]
+struct OwnKey<'k>(core::marker::PhantomData<&'k ()>);
 
-    /// Returns the byte at position `at` (0 to 1,535) of the block, or `None` if the hook does not supply that byte. It
-    /// must not change after `before_signing`, and cannot replace the first 12 bytes, the digest, or the four bytes
-    /// that determine its position.
-    fn byte(&self, at: u16) -> Option<u8>;
-}
+#[cfg(not(feature = "rtmpe"))]
+impl OwnKey<'_> {
+    const NONE: Self = Self(core::marker::PhantomData);
 
-impl Hook for () {
-    #[cfg(feature = "digest")]
-    fn before_signing(&mut self, _: DigestScheme, _: &Block) {}
-
+    #[inline(always)]
     fn byte(&self, _: u16) -> Option<u8> {
         None
     }
@@ -255,6 +273,12 @@ pub struct Handshake {
     sent: u16,
     /// The kind, which is simple until the peer's block is complete; or why the handshake failed.
     found: Result<HandshakeKind, HandshakeError>,
+    /// What we send in the first byte; at a client of RTMPE, what the server has sent.
+    #[cfg(feature = "rtmpe")]
+    version: u8,
+    /// Whether RTMPE's keys are there.
+    #[cfg(feature = "rtmpe")]
+    has_agreed: bool,
 }
 
 impl Handshake {
@@ -262,7 +286,17 @@ impl Handshake {
     /// compute the seed from the block.
     #[must_use]
     pub const fn new(config: HandshakeConfig, seed: u64) -> Self {
-        Self { block: Block::new(seed), config, received: 0, sent: 0, found: Ok(HandshakeKind::Simple) }
+        Self {
+            block: Block::new(seed),
+            config,
+            received: 0,
+            sent: 0,
+            found: Ok(HandshakeKind::Simple),
+            #[cfg(feature = "rtmpe")]
+            version: VERSION,
+            #[cfg(feature = "rtmpe")]
+            has_agreed: false,
+        }
     }
 
     /// Takes bytes of the peer's handshake from the front of `input`: all of them, and none beyond its end.
@@ -281,7 +315,17 @@ impl Handshake {
         input: &mut &[u8],
         scratch: &mut [u8],
     ) -> Result<Option<HandshakeEvent>, HandshakeError> {
-        self.next_event_with(now, input, scratch, &mut ())
+        self.found?;
+        if self.has_read() {
+            return Ok(None);
+        }
+        match self.read(now, input, scratch) {
+            Ok(()) => Ok(self.has_read().then_some(HandshakeEvent::PeerDone(self.kind()))),
+            Err(error) => {
+                (self.received, self.sent, self.found) = (FAILED, FAILED, Err(error));
+                Err(error)
+            }
+        }
     }
 
     /// Writes bytes of our handshake to the start of `out`: all that fit and may be sent now. Returns how many.
@@ -289,8 +333,23 @@ impl Handshake {
     /// A client writes its echo, and a server writes anything, only after the peer's whole block was read. `scratch` is
     /// the one that [`next_event`](Self::next_event) gets.
     #[must_use = "the output must be sent"]
-    pub fn poll_transmit(&mut self, now: Instant, out: &mut [u8], scratch: &mut [u8]) -> usize {
-        self.poll_transmit_with(now, out, scratch, &mut ())
+    pub fn poll_transmit(&mut self, _now: Instant, out: &mut [u8], scratch: &mut [u8]) -> usize {
+        let Some(scratch) = scratch.first_chunk::<SCRATCH>() else { return 0 };
+        #[cfg(feature = "digest")]
+        if let Some(scheme) = self.begins_with() {
+            self.sign_block(scratch, scheme);
+        }
+        let key = self.own_key(scratch);
+        let length = self.transmit_len().min(out.len());
+        for byte in out.iter_mut().take(length) {
+            *byte = match self.sent {
+                0 => self.version(),
+                at @ 1..BLOCK_END => self.block.byte(at.wrapping_sub(1), &key),
+                at => scratch.get(usize::from(at.wrapping_sub(BLOCK_END))).copied().unwrap_or_default(),
+            };
+            self.sent = self.sent.wrapping_add(1);
+        }
+        length
     }
 
     /// Returns how many bytes [`poll_transmit`](Self::poll_transmit) can write now. May change after
@@ -298,6 +357,8 @@ impl Handshake {
     #[must_use]
     pub const fn transmit_len(&self) -> usize {
         let end = match self.config {
+            #[cfg(feature = "rtmpe")]
+            _ if self.awaits_keys() => self.sent,
             _ if self.received >= BLOCK_END => END,
             HandshakeConfig::Client { .. } => BLOCK_END,
             HandshakeConfig::Server { .. } => 0,
@@ -314,7 +375,7 @@ impl Handshake {
     /// Returns whether [`next_event`](Self::next_event) would take the next byte.
     #[must_use]
     pub fn wants_input(&self) -> bool {
-        self.received < END && !self.awaits_scratch()
+        self.received < END && !self.is_waiting()
     }
 
     /// Returns whether both directions are complete: chunks may pass, and the scratch is free.
@@ -335,60 +396,11 @@ impl Handshake {
         self.received == END
     }
 
-    /// Like [`Self::next_event`]. Every call gets the same `hook`.
-    pub(crate) fn next_event_with(
-        &mut self,
-        now: Instant,
-        input: &mut &[u8],
-        scratch: &mut [u8],
-        hook: &mut impl Hook,
-    ) -> Result<Option<HandshakeEvent>, HandshakeError> {
-        self.found?;
-        if self.has_read() {
-            return Ok(None);
-        }
-        match self.read(now, input, scratch, hook) {
-            Ok(()) => Ok(self.has_read().then_some(HandshakeEvent::PeerDone(self.kind()))),
-            Err(error) => {
-                (self.received, self.sent, self.found) = (FAILED, FAILED, Err(error));
-                Err(error)
-            }
-        }
-    }
-
-    /// Like [`Self::poll_transmit`]. Every call gets the same `hook`.
-    pub(crate) fn poll_transmit_with(
-        &mut self,
-        _now: Instant,
-        out: &mut [u8],
-        scratch: &mut [u8],
-        hook: &mut impl Hook,
-    ) -> usize {
-        let Some(scratch) = scratch.first_chunk::<SCRATCH>() else { return 0 };
-        #[cfg(feature = "digest")]
-        if matches!(self.config, HandshakeConfig::Client { style: Style::Digest, .. }) {
-            self.block.sign(digest::CLIENT_VERSION, DigestScheme::Scheme0, digest::CLIENT_KEY, hook);
-        }
-        let length = self.transmit_len().min(out.len());
-        for byte in out.iter_mut().take(length) {
-            *byte = match self.sent {
-                0 => VERSION,
-                at @ 1..BLOCK_END => self.block.byte(at.wrapping_sub(1), hook),
-                at => scratch.get(usize::from(at.wrapping_sub(BLOCK_END))).copied().unwrap_or_default(),
-            };
-            self.sent = self.sent.wrapping_add(1);
-        }
-        length
-    }
-
-    fn read(
-        &mut self,
-        now: Instant,
-        input: &mut &[u8],
-        scratch: &mut [u8],
-        hook: &mut impl Hook,
-    ) -> Result<(), HandshakeError> {
+    fn read(&mut self, now: Instant, input: &mut &[u8], scratch: &mut [u8]) -> Result<(), HandshakeError> {
         let scratch = scratch.first_chunk_mut::<SCRATCH>().ok_or(HandshakeError::ScratchTooSmall)?;
+        if self.is_waiting() {
+            return Ok(());
+        }
         if self.received == 0 {
             let Some((&version, rest)) = input.split_first() else { return Ok(()) };
             self.check_version(version)?;
@@ -400,35 +412,45 @@ impl Handshake {
             if self.received < BLOCK_END {
                 return Ok(());
             }
-            self.make_echo(now, scratch, hook);
-        }
-        if self.awaits_scratch() {
-            return Ok(());
+            self.take_block(now, scratch)?;
+            if self.is_waiting() {
+                return Ok(());
+            }
         }
         let at = self.received.wrapping_sub(BLOCK_END);
         #[cfg(feature = "digest")]
         if self.checks_signature() {
             self.take_to_scratch(input, END, at, scratch);
-            let is_right = |ours| digest::is_signed(scratch, digest::SERVER_KEY, ours);
+            let is_right = |ours| digest::is_signed(scratch, digest::SERVER_KEY, ours, self.version());
             if self.has_read() && !self.block.digest().is_some_and(is_right) {
                 return Err(HandshakeError::Echo);
             }
             return Ok(());
         }
         let echo = self.take(input, END);
-        if self.is_strict() && !self.block.matches(at, echo, hook) {
+        if self.is_strict() && !self.block.matches(at, echo, &self.own_key(scratch)) {
             return Err(HandshakeError::Echo);
         }
         Ok(())
     }
 
-    fn check_version(&self, version: u8) -> Result<(), HandshakeError> {
+    /// Checks the first byte, and stores the version of RTMPE.
+    fn check_version(&mut self, version: u8) -> Result<(), HandshakeError> {
         match version {
+            #[cfg(feature = "rtmpe")]
+            encrypted::WITHOUT_XTEA | encrypted::WITH_XTEA if self.takes_rtmpe() => {
+                self.version = version;
+                Ok(())
+            }
+            #[cfg(feature = "rtmpe")]
+            VERSION if self.is_encrypted() => Err(HandshakeError::Unencrypted(version)),
             VERSION => Ok(()),
             6 | 8 => Err(HandshakeError::Encrypted(version)),
             // The first bytes of a header of the PROXY protocol, and of TLS.
             b'\r' | 0x16 => Err(HandshakeError::Version(version)),
-            4..=31 if matches!(self.config, HandshakeConfig::Server { versions: Versions::Offer3 }) => Ok(()),
+            4..=31 if matches!(self.config, HandshakeConfig::Server { versions } if versions != Versions::Only3) => {
+                Ok(())
+            }
             _ => Err(HandshakeError::Version(version)),
         }
     }
@@ -448,33 +470,56 @@ impl Handshake {
         }
     }
 
-    /// The peer's block is complete in the scratch: finds its kind and makes our echo of it.
-    fn make_echo(&mut self, now: Instant, scratch: &mut [u8; SCRATCH], hook: &mut impl Hook) {
+    /// The peer's block is complete in the scratch: finds its kind, and answers it.
+    fn take_block(&mut self, now: Instant, scratch: &mut [u8; SCRATCH]) -> Result<(), HandshakeError> {
         #[cfg(feature = "digest")]
-        let found = match self.config {
-            HandshakeConfig::Client { style: Style::Simple, .. } => None,
-            HandshakeConfig::Client { .. } => digest::find(scratch, digest::SERVER_KEY),
-            HandshakeConfig::Server { .. } => digest::find(scratch, digest::CLIENT_KEY),
-        };
-        let is_client = matches!(self.config, HandshakeConfig::Client { .. });
+        let found = self.find_digest(scratch);
+        #[cfg(feature = "rtmpe")]
+        if self.is_encrypted() {
+            let (scheme, _) = found.ok_or(HandshakeError::Digest)?;
+            self.found = Ok(HandshakeKind::Digest(scheme));
+            return encrypted::check_key(scratch, scheme);
+        }
+        self.answer(
+            now,
+            scratch,
+            #[cfg(feature = "digest")]
+            found,
+        );
+        Ok(())
+    }
+
+    /// Makes our echo of the peer's block in the scratch, and signs what is to be signed.
+    fn answer(
+        &mut self,
+        now: Instant,
+        scratch: &mut [u8; SCRATCH],
+        #[cfg(feature = "digest")] found: Option<(DigestScheme, digest::Digest)>,
+    ) {
         // A server sends C1 back unchanged, without the time of reading: librtmp compares all bytes, and other clients
         // read a zero there as the start of the server's clock.
-        if is_client && let Some(time) = scratch.get_mut(4..8).and_then(<[u8]>::first_chunk_mut) {
+        if self.is_client()
+            && let Some(time) = scratch.get_mut(4..8).and_then(<[u8]>::first_chunk_mut)
+        {
             *time = now.low_millis().to_be_bytes();
         }
         #[cfg(feature = "digest")]
         if let Some((scheme, theirs)) = found {
             self.found = Ok(HandshakeKind::Digest(scheme));
-            let key = if is_client {
+            let key = if self.is_client() {
                 digest::CLIENT_KEY
             } else {
-                self.block.sign(digest::SERVER_VERSION, scheme, digest::SERVER_KEY, hook);
+                #[cfg(feature = "rtmpe")]
+                let scheme = if self.is_encrypted() { encrypted::OF_SERVER } else { scheme };
+                self.sign_block(scratch, scheme);
                 digest::SERVER_KEY
             };
-            digest::sign(scratch, key, &theirs);
+            digest::sign(scratch, key, &theirs, self.version());
         }
-        #[cfg(not(feature = "digest"))]
-        let _ = hook;
+    }
+
+    const fn is_client(&self) -> bool {
+        matches!(self.config, HandshakeConfig::Client { .. })
     }
 
     const fn is_strict(&self) -> bool {
@@ -487,11 +532,71 @@ impl Handshake {
         self.is_strict() && self.kind() != HandshakeKind::Simple
     }
 
-    /// Whether S2 must wait because C2 has not left the scratch yet.
-    fn awaits_scratch(&self) -> bool {
+    /// Whether the peer's bytes must wait: S2 because C2 has not left the scratch yet, or RTMPE's because of the keys.
+    fn is_waiting(&self) -> bool {
+        #[cfg(feature = "rtmpe")]
+        if self.waits_for_keys() {
+            return true;
+        }
         #[cfg(feature = "digest")]
-        return self.checks_signature() && self.sent < END;
+        return self.received >= BLOCK_END && self.checks_signature() && self.sent < END;
         #[cfg(not(feature = "digest"))]
         false
+    }
+}
+
+/// Digests.
+#[cfg(feature = "digest")]
+impl Handshake {
+    /// The scheme in which a client signs C1; `None` for a server, and for a client without a digest.
+    fn begins_with(&self) -> Option<DigestScheme> {
+        #[cfg(feature = "rtmpe")]
+        if self.is_encrypted() {
+            return self.is_client().then_some(encrypted::OF_CLIENT);
+        }
+        matches!(self.config, HandshakeConfig::Client { style: Style::Digest, .. }).then_some(DigestScheme::Scheme0)
+    }
+
+    /// Signs C1 or S1. Does nothing the second time.
+    fn sign_block(&mut self, scratch: &[u8; SCRATCH], scheme: DigestScheme) {
+        let (version, key) = if self.is_client() {
+            (digest::CLIENT_VERSION, digest::CLIENT_KEY)
+        } else {
+            (digest::SERVER_VERSION, digest::SERVER_KEY)
+        };
+        #[cfg(feature = "rtmpe")]
+        let version = if self.is_client() && self.is_encrypted() { digest::ENCRYPTED_VERSION } else { version };
+        let own = self.own_key(scratch);
+        self.block.sign(version, scheme, key, &own);
+    }
+
+    /// Looks for the digest in the peer's block.
+    fn find_digest(&self, block: &[u8; SCRATCH]) -> Option<(DigestScheme, digest::Digest)> {
+        let key = if self.is_client() {
+            self.begins_with()?;
+            digest::SERVER_KEY
+        } else {
+            digest::CLIENT_KEY
+        };
+        digest::find(block, key)
+    }
+}
+
+/// What RTMPE changes.
+#[cfg(not(feature = "rtmpe"))]
+impl Handshake {
+    #[inline(always)]
+    const fn version(&self) -> u8 {
+        VERSION
+    }
+
+    #[inline(always)]
+    pub(crate) const fn is_encrypted(&self) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    const fn own_key<'k>(&self, _: &'k [u8; SCRATCH]) -> OwnKey<'k> {
+        OwnKey::NONE
     }
 }

@@ -76,7 +76,7 @@ pub struct ServerConfig {
     /// A player has no such limit.
     pub media_timeout: Option<Duration>,
     /// The size of the chunks that we send, in bytes; at least 128. FFmpeg uses this size for the chunks that it sends,
-    /// too.
+    /// too. In RTMPE, the server announces it only to players.
     pub chunk_size: u32,
     /// The window that we announce, and that the client should use, in bytes: 1 to 2,147,483,647. Values outside this
     /// range are clamped.

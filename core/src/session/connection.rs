@@ -2,6 +2,8 @@
 
 use crate::bytes::Cursor;
 use crate::chunk::{ChunkStreamId, WriteProgress};
+#[cfg(feature = "rtmpe")]
+use crate::crypt::{Cipher, KeyPair};
 use crate::fmt::{impl_format, warning};
 use crate::handshake::{Handshake, HandshakeEvent, HandshakeKind};
 use crate::message::{MessageKind, StreamId, Timestamp};
@@ -227,6 +229,28 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
         }
         let queued = if self.handshake.has_read() { self.link.transmit_len() } else { 0 };
         self.handshake.transmit_len().saturating_add(queued)
+    }
+
+    /// Returns whether the session is encrypted (RTMPE) and needs keys: call [`Self::agree`]. Until then, it reads and writes
+    /// nothing. May change after [`Self::next_event`].
+    ///
+    /// A session of a server needs keys if the client begins with RTMPE, a right digest and a valid public key, and the
+    /// server accepts [`Versions::Rtmpe`](crate::handshake::Versions::Rtmpe).
+    #[cfg(feature = "rtmpe")]
+    #[must_use]
+    pub fn awaits_keys(&self) -> bool {
+        self.failed.is_none() && self.handshake.awaits_keys()
+    }
+
+    /// Agrees with the peer on keys, and returns the ciphers that all bytes of the connection pass through from now on: see
+    /// [`Cipher`]. `pair` is the one that the client [began with](super::Client::encrypt), or a new one of a server. Returns
+    /// `None` if no keys are needed now.
+    ///
+    /// This takes millions of instructions, so do not call it while the network stack is borrowed.
+    #[cfg(feature = "rtmpe")]
+    #[must_use = "without the ciphers, nothing can be read"]
+    pub fn agree(&mut self, now: Instant, pair: &KeyPair) -> Option<Cipher> {
+        if self.failed.is_some() { None } else { self.handshake.agree(now, pair, self.link.scratch()) }
     }
 
     /// Begins an audio, video or data message of `length` bytes on `stream`, and returns its chunk stream.

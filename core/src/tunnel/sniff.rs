@@ -20,7 +20,8 @@ pub enum Protocol {
     /// RTMP: version 3, or one that the [handshake](crate::handshake) may answer with version 3, or refuse.
     Rtmp,
     /// RTMPE: versions 6 and 8. A [`session::Server`](crate::session::Server) refuses it as
-    /// [`handshake::HandshakeError::Encrypted`](crate::handshake::HandshakeError::Encrypted), without a byte of answer.
+    /// [`handshake::HandshakeError::Encrypted`](crate::handshake::HandshakeError::Encrypted), without a byte of answer, unless
+    /// its configuration accepts RTMPE (`handshake::Versions::Rtmpe`, feature `rtmpe`).
     Rtmpe,
     /// HTTP: a tunnel or a plain request. Continue with a [`TunnelConnection`](super::TunnelConnection).
     Http,

@@ -7,6 +7,7 @@
 // - `Display` and `defmt::Format`: the type, into `display` and `format`.
 //
 // A module that needs a feature has the attribute before its name, here and in the list at the end.
+// What needs the feature `rtmpe` is in calls/crypt.rs, which only images with that feature include.
 //
 // `Debug` is excluded: the standard library's code for floats, durations and quoted text may panic.
 include!("calls/amf0.rs");

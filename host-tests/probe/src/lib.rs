@@ -23,6 +23,7 @@ pub struct Board {
     pub output: [u8; 1460],
     pub metadata: [u8; 256],
     pub entropy: [u8; 32],
+    pub secret: [u8; 32],
     pub client: ClientConfig,
     pub server: ServerConfig,
     pub app: &'static str,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
 use embedded_rtmp::auth::MAX_USER;
+use embedded_rtmp::handshake::Versions;
 use embedded_rtmp::relay::{RelayConfig, TakeOver};
 use embedded_rtmp::session::ServerConfig;
 use host_tests::arguments::{self, progress_target, stop_flag};
@@ -97,6 +98,9 @@ struct Arguments {
     /// The key of the certificate in a PEM file
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// The most key agreements in a second with clients of RTMPE, which is accepted beside RTMP; other clients of RTMPE wait
+    #[arg(long, value_name = "COUNT", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    key_agreements: u32,
     /// Print only errors
     #[arg(short, long)]
     quiet: bool,
@@ -147,6 +151,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
     let bar = ProgressBar::with_draw_target(None, progress_target(arguments.quiet));
     let mut config = ServerConfig::new();
     (config.chunk_size, config.idle_timeout) = (arguments.chunk_size, Some(Duration::from_secs(arguments.idle)));
+    config.handshake = Versions::Rtmpe;
     config.media_timeout = Some(Duration::from_secs(arguments.media_timeout)).filter(|limit| !limit.is_zero());
     let mut relay = RelayConfig::new();
     relay.take_over = match arguments.take_over {
@@ -170,6 +175,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         user,
         tls: tls.transpose()?,
         config,
+        agreement_interval: Duration::from_secs(1) / arguments.key_agreements,
         relay,
     };
     let mut teller = Teller {

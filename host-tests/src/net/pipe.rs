@@ -10,7 +10,7 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Registry, Token};
 
 use super::socket::Socket;
-use super::{Clock, TlsClient};
+use super::{Clock, Keys, TlsClient};
 
 /// The most bytes that are received, or sent, at once.
 const BUFFER: usize = 64 * 1024;
@@ -29,6 +29,7 @@ const FUTILE: u8 = 3;
 pub struct Pipe {
     socket: Socket,
     tunnel: Option<Box<Tunnel>>,
+    pub(super) keys: Keys,
     buffer: Box<[u8]>,
     answer: Vec<u8>,
 }
@@ -79,7 +80,7 @@ impl Pipe {
     }
 
     fn over(socket: Socket, tunnel: Option<Box<Tunnel>>) -> Self {
-        Self { socket, tunnel, buffer: vec![0; BUFFER].into_boxed_slice(), answer: Vec::new() }
+        Self { socket, tunnel, keys: Keys::default(), buffer: vec![0; BUFFER].into_boxed_slice(), answer: Vec::new() }
     }
 
     /// Whether the connection is established. Call it after each wait, until it returns `true`.
@@ -96,7 +97,7 @@ impl Pipe {
     /// # Errors
     /// The connection broke.
     pub fn receive(&mut self, wants_input: bool, mut consume: impl FnMut(&mut &[u8])) -> io::Result<bool> {
-        let Self { socket, tunnel, buffer, answer } = self;
+        let Self { socket, tunnel, keys, buffer, answer } = self;
         socket.rearm();
         let has_connected = tunnel.as_mut().map_or(Ok(false), |tunnel| tunnel.connect(socket))?;
         let wants_input = wants_input && tunnel.as_ref().is_none_or(|tunnel| tunnel.is_connected);
@@ -104,11 +105,8 @@ impl Pipe {
         let (has_moved, result) = socket.receive(buffer, wants_input, |input| {
             answer.extend(input[before..].iter().take(ANSWER - answer.len()));
             match tunnel {
-                None => {
-                    consume(input);
-                    Ok(())
-                }
-                Some(tunnel) => tunnel.receive(input, &mut consume),
+                None => (keys.receive(input, &mut consume).0, Ok(())),
+                Some(tunnel) => tunnel.receive(input, &mut |input| keys.receive(input, &mut consume).0),
             }
         })?;
         result?;
@@ -139,8 +137,13 @@ impl Pipe {
     /// # Errors
     /// The connection broke.
     pub fn send(&mut self, mut fill: impl FnMut(&mut [u8]) -> usize) -> io::Result<bool> {
-        let Self { socket, tunnel, buffer, .. } = self;
+        let Self { socket, tunnel, keys, buffer, .. } = self;
         let mut has_moved = false;
+        let mut fill = |out: &mut [u8]| {
+            let filled = fill(out);
+            keys.send(&mut out[..filled]);
+            filled
+        };
         socket.rearm();
         while match tunnel {
             None => socket.send(buffer, &mut fill)?,
@@ -231,13 +234,15 @@ fn dial(address: SocketAddr, tls: Option<&TlsClient>) -> io::Result<Socket> {
 }
 
 impl Tunnel {
-    /// Passes the bytes of the session that are in `input` to `consume`.
-    fn receive(&mut self, input: &mut &[u8], consume: &mut dyn FnMut(&mut &[u8])) -> io::Result<()> {
+    /// Passes the bytes of the session that are in `input` to `consume`, which returns how many it has consumed. Returns how
+    /// many bytes of `input` were consumed.
+    fn receive(&mut self, input: &mut [u8], consume: &mut dyn FnMut(&mut [u8]) -> usize) -> (usize, io::Result<()>) {
+        let mut taken = 0;
         loop {
-            let before = input.len();
-            self.client.receive(self.clock.now(), input, &mut *consume).map_err(io::Error::other)?;
-            if input.len() == before {
-                return Ok(());
+            match self.client.receive_in_place(self.clock.now(), &mut input[taken..], &mut *consume) {
+                Ok(0) => return (taken, Ok(())),
+                Ok(more) => taken += more,
+                Err(error) => return (taken, Err(io::Error::other(error))),
             }
         }
     }

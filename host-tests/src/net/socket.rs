@@ -160,13 +160,14 @@ impl Socket {
         self.unacknowledged().map_or(0, |queued| self.traffic.1.saturating_sub(queued))
     }
 
-    /// Reads once if `wants_input`, and passes all unconsumed bytes to `consume`, which removes bytes from the front.
-    /// Returns whether anything was read or consumed, and what `consume` returned.
+    /// Reads once if `wants_input`, and passes all unconsumed bytes to `consume`, which returns how many of them it has
+    /// consumed, from the front. If it changes the others, they come again as changed. Returns whether anything was read or
+    /// consumed, and what else `consume` returned.
     pub(crate) fn receive<R>(
         &mut self,
         buffer: &mut [u8],
         wants_input: bool,
-        consume: impl FnOnce(&mut &[u8]) -> R,
+        consume: impl FnOnce(&mut [u8]) -> (usize, R),
     ) -> io::Result<(bool, R)> {
         let before = self.input.len();
         let (stored, free) = buffer.split_at_mut(before);
@@ -192,9 +193,9 @@ impl Socket {
             }
         }
         let filled = before + length;
-        let mut rest = &buffer[..filled];
-        let result = consume(&mut rest);
-        has_moved |= rest.len() < filled;
+        let (consumed, result) = consume(&mut buffer[..filled]);
+        let rest = &buffer[consumed..filled];
+        has_moved |= consumed > 0;
         self.input.clear();
         if rest.is_empty() && self.input.capacity() > SMALL {
             self.input = Vec::new();

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 use embedded_rtmp::command::{Status, code};
+use embedded_rtmp::crypt::KeyPair;
 use embedded_rtmp::message::StreamId;
 use embedded_rtmp::relay::{
     Accepted, Counts as Dropped, PeerId, Played as Counts, Player, PlayerIndex, PublishAnswer, Publisher, PumpError,
@@ -15,7 +16,7 @@ use embedded_rtmp::time::Instant;
 use super::record::{Recording, app_and_key};
 use super::shared::{Outcome, Shared};
 use super::{Event, Played, Recorded, Relayed};
-use crate::net::entropy;
+use crate::net::{Keys, entropy};
 
 /// The most bytes of an incomplete message that wait before its players get a turn. Without this limit, a large message
 /// would reach them later. Without waiting, there would be a write to each player for every segment from the publisher.
@@ -53,6 +54,9 @@ struct Playing {
 
 pub(super) struct Client {
     session: Server<'static>,
+    keys: Keys,
+    /// When it asks again for a key agreement, because there were too many of late.
+    agree_at: Option<Instant>,
     peer: SocketAddr,
     /// The index of the connection, which gets a turn when there is more to play.
     id: PeerId,
@@ -75,6 +79,8 @@ impl Client {
         let (id, app, live) = (PeerId(u32::try_from(id)?), Vec::new(), Vec::new());
         Ok(Self {
             session,
+            keys: Keys::default(),
+            agree_at: None,
             peer,
             id,
             app,
@@ -124,7 +130,7 @@ impl Client {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.session.poll_timeout()
+        [self.session.poll_timeout(), self.agree_at].into_iter().flatten().min()
     }
 
     /// Handles timeouts. If the client must be disconnected, returns the reason. `has_output` says whether bytes of the
@@ -139,17 +145,21 @@ impl Client {
         Ok((self.session.is_closed() && !has_output).then_some("turned away"))
     }
 
-    /// Handles the relay's events for this client, then removes bytes from the front of `input` while the session wants
-    /// them.
+    /// Handles the relay's events for this client, then takes bytes from the front of `input` while the session wants them.
+    /// Returns how many it took.
     ///
     /// # Errors
     /// The session is over.
-    pub(super) fn take(&mut self, input: &mut &[u8], shared: &mut Shared<'_>) -> Result<()> {
-        self.handle_relay_events(shared)?;
-        let before = input.len();
-        let result = self.take_events(input, shared);
+    pub(super) fn take(&mut self, input: &mut [u8], shared: &mut Shared<'_>) -> (usize, Result<()>) {
+        if let Err(error) = self.handle_relay_events(shared) {
+            return (0, Err(error));
+        }
+        let mut keys = std::mem::take(&mut self.keys);
+        let (taken, result) = keys.receive(input, |input| self.take_events(input, shared));
+        self.keys = keys;
+        let result = result.and_then(|()| self.agree(shared));
         self.count_collected(shared);
-        if input.len() < before {
+        if taken > 0 {
             // Any received byte counts as a sign of life.
             self.live.iter().for_each(|live| shared.streams.directory().heard(shared.now, live.stream));
             shared.poll_relay();
@@ -158,7 +168,19 @@ impl Client {
             (live.news, live.is_complete) = (0, false);
             shared.wake(live.stream);
         }
-        result
+        (taken, result)
+    }
+
+    /// Agrees with a client of RTMPE on keys, unless other clients have done so too often.
+    fn agree(&mut self, shared: &mut Shared<'_>) -> Result<()> {
+        if !self.session.awaits_keys() {
+            return Ok(());
+        }
+        self.agree_at = shared.agreements.try_begin(shared.now).err();
+        if self.agree_at.is_none() {
+            self.keys = Keys(self.session.agree(shared.now, &KeyPair::new(&entropy()?)));
+        }
+        Ok(())
     }
 
     fn take_events(&mut self, input: &mut &[u8], shared: &mut Shared<'_>) -> Result<()> {
@@ -439,6 +461,12 @@ impl Client {
 
     /// Writes the session's output and the stream that it plays to `out`. Returns the number of bytes written.
     pub(super) fn fill(&mut self, out: &mut [u8], shared: &mut Shared<'_>) -> usize {
+        let filled = self.fill_plain(out, shared);
+        self.keys.send(&mut out[..filled]);
+        filled
+    }
+
+    fn fill_plain(&mut self, out: &mut [u8], shared: &mut Shared<'_>) -> usize {
         let Some(index) = self.playing.as_ref().map(|playing| playing.index) else {
             return self.session.poll_transmit(shared.now, out);
         };

@@ -110,7 +110,7 @@ impl Connection {
         let Self { peer, socket, role, acknowledged, .. } = self;
         match role {
             Role::Proxy(deadline) => {
-                let (_, taken) = socket.receive(buffer, true, proxy::take).context(BROKEN)?;
+                let (_, taken) = socket.receive(buffer, true, |input| whole(input, proxy::take)).context(BROKEN)?;
                 let Some(client) = taken? else {
                     if shared.now >= *deadline {
                         bail!("the load balancer did not send a complete PROXY header in time");
@@ -123,7 +123,8 @@ impl Connection {
             }
             Role::Unknown(deadline) => {
                 let look = |input: &mut &[u8]| (input.first().copied(), proxy::is_header(input));
-                let (has_received, (first, is_header)) = socket.receive(buffer, true, look).context(BROKEN)?;
+                let (has_received, (first, is_header)) =
+                    socket.receive(buffer, true, |input| whole(input, look)).context(BROKEN)?;
                 // The answers of the handshake of TLS.
                 let has_sent = socket.send(buffer, |_| 0).context(BROKEN)?;
                 let (Some(first), Some(is_header)) = (first, is_header) else {
@@ -146,7 +147,7 @@ impl Connection {
                 }
                 *role = match protocol {
                     Protocol::Http => Role::Web(TunnelConnection::new(shared.now)),
-                    // The handshake decides which versions of RTMP are accepted. RTMPE is not.
+                    // The handshake decides which versions of RTMP are accepted.
                     Protocol::Rtmp | Protocol::Rtmpe => Role::Rtmp(Client::new(id, *peer, shared)?),
                     Protocol::Tls if socket.is_tls() => bail!("TLS inside TLS"),
                     Protocol::Tls => bail!("TLS (RTMPS or HTTPS), which this server does not speak without --tls-cert"),
@@ -209,4 +210,12 @@ impl Connection {
             Role::Web(web) => gateway.finish(web, id, shared),
         }
     }
+}
+
+/// Passes bytes to a function that does not change them and removes bytes from the front. Returns how many it has removed, and
+/// what it returned.
+fn whole<R>(input: &[u8], consume: impl FnOnce(&mut &[u8]) -> R) -> (usize, R) {
+    let mut rest = input;
+    let result = consume(&mut rest);
+    (input.len() - rest.len(), result)
 }

@@ -86,7 +86,7 @@ impl Gateway {
     pub(super) fn turn(&mut self, id: usize, shared: &mut Shared<'_>) {
         let Some(session) = &mut self.sessions[id] else { return };
         session.carrier.into_iter().for_each(|carrier| shared.ready.push(carrier));
-        let taken = session.client.take(&mut &[][..], shared);
+        let taken = session.client.take(&mut [], shared).1;
         // A call without room tells a player that its stream has ended, and detects a player that is too slow.
         session.client.fill(&mut [], shared);
         let (tunnel, outcome) = (session.tunnel, taken.and_then(|()| session.client.handle_timeout(false, shared)));
@@ -95,21 +95,45 @@ impl Gateway {
         }
     }
 
-    /// Removes requests of connection `id` from the front of `input`, and handles them.
+    /// Handles the requests of connection `id` that are in `input`. Returns how many bytes it has consumed.
     ///
     /// # Errors
     /// No session can be made.
     pub(super) fn receive(
         &mut self,
         web: &mut TunnelConnection,
-        input: &mut &[u8],
+        input: &mut [u8],
+        id: usize,
+        peer: SocketAddr,
+        shared: &mut Shared<'_>,
+    ) -> (usize, Result<()>) {
+        let mut consumed = 0;
+        let result = self.handle(web, input, &mut consumed, id, peer, shared);
+        // A request shows that the client has received the answer to the one before it.
+        if consumed > 0
+            && let Some(tunnel) = web.tunnel(&self.tunnels)
+            && let Some(session) = &mut self.sessions[tunnel.index()]
+        {
+            session.client.note_acknowledged(shared.now);
+        }
+        (consumed, result)
+    }
+
+    fn handle(
+        &mut self,
+        web: &mut TunnelConnection,
+        input: &mut [u8],
+        consumed: &mut usize,
         id: usize,
         peer: SocketAddr,
         shared: &mut Shared<'_>,
     ) -> Result<()> {
-        let (now, all) = (shared.now, input.len());
-        while let Some(event) = web.next_event(now, input, &mut self.tunnels) {
-            let before = input.len();
+        let now = shared.now;
+        loop {
+            let mut rest = &input[*consumed..];
+            let event = web.next_event(now, &mut rest, &mut self.tunnels);
+            *consumed = input.len() - rest.len();
+            let Some(event) = event else { return Ok(()) };
             match event {
                 TunnelEvent::Open => {
                     if let Err(text) = self.make_room(peer, shared) {
@@ -124,22 +148,25 @@ impl Gateway {
                 }
                 TunnelEvent::Data(tunnel) => {
                     let session = &mut self.sessions[tunnel.index()];
-                    let taken = web.receive(now, input, |bytes| match session {
-                        Some(session) => session.client.take(bytes, shared),
-                        None => {
-                            *bytes = &[];
-                            Ok(())
+                    let mut result = Ok(());
+                    let taken = web.receive_in_place(now, &mut input[*consumed..], |bytes| match session {
+                        Some(session) => {
+                            let (taken, outcome) = session.client.take(bytes, shared);
+                            result = outcome;
+                            taken
                         }
+                        None => bytes.len(),
                     });
-                    if let Err(error) = taken {
+                    *consumed += taken;
+                    if let Err(error) = result {
                         self.close(tunnel, Err(error), shared);
-                    } else if input.len() == before {
+                    } else if taken == 0 {
                         // The session must send before it can read more, or it waits for the relay.
                         let waits = session.as_ref().is_some_and(|session| session.client.is_waiting());
                         if !waits && !web.answer_early() {
                             self.close(tunnel, Ok(Some(CLOSED)), shared);
                         }
-                        break;
+                        return Ok(());
                     }
                     shared.ready.push(tunnel.index());
                 }
@@ -149,14 +176,6 @@ impl Gateway {
                 _ => {}
             }
         }
-        // A request shows that the client has received the answer to the one before it.
-        if input.len() < all
-            && let Some(tunnel) = web.tunnel(&self.tunnels)
-            && let Some(session) = &mut self.sessions[tunnel.index()]
-        {
-            session.client.note_acknowledged(now);
-        }
-        Ok(())
     }
 
     /// Makes room for one more tunnel. The limits are those of connections. Returns the limit if that is not possible.

@@ -14,6 +14,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use embedded_rtmp::relay::RelayConfig;
 use embedded_rtmp::session::ServerConfig;
@@ -54,6 +55,8 @@ pub struct Options {
     pub tls: Option<TlsServer>,
     /// The configuration of the sessions.
     pub config: ServerConfig,
+    /// The shortest time between two key agreements with clients of RTMPE. Sessions that need keys wait.
+    pub agreement_interval: Duration,
     /// What happens if publishers conflict or leave, and if players are slow.
     pub relay: RelayConfig,
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use embedded_rtmp::crypt::AgreementLimit;
 use embedded_rtmp::relay::{PeerId, Publisher, RelayEvent, StreamIndex};
 use embedded_rtmp::session::SessionBuffers;
 use embedded_rtmp::time::Instant;
@@ -25,6 +26,8 @@ pub(super) struct Shared<'a> {
     /// When the current turns began.
     pub(super) now: Instant,
     pub(super) streams: Streams,
+    /// How often clients of RTMPE get keys.
+    pub(super) agreements: AgreementLimit,
     pub(super) ready: Ready,
     /// Events of the relay for publishers. Each publisher handles its events at the beginning of its next turn.
     events: Vec<(PeerId, RelayEvent)>,
@@ -55,7 +58,21 @@ impl<'a> Shared<'a> {
     ) -> Self {
         let (streams, ready) = (Streams::new(options.ring, options.relay, options.for_streams()), Ready::default());
         let (events, spare) = (Vec::new(), Vec::new());
-        Self { options, access, now, streams, ready, events, tell, published: 0, received: 0, held: 0, spare }
+        let agreements = AgreementLimit::every(options.agreement_interval);
+        Self {
+            options,
+            access,
+            now,
+            streams,
+            agreements,
+            ready,
+            events,
+            tell,
+            published: 0,
+            received: 0,
+            held: 0,
+            spare,
+        }
     }
 
     /// Reports that a client was rejected, or that its connection broke.

@@ -8,6 +8,8 @@ use crate::time::Instant;
 
 #[cfg(feature = "digest")]
 mod digests;
+#[cfg(feature = "rtmpe")]
+mod encrypted;
 mod pairs;
 mod simple;
 

@@ -9,9 +9,13 @@ pub use state::{ClientRole, NotZero, Room};
 
 use super::config::{ClientConfig, Setup, check, limit};
 use super::connection::{Connection, Role, Sealed};
+#[cfg(feature = "rtmpe")]
+use super::error::RequestError;
 use super::error::{ConfigError, SessionError, Stage};
 use super::event::ClientEvent;
 use super::link::Incoming;
+#[cfg(feature = "rtmpe")]
+use crate::crypt::KeyPair;
 use crate::handshake::HandshakeConfig;
 use crate::message::StreamId;
 use crate::time::{Instant, OptionalInstant};
@@ -161,6 +165,17 @@ impl<const PLAYS: usize, const CALLS: usize> Role for ClientRole<PLAYS, CALLS> {
 }
 
 impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, STREAMS, PLAYS, CALLS> {
+    /// Makes the session an encrypted one (RTMPE), which begins with the public key of `pair`. Call it before the first byte
+    /// is written; see [`Self::awaits_keys`] for what follows.
+    ///
+    /// # Errors
+    /// [`RequestError::State`]: something has been written.
+    #[cfg(feature = "rtmpe")]
+    pub fn encrypt(&mut self, pair: &KeyPair) -> Result<(), RequestError> {
+        let is_possible = self.failed.is_none() && self.handshake.encrypt(pair, self.link.scratch());
+        if is_possible { Ok(()) } else { Err(RequestError::State) }
+    }
+
     /// Returns whether the session is over and all of its output has been written.
     pub fn is_closed(&self) -> bool {
         match self.role.state {

@@ -12,7 +12,7 @@ use crate::session::queue::Emit;
 use crate::time::{Instant, OptionalInstant};
 
 /// Room in the queue for what [`Server::accept_play`] sends, and for what the other answers send.
-const ACCEPT_ROOM: usize = 352;
+const ACCEPT_ROOM: usize = if cfg!(feature = "rtmpe") { 368 } else { 352 };
 const NOTIFY_ROOM: usize = 152;
 
 impl<const STREAMS: usize> Server<'_, STREAMS> {
@@ -26,7 +26,9 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         self.link.announce_window()?;
         let size = self.link.flow().announced();
         self.link.queue_control(Control::SetPeerBandwidth { size, limit: Limit::Dynamic })?;
-        self.link.announce_chunk_size(self.chunk_size)?;
+        if !self.handshake.is_encrypted() {
+            self.link.announce_chunk_size(self.chunk_size)?;
+        }
         self.reply(&mut |encoder, _| command::accepted(encoder, transaction))?;
         self.enter(State::Open);
         info!("a client is connected");
@@ -129,6 +131,11 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
     pub fn accept_play(&mut self, stream: StreamId, reset: bool) -> Result<(), RequestError> {
         self.expect_asked(stream, &[Request::Play])?;
         self.make_room(ACCEPT_ROOM)?;
+        // A publisher must not hear of it: FFmpeg enciphers the message in place before it reads the size from it.
+        #[cfg(feature = "rtmpe")]
+        if self.handshake.is_encrypted() && self.link.writer.chunk_size.get() < self.chunk_size {
+            self.link.announce_chunk_size(self.chunk_size)?;
+        }
         self.link.queue_control(Control::User(UserControlEvent::StreamBegin(stream)))?;
         if reset {
             self.link.queue_status(stream, &Status::ok(code::PLAY_RESET, "Playing anew."))?;

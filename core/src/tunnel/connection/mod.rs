@@ -192,6 +192,16 @@ impl TunnelConnection {
         result
     }
 
+    /// The same as [`Self::receive`] for a layer that changes the session's bytes in place, such as a cipher. `take` returns
+    /// how many bytes it consumed. Returns how many bytes were taken off the front of `input`.
+    pub fn receive_in_place(&mut self, now: Instant, input: &mut [u8], take: impl FnOnce(&mut [u8]) -> usize) -> usize {
+        let length = if self.incoming == In::Data { input.len().min(self.left as usize) } else { 0 };
+        let taken = take(input.get_mut(..length).unwrap_or_default()).min(length);
+        self.left = self.left.wrapping_sub(low_u32(taken));
+        self.progress(now, taken);
+        taken
+    }
+
     /// Opens the tunnel that [`TunnelEvent::Open`] asks for. Its id is made from `entropy`, 32 random bytes that are used for
     /// nothing else. Returns `None` if the table is full; the response is 503 then.
     pub fn open<const N: usize>(

@@ -9,12 +9,12 @@ use core::hint::black_box;
 use embedded_rtmp::{chunk, port_plan, relay, session, tunnel, url};
 
 macro_rules! sizes {
-    ($($name:ident: $type:ty;)*) => {
-        $(#[unsafe(no_mangle)] static $name: [u8; size_of::<$type>()] = [0; size_of::<$type>()];)*
+    ($($(#[$attribute:meta])* $name:ident: $type:ty;)*) => {
+        $($(#[$attribute])* #[unsafe(no_mangle)] static $name: [u8; size_of::<$type>()] = [0; size_of::<$type>()];)*
 
         #[unsafe(no_mangle)]
         fn _start() {
-            $(black_box(&$name);)*
+            $($(#[$attribute])* black_box(&$name);)*
         }
     };
 }
@@ -35,4 +35,8 @@ sizes! {
     STATE_HTTP: tunnel::TunnelConnection;
     STATE_TUNNELS: tunnel::Tunnels<'static, 4>;
     STATE_URL: url::Url<'static>;
+    #[cfg(feature = "rtmpe")]
+    STATE_CIPHER: embedded_rtmp::crypt::Cipher;
+    #[cfg(feature = "rtmpe")]
+    STATE_KEYS: embedded_rtmp::crypt::KeyPair;
 }
