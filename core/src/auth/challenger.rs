@@ -7,6 +7,7 @@ use ctutils::CtEq as _;
 use heapless::Vec;
 use hmac::{Hmac, KeyInit, Mac as _};
 use sha2::Sha256;
+use zeroize::Zeroize as _;
 
 use super::hash::{BASE64, md5_base64};
 use super::value;
@@ -40,7 +41,7 @@ pub enum Verdict<'t> {
     Reject {
         /// The description, which tells the client what to send.
         description: &'t str,
-        /// Whether the client does not know the password, which [`Failures`](super::Failures) should count. It is `false` for a
+        /// Whether the answer was made with a wrong password. Count it in [`Failures`](super::Failures). It is `false` for a
         /// right answer to a challenge that is too old or that was answered before.
         is_failure: bool,
     },
@@ -48,13 +49,12 @@ pub enum Verdict<'t> {
 
 /// The server's side of Adobe's authentication.
 ///
-/// The exchange takes three connections, and the server stores nothing between them: a challenge contains its time and a MAC.
-/// A challenge is valid for 30 s and for one answer. `USED` is the number of answers that are accepted or refused in that
-/// time; further ones are refused without a check. Pair it with [`Failures`](super::Failures), which keeps one address from
-/// using them up.
+/// The exchange takes three connections. The server stores nothing for a client that has not proved its password: a challenge
+/// contains its time and a MAC. A challenge is valid for 30 s and for one right answer. `USED` is the number of right answers
+/// that are accepted in that time; further ones are refused. Use it together with [`Failures`](super::Failures), which limits
+/// how fast one address can try passwords.
 ///
 /// A client whose user is unknown gets the same answers as one whose password is wrong.
-#[derive(Clone)]
 pub struct Challenger<const USED: usize = 64> {
     secret: [u8; 32],
     /// The answered challenges, each with the end of its validity.
@@ -65,7 +65,8 @@ impl<const USED: usize> Challenger<USED> {
     /// The greatest length of a description, in bytes.
     pub const DESCRIPTION: usize = 192 + MAX_USER;
 
-    /// A server's side with no answered challenges. `secret` is 32 random bytes, which only the server knows.
+    /// A server's side with no answered challenges. `secret` is 32 random bytes. They must be new each time the server
+    /// starts: the challenges that were answered before a restart are forgotten, and must not be valid any longer.
     pub const fn new(secret: [u8; 32]) -> Self {
         Self { secret, used: Vec::new() }
     }
@@ -114,10 +115,12 @@ impl<const USED: usize> Challenger<USED> {
         let unknown = self.tag(&[b"password", user.as_bytes()]);
         let password = password(user).map_or(&unknown[..], str::as_bytes);
         let (mut secret, mut expected) = ([0; BASE64], [0; BASE64]);
-        let secret = md5_base64(&[user.as_bytes(), salt.as_bytes(), password], &mut secret);
-        let expected = md5_base64(&[secret.as_bytes(), opaque, own], &mut expected);
+        md5_base64(&[user.as_bytes(), salt.as_bytes(), password], &mut secret);
+        let expected = md5_base64(&[&secret, opaque, own], &mut expected);
+        secret.zeroize();
         let is_right = expected.as_bytes().ct_eq(response).to_bool();
-        if self.is_fresh(now, user, opaque) && is_right {
+        // Only right answers take a place among the answered challenges, so wrong ones cannot use the places up.
+        if is_right && self.is_fresh(now, user, opaque) {
             return Verdict::Accept;
         }
         let parts: [&[u8]; 1] = [b"[ AccessManager.Reject ] : [ authmod=adobe ] : ?reason=authfailed"];
@@ -176,6 +179,12 @@ impl<const USED: usize> Challenger<USED> {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.secret) else { return [0; 32] };
         parts.iter().for_each(|part| mac.update(part));
         mac.finalize().into_bytes().into()
+    }
+}
+
+impl<const USED: usize> Drop for Challenger<USED> {
+    fn drop(&mut self) {
+        self.secret.zeroize();
     }
 }
 

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use heapless::String;
+use zeroize::Zeroize as _;
 
 use super::hash::{BASE64, HEX, md5_base64, md5_hex};
 use super::value;
@@ -19,7 +20,7 @@ const MAX_ANSWERS: u8 = 2;
 /// A user and a password. Neither is ever logged or formatted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Credentials<'a> {
-    /// The name of the user, as it is sent: it must not contain `&`.
+    /// The name of the user, as it is sent. It must not contain `&`, `?`, spaces or control characters.
     pub user: &'a str,
     /// The password. It never leaves the device.
     pub password: &'a str,
@@ -46,7 +47,7 @@ pub enum AuthError {
     Kind,
     /// The server's challenge is incomplete, or it sends one challenge after another.
     Challenge,
-    /// The name of the user contains `&`, or a byte that cannot be part of a URL.
+    /// The name of the user contains `&`, `?`, a space or a control character.
     User,
     /// [`Authenticator::app`] has no room for the application and the answer.
     TooLong,
@@ -59,7 +60,7 @@ impl fmt::Display for AuthError {
             Self::UnknownUser => "the server does not know the user",
             Self::Kind => "the server asks for an unknown kind of authentication",
             Self::Challenge => "the server's challenge is incomplete or repeated",
-            Self::User => "the name of the user contains '&' or a control character",
+            Self::User => "the name of the user contains '&', '?', a space or a control character",
             Self::TooLong => "the application and the answer to the challenge are too long",
         })
     }
@@ -127,7 +128,7 @@ impl<const ROOM: usize> Authenticator<ROOM> {
         if self.answers >= MAX_ANSWERS || (reason.is_none() && self.answers > 0) {
             return Err(AuthError::Challenge);
         }
-        if credentials.user.bytes().any(|byte| byte == b'&' || byte <= b' ' || byte == 0x7F) {
+        if credentials.user.bytes().any(|byte| matches!(byte, b'&' | b'?' | ..=b' ' | 0x7F)) {
             return Err(AuthError::User);
         }
         self.app.clear();
@@ -148,11 +149,12 @@ impl<const ROOM: usize> Authenticator<ROOM> {
         let opaque = value(query, "opaque");
         let challenge = opaque.or_else(|| value(query, "challenge")).ok_or(AuthError::Challenge)?;
         let mut secret = [0; BASE64];
-        let secret = md5_base64(&[credentials.user.as_bytes(), salt, credentials.password.as_bytes()], &mut secret);
+        md5_base64(&[credentials.user.as_bytes(), salt, credentials.password.as_bytes()], &mut secret);
         let mut own = [0; 16];
         let own = hex(nonce, &mut own);
         let mut response = [0; BASE64];
-        let response = md5_base64(&[secret.as_bytes(), challenge, own.as_bytes()], &mut response);
+        let response = md5_base64(&[&secret, challenge, own.as_bytes()], &mut response);
+        secret.zeroize();
         self.put(&["&challenge=", own, "&response=", response])?;
         match opaque {
             Some(opaque) => self.put(&["&opaque="]).and_then(|()| self.repeat(opaque)),
@@ -170,13 +172,14 @@ impl<const ROOM: usize> Authenticator<ROOM> {
         let challenge = value(query, "nonce").ok_or(AuthError::Challenge)?;
         let (mut secret, mut action, mut response, mut own) = ([0; HEX], [0; HEX], [0; HEX], [0; 16]);
         let (user, password) = (credentials.user.as_bytes(), credentials.password.as_bytes());
-        let secret = md5_hex(&[user, b":live:", password], &mut secret);
+        md5_hex(&[user, b":live:", password], &mut secret);
         let path = app.as_bytes().split(|byte| *byte == b'?').next().unwrap_or_default();
         let instance: &[u8] = if path.split(|byte| *byte == b'/').nth(1).is_some() { b"" } else { b"/_definst_" };
         let action = md5_hex(&[b"publish:/", path, instance], &mut action);
         let own = hex(nonce, &mut own);
-        let parts = [secret.as_bytes(), b":", challenge, b":00000001:", own.as_bytes(), b":auth:", action.as_bytes()];
+        let parts = [&secret[..], b":", challenge, b":00000001:", own.as_bytes(), b":auth:", action.as_bytes()];
         let response = md5_hex(&parts, &mut response);
+        secret.zeroize();
         self.put(&["&nonce="])?;
         self.repeat(challenge)?;
         self.put(&["&cnonce=", own, "&nc=00000001&response=", response])

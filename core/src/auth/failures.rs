@@ -29,7 +29,7 @@ impl Entry {
 const UNUSED: Entry = Entry { address: [0; 16], failures: 0, until: Instant::from_micros(0) };
 
 /// The addresses from which wrong answers came. After 5 of them, an address must wait for 1 s, then for 2 s and so on, up to
-/// 60 s. A right answer ends that.
+/// 60 s. A right answer ends that, so use a table for each user if an address may have several.
 ///
 /// `N` is the number of addresses. If there are more, the one whose wait ends first is forgotten. All addresses of an IPv6
 /// network of 64 bits count as one, and an IPv4 address is given in its mapped form.

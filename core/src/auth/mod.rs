@@ -12,12 +12,11 @@
 //!      response=R&opaque=O                     accepted, or ?reason=authfailed
 //! ```
 //!
-//! R is the Base64 form of MD5(Base64(MD5(U S password)) O D), with C in the place of O if there is no O. [`Authenticator`] is
+//! R is the Base64 form of MD5(Base64(MD5(U S password)) O D); if there is no O, C is used instead. [`Authenticator`] is
 //! the client's side of both kinds. [`Challenger`] is the server's side of Adobe's kind.
 //!
-//! This is MD5 on a clear channel. It keeps the password from a listener who does not guess it, and nothing else: the
-//! listener sees the stream, can change it, and can try passwords without asking the server. Use RTMPS to a server that
-//! matters.
+//! This is MD5 on a clear channel. A listener does not see the password, but can try passwords against what it has heard,
+//! without asking the server. It also sees the stream, and can change it. Use RTMPS if that matters.
 
 mod challenger;
 mod client;

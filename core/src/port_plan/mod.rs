@@ -33,7 +33,7 @@
 //! | Order | Targets | Limits |
 //! |---|---|---|
 //! | the default for an `rtmp` URL without a port | [`DEFAULT_ORDER`] | [`Limits::smart`] |
-//! | the same, with RTMPE or RTMPS as fallbacks | [`Allowed::default_order`] | [`Limits::smart`] |
+//! | the same, with RTMPE or RTMPS as fallbacks of an `rtmp` URL | [`Allowed::default_order`] | [`Limits::smart`] |
 //! | the default for an `rtmpe` URL without a port | [`RTMPE_ORDER`] | [`Limits::smart`] |
 //! | the order of Adobe's players | [`PLAYER`] | [`Limits::SEQUENTIAL`] |
 //! | the order of Adobe's NetConnection | [`NET_CONNECTION`] | [`Limits::SEQUENTIAL`] |

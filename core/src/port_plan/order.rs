@@ -203,12 +203,12 @@ impl Allowed {
 /// | Scheme | With a port | Without a port |
 /// |---|---|---|
 /// | `rtmp` | RTMP on it | the list |
-/// | `rtmpe` | RTMPE on it | the list if it names RTMPE or RTMPTE, otherwise [`RTMPE_ORDER`] |
+/// | `rtmpe` | RTMPE on it | the list if it begins with RTMPE or RTMPTE, otherwise [`RTMPE_ORDER`] |
 /// | `rtmps` | RTMPS on it | the list if all its targets are inside TLS, otherwise RTMPS on 443 |
 /// | `rtmpt`, `rtmpte`, `rtmpts` | this transport on it | this transport on 80, 80 or 443 |
 ///
-/// So an `rtmps` or `rtmpts` URL is only tried with TLS, and an `rtmpe` URL is tried without encryption only if the list
-/// names both. An `rtmp` or `rtmpe` URL may end in RTMPS if the list has it.
+/// So an `rtmps` or `rtmpts` URL is only tried with TLS. An `rtmpe` URL is tried without encryption only after RTMPE, and only
+/// if the list names both. An `rtmp` or `rtmpe` URL may end in RTMPS if the list has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Order<'a>(Choice<'a>);
@@ -232,7 +232,7 @@ impl<'a> Order<'a> {
         Self(match (scheme, url.port()) {
             (_, Some(port)) => Choice::One([Target::new(transport, port)]),
             (Scheme::Rtmp, None) => Choice::List(list),
-            (Scheme::Rtmpe, None) => Choice::List(if names_rtmpe(list) { list } else { RTMPE_ORDER }),
+            (Scheme::Rtmpe, None) => Choice::List(if begins_with_rtmpe(list) { list } else { RTMPE_ORDER }),
             (Scheme::Rtmps, None) if is_tls(list) => Choice::List(list),
             (_, None) => Choice::One([Target::new(transport, scheme.default_port())]),
         })
@@ -258,15 +258,9 @@ const fn is_tls(mut list: &[Target]) -> bool {
     true
 }
 
-/// Whether one of the targets has Adobe's encryption.
-const fn names_rtmpe(mut list: &[Target]) -> bool {
-    while let [target, rest @ ..] = list {
-        if target.transport.is_rtmpe() {
-            return true;
-        }
-        list = rest;
-    }
-    false
+/// Whether the list begins with RTMPE or RTMPTE.
+const fn begins_with_rtmpe(list: &[Target]) -> bool {
+    matches!(list, [target, ..] if target.transport.is_rtmpe())
 }
 
 #[cfg(test)]
@@ -341,7 +335,10 @@ mod tests {
         // Without encryption, only if both are named.
         let both = [Target::rtmpe(1935), Target::rtmp(1935)];
         assert_eq!(order("rtmpe://h/app", &both).targets(), both);
-        for list in [PLAYER, &plain, DEFAULT_ORDER, Allowed { rtmpe: false, rtmps: true }.default_order()] {
+        let allowed = [(true, false), (false, true), (true, true)];
+        let allowed = allowed.map(|(rtmpe, rtmps)| Allowed { rtmpe, rtmps }.default_order());
+        let plain_first = [Target::rtmp(1935), Target::rtmpe(1935)];
+        for list in [PLAYER, &plain, &plain_first, DEFAULT_ORDER].into_iter().chain(allowed) {
             assert_eq!(order("rtmpe://h/app", list).targets(), RTMPE_ORDER);
         }
         // A plan of no targets is an error.
@@ -411,7 +408,8 @@ mod tests {
             if transport.is_tls() {
                 prop_assert!(targets.iter().all(|target| target.transport.is_tls()));
             } else if transport.is_rtmpe() && targets.iter().any(is_plain) {
-                prop_assert!(list.iter().any(|target| target.transport.is_rtmpe()));
+                // The caller named both, and RTMPE goes first.
+                prop_assert!(targets[0].transport.is_rtmpe());
             } else if scheme == Scheme::Rtmp && port.is_none() {
                 prop_assert_eq!(targets, &list[..]);
             }

@@ -242,7 +242,8 @@ impl<'a> Plan<'a> {
     /// The winner, as [`PlanEvent::Connected`] named it, must be connected again, for example because the server asks for
     /// another connection with an answer to its challenge. The old connection is closed. The next
     /// [`poll_event`](Self::poll_event) dials the same target, and the plan's time begins again. If that fails, the targets
-    /// that were not tried yet are tried, and those that were abandoned because this one won.
+    /// that were not tried yet are tried, and those that were abandoned because this one won. From now on there is one attempt
+    /// at a time, because only the connection of this attempt may have what the server wants.
     pub fn dial_again(&mut self) {
         let Some(winner) = self.winner.take() else { return };
         for (id, attempt) in self.ids().zip(&mut self.attempts) {
@@ -250,7 +251,7 @@ impl<'a> Plan<'a> {
                 *attempt = Attempt::NEW;
             }
         }
-        self.preferred = winner;
+        (self.preferred, self.max_at_once) = (winner, 1);
         (self.last, self.wake) = (None, NEVER);
     }
 

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
+use embassy_time::Timer;
 use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::auth::{AuthError, Challenger, Credentials, Failures, Verdict};
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
@@ -75,9 +76,12 @@ impl Handler for Door {
         let may_try = self.failures.may_try(now, address);
         let password = |user: &str| (user == "cam" && may_try).then_some("s3cret");
         match self.challenger.check(now, &[self.nonce; 8], request.app, password, &mut self.description) {
-            Verdict::Accept => Ok(()),
+            Verdict::Accept => {
+                self.failures.note_success(address);
+                Ok(())
+            }
             Verdict::Reject { description, is_failure } => {
-                if is_failure {
+                if is_failure && may_try {
                     self.failures.note_failure(now, address);
                 }
                 Err(description.into())
@@ -175,5 +179,37 @@ fn item_095_a_live_stream_answers_without_a_pause_on_each_connection() {
             live.stop().await;
             live.start();
         }
+    });
+}
+
+#[test]
+fn item_095_a_loss_between_challenge_and_answer_is_followed_by_the_usual_wait() {
+    let mut bench = Bench::new(Wire::new());
+    let mut live = bench.live(config_to("rtmp://cam:s3cret@10.0.0.2:1935/live/x"));
+    let (stack, door) = (bench.second, Door::new());
+    let counts = door.counts.clone();
+    bench.spawn(async move {
+        let (mut door, mut memory) = (door, Box::new([const { TestMemory::new() }; 4]));
+        let mut server = Server::<4>::new(stack, &[1935], &mut memory, &ServerOptions::default()).unwrap();
+        let challenged = async {
+            while counts.get().connects < 2 {
+                Timer::after_micros(100).await;
+            }
+        };
+        select(server.run(&mut door), challenged).await;
+    });
+    bench.run(async move {
+        // The port is closed now.
+        Timer::after_millis(50).await;
+        let mut attempts = 0;
+        let count = async {
+            loop {
+                live.changed().await;
+                attempts += u32::from(live.status().phase == Phase::Connecting);
+            }
+        };
+        select(count, Timer::after_secs(5)).await;
+        // 0.1, 0.2, 0.4 … seconds, each less a random part.
+        assert!((3..12).contains(&attempts), "{attempts}");
     });
 }

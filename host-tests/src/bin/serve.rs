@@ -123,7 +123,8 @@ enum Second {
 /// The name of a user as it can be sent.
 fn user_name(text: &str) -> Result<String> {
     ensure!((1..=MAX_USER).contains(&text.len()), "a user has 1 to {} bytes", MAX_USER);
-    ensure!(!text.bytes().any(|byte| byte == b'&' || byte.is_ascii_whitespace()), "a user has no '&' and no spaces");
+    let is_wrong = |byte: u8| matches!(byte, b'&' | b'?' | ..=b' ' | 0x7F);
+    ensure!(!text.bytes().any(is_wrong), "a user has no '&', no '?' and no spaces");
     Ok(text.to_owned())
 }
 

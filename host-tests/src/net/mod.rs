@@ -41,10 +41,11 @@ pub(crate) fn session_buffers() -> SessionBuffers<'static> {
 /// The password in a file: its first line.
 ///
 /// # Errors
-/// The file cannot be read, or is no UTF-8 text.
+/// The file cannot be read, is no UTF-8 text, or its first line is empty.
 pub fn read_password(file: &Path) -> anyhow::Result<String> {
     let text = fs::read_to_string(file).with_context(|| format!("the password file {}", file.display()))?;
-    Ok(text.lines().next().unwrap_or_default().to_owned())
+    let password = text.lines().next().filter(|line| !line.is_empty());
+    Ok(password.with_context(|| format!("there is no password in {}", file.display()))?.to_owned())
 }
 
 /// Random bytes for a session.

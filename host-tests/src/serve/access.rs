@@ -1,4 +1,4 @@
-//! Who may connect: a user with a password, if the server has one.
+//! Access control: a user with a password, if the server has one.
 
 use std::fmt;
 use std::net::IpAddr;

@@ -13,17 +13,19 @@ const APP: usize = 384;
 /// The state of a connection's authentication, which stays while the connection is made again.
 pub(crate) struct Answer {
     authenticator: Authenticator<APP>,
-    /// What the server said when it refused `connect`.
-    refusal: Option<Text<255>>,
+    /// What the server said when it refused `connect`, and whether that was too long to be stored.
+    refusal: Option<(Text<255>, bool)>,
     /// Random bytes for the next answer.
     nonce: [u8; 8],
     /// Whether the next connection sends the answer.
     is_due: bool,
+    /// Whether the answer is new: the last connection has received the challenge.
+    is_new: bool,
 }
 
 impl Answer {
     pub(crate) const NONE: Self =
-        Self { authenticator: Authenticator::new(), refusal: None, nonce: [0; 8], is_due: false };
+        Self { authenticator: Authenticator::new(), refusal: None, nonce: [0; 8], is_due: false, is_new: false };
 
     /// A connection begins, with new random bytes.
     pub(crate) fn begin(&mut self, entropy: &[u8; 32]) {
@@ -33,24 +35,35 @@ impl Answer {
 
     /// The server has refused `connect`.
     pub(crate) fn note_refusal(&mut self, status: &Status<'_>) {
-        self.refusal = Some(Text::new(status.description));
+        let text = Text::new(status.description);
+        self.refusal = Some((text, text.as_text().len() < status.description.len()));
     }
 
-    /// The connection is over. Returns whether the next one should be made at once, because there is an answer to send.
+    /// The connection is over. If the server has sent a challenge, the next connection has the answer.
     ///
     /// # Errors
     /// The server refuses the user or the password, or its challenge cannot be answered.
-    pub(crate) fn conclude(&mut self, url: &Url<'_>, options: &ClientOptions<'_>) -> Result<bool, AuthError> {
+    pub(crate) fn conclude(&mut self, url: &Url<'_>, options: &ClientOptions<'_>) -> Result<(), AuthError> {
         let in_url = || Some(Credentials { user: url.user()?, password: url.password().unwrap_or_default() });
         let credentials = options.credentials.or_else(in_url);
-        if let (Some(refusal), Some(credentials)) = (self.refusal.take(), credentials) {
+        if let (Some((refusal, is_cut)), Some(credentials)) = (self.refusal.take(), credentials) {
             let app = options.app.unwrap_or(url.app());
-            self.is_due = self.authenticator.answer(refusal.as_text(), app, &credentials, &self.nonce)?;
+            let is_due = self.authenticator.answer(refusal.as_text(), app, &credentials, &self.nonce)?;
+            if is_due && is_cut {
+                return Err(AuthError::TooLong);
+            }
+            (self.is_due, self.is_new) = (is_due, is_due);
         }
-        Ok(self.is_due)
+        Ok(())
     }
 
-    /// Whether the next connection should be made at once.
+    /// Returns whether the next connection should be made at once, because the last one has received a challenge. Returns
+    /// that once for each challenge.
+    pub(crate) fn take_new(&mut self) -> bool {
+        core::mem::take(&mut self.is_new)
+    }
+
+    /// Whether the next connection has an answer to send.
     pub(crate) fn is_due(&self) -> bool {
         self.is_due
     }

@@ -126,7 +126,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Dialing<'_, '_, 'a, STREAMS, 
                     match ready!(winner.poll_asked(url, self.options, request, cx)) {
                         Ok(()) => return Poll::Ready(Ok(index)),
                         Err(Over) => {
-                            if winner.has_answer() {
+                            if winner.takes_challenge() {
                                 winner.failed = None;
                                 self.plan.dial_again();
                             } else if winner.is_cut_off() {
@@ -195,7 +195,16 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
         }
     }
 
-    /// Returns whether the server has asked for a user and a password, and the next connection has the answer.
+    /// Returns whether this connection has received a challenge, so that another one with the answer should be made at once.
+    /// Returns that once.
+    pub(crate) fn takes_challenge(&mut self) -> bool {
+        #[cfg(feature = "auth")]
+        return self.answer.take_new();
+        #[cfg(not(feature = "auth"))]
+        false
+    }
+
+    /// Returns whether the next connection has an answer to a challenge.
     pub(crate) fn has_answer(&self) -> bool {
         #[cfg(feature = "auth")]
         return self.answer.is_due();

@@ -1,6 +1,8 @@
 //! The state that the runner and the handles share. It changes only in synchronous calls, so that every future can be dropped.
 
 use embassy_time::Duration;
+#[cfg(feature = "auth")]
+use embedded_rtmp::auth::AuthError;
 use embedded_rtmp::port_plan::{Limits, Target};
 use embedded_rtmp::pressure::{DropLimits, DropPolicy, Goodput};
 use embedded_rtmp::time::Instant;
@@ -160,7 +162,7 @@ impl<T: Transport> Shared<T> {
     /// attempt would fail in the same way. `random` is 32 random bits.
     pub(super) fn rest(&mut self, now: Instant, random: u32) -> Option<Instant> {
         let error = self.last_error.as_ref()?;
-        if self.connection.has_answer() {
+        if self.connection.takes_challenge() {
             return Some(now);
         }
         let wait = self.outage.next(now, &self.retry, random).filter(|_| may_pass(error));
@@ -276,8 +278,9 @@ fn may_pass(error: &Error) -> bool {
         Error::Url(_) | Error::Plan(_) | Error::Config(_) | Error::Request(_) => false,
         Error::Unfinished | Error::TooSlow => false,
         Error::Resolve(_) | Error::NoNetwork | Error::Exhausted | Error::Refused(_) => true,
+        // A server may also say so because of too many wrong passwords from the address.
         #[cfg(feature = "auth")]
-        Error::Auth(_) => true,
+        Error::Auth(error) => *error == AuthError::Rejected,
         Error::Lost | Error::Stalled | Error::Closed | Error::Crowded | Error::Session(_) => true,
         #[cfg(feature = "rtmpt")]
         Error::Tunnel(_) => true,
