@@ -176,7 +176,7 @@ fn item_225_what_follows_a_client_hello_and_is_no_tls_ends_the_connection_at_onc
         &[0x15, 3, 3, 0, 2, 2, 40],
         &[0x15, 3, 3, 0, 0],
         &hello,
-        // A change of the cipher where there is none, and application data in clear.
+        // A change of the cipher that is not expected, and application data in clear.
         &[0x17, 3, 3, 0, 5, 1, 2, 3, 4, 5],
     ]
     .map(<[u8]>::to_vec)

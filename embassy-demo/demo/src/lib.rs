@@ -21,4 +21,5 @@ pub mod switch;
 #[cfg(target_os = "linux")]
 pub mod tap;
 pub mod tasks;
+pub mod tls;
 pub mod wire;

@@ -33,6 +33,11 @@ pub struct Options {
     #[arg(long, value_name = "PORTS", default_value = "", global = true)]
     pub cut_off: Ports,
 
+    /// Let the server speak TLS alone on port 443 (RTMPS). The publisher tries it after the other ports, and verifies the
+    /// server's key
+    #[arg(long)]
+    pub tls: bool,
+
     /// How many ports the publisher tries at the same time, each 100 ms after the previous one
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=MOST_SOCKETS as i64))]
     pub sockets: u8,

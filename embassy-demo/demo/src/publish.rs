@@ -10,6 +10,7 @@ use embedded_rtmp_embassy::embedded_rtmp::handshake;
 use embedded_rtmp_embassy::embedded_rtmp::message::{MessageKind, Timestamp};
 use embedded_rtmp_embassy::embedded_rtmp::port_plan::Plan;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
+use embedded_rtmp_embassy::transport::Transport;
 use embedded_rtmp_embassy::{ClientOptions, Error, Memory, Parts, Publisher, Sender};
 
 use super::clip::{Due, metadata, schedule};
@@ -50,8 +51,8 @@ pub async fn race<const RX: usize, const TX: usize, const N: usize>(
 }
 
 /// Sends a clip on a publishing connection, and ends the stream.
-pub async fn feed(
-    publisher: &mut Publisher<'_>,
+pub async fn feed<T: Transport>(
+    publisher: &mut Publisher<'_, 8, T>,
     clip: &[Tag<'_>],
     paced: bool,
     progress: &Progress,
@@ -87,7 +88,12 @@ struct Feeder<'f> {
 
 impl Feeder<'_> {
     /// Sends the messages of one kind, each when it is due.
-    async fn feed(&self, sender: &mut Sender<'_, '_>, schedule: &[Due<'_>], kind: MessageKind) -> Result<(), Error> {
+    async fn feed<T: Transport>(
+        &self,
+        sender: &mut Sender<'_, '_, 8, T>,
+        schedule: &[Due<'_>],
+        kind: MessageKind,
+    ) -> Result<(), Error> {
         for (due, tag) in schedule.iter().filter(|(_, tag)| tag.kind == kind) {
             if self.paced {
                 Timer::at(self.start + embassy_time::Duration::from_micros(due.as_micros() as u64)).await;

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Write};
 use std::time::Duration;
 
-use embedded_rtmp_embassy::embedded_rtmp::port_plan::{AttemptReport, Outcome as Attempted};
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::{AttemptReport, Outcome as Attempted, Transport};
 
 use super::options::Options;
 use super::relay::{Relayed, Row};
@@ -42,7 +42,9 @@ pub fn report(options: &Options, outcome: &Outcome) -> String {
     ports.row(&[&"port", &"what came of it", &"to TCP", &"to the end"]);
     for attempt in &outcome.attempts {
         let (to_tcp, took) = (attempt.to_tcp.map(millis), (!attempt.took.is_zero()).then(|| millis(attempt.took)));
-        ports.row(&[&attempt.target.port, &attempt.outcome, &or_dash(to_tcp), &or_dash(took)]);
+        let is_plain = attempt.target.transport == Transport::Rtmp;
+        let target = if is_plain { attempt.target.port.to_string() } else { attempt.target.to_string() };
+        ports.row(&[&target, &attempt.outcome, &or_dash(to_tcp), &or_dash(took)]);
     }
     let mut times = Table::default();
     times.row(&[&"connected and publishing after", &or_dash(outcome.connected.map(millis))]);

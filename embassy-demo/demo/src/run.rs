@@ -1,6 +1,6 @@
 //! A run: both devices, the wire between them, and the outcome.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -10,7 +10,8 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use embassy_time::Instant;
 use embedded_rtmp_embassy::embedded_rtmp::port_plan::{AttemptReport, Limits, Plan, Target};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
-use embedded_rtmp_embassy::{Error, Memory, Publisher, Server, ServerOptions, SessionId, Traffic};
+use embedded_rtmp_embassy::transport::Pipe;
+use embedded_rtmp_embassy::{Error, Memory, Publisher, Server, ServerOptions, SessionId, Streams, Traffic};
 
 use super::clip::schedule;
 use super::clock::block_on;
@@ -22,6 +23,7 @@ use super::progress::Progress;
 use super::publish::{publish, race};
 use super::record::Recorder;
 use super::tasks::{self, Task};
+use super::tls;
 use super::wire::{Counts, Wire};
 
 /// The URL to which the publisher publishes. It has the address of the server device.
@@ -101,24 +103,48 @@ async fn transfer(options: &Options, clip: &[Tag<'_>], out: File) -> Result<Outc
     });
     let mut memory: Box<[SessionMemory; SOCKETS]> = Box::new([const { SessionMemory::new() }; SOCKETS]);
     let server_options = ServerOptions { max_per_address: Some(SOCKETS), ..Default::default() };
-    let mut server = Server::<SOCKETS>::new(second, &options.ports.0, &mut memory, &server_options)?;
+    // With TLS, that is all there is on port 443.
+    let listed: Vec<u16> =
+        options.ports.0.iter().copied().filter(|port| !(options.tls && *port == tls::PORT)).collect();
+    let (mut input, mut output, mut inside) = ([0; 1024], [0; 2048], SessionMemory::new());
+    let pipe = Pipe::new(&mut input, &mut output);
+    let mut streams = Streams::<1>::new([(&pipe, inside.session())])?;
+    let server = Server::<SOCKETS>::new(second, &listed, &mut memory, &server_options)?;
+    let mut server = server.with_streams(&mut streams);
+    let identity = options.tls.then(tls::Identity::new).transpose()?;
 
-    let targets: Vec<Target> = options.ports.0.iter().map(|port| Target::rtmp(*port)).collect();
+    let targets: Vec<Target> = listed.iter().map(|port| Target::rtmp(*port)).collect();
     let mut plan = Plan::new(&targets, limits(options))?;
+    let last = [Target::rtmps(tls::PORT)];
+    let (mut last_plan, last_began) = (Plan::new(&last, limits(options))?, Cell::new(Duration::ZERO));
     let mut memory: Box<[SessionMemory; MOST_SOCKETS]> = Box::new([const { SessionMemory::new() }; MOST_SOCKETS]);
     let (url, progress) = (Url::parse(URL)?, Progress::default());
     let length = schedule(clip).last().map_or(Duration::ZERO, |(due, _)| *due);
 
     let start = Instant::now();
     let publishing = async {
-        match options.sockets {
+        let published = match options.sockets {
             1 => publish(first, &url, &mut plan, &mut memory[0], clip, true, &progress).await,
             _ => race(first, &url, &mut plan, &mut memory, clip, true, &progress).await,
+        };
+        match (published, &identity) {
+            (Err(Error::Exhausted), Some(identity)) => {
+                last_began.set(Duration::from_micros(start.elapsed().as_micros()));
+                tls::publish(first, &url, &mut last_plan, identity, clip, &progress).await
+            }
+            (published, _) => published,
+        }
+    };
+    let accepting = async {
+        match &identity {
+            Some(identity) => tls::serve(second, identity, &pipe).await,
+            None => std::future::pending().await,
         }
     };
     let limit = embassy_time::Duration::from_millis((limits(options).total + length + PATIENCE).as_millis() as u64);
     let work = embassy_time::with_timeout(limit, publishing);
-    let others: [Task<'_>; 5] = [
+    let others: [Task<'_>; 6] = [
+        Box::pin(accepting),
         Box::pin(async { first_runner.run().await }),
         Box::pin(async { second_runner.run().await }),
         Box::pin(wire.run(first_port, second_port)),
@@ -127,7 +153,7 @@ async fn transfer(options: &Options, clip: &[Tag<'_>], out: File) -> Result<Outc
     ];
     let result = match tasks::run(work, others).await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(error @ Error::Exhausted)) => Err(anyhow!("{error}: {}", failures(&plan))),
+        Ok(Err(error @ Error::Exhausted)) => Err(anyhow!("{error}: {}", failures([&plan, &last_plan]))),
         Ok(Err(error)) => Err(error.into()),
         Err(_) => Err(anyhow!("the transfer took longer than {} s", limit.as_secs())),
     };
@@ -136,11 +162,12 @@ async fn transfer(options: &Options, clip: &[Tag<'_>], out: File) -> Result<Outc
         None => result,
     };
     let since_start = |instant: Instant| Duration::from_micros((instant - start).as_micros());
-    let dialled = plan.winner().map(|winner| winner.started).unwrap_or_default();
+    let last_winner = last_plan.winner().map(|winner| winner.started + last_began.get());
+    let dialled = plan.winner().map(|winner| winner.started).or(last_winner).unwrap_or_default();
     let session =
         recorder.recorded.map_or(Traffic::default(), |session: SessionId| server.traffic(session).unwrap_or_default());
     Ok(Outcome {
-        attempts: plan.reports().collect(),
+        attempts: plan.reports().chain(last_plan.reports().filter(|_| options.tls)).collect(),
         connected: progress.publishing.get().map(since_start),
         first_media: progress.first_media.get().map(|instant| since_start(instant) - dialled),
         messages: [progress.messages.get(), recorder.messages],
@@ -155,8 +182,9 @@ async fn transfer(options: &Options, clip: &[Tag<'_>], out: File) -> Result<Outc
 }
 
 /// The reason of each port's failure.
-fn failures(plan: &Plan<'_>) -> String {
-    let failed: Vec<String> = plan.failures().map(|(target, why)| format!("{target}: {why}")).collect();
+fn failures(plans: [&Plan<'_>; 2]) -> String {
+    let failed: Vec<String> =
+        plans.into_iter().flat_map(Plan::failures).map(|(target, why)| format!("{target}: {why}")).collect();
     failed.join("; ")
 }
 

@@ -58,6 +58,30 @@ fn with_two_sockets_a_dropped_port_costs_no_time() {
 }
 
 #[test]
+fn item_220_behind_a_firewall_that_drops_1935_and_80_it_ends_in_rtmps_on_443() {
+    let output = folder("tls").join("recording.flv");
+    let run = demo(&["--drop", "1935,80", "--tls", "--delay", "1"], &output);
+    let printed = text(&run.stdout);
+    assert!(run.status.success(), "{printed}{}", text(&run.stderr));
+    let lines = [
+        "1935       dropped, no answer in time",
+        "80         dropped, no answer in time",
+        "RTMPS 443  connected",
+        "equal to the clip's",
+    ];
+    for line in lines {
+        assert!(printed.contains(line), "{line}:\n{printed}");
+    }
+    // The fallback is not needed if another port answers, and it may fail, too.
+    let run = demo(&["--tls", "--delay", "1"], &output);
+    assert!(run.status.success() && text(&run.stdout).contains("RTMPS 443  not needed"), "{}", text(&run.stdout));
+    let run = demo(&["--drop", "1935,80,443", "--tls", "--delay", "0"], &output);
+    assert_eq!(run.status.code(), Some(1));
+    let reason = "RTMP 80: dropped, no answer in time; RTMPS 443: dropped, no answer in time";
+    assert!(text(&run.stderr).contains(reason), "{}", text(&run.stderr));
+}
+
+#[test]
 fn the_port_test_reports_what_the_wire_does_to_each_port() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));
     command.args(["ports", "--ports", "1935,80,443", "--drop", "1935", "--silence", "80", "--delay", "0"]);
