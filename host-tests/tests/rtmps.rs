@@ -78,7 +78,11 @@ fn certificates<F>(front: impl Fn(&Identity) -> (F, u16)) {
     let trust = ["--tls-ca", &ca];
     let good = root.identity(NAME, Dates::Valid, &[]);
     let self_signed = Identity::self_signed(NAME);
-    let cases: [(&Identity, &[&str], &str); 17] = [
+    let file = |identity: &Identity| identity.chain_file().display().to_string();
+    let own = [(NAME, Dates::Valid), ("media.example", Dates::Valid), (NAME, Dates::Expired)];
+    let own = own.map(|(name, dates)| Identity::self_signed_authority(name, dates));
+    let own_files = own.each_ref().map(file);
+    let cases: [(&Identity, &[&str], &str); 21] = [
         (&good, &trust, ""),
         (&good, &["--tls-pin", &good.pin()], ""),
         (&good, &["--tls-insecure"], ""),
@@ -108,6 +112,11 @@ fn certificates<F>(front: impl Fn(&Identity) -> (F, u16)) {
         (&self_signed, &trust, &format!("it is self-signed: --tls-pin {} would trust it", self_signed.pin())),
         (&self_signed, &["--tls-pin", &self_signed.pin()], ""),
         (&self_signed, &["--tls-insecure"], ""),
+        // Certificates that the user lists.
+        (&self_signed, &["--tls-ca", &file(&self_signed)], ""),
+        (&own[0], &["--tls-ca", &own_files[0]], ""),
+        (&own[1], &["--tls-ca", &own_files[1]], "it is for media.example, and not for localhost"),
+        (&own[2], &["--tls-ca", &own_files[2]], "it expired on 2020-02-29"),
         // A pin does not look at names and dates.
         (&root.identity("media.example", Dates::Expired, &[]), &["--tls-insecure"], ""),
     ];

@@ -24,7 +24,8 @@ use webpki::EndEntityCert;
 /// The options for verifying a server inside TLS.
 #[derive(Debug, Clone, Default, Args)]
 pub struct TlsArguments {
-    /// The certificate authorities to trust, in a PEM file, instead of those of the system (rtmps and rtmpts)
+    /// The certificate authorities to trust, or certificates of servers, in a PEM file, instead of the authorities of the
+    /// system (rtmps and rtmpts)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["tls_pin", "tls_insecure"])]
     tls_ca: Option<PathBuf>,
     /// Trust only the server that has the key with this SHA-256 of its SubjectPublicKeyInfo. Its name, the dates and the
@@ -62,8 +63,8 @@ struct Verifier {
 
 #[derive(Debug)]
 enum Trust {
-    /// A chain to one of these.
-    Roots(Arc<WebPkiServerVerifier>),
+    /// A chain to one of these, or one of the certificates that the user listed.
+    Roots(Arc<WebPkiServerVerifier>, Vec<CertificateDer<'static>>),
     /// A key.
     Key(Pin),
     Everyone,
@@ -78,8 +79,12 @@ impl TlsClient {
             TlsArguments { tls_insecure: true, .. } => Trust::Everyone,
             TlsArguments { tls_pin: Some(pin), .. } => Trust::Key(*pin),
             TlsArguments { tls_ca, .. } => {
-                let roots = Arc::new(tls_ca.as_deref().map_or_else(system_roots, roots)?);
-                Trust::Roots(WebPkiServerVerifier::builder_with_provider(roots, provider.clone()).build()?)
+                let listed = tls_ca.as_deref().map_or(Ok(Vec::new()), certificates)?;
+                let roots = if tls_ca.is_some() { roots(&listed) } else { system_roots() }?;
+                Trust::Roots(
+                    WebPkiServerVerifier::builder_with_provider(roots.into(), provider.clone()).build()?,
+                    listed,
+                )
             }
         };
         let verifier = Arc::new(Verifier { trust, provider: provider.clone(), refusal: Mutex::default() });
@@ -115,10 +120,10 @@ fn system_roots() -> Result<RootCertStore> {
     Ok(roots)
 }
 
-fn roots(file: &Path) -> Result<RootCertStore> {
+fn roots(listed: &[CertificateDer<'static>]) -> Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(file)? {
-        roots.add(certificate).with_context(|| format!("{}: not a certificate authority", file.display()))?;
+    for certificate in listed {
+        roots.add(certificate.clone()).context("--tls-ca: not a certificate")?;
     }
     Ok(roots)
 }
@@ -168,9 +173,18 @@ impl Verifier {
                 self.refuse(format!("its key has the SHA-256 {key}, not that of --tls-pin"));
                 Err(CertificateError::ApplicationVerificationFailure.into())
             }
-            Trust::Roots(roots) => {
-                let verified = roots.verify_server_cert(certificate, others, host, ocsp, now);
-                verified.map(|_| ()).inspect_err(|error| self.refuse(refusal(error, certificate, others)))
+            Trust::Roots(roots, listed) => {
+                let is_listed = listed.contains(certificate);
+                let verified = match roots.verify_server_cert(certificate, others, host, ocsp, now) {
+                    // The user trusts this very certificate, which says that it is an authority. The dates are checked before.
+                    Err(Error::InvalidCertificate(CertificateError::Other(error)))
+                        if is_listed && matches!(error.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity)) =>
+                    {
+                        is_for(certificate, host)
+                    }
+                    verified => verified.map(|_| ()),
+                };
+                verified.inspect_err(|error| self.refuse(refusal(error, certificate, others, is_listed)))
             }
         }
     }
@@ -182,10 +196,22 @@ impl Verifier {
     }
 }
 
-/// Why a chain was refused.
-fn refusal(error: &Error, certificate: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -> String {
+/// Checks the name of a certificate.
+fn is_for(certificate: &CertificateDer<'_>, host: &ServerName<'_>) -> Result<(), Error> {
+    let parsed = EndEntityCert::try_from(certificate).map_err(|_| CertificateError::BadEncoding)?;
+    parsed.verify_is_valid_for_subject_name(host).map_err(|error| match error {
+        webpki::Error::CertNotValidForName(context) => {
+            let (expected, presented) = (host.to_owned(), context.presented);
+            CertificateError::NotValidForNameContext { expected, presented }.into()
+        }
+        _ => CertificateError::NotValidForName.into(),
+    })
+}
+
+/// Why a chain was refused. `is_listed` says that the user has named its first certificate.
+fn refusal(error: &Error, certificate: &CertificateDer<'_>, others: &[CertificateDer<'_>], is_listed: bool) -> String {
     let parsed = EndEntityCert::try_from(certificate);
-    if parsed.as_ref().is_ok_and(|parsed| parsed.issuer() == parsed.subject()) {
+    if !is_listed && parsed.as_ref().is_ok_and(|parsed| parsed.issuer() == parsed.subject()) {
         let pin =
             Pin::of(certificate).map_or_else(|_| String::new(), |pin| format!(": --tls-pin {pin} would trust it"));
         return format!("it is self-signed{pin}");

@@ -84,8 +84,19 @@ fn server(name: &str, dates: Dates) -> CertificateParams {
 
 impl Identity {
     pub fn self_signed(name: &str) -> Self {
+        Self::own(server(name, Dates::Valid))
+    }
+
+    /// A self-signed certificate that says that it is an authority, as `openssl req -x509` makes it.
+    pub fn self_signed_authority(name: &str, dates: Dates) -> Self {
+        let mut params = server(name, dates);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self::own(params)
+    }
+
+    fn own(params: CertificateParams) -> Self {
         let key = KeyPair::generate().unwrap();
-        let certificate = server(name, Dates::Valid).self_signed(&key).unwrap();
+        let certificate = params.self_signed(&key).unwrap();
         Self::new(key, certificate.pem())
     }
 
