@@ -101,7 +101,6 @@ pub async fn publish(
         };
         let (mut reader, mut writer) = stream.split();
         let (result, _) = pipe.run(&mut reader, &mut writer, session).await;
-        drop((reader, writer));
         // The recording shows whether everything has arrived.
         let _ = with_timeout(CLOSE, stream.close()).await;
         return result;
