@@ -151,6 +151,63 @@ pub struct MessageHeader {
 /// The length of the longest payload, in bytes: a header has 24 bits for it.
 pub const MAX_MESSAGE_LENGTH: u32 = 0xFF_FFFF;
 
+/// The name of a codec: four ASCII characters. Unknown codecs survive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct FourCc(pub [u8; 4]);
+
+impl FourCc {
+    /// AVC (H.264).
+    pub const AVC: FourCc = FourCc(*b"avc1");
+    /// HEVC (H.265).
+    pub const HEVC: FourCc = FourCc(*b"hvc1");
+    /// VVC (H.266).
+    pub const VVC: FourCc = FourCc(*b"vvc1");
+    /// AV1.
+    pub const AV1: FourCc = FourCc(*b"av01");
+    /// VP8.
+    pub const VP8: FourCc = FourCc(*b"vp08");
+    /// VP9.
+    pub const VP9: FourCc = FourCc(*b"vp09");
+    /// AAC.
+    pub const AAC: FourCc = FourCc(*b"mp4a");
+    /// Opus.
+    pub const OPUS: FourCc = FourCc(*b"Opus");
+    /// FLAC.
+    pub const FLAC: FourCc = FourCc(*b"fLaC");
+    /// AC-3.
+    pub const AC3: FourCc = FourCc(*b"ac-3");
+    /// E-AC-3.
+    pub const EAC3: FourCc = FourCc(*b"ec-3");
+    /// MP3.
+    pub const MP3: FourCc = FourCc(*b".mp3");
+
+    /// Whether a sequence header of this codec has a body. That of the others only says which codec it is.
+    pub fn has_configuration(self) -> bool {
+        !matches!(self, Self::AC3 | Self::EAC3 | Self::MP3)
+    }
+
+    /// Whether coded frames of this codec have a composition time.
+    pub fn has_composition_time(self) -> bool {
+        matches!(self, Self::AVC | Self::HEVC | Self::VVC)
+    }
+
+    /// Every codec: the wildcard `*` in [`Capabilities`](crate::command::Capabilities).
+    pub const ANY: FourCc = FourCc(*b"*\0\0\0");
+
+    /// The name without zeros at its end.
+    pub fn name(&self) -> &[u8] {
+        let length = self.0.iter().rposition(|byte| *byte != 0).map_or(0, |last| last.wrapping_add(1));
+        self.0.get(..length).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for FourCc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.name().escape_ascii().fmt(f)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

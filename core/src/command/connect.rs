@@ -126,7 +126,12 @@ impl<'a> ConnectRequest<'a> {
 }
 
 /// Writes the `_result` that accepts `connect`.
-pub(crate) fn accepted(encoder: &mut Encoder<'_>, transaction: f64) -> Result<(), BufferFull> {
+/// `more` writes more properties.
+pub(crate) fn accepted(
+    encoder: &mut Encoder<'_>,
+    transaction: f64,
+    more: &dyn Fn(&mut Encoder<'_>) -> Result<(), BufferFull>,
+) -> Result<(), BufferFull> {
     let properties = [
         Token::ObjectStart,
         Token::Key("fmsVer".into()),
@@ -138,6 +143,8 @@ pub(crate) fn accepted(encoder: &mut Encoder<'_>, transaction: f64) -> Result<()
     ];
     super::put(encoder, "_result", transaction, &properties)?;
     Status::ok(code::CONNECT_SUCCESS, "Connection succeeded.").put_properties(encoder)?;
-    encoder.property("objectEncoding", Token::Number(0.0))?.put(Token::End)?;
+    encoder.property("objectEncoding", Token::Number(0.0))?;
+    more(encoder)?;
+    encoder.put(Token::End)?;
     Ok(())
 }

@@ -25,6 +25,7 @@
 //! ```
 
 mod answer;
+mod capabilities;
 mod codes;
 mod connect;
 mod data;
@@ -32,6 +33,7 @@ mod play;
 mod status;
 
 pub(crate) use answer::Answer;
+pub use capabilities::{Capabilities, CodecSupport, Extensions, PeerCapabilities};
 pub use codes::{Code, code};
 pub(crate) use connect::accepted;
 pub use connect::{ConnectOptions, ConnectRequest};

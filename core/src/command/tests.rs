@@ -84,7 +84,7 @@ fn item_081_item_083_item_088_a_servers_answers_are_written() {
     assert_eq!(refused, [&b"\x02\0\x06_error\0\x3F\xF0\0\0\0\0\0\0\x05"[..], info].concat());
     let status = emitted(&|encoder| put_status(encoder, "onStatus", 0.0, &Status::error("c", "no")));
     assert_eq!(status, [&b"\x02\0\x08onStatus\0\0\0\0\0\0\0\0\0\x05"[..], info].concat());
-    let accepted = emitted(&|encoder| accepted(encoder, 1.0));
+    let accepted = emitted(&|encoder| accepted(encoder, 1.0, &|_| Ok(())));
     let command = Command::parse(&accepted).unwrap();
     assert_eq!((command.name, command.transaction), ("_result".into(), 1.0));
     assert_eq!(Status::parse(command.values), Status::ok(code::CONNECT_SUCCESS, "Connection succeeded."));

@@ -17,6 +17,7 @@
 use super::audio::{AacPacket, AudioTagHeader, HEADER_SIZE};
 use super::bits::Bits;
 use crate::bytes::{low_u8, low_u32};
+use crate::fmt::impl_format;
 
 /// The length of the longest sequence header in bytes.
 pub const BUFFER_SIZE: usize = HEADER_SIZE + 11;
@@ -132,6 +133,74 @@ impl AacConfig {
         buffer.get(..length)
     }
 }
+
+/// A frame of an ADTS stream (ISO/IEC 14496-3, 1.A.2.2), which many encoders write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AdtsFrame<'a> {
+    /// The configuration that its header repeats. [`AacConfig::sequence_header`] makes a sequence header of it.
+    pub config: AacConfig,
+    /// The raw frame, which is the body of an audio message.
+    pub raw: &'a [u8],
+}
+
+impl_format!(['a] AdtsFrame<'a>, this => "AdtsFrame {{ config: {}, {} bytes }}", this.config, this.raw.len());
+
+/// An iterator over the frames of an ADTS stream. It ends at a frame that is not whole, or that has several raw frames, or
+/// at anything else. No byte is copied.
+///
+/// ```
+/// use embedded_rtmp::media::aac::AdtsFrames;
+///
+/// let stream = b"\xFF\xF1\x50\x80\x01\x3F\xFCab";
+/// let frame = AdtsFrames::new(stream).next().expect("a frame");
+/// assert_eq!((frame.config.rate, frame.config.channels, frame.raw), (44_100, 2, &b"ab"[..]));
+/// ```
+#[derive(Debug, Clone)]
+pub struct AdtsFrames<'a>(&'a [u8]);
+
+impl_format!(['a] AdtsFrames<'a>, this => "AdtsFrames {{ {} bytes }}", this.0.len());
+
+impl<'a> AdtsFrames<'a> {
+    /// The frames of `stream`, such as what an encoder has written.
+    pub const fn new(stream: &'a [u8]) -> Self {
+        Self(stream)
+    }
+
+    /// The bytes after the last frame that was returned.
+    pub const fn rest(&self) -> &'a [u8] {
+        self.0
+    }
+}
+
+impl<'a> Iterator for AdtsFrames<'a> {
+    type Item = AdtsFrame<'a>;
+
+    fn next(&mut self) -> Option<AdtsFrame<'a>> {
+        let bits = &mut Bits::new(self.0);
+        let (sync, _version, layer) = (bits.number(12)?, bits.bit()?, bits.number(2)?);
+        let has_no_checksum = bits.bit()?;
+        let object_type = ObjectType(low_u8(bits.number(2)? as usize).wrapping_add(1));
+        let rate = bits.number(4)?;
+        let _private = bits.bit()?;
+        let channels = bits.number(3)?;
+        let _copyright = bits.number(4)?;
+        let length = bits.number(13)? as usize;
+        let _fullness = bits.number(11)?;
+        let more_frames = bits.number(2)?;
+        let header = if has_no_checksum { 7 } else { 9 };
+        if sync != 0xFFF || layer != 0 || more_frames != 0 || length < header {
+            return None;
+        }
+        let rate = *RATES.get(rate as usize)?;
+        let channels = if channels == EIGHT_CHANNELS { 8 } else { low_u8(channels as usize) };
+        let (frame, rest) = self.0.split_at_checked(length)?;
+        let raw = frame.get(header..)?;
+        self.0 = rest;
+        Some(AdtsFrame { config: AacConfig::new(object_type, rate, channels), raw })
+    }
+}
+
+impl core::iter::FusedIterator for AdtsFrames<'_> {}
 
 fn read_type(bits: &mut Bits<'_>) -> Option<ObjectType> {
     match bits.number(5)? {
@@ -262,6 +331,39 @@ mod tests {
                 let mut buffer = [0; BUFFER_SIZE];
                 prop_assert_eq!(AacConfig::parse(&config.sequence_header(&mut buffer).unwrap()[2..]), Some(config));
             }
+        }
+    }
+
+    #[test]
+    fn frames_of_adts_lose_their_headers() {
+        let frame = |channels: u8, protection: u8, raw: &[u8]| {
+            let header = if protection == 1 { 7 } else { 9 };
+            let length = header + raw.len();
+            // AAC-LC at 48 kHz.
+            let start = [
+                0xFF,
+                0xF0 | protection,
+                0x4C | channels >> 2,
+                (channels & 3) << 6 | (length >> 11) as u8,
+                (length >> 3) as u8,
+                ((length & 7) << 5) as u8 | 0x1F,
+                0xFC,
+            ];
+            [&start[..], &[0xCC; 2][..header - 7], raw].concat()
+        };
+        let stream = [frame(2, 1, b"one"), frame(1, 0, b"two"), frame(7, 1, b""), b"\xFF\xF1\x4C".to_vec()].concat();
+        let mut frames = AdtsFrames::new(&stream);
+        let found: std::vec::Vec<_> = frames.by_ref().map(|frame| (frame.config, frame.raw)).collect();
+        let config = |channels| AacConfig::new(LC, 48_000, channels);
+        assert_eq!(found, [(config(2), &b"one"[..]), (config(1), b"two"), (config(8), b"")]);
+        assert_eq!(frames.rest(), b"\xFF\xF1\x4C", "the next one is not whole");
+        let long = frame(2, 1, &[7; 5000]);
+        assert_eq!(AdtsFrames::new(&long).next().unwrap().raw, [7; 5000]);
+        // No sync word, another layer, an unknown rate, two raw frames, and less than a header.
+        for (index, byte) in [(0, 0xFE), (1, 0xF3), (2, 0x7C), (6, 0xFD), (4, 0)] {
+            let mut broken = frame(2, 1, b"one");
+            broken[index] = byte;
+            assert_eq!(AdtsFrames::new(&broken).next(), None, "{index}");
         }
     }
 }

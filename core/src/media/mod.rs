@@ -11,18 +11,24 @@
 //! | [`video`], [`audio`] | the tag header before the coded data |
 //! | [`enhanced`] | the tag header of Enhanced RTMP: tracks, and HEVC, AV1, VP9, Opus, FLAC … |
 //! | [`avc`], [`aac`] | sequence headers, and conversion of an encoder's output to a message |
+//! | [`hevc`], [`av1`], [`opus`] | the bodies of sequence headers of Enhanced RTMP, made from an encoder's output |
+//! | [`silence`] | a silent audio track |
 //! | [`metadata`] | `onMetaData` to and from typed fields |
 //! | [`FrameClass`] | the class of a message, by its first bytes: configuration, keyframe, disposable … |
 
 pub mod aac;
 pub mod aggregate;
 pub mod audio;
+pub mod av1;
 pub mod avc;
 mod bits;
 pub mod enhanced;
 pub mod flv;
 mod frame;
+pub mod hevc;
 pub mod metadata;
+pub mod opus;
+pub mod silence;
 pub mod video;
 
 pub use frame::FrameClass;

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use crate::amf0::{Encoder, Token};
+use crate::amf0::{Decoder, Encoder, Token};
 use crate::bytes::low_u32;
 use crate::chunk::{
     Assembled, Assembler, ChunkStreamId, DEFAULT_CHUNK_SIZE, Fragment, MAX_CHUNK_SIZE, Pulled, Reader, TypeThreeDelta,
@@ -216,6 +216,13 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
     /// The command that [`Self::pull`] found; `None` if it has no name.
     pub(super) fn command(&self, received: &Received) -> Option<Command<'_>> {
         Command::parse(self.payload(received.payload.clone()))
+    }
+
+    /// The values of an answer that was read last, if that is the one to this transaction.
+    pub(super) fn last_answer(&self, transaction: f64) -> Option<Decoder<'_>> {
+        let commands = self.assembler.completed().filter_map(|place| Command::parse(self.payload(place)));
+        let mut answers = commands.filter(|command| command.name == *"_result" && command.transaction == transaction);
+        answers.next().map(|command| command.values)
     }
 
     /// The same, as the answer of a server.

@@ -98,6 +98,7 @@ mod error;
 mod event;
 mod flow;
 mod link;
+mod offer;
 mod queue;
 mod server;
 
@@ -106,6 +107,7 @@ pub use config::{ClientConfig, MIN_CONTROL, ServerConfig, SessionBuffers};
 pub use connection::{Connection, Role};
 pub use error::{ConfigError, RequestError, SessionError, Stage};
 pub use event::{ClientEvent, ServerEvent};
+pub use offer::{LegacyServer, Offer};
 pub use server::{MESSAGE_STREAMS, Server, ServerRole};
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
-use embedded_rtmp::command::{Status, code};
+use embedded_rtmp::command::{Capabilities, Status, code};
 use embedded_rtmp::crypt::KeyPair;
 use embedded_rtmp::message::StreamId;
 use embedded_rtmp::relay::{
@@ -283,7 +283,7 @@ impl Client {
         let refusal = shared.access.as_mut().map(|access| access.refusal(now, address, &self.app));
         let Some(refusal) = refusal.transpose()?.flatten() else {
             self.is_connected = true;
-            return Ok(self.session.accept_connect()?);
+            return Ok(self.session.accept_connect_with(&Capabilities::PASSES_ON)?);
         };
         if let Some(trouble) = refusal.trouble {
             shared.tell_trouble(self.peer, trouble.to_owned());

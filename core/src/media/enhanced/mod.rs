@@ -33,59 +33,16 @@
 
 mod reader;
 
-use core::fmt;
-
 use super::audio;
 use super::video::{self, FrameType};
 use crate::bytes::copy;
 use crate::message::MessageKind;
 
+pub use crate::message::FourCc;
 pub use reader::{TrackError, TrackPiece, TrackReader};
 
 /// The length of the longest header that [`TrackHeader::emit`] writes, in bytes.
 pub const HEADER_SIZE: usize = 15;
-
-/// The name of a codec: four ASCII characters. Unknown codecs survive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct FourCc(pub [u8; 4]);
-
-impl FourCc {
-    /// AVC (H.264).
-    pub const AVC: FourCc = FourCc(*b"avc1");
-    /// HEVC (H.265).
-    pub const HEVC: FourCc = FourCc(*b"hvc1");
-    /// VVC (H.266).
-    pub const VVC: FourCc = FourCc(*b"vvc1");
-    /// AV1.
-    pub const AV1: FourCc = FourCc(*b"av01");
-    /// VP8.
-    pub const VP8: FourCc = FourCc(*b"vp08");
-    /// VP9.
-    pub const VP9: FourCc = FourCc(*b"vp09");
-    /// AAC.
-    pub const AAC: FourCc = FourCc(*b"mp4a");
-    /// Opus.
-    pub const OPUS: FourCc = FourCc(*b"Opus");
-    /// FLAC.
-    pub const FLAC: FourCc = FourCc(*b"fLaC");
-    /// AC-3.
-    pub const AC3: FourCc = FourCc(*b"ac-3");
-    /// E-AC-3.
-    pub const EAC3: FourCc = FourCc(*b"ec-3");
-    /// MP3.
-    pub const MP3: FourCc = FourCc(*b".mp3");
-
-    /// Whether a sequence header of this codec has a body. That of the others only says which codec it is.
-    pub fn has_configuration(self) -> bool {
-        !matches!(self, Self::AC3 | Self::EAC3 | Self::MP3)
-    }
-
-    /// Whether coded frames of this codec have a composition time.
-    pub fn has_composition_time(self) -> bool {
-        matches!(self, Self::AVC | Self::HEVC | Self::VVC)
-    }
-}
 
 /// The codec of a message without Enhanced RTMP that begins with `first` and has a sequence header.
 pub(crate) const fn legacy_codec(kind: MessageKind, first: u8) -> FourCc {
@@ -105,12 +62,6 @@ pub(crate) const fn is_enhanced(kind: MessageKind, first: u8) -> bool {
         MessageKind::VIDEO => first & video::ENHANCED != 0,
         MessageKind::AUDIO => first >> 4 == audio::ENHANCED,
         _ => false,
-    }
-}
-
-impl fmt::Display for FourCc {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.escape_ascii().fmt(f)
     }
 }
 

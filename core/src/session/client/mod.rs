@@ -14,12 +14,14 @@ use super::error::RequestError;
 use super::error::{ConfigError, SessionError, Stage};
 use super::event::ClientEvent;
 use super::link::Incoming;
+use crate::amf0::{Decoder, u32_to_number};
+use crate::command::PeerCapabilities;
 #[cfg(feature = "rtmpe")]
 use crate::crypt::KeyPair;
 use crate::handshake::HandshakeConfig;
 use crate::message::StreamId;
 use crate::time::{Instant, OptionalInstant};
-use state::State;
+use state::{CONNECT, State};
 
 /// The client's side of a connection, with memory for `STREAMS` incoming chunk streams besides the one that is being
 /// read; 8 are enough for all known servers. It publishes one stream, plays up to `PLAYS` streams at the same time, and
@@ -183,6 +185,13 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
             State::Closing => !self.link.wants_transmit(),
             _ => false,
         }
+    }
+
+    /// Returns what the server says in its answer to `connect` that it can do in Enhanced RTMP. Valid after
+    /// [`ClientEvent::Connected`], until the next call of [`Self::next_event`]. After that, the server says nothing.
+    pub fn connect_answer(&self) -> PeerCapabilities<'_> {
+        let values = self.link.last_answer(u32_to_number(CONNECT));
+        PeerCapabilities::new(values.unwrap_or(Decoder::new(&[])))
     }
 
     /// Returns the stream that is published.

@@ -2,8 +2,8 @@
 
 use super::Server;
 use super::state::{Call, NO_STREAM, Request, State, StreamState};
-use crate::amf0::{Token, number_to_u32};
-use crate::command::{self, Status, code};
+use crate::amf0::{BufferFull, Encoder, Token, number_to_u32};
+use crate::command::{self, Capabilities, Status, code};
 use crate::control::{Control, Limit, UserControlEvent};
 use crate::fmt::info;
 use crate::message::StreamId;
@@ -21,6 +21,22 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
     /// # Errors
     /// The client has not asked.
     pub fn accept_connect(&mut self) -> Result<(), RequestError> {
+        self.accept_with(&|_| Ok(()))
+    }
+
+    /// Accepts the client, and says what this server can do in Enhanced RTMP
+    /// ([`PeerCapabilities`](crate::command::PeerCapabilities) reads what the client can do). Old clients ignore it.
+    ///
+    /// # Errors
+    /// The client has not asked, or the control buffer is too full for now.
+    pub fn accept_connect_with(&mut self, capabilities: &Capabilities<'_>) -> Result<(), RequestError> {
+        self.accept_with(&|encoder| capabilities.emit(encoder))
+    }
+
+    fn accept_with(
+        &mut self,
+        properties: &dyn Fn(&mut Encoder<'_>) -> Result<(), BufferFull>,
+    ) -> Result<(), RequestError> {
         self.connecting()?;
         let transaction = self.transaction();
         self.link.announce_window()?;
@@ -29,7 +45,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         if !self.handshake.is_encrypted() {
             self.link.announce_chunk_size(self.chunk_size)?;
         }
-        self.reply(&mut |encoder, _| command::accepted(encoder, transaction))?;
+        self.reply(&mut |encoder, _| command::accepted(encoder, transaction, properties))?;
         self.enter(State::Open);
         info!("a client is connected");
         Ok(())

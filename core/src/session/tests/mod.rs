@@ -3,6 +3,7 @@
 mod attack;
 mod calls_client;
 mod calls_server;
+mod capabilities;
 mod flow;
 mod hostile;
 mod hostile_chunks;

@@ -1,6 +1,9 @@
 calls! {
     message:
     drive {
+        message::FourCc::has_composition_time,
+        message::FourCc::has_configuration,
+        message::FourCc::name,
         message::MessageKind::is_command,
         message::MessageKind::is_control,
         message::MessageKind::is_data,
@@ -11,10 +14,12 @@ calls! {
     }
     drive_as {}
     display {
+        message::FourCc,
         message::MessageKind,
         message::StreamId,
     }
     format {
+        message::FourCc,
         message::MessageHeader,
         message::MessageKind,
         message::StreamId,

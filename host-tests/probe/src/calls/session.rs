@@ -29,7 +29,14 @@ calls! {
         session::Client::<8, 2, 4>::poll_transmit,
         session::Client::<8, 2, 4>::publish,
         session::Client::<8, 2, 4>::publish_parts,
+        session::Client::<8, 2, 4>::connect_answer,
         session::Client::<8, 2, 4>::publishing,
+        session::Offer::accepted,
+        session::Offer::check,
+        session::Offer::is_legacy,
+        session::Offer::is_made,
+        session::Offer::new,
+        session::Offer::refused,
         session::Client::<8, 2, 4>::receive_audio,
         session::Client::<8, 2, 4>::receive_video,
         session::Client::<8, 2, 4>::restart,
@@ -48,6 +55,7 @@ calls! {
         session::Server::<8>::accept,
         session::Server::<8>::accept_again,
         session::Server::<8>::accept_connect,
+        session::Server::<8>::accept_connect_with,
         session::Server::<8>::accept_play,
         session::Server::<8>::acknowledged,
         session::Server::<8>::answer,
@@ -98,12 +106,15 @@ calls! {
     }
     drive_as {}
     display {
+        session::LegacyServer,
         session::ConfigError,
         session::SessionError,
         session::RequestError,
         session::Stage,
     }
     format {
+        session::LegacyServer,
+        session::Offer,
         session::SessionBuffers,
         session::Client<'_, 8, 2, 4>,
         session::ClientConfig,

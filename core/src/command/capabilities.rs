@@ -1,0 +1,355 @@
+//! What a peer can do in Enhanced RTMP, as it says in `connect` and its answer (E-RTMP v2, "Enhancing NetConnection connect
+//! Command").
+
+use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token, number_to_u32, u32_to_number};
+use crate::bytes::low_u32;
+use crate::fmt::impl_format;
+use crate::message::FourCc;
+
+/// What a peer can do with a codec: any of the flags together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct CodecSupport(pub u32);
+
+impl CodecSupport {
+    /// It decodes the codec.
+    pub const DECODE: Self = Self(1);
+    /// It encodes the codec.
+    pub const ENCODE: Self = Self(2);
+    /// It passes the codec on.
+    pub const FORWARD: Self = Self(4);
+
+    /// Whether it can do anything with the codec.
+    pub const fn is_any(self) -> bool {
+        self.0 != 0
+    }
+
+    /// Whether all flags of `other` are among these.
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// The flags of both.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// What a peer can do beyond codecs: any of the flags together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Extensions(pub u32);
+
+impl Extensions {
+    /// It handles a request to connect again.
+    pub const RECONNECT: Self = Self(1);
+    /// It handles several tracks.
+    pub const MULTITRACK: Self = Self(2);
+    /// It reads modifiers, or skips them.
+    pub const MODIFIERS: Self = Self(4);
+    /// It uses nanoseconds.
+    pub const NANOSECONDS: Self = Self(8);
+
+    /// Whether all flags of `other` are among these.
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// The flags of both.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// What our side can do. Nothing is announced that is not in here.
+///
+/// ```
+/// use embedded_rtmp::amf0::Encoder;
+/// use embedded_rtmp::command::{Capabilities, CodecSupport, ConnectOptions, Extensions};
+/// use embedded_rtmp::message::FourCc;
+///
+/// let capabilities = Capabilities {
+///     video: &[(FourCc::HEVC, CodecSupport::ENCODE)],
+///     audio: &[(FourCc::OPUS, CodecSupport::ENCODE)],
+///     extensions: Extensions::MULTITRACK,
+///     has_list: true,
+/// };
+/// let mut buffer = [0; 160];
+/// let mut encoder = Encoder::new(&mut buffer);
+/// capabilities.emit(&mut encoder)?;
+///
+/// let mut options = ConnectOptions::new("live", &["rtmp://host/", "live"]);
+/// options.properties = encoder.finish();
+/// # Ok::<(), embedded_rtmp::amf0::BufferFull>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Capabilities<'a> {
+    /// Video codecs (`videoFourCcInfoMap`). [`FourCc::ANY`] stands for all. If it is empty, the property is left out.
+    pub video: &'a [(FourCc, CodecSupport)],
+    /// Audio codecs (`audioFourCcInfoMap`).
+    pub audio: &'a [(FourCc, CodecSupport)],
+    /// What else it can do (`capsEx`). If there is none, the property is left out.
+    pub extensions: Extensions,
+    /// Whether the codecs are also in `fourCcList`, the property of E-RTMP v1. Some old servers refuse a `connect` that has
+    /// it.
+    pub has_list: bool,
+}
+
+impl Capabilities<'_> {
+    /// Those of a server or a client that passes on whatever it gets, and that changes nothing.
+    pub const PASSES_ON: Capabilities<'static> = Capabilities {
+        video: &[(FourCc::ANY, CodecSupport::FORWARD)],
+        audio: &[(FourCc::ANY, CodecSupport::FORWARD)],
+        extensions: Extensions(Extensions::MULTITRACK.0 | Extensions::MODIFIERS.0 | Extensions::NANOSECONDS.0),
+        has_list: false,
+    };
+
+    /// Writes the properties, for [`ConnectOptions::properties`](super::ConnectOptions::properties). They take at most 90
+    /// bytes, and 22 for each codec.
+    ///
+    /// # Errors
+    /// The encoder's buffer is too small.
+    pub fn emit(&self, encoder: &mut Encoder<'_>) -> Result<(), BufferFull> {
+        let codecs = self.video.len().saturating_add(self.audio.len());
+        if self.has_list && codecs > 0 {
+            encoder.property("fourCcList", Token::StrictArrayStart { len: low_u32(codecs) })?;
+            for (codec, _) in self.video.iter().chain(self.audio) {
+                encoder.put(Token::String(Text::new(codec.name())))?;
+            }
+            encoder.put(Token::End)?;
+        }
+        for (name, codecs) in [("videoFourCcInfoMap", self.video), ("audioFourCcInfoMap", self.audio)] {
+            if codecs.is_empty() {
+                continue;
+            }
+            encoder.property(name, Token::ObjectStart)?;
+            for (codec, support) in codecs {
+                encoder.put(Token::Key(Text::new(codec.name())))?.put(Token::Number(u32_to_number(support.0)))?;
+            }
+            encoder.put(Token::End)?;
+        }
+        if self.extensions != Extensions(0) {
+            encoder.property("capsEx", Token::Number(u32_to_number(self.extensions.0)))?;
+        }
+        Ok(())
+    }
+}
+
+/// What the peer can do: the values of its `connect` ([`ConnectRequest::values`](super::ConnectRequest::values)), or of the
+/// answer to ours ([`Client::connect_answer`](crate::session::Client::connect_answer)).
+///
+/// Of `fourCcList`, each codec counts as [`CodecSupport::DECODE`]. The wildcard adds its flags to those of each codec.
+#[derive(Debug, Clone, Copy)]
+pub struct PeerCapabilities<'a>(Decoder<'a>);
+
+impl_format!(['a] PeerCapabilities<'a>, this => "PeerCapabilities {{ extensions: {} }}", this.extensions());
+
+impl<'a> PeerCapabilities<'a> {
+    /// Reads these values when asked.
+    pub const fn new(values: Decoder<'a>) -> Self {
+        Self(values)
+    }
+
+    /// Whether the peer says anything about Enhanced RTMP. Otherwise it may know only the codecs of FLV, but many servers
+    /// pass on every codec and say nothing.
+    pub fn is_enhanced(&self) -> bool {
+        let mut is_enhanced = false;
+        self.each(&mut |_, _, _| is_enhanced = true);
+        is_enhanced
+    }
+
+    /// What it can do with a video codec.
+    pub fn video(&self, codec: FourCc) -> CodecSupport {
+        self.support(Property::Video, codec)
+    }
+
+    /// What it can do with an audio codec.
+    pub fn audio(&self, codec: FourCc) -> CodecSupport {
+        self.support(Property::Audio, codec)
+    }
+
+    /// What else it can do.
+    pub fn extensions(&self) -> Extensions {
+        let mut extensions = Extensions(0);
+        self.each(&mut |property, _, value| {
+            if property == Property::Extensions {
+                extensions = Extensions(number(value));
+            }
+        });
+        extensions
+    }
+
+    fn support(&self, map: Property, codec: FourCc) -> CodecSupport {
+        let is_it = |name: Text<'_>| name.as_bytes() == codec.name() || name.as_bytes() == FourCc::ANY.name();
+        let mut support = CodecSupport(0);
+        self.each(&mut |property, key, value| match value {
+            Token::String(name) if property == Property::List && is_it(*name) => {
+                support = support.with(CodecSupport::DECODE);
+            }
+            Token::Number(_) if property == map && is_it(key) => support = support.with(CodecSupport(number(value))),
+            _ => {}
+        });
+        support
+    }
+
+    /// Calls `f` with each scalar of these properties, and with its key in the property. The end is that of the message, or
+    /// a fault.
+    fn each(&self, f: &mut dyn FnMut(Property, Text<'a>, &Token<'a>)) {
+        let mut values = self.0;
+        let (mut depth, mut property, mut key) = (0_u8, None, Text::default());
+        while let Ok(Some(token)) = values.next_token() {
+            match token {
+                Token::End => depth = depth.saturating_sub(1),
+                Token::Key(name) if depth == 1 => (property, key) = (Property::of(name), Text::default()),
+                Token::Key(name) => key = name,
+                Token::StrictArrayStart { .. } => depth = depth.saturating_add(1),
+                token if token.opens_map() => depth = depth.saturating_add(1),
+                token => {
+                    if let Some(property) = property.filter(|_| depth == 1 || depth == 2) {
+                        f(property, key, &token);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The properties of Enhanced RTMP.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Property {
+    List,
+    Video,
+    Audio,
+    Extensions,
+}
+
+impl Property {
+    fn of(name: Text<'_>) -> Option<Self> {
+        Some(match name.as_bytes() {
+            b"fourCcList" => Self::List,
+            b"videoFourCcInfoMap" => Self::Video,
+            b"audioFourCcInfoMap" => Self::Audio,
+            b"capsEx" => Self::Extensions,
+            _ => return None,
+        })
+    }
+}
+
+/// The number of a token; 0 if it is not one of flags.
+fn number(value: &Token<'_>) -> u32 {
+    match value {
+        Token::Number(number) => number_to_u32(*number).unwrap_or(0),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::{Command, ConnectOptions, ConnectRequest};
+    use std::string::String;
+    use std::vec::Vec;
+
+    const ALL: Capabilities<'_> = Capabilities {
+        video: &[(FourCc::HEVC, CodecSupport::ENCODE), (FourCc::AV1, CodecSupport(3))],
+        audio: &[(FourCc::OPUS, CodecSupport::ENCODE)],
+        extensions: Extensions(2 | 8),
+        has_list: true,
+    };
+
+    fn properties(capabilities: &Capabilities<'_>) -> Vec<u8> {
+        let mut buffer = [0; 300];
+        let mut encoder = Encoder::new(&mut buffer);
+        capabilities.emit(&mut encoder).unwrap();
+        encoder.finish().to_vec()
+    }
+
+    /// A `connect` with these properties.
+    fn connect(properties: &[u8]) -> Vec<u8> {
+        let mut buffer = [0; 500];
+        let mut encoder = Encoder::new(&mut buffer);
+        let mut options = ConnectOptions::new("live", &["rtmp://host/live"]);
+        options.properties = properties;
+        options.emit(&mut encoder, 1).unwrap();
+        encoder.finish().to_vec()
+    }
+
+    #[test]
+    fn item_099_connect_has_exactly_what_our_side_can_do() {
+        let list = b"\0\x0AfourCcList\x0A\0\0\0\x03\x02\0\x04hvc1\x02\0\x04av01\x02\0\x04Opus";
+        let video =
+            b"\0\x12videoFourCcInfoMap\x03\0\x04hvc1\0\x40\0\0\0\0\0\0\0\0\x04av01\0\x40\x08\0\0\0\0\0\0\0\0\x09";
+        let audio = b"\0\x12audioFourCcInfoMap\x03\0\x04Opus\0\x40\0\0\0\0\0\0\0\0\0\x09";
+        let extensions = b"\0\x06capsEx\0\x40\x24\0\0\0\0\0\0";
+        assert_eq!(properties(&ALL), [&list[..], video, audio, extensions].concat());
+        // Each of them can be left out.
+        assert_eq!(properties(&Capabilities { has_list: false, ..ALL }), [&video[..], audio, extensions].concat());
+        let none = Capabilities { extensions: Extensions(0), has_list: false, ..ALL };
+        assert_eq!(properties(&none), [&video[..], audio].concat());
+        assert_eq!(properties(&Capabilities { video: &[], ..none }), audio);
+        assert_eq!(properties(&Capabilities { audio: &[], ..none }), video);
+        assert_eq!(properties(&Capabilities::default()), b"");
+        assert!(list.len() + video.len() + audio.len() + extensions.len() <= 90 + 3 * 22 + 3);
+        for room in 0..properties(&ALL).len() {
+            assert!(ALL.emit(&mut Encoder::new(&mut [0; 300][..room])).is_err());
+        }
+    }
+
+    #[test]
+    fn item_100_the_peer_can_do_what_it_says() {
+        let message = connect(&properties(&ALL));
+        let request = ConnectRequest::parse(&Command::parse(&message).unwrap());
+        let peer = PeerCapabilities::new(request.values());
+        assert!(peer.is_enhanced());
+        assert_eq!(peer.video(FourCc::HEVC), CodecSupport(3), "in the map and in the list");
+        assert_eq!((peer.video(FourCc::VP9), peer.audio(FourCc::FLAC)), (CodecSupport(0), CodecSupport(0)));
+        assert_eq!(peer.audio(FourCc::OPUS), CodecSupport::ENCODE.with(CodecSupport::DECODE));
+        assert_eq!(peer.extensions(), Extensions::MULTITRACK.with(Extensions::NANOSECONDS));
+        assert!(peer.extensions().has(Extensions::MULTITRACK) && !peer.extensions().has(Extensions::MODIFIERS));
+    }
+
+    #[test]
+    fn item_100_a_wildcard_stands_for_every_codec() {
+        let wild = Capabilities {
+            video: &[(FourCc::ANY, CodecSupport::FORWARD), (FourCc::VP9, CodecSupport::DECODE)],
+            audio: &[],
+            ..Capabilities::default()
+        };
+        let message = connect(&properties(&wild));
+        let peer = PeerCapabilities::new(Command::parse(&message).unwrap().values);
+        assert_eq!((peer.video(FourCc::AV1), peer.video(FourCc::VP9)), (CodecSupport::FORWARD, CodecSupport(5)));
+        assert_eq!(peer.audio(FourCc::OPUS), CodecSupport(0));
+        let list = connect(b"\0\x0AfourCcList\x0A\0\0\0\x01\x02\0\x01*");
+        let peer = PeerCapabilities::new(Command::parse(&list).unwrap().values);
+        assert_eq!((peer.video(FourCc::AV1), peer.audio(FourCc::OPUS)), (CodecSupport::DECODE, CodecSupport::DECODE));
+    }
+
+    #[test]
+    fn item_100_without_the_properties_the_peer_is_a_legacy_one() {
+        // The names in another place, and values of other types.
+        let nested: &[u8] =
+            b"\0\x01x\x03\0\x0AfourCcList\x02\0\x04hvc1\0\x01y\x03\0\x06capsEx\0\x40\0\0\0\0\0\0\0\0\0\x09\0\0\x09";
+        for properties in [&b""[..], nested] {
+            let message = connect(properties);
+            let peer = PeerCapabilities::new(Command::parse(&message).unwrap().values);
+            assert!(!peer.is_enhanced());
+            assert_eq!((peer.video(FourCc::HEVC), peer.extensions()), (CodecSupport(0), Extensions(0)));
+        }
+        for capabilities in
+            [&b"\0\x06capsEx\x02\0\x012"[..], b"\0\x06capsEx\0\xBF\xF0\0\0\0\0\0\0", b"\0\x06capsEx\x05"]
+        {
+            let message = connect(capabilities);
+            let peer = PeerCapabilities::new(Command::parse(&message).unwrap().values);
+            assert_eq!(peer.extensions(), Extensions(0));
+        }
+    }
+
+    #[test]
+    fn names_of_codecs_are_text_without_the_zeros_of_the_wildcard() {
+        let name = |codec: FourCc| String::from_utf8(codec.name().to_vec()).unwrap();
+        assert_eq!((name(FourCc::MP3), name(FourCc::ANY)), (".mp3".into(), "*".into()));
+    }
+}
