@@ -367,6 +367,25 @@ fn item_163_a_truncated_file_is_sent_up_to_its_end() {
 }
 
 #[test]
+fn item_163_a_file_with_a_fault_in_each_tag_is_sent_and_some_faults_are_listed() {
+    let serve = Serve::start(&[]);
+    let mut bytes = fs::read(clip()).unwrap();
+    let mut at = 13;
+    while at < bytes.len() {
+        at += 15 + u32::from_be_bytes([0, bytes[at + 1], bytes[at + 2], bytes[at + 3]]) as usize;
+        bytes[at - 4..at].fill(0);
+    }
+    let faulty = tempfile::NamedTempFile::new().unwrap();
+    fs::write(faulty.path(), &bytes).unwrap();
+    let (status, summary, stderr) = publish(faulty.path(), &serve.url("live/x"), &["--fast"]);
+    assert_eq!(status, Some(0), "{stderr}");
+    let notices = summary["notices"].as_array().unwrap();
+    assert_eq!(notices.len(), 51);
+    assert_eq!(notices[50], format!("{} more are not listed", tags(&clip()).len() - 50));
+    assert_eq!(tags(&serve.recording("live-x.flv")), tags(&clip()));
+}
+
+#[test]
 fn item_162_a_recording_begins_at_0_and_its_file_is_published_without_a_pause() {
     for base in [0, 24_549_835, 3_600_000_000] {
         let shifted = tempfile::NamedTempFile::new().unwrap();

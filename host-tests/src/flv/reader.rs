@@ -13,8 +13,6 @@ use super::Tag;
 pub enum ReadError {
     /// The file does not begin with an FLV header.
     NotFlv,
-    /// The tag that begins at this byte is encrypted.
-    Encrypted(u64),
     /// The file cannot be read.
     Io(io::Error),
 }
@@ -23,7 +21,6 @@ impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotFlv => f.write_str("not an FLV file"),
-            Self::Encrypted(at) => write!(f, "the tag at byte {at} is encrypted"),
             Self::Io(error) => error.fmt(f),
         }
     }
@@ -36,6 +33,8 @@ pub enum Notice {
     Truncated(u64),
     /// The back pointer after the tag that begins at this byte does not have the length of the tag.
     BackPointer(u64),
+    /// The tag that begins at this byte is encrypted.
+    Encrypted(u64),
     /// The bytes from the first position to before the second one are not tags.
     Garbage(u64, u64),
 }
@@ -45,6 +44,7 @@ impl fmt::Display for Notice {
         match self {
             Self::Truncated(at) => write!(f, "the file ends within the tag at byte {at}, which is left out"),
             Self::BackPointer(at) => write!(f, "the back pointer after the tag at byte {at} is wrong"),
+            Self::Encrypted(at) => write!(f, "the tag at byte {at} is encrypted, and is left out"),
             Self::Garbage(from, to) => {
                 write!(f, "{} bytes from byte {from} on are not tags, and are skipped", to - from)
             }
@@ -105,7 +105,8 @@ impl<R: Read> Reader<R> {
         std::mem::take(&mut self.notices)
     }
 
-    fn read_tag(&mut self) -> Result<Option<Tag>, ReadError> {
+    /// Skips what is not a tag. Returns the header of the next tag, which begins at the position then.
+    fn read_header(&mut self) -> Result<Option<TagHeader>, ReadError> {
         let header = match self.find(0)? {
             Candidate::Tag(header) => header,
             Candidate::End => return Ok(None),
@@ -128,12 +129,22 @@ impl<R: Read> Reader<R> {
                 header
             }
         };
-        if header.filtered {
-            return Err(ReadError::Encrypted(self.position));
+        Ok(Some(header))
+    }
+
+    /// Reads the next tag that is not encrypted.
+    fn read_tag(&mut self) -> Result<Option<Tag>, ReadError> {
+        while let Some(header) = self.read_header()? {
+            if header.filtered {
+                self.notices.push(Notice::Encrypted(self.position));
+                self.consume(whole(&header));
+                continue;
+            }
+            let payload = self.ahead[TagHeader::SIZE..][..header.length as usize].to_vec();
+            self.consume(whole(&header));
+            return Ok(Some(Tag { kind: header.kind, timestamp: header.timestamp.0, payload }));
         }
-        let payload = self.ahead[TagHeader::SIZE..][..header.length as usize].to_vec();
-        self.consume(whole(&header));
-        Ok(Some(Tag { kind: header.kind, timestamp: header.timestamp.0, payload }))
+        Ok(None)
     }
 
     /// What begins `at` bytes after the position.

@@ -91,7 +91,10 @@ fn broken_files_are_told_apart() {
     let good = file(&[tag(MessageKind::VIDEO, 0, &[1, 2, 3])]);
     let mut encrypted = good.clone();
     encrypted[13] |= 0x20;
-    assert!(matches!(read(&encrypted), Err(ReadError::Encrypted(13))));
+    assert_eq!(read_all(&encrypted), (vec![], vec![Notice::Encrypted(13)]));
+    let clear = tag(MessageKind::VIDEO, 40, &[4, 5]);
+    let mixed = [&encrypted[..], &file(&[clear.clone()])[13..]].concat();
+    assert_eq!(read_all(&mixed), (vec![clear], vec![Notice::Encrypted(13)]));
     let mut long = good.clone();
     long[14..17].copy_from_slice(&[0xFF; 3]);
     assert_eq!(read_all(&long), (vec![], vec![Notice::Truncated(13)]));

@@ -41,11 +41,16 @@ pub(super) struct Source<R> {
     error: Option<Error>,
     /// The faults of the file, and the gaps of its timestamps.
     pub(super) notices: Vec<String>,
+    /// Those that are only counted.
+    unlisted: usize,
     /// What was sent.
     pub(super) counts: Counts,
     /// The timestamp of the last tag that was begun.
     pub(super) timestamp: u32,
 }
+
+/// The most faults and gaps that are listed. A file may have one for each tag.
+const MAX_NOTICES: usize = 50;
 
 impl<R: Read> Source<R> {
     pub(super) fn new(reader: Reader<R>, pace: Pace) -> Self {
@@ -59,6 +64,7 @@ impl<R: Read> Source<R> {
             ended: false,
             error: None,
             notices: Vec::new(),
+            unlisted: 0,
             counts: Counts::default(),
             timestamp: 0,
         }
@@ -134,7 +140,7 @@ impl<R: Read> Source<R> {
                     let (time, step) = self.timeline.place(tag.kind, tag.timestamp, &tag.payload);
                     if let Some(step) = step.filter(|_| self.pace == Pace::Timestamps) {
                         let wait = if step.is_forward() { MAX_GAP / 1000 } else { 0 };
-                        self.notices.push(format!("{step}: the next tag is sent after {wait} s"));
+                        self.note(format!("{step}: the next tag is sent after {wait} s"));
                     }
                     self.tag = Some((prepared(tag), time));
                 }
@@ -143,8 +149,18 @@ impl<R: Read> Source<R> {
                 Some(Err(error)) => self.fail(error.into()),
                 None => self.ended = true,
             }
-            self.notices.extend(self.reader.take_notices().iter().map(ToString::to_string));
+            self.reader.take_notices().iter().for_each(|notice| self.note(notice.to_string()));
         }
+    }
+
+    /// Stores a notice, or counts it if there are many.
+    fn note(&mut self, notice: String) {
+        if self.notices.len() < MAX_NOTICES {
+            return self.notices.push(notice);
+        }
+        self.unlisted += 1;
+        self.notices.truncate(MAX_NOTICES);
+        self.notices.push(format!("{} more are not listed", self.unlisted));
     }
 
     fn fail(&mut self, error: Error) {
