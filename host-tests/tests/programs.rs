@@ -4,7 +4,10 @@ mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
+use embedded_rtmp::message::MessageKind;
+use host_tests::flv::Writer;
 use host_tests::net::{StreamArguments, StreamUrl};
 use host_tests::peers::{
     Application, FrameHashes, Nginx, NginxOptions, Running, Tee, finish_within, frame_hashes, free_port, start,
@@ -265,4 +268,60 @@ fn item_161_ffmpeg_splits_a_url_in_the_same_way() {
     assert_eq!(ours("live/k.flv?token=1"), ("live".to_owned(), "k?token=1".to_owned()));
     assert_eq!(ours("live/k.mp4?token=1"), ("live".to_owned(), "mp4:k.mp4?token=1".to_owned()));
     assert_eq!(ours("live/my cam"), ("live".to_owned(), "my cam".to_owned()));
+}
+
+#[test]
+#[ignore = "needs nginx with its RTMP module: host-tests/run runs it"]
+fn item_198_publish_gives_nginx_up_if_it_reads_nothing_for_10_s() {
+    let nginx = Nginx::start(NginxOptions::default()).unwrap();
+    // 4 MB a second, for a minute: more than the buffers of TCP.
+    let mut writer = Writer::new(std::io::Cursor::new(Vec::new())).unwrap();
+    let mut picture = vec![0x27; 160_000];
+    picture[1] = 1;
+    for number in 0..1_500 {
+        picture[0] = if number % 25 == 0 { 0x17 } else { 0x27 };
+        writer.write(MessageKind::VIDEO, number * 40, &picture).unwrap();
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), writer.finish().unwrap().into_inner()).unwrap();
+    let publisher = start(&mut publisher(file.path(), &nginx.url(Application::Record, "x"), &[])).unwrap();
+    wait_until("nginx has accepted it", LIMIT, || nginx.log().contains("publish: name='x'")).unwrap();
+    nginx.freeze().unwrap();
+    let frozen = std::time::Instant::now();
+    let finished = publisher.finish_within(LIMIT).unwrap();
+    assert_eq!(finished.status.code(), Some(1));
+    assert!(finished.stderr.contains("the server has read nothing for 10 s"), "{}", finished.stderr);
+    assert!(frozen.elapsed() > Duration::from_secs(10));
+}
+
+#[test]
+#[ignore = "needs ffmpeg: host-tests/run runs it"]
+fn item_199_long_metadata_of_ffmpeg_is_relayed_to_ffmpeg_and_recorded_whole() {
+    for count in [15, 30, 55] {
+        let serve = Serve::start(&[]);
+        // Each has 330 bytes. ffmpeg reads no longer values.
+        let value = |number: usize| format!("{number:0>8}").repeat(40);
+        let entries: Vec<String> = (0..count).map(|number| format!("key{number:03}={}", value(number))).collect();
+        let arguments: Vec<&str> = entries.iter().flat_map(|entry| ["-metadata", entry.as_str()]).collect();
+        let player = player("ffmpeg", &|command, file| {
+            let url = serve.url("live/x");
+            command
+                .args(["-nostdin", "-v", "error", "-analyzeduration", "1500000", "-i", &url, "-c", "copy"])
+                .arg(file);
+        });
+        serve.wait_until_it_says("plays live/x");
+        ffmpeg_publishes(&serve.url("live/x"), &arguments);
+        serve.wait_until_it_says("data messages");
+        let recorded = tags(&serve.recording("live-x.flv"));
+        let metadata = recorded.iter().find(|tag| tag.kind == MessageKind::DATA).unwrap();
+        assert!(metadata.payload.len() > count * 330, "{}", metadata.payload.len());
+        let holds = |bytes: &[u8], number| bytes.windows(320).any(|part| part == value(number).as_bytes());
+        assert!((0..count).all(|number| holds(&metadata.payload, number)));
+        serve.stop();
+        let file = player.file();
+        let Player { running, directory: _directory } = player;
+        running.finish_within(LIMIT).unwrap();
+        let pulled = std::fs::read(file).unwrap();
+        assert!((0..count).all(|number| holds(&pulled, number)), "{count}");
+    }
 }

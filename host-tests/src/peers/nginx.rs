@@ -83,6 +83,14 @@ impl Nginx {
         self.0.process = None;
     }
 
+    /// Stops it: its connections stay open, and it reads nothing any longer.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn freeze(&self) -> Result<()> {
+        self.0.process.as_ref().context("nginx was killed")?.signal("STOP")
+    }
+
     /// Starts it again on the same port.
     ///
     /// # Errors
