@@ -93,7 +93,7 @@ fn broken_files_are_told_apart() {
     encrypted[13] |= 0x20;
     assert_eq!(read_all(&encrypted), (vec![], vec![Notice::Encrypted(13)]));
     let clear = tag(MessageKind::VIDEO, 40, &[4, 5]);
-    let mixed = [&encrypted[..], &file(&[clear.clone()])[13..]].concat();
+    let mixed = [&encrypted[..], &file(std::slice::from_ref(&clear))[13..]].concat();
     assert_eq!(read_all(&mixed), (vec![clear], vec![Notice::Encrypted(13)]));
     let mut long = good.clone();
     long[14..17].copy_from_slice(&[0xFF; 3]);

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use embedded_rtmp::command::{Code, DataMessage, PlayRequest, Start};
+use embedded_rtmp::command::{Code, DataMessage, PlayRequest, Start, code};
 use embedded_rtmp::control::UserControlEvent;
 use embedded_rtmp::handshake::Style;
 use embedded_rtmp::message::MessageKind;
@@ -225,6 +225,15 @@ impl Player<'_> {
                     // These data messages are for the player, and do not belong in the file.
                     let names = ["onStatus", "onPlayStatus", "|RtmpSampleAccess"];
                     let message = DataMessage::parse(data).filter(|_| fragment.is_last());
+                    // Servers of recorded streams send this last, and some do not send a status after it.
+                    let complete = code::PLAY_COMPLETE.as_bytes();
+                    let completes = |message: &DataMessage<'_>| {
+                        message.name == "onPlayStatus"
+                            && message.body.windows(complete.len()).any(|part| part == complete)
+                    };
+                    if message.as_ref().is_some_and(completes) {
+                        end = Some(End::Ended);
+                    }
                     if let Some(message) = message.filter(|message| names.iter().all(|name| message.name != **name)) {
                         end = output.write(MessageKind::DATA, fragment.header.timestamp.0, message.body)?;
                     }
