@@ -1,10 +1,11 @@
 //! A server device with tunnels: publishers and players in tunnels and direct ones, on one port.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
-use embassy_futures::join::{join, join4};
+use embassy_futures::join::{join, join_array, join4};
 use embassy_futures::select::{Either, select};
-use embassy_net::Stack;
+use embassy_net::tcp::TcpSocket;
+use embassy_net::{IpAddress, Stack};
 use embassy_time::{Duration, Timer, with_timeout};
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::message::{MessageKind, Timestamp};
@@ -84,6 +85,33 @@ async fn plays(stack: Stack<'_>, target: Target, watch: &mut Watch) -> Result<En
 /// A target through a tunnel, and one without.
 const TUNNEL: Target = Target::rtmpt(80);
 const DIRECT: Target = Target::rtmp(80);
+
+#[test]
+fn item_195_a_publisher_in_a_tunnel_stays_when_no_socket_is_left() {
+    let (recorded, clip, evicted) = (Recorded::default(), clip(), Cell::new(0));
+    with_devices(&Wire::new(), async |first, second| {
+        // Idle clients take each socket that becomes free.
+        let crowd = async {
+            Timer::after_millis(500).await;
+            let client = async |_| {
+                let (mut rx, mut tx) = ([0; 256], [0; 256]);
+                loop {
+                    let mut socket = TcpSocket::new(first, &mut rx, &mut tx);
+                    if socket.connect((IpAddress::v4(10, 0, 0, 2), 80)).await.is_ok() {
+                        assert!(socket.read(&mut [0]).await.is_err());
+                        evicted.set(evicted.get() + 1);
+                    }
+                    Timer::after_millis(50).await;
+                }
+            };
+            join_array([0; SOCKETS].map(client)).await
+        };
+        let publisher = publishes(first, "rtmp://10.0.0.2/live/one", TUNNEL, &clip, true);
+        while_serving(second, TunnelConfig::new(), &recorded, select(publisher, crowd)).await;
+    });
+    compare(&clip, &flv::read(&recorded.file(0)).unwrap()).unwrap();
+    assert!(evicted.get() >= SOCKETS - 1, "{evicted:?}");
+}
 
 #[test]
 fn item_098_two_tunnels_and_a_direct_publisher_on_one_port() {

@@ -47,8 +47,8 @@ pub struct ServerOptions {
     /// slow. By default, a second publisher of a stream replaces the first one if that sends nothing for 2 s. Players wait
     /// 10 s for the next publisher before they are told that a stream has ended.
     pub relay: RelayConfig,
-    /// The most direct connections from one address. For IPv6, this is a network of 64 bits. If there are more, one that
-    /// neither publishes nor plays is closed, or the new one. `None` is half of the sockets, rounded up, and at least two. If
+    /// The most connections from one address. For IPv6, this is a network of 64 bits. If there are more, one that
+    /// neither publishes nor plays is closed, or the new one. 0 counts as 1. `None` is half of the sockets, rounded up, and at least two. If
     /// many clients share an address, as behind a router, set the number of sockets.
     pub max_per_address: Option<usize>,
 }
@@ -236,8 +236,9 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         let (players, directory) = ([const { PlayerEntry::new() }; PLAYERS], DirectoryState::new(&options.relay));
         let (listeners, gateway, accepted) = (Listeners::new(ports), None, None);
         let (keep_alive, config) = (options.keep_alive, options.session);
-        let max_per_address =
-            options.max_per_address.unwrap_or(const { if SOCKETS > 4 { SOCKETS.div_ceil(2) } else { 2 } });
+        let max_per_address = options
+            .max_per_address
+            .map_or(const { if SOCKETS > 4 { SOCKETS.div_ceil(2) } else { 2 } }, |max| max.max(1));
         Ok(Self {
             slots,
             rings,
@@ -365,8 +366,8 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
 const MIN_IDLE: Duration = Duration::from_secs(3);
 
 /// Returns the slot whose client must leave, if there is one. If an address has more than `max` connections, that is its
-/// oldest one that neither publishes nor plays, or else its newest one. If no socket listens, it is one that neither publishes
-/// nor plays for [`MIN_IDLE`]: of these, one from the address with the most connections; of these, the oldest.
+/// oldest one that neither publishes nor plays, or otherwise its newest one. If no socket listens, it is one that has neither
+/// published nor played for [`MIN_IDLE`]: of these, one from the address with the most connections; of these, the oldest.
 fn crowded<'s, 'a, const STREAMS: usize>(
     slots: &'s mut [Slot<'a, STREAMS>],
     gateway: &Option<Gateway<'a>>,
@@ -378,12 +379,13 @@ fn crowded<'s, 'a, const STREAMS: usize>(
     if max == usize::MAX && !is_full {
         return None;
     }
+    slots.iter_mut().for_each(|slot| slot.note_use(gateway, now));
     let count = |address| slots.iter().filter_map(Slot::client).filter(|(other, _)| *other == address).count();
     let clients = slots.iter().enumerate().filter_map(|(place, slot)| {
         let (address, since) = slot.client()?;
         Some((place, slot.is_idle(gateway), count(address), since))
     });
-    // The oldest idle one, or else the newest one.
+    // The oldest idle one, or otherwise the newest one.
     let extra = clients.clone().filter(|(_, _, count, _)| *count > max);
     let extra = extra.min_by_key(|(_, is_idle, _, since)| {
         let since = since.as_micros();

@@ -136,11 +136,19 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         }
     }
 
-    /// The address for which the client is counted, and when it connected. `None` without a client.
+    /// The address for which the client is counted, and when it connected or last published or played. `None` without a
+    /// client.
     pub(crate) fn client(&self) -> Option<(IpAddress, Instant)> {
         match self.phase {
             Phase::Asking(_) | Phase::Serving => Some((network(self.link.remote()?.addr), self.since)),
             Phase::Listening(..) | Phase::Closing(_) => None,
+        }
+    }
+
+    /// Records that the client publishes or plays, if it does.
+    pub(crate) fn note_use(&mut self, gateway: &Option<Gateway<'a>>, now: Instant) {
+        if self.client().is_some() && !self.is_idle(gateway) {
+            self.since = now;
         }
     }
 

@@ -124,7 +124,7 @@ impl<const TUNNELS: usize, const STREAMS: usize> WebServer for Tunnels<'_, TUNNE
         // A client that sends nothing has as much time as one that sends no `connect`.
         let until = self.session.connect_timeout.map(|limit| relay.now + limit);
         let from = Origin { port: link.local_port(), remote: link.remote() };
-        Web { connection: TunnelConnection::new(relay.now), from, first_byte: Some(until) }
+        Web { connection: TunnelConnection::new(relay.now), from, last: None, first_byte: Some(until) }
     }
 
     fn poll(
@@ -142,8 +142,8 @@ impl<const TUNNELS: usize, const STREAMS: usize> WebServer for Tunnels<'_, TUNNE
     }
 
     fn is_active(&self, web: &Web) -> bool {
-        let place = web.connection.tunnel(&self.table).and_then(|tunnel| self.places.get(tunnel.index()));
-        place.is_some_and(|place| place.tunnel.is_some() && place.session.is_active())
+        let place = web.last.and_then(|tunnel| self.places.get(tunnel.index()));
+        place.is_some_and(|place| place.tunnel == web.last && place.session.is_active())
     }
 
     fn leave(&mut self, web: &mut Web, relay: &mut Relay<'_, '_>, why: &Error) {

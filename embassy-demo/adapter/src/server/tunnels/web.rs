@@ -23,6 +23,8 @@ const AGAIN: Duration = Duration::from_millis(10);
 pub(crate) struct Web {
     pub(crate) connection: TunnelConnection,
     pub(crate) from: Origin,
+    /// The tunnel of the last request. Between two requests, the connection has none.
+    pub(crate) last: Option<TunnelId>,
     /// The first byte has not arrived. This is its time limit, if there is one.
     pub(crate) first_byte: Option<Option<Instant>>,
 }
@@ -118,11 +120,10 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
                 _ => {}
             }
         }
+        let tunnel = web.connection.tunnel(&self.table).filter(|_| input.len() < all);
+        web.last = tunnel.or(web.last);
         // A request shows that the client has received the answer to the one before it.
-        if input.len() < all
-            && let Some(tunnel) = web.connection.tunnel(&self.table)
-            && let Some(session) = self.session(tunnel)
-        {
+        if let Some(session) = tunnel.and_then(|tunnel| self.session(tunnel)) {
             session.server.note_acknowledged(now);
         }
     }
