@@ -87,7 +87,7 @@ impl<const ROOM: usize> Authenticator<ROOM> {
         Self { app: String::new(), answers: 0 }
     }
 
-    /// Returns the application with the query that answers the last refusal, or `None` before the first one.
+    /// Returns the application with the answer to the last refusal, or `None` before the first one.
     pub fn app(&self) -> Option<&str> {
         Some(self.app.as_str()).filter(|_| self.answers > 0)
     }

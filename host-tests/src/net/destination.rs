@@ -1,4 +1,4 @@
-//! Where a client connects to, after redirects and challenges.
+//! The destination of a client, after redirects and challenges.
 
 use anyhow::{Context, Result, anyhow, bail};
 use embedded_rtmp::auth::{Authenticator, Credentials};
