@@ -5,7 +5,7 @@ mod support;
 use std::path::PathBuf;
 
 use host_tests::peers::{Program, Running, frame_hashes, start, wait_until};
-use support::{LIMIT, Serve, clip, publish_well};
+use support::{LIMIT, Serve, clip, played, player, publish_well};
 
 /// Agreements must not take the time of a test.
 const ALL_AT_ONCE: &[&str] = &["--key-agreements", "1000", "--idle", "6"];
@@ -63,6 +63,25 @@ fn item_015_rtmpdump_ffmpeg_and_librtmp_play_over_rtmpe_and_rtmpte() {
         let finished = Running::finish_within(running, LIMIT).unwrap();
         let found = frame_hashes(&file).unwrap_or_else(|error| panic!("{error}: {}", finished.stderr));
         assert!(found == all, "{}: {}", file.display(), serve.said());
+    }
+}
+
+#[test]
+#[ignore = "starts several tools: host-tests/run runs it"]
+fn item_212_publish_and_play_over_rtmpe_and_rtmpte() {
+    let serve = Serve::start(ALL_AT_ONCE);
+    let directory = tempfile::tempdir().unwrap();
+    for scheme in ["rtmpe", "rtmpte"] {
+        let (url, file) = (url(&serve, scheme, scheme), directory.path().join(scheme));
+        let playing = start(&mut player(&url, &file, &[])).unwrap();
+        serve.wait_until_it_says(&format!(": plays live/{scheme}"));
+        publish_well(&clip(), &url, &["--fast"]);
+        let (status, summary, errors) = played(playing);
+        assert_eq!(status, Some(0), "{errors}");
+        assert_eq!(summary["attempts"][0]["transport"], scheme.to_uppercase());
+        let all = frame_hashes(&clip()).unwrap();
+        assert!(frame_hashes(&file).unwrap() == all);
+        assert!(frame_hashes(&serve.recording(&format!("live-{scheme}.flv"))).unwrap() == all);
     }
 }
 

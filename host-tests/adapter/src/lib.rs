@@ -27,6 +27,8 @@ mod ports;
 mod race;
 mod relay;
 mod resolve;
+#[cfg(all(feature = "rtmpe", feature = "rtmpt"))]
+mod rtmpe;
 #[cfg(feature = "rtmpt")]
 mod rtmpt;
 #[cfg(feature = "rtmpt")]

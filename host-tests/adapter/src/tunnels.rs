@@ -38,8 +38,13 @@ pub(super) async fn while_serving<T>(
     let mut streams = Box::new([const { StreamMemory::<65_536>::new() }; 2]);
     let mut lent = Box::new(TunnelMemory::<TUNNELS>::new());
     let mut tunnels = Tunnels::<TUNNELS>::new(&mut lent, config);
-    let options =
+    #[cfg_attr(not(feature = "rtmpe"), expect(unused_mut, reason = "only RTMPE must be turned on"))]
+    let mut options =
         ServerOptions { keep_alive: IMPATIENT, relay: NO_GRACE, max_per_address: Some(SOCKETS), ..Default::default() };
+    #[cfg(feature = "rtmpe")]
+    {
+        options.session.handshake = embedded_rtmp_embassy::embedded_rtmp::handshake::Versions::Rtmpe;
+    }
     let server = Server::<SOCKETS, 2, 3>::relaying(stack, &[80], &mut memory, &mut streams, &options);
     let mut server = server.and_then(|server| server.with_tunnels(&mut tunnels)).unwrap();
     let mut recorder = recorded.recorder();
@@ -47,7 +52,7 @@ pub(super) async fn while_serving<T>(
     (outcome, recorder.ended)
 }
 
-async fn publishes(stack: Stack<'_>, url: &str, target: Target, clip: &[Tag<'_>], paced: bool) {
+pub(super) async fn publishes(stack: Stack<'_>, url: &str, target: Target, clip: &[Tag<'_>], paced: bool) {
     let targets = [target];
     let (url, mut plan) = (Url::parse(url).unwrap(), Plan::new(&targets, LIMITS).unwrap());
     let mut memory = Box::new(Memory::<4096, 8192>::new());
@@ -56,7 +61,7 @@ async fn publishes(stack: Stack<'_>, url: &str, target: Target, clip: &[Tag<'_>]
 
 /// What a player receives.
 #[derive(Default)]
-struct Watch(Vec<(MessageKind, Timestamp, Vec<u8>)>);
+pub(super) struct Watch(Vec<(MessageKind, Timestamp, Vec<u8>)>);
 
 impl PlayHandler for Watch {
     fn media(&mut self, fragment: &Fragment<'_>) {
@@ -68,13 +73,13 @@ impl PlayHandler for Watch {
 }
 
 impl Watch {
-    fn tags(&self) -> Vec<Tag<'_>> {
+    pub(super) fn tags(&self) -> Vec<Tag<'_>> {
         self.0.iter().map(|(kind, timestamp, data)| Tag { kind: *kind, timestamp: *timestamp, data }).collect()
     }
 }
 
 /// Plays until the stream ends.
-async fn plays(stack: Stack<'_>, target: Target, watch: &mut Watch) -> Result<End, Error> {
+pub(super) async fn plays(stack: Stack<'_>, target: Target, watch: &mut Watch) -> Result<End, Error> {
     let targets = [target];
     let (url, mut plan) = (Url::parse(URL).unwrap(), Plan::new(&targets, LIMITS).unwrap());
     let (mut memory, options) = (Box::new(TestMemory::new()), ClientOptions::default());

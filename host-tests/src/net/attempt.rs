@@ -5,13 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use std::vec::IntoIter;
 
+use embedded_rtmp::crypt::KeyPair;
 use embedded_rtmp::handshake::{HandshakeError, HandshakeKind};
 use embedded_rtmp::port_plan::{AttemptId, Failure, Plan, Target, Transport};
 use embedded_rtmp::session::{Client, ClientEvent, SessionError};
 use embedded_rtmp::time::Instant;
 use embedded_rtmp::tunnel::TunnelError;
 
-use super::{Clock, Pipe, TlsClient, Waiter};
+use super::{Clock, Keys, Pipe, TlsClient, Waiter};
 
 #[derive(Debug)]
 pub(super) struct Attempt<const PLAYS: usize> {
@@ -22,6 +23,8 @@ pub(super) struct Attempt<const PLAYS: usize> {
     /// Why TLS failed.
     pub(super) reason: Option<String>,
     target: Target,
+    /// If the target has RTMPE, until the keys are agreed on.
+    pair: Option<KeyPair>,
     /// The addresses that are left to dial. The next one is dialled when the previous one has refused, or after its share of
     /// the time.
     addresses: IntoIter<IpAddr>,
@@ -49,7 +52,7 @@ impl<const PLAYS: usize> Attempt<PLAYS> {
     pub(super) fn new(
         session: Client<'static, 8, PLAYS>,
         pipe: Pipe,
-        target: Target,
+        (target, pair): (Target, Option<KeyPair>),
         addresses: IntoIter<IpAddr>,
         turn: Instant,
     ) -> Self {
@@ -59,6 +62,7 @@ impl<const PLAYS: usize> Attempt<PLAYS> {
             handshake: HandshakeKind::Simple,
             reason: None,
             target,
+            pair,
             addresses,
             turn,
             is_connected: false,
@@ -96,7 +100,7 @@ impl<const PLAYS: usize> Attempt<PLAYS> {
     }
 
     fn shake_hands(&mut self, id: AttemptId, plan: &mut Plan<'_>, route: &Route) -> Result<bool, Failure> {
-        let Self { session, pipe, reason, .. } = self;
+        let Self { session, pipe, pair, reason, .. } = self;
         let mut pipe_failure = |error| {
             let (why, text) = route.pipe_failure(error);
             *reason = text;
@@ -113,6 +117,11 @@ impl<const PLAYS: usize> Attempt<PLAYS> {
                     });
                 }
             });
+            if session.awaits_keys()
+                && let Some(pair) = pair.take()
+            {
+                pipe.keys = Keys(session.agree(now, &pair));
+            }
             let sent = pipe.send(|out| session.poll_transmit(now, out));
             // Bytes that were received before the connection broke are handled first.
             if let Some(kind) = event.map_err(session_failure)? {
@@ -140,8 +149,10 @@ impl Route {
             let address = SocketAddr::new(address, target.port);
             let tls = self.tls.as_ref().filter(|_| target.transport.is_tls());
             let connecting = match target.transport {
-                Transport::Rtmp | Transport::Rtmps => Pipe::direct(address, tls),
-                Transport::Rtmpt | Transport::Rtmpts => Pipe::tunnel(address, &self.host, tls, self.clock),
+                Transport::Rtmp | Transport::Rtmps | Transport::Rtmpe => Pipe::direct(address, tls),
+                Transport::Rtmpt | Transport::Rtmpts | Transport::Rtmpte => {
+                    Pipe::tunnel(address, &self.host, tls, self.clock)
+                }
                 _ => return Err(Failure::Unsupported),
             };
             match connecting.and_then(|mut pipe| self.waiter.add(&mut pipe).map(|()| pipe)) {
@@ -174,7 +185,9 @@ impl Route {
 fn session_failure(error: SessionError) -> Failure {
     match error {
         // For example, the answer is HTTP instead of S0.
-        SessionError::Handshake(HandshakeError::Version(_) | HandshakeError::Encrypted(_)) => Failure::NotRtmp,
+        SessionError::Handshake(
+            HandshakeError::Version(_) | HandshakeError::Encrypted(_) | HandshakeError::Unencrypted(_),
+        ) => Failure::NotRtmp,
         SessionError::TimedOut(_) => Failure::HandshakeTimedOut,
         _ => Failure::Closed,
     }

@@ -6,6 +6,7 @@ use std::net::ToSocketAddrs;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use embedded_rtmp::crypt::KeyPair;
 use embedded_rtmp::handshake::HandshakeKind;
 use embedded_rtmp::port_plan::{AttemptId, AttemptReport, Failure, Limits, Plan, PlanEvent, Target};
 use embedded_rtmp::session::{Client, ClientConfig, SessionBuffers};
@@ -141,13 +142,16 @@ impl<'p, const PLAYS: usize> Dialler<'p, PLAYS> {
     }
 
     fn begin(&mut self, id: AttemptId, target: Target) -> Result<()> {
+        // The keys are made before the connection.
+        let pair = target.transport.is_rtmpe().then(|| entropy().map(|entropy| KeyPair::new(&entropy))).transpose()?;
         let mut addresses = self.route.addresses.clone().into_iter();
         match self.route.dial(&mut addresses, target, Failure::Dns) {
             Ok(pipe) => {
                 let buffers = self.spare.pop().unwrap_or_else(session_buffers);
-                let session = Client::new(buffers, self.config, &entropy()?)?;
+                let mut session = Client::new(buffers, self.config, &entropy()?)?;
+                pair.iter().try_for_each(|pair| session.encrypt(pair))?;
                 let turn = self.route.clock.now() + self.route.share;
-                self.attempts.insert(id, Attempt::new(session, pipe, target, addresses, turn));
+                self.attempts.insert(id, Attempt::new(session, pipe, (target, pair), addresses, turn));
             }
             Err(failure) => self.plan.report_failed(id, self.route.clock.now(), failure),
         }

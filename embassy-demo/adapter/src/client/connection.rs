@@ -17,14 +17,17 @@ use core::task::{Context, Poll};
 
 use embassy_time::Duration;
 use embedded_rtmp::command::{Status, code};
+use embedded_rtmp::port_plan::{self, PlanError};
 use embedded_rtmp::session::{self, Client, ClientConfig, ClientEvent, ConfigError, SessionBuffers};
 use embedded_rtmp::time::Instant;
+use embedded_rtmp::url::Url;
 
 #[cfg(feature = "auth")]
 use crate::client::answer::Answer;
 use crate::client::attempt::Attempt;
 use crate::clock::{clock, wake_at};
 use crate::error::{Error, Refusal};
+use crate::transport::keys::Keys;
 use crate::transport::{Net, Transport};
 
 /// The stage of a connection.
@@ -72,6 +75,8 @@ pub(crate) struct Connection<'a, const STREAMS: usize, const PLAYS: usize = 0, T
     pub(crate) lost_after: Duration,
     /// Why the connection is over. `None` until it is.
     pub(crate) failed: Option<Error>,
+    /// The keys of RTMPE.
+    pub(crate) keys: Keys,
     pub(crate) client: Client<'a, STREAMS, PLAYS>,
     #[cfg(feature = "auth")]
     pub(crate) answer: Answer,
@@ -92,6 +97,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
     pub(crate) fn over(transport: T, client: Client<'a, STREAMS, PLAYS>) -> Self {
         Self {
             client,
+            keys: Keys::None,
             transport,
             stage: Stage::Idle,
             until: Instant::from_micros(0),
@@ -118,7 +124,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
     /// Restarts the session over a transport that has been connected again.
     pub(crate) fn begin_connected(&mut self, session: ClientConfig, entropy: &[u8; 32]) -> Result<(), ConfigError> {
         self.restart(session, entropy)?;
-        (self.stage, self.failed) = (Stage::Handshake, None);
+        (self.stage, self.failed, self.keys) = (Stage::Handshake, None, Keys::None);
         Ok(())
     }
 
@@ -160,7 +166,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
         on_event: &mut dyn FnMut(ClientEvent<'_>),
     ) -> Result<bool, Over> {
         let now = clock();
-        let Self { transport, client, stage, failed, .. } = self;
+        let Self { transport, client, keys, stage, failed, .. } = self;
         #[cfg(feature = "auth")]
         let answer = &mut self.answer;
         if failed.is_some() {
@@ -170,20 +176,20 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
         if reads {
             let before = *stage;
             let read = transport.poll_read(cx, &mut |input| {
-                let mut rest = &*input;
-                while *stage == before
-                    && let Ok(Some(event)) = client.next_event(now, &mut rest)
-                {
-                    #[cfg(feature = "auth")]
-                    if let ClientEvent::Refused(session::Stage::Connect, status) = &event {
-                        answer.note_refusal(status);
+                keys.read(input, |rest| {
+                    while *stage == before
+                        && let Ok(Some(event)) = client.next_event(now, rest)
+                    {
+                        #[cfg(feature = "auth")]
+                        if let ClientEvent::Refused(session::Stage::Connect, status) = &event {
+                            answer.note_refusal(status);
+                        }
+                        note::<PLAYS>(&event, stage, failed);
+                        if PLAYS > 0 {
+                            on_event(event);
+                        }
                     }
-                    note::<PLAYS>(&event, stage, failed);
-                    if PLAYS > 0 {
-                        on_event(event);
-                    }
-                }
-                input.len().wrapping_sub(rest.len())
+                })
             });
             match read {
                 Poll::Ready(Ok(consumed)) => moved = consumed > 0,
@@ -191,13 +197,19 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
                 Poll::Pending => {}
             }
         }
+        // Not in the transport's closure, which borrows the network stack.
+        #[cfg(feature = "rtmpe")]
+        keys.agree(client, now);
         // This also returns why the session has failed.
         if let Err(error) = client.handle_timeout(now) {
             failed.get_or_insert(Error::Session(error));
         }
         if client.wants_transmit() {
             transport.announce(&mut || client.transmit_len());
-            let written = transport.poll_write(cx, &mut |out| client.poll_transmit(now, out));
+            let written = transport.poll_write(cx, &mut |out| {
+                let written = client.poll_transmit(now, out);
+                keys.write(out, written)
+            });
             moved |= matches!(written, Poll::Ready(Ok(1..)));
         }
         if !moved {
@@ -221,6 +233,12 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
     pub(crate) fn was_answered(&self) -> bool {
         self.client.bytes_received() > 0
     }
+}
+
+/// Only attempts of a port plan have RTMPE.
+pub(crate) fn refuse_rtmpe(url: &Url<'_>) -> Result<(), Error> {
+    let is_rtmpe = port_plan::Transport::of(url.scheme()).is_rtmpe();
+    if is_rtmpe { Err(Error::Plan(PlanError::Scheme)) } else { Ok(()) }
 }
 
 /// Records what an event means for a connection.

@@ -14,6 +14,7 @@ use crate::client::connection::{Connection, Stage};
 use crate::clock::{clock, has_passed};
 use crate::error::handshake_failure;
 use crate::fmt::info;
+use crate::transport::keys::Keys;
 use crate::transport::{Net, OpenError};
 
 /// The host to connect to.
@@ -53,13 +54,22 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
         (id, target, deadline): (AttemptId, Target, Instant),
         host: &Host<'_, 'a>,
         options: &ClientOptions<'_>,
-        entropy: &[u8; 32],
+        entropy: &mut dyn FnMut() -> [u8; 32],
     ) -> Result<(), Failure> {
         if !Net::carries(target.transport) {
             return Err(Failure::Unsupported);
         }
         info!("dial port {}", target.port);
-        if let Err(error) = self.restart(options.session, entropy) {
+        if let Err(error) = self.restart(options.session, &entropy()) {
+            self.end(error.into());
+            return Err(Failure::Local);
+        }
+        self.keys = Keys::None;
+        // The keys are made before the connection.
+        #[cfg(feature = "rtmpe")]
+        if target.transport.is_rtmpe()
+            && let Err(error) = self.keys.begin(&mut self.client, &entropy())
+        {
             self.end(error.into());
             return Err(Failure::Local);
         }

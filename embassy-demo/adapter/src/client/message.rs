@@ -64,7 +64,7 @@ impl<const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'_, STRE
         message: &Message<'_>,
         limit: usize,
     ) -> Result<bool, RequestError> {
-        let Self { client, transport, .. } = self;
+        let Self { client, keys, transport, .. } = self;
         let Message { kind, at, parts, length } = *message;
         if begun.is_none() {
             let stream = client.publishing().ok_or(RequestError::State)?;
@@ -80,7 +80,7 @@ impl<const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'_, STRE
         let _ = transport.poll_write(&mut Context::from_waker(Waker::noop()), &mut |room| {
             let progress = client.poll_media(open.csid, rest, room);
             open.taken = open.taken.saturating_add(progress.taken);
-            progress.written
+            keys.write(room, progress.written)
         });
         let is_done = client.media_left(open.csid).is_none();
         if is_done {

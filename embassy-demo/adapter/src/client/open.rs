@@ -83,7 +83,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Dialing<'_, '_, 'a, STREAMS, 
                     };
                     let idle = connections.iter_mut().find(is_free);
                     let begun = idle.map_or(Err(Failure::Local), |it| {
-                        it.begin((id, target, deadline), &self.host, self.options, &(self.entropy)())
+                        it.begin((id, target, deadline), &self.host, self.options, self.entropy)
                     });
                     if let Err(why) = begun {
                         self.plan.report_failed(id, now, why);

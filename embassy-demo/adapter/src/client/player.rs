@@ -15,7 +15,7 @@ use embedded_rtmp::url::Url;
 
 use crate::buffers::Memory;
 use crate::client::ClientOptions;
-use crate::client::connection::{Connection, Over, Stage};
+use crate::client::connection::{Connection, Over, Stage, refuse_rtmpe};
 use crate::client::dial::Host;
 use crate::client::open::{Dialing, Request, lookup, open};
 use crate::clock::{clock, has_passed, later};
@@ -130,7 +130,7 @@ impl<'a, const STREAMS: usize, T: Transport> Player<'a, STREAMS, T> {
     /// `entropy` is 32 fresh random bytes. Dropping the future drops the transport.
     ///
     /// # Errors
-    /// A buffer is too small, the server refused or broke the protocol, or the transport ended.
+    /// The URL is one of RTMPE, a buffer is too small, the server refused or broke the protocol, or the transport ended.
     pub async fn open(
         transport: T,
         url: &Url<'a>,
@@ -138,6 +138,7 @@ impl<'a, const STREAMS: usize, T: Transport> Player<'a, STREAMS, T> {
         buffers: SessionBuffers<'a>,
         entropy: &[u8; 32],
     ) -> Result<Self, Error> {
+        refuse_rtmpe(url)?;
         let mut connection = Connection::connected(transport, buffers, &options.session, entropy)?;
         let asked = poll_fn(|cx| connection.poll_asked(url, options, Self::PLAY, cx)).await;
         asked.map_err(|Over| connection.why())?;

@@ -14,7 +14,7 @@ use embedded_rtmp::url::Url;
 
 use crate::buffers::Memory;
 use crate::client::ClientOptions;
-use crate::client::connection::{Connection, Over};
+use crate::client::connection::{Connection, Over, refuse_rtmpe};
 use crate::client::dial::Host;
 use crate::client::open::{Dialing, lookup, open};
 use crate::client::sender::{Inner, Sender, Slot};
@@ -134,7 +134,7 @@ impl<'a, const STREAMS: usize, T: Transport> Publisher<'a, STREAMS, T> {
     /// waits that long at most until the peer has acknowledged what was sent. Dropping the future drops the transport.
     ///
     /// # Errors
-    /// A buffer is too small, the server refused or broke the protocol, or the transport ended.
+    /// The URL is one of RTMPE, a buffer is too small, the server refused or broke the protocol, or the transport ended.
     pub async fn open(
         transport: T,
         url: &Url<'a>,
@@ -142,6 +142,7 @@ impl<'a, const STREAMS: usize, T: Transport> Publisher<'a, STREAMS, T> {
         buffers: SessionBuffers<'a>,
         entropy: &[u8; 32],
     ) -> Result<Self, Error> {
+        refuse_rtmpe(url)?;
         let mut publisher = Self::over(Connection::connected(transport, buffers, &options.session, entropy)?);
         let connection = &mut publisher.inner.get_mut().connection;
         let asked = poll_fn(|cx| connection.poll_asked(url, options, Client::publish_parts, cx)).await;

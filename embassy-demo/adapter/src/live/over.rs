@@ -15,7 +15,7 @@ use super::runner::{Attempts, publish_and_end, wanted};
 use super::shared::Shared;
 use super::{Config, Live, LiveRunner, Phase};
 use crate::buffers::Memory;
-use crate::client::connection::Connection;
+use crate::client::connection::{Connection, refuse_rtmpe};
 use crate::clock::{clock, later, passed};
 use crate::error::Error;
 use crate::fmt::impl_format;
@@ -114,6 +114,10 @@ impl<C: Connect> Attempts for OverStreams<C> {
         url: &Url<'static>,
         rng: &mut impl RngCore,
     ) -> bool {
+        if let Err(error) = refuse_rtmpe(url) {
+            shared.borrow_mut().connection.end(error);
+            return publish_and_end(shared).await;
+        }
         shared.borrow_mut().enter(Phase::Connecting);
         let (client, limits) = (shared.borrow().client, shared.borrow().limits);
         let connecting = self.connector.connect(url.host(), url.port().unwrap_or(url.scheme().default_port()));

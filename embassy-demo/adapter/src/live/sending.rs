@@ -288,7 +288,7 @@ impl<T: Transport> Shared<T> {
         let mut progress = Progress::Nothing;
         while let Some(limit) = self.turn(me) {
             let open = self.slot(me).open;
-            let Connection { client, transport, .. } = &mut self.connection;
+            let Connection { client, keys, transport, .. } = &mut self.connection;
             let csid = match open {
                 Some(open) if open.by == by => open.csid,
                 None if by != By::Owner || !has_headers => {
@@ -315,7 +315,7 @@ impl<T: Transport> Shared<T> {
                         break;
                     }
                 }
-                written
+                keys.write(room, written)
             });
             if client.media_left(csid).is_none() {
                 self.slot(me).open = None;

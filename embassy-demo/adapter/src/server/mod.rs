@@ -17,6 +17,8 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 
 use embassy_net::Stack;
+#[cfg(feature = "rtmpe")]
+use embedded_rtmp::crypt::AgreementLimit;
 use embedded_rtmp::relay::{Counts, Directory, DirectoryState, Played, PlayerEntry, RelayConfig, Ring, StreamEntry};
 use embedded_rtmp::session::{ConfigError, ServerConfig};
 use embedded_rtmp::time::Instant;
@@ -137,6 +139,8 @@ pub struct Server<
     keep_alive: KeepAlive,
     config: ServerConfig,
     max_per_address: usize,
+    #[cfg(feature = "rtmpe")]
+    agreements: AgreementLimit,
     gateway: Option<Gateway<'a>>,
     accepted: Option<&'a mut (dyn StreamServer + 'a)>,
 }
@@ -249,6 +253,8 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
             keep_alive,
             config,
             max_per_address,
+            #[cfg(feature = "rtmpe")]
+            agreements: AgreementLimit::DEFAULT,
             gateway,
             accepted,
         })
@@ -276,6 +282,18 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         Ok(self)
     }
 
+    /// Limits how often the server agrees with clients of RTMPE on keys, over all of its sessions. The default is
+    /// [`AgreementLimit::DEFAULT`]. Other clients of RTMPE wait. One agreement is two exponentiations, with a turn of the
+    /// executor between them: millions of instructions each.
+    ///
+    /// A server accepts RTMPE if its [session configuration](ServerOptions::session) has
+    /// [`Versions::Rtmpe`](embedded_rtmp::handshake::Versions::Rtmpe). RTMPE is obfuscation, not security.
+    #[cfg(feature = "rtmpe")]
+    pub fn with_agreement_limit(mut self, limit: AgreementLimit) -> Self {
+        self.agreements = limit;
+        self
+    }
+
     /// Also serves sessions over streams that the caller accepts. These sessions have the ids 255, 254 and so on, which
     /// tunnels must not use.
     pub fn with_streams<const N: usize, const EACH: usize>(mut self, streams: &'a mut Streams<'_, N, EACH>) -> Self {
@@ -289,7 +307,14 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
     pub async fn run(&mut self, handler: &mut dyn Handler) {
         poll_fn(|cx| {
             let Self { slots, rings, streams, players, directory, listeners, accepted, .. } = self;
-            let mut relay = Relay::new(Directory::new(directory, streams, players), rings, SOCKETS, handler);
+            let mut relay = Relay::new(
+                Directory::new(directory, streams, players),
+                rings,
+                SOCKETS,
+                handler,
+                #[cfg(feature = "rtmpe")]
+                &mut self.agreements,
+            );
             let (gateway, keep_alive, config) = (&mut self.gateway, self.keep_alive, self.config);
             let mut acceptor = Acceptor { listeners, keep_alive, config, gateway, has_opened: false };
             // Other sessions may have to send what one session has received, so they are polled again.
@@ -326,7 +351,14 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
     pub async fn shutdown(&mut self, handler: &mut dyn Handler) {
         poll_fn(|cx| {
             let Self { slots, rings, streams, players, directory, listeners, gateway, accepted, .. } = self;
-            let mut relay = Relay::new(Directory::new(directory, streams, players), rings, SOCKETS, handler);
+            let mut relay = Relay::new(
+                Directory::new(directory, streams, players),
+                rings,
+                SOCKETS,
+                handler,
+                #[cfg(feature = "rtmpe")]
+                &mut self.agreements,
+            );
             let mut all = Poll::Ready(());
             for slot in slots.iter_mut() {
                 let over = slot.poll_shutdown(listeners, &mut relay, cx);

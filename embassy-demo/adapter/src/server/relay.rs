@@ -1,6 +1,8 @@
 //! The memory of relayed streams, and the interface between a server's sessions and the core's relay.
 
 use embedded_rtmp::chunk::Fragment;
+#[cfg(feature = "rtmpe")]
+use embedded_rtmp::crypt::AgreementLimit;
 use embedded_rtmp::message::StreamId;
 use embedded_rtmp::relay::{
     Directory, HeaderEntry, NameTooLong, PeerId, Played, PlayerIndex, PublishAnswer, Publisher, PumpError, RelayConfig,
@@ -169,6 +171,9 @@ pub(crate) struct Relay<'r, 'a> {
     pub(crate) handler: &'r mut (dyn Handler + 'r),
     /// The start of this turn, in which the server polls all sessions.
     pub(crate) now: Instant,
+    /// How often clients of RTMPE get keys.
+    #[cfg(feature = "rtmpe")]
+    pub(crate) agreements: &'r mut AgreementLimit,
 }
 
 /// Returns the directory's number of a session.
@@ -190,9 +195,19 @@ impl<'r, 'a> Relay<'r, 'a> {
         rings: &'r mut [Ring<'a>],
         sockets: usize,
         handler: &'r mut (dyn Handler + 'r),
+        #[cfg(feature = "rtmpe")] agreements: &'r mut AgreementLimit,
     ) -> Self {
         let woken = Woken { sessions: 0, with_bit: u8::try_from(sockets.min(32)).unwrap_or_default(), all: true };
-        Self { directory, rings, woken, orders: Vec::new(), handler, now: clock() }
+        Self {
+            directory,
+            rings,
+            woken,
+            orders: Vec::new(),
+            handler,
+            now: clock(),
+            #[cfg(feature = "rtmpe")]
+            agreements,
+        }
     }
 
     /// Returns whether the server relays. Otherwise each publisher has its own stream, and nothing is played.

@@ -3,6 +3,8 @@
 use core::task::{Context, Poll};
 
 use embedded_rtmp::command::{Status, code};
+#[cfg(feature = "rtmpe")]
+use embedded_rtmp::crypt::KeyPair;
 use embedded_rtmp::relay::RelayRejection;
 use embedded_rtmp::session::{RequestError, Server, ServerConfig, ServerEvent};
 
@@ -12,6 +14,7 @@ use crate::fmt::info;
 use crate::server::handler::{Origin, Rejection, SessionId};
 use crate::server::relay::{Application, Order, Relay};
 use crate::transport::Transport;
+use crate::transport::keys::Keys;
 
 /// The description of the answer to a seek or a switch, which the server does not support.
 const LIVE: &str = "The stream is live.";
@@ -20,6 +23,8 @@ const LIVE: &str = "The stream is live.";
 pub(crate) struct Session<'a, const STREAMS: usize> {
     pub(crate) id: SessionId,
     pub(crate) server: Server<'a, STREAMS>,
+    /// The keys of RTMPE.
+    pub(crate) keys: Keys,
     application: Application,
     /// A publish waits. Until it is accepted or rejected, nothing is read.
     pub(crate) waits: bool,
@@ -31,14 +36,14 @@ pub(crate) struct Session<'a, const STREAMS: usize> {
 impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
     /// Creates the memory for a session.
     pub(crate) const fn new(id: SessionId, server: Server<'a, STREAMS>) -> Self {
-        Self { id, server, application: Application::new(), waits: false, sent: 0, acknowledged: 0 }
+        Self { id, server, keys: Keys::None, application: Application::new(), waits: false, sent: 0, acknowledged: 0 }
     }
 
     /// A client has connected.
     #[cold]
     pub(crate) fn open(&mut self, from: Origin, config: ServerConfig, relay: &mut Relay<'_, '_>) {
         relay.handler.opened(self.id, from);
-        (self.waits, self.sent, self.acknowledged) = (false, 0, 0);
+        (self.waits, self.sent, self.acknowledged, self.keys) = (false, 0, 0, Keys::None);
         // The server has checked the configuration.
         let _ = self.server.restart(config, &relay.handler.entropy());
         // This also starts the time limit of a client that sends nothing.
@@ -65,6 +70,31 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
         self.server.note_paused(relay.now);
     }
 
+    /// Lets the session handle bytes at the front of `input`. Returns how many it has consumed.
+    #[inline(always)]
+    pub(crate) fn take(&mut self, relay: &mut Relay<'_, '_>, input: &mut [u8]) -> (usize, Result<(), Error>) {
+        let Self { id, server, keys, application, waits, .. } = self;
+        let mut result = Ok(());
+        let taken = keys.read(input, |rest| result = handle_events(*id, server, application, waits, relay, rest));
+        (taken, result)
+    }
+
+    /// Makes the keys of a client of RTMPE, and agrees with it on the secret in a later turn, unless other clients have had
+    /// that too often. Each takes millions of instructions.
+    #[cfg(feature = "rtmpe")]
+    pub(crate) fn agree(&mut self, relay: &mut Relay<'_, '_>, cx: &mut Context<'_>) {
+        if !self.server.awaits_keys() || self.keys.agree(&mut self.server, relay.now) {
+            return;
+        }
+        match relay.agreements.try_begin(relay.now) {
+            Err(at) => wake_at(at, cx),
+            Ok(()) => {
+                self.keys = Keys::Pair(KeyPair::new(&relay.handler.entropy()));
+                cx.waker().wake_by_ref();
+            }
+        }
+    }
+
     /// Handles input, sends output, handles timeouts, and registers the task's waker.
     ///
     /// # Errors
@@ -87,9 +117,9 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
                 }
                 let mut result = Ok(());
                 let read = link.poll_read(cx, &mut |input| {
-                    let mut rest = &*input;
-                    result = self.take_in(relay, &mut rest);
-                    input.len().saturating_sub(rest.len())
+                    let (taken, taken_in) = self.take(relay, input);
+                    result = taken_in;
+                    taken
                 });
                 result?;
                 match read {
@@ -102,7 +132,9 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
                     Poll::Pending => is_drained = true,
                 }
             }
-            let server = &mut self.server;
+            #[cfg(feature = "rtmpe")]
+            self.agree(relay, cx);
+            let Self { server, keys, .. } = self;
             let player = relay.player(id);
             if player.is_some() || server.wants_transmit() {
                 if !link.has_room() {
@@ -113,7 +145,7 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
                 let mut pumped = Ok(0);
                 let written = link.poll_write(cx, &mut |out| {
                     pumped = relay.pump(player, server, out);
-                    *pumped.as_ref().unwrap_or(&0)
+                    keys.write(out, *pumped.as_ref().unwrap_or(&0))
                 });
                 if let Poll::Ready(Ok(written)) = written {
                     self.sent = self.sent.wrapping_add(u32::try_from(written).unwrap_or_default());
@@ -155,85 +187,6 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
         }
     }
 
-    /// Handles the events in `input`, and answers requests.
-    ///
-    /// # Errors
-    /// The session has failed.
-    pub(crate) fn take_in(&mut self, relay: &mut Relay<'_, '_>, input: &mut &[u8]) -> Result<(), Error> {
-        let Self { id, server, application, waits, .. } = self;
-        let (id, now, before) = (*id, relay.now, input.len());
-        while let Some(event) = server.next_event(now, input)? {
-            match event {
-                ServerEvent::Media(fragment) => {
-                    relay.push(id, &fragment);
-                    relay.handler.media(id, &fragment);
-                }
-                ServerEvent::Connect(request) => {
-                    let (stored, is_on) = (application.set(request.app.as_bytes()), relay.is_on());
-                    match (relay.handler.connect(id, &request), stored) {
-                        (Err(Rejection::Redirect(url)), _) => server.redirect_connect(url)?,
-                        (Err(rejection), _) => server.reject_connect(rejection.status("").1)?,
-                        (Ok(()), Err(why)) if is_on => server.reject_connect(why.description())?,
-                        (Ok(()), _) => server.accept_connect()?,
-                    }
-                }
-                ServerEvent::Publish { stream, request } => {
-                    let name = application.stream(request.key.as_bytes());
-                    if let Some(first) = relay.published_by(id, stream, name) {
-                        server.accept_again(stream, first)?;
-                        continue;
-                    }
-                    let answer = match relay.may_publish(name) {
-                        Ok(()) => relay.handler.publish(id, stream, name, request.key),
-                        Err(why) => Err(why.description().into()),
-                    };
-                    if let Err(rejection) = answer {
-                        let (code, description) = rejection.status(code::PUBLISH_BAD_NAME);
-                        server.reject(stream, code, description)?;
-                    } else if relay.publish(id, stream, name) {
-                        server.accept(stream)?;
-                    } else {
-                        *waits = true;
-                    }
-                }
-                ServerEvent::Play { stream, request } => {
-                    let name = application.stream(request.name.as_bytes());
-                    let (reset, mut answer) = (request.reset, Err("There is nothing to play here.".into()));
-                    if relay.is_on() {
-                        answer = relay.handler.play(id, stream, name, &request);
-                    }
-                    if answer.is_ok() {
-                        // It replaces the stream that is played, at once or when the current message of that stream is complete.
-                        let played = relay.play(id, stream, name);
-                        answer = played.map_err(|why| why.description().into());
-                    }
-                    match answer.map_err(|rejection| rejection.status(code::PLAY_FAILED)) {
-                        Ok(()) => server.accept_play(stream, reset)?,
-                        Err((code, description)) => server.reject(stream, code, description)?,
-                    }
-                }
-                ServerEvent::Unpublished(stream) => {
-                    relay.unpublish(id, Some(stream));
-                    relay.handler.unpublished(id, stream);
-                }
-                ServerEvent::Stopped(stream) => relay.stop(id, stream),
-                ServerEvent::Pause { paused, .. } => {
-                    relay.turn(id).into_iter().for_each(|turn| turn.player.pause(paused));
-                }
-                ServerEvent::Receive { kind, wanted, .. } => {
-                    relay.turn(id).into_iter().for_each(|turn| turn.player.receive(kind, wanted));
-                }
-                ServerEvent::Seek { stream, .. } => server.notify(stream, &Status::error(code::SEEK_FAILED, LIVE))?,
-                ServerEvent::Switch { stream, .. } => server.notify(stream, &Status::error(code::PLAY_FAILED, LIVE))?,
-                _ => {}
-            }
-        }
-        if input.len() < before {
-            relay.heard(id);
-        }
-        Ok(())
-    }
-
     /// Carries out what the relay has decided about the session's publications.
     ///
     /// # Errors
@@ -266,4 +219,89 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
         }
         Ok(())
     }
+}
+
+/// Handles the events in `input`, and answers requests.
+///
+/// # Errors
+/// The session has failed.
+fn handle_events<const STREAMS: usize>(
+    id: SessionId,
+    server: &mut Server<'_, STREAMS>,
+    application: &mut Application,
+    waits: &mut bool,
+    relay: &mut Relay<'_, '_>,
+    input: &mut &[u8],
+) -> Result<(), Error> {
+    let (now, before) = (relay.now, input.len());
+    while let Some(event) = server.next_event(now, input)? {
+        match event {
+            ServerEvent::Media(fragment) => {
+                relay.push(id, &fragment);
+                relay.handler.media(id, &fragment);
+            }
+            ServerEvent::Connect(request) => {
+                let (stored, is_on) = (application.set(request.app.as_bytes()), relay.is_on());
+                match (relay.handler.connect(id, &request), stored) {
+                    (Err(Rejection::Redirect(url)), _) => server.redirect_connect(url)?,
+                    (Err(rejection), _) => server.reject_connect(rejection.status("").1)?,
+                    (Ok(()), Err(why)) if is_on => server.reject_connect(why.description())?,
+                    (Ok(()), _) => server.accept_connect()?,
+                }
+            }
+            ServerEvent::Publish { stream, request } => {
+                let name = application.stream(request.key.as_bytes());
+                if let Some(first) = relay.published_by(id, stream, name) {
+                    server.accept_again(stream, first)?;
+                    continue;
+                }
+                let answer = match relay.may_publish(name) {
+                    Ok(()) => relay.handler.publish(id, stream, name, request.key),
+                    Err(why) => Err(why.description().into()),
+                };
+                if let Err(rejection) = answer {
+                    let (code, description) = rejection.status(code::PUBLISH_BAD_NAME);
+                    server.reject(stream, code, description)?;
+                } else if relay.publish(id, stream, name) {
+                    server.accept(stream)?;
+                } else {
+                    *waits = true;
+                }
+            }
+            ServerEvent::Play { stream, request } => {
+                let name = application.stream(request.name.as_bytes());
+                let (reset, mut answer) = (request.reset, Err("There is nothing to play here.".into()));
+                if relay.is_on() {
+                    answer = relay.handler.play(id, stream, name, &request);
+                }
+                if answer.is_ok() {
+                    // It replaces the stream that is played, at once or when the current message of that stream is complete.
+                    let played = relay.play(id, stream, name);
+                    answer = played.map_err(|why| why.description().into());
+                }
+                match answer.map_err(|rejection| rejection.status(code::PLAY_FAILED)) {
+                    Ok(()) => server.accept_play(stream, reset)?,
+                    Err((code, description)) => server.reject(stream, code, description)?,
+                }
+            }
+            ServerEvent::Unpublished(stream) => {
+                relay.unpublish(id, Some(stream));
+                relay.handler.unpublished(id, stream);
+            }
+            ServerEvent::Stopped(stream) => relay.stop(id, stream),
+            ServerEvent::Pause { paused, .. } => {
+                relay.turn(id).into_iter().for_each(|turn| turn.player.pause(paused));
+            }
+            ServerEvent::Receive { kind, wanted, .. } => {
+                relay.turn(id).into_iter().for_each(|turn| turn.player.receive(kind, wanted));
+            }
+            ServerEvent::Seek { stream, .. } => server.notify(stream, &Status::error(code::SEEK_FAILED, LIVE))?,
+            ServerEvent::Switch { stream, .. } => server.notify(stream, &Status::error(code::PLAY_FAILED, LIVE))?,
+            _ => {}
+        }
+    }
+    if input.len() < before {
+        relay.heard(id);
+    }
+    Ok(())
 }

@@ -190,13 +190,16 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
                 }
                 Phase::Asking(_) => self.close(&Error::Closed),
                 Phase::Serving => {
-                    let Session { id, server, .. } = &mut self.session;
+                    let Session { id, server, keys, .. } = &mut self.session;
                     if let Some(turn) = relay.turn(*id) {
                         turn.player.stop();
                         // If there is no room for the status, the client learns of the end by the FIN.
                         let _ = server.end_play(turn.player.stream());
                     }
-                    self.link.write(&mut |out| server.poll_transmit(relay.now, out));
+                    self.link.write(&mut |out| {
+                        let written = server.poll_transmit(relay.now, out);
+                        keys.write(out, written)
+                    });
                     self.end(relay, &Error::Closed);
                 }
                 &Phase::Closing(until) => ready!(self.poll_closed(until, cx)),

@@ -137,7 +137,8 @@ impl<'a> Tcp<'a> {
     /// Returns whether attempts of this kind can be carried out.
     #[cfg(not(feature = "rtmpt"))]
     pub(crate) fn carries(transport: port_plan::Transport) -> bool {
-        transport == port_plan::Transport::Rtmp
+        use port_plan::Transport::{Rtmp, Rtmpe};
+        transport == Rtmp || (cfg!(feature = "rtmpe") && transport == Rtmpe)
     }
 
     /// Prepares the socket for an attempt. Nagle's algorithm, if it is on, is turned off by the first write.

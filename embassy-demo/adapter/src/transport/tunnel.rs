@@ -78,12 +78,12 @@ impl<'a> Tunnel<'a> {
 
     /// Returns whether attempts of this kind can be carried out.
     pub(crate) fn carries(transport: port_plan::Transport) -> bool {
-        matches!(transport, port_plan::Transport::Rtmp | port_plan::Transport::Rtmpt)
+        !transport.is_tls() && (cfg!(feature = "rtmpe") || !transport.is_rtmpe())
     }
 
     /// Prepares the socket for an attempt.
     pub(crate) fn begin(&mut self, target: Target, host: &'a str) {
-        let is_tunnel = target.transport == port_plan::Transport::Rtmpt;
+        let is_tunnel = target.transport.is_tunnel();
         self.client = is_tunnel.then(|| TunnelClient::new(host, target.port));
         (self.to, self.opening, self.futile, self.announced) = (None, None, 0, 0);
         (self.failed, self.closing) = (None, Closing::Open);

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::fmt::info;
 use crate::server::handler::Origin;
 use crate::server::relay::Relay;
+use crate::server::session::Session;
 use crate::transport::{Tcp, Transport};
 
 /// The interval at which an answer that waits for room is tried again. No waker reports that a ring has become empty, and
@@ -63,11 +64,16 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
         loop {
             let mut is_drained = true;
             let taken = link.read(&mut |input| {
-                let mut rest = &*input;
-                self.take(web, relay, &mut rest, cx);
-                is_drained = rest.is_empty();
-                input.len().saturating_sub(rest.len())
+                let taken = self.take(web, relay, input, cx);
+                is_drained = taken == input.len();
+                taken
             });
+            #[cfg(feature = "rtmpe")]
+            if let Some(tunnel) = web.connection.tunnel(&self.table)
+                && let Some(session) = self.session(tunnel)
+            {
+                session.agree(relay, cx);
+            }
             let (moved, waits) = self.answer(web, link, relay);
             if taken > 0 || moved {
                 continue;
@@ -94,21 +100,43 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
         }
     }
 
-    /// Handles requests.
-    fn take(&mut self, web: &mut Web, relay: &mut Relay<'_, '_>, input: &mut &[u8], cx: &mut Context<'_>) {
-        let (now, all) = (relay.now, input.len());
-        while let Some(event) = web.connection.next_event(now, input, &mut self.table) {
+    /// Handles requests. Returns how many bytes of `input` were consumed.
+    fn take(&mut self, web: &mut Web, relay: &mut Relay<'_, '_>, input: &mut [u8], cx: &mut Context<'_>) -> usize {
+        let consumed = self.handle(web, relay, input, cx);
+        let tunnel = web.connection.tunnel(&self.table).filter(|_| consumed > 0);
+        web.last = tunnel.or(web.last);
+        // A request shows that the client has received the answer to the one before it.
+        if let Some(session) = tunnel.and_then(|tunnel| self.session(tunnel)) {
+            session.server.note_acknowledged(relay.now);
+        }
+        consumed
+    }
+
+    fn handle(&mut self, web: &mut Web, relay: &mut Relay<'_, '_>, input: &mut [u8], cx: &mut Context<'_>) -> usize {
+        let (now, mut consumed) = (relay.now, 0_usize);
+        loop {
+            let unread = input.get_mut(consumed..).unwrap_or_default();
+            let mut rest = &*unread;
+            let event = web.connection.next_event(now, &mut rest, &mut self.table);
+            let head = unread.len().saturating_sub(rest.len());
+            consumed = consumed.saturating_add(head);
+            let Some(event) = event else { return consumed };
             match event {
                 TunnelEvent::Open => {
                     if let Some(tunnel) = web.connection.open(now, &relay.handler.entropy(), &mut self.table) {
                         self.begin(tunnel, web.from, relay);
                     }
                 }
-                TunnelEvent::Data(tunnel) => match self.hand_on(tunnel, web, relay, input, cx) {
-                    Ok(true) => {}
-                    Ok(false) => return,
-                    Err(why) => self.end(tunnel, relay, &why),
-                },
+                TunnelEvent::Data(tunnel) => {
+                    let data = unread.get_mut(head..).unwrap_or_default();
+                    let (taken, result) = self.hand_on(tunnel, web, relay, data, cx);
+                    consumed = consumed.saturating_add(taken);
+                    match result {
+                        Err(why) => self.end(tunnel, relay, &why),
+                        Ok(()) if taken == 0 => return consumed,
+                        Ok(()) => {}
+                    }
+                }
                 TunnelEvent::Closed(tunnel) => self.end(tunnel, relay, &Error::Closed),
                 TunnelEvent::Refused(why) => {
                     info!("port {}: a request is answered with {}", web.from.port, why);
@@ -120,43 +148,39 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
                 _ => {}
             }
         }
-        let tunnel = web.connection.tunnel(&self.table).filter(|_| input.len() < all);
-        web.last = tunnel.or(web.last);
-        // A request shows that the client has received the answer to the one before it.
-        if let Some(session) = tunnel.and_then(|tunnel| self.session(tunnel)) {
-            session.server.note_acknowledged(now);
-        }
     }
 
-    /// Passes bytes to a session. Returns whether it consumed any.
+    /// Passes bytes to a session. Returns how many it has consumed.
     fn hand_on(
         &mut self,
         tunnel: TunnelId,
         web: &mut Web,
         relay: &mut Relay<'_, '_>,
-        input: &mut &[u8],
+        input: &mut [u8],
         cx: &mut Context<'_>,
-    ) -> Result<bool, Error> {
-        let session = self.session(tunnel).ok_or(Error::Closed)?;
+    ) -> (usize, Result<(), Error>) {
+        let Some(session) = self.session(tunnel) else { return (0, Err(Error::Closed)) };
         if session.waits {
-            return Ok(false);
+            return (0, Ok(()));
         }
         if relay.handler.poll_ready(session.id, cx).is_pending() {
             session.note_paused(relay);
-            return Ok(false);
+            return (0, Ok(()));
         }
-        let before = input.len();
-        web.connection.receive(relay.now, input, |bytes| session.take_in(relay, bytes))?;
-        if input.len() < before {
-            return Ok(true);
+        let mut result = Ok(());
+        let taken = web.connection.receive_in_place(relay.now, input, |bytes| {
+            let (taken, taken_in) = session.take(relay, bytes);
+            result = taken_in;
+            taken
+        });
+        if taken == 0 && result.is_ok() {
+            if session.server.is_closed() {
+                result = Err(Error::Closed);
+            } else if !web.connection.answer_early() {
+                result = Err(Error::Request(RequestError::ControlBuffer(MIN_CONTROL)));
+            }
         }
-        if session.server.is_closed() {
-            return Err(Error::Closed);
-        }
-        if !web.connection.answer_early() {
-            return Err(Error::Request(RequestError::ControlBuffer(MIN_CONTROL)));
-        }
-        Ok(false)
+        (taken, result)
     }
 
     /// Sends answers. Returns whether anything has changed, and whether an answer waits for room.
@@ -172,7 +196,8 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
             }
             return (written > 0, connection.wants_transmit(now, 0));
         };
-        let (id, server) = (place.session.id, &mut place.session.server);
+        let Session { id, server, keys, .. } = &mut place.session;
+        let id = *id;
         let player = relay.player(id);
         let mut result = relay.pump(player, server, &mut []).map(drop);
         let wants = result.is_ok() && (server.wants_transmit() || relay.has_more(player));
@@ -181,10 +206,11 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
             let table = &mut self.table;
             let mut fill = |room: &mut [u8]| {
                 let pumped = relay.pump(player, server, room);
-                pumped.unwrap_or_else(|error| {
+                let written = pumped.unwrap_or_else(|error| {
                     result = Err(error);
                     0
-                })
+                });
+                keys.write(room, written)
             };
             written = link.write(&mut |out| connection.poll_answer(now, out, table, wants, &mut fill));
         }
