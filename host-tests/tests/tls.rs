@@ -1,134 +1,36 @@
-//! The adapter over TLS: a publisher over a pipe, over embedded-tls, to nginx. The certificate is not verified.
+//! RTMPS of the adapter: handshakes with `openssl s_server`, and a publisher over a pipe to nginx.
 
+#[path = "support/pki.rs"]
+mod pki;
+#[path = "support/sockets.rs"]
+mod sockets;
 mod support;
 
-use std::io::{self, ErrorKind as IoErrorKind, Read as _, Write as _};
-use std::net::{Shutdown, TcpStream};
-use std::rc::Rc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use embassy_futures::select::{Either, select};
 use embassy_time::{Duration, Instant, Timer, with_timeout};
-use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
+use embedded_io_async::{Read, Write};
 use embedded_rtmp::message::{MessageKind, Timestamp};
 use embedded_rtmp::url::Url;
 use embedded_rtmp_demo::clock::block_on;
+use embedded_rtmp_embassy::transport::tls::{
+    Algorithms, DialError, P256, P256Rsa, P256RsaP384, Pin, Records, Refusal, Roots, Time, Tls, TlsError, TlsOptions,
+    Verifier,
+};
 use embedded_rtmp_embassy::transport::{Connect, End, Pipe, Stream};
 use embedded_rtmp_embassy::{ClientOptions, Error, Memory, Parts, Publisher};
-use embedded_tls::{Aes128GcmSha256, TlsConfig, TlsConnection, TlsContext, TlsReader, TlsWriter, UnsecureProvider};
 use host_tests::flv::Tag;
 use host_tests::peers::{Nginx, NginxOptions, TlsProxy};
-use rand_core::{CryptoRng, RngCore};
 
+use pki::{Authority, Endpoint, pin};
+use sockets::Loopback;
 use support::{clip, media};
 
-/// A TCP connection of the host. Its futures hold nothing, so its halves can be clones.
-#[derive(Clone)]
-struct Socket(Rc<TcpStream>);
-
-impl Socket {
-    /// Repeats the operation every millisecond while it would block.
-    async fn retry<T>(mut operation: impl FnMut() -> io::Result<T>) -> Result<T, ErrorKind> {
-        loop {
-            match operation() {
-                Err(error) if error.kind() == IoErrorKind::WouldBlock => Timer::after_millis(1).await,
-                result => return result.map_err(|_| ErrorKind::Other),
-            }
-        }
-    }
-}
-
-impl ErrorType for Socket {
-    type Error = ErrorKind;
-}
-
-impl Read for Socket {
-    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
-        Self::retry(|| (&*self.0).read(buffer)).await
-    }
-}
-
-impl Write for Socket {
-    async fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
-        Self::retry(|| (&*self.0).write(bytes)).await
-    }
-
-    async fn flush(&mut self) -> Result<(), ErrorKind> {
-        Ok(())
-    }
-}
-
-/// Random numbers of the host.
-struct Random;
-
-impl RngCore for Random {
-    fn next_u32(&mut self) -> u32 {
-        getrandom::u32().unwrap()
-    }
-
-    fn next_u64(&mut self) -> u64 {
-        getrandom::u64().unwrap()
-    }
-
-    fn fill_bytes(&mut self, bytes: &mut [u8]) {
-        getrandom::fill(bytes).unwrap();
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), rand_core::Error> {
-        self.fill_bytes(bytes);
-        Ok(())
-    }
-}
-
-impl CryptoRng for Random {}
-
-/// TLS over the host's TCP to one port, with the memory for its records.
-struct Tls {
-    port: u16,
-    read: Vec<u8>,
-    write: Vec<u8>,
-}
-
-struct TlsStream<'s> {
-    tls: TlsConnection<'s, Socket, Aes128GcmSha256>,
-    socket: Socket,
-}
-
-impl Connect for Tls {
-    type Error = embedded_tls::TlsError;
-    type Stream<'s> = TlsStream<'s>;
-
-    async fn connect<'s>(&'s mut self, host: &str, _: u16) -> Result<TlsStream<'s>, Self::Error> {
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.set_nonblocking(true).unwrap();
-        stream.set_nodelay(true).unwrap();
-        let socket = Socket(Rc::new(stream));
-        let mut tls = TlsConnection::new(socket.clone(), &mut self.read, &mut self.write);
-        let config = TlsConfig::new().with_server_name(host);
-        tls.open(TlsContext::new(&config, UnsecureProvider::new::<Aes128GcmSha256>(Random))).await?;
-        Ok(TlsStream { tls, socket })
-    }
-}
-
-impl Stream for TlsStream<'_> {
-    type Reader<'h>
-        = TlsReader<'h, Socket, Aes128GcmSha256>
-    where
-        Self: 'h;
-    type Writer<'h>
-        = TlsWriter<'h, Socket, Aes128GcmSha256>
-    where
-        Self: 'h;
-
-    fn split(&mut self) -> (Self::Reader<'_>, Self::Writer<'_>) {
-        self.tls.split()
-    }
-
-    async fn close(self) {
-        let Self { tls, mut socket } = self;
-        let _ = tls.close().await;
-        let _ = socket.0.shutdown(Shutdown::Write);
-        while let Ok(1..) = socket.read(&mut [0; 512]).await {}
-    }
+fn entropy() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).unwrap();
+    bytes
 }
 
 /// Publishes messages when they are due, and closes the stream.
@@ -159,7 +61,10 @@ fn a_stream_that_is_published_over_tls_arrives_whole() {
     let proxy = TlsProxy::start(nginx.port()).unwrap();
     let clip = media(&clip());
     let url = "rtmp://server.example/rec/over-tls";
-    let mut tls = Tls { port: proxy.port(), read: vec![0; 16_640], write: vec![0; 2_048] };
+    let pins = [pin(&proxy.certificate().unwrap())];
+    let mut records = Box::new(Records::<16_640, 2_048>::new());
+    let below = Loopback(proxy.port());
+    let mut tls = Tls::new(below, &mut *records, Pin::<P256>::new(&pins), entropy, TlsOptions::DEFAULT);
     let (mut input, mut output) = ([0; 256], [0; 2 * 1_460]);
     let pipe = Pipe::new(&mut input, &mut output);
     // The second stream uses the same memory.
@@ -186,4 +91,172 @@ fn a_stream_that_is_published_over_tls_arrives_whole() {
             assert!(payloads(media(&recording)) == payloads(clip.clone()), "other payloads of {kind:?}");
         }
     }
+}
+
+/// Connects to an endpoint, sends a line and reads it back reversed. `READ` is the size of the read buffer.
+fn talk<const READ: usize>(endpoint: &Endpoint, host: &str, verifier: impl Verifier) -> Result<(), TlsError> {
+    let mut records = Box::new(Records::<READ, 2_048>::new());
+    let below = Loopback(endpoint.port());
+    let mut tls = Tls::new(below, &mut *records, verifier, entropy, TlsOptions::DEFAULT);
+    let talking = async {
+        let mut stream = tls.connect(host, 443).await.map_err(|error| match error {
+            DialError::Tls(error) => error,
+            DialError::Connect(error) => panic!("{error}"),
+        })?;
+        let (mut reader, mut writer) = stream.split();
+        writer.write_all(b"abc\n").await?;
+        writer.flush().await?;
+        let mut line = [0; 4];
+        let mut end = 0;
+        while end < line.len() {
+            match reader.read(&mut line[end..]).await? {
+                0 => return Err(TlsError::Truncated),
+                read => end += read,
+            }
+        }
+        assert_eq!(&line, b"cba\n");
+        drop((reader, writer));
+        stream.close().await;
+        Ok(())
+    };
+    block_on(async { with_timeout(Duration::from_secs(20), talking).await.expect("the conversation ends in time") })
+}
+
+/// Connects with the certificate of `authority` as the only trusted one.
+fn by_chain<A: Algorithms>(endpoint: &Endpoint, host: &str, authority: &Authority) -> Result<(), TlsError> {
+    let root = authority.certificate();
+    talk::<16_640>(endpoint, host, Roots::<A>::new(&[&root], Time::Clock(now)))
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+const HOST: &str = "server.example";
+
+fn refused(refusal: Refusal) -> Result<(), TlsError> {
+    Err(TlsError::Refused(refusal))
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn item_235_openssl_servers_are_verified() {
+    let root = Authority::new("P-256");
+    let server = |leaf| Endpoint::start(leaf, &["-tls1_3"]);
+    let right = server(root.leaf("P-256", HOST));
+    assert_eq!(by_chain::<P256>(&right, HOST, &root), Ok(()));
+    assert_eq!(by_chain::<P256>(&right, "other.example", &root), refused(Refusal::WrongName));
+    assert_eq!(by_chain::<P256>(&right, HOST, &Authority::new("P-256")), refused(Refusal::BadSignature));
+    let anchors = [&root.certificate()[..]];
+    let late = Roots::<P256>::new(&anchors, Time::Clock(|| now() + 20 * 366 * 86_400));
+    assert_eq!(talk::<16_640>(&right, HOST, late), refused(Refusal::Expired));
+    let early = Roots::<P256>::new(&anchors, Time::Clock(|| 0));
+    assert_eq!(talk::<16_640>(&right, HOST, early), refused(Refusal::NotYetValid));
+    let pins = [pin(&right.certificate())];
+    assert_eq!(talk::<16_640>(&right, "any.example", Pin::<P256>::new(&pins)), Ok(()));
+    assert_eq!(talk::<16_640>(&right, "192.0.2.1", Pin::<P256>::new(&pins)), Ok(()));
+    assert_eq!(talk::<16_640>(&right, HOST, Pin::<P256>::new(&[[7; 32]])), refused(Refusal::WrongKey));
+    // One certificate fits into small records.
+    assert_eq!(talk::<1_152>(&right, HOST, Pin::<P256>::new(&pins)), Ok(()));
+
+    let middle = root.intermediate("P-256", true);
+    let chained = server(middle.leaf("P-256", HOST));
+    assert_eq!(by_chain::<P256>(&chained, HOST, &root), Ok(()));
+    assert_eq!(by_chain::<P256>(&chained, HOST, &middle), Ok(()), "the intermediate is trusted");
+    let alone = server(middle.leaf("P-256", HOST).without_chain());
+    assert_eq!(by_chain::<P256>(&alone, HOST, &root), refused(Refusal::UnknownIssuer));
+    let no_ca = server(root.intermediate("P-256", false).leaf("P-256", HOST));
+    assert_eq!(by_chain::<P256>(&no_ca, HOST, &root), refused(Refusal::NotCa));
+    let itself = server(Authority::new("P-256").itself());
+    assert!(matches!(
+        by_chain::<P256>(&itself, HOST, &root),
+        Err(TlsError::Refused(Refusal::UnknownIssuer | Refusal::NotCa | Refusal::BadSignature))
+    ));
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn item_236_openssl_servers_that_speak_something_else_are_refused() {
+    let root = Authority::new("P-256");
+    let dial = |options: &[&str]| by_chain::<P256>(&Endpoint::start(root.leaf("P-256", HOST), options), HOST, &root);
+    assert!(matches!(dial(&["-tls1_2"]), Err(TlsError::Alert(Some(40 | 70)))));
+    assert_eq!(dial(&["-tls1_3", "-groups", "X25519"]), Err(TlsError::Alert(Some(40))));
+    assert_eq!(dial(&["-tls1_3", "-ciphersuites", "TLS_AES_256_GCM_SHA384"]), Err(TlsError::Alert(Some(40))));
+    // A server that sends a cookie first.
+    let server = Endpoint::interactive(root.leaf("P-256", HOST), &["-tls1_3", "-stateless"]);
+    assert_eq!(by_chain::<P256>(&server, HOST, &root), Err(TlsError::HelloRetry));
+    // A client certificate may be asked for.
+    assert_eq!(dial(&["-tls1_3", "-verify", "1"]), Ok(()));
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn item_243_each_profile_verifies_its_algorithms() {
+    let [p256, rsa, p384] = ["P-256", "RSA-2048", "P-384"].map(Authority::new);
+    let rsa_server = Endpoint::start(rsa.leaf("RSA-2048", HOST), &["-tls1_3"]);
+    assert_eq!(by_chain::<P256Rsa>(&rsa_server, HOST, &rsa), Ok(()));
+    assert_eq!(by_chain::<P256RsaP384>(&rsa_server, HOST, &rsa), Ok(()));
+    assert_eq!(by_chain::<P256>(&rsa_server, HOST, &rsa), Err(TlsError::Alert(Some(40))), "RSA is not offered");
+    let pins = [pin(&rsa_server.certificate())];
+    assert_eq!(talk::<16_640>(&rsa_server, HOST, Pin::<P256Rsa>::new(&pins)), Ok(()));
+    for bits in ["RSA-3072", "RSA-4096"] {
+        let server = Endpoint::start(rsa.leaf(bits, HOST), &["-tls1_3"]);
+        assert_eq!(by_chain::<P256Rsa>(&server, HOST, &rsa), Ok(()), "{bits}");
+    }
+    let server = Endpoint::start(rsa.leaf("P-256", HOST), &["-tls1_3"]);
+    assert_eq!(by_chain::<P256Rsa>(&server, HOST, &rsa), Ok(()));
+    assert_eq!(by_chain::<P256>(&server, HOST, &rsa), refused(Refusal::Algorithm), "signed with RSA");
+    let server = Endpoint::start(p384.leaf("P-384", HOST), &["-tls1_3"]);
+    assert_eq!(by_chain::<P256RsaP384>(&server, HOST, &p384), Ok(()));
+    // embedded-tls offers P-384 in any case.
+    assert_eq!(by_chain::<P256Rsa>(&server, HOST, &p384), refused(Refusal::Algorithm));
+    let server = Endpoint::start(p256.leaf("P-384", HOST), &["-tls1_3"]);
+    assert_eq!(by_chain::<P256>(&server, HOST, &p256), refused(Refusal::Algorithm));
+}
+
+/// The shapes of the chains that the platforms have sent, from the root to the server.
+#[test]
+#[ignore = "needs openssl"]
+fn item_244_chains_of_the_platforms_have_the_profile_that_the_readme_says() {
+    // YouTube: a root with RSA signs one with P-384, which signs an intermediate with P-256.
+    let root = Authority::new("RSA-4096");
+    let cross = root.intermediate("P-384", true);
+    let middle = cross.intermediate("P-256", true);
+    let server = Endpoint::start(middle.leaf("P-256", HOST), &["-tls1_3"]);
+    assert_eq!(by_chain::<P256RsaP384>(&server, HOST, &root), Ok(()));
+    assert_eq!(by_chain::<P256RsaP384>(&server, HOST, &cross), Ok(()));
+    assert_eq!(by_chain::<P256>(&server, HOST, &middle), Ok(()), "the intermediate is trusted");
+    assert_eq!(by_chain::<P256>(&server, HOST, &cross), refused(Refusal::Algorithm));
+    // Twitch and Telegram: RSA with 2,048 bit throughout.
+    let root = Authority::new("RSA-2048");
+    let server = Endpoint::start(root.intermediate("RSA-2048", true).leaf("RSA-2048", HOST), &["-tls1_3"]);
+    assert_eq!(by_chain::<P256Rsa>(&server, HOST, &root), Ok(()));
+    // Facebook: a P-256 key under an intermediate with RSA.
+    let server = Endpoint::start(root.intermediate("RSA-2048", true).leaf("P-256", HOST), &["-tls1_3"]);
+    assert_eq!(by_chain::<P256Rsa>(&server, HOST, &root), Ok(()));
+    assert_eq!(by_chain::<P256>(&server, HOST, &root), refused(Refusal::Algorithm));
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn item_237_a_key_update_of_openssl_ends_the_stream() {
+    let root = Authority::new("P-256");
+    let endpoint = Endpoint::interactive(root.leaf("P-256", HOST), &["-tls1_3"]);
+    let root = root.certificate();
+    let mut records = Box::new(Records::<16_640, 2_048>::new());
+    let anchors = [&root[..]];
+    let roots = Roots::<P256>::new(&anchors, Time::Clock(now));
+    let below = Loopback(endpoint.port());
+    let mut tls = Tls::new(below, &mut *records, roots, entropy, TlsOptions::DEFAULT);
+    block_on(async {
+        let mut stream = tls.connect(HOST, 443).await.unwrap();
+        let (mut reader, _) = stream.split();
+        // Its tickets are skipped.
+        endpoint.command("hello\n");
+        let mut line = [0; 9];
+        assert_eq!(reader.read(&mut line).await, Ok(6));
+        endpoint.command("K\n");
+        let read = with_timeout(Duration::from_secs(10), reader.read(&mut line)).await;
+        assert_eq!(read.expect("KeyUpdate arrives"), Err(TlsError::KeyUpdate));
+    });
 }

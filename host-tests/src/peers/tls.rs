@@ -9,6 +9,8 @@ use super::nginx::{Instance, configuration};
 
 const LOAD_STREAM: &str = "load_module /usr/lib/nginx/modules/ngx_stream_module.so;";
 
+const DER: &str = "certificate.der";
+
 /// A running nginx that accepts TLS 1.3 and forwards the bytes to a port of 127.0.0.1.
 #[derive(Debug)]
 pub struct TlsProxy(Instance);
@@ -34,8 +36,12 @@ impl TlsProxy {
     /// # Errors
     /// nginx or its stream module is not installed, or nginx does not listen in time.
     pub fn with(to: u16, certificate: &Path, key: &Path, protocols: &str) -> Result<Self> {
+        let chain = certificate;
         let (key, certificate) = (key.display(), certificate.display());
         let instance = Instance::start(|directory, port| {
+            let mut openssl = Command::new("openssl");
+            openssl.args(["x509", "-outform", "der", "-in"]).arg(chain).arg("-out").arg(directory.join(DER));
+            ensure!(openssl.output()?.status.success(), "openssl converts the certificate");
             let servers = format!(
                 "stream {{ server {{ listen 127.0.0.1:{port} ssl; ssl_protocols {protocols};
   ssl_certificate {certificate}; ssl_certificate_key {key}; proxy_pass 127.0.0.1:{to}; }} }}"
@@ -43,6 +49,14 @@ impl TlsProxy {
             Ok(configuration(directory, LOAD_STREAM, &servers))
         })?;
         Ok(Self(instance))
+    }
+
+    /// Its certificate, in DER.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn certificate(&self) -> Result<Vec<u8>> {
+        Ok(std::fs::read(self.0.directory.path().join(DER))?)
     }
 
     /// The port on which it listens.

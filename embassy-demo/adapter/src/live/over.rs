@@ -120,9 +120,16 @@ impl<C: Connect> Attempts for OverStreams<C> {
         }
         shared.borrow_mut().enter(Phase::Connecting);
         let (client, limits) = (shared.borrow().client, shared.borrow().limits);
-        let connecting = self.connector.connect(url.host(), url.port().unwrap_or(url.scheme().default_port()));
-        let connecting = select(connecting, passed(clock() + limits.attempt));
-        let mut stream = match select(wanted(shared, false), connecting).await {
+        // Each future is awaited where it is made: a local variable would have memory of its own in this task.
+        let mut stream = match select(
+            wanted(shared, false),
+            select(
+                self.connector.connect(url.host(), url.port().unwrap_or(url.scheme().default_port())),
+                passed(clock() + limits.attempt),
+            ),
+        )
+        .await
+        {
             Either::Second(Either::First(Ok(stream))) => stream,
             outcome => {
                 let error = match outcome {
@@ -136,28 +143,30 @@ impl<C: Connect> Attempts for OverStreams<C> {
                 return publish_and_end(shared).await;
             }
         };
-        let (mut reader, mut writer) = stream.split();
-        let session = async {
-            let mut entropy = [0; 32];
-            rng.fill_bytes(&mut entropy);
-            let begun = shared.borrow_mut().connection.begin_connected(client.session, &entropy);
-            let asking = async {
-                if let Err(error) = begun {
-                    return Err(shared.borrow_mut().connection.end(error.into()));
+        // The memory of the session is used again for the close.
+        let is_wanted = {
+            let (mut reader, mut writer) = stream.split();
+            let session = async {
+                let mut entropy = [0; 32];
+                rng.fill_bytes(&mut entropy);
+                let begun = shared.borrow_mut().connection.begin_connected(client.session, &entropy);
+                let asking = async {
+                    if let Err(error) = begun {
+                        return Err(shared.borrow_mut().connection.end(error.into()));
+                    }
+                    poll_fn(|cx| {
+                        let connection = &mut shared.borrow_mut().connection;
+                        connection.poll_asked(url, client, Client::publish_parts, cx)
+                    })
+                    .await
+                };
+                if let Either::Second(Ok(())) = select(wanted(shared, false), asking).await {
+                    shared.borrow_mut().begin();
                 }
-                poll_fn(|cx| {
-                    let connection = &mut shared.borrow_mut().connection;
-                    connection.poll_asked(url, client, Client::publish_parts, cx)
-                })
-                .await
+                publish_and_end(shared).await
             };
-            if let Either::Second(Ok(())) = select(wanted(shared, false), asking).await {
-                shared.borrow_mut().begin();
-            }
-            publish_and_end(shared).await
+            self.pipe.run(&mut reader, &mut writer, session).await.0
         };
-        let (is_wanted, _) = self.pipe.run(&mut reader, &mut writer, session).await;
-        drop((reader, writer));
         if is_wanted && let Some(error) = stream.failure() {
             shared.borrow_mut().last_error = Some(error);
         }

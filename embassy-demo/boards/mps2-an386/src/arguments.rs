@@ -22,6 +22,8 @@ pub struct Publish<'a> {
     pub fast: bool,
     /// How often the clip is sent, one after the other, in one stream.
     pub loops: u32,
+    /// The hash of the server's key, for TLS.
+    pub pin: Option<[u8; 32]>,
 }
 
 /// How to serve.
@@ -65,16 +67,17 @@ pub enum BadArguments<'a> {
 pub fn parse<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<Command<'a>, BadArguments<'a>> {
     match words.next().ok_or(BadArguments::NoCommand)? {
         "publish" => {
-            let (mut url, mut fast, mut loops) = (None, false, 1);
+            let (mut url, mut fast, mut loops, mut pin) = (None, false, 1, None);
             while let Some(word) = words.next() {
                 match word {
                     "--fast" => fast = true,
                     "--loops" => loops = number(word, &mut words)?,
+                    "--pin" => pin = Some(hash(word, &mut words)?),
                     word if !word.starts_with('-') && url.is_none() => url = Some(word),
                     word => return Err(BadArguments::Unknown(word)),
                 }
             }
-            Ok(Command::Publish(Publish { url: url.ok_or(BadArguments::NoUrl)?, fast, loops }))
+            Ok(Command::Publish(Publish { url: url.ok_or(BadArguments::NoUrl)?, fast, loops, pin }))
         }
         "serve" => {
             let mut publishers = None;
@@ -107,6 +110,18 @@ pub fn parse<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<Command<'a>
     }
 }
 
+/// Reads 64 hexadecimal digits.
+fn hash<'a>(option: &'a str, words: &mut impl Iterator<Item = &'a str>) -> Result<[u8; 32], BadArguments<'a>> {
+    let digits = words.next().filter(|word| word.len() == 64 && word.is_ascii());
+    let digits = digits.ok_or(BadArguments::NoNumber(option))?;
+    let mut bytes = [0; 32];
+    for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks(2)) {
+        let pair = core::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        *byte = pair.ok_or(BadArguments::NoNumber(option))?;
+    }
+    Ok(bytes)
+}
+
 fn number<'a>(option: &'a str, words: &mut impl Iterator<Item = &'a str>) -> Result<u32, BadArguments<'a>> {
     words.next().and_then(|word| word.parse().ok()).ok_or(BadArguments::NoNumber(option))
 }
@@ -122,10 +137,16 @@ mod tests {
     #[test]
     fn publish_takes_a_url_and_options() {
         let url = "rtmp://10.0.2.2/live/cam";
-        let plain = Publish { url, fast: false, loops: 1 };
+        let plain = Publish { url, fast: false, loops: 1, pin: None };
         assert_eq!(parsed("publish rtmp://10.0.2.2/live/cam"), Ok(Command::Publish(plain)));
         let all = Ok(Command::Publish(Publish { fast: true, loops: 3, ..plain }));
         assert_eq!(parsed("publish --fast rtmp://10.0.2.2/live/cam --loops 3"), all);
+        let digits = "0fAB".repeat(16);
+        let line = ["publish rtmp://10.0.2.2/live/cam --pin ", &digits].concat();
+        let pin = [[0x0F, 0xAB]; 16].as_flattened().try_into().ok();
+        assert_eq!(parsed(&line), Ok(Command::Publish(Publish { pin, ..plain })));
+        assert_eq!(parsed(&line[..line.len() - 1]), Err(BadArguments::NoNumber("--pin")));
+        assert_eq!(parsed(&line.replace("0f", "0x")), Err(BadArguments::NoNumber("--pin")));
     }
 
     #[test]

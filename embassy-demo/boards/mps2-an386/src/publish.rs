@@ -8,25 +8,78 @@ use embedded_rtmp_embassy::embedded_rtmp::media::flv::{Tag, Tags};
 use embedded_rtmp_embassy::embedded_rtmp::media::video::{AvcPacket, FrameType, VideoTagHeader};
 use embedded_rtmp_embassy::embedded_rtmp::media::{FrameClass, audio};
 use embedded_rtmp_embassy::embedded_rtmp::message::MessageKind;
-use embedded_rtmp_embassy::{
-    Config, DropReason, Live, LiveRunner, Phase, Picture, SendOutcome, State, Stopped, Tracks,
-};
+use embedded_rtmp_embassy::{Config, DropReason, Phase, Picture, SendOutcome, Stopped, Tracks};
 use heapless::Vec;
 use mps2_an386::CLIP;
 use mps2_an386::arguments::Publish;
-use mps2_an386::board::host::HostRng;
 
-/// The bytes that can wait for a tunnel's next request.
-const GATHER: usize = if cfg!(feature = "rtmpt") { 4096 } else { 0 };
+use self::connection::{Handle, Runner};
+
 /// From one round of the clip to the next, in microseconds.
 const PERIOD: u64 = 4_097_000;
 /// NAL units of one picture.
 const UNITS: usize = 16;
 
-static STATE: State<4096, 4096, 1536, 512, GATHER> = State::new();
+#[cfg(not(feature = "rtmps"))]
+mod connection {
+    //! Over embassy-net's TCP.
+
+    use embassy_net::Stack;
+    use embedded_rtmp_embassy::{Config, Live, LiveRunner, State, new};
+    use mps2_an386::arguments::Publish;
+    use mps2_an386::board::host::HostRng;
+
+    /// The bytes that can wait for a tunnel's next request.
+    const GATHER: usize = if cfg!(feature = "rtmpt") { 4096 } else { 0 };
+
+    static STATE: State<4096, 4096, 1536, 512, GATHER> = State::new();
+
+    pub(super) type Handle = Live;
+    pub(super) type Runner = LiveRunner<HostRng>;
+
+    pub(super) fn start(stack: Stack<'static>, _: &Publish<'static>, config: Config) -> (Handle, Runner) {
+        new(stack, &STATE, HostRng, config)
+    }
+}
+
+#[cfg(feature = "rtmps")]
+mod connection {
+    //! Over TLS, to a server with the key of `--pin`.
+
+    use embassy_net::Stack;
+    use embedded_rtmp_embassy::rand_core::RngCore;
+    use embedded_rtmp_embassy::transport::tls::{P256, Pin, Records, Tls, TlsOptions};
+    use embedded_rtmp_embassy::transport::{KeepAlive, TcpConnect};
+    use embedded_rtmp_embassy::{Config, StreamLive, StreamRunner, StreamState, over};
+    use mps2_an386::arguments::Publish;
+    use mps2_an386::board::host::HostRng;
+    use static_cell::{ConstStaticCell, StaticCell};
+
+    static STATE: StreamState = StreamState::new();
+
+    type Connector = Tls<'static, TcpConnect<'static>, Pin<'static, P256>, fn() -> [u8; 32]>;
+    pub(super) type Handle = StreamLive;
+    pub(super) type Runner = StreamRunner<HostRng, Connector>;
+
+    pub(super) fn start(stack: Stack<'static>, arguments: &Publish<'static>, config: Config) -> (Handle, Runner) {
+        static RINGS: ConstStaticCell<[[u8; 4096]; 2]> = ConstStaticCell::new([[0; 4096]; 2]);
+        static RECORDS: ConstStaticCell<Records> = ConstStaticCell::new(Records::new());
+        static PINS: StaticCell<[[u8; 32]; 1]> = StaticCell::new();
+        let [rx, tx] = RINGS.take();
+        let tcp = TcpConnect::new(stack, rx, tx, KeepAlive::DEFAULT);
+        let verifier = Pin::new(PINS.init([arguments.pin.unwrap_or_default()]));
+        over(Tls::new(tcp, RECORDS.take(), verifier, entropy, TlsOptions::DEFAULT), &STATE, HostRng, config)
+    }
+
+    fn entropy() -> [u8; 32] {
+        let mut bytes = [0; 32];
+        HostRng.fill_bytes(&mut bytes);
+        bytes
+    }
+}
 
 #[embassy_executor::task]
-pub(crate) async fn network_task(runner: LiveRunner<HostRng>) -> ! {
+pub(crate) async fn network_task(runner: Runner) -> ! {
     runner.run().await
 }
 
@@ -40,7 +93,7 @@ pub(crate) async fn publish(
     if arguments.fast {
         (config.drop_limits, config.send_timeout) = (None, Duration::MAX);
     }
-    let (mut live, runner) = embedded_rtmp_embassy::new(stack, &STATE, HostRng, config);
+    let (mut live, runner) = connection::start(stack, &arguments, config);
     let (Some(tracks), Ok(tags), Ok(task)) = (tracks(), Tags::file(CLIP), network_task(runner)) else {
         defmt::error!("the clip cannot be published");
         return false;
@@ -69,7 +122,7 @@ pub(crate) async fn publish(
 }
 
 /// Waits until the stream is live. Returns `false` if the first attempt fails, or the runner gives up.
-async fn is_live(live: &mut Live) -> bool {
+async fn is_live(live: &mut Handle) -> bool {
     loop {
         let status = live.status();
         match status.phase {
@@ -82,7 +135,7 @@ async fn is_live(live: &mut Live) -> bool {
 }
 
 /// Sends the clip the requested number of times. Returns `false` if the runner gives up.
-async fn rounds(live: &mut Live, tags: &Tags<'_>, arguments: &Publish<'_>) -> bool {
+async fn rounds(live: &mut Handle, tags: &Tags<'_>, arguments: &Publish<'_>) -> bool {
     let start = Instant::now();
     for round in 0..u64::from(arguments.loops) {
         for tag in tags.clone() {
@@ -119,7 +172,7 @@ fn tracks() -> Option<Tracks> {
 }
 
 /// Sends a tag of the clip. Returns `None` if it is not a frame.
-async fn send(live: &Live, tag: &Tag<'_>, at: u64) -> Option<SendOutcome> {
+async fn send(live: &Handle, tag: &Tag<'_>, at: u64) -> Option<SendOutcome> {
     match tag.kind {
         MessageKind::AUDIO if FrameClass::of(tag.kind, tag.data) == FrameClass::Audio => {
             let frame = tag.data.get(audio::HEADER_SIZE..)?;

@@ -1,5 +1,6 @@
 //! The signature algorithms of each profile.
 
+use heapless::Vec;
 use p256::ecdsa::signature::Verifier as _;
 #[cfg(feature = "rtmps-p384")]
 use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
@@ -31,6 +32,8 @@ const SHA384_PREFIX: &[u8] = &[0x30, 0x41, 0x30, 0x0D, 6, 9, 0x60, 0x86, 0x48, 1
 pub trait Algorithms: Suites {}
 
 pub(super) trait Suites {
+    /// The memory of a key.
+    type Key: Key;
     /// Whether the ClientHello offers RSA.
     const OFFERS_RSA: bool;
 
@@ -41,6 +44,31 @@ pub(super) trait Suites {
     fn verify(scheme: u16, key: PublicKey<'_>, message: &[u8], signature: &[u8]) -> Result<(), Refusal>;
 }
 
+/// A SubjectPublicKeyInfo. That of a P-256 key has 91 bytes, that of an RSA key of 4,096 bits has 550.
+pub(super) trait Key {
+    /// No key.
+    const NONE: Self;
+
+    /// # Errors
+    /// The key is too long, so there is no algorithm for it.
+    fn store(&mut self, spki: &[u8]) -> Result<(), Refusal>;
+
+    fn spki(&self) -> &[u8];
+}
+
+impl<const N: usize> Key for Vec<u8, N> {
+    const NONE: Self = Self::new();
+
+    fn store(&mut self, spki: &[u8]) -> Result<(), Refusal> {
+        self.clear();
+        self.extend_from_slice(spki).map_err(|_| Refusal::Algorithm)
+    }
+
+    fn spki(&self) -> &[u8] {
+        self
+    }
+}
+
 /// ECDSA on the curve P-256 with SHA-256, in certificates and in CertificateVerify.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -49,6 +77,7 @@ pub struct P256;
 impl Algorithms for P256 {}
 
 impl Suites for P256 {
+    type Key = Vec<u8, 91>;
     const OFFERS_RSA: bool = false;
 
     fn of_certificates() -> &'static [&'static dyn SignatureVerificationAlgorithm] {
@@ -72,6 +101,7 @@ pub struct P256Rsa;
 impl Algorithms for P256Rsa {}
 
 impl Suites for P256Rsa {
+    type Key = Vec<u8, 560>;
     const OFFERS_RSA: bool = true;
 
     fn of_certificates() -> &'static [&'static dyn SignatureVerificationAlgorithm] {
@@ -98,6 +128,7 @@ impl Algorithms for P256RsaP384 {}
 
 #[cfg(feature = "rtmps-p384")]
 impl Suites for P256RsaP384 {
+    type Key = Vec<u8, 560>;
     const OFFERS_RSA: bool = true;
 
     fn of_certificates() -> &'static [&'static dyn SignatureVerificationAlgorithm] {

@@ -7,7 +7,7 @@ use core::fmt;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum TlsError {
-    /// The caller's fault: a lent record buffer is too small. See [`Tls::new`](super::Tls::new).
+    /// The caller's fault: a record buffer is too small for the ClientHello with this name. See [`Records`](super::Records).
     Buffers,
     /// The caller's fault: the host is neither a DNS name of letters, digits, hyphens and dots, nor an address.
     Name,

@@ -11,8 +11,9 @@
 //! ```no_run
 //! use embedded_rtmp_embassy::transport::tls::{P256, Records, Roots, Time, Tls, TlsOptions};
 //! use embedded_rtmp_embassy::transport::TcpConnect;
+//! use static_cell::ConstStaticCell;
 //!
-//! static RECORDS: Records = Records::new();
+//! static RECORDS: ConstStaticCell<Records> = ConstStaticCell::new(Records::new());
 //! # static CA: [u8; 0] = [];
 //! # fn entropy() -> [u8; 32] { [0; 32] }
 //! # fn clock() -> u64 { 0 }
@@ -68,7 +69,6 @@ use embassy_futures::yield_now;
 use embassy_time::Duration;
 use embedded_io_async::{ErrorType, Read, Write};
 use embedded_tls::{FlushPolicy, MaxFragmentLength, TlsConfig, TlsConnection, TlsContext};
-use static_cell::ConstStaticCell;
 
 #[cfg(feature = "rtmps-p384")]
 pub use self::algorithms::P256RsaP384;
@@ -85,8 +85,6 @@ use crate::fmt::impl_format;
 
 /// The bytes that embedded-tls needs in a write buffer beside the data of a record.
 const OVERHEAD: usize = 128;
-/// The shortest write buffer: the ClientHello must fit.
-const SHORTEST_WRITE: usize = 512;
 
 /// The limits of a TLS connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,12 +107,17 @@ impl Default for TlsOptions {
     }
 }
 
-/// The record buffers of a connection, for a static.
+/// The memory of the records of one connection. Put it in a static `ConstStaticCell` of the crate `static_cell`, so that it
+/// is never on the stack.
 ///
 /// `READ` is 16,640 for any server, or 640, 1,152, 2,176 or 4,224 to ask for records of 512, 1,024, 2,048 or 4,096 bytes.
 /// `WRITE` is 128 more than the data of a sent record: a video chunk, or a segment. It is at least 512.
 pub struct Records<const READ: usize = 16_640, const WRITE: usize = 1_536> {
-    memory: ConstStaticCell<([u8; READ], [u8; WRITE])>,
+    read: [u8; READ],
+    write: [u8; WRITE],
+    /// Between the stream below and the records.
+    input: [u8; 256],
+    output: [u8; 512],
 }
 
 impl_format!(Debug, [const READ: usize, const WRITE: usize] Records<READ, WRITE>, _ => "Records<{}, {}>", READ, WRITE);
@@ -122,17 +125,8 @@ impl_format!(Debug, [const READ: usize, const WRITE: usize] Records<READ, WRITE>
 impl<const READ: usize, const WRITE: usize> Records<READ, WRITE> {
     /// Memory for one connection. Sizes that cannot work do not compile.
     pub const fn new() -> Self {
-        const { assert!(READ >= 640 && WRITE >= SHORTEST_WRITE, "READ must be 640 or more, and WRITE 512 or more") }
-        Self { memory: ConstStaticCell::new(([0; READ], [0; WRITE])) }
-    }
-
-    /// Lends the memory.
-    ///
-    /// # Panics
-    /// If it is called twice.
-    pub fn take(&'static self) -> (&'static mut [u8], &'static mut [u8]) {
-        let (read, write) = self.memory.take();
-        (read, write)
+        const { assert!(READ >= 640 && WRITE >= 512, "READ must be 640 or more, and WRITE 512 or more") }
+        Self { read: [0; READ], write: [0; WRITE], input: [0; 256], output: [0; 512] }
     }
 }
 
@@ -153,7 +147,7 @@ pub struct Tls<'m, C, V, E> {
     verifier: V,
     entropy: E,
     options: TlsOptions,
-    relay: Relay,
+    relay: Relay<'m>,
 }
 
 impl_format!(Debug, ['m, C, V, E] Tls<'m, C, V, E>, this => "Tls {{ {:?} }}", this.options);
@@ -161,18 +155,18 @@ impl_format!(Debug, ['m, C, V, E] Tls<'m, C, V, E>, this => "Tls {{ {:?} }}", th
 impl<'m, C: Connect, V: Verifier, E: FnMut() -> [u8; 32]> Tls<'m, C, V, E> {
     /// TLS over `below`.
     ///
-    /// `records` are the buffers for received and for sent records: see [`Records`]. `entropy` returns 32 secret bytes from a
+    /// `entropy` returns 32 secret bytes from a
     /// cryptographic random number generator. It is called once for each connection; the random number of the ClientHello
     /// and the key are derived from the bytes with SHA-256.
-    pub const fn new(
+    pub const fn new<const READ: usize, const WRITE: usize>(
         below: C,
-        records: (&'m mut [u8], &'m mut [u8]),
+        records: &'m mut Records<READ, WRITE>,
         verifier: V,
         entropy: E,
         options: TlsOptions,
     ) -> Self {
-        let (read, write) = records;
-        Self { below, read, write, verifier, entropy, options, relay: Relay::new() }
+        let Records { read, write, input, output } = records;
+        Self { below, read, write, verifier, entropy, options, relay: Relay::new(input, output) }
     }
 }
 
@@ -197,10 +191,10 @@ impl<E: core::fmt::Display> core::fmt::Display for DialError<E> {
 
 impl<E: core::error::Error> core::error::Error for DialError<E> {}
 
-impl<C: Connect, V: Verifier, E: FnMut() -> [u8; 32]> Connect for Tls<'_, C, V, E> {
+impl<'m, C: Connect, V: Verifier, E: FnMut() -> [u8; 32]> Connect for Tls<'m, C, V, E> {
     type Error = DialError<C::Error>;
     type Stream<'s>
-        = TlsStream<'s, C::Stream<'s>>
+        = TlsStream<'s, 'm, C::Stream<'s>>
     where
         Self: 's;
 
@@ -224,8 +218,13 @@ impl<C: Connect, V: Verifier, E: FnMut() -> [u8; 32]> Connect for Tls<'_, C, V, 
         let mut tls = TlsConnection::new(Handle(relay), read, write);
         tls.set_flush_policy(FlushPolicy::Relaxed);
         let mut provider = Provider::new(host_name.name, verifier, entropy());
-        let opening = open(&mut tls, &config, &mut provider, relay, &mut stream);
-        let opened = match select(opening, passed(later(clock(), options.handshake_limit))).await {
+        // Awaited where it is made: a local variable would have memory of its own in the task.
+        let opened = match select(
+            open(&mut tls, &config, &mut provider, relay, &mut stream),
+            passed(later(clock(), options.handshake_limit)),
+        )
+        .await
+        {
             Either::First(opened) => opened,
             Either::Second(()) => Err(TlsError::TimedOut),
         };
@@ -265,19 +264,16 @@ fn buffers<'w>(read: &[u8], write: &'w mut [u8]) -> Result<(Option<MaxFragmentLe
         let (length, code) = LENGTHS.into_iter().find(|(length, _)| fits(*length)).ok_or(TlsError::Buffers)?;
         (longest, fragment) = (length.saturating_add(OVERHEAD), Some(code));
     }
-    if write.len() < SHORTEST_WRITE {
-        return Err(TlsError::Buffers);
-    }
     let longest = write.len().min(longest);
     Ok((fragment, write.get_mut(..longest).ok_or(TlsError::Buffers)?))
 }
 
 /// Runs the handshake.
 async fn open<S: Stream, V: Verifier>(
-    tls: &mut TlsConnection<'_, Handle<'_>, Suite>,
+    tls: &mut TlsConnection<'_, Handle<'_, '_>, Suite>,
     config: &TlsConfig<'_>,
     provider: &mut Provider<'_, V>,
-    relay: &Relay,
+    relay: &Relay<'_>,
     stream: &mut S,
 ) -> Result<(), TlsError> {
     let (mut reader, mut writer) = stream.split();
@@ -303,21 +299,21 @@ fn poll_once<F: Future>(future: Pinned<&mut F>) -> Poll<F::Output> {
 }
 
 /// A TLS connection over a stream of another connector.
-pub struct TlsStream<'s, S> {
-    tls: TlsConnection<'s, Handle<'s>, Suite>,
-    relay: &'s Relay,
+pub struct TlsStream<'s, 'm, S> {
+    tls: TlsConnection<'s, Handle<'s, 'm>, Suite>,
+    relay: &'s Relay<'m>,
     below: S,
 }
 
-impl_format!(Debug, ['s, S] TlsStream<'s, S>, this => "TlsStream {{ failure: {:?} }}", this.relay.failure());
+impl_format!(Debug, ['s, 'm, S] TlsStream<'s, 'm, S>, this => "TlsStream {{ failure: {:?} }}", this.relay.failure());
 
-impl<'s, S: Stream> Stream for TlsStream<'s, S> {
+impl<'s, 'm, S: Stream> Stream for TlsStream<'s, 'm, S> {
     type Reader<'h>
-        = TlsReader<'h, 's, S::Reader<'h>>
+        = TlsReader<'h, 's, 'm, S::Reader<'h>>
     where
         Self: 'h;
     type Writer<'h>
-        = TlsWriter<'h, 's, S::Writer<'h>>
+        = TlsWriter<'h, 's, 'm, S::Writer<'h>>
     where
         Self: 'h;
 
@@ -331,11 +327,11 @@ impl<'s, S: Stream> Stream for TlsStream<'s, S> {
     }
 
     async fn close(self) {
-        let Self { tls, relay, mut below } = self;
+        let Self { relay, mut below, .. } = self;
         relay.allow_last();
         {
             let (_, mut writer) = below.split();
-            let mut closing = pin!(tls.close());
+            let mut closing = pin!(self.tls.close());
             while relay.failure().is_none() {
                 let closed = poll_once(closing.as_mut());
                 if relay.drain(&mut writer).await.is_err() || closed.is_ready() {
@@ -353,21 +349,21 @@ impl<'s, S: Stream> Stream for TlsStream<'s, S> {
 }
 
 /// The half of a [`TlsStream`] that reads. It fails with [`TlsError::Interrupted`] after one of its futures was dropped.
-pub struct TlsReader<'h, 's, R> {
-    tls: embedded_tls::TlsReader<'h, Handle<'s>, Suite>,
+pub struct TlsReader<'h, 's, 'm, R> {
+    tls: embedded_tls::TlsReader<'h, Handle<'s, 'm>, Suite>,
     below: R,
-    relay: &'s Relay,
+    relay: &'s Relay<'m>,
     is_busy: bool,
     is_closed: bool,
 }
 
-impl_format!(Debug, ['h, 's, R] TlsReader<'h, 's, R>, _ => "TlsReader");
+impl_format!(Debug, ['h, 's, 'm, R] TlsReader<'h, 's, 'm, R>, _ => "TlsReader");
 
-impl<R> ErrorType for TlsReader<'_, '_, R> {
+impl<R> ErrorType for TlsReader<'_, '_, '_, R> {
     type Error = TlsError;
 }
 
-impl<'h, 's: 'h, R: Read> Read for TlsReader<'h, 's, R> {
+impl<'h, 's: 'h, 'm: 's, R: Read> Read for TlsReader<'h, 's, 'm, R> {
     async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, TlsError> {
         let Self { tls, below, relay, is_busy, is_closed } = self;
         begin(relay, is_busy)?;
@@ -392,24 +388,24 @@ impl<'h, 's: 'h, R: Read> Read for TlsReader<'h, 's, R> {
 }
 
 /// The half of a [`TlsStream`] that writes. It fails with [`TlsError::Interrupted`] after one of its futures was dropped.
-pub struct TlsWriter<'h, 's, W> {
-    tls: embedded_tls::TlsWriter<'h, Handle<'s>, Suite>,
+pub struct TlsWriter<'h, 's, 'm, W> {
+    tls: embedded_tls::TlsWriter<'h, Handle<'s, 'm>, Suite>,
     below: W,
-    relay: &'s Relay,
+    relay: &'s Relay<'m>,
     is_busy: bool,
 }
 
-impl_format!(Debug, ['h, 's, W] TlsWriter<'h, 's, W>, _ => "TlsWriter");
+impl_format!(Debug, ['h, 's, 'm, W] TlsWriter<'h, 's, 'm, W>, _ => "TlsWriter");
 
-impl<W> ErrorType for TlsWriter<'_, '_, W> {
+impl<W> ErrorType for TlsWriter<'_, '_, '_, W> {
     type Error = TlsError;
 }
 
-impl<'h, 's: 'h, W: Write> Write for TlsWriter<'h, 's, W> {
+impl<'h, 's: 'h, 'm: 's, W: Write> Write for TlsWriter<'h, 's, 'm, W> {
     async fn write(&mut self, bytes: &[u8]) -> Result<usize, TlsError> {
         let Self { tls, below, relay, is_busy } = self;
         begin(relay, is_busy)?;
-        let written = drained(relay, below, tls.write(bytes)).await;
+        let written = drained(relay, below, pin!(tls.write(bytes))).await;
         *is_busy = false;
         written
     }
@@ -417,7 +413,7 @@ impl<'h, 's: 'h, W: Write> Write for TlsWriter<'h, 's, W> {
     async fn flush(&mut self) -> Result<(), TlsError> {
         let Self { tls, below, relay, is_busy } = self;
         begin(relay, is_busy)?;
-        let mut flushed = drained(relay, below, tls.flush()).await;
+        let mut flushed = drained(relay, below, pin!(tls.flush())).await;
         if flushed.is_ok() {
             flushed = below.flush().await.map_err(|_| relay.fail(TlsError::Lost));
         }
@@ -427,7 +423,7 @@ impl<'h, 's: 'h, W: Write> Write for TlsWriter<'h, 's, W> {
 }
 
 /// Begins an operation, unless the previous one was dropped or the connection has failed.
-fn begin(relay: &Relay, is_busy: &mut bool) -> Result<(), TlsError> {
+fn begin(relay: &Relay<'_>, is_busy: &mut bool) -> Result<(), TlsError> {
     if let Some(failure) = relay.failure() {
         return Err(failure);
     }
@@ -440,11 +436,10 @@ fn begin(relay: &Relay, is_busy: &mut bool) -> Result<(), TlsError> {
 
 /// Runs a future of embedded-tls, and writes what it has written.
 async fn drained<T>(
-    relay: &Relay,
+    relay: &Relay<'_>,
     below: &mut impl Write,
-    writing: impl Future<Output = Result<T, embedded_tls::TlsError>>,
+    mut writing: Pinned<&mut impl Future<Output = Result<T, embedded_tls::TlsError>>>,
 ) -> Result<T, TlsError> {
-    let mut writing = pin!(writing);
     loop {
         let written = poll_once(writing.as_mut());
         relay.drain(below).await?;

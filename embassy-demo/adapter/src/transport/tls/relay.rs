@@ -34,15 +34,21 @@ const HELLO_RETRY: [u8; 32] = [
     0x16, 0x7A, 0xBB, 0x8C, 0x5E, 0x07, 0x9E, 0x09, 0xE2, 0xC8, 0xA8, 0x33, 0x9C,
 ];
 
-/// A few bytes on their way.
-struct Bytes<const N: usize> {
-    bytes: [u8; N],
+/// A few bytes on their way, in lent memory.
+struct Bytes<'m> {
+    bytes: &'m mut [u8],
     start: usize,
     end: usize,
 }
 
-impl<const N: usize> Bytes<N> {
-    const NONE: Self = Self { bytes: [0; N], start: 0, end: 0 };
+impl<'m> Bytes<'m> {
+    const fn new(bytes: &'m mut [u8]) -> Self {
+        Self { bytes, start: 0, end: 0 }
+    }
+
+    fn clear(&mut self) {
+        (self.start, self.end) = (0, 0);
+    }
 
     fn unread(&self) -> &[u8] {
         self.bytes.get(self.start..self.end).unwrap_or_default()
@@ -60,13 +66,13 @@ impl<const N: usize> Bytes<N> {
     }
 
     fn added(&mut self, count: usize) {
-        self.end = self.end.saturating_add(count).min(N);
+        self.end = self.end.saturating_add(count).min(self.bytes.len());
     }
 }
 
 /// What has arrived.
-struct Input {
-    bytes: Bytes<256>,
+struct Input<'m> {
+    bytes: Bytes<'m>,
     /// The header of the current record, and how many of its bytes embedded-tls has not read.
     header: [u8; HEADER],
     header_left: usize,
@@ -78,8 +84,8 @@ struct Input {
 }
 
 /// What is to be sent.
-struct Output {
-    bytes: Bytes<512>,
+struct Output<'m> {
+    bytes: Bytes<'m>,
     /// How many bytes of the current record embedded-tls has not written.
     left: usize,
     /// Whether the current record is not sent.
@@ -88,9 +94,9 @@ struct Output {
 }
 
 /// The bytes of one connection, in both directions.
-pub(super) struct Relay {
-    input: RefCell<Input>,
-    output: RefCell<Output>,
+pub(super) struct Relay<'m> {
+    input: RefCell<Input<'m>>,
+    output: RefCell<Output<'m>>,
     is_open: Cell<bool>,
     failure: Cell<Option<TlsError>>,
     limit: Cell<u32>,
@@ -98,10 +104,11 @@ pub(super) struct Relay {
     longest: Cell<usize>,
 }
 
-impl Relay {
-    pub(super) const fn new() -> Self {
+impl<'m> Relay<'m> {
+    /// A relay in lent memory. The input holds a ServerHello, so it needs 256 bytes.
+    pub(super) const fn new(input: &'m mut [u8], output: &'m mut [u8]) -> Self {
         let input = Input {
-            bytes: Bytes::NONE,
+            bytes: Bytes::new(input),
             header: [0; HEADER],
             header_left: 0,
             body_left: 0,
@@ -109,7 +116,7 @@ impl Relay {
             changes: 0,
             records: 0,
         };
-        let output = Output { bytes: Bytes::NONE, left: 0, is_dropped: false, records: 0 };
+        let output = Output { bytes: Bytes::new(output), left: 0, is_dropped: false, records: 0 };
         Self {
             input: RefCell::new(input),
             output: RefCell::new(output),
@@ -122,7 +129,14 @@ impl Relay {
 
     /// Prepares for another connection, whose records are at most `longest` bytes long.
     pub(super) fn restart(&mut self, limit: u32, longest: usize) {
-        *self = Self::new();
+        let (input, output) = (self.input.get_mut(), self.output.get_mut());
+        input.bytes.clear();
+        (input.header_left, input.body_left, input.records) = (0, 0, 0);
+        (input.has_hello, input.changes) = (false, 0);
+        output.bytes.clear();
+        (output.left, output.records) = (0, 0);
+        self.is_open.set(false);
+        self.failure.set(None);
         self.limit.set(limit);
         self.longest.set(longest.min(LONGEST_RECORD));
     }
@@ -232,7 +246,7 @@ impl Relay {
     ///
     /// # Errors
     /// The record must not be there, or is too long.
-    fn admit(&self, input: &mut Input) -> Result<bool, TlsError> {
+    fn admit(&self, input: &mut Input<'_>) -> Result<bool, TlsError> {
         let Some((&[kind, major, minor, high, low], rest)) = input.bytes.unread().split_first_chunk() else {
             return Ok(false);
         };
@@ -395,19 +409,19 @@ fn check_hello(mut hello: &[u8]) -> Result<(), TlsError> {
 
 /// The stream that embedded-tls reads and writes.
 #[derive(Clone, Copy)]
-pub(super) struct Handle<'r>(pub(super) &'r Relay);
+pub(super) struct Handle<'r, 'm>(pub(super) &'r Relay<'m>);
 
-impl ErrorType for Handle<'_> {
+impl ErrorType for Handle<'_, '_> {
     type Error = ErrorKind;
 }
 
-impl Read for Handle<'_> {
+impl Read for Handle<'_, '_> {
     async fn read(&mut self, out: &mut [u8]) -> Result<usize, ErrorKind> {
         poll_fn(|_| self.0.poll_read(out)).await.map_err(|_| ErrorKind::Other)
     }
 }
 
-impl Write for Handle<'_> {
+impl Write for Handle<'_, '_> {
     async fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
         poll_fn(|_| self.0.poll_write(bytes)).await.map_err(|_| ErrorKind::Other)
     }

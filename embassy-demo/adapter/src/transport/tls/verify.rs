@@ -1,6 +1,5 @@
 //! Verifiers: which servers are trusted, and the record of what was verified.
 
-use core::marker::PhantomData;
 use core::net::IpAddr;
 use core::time::Duration;
 
@@ -13,7 +12,7 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use sha2::{Digest, Sha256};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
-use super::algorithms::{Algorithms, P256};
+use super::algorithms::{Algorithms, Key, P256};
 use super::cipher::Suite;
 use super::der::{Certificate, PublicKey};
 use super::entropy::Random;
@@ -22,8 +21,6 @@ use crate::fmt::{impl_format, info};
 
 /// The most certificates that a server may send. (embedded-tls refuses more than 16.)
 const MOST: usize = 16;
-/// The longest SubjectPublicKeyInfo: that of an RSA key of 4,096 bits has 550 bytes.
-const LONGEST_KEY: usize = 560;
 
 /// How a server proves who it is: [`Pin`] or [`Roots`], or a verifier of the caller.
 ///
@@ -61,34 +58,22 @@ impl<V: Verifier + ?Sized> Verifier for &mut V {
     }
 }
 
-/// The SubjectPublicKeyInfo of the server's certificate.
-#[derive(Debug, Clone, Default)]
-struct Key(Vec<u8, LONGEST_KEY>);
-
-impl Key {
-    fn store(&mut self, spki: &[u8]) -> Result<(), Refusal> {
-        self.0.clear();
-        self.0.extend_from_slice(spki).map_err(|_| Refusal::Algorithm)
-    }
-
-    fn verify<A: Algorithms>(&self, scheme: u16, message: &[u8], signature: &[u8]) -> Result<(), Refusal> {
-        let key = PublicKey::parse(&self.0).ok_or(Refusal::Malformed)?;
-        A::verify(scheme, key, message, signature)
-    }
+/// Verifies the signature of a CertificateVerify with the key that was stored.
+fn verify<A: Algorithms>(key: &A::Key, scheme: u16, message: &[u8], signature: &[u8]) -> Result<(), Refusal> {
+    let key = PublicKey::parse(key.spki()).ok_or(Refusal::Malformed)?;
+    A::verify(scheme, key, message, signature)
 }
 
 /// Trusts servers by their keys. Neither the name nor the validity of the certificate matters: a pinned key is only in the
 /// hands of the server that it was pinned for.
 ///
 /// The server must have one of the keys, and must sign with it: a copy of its certificate proves nothing.
-#[derive(Debug, Clone)]
-pub struct Pin<'p, A = P256> {
+pub struct Pin<'p, A: Algorithms = P256> {
     pins: &'p [[u8; 32]],
-    key: Key,
-    algorithms: PhantomData<A>,
+    key: A::Key,
 }
 
-impl_format!(['p, A] Pin<'p, A>, this => "Pin {{ {} }}", this.pins.len());
+impl_format!(Debug, ['p, A: Algorithms] Pin<'p, A>, this => "Pin {{ {} }}", this.pins.len());
 
 impl<'p, A: Algorithms> Pin<'p, A> {
     /// Trusts servers that have one of the keys. Each pin is the SHA-256 hash of a SubjectPublicKeyInfo in DER. Pin a second
@@ -99,7 +84,7 @@ impl<'p, A: Algorithms> Pin<'p, A> {
     /// openssl x509 -in cert.pem -noout -pubkey | openssl pkey -pubin -outform der | openssl dgst -sha256
     /// ```
     pub const fn new(pins: &'p [[u8; 32]]) -> Self {
-        Self { pins, key: Key(Vec::new()), algorithms: PhantomData }
+        Self { pins, key: A::Key::NONE }
     }
 }
 
@@ -116,7 +101,7 @@ impl<A: Algorithms> Verifier for Pin<'_, A> {
     }
 
     fn signature(&mut self, scheme: u16, message: &[u8], signature: &[u8]) -> Result<(), Refusal> {
-        self.key.verify::<A>(scheme, message, signature)
+        verify::<A>(&self.key, scheme, message, signature)
     }
 }
 
@@ -137,22 +122,20 @@ impl_format!([] Time, this => "{}", match this { Self::Clock(_) => "Clock", Self
 /// The path is validated by `rustls-webpki` (RFC 5280): signatures, basicConstraints, key usage, name constraints and
 /// critical extensions. Names are compared as in RFC 9525: only dNSName entries count, `*` only as the whole left-most
 /// label, and an address only as an iPAddress entry. Revocation is not checked.
-#[derive(Debug, Clone)]
-pub struct Roots<'r, A = P256> {
+pub struct Roots<'r, A: Algorithms = P256> {
     anchors: &'r [&'r [u8]],
     time: Time,
     has_warned: bool,
-    key: Key,
-    algorithms: PhantomData<A>,
+    key: A::Key,
 }
 
-impl_format!(['r, A] Roots<'r, A>, this => "Roots {{ {}, {} }}", this.anchors.len(), this.time);
+impl_format!(Debug, ['r, A: Algorithms] Roots<'r, A>, this => "Roots {{ {}, {:?} }}", this.anchors.len(), this.time);
 
 impl<'r, A: Algorithms> Roots<'r, A> {
     /// Trusts the CAs whose certificates, in DER, are `anchors`. An intermediate CA can be one of them: then its own issuer
     /// is not needed.
     pub const fn new(anchors: &'r [&'r [u8]], time: Time) -> Self {
-        Self { anchors, time, has_warned: false, key: Key(Vec::new()), algorithms: PhantomData }
+        Self { anchors, time, has_warned: false, key: A::Key::NONE }
     }
 
     /// Returns the time at which the certificates must be valid.
@@ -211,7 +194,7 @@ impl<A: Algorithms> Verifier for Roots<'_, A> {
     }
 
     fn signature(&mut self, scheme: u16, message: &[u8], signature: &[u8]) -> Result<(), Refusal> {
-        self.key.verify::<A>(scheme, message, signature)
+        verify::<A>(&self.key, scheme, message, signature)
     }
 }
 
