@@ -115,7 +115,6 @@ fn talk<const READ: usize>(endpoint: &Endpoint, host: &str, verifier: impl Verif
             }
         }
         assert_eq!(&line, b"cba\n");
-        drop((reader, writer));
         stream.close().await;
         Ok(())
     };

@@ -89,7 +89,7 @@ impl Authority {
         let extensions = format!("basicConstraints=critical,CA:{}", if is_ca { "TRUE" } else { "FALSE" });
         let subject = format!("/CN=intermediate {}", self.count.get());
         let name = self.sign(kind, &subject, &extensions);
-        let chain = [&[name.clone()], &self.chain[..]].concat();
+        let chain = [std::slice::from_ref(&name), &self.chain].concat();
         Self { directory: self.directory.clone(), count: self.count.clone(), kind: kind.to_owned(), name, chain }
     }
 

@@ -120,7 +120,7 @@ impl<C: Connect> Attempts for OverStreams<C> {
         }
         shared.borrow_mut().enter(Phase::Connecting);
         let (client, limits) = (shared.borrow().client, shared.borrow().limits);
-        // Each future is awaited where it is made: a local variable would have memory of its own in this task.
+        // No future is in a local variable, which would have memory of its own in this task.
         let mut stream = match select(
             wanted(shared, false),
             select(

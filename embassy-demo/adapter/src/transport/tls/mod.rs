@@ -218,7 +218,7 @@ impl<'m, C: Connect, V: Verifier, E: FnMut() -> [u8; 32]> Connect for Tls<'m, C,
         let mut tls = TlsConnection::new(Handle(relay), read, write);
         tls.set_flush_policy(FlushPolicy::Relaxed);
         let mut provider = Provider::new(host_name.name, verifier, entropy());
-        // Awaited where it is made: a local variable would have memory of its own in the task.
+        // The future is in no local variable, which would have memory of its own in the task.
         let opened = match select(
             open(&mut tls, &config, &mut provider, relay, &mut stream),
             passed(later(clock(), options.handshake_limit)),
