@@ -15,7 +15,7 @@ use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
 use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Failure, Plan, PlanEvent};
 use embedded_rtmp_embassy::embedded_rtmp::time;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
-use embedded_rtmp_embassy::transport::tls::{DialError, P256, Pin, Tls, TlsError, TlsOptions};
+use embedded_rtmp_embassy::transport::tls::{DialError, P256, Pin, Records, Tls, TlsError, TlsOptions};
 use embedded_rtmp_embassy::transport::{Connect, Pipe, Stream, TcpConnect};
 use embedded_rtmp_embassy::{ClientOptions, Error, KeepAlive, Memory, Publisher};
 use rcgen::{CertificateParams, KeyPair, PublicKeyData};
@@ -72,12 +72,11 @@ pub async fn publish(
 ) -> Result<(), Error> {
     let mut random = Random(0x0123_4567_89AB_CDEF);
     let pins = [identity.pin];
-    let (mut rx, mut tx, mut read, mut write) = ([0; 4096], [0; 4096], vec![0; 16_640], [0; 1_536]);
+    let (mut rx, mut tx, mut records) = ([0; 4096], [0; 4096], Box::new(Records::<16_640, 1_536>::new()));
     let (mut input, mut output, mut memory) = ([0; 1024], [0; 2 * 1_460], Memory::<1, 1>::new());
     let entropy = [random.bytes(), random.bytes()];
     let tcp = TcpConnect::new(stack, &mut rx, &mut tx, KeepAlive::DEFAULT);
-    let mut tls =
-        Tls::new(tcp, (&mut read, &mut write), Pin::<P256>::new(&pins), || random.bytes(), TlsOptions::DEFAULT);
+    let mut tls = Tls::new(tcp, &mut *records, Pin::<P256>::new(&pins), || random.bytes(), TlsOptions::DEFAULT);
     let (pipe, options) = (Pipe::new(&mut input, &mut output), ClientOptions::default());
     while let Some(PlanEvent::Dial { id, target, .. }) = plan.poll_event(now()) {
         let mut stream = match tls.connect(url.host(), target.port).await {
