@@ -66,6 +66,8 @@ pub enum Refusal {
     UnknownIssuer,
     /// An issuer in the chain is not a CA, or the certificate is that of a CA.
     NotCa,
+    /// The server sent more certificates than are looked at.
+    ChainTooLong,
     /// The key of the certificate is not one of the pinned keys.
     WrongKey,
     /// A signature is wrong. If it is that of CertificateVerify, the server does not have the key of its certificate.
@@ -125,6 +127,7 @@ impl fmt::Display for Refusal {
             Self::NotYetValid => "a certificate is not valid yet",
             Self::UnknownIssuer => "no trusted certificate has signed the chain",
             Self::NotCa => "an issuer in the chain is not a CA, or the certificate is that of a CA",
+            Self::ChainTooLong => "the server sent more than 5 certificates",
             Self::WrongKey => "the key of the certificate is not a pinned one",
             Self::BadSignature => "a signature is wrong",
             Self::Algorithm => "a key or a signature uses an unsupported algorithm",

@@ -75,7 +75,7 @@ pub use self::algorithms::P256RsaP384;
 pub use self::algorithms::{Algorithms, P256, P256Rsa};
 use self::cipher::Suite;
 pub use self::error::{Refusal, TlsError};
-use self::relay::{Handle, LONGEST_RECORD, Relay};
+use self::relay::{HEADER, Handle, LONGEST_DATA, LONGEST_RECORD, Relay};
 pub use self::verify::{DangerousNoVerification, Pin, Roots, Time, Verifier};
 use self::verify::{Host, Provider};
 use super::{Connect, Stream};
@@ -111,7 +111,7 @@ impl Default for TlsOptions {
 /// is never on the stack.
 ///
 /// `READ` is 16,640 for any server, or 640, 1,152, 2,176 or 4,224 to ask for records of 512, 1,024, 2,048 or 4,096 bytes.
-/// `WRITE` is 128 more than the data of a sent record: a video chunk, or a segment. It is at least 512.
+/// `WRITE` is 133 more than the data of a sent record: a video chunk, or a segment. It is at least 512.
 pub struct Records<const READ: usize = 16_640, const WRITE: usize = 1_536> {
     read: [u8; READ],
     write: [u8; WRITE],
@@ -257,7 +257,8 @@ fn buffers<'w>(read: &[u8], write: &'w mut [u8]) -> Result<(Option<MaxFragmentLe
         (1024, MaxFragmentLength::Bits10),
         (512, MaxFragmentLength::Bits9),
     ];
-    let mut longest = LONGEST_RECORD;
+    // No record may have more data than 2¹⁴ bytes.
+    let mut longest = LONGEST_DATA.saturating_add(OVERHEAD).saturating_add(HEADER);
     let mut fragment = None;
     if read.len() < LONGEST_RECORD {
         let fits = |length: usize| length.saturating_add(OVERHEAD) <= read.len();
@@ -318,6 +319,7 @@ impl<'s, 'm, S: Stream> Stream for TlsStream<'s, 'm, S> {
         Self: 'h;
 
     fn split(&mut self) -> (Self::Reader<'_>, Self::Writer<'_>) {
+        self.relay.check_whole();
         let ((reader, writer), (below_reader, below_writer)) = (self.tls.split(), self.below.split());
         let relay = self.relay;
         (
@@ -328,6 +330,7 @@ impl<'s, 'm, S: Stream> Stream for TlsStream<'s, 'm, S> {
 
     async fn close(self) {
         let Self { relay, mut below, .. } = self;
+        relay.check_whole();
         relay.allow_last();
         {
             let (_, mut writer) = below.split();

@@ -18,7 +18,9 @@ use super::cipher::{ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, PHAS
 use super::error::TlsError;
 
 /// The length of a record's header.
-const HEADER: usize = 5;
+pub(super) const HEADER: usize = 5;
+/// The most data of a record: RFC 8446, section 5.1.
+pub(super) const LONGEST_DATA: usize = 1 << 14;
 /// The longest encrypted record: RFC 8446, section 5.2.
 pub(super) const LONGEST_RECORD: usize = 16_640;
 /// The shortest encrypted record: a tag, and a content type.
@@ -144,6 +146,16 @@ impl<'m> Relay<'m> {
     /// The handshake is complete.
     pub(super) fn open(&self) {
         self.is_open.set(true);
+    }
+
+    /// Checks that no future of embedded-tls was dropped inside a record. Otherwise the next record would be encrypted with the
+    /// nonce of the record that was not completed, or the next bytes would not be those of a header. The connection fails.
+    pub(super) fn check_whole(&self) {
+        let is_reading = self.input.try_borrow().map_or(true, |input| input.header_left > 0 || input.body_left > 0);
+        let is_writing = self.output.try_borrow().map_or(true, |output| output.left > 0);
+        if is_reading || is_writing {
+            self.fail(TlsError::Interrupted);
+        }
     }
 
     /// Allows one more record, which ends the connection.

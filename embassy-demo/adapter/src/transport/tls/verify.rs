@@ -19,8 +19,9 @@ use super::entropy::Random;
 use super::error::{Refusal, TlsError};
 use crate::fmt::{impl_format, info};
 
-/// The most certificates that a server may send. (embedded-tls refuses more than 16.)
-const MOST: usize = 16;
+/// The most certificates of a server that are looked at. A path is searched among them, and the work grows with the factorial
+/// of their number: with 5 there are at most 64 paths to each trust anchor.
+const MOST: usize = 5;
 
 /// How a server proves who it is: [`Pin`] or [`Roots`], or a verifier of the caller.
 ///
@@ -119,8 +120,8 @@ impl_format!([] Time, this => "{}", match this { Self::Clock(_) => "Clock", Self
 
 /// Trusts servers whose certificates a trusted CA has signed, for the name or the address in the URL.
 ///
-/// The path is validated by `rustls-webpki` (RFC 5280): signatures, basicConstraints, key usage, name constraints and
-/// critical extensions. Names are compared as in RFC 9525: only dNSName entries count, `*` only as the whole left-most
+/// The path is validated by `rustls-webpki` (RFC 5280): signatures, basicConstraints, extended key usage, name
+/// constraints and critical extensions. (It does not look at keyUsage.) Names are compared as in RFC 9525: only dNSName entries count, `*` only as the whole left-most
 /// label, and an address only as an iPAddress entry. Revocation is not checked.
 pub struct Roots<'r, A: Algorithms = P256> {
     anchors: &'r [&'r [u8]],
@@ -139,19 +140,20 @@ impl<'r, A: Algorithms> Roots<'r, A> {
     }
 
     /// Returns the time at which the certificates must be valid.
-    fn time(&mut self, chain: &[&[u8]]) -> Option<u64> {
+    fn time(&mut self, chain: &[&[u8]]) -> u64 {
         match self.time {
-            Time::Clock(clock) => Some(clock()),
+            Time::Clock(clock) => clock(),
             Time::NoClock => {
                 if !self.has_warned {
                     info!("TLS: there is no clock, so the validity of certificates is not checked");
                     self.has_warned = true;
                 }
                 let mut last = 0;
-                for certificate in chain {
-                    last = Certificate::parse(certificate)?.not_before()?.max(last);
+                // Certificates that no path needs may be malformed.
+                for begin in chain.iter().filter_map(|certificate| Certificate::parse(certificate)?.not_before()) {
+                    last = begin.max(last);
                 }
-                Some(last)
+                last
             }
         }
     }
@@ -164,12 +166,14 @@ impl<A: Algorithms> Verifier for Roots<'_, A> {
     #[inline(never)]
     fn certificate(&mut self, host: &str, chain: &[&[u8]]) -> Result<(), Refusal> {
         let name = ServerName::try_from(host).map_err(|_| Refusal::WrongName)?;
+        if chain.len() > MOST {
+            return Err(Refusal::ChainTooLong);
+        }
         let certificates: Vec<CertificateDer<'_>, MOST> =
             chain.iter().map(|bytes| CertificateDer::from(*bytes)).collect();
         let (first, intermediates) = certificates.split_first().ok_or(Refusal::Malformed)?;
         let certificate = EndEntityCert::try_from(first).map_err(refusal)?;
-        let time = self.time(chain).ok_or(Refusal::Malformed)?;
-        let time = UnixTime::since_unix_epoch(Duration::from_secs(time));
+        let time = UnixTime::since_unix_epoch(Duration::from_secs(self.time(chain)));
         let mut refused = Refusal::UnknownIssuer;
         let is_trusted = self.anchors.iter().any(|anchor| {
             let anchor = CertificateDer::from(*anchor);
