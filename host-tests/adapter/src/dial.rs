@@ -5,7 +5,7 @@ use std::time::Duration;
 use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_net::tcp::TcpSocket;
-use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Failure, Outcome, Plan};
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Failure, Outcome, Plan, PlanError};
 use embedded_rtmp_embassy::embedded_rtmp::session::ClientConfig;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{ClientOptions, Error, Publisher};
@@ -117,4 +117,18 @@ fn a_connection_that_is_cut_off_after_the_handshake_leads_to_the_next_port() {
     assert_eq!(result, Ok(()));
     let outcomes: Vec<_> = plan.reports().map(|report| report.outcome).collect();
     assert_eq!(outcomes, [Outcome::Failed(Failure::CutOff), Outcome::Connected]);
+}
+
+#[test]
+fn item_221_an_rtmps_url_is_not_dialled_without_tls() {
+    for url in ["rtmps://10.0.0.2/live/test", "rtmpts://10.0.0.2:1935/live/test"] {
+        let targets = targets([1935]);
+        let mut plan = Plan::new(&targets, LIMITS).unwrap();
+        let result = with_devices(&Wire::new(), async |stack, _| {
+            let (mut memory, url, options) = (TestMemory::new(), Url::parse(url).unwrap(), ClientOptions::default());
+            Publisher::<8>::connect(stack, &url, &mut plan, &options, &mut memory, || [7; 32]).await.map(drop)
+        });
+        assert_eq!(result, Err(Error::Plan(PlanError::Scheme)));
+        assert_eq!(plan.reports().next().unwrap().outcome, Outcome::NotStarted);
+    }
 }

@@ -14,6 +14,7 @@ use embassy_time::{Duration, Instant, Timer, with_timeout};
 use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::message::{MessageKind, StreamId, Timestamp};
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::PlanError;
 use embedded_rtmp_embassy::embedded_rtmp::session::{Server, ServerConfig, ServerEvent, SessionBuffers};
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::transport::{Connect, End, Lend, Pipe, Stream, Traffic, Transport};
@@ -637,6 +638,21 @@ fn a_live_stream_reconnects_over_streams_that_the_caller_connects() {
     assert!(pictures.len() > 60 && sent > 60, "{} of {sent} pictures", pictures.len());
     // The sequence header, and then a keyframe.
     assert_eq!((&pictures[0].2[..2], &pictures[1].2[..2]), (&[0x17, 0][..], &[0x17, 1][..]));
+}
+
+#[test]
+fn item_221_an_rtmps_url_needs_a_connector_of_tls() {
+    let (peers, closed) = (Rc::default(), Rc::default());
+    for url in ["rtmps://server.example/live/x", "rtmpt://server.example/live/x", "rtmpe://server.example/live/x"] {
+        let state: &'static StreamState = Box::leak(Box::new(StreamState::new()));
+        let servers = Servers { peers: Rc::clone(&peers), closed: Rc::clone(&closed) };
+        let (live, runner) = over(servers, state, TestRng::new(), Config::new(url));
+        let end = with_timeout(Duration::from_secs(5), runner.run());
+        assert!(block_on_stepped(end).is_err());
+        let status = live.status();
+        assert_eq!((status.phase, status.last_error), (Phase::Stopped, Some(Error::Plan(PlanError::Scheme))), "{url}");
+    }
+    assert!(peers.borrow().is_empty());
 }
 
 /// The session's future is dropped at different times. The pipe works after each.

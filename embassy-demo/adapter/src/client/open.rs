@@ -10,7 +10,7 @@ use core::task::{Context, Poll, ready};
 
 use embassy_net::Stack;
 use embedded_rtmp::command::ConnectOptions;
-use embedded_rtmp::port_plan::{Failure, Plan, PlanEvent};
+use embedded_rtmp::port_plan::{self, Failure, Plan, PlanError, PlanEvent};
 use embedded_rtmp::session;
 use embedded_rtmp::session::{Client, RequestError};
 use embedded_rtmp::url::{KEY_PARTS, Url};
@@ -47,9 +47,15 @@ pub(crate) async fn open<'a, const STREAMS: usize, const PLAYS: usize>(
     result.map_err(|index| connections.get(index).and_then(|it| it.failed).unwrap_or(Error::Exhausted))
 }
 
-/// Finds the addresses of a host. If there are none, the plan reports that for every target.
-pub(crate) async fn lookup(stack: Stack<'_>, host: &str, plan: &mut Plan<'_>) -> Result<Lookup, Error> {
-    resolve(stack, host).await.map_err(|error| {
+/// Finds the addresses of the host of a URL. If there are none, the plan reports that for every target.
+///
+/// # Errors
+/// There are none, or the URL needs TLS: the targets of a caller's plan do not have it.
+pub(crate) async fn lookup(stack: Stack<'_>, url: &Url<'_>, plan: &mut Plan<'_>) -> Result<Lookup, Error> {
+    if port_plan::Transport::of(url.scheme()).is_tls() {
+        return Err(Error::Plan(PlanError::Scheme));
+    }
+    resolve(stack, url.host()).await.map_err(|error| {
         while let Some(PlanEvent::Dial { id, .. }) = plan.poll_event(clock()) {
             plan.report_failed(id, clock(), Failure::Dns);
         }

@@ -109,7 +109,7 @@ impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
         mut entropy: impl FnMut() -> [u8; 32],
     ) -> Result<Self, Error> {
         let mut connection = Connection::over_net(stack, memory.split(), &options.session)?;
-        let found = lookup(stack, url.host(), plan).await?;
+        let found = lookup(stack, url, plan).await?;
         let host = Host { name: url.host(), addresses: found.addresses() };
         let request = Some((url, Self::PLAY));
         let mut course = Dialing { host, plan, options, entropy: &mut entropy, request };

@@ -117,7 +117,7 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
         mut entropy: impl FnMut() -> [u8; 32],
     ) -> Result<Self, Error> {
         let mut publisher = Self::over(Connection::over_net(stack, memory.split(), &options.session)?);
-        let found = lookup(stack, url.host(), plan).await?;
+        let found = lookup(stack, url, plan).await?;
         let host = Host { name: url.host(), addresses: found.addresses() };
         let request = Some((url, Client::publish_parts as _));
         let mut course = Dialing { host, plan, options, entropy: &mut entropy, request };

@@ -48,7 +48,7 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
             // The vector has room for all of them.
             let _ = connections.push(Connection::over_net(stack, memory.split(), &options.session)?);
         }
-        let found = lookup(stack, url.host(), plan).await?;
+        let found = lookup(stack, url, plan).await?;
         let host = Host { name: url.host(), addresses: found.addresses() };
         let request = Some((url, Client::publish_parts as _));
         let winner =

@@ -6,8 +6,9 @@ use core::future::poll_fn;
 use embassy_futures::select::{Either, select};
 use embassy_time::Duration;
 use embedded_rtmp::handshake;
+use embedded_rtmp::port_plan::PlanError;
 use embedded_rtmp::session::Client;
-use embedded_rtmp::url::Url;
+use embedded_rtmp::url::{Scheme, Url};
 use rand_core::{CryptoRng, RngCore};
 use static_cell::{ConstStaticCell, StaticCell};
 
@@ -15,7 +16,7 @@ use super::runner::{Attempts, publish_and_end, wanted};
 use super::shared::Shared;
 use super::{Config, Live, LiveRunner, Phase};
 use crate::buffers::Memory;
-use crate::client::connection::{Connection, refuse_rtmpe};
+use crate::client::connection::Connection;
 use crate::clock::{clock, later, passed};
 use crate::error::Error;
 use crate::fmt::impl_format;
@@ -73,7 +74,7 @@ impl<const INPUT: usize, const OUTPUT: usize, const SCRATCH: usize, const CONTRO
 
 /// The same as [`new`](super::new), over the connections that `connector` makes: TLS, or another network stack. Whenever the
 /// runner connects, it asks the connector for a connection to the host and the port of the URL, or the scheme's default port:
-/// 443 for `rtmps`. With an `rtmps` URL the connector must be one of TLS, such as `transport::tls::Tls`: nothing else checks it.
+/// 443 for `rtmps`. An `rtmps` URL needs a connector of TLS ([`Connect::IS_TLS`]). URLs of tunnels and of RTMPE are not supported.
 /// [`Config::ports`] is not used. Of [`Config::limits`], only `attempt` is used: the time limit of each connection attempt.
 ///
 /// # Panics
@@ -114,8 +115,13 @@ impl<C: Connect> Attempts for OverStreams<C> {
         url: &Url<'static>,
         rng: &mut impl RngCore,
     ) -> bool {
-        if let Err(error) = refuse_rtmpe(url) {
-            shared.borrow_mut().connection.end(error);
+        let is_carried = match url.scheme() {
+            Scheme::Rtmp => true,
+            Scheme::Rtmps => C::IS_TLS,
+            _ => false,
+        };
+        if !is_carried {
+            shared.borrow_mut().connection.end(PlanError::Scheme.into());
             return publish_and_end(shared).await;
         }
         shared.borrow_mut().enter(Phase::Connecting);

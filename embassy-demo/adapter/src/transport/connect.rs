@@ -6,6 +6,9 @@ use crate::error::Error;
 
 /// Connects to a host: TCP of another stack, a modem's sockets, TLS over either.
 pub trait Connect {
+    /// Whether the streams are TLS, and the connector verifies that the server is the host. Only then is an `rtmps` URL used: it
+    /// must not be tried without TLS.
+    const IS_TLS: bool = false;
     /// Why no connection was made.
     type Error;
     /// What [`connect`](Self::connect) returns. It may borrow memory of the connector, such as TLS records.

@@ -192,6 +192,7 @@ impl<E: core::fmt::Display> core::fmt::Display for DialError<E> {
 impl<E: core::error::Error> core::error::Error for DialError<E> {}
 
 impl<'m, C: Connect, V: Verifier, E: FnMut() -> [u8; 32]> Connect for Tls<'m, C, V, E> {
+    const IS_TLS: bool = true;
     type Error = DialError<C::Error>;
     type Stream<'s>
         = TlsStream<'s, 'm, C::Stream<'s>>
