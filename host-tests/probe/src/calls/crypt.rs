@@ -2,6 +2,7 @@
 calls! {
     crypt:
     drive {
+        <crypt::AgreementLimit as Default>::default,
         crypt::AgreementLimit::every,
         crypt::AgreementLimit::try_begin,
         crypt::Cipher::consume,

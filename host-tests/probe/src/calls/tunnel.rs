@@ -70,6 +70,12 @@ calls! {
                                         take: Take| {
             connection.receive(now, input, take)
         },
+        tunnel::TunnelConnection::receive_in_place => |connection: &mut tunnel::TunnelConnection,
+                                                 now,
+                                                 input: &mut [u8],
+                                                 fill: Fill| {
+            connection.receive_in_place(now, input, fill)
+        },
     }
     display {
         tunnel::TunnelError,
