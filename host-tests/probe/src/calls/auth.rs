@@ -15,6 +15,7 @@ calls! {
         <auth::Failures<16> as Default>::default,
     }
     drive_as {
+        <auth::Challenger<64> as Drop>::drop => |challenger: auth::Challenger<64>| drop(challenger),
         auth::Challenger::<64>::check => |challenger: &mut auth::Challenger<64>, now, nonce, app, text: &'static mut [u8]| {
             challenger.check(now, nonce, app, |user| (user == "user").then_some("password"), text)
         },
