@@ -53,7 +53,7 @@ pub enum Error {
     Tunnel(embedded_rtmp::tunnel::TunnelError),
     /// TLS could not be set up, or it ended.
     #[cfg(feature = "rtmps")]
-    Tls(crate::transport::tls::TlsError),
+    Tls(crate::transport::tls::error::TlsError),
     /// The caller's fault: another frame is half sent. See [`Sender::send`](crate::Sender::send).
     Unfinished,
 }

@@ -20,7 +20,7 @@ use crate::clock::{clock, later};
 use crate::error::Error;
 use crate::fmt::info;
 #[cfg(feature = "rtmps")]
-use crate::transport::tls::TlsError;
+use crate::transport::tls::error::TlsError;
 use crate::transport::{Net, Transport};
 
 /// Limits with which no message is too late.

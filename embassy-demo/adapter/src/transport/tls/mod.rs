@@ -55,7 +55,7 @@ mod algorithms;
 mod cipher;
 mod der;
 mod entropy;
-mod error;
+pub(crate) mod error;
 mod relay;
 mod rsa;
 mod verify;
