@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::io::Write;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -110,9 +111,13 @@ fn item_095_before_the_password_only_connect_is_answered() {
     let mut client = RawClient::connect(serve.port());
     // All at once, as a client that does not wait for answers.
     let connect = [Token::ObjectStart, Token::Key("app".into()), "live".into(), Token::End];
-    client.send(0, MessageKind::COMMAND, &command("connect", 1.0, &connect));
-    client.call(0, "createStream", &[]);
-    client.call(1, "publish", &["x".into()]);
+    let commands = [
+        (0, command("connect", 1.0, &connect)),
+        (0, command("createStream", 2.0, &[Token::Null])),
+        (1, command("publish", 0.0, &[Token::Null, "x".into(), "live".into()])),
+    ];
+    let bytes = commands.map(|(stream, command)| RawClient::bytes(3, stream, MessageKind::COMMAND, &command)).concat();
+    client.stream.write_all(&bytes).unwrap();
     client.wait_for("NetConnection.Connect.Rejected");
     client.wait_until_closed();
     assert_eq!(serve.stop()["recordings"].as_array().unwrap().len(), 0);
