@@ -411,7 +411,11 @@ fn crowded<'s, 'a, const STREAMS: usize>(
     if max == usize::MAX && !is_full {
         return None;
     }
-    slots.iter_mut().for_each(|slot| slot.note_use(gateway, now));
+    // Usually all clients publish or play. This is asked after each read.
+    let is_any_idle = slots.iter_mut().fold(false, |is_any_idle, slot| slot.note_use(gateway, now) | is_any_idle);
+    if max == usize::MAX && !is_any_idle {
+        return None;
+    }
     let count = |address| slots.iter().filter_map(Slot::client).filter(|(other, _)| *other == address).count();
     let clients = slots.iter().enumerate().filter_map(|(place, slot)| {
         let (address, since) = slot.client()?;

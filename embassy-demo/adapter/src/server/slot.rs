@@ -145,11 +145,13 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         }
     }
 
-    /// Records that the client publishes or plays, if it does.
-    pub(crate) fn note_use(&mut self, gateway: &Option<Gateway<'a>>, now: Instant) {
-        if self.client().is_some() && !self.is_idle(gateway) {
+    /// Returns whether there is a client that neither publishes nor plays. Otherwise records that this is not so now.
+    pub(crate) fn note_use(&mut self, gateway: &Option<Gateway<'a>>, now: Instant) -> bool {
+        let is_idle = self.is_idle(gateway);
+        if !is_idle {
             self.since = now;
         }
+        is_idle
     }
 
     /// Whether there is a client that neither publishes nor plays.
