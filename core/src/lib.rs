@@ -122,8 +122,8 @@
 //! | Feature | What it adds |
 //! |---|---|
 //! | `digest` | the handshake with HMAC-SHA256 digests, which FFmpeg and others begin with; without the feature, a server uses the simple handshake, which they accept |
-//! | `auth` | authentication with a user and a password, as Adobe's and Limelight's servers ask for it |
-//! | `rtmpe` | RTMPE, the encrypted variant of RTMP, as a client and as a server; it is obfuscation, not security |
+//! | `auth` | authentication with a user and a password, as used by Adobe's and Limelight's servers |
+//! | `rtmpe` | RTMPE, the encrypted variant of RTMP, for clients and servers; it is obfuscation, not security |
 //! | `defmt` | `defmt::Format` for public types, and a log through defmt |
 //! | `log` | a log through `log`; with both, defmt is used |
 //!

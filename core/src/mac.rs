@@ -14,7 +14,7 @@ pub(crate) struct Mac(Option<Hmac<Sha256>>);
 
 impl Mac {
     pub(crate) fn new(key: &[u8]) -> Self {
-        // HMAC accepts keys of any length: this is always `Some`.
+        // HMAC accepts keys of any length, so this is always `Some`.
         Self(Hmac::new_from_slice(key).ok())
     }
 

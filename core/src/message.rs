@@ -182,20 +182,20 @@ impl FourCc {
     /// MP3.
     pub const MP3: FourCc = FourCc(*b".mp3");
 
-    /// Whether a sequence header of this codec has a body. That of the others only says which codec it is.
+    /// Returns whether a sequence header of this codec has a body. For other codecs, it only names the codec.
     pub fn has_configuration(self) -> bool {
         !matches!(self, Self::AC3 | Self::EAC3 | Self::MP3)
     }
 
-    /// Whether coded frames of this codec have a composition time.
+    /// Returns whether coded frames of this codec have a composition time.
     pub fn has_composition_time(self) -> bool {
         matches!(self, Self::AVC | Self::HEVC | Self::VVC)
     }
 
-    /// Every codec: the wildcard `*` in [`Capabilities`](crate::command::Capabilities).
+    /// The wildcard `*`, which stands for every codec in [`Capabilities`](crate::command::Capabilities).
     pub const ANY: FourCc = FourCc(*b"*\0\0\0");
 
-    /// The name without zeros at its end.
+    /// Returns the name without zeros at its end.
     pub fn name(&self) -> &[u8] {
         let length = self.0.iter().rposition(|byte| *byte != 0).map_or(0, |last| last.wrapping_add(1));
         self.0.get(..length).unwrap_or_default()

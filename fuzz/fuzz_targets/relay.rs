@@ -3,7 +3,8 @@
 //!
 //! The first byte is the size of the ring, the second chooses how many bytes players read at once. Then each 4 bytes
 //! are a step: what (a player's turn, the publisher's end, a piece of a message), chunk stream and kind, length of a
-//! new message, length of the piece. A message's timestamp is its number, and so is each of its bytes behind its header.
+//! new message, length of the piece. The timestamp of a message is its number, and so is each of its bytes after its
+//! header.
 #![no_main]
 
 use embedded_rtmp::chunk::{ChunkStreamId, Fragment};

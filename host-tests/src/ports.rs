@@ -24,12 +24,12 @@ pub struct Row {
     pub to_tcp: Option<Duration>,
     /// The time from the dial to the end of the RTMP handshake, or to the failure.
     pub took: Duration,
-    /// The answer: the server's kind of handshake, the first line of another protocol, or what is wrong with TLS.
+    /// The answer: the server's kind of handshake, the first line of another protocol, or the reason why TLS failed.
     pub answer: Option<String>,
 }
 
-/// Tries all targets at the same time, each with its own plan, and sends only the handshake. `tls` says which servers are
-/// trusted inside TLS. Returns the rows in the order of the targets.
+/// Tries all targets at the same time, each with its own plan, and sends only the handshake. `tls` determines which
+/// servers are trusted inside TLS. Returns the rows in the order of the targets.
 ///
 /// # Errors
 /// The system fails.

@@ -257,7 +257,7 @@ fn item_196_tunnels_have_the_limits_of_connections() {
     let left = tunnels[290..].iter().filter(|(_, id)| lives(&mut stream, id)).count();
     assert_eq!(left, 4);
     assert!(serve.said().contains("closed to make room for another client: it neither publishes nor plays"));
-    // A publisher gets one of their places, and keeps it.
+    // A publisher gets the place of an idle tunnel, and keeps it.
     publish_well(&clip(), &serve.url("live/tunnel").replace("rtmp:", "rtmpt:"), &["--fast"]);
     assert_eq!(tags(&serve.recording("live-tunnel.flv")), tags(&clip()));
 }

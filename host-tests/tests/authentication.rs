@@ -95,12 +95,12 @@ fn item_095_a_thousand_wrong_passwords_do_not_delay_other_addresses() {
         let app = format!("live?authmod=adobe&user=cam&challenge=c&response={guess:024}&opaque=o");
         assert!(refusal(RawClient::from(guesser, port), &app).unwrap().contains("reason=authfailed"));
     }
-    // The right password comes too early from the first address.
+    // From the first address, even the right password is refused, because it comes too early.
     let app = answer(guesser, port, "s3cret");
     assert!(refusal(RawClient::from(guesser, port), &app).unwrap().contains("reason=authfailed"));
     let app = answer(other, port, "s3cret");
     assert_eq!(refusal(RawClient::from(other, port), &app), None);
-    // An answer is good for one connection.
+    // An answer is valid for one connection.
     assert!(refusal(RawClient::from(other, port), &app).unwrap().contains("reason=authfailed"));
     serve.wait_until_it_says("too many wrong passwords from this address");
 }
@@ -109,7 +109,7 @@ fn item_095_a_thousand_wrong_passwords_do_not_delay_other_addresses() {
 fn item_095_before_the_password_only_connect_is_answered() {
     let (serve, _directory) = serve();
     let mut client = RawClient::connect(serve.port());
-    // All at once, as a client that does not wait for answers.
+    // A client that sends all requests at once and does not wait for answers.
     let connect = [Token::ObjectStart, Token::Key("app".into()), "live".into(), Token::End];
     let commands = [
         (0, command("connect", 1.0, &connect)),
@@ -127,7 +127,8 @@ fn hex_md5(text: &str) -> String {
     Md5::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Lets `program` publish to a server that asks for authentication as Limelight's do, and checks its answer.
+/// Lets `program` publish to a server that asks for authentication in the same way as Limelight's servers, and checks
+/// its answer.
 fn expect_limelight(mut program: Command, server: &Refusing) {
     // The server accepts the connection, and refuses the stream.
     finish_within(LIMIT, &mut program).unwrap();
@@ -165,7 +166,7 @@ fn item_097_publish_follows_a_redirect_and_not_in_circles() {
     assert!(status == Some(1) && errors.contains("more than 3 servers"), "{errors}");
 }
 
-/// A program publishes the clip with these credentials. Returns whether it succeeded.
+/// Publishes the clip with a program and these credentials. Returns whether it succeeded.
 fn publishes(program: Program, serve: &Serve, key: &str, password: &str) -> bool {
     let file: PathBuf = clip();
     let mut command = match program {
@@ -182,7 +183,7 @@ fn publishes(program: Program, serve: &Serve, key: &str, password: &str) -> bool
     finish_within(LIMIT, &mut command).unwrap().status.success()
 }
 
-/// The same command with more arguments after the argument `after`.
+/// Inserts more arguments after the argument `after` of a command.
 fn insert_after(command: &mut Command, after: &str, more: &[&str]) -> Command {
     let mut longer = Command::new(command.get_program());
     for argument in command.get_args() {

@@ -63,10 +63,10 @@ fn encode(inputs: &[&str], encoders: &[&str], file: &Path) {
     finish_within(LIMIT, &mut command).unwrap().successful().unwrap();
 }
 
-/// The MD5 of no bytes. FLAC's encoder gives empty frames, which ffmpeg does not always copy.
+/// The MD5 of zero bytes. The FLAC encoder writes empty frames, which ffmpeg does not always copy.
 const EMPTY: &str = "d41d8cd98f00b204e9800998ecf8427e";
 
-/// The frames of each stream of video and of audio, in the order in which ffmpeg 9 lists them. All of them can be decoded.
+/// Returns the frames of each video and audio stream, in the order of ffmpeg 9. Checks that all frames can be decoded.
 fn frames(file: &Path) -> Vec<Vec<String>> {
     let run = |arguments: &[&str]| {
         let mut command = Program::Ffmpeg9.ffmpeg();
@@ -84,7 +84,7 @@ fn frames(file: &Path) -> Vec<Vec<String>> {
     streams.into_values().collect()
 }
 
-/// Whether every stream of `found` is the end of one of `all`, and at least a fifth of it.
+/// Returns whether every stream of `found` is the last part of a stream of `all`, and at least a fifth of it.
 fn are_ends(found: &Streams, all: &Streams) -> bool {
     let is_end = |(found, all): (&Vec<String>, &Vec<String>)| all.ends_with(found) && found.len() * 5 > all.len();
     found.len() == all.len() && found.iter().zip(all).all(is_end)

@@ -11,7 +11,7 @@ use std::time::Duration;
 use host_tests::firmware::{are_parts_of_the_clip, board, counted};
 use host_tests::peers::{Application, Finished, Nginx, NginxOptions, TlsProxy, finish_within};
 
-/// Long enough for a build of the firmware on a machine that is busy with other things, and then for the test.
+/// Long enough for a build of the firmware on a busy machine, and for the test.
 const LIMIT: Duration = Duration::from_secs(240);
 
 fn publish(nginx: &Nginx, proxy: &TlsProxy, pin: [u8; 32]) -> (Finished, String) {

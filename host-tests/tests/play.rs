@@ -156,7 +156,7 @@ fn item_086_media_after_stream_eof_is_played_until_the_status() {
     const STOP: &[u8] = b"\x04\0\0\0\0\0\x35\x14\x01\0\0\0\x02\0\x08onStatus\0\0\0\0\0\0\0\0\0\x05\
         \x03\0\x04code\x02\0\x13NetStream.Play.Stop\0\0\x09";
     let directory = tempfile::tempdir().unwrap();
-    // As Adobe's servers end a recorded stream. Some send no status after it.
+    // Adobe's servers end a recorded stream in this way. Some send no status after it.
     const LAST: &[u8] = b"\x04\0\0\0\0\0\x33\x12\x01\0\0\0\x02\0\x0conPlayStatus\x03\0\x04code\
         \x02\0\x17NetStream.Play.Complete\0\0\x09";
     for (name, eof, end) in [("status", EOF, STOP), ("silence", EOF, &[]), ("complete", &[], LAST)] {

@@ -274,7 +274,7 @@ fn item_161_ffmpeg_splits_a_url_in_the_same_way() {
 #[ignore = "needs nginx with its RTMP module: host-tests/run runs it"]
 fn item_198_publish_gives_nginx_up_if_it_reads_nothing_for_10_s() {
     let nginx = Nginx::start(NginxOptions::default()).unwrap();
-    // 4 MB a second, for a minute: more than the buffers of TCP.
+    // 4 MB per second for a minute is more than the buffers of TCP hold.
     let mut writer = Writer::new(std::io::Cursor::new(Vec::new())).unwrap();
     let mut picture = vec![0x27; 160_000];
     picture[1] = 1;
@@ -299,7 +299,7 @@ fn item_198_publish_gives_nginx_up_if_it_reads_nothing_for_10_s() {
 fn item_199_long_metadata_of_ffmpeg_is_relayed_to_ffmpeg_and_recorded_whole() {
     for count in [15, 30, 55] {
         let serve = Serve::start(&[]);
-        // Each has 330 bytes. ffmpeg reads no longer values.
+        // Each value has 330 bytes. ffmpeg does not read longer values.
         let value = |number: usize| format!("{number:0>8}").repeat(40);
         let entries: Vec<String> = (0..count).map(|number| format!("key{number:03}={}", value(number))).collect();
         let arguments: Vec<&str> = entries.iter().flat_map(|entry| ["-metadata", entry.as_str()]).collect();

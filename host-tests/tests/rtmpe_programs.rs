@@ -1,4 +1,4 @@
-//! RTMPE with other programs. `host-tests/run` installs these, and runs the tests.
+//! RTMPE with other programs. `host-tests/run` installs these programs and runs the tests.
 
 mod support;
 
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use host_tests::peers::{Program, Running, frame_hashes, start, wait_until};
 use support::{LIMIT, Serve, clip, played, player, publish_well};
 
-/// Agreements must not take the time of a test.
+/// The limit for key agreements must not slow a test down.
 const ALL_AT_ONCE: &[&str] = &["--key-agreements", "1000", "--idle", "6"];
 
 fn url(serve: &Serve, scheme: &str, key: &str) -> String {
@@ -85,8 +85,8 @@ fn item_212_publish_and_play_over_rtmpe_and_rtmpte() {
     }
 }
 
-/// Lets rtmpdump connect and play `count` times, 20 at the same time. Of 256 public keys, and of 256 secrets, one begins
-/// with a zero.
+/// Lets rtmpdump connect and play `count` times, 20 at the same time. One of 256 public keys, and one of 256 shared
+/// secrets, begins with a zero byte.
 fn connect_with_rtmpdump(count: usize) {
     let serve = Serve::start(ALL_AT_ONCE);
     for first in (0..count).step_by(20) {
@@ -99,7 +99,7 @@ fn connect_with_rtmpdump(count: usize) {
         let expected = first + running.len();
         wait_until("all play", LIMIT, || serve.said().matches(": plays live/").count() == expected)
             .unwrap_or_else(|error| panic!("{error}: {}", serve.said()));
-        // Dropping a program ends it.
+        // Dropping a program kills it.
     }
     assert!(!serve.said().contains("chunk"), "{}", serve.said());
 }

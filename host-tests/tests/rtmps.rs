@@ -1,4 +1,4 @@
-//! RTMPS and RTMPTS: which servers are trusted, what a refusal says, and other programs with `serve`.
+//! RTMPS and RTMPTS: which servers are trusted, the text of a refusal, and other programs with `serve`.
 
 mod support;
 
@@ -54,7 +54,8 @@ fn item_222_frames_are_equal_through_rtmps_and_rtmpts_beside_rtmp() {
     assert_eq!(serve.stop()["recordings"].as_array().unwrap().len(), 4);
 }
 
-/// What a client with these options says of the server on `port`: nothing if it published well.
+/// Returns what a client with these options reports about the server on `port`. Returns nothing if it published
+/// successfully.
 fn said(port: u16, arguments: &[&str]) -> String {
     let before = [&["--fast", "--quiet"], arguments].concat();
     let (status, summary, errors) = publish(&clip(), &url("rtmps", port), &before);
@@ -69,7 +70,8 @@ fn said(port: u16, arguments: &[&str]) -> String {
     errors.strip_prefix(&text).unwrap_or_else(|| panic!("{errors}")).trim_end().to_owned()
 }
 
-/// Publishes to servers with good and bad certificates, each of which `front` starts, and compares what is said of each.
+/// Publishes to servers with good and bad certificates, which `front` starts, and compares what the client reports
+/// about each.
 fn certificates<F>(front: impl Fn(&Identity) -> (F, u16)) {
     let [root, other] = ["root", "other"].map(Authority::new);
     let [middle, foreign] = [Authority::under(&root, "middle"), Authority::under(&other, "foreign")];
@@ -106,7 +108,7 @@ fn certificates<F>(front: impl Fn(&Identity) -> (F, u16)) {
             &trust,
             "its issuer is an unknown CA, and the server sends no intermediate certificate",
         ),
-        // An intermediate authority may be the one that is trusted.
+        // An intermediate authority may be trusted directly.
         (&middle.identity(NAME, Dates::Valid, &[]), &["--tls-ca", &middle_ca], ""),
         (&foreign.identity(NAME, Dates::Valid, &[&foreign]), &trust, "its issuer is an unknown CA"),
         (&self_signed, &trust, &format!("it is self-signed: --tls-pin {} would trust it", self_signed.pin())),
@@ -117,7 +119,7 @@ fn certificates<F>(front: impl Fn(&Identity) -> (F, u16)) {
         (&own[0], &["--tls-ca", &own_files[0]], ""),
         (&own[1], &["--tls-ca", &own_files[1]], "it is for media.example, and not for localhost"),
         (&own[2], &["--tls-ca", &own_files[2]], "it expired on 2020-02-29"),
-        // A pin does not look at names and dates.
+        // A pin ignores names and dates.
         (&root.identity("media.example", Dates::Expired, &[]), &["--tls-insecure"], ""),
     ];
     for (number, (identity, arguments, expected)) in cases.into_iter().enumerate() {
@@ -180,7 +182,8 @@ fn verifying(program: Program, url: &str, file: Option<&Path>, ca: &str) -> Comm
         }
         _ => file.map_or_else(|| program.publisher(&clip(), url, false), |file| program.player(url, file)),
     };
-    // It trusts the authorities of the system, so it gets another file of them in a mount namespace of its own.
+    // The program trusts the authorities of the system, so it runs in a separate mount namespace with another file of
+    // authorities.
     let script = format!("mount --bind {ca} /etc/ssl/certs/ca-certificates.crt && exec \"$@\"");
     let mut wrapped = Command::new("unshare");
     wrapped.args(["--map-root-user", "--mount", "sh", "-c", &script, "sh"]).arg(command.get_program());
@@ -213,7 +216,7 @@ fn item_224_programs_that_verify_publish_to_serve_and_play_from_it_over_rtmps() 
     }
 }
 
-/// rtmp2src drops the frames that it has not passed on when it is told of the end.
+/// When rtmp2src receives the end of the stream, it drops the frames that it has not passed on.
 fn assert_equal(program: Program, found: &FrameHashes, expected: &FrameHashes, errors: &str) {
     let (videos, audios) = (found.video.len(), found.audio.len());
     let context = format!("{}: {videos} video, {audios} audio frames: {errors}", program.name());
@@ -250,7 +253,7 @@ fn item_224_ffmpeg_publishes_to_serve_and_plays_from_it_over_rtmpts() {
     assert!(expected.video.starts_with(&recorded.video) && expected.audio.starts_with(&recorded.audio));
     let errors = running.finish_within(LIMIT).unwrap().stderr;
     assert!(frame_hashes(&file).unwrap() == recorded, "{errors}");
-    // All of it, from a publisher that sends all.
+    // The player gets all frames from a publisher that sends all frames.
     let running = start(&mut Program::Ffmpeg.player(&url, &directory.path().join("all.flv"))).unwrap();
     wait_until("it plays", LIMIT, || serve.said().matches("plays live/x").count() == 2).unwrap();
     publish_well(&clip(), &url, &["--fast", "--tls-ca", &ca]);
@@ -258,8 +261,8 @@ fn item_224_ffmpeg_publishes_to_serve_and_plays_from_it_over_rtmpts() {
     assert!(frame_hashes(&directory.path().join("all.flv")).unwrap() == expected, "{errors}");
 }
 
-/// ffmpeg 9.0 opens the tunnel inside TLS, asks for `http:` in the next request, and refuses that itself. A version without
-/// this fault must publish all frames.
+/// ffmpeg 9.0 opens the tunnel inside TLS, uses an `http:` URL in the next request, and then refuses that URL itself. A
+/// version without this fault must publish all frames.
 #[test]
 #[ignore = "needs ffmpeg 9: host-tests/run runs it"]
 fn item_224_ffmpeg_9_ends_its_own_tunnel_inside_tls() {
@@ -312,7 +315,7 @@ fn item_220_behind_a_firewall_that_passes_tls_alone_an_rtmp_url_ends_in_rtmps_on
     let (authority, directory) = (Authority::new("root"), tempfile::tempdir().unwrap());
     let ca = authority.file(&directory);
     let identity = authority.identity(&SERVER.to_string(), Dates::Valid, &[]);
-    // The first byte of what a client sends on 443 must be that of TLS.
+    // The first byte that a client sends on 443 must be the first byte of TLS.
     let rule = "tcp dport { 1935, 80 } drop\ntcp dport 443 @ih,0,8 0x03 drop";
     let site = Site::with(rule, &[1935, 80, 443], &identity.arguments());
     let (status, attempts) = site.publish(&["--allow", "rtmps", "--tls-ca", &ca, "--sockets", "8"]);
@@ -322,7 +325,7 @@ fn item_220_behind_a_firewall_that_passes_tls_alone_an_rtmp_url_ends_in_rtmps_on
     assert!(attempts.starts_with(&format!("{expected}RTMPS 443: connected")), "{attempts}");
     assert_eq!(status, Some(0));
     assert_eq!(media(&site.directory.path().join("live-x.flv")), media(&clip()));
-    // Without the fallback there is no connection, and with a server that is not trusted neither.
+    // There is no connection without the fallback, and none to a server that is not trusted.
     let (status, attempts) = site.publish(&[]);
     assert!(status == Some(1) && !attempts.contains("RTMPS"), "{attempts}");
     let (status, attempts) = site.publish(&["--allow", "rtmps", "--sockets", "8"]);

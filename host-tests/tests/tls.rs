@@ -181,10 +181,10 @@ fn item_236_openssl_servers_that_speak_something_else_are_refused() {
     assert!(matches!(dial(&["-tls1_2"]), Err(TlsError::Alert(Some(40 | 70)))));
     assert_eq!(dial(&["-tls1_3", "-groups", "X25519"]), Err(TlsError::Alert(Some(40))));
     assert_eq!(dial(&["-tls1_3", "-ciphersuites", "TLS_AES_256_GCM_SHA384"]), Err(TlsError::Alert(Some(40))));
-    // A server that sends a cookie first.
+    // A server that asks for a second ClientHello with a cookie.
     let server = Endpoint::interactive(root.leaf("P-256", HOST), &["-tls1_3", "-stateless"]);
     assert_eq!(by_chain::<P256>(&server, HOST, &root), Err(TlsError::HelloRetry));
-    // A client certificate may be asked for.
+    // A server may ask for a client certificate.
     assert_eq!(dial(&["-tls1_3", "-verify", "1"]), Ok(()));
 }
 
@@ -213,11 +213,11 @@ fn item_243_each_profile_verifies_its_algorithms() {
     assert_eq!(by_chain::<P256>(&server, HOST, &p256), refused(Refusal::Algorithm));
 }
 
-/// The shapes of the chains that the platforms have sent, from the root to the server.
+/// Chains with the same structure as those of the platforms, from the root to the server.
 #[test]
 #[ignore = "needs openssl"]
 fn item_244_chains_of_the_platforms_have_the_profile_that_the_readme_says() {
-    // YouTube: a root with RSA signs one with P-384, which signs an intermediate with P-256.
+    // YouTube: an RSA root signs a P-384 root, which signs a P-256 intermediate.
     let root = Authority::new("RSA-4096");
     let cross = root.intermediate("P-384", true);
     let middle = cross.intermediate("P-256", true);
@@ -226,11 +226,11 @@ fn item_244_chains_of_the_platforms_have_the_profile_that_the_readme_says() {
     assert_eq!(by_chain::<P256RsaP384>(&server, HOST, &cross), Ok(()));
     assert_eq!(by_chain::<P256>(&server, HOST, &middle), Ok(()), "the intermediate is trusted");
     assert_eq!(by_chain::<P256>(&server, HOST, &cross), refused(Refusal::Algorithm));
-    // Twitch and Telegram: RSA with 2,048 bit throughout.
+    // Twitch and Telegram: only RSA with 2,048 bits.
     let root = Authority::new("RSA-2048");
     let server = Endpoint::start(root.intermediate("RSA-2048", true).leaf("RSA-2048", HOST), &["-tls1_3"]);
     assert_eq!(by_chain::<P256Rsa>(&server, HOST, &root), Ok(()));
-    // Facebook: a P-256 key under an intermediate with RSA.
+    // Facebook: a P-256 key below an RSA intermediate.
     let server = Endpoint::start(root.intermediate("RSA-2048", true).leaf("P-256", HOST), &["-tls1_3"]);
     assert_eq!(by_chain::<P256Rsa>(&server, HOST, &root), Ok(()));
     assert_eq!(by_chain::<P256>(&server, HOST, &root), refused(Refusal::Algorithm));

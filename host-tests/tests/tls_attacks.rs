@@ -1,4 +1,4 @@
-//! Peers that misuse TLS with `serve`. Only loopback is needed.
+//! Clients that misuse TLS with `serve`. The tests need only loopback.
 
 mod support;
 
@@ -51,7 +51,7 @@ impl Bench {
         ClientConnection::new(self.config.clone(), ServerName::try_from(NAME).unwrap()).unwrap()
     }
 
-    /// What a client sends first.
+    /// Returns the first bytes of a client.
     fn hello(&self) -> Vec<u8> {
         let (mut client, mut hello) = (self.client(), Vec::new());
         client.write_tls(&mut hello).unwrap();
@@ -71,7 +71,7 @@ impl Bench {
         format!("rtmps://{NAME}:{}/{path}", self.serve.port())
     }
 
-    /// Publishes the clip and plays it at the same time, inside TLS. All of it must arrive.
+    /// Publishes the clip and plays it at the same time, inside TLS. The whole clip must arrive.
     fn serves_others(&self, name: &str) {
         let (url, file) = (self.url(&format!("live/{name}")), self.directory.path().join(name));
         let running = start(&mut player(&url, &file, &["--tls-ca", &self.ca])).unwrap();
@@ -83,12 +83,12 @@ impl Bench {
         assert_eq!(media(&self.serve.recording(&format!("live-{name}.flv"))), media(&clip()));
     }
 
-    /// The open files of the process.
+    /// Returns the number of open files of the process.
     fn files(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.serve.id())).unwrap().count()
     }
 
-    /// The processor time of the process so far.
+    /// Returns the processor time of the process so far.
     fn processor_time(&self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.serve.id())).unwrap();
         let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
@@ -103,7 +103,7 @@ impl Bench {
     }
 }
 
-/// Whether the server has closed the connection. Waits for that.
+/// Waits until the server closes the connection. Returns whether it did.
 fn is_closed(stream: &mut TcpStream) -> bool {
     let mut buffer = [0; 4096];
     loop {
@@ -120,7 +120,7 @@ fn item_225_handshakes_that_stop_or_dribble_end_by_the_deadline_and_cost_nothing
     let bench = Bench::new(&[]);
     let (before, hello) = (bench.files(), bench.hello());
     let began = Instant::now();
-    // They stop anywhere in the ClientHello, after it, or after the handshake.
+    // The clients stop anywhere in the ClientHello, after it, or after the handshake.
     let mut stopped: Vec<_> = (1..=40)
         .map(|part| part * hello.len() / 40)
         .map(|length| {
@@ -131,7 +131,7 @@ fn item_225_handshakes_that_stop_or_dribble_end_by_the_deadline_and_cost_nothing
         .collect();
     let (silent, _client) = bench.connected();
     stopped.push(silent);
-    // One sends a byte every 100 ms.
+    // One client sends a byte every 100 ms.
     let mut slow = bench.tcp();
     let mut dribble = hello.iter();
     bench.serves_others("among");
@@ -176,7 +176,7 @@ fn item_225_what_follows_a_client_hello_and_is_no_tls_ends_the_connection_at_onc
         &[0x15, 3, 3, 0, 2, 2, 40],
         &[0x15, 3, 3, 0, 0],
         &hello,
-        // A change of the cipher that is not expected, and application data in clear.
+        // An unexpected change_cipher_spec, and unencrypted application data.
         &[0x17, 3, 3, 0, 5, 1, 2, 3, 4, 5],
     ]
     .map(<[u8]>::to_vec)
@@ -186,11 +186,11 @@ fn item_225_what_follows_a_client_hello_and_is_no_tls_ends_the_connection_at_onc
     for (number, case) in cases.iter().enumerate() {
         let mut stream = bench.tcp();
         stream.write_all(&[&hello[..], case].concat()).unwrap();
-        // Random bytes may be the start of a record that goes on.
+        // Random bytes may be the start of a longer record, so the client also closes its side.
         let _ = stream.shutdown(Shutdown::Write);
         assert!(is_closed(&mut stream), "{number}: {case:02x?}");
     }
-    // A ClientHello with a changed byte, and garbage from the start of TLS on.
+    // A ClientHello with one changed byte.
     for place in 0..hello.len() {
         let mut changed = hello.clone();
         changed[place] ^= 0xFF;
@@ -222,7 +222,8 @@ fn item_225_an_end_at_any_point_closes_the_connection() {
             }
         }
     }
-    // close_notify: inside the handshake, right after it, after a part of RTMP's handshake, and after all of it.
+    // close_notify: inside the TLS handshake, directly after it, after a part of the RTMP handshake, and after all of
+    // it.
     let mut stream = bench.tcp();
     let mut client = bench.client();
     client.send_close_notify();

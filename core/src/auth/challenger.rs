@@ -16,13 +16,14 @@ use crate::fmt::impl_format;
 use crate::text::put;
 use crate::time::Instant;
 
-/// How long a client has for the answer to a challenge, in milliseconds.
+/// How long a challenge is valid, in milliseconds.
 const VALID: u32 = 30_000;
 
 /// The longest name of a user that a server accepts, in bytes.
 pub const MAX_USER: usize = 64;
 
-/// The bytes of a challenge: the time of its making, random bytes, and a MAC over both and the user's name.
+/// The length of a challenge in bytes: the time at which it was made, random bytes, and a MAC over both and the user's
+/// name.
 const CHALLENGE: usize = 8 + 8 + 16;
 const CHALLENGE_TEXT: usize = (CHALLENGE * 4).div_ceil(3);
 
@@ -31,13 +32,14 @@ const SALT_TEXT: usize = (SALT * 4).div_ceil(3);
 
 type Tag = [u8; 32];
 
-/// What a server answers to `connect`.
+/// The answer of a server to `connect`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Verdict<'t> {
     /// The client has proved that it knows the password.
     Accept,
-    /// The client is refused with this description: with [`Server::reject_connect`](crate::session::Server::reject_connect).
+    /// The client is refused. Pass the description to
+    /// [`Server::reject_connect`](crate::session::Server::reject_connect).
     Reject {
         /// The description, which tells the client what to send.
         description: &'t str,
@@ -49,12 +51,12 @@ pub enum Verdict<'t> {
 
 /// The server's side of Adobe's authentication.
 ///
-/// The exchange takes three connections. The server stores nothing for a client that has not proved its password: a challenge
-/// contains its time and a MAC. A challenge is valid for 30 s and for one right answer. `USED` is the number of right answers
-/// that are accepted in that time; further ones are refused. Use it together with [`Failures`](super::Failures), which limits
-/// how fast one address can try passwords.
+/// The exchange takes three connections. The server stores nothing for a client that has not proved that it knows the
+/// password: a challenge contains the time at which it was made and a MAC. A challenge is valid for 30 s and for one
+/// right answer. At most `USED` right answers are accepted within 30 s. Further ones are refused. Use it together with
+/// [`Failures`](super::Failures), which limits how fast one address can try passwords.
 ///
-/// A client whose user is unknown gets the same answers as one whose password is wrong.
+/// The server answers an unknown user and a wrong password in the same way.
 pub struct Challenger<const USED: usize = 64> {
     secret: [u8; 32],
     /// The answered challenges, each with the end of its validity.
@@ -62,20 +64,22 @@ pub struct Challenger<const USED: usize = 64> {
 }
 
 impl<const USED: usize> Challenger<USED> {
-    /// The greatest length of a description, in bytes.
+    /// The largest length of a description, in bytes.
     pub const DESCRIPTION: usize = 192 + MAX_USER;
 
-    /// A server's side with no answered challenges. `secret` is 32 random bytes. They must be new each time the server
-    /// starts: the challenges that were answered before a restart are forgotten, and must not be valid any longer.
+    /// Creates the server's side, with no answered challenges. `secret` is 32 random bytes, which must be new each time
+    /// the server starts. A restart forgets which challenges were answered. With a new secret, these challenges are not
+    /// valid any longer.
     pub const fn new(secret: [u8; 32]) -> Self {
         Self { secret, used: Vec::new() }
     }
 
-    /// Decides about a client by the application of its `connect`, with the query: the `app` of a
+    /// Decides whether a client is accepted. `app` is the application in its `connect`, with the query: the `app` of a
     /// [`ConnectRequest`](crate::command::ConnectRequest).
     ///
-    /// `nonce` is 8 random bytes, which must be new for each call. `password` returns the password of a user, or `None` if
-    /// there is no such user. `description` needs [`Self::DESCRIPTION`] bytes; what does not fit is cut off.
+    /// `nonce` is 8 random bytes, which must be new for each call. `password` returns the password of a user, or `None`
+    /// if there is no such user. `description` needs [`Self::DESCRIPTION`] bytes. A description that does not fit is
+    /// cut off.
     ///
     /// After [`Verdict::Accept`], [`Self::user`] returns the user.
     pub fn check<'p, 't>(
@@ -111,7 +115,8 @@ impl<const USED: usize> Challenger<USED> {
             ];
             return reject(&parts, description, false);
         };
-        // The password of an unknown user is a secret, so that the check takes the same time.
+        // For an unknown user, the answer is checked against a secret value, so that the check takes as long as for a
+        // known user.
         let unknown = self.tag(&[b"password", user.as_bytes()]);
         let password = password(user).map_or(&unknown[..], str::as_bytes);
         let (mut secret, mut expected) = ([0; BASE64], [0; BASE64]);
@@ -119,7 +124,7 @@ impl<const USED: usize> Challenger<USED> {
         let expected = md5_base64(&[&secret, opaque, own], &mut expected);
         secret.zeroize();
         let is_right = expected.as_bytes().ct_eq(response).to_bool();
-        // Only right answers take a place among the answered challenges, so wrong ones cannot use the places up.
+        // Only right answers are stored in the list of answered challenges, so wrong answers cannot fill it.
         if is_right && self.is_fresh(now, user, opaque) {
             return Verdict::Accept;
         }
@@ -127,14 +132,14 @@ impl<const USED: usize> Challenger<USED> {
         reject(&parts, description, !is_right)
     }
 
-    /// Returns the user that a client names in the application of its `connect`. It is proved only after
+    /// Returns the user that a client names in the application of its `connect`. The name is proved only after
     /// [`Verdict::Accept`].
     pub fn user<'a>(app: Text<'a>) -> Option<&'a str> {
         let user = core::str::from_utf8(value(query(app)?, "user")?).ok()?;
         Some(user).filter(|user| (1..=MAX_USER).contains(&user.len()))
     }
 
-    /// The same salt for a user each time, also for a user that does not exist.
+    /// Writes the salt of a user, which is the same each time. A user that does not exist has one, too.
     fn salt<'t>(&self, user: &str, text: &'t mut [u8; SALT_TEXT]) -> &'t str {
         let tag = self.tag(&[b"salt", user.as_bytes()]);
         // The text has room.
@@ -150,8 +155,8 @@ impl<const USED: usize> Challenger<USED> {
         Base64UrlUnpadded::encode(&challenge, text).unwrap_or_default()
     }
 
-    /// Returns whether the challenge is one of ours for this user that is neither too old nor answered. From now on it is
-    /// answered.
+    /// Returns whether this server made the challenge for this user, and it is neither too old nor answered. Marks it
+    /// as answered.
     fn is_fresh(&mut self, now: Instant, user: &str, challenge: &[u8]) -> bool {
         let mut bytes = [0; CHALLENGE];
         let decoded = Base64UrlUnpadded::decode(challenge, &mut bytes);
@@ -175,7 +180,7 @@ impl<const USED: usize> Challenger<USED> {
     }
 
     fn tag(&self, parts: &[&[u8]]) -> Tag {
-        // HMAC accepts keys of any length: this is always `Ok`.
+        // HMAC accepts keys of any length, so this is always `Ok`.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.secret) else { return [0; 32] };
         parts.iter().for_each(|part| mac.update(part));
         mac.finalize().into_bytes().into()
@@ -188,7 +193,7 @@ impl<const USED: usize> Drop for Challenger<USED> {
     }
 }
 
-/// It contains a secret.
+/// Omits the secret.
 impl<const USED: usize> fmt::Debug for Challenger<USED> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Challenger").field("used", &self.used.len()).finish_non_exhaustive()

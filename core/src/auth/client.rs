@@ -10,11 +10,11 @@ use super::value;
 use crate::amf0::Text;
 use crate::fmt::impl_format;
 
-/// The length of [`Authenticator::app`] that is enough for servers in use, and for a name and an application of 100 bytes
-/// together.
+/// The default limit for [`Authenticator::app`]. It is enough for known servers if the user's name and the application
+/// have at most 100 bytes together.
 const DEFAULT_ROOM: usize = 384;
 
-/// The longest conversation: a refusal that asks for authentication, and one with a challenge.
+/// The most refusals that are answered: one that asks for authentication, and one with a challenge.
 const MAX_ANSWERS: u8 = 2;
 
 /// A user and a password. Neither is ever logged or formatted.
@@ -22,7 +22,7 @@ const MAX_ANSWERS: u8 = 2;
 pub struct Credentials<'a> {
     /// The name of the user, as it is sent. It must not contain `&`, `?`, spaces or control characters.
     pub user: &'a str,
-    /// The password. It never leaves the device.
+    /// The password. It is never sent.
     pub password: &'a str,
 }
 
@@ -45,7 +45,7 @@ pub enum AuthError {
     UnknownUser,
     /// The server asks for a kind of authentication other than `adobe` and `llnw`.
     Kind,
-    /// The server's challenge is incomplete, or it sends one challenge after another.
+    /// The server's challenge is incomplete, or the server has sent more than one.
     Challenge,
     /// The name of the user contains `&`, `?`, a space or a control character.
     User,
@@ -70,11 +70,12 @@ impl core::error::Error for AuthError {}
 
 /// The client's side of the authentication, over several connections.
 ///
-/// When a server refuses `connect`, pass the description of the refusal to [`Self::answer`]. If that returns `true`, close the
-/// connection and connect again, with [`Self::app`] as the application of `connect` and of tcUrl. Do so only on a
-/// connection to the same host: the answer to another server's challenge lets that server log in here.
+/// When a server refuses `connect`, pass the description of the refusal to [`Self::answer`]. If that returns `true`,
+/// close the connection and connect again, with [`Self::app`] as the application of `connect` and of tcUrl. Connect
+/// only to the same host. Another server could have passed on the challenge of this host, and would use the answer to
+/// log in here.
 ///
-/// `ROOM` is the greatest length of [`Self::app`], in bytes.
+/// `ROOM` is the largest length of [`Self::app`], in bytes.
 #[derive(Clone)]
 pub struct Authenticator<const ROOM: usize = DEFAULT_ROOM> {
     app: String<ROOM>,
@@ -82,7 +83,7 @@ pub struct Authenticator<const ROOM: usize = DEFAULT_ROOM> {
 }
 
 impl<const ROOM: usize> Authenticator<ROOM> {
-    /// An authenticator that has seen no refusal.
+    /// Creates an authenticator that has seen no refusal.
     pub const fn new() -> Self {
         Self { app: String::new(), answers: 0 }
     }
@@ -95,7 +96,7 @@ impl<const ROOM: usize> Authenticator<ROOM> {
     /// Reads the description of a refused `connect`. Returns `true` if the client should connect again with [`Self::app`].
     /// Returns `false` if the refusal is not about authentication.
     ///
-    /// `app` is the application, without an answer. `nonce` is 8 random bytes, which must be new for each call.
+    /// `app` is the application without an answer. `nonce` is 8 random bytes, which must be new for each call.
     ///
     /// # Errors
     /// The server refuses the credentials, or its challenge cannot be answered. Connecting again with the same
@@ -132,7 +133,7 @@ impl<const ROOM: usize> Authenticator<ROOM> {
             return Err(AuthError::User);
         }
         self.app.clear();
-        // All clients send a question mark, even if the application has one already.
+        // Other clients send a question mark here, even if the application has one already.
         self.put(&[app, "?authmod=", kind.name(), "&user=", credentials.user])?;
         if let (Some(_), Some(query)) = (reason, query) {
             match kind {
@@ -185,7 +186,7 @@ impl<const ROOM: usize> Authenticator<ROOM> {
         self.put(&["&cnonce=", own, "&nc=00000001&response=", response])
     }
 
-    /// Repeats a part of the server's challenge.
+    /// Appends a part of the server's challenge.
     fn repeat(&mut self, part: &[u8]) -> Result<(), AuthError> {
         if !part.iter().all(u8::is_ascii_graphic) {
             return Err(AuthError::Challenge);
@@ -204,7 +205,7 @@ impl<const ROOM: usize> Default for Authenticator<ROOM> {
     }
 }
 
-// What it stores contains the answer to a challenge.
+// Omits the application, because it contains the answer to a challenge.
 impl<const ROOM: usize> fmt::Debug for Authenticator<ROOM> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Authenticator").field("answers", &self.answers).finish_non_exhaustive()

@@ -3,10 +3,10 @@
 use crate::fmt::impl_format;
 use crate::time::Instant;
 
-/// The wrong answers of an address that have no consequence.
+/// The number of wrong answers of an address that have no consequence.
 const FREE: u8 = 5;
 
-/// The first wait in milliseconds, which doubles with each further wrong answer, and the longest one.
+/// The first and the longest wait, in milliseconds. Each further wrong answer doubles the wait.
 const FIRST: u32 = 1_000;
 const LONGEST: u32 = 60_000;
 
@@ -28,11 +28,12 @@ impl Entry {
 
 const UNUSED: Entry = Entry { address: [0; 16], failures: 0, until: Instant::from_micros(0) };
 
-/// The addresses from which wrong answers came. After 5 of them, an address must wait for 1 s, then for 2 s and so on, up to
-/// 60 s. A right answer ends that, so use a table for each user if an address may have several.
+/// The addresses from which wrong answers came. After 5 wrong answers, an address must wait for 1 s. Each further wrong
+/// answer doubles the wait, up to 60 s. A right answer resets the count, so use a table for each user if one address
+/// may have several users.
 ///
-/// `N` is the number of addresses. If there are more, the one whose wait ends first is forgotten. All addresses of an IPv6
-/// network of 64 bits count as one, and an IPv4 address is given in its mapped form.
+/// `N` is the number of addresses that are stored. If there are more, the address whose wait ends first is forgotten.
+/// All IPv6 addresses with the same first 64 bits count as one address. Give an IPv4 address in its IPv4-mapped form.
 #[derive(Debug, Clone)]
 pub struct Failures<const N: usize = 16> {
     entries: [Entry; N],
@@ -41,13 +42,14 @@ pub struct Failures<const N: usize = 16> {
 impl_format!([const N: usize] Failures<N>, _ => "Failures");
 
 impl<const N: usize> Failures<N> {
-    /// No wrong answers.
+    /// Creates an empty table.
     pub const fn new() -> Self {
         const { assert!(N > 0, "there must be room for an address") }
         Self { entries: [UNUSED; N] }
     }
 
-    /// Returns whether an answer from this address may be checked now. If not, refuse it without a check.
+    /// Returns whether an answer from this address may be checked now. If it returns `false`, refuse the client without
+    /// a check.
     pub fn may_try(&self, now: Instant, address: [u8; 16]) -> bool {
         let address = network(address);
         self.entries.iter().find(|entry| entry.is(address)).is_none_or(|entry| now >= entry.until)
@@ -88,7 +90,7 @@ impl<const N: usize> Default for Failures<N> {
     }
 }
 
-/// The part of an address that its owner cannot choose.
+/// Returns the part of an address that a client cannot choose.
 fn network(address: [u8; 16]) -> [u8; 16] {
     match address {
         [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, _, _, _, _] => address,

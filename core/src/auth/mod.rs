@@ -1,8 +1,8 @@
 //! Authentication of publishers and players with a user and a password, inside `connect` (feature `auth`).
 //!
-//! Adobe's and Limelight's servers refuse a `connect` without credentials. The description of the refusal tells the client
-//! what to send. The client closes the connection, and connects again with the answer in the query of the application and of
-//! tcUrl:
+//! Adobe's and Limelight's servers refuse a `connect` without credentials. The description of the refusal tells the
+//! client what to send. The client closes the connection and connects again. The query of the application and of tcUrl
+//! then contains the answer:
 //!
 //! ```text
 //! client                                       server
@@ -15,8 +15,9 @@
 //! R is the Base64 form of MD5(Base64(MD5(U S password)) O D); if there is no O, C is used instead. [`Authenticator`] is
 //! the client's side of both kinds. [`Challenger`] is the server's side of Adobe's kind.
 //!
-//! This is MD5 on a clear channel. A listener does not see the password, but can try passwords against what it has heard,
-//! without asking the server. It also sees the stream, and can change it. Use RTMPS if that matters.
+//! The exchange uses MD5 and is not encrypted. An eavesdropper does not see the password, but it can test guesses
+//! offline against a recorded exchange. An attacker on the path can also read and change the stream. Use RTMPS to
+//! prevent this.
 
 mod challenger;
 mod client;
@@ -29,8 +30,8 @@ pub use challenger::{Challenger, MAX_USER, Verdict};
 pub use client::{AuthError, Authenticator, Credentials};
 pub use failures::Failures;
 
-/// Returns the value of `name` in `query`, which consists of pairs such as `name=value`, with `&` between them, or `?`, which
-/// clients put before their answer even if the application has a query. The value may contain `=`.
+/// Returns the value of `name` in `query`. A query consists of pairs `name=value`, separated by `&` or `?`. Clients put
+/// `?` before their answer even if the application already has a query. The value may contain `=`.
 fn value<'q>(query: &'q [u8], name: &str) -> Option<&'q [u8]> {
     let mut pairs = query.split(|byte| matches!(byte, b'&' | b'?'));
     pairs.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))

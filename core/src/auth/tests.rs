@@ -93,7 +93,8 @@ impl Server {
         Self { challenger: Challenger::new([7; 32]), made: 0 }
     }
 
-    /// Returns the description of a refusal, and whether it counts as a failure. `None` if the client is accepted.
+    /// Returns the description of a refusal, and whether it counts as a failure. Returns `None` if the client is
+    /// accepted.
     fn check(&mut self, now: Instant, app: &str) -> Option<(String, bool)> {
         self.made += 1;
         let mut text = [0; Challenger::<4>::DESCRIPTION];

@@ -85,13 +85,14 @@ impl Assembler {
         Assembled::Whole(start..end)
     }
 
-    /// Finds room for a message of `length` bytes: at the start of the buffer, or directly after the other message.
-    /// The positions of the messages that were completed last: one for each place that is not in use. Some may be older.
+    /// Returns the positions of completed messages: one for each place that is not in use. These include the messages
+    /// that were completed last.
     pub(crate) fn completed(&self) -> impl Iterator<Item = Range<usize>> {
         let completed = self.slots.iter().filter(|slot| !slot.is_open());
         completed.map(|slot| usize::from(slot.start)..usize::from(slot.end))
     }
 
+    /// Finds room for a message of `length` bytes: at the start of the buffer, or directly after the other message.
     fn open(&mut self, csid: ChunkStreamId, length: usize, capacity: usize) {
         let start = match self.slots.iter().find(|slot| slot.is_open()) {
             Some(other) if length > usize::from(other.start) => other.end,

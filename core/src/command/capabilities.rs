@@ -1,12 +1,12 @@
-//! What a peer can do in Enhanced RTMP, as it says in `connect` and its answer (E-RTMP v2, "Enhancing NetConnection connect
-//! Command").
+//! The capabilities of a peer in Enhanced RTMP, which `connect` and its answer announce (E-RTMP v2, "Enhancing
+//! NetConnection connect Command").
 
 use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token, number_to_u32, u32_to_number};
 use crate::bytes::low_u32;
 use crate::fmt::impl_format;
 use crate::message::FourCc;
 
-/// What a peer can do with a codec: any of the flags together.
+/// What a peer can do with a codec: a combination of these flags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct CodecSupport(pub u32);
@@ -16,10 +16,10 @@ impl CodecSupport {
     pub const DECODE: Self = Self(1);
     /// It encodes the codec.
     pub const ENCODE: Self = Self(2);
-    /// It passes the codec on.
+    /// It forwards the codec.
     pub const FORWARD: Self = Self(4);
 
-    /// Whether it can do anything with the codec.
+    /// Returns whether any flag is set.
     pub const fn is_any(self) -> bool {
         self.0 != 0
     }
@@ -36,19 +36,19 @@ impl CodecSupport {
     }
 }
 
-/// What a peer can do beyond codecs: any of the flags together.
+/// What a peer can do apart from codecs: a combination of these flags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Extensions(pub u32);
 
 impl Extensions {
-    /// It handles a request to connect again.
+    /// It handles a request to reconnect.
     pub const RECONNECT: Self = Self(1);
     /// It handles several tracks.
     pub const MULTITRACK: Self = Self(2);
-    /// It reads modifiers, or skips them.
+    /// It reads or skips modifiers.
     pub const MODIFIERS: Self = Self(4);
-    /// It uses nanoseconds.
+    /// It uses timestamps with nanoseconds.
     pub const NANOSECONDS: Self = Self(8);
 
     /// Whether all flags of `other` are among these.
@@ -63,7 +63,7 @@ impl Extensions {
     }
 }
 
-/// What our side can do. Nothing is announced that is not in here.
+/// What our side can do. Only these capabilities are announced.
 ///
 /// ```
 /// use embedded_rtmp::amf0::Encoder;
@@ -87,19 +87,20 @@ impl Extensions {
 #[derive(Debug, Clone, Copy, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Capabilities<'a> {
-    /// Video codecs (`videoFourCcInfoMap`). [`FourCc::ANY`] stands for all. If it is empty, the property is left out.
+    /// The video codecs (`videoFourCcInfoMap`). [`FourCc::ANY`] stands for all codecs. If the list is empty, the
+    /// property is omitted.
     pub video: &'a [(FourCc, CodecSupport)],
-    /// Audio codecs (`audioFourCcInfoMap`).
+    /// The audio codecs (`audioFourCcInfoMap`).
     pub audio: &'a [(FourCc, CodecSupport)],
-    /// What else it can do (`capsEx`). If there is none, the property is left out.
+    /// The extensions (`capsEx`). If there are none, the property is omitted.
     pub extensions: Extensions,
-    /// Whether the codecs are also in `fourCcList`, the property of E-RTMP v1. Some old servers refuse a `connect` that has
-    /// it.
+    /// Whether the codecs are also in `fourCcList`, the property of E-RTMP v1. Some old servers refuse a `connect` that
+    /// has it.
     pub has_list: bool,
 }
 
 impl Capabilities<'_> {
-    /// Those of a server or a client that passes on whatever it gets, and that changes nothing.
+    /// The capabilities of a server or a client that forwards everything unchanged.
     pub const PASSES_ON: Capabilities<'static> = Capabilities {
         video: &[(FourCc::ANY, CodecSupport::FORWARD)],
         audio: &[(FourCc::ANY, CodecSupport::FORWARD)],
@@ -107,8 +108,8 @@ impl Capabilities<'_> {
         has_list: false,
     };
 
-    /// Writes the properties, for [`ConnectOptions::properties`](super::ConnectOptions::properties). They take at most 90
-    /// bytes, and 22 for each codec.
+    /// Writes the properties, for [`ConnectOptions::properties`](super::ConnectOptions::properties). They take at most
+    /// 90 bytes plus 22 bytes for each codec.
     ///
     /// # Errors
     /// The encoder's buffer is too small.
@@ -138,40 +139,41 @@ impl Capabilities<'_> {
     }
 }
 
-/// What the peer can do: the values of its `connect` ([`ConnectRequest::values`](super::ConnectRequest::values)), or of the
-/// answer to ours ([`Client::connect_answer`](crate::session::Client::connect_answer)).
+/// What the peer can do. A server reads the values of `connect`
+/// ([`ConnectRequest::values`](super::ConnectRequest::values)). A client reads the values of the answer
+/// ([`Client::connect_answer`](crate::session::Client::connect_answer)).
 ///
-/// Of `fourCcList`, each codec counts as [`CodecSupport::DECODE`]. The wildcard adds its flags to those of each codec.
+/// Each codec in `fourCcList` counts as [`CodecSupport::DECODE`]. The flags of the wildcard `*` apply to every codec.
 #[derive(Debug, Clone, Copy)]
 pub struct PeerCapabilities<'a>(Decoder<'a>);
 
 impl_format!(['a] PeerCapabilities<'a>, this => "PeerCapabilities {{ extensions: {} }}", this.extensions());
 
 impl<'a> PeerCapabilities<'a> {
-    /// Reads these values when asked.
+    /// Wraps the values. They are read by each call of the other functions.
     pub const fn new(values: Decoder<'a>) -> Self {
         Self(values)
     }
 
-    /// Whether the peer says anything about Enhanced RTMP. Otherwise it may know only the codecs of FLV, but many servers
-    /// pass on every codec and say nothing.
+    /// Returns whether the peer announces anything about Enhanced RTMP. A peer that announces nothing may know only the
+    /// codecs of FLV, but many servers forward every codec and announce nothing.
     pub fn is_enhanced(&self) -> bool {
         let mut is_enhanced = false;
         self.each(&mut |_, _, _| is_enhanced = true);
         is_enhanced
     }
 
-    /// What it can do with a video codec.
+    /// Returns what the peer can do with a video codec.
     pub fn video(&self, codec: FourCc) -> CodecSupport {
         self.support(Property::Video, codec)
     }
 
-    /// What it can do with an audio codec.
+    /// Returns what the peer can do with an audio codec.
     pub fn audio(&self, codec: FourCc) -> CodecSupport {
         self.support(Property::Audio, codec)
     }
 
-    /// What else it can do.
+    /// Returns what the peer can do apart from codecs.
     pub fn extensions(&self) -> Extensions {
         let mut extensions = Extensions(0);
         self.each(&mut |property, _, value| {
@@ -195,8 +197,8 @@ impl<'a> PeerCapabilities<'a> {
         support
     }
 
-    /// Calls `f` with each scalar of these properties, and with its key in the property. The end is that of the message, or
-    /// a fault.
+    /// Calls `f` with each scalar in the properties of Enhanced RTMP, and with the key of the scalar in its property.
+    /// Stops at the end of the message or at the first fault.
     fn each(&self, f: &mut dyn FnMut(Property, Text<'a>, &Token<'a>)) {
         let mut values = self.0;
         let (mut depth, mut property, mut key) = (0_u8, None, Text::default());
@@ -238,7 +240,7 @@ impl Property {
     }
 }
 
-/// The number of a token; 0 if it is not one of flags.
+/// Returns the number in a token, or 0 if it cannot be a set of flags.
 fn number(value: &Token<'_>) -> u32 {
     match value {
         Token::Number(number) => number_to_u32(*number).unwrap_or(0),
@@ -267,7 +269,7 @@ mod tests {
         encoder.finish().to_vec()
     }
 
-    /// A `connect` with these properties.
+    /// Encodes a `connect` with these properties.
     fn connect(properties: &[u8]) -> Vec<u8> {
         let mut buffer = [0; 500];
         let mut encoder = Encoder::new(&mut buffer);
@@ -329,7 +331,7 @@ mod tests {
 
     #[test]
     fn item_100_without_the_properties_the_peer_is_a_legacy_one() {
-        // The names in another place, and values of other types.
+        // The names at another level, and values of other types.
         let nested: &[u8] =
             b"\0\x01x\x03\0\x0AfourCcList\x02\0\x04hvc1\0\x01y\x03\0\x06capsEx\0\x40\0\0\0\0\0\0\0\0\0\x09\0\0\x09";
         for properties in [&b""[..], nested] {

@@ -1,4 +1,4 @@
-//! The keystreams of a session, and how far each direction is.
+//! The keystreams of a session, and the position in each of them.
 
 use core::fmt;
 
@@ -11,21 +11,21 @@ use crate::mac::{self, Mac};
 
 /// The length of a direction's key.
 const KEY: usize = 16;
-/// How many pieces of 32 bytes at the beginning of each keystream are not used.
+/// The number of pieces of 32 bytes at the beginning of each keystream that are not used.
 const UNUSED: usize = 1536 / mac::LENGTH as usize;
 
-/// The ciphers of an encrypted session, which stands between the transport and the session for as long as the connection
-/// lives. It changes bytes in place, and needs no buffer.
+/// The ciphers of an encrypted session. They stand between the transport and the session as long as the connection
+/// exists. They change bytes in place and need no buffer.
 ///
-/// The rest of the handshake passes unchanged: the cipher counts its bytes. The keystreams are overwritten when the value is
-/// dropped, and are never printed.
+/// The rest of the handshake passes unchanged. The cipher counts its bytes. The keystreams are overwritten when the
+/// value is dropped, and are never formatted.
 ///
 /// ```
 /// use embedded_rtmp::crypt::Cipher;
 /// use embedded_rtmp::session::Client;
 /// use embedded_rtmp::time::Instant;
 ///
-/// /// Passes received bytes to the session. Returns how many it has consumed; the others must come again, as they are now.
+/// /// Passes received bytes to the session. Returns how many it has consumed. Pass the others again, unchanged.
 /// fn receive(client: &mut Client<'_>, cipher: &mut Cipher, now: Instant, received: &mut [u8]) -> usize {
 ///     let lent = cipher.decipher(received);
 ///     let mut rest = &*lent;
@@ -47,20 +47,20 @@ const UNUSED: usize = 1536 / mac::LENGTH as usize;
 pub struct Cipher {
     incoming: Keystream,
     outgoing: Keystream,
-    /// How many bytes at the front of the input are deciphered and not consumed.
+    /// The number of bytes at the start of the input that are deciphered and not yet consumed.
     deciphered: usize,
 }
 
 /// One direction.
 struct Keystream {
     rc4: Rc4,
-    /// How many bytes of the handshake are left, which pass unchanged.
+    /// The number of bytes of the handshake that are left. They pass unchanged.
     plain: u16,
 }
 
 impl Cipher {
-    /// The ciphers of the side that has `ours`. `left` is how many bytes of the handshake are left to receive and to send.
-    /// Returns `None` if `theirs` cannot be a public key.
+    /// Creates the ciphers of the side that has the keys `ours`. `left` is the number of bytes of the handshake that
+    /// are left to receive and to send. Returns `None` if `theirs` cannot be a public key.
     pub(crate) fn new(ours: &KeyPair, theirs: &PublicKey, left: [u16; 2]) -> Option<Self> {
         let secret = ours.shared_secret(theirs)?;
         let [incoming, outgoing] = left;
@@ -71,11 +71,11 @@ impl Cipher {
         })
     }
 
-    /// Deciphers received bytes in place, and returns those that the session may read now. While the handshake lasts, these
-    /// are the rest of the handshake; afterwards they are all.
+    /// Deciphers received bytes in place, and returns the bytes that the session may read now. Until the handshake is
+    /// complete, these are the bytes that belong to the handshake. Afterwards, these are all bytes.
     ///
-    /// `input` begins with the bytes that the session has not consumed, as they are after the previous call. More bytes may
-    /// follow them. No byte is deciphered twice.
+    /// `input` must begin with the bytes that the session has not consumed, as the previous call left them. More bytes
+    /// may follow. No byte is deciphered twice.
     pub fn decipher<'i>(&mut self, input: &'i mut [u8]) -> &'i mut [u8] {
         if self.incoming.plain > 0 {
             let length = input.len().min(self.incoming.plain.into());
@@ -88,7 +88,7 @@ impl Cipher {
         input
     }
 
-    /// Records that the session has consumed `count` of the bytes that [`Self::decipher`] has returned, from the front.
+    /// Records that the session has consumed the first `count` of the bytes that [`Self::decipher`] has returned.
     pub fn consume(&mut self, count: usize) {
         let plain = usize::from(self.incoming.plain);
         self.incoming.plain = crate::bytes::low_u16(plain.saturating_sub(count));
@@ -97,7 +97,7 @@ impl Cipher {
         }
     }
 
-    /// Enciphers bytes of the session in place. They are sent exactly once, in this order.
+    /// Enciphers output of the session in place. Each byte must be passed and sent exactly once, in order.
     pub fn encipher(&mut self, output: &mut [u8]) {
         let plain = output.len().min(self.outgoing.plain.into());
         self.outgoing.plain = self.outgoing.plain.saturating_sub(crate::bytes::low_u16(plain));
@@ -108,7 +108,7 @@ impl Cipher {
 }
 
 impl Keystream {
-    /// The direction to the owner of the public key `receiver`.
+    /// Creates the direction to the owner of the public key `receiver`.
     fn new(secret: &[u8], receiver: &PublicKey, plain: u16) -> Option<Self> {
         let mut mac = Mac::new(secret);
         mac.update(receiver);

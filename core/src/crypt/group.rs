@@ -34,15 +34,15 @@ type Residue = ConstMontyForm<prime::Prime, { U1024::LIMBS }>;
 
 /// One side's keys for one session.
 ///
-/// Making them takes as long as [agreeing](crate::session::Connection::agree) does: millions of instructions. A client
-/// makes them before it connects. The secret part is overwritten when the value is dropped, and is never printed.
+/// [`KeyPair::new`] takes as long as [`agree`](crate::session::Connection::agree): millions of instructions. A client
+/// should call it before it connects. The secret part is overwritten when the value is dropped, and is never formatted.
 pub struct KeyPair {
     exponent: Zeroizing<[u8; 32]>,
     public: PublicKey,
 }
 
 impl KeyPair {
-    /// Makes the keys from 32 random bytes, which are used for nothing else.
+    /// Makes the keys from 32 random bytes, which must not be used for anything else.
     #[must_use]
     pub fn new(entropy: &[u8; 32]) -> Self {
         let mut exponent = Zeroizing::new(*entropy);
@@ -60,8 +60,8 @@ impl KeyPair {
         &self.public
     }
 
-    /// Returns the secret that is shared with the owner of the public key `theirs`. Returns `None` if that cannot be a
-    /// public key: see [`is_valid`].
+    /// Returns the secret that is shared with the owner of the public key `theirs`. Returns `None` if `theirs` cannot
+    /// be a public key: see [`is_valid`].
     pub(super) fn shared_secret(&self, theirs: &PublicKey) -> Option<SharedSecret> {
         let base = parse(theirs)?;
         let mut secret = power(&base, &self.exponent);
@@ -71,8 +71,8 @@ impl KeyPair {
     }
 }
 
-/// Returns whether `key` can be a public key. 0, 1, p - 1 and numbers above p - 1 cannot: with them, everyone would know the
-/// secret.
+/// Returns whether `key` can be a public key. The numbers 0, 1, p - 1 and above cannot, because anyone could then
+/// compute the secret.
 pub(crate) fn is_valid(key: &PublicKey) -> bool {
     parse(key).is_some()
 }
@@ -85,10 +85,10 @@ fn parse(key: &PublicKey) -> Option<U1024> {
     (key > U1024::ONE && key < largest.wrapping_sub(&U1024::ONE)).then_some(key)
 }
 
-/// `base` to the power of `exponent`, in a time that does not depend on the exponent.
+/// Returns `base` to the power of `exponent`, in a time that does not depend on the exponent.
 ///
-/// The exponent is read two bits at a time, and each of the four powers is read in each step. The library's own function
-/// reads four bits, which saves a seventh of the time and needs 4 KB of stack.
+/// The exponent is read two bits at a time, and each of the four powers is read in each step. The function of the
+/// library reads four bits at a time. It takes a seventh less time, but needs 4 KB of stack.
 fn power(base: &U1024, exponent: &[u8; 32]) -> U1024 {
     let base = Residue::new(base);
     let square = base.square();

@@ -1,4 +1,5 @@
-//! The key agreement, the keystreams and the signatures of type 8, against `vectors.txt`, which other programs have made.
+//! Tests the key agreement, the keystreams and the signatures of type 8 against `vectors.txt`, which other programs
+//! made.
 
 use std::collections::BTreeMap;
 use std::format;
@@ -19,7 +20,7 @@ fn hex(text: &str) -> Vec<u8> {
     digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }
 
-/// The cases whose name has `word`.
+/// Returns the cases whose name contains `word`.
 fn cases(word: &str) -> Vec<BTreeMap<&'static str, Vec<u8>>> {
     let (mut cases, mut is_wanted) = (Vec::new(), false);
     for line in include_str!("vectors.txt").lines().filter(|line| !line.starts_with('#')) {

@@ -2,7 +2,7 @@
 
 use crate::mac::Digest;
 
-/// The keys, of which a byte of the signature's own key selects one. They are known to everyone.
+/// The keys. A byte of the key of the signature selects one of them. They are public.
 static KEYS: [[u32; 4]; 15] = [
     [0xBFF0_34B2, 0x11D9_081F, 0xCCDF_B795, 0x748D_E732],
     [0x086A_5EB6, 0x1743_090E, 0x6EF0_5AB8, 0xFE5A_39E2],
@@ -21,7 +21,7 @@ static KEYS: [[u32; 4]; 15] = [
     [0xFEB1_EAE4, 0x8C8C_3CE1, 0x4E00_64A7, 0x6A38_7C2A],
 ];
 
-/// Enciphers a signature in place, in four blocks. `key` is the key with which it was made.
+/// Enciphers a signature in place, in four blocks. `key` is the key with which the signature was made.
 pub(crate) fn encipher_signature(signature: &mut Digest, key: &Digest) {
     let (blocks, _) = signature.as_chunks_mut::<8>();
     for (block, selector) in blocks.iter_mut().zip(key.iter().step_by(8)) {

@@ -90,8 +90,8 @@ impl Block {
 
 #[cfg(feature = "digest")]
 impl Block {
-    /// Puts the version and the digest into the block. Does nothing the second time. The digest covers `own`, the public
-    /// key that is in the block, if there is one.
+    /// Puts the version and the digest into the block. A second call does nothing. The digest covers `own`, the public
+    /// key in the block, if there is one.
     pub(super) fn sign(&mut self, version: [u8; 4], scheme: DigestScheme, key: digest::Key, own: &OwnKey<'_>) {
         if self.signed.is_some() {
             return;

@@ -8,9 +8,9 @@
 //!                 └ client: at once; server: after agree
 //! ```
 //!
-//! Our public key needs no memory of its own. While C1 or S1 is written, the key is in the scratch: a client has nothing
-//! else there yet, because it reads nothing before C1 has been written, and a server sends it in S2, too, where any bytes
-//! are allowed.
+//! Our public key needs no memory of its own: it is in the scratch while C1 or S1 is written. A client reads nothing
+//! before C1 is written, so its scratch is free until then. A server also sends the key in S2, which may contain any
+//! bytes.
 
 use super::{BLOCK_END, DigestScheme, END, Handshake, HandshakeConfig, HandshakeError, SCRATCH, VERSION, Versions};
 use crate::crypt::{self, Cipher, KeyPair, PublicKey};
@@ -22,10 +22,10 @@ pub(super) const WITH_XTEA: u8 = 8;
 
 /// The scheme of a client's C1, as in librtmp and FFmpeg.
 pub(super) const OF_CLIENT: DigestScheme = DigestScheme::Scheme1;
-/// The scheme of a server's S1. FFmpeg looks for it in this one only if it publishes.
+/// The scheme of a server's S1. When FFmpeg publishes, it looks for the digest only in this scheme.
 pub(super) const OF_SERVER: DigestScheme = DigestScheme::Scheme0;
 
-/// The position of our public key in the scratch, behind the times of C2 and S2.
+/// The position of our public key in the scratch, after the times of C2 and S2.
 const PLACE: usize = 8;
 
 /// Our public key, as a part of C1 or S1.
@@ -38,7 +38,7 @@ impl OwnKey<'_> {
     #[cfg(test)]
     pub(super) const NONE: Self = Self { key: None };
 
-    /// The byte at position `at` of the block, if it is the key's.
+    /// Returns the byte at position `at` of the block, if it belongs to the key.
     pub(super) fn byte(&self, at: u16) -> Option<u8> {
         let (offset, key) = self.key?;
         key.get(usize::from(at.checked_sub(offset)?)).copied()
@@ -53,8 +53,8 @@ pub(super) const fn base(scheme: DigestScheme) -> u16 {
     }
 }
 
-/// The position of the public key, which is not in the same half as the digest. `pointer` are the four bytes at the scheme's
-/// base.
+/// Returns the position of the public key, which is in the half of the block without the digest. `pointer` is the four
+/// bytes at the scheme's base.
 pub(super) fn offset(scheme: DigestScheme, pointer: [u8; 4]) -> u16 {
     let sum: u16 = pointer.iter().fold(0, |sum, &byte| sum.wrapping_add(u16::from(byte)));
     let first = match scheme {
@@ -77,10 +77,11 @@ fn key_in(block: &[u8; SCRATCH], scheme: DigestScheme) -> Option<&PublicKey> {
 }
 
 impl Handshake {
-    /// Makes a client begin with RTMPE, and puts the public key of `pair` into C1. Call it before the first byte is written,
-    /// with the scratch of all other calls. Returns whether it was possible: this is a client that has written nothing.
+    /// Makes a client begin with RTMPE, and puts the public key of `pair` into C1. Call it before the first byte is
+    /// written. `scratch` is the same as in all other calls. Returns `false`, and does nothing, for a server and for a
+    /// client that has already written something.
     ///
-    /// The client then takes no input before C1 has been written.
+    /// The client then reads no input until C1 has been written.
     #[must_use]
     pub fn encrypt(&mut self, pair: &KeyPair, scratch: &mut [u8]) -> bool {
         let is_possible = matches!(self.config, HandshakeConfig::Client { .. }) && self.sent == 0;
@@ -94,16 +95,16 @@ impl Handshake {
         false
     }
 
-    /// Returns whether [`agree`](Self::agree) must be called: the peer's block has a right digest and a valid public key.
-    /// Until then, nothing is read or written.
+    /// Returns whether [`agree`](Self::agree) must be called now. This is the case after the peer's block was received,
+    /// if its digest is right and its public key is valid. Until `agree` is called, nothing is read or written.
     #[must_use]
     pub const fn awaits_keys(&self) -> bool {
         self.is_encrypted() && !self.has_agreed && self.received == BLOCK_END
     }
 
-    /// Agrees with the peer on keys, and returns the ciphers for all bytes that are received and sent from now on. Returns
-    /// `None` if no keys are awaited. `pair` is that of [`encrypt`](Self::encrypt), or a new one of a server. `scratch` is
-    /// that of all other calls.
+    /// Agrees with the peer on keys, and returns the ciphers for all bytes that are received and sent from now on.
+    /// Returns `None` if no keys are awaited. For a client, `pair` is the pair that was passed to
+    /// [`encrypt`](Self::encrypt). For a server, it is a new pair. `scratch` is the same as in all other calls.
     ///
     /// This takes millions of instructions.
     #[must_use = "without the ciphers, nothing can be read"]
@@ -128,7 +129,7 @@ impl Handshake {
         self.version != VERSION
     }
 
-    /// What is in C0 or S0.
+    /// Returns the version in C0 or S0.
     pub(super) const fn version(&self) -> u8 {
         self.version
     }
@@ -138,7 +139,7 @@ impl Handshake {
         self.is_encrypted() || self.config == HandshakeConfig::Server { versions: Versions::Rtmpe }
     }
 
-    /// Whether nothing is read, until C1 has been written or until the keys are there.
+    /// Returns whether reading must wait until C1 has been written or until the keys are known.
     pub(super) const fn waits_for_keys(&self) -> bool {
         self.is_encrypted() && ((self.is_client() && self.sent < BLOCK_END) || self.awaits_keys())
     }

@@ -149,8 +149,8 @@ pub enum Versions {
     Offer3,
     /// Version 3 only.
     Only3,
-    /// The same as `Offer3`, and also RTMPE's 6 and 8, which the server sends back in S0. Such a session needs keys: see
-    /// [`Handshake::awaits_keys`].
+    /// The same as `Offer3`, and also the versions 6 and 8 of RTMPE, which the server repeats in S0. A session with one
+    /// of them needs keys: see [`Handshake::awaits_keys`].
     #[cfg(feature = "rtmpe")]
     Rtmpe,
 }
@@ -209,13 +209,14 @@ pub enum HandshakeError {
     /// The first byte asks for RTMPE, the encrypted variant: 6, or 8 for the kind with XTEA. The byte stays in the
     /// input.
     Encrypted(u8),
-    /// A client wants RTMPE, and the first byte of the server is a version without encryption. The byte stays in the input.
+    /// The client began with RTMPE, and the first byte of the server is a version without encryption. The byte stays in
+    /// the input.
     #[cfg(feature = "rtmpe")]
     Unencrypted(u8),
-    /// The peer's C1 or S1 has no digest, or a wrong one. RTMPE needs one.
+    /// The peer's C1 or S1 has no digest, or a wrong one. RTMPE requires a digest.
     #[cfg(feature = "rtmpe")]
     Digest,
-    /// The peer's public key for RTMPE is 0, 1, or not below p - 1.
+    /// The peer's public key for RTMPE is 0, 1, p - 1 or above.
     #[cfg(feature = "rtmpe")]
     PublicKey,
     /// S2 is not the echo of our C1, or not signed. Only a strict client checks this.
@@ -246,7 +247,7 @@ impl fmt::Display for HandshakeError {
 
 impl core::error::Error for HandshakeError {}
 
-/// Our public key as a part of our block. Without the feature `rtmpe` there is none.
+/// Our public key, as a part of our block. Without the feature `rtmpe`, there is no key.
 #[cfg(not(feature = "rtmpe"))]
 struct OwnKey<'k>(core::marker::PhantomData<&'k ()>);
 
@@ -273,10 +274,10 @@ pub struct Handshake {
     sent: u16,
     /// The kind, which is simple until the peer's block is complete; or why the handshake failed.
     found: Result<HandshakeKind, HandshakeError>,
-    /// What we send in the first byte; at a client of RTMPE, what the server has sent.
+    /// The first byte that we send. In RTMPE, the first byte of the peer replaces it.
     #[cfg(feature = "rtmpe")]
     version: u8,
-    /// Whether RTMPE's keys are there.
+    /// Whether the keys of RTMPE are known.
     #[cfg(feature = "rtmpe")]
     has_agreed: bool,
 }
@@ -470,7 +471,7 @@ impl Handshake {
         }
     }
 
-    /// The peer's block is complete in the scratch: finds its kind, and answers it.
+    /// Finds the kind of the peer's block, which is complete in the scratch, and answers it.
     fn take_block(&mut self, now: Instant, scratch: &mut [u8; SCRATCH]) -> Result<(), HandshakeError> {
         #[cfg(feature = "digest")]
         let found = self.find_digest(scratch);
@@ -489,7 +490,7 @@ impl Handshake {
         Ok(())
     }
 
-    /// Makes our echo of the peer's block in the scratch, and signs what is to be signed.
+    /// Makes our echo of the peer's block in the scratch, and signs it if the peer's block has a digest.
     fn answer(
         &mut self,
         now: Instant,
@@ -532,7 +533,8 @@ impl Handshake {
         self.is_strict() && self.kind() != HandshakeKind::Simple
     }
 
-    /// Whether the peer's bytes must wait: S2 because C2 has not left the scratch yet, or RTMPE's because of the keys.
+    /// Returns whether the peer's bytes must wait: S2 until C2 has left the scratch, and bytes of RTMPE until the keys
+    /// are known.
     fn is_waiting(&self) -> bool {
         #[cfg(feature = "rtmpe")]
         if self.waits_for_keys() {
@@ -548,7 +550,7 @@ impl Handshake {
 /// Digests.
 #[cfg(feature = "digest")]
 impl Handshake {
-    /// The scheme in which a client signs C1; `None` for a server, and for a client without a digest.
+    /// The scheme in which a client signs C1, or `None` for a server and for a client without a digest.
     fn begins_with(&self) -> Option<DigestScheme> {
         #[cfg(feature = "rtmpe")]
         if self.is_encrypted() {
@@ -557,7 +559,7 @@ impl Handshake {
         matches!(self.config, HandshakeConfig::Client { style: Style::Digest, .. }).then_some(DigestScheme::Scheme0)
     }
 
-    /// Signs C1 or S1. Does nothing the second time.
+    /// Signs C1 or S1. A second call does nothing.
     fn sign_block(&mut self, scratch: &[u8; SCRATCH], scheme: DigestScheme) {
         let (version, key) = if self.is_client() {
             (digest::CLIENT_VERSION, digest::CLIENT_KEY)
@@ -582,7 +584,7 @@ impl Handshake {
     }
 }
 
-/// What RTMPE changes.
+/// The parts that differ in RTMPE.
 #[cfg(not(feature = "rtmpe"))]
 impl Handshake {
     #[inline(always)]

@@ -137,7 +137,7 @@ impl AacConfig {
 /// A frame of an ADTS stream (ISO/IEC 14496-3, 1.A.2.2), which many encoders write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AdtsFrame<'a> {
-    /// The configuration that its header repeats. [`AacConfig::sequence_header`] makes a sequence header of it.
+    /// The configuration in the header of the frame. [`AacConfig::sequence_header`] makes a sequence header from it.
     pub config: AacConfig,
     /// The raw frame, which is the body of an audio message.
     pub raw: &'a [u8],
@@ -145,8 +145,8 @@ pub struct AdtsFrame<'a> {
 
 impl_format!(['a] AdtsFrame<'a>, this => "AdtsFrame {{ config: {}, {} bytes }}", this.config, this.raw.len());
 
-/// An iterator over the frames of an ADTS stream. It ends at a frame that is not whole, or that has several raw frames, or
-/// at anything else. No byte is copied.
+/// An iterator over the frames of an ADTS stream. It ends at an incomplete frame, at a frame that contains several raw
+/// data blocks, and at bytes that are not a frame. No byte is copied.
 ///
 /// ```
 /// use embedded_rtmp::media::aac::AdtsFrames;
@@ -161,12 +161,12 @@ pub struct AdtsFrames<'a>(&'a [u8]);
 impl_format!(['a] AdtsFrames<'a>, this => "AdtsFrames {{ {} bytes }}", this.0.len());
 
 impl<'a> AdtsFrames<'a> {
-    /// The frames of `stream`, such as what an encoder has written.
+    /// Creates an iterator over the frames of `stream`, such as the output of an encoder.
     pub const fn new(stream: &'a [u8]) -> Self {
         Self(stream)
     }
 
-    /// The bytes after the last frame that was returned.
+    /// Returns the bytes after the last frame that was returned.
     pub const fn rest(&self) -> &'a [u8] {
         self.0
     }

@@ -1,7 +1,7 @@
 //! AV1: the configuration record for a sequence header of [Enhanced RTMP](super::enhanced).
 //!
-//! An encoder gives temporal units: a list of OBUs, each with its size (AV1 Bitstream & Decoding Process Specification, 5.2).
-//! A temporal unit is sent as it is.
+//! The output of an encoder consists of temporal units. Each is a list of OBUs with their sizes (AV1 Bitstream &
+//! Decoding Process Specification, 5.2). A temporal unit is sent unchanged.
 
 use core::fmt;
 
@@ -26,7 +26,7 @@ impl ObuType {
 pub struct Obu<'a> {
     /// Its type.
     pub kind: ObuType,
-    /// All of it, with its header.
+    /// The whole OBU, including its header.
     pub bytes: &'a [u8],
     /// Its payload.
     pub payload: &'a [u8],
@@ -34,14 +34,14 @@ pub struct Obu<'a> {
 
 impl_format!(['a] Obu<'a>, this => "Obu {{ kind: {}, {} bytes }}", this.kind, this.bytes.len());
 
-/// An iterator over the OBUs of a temporal unit. It ends at an OBU that is not whole.
+/// An iterator over the OBUs of a temporal unit. It ends at an incomplete OBU.
 #[derive(Debug, Clone)]
 pub struct Obus<'a>(&'a [u8]);
 
 impl_format!(['a] Obus<'a>, this => "Obus {{ {} bytes }}", this.0.len());
 
 impl<'a> Obus<'a> {
-    /// The OBUs of `unit`. The last one need not have a size.
+    /// Creates an iterator over the OBUs of `unit`. The last OBU need not have a size.
     pub const fn new(unit: &'a [u8]) -> Self {
         Self(unit)
     }
@@ -68,7 +68,8 @@ impl<'a> Iterator for Obus<'a> {
 
 impl core::iter::FusedIterator for Obus<'_> {}
 
-/// A number of 7 bits in each byte, the lowest first, and what follows it (4.10.5).
+/// Parses a number with 7 bits in each byte, the lowest bits first (4.10.5). Returns the number and the bytes that
+/// follow.
 fn leb128(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let mut value = 0_u64;
     for (index, byte) in bytes.iter().take(8).enumerate() {
@@ -116,22 +117,22 @@ pub struct SequenceHeader {
     pub level: u8,
     /// Whether it is the high tier.
     pub is_high_tier: bool,
-    /// Bits of a sample: 8, 10 or 12.
+    /// The number of bits of a sample: 8, 10 or 12.
     pub depth: u8,
     /// Whether there is only luma.
     pub is_monochrome: bool,
-    /// Whether there is half as much chroma in each row, and in each column.
+    /// Whether chroma has half the horizontal resolution, and whether it has half the vertical resolution.
     pub is_subsampled: [bool; 2],
     /// `chroma_sample_position`.
     pub chroma_position: u8,
-    /// The greatest width of the pictures in pixels.
+    /// The largest width of a picture, in pixels.
     pub width: u32,
-    /// The greatest height of the pictures in pixels.
+    /// The largest height of a picture, in pixels.
     pub height: u32,
 }
 
 impl SequenceHeader {
-    /// Parses the payload of a sequence header (5.5.1). Returns `None` if it is truncated, or reserved.
+    /// Parses the payload of a sequence header (5.5.1). Returns `None` if it is truncated or has reserved values.
     pub fn parse(payload: &[u8]) -> Option<Self> {
         let bits = &mut Bits::new(payload);
         let profile = small(bits, 3)?;
@@ -200,7 +201,8 @@ fn small(bits: &mut Bits<'_>, count: u32) -> Option<u8> {
     bits.number(count).map(|number| low_u8(number as usize))
 }
 
-/// Reads timing, decoder model and operating points. Returns level and tier of the first operating point.
+/// Reads the timing, the decoder model and the operating points. Returns the level and the tier of the first operating
+/// point.
 fn operating_points(bits: &mut Bits<'_>) -> Option<(u8, bool)> {
     let mut delay_bits = None;
     if bits.bit()? {
@@ -237,7 +239,7 @@ fn operating_points(bits: &mut Bits<'_>) -> Option<(u8, bool)> {
     first
 }
 
-/// Skips which coding tools are used.
+/// Skips the flags for coding tools.
 fn skip_tools(bits: &mut Bits<'_>) -> Option<()> {
     bits.number(4)?;
     let has_order_hint = bits.bit()?;
@@ -255,7 +257,7 @@ fn skip_tools(bits: &mut Bits<'_>) -> Option<()> {
 }
 
 /// Writes an AV1CodecConfigurationRecord (AV1 Codec ISO Media File Format Binding, 2.3.3) into `buffer` and returns it.
-/// `obus` has a sequence header, such as the first temporal unit of an encoder. Other OBUs are skipped.
+/// `obus` must contain a sequence header, as the first temporal unit of an encoder does. Other OBUs are skipped.
 ///
 /// # Errors
 /// There is no sequence header, it cannot be parsed, or the buffer is too small.

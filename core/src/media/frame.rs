@@ -23,9 +23,9 @@ use crate::message::MessageKind;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum FrameClass {
-    /// The sequence header of AVC, AAC, another [codec that has one](Self::of), or a codec of Enhanced RTMP; or, in Enhanced
-    /// RTMP, the speakers of the channels or `colorInfo`. It configures a decoder and contains no frame. A new player needs
-    /// the last one of each for each [track](Self::track).
+    /// A message that configures a decoder and contains no frame: the sequence header of AVC, AAC or another [codec
+    /// that has one](Self::of), or a sequence header, the speakers of the channels or `colorInfo` of Enhanced RTMP. A
+    /// new player needs the last message of each of these kinds for each [track](Self::track).
     Configuration,
     /// Audio.
     Audio,
@@ -84,9 +84,9 @@ impl FrameClass {
         }
     }
 
-    /// The track of an audio or video message whose payload begins with `prefix`: the first one of several. A message
-    /// without a track number is of track 0. Returns `None` if more bytes are needed: 7 are enough for most messages that
-    /// have a track number, and [`Self::PREFIX`] for all.
+    /// Returns the track of an audio or video message whose payload begins with `prefix`. If the message has several
+    /// tracks, this is the first one. A message without a track number belongs to track 0. Returns `None` if more bytes
+    /// are needed: 7 bytes are enough for most messages that have a track number, and [`Self::PREFIX`] bytes for all.
     pub fn track(kind: MessageKind, prefix: &[u8]) -> Option<u8> {
         let (&first, rest) = prefix.split_first()?;
         if !is_enhanced(kind, first) {
@@ -107,8 +107,8 @@ impl FrameClass {
         matches!(self, Self::Keyframe | Self::Inter | Self::Disposable)
     }
 
-    /// Whether a message of the class [`Self::Configuration`] or [`Self::Metadata`] has nothing after its header. It is not
-    /// one of Enhanced RTMP. `length` is that of its payload.
+    /// Returns whether a message of the class [`Self::Configuration`] or [`Self::Metadata`] has nothing after its
+    /// header. The message must not be one of Enhanced RTMP. `length` is the length of its payload.
     pub(crate) fn is_empty(self, kind: MessageKind, length: usize) -> bool {
         let header = match (self, kind) {
             (Self::Metadata(skip), _) => usize::from(skip).wrapping_add(METADATA.len()),
@@ -202,7 +202,7 @@ fn enhanced_packet(packet: u8, rest: &[u8], multitrack: u8) -> Option<u8> {
     }
 }
 
-/// The packet type after all modifiers, and what follows it.
+/// Returns the packet type after all modifiers, and the bytes that follow it.
 fn unmodified(mut packet: u8, mut rest: &[u8]) -> Option<(u8, &[u8])> {
     // Each round takes two bytes at least.
     while packet == MODIFIED {

@@ -1,7 +1,8 @@
 //! HEVC (H.265): the configuration record for a sequence header of [Enhanced RTMP](super::enhanced).
 //!
-//! The byte stream of an encoder is that of AVC: [`annex_b::Units`](super::avc::annex_b::Units) finds the NAL units, and
-//! [`annex_b::to_length_prefixed`](super::avc::annex_b::to_length_prefixed) converts a picture in place.
+//! The byte stream of an encoder has the same format as that of AVC: [`annex_b::Units`](super::avc::annex_b::Units)
+//! finds the NAL units, and [`annex_b::to_length_prefixed`](super::avc::annex_b::to_length_prefixed) converts a picture
+//! in place.
 //!
 //! ```
 //! use embedded_rtmp::media::avc::annex_b::Units;
@@ -47,13 +48,13 @@ impl UnitType {
         }
     }
 
-    /// Whether it is a slice of a picture with which decoding can begin: IDR, CRA or BLA.
+    /// Returns whether it is a slice of a picture with which decoding can begin: IDR, CRA or BLA.
     pub const fn is_random_access(self) -> bool {
         matches!(self.0, 16..=23)
     }
 }
 
-/// Whether decoding can begin with the picture that has these NAL units.
+/// Returns whether decoding can begin with the picture that has these NAL units.
 pub fn is_keyframe<'a>(units: impl IntoIterator<Item = &'a [u8]>) -> bool {
     units.into_iter().filter_map(UnitType::of).any(UnitType::is_random_access)
 }
@@ -93,17 +94,18 @@ impl core::error::Error for HevcConfigError {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Sps {
-    /// Profile, tier, compatibility and constraints, and the level, as the parameter set has them.
+    /// The profile, the tier, the compatibility flags, the constraint flags and the level, in the encoding of the
+    /// parameter set.
     pub profile_tier_level: [u8; 12],
     /// The number of temporal layers: 1 to 7.
     pub temporal_layers: u8,
-    /// Whether decoding can go up to any temporal layer at any picture.
+    /// `sps_temporal_id_nesting_flag`: whether a decoder can switch to a higher temporal layer at any picture.
     pub is_nested: bool,
     /// `chroma_format_idc`: 0 is monochrome, 1 is 4:2:0, 2 is 4:2:2, 3 is 4:4:4.
     pub chroma_format: u8,
-    /// Bits of a luma sample: 8 to 15.
+    /// The number of bits of a luma sample: 8 to 15.
     pub luma_depth: u8,
-    /// Bits of a chroma sample: 8 to 15.
+    /// The number of bits of a chroma sample: 8 to 15.
     pub chroma_depth: u8,
     /// The width of the pictures in pixels, after cropping.
     pub width: u32,
@@ -114,8 +116,8 @@ pub struct Sps {
 impl Sps {
     /// Parses a sequence parameter set: a NAL unit of type 33, without a start code (ISO/IEC 23008-2, 7.3.2.2).
     ///
-    /// Returns `None` for another unit, a truncated unit, and values that the standard does not have. Fields after the bit
-    /// depths are not read.
+    /// Returns `None` if the unit has another type, is truncated, or has values that the standard does not allow.
+    /// Fields after the bit depths are not read.
     pub fn parse(unit: &[u8]) -> Option<Sps> {
         if UnitType::of(unit)? != UnitType::SPS {
             return None;
@@ -155,12 +157,12 @@ impl Sps {
     }
 }
 
-/// A number, if it is at most `limit`.
+/// Returns the number if it is at most `limit`.
 fn most(number: u32, limit: u32) -> Option<u8> {
     (number <= limit).then_some(low_u8(number as usize))
 }
 
-/// Skips what the profile and level of each temporal layer but the highest one are (7.3.3).
+/// Skips the profile and the level of each temporal layer except the highest one (7.3.3).
 fn skip_layers(more_layers: u32, bits: &mut Bits<'_>) -> Option<()> {
     if more_layers == 0 {
         return Some(());
@@ -179,7 +181,7 @@ fn skip_layers(more_layers: u32, bits: &mut Bits<'_>) -> Option<()> {
     Some(())
 }
 
-/// The length of a record before its parameter sets, and that of the header of each type of parameter sets.
+/// The length of a record before its parameter sets, and the length of the header of each type of parameter sets.
 const FIXED: usize = 23;
 const ARRAY_HEADER: usize = 3;
 
@@ -187,7 +189,7 @@ const ARRAY_HEADER: usize = 3;
 /// without start codes, with at least one parameter set of each type. Other units are skipped.
 ///
 /// # Errors
-/// A parameter set is missing or cannot be parsed, or the buffer is too small.
+/// A parameter set is missing, too long or cannot be parsed, or the buffer is too small.
 pub fn configuration_record<'a, 'b>(
     units: impl Iterator<Item = &'a [u8]> + Clone,
     buffer: &'b mut [u8],
@@ -242,7 +244,7 @@ mod tests {
     use proptest::prelude::*;
     use std::vec::Vec;
 
-    /// What libx265 gave for 320 × 180 pixels: a file of FFmpeg 9.
+    /// The output of libx265 for 320 × 180 pixels, from a file that FFmpeg 9 wrote.
     const STREAM: &[u8] = b"\0\0\0\x01\x40\x01\x0c\x01\xff\xff\x01\x60\0\0\x03\0\x90\0\0\x03\0\0\x03\0\x3c\x95\x98\x09\
         \0\0\0\x01\x42\x01\x01\x01\x60\0\0\x03\0\x90\0\0\x03\0\0\x03\0\x3c\xa0\x0a\x08\x0b\x9f\x79\x65\x66\x92\x4c\xaf\
         \x01\x68\x08\0\0\x03\0\x08\0\0\x03\0\xc8\x40\

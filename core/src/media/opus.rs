@@ -1,6 +1,6 @@
 //! Opus: the body of a sequence header of [Enhanced RTMP](super::enhanced).
 //!
-//! The body of a frame is one packet of the encoder.
+//! The body of each audio message is one packet of the encoder.
 //!
 //! ```
 //! use embedded_rtmp::media::enhanced::{FourCc, HEADER_SIZE, TrackHeader};
@@ -18,9 +18,9 @@ pub const HEAD_SIZE: usize = 19;
 
 /// Returns the identification header `OpusHead` (RFC 7845, section 5.1) of a stream with one channel or two.
 ///
-/// `pre_skip` is the number of samples at 48 kHz that a player discards at the start: the look-ahead of the encoder.
-/// `input_rate` is the rate of the microphone in samples per second; decoding does not depend on it. Returns `None` for
-/// other numbers of channels, which need a mapping.
+/// `pre_skip` is the number of samples at 48 kHz that a player discards at the start. It is the look-ahead of the
+/// encoder. `input_rate` is the sampling rate of the microphone in samples per second. Decoding does not depend on it.
+/// Returns `None` for other numbers of channels, because they need a channel mapping table.
 pub const fn head(channels: u8, pre_skip: u16, input_rate: u32) -> Option<[u8; HEAD_SIZE]> {
     if channels == 0 || channels > 2 {
         return None;

@@ -30,24 +30,25 @@ enum Codec {
     ALaw,
 }
 
-/// A silent audio track: messages with their timestamps, in order, without drift.
+/// A silent audio track. It generates messages with timestamps, in order and without drift.
 #[derive(Debug, Clone)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Silence {
     codec: Codec,
-    /// The start of the current period, whose length in ms is whole, and the frames of it so far.
+    /// The start of the current period, and the number of frames in it so far. The length of a period is a whole number
+    /// of milliseconds.
     start: u32,
     frames: u32,
 }
 
-/// An audio message of AAC-LC whose spectrum has no bands: one channel, and two (ISO/IEC 14496-3, 4.4.2.1).
+/// Audio messages of AAC-LC with an empty spectrum, for one channel and for two (ISO/IEC 14496-3, 4.4.2.1).
 const AAC_MONO: &[u8] = &[0xAF, 1, 0, 0, 0, 7];
 const AAC_STEREO: &[u8] = &[0xAF, 1, 0x21, 0, 0, 0, 0, 0x1C];
 
-/// Samples of a frame of AAC, and of a message of G.711: 20 ms.
+/// The number of samples in a frame of AAC, and in a message of G.711 (20 ms).
 const AAC_SAMPLES: u32 = 1024;
 const G711_SAMPLES: u32 = 160;
-/// The length of such a message in bytes.
+/// The length of a message of G.711, in bytes.
 const G711_LENGTH: usize = 161;
 
 /// An audio message of G.711 with the quietest sample.
@@ -62,19 +63,20 @@ static MU_LAW: [u8; G711_LENGTH] = g711(0x82, 0xFF);
 static A_LAW: [u8; G711_LENGTH] = g711(0x72, 0xD5);
 
 impl Silence {
-    /// AAC-LC with `rate` samples per second: 7,350 to 96,000. Returns `None` if AAC has no such rate.
+    /// Creates a track of AAC-LC with `rate` samples per second: 7,350 to 96,000. Returns `None` if AAC does not have
+    /// this rate.
     pub fn aac(rate: u32, stereo: bool) -> Option<Self> {
         let config = AacConfig::new(ObjectType::LOW_COMPLEXITY, rate, if stereo { 2 } else { 1 });
         config.sequence_header(&mut [0; aac::BUFFER_SIZE])?;
         (7_350..=96_000).contains(&rate).then_some(Self::of(Codec::Aac(config)))
     }
 
-    /// G.711 with mu-law: 8,000 samples per second, in messages of 20 ms.
+    /// Creates a track of G.711 mu-law: 8,000 samples per second, in messages of 20 ms.
     pub const fn mu_law() -> Self {
         Self::of(Codec::MuLaw)
     }
 
-    /// G.711 with A-law: 8,000 samples per second, in messages of 20 ms.
+    /// Creates a track of G.711 A-law: 8,000 samples per second, in messages of 20 ms.
     pub const fn a_law() -> Self {
         Self::of(Codec::ALaw)
     }
@@ -91,12 +93,12 @@ impl Silence {
         }
     }
 
-    /// Begins again at a time, such as that of the first picture after a connection was lost.
+    /// Restarts the track at the timestamp `at`, such as that of the first picture after a reconnection.
     pub const fn restart(&mut self, at: Timestamp) {
         (self.start, self.frames) = (at.0, 0);
     }
 
-    /// Returns the next message with its timestamp, if that is not after `until`.
+    /// Returns the next message with its timestamp. Returns `None` if the timestamp would be after `until`.
     pub fn next_message(&mut self, until: Timestamp) -> Option<(Timestamp, &'static [u8])> {
         let (samples, rate, message) = match &self.codec {
             Codec::Aac(config) => (AAC_SAMPLES, config.rate, if config.channels == 1 { AAC_MONO } else { AAC_STEREO }),

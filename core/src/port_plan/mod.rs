@@ -45,12 +45,12 @@
 //! sequential. If the caller does not support a target's [`Transport`], it reports [`Failure::Unsupported`].
 //!
 //! # Servers that must be authentic
-//! With an `rtmps` or `rtmpts` URL the user asks for a server that proves its identity. [`Order`] has only targets inside TLS
-//! for it. The caller verifies the server in the same way on each of them. If it refuses the server's certificate, it calls
-//! [`Plan::report_untrusted`], and the plan tries nothing else. A redirect must not lead to less:
-//! [`Scheme::permits`](crate::url::Scheme::permits).
+//! An `rtmps` or `rtmpts` URL requires a server that proves its identity. For such a URL, [`Order`] has only targets
+//! inside TLS. The caller must verify the server in the same way on each target. If the caller refuses the server's
+//! certificate, it calls [`Plan::report_untrusted`], and the plan starts no further target. A redirect must not lead to
+//! a URL with less protection: see [`Scheme::permits`](crate::url::Scheme::permits).
 //!
-//! The other schemes authenticate nobody. They may end in RTMPS as a fallback, if the caller turned it on and has a
+//! The other schemes do not authenticate the server. They may fall back to RTMPS if the caller has enabled it and has a
 //! verifier.
 //!
 //! # A sequential plan, step by step
@@ -115,8 +115,8 @@ pub enum PlanError {
     TooManyTargets,
     /// [`Limits::max_at_once`] is 0.
     NoneAtOnce,
-    /// The caller does not support the [`Transport`] of the URL's scheme. The plan does not return it: it does not know what
-    /// the caller supports.
+    /// The caller does not support the [`Transport`] of the URL's scheme. The plan itself never returns this error,
+    /// because it does not know what the caller supports.
     Scheme,
 }
 

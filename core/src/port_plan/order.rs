@@ -4,11 +4,11 @@ use core::fmt;
 
 use crate::url::{Scheme, Url};
 
-/// How RTMP is carried: one transport for each scheme of a URL.
+/// How RTMP is carried. There is one transport for each scheme of a URL.
 ///
 /// There are two classes. [`Rtmps`](Self::Rtmps) and [`Rtmpts`](Self::Rtmpts) are inside TLS, so the server can be
-/// authenticated ([`is_tls`](Self::is_tls)). The others authenticate nobody. RTMPE hides the bytes from a listener, but it
-/// does not protect from an attacker.
+/// authenticated ([`is_tls`](Self::is_tls)). The other transports do not authenticate the server. RTMPE hides the bytes
+/// from a passive listener, but it does not protect against an active attacker.
 ///
 /// A caller that does not support a transport reports [`Failure::Unsupported`](super::Failure::Unsupported), and the plan
 /// continues with the next target at once.
@@ -31,7 +31,7 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// The transport of a URL with this scheme.
+    /// Returns the transport of a URL with this scheme.
     pub const fn of(scheme: Scheme) -> Self {
         match scheme {
             Scheme::Rtmp => Transport::Rtmp,
@@ -43,17 +43,18 @@ impl Transport {
         }
     }
 
-    /// Whether it is inside TLS. The caller must verify the server, in the same way on every port and at every retry.
+    /// Returns whether it is inside TLS. The caller must verify the server in the same way on every port and in every
+    /// attempt.
     pub const fn is_tls(self) -> bool {
         matches!(self, Transport::Rtmps | Transport::Rtmpts)
     }
 
-    /// Whether it has Adobe's encryption.
+    /// Returns whether it uses Adobe's encryption.
     pub const fn is_rtmpe(self) -> bool {
         matches!(self, Transport::Rtmpe | Transport::Rtmpte)
     }
 
-    /// Whether RTMP is in HTTP requests.
+    /// Returns whether RTMP is inside HTTP requests.
     pub const fn is_tunnel(self) -> bool {
         matches!(self, Transport::Rtmpt | Transport::Rtmpte | Transport::Rtmpts)
     }
@@ -132,17 +133,16 @@ pub const PLAYER: &[Target] = &[Target::rtmp(1935), Target::rtmp(80), Target::rt
 /// The order of Adobe's NetConnection for a URL without a port: RTMP on 1935, then on 80, then on 443.
 pub const NET_CONNECTION: &[Target] = &[Target::rtmp(1935), Target::rtmp(80), Target::rtmp(443)];
 
-/// The order for an `rtmp` URL without a port: RTMP on 1935, 80 and 443, then RTMPT on 80 for firewalls that let only HTTP
-/// pass. Use it with [`Limits::smart`](super::Limits::smart). [`Allowed::default_order`] has more transports.
+/// The order for an `rtmp` URL without a port: RTMP on 1935, 80 and 443, then RTMPT on 80 for firewalls that pass only
+/// HTTP. Use it with [`Limits::smart`](super::Limits::smart). [`Allowed::default_order`] can add more transports.
 pub const DEFAULT_ORDER: &[Target] = &[Target::rtmp(1935), Target::rtmp(80), Target::rtmp(443), Target::rtmpt(80)];
 
-/// The order for an `rtmpe` URL without a port: the same as [`DEFAULT_ORDER`], with Adobe's encryption everywhere.
+/// The order for an `rtmpe` URL without a port: the same as [`DEFAULT_ORDER`], but each target uses Adobe's encryption.
 pub const RTMPE_ORDER: &[Target] = &[Target::rtmpe(1935), Target::rtmpe(80), Target::rtmpe(443), Target::rtmpte(80)];
 
-/// The transports that the default order may have beside RTMP and RTMPT.
+/// The transports that the default order has in addition to RTMP and RTMPT.
 ///
-/// RTMPS is a fallback for networks that let nothing except TLS pass. Allow it only if the caller verifies the server's
-/// certificate.
+/// RTMPS is a fallback for networks that pass only TLS. Allow it only if the caller verifies the server's certificate.
 ///
 /// ```
 /// use embedded_rtmp::port_plan::{Allowed, Order, Target};
@@ -164,7 +164,7 @@ pub struct Allowed {
 }
 
 impl Allowed {
-    /// [`DEFAULT_ORDER`], and after it the transports that are allowed.
+    /// Returns [`DEFAULT_ORDER`] with the allowed transports added.
     pub const fn default_order(self) -> &'static [Target] {
         const WITH_BOTH: &[Target] = &[
             Target::rtmp(1935),
@@ -207,8 +207,8 @@ impl Allowed {
 /// | `rtmps` | RTMPS on it | the list if all its targets are inside TLS, otherwise RTMPS on 443 |
 /// | `rtmpt`, `rtmpte`, `rtmpts` | this transport on it | this transport on 80, 80 or 443 |
 ///
-/// So an `rtmps` or `rtmpts` URL is only tried with TLS. An `rtmpe` URL is tried without encryption only after RTMPE, and only
-/// if the list names both. An `rtmp` or `rtmpe` URL may end in RTMPS if the list has it.
+/// Therefore an `rtmps` or `rtmpts` URL is tried only with TLS. An `rtmpe` URL is tried without encryption only if the
+/// list contains both, and only after RTMPE. An `rtmp` or `rtmpe` URL may fall back to RTMPS if the list contains it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Order<'a>(Choice<'a>);
@@ -221,12 +221,12 @@ enum Choice<'a> {
 }
 
 impl<'a> Order<'a> {
-    /// The targets for the URL. The list is [`DEFAULT_ORDER`].
+    /// Returns the targets for the URL, with [`DEFAULT_ORDER`] as the list.
     pub const fn for_url(url: &Url<'_>) -> Self {
         Self::for_url_or(url, DEFAULT_ORDER)
     }
 
-    /// The targets for the URL, with a list of the caller.
+    /// Returns the targets for the URL, with a list of the caller.
     pub const fn for_url_or(url: &Url<'_>, list: &'a [Target]) -> Self {
         let (scheme, transport) = (url.scheme(), Transport::of(url.scheme()));
         Self(match (scheme, url.port()) {
@@ -247,7 +247,7 @@ impl<'a> Order<'a> {
     }
 }
 
-/// Whether all targets are inside TLS.
+/// Returns whether all targets are inside TLS.
 const fn is_tls(mut list: &[Target]) -> bool {
     while let [target, rest @ ..] = list {
         if !target.transport.is_tls() {
@@ -258,7 +258,7 @@ const fn is_tls(mut list: &[Target]) -> bool {
     true
 }
 
-/// Whether the list begins with RTMPE or RTMPTE.
+/// Returns whether the list begins with RTMPE or RTMPTE.
 const fn begins_with_rtmpe(list: &[Target]) -> bool {
     matches!(list, [target, ..] if target.transport.is_rtmpe())
 }
@@ -332,7 +332,7 @@ mod tests {
         assert_eq!(order("rtmps://h/app", &tls).targets(), tls);
         assert_eq!(order("rtmps://h/app", &plain).targets(), [Target::rtmps(443)]);
         assert_eq!(order("rtmp://h/app", &plain).targets(), plain);
-        // Without encryption, only if both are named.
+        // Without encryption, only if the list contains both.
         let both = [Target::rtmpe(1935), Target::rtmp(1935)];
         assert_eq!(order("rtmpe://h/app", &both).targets(), both);
         let allowed = [(true, false), (false, true), (true, true)];
@@ -341,7 +341,7 @@ mod tests {
         for list in [PLAYER, &plain, &plain_first, DEFAULT_ORDER].into_iter().chain(allowed) {
             assert_eq!(order("rtmpe://h/app", list).targets(), RTMPE_ORDER);
         }
-        // A plan of no targets is an error.
+        // A plan without targets is an error.
         for scheme in ["rtmp", "rtmps"] {
             assert!(order(&format!("{scheme}://h/app"), &[]).targets().is_empty());
         }
@@ -392,8 +392,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the list: a URL with a port has one target; a URL with TLS has no target without; a URL with RTMPE has
-        /// plain targets only if the list has both; and a list is never changed.
+        /// For any list: a URL with a port has one target. An `rtmps` or `rtmpts` URL has no target without TLS. An
+        /// `rtmpe` or `rtmpte` URL has plain targets only if the list contains both. A list is never changed.
         #[test]
         fn item_221_a_url_is_never_tried_with_less_than_its_scheme_asks_for(
             scheme in any_scheme(), port in proptest::option::of(1u16..), list in any_list(),
@@ -408,7 +408,7 @@ mod tests {
             if transport.is_tls() {
                 prop_assert!(targets.iter().all(|target| target.transport.is_tls()));
             } else if transport.is_rtmpe() && targets.iter().any(is_plain) {
-                // The caller named both, and RTMPE goes first.
+                // The list contains both, and RTMPE comes first.
                 prop_assert!(targets[0].transport.is_rtmpe());
             } else if scheme == Scheme::Rtmp && port.is_none() {
                 prop_assert_eq!(targets, &list[..]);

@@ -203,11 +203,11 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// The attempt failed as [`Failure::Certificate`]: the caller refused the server's certificate, and the connection is
-    /// closed. No further target is started, because an attacker may be on the way to the host. Attempts inside TLS that are
-    /// under way are abandoned; all of these targets have failed as [`Failure::Untrusted`]. Attempts without TLS that are
-    /// under way go on: the caller allowed them, and they began before. A report about an attempt that has ended, or that is
-    /// not of this plan, is ignored.
+    /// Reports that the caller refused the server's certificate and closed the connection. The attempt has failed as
+    /// [`Failure::Certificate`]. No further target is started, because an attacker may be on the path to the host.
+    /// Attempts inside TLS that are under way are abandoned. These targets, and those that were not started, have
+    /// failed as [`Failure::Untrusted`]. Attempts without TLS that are under way continue, because the caller allowed
+    /// them and they began earlier. A report about an attempt that has ended, or that is not of this plan, is ignored.
     pub fn report_untrusted(&mut self, id: AttemptId, now: Instant) {
         if self.under_way(id).is_none() {
             return;
@@ -239,11 +239,12 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// The winner, as [`PlanEvent::Connected`] named it, must be connected again, for example because the server asks for
-    /// another connection with an answer to its challenge. The old connection is closed. The next
-    /// [`poll_event`](Self::poll_event) dials the same target, and the plan's time begins again. If that fails, the targets
-    /// that were not tried yet are tried, and those that were abandoned because this one won. From now on there is one attempt
-    /// at a time, because only the connection of this attempt may have what the server wants.
+    /// Connects to the winner of [`PlanEvent::Connected`] again, for example because the server wants the answer to its
+    /// challenge on a new connection. The caller must have closed the old connection. The next
+    /// [`poll_event`](Self::poll_event) dials the same target, and the time limit of the plan begins again. If this
+    /// attempt fails, the plan continues with the targets that were not tried yet and with those that were abandoned
+    /// because this one won. From now on, the plan makes one attempt at a time, because only one connection may carry
+    /// the answer.
     pub fn dial_again(&mut self) {
         let Some(winner) = self.winner.take() else { return };
         for (id, attempt) in self.ids().zip(&mut self.attempts) {

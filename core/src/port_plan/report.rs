@@ -24,7 +24,7 @@ pub enum Failure {
     /// The RTMP handshake was complete, and then the server did not answer the commands or closed the connection. See
     /// [`Plan::report_cut_off`](super::Plan::report_cut_off).
     CutOff,
-    /// The peer does not speak RTMP, or not the target's transport: for example an HTTP server or a proxy.
+    /// The peer does not speak RTMP or does not speak the target's transport. It may be an HTTP server or a proxy.
     NotRtmp,
     /// The name of the host has no address.
     Dns,
@@ -34,7 +34,7 @@ pub enum Failure {
     Unsupported,
     /// The total deadline passed before the attempt was started.
     NotTried,
-    /// The server and the caller agreed on no version or algorithm of TLS, or the TLS connection broke in its handshake.
+    /// The server and the caller have no version or algorithm of TLS in common, or the TLS handshake failed.
     Tls,
     /// The caller refused the server's certificate. See [`Plan::report_untrusted`](super::Plan::report_untrusted).
     Certificate,

@@ -1,4 +1,4 @@
-//! The messages that a player needs before it begins: metadata and the configurations of decoders. They are cached whole,
+//! The messages that a player needs before it begins: metadata and the configurations of decoders. They are cached
 //! outside the ring.
 
 use super::record::Position;
@@ -7,13 +7,14 @@ use crate::fmt::impl_format;
 use crate::media::enhanced::FourCc;
 use crate::message::MessageKind;
 
-/// The largest number of [`HeaderEntry`]s that a ring uses: a player has a bit for each.
+/// The largest number of [`HeaderEntry`] values that a ring uses, because each player has 32 bits for them.
 pub const MAX_HEADERS: usize = 32;
 
-/// What a cached message is: one of each is cached for each track. Players get them in this order.
+/// The track and the part of a cached message. One message is cached for each key. Players get the messages in the
+/// order of their keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
-    /// Metadata is of track 0, and comes first.
+    /// The track number. Metadata belongs to track 0 and comes first.
     pub(super) track: u8,
     pub(super) part: Part,
 }
@@ -28,7 +29,7 @@ pub(super) enum Part {
     VideoColor,
     /// The sequence header of audio.
     Audio,
-    /// Which channel belongs to which speaker.
+    /// The assignment of channels to speakers.
     AudioChannels,
 }
 
@@ -41,7 +42,7 @@ impl Part {
         }
     }
 
-    /// Whether it tells which codec the track has.
+    /// Returns whether the part determines the codec of the track.
     const fn starts_track(self) -> bool {
         matches!(self, Self::Video | Self::Audio)
     }
@@ -54,9 +55,9 @@ pub struct HeaderEntry {
     codec: FourCc,
     /// Its position in the ring when it last changed. The bytes change only together with this.
     position: Position,
-    /// Tells it from every other message that was cached.
+    /// A serial number, which is different for each cached message.
     serial: u32,
-    /// Where its bytes are. Entries do not overlap, and there are no gaps between them.
+    /// The position of its bytes. Entries do not overlap, and there are no gaps between them.
     start: u32,
     length: u32,
     state: State,
@@ -65,18 +66,19 @@ pub struct HeaderEntry {
 /// Whether an entry has a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// No. It has no bytes.
+    /// It has no message and no bytes.
     Free,
-    /// Not for new players. Its bytes stay for a player that has begun it, until another message needs the room.
+    /// New players do not get its message. The bytes stay for a player that has begun the message, until another
+    /// message needs the room.
     Cleared,
-    /// Yes.
+    /// It has a message.
     Cached,
 }
 
 impl_format!([] HeaderEntry, this => "HeaderEntry {{ {} bytes }}", this.length);
 
 impl HeaderEntry {
-    /// An entry without a message.
+    /// Creates an entry without a message.
     pub const fn new() -> Self {
         Self {
             key: Key { track: 0, part: Part::Metadata },
@@ -105,7 +107,7 @@ impl HeaderEntry {
         self.state == State::Cached
     }
 
-    /// Whether it is the sequence header of video, and its publisher has ended.
+    /// Returns whether it is a sequence header of video whose publisher has ended.
     pub(super) fn is_cleared_video(&self) -> bool {
         self.state == State::Cleared && self.key.part == Part::Video
     }
@@ -117,16 +119,16 @@ impl Default for HeaderEntry {
     }
 }
 
-/// What became of a message that was to be cached.
+/// The result of caching a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// It is cached, and there was none like it.
+    /// The message is cached. There was no message with the same key.
     First,
-    /// It is cached, and the one before differed.
+    /// The message is cached. It has replaced a different one.
     Changed,
-    /// It is the same as the one before.
+    /// The same message was cached already.
     Same,
-    /// There is no room for it, and none of this kind is cached now.
+    /// There is no room for the message. No message with this key is cached now.
     NoRoom,
 }
 
@@ -137,9 +139,9 @@ pub(super) struct Headers<'b> {
     entries: &'b mut [HeaderEntry],
     /// The number of bytes in use.
     used: u32,
-    /// The number of messages that were cached so far.
+    /// The number of messages that have been cached so far.
     serial: u32,
-    /// Messages of higher tracks that had to make room.
+    /// The number of messages of higher tracks that were evicted.
     pub(super) evicted: u32,
 }
 
@@ -148,17 +150,17 @@ impl<'b> Headers<'b> {
         Self { bytes, entries, used: 0, serial: 0, evicted: 0 }
     }
 
-    /// The entries, each with its bit in the set of those that are due.
+    /// Returns all entries, each with its bit in the set of entries that are due.
     pub(super) fn entries(&self) -> impl Iterator<Item = (u32, &HeaderEntry)> {
         (0..MAX_HEADERS).zip(self.entries.iter()).map(|(index, entry)| (1 << index, entry))
     }
 
-    /// The entry of a set that a player gets first, with its bit.
+    /// Returns the entry of a set that a player gets first, with its bit.
     pub(super) fn first_of(&self, set: u32) -> Option<(u32, &HeaderEntry)> {
         self.entries().filter(|(bit, _)| set & bit != 0).min_by_key(|(_, entry)| entry.key)
     }
 
-    /// The payload of an entry from `start` on.
+    /// Returns the payload of an entry from position `start` on.
     pub(super) fn rest(&self, entry: &HeaderEntry, start: u32) -> &[u8] {
         let payload = self.bytes.get(entry.start as usize..).unwrap_or_default();
         payload.get(start as usize..entry.length as usize).unwrap_or_default()
@@ -166,8 +168,8 @@ impl<'b> Headers<'b> {
 
     /// Caches a message that lies in several parts.
     ///
-    /// If there is no room, metadata makes room first, then the highest track above its own. A sequence header of another
-    /// codec ends everything that is cached for its track.
+    /// If there is no room, metadata is evicted first, and then the highest tracks above that of the message. A
+    /// sequence header of another codec discards everything that is cached for its track.
     pub(super) fn keep(&mut self, key: Key, codec: FourCc, parts: &[&[u8]], position: u64) -> Outcome {
         let before = self.entries().find(|(_, entry)| entry.is_cached() && entry.key == key);
         if before.is_some_and(|(_, entry)| is_same(self.rest(entry, 0), parts)) {
@@ -197,7 +199,7 @@ impl<'b> Headers<'b> {
         if had_one { Outcome::Changed } else { Outcome::First }
     }
 
-    /// Makes room for a message. Returns the index of a free entry.
+    /// Evicts entries until there is room for a message. Returns the index of a free entry.
     fn make_room(&mut self, key: Key, length: usize) -> Option<usize> {
         loop {
             let free = self.entries.iter().take(MAX_HEADERS).position(|entry| entry.state == State::Free);
@@ -207,7 +209,7 @@ impl<'b> Headers<'b> {
             }
             let cleared = self.entries.iter().find(|entry| entry.state == State::Cleared).copied();
             let cached = || self.entries.iter().filter(|entry| entry.is_cached());
-            // What must make room, the last one first. Metadata must, except for other metadata.
+            // The next entry to evict: metadata, or otherwise the last key. Metadata does not evict metadata.
             let rank = |key: Key| (key.part == Part::Metadata, key.track, key.part);
             let highest = || cached().max_by_key(|entry| rank(entry.key)).copied();
             let evicted = cleared.or_else(|| highest().filter(|entry| rank(entry.key) > rank(key)))?;
@@ -218,7 +220,7 @@ impl<'b> Headers<'b> {
         }
     }
 
-    /// Removes entries. Players that have begun one of them cannot complete it.
+    /// Removes entries. A player that has begun to receive one of them cannot complete it.
     fn discard(&mut self, is_it: impl Fn(&HeaderEntry) -> bool) {
         while let Some(place) = self.entries.iter_mut().find(|entry| entry.state != State::Free && is_it(entry)) {
             let HeaderEntry { start, length, .. } = core::mem::take(place);
@@ -245,7 +247,8 @@ impl<'b> Headers<'b> {
         cached.for_each(|entry| entry.state = State::Cleared);
     }
 
-    /// Swaps the memory with that of another. Both are empty then. Players that have begun a message cannot complete it.
+    /// Swaps the memory with that of `other`, and empties both. A player that has begun to receive a message cannot
+    /// complete it.
     pub(super) fn swap_memory(&mut self, other: &mut Self) {
         core::mem::swap(&mut self.bytes, &mut other.bytes);
         core::mem::swap(&mut self.entries, &mut other.entries);
@@ -256,7 +259,7 @@ impl<'b> Headers<'b> {
     }
 }
 
-/// Whether a payload is the same as one in several parts.
+/// Returns whether a payload equals the concatenation of `parts`.
 fn is_same(mut payload: &[u8], parts: &[&[u8]]) -> bool {
     let is_next = |part: &&[u8]| {
         payload.split_at_checked(part.len()).is_some_and(|(first, rest)| {
@@ -327,7 +330,7 @@ mod tests {
             keep(0, VideoColor, b"c"),
             (Outcome::First, [(0, Video), (0, VideoColor), (0, Audio), (1, Video)].to_vec(), 2)
         );
-        // No track is higher than itself, and metadata never is in the way.
+        // A track does not evict itself, and metadata is always evicted first.
         assert_eq!(keep(3, Video, b"v3").0, Outcome::NoRoom);
         assert_eq!(keep(0, Metadata, b"m").0, Outcome::NoRoom);
         assert_eq!(keep(1, Video, b"too long it is").0, Outcome::NoRoom);

@@ -46,11 +46,12 @@ pub(super) enum Flag {
     Video = 32,
     /// It awaits a keyframe because it was late. The video that it misses counts as skipped.
     Late = 64,
-    /// The configurations of audio are to be sent again after the current message.
+    /// Send the configurations of audio again after the current message.
     AudioAgain = 128,
-    /// The same for video.
+    /// Send the configurations of video again after the current message.
     VideoAgain = 256,
-    /// A track above 0 awaits a keyframe because it was late. The pictures of these tracks that it misses count as skipped.
+    /// A track above 0 awaits a keyframe because the player was late. Pictures of tracks above 0 that the player misses
+    /// count as skipped.
     LateTracks = 512,
 }
 
@@ -65,7 +66,7 @@ pub struct Cursor {
     pub(super) at: Position,
     /// Messages before `at`.
     pub(super) number: u32,
-    /// The serial number of the cached message that is being sent, to tell it from one that replaces it.
+    /// The serial number of the cached message that is being sent. A message that replaces it has another one.
     pub(super) cached: u32,
     /// Payload bytes of the message that are sent.
     pub(super) taken: u32,
@@ -154,8 +155,8 @@ impl Cursor {
         }
     }
 
-    /// From the next message on, each track of video waits for a keyframe. The time limit begins with the first video message
-    /// that is not sent.
+    /// Makes each track of video wait for a keyframe, from the next message on. The time limit begins with the first
+    /// video message that is not sent.
     pub(super) fn await_next_keyframe(&mut self) {
         self.set(Flag::AwaitsKeyframe, true);
         self.video_at = 0;
@@ -170,12 +171,12 @@ impl Cursor {
         }
     }
 
-    /// All tracks of video above 0 wait for their keyframes.
+    /// Makes all tracks of video above 0 wait for their keyframes.
     pub(super) const fn stop_tracks(&mut self) {
         self.tracks = [0; 8];
     }
 
-    /// Whether a track of video has begun.
+    /// Returns whether a track of video has begun.
     pub(super) fn has_track(&self, track: u8) -> bool {
         match track {
             0 => !self.has(Flag::AwaitsKeyframe),
@@ -183,7 +184,7 @@ impl Cursor {
         }
     }
 
-    /// A track of video begins.
+    /// Records that a track of video has begun.
     pub(super) fn begin_track(&mut self, track: u8) {
         match track {
             0 => {
@@ -199,7 +200,7 @@ impl Cursor {
         }
     }
 
-    /// A track of video above 0 waits for its keyframe, because the player is late.
+    /// Makes a track of video above 0 wait for its keyframe, because the player is late.
     pub(super) fn stop_late_track(&mut self, track: u8) {
         self.tracks.iter_mut().skip(usize::from(track >> 5)).take(1).for_each(|tracks| *tracks &= !(1 << (track & 31)));
         self.set(Flag::LateTracks, true);
@@ -208,8 +209,8 @@ impl Cursor {
         }
     }
 
-    /// Records that the player misses video at the time `now`, in ms. Returns whether it has awaited a keyframe for
-    /// [`KEYFRAME_WAIT`].
+    /// Records that the player misses a video message at the time `now`, in milliseconds. Returns whether the player
+    /// has waited for a keyframe for [`KEYFRAME_WAIT`].
     pub(super) fn misses_video(&mut self, now: u32) -> bool {
         if self.video_at == 0 {
             self.video_at = now.wrapping_add(KEYFRAME_WAIT) | 1;

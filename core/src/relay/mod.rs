@@ -162,8 +162,8 @@
 //!   `colorInfo`, speakers of channels. They have the timestamp of the message that follows.
 //! - Then everything from the last keyframe on, if the ring still has it. Otherwise it gets audio and data at once. It
 //!   gets video from the next keyframe on, or after 3 s if no keyframe comes: a stream with intra refresh has none.
-//! - With several tracks of video (Enhanced RTMP), "keyframe" means that of track 0. Messages without a track number are of
-//!   track 0. Each other track begins with its own next keyframe, or after 3 s.
+//! - With several tracks of video (Enhanced RTMP), "keyframe" means a keyframe of track 0. Messages without a track
+//!   number belong to track 0. Each other track begins with its own next keyframe, or after 3 s.
 //! - The same after a change of the publisher, and after a picture that its publisher left unfinished.
 //! - Timestamps as the publisher sent them. They need not begin at 0, and they jump if a publisher follows another one
 //!   without a [grace time](RelayConfig::grace).
@@ -174,8 +174,9 @@
 //! The publisher never waits. Messages that are older than the length of the ring are overwritten. A player that is
 //! between two messages and is half a ring late ([`RelayConfig::late_percent`]) continues with the last keyframe if
 //! that is newer (without video: with the next message), and the messages that it missed are
-//! [counted](Played::skipped). Before that, at a quarter of the ring, the
-//! highest track of video stops until its next keyframe, and then the next lower ones. A player that is inside an overwritten message cannot continue, and its connection is
+//! [counted](Played::skipped). Before that, tracks of video above 0 are paused. A player that is a quarter of the ring
+//! late gets nothing of the highest track until the next keyframe of that track. If it falls further behind, the same
+//! happens to the lower tracks. A player that is inside an overwritten message cannot continue, and its connection is
 //! closed ([`Overtaken`], [`RelayConfig::fill_overtaken`]). Other players are not affected.
 //!
 //! # What cannot be relayed

@@ -85,7 +85,7 @@ impl Ring<'_> {
                     if !is_due {
                         cursor.due &= !bit;
                         if cached.is_cleared_video() && cached.position() < at {
-                            // The publisher of the picture with which the player was going to begin has ended.
+                            // The player was going to begin with a picture whose publisher has ended.
                             cursor.stage = Stage::Seek;
                         }
                         continue;
@@ -153,8 +153,9 @@ impl Ring<'_> {
         Some(is_for)
     }
 
-    /// Whether a player can decode the video message that it is at: its track has begun, or begins here, or no keyframe has
-    /// come for a while. If the player is late, the highest tracks stop until their next keyframe.
+    /// Returns whether the video message at the position of a player is for the player: its track has begun or begins
+    /// here, or there was no keyframe for [`KEYFRAME_WAIT`](super::cursor::KEYFRAME_WAIT). If the player is late, the
+    /// highest tracks stop until their next keyframe.
     fn may_follow(&self, cursor: &mut Cursor, now: Instant) -> bool {
         let (class, track) = (self.class(cursor.at.0), self.track(cursor.at.0));
         if class == FrameClass::Configuration {
@@ -260,7 +261,7 @@ impl Ring<'_> {
         true
     }
 
-    /// The cached message that is being sent to a player, or is sent next, with its bit.
+    /// Returns the cached message that is being sent to a player or is sent next, with its bit.
     fn due(&self, cursor: &Cursor) -> Option<(u32, &HeaderEntry)> {
         match cursor.is_inside() {
             true => self.headers.entries().find(|(_, entry)| entry.serial() == cursor.cached),
@@ -268,7 +269,7 @@ impl Ring<'_> {
         }
     }
 
-    /// Between two messages, marks what is due again as due.
+    /// Between two messages, marks the configurations that must be sent again as due.
     fn renew(&self, cursor: &mut Cursor) {
         for (flag, kind) in [(Flag::AudioAgain, MessageKind::AUDIO), (Flag::VideoAgain, MessageKind::VIDEO)] {
             if cursor.is_inside() || !cursor.has(flag) {

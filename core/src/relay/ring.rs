@@ -29,12 +29,12 @@ pub struct StreamBuffers<'b> {
     /// is still there, and may be half the ring late before frames are skipped. Room for two groups of pictures is good
     /// (1 MB at 2 Mbit/s with a keyframe every 2 s); twice the largest keyframe is the minimum.
     pub ring: &'b mut [u8],
-    /// The last metadata, and the configuration of the decoder of each track. Encoders send 300 to 500 bytes of metadata.
-    /// The sequence header of AVC has 40 to 60 bytes, that of HEVC up to 200, that of AAC 4 to 7 and that of Opus 24.
+    /// Memory for the last metadata and for the decoder configuration of each track. Encoders send 300 to 500 bytes of
+    /// metadata. A sequence header has 40 to 60 bytes for AVC, up to 200 for HEVC, 4 to 7 for AAC and 24 for Opus.
     pub headers: &'b mut [u8],
-    /// The entries of these: one for metadata, and one or two for each track of video and of audio. At most
-    /// [`MAX_HEADERS`](super::MAX_HEADERS) are used. What has no place is relayed and [counted](Counts::not_kept): first
-    /// metadata, then the highest tracks.
+    /// The entries for these messages: one for metadata, and one or two for each track of video and of audio. At most
+    /// [`MAX_HEADERS`](super::MAX_HEADERS) are used. If `headers` or `entries` is too small, metadata is evicted first,
+    /// and then the highest tracks. These messages are still relayed, and are [counted](Counts::not_kept).
     pub entries: &'b mut [HeaderEntry],
 }
 
@@ -52,8 +52,8 @@ pub struct Counts {
     pub too_many: u32,
     /// Left incomplete by the publisher: it ended, or began another message on the same chunk stream.
     pub cut: u32,
-    /// Metadata and configurations of decoders that were relayed, but had no place in the memory in which they are cached, or
-    /// lost their place to a lower track.
+    /// Metadata and decoder configurations that were relayed, but were not cached for lack of memory or were evicted by
+    /// a lower track.
     pub not_kept: u32,
 }
 
@@ -285,7 +285,8 @@ impl<'b> Ring<'b> {
         count
     }
 
-    /// Classifies a message by what has arrived of it, `fragment` included. It has no class yet if more is needed.
+    /// Classifies a message by the bytes that have arrived so far, including `fragment`. The message stays without a
+    /// class if more bytes are needed.
     fn classify(&mut self, partial: &mut PartialMessage, fragment: &Fragment<'_>, is_last: bool) {
         let mut collected = [0; FrameClass::PREFIX];
         let mut prefix = fragment.data;
@@ -321,7 +322,7 @@ impl<'b> Ring<'b> {
         self.store.write(partial.place.at, &record.emit());
     }
 
-    /// Caches a complete message, if it is metadata or configures decoders.
+    /// Caches a complete message if it is metadata or configures a decoder.
     fn keep(&mut self, partial: &PartialMessage) {
         let (Some(class @ (FrameClass::Configuration | FrameClass::Metadata(_))), at) =
             (partial.class, partial.place.at)
@@ -371,7 +372,7 @@ impl<'b> Ring<'b> {
                     (piece.header, piece.is_of_many, piece.position, piece.length)
                 }
                 Ok(_) => continue,
-                // What comes before the fault is valid.
+                // The tracks before the fault are valid.
                 Err(_) => return,
             };
             let Some(part) = part_of(&header).filter(|_| tracks.next().is_some()) else { return };
@@ -385,7 +386,7 @@ impl<'b> Ring<'b> {
         }
     }
 
-    /// Follows what became of a configuration that was to be cached.
+    /// Counts messages that are not cached, and forgets the keyframe if a new sequence header follows it.
     fn was_kept(&mut self, key: Key, outcome: Outcome, at: u64) {
         let lost = core::mem::take(&mut self.headers.evicted).wrapping_add(u32::from(outcome == Outcome::NoRoom));
         self.counts.not_kept = self.counts.not_kept.wrapping_add(lost);
@@ -448,12 +449,13 @@ impl<'b> Ring<'b> {
     }
 }
 
-/// Whether a body of `length` bytes configures anything. If it does not, the cached one is still valid.
+/// Returns whether a body of `length` bytes configures anything. If it does not, the cached configuration is still
+/// valid.
 fn configures(header: &TrackHeader, length: u32) -> bool {
     length > 0 || header.packet == Packet::SequenceStart && !header.codec.has_configuration()
 }
 
-/// Which part of a track's configuration the body of a message is.
+/// Returns which part of a track's configuration the body of a message is.
 const fn part_of(header: &TrackHeader) -> Option<Part> {
     Some(match (header.packet, header.frame) {
         (Packet::SequenceStart | Packet::Mpeg2TsSequenceStart, Some(_)) => Part::Video,

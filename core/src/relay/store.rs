@@ -69,8 +69,8 @@ impl<'b> Store<'b> {
         position < self.written.saturating_sub(self.late as u64)
     }
 
-    /// Whether a player at `position` is so late that a track makes room: half as late as above for the highest track, and
-    /// more the lower the track is. Track 0 never makes room for another one.
+    /// Returns whether a player at `position` is so late that `track` stops. The highest track stops at half of the
+    /// distance of [`Self::is_old`]. The lower the track, the larger the distance. Track 0 never stops for this reason.
     pub(super) fn is_old_for(&self, position: u64, track: u8, highest: u8) -> bool {
         let (track, twice) = (u64::from(track), u64::from(highest).wrapping_mul(2));
         let late = (self.late as u64).saturating_mul(twice.saturating_sub(track)).checked_div(twice).unwrap_or(0);

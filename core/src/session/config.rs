@@ -20,9 +20,9 @@ pub struct ClientConfig {
     pub strict_handshake: bool,
     /// How long the handshake may take: at least 1 ms, or `None` for no limit. Times above 49 days are no limit either.
     pub handshake_timeout: Option<Duration>,
-    /// How long the server may take to answer each request, with the same range. After the handshake, `connect` must be asked
-    /// for in this time, and at the end the transport must take the last output in it. For a client that is connected and
-    /// awaits no answer, see [`Client::set_idle_limit`](super::Client::set_idle_limit).
+    /// How long the server may take to answer each request, with the same range. The same limit applies after the
+    /// handshake until `connect` is requested, and at the end until the transport has taken the last output. For a
+    /// connected client that awaits no answer, see [`Client::set_idle_limit`](super::Client::set_idle_limit).
     pub response_timeout: Option<Duration>,
     /// The size of the chunks that we send, in bytes. The client sends at least 128, which some servers demand.
     pub chunk_size: u32,
@@ -66,8 +66,8 @@ pub struct ServerConfig {
     /// How long a client may be silent: at least 2 ms, or `None` for no limit. After half of that time the server sends
     /// it a ping.
     pub idle_timeout: Option<Duration>,
-    /// How long a client may be silent inside a message: at least 1 ms, or `None` for no limit. If the client sends other
-    /// messages in that time, the limit is 9/8 of this time at most.
+    /// How long a client may leave a message without its next chunk: at least 1 ms, or `None` for no limit. If the
+    /// client sends other messages at the same time, the session may fail later, after at most 9/8 of this time.
     pub message_timeout: Option<Duration>,
     /// How long a connected client may neither publish nor play: at least 1 ms, or `None` for no limit. The time begins
     /// again when publishing or playing ends. A rejected request does not extend it.
@@ -76,7 +76,7 @@ pub struct ServerConfig {
     /// A player has no such limit.
     pub media_timeout: Option<Duration>,
     /// The size of the chunks that we send, in bytes; at least 128. FFmpeg uses this size for the chunks that it sends,
-    /// too. In RTMPE, the server announces it only to players.
+    /// too. In a session over RTMPE, the server announces it only to a client that plays.
     pub chunk_size: u32,
     /// The window that we announce, and that the client should use, in bytes: 1 to 2,147,483,647. Values outside this
     /// range are clamped.

@@ -231,20 +231,20 @@ impl<'b, R: Role, const STREAMS: usize> Connection<'b, R, STREAMS> {
         self.handshake.transmit_len().saturating_add(queued)
     }
 
-    /// Returns whether the session is encrypted (RTMPE) and needs keys: call [`Self::agree`]. Until then, it reads and writes
-    /// nothing. May change after [`Self::next_event`].
+    /// Returns whether the session is encrypted (RTMPE) and needs keys now. If it does, call [`Self::agree`]. Until
+    /// then, the session reads and writes nothing. May change after [`Self::next_event`].
     ///
-    /// A session of a server needs keys if the client begins with RTMPE, a right digest and a valid public key, and the
-    /// server accepts [`Versions::Rtmpe`](crate::handshake::Versions::Rtmpe).
+    /// The session of a server needs keys if the client begins with RTMPE, its digest is right, its public key is
+    /// valid, and the server accepts [`Versions::Rtmpe`](crate::handshake::Versions::Rtmpe).
     #[cfg(feature = "rtmpe")]
     #[must_use]
     pub fn awaits_keys(&self) -> bool {
         self.failed.is_none() && self.handshake.awaits_keys()
     }
 
-    /// Agrees with the peer on keys, and returns the ciphers that all bytes of the connection pass through from now on: see
-    /// [`Cipher`]. `pair` is the one that the client [began with](super::Client::encrypt), or a new one of a server. Returns
-    /// `None` if no keys are needed now.
+    /// Agrees with the peer on keys, and returns the ciphers. From now on, all bytes of the connection must pass
+    /// through them: see [`Cipher`]. For a client, `pair` is the pair that was passed to
+    /// [`encrypt`](super::Client::encrypt). For a server, it is a new pair. Returns `None` if no keys are needed now.
     ///
     /// This takes millions of instructions, so do not call it while the network stack is borrowed.
     #[cfg(feature = "rtmpe")]

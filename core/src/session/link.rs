@@ -218,7 +218,7 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         Command::parse(self.payload(received.payload.clone()))
     }
 
-    /// The values of an answer that was read last, if that is the one to this transaction.
+    /// Returns the values of the `_result` with this transaction id, if it is one of the messages that were read last.
     pub(super) fn last_answer(&self, transaction: f64) -> Option<Decoder<'_>> {
         let commands = self.assembler.completed().filter_map(|place| Command::parse(self.payload(place)));
         let mut answers = commands.filter(|command| command.name == *"_result" && command.transaction == transaction);

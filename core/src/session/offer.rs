@@ -1,4 +1,4 @@
-//! Whether `connect` offers Enhanced RTMP, after a server has refused it.
+//! Decides whether `connect` offers Enhanced RTMP to a server that may refuse the offer.
 
 use core::fmt;
 
@@ -13,10 +13,11 @@ use crate::message::FourCc;
 ///  ┌─────────┐ ─────────────────────────────────────► ┌─────────┐ ────────► ┌────────┐
 ///  │ offered │                                        │ without │           │ legacy │
 ///  └─────────┘ ◄───────────────────────────────────── └─────────┘           └────────┘
-///                  refused, too: they were not why
+///                  also refused: not because of them
 /// ```
-/// Keep it for as long as the publisher exists. A refusal that demands authentication or redirects the client is not about
-/// the properties. Neither is silence: call nothing if `connect` timed out.
+/// Keep it as long as the publisher exists. A refusal that demands authentication or redirects the client does not
+/// change the state. If `connect` timed out, call neither [`Self::refused`] nor [`Self::accepted`], because silence is
+/// not a refusal.
 ///
 /// ```
 /// use embedded_rtmp::command::Status;
@@ -44,23 +45,23 @@ enum State {
 }
 
 impl Offer {
-    /// An offer that is made.
+    /// Creates the first state: the next `connect` has the properties.
     pub const fn new() -> Self {
         Self(State::Offered)
     }
 
-    /// Whether the next `connect` has the properties.
+    /// Returns whether the next `connect` must have the properties.
     pub const fn is_made(&self) -> bool {
         matches!(self.0, State::Offered)
     }
 
-    /// Whether the server is known to refuse the properties.
+    /// Returns whether the server is known to refuse the properties.
     pub const fn is_legacy(&self) -> bool {
         matches!(self.0, State::Legacy)
     }
 
-    /// `connect` was refused with this status; or, with `None`, the server has closed the connection after the handshake and
-    /// before any answer. Returns whether to try again at once, without the properties.
+    /// Records that the server refused `connect` with this status. `None` means that the server closed the connection
+    /// after the handshake, before any answer. Returns whether to retry at once without the properties.
     pub fn refused(&mut self, status: Option<&Status<'_>>) -> bool {
         if status.is_some_and(is_about_something_else) {
             return false;
@@ -74,7 +75,8 @@ impl Offer {
         retries
     }
 
-    /// `connect` was accepted. Returns `true` once, if the server accepts it only without the properties.
+    /// Records that the server accepted `connect`. Returns `true` once if the server accepts it only without the
+    /// properties.
     pub fn accepted(&mut self) -> bool {
         let is_found = self.0 == State::Without;
         if is_found {
@@ -105,7 +107,7 @@ impl fmt::Display for LegacyServer {
 
 impl core::error::Error for LegacyServer {}
 
-/// Whether a refusal demands authentication, or redirects the client.
+/// Returns whether a refusal demands authentication or redirects the client.
 fn is_about_something_else(status: &Status<'_>) -> bool {
     let has = |text: &[u8]| status.description.as_bytes().windows(text.len()).any(|part| part == text);
     status.redirect().is_some() || has(b"authmod=") || has(b"code=403")

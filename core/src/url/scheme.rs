@@ -45,13 +45,13 @@ impl Scheme {
         }
     }
 
-    /// Whether the session is inside TLS, so that the server can be authenticated.
+    /// Returns whether the session is inside TLS, so that the server can be authenticated.
     pub const fn is_tls(self) -> bool {
         matches!(self, Scheme::Rtmps | Scheme::Rtmpts)
     }
 
-    /// Whether a server that was reached by a URL of this scheme may send the client to a URL of the scheme `other`. A
-    /// session inside TLS must stay inside TLS, and an encrypted one must stay encrypted.
+    /// Returns whether a server that was reached with a URL of this scheme may redirect the client to a URL with the
+    /// scheme `other`. A session inside TLS must stay inside TLS, and an encrypted session must stay encrypted.
     pub const fn permits(self, other: Self) -> bool {
         match self {
             Scheme::Rtmp | Scheme::Rtmpt => true,

@@ -45,8 +45,9 @@ pub enum Error {
     Lost,
     /// The server accepted the stream, and then took no bytes for [`Config::stall_timeout`](crate::Config::stall_timeout).
     Stalled,
-    /// The server had no place left for another client, and this one neither published nor played. Or its address had more
-    /// connections than [`ServerOptions::max_per_address`](crate::ServerOptions::max_per_address).
+    /// The server disconnected the client. It needed the socket for another client and this one neither published nor
+    /// played, or the address had more connections than
+    /// [`ServerOptions::max_per_address`](crate::ServerOptions::max_per_address).
     Crowded,
     /// The tunnel of the session has failed, because of the server or of a proxy.
     #[cfg(feature = "rtmpt")]

@@ -266,13 +266,14 @@
 //! With the feature `rtmpt`, `Server::with_tunnels` accepts tunnels and direct connections on the same ports.
 //!
 //! # Over TLS or another network stack
-//! A session runs over any [`Transport`](transport::Transport). [`Pipe`](transport::Pipe) is a transport over any stream
-//! that implements `embedded_io_async::{Read, Write}`: TLS, a modem's sockets, a serial line. [`Publisher::open`] and
-//! [`Player::open`] run one session over it; `examples/stream` is a complete program. [`over`] does the same as [`new`], but
-//! asks a [`Connect`](transport::Connect) for a new stream for each connection. With the feature `rtmps`, `transport::tls::Tls`
-//! is TLS 1.3 over another [`Connect`](transport::Connect), such as [`TcpConnect`](transport::TcpConnect). [`Streams`] are sessions of a [`Server`]
-//! over connections that the caller has accepted. On a network without Ethernet, disable the default feature `ethernet`, and
-//! enable the medium of the interface in `embassy-net`.
+//! A session runs over any [`Transport`](transport::Transport). [`Pipe`](transport::Pipe) is a transport over any
+//! stream that implements `embedded_io_async::{Read, Write}`: TLS, a modem's sockets, a serial line.
+//! [`Publisher::open`] and [`Player::open`] run one session over it; `examples/stream` is a complete program. [`over`]
+//! does the same as [`new`], but asks a [`Connect`](transport::Connect) for a new stream for each connection. With the
+//! feature `rtmps`, `transport::tls::Tls` provides TLS 1.3 over another [`Connect`](transport::Connect), such as
+//! [`TcpConnect`](transport::TcpConnect). [`Streams`] are sessions of a [`Server`] over connections that the caller has
+//! accepted. On a network without Ethernet, disable the default feature `ethernet`, and enable the medium of the
+//! interface in `embassy-net`.
 //!
 //! # Through firewalls
 //! A [`Plan`](embedded_rtmp::port_plan::Plan) says which ports and transports are tried, when, and which attempt wins.
@@ -318,12 +319,12 @@
 //! | `live` | [`Live`]: publishing that reconnects | |
 //! | `player` | [`Player`] | |
 //! | `server` | [`Server`] | |
-//! | `auth` | clients that answer a server which asks for a user and a password: those of the URL, or of `ClientOptions` | 6,000 |
+//! | `auth` | authentication of clients with the user and the password of the URL or of `ClientOptions` | 6,000 |
 //! | `digest` | the handshake with HMAC-SHA256 digests | 9,800 |
 //! | `ipv6` | hosts with IPv6 addresses | 21,100, nearly all in smoltcp |
 //! | `rtmpt` | RTMP in HTTP, for networks that let only HTTP through: attempts of the port plan (without it they fail as `Unsupported`, and the plan goes on), and a server's `Tunnels` and `TunnelMemory`. The rate of a client's tunnel depends on the `GATHER` of its [`Memory`] | 8,800 |
-//! | `rtmpe` | RTMPE, the encrypted variant of RTMP: attempts of the port plan, and a server whose session configuration has `Versions::Rtmpe`; with `rtmpt`, also RTMPTE. It is obfuscation, not security. [`Publisher::open`], [`Player::open`] and [`over`] refuse its URLs | 16,100 |
-//! | `rtmps` | RTMPS: `transport::tls` | only in an image that calls it; the README has the sizes of each profile |
+//! | `rtmpe` | RTMPE, the encrypted variant of RTMP: attempts of the port plan, and a server whose session configuration has `Versions::Rtmpe`; with `rtmpt`, also RTMPTE. It is obfuscation, not security. [`Publisher::open`], [`Player::open`] and [`over`] refuse `rtmpe` URLs | 16,100 |
+//! | `rtmps` | RTMPS: `transport::tls` | only in an image that calls it; the README lists the size of each profile |
 //! | `rtmps-p384` | the same, also with the curve P-384 and with SHA-384 | |
 //! | `defmt` | a log through defmt, here and in the core, and `defmt::Format` for public types | |
 //! | `log` | a log through `log`; with both, defmt is used. Neither log shows keys or URLs | |

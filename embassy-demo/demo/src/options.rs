@@ -33,8 +33,8 @@ pub struct Options {
     #[arg(long, value_name = "PORTS", default_value = "", global = true)]
     pub cut_off: Ports,
 
-    /// Let the server speak TLS alone on port 443 (RTMPS). The publisher tries it after the other ports, and verifies the
-    /// server's key
+    /// Accept only TLS on port 443 of the server (RTMPS). The publisher tries this port last, and verifies the server's
+    /// key
     #[arg(long)]
     pub tls: bool,
 

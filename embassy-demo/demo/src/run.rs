@@ -103,7 +103,7 @@ async fn transfer(options: &Options, clip: &[Tag<'_>], out: File) -> Result<Outc
     });
     let mut memory: Box<[SessionMemory; SOCKETS]> = Box::new([const { SessionMemory::new() }; SOCKETS]);
     let server_options = ServerOptions { max_per_address: Some(SOCKETS), ..Default::default() };
-    // With TLS, that is all there is on port 443.
+    // With TLS, port 443 accepts only TLS.
     let listed: Vec<u16> =
         options.ports.0.iter().copied().filter(|port| !(options.tls && *port == tls::PORT)).collect();
     let (mut input, mut output, mut inside) = ([0; 1024], [0; 2048], SessionMemory::new());

@@ -1,7 +1,7 @@
-//! RTMPS in the demo: the publisher's last way to the server, and the server's side of TLS.
+//! RTMPS in the demo: the last target of the publisher, and the server's side of TLS.
 //!
-//! The publisher device verifies the server by the pin of its key. The server device stands for a server on a host, so its
-//! side of TLS is rustls, over a socket of the device.
+//! The publisher device verifies the server by the pin of its key. The server device represents a server on a host, so
+//! it uses rustls, over a socket of the device.
 
 use std::cell::RefCell;
 use std::io::{self, Read as _, Write as _};
@@ -28,12 +28,12 @@ use super::progress::Progress;
 use super::publish::feed;
 use super::wire::Random;
 
-/// The port on which the server device speaks TLS and nothing else.
+/// The port on which the server device accepts only TLS.
 pub const PORT: u16 = 443;
-/// How long the server may take to close its side.
+/// The time limit for the server to close its side.
 const CLOSE: Duration = Duration::from_secs(5);
 
-/// The server's certificate, made for this run, and what the publisher knows of it.
+/// The server's certificate, which is made for this run, and the pin that the publisher knows.
 pub struct Identity {
     config: Arc<rustls::ServerConfig>,
     /// The SHA-256 of the key's SubjectPublicKeyInfo.
@@ -58,10 +58,10 @@ impl Identity {
     }
 }
 
-/// Goes through a plan of targets inside TLS, and publishes the clip.
+/// Tries the targets of a plan, all inside TLS, and publishes the clip.
 ///
 /// # Errors
-/// No target could be reached, the server is not the one with the pin, or publishing failed.
+/// No target could be reached, the key of the server does not match the pin, or publishing failed.
 pub async fn publish(
     stack: Stack<'_>,
     url: &Url<'_>,
@@ -100,7 +100,7 @@ pub async fn publish(
         };
         let (mut reader, mut writer) = stream.split();
         let (result, _) = pipe.run(&mut reader, &mut writer, session).await;
-        // The recording shows whether everything has arrived.
+        // The result is ignored, because the recording shows whether everything has arrived.
         let _ = with_timeout(CLOSE, stream.close()).await;
         return result;
     }
@@ -111,7 +111,7 @@ fn now() -> time::Instant {
     time::Instant::from_micros(Instant::now().as_micros())
 }
 
-/// Accepts connections on [`PORT`], one after another, and hands what is inside TLS to the session over `pipe`.
+/// Accepts connections on [`PORT`], one after another, and connects the bytes inside TLS to the session over `pipe`.
 pub async fn serve(stack: Stack<'_>, identity: &Identity, pipe: &Pipe<'_>) {
     let (mut rx, mut tx) = ([0; 4096], [0; 4096]);
     loop {
@@ -142,13 +142,13 @@ async fn shake_hands(reader: &mut Reader<'_, '_>, writer: &mut Writer<'_, '_>) -
     Ok(())
 }
 
-/// What the client sends inside TLS.
+/// The reader of the bytes that the client sends inside TLS.
 struct Reader<'t, 's> {
     tls: &'t RefCell<ServerConnection>,
     tcp: TcpReader<'s>,
 }
 
-/// What the server sends inside TLS.
+/// The writer of the bytes that the server sends inside TLS.
 struct Writer<'t, 's> {
     tls: &'t RefCell<ServerConnection>,
     tcp: TcpWriter<'s>,

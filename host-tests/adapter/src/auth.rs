@@ -25,7 +25,7 @@ use super::live::{Bench, config_to, until};
 use super::pair::{LIMITS, TestMemory, targets, with_devices};
 use crate::wire::{Rule, Wire};
 
-/// Accepts only the user `cam` with the password `s3cret`.
+/// A handler that accepts only the user `cam` with the password `s3cret`.
 struct Door {
     challenger: Challenger<8>,
     failures: Failures<4>,
@@ -97,7 +97,7 @@ impl Handler for Door {
     fn media(&mut self, _: SessionId, _: &Fragment<'_>) {}
 }
 
-/// Runs `client` on the first device, while a server with a door serves on ports 1935 and 80 of the second.
+/// Runs `client` on the first device, while a server with a [`Door`] serves on ports 1935 and 80 of the second.
 fn with_door<T>(wire: &Wire, client: impl AsyncFnOnce(Stack<'_>) -> T) -> (T, Counts) {
     let mut door = Door::new();
     let outcome = with_devices(wire, async |first, second| {
@@ -199,7 +199,7 @@ fn item_095_a_loss_between_challenge_and_answer_is_followed_by_the_usual_wait() 
         select(server.run(&mut door), challenged).await;
     });
     bench.run(async move {
-        // The port is closed now.
+        // The port is now closed.
         Timer::after_millis(50).await;
         let mut attempts = 0;
         let count = async {
@@ -209,7 +209,7 @@ fn item_095_a_loss_between_challenge_and_answer_is_followed_by_the_usual_wait() 
             }
         };
         select(count, Timer::after_secs(5)).await;
-        // 0.1, 0.2, 0.4 … seconds, each less a random part.
+        // The pauses are 0.1, 0.2, 0.4 … seconds, each minus a random part.
         assert!((3..12).contains(&attempts), "{attempts}");
     });
 }

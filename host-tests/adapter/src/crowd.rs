@@ -67,7 +67,7 @@ async fn send(publisher: &mut Publisher<'_>, at: u32) -> Result<(), Error> {
     publisher.split().audio.send(Timestamp(at), &[0xAF, 1, 0]).await
 }
 
-/// Publishes a message on a new connection. Returns whether the server has accepted it.
+/// Publishes a message on a new connection. Returns whether the server accepted it.
 async fn publishes(stack: Stack<'_>, memory: &mut TestMemory) -> bool {
     let targets = targets([1935]);
     let mut plan = Plan::new(&targets, LIMITS).unwrap();
@@ -77,7 +77,7 @@ async fn publishes(stack: Stack<'_>, memory: &mut TestMemory) -> bool {
 
 #[test]
 fn item_195_clients_that_ask_for_nothing_leave_when_no_socket_is_left() {
-    // They send nothing, a part of the handshake, and C0, C1 and C2 without `connect`.
+    // The clients send nothing, a part of the handshake, or C0, C1 and C2 without `connect`.
     let handshake = [&[3][..], &[0; 3_072]].concat();
     for bytes in [&[][..], &[3; 700], &handshake] {
         let closed = serve(Some(SOCKETS), async |stack| {
@@ -89,7 +89,7 @@ fn item_195_clients_that_ask_for_nothing_leave_when_no_socket_is_left() {
             let mut memory = TestMemory::new();
             assert!(!publishes(stack, &mut memory).await, "each socket has a client");
             Timer::after(Duration::from_secs(3)).await;
-            // One free place is enough. When it is used, the next one is made free.
+            // One free socket is enough. When it is used, the server frees the next one.
             let left = async || {
                 Timer::after(Duration::from_millis(50)).await;
                 sockets.iter().filter(|socket| socket.state() == State::Established).count()
@@ -144,7 +144,7 @@ fn item_195_an_address_gets_half_of_the_sockets() {
         let mut plan = Plan::new(&targets, LIMITS).unwrap();
         let mut second = connect(stack, &mut plan, two).await.unwrap();
         assert_ne!(idle.state(), State::Established);
-        // The next ones are closed, whatever they want.
+        // Further connections are closed in any case.
         assert!(!publishes(stack, three).await);
         let other = open(stack, other, &[]).await;
         Timer::after(Duration::from_millis(100)).await;

@@ -24,7 +24,7 @@ fn item_210_devices_publish_and_play_over_rtmpe_and_rtmpte() {
         let [one, two] = &mut watches;
         with_devices(&Wire::new(), async |first, second| {
             let clients = join3(plays(first, DIRECT, one), plays(first, TUNNEL, two), async {
-                // The players connect first. There are two agreements in a second.
+                // The players connect first. The limit is two agreements per second.
                 Timer::after(Duration::from_millis(1_500)).await;
                 Box::pin(publishes(first, URL, publisher, &clip, true)).await;
             });

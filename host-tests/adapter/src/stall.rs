@@ -37,7 +37,7 @@ async fn reads_slowly(stack: Stack<'static>, port: u16, bytes: usize) {
     }
 }
 
-/// With these, the keep-alive of TCP does not end the connection.
+/// With these limits, the keep-alive of TCP does not end the connection.
 const PATIENT: &ClientOptions<'_> = &ClientOptions { keep_alive: NO_END, ..ClientOptions::DEFAULT };
 
 /// Publishes pictures of 1,000 bytes every 40 ms to such a server for `seconds`, or until the connection is lost. If it was
@@ -133,7 +133,7 @@ fn item_190_a_stalled_destination_keeps_no_picture_for_longer_than_its_limit_and
             Timer::at(begin + Duration::from_millis(40)).await;
         }
         assert!(late > 0 && (500..510).contains(&longest.as_millis()), "{late} {longest}");
-        // Each has its own status. The stalled one has connected again.
+        // Each stream has its own status. The stalled one has connected again.
         let (good, stalled) = (good.status(), stalled.status());
         assert_eq!((good.counters.connections, u64::from(good.counters.video.sent)), (1, PICTURES));
         assert_eq!((stalled.counters.stalls, stalled.last_error), (1, Some(Error::Stalled)));

@@ -6,8 +6,8 @@
 // - a function that takes a closure or an `impl Trait`: its path, `=>`, and a closure that calls it, into `drive_as`;
 // - `Display` and `defmt::Format`: the type, into `display` and `format`.
 //
-// A module that needs a feature has the attribute before its name, here and in the list at the end.
-// What needs the feature `rtmpe` is in calls/crypt.rs, which only images with that feature include.
+// A module that needs a feature has the attribute before its name, here and in the list at the end. Functions that need
+// the feature `rtmpe` are in calls/crypt.rs, which only images with that feature include.
 //
 // `Debug` is excluded: the standard library's code for floats, durations and quoted text may panic.
 include!("calls/amf0.rs");

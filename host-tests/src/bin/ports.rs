@@ -15,8 +15,8 @@ use serde_json::Value;
 /// Tries ports and transports of an RTMP server, and prints the result of each: connected (how long that took), refused,
 /// dropped (no answer in time), silent, closed, or answered by something that is not RTMP.
 ///
-/// Only the RTMP handshake is sent, and that of TLS before it. A server inside TLS must be trusted (--tls-ca, --tls-pin,
-/// --tls-insecure); otherwise the result says what is wrong with its certificate.
+/// Only the RTMP handshake is sent, after the TLS handshake if the target uses TLS. A server inside TLS must be trusted
+/// (--tls-ca, --tls-pin, --tls-insecure). Otherwise the result shows what is wrong with its certificate.
 ///
 /// Ends with status 0 if a handshake was completed, with 1 if no handshake was completed,
 /// and with 2 if the URL or the list cannot be used.
@@ -29,11 +29,12 @@ struct Arguments {
     /// The server: rtmp://host, or the URL of any stream on it. If the URL has no port, 1935, 80, 443, 8080 and 7070 are
     /// tested
     url: String,
-    /// The ports to test, each in RTMP and in RTMPT, or as the scheme of the URL says: RTMPS and RTMPTS for rtmps. A port may
-    /// have a transport of its own, such as rtmps:443
+    /// The ports to test. Each port is tested with RTMP and with RTMPT, or with the transports of the URL's scheme,
+    /// such as RTMPS and RTMPTS for rtmps. A port with a transport before it, such as rtmps:443, is tested only with
+    /// that transport
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     list: Vec<String>,
-    /// Test every transport on each port that has none of its own
+    /// Test every transport on each port that has no transport before it
     #[arg(long)]
     all: bool,
     #[command(flatten)]

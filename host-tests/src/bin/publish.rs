@@ -73,7 +73,7 @@ fn main() -> ExitCode {
 
 type Opened = (Reader<BufReader<File>>, u64, StreamUrl, Arc<AtomicBool>);
 
-/// The file, its length, the URL and the stop flag, checked as far as possible before anything is sent.
+/// Returns the file, its length, the URL and the stop flag. Checks them as far as possible before anything is sent.
 fn opened(arguments: &Arguments) -> Result<Opened> {
     let name = || arguments.file.display().to_string();
     let stream = StreamUrl::new(&arguments.url, &arguments.client.stream)?;

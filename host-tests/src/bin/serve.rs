@@ -84,21 +84,23 @@ struct Arguments {
     /// header of the PROXY protocol, version 1 or 2. No other connection may begin with one
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     proxy_protocol: Vec<Network>,
-    /// Accept only clients that know this user's password. They are asked for it as by Adobe's servers, and need it to publish
-    /// and to play. After 5 wrong passwords, an address has to wait for 1 s, then 2 s, and up to 60 s
+    /// Accept only clients that know this user's password, for publishing and for playing. The server asks for it in
+    /// the same way as Adobe's servers. After 5 wrong passwords, an address must wait for 1 s. Each further one doubles
+    /// the wait, up to 60 s
     #[arg(long, value_name = "NAME", requires = "password_file", value_parser = user_name)]
     user: Option<String>,
-    /// A file with the password; a line end after it does not count
+    /// A file with the password. A line end after the password is ignored
     #[arg(long, value_name = "FILE", requires = "user")]
     password_file: Option<PathBuf>,
-    /// The certificate of this server in a PEM file, and after it those of intermediate authorities. With it, clients can use
-    /// TLS (rtmps and rtmpts) on every address, beside RTMP and HTTP. Only a client that trusts it connects
+    /// A PEM file with the certificate of this server, followed by the certificates of intermediate authorities.
+    /// Clients can then use TLS (rtmps and rtmpts) on every address, in addition to RTMP and HTTP. A client must trust
+    /// the certificate
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
     /// The key of the certificate in a PEM file
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
-    /// The most key agreements in a second with clients of RTMPE, which is accepted beside RTMP; other clients of RTMPE wait
+    /// The most key agreements per second with clients of RTMPE. Other clients of RTMPE wait
     #[arg(long, value_name = "COUNT", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1000))]
     key_agreements: u32,
     /// Print only errors
@@ -120,11 +122,11 @@ enum Second {
     WhenSilent,
 }
 
-/// The name of a user as it can be sent.
+/// Parses the name of a user that a client can send.
 fn user_name(text: &str) -> Result<String> {
-    ensure!((1..=MAX_USER).contains(&text.len()), "a user has 1 to {} bytes", MAX_USER);
+    ensure!((1..=MAX_USER).contains(&text.len()), "the name of a user must have 1 to {} bytes", MAX_USER);
     let is_wrong = |byte: u8| matches!(byte, b'&' | b'?' | ..=b' ' | 0x7F);
-    ensure!(!text.bytes().any(is_wrong), "a user has no '&', no '?' and no spaces");
+    ensure!(!text.bytes().any(is_wrong), "the name of a user must not contain '&', '?' or spaces");
     Ok(text.to_owned())
 }
 

@@ -44,7 +44,7 @@ impl fmt::Display for Notice {
         match self {
             Self::Truncated(at) => write!(f, "the file ends within the tag at byte {at}, which is left out"),
             Self::BackPointer(at) => write!(f, "the back pointer after the tag at byte {at} is wrong"),
-            Self::Encrypted(at) => write!(f, "the tag at byte {at} is encrypted, and is left out"),
+            Self::Encrypted(at) => write!(f, "the tag at byte {at} is encrypted, and is skipped"),
             Self::Garbage(from, to) => {
                 write!(f, "{} bytes from byte {from} on are not tags, and are skipped", to - from)
             }
@@ -105,7 +105,7 @@ impl<R: Read> Reader<R> {
         std::mem::take(&mut self.notices)
     }
 
-    /// Skips what is not a tag. Returns the header of the next tag, which begins at the position then.
+    /// Skips bytes that are not a tag. Returns the header of the next tag, which begins at the new position.
     fn read_header(&mut self) -> Result<Option<TagHeader>, ReadError> {
         let header = match self.find(0)? {
             Candidate::Tag(header) => header,

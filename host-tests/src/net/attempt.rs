@@ -20,10 +20,10 @@ pub(super) struct Attempt<const PLAYS: usize> {
     pub(super) pipe: Pipe,
     /// The server's kind of handshake, when that is complete.
     pub(super) handshake: HandshakeKind,
-    /// Why TLS failed.
+    /// The reason why TLS failed.
     pub(super) reason: Option<String>,
     target: Target,
-    /// If the target has RTMPE, until the keys are agreed on.
+    /// The key pair of a target with RTMPE, until the keys are agreed on.
     pair: Option<KeyPair>,
     /// The addresses that are left to dial. The next one is dialled when the previous one has refused, or after its share of
     /// the time.
@@ -43,7 +43,7 @@ pub(super) struct Route {
     pub(super) share: Duration,
     pub(super) clock: Clock,
     pub(super) waiter: Waiter,
-    /// If there are targets inside TLS.
+    /// `None` if no target is inside TLS.
     pub(super) tls: Option<TlsClient>,
 }
 
@@ -163,7 +163,7 @@ impl Route {
         Err(why)
     }
 
-    /// The failure of a connection in the handshake, and what TLS says about it.
+    /// Returns the failure of a connection in the handshake, and the reason from TLS if there is one.
     fn pipe_failure(&self, error: io::Error) -> (Failure, Option<String>) {
         let error = match error.downcast::<rustls::Error>() {
             Ok(error) => {

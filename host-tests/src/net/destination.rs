@@ -8,30 +8,30 @@ use embedded_rtmp::url::MAX_URL_LENGTH;
 
 use super::{StreamUrl, entropy, refused};
 
-/// The stream that a client connects to. A refusal of `connect` may change it: when the server redirects the client to another
-/// one, or asks for a user and a password.
+/// The stream that a client connects to. A refusal of `connect` changes it if the server redirects the client to
+/// another server, or asks for a user and a password.
 #[derive(Debug, Clone)]
 pub struct Destination {
     first: StreamUrl,
     current: StreamUrl,
     authenticator: Authenticator<{ 2 * MAX_URL_LENGTH }>,
-    /// How many redirects were followed.
+    /// The number of redirects that were followed.
     pub redirects: u8,
 }
 
 impl Destination {
-    /// The destination that the user names.
+    /// Creates the destination that the user has specified.
     pub fn new(stream: &StreamUrl) -> Self {
         let authenticator = Authenticator::new();
         Self { first: stream.clone(), current: stream.clone(), authenticator, redirects: 0 }
     }
 
-    /// The stream to connect to now.
+    /// Returns the stream to connect to now.
     pub fn stream(&self) -> &StreamUrl {
         &self.current
     }
 
-    /// Handles a refusal of `connect`. On success, the client should connect again, to [`Self::stream`].
+    /// Handles a refusal of `connect`. If it returns `Ok`, the client should connect again, to [`Self::stream`].
     ///
     /// # Errors
     /// The refusal is final.
@@ -48,7 +48,8 @@ impl Destination {
         let refusal = || refused(Stage::Connect, status);
         let (url, first) = (self.current.url()?, self.first.url()?);
         let has_credentials = self.first.credentials.is_some();
-        // Another server could use the answer to log in at the first one.
+        // A redirect to another server must not get an answer, because that server could use it to log in at the first
+        // one.
         let credentials = self.first.credentials.as_ref().filter(|_| url.host() == first.host());
         let (user, password) = credentials.map_or(("", ""), |(user, password)| (user, password));
         let nonce: [u8; 8] = *entropy()?.first_chunk().context("too little entropy")?;
@@ -59,9 +60,9 @@ impl Destination {
         }
         if credentials.is_none() {
             return Err(if has_credentials {
-                anyhow!("a server to which another one sent us asks for the user and the password of {}", first.host())
+                anyhow!("after a redirect, another server asks for the user and the password of {}", first.host())
             } else {
-                anyhow!("the server asks for a user and a password, in the URL or with --user and --password-file")
+                anyhow!("the server asks for a user and a password: use the URL, or --user and --password-file")
             });
         }
         self.current.answer = self.authenticator.app().map(str::to_owned);

@@ -30,7 +30,7 @@ pub struct Dialled<const PLAYS: usize = 0> {
 pub struct DialError {
     /// The result of each target.
     pub reports: Vec<AttemptReport>,
-    /// Why TLS failed, or the server's certificate was refused.
+    /// For each attempt, the reason why TLS failed or the server's certificate was refused.
     pub reasons: BTreeMap<AttemptId, String>,
 }
 
@@ -65,10 +65,10 @@ pub struct Dialler<'p, const PLAYS: usize = 0> {
 }
 
 impl<'p, const PLAYS: usize> Dialler<'p, PLAYS> {
-    /// Looks up the addresses of `host`. `tls` says which servers are trusted, on every target inside TLS.
+    /// Looks up the addresses of `host`. `tls` determines which servers are trusted, on every target inside TLS.
     ///
     /// # Errors
-    /// The plan cannot work, there is nothing by which to trust a server, or the system fails.
+    /// The plan is not valid, no authority is available to verify a server, or the system reports an error.
     pub fn new(
         host: &str,
         targets: &'p [Target],
@@ -136,7 +136,7 @@ impl<'p, const PLAYS: usize> Dialler<'p, PLAYS> {
         self.answers.get(&id).map(Vec::as_slice)
     }
 
-    /// Why TLS failed in each attempt, or the server's certificate was refused.
+    /// Returns, for each attempt, the reason why TLS failed or the server's certificate was refused.
     pub fn reasons(&self) -> &BTreeMap<AttemptId, String> {
         &self.reasons
     }

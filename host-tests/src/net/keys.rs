@@ -7,8 +7,8 @@ use embedded_rtmp::crypt::Cipher;
 pub(crate) struct Keys(pub(crate) Option<Cipher>);
 
 impl Keys {
-    /// Deciphers received bytes in place, and passes them to `consume`, which removes bytes from the front. Returns how many
-    /// were removed, and what `consume` returned.
+    /// Deciphers received bytes in place, and passes them to `consume`, which removes bytes from the front. Returns the
+    /// number of removed bytes, and the result of `consume`.
     pub(crate) fn receive<R>(&mut self, input: &mut [u8], consume: impl FnOnce(&mut &[u8]) -> R) -> (usize, R) {
         let lent = match &mut self.0 {
             None => input,
@@ -23,7 +23,7 @@ impl Keys {
         (consumed, result)
     }
 
-    /// Enciphers bytes in place that are sent next.
+    /// Enciphers in place the bytes that are sent next.
     pub(crate) fn send(&mut self, output: &mut [u8]) {
         if let Some(cipher) = &mut self.0 {
             cipher.encipher(output);

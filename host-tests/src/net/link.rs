@@ -20,7 +20,7 @@ use super::{Clock, Dialled, Dialler, Pipe, Waiter};
 pub struct LinkReport {
     /// The result of each attempt of the port plan.
     pub attempts: Vec<AttemptReport>,
-    /// Why TLS failed in an attempt, or the server's certificate was refused.
+    /// The reason why TLS failed in an attempt, or why the server's certificate was refused.
     pub reasons: BTreeMap<AttemptId, String>,
     /// The server's kind of handshake.
     pub handshake: HandshakeKind,

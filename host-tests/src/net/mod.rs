@@ -38,10 +38,10 @@ pub(crate) fn session_buffers() -> SessionBuffers<'static> {
     SessionBuffers { scratch: memory(64 << 10), control: memory(8192) }
 }
 
-/// The password in a file: its first line.
+/// Reads a password from the first line of a file.
 ///
 /// # Errors
-/// The file cannot be read, is no UTF-8 text, or its first line is empty.
+/// The file cannot be read, is not UTF-8 text, or its first line is empty.
 pub fn read_password(file: &Path) -> anyhow::Result<String> {
     let text = fs::read_to_string(file).with_context(|| format!("the password file {}", file.display()))?;
     let password = text.lines().next().filter(|line| !line.is_empty());

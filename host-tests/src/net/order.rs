@@ -16,11 +16,12 @@ const AT_ONCE: u8 = 4;
 pub struct OrderArguments {
     /// The targets to try if the URL has no port: player (1935, 80, RTMPT on 80) or netconnection (1935, 80, 443), each
     /// after the previous one has failed; smart (all of these, each 100 ms after the previous one); or a list, such as
-    /// 1935,80,rtmpt:80,rtmps:443. An rtmps URL is only tried with TLS, an rtmpe URL only with RTMPE unless the list has both
+    /// 1935,80,rtmpt:80,rtmps:443. An rtmps URL is tried only with TLS. An rtmpe URL is tried without encryption only
+    /// if the list contains both
     #[arg(long, value_name = "ORDER", default_value = "smart")]
     order: Named,
-    /// The transports that smart also tries, after the others: rtmps (on 443; the server must be trusted), rtmpe, or both,
-    /// separated by commas
+    /// Additional transports that smart tries: rtmps (on 443; the server must be trusted), rtmpe, or both, separated by
+    /// commas
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_enum)]
     allow: Vec<Extra>,
     /// The delay between one target of a list and the next
@@ -31,7 +32,7 @@ pub struct OrderArguments {
     sockets: u8,
 }
 
-/// What the default order may have beside RTMP and RTMPT.
+/// The transports that the default order can have in addition to RTMP and RTMPT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Extra {
     Rtmpe,
@@ -57,7 +58,7 @@ enum Named {
 }
 
 impl OrderArguments {
-    /// Checks that the list, if there is one, is used for a URL.
+    /// Checks that the scheme of a URL permits the list, if there is one.
     ///
     /// # Errors
     /// The URL has no port, and its scheme does not permit the list.
@@ -71,7 +72,7 @@ impl OrderArguments {
         Ok(())
     }
 
-    /// The targets for the server of a URL.
+    /// Returns the targets for the server of a URL.
     pub fn for_url(&self, url: &Url<'_>) -> Way {
         let (list, limits) = self.list();
         Way { targets: Order::for_url_or(url, list).targets().to_vec(), limits }
@@ -105,16 +106,17 @@ impl FromStr for Named {
     }
 }
 
-/// The schemes, each of which can stand before a port.
+/// The schemes, each of which can be written before a port.
 const SCHEMES: [Scheme; 6] =
     [Scheme::Rtmp, Scheme::Rtmps, Scheme::Rtmpt, Scheme::Rtmpe, Scheme::Rtmpte, Scheme::Rtmpts];
 
-/// The transport with the name of a scheme, in lower case.
+/// Returns the transport with the name of a scheme, in lower case.
 pub fn transport(name: &str) -> Option<Transport> {
     SCHEMES.into_iter().find(|scheme| scheme.as_str() == name).map(Transport::of)
 }
 
-/// The targets of a list: ports, separated by commas. A port is for RTMP, unless another scheme and a colon stand before it.
+/// Parses the targets of a list: ports, separated by commas. A port stands for RTMP, unless a scheme and a colon are
+/// written before it.
 ///
 /// # Errors
 /// A port is invalid or is listed twice, or there are too many.

@@ -39,7 +39,7 @@ pub struct Pipe {
 struct Tunnel {
     client: TunnelClient<'static>,
     address: SocketAddr,
-    /// If the requests are inside TLS.
+    /// `None` if the requests are not inside TLS.
     tls: Option<TlsClient>,
     clock: Clock,
     /// Bytes of the session that are not in a request yet.
@@ -58,7 +58,7 @@ impl Pipe {
         Self::over(Socket::new(stream), None)
     }
 
-    /// A pipe that connects to `address`, with TLS or without.
+    /// Creates a pipe that connects to `address`, with or without TLS.
     ///
     /// # Errors
     /// The system gives no socket.
@@ -66,7 +66,7 @@ impl Pipe {
         Ok(Self::over(dial(address, tls)?, None))
     }
 
-    /// A pipe through a tunnel (RTMPT, or RTMPTS with TLS). All its connections go to `address`.
+    /// Creates a pipe through a tunnel (RTMPT, or RTMPTS with TLS). All its connections go to `address`.
     ///
     /// # Errors
     /// The system gives no socket.

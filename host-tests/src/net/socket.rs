@@ -13,15 +13,17 @@ use rustls::Connection;
 /// The most memory that an empty queue has, in bytes.
 const SMALL: usize = 4096;
 
-/// If more bytes than this wait to be sent, no records are received. They could ask for answers without end.
+/// While more bytes than this wait to be sent, no records are received, because a peer could request answers without
+/// end.
 const MAX_OUTPUT: usize = 128 * 1024;
 
-/// The approximate memory of the buffers inside TLS, in bytes: a part of a handshake or of a record, and plain text.
+/// The approximate memory of the buffers inside TLS, in bytes. They hold a part of a handshake or of a record, and
+/// plain text.
 const TLS_MEMORY: usize = 96 * 1024;
 
 /// The caller provides the buffers. The socket stores only bytes that could not be passed on.
 ///
-/// With TLS, `input` is plain text, and `output` is records. The traffic is that of TCP.
+/// With TLS, `input` contains plain text, and `output` contains records. The traffic counts the bytes of TCP.
 #[derive(Debug)]
 pub(crate) struct Socket {
     pub(super) stream: TcpStream,
@@ -56,13 +58,14 @@ impl Socket {
         }
     }
 
-    /// Puts the rest of the connection inside TLS. Bytes that were received and not consumed belong to its handshake.
+    /// Puts the rest of the connection inside TLS. Bytes that were received and not consumed belong to the TLS
+    /// handshake.
     ///
     /// # Errors
     /// These bytes are not the start of a handshake.
     pub(crate) fn start_tls(&mut self, tls: Connection) -> io::Result<()> {
         let (input, mut tls) = (std::mem::take(&mut self.input), Box::new(tls));
-        // What is written goes to `output` at once.
+        // Written data goes to `output` at once.
         tls.set_buffer_limit(None);
         let mut rest = &input[..];
         let mut result = Ok(());
@@ -75,7 +78,7 @@ impl Socket {
         result
     }
 
-    /// Whether the connection is inside TLS.
+    /// Returns whether the connection is inside TLS.
     pub(crate) fn is_tls(&self) -> bool {
         self.tls.is_some()
     }
@@ -160,9 +163,9 @@ impl Socket {
         self.unacknowledged().map_or(0, |queued| self.traffic.1.saturating_sub(queued))
     }
 
-    /// Reads once if `wants_input`, and passes all unconsumed bytes to `consume`, which returns how many of them it has
-    /// consumed, from the front. If it changes the others, they come again as changed. Returns whether anything was read or
-    /// consumed, and what else `consume` returned.
+    /// Reads once if `wants_input`, and passes all unconsumed bytes to `consume`, which returns how many bytes it has
+    /// consumed from the front. If it changes other bytes, the changed bytes are passed again. Returns whether anything
+    /// was read or consumed, and the other result of `consume`.
     pub(crate) fn receive<R>(
         &mut self,
         buffer: &mut [u8],
@@ -184,7 +187,7 @@ impl Socket {
                     None => self.is_readable = false,
                     Some(read) => {
                         (length, has_moved, self.has_ended) = (read, true, read == 0);
-                        // If the read was short, there will be an event for the next bytes.
+                        // After a short read, there will be an event for the next bytes.
                         self.is_readable = read == room || self.is_read_closed;
                         self.traffic.0 += read as u64;
                     }
@@ -204,12 +207,12 @@ impl Socket {
         Ok((has_moved, result))
     }
 
-    /// Takes plain text. If there is none, reads once from TCP. Returns the number of bytes of plain text, and whether anything
-    /// was read, or the peer has closed its side.
+    /// Takes plain text. If there is none, reads once from TCP. Returns the number of bytes of plain text, and whether
+    /// anything was read or the peer has closed its side.
     fn read_records(&mut self, tls: &mut Connection, plain: &mut [u8]) -> io::Result<(usize, bool)> {
         for has_read in [false, true] {
             match tls.reader().read(plain) {
-                // A FIN without close_notify counts as a FIN: the end of a stream is a message of RTMP.
+                // A FIN without close_notify is accepted, because RTMP has its own message for the end of a stream.
                 Ok(0) => self.has_ended = true,
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => self.has_ended = true,
                 Ok(length) => return Ok((length, true)),
@@ -227,7 +230,7 @@ impl Socket {
                         Some(read) => self.traffic.0 += read as u64,
                     }
                     let processed = tls.process_new_packets();
-                    // The answer of a handshake, or an alert.
+                    // Send the answer of a handshake, or an alert.
                     self.flush(tls)?;
                     processed.map_err(io::Error::other)?;
                     continue;
@@ -288,11 +291,11 @@ impl Drop for Socket {
 }
 
 impl Socket {
-    /// Ends TLS: tells the peer that nothing was cut off, if there is room for that now.
+    /// Ends TLS. Sends close_notify if no other bytes wait to be sent.
     pub(super) fn close_tls(&mut self) {
         if let Some(mut tls) = self.tls.take().filter(|_| self.output.is_empty()) {
             tls.send_close_notify();
-            // If this fails, the peer sees the end of the connection alone.
+            // If this fails, the peer sees only the end of the connection.
             let _ = self.flush(&mut tls);
         }
     }

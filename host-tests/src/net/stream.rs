@@ -18,10 +18,10 @@ pub struct StreamArguments {
     /// The stream key (stream name) to use instead of the URL's; it may be empty
     #[arg(long)]
     pub key: Option<String>,
-    /// The user, if the server asks for one, to use instead of the URL's
+    /// The user to send if the server asks for one, instead of the user in the URL
     #[arg(long, requires = "password_file")]
     pub user: Option<String>,
-    /// A file with the password of the user; a line end after it does not count
+    /// A file with the password of the user. A line end after the password is ignored
     #[arg(long, value_name = "FILE", requires = "user")]
     pub password_file: Option<PathBuf>,
 }
@@ -31,7 +31,7 @@ pub struct StreamArguments {
 pub struct StreamUrl {
     text: String,
     app: String,
-    /// The application with the answer to a challenge, which is sent instead of it.
+    /// The application with the answer to a challenge. If present, it is sent instead of `app`.
     pub(super) answer: Option<String>,
     /// The user and the password, if there are any.
     pub(super) credentials: Option<(String, String)>,
@@ -62,17 +62,17 @@ impl StreamUrl {
     /// The stream with the same key in another application. `url` is the URL of the application.
     ///
     /// # Errors
-    /// The text is not an RTMP URL, or its scheme protects less than that of this stream.
+    /// The text is not an RTMP URL, or its scheme protects less than the scheme of this stream.
     pub fn redirected(&self, url: &str) -> Result<Self> {
         let (from, to) =
-            (self.url()?.scheme(), Url::parse(url).context("the server sends us to no RTMP URL")?.scheme());
+            (self.url()?.scheme(), Url::parse(url).context("the redirect does not name an RTMP URL")?.scheme());
         ensure!(from.permits(to), "the server sends us to an {to} URL, which protects less than {from}");
         // The whole path is the application.
         let app = url.splitn(4, '/').nth(3).unwrap_or_default().trim_end_matches('/').to_owned();
         Self::new(url, &StreamArguments { app: Some(app), key: Some(self.key.clone()), ..StreamArguments::default() })
     }
 
-    /// The application, with the query of the URL.
+    /// Returns the application, with the query of the URL.
     pub fn app(&self) -> &str {
         &self.app
     }
@@ -86,7 +86,7 @@ impl StreamUrl {
     }
 }
 
-/// User, password and key are secrets.
+/// Omits the user, the password and the key, because they are secret.
 impl fmt::Debug for StreamUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "StreamUrl({:?})", Url::parse(&self.text))

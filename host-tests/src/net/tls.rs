@@ -24,15 +24,16 @@ use webpki::EndEntityCert;
 /// The options for verifying a server inside TLS.
 #[derive(Debug, Clone, Default, Args)]
 pub struct TlsArguments {
-    /// The certificate authorities to trust, or certificates of servers, in a PEM file, instead of the authorities of the
+    /// A PEM file with certificate authorities or server certificates to trust, instead of the authorities of the
     /// system (rtmps and rtmpts)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["tls_pin", "tls_insecure"])]
     tls_ca: Option<PathBuf>,
-    /// Trust only the server that has the key with this SHA-256 of its SubjectPublicKeyInfo. Its name, the dates and the
-    /// authorities do not matter then
+    /// Trust only a server whose key has this SHA-256 hash of its SubjectPublicKeyInfo. The name, the dates and the
+    /// authority of its certificate are not checked
     #[arg(long, value_name = "SHA256-HEX", conflicts_with = "tls_insecure")]
     tls_pin: Option<Pin>,
-    /// Trust every server. Anyone on the way to it can then read and change everything, including the stream key
+    /// Trust every server. An attacker on the path to the server can then read and change everything, including the
+    /// stream key
     #[arg(long)]
     tls_insecure: bool,
 }
@@ -57,13 +58,13 @@ pub struct TlsServer(pub(crate) Arc<ServerConfig>);
 struct Verifier {
     trust: Trust,
     provider: Arc<CryptoProvider>,
-    /// Why the last certificate was refused.
+    /// The reason why the last certificate was refused.
     refusal: Mutex<String>,
 }
 
 #[derive(Debug)]
 enum Trust {
-    /// A chain to one of these, or one of the certificates that the user listed.
+    /// A chain to one of these roots, or one of the certificates that the user listed.
     Roots(Arc<WebPkiServerVerifier>, Vec<CertificateDer<'static>>),
     /// A key.
     Key(Pin),
@@ -91,7 +92,7 @@ impl TlsClient {
         let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         let config = config.dangerous().with_custom_certificate_verifier(verifier.clone()).with_no_client_auth();
         let host =
-            ServerName::try_from(host.to_owned()).with_context(|| format!("{host} cannot have a certificate"))?;
+            ServerName::try_from(host.to_owned()).with_context(|| format!("{host} cannot be a certificate name"))?;
         Ok(Self { config: Arc::new(config), verifier, host })
     }
 
@@ -99,7 +100,7 @@ impl TlsClient {
         Ok(ClientConnection::new(self.config.clone(), self.host.clone())?.into())
     }
 
-    /// The reason why a connection failed, and what it says to the user.
+    /// Returns the reason why a connection failed, and the text for the user.
     pub(super) fn failure(&self, error: &Error) -> (Failure, String) {
         match error {
             Error::InvalidCertificate(_) => {
@@ -128,7 +129,7 @@ fn roots(listed: &[CertificateDer<'static>]) -> Result<RootCertStore> {
     Ok(roots)
 }
 
-/// The certificates of a PEM file, of which there is at least one.
+/// Reads the certificates of a PEM file, which must have at least one.
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let name = || file.display().to_string();
     let found: Vec<_> =
@@ -141,7 +142,7 @@ impl TlsServer {
     /// Reads the chain of a server, its own certificate first, and its key, both in PEM.
     ///
     /// # Errors
-    /// A file cannot be read, or the key is not that of the certificate.
+    /// A file cannot be read, or the key does not match the certificate.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self> {
         let chain = certificates(certificate)?;
         let found = PrivateKeyDer::from_pem_file(key).with_context(|| key.display().to_string())?;
@@ -176,7 +177,8 @@ impl Verifier {
             Trust::Roots(roots, listed) => {
                 let is_listed = listed.contains(certificate);
                 let verified = match roots.verify_server_cert(certificate, others, host, ocsp, now) {
-                    // The user trusts this very certificate, which says that it is an authority. The dates are checked before.
+                    // The certificate claims to be an authority, but the user has listed exactly this certificate. Its
+                    // dates were checked before.
                     Err(Error::InvalidCertificate(CertificateError::Other(error)))
                         if is_listed && matches!(error.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity)) =>
                     {
@@ -208,7 +210,7 @@ fn is_for(certificate: &CertificateDer<'_>, host: &ServerName<'_>) -> Result<(),
     })
 }
 
-/// Why a chain was refused. `is_listed` says that the user has named its first certificate.
+/// Returns why a chain was refused. `is_listed` means that the user has listed its first certificate.
 fn refusal(error: &Error, certificate: &CertificateDer<'_>, others: &[CertificateDer<'_>], is_listed: bool) -> String {
     let parsed = EndEntityCert::try_from(certificate);
     if !is_listed && parsed.as_ref().is_ok_and(|parsed| parsed.issuer() == parsed.subject()) {

@@ -83,10 +83,10 @@ impl Nginx {
         self.0.process = None;
     }
 
-    /// Stops it: its connections stay open, and it reads nothing any longer.
+    /// Freezes the process. Its connections stay open, and it reads nothing any longer.
     ///
     /// # Errors
-    /// It does not run.
+    /// nginx does not run.
     pub fn freeze(&self) -> Result<()> {
         self.0.process.as_ref().context("nginx was killed")?.signal("STOP")
     }

@@ -16,7 +16,7 @@ const DER: &str = "certificate.der";
 pub struct TlsProxy(Instance);
 
 impl TlsProxy {
-    /// Starts it before the server on port `to`. It has a new self-signed certificate.
+    /// Starts nginx as a proxy for the server on port `to`, with a new self-signed certificate.
     ///
     /// # Errors
     /// nginx, its stream module or openssl is not installed, or nginx does not listen in time.
@@ -31,7 +31,8 @@ impl TlsProxy {
         Self::with(to, &certificate, &key, "TLSv1.3")
     }
 
-    /// The same, with this chain and key in PEM, and with these versions of TLS, as nginx writes them.
+    /// Starts nginx as a proxy for the server on port `to`, with this chain and key in PEM. `protocols` is the list of
+    /// TLS versions in the syntax of nginx.
     ///
     /// # Errors
     /// nginx or its stream module is not installed, or nginx does not listen in time.
@@ -51,7 +52,7 @@ impl TlsProxy {
         Ok(Self(instance))
     }
 
-    /// Its certificate, in DER.
+    /// Returns its certificate in DER.
     ///
     /// # Errors
     /// The file cannot be read.

@@ -34,7 +34,7 @@ const LOOK: Duration = Duration::from_millis(200);
 pub struct Options {
     /// The order in which targets are tried.
     pub order: OrderArguments,
-    /// The servers that are trusted, inside TLS.
+    /// The options for verifying a server inside TLS.
     pub tls: TlsArguments,
     /// The handshake that the client begins with.
     pub style: Style,
@@ -53,7 +53,7 @@ pub struct Options {
 /// The result of a connection.
 enum Outcome {
     End(End),
-    /// The player must connect again: the destination has changed.
+    /// The player must connect again, because the destination has changed.
     Again,
 }
 
@@ -225,7 +225,7 @@ impl Player<'_> {
                     // These data messages are for the player, and do not belong in the file.
                     let names = ["onStatus", "onPlayStatus", "|RtmpSampleAccess"];
                     let message = DataMessage::parse(data).filter(|_| fragment.is_last());
-                    // Servers of recorded streams send this last, and some do not send a status after it.
+                    // Servers of recorded streams send this message at the end. Some do not send a status after it.
                     let complete = code::PLAY_COMPLETE.as_bytes();
                     let completes = |message: &DataMessage<'_>| {
                         message.name == "onPlayStatus"

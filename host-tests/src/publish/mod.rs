@@ -38,7 +38,7 @@ const LOOK: Duration = Duration::from_millis(100);
 pub struct Options {
     /// The order in which targets are tried.
     pub order: OrderArguments,
-    /// The servers that are trusted, inside TLS.
+    /// The options for verifying a server inside TLS.
     pub tls: TlsArguments,
     /// When tags are sent.
     pub pace: Pace,
@@ -99,7 +99,7 @@ enum Phase {
         media: u64,
     },
     Done,
-    /// The publisher must connect again: the destination has changed.
+    /// The publisher must connect again, because the destination has changed.
     Again,
 }
 
@@ -150,7 +150,7 @@ pub fn publish<R: Read>(
                 result?;
                 break 'destinations;
             }
-            // A firewall lets only the handshake through. Another port may be better.
+            // A firewall passes only the handshake. Another port may pass more.
             dialler.cut_off(publisher.link.session);
         }
     }

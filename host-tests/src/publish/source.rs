@@ -41,7 +41,7 @@ pub(super) struct Source<R> {
     error: Option<Error>,
     /// The faults of the file, and the gaps of its timestamps.
     pub(super) notices: Vec<String>,
-    /// Those that are only counted.
+    /// The number of notices that are counted and not listed.
     unlisted: usize,
     /// What was sent.
     pub(super) counts: Counts,
@@ -49,7 +49,7 @@ pub(super) struct Source<R> {
     pub(super) timestamp: u32,
 }
 
-/// The most faults and gaps that are listed. A file may have one for each tag.
+/// The largest number of faults and gaps that are listed. A file may have one for each tag.
 const MAX_NOTICES: usize = 50;
 
 impl<R: Read> Source<R> {
@@ -153,7 +153,7 @@ impl<R: Read> Source<R> {
         }
     }
 
-    /// Stores a notice, or counts it if there are many.
+    /// Stores a notice, or only counts it if there are already many.
     fn note(&mut self, notice: String) {
         if self.notices.len() < MAX_NOTICES {
             return self.notices.push(notice);

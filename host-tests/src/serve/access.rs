@@ -1,4 +1,4 @@
-//! Access control: a user with a password, if the server has one.
+//! Access control with a user and a password.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -32,11 +32,11 @@ pub(super) struct Access<'a> {
     failures: Failures<256>,
 }
 
-/// Why a client is refused.
+/// The reason why a client is refused.
 pub(super) struct Refusal {
-    /// What the client is told.
+    /// The description that the client receives.
     pub(super) description: String,
-    /// What is reported, if the client has sent a wrong answer.
+    /// The text that is reported if the client has sent a wrong answer.
     pub(super) trouble: Option<&'static str>,
 }
 

@@ -55,7 +55,7 @@ struct Playing {
 pub(super) struct Client {
     session: Server<'static>,
     keys: Keys,
-    /// When it asks again for a key agreement, because there were too many of late.
+    /// The time at which the client may agree on keys, if there were too many key agreements recently.
     agree_at: Option<Instant>,
     peer: SocketAddr,
     /// The index of the connection, which gets a turn when there is more to play.
@@ -145,8 +145,8 @@ impl Client {
         Ok((self.session.is_closed() && !has_output).then_some("turned away"))
     }
 
-    /// Handles the relay's events for this client, then takes bytes from the front of `input` while the session wants them.
-    /// Returns how many it took.
+    /// Handles the relay's events for this client, then takes bytes from the front of `input` while the session wants
+    /// them. Returns the number of bytes that it took.
     ///
     /// # Errors
     /// The session is over.

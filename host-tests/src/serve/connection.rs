@@ -125,7 +125,7 @@ impl Connection {
                 let look = |input: &mut &[u8]| (input.first().copied(), proxy::is_header(input));
                 let (has_received, (first, is_header)) =
                     socket.receive(buffer, true, |input| whole(input, look)).context(BROKEN)?;
-                // The answers of the handshake of TLS.
+                // Send the answers of the TLS handshake.
                 let has_sent = socket.send(buffer, |_| 0).context(BROKEN)?;
                 let (Some(first), Some(is_header)) = (first, is_header) else {
                     if has_received || has_sent {
@@ -147,7 +147,7 @@ impl Connection {
                 }
                 *role = match protocol {
                     Protocol::Http => Role::Web(TunnelConnection::new(shared.now)),
-                    // The handshake decides which versions of RTMP are accepted.
+                    // The session's handshake decides which versions of RTMP are accepted.
                     Protocol::Rtmp | Protocol::Rtmpe => Role::Rtmp(Client::new(id, *peer, shared)?),
                     Protocol::Tls if socket.is_tls() => bail!("TLS inside TLS"),
                     Protocol::Tls => bail!("TLS (RTMPS or HTTPS), which this server does not speak without --tls-cert"),
@@ -212,8 +212,8 @@ impl Connection {
     }
 }
 
-/// Passes bytes to a function that does not change them and removes bytes from the front. Returns how many it has removed, and
-/// what it returned.
+/// Passes bytes to a function that removes bytes from the front and does not change them. Returns the number of removed
+/// bytes, and the result of the function.
 fn whole<R>(input: &[u8], consume: impl FnOnce(&mut &[u8]) -> R) -> (usize, R) {
     let mut rest = input;
     let result = consume(&mut rest);

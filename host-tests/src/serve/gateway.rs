@@ -35,7 +35,7 @@ struct Session {
     /// The connection that had the last request, if it is open.
     carrier: Option<usize>,
     peer: SocketAddr,
-    /// When it was opened.
+    /// The time at which the tunnel was opened.
     since: Instant,
 }
 
@@ -109,7 +109,7 @@ impl Gateway {
     ) -> (usize, Result<()>) {
         let mut consumed = 0;
         let result = self.handle(web, input, &mut consumed, id, peer, shared);
-        // A request shows that the client has received the answer to the one before it.
+        // A request shows that the client has received the answer to the previous request.
         if consumed > 0
             && let Some(tunnel) = web.tunnel(&self.tunnels)
             && let Some(session) = &mut self.sessions[tunnel.index()]
@@ -178,7 +178,8 @@ impl Gateway {
         }
     }
 
-    /// Makes room for one more tunnel. The limits are those of connections. Returns the limit if that is not possible.
+    /// Makes room for one more tunnel. The limits for connections apply. If there is no room, the error names the
+    /// limit.
     fn make_room(&mut self, peer: SocketAddr, shared: &mut Shared<'_>) -> Result<(), String> {
         let Options { max_connections, max_per_address, memory, .. } = *shared.options;
         let address = network(peer.ip());
@@ -197,13 +198,13 @@ impl Gateway {
         Ok(())
     }
 
-    /// The number of tunnels of an address.
+    /// Returns the number of tunnels of an address.
     fn count(&self, address: IpAddr) -> usize {
         self.sessions.iter().flatten().filter(|session| network(session.peer.ip()) == address).count()
     }
 
-    /// Closes a tunnel whose client neither publishes nor plays, from this address or from any: of these, one from the address
-    /// with the most tunnels; of these, the oldest. Returns whether one was closed.
+    /// Closes a tunnel whose client neither publishes nor plays, from the address `from` or from any address. It is the
+    /// oldest such tunnel of the address with the most tunnels. Returns whether a tunnel was closed.
     pub(super) fn evict(&mut self, from: Option<IpAddr>, shared: &mut Shared<'_>) -> bool {
         let idle = self.sessions.iter().flatten().filter(|session| !session.client.is_active());
         let idle = idle.filter(|session| from.is_none_or(|from| network(session.peer.ip()) == from));

@@ -49,9 +49,9 @@ pub struct Options {
     pub memory: usize,
     /// The networks of load balancers. A connection from there must begin with a PROXY header, and no other may.
     pub proxies: Vec<Network>,
-    /// The user that every client must be. With `None`, every client may publish and play.
+    /// The user whose password every client must know. With `None`, every client may publish and play.
     pub user: Option<User>,
-    /// The certificate. With `None`, clients cannot use TLS.
+    /// The certificate and its key. With `None`, clients cannot use TLS.
     pub tls: Option<TlsServer>,
     /// The configuration of the sessions.
     pub config: ServerConfig,

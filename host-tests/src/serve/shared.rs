@@ -26,7 +26,7 @@ pub(super) struct Shared<'a> {
     /// When the current turns began.
     pub(super) now: Instant,
     pub(super) streams: Streams,
-    /// How often clients of RTMPE get keys.
+    /// Limits how often the server agrees on keys with clients of RTMPE.
     pub(super) agreements: AgreementLimit,
     pub(super) ready: Ready,
     /// Events of the relay for publishers. Each publisher handles its events at the beginning of its next turn.
@@ -158,8 +158,8 @@ impl Ready {
     }
 }
 
-/// The address for which connections and tunnels are counted. For IPv6, these are the first 64 bits, because one client usually has all
-/// addresses that begin with them.
+/// Returns the address for which connections and tunnels are counted. For IPv6, only the first 64 bits count, because
+/// one client usually has all addresses that begin with them.
 pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -180,7 +180,7 @@ mod tests {
         assert_eq!(network("2001:db8:1:2:3:4:5:6"), network("2001:db8:1:2:ffff::1"));
         assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
         assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
-        // An IPv4 client of a socket that accepts IPv4 and IPv6.
+        // An IPv4 client on a socket that accepts IPv4 and IPv6.
         assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
         assert_ne!(network("::ffff:192.0.2.1"), network("::ffff:192.0.2.2"));
     }

@@ -9,7 +9,7 @@ use rcgen::{
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-/// The name that all certificates have, unless the test asks for another one. Their address is 127.0.0.1.
+/// The name in all certificates, unless the test uses another one. Their address is 127.0.0.1.
 pub const NAME: &str = "localhost";
 
 /// A certificate authority.
@@ -18,7 +18,7 @@ pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
 }
 
-/// The chain and the key of a server, and files of them.
+/// The chain and the key of a server, and files with them.
 pub struct Identity {
     directory: TempDir,
     pub key: KeyPair,
@@ -39,7 +39,7 @@ impl Authority {
         Self { certificate, issuer: Issuer::new(params, key) }
     }
 
-    /// An intermediate authority.
+    /// Creates an intermediate authority.
     pub fn under(parent: &Self, name: &str) -> Self {
         let (params, key) = (Self::params(name), KeyPair::generate().unwrap());
         let certificate = params.signed_by(&key, &parent.issuer).unwrap();
@@ -53,7 +53,7 @@ impl Authority {
         params
     }
 
-    /// An identity of a server with this name, whose chain goes on with `others`.
+    /// Creates the identity of a server with this name. Its chain continues with `others`.
     pub fn identity(&self, name: &str, dates: Dates, others: &[&Authority]) -> Identity {
         let key = KeyPair::generate().unwrap();
         let certificate = server(name, dates).signed_by(&key, &self.issuer).unwrap();
@@ -61,7 +61,7 @@ impl Authority {
         Identity::new(key, certificate.pem() + &chain)
     }
 
-    /// A file with its certificate.
+    /// Writes its certificate to a file, and returns the path.
     pub fn file(&self, directory: &TempDir) -> String {
         let path = directory.path().join("authority.pem");
         fs::write(&path, self.certificate.pem()).unwrap();
@@ -87,7 +87,7 @@ impl Identity {
         Self::own(server(name, Dates::Valid))
     }
 
-    /// A self-signed certificate that says that it is an authority, as `openssl req -x509` makes it.
+    /// Creates a self-signed certificate that claims to be an authority, as `openssl req -x509` does.
     pub fn self_signed_authority(name: &str, dates: Dates) -> Self {
         let mut params = server(name, dates);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -1,4 +1,4 @@
-//! Certificates that openssl makes, and `openssl s_server` with them.
+//! Certificates that openssl makes, and `openssl s_server` processes that use them.
 
 use std::cell::Cell;
 use std::fs;
@@ -17,7 +17,7 @@ fn openssl(directory: &Path, arguments: &[&str]) {
     assert!(output.status.success(), "openssl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// A private key of `P-256`, `P-384`, or `RSA-` and the bits.
+/// Makes a private key. `kind` is `P-256`, `P-384`, or `RSA-` and the number of bits.
 fn make_key(directory: &Path, kind: &str, name: &str) {
     let option = match kind.strip_prefix("RSA-") {
         Some(bits) => ["RSA".to_owned(), format!("rsa_keygen_bits:{bits}")],
@@ -26,18 +26,18 @@ fn make_key(directory: &Path, kind: &str, name: &str) {
     openssl(directory, &["genpkey", "-algorithm", &option[0], "-pkeyopt", &option[1], "-out", name]);
 }
 
-/// The hash for the digests of a key: SHA-384 with P-384.
+/// Returns the hash for signatures of a key: SHA-384 with P-384.
 fn hash(kind: &str) -> &'static str {
     if kind == "P-384" { "-sha384" } else { "-sha256" }
 }
 
-/// A CA. All of one test share a directory.
+/// A CA. All CAs of one test share a directory.
 pub(crate) struct Authority {
     directory: Rc<TempDir>,
     count: Rc<Cell<usize>>,
     kind: String,
     name: String,
-    /// The names of the certificates that a server sends after its own.
+    /// The names of the certificates that a server sends after its own certificate.
     chain: Vec<String>,
 }
 
@@ -49,7 +49,7 @@ pub(crate) struct Leaf {
 }
 
 impl Leaf {
-    /// The same without the intermediate certificates.
+    /// Returns the same certificate without the intermediate certificates.
     pub(crate) fn without_chain(self) -> Self {
         Self { chain: Vec::new(), ..self }
     }
@@ -84,7 +84,7 @@ impl Authority {
         name
     }
 
-    /// A CA below this one, with or without the CA flag.
+    /// Creates a CA below this one, with or without the CA flag.
     pub(crate) fn intermediate(&self, kind: &str, is_ca: bool) -> Self {
         let extensions = format!("basicConstraints=critical,CA:{}", if is_ca { "TRUE" } else { "FALSE" });
         let subject = format!("/CN=intermediate {}", self.count.get());
@@ -100,7 +100,7 @@ impl Authority {
         Leaf { directory: self.directory.clone(), name, chain: self.chain.clone() }
     }
 
-    /// Its own certificate, for a server.
+    /// Returns the certificate of the CA itself, for use by a server.
     pub(crate) fn itself(&self) -> Leaf {
         Leaf { directory: self.directory.clone(), name: self.name.clone(), chain: Vec::new() }
     }
@@ -113,7 +113,8 @@ fn der(directory: &Path, name: &str) -> Vec<u8> {
     output.stdout
 }
 
-/// The hash of the SubjectPublicKeyInfo in a certificate, as the documentation of `Pin` computes it.
+/// Returns the hash of the SubjectPublicKeyInfo in a certificate, computed with the command in the documentation of
+/// `Pin`.
 pub(crate) fn pin(certificate: &[u8]) -> [u8; 32] {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("der"), certificate).unwrap();
@@ -130,12 +131,12 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// A server that sends each line back reversed.
+    /// Starts a server that sends each line back reversed.
     pub(crate) fn start(leaf: Leaf, options: &[&str]) -> Self {
         Self::run(leaf, &[options, &["-rev"]].concat())
     }
 
-    /// A server that sends what [`Self::command`] writes. `K` asks for new keys.
+    /// Starts a server that sends what [`Self::command`] writes. `K` asks for new keys.
     pub(crate) fn interactive(leaf: Leaf, options: &[&str]) -> Self {
         Self::run(leaf, options)
     }
@@ -155,7 +156,7 @@ impl Endpoint {
         command.args(options).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().unwrap();
         let mut endpoint = Self { child, port, leaf };
-        // A connection would be a session.
+        // A test connection would use up the session.
         wait_until("s_server listens", Duration::from_secs(10), || endpoint.is_listening()).unwrap();
         endpoint
     }

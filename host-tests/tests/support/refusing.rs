@@ -10,18 +10,19 @@ use embedded_rtmp::command::code;
 use embedded_rtmp::session::{Server, ServerConfig, ServerEvent, SessionBuffers};
 use embedded_rtmp::time::Instant;
 
-/// What it says to everyone.
+/// The answer of the server to every client.
 #[derive(Debug, Clone)]
 pub enum Refusal {
-    /// That there is no such application.
+    /// There is no such application.
     Application,
-    /// That the stream may be neither published nor played.
+    /// The stream may be neither published nor played.
     Stream,
-    /// That another server is to be asked: the URL of an application.
+    /// The client must connect to another server. This is the URL of an application there.
     Elsewhere(String),
-    /// That it must authenticate itself as at Limelight, until the application has an answer to the challenge.
+    /// The client must authenticate itself in the same way as with Limelight's servers, until the application contains
+    /// an answer to the challenge.
     Limelight,
-    /// To a player, these chunks, and then nothing.
+    /// A player gets these chunks, and then nothing.
     Play(&'static [u8]),
 }
 
@@ -54,7 +55,7 @@ impl Refusing {
 /// How long a client may be silent: GStreamer's librtmp knows no refusal of a publisher, and waits until it is hung up on.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What Limelight's servers say to a client without an answer.
+/// Returns the refusal of Limelight's servers for a client without an answer.
 fn limelight(app: &str) -> &'static str {
     if app.contains("authmod=llnw&user=cam") {
         "[ AccessManager.Reject ] : [ authmod=llnw ] : ?reason=needauth&user=cam&nonce=N1=&x=y"

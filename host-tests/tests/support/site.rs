@@ -26,7 +26,7 @@ impl Site {
         Self::with(rules, ports, &[])
     }
 
-    /// The same, with more arguments for `serve`.
+    /// Starts the same site, with more arguments for `serve`.
     pub fn with(rules: &str, ports: &[u16], arguments: &[String]) -> Self {
         let network = Network::new().unwrap();
         network.firewall(rules).unwrap();
@@ -126,9 +126,9 @@ impl Capture {
         self.ports_and_bytes().0
     }
 
-    /// The same, and the whole capture.
+    /// Returns the same ports, and the whole capture.
     pub fn ports_and_bytes(self) -> (Vec<u16>, Vec<u8>) {
-        // What the last packets were is in the file a moment later.
+        // The file contains the last packets only after a short time.
         std::thread::sleep(Duration::from_millis(500));
         self.dumpcap.interrupt().unwrap();
         self.dumpcap.finish_within(LIMIT).unwrap().successful().unwrap();

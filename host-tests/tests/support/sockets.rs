@@ -1,4 +1,4 @@
-//! TCP of the host as a stream of the adapter.
+//! A TCP connection of the host as a stream of the adapter.
 
 use std::io::{self, ErrorKind as IoErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
@@ -7,7 +7,7 @@ use embassy_time::Timer;
 use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
 use embedded_rtmp_embassy::transport::{Connect, Stream};
 
-/// Connects to one port of 127.0.0.1, whatever the host is.
+/// Connects to one port of 127.0.0.1 for every host.
 pub(crate) struct Loopback(pub(crate) u16);
 
 impl Connect for Loopback {
@@ -38,7 +38,7 @@ impl Stream for Socket {
     }
 }
 
-/// Its futures hold nothing.
+/// Its futures own no data, so they can be dropped at any time.
 pub(crate) struct Half<'s>(&'s TcpStream);
 
 /// Repeats the operation every millisecond while it would block.

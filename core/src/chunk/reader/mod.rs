@@ -202,13 +202,13 @@ impl<const STREAMS: usize> Reader<STREAMS> {
         self.track.is_discarded()
     }
 
-    /// Whether a message is unfinished on a chunk stream that is not the current one.
+    /// Returns whether a message is incomplete on a chunk stream other than the current one.
     pub(crate) fn has_waiting(&self) -> bool {
         self.others.iter().any(Track::is_partial)
     }
 
-    /// Counts for each unfinished message on another chunk stream that it waits for its next chunk. Returns the highest count
-    /// since a chunk of the message began.
+    /// Adds 1 to the count of each incomplete message on another chunk stream. A chunk of a message sets its count to
+    /// 0. Returns the highest count.
     #[inline(never)]
     pub(crate) fn count_waiting(&mut self) -> u32 {
         self.others.iter_mut().filter(|track| track.is_partial()).map(Track::wait).max().unwrap_or_default()

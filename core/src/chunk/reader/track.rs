@@ -108,7 +108,8 @@ impl Track {
         self.id_and_flags = self.id_and_flags & !WAITED | RECENT;
     }
 
-    /// Counts that the message waits for its next chunk, at most to 15. Returns the count.
+    /// Adds 1 to the number of times that the message was found waiting for its next chunk, up to 15. Returns the
+    /// count.
     pub(super) fn wait(&mut self) -> u32 {
         self.id_and_flags = self.id_and_flags.checked_add(WAITED_ONCE).unwrap_or(self.id_and_flags);
         self.id_and_flags / WAITED_ONCE

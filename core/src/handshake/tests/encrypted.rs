@@ -1,4 +1,4 @@
-//! RTMPE's handshake, against a second computation of C1, S1 and the signatures.
+//! Tests the handshake of RTMPE against a second implementation of C1, S1 and the signatures.
 
 use super::digests::{CLIENT_NAME, SCHEMES, SERVER_NAME, sign, signature, signing_key, verified};
 use super::*;
@@ -25,7 +25,7 @@ fn block_with(key: &PublicKey, scheme: DigestScheme, name: &[u8], salt: u8) -> V
     block
 }
 
-/// The public key in a block, whose digest must cover it.
+/// Returns the public key in a block. The digest of the block must cover it.
 fn key_of(block: &[u8], scheme: DigestScheme, name: &[u8]) -> PublicKey {
     verified(block, scheme, name);
     let at = place(block, scheme);
@@ -65,7 +65,7 @@ fn encrypted_client(pair: &KeyPair, strict: bool) -> Side {
     side
 }
 
-/// Feeds all of `input` in pieces of `cut` bytes. Returns what the side writes, and what comes after the handshake.
+/// Feeds all of `input` in pieces of `cut` bytes. Returns what the side writes, and the bytes after the handshake.
 fn converse(
     side: &mut Side,
     pair: &KeyPair,
@@ -109,7 +109,7 @@ fn item_015_item_205_a_server_agrees_with_a_client_of_either_scheme_and_type() {
         for cut in [1, 31, 1536, 1537, 3073, 9999] {
             let c1 = block_with(theirs.public_key(), scheme, CLIENT_NAME, 3);
             let digest = verified(&c1, scheme, CLIENT_NAME);
-            // The client's cipher knows the server's key only now, so the peer's bytes come from a second cipher.
+            // The client learns the server's key only now, so a second cipher makes the bytes of the peer.
             let mut peer = Cipher::new(&theirs, ours.public_key(), [0, 0]).unwrap();
             let mut chunks = PLAIN.to_vec();
             peer.encipher(&mut chunks);
@@ -264,7 +264,7 @@ fn item_209_our_own_sides_agree_at_every_seed() {
         }
         assert!(sides.iter().all(|(_, side)| side.machine.is_done()));
         let [Some(mut a), Some(mut b)] = ciphers else { panic!("both have keys") };
-        // Each cipher has counted what was sent. What was received is counted by `consume`.
+        // Each cipher has counted the sent bytes. `consume` counts the received bytes.
         a.consume(1536);
         b.consume(1536);
         let mut bytes = PLAIN.to_vec();

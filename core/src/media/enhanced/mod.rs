@@ -1,5 +1,5 @@
-//! Enhanced RTMP: tracks, and codecs that FLV has no number for (E-RTMP v2-2026-01-31-r2, "Enhanced Audio" and "Enhanced
-//! Video").
+//! Enhanced RTMP: several tracks, and codecs without a number in FLV (E-RTMP v2-2026-01-31-r2, "Enhanced Audio" and
+//! "Enhanced Video").
 //!
 //! ```text
 //!  video  1 (1) frame type (3) packet type (4) ┐ · modifiers · [several tracks] · FourCC (32) · [track] ·
@@ -16,8 +16,8 @@
 //! | FLAC | `fLaC` | the stream information block | one frame |
 //! | AC-3, E-AC-3, MP3 | `ac-3`, `ec-3`, `.mp3` | empty | one frame |
 //!
-//! [`TrackHeader::emit`] writes the header of a message of one track. [`TrackReader`] splits messages into the pieces of
-//! their tracks as they arrive.
+//! [`TrackHeader::emit`] writes the header of a message of one track. [`TrackReader`] splits incoming messages into
+//! pieces, each of one track.
 //!
 //! ```
 //! use embedded_rtmp::media::enhanced::{FourCc, HEADER_SIZE, TrackHeader};
@@ -44,7 +44,7 @@ pub use reader::{TrackError, TrackPiece, TrackReader};
 /// The length of the longest header that [`TrackHeader::emit`] writes, in bytes.
 pub const HEADER_SIZE: usize = 15;
 
-/// The codec of a message without Enhanced RTMP that begins with `first` and has a sequence header.
+/// Returns the codec of a sequence header without Enhanced RTMP. `first` is the first byte of the message.
 pub(crate) const fn legacy_codec(kind: MessageKind, first: u8) -> FourCc {
     match (kind, first & 0x0F, first >> 4) {
         (MessageKind::VIDEO, 12, _) => FourCc::HEVC,
@@ -56,7 +56,7 @@ pub(crate) const fn legacy_codec(kind: MessageKind, first: u8) -> FourCc {
     }
 }
 
-/// Whether a message that begins with `first` is one of Enhanced RTMP.
+/// Returns whether a message that begins with `first` is one of Enhanced RTMP.
 pub(crate) const fn is_enhanced(kind: MessageKind, first: u8) -> bool {
     match kind {
         MessageKind::VIDEO => first & video::ENHANCED != 0,
@@ -65,7 +65,7 @@ pub(crate) const fn is_enhanced(kind: MessageKind, first: u8) -> bool {
     }
 }
 
-/// What the body of a track is.
+/// The type of the body of a track.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -86,7 +86,7 @@ pub enum Packet {
     MultichannelConfig,
 }
 
-/// The packet types with which a header begins that has another packet type: several tracks, and modifiers.
+/// The packet types that come before another packet type in a header: several tracks, and modifiers.
 pub(super) const VIDEO_MULTITRACK: u8 = 6;
 pub(super) const AUDIO_MULTITRACK: u8 = 5;
 pub(super) const MODIFIED: u8 = 7;
@@ -96,7 +96,7 @@ const ONE_TRACK: u8 = 0;
 const SAME_CODEC: u8 = 1;
 const MANY_CODECS: u8 = 2;
 
-/// The modifier that adds nanoseconds to the timestamp, and the number after the last one that it may have.
+/// The modifier that adds nanoseconds to the timestamp, and the exclusive upper limit of its value.
 const NANOSECONDS: u8 = 0;
 const NANOSECONDS_END: u32 = 1_000_000;
 
@@ -123,7 +123,7 @@ impl Packet {
         })
     }
 
-    /// The packet type in four bits.
+    /// Returns the packet type as four bits.
     const fn bits(self) -> u8 {
         match self {
             Self::SequenceStart => 0,
@@ -136,27 +136,28 @@ impl Packet {
     }
 }
 
-/// The header before the body of one track.
+/// The header of one track, before its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TrackHeader {
-    /// What the body is.
+    /// The type of the body.
     pub packet: Packet,
     /// The codec.
     pub codec: FourCc,
-    /// The track, or `None` in a message that has no track number. That is track 0.
+    /// The track number. `None` means that the message has no track number and belongs to track 0.
     pub track: Option<u8>,
     /// The frame type of video, or `None` for audio.
     pub frame: Option<FrameType>,
-    /// The presentation time minus the timestamp, in milliseconds: 24 bits, signed. It is written for
-    /// [`Packet::CodedFrames`] of [some codecs](FourCc::has_composition_time), and otherwise 0.
+    /// The presentation time minus the timestamp, in milliseconds: 24 bits, signed. Only [`Packet::CodedFrames`] of
+    /// [some codecs](FourCc::has_composition_time) has it. Otherwise it is read as 0 and not written.
     pub composition_time: i32,
     /// Nanoseconds to add to the timestamp: 0 to 999,999.
     pub nanoseconds: u32,
 }
 
 impl TrackHeader {
-    /// The header of a picture: [`Packet::CodedFrames`] for codecs that have a composition time.
+    /// Creates the header of a picture. The packet type is [`Packet::CodedFrames`] for codecs that have a composition
+    /// time.
     pub fn video(codec: FourCc, frame: FrameType, composition_time: i32) -> Self {
         let packet = Packet::CodedFrames;
         Self { packet, codec, track: None, frame: Some(frame), composition_time, nanoseconds: 0 }
@@ -168,15 +169,15 @@ impl TrackHeader {
         Self { packet, codec, track: None, frame: None, composition_time: 0, nanoseconds: 0 }
     }
 
-    /// The header of the sequence header of the same track.
+    /// Returns the header for the sequence header of the same track.
     #[must_use]
     pub fn configuration(self) -> Self {
         let frame = self.frame.map(|_| FrameType::KEY);
         Self { packet: Packet::SequenceStart, frame, composition_time: 0, nanoseconds: 0, ..self }
     }
 
-    /// Writes the header of a message of this one track into `buffer` and returns it. Bits that a field does not have are
-    /// ignored.
+    /// Writes the header of a message with only this track into `buffer` and returns it. If a value has more bits than
+    /// its field, the extra bits are ignored.
     pub fn emit<'b>(&self, buffer: &'b mut [u8; HEADER_SIZE]) -> &'b [u8] {
         let mut to = Output { buffer, length: 0 };
         self.emit_start(&mut to, ONE_TRACK);
@@ -186,8 +187,8 @@ impl TrackHeader {
     }
 
     /// Writes the header of a message of several tracks into `buffer` and returns it. After it, write
-    /// [`Self::emit_next_track`] and the body for each track. All of them have the packet type, the frame type and the
-    /// nanoseconds of this header.
+    /// [`Self::emit_next_track`] and the body for each track. The packet type, the frame type and the nanoseconds of
+    /// this header apply to all tracks.
     pub fn emit_tracks<'b>(&self, codecs: Codecs, buffer: &'b mut [u8; HEADER_SIZE]) -> &'b [u8] {
         let mut to = Output { buffer, length: 0 };
         let of_many = Self { track: Some(0), ..*self };
@@ -244,7 +245,7 @@ impl TrackHeader {
     }
 }
 
-/// How many codecs the tracks of one message have.
+/// Whether the tracks of one message have the same codec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]

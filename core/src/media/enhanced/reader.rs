@@ -1,4 +1,4 @@
-//! Messages of Enhanced RTMP, split into the pieces of their tracks as they arrive.
+//! Splits incoming messages of Enhanced RTMP into pieces, each of one track.
 
 use core::fmt;
 
@@ -21,11 +21,11 @@ pub struct TrackPiece<'d> {
     pub is_of_many: bool,
     /// The length of the track's body in bytes.
     pub length: u32,
-    /// The position of `data` in the track's body, in bytes.
+    /// The position of `data` in the body of the track, in bytes.
     pub offset: u32,
     /// The position of `data` in the payload of the message, in bytes.
     pub position: u32,
-    /// The bytes. Empty only if the body is empty.
+    /// The bytes of this piece. They are empty only if the body is empty.
     pub data: &'d [u8],
 }
 
@@ -50,7 +50,7 @@ pub enum TrackError {
         /// The bytes that are left in the message.
         left: u32,
     },
-    /// The nanoseconds have fewer than 3 bytes, or are more than 999,999.
+    /// The modifier for nanoseconds has fewer than 3 bytes, or a value above 999,999.
     Nanoseconds(u32),
     /// The packet type is unknown, or not allowed here.
     Packet(u8),
@@ -73,7 +73,7 @@ impl fmt::Display for TrackError {
 
 impl core::error::Error for TrackError {}
 
-/// What the next byte is.
+/// The meaning of the next byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum Step {
@@ -92,17 +92,18 @@ enum Step {
     TrackSize,
     CompositionTime,
     Body,
-    /// Nothing of the message is left that is of interest.
+    /// The rest of the message is skipped.
     Skip,
 }
 
-/// Splits messages of Enhanced RTMP into the pieces of their tracks, as they arrive. Only the fields of the header are
-/// stored. The pieces borrow the bytes of the fragments.
+/// Splits incoming messages of Enhanced RTMP into pieces, each of one track. Only the fields of the header are stored.
+/// The pieces borrow the bytes of the fragments.
 ///
-/// A reader handles one message at a time: use one for audio and one for video, because their messages may alternate. A
-/// fragment with offset 0 begins a message, even if the message before it was not finished.
+/// A reader handles one message at a time. Use one reader for audio and one for video, because their messages may be
+/// interleaved. A fragment with offset 0 begins a message, even if the message before it was not finished.
 ///
-/// Unknown modifiers and commands are skipped. Unknown codecs are returned like others. The work for each byte is bounded.
+/// Unknown modifiers and commands are skipped. Unknown codecs are returned like known ones. The work for each byte is
+/// bounded.
 ///
 /// ```
 /// use embedded_rtmp::chunk::Fragment;
@@ -128,10 +129,10 @@ pub struct TrackReader {
     packet: u8,
     multitrack: Option<u8>,
     header: TrackHeader,
-    /// A field that is arriving, and how many of its bytes have arrived.
+    /// The field that is being read, and the number of its bytes that have arrived.
     field: u32,
     count: u8,
-    /// What is left of a modifier or of the track's body; the length of the body.
+    /// The number of bytes that are left of a modifier or of the body of a track, and the length of the body.
     left: u32,
     length: u32,
     /// The position of the next byte in the message.
@@ -145,7 +146,7 @@ impl Default for TrackReader {
 }
 
 impl TrackReader {
-    /// A reader that awaits a message.
+    /// Creates a reader that awaits a message.
     pub const fn new() -> Self {
         Self {
             step: Step::First,
@@ -168,11 +169,12 @@ impl TrackReader {
         }
     }
 
-    /// Takes the next piece from the front of a fragment of an audio or video message. Returns `None` when nothing
-    /// else is in the fragment. The header of a track, which may have arrived earlier, is part of each of its pieces.
+    /// Takes the next piece from the front of a fragment of an audio or video message. Returns `None` when the fragment
+    /// has no further piece. Each piece contains the header of its track, even if the header arrived in an earlier
+    /// fragment.
     ///
     /// # Errors
-    /// The rest of the message is skipped. The next message can be read.
+    /// The message is not valid. The rest of it is skipped. The next message can be read.
     pub fn next_piece<'d>(&mut self, rest: &mut Fragment<'d>) -> Result<Option<TrackPiece<'d>>, TrackError> {
         if rest.is_first() {
             *self = Self { is_video: rest.header.kind == MessageKind::VIDEO, ..Self::new() };
@@ -194,7 +196,7 @@ impl TrackReader {
                 _ => 1,
             };
             if self.step == Step::Body && wanted == 0 {
-                // The next track, or none.
+                // The next track, if there is one.
                 self.step = match self.multitrack {
                     None | Some(ONE_TRACK) => Step::Skip,
                     Some(MANY_CODECS) => Step::Codec,
@@ -231,7 +233,7 @@ impl TrackReader {
         TrackPiece { header: self.header, is_of_many, length: self.length, offset, position, data }
     }
 
-    /// Checks that a message may end if all of it was read.
+    /// Checks that the message may end here, if all of it was read.
     fn check_end(&mut self, length: u32) -> Result<(), TrackError> {
         let may_end = match self.step {
             Step::First | Step::Skip => true,
@@ -262,7 +264,7 @@ impl TrackReader {
                 }
             }
             Step::Modifier => {
-                // Only its first 3 bytes may have a meaning.
+                // Only the first 3 bytes of a modifier are used.
                 if self.count < 3 {
                     self.field = self.field << 8 | u32::from(byte);
                     self.count = self.count.wrapping_add(1);
@@ -344,7 +346,8 @@ impl TrackReader {
         self.step = Step::Modifier;
     }
 
-    /// The packet type before which there may be modifiers and the type that announces tracks.
+    /// Handles a packet type. Modifiers, and the type that announces several tracks, may come before the packet type of
+    /// the tracks.
     fn set_packet(&mut self, packet: u8, left: u32) -> Result<(), TrackError> {
         self.packet = packet;
         let multitrack = if self.is_video { VIDEO_MULTITRACK } else { AUDIO_MULTITRACK };
@@ -358,7 +361,7 @@ impl TrackReader {
                 Step::Codec
             }
         };
-        // A command need not have its byte.
+        // The byte of a command may be missing.
         if is_command && self.step == Step::Command && left == 0 {
             self.step = Step::Skip;
         }
@@ -380,7 +383,7 @@ impl TrackReader {
         known.ok_or(TrackError::Packet(packet))
     }
 
-    /// The body begins, or the composition time before it. They have `size` bytes together.
+    /// Begins the body, or the composition time before it. Both together have `size` bytes.
     fn begin_body(&mut self, size: u32) -> Result<(), TrackError> {
         let time = if self.is_video && self.header.has_composition_time() { 3 } else { 0 };
         self.header.composition_time = 0;

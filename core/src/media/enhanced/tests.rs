@@ -10,11 +10,11 @@ use crate::message::{MessageHeader, StreamId, Timestamp};
 const VIDEO: MessageKind = MessageKind::VIDEO;
 const AUDIO: MessageKind = MessageKind::AUDIO;
 
-/// A track as a whole: its header and its body.
+/// A complete track: its header and its body.
 type Track = (TrackHeader, Vec<u8>);
 
-/// Reads a message that arrives in pieces, which end at `cuts`. The body of each track must begin at 0, have no gap and its
-/// length, unless there is an error.
+/// Reads a message that arrives in pieces, which end at `cuts`. The body of each track must begin at 0, have no gap,
+/// and have the announced length, unless there is an error.
 fn read(kind: MessageKind, payload: &[u8], cuts: &[usize]) -> (Vec<Track>, Option<TrackError>) {
     let header = MessageHeader { timestamp: Timestamp(0), length: payload.len() as u32, kind, stream: StreamId(1) };
     let mut ends: Vec<usize> = cuts.iter().copied().filter(|cut| *cut > 0 && *cut < payload.len()).collect();
@@ -55,7 +55,7 @@ fn read(kind: MessageKind, payload: &[u8], cuts: &[usize]) -> (Vec<Track>, Optio
     (tracks, error)
 }
 
-/// Reads a message whole, byte by byte and in two pieces, which must give the same.
+/// Reads a message whole, byte by byte and in two pieces. All results must be equal.
 fn read_all_ways(kind: MessageKind, payload: &[u8]) -> (Vec<Track>, Option<TrackError>) {
     let whole = read(kind, payload, &[]);
     let each: Vec<usize> = (0..payload.len()).collect();
@@ -88,7 +88,7 @@ fn item_101_the_video_header_has_a_bit_a_frame_type_a_packet_type_and_a_name() {
         assert_eq!(header, TrackHeader::video(FourCc::HEVC, FrameType(frame), 40));
         assert_eq!((&body[..], [emitted(&header), body.clone()].concat()), (&b"body"[..], message));
     }
-    // Without the bit it is another header.
+    // Without the bit, it is a header of FLV.
     assert_eq!(read_all_ways(VIDEO, b"\x17\x01\0\0\0abc"), (vec![], Some(TrackError::NotEnhanced)));
     assert_eq!(read_all_ways(AUDIO, b"\xAF\x01abc"), (vec![], Some(TrackError::NotEnhanced)));
 }
@@ -213,7 +213,7 @@ fn item_105_messages_of_one_track_of_many_and_of_many_codecs() {
     let hevc = |time| TrackHeader::video(FourCc::HEVC, FrameType::KEY, time);
     assert_eq!(one(VIDEO, b"\x96\x01hvc1\xFF\0\0\x01abc"), of(hevc(1), 255, b"abc"));
     assert_eq!(emitted(&TrackHeader { track: Some(255), ..hevc(1) }), b"\x96\x01hvc1\xFF\0\0\x01");
-    // The size has the composition time in it. A track may be empty.
+    // The size includes the composition time. A track may be empty.
     let many = b"\x96\x11hvc1\x00\0\0\x06\0\0\x01abc\x01\0\0\x03\0\0\x02\x02\0\0\x04\0\0\x03d";
     let expected = vec![of(hevc(1), 0, b"abc"), of(hevc(2), 1, b""), of(hevc(3), 2, b"d")];
     assert_eq!(read_all_ways(VIDEO, many), (expected, None));

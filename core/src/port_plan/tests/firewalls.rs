@@ -36,7 +36,7 @@ enum Firewall {
     HttpOnly,
     /// All ports except 443 are dropped.
     Only443,
-    /// All ports are dropped except 443, on which only TLS passes.
+    /// Packets to all ports except 443 are dropped. On 443, only TLS passes.
     OnlyTls,
     /// The same, and an attacker answers on 443 with a certificate of its own.
     Attacker,

@@ -222,9 +222,9 @@ fn any_script() -> impl Strategy<Value = Vec<(Option<u32>, Action, u8)>> {
 }
 
 proptest! {
-    /// For any reports at any time: the plan ends, dials each target at most once and never more at the same time than allowed,
-    /// abandons each attempt at most once, names one winner at most, and has one outcome for each target. After a refused
-    /// certificate it dials nothing, and nothing inside TLS wins.
+    /// For any reports at any time: the plan ends. It dials each target at most once, and never more at the same time
+    /// than the limit allows. It abandons each attempt at most once, names at most one winner, and has one outcome for
+    /// each target. After a certificate was refused, it dials no target, and no target inside TLS wins.
     #[test]
     fn item_221_every_plan_ends_and_keeps_its_limits(
         tls in proptest::collection::vec(any::<bool>(), 1..=MAX_TARGETS), limits in any_limits(), script in any_script(),

@@ -136,7 +136,7 @@ fn a_winner_that_must_be_dialled_again_is_dialled_first_with_a_new_time_limit() 
         plan.dial_again();
         assert_eq!(plan.winner(), None);
     }
-    // If it does not answer any longer, only the targets that were not tried are left.
+    // If it does not answer any longer, only the targets that were not tried yet remain.
     let (id, port) = dialled(&mut plan, at(30_000));
     assert_eq!(port, 80);
     plan.report_failed(id, at(30_001), Failure::Closed);
@@ -221,7 +221,7 @@ fn item_094_an_http_server_fails_its_attempt_at_once_and_the_others_continue() {
 fn item_221_a_refused_certificate_ends_the_plan_for_the_host() {
     let targets = [Target::rtmps(443), Target::rtmps(8443), Target::rtmpts(443), Target::rtmp(1935)];
     let wire = |target: Target| if target.port == 443 { Wire::Untrusted } else { Wire::Rtmp };
-    // One after another: nothing else is dialled.
+    // One after another: no other target is dialled.
     let course = run(&targets, Limits::SEQUENTIAL, wire);
     assert_eq!(course.dialled, [(0, targets[0])]);
     let [certificate, untrusted] = [Failure::Certificate, Failure::Untrusted];
@@ -230,7 +230,7 @@ fn item_221_a_refused_certificate_ends_the_plan_for_the_host() {
         std::iter::zip(targets, [certificate, untrusted, untrusted, untrusted]).collect::<Vec<_>>()
     );
     assert_eq!((course.winner, course.end), (None, 80));
-    // Overlapping: those inside TLS are abandoned.
+    // Overlapping: the attempts inside TLS are abandoned.
     let course = run(&targets[..3], Limits::staggered(Duration::from_millis(30), 2), wire);
     assert_eq!(course.dialled, [(0, targets[0]), (30, targets[1])]);
     assert_eq!((course.abandoned, course.winner), (std::vec![(80, targets[1])], None));

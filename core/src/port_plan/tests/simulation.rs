@@ -28,7 +28,7 @@ pub(super) enum Wire {
     Tunnel,
     /// A server that accepts RTMP inside TLS, with a certificate that the caller trusts.
     Tls,
-    /// The same, with a certificate that the caller refuses.
+    /// A server that accepts RTMP inside TLS, with a certificate that the caller refuses.
     Untrusted,
     /// An RTMP server behind a firewall that drops everything after the handshake.
     CutOff,

@@ -5,7 +5,7 @@ use super::*;
 const VIDEO: MessageKind = MessageKind::VIDEO;
 const SOUND: MessageKind = MessageKind::AUDIO;
 
-/// What FFmpeg 9 sends at the start of a stream of two tracks of HEVC and two of Opus.
+/// The first messages of FFmpeg 9 for a stream with two tracks of HEVC and two of Opus.
 const START: [(MessageKind, &[u8]); 9] = [
     (MessageKind::DATA, METADATA),
     (VIDEO, b"\x90hvc1first"),
@@ -18,7 +18,7 @@ const START: [(MessageKind, &[u8]); 9] = [
     (VIDEO, b"\xD6\x04hvc1\x01\x02\0\x09colorInfo\x03\0\0\x09"),
 ];
 
-/// The same in the order of tracks.
+/// The same messages in the order of tracks.
 const ORDERED: [usize; 9] = [0, 1, 7, 3, 4, 2, 8, 5, 6];
 
 const KEYS: [&[u8]; 2] = [b"\x91hvc1\0\0\0key 0", b"\x96\x01hvc1\x01\0\0\0key 1"];
@@ -32,7 +32,7 @@ fn letter(kind: MessageKind) -> char {
     kind.name().and_then(|name| name.chars().next()).unwrap()
 }
 
-/// What a player gets that begins at `millis`.
+/// Returns what a player gets if it begins at `millis`.
 fn ordered(millis: u32, then: &[(char, u32, &[u8])]) -> String {
     let first = ORDERED.map(|index| (letter(START[index].0), millis, START[index].1));
     shown(&[&first, then].concat())
@@ -62,7 +62,7 @@ fn item_252_a_late_player_begins_with_track_0_and_other_tracks_with_their_own_ke
     let mut ring = memory.ring();
     start(&mut ring);
     for millis in [0, 1000] {
-        // The keyframe of track 1 is not the first picture after that of track 0.
+        // The first picture of track 1 after the keyframe of track 0 is not a keyframe.
         push(&mut ring, VIDEO, millis, KEYS[0]);
         push(&mut ring, VIDEO, millis, INTERS[1]);
         push(&mut ring, VIDEO, millis + 40, INTERS[0]);
@@ -131,7 +131,7 @@ fn item_254_a_message_of_several_tracks_is_cached_for_each_of_them() {
     for at_wrap in [0, 3, 9, 17, 25, 40] {
         let mut memory = memory();
         let mut ring = memory.ring();
-        // The message lies around the end of the ring.
+        // The message wraps around the end of the ring.
         let room = 4000 - OVERHEAD * 2 - at_wrap;
         push(&mut ring, MessageKind::DATA, 0, &vec![0; room]);
         push(&mut ring, VIDEO, 0, b"\x96\x20hvc1\x00\0\0\x03oneav01\x02\0\0\x00vp09\x01\0\0\x03two");
@@ -167,7 +167,7 @@ fn item_255_what_has_no_place_is_relayed_and_counted_and_track_0_stays() {
 
 #[test]
 fn item_256_a_player_that_is_late_loses_the_highest_track_first() {
-    // A player is late when it is 400 bytes behind.
+    // A player is late if it is 400 bytes behind.
     let mut memory = Memory::new(800);
     let mut ring = memory.ring();
     let picture = |key: bool, track: u8| {
@@ -184,7 +184,7 @@ fn item_256_a_player_that_is_late_loses_the_highest_track_first() {
     player.all(&ring);
     for millis in 1..16 {
         all(&mut ring, millis, millis % 5 == 0);
-        // It gets behind by and by.
+        // It falls behind gradually.
         player.take(&ring, 28).unwrap();
     }
     player.take(&ring, usize::MAX).unwrap();

@@ -140,7 +140,7 @@ impl<const PLAYS: usize, const CALLS: usize> Role for ClientRole<PLAYS, CALLS> {
             (State::Open, _) => (client.silence(), Stage::Traffic),
             (_, Some(Stage::Handshake)) => (handshake, Stage::Handshake),
             (_, Some(stage)) => (response, stage),
-            // The application asks for `connect` in this time. The server takes our end in this time.
+            // The limit for the application to request `connect`, and for the transport to take the last output.
             (State::Idle, _) => (response, Stage::Connect),
             (State::Closing, _) if client.link.wants_transmit() => (response, Stage::Traffic),
             _ => return None,
@@ -148,7 +148,8 @@ impl<const PLAYS: usize, const CALLS: usize> Role for ClientRole<PLAYS, CALLS> {
         Some((client.after(limit)?, stage))
     }
 
-    /// Nothing is checked when a byte arrives, because that would take more flash in each client that only publishes.
+    /// Traffic is checked here and not when a byte arrives, because that would take more flash in each client that only
+    /// publishes.
     fn extends<const STREAMS: usize>(client: &mut Connection<'_, Self, STREAMS>, now: Instant, _: Stage) -> bool {
         let received = client.link.flow().received();
         let before = core::mem::replace(&mut client.role.received, received);
@@ -167,11 +168,11 @@ impl<const PLAYS: usize, const CALLS: usize> Role for ClientRole<PLAYS, CALLS> {
 }
 
 impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, STREAMS, PLAYS, CALLS> {
-    /// Makes the session an encrypted one (RTMPE), which begins with the public key of `pair`. Call it before the first byte
-    /// is written; see [`Self::awaits_keys`] for what follows.
+    /// Encrypts the session (RTMPE). The handshake then begins with the public key of `pair`. Call it before the first
+    /// byte is written. [`Self::awaits_keys`] describes the next step.
     ///
     /// # Errors
-    /// [`RequestError::State`]: something has been written.
+    /// [`RequestError::State`]: a byte has already been written.
     #[cfg(feature = "rtmpe")]
     pub fn encrypt(&mut self, pair: &KeyPair) -> Result<(), RequestError> {
         let is_possible = self.failed.is_none() && self.handshake.encrypt(pair, self.link.scratch());
@@ -187,8 +188,9 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         }
     }
 
-    /// Returns what the server says in its answer to `connect` that it can do in Enhanced RTMP. Valid after
-    /// [`ClientEvent::Connected`], until the next call of [`Self::next_event`]. After that, the server says nothing.
+    /// Returns the capabilities in Enhanced RTMP that the server announced in its answer to `connect`. Valid after
+    /// [`ClientEvent::Connected`], until the next call of [`Self::next_event`]. At other times, the result has no
+    /// capabilities.
     pub fn connect_answer(&self) -> PeerCapabilities<'_> {
         let values = self.link.last_answer(u32_to_number(CONNECT));
         PeerCapabilities::new(values.unwrap_or(Decoder::new(&[])))
@@ -204,7 +206,8 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         PLAYS > 0 && self.role.state == State::Open && !self.role.plays.is_empty()
     }
 
-    /// How long the server may be silent in the state [`State::Open`], in ms.
+    /// Returns the limit in the state [`State::Open`], in milliseconds: for the silence of the server while something
+    /// is played, otherwise for the time without traffic.
     fn silence(&self) -> u32 {
         self.role.silence.first().copied().filter(|_| !self.role.plays.is_empty()).unwrap_or(self.role.idle)
     }

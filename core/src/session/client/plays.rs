@@ -53,10 +53,10 @@ where
         Ok(())
     }
 
-    /// Sets how long the server may send nothing while something is played, even if media is sent: at least 1 ms, or `None` for no limit. After
-    /// that time, the session fails with [`SessionError::TimedOut`](crate::session::SessionError::TimedOut). Any received
-    /// byte begins the time again, such as one of a ping. The default is 60 s, which [`restart`](Client::restart) sets
-    /// again.
+    /// Sets how long the server may send nothing while something is played: at least 1 ms, or `None` for no limit. The
+    /// limit also applies while media is sent. After that time, the session fails with
+    /// [`SessionError::TimedOut`](crate::session::SessionError::TimedOut). Any received byte begins the time again,
+    /// such as one of a ping. The default is 60 s, which [`restart`](Client::restart) sets again.
     pub fn set_silence_limit(&mut self, limit: Option<Duration>) {
         self.role.silence = [config::limit(limit).max(1); PLAYS];
     }

@@ -95,11 +95,11 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         Ok(())
     }
 
-    /// Sets how long there may be no traffic while the client is connected and plays nothing: at least 1 ms, or `None` for no
-    /// limit. If no byte was received and no media was sent for once to twice this time, the session fails with
-    /// [`SessionError::TimedOut`](crate::session::SessionError::TimedOut). The default is 90 s, which
-    /// [`restart`](Client::restart) sets again. Servers that send pings do so once a minute. While the client plays,
-    /// [`Self::set_silence_limit`] has the limit.
+    /// Sets how long there may be no traffic while the client is connected and plays nothing: at least 1 ms, or `None`
+    /// for no limit. Traffic means a received byte or sent media. Without traffic, the session fails with
+    /// [`SessionError::TimedOut`](crate::session::SessionError::TimedOut) after between one and two times this limit.
+    /// The default is 90 s, which [`restart`](Client::restart) sets again. It is longer than a minute because servers
+    /// that send pings send one each minute. While the client plays, the limit of [`Self::set_silence_limit`] applies.
     pub fn set_idle_limit(&mut self, limit: Option<Duration>) {
         self.role.idle = config::limit(limit).max(1);
     }

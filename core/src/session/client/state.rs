@@ -12,7 +12,7 @@ pub(super) const CONNECT: u32 = 1;
 /// The default time that a server may send nothing to a player, in ms.
 const MAX_SILENCE: u32 = 60_000;
 
-/// The default time without traffic while nothing is played, in ms.
+/// The default limit for the time without traffic while nothing is played, in milliseconds.
 const MAX_IDLE: u32 = 90_000;
 
 /// Room in the queue for what the client may send after an answer of the server, without the stream key, which is sent
@@ -54,9 +54,9 @@ pub struct ClientRole<const PLAYS: usize, const CALLS: usize> {
     /// The stream that is published.
     pub(super) stream: StreamId,
     pub(super) plays: Vec<Play, PLAYS, u8>,
-    /// The number of bytes received when the limit for the traffic was last checked.
+    /// The number of bytes that had been received when traffic was last checked.
     pub(super) received: u32,
-    /// How long nothing may be sent or received while nothing is played and no answer is awaited, in ms: see
+    /// The limit for the time without traffic while nothing is played and no answer is awaited, in milliseconds: see
     /// [`Client::set_idle_limit`](super::Client::set_idle_limit).
     pub(super) idle: u32,
     /// How long the server may send nothing while something is played, in ms. Only the first place is used. The array is

@@ -24,11 +24,11 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         self.accept_with(&|_| Ok(()))
     }
 
-    /// Accepts the client, and says what this server can do in Enhanced RTMP
-    /// ([`PeerCapabilities`](crate::command::PeerCapabilities) reads what the client can do). Old clients ignore it.
+    /// Accepts the client, and announces the capabilities of this server in Enhanced RTMP. Old clients ignore them.
+    /// [`PeerCapabilities`](crate::command::PeerCapabilities) reads those of the client.
     ///
     /// # Errors
-    /// The client has not asked, or the control buffer is too full for now.
+    /// The client has not sent `connect`, or the control buffer has too little free space now.
     pub fn accept_connect_with(&mut self, capabilities: &Capabilities<'_>) -> Result<(), RequestError> {
         self.accept_with(&|encoder| capabilities.emit(encoder))
     }
@@ -147,7 +147,8 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
     pub fn accept_play(&mut self, stream: StreamId, reset: bool) -> Result<(), RequestError> {
         self.expect_asked(stream, &[Request::Play])?;
         self.make_room(ACCEPT_ROOM)?;
-        // A publisher must not hear of it: FFmpeg enciphers the message in place before it reads the size from it.
+        // A publisher must not receive the chunk size: FFmpeg enciphers the message in place before it reads the size
+        // from it.
         #[cfg(feature = "rtmpe")]
         if self.handshake.is_encrypted() && self.link.writer.chunk_size.get() < self.chunk_size {
             self.link.announce_chunk_size(self.chunk_size)?;

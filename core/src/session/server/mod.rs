@@ -48,8 +48,7 @@ pub type Server<'b, const STREAMS: usize = 8> = Connection<'b, ServerRole, STREA
 /// Room in the queue for the answers to one command of the client.
 pub(super) const RESERVE: usize = super::config::MIN_CONTROL;
 
-/// How often the messages that wait for their next chunks are counted in the time that a client may be silent inside a
-/// message.
+/// The number of checks for waiting messages within the limit for silence inside a message.
 const WAITS: u32 = 8;
 
 /// Returns the earlier of two deadlines.
@@ -275,8 +274,8 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         Some((active.after_millis(limit), stage))
     }
 
-    /// When the messages that wait for their next chunks are counted next, if there are any. A message that was counted more
-    /// than [`WAITS`] times without a chunk has waited longer than the limit for silence inside a message.
+    /// Returns the time of the next check for messages that wait for their next chunks, if there are any. A message
+    /// that waits in more than [`WAITS`] consecutive checks has waited longer than the limit.
     #[inline(never)]
     fn count(&self) -> Option<(Instant, Stage)> {
         let [message, ..] = self.role.limits;

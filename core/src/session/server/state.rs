@@ -41,7 +41,7 @@ pub struct ServerRole {
     pub(super) limits: [u32; 3],
     /// When the client last sent media, when its last request was answered, or when its last stream ended.
     pub(super) active: OptionalInstant,
-    /// When the messages that wait for their next chunks were last counted.
+    /// The time of the last check for messages that wait for their next chunks.
     pub(super) counted: Instant,
     /// The ping that was queued since the client last sent something.
     pub(super) ping: Ping,

@@ -1,4 +1,4 @@
-//! What client and server say that they can do in Enhanced RTMP (items 99 and 100).
+//! The capabilities in Enhanced RTMP that a client and a server announce (items 99 and 100).
 
 use super::*;
 use crate::amf0::Encoder;
@@ -14,12 +14,13 @@ const OFFER: Capabilities<'_> = Capabilities {
 
 const ANSWER: Capabilities<'_> = Capabilities::PASSES_ON;
 
-/// What a peer says of HEVC, of Opus, and beyond codecs.
+/// Returns what a peer announces for HEVC, for Opus, and apart from codecs.
 fn said(peer: PeerCapabilities<'_>) -> (bool, u32, u32, u32) {
     (peer.is_enhanced(), peer.video(FourCc::HEVC).0, peer.audio(FourCc::OPUS).0, peer.extensions().0)
 }
 
-/// Connects. Returns what the server has read of the client, and the client of the server. Bytes arrive in pieces of `cut`.
+/// Connects, with bytes that arrive in pieces of `cut` bytes. Returns what the server has read about the client, and
+/// what the client has read about the server.
 fn connect(properties: &[u8], answer: Option<&Capabilities<'_>>, cut: usize) -> [(bool, u32, u32, u32); 2] {
     let (mut client, mut server) = (client(), server());
     let options = ConnectOptions { properties, ..OPTIONS };

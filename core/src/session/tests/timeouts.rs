@@ -501,7 +501,7 @@ fn item_149_a_client_that_plays_and_receives_nothing_for_60_s_fails() {
         feed(&mut client, at(30_000), bytes);
         gives_up(&mut client, at(90_000), Stage::Traffic);
     }
-    // A client that has stopped playing has the limit of one that plays nothing.
+    // After a client has stopped playing, the limit for a client that plays nothing applies.
     let mut client = play(None);
     client.stop(StreamId(1)).unwrap();
     feed(&mut client, at(30_000), &[]);
@@ -520,7 +520,7 @@ fn publishing_client(limit: Option<Option<Duration>>) -> Client<'static, 8> {
 
 #[test]
 fn item_193_a_client_that_publishes_fails_without_traffic() {
-    // What was received until the start is counted at the first check.
+    // Bytes received before the start count as traffic at the first check.
     let mut client = publishing_client(None);
     assert_eq!(client.poll_timeout(), Some(at(91_000)));
     client.handle_timeout(at(91_000)).unwrap();
@@ -535,7 +535,7 @@ fn item_193_a_client_that_publishes_fails_without_traffic() {
 
 #[test]
 fn item_193_received_bytes_and_sent_media_are_traffic() {
-    // The server sends a byte now and then, and no media is sent.
+    // The server sends a byte from time to time, and the client sends no media.
     let mut client = publishing_client(None);
     let ping = said(|script| script.control(MessageKind::USER_CONTROL, &[0, 6, 0, 0, 0, 0]));
     for (round, byte) in (1..).zip(&ping) {
@@ -544,7 +544,7 @@ fn item_193_received_bytes_and_sent_media_are_traffic() {
         feed_client(&mut client, now, &[*byte]);
         client.handle_timeout(now).unwrap();
     }
-    // The server is silent for hours, and media is sent, in pieces of any size.
+    // The server is silent for hours, and the client sends media in pieces of any size.
     let mut client = publishing_client(None);
     let mut now = START;
     for _ in 0..100 {
@@ -557,7 +557,7 @@ fn item_193_received_bytes_and_sent_media_are_traffic() {
             client.handle_timeout(now).unwrap();
         }
     }
-    // The transport takes nothing else.
+    // The transport takes no other bytes.
     let csid = client.begin_media(MessageKind::VIDEO, StreamId(1), Timestamp(0), 10).unwrap();
     client.handle_timeout(now + Duration::from_secs(90)).unwrap();
     assert_eq!(client.poll_media(csid, &[7; 10], &mut []).written, 0);
@@ -606,7 +606,7 @@ fn item_194_a_message_may_wait_10_s_for_its_next_chunk_while_others_arrive() {
         pass(&mut server, at(2_000), partial);
         let mut now = at(2_000);
         let mut stalled = now;
-        // Frames and commands go on.
+        // Frames and commands continue.
         let error = loop {
             now = now + Duration::from_millis(20);
             assert!(now < at(30_000), "it is still open");

@@ -192,8 +192,9 @@ impl TunnelConnection {
         result
     }
 
-    /// The same as [`Self::receive`] for a layer that changes the session's bytes in place, such as a cipher. `take` returns
-    /// how many bytes it consumed. Returns how many bytes were taken off the front of `input`.
+    /// The same as [`Self::receive`], for a layer that changes the bytes of the session in place, such as a cipher. `take`
+    /// returns the number of bytes that it consumed. Returns the number of bytes that were removed from the front of
+    /// `input`.
     pub fn receive_in_place(&mut self, now: Instant, input: &mut [u8], take: impl FnOnce(&mut [u8]) -> usize) -> usize {
         let length = if self.incoming == In::Data { input.len().min(self.left as usize) } else { 0 };
         let taken = take(input.get_mut(..length).unwrap_or_default()).min(length);

@@ -1,4 +1,4 @@
-//! The answers to a server that asks for a user and a password. Each is sent on a new connection.
+//! Answers to a server that asks for a user and a password. Each answer is sent on a new connection.
 
 use embedded_rtmp::auth::{AuthError, Authenticator, Credentials};
 use embedded_rtmp::command::Status;
@@ -7,19 +7,19 @@ use embedded_rtmp::url::Url;
 use crate::client::ClientOptions;
 use crate::text::Text;
 
-/// The greatest length of an application with an answer, in bytes.
+/// The largest length of an application with an answer, in bytes.
 const APP: usize = 384;
 
-/// The state of a connection's authentication, which stays while the connection is made again.
+/// The state of the authentication. It outlives the connections to a server.
 pub(crate) struct Answer {
     authenticator: Authenticator<APP>,
-    /// What the server said when it refused `connect`, and whether that was too long to be stored.
+    /// The description with which the server refused `connect`, and whether it was cut off because it was too long.
     refusal: Option<(Text<255>, bool)>,
     /// Random bytes for the next answer.
     nonce: [u8; 8],
     /// Whether the next connection sends the answer.
     is_due: bool,
-    /// Whether the answer is new: the last connection has received the challenge.
+    /// Whether the answer is new, because the last connection received the challenge.
     is_new: bool,
 }
 
@@ -27,19 +27,19 @@ impl Answer {
     pub(crate) const NONE: Self =
         Self { authenticator: Authenticator::new(), refusal: None, nonce: [0; 8], is_due: false, is_new: false };
 
-    /// A connection begins, with new random bytes.
+    /// Records that a connection begins, with new random bytes.
     pub(crate) fn begin(&mut self, entropy: &[u8; 32]) {
         let [.., a, b, c, d, e, f, g, h] = *entropy;
         self.nonce = [a, b, c, d, e, f, g, h];
     }
 
-    /// The server has refused `connect`.
+    /// Records that the server refused `connect`.
     pub(crate) fn note_refusal(&mut self, status: &Status<'_>) {
         let text = Text::new(status.description);
         self.refusal = Some((text, text.as_text().len() < status.description.len()));
     }
 
-    /// The connection is over. If the server has sent a challenge, the next connection has the answer.
+    /// Records that the connection has ended. If the server has sent a challenge, the next connection sends the answer.
     ///
     /// # Errors
     /// The server refuses the user or the password, or its challenge cannot be answered.
@@ -57,19 +57,19 @@ impl Answer {
         Ok(())
     }
 
-    /// Returns whether the next connection should be made at once, because the last one has received a challenge. Returns
-    /// that once for each challenge.
+    /// Returns whether the next connection should be made at once, because the last one received a challenge. Returns
+    /// `true` once for each challenge.
     pub(crate) fn take_new(&mut self) -> bool {
         core::mem::take(&mut self.is_new)
     }
 
-    /// Whether the next connection has an answer to send.
+    /// Returns whether the next connection has an answer to send.
     pub(crate) fn is_due(&self) -> bool {
         self.is_due
     }
 
-    /// Returns the application to send instead of `app`. The next connection begins without an answer, unless this one is
-    /// refused for the lack of another one.
+    /// Returns the application to send instead of `app`. The next connection begins without an answer, unless the
+    /// server refuses this one with another challenge.
     pub(crate) fn app<'s>(&'s mut self, app: &'s str) -> &'s str {
         if !core::mem::take(&mut self.is_due) {
             self.authenticator = Authenticator::new();

@@ -197,7 +197,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
                 Poll::Pending => {}
             }
         }
-        // Not in the transport's closure, which borrows the network stack.
+        // This is not done in the transport's closure, because the closure borrows the network stack.
         #[cfg(feature = "rtmpe")]
         keys.agree(client, now);
         // This also returns why the session has failed.
@@ -235,7 +235,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
     }
 }
 
-/// Only attempts of a port plan have RTMPE.
+/// Refuses URLs of RTMPE. Only attempts of a port plan support it.
 pub(crate) fn refuse_rtmpe(url: &Url<'_>) -> Result<(), Error> {
     let is_rtmpe = port_plan::Transport::of(url.scheme()).is_rtmpe();
     if is_rtmpe { Err(Error::Plan(PlanError::Scheme)) } else { Ok(()) }

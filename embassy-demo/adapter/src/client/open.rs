@@ -47,10 +47,10 @@ pub(crate) async fn open<'a, const STREAMS: usize, const PLAYS: usize>(
     result.map_err(|index| connections.get(index).and_then(|it| it.failed).unwrap_or(Error::Exhausted))
 }
 
-/// Finds the addresses of the host of a URL. If there are none, the plan reports that for every target.
+/// Finds the addresses of the host of a URL. If there are none, the plan reports this failure for every target.
 ///
 /// # Errors
-/// There are none, or the URL needs TLS: the targets of a caller's plan do not have it.
+/// There are no addresses, or the URL needs TLS, which the attempts of a plan do not support.
 pub(crate) async fn lookup(stack: Stack<'_>, url: &Url<'_>, plan: &mut Plan<'_>) -> Result<Lookup, Error> {
     if port_plan::Transport::of(url.scheme()).is_tls() {
         return Err(Error::Plan(PlanError::Scheme));
@@ -82,7 +82,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Dialing<'_, '_, 'a, STREAMS, 
             let now = clock();
             match self.plan.poll_event(now) {
                 Some(PlanEvent::Dial { id, target, deadline }) => {
-                    // If there is an answer to send, the connection that has it must be used.
+                    // If there is an answer to send, only the connection that sends it may be used.
                     let has_answer = connections.iter().any(Connection::has_answer);
                     let is_free = |it: &&mut Connection<'_, STREAMS, PLAYS>| {
                         it.stage == Stage::Idle && it.has_answer() == has_answer
@@ -201,8 +201,8 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
         }
     }
 
-    /// Returns whether this connection has received a challenge, so that another one with the answer should be made at once.
-    /// Returns that once.
+    /// Returns whether this connection has received a challenge, so that another connection should send the answer at
+    /// once. Returns `true` once.
     pub(crate) fn takes_challenge(&mut self) -> bool {
         #[cfg(feature = "auth")]
         return self.answer.take_new();
@@ -210,7 +210,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
         false
     }
 
-    /// Returns whether the next connection has an answer to a challenge.
+    /// Returns whether the next connection has an answer to send.
     pub(crate) fn has_answer(&self) -> bool {
         #[cfg(feature = "auth")]
         return self.answer.is_due();

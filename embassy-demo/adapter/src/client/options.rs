@@ -15,7 +15,8 @@ pub struct ClientOptions<'o> {
     pub app: Option<&'o str>,
     /// The stream key. `None` means that of the URL.
     pub key: Option<&'o str>,
-    /// The user and the password for a server that asks for them. `None` means those of the URL, if it has any.
+    /// The user and the password for a server that asks for them. With `None`, the user and the password of the URL are
+    /// used, if it has any.
     #[cfg(feature = "auth")]
     pub credentials: Option<Credentials<'o>>,
     /// The name of the client. Servers take names that begin with `FMLE/` for encoders.

@@ -130,7 +130,8 @@ impl<'a, const STREAMS: usize, T: Transport> Player<'a, STREAMS, T> {
     /// `entropy` is 32 fresh random bytes. Dropping the future drops the transport.
     ///
     /// # Errors
-    /// The URL is one of RTMPE, a buffer is too small, the server refused or broke the protocol, or the transport ended.
+    /// The URL requires RTMPE, a buffer is too small, the server refused the request or broke the protocol, or the
+    /// transport ended.
     pub async fn open(
         transport: T,
         url: &Url<'a>,

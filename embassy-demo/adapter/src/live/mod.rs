@@ -278,9 +278,10 @@ pub struct Video<T: 'static = Net<'static>> {
 impl_format!(Debug, [T: Transport] Video<T>, _ => "Video");
 
 impl<T: Transport> Video<T> {
-    /// Sends a picture, which is lent until the future is ready or dropped. One picture can be sent to several destinations
-    /// at the same time: `join` the futures of their streams. Each has its own outcome, and the picture is lent until the
-    /// slowest has sent or dropped it. A small [`Config::send_timeout`] limits how long one that stalls keeps it.
+    /// Sends a picture, which is lent until the future is ready or dropped. One picture can be sent to several
+    /// destinations at the same time: `join` the futures of their streams. Each has its own outcome. The picture is
+    /// lent until the slowest destination has sent or dropped it. A short [`Config::send_timeout`] limits how long a
+    /// stalled destination keeps it.
     ///
     /// The future ends within [`Config::send_timeout`]. If it is dropped before the first byte is in the send ring, the
     /// picture is not sent and not counted; send it again, or make a keyframe. If it is dropped later, the rest of the

@@ -72,10 +72,11 @@ impl<const INPUT: usize, const OUTPUT: usize, const SCRATCH: usize, const CONTRO
     }
 }
 
-/// The same as [`new`](super::new), over the connections that `connector` makes: TLS, or another network stack. Whenever the
-/// runner connects, it asks the connector for a connection to the host and the port of the URL, or the scheme's default port:
-/// 443 for `rtmps`. An `rtmps` URL needs a connector of TLS ([`Connect::IS_TLS`]). URLs of tunnels and of RTMPE are not supported.
-/// [`Config::ports`] is not used. Of [`Config::limits`], only `attempt` is used: the time limit of each connection attempt.
+/// The same as [`new`](super::new), over the connections that `connector` makes: TLS, or another network stack.
+/// Whenever the runner connects, it asks the connector for a connection to the host and the port of the URL, or the
+/// scheme's default port: 443 for `rtmps`. An `rtmps` URL needs a connector with TLS ([`Connect::IS_TLS`]). The URL
+/// schemes of tunnels and of RTMPE are not supported. [`Config::ports`] is not used. Of [`Config::limits`], only
+/// `attempt` is used: the time limit of each connection attempt.
 ///
 /// # Panics
 /// If it is called twice with the same `state`.
@@ -126,7 +127,7 @@ impl<C: Connect> Attempts for OverStreams<C> {
         }
         shared.borrow_mut().enter(Phase::Connecting);
         let (client, limits) = (shared.borrow().client, shared.borrow().limits);
-        // No future is in a local variable, which would have memory of its own in this task.
+        // The future is not stored in a local variable, because that would need additional memory in this task.
         let mut stream = match select(
             wanted(shared, false),
             select(
@@ -149,7 +150,7 @@ impl<C: Connect> Attempts for OverStreams<C> {
                 return publish_and_end(shared).await;
             }
         };
-        // The memory of the session is used again for the close.
+        // The close reuses the memory of the session.
         let is_wanted = {
             let (mut reader, mut writer) = stream.split();
             let session = async {

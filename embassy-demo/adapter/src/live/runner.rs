@@ -82,7 +82,7 @@ impl OverNet {
             shared.enter(Phase::Network);
             (shared.ports, shared.limits)
         };
-        // The plan would try a transport that is not built in again and again.
+        // Otherwise the plan would retry a transport that is not built in again and again.
         if !Net::carries(Way::of(url.scheme())) {
             return Err(PlanError::Scheme.into());
         }

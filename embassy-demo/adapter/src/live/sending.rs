@@ -392,7 +392,7 @@ impl<T: Transport> Shared<T> {
         if !self.is_wanted && (self.is_settled() || has_passed(self.stop_by, cx)) {
             return Poll::Ready(());
         }
-        // Messages that are too late are dropped without a slot, so the server may stall while no slot is owned.
+        // The server may stall while no slot is in use, because messages that are too late are dropped without a slot.
         let deadlines = self.slots.iter().filter(|slot| slot.is_owned).map(|slot| slot.deadline);
         wake_at(deadlines.fold(stalls_at, Instant::min), cx);
         Poll::Pending

@@ -278,7 +278,7 @@ fn may_pass(error: &Error) -> bool {
         Error::Url(_) | Error::Plan(_) | Error::Config(_) | Error::Request(_) => false,
         Error::Unfinished | Error::TooSlow => false,
         Error::Resolve(_) | Error::NoNetwork | Error::Exhausted | Error::Refused(_) => true,
-        // A server may also say so because of too many wrong passwords from the address.
+        // A server may also answer this because of too many wrong passwords from the address.
         #[cfg(feature = "auth")]
         Error::Auth(error) => *error == AuthError::Rejected,
         Error::Lost | Error::Stalled | Error::Closed | Error::Crowded | Error::Session(_) => true,

@@ -26,10 +26,10 @@ pub(crate) trait WebServer {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>>;
 
-    /// Whether a connection has a tunnel in which a client publishes or plays.
+    /// Returns whether the connection has a tunnel in which a client publishes or plays.
     fn is_active(&self, web: &Web) -> bool;
 
-    /// A connection is closed.
+    /// Records that a connection is closed.
     fn leave(&mut self, web: &mut Web, relay: &mut Relay<'_, '_>, why: &Error);
 
     /// Handles timeouts and registers the next one. Call this after all connections were polled.

@@ -84,8 +84,9 @@ pub trait Handler {
         let _ = (session, from);
     }
 
-    /// A client connects to an application. By default, every client is accepted. To ask clients for a user and a password,
-    /// enable the feature `auth`, and reject them as its `embedded_rtmp::auth::Challenger` says.
+    /// A client connects to an application. By default, every client is accepted. To ask clients for a user and a
+    /// password, enable the feature `auth` and reject clients with the descriptions that
+    /// `embedded_rtmp::auth::Challenger` returns.
     ///
     /// # Errors
     /// The client is rejected with this answer.

@@ -49,9 +49,10 @@ pub struct ServerOptions {
     /// slow. By default, a second publisher of a stream replaces the first one if that sends nothing for 2 s. Players wait
     /// 10 s for the next publisher before they are told that a stream has ended.
     pub relay: RelayConfig,
-    /// The most connections from one address. For IPv6, this is a network of 64 bits. If there are more, one that
-    /// neither publishes nor plays is closed, or the new one. 0 counts as 1. `None` is half of the sockets, rounded up, and at least two. If
-    /// many clients share an address, as behind a router, set the number of sockets.
+    /// The largest number of connections from one address. IPv6 addresses with the same first 64 bits count as one
+    /// address. If there are more connections, the server closes one that neither publishes nor plays, or otherwise the
+    /// new one. 0 counts as 1. `None` means half of the sockets, rounded up, and at least two. If many clients share an
+    /// address, for example behind a router, set this to the number of sockets.
     pub max_per_address: Option<usize>,
 }
 
@@ -113,9 +114,9 @@ impl core::error::Error for ServerError {}
 ///
 /// An smoltcp socket listens on one port and has no backlog. A socket without a connection listens on the port with the
 /// fewest listeners, so that all ports stay open while there is a socket for each. After that, connections are refused.
-/// If no socket listens any longer, a connection that neither publishes nor plays is closed 3 s after it was accepted: the
-/// oldest one from the address with the most connections. [`ServerOptions::max_per_address`] limits the connections of each
-/// address.
+/// If no socket listens any longer, the server closes a connection that has neither published nor played for 3 s: the
+/// oldest one from the address with the most connections. [`ServerOptions::max_per_address`] limits the connections of
+/// each address.
 ///
 /// A stream is known by its [application and key](embedded_rtmp::relay::StreamName). It has one publisher. A second one
 /// waits, and is told `NetStream.Publish.BadName` if the first one is alive. [`ServerOptions::relay`] can change that.
@@ -282,9 +283,9 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         Ok(self)
     }
 
-    /// Limits how often the server agrees with clients of RTMPE on keys, over all of its sessions. The default is
-    /// [`AgreementLimit::DEFAULT`]. Other clients of RTMPE wait. One agreement is two exponentiations, with a turn of the
-    /// executor between them: millions of instructions each.
+    /// Limits how often the server agrees on keys with clients of RTMPE, over all of its sessions. The default is
+    /// [`AgreementLimit::DEFAULT`]. Other clients of RTMPE wait. One agreement takes two exponentiations of millions of
+    /// instructions each. The task yields between them.
     ///
     /// A server accepts RTMPE if its [session configuration](ServerOptions::session) has
     /// [`Versions::Rtmpe`](embedded_rtmp::handshake::Versions::Rtmpe). RTMPE is obfuscation, not security.
@@ -394,12 +395,14 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
     }
 }
 
-/// How long a client may take to ask for something if no socket is left for other clients.
+/// The time after which a client that neither publishes nor plays may be disconnected, if no socket is left for other
+/// clients.
 const MIN_IDLE: Duration = Duration::from_secs(3);
 
-/// Returns the slot whose client must leave, if there is one. If an address has more than `max` connections, that is its
-/// oldest one that neither publishes nor plays, or otherwise its newest one. If no socket listens, it is one that has neither
-/// published nor played for [`MIN_IDLE`]: of these, one from the address with the most connections; of these, the oldest.
+/// Returns the slot whose client must be disconnected, if there is one. If an address has more than `max` connections,
+/// this is its oldest one that neither publishes nor plays, or otherwise its newest one. If no socket listens, only
+/// connections that have neither published nor played for [`MIN_IDLE`] qualify. The choice is then the oldest one from
+/// the address with the most connections.
 fn crowded<'s, 'a, const STREAMS: usize>(
     slots: &'s mut [Slot<'a, STREAMS>],
     gateway: &Option<Gateway<'a>>,
@@ -421,7 +424,7 @@ fn crowded<'s, 'a, const STREAMS: usize>(
         let (address, since) = slot.client()?;
         Some((place, slot.is_idle(gateway), count(address), since))
     });
-    // The oldest idle one, or otherwise the newest one.
+    // The oldest idle connection, or otherwise the newest connection.
     let extra = clients.clone().filter(|(_, _, count, _)| *count > max);
     let extra = extra.min_by_key(|(_, is_idle, _, since)| {
         let since = since.as_micros();

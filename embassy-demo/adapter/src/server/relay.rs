@@ -19,14 +19,11 @@ use crate::server::handler::{Handler, SessionId};
 
 /// The memory of one relayed stream. The caller usually puts it in a static.
 ///
-/// | Bytes | What they are for | How many |
+/// | Parameter | Use | Size |
 /// |---|---|---|
-/// | `RING` | Messages that have not been sent to all players yet, and the messages from which a new player begins: see
-/// [`StreamBuffers`]. | Two groups of pictures; at least twice the largest keyframe. |
-/// | `HEADERS` | The last `onMetaData`, and the configurations of the decoders of all tracks. | 768; for each further track 64
-/// for AVC, 256 for HEVC, 32 for audio. |
-/// | `ENTRIES` | The number of these. What has no place is relayed and counted. | One for metadata, and one or two for each
-/// track of video and of audio; at most 32. |
+/// | `RING` | Messages that have not been sent to all players yet, and the messages from which a new player begins: see [`StreamBuffers`]. | Two groups of pictures; at least twice the largest keyframe. |
+/// | `HEADERS` | The last `onMetaData`, and the decoder configurations of all tracks. | 768; for each further track, 64 for AVC, 256 for HEVC or 32 for audio. |
+/// | `ENTRIES` | The entries for these messages. A message without an entry is relayed and counted, but not cached. | One for metadata, and one or two for each track of video and of audio; at most 32. |
 /// | `NAME` | The name of the stream: [application and key](StreamName). Longer names are refused. | 64 |
 pub struct StreamMemory<const RING: usize, const HEADERS: usize = 768, const ENTRIES: usize = 6, const NAME: usize = 64>
 {
@@ -171,7 +168,7 @@ pub(crate) struct Relay<'r, 'a> {
     pub(crate) handler: &'r mut (dyn Handler + 'r),
     /// The start of this turn, in which the server polls all sessions.
     pub(crate) now: Instant,
-    /// How often clients of RTMPE get keys.
+    /// Limits how often the server agrees on keys with clients of RTMPE.
     #[cfg(feature = "rtmpe")]
     pub(crate) agreements: &'r mut AgreementLimit,
 }

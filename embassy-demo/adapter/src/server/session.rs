@@ -50,7 +50,7 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
         let _ = self.server.poll_transmit(relay.now, &mut []);
     }
 
-    /// Whether the client publishes or plays, or waits for the answer to a publish.
+    /// Returns whether the client publishes, plays, or waits for the answer to `publish`.
     pub(crate) fn is_active(&self) -> bool {
         self.waits || self.server.is_active()
     }
@@ -79,8 +79,8 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
         (taken, result)
     }
 
-    /// Makes the keys of a client of RTMPE, and agrees with it on the secret in a later turn, unless other clients have had
-    /// that too often. Each takes millions of instructions.
+    /// Makes a key pair for a client of RTMPE if the limit permits, and agrees with the client on keys in a later call.
+    /// Both steps take millions of instructions.
     #[cfg(feature = "rtmpe")]
     pub(crate) fn agree(&mut self, relay: &mut Relay<'_, '_>, cx: &mut Context<'_>) {
         if !self.server.awaits_keys() || self.keys.agree(&mut self.server, relay.now) {
@@ -275,7 +275,8 @@ fn handle_events<const STREAMS: usize>(
                     answer = relay.handler.play(id, stream, name, &request);
                 }
                 if answer.is_ok() {
-                    // It replaces the stream that is played, at once or when the current message of that stream is complete.
+                    // The new stream replaces the stream that is played, at once or when the current message of that
+                    // stream is complete.
                     let played = relay.play(id, stream, name);
                     answer = played.map_err(|why| why.description().into());
                 }

@@ -31,7 +31,7 @@ pub(crate) struct Acceptor<'e, 'a, const SOCKETS: usize> {
     pub(crate) keep_alive: KeepAlive,
     pub(crate) config: ServerConfig,
     pub(crate) gateway: &'e mut Option<Gateway<'a>>,
-    /// A client has connected in this turn.
+    /// A client has connected in this call.
     pub(crate) has_opened: bool,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Acceptor<'e, 'a, const SOCKETS: usize> {
 pub(crate) struct Slot<'a, const STREAMS: usize> {
     link: Tcp<'a>,
     phase: Phase,
-    /// When the last client connected.
+    /// The time at which the last client connected, or last published or played.
     since: Instant,
     pub(crate) session: Session<'a, STREAMS>,
 }
@@ -127,7 +127,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         }
     }
 
-    /// Whether the socket waits for a client, or will as soon as its last connection has ended.
+    /// Returns whether the socket listens, or will listen as soon as its last connection has ended.
     pub(crate) fn is_free(&self) -> bool {
         match self.phase {
             Phase::Listening(..) => self.link.is_listening(),
@@ -136,8 +136,8 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         }
     }
 
-    /// The address for which the client is counted, and when it connected or last published or played. `None` without a
-    /// client.
+    /// Returns the address for which the client is counted, and the time at which it connected or last published or
+    /// played. Returns `None` without a client.
     pub(crate) fn client(&self) -> Option<(IpAddress, Instant)> {
         match self.phase {
             Phase::Asking(_) | Phase::Serving => Some((network(self.link.remote()?.addr), self.since)),
@@ -145,7 +145,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         }
     }
 
-    /// Returns whether there is a client that neither publishes nor plays. Otherwise records that this is not so now.
+    /// Returns whether there is a client that neither publishes nor plays. If it publishes or plays, records the time.
     pub(crate) fn note_use(&mut self, gateway: &Option<Gateway<'a>>, now: Instant) -> bool {
         let is_idle = self.is_idle(gateway);
         if !is_idle {
@@ -154,7 +154,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         is_idle
     }
 
-    /// Whether there is a client that neither publishes nor plays.
+    /// Returns whether there is a client that neither publishes nor plays.
     pub(crate) fn is_idle(&self, gateway: &Option<Gateway<'a>>) -> bool {
         match &self.phase {
             Phase::Asking(web) => !gateway.as_ref().is_some_and(|gateway| gateway.is_active(web)),
@@ -286,8 +286,8 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
     }
 }
 
-/// The address for which connections are counted. For IPv6, these are the first 64 bits, because one client usually has all
-/// addresses that begin with them.
+/// Returns the address for which connections are counted. For IPv6, only the first 64 bits count, because one client
+/// usually has all addresses that begin with them.
 fn network(address: IpAddress) -> IpAddress {
     match address {
         #[cfg(feature = "ipv6")]

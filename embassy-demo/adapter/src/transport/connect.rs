@@ -6,8 +6,8 @@ use crate::error::Error;
 
 /// Connects to a host: TCP of another stack, a modem's sockets, TLS over either.
 pub trait Connect {
-    /// Whether the streams are TLS, and the connector verifies that the server is the host. Only then is an `rtmps` URL used: it
-    /// must not be tried without TLS.
+    /// Whether the streams are inside TLS and the connector verifies that the server is the host. An `rtmps` URL is
+    /// refused unless this is `true`, because it must not be tried without TLS.
     const IS_TLS: bool = false;
     /// Why no connection was made.
     type Error;
@@ -24,7 +24,8 @@ pub trait Connect {
     #[allow(async_fn_in_trait, reason = "a session belongs to one executor, so its futures need not be `Send`")]
     async fn connect<'s>(&'s mut self, host: &str, port: u16) -> Result<Self::Stream<'s>, Self::Error>;
 
-    /// The reason that [`Status::last_error`](crate::Status::last_error) gets when [`connect`](Self::connect) fails.
+    /// Returns the reason that is stored in [`Status::last_error`](crate::Status::last_error) when
+    /// [`connect`](Self::connect) fails.
     fn reason(error: &Self::Error) -> Error {
         let _ = error;
         Error::Exhausted
@@ -52,7 +53,8 @@ pub trait Stream {
     #[allow(async_fn_in_trait, reason = "a session belongs to one executor, so its futures need not be `Send`")]
     async fn close(self);
 
-    /// Returns why a read or a write has failed, if the stream knows it. Otherwise it counts as [`Error::Lost`].
+    /// Returns why a read or a write has failed, if the stream knows the reason. With `None`, the failure counts as
+    /// [`Error::Lost`].
     fn failure(&self) -> Option<Error> {
         None
     }

@@ -11,18 +11,18 @@ use embedded_rtmp::time::Instant;
 #[cfg(feature = "rtmpe")]
 #[allow(clippy::large_enum_variant, reason = "there is no heap, and the keys must have room for the largest variant")]
 pub(crate) enum Keys {
-    /// It is not encrypted, or the client has not said so yet.
+    /// The session is not encrypted, or the client has not sent its version yet.
     None,
-    /// Before the agreement.
+    /// The key pair, before the agreement.
     Pair(KeyPair),
-    /// After it. In the handshake, the bytes still pass unchanged.
+    /// The ciphers, after the agreement. The rest of the handshake still passes unchanged.
     Ciphers(Cipher),
 }
 
 /// The keys of a session.
 #[cfg(not(feature = "rtmpe"))]
 pub(crate) enum Keys {
-    /// It is not encrypted.
+    /// The session is not encrypted.
     None,
 }
 
@@ -44,7 +44,8 @@ impl Keys {
         consumed
     }
 
-    /// The session has written `written` bytes to the front of `room`, which are sent next. Returns their number.
+    /// Enciphers the first `written` bytes of `room`, which the session has written and which are sent next. Returns
+    /// their number.
     #[inline]
     pub(crate) fn write(&mut self, room: &mut [u8], written: usize) -> usize {
         if let Self::Ciphers(cipher) = self {
@@ -53,7 +54,7 @@ impl Keys {
         written
     }
 
-    /// Makes the keys of a client, and lets its session begin with them.
+    /// Makes the keys of a client. Its session then begins with them.
     pub(crate) fn begin<const STREAMS: usize, const PLAYS: usize>(
         &mut self,
         client: &mut Client<'_, STREAMS, PLAYS>,
@@ -65,7 +66,7 @@ impl Keys {
         Ok(())
     }
 
-    /// Agrees with the peer on keys, if the session needs that and there is a pair. Returns whether it has.
+    /// Agrees with the peer on keys, if the session needs keys and there is a key pair. Returns whether it did.
     #[inline]
     pub(crate) fn agree<R: Role, const STREAMS: usize>(
         &mut self,

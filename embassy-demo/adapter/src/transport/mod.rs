@@ -10,10 +10,10 @@
 //!             └─ &Pipe         any `embedded_io_async::{Read, Write}`: three lent blocks and an async pump
 //! ```
 //!
-//! Transports can be layered: a transport that changes the bytes runs over another one and is a [`Transport`] itself. Memory
-//! is lent as `&mut [u8]` in both directions, so that a layer can decipher in place. Only a session reads from `&[u8]`.
-//! RTMPE (feature `rtmpe`) is such a layer between a session and any of them. It belongs to the session, because a session in
-//! a tunnel outlives its connections.
+//! Transports can be layered: a transport that changes the bytes runs over another one and is a [`Transport`] itself.
+//! Memory is lent as `&mut [u8]` in both directions, so that a layer can decipher in place. Only a session reads from
+//! `&[u8]`. RTMPE (feature `rtmpe`) is a layer between a session and any of these transports. It belongs to the
+//! session, because a session in a tunnel outlives its connections.
 
 mod connect;
 #[cfg(feature = "rtmpt")]

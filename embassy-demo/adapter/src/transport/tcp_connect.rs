@@ -11,7 +11,7 @@ use crate::client::resolve::resolve;
 use crate::clock::{LONGEST, clock, later, passed};
 use crate::fmt::impl_format;
 
-/// How long one address of a name may take.
+/// The time limit for connecting to one address of a name.
 const ADDRESS_LIMIT: Duration = Duration::from_secs(5);
 
 /// Connects to a host over embassy-net: [`Connect`] over TCP sockets. `Tls` uses it.
@@ -27,8 +27,8 @@ pub struct TcpConnect<'m> {
 impl_format!(Debug, ['m] TcpConnect<'m>, this => "TcpConnect {{ {:?} }}", this.keep_alive);
 
 impl<'m> TcpConnect<'m> {
-    /// Connections with lent memory for the receive ring and the send ring of one socket. The stack needs room for one more
-    /// socket.
+    /// Creates a connector with lent memory for the receive ring and the send ring of one socket. The stack needs room
+    /// for one more socket.
     pub const fn new(stack: Stack<'m>, rx: &'m mut [u8], tx: &'m mut [u8], keep_alive: KeepAlive) -> Self {
         Self { stack, rx, tx, keep_alive }
     }

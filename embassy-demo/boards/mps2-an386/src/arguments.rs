@@ -22,7 +22,7 @@ pub struct Publish<'a> {
     pub fast: bool,
     /// How often the clip is sent, one after the other, in one stream.
     pub loops: u32,
-    /// The hash of the server's key, for TLS.
+    /// The SHA-256 hash of the server's key, for TLS.
     pub pin: Option<[u8; 32]>,
 }
 

@@ -29,7 +29,7 @@ mod connection {
     use mps2_an386::arguments::Publish;
     use mps2_an386::board::host::HostRng;
 
-    /// The bytes that can wait for a tunnel's next request.
+    /// The number of bytes that can wait for the next request of a tunnel.
     const GATHER: usize = if cfg!(feature = "rtmpt") { 4096 } else { 0 };
 
     static STATE: State<4096, 4096, 1536, 512, GATHER> = State::new();

@@ -33,7 +33,7 @@ impl Key {
 const P256: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 3, 1, 7];
 const ECDSA_SHA256: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 4, 3, 2];
 
-/// What a certificate says.
+/// The fields of a certificate.
 #[derive(Clone)]
 pub(super) struct Certificate<'c> {
     pub(super) subject: &'c str,
@@ -47,12 +47,12 @@ pub(super) struct Certificate<'c> {
     /// As UTCTime.
     pub(super) from: &'c str,
     pub(super) to: &'c str,
-    /// Whether it has a critical extension that nobody knows.
+    /// Whether it has an unknown critical extension.
     pub(super) is_odd: bool,
 }
 
 impl<'c> Certificate<'c> {
-    /// A server's certificate that is valid from 2020 to 2040.
+    /// Describes a server's certificate that is valid from 2020 to 2040.
     pub(super) fn new(subject: &'c str, issuer: &'c str, key: &'c Key, names: &'c [&'c str]) -> Self {
         let (from, to) = ("200101000000Z", "400101000000Z");
         Self { subject, issuer, key, names, address: None, is_ca: None, from, to, is_odd: false }
@@ -62,7 +62,7 @@ impl<'c> Certificate<'c> {
         Self { is_ca: Some(true), ..Self::new(subject, issuer, key, &[]) }
     }
 
-    /// The certificate, signed by its issuer.
+    /// Returns the certificate, signed with the key of its issuer.
     pub(super) fn sign(&self, issuer: &Key) -> Vec<u8> {
         let algorithm = sequence(&[&oid(ECDSA_SHA256)]);
         let validity = sequence(&[&element(0x17, &[self.from.as_bytes()]), &element(0x17, &[self.to.as_bytes()])]);

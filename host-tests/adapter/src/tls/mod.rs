@@ -1,4 +1,4 @@
-//! TLS over a stream in memory, to a server with right keys that sends what it likes.
+//! TLS over a stream in memory, to a server that has the right keys and sends what each test specifies.
 
 mod certificates;
 mod server;
@@ -28,13 +28,13 @@ use crate::clock::block_on_stepped;
 
 const HOST: &str = "server.example";
 
-/// A server behind the wire, and the bytes on it.
+/// A server, and the bytes between it and the client.
 struct Wire {
     server: Server,
     /// The RTMP server behind TLS, if there is one.
     peer: Option<Rc<RefCell<Peer>>>,
     to_client: VecDeque<u8>,
-    /// One read gives at most this many bytes.
+    /// The largest number of bytes that one read returns.
     piece: usize,
     reader: Option<Waker>,
     is_closed: bool,
@@ -61,7 +61,7 @@ impl Wire {
         }))
     }
 
-    /// Handles what the client has written.
+    /// Handles bytes that the client has written.
     fn turn(&mut self, bytes: &[u8]) {
         self.written += bytes.len();
         let answer = self.server.feed(bytes);
@@ -183,7 +183,7 @@ impl Site {
         Step::Verify(self.key.clone())
     }
 
-    /// What an honest server sends.
+    /// Returns the messages of an honest server.
     fn flight(&self) -> Vec<Step> {
         vec![Step::Extensions, self.certificate(), self.verify(), Step::Finished]
     }
@@ -255,7 +255,7 @@ fn item_230_a_server_that_proves_nothing_is_refused() {
     assert_eq!(flight(&[&certificate, &stolen, &verify]), [BAD_SIGNATURE; 2], "another key first");
     let empty = Step::Certificate(Vec::new());
     assert_eq!(flight(&[&empty, &verify]), [Err(TlsError::Refused(Refusal::Malformed)); 2], "no certificate in it");
-    // A message after Finished in the same flight.
+    // A message after Finished, in the same flight.
     for step in [&certificate, &verify] {
         let steps =
             [&[Step::Extensions, certificate.clone(), verify.clone(), Step::Finished][..], std::slice::from_ref(step)]
@@ -265,7 +265,7 @@ fn item_230_a_server_that_proves_nothing_is_refused() {
         let (refused, _) = dial(server, Pin::<P256>::new(&pins));
         assert_eq!(refused, UNAUTHENTICATED);
     }
-    // A server may ask for the client's certificate, of which there is none.
+    // A server may ask for the client's certificate, although the client has none.
     assert_eq!(flight(&[&Step::Request, &certificate, &verify]), [Ok(()); 2], "CertificateRequest");
 }
 
@@ -319,7 +319,7 @@ fn item_233_names_are_compared_as_in_rfc_9525() {
     for host in ["", "bücher.example", "a b", "a/b", &"a".repeat(254)] {
         assert_eq!(dial(host), Err(TlsError::Name), "{host}");
     }
-    // An address in a dNSName is none, and without names the common name is not used.
+    // An address in a dNSName entry does not count as an address. The common name is not used, even without names.
     let leaf = Certificate::new("server.example", "root", &key, &["192.0.2.7"]);
     assert_eq!(dial_leaf(&leaf, "192.0.2.7", Time::NoClock), wrong);
     let leaf = Certificate::new("server.example", "root", &key, &[]);
@@ -409,7 +409,7 @@ fn item_236_each_other_hello_has_its_reason() {
     let site = Site::new();
     let pins = [site.key.pin()];
     let dial = |server| dial(server, Pin::<P256>::new(&pins)).0;
-    // TLS 1.2, and a version that is not known.
+    // TLS 1.2, and an unknown version.
     assert_eq!(
         dial(with_hello(&site, |hello| *hello = message(2, &[&[3, 3][..], &[7; 33]].concat()))),
         Err(TlsError::Handshake)
@@ -527,7 +527,7 @@ fn item_231_a_certificate_message_that_is_wrong_anywhere_panics_nowhere() {
     }
 }
 
-/// Runs a session over a connection to an honest server: `run` gets the halves and the wire.
+/// Runs a session over a connection to an honest server. `run` gets the halves and the wire.
 fn connected<T>(
     options: TlsOptions,
     run: impl AsyncFnOnce(&mut dyn DynRead, &mut dyn DynWrite, &Rc<RefCell<Wire>>) -> T,
@@ -553,7 +553,7 @@ fn connected<T>(
 
 type Pinned<'f, T> = std::pin::Pin<Box<dyn Future<Output = T> + 'f>>;
 
-/// The reader, whatever its type is.
+/// A reader with an erased type.
 trait DynRead {
     fn read<'f>(&'f mut self, buffer: &'f mut [u8]) -> Pinned<'f, Result<usize, TlsError>>;
 }
@@ -590,7 +590,7 @@ fn data_goes_both_ways_and_the_end_is_close_notify() {
         writer.flush().await.unwrap();
         assert_eq!(wire.borrow().server.data, data);
         wire.borrow_mut().send(APPLICATION_DATA, &data);
-        // Empty records, and a ticket, are no data.
+        // Empty records and a ticket contain no data.
         wire.borrow_mut().send(APPLICATION_DATA, &[]);
         let ticket = message(4, &[0; 30]);
         wire.borrow_mut().send(HANDSHAKE, &[&ticket[..], &ticket].concat());
@@ -612,13 +612,13 @@ fn data_goes_both_ways_and_the_end_is_close_notify() {
     assert_eq!((failure, &wire.borrow().server.alerts), (None, &vec![vec![1, 0]]));
 }
 
-/// What the client reads from a server that sends this.
+/// Returns what the client reads if `send` makes the server send something.
 fn reading(send: impl FnOnce(&mut Wire)) -> (Result<usize, TlsError>, Option<Error>) {
     let (read, failure, _) = connected(TlsOptions::DEFAULT, async |reader, writer, wire| {
         send(&mut wire.borrow_mut());
         let read = reader.read(&mut [0; 100]).await;
         if read.is_err() {
-            // Nothing is written with the same keys any longer.
+            // The client writes nothing with the same keys any longer.
             assert_eq!(writer.write(&[1]).await, read);
             assert_eq!(reader.read(&mut [0; 100]).await, read);
         }
@@ -757,7 +757,7 @@ fn a_message_that_is_cut_at_every_byte_of_its_record_arrives() {
             let mut buffer = [0; 9];
             let later = async {
                 Timer::after_millis(20).await;
-                // Writing goes on inside of a record.
+                // Writing continues inside a record.
                 writer.write(b"written").await.unwrap();
                 writer.flush().await.unwrap();
                 wire.borrow_mut().push(&record[cut..]);
@@ -798,7 +798,7 @@ fn item_240_small_buffers_ask_for_small_records() {
     let (refused, _) = small(flight(vec![leaf, root.clone(), root.clone()]), &[&root]);
     let Err(DialError::Tls(TlsError::RecordTooLong { length })) = refused else { panic!("{refused:?}") };
     assert!(length > 640);
-    // A server that respects it, and cuts its certificates.
+    // A server that respects it, and splits its certificates over several records.
     let body = message(11, &[&[0, 0, 4, 0][..], &[7; 400]].concat());
     let cut = Step::Inner([&body[..], &[HANDSHAKE]].concat());
     let steps = [Step::Extensions, Step::Inner([&message(11, &[0; 900])[..500], &[HANDSHAKE]].concat()), cut];
@@ -857,7 +857,7 @@ fn item_241_a_server_that_never_sends_again_receives_a_minute_of_media() {
     assert_published(&peer, &sent);
 }
 
-/// Publishes with a live stream to servers that `change` ends. Returns the reasons, and the keyframes of each server.
+/// Publishes with a live stream to servers that `change` ends. Returns the reasons, and the video of each server.
 fn live_over(
     options: TlsOptions,
     mut verifies: impl FnMut(usize) -> bool + 'static,

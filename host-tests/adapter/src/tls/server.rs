@@ -1,4 +1,4 @@
-//! A TLS 1.3 server that sends what a test wants, in any order. Its keys are right.
+//! A TLS 1.3 server that sends what a test specifies, in any order. Its keys are right.
 
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes128Gcm, Nonce};
@@ -63,7 +63,7 @@ impl Direction {
         [header, sealed].concat()
     }
 
-    /// The content and its type.
+    /// Returns the content and its type.
     fn open(&mut self, record: &[u8]) -> (Vec<u8>, u8) {
         let (header, body) = record.split_at(5);
         let nonce = self.nonce();
@@ -91,7 +91,7 @@ fn extract(salt: &[u8], input: &[u8]) -> [u8; 32] {
 }
 
 fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
-    // HMAC is the extract of HKDF.
+    // HKDF-Extract is HMAC.
     extract(key, message)
 }
 
@@ -134,7 +134,7 @@ pub(super) struct Server {
     pub(super) is_finished: bool,
     /// The ClientHello.
     pub(super) hello: Vec<u8>,
-    /// What the client has sent as application data.
+    /// The application data of the client.
     pub(super) data: Vec<u8>,
     /// The alerts of the client.
     pub(super) alerts: Vec<Vec<u8>>,
@@ -276,7 +276,7 @@ impl Server {
         }
     }
 
-    /// Goes on with the keys of the application data. The transcript ends with the server's Finished.
+    /// Switches to the keys of the application data. The transcript ends with the server's Finished.
     fn switch(&mut self) {
         let end = self.server_finished_end();
         let hash: [u8; 32] = Sha256::digest(&self.transcript[..end]).into();
@@ -285,7 +285,7 @@ impl Server {
         self.is_finished = true;
     }
 
-    /// The end of the server's Finished in the transcript: an empty Certificate of the client may follow.
+    /// Returns the end of the server's Finished in the transcript. An empty Certificate of the client may follow.
     fn server_finished_end(&self) -> usize {
         let asks = self.steps.iter().any(|step| matches!(step, Step::Request));
         self.transcript.len() - if asks { 8 } else { 0 }

@@ -1,4 +1,4 @@
-//! The MD5 that the image `authenticator` has, and the same work around it.
+//! The same MD5 as in the image `authenticator`, with the same code around it.
 #![no_std]
 #![no_main]
 

@@ -1,4 +1,4 @@
-// The functions of the feature `rtmpe`, in whatever module they are.
+// The functions of the feature `rtmpe`, from all modules.
 calls! {
     crypt:
     drive {

@@ -24,7 +24,7 @@ const AGAIN: Duration = Duration::from_millis(10);
 pub(crate) struct Web {
     pub(crate) connection: TunnelConnection,
     pub(crate) from: Origin,
-    /// The tunnel of the last request. Between two requests, the connection has none.
+    /// The tunnel of the last request. It is stored because the connection has no tunnel between two requests.
     pub(crate) last: Option<TunnelId>,
     /// The first byte has not arrived. This is its time limit, if there is one.
     pub(crate) first_byte: Option<Option<Instant>>,
@@ -105,7 +105,7 @@ impl<const TUNNELS: usize, const STREAMS: usize> Tunnels<'_, TUNNELS, STREAMS> {
         let consumed = self.handle(web, relay, input, cx);
         let tunnel = web.connection.tunnel(&self.table).filter(|_| consumed > 0);
         web.last = tunnel.or(web.last);
-        // A request shows that the client has received the answer to the one before it.
+        // A request shows that the client has received the answer to the previous request.
         if let Some(session) = tunnel.and_then(|tunnel| self.session(tunnel)) {
             session.server.note_acknowledged(relay.now);
         }

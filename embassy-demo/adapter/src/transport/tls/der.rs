@@ -1,4 +1,4 @@
-//! The few fields of a certificate that are read here: its key, and when its validity begins (RFC 5280, section 4.1).
+//! Reads two fields of a certificate: its key, and the time at which its validity begins (RFC 5280, section 4.1).
 
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
@@ -14,7 +14,7 @@ impl<'d> Der<'d> {
         Self(bytes)
     }
 
-    /// Takes the next element. Returns its tag, its content, and the whole element.
+    /// Takes the next element. Returns its tag, its content and the whole element.
     fn element(&mut self) -> Option<(u8, &'d [u8], &'d [u8])> {
         let all = self.0;
         let (&[tag, first], mut rest) = all.split_first_chunk()?;
@@ -60,9 +60,9 @@ pub(super) fn rsa_key(key: &[u8]) -> Option<(&[u8], &[u8])> {
     (outer.is_empty() && fields.is_empty()).then_some(key)
 }
 
-/// What is read from a certificate.
+/// The fields that are read from a certificate.
 pub(super) struct Certificate<'c> {
-    /// The `UTCTime` or `GeneralizedTime` from which it is valid, with the tag.
+    /// The `UTCTime` or `GeneralizedTime` from which it is valid: the tag and the content.
     pub(super) not_before: (u8, &'c [u8]),
     /// The whole SubjectPublicKeyInfo.
     pub(super) spki: &'c [u8],
@@ -102,7 +102,7 @@ impl<'c> Certificate<'c> {
         if rest != b"Z" {
             return None;
         }
-        // Days since March 1st of the year 0: the day that a leap year adds is then the last one of its year.
+        // Counts days since March 1 of the year 0, so that a leap day is the last day of its year.
         let (year, month) =
             if month > 2 { (year, month.checked_sub(3)?) } else { (year.checked_sub(1)?, month.checked_add(9)?) };
         let days = year.checked_mul(365)?.checked_add(year / 4)?.checked_sub(year / 100)?.checked_add(year / 400)?;

@@ -2,23 +2,24 @@
 
 use core::fmt;
 
-/// Why a TLS connection could not be made, or why it ended.
+/// The reason why a TLS connection could not be made or has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum TlsError {
-    /// The caller's fault: a record buffer is too small for the ClientHello with this name. See [`Records`](super::Records).
+    /// An error of the caller: a record buffer is too small for the ClientHello with this host name. See
+    /// [`Records`](super::Records).
     Buffers,
-    /// The caller's fault: the host is neither a DNS name of letters, digits, hyphens and dots, nor an address.
+    /// An error of the caller: the host is neither an address nor a DNS name of letters, digits, hyphens and dots.
     Name,
     /// The handshake took longer than [`TlsOptions::handshake_limit`](super::TlsOptions::handshake_limit).
     TimedOut,
-    /// The server sent an alert, for example because it has no certificate that the verifier can verify. The number is the
-    /// description of RFC 8446, section 6, or `None` if the alert was encrypted.
+    /// The server sent an alert, for example because it has no certificate with a supported algorithm. The number is
+    /// the description of RFC 8446, section 6, or `None` if the alert was encrypted.
     Alert(Option<u8>),
     /// The server does not speak TLS 1.3.
     Version,
-    /// The server wants another key exchange than the curve P-256, and asked for a second `ClientHello`.
+    /// The server wants a key exchange other than the curve P-256, and asked for a second `ClientHello`.
     HelloRetry,
     /// The server's messages are not those of a TLS 1.3 handshake, or its Finished is wrong.
     Handshake,
@@ -30,23 +31,24 @@ pub enum TlsError {
         /// The length in the record's header, in bytes.
         length: u16,
     },
-    /// A record was changed on its way, or has something that no server may send at this time.
+    /// A record was changed on its way, or has content that is not allowed at this time.
     Record,
     /// The certificate or the signature of the server was refused.
     Refused(Refusal),
-    /// The server did not prove who it is: it did not send exactly one Certificate and then exactly one CertificateVerify.
+    /// The server did not prove its identity: it did not send exactly one Certificate and then exactly one
+    /// CertificateVerify.
     Unauthenticated,
     /// The server asked for new keys (KeyUpdate), which is not supported. Connect again.
     KeyUpdate,
-    /// As many records were sent or received as [`TlsOptions::record_limit`](super::TlsOptions::record_limit) allows.
-    /// Connect again.
+    /// The number of sent or received records has reached
+    /// [`TlsOptions::record_limit`](super::TlsOptions::record_limit). Connect again.
     RecordLimit,
-    /// The stream ended without `close_notify`: what was received last may be incomplete.
+    /// The stream ended without `close_notify`, so the last received data may be incomplete.
     Truncated,
     /// The stream below failed.
     Lost,
-    /// The caller's fault: a future of the reader, the writer or the connector was dropped before it completed. Bytes may be
-    /// lost.
+    /// An error of the caller: a future of the reader, the writer or the connector was dropped before it completed.
+    /// Bytes may be lost.
     Interrupted,
 }
 
@@ -66,15 +68,17 @@ pub enum Refusal {
     UnknownIssuer,
     /// An issuer in the chain is not a CA, or the certificate is that of a CA.
     NotCa,
-    /// The server sent more certificates than are looked at.
+    /// The server sent more certificates than the verifier reads.
     ChainTooLong,
     /// The key of the certificate is not one of the pinned keys.
     WrongKey,
-    /// A signature is wrong. If it is that of CertificateVerify, the server does not have the key of its certificate.
+    /// A signature is wrong. If it is the signature in CertificateVerify, the server does not have the key of its
+    /// certificate.
     BadSignature,
-    /// A key or a signature uses an algorithm that the verifier does not have. Choose another [`Algorithms`](super::Algorithms).
+    /// A key or a signature uses an algorithm that the verifier does not support. Choose another
+    /// [`Algorithms`](super::Algorithms).
     Algorithm,
-    /// A certificate cannot be parsed, has a critical extension that is unknown, or may not be used in this way.
+    /// A certificate cannot be parsed, has an unknown critical extension, or may not be used for a server.
     Malformed,
 }
 

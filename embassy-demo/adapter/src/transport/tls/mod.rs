@@ -26,30 +26,31 @@
 //! ```
 //!
 //! # Verification
-//! [`Pin`] needs the least flash, and no clock. [`Roots`] validates a chain of certificates. [`P256`], [`P256Rsa`] and
-//! `P256RsaP384` are the signature algorithms of either. A server that proves nothing is refused, even if embedded-tls has
-//! accepted its handshake. Only [`DangerousNoVerification`] verifies nothing.
+//! [`Pin`] needs the least flash and no clock. [`Roots`] validates a chain of certificates. [`P256`], [`P256Rsa`] and
+//! `P256RsaP384` select the signature algorithms of both. A server that does not prove its identity is refused, even if
+//! embedded-tls has accepted its handshake. [`DangerousNoVerification`] disables the verification.
 //!
 //! # Memory
-//! [`Records`] has the memory of one connection. With a read buffer of 16,640 bytes or more, every server can be reached.
-//! With less, the ClientHello asks for shorter records (`max_fragment_length`, RFC 6066), which OpenSSL and programs that
-//! use it respect. The server's certificates must then fit into one such record, because embedded-tls does not collect a
-//! message from several records: a chain of certificates rarely does, a single P-256 certificate for [`Pin`] does.
+//! [`Records`] has the memory of one connection. A read buffer of 16,640 bytes or more suffices for every server. With
+//! a smaller buffer, the ClientHello asks for shorter records (`max_fragment_length`, RFC 6066). OpenSSL and programs
+//! that use it respect this. The server's certificates must then fit into one such record, because embedded-tls cannot
+//! read a message that is split over several records. A single P-256 certificate for [`Pin`] fits. A chain of
+//! certificates rarely does.
 //!
 //! # Limits
-//! - The suite is `TLS_AES_128_GCM_SHA256`, the key exchange is on the curve P-256. A server that wants another curve asks
-//!   for a second ClientHello, and is refused ([`TlsError::HelloRetry`]).
+//! - The cipher suite is `TLS_AES_128_GCM_SHA256`. The key exchange is on the curve P-256. A server that wants another
+//!   curve asks for a second ClientHello, and is refused ([`TlsError::HelloRetry`]).
 //! - KeyUpdate and [`TlsOptions::record_limit`] end the connection. The runner of a [`Live`](crate::Live) connects again,
 //!   and continues with a keyframe.
-//! - embedded-tls 0.19 always offers `ecdsa_secp384r1_sha384` and `ed25519`, and with RSA also PKCS #1 and SHA-512. A server
-//!   that chooses one that the verifier does not have is refused ([`Refusal::Algorithm`]).
-//! - No alert is sent when a server is refused; the connection is dropped. If the server has sent `close_notify` first, none
-//!   is sent back. The keys inside embedded-tls are not zeroized.
+//! - embedded-tls 0.19 always offers `ecdsa_secp384r1_sha384` and `ed25519`, and with RSA also PKCS #1 and SHA-512. A
+//!   server that chooses one that the verifier does not support is refused ([`Refusal::Algorithm`]).
+//! - When a server is refused, the connection is dropped without an alert. If the server sends `close_notify` first, no
+//!   `close_notify` is sent back. The keys inside embedded-tls are not zeroized.
 //!
 //! # Time
-//! A P-256 signature takes some 10 million instructions of a Cortex-M4. The task yields after each message of the server, but
-//! a chain is verified without a yield. If that is too long for other tasks, run the task of the stream on an executor of
-//! lower priority (`embassy_executor::InterruptExecutor` for the others).
+//! Verifying a P-256 signature takes about 10 million instructions on a Cortex-M4. The task yields after each message
+//! of the server, but not while it verifies a chain. If this delays other tasks too much, run them on an
+//! `embassy_executor::InterruptExecutor`, so that the task of the stream has a lower priority.
 
 mod algorithms;
 mod cipher;
@@ -83,16 +84,16 @@ use crate::clock::{clock, later, passed};
 use crate::error::Error;
 use crate::fmt::impl_format;
 
-/// The bytes that embedded-tls needs in a write buffer beside the data of a record.
+/// The number of bytes that embedded-tls needs in a write buffer in addition to the data of a record.
 const OVERHEAD: usize = 128;
 
 /// The limits of a TLS connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TlsOptions {
-    /// How long the handshake may take, from the connected stream to the verified server.
+    /// The time limit for the handshake, from the connected stream to the verified server.
     pub handshake_limit: Duration,
-    /// The most records in each direction. 2²⁴ of AES-GCM are safe (RFC 8446, section 5.5).
+    /// The largest number of records in each direction. 2²⁴ records with AES-GCM are safe (RFC 8446, section 5.5).
     pub record_limit: u32,
 }
 
@@ -107,15 +108,16 @@ impl Default for TlsOptions {
     }
 }
 
-/// The memory of the records of one connection. Put it in a static `ConstStaticCell` of the crate `static_cell`, so that it
-/// is never on the stack.
+/// The memory for the records of one connection. Put it in a static `ConstStaticCell` of the crate `static_cell`, so
+/// that it is never on the stack.
 ///
-/// `READ` is 16,640 for any server, or 640, 1,152, 2,176 or 4,224 to ask for records of 512, 1,024, 2,048 or 4,096 bytes.
-/// `WRITE` is 133 more than the data of a sent record: a video chunk, or a segment. It is at least 512.
+/// `READ` is 16,640 for any server, or 640, 1,152, 2,176 or 4,224 to ask for records of 512, 1,024, 2,048 or 4,096
+/// bytes. `WRITE` is 133 plus the number of data bytes in a sent record, such as the size of a chunk or of a TCP
+/// segment. It must be at least 512.
 pub struct Records<const READ: usize = 16_640, const WRITE: usize = 1_536> {
     read: [u8; READ],
     write: [u8; WRITE],
-    /// Between the stream below and the records.
+    /// Bytes between the stream below and the records.
     input: [u8; 256],
     output: [u8; 512],
 }
@@ -123,7 +125,7 @@ pub struct Records<const READ: usize = 16_640, const WRITE: usize = 1_536> {
 impl_format!(Debug, [const READ: usize, const WRITE: usize] Records<READ, WRITE>, _ => "Records<{}, {}>", READ, WRITE);
 
 impl<const READ: usize, const WRITE: usize> Records<READ, WRITE> {
-    /// Memory for one connection. Sizes that cannot work do not compile.
+    /// Creates memory for one connection. Sizes that are too small do not compile.
     pub const fn new() -> Self {
         const { assert!(READ >= 640 && WRITE >= 512, "READ must be 640 or more, and WRITE 512 or more") }
         Self { read: [0; READ], write: [0; WRITE], input: [0; 256], output: [0; 512] }
@@ -138,8 +140,8 @@ impl<const READ: usize, const WRITE: usize> Default for Records<READ, WRITE> {
 
 /// TLS over the streams of another connector.
 ///
-/// It is a [`Connect`] itself. A connection is made by the connector below, and then secured: the server must prove to the
-/// [`Verifier`] that it is `host`. One connection exists at a time.
+/// It implements [`Connect`]. The connector below makes a connection. Then TLS secures it: the server must prove to the
+/// [`Verifier`] that it is `host`. Only one connection exists at a time.
 pub struct Tls<'m, C, V, E> {
     below: C,
     read: &'m mut [u8],
@@ -153,11 +155,10 @@ pub struct Tls<'m, C, V, E> {
 impl_format!(Debug, ['m, C, V, E] Tls<'m, C, V, E>, this => "Tls {{ {:?} }}", this.options);
 
 impl<'m, C: Connect, V: Verifier, E: FnMut() -> [u8; 32]> Tls<'m, C, V, E> {
-    /// TLS over `below`.
+    /// Creates TLS over `below`.
     ///
-    /// `entropy` returns 32 secret bytes from a
-    /// cryptographic random number generator. It is called once for each connection; the random number of the ClientHello
-    /// and the key are derived from the bytes with SHA-256.
+    /// `entropy` returns 32 secret bytes from a cryptographic random number generator. It is called once for each
+    /// connection. The random number of the ClientHello and the key are derived from these bytes with SHA-256.
     pub const fn new<const READ: usize, const WRITE: usize>(
         below: C,
         records: &'m mut Records<READ, WRITE>,
@@ -170,7 +171,7 @@ impl<'m, C: Connect, V: Verifier, E: FnMut() -> [u8; 32]> Tls<'m, C, V, E> {
     }
 }
 
-/// Why a connection could not be made.
+/// The reason why a connection could not be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum DialError<E> {
@@ -219,7 +220,7 @@ impl<'m, C: Connect, V: Verifier, E: FnMut() -> [u8; 32]> Connect for Tls<'m, C,
         let mut tls = TlsConnection::new(Handle(relay), read, write);
         tls.set_flush_policy(FlushPolicy::Relaxed);
         let mut provider = Provider::new(host_name.name, verifier, entropy());
-        // The future is in no local variable, which would have memory of its own in the task.
+        // The future is not stored in a local variable, because that would need additional memory in the task.
         let opened = match select(
             open(&mut tls, &config, &mut provider, relay, &mut stream),
             passed(later(clock(), options.handshake_limit)),
@@ -229,7 +230,7 @@ impl<'m, C: Connect, V: Verifier, E: FnMut() -> [u8; 32]> Connect for Tls<'m, C,
             Either::First(opened) => opened,
             Either::Second(()) => Err(TlsError::TimedOut),
         };
-        // embedded-tls has an error of its own if the verifier refuses.
+        // If the verifier has refused the server, embedded-tls reports another error.
         opened
             .map_err(|error| provider.refused().unwrap_or(error))
             .and_then(|()| provider.proven())
@@ -258,7 +259,7 @@ fn buffers<'w>(read: &[u8], write: &'w mut [u8]) -> Result<(Option<MaxFragmentLe
         (1024, MaxFragmentLength::Bits10),
         (512, MaxFragmentLength::Bits9),
     ];
-    // No record may have more data than 2¹⁴ bytes.
+    // A record may have at most 2¹⁴ bytes of data.
     let mut longest = LONGEST_DATA.saturating_add(OVERHEAD).saturating_add(HEADER);
     let mut fragment = None;
     if read.len() < LONGEST_RECORD {
@@ -289,7 +290,7 @@ async fn open<S: Stream, V: Verifier>(
             Poll::Pending => {}
         }
         writer.flush().await.map_err(|_| relay.fail(TlsError::Lost))?;
-        // What was computed may have taken long.
+        // The computation may have taken long.
         yield_now().await;
         relay.fill(&mut reader).await?;
     }
@@ -426,7 +427,7 @@ impl<'h, 's: 'h, 'm: 's, W: Write> Write for TlsWriter<'h, 's, 'm, W> {
     }
 }
 
-/// Begins an operation, unless the previous one was dropped or the connection has failed.
+/// Begins an operation. Fails if the previous operation was dropped or the connection has failed.
 fn begin(relay: &Relay<'_>, is_busy: &mut bool) -> Result<(), TlsError> {
     if let Some(failure) = relay.failure() {
         return Err(failure);
@@ -438,7 +439,7 @@ fn begin(relay: &Relay<'_>, is_busy: &mut bool) -> Result<(), TlsError> {
     Ok(())
 }
 
-/// Runs a future of embedded-tls, and writes what it has written.
+/// Runs a future of embedded-tls, and sends its output to the stream below.
 async fn drained<T>(
     relay: &Relay<'_>,
     below: &mut impl Write,

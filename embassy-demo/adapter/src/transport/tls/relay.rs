@@ -1,12 +1,13 @@
-//! The bytes between embedded-tls and the stream below, and what the outside of each record shows.
+//! Passes bytes between embedded-tls and the stream below, and checks the headers of the records.
 //!
 //! ```text
 //!   embedded-tls ◄── Handle ◄── input  (256 bytes) ◄── fill  ◄── reader of the stream below
 //!   embedded-tls ──► Handle ──► output (512 bytes) ──► drain ──► writer of the stream below
 //! ```
 //!
-//! embedded-tls gets bytes only from memory: its futures are polled, and when one is pending, bytes are moved. So it never
-//! computes inside a closure of the network stack, and its state is not part of what a stream below may drop.
+//! embedded-tls reads and writes only memory. Its futures are polled, and when one is pending, bytes are moved to or
+//! from the stream below. Therefore embedded-tls never computes inside a closure of the network stack, and a future of
+//! the stream below can be dropped without losing its state.
 
 use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
@@ -19,13 +20,13 @@ use super::error::TlsError;
 
 /// The length of a record's header.
 pub(super) const HEADER: usize = 5;
-/// The most data of a record: RFC 8446, section 5.1.
+/// The largest number of data bytes in a record: RFC 8446, section 5.1.
 pub(super) const LONGEST_DATA: usize = 1 << 14;
 /// The longest encrypted record: RFC 8446, section 5.2.
 pub(super) const LONGEST_RECORD: usize = 16_640;
 /// The shortest encrypted record: a tag, and a content type.
 const SHORTEST_RECORD: usize = 17;
-/// The most `change_cipher_spec` records of a handshake. A server sends one.
+/// The largest number of `change_cipher_spec` records in a handshake. A server sends one.
 const MOST_CHANGES: u8 = 2;
 /// The group of the key exchange: the curve P-256.
 const SECP256R1: u16 = 0x0017;
@@ -36,7 +37,7 @@ const HELLO_RETRY: [u8; 32] = [
     0x16, 0x7A, 0xBB, 0x8C, 0x5E, 0x07, 0x9E, 0x09, 0xE2, 0xC8, 0xA8, 0x33, 0x9C,
 ];
 
-/// A few bytes on their way, in lent memory.
+/// A queue of bytes in lent memory.
 struct Bytes<'m> {
     bytes: &'m mut [u8],
     start: usize,
@@ -60,7 +61,7 @@ impl<'m> Bytes<'m> {
         self.start = self.start.saturating_add(count).min(self.end);
     }
 
-    /// Moves the unread bytes to the front, and returns the room behind them.
+    /// Moves the unread bytes to the front, and returns the room after them.
     fn room(&mut self) -> &mut [u8] {
         self.bytes.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end.saturating_sub(self.start));
@@ -72,25 +73,25 @@ impl<'m> Bytes<'m> {
     }
 }
 
-/// What has arrived.
+/// The received bytes.
 struct Input<'m> {
     bytes: Bytes<'m>,
-    /// The header of the current record, and how many of its bytes embedded-tls has not read.
+    /// The header of the current record, and the number of its bytes that embedded-tls has not read.
     header: [u8; HEADER],
     header_left: usize,
-    /// How many bytes of the current record embedded-tls has not read.
+    /// The number of bytes of the current record that embedded-tls has not read.
     body_left: usize,
     has_hello: bool,
     changes: u8,
     records: u32,
 }
 
-/// What is to be sent.
+/// The bytes to send.
 struct Output<'m> {
     bytes: Bytes<'m>,
-    /// How many bytes of the current record embedded-tls has not written.
+    /// The number of bytes of the current record that embedded-tls has not written.
     left: usize,
-    /// Whether the current record is not sent.
+    /// Whether the current record is discarded instead of sent.
     is_dropped: bool,
     records: u32,
 }
@@ -107,7 +108,7 @@ pub(super) struct Relay<'m> {
 }
 
 impl<'m> Relay<'m> {
-    /// A relay in lent memory. The input holds a ServerHello, so it needs 256 bytes.
+    /// Creates a relay in lent memory. The input must hold a ServerHello, so it needs 256 bytes.
     pub(super) const fn new(input: &'m mut [u8], output: &'m mut [u8]) -> Self {
         let input = Input {
             bytes: Bytes::new(input),
@@ -143,13 +144,13 @@ impl<'m> Relay<'m> {
         self.longest.set(longest.min(LONGEST_RECORD));
     }
 
-    /// The handshake is complete.
+    /// Records that the handshake is complete.
     pub(super) fn open(&self) {
         self.is_open.set(true);
     }
 
-    /// Checks that no future of embedded-tls was dropped inside a record. Otherwise the next record would be encrypted with the
-    /// nonce of the record that was not completed, or the next bytes would not be those of a header. The connection fails.
+    /// Fails the connection if a future of embedded-tls was dropped inside a record. Otherwise the next record would be
+    /// encrypted with the nonce of the incomplete record, or the next bytes would be read as a header.
     pub(super) fn check_whole(&self) {
         let is_reading = self.input.try_borrow().map_or(true, |input| input.header_left > 0 || input.body_left > 0);
         let is_writing = self.output.try_borrow().map_or(true, |output| output.left > 0);
@@ -158,7 +159,7 @@ impl<'m> Relay<'m> {
         }
     }
 
-    /// Allows one more record, which ends the connection.
+    /// Turns the record limit off, so that the record that ends the connection can be sent.
     pub(super) fn allow_last(&self) {
         self.limit.set(u32::MAX);
     }
@@ -179,12 +180,12 @@ impl<'m> Relay<'m> {
     pub(super) fn failed(&self, error: embedded_tls::TlsError) -> TlsError {
         use embedded_tls::TlsError as Engine;
         self.fail(match error {
-            // The server has closed the connection in good order, so this is no failure of the connection.
+            // The server has closed the connection in good order, so the connection has not failed.
             Engine::MissingHandshake => return TlsError::Lost,
             Engine::Io(_) | Engine::IoError => TlsError::Lost,
             Engine::InsufficientSpace | Engine::EncodeError => TlsError::Buffers,
             Engine::CryptoError => TlsError::Record,
-            // What the check of each record makes of these: see `cipher`.
+            // The check of each record in `cipher` replaces some plaintexts so that embedded-tls reports these errors.
             Engine::InvalidExtensionsLength => TlsError::Fragmented,
             Engine::Unimplemented if self.is_open.get() => TlsError::KeyUpdate,
             Engine::InternalError if self.is_open.get() => TlsError::Alert(None),
@@ -254,10 +255,11 @@ impl<'m> Relay<'m> {
         if read == 0 { Poll::Pending } else { Poll::Ready(Ok(read)) }
     }
 
-    /// Looks at the next record. Returns whether there was enough of it; the record may then have been skipped.
+    /// Checks the header of the next record. Returns `false` if more bytes are needed. After `true`, the record may
+    /// have been skipped.
     ///
     /// # Errors
-    /// The record must not be there, or is too long.
+    /// The record is not allowed here, or is too long.
     fn admit(&self, input: &mut Input<'_>) -> Result<bool, TlsError> {
         let Some((&[kind, major, minor, high, low], rest)) = input.bytes.unread().split_first_chunk() else {
             return Ok(false);
@@ -265,7 +267,7 @@ impl<'m> Relay<'m> {
         let length = u16::from_be_bytes([high, low]);
         let bytes = usize::from(length);
         match kind {
-            // A server of compatibility mode sends one: RFC 8446, section 5. It says nothing.
+            // A server in compatibility mode sends one: RFC 8446, section 5. It has no meaning.
             CHANGE_CIPHER_SPEC if !self.is_open.get() && bytes == 1 && input.changes < MOST_CHANGES => {
                 let Some(value) = rest.first() else { return Ok(false) };
                 if *value != 1 {
@@ -275,13 +277,13 @@ impl<'m> Relay<'m> {
                 input.bytes.consume(HEADER.saturating_add(1));
                 return Ok(true);
             }
-            // An alert in plain text proves nothing, but what follows is not worth waiting for.
+            // An alert in plain text is not authenticated, but the server will not continue after it.
             ALERT if !self.is_open.get() && bytes == 2 => {
                 let Some(description) = rest.get(1) else { return Ok(false) };
                 return Err(TlsError::Alert(Some(*description)));
             }
             HANDSHAKE if !input.has_hello => {
-                // No ServerHello that answers ours is longer than this.
+                // A ServerHello that answers our ClientHello is never longer than this.
                 if bytes > input.bytes.bytes.len().saturating_sub(HEADER) {
                     return Err(TlsError::Handshake);
                 }
@@ -300,7 +302,7 @@ impl<'m> Relay<'m> {
                 let phase = if self.is_open.get() { PHASE_OPEN } else { PHASE_HANDSHAKE };
                 input.header = [kind, major, phase, high, low];
             }
-            // A server without TLS answers something else.
+            // A server without TLS sends something else.
             _ if !input.has_hello => return Err(TlsError::Handshake),
             _ => return Err(TlsError::Record),
         }
@@ -313,7 +315,7 @@ impl<'m> Relay<'m> {
         Ok(true)
     }
 
-    /// Writes for embedded-tls, which writes whole records.
+    /// Takes bytes that embedded-tls writes. embedded-tls writes whole records.
     fn poll_write(&self, bytes: &[u8]) -> Poll<Result<usize, TlsError>> {
         if let Some(error) = self.failure() {
             return Poll::Ready(Err(error));
@@ -329,8 +331,8 @@ impl<'m> Relay<'m> {
             }
             output.records = output.records.saturating_add(1);
             output.left = usize::from(u16::from_be_bytes([high, low])).saturating_add(HEADER);
-            // embedded-tls writes alerts in plain text, with the content type of another record, if it refuses the server, or
-            // if the server has closed the connection.
+            // If embedded-tls refuses the server, or the server has closed the connection, embedded-tls writes an alert
+            // in plain text, with the wrong content type.
             output.is_dropped = kind != APPLICATION_DATA && kind != HANDSHAKE;
         }
         let left = output.left;
@@ -367,10 +369,10 @@ fn block<'b>(bytes: &mut &'b [u8]) -> Result<&'b [u8], TlsError> {
     split(bytes, length.into())
 }
 
-/// Checks the ServerHello: RFC 8446, section 4.1.3. embedded-tls looks neither at the version nor at the cipher suite.
+/// Checks the ServerHello: RFC 8446, section 4.1.3. embedded-tls checks neither the version nor the cipher suite.
 ///
 /// # Errors
-/// It is not an answer to our ClientHello.
+/// The ServerHello does not answer our ClientHello.
 fn check_hello(mut hello: &[u8]) -> Result<(), TlsError> {
     const SERVER_HELLO: u8 = 2;
     const SUPPORTED_VERSIONS: u16 = 43;
@@ -389,7 +391,7 @@ fn check_hello(mut hello: &[u8]) -> Result<(), TlsError> {
     let suite = u16::from_be_bytes(take(hello)?);
     let [compression] = take(hello)?;
     let (mut is_1_3, mut has_key) = (false, false);
-    // A ServerHello of TLS 1.2 may have no extensions, or other messages behind it.
+    // A ServerHello of TLS 1.2 may have no extensions, or other messages after it.
     if !hello.is_empty() {
         let mut extensions = block(hello)?;
         let extensions = &mut extensions;
@@ -403,7 +405,7 @@ fn check_hello(mut hello: &[u8]) -> Result<(), TlsError> {
                     let length = u16::from_be_bytes(take(&mut data)?);
                     has_key = group == SECP256R1 && usize::from(length) == data.len() && data.len() == 65;
                 }
-                // Others are refused below, if the version is TLS 1.3.
+                // Other extensions are refused below if the version is TLS 1.3.
                 _ => has_key = false,
             }
         }

@@ -17,7 +17,7 @@ const LIMB: usize = Limb::BYTES;
 /// A number of up to 4,096 bits, the lowest limb first.
 type Number = [Limb; LONGEST / LIMB];
 
-/// An encoded message: what the signer has signed.
+/// An encoded message: the value that the signer has signed.
 struct Encoded {
     bytes: [u8; LONGEST],
     /// The length of the modulus, in bytes.

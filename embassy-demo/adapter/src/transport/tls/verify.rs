@@ -1,4 +1,4 @@
-//! Verifiers: which servers are trusted, and the record of what was verified.
+//! Verifiers, which decide which servers are trusted, and the record of what was verified.
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -19,15 +19,15 @@ use super::entropy::Random;
 use super::error::{Refusal, TlsError};
 use crate::fmt::{impl_format, info};
 
-/// The most certificates of a server that are looked at. A path is searched among them, and the work grows with the factorial
-/// of their number: with 5 there are at most 64 paths to each trust anchor.
+/// The largest number of certificates of a server. The verifier searches a path among them, and the work grows with the
+/// factorial of their number: with 5, there are at most 65 paths to each trust anchor.
 const MOST: usize = 5;
 
-/// How a server proves who it is: [`Pin`] or [`Roots`], or a verifier of the caller.
+/// Verifies the identity of a server: [`Pin`], [`Roots`] or a verifier of the caller.
 ///
 /// For each connection, `certificate` is called with the certificates of the server. If it returns `Ok`, `signature` is
-/// called with the signature that the server has made with the key of the first certificate. A connection is used only if
-/// each was called exactly once, in this order, and both returned `Ok`.
+/// called with the signature that the server has made with the key of the first certificate. A connection is used only
+/// if each of them was called exactly once, in this order, and both returned `Ok`.
 pub trait Verifier {
     /// Whether the ClientHello offers RSA for the signature.
     const OFFERS_RSA: bool;
@@ -39,8 +39,8 @@ pub trait Verifier {
     /// The server is not trusted.
     fn certificate(&mut self, host: &str, chain: &[&[u8]]) -> Result<(), Refusal>;
 
-    /// Verifies that `signature` is that of `message` with the key of the first certificate. `scheme` is a signature scheme
-    /// of RFC 8446, section 4.2.3.
+    /// Verifies that `signature` is a signature of `message` with the key of the first certificate. `scheme` is a
+    /// signature scheme of RFC 8446, section 4.2.3.
     ///
     /// # Errors
     /// The signature is wrong, or the scheme is not supported.
@@ -65,8 +65,8 @@ fn verify<A: Algorithms>(key: &A::Key, scheme: u16, message: &[u8], signature: &
     A::verify(scheme, key, message, signature)
 }
 
-/// Trusts servers by their keys. Neither the name nor the validity of the certificate matters: a pinned key is only in the
-/// hands of the server that it was pinned for.
+/// Trusts servers by their keys. The name and the validity of the certificate are not checked, because only the
+/// intended server has the pinned key.
 ///
 /// The server must have one of the keys, and must sign with it: a copy of its certificate proves nothing.
 pub struct Pin<'p, A: Algorithms = P256> {
@@ -77,9 +77,9 @@ pub struct Pin<'p, A: Algorithms = P256> {
 impl_format!(Debug, ['p, A: Algorithms] Pin<'p, A>, this => "Pin {{ {} }}", this.pins.len());
 
 impl<'p, A: Algorithms> Pin<'p, A> {
-    /// Trusts servers that have one of the keys. Each pin is the SHA-256 hash of a SubjectPublicKeyInfo in DER. Pin a second
-    /// key, which is kept in a safe place, so that a device still connects when the first key must be replaced. Computes
-    /// the hash from a certificate:
+    /// Trusts servers that have one of the keys. Each pin is the SHA-256 hash of a SubjectPublicKeyInfo in DER. Pin a
+    /// second key as a backup, so that a device can still connect when the first key must be replaced. This command
+    /// computes the hash from a certificate:
     ///
     /// ```sh
     /// openssl x509 -in cert.pem -noout -pubkey | openssl pkey -pubin -outform der | openssl dgst -sha256
@@ -106,13 +106,14 @@ impl<A: Algorithms> Verifier for Pin<'_, A> {
     }
 }
 
-/// The source of the time that the validity of certificates is checked against.
+/// The time at which certificates must be valid.
 #[derive(Debug, Clone, Copy)]
 pub enum Time {
     /// Returns the seconds since the beginning of 1970, in UTC. A clock that is not set refuses every certificate.
     Clock(fn() -> u64),
-    /// There is no clock: an expired certificate is accepted. All certificates of a chain must have been valid at one time:
-    /// when the last of them became valid. The log says once for each [`Tls`](super::Tls) that the validity was not checked.
+    /// There is no clock, so an expired certificate is accepted. The certificates of a chain must only have been valid
+    /// at the same time: the time at which the last of them became valid. A log line reports once for each
+    /// [`Tls`](super::Tls) that the validity is not checked.
     NoClock,
 }
 
@@ -121,8 +122,9 @@ impl_format!([] Time, this => "{}", match this { Self::Clock(_) => "Clock", Self
 /// Trusts servers whose certificates a trusted CA has signed, for the name or the address in the URL.
 ///
 /// The path is validated by `rustls-webpki` (RFC 5280): signatures, basicConstraints, extended key usage, name
-/// constraints and critical extensions. (It does not look at keyUsage.) Names are compared as in RFC 9525: only dNSName entries count, `*` only as the whole left-most
-/// label, and an address only as an iPAddress entry. Revocation is not checked.
+/// constraints and critical extensions. keyUsage is not checked. Names are compared as in RFC 9525: only dNSName
+/// entries count, `*` only as the whole left-most label, and an address only as an iPAddress entry. Revocation is not
+/// checked.
 pub struct Roots<'r, A: Algorithms = P256> {
     anchors: &'r [&'r [u8]],
     time: Time,
@@ -133,8 +135,8 @@ pub struct Roots<'r, A: Algorithms = P256> {
 impl_format!(Debug, ['r, A: Algorithms] Roots<'r, A>, this => "Roots {{ {}, {:?} }}", this.anchors.len(), this.time);
 
 impl<'r, A: Algorithms> Roots<'r, A> {
-    /// Trusts the CAs whose certificates, in DER, are `anchors`. An intermediate CA can be one of them: then its own issuer
-    /// is not needed.
+    /// Trusts the CAs whose certificates in DER are `anchors`. An anchor may be an intermediate CA. Its own issuer is
+    /// then not needed.
     pub const fn new(anchors: &'r [&'r [u8]], time: Time) -> Self {
         Self { anchors, time, has_warned: false, key: A::Key::NONE }
     }
@@ -149,7 +151,7 @@ impl<'r, A: Algorithms> Roots<'r, A> {
                     self.has_warned = true;
                 }
                 let mut last = 0;
-                // Certificates that no path needs may be malformed.
+                // Malformed certificates are skipped, because a path may not need them.
                 for begin in chain.iter().filter_map(|certificate| Certificate::parse(certificate)?.not_before()) {
                     last = begin.max(last);
                 }
@@ -162,7 +164,7 @@ impl<'r, A: Algorithms> Roots<'r, A> {
 impl<A: Algorithms> Verifier for Roots<'_, A> {
     const OFFERS_RSA: bool = A::OFFERS_RSA;
 
-    // Not inlined, so that its memory is not on the stack when the signature is verified.
+    // This function is not inlined, so that its memory is not on the stack when the signature is verified.
     #[inline(never)]
     fn certificate(&mut self, host: &str, chain: &[&[u8]]) -> Result<(), Refusal> {
         let name = ServerName::try_from(host).map_err(|_| Refusal::WrongName)?;
@@ -186,7 +188,7 @@ impl<A: Algorithms> Verifier for Roots<'_, A> {
                     .map(|_| ())
             });
             let Err(error) = result else { return true };
-            // The reason for one anchor says more than that another one does not fit.
+            // A specific reason from one anchor is more useful than `UnknownIssuer` from another.
             refused = Some(refusal(error)).filter(|it| *it != Refusal::UnknownIssuer).unwrap_or(refused);
             false
         });
@@ -218,8 +220,8 @@ fn refusal(error: webpki::Error) -> Refusal {
     }
 }
 
-/// **Verifies nothing.** Everybody on the way to the server can read and change the stream, and learns the stream key. For
-/// tests only.
+/// **Verifies nothing.** An attacker on the path to the server can read and change the stream, and learns the stream
+/// key. Use it only for tests.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DangerousNoVerification;
@@ -236,14 +238,14 @@ impl Verifier for DangerousNoVerification {
     }
 }
 
-/// What the server has proved. embedded-tls also completes a handshake without Certificate and CertificateVerify, so this
-/// is looked at afterwards.
+/// What the server has proved. embedded-tls also completes a handshake without Certificate and CertificateVerify, so
+/// this must be checked afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Proof {
     Nothing,
     Certificate,
     Signature,
-    /// A message came twice or in the wrong order, or was refused.
+    /// A message was repeated, out of order or refused.
     Invalid(TlsError),
 }
 
@@ -270,10 +272,10 @@ impl<'v, V: Verifier> Provider<'v, V> {
         }
     }
 
-    /// Returns whether the server has proved who it is.
+    /// Checks that the server has proved its identity.
     ///
     /// # Errors
-    /// It has not.
+    /// The server has not proved its identity.
     pub(super) fn proven(&self) -> Result<(), TlsError> {
         match self.proof {
             Proof::Signature => Ok(()),
@@ -329,7 +331,7 @@ impl<V: Verifier> TlsVerifier<Suite> for Provider<'_, V> {
     }
 }
 
-/// The number of a scheme. Those that no verifier has are all the same.
+/// Returns the number of a scheme. All schemes that no verifier supports have the same number.
 fn scheme(scheme: SignatureScheme) -> u16 {
     match scheme {
         SignatureScheme::EcdsaSecp256r1Sha256 => 0x0403,
@@ -356,10 +358,10 @@ impl<V: Verifier> CryptoProvider for Provider<'_, V> {
     }
 }
 
-/// The host as it is verified: an address, or a DNS name in ASCII without the last dot.
+/// The host in the form that is verified: an address, or a DNS name in ASCII without the last dot.
 pub(super) struct Host<'h> {
     pub(super) name: &'h str,
-    /// Whether the ClientHello has the name (SNI). It has no addresses: RFC 6066, section 3.
+    /// Whether the ClientHello contains the name (SNI). It never contains an address: RFC 6066, section 3.
     pub(super) is_dns: bool,
 }
 

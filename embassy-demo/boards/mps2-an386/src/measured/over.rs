@@ -1,4 +1,5 @@
-// The image of each verifier includes this file. It publishes the camera's frames over `Connector`, which `connector` makes.
+// Each image with a verifier includes this file. It publishes the camera's frames over a `Connector`, which the
+// function `connector` makes.
 
 mod camera;
 

@@ -1,4 +1,4 @@
-//! Board: MPS2 AN386 in QEMU. The camera over the same connector as the images with TLS, without TLS.
+//! Board: MPS2 AN386 in QEMU. The camera over TCP, with the same connector as the images with TLS.
 #![no_std]
 #![no_main]
 
