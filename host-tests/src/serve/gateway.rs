@@ -25,7 +25,8 @@ const TUNNEL_MEMORY: usize = 76 * 1024;
 
 pub(super) struct Gateway {
     tunnels: Tunnels<'static, MAX_TUNNELS>,
-    sessions: [Option<Session>; MAX_TUNNELS],
+    /// One for each place of the table. They are too large for a stack.
+    sessions: Vec<Option<Session>>,
 }
 
 /// The session in a tunnel.
@@ -44,7 +45,7 @@ impl Gateway {
         let idle_timeout = idle_timeout.min(MAX_SILENCE);
         let page = Some("RTMP and RTMPT are served here.\n");
         let tunnels = Tunnels::new(TunnelConfig { idle_timeout, page, ..TunnelConfig::new() });
-        Self { tunnels, sessions: [const { None }; MAX_TUNNELS] }
+        Self { tunnels, sessions: std::iter::repeat_with(|| None).take(MAX_TUNNELS).collect() }
     }
 
     /// The client of the tunnel to which the current request of a connection belongs.
