@@ -316,7 +316,6 @@ fn invalid_arguments_are_status_2() {
         (&no_flv, "rtmp://127.0.0.1:1/live/x", "not an FLV file"),
         (&clip(), "http://127.0.0.1:1/live/x", "URL"),
         (&clip(), "rtmp://127.0.0.1:1//x", "application"),
-        (&clip(), "rtmps://127.0.0.1:1/live/x", "scheme"),
     ] {
         let (status, _, stderr) = publish(file, url, &[]);
         assert_eq!(status, Some(2), "{url}: {stderr}");
