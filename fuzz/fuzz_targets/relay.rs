@@ -113,7 +113,7 @@ fuzz_target!(|data: &[u8]| {
             let length = usize::from(length) * if what & 0x20 != 0 { 16 } else { 1 };
             number += 1;
             let mut payload = vec![number as u8 | 1; length];
-            let start: &[u8] = [
+            let starts: [&[u8]; 10] = [
                 &[0x17, 1],
                 &[0x17, 0],
                 &[0x27, 1],
@@ -124,7 +124,8 @@ fuzz_target!(|data: &[u8]| {
                 b"\x95\x20fLaC\0\0\0\x03abcOpus\x01\0\0\x05",
                 b"\x94Opus",
                 b"\xD4hvc1",
-            ][usize::from(piece % 10)];
+            ];
+            let start = starts[usize::from(piece % 10)];
             payload.iter_mut().zip(start).for_each(|(byte, start)| *byte = *start);
             let (timestamp, length) = (Timestamp(number), length as u32);
             open.push(Open {
