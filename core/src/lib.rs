@@ -148,7 +148,7 @@ extern crate std;
 
 mod bytes;
 mod fmt;
-#[cfg(feature = "digest")]
+#[cfg(any(feature = "auth", feature = "digest"))]
 mod mac;
 mod text;
 

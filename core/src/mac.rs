@@ -1,4 +1,4 @@
-//! HMAC-SHA256, for the digests of the handshake and the keys of RTMPE.
+//! HMAC-SHA256, for the digests of the handshake, the keys of RTMPE, and the challenges of a server.
 
 use hmac::{Hmac, KeyInit, Mac as _};
 use sha2::Sha256;

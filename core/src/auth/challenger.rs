@@ -5,14 +5,13 @@ use core::fmt;
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use ctutils::CtEq as _;
 use heapless::Vec;
-use hmac::{Hmac, KeyInit, Mac as _};
-use sha2::Sha256;
 use zeroize::Zeroize as _;
 
 use super::hash::{BASE64, md5_base64};
 use super::value;
 use crate::amf0::Text;
 use crate::fmt::impl_format;
+use crate::mac::{Digest, Mac};
 use crate::text::put;
 use crate::time::Instant;
 
@@ -29,8 +28,6 @@ const CHALLENGE_TEXT: usize = (CHALLENGE * 4).div_ceil(3);
 
 const SALT: usize = 6;
 const SALT_TEXT: usize = (SALT * 4).div_ceil(3);
-
-type Tag = [u8; 32];
 
 /// The answer of a server to `connect`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,11 +176,10 @@ impl<const USED: usize> Challenger<USED> {
         !is_used && self.used.push((*mac, until)).is_ok()
     }
 
-    fn tag(&self, parts: &[&[u8]]) -> Tag {
-        // HMAC accepts keys of any length, so this is always `Ok`.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.secret) else { return [0; 32] };
+    fn tag(&self, parts: &[&[u8]]) -> Digest {
+        let mut mac = Mac::new(&self.secret);
         parts.iter().for_each(|part| mac.update(part));
-        mac.finalize().into_bytes().into()
+        mac.finish()
     }
 }
 

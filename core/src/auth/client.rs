@@ -111,13 +111,6 @@ impl<const ROOM: usize> Authenticator<ROOM> {
         let text = description.as_bytes();
         let query = after(text, "?");
         let reason = query.and_then(|query| value(query, "reason"));
-        let Some(kind) = kind(text) else {
-            return match reason {
-                Some(b"authfailed") => Err(AuthError::Rejected),
-                Some(b"nosuchuser") => Err(AuthError::UnknownUser),
-                _ => Ok(false),
-            };
-        };
         match reason {
             Some(b"authfailed") => return Err(AuthError::Rejected),
             Some(b"nosuchuser") => return Err(AuthError::UnknownUser),
@@ -125,6 +118,7 @@ impl<const ROOM: usize> Authenticator<ROOM> {
             None if after(text, "code=403 need auth").is_some() => {}
             _ => return Ok(false),
         }
+        let Some(kind) = kind(text) else { return Ok(false) };
         let kind = kind?;
         if self.answers >= MAX_ANSWERS || (reason.is_none() && self.answers > 0) {
             return Err(AuthError::Challenge);
