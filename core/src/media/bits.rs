@@ -1,5 +1,7 @@
 //! Reads bits, the most significant bit of each byte first, and Exp-Golomb codes.
 
+use crate::bytes::low_u8;
+
 /// A cursor over bits. Every method returns `None` if too few bits are left.
 #[derive(Debug, Clone)]
 pub(super) struct Bits<'a> {
@@ -52,6 +54,11 @@ impl<'a> Bits<'a> {
         }
         let rest = self.number(zeros)?;
         Some((1_u32 << zeros).wrapping_sub(1).wrapping_add(rest))
+    }
+
+    /// Reads an Exp-Golomb code. Also returns `None` if the number is more than `limit`.
+    pub(super) fn exp_golomb_up_to(&mut self, limit: u8) -> Option<u8> {
+        self.exp_golomb().filter(|number| *number <= limit.into()).map(|number| low_u8(number as usize))
     }
 
     /// Reads a signed Exp-Golomb code, `se(v)` (9.1.1), modulo 2³².

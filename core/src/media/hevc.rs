@@ -124,7 +124,7 @@ impl Sps {
         }
         let bits = &mut Bits::of_unit(unit, 16);
         let _vps = bits.number(4)?;
-        let more_layers = bits.number(3)?;
+        let more_layers = bits.number(3).filter(|layers| *layers <= 6)?;
         let is_nested = bits.bit()?;
         let mut profile_tier_level = [0; 12];
         for byte in &mut profile_tier_level {
@@ -132,7 +132,7 @@ impl Sps {
         }
         skip_layers(more_layers, bits)?;
         let _id = bits.exp_golomb()?;
-        let chroma_format = most(bits.exp_golomb()?, 3)?;
+        let chroma_format = bits.exp_golomb_up_to(3)?;
         let has_separate_planes = chroma_format == 3 && bits.bit()?;
         let (mut width, mut height) = (bits.exp_golomb()?, bits.exp_golomb()?);
         if bits.bit()? {
@@ -143,10 +143,10 @@ impl Sps {
             width = width.checked_sub(columns.checked_mul(horizontal)?)?;
             height = height.checked_sub(rows.checked_mul(vertical)?)?;
         }
-        let [luma, chroma] = [most(bits.exp_golomb()?, 7)?, most(bits.exp_golomb()?, 7)?];
+        let [luma, chroma] = [bits.exp_golomb_up_to(7)?, bits.exp_golomb_up_to(7)?];
         Some(Sps {
             profile_tier_level,
-            temporal_layers: low_u8(most(more_layers, 6)?.into()).wrapping_add(1),
+            temporal_layers: low_u8(more_layers as usize).wrapping_add(1),
             is_nested,
             chroma_format,
             luma_depth: luma.wrapping_add(8),
@@ -155,11 +155,6 @@ impl Sps {
             height,
         })
     }
-}
-
-/// Returns the number if it is at most `limit`.
-fn most(number: u32, limit: u32) -> Option<u8> {
-    (number <= limit).then_some(low_u8(number as usize))
 }
 
 /// Skips the profile and the level of each temporal layer except the highest one (7.3.3).

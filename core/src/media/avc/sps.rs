@@ -150,11 +150,6 @@ impl Sps {
     }
 }
 
-/// Reads a number. Returns `None` if it is more than `limit`.
-fn at_most(limit: u32, bits: &mut Bits<'_>) -> Option<u8> {
-    bits.exp_golomb().filter(|number| *number <= limit).map(|number| low_u8(number as usize))
-}
-
 /// The pixels in `less_one + 1` macroblocks of 16 pixels.
 fn blocks(less_one: u32, fields: u32) -> Option<u32> {
     less_one.checked_add(1)?.checked_mul(16)?.checked_mul(fields)
@@ -183,7 +178,7 @@ fn skip_picture_order(bits: &mut Bits<'_>) -> Option<()> {
         1 => {
             let _zero = bits.bit()?;
             let (_non_ref, _bottom) = (bits.signed_exp_golomb()?, bits.signed_exp_golomb()?);
-            for _ in 0..at_most(255, bits)? {
+            for _ in 0..bits.exp_golomb_up_to(255)? {
                 bits.signed_exp_golomb()?;
             }
             Some(())
