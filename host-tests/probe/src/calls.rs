@@ -6,8 +6,8 @@
 // - a function that takes a closure or an `impl Trait`: its path, `=>`, and a closure that calls it, into `drive_as`;
 // - `Display` and `defmt::Format`: the type, into `display` and `format`.
 //
-// A module that needs a feature has the attribute before its name, here and in the list at the end. Functions that need
-// the feature `rtmpe` are in calls/crypt.rs, which only images with that feature include.
+// A module that needs a feature has the attribute before its name, here and in the list at the end. The functions of all
+// modules that need the feature `rtmpe` are in calls/crypt.rs.
 //
 // `Debug` is excluded: the standard library's code for floats, durations and quoted text may panic.
 include!("calls/amf0.rs");
@@ -15,6 +15,7 @@ include!("calls/auth.rs");
 include!("calls/chunk.rs");
 include!("calls/command.rs");
 include!("calls/control.rs");
+include!("calls/crypt.rs");
 include!("calls/handshake.rs");
 include!("calls/media.rs");
 include!("calls/message.rs");
@@ -26,4 +27,4 @@ include!("calls/time.rs");
 include!("calls/tunnel.rs");
 include!("calls/url.rs");
 
-lists! { amf0 #[cfg(feature = "auth")] auth chunk command control handshake media message port_plan pressure relay session time tunnel url }
+lists! { amf0 #[cfg(feature = "auth")] auth chunk command control #[cfg(feature = "rtmpe")] crypt handshake media message port_plan pressure relay session time tunnel url }

@@ -39,14 +39,10 @@ macro_rules! lists {
 }
 
 include!("../calls.rs");
-#[cfg(feature = "rtmpe")]
-include!("../calls/crypt.rs");
 
 #[unsafe(no_mangle)]
 fn _start(board: &mut Board) {
     probe::perhaps_panic(board);
     probe::set_logger();
     LISTS.iter().for_each(|drive| drive(board.keep));
-    #[cfg(feature = "rtmpe")]
-    crypt(board.keep);
 }

@@ -1,5 +1,6 @@
 // The functions of the feature `rtmpe`, from all modules.
 calls! {
+    #[cfg(feature = "rtmpe")]
     crypt:
     drive {
         <crypt::AgreementLimit as Default>::default,
