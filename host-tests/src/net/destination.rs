@@ -52,9 +52,9 @@ impl Destination {
         // one.
         let credentials = self.first.credentials.as_ref().filter(|_| url.host() == first.host());
         let (user, password) = credentials.map_or(("", ""), |(user, password)| (user, password));
-        let nonce: [u8; 8] = *entropy()?.first_chunk().context("too little entropy")?;
         let app = self.current.app().to_owned();
-        let answered = self.authenticator.answer(status.description, &app, &Credentials { user, password }, &nonce);
+        let answered =
+            self.authenticator.answer(status.description, &app, &Credentials { user, password }, &entropy()?);
         if !answered.with_context(|| format!("{:#}", refusal()))? {
             return Err(refusal());
         }

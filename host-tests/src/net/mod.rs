@@ -48,12 +48,12 @@ pub fn read_password(file: &Path) -> anyhow::Result<String> {
     Ok(password.with_context(|| format!("there is no password in {}", file.display()))?.to_owned())
 }
 
-/// Random bytes for a session.
+/// Random bytes: 32 for a session, 8 for an exchange with a challenge.
 ///
 /// # Errors
 /// The system has none.
-pub fn entropy() -> anyhow::Result<[u8; 32]> {
-    let mut bytes = [0; 32];
+pub fn entropy<const N: usize>() -> anyhow::Result<[u8; N]> {
+    let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no entropy: {error}"))?;
     Ok(bytes)
 }

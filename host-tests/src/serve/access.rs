@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use embedded_rtmp::amf0::Text;
 use embedded_rtmp::auth::{Challenger, Failures, Verdict};
 use embedded_rtmp::time::Instant;
@@ -58,12 +58,11 @@ impl<'a> Access<'a> {
         }
         .octets();
         let may_try = self.failures.may_try(now, address);
-        let nonce = *entropy()?.first_chunk().context("too little entropy")?;
         let User { name, password } = self.user;
         let password = |user: &str| (user == name && may_try).then_some(password.as_str());
         let mut text = [0; Challenger::<1024>::DESCRIPTION];
         let Verdict::Reject { description, is_failure } =
-            self.challenger.check(now, &nonce, Text::new(app), password, &mut text)
+            self.challenger.check(now, &entropy()?, Text::new(app), password, &mut text)
         else {
             self.failures.note_success(address);
             return Ok(None);
