@@ -80,7 +80,9 @@ impl fmt::Display for Error {
             Self::TooSlow => f.write_str("the player is too slow"),
             Self::Lost => f.write_str("the connection was lost"),
             Self::Stalled => f.write_str("the server takes no bytes"),
-            Self::Crowded => f.write_str("the place is needed for another client, or the address has too many"),
+            Self::Crowded => {
+                f.write_str("the server needed the socket for another client, or the address had too many connections")
+            }
             #[cfg(feature = "rtmpt")]
             Self::Tunnel(error) => error.fmt(f),
             #[cfg(feature = "rtmps")]
