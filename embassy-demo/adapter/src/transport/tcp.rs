@@ -31,6 +31,12 @@ pub struct KeepAlive {
 impl KeepAlive {
     /// A probe after 5 s; lost after 20 s.
     pub const DEFAULT: KeepAlive = KeepAlive { interval: Duration::from_secs(5), timeout: Duration::from_secs(20) };
+
+    /// Sets these times for the connection of a socket and for those that follow.
+    pub(super) fn apply(self, socket: &mut TcpSocket<'_>) {
+        socket.set_timeout(Some(self.timeout.min(LONGEST)));
+        socket.set_keep_alive(Some(self.interval.min(LONGEST)));
+    }
 }
 
 impl Default for KeepAlive {
@@ -130,8 +136,7 @@ impl<'a> Tcp<'a> {
 
     /// Sets when a silent peer is probed and when the connection counts as lost, on this connection and those that follow.
     pub(crate) fn keep_alive(&mut self, times: KeepAlive) {
-        self.limit_silence(times.timeout);
-        self.socket.set_keep_alive(Some(times.interval.min(LONGEST)));
+        times.apply(&mut self.socket);
     }
 
     /// Returns whether attempts of this kind can be carried out.

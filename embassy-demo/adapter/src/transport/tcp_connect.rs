@@ -8,7 +8,7 @@ use embedded_io_async::{ErrorType, Write};
 
 use super::{Connect, KeepAlive, Stream};
 use crate::client::resolve::resolve;
-use crate::clock::{LONGEST, clock, later, passed};
+use crate::clock::{clock, later, passed};
 use crate::fmt::impl_format;
 
 /// The time limit for connecting to one address of a name.
@@ -47,9 +47,8 @@ impl Connect for TcpConnect<'_> {
         let found = resolve(*stack, host).await?;
         let mut socket = TcpSocket::new(*stack, rx, tx);
         socket.set_nagle_enabled(false);
-        socket.set_keep_alive(Some(keep_alive.interval.min(LONGEST)));
+        keep_alive.apply(&mut socket);
         for address in found.addresses() {
-            socket.set_timeout(Some(keep_alive.timeout.min(LONGEST)));
             let connecting = socket.connect(IpEndpoint { addr: *address, port });
             match select(connecting, passed(later(clock(), ADDRESS_LIMIT))).await {
                 Either::First(Ok(())) => return Ok(TcpStream(socket)),
