@@ -13,8 +13,8 @@ use rustls::Connection;
 /// The most memory that an empty queue has, in bytes.
 const SMALL: usize = 4096;
 
-/// While more bytes than this wait to be sent, no records are received, because a peer could request answers without
-/// end.
+/// The most bytes that wait to be sent while records are still received. It bounds the memory of a peer that requests
+/// answers and does not read them.
 const MAX_OUTPUT: usize = 128 * 1024;
 
 /// The approximate memory of the buffers inside TLS, in bytes. They hold a part of a handshake or of a record, and
