@@ -52,7 +52,7 @@ fn image(kind: FirmwareKind) -> Result<&'static str> {
 pub enum FirmwareKind {
     /// With default features.
     Plain,
-    /// With RTMPT.
+    /// With RTMPT and RTMPE.
     Tunnels,
     /// The camera: its one argument is a URL.
     Camera,

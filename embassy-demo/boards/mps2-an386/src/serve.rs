@@ -1,5 +1,5 @@
 //! Accepts publishers on ports 1935 and 80, checks what they send, and relays it to players. With the feature `rtmpt`, the
-//! same in tunnels, and a page for browsers.
+//! same in tunnels, and a page for browsers. With the feature `rtmpe`, also encrypted.
 
 use core::cell::Cell;
 
@@ -56,6 +56,10 @@ pub(crate) async fn serve(stack: Stack<'static>, arguments: Serve) -> bool {
     options.relay.grace = core::time::Duration::ZERO;
     // QEMU gives all clients one address.
     options.max_per_address = Some(SOCKETS);
+    #[cfg(feature = "rtmpe")]
+    {
+        options.session.handshake = embedded_rtmp_embassy::embedded_rtmp::handshake::Versions::Rtmpe;
+    }
     let (memory, streams) = (MEMORY.take(), STREAMS.take());
     let server = Server::<SOCKETS, PUBLISHERS, PLAYERS>::relaying(stack, DEFAULT_PORTS, memory, streams, &options);
     #[cfg(feature = "rtmpt")]
