@@ -7,8 +7,11 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use host_tests::peers::{Program, finish_within, start, timed_frames, wait_until};
-use support::{LIMIT, Serve, played, player};
+use host_tests::peers::{
+    Application, Nginx, NginxOptions, NodeMediaServer, Program, finish_within, free_port, start, timed_frames,
+    wait_until,
+};
+use support::{LIMIT, Serve, listens, played, player, publish_well, url};
 
 /// The inputs and encoders of each clip: 4 s, keyframes every second.
 const CLIPS: [(&str, &[&str], &[&str]); 3] = [
@@ -68,17 +71,21 @@ const EMPTY: &str = "d41d8cd98f00b204e9800998ecf8427e";
 
 /// Returns the frames of each video and audio stream, in the order of ffmpeg 9. Checks that all frames can be decoded.
 fn frames(file: &Path) -> Vec<Vec<String>> {
-    let run = |arguments: &[&str]| {
-        let mut command = Program::Ffmpeg9.ffmpeg();
-        command.arg("-i").arg(file).args(["-map", "0:v", "-map", "0:a"]).args(arguments);
-        finish_within(LIMIT, &mut command).unwrap().successful().unwrap()
-    };
-    let decoded = run(&["-f", "null", "-"]);
+    let mut command = Program::Ffmpeg9.ffmpeg();
+    command.arg("-i").arg(file).args(["-map", "0:v", "-map", "0:a", "-f", "null", "-"]);
+    let decoded = finish_within(LIMIT, &mut command).unwrap().successful().unwrap();
     assert_eq!(decoded.stderr, "", "{}", file.display());
-    let hashes = run(&["-c", "copy", "-f", "framemd5", "-"]);
+    ["0:v", "0:a"].into_iter().flat_map(|streams| copied(file, streams)).collect()
+}
+
+/// Returns the frames of each stream that `map` selects, without decoding them.
+fn copied(file: &Path, map: &str) -> Vec<Vec<String>> {
+    let mut command = Program::Ffmpeg9.ffmpeg();
+    command.arg("-i").arg(file).args(["-map", map, "-c", "copy", "-f", "framemd5", "-"]);
+    let hashes = finish_within(LIMIT, &mut command).unwrap().stdout;
     let mut streams = BTreeMap::<u32, Vec<String>>::new();
-    let all = timed_frames(&String::from_utf8(hashes.stdout).unwrap()).unwrap();
-    for frame in all.into_iter().filter(|frame| frame.hash != EMPTY) {
+    for frame in timed_frames(&String::from_utf8(hashes).unwrap()).unwrap().into_iter().filter(|one| one.hash != EMPTY)
+    {
         streams.entry(frame.stream).or_default().push(frame.hash);
     }
     streams.into_values().collect()
@@ -148,4 +155,83 @@ fn item_251_item_252_early_and_late_players_get_all_codecs_and_tracks() {
             scope.spawn(move || through(serve, directory, name, inputs, encoders));
         }
     });
+}
+
+/// The codecs of the clips that `publish` sends to other servers.
+const CODECS: [(&str, &str, &[&str]); 3] = [
+    ("HEVC", "Opus", &["-c:v", "libx265", "-x265-params", "log-level=none:keyint=25:min-keyint=25", "-c:a", "libopus"]),
+    ("AV1", "FLAC", &["-c:v", "libaom-av1", "-usage", "realtime", "-cpu-used", "8", "-g", "25", "-c:a", "flac"]),
+    ("VP9", "AC-3", &["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-g", "25", "-c:a", "ac3"]),
+];
+
+/// Publishes a clip with `publish`, and pulls it with ffmpeg 9. Without a URL ffmpeg is the server. Returns what became of
+/// the video and of the audio.
+fn sent(clip: &Path, server: Option<&str>, playing: impl FnOnce()) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let pulled = directory.path().join("pulled.flv");
+    let url = server.map_or_else(|| url(free_port().unwrap(), "live/x"), str::to_owned);
+    let mut command = Program::Ffmpeg9.ffmpeg();
+    if server.is_none() {
+        command.args(["-listen", "1", "-f", "flv"]);
+    }
+    command.args(["-i", &url, "-map", "0:v?", "-map", "0:a?", "-c", "copy"]).arg(&pulled);
+    let ffmpeg = start(&mut command).unwrap();
+    playing();
+    if server.is_none() {
+        let port = url.split([':', '/']).nth(4).unwrap().parse().unwrap();
+        wait_until("ffmpeg listens", LIMIT, || listens(port)).unwrap();
+    }
+    publish_well(clip, &url, &[]);
+    let pulled_well = ffmpeg.finish_within(LIMIT).unwrap().successful().is_ok() || server.is_none();
+    ["0:v", "0:a"]
+        .map(|stream| {
+            let (all, found) = (copied(clip, stream), copied(&pulled, stream));
+            match found.as_slice() {
+                _ if !pulled_well => "ffmpeg cannot read it",
+                found if *found == all => "equal",
+                [] => "not passed on",
+                [found] if all.concat().ends_with(found) => "equal from its start",
+                _ => "differs",
+            }
+        })
+        .join(" | ")
+}
+
+#[test]
+#[ignore = "needs ffmpeg 9, nginx and node-media-server: host-tests/run runs it"]
+fn publish_sends_every_codec_to_other_servers() {
+    let directory = tempfile::tempdir().unwrap();
+    let clips = CODECS.map(|(video, audio, encoders)| {
+        let clip = directory.path().join(format!("{video}-{audio}.flv"));
+        encode(&["testsrc2=size=160x90:rate=25", "sine=440:sample_rate=48000"], encoders, &clip);
+        clip
+    });
+    let to_serve = |clip: &Path| {
+        let serve = Serve::start(&["--grace", "0"]);
+        sent(clip, Some(&serve.url("live/x")), || serve.wait_until_it_says("plays live/x"))
+    };
+    let to_nginx = |clip: &Path| {
+        let nginx = Nginx::start(NginxOptions::default()).unwrap();
+        sent(clip, Some(&nginx.url(Application::Live, "x")), || nginx.wait_for_player("x").unwrap())
+    };
+    let to_node_media_server = |clip: &Path| {
+        let server = NodeMediaServer::start().unwrap();
+        sent(clip, Some(&server.url("x")), || server.wait_for_player().unwrap())
+    };
+    let to_ffmpeg = |clip: &Path| sent(clip, None, || ());
+    type Server<'a> = (&'a str, &'a (dyn Fn(&Path) -> String + Sync));
+    let servers: [Server<'_>; 4] = [
+        ("`serve`", &to_serve),
+        ("nginx-rtmp", &to_nginx),
+        ("node-media-server 2.7.4", &to_node_media_server),
+        ("ffmpeg 9 -listen", &to_ffmpeg),
+    ];
+    let table = servers.map(|(name, send)| {
+        let outcomes = thread::scope(|scope| {
+            clips.each_ref().map(|clip| scope.spawn(move || send(clip))).map(|sending| sending.join().unwrap())
+        });
+        format!("| {name} | {} |\n", outcomes.join(" | "))
+    });
+    let (table, readme) = (table.concat(), include_str!("../../README.md"));
+    assert!(readme.contains(&table), "README.md must show this table:\n{table}");
 }
