@@ -196,9 +196,12 @@ impl FourCc {
     pub const ANY: FourCc = FourCc(*b"*\0\0\0");
 
     /// Returns the name without zeros at its end.
-    pub fn name(&self) -> &[u8] {
-        let length = self.0.iter().rposition(|byte| *byte != 0).map_or(0, |last| last.wrapping_add(1));
-        self.0.get(..length).unwrap_or_default()
+    pub const fn name(&self) -> &[u8] {
+        let mut name: &[u8] = &self.0;
+        while let [rest @ .., 0] = name {
+            name = rest;
+        }
+        name
     }
 }
 

@@ -131,7 +131,7 @@ impl Peer {
         .unwrap();
         let url = format!("rtmp://127.0.0.1:{port}/live/x");
         let url = Url::parse(&url).unwrap();
-        let link = Link::connect(&mut dialler, &url, clock, &mut LinkReport::default()).unwrap();
+        let link = Link::connect(&mut dialler, &url, &[], clock, &mut LinkReport::default()).unwrap();
         Self { link, told: Vec::new(), played: Vec::new(), is_closed: false }
     }
 

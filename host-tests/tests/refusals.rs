@@ -2,18 +2,67 @@
 
 mod support;
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use embedded_rtmp::message::MessageKind;
+use host_tests::flv::Writer;
 use host_tests::peers::{
     Application, Nginx, NginxOptions, Program, Running, finish_within, frame_hashes, start, wait_until,
 };
 use support::refusing::{Refusal, Refusing};
 use support::{LIMIT, clip, played, player, publish, publish_well, publisher, url};
+
+/// An FLV file with a sequence header of HEVC and a frame of H.264.
+fn hevc_file(directory: &Path) -> PathBuf {
+    let path = directory.join("hevc.flv");
+    let mut writer = Writer::new(File::create(&path).unwrap()).unwrap();
+    for payload in [&b"\x90hvc1\x01"[..], b"\x17\x01\0\0\0\0\0\0\x01e"] {
+        writer.write(MessageKind::VIDEO, 0, payload).unwrap();
+    }
+    writer.finish().unwrap();
+    path
+}
+
+#[test]
+fn item_257_item_267_an_old_server_is_asked_without_enhanced_rtmp_and_gets_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let hevc = hevc_file(directory.path());
+    let (with, without) = ("connect live, and announces Enhanced RTMP".to_owned(), "connect live".to_owned());
+    for closes in [false, true] {
+        let server = Refusing::start(Refusal::Announcement { closes });
+        let url = url(server.port, "live/x");
+        let (status, summary, stderr) = publish(&hevc, &url, &[]);
+        assert_eq!((status, &summary["legacy_server"], &summary["sent"]["video"]), (Some(1), &true.into(), &0.into()));
+        assert!(stderr.contains("the server refuses Enhanced RTMP, which the codec hvc1 needs"), "{stderr}");
+        assert_eq!(server.asked(), [&*with, &*without]);
+        // A file without such codecs is announced to nobody.
+        let (_, summary, _) = publish(&clip(), &url, &[]);
+        assert_eq!(summary["legacy_server"], false);
+        let played = |more| {
+            let output = directory.path().join("played.flv");
+            played(start(&mut player(&url, &output, more)).unwrap()).1["legacy_server"].clone()
+        };
+        assert_eq!((played(&["--enhanced"]), played(&[])), (true.into(), false.into()));
+        let rest = [&*without, "publish x", &*with, &*without, "play x", &*without, "play x"];
+        assert_eq!(server.asked()[2..], rest);
+    }
+}
+
+#[test]
+fn item_266_a_refusal_without_the_announcement_too_is_final() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Refusing::start(Refusal::Application);
+    let (status, summary, stderr) = publish(&hevc_file(directory.path()), &url(server.port, "live/x"), &[]);
+    assert_eq!((status, &summary["legacy_server"]), (Some(1), &false.into()), "{stderr}");
+    assert!(stderr.contains("no such application"), "{stderr}");
+    assert_eq!(server.asked(), ["connect live, and announces Enhanced RTMP", "connect live"]);
+}
 
 /// A web server that answers all requests with `status`, and records them.
 fn web_server(status: &'static str) -> (u16, Arc<Mutex<String>>) {

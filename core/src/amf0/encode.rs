@@ -164,6 +164,17 @@ impl<'b> Encoder<'b> {
         Ok(self)
     }
 
+    /// Writes bytes that are AMF0 already. `write` gets the room that is left, and returns how many bytes it needs.
+    pub(crate) fn fill(&mut self, write: impl FnOnce(&mut [u8]) -> usize) -> Result<(), BufferFull> {
+        let length = write(self.buf.get_mut(self.len..).unwrap_or_default());
+        let needed = self.len.saturating_add(length);
+        if needed > self.buf.len() {
+            return Err(BufferFull { needed });
+        }
+        self.len = needed;
+        Ok(())
+    }
+
     fn number(&mut self, number: f64) -> Result<(), BufferFull> {
         let needed = self.len.wrapping_add(9);
         let room = self.buf.get_mut(self.len..).and_then(<[u8]>::first_chunk_mut::<9>);

@@ -2,7 +2,7 @@
 //! NetConnection connect Command").
 
 use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token, number_to_u32, u32_to_number};
-use crate::bytes::low_u32;
+use crate::bytes::{low_u16, low_u32};
 use crate::fmt::impl_format;
 use crate::message::FourCc;
 
@@ -114,28 +114,121 @@ impl Capabilities<'_> {
     /// # Errors
     /// The encoder's buffer is too small.
     pub fn emit(&self, encoder: &mut Encoder<'_>) -> Result<(), BufferFull> {
+        encoder.fill(|room| self.write(room))
+    }
+
+    /// Returns the properties in `N` bytes, or `None` if they are longer. In a `const` or a `static`, they are encoded at
+    /// compile time.
+    ///
+    /// ```
+    /// use embedded_rtmp::command::{Capabilities, CodecSupport, EncodedCapabilities, Extensions};
+    /// use embedded_rtmp::message::FourCc;
+    ///
+    /// static OFFER: EncodedCapabilities<128> = Capabilities {
+    ///     video: &[(FourCc::HEVC, CodecSupport::ENCODE)],
+    ///     audio: &[],
+    ///     extensions: Extensions::MULTITRACK,
+    ///     has_list: true,
+    /// }
+    /// .encode()
+    /// .unwrap();
+    /// assert_eq!(OFFER.as_bytes().len(), 78);
+    /// ```
+    pub const fn encode<const N: usize>(&self) -> Option<EncodedCapabilities<N>> {
+        let mut bytes = [0; N];
+        let length = self.write(&mut bytes);
+        if length <= N { Some(EncodedCapabilities { bytes, length }) } else { None }
+    }
+
+    /// Writes the properties to the start of `buffer`. Returns their length, which may be more than `buffer` has.
+    const fn write(&self, buffer: &mut [u8]) -> usize {
+        let mut to = Output { buffer, length: 0 };
         let codecs = self.video.len().saturating_add(self.audio.len());
         if self.has_list && codecs > 0 {
-            encoder.property("fourCcList", Token::StrictArrayStart { len: low_u32(codecs) })?;
-            for (codec, _) in self.video.iter().chain(self.audio) {
-                encoder.put(Token::String(Text::new(codec.name())))?;
-            }
-            encoder.put(Token::End)?;
+            to.put(b"\0\x0AfourCcList\x0A");
+            to.put(&low_u32(codecs).to_be_bytes());
+            to.names(self.video);
+            to.names(self.audio);
         }
-        for (name, codecs) in [("videoFourCcInfoMap", self.video), ("audioFourCcInfoMap", self.audio)] {
-            if codecs.is_empty() {
-                continue;
-            }
-            encoder.property(name, Token::ObjectStart)?;
-            for (codec, support) in codecs {
-                encoder.put(Token::Key(Text::new(codec.name())))?.put(Token::Number(u32_to_number(support.0)))?;
-            }
-            encoder.put(Token::End)?;
+        to.map(b"\0\x12videoFourCcInfoMap\x03", self.video);
+        to.map(b"\0\x12audioFourCcInfoMap\x03", self.audio);
+        if self.extensions.0 != 0 {
+            to.put(b"\0\x06capsEx");
+            to.number(self.extensions.0);
         }
-        if self.extensions != Extensions(0) {
-            encoder.property("capsEx", Token::Number(u32_to_number(self.extensions.0)))?;
+        to.length
+    }
+}
+
+/// A buffer that is filled at compile time or at run time. Bytes without room are only counted.
+struct Output<'b> {
+    buffer: &'b mut [u8],
+    length: usize,
+}
+
+impl Output<'_> {
+    const fn put(&mut self, mut bytes: &[u8]) {
+        while let [first, rest @ ..] = bytes {
+            if let Some((_, [place, ..])) = self.buffer.split_at_mut_checked(self.length) {
+                *place = *first;
+            }
+            self.length = self.length.wrapping_add(1);
+            bytes = rest;
         }
-        Ok(())
+    }
+
+    const fn number(&mut self, number: u32) {
+        self.put(&[NUMBER]);
+        self.put(&u32_to_number(number).to_be_bytes());
+    }
+
+    /// A length and text, as for a key.
+    const fn text(&mut self, text: &[u8]) {
+        self.put(&low_u16(text.len()).to_be_bytes());
+        self.put(text);
+    }
+
+    const fn names(&mut self, mut codecs: &[(FourCc, CodecSupport)]) {
+        while let [(codec, _), rest @ ..] = codecs {
+            self.put(&[STRING]);
+            self.text(codec.name());
+            codecs = rest;
+        }
+    }
+
+    const fn map(&mut self, start: &[u8], mut codecs: &[(FourCc, CodecSupport)]) {
+        if codecs.is_empty() {
+            return;
+        }
+        self.put(start);
+        while let [(codec, support), rest @ ..] = codecs {
+            self.text(codec.name());
+            self.number(support.0);
+            codecs = rest;
+        }
+        self.put(b"\0\0\x09");
+    }
+}
+
+/// The markers of AMF0 before a number and before a string.
+const NUMBER: u8 = 0;
+const STRING: u8 = 2;
+
+/// The encoded properties of [`Capabilities`]: see [`Capabilities::encode`].
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct EncodedCapabilities<const N: usize> {
+    bytes: [u8; N],
+    length: usize,
+}
+
+impl<const N: usize> EncodedCapabilities<N> {
+    /// Returns the properties in AMF0, for [`ConnectOptions::properties`](super::ConnectOptions::properties).
+    pub const fn as_bytes(&self) -> &[u8] {
+        match self.bytes.split_at_checked(self.length) {
+            Some((bytes, _)) => bytes,
+            None => &[],
+        }
     }
 }
 
@@ -295,9 +388,21 @@ mod tests {
         assert_eq!(properties(&Capabilities { audio: &[], ..none }), video);
         assert_eq!(properties(&Capabilities::default()), b"");
         assert!(list.len() + video.len() + audio.len() + extensions.len() <= 90 + 3 * 22 + 3);
-        for room in 0..properties(&ALL).len() {
-            assert!(ALL.emit(&mut Encoder::new(&mut [0; 300][..room])).is_err());
+        let needed = properties(&ALL).len();
+        for room in 0..needed {
+            let full = ALL.emit(&mut Encoder::new(&mut [0; 300][..room])).unwrap_err();
+            assert_eq!(full, BufferFull { needed });
         }
+    }
+
+    #[test]
+    fn item_099_the_properties_can_be_encoded_at_compile_time() {
+        static ENCODED: EncodedCapabilities<200> = ALL.encode().unwrap();
+        assert_eq!(ENCODED.as_bytes(), properties(&ALL));
+        const LENGTH: usize = ENCODED.as_bytes().len();
+        assert_eq!(ALL.encode::<LENGTH>().unwrap().as_bytes(), properties(&ALL));
+        assert!(ALL.encode::<{ LENGTH - 1 }>().is_none() && ALL.encode::<0>().is_none());
+        assert_eq!(Capabilities::default().encode::<0>().unwrap().as_bytes(), b"");
     }
 
     #[test]

@@ -33,7 +33,7 @@ mod play;
 mod status;
 
 pub(crate) use answer::Answer;
-pub use capabilities::{Capabilities, CodecSupport, Extensions, PeerCapabilities};
+pub use capabilities::{Capabilities, CodecSupport, EncodedCapabilities, Extensions, PeerCapabilities};
 pub use codes::{Code, code};
 pub(crate) use connect::accepted;
 pub use connect::{ConnectOptions, ConnectRequest};

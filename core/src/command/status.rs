@@ -22,7 +22,7 @@ pub struct Status<'a> {
     /// A description for people.
     pub description: Text<'a>,
     /// All values, as they were received.
-    values: &'a [u8],
+    pub(crate) values: &'a [u8],
 }
 
 // The description is omitted, because servers quote stream keys in it.

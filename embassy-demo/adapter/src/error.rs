@@ -35,6 +35,9 @@ pub enum Error {
     /// The server refused the user and the password, or its challenge cannot be answered.
     #[cfg(feature = "auth")]
     Auth(embedded_rtmp::auth::AuthError),
+    /// The caller sends a message of Enhanced RTMP to a server that refuses it. Nothing is written.
+    #[cfg(feature = "enhanced")]
+    LegacyServer(session::LegacyServer),
     /// The peer broke the protocol or went silent, or a buffer was too small for what it sent.
     Session(session::SessionError),
     /// The peer closed the connection.
@@ -75,6 +78,8 @@ impl fmt::Display for Error {
             Self::Refused(refusal) => refusal.fmt(f),
             #[cfg(feature = "auth")]
             Self::Auth(error) => error.fmt(f),
+            #[cfg(feature = "enhanced")]
+            Self::LegacyServer(error) => error.fmt(f),
             Self::Session(error) => error.fmt(f),
             Self::Closed => f.write_str("the peer closed the connection"),
             Self::TooSlow => f.write_str("the player is too slow"),

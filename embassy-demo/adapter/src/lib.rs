@@ -320,6 +320,7 @@
 //! | `player` | [`Player`] | |
 //! | `server` | [`Server`] | |
 //! | `auth` | authentication of clients with the user and the password of the URL or of `ClientOptions` | 6,000 |
+//! | `enhanced` | the announcement of Enhanced RTMP in `connect`, for publishers and players (`ClientOptions::capabilities`), and old servers that refuse it | 600 |
 //! | `digest` | the handshake with HMAC-SHA256 digests | 9,800 |
 //! | `ipv6` | hosts with IPv6 addresses | 21,100, nearly all in smoltcp |
 //! | `rtmpt` | RTMP in HTTP, for networks that let only HTTP through: attempts of the port plan (without it they fail as `Unsupported`, and the plan goes on), and a server's `Tunnels` and `TunnelMemory`. The rate of a client's tunnel depends on the `GATHER` of its [`Memory`] | 8,800 |

@@ -18,6 +18,8 @@ mod hostile_ports;
 mod hostile_web;
 mod limits;
 mod live;
+#[cfg(feature = "enhanced")]
+mod offering;
 mod outages;
 mod pair;
 mod pipe;

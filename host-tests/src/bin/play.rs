@@ -43,6 +43,9 @@ struct Arguments {
     /// Report on standard error when neither audio nor video arrives for this time
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     media_report: Option<Duration>,
+    /// Announce to the server that all codecs and tracks of Enhanced RTMP can be recorded
+    #[arg(long)]
+    enhanced: bool,
     /// End if nothing is received for this time
     #[arg(long = "patience", value_name = "SECONDS", value_parser = seconds, default_value = "30")]
     silence: Duration,
@@ -93,6 +96,7 @@ fn opened(arguments: &Arguments) -> Result<(StreamUrl, Options, Output, Arc<Atom
         order: arguments.client.order.clone(),
         tls: arguments.client.tls.clone(),
         style: arguments.client.handshake.into(),
+        announces: arguments.enhanced,
         start,
         duration: arguments.duration.map(millis),
         silence: arguments.silence,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Parser;
 use host_tests::arguments::{ClientArguments, failed, progress_target, stop_flag};
-use host_tests::flv::Reader;
+use host_tests::flv::{EnhancedCodecs, Reader};
 use host_tests::net::StreamUrl;
 use host_tests::publish::{Options, Pace, Report, publish};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -19,6 +19,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// Publishes an FLV file to an RTMP server, each message when it is due. In a gap of the timestamps, it waits for at most
 /// 10 s. It ignores wrong back pointers, skips garbage, leaves out a tag that is cut off at the end of the file, and
 /// reports these faults.
+///
+/// If the file has codecs of Enhanced RTMP, it is read to its end first, and these codecs are announced to the server. A
+/// server that refuses the announcement is asked again without it; nothing is published if it accepts that, because it
+/// does not know the codecs. Nothing is announced for a file that is a pipe.
 ///
 /// Ends with status 0 if the server acknowledges the end of the stream or closes the connection after it, or if TCP
 /// acknowledges everything within 10 s. If the system does not know what TCP has acknowledged, and over RTMPT, it is enough
@@ -44,7 +48,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let (reader, length, stream, stop) = match opened(&arguments) {
+    let Opened { reader, length, codecs, stream, stop } = match opened(&arguments) {
         Ok(opened) => opened,
         Err(error) => return failed("publish", 2, &error),
     };
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
         pace: if arguments.fast { Pace::Fast } else { Pace::Timestamps },
         style: arguments.client.handshake.into(),
         chunk_size: arguments.chunk_size,
+        codecs,
     };
     let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {msg}");
     let bar = ProgressBar::with_draw_target(Some(length), progress_target(arguments.client.quiet))
@@ -61,6 +66,9 @@ fn main() -> ExitCode {
     let mut report = Report::default();
     let result = publish(reader, &stream, options, &stop, &mut report, &mut |report| show(report, &bar));
     bar.finish_and_clear();
+    if report.is_legacy {
+        eprintln!("publish: the server refuses the announcement of Enhanced RTMP");
+    }
     report.notices.iter().for_each(|notice| eprintln!("publish: {}: {notice}", arguments.file.display()));
     let acknowledged = match (report.acknowledged, report.confirmed) {
         (true, _) => "; the server acknowledged the end",
@@ -71,7 +79,14 @@ fn main() -> ExitCode {
     arguments.client.conclude("publish", (&report.link, &line), (report.to_json(), false), result)
 }
 
-type Opened = (Reader<BufReader<File>>, u64, StreamUrl, Arc<AtomicBool>);
+struct Opened {
+    reader: Reader<BufReader<File>>,
+    length: u64,
+    /// The codecs of Enhanced RTMP in the file.
+    codecs: EnhancedCodecs,
+    stream: StreamUrl,
+    stop: Arc<AtomicBool>,
+}
 
 /// Returns the file, its length, the URL and the stop flag. Checks them as far as possible before anything is sent.
 fn opened(arguments: &Arguments) -> Result<Opened> {
@@ -79,8 +94,15 @@ fn opened(arguments: &Arguments) -> Result<Opened> {
     let stream = StreamUrl::new(&arguments.url, &arguments.client.stream)?;
     arguments.client.order.check(&stream.url()?)?;
     let file = File::open(&arguments.file).with_context(name)?;
-    let length = file.metadata().with_context(name)?.len();
-    Ok((Reader::new(BufReader::new(file)).with_context(name)?, length, stream, stop_flag()?))
+    let metadata = file.metadata().with_context(name)?;
+    let mut reader = Reader::new(BufReader::new(file)).with_context(name)?;
+    let mut codecs = EnhancedCodecs::default();
+    // A pipe can be read only once.
+    if metadata.is_file() {
+        codecs = EnhancedCodecs::of(reader);
+        reader = Reader::new(BufReader::new(File::open(&arguments.file).with_context(name)?)).with_context(name)?;
+    }
+    Ok(Opened { reader, length: metadata.len(), codecs, stream, stop: stop_flag()? })
 }
 
 fn show(report: &Report, bar: &ProgressBar) {

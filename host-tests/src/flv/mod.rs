@@ -1,10 +1,12 @@
 //! FLV files on hosts: a reader and a writer, one tag at a time, around the core's headers.
 
+mod codecs;
 mod reader;
 mod recorder;
 mod timeline;
 mod writer;
 
+pub use codecs::{EnhancedCodecs, every_codec};
 pub use reader::{Notice, ReadError, Reader};
 pub use recorder::Recorder;
 pub use timeline::{Step, Timeline};

@@ -3,7 +3,8 @@
 use anyhow::{Context, Result, anyhow, bail};
 use embedded_rtmp::auth::{Authenticator, Credentials};
 use embedded_rtmp::command::{MAX_REDIRECTS, Status};
-use embedded_rtmp::session::Stage;
+use embedded_rtmp::message::FourCc;
+use embedded_rtmp::session::{LegacyServer, Offer, Stage};
 use embedded_rtmp::url::MAX_URL_LENGTH;
 
 use super::{StreamUrl, entropy, refused};
@@ -15,15 +16,51 @@ pub struct Destination {
     first: StreamUrl,
     current: StreamUrl,
     authenticator: Authenticator<{ 2 * MAX_URL_LENGTH }>,
+    /// The properties that announce Enhanced RTMP in `connect`, and whether the server accepts them.
+    properties: Vec<u8>,
+    offer: Offer,
     /// The number of redirects that were followed.
     pub redirects: u8,
 }
 
 impl Destination {
-    /// Creates the destination that the user has specified.
-    pub fn new(stream: &StreamUrl) -> Self {
-        let authenticator = Authenticator::new();
-        Self { first: stream.clone(), current: stream.clone(), authenticator, redirects: 0 }
+    /// Creates the destination that the user has specified. `properties` announce Enhanced RTMP in `connect`; they may
+    /// be empty.
+    pub fn new(stream: &StreamUrl, properties: Vec<u8>) -> Self {
+        let (authenticator, offer) = (Authenticator::new(), Offer::new());
+        Self { first: stream.clone(), current: stream.clone(), authenticator, properties, offer, redirects: 0 }
+    }
+
+    /// Returns the properties for the next `connect`. They are empty if the server refuses them.
+    pub fn properties(&self) -> &[u8] {
+        if self.offer.is_made() { &self.properties } else { &[] }
+    }
+
+    /// Records that the server accepted `connect`. Returns whether it is known to refuse Enhanced RTMP.
+    pub fn accepted(&mut self) -> bool {
+        self.offer.accepted();
+        self.offer.is_legacy()
+    }
+
+    /// Records that the server closed the connection without an answer to `connect`. Returns whether to connect again
+    /// at once, without the announcement of Enhanced RTMP.
+    pub fn closed(&mut self) -> bool {
+        !self.properties.is_empty() && self.offer.refused(None)
+    }
+
+    /// Records that the next connection leads to another port, which gets the announcement again.
+    pub fn use_other_port(&mut self) {
+        if !self.offer.is_legacy() {
+            self.offer = Offer::new();
+        }
+    }
+
+    /// Checks that frames of a codec of Enhanced RTMP may be sent.
+    ///
+    /// # Errors
+    /// The server refuses Enhanced RTMP.
+    pub fn check(&self, codec: FourCc) -> Result<(), LegacyServer> {
+        self.offer.check(codec)
     }
 
     /// Returns the stream to connect to now.
@@ -36,12 +73,18 @@ impl Destination {
     /// # Errors
     /// The refusal is final.
     pub fn follow(&mut self, status: &Status<'_>) -> Result<()> {
+        if !self.properties.is_empty() && self.offer.refused(Some(status)) {
+            return Ok(());
+        }
         if let Some(url) = status.redirect() {
             if self.redirects == MAX_REDIRECTS {
                 bail!("more than {MAX_REDIRECTS} servers sent us elsewhere");
             }
             self.redirects += 1;
-            self.current = self.first.redirected(&url.to_string())?;
+            let before = core::mem::replace(&mut self.current, self.first.redirected(&url.to_string())?);
+            if before.url()?.host() != self.current.url()?.host() {
+                self.offer = Offer::new();
+            }
             self.authenticator = Authenticator::new();
             return Ok(());
         }
@@ -80,7 +123,7 @@ mod tests {
     const NEED: &str = "[ AccessManager.Reject ] : [ code=403 need auth; authmod=adobe ] : ";
 
     fn destination(url: &str) -> Destination {
-        Destination::new(&StreamUrl::new(url, &StreamArguments::default()).unwrap())
+        Destination::new(&StreamUrl::new(url, &StreamArguments::default()).unwrap(), Vec::new())
     }
 
     fn tc_url(destination: &Destination) -> String {
@@ -138,6 +181,34 @@ mod tests {
             destination.follow(&Status::parse(Decoder::new(&values))).unwrap();
         }
         assert!(destination.follow(&Status::parse(Decoder::new(&values))).is_err());
+    }
+
+    #[test]
+    fn item_257_a_refused_announcement_is_left_out_at_the_host_that_refused_it() {
+        let stream = StreamUrl::new("rtmp://h/live/k", &StreamArguments::default()).unwrap();
+        let mut destination = Destination::new(&stream, b"properties".to_vec());
+        assert_eq!(destination.properties(), b"properties");
+        destination.follow(&Status::error("C", "no")).unwrap();
+        assert_eq!(destination.properties(), b"");
+        assert!(destination.accepted() && destination.check(FourCc::HEVC).is_err());
+        // The same host is remembered, and another one is not.
+        for (url, properties) in [("rtmp://h/other", &b""[..]), ("rtmp://i/live", b"properties")] {
+            let values = redirect(url);
+            destination.follow(&Status::parse(Decoder::new(&values))).unwrap();
+            assert_eq!(destination.properties(), properties);
+        }
+        assert!(destination.closed() && destination.properties().is_empty());
+        destination.use_other_port();
+        assert_eq!(destination.properties(), b"properties");
+    }
+
+    #[test]
+    fn item_266_a_challenge_does_not_mean_that_the_announcement_is_refused() {
+        let stream = StreamUrl::new("rtmp://cam:s3cret@h/live/k", &StreamArguments::default()).unwrap();
+        let mut destination = Destination::new(&stream, b"properties".to_vec());
+        destination.follow(&Status::error("x", NEED)).unwrap();
+        assert_eq!(destination.properties(), b"properties");
+        assert!(!destination.accepted());
     }
 
     #[test]

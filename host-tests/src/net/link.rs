@@ -48,13 +48,14 @@ pub struct Link<const PLAYS: usize = 0> {
 }
 
 impl<const PLAYS: usize> Link<PLAYS> {
-    /// Carries out the port plan, and asks for the application of `url`.
+    /// Carries out the port plan, and asks for the application of `url`. `properties` are more properties of `connect`.
     ///
     /// # Errors
     /// No attempt led to a handshake, or the system fails.
     pub fn connect(
         dialler: &mut Dialler<'_, PLAYS>,
         url: &Url<'_>,
+        properties: &[u8],
         clock: Clock,
         report: &mut LinkReport,
     ) -> Result<Self> {
@@ -63,7 +64,10 @@ impl<const PLAYS: usize> Link<PLAYS> {
         report.reasons.clone_from(dialler.reasons());
         let Dialled { mut session, mut pipe, handshake } = dialled?;
         report.handshake = handshake;
-        session.connect(&ConnectOptions::new(url.app(), &url.tc_url_parts()))?;
+        let tc_url = url.tc_url_parts();
+        let mut options = ConnectOptions::new(url.app(), &tc_url);
+        options.properties = properties;
+        session.connect(&options)?;
         let waiter = Waiter::new()?;
         waiter.add(&mut pipe)?;
         Ok(Self { session, pipe, clock, received_at: clock.now(), has_heard: false, waiter })

@@ -6,6 +6,7 @@ mod report;
 pub use output::Output;
 pub use report::{End, Report};
 
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use embedded_rtmp::message::MessageKind;
 use embedded_rtmp::session::{ClientConfig, ClientEvent, Stage};
 use embedded_rtmp::time::Instant;
 
+use crate::flv::every_codec;
 use crate::net::{Clock, Destination, Dialler, Link, OrderArguments, StreamUrl, TlsArguments, is_about, refused, said};
 
 /// The time limit for sending the commands that end playing.
@@ -38,6 +40,8 @@ pub struct Options {
     pub tls: TlsArguments,
     /// The handshake that the client begins with.
     pub style: Style,
+    /// Whether `connect` announces that every codec of Enhanced RTMP can be recorded.
+    pub announces: bool,
     /// Live or recorded, and from where.
     pub start: Start,
     /// The duration in ms. With `None`, playing continues to the end.
@@ -63,6 +67,8 @@ struct Player<'o> {
     output: &'o mut Output,
     /// The data message that is being received.
     data: Vec<u8>,
+    /// Whether the server has accepted `connect`.
+    is_connected: bool,
     is_playing: bool,
     /// The deadline for the rest of a stream that has ended.
     rest_until: Option<Instant>,
@@ -92,7 +98,8 @@ pub fn play(
     progress: &mut dyn FnMut(&Report),
 ) -> Result<()> {
     let clock = Clock::new();
-    let mut destination = Destination::new(stream);
+    let properties = if options.announces { every_codec() } else { Vec::new() };
+    let mut destination = Destination::new(stream, properties);
     loop {
         let target = destination.stream().clone();
         let url = target.url()?;
@@ -100,12 +107,12 @@ pub fn play(
         let mut config = ClientConfig::new();
         config.handshake = options.style;
         let mut dialler = Dialler::<1>::new(url.host(), &way.targets, way.limits, config, &options.tls, clock)?;
-        let mut link = Link::connect(&mut dialler, &url, clock, &mut report.link)?;
+        let mut link = Link::connect(&mut dialler, &url, destination.properties(), clock, &mut report.link)?;
         let Options { start, duration, silence, media_timeout, media_report, .. } = *options;
         let mut request = PlayRequest::new(&target.key);
         (request.start, request.duration) = (start, duration);
         link.session.play(&request)?;
-        let (is_playing, rest_until, close_until, outcome) = (false, None, None, None);
+        let (is_connected, is_playing, rest_until, close_until, outcome) = (false, false, None, None, None);
         let output = &mut *output;
         let data = Vec::new();
         let mut player = Player {
@@ -113,6 +120,7 @@ pub fn play(
             destination: &mut destination,
             output,
             data,
+            is_connected,
             is_playing,
             rest_until,
             close_until,
@@ -180,8 +188,14 @@ impl Player<'_> {
 
     /// Does all work that is possible now. Returns whether there was any.
     fn step(&mut self, report: &mut Report) -> Result<bool> {
-        let mut has_moved = self.receive(report)?;
-        has_moved |= self.link.send()?;
+        let moved = self.receive(report).and_then(|received| Ok(received | self.link.send()?));
+        let is_broken = moved.as_ref().is_err_and(|error| error.is::<io::Error>());
+        let is_ended = is_broken || self.link.is_ended();
+        if is_ended && self.outcome.is_none() && !self.is_connected && self.destination.closed() {
+            self.outcome = Some(Outcome::Again);
+            return Ok(true);
+        }
+        let has_moved = moved?;
         if self.link.is_ended() && self.outcome.is_none() {
             if !self.is_playing || self.output.counts().timestamps.is_none() {
                 bail!("the server closed the connection before anything was played");
@@ -192,10 +206,15 @@ impl Player<'_> {
     }
 
     fn receive(&mut self, report: &mut Report) -> Result<bool> {
-        let Self { link, destination, output, data, is_playing, rest_until, outcome, media_at, .. } = self;
+        let Self { link, destination, output, data, is_connected, is_playing, rest_until, outcome, media_at, .. } =
+            self;
         let (clock, mut end) = (link.clock, None);
         let has_moved = link.receive(|event| {
             match event {
+                ClientEvent::Connected => {
+                    *is_connected = true;
+                    report.is_legacy = destination.accepted();
+                }
                 ClientEvent::Playing(_) => {
                     report.link.to_media = Some(clock.until_now());
                     *is_playing = true;

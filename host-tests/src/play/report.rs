@@ -29,6 +29,8 @@ pub struct Report {
     pub counts: Counts,
     /// The number of redirects that were followed.
     pub redirects: u8,
+    /// Whether the server refuses the announcement of Enhanced RTMP.
+    pub is_legacy: bool,
     /// The number of times that neither audio nor video arrived for the time of `--media-report`.
     pub pauses: u32,
     /// The end, if it was a good one.
@@ -43,6 +45,7 @@ impl Report {
         report["first_timestamp"] = self.counts.timestamps.map(|(first, _)| first).into();
         report["last_timestamp"] = self.counts.timestamps.map(|(_, last)| last).into();
         report["redirects"] = self.redirects.into();
+        report["legacy_server"] = self.is_legacy.into();
         report["pauses"] = self.pauses.into();
         report["end"] = self.end.map(|end| format!("{end:?}")).into();
         report

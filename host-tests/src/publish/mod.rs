@@ -4,7 +4,7 @@ mod source;
 
 pub use source::Pace;
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use embedded_rtmp::time::Instant;
 use serde_json::{Value, json};
 
 use crate::counts::Counts;
-use crate::flv::Reader;
+use crate::flv::{EnhancedCodecs, Reader};
 use crate::net::{
     Clock, Destination, Dialler, Link, LinkReport, OrderArguments, StreamUrl, TlsArguments, is_about, refused, said,
 };
@@ -46,6 +46,8 @@ pub struct Options {
     pub style: Style,
     /// The size of the chunks that are sent, in bytes.
     pub chunk_size: u32,
+    /// What `connect` announces of Enhanced RTMP.
+    pub codecs: EnhancedCodecs,
 }
 
 /// The state while publishing, and at the end.
@@ -59,6 +61,8 @@ pub struct Report {
     pub timestamp: u32,
     /// The bytes received and sent on the TCP connection.
     pub traffic: (u64, u64),
+    /// Whether the server refuses the announcement of Enhanced RTMP.
+    pub is_legacy: bool,
     /// Whether the server has acknowledged the end with a status.
     pub acknowledged: bool,
     /// Whether the server has acknowledged the end with a status, or has closed the connection after the end.
@@ -78,6 +82,7 @@ impl Report {
         report["sent"] = self.counts.to_json();
         report["last_timestamp"] = self.timestamp.into();
         report["tcp_bytes"] = json!({"received": self.traffic.0, "sent": self.traffic.1});
+        report["legacy_server"] = self.is_legacy.into();
         report["acknowledged"] = self.acknowledged.into();
         report["confirmed"] = self.confirmed.into();
         report["tcp_acknowledged"] = self.tcp_acknowledged.into();
@@ -99,7 +104,7 @@ enum Phase {
         media: u64,
     },
     Done,
-    /// The publisher must connect again, because the destination has changed.
+    /// The publisher must connect again, because the destination or the announcement has changed.
     Again,
 }
 
@@ -107,6 +112,9 @@ struct Publisher<'s, R> {
     link: Link,
     destination: &'s mut Destination,
     source: &'s mut Source<R>,
+    codecs: &'s EnhancedCodecs,
+    /// Whether the server has accepted `connect`.
+    is_connected: bool,
     phase: Phase,
     /// When something was last received or sent.
     moved_at: Instant,
@@ -130,17 +138,24 @@ pub fn publish<R: Read>(
     let mut config = ClientConfig::new();
     (config.handshake, config.chunk_size) = (options.style, options.chunk_size);
     let mut source = Source::new(reader, options.pace);
-    let mut destination = Destination::new(stream);
+    let mut destination = Destination::new(stream, options.codecs.properties());
     'destinations: loop {
         let stream = destination.stream().clone();
         let url = stream.url()?;
         let way = options.order.for_url(&url);
         let mut dialler = Dialler::new(url.host(), &way.targets, way.limits, config, &options.tls, clock)?;
         loop {
-            let mut link = Link::connect(&mut dialler, &url, clock, &mut report.link)?;
+            let mut link = Link::connect(&mut dialler, &url, destination.properties(), clock, &mut report.link)?;
             link.session.publish(&stream.key)?;
-            let (source, destination) = (&mut source, &mut destination);
-            let mut publisher = Publisher { link, destination, source, phase: Phase::Asking, moved_at: clock.now() };
+            let mut publisher = Publisher {
+                link,
+                destination: &mut destination,
+                source: &mut source,
+                codecs: &options.codecs,
+                is_connected: false,
+                phase: Phase::Asking,
+                moved_at: clock.now(),
+            };
             let result = publisher.run(stop, report, progress);
             publisher.fill_in(report);
             if matches!(publisher.phase, Phase::Again) {
@@ -152,6 +167,7 @@ pub fn publish<R: Read>(
             }
             // A firewall passes only the handshake. Another port may pass more.
             dialler.cut_off(publisher.link.session);
+            destination.use_other_port();
         }
     }
     source.error().map_or(Ok(()), Err)
@@ -189,6 +205,10 @@ impl<R: Read> Publisher<'_, R> {
                 self.phase = Phase::Done;
                 return Ok(true);
             }
+            (Err(error), Phase::Asking) if error.is::<io::Error>() && self.may_omit_announcement() => {
+                self.phase = Phase::Again;
+                return Ok(true);
+            }
             (moved, _) => moved?,
         };
         if matches!(self.phase, Phase::Publishing(_)) && self.source.is_ended() {
@@ -198,6 +218,10 @@ impl<R: Read> Publisher<'_, R> {
             has_moved = true;
         }
         if self.link.is_ended() {
+            if matches!(self.phase, Phase::Asking) && self.may_omit_announcement() {
+                self.phase = Phase::Again;
+                return Ok(true);
+            }
             match self.phase {
                 // The server has seen the end and closed the connection. Or it had closed before, and resets the
                 // connection when it receives the rest.
@@ -212,10 +236,20 @@ impl<R: Read> Publisher<'_, R> {
         Ok(has_moved)
     }
 
+    /// Whether the server may have closed the connection because of the announcement of Enhanced RTMP.
+    fn may_omit_announcement(&mut self) -> bool {
+        !self.is_connected && self.destination.closed()
+    }
+
     fn receive(&mut self, report: &mut Report) -> Result<bool> {
         let (phase, destination, clock) = (&mut self.phase, &mut self.destination, self.link.clock);
+        let (is_connected, codecs) = (&mut self.is_connected, self.codecs);
         self.link.receive(|event| {
             match event {
+                ClientEvent::Connected => {
+                    (*is_connected, report.is_legacy) = (true, destination.accepted());
+                    codecs.all().try_for_each(|codec| destination.check(codec))?;
+                }
                 ClientEvent::Publishing(stream) => {
                     report.link.to_media = Some(clock.until_now());
                     *phase = Phase::Publishing(stream);

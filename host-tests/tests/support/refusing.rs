@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use embedded_rtmp::command::code;
+use embedded_rtmp::command::{PeerCapabilities, code};
 use embedded_rtmp::session::{Server, ServerConfig, ServerEvent, SessionBuffers};
 use embedded_rtmp::time::Instant;
 
@@ -22,6 +22,8 @@ pub enum Refusal {
     /// The client must authenticate itself in the same way as with Limelight's servers, until the application contains
     /// an answer to the challenge.
     Limelight,
+    /// The client must not announce Enhanced RTMP. It is refused, or its connection is closed.
+    Announcement { closes: bool },
     /// A player gets these chunks, and then nothing.
     Play(&'static [u8]),
 }
@@ -78,8 +80,10 @@ fn refuse(mut socket: TcpStream, refusal: &Refusal, note: &mut dyn FnMut(String)
             let (mut connects, mut wants, mut none) = (None, None, false);
             match server.next_event(now, &mut input).unwrap() {
                 Some(ServerEvent::Connect(request)) => {
-                    note(format!("connect {}", request.app));
-                    connects = Some(request.app.to_string());
+                    let is_enhanced = PeerCapabilities::new(request.values()).is_enhanced();
+                    let announcement = if is_enhanced { ", and announces Enhanced RTMP" } else { "" };
+                    note(format!("connect {}{announcement}", request.app));
+                    connects = Some((request.app.to_string(), is_enhanced));
                 }
                 Some(ServerEvent::Publish { stream, request }) => {
                     note(format!("publish {}", request.key));
@@ -97,10 +101,14 @@ fn refuse(mut socket: TcpStream, refusal: &Refusal, note: &mut dyn FnMut(String)
                 (None, _) => {}
                 (Some(_), Refusal::Application) => server.reject_connect("There is no such application.").unwrap(),
                 (Some(_), Refusal::Elsewhere(url)) => server.redirect_connect(url).unwrap(),
-                (Some(app), Refusal::Limelight) if !app.contains("&response=") => {
+                (Some((_, true)), Refusal::Announcement { closes: true }) => return,
+                (Some((_, true)), Refusal::Announcement { closes: false }) => {
+                    server.reject_connect("Unsupported parameter.").unwrap();
+                }
+                (Some((app, _)), Refusal::Limelight) if !app.contains("&response=") => {
                     server.reject_connect(limelight(&app)).unwrap();
                 }
-                (Some(_), Refusal::Limelight | Refusal::Stream | Refusal::Play(_)) => server.accept_connect().unwrap(),
+                (Some(_), _) => server.accept_connect().unwrap(),
             }
             let mut chunks = &[][..];
             match (wants, refusal) {

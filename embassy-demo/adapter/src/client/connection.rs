@@ -25,6 +25,8 @@ use embedded_rtmp::url::Url;
 #[cfg(feature = "auth")]
 use crate::client::answer::Answer;
 use crate::client::attempt::Attempt;
+#[cfg(feature = "enhanced")]
+use crate::client::offering::Offering;
 use crate::clock::{clock, wake_at};
 use crate::error::{Error, Refusal};
 use crate::transport::keys::Keys;
@@ -80,6 +82,8 @@ pub(crate) struct Connection<'a, const STREAMS: usize, const PLAYS: usize = 0, T
     pub(crate) client: Client<'a, STREAMS, PLAYS>,
     #[cfg(feature = "auth")]
     pub(crate) answer: Answer,
+    #[cfg(feature = "enhanced")]
+    pub(crate) offering: Offering,
 }
 
 impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, STREAMS, PLAYS, T> {
@@ -106,6 +110,8 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
             failed: None,
             #[cfg(feature = "auth")]
             answer: Answer::NONE,
+            #[cfg(feature = "enhanced")]
+            offering: Offering::NONE,
         }
     }
 
@@ -132,6 +138,8 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
     pub(crate) fn restart(&mut self, session: ClientConfig, entropy: &[u8; 32]) -> Result<(), ConfigError> {
         #[cfg(feature = "auth")]
         self.answer.begin(entropy);
+        #[cfg(feature = "enhanced")]
+        self.offering.begin();
         self.client.restart(session, entropy)
     }
 
@@ -169,6 +177,8 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
         let Self { transport, client, keys, stage, failed, .. } = self;
         #[cfg(feature = "auth")]
         let answer = &mut self.answer;
+        #[cfg(feature = "enhanced")]
+        let offering = &mut self.offering;
         if failed.is_some() {
             return Err(Over);
         }
@@ -184,6 +194,8 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
                         if let ClientEvent::Refused(session::Stage::Connect, status) = &event {
                             answer.note_refusal(status);
                         }
+                        #[cfg(feature = "enhanced")]
+                        offering.note(&event);
                         note::<PLAYS>(&event, stage, failed);
                         if PLAYS > 0 {
                             on_event(event);

@@ -17,6 +17,8 @@ pub(crate) mod close;
 pub(crate) mod connection;
 pub(crate) mod dial;
 pub(crate) mod message;
+#[cfg(feature = "enhanced")]
+mod offering;
 pub(crate) mod open;
 mod options;
 #[cfg(feature = "player")]

@@ -82,10 +82,10 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Dialing<'_, '_, 'a, STREAMS, 
             let now = clock();
             match self.plan.poll_event(now) {
                 Some(PlanEvent::Dial { id, target, deadline }) => {
-                    // If there is an answer to send, only the connection that sends it may be used.
-                    let has_answer = connections.iter().any(Connection::has_answer);
+                    // Only the connection that has received the server's challenge or refusal knows what to send next.
+                    let is_owned = connections.iter().any(Connection::owns_next_attempt);
                     let is_free = |it: &&mut Connection<'_, STREAMS, PLAYS>| {
-                        it.stage == Stage::Idle && it.has_answer() == has_answer
+                        it.stage == Stage::Idle && it.owns_next_attempt() == is_owned
                     };
                     let idle = connections.iter_mut().find(is_free);
                     let begun = idle.map_or(Err(Failure::Local), |it| {
@@ -132,7 +132,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Dialing<'_, '_, 'a, STREAMS, 
                     match ready!(winner.poll_asked(url, self.options, request, cx)) {
                         Ok(()) => return Poll::Ready(Ok(index)),
                         Err(Over) => {
-                            if winner.takes_challenge() {
+                            if winner.retries_at_once() {
                                 winner.failed = None;
                                 self.plan.dial_again();
                             } else if winner.is_cut_off() {
@@ -170,6 +170,8 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
                 if let Err(error) = self.answer.conclude(url, options) {
                     self.failed = Some(Error::Auth(error));
                 }
+                #[cfg(feature = "enhanced")]
+                self.offering.conclude(self.failed);
                 return Poll::Ready(Err(Over));
             }
             match self.stage {
@@ -194,6 +196,10 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
         let app = *app;
         let mut connect = ConnectOptions::new(app, &tc_url);
         connect.flash_ver = options.flash_ver;
+        #[cfg(feature = "enhanced")]
+        {
+            connect.properties = self.offering.properties(options.capabilities);
+        }
         let key = options.key.map_or_else(|| url.key_parts(), |key| ["", key, ""]);
         let result = self.client.connect(&connect);
         if let Err(error) = result.and_then(|()| request(&mut self.client, &key)) {
@@ -201,20 +207,30 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
         }
     }
 
-    /// Returns whether this connection has received a challenge, so that another connection should send the answer at
-    /// once. Returns `true` once.
-    pub(crate) fn takes_challenge(&mut self) -> bool {
+    /// Returns whether the next connection should be made at once: this one has received a challenge, or was refused
+    /// because of the offer of Enhanced RTMP. Returns `true` once for each.
+    pub(crate) fn retries_at_once(&mut self) -> bool {
         #[cfg(feature = "auth")]
-        return self.answer.take_new();
-        #[cfg(not(feature = "auth"))]
+        if self.answer.take_new() {
+            return true;
+        }
+        #[cfg(feature = "enhanced")]
+        if self.offering.take_new() {
+            return true;
+        }
         false
     }
 
-    /// Returns whether the next connection has an answer to send.
-    pub(crate) fn has_answer(&self) -> bool {
+    /// Returns whether the next attempt has an answer to send, or omits the offer of Enhanced RTMP.
+    pub(crate) fn owns_next_attempt(&self) -> bool {
         #[cfg(feature = "auth")]
-        return self.answer.is_due();
-        #[cfg(not(feature = "auth"))]
+        if self.answer.is_due() {
+            return true;
+        }
+        #[cfg(feature = "enhanced")]
+        if self.offering.is_due() {
+            return true;
+        }
         false
     }
 

@@ -19,6 +19,12 @@ pub struct ClientOptions<'o> {
     /// used, if it has any.
     #[cfg(feature = "auth")]
     pub credentials: Option<Credentials<'o>>,
+    /// The codecs and the extensions of Enhanced RTMP that `connect` announces:
+    /// [`EncodedCapabilities`](embedded_rtmp::command::EncodedCapabilities). If it is empty, `connect` announces nothing.
+    /// If a server refuses the announcement, the client connects again at once without it. If the server accepts that,
+    /// it gets no announcement for as long as the client exists.
+    #[cfg(feature = "enhanced")]
+    pub capabilities: &'o [u8],
     /// The name of the client. Servers take names that begin with `FMLE/` for encoders.
     pub flash_ver: &'o str,
     /// How long a silent peer is waited for.
@@ -39,6 +45,8 @@ impl ClientOptions<'_> {
         key: None,
         #[cfg(feature = "auth")]
         credentials: None,
+        #[cfg(feature = "enhanced")]
+        capabilities: &[],
         flash_ver: ConnectOptions::FLASH_VER,
         keep_alive: KeepAlive::DEFAULT,
         session: ClientConfig::new(),

@@ -133,6 +133,9 @@ impl<'a, const STREAMS: usize, T: Transport> Publisher<'a, STREAMS, T> {
     /// `entropy` is 32 fresh random bytes. The keep-alive of `options` is not used, except for its time-out: [`Self::close`]
     /// waits that long at most until the peer has acknowledged what was sent. Dropping the future drops the transport.
     ///
+    /// If the server refuses the announcement of Enhanced RTMP, this call fails: call it again over another transport,
+    /// with options without `capabilities`.
+    ///
     /// # Errors
     /// The URL requires RTMPE, a buffer is too small, the server refused the request or broke the protocol, or the
     /// transport ended.
@@ -167,6 +170,13 @@ impl<'a, const STREAMS: usize, T: Transport> Publisher<'a, STREAMS, T> {
     /// TCP connections.
     pub fn traffic(&self) -> Traffic {
         self.inner.borrow().connection.transport.traffic()
+    }
+
+    /// Returns whether the server refuses the announcement of Enhanced RTMP
+    /// ([`ClientOptions::capabilities`](crate::ClientOptions::capabilities)), and was asked again without it.
+    #[cfg(feature = "enhanced")]
+    pub fn is_legacy(&self) -> bool {
+        self.inner.borrow().connection.offering.is_legacy()
     }
 
     /// Ends the stream (`FCUnpublish`, `deleteStream`), then the connection. Waits until the server has acknowledged

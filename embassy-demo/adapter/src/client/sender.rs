@@ -89,8 +89,8 @@ impl<'p, 'a, const STREAMS: usize, T: Transport> Sender<'p, 'a, STREAMS, T> {
     /// end of its chunk. A future that is alive and not polled delays the frames of the kinds after its own.
     ///
     /// # Errors
-    /// [`Error::Unfinished`] if another frame is half sent; nothing is written then. If the session is over, the error that
-    /// ended it.
+    /// [`Error::Unfinished`] if another frame is half sent; nothing is written then. `Error::LegacyServer` if it is a
+    /// frame of Enhanced RTMP, and the server refuses Enhanced RTMP. If the session is over, the error that ended it.
     pub async fn send(&mut self, at: Timestamp, payload: &[u8]) -> Result<(), Error> {
         self.send_parts(at, &[payload]).await
     }
@@ -139,6 +139,10 @@ impl<const STREAMS: usize, T: Transport> Inner<'_, STREAMS, T> {
         let message = Message::new(slot.kind, at, parts)?;
         if slot.open.as_ref().is_some_and(|open| !message.is(open)) {
             return Poll::Ready(Err(Error::Unfinished));
+        }
+        #[cfg(feature = "enhanced")]
+        if slot.open.is_none() {
+            self.connection.offering.check(message.kind, parts).map_err(Error::LegacyServer)?;
         }
         let mut has_moved = false;
         loop {

@@ -132,6 +132,8 @@ impl<T: Transport> Shared<T> {
         Status {
             phase: self.phase,
             port: self.connection.attempt.id.map(|_| self.connection.attempt.target),
+            #[cfg(feature = "enhanced")]
+            is_legacy: self.connection.offering.is_legacy(),
             last_error: self.last_error,
             bit_rate: self.goodput.bytes_per_second().map(|rate| rate.saturating_mul(8)),
             lateness: Duration::from_millis(self.late.into()),
@@ -162,7 +164,7 @@ impl<T: Transport> Shared<T> {
     /// attempt would fail in the same way. `random` is 32 random bits.
     pub(super) fn rest(&mut self, now: Instant, random: u32) -> Option<Instant> {
         let error = self.last_error.as_ref()?;
-        if self.connection.takes_challenge() {
+        if self.connection.retries_at_once() {
             return Some(now);
         }
         let wait = self.outage.next(now, &self.retry, random).filter(|_| may_pass(error));
@@ -281,6 +283,8 @@ fn may_pass(error: &Error) -> bool {
         // A server may also answer this because of too many wrong passwords from the address.
         #[cfg(feature = "auth")]
         Error::Auth(error) => *error == AuthError::Rejected,
+        #[cfg(feature = "enhanced")]
+        Error::LegacyServer(_) => false,
         Error::Lost | Error::Stalled | Error::Closed | Error::Crowded | Error::Session(_) => true,
         #[cfg(feature = "rtmpt")]
         Error::Tunnel(_) => true,

@@ -71,6 +71,11 @@ pub struct Status {
     pub phase: Phase,
     /// The transport and the port of the connection, or of the current or the last attempt.
     pub port: Option<Target>,
+    /// Whether the server refuses the announcement of Enhanced RTMP
+    /// ([`ClientOptions::capabilities`](crate::ClientOptions::capabilities)). It does not change any longer once it is
+    /// `true`.
+    #[cfg(feature = "enhanced")]
+    pub is_legacy: bool,
     /// Why the last connection or the last attempt to connect failed. It stays when the next one succeeds. If all
     /// ports failed, it is [`Error::Exhausted`]; the reason of each port is in the log.
     pub last_error: Option<Error>,
