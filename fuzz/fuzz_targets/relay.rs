@@ -91,10 +91,11 @@ fuzz_target!(|data: &[u8]| {
     let mut players: [Player; PLAYERS] = Default::default();
     let (mut open, mut cuts, mut number): (Vec<Open>, _, _) = (Vec::new(), Cuts::new(*seed), 0_u32);
     for &[what, lane, length, piece] in script.as_chunks::<4>().0 {
+        let now = Instant::from_millis(u64::from(number) * 100);
         match what % 8 {
             0..3 => {
                 let most = if what & 0x80 != 0 { usize::MAX } else { cuts.length() };
-                players[usize::from(lane) % PLAYERS].turn(&ring, Instant::from_millis(u64::from(number) * 100), most);
+                players[usize::from(lane) % PLAYERS].turn(&ring, now, most);
                 continue;
             }
             3 if lane == 0 => {
@@ -138,7 +139,7 @@ fuzz_target!(|data: &[u8]| {
         let place = open.iter().position(|open| open.csid == csid).expect("the message is open");
         let Open { header, payload, sent, .. } = &mut open[place];
         let end = (*sent + usize::from(piece) + 1).min(payload.len());
-        ring.push(&Fragment { csid, header: *header, offset: *sent as u32, data: &payload[*sent..end] });
+        ring.push(now, &Fragment { csid, header: *header, offset: *sent as u32, data: &payload[*sent..end] });
         *sent = end;
         if end == payload.len() {
             open.remove(place);

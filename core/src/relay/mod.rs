@@ -111,7 +111,7 @@
 //!         }
 //!         ServerEvent::Media(fragment) => {
 //!             if let Some(stream) = directory.published(Publisher { peer, stream: fragment.header.stream }) {
-//!                 rings[stream.get()].push(&fragment);
+//!                 rings[stream.get()].push(now, &fragment);
 //!                 ready.extend(directory.wake(stream)); // these sessions have a turn now
 //!             }
 //!         }
@@ -125,7 +125,7 @@
 //! while let Some(event) = directory.poll_event(now) {
 //!     match event {
 //!         RelayEvent::Gone(stream) => rings[stream.get()].end(),
-//!         RelayEvent::Resumed { stream, gap } => rings[stream.get()].resume(gap),
+//!         RelayEvent::Resumed { stream, since } => rings[stream.get()].resume(since),
 //!         // Other events come with the default configuration, or if there are more streams than places.
 //!         _ => {}
 //!     }

@@ -1,6 +1,5 @@
 //! The publisher's side of a ring: storing messages that arrive.
 
-use core::time::Duration;
 
 use super::cached::{HeaderEntry, Headers, Key, Outcome, Part};
 use super::config::RelayConfig;
@@ -13,7 +12,7 @@ use crate::media::FrameClass;
 use crate::media::aggregate::Splitter;
 use crate::media::enhanced::{self, Packet, TrackHeader, TrackReader, is_enhanced, legacy_codec};
 use crate::message::{MessageHeader, MessageKind, StreamId, Timestamp};
-use crate::time::millis;
+use crate::time::{Instant, millis};
 
 /// Messages that may be incomplete at a time: one each of audio, video and data, and one more.
 const PARTIALS: usize = 4;
@@ -79,8 +78,8 @@ pub struct Ring<'b> {
     shift: u32,
     /// The latest timestamp for players.
     latest: u32,
-    /// The time in milliseconds from `latest` to the next frame, if players must continue without a jump; otherwise 0.
-    gap: u32,
+    /// The time of `latest`, if players wait for the first frame of another publisher and must continue without a jump.
+    since: Option<Instant>,
     splitter: Splitter,
     counts: Counts,
 }
@@ -111,7 +110,7 @@ impl<'b> Ring<'b> {
             fill_overtaken: config.fill_overtaken,
             shift: 0,
             latest: 0,
-            gap: 0,
+            since: None,
             splitter: Splitter::new(),
             counts: Counts { too_long: 0, longest: 0, too_many: 0, cut: 0, not_kept: 0 },
         }
@@ -139,20 +138,20 @@ impl<'b> Ring<'b> {
 
     /// Copies a piece of a message into the ring. Push all pieces, in the order in which they arrived. Aggregate messages are
     /// split. Messages other than audio, video and data are ignored.
-    pub fn push(&mut self, fragment: &Fragment<'_>) {
+    pub fn push(&mut self, now: Instant, fragment: &Fragment<'_>) {
         if fragment.header.kind != MessageKind::AGGREGATE {
-            return self.copy(fragment);
+            return self.copy(now, fragment);
         }
         let mut rest = *fragment;
         while let Some(inside) = self.splitter.next_fragment(&mut rest) {
-            self.copy(&inside);
+            self.copy(now, &inside);
         }
     }
 
-    fn copy(&mut self, fragment: &Fragment<'_>) {
+    fn copy(&mut self, now: Instant, fragment: &Fragment<'_>) {
         if fragment.is_first() {
             self.cut_off(Some(fragment.csid));
-            self.begin(fragment);
+            self.begin(now, fragment);
         }
         let found = self.partials.iter().copied().enumerate().find(|(_, partial)| partial.csid == Some(fragment.csid));
         let Some((index, mut partial)) = found else { return };
@@ -183,23 +182,25 @@ impl<'b> Ring<'b> {
         self.cut_off(None);
         (self.key, self.highest, self.has_video, self.is_live) = (None, 0, false, false);
         self.splitter = Splitter::new();
-        // Players may have got metadata and headers at that time.
-        self.latest = self.latest.wrapping_add(self.gap);
-        (self.shift, self.gap, self.counts.longest) = (0, 0, 0);
+        (self.shift, self.since, self.counts.longest) = (0, None, 0);
         self.headers.clear_all();
     }
 
     /// Lets players continue with another publisher without a jump of the timestamps. Call it after [`Self::end`]. The
-    /// timestamp of the first frame of audio or video, and of all messages before it, is the latest one before this call
-    /// plus `gap`, at least 1 ms. After that, the distances between timestamps are those of the publisher.
-    pub fn resume(&mut self, gap: Duration) {
-        self.gap = millis(gap).max(1);
+    /// timestamps of its first frame of audio or video and of all messages before it are the latest one before this call
+    /// plus the time from `since` to their arrival, at least 1 ms. After that, the distances between timestamps are those
+    /// of the publisher.
+    pub fn resume(&mut self, since: Instant) {
+        self.latest = self.latest.wrapping_add(1);
+        self.since = Some(since.after_millis(1));
     }
 
     /// The timestamp of a message for players.
-    fn shifted(&mut self, timestamp: Timestamp) -> u32 {
-        if self.gap > 0 {
-            return self.latest.wrapping_add(self.gap);
+    fn shifted(&mut self, now: Instant, timestamp: Timestamp) -> u32 {
+        if let Some(since) = self.since {
+            self.latest = self.latest.wrapping_add(millis(now.saturating_duration_since(since)));
+            self.since = Some(since.max(now));
+            return self.latest;
         }
         let word = timestamp.0.wrapping_add(self.shift);
         if !self.is_live || word.wrapping_sub(self.latest) as i32 > 0 {
@@ -211,13 +212,13 @@ impl<'b> Ring<'b> {
     /// Sets the offset of the timestamps at the first frame of a publisher with which players continue. Metadata and
     /// sequence headers before it often have the timestamp 0, even if that of the frames is larger.
     #[cold]
-    fn rebase(&mut self, timestamp: Timestamp) {
-        self.latest = self.latest.wrapping_add(core::mem::take(&mut self.gap));
-        self.shift = self.latest.wrapping_sub(timestamp.0);
+    fn rebase(&mut self, at: u32, timestamp: Timestamp) {
+        self.since = None;
+        self.shift = at.wrapping_sub(timestamp.0);
     }
 
     /// Reserves room for the message that `fragment` begins.
-    fn begin(&mut self, fragment: &Fragment<'_>) {
+    fn begin(&mut self, now: Instant, fragment: &Fragment<'_>) {
         let header = fragment.header;
         if !header.kind.is_media() {
             return;
@@ -248,7 +249,7 @@ impl<'b> Ring<'b> {
             arrived: 0,
         };
         self.messages = self.messages.wrapping_add(1);
-        let word = self.shifted(header.timestamp);
+        let word = self.shifted(now, header.timestamp);
         let first = !core::mem::replace(&mut self.is_live, true);
         self.has_video |= header.kind == MessageKind::VIDEO;
         let record = Record { kind: header.kind.0, wrapped: false, cut: false, first, length: header.length, word };
@@ -300,13 +301,13 @@ impl<'b> Ring<'b> {
             _ => return,
         };
         (partial.class, partial.track) = (Some(class), track);
-        if self.gap > 0 && (class.is_picture() || class == FrameClass::Audio) {
-            self.rebase(fragment.header.timestamp);
+        let mut record = self.record(partial.place.at);
+        if self.since.is_some() && (class.is_picture() || class == FrameClass::Audio) {
+            self.rebase(record.word, fragment.header.timestamp);
         }
         if kind == MessageKind::VIDEO {
             self.highest = self.highest.max(track);
         }
-        let mut record = self.record(partial.place.at);
         match class {
             FrameClass::Keyframe if track == 0 => {
                 self.key = Some(partial.place);

@@ -193,7 +193,7 @@ impl Client {
                     live.news += fragment.data.len();
                     live.is_complete |= fragment.is_last();
                     let ring = shared.streams.ring(live.stream);
-                    ring.push(&fragment);
+                    ring.push(shared.now, &fragment);
                     let longest = std::mem::replace(&mut live.longest, ring.counts().longest);
                     if longest == 0 && live.longest > 0 {
                         let text = format!(

@@ -112,8 +112,8 @@ impl<'a> Shared<'a> {
                     self.streams.ring(stream).end();
                     self.wake(stream);
                 }
-                RelayEvent::Resumed { stream, gap } => {
-                    self.streams.ring(stream).resume(gap);
+                RelayEvent::Resumed { stream, since } => {
+                    self.streams.ring(stream).resume(since);
                     self.wake(stream);
                 }
                 RelayEvent::Ended(stream) => self.wake(stream),

@@ -147,7 +147,7 @@ mod tests {
     fn push(streams: &mut Streams, stream: StreamIndex, data: &[u8]) {
         let (timestamp, kind) = (Timestamp(0), MessageKind::AUDIO);
         let header = MessageHeader { timestamp, length: data.len() as u32, kind, stream: StreamId(1) };
-        streams.ring(stream).push(&Fragment { csid: ChunkStreamId::COMMAND, header, offset: 0, data });
+        streams.ring(stream).push(NOW, &Fragment { csid: ChunkStreamId::COMMAND, header, offset: 0, data });
     }
 
     /// The next message for a cursor on the stream that a player plays.

@@ -4,7 +4,6 @@ mod names;
 mod playing;
 
 use core::fmt;
-use core::time::Duration;
 
 use super::config::{RelayConfig, TakeOver};
 use super::name::{NameTooLong, StreamName};
@@ -239,8 +238,8 @@ pub enum RelayEvent {
     Resumed {
         /// The stream.
         stream: StreamIndex,
-        /// The time since the previous publisher was last known to be alive.
-        gap: Duration,
+        /// When the previous publisher was last known to be alive.
+        since: Instant,
     },
     /// Accept a waiting publish.
     Accepted {
@@ -440,9 +439,8 @@ impl<'t, 'n> Directory<'t, 'n> {
                 let event = match (bit, publisher) {
                     (GONE, _) => RelayEvent::Gone(stream),
                     (RESUMED, _) => {
-                        let gap = now.saturating_duration_since(entry.heard);
-                        entry.heard = now;
-                        RelayEvent::Resumed { stream, gap }
+                        let since = core::mem::replace(&mut entry.heard, now);
+                        RelayEvent::Resumed { stream, since }
                     }
                     (REPLACED, Some(publisher)) => RelayEvent::Replaced(publisher),
                     (ACCEPTED, Some(publisher)) => RelayEvent::Accepted { publisher, stream },

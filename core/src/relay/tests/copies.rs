@@ -24,7 +24,7 @@ fn each_payload_byte_is_copied_once_in_and_once_for_each_player() {
                 let length = fragment_size.min(payload.len() - offset);
                 let piece = fragment(MessageKind::VIDEO, frame, &payload, offset, length);
                 // The first two bytes tell the class, and have no marks in them.
-                ring.push(&piece);
+                ring.push(NOW, &piece);
                 offset += length;
                 for (player, pair) in players.iter_mut().zip(&mut pairs) {
                     pair.drain(player, &ring, window);

@@ -85,8 +85,8 @@ const fn publisher(peer: u32) -> Publisher {
     Publisher { peer: PeerId(peer), stream: StreamId(1) }
 }
 
-fn gap(stream: StreamIndex, millis: u64) -> RelayEvent {
-    RelayEvent::Resumed { stream, gap: Duration::from_millis(millis) }
+fn resumed(stream: StreamIndex, since: u64) -> RelayEvent {
+    RelayEvent::Resumed { stream, since: Instant::from_millis(since) }
 }
 
 #[test]
@@ -252,8 +252,8 @@ fn item_121_players_wait_in_the_grace_time_and_continue_with_the_next_publisher(
     assert_eq!((tables.directory().poll_timeout(), generation(&mut tables)), (Some(at(11_000)), before));
     // Within the grace time no player is told anything.
     assert_eq!((tables.timeout(10_999), tables.accepted(10_999, 2, "x")), (vec![], stream));
-    // The gap is the time since the first publisher was last heard.
-    assert_eq!((tables.events(10_999), generation(&mut tables)), (vec![gap(stream, 10_999)], before));
+    // The timestamps continue from the time when the first publisher was last heard.
+    assert_eq!((tables.events(10_999), generation(&mut tables)), (vec![resumed(stream, 0)], before));
     assert_eq!(tables.timeout(11_000), []);
     // Too late: players are told of the end.
     assert_eq!(tables.unpublish(20_000, 2), [RelayEvent::Gone(stream)]);
@@ -317,7 +317,7 @@ fn a_second_publisher_takes_over_at_once_if_the_configuration_says_so() {
     let stream = tables.accepted(0, 1, "x");
     tables.directory().heard(at(100), stream);
     assert_eq!(tables.accepted(150, 2, "x"), stream);
-    let events = [RelayEvent::Replaced(publisher(1)), RelayEvent::Gone(stream), gap(stream, 50)];
+    let events = [RelayEvent::Replaced(publisher(1)), RelayEvent::Gone(stream), resumed(stream, 100)];
     assert_eq!(tables.events(150), events);
     assert_eq!((tables.unpublish(160, 1), tables.unpublish(160, 2)), (vec![], vec![RelayEvent::Gone(stream)]));
 }
@@ -342,14 +342,14 @@ fn item_120_a_second_publisher_waits_until_the_first_has_answered() {
     // The first one leaves.
     assert_eq!((tables.publish(7_000, 2, "x"), tables.events(7_000)), (Ok(PublishAnswer::Wait), ask.to_vec()));
     let accepted = RelayEvent::Accepted { publisher: publisher(2), stream };
-    assert_eq!(tables.unpublish(7_001, 1), [RelayEvent::Gone(stream), gap(stream, 4_002), accepted]);
+    assert_eq!(tables.unpublish(7_001, 1), [RelayEvent::Gone(stream), resumed(stream, 2_999), accepted]);
     assert_eq!(tables.timeout(9_000), []);
     // It is silent.
     assert_eq!(tables.publish(10_000, 3, "x"), Ok(PublishAnswer::Wait));
     assert_eq!(tables.events(10_000), [RelayEvent::Ask(publisher(2))]);
     let accepted = RelayEvent::Accepted { publisher: publisher(3), stream };
     let replaced = RelayEvent::Replaced(publisher(2));
-    assert_eq!(tables.timeout(12_000), [replaced, RelayEvent::Gone(stream), gap(stream, 4_999), accepted]);
+    assert_eq!(tables.timeout(12_000), [replaced, RelayEvent::Gone(stream), resumed(stream, 7_001), accepted]);
     assert_eq!(tables.directory().published(publisher(3)), Some(stream));
     assert_eq!((tables.unpublish(12_000, 2), tables.directory().poll_timeout()), (vec![], None));
 }
@@ -363,7 +363,7 @@ fn all_tracks_of_the_next_publisher_are_shifted_by_one_offset() {
     player.all(&ring);
     for (millis, expected) in [(2_000, 7_000), (0, 7_021)] {
         ring.end();
-        ring.resume(Duration::from_millis(millis));
+        ring.resume(before(millis));
         push(&mut ring, MessageKind::AUDIO, 100, AUDIO);
         push(&mut ring, MessageKind::VIDEO, 120, KEY);
         push(&mut ring, MessageKind::VIDEO, 90, KEY);
@@ -408,7 +408,7 @@ fn the_rest_of_a_message_that_is_lost_is_filled_with_zeros_up_to_a_limit() {
         let buffers = StreamBuffers { ring: &mut bytes, headers: &mut [], entries: &mut [] };
         let (mut ring, mut pair) = (Ring::new(buffers, &config), Pair::open());
         let mut player = super::sessions::player(pair.stream);
-        ring.push(&fragment(MessageKind::VIDEO, 0, &long, 0, 50));
+        ring.push(NOW, &fragment(MessageKind::VIDEO, 0, &long, 0, 50));
         while pair.pump(&mut player, &ring, 100).unwrap() > 0 {}
         if cut {
             ring.end();

@@ -74,7 +74,7 @@ fn a_cut_message_is_filled_with_zeros_for_players_inside_of_it() {
     push(&mut ring, MessageKind::VIDEO, 0, KEY);
     before.all(&ring);
     let long = [INTER, &[7; 200]].concat();
-    ring.push(&fragment(MessageKind::VIDEO, 1, &long, 0, 10));
+    ring.push(NOW, &fragment(MessageKind::VIDEO, 1, &long, 0, 10));
     within.take(&ring, KEY.len() + 4).unwrap();
     ring.end();
     let padded = [&long[..10], &vec![0; long.len() - 10]].concat();
@@ -90,11 +90,11 @@ fn a_cut_message_is_filled_with_zeros_for_players_inside_of_it() {
 fn a_message_that_begins_cuts_the_incomplete_one_before_it() {
     let mut memory = Memory::new(1000);
     let (mut ring, mut player) = (memory.ring(), Play::default());
-    ring.push(&fragment(MessageKind::VIDEO, 0, KEY, 0, 5));
+    ring.push(NOW, &fragment(MessageKind::VIDEO, 0, KEY, 0, 5));
     push(&mut ring, MessageKind::VIDEO, 1, KEY);
     assert_eq!(player.all(&ring), shown(&[('V', 1, KEY)]));
     // The incomplete keyframe is cut: a player cannot begin with it any longer.
-    ring.push(&fragment(MessageKind::VIDEO, 2, KEY, 0, 5));
+    ring.push(NOW, &fragment(MessageKind::VIDEO, 2, KEY, 0, 5));
     ring.end();
     assert_eq!(Play::default().all(&ring), "");
     assert_eq!(ring.counts().cut, 2);
@@ -105,12 +105,12 @@ fn pieces_out_of_place_are_not_copied() {
     let mut memory = Memory::new(100);
     let (mut ring, mut player) = (memory.ring(), Play::default());
     // Without a beginning; with a gap; longer than announced.
-    ring.push(&fragment(MessageKind::VIDEO, 0, KEY, 2, 3));
-    ring.push(&fragment(MessageKind::VIDEO, 0, KEY, 0, 3));
-    ring.push(&fragment(MessageKind::VIDEO, 0, KEY, 4, 3));
+    ring.push(NOW, &fragment(MessageKind::VIDEO, 0, KEY, 2, 3));
+    ring.push(NOW, &fragment(MessageKind::VIDEO, 0, KEY, 0, 3));
+    ring.push(NOW, &fragment(MessageKind::VIDEO, 0, KEY, 4, 3));
     let mut long = fragment(MessageKind::VIDEO, 0, KEY, 0, KEY.len());
     long.header.length = 5;
-    ring.push(&long);
+    ring.push(NOW, &long);
     push(&mut ring, MessageKind::VIDEO, 1, KEY);
     push(&mut ring, MessageKind::SHARED_OBJECT, 1, KEY);
     assert_eq!(player.all(&ring), shown(&[('V', 1, KEY)]));
@@ -121,12 +121,12 @@ fn pieces_out_of_place_are_not_copied() {
 fn a_message_that_stalls_while_others_fill_the_ring_is_given_up() {
     let mut memory = Memory::new(100);
     let (mut ring, mut player) = (memory.ring(), Play::default());
-    ring.push(&fragment(MessageKind::VIDEO, 0, KEY, 0, 5));
+    ring.push(NOW, &fragment(MessageKind::VIDEO, 0, KEY, 0, 5));
     player.take(&ring, 2).unwrap();
     for millis in 0..10 {
         push(&mut ring, MessageKind::AUDIO, millis, AUDIO);
     }
-    ring.push(&fragment(MessageKind::VIDEO, 0, KEY, 5, 2));
+    ring.push(NOW, &fragment(MessageKind::VIDEO, 0, KEY, 5, 2));
     assert_eq!((ring.counts().cut, player.take(&ring, 1)), (1, Err(Overtaken)));
     // Newer messages were not overwritten.
     push(&mut ring, MessageKind::VIDEO, 99, KEY);
@@ -138,13 +138,13 @@ fn messages_stalled_on_as_many_chunk_streams_as_there_is_room_for_block_nothing(
     let mut memory = Memory::new(300);
     let (mut ring, mut player) = (memory.ring(), Play::default());
     for kind in [MessageKind::AUDIO, MessageKind::VIDEO, MessageKind::DATA, MessageKind::DATA_AMF3] {
-        ring.push(&fragment(kind, 0, &[0x27; 40], 0, 10));
+        ring.push(NOW, &fragment(kind, 0, &[0x27; 40], 0, 10));
     }
     // The publisher continues on a fifth one.
     for millis in 1..100 {
         let csid = ChunkStreamId::new(40).unwrap();
-        ring.push(&Fragment { csid, ..fragment(MessageKind::VIDEO, millis, KEY, 0, 3) });
-        ring.push(&Fragment { csid, ..fragment(MessageKind::VIDEO, millis, KEY, 3, KEY.len() - 3) });
+        ring.push(NOW, &Fragment { csid, ..fragment(MessageKind::VIDEO, millis, KEY, 0, 3) });
+        ring.push(NOW, &Fragment { csid, ..fragment(MessageKind::VIDEO, millis, KEY, 3, KEY.len() - 3) });
         let got = player.all(&ring);
         assert!(millis < 50 || got == shown(&[('V', millis, KEY)]), "{millis}: {got}");
     }
@@ -162,7 +162,7 @@ fn item_121_the_next_publisher_continues_the_timestamps_with_its_first_frame() {
             push(&mut ring, MessageKind::AUDIO, 5_010, AUDIO);
             player.all(&ring);
             ring.end();
-            ring.resume(Duration::from_millis(2_000));
+            ring.resume(before(2_000));
             push(&mut ring, MessageKind::DATA, 0, METADATA);
             push(&mut ring, MessageKind::VIDEO, 0, CONFIGURATION);
             push(&mut ring, MessageKind::AUDIO, 0, AUDIO_CONFIGURATION);
@@ -186,6 +186,27 @@ fn item_121_the_next_publisher_continues_the_timestamps_with_its_first_frame() {
 }
 
 #[test]
+fn item_121_the_time_until_the_first_frame_counts_even_if_the_next_publisher_hesitates() {
+    for (configured, begun) in [(2_000, 2_000), (2_000, 9_500), (0, 1), (0, 0)] {
+        let mut memory = Memory::new(1000);
+        let (mut ring, mut player) = (memory.ring(), Play::default());
+        push(&mut ring, MessageKind::VIDEO, 5_000, KEY);
+        player.all(&ring);
+        ring.end();
+        ring.resume(NOW);
+        let after = |millis| NOW + Duration::from_millis(millis);
+        ring.push(after(configured), &fragment(MessageKind::VIDEO, 0, CONFIGURATION, 0, CONFIGURATION.len()));
+        // The class of the frame is known only with its second byte.
+        ring.push(after(begun), &fragment(MessageKind::VIDEO, 700, KEY, 0, 1));
+        ring.push(after(begun + 40), &fragment(MessageKind::VIDEO, 700, KEY, 1, KEY.len() - 1));
+        ring.push(after(begun + 80), &fragment(MessageKind::AUDIO, 710, AUDIO, 0, AUDIO.len()));
+        let [configured, begun] = [configured, begun].map(|millis| 5_000 + millis.max(1) as u32);
+        let expected = [('V', configured, CONFIGURATION), ('V', begun, KEY), ('A', begun + 10, AUDIO)];
+        assert_eq!(player.all(&ring), shown(&expected));
+    }
+}
+
+#[test]
 fn item_121_a_publisher_that_comes_back_at_once_continues_1_ms_later_each_time() {
     let mut memory = Memory::new(1000);
     let (mut ring, mut player) = (memory.ring(), Play::default());
@@ -193,7 +214,7 @@ fn item_121_a_publisher_that_comes_back_at_once_continues_1_ms_later_each_time()
     for expected in [901, 902, 903] {
         player.all(&ring);
         ring.end();
-        ring.resume(Duration::ZERO);
+        ring.resume(NOW);
         push(&mut ring, MessageKind::AUDIO, 7, AUDIO);
         assert_eq!(player.all(&ring), shown(&[('A', expected, AUDIO)]));
     }
@@ -213,7 +234,7 @@ fn item_121_timestamps_do_not_go_back_after_a_publisher_that_sent_no_frame() {
         [(5_000, MessageKind::AUDIO, AUDIO_CONFIGURATION, 5_900), (2_000, MessageKind::AUDIO, AUDIO, 7_900)]
     {
         ring.end();
-        ring.resume(Duration::from_millis(gap));
+        ring.resume(before(gap));
         push(&mut ring, kind, 0, payload);
         assert_eq!(player.all(&ring), shown(&[('A', expected, payload)]));
     }
@@ -227,7 +248,7 @@ fn item_121_the_pictures_of_the_next_publisher_begin_with_a_keyframe() {
     player.all(&ring);
     for first in [INTER, AUDIO] {
         ring.end();
-        ring.resume(Duration::from_millis(100));
+        ring.resume(before(100));
         let kind = if first == AUDIO { MessageKind::AUDIO } else { MessageKind::VIDEO };
         push(&mut ring, kind, 0, first);
         push(&mut ring, MessageKind::VIDEO, 10, INTER);
@@ -262,7 +283,7 @@ fn item_122_after_a_message_that_was_cut_video_continues_with_a_keyframe() {
             push(&mut ring, MessageKind::VIDEO, 0, KEY);
             within.all(&ring);
             before.all(&ring);
-            ring.push(&fragment(MessageKind::VIDEO, 1, &long, 0, cut));
+            ring.push(NOW, &fragment(MessageKind::VIDEO, 1, &long, 0, cut));
             within.take(&ring, usize::MAX).unwrap();
             let has_begun = within.cursor.is_inside();
             assert_eq!(has_begun, cut >= 10, "a player begins it when its class is known");
@@ -291,7 +312,7 @@ fn item_122_a_message_that_was_cut_is_filled_up_to_256_kb() {
         let mut memory = Memory::new(300_000);
         let (mut ring, mut player) = (memory.ring(), Play::default());
         let long = [KEY, &vec![7; missing]].concat();
-        ring.push(&fragment(MessageKind::VIDEO, 0, &long, 0, KEY.len()));
+        ring.push(NOW, &fragment(MessageKind::VIDEO, 0, &long, 0, KEY.len()));
         player.take(&ring, usize::MAX).unwrap();
         ring.end();
         let taken = player.take(&ring, usize::MAX);

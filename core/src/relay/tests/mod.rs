@@ -51,9 +51,17 @@ pub(super) fn fragment(kind: MessageKind, millis: u32, payload: &[u8], offset: u
     Fragment { csid, header, offset: offset as u32, data: &payload[offset..offset + length] }
 }
 
+/// When the tests push messages into the rings.
+pub(super) const NOW: Instant = Instant::from_millis(100_000);
+
+/// The time `millis` milliseconds before [`NOW`].
+pub(super) fn before(millis: u64) -> Instant {
+    Instant::from_millis(100_000 - millis)
+}
+
 /// Pushes a whole message.
 pub(super) fn push(ring: &mut Ring<'_>, kind: MessageKind, millis: u32, payload: &[u8]) {
-    ring.push(&fragment(kind, millis, payload, 0, payload.len()));
+    ring.push(NOW, &fragment(kind, millis, payload, 0, payload.len()));
 }
 
 /// A message as a player gets it: the first letter of its kind, its timestamp, its payload.

@@ -275,7 +275,7 @@ fn publish(ring: &mut Ring<'_>, model: &mut Model, open: &mut Vec<usize>, random
     let gone = model.is_gone(index);
     let Message { kind, payload, at, arrived, .. } = &mut model.messages[index];
     let length = (1 + random.below(30)).min(payload.len() - *arrived);
-    ring.push(&fragment(*kind, index as u32, payload, *arrived, length));
+    ring.push(NOW, &fragment(*kind, index as u32, payload, *arrived, length));
     if gone {
         model.messages[open.remove(place)].cut = true;
         return;

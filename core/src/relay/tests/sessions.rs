@@ -111,7 +111,7 @@ fn clients_get_what_was_published_through_any_windows() {
         ];
         for (kind, millis, payload) in published {
             for offset in (0..payload.len().max(1)).step_by(500) {
-                ring.push(&fragment(kind, millis, payload, offset, (payload.len() - offset).min(500)));
+                ring.push(NOW, &fragment(kind, millis, payload, offset, (payload.len() - offset).min(500)));
                 while pair.pump(&mut player, &ring, window).unwrap() > 0 {}
             }
         }

@@ -40,7 +40,7 @@ fn a_player_that_would_skip_to_a_stalled_message_skips_to_the_end() {
         let mut hanging = [0; 100];
         hanging[..2].copy_from_slice(&start);
         let piece = fragment(kind, 0, &hanging, 0, 2);
-        ring.push(&Fragment { csid: ChunkStreamId::new(9).unwrap(), ..piece });
+        ring.push(NOW, &Fragment { csid: ChunkStreamId::new(9).unwrap(), ..piece });
         for frame in 1..15 {
             push(&mut ring, MessageKind::AUDIO, frame, &[0xAF, 1, frame as u8]);
             // The call returns, whatever the result is.
@@ -112,9 +112,9 @@ fn bytes_are_overwritten_when_others_arrive_and_not_before() {
     let (mut other, mut player) = (small.ring(), Play::default());
     group(&mut other, 0);
     player.take(&other, 5).unwrap();
-    other.push(&fragment(MessageKind::VIDEO, 9, &long, 0, 4));
+    other.push(NOW, &fragment(MessageKind::VIDEO, 9, &long, 0, 4));
     assert_eq!(player.take(&other, 1), Ok(()));
-    other.push(&fragment(MessageKind::VIDEO, 9, &long, 4, 1));
+    other.push(NOW, &fragment(MessageKind::VIDEO, 9, &long, 4, 1));
     assert_eq!(player.take(&other, 1), Err(Overtaken));
 }
 
@@ -124,8 +124,8 @@ fn a_message_longer_than_the_ring_is_dropped_and_counted() {
     let (mut ring, mut player) = (memory.ring(), Play::default());
     group(&mut ring, 0);
     let long = [KEY, &[7; ROOM]].concat();
-    ring.push(&fragment(MessageKind::VIDEO, 5, &long, 0, 20));
-    ring.push(&fragment(MessageKind::VIDEO, 5, &long, 20, long.len() - 20));
+    ring.push(NOW, &fragment(MessageKind::VIDEO, 5, &long, 0, 20));
+    ring.push(NOW, &fragment(MessageKind::VIDEO, 5, &long, 20, long.len() - 20));
     assert_eq!(ring.counts(), Counts { too_long: 1, longest: long.len() as u32, ..Counts::default() });
     assert_eq!(player.all(&ring).matches('V').count(), 4);
     // One of exactly the length of the ring is relayed.
@@ -145,14 +145,14 @@ fn the_oldest_of_too_many_incomplete_messages_is_given_up_and_counted() {
     for csid in 10..15 {
         let first =
             Fragment { csid: ChunkStreamId::new(csid).unwrap(), ..fragment(MessageKind::AUDIO, csid, AUDIO, 0, 3) };
-        ring.push(&first);
+        ring.push(NOW, &first);
     }
     for csid in 10..15 {
         let second = Fragment {
             csid: ChunkStreamId::new(csid).unwrap(),
             ..fragment(MessageKind::AUDIO, csid, AUDIO, 3, AUDIO.len() - 3)
         };
-        ring.push(&second);
+        ring.push(NOW, &second);
     }
     assert_eq!(ring.counts(), Counts { too_many: 1, ..Counts::default() });
     let expected: Vec<_> = (11..15).map(|csid| ('A', csid, AUDIO)).collect();

@@ -75,10 +75,10 @@ fn a_stream_without_video_is_joined_at_once() {
     push(&mut ring, MessageKind::AUDIO, 20, AUDIO);
     assert_eq!(player.all(&ring), shown(&[('A', 20, AUDIO_CONFIGURATION), ('A', 20, AUDIO)]));
     // A message that is arriving is not missed.
-    ring.push(&fragment(MessageKind::AUDIO, 30, AUDIO, 0, 1));
+    ring.push(NOW, &fragment(MessageKind::AUDIO, 30, AUDIO, 0, 1));
     let mut player = Play::default();
     assert_eq!(player.all(&ring), shown(&[('A', 30, AUDIO_CONFIGURATION)]));
-    ring.push(&fragment(MessageKind::AUDIO, 30, AUDIO, 1, AUDIO.len() - 1));
+    ring.push(NOW, &fragment(MessageKind::AUDIO, 30, AUDIO, 1, AUDIO.len() - 1));
     assert_eq!(player.all(&ring), shown(&[('A', 30, AUDIO)]));
 }
 
@@ -87,17 +87,17 @@ fn a_player_begins_while_the_frame_is_arriving() {
     let mut memory = Memory::new(1000);
     let mut ring = memory.ring();
     push(&mut ring, MessageKind::VIDEO, 0, CONFIGURATION);
-    ring.push(&fragment(MessageKind::VIDEO, 7, KEY, 0, 1));
+    ring.push(NOW, &fragment(MessageKind::VIDEO, 7, KEY, 0, 1));
     let mut player = Play::default();
     assert_eq!(player.all(&ring), "", "that could still be anything");
-    ring.push(&fragment(MessageKind::VIDEO, 7, KEY, 1, 1));
+    ring.push(NOW, &fragment(MessageKind::VIDEO, 7, KEY, 1, 1));
     assert_eq!(player.all(&ring), shown(&[('V', 7, CONFIGURATION), ('V', 7, &KEY[..2])]));
     assert!(player.cursor.is_inside());
     // Audio overtakes the frame on its way to the ring, but not to the player.
     push(&mut ring, MessageKind::AUDIO, 8, AUDIO);
     player.got.push(('V', 7, KEY[..2].to_vec()));
     for at in 2..KEY.len() {
-        ring.push(&fragment(MessageKind::VIDEO, 7, KEY, at, 1));
+        ring.push(NOW, &fragment(MessageKind::VIDEO, 7, KEY, at, 1));
         player.take(&ring, usize::MAX).unwrap();
         assert_eq!(player.got[0].2, KEY[..=at]);
     }

@@ -254,7 +254,7 @@ impl<'r, 'a> Relay<'r, 'a> {
         if let Some(stream) = self.directory.published(publisher)
             && let Some(ring) = self.rings.get_mut(stream.get())
         {
-            ring.push(fragment);
+            ring.push(self.now, fragment);
             self.wake(stream);
         }
     }
@@ -391,8 +391,8 @@ impl<'r, 'a> Relay<'r, 'a> {
                 self.rings.get_mut(stream.get()).into_iter().for_each(Ring::end);
                 self.wake(stream);
             }
-            RelayEvent::Resumed { stream, gap } => {
-                self.rings.get_mut(stream.get()).into_iter().for_each(|ring| ring.resume(gap));
+            RelayEvent::Resumed { stream, since } => {
+                self.rings.get_mut(stream.get()).into_iter().for_each(|ring| ring.resume(since));
                 self.wake(stream);
             }
             RelayEvent::Ended(stream) => self.wake(stream),
