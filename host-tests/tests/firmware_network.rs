@@ -132,6 +132,22 @@ fn a_silent_peer_is_disconnected_and_connected_again() {
 }
 
 #[test]
+#[ignore = "needs qemu-system-arm, network namespaces and nginx with its RTMP module: host-tests/run runs it"]
+fn item_198_a_frozen_nginx_is_given_up_and_gets_the_stream_again_when_it_is_back() {
+    let site = site("", &[1935]);
+    let mut firmware = site.start(&["publish", &url(":1935"), "--loops", "10"]).unwrap();
+    firmware.wait_for("publishing", LIMIT).unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    site.signal_nginx("STOP").unwrap();
+    let gave_up = firmware.wait_for("off the air: Stalled", LIMIT);
+    // The firmware must end before the test fails.
+    site.signal_nginx("CONT").unwrap();
+    gave_up.unwrap();
+    let log = published(&site, firmware, 10);
+    assert!(log.contains("2 connections"), "{log}");
+}
+
+#[test]
 #[ignore = "needs qemu-system-arm, network namespaces, udhcpd and nginx with its RTMP module: host-tests/run runs it"]
 fn the_image_reconnects_after_dhcp_withdraws_its_address() {
     let mut site = site("", &[1935]);

@@ -1,6 +1,5 @@
 //! The publisher's side of a ring: storing messages that arrive.
 
-
 use super::cached::{HeaderEntry, Headers, Key, Outcome, Part};
 use super::config::RelayConfig;
 use super::record::{PartialMessage, Place, RECORD, Record, payload};

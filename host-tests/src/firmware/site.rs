@@ -91,6 +91,15 @@ impl Site {
         nginx.wait_until("nginx listens", PATIENCE, |_| self.network.server.shell(&look, "").is_ok())
     }
 
+    /// Sends a signal to nginx, such as `STOP`. Frozen by it, nginx reads nothing, and its connections stay open until
+    /// `CONT`.
+    ///
+    /// # Errors
+    /// nginx does not run.
+    pub fn signal_nginx(&self, name: &str) -> Result<()> {
+        self.nginx.as_ref().context("nginx does not run")?.signal(name)
+    }
+
     /// Starts the firmware on the board.
     ///
     /// # Errors
