@@ -2,9 +2,11 @@
 
 mod support;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use host_tests::peers::{Program, Running, frame_hashes, start, wait_until};
+use host_tests::peers::network::{Host, Network, SERVER};
+use host_tests::peers::{Program, Running, finish_within, frame_hashes, start, wait_until};
+use serde_json::Value;
 use support::{LIMIT, Serve, clip, played, player, publish_well};
 
 /// The limit for key agreements must not slow a test down.
@@ -114,4 +116,89 @@ fn item_015_twenty_sessions_of_rtmpdump_agree_on_keys() {
 #[ignore = "needs rtmpdump, and takes a minute: host-tests/run long runs it"]
 fn long_item_015_600_sessions_of_rtmpdump_agree_on_keys() {
     connect_with_rtmpdump(600);
+}
+
+/// Starts rtmpsrv or rtmpsuck on port 1935 of a host. At the end of its standard input it would read in a loop, so its
+/// input does not end. It does not find rtmpdump, which rtmpsrv would start. rtmpsuck needs a file of hosts.
+fn librtmp_server(host: &Host, program: &str, directory: &Path) -> Running {
+    let mut command = host.command("unshare");
+    let hosts = directory.join(format!("hosts-of-{program}"));
+    std::fs::write(&hosts, format!("{SERVER} media.example\n")).unwrap();
+    let script = format!(
+        "mount --bind {} /etc/hosts; cd {}; mkfifo input-{program}; PATH=/usr/sbin; exec {program} -z <>input-{program}",
+        hosts.display(),
+        directory.display()
+    );
+    command.args(["--mount", "sh", "-e", "-c", &script]);
+    let server = start(&mut command).unwrap();
+    let listens = || host.shell("ss -Hltn 'sport = :1935' | grep -q .", "").is_ok();
+    wait_until("the program listens", LIMIT, listens).unwrap_or_else(|error| panic!("{error}: {}", server.errors()));
+    server
+}
+
+/// Counts the lines of a log of librtmp that have this text.
+fn lines_with(server: &Running, text: &str) -> usize {
+    (server.errors() + &server.output()).matches(text).count()
+}
+
+/// rtmpsrv accepts a player, and plays nothing. It continues with type 8, because our C1 has the version of a Flash Player
+/// that supports it, and refuses a C2 with a wrong signature.
+#[test]
+#[ignore = "needs rtmpsrv of rtmpdump and network namespaces: host-tests/run runs it"]
+fn item_206_play_and_publish_agree_on_keys_with_rtmpsrv() {
+    const SESSIONS: usize = 10;
+    let (network, directory) = (Network::new().unwrap(), tempfile::tempdir().unwrap());
+    let server = librtmp_server(&network.client, "rtmpsrv", directory.path());
+    for number in 1..=SESSIONS {
+        let mut command = network.client.command(env!("CARGO_BIN_EXE_play"));
+        command.args(["--json", "rtmpe://127.0.0.1:1935/live/x", "/dev/null"]);
+        let finished = finish_within(LIMIT, &mut command).unwrap();
+        let summary: Value = serde_json::from_slice(&finished.stdout).unwrap();
+        assert_eq!(summary["attempts"][0]["outcome"], "connected", "{}", finished.stderr);
+        assert!(summary["to_playing_ms"].is_number(), "{}", finished.stderr);
+        wait_until("rtmpsrv understands play", LIMIT, || lines_with(&server, "invoking <play>") == number)
+            .unwrap_or_else(|error| panic!("{error}: {}", server.errors()));
+    }
+    // It ignores publish.
+    let mut command = network.client.command(env!("CARGO_BIN_EXE_publish"));
+    command.args(["--json", "--fast"]).arg(clip()).arg("rtmpe://127.0.0.1:1935/live/x");
+    let finished = finish_within(LIMIT, &mut command).unwrap();
+    assert!(finished.stderr.contains("the peer did not answer in time: publish"), "{}", finished.stderr);
+    assert_eq!(lines_with(&server, "invoking <publish>"), 1);
+    assert_eq!(lines_with(&server, "Genuine Adobe Flash Player"), SESSIONS + 1);
+    assert_eq!(lines_with(&server, "Type Requested : 06"), SESSIONS + 1);
+}
+
+/// rtmpsuck is a server of RTMPE for the player, and a client of RTMPE of the server that the player's `tcUrl` names. It
+/// records what it passes on. It aborts if `connect` has a text that it does not know, such as `type`.
+#[test]
+#[ignore = "needs rtmpsuck of rtmpdump and network namespaces: host-tests/run runs it"]
+fn item_206_play_receives_a_stream_of_serve_through_rtmpsuck() {
+    let (network, directory) = (Network::new().unwrap(), tempfile::tempdir().unwrap());
+    let file = |name: &str| directory.path().join(name);
+    let mut command = network.server.command(env!("CARGO_BIN_EXE_serve"));
+    command.args(["--listen", "0.0.0.0:1935", "--grace", "0"]).args(ALL_AT_ONCE).arg("--record").arg(directory.path());
+    let serve = start(&mut command).unwrap();
+    wait_until("serve listens", LIMIT, || serve.errors().contains("listening on")).unwrap();
+    let proxy = librtmp_server(&network.client, "rtmpsuck", directory.path());
+    // For the player, the name has the address of rtmpsuck.
+    std::fs::write(file("hosts"), "127.0.0.1 media.example\n").unwrap();
+    let script = format!("mount --bind {} /etc/hosts && exec \"$@\"", file("hosts").display());
+    let mut command = network.client.command("unshare");
+    command.args(["--mount", "sh", "-c", &script, "sh", env!("CARGO_BIN_EXE_play"), "--json"]);
+    let player = start(command.arg("rtmpe://media.example:1935/live/x").arg(file("played.flv"))).unwrap();
+    let said = || format!("{}{}{}", player.errors(), serve.errors(), proxy.errors());
+    wait_until("it plays", LIMIT, || serve.errors().contains(": plays live/x"))
+        .unwrap_or_else(|error| panic!("{error}: {}", said()));
+    let mut command = network.client.command(env!("CARGO_BIN_EXE_publish"));
+    command.args(["--json", "--fast"]).arg(clip()).arg(format!("rtmpe://{SERVER}:1935/live/x"));
+    finish_within(LIMIT, &mut command).unwrap().successful().unwrap();
+    let finished = player.finish_within(LIMIT).unwrap().successful().unwrap();
+    let summary: Value = serde_json::from_slice(&finished.stdout).unwrap();
+    assert_eq!(summary["attempts"][0]["transport"], "RTMPE");
+    let all = frame_hashes(&clip()).unwrap();
+    assert!(frame_hashes(&file("played.flv")).unwrap() == all, "{}", finished.stderr);
+    wait_until("rtmpsuck has closed its file", LIMIT, || lines_with(&proxy, "done!") == 1).unwrap();
+    assert!(frame_hashes(&file("x")).unwrap() == all);
+    assert!(lines_with(&proxy, "Genuine Adobe Flash Player") == 1 && lines_with(&proxy, "Flash Media Server") == 1);
 }

@@ -46,15 +46,26 @@ impl<'a> ConnectOptions<'a> {
         Self { app, tc_url, flash_ver: Self::FLASH_VER, properties: &[], arguments: &[] }
     }
 
-    /// Writes the command, with transaction id `transaction`.
+    /// Writes the command of a client that publishes, with transaction id `transaction`. It has the property `type`.
     ///
     /// # Errors
     /// The encoder's buffer is too small.
     pub fn emit(&self, encoder: &mut Encoder<'_>, transaction: u32) -> Result<(), BufferFull> {
+        self.emit_with(b"\0\x04type\x02\0\x0Anonprivate\0\x08flashVer", encoder, transaction)
+    }
+
+    /// Writes the command of a client that plays. FFmpeg and librtmp send `type` only to publish, and rtmpsuck 2.4
+    /// aborts when it receives a text property that it does not know.
+    pub(crate) fn emit_to_play(&self, encoder: &mut Encoder<'_>, transaction: u32) -> Result<(), BufferFull> {
+        self.emit_with(b"\0\x08flashVer", encoder, transaction)
+    }
+
+    #[inline]
+    fn emit_with(&self, flash_ver: &[u8], encoder: &mut Encoder<'_>, transaction: u32) -> Result<(), BufferFull> {
         // The constant part is stored as encoded AMF0, which takes half the flash.
         super::begin(encoder, "connect", u32_to_number(transaction))?;
         encoder.raw(b"\x03\0\x03app")?.short_string(&[self.app])?;
-        encoder.raw(b"\0\x04type\x02\0\x0Anonprivate\0\x08flashVer")?.short_string(&[self.flash_ver])?;
+        encoder.raw(flash_ver)?.short_string(&[self.flash_ver])?;
         encoder.raw(b"\0\x05tcUrl")?.short_string(self.tc_url)?.raw(self.properties)?;
         encoder.raw(b"\0\0\x09")?.raw(self.arguments)?;
         Ok(())

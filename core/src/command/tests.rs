@@ -41,6 +41,15 @@ fn item_077_connect_is_written() {
     assert_eq!(emitted(&|encoder| OPTIONS.emit(encoder, 1)), expected);
 }
 
+/// rtmpsuck 2.4 aborts if `connect` has a text property that it does not know, such as `type`.
+#[test]
+fn item_285_a_client_that_does_not_publish_sends_no_type() {
+    let expected = b"\x02\0\x07connect\0\x3F\xF0\0\0\0\0\0\0\x03\
+        \0\x03app\x02\0\x04live\
+        \0\x08flashVer\x02\0\x08FMLE/3.0\0\x05tcUrl\x02\0\x10rtmp://host/live\0\0\x09";
+    assert_eq!(emitted(&|encoder| OPTIONS.emit_to_play(encoder, 1)), expected);
+}
+
 #[test]
 fn item_077_item_091_tc_url_has_neither_user_nor_key() {
     let urls = [

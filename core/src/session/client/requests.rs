@@ -16,7 +16,8 @@ use crate::url::KEY_PARTS;
 
 impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, STREAMS, PLAYS, CALLS> {
     /// Queues `connect`. The answer is [`ClientEvent::Connected`] or [`ClientEvent::Refused`]. Call it once, at any
-    /// time. The server's time to answer begins with the next [`Self::next_event`] or [`Self::poll_transmit`].
+    /// time. The server's time to answer begins with the next [`Self::next_event`] or [`Self::poll_transmit`]. A client
+    /// that cannot play also sends the property `type`, as encoders do.
     ///
     /// # Errors
     /// It was called before, the session is over, or the control buffer is too small.
@@ -24,7 +25,9 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         if self.role.connect_asked || self.is_over() {
             return Err(RequestError::State);
         }
-        self.link.queue(StreamId::CONNECTION, &mut |encoder, _| options.emit(encoder, CONNECT))?;
+        self.link.queue(StreamId::CONNECTION, &mut |encoder, _| {
+            if PLAYS > 0 { options.emit_to_play(encoder, CONNECT) } else { options.emit(encoder, CONNECT) }
+        })?;
         self.role.connect_asked = true;
         if self.role.state == State::Idle {
             self.enter(State::ExpectConnect);
