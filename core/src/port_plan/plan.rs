@@ -93,6 +93,22 @@ impl<'a> Plan<'a> {
         })
     }
 
+    /// Creates a plan with the limits of this one for other targets, such as those of a server to which the client is
+    /// redirected.
+    ///
+    /// # Errors
+    /// There are no targets, or more than [`MAX_TARGETS`].
+    pub fn for_targets<'t>(&self, targets: &'t [Target]) -> Result<Plan<'t>, PlanError> {
+        let &Plan { attempt_limit, tcp_limit, handshake_limit, total, stagger, max_at_once, .. } = self;
+        let plan = Plan::new(targets, Limits::SEQUENTIAL)?;
+        Ok(Plan { attempt_limit, tcp_limit, handshake_limit, total, stagger, max_at_once, ..plan })
+    }
+
+    /// Returns the targets in their order.
+    pub const fn targets(&self) -> &'a [Target] {
+        self.targets
+    }
+
     /// Tries `target` first, and the others after it in their order. The target that won the last time is a good
     /// choice. A target that is not in the list is ignored.
     pub fn prefer(&mut self, target: Target) {

@@ -46,10 +46,12 @@
 //! ```
 
 mod parse;
+mod redirect;
 mod scheme;
 #[cfg(test)]
 mod tests;
 
+pub use redirect::RedirectError;
 pub use scheme::Scheme;
 
 use core::fmt;

@@ -5,15 +5,48 @@
 use super::{AppEnd, KEY_PARTS, MAX_URL_LENGTH, Options, Scheme, SingleSegment, Url, UrlError};
 
 pub(super) fn url(text: &str, options: Options) -> Result<Url<'_>, UrlError> {
+    check(text)?;
+    let mut rest = text;
+    let scheme = scheme(&mut rest)?;
+    of_scheme(scheme, &mut rest, options)
+}
+
+/// Parses the URL of an application: its whole path. It may be relative to `base`: `//host/app` or `/app`.
+pub(super) fn application<'t>(text: &'t str, base: &Url<'t>) -> Result<Url<'t>, UrlError> {
+    check(text)?;
+    let mut rest = text;
+    let is_relative = skip(&mut rest, b'/');
+    let mut url = if is_relative && !skip(&mut rest, b'/') {
+        *base
+    } else {
+        let scheme = if is_relative { base.scheme } else { scheme(&mut rest)? };
+        let url = of_scheme(scheme, &mut { rest }, Options::new())?;
+        rest = until(&mut rest, b'/').map_or("", |_| rest);
+        url
+    };
+    while rest.as_bytes().last() == Some(&b'/') {
+        rest = until_last(&mut { rest }, b'/').unwrap_or("");
+    }
+    url.app = rest;
+    Ok(url)
+}
+
+/// Checks the length and the characters of a URL.
+#[inline(always)]
+fn check(text: &str) -> Result<(), UrlError> {
     if text.len() > MAX_URL_LENGTH {
         return Err(UrlError::TooLong);
     }
     if text.bytes().any(|byte| byte < b' ' || byte == 0x7F) {
         return Err(UrlError::Character);
     }
-    let mut path = text;
-    let scheme = scheme(&mut path)?;
-    let mut authority = until(&mut path, b'/').unwrap_or_else(|| core::mem::take(&mut path));
+    Ok(())
+}
+
+/// Parses what follows the scheme and its slashes.
+#[inline(always)]
+fn of_scheme<'t>(scheme: Scheme, path: &mut &'t str, options: Options) -> Result<Url<'t>, UrlError> {
+    let mut authority = until(path, b'/').unwrap_or_else(|| core::mem::take(path));
     let mut password = until_last(&mut authority, b'@');
     let user = password.as_mut().and_then(|userinfo| until(userinfo, b':')).or_else(|| password.take());
     let mut rest = authority;
@@ -23,7 +56,7 @@ pub(super) fn url(text: &str, options: Options) -> Result<Url<'_>, UrlError> {
         return Err(UrlError::Host);
     }
     let port = if has_port { Some(port(rest)?) } else { None };
-    let (app, key) = self::path(path, options)?;
+    let (app, key) = self::path(*path, options)?;
     let default_port_in_tc_url = options.default_port_in_tc_url;
     Ok(Url { scheme, host, authority, port, user, password, app, key, default_port_in_tc_url })
 }

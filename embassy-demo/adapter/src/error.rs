@@ -32,6 +32,9 @@ pub enum Error {
     Exhausted,
     /// The server refused a request.
     Refused(Refusal),
+    /// The server has sent the client to another server, and the client does not follow.
+    #[cfg(feature = "redirect")]
+    Redirect(embedded_rtmp::url::RedirectError),
     /// The server refused the user and the password, or its challenge cannot be answered.
     #[cfg(feature = "auth")]
     Auth(embedded_rtmp::auth::AuthError),
@@ -76,6 +79,8 @@ impl fmt::Display for Error {
             Self::Resolve(error) => error.fmt(f),
             Self::Exhausted => f.write_str("no port answered with RTMP"),
             Self::Refused(refusal) => refusal.fmt(f),
+            #[cfg(feature = "redirect")]
+            Self::Redirect(error) => error.fmt(f),
             #[cfg(feature = "auth")]
             Self::Auth(error) => error.fmt(f),
             #[cfg(feature = "enhanced")]

@@ -23,9 +23,41 @@ impl<const N: usize> Text<N> {
         stored
     }
 
+    /// The text, if all of it fits.
+    #[cfg(feature = "redirect")]
+    pub(crate) fn whole(text: amf0::Text<'_>) -> Option<Self> {
+        (text.len() <= N).then(|| Self::new(text))
+    }
+
+    /// These texts one after another, if all of them fit.
+    #[cfg(feature = "redirect")]
+    pub(crate) fn of_parts(parts: &[&str]) -> Option<Self> {
+        let mut stored = Self { bytes: [0; N], length: 0 };
+        for byte in parts.iter().flat_map(|part| part.bytes()) {
+            *stored.bytes.get_mut(usize::from(stored.length))? = byte;
+            stored.length = stored.length.wrapping_add(1);
+        }
+        Some(stored)
+    }
+
     /// Returns the stored bytes. A character at the end may be cut.
     pub fn as_text(&self) -> amf0::Text<'_> {
         amf0::Text::new(self.bytes.get(..self.length.into()).unwrap_or_default())
+    }
+}
+
+#[cfg(any(feature = "redirect", feature = "rtmpt"))]
+impl<const N: usize> Text<N> {
+    /// Returns the text. It is empty if it is not valid UTF-8.
+    pub(crate) fn as_str(&self) -> &str {
+        core::str::from_utf8(self.as_text().as_bytes()).unwrap_or_default()
+    }
+}
+
+#[cfg(feature = "rtmpt")]
+impl<const N: usize> AsRef<str> for Text<N> {
+    fn as_ref(&self) -> &str {
+        self.as_str()
     }
 }
 

@@ -27,6 +27,8 @@ mod plain_tcp;
 mod player;
 mod ports;
 mod race;
+#[cfg(feature = "redirect")]
+mod redirect;
 mod relay;
 mod resolve;
 #[cfg(all(feature = "rtmpe", feature = "rtmpt"))]

@@ -81,10 +81,11 @@ impl Destination {
                 bail!("more than {MAX_REDIRECTS} servers sent us elsewhere");
             }
             self.redirects += 1;
-            let before = core::mem::replace(&mut self.current, self.first.redirected(&url.to_string())?);
-            if before.url()?.host() != self.current.url()?.host() {
+            let next = self.current.redirected(&url.to_string(), &self.first)?;
+            if !next.url()?.is_on_host_of(&self.current.url()?) {
                 self.offer = Offer::new();
             }
+            self.current = next;
             self.authenticator = Authenticator::new();
             return Ok(());
         }
@@ -93,7 +94,7 @@ impl Destination {
         let has_credentials = self.first.credentials.is_some();
         // A redirect to another server must not get an answer, because that server could use it to log in at the first
         // one.
-        let credentials = self.first.credentials.as_ref().filter(|_| url.host() == first.host());
+        let credentials = self.first.credentials.as_ref().filter(|_| url.is_on_host_of(&first));
         let (user, password) = credentials.map_or(("", ""), |(user, password)| (user, password));
         let app = self.current.app().to_owned();
         let answered =

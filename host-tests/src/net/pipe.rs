@@ -37,7 +37,7 @@ pub struct Pipe {
 /// HTTP requests instead of plain bytes, over one TCP connection after another.
 #[derive(Debug)]
 struct Tunnel {
-    client: TunnelClient<'static>,
+    client: TunnelClient<String>,
     address: SocketAddr,
     /// `None` if the requests are not inside TLS.
     tls: Option<TlsClient>,
@@ -71,8 +71,7 @@ impl Pipe {
     /// # Errors
     /// The system gives no socket.
     pub(super) fn tunnel(address: SocketAddr, host: &str, tls: Option<&TlsClient>, clock: Clock) -> io::Result<Self> {
-        // A tool has only a few tunnels.
-        let client = TunnelClient::new(Box::leak(host.into()), address.port());
+        let client = TunnelClient::new(host.to_owned(), address.port());
         let (output, registry, is_connected, futile) = (Vec::new(), None, true, 0);
         let (socket, tls) = (dial(address, tls)?, tls.cloned());
         let tunnel = Tunnel { client, address, tls, clock, output, registry, is_connected, futile };

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::Args;
 use embedded_rtmp::url::{self, SingleSegment, Url};
 
@@ -59,17 +59,17 @@ impl StreamUrl {
         Ok(Self { text: text.to_owned(), app, answer: None, credentials, key })
     }
 
-    /// The stream with the same key in another application. `url` is the URL of the application.
+    /// The stream with the same key in another application. `url` is the URL of the application. It may be relative to
+    /// the URL of this stream. `first` is the stream that the user has specified.
     ///
     /// # Errors
-    /// The text is not an RTMP URL, or its scheme protects less than the scheme of this stream.
-    pub fn redirected(&self, url: &str) -> Result<Self> {
-        let (from, to) =
-            (self.url()?.scheme(), Url::parse(url).context("the redirect does not name an RTMP URL")?.scheme());
-        ensure!(from.permits(to), "the server sends us to an {to} URL, which protects less than {from}");
-        // The whole path is the application.
-        let app = url.splitn(4, '/').nth(3).unwrap_or_default().trim_end_matches('/').to_owned();
-        Self::new(url, &StreamArguments { app: Some(app), key: Some(self.key.clone()), ..StreamArguments::default() })
+    /// The text is not an RTMP URL, or its scheme protects less than the scheme of this stream or of `first`.
+    pub fn redirected(&self, url: &str, first: &Self) -> Result<Self> {
+        let own = self.url()?;
+        let url = own.redirected(url)?;
+        first.url()?.check_redirect(&url)?;
+        let (text, app, key) = (url.tc_url_parts().concat(), url.app().to_owned(), self.key.clone());
+        Ok(Self { text, app, answer: None, credentials: None, key })
     }
 
     /// Returns the application, with the query of the URL.
@@ -117,17 +117,17 @@ mod tests {
     #[test]
     fn a_redirect_keeps_the_key() {
         let stream = StreamUrl::new("rtmp://h/live/k?a/b", &StreamArguments::default()).unwrap();
-        let other = stream.redirected("rtmp://other:80/x/y/z/").unwrap();
+        let other = stream.redirected("rtmp://other:80/x/y/z/", &stream).unwrap();
         assert_eq!(other.url().unwrap().tc_url_parts().concat(), "rtmp://other:80/x/y/z");
         assert_eq!(other.key, "k?a/b");
-        assert!(stream.redirected("http://h/x").is_err());
+        assert!(stream.redirected("http://h/x", &stream).is_err());
     }
 
     #[test]
     fn item_221_a_redirect_out_of_tls_is_refused() {
         let stream = StreamUrl::new("rtmps://h/live/k", &StreamArguments::default()).unwrap();
-        assert!(stream.redirected("rtmpts://other/x").is_ok());
-        let why = stream.redirected("rtmp://other/x").unwrap_err().to_string();
+        assert!(stream.redirected("rtmpts://other/x", &stream).is_ok());
+        let why = stream.redirected("rtmp://other/x", &stream).unwrap_err().to_string();
         assert_eq!(why, "the server sends us to an rtmp URL, which protects less than rtmps");
     }
 }

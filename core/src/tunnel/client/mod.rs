@@ -83,8 +83,8 @@ enum In {
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct TunnelClient<'h> {
-    host: &'h str,
+pub struct TunnelClient<H = &'static str> {
+    host: H,
     port: u16,
     id: [u8; MAX_ID],
     id_length: u8,
@@ -119,11 +119,12 @@ pub struct TunnelClient<'h> {
     failed: Option<TunnelError>,
 }
 
-impl_format!(['h] TunnelClient<'h>, this => "TunnelClient {{ port: {}, sequence: {} }}", this.port, this.sequence);
+impl_format!([H] TunnelClient<H>, this => "TunnelClient {{ port: {}, sequence: {} }}", this.port, this.sequence);
 
-impl<'h> TunnelClient<'h> {
-    /// A tunnel to `host` and `port`, over a TCP connection to there or to a proxy.
-    pub const fn new(host: &'h str, port: u16) -> Self {
+impl<H: AsRef<str>> TunnelClient<H> {
+    /// A tunnel to `host` and `port`, over a TCP connection to there or to a proxy. `H` is the text of the host: lent, or
+    /// owned by the tunnel.
+    pub const fn new(host: H, port: u16) -> Self {
         Self {
             host,
             port,

@@ -6,7 +6,7 @@ use crate::bytes::low_u32;
 use crate::text::{Decimal, put};
 use crate::time::Instant;
 
-impl TunnelClient<'_> {
+impl<H: AsRef<str>> TunnelClient<H> {
     /// Writes what does not belong to the session. Returns the number of bytes, and how many bytes after them are for the
     /// session.
     #[inline(never)]
@@ -69,7 +69,8 @@ impl TunnelClient<'_> {
             Request::Idle => (b"idle", b"/", sequence.as_bytes()),
             Request::Close => (b"close", b"/", sequence.as_bytes()),
         };
-        let is_ipv6 = self.host.contains(':');
+        let host = self.host.as_ref();
+        let is_ipv6 = host.contains(':');
         let (open, close): (&[u8], &[u8]) = if is_ipv6 { (b"[", b"]:") } else { (b"", b":") };
         let parts: &[&[u8]] = &[
             b"POST /",
@@ -80,7 +81,7 @@ impl TunnelClient<'_> {
             number,
             b" HTTP/1.1\r\nHost: ",
             open,
-            self.host.as_bytes(),
+            host.as_bytes(),
             close,
             port.as_bytes(),
             b"\r\nUser-Agent: Shockwave Flash\r\nAccept: */*\r\nCache-Control: no-cache\r\nConnection: Keep-Alive\r\n\

@@ -18,7 +18,7 @@ const FLOOR: u32 = 4;
 const PAUSE: u32 = 16;
 const DOUBLINGS: u8 = 4;
 
-impl TunnelClient<'_> {
+impl<H: AsRef<str>> TunnelClient<H> {
     /// Consumes the bytes of `input` that are not for the session. Returns how many bytes for the session follow.
     #[inline(never)]
     pub(super) fn unwrap(&mut self, now: Instant, input: &mut &[u8]) -> Result<usize, TunnelError> {

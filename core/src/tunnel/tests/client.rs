@@ -5,7 +5,7 @@ use super::*;
 pub(super) const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Length: ";
 
 /// A client that has sent `/open`.
-pub(super) fn opening() -> TunnelClient<'static> {
+pub(super) fn opening() -> TunnelClient {
     let mut client = TunnelClient::new("h", 80);
     assert!(client.poll_transmit(START, &mut [0; 1_000], 0, |_| panic!("no session is asked")) > 0);
     client
@@ -16,14 +16,14 @@ pub(super) fn response(body: &[u8]) -> Vec<u8> {
 }
 
 /// A client whose tunnel is open.
-pub(super) fn open() -> TunnelClient<'static> {
+pub(super) fn open() -> TunnelClient {
     let mut client = opening();
     assert_eq!(take(&mut client, &response(b"cafe\n")), Ok(Vec::new()));
     client
 }
 
 /// Everything that a client lends of the input, all of which it must consume.
-pub(super) fn take(client: &mut TunnelClient<'_>, input: &[u8]) -> Result<Vec<u8>, TunnelError> {
+pub(super) fn take(client: &mut TunnelClient, input: &[u8]) -> Result<Vec<u8>, TunnelError> {
     let (mut rest, mut all) = (input, Vec::new());
     loop {
         let before = rest.len();
@@ -35,7 +35,7 @@ pub(super) fn take(client: &mut TunnelClient<'_>, input: &[u8]) -> Result<Vec<u8
     }
 }
 
-pub(super) fn sent(client: &mut TunnelClient<'_>, now: Instant, body: &[u8]) -> String {
+pub(super) fn sent(client: &mut TunnelClient, now: Instant, body: &[u8]) -> String {
     let (mut all, mut rest) = (Vec::new(), body);
     loop {
         let mut out = [0; 50];
@@ -147,7 +147,7 @@ fn item_098_a_chunk_may_lie_in_two_responses_and_be_cut_anywhere() {
 fn item_098_polls_follow_the_servers_hint_and_the_shortest_pause() {
     let mut client = open();
     let mut now = START;
-    let mut pauses = |hint: u8, body: &[u8], client: &mut TunnelClient<'_>| {
+    let mut pauses = |hint: u8, body: &[u8], client: &mut TunnelClient| {
         let at = client.poll_timeout().unwrap().max(now);
         assert!(sent(client, at, b"").starts_with("POST /idle/"));
         let mut input = &response(&[&[hint], body].concat())[..];

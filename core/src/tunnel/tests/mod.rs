@@ -39,7 +39,7 @@ fn frames(count: u32) -> Vec<Frame> {
 /// A client that publishes frames through a tunnel.
 struct Publisher {
     session: session::Client<'static, 8>,
-    tunnel: TunnelClient<'static>,
+    tunnel: TunnelClient,
     stream: Option<StreamId>,
     frames: Vec<Frame>,
     /// The frame that is being sent, and how many of its bytes were consumed.

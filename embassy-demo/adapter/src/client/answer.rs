@@ -2,9 +2,7 @@
 
 use embedded_rtmp::auth::{AuthError, Authenticator, Credentials};
 use embedded_rtmp::command::Status;
-use embedded_rtmp::url::Url;
 
-use crate::client::ClientOptions;
 use crate::text::Text;
 
 /// The largest length of an application with an answer, in bytes.
@@ -43,11 +41,8 @@ impl Answer {
     ///
     /// # Errors
     /// The server refuses the user or the password, or its challenge cannot be answered.
-    pub(crate) fn conclude(&mut self, url: &Url<'_>, options: &ClientOptions<'_>) -> Result<(), AuthError> {
-        let in_url = || Some(Credentials { user: url.user()?, password: url.password().unwrap_or_default() });
-        let credentials = options.credentials.or_else(in_url);
+    pub(crate) fn conclude(&mut self, app: &str, credentials: Option<Credentials<'_>>) -> Result<(), AuthError> {
         if let (Some((refusal, is_cut)), Some(credentials)) = (self.refusal.take(), credentials) {
-            let app = options.app.unwrap_or(url.app());
             let is_due = self.authenticator.answer(refusal.as_text(), app, &credentials, &self.nonce)?;
             if is_due && is_cut {
                 return Err(AuthError::TooLong);

@@ -17,16 +17,16 @@ use core::task::{Context, Poll};
 
 use embassy_time::Duration;
 use embedded_rtmp::command::{Status, code};
-use embedded_rtmp::port_plan::{self, PlanError};
 use embedded_rtmp::session::{self, Client, ClientConfig, ClientEvent, ConfigError, SessionBuffers};
 use embedded_rtmp::time::Instant;
-use embedded_rtmp::url::Url;
 
 #[cfg(feature = "auth")]
 use crate::client::answer::Answer;
 use crate::client::attempt::Attempt;
 #[cfg(feature = "enhanced")]
 use crate::client::offering::Offering;
+#[cfg(feature = "redirect")]
+use crate::client::redirect::Redirect;
 use crate::clock::{clock, wake_at};
 use crate::error::{Error, Refusal};
 use crate::transport::keys::Keys;
@@ -84,6 +84,8 @@ pub(crate) struct Connection<'a, const STREAMS: usize, const PLAYS: usize = 0, T
     pub(crate) answer: Answer,
     #[cfg(feature = "enhanced")]
     pub(crate) offering: Offering,
+    #[cfg(feature = "redirect")]
+    pub(crate) redirect: Redirect,
 }
 
 impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, STREAMS, PLAYS, T> {
@@ -112,6 +114,8 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
             answer: Answer::NONE,
             #[cfg(feature = "enhanced")]
             offering: Offering::NONE,
+            #[cfg(feature = "redirect")]
+            redirect: Redirect::NONE,
         }
     }
 
@@ -179,6 +183,8 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
         let answer = &mut self.answer;
         #[cfg(feature = "enhanced")]
         let offering = &mut self.offering;
+        #[cfg(feature = "redirect")]
+        let redirect = &mut self.redirect;
         if failed.is_some() {
             return Err(Over);
         }
@@ -190,9 +196,12 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
                     while *stage == before
                         && let Ok(Some(event)) = client.next_event(now, rest)
                     {
-                        #[cfg(feature = "auth")]
+                        #[cfg(any(feature = "auth", feature = "redirect"))]
                         if let ClientEvent::Refused(session::Stage::Connect, status) = &event {
+                            #[cfg(feature = "auth")]
                             answer.note_refusal(status);
+                            #[cfg(feature = "redirect")]
+                            redirect.note_refusal(status);
                         }
                         #[cfg(feature = "enhanced")]
                         offering.note(&event);
@@ -245,12 +254,6 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
     pub(crate) fn was_answered(&self) -> bool {
         self.client.bytes_received() > 0
     }
-}
-
-/// Refuses URLs of RTMPE. Only attempts of a port plan support it.
-pub(crate) fn refuse_rtmpe(url: &Url<'_>) -> Result<(), Error> {
-    let is_rtmpe = port_plan::Transport::of(url.scheme()).is_rtmpe();
-    if is_rtmpe { Err(Error::Plan(PlanError::Scheme)) } else { Ok(()) }
 }
 
 /// Records what an event means for a connection.

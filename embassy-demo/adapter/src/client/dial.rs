@@ -18,8 +18,8 @@ use crate::transport::keys::Keys;
 use crate::transport::{Net, OpenError};
 
 /// The host to connect to.
-pub(crate) struct Host<'h, 'a> {
-    pub(crate) name: &'a str,
+pub(crate) struct Host<'h> {
+    pub(crate) name: &'h str,
     pub(crate) addresses: &'h [IpAddress],
 }
 
@@ -52,7 +52,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
     pub(crate) fn begin(
         &mut self,
         (id, target, deadline): (AttemptId, Target, Instant),
-        host: &Host<'_, 'a>,
+        host: &Host<'_>,
         options: &ClientOptions<'_>,
         entropy: &mut dyn FnMut() -> [u8; 32],
     ) -> Result<(), Failure> {
@@ -83,7 +83,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
 
     /// Begins to connect to the first possible address, starting with the current address of the attempt. If no address is
     /// possible, the attempt fails with `why`.
-    fn open(&mut self, host: &Host<'_, 'a>, mut why: Failure) -> Result<(), Failure> {
+    fn open(&mut self, host: &Host<'_>, mut why: Failure) -> Result<(), Failure> {
         while let Some(address) = host.addresses.get(usize::from(self.attempt.address)) {
             match self.transport.open(IpEndpoint::new(*address, self.attempt.target.port)) {
                 Ok(()) => {
@@ -100,7 +100,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
     }
 
     /// Waits for the next stage: TCP is open, or RTMP's handshake is complete.
-    pub(crate) fn poll_attempt(&mut self, host: &Host<'_, 'a>, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+    pub(crate) fn poll_attempt(&mut self, host: &Host<'_>, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         while self.stage == Stage::Opening {
             let is_last = usize::from(self.attempt.address).saturating_add(1) >= host.addresses.len();
             let why = match self.transport.tcp().poll_opened(cx) {

@@ -26,6 +26,8 @@ pub(crate) mod player;
 pub(crate) mod ports;
 pub(crate) mod publisher;
 mod race;
+#[cfg(feature = "redirect")]
+pub(crate) mod redirect;
 pub(crate) mod resolve;
 pub(crate) mod sender;
 

@@ -9,8 +9,12 @@ use core::future::poll_fn;
 use core::task::{Context, Poll, ready};
 
 use embassy_net::Stack;
+#[cfg(feature = "auth")]
+use embedded_rtmp::auth::Credentials;
 use embedded_rtmp::command::ConnectOptions;
 use embedded_rtmp::port_plan::{self, Failure, Plan, PlanError, PlanEvent};
+#[cfg(feature = "redirect")]
+use embedded_rtmp::port_plan::{DEFAULT_ORDER, Order};
 use embedded_rtmp::session;
 use embedded_rtmp::session::{Client, RequestError};
 use embedded_rtmp::url::{KEY_PARTS, Url};
@@ -18,6 +22,8 @@ use embedded_rtmp::url::{KEY_PARTS, Url};
 use crate::client::ClientOptions;
 use crate::client::connection::{Connection, Over, Stage};
 use crate::client::dial::Host;
+#[cfg(feature = "redirect")]
+use crate::client::redirect::{Redirect, target};
 use crate::client::resolve::{Lookup, resolve};
 use crate::clock::{clock, wake_at};
 use crate::error::Error;
@@ -30,12 +36,12 @@ pub(crate) type Request<'a, const STREAMS: usize, const PLAYS: usize> =
 
 /// The host, the plan, and the request to the server.
 pub(crate) struct Dialing<'c, 'p, 'a, const STREAMS: usize, const PLAYS: usize> {
-    pub(crate) host: Host<'c, 'a>,
+    pub(crate) host: Host<'c>,
     pub(crate) plan: &'c mut Plan<'p>,
     pub(crate) options: &'c ClientOptions<'c>,
     pub(crate) entropy: &'c mut dyn FnMut() -> [u8; 32],
     /// `None` if only the handshake is wanted.
-    pub(crate) request: Option<(&'c Url<'a>, Request<'a, STREAMS, PLAYS>)>,
+    pub(crate) request: Option<(&'c Url<'c>, Request<'a, STREAMS, PLAYS>)>,
 }
 
 /// Waits until one of the connections is open, and returns its index.
@@ -47,14 +53,72 @@ pub(crate) async fn open<'a, const STREAMS: usize, const PLAYS: usize>(
     result.map_err(|index| connections.get(index).and_then(|it| it.failed).unwrap_or(Error::Exhausted))
 }
 
+/// Looks up the host of a URL and carries out the plan, until one of the connections is open. Returns its index. If the
+/// server sends the client elsewhere, the same happens there, with a plan of the same limits.
+///
+/// # Errors
+/// No connection is open, or the URL cannot be used.
+pub(crate) async fn open_url<'a, const STREAMS: usize, const PLAYS: usize>(
+    stack: Stack<'_>,
+    connections: &mut [Connection<'a, STREAMS, PLAYS>],
+    (url, request): (&Url<'_>, Request<'a, STREAMS, PLAYS>),
+    plan: &mut Plan<'_>,
+    options: &ClientOptions<'_>,
+    entropy: &mut dyn FnMut() -> [u8; 32],
+) -> Result<usize, Error> {
+    let result = open_at(stack, connections, (url, request), plan, options, entropy).await;
+    #[cfg(feature = "redirect")]
+    {
+        let (mut result, mut application) = (result, None);
+        let list = if url.port().is_some() { DEFAULT_ORDER } else { plan.targets() };
+        while result.is_err()
+            && let Some(sent) = connections.iter_mut().find(|it| it.redirect.is_new())
+        {
+            sent.redirect.resolve(url, application.as_ref()).map_err(Error::Redirect)?;
+            let redirect = core::mem::replace(&mut sent.redirect, Redirect::NONE);
+            for connection in &mut *connections {
+                connection.redirect.clone_from(&redirect);
+                application = connection.begin_redirect(url);
+                connection.failed = None;
+            }
+            let to = target(url, application.as_ref());
+            let order = Order::for_url_or(&to, list);
+            let mut plan = plan.for_targets(order.targets())?;
+            result = open_at(stack, connections, (&to, request), &mut plan, options, entropy).await;
+        }
+        result
+    }
+    #[cfg(not(feature = "redirect"))]
+    result
+}
+
+async fn open_at<'a, const STREAMS: usize, const PLAYS: usize>(
+    stack: Stack<'_>,
+    connections: &mut [Connection<'a, STREAMS, PLAYS>],
+    (url, request): (&Url<'_>, Request<'a, STREAMS, PLAYS>),
+    plan: &mut Plan<'_>,
+    options: &ClientOptions<'_>,
+    entropy: &mut dyn FnMut() -> [u8; 32],
+) -> Result<usize, Error> {
+    let found = lookup(stack, url, plan).await?;
+    let host = Host { name: url.host(), addresses: found.addresses() };
+    open(connections, &mut Dialing { host, plan, options, entropy, request: Some((url, request)) }).await
+}
+
+/// Checks that a URL's transport is one that `carries` accepts.
+///
+/// # Errors
+/// [`PlanError::Scheme`].
+pub(crate) fn check_scheme(url: &Url<'_>, carries: impl FnOnce(port_plan::Transport) -> bool) -> Result<(), Error> {
+    if carries(port_plan::Transport::of(url.scheme())) { Ok(()) } else { Err(Error::Plan(PlanError::Scheme)) }
+}
+
 /// Finds the addresses of the host of a URL. If there are none, the plan reports this failure for every target.
 ///
 /// # Errors
 /// There are no addresses, or the URL needs TLS, which the attempts of a plan do not support.
-pub(crate) async fn lookup(stack: Stack<'_>, url: &Url<'_>, plan: &mut Plan<'_>) -> Result<Lookup, Error> {
-    if port_plan::Transport::of(url.scheme()).is_tls() {
-        return Err(Error::Plan(PlanError::Scheme));
-    }
+async fn lookup(stack: Stack<'_>, url: &Url<'_>, plan: &mut Plan<'_>) -> Result<Lookup, Error> {
+    check_scheme(url, |transport| !transport.is_tls())?;
     resolve(stack, url.host()).await.map_err(|error| {
         while let Some(PlanEvent::Dial { id, .. }) = plan.poll_event(clock()) {
             plan.report_failed(id, clock(), Failure::Dns);
@@ -156,7 +220,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
     /// Waits until the handshake is complete, asks the server, and waits until it has accepted.
     pub(crate) fn poll_asked(
         &mut self,
-        url: &Url<'a>,
+        url: &Url<'_>,
         options: &ClientOptions<'_>,
         request: Request<'a, STREAMS, PLAYS>,
         cx: &mut Context<'_>,
@@ -167,8 +231,12 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
             }
             if let Err(Over) = self.advance(cx) {
                 #[cfg(feature = "auth")]
-                if let Err(error) = self.answer.conclude(url, options) {
-                    self.failed = Some(Error::Auth(error));
+                {
+                    let app = self.given_app(options).unwrap_or(url.app());
+                    let credentials = self.credentials(url, options);
+                    if let Err(error) = self.answer.conclude(app, credentials) {
+                        self.failed = Some(Error::Auth(error));
+                    }
                 }
                 #[cfg(feature = "enhanced")]
                 self.offering.conclude(self.failed);
@@ -183,12 +251,13 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
     }
 
     /// Asks for the application and the key of the options, or of the URL.
-    fn ask(&mut self, url: &Url<'a>, options: &ClientOptions<'_>, request: Request<'a, STREAMS, PLAYS>) {
+    fn ask(&mut self, url: &Url<'_>, options: &ClientOptions<'_>, request: Request<'a, STREAMS, PLAYS>) {
         self.stage = Stage::Asked;
         self.lost_after = options.keep_alive.timeout;
         let mut tc_url = url.tc_url_parts();
+        let given = self.given_app(options);
         let [.., app] = &mut tc_url;
-        *app = options.app.unwrap_or(app);
+        *app = given.unwrap_or(app);
         #[cfg(feature = "auth")]
         {
             *app = self.answer.app(app);
@@ -205,6 +274,26 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
         if let Err(error) = result.and_then(|()| request(&mut self.client, &key)) {
             self.end(error.into());
         }
+    }
+
+    /// Returns the application that the caller has given instead of that of the URL.
+    fn given_app<'o>(&self, options: &ClientOptions<'o>) -> Option<&'o str> {
+        #[cfg(feature = "redirect")]
+        if self.redirect.is_followed {
+            return None;
+        }
+        options.app
+    }
+
+    /// Returns the user and the password for the server. Only the host of the caller's URL gets them.
+    #[cfg(feature = "auth")]
+    fn credentials<'o>(&self, url: &Url<'o>, options: &ClientOptions<'o>) -> Option<Credentials<'o>> {
+        #[cfg(feature = "redirect")]
+        if self.redirect.is_elsewhere {
+            return None;
+        }
+        let in_url = || Some(Credentials { user: url.user()?, password: url.password().unwrap_or_default() });
+        options.credentials.or_else(in_url)
     }
 
     /// Returns whether the next connection should be made at once: this one has received a challenge, or was refused

@@ -15,9 +15,8 @@ use embedded_rtmp::url::Url;
 
 use crate::buffers::Memory;
 use crate::client::ClientOptions;
-use crate::client::connection::{Connection, Over, Stage, refuse_rtmpe};
-use crate::client::dial::Host;
-use crate::client::open::{Dialing, Request, lookup, open};
+use crate::client::connection::{Connection, Over, Stage};
+use crate::client::open::{Request, check_scheme, open_url};
 use crate::clock::{clock, has_passed, later};
 use crate::error::Error;
 use crate::fmt::impl_format;
@@ -102,18 +101,14 @@ impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
         const GATHER: usize,
     >(
         stack: Stack<'a>,
-        url: &Url<'a>,
+        url: &Url<'_>,
         plan: &mut Plan<'_>,
         options: &ClientOptions<'_>,
         memory: &'a mut Memory<RX, TX, SCRATCH, CONTROL, GATHER>,
         mut entropy: impl FnMut() -> [u8; 32],
     ) -> Result<Self, Error> {
         let mut connection = Connection::over_net(stack, memory.split(), &options.session)?;
-        let found = lookup(stack, url, plan).await?;
-        let host = Host { name: url.host(), addresses: found.addresses() };
-        let request = Some((url, Self::PLAY));
-        let mut course = Dialing { host, plan, options, entropy: &mut entropy, request };
-        open(from_mut(&mut connection), &mut course).await?;
+        open_url(stack, from_mut(&mut connection), (url, Self::PLAY), plan, options, &mut entropy).await?;
         Ok(Self::new(connection))
     }
 }
@@ -134,12 +129,13 @@ impl<'a, const STREAMS: usize, T: Transport> Player<'a, STREAMS, T> {
     /// transport ended.
     pub async fn open(
         transport: T,
-        url: &Url<'a>,
+        url: &Url<'_>,
         options: &ClientOptions<'_>,
         buffers: SessionBuffers<'a>,
         entropy: &[u8; 32],
     ) -> Result<Self, Error> {
-        refuse_rtmpe(url)?;
+        // Only attempts of a port plan support RTMPE.
+        check_scheme(url, |transport| !transport.is_rtmpe())?;
         let mut connection = Connection::connected(transport, buffers, &options.session, entropy)?;
         let asked = poll_fn(|cx| connection.poll_asked(url, options, Self::PLAY, cx)).await;
         asked.map_err(|Over| connection.why())?;

@@ -14,9 +14,8 @@ use embedded_rtmp::url::Url;
 
 use crate::buffers::Memory;
 use crate::client::ClientOptions;
-use crate::client::connection::{Connection, Over, refuse_rtmpe};
-use crate::client::dial::Host;
-use crate::client::open::{Dialing, lookup, open};
+use crate::client::connection::{Connection, Over};
+use crate::client::open::{check_scheme, open_url};
 use crate::client::sender::{Inner, Sender, Slot};
 use crate::error::Error;
 use crate::fmt::impl_format;
@@ -95,6 +94,9 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
     /// ([`Limits::SEQUENTIAL`](embedded_rtmp::port_plan::Limits::SEQUENTIAL)), because there is one socket. A second attempt
     /// at the same time fails as `Local`. `entropy` returns 32 fresh random bytes for each attempt.
     ///
+    /// With the feature `redirect`, this follows a server that redirects the client. The targets of the new URL are tried
+    /// within the limits of `plan`, whose outcomes stay those of the first server.
+    ///
     /// Dropping the future also drops the socket.
     ///
     /// # Panics
@@ -110,18 +112,15 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
         const GATHER: usize,
     >(
         stack: Stack<'a>,
-        url: &Url<'a>,
+        url: &Url<'_>,
         plan: &mut Plan<'_>,
         options: &ClientOptions<'_>,
         memory: &'a mut Memory<RX, TX, SCRATCH, CONTROL, GATHER>,
         mut entropy: impl FnMut() -> [u8; 32],
     ) -> Result<Self, Error> {
         let mut publisher = Self::over(Connection::over_net(stack, memory.split(), &options.session)?);
-        let found = lookup(stack, url, plan).await?;
-        let host = Host { name: url.host(), addresses: found.addresses() };
-        let request = Some((url, Client::publish_parts as _));
-        let mut course = Dialing { host, plan, options, entropy: &mut entropy, request };
-        open(from_mut(&mut publisher.inner.get_mut().connection), &mut course).await?;
+        let connection = from_mut(&mut publisher.inner.get_mut().connection);
+        open_url(stack, connection, (url, Client::publish_parts), plan, options, &mut entropy).await?;
         Ok(publisher)
     }
 }
@@ -141,12 +140,13 @@ impl<'a, const STREAMS: usize, T: Transport> Publisher<'a, STREAMS, T> {
     /// transport ended.
     pub async fn open(
         transport: T,
-        url: &Url<'a>,
+        url: &Url<'_>,
         options: &ClientOptions<'_>,
         buffers: SessionBuffers<'a>,
         entropy: &[u8; 32],
     ) -> Result<Self, Error> {
-        refuse_rtmpe(url)?;
+        // Only attempts of a port plan support RTMPE.
+        check_scheme(url, |transport| !transport.is_rtmpe())?;
         let mut publisher = Self::over(Connection::connected(transport, buffers, &options.session, entropy)?);
         let connection = &mut publisher.inner.get_mut().connection;
         let asked = poll_fn(|cx| connection.poll_asked(url, options, Client::publish_parts, cx)).await;

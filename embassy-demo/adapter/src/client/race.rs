@@ -9,8 +9,7 @@ use heapless::Vec;
 use crate::buffers::Memory;
 use crate::client::ClientOptions;
 use crate::client::connection::Connection;
-use crate::client::dial::Host;
-use crate::client::open::{Dialing, lookup, open};
+use crate::client::open::open_url;
 use crate::client::publisher::Publisher;
 use crate::error::Error;
 
@@ -37,7 +36,7 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
         const GATHER: usize,
     >(
         stack: Stack<'a>,
-        url: &Url<'a>,
+        url: &Url<'_>,
         plan: &mut Plan<'_>,
         options: &ClientOptions<'_>,
         memory: &'a mut [Memory<RX, TX, SCRATCH, CONTROL, GATHER>; N],
@@ -48,11 +47,8 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
             // The vector has room for all of them.
             let _ = connections.push(Connection::over_net(stack, memory.split(), &options.session)?);
         }
-        let found = lookup(stack, url, plan).await?;
-        let host = Host { name: url.host(), addresses: found.addresses() };
-        let request = Some((url, Client::publish_parts as _));
-        let winner =
-            open(&mut connections, &mut Dialing { host, plan, options, entropy: &mut entropy, request }).await?;
+        let request = (url, Client::publish_parts as _);
+        let winner = open_url(stack, &mut connections, request, plan, options, &mut entropy).await?;
         Ok(Self::over(connections.swap_remove(winner)))
     }
 }

@@ -23,7 +23,8 @@ use crate::fmt::impl_format;
 #[non_exhaustive]
 pub struct Config {
     /// The URL to publish to: `rtmp://host[:port]/application/key`. It is checked when the runner runs. A URL that cannot
-    /// work stops the runner with [`Status::last_error`](crate::Status::last_error).
+    /// work stops the runner with [`Status::last_error`](crate::Status::last_error). With the feature `redirect`, the runner
+    /// follows a server that redirects it. Each new attempt after that begins with this URL again.
     pub url: &'static str,
     /// The options of the client.
     pub client: &'static ClientOptions<'static>,

@@ -6,9 +6,9 @@ use core::future::poll_fn;
 use embassy_futures::select::{Either, select};
 use embassy_time::Duration;
 use embedded_rtmp::handshake;
-use embedded_rtmp::port_plan::PlanError;
+use embedded_rtmp::port_plan::Transport as Way;
 use embedded_rtmp::session::Client;
-use embedded_rtmp::url::{Scheme, Url};
+use embedded_rtmp::url::Url;
 use rand_core::{CryptoRng, RngCore};
 use static_cell::{ConstStaticCell, StaticCell};
 
@@ -17,6 +17,7 @@ use super::shared::Shared;
 use super::{Config, Live, LiveRunner, Phase};
 use crate::buffers::Memory;
 use crate::client::connection::Connection;
+use crate::client::open::check_scheme;
 use crate::clock::{clock, later, passed};
 use crate::error::Error;
 use crate::fmt::impl_format;
@@ -110,19 +111,9 @@ pub struct OverStreams<C> {
 impl<C: Connect> Attempts for OverStreams<C> {
     type Transport = OverPipe;
 
-    async fn attempt(
-        &mut self,
-        shared: &RefCell<Shared<OverPipe>>,
-        url: &Url<'static>,
-        rng: &mut impl RngCore,
-    ) -> bool {
-        let is_carried = match url.scheme() {
-            Scheme::Rtmp => true,
-            Scheme::Rtmps => C::IS_TLS,
-            _ => false,
-        };
-        if !is_carried {
-            shared.borrow_mut().connection.end(PlanError::Scheme.into());
+    async fn attempt(&mut self, shared: &RefCell<Shared<OverPipe>>, url: &Url<'_>, rng: &mut impl RngCore) -> bool {
+        if let Err(error) = check_scheme(url, |way| way == Way::Rtmp || (C::IS_TLS && way == Way::Rtmps)) {
+            shared.borrow_mut().connection.end(error);
             return publish_and_end(shared).await;
         }
         shared.borrow_mut().enter(Phase::Connecting);

@@ -17,7 +17,7 @@ use core::task::{Context, Poll, ready};
 
 use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
-use embedded_rtmp::port_plan::{Limits, Order, Plan, PlanError, Target, Transport as Way};
+use embedded_rtmp::port_plan::{Limits, Order, Plan, Target};
 use embedded_rtmp::session::Client;
 use embedded_rtmp::url::Url;
 use rand_core::{CryptoRng, RngCore};
@@ -25,7 +25,9 @@ use rand_core::{CryptoRng, RngCore};
 use super::Phase;
 use super::shared::Shared;
 use crate::client::dial::Host;
-use crate::client::open::Dialing;
+use crate::client::open::{Dialing, check_scheme};
+#[cfg(feature = "redirect")]
+use crate::client::redirect::{Redirect, target};
 use crate::client::resolve::resolve;
 use crate::clock::{clock, has_passed, passed};
 use crate::error::Error;
@@ -42,7 +44,7 @@ pub(super) trait Attempts {
     async fn attempt(
         &mut self,
         shared: &RefCell<Shared<Self::Transport>>,
-        url: &Url<'static>,
+        url: &Url<'_>,
         rng: &mut impl RngCore,
     ) -> bool;
 }
@@ -57,7 +59,7 @@ pub struct OverNet {
 impl Attempts for OverNet {
     type Transport = Net<'static>;
 
-    async fn attempt(&mut self, shared: &RefCell<Shared>, url: &Url<'static>, rng: &mut impl RngCore) -> bool {
+    async fn attempt(&mut self, shared: &RefCell<Shared>, url: &Url<'_>, rng: &mut impl RngCore) -> bool {
         if let Either::Second(Err(error)) = select(wanted(shared, false), self.connect(shared, url, rng)).await {
             shared.borrow_mut().connection.end(error);
         }
@@ -71,21 +73,14 @@ impl OverNet {
     ///
     /// # Errors
     /// No server has accepted, or the configuration cannot work.
-    async fn connect(
-        &mut self,
-        shared: &RefCell<Shared>,
-        url: &Url<'static>,
-        rng: &mut impl RngCore,
-    ) -> Result<(), Error> {
+    async fn connect(&mut self, shared: &RefCell<Shared>, url: &Url<'_>, rng: &mut impl RngCore) -> Result<(), Error> {
         let (ports, limits) = {
             let shared = &mut *shared.borrow_mut();
             shared.enter(Phase::Network);
             (shared.ports, shared.limits)
         };
         // Otherwise the plan would retry a transport that is not built in again and again.
-        if !Net::carries(Way::of(url.scheme())) {
-            return Err(PlanError::Scheme.into());
-        }
+        check_scheme(url, Net::carries)?;
         let order = Order::for_url_or(url, ports);
         // There is one socket, so a second attempt at the same time would fail.
         let limits = Limits { max_at_once: 1, ..*limits };
@@ -165,7 +160,24 @@ async fn publish<A: Attempts>(attempts: &mut A, shared: &RefCell<Shared<A::Trans
         Err(error) => return shared.borrow_mut().give_up(error.into()),
     };
     shared.borrow_mut().begin_outage(clock());
-    while attempts.attempt(shared, &url, rng).await {
+    #[cfg(feature = "redirect")]
+    {
+        shared.borrow_mut().connection.redirect = Redirect::NONE;
+    }
+    loop {
+        #[cfg(feature = "redirect")]
+        let application = shared.borrow_mut().connection.begin_redirect(&url);
+        #[cfg(feature = "redirect")]
+        let to = &target(&url, application.as_ref());
+        #[cfg(not(feature = "redirect"))]
+        let to = &url;
+        if !attempts.attempt(shared, to, rng).await {
+            return;
+        }
+        #[cfg(feature = "redirect")]
+        if shared.borrow_mut().is_sent_elsewhere(&url, application.as_ref()) {
+            continue;
+        }
         let Some(until) = shared.borrow_mut().rest(clock(), rng.next_u32()) else { return };
         if let Either::First(()) = select(wanted(shared, false), passed(until)).await {
             return;

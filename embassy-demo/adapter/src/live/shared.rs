@@ -6,6 +6,8 @@ use embedded_rtmp::auth::AuthError;
 use embedded_rtmp::port_plan::{Limits, Target};
 use embedded_rtmp::pressure::{DropLimits, DropPolicy, Goodput};
 use embedded_rtmp::time::Instant;
+#[cfg(feature = "redirect")]
+use embedded_rtmp::url::Url;
 
 use super::retry::{Outage, Retry};
 use super::slot::{AUDIO, By, Slot, VIDEO};
@@ -16,6 +18,8 @@ use super::wakers::{TaskWaker, Watchers};
 use super::{Config, DropReason};
 use crate::client::ClientOptions;
 use crate::client::connection::Connection;
+#[cfg(feature = "redirect")]
+use crate::client::redirect::Address;
 use crate::clock::{clock, later};
 use crate::error::Error;
 use crate::fmt::info;
@@ -179,6 +183,17 @@ impl<T: Transport> Shared<T> {
         Some(later(now, wait))
     }
 
+    /// Returns whether the next attempt begins at once, because the server has sent us to another one. `current` is the
+    /// application of the last attempt.
+    #[cfg(feature = "redirect")]
+    pub(super) fn is_sent_elsewhere(&mut self, first: &Url<'_>, current: Option<&Address>) -> bool {
+        let resolved = self.connection.redirect.resolve(first, current);
+        if let Err(error) = resolved {
+            self.last_error = Some(Error::Redirect(error));
+        }
+        resolved == Ok(true)
+    }
+
     /// The configuration cannot work.
     pub(super) fn give_up(&mut self, error: Error) {
         info!("given up: {}", error);
@@ -280,6 +295,8 @@ fn may_pass(error: &Error) -> bool {
         Error::Url(_) | Error::Plan(_) | Error::Config(_) | Error::Request(_) => false,
         Error::Unfinished | Error::TooSlow => false,
         Error::Resolve(_) | Error::NoNetwork | Error::Exhausted | Error::Refused(_) => true,
+        #[cfg(feature = "redirect")]
+        Error::Redirect(_) => true,
         // A server may also answer this because of too many wrong passwords from the address.
         #[cfg(feature = "auth")]
         Error::Auth(error) => *error == AuthError::Rejected,

@@ -16,6 +16,7 @@ use super::tcp::{OpenError, Opened};
 use super::{End, Lend, Tcp, Traffic, Transport};
 use crate::clock::{clock, wake_at};
 use crate::fmt::impl_format;
+use crate::text::Text;
 
 /// The time limit for opening another TCP connection.
 const OPEN_LIMIT: Duration = Duration::from_secs(10);
@@ -26,11 +27,14 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// After this number of connections in a row on which nothing was received, the tunnel is over.
 const MAX_FUTILE: u8 = 3;
 
+/// The length of the longest host name in bytes: that of DNS (RFC 1035, section 2.3.4).
+const MAX_HOST: usize = 253;
+
 /// A TCP socket of embassy-net, with a tunnel over it if the attempt of the port plan is RTMPT.
 pub struct Tunnel<'a> {
     tcp: Tcp<'a>,
     /// `None` if the session runs over TCP directly.
-    client: Option<TunnelClient<'a>>,
+    client: Option<TunnelClient<Text<MAX_HOST>>>,
     to: Option<IpEndpoint>,
     /// The deadline for the connection that is being opened.
     opening: Option<Instant>,
@@ -82,9 +86,9 @@ impl<'a> Tunnel<'a> {
     }
 
     /// Prepares the socket for an attempt.
-    pub(crate) fn begin(&mut self, target: Target, host: &'a str) {
+    pub(crate) fn begin(&mut self, target: Target, host: &str) {
         let is_tunnel = target.transport.is_tunnel();
-        self.client = is_tunnel.then(|| TunnelClient::new(host, target.port));
+        self.client = is_tunnel.then(|| TunnelClient::new(Text::new(host.into()), target.port));
         (self.to, self.opening, self.futile, self.announced) = (None, None, 0, 0);
         (self.failed, self.closing) = (None, Closing::Open);
         self.gathered.clear();
@@ -292,7 +296,7 @@ impl Transport for Tunnel<'_> {
         }
         let result = self.drive(now, cx);
         if let Closing::Told(limit) = self.closing {
-            let is_closed = self.client.as_ref().is_none_or(TunnelClient::is_closed);
+            let is_closed = self.client.as_ref().is_none_or(|client| client.is_closed());
             if result.is_err() || is_closed || now >= limit {
                 self.closing = Closing::Tcp;
                 self.tcp.close();

@@ -31,7 +31,7 @@ sizes! {
     STATE_WRITER: chunk::Writer<4>;
     STATE_HANDSHAKE: embedded_rtmp::handshake::Handshake;
     STATE_PLAN: port_plan::Plan<'static>;
-    STATE_TUNNEL: tunnel::TunnelClient<'static>;
+    STATE_TUNNEL: tunnel::TunnelClient;
     STATE_HTTP: tunnel::TunnelConnection;
     STATE_TUNNELS: tunnel::Tunnels<'static, 4>;
     STATE_URL: url::Url<'static>;

@@ -1,0 +1,101 @@
+//! Servers that send a client to another server.
+
+use embedded_rtmp::command::{MAX_REDIRECTS, Status};
+use embedded_rtmp::url::{RedirectError, Url, UrlError};
+
+use crate::client::connection::Connection;
+#[cfg(feature = "enhanced")]
+use crate::client::offering::Offering;
+use crate::fmt::info;
+use crate::text::Text;
+
+/// The URL of an application, of at most 255 bytes.
+pub(crate) type Address = Text<255>;
+
+/// The application to which a server has sent a client. It outlives the connections to a server.
+#[derive(Clone)]
+pub(crate) struct Redirect {
+    /// The application of the next connection. `None` if that is the one of the caller's URL.
+    next: Option<Address>,
+    /// Whether the server has sent the client elsewhere, and [`Self::resolve`] was not called since.
+    is_new: bool,
+    /// How many servers have sent the client elsewhere, one after another.
+    hops: u8,
+    /// Whether the connection goes to an application that a server has named.
+    pub(crate) is_followed: bool,
+    /// Whether the connection goes to another host than that of the caller's URL.
+    pub(crate) is_elsewhere: bool,
+}
+
+impl Redirect {
+    pub(crate) const NONE: Self = Self { next: None, is_new: false, hops: 0, is_followed: false, is_elsewhere: false };
+
+    /// Records that the server has refused `connect`.
+    pub(crate) fn note_refusal(&mut self, status: &Status<'_>) {
+        self.next = status.redirect().and_then(Address::whole);
+        self.is_new = self.next.is_some();
+    }
+
+    /// Returns whether the server has sent the client elsewhere, and [`Self::resolve`] was not called since.
+    pub(crate) const fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// Returns the application of the connection that begins now: `None` if that is the one of the caller's URL.
+    fn begin(&mut self, first: &Url<'_>) -> Option<Address> {
+        let next = self.next.take();
+        (self.is_followed, self.is_new) = (next.is_some(), false);
+        self.is_elsewhere = !target(first, next.as_ref()).is_on_host_of(first);
+        if next.is_none() {
+            self.hops = 0;
+        }
+        next
+    }
+
+    /// The connection to the application that [`Self::begin`] returned as `current` has ended. Returns whether the server
+    /// has sent the client elsewhere. The next connection should then begin at once.
+    ///
+    /// # Errors
+    /// The client does not follow the server.
+    pub(crate) fn resolve(&mut self, first: &Url<'_>, current: Option<&Address>) -> Result<bool, RedirectError> {
+        if !core::mem::take(&mut self.is_new) {
+            return Ok(false);
+        }
+        let next = self.next.take();
+        if self.hops >= MAX_REDIRECTS {
+            return Err(RedirectError::TooMany);
+        }
+        self.hops = self.hops.saturating_add(1);
+        self.next = match next {
+            Some(next) => {
+                let url = target(first, current).redirected(next.as_str())?;
+                first.check_redirect(&url)?;
+                info!("the server sends us to {}", url);
+                Some(Address::of_parts(&url.tc_url_parts()).ok_or(RedirectError::Url(UrlError::TooLong))?)
+            }
+            None => current.copied(),
+        };
+        Ok(true)
+    }
+}
+
+impl<const STREAMS: usize, const PLAYS: usize, T> Connection<'_, STREAMS, PLAYS, T> {
+    /// Returns the application of the connection that begins now: `None` if that is the one of the caller's URL.
+    pub(crate) fn begin_redirect(&mut self, first: &Url<'_>) -> Option<Address> {
+        #[cfg(feature = "enhanced")]
+        let was_elsewhere = self.redirect.is_elsewhere;
+        let next = self.redirect.begin(first);
+        // What is known about one host does not hold for another one.
+        #[cfg(feature = "enhanced")]
+        if was_elsewhere || self.redirect.is_elsewhere {
+            self.offering = Offering::NONE;
+        }
+        next
+    }
+}
+
+/// The URL of the stream in the application that [`Redirect::begin`] returned.
+pub(crate) fn target<'t>(first: &Url<'t>, application: Option<&'t Address>) -> Url<'t> {
+    // `resolve` has checked the text.
+    application.and_then(|application| first.redirected(application.as_str()).ok()).unwrap_or(*first)
+}
