@@ -56,7 +56,7 @@ fn of_scheme<'t>(scheme: Scheme, path: &mut &'t str, options: Options) -> Result
         return Err(UrlError::Host);
     }
     let port = if has_port { Some(port(rest)?) } else { None };
-    let (app, key) = self::path(*path, options)?;
+    let (app, key) = self::path(path, options)?;
     let default_port_in_tc_url = options.default_port_in_tc_url;
     Ok(Url { scheme, host, authority, port, user, password, app, key, default_port_in_tc_url })
 }
