@@ -236,7 +236,7 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         let mut ids = 0..=u8::MAX;
         let slots = memory.each_mut().map(|memory| {
             let id = SessionId(ids.next().unwrap_or_default());
-            Slot::new(id, stack, memory, options.keep_alive)
+            Slot::new(id, stack, memory)
         });
         let (players, directory) = ([const { PlayerEntry::new() }; PLAYERS], DirectoryState::new(&options.relay));
         let (listeners, gateway, accepted) = (Listeners::new(ports), None, None);

@@ -67,13 +67,9 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         id: SessionId,
         stack: Stack<'a>,
         memory: &'a mut Memory<RX, TX, SCRATCH, CONTROL>,
-        keep_alive: KeepAlive,
     ) -> Self {
         let Lent { rx, tx, buffers, .. } = memory.split();
-        let mut link = Tcp::new(stack, rx, tx);
-        // A client that goes away while it connects must not occupy the socket for ever.
-        link.limit_silence(keep_alive.timeout);
-        let since = Instant::from_micros(0);
+        let (link, since) = (Tcp::new(stack, rx, tx), Instant::from_micros(0));
         Self { link, phase: Phase::IDLE, since, session: Session::new(id, Server::idle(buffers)) }
     }
 

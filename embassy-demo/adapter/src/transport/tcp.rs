@@ -103,6 +103,9 @@ const NAGLE: usize = 4096;
 /// any case.
 const SMALL: usize = 512;
 
+/// How long a connection that a client opens may stay half open. smoltcp sends SYN-ACK up to three times in this time.
+const HALF_OPEN_LIMIT: Duration = Duration::from_secs(5);
+
 impl<'a> Tcp<'a> {
     /// A socket that is not connected, with lent memory for its receive ring and its send ring.
     ///
@@ -127,11 +130,6 @@ impl<'a> Tcp<'a> {
         self.socket.set_nagle_enabled(false);
         (self.is_closed, self.is_aborted, self.address) = (false, false, None);
         (self.traffic, self.is_crowded) = (Traffic::default(), false);
-    }
-
-    /// Ends the connection if the peer sends nothing for this time although an answer is due.
-    pub(crate) fn limit_silence(&mut self, timeout: Duration) {
-        self.socket.set_timeout(Some(timeout.min(LONGEST)));
     }
 
     /// Sets when a silent peer is probed and when the connection counts as lost, on this connection and those that follow.
@@ -203,7 +201,8 @@ impl<'a> Tcp<'a> {
         }
     }
 
-    /// Waits for a connection to `port`. If the socket did something else before, it is restarted.
+    /// Waits for a connection to `port`. If the socket did something else before, it is restarted. A client that begins to
+    /// connect and then goes away keeps the socket for [`HALF_OPEN_LIMIT`]. Call [`Self::keep_alive`] when this is ready.
     pub(crate) fn poll_accept(&mut self, port: u16, cx: &mut Context<'_>) -> Poll<()> {
         match self.socket.state() {
             State::Listen | State::SynReceived => {
@@ -213,6 +212,7 @@ impl<'a> Tcp<'a> {
             State::Established | State::CloseWait => Poll::Ready(()),
             _ => {
                 self.restart();
+                self.socket.set_timeout(Some(HALF_OPEN_LIMIT));
                 pin!(self.socket.accept(port)).poll(cx).map(|_| ())
             }
         }
