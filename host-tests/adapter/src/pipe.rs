@@ -163,7 +163,7 @@ fn take_in(messages: &mut Vec<Message>, fragment: &Fragment<'_>) {
     message.2.extend(fragment.data);
 }
 
-pub(super) fn wake(waker: &mut Option<Waker>) {
+fn wake(waker: &mut Option<Waker>) {
     if let Some(waker) = waker.take() {
         waker.wake();
     }

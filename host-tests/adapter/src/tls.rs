@@ -1,192 +1,29 @@
 //! TLS over a stream in memory, to a server that has the right keys and sends what each test specifies.
 
-mod certificates;
-mod server;
-
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::task::{Poll, Waker};
 
 use embassy_futures::select::{Either, select};
 use embassy_time::{Duration, Instant, Timer};
-use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
+use embedded_io_async::{ErrorKind, Read, Write};
 use embedded_rtmp_embassy::embedded_rtmp::message::MessageKind;
 use embedded_rtmp_embassy::transport::tls::{
     DialError, P256, Pin, Records, Refusal, Roots, Time, Tls, TlsError, TlsOptions, Verifier,
 };
 use embedded_rtmp_embassy::transport::{Connect, End, Pipe, Stream};
 use embedded_rtmp_embassy::{Config, Error, Live, Phase, Picture, StreamState, over};
+use tls_peer::{
+    ALERT, APPLICATION_DATA, Application, CHANGE_CIPHER_SPEC, Certificate, HANDSHAKE, HOST, Key, Server, Servers, Site,
+    Step, Wire, message, plain,
+};
 
-use self::certificates::{Certificate, Key};
-use self::server::{ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, Server, Step, message, plain};
 use super::live::{TRACKS, TestRng};
-use super::pipe::{Message, Peer, assert_published, messages, of_kind, publish, wake};
+use super::pipe::{Message, Peer, assert_published, messages, of_kind, publish};
 use crate::clock::block_on_stepped;
-
-const HOST: &str = "server.example";
-
-/// A server, and the bytes between it and the client.
-struct Wire {
-    server: Server,
-    /// The RTMP server behind TLS, if there is one.
-    peer: Option<Rc<RefCell<Peer>>>,
-    to_client: VecDeque<u8>,
-    /// The largest number of bytes that one read returns.
-    piece: usize,
-    reader: Option<Waker>,
-    is_closed: bool,
-    /// Whether the wire was closed in good order.
-    is_ended: bool,
-    /// Whether the server takes no bytes.
-    is_deaf: bool,
-    /// The bytes that the client has written.
-    written: usize,
-}
-
-impl Wire {
-    fn new(server: Server) -> Rc<RefCell<Self>> {
-        Rc::new(RefCell::new(Self {
-            server,
-            peer: None,
-            to_client: VecDeque::new(),
-            piece: usize::MAX,
-            reader: None,
-            is_closed: false,
-            is_ended: false,
-            is_deaf: false,
-            written: 0,
-        }))
-    }
-
-    /// Handles bytes that the client has written.
-    fn turn(&mut self, bytes: &[u8]) {
-        self.written += bytes.len();
-        let answer = self.server.feed(bytes);
-        self.to_client.extend(answer);
-        if let Some(peer) = &self.peer {
-            let peer = &mut *peer.borrow_mut();
-            peer.from_client.extend(self.server.data.drain(..));
-            peer.turn();
-            let bytes: Vec<u8> = peer.to_client.drain(..).collect();
-            if !bytes.is_empty() && self.server.is_open() {
-                self.to_client.extend(self.server.seal(APPLICATION_DATA, &bytes));
-            }
-        }
-        wake(&mut self.reader);
-    }
-
-    fn send(&mut self, kind: u8, content: &[u8]) {
-        let record = self.server.seal(kind, content);
-        self.push(&record);
-    }
-
-    fn push(&mut self, bytes: &[u8]) {
-        self.to_client.extend(bytes);
-        wake(&mut self.reader);
-    }
-}
-
-/// The client's end of the wire.
-#[derive(Clone)]
-struct Half(Rc<RefCell<Wire>>);
-
-impl ErrorType for Half {
-    type Error = ErrorKind;
-}
-
-impl Read for Half {
-    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
-        poll_fn(|cx| {
-            let wire = &mut *self.0.borrow_mut();
-            let count = buffer.len().min(wire.piece).min(wire.to_client.len());
-            if count == 0 && !wire.is_closed {
-                wire.reader = Some(cx.waker().clone());
-                return Poll::Pending;
-            }
-            buffer.iter_mut().zip(wire.to_client.drain(..count)).for_each(|(to, from)| *to = from);
-            Poll::Ready(Ok(count))
-        })
-        .await
-    }
-}
-
-impl Write for Half {
-    async fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
-        if self.0.borrow().is_deaf {
-            std::future::pending::<()>().await;
-        }
-        self.0.borrow_mut().turn(bytes);
-        Ok(bytes.len())
-    }
-
-    async fn flush(&mut self) -> Result<(), ErrorKind> {
-        Ok(())
-    }
-}
-
-impl Stream for Half {
-    type Reader<'h> = Half;
-    type Writer<'h> = Half;
-
-    fn split(&mut self) -> (Half, Half) {
-        (self.clone(), self.clone())
-    }
-
-    async fn close(self) {
-        self.0.borrow_mut().is_ended = true;
-    }
-}
-
-/// Connects to the servers that a function makes.
-struct Servers<F>(F);
-
-impl<F: FnMut() -> Rc<RefCell<Wire>>> Connect for Servers<F> {
-    type Error = ErrorKind;
-    type Stream<'s>
-        = Half
-    where
-        Self: 's;
-
-    async fn connect(&mut self, _: &str, _: u16) -> Result<Half, ErrorKind> {
-        Ok(Half((self.0)()))
-    }
-}
 
 fn entropy() -> [u8; 32] {
     [0x17; 32]
-}
-
-/// The keys and the certificates of a server: a root, an intermediate, and the server's.
-struct Site {
-    root: Vec<u8>,
-    chain: Vec<Vec<u8>>,
-    key: Key,
-}
-
-impl Site {
-    fn new() -> Self {
-        let (root, middle, key) = (Key::new(1), Key::new(2), Key::new(3));
-        let leaf = Certificate::new("leaf", "middle", &key, &[HOST]).sign(&middle);
-        let middle = Certificate::ca("middle", "root", &middle).sign(&root);
-        let root = Certificate::ca("root", "root", &root).sign(&root);
-        Self { root, chain: vec![leaf, middle], key }
-    }
-
-    fn certificate(&self) -> Step {
-        Step::Certificate(self.chain.clone())
-    }
-
-    fn verify(&self) -> Step {
-        Step::Verify(self.key.clone())
-    }
-
-    /// Returns the messages of an honest server.
-    fn flight(&self) -> Vec<Step> {
-        vec![Step::Extensions, self.certificate(), self.verify(), Step::Finished]
-    }
 }
 
 /// Connects to a server. Returns the outcome, and the wire.
@@ -217,7 +54,7 @@ fn dial<V: Verifier>(server: Server, verifier: V) -> (Result<(), TlsError>, Rc<R
 /// Dials with a pin and with a chain.
 fn dial_both(site: &Site, steps: &[Step]) -> [Result<(), TlsError>; 2] {
     [true, false].map(|is_in_one_record| {
-        let server = || Server { is_in_one_record, ..Server::new(steps) };
+        let server = || Server::new(steps).packed(is_in_one_record);
         let pins = [site.key.pin()];
         let (by_pin, wire) = dial(server(), Pin::<P256>::new(&pins));
         assert_eq!(wire.borrow().server.data, [], "no byte of RTMP");
@@ -401,7 +238,7 @@ fn item_235_a_path_is_validated_as_in_rfc_5280() {
 
 /// Changes a ServerHello.
 fn with_hello(site: &Site, change: impl FnMut(&mut Vec<u8>) + 'static) -> Server {
-    Server { change_hello: Box::new(change), ..Server::new(&site.flight()) }
+    Server::new(&site.flight()).with_hello(Box::new(change))
 }
 
 #[test]
@@ -787,7 +624,7 @@ fn item_240_small_buffers_ask_for_small_records() {
     let root = Certificate::ca("r", "r", &ca).sign(&ca);
     let flight = |chain: Vec<Vec<u8>>| {
         let steps = [Step::Extensions, Step::Certificate(chain), Step::Verify(key.clone()), Step::Finished];
-        Server { is_in_one_record: false, ..Server::new(&steps) }
+        Server::new(&steps).packed(false)
     };
     let leaf = Certificate::new("l", "r", &key, &[HOST]).sign(&ca);
     let (connected, hello) = small(flight(vec![leaf.clone()]), &[&root]);
@@ -806,6 +643,16 @@ fn item_240_small_buffers_ask_for_small_records() {
     assert_eq!(refused, Err(DialError::Tls(TlsError::Fragmented)));
 }
 
+/// An RTMP server as the application of a TLS server.
+fn behind_tls(peer: Rc<RefCell<Peer>>) -> Application {
+    Box::new(move |bytes| {
+        let peer = &mut *peer.borrow_mut();
+        peer.from_client.extend(bytes);
+        peer.turn();
+        peer.to_client.drain(..).collect()
+    })
+}
+
 /// Runs a session over a connection to an RTMP server behind TLS.
 fn over_tls<T>(
     peer: &Rc<RefCell<Peer>>,
@@ -814,7 +661,7 @@ fn over_tls<T>(
 ) -> (T, End, Option<Error>) {
     let site = Site::new();
     let wire = Wire::new(Server::new(&site.flight()));
-    wire.borrow_mut().peer = Some(peer.clone());
+    wire.borrow_mut().application = Some(behind_tls(peer.clone()));
     wire.borrow_mut().piece = piece;
     let anchors = [&site.root[..]];
     let mut records = Box::new(Records::<16_640, 1_536>::new());
@@ -879,7 +726,7 @@ fn live_over(
             }
             let wire = Wire::new(Server::new(&steps));
             let peer = Peer::new();
-            wire.borrow_mut().peer = Some(peer.clone());
+            wire.borrow_mut().application = Some(behind_tls(peer.clone()));
             peers.borrow_mut().push(peer);
             wires.borrow_mut().push(wire.clone());
             wire

@@ -1,5 +1,7 @@
 //! A TLS 1.3 server that sends what a test specifies, in any order. Its keys are right.
 
+use std::fmt;
+
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes128Gcm, Nonce};
 use hkdf::Hkdf;
@@ -8,21 +10,29 @@ use p256::elliptic_curve::sec1::ToEncodedPoint;
 use p256::{PublicKey, SecretKey};
 use sha2::{Digest, Sha256};
 
-use super::certificates::Key;
+use crate::certificates::Key;
 
-pub(super) const CHANGE_CIPHER_SPEC: u8 = 20;
-pub(super) const ALERT: u8 = 21;
-pub(super) const HANDSHAKE: u8 = 22;
-pub(super) const APPLICATION_DATA: u8 = 23;
+/// Content types of records.
+pub const CHANGE_CIPHER_SPEC: u8 = 20;
+/// An alert.
+pub const ALERT: u8 = 21;
+/// Handshake messages.
+pub const HANDSHAKE: u8 = 22;
+/// Application data, and every encrypted record.
+pub const APPLICATION_DATA: u8 = 23;
 
 /// A part of the server's flight after the ServerHello.
-#[derive(Clone)]
-pub(super) enum Step {
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// EncryptedExtensions, without extensions.
     Extensions,
+    /// Certificate, with these certificates in DER.
     Certificate(Vec<Vec<u8>>),
-    /// Signed with this key.
+    /// CertificateVerify, signed with this key.
     Verify(Key),
+    /// CertificateRequest.
     Request,
+    /// Finished.
     Finished,
     /// A handshake message.
     Message(Vec<u8>),
@@ -33,7 +43,7 @@ pub(super) enum Step {
 }
 
 /// The keys of one direction.
-pub(super) struct Direction {
+pub struct Direction {
     secret: [u8; 32],
     cipher: Aes128Gcm,
     iv: [u8; 12],
@@ -100,13 +110,13 @@ fn empty_hash() -> [u8; 32] {
 }
 
 /// A handshake message.
-pub(super) fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+pub fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     let length = (body.len() as u32).to_be_bytes();
     [&[kind], &length[1..], body].concat()
 }
 
 /// A record that is not encrypted.
-pub(super) fn plain(kind: u8, body: &[u8]) -> Vec<u8> {
+pub fn plain(kind: u8, body: &[u8]) -> Vec<u8> {
     [&[kind, 3, 3][..], &(body.len() as u16).to_be_bytes(), body].concat()
 }
 
@@ -117,33 +127,39 @@ fn server_hello(key: &[u8]) -> Vec<u8> {
 }
 
 /// Changes a message.
-pub(super) type Change = Box<dyn FnMut(&mut Vec<u8>)>;
+pub type Change = Box<dyn FnMut(&mut Vec<u8>)>;
 
 /// The server's state.
-pub(super) struct Server {
-    pub(super) steps: Vec<Step>,
-    /// All messages of the flight in one record, as OpenSSL sends them.
-    pub(super) is_in_one_record: bool,
-    /// Changes the ServerHello before it is sent.
-    pub(super) change_hello: Change,
-    pub(super) received: Vec<u8>,
-    pub(super) transcript: Vec<u8>,
-    pub(super) master: [u8; 32],
-    pub(super) client: Option<Direction>,
-    pub(super) server: Option<Direction>,
-    pub(super) is_finished: bool,
+pub struct Server {
+    /// The flight after the ServerHello.
+    pub steps: Vec<Step>,
+    is_in_one_record: bool,
+    change_hello: Change,
+    received: Vec<u8>,
+    transcript: Vec<u8>,
+    master: [u8; 32],
+    client: Option<Direction>,
+    server: Option<Direction>,
+    is_finished: bool,
     /// The ClientHello.
-    pub(super) hello: Vec<u8>,
+    pub hello: Vec<u8>,
     /// The application data of the client.
-    pub(super) data: Vec<u8>,
+    pub data: Vec<u8>,
     /// The alerts of the client.
-    pub(super) alerts: Vec<Vec<u8>>,
+    pub alerts: Vec<Vec<u8>>,
     /// Encrypted records of the client after its Finished.
-    pub(super) records: usize,
+    pub records: usize,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Server {{ {:?} }}", self.steps)
+    }
 }
 
 impl Server {
-    pub(super) fn new(steps: &[Step]) -> Self {
+    /// A server that sends these steps after its ServerHello.
+    pub fn new(steps: &[Step]) -> Self {
         Self {
             steps: steps.to_vec(),
             is_in_one_record: true,
@@ -161,13 +177,28 @@ impl Server {
         }
     }
 
+    /// Sends all messages of the flight in one record, which is the default, or each one in a record.
+    #[must_use]
+    pub fn packed(self, is_in_one_record: bool) -> Self {
+        Self { is_in_one_record, ..self }
+    }
+
+    /// Changes the ServerHello before it is sent.
+    #[must_use]
+    pub fn with_hello(self, change_hello: Change) -> Self {
+        Self { change_hello, ..self }
+    }
+
     /// Whether the client has sent its Finished.
-    pub(super) fn is_open(&self) -> bool {
+    pub fn is_open(&self) -> bool {
         self.is_finished
     }
 
     /// Handles bytes of the client. Returns the answer.
-    pub(super) fn feed(&mut self, bytes: &[u8]) -> Vec<u8> {
+    ///
+    /// # Panics
+    /// If the client breaks the protocol.
+    pub fn feed(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.received.extend(bytes);
         let mut answer = Vec::new();
         while let Some(length) = self.received.get(3..5).map(|it| 5 + usize::from(u16::from_be_bytes([it[0], it[1]]))) {
@@ -292,12 +323,18 @@ impl Server {
     }
 
     /// An encrypted record.
-    pub(super) fn seal(&mut self, kind: u8, content: &[u8]) -> Vec<u8> {
+    ///
+    /// # Panics
+    /// If there are no keys yet, which is the case until the ClientHello.
+    pub fn seal(&mut self, kind: u8, content: &[u8]) -> Vec<u8> {
         self.seal_inner(&[content, &[kind]].concat())
     }
 
     /// An encrypted record with this inner plaintext.
-    pub(super) fn seal_inner(&mut self, inner: &[u8]) -> Vec<u8> {
+    ///
+    /// # Panics
+    /// Those of [`Self::seal`].
+    pub fn seal_inner(&mut self, inner: &[u8]) -> Vec<u8> {
         self.server.as_mut().unwrap().seal(inner)
     }
 }

@@ -5,11 +5,15 @@ use p256::ecdsa::{DerSignature, SigningKey};
 use sha2::{Digest, Sha256};
 
 /// A key pair. Equal seeds give equal keys.
-#[derive(Clone)]
-pub(super) struct Key(pub(super) SigningKey);
+#[derive(Debug, Clone)]
+pub struct Key(SigningKey);
 
 impl Key {
-    pub(super) fn new(seed: u8) -> Self {
+    /// The key of a seed, which is not 0.
+    ///
+    /// # Panics
+    /// If the seed is 0.
+    pub fn new(seed: u8) -> Self {
         Self(SigningKey::from_slice(&[seed; 32]).unwrap())
     }
 
@@ -20,11 +24,13 @@ impl Key {
         sequence(&[&algorithm, &element(3, &[&[0], point.as_bytes()])])
     }
 
-    pub(super) fn pin(&self) -> [u8; 32] {
+    /// The hash of the SubjectPublicKeyInfo.
+    pub fn pin(&self) -> [u8; 32] {
         Sha256::digest(self.spki()).into()
     }
 
-    pub(super) fn sign(&self, message: &[u8]) -> Vec<u8> {
+    /// The signature of a message, in DER.
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
         let signature: DerSignature = self.0.sign(message);
         signature.as_bytes().to_vec()
     }
@@ -34,36 +40,42 @@ const P256: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 3, 1, 7];
 const ECDSA_SHA256: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 4, 3, 2];
 
 /// The fields of a certificate.
-#[derive(Clone)]
-pub(super) struct Certificate<'c> {
-    pub(super) subject: &'c str,
-    pub(super) issuer: &'c str,
-    pub(super) key: &'c Key,
-    /// The dNSName entries, and an iPAddress entry.
-    pub(super) names: &'c [&'c str],
-    pub(super) address: Option<[u8; 4]>,
+#[derive(Debug, Clone)]
+pub struct Certificate<'c> {
+    /// The common name of its owner.
+    pub subject: &'c str,
+    /// The common name of its issuer.
+    pub issuer: &'c str,
+    /// The key of its owner.
+    pub key: &'c Key,
+    /// The dNSName entries.
+    pub names: &'c [&'c str],
+    /// An iPAddress entry.
+    pub address: Option<[u8; 4]>,
     /// basicConstraints, if there is one.
-    pub(super) is_ca: Option<bool>,
-    /// As UTCTime.
-    pub(super) from: &'c str,
-    pub(super) to: &'c str,
+    pub is_ca: Option<bool>,
+    /// The time from which it is valid, as UTCTime.
+    pub from: &'c str,
+    /// The time until which it is valid, as UTCTime.
+    pub to: &'c str,
     /// Whether it has an unknown critical extension.
-    pub(super) is_odd: bool,
+    pub is_odd: bool,
 }
 
 impl<'c> Certificate<'c> {
     /// Describes a server's certificate that is valid from 2020 to 2040.
-    pub(super) fn new(subject: &'c str, issuer: &'c str, key: &'c Key, names: &'c [&'c str]) -> Self {
+    pub fn new(subject: &'c str, issuer: &'c str, key: &'c Key, names: &'c [&'c str]) -> Self {
         let (from, to) = ("200101000000Z", "400101000000Z");
         Self { subject, issuer, key, names, address: None, is_ca: None, from, to, is_odd: false }
     }
 
-    pub(super) fn ca(subject: &'c str, issuer: &'c str, key: &'c Key) -> Self {
+    /// Describes a CA's certificate.
+    pub fn ca(subject: &'c str, issuer: &'c str, key: &'c Key) -> Self {
         Self { is_ca: Some(true), ..Self::new(subject, issuer, key, &[]) }
     }
 
     /// Returns the certificate, signed with the key of its issuer.
-    pub(super) fn sign(&self, issuer: &Key) -> Vec<u8> {
+    pub fn sign(&self, issuer: &Key) -> Vec<u8> {
         let algorithm = sequence(&[&oid(ECDSA_SHA256)]);
         let validity = sequence(&[&element(0x17, &[self.from.as_bytes()]), &element(0x17, &[self.to.as_bytes()])]);
         let mut extensions = Vec::new();
