@@ -1,11 +1,18 @@
 //! Code that the fuzz targets share.
 
+mod application;
+mod clock;
 mod cuts;
+mod der;
 mod http;
 mod messages;
+pub mod rtmpe;
 mod session;
 
+pub use application::{Application, serving};
+pub use clock::poll_until_idle;
 pub use cuts::Cuts;
+pub use der::{has_signed_part, spki};
 pub use http::head;
 pub use messages::{Message, Outcome, read};
 pub use session::{Entry, Happened, Side, note, run};

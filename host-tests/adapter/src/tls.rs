@@ -93,14 +93,14 @@ fn item_230_a_server_that_proves_nothing_is_refused() {
     let empty = Step::Certificate(Vec::new());
     assert_eq!(flight(&[&empty, &verify]), [Err(TlsError::Refused(Refusal::Malformed)); 2], "no certificate in it");
     // A message after Finished, in the same flight.
-    for step in [&certificate, &verify] {
+    for step in [&certificate, &verify, &Step::Extensions, &Step::Request, &Step::Finished] {
         let steps =
             [&[Step::Extensions, certificate.clone(), verify.clone(), Step::Finished][..], std::slice::from_ref(step)]
                 .concat();
         let server = Server::new(&steps);
         let pins = [site.key.pin()];
         let (refused, _) = dial(server, Pin::<P256>::new(&pins));
-        assert_eq!(refused, UNAUTHENTICATED);
+        assert_eq!(refused, Err(TlsError::Record));
     }
     // A server may ask for the client's certificate, although the client has none.
     assert_eq!(flight(&[&Step::Request, &certificate, &verify]), [Ok(()); 2], "CertificateRequest");
@@ -216,6 +216,12 @@ fn item_235_a_path_is_validated_as_in_rfc_5280() {
     assert_eq!(dial(&[&leaf_bytes, &middle_bytes], &[&unknown[..], &anchor]), Ok(()), "the second of two anchors");
     let extra = Certificate::ca("extra", "nobody", &other).sign(&other);
     assert_eq!(dial(&[&leaf_bytes, &extra, &middle_bytes], &[&anchor]), Ok(()), "more certificates than needed");
+    let many = [&[&leaf_bytes, &middle_bytes][..], &[&extra; 3]].concat();
+    assert_eq!(dial(&many, &[&anchor]), Ok(()), "five certificates");
+    for more in [4, 14] {
+        let many = [&[&leaf_bytes, &middle_bytes][..], &vec![&extra; more]].concat();
+        assert_eq!(dial(&many, &[&anchor]), Err(Refusal::ChainTooLong), "{} certificates", 2 + more);
+    }
     assert_eq!(dial(&[&leaf_bytes], &[&anchor]), Err(Refusal::UnknownIssuer), "no intermediate");
     assert_eq!(dial(&[&leaf_bytes, &middle_bytes], &[]), Err(Refusal::UnknownIssuer), "no anchor");
     assert_eq!(dial(&[&leaf_bytes, &middle_bytes], &[&unknown]), Err(Refusal::BadSignature), "a CA of the same name");

@@ -137,6 +137,8 @@ pub struct Server {
     change_hello: Change,
     received: Vec<u8>,
     transcript: Vec<u8>,
+    /// The end of the server's flight in the transcript. An empty Certificate of the client may follow.
+    flight_end: usize,
     master: [u8; 32],
     client: Option<Direction>,
     server: Option<Direction>,
@@ -166,6 +168,7 @@ impl Server {
             change_hello: Box::new(|_| {}),
             received: Vec::new(),
             transcript: Vec::new(),
+            flight_end: 0,
             master: [0; 32],
             client: None,
             server: None,
@@ -278,6 +281,7 @@ impl Server {
         if !pending.is_empty() {
             out.extend(self.seal(HANDSHAKE, &pending));
         }
+        self.flight_end = self.transcript.len();
         out
     }
 
@@ -307,19 +311,12 @@ impl Server {
         }
     }
 
-    /// Switches to the keys of the application data. The transcript ends with the server's Finished.
+    /// Switches to the keys of the application data.
     fn switch(&mut self) {
-        let end = self.server_finished_end();
-        let hash: [u8; 32] = Sha256::digest(&self.transcript[..end]).into();
+        let hash: [u8; 32] = Sha256::digest(&self.transcript[..self.flight_end]).into();
         self.client = Some(Direction::new(expand(&self.master, b"c ap traffic", &hash)));
         self.server = Some(Direction::new(expand(&self.master, b"s ap traffic", &hash)));
         self.is_finished = true;
-    }
-
-    /// Returns the end of the server's Finished in the transcript. An empty Certificate of the client may follow.
-    fn server_finished_end(&self) -> usize {
-        let asks = self.steps.iter().any(|step| matches!(step, Step::Request));
-        self.transcript.len() - if asks { 8 } else { 0 }
     }
 
     /// An encrypted record.

@@ -147,8 +147,9 @@ fn messages(is_open: bool, mut content: &[u8]) -> Option<Messages> {
         let Some(([a, b, c], body)) = rest.split_first_chunk() else { return Some(Messages::Cut) };
         let length = usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c);
         let Some((body, rest)) = body.split_at_checked(length) else { return Some(Messages::Cut) };
-        // The length of the extensions must be present, because its absence stands for a cut message.
-        if *kind == ENCRYPTED_EXTENSIONS && body.len() < 2 {
+        // The length of the extensions must be present, because its absence stands for a cut message. Nothing follows
+        // Finished with the same keys.
+        if (*kind == ENCRYPTED_EXTENSIONS && body.len() < 2) || (*kind == FINISHED && !rest.is_empty()) {
             return None;
         }
         content = rest;

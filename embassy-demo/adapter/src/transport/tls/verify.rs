@@ -23,6 +23,9 @@ use crate::fmt::{impl_format, info};
 /// factorial of their number: with 5, there are at most 65 paths to each trust anchor.
 const MOST: usize = 5;
 
+/// The largest number of certificates that embedded-tls reads.
+const MOST_SENT: usize = 16;
+
 /// Verifies the identity of a server: [`Pin`], [`Roots`] or a verifier of the caller.
 ///
 /// For each connection, `certificate` is called with the certificates of the server. If it returns `Ok`, `signature` is
@@ -302,15 +305,14 @@ impl<V: Verifier> TlsVerifier<Suite> for Provider<'_, V> {
 
     fn verify_certificate(&mut self, transcript: &Sha256, certificate: CertificateRef<'_>) -> Result<(), Engine> {
         self.transcript = transcript.clone().finalize().into();
-        let chain: Vec<&[u8], MOST> = certificate
-            .entries
-            .iter()
-            .map(|entry| match entry {
-                CertificateEntryRef::X509(bytes) | CertificateEntryRef::RawPublicKey(bytes) => *bytes,
-            })
-            .collect();
+        let mut chain = Vec::<&[u8], MOST_SENT>::new();
+        let is_whole = certificate.entries.iter().all(|entry| {
+            let (CertificateEntryRef::X509(bytes) | CertificateEntryRef::RawPublicKey(bytes)) = entry;
+            chain.push(bytes).is_ok()
+        });
         let verified = match self.proof {
-            Proof::Nothing => self.verifier.certificate(self.host, &chain),
+            Proof::Nothing if is_whole => self.verifier.certificate(self.host, &chain),
+            Proof::Nothing => Err(Refusal::ChainTooLong),
             _ => Ok(()),
         };
         self.record(Proof::Nothing, Proof::Certificate, verified)
