@@ -9,10 +9,10 @@ use sha2::{Digest, Sha256};
 pub struct Key(SigningKey);
 
 impl Key {
-    /// The key of a seed, which is not 0.
+    /// The key of a seed from 1 to 254.
     ///
     /// # Panics
-    /// If the seed is 0.
+    /// If the seed is 0 or 255.
     pub fn new(seed: u8) -> Self {
         Self(SigningKey::from_slice(&[seed; 32]).unwrap())
     }

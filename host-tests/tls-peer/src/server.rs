@@ -261,18 +261,24 @@ impl Server {
         self.master = extract(&expand::<32>(&handshake, b"derived", &empty_hash()), &[0; 32]);
         let mut pending = Vec::new();
         for step in self.steps.clone() {
-            let message = match step {
+            let message = match &step {
                 Step::Plain(kind, body) => {
-                    out.extend(plain(kind, &body));
+                    out.extend(plain(*kind, body));
                     continue;
                 }
                 Step::Inner(inner) => {
-                    out.extend(self.server.as_mut().unwrap().seal(&inner));
+                    out.extend(self.server.as_mut().unwrap().seal(inner));
                     continue;
                 }
-                step => self.message(&step),
+                step => self.message(step),
             };
-            self.transcript.extend(&message);
+            // What follows Finished with the same keys is no part of the handshake.
+            if self.flight_end == 0 {
+                self.transcript.extend(&message);
+            }
+            if matches!(step, Step::Finished) {
+                self.flight_end = self.transcript.len();
+            }
             pending.extend(message);
             if !self.is_in_one_record {
                 out.extend(self.seal(HANDSHAKE, &std::mem::take(&mut pending)));
@@ -281,7 +287,6 @@ impl Server {
         if !pending.is_empty() {
             out.extend(self.seal(HANDSHAKE, &pending));
         }
-        self.flight_end = self.transcript.len();
         out
     }
 
