@@ -5,7 +5,7 @@
 //! [`edit`]) or a certificate.
 #![no_main]
 
-use embedded_rtmp_embassy::transport::tls::{Algorithms, P256, P256Rsa, P256RsaP384, Pin, Roots, Time, Verifier};
+use embedded_rtmp_embassy::transport::tls::{Algorithms, Deferred, P256, P256Rsa, P256RsaP384, Pin, Roots, Time, Verifier};
 use embedded_rtmp_fuzz::{has_signed_part, spki};
 use libfuzzer_sys::fuzz_target;
 use sha2::{Digest, Sha256};
@@ -116,10 +116,12 @@ fn edit(sent: &mut Sent, [what, which, high, low, value]: [u8; 5]) {
 /// Returns whether the verifier accepts the chain, and whether it then accepts the signature.
 fn verify(mut verifier: impl Verifier, sent: &Sent, scheme: u16) -> [bool; 2] {
     let chain: Vec<&[u8]> = sent.chain.iter().map(Vec::as_slice).collect();
-    if verifier.certificate(HOST, &chain).is_err() {
+    let mut later = Deferred::default();
+    if verifier.certificate(HOST, &chain, &mut later).is_err() || later.run().is_err() {
         return [false; 2];
     }
-    [true, verifier.signature(scheme, &sent.message, &sent.signature).is_ok()]
+    let signed = verifier.signature(scheme, &sent.message, &sent.signature, &mut later);
+    [true, signed.is_ok() && later.run().is_ok()]
 }
 
 /// 2030, or no clock.

@@ -1,7 +1,9 @@
 //! TLS over a stream in memory, to a server that has the right keys and sends what each test specifies.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::rc::Rc;
 
 use embassy_futures::select::{Either, select};
@@ -9,7 +11,7 @@ use embassy_time::{Duration, Instant, Timer};
 use embedded_io_async::{ErrorKind, Read, Write};
 use embedded_rtmp_embassy::embedded_rtmp::message::MessageKind;
 use embedded_rtmp_embassy::transport::tls::{
-    DialError, P256, Pin, Records, Refusal, Roots, Time, Tls, TlsError, TlsOptions, Verifier,
+    Deferred, DialError, P256, Pin, Records, Refusal, Roots, Time, Tls, TlsError, TlsOptions, Verifier,
 };
 use embedded_rtmp_embassy::transport::{Connect, End, Pipe, Stream};
 use embedded_rtmp_embassy::{Config, Error, Live, Phase, Picture, StreamState, over};
@@ -89,7 +91,7 @@ fn item_230_a_server_that_proves_nothing_is_refused() {
     // A copy of the certificate does not help.
     let stolen = Step::Verify(Key::new(9));
     assert_eq!(flight(&[&certificate, &stolen]), [BAD_SIGNATURE; 2], "another key");
-    assert_eq!(flight(&[&certificate, &stolen, &verify]), [BAD_SIGNATURE; 2], "another key first");
+    assert_eq!(flight(&[&certificate, &stolen, &verify]), [UNAUTHENTICATED; 2], "another key first");
     let empty = Step::Certificate(Vec::new());
     assert_eq!(flight(&[&empty, &verify]), [Err(TlsError::Refused(Refusal::Malformed)); 2], "no certificate in it");
     // A message after Finished, in the same flight.
@@ -214,6 +216,15 @@ fn item_235_a_path_is_validated_as_in_rfc_5280() {
     assert_eq!(dial(&[&leaf_bytes, &middle_bytes, &anchor], &[&anchor]), Ok(()), "with the root");
     assert_eq!(dial(&[&leaf_bytes], &[&middle_bytes]), Ok(()), "the intermediate is trusted");
     assert_eq!(dial(&[&leaf_bytes, &middle_bytes], &[&unknown[..], &anchor]), Ok(()), "the second of two anchors");
+    // Certificates with the name of the issuer and another key.
+    let namesake = Certificate::ca("middle", "root", &other).sign(&root);
+    assert_eq!(dial(&[&leaf_bytes, &namesake, &middle_bytes], &[&anchor]), Ok(()), "the second of two intermediates");
+    assert_eq!(
+        dial(&[&leaf_bytes], &[&namesake[..], &middle_bytes]),
+        Ok(()),
+        "the second of two trusted intermediates"
+    );
+    assert_eq!(dial(&[&leaf_bytes, &namesake], &[&anchor]), Err(Refusal::BadSignature), "only the other one");
     let extra = Certificate::ca("extra", "nobody", &other).sign(&other);
     assert_eq!(dial(&[&leaf_bytes, &extra, &middle_bytes], &[&anchor]), Ok(()), "more certificates than needed");
     let many = [&[&leaf_bytes, &middle_bytes][..], &[&extra; 3]].concat();
@@ -239,6 +250,79 @@ fn item_235_a_path_is_validated_as_in_rfc_5280() {
     assert_eq!(dial(&[&ca, &middle_bytes], &[&anchor]), Err(Refusal::NotCa), "a CA as the server");
     for cut in 0..leaf_bytes.len() {
         assert!(dial(&[&leaf_bytes[..cut].to_vec(), &middle_bytes], &[&anchor]).is_err(), "cut after {cut}");
+    }
+}
+
+/// A verifier that notes the number of the poll in which it is called.
+struct Noting<'n, V> {
+    verifier: V,
+    poll: &'n Cell<usize>,
+    called: &'n RefCell<Vec<usize>>,
+}
+
+impl<V: Verifier> Verifier for Noting<'_, V> {
+    const OFFERS_RSA: bool = V::OFFERS_RSA;
+
+    fn certificate(&mut self, host: &str, chain: &[&[u8]], later: &mut Deferred) -> Result<(), Refusal> {
+        self.called.borrow_mut().push(self.poll.get());
+        self.verifier.certificate(host, chain, later)
+    }
+
+    fn signature(&mut self, scheme: u16, message: &[u8], sent: &[u8], later: &mut Deferred) -> Result<(), Refusal> {
+        self.called.borrow_mut().push(self.poll.get());
+        self.verifier.signature(scheme, message, sent, later)
+    }
+}
+
+#[test]
+fn item_259_a_device_yields_between_the_signatures_of_a_server() {
+    let site = Site::new();
+    let anchors = [&site.root[..]];
+    for is_in_one_record in [true, false] {
+        let (poll, called) = (Cell::new(0), RefCell::default());
+        let verifier = Noting { verifier: Roots::<P256>::new(&anchors, Time::NoClock), poll: &poll, called: &called };
+        let wire = Wire::new(Server::new(&site.flight()).packed(is_in_one_record));
+        let mut records = Box::new(Records::<16_640, 1_536>::new());
+        let mut tls = Tls::new(Servers(|| wire.clone()), &mut *records, verifier, entropy, TlsOptions::DEFAULT);
+        let mut connecting = pin!(tls.connect(HOST, 443));
+        let last = block_on_stepped(poll_fn(|cx| {
+            poll.set(poll.get() + 1);
+            connecting.as_mut().poll(cx).map(|connected| {
+                assert!(connected.is_ok());
+                poll.get()
+            })
+        }));
+        let called = called.borrow();
+        let [certificate, signature] = called[..] else { panic!("{called:?}") };
+        // The keys are made in the first poll. The ServerHello, with which the shared secret is computed, is read later.
+        assert!(certificate > 2);
+        assert_eq!(certificate == signature, is_in_one_record);
+        // Each of the two checks that were put off has a poll of its own. Then the client answers.
+        assert!(last >= signature + 3, "{last} polls, the signature in {signature}");
+    }
+}
+
+#[test]
+fn item_260_a_client_does_not_answer_before_the_server_has_proved_its_identity() {
+    let site = Site::new();
+    let (pins, anchors) = ([site.key.pin()], [&site.root[..]]);
+    let forged = Certificate::new("leaf", "middle", &site.key, &[HOST]).sign(&Key::new(9));
+    let forged = Step::Certificate(vec![forged, site.chain[1].clone()]);
+    let stolen = Step::Verify(Key::new(9));
+    for is_in_one_record in [true, false] {
+        for (certificate, verify) in [(site.certificate(), stolen.clone()), (forged.clone(), site.verify())] {
+            let steps = [Step::Extensions, certificate, verify, Step::Finished];
+            let server = || Server::new(&steps).packed(is_in_one_record);
+            let (refused, wire) = dial(server(), Roots::<P256>::new(&anchors, Time::NoClock));
+            assert_eq!((refused, wire.borrow().server.is_open()), (BAD_SIGNATURE, false));
+            let (by_pin, wire) = dial(server(), Pin::<P256>::new(&pins));
+            // A pin does not depend on the signature of the certificate.
+            assert_eq!(by_pin.is_ok(), wire.borrow().server.is_open());
+        }
+        // Finished without any proof.
+        let steps = [Step::Extensions, Step::Finished];
+        let (refused, wire) = dial(Server::new(&steps).packed(is_in_one_record), Pin::<P256>::new(&pins));
+        assert_eq!((refused, wire.borrow().server.is_open()), (UNAUTHENTICATED, false));
     }
 }
 

@@ -1,14 +1,11 @@
 //! The signature algorithms of each profile.
 
 use heapless::Vec;
-use p256::ecdsa::signature::Verifier as _;
-#[cfg(feature = "rtmps-p384")]
 use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
 use rustls_pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
-#[cfg(feature = "rtmps-p384")]
-use sha2::Digest as _;
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 
+use super::deferred::{Check, Deferred};
 use super::der::PublicKey;
 use super::error::Refusal;
 use super::rsa;
@@ -38,10 +35,24 @@ pub(super) trait Suites {
     const OFFERS_RSA: bool;
 
     /// The algorithms of the signatures in certificates.
-    fn of_certificates() -> &'static [&'static dyn SignatureVerificationAlgorithm];
+    fn of_certificates() -> &'static [&'static dyn Algorithm];
 
-    /// Verifies the signature of a CertificateVerify.
-    fn verify(scheme: u16, key: PublicKey<'_>, message: &[u8], signature: &[u8]) -> Result<(), Refusal>;
+    /// Verifies the signature of a CertificateVerify, or puts the check off.
+    fn verify(scheme: u16, key: PublicKey<'_>, signed: Signed<'_>, later: &mut Deferred) -> Result<(), Refusal>;
+}
+
+/// A message and its signature.
+#[derive(Clone, Copy)]
+pub(super) struct Signed<'s> {
+    pub(super) message: &'s [u8],
+    pub(super) signature: &'s [u8],
+}
+
+/// An algorithm of signatures.
+pub(super) trait Algorithm: SignatureVerificationAlgorithm {
+    /// Returns the check of a signature, to run it later. Returns `None` if the check must run now: RSA's key and signature
+    /// would need 1 KB of memory.
+    fn check(&self, key: &[u8], message: &[u8], signature: &[u8]) -> Option<Check>;
 }
 
 /// A SubjectPublicKeyInfo. It has 91 bytes for a P-256 key, and 550 bytes for an RSA key of 4,096 bits.
@@ -80,13 +91,13 @@ impl Suites for P256 {
     type Key = Vec<u8, 91>;
     const OFFERS_RSA: bool = false;
 
-    fn of_certificates() -> &'static [&'static dyn SignatureVerificationAlgorithm] {
+    fn of_certificates() -> &'static [&'static dyn Algorithm] {
         &[&Ecdsa]
     }
 
-    fn verify(scheme: u16, key: PublicKey<'_>, message: &[u8], signature: &[u8]) -> Result<(), Refusal> {
+    fn verify(scheme: u16, key: PublicKey<'_>, signed: Signed<'_>, later: &mut Deferred) -> Result<(), Refusal> {
         match scheme {
-            ECDSA_SECP256R1_SHA256 => verify(&Ecdsa, key, message, signature),
+            ECDSA_SECP256R1_SHA256 => verify(&Ecdsa, key, signed, later),
             _ => Err(Refusal::Algorithm),
         }
     }
@@ -104,14 +115,14 @@ impl Suites for P256Rsa {
     type Key = Vec<u8, 560>;
     const OFFERS_RSA: bool = true;
 
-    fn of_certificates() -> &'static [&'static dyn SignatureVerificationAlgorithm] {
+    fn of_certificates() -> &'static [&'static dyn Algorithm] {
         &[&Ecdsa, &Pkcs1]
     }
 
-    fn verify(scheme: u16, key: PublicKey<'_>, message: &[u8], signature: &[u8]) -> Result<(), Refusal> {
+    fn verify(scheme: u16, key: PublicKey<'_>, signed: Signed<'_>, later: &mut Deferred) -> Result<(), Refusal> {
         match scheme {
-            RSA_PSS_RSAE_SHA256 => verify_rsa(rsa::is_pss::<Sha256>, key, message, signature),
-            _ => P256::verify(scheme, key, message, signature),
+            RSA_PSS_RSAE_SHA256 => verify_rsa(rsa::is_pss::<Sha256>, key, signed),
+            _ => P256::verify(scheme, key, signed, later),
         }
     }
 }
@@ -131,44 +142,57 @@ impl Suites for P256RsaP384 {
     type Key = Vec<u8, 560>;
     const OFFERS_RSA: bool = true;
 
-    fn of_certificates() -> &'static [&'static dyn SignatureVerificationAlgorithm] {
+    fn of_certificates() -> &'static [&'static dyn Algorithm] {
         &[&Ecdsa, &Pkcs1, &Ecdsa384, &Ecdsa384WithSha256, &EcdsaWithSha384, &Pkcs1Sha384]
     }
 
-    fn verify(scheme: u16, key: PublicKey<'_>, message: &[u8], signature: &[u8]) -> Result<(), Refusal> {
+    fn verify(scheme: u16, key: PublicKey<'_>, signed: Signed<'_>, later: &mut Deferred) -> Result<(), Refusal> {
         match scheme {
-            ECDSA_SECP384R1_SHA384 => verify(&Ecdsa384, key, message, signature),
-            RSA_PSS_RSAE_SHA384 => verify_rsa(rsa::is_pss::<sha2::Sha384>, key, message, signature),
-            _ => P256Rsa::verify(scheme, key, message, signature),
+            ECDSA_SECP384R1_SHA384 => verify(&Ecdsa384, key, signed, later),
+            RSA_PSS_RSAE_SHA384 => verify_rsa(rsa::is_pss::<sha2::Sha384>, key, signed),
+            _ => P256Rsa::verify(scheme, key, signed, later),
         }
     }
 }
 
 fn verify(
-    algorithm: &dyn SignatureVerificationAlgorithm,
+    algorithm: &dyn Algorithm,
     key: PublicKey<'_>,
-    message: &[u8],
-    signature: &[u8],
+    Signed { message, signature }: Signed<'_>,
+    later: &mut Deferred,
 ) -> Result<(), Refusal> {
     if key.algorithm != algorithm.public_key_alg_id().as_ref() {
         return Err(Refusal::BadSignature);
     }
-    algorithm.verify_signature(key.key, message, signature).map_err(|_| Refusal::BadSignature)
+    match algorithm.check(key.key, message, signature) {
+        Some(check) => later.push(check),
+        None => Err(Refusal::BadSignature),
+    }
 }
 
 fn verify_rsa(
     is_valid: fn(&[u8], &[u8], &[u8]) -> bool,
     key: PublicKey<'_>,
-    message: &[u8],
-    signature: &[u8],
+    Signed { message, signature }: Signed<'_>,
 ) -> Result<(), Refusal> {
     let is_valid = key.algorithm == alg_id::RSA_ENCRYPTION.as_ref() && is_valid(key.key, message, signature);
     if is_valid { Ok(()) } else { Err(Refusal::BadSignature) }
 }
 
-/// Implements the interface to rustls-webpki for one algorithm.
+/// Implements the interface to rustls-webpki for one algorithm. RSA has a function of the key, the message and the
+/// signature. ECDSA has a hash, and a function of the key, the hash and the signature.
 macro_rules! algorithm {
-    ($(#[$attribute:meta])* $name:ident, $key:ident, $signature:ident, $is_valid:expr) => {
+    ($(#[$attribute:meta])* $name:ident, $key:ident, $signature:ident, rsa $is_valid:expr) => {
+        algorithm!($(#[$attribute])* $name, $key, $signature, |key, message, signature| {
+            ($is_valid)(key, message, signature).then_some(())
+        }, |_, _, _| None);
+    };
+    ($(#[$attribute:meta])* $name:ident, $key:ident, $signature:ident, ecdsa $curve:ident, $hash:ty) => {
+        algorithm!($(#[$attribute])* $name, $key, $signature, |key, message, signature| {
+            is_ecdsa::$curve(key, &<$hash>::digest(message), signature)
+        }, |key, message, signature| Check::new(is_ecdsa::$curve, key, &<$hash>::digest(message), signature));
+    };
+    ($(#[$attribute:meta])* $name:ident, $key:ident, $signature:ident, $is_valid:expr, $check:expr) => {
         $(#[$attribute])*
         #[derive(Debug)]
         pub(super) struct $name;
@@ -188,59 +212,53 @@ macro_rules! algorithm {
                 alg_id::$signature
             }
         }
+
+        $(#[$attribute])*
+        impl Algorithm for $name {
+            fn check(&self, key: &[u8], message: &[u8], signature: &[u8]) -> Option<Check> {
+                let check: fn(&[u8], &[u8], &[u8]) -> Option<Check> = $check;
+                check(key, message, signature)
+            }
+        }
     };
 }
 
-algorithm!(Ecdsa, ECDSA_P256, ECDSA_SHA256, |key, message, signature| {
-    let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(key).ok()?;
-    key.verify(message, &p256::ecdsa::Signature::from_der(signature).ok()?).ok()
-});
+/// Checks of ECDSA signatures of a hash, by the curve.
+mod is_ecdsa {
+    use super::*;
 
-algorithm!(Pkcs1, RSA_ENCRYPTION, RSA_PKCS1_SHA256, |key, message, signature| {
-    rsa::is_pkcs1::<Sha256>(SHA256_PREFIX, key, message, signature).then_some(())
-});
-
-algorithm!(
-    #[cfg(feature = "rtmps-p384")]
-    Ecdsa384,
-    ECDSA_P384,
-    ECDSA_SHA384,
-    |key, message, signature| {
-        let key = p384::ecdsa::VerifyingKey::from_sec1_bytes(key).ok()?;
-        key.verify(message, &p384::ecdsa::Signature::from_der(signature).ok()?).ok()
-    }
-);
-
-algorithm!(
-    #[cfg(feature = "rtmps-p384")]
-    Ecdsa384WithSha256,
-    ECDSA_P384,
-    ECDSA_SHA256,
-    |key, message, signature| {
-        let key = p384::ecdsa::VerifyingKey::from_sec1_bytes(key).ok()?;
-        let signature = p384::ecdsa::Signature::from_der(signature).ok()?;
-        key.verify_prehash(&Sha256::digest(message), &signature).ok()
-    }
-);
-
-algorithm!(
-    #[cfg(feature = "rtmps-p384")]
-    EcdsaWithSha384,
-    ECDSA_P256,
-    ECDSA_SHA384,
-    |key, message, signature| {
+    pub(super) fn p256(key: &[u8], hash: &[u8], signature: &[u8]) -> Option<()> {
         let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(key).ok()?;
-        let signature = p256::ecdsa::Signature::from_der(signature).ok()?;
-        key.verify_prehash(&sha2::Sha384::digest(message), &signature).ok()
+        key.verify_prehash(hash, &p256::ecdsa::Signature::from_der(signature).ok()?).ok()
     }
-);
 
+    #[cfg(feature = "rtmps-p384")]
+    pub(super) fn p384(key: &[u8], hash: &[u8], signature: &[u8]) -> Option<()> {
+        let key = p384::ecdsa::VerifyingKey::from_sec1_bytes(key).ok()?;
+        key.verify_prehash(hash, &p384::ecdsa::Signature::from_der(signature).ok()?).ok()
+    }
+}
+
+algorithm!(Ecdsa, ECDSA_P256, ECDSA_SHA256, ecdsa p256, Sha256);
+algorithm!(
+    Pkcs1,
+    RSA_ENCRYPTION,
+    RSA_PKCS1_SHA256,
+    rsa | key,
+    message,
+    signature | { rsa::is_pkcs1::<Sha256>(SHA256_PREFIX, key, message, signature) }
+);
+algorithm!(#[cfg(feature = "rtmps-p384")] Ecdsa384, ECDSA_P384, ECDSA_SHA384, ecdsa p384, sha2::Sha384);
+algorithm!(#[cfg(feature = "rtmps-p384")] Ecdsa384WithSha256, ECDSA_P384, ECDSA_SHA256, ecdsa p384, Sha256);
+algorithm!(#[cfg(feature = "rtmps-p384")] EcdsaWithSha384, ECDSA_P256, ECDSA_SHA384, ecdsa p256, sha2::Sha384);
 algorithm!(
     #[cfg(feature = "rtmps-p384")]
     Pkcs1Sha384,
     RSA_ENCRYPTION,
     RSA_PKCS1_SHA384,
-    |key, message, signature| { rsa::is_pkcs1::<sha2::Sha384>(SHA384_PREFIX, key, message, signature).then_some(()) }
+    rsa | key,
+    message,
+    signature | rsa::is_pkcs1::<sha2::Sha384>(SHA384_PREFIX, key, message, signature)
 );
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Reads two fields of a certificate: its key, and the time at which its validity begins (RFC 5280, section 4.1).
+//! Reads fields of a certificate: its names, its key, and the time at which its validity begins (RFC 5280, section 4.1).
 
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
@@ -62,6 +62,9 @@ pub(super) fn rsa_key(key: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// The fields that are read from a certificate.
 pub(super) struct Certificate<'c> {
+    /// The whole Names of the issuer and of the owner.
+    pub(super) issuer: &'c [u8],
+    pub(super) subject: &'c [u8],
     /// The `UTCTime` or `GeneralizedTime` from which it is valid: the tag and the content.
     pub(super) not_before: (u8, &'c [u8]),
     /// The whole SubjectPublicKeyInfo.
@@ -74,11 +77,11 @@ impl<'c> Certificate<'c> {
         if fields.0.first() == Some(&VERSION) {
             fields.element()?;
         }
-        let (_serial, _algorithm, _issuer) = (fields.element()?, fields.element()?, fields.element()?);
+        let (_serial, _algorithm, (_, _, issuer)) = (fields.element()?, fields.element()?, fields.element()?);
         let (tag, not_before, _) = fields.sequence()?.element()?;
-        let _subject = fields.element()?;
+        let (_, _, subject) = fields.element()?;
         let (SEQUENCE, _, spki) = fields.element()? else { return None };
-        Some(Self { not_before: (tag, not_before), spki })
+        Some(Self { issuer, subject, not_before: (tag, not_before), spki })
     }
 
     /// Returns the seconds from 1970 to the time from which the certificate is valid.
@@ -147,8 +150,9 @@ mod tests {
 
     #[test]
     fn times_are_seconds_since_1970() {
-        let seconds =
-            |tag, text: &'static str| Certificate { not_before: (tag, text.as_bytes()), spki: &[] }.not_before();
+        let seconds = |tag, text: &'static str| {
+            Certificate { issuer: &[], subject: &[], not_before: (tag, text.as_bytes()), spki: &[] }.not_before()
+        };
         assert_eq!(seconds(0x17, "700101000000Z"), Some(0));
         assert_eq!(seconds(0x17, "000229235959Z"), Some(951_868_799));
         assert_eq!(seconds(0x17, "491231235959Z"), Some(2_524_607_999));

@@ -54,6 +54,7 @@
 
 mod algorithms;
 mod cipher;
+mod deferred;
 mod der;
 mod entropy;
 pub(crate) mod error;
@@ -61,6 +62,7 @@ mod relay;
 mod rsa;
 mod verify;
 
+use core::cell::RefCell;
 use core::future::Future;
 use core::pin::{Pin as Pinned, pin};
 use core::task::{Context, Poll, Waker};
@@ -75,10 +77,11 @@ use embedded_tls::{FlushPolicy, MaxFragmentLength, TlsConfig, TlsConnection, Tls
 pub use self::algorithms::P256RsaP384;
 pub use self::algorithms::{Algorithms, P256, P256Rsa};
 use self::cipher::Suite;
+pub use self::deferred::Deferred;
 pub use self::error::{Refusal, TlsError};
-use self::relay::{HEADER, Handle, LONGEST_DATA, LONGEST_RECORD, Relay};
+use self::relay::{HEADER, Handle, LONGEST_DATA, LONGEST_RECORD, Relay, Wait};
 pub use self::verify::{DangerousNoVerification, Pin, Roots, Time, Verifier};
-use self::verify::{Host, Provider};
+use self::verify::{Host, Progress, Provider};
 use super::{Connect, Stream};
 use crate::clock::{clock, later, passed};
 use crate::error::Error;
@@ -219,10 +222,11 @@ impl<'m, C: Connect, V: Verifier, E: FnMut() -> [u8; 32]> Connect for Tls<'m, C,
         let mut stream = below.connect(host, port).await.map_err(DialError::Connect)?;
         let mut tls = TlsConnection::new(Handle(relay), read, write);
         tls.set_flush_policy(FlushPolicy::Relaxed);
-        let mut provider = Provider::new(host_name.name, verifier, entropy());
+        let progress = RefCell::new(Progress::new());
+        let mut provider = Provider::new(host_name.name, verifier, entropy(), &progress);
         // The future is not stored in a local variable, because that would need additional memory in the task.
         let opened = match select(
-            open(&mut tls, &config, &mut provider, relay, &mut stream),
+            open(&mut tls, &config, &mut provider, &progress, relay, &mut stream),
             passed(later(clock(), options.handshake_limit)),
         )
         .await
@@ -230,12 +234,9 @@ impl<'m, C: Connect, V: Verifier, E: FnMut() -> [u8; 32]> Connect for Tls<'m, C,
             Either::First(opened) => opened,
             Either::Second(()) => Err(TlsError::TimedOut),
         };
-        // If the verifier has refused the server, embedded-tls reports another error.
-        opened
-            .map_err(|error| provider.refused().unwrap_or(error))
-            .and_then(|()| provider.proven())
-            .map_err(DialError::Tls)?;
         drop(provider);
+        // If the verifier has refused the server, embedded-tls reports another error.
+        opened.map_err(|error| DialError::Tls(progress.into_inner().refused().unwrap_or(error)))?;
         relay.open();
         Ok(TlsStream { tls, relay, below: stream })
     }
@@ -271,11 +272,12 @@ fn buffers<'w>(read: &[u8], write: &'w mut [u8]) -> Result<(Option<MaxFragmentLe
     Ok((fragment, write.get_mut(..longest).ok_or(TlsError::Buffers)?))
 }
 
-/// Runs the handshake.
+/// Runs the handshake, up to the client's Finished, which is sent after the server has proved its identity.
 async fn open<S: Stream, V: Verifier>(
     tls: &mut TlsConnection<'_, Handle<'_, '_>, Suite>,
     config: &TlsConfig<'_>,
     provider: &mut Provider<'_, V>,
+    progress: &RefCell<Progress>,
     relay: &Relay<'_>,
     stream: &mut S,
 ) -> Result<(), TlsError> {
@@ -292,13 +294,29 @@ async fn open<S: Stream, V: Verifier>(
         writer.flush().await.map_err(|_| relay.fail(TlsError::Lost))?;
         // The computation may have taken long.
         yield_now().await;
-        relay.fill(&mut reader).await?;
+        match relay.wait() {
+            Wait::Bytes => relay.fill(&mut reader).await?,
+            Wait::Yield => {}
+            Wait::Proof => {
+                while progress.borrow_mut().step()? {
+                    yield_now().await;
+                }
+                relay.prove();
+            }
+        }
     }
 }
 
 /// Polls a future of embedded-tls, which waits only for the relay.
 fn poll_once<F: Future>(future: Pinned<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Writes `close_notify` into the relay, which has room for it because everything else has been sent.
+// Not inlined, so that the future of embedded-tls is on the stack only here.
+#[inline(never)]
+fn notify_close(tls: TlsConnection<'_, Handle<'_, '_>, Suite>) {
+    let _ = poll_once(pin!(tls.close()));
 }
 
 /// A TLS connection over a stream of another connector.
@@ -330,22 +348,23 @@ impl<'s, 'm, S: Stream> Stream for TlsStream<'s, 'm, S> {
         )
     }
 
-    async fn close(self) {
-        let Self { relay, mut below, .. } = self;
-        relay.check_whole();
-        relay.allow_last();
-        {
-            let (_, mut writer) = below.split();
-            let mut closing = pin!(self.tls.close());
-            while relay.failure().is_none() {
-                let closed = poll_once(closing.as_mut());
-                if relay.drain(&mut writer).await.is_err() || closed.is_ready() {
-                    break;
-                }
+    // Not an `async fn`, which would store the connection twice.
+    fn close(mut self) -> impl Future<Output = ()> {
+        async move {
+            self.relay.check_whole();
+            self.relay.allow_last();
+            if self.relay.failure().is_none() {
+                let ((_, mut tls), (_, mut below)) = (self.tls.split(), self.below.split());
+                let _ = drained(self.relay, &mut below, pin!(tls.flush())).await;
             }
-            let _ = writer.flush().await;
+            if self.relay.failure().is_none() {
+                notify_close(self.tls);
+                let (_, mut below) = self.below.split();
+                let _ = self.relay.drain(&mut below).await;
+                let _ = below.flush().await;
+            }
+            self.below.close().await;
         }
-        below.close().await;
     }
 
     fn failure(&self) -> Option<Error> {

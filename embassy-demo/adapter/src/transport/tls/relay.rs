@@ -82,6 +82,8 @@ struct Input<'m> {
     /// The number of bytes of the current record that embedded-tls has not read.
     body_left: usize,
     has_hello: bool,
+    /// Whether there was a record since the last yield.
+    is_handled: bool,
     changes: u8,
     records: u32,
 }
@@ -105,6 +107,21 @@ pub(super) struct Relay<'m> {
     limit: Cell<u32>,
     /// The length of the longest record that is accepted.
     longest: Cell<usize>,
+    /// What embedded-tls waits for in the handshake.
+    wait: Cell<Wait>,
+    /// Whether the server has proved its identity, so that the client may answer.
+    is_proven: Cell<bool>,
+}
+
+/// What embedded-tls waits for in the handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// Received bytes, or room.
+    Bytes,
+    /// A yield after the messages of a record, which may have taken long.
+    Yield,
+    /// The proof of the server's identity, before the first encrypted record of the client.
+    Proof,
 }
 
 impl<'m> Relay<'m> {
@@ -116,6 +133,7 @@ impl<'m> Relay<'m> {
             header_left: 0,
             body_left: 0,
             has_hello: false,
+            is_handled: false,
             changes: 0,
             records: 0,
         };
@@ -127,6 +145,8 @@ impl<'m> Relay<'m> {
             failure: Cell::new(None),
             limit: Cell::new(0),
             longest: Cell::new(0),
+            wait: Cell::new(Wait::Bytes),
+            is_proven: Cell::new(false),
         }
     }
 
@@ -135,13 +155,25 @@ impl<'m> Relay<'m> {
         let (input, output) = (self.input.get_mut(), self.output.get_mut());
         input.bytes.clear();
         (input.header_left, input.body_left, input.records) = (0, 0, 0);
-        (input.has_hello, input.changes) = (false, 0);
+        (input.has_hello, input.is_handled, input.changes) = (false, false, 0);
         output.bytes.clear();
         (output.left, output.records) = (0, 0);
         self.is_open.set(false);
         self.failure.set(None);
         self.limit.set(limit);
         self.longest.set(longest.min(LONGEST_RECORD));
+        self.wait.set(Wait::Bytes);
+        self.is_proven.set(false);
+    }
+
+    /// Returns what embedded-tls waits for. Call it once after embedded-tls was pending.
+    pub(super) fn wait(&self) -> Wait {
+        self.wait.replace(Wait::Bytes)
+    }
+
+    /// Records that the server has proved its identity. Until then, the client sends nothing except its ClientHello.
+    pub(super) fn prove(&self) {
+        self.is_proven.set(true);
     }
 
     /// Records that the handshake is complete.
@@ -236,6 +268,11 @@ impl<'m> Relay<'m> {
         let Ok(mut input) = self.input.try_borrow_mut() else { return Poll::Pending };
         let input = &mut *input;
         while input.header_left == 0 && input.body_left == 0 {
+            if input.is_handled && !self.is_open.get() {
+                input.is_handled = false;
+                self.wait.set(Wait::Yield);
+                return Poll::Pending;
+            }
             match self.admit(input) {
                 Ok(true) => {}
                 Ok(false) => return Poll::Pending,
@@ -310,6 +347,7 @@ impl<'m> Relay<'m> {
             return Err(TlsError::RecordLimit);
         }
         input.records = input.records.saturating_add(1);
+        input.is_handled = true;
         input.bytes.consume(HEADER);
         (input.header_left, input.body_left) = (HEADER, bytes);
         Ok(true)
@@ -326,6 +364,10 @@ impl<'m> Relay<'m> {
             let Some(&[kind, _, _, high, low]) = bytes.first_chunk() else {
                 return Poll::Ready(Err(self.fail(TlsError::Lost)));
             };
+            if kind == APPLICATION_DATA && !self.is_proven.get() {
+                self.wait.set(Wait::Proof);
+                return Poll::Pending;
+            }
             if output.records >= self.limit.get() {
                 return Poll::Ready(Err(self.fail(TlsError::RecordLimit)));
             }

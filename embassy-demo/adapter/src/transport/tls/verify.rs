@@ -1,19 +1,24 @@
 //! Verifiers, which decide which servers are trusted, and the record of what was verified.
 
+use core::cell::RefCell;
 use core::net::IpAddr;
 use core::time::Duration;
 
+use embassy_sync::blocking_mutex::CriticalSectionMutex;
 use embedded_tls::{
     CertificateEntryRef, CertificateRef, CertificateVerifyRef, CryptoProvider, SignatureScheme, TlsError as Engine,
     TlsVerifier,
 };
 use heapless::Vec;
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls_pki_types::{
+    AlgorithmIdentifier, CertificateDer, InvalidSignature, ServerName, SignatureVerificationAlgorithm, UnixTime,
+};
 use sha2::{Digest, Sha256};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
-use super::algorithms::{Algorithms, Key, P256};
+use super::algorithms::{Algorithm, Algorithms, Key, P256, Signed};
 use super::cipher::Suite;
+use super::deferred::{Check, Deferred};
 use super::der::{Certificate, PublicKey};
 use super::entropy::Random;
 use super::error::{Refusal, TlsError};
@@ -29,8 +34,9 @@ const MOST_SENT: usize = 16;
 /// Verifies the identity of a server: [`Pin`], [`Roots`] or a verifier of the caller.
 ///
 /// For each connection, `certificate` is called with the certificates of the server. If it returns `Ok`, `signature` is
-/// called with the signature that the server has made with the key of the first certificate. A connection is used only
-/// if each of them was called exactly once, in this order, and both returned `Ok`.
+/// called with the signature that the server has made with the key of the first certificate. Both can put checks off:
+/// [`Deferred`]. A connection is used only if each of them was called exactly once, in this order, both returned `Ok`,
+/// and the checks that were put off have passed.
 pub trait Verifier {
     /// Whether the ClientHello offers RSA for the signature.
     const OFFERS_RSA: bool;
@@ -40,32 +46,39 @@ pub trait Verifier {
     ///
     /// # Errors
     /// The server is not trusted.
-    fn certificate(&mut self, host: &str, chain: &[&[u8]]) -> Result<(), Refusal>;
+    fn certificate(&mut self, host: &str, chain: &[&[u8]], later: &mut Deferred) -> Result<(), Refusal>;
 
     /// Verifies that `signature` is a signature of `message` with the key of the first certificate. `scheme` is a
     /// signature scheme of RFC 8446, section 4.2.3.
     ///
     /// # Errors
     /// The signature is wrong, or the scheme is not supported.
-    fn signature(&mut self, scheme: u16, message: &[u8], signature: &[u8]) -> Result<(), Refusal>;
+    fn signature(&mut self, scheme: u16, message: &[u8], signature: &[u8], later: &mut Deferred)
+    -> Result<(), Refusal>;
 }
 
 impl<V: Verifier + ?Sized> Verifier for &mut V {
     const OFFERS_RSA: bool = V::OFFERS_RSA;
 
-    fn certificate(&mut self, host: &str, chain: &[&[u8]]) -> Result<(), Refusal> {
-        (**self).certificate(host, chain)
+    fn certificate(&mut self, host: &str, chain: &[&[u8]], later: &mut Deferred) -> Result<(), Refusal> {
+        (**self).certificate(host, chain, later)
     }
 
-    fn signature(&mut self, scheme: u16, message: &[u8], signature: &[u8]) -> Result<(), Refusal> {
-        (**self).signature(scheme, message, signature)
+    fn signature(
+        &mut self,
+        scheme: u16,
+        message: &[u8],
+        signature: &[u8],
+        later: &mut Deferred,
+    ) -> Result<(), Refusal> {
+        (**self).signature(scheme, message, signature, later)
     }
 }
 
-/// Verifies the signature of a CertificateVerify with the key that was stored.
-fn verify<A: Algorithms>(key: &A::Key, scheme: u16, message: &[u8], signature: &[u8]) -> Result<(), Refusal> {
+/// Verifies the signature of a CertificateVerify with the key that was stored, or puts the check off.
+fn verify<A: Algorithms>(key: &A::Key, scheme: u16, signed: Signed<'_>, later: &mut Deferred) -> Result<(), Refusal> {
     let key = PublicKey::parse(key.spki()).ok_or(Refusal::Malformed)?;
-    A::verify(scheme, key, message, signature)
+    A::verify(scheme, key, signed, later)
 }
 
 /// Trusts servers by their keys. The name and the validity of the certificate are not checked, because only the
@@ -95,7 +108,7 @@ impl<'p, A: Algorithms> Pin<'p, A> {
 impl<A: Algorithms> Verifier for Pin<'_, A> {
     const OFFERS_RSA: bool = A::OFFERS_RSA;
 
-    fn certificate(&mut self, _: &str, chain: &[&[u8]]) -> Result<(), Refusal> {
+    fn certificate(&mut self, _: &str, chain: &[&[u8]], _: &mut Deferred) -> Result<(), Refusal> {
         let certificate = chain.first().and_then(|first| Certificate::parse(first)).ok_or(Refusal::Malformed)?;
         let hash: [u8; 32] = Sha256::digest(certificate.spki).into();
         if !self.pins.contains(&hash) {
@@ -104,8 +117,14 @@ impl<A: Algorithms> Verifier for Pin<'_, A> {
         self.key.store(certificate.spki)
     }
 
-    fn signature(&mut self, scheme: u16, message: &[u8], signature: &[u8]) -> Result<(), Refusal> {
-        verify::<A>(&self.key, scheme, message, signature)
+    fn signature(
+        &mut self,
+        scheme: u16,
+        message: &[u8],
+        signature: &[u8],
+        later: &mut Deferred,
+    ) -> Result<(), Refusal> {
+        verify::<A>(&self.key, scheme, Signed { message, signature }, later)
     }
 }
 
@@ -144,6 +163,15 @@ impl<'r, A: Algorithms> Roots<'r, A> {
         Self { anchors, time, has_warned: false, key: A::Key::NONE }
     }
 
+    /// Whether every certificate with the name of the leaf's issuer has the same key. The signature of the leaf then has one
+    /// result on all paths, so its check can be put off until a path is found.
+    fn has_one_issuer(&self, leaf: &Certificate<'_>, intermediates: &[CertificateDer<'_>]) -> bool {
+        let mut key = None;
+        let all = intermediates.iter().map(|it| &**it).chain(self.anchors.iter().copied());
+        let mut parsed = all.map(Certificate::parse);
+        parsed.all(|it| it.is_some_and(|it| it.subject != leaf.issuer || *key.get_or_insert(it.spki) == it.spki))
+    }
+
     /// Returns the time at which the certificates must be valid.
     fn time(&mut self, chain: &[&[u8]]) -> u64 {
         match self.time {
@@ -169,7 +197,7 @@ impl<A: Algorithms> Verifier for Roots<'_, A> {
 
     // This function is not inlined, so that its memory is not on the stack when the signature is verified.
     #[inline(never)]
-    fn certificate(&mut self, host: &str, chain: &[&[u8]]) -> Result<(), Refusal> {
+    fn certificate(&mut self, host: &str, chain: &[&[u8]], later: &mut Deferred) -> Result<(), Refusal> {
         let name = ServerName::try_from(host).map_err(|_| Refusal::WrongName)?;
         if chain.len() > MOST {
             return Err(Refusal::ChainTooLong);
@@ -179,6 +207,15 @@ impl<A: Algorithms> Verifier for Roots<'_, A> {
         let (first, intermediates) = certificates.split_first().ok_or(Refusal::Malformed)?;
         let certificate = EndEntityCert::try_from(first).map_err(refusal)?;
         let time = UnixTime::since_unix_epoch(Duration::from_secs(self.time(chain)));
+        let leaf = Certificate::parse(first).ok_or(Refusal::Malformed)?;
+        let last = Last {
+            puts_off: self.has_one_issuer(&leaf, intermediates),
+            check: CriticalSectionMutex::new(RefCell::new(None)),
+        };
+        let lagging: Vec<Lagging<'_>, ALGORITHMS> =
+            A::of_certificates().iter().map(|algorithm| Lagging { algorithm: *algorithm, last: &last }).collect();
+        let algorithms: Vec<&dyn SignatureVerificationAlgorithm, ALGORITHMS> =
+            lagging.iter().map(|it| it as &dyn SignatureVerificationAlgorithm).collect();
         let mut refused = Refusal::UnknownIssuer;
         let is_trusted = self.anchors.iter().any(|anchor| {
             let anchor = CertificateDer::from(*anchor);
@@ -186,9 +223,7 @@ impl<A: Algorithms> Verifier for Roots<'_, A> {
             let result = anchors.and_then(|anchor| {
                 let usage = KeyUsage::server_auth();
                 let anchors = core::slice::from_ref(&anchor);
-                certificate
-                    .verify_for_usage(A::of_certificates(), anchors, intermediates, time, usage, None, None)
-                    .map(|_| ())
+                certificate.verify_for_usage(&algorithms, anchors, intermediates, time, usage, None, None).map(|_| ())
             });
             let Err(error) = result else { return true };
             // A specific reason from one anchor is more useful than `UnknownIssuer` from another.
@@ -198,12 +233,71 @@ impl<A: Algorithms> Verifier for Roots<'_, A> {
         if !is_trusted {
             return Err(refused);
         }
+        if let Some(check) = last.take() {
+            later.push(check)?;
+        }
         certificate.verify_is_valid_for_subject_name(&name).map_err(refusal)?;
-        self.key.store(Certificate::parse(first).ok_or(Refusal::Malformed)?.spki)
+        self.key.store(leaf.spki)
     }
 
-    fn signature(&mut self, scheme: u16, message: &[u8], signature: &[u8]) -> Result<(), Refusal> {
-        verify::<A>(&self.key, scheme, message, signature)
+    fn signature(
+        &mut self,
+        scheme: u16,
+        message: &[u8],
+        signature: &[u8],
+        later: &mut Deferred,
+    ) -> Result<(), Refusal> {
+        verify::<A>(&self.key, scheme, Signed { message, signature }, later)
+    }
+}
+
+/// The largest number of algorithms of a profile.
+const ALGORITHMS: usize = 6;
+
+/// The last signature of a path, which is that of the leaf. rustls-webpki verifies a path from its anchor to the leaf, in
+/// one call.
+struct Last {
+    puts_off: bool,
+    check: CriticalSectionMutex<RefCell<Option<Check>>>,
+}
+
+impl Last {
+    fn take(&self) -> Option<Check> {
+        self.check.lock(|check| check.try_borrow_mut().ok()?.take())
+    }
+}
+
+/// An algorithm whose checks lag one signature behind: it stores the check of a signature, and runs the one before.
+struct Lagging<'l> {
+    algorithm: &'static dyn Algorithm,
+    last: &'l Last,
+}
+
+impl core::fmt::Debug for Lagging<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Lagging")
+    }
+}
+
+impl SignatureVerificationAlgorithm for Lagging<'_> {
+    fn verify_signature(&self, key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), InvalidSignature> {
+        if let Some(check) = self.last.take() {
+            check.run().map_err(|_| InvalidSignature)?;
+        }
+        let check = self.algorithm.check(key, message, signature).filter(|_| self.last.puts_off);
+        let Some(check) = check else { return self.algorithm.verify_signature(key, message, signature) };
+        self.last
+            .check
+            .lock(|last| last.try_borrow_mut().map(|mut last| *last = Some(check)))
+            .map_err(|_| InvalidSignature)
+    }
+
+    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
+        self.algorithm.public_key_alg_id()
+    }
+
+    fn signature_alg_id(&self) -> AlgorithmIdentifier {
+        self.algorithm.signature_alg_id()
     }
 }
 
@@ -232,11 +326,11 @@ pub struct DangerousNoVerification;
 impl Verifier for DangerousNoVerification {
     const OFFERS_RSA: bool = true;
 
-    fn certificate(&mut self, _: &str, _: &[&[u8]]) -> Result<(), Refusal> {
+    fn certificate(&mut self, _: &str, _: &[&[u8]], _: &mut Deferred) -> Result<(), Refusal> {
         Ok(())
     }
 
-    fn signature(&mut self, _: u16, _: &[u8], _: &[u8]) -> Result<(), Refusal> {
+    fn signature(&mut self, _: u16, _: &[u8], _: &[u8], _: &mut Deferred) -> Result<(), Refusal> {
         Ok(())
     }
 }
@@ -252,19 +346,15 @@ enum Proof {
     Invalid(TlsError),
 }
 
-/// Connects embedded-tls to a verifier, and records the calls.
-pub(super) struct Provider<'v, V> {
-    host: &'v str,
-    verifier: &'v mut V,
-    random: Random,
-    /// The hash of the handshake up to the certificate.
-    transcript: [u8; 32],
+/// How far the server has proved its identity.
+pub(super) struct Progress {
     proof: Proof,
+    later: Deferred,
 }
 
-impl<'v, V: Verifier> Provider<'v, V> {
-    pub(super) fn new(host: &'v str, verifier: &'v mut V, entropy: [u8; 32]) -> Self {
-        Self { host, verifier, random: Random::new(entropy), transcript: [0; 32], proof: Proof::Nothing }
+impl Progress {
+    pub(super) const fn new() -> Self {
+        Self { proof: Proof::Nothing, later: Deferred::new() }
     }
 
     /// Returns why the server was refused, if embedded-tls has reported an error.
@@ -275,16 +365,23 @@ impl<'v, V: Verifier> Provider<'v, V> {
         }
     }
 
-    /// Checks that the server has proved its identity.
+    /// Runs one of the checks that were put off. Returns `false` if there is none left and the server has proved its
+    /// identity.
     ///
     /// # Errors
     /// The server has not proved its identity.
-    pub(super) fn proven(&self) -> Result<(), TlsError> {
+    pub(super) fn step(&mut self) -> Result<bool, TlsError> {
         match self.proof {
-            Proof::Signature => Ok(()),
+            Proof::Signature => self.later.step().map_err(|refusal| self.refuse(refusal.into())),
             Proof::Invalid(error) => Err(error),
             Proof::Nothing | Proof::Certificate => Err(TlsError::Unauthenticated),
         }
+    }
+
+    /// Stores the reason for a refusal.
+    fn refuse(&mut self, error: TlsError) -> TlsError {
+        self.proof = Proof::Invalid(error);
+        error
     }
 
     /// Goes from one state to the next if `verified` is `Ok`.
@@ -295,6 +392,22 @@ impl<'v, V: Verifier> Provider<'v, V> {
             Err(refusal) => Proof::Invalid(refusal.into()),
         };
         if self.proof == to { Ok(()) } else { Err(Engine::InvalidCertificate) }
+    }
+}
+
+/// Connects embedded-tls to a verifier, and records the calls.
+pub(super) struct Provider<'v, V> {
+    host: &'v str,
+    verifier: &'v mut V,
+    random: Random,
+    /// The hash of the handshake up to the certificate.
+    transcript: [u8; 32],
+    progress: &'v RefCell<Progress>,
+}
+
+impl<'v, V: Verifier> Provider<'v, V> {
+    pub(super) fn new(host: &'v str, verifier: &'v mut V, entropy: [u8; 32], progress: &'v RefCell<Progress>) -> Self {
+        Self { host, verifier, random: Random::new(entropy), transcript: [0; 32], progress }
     }
 }
 
@@ -310,12 +423,13 @@ impl<V: Verifier> TlsVerifier<Suite> for Provider<'_, V> {
             let (CertificateEntryRef::X509(bytes) | CertificateEntryRef::RawPublicKey(bytes)) = entry;
             chain.push(bytes).is_ok()
         });
-        let verified = match self.proof {
-            Proof::Nothing if is_whole => self.verifier.certificate(self.host, &chain),
+        let progress = &mut *self.progress.try_borrow_mut().map_err(|_| Engine::InternalError)?;
+        let verified = match progress.proof {
+            Proof::Nothing if is_whole => self.verifier.certificate(self.host, &chain, &mut progress.later),
             Proof::Nothing => Err(Refusal::ChainTooLong),
             _ => Ok(()),
         };
-        self.record(Proof::Nothing, Proof::Certificate, verified)
+        progress.record(Proof::Nothing, Proof::Certificate, verified)
     }
 
     // RFC 8446, section 4.4.3.
@@ -325,11 +439,13 @@ impl<V: Verifier> TlsVerifier<Suite> for Provider<'_, V> {
         let mut message = [0x20; LENGTH];
         let signed = CONTEXT.iter().chain(&self.transcript);
         message.iter_mut().skip(64).zip(signed).for_each(|(to, from)| *to = *from);
-        let verified = match self.proof {
-            Proof::Certificate => self.verifier.signature(scheme(verify.signature_scheme), &message, verify.signature),
+        let progress = &mut *self.progress.try_borrow_mut().map_err(|_| Engine::InternalError)?;
+        let (scheme, signature, later) = (scheme(verify.signature_scheme), verify.signature, &mut progress.later);
+        let verified = match progress.proof {
+            Proof::Certificate => self.verifier.signature(scheme, &message, signature, later),
             _ => Ok(()),
         };
-        self.record(Proof::Certificate, Proof::Signature, verified)
+        progress.record(Proof::Certificate, Proof::Signature, verified)
     }
 }
 
