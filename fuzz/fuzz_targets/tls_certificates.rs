@@ -11,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 use sha2::{Digest, Sha256};
 
 const HOST: &str = "server.example";
-const MESSAGE: &[u8] = include_bytes!("../chains/message");
+const MESSAGE: &[u8] = include_bytes!("../../host-tests/chains/message");
 /// The schemes of CertificateVerify that some verifier supports, and one that none supports.
 const SCHEMES: [u16; 5] = [0x0403, 0x0804, 0x0503, 0x0805, 0x0807];
 
@@ -27,10 +27,10 @@ struct Chain {
 macro_rules! chain {
     ($folder:literal, $scheme:literal) => {
         Chain {
-            leaf: include_bytes!(concat!("../chains/", $folder, "/leaf.der")),
-            middle: include_bytes!(concat!("../chains/", $folder, "/middle.der")),
-            root: include_bytes!(concat!("../chains/", $folder, "/root.der")),
-            signed: ($scheme, include_bytes!(concat!("../chains/", $folder, "/signature"))),
+            leaf: include_bytes!(concat!("../../host-tests/chains/", $folder, "/leaf.der")),
+            middle: include_bytes!(concat!("../../host-tests/chains/", $folder, "/middle.der")),
+            root: include_bytes!(concat!("../../host-tests/chains/", $folder, "/root.der")),
+            signed: ($scheme, include_bytes!(concat!("../../host-tests/chains/", $folder, "/signature"))),
         }
     };
 }

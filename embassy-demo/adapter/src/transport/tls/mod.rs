@@ -42,15 +42,46 @@
 //!   curve asks for a second ClientHello, and is refused ([`TlsError::HelloRetry`]).
 //! - KeyUpdate and [`TlsOptions::record_limit`] end the connection. The runner of a [`Live`](crate::Live) connects again,
 //!   and continues with a keyframe.
-//! - embedded-tls 0.19 always offers `ecdsa_secp384r1_sha384` and `ed25519`, and with RSA also PKCS #1 and SHA-512. A
-//!   server that chooses one that the verifier does not support is refused ([`Refusal::Algorithm`]).
+//! - embedded-tls 0.19 always offers `ecdsa_secp384r1_sha384` and `ed25519`. A server that chooses one that the verifier
+//!   does not support is refused ([`Refusal::Algorithm`]).
 //! - When a server is refused, the connection is dropped without an alert. If the server sends `close_notify` first, no
 //!   `close_notify` is sent back. The keys inside embedded-tls are not zeroized.
 //!
-//! # Time
-//! Verifying a P-256 signature takes about 10 million instructions on a Cortex-M4. The task yields after each message
-//! of the server, but not while it verifies a chain. If this delays other tasks too much, run them on an
-//! `embassy_executor::InterruptExecutor`, so that the task of the stream has a lower priority.
+//! # Computations
+//! A handshake takes tens of millions of instructions. None of them run while the network stack is borrowed. The task
+//! yields after the key pair was made, after each record of the server, and before each ECDSA signature that was put off
+//! ([`Deferred`]). The client sends its Finished after all of them.
+//!
+//! The longest computation without a yield is one multiplication of a point, or the verification of one ECDSA signature:
+//! about 11 million instructions on a Cortex-M4 for P-256, and about 56 million for P-384. It cannot be split, because the
+//! libraries compute it in one call. rustls-webpki verifies a path in one call, too. Only its last signature, that of the
+//! server's certificate, is put off. With two or more intermediates below the trust anchor, or with RSA, the others are
+//! verified together. If two certificates have the name of the issuer and different keys, none is put off. `bench_firmware
+//! --secure` of the project prints the figures.
+//!
+//! If this delays other tasks too much, run them on an executor of a higher priority, and the stream on the one of the
+//! main loop. This interrupts the computation when another task has something to do:
+//!
+//! ```ignore
+//! static URGENT: InterruptExecutor = InterruptExecutor::new();
+//!
+//! #[interrupt]
+//! unsafe fn SWI0() {
+//!     unsafe { URGENT.on_interrupt() }
+//! }
+//!
+//! #[embassy_executor::main]
+//! async fn main(spawner: Spawner) {
+//!     interrupt::SWI0.set_priority(Priority::P6);
+//!     // The network stack and the camera may be here: their tasks are `Send`.
+//!     URGENT.start(interrupt::SWI0).spawn(camera_task()).unwrap();
+//!     // The stream is here. It has the lowest priority.
+//!     spawner.spawn(stream_task(runner)).unwrap();
+//! }
+//! ```
+//!
+//! embassy-net's `Stack` belongs to one executor, and so do the handles of a [`Live`](crate::Live). The camera task on the
+//! other executor passes its frames through an `embassy_sync` channel to a task beside the stream.
 
 mod algorithms;
 mod cipher;
