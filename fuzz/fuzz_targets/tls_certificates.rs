@@ -5,7 +5,9 @@
 //! [`edit`]) or a certificate.
 #![no_main]
 
-use embedded_rtmp_embassy::transport::tls::{Algorithms, Deferred, P256, P256Rsa, P256RsaP384, Pin, Roots, Time, Verifier};
+use embedded_rtmp_embassy::transport::tls::{
+    Algorithms, Deferred, P256, P256Rsa, P256RsaP384, Pin, Roots, Time, Verifier,
+};
 use embedded_rtmp_fuzz::{has_signed_part, spki};
 use libfuzzer_sys::fuzz_target;
 use sha2::{Digest, Sha256};

@@ -379,7 +379,7 @@ impl<'s, 'm, S: Stream> Stream for TlsStream<'s, 'm, S> {
         )
     }
 
-    // Not an `async fn`, which would store the connection twice.
+    #[allow(clippy::manual_async_fn, reason = "an `async fn` would store the connection twice")]
     fn close(mut self) -> impl Future<Output = ()> {
         async move {
             self.relay.check_whole();
