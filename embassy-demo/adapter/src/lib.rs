@@ -324,7 +324,7 @@
 //! | `digest` | the handshake with HMAC-SHA256 digests | 9,800 |
 //! | `ipv6` | hosts with IPv6 addresses | 21,100, nearly all in smoltcp |
 //! | `redirect` | clients follow a server that sends them to another one, at most three times in a row, to a URL of at most 255 bytes and never to a scheme that protects less; only the host of the caller's URL gets its user and password. [`Publisher::open`] and [`Player::open`] return a redirect as [`Error::Refused`] | 3,600 |
-//! | `rtmpt` | RTMP in HTTP, for networks that let only HTTP through: attempts of the port plan (without it they fail as `Unsupported`, and the plan goes on), and a server's `Tunnels` and `TunnelMemory`. The rate of a client's tunnel depends on the `GATHER` of its [`Memory`] | 8,800 |
+//! | `rtmpt` | RTMP in HTTP, for networks that let only HTTP through: attempts of the port plan (without it they fail as `Unsupported`, and the plan goes on), and a server's `Tunnels` and `TunnelMemory`. With `rtmps`, also RTMPTS: [`over`] puts a tunnel inside TLS. The rate of a client's tunnel depends on the `GATHER` of its [`Memory`] | 8,800 |
 //! | `rtmpe` | RTMPE, the encrypted variant of RTMP: attempts of the port plan, and a server whose session configuration has `Versions::Rtmpe`; with `rtmpt`, also RTMPTE. It is obfuscation, not security. [`Publisher::open`], [`Player::open`] and [`over`] refuse `rtmpe` URLs | 16,100 |
 //! | `rtmps` | RTMPS: `transport::tls` | only in an image that calls it; the README lists the size of each profile |
 //! | `rtmps-p384` | the same, also with the curve P-384 and with SHA-384 | |

@@ -643,7 +643,9 @@ fn a_live_stream_reconnects_over_streams_that_the_caller_connects() {
 #[test]
 fn item_221_an_rtmps_url_needs_a_connector_of_tls() {
     let (peers, closed) = (Rc::default(), Rc::default());
-    for url in ["rtmps://server.example/live/x", "rtmpt://server.example/live/x", "rtmpe://server.example/live/x"] {
+    let tunnel = if cfg!(feature = "rtmpt") { "rtmpts" } else { "rtmpt" };
+    for scheme in ["rtmps", "rtmpts", "rtmpe", "rtmpte", tunnel] {
+        let url: &'static str = Box::leak(format!("{scheme}://server.example/live/x").into());
         let state: &'static StreamState = Box::leak(Box::new(StreamState::new()));
         let servers = Servers { peers: Rc::clone(&peers), closed: Rc::clone(&closed) };
         let (live, runner) = over(servers, state, TestRng::new(), Config::new(url));

@@ -52,6 +52,27 @@ impl TlsProxy {
         Ok(Self(instance))
     }
 
+    /// Starts nginx as a web server inside TLS 1.3 that forwards requests to port `to`, and closes each connection after
+    /// this number of requests.
+    ///
+    /// # Errors
+    /// nginx is not installed, or does not listen in time.
+    pub fn for_tunnels(to: u16, certificate: &Path, key: &Path, requests: u32) -> Result<Self> {
+        let (key, certificate) = (key.display(), certificate.display());
+        let instance = Instance::start(|directory, port| {
+            let path = directory.display();
+            let http = format!(
+                "http {{ access_log off; client_body_temp_path {path}/body; proxy_temp_path {path}/proxy;
+  fastcgi_temp_path {path}/f; uwsgi_temp_path {path}/u; scgi_temp_path {path}/s; keepalive_requests {requests};
+  server {{ listen 127.0.0.1:{port} ssl; ssl_protocols TLSv1.3;
+  ssl_certificate {certificate}; ssl_certificate_key {key};
+  location / {{ proxy_pass http://127.0.0.1:{to}; proxy_buffering off; }} }} }}"
+            );
+            Ok(configuration(directory, "", &http))
+        })?;
+        Ok(Self(instance))
+    }
+
     /// Returns its certificate in DER.
     ///
     /// # Errors

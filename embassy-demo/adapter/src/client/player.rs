@@ -92,7 +92,9 @@ impl<'a, const STREAMS: usize> Player<'a, STREAMS> {
     /// If the stack has no socket left (`StackResources`).
     ///
     /// # Errors
-    /// No attempt succeeded, the server refused or broke the protocol, or the connection was lost.
+    /// No attempt succeeded, the server refused or broke the protocol, or the connection was lost. An `rtmps` or
+    /// `rtmpts` URL fails with [`PlanError::Scheme`](embedded_rtmp::port_plan::PlanError::Scheme) before anything is sent:
+    /// use `transport::tls::Tls` with [`Self::open`].
     pub async fn connect<
         const RX: usize,
         const TX: usize,

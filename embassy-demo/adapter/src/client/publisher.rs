@@ -103,7 +103,10 @@ impl<'a, const STREAMS: usize> Publisher<'a, STREAMS> {
     /// If the stack has no socket left (`StackResources`).
     ///
     /// # Errors
-    /// No attempt succeeded, the server refused or broke the protocol, or the connection was lost.
+    /// No attempt succeeded, the server refused or broke the protocol, or the connection was lost. An `rtmps` or
+    /// `rtmpts` URL fails with [`PlanError::Scheme`](embedded_rtmp::port_plan::PlanError::Scheme) before anything is sent,
+    /// because a verifier and memory for TLS are needed: use `transport::tls::Tls` with [`Self::open`] or
+    /// [`over`](crate::over).
     pub async fn connect<
         const RX: usize,
         const TX: usize,

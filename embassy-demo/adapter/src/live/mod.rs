@@ -102,6 +102,9 @@ impl<const RX: usize, const TX: usize, const SCRATCH: usize, const CONTROL: usiz
 /// `rng` is the chip's random number generator. The runner takes 32 bytes from it for each attempt to connect, and 4 for
 /// each pause.
 ///
+/// An `rtmps` or `rtmpts` URL stops the runner with [`PlanError::Scheme`](embedded_rtmp::port_plan::PlanError::Scheme)
+/// before anything is sent, because a verifier and memory for TLS are needed: use [`over`].
+///
 /// # Panics
 /// If it is called twice with the same `state`, or if the stack has no socket left (`StackResources`).
 pub fn new<

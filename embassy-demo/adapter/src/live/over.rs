@@ -1,11 +1,15 @@
 //! A stream that stays live over connections of the caller: TLS, or another network stack.
 
+#[cfg(feature = "rtmpt")]
+use core::cell::Cell;
 use core::cell::RefCell;
 use core::future::poll_fn;
 
 use embassy_futures::select::{Either, select};
 use embassy_time::Duration;
 use embedded_rtmp::handshake;
+#[cfg(feature = "rtmpt")]
+use embedded_rtmp::port_plan::Target;
 use embedded_rtmp::port_plan::Transport as Way;
 use embedded_rtmp::session::Client;
 use embedded_rtmp::url::Url;
@@ -21,42 +25,43 @@ use crate::client::open::check_scheme;
 use crate::clock::{clock, later, passed};
 use crate::error::Error;
 use crate::fmt::impl_format;
-use crate::transport::{Connect, Pipe, Stream};
+#[cfg(feature = "rtmpt")]
+use crate::transport::Tunnel;
+use crate::transport::{Connect, Pipe, Piped, Stream};
 
 /// The time limit for closing a connection.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
-type OverPipe = &'static Pipe<'static>;
-
 /// The handle of a stream over connections of the caller.
-pub type StreamLive = Live<&'static Pipe<'static>>;
+pub type StreamLive = Live<Piped>;
 
 /// The runner of a stream over connections of the caller, which `C` makes.
-pub type StreamRunner<R, C> = LiveRunner<R, OverStreams<C>, &'static Pipe<'static>>;
+pub type StreamRunner<R, C> = LiveRunner<R, OverStreams<C>, Piped>;
 
 /// All the memory of one stream that is published over connections of the caller, for a static. `INPUT` and `OUTPUT` are the
-/// bytes of its [`Pipe`]; see [`Pipe::new`].
+/// bytes of its [`Pipe`]; see [`Pipe::new`]. `GATHER` is that of [`Memory`], for `rtmpt` and `rtmpts` URLs.
 pub struct StreamState<
     const INPUT: usize = 256,
     const OUTPUT: usize = 2920,
     const SCRATCH: usize = { handshake::SCRATCH },
     const CONTROL: usize = 512,
+    const GATHER: usize = 0,
 > {
-    memory: ConstStaticCell<Memory<INPUT, OUTPUT, SCRATCH, CONTROL>>,
+    memory: ConstStaticCell<Memory<INPUT, OUTPUT, SCRATCH, CONTROL, GATHER>>,
     /// Borrows the memory.
     pipe: StaticCell<Pipe<'static>>,
-    shared: StaticCell<RefCell<Shared<OverPipe>>>,
+    shared: StaticCell<RefCell<Shared<Piped>>>,
 }
 
 impl_format!(
     Debug,
-    [const INPUT: usize, const OUTPUT: usize, const SCRATCH: usize, const CONTROL: usize]
-        StreamState<INPUT, OUTPUT, SCRATCH, CONTROL>,
-    _ => "StreamState<{}, {}, {}, {}>", INPUT, OUTPUT, SCRATCH, CONTROL
+    [const INPUT: usize, const OUTPUT: usize, const SCRATCH: usize, const CONTROL: usize, const GATHER: usize]
+        StreamState<INPUT, OUTPUT, SCRATCH, CONTROL, GATHER>,
+    _ => "StreamState<{}, {}, {}, {}, {}>", INPUT, OUTPUT, SCRATCH, CONTROL, GATHER
 );
 
-impl<const INPUT: usize, const OUTPUT: usize, const SCRATCH: usize, const CONTROL: usize>
-    StreamState<INPUT, OUTPUT, SCRATCH, CONTROL>
+impl<const INPUT: usize, const OUTPUT: usize, const SCRATCH: usize, const CONTROL: usize, const GATHER: usize>
+    StreamState<INPUT, OUTPUT, SCRATCH, CONTROL, GATHER>
 {
     /// Memory for one stream. Sizes that cannot work do not compile.
     pub const fn new() -> Self {
@@ -65,8 +70,8 @@ impl<const INPUT: usize, const OUTPUT: usize, const SCRATCH: usize, const CONTRO
     }
 }
 
-impl<const INPUT: usize, const OUTPUT: usize, const SCRATCH: usize, const CONTROL: usize> Default
-    for StreamState<INPUT, OUTPUT, SCRATCH, CONTROL>
+impl<const INPUT: usize, const OUTPUT: usize, const SCRATCH: usize, const CONTROL: usize, const GATHER: usize> Default
+    for StreamState<INPUT, OUTPUT, SCRATCH, CONTROL, GATHER>
 {
     fn default() -> Self {
         Self::new()
@@ -75,9 +80,11 @@ impl<const INPUT: usize, const OUTPUT: usize, const SCRATCH: usize, const CONTRO
 
 /// The same as [`new`](super::new), over the connections that `connector` makes: TLS, or another network stack.
 /// Whenever the runner connects, it asks the connector for a connection to the host and the port of the URL, or the
-/// scheme's default port: 443 for `rtmps`. An `rtmps` URL needs a connector with TLS ([`Connect::IS_TLS`]). The URL
-/// schemes of tunnels and of RTMPE are not supported. [`Config::ports`] is not used. Of [`Config::limits`], only
-/// `attempt` is used: the time limit of each connection attempt.
+/// scheme's default port: 443 for `rtmps` and `rtmpts`. URLs of these two schemes need a connector with TLS
+/// ([`Connect::IS_TLS`]). With the feature `rtmpt`, `rtmpt` and `rtmpts` URLs use a tunnel. It asks the connector for
+/// another connection whenever the server or a proxy has closed the previous one. RTMPE is not supported.
+/// [`Config::ports`] is not used. Of [`Config::limits`], only `attempt` is used: the time limit of each connection
+/// attempt.
 ///
 /// # Panics
 /// If it is called twice with the same `state`.
@@ -88,16 +95,21 @@ pub fn over<
     const OUTPUT: usize,
     const SCRATCH: usize,
     const CONTROL: usize,
+    const GATHER: usize,
 >(
     connector: C,
-    state: &'static StreamState<INPUT, OUTPUT, SCRATCH, CONTROL>,
+    state: &'static StreamState<INPUT, OUTPUT, SCRATCH, CONTROL, GATHER>,
     rng: R,
     config: Config,
 ) -> (StreamLive, StreamRunner<R, C>) {
     let lent = state.memory.take().split();
-    let pipe: OverPipe = state.pipe.init_with(|| Pipe::new(lent.rx, lent.tx));
-    let connection = Connection::over(pipe, Client::idle(lent.buffers));
-    let shared: &'static RefCell<Shared<OverPipe>> =
+    let pipe: &'static Pipe<'static> = state.pipe.init_with(|| Pipe::new(lent.rx, lent.tx));
+    #[cfg(not(feature = "rtmpt"))]
+    let transport = pipe;
+    #[cfg(feature = "rtmpt")]
+    let transport = Tunnel::over(pipe, lent.gather);
+    let connection = Connection::over(transport, Client::idle(lent.buffers));
+    let shared: &'static RefCell<Shared<Piped>> =
         state.shared.init_with(|| RefCell::new(Shared::new(connection, config)));
     (Live { shared, seen: 0 }, LiveRunner::new(OverStreams { connector, pipe }, shared, rng))
 }
@@ -105,26 +117,36 @@ pub fn over<
 /// Makes connections with the connector of the caller.
 pub struct OverStreams<C> {
     connector: C,
-    pipe: OverPipe,
+    pipe: &'static Pipe<'static>,
 }
 
 impl<C: Connect> Attempts for OverStreams<C> {
-    type Transport = OverPipe;
+    type Transport = Piped;
 
-    async fn attempt(&mut self, shared: &RefCell<Shared<OverPipe>>, url: &Url<'_>, rng: &mut impl RngCore) -> bool {
-        if let Err(error) = check_scheme(url, |way| way == Way::Rtmp || (C::IS_TLS && way == Way::Rtmps)) {
+    async fn attempt(&mut self, shared: &RefCell<Shared<Piped>>, url: &Url<'_>, rng: &mut impl RngCore) -> bool {
+        let carries = |way: Way| {
+            let is_plain = matches!(way, Way::Rtmp | Way::Rtmps) || (cfg!(feature = "rtmpt") && way.is_tunnel());
+            is_plain && !way.is_rtmpe() && (C::IS_TLS || !way.is_tls())
+        };
+        if let Err(error) = check_scheme(url, carries) {
             shared.borrow_mut().connection.end(error);
             return publish_and_end(shared).await;
         }
         shared.borrow_mut().enter(Phase::Connecting);
-        let (client, limits) = (shared.borrow().client, shared.borrow().limits);
+        let limit = shared.borrow().limits.attempt;
+        let port = url.port().unwrap_or(url.scheme().default_port());
+        #[cfg(feature = "rtmpt")]
+        {
+            let target = Target::new(Way::of(url.scheme()), port);
+            shared.borrow_mut().connection.transport.begin_connected(target, url.host());
+            if target.transport.is_tunnel() {
+                return self.attempt_tunnel(shared, url, port, rng).await;
+            }
+        }
         // The future is not stored in a local variable, because that would need additional memory in this task.
         let mut stream = match select(
             wanted(shared, false),
-            select(
-                self.connector.connect(url.host(), url.port().unwrap_or(url.scheme().default_port())),
-                passed(clock() + limits.attempt),
-            ),
+            select(self.connector.connect(url.host(), port), passed(clock() + limit)),
         )
         .await
         {
@@ -144,26 +166,7 @@ impl<C: Connect> Attempts for OverStreams<C> {
         // The close reuses the memory of the session.
         let is_wanted = {
             let (mut reader, mut writer) = stream.split();
-            let session = async {
-                let mut entropy = [0; 32];
-                rng.fill_bytes(&mut entropy);
-                let begun = shared.borrow_mut().connection.begin_connected(client.session, &entropy);
-                let asking = async {
-                    if let Err(error) = begun {
-                        return Err(shared.borrow_mut().connection.end(error.into()));
-                    }
-                    poll_fn(|cx| {
-                        let connection = &mut shared.borrow_mut().connection;
-                        connection.poll_asked(url, client, Client::publish_parts, cx)
-                    })
-                    .await
-                };
-                if let Either::Second(Ok(())) = select(wanted(shared, false), asking).await {
-                    shared.borrow_mut().begin();
-                }
-                publish_and_end(shared).await
-            };
-            self.pipe.run(&mut reader, &mut writer, session).await.0
+            self.pipe.run(&mut reader, &mut writer, publish(shared, url, rng)).await.0
         };
         if is_wanted && let Some(error) = stream.failure() {
             shared.borrow_mut().last_error = Some(error);
@@ -171,4 +174,77 @@ impl<C: Connect> Attempts for OverStreams<C> {
         let _ = select(stream.close(), passed(later(clock(), CLOSE_LIMIT))).await;
         is_wanted
     }
+}
+
+#[cfg(feature = "rtmpt")]
+impl<C: Connect> OverStreams<C> {
+    /// Publishes in a tunnel, over one stream of the connector after another.
+    async fn attempt_tunnel(
+        &mut self,
+        shared: &RefCell<Shared<Piped>>,
+        url: &Url<'_>,
+        port: u16,
+        rng: &mut impl RngCore,
+    ) -> bool {
+        let Self { connector, pipe } = self;
+        let (failure, limit) = (Cell::new(None), shared.borrow().limits.attempt);
+        let session = async {
+            match select(wanted(shared, false), pipe.is_opened()).await {
+                Either::First(()) => publish_and_end(shared).await,
+                Either::Second(true) => publish(shared, url, rng).await,
+                Either::Second(false) => {
+                    shared.borrow_mut().connection.end(failure.get().unwrap_or(Error::Exhausted));
+                    publish_and_end(shared).await
+                }
+            }
+        };
+        let carry = async {
+            while pipe.is_stream_wanted().await {
+                let connecting = select(connector.connect(url.host(), port), pipe.until_over());
+                let connected = select(connecting, passed(clock() + limit)).await;
+                let Either::First(Either::First(Ok(mut stream))) = connected else {
+                    failure.set(Some(match connected {
+                        Either::First(Either::First(Err(error))) => C::reason(&error),
+                        _ => Error::Exhausted,
+                    }));
+                    pipe.note_opened(false);
+                    continue;
+                };
+                pipe.note_opened(true);
+                {
+                    let (mut reader, mut writer) = stream.split();
+                    pipe.pump(&mut reader, &mut writer).await;
+                }
+                failure.set(stream.failure());
+                let _ = select(stream.close(), passed(later(clock(), CLOSE_LIMIT))).await;
+            }
+        };
+        let is_wanted = pipe.run_tunnel(session, carry).await;
+        if is_wanted && let Some(error) = failure.get() {
+            shared.borrow_mut().last_error = Some(error);
+        }
+        is_wanted
+    }
+}
+
+/// Asks the server, and publishes until the connection is lost or the stream is stopped.
+async fn publish(shared: &RefCell<Shared<Piped>>, url: &Url<'_>, rng: &mut impl RngCore) -> bool {
+    let client = shared.borrow().client;
+    let mut entropy = [0; 32];
+    rng.fill_bytes(&mut entropy);
+    let begun = shared.borrow_mut().connection.begin_connected(client.session, &entropy);
+    let asking = async {
+        if let Err(error) = begun {
+            return Err(shared.borrow_mut().connection.end(error.into()));
+        }
+        poll_fn(|cx| {
+            let connection = &mut shared.borrow_mut().connection;
+            connection.poll_asked(url, client, Client::publish_parts, cx)
+        })
+        .await
+    };
+    if let Either::Second(Ok(())) = select(wanted(shared, false), asking).await {
+        shared.borrow_mut().begin();
+    }
+    publish_and_end(shared).await
 }

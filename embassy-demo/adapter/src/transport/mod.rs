@@ -46,6 +46,13 @@ pub type Net<'a> = Tcp<'a>;
 #[cfg(feature = "rtmpt")]
 pub type Net<'a> = Tunnel<'a>;
 
+/// The transport of a session over streams of a connector: a pipe, or with the feature `rtmpt` a tunnel over a pipe.
+#[cfg(all(feature = "live", not(feature = "rtmpt")))]
+pub type Piped = &'static Pipe<'static>;
+/// The transport of a session over streams of a connector: a pipe, or a tunnel over a pipe.
+#[cfg(all(feature = "live", feature = "rtmpt"))]
+pub type Piped = Tunnel<'static, &'static Pipe<'static>>;
+
 /// How a transport ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

@@ -14,10 +14,16 @@ use core::future::{Future, poll_fn};
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 
+#[cfg(feature = "rtmpt")]
+use embassy_futures::join::join;
 use embassy_futures::select::{Either3, select3};
 use embassy_futures::yield_now;
 use embedded_io_async::{Read, Write};
 
+#[cfg(feature = "rtmpt")]
+use super::tcp::{OpenError, Opened};
+#[cfg(feature = "rtmpt")]
+use super::tunnel::Reopen;
 use super::{End, Lend, Traffic, Transport};
 use crate::fmt::impl_format;
 
@@ -108,6 +114,12 @@ pub struct Pipe<'b> {
     is_running: Cell<bool>,
     is_closing: Cell<bool>,
     is_aborted: Cell<bool>,
+    /// Whether the next stream of a tunnel is open.
+    #[cfg(feature = "rtmpt")]
+    opened: Cell<Opened>,
+    /// Whether the session of a tunnel has ended, so that no other stream is needed.
+    #[cfg(feature = "rtmpt")]
+    is_over: Cell<bool>,
     traffic: Cell<Traffic>,
 }
 
@@ -136,6 +148,10 @@ impl<'b> Pipe<'b> {
             is_running: Cell::new(false),
             is_closing: Cell::new(false),
             is_aborted: Cell::new(false),
+            #[cfg(feature = "rtmpt")]
+            opened: Cell::new(Opened::Yes),
+            #[cfg(feature = "rtmpt")]
+            is_over: Cell::new(false),
             traffic: Cell::new(Traffic { received: 0, sent: 0 }),
         }
     }
@@ -147,6 +163,8 @@ impl<'b> Pipe<'b> {
         self.end.set(None);
         self.is_closing.set(false);
         self.is_aborted.set(false);
+        #[cfg(feature = "rtmpt")]
+        self.opened.set(Opened::Yes);
         self.traffic.set(Traffic::default());
     }
 
@@ -195,6 +213,60 @@ impl<'b> Pipe<'b> {
     /// in another task of the same executor.
     pub async fn serve<R: Read, W: Write>(&self, reader: &mut R, writer: &mut W) -> End {
         self.run(reader, writer, self.until(|| self.is_closing.get() || self.is_aborted.get())).await.1
+    }
+
+    /// Runs the session of a tunnel over this pipe together with `carry`, which moves its bytes over one stream after
+    /// another. Returns what the session returned, after `carry` has ended, too.
+    #[cfg(feature = "rtmpt")]
+    pub(crate) async fn run_tunnel<F: Future>(&self, session: F, carry: impl Future<Output = ()>) -> F::Output {
+        self.reset();
+        self.opened.set(Opened::NotYet);
+        self.is_over.set(false);
+        let session = async {
+            let output = session.await;
+            self.is_over.set(true);
+            if !self.is_closing.get() {
+                self.abort_it();
+            }
+            self.pump.wake();
+            output
+        };
+        join(session, carry).await.0
+    }
+
+    /// Waits until the tunnel needs another stream. Returns `false` if its session has ended.
+    #[cfg(feature = "rtmpt")]
+    pub(crate) async fn is_stream_wanted(&self) -> bool {
+        self.until(|| self.opened.get() == Opened::NotYet || self.is_over.get()).await;
+        !self.is_over.get()
+    }
+
+    /// Waits until the stream that the tunnel needs is open, and returns `true`, or until it could not be opened.
+    #[cfg(feature = "rtmpt")]
+    pub(crate) async fn is_opened(&self) -> bool {
+        self.until(|| self.opened.get() != Opened::NotYet).await;
+        self.opened.get() == Opened::Yes
+    }
+
+    /// Waits until the session of the tunnel has ended.
+    #[cfg(feature = "rtmpt")]
+    pub(crate) async fn until_over(&self) {
+        self.until(|| self.is_over.get()).await;
+    }
+
+    /// Records whether the stream that the tunnel needs is open. If it is, call [`Self::pump`] next.
+    #[cfg(feature = "rtmpt")]
+    pub(crate) fn note_opened(&self, is_open: bool) {
+        if is_open {
+            let traffic = self.traffic.get();
+            self.reset();
+            self.traffic.set(traffic);
+        } else {
+            self.opened.set(Opened::No);
+        }
+        self.pump.wake();
+        self.readable.wake();
+        self.writable.wake();
     }
 
     /// The number of the last stream.
@@ -335,8 +407,38 @@ impl Drop for Ended<'_, '_> {
     }
 }
 
+#[cfg(feature = "rtmpt")]
+impl Reopen for &Pipe<'_> {
+    type To = ();
+
+    fn open(&mut self, (): ()) -> Result<(), OpenError> {
+        self.opened.set(Opened::NotYet);
+        self.abort_it();
+        Ok(())
+    }
+
+    fn opened(&self) -> Opened {
+        self.opened.get()
+    }
+
+    fn may_receive(&self) -> bool {
+        self.input_end.get().is_none() || !self.input.is_empty()
+    }
+
+    fn wake(&self, cx: &mut Context<'_>) {
+        self.readable.register(cx);
+        self.writable.register(cx);
+    }
+}
+
 impl Transport for &Pipe<'_> {
     fn poll_read(&mut self, cx: &mut Context<'_>, f: Lend<'_>) -> Poll<Result<usize, End>> {
+        // What is left of the previous stream of a tunnel is not read.
+        #[cfg(feature = "rtmpt")]
+        if self.opened.get() != Opened::Yes {
+            self.readable.register(cx);
+            return Poll::Pending;
+        }
         let (start, end) = (self.input.start.get(), self.input.end.get());
         if let Ok(mut memory) = self.input.memory.try_borrow_mut()
             && let Some(bytes) = memory.get_mut(start..end).filter(|bytes| !bytes.is_empty())

@@ -80,7 +80,7 @@ impl_format!(['a] Tcp<'a>, this => "Tcp {{ {} }}", this.traffic);
 
 /// Why a connection could not be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OpenError {
+pub enum OpenError {
     /// The peer answered with RST.
     Refused,
     /// We have no address or no route from which to reach the peer.
@@ -89,9 +89,13 @@ pub(crate) enum OpenError {
 
 /// The state of a connection that is being opened.
 #[cfg(feature = "rtmpt")]
-pub(crate) enum Opened {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opened {
+    /// There is no result yet.
     NotYet,
+    /// The connection is open, or has been.
     Yes,
+    /// The connection could not be opened.
     No,
 }
 

@@ -1,7 +1,7 @@
 //! RTMPT: a transport over a transport, which wraps the session's bytes in HTTP requests and responses.
 //!
 //! The session's bytes are written into the body of a request. While a request is under way, they are gathered in lent
-//! memory for the next one. The tunnel opens another TCP connection whenever the server or a proxy has closed the previous one.
+//! memory for the next one. The tunnel opens another connection whenever the server or a proxy has closed the previous one.
 
 use core::task::{Context, Poll};
 use core::time::Duration;
@@ -13,7 +13,7 @@ use embedded_rtmp::tunnel::TunnelClient;
 
 use super::gathered::Gathered;
 use super::tcp::{OpenError, Opened};
-use super::{End, Lend, Tcp, Traffic, Transport};
+use super::{End, Lend, Pipe, Tcp, Traffic, Transport};
 use crate::clock::{clock, wake_at};
 use crate::fmt::impl_format;
 use crate::text::Text;
@@ -30,12 +30,54 @@ const MAX_FUTILE: u8 = 3;
 /// The length of the longest host name in bytes: that of DNS (RFC 1035, section 2.3.4).
 const MAX_HOST: usize = 253;
 
-/// A TCP socket of embassy-net, with a tunnel over it if the attempt of the port plan is RTMPT.
-pub struct Tunnel<'a> {
-    tcp: Tcp<'a>,
-    /// `None` if the session runs over TCP directly.
+/// A connection that can be opened again after it has ended.
+pub trait Reopen: Transport {
+    /// What a connection is opened to.
+    type To: Copy;
+
+    /// Begins to open a connection, after aborting the previous one.
+    ///
+    /// # Errors
+    /// There is no route.
+    fn open(&mut self, to: Self::To) -> Result<(), OpenError>;
+
+    /// Returns the result of [`Self::open`], or that there is none yet.
+    fn opened(&self) -> Opened;
+
+    /// Returns whether bytes may still arrive, or received bytes are unread.
+    fn may_receive(&self) -> bool;
+
+    /// Wakes the task when anything changes.
+    fn wake(&self, cx: &mut Context<'_>);
+}
+
+impl Reopen for Tcp<'_> {
+    type To = IpEndpoint;
+
+    fn open(&mut self, to: IpEndpoint) -> Result<(), OpenError> {
+        Tcp::open(self, to)
+    }
+
+    fn opened(&self) -> Opened {
+        Tcp::opened(self)
+    }
+
+    fn may_receive(&self) -> bool {
+        Tcp::may_receive(self)
+    }
+
+    fn wake(&self, cx: &mut Context<'_>) {
+        Tcp::wake(self, cx);
+    }
+}
+
+/// A TCP socket of embassy-net, or a [`Pipe`](super::Pipe) over streams of a connector, with a tunnel over it if the
+/// attempt is RTMPT or RTMPTS.
+pub struct Tunnel<'a, T: Reopen = Tcp<'a>> {
+    tcp: T,
+    /// `None` if the session runs without a tunnel.
     client: Option<TunnelClient<Text<MAX_HOST>>>,
-    to: Option<IpEndpoint>,
+    to: Option<T::To>,
     /// The deadline for the connection that is being opened.
     opening: Option<Instant>,
     /// When the tunnel connects again if it was refused.
@@ -61,23 +103,12 @@ enum Closing {
     Tcp,
 }
 
-impl_format!(['a] Tunnel<'a>, this => "Tunnel {{ {} }}", this.tcp);
+impl_format!(['a, T: Reopen] Tunnel<'a, T>, this => "Tunnel {{ {} }}", this.traffic());
 
 impl<'a> Tunnel<'a> {
     /// Creates a socket that is not connected. `gather` is memory for bytes that wait for the next request.
     pub(crate) fn new(stack: Stack<'a>, rx: &'a mut [u8], tx: &'a mut [u8], gather: &'a mut [u8]) -> Self {
-        Self {
-            tcp: Tcp::new(stack, rx, tx),
-            client: None,
-            to: None,
-            opening: None,
-            again: Instant::from_micros(0),
-            futile: 0,
-            gathered: Gathered::new(gather),
-            announced: 0,
-            failed: None,
-            closing: Closing::Open,
-        }
+        Self::over(Tcp::new(stack, rx, tx), gather)
     }
 
     /// Returns whether attempts of this kind can be carried out.
@@ -87,11 +118,7 @@ impl<'a> Tunnel<'a> {
 
     /// Prepares the socket for an attempt.
     pub(crate) fn begin(&mut self, target: Target, host: &str) {
-        let is_tunnel = target.transport.is_tunnel();
-        self.client = is_tunnel.then(|| TunnelClient::new(Text::new(host.into()), target.port));
-        (self.to, self.opening, self.futile, self.announced) = (None, None, 0, 0);
-        (self.failed, self.closing) = (None, Closing::Open);
-        self.gathered.clear();
+        self.restart(target, host);
         self.tcp.restart();
     }
 
@@ -104,6 +131,40 @@ impl<'a> Tunnel<'a> {
     /// The socket.
     pub(crate) fn tcp(&mut self) -> &mut Tcp<'a> {
         &mut self.tcp
+    }
+}
+
+impl<'a> Tunnel<'a, &'a Pipe<'a>> {
+    /// Prepares for an attempt over a stream that is connected.
+    pub(crate) fn begin_connected(&mut self, target: Target, host: &str) {
+        self.restart(target, host);
+        self.to = Some(());
+    }
+}
+
+impl<'a, T: Reopen> Tunnel<'a, T> {
+    /// Creates a session's transport over `tcp`. `gather` is memory for bytes that wait for the next request.
+    pub(crate) fn over(tcp: T, gather: &'a mut [u8]) -> Self {
+        Self {
+            tcp,
+            client: None,
+            to: None,
+            opening: None,
+            again: Instant::from_micros(0),
+            futile: 0,
+            gathered: Gathered::new(gather),
+            announced: 0,
+            failed: None,
+            closing: Closing::Open,
+        }
+    }
+
+    fn restart(&mut self, target: Target, host: &str) {
+        let is_tunnel = target.transport.is_tunnel();
+        self.client = is_tunnel.then(|| TunnelClient::new(Text::new(host.into()), target.port));
+        (self.to, self.opening, self.futile, self.announced) = (None, None, 0, 0);
+        (self.failed, self.closing) = (None, Closing::Open);
+        self.gathered.clear();
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
@@ -217,7 +278,7 @@ impl<'a> Tunnel<'a> {
     }
 }
 
-impl Transport for Tunnel<'_> {
+impl<T: Reopen> Transport for Tunnel<'_, T> {
     fn poll_read(&mut self, cx: &mut Context<'_>, f: Lend<'_>) -> Poll<Result<usize, End>> {
         if self.client.is_none() {
             return self.tcp.poll_read(cx, f);

@@ -19,6 +19,8 @@ use self::connection::{Handle, Runner};
 const PERIOD: u64 = 4_097_000;
 /// NAL units of one picture.
 const UNITS: usize = 16;
+/// The number of bytes that can wait for the next request of a tunnel.
+const GATHER: usize = if cfg!(feature = "rtmpt") { 4096 } else { 0 };
 
 #[cfg(not(feature = "rtmps"))]
 mod connection {
@@ -29,10 +31,7 @@ mod connection {
     use mps2_an386::arguments::Publish;
     use mps2_an386::board::host::HostRng;
 
-    /// The number of bytes that can wait for the next request of a tunnel.
-    const GATHER: usize = if cfg!(feature = "rtmpt") { 4096 } else { 0 };
-
-    static STATE: State<4096, 4096, 1536, 512, GATHER> = State::new();
+    static STATE: State<4096, 4096, 1536, 512, { super::GATHER }> = State::new();
 
     pub(super) type Handle = Live;
     pub(super) type Runner = LiveRunner<HostRng>;
@@ -55,7 +54,7 @@ mod connection {
     use mps2_an386::board::host::HostRng;
     use static_cell::{ConstStaticCell, StaticCell};
 
-    static STATE: StreamState = StreamState::new();
+    static STATE: StreamState<256, 2920, 1536, 512, { super::GATHER }> = StreamState::new();
 
     type Connector = Tls<'static, TcpConnect<'static>, Pin<'static, P256>, fn() -> [u8; 32]>;
     pub(super) type Handle = StreamLive;
