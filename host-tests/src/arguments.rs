@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 use embedded_rtmp::handshake::Style;
 use indicatif::ProgressDrawTarget;
 use serde_json::Value;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use crate::net::{LinkReport, OrderArguments, StreamArguments, TlsArguments};
@@ -113,6 +113,16 @@ pub fn stop_flag() -> io::Result<Arc<AtomicBool>> {
         }
     });
     Ok(stop)
+}
+
+/// A flag that each SIGUSR1 sets.
+///
+/// # Errors
+/// The system does not allow a handler for the signal.
+pub fn ask_flag() -> io::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGUSR1, Arc::clone(&flag))?;
+    Ok(flag)
 }
 
 /// Where progress is drawn: on standard error, if that is a terminal and the tool is not `quiet`.

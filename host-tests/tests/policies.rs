@@ -15,7 +15,7 @@ use embedded_rtmp::session::{ClientConfig, ClientEvent, ServerConfig};
 use embedded_rtmp::url::Url;
 use host_tests::flv::Reader;
 use host_tests::net::{Clock, Dialler, Link, LinkReport, TlsArguments};
-use host_tests::serve::{Event, Listeners, Options, Recorded};
+use host_tests::serve::{Controls, Event, Listeners, Options, Recorded};
 use tempfile::TempDir;
 
 /// Long enough for everything here on a machine that is busy with other things.
@@ -55,16 +55,18 @@ impl Serve {
             tls: None,
             config: ServerConfig::new(),
             relay,
+            reconnect_to: None,
+            drain: Duration::ZERO,
         };
         let stop = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&stop);
+        let controls = Controls { stop: Arc::clone(&stop), ..Controls::default() };
         let thread = thread::spawn(move || {
             let mut recorded = Vec::new();
             let mut tell = |event| match event {
                 Event::Recorded(recording) => recorded.push(recording),
                 event => eprintln!("{event:?}"),
             };
-            listeners.serve(&options, &flag, &mut tell, &mut |_, _| {}).unwrap();
+            listeners.serve(&options, &controls, &mut tell, &mut |_, _| {}).unwrap();
             recorded
         });
         Self { port, directory, stop, thread }

@@ -42,7 +42,8 @@ impl CodecSupport {
 pub struct Extensions(pub u32);
 
 impl Extensions {
-    /// It handles a request to reconnect.
+    /// It handles a request to reconnect ([`ReconnectRequest`](super::ReconnectRequest)). A server that announces it sends
+    /// such requests.
     pub const RECONNECT: Self = Self(1);
     /// It handles several tracks.
     pub const MULTITRACK: Self = Self(2);

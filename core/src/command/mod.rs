@@ -30,6 +30,7 @@ mod codes;
 mod connect;
 mod data;
 mod play;
+mod reconnect;
 mod status;
 
 pub(crate) use answer::Answer;
@@ -39,6 +40,7 @@ pub(crate) use connect::accepted;
 pub use connect::{ConnectOptions, ConnectRequest};
 pub use data::{DataMessage, SET_DATA_FRAME, set_data_frame};
 pub use play::{PlayRequest, PublishRequest, Start, SwitchRequest};
+pub use reconnect::ReconnectRequest;
 pub use status::{MAX_REDIRECTS, Status};
 
 use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token, magnitude, number_to_u32};

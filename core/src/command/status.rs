@@ -69,15 +69,20 @@ impl<'a> Status<'a> {
     /// Follow it with a new connection, at most [`MAX_REDIRECTS`] times one after another: two servers may send a
     /// client to each other.
     pub fn redirect(&self) -> Option<Text<'a>> {
-        let (mut values, mut key, mut found) = (Decoder::new(self.values), Text::default(), None);
+        self.text("redirect")
+    }
+
+    /// Returns the last text with this key in any map, unless it is empty.
+    pub(super) fn text(&self, key: &str) -> Option<Text<'a>> {
+        let (mut values, mut last_key, mut found) = (Decoder::new(self.values), Text::default(), None);
         while let Ok(Some(token)) = values.next_token() {
             match token {
-                Token::Key(name) => key = name,
-                Token::String(url) if key == *"redirect" => found = Some(url),
+                Token::Key(name) => last_key = name,
+                Token::String(text) if last_key == *key => found = Some(text),
                 _ => {}
             }
         }
-        found.filter(|url| !url.is_empty())
+        found.filter(|text| !text.is_empty())
     }
 
     /// Returns whether the status says that something failed or was refused: by its code at every level, or otherwise by the

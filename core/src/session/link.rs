@@ -218,6 +218,12 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         Command::parse(self.payload(received.payload.clone()))
     }
 
+    /// Returns the values of the command of this name, if it is one of the messages that were read last.
+    pub(super) fn last_command(&self, name: &str) -> Option<Decoder<'_>> {
+        let mut commands = self.assembler.completed().filter_map(|place| Command::parse(self.payload(place)));
+        commands.find(|command| command.name == *name).map(|command| command.values)
+    }
+
     /// Returns the values of the `_result` with this transaction id, if it is one of the messages that were read last.
     pub(super) fn last_answer(&self, transaction: f64) -> Option<Decoder<'_>> {
         let commands = self.assembler.completed().filter_map(|place| Command::parse(self.payload(place)));

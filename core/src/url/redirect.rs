@@ -3,14 +3,14 @@
 use core::fmt;
 
 #[cfg(doc)]
-use crate::command::{MAX_REDIRECTS, Status};
+use crate::command::{MAX_REDIRECTS, ReconnectRequest, Status};
 
 use super::{Scheme, Url, UrlError, parse};
 
 impl<'a> Url<'a> {
     /// Returns the URL of the same stream in another application, to which a server sends the client: see
-    /// [`Status::redirect`]. The whole path of `target` is the
-    /// application. The stream key stays. `target` may be relative to this URL: `//host/app` or `/app`.
+    /// [`Status::redirect`] and [`ReconnectRequest`]. The whole path of `target` is the application. The stream key
+    /// stays. `target` may be relative to this URL: `//host/app` or `/app`.
     ///
     /// Another server must not learn the user and the password. They stay only if the host is the same, and those in
     /// `target` are ignored.

@@ -27,6 +27,8 @@ mod plain_tcp;
 mod player;
 mod ports;
 mod race;
+#[cfg(all(feature = "enhanced", feature = "redirect"))]
+mod reconnect;
 #[cfg(feature = "redirect")]
 mod redirect;
 mod relay;

@@ -11,9 +11,10 @@ use embedded_rtmp::auth::MAX_USER;
 use embedded_rtmp::handshake::Versions;
 use embedded_rtmp::relay::{RelayConfig, TakeOver};
 use embedded_rtmp::session::ServerConfig;
-use host_tests::arguments::{self, progress_target, stop_flag};
+use embedded_rtmp::url::Url;
+use host_tests::arguments::{self, ask_flag, progress_target, stop_flag};
 use host_tests::net::{TlsServer, read_password};
-use host_tests::serve::{Event, Listeners, Network, Options, Played, Recorded, Relayed, User};
+use host_tests::serve::{Controls, Event, Listeners, Network, Options, Played, Recorded, Relayed, User};
 use indicatif::ProgressBar;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
@@ -103,6 +104,16 @@ struct Arguments {
     /// The most key agreements per second with clients of RTMPE. Other clients of RTMPE wait
     #[arg(long, value_name = "COUNT", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1000))]
     key_agreements: u32,
+    /// The URL of an application at another server. When this server stops (Ctrl-C or SIGTERM), and at each SIGUSR1, it
+    /// asks the clients that publish or play to connect there, if they handle such requests (Enhanced RTMP). While it
+    /// stops, it redirects new clients there. Without this option, SIGUSR1 asks the clients to connect to the same URL
+    #[arg(long, value_name = "URL", value_parser = application)]
+    reconnect_to: Option<String>,
+    /// How long a server that stops waits until the clients that it has asked have left; 0 means that it stops at once and
+    /// asks nobody. Default: 10 with --reconnect-to, otherwise 0. Without --reconnect-to, the server listens no longer
+    /// while it waits
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=3600))]
+    drain: Option<u64>,
     /// Print only errors
     #[arg(short, long)]
     quiet: bool,
@@ -130,12 +141,19 @@ fn user_name(text: &str) -> Result<String> {
     Ok(text.to_owned())
 }
 
+/// Parses the URL of an application.
+fn application(text: &str) -> Result<String> {
+    let url = Url::parse(text).context("it is no RTMP URL")?;
+    ensure!(url.user().is_none(), "a user and a password must not be in it");
+    Ok(text.to_owned())
+}
+
 fn main() -> ExitCode {
     run(&Arguments::parse()).unwrap_or_else(|error| arguments::failed("serve", 2, &error))
 }
 
 fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let stop = stop_flag()?;
+    let controls = Controls { stop: stop_flag()?, ask: ask_flag()? };
     raise_file_limit();
     if let Some(directory) = &arguments.record {
         std::fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
@@ -180,6 +198,8 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         config,
         agreement_interval: Duration::from_secs(1) / arguments.key_agreements,
         relay,
+        reconnect_to: arguments.reconnect_to.clone(),
+        drain: Duration::from_secs(arguments.drain.unwrap_or(if arguments.reconnect_to.is_some() { 10 } else { 0 })),
     };
     let mut teller = Teller {
         quiet: arguments.quiet,
@@ -191,7 +211,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
     for address in &addresses {
         teller.say(&format!("listening on {address}"), false);
     }
-    let served = listeners.serve(&options, &stop, &mut |event| teller.tell(event), &mut |published, bytes| {
+    let served = listeners.serve(&options, &controls, &mut |event| teller.tell(event), &mut |published, bytes| {
         bar.set_message(format!("{published} published, {} KB received", bytes / 1000));
         bar.tick();
     });
@@ -267,6 +287,10 @@ impl Teller {
                 let text = format!("{}: {counts}; {end}", file.display());
                 self.say(&text, false);
                 list(&mut self.recorded, recorded);
+            }
+            Event::Asked(asked, all) => {
+                let text = format!("asked {asked} of {all} clients to connect again");
+                self.say(&text, false);
             }
             Event::Trouble(peer, text) => self.say(&format!("{peer}: {text}"), true),
             Event::AcceptFailed(text) => self.say(&format!("cannot accept connections for now: {text}"), true),

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
-use embedded_rtmp::command::{Capabilities, Status, code};
+use embedded_rtmp::command::{Capabilities, Extensions, ReconnectRequest, Status, code};
 use embedded_rtmp::crypt::KeyPair;
 use embedded_rtmp::message::StreamId;
 use embedded_rtmp::relay::{
@@ -21,6 +21,12 @@ use crate::net::{Keys, entropy};
 /// The most bytes of an incomplete message that wait before its players get a turn. Without this limit, a large message
 /// would reach them later. Without waiting, there would be a write to each player for every segment from the publisher.
 const MAX_NEWS: usize = 16 * 1024;
+
+/// The server forwards everything, and may ask its clients to connect again.
+const CAPABILITIES: Capabilities<'_> = Capabilities {
+    extensions: Capabilities::PASSES_ON.extensions.with(Extensions::RECONNECT),
+    ..Capabilities::PASSES_ON
+};
 
 /// The end of a publication if its client publishes another name on the same message stream.
 const ANOTHER: &str = "replaced by a publish of another name";
@@ -67,6 +73,8 @@ pub(super) struct Client {
     playing: Option<Playing>,
     is_overtaken: bool,
     is_connected: bool,
+    /// Whether it was asked to connect again.
+    is_asked: bool,
     /// Bytes of memory for incomplete messages, as counted in [`Shared::held`].
     collected: usize,
 }
@@ -89,6 +97,7 @@ impl Client {
             playing: None,
             is_overtaken: false,
             is_connected: false,
+            is_asked: false,
             collected: 0,
         })
     }
@@ -97,6 +106,27 @@ impl Client {
     /// connections is reached.
     pub(super) fn is_active(&self) -> bool {
         !self.live.is_empty() || self.waiting.is_some() || self.playing.is_some()
+    }
+
+    /// Whether it was asked to connect again, and still publishes or plays.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.is_asked && self.is_active()
+    }
+
+    /// Asks the client to connect again, if it handles such a request and publishes or plays. Returns whether it was asked.
+    /// What it publishes is handed over to the next publisher.
+    pub(super) fn ask_to_reconnect(&mut self, shared: &mut Shared<'_>) -> bool {
+        let request = ReconnectRequest {
+            tc_url: shared.options.reconnect_to.as_deref().map(Into::into),
+            description: "The server asks its clients to connect again.".into(),
+        };
+        if !self.is_active() || self.session.request_reconnect(&request).is_err() {
+            return false;
+        }
+        shared.streams.directory().hand_over(self.id);
+        shared.ready.push(self.id.0 as usize);
+        self.is_asked = true;
+        true
     }
 
     pub(super) fn is_connected(&self) -> bool {
@@ -282,8 +312,11 @@ impl Client {
         let (now, address) = (shared.now, self.peer.ip());
         let refusal = shared.access.as_mut().map(|access| access.refusal(now, address, &self.app));
         let Some(refusal) = refusal.transpose()?.flatten() else {
+            if let Some(url) = shared.options.reconnect_to.as_deref().filter(|_| shared.is_draining) {
+                return Ok(self.session.redirect_connect(url)?);
+            }
             self.is_connected = true;
-            return Ok(self.session.accept_connect_with(&Capabilities::PASSES_ON)?);
+            return Ok(self.session.accept_connect_with(&CAPABILITIES)?);
         };
         if let Some(trouble) = refusal.trouble {
             shared.tell_trouble(self.peer, trouble.to_owned());

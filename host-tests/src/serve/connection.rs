@@ -69,6 +69,11 @@ impl Connection {
         self.held + self.client(id, gateway).map_or(0, Client::collected)
     }
 
+    /// Its client, if it is no tunnel.
+    pub(super) fn client_mut(&mut self) -> Option<&mut Client> {
+        if let Role::Rtmp(client) = &mut self.role { Some(client) } else { None }
+    }
+
     /// Its client. That of a tunnel may be between two requests.
     fn client<'g>(&'g self, id: usize, gateway: &'g Gateway) -> Option<&'g Client> {
         match &self.role {

@@ -18,7 +18,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -27,10 +27,11 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
 use super::access::Access;
+use super::client::Client;
 use super::connection::{Connection, SESSION_MEMORY};
 use super::gateway::{Gateway, MAX_TUNNELS};
 use super::shared::{CROWDED, Outcome, Shared, network};
-use super::{Event, Options, conclude};
+use super::{Controls, Event, Options, conclude};
 use crate::net::Clock;
 
 /// The most bytes that one turn reads, and that it writes.
@@ -58,6 +59,8 @@ const TICK: Duration = Duration::from_millis(100);
 pub(super) struct EventLoop<'a> {
     poll: Poll,
     clock: Clock,
+    /// The token of the first connection. Those of listeners are smaller.
+    first_token: usize,
     /// The listeners, and whether clients may wait there.
     listeners: Vec<(TcpListener, bool)>,
     /// When clients are accepted again, after the system has run out of a resource.
@@ -69,6 +72,8 @@ pub(super) struct EventLoop<'a> {
     /// only then.
     timers: BTreeSet<(Instant, usize)>,
     gateway: Gateway,
+    /// When a server that stops does not wait for its clients any longer.
+    drained_at: Option<Instant>,
     /// The number of connections from each address.
     addresses: HashMap<IpAddr, usize>,
     shared: Shared<'a>,
@@ -83,27 +88,40 @@ impl<'a> EventLoop<'a> {
         access: Option<Access<'a>>,
         tell: &'a mut dyn FnMut(Event),
     ) -> Self {
-        let clock = Clock::new();
+        let (clock, first_token) = (Clock::new(), listeners.len());
         let (listeners, tell_at) = (listeners.into_iter().map(|listener| (listener, false)).collect(), clock.now());
         let (gateway, shared) = (
             Gateway::new(options.config.idle_timeout.unwrap_or(Duration::MAX)),
             Shared::new(options, access, tell, clock.now()),
         );
         let (connections, timers, accept_at) = (Vec::new(), BTreeSet::new(), None);
-        let addresses = HashMap::new();
-        Self { poll, clock, listeners, accept_at, tell_at, connections, timers, gateway, addresses, shared }
+        let (drained_at, addresses) = (None, HashMap::new());
+        Self {
+            poll,
+            clock,
+            first_token,
+            listeners,
+            accept_at,
+            tell_at,
+            connections,
+            timers,
+            gateway,
+            drained_at,
+            addresses,
+            shared,
+        }
     }
 
-    /// Serves until `stop` is set. `tick` is called ten times a second, with the number of streams that are published and the
+    /// Serves until it is to stop. `tick` is called ten times a second, with the number of streams that are published and the
     /// bytes of payload that were received.
     ///
     /// # Errors
     /// Waiting for events failed.
-    pub(super) fn run(&mut self, stop: &AtomicBool, tick: &mut dyn FnMut(usize, u64)) -> io::Result<()> {
+    pub(super) fn run(&mut self, controls: &Controls, tick: &mut dyn FnMut(usize, u64)) -> io::Result<()> {
         let (mut events, mut buffer) = (Events::with_capacity(1024), vec![0; BUFFER]);
         let mut next_tick = self.shared.now;
         let mut result = Ok(());
-        while result.is_ok() && !stop.load(Ordering::Relaxed) {
+        while result.is_ok() && !self.is_over(controls) {
             let wait = self.wait(next_tick);
             result = match self.poll.poll(&mut events, Some(wait)) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
@@ -133,6 +151,44 @@ impl<'a> EventLoop<'a> {
         result
     }
 
+    /// Whether the server has stopped. A server that stops first asks its clients to connect again, and waits until they
+    /// have left.
+    fn is_over(&mut self, controls: &Controls) -> bool {
+        let (now, drain) = (self.clock.now(), self.shared.options.drain);
+        let stops = controls.stop.load(Ordering::Relaxed);
+        if controls.ask.swap(false, Ordering::Relaxed) || stops && self.drained_at.is_none() && !drain.is_zero() {
+            self.ask_to_reconnect();
+        }
+        if !stops || drain.is_zero() {
+            return stops;
+        }
+        let drained_at = *self.drained_at.get_or_insert(now + drain);
+        self.shared.is_draining = true;
+        if self.shared.options.reconnect_to.is_none() {
+            // Only a load balancer can lead the clients to another server.
+            self.listeners.clear();
+        }
+        now >= drained_at || !self.clients().any(|client| client.is_leaving())
+    }
+
+    /// The clients of all connections and tunnels.
+    fn clients(&mut self) -> impl Iterator<Item = &mut Client> {
+        let direct = self.connections.iter_mut().flatten().filter_map(|(connection, _)| connection.client_mut());
+        direct.chain(self.gateway.clients())
+    }
+
+    /// Asks each client that handles such a request to connect again.
+    fn ask_to_reconnect(&mut self) {
+        let Self { connections, gateway, shared, .. } = self;
+        let direct = connections.iter_mut().flatten().filter_map(|(connection, _)| connection.client_mut());
+        let (mut asked, mut all) = (0, 0);
+        for client in direct.chain(gateway.clients()) {
+            all += usize::from(client.is_active());
+            asked += usize::from(client.ask_to_reconnect(shared));
+        }
+        (self.shared.tell)(Event::Asked(asked, all));
+    }
+
     /// How long to wait for events.
     fn wait(&mut self, next_tick: Instant) -> Duration {
         let is_accepting = self.accept_at.is_none() && self.listeners.iter().any(|(_, is_ready)| *is_ready);
@@ -146,11 +202,11 @@ impl<'a> EventLoop<'a> {
 
     fn notice(&mut self, event: &mio::event::Event) {
         let Token(token) = event.token();
-        if let Some((_, is_ready)) = self.listeners.get_mut(token) {
-            *is_ready = true;
+        if token < self.first_token {
+            self.listeners.get_mut(token).into_iter().for_each(|(_, is_ready)| *is_ready = true);
             return;
         }
-        let place = token - self.listeners.len();
+        let place = token - self.first_token;
         if let Some(Some((connection, _))) = self.connections.get_mut(place) {
             connection.notice(event);
             self.shared.ready.push(MAX_TUNNELS + place);
@@ -216,7 +272,7 @@ impl<'a> EventLoop<'a> {
         let place = self.connections.iter().position(Option::is_none).unwrap_or(count);
         // This fails if the connection is gone already. Then the first read says so.
         let _ = stream.set_nodelay(true);
-        let token = Token(self.listeners.len() + place);
+        let token = Token(self.first_token + place);
         if let Err(error) = self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE) {
             return self.shared.tell_trouble(peer, error.to_string());
         }

@@ -60,6 +60,11 @@ impl Gateway {
         carried.map(|session| &session.client).find(|client| client.is_active())
     }
 
+    /// The clients of all tunnels.
+    pub(super) fn clients(&mut self) -> impl Iterator<Item = &mut Client> {
+        self.sessions.iter_mut().flatten().map(|session| &mut session.client)
+    }
+
     pub(super) fn poll_timeout(&self, web: &TunnelConnection) -> Option<Instant> {
         web.poll_timeout(&self.tunnels)
     }

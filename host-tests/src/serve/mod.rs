@@ -13,6 +13,7 @@ mod streams;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -59,6 +60,21 @@ pub struct Options {
     pub agreement_interval: Duration,
     /// What happens if publishers conflict or leave, and if players are slow.
     pub relay: RelayConfig,
+    /// The URL of the application to which clients are sent when they are asked to connect again. With `None`, that is
+    /// the same one.
+    pub reconnect_to: Option<String>,
+    /// How long a server that stops waits until the clients that were asked to connect again have left. If it is zero, the
+    /// server stops at once and asks nobody.
+    pub drain: Duration,
+}
+
+/// What the user wants from a server that runs.
+#[derive(Debug, Clone, Default)]
+pub struct Controls {
+    /// The server stops.
+    pub stop: Arc<AtomicBool>,
+    /// The server asks its clients to connect again, once for each time that this is set.
+    pub ask: Arc<AtomicBool>,
 }
 
 impl Options {
@@ -92,6 +108,8 @@ pub enum Event {
     Playing(SocketAddr, String),
     /// A player has left.
     Played(Played),
+    /// This number of clients was asked to connect again, of this number.
+    Asked(usize, usize),
     /// A client was rejected, or its connection broke.
     Trouble(SocketAddr, String),
     /// A waiting connection could not be accepted, most likely because too many files are open. The server tries again when
@@ -213,20 +231,20 @@ impl Listeners {
         self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
 
-    /// Serves until `stop` is set, in the caller's thread, and then completes all recordings. `tell` is called with each
-    /// event. `tick` is called ten times a second with the number of published streams and the received bytes of payload.
+    /// Serves until [`Controls::stop`] is set, in the caller's thread, and then completes all recordings. `tell` is called
+    /// with each event. `tick` is called ten times a second with the number of published streams and the received bytes of payload.
     ///
     /// # Errors
     /// Waiting for events failed, or the system has no random bytes.
     pub fn serve(
         self,
         options: &Options,
-        stop: &AtomicBool,
+        controls: &Controls,
         tell: &mut dyn FnMut(Event),
         tick: &mut dyn FnMut(usize, u64),
     ) -> io::Result<()> {
         let access = options.user.as_ref().map(Access::new).transpose().map_err(io::Error::other)?;
-        EventLoop::new(self.poll, self.listeners, options, access, tell).run(stop, tick)
+        EventLoop::new(self.poll, self.listeners, options, access, tell).run(controls, tick)
     }
 }
 

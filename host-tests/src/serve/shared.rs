@@ -32,6 +32,8 @@ pub(super) struct Shared<'a> {
     /// Events of the relay for publishers. Each publisher handles its events at the beginning of its next turn.
     events: Vec<(PeerId, RelayEvent)>,
     pub(super) tell: &'a mut dyn FnMut(Event),
+    /// Whether the server stops, and waits for clients that it has asked to connect again.
+    pub(super) is_draining: bool,
     /// How many streams are published.
     pub(super) published: usize,
     /// Bytes of payload that publishers sent.
@@ -68,6 +70,7 @@ impl<'a> Shared<'a> {
             ready,
             events,
             tell,
+            is_draining: false,
             published: 0,
             received: 0,
             held: 0,

@@ -64,6 +64,8 @@ pub struct StreamEntry<'n> {
     first: u16,
     /// Events that were not polled yet: a bit for each.
     events: u8,
+    /// Whether the publisher was asked to connect again, so that the next publish continues its stream.
+    is_handed_over: bool,
 }
 
 impl_format!(['n] StreamEntry<'n>, this => "StreamEntry {{ publisher: {}, players: {} }}", this.publisher, this.players);
@@ -91,6 +93,7 @@ impl<'n> StreamEntry<'n> {
             players: 0,
             first: NONE,
             events: 0,
+            is_handed_over: false,
         }
     }
 
@@ -132,7 +135,7 @@ impl<'n> StreamEntry<'n> {
             return false;
         }
         self.heard = now;
-        if self.candidate.is_none() || self.deadline.get().is_none() {
+        if self.is_handed_over || self.candidate.is_none() || self.deadline.get().is_none() {
             return false;
         }
         self.deadline = OptionalInstant::NONE;
@@ -143,6 +146,7 @@ impl<'n> StreamEntry<'n> {
     /// Replaces the publisher by the one that waited, or by another one that was accepted.
     fn replace(&mut self, publisher: Publisher) {
         self.candidate = self.publisher.replace(publisher);
+        self.is_handed_over = false;
         self.deadline = OptionalInstant::NONE;
         self.events = self.events & !ASK | REPLACED | GONE | RESUMED;
     }
@@ -295,7 +299,8 @@ impl<'t, 'n> Directory<'t, 'n> {
     pub fn may_publish(&self, name: StreamName<'_>) -> Result<StreamIndex, RelayRejection> {
         let index = self.find(name, true)?;
         let is_taken = |entry: &StreamEntry<'_>| {
-            entry.publisher.is_some() && (self.state.take_over == TakeOver::Refuse || entry.candidate.is_some())
+            let refuses = self.state.take_over == TakeOver::Refuse && !entry.is_handed_over;
+            entry.publisher.is_some() && (refuses || entry.candidate.is_some())
         };
         if self.entry(index).is_some_and(is_taken) { Err(RelayRejection::Taken) } else { Ok(index) }
     }
@@ -319,14 +324,16 @@ impl<'t, 'n> Directory<'t, 'n> {
         let Some(entry) = self.streams.get_mut(index.get()) else { return Err(RelayRejection::Full) };
         if entry.publisher.is_some() {
             self.state.has_events = true;
-            if self.state.take_over == TakeOver::Always {
+            if self.state.take_over == TakeOver::Always && !entry.is_handed_over {
                 entry.replace(publisher);
                 self.end_others(now, publisher, index);
                 return Ok(PublishAnswer::Accept(index));
             }
             let deadline = now.after_millis(self.state.answer_limit);
             (entry.candidate, entry.deadline) = (Some(publisher), OptionalInstant::at(deadline));
-            entry.events |= ASK;
+            if !entry.is_handed_over {
+                entry.events |= ASK;
+            }
             self.note(deadline);
             return Ok(PublishAnswer::Wait);
         }
@@ -378,6 +385,17 @@ impl<'t, 'n> Directory<'t, 'n> {
         }
     }
 
+    /// Hands the streams of a publisher over to their next publishers, because the publisher was asked to connect again
+    /// ([`Server::request_reconnect`](crate::session::Server::request_reconnect)). The next publish of each name is accepted
+    /// whatever [`RelayConfig::take_over`] says, and the publisher is not asked whether it is alive. It waits until the
+    /// publisher has ended, so that nothing that the publisher sent before is lost, but at most
+    /// [`RelayConfig::answer_limit`]. Players stay.
+    pub fn hand_over(&mut self, peer: PeerId) {
+        for entry in self.streams.iter_mut() {
+            entry.is_handed_over |= entry.publisher.is_some_and(|publisher| publisher.peer == peer);
+        }
+    }
+
     /// Ends the publication of a peer on one of its message streams. If `stream` is `None`, its session has ended, and
     /// this ends all of its publications. Poll events after this.
     pub fn unpublish(&mut self, now: Instant, peer: PeerId, stream: Option<StreamId>) {
@@ -409,7 +427,7 @@ impl<'t, 'n> Directory<'t, 'n> {
                 (entry.candidate, entry.events) = (None, entry.events & !REPLACED | ACCEPTED);
                 continue;
             }
-            entry.publisher = None;
+            (entry.publisher, entry.is_handed_over) = (None, false);
             entry.events = entry.events & !(RESUMED | ACCEPTED) | GONE;
             if self.state.grace == 0 || entry.players == 0 {
                 entry.end();

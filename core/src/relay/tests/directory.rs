@@ -546,3 +546,49 @@ fn item_141_another_name_on_the_same_message_stream_ends_the_first() {
     assert!(ended.contains(&RelayEvent::Accepted { publisher: publisher(1), stream: taken }), "{ended:?}");
     assert!(ended.contains(&RelayEvent::Gone(second)) && !tables.directory().is_published(second), "{ended:?}");
 }
+
+#[test]
+fn item_275_a_publisher_that_was_asked_to_reconnect_is_followed_by_the_next_one_without_being_asked() {
+    for take_over in [TakeOver::Refuse, TakeOver::WhenSilent, TakeOver::Always] {
+        let mut tables = Tables::new(&RelayConfig { take_over, ..RelayConfig::new() }, 2, 1);
+        let stream = tables.accepted(0, 1, "x");
+        let other = tables.accepted(0, 9, "y");
+        tables.play(3, "x").unwrap();
+        tables.directory().hand_over(PeerId(1));
+        // The next one waits for the end of the first one, which is not asked and may go on.
+        assert_eq!(tables.publish(10, 2, "x"), Ok(PublishAnswer::Wait), "{take_over:?}");
+        assert_eq!(tables.publish(10, 4, "x"), Err(RelayRejection::Taken), "only one waits");
+        tables.directory().heard(at(20), stream);
+        assert_eq!(tables.events(20), []);
+        let accepted = RelayEvent::Accepted { publisher: publisher(2), stream };
+        assert_eq!(tables.unpublish(30, 1), [RelayEvent::Gone(stream), resumed(stream, 20), accepted]);
+        // The hand-over is for one publisher, and for the streams of that peer.
+        assert_eq!(tables.publish(40, 5, "x").is_err(), take_over == TakeOver::Refuse);
+        assert_eq!(tables.publish(40, 6, "y").is_err(), take_over == TakeOver::Refuse, "{other:?}");
+    }
+}
+
+#[test]
+fn item_275_a_publisher_that_was_asked_to_reconnect_and_stays_is_replaced_after_the_limit() {
+    let mut tables = Tables::new(&STRICT, 1, 1);
+    let stream = tables.accepted(0, 1, "x");
+    tables.directory().hand_over(PeerId(1));
+    assert_eq!(tables.publish(10, 2, "x"), Ok(PublishAnswer::Wait));
+    tables.directory().heard(at(1_999), stream);
+    assert_eq!(tables.timeout(2_009), []);
+    let accepted = RelayEvent::Accepted { publisher: publisher(2), stream };
+    let replaced = RelayEvent::Replaced(publisher(1));
+    assert_eq!(tables.timeout(2_010), [replaced, RelayEvent::Gone(stream), resumed(stream, 1_999), accepted]);
+}
+
+#[test]
+fn item_275_a_publisher_that_leaves_before_the_next_one_comes_leaves_no_hand_over() {
+    let mut tables = Tables::new(&STRICT, 1, 1);
+    let stream = tables.accepted(0, 1, "x");
+    tables.directory().hand_over(PeerId(1));
+    assert_eq!(tables.unpublish(5, 1), [RelayEvent::Gone(stream)]);
+    assert_eq!(tables.accepted(10, 2, "x"), stream);
+    assert_eq!(tables.publish(20, 3, "x"), Err(RelayRejection::Taken));
+    tables.directory().hand_over(PeerId(7));
+    assert_eq!(tables.publish(20, 3, "x"), Err(RelayRejection::Taken), "of another peer");
+}

@@ -310,7 +310,7 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
     }
 
     /// Waits in state `next` for the answer to the last call.
-    fn expect(&mut self, next: State) {
+    pub(super) fn expect(&mut self, next: State) {
         self.role.awaited = self.role.last_transaction;
         self.enter(next);
     }
@@ -339,7 +339,7 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
     }
 
     #[inline(never)]
-    fn call_on(&mut self, stream: StreamId, name: &str, argument: Argument) {
+    pub(super) fn call_on(&mut self, stream: StreamId, name: &str, argument: Argument) {
         let transaction = u32_to_number(self.next_transaction());
         self.send(stream, name, transaction, argument);
     }

@@ -69,6 +69,31 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         Ok(())
     }
 
+    /// Asks to publish under the stream key that consists of these parts, on a message stream that the server has created
+    /// for the application's [call](Self::call) of `createStream`. So a client that continues a stream on another
+    /// connection sends only one more command there. Otherwise the same as [`Self::publish_parts`].
+    ///
+    /// # Errors
+    /// As [`Self::publish_parts`], or the client is not connected, or awaits the answer to another request.
+    pub fn publish_on(&mut self, stream: StreamId, parts: &[&str; KEY_PARTS]) -> Result<(), RequestError> {
+        if self.role.state != State::Open || self.role.publishing {
+            return Err(RequestError::State);
+        }
+        let room = parts_len(parts).wrapping_mul(2).wrapping_add(PUBLISH_ROOM);
+        if !self.link.has_room(room) {
+            return Err(RequestError::ControlBuffer(room.wrapping_add(self.link.queue.stored().into())));
+        }
+        // In this state, only the key is stored.
+        self.role.state = State::Idle;
+        let stored = self.publish_parts(parts);
+        self.role.state = State::Open;
+        stored?;
+        (self.role.stream, self.role.has_started) = (stream, false);
+        self.call_on(stream, "publish", Argument::LiveKey);
+        self.expect(State::ExpectPublish);
+        Ok(())
+    }
+
     /// Ends the session. If a stream is published or played, the server is told that it ends. When [`Self::is_closed`]
     /// returns `true`, the connection can be closed. An application that wants to know that everything has arrived
     /// waits for [`ClientEvent::Unpublished`].

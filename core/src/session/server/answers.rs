@@ -2,8 +2,8 @@
 
 use super::Server;
 use super::state::{Call, NO_STREAM, Request, State, StreamState};
-use crate::amf0::{BufferFull, Encoder, Token, number_to_u32};
-use crate::command::{self, Capabilities, Status, code};
+use crate::amf0::{BufferFull, Decoder, Encoder, Token, number_to_u32};
+use crate::command::{self, Capabilities, Extensions, PeerCapabilities, ReconnectRequest, Status, code};
 use crate::control::{Control, Limit, UserControlEvent};
 use crate::fmt::info;
 use crate::message::StreamId;
@@ -30,7 +30,34 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
     /// # Errors
     /// The client has not sent `connect`, or the control buffer has too little free space now.
     pub fn accept_connect_with(&mut self, capabilities: &Capabilities<'_>) -> Result<(), RequestError> {
-        self.accept_with(&|encoder| capabilities.emit(encoder))
+        let values = self.link.last_command("connect").unwrap_or(Decoder::new(&[]));
+        let both = |extension| {
+            capabilities.extensions.has(extension) && PeerCapabilities::new(values).extensions().has(extension)
+        };
+        let reconnects = both(Extensions::RECONNECT);
+        self.accept_with(&|encoder| capabilities.emit(encoder))?;
+        self.role.reconnects = reconnects;
+        Ok(())
+    }
+
+    /// Returns whether [`Self::request_reconnect`] may be called: the client handles such requests, and the server has
+    /// announced them with [`Self::accept_connect_with`] ([`Extensions::RECONNECT`]).
+    pub fn may_request_reconnect(&self) -> bool {
+        self.role.reconnects && self.role.state == State::Open
+    }
+
+    /// Asks the client to connect again. Both sides continue on this connection until the client has left. Call
+    /// [`Directory::hand_over`](crate::relay::Directory::hand_over), too, so that the client can publish its streams on
+    /// the new connection.
+    ///
+    /// # Errors
+    /// [`RequestError::State`]: the client does not handle such requests ([`Self::may_request_reconnect`]). Or the control
+    /// buffer is too small for the texts, or too full for now.
+    pub fn request_reconnect(&mut self, request: &ReconnectRequest<'_>) -> Result<(), RequestError> {
+        if !self.may_request_reconnect() {
+            return Err(RequestError::State);
+        }
+        self.link.queue(StreamId::CONNECTION, &mut |encoder, _| request.emit(encoder))
     }
 
     fn accept_with(

@@ -45,6 +45,8 @@ pub struct ServerRole {
     pub(super) counted: Instant,
     /// The ping that was queued since the client last sent something.
     pub(super) ping: Ping,
+    /// Whether both sides have announced requests to reconnect.
+    pub(super) reconnects: bool,
     /// Whether all available payload of the open media message was written, and the message is not complete.
     pub(super) is_starved: bool,
     /// The stream of the media message that is being read, if no input waits in the reader. The rest of the message
@@ -67,6 +69,7 @@ impl ServerRole {
         dropped: 0,
         ping: Ping::None,
         is_starved: false,
+        reconnects: false,
         media_of: NO_STREAM,
     };
 }

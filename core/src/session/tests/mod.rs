@@ -16,6 +16,7 @@ mod player_client;
 mod players;
 mod publish;
 mod random;
+mod reconnect;
 mod refusals;
 mod repeated;
 mod script;

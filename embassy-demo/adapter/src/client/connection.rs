@@ -196,12 +196,15 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
                     while *stage == before
                         && let Ok(Some(event)) = client.next_event(now, rest)
                     {
-                        #[cfg(any(feature = "auth", feature = "redirect"))]
+                        #[cfg(feature = "auth")]
                         if let ClientEvent::Refused(session::Stage::Connect, status) = &event {
-                            #[cfg(feature = "auth")]
                             answer.note_refusal(status);
-                            #[cfg(feature = "redirect")]
-                            redirect.note_refusal(status);
+                        }
+                        #[cfg(feature = "redirect")]
+                        match &event {
+                            ClientEvent::Refused(session::Stage::Connect, status) => redirect.note_refusal(status),
+                            ClientEvent::Status(_, status) => redirect.note_status(status),
+                            _ => {}
                         }
                         #[cfg(feature = "enhanced")]
                         offering.note(&event);

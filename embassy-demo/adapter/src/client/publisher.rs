@@ -19,6 +19,8 @@ use crate::client::open::{check_scheme, open_url};
 use crate::client::sender::{Inner, Sender, Slot};
 use crate::error::Error;
 use crate::fmt::impl_format;
+#[cfg(feature = "redirect")]
+use crate::text::Text;
 use crate::transport::{Net, Traffic, Transport};
 
 /// A connection on which a stream is being published: [an example](crate#publishing).
@@ -167,6 +169,15 @@ impl<'a, const STREAMS: usize, T: Transport> Publisher<'a, STREAMS, T> {
     pub fn split(&mut self) -> Parts<'_, 'a, STREAMS, T> {
         let [audio, data, video] = [0, 1, 2].map(|slot| Sender::new(&self.inner, slot));
         Parts { runner: Runner { inner: &self.inner }, audio, data, video }
+    }
+
+    /// Returns whether the server has asked the client to connect again (E-RTMP v2), and to which URL. The text is empty if
+    /// that is the same URL. [`Url::redirected`] makes a URL of the text. The connection stays usable until either side
+    /// closes it: end it at a time that suits the stream, such as before a keyframe, and connect again. A server asks only
+    /// clients that announce `Extensions::RECONNECT` in [`ClientOptions::capabilities`].
+    #[cfg(feature = "redirect")]
+    pub fn reconnect_request(&self) -> Option<Text<255>> {
+        self.inner.borrow().connection.redirect.requested()
     }
 
     /// Returns the bytes that went over the connection since it was opened. For a tunnel, these are the bytes of all its

@@ -1,6 +1,7 @@
 //! Servers that send a client to another server.
 
-use embedded_rtmp::command::{MAX_REDIRECTS, Status};
+use embedded_rtmp::amf0;
+use embedded_rtmp::command::{MAX_REDIRECTS, ReconnectRequest, Status};
 use embedded_rtmp::url::{RedirectError, Url, UrlError};
 
 use crate::client::connection::Connection;
@@ -17,7 +18,7 @@ pub(crate) type Address = Text<255>;
 pub(crate) struct Redirect {
     /// The application of the next connection. `None` if that is the one of the caller's URL.
     next: Option<Address>,
-    /// Whether the server has sent the client elsewhere, and [`Self::resolve`] was not called since.
+    /// Whether the server has sent the client elsewhere, and no connection has begun since.
     is_new: bool,
     /// How many servers have sent the client elsewhere, one after another.
     hops: u8,
@@ -36,7 +37,27 @@ impl Redirect {
         self.is_new = self.next.is_some();
     }
 
-    /// Returns whether the server has sent the client elsewhere, and [`Self::resolve`] was not called since.
+    /// Records a status of the server, which may ask the client to connect again. A URL that cannot be used is ignored, with
+    /// the request.
+    pub(crate) fn note_status(&mut self, status: &Status<'_>) {
+        let Some(request) = ReconnectRequest::of(status) else { return };
+        let next = request.tc_url.map(|url| Address::whole(url).filter(is_usable));
+        if next != Some(None) {
+            (self.next, self.is_new) = (next.flatten(), true);
+        }
+    }
+
+    /// Returns the URL with which the server has asked the client to connect again: empty text for the same URL.
+    pub(crate) fn requested(&self) -> Option<Address> {
+        self.is_new.then(|| self.next.unwrap_or(Address::new(amf0::Text::default())))
+    }
+
+    /// Records that the last connection has lasted.
+    pub(crate) fn note_lasted(&mut self) {
+        self.hops = 0;
+    }
+
+    /// Returns whether the server has sent the client elsewhere, and no connection has begun since.
     pub(crate) const fn is_new(&self) -> bool {
         self.is_new
     }
@@ -44,11 +65,11 @@ impl Redirect {
     /// Returns the application of the connection that begins now: `None` if that is the one of the caller's URL.
     fn begin(&mut self, first: &Url<'_>) -> Option<Address> {
         let next = self.next.take();
-        (self.is_followed, self.is_new) = (next.is_some(), false);
-        self.is_elsewhere = !target(first, next.as_ref()).is_on_host_of(first);
-        if next.is_none() {
+        if !core::mem::take(&mut self.is_new) {
             self.hops = 0;
         }
+        self.is_followed = next.is_some();
+        self.is_elsewhere = !target(first, next.as_ref()).is_on_host_of(first);
         next
     }
 
@@ -75,8 +96,14 @@ impl Redirect {
             }
             None => current.copied(),
         };
+        self.is_new = true;
         Ok(true)
     }
+}
+
+/// Whether a text is the URL of an application.
+fn is_usable(text: &Address) -> bool {
+    Url::parse("rtmp://host").is_ok_and(|base| base.redirected(text.as_str()).is_ok())
 }
 
 impl<const STREAMS: usize, const PLAYS: usize, T> Connection<'_, STREAMS, PLAYS, T> {

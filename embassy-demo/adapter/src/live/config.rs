@@ -24,7 +24,9 @@ use crate::fmt::impl_format;
 pub struct Config {
     /// The URL to publish to: `rtmp://host[:port]/application/key`. It is checked when the runner runs. A URL that cannot
     /// work stops the runner with [`Status::last_error`](crate::Status::last_error). With the feature `redirect`, the runner
-    /// follows a server that redirects it. Each new attempt after that begins with this URL again.
+    /// follows a server that redirects it or asks it to connect again. It has memory for one connection, so it ends the
+    /// old one in good order before it makes the new one, and the messages in between count as dropped. Each attempt after
+    /// that begins with this URL again.
     pub url: &'static str,
     /// The options of the client.
     pub client: &'static ClientOptions<'static>,

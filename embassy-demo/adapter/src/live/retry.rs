@@ -55,6 +55,12 @@ impl Outage {
         self.is_over = later(now, retry.longest);
     }
 
+    /// Returns whether the current connection has lasted for [`Retry::longest`].
+    #[cfg(feature = "redirect")]
+    pub(super) fn has_ended(&self, now: Instant) -> bool {
+        now >= self.is_over
+    }
+
     /// Returns how long to wait now, or `None` if it is time to give up. `random` is 32 random bits.
     pub(super) fn next(&mut self, now: Instant, retry: &Retry, random: u32) -> Option<Duration> {
         if now >= self.is_over {

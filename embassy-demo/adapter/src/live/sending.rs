@@ -86,7 +86,7 @@ impl<T: Transport> Shared<T> {
         message: &mut Message<'_>,
         now: Instant,
     ) -> Result<(), DropReason> {
-        if self.phase() != Phase::Live || !self.is_wanted {
+        if self.phase() != Phase::Live || self.is_leaving() {
             return Err(DropReason::Offline);
         }
         if self.slot(me).is_owned {
@@ -244,7 +244,7 @@ impl<T: Transport> Shared<T> {
         if other.is_waiting {
             other.waker.wake();
         }
-        if !self.is_wanted || self.headers_due != 0 || self.slots.iter().any(|slot| slot.is_open_by(By::Nobody)) {
+        if self.is_leaving() || self.headers_due != 0 || self.slots.iter().any(|slot| slot.is_open_by(By::Nobody)) {
             self.runner.wake();
         }
     }
@@ -360,12 +360,16 @@ impl<T: Transport> Shared<T> {
             return Poll::Ready(());
         }
         let now = clock();
+        #[cfg(feature = "redirect")]
+        if !self.is_leaving() && self.connection.redirect.is_new() {
+            (self.is_moving, self.stop_by) = (true, later(now, self.stop_timeout));
+        }
         for me in [AUDIO, VIDEO] {
-            let is_wanted = self.is_wanted;
+            let is_leaving = self.is_leaving();
             let slot = self.slot(me);
             if now >= slot.deadline {
                 self.end(me, DropReason::Late);
-            } else if !is_wanted && slot.open.is_none() {
+            } else if is_leaving && slot.open.is_none() {
                 self.end(me, DropReason::Offline);
             }
         }
@@ -389,7 +393,7 @@ impl<T: Transport> Shared<T> {
         if self.connection.transport.has_room() {
             self.slots.iter().filter(|slot| slot.is_waiting).for_each(|slot| slot.waker.wake());
         }
-        if !self.is_wanted && (self.is_settled() || has_passed(self.stop_by, cx)) {
+        if self.is_leaving() && (self.is_settled() || has_passed(self.stop_by, cx)) {
             return Poll::Ready(());
         }
         // The server may stall while no slot is in use, because messages that are too late are dropped without a slot.

@@ -40,6 +40,9 @@ pub(super) struct Shared<T = Net<'static>> {
     /// Whether the stream is to be published.
     pub(super) is_wanted: bool,
     pub(super) is_keyframe_wanted: bool,
+    /// Whether the connection ends because the server has asked us to connect again.
+    #[cfg(feature = "redirect")]
+    pub(super) is_moving: bool,
     /// Whether the last connection was closed in good order.
     pub(super) is_in_order: bool,
     phase: Phase,
@@ -77,7 +80,7 @@ pub(super) struct Shared<T = Net<'static>> {
     retry: Retry,
     pub(super) send_timeout: Duration,
     pub(super) stall_timeout: Duration,
-    stop_timeout: Duration,
+    pub(super) stop_timeout: Duration,
 }
 
 impl<T: Transport> Shared<T> {
@@ -100,6 +103,8 @@ impl<T: Transport> Shared<T> {
             slots: const { [const { Slot::NONE }; 3] },
             headers_due: 0,
             is_keyframe_wanted: false,
+            #[cfg(feature = "redirect")]
+            is_moving: false,
             phase: Phase::Stopped,
             runner: TaskWaker::NONE,
             timeline: const { Timeline::NEW },
@@ -187,6 +192,9 @@ impl<T: Transport> Shared<T> {
     /// application of the last attempt.
     #[cfg(feature = "redirect")]
     pub(super) fn is_sent_elsewhere(&mut self, first: &Url<'_>, current: Option<&Address>) -> bool {
+        if self.outage.has_ended(clock()) {
+            self.connection.redirect.note_lasted();
+        }
         let resolved = self.connection.redirect.resolve(first, current);
         if let Err(error) = resolved {
             self.last_error = Some(Error::Redirect(error));
@@ -252,7 +260,7 @@ impl<T: Transport> Shared<T> {
     /// Begins to end the connection: the server does not accept frames any longer, and what was half sent is lost. Returns
     /// whether that is because the stream was stopped.
     pub(super) fn begin_end(&mut self) -> bool {
-        let is_stopped = !self.is_wanted && self.connection.failed.is_none();
+        let is_stopped = self.is_leaving() && self.connection.failed.is_none();
         if is_stopped && !self.is_settled() {
             self.connection.end(Error::Unfinished);
         }
@@ -268,6 +276,10 @@ impl<T: Transport> Shared<T> {
     /// The connection has ended. Returns whether the stream is still wanted; the error is then stored.
     pub(super) fn finish_end(&mut self) -> bool {
         self.is_in_order = self.connection.failed.is_none();
+        #[cfg(feature = "redirect")]
+        if core::mem::take(&mut self.is_moving) && self.is_in_order {
+            return self.is_wanted;
+        }
         if self.is_wanted {
             self.connection.end(Error::Closed);
             self.last_error = self.connection.failed;
@@ -281,6 +293,17 @@ impl<T: Transport> Shared<T> {
         self.policy.await_keyframe();
         self.is_keyframe_wanted = true;
         self.watchers.wake();
+    }
+
+    /// Returns whether the runner ends the connection in good order: the stream is stopped, or the server has asked us to
+    /// connect again.
+    #[inline(always)]
+    pub(super) fn is_leaving(&self) -> bool {
+        #[cfg(feature = "redirect")]
+        if self.is_moving {
+            return true;
+        }
+        !self.is_wanted
     }
 
     /// Returns whether no message is half sent.

@@ -35,6 +35,7 @@ calls! {
         command::PlayRequest::parse,
         command::PublishRequest::arguments,
         command::PublishRequest::parse,
+        command::ReconnectRequest::of,
         command::Status::error,
         command::Status::is_error,
         command::Status::known,
@@ -69,6 +70,7 @@ calls! {
         command::PlayRequest,
         command::PublishRequest,
         command::Start,
+        command::ReconnectRequest,
         command::Status,
         command::SwitchRequest,
     }

@@ -7,6 +7,7 @@ calls! {
         relay::Cursor::select,
         relay::Cursor::sent,
         relay::Cursor::skipped,
+        relay::Directory::hand_over,
         relay::Directory::handle_timeout,
         relay::Directory::has_room,
         relay::Directory::heard,

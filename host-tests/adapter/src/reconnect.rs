@@ -1,0 +1,220 @@
+//! A server that asks its publisher to connect again, and a live stream with memory for one connection.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use embassy_futures::select::{Either, select};
+use embassy_net::Stack;
+use embassy_net::tcp::TcpSocket;
+use embassy_time::{Instant, Timer, with_timeout};
+use embedded_io_async::Write;
+use embedded_rtmp_embassy::embedded_rtmp::command::{Capabilities, Extensions, ReconnectRequest};
+use embedded_rtmp_embassy::embedded_rtmp::message::MessageKind;
+use embedded_rtmp_embassy::embedded_rtmp::session::{Server, ServerConfig, ServerEvent, SessionBuffers};
+use embedded_rtmp_embassy::embedded_rtmp::time::Instant as Time;
+use embedded_rtmp_embassy::embedded_rtmp::url::RedirectError;
+use embedded_rtmp_embassy::{ClientOptions, Config, Error, KeepAlive, Live, Phase, SendOutcome, Tracks};
+
+use super::live::{Bench, config_to, millis, until};
+use crate::wire::Wire;
+
+/// The server announces requests to reconnect, and so does the client.
+const RECONNECTS: Capabilities<'_> =
+    Capabilities { video: &[], audio: &[], extensions: Extensions::RECONNECT, has_list: false };
+const ANNOUNCED: &[u8] = b"\0\x06capsEx\0\x3F\xF0\0\0\0\0\0\0";
+
+/// What the servers have noted.
+#[derive(Default)]
+struct Notes {
+    /// The URL with which each publisher is asked to connect again after 5 messages of audio, first to last. An empty text
+    /// stands for the same URL.
+    asks: VecDeque<&'static str>,
+    /// What publishers asked and ended, and when.
+    events: Vec<(String, Instant)>,
+    /// The first bytes of each message of audio.
+    audio: Vec<u32>,
+}
+
+impl Notes {
+    fn events(&self) -> Vec<&str> {
+        self.events.iter().map(|(event, _)| event.as_str()).collect()
+    }
+}
+
+/// Serves one publisher after another on a port.
+async fn serve(stack: Stack<'static>, port: u16, notes: Rc<RefCell<Notes>>) {
+    let [mut rx, mut tx] = [vec![0; 8192], vec![0; 4096]];
+    loop {
+        let mut socket = TcpSocket::new(stack, &mut rx, &mut tx);
+        socket.accept(port).await.unwrap();
+        converse(&mut socket, &notes).await;
+        socket.close();
+        let _ = with_timeout(millis(50), socket.flush()).await;
+        socket.abort();
+        let _ = with_timeout(millis(50), socket.flush()).await;
+    }
+}
+
+/// Runs a session until the client closes the connection.
+async fn converse(socket: &mut TcpSocket<'_>, notes: &RefCell<Notes>) {
+    let [scratch, control] = [vec![0; 1536].leak(), vec![0; 1024].leak()];
+    let mut session = Server::<8>::new(SessionBuffers { scratch, control }, ServerConfig::new(), &[3; 32]).unwrap();
+    let (mut pending, mut piece, mut heard) = (Vec::new(), [0; 4096], 0);
+    loop {
+        let now = Time::from_micros(Instant::now().as_micros());
+        let mut input = &pending[..];
+        let before = input.len();
+        while let Some(event) = session.next_event(now, &mut input).unwrap() {
+            let note = |event: String| notes.borrow_mut().events.push((event, Instant::now()));
+            match event {
+                ServerEvent::Connect(request) => {
+                    note(request.tc_url.to_string());
+                    session.accept_connect_with(&RECONNECTS).unwrap();
+                }
+                ServerEvent::Publish { stream, request } => {
+                    note(format!("publish {}", request.key));
+                    session.accept(stream).unwrap();
+                }
+                ServerEvent::Unpublished(_) => note("end".into()),
+                ServerEvent::Media(fragment) if fragment.header.kind == MessageKind::AUDIO && fragment.is_first() => {
+                    // After the sound format and the type of the packet.
+                    if let Some(number) = fragment.data.get(2..6).filter(|_| fragment.data[1] == 1) {
+                        notes.borrow_mut().audio.push(u32::from_be_bytes(number.try_into().unwrap()));
+                        heard += 1;
+                    }
+                    if heard == 5
+                        && let Some(url) = notes.borrow_mut().asks.pop_front()
+                    {
+                        let tc_url = Some(url.into()).filter(|_| !url.is_empty());
+                        session.request_reconnect(&ReconnectRequest { tc_url, description: "".into() }).unwrap();
+                    }
+                }
+                _ => {}
+            }
+        }
+        let taken = before - input.len();
+        pending.drain(..taken);
+        let mut out = [0; 4096];
+        let written = session.poll_transmit(now, &mut out);
+        if socket.write_all(&out[..written]).await.is_err() {
+            return;
+        }
+        if taken > 0 || written > 0 {
+            continue;
+        }
+        match select(socket.read(&mut piece), Timer::after_millis(20)).await {
+            Either::First(Ok(length @ 1..)) => pending.extend_from_slice(&piece[..length]),
+            Either::First(_) => return,
+            Either::Second(()) => {}
+        }
+    }
+}
+
+fn config() -> Config {
+    let mut config = config_to("rtmp://10.0.0.2:1935/live/x");
+    config.client =
+        &const { ClientOptions { capabilities: ANNOUNCED, keep_alive: KeepAlive::DEFAULT, ..ClientOptions::DEFAULT } };
+    config
+}
+
+/// Publishes audio for some time, and numbers the frames. Returns how many were sent, and how many were offered.
+async fn speak(live: &Live, time: u64) -> (u32, u32) {
+    let (begin, mut sent, mut number) = (Instant::now(), 0, 0);
+    while begin.elapsed() < millis(time) {
+        let outcome = live.audio().send(Instant::now().as_micros(), &u32::to_be_bytes(number)).await;
+        sent += u32::from(outcome == SendOutcome::Sent);
+        number += 1;
+        Timer::after_millis(20).await;
+    }
+    (sent, number)
+}
+
+/// Runs a live stream for 3 s, with servers on ports 1935 and 80. Returns what they noted, and checks that each frame that
+/// was sent has arrived once, and that each other one was counted.
+fn run(asks: &[&'static str]) -> Rc<RefCell<Notes>> {
+    let notes = Rc::new(RefCell::new(Notes { asks: asks.iter().copied().collect(), ..Notes::default() }));
+    let mut bench = Bench::new(Wire::new());
+    let mut live = bench.live(config());
+    live.set_tracks(Tracks::NONE.aac(&[0x12, 0x10]));
+    for port in [1935, 80] {
+        bench.spawn(serve(bench.second, port, Rc::clone(&notes)));
+    }
+    let noted = Rc::clone(&notes);
+    bench.run(async move {
+        until(&mut live, Phase::Live).await;
+        let before = live.status().counters.audio;
+        let (sent, offered) = speak(&live, 3_000).await;
+        live.stop().await;
+        let after = live.status().counters.audio;
+        assert_eq!((after.sent - before.sent, after.dropped - before.dropped), (sent, offered - sent));
+        let notes = noted.borrow();
+        assert!(notes.audio.is_sorted_by(|a, b| a < b), "{:?}", notes.audio);
+        assert_eq!(notes.audio.len() as u32, sent, "of {offered}");
+        drop(notes);
+    });
+    notes
+}
+
+#[test]
+fn item_107_a_live_stream_with_memory_for_one_connection_leaves_in_good_order_and_continues_elsewhere() {
+    let notes = run(&["rtmp://10.0.0.2:80/other"]);
+    let notes = notes.borrow();
+    let expected = ["rtmp://10.0.0.2:1935/live", "publish x", "end", "rtmp://10.0.0.2:80/other", "publish x", "end"];
+    assert_eq!(notes.events(), expected);
+    // The gap has only the time for the end and for the new connection.
+    let gap = notes.events[4].1 - notes.events[2].1;
+    assert!(gap < millis(200), "{gap}");
+}
+
+#[test]
+fn item_107_without_a_url_and_with_a_relative_one_the_same_server_is_meant() {
+    let first = "rtmp://10.0.0.2:1935/live";
+    for (asked, then) in [
+        ("", first),
+        ("/other", "rtmp://10.0.0.2:1935/other"),
+        ("//10.0.0.2:80/other", "rtmp://10.0.0.2:80/other"),
+        // It is relative to the application of the connection.
+        ("/live", first),
+    ] {
+        let notes = run(&[asked]);
+        assert_eq!(notes.borrow().events(), [first, "publish x", "end", then, "publish x", "end"], "{asked}");
+    }
+    let notes = run(&["//10.0.0.2:80/a", "/b"]);
+    let urls: Vec<_> =
+        notes.borrow().events().iter().filter(|event| event.starts_with("rtmp")).map(|url| url.to_string()).collect();
+    assert_eq!(urls, [first, "rtmp://10.0.0.2:80/a", "rtmp://10.0.0.2:80/b"]);
+}
+
+#[test]
+fn item_107_if_the_new_server_is_dead_the_stream_continues_at_its_own_url() {
+    let notes = run(&["rtmp://10.0.0.2:81/other"]);
+    let first = "rtmp://10.0.0.2:1935/live";
+    assert_eq!(notes.borrow().events(), [first, "publish x", "end", first, "publish x", "end"]);
+}
+
+#[test]
+fn item_107_a_request_with_a_url_that_cannot_be_used_is_ignored() {
+    let notes = run(&["http://10.0.0.2:80/other"]);
+    assert_eq!(notes.borrow().events(), ["rtmp://10.0.0.2:1935/live", "publish x", "end"]);
+}
+
+#[test]
+fn item_107_a_server_that_always_asks_does_not_keep_a_stream_from_pausing() {
+    let notes = Rc::new(RefCell::new(Notes { asks: [""; 100].into(), ..Notes::default() }));
+    let mut bench = Bench::new(Wire::new());
+    let mut live = bench.live(config());
+    live.set_tracks(Tracks::NONE.aac(&[0x12, 0x10]));
+    bench.spawn(serve(bench.second, 1935, Rc::clone(&notes)));
+    bench.run(async move {
+        let handle = live.clone();
+        let pausing = async {
+            until(&mut live, Phase::Resting).await;
+            live.status().last_error
+        };
+        let Either::Second(error) = select(speak(&handle, 20_000), pausing).await else { panic!("it did not pause") };
+        assert_eq!(error, Some(Error::Redirect(RedirectError::TooMany)));
+        let connections = notes.borrow().events().iter().filter(|event| event.starts_with("publish")).count();
+        assert_eq!(connections, 4);
+    });
+}
