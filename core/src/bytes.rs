@@ -56,6 +56,26 @@ pub(crate) fn copy_in_line(from: &[u8], to: &mut [u8]) -> usize {
     length
 }
 
+/// Writes into a buffer, and counts the bytes that have no room, too.
+pub(crate) struct Output<'b> {
+    pub(crate) buffer: &'b mut [u8],
+    /// The number of bytes so far.
+    pub(crate) needed: usize,
+}
+
+impl<'b> Output<'b> {
+    pub(crate) const fn new(buffer: &'b mut [u8]) -> Self {
+        Self { buffer, needed: 0 }
+    }
+
+    // Not inlined, because it has many callers.
+    #[inline(never)]
+    pub(crate) fn put(&mut self, bytes: &[u8]) {
+        copy(bytes, self.buffer.get_mut(self.needed..).unwrap_or_default());
+        self.needed = self.needed.saturating_add(bytes.len());
+    }
+}
+
 /// Moves the bytes after the first `by` bytes to the start.
 pub(crate) fn move_down(bytes: &mut [u8], by: usize) {
     let bytes = core::cell::Cell::from_mut(bytes).as_slice_of_cells();

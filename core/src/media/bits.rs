@@ -35,6 +35,8 @@ impl<'a> Bits<'a> {
     }
 
     /// Reads a number of `count` bits, at most 32.
+    // Not inlined, because it has many callers.
+    #[inline(never)]
     pub(super) fn number(&mut self, count: u32) -> Option<u32> {
         let mut number = 0;
         for _ in 0..count {

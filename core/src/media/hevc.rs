@@ -25,7 +25,7 @@
 use core::fmt;
 
 use super::bits::Bits;
-use crate::bytes::{copy, low_u8, low_u16};
+use crate::bytes::{Output, copy, low_u8};
 
 /// The type of a NAL unit (ISO/IEC 23008-2, table 7-1), in six bits. Unknown types survive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -119,6 +119,18 @@ impl Sps {
     /// Returns `None` if the unit has another type, is truncated, or has values that the standard does not allow.
     /// Fields after the bit depths are not read.
     pub fn parse(unit: &[u8]) -> Option<Sps> {
+        let (mut sps, has_separate_planes, [left, right, top, bottom]) = Self::read(unit)?;
+        let horizontal = if matches!(sps.chroma_format, 1 | 2) && !has_separate_planes { 2_u32 } else { 1 };
+        let vertical = if sps.chroma_format == 1 { 2_u32 } else { 1 };
+        let (columns, rows) = (left.checked_add(right)?, top.checked_add(bottom)?);
+        sps.width = sps.width.checked_sub(columns.checked_mul(horizontal)?)?;
+        sps.height = sps.height.checked_sub(rows.checked_mul(vertical)?)?;
+        Some(sps)
+    }
+
+    /// Reads the fields: the width and the height before cropping, whether the chroma planes are separate, and how many
+    /// samples of chroma are cropped on each side.
+    fn read(unit: &[u8]) -> Option<(Sps, bool, [u32; 4])> {
         if UnitType::of(unit)? != UnitType::SPS {
             return None;
         }
@@ -134,17 +146,15 @@ impl Sps {
         let _id = bits.exp_golomb()?;
         let chroma_format = bits.exp_golomb_up_to(3)?;
         let has_separate_planes = chroma_format == 3 && bits.bit()?;
-        let (mut width, mut height) = (bits.exp_golomb()?, bits.exp_golomb()?);
+        let (width, height) = (bits.exp_golomb()?, bits.exp_golomb()?);
+        let mut crop = [0; 4];
         if bits.bit()? {
-            let horizontal = if matches!(chroma_format, 1 | 2) && !has_separate_planes { 2_u32 } else { 1 };
-            let vertical = if chroma_format == 1 { 2_u32 } else { 1 };
-            let columns = bits.exp_golomb()?.checked_add(bits.exp_golomb()?)?;
-            let rows = bits.exp_golomb()?.checked_add(bits.exp_golomb()?)?;
-            width = width.checked_sub(columns.checked_mul(horizontal)?)?;
-            height = height.checked_sub(rows.checked_mul(vertical)?)?;
+            for side in &mut crop {
+                *side = bits.exp_golomb()?;
+            }
         }
         let [luma, chroma] = [bits.exp_golomb_up_to(7)?, bits.exp_golomb_up_to(7)?];
-        Some(Sps {
+        let sps = Sps {
             profile_tier_level,
             temporal_layers: low_u8(more_layers as usize).wrapping_add(1),
             is_nested,
@@ -153,7 +163,8 @@ impl Sps {
             chroma_depth: chroma.wrapping_add(8),
             width,
             height,
-        })
+        };
+        Some((sps, has_separate_planes, crop))
     }
 }
 
@@ -162,23 +173,14 @@ fn skip_layers(more_layers: u32, bits: &mut Bits<'_>) -> Option<()> {
     if more_layers == 0 {
         return Some(());
     }
-    let flags = bits.number(16)?;
-    for layer in 0..more_layers {
-        let [has_profile, has_level] =
-            [15_u32, 14].map(|bit| flags >> bit.saturating_sub(layer.wrapping_mul(2)) & 1 != 0);
-        for _ in 0..if has_profile { 11 } else { 0_u8 } {
-            bits.number(8)?;
-        }
-        if has_level {
-            bits.number(8)?;
-        }
+    // Two bits for each layer: whether it has a profile, in 11 bytes, and whether it has a level, in one byte.
+    let flags = bits.number(16)? >> 16_u32.saturating_sub(more_layers.wrapping_mul(2));
+    let (profiles, levels) = ((flags & 0xAAAA).count_ones(), (flags & 0x5555).count_ones());
+    for _ in 0..profiles.wrapping_mul(11).wrapping_add(levels) {
+        bits.number(8)?;
     }
     Some(())
 }
-
-/// The length of a record before its parameter sets, and the length of the header of each type of parameter sets.
-const FIXED: usize = 23;
-const ARRAY_HEADER: usize = 3;
 
 /// Writes an HEVCDecoderConfigurationRecord (ISO/IEC 14496-15, 8.3.3.1) into `buffer` and returns it. `units` are NAL units
 /// without start codes, with at least one parameter set of each type. Other units are skipped.
@@ -192,44 +194,32 @@ pub fn configuration_record<'a, 'b>(
     const TYPES: [UnitType; 3] = [UnitType::VPS, UnitType::SPS, UnitType::PPS];
     let of = |kind: UnitType| units.clone().filter(move |unit| UnitType::of(unit) == Some(kind));
     let first = of(UnitType::SPS).next().ok_or(HevcConfigError::Missing(UnitType::SPS))?;
-    let sps = Sps::parse(first).ok_or(HevcConfigError::Sps)?;
-    let mut needed = FIXED;
+    let (sps, ..) = Sps::read(first).ok_or(HevcConfigError::Sps)?;
+    let mut to = Output::new(buffer);
+    to.put(&[1]);
+    to.put(&sps.profile_tier_level);
+    // No segmentation, and unknown parallelism and frame rates. Lengths have four bytes.
+    let [luma, chroma] = [sps.luma_depth, sps.chroma_depth].map(|depth| 0xF8 | depth.wrapping_sub(8));
+    let layers = sps.temporal_layers << 3 | u8::from(sps.is_nested) << 2 | 3;
+    to.put(&[0xF0, 0, 0xFC, 0xFC | sps.chroma_format, luma, chroma, 0, 0, layers, low_u8(TYPES.len())]);
     for kind in TYPES {
-        let mut count = 0_usize;
+        // The pictures have no other parameter sets of this type.
+        to.put(&[0x80 | kind.0]);
+        let (at_count, mut count) = (to.needed, 0_u16);
+        to.put(&[0; 2]);
         for unit in of(kind) {
-            count = count.saturating_add(1);
-            needed = needed.saturating_add(unit.len()).saturating_add(2);
-            if unit.len() > usize::from(u16::MAX) || count > usize::from(u16::MAX) {
-                return Err(HevcConfigError::TooLong);
-            }
+            count = count.checked_add(1).ok_or(HevcConfigError::TooLong)?;
+            let length = u16::try_from(unit.len()).map_err(|_| HevcConfigError::TooLong)?;
+            to.put(&length.to_be_bytes());
+            to.put(unit);
         }
         if count == 0 {
             return Err(HevcConfigError::Missing(kind));
         }
-        needed = needed.saturating_add(ARRAY_HEADER);
+        copy(&count.to_be_bytes(), to.buffer.get_mut(at_count..).unwrap_or_default());
     }
-    let to = buffer.get_mut(..needed).ok_or(HevcConfigError::BufferFull { needed })?;
-    let mut at = 0_usize;
-    let mut put = |bytes: &[u8]| {
-        let copied = copy(bytes, to.get_mut(at..).unwrap_or_default());
-        at = at.wrapping_add(copied);
-    };
-    put(&[1]);
-    put(&sps.profile_tier_level);
-    // No segmentation, and unknown parallelism and frame rates. Lengths have four bytes.
-    put(&[0xF0, 0, 0xFC, 0xFC | sps.chroma_format]);
-    put(&[0xF8 | sps.luma_depth.wrapping_sub(8), 0xF8 | sps.chroma_depth.wrapping_sub(8), 0, 0]);
-    put(&[sps.temporal_layers << 3 | u8::from(sps.is_nested) << 2 | 3, low_u8(TYPES.len())]);
-    for kind in TYPES {
-        let [high, low] = low_u16(of(kind).count()).to_be_bytes();
-        // The pictures have no other parameter sets of this type.
-        put(&[0x80 | kind.0, high, low]);
-        for unit in of(kind) {
-            put(&low_u16(unit.len()).to_be_bytes());
-            put(unit);
-        }
-    }
-    Ok(buffer.get(..needed).unwrap_or_default())
+    let Output { buffer, needed } = to;
+    buffer.get(..needed).ok_or(HevcConfigError::BufferFull { needed })
 }
 
 #[cfg(test)]

@@ -19,10 +19,14 @@ use embedded_rtmp_embassy::embedded_rtmp::session::{
 };
 use embedded_rtmp_embassy::embedded_rtmp::time;
 use embedded_rtmp_embassy::embedded_rtmp::url::Url;
-use embedded_rtmp_embassy::{ClientOptions, Error, Parts, Phase, PlayHandler, Player, Publisher};
+use embedded_rtmp_embassy::{
+    ClientOptions, DropReason, Error, Parts, Phase, Picture, PlayHandler, Player, Publisher, SendOutcome, Stopped,
+    Tracks,
+};
 
 use super::live::{Bench, config_to, until};
 use super::pair::{LIMITS, TestMemory, URL, targets, with_devices};
+use crate::flv::{self, SCRIPT};
 use crate::wire::Wire;
 
 static OFFER: EncodedCapabilities<150> = Capabilities {
@@ -286,5 +290,61 @@ fn item_257_a_live_stream_remembers_an_old_server_across_connections() {
             live.stop().await;
             live.start();
         }
+    });
+}
+
+#[test]
+fn item_267_at_an_old_server_a_live_stream_drops_the_tracks_that_need_enhanced_rtmp_and_sends_the_others() {
+    const LEGACY: SendOutcome = SendOutcome::Dropped(DropReason::LegacyServer);
+    let hevc = |key: &'static [&'static [u8]]| Picture::new(0, 0, true, key);
+    for (reactions, is_old) in [([Closes, Accepts], true), ([Accepts, Accepts], false)] {
+        let mut bench = Bench::new(Wire::new());
+        let mut config = config_to("rtmp://10.0.0.2:1935/live/x");
+        config.client = &OPTIONS;
+        let mut live = bench.live(config);
+        live.set_tracks(Tracks::hevc(&[0x40, 1], &[0x42, 1], &[0x44, 1]).aac(&[0x12, 0x10]));
+        let stack = bench.second;
+        bench.spawn(async move { serve(stack, 1935, reactions, &Announced::default()).await });
+        bench.run(async move {
+            until(&mut live, Phase::Live).await;
+            let expected = if is_old { LEGACY } else { SendOutcome::Sent };
+            assert_eq!(live.video().send(hevc(&[b"\x26\x01x"])).await, expected);
+            assert_eq!(live.audio().send(0, &[0x21; 10]).await, SendOutcome::Sent);
+            live.set_tracks(Tracks::h264(&[0x67, 0x42, 0, 0x1E], &[0x68, 1]).opus(&[0; 19]));
+            assert_eq!(live.video().send(hevc(&[b"\x65x"])).await, SendOutcome::Sent);
+            assert_eq!(live.audio().send(20_000, &[0xF8; 10]).await, expected);
+            assert_eq!(live.status().is_legacy, is_old);
+        });
+    }
+}
+
+/// The first bytes of the messages of a stream in HEVC with Opus, whose parameter sets are in band.
+#[test]
+fn item_268_item_269_a_live_stream_sends_the_headers_of_its_codecs_before_the_first_frame() {
+    const SETS: [&[u8]; 3] = [
+        b"\x40\x01\x0C\x01\xFF\xFF\x01\x60\0\0\x03\0\x90\0\0\x03\0\0\x03\0\x3C\x95\x98\x09",
+        b"\x42\x01\x01\x01\x60\0\0\x03\0\x90\0\0\x03\0\0\x03\0\x3C\xA0\x0A\x08\x0B\x9F\x79\x65\x66\x92\x4C\xAF\x01\x68\x08\0\0\x03\0\x08\0\0\x03\0\xC8\x40",
+        b"\x44\x01\xC1\x72\xB4\x62\x40",
+    ];
+    let mut bench = Bench::new(Wire::new());
+    let (recorded, mut live) = (bench.serve(), bench.live(config_to("rtmp://10.0.0.2:1935/live/x")));
+    live.set_tracks(Tracks::hevc_in_band().opus(&[7; 19]));
+    bench.run(async move {
+        until(&mut live, Phase::Live).await;
+        assert_eq!(live.audio().send(0, &[0xF8; 10]).await, SendOutcome::Sent);
+        let no_sets: &[&[u8]] = &[b"\x26\x01x"];
+        let dropped = SendOutcome::Dropped(DropReason::NoTrack);
+        assert_eq!(live.video().send(Picture::new(1_000, 1_000, true, no_sets)).await, dropped);
+        let key: &[&[u8]] = &[SETS[0], SETS[1], SETS[2], b"\x26\x01x"];
+        assert_eq!(live.video().send(Picture::new(41_000, 41_000, true, key)).await, SendOutcome::Sent);
+        assert_eq!(live.stop().await, Stopped::InOrder);
+        let file = recorded.file(0);
+        let tags = flv::read(&file).unwrap();
+        let media: Vec<_> = tags.iter().filter(|tag| tag.kind != SCRIPT).map(|tag| &tag.data[..5]).collect();
+        assert_eq!(media.first(), Some(&&b"\x90Opus"[..]));
+        let video: Vec<_> = media.iter().filter(|data| data.ends_with(b"hvc1")).collect();
+        assert_eq!(video, [b"\x90hvc1", b"\x91hvc1"]);
+        let record = tags.iter().find(|tag| tag.data.starts_with(b"\x90hvc1")).unwrap();
+        assert!(SETS.iter().all(|set| record.data.windows(set.len()).any(|part| part == *set)));
     });
 }

@@ -30,13 +30,14 @@ pub fn board() -> PathBuf {
 /// # Errors
 /// It cannot be built.
 fn image(kind: FirmwareKind) -> Result<&'static str> {
-    static IMAGES: [OnceLock<Result<String, String>>; 4] = [const { OnceLock::new() }; 4];
+    static IMAGES: [OnceLock<Result<String, String>>; 5] = [const { OnceLock::new() }; 5];
     let built = IMAGES[kind as usize].get_or_init(|| {
         let options: &[&str] = match kind {
             FirmwareKind::Plain => &["--build"],
             FirmwareKind::Tunnels => &["--rtmpt", "--build"],
             FirmwareKind::Camera => &["--camera", "--build"],
             FirmwareKind::SlowClockCamera => &["--camera-32768", "--build"],
+            FirmwareKind::Hevc => &["--hevc", "--build"],
         };
         let output = Command::new(board().join("run")).args(options).output().map_err(|error| error.to_string())?;
         if !output.status.success() {
@@ -58,6 +59,8 @@ pub enum FirmwareKind {
     Camera,
     /// The camera with a clock of 32,768 Hz.
     SlowClockCamera,
+    /// A publisher of HEVC and Opus with Enhanced RTMP: its one argument is a URL.
+    Hevc,
 }
 
 /// Running firmware.

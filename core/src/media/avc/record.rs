@@ -9,7 +9,7 @@ use core::fmt;
 
 use super::UnitType;
 use super::sps::{Start, is_plain};
-use crate::bytes::{Cursor, copy, low_u8};
+use crate::bytes::{Cursor, Output, low_u8};
 use crate::fmt::impl_format;
 use crate::media::video;
 
@@ -164,11 +164,11 @@ pub fn sequence_header_size(sps: &[&[u8]], pps: &[&[u8]]) -> usize {
 /// the fields that the header repeats; [`AvcConfigError::TooMany`], or [`AvcConfigError::BufferFull`].
 pub fn sequence_header<'b>(sps: &[&[u8]], pps: &[&[u8]], buffer: &'b mut [u8]) -> Result<&'b [u8], AvcConfigError> {
     let first = sps.first().and_then(|first| Start::parse(first)).ok_or(AvcConfigError::Sps)?;
-    let mut out = Out { buffer: &mut *buffer, needed: 0 };
+    let mut out = Output::new(&mut *buffer);
     out.put(&HEADER);
     out.put(&[1, first.profile, first.constraints, first.level, 0xFC | 3]);
-    out.sets(sps, UnitType::SPS, 0xE0, 31)?;
-    out.sets(pps, UnitType::PPS, 0, 255)?;
+    put_sets(&mut out, sps, UnitType::SPS, 0xE0, 31)?;
+    put_sets(&mut out, pps, UnitType::PPS, 0, 255)?;
     if !is_plain(first.profile) {
         out.put(&[0xFC | first.chroma_format, 0xF8 | first.more_luma, 0xF8 | first.more_chroma, 0]);
     }
@@ -179,37 +179,28 @@ pub fn sequence_header<'b>(sps: &[&[u8]], pps: &[&[u8]], buffer: &'b mut [u8]) -
 /// [`AVC_SEQUENCE_HEADER`](video::VideoTagHeader::AVC_SEQUENCE_HEADER) in bytes.
 const HEADER: [u8; video::HEADER_SIZE] = [0x17, 0, 0, 0, 0];
 
-/// Writes into a buffer, and counts the bytes that have no room, too.
-struct Out<'b> {
-    buffer: &'b mut [u8],
-    needed: usize,
-}
-
-impl Out<'_> {
-    // Not inlined, because it has many callers.
-    #[inline(never)]
-    fn put(&mut self, bytes: &[u8]) {
-        copy(bytes, self.buffer.get_mut(self.needed..).unwrap_or_default());
-        self.needed = self.needed.saturating_add(bytes.len());
+/// Writes the number of sets, with `flags`, and each set after its length.
+#[inline(never)]
+fn put_sets(
+    out: &mut Output<'_>,
+    sets: &[&[u8]],
+    kind: UnitType,
+    flags: u8,
+    most: usize,
+) -> Result<(), AvcConfigError> {
+    let wrong = if kind == UnitType::SPS { AvcConfigError::Sps } else { AvcConfigError::Pps };
+    out.put(&[flags | low_u8(sets.len())]);
+    for set in sets {
+        if UnitType::of(set) != Some(kind) {
+            return Err(wrong);
+        }
+        let length = u16::try_from(set.len()).map_err(|_| AvcConfigError::TooMany)?;
+        out.put(&length.to_be_bytes());
+        out.put(set);
     }
-
-    /// Writes the number of sets, with `flags`, and each set after its length.
-    #[inline(never)]
-    fn sets(&mut self, sets: &[&[u8]], kind: UnitType, flags: u8, most: usize) -> Result<(), AvcConfigError> {
-        let wrong = if kind == UnitType::SPS { AvcConfigError::Sps } else { AvcConfigError::Pps };
-        self.put(&[flags | low_u8(sets.len())]);
-        for set in sets {
-            if UnitType::of(set) != Some(kind) {
-                return Err(wrong);
-            }
-            let length = u16::try_from(set.len()).map_err(|_| AvcConfigError::TooMany)?;
-            self.put(&length.to_be_bytes());
-            self.put(set);
-        }
-        match sets.len() {
-            0 => Err(wrong),
-            count if count > most => Err(AvcConfigError::TooMany),
-            _ => Ok(()),
-        }
+    match sets.len() {
+        0 => Err(wrong),
+        count if count > most => Err(AvcConfigError::TooMany),
+        _ => Ok(()),
     }
 }

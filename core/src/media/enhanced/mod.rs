@@ -35,7 +35,7 @@ mod reader;
 
 use super::audio;
 use super::video::{self, FrameType};
-use crate::bytes::copy;
+use crate::bytes::Output;
 use crate::message::MessageKind;
 
 pub use crate::message::FourCc;
@@ -179,26 +179,26 @@ impl TrackHeader {
     /// Writes the header of a message with only this track into `buffer` and returns it. If a value has more bits than
     /// its field, the extra bits are ignored.
     pub fn emit<'b>(&self, buffer: &'b mut [u8; HEADER_SIZE]) -> &'b [u8] {
-        let mut to = Output { buffer, length: 0 };
+        let mut to = Output::new(buffer);
         self.emit_start(&mut to, ONE_TRACK);
         self.track.into_iter().for_each(|track| to.put(&[track]));
         self.emit_composition_time(&mut to);
-        to.written()
+        to.buffer.get(..to.needed).unwrap_or_default()
     }
 
     /// Writes the header of a message of several tracks into `buffer` and returns it. After it, write
     /// [`Self::emit_next_track`] and the body for each track. The packet type, the frame type and the nanoseconds of
     /// this header apply to all tracks.
     pub fn emit_tracks<'b>(&self, codecs: Codecs, buffer: &'b mut [u8; HEADER_SIZE]) -> &'b [u8] {
-        let mut to = Output { buffer, length: 0 };
+        let mut to = Output::new(buffer);
         let of_many = Self { track: Some(0), ..*self };
         of_many.emit_start(&mut to, codecs as u8);
-        to.written()
+        to.buffer.get(..to.needed).unwrap_or_default()
     }
 
     /// Writes the header of one of several tracks into `buffer` and returns it. `length` is that of the body, in bytes.
     pub fn emit_next_track<'b>(&self, codecs: Codecs, length: u32, buffer: &'b mut [u8; HEADER_SIZE]) -> &'b [u8] {
-        let mut to = Output { buffer, length: 0 };
+        let mut to = Output::new(buffer);
         if codecs == Codecs::Many {
             to.put(&self.codec.0);
         }
@@ -207,7 +207,7 @@ impl TrackHeader {
         to.put(&[self.track.unwrap_or(0)]);
         to.put(&size);
         self.emit_composition_time(&mut to);
-        to.written()
+        to.buffer.get(..to.needed).unwrap_or_default()
     }
 
     fn has_composition_time(&self) -> bool {
@@ -254,23 +254,6 @@ pub enum Codecs {
     Same = SAME_CODEC,
     /// Each track has a codec of its own.
     Many = MANY_CODECS,
-}
-
-/// A header that is being written.
-struct Output<'b> {
-    buffer: &'b mut [u8; HEADER_SIZE],
-    length: usize,
-}
-
-impl<'b> Output<'b> {
-    fn put(&mut self, bytes: &[u8]) {
-        let copied = copy(bytes, self.buffer.get_mut(self.length..).unwrap_or_default());
-        self.length = self.length.wrapping_add(copied);
-    }
-
-    fn written(self) -> &'b [u8] {
-        self.buffer.get(..self.length).unwrap_or_default()
-    }
 }
 
 #[cfg(test)]

@@ -4,13 +4,17 @@ use core::slice::from_ref;
 
 use embedded_rtmp::media::FrameClass;
 use embedded_rtmp::media::avc::UnitType;
-use embedded_rtmp::media::video::{AvcPacket, FrameType, HEADER_SIZE, VideoTagHeader};
+#[cfg(feature = "enhanced")]
+use embedded_rtmp::media::enhanced::HEADER_SIZE;
+use embedded_rtmp::media::video::FrameType;
+#[cfg(not(feature = "enhanced"))]
+use embedded_rtmp::media::video::HEADER_SIZE;
 use embedded_rtmp::message::Timestamp;
 
-use super::tracks::Tracks;
+use super::tracks::{Format, Tracks};
 use crate::fmt::impl_format;
 
-/// One picture in H.264, lent until it is sent.
+/// One picture of an encoder, lent until it is sent.
 ///
 /// ```
 /// use embedded_rtmp_embassy::Picture;
@@ -27,8 +31,10 @@ pub struct Picture<'f> {
     pub dts: u64,
     /// Whether decoding can begin with this picture (IDR).
     pub is_key: bool,
-    /// The NAL units without start codes, each in one piece. `embedded_rtmp::media::avc::annex_b::Units` finds them in an
-    /// encoder's output. Parameter sets among them are copied into the sequence header. Delimiters are not sent.
+    /// H.264 and HEVC: the NAL units without start codes, each in one piece.
+    /// `embedded_rtmp::media::avc::annex_b::Units` finds them in an encoder's output. Parameter sets among them are copied
+    /// into the sequence header. Delimiters are not sent. AV1 and VP9: the temporal unit or the frame, in one piece or in
+    /// several.
     pub units: &'f [&'f [u8]],
 }
 
@@ -44,13 +50,15 @@ impl<'f> Picture<'f> {
         Self { pts, dts, is_key, units }
     }
 
-    /// Returns the class of the picture, which says whether later pictures depend on it.
-    pub(super) fn class(&self) -> FrameClass {
+    /// Returns the class of the picture, which says whether later pictures depend on it. Only H.264 says so in the header
+    /// of a unit.
+    fn class(&self, format: Format) -> FrameClass {
         // A slice that is no reference: `nal_ref_idc` is 0 (ISO/IEC 14496-10, section 7.4.1).
         let is_disposable = |unit: &&[u8]| unit.first().is_some_and(|first| first & 0x7F == UnitType::SLICE.0);
         let mut slices = self.units.iter().filter(|unit| is_slice(unit));
         match slices.next() {
             _ if self.is_key => FrameClass::Keyframe,
+            _ if format != Format::Avc => FrameClass::Inter,
             Some(first) if is_disposable(first) => FrameClass::Disposable,
             _ => FrameClass::Inter,
         }
@@ -64,6 +72,9 @@ fn is_slice(unit: &[u8]) -> bool {
 /// The length before each NAL unit.
 const LENGTH_SIZE: usize = 4;
 
+/// Memory for the header of a message.
+pub(super) type HeaderOfMessage = [u8; HEADER_SIZE];
+
 /// The content of a message.
 #[derive(Clone, Copy)]
 pub(super) enum Content<'f> {
@@ -75,8 +86,10 @@ pub(super) enum Content<'f> {
 pub(super) struct Message<'f> {
     pub(super) content: Content<'f>,
     /// The header, which is made when the message is accepted.
-    header: [u8; HEADER_SIZE],
+    header: HeaderOfMessage,
     header_size: u8,
+    /// How the units of a picture are sent.
+    format: Format,
     pub(super) timestamp: Timestamp,
     /// The length of the payload in bytes, including the header.
     pub(super) length: u32,
@@ -84,7 +97,14 @@ pub(super) struct Message<'f> {
 
 impl<'f> Message<'f> {
     pub(super) fn new(content: Content<'f>) -> Self {
-        Self { content, header: [0; HEADER_SIZE], header_size: 0, timestamp: Timestamp(0), length: 0 }
+        Self {
+            content,
+            header: [0; HEADER_SIZE],
+            header_size: 0,
+            format: Format::Avc,
+            timestamp: Timestamp(0),
+            length: 0,
+        }
     }
 
     /// A message of this payload.
@@ -105,15 +125,16 @@ impl<'f> Message<'f> {
         }
     }
 
-    pub(super) fn class(&self) -> FrameClass {
+    pub(super) fn class(&self, tracks: &Tracks) -> FrameClass {
         match &self.content {
-            Content::Picture(picture) => picture.class(),
+            Content::Picture(picture) => picture.class(tracks.format()),
             Content::Sound(..) => FrameClass::Audio,
         }
     }
 
     /// Writes the header and sets the length. Returns whether the tracks include this kind of content.
     pub(super) fn make_header(&mut self, tracks: &Tracks) -> bool {
+        self.format = tracks.format();
         self.header_size = match &self.content {
             Content::Picture(_) if !tracks.is_configured() => 0,
             Content::Picture(picture) => {
@@ -121,8 +142,7 @@ impl<'f> Message<'f> {
                 let ahead = picture.pts.wrapping_sub(picture.dts) as i64;
                 // No encoder reorders over more than the 35 minutes of 32 bits.
                 let composition_time = (ahead as i32) / 1_000;
-                let header = VideoTagHeader::Avc { frame, packet: AvcPacket::NAL_UNITS, composition_time };
-                header.emit(&mut self.header).len() as u8
+                tracks.video_header(frame, composition_time, &mut self.header)
             }
             Content::Sound(..) => tracks.audio_header(&mut self.header),
         };
@@ -135,14 +155,13 @@ impl<'f> Message<'f> {
 
     /// The units of which the payload consists, and the bytes of the length before each.
     fn units(&self) -> (impl Iterator<Item = &[u8]>, usize) {
+        let format = self.format;
         let (units, length_size) = match &self.content {
-            Content::Picture(picture) => (picture.units, LENGTH_SIZE),
+            Content::Picture(picture) if format.has_lengths() => (picture.units, LENGTH_SIZE),
+            Content::Picture(picture) => (picture.units, 0),
             Content::Sound(_, frame) => (from_ref(frame), 0),
         };
-        let is_left_out = move |unit: &[u8]| {
-            let kind = UnitType::of(unit);
-            length_size > 0 && matches!(kind, None | Some(UnitType::SPS | UnitType::PPS | UnitType::DELIMITER))
-        };
+        let is_left_out = move |unit: &[u8]| length_size > 0 && format.leaves_out(unit);
         (units.iter().copied().filter(move |unit| !is_left_out(unit)), length_size)
     }
 
@@ -171,15 +190,39 @@ impl<'f> Message<'f> {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(feature = "enhanced")]
+    use super::super::slot::{AUDIO, DATA, VIDEO};
+    #[cfg(feature = "enhanced")]
+    use super::super::tracks::HEADER_BUFFER;
     use super::*;
+    #[cfg(feature = "enhanced")]
+    use embedded_rtmp::media::{avc::annex_b::Units, hevc};
     use std::vec::Vec;
+
+    /// The parameter sets of libx265 for 320 × 180 pixels.
+    #[cfg(feature = "enhanced")]
+    const HEVC: &[u8] = b"\0\0\0\x01\x40\x01\x0c\x01\xff\xff\x01\x60\0\0\x03\0\x90\0\0\x03\0\0\x03\0\x3c\x95\x98\x09\
+        \0\0\0\x01\x42\x01\x01\x01\x60\0\0\x03\0\x90\0\0\x03\0\0\x03\0\x3c\xa0\x0a\x08\x0b\x9f\x79\x65\x66\x92\x4c\xaf\
+        \x01\x68\x08\0\0\x03\0\x08\0\0\x03\0\xc8\x40\
+        \0\0\x01\x44\x01\xc1\x72\xb4\x62\x40";
+    /// The sequence header of libsvtav1, the record of FFmpeg 9 for libvpx-vp9, and its Opus header.
+    #[cfg(feature = "enhanced")]
+    const AV1: &[u8] = b"\x0A\x0B\x02\x00\x00\x05\x21\xE7\xF6\x60\x17\xC0\x02";
+    #[cfg(feature = "enhanced")]
+    const VP9: &[u8] = b"\x01\0\0\0\0\x0A\x82\x02\x02\x02\0\0";
+    #[cfg(feature = "enhanced")]
+    const OPUS: &[u8; 19] = b"OpusHead\x01\x01\x38\x01\x80\xBB\0\0\0\0\0";
 
     const TRACKS: Tracks = Tracks::h264(&[0x67, 1, 2, 3], &[0x68, 4]).aac(&[0x12, 0x10]);
 
     /// The payload, put together from parts that begin at every byte.
     fn payload(content: Content<'_>) -> Vec<u8> {
+        payload_of(&TRACKS, content)
+    }
+
+    fn payload_of(tracks: &Tracks, content: Content<'_>) -> Vec<u8> {
         let mut message = Message::new(content);
-        assert!(message.make_header(&TRACKS));
+        assert!(message.make_header(tracks));
         let mut whole = Vec::new();
         while let Some(first) = message.part(whole.len(), &mut [0; 4]).first() {
             whole.push(*first);
@@ -206,9 +249,70 @@ mod tests {
         assert!(!Message::new(Content::Sound(0, &[7])).make_header(&Tracks::h264(&[0x67], &[0x68])));
     }
 
+    #[cfg(feature = "enhanced")]
+    #[test]
+    fn item_268_pictures_and_sound_of_enhanced_rtmp_stand_behind_the_header_of_their_codec() {
+        let hevc = Tracks::hevc(&[0x40, 1], &[0x42, 1], &[0x44, 1]).opus(&[0; 19]);
+        let units: [&[u8]; 6] = [&[0x46, 1, 0x50], &[0x40, 1], &[0x42, 1], &[0x44, 1], &[0x4E, 1, 5], &[0x26, 1, 7]];
+        let picture = Content::Picture(Picture::new(120_999, 40_000, true, &units));
+        let expected = b"\x91hvc1\0\0\x50\0\0\0\x03\x4E\x01\x05\0\0\0\x03\x26\x01\x07";
+        assert_eq!(payload_of(&hevc, picture), expected);
+        assert_eq!(payload_of(&hevc, Content::Sound(0, b"xyz")), b"\x91Opusxyz");
+        // A temporal unit in two pieces.
+        let av1 = Tracks::av1(AV1).unwrap().ac3();
+        let inter = Content::Picture(Picture::new(7, 0, false, &[b"\x12\0", b"\x09ab"]));
+        assert_eq!(payload_of(&av1, inter), b"\xA1av01\x12\0\x09ab");
+        assert_eq!(payload_of(&av1, Content::Sound(0, b"x")), b"\x91ac-3x");
+        let vp9 = Tracks::vp9(VP9).flac(&[0; 34]);
+        let key = Content::Picture(Picture::new(0, 0, true, &[b"\x82"]));
+        assert_eq!(payload_of(&vp9, key), b"\x91vp09\x82");
+        assert_eq!(payload_of(&vp9, Content::Sound(0, b"x")), b"\x91fLaCx");
+        assert_eq!(payload_of(&Tracks::audio().eac3(), Content::Sound(0, b"x")), b"\x91ec-3x");
+    }
+
+    #[cfg(feature = "enhanced")]
+    #[test]
+    fn item_268_headers_of_enhanced_rtmp_have_the_configuration() {
+        let units: Vec<&[u8]> = Units::new(HEVC).collect();
+        let tracks = Tracks::hevc(units[0], units[1], units[2]).opus(OPUS);
+        let mut buffer = HEADER_BUFFER;
+        let mut record = [0; 200];
+        let record = hevc::configuration_record(units.into_iter(), &mut record).unwrap();
+        assert_eq!(tracks.header(VIDEO, &mut buffer).unwrap(), [b"\x90hvc1", record].concat());
+        assert_eq!(tracks.header(AUDIO, &mut buffer).unwrap(), [b"\x90Opus", &OPUS[..]].concat());
+        let metadata = tracks.header(DATA, &mut buffer).unwrap();
+        for (key, codec) in [(&b"videocodecid\0"[..], b"hvc1"), (b"audiocodecid\0", b"Opus")] {
+            let property = [key, &f64::from(u32::from_be_bytes(*codec)).to_be_bytes()].concat();
+            assert!(metadata.windows(property.len()).any(|part| part == property));
+        }
+        assert_eq!(Tracks::audio().ac3().header(AUDIO, &mut buffer), Some(&b"\x90ac-3"[..]));
+        assert_eq!(Tracks::vp9(VP9).header(VIDEO, &mut buffer).unwrap(), [b"\x90vp09", VP9].concat());
+        let av1 = Tracks::av1(&[b"\x12\0", AV1].concat()).unwrap();
+        let expected = [&b"\x90av01\x81\x00\x0C\x00"[..], AV1].concat();
+        assert_eq!(av1.header(VIDEO, &mut buffer).unwrap(), expected);
+        assert!(Tracks::av1(b"\x12\0").is_err());
+    }
+
+    #[cfg(feature = "enhanced")]
+    #[test]
+    fn item_269_parameter_sets_of_hevc_are_taken_from_the_pictures() {
+        let mut tracks = Tracks::hevc_in_band();
+        let units: Vec<&[u8]> = Units::new(HEVC).collect();
+        assert!(!tracks.is_configured() && tracks.header(VIDEO, &mut HEADER_BUFFER.clone()).is_none());
+        assert!(!tracks.take_in_band(&units[1..]), "the video parameter set is missing");
+        assert!(!tracks.is_configured() && tracks.take_in_band(&units) && tracks.is_configured());
+        assert!(!tracks.take_in_band(&units), "they are the same");
+        let given = Tracks::hevc(units[0], units[1], units[2]);
+        let header = |tracks: &Tracks| tracks.header(VIDEO, &mut HEADER_BUFFER.clone()).unwrap().to_vec();
+        assert_eq!(header(&tracks), header(&given));
+        assert!(tracks.take_in_band(&[units[0], units[1], b"\x44\x01\xC1"]));
+        assert!(!tracks.take_in_band(&[units[0], units[1], &[0x44; 128]]), "they are too long");
+        assert!(!Tracks::av1(AV1).unwrap().take_in_band(&units));
+    }
+
     #[test]
     fn classes_come_from_the_first_slice() {
-        let class = |is_key, units: &[&[u8]]| Picture::new(0, 0, is_key, units).class();
+        let class = |is_key, units: &[&[u8]]| Picture::new(0, 0, is_key, units).class(Format::Avc);
         assert_eq!(class(true, &[&[0x65]]), FrameClass::Keyframe);
         assert_eq!(class(false, &[&[9], &[6], &[0x41]]), FrameClass::Inter);
         assert_eq!(class(false, &[&[9], &[6], &[0x01], &[0x01]]), FrameClass::Disposable);

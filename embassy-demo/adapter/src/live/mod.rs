@@ -8,6 +8,8 @@
 //! ```
 
 mod config;
+#[cfg(feature = "enhanced")]
+mod enhanced;
 mod message;
 mod over;
 mod retry;
@@ -271,6 +273,9 @@ pub enum DropReason {
     NoTrack,
     /// It has 16 MiB or more.
     TooLarge,
+    /// The codec of the track needs Enhanced RTMP, which the server refuses.
+    #[cfg(feature = "enhanced")]
+    LegacyServer,
 }
 
 /// Sends pictures.
@@ -303,7 +308,7 @@ impl_format!(Debug, [T: Transport] Audio<T>, _ => "Audio");
 
 impl<T: Transport> Audio<T> {
     /// Sends an audio frame, which is lent until the future is ready or dropped: one raw AAC frame without an ADTS header,
-    /// or samples of another format. `pts` is in microseconds on the clock that the pictures also use.
+    /// one packet of Opus, one frame of FLAC or AC-3, or samples of another format. `pts` is in microseconds on the clock that the pictures also use.
     ///
     /// Otherwise the same as [`Video::send`].
     pub fn send<'f>(&self, pts: u64, frame: &'f [u8]) -> Sending<'f, T> {

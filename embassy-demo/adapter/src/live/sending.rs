@@ -60,7 +60,7 @@ impl<T: Transport> Shared<T> {
 
     /// Accepts a send, and returns its ticket.
     fn claim(&mut self, me: usize, message: &mut Message<'_>) -> Result<u32, DropReason> {
-        let (now, class) = (clock(), message.class());
+        let (now, class) = (clock(), message.class(&self.tracks));
         let awaited_keyframe = self.policy.awaits_keyframe();
         if let Err(why) = self.admit(me, class, message, now) {
             self.count_dropped(me);
@@ -92,6 +92,10 @@ impl<T: Transport> Shared<T> {
         if self.slot(me).is_owned {
             return Err(DropReason::Busy);
         }
+        #[cfg(feature = "enhanced")]
+        if self.is_refused(me) {
+            return Err(DropReason::LegacyServer);
+        }
         if let Content::Picture(picture) = &message.content
             && self.tracks.take_in_band(picture.units)
         {
@@ -110,6 +114,14 @@ impl<T: Transport> Shared<T> {
         let waited = self.waited;
         self.late = self.lateness(me).of(timestamp, millis, waited);
         if self.policy.admit(class, self.late) { Ok(()) } else { Err(DropReason::Late) }
+    }
+
+    /// Returns whether the server refuses Enhanced RTMP, and the track of a slot needs it.
+    // Not inlined, because it has two callers.
+    #[cfg(feature = "enhanced")]
+    #[inline(never)]
+    fn is_refused(&self, me: usize) -> bool {
+        self.connection.offering.is_legacy() && self.tracks.is_enhanced(me)
     }
 
     /// Sends as much of a message as there is room for.
@@ -338,6 +350,11 @@ impl<T: Transport> Shared<T> {
                 Some(By::Nobody) => (By::Nobody, Message::repeating(&buffer)), // zeros
                 Some(By::Owner) => continue,
                 _ if self.headers_due & due == 0 => continue,
+                #[cfg(feature = "enhanced")]
+                _ if self.is_refused(me) => {
+                    self.headers_due &= !due;
+                    continue;
+                }
                 _ => match self.tracks.header(me, &mut buffer) {
                     Some(payload) => (By::Header, Message::header(payload, self.timeline.position())),
                     None => {

@@ -46,7 +46,7 @@ impl Encoder {
         let on_time = self.next + PICTURE_INTERVAL;
         self.next = if on_time > now { on_time } else { now + PICTURE_INTERVAL };
         let is_key = self.rest.len() == PICTURES.len();
-        let (bytes, rest) = first(self.rest);
+        let (bytes, rest) = first(self.rest, &DELIMITER);
         self.rest = if rest.is_empty() { PICTURES } else { rest };
         Coded { at: now.as_micros(), is_key, bytes }
     }
@@ -63,8 +63,8 @@ impl Default for Encoder {
     }
 }
 
-/// The first picture of a stream, and the rest of it.
-fn first(pictures: &[u8]) -> (&[u8], &[u8]) {
-    let next = pictures.windows(DELIMITER.len()).skip(1).position(|bytes| bytes == DELIMITER);
+/// The first picture of a stream, and the rest of it. Every picture begins with `delimiter`.
+pub(crate) fn first<'p>(pictures: &'p [u8], delimiter: &[u8; 5]) -> (&'p [u8], &'p [u8]) {
+    let next = pictures.windows(delimiter.len()).skip(1).position(|bytes| bytes == delimiter);
     pictures.split_at(next.map_or(pictures.len(), |at| at + 1))
 }

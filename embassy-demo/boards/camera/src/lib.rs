@@ -1,18 +1,21 @@
 //! The stand-ins for a camera that the boards publish, and the tasks that publish them.
 //!
 //! [`Encoder`] and [`Microphone`] stand in for the hardware: H.264 as Annex B, from flash, and silence in G.711. For a real
-//! camera, replace these two; the tasks [`video`] and [`audio`] stay.
+//! camera, replace these two; the tasks [`video`] and [`audio`] stay. [`hevc_pictures`] and [`opus_packets`] are a recorded
+//! stream with the codecs of Enhanced RTMP.
 #![no_std]
 
 #[cfg(test)]
 extern crate std;
 
 mod encoder;
+mod enhanced;
 mod microphone;
 #[cfg(test)]
 mod tests;
 
 pub use encoder::{Coded, Encoder, PICTURE_INTERVAL};
+pub use enhanced::{PACKET_MICROS, PICTURE_MICROS, hevc_pictures, opus_head, opus_packets};
 pub use microphone::Microphone;
 
 use embassy_futures::select::{Either, select};

@@ -10,7 +10,7 @@ use std::vec::Vec;
 use embassy_futures::poll_once;
 use embassy_time::MockDriver;
 
-use crate::{Encoder, PICTURE_INTERVAL};
+use crate::{Encoder, PICTURE_INTERVAL, hevc_pictures, opus_head, opus_packets};
 
 /// Pictures in the file.
 const PICTURES: usize = 20;
@@ -57,4 +57,16 @@ fn the_encoder_delivers_a_picture_at_a_time_and_a_keyframe_when_it_is_asked_to()
     let (once, again): (Vec<&str>, Vec<&str>) = (file.lines().collect(), pictures.lines().collect());
     assert_eq!(once.len(), PICTURES + 1);
     assert_eq!(again, [&once[..], &once[1..4], &once[1..3]].concat());
+}
+
+#[test]
+fn the_recorded_stream_is_taken_apart() {
+    let pictures: Vec<_> = hevc_pictures().collect();
+    assert_eq!((pictures.len(), pictures.concat()), (50, include_bytes!("../camera.h265").to_vec()));
+    assert!(pictures.iter().all(|picture| picture.starts_with(&[0, 0, 0, 1, 0x46, 1])));
+    let packets: Vec<_> = opus_packets().collect();
+    assert_eq!(packets.len(), 101);
+    // The first byte of a packet says that it has one frame of 20 ms (RFC 6716, section 3.1).
+    assert!(packets.iter().all(|packet| packet.len() > 10 && packet[0] & 3 == 0), "{packets:?}");
+    assert_eq!(opus_head().map(|head| &head[..8]), Some(&b"OpusHead"[..]));
 }
