@@ -9,9 +9,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use host_tests::firmware::{are_parts_of_the_clip, board, counted};
-use host_tests::peers::{Application, Finished, Nginx, NginxOptions, TlsProxy, finish_within};
-use support::Serve;
+use host_tests::peers::{Application, Finished, Nginx, NginxOptions, NodeMediaServer, TlsProxy, finish_within, start};
 use support::certificates::{Authority, Dates, Identity, NAME};
+use support::{Serve, played, player};
 
 /// Long enough for a build of the firmware on a busy machine, and for the test.
 const LIMIT: Duration = Duration::from_secs(240);
@@ -97,4 +97,24 @@ fn item_286_a_tunnel_inside_tls_is_not_opened_to_a_server_with_another_key() {
     assert_eq!(finished.status.code(), Some(1), "{log}");
     assert!(log.contains("WrongKey"), "{log}");
     assert_eq!(serve.stop()["recordings"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+#[ignore = "needs qemu-system-arm and node-media-server: host-tests/run runs it"]
+fn the_image_publishes_over_tls_to_node_media_server() {
+    let (authority, directory) = (Authority::new("root"), tempfile::tempdir().unwrap());
+    let (identity, ca) = (authority.identity(NAME, Dates::Valid, &[]), authority.file(&directory));
+    let server = NodeMediaServer::with_tls(&identity.chain_file(), &identity.key_file()).unwrap();
+    let (port, file) = (server.tls_port(), directory.path().join("played.flv"));
+    let url = format!("rtmps://{NAME}:{port}/live/x");
+    let playing = start(&mut player(&url, &file, &["--tls-ca", &ca])).unwrap();
+    server.wait_for_player().unwrap();
+    let url = format!("rtmps://10.0.2.2:{port}/live/x");
+    let mut run = Command::new(board().join("run"));
+    let finished = finish_within(LIMIT, run.args(["--tls", "publish", &url, "--pin", &identity.pin()])).unwrap();
+    let log = String::from_utf8_lossy(&finished.stdout).into_owned();
+    assert_eq!(finished.status.code(), Some(0), "{log}{}{}", finished.stderr, server.log());
+    let (status, _, errors) = played(playing);
+    assert_eq!(status, Some(0), "{errors}");
+    are_parts_of_the_clip(&[file], 1, &log).unwrap();
 }

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::Command;
 
 use host_tests::peers::network::SERVER;
-use host_tests::peers::{FrameHashes, Program, TlsProxy, finish_within, frame_hashes, start, wait_until};
+use host_tests::peers::{
+    FrameHashes, NodeMediaServer, Program, TlsProxy, finish_within, frame_hashes, start, wait_until,
+};
 use support::certificates::{Authority, Dates, Identity, NAME};
 use support::site::{Capture, Site};
 use support::{LIMIT, Serve, clip, media, played, player, publish, publish_well};
@@ -331,4 +333,25 @@ fn item_220_behind_a_firewall_that_passes_tls_alone_an_rtmp_url_ends_in_rtmps_on
     let (status, attempts) = site.publish(&["--allow", "rtmps", "--sockets", "8"]);
     assert!(attempts.contains("RTMPS 443: the certificate of the server was refused"), "{attempts}");
     assert_eq!(status, Some(1));
+}
+
+#[test]
+#[ignore = "needs node-media-server: host-tests/run runs it"]
+fn item_222_publish_and_play_verify_node_media_server() {
+    let (authority, directory) = (Authority::new("root"), tempfile::tempdir().unwrap());
+    let (identity, ca) = (authority.identity(NAME, Dates::Valid, &[]), authority.file(&directory));
+    let server = NodeMediaServer::with_tls(&identity.chain_file(), &identity.key_file()).unwrap();
+    let (url, file) = (url("rtmps", server.tls_port()), directory.path().join("played.flv"));
+    let running = start(&mut player(&url, &file, &["--tls-ca", &ca])).unwrap();
+    server.wait_for_player().unwrap();
+    let summary = publish_well(&clip(), &url, &["--fast", "--tls-ca", &ca]);
+    assert_eq!(summary["attempts"][0]["transport"], "RTMPS");
+    let (status, _, errors) = played(running);
+    assert_eq!(status, Some(0), "{errors}{}", server.log());
+    assert_eq!(frame_hashes(&file).unwrap(), frame_hashes(&clip()).unwrap());
+    // Another authority does not vouch for it.
+    assert_eq!(
+        said(server.tls_port(), &[]),
+        "its issuer is an unknown CA, and the server sends no intermediate certificate"
+    );
 }

@@ -1,5 +1,7 @@
 //! TLS over a stream in memory, to a server that has the right keys and sends what each test specifies.
 
+mod days;
+
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -35,6 +35,10 @@ pub(crate) struct Socket {
     /// The peer has closed its side, and no further event announces that.
     is_read_closed: bool,
     has_ended: bool,
+    /// Whether bytes that arrived before a reset are received even if nothing can be sent any longer.
+    outlives_reset: bool,
+    /// Why nothing can be sent any longer.
+    broken: Option<io::Error>,
     /// Bytes that were received and not consumed.
     input: Vec<u8>,
     /// Bytes that the system has not accepted yet.
@@ -52,10 +56,20 @@ impl Socket {
             is_writable: false,
             is_read_closed: false,
             has_ended: false,
+            outlives_reset: false,
+            broken: None,
             input: Vec::new(),
             output: Vec::new(),
             traffic: (0, 0),
         }
+    }
+
+    /// The socket of a server. When the client resets the connection, the server first receives all that had arrived
+    /// before. What it sends then is discarded.
+    pub(crate) fn accepted(stream: TcpStream) -> Self {
+        let mut socket = Self::new(stream);
+        socket.outlives_reset = true;
+        socket
     }
 
     /// Puts the rest of the connection inside TLS. Bytes that were received and not consumed belong to the TLS
@@ -196,6 +210,12 @@ impl Socket {
             }
         }
         let filled = before + length;
+        if self.has_ended
+            && filled == 0
+            && let Some(error) = self.broken.take()
+        {
+            return Err(error);
+        }
         let (consumed, result) = consume(&mut buffer[..filled]);
         let rest = &buffer[consumed..filled];
         has_moved |= consumed > 0;
@@ -274,8 +294,18 @@ impl Socket {
     /// Writes as much as the system accepts, and stores the rest. Returns the number of bytes written.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut sent = 0;
+        if self.broken.is_some() {
+            return Ok(bytes.len());
+        }
         if self.is_writable && !bytes.is_empty() {
-            sent = retry(|| self.stream.write(bytes))?.unwrap_or(0);
+            sent = match retry(|| self.stream.write(bytes)) {
+                Err(error) if self.outlives_reset => {
+                    self.broken = Some(error);
+                    self.is_readable = true;
+                    return Ok(bytes.len());
+                }
+                written => written?.unwrap_or(0),
+            };
             self.is_writable = sent == bytes.len();
             self.traffic.1 += sent as u64;
         }

@@ -125,6 +125,8 @@ fn installed(name: &str) -> PathBuf {
 pub struct NodeMediaServer {
     process: Running,
     port: u16,
+    /// The port of RTMPS; 0 without TLS.
+    tls_port: u16,
 }
 
 impl NodeMediaServer {
@@ -133,6 +135,20 @@ impl NodeMediaServer {
     /// # Errors
     /// It is not installed, or does not listen in time.
     pub fn start() -> Result<Self> {
+        Self::launch("", 0)
+    }
+
+    /// Starts it with RTMPS, with this chain and key in PEM.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn with_tls(chain: &Path, key: &Path) -> Result<Self> {
+        let port = free_port()?;
+        let (chain, key) = (chain.display(), key.display());
+        Self::launch(&format!(", ssl: {{ port: {port}, cert: '{chain}', key: '{key}' }}"), port)
+    }
+
+    fn launch(options: &str, tls_port: u16) -> Result<Self> {
         let port = free_port()?;
         let script = format!(
             "const net = require('net'), listen = net.Server.prototype.listen;
@@ -141,13 +157,20 @@ impl NodeMediaServer {
              }};
              const Server = require('node-media-server');
              new Server({{ logType: 3, rtmp: {{ port: {port}, chunk_size: 60000, gop_cache: true, ping: 30,
-               ping_timeout: 60 }} }}).run();"
+               ping_timeout: 60{options} }} }}).run();"
         );
         let mut command = Command::new("node");
         command.env("NODE_PATH", installed("nms/node_modules")).args(["-e", &script]);
         let mut process = start(&mut command)?;
-        wait_for_listener(port, &mut process).context("node-media-server")?;
-        Ok(Self { process, port })
+        for port in [port, tls_port].into_iter().filter(|port| *port != 0) {
+            wait_for_listener(port, &mut process).context("node-media-server")?;
+        }
+        Ok(Self { process, port, tls_port })
+    }
+
+    /// The port on which it accepts RTMPS.
+    pub fn tls_port(&self) -> u16 {
+        self.tls_port
     }
 
     /// The URL of a stream.

@@ -52,7 +52,7 @@ impl Connection {
     pub(super) fn new(stream: TcpStream, peer: SocketAddr, shared: &Shared<'_>) -> Self {
         let deadline = shared.now + shared.options.config.connect_timeout.unwrap_or(std::time::Duration::MAX);
         let role = if shared.options.is_proxy(peer.ip()) { Role::Proxy(deadline) } else { Role::Unknown(deadline) };
-        Self { peer, since: shared.now, socket: Socket::new(stream), role, acknowledged: 0, held: 0 }
+        Self { peer, since: shared.now, socket: Socket::accepted(stream), role, acknowledged: 0, held: 0 }
     }
 
     /// Why the connection may be closed to make room for another one. `None` if the client publishes or plays.

@@ -92,6 +92,11 @@ impl Serve {
         url(self.port(), path)
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
+        self.running.signal(name).unwrap();
+    }
+
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
