@@ -133,7 +133,7 @@ impl Capabilities<'_> {
     /// }
     /// .encode()
     /// .unwrap();
-    /// assert_eq!(OFFER.as_bytes().len(), 78);
+    /// assert_eq!(OFFER.as_bytes().len(), 80);
     /// ```
     pub const fn encode<const N: usize>(&self) -> Option<EncodedCapabilities<N>> {
         let mut bytes = [0; N];
