@@ -49,15 +49,17 @@ impl EnhancedCodecs {
         self.all().next().is_none()
     }
 
-    /// The properties that announce them in `connect`, in AMF0. If there is no codec, there is no property.
+    /// The properties that announce them, and requests to reconnect, in `connect`, in AMF0.
     pub fn properties(&self) -> Vec<u8> {
-        if self.is_empty() {
-            return Vec::new();
-        }
         let with_support =
             |codecs: &[FourCc]| -> Vec<_> { codecs.iter().map(|codec| (*codec, CodecSupport::ENCODE)).collect() };
         let (video, audio) = (with_support(&self.video), with_support(&self.audio));
-        let capabilities = Capabilities { video: &video, audio: &audio, extensions: self.extensions, has_list: true };
+        let capabilities = Capabilities {
+            video: &video,
+            audio: &audio,
+            extensions: self.extensions.with(Extensions::RECONNECT),
+            has_list: true,
+        };
         encoded(&[capabilities])
     }
 
@@ -129,7 +131,8 @@ mod tests {
     fn item_265_a_file_needs_the_codecs_of_its_tags() {
         let (video, audio) = (MessageKind::VIDEO, MessageKind::AUDIO);
         let legacy = codecs(&[(video, b"\x17\x01\0\0\0x"), (audio, b"\xAF\x01x"), (MessageKind::DATA, b"\x91hvc1")]);
-        assert_eq!((legacy.is_empty(), legacy.properties()), (true, vec![]));
+        // Every publisher handles requests to reconnect.
+        assert_eq!((legacy.is_empty(), legacy.properties()), (true, b"\0\x06capsEx\0\x3F\xF0\0\0\0\0\0\0".to_vec()));
         let one = codecs(&[(video, b"\x90hvc1x"), (audio, b"\x90Opusx"), (video, b"\xA3hvc1x"), (audio, b"\xAF\x01x")]);
         assert_eq!((one.to_string().as_str(), one.extensions), ("hvc1, Opus", Extensions(0)));
         let list = b"\0\x0AfourCcList\x0A\0\0\0\x02\x02\0\x04hvc1\x02\0\x04Opus";

@@ -16,7 +16,7 @@ use super::{Clock, Keys, Pipe, TlsClient, Waiter};
 
 #[derive(Debug)]
 pub(super) struct Attempt<const PLAYS: usize> {
-    pub(super) session: Client<'static, 8, PLAYS>,
+    pub(super) session: Client<'static, 8, PLAYS, 1>,
     pub(super) pipe: Pipe,
     /// The server's kind of handshake, when that is complete.
     pub(super) handshake: HandshakeKind,
@@ -50,7 +50,7 @@ pub(super) struct Route {
 impl<const PLAYS: usize> Attempt<PLAYS> {
     /// An attempt whose first address is dialled by `pipe`.
     pub(super) fn new(
-        session: Client<'static, 8, PLAYS>,
+        session: Client<'static, 8, PLAYS, 1>,
         pipe: Pipe,
         (target, pair): (Target, Option<KeyPair>),
         addresses: IntoIter<IpAddr>,

@@ -18,6 +18,8 @@ pub struct Destination {
     authenticator: Authenticator<{ 2 * MAX_URL_LENGTH }>,
     /// The properties that announce Enhanced RTMP in `connect`, and whether the server accepts them.
     properties: Vec<u8>,
+    /// Whether a server may refuse the properties, because they name codecs.
+    has_codecs: bool,
     offer: Offer,
     /// The number of redirects that were followed.
     pub redirects: u8,
@@ -25,10 +27,18 @@ pub struct Destination {
 
 impl Destination {
     /// Creates the destination that the user has specified. `properties` announce Enhanced RTMP in `connect`; they may
-    /// be empty.
-    pub fn new(stream: &StreamUrl, properties: Vec<u8>) -> Self {
+    /// be empty. `has_codecs` says whether they name codecs.
+    pub fn new(stream: &StreamUrl, properties: Vec<u8>, has_codecs: bool) -> Self {
         let (authenticator, offer) = (Authenticator::new(), Offer::new());
-        Self { first: stream.clone(), current: stream.clone(), authenticator, properties, offer, redirects: 0 }
+        Self {
+            first: stream.clone(),
+            current: stream.clone(),
+            authenticator,
+            properties,
+            has_codecs,
+            offer,
+            redirects: 0,
+        }
     }
 
     /// Returns the properties for the next `connect`. They are empty if the server refuses them.
@@ -45,7 +55,7 @@ impl Destination {
     /// Records that the server closed the connection without an answer to `connect`. Returns whether to connect again
     /// at once, without the announcement of Enhanced RTMP.
     pub fn closed(&mut self) -> bool {
-        !self.properties.is_empty() && self.offer.refused(None)
+        self.has_codecs && self.offer.refused(None)
     }
 
     /// Records that the next connection leads to another port, which gets the announcement again.
@@ -68,12 +78,33 @@ impl Destination {
         &self.current
     }
 
+    /// The server asks the client to connect again, to the application `url`, or to the same one. The next stream is
+    /// [`Self::stream`].
+    ///
+    /// # Errors
+    /// The URL cannot be used, or its scheme protects less. Nothing has changed then.
+    pub fn reconnect(&mut self, url: Option<&str>) -> Result<()> {
+        let mut next = self.current.clone();
+        next.answer = None;
+        self.go_to(url.map_or(Ok(next), |url| self.current.redirected(url, &self.first))?)?;
+        self.redirects = 0;
+        Ok(())
+    }
+
+    fn go_to(&mut self, next: StreamUrl) -> Result<()> {
+        if !next.url()?.is_on_host_of(&self.current.url()?) {
+            self.offer = Offer::new();
+        }
+        (self.current, self.authenticator) = (next, Authenticator::new());
+        Ok(())
+    }
+
     /// Handles a refusal of `connect`. If it returns `Ok`, the client should connect again, to [`Self::stream`].
     ///
     /// # Errors
     /// The refusal is final.
     pub fn follow(&mut self, status: &Status<'_>) -> Result<()> {
-        if !self.properties.is_empty() && self.offer.refused(Some(status)) {
+        if self.has_codecs && self.offer.refused(Some(status)) {
             return Ok(());
         }
         if let Some(url) = status.redirect() {
@@ -81,13 +112,7 @@ impl Destination {
                 bail!("more than {MAX_REDIRECTS} servers sent us elsewhere");
             }
             self.redirects += 1;
-            let next = self.current.redirected(&url.to_string(), &self.first)?;
-            if !next.url()?.is_on_host_of(&self.current.url()?) {
-                self.offer = Offer::new();
-            }
-            self.current = next;
-            self.authenticator = Authenticator::new();
-            return Ok(());
+            return self.go_to(self.current.redirected(&url.to_string(), &self.first)?);
         }
         let refusal = || refused(Stage::Connect, status);
         let (url, first) = (self.current.url()?, self.first.url()?);
@@ -124,7 +149,7 @@ mod tests {
     const NEED: &str = "[ AccessManager.Reject ] : [ code=403 need auth; authmod=adobe ] : ";
 
     fn destination(url: &str) -> Destination {
-        Destination::new(&StreamUrl::new(url, &StreamArguments::default()).unwrap(), Vec::new())
+        Destination::new(&StreamUrl::new(url, &StreamArguments::default()).unwrap(), Vec::new(), false)
     }
 
     fn tc_url(destination: &Destination) -> String {
@@ -187,7 +212,7 @@ mod tests {
     #[test]
     fn item_257_a_refused_announcement_is_left_out_at_the_host_that_refused_it() {
         let stream = StreamUrl::new("rtmp://h/live/k", &StreamArguments::default()).unwrap();
-        let mut destination = Destination::new(&stream, b"properties".to_vec());
+        let mut destination = Destination::new(&stream, b"properties".to_vec(), true);
         assert_eq!(destination.properties(), b"properties");
         destination.follow(&Status::error("C", "no")).unwrap();
         assert_eq!(destination.properties(), b"");
@@ -206,7 +231,7 @@ mod tests {
     #[test]
     fn item_266_a_challenge_does_not_mean_that_the_announcement_is_refused() {
         let stream = StreamUrl::new("rtmp://cam:s3cret@h/live/k", &StreamArguments::default()).unwrap();
-        let mut destination = Destination::new(&stream, b"properties".to_vec());
+        let mut destination = Destination::new(&stream, b"properties".to_vec(), true);
         destination.follow(&Status::error("x", NEED)).unwrap();
         assert_eq!(destination.properties(), b"properties");
         assert!(!destination.accepted());

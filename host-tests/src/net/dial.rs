@@ -18,7 +18,7 @@ use super::{Clock, Pipe, TlsArguments, TlsClient, Waiter, entropy, session_buffe
 #[derive(Debug)]
 pub struct Dialled<const PLAYS: usize = 0> {
     /// The session.
-    pub session: Client<'static, 8, PLAYS>,
+    pub session: Client<'static, 8, PLAYS, 1>,
     /// Its connection.
     pub pipe: Pipe,
     /// The server's kind of handshake.
@@ -121,7 +121,7 @@ impl<'p, const PLAYS: usize> Dialler<'p, PLAYS> {
 
     /// Takes back the session of a connection on which nothing came after the handshake. The next [`Self::dial`] goes on with
     /// the other targets. The caller must have closed the connection.
-    pub fn cut_off(&mut self, session: Client<'static, 8, PLAYS>) {
+    pub fn cut_off(&mut self, session: Client<'static, 8, PLAYS, 1>) {
         self.spare.push(session.into_buffers());
         self.plan.report_cut_off(self.route.clock.now());
     }

@@ -35,7 +35,7 @@ pub struct LinkReport {
 #[derive(Debug)]
 pub struct Link<const PLAYS: usize = 0> {
     /// The session.
-    pub session: Client<'static, 8, PLAYS>,
+    pub session: Client<'static, 8, PLAYS, 1>,
     /// The connection.
     pub pipe: Pipe,
     /// The clock of both.

@@ -99,7 +99,7 @@ pub fn play(
 ) -> Result<()> {
     let clock = Clock::new();
     let properties = if options.announces { every_codec() } else { Vec::new() };
-    let mut destination = Destination::new(stream, properties);
+    let mut destination = Destination::new(stream, properties, options.announces);
     loop {
         let target = destination.stream().clone();
         let url = target.url()?;

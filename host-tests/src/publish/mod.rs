@@ -1,14 +1,17 @@
 //! Publishes an FLV file.
 
+mod next;
 mod source;
 
 pub use source::Pace;
 
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::TryRecvError;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use embedded_rtmp::command::ReconnectRequest;
 use embedded_rtmp::handshake::Style;
 use embedded_rtmp::message::StreamId;
 use embedded_rtmp::session::{ClientConfig, ClientEvent, Stage};
@@ -20,6 +23,7 @@ use crate::flv::{EnhancedCodecs, Reader};
 use crate::net::{
     Clock, Destination, Dialler, Link, LinkReport, OrderArguments, StreamUrl, TlsArguments, is_about, refused, said,
 };
+use next::{Next, Prepared, prepare};
 use source::Source;
 
 /// The time that the server has to acknowledge the end with a status. After that, it is enough that TCP has acknowledged
@@ -32,6 +36,10 @@ const STALL: Duration = Duration::from_secs(10);
 
 /// How often the user's wish to stop and the acknowledgements of TCP are checked.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// How long a publisher that was asked to connect again waits for a keyframe after the next connection is ready. After that,
+/// it continues there with the next tag.
+const KEYFRAME: Duration = Duration::from_secs(10);
 
 /// How to publish.
 #[derive(Debug, Clone)]
@@ -61,6 +69,8 @@ pub struct Report {
     pub timestamp: u32,
     /// The bytes received and sent on the TCP connection.
     pub traffic: (u64, u64),
+    /// How often it has continued on another connection, because the server has asked for it.
+    pub reconnects: u32,
     /// Whether the server refuses the announcement of Enhanced RTMP.
     pub is_legacy: bool,
     /// Whether the server has acknowledged the end with a status.
@@ -82,6 +92,7 @@ impl Report {
         report["sent"] = self.counts.to_json();
         report["last_timestamp"] = self.timestamp.into();
         report["tcp_bytes"] = json!({"received": self.traffic.0, "sent": self.traffic.1});
+        report["reconnects"] = self.reconnects.into();
         report["legacy_server"] = self.is_legacy.into();
         report["acknowledged"] = self.acknowledged.into();
         report["confirmed"] = self.confirmed.into();
@@ -97,6 +108,9 @@ enum Phase {
     /// The request to publish is sent.
     Asking,
     Publishing(StreamId),
+    /// The end of the stream is sent, because it continues on the next connection when everything is written, or at this
+    /// time.
+    Leaving(Instant),
     /// The end of the stream is sent. `by` is the deadline for its acknowledgement by a status. `media` is the number of
     /// bytes before it.
     Closing {
@@ -112,7 +126,14 @@ struct Publisher<'s, R> {
     link: Link,
     destination: &'s mut Destination,
     source: &'s mut Source<R>,
-    codecs: &'s EnhancedCodecs,
+    options: &'s Options,
+    config: ClientConfig,
+    /// The next connection, if the server has asked for one.
+    prepared: Prepared,
+    /// The previous connection, and when it is closed.
+    old: Option<(Link, Instant)>,
+    /// Whether this connection continues the stream of another one.
+    is_continued: bool,
     /// Whether the server has accepted `connect`.
     is_connected: bool,
     phase: Phase,
@@ -120,7 +141,8 @@ struct Publisher<'s, R> {
     moved_at: Instant,
 }
 
-/// Publishes the tags of `reader` as `stream`, until they end or `stop` is set. It follows redirects and answers challenges.
+/// Publishes the tags of `reader` as `stream`, until they end or `stop` is set. It follows redirects and answers challenges. If
+/// the server asks for it, it connects again, and continues on the new connection with the next keyframe.
 /// After each step, `report` is updated and `progress` is called with it.
 ///
 /// # Errors
@@ -138,7 +160,10 @@ pub fn publish<R: Read>(
     let mut config = ClientConfig::new();
     (config.handshake, config.chunk_size) = (options.style, options.chunk_size);
     let mut source = Source::new(reader, options.pace);
-    let mut destination = Destination::new(stream, options.codecs.properties());
+    let first = stream;
+    let codecs = &options.codecs;
+    let announced = |stream: &StreamUrl| Destination::new(stream, codecs.properties(), !codecs.is_empty());
+    let mut destination = announced(first);
     'destinations: loop {
         let stream = destination.stream().clone();
         let url = stream.url()?;
@@ -151,7 +176,11 @@ pub fn publish<R: Read>(
                 link,
                 destination: &mut destination,
                 source: &mut source,
-                codecs: &options.codecs,
+                options: &options,
+                config,
+                prepared: Prepared::No,
+                old: None,
+                is_continued: false,
                 is_connected: false,
                 phase: Phase::Asking,
                 moved_at: clock.now(),
@@ -159,6 +188,14 @@ pub fn publish<R: Read>(
             let result = publisher.run(stop, report, progress);
             publisher.fill_in(report);
             if matches!(publisher.phase, Phase::Again) {
+                continue 'destinations;
+            }
+            if publisher.is_continued
+                && matches!(publisher.phase, Phase::Asking)
+                && let Err(error) = &result
+            {
+                source.note(format!("the next server does not let us publish, so we connect again: {error:#}"));
+                destination = announced(first);
                 continue 'destinations;
             }
             if result.is_ok() || publisher.link.has_heard {
@@ -178,7 +215,7 @@ impl<R: Read> Publisher<'_, R> {
         while !matches!(self.phase, Phase::Done | Phase::Again) {
             if stop.load(Ordering::Relaxed) {
                 match self.phase {
-                    Phase::Asking => bail!("stopped before anything was published"),
+                    Phase::Asking if !self.is_continued => bail!("stopped before anything was published"),
                     _ => self.source.stop(),
                 }
             }
@@ -198,6 +235,13 @@ impl<R: Read> Publisher<'_, R> {
 
     /// Does all work that is possible now. Returns whether there was any.
     fn step(&mut self, report: &mut Report) -> Result<bool> {
+        self.close_old();
+        if let Phase::Leaving(until) = self.phase {
+            return self.leave(until, report);
+        }
+        if self.advance_next() {
+            return Ok(true);
+        }
         let moved = self.receive(report).and_then(|received| Ok(received | self.send()?));
         let mut has_moved = match (moved, self.phase) {
             // The server has reset the connection instead of closing it, but everything had arrived.
@@ -236,6 +280,96 @@ impl<R: Read> Publisher<'_, R> {
         Ok(has_moved)
     }
 
+    /// Lets the previous connection end in good order.
+    fn close_old(&mut self) {
+        let Some((old, until)) = &mut self.old else { return };
+        let mut is_over = old.clock.now() >= *until;
+        let moved = old.receive(|event| {
+            is_over |= matches!(event, ClientEvent::Unpublished | ClientEvent::Closed);
+            Ok(true)
+        });
+        if moved.and_then(|_| old.send()).is_err() || is_over || old.is_ended() {
+            old.close_tunnel();
+            self.old = None;
+        }
+    }
+
+    /// Prepares the next connection, if the server has asked for one. When the next keyframe is due, ends the stream on this
+    /// connection. Returns whether it has ended it.
+    fn advance_next(&mut self) -> bool {
+        let (now, mut lost) = (self.link.clock.now(), None);
+        match &mut self.prepared {
+            Prepared::No => return false,
+            Prepared::UnderWay(receiver) => match receiver.try_recv() {
+                Ok(Ok(next)) => self.prepared = Prepared::Ready(Box::new(next)),
+                Ok(Err(error)) => lost = Some(error),
+                Err(TryRecvError::Empty) => return false,
+                Err(TryRecvError::Disconnected) => lost = Some(anyhow!("the thread has ended")),
+            },
+            Prepared::Ready(next) => {
+                let handle = |event: ClientEvent<'_>| match event {
+                    ClientEvent::Closed => Err(anyhow!("the server closed the connection")),
+                    _ => Ok(true),
+                };
+                let moved = next.link.receive(handle).and_then(|_| next.link.send());
+                lost = moved.and_then(|_| next.link.handle_timeout()).err();
+                if next.link.is_ended() {
+                    lost = Some(anyhow!("the server closed the connection"));
+                }
+            }
+        }
+        if let Some(error) = lost {
+            self.source.note(format!("asked to connect again, but there is no other connection: {error:#}"));
+            self.prepared = Prepared::No;
+        }
+        let since = if let Prepared::Ready(next) = &self.prepared { Some(next.since) } else { None };
+        self.source.hold(since.is_some(), since.is_some_and(|since| now >= since + KEYFRAME));
+        if !matches!(self.phase, Phase::Publishing(_))
+            || !self.source.is_held(now)
+            || self.link.session.close().is_err()
+        {
+            return false;
+        }
+        self.phase = Phase::Leaving(now + STALL);
+        true
+    }
+
+    /// Sends the rest of the old connection, then asks to publish on the next one.
+    fn leave(&mut self, until: Instant, report: &mut Report) -> Result<bool> {
+        let now = self.link.clock.now();
+        let moved = self.link.receive(|_| Ok(true)).and_then(|received| Ok(self.link.send()? | received));
+        let is_written = !self.link.session.wants_transmit() && !self.link.pipe.has_output();
+        let is_over = moved.is_err() || self.link.is_ended() || now >= until;
+        if !is_written && !is_over {
+            return Ok(moved.unwrap_or(false));
+        }
+        let Prepared::Ready(next) = std::mem::take(&mut self.prepared) else { bail!("the next connection is gone") };
+        let Next { link, destination, stream, report: link_report, .. } = *next;
+        self.old = Some((std::mem::replace(&mut self.link, link), now + CLOSE));
+        (*self.destination, report.link, self.phase) = (destination, link_report, Phase::Asking);
+        (self.is_connected, self.is_continued) = (true, true);
+        report.reconnects += 1;
+        self.source.hold(false, false);
+        self.link.session.publish_on(stream, &["", &self.destination.stream().key, ""])?;
+        Ok(true)
+    }
+
+    /// Prepares a connection to the application that the server names.
+    fn reconnect(&mut self, url: Option<&str>) {
+        if !matches!((&self.prepared, self.phase), (Prepared::No, Phase::Publishing(_))) {
+            return;
+        }
+        let mut destination = self.destination.clone();
+        match destination.reconnect(url) {
+            Ok(()) => {
+                self.prepared = prepare(destination, self.options.clone(), self.config, self.link.clock);
+            }
+            Err(error) => {
+                self.source.note(format!("asked to connect again, but not to a server that we follow to: {error:#}"))
+            }
+        }
+    }
+
     /// Whether the server may have closed the connection because of the announcement of Enhanced RTMP.
     fn may_omit_announcement(&mut self) -> bool {
         !self.is_connected && self.destination.closed()
@@ -243,8 +377,10 @@ impl<R: Read> Publisher<'_, R> {
 
     fn receive(&mut self, report: &mut Report) -> Result<bool> {
         let (phase, destination, clock) = (&mut self.phase, &mut self.destination, self.link.clock);
-        let (is_connected, codecs) = (&mut self.is_connected, self.codecs);
-        self.link.receive(|event| {
+        let (is_connected, codecs) = (&mut self.is_connected, &self.options.codecs);
+        let mut asked = None;
+        let source = &mut *self.source;
+        let received = self.link.receive(|event| {
             match event {
                 ClientEvent::Connected => {
                     (*is_connected, report.is_legacy) = (true, destination.accepted());
@@ -252,6 +388,7 @@ impl<R: Read> Publisher<'_, R> {
                 }
                 ClientEvent::Publishing(stream) => {
                     report.link.to_media = Some(clock.until_now());
+                    source.resume();
                     *phase = Phase::Publishing(stream);
                 }
                 ClientEvent::Refused(Stage::Connect, status) => {
@@ -263,6 +400,10 @@ impl<R: Read> Publisher<'_, R> {
                 ClientEvent::Status(stream, status) if is_about(stream, &status, "NetStream.Publish.") => {
                     return Err(said(&status));
                 }
+                ClientEvent::Status(_, status) => {
+                    let request = ReconnectRequest::of(&status);
+                    asked = request.map(|request| request.tc_url.map(|url| url.to_string())).or(asked.take());
+                }
                 ClientEvent::Unpublished => {
                     (report.acknowledged, report.confirmed) = (true, true);
                     *phase = Phase::Done;
@@ -273,7 +414,11 @@ impl<R: Read> Publisher<'_, R> {
                 _ => {}
             }
             Ok(true)
-        })
+        });
+        if let Some(url) = asked {
+            self.reconnect(url.as_deref());
+        }
+        received
     }
 
     fn send(&mut self) -> Result<bool> {

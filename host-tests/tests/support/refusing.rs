@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use embedded_rtmp::command::{PeerCapabilities, code};
+use embedded_rtmp::command::code;
 use embedded_rtmp::session::{Server, ServerConfig, ServerEvent, SessionBuffers};
 use embedded_rtmp::time::Instant;
 
@@ -80,7 +80,8 @@ fn refuse(mut socket: TcpStream, refusal: &Refusal, note: &mut dyn FnMut(String)
             let (mut connects, mut wants, mut none) = (None, None, false);
             match server.next_event(now, &mut input).unwrap() {
                 Some(ServerEvent::Connect(request)) => {
-                    let is_enhanced = PeerCapabilities::new(request.values()).is_enhanced();
+                    // Every publisher announces requests to reconnect.
+                    let is_enhanced = request.property("fourCcList").is_some();
                     let announcement = if is_enhanced { ", and announces Enhanced RTMP" } else { "" };
                     note(format!("connect {}{announcement}", request.app));
                     connects = Some((request.app.to_string(), is_enhanced));

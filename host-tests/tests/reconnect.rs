@@ -1,0 +1,105 @@
+//! `serve` asks `publish` to connect again (Enhanced RTMP): to the same server, to another one, to a dead one, and when it
+//! stops.
+
+mod support;
+
+use std::process::Command;
+
+use embedded_rtmp::media::FrameClass;
+use host_tests::flv::Tag;
+use host_tests::peers::{Finished, Running, start, wait_until};
+use serde_json::Value;
+use support::{LIMIT, Serve, clip, media, played, player, publish, publisher, url};
+
+/// The frames of a file: without headers, which are repeated on each connection.
+fn frames(file: &std::path::Path) -> Vec<Tag> {
+    let is_frame = |tag: &Tag| FrameClass::of(tag.kind, &tag.payload) != FrameClass::Configuration;
+    media(file).into_iter().filter(is_frame).collect()
+}
+
+fn payloads(tags: &[Tag]) -> Vec<&[u8]> {
+    tags.iter().map(|tag| tag.payload.as_slice()).collect()
+}
+
+fn signal(serve: &Serve, name: &str) {
+    assert!(Command::new("kill").args(["-s", name, &serve.id().to_string()]).status().unwrap().success());
+}
+
+/// Publishes the clip at its own pace, and sends a signal to the server after half a second.
+fn publish_and_signal(serve: &Serve, name: &str) -> Running {
+    let running = start(&mut publisher(&clip(), &serve.url("live/cam"), &[])).unwrap();
+    serve.wait_until_it_says("live/cam goes to");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    signal(serve, name);
+    running
+}
+
+/// Returns the summary of a publisher that ended well.
+fn ended(running: Running) -> Value {
+    let Finished { status, stdout, stderr } = running.finish_within(LIMIT).unwrap();
+    assert_eq!(status.code(), Some(0), "{stderr}");
+    serde_json::from_slice(&stdout).unwrap()
+}
+
+#[test]
+fn item_107_item_277_a_publisher_continues_on_another_server_with_the_next_keyframe() {
+    let other = Serve::start(&[]);
+    let first = Serve::start(&["--reconnect-to", &other.url("live")]);
+    let summary = ended(publish_and_signal(&first, "USR1"));
+    assert_eq!((&summary["reconnects"], &summary["acknowledged"]), (&1.into(), &true.into()), "{summary}");
+    assert!(first.said().contains("asked 1 of 1 clients"), "{}", first.said());
+    let (before, after) = (frames(&first.recording("live-cam.flv")), frames(&other.recording("live-cam.flv")));
+    assert_eq!(FrameClass::of(after[0].kind, &after[0].payload), FrameClass::Keyframe);
+    assert!(
+        !before.is_empty() && [before, after].concat() == frames(&clip()),
+        "no frame is lost, and none comes twice"
+    );
+}
+
+#[test]
+fn item_107_item_275_item_277_on_the_same_server_the_next_connection_gets_the_stream_and_its_players_stay() {
+    // A second publisher would otherwise be refused.
+    let serve = Serve::start(&["--take-over", "refuse", "--grace", "10"]);
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("played.flv");
+    let watching = start(&mut player(&serve.url("live/cam"), &output, &["--media-timeout", "3"])).unwrap();
+    serve.wait_until_it_says("plays live/cam");
+    let summary = ended(publish_and_signal(&serve, "USR1"));
+    assert_eq!(summary["reconnects"], 1, "{summary}");
+    let (before, after) = (frames(&serve.recording("live-cam.flv")), frames(&serve.recording("live-cam-2.flv")));
+    assert!(!before.is_empty() && [before, after].concat() == frames(&clip()));
+    let (status, _, errors) = played(watching);
+    assert_eq!(status, Some(0), "{errors}");
+    let (played, sent) = (frames(&output), frames(&clip()));
+    assert!(payloads(&played) == payloads(&sent), "{} of {}", played.len(), sent.len());
+    // The players see one offset of the timestamps.
+    let mut offsets: Vec<_> = played.iter().zip(&sent).map(|(a, b)| a.timestamp.wrapping_sub(b.timestamp)).collect();
+    offsets.dedup();
+    assert!(matches!(offsets[..], [_] | [0, _]), "{offsets:?}");
+}
+
+#[test]
+fn item_107_item_277_if_the_other_server_is_dead_the_publisher_stays() {
+    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let first = Serve::start(&["--reconnect-to", &url(dead, "live")]);
+    let summary = ended(publish_and_signal(&first, "USR1"));
+    assert_eq!(summary["reconnects"], 0, "{summary}");
+    assert!(summary["notices"].to_string().contains("there is no other connection"), "{summary}");
+    assert!(frames(&first.recording("live-cam.flv")) == frames(&clip()));
+}
+
+#[test]
+fn item_097_item_278_a_server_that_stops_sends_its_clients_to_another_one() {
+    let other = Serve::start(&[]);
+    let first = Serve::start(&["--reconnect-to", &other.url("live"), "--drain", "20"]);
+    let running = publish_and_signal(&first, "TERM");
+    first.wait_until_it_says("asked 1 of 1 clients");
+    // While it waits for the publisher, new clients are redirected.
+    let (status, summary, errors) = publish(&clip(), &first.url("live/late"), &["--fast"]);
+    assert_eq!(status, Some(0), "{errors}: {summary}");
+    assert_eq!(ended(running)["reconnects"], 1);
+    wait_until("the first server has stopped", LIMIT, || !support::listens(first.port())).unwrap();
+    assert!(frames(&other.recording("live-late.flv")) == frames(&clip()));
+    let (before, after) = (frames(&first.directory().join("live-cam.flv")), frames(&other.recording("live-cam.flv")));
+    assert!(!before.is_empty() && [before, after].concat() == frames(&clip()));
+}
