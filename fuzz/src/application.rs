@@ -8,7 +8,7 @@ use embedded_rtmp::time::Instant;
 
 use crate::{Entry, Side, note};
 
-/// Creates a session whose application answers as `choice` selects, and passes it to `run`.
+/// Creates a session whose application decides as `choice` selects, and passes it to `run`.
 pub fn serving<T>(choice: u8, config: ServerConfig, run: impl FnOnce(Application<'_>) -> T) -> T {
     let (mut scratch, mut control) = ([0; 1536], [0; MIN_CONTROL]);
     let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
@@ -16,7 +16,7 @@ pub fn serving<T>(choice: u8, config: ServerConfig, run: impl FnOnce(Application
     run(Application { session, choice })
 }
 
-/// A server session with an application, whose answers `choice` selects.
+/// A server session with an application, whose decisions `choice` selects.
 #[derive(Debug)]
 pub struct Application<'b> {
     session: Server<'b, 4>,

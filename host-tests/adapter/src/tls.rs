@@ -191,12 +191,24 @@ fn item_234_the_validity_is_checked_if_there_is_a_clock() {
     const DAY: u64 = 86_400;
     /// The first second of 2030.
     const BEGIN: u64 = 1_893_456_000;
-    let dial = |clock: fn() -> u64| dial_leaf(&leaf, HOST, Time::Clock(clock));
-    assert_eq!(dial(|| BEGIN + DAY), Ok(()));
-    assert_eq!(dial(|| BEGIN - 1), Err(TlsError::Refused(Refusal::NotYetValid)));
-    assert_eq!(dial(|| 0), Err(TlsError::Refused(Refusal::NotYetValid)), "a clock that is not set");
-    assert_eq!(dial(|| BEGIN + 366 * DAY), Err(TlsError::Refused(Refusal::Expired)));
+    let at = |clock: fn() -> u64| dial_leaf(&leaf, HOST, Time::Clock(clock));
+    assert_eq!(at(|| BEGIN + DAY), Ok(()));
+    assert_eq!(at(|| BEGIN - 1), Err(TlsError::Refused(Refusal::NotYetValid)));
+    assert_eq!(at(|| 0), Err(TlsError::Refused(Refusal::NotYetValid)), "a clock that is not set");
+    assert_eq!(at(|| BEGIN + 366 * DAY), Err(TlsError::Refused(Refusal::Expired)));
     assert_eq!(dial_leaf(&leaf, HOST, Time::NoClock), Ok(()));
+    // Without a clock, the newest certificate of the server says how late it is at least.
+    let [root, middle] = [1, 2].map(Key::new);
+    let anchor = Certificate::ca("root", "root", &root).sign(&root);
+    for (from, expected) in [("250101000000Z", Ok(())), ("320101000000Z", Err(TlsError::Refused(Refusal::Expired)))] {
+        let middle_bytes = Certificate { from, ..Certificate::ca("middle", "root", &middle) }.sign(&root);
+        let leaf_bytes = Certificate { issuer: "middle", ..leaf.clone() }.sign(&middle);
+        let chain = Step::Certificate(vec![leaf_bytes, middle_bytes]);
+        let steps = [Step::Extensions, chain, Step::Verify(key.clone()), Step::Finished];
+        let anchors = [&anchor[..]];
+        let (result, _) = dial(Server::new(&steps), Roots::<P256>::new(&anchors, Time::NoClock));
+        assert_eq!(result, expected, "{from}");
+    }
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! The firmware sends the same bytes over TCP and as RTMP video messages of 30 KB, then receives both, with equal rings. The
 //! other end is this program, or the tools `serve` and `publish`. It prints the median throughput of pairs, and the mean
 //! instructions over all alignments.
+//!
+//! With `--secure`, the firmware's image `secure` publishes over RTMP, RTMPE, and RTMPS with each profile, to `serve`.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,9 +18,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use embedded_rtmp::message::MessageKind;
-use host_tests::firmware::Firmware;
+use host_tests::firmware::{Firmware, FirmwareKind};
 use host_tests::flv::Writer;
-use host_tests::peers::{free_port, start};
+use host_tests::peers::{Running, free_port, start};
 
 /// The bytes of a message, as in the firmware.
 const MESSAGE: usize = 30_000;
@@ -32,6 +34,8 @@ const INSTRUCTIONS: f64 = 40.0;
 /// The number of alignments of a copy. Each round of the firmware has a different alignment, so the figure is the mean of
 /// this number of rounds.
 const SHIFTS: usize = 4;
+/// The allowed stack of RTMPE and of RTMPS beyond that of a plain connection, in bytes.
+const STACKS: [usize; 2] = [4_000, 12_000];
 /// The time limit of a run.
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -49,10 +53,16 @@ struct Arguments {
     /// Count only instructions, which do not depend on the machine's load
     #[arg(long)]
     instructions: bool,
+    /// Measure RTMPE and RTMPS beside RTMP
+    #[arg(long)]
+    secure: bool,
 }
 
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
+    if arguments.secure {
+        return secure(&arguments);
+    }
     if !arguments.instructions {
         println!("{:<28}{:>8}{:>14}{:>14}{:>10}", "Throughput, bytes/s", "rings", "TCP", "RTMP", "ratio");
         for row in run(&arguments, arguments.pairs, &[])? {
@@ -133,16 +143,7 @@ fn run(arguments: &Arguments, pairs: usize, options: &[&str]) -> Result<Vec<Row>
         let published = Command::new(&publish).args(["--fast", "--quiet"]).arg(&stream).arg(url).status()?;
         if published.success() { Ok(()) } else { Err(io::Error::other("publish failed")) }
     })?;
-    let mut command = Command::new(tools.join("serve"));
-    let mut serve = start(command.args(["--listen", "127.0.0.1:0"]))?;
-    let mut taker = None;
-    serve.wait_until("serve listens", LIMIT, |serve| {
-        let errors = serve.errors();
-        taker =
-            errors.split_once("listening on 127.0.0.1:").and_then(|(_, rest)| rest.split_once('\n')?.0.parse().ok());
-        taker.is_some()
-    })?;
-    let taker: u16 = taker.context("serve has no port")?;
+    let (_serve, taker) = serve(&[])?;
 
     let forward = format!("{board}:1935");
     let options = [&["--hostfwd", &forward], options].concat();
@@ -179,6 +180,127 @@ fn rows(log: &str, pairs: usize) -> Result<Vec<Row>> {
         }
     }
     Ok(rows)
+}
+
+/// Starts `serve` on a port, which it returns.
+fn serve(options: &[&Path]) -> Result<(Running, u16)> {
+    let mut command = Command::new(tools()?.join("serve"));
+    let mut serve = start(command.args(["--listen", "127.0.0.1:0"]).args(options))?;
+    let mut port = None;
+    serve.wait_until("serve listens", LIMIT, |serve| {
+        let errors = serve.errors();
+        port = errors.split_once("listening on 127.0.0.1:").and_then(|(_, rest)| rest.split_once('\n')?.0.parse().ok());
+        port.is_some()
+    })?;
+    Ok((serve, port.context("serve has no port")?))
+}
+
+/// A section of the image `secure`, in ticks of the clock.
+#[derive(Debug)]
+struct Section {
+    name: String,
+    handshake: f64,
+    longest: f64,
+    stack: usize,
+    bytes: f64,
+    counts: Counts,
+}
+
+/// Measures RTMPE and RTMPS beside RTMP.
+fn secure(arguments: &Arguments) -> Result<ExitCode> {
+    let counted = sections(arguments, &["--icount"])?;
+    let timed = sections(arguments, &[])?;
+    println!(
+        "{:<12}{:>14}{:>16}{:>12}{:>14}{:>14}{:>14}",
+        "", "handshake,", "longest without", "stack,", "more than a", "instructions", "bytes/s"
+    );
+    println!(
+        "{:<12}{:>14}{:>16}{:>12}{:>14}{:>14}",
+        "", "instructions", "a yield", "bytes", "plain one", "for each byte"
+    );
+    let mut is_good = true;
+    for (section, timed) in counted.iter().zip(&timed) {
+        let plain = if section.name.starts_with("rtmps") { "stream" } else { "rtmp" };
+        let plain = counted.iter().find(|it| it.name == plain).context("a plain section")?.stack;
+        let more = section.stack.saturating_sub(plain);
+        let most = match &section.name[..] {
+            "rtmpe" => Some(STACKS[0]),
+            name if name.starts_with("rtmps") => Some(STACKS[1]),
+            _ => None,
+        };
+        println!(
+            "{:<12}{:>14.0}{:>16.0}{:>12}{more:>14}{:>14.1}{:>14.0}{}",
+            section.name,
+            section.handshake * INSTRUCTIONS,
+            section.longest * INSTRUCTIONS,
+            section.stack,
+            section.counts.busy * INSTRUCTIONS / section.bytes,
+            timed.bytes / (timed.counts.all / CLOCK),
+            most.map(|most| format!("   stack: at most {most} more")).unwrap_or_default()
+        );
+        is_good &= most.is_none_or(|most| more <= most);
+    }
+    if !is_good {
+        eprintln!("bench_firmware: a handshake needs too much stack; the table has the limit");
+    }
+    Ok(ExitCode::from(u8::from(!is_good)))
+}
+
+/// One run of the image `secure`.
+fn sections(arguments: &Arguments, options: &[&str]) -> Result<Vec<Section>> {
+    let chains = Path::new(env!("CARGO_MANIFEST_DIR")).join("chains");
+    let (_plain, port) = serve(&[])?;
+    let (mut servers, mut words) = (Vec::new(), vec!["10.0.2.2".to_owned(), port.to_string()]);
+    for chain in ["p256", "rsa", "p384"] {
+        let (certificates, key) = (chains.join(chain).join("chain.pem"), chains.join(chain).join("key.pem"));
+        let (server, port) = serve(&[
+            "--tls-cert".as_ref(),
+            &certificates,
+            "--tls-key".as_ref(),
+            &key,
+            // The emulated board is slow with P-384.
+            "--handshake-timeout".as_ref(),
+            "0".as_ref(),
+        ])?;
+        servers.push(server);
+        words.push(port.to_string());
+    }
+    words.push(arguments.messages.to_string());
+    let words = words.join(",");
+    let (status, log) = Firmware::start_kind(FirmwareKind::Secure, None, options, &[&words])?.finish_within(LIMIT)?;
+    ensure!(status == Some(0), "the firmware ended with {status:?}: {log}");
+    let mut sections = Vec::new();
+    for line in log.lines().filter_map(|line| line.split_once("secure ")) {
+        let words: Vec<&str> = line.1.split_whitespace().collect();
+        let &[
+            name,
+            "handshake",
+            handshake,
+            "longest",
+            longest,
+            "stack",
+            stack,
+            "bytes",
+            bytes,
+            "counts",
+            all,
+            "busy",
+            busy,
+        ] = &words[..]
+        else {
+            continue;
+        };
+        sections.push(Section {
+            name: name.to_owned(),
+            handshake: handshake.parse()?,
+            longest: longest.parse()?,
+            stack: stack.parse()?,
+            bytes: bytes.parse()?,
+            counts: Counts { all: all.parse()?, busy: busy.parse()? },
+        });
+    }
+    ensure!(sections.len() == 7, "a section is missing: {log}");
+    Ok(sections)
 }
 
 /// Serves one connection after another on a port of 127.0.0.1 in a thread, and counts them.

@@ -27,7 +27,7 @@ use serde_json::json;
 ///
 /// If a publisher leaves, its recording ends, and its players wait for the next publisher (--grace).
 ///
-/// A client is disconnected if its handshake, or after that its connect command, takes more than 10 s. It is also
+/// A client is disconnected if its handshake, or after that its connect command, takes more than 10 s (--handshake-timeout). It is also
 /// disconnected if it is silent inside a message for 10 s, if it neither publishes nor plays for 30 s, if it does not answer
 /// pings (--idle), or if it publishes and sends no media (--media-timeout).
 ///
@@ -67,6 +67,9 @@ struct Arguments {
     /// How long the players of a stream wait for its next publisher before they are told that it has ended
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=86_400))]
     grace: u64,
+    /// How long a handshake may take, and then the connect command; 0 means no limit
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    handshake_timeout: u64,
     /// How long a publisher may send no media; 0 means no limit
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=86_400))]
     media_timeout: u64,
@@ -173,6 +176,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut config = ServerConfig::new();
     (config.chunk_size, config.idle_timeout) = (arguments.chunk_size, Some(Duration::from_secs(arguments.idle)));
     config.handshake = Versions::Rtmpe;
+    config.connect_timeout = Some(Duration::from_secs(arguments.handshake_timeout)).filter(|limit| !limit.is_zero());
     config.media_timeout = Some(Duration::from_secs(arguments.media_timeout)).filter(|limit| !limit.is_zero());
     let mut relay = RelayConfig::new();
     relay.take_over = match arguments.take_over {

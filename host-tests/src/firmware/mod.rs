@@ -30,7 +30,7 @@ pub fn board() -> PathBuf {
 /// # Errors
 /// It cannot be built.
 fn image(kind: FirmwareKind) -> Result<&'static str> {
-    static IMAGES: [OnceLock<Result<String, String>>; 5] = [const { OnceLock::new() }; 5];
+    static IMAGES: [OnceLock<Result<String, String>>; 6] = [const { OnceLock::new() }; 6];
     let built = IMAGES[kind as usize].get_or_init(|| {
         let options: &[&str] = match kind {
             FirmwareKind::Plain => &["--build"],
@@ -38,6 +38,7 @@ fn image(kind: FirmwareKind) -> Result<&'static str> {
             FirmwareKind::Camera => &["--camera", "--build"],
             FirmwareKind::SlowClockCamera => &["--camera-32768", "--build"],
             FirmwareKind::Hevc => &["--hevc", "--build"],
+            FirmwareKind::Secure => &["--secure", "--build"],
         };
         let output = Command::new(board().join("run")).args(options).output().map_err(|error| error.to_string())?;
         if !output.status.success() {
@@ -61,6 +62,8 @@ pub enum FirmwareKind {
     SlowClockCamera,
     /// A publisher of HEVC and Opus with Enhanced RTMP: its one argument is a URL.
     Hevc,
+    /// The image that measures RTMPE and RTMPS.
+    Secure,
 }
 
 /// Running firmware.

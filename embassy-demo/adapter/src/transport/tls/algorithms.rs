@@ -3,7 +3,9 @@
 use heapless::Vec;
 use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
 use rustls_pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
-use sha2::{Digest as _, Sha256, Sha384, Sha512};
+use sha2::{Digest as _, Sha256};
+#[cfg(feature = "rtmps-p384")]
+use sha2::{Sha384, Sha512};
 
 use super::deferred::{Check, Deferred};
 use super::der::PublicKey;
@@ -15,7 +17,9 @@ const ECDSA_SECP256R1_SHA256: u16 = 0x0403;
 #[cfg(feature = "rtmps-p384")]
 const ECDSA_SECP384R1_SHA384: u16 = 0x0503;
 const RSA_PSS_RSAE_SHA256: u16 = 0x0804;
+#[cfg(feature = "rtmps-p384")]
 const RSA_PSS_RSAE_SHA384: u16 = 0x0805;
+#[cfg(feature = "rtmps-p384")]
 const RSA_PSS_RSAE_SHA512: u16 = 0x0806;
 
 /// The DigestInfo of PKCS #1 up to the hash: RFC 8017, section 9.2, note 1.
@@ -103,8 +107,9 @@ impl Suites for P256 {
     }
 }
 
-/// [`P256`], and RSA with keys of 2,048 to 4,096 bits: PKCS #1 v1.5 with SHA-256 in certificates, PSS with SHA-256,
-/// SHA-384 or SHA-512 in CertificateVerify.
+/// [`P256`], and RSA with keys of 2,048 to 4,096 bits: PKCS #1 v1.5 with SHA-256 in certificates, PSS with SHA-256 in
+/// CertificateVerify. A server that signs with SHA-512 is refused, such as rustls with an RSA key: SHA-512 needs 35 KB of
+/// flash.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct P256Rsa;
@@ -122,14 +127,13 @@ impl Suites for P256Rsa {
     fn verify(scheme: u16, key: PublicKey<'_>, signed: Signed<'_>, later: &mut Deferred) -> Result<(), Refusal> {
         match scheme {
             RSA_PSS_RSAE_SHA256 => verify_rsa(rsa::is_pss::<Sha256>, key, signed),
-            RSA_PSS_RSAE_SHA384 => verify_rsa(rsa::is_pss::<Sha384>, key, signed),
-            RSA_PSS_RSAE_SHA512 => verify_rsa(rsa::is_pss::<Sha512>, key, signed),
             _ => P256::verify(scheme, key, signed, later),
         }
     }
 }
 
-/// [`P256Rsa`], and additionally with SHA-384: ECDSA on the curve P-384, and RSA PKCS #1 v1.5 in certificates.
+/// [`P256Rsa`], and additionally with SHA-384: ECDSA on the curve P-384, and RSA PKCS #1 v1.5 in certificates. RSA PSS in
+/// CertificateVerify with SHA-384 or SHA-512.
 #[cfg(feature = "rtmps-p384")]
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -150,6 +154,8 @@ impl Suites for P256RsaP384 {
     fn verify(scheme: u16, key: PublicKey<'_>, signed: Signed<'_>, later: &mut Deferred) -> Result<(), Refusal> {
         match scheme {
             ECDSA_SECP384R1_SHA384 => verify(&Ecdsa384, key, signed, later),
+            RSA_PSS_RSAE_SHA384 => verify_rsa(rsa::is_pss::<Sha384>, key, signed),
+            RSA_PSS_RSAE_SHA512 => verify_rsa(rsa::is_pss::<Sha512>, key, signed),
             _ => P256Rsa::verify(scheme, key, signed, later),
         }
     }
@@ -326,8 +332,11 @@ mod tests {
             (TestName::RsaPss4096Sha256Mgf1SaltLen32, rsa::is_pss::<Sha256>, true),
             (TestName::RsaPss2048Sha256Mgf1SaltLen0, rsa::is_pss::<Sha256>, false),
             (TestName::RsaPss2048Sha256Mgf1Sha1_20, rsa::is_pss::<Sha256>, false),
+            #[cfg(feature = "rtmps-p384")]
             (TestName::RsaPss2048Sha384Mgf1SaltLen48, rsa::is_pss::<Sha384>, true),
+            #[cfg(feature = "rtmps-p384")]
             (TestName::RsaPss4096Sha384Mgf1SaltLen48, rsa::is_pss::<Sha384>, true),
+            #[cfg(feature = "rtmps-p384")]
             (TestName::RsaPss4096Sha512Mgf1SaltLen64, rsa::is_pss::<Sha512>, true),
         ];
         for (name, is_valid, is_of_tls) in sets {

@@ -42,8 +42,8 @@
 //!   curve asks for a second ClientHello, and is refused ([`TlsError::HelloRetry`]).
 //! - KeyUpdate and [`TlsOptions::record_limit`] end the connection. The runner of a [`Live`](crate::Live) connects again,
 //!   and continues with a keyframe.
-//! - embedded-tls 0.19 always offers `ecdsa_secp384r1_sha384` and `ed25519`. A server that chooses one that the verifier
-//!   does not support is refused ([`Refusal::Algorithm`]).
+//! - embedded-tls 0.19 always offers `ecdsa_secp384r1_sha384` and `ed25519`, and with RSA also PKCS #1 and SHA-512. A
+//!   server that chooses one that the verifier does not support is refused ([`Refusal::Algorithm`]).
 //! - When a server is refused, the connection is dropped without an alert. If the server sends `close_notify` first, no
 //!   `close_notify` is sent back. The keys inside embedded-tls are not zeroized.
 //!
@@ -53,14 +53,14 @@
 //! ([`Deferred`]). The client sends its Finished after all of them.
 //!
 //! The longest computation without a yield is one multiplication of a point, or the verification of one ECDSA signature:
-//! about 11 million instructions on a Cortex-M4 for P-256, and about 56 million for P-384. It cannot be split, because the
+//! about 11 million instructions on a Cortex-M4 for P-256, and 85 million for P-384. It cannot be split, because the
 //! libraries compute it in one call. rustls-webpki verifies a path in one call, too. Only its last signature, that of the
 //! server's certificate, is put off. With two or more intermediates below the trust anchor, or with RSA, the others are
 //! verified together. If two certificates have the name of the issuer and different keys, none is put off. `bench_firmware
 //! --secure` of the project prints the figures.
 //!
-//! If this delays other tasks too much, run them on an executor of a higher priority, and the stream on the one of the
-//! main loop. This interrupts the computation when another task has something to do:
+//! If this delays other tasks too much, run them on an executor of a higher priority. It interrupts a computation when one
+//! of its tasks can run:
 //!
 //! ```ignore
 //! static URGENT: InterruptExecutor = InterruptExecutor::new();
@@ -73,15 +73,17 @@
 //! #[embassy_executor::main]
 //! async fn main(spawner: Spawner) {
 //!     interrupt::SWI0.set_priority(Priority::P6);
-//!     // The network stack and the camera may be here: their tasks are `Send`.
-//!     URGENT.start(interrupt::SWI0).spawn(camera_task()).unwrap();
-//!     // The stream is here. It has the lowest priority.
-//!     spawner.spawn(stream_task(runner)).unwrap();
+//!     URGENT.start(interrupt::SWI0).spawn(camera_task(frames.sender()).unwrap());
+//!     // The network stack and the stream run here, with the lowest priority.
+//!     spawner.spawn(network_task(network_runner).unwrap());
+//!     spawner.spawn(stream_task(runner).unwrap());
+//!     spawner.spawn(video_task(live, frames.receiver()).unwrap());
 //! }
 //! ```
 //!
-//! embassy-net's `Stack` belongs to one executor, and so do the handles of a [`Live`](crate::Live). The camera task on the
-//! other executor passes its frames through an `embassy_sync` channel to a task beside the stream.
+//! embassy-net's `Stack` and the handles of a [`Live`](crate::Live) belong to one executor. Therefore the camera passes its
+//! frames through a channel of `embassy_sync` to a task beside the stream. While a signature is verified, the network stack
+//! does not run either, and the driver's buffers hold what arrives.
 
 mod algorithms;
 mod cipher;

@@ -133,9 +133,10 @@ impl<A: Algorithms> Verifier for Pin<'_, A> {
 pub enum Time {
     /// Returns the seconds since the beginning of 1970, in UTC. A clock that is not set refuses every certificate.
     Clock(fn() -> u64),
-    /// There is no clock, so an expired certificate is accepted. The certificates of a chain must only have been valid
-    /// at the same time: the time at which the last of them became valid. A log line reports once for each
-    /// [`Tls`](super::Tls) that the validity is not checked.
+    /// There is no clock. The time is at least the one at which the newest certificate of the server became valid, so
+    /// that time is used. Certificates that are valid now are always accepted. An expired certificate is accepted, too,
+    /// unless the server also sends one that became valid after the other one had expired. A log line reports once for
+    /// each [`Roots`] that the validity is not checked.
     NoClock,
 }
 
