@@ -5,14 +5,18 @@ mod support;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use embedded_rtmp::amf0::Token;
+use embedded_rtmp::crypt::KeyPair;
 use embedded_rtmp::message::MessageKind;
-use host_tests::peers::wait_until;
+use embedded_rtmp::session::{Client, ClientConfig, SessionBuffers};
+use embedded_rtmp::time;
+use host_tests::peers::{start, wait_until};
 use support::raw::{KEYFRAME, RawClient, command};
-use support::{LIMIT, Serve, clip, publish_well, tags};
+use support::{LIMIT, Serve, clip, media, played, player, publish_well, tags};
 
 /// A field of the status of the process, in KB: its peak memory, or its memory now.
 fn memory(serve: &Serve, field: &str) -> u64 {
@@ -400,4 +404,48 @@ fn item_154_long_commands_are_accepted_or_refused_with_their_size() {
     let refusal = client.wait_for("NetConnection.Connect.Rejected");
     assert_eq!(refusal, "The command has 120051 bytes; the limit is 65516");
     serve.wait_until_it_says("live/x goes to");
+}
+
+/// C0 and C1 of a client of RTMPE, with a right digest.
+fn beginning_of_rtmpe() -> Vec<u8> {
+    let (mut scratch, mut control, mut out) = ([0; 1_536], [0; 512], [0; 1_537]);
+    let buffers = SessionBuffers { scratch: &mut scratch, control: &mut control };
+    let mut client: Client<'_> = Client::new(buffers, ClientConfig::new(), &[9; 32]).unwrap();
+    client.encrypt(&KeyPair::new(&[7; 32])).unwrap();
+    assert_eq!(client.poll_transmit(time::Instant::from_millis(1), &mut out), out.len());
+    out.to_vec()
+}
+
+#[test]
+fn item_211_a_flood_of_key_agreements_does_not_harm_a_stream_of_serve() {
+    let (serve, directory, beginning) = (Serve::start(&[]), tempfile::tempdir().unwrap(), beginning_of_rtmpe());
+    let file = directory.path().join("played.flv");
+    let playing = start(&mut player(&serve.url("live/x"), &file, &[])).unwrap();
+    serve.wait_until_it_says(": plays live/x");
+    let (is_over, agreements, attempts) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
+    let began = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, serve.port())).unwrap();
+                    socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+                    // The server may close the connection first.
+                    let has_sent = socket.write_all(&beginning).is_ok();
+                    attempts.fetch_add(u64::from(has_sent), Ordering::Relaxed);
+                    let is_answered = socket.read(&mut [0]).is_ok_and(|length| length == 1);
+                    agreements.fetch_add(u64::from(is_answered), Ordering::Relaxed);
+                }
+            });
+        }
+        publish_well(&clip(), &serve.url("live/x"), &[]);
+        is_over.store(true, Ordering::Relaxed);
+    });
+    let (status, _, errors) = played(playing);
+    assert_eq!(status, Some(0), "{errors}");
+    assert_eq!(media(&file), media(&clip()));
+    assert_eq!(tags(&serve.recording("live-x.flv")), tags(&clip()));
+    let (agreements, attempts, limit) =
+        (agreements.into_inner(), attempts.into_inner(), 2 * began.elapsed().as_secs() + 3);
+    assert!(attempts > 2 * limit && (1..=limit).contains(&agreements), "{agreements} of {attempts}, at most {limit}");
 }

@@ -197,9 +197,14 @@ impl Socket {
                     self.tls = Some(tls);
                     (length, has_moved) = read?;
                 }
-                None if self.is_readable => match retry(|| self.stream.read(free))? {
-                    None => self.is_readable = false,
-                    Some(read) => {
+                None if self.is_readable => match retry(|| self.stream.read(free)) {
+                    // Bytes that are not consumed yet are still passed to `consume`.
+                    Err(error) if self.outlives_reset => {
+                        (self.broken, self.has_ended, has_moved) = (Some(error), true, true);
+                    }
+                    Err(error) => return Err(error),
+                    Ok(None) => self.is_readable = false,
+                    Ok(Some(read)) => {
                         (length, has_moved, self.has_ended) = (read, true, read == 0);
                         // After a short read, there will be an event for the next bytes.
                         self.is_readable = read == room || self.is_read_closed;
