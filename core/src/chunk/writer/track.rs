@@ -34,7 +34,7 @@ pub(super) enum Stage {
 const NO_DELTA: u32 = EXTENDED;
 
 impl Track {
-    /// A track without a chunk stream. All bytes are zero, which takes the least flash.
+    /// A track without a chunk stream.
     pub(super) const NONE: Track = Track {
         csid: ChunkStreamId::NONE,
         stage: Stage::Closed,
@@ -45,9 +45,9 @@ impl Track {
         left: 0,
     };
 
-    /// Becomes [`Self::NONE`].
+    /// Belongs to no chunk stream any longer.
     pub(super) fn reset(&mut self) {
-        *self = Self::NONE;
+        (self.csid, self.stage) = (ChunkStreamId::NONE, Stage::Closed);
     }
 
     /// Begins a message. If the track belongs to another chunk stream, it is overwritten.
@@ -57,7 +57,7 @@ impl Track {
         let length_and_kind = LengthAndKind::new(length, kind);
         let (format, delta) =
             if self.csid == csid { self.shortest(&header, length_and_kind) } else { (Format::Full, NO_DELTA) };
-        let [_, delta @ ..] = delta.to_be_bytes();
+        let [delta @ .., _] = delta.to_le_bytes();
         *self = Track { csid, stage: Stage::Begins(format), delta, timestamp, length_and_kind, stream, left: length };
     }
 
@@ -73,7 +73,7 @@ impl Track {
 
     fn delta(&self) -> u32 {
         let [a, b, c] = self.delta;
-        u32::from_be_bytes([0, a, b, c])
+        u32::from_le_bytes([a, b, c, 0])
     }
 
     /// The type of the shortest header for `header` after the previous one, and its delta.
