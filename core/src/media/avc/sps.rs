@@ -27,34 +27,26 @@ pub(super) struct Start<'a> {
 
 impl<'a> Start<'a> {
     pub(super) fn parse(unit: &'a [u8]) -> Option<Self> {
-        let [_, profile, constraints, level, rest @ ..] = unit else { return None };
-        let mut start = Self {
-            profile: *profile,
-            constraints: *constraints,
-            level: *level,
-            chroma_format: 1,
-            has_separate_planes: false,
-            more_luma: 0,
-            more_chroma: 0,
-            rest,
-            end: 0,
-        };
+        let &[_, profile, constraints, level, ref rest @ ..] = unit else { return None };
         // These fields have 27 bits at most, and emulation prevention cannot be among them: no level is 0, and no value has
         // so many zeros. The shortest units have only 3 bytes here.
         let mut word = [0; 4];
-        let known = copy(rest, &mut word).saturating_mul(8);
-        let bits = u32::from_be_bytes(word);
-        let end = &mut start.end;
-        let _id = code(bits, end, 31);
-        if !is_plain(*profile) {
-            start.chroma_format = code(bits, end, 3);
-            if start.chroma_format == 3 {
-                start.has_separate_planes = bits.wrapping_shl(*end) >> 31 != 0;
-                *end = end.saturating_add(1);
+        let known = copy(rest, &mut word).wrapping_mul(8);
+        let (bits, mut end) = (u32::from_be_bytes(word), 0);
+        let _id = code(bits, &mut end, 31);
+        let (mut chroma_format, mut has_separate_planes, mut more_luma, mut more_chroma) = (1, false, 0, 0);
+        if !is_plain(profile) {
+            chroma_format = code(bits, &mut end, 3);
+            if chroma_format == 3 {
+                has_separate_planes = bits.wrapping_shl(end) >> 31 != 0;
+                end = end.saturating_add(1);
             }
-            (start.more_luma, start.more_chroma) = (code(bits, end, 6), code(bits, end, 6));
+            more_luma = code(bits, &mut end, 6);
+            more_chroma = code(bits, &mut end, 6);
         }
-        (start.end as usize <= known).then_some(start)
+        let start =
+            Self { profile, constraints, level, chroma_format, has_separate_planes, more_luma, more_chroma, rest, end };
+        (end as usize <= known).then_some(start)
     }
 }
 
