@@ -356,6 +356,8 @@ impl Handshake {
     /// Returns how many bytes [`poll_transmit`](Self::poll_transmit) can write now. May change after
     /// [`next_event`](Self::next_event) and `poll_transmit`.
     #[must_use]
+    // Not inlined, because it has several callers.
+    #[inline(never)]
     pub const fn transmit_len(&self) -> usize {
         let end = match self.config {
             #[cfg(feature = "rtmpe")]
@@ -457,6 +459,8 @@ impl Handshake {
     }
 
     /// Takes the bytes of `input` before position `end` of the peer's handshake.
+    // Not inlined, because it has several callers.
+    #[inline(never)]
     fn take<'i>(&mut self, input: &mut &'i [u8], end: u16) -> &'i [u8] {
         let length = input.len().min(usize::from(end.saturating_sub(self.received)));
         self.received = self.received.wrapping_add(bytes::low_u16(length));

@@ -131,6 +131,8 @@ impl Default for ServerConfig {
 }
 
 /// A time limit in ms; [`NO_LIMIT`] if there is none.
+// Not inlined, because it has many callers.
+#[inline(never)]
 pub(super) fn limit(limit: Option<Duration>) -> u32 {
     limit.map_or(NO_LIMIT, millis)
 }

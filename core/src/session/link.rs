@@ -232,6 +232,8 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
     }
 
     /// The same, as the answer of a server.
+    // Not inlined, because it has several callers.
+    #[inline(never)]
     pub(super) fn answer(&self, received: &Received) -> Answer<'_> {
         Answer::parse(self.payload(received.payload.clone()))
     }

@@ -90,11 +90,11 @@ fn skip(text: &mut &str, byte: u8) -> bool {
 
 /// Takes the scheme, its colon and one or two slashes.
 fn scheme(text: &mut &str) -> Result<Scheme, UrlError> {
-    const SCHEMES: [Scheme; 6] =
+    static SCHEMES: [Scheme; 6] =
         [Scheme::Rtmp, Scheme::Rtmps, Scheme::Rtmpt, Scheme::Rtmpe, Scheme::Rtmpte, Scheme::Rtmpts];
     let name = until(text, b':').filter(|_| skip(text, b'/')).ok_or(UrlError::Scheme)?;
     skip(text, b'/');
-    SCHEMES.into_iter().find(|scheme| name.eq_ignore_ascii_case(scheme.as_str())).ok_or(UrlError::Scheme)
+    SCHEMES.iter().find(|scheme| name.eq_ignore_ascii_case(scheme.as_str())).copied().ok_or(UrlError::Scheme)
 }
 
 /// Takes the host, and returns it without its brackets. What is left should be empty, or a colon and the port.

@@ -322,6 +322,8 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
 
     /// Makes room for `length` bytes of AMF0 as the stream key, which replaces the previous key. The caller has checked
     /// that there is room.
+    // Not inlined, because it has several callers.
+    #[inline(never)]
     pub(super) fn keep_key(&mut self, length: u16) -> &mut [u8] {
         let before = core::mem::replace(&mut self.role.key, length);
         self.link.queue.keep(0, before, length, PLAYS > 0)

@@ -1,7 +1,6 @@
 //! What a connection stores about an attempt of the port plan.
 
 use embedded_rtmp::port_plan::{AttemptId, Target};
-use embedded_rtmp::time::Instant;
 
 /// An attempt that is in progress on a connection, or that has won.
 #[derive(Clone, Copy)]
@@ -12,11 +11,8 @@ pub(crate) struct Attempt {
     pub(crate) address: u8,
     /// Each address's part of TCP's time limit, in microseconds.
     pub(crate) share: u32,
-    /// When the next address is tried.
-    pub(crate) next_at: Instant,
 }
 
 impl Attempt {
-    pub(crate) const NONE: Self =
-        Self { id: None, target: Target::rtmp(0), address: 0, share: 0, next_at: Instant::from_micros(0) };
+    pub(crate) const NONE: Self = Self { id: None, target: Target::rtmp(0), address: 0, share: 0 };
 }

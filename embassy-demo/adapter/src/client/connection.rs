@@ -69,12 +69,12 @@ pub(crate) struct Over;
 pub(crate) struct Connection<'a, const STREAMS: usize, const PLAYS: usize = 0, T = Net<'a>> {
     pub(crate) transport: T,
     pub(crate) stage: Stage,
-    /// The attempt of the port plan that this connection carries out, or was made by.
-    pub(crate) attempt: Attempt,
-    /// When closing is given up.
-    pub(crate) until: Instant,
     /// How long sent bytes may stay unacknowledged.
     pub(crate) lost_after: Duration,
+    /// When the next address is tried, or when closing is given up.
+    pub(crate) until: Instant,
+    /// The attempt of the port plan that this connection carries out, or was made by.
+    pub(crate) attempt: Attempt,
     /// Why the connection is over. `None` until it is.
     pub(crate) failed: Option<Error>,
     /// The keys of RTMPE.
@@ -132,25 +132,26 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
     }
 
     /// Restarts the session over a transport that has been connected again.
-    pub(crate) fn begin_connected(&mut self, session: ClientConfig, entropy: &[u8; 32]) -> Result<(), ConfigError> {
+    pub(crate) fn begin_connected(&mut self, session: &ClientConfig, entropy: &[u8; 32]) -> Result<(), ConfigError> {
         self.restart(session, entropy)?;
         (self.stage, self.failed, self.keys) = (Stage::Handshake, None, Keys::None);
         Ok(())
     }
 
     /// Restarts the session.
-    pub(crate) fn restart(&mut self, session: ClientConfig, entropy: &[u8; 32]) -> Result<(), ConfigError> {
+    // Not inlined, because it has several callers.
+    #[inline(never)]
+    pub(crate) fn restart(&mut self, session: &ClientConfig, entropy: &[u8; 32]) -> Result<(), ConfigError> {
         #[cfg(feature = "auth")]
         self.answer.begin(entropy);
         #[cfg(feature = "enhanced")]
         self.offering.begin();
-        self.client.restart(session, entropy)
+        self.client.restart(*session, entropy)
     }
 
     /// Records why the connection is over, unless a reason is recorded already.
-    #[inline(never)]
     pub(crate) fn end(&mut self, why: Error) -> Over {
-        self.failed.get_or_insert(why);
+        record(&mut self.failed, why);
         Over
     }
 
@@ -226,7 +227,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
         keys.agree(client, now);
         // This also returns why the session has failed.
         if let Err(error) = client.handle_timeout(now) {
-            failed.get_or_insert(Error::Session(error));
+            record(failed, Error::Session(error));
         }
         if client.wants_transmit() {
             transport.announce(&mut || client.transmit_len());
@@ -244,7 +245,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
                 end = end.or(Some(gone));
             }
             if let Some(end) = end {
-                failed.get_or_insert(end.into());
+                record(failed, end.into());
             }
             if let Some(at) = client.poll_timeout() {
                 wake_at(at, cx);
@@ -257,6 +258,13 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
     pub(crate) fn was_answered(&self) -> bool {
         self.client.bytes_received() > 0
     }
+}
+
+/// Records why a connection is over, unless a reason is recorded already.
+// Not inlined, because it has many callers.
+#[inline(never)]
+fn record(failed: &mut Option<Error>, why: Error) {
+    failed.get_or_insert(why);
 }
 
 /// Records what an event means for a connection.
@@ -274,7 +282,7 @@ fn note<const PLAYS: usize>(event: &ClientEvent<'_>, stage: &mut Stage, failed: 
         ClientEvent::Closed => Error::Closed,
         _ => return,
     };
-    failed.get_or_insert(why);
+    record(failed, why);
 }
 
 /// Returns whether the status says that the server does not accept the stream any longer, because it has ended or rejected

@@ -60,7 +60,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
             return Err(Failure::Unsupported);
         }
         info!("dial port {}", target.port);
-        if let Err(error) = self.restart(options.session, &entropy()) {
+        if let Err(error) = self.restart(&options.session, &entropy()) {
             self.end(error.into());
             return Err(Failure::Local);
         }
@@ -77,7 +77,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
         self.transport.tcp().keep_alive(options.keep_alive);
         let time = deadline.as_micros().wrapping_sub(clock().as_micros()) as u32;
         let share = time.checked_div(host.addresses.len() as u32).unwrap_or(0);
-        self.attempt = Attempt { id: Some(id), target, address: 0, share, next_at: deadline };
+        self.attempt = Attempt { id: Some(id), target, address: 0, share };
         self.open(host, Failure::Dns)
     }
 
@@ -88,8 +88,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
             match self.transport.open(IpEndpoint::new(*address, self.attempt.target.port)) {
                 Ok(()) => {
                     self.stage = Stage::Opening;
-                    let next_at = clock().as_micros().wrapping_add(self.attempt.share.into());
-                    self.attempt.next_at = Instant::from_micros(next_at);
+                    self.until = Instant::from_micros(clock().as_micros().wrapping_add(self.attempt.share.into()));
                     return Ok(());
                 }
                 Err(error) => why = error.into(),
@@ -109,7 +108,7 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
                     return Poll::Ready(Ok(()));
                 }
                 Poll::Ready(Err(error)) => error.into(),
-                Poll::Pending if is_last || !has_passed(self.attempt.next_at, cx) => return Poll::Pending,
+                Poll::Pending if is_last || !has_passed(self.until, cx) => return Poll::Pending,
                 Poll::Pending => Failure::TimedOut,
             };
             self.attempt.address = self.attempt.address.wrapping_add(1);

@@ -232,7 +232,7 @@ async fn publish(shared: &RefCell<Shared<Piped>>, url: &Url<'_>, rng: &mut impl 
     let client = shared.borrow().client;
     let mut entropy = [0; 32];
     rng.fill_bytes(&mut entropy);
-    let begun = shared.borrow_mut().connection.begin_connected(client.session, &entropy);
+    let begun = shared.borrow_mut().connection.begin_connected(&client.session, &entropy);
     let asking = async {
         if let Err(error) = begun {
             return Err(shared.borrow_mut().connection.end(error.into()));
