@@ -1,5 +1,7 @@
 //! Finds the addresses of a host.
 
+use core::future::Future;
+
 use embassy_futures::select::{Either, select};
 use embassy_net::dns::{DnsQueryType, Error};
 use embassy_net::{IpAddress, Stack};
@@ -122,17 +124,20 @@ impl Lookup {
 }
 
 /// Returns the address that `host` spells. Otherwise returns the addresses that DNS answers in time.
-pub(crate) async fn resolve(stack: Stack<'_>, host: &str) -> Result<Lookup, ResolveError> {
-    let mut lookup = Lookup::new(host)?;
-    let until = later(clock(), RESOLVE_LIMIT);
-    loop {
-        let answer = match select(stack.dns_query(host, lookup.family()), passed(until)).await {
-            Either::First(answer) => answer,
-            // Some name servers never answer queries for a family that they do not know (RFC 4074, section 4.1).
-            Either::Second(()) => Err(Error::Failed),
-        };
-        if lookup.take(answer.as_deref().map_err(|error| *error))? {
-            return Ok(lookup);
+#[expect(clippy::manual_async_fn, reason = "an async fn stores its arguments twice")]
+pub(crate) fn resolve(stack: Stack<'_>, host: &str) -> impl Future<Output = Result<Lookup, ResolveError>> {
+    async move {
+        let mut lookup = Lookup::new(host)?;
+        let until = later(clock(), RESOLVE_LIMIT);
+        loop {
+            let answer = match select(stack.dns_query(host, lookup.family()), passed(until)).await {
+                Either::First(answer) => answer,
+                // Some name servers never answer queries for a family that they do not know (RFC 4074, section 4.1).
+                Either::Second(()) => Err(Error::Failed),
+            };
+            if lookup.take(answer.as_deref().map_err(|error| *error))? {
+                return Ok(lookup);
+            }
         }
     }
 }

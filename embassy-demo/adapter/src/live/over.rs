@@ -16,7 +16,7 @@ use embedded_rtmp::url::Url;
 use rand_core::{CryptoRng, RngCore};
 use static_cell::{ConstStaticCell, StaticCell};
 
-use super::runner::{Attempts, publish_and_end, wanted};
+use super::runner::{Attempts, end, enter, publish_and_end, wanted};
 use super::shared::Shared;
 use super::{Config, Live, LiveRunner, Phase};
 use crate::buffers::Memory;
@@ -129,10 +129,10 @@ impl<C: Connect> Attempts for OverStreams<C> {
             is_plain && !way.is_rtmpe() && (C::IS_TLS || !way.is_tls())
         };
         if let Err(error) = check_scheme(url, carries) {
-            shared.borrow_mut().connection.end(error);
+            end(shared, error);
             return publish_and_end(shared).await;
         }
-        shared.borrow_mut().enter(Phase::Connecting);
+        enter(shared, Phase::Connecting);
         let limit = shared.borrow().limits.attempt;
         let port = url.port().unwrap_or(url.scheme().default_port());
         #[cfg(feature = "rtmpt")]
@@ -158,7 +158,7 @@ impl<C: Connect> Attempts for OverStreams<C> {
                     Either::First(()) => None,
                 };
                 if let Some(error) = error {
-                    shared.borrow_mut().connection.end(error);
+                    end(shared, error);
                 }
                 return publish_and_end(shared).await;
             }
@@ -193,7 +193,7 @@ impl<C: Connect> OverStreams<C> {
                 Either::First(()) => publish_and_end(shared).await,
                 Either::Second(true) => publish(shared, url, rng).await,
                 Either::Second(false) => {
-                    shared.borrow_mut().connection.end(failure.get().unwrap_or(Error::Exhausted));
+                    end(shared, failure.get().unwrap_or(Error::Exhausted));
                     publish_and_end(shared).await
                 }
             }
@@ -235,7 +235,7 @@ async fn publish(shared: &RefCell<Shared<Piped>>, url: &Url<'_>, rng: &mut impl 
     let begun = shared.borrow_mut().connection.begin_connected(&client.session, &entropy);
     let asking = async {
         if let Err(error) = begun {
-            return Err(shared.borrow_mut().connection.end(error.into()));
+            return Err(end(shared, error.into()));
         }
         poll_fn(|cx| {
             let connection = &mut shared.borrow_mut().connection;

@@ -24,10 +24,11 @@ use rand_core::{CryptoRng, RngCore};
 
 use super::Phase;
 use super::shared::Shared;
+use crate::client::connection::Over;
 use crate::client::dial::Host;
 use crate::client::open::{Dialing, check_scheme};
 #[cfg(feature = "redirect")]
-use crate::client::redirect::{Redirect, target};
+use crate::client::redirect::target;
 use crate::client::resolve::resolve;
 use crate::clock::{clock, has_passed, passed};
 use crate::error::Error;
@@ -59,11 +60,18 @@ pub struct OverNet {
 impl Attempts for OverNet {
     type Transport = Net<'static>;
 
-    async fn attempt(&mut self, shared: &RefCell<Shared>, url: &Url<'_>, rng: &mut impl RngCore) -> bool {
-        if let Either::Second(Err(error)) = select(wanted(shared, false), self.connect(shared, url, rng)).await {
-            shared.borrow_mut().connection.end(error);
+    #[expect(clippy::manual_async_fn, reason = "an async fn stores its arguments twice")]
+    fn attempt(
+        &mut self,
+        shared: &RefCell<Shared>,
+        url: &Url<'_>,
+        rng: &mut impl RngCore,
+    ) -> impl Future<Output = bool> {
+        async move {
+            // If that fails, the connection stores the reason.
+            let _ = select(wanted(shared, false), self.connect(shared, url, rng)).await;
+            publish_and_end(shared).await
         }
-        publish_and_end(shared).await
     }
 }
 
@@ -73,53 +81,61 @@ impl OverNet {
     ///
     /// # Errors
     /// No server has accepted, or the configuration cannot work.
-    async fn connect(&mut self, shared: &RefCell<Shared>, url: &Url<'_>, rng: &mut impl RngCore) -> Result<(), Error> {
-        let (ports, limits) = {
-            let shared = &mut *shared.borrow_mut();
-            shared.enter(Phase::Network);
-            (shared.ports, shared.limits)
-        };
-        // Otherwise the plan would retry a transport that is not built in again and again.
-        check_scheme(url, Net::carries)?;
-        let order = Order::for_url_or(url, ports);
-        // There is one socket, so a second attempt at the same time would fail.
-        let limits = Limits { max_at_once: 1, ..*limits };
-        let mut plan = Plan::new(order.targets(), limits)?;
-        if let Some(target) = self.good {
-            plan.prefer(target);
-        }
-        let stack = self.stack;
-        match select(stack.wait_config_up(), passed(clock() + limits.total)).await {
-            Either::First(()) => {}
-            Either::Second(()) => return Err(Error::NoNetwork),
-        }
-        shared.borrow_mut().enter(Phase::Resolving);
-        let found = resolve(stack, url.host()).await?;
-        shared.borrow_mut().enter(Phase::Connecting);
-        poll_fn(|cx| {
-            let shared = &mut *shared.borrow_mut();
-            let Shared { connection, client: options, .. } = shared;
-            let mut entropy = || {
-                let mut bytes = [0; 32];
-                rng.fill_bytes(&mut bytes);
-                bytes
+    #[expect(clippy::manual_async_fn, reason = "an async fn stores its arguments twice")]
+    fn connect(
+        &mut self,
+        shared: &RefCell<Shared>,
+        url: &Url<'_>,
+        rng: &mut impl RngCore,
+    ) -> impl Future<Output = Result<(), Over>> {
+        async move {
+            enter(shared, Phase::Network);
+            let (ports, limits) = {
+                let shared = shared.borrow();
+                (shared.ports, shared.limits)
             };
-            let host = Host { name: url.host(), addresses: found.addresses() };
-            let request = Some((url, Client::publish_parts as _));
-            let mut dialing = Dialing { host, plan: &mut plan, options, entropy: &mut entropy, request };
-            let before = connection.attempt.target;
-            let result = dialing.poll_open(from_mut(connection), cx);
-            let target = connection.attempt.target;
-            if target != before {
-                shared.note_change();
+            // Otherwise the plan would retry a transport that is not built in again and again.
+            check_scheme(url, Net::carries).map_err(|error| end(shared, error))?;
+            let order = Order::for_url_or(url, ports);
+            // There is one socket, so a second attempt at the same time would fail.
+            let limits = Limits { max_at_once: 1, ..*limits };
+            let mut plan = Plan::new(order.targets(), limits).map_err(|error| end(shared, error.into()))?;
+            if let Some(target) = self.good {
+                plan.prefer(target);
             }
-            // The connection has recorded the reason. `Exhausted` does not replace it.
-            ready!(result).map_err(|_| Error::Exhausted)?;
-            self.good = Some(target);
-            shared.begin();
-            Poll::Ready(Ok(()))
-        })
-        .await
+            let stack = self.stack;
+            match select(stack.wait_config_up(), passed(clock() + limits.total)).await {
+                Either::First(()) => {}
+                Either::Second(()) => return Err(end(shared, Error::NoNetwork)),
+            }
+            enter(shared, Phase::Resolving);
+            let found = resolve(stack, url.host()).await.map_err(|error| end(shared, error.into()))?;
+            enter(shared, Phase::Connecting);
+            poll_fn(|cx| {
+                let shared = &mut *shared.borrow_mut();
+                let Shared { connection, client: options, .. } = shared;
+                let mut entropy = || {
+                    let mut bytes = [0; 32];
+                    rng.fill_bytes(&mut bytes);
+                    bytes
+                };
+                let host = Host { name: url.host(), addresses: found.addresses() };
+                let request = Some((url, Client::publish_parts as _));
+                let mut dialing = Dialing { host, plan: &mut plan, options, entropy: &mut entropy, request };
+                let before = connection.attempt.target;
+                let result = dialing.poll_open(from_mut(connection), cx);
+                let target = connection.attempt.target;
+                if target != before {
+                    shared.note_change();
+                }
+                // If the connection has recorded a reason, this does not replace it.
+                ready!(result).map_err(|_| shared.connection.end(Error::Exhausted))?;
+                self.good = Some(target);
+                shared.begin();
+                Poll::Ready(Ok(()))
+            })
+            .await
+        }
     }
 }
 
@@ -145,42 +161,29 @@ impl<R: CryptoRng, A: Attempts<Transport = T>, T: Transport> LiveRunner<R, A, T>
         let Self { mut attempts, shared, mut rng } = self;
         loop {
             wanted(shared, true).await;
-            publish(&mut attempts, shared, &mut rng).await;
-            shared.borrow_mut().enter(Phase::Stopped);
-        }
-    }
-}
-
-/// Publishes until the stream is stopped or given up. It is given up if the configuration cannot work, or if there was no
-/// connection for too long.
-async fn publish<A: Attempts>(attempts: &mut A, shared: &RefCell<Shared<A::Transport>>, rng: &mut impl RngCore) {
-    let url = shared.borrow().url;
-    let url = match Url::parse(url) {
-        Ok(url) => url,
-        Err(error) => return shared.borrow_mut().give_up(error.into()),
-    };
-    shared.borrow_mut().begin_outage(clock());
-    #[cfg(feature = "redirect")]
-    {
-        shared.borrow_mut().connection.redirect = Redirect::NONE;
-    }
-    loop {
-        #[cfg(feature = "redirect")]
-        let application = shared.borrow_mut().connection.begin_redirect(&url);
-        #[cfg(feature = "redirect")]
-        let to = &target(&url, application.as_ref());
-        #[cfg(not(feature = "redirect"))]
-        let to = &url;
-        if !attempts.attempt(shared, to, rng).await {
-            return;
-        }
-        #[cfg(feature = "redirect")]
-        if shared.borrow_mut().is_sent_elsewhere(&url, application.as_ref()) {
-            continue;
-        }
-        let Some(until) = shared.borrow_mut().rest(clock(), rng.next_u32()) else { return };
-        if let Either::First(()) = select(wanted(shared, false), passed(until)).await {
-            return;
+            let url = shared.borrow_mut().begin_outage(clock());
+            if let Some(url) = url {
+                // Until the stream is stopped, or given up because there was no connection for too long.
+                loop {
+                    #[cfg(feature = "redirect")]
+                    let application = shared.borrow_mut().connection.begin_redirect(&url);
+                    #[cfg(feature = "redirect")]
+                    let to = &target(&url, application.as_ref());
+                    #[cfg(not(feature = "redirect"))]
+                    let to = &url;
+                    if !attempts.attempt(shared, to, &mut rng).await {
+                        break;
+                    }
+                    #[cfg(feature = "redirect")]
+                    if shared.borrow_mut().is_sent_elsewhere(&url, application.as_ref()) {
+                        continue;
+                    }
+                    if !rested(shared, rng.next_u32()).await {
+                        break;
+                    }
+                }
+            }
+            enter(shared, Phase::Stopped);
         }
     }
 }
@@ -209,6 +212,30 @@ pub(super) fn publish_and_end<T: Transport>(shared: &RefCell<Shared<T>>) -> impl
 /// Waits until the stream is wanted, or not wanted any longer. The handles wake this task.
 pub(super) fn wanted<T: Transport>(shared: &RefCell<Shared<T>>, is_wanted: bool) -> impl Future<Output = ()> {
     poll_fn(move |cx| poll_wanted(shared, is_wanted, cx))
+}
+
+/// Waits until it is time for the next attempt to connect, or until the stream is not wanted any longer. Returns whether it
+/// is still wanted. `random` is 32 random bits.
+fn rested<T: Transport>(shared: &RefCell<Shared<T>>, random: u32) -> impl Future<Output = bool> {
+    let until = shared.borrow_mut().rest(clock(), random);
+    poll_fn(move |cx| match poll_wanted(shared, false, cx) {
+        Poll::Ready(()) => Poll::Ready(false),
+        Poll::Pending if has_passed(until, cx) => Poll::Ready(true),
+        Poll::Pending => Poll::Pending,
+    })
+}
+
+// Not inlined, because it has many callers.
+#[inline(never)]
+pub(super) fn enter<T: Transport>(shared: &RefCell<Shared<T>>, phase: Phase) {
+    shared.borrow_mut().enter(phase);
+}
+
+/// Records why there is no connection.
+// Not inlined, because it has many callers.
+#[inline(never)]
+pub(super) fn end<T: Transport>(shared: &RefCell<Shared<T>>, why: Error) -> Over {
+    shared.borrow_mut().connection.end(why)
 }
 
 // Not inlined, because several futures poll it.

@@ -343,7 +343,7 @@ impl<T: Transport> Shared<T> {
 
     /// Writes the headers that are due, and the rest of messages that have lost their owner.
     fn write_without_owner(&mut self) {
-        for me in [DATA, VIDEO, AUDIO] {
+        for me in (AUDIO..=DATA).rev() {
             let (open, due) = (self.slot(me).open.map(|open| open.by), 1 << me);
             let mut buffer = HEADER_BUFFER;
             let (by, message) = match open {
@@ -381,7 +381,7 @@ impl<T: Transport> Shared<T> {
         if !self.is_leaving() && self.connection.redirect.is_new() {
             (self.is_moving, self.stop_by) = (true, later(now, self.stop_timeout));
         }
-        for me in [AUDIO, VIDEO] {
+        for me in AUDIO..=VIDEO {
             let is_leaving = self.is_leaving();
             let slot = self.slot(me);
             if now >= slot.deadline {

@@ -6,7 +6,6 @@ use embedded_rtmp::auth::AuthError;
 use embedded_rtmp::port_plan::{Limits, Target};
 use embedded_rtmp::pressure::{DropLimits, DropPolicy, Goodput};
 use embedded_rtmp::time::Instant;
-#[cfg(feature = "redirect")]
 use embedded_rtmp::url::Url;
 
 use super::retry::{Outage, Retry};
@@ -19,7 +18,7 @@ use super::{Config, DropReason};
 use crate::client::ClientOptions;
 use crate::client::connection::Connection;
 #[cfg(feature = "redirect")]
-use crate::client::redirect::Address;
+use crate::client::redirect::{Address, Redirect};
 use crate::clock::{clock, later};
 use crate::error::Error;
 use crate::fmt::info;
@@ -27,14 +26,16 @@ use crate::fmt::info;
 use crate::transport::tls::error::TlsError;
 use crate::transport::{Net, Transport};
 
+/// The incoming chunk streams for which there is memory besides the one that is being read. Servers send control messages and
+/// commands to a publisher, on two or three chunk streams.
+const CHUNK_STREAMS: usize = 4;
+
 /// Limits with which no message is too late.
 const PATIENT: DropLimits = DropLimits { disposable: u32::MAX, video: u32::MAX, audio: u32::MAX };
 
 // The fields that are used most come first, where short load and store instructions reach them.
 #[repr(C)]
 pub(super) struct Shared<T = Net<'static>> {
-    /// The slots of audio, video and metadata.
-    pub(super) slots: [Slot; 3],
     /// The slots whose headers are to be sent before any other message: bit n is for slot n.
     pub(super) headers_due: u8,
     /// Whether the stream is to be published.
@@ -47,6 +48,8 @@ pub(super) struct Shared<T = Net<'static>> {
     pub(super) is_in_order: bool,
     phase: Phase,
     pub(super) runner: TaskWaker,
+    /// The slots of audio, video and metadata.
+    pub(super) slots: [Slot; 3],
     pub(super) timeline: Timeline,
     /// The lateness of audio and of video.
     pub(super) lateness: [Lateness; 2],
@@ -70,7 +73,7 @@ pub(super) struct Shared<T = Net<'static>> {
     pub(super) taken_at: Instant,
     pub(super) tracks: Tracks,
     pub(super) outage: Outage,
-    pub(super) connection: Connection<'static, 8, 0, T>,
+    pub(super) connection: Connection<'static, CHUNK_STREAMS, 0, T>,
     pub(super) last_error: Option<Error>,
     /// The fields of the [`Config`] that are needed after the start.
     pub(super) url: &'static str,
@@ -85,7 +88,7 @@ pub(super) struct Shared<T = Net<'static>> {
 
 impl<T: Transport> Shared<T> {
     #[inline(always)]
-    pub(super) fn new(connection: Connection<'static, 8, 0, T>, config: Config) -> Self {
+    pub(super) fn new(connection: Connection<'static, CHUNK_STREAMS, 0, T>, config: Config) -> Self {
         let Config {
             url,
             client,
@@ -164,28 +167,33 @@ impl<T: Transport> Shared<T> {
         self.note_change();
     }
 
-    /// Records that an outage begins.
-    pub(super) fn begin_outage(&mut self, now: Instant) {
+    /// Records that an outage begins. Returns the URL, or `None` if it cannot work.
+    pub(super) fn begin_outage(&mut self, now: Instant) -> Option<Url<'static>> {
         self.outage = Outage::new(now, &self.retry);
+        #[cfg(feature = "redirect")]
+        {
+            self.connection.redirect = Redirect::NONE;
+        }
+        Url::parse(self.url).map_err(|error| self.give_up(error.into())).ok()
     }
 
-    /// Returns when the next attempt to connect begins. Returns `None` if the time for attempts is over, or if the next
-    /// attempt would fail in the same way. `random` is 32 random bits.
-    pub(super) fn rest(&mut self, now: Instant, random: u32) -> Option<Instant> {
-        let error = self.last_error.as_ref()?;
+    /// Returns when the next attempt to connect begins. If the time for attempts is over, or if the next attempt would fail
+    /// in the same way, the stream is not wanted any longer. `random` is 32 random bits.
+    pub(super) fn rest(&mut self, now: Instant, random: u32) -> Instant {
+        let Some(error) = &self.last_error else { return now };
         if self.connection.retries_at_once() {
-            return Some(now);
+            return now;
         }
         let wait = self.outage.next(now, &self.retry, random).filter(|_| may_pass(error));
         let Some(wait) = wait else {
             info!("given up: {}", error);
             self.is_wanted = false;
-            return None;
+            return now;
         };
         info!("off the air: {}; again in {} ms", error, wait.as_millis());
         self.is_in_order = true;
         self.enter(Phase::Resting);
-        Some(later(now, wait))
+        later(now, wait)
     }
 
     /// Returns whether the next attempt begins at once, because the server has sent us to another one. `current` is the
@@ -264,7 +272,7 @@ impl<T: Transport> Shared<T> {
         if is_stopped && !self.is_settled() {
             self.connection.end(Error::Unfinished);
         }
-        for me in [AUDIO, VIDEO] {
+        for me in AUDIO..=VIDEO {
             self.end(me, DropReason::Offline);
         }
         self.slots.iter_mut().for_each(|slot| slot.open = None);
