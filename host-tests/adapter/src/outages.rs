@@ -488,10 +488,10 @@ fn day(seed: u64, length: Duration, pause: Range<u32>) {
             "the player was told of {ends} ends, was connected {connected} times, and was too slow {too_slow} times"
         );
         assert!((expected.0..=expected.1).contains(&ends), "{expected:?} ends");
-        assert_eq!(
-            connected,
-            connections + too_slow,
-            "the player's connection is lost only if the server stops, moves or closes it"
+        // One new connection may follow two of these reasons.
+        assert!(
+            connected <= connections + too_slow,
+            "the player's connection is lost only if the server stops, moves or closes it: {connections} and {too_slow}"
         );
         check(delays, longest);
     };
