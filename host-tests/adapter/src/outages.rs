@@ -154,7 +154,8 @@ struct Sink {
     publisher: Option<(SessionId, u32)>,
     /// When the publisher left. `None` if there was no player.
     left_at: Option<Instant>,
-    is_played: bool,
+    /// There are two for a moment if the server has closed one and notices later that it is gone.
+    players: u32,
     messages: [Vec<u8>; 2],
 }
 
@@ -182,12 +183,13 @@ impl Handler for Sink {
     }
 
     fn play(&mut self, _: SessionId, _: StreamId, _: StreamName<'_>, _: &PlayRequest<'_>) -> Result<(), Rejection<'_>> {
-        self.is_played = true;
+        self.players += 1;
         Ok(())
     }
 
     fn played(&mut self, _: SessionId, _: Played) {
-        (self.is_played, self.left_at) = (false, None);
+        self.players -= 1;
+        self.left_at = self.left_at.filter(|_| self.players > 0);
     }
 
     fn media(&mut self, session: SessionId, fragment: &Fragment<'_>) {
@@ -228,7 +230,7 @@ impl Handler for Sink {
 impl Sink {
     fn ended(&mut self, session: SessionId) {
         if self.publisher.is_some_and(|(publisher, _)| publisher == session) {
-            self.left_at = self.is_played.then(Instant::now);
+            self.left_at = (self.players > 0).then(Instant::now);
             self.publisher = None;
         }
     }
@@ -324,7 +326,7 @@ async fn serve(stack: Stack<'static>, world: Rc<World>, runs: Rc<Cell<bool>>) {
         publications: 0,
         publisher: None,
         left_at: None,
-        is_played: false,
+        players: 0,
         messages: [const { Vec::new() }; 2],
     };
     let options = ServerOptions::default();
@@ -340,7 +342,7 @@ async fn serve(stack: Stack<'static>, world: Rc<World>, runs: Rc<Cell<bool>>) {
         };
         let Either::Second(()) = select(server.run(&mut sink), stopped).await else { unreachable!() };
         drop(server);
-        (sink.publisher, sink.left_at, sink.is_played) = (None, None, false);
+        (sink.publisher, sink.left_at, sink.players) = (None, None, 0);
         while !runs.get() {
             Timer::after_millis(100).await;
         }
