@@ -173,12 +173,7 @@ impl Handler for Sink {
     ) -> Result<(), Rejection<'_>> {
         self.publications += 1;
         self.publisher = Some((session, self.publications));
-        if let Some(left_at) = self.left_at.take() {
-            let (least, most) = self.world.expected_ends.get();
-            let gap = left_at.elapsed().as_millis();
-            let (is_long, may_be_long) = (gap > GRACE + 500, gap > GRACE - 500);
-            self.world.expected_ends.set((least + u32::from(is_long), most + u32::from(may_be_long)));
-        }
+        self.count_end();
         Ok(())
     }
 
@@ -189,7 +184,9 @@ impl Handler for Sink {
 
     fn played(&mut self, _: SessionId, _: Played) {
         self.players -= 1;
-        self.left_at = self.left_at.filter(|_| self.players > 0);
+        if self.players == 0 {
+            self.count_end();
+        }
     }
 
     fn media(&mut self, session: SessionId, fragment: &Fragment<'_>) {
@@ -228,6 +225,15 @@ impl Handler for Sink {
 }
 
 impl Sink {
+    /// A publisher comes, or the last player leaves. Counts an end if the publisher has been away for the grace time.
+    fn count_end(&mut self) {
+        let Some(left_at) = self.left_at.take() else { return };
+        let (least, most) = self.world.expected_ends.get();
+        let gap = left_at.elapsed().as_millis();
+        let (is_long, may_be_long) = (gap > GRACE + 500, gap > GRACE - 500);
+        self.world.expected_ends.set((least + u32::from(is_long), most + u32::from(may_be_long)));
+    }
+
     fn ended(&mut self, session: SessionId) {
         if self.publisher.is_some_and(|(publisher, _)| publisher == session) {
             self.left_at = (self.players > 0).then(Instant::now);
