@@ -9,7 +9,7 @@ use embassy_net::Stack;
 use embassy_time::{Instant, Timer};
 use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
-use embedded_rtmp_embassy::embedded_rtmp::command::{ConnectRequest, MAX_REDIRECTS};
+use embedded_rtmp_embassy::embedded_rtmp::command::{ConnectRequest, MAX_REDIRECTS, PeerCapabilities};
 use embedded_rtmp_embassy::embedded_rtmp::message::StreamId;
 use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Outcome, Plan};
 use embedded_rtmp_embassy::embedded_rtmp::relay::StreamName;
@@ -19,8 +19,8 @@ use embedded_rtmp_embassy::embedded_rtmp::tunnel::TunnelConfig;
 use embedded_rtmp_embassy::embedded_rtmp::url::{RedirectError, Url, UrlError};
 use embedded_rtmp_embassy::transport::TcpConnect;
 use embedded_rtmp_embassy::{
-    ClientOptions, Error, Handler, KeepAlive, Phase, Player, Publisher, Rejection, Server, ServerOptions, SessionId,
-    StreamState, over,
+    ClientOptions, Config, Error, Handler, KeepAlive, Phase, Player, Publisher, Rejection, Server, ServerOptions,
+    SessionId, StreamState, over,
 };
 #[cfg(feature = "rtmpt")]
 use embedded_rtmp_embassy::{TunnelMemory, Tunnels};
@@ -51,12 +51,17 @@ impl Handler for Signpost {
         [1; 32]
     }
 
+    /// The URL "needauth" demands a password, and "old" refuses Enhanced RTMP.
     fn connect(&mut self, _: SessionId, request: &ConnectRequest<'_>) -> Result<(), Rejection<'_>> {
         self.asked.borrow_mut().push(request.tc_url.to_string());
         match self.elsewhere.get(&request.app.to_string()) {
             Some(url) if url == "needauth" => {
                 Err("[ AccessManager.Reject ] : [ code=403 need auth; authmod=adobe ]".into())
             }
+            Some(url) if url == "old" && PeerCapabilities::new(request.values()).is_enhanced() => {
+                Err("bad value".into())
+            }
+            Some(url) if url == "old" => Ok(()),
             Some(url) => Err(Rejection::Redirect(url)),
             None => Ok(()),
         }
@@ -300,22 +305,44 @@ fn item_097_a_live_stream_that_is_sent_in_circles_pauses_and_begins_again() {
     });
 }
 
-#[test]
-fn item_097_a_live_stream_over_a_connector_follows() {
+/// Publishes a live stream over a connector. Returns what the server was asked until the stream is live.
+fn over_a_connector(signpost: Signpost, config: Config) -> Vec<String> {
     let mut bench = Bench::new(Wire::new());
-    let signpost = Signpost::new(&[("live", "rtmp://10.0.0.2:80/other")]);
     let (asked, stack) = (signpost.asked.clone(), bench.second);
     bench.spawn(serve(stack, signpost));
+    bench.spawn(async move { answer_queries(stack, |_| Some(vec![2])).await });
     let state: &'static StreamState = Box::leak(Box::new(StreamState::new()));
     let [rx, tx]: [&'static mut [u8]; 2] = [vec![0; 2048].leak(), vec![0; 2048].leak()];
     let connector = TcpConnect::new(bench.first, rx, tx, KeepAlive::DEFAULT);
-    let (mut live, runner) = over(connector, state, TestRng::new(), config_to("rtmp://10.0.0.2:1935/live/x"));
+    let (mut live, runner) = over(connector, state, TestRng::new(), config);
     live.set_tracks(TRACKS);
     bench.spawn(async { runner.run().await });
     bench.run(async move {
         while live.status().phase != Phase::Live {
             live.changed().await;
         }
-        assert_eq!(asked.take(), ["rtmp://10.0.0.2:1935/live", "rtmp://10.0.0.2:80/other", "other/x"]);
-    });
+        asked.take()
+    })
+}
+
+#[test]
+fn item_097_a_live_stream_over_a_connector_follows() {
+    let signpost = Signpost::new(&[("live", "rtmp://10.0.0.2:80/other")]);
+    let asked = over_a_connector(signpost, config_to("rtmp://10.0.0.2:1935/live/x"));
+    assert_eq!(asked, ["rtmp://10.0.0.2:1935/live", "rtmp://10.0.0.2:80/other", "other/x"]);
+}
+
+#[cfg(feature = "enhanced")]
+#[test]
+fn item_097_item_257_an_old_server_to_which_a_client_was_sent_is_asked_again_at_once() {
+    static OPTIONS: ClientOptions<'_> =
+        ClientOptions { capabilities: b"\0\x06capsEx\0\x40\0\0\0\0\0\0\0", ..ClientOptions::DEFAULT };
+    for host in ["10.0.0.2", "other.test"] {
+        let url = format!("rtmp://{host}:80/other");
+        let signpost = Signpost::new(&[("live", &url), ("other", "old")]);
+        let mut config = config_to("rtmp://10.0.0.2:1935/live/x");
+        config.client = &OPTIONS;
+        let asked = over_a_connector(signpost, config);
+        assert_eq!(asked, ["rtmp://10.0.0.2:1935/live", &url, &url, "other/x"]);
+    }
 }

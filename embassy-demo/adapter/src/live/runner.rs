@@ -171,14 +171,20 @@ impl<R: CryptoRng, A: Attempts<Transport = T>, T: Transport> LiveRunner<R, A, T>
                     let to = &target(&url, application.as_ref());
                     #[cfg(not(feature = "redirect"))]
                     let to = &url;
-                    if !attempts.attempt(shared, to, &mut rng).await {
-                        break;
-                    }
-                    #[cfg(feature = "redirect")]
-                    if shared.borrow_mut().is_sent_elsewhere(&url, application.as_ref()) {
-                        continue;
-                    }
-                    if !rested(shared, rng.next_u32()).await {
+                    let goes_on = loop {
+                        if !attempts.attempt(shared, to, &mut rng).await {
+                            break false;
+                        }
+                        if shared.borrow_mut().connection.retries_at_once() {
+                            continue;
+                        }
+                        #[cfg(feature = "redirect")]
+                        if shared.borrow_mut().is_sent_elsewhere(&url, application.as_ref()) {
+                            break true;
+                        }
+                        break rested(shared, rng.next_u32()).await;
+                    };
+                    if !goes_on {
                         break;
                     }
                 }

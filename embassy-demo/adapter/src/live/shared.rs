@@ -181,9 +181,6 @@ impl<T: Transport> Shared<T> {
     /// in the same way, the stream is not wanted any longer. `random` is 32 random bits.
     pub(super) fn rest(&mut self, now: Instant, random: u32) -> Instant {
         let Some(error) = &self.last_error else { return now };
-        if self.connection.retries_at_once() {
-            return now;
-        }
         let wait = self.outage.next(now, &self.retry, random).filter(|_| may_pass(error));
         let Some(wait) = wait else {
             info!("given up: {}", error);
