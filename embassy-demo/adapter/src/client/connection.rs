@@ -19,6 +19,8 @@ use embassy_time::Duration;
 use embedded_rtmp::command::{Status, code};
 use embedded_rtmp::session::{self, Client, ClientConfig, ClientEvent, ConfigError, SessionBuffers};
 use embedded_rtmp::time::Instant;
+#[cfg(feature = "redirect")]
+use embedded_rtmp::url::Url;
 
 #[cfg(feature = "auth")]
 use crate::client::answer::Answer;
@@ -26,7 +28,7 @@ use crate::client::attempt::Attempt;
 #[cfg(feature = "enhanced")]
 use crate::client::offering::Offering;
 #[cfg(feature = "redirect")]
-use crate::client::redirect::Redirect;
+use crate::client::redirect::{Address, Redirect};
 use crate::clock::{clock, wake_at};
 use crate::error::{Error, Refusal};
 use crate::transport::keys::Keys;
@@ -147,6 +149,20 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
         #[cfg(feature = "enhanced")]
         self.offering.begin();
         self.client.restart(*session, entropy)
+    }
+
+    /// Returns the application of the connection that begins now: `None` if that is the one of the caller's URL.
+    #[cfg(feature = "redirect")]
+    pub(crate) fn begin_redirect(&mut self, first: &Url<'_>) -> Option<Address> {
+        #[cfg(feature = "enhanced")]
+        let was_elsewhere = self.redirect.is_elsewhere;
+        let next = self.redirect.begin(first);
+        // What is known about one host does not hold for another one.
+        #[cfg(feature = "enhanced")]
+        if was_elsewhere || self.redirect.is_elsewhere {
+            self.offering = Offering::NONE;
+        }
+        next
     }
 
     /// Records why the connection is over, unless a reason is recorded already.

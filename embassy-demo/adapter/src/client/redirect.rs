@@ -4,9 +4,6 @@ use embedded_rtmp::amf0;
 use embedded_rtmp::command::{MAX_REDIRECTS, ReconnectRequest, Status};
 use embedded_rtmp::url::{RedirectError, Url, UrlError};
 
-use crate::client::connection::Connection;
-#[cfg(feature = "enhanced")]
-use crate::client::offering::Offering;
 use crate::fmt::info;
 use crate::text::Text;
 
@@ -63,7 +60,7 @@ impl Redirect {
     }
 
     /// Returns the application of the connection that begins now: `None` if that is the one of the caller's URL.
-    fn begin(&mut self, first: &Url<'_>) -> Option<Address> {
+    pub(crate) fn begin(&mut self, first: &Url<'_>) -> Option<Address> {
         let next = self.next.take();
         if !core::mem::take(&mut self.is_new) {
             self.hops = 0;
@@ -104,21 +101,6 @@ impl Redirect {
 /// Whether a text is the URL of an application.
 fn is_usable(text: &Address) -> bool {
     Url::parse("rtmp://host").is_ok_and(|base| base.redirected(text.as_str()).is_ok())
-}
-
-impl<const STREAMS: usize, const PLAYS: usize, T> Connection<'_, STREAMS, PLAYS, T> {
-    /// Returns the application of the connection that begins now: `None` if that is the one of the caller's URL.
-    pub(crate) fn begin_redirect(&mut self, first: &Url<'_>) -> Option<Address> {
-        #[cfg(feature = "enhanced")]
-        let was_elsewhere = self.redirect.is_elsewhere;
-        let next = self.redirect.begin(first);
-        // What is known about one host does not hold for another one.
-        #[cfg(feature = "enhanced")]
-        if was_elsewhere || self.redirect.is_elsewhere {
-            self.offering = Offering::NONE;
-        }
-        next
-    }
 }
 
 /// The URL of the stream in the application that [`Redirect::begin`] returned.

@@ -4,14 +4,11 @@ use core::slice::from_ref;
 
 use embedded_rtmp::media::FrameClass;
 use embedded_rtmp::media::avc::UnitType;
-#[cfg(feature = "enhanced")]
-use embedded_rtmp::media::enhanced::HEADER_SIZE;
 use embedded_rtmp::media::video::FrameType;
-#[cfg(not(feature = "enhanced"))]
-use embedded_rtmp::media::video::HEADER_SIZE;
 use embedded_rtmp::message::Timestamp;
 
-use super::tracks::{Format, Tracks};
+use super::format::Format;
+use super::tracks::{HEADER_OF_MESSAGE, HeaderOfMessage, Tracks};
 use crate::fmt::impl_format;
 
 /// One picture of an encoder, lent until it is sent.
@@ -72,9 +69,6 @@ fn is_slice(unit: &[u8]) -> bool {
 /// The length before each NAL unit.
 const LENGTH_SIZE: usize = 4;
 
-/// Memory for the header of a message.
-pub(super) type HeaderOfMessage = [u8; HEADER_SIZE];
-
 /// The content of a message.
 #[derive(Clone, Copy)]
 pub(super) enum Content<'f> {
@@ -99,7 +93,7 @@ impl<'f> Message<'f> {
     pub(super) fn new(content: Content<'f>) -> Self {
         Self {
             content,
-            header: [0; HEADER_SIZE],
+            header: HEADER_OF_MESSAGE,
             header_size: 0,
             format: Format::Avc,
             timestamp: Timestamp(0),

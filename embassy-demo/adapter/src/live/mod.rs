@@ -10,6 +10,9 @@
 mod config;
 #[cfg(feature = "enhanced")]
 mod enhanced;
+#[cfg(feature = "enhanced")]
+mod enhanced_tracks;
+mod format;
 mod message;
 mod over;
 mod retry;

@@ -1,7 +1,9 @@
 //! The tracks of a stream, and the headers that a server needs before the first frame.
 
 use embedded_rtmp::media::audio::{self, AacPacket, AudioTagHeader, HEADER_SIZE, Sound};
-use embedded_rtmp::media::avc::{UnitType, sequence_header};
+#[cfg(not(feature = "enhanced"))]
+use embedded_rtmp::media::avc;
+use embedded_rtmp::media::avc::sequence_header;
 use embedded_rtmp::media::metadata::Metadata;
 use embedded_rtmp::media::video::{AvcPacket, Codec, FrameType, VideoTagHeader};
 #[cfg(feature = "enhanced")]
@@ -9,7 +11,7 @@ use embedded_rtmp::message::FourCc;
 
 #[cfg(feature = "enhanced")]
 use super::enhanced::{EnhancedAudio, VideoCodec, emit};
-use super::message::HeaderOfMessage;
+use super::format::Format;
 #[cfg(feature = "enhanced")]
 use super::slot::AUDIO;
 use super::slot::{DATA, VIDEO};
@@ -63,43 +65,6 @@ enum Audio {
     Other(Sound),
     #[cfg(feature = "enhanced")]
     Enhanced(EnhancedAudio),
-}
-
-/// How the units of a picture are sent.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
-    Avc,
-    #[cfg(feature = "enhanced")]
-    Hevc,
-    /// Unchanged, and without lengths.
-    #[cfg(feature = "enhanced")]
-    Whole,
-}
-
-impl Format {
-    /// Returns whether a length is sent before each unit.
-    pub(super) const fn has_lengths(self) -> bool {
-        match self {
-            Self::Avc => true,
-            #[cfg(feature = "enhanced")]
-            Self::Hevc => true,
-            #[cfg(feature = "enhanced")]
-            Self::Whole => false,
-        }
-    }
-
-    /// Returns whether a unit is not sent in a picture: a parameter set, a delimiter, or a unit without a header.
-    pub(super) fn leaves_out(self, unit: &[u8]) -> bool {
-        match self {
-            Self::Avc => {
-                matches!(UnitType::of(unit), None | Some(UnitType::SPS | UnitType::PPS | UnitType::DELIMITER))
-            }
-            #[cfg(feature = "enhanced")]
-            Self::Hevc => super::enhanced::leaves_out(unit),
-            #[cfg(feature = "enhanced")]
-            Self::Whole => false,
-        }
-    }
 }
 
 impl_format!(
@@ -226,12 +191,20 @@ impl Tracks {
         self.sets.get(usize::from(self.sps)..usize::from(self.sps) + usize::from(self.pps)).unwrap_or_default()
     }
 
+    /// Returns the sequence, picture and video parameter sets, if they are known.
+    #[cfg(feature = "enhanced")]
+    fn configuration(&self) -> Option<[&[u8]; 3]> {
+        let from = usize::from(self.sps) + usize::from(self.pps);
+        let vps = self.sets.get(from..from + usize::from(self.vps)).unwrap_or_default();
+        self.is_configured().then_some([self.sps(), self.pps(), vps])
+    }
+
     /// Copies the parameter sets from the units of a picture. Returns whether they differ from those known before.
     // Without other codecs, this takes 100 bytes less than the function for all codecs.
     #[cfg(not(feature = "enhanced"))]
     pub(super) fn take_in_band(&mut self, units: &[&[u8]]) -> bool {
-        let find = |kind| units.iter().copied().find(|unit| UnitType::of(unit) == Some(kind));
-        let (Some(sps), Some(pps)) = (find(UnitType::SPS), find(UnitType::PPS)) else { return false };
+        let find = |kind| units.iter().copied().find(|unit| avc::UnitType::of(unit) == Some(kind));
+        let (Some(sps), Some(pps)) = (find(avc::UnitType::SPS), find(avc::UnitType::PPS)) else { return false };
         if !self.has_video || (sps, pps) == (self.sps(), self.pps()) {
             return false;
         }
@@ -270,6 +243,13 @@ impl Tracks {
     }
 }
 
+/// Memory for the header of a message.
+#[cfg(feature = "enhanced")]
+pub(super) type HeaderOfMessage = [u8; embedded_rtmp::media::enhanced::HEADER_SIZE];
+#[cfg(not(feature = "enhanced"))]
+pub(super) type HeaderOfMessage = [u8; embedded_rtmp::media::video::HEADER_SIZE];
+pub(super) const HEADER_OF_MESSAGE: HeaderOfMessage = [0; size_of::<HeaderOfMessage>()];
+
 /// Memory for one header while it is sent.
 pub(super) type HeaderBuffer = [u8; HEADER];
 pub(super) const HEADER_BUFFER: HeaderBuffer = [0; HEADER];
@@ -279,7 +259,7 @@ impl Tracks {
     pub(super) fn header<'b>(&self, slot: usize, buffer: &'b mut HeaderBuffer) -> Option<&'b [u8]> {
         match slot {
             #[cfg(feature = "enhanced")]
-            VIDEO if self.codec.is_some() => self.codec?.header(self, buffer),
+            VIDEO if self.codec.is_some() => self.codec?.header(self.configuration()?, buffer),
             VIDEO => sequence_header(&[self.sps()], &[self.pps()], buffer).ok(),
             DATA if self.has_video && !self.is_configured() => None,
             DATA => self.metadata(buffer),
