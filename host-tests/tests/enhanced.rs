@@ -169,7 +169,9 @@ const CODECS: [(&str, &str, &[&str]); 3] = [
 fn sent(clip: &Path, server: Option<&str>, playing: impl FnOnce()) -> String {
     let directory = tempfile::tempdir().unwrap();
     let pulled = directory.path().join("pulled.flv");
-    let url = server.map_or_else(|| url(free_port().unwrap(), "live/x"), str::to_owned);
+    // The port of ffmpeg, if it is the server.
+    let port = free_port().unwrap();
+    let url = server.map_or_else(|| url(port, "live/x"), str::to_owned);
     let mut command = Program::Ffmpeg9.ffmpeg();
     if server.is_none() {
         command.args(["-listen", "1", "-f", "flv"]);
@@ -178,7 +180,6 @@ fn sent(clip: &Path, server: Option<&str>, playing: impl FnOnce()) -> String {
     let ffmpeg = start(&mut command).unwrap();
     playing();
     if server.is_none() {
-        let port = url.split([':', '/']).nth(4).unwrap().parse().unwrap();
         wait_until("ffmpeg listens", LIMIT, || listens(port)).unwrap();
     }
     publish_well(clip, &url, &[]);

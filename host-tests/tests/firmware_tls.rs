@@ -16,14 +16,19 @@ use support::{Serve, played, player};
 /// Long enough for a build of the firmware on a busy machine, and for the test.
 const LIMIT: Duration = Duration::from_secs(240);
 
+/// Lets the image publish over TLS. Returns how it ended, and its log.
+fn run(url: &str, pin: &str) -> (Finished, String) {
+    let mut run = Command::new(board().join("run"));
+    let finished = finish_within(LIMIT, run.args(["--tls", "publish", url, "--pin", pin])).unwrap();
+    let log = String::from_utf8_lossy(&finished.stdout).into_owned();
+    (finished, log)
+}
+
 fn publish(nginx: &Nginx, proxy: &TlsProxy, pin: [u8; 32]) -> (Finished, String) {
     let url = nginx.url(Application::Record, "tls").replace("rtmp://", "rtmps://");
     let url = url.replace(&format!("127.0.0.1:{}", nginx.port()), &format!("10.0.2.2:{}", proxy.port()));
     let pin: String = pin.iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut run = Command::new(board().join("run"));
-    let finished = finish_within(LIMIT, run.args(["--tls", "publish", &url, "--pin", &pin])).unwrap();
-    let log = String::from_utf8_lossy(&finished.stdout).into_owned();
-    (finished, log)
+    run(&url, &pin)
 }
 
 #[test]
@@ -52,11 +57,7 @@ fn the_image_refuses_a_server_with_another_key() {
 
 /// Lets the image publish to a server in a tunnel inside TLS.
 fn publish_in_a_tunnel(port: u16, pin: &str) -> (Finished, String) {
-    let url = format!("rtmpts://10.0.2.2:{port}/live/x");
-    let mut run = Command::new(board().join("run"));
-    let finished = finish_within(LIMIT, run.args(["--tls", "publish", &url, "--pin", pin])).unwrap();
-    let log = String::from_utf8_lossy(&finished.stdout).into_owned();
-    (finished, log)
+    run(&format!("rtmpts://10.0.2.2:{port}/live/x"), pin)
 }
 
 /// `serve` with TLS, and its identity.
@@ -109,10 +110,7 @@ fn the_image_publishes_over_tls_to_node_media_server() {
     let url = format!("rtmps://{NAME}:{port}/live/x");
     let playing = start(&mut player(&url, &file, &["--tls-ca", &ca])).unwrap();
     server.wait_for_player().unwrap();
-    let url = format!("rtmps://10.0.2.2:{port}/live/x");
-    let mut run = Command::new(board().join("run"));
-    let finished = finish_within(LIMIT, run.args(["--tls", "publish", &url, "--pin", &identity.pin()])).unwrap();
-    let log = String::from_utf8_lossy(&finished.stdout).into_owned();
+    let (finished, log) = run(&format!("rtmps://10.0.2.2:{port}/live/x"), &identity.pin());
     assert_eq!(finished.status.code(), Some(0), "{log}{}{}", finished.stderr, server.log());
     let (status, _, errors) = played(playing);
     assert_eq!(status, Some(0), "{errors}");

@@ -3,11 +3,9 @@
 
 mod support;
 
-use std::process::Command;
-
 use embedded_rtmp::media::FrameClass;
 use host_tests::flv::Tag;
-use host_tests::peers::{Finished, Running, start, wait_until};
+use host_tests::peers::{Finished, Running, free_port, start, wait_until};
 use serde_json::Value;
 use support::{LIMIT, Serve, clip, media, played, player, publish, publisher, url};
 
@@ -21,16 +19,12 @@ fn payloads(tags: &[Tag]) -> Vec<&[u8]> {
     tags.iter().map(|tag| tag.payload.as_slice()).collect()
 }
 
-fn signal(serve: &Serve, name: &str) {
-    assert!(Command::new("kill").args(["-s", name, &serve.id().to_string()]).status().unwrap().success());
-}
-
 /// Publishes the clip at its own pace, and sends a signal to the server after half a second.
 fn publish_and_signal(serve: &Serve, name: &str) -> Running {
     let running = start(&mut publisher(&clip(), &serve.url("live/cam"), &[])).unwrap();
     serve.wait_until_it_says("live/cam goes to");
     std::thread::sleep(std::time::Duration::from_millis(500));
-    signal(serve, name);
+    serve.signal(name);
     running
 }
 
@@ -80,7 +74,7 @@ fn item_107_item_275_item_277_on_the_same_server_the_next_connection_gets_the_st
 
 #[test]
 fn item_107_item_277_if_the_other_server_is_dead_the_publisher_stays() {
-    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let dead = free_port().unwrap();
     let first = Serve::start(&["--reconnect-to", &url(dead, "live")]);
     let summary = ended(publish_and_signal(&first, "USR1"));
     assert_eq!(summary["reconnects"], 0, "{summary}");

@@ -160,8 +160,8 @@ fn librtmp_server(host: &Host, program: &str, directory: &Path) -> Running {
     server
 }
 
-/// Counts the lines of a log of librtmp that have this text.
-fn lines_with(server: &Running, text: &str) -> usize {
+/// Counts how often a log of librtmp has this text.
+fn count(server: &Running, text: &str) -> usize {
     (server.errors() + &server.output()).matches(text).count()
 }
 
@@ -180,7 +180,7 @@ fn item_206_play_and_publish_agree_on_keys_with_rtmpsrv() {
         let summary: Value = serde_json::from_slice(&finished.stdout).unwrap();
         assert_eq!(summary["attempts"][0]["outcome"], "connected", "{}", finished.stderr);
         assert!(summary["to_playing_ms"].is_number(), "{}", finished.stderr);
-        wait_until("rtmpsrv understands play", LIMIT, || lines_with(&server, "invoking <play>") == number)
+        wait_until("rtmpsrv understands play", LIMIT, || count(&server, "invoking <play>") == number)
             .unwrap_or_else(|error| panic!("{error}: {}", server.errors()));
     }
     // It ignores publish.
@@ -188,9 +188,9 @@ fn item_206_play_and_publish_agree_on_keys_with_rtmpsrv() {
     command.args(["--json", "--fast"]).arg(clip()).arg("rtmpe://127.0.0.1:1935/live/x");
     let finished = finish_within(LIMIT, &mut command).unwrap();
     assert!(finished.stderr.contains("the peer did not answer in time: publish"), "{}", finished.stderr);
-    assert_eq!(lines_with(&server, "invoking <publish>"), 1);
-    assert_eq!(lines_with(&server, "Genuine Adobe Flash Player"), SESSIONS + 1);
-    assert_eq!(lines_with(&server, "Type Requested : 06"), SESSIONS + 1);
+    assert_eq!(count(&server, "invoking <publish>"), 1);
+    assert_eq!(count(&server, "Genuine Adobe Flash Player"), SESSIONS + 1);
+    assert_eq!(count(&server, "Type Requested : 06"), SESSIONS + 1);
 }
 
 /// rtmpsuck is a server of RTMPE for the player, and a client of RTMPE of the server that the player's `tcUrl` names. It
@@ -222,7 +222,7 @@ fn item_206_play_receives_a_stream_of_serve_through_rtmpsuck() {
     assert_eq!(summary["attempts"][0]["transport"], "RTMPE");
     let all = frame_hashes(&clip()).unwrap();
     assert!(frame_hashes(&file("played.flv")).unwrap() == all, "{}", finished.stderr);
-    wait_until("rtmpsuck has closed its file", LIMIT, || lines_with(&proxy, "done!") == 1).unwrap();
+    wait_until("rtmpsuck has closed its file", LIMIT, || count(&proxy, "done!") == 1).unwrap();
     assert!(frame_hashes(&file("x")).unwrap() == all);
-    assert!(lines_with(&proxy, "Genuine Adobe Flash Player") == 1 && lines_with(&proxy, "Flash Media Server") == 1);
+    assert!(count(&proxy, "Genuine Adobe Flash Player") == 1 && count(&proxy, "Flash Media Server") == 1);
 }

@@ -12,17 +12,16 @@ use embedded_rtmp_embassy::embedded_rtmp::auth::{AuthError, Challenger, Credenti
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::command::ConnectRequest;
 use embedded_rtmp_embassy::embedded_rtmp::message::StreamId;
-use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Outcome, Plan};
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::Outcome;
 use embedded_rtmp_embassy::embedded_rtmp::relay::StreamName;
 use embedded_rtmp_embassy::embedded_rtmp::session::Stage;
 use embedded_rtmp_embassy::embedded_rtmp::time::Instant;
-use embedded_rtmp_embassy::embedded_rtmp::url::Url;
 use embedded_rtmp_embassy::{
-    ClientOptions, Error, Handler, Origin, Phase, Publisher, Rejection, Server, ServerOptions, SessionId,
+    ClientOptions, Error, Handler, Origin, Phase, Rejection, Server, ServerOptions, SessionId,
 };
 
 use super::live::{Bench, config_to, until};
-use super::pair::{LIMITS, TestMemory, targets, with_devices};
+use super::pair::{TestMemory, publish, with_devices};
 use crate::wire::{Rule, Wire};
 
 /// A handler that accepts only the user `cam` with the password `s3cret`.
@@ -109,17 +108,6 @@ fn with_door<T>(wire: &Wire, client: impl AsyncFnOnce(Stack<'_>) -> T) -> (T, Co
         }
     });
     (outcome, door.counts.get())
-}
-
-async fn publish(stack: Stack<'_>, url: &str, options: &ClientOptions<'_>) -> (Result<(), Error>, Vec<Outcome>) {
-    let (targets, mut memory, url) = (targets([1935, 80]), TestMemory::new(), Url::parse(url).unwrap());
-    let mut plan = Plan::new(&targets, LIMITS).unwrap();
-    let publisher = Publisher::<8>::connect(stack, &url, &mut plan, options, &mut memory, || [7; 32]).await;
-    let result = match publisher {
-        Ok(mut publisher) => publisher.close().await,
-        Err(error) => Err(error),
-    };
-    (result, plan.reports().map(|report| report.outcome).collect())
 }
 
 #[test]

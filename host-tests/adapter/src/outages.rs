@@ -366,7 +366,7 @@ async fn serve(stack: Stack<'static>, world: Rc<World>, runs: Rc<Cell<bool>>) {
         };
         let Either::Second(()) = select(server.run(&mut sink), stopped).await else { unreachable!() };
         drop(server);
-        (sink.publisher, sink.left_at, sink.players) = (None, None, 0);
+        (sink.publisher, sink.left_at, sink.player, sink.players) = (None, None, None, 0);
         while !runs.get() {
             Timer::after_millis(100).await;
         }

@@ -643,8 +643,8 @@ fn a_live_stream_reconnects_over_streams_that_the_caller_connects() {
 #[test]
 fn item_221_an_rtmps_url_needs_a_connector_of_tls() {
     let (peers, closed) = (Rc::default(), Rc::default());
-    let tunnel = if cfg!(feature = "rtmpt") { "rtmpts" } else { "rtmpt" };
-    for scheme in ["rtmps", "rtmpts", "rtmpe", "rtmpte", tunnel] {
+    let tunnel = (!cfg!(feature = "rtmpt")).then_some("rtmpt");
+    for scheme in ["rtmps", "rtmpts", "rtmpe", "rtmpte"].into_iter().chain(tunnel) {
         let url: &'static str = Box::leak(format!("{scheme}://server.example/live/x").into());
         let state: &'static StreamState = Box::leak(Box::new(StreamState::new()));
         let servers = Servers { peers: Rc::clone(&peers), closed: Rc::clone(&closed) };

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use embassy_futures::select::{Either, select, select3};
+use embassy_futures::select::{Either, Either3, select, select3};
 use embassy_net::Stack;
 use embassy_time::{Instant, Timer};
 use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
@@ -26,7 +26,7 @@ use embedded_rtmp_embassy::{
 use embedded_rtmp_embassy::{TunnelMemory, Tunnels};
 
 use super::live::{Bench, TRACKS, TestRng, config_to, until};
-use super::pair::{LIMITS, TestMemory, targets, with_devices};
+use super::pair::{LIMITS, TestMemory, publish as publish_with, targets, with_devices};
 use super::resolve::answer_queries;
 use crate::wire::{Rule, Wire};
 
@@ -77,23 +77,29 @@ impl Handler for Signpost {
     fn media(&mut self, _: SessionId, _: &Fragment<'_>) {}
 }
 
-/// Runs `client` on the first device, while a server with the handler serves on ports 1935 and 80 of the second, and a name
-/// server knows each name as its address. Returns what the client returned, and what it asked.
+/// Runs a server with the handler on ports 1935 and 80 for ever.
+async fn serve(stack: Stack<'_>, signpost: &mut Signpost) {
+    let mut memory: Box<[TestMemory; 4]> = Box::new([const { TestMemory::new() }; 4]);
+    let options = ServerOptions { max_per_address: Some(4), ..ServerOptions::default() };
+    #[cfg(feature = "rtmpt")]
+    let mut lent = Box::new(TunnelMemory::<2>::new());
+    #[cfg(feature = "rtmpt")]
+    let mut tunnels = Tunnels::<2>::new(&mut lent, TunnelConfig::new());
+    let mut server = Server::<4>::new(stack, &[1935, 80], &mut memory, &options).unwrap();
+    #[cfg(feature = "rtmpt")]
+    {
+        server = server.with_tunnels(&mut tunnels).unwrap();
+    }
+    server.run(signpost).await;
+}
+
+/// Runs `client` on the first device, while a server with the handler serves on the second, and a name server knows each
+/// name as its address. Returns what the client returned, and what it asked.
 fn with_signpost<T>(wire: &Wire, mut signpost: Signpost, client: impl AsyncFnOnce(Stack<'_>) -> T) -> (T, Vec<String>) {
     let outcome = with_devices(wire, async |first, second| {
-        let mut memory: Box<[TestMemory; 4]> = Box::new([const { TestMemory::new() }; 4]);
-        let options = ServerOptions { max_per_address: Some(4), ..ServerOptions::default() };
-        #[cfg(feature = "rtmpt")]
-        let mut lent = Box::new(TunnelMemory::<2>::new());
-        #[cfg(feature = "rtmpt")]
-        let mut tunnels = Tunnels::<2>::new(&mut lent, TunnelConfig::new());
-        let mut server = Server::<4>::new(second, &[1935, 80], &mut memory, &options).unwrap();
-        #[cfg(feature = "rtmpt")]
-        {
-            server = server.with_tunnels(&mut tunnels).unwrap();
-        }
-        match select3(client(first), server.run(&mut signpost), answer_queries(second, |_| Some(vec![2]))).await {
-            embassy_futures::select::Either3::First(outcome) => outcome,
+        let names = answer_queries(second, |_| Some(vec![2]));
+        match select3(client(first), serve(second, &mut signpost), names).await {
+            Either3::First(outcome) => outcome,
             _ => unreachable!("the servers run for ever"),
         }
     });
@@ -102,17 +108,6 @@ fn with_signpost<T>(wire: &Wire, mut signpost: Signpost, client: impl AsyncFnOnc
 
 async fn publish(stack: Stack<'_>, url: &str) -> Result<(), Error> {
     publish_with(stack, url, &ClientOptions::DEFAULT).await.0
-}
-
-async fn publish_with(stack: Stack<'_>, url: &str, options: &ClientOptions<'_>) -> (Result<(), Error>, Vec<Outcome>) {
-    let (targets, mut memory, url) = (targets([1935, 80]), TestMemory::new(), Url::parse(url).unwrap());
-    let mut plan = Plan::new(&targets, LIMITS).unwrap();
-    let publisher = Publisher::<8>::connect(stack, &url, &mut plan, options, &mut memory, || [7; 32]).await;
-    let result = match publisher {
-        Ok(mut publisher) => publisher.close().await,
-        Err(error) => Err(error),
-    };
-    (result, plan.reports().map(|report| report.outcome).collect())
 }
 
 #[test]
@@ -256,22 +251,14 @@ fn item_097_a_redirect_into_a_tunnel_names_the_new_host() {
     assert_eq!(asked, ["rtmp://10.0.0.2/live", "rtmpt://tunnel.test:80/other", "other/x"]);
 }
 
-/// Runs a server with the handler on ports 1935 and 80 of the second device for ever.
-async fn serve(stack: Stack<'static>, mut signpost: Signpost) {
-    let mut memory = Box::new([const { TestMemory::new() }; 4]);
-    let options = ServerOptions { max_per_address: Some(4), ..ServerOptions::default() };
-    let mut server = Server::<4>::new(stack, &[1935, 80], &mut memory, &options).unwrap();
-    server.run(&mut signpost).await;
-}
-
 #[test]
 fn item_097_a_live_stream_follows_without_a_pause_and_begins_with_its_own_url_again() {
     let mut bench = Bench::new(Wire::new());
     let mut live = bench.live(config_to("rtmp://10.0.0.2:1935/live/x"));
-    let signpost = Signpost::new(&[("live", "rtmp://10.0.0.2:80/other")]);
+    let mut signpost = Signpost::new(&[("live", "rtmp://10.0.0.2:80/other")]);
     let asked = signpost.asked.clone();
     let stack = bench.second;
-    bench.spawn(serve(stack, signpost));
+    bench.spawn(async move { serve(stack, &mut signpost).await });
     bench.run(async move {
         for _ in 0..2 {
             let begin = Instant::now();
@@ -289,10 +276,10 @@ fn item_097_a_live_stream_follows_without_a_pause_and_begins_with_its_own_url_ag
 fn item_097_a_live_stream_that_is_sent_in_circles_pauses_and_begins_again() {
     let mut bench = Bench::new(Wire::new());
     let mut live = bench.live(config_to("rtmp://10.0.0.2:1935/live/x"));
-    let signpost = Signpost::new(&[("live", "rtmp://10.0.0.2:80/live")]);
+    let mut signpost = Signpost::new(&[("live", "rtmp://10.0.0.2:80/live")]);
     let asked = signpost.asked.clone();
     let stack = bench.second;
-    bench.spawn(serve(stack, signpost));
+    bench.spawn(async move { serve(stack, &mut signpost).await });
     bench.run(async move {
         until(&mut live, Phase::Resting).await;
         assert_eq!(live.status().last_error, Some(Error::Redirect(RedirectError::TooMany)));
@@ -306,10 +293,10 @@ fn item_097_a_live_stream_that_is_sent_in_circles_pauses_and_begins_again() {
 }
 
 /// Publishes a live stream over a connector. Returns what the server was asked until the stream is live.
-fn over_a_connector(signpost: Signpost, config: Config) -> Vec<String> {
+fn over_a_connector(mut signpost: Signpost, config: Config) -> Vec<String> {
     let mut bench = Bench::new(Wire::new());
     let (asked, stack) = (signpost.asked.clone(), bench.second);
-    bench.spawn(serve(stack, signpost));
+    bench.spawn(async move { serve(stack, &mut signpost).await });
     bench.spawn(async move { answer_queries(stack, |_| Some(vec![2])).await });
     let state: &'static StreamState = Box::leak(Box::new(StreamState::new()));
     let [rx, tx]: [&'static mut [u8]; 2] = [vec![0; 2048].leak(), vec![0; 2048].leak()];
