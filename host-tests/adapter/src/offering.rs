@@ -9,6 +9,8 @@ use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_net::tcp::TcpSocket;
 use embassy_time::Timer;
+#[cfg(feature = "auth")]
+use embedded_rtmp_embassy::embedded_rtmp::auth::Credentials;
 use embedded_rtmp_embassy::embedded_rtmp::command::{
     Capabilities, CodecSupport, ConnectRequest, EncodedCapabilities, Extensions, PeerCapabilities,
 };
@@ -211,6 +213,18 @@ fn item_266_silence_is_no_refusal_and_neither_is_a_demand_for_a_password() {
     let ((result, _), [connects, _]) = with_servers([[demand; 2]; 2], async |stack| publish(stack, &OPTIONS).await);
     assert!(matches!(result, Err(Error::Refused(_))), "{result:?}");
     assert_eq!(connects, [ALL]);
+}
+
+#[cfg(feature = "auth")]
+#[test]
+fn item_257_item_266_a_server_that_refuses_the_announcement_and_then_the_password_is_not_asked_for_ever() {
+    let credentials = Some(Credentials { user: "cam", password: "s3cret" });
+    let options = ClientOptions { credentials, ..OPTIONS };
+    let demand = Refuses("[ AccessManager.Reject ] : [ code=403 need auth; authmod=adobe ]");
+    let servers = [[Refuses("bad value"), demand], [Accepts; 2]];
+    let ((result, _), [connects, others]) = with_servers(servers, async |stack| publish(stack, &options).await);
+    assert!(matches!(result, Err(Error::Auth(_))), "{result:?}");
+    assert_eq!((connects, others), (vec![ALL, None, None], vec![]));
 }
 
 #[test]

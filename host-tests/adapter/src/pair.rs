@@ -11,7 +11,7 @@ use embassy_time::{Duration, with_timeout};
 use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::message::{MessageKind, StreamId};
-use embedded_rtmp_embassy::embedded_rtmp::port_plan::{self, Limits, Plan, Target};
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Limits, Plan, Target};
 use embedded_rtmp_embassy::embedded_rtmp::relay::{RelayConfig, StreamName};
 use embedded_rtmp_embassy::embedded_rtmp::session::{self, ServerEvent};
 use embedded_rtmp_embassy::embedded_rtmp::time;
@@ -223,7 +223,7 @@ pub(crate) async fn publish(
     stack: Stack<'_>,
     url: &str,
     options: &ClientOptions<'_>,
-) -> (Result<(), Error>, Vec<port_plan::Outcome>) {
+) -> (Result<(), Error>, Vec<embedded_rtmp_embassy::embedded_rtmp::port_plan::Outcome>) {
     let (targets, mut memory, url) = (targets([1935, 80]), TestMemory::new(), Url::parse(url).unwrap());
     let mut plan = Plan::new(&targets, LIMITS).unwrap();
     let publisher = Publisher::<8>::connect(stack, &url, &mut plan, options, &mut memory, || [7; 32]).await;

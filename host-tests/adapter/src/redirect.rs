@@ -11,7 +11,7 @@ use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::command::{ConnectRequest, MAX_REDIRECTS, PeerCapabilities};
 use embedded_rtmp_embassy::embedded_rtmp::message::StreamId;
-use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Outcome, Plan};
+use embedded_rtmp_embassy::embedded_rtmp::port_plan::{Outcome, Plan, PlanError};
 use embedded_rtmp_embassy::embedded_rtmp::relay::StreamName;
 use embedded_rtmp_embassy::embedded_rtmp::session::Stage;
 #[cfg(feature = "rtmpt")]
@@ -37,12 +37,14 @@ struct Signpost {
     elsewhere: HashMap<String, String>,
     /// The `tcUrl` of each `connect`, and the names that were published.
     asked: Rc<RefCell<Vec<String>>>,
+    /// Whether each `connect` announced Enhanced RTMP.
+    announced: Rc<RefCell<Vec<bool>>>,
 }
 
 impl Signpost {
     fn new(elsewhere: &[(&str, &str)]) -> Self {
         let elsewhere = elsewhere.iter().map(|(app, url)| ((*app).to_owned(), (*url).to_owned())).collect();
-        Self { elsewhere, asked: Rc::default() }
+        Self { elsewhere, ..Self::default() }
     }
 }
 
@@ -53,14 +55,14 @@ impl Handler for Signpost {
 
     /// The URL "needauth" demands a password, and "old" refuses Enhanced RTMP.
     fn connect(&mut self, _: SessionId, request: &ConnectRequest<'_>) -> Result<(), Rejection<'_>> {
+        let is_enhanced = PeerCapabilities::new(request.values()).is_enhanced();
         self.asked.borrow_mut().push(request.tc_url.to_string());
+        self.announced.borrow_mut().push(is_enhanced);
         match self.elsewhere.get(&request.app.to_string()) {
             Some(url) if url == "needauth" => {
                 Err("[ AccessManager.Reject ] : [ code=403 need auth; authmod=adobe ]".into())
             }
-            Some(url) if url == "old" && PeerCapabilities::new(request.values()).is_enhanced() => {
-                Err("bad value".into())
-            }
+            Some(url) if url == "old" && is_enhanced => Err("bad value".into()),
             Some(url) if url == "old" => Ok(()),
             Some(url) => Err(Rejection::Redirect(url)),
             None => Ok(()),
@@ -292,6 +294,52 @@ fn item_097_a_live_stream_that_is_sent_in_circles_pauses_and_begins_again() {
     });
 }
 
+#[test]
+fn item_097_a_redirect_to_a_scheme_that_the_client_cannot_carry_does_not_stop_a_live_stream() {
+    let mut bench = Bench::new(Wire::new());
+    let mut live = bench.live(config_to("rtmp://10.0.0.2:1935/live/x"));
+    let mut signpost = Signpost::new(&[("live", "rtmps://10.0.0.2/other")]);
+    let asked = signpost.asked.clone();
+    let stack = bench.second;
+    bench.spawn(async move { serve(stack, &mut signpost).await });
+    bench.run(async move {
+        for _ in 0..2 {
+            until(&mut live, Phase::Resting).await;
+            assert_eq!(live.status().last_error, Some(Error::Plan(PlanError::Scheme)));
+            assert_eq!(asked.take(), ["rtmp://10.0.0.2:1935/live"]);
+            while live.status().phase == Phase::Resting {
+                live.changed().await;
+            }
+        }
+    });
+}
+
+/// Announces an extension: several tracks.
+#[cfg(feature = "enhanced")]
+static ANNOUNCES: ClientOptions<'_> =
+    ClientOptions { capabilities: b"\0\x06capsEx\0\x40\0\0\0\0\0\0\0", ..ClientOptions::DEFAULT };
+
+#[cfg(feature = "enhanced")]
+#[test]
+fn item_097_item_257_what_is_known_about_one_host_does_not_hold_for_another_one() {
+    let mut bench = Bench::new(Wire::new());
+    let mut config = config_to("rtmp://10.0.0.2:1935/live/x");
+    config.client = &ANNOUNCES;
+    let mut live = bench.live(config);
+    let mut signpost = Signpost::new(&[("live", "rtmp://other.test:80/other"), ("other", "old")]);
+    let (announced, stack) = (signpost.announced.clone(), bench.second);
+    bench.spawn(async move { serve(stack, &mut signpost).await });
+    bench.spawn(async move { answer_queries(stack, |_| Some(vec![2])).await });
+    bench.run(async move {
+        for _ in 0..2 {
+            until(&mut live, Phase::Live).await;
+            assert_eq!(announced.take(), [true, true, false]);
+            live.stop().await;
+            live.start();
+        }
+    });
+}
+
 /// Publishes a live stream over a connector. Returns what the server was asked until the stream is live.
 fn over_a_connector(mut signpost: Signpost, config: Config) -> Vec<String> {
     let mut bench = Bench::new(Wire::new());
@@ -322,13 +370,11 @@ fn item_097_a_live_stream_over_a_connector_follows() {
 #[cfg(feature = "enhanced")]
 #[test]
 fn item_097_item_257_an_old_server_to_which_a_client_was_sent_is_asked_again_at_once() {
-    static OPTIONS: ClientOptions<'_> =
-        ClientOptions { capabilities: b"\0\x06capsEx\0\x40\0\0\0\0\0\0\0", ..ClientOptions::DEFAULT };
     for host in ["10.0.0.2", "other.test"] {
         let url = format!("rtmp://{host}:80/other");
         let signpost = Signpost::new(&[("live", &url), ("other", "old")]);
         let mut config = config_to("rtmp://10.0.0.2:1935/live/x");
-        config.client = &OPTIONS;
+        config.client = &ANNOUNCES;
         let asked = over_a_connector(signpost, config);
         assert_eq!(asked, ["rtmp://10.0.0.2:1935/live", &url, &url, "other/x"]);
     }

@@ -147,7 +147,10 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
         #[cfg(feature = "auth")]
         self.answer.begin(entropy);
         #[cfg(feature = "enhanced")]
-        self.offering.begin();
+        {
+            let goes_on = self.owns_next_attempt();
+            self.offering.begin(goes_on);
+        }
         self.client.restart(*session, entropy)
     }
 

@@ -21,10 +21,12 @@ pub(crate) struct Offering {
 impl Offering {
     pub(crate) const NONE: Self = Self { offer: Offer::new(), is_open: false, is_new: false, is_due: false };
 
-    /// Records that a connection begins. A connection that is made later, or to another port, has the offer again: the
-    /// server may have closed the last one for another reason.
-    pub(crate) fn begin(&mut self) {
-        if !core::mem::take(&mut self.is_due) && !self.is_legacy() {
+    /// Records that a connection begins. `goes_on` says whether it continues the last attempt: it omits the offer, or
+    /// has the answer to a challenge. A connection that is made later, or to another port, has the offer again: the server
+    /// may have closed the last one for another reason.
+    pub(crate) fn begin(&mut self, goes_on: bool) {
+        self.is_due = false;
+        if !goes_on && !self.is_legacy() {
             *self = Self::NONE;
         }
     }

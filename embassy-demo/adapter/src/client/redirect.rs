@@ -49,6 +49,11 @@ impl Redirect {
         self.is_new.then(|| self.next.unwrap_or(Address::new(amf0::Text::default())))
     }
 
+    /// Forgets where the server has sent the client.
+    pub(crate) fn forget(&mut self) {
+        (self.next, self.is_new) = (None, false);
+    }
+
     /// Records that the last connection has lasted.
     pub(crate) fn note_lasted(&mut self) {
         self.hops = 0;

@@ -55,18 +55,20 @@ impl Outage {
         self.is_over = later(now, retry.longest);
     }
 
-    /// Returns whether the current connection has lasted for [`Retry::longest`].
-    #[cfg(feature = "redirect")]
-    pub(super) fn has_ended(&self, now: Instant) -> bool {
-        now >= self.is_over
+    /// Records that the connection has ended, if there was one. Returns whether it had lasted for [`Retry::longest`]:
+    /// another outage then begins.
+    pub(super) fn conclude(&mut self, now: Instant, retry: &Retry) -> bool {
+        let has_lasted = now >= self.is_over;
+        if has_lasted {
+            *self = Self::new(now, retry);
+        }
+        self.is_over = Instant::from_micros(u64::MAX);
+        has_lasted
     }
 
     /// Returns how long to wait now, or `None` if it is time to give up. `random` is 32 random bits.
     pub(super) fn next(&mut self, now: Instant, retry: &Retry, random: u32) -> Option<Duration> {
-        if now >= self.is_over {
-            *self = Self::new(now, retry);
-        }
-        self.is_over = Instant::from_micros(u64::MAX);
+        self.conclude(now, retry);
         let whole = self.wait.min(retry.longest).as_ticks();
         self.wait = Duration::from_ticks(whole.saturating_add(whole));
         // If the product overflows, `less` is still less than the wait.
@@ -103,6 +105,21 @@ mod tests {
         let retry = Retry { limit: Some(Duration::from_secs(60)), ..Retry::DEFAULT };
         assert_eq!(waits(retry, 0), [500, 1_000, 2_000, 4_000, 8_000, 8_000, 8_000]);
         assert_eq!(waits(Retry { limit: Some(Duration::MIN), ..retry }, 0), [0_u64; 0]);
+    }
+
+    #[test]
+    fn a_connection_that_lasts_ends_the_outage_once() {
+        let (retry, begin) = (Retry::DEFAULT, Instant::from_millis(100_000));
+        let mut outage = Outage::new(begin, &retry);
+        assert!(!outage.conclude(begin, &retry), "there was no connection");
+        outage.next(begin, &retry, 0);
+        outage.interrupt(begin, &retry);
+        assert!(!outage.conclude(later(begin, retry.longest - Duration::from_ticks(1)), &retry), "it was too short");
+        assert_eq!(outage.next(begin, &retry, 0), Some(retry.first * 2));
+        outage.interrupt(begin, &retry);
+        let end = later(begin, retry.longest);
+        assert_eq!([outage.conclude(end, &retry), outage.conclude(end, &retry)], [true, false]);
+        assert_eq!(outage.next(end, &retry, 0), Some(retry.first));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::{Config, DropReason};
 use crate::client::ClientOptions;
 use crate::client::connection::Connection;
 #[cfg(feature = "redirect")]
-use crate::client::redirect::{Address, Redirect};
+use crate::client::redirect::Address;
 use crate::clock::{clock, later};
 use crate::error::Error;
 use crate::fmt::info;
@@ -172,7 +172,7 @@ impl<T: Transport> Shared<T> {
         self.outage = Outage::new(now, &self.retry);
         #[cfg(feature = "redirect")]
         {
-            self.connection.redirect = Redirect::NONE;
+            self.connection.redirect.forget();
         }
         Url::parse(self.url).map_err(|error| self.give_up(error.into())).ok()
     }
@@ -181,7 +181,12 @@ impl<T: Transport> Shared<T> {
     /// in the same way, the stream is not wanted any longer. `random` is 32 random bits.
     pub(super) fn rest(&mut self, now: Instant, random: u32) -> Instant {
         let Some(error) = &self.last_error else { return now };
-        let wait = self.outage.next(now, &self.retry, random).filter(|_| may_pass(error));
+        // An error at a server to which another one has sent us says nothing about the first one.
+        #[cfg(feature = "redirect")]
+        let is_followed = self.connection.redirect.is_followed;
+        #[cfg(not(feature = "redirect"))]
+        let is_followed = false;
+        let wait = self.outage.next(now, &self.retry, random).filter(|_| is_followed || may_pass(error));
         let Some(wait) = wait else {
             info!("given up: {}", error);
             self.is_wanted = false;
@@ -197,7 +202,7 @@ impl<T: Transport> Shared<T> {
     /// application of the last attempt.
     #[cfg(feature = "redirect")]
     pub(super) fn is_sent_elsewhere(&mut self, first: &Url<'_>, current: Option<&Address>) -> bool {
-        if self.outage.has_ended(clock()) {
+        if self.outage.conclude(clock(), &self.retry) {
             self.connection.redirect.note_lasted();
         }
         let resolved = self.connection.redirect.resolve(first, current);
