@@ -22,7 +22,7 @@ pub struct ClientOptions<'o> {
     /// The codecs and the extensions of Enhanced RTMP that `connect` announces:
     /// [`EncodedCapabilities`](embedded_rtmp::command::EncodedCapabilities). If it is empty, `connect` announces nothing.
     /// If a server refuses the announcement, the client connects again at once without it. If the server accepts that,
-    /// it gets no announcement for as long as the client exists.
+    /// it gets no announcement for as long as the client stays with that host.
     #[cfg(feature = "enhanced")]
     pub capabilities: &'o [u8],
     /// The name of the client. Servers take names that begin with `FMLE/` for encoders.

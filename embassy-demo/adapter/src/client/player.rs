@@ -126,6 +126,9 @@ impl<'a, const STREAMS: usize, T: Transport> Player<'a, STREAMS, T> {
     ///
     /// `entropy` is 32 fresh random bytes. Dropping the future drops the transport.
     ///
+    /// If the server refuses the announcement of Enhanced RTMP, this call fails: call it again over another transport,
+    /// with options without `capabilities`.
+    ///
     /// # Errors
     /// The URL requires RTMPE, a buffer is too small, the server refused the request or broke the protocol, or the
     /// transport ended.

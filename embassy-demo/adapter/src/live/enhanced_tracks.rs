@@ -14,14 +14,11 @@ impl Tracks {
     /// # Panics
     /// If the three have more than [`MAX_PARAMETER_SETS`] bytes together. In a `const`, this is a compile-time error.
     pub const fn hevc(vps: &[u8], sps: &[u8], pps: &[u8]) -> Self {
-        let length = sps.len() + pps.len() + vps.len();
-        assert!(length <= MAX_PARAMETER_SETS, "the parameter sets have more than 128 bytes");
-        let mut tracks = Self::hevc_in_band();
-        (tracks.sps, tracks.pps, tracks.vps) = (sps.len() as u8, pps.len() as u8, vps.len() as u8);
-        let (first, rest) = tracks.sets.split_at_mut(sps.len());
-        first.copy_from_slice(sps);
-        let (second, rest) = rest.split_at_mut(pps.len());
-        second.copy_from_slice(pps);
+        let others = sps.len() + pps.len();
+        assert!(others + vps.len() <= MAX_PARAMETER_SETS, "the parameter sets have more than 128 bytes");
+        let mut tracks = Self::h264(sps, pps);
+        (tracks.codec, tracks.vps) = (Some(&HEVC), vps.len() as u8);
+        let (_, rest) = tracks.sets.split_at_mut(others);
         rest.split_at_mut(vps.len()).0.copy_from_slice(vps);
         tracks
     }

@@ -125,8 +125,8 @@ impl<C: Connect> Attempts for OverStreams<C> {
 
     async fn attempt(&mut self, shared: &RefCell<Shared<Piped>>, url: &Url<'_>, rng: &mut impl RngCore) -> bool {
         let carries = |way: Way| {
-            let is_plain = matches!(way, Way::Rtmp | Way::Rtmps) || (cfg!(feature = "rtmpt") && way.is_tunnel());
-            is_plain && !way.is_rtmpe() && (C::IS_TLS || !way.is_tls())
+            let has_tunnels = cfg!(feature = "rtmpt");
+            !way.is_rtmpe() && (has_tunnels || !way.is_tunnel()) && (C::IS_TLS || !way.is_tls())
         };
         if let Err(error) = check_scheme(url, carries) {
             end(shared, error);

@@ -72,8 +72,8 @@ pub struct Status {
     /// The transport and the port of the connection, or of the current or the last attempt.
     pub port: Option<Target>,
     /// Whether the server refuses the announcement of Enhanced RTMP
-    /// ([`ClientOptions::capabilities`](crate::ClientOptions::capabilities)). It does not change any longer once it is
-    /// `true`.
+    /// ([`ClientOptions::capabilities`](crate::ClientOptions::capabilities)). Once it is `true`, it
+    /// stays so until the client goes to another host (feature `redirect`).
     #[cfg(feature = "enhanced")]
     pub is_legacy: bool,
     /// Why the last connection or the last attempt to connect failed. It stays when the next one succeeds. If all

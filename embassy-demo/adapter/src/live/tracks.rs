@@ -43,7 +43,8 @@ const HEADER: usize = 192;
 #[derive(Clone, Copy)]
 pub struct Tracks {
     pub(super) has_video: bool,
-    /// The sequence parameter set, then the picture parameter set.
+    /// The sequence parameter set, the picture parameter set, and HEVC's video parameter set. Of AV1 and VP9, the
+    /// configuration, whose length is in `sps`.
     pub(super) sets: [u8; MAX_PARAMETER_SETS],
     pub(super) sps: u8,
     pub(super) pps: u8,

@@ -16,13 +16,10 @@ mod ports;
 mod publish;
 mod serve;
 
-use core::future::poll_fn;
-use core::pin::{Pin, pin};
-use core::task::{Context, Poll};
-
 use defmt_semihosting as _; // the log's way out
 use embassy_executor::Spawner;
 use mps2_an386::arguments::{Command, parse};
+use mps2_an386::board::executor::apart;
 use mps2_an386::board::{self, executor, host, network};
 use static_cell::StaticCell;
 
@@ -67,16 +64,6 @@ async fn start(spawner: Spawner) {
     };
     defmt::info!("deepest stack: {} bytes", board::stack::deepest());
     host::exit(if is_good { 0 } else { status::FAILED });
-}
-
-/// Polls a future in a stack frame of its own: what one command needs there does not add to the others.
-async fn apart<T>(future: impl Future<Output = T>) -> T {
-    #[inline(never)]
-    fn poll<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        future.poll(cx)
-    }
-    let mut future = pin!(future);
-    poll_fn(|cx| poll(future.as_mut(), cx)).await
 }
 
 #[panic_handler]

@@ -46,12 +46,11 @@ mod connection {
     //! Over TLS, to a server with the key of `--pin`.
 
     use embassy_net::Stack;
-    use embedded_rtmp_embassy::rand_core::RngCore;
     use embedded_rtmp_embassy::transport::tls::{P256, Pin, Records, Tls, TlsOptions};
     use embedded_rtmp_embassy::transport::{KeepAlive, TcpConnect};
     use embedded_rtmp_embassy::{Config, StreamLive, StreamRunner, StreamState, over};
     use mps2_an386::arguments::Publish;
-    use mps2_an386::board::host::HostRng;
+    use mps2_an386::board::host::{HostRng, random};
     use static_cell::{ConstStaticCell, StaticCell};
 
     static STATE: StreamState<256, 2920, 1536, 512, { super::GATHER }> = StreamState::new();
@@ -67,13 +66,7 @@ mod connection {
         let [rx, tx] = RINGS.take();
         let tcp = TcpConnect::new(stack, rx, tx, KeepAlive::DEFAULT);
         let verifier = Pin::new(PINS.init([arguments.pin.unwrap_or_default()]));
-        over(Tls::new(tcp, RECORDS.take(), verifier, entropy, TlsOptions::DEFAULT), &STATE, HostRng, config)
-    }
-
-    fn entropy() -> [u8; 32] {
-        let mut bytes = [0; 32];
-        HostRng.fill_bytes(&mut bytes);
-        bytes
+        over(Tls::new(tcp, RECORDS.take(), verifier, random, TlsOptions::DEFAULT), &STATE, HostRng, config)
     }
 }
 

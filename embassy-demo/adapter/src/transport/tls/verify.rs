@@ -34,8 +34,8 @@ const MOST_SENT: usize = 16;
 /// Verifies the identity of a server: [`Pin`], [`Roots`] or a verifier of the caller.
 ///
 /// For each connection, `certificate` is called with the certificates of the server. If it returns `Ok`, `signature` is
-/// called with the signature that the server has made with the key of the first certificate. Both can put checks off:
-/// [`Deferred`]. A connection is used only if each of them was called exactly once, in this order, both returned `Ok`,
+/// called with the signature that the server has made with the key of the first certificate. [`Pin`] and
+/// [`Roots`] put checks off with `later`; a verifier of the caller checks at once. A connection is used only if each of them was called exactly once, in this order, both returned `Ok`,
 /// and the checks that were put off have passed.
 pub trait Verifier {
     /// Whether the ClientHello offers RSA for the signature.

@@ -7,8 +7,7 @@
 #![no_main]
 
 use core::future::poll_fn;
-use core::pin::{Pin as Pinned, pin};
-use core::task::{Context, Poll};
+use core::pin::pin;
 
 use defmt_semihosting as _; // the log's way out
 use embassy_executor::Spawner;
@@ -24,6 +23,7 @@ use embedded_rtmp_embassy::transport::tls::{
 use embedded_rtmp_embassy::transport::{Connect, KeepAlive, Pipe, Stream, TcpConnect, Transport};
 use embedded_rtmp_embassy::{ClientOptions, Error, Memory, Parts, Publisher};
 use mps2_an386::CLIP;
+use mps2_an386::board::executor::apart;
 use mps2_an386::board::{self, executor, host, network, stack, time};
 use static_cell::ConstStaticCell;
 
@@ -91,16 +91,6 @@ async fn sections(stack: Stack<'static>, arguments: &Arguments) -> Option<()> {
     secure
         .chain::<P256RsaP384>("rtmps_p384", p384, include_bytes!("../../../../../host-tests/chains/p384/root.der"))
         .await
-}
-
-/// Polls a future in a stack frame of its own: what one section needs there does not add to the others.
-async fn apart<T>(future: impl Future<Output = T>) -> T {
-    #[inline(never)]
-    fn poll<F: Future>(future: Pinned<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        future.poll(cx)
-    }
-    let mut future = pin!(future);
-    poll_fn(|cx| poll(future.as_mut(), cx)).await
 }
 
 /// RTMPS to servers of the host.

@@ -1,7 +1,10 @@
 //! An executor that sleeps with `wfi`. (embassy's own waits with `wfe`, which QEMU takes for a yield: it spins.)
 
 use core::cell::Cell;
+use core::future::poll_fn;
+use core::pin::{Pin, pin};
 use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::{Context, Poll};
 
 use critical_section::Mutex;
 use embassy_executor::Spawner;
@@ -21,6 +24,16 @@ fn pend(_: *mut ()) {
 /// Counts of 25 MHz that were spent asleep.
 pub fn asleep() -> u64 {
     critical_section::with(|section| ASLEEP.borrow(section).get())
+}
+
+/// Polls a future in a stack frame of its own: what one part of an image needs there does not add to the others.
+pub async fn apart<T>(future: impl Future<Output = T>) -> T {
+    #[inline(never)]
+    fn poll<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        future.poll(cx)
+    }
+    let mut future = pin!(future);
+    poll_fn(|cx| poll(future.as_mut(), cx)).await
 }
 
 /// Runs tasks for ever.
