@@ -3,14 +3,18 @@
 
 mod support;
 
+use std::path::Path;
+
 use embedded_rtmp::media::FrameClass;
-use host_tests::flv::Tag;
+use embedded_rtmp::message::MessageKind;
+use host_tests::flv::{Tag, Writer};
 use host_tests::peers::{Finished, Running, free_port, start, wait_until};
 use serde_json::Value;
+use support::refusing::{Refusal, Refusing};
 use support::{LIMIT, Serve, clip, media, played, player, publish, publisher, url};
 
 /// The frames of a file: without headers, which are repeated on each connection.
-fn frames(file: &std::path::Path) -> Vec<Tag> {
+fn frames(file: &Path) -> Vec<Tag> {
     let is_frame = |tag: &Tag| FrameClass::of(tag.kind, &tag.payload) != FrameClass::Configuration;
     media(file).into_iter().filter(is_frame).collect()
 }
@@ -21,7 +25,12 @@ fn payloads(tags: &[Tag]) -> Vec<&[u8]> {
 
 /// Publishes the clip at its own pace, and sends a signal to the server after half a second.
 fn publish_and_signal(serve: &Serve, name: &str) -> Running {
-    let running = start(&mut publisher(&clip(), &serve.url("live/cam"), &[])).unwrap();
+    publish_file_and_signal(&clip(), serve, name)
+}
+
+/// Publishes a file in the same way.
+fn publish_file_and_signal(file: &Path, serve: &Serve, name: &str) -> Running {
+    let running = start(&mut publisher(file, &serve.url("live/cam"), &[])).unwrap();
     serve.wait_until_it_says("live/cam goes to");
     std::thread::sleep(std::time::Duration::from_millis(500));
     serve.signal(name);
@@ -80,6 +89,27 @@ fn item_107_item_277_if_the_other_server_is_dead_the_publisher_stays() {
     assert_eq!(summary["reconnects"], 0, "{summary}");
     assert!(summary["notices"].to_string().contains("there is no other connection"), "{summary}");
     assert!(frames(&first.recording("live-cam.flv")) == frames(&clip()));
+}
+
+#[test]
+fn item_257_item_277_a_publisher_of_hevc_stays_if_the_other_server_refuses_enhanced_rtmp() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("hevc.flv");
+    let mut writer = Writer::new(std::fs::File::create(&file).unwrap()).unwrap();
+    writer.write(MessageKind::VIDEO, 0, b"\x90hvc1\x01").unwrap();
+    for number in 0..30 {
+        writer.write(MessageKind::VIDEO, number * 100, b"\x91hvc1\0\0\0\0\0\0\x01e").unwrap();
+    }
+    writer.finish().unwrap();
+    for closes in [false, true] {
+        let old = Refusing::start(Refusal::Announcement { closes });
+        let first = Serve::start(&["--reconnect-to", &url(old.port, "live")]);
+        let summary = ended(publish_file_and_signal(&file, &first, "USR1"));
+        assert_eq!(summary["reconnects"], 0, "{summary}");
+        assert!(summary["notices"].to_string().contains("there is no other connection"), "{summary}");
+        assert_eq!(old.asked(), ["connect live, and announces Enhanced RTMP", "connect live"]);
+        assert_eq!(frames(&first.recording("live-cam.flv")).len(), 30);
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A client session and its connection, for publishing and for playing.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow};
@@ -115,6 +116,15 @@ impl<const PLAYS: usize> Link<PLAYS> {
     /// Whether the server has closed the connection, and all received bytes are consumed.
     pub fn is_ended(&self) -> bool {
         self.pipe.is_ended() && !self.pipe.has_input()
+    }
+
+    /// Returns whether the connection has ended, if `moved` is the result of the last [`Self::receive`] and
+    /// [`Self::send`]. An error of the session or of its handler is something else.
+    pub fn is_cut(&self, moved: &Result<bool>) -> bool {
+        match moved {
+            Err(error) => error.is::<io::Error>(),
+            Ok(_) => self.is_ended(),
+        }
     }
 
     /// Handles the timeouts of the session. Returns when it must be called again at the latest.

@@ -6,7 +6,6 @@ mod report;
 pub use output::Output;
 pub use report::{End, Report};
 
-use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -189,9 +188,8 @@ impl Player<'_> {
     /// Does all work that is possible now. Returns whether there was any.
     fn step(&mut self, report: &mut Report) -> Result<bool> {
         let moved = self.receive(report).and_then(|received| Ok(received | self.link.send()?));
-        let is_broken = moved.as_ref().is_err_and(|error| error.is::<io::Error>());
-        let is_ended = is_broken || self.link.is_ended();
-        if is_ended && self.outcome.is_none() && !self.is_connected && self.destination.closed() {
+        let may_omit_announcement = self.outcome.is_none() && !self.is_connected;
+        if may_omit_announcement && self.link.is_cut(&moved) && self.destination.closed() {
             self.outcome = Some(Outcome::Again);
             return Ok(true);
         }

@@ -5,7 +5,7 @@ mod source;
 
 pub use source::Pace;
 
-use std::io::{self, Read};
+use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::TryRecvError;
 use std::time::Duration;
@@ -243,14 +243,14 @@ impl<R: Read> Publisher<'_, R> {
             return Ok(true);
         }
         let moved = self.receive(report).and_then(|received| Ok(received | self.send()?));
+        if matches!(self.phase, Phase::Asking) && self.link.is_cut(&moved) && self.may_omit_announcement() {
+            self.phase = Phase::Again;
+            return Ok(true);
+        }
         let mut has_moved = match (moved, self.phase) {
             // The server has reset the connection instead of closing it, but everything had arrived.
             (Err(_), Phase::Closing { media, .. }) if self.link.pipe.acknowledged() >= Some(media) => {
                 self.phase = Phase::Done;
-                return Ok(true);
-            }
-            (Err(error), Phase::Asking) if error.is::<io::Error>() && self.may_omit_announcement() => {
-                self.phase = Phase::Again;
                 return Ok(true);
             }
             (moved, _) => moved?,
@@ -262,10 +262,6 @@ impl<R: Read> Publisher<'_, R> {
             has_moved = true;
         }
         if self.link.is_ended() {
-            if matches!(self.phase, Phase::Asking) && self.may_omit_announcement() {
-                self.phase = Phase::Again;
-                return Ok(true);
-            }
             match self.phase {
                 // The server has seen the end and closed the connection. Or it had closed before, and resets the
                 // connection when it receives the rest.
@@ -401,8 +397,9 @@ impl<R: Read> Publisher<'_, R> {
                     return Err(said(&status));
                 }
                 ClientEvent::Status(_, status) => {
-                    let request = ReconnectRequest::of(&status);
-                    asked = request.map(|request| request.tc_url.map(|url| url.to_string())).or(asked.take());
+                    if let Some(request) = ReconnectRequest::of(&status) {
+                        asked = Some(request.tc_url.map(|url| url.to_string()));
+                    }
                 }
                 ClientEvent::Unpublished => {
                     (report.acknowledged, report.confirmed) = (true, true);

@@ -10,6 +10,7 @@ use embedded_rtmp::session::{ClientConfig, ClientEvent, Stage};
 use embedded_rtmp::time::Instant;
 
 use super::{LOOK, Options};
+use crate::flv::EnhancedCodecs;
 use crate::net::{Clock, Destination, Dialler, Link, LinkReport};
 
 /// A connection with a message stream on which nothing is published yet.
@@ -48,20 +49,22 @@ fn connect(mut destination: Destination, options: &Options, config: ClientConfig
         let mut dialler = Dialler::new(url.host(), &way.targets, way.limits, config, &options.tls, clock)?;
         let mut report = LinkReport::default();
         let mut link = Link::connect(&mut dialler, &url, destination.properties(), clock, &mut report)?;
-        if let Some(stream) = create_stream(&mut link, &mut destination)? {
+        if let Some(stream) = create_stream(&mut link, &mut destination, &options.codecs)? {
             return Ok(Next { link, destination, stream, report, since: clock.now() });
         }
     }
 }
 
-/// Creates a message stream. Returns `None` if the server has sent the client elsewhere.
-fn create_stream(link: &mut Link, destination: &mut Destination) -> Result<Option<StreamId>> {
+/// Creates a message stream. Returns `None` if the client must connect again: the server has sent it elsewhere, or may
+/// accept it without the announcement of Enhanced RTMP.
+fn create_stream(link: &mut Link, destination: &mut Destination, codecs: &EnhancedCodecs) -> Result<Option<StreamId>> {
     let (mut is_connected, mut call, mut created, mut is_elsewhere) = (false, None, None, false);
     while !is_elsewhere {
         let received = link.receive(|event| {
             match event {
                 ClientEvent::Connected => {
                     destination.accepted();
+                    codecs.all().try_for_each(|codec| destination.check(codec))?;
                     is_connected = true;
                 }
                 ClientEvent::Refused(Stage::Connect, status) => {
@@ -83,14 +86,19 @@ fn create_stream(link: &mut Link, destination: &mut Destination) -> Result<Optio
                 _ => {}
             }
             Ok(true)
-        })?;
+        });
+        let moved = received.and_then(|received| Ok(link.send()? | received));
+        if !is_connected && link.is_cut(&moved) && destination.closed() {
+            return Ok(None);
+        }
+        let has_moved = moved?;
         if created.is_some() {
             return Ok(created);
         }
         if is_connected && call.is_none() {
             call = Some(link.session.call("createStream", &[])?);
         }
-        if !(link.send()? | received) {
+        if !has_moved {
             if link.is_ended() {
                 bail!("the server closed the connection");
             }

@@ -94,6 +94,7 @@ impl<R: Read> Source<R> {
     /// Sends no tags any longer, except the one that is being sent.
     pub(super) fn stop(&mut self) {
         self.ended = true;
+        self.ahead.clear();
         self.tag.take_if(|_| self.open.is_none());
     }
 

@@ -49,7 +49,7 @@ impl Redirect {
         self.is_new.then(|| self.next.unwrap_or(Address::new(amf0::Text::default())))
     }
 
-    /// Forgets where the server has sent the client.
+    /// Forgets the address to which the server has sent the client.
     pub(crate) fn forget(&mut self) {
         (self.next, self.is_new) = (None, false);
     }

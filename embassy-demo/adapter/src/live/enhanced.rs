@@ -42,7 +42,7 @@ pub(super) struct VideoCodec {
     pub(super) codec: FourCc,
     pub(super) format: Format,
     /// Writes the configuration of the decoder, from the sequence, picture and video parameter sets, or from the
-    /// configuration itself in place of the first set. Returns its length, or `None` if it has no room.
+    /// configuration itself, given as the first set. Returns its length, or `None` if it has no room.
     configure: fn([&[u8]; 3], &mut [u8]) -> Option<usize>,
 }
 
