@@ -74,6 +74,14 @@ impl<'b> Output<'b> {
         copy(bytes, self.buffer.get_mut(self.needed..).unwrap_or_default());
         self.needed = self.needed.saturating_add(bytes.len());
     }
+
+    /// Returns what was written.
+    ///
+    /// # Errors
+    /// The number of bytes, which is more than the buffer has.
+    pub(crate) fn written(self) -> Result<&'b [u8], usize> {
+        self.buffer.get(..self.needed).ok_or(self.needed)
+    }
 }
 
 /// Moves the bytes after the first `by` bytes to the start.

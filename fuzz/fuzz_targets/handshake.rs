@@ -6,11 +6,10 @@ use embedded_rtmp::handshake::{
     Handshake, HandshakeConfig, HandshakeError, HandshakeEvent, HandshakeKind, SCRATCH, Style, Versions,
 };
 use embedded_rtmp::time::Instant;
-use embedded_rtmp_fuzz::Cuts;
+use embedded_rtmp_fuzz::{Cuts, WHOLE};
 use libfuzzer_sys::fuzz_target;
 
 const NOW: Instant = Instant::from_millis(0);
-const WHOLE: usize = 1 + 2 * SCRATCH;
 
 fn side(choice: u8) -> Handshake {
     let config = if choice & 1 == 0 {

@@ -10,11 +10,10 @@ use std::sync::LazyLock;
 use embedded_rtmp::crypt::{Cipher, KeyPair};
 use embedded_rtmp::handshake::{Handshake, HandshakeConfig, HandshakeError, HandshakeEvent, SCRATCH, Style, Versions};
 use embedded_rtmp::time::Instant;
-use embedded_rtmp_fuzz::{Cuts, rtmpe};
+use embedded_rtmp_fuzz::{Cuts, WHOLE, rtmpe};
 use libfuzzer_sys::fuzz_target;
 
 const NOW: Instant = Instant::from_millis(0);
-const WHOLE: usize = 1 + 2 * SCRATCH;
 
 static OURS: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::new(&[0x11; 32]));
 static THEIRS: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::new(&[0x22; 32]));
@@ -47,16 +46,14 @@ impl Peer {
 
     /// The public key. `None` is the one in the input.
     fn key(&self) -> Option<[u8; 128]> {
-        let number = |low: u8| core::array::from_fn(|at| if at == 127 { low } else { 0 });
-        let near = |low: u8| core::array::from_fn(|at| if at == 127 { low } else { rtmpe::PRIME[at] });
         match self.key & 15 {
             0..6 => Some(*THEIRS.public_key()),
-            6 => Some(number(0)),
-            7 => Some(number(1)),
-            8 => Some(number(2)),
-            9 => Some(near(0xFD)),
-            10 => Some(near(0xFE)),
-            11 => Some(near(0xFF)),
+            6 => Some(with_low([0; 128], 0)),
+            7 => Some(with_low([0; 128], 1)),
+            8 => Some(with_low([0; 128], 2)),
+            9 => Some(with_low(rtmpe::PRIME, 0xFD)),
+            10 => Some(with_low(rtmpe::PRIME, 0xFE)),
+            11 => Some(with_low(rtmpe::PRIME, 0xFF)),
             12 => Some([0xFF; 128]),
             13 => Some(*OURS.public_key()),
             _ => None,
@@ -79,8 +76,8 @@ impl Peer {
             *block.key() = key;
         }
         let key = *block.key();
-        let two = number_two();
-        let is_valid = key >= two && key < near_prime();
+        // From 2 to p - 2.
+        let is_valid = key >= with_low([0; 128], 2) && key <= with_low(rtmpe::PRIME, 0xFD);
         if self.is_signed() {
             block.sign(if self.is_server() { rtmpe::SERVER } else { rtmpe::CLIENT });
         }
@@ -105,13 +102,10 @@ impl Peer {
     }
 }
 
-fn number_two() -> [u8; 128] {
-    core::array::from_fn(|at| if at == 127 { 2 } else { 0 })
-}
-
-/// p - 1.
-fn near_prime() -> [u8; 128] {
-    core::array::from_fn(|at| if at == 127 { 0xFE } else { rtmpe::PRIME[at] })
+/// The number with another last byte.
+fn with_low(mut number: [u8; 128], low: u8) -> [u8; 128] {
+    number[127] = low;
+    number
 }
 
 #[derive(Debug, PartialEq)]

@@ -10,12 +10,11 @@ use embedded_rtmp::crypt::{Cipher, KeyPair};
 use embedded_rtmp::handshake::{Handshake, HandshakeConfig, SCRATCH, Versions};
 use embedded_rtmp::session::{Server, ServerConfig, ServerRole, SessionError};
 use embedded_rtmp::time::Instant;
-use embedded_rtmp_fuzz::{Application, Cuts, Entry, Happened, Side, handshake, run, serving};
+use embedded_rtmp_fuzz::{Application, Cuts, Entry, Happened, Side, WHOLE, handshake, run, serving};
 use libfuzzer_sys::fuzz_target;
 
 const NOW: Instant = Instant::from_millis(1);
 /// The handshake of one direction.
-const WHOLE: usize = 1 + 2 * SCRATCH;
 
 static SERVER: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::new(&[0x11; 32]));
 static CLIENT: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::new(&[0x22; 32]));

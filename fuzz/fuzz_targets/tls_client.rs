@@ -21,7 +21,7 @@ use tls_peer::{
     APPLICATION_DATA, Certificate, HANDSHAKE, HOST, Half, Key, Server, Servers, Site, Step, Wire, message, plain,
 };
 
-/// The site, and the Certificate and CertificateVerify of an honest flight.
+/// The site, and the hash of its key.
 struct Honest {
     site: Site,
     pin: [u8; 32],

@@ -47,12 +47,6 @@ impl Block {
         (&mut self.bytes[at..at + 128]).try_into().expect("128 bytes")
     }
 
-    /// The digest.
-    pub fn digest(&mut self) -> &mut [u8; 32] {
-        let at = self.digest_place();
-        (&mut self.bytes[at..at + 32]).try_into().expect("32 bytes")
-    }
-
     fn digest_place(&self) -> usize {
         if self.is_second { self.place(772, 776, 728) } else { self.place(8, 12, 728) }
     }
@@ -63,6 +57,6 @@ impl Block {
         let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length");
         mac.update(&self.bytes[..at]);
         mac.update(&self.bytes[at + 32..]);
-        *self.digest() = mac.finalize().into_bytes().into();
+        self.bytes[at..at + 32].copy_from_slice(&mac.finalize().into_bytes());
     }
 }

@@ -1,7 +1,7 @@
 //! The capabilities of a peer in Enhanced RTMP, which `connect` and its answer announce (E-RTMP v2, "Enhancing
 //! NetConnection connect Command").
 
-use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token, number_to_u32, u32_to_number};
+use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token, marker, number_to_u32, u32_to_number};
 use crate::bytes::{low_u16, low_u32};
 use crate::fmt::impl_format;
 use crate::message::FourCc;
@@ -179,7 +179,7 @@ impl Output<'_> {
     }
 
     const fn number(&mut self, number: u32) {
-        self.put(&[NUMBER]);
+        self.put(&[marker::NUMBER]);
         self.put(&u32_to_number(number).to_be_bytes());
     }
 
@@ -191,7 +191,7 @@ impl Output<'_> {
 
     const fn names(&mut self, mut codecs: &[(FourCc, CodecSupport)]) {
         while let [(codec, _), rest @ ..] = codecs {
-            self.put(&[STRING]);
+            self.put(&[marker::STRING]);
             self.text(codec.name());
             codecs = rest;
         }
@@ -210,10 +210,6 @@ impl Output<'_> {
         self.put(b"\0\0\x09");
     }
 }
-
-/// The markers of AMF0 before a number and before a string.
-const NUMBER: u8 = 0;
-const STRING: u8 = 2;
 
 /// The encoded properties of [`Capabilities`]: see [`Capabilities::encode`].
 #[derive(Debug, Clone, Copy)]

@@ -218,8 +218,7 @@ pub fn configuration_record<'a, 'b>(
         }
         copy(&count.to_be_bytes(), to.buffer.get_mut(at_count..).unwrap_or_default());
     }
-    let Output { buffer, needed } = to;
-    buffer.get(..needed).ok_or(HevcConfigError::BufferFull { needed })
+    to.written().map_err(|needed| HevcConfigError::BufferFull { needed })
 }
 
 #[cfg(test)]

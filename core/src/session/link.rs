@@ -8,7 +8,7 @@ use crate::chunk::{
     Assembled, Assembler, ChunkStreamId, DEFAULT_CHUNK_SIZE, Fragment, MAX_CHUNK_SIZE, Pulled, Reader, TypeThreeDelta,
     WriteProgress, Writer,
 };
-use crate::command::{self, Answer, Command, Status};
+use crate::command::{self, Answer, Command, PeerCapabilities, Status};
 use crate::control::{self, Control, UserControlEvent};
 use crate::message::{MessageHeader, MessageKind, StreamId, Timestamp};
 
@@ -218,20 +218,16 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
         Command::parse(self.payload(received.payload.clone()))
     }
 
-    /// Returns the values of the command of this name, if it is one of the messages that were read last.
-    pub(super) fn last_command(&self, name: &str) -> Option<Decoder<'_>> {
+    /// Returns the capabilities in the command for which `is_it` returns `true`, if it is one of the messages that were
+    /// read last. Without such a command, the result has no capabilities.
+    pub(super) fn announced(&self, is_it: &dyn Fn(&Command<'_>) -> bool) -> PeerCapabilities<'_> {
         let mut commands = self.assembler.completed().filter_map(|place| Command::parse(self.payload(place)));
-        commands.find(|command| command.name == *name).map(|command| command.values)
+        PeerCapabilities::new(
+            commands.find(|command| is_it(command)).map_or(Decoder::new(&[]), |command| command.values),
+        )
     }
 
-    /// Returns the values of the `_result` with this transaction id, if it is one of the messages that were read last.
-    pub(super) fn last_answer(&self, transaction: f64) -> Option<Decoder<'_>> {
-        let commands = self.assembler.completed().filter_map(|place| Command::parse(self.payload(place)));
-        let mut answers = commands.filter(|command| command.name == *"_result" && command.transaction == transaction);
-        answers.next().map(|command| command.values)
-    }
-
-    /// The same, as the answer of a server.
+    /// The command that [`Self::pull`] found, as the answer of a server.
     // Not inlined, because it has several callers.
     #[inline(never)]
     pub(super) fn answer(&self, received: &Received) -> Answer<'_> {

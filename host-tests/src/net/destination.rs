@@ -16,10 +16,11 @@ pub struct Destination {
     first: StreamUrl,
     current: StreamUrl,
     authenticator: Authenticator<{ 2 * MAX_URL_LENGTH }>,
-    /// The properties that announce Enhanced RTMP in `connect`, and whether the server accepts them.
+    /// The properties that announce Enhanced RTMP in `connect`.
     properties: Vec<u8>,
     /// Whether a server may refuse the properties, because they name codecs.
     has_codecs: bool,
+    /// Whether the server accepts the properties.
     offer: Offer,
     /// The number of redirects that were followed.
     pub redirects: u8,

@@ -164,7 +164,7 @@ pub fn sequence_header_size(sps: &[&[u8]], pps: &[&[u8]]) -> usize {
 /// the fields that the header repeats; [`AvcConfigError::TooMany`], or [`AvcConfigError::BufferFull`].
 pub fn sequence_header<'b>(sps: &[&[u8]], pps: &[&[u8]], buffer: &'b mut [u8]) -> Result<&'b [u8], AvcConfigError> {
     let first = sps.first().and_then(|first| Start::parse(first)).ok_or(AvcConfigError::Sps)?;
-    let mut out = Output::new(&mut *buffer);
+    let mut out = Output::new(buffer);
     out.put(&HEADER);
     out.put(&[1, first.profile, first.constraints, first.level, 0xFC | 3]);
     put_sets(&mut out, sps, UnitType::SPS, 0xE0, 31)?;
@@ -172,8 +172,7 @@ pub fn sequence_header<'b>(sps: &[&[u8]], pps: &[&[u8]], buffer: &'b mut [u8]) -
     if !is_plain(first.profile) {
         out.put(&[0xFC | first.chroma_format, 0xF8 | first.more_luma, 0xF8 | first.more_chroma, 0]);
     }
-    let needed = out.needed;
-    buffer.get(..needed).ok_or(AvcConfigError::BufferFull { needed })
+    out.written().map_err(|needed| AvcConfigError::BufferFull { needed })
 }
 
 /// [`AVC_SEQUENCE_HEADER`](video::VideoTagHeader::AVC_SEQUENCE_HEADER) in bytes.

@@ -183,7 +183,7 @@ impl TrackHeader {
         self.emit_start(&mut to, ONE_TRACK);
         self.track.into_iter().for_each(|track| to.put(&[track]));
         self.emit_composition_time(&mut to);
-        to.buffer.get(..to.needed).unwrap_or_default()
+        to.written().unwrap_or_default()
     }
 
     /// Writes the header of a message of several tracks into `buffer` and returns it. After it, write
@@ -193,7 +193,7 @@ impl TrackHeader {
         let mut to = Output::new(buffer);
         let of_many = Self { track: Some(0), ..*self };
         of_many.emit_start(&mut to, codecs as u8);
-        to.buffer.get(..to.needed).unwrap_or_default()
+        to.written().unwrap_or_default()
     }
 
     /// Writes the header of one of several tracks into `buffer` and returns it. `length` is that of the body, in bytes.
@@ -207,7 +207,7 @@ impl TrackHeader {
         to.put(&[self.track.unwrap_or(0)]);
         to.put(&size);
         self.emit_composition_time(&mut to);
-        to.buffer.get(..to.needed).unwrap_or_default()
+        to.written().unwrap_or_default()
     }
 
     fn has_composition_time(&self) -> bool {

@@ -14,7 +14,7 @@ use super::error::RequestError;
 use super::error::{ConfigError, SessionError, Stage};
 use super::event::ClientEvent;
 use super::link::Incoming;
-use crate::amf0::{Decoder, u32_to_number};
+use crate::amf0::u32_to_number;
 use crate::command::PeerCapabilities;
 #[cfg(feature = "rtmpe")]
 use crate::crypt::KeyPair;
@@ -192,8 +192,8 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
     /// [`ClientEvent::Connected`], until the next call of [`Self::next_event`]. At other times, the result has no
     /// capabilities.
     pub fn connect_answer(&self) -> PeerCapabilities<'_> {
-        let values = self.link.last_answer(u32_to_number(CONNECT));
-        PeerCapabilities::new(values.unwrap_or(Decoder::new(&[])))
+        let connect = u32_to_number(CONNECT);
+        self.link.announced(&|command| command.name == *"_result" && command.transaction == connect)
     }
 
     /// Returns the stream that is published.

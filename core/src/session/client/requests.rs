@@ -54,16 +54,9 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         if busy || self.is_over() {
             return Err(RequestError::State);
         }
-        // With this limit no sum below can wrap.
-        let key = parts_len(parts);
-        let length = u16::try_from(key.saturating_add(3)).map_err(|_| RequestError::ControlBuffer(usize::MAX))?;
-        // Includes the headers of further chunks.
-        let keys = key.wrapping_mul(2).wrapping_add(key / 64);
-        // Queue all three calls or none.
-        let now = if self.role.state == State::Open { keys.wrapping_add(PUBLISH_ROOM) } else { 0 };
-        self.make_room(length, self.role.key, keys.wrapping_add(MIN_RESERVE), now)?;
-        let _ = Encoder::new(self.keep_key(length)).short_string(parts);
-        if self.role.state == State::Open {
+        let is_open = self.role.state == State::Open;
+        self.store_key(parts, is_open)?;
+        if is_open {
             self.proceed();
         }
         Ok(())
@@ -79,18 +72,25 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         if self.role.state != State::Open || self.role.publishing {
             return Err(RequestError::State);
         }
-        let room = parts_len(parts).wrapping_mul(2).wrapping_add(PUBLISH_ROOM);
-        if !self.link.has_room(room) {
-            return Err(RequestError::ControlBuffer(room.wrapping_add(self.link.queue.stored().into())));
-        }
-        // In this state, only the key is stored.
-        self.role.state = State::Idle;
-        let stored = self.publish_parts(parts);
-        self.role.state = State::Open;
-        stored?;
+        self.store_key(parts, true)?;
         (self.role.stream, self.role.has_started) = (stream, false);
         self.call_on(stream, "publish", Argument::LiveKey);
         self.expect(State::ExpectPublish);
+        Ok(())
+    }
+
+    /// Stores the stream key that consists of these parts. If `calls` is set, there must be room now for all calls that
+    /// have the key.
+    fn store_key(&mut self, parts: &[&str; KEY_PARTS], calls: bool) -> Result<(), RequestError> {
+        // With this limit no sum below can wrap.
+        let key = parts_len(parts);
+        let length = u16::try_from(key.saturating_add(3)).map_err(|_| RequestError::ControlBuffer(usize::MAX))?;
+        // Includes the headers of further chunks.
+        let keys = key.wrapping_mul(2).wrapping_add(key / 64);
+        // Queue all calls or none.
+        let now = if calls { keys.wrapping_add(PUBLISH_ROOM) } else { 0 };
+        self.make_room(length, self.role.key, keys.wrapping_add(MIN_RESERVE), now)?;
+        let _ = Encoder::new(self.keep_key(length)).short_string(parts);
         Ok(())
     }
 

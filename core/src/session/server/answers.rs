@@ -2,8 +2,8 @@
 
 use super::Server;
 use super::state::{Call, NO_STREAM, Request, State, StreamState};
-use crate::amf0::{BufferFull, Decoder, Encoder, Token, number_to_u32};
-use crate::command::{self, Capabilities, Extensions, PeerCapabilities, ReconnectRequest, Status, code};
+use crate::amf0::{BufferFull, Encoder, Token, number_to_u32};
+use crate::command::{self, Capabilities, Extensions, ReconnectRequest, Status, code};
 use crate::control::{Control, Limit, UserControlEvent};
 use crate::fmt::info;
 use crate::message::StreamId;
@@ -30,11 +30,8 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
     /// # Errors
     /// The client has not sent `connect`, or the control buffer has too little free space now.
     pub fn accept_connect_with(&mut self, capabilities: &Capabilities<'_>) -> Result<(), RequestError> {
-        let values = self.link.last_command("connect").unwrap_or(Decoder::new(&[]));
-        let both = |extension| {
-            capabilities.extensions.has(extension) && PeerCapabilities::new(values).extensions().has(extension)
-        };
-        let reconnects = both(Extensions::RECONNECT);
+        let peer = self.link.announced(&|command| command.name == *"connect").extensions();
+        let reconnects = [capabilities.extensions, peer].iter().all(|side| side.has(Extensions::RECONNECT));
         self.accept_with(&|encoder| capabilities.emit(encoder))?;
         self.role.reconnects = reconnects;
         Ok(())
