@@ -247,12 +247,17 @@ impl Socket {
                     if !self.is_readable || !tls.wants_read() || self.output.len() > MAX_OUTPUT {
                         return Ok((0, false));
                     }
-                    match retry(|| tls.read_tls(&mut self.stream))? {
-                        None => {
+                    match retry(|| tls.read_tls(&mut self.stream)) {
+                        Err(error) if self.outlives_reset => {
+                            (self.broken, self.has_ended) = (Some(error), true);
+                            break;
+                        }
+                        Err(error) => return Err(error),
+                        Ok(None) => {
                             self.is_readable = false;
                             return Ok((0, false));
                         }
-                        Some(read) => self.traffic.0 += read as u64,
+                        Ok(Some(read)) => self.traffic.0 += read as u64,
                     }
                     let processed = tls.process_new_packets();
                     // Send the answer of a handshake, or an alert.
@@ -344,6 +349,90 @@ fn retry(mut operation: impl FnMut() -> io::Result<usize>) -> io::Result<Option<
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+    use std::sync::Arc;
+    use std::thread;
+    use std::time::Duration;
+
+    use rcgen::{CertificateParams, KeyPair};
+    use rustix::net::sockopt::set_socket_linger;
+    use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
+    use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
+
+    /// A certificate for `localhost`, and both sides of TLS with it.
+    fn sides() -> (ClientConnection, ServerConnection) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let certificate = CertificateDer::from(certificate);
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate.clone()).unwrap();
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+        let server = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+        let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        let name = ServerName::try_from("localhost").unwrap();
+        (ClientConnection::new(Arc::new(client), name).unwrap(), ServerConnection::new(Arc::new(server)).unwrap())
+    }
+
+    /// Sends `bytes`, and resets the connection when the server has sent a byte back.
+    fn client(mut tcp: std::net::TcpStream, tls: Option<ClientConnection>, bytes: &[u8]) {
+        match tls {
+            None => {
+                tcp.write_all(bytes).unwrap();
+                tcp.read_exact(&mut [0]).unwrap();
+            }
+            Some(mut tls) => {
+                let mut stream = rustls::Stream::new(&mut tls, &mut tcp);
+                stream.write_all(bytes).unwrap();
+                stream.read_exact(&mut [0]).unwrap();
+            }
+        }
+        set_socket_linger(&tcp, Some(Duration::ZERO)).unwrap();
+    }
+
+    #[test]
+    fn item_287_bytes_that_arrived_before_a_reset_are_received() {
+        let sent: Vec<u8> = (0..40_000_u32).map(|number| (number % 251) as u8).collect();
+        for is_tls in [false, true] {
+            let (inside, tls) = sides();
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let (address, bytes) = (listener.local_addr().unwrap(), sent.clone());
+            let peer = thread::spawn(move || {
+                client(std::net::TcpStream::connect(address).unwrap(), is_tls.then_some(inside), &bytes);
+            });
+            let (stream, _) = listener.accept().unwrap();
+            stream.set_nonblocking(true).unwrap();
+            let mut socket = Socket::accepted(TcpStream::from_std(stream));
+            if is_tls {
+                socket.start_tls(tls.into()).unwrap();
+            }
+            // A session that waits takes nothing until the reset has arrived.
+            let (mut buffer, mut received, mut has_sent) = (vec![0; 65_536], Vec::new(), false);
+            let error = loop {
+                socket.rearm();
+                let takes = socket.has_ended();
+                let moved = socket.receive(&mut buffer, true, |input| {
+                    let length = if takes { input.len().min(1000) } else { 0 };
+                    received.extend_from_slice(&input[..length]);
+                    (length, input.len())
+                });
+                let Ok((_, waiting)) = moved else { break moved.unwrap_err() };
+                if waiting == sent.len() && !has_sent {
+                    has_sent = socket.send(&mut [0; 16], |out| usize::from(!out.is_empty())).unwrap();
+                } else {
+                    socket.send(&mut [], |_| 0).unwrap();
+                }
+                thread::sleep(Duration::from_millis(1));
+            };
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+            assert!(received == sent, "{} bytes, TLS: {is_tls}", received.len());
+            peer.join().unwrap();
         }
     }
 }
