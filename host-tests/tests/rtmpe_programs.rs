@@ -155,8 +155,8 @@ fn librtmp_server(host: &Host, program: &str, directory: &Path) -> Running {
     );
     command.args(["--mount", "sh", "-e", "-c", &script]);
     let server = start(&mut command).unwrap();
-    let listens = || host.shell("ss -Hltn 'sport = :1935' | grep -q .", "").is_ok();
-    wait_until("the program listens", LIMIT, listens).unwrap_or_else(|error| panic!("{error}: {}", server.errors()));
+    wait_until("the program listens", LIMIT, || host.listens(1935))
+        .unwrap_or_else(|error| panic!("{error}: {}", server.errors()));
     server
 }
 

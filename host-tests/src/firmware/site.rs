@@ -87,8 +87,8 @@ impl Site {
         let main = format!("user root; {}", nginx::LOAD_RTMP);
         fs::write(directory.join("nginx.conf"), nginx::configuration(directory, &main, &servers))?;
         let nginx = self.nginx.insert(nginx::run(self.network.server.command("nginx"), directory)?);
-        let look = format!("ss -Hltn 'sport = :{}' | grep -q .", ports.first().copied().unwrap_or_default());
-        nginx.wait_until("nginx listens", PATIENCE, |_| self.network.server.shell(&look, "").is_ok())
+        let first = ports.first().copied().unwrap_or_default();
+        nginx.wait_until("nginx listens", PATIENCE, |_| self.network.server.listens(first))
     }
 
     /// Sends a signal to nginx, such as `STOP`. Frozen by it, nginx reads nothing, and its connections stay open until

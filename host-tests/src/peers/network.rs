@@ -68,6 +68,11 @@ impl Host {
         command
     }
 
+    /// Returns whether a program on this host listens on a TCP port.
+    pub fn listens(&self, port: u16) -> bool {
+        self.shell(&format!("ss -Hltn 'sport = :{port}' | grep -q ."), "").is_ok()
+    }
+
     /// Runs a shell command on this host, with `input`.
     ///
     /// # Errors

@@ -60,7 +60,7 @@ server {{ listen 80; location / {{ proxy_pass http://127.0.0.1:8081; }} }} }}\n"
         let mut nginx = start(&mut command).unwrap();
         wait_until("nginx listens", LIMIT, || {
             assert!(nginx.ended().unwrap().is_none(), "{}", nginx.errors());
-            self.network.server.shell("ss -Hltn 'sport = :80' | grep -q .", "").is_ok()
+            self.network.server.listens(80)
         })
         .unwrap();
         self.programs.push(nginx);
