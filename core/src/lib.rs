@@ -124,6 +124,7 @@
 //! | `digest` | the handshake with HMAC-SHA256 digests, which FFmpeg and others begin with; without the feature, a server uses the simple handshake, which they accept |
 //! | `auth` | authentication with a user and a password, as used by Adobe's and Limelight's servers |
 //! | `rtmpe` | RTMPE, the encrypted variant of RTMP, for clients and servers; it is obfuscation, not security |
+//! | `mp4` | fragmented MP4 for browsers, made from the messages of a stream: `media::mp4` |
 //! | `defmt` | `defmt::Format` for public types, and a log through defmt |
 //! | `log` | a log through `log`; with both, defmt is used |
 //!

@@ -120,8 +120,8 @@ impl FrameClass {
 }
 
 /// A bit for each codec without Enhanced RTMP that has a packet type in the second byte.
-const VIDEO_WITH_PACKETS: u16 = 1 << 7 | 1 << 12 | 1 << 13 | 1 << 14;
-const AUDIO_WITH_PACKETS: u16 = 1 << 10 | 1 << 13;
+pub(super) const VIDEO_WITH_PACKETS: u16 = 1 << 7 | 1 << 12 | 1 << 13 | 1 << 14;
+pub(super) const AUDIO_WITH_PACKETS: u16 = 1 << 10 | 1 << 13;
 
 fn video(prefix: &[u8]) -> Option<FrameClass> {
     let (&first, rest) = prefix.split_first()?;

@@ -14,6 +14,7 @@
 //! | [`hevc`], [`av1`], [`opus`] | the bodies of sequence headers of Enhanced RTMP, made from an encoder's output |
 //! | [`silence`] | a silent audio track |
 //! | [`metadata`] | `onMetaData` to and from typed fields |
+//! | `mp4` | fragmented MP4 from the messages of a stream; feature `mp4` |
 //! | [`FrameClass`] | the class of a message, by its first bytes: configuration, keyframe, disposable … |
 
 pub mod aac;
@@ -27,6 +28,8 @@ pub mod flv;
 mod frame;
 pub mod hevc;
 pub mod metadata;
+#[cfg(feature = "mp4")]
+pub mod mp4;
 pub mod opus;
 pub mod silence;
 pub mod video;

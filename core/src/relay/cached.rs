@@ -95,6 +95,10 @@ impl HeaderEntry {
         self.key.part.kind()
     }
 
+    pub(super) const fn track(&self) -> u8 {
+        self.key.track
+    }
+
     pub(super) const fn position(&self) -> u64 {
         self.position.0
     }

@@ -125,6 +125,14 @@ impl<'b> Ring<'b> {
         self.messages
     }
 
+    /// Returns the cached messages of track 0, each with its payload: metadata without the bytes for servers, and the
+    /// configurations of decoders. There are none between two publishers.
+    pub fn cached(&self) -> impl Iterator<Item = (MessageKind, &[u8])> {
+        let entries = self.headers.entries().map(|(_, entry)| entry);
+        let cached = entries.filter(|entry| entry.is_cached() && entry.track() == 0);
+        cached.map(|entry| (entry.kind(), self.headers.rest(entry, 0)))
+    }
+
     /// Ends the publishers of two rings and swaps their memory, if one ring has memory that the other needs. Both are empty
     /// then. Their players stay, and continue with the messages of the next publisher. A player that is inside of a message
     /// is overtaken.

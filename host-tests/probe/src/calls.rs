@@ -7,7 +7,7 @@
 // - `Display` and `defmt::Format`: the type, into `display` and `format`.
 //
 // A module that needs a feature has the attribute before its name, here and in the list at the end. The functions of all
-// modules that need the feature `rtmpe` are in calls/crypt.rs.
+// modules that need the feature `rtmpe` are in calls/crypt.rs. Those of `media::mp4` are in calls/mp4.rs.
 //
 // `Debug` is excluded: the standard library's code for floats, durations and quoted text may panic.
 include!("calls/amf0.rs");
@@ -19,6 +19,7 @@ include!("calls/crypt.rs");
 include!("calls/handshake.rs");
 include!("calls/media.rs");
 include!("calls/message.rs");
+include!("calls/mp4.rs");
 include!("calls/port_plan.rs");
 include!("calls/pressure.rs");
 include!("calls/relay.rs");
@@ -27,4 +28,4 @@ include!("calls/time.rs");
 include!("calls/tunnel.rs");
 include!("calls/url.rs");
 
-lists! { amf0 #[cfg(feature = "auth")] auth chunk command control #[cfg(feature = "rtmpe")] crypt handshake media message port_plan pressure relay session time tunnel url }
+lists! { amf0 #[cfg(feature = "auth")] auth chunk command control #[cfg(feature = "rtmpe")] crypt handshake media message #[cfg(feature = "mp4")] mp4 port_plan pressure relay session time tunnel url }

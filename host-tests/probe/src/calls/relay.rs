@@ -73,7 +73,11 @@ calls! {
         <relay::PumpError as From<relay::Overtaken>>::from,
         <relay::PumpError as From<session::RequestError>>::from,
     }
-    drive_as {}
+    drive_as {
+        relay::Ring::cached => |ring: &relay::Ring<'static>, show: fn(message::MessageKind, &[u8])| {
+            ring.cached().for_each(|(kind, payload)| show(kind, payload));
+        },
+    }
     display {
         relay::NameTooLong,
         relay::RelayRejection,

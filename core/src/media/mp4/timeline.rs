@@ -1,0 +1,186 @@
+//! The times of frames, by the timestamps of RTMP. The table is in the documentation of the [module](super).
+
+use crate::message::Timestamp;
+
+/// How far a timestamp may go back within a track, in ms.
+const BACK: i64 = 500;
+/// How far a timestamp may go ahead.
+pub(super) const AHEAD: i64 = 10_000;
+/// How far the first timestamp of a track may be before the other track.
+const START_BACK: i64 = 5_000;
+
+/// A timestamp, and the time that it stands for.
+#[derive(Debug, Clone, Copy)]
+struct Anchor {
+    timestamp: Timestamp,
+    time: i64,
+}
+
+impl Anchor {
+    fn time_of(&self, timestamp: Timestamp) -> i64 {
+        self.time.saturating_add(i64::from(timestamp.since(self.timestamp)))
+    }
+}
+
+/// The last frame of a track.
+#[derive(Debug, Clone, Copy)]
+struct Last {
+    anchor: Anchor,
+    /// The time that was written. The next frame is later.
+    time: i64,
+}
+
+/// The times of both tracks, in ms.
+#[derive(Debug, Clone)]
+pub(super) struct Timeline {
+    last: [Option<Last>; 2],
+    /// The duration of the last frame of each track, in ms.
+    pub(super) durations: [u32; 2],
+    /// The last frame of any track.
+    anchor: Option<Anchor>,
+    /// The latest time of any track.
+    latest: i64,
+}
+
+impl Timeline {
+    pub(super) const fn new() -> Self {
+        Self { last: [None; 2], durations: [0; 2], anchor: None, latest: 0 }
+    }
+
+    /// Returns whether a track has frames.
+    pub(super) fn has(&self, track: usize) -> bool {
+        self.last.get(track).is_some_and(Option::is_some)
+    }
+
+    /// Adds a frame. Returns its time and its duration, or `None` if it is before the start.
+    pub(super) fn add(&mut self, track: usize, timestamp: Timestamp) -> Option<(u64, u32)> {
+        let (last, duration) = (self.last.get_mut(track)?, self.durations.get_mut(track)?);
+        let ahead = |from: i64| from.saturating_add(AHEAD);
+        let earliest = match last {
+            Some(last) => last.time.saturating_sub(BACK),
+            None => self.latest.saturating_sub(START_BACK),
+        };
+        let by_track = last.map(|last| (last.anchor.time_of(timestamp), ahead(last.time)));
+        let by_other = self.anchor.map(|anchor| (anchor.time_of(timestamp), ahead(self.latest)));
+        let is_near = |&(time, latest): &(i64, i64)| (earliest..=latest).contains(&time);
+        let near = by_track.filter(is_near).or(by_other.filter(is_near));
+        let next = last.map_or(self.latest, |last| last.time.saturating_add(i64::from(*duration)));
+        let exact = near.map_or(next, |(time, _)| time);
+        let time = exact.max(last.map_or(i64::MIN, |last| last.time.saturating_add(1)));
+        let written = u64::try_from(time).ok()?;
+        if let Some(last) = last {
+            let distance = time.saturating_sub(last.time);
+            if let Some(distance) = u32::try_from(distance).ok().filter(|_| distance <= AHEAD) {
+                *duration = distance.max(duration.saturating_sub(duration.div_ceil(8)));
+            }
+        }
+        let anchor = Anchor { timestamp, time: exact };
+        *last = Some(Last { anchor, time });
+        (self.anchor, self.latest) = (Some(anchor), self.latest.max(time));
+        Some((written, *duration))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{AUDIO, VIDEO};
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    fn times(frames: impl IntoIterator<Item = (usize, u32)>) -> Vec<Option<u64>> {
+        let mut timeline = Timeline { durations: [100, 23], ..Timeline::new() };
+        frames.into_iter().map(|(track, at)| timeline.add(track, Timestamp(at)).map(|(time, _)| time)).collect()
+    }
+
+    fn of_video(timestamps: &[u32]) -> Vec<u64> {
+        times(timestamps.iter().map(|at| (VIDEO, *at))).into_iter().map(Option::unwrap).collect()
+    }
+
+    #[test]
+    fn item_332_both_tracks_have_the_offset_of_the_first_frame() {
+        let frames = [(VIDEO, 5_000), (AUDIO, 4_990), (AUDIO, 5_013), (VIDEO, 5_040), (AUDIO, 5_036), (VIDEO, 5_080)];
+        assert_eq!(times(frames), [Some(0), None, Some(13), Some(40), Some(36), Some(80)], "one is before the start");
+    }
+
+    #[test]
+    fn item_332_a_timestamp_that_wraps_has_no_effect() {
+        assert_eq!(of_video(&[0xFFFF_FFF0, 0x18, 0x40]), [0, 0x28, 0x50]);
+        // 100 days in steps of 10 s: 64 bits do not wrap.
+        let mut timeline = Timeline::new();
+        let mut last = None;
+        for step in 0..864_000_u64 {
+            last = timeline.add(VIDEO, Timestamp((step * 10_000) as u32)).map(|(time, _)| time);
+        }
+        assert_eq!(last, Some(863_999 * 10_000));
+    }
+
+    #[test]
+    fn item_332_a_small_step_back_is_1_ms_ahead_and_leaves_no_offset() {
+        assert_eq!(of_video(&[0, 40, 30, 35, 80, 80, 120]), [0, 40, 41, 42, 80, 81, 120]);
+    }
+
+    #[test]
+    fn item_332_a_jump_of_a_track_is_removed() {
+        assert_eq!(of_video(&[100, 140, 3_000_000, 3_000_040]), [0, 40, 127, 167], "ahead");
+        assert_eq!(of_video(&[50_000, 50_040, 0, 40]), [0, 40, 127, 167], "back");
+        assert_eq!(of_video(&[0, 40, 9_040]), [0, 40, 9_040], "a gap of 9 s stays");
+    }
+
+    #[test]
+    fn item_332_the_tracks_stay_in_step_if_both_jump() {
+        let frames =
+            [(VIDEO, 90_000), (AUDIO, 90_000), (VIDEO, 90_040), (AUDIO, 90_023), (VIDEO, 0), (AUDIO, 5), (VIDEO, 40)];
+        // The first step is 40 ms, and a duration is at most one eighth shorter than the one before it.
+        let expected = [0, 0, 40, 23, 127, 132, 167].map(Some);
+        assert_eq!(times(frames)[..4], expected[..4]);
+        let jumped: Vec<_> = times(frames)[4..].iter().map(|time| time.unwrap()).collect();
+        assert_eq!((jumped[1] - jumped[0], jumped[2] - jumped[0]), (5, 40));
+        assert!(jumped[0] > 40 && jumped[0] < 150);
+    }
+
+    #[test]
+    fn item_332_tracks_whose_timestamps_are_far_apart_each_have_an_offset() {
+        let frames = [(VIDEO, 0), (AUDIO, 800_000), (VIDEO, 40), (AUDIO, 800_023), (VIDEO, 80), (AUDIO, 800_046)];
+        assert_eq!(times(frames), [0, 0, 40, 23, 80, 46].map(Some));
+        let behind = [(AUDIO, 800_000), (VIDEO, 10), (AUDIO, 800_023), (VIDEO, 50)];
+        assert_eq!(times(behind), [0, 0, 23, 40].map(Some));
+    }
+
+    #[test]
+    fn item_332_a_duration_is_the_largest_of_the_last_distances() {
+        let mut timeline = Timeline { durations: [100, 0], ..Timeline::new() };
+        let mut durations = |timestamps: &[u32]| -> Vec<u32> {
+            timestamps.iter().map(|at| timeline.add(VIDEO, Timestamp(*at)).unwrap().1).collect()
+        };
+        assert_eq!(durations(&[0, 40, 80, 120]), [100, 87, 76, 66]);
+        let steady: Vec<_> = (4..20).map(|index| index * 40).collect();
+        assert_eq!(durations(&steady)[8..], [40; 8]);
+        // Two pictures are missing. The next duration is the distance, and then it becomes shorter.
+        assert_eq!(durations(&[880, 920, 960]), [120, 105, 91]);
+    }
+
+    proptest! {
+        /// Whatever the timestamps are, the times of a track increase, and are at most 10 s apart.
+        #[test]
+        fn times_always_increase(frames: Vec<(bool, u32)>, steps: Vec<(bool, i16)>) {
+            let mut at = 0_u32;
+            let steps = steps.into_iter().map(|(is_audio, step)| {
+                at = at.wrapping_add_signed(step.into());
+                (is_audio, at)
+            });
+            let frames: Vec<_> = frames.into_iter().chain(steps).map(|(audio, at)| (usize::from(audio), at)).collect();
+            let mut last = [None, None];
+            for ((track, _), time) in frames.iter().zip(times(frames.iter().copied())) {
+                let Some(time) = time else {
+                    prop_assert!(last[*track].is_none());
+                    continue;
+                };
+                if let Some(last) = last[*track] {
+                    prop_assert!(time > last);
+                }
+                last[*track] = Some(time);
+            }
+        }
+    }
+}
