@@ -149,6 +149,7 @@ extern crate std;
 
 mod bytes;
 mod fmt;
+mod http;
 #[cfg(any(feature = "auth", feature = "digest"))]
 mod mac;
 mod text;

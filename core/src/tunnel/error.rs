@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::MAX_ID;
 use super::TunnelRefusal;
-use super::head::HeadError;
+use crate::http::HeadError;
 
 /// Why a client's tunnel has ended. The error is final: every later call repeats it. The cause is the peer or a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,21 +48,6 @@ impl From<HeadError> for TunnelError {
         Self::Head(error)
     }
 }
-
-impl fmt::Display for HeadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotHttp => "not HTTP",
-            Self::TooLong => "an HTTP head of more than 16384 bytes",
-            Self::LengthMissing => "an HTTP body without a length",
-            Self::LengthInvalid => "an HTTP body with an invalid length",
-            Self::LengthTooLarge => "an HTTP body of more than 16777215 bytes",
-            Self::Chunked => "an HTTP body in chunks",
-        })
-    }
-}
-
-impl core::error::Error for HeadError {}
 
 impl fmt::Display for TunnelRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

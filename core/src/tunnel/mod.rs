@@ -142,16 +142,15 @@ mod client;
 mod connection;
 mod error;
 mod event;
-mod head;
 mod request;
 mod sniff;
 mod table;
 
+pub use crate::http::HeadError;
 pub use client::TunnelClient;
 pub use connection::TunnelConnection;
 pub use error::TunnelError;
 pub use event::{TunnelEvent, TunnelRefusal};
-pub use head::HeadError;
 pub use sniff::Protocol;
 pub use table::{TunnelConfig, TunnelId, Tunnels};
 

@@ -1,10 +1,6 @@
 //! The first line of a request.
 
-use nom::bytes::complete::{tag, take_while1};
-use nom::combinator::all_consuming;
-use nom::{IResult, Parser};
-
-use super::head::{HeadError, digits, is_token, version};
+use crate::http::{HeadError, authority_and_path, digits, request_line};
 
 /// The length of a tunnel's id in bytes. It is written with two digits for each.
 pub(super) const ID: usize = 16;
@@ -39,33 +35,15 @@ pub(super) struct Line {
 
 /// Parses a first line.
 pub(super) fn parse(line: &[u8]) -> Result<Line, HeadError> {
-    let Ok((_, (method, path, is_old))) = all_consuming(request_line).parse(line) else {
-        return Err(HeadError::NotHttp);
-    };
+    let (method, target, is_old) = request_line(line)?;
     let (is_post, is_head) = (method == b"POST", method == b"HEAD");
-    // Clients send the whole URL to proxies, and proxies may pass it on.
-    let path = match path.strip_prefix(b"http://") {
-        Some(rest) => rest.get(rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len())..).unwrap_or(&[]),
-        None => path,
-    };
+    let (_, path) = authority_and_path(target);
     let ask = match (is_post, path) {
         (true, _) => tunnel(path),
         (false, b"/" | b"") if is_head || method == b"GET" => Ask::Page,
         _ => Ask::Other,
     };
     Ok(Line { ask, is_head, is_post, is_old })
-}
-
-/// Method, target, and whether the version is 1.0.
-type Words<'l> = (&'l [u8], &'l [u8], bool);
-
-/// `method SP request-target SP HTTP-version` (RFC 9112, section 3).
-fn request_line(line: &[u8]) -> IResult<&[u8], Words<'_>> {
-    let space = || tag(" ");
-    let target = take_while1(|byte: u8| byte.is_ascii_graphic());
-    let (rest, (method, _, target, _, is_old)) =
-        (take_while1(is_token), space(), target, space(), version).parse(line)?;
-    Ok((rest, (method, target, is_old)))
 }
 
 /// `/open/1`, `/send/ID/N`, `/idle/ID/N` and `/close/ID/N`.

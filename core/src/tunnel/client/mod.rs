@@ -16,9 +16,9 @@
 mod request;
 mod response;
 
-use super::head::Head;
 use super::{MAX_ID, TunnelError};
 use crate::fmt::impl_format;
+use crate::http::Head;
 use crate::time::Instant;
 
 /// How long a request may be under way without progress, in ms.

@@ -6,10 +6,10 @@ use nom::combinator::{eof, map_opt};
 use nom::sequence::separated_pair;
 use nom::{IResult, Parser};
 
-use super::super::head::{HeadError, Progress, digits, version};
 use super::super::{MAX_ID, TunnelError};
 use super::{In, Request, TunnelClient};
 use crate::bytes::{copy, low_u8, low_u32};
+use crate::http::{HeadError, Progress, digits, version};
 use crate::time::Instant;
 
 /// The shortest pause in ms before a poll, after a response with data.
@@ -42,7 +42,7 @@ impl<H: AsRef<str>> TunnelClient<H> {
                 return Err(TunnelError::Unasked);
             }
             match self.incoming {
-                In::Head => match self.head.read(input)? {
+                In::Head => match self.head.read(input, &mut ())? {
                     Progress::More => return Ok(0),
                     Progress::FirstLine => self.status()?,
                     Progress::Done(_) if self.is_interim => {}

@@ -13,12 +13,12 @@ mod answer;
 mod request;
 mod time;
 
-use super::head::{Head, HeadError, Progress};
 use super::request::ID;
 use super::request::{Ask, Line, parse};
 use super::{TunnelEvent, TunnelId, TunnelRefusal, Tunnels};
 use crate::bytes::low_u32;
 use crate::fmt::impl_format;
+use crate::http::{Head, HeadError, Progress};
 use crate::time::Instant;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,7 +146,7 @@ impl TunnelConnection {
                 return Some(TunnelEvent::Refused(refusal));
             }
             match self.incoming {
-                In::Head => match self.head.read(input) {
+                In::Head => match self.head.read(input, &mut ()) {
                     Ok(Progress::More) => return None,
                     Ok(Progress::FirstLine) => {
                         let (text, is_cut) = self.head.line();

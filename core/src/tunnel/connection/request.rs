@@ -1,9 +1,9 @@
 //! Requests on a connection.
 
-use super::super::head::{Fields, HeadError};
 use super::super::request::Ask;
 use super::super::{TunnelEvent, TunnelRefusal, Tunnels};
 use super::{Answer, In, Out, TunnelConnection};
+use crate::http::{Fields, HeadError};
 use crate::time::Instant;
 
 impl TunnelConnection {

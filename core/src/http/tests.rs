@@ -6,12 +6,12 @@ use std::vec::Vec;
 
 /// Parses a head in pieces of `cut` bytes. Returns its first line, its fields, and the bytes after it.
 fn read(text: &[u8], cut: usize) -> Result<(String, Fields, usize), HeadError> {
-    let (mut head, mut first) = (Head::new(), String::new());
+    let (mut head, mut first) = (Head::<LINE>::new(), String::new());
     let mut taken = 0;
     for piece in text.chunks(cut) {
         let mut rest = piece;
         loop {
-            match head.read(&mut rest)? {
+            match head.read(&mut rest, &mut ())? {
                 Progress::More => break,
                 Progress::FirstLine => first = String::from_utf8_lossy(head.line().0).trim_end().into(),
                 Progress::Done(fields) => return Ok((first, fields, taken + piece.len() - rest.len())),

@@ -6,7 +6,7 @@
 //! A proxy must read the same head as we do. Otherwise a sender can hide a request from one of the two inside the body of
 //! another request. Therefore heads that can be read in two ways are refused:
 //!
-//! - The first 128 bytes of a line are stored, and every byte is checked. Control bytes other than a tab, and a CR without an
+//! - The first bytes of a line are stored, and every byte is checked. Control bytes other than a tab, and a CR without an
 //!   LF, are refused anywhere. So no proxy can read a line of its own in the part that is not stored.
 //! - The name of a field and its colon must be in the stored part, without a space before the name or the colon. A line that
 //!   continues the one before it (obs-fold) is refused.
@@ -14,18 +14,22 @@
 //! - `Transfer-Encoding` is refused.
 //!
 //! A value that is cut belongs to a field that is ignored. Of `Connection` only the stored part counts.
+//!
+//! A tunnel stores 128 bytes of a line. A connection of the `web` module stores more, because it reads longer fields.
+
+use core::fmt;
 
 use nom::bytes::complete::{tag, take, take_while1};
-use nom::combinator::{rest, success, verify};
+use nom::combinator::{all_consuming, rest, success, verify};
 use nom::sequence::{preceded, separated_pair};
 use nom::{IResult, Parser};
 
-/// The number of bytes of a line that are stored. Every line that matters is shorter.
-const LINE: usize = 128;
+/// The number of bytes of a line that a tunnel stores. Every line that matters to it is shorter.
+pub(crate) const LINE: usize = 128;
 /// The longest head in bytes that is accepted.
-pub(super) const MAX_HEAD: u16 = 16_384;
+pub(crate) const MAX_HEAD: u16 = 16_384;
 /// The longest body in bytes that a head may announce.
-pub(super) const MAX_LENGTH: u32 = 0xFF_FFFF;
+pub(crate) const MAX_LENGTH: u32 = 0xFF_FFFF;
 
 /// Why a head cannot be parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +52,7 @@ pub enum HeadError {
 
 /// The progress of reading a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Progress {
+pub(crate) enum Progress {
     /// All input is consumed.
     More,
     /// The first line is complete: see [`Head::line`].
@@ -59,19 +63,32 @@ pub(super) enum Progress {
 
 /// The fields of a head that matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Fields {
-    pub(super) length: Option<u32>,
+pub(crate) struct Fields {
+    pub(crate) length: Option<u32>,
     /// `Connection: close`, and `Connection: keep-alive`.
-    pub(super) close: bool,
-    pub(super) keep_alive: bool,
+    pub(crate) close: bool,
+    pub(crate) keep_alive: bool,
 }
 
-/// Parses one head after another.
+/// Receives the fields that a [`Head`] does not parse itself, and `Connection`.
+pub(crate) trait FieldReader {
+    /// Reads a field. `is_cut` says that only the start of the value is stored.
+    fn read(&mut self, name: &[u8], value: &[u8], is_cut: bool) -> Result<(), HeadError>;
+}
+
+/// Ignores all fields.
+impl FieldReader for () {
+    fn read(&mut self, _: &[u8], _: &[u8], _: bool) -> Result<(), HeadError> {
+        Ok(())
+    }
+}
+
+/// Parses one head after another. Stores up to `SIZE` bytes of a line.
 #[derive(Debug)]
-pub(super) struct Head {
+pub(crate) struct Head<const SIZE: usize = LINE> {
     /// The line that is being collected, without its end.
-    line: [u8; LINE],
-    stored: u8,
+    line: [u8; SIZE],
+    stored: u16,
     /// The line is longer than the stored part.
     is_cut: bool,
     /// The last byte was CR, which is not stored.
@@ -85,11 +102,11 @@ pub(super) struct Head {
     total: u16,
 }
 
-impl Head {
-    pub(super) const fn new() -> Self {
+impl<const SIZE: usize> Head<SIZE> {
+    pub(crate) const fn new() -> Self {
         let fields = Fields { length: None, close: false, keep_alive: false };
         Self {
-            line: [0; LINE],
+            line: [0; SIZE],
             stored: 0,
             is_cut: false,
             is_ending: false,
@@ -101,12 +118,12 @@ impl Head {
     }
 
     /// Returns `true` if no byte of the next head was read, except empty lines.
-    pub(super) const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         !self.begun && self.stored == 0
     }
 
     /// Consumes `input` up to the end of the first line, and then up to the end of the head.
-    pub(super) fn read(&mut self, input: &mut &[u8]) -> Result<Progress, HeadError> {
+    pub(crate) fn read(&mut self, input: &mut &[u8], others: &mut impl FieldReader) -> Result<Progress, HeadError> {
         while self.read_line(input)? {
             let is_empty = self.stored == 0;
             if !self.begun {
@@ -119,14 +136,14 @@ impl Head {
                 (self.begun, self.total) = (false, 0);
                 return Ok(Progress::Done(core::mem::take(&mut self.fields)));
             } else {
-                self.field()?;
+                self.field(others)?;
             }
         }
         Ok(Progress::More)
     }
 
     /// The stored part of the line, and whether it was cut.
-    pub(super) fn line(&self) -> (&[u8], bool) {
+    pub(crate) fn line(&self) -> (&[u8], bool) {
         (self.line.get(..usize::from(self.stored)).unwrap_or(&[]), self.is_cut)
     }
 
@@ -165,7 +182,7 @@ impl Head {
     }
 
     /// Stores the value of a field that matters.
-    fn field(&mut self) -> Result<(), HeadError> {
+    fn field(&mut self, others: &mut impl FieldReader) -> Result<(), HeadError> {
         let (line, is_cut) = self.line();
         let Ok((_, (name, value))) = field(line) else { return Err(HeadError::NotHttp) };
         let (value, mut fields) = (value.trim_ascii(), self.fields);
@@ -184,6 +201,9 @@ impl Head {
                 fields.close |= option.eq_ignore_ascii_case(b"close");
                 fields.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
             }
+            others.read(name, value, is_cut)?;
+        } else {
+            others.read(name, value, is_cut)?;
         }
         self.fields = fields;
         Ok(())
@@ -195,14 +215,35 @@ fn field(line: &[u8]) -> IResult<&[u8], (&[u8], &[u8])> {
     separated_pair(take_while1(is_token), tag(":"), rest).parse(line)
 }
 
+/// Method, target, and whether the version is 1.0.
+pub(crate) type RequestLine<'l> = (&'l [u8], &'l [u8], bool);
+
+/// Parses `method SP request-target SP HTTP-version` (RFC 9112, section 3).
+pub(crate) fn request_line(line: &[u8]) -> Result<RequestLine<'_>, HeadError> {
+    let space = || tag(" ");
+    let target = take_while1(|byte: u8| byte.is_ascii_graphic());
+    let words = (take_while1(is_token), space(), target, space(), version);
+    let parsed: IResult<&[u8], _> = all_consuming(words).parse(line);
+    let Ok((_, (method, _, target, _, is_old))) = parsed else { return Err(HeadError::NotHttp) };
+    Ok((method, target, is_old))
+}
+
+/// Splits a target that is a whole URL, as clients send it to proxies, into the authority and the path. Proxies may pass it
+/// on. The authority is `None` if the target is a path.
+pub(crate) fn authority_and_path(target: &[u8]) -> (Option<&[u8]>, &[u8]) {
+    let Some(rest) = target.strip_prefix(b"http://") else { return (None, target) };
+    let end = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
+    (rest.get(..end), rest.get(end..).unwrap_or(&[]))
+}
+
 /// Parses `HTTP/1.0` or `HTTP/1.1` (section 2.3). Returns whether it is 1.0. Later 1.x versions count as 1.1.
-pub(super) fn version(text: &[u8]) -> IResult<&[u8], bool> {
+pub(crate) fn version(text: &[u8]) -> IResult<&[u8], bool> {
     let (rest, minor) = preceded(tag("HTTP/1."), take(1_usize)).parse(text)?;
     verify(success(minor == b"0"), |_| minor.iter().all(u8::is_ascii_digit)).parse(rest)
 }
 
 /// Returns `true` if a method or field name may contain `byte` (RFC 9110, section 5.6.2).
-pub(super) fn is_token(byte: u8) -> bool {
+pub(crate) fn is_token(byte: u8) -> bool {
     byte.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]{}".contains(&byte)
 }
 
@@ -211,13 +252,28 @@ const fn is_control(byte: u8) -> bool {
 }
 
 /// Parses a number of any number of digits. Larger numbers saturate.
-pub(super) fn digits(text: &[u8]) -> Option<u64> {
+pub(crate) fn digits(text: &[u8]) -> Option<u64> {
     let number = |sum: u64, byte: &u8| {
         let digit = byte.is_ascii_digit().then(|| u64::from(byte.wrapping_sub(b'0')))?;
         Some(sum.saturating_mul(10).saturating_add(digit))
     };
     if text.is_empty() { None } else { text.iter().try_fold(0, number) }
 }
+
+impl fmt::Display for HeadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotHttp => "not HTTP",
+            Self::TooLong => "an HTTP head of more than 16384 bytes",
+            Self::LengthMissing => "an HTTP body without a length",
+            Self::LengthInvalid => "an HTTP body with an invalid length",
+            Self::LengthTooLarge => "an HTTP body of more than 16777215 bytes",
+            Self::Chunked => "an HTTP body in chunks",
+        })
+    }
+}
+
+impl core::error::Error for HeadError {}
 
 #[cfg(test)]
 mod tests;
