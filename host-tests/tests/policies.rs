@@ -15,7 +15,7 @@ use embedded_rtmp::session::{ClientConfig, ClientEvent, ServerConfig};
 use embedded_rtmp::url::Url;
 use host_tests::flv::Reader;
 use host_tests::net::{Clock, Dialler, Link, LinkReport, TlsArguments};
-use host_tests::serve::{Controls, Event, Listeners, Options, Recorded};
+use host_tests::serve::{Controls, Event, Listeners, Options, Recorded, WebOptions};
 use tempfile::TempDir;
 
 /// Long enough for everything here on a machine that is busy with other things.
@@ -57,6 +57,7 @@ impl Serve {
             relay,
             reconnect_to: None,
             drain: Duration::ZERO,
+            web: WebOptions::default(),
         };
         let stop = Arc::new(AtomicBool::new(false));
         let controls = Controls { stop: Arc::clone(&stop), ..Controls::default() };

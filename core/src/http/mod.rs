@@ -76,6 +76,12 @@ pub(crate) trait FieldReader {
     fn read(&mut self, name: &[u8], value: &[u8], is_cut: bool) -> Result<(), HeadError>;
 }
 
+impl<R: FieldReader> FieldReader for &mut R {
+    fn read(&mut self, name: &[u8], value: &[u8], is_cut: bool) -> Result<(), HeadError> {
+        R::read(self, name, value, is_cut)
+    }
+}
+
 /// Ignores all fields.
 impl FieldReader for () {
     fn read(&mut self, _: &[u8], _: &[u8], _: bool) -> Result<(), HeadError> {
@@ -88,7 +94,7 @@ impl FieldReader for () {
 pub(crate) struct Head<const SIZE: usize = LINE> {
     /// The line that is being collected, without its end.
     line: [u8; SIZE],
-    stored: u16,
+    stored: usize,
     /// The line is longer than the stored part.
     is_cut: bool,
     /// The last byte was CR, which is not stored.
@@ -123,7 +129,7 @@ impl<const SIZE: usize> Head<SIZE> {
     }
 
     /// Consumes `input` up to the end of the first line, and then up to the end of the head.
-    pub(crate) fn read(&mut self, input: &mut &[u8], others: &mut impl FieldReader) -> Result<Progress, HeadError> {
+    pub(crate) fn read(&mut self, input: &mut &[u8], mut others: impl FieldReader) -> Result<Progress, HeadError> {
         while self.read_line(input)? {
             let is_empty = self.stored == 0;
             if !self.begun {
@@ -136,7 +142,7 @@ impl<const SIZE: usize> Head<SIZE> {
                 (self.begun, self.total) = (false, 0);
                 return Ok(Progress::Done(core::mem::take(&mut self.fields)));
             } else {
-                self.field(others)?;
+                self.field(&mut others)?;
             }
         }
         Ok(Progress::More)
@@ -144,7 +150,13 @@ impl<const SIZE: usize> Head<SIZE> {
 
     /// The stored part of the line, and whether it was cut.
     pub(crate) fn line(&self) -> (&[u8], bool) {
-        (self.line.get(..usize::from(self.stored)).unwrap_or(&[]), self.is_cut)
+        (self.line.get(..self.stored).unwrap_or(&[]), self.is_cut)
+    }
+
+    /// The memory of a line, for a caller that reads no further head.
+    #[cfg(feature = "web")]
+    pub(crate) const fn scratch(&mut self) -> &mut [u8; SIZE] {
+        &mut self.line
     }
 
     /// Collects a line. Returns whether it is complete.
@@ -170,7 +182,7 @@ impl<const SIZE: usize> Head<SIZE> {
             if is_cr {
                 continue;
             }
-            match self.line.get_mut(usize::from(self.stored)) {
+            match self.line.get_mut(self.stored) {
                 Some(place) => {
                     *place = *byte;
                     self.stored = self.stored.wrapping_add(1);
@@ -201,10 +213,8 @@ impl<const SIZE: usize> Head<SIZE> {
                 fields.close |= option.eq_ignore_ascii_case(b"close");
                 fields.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
             }
-            others.read(name, value, is_cut)?;
-        } else {
-            others.read(name, value, is_cut)?;
         }
+        others.read(name, value, is_cut)?;
         self.fields = fields;
         Ok(())
     }

@@ -11,7 +11,7 @@ fn read(text: &[u8], cut: usize) -> Result<(String, Fields, usize), HeadError> {
     for piece in text.chunks(cut) {
         let mut rest = piece;
         loop {
-            match head.read(&mut rest, &mut ())? {
+            match head.read(&mut rest, ())? {
                 Progress::More => break,
                 Progress::FirstLine => first = String::from_utf8_lossy(head.line().0).trim_end().into(),
                 Progress::Done(fields) => return Ok((first, fields, taken + piece.len() - rest.len())),

@@ -189,6 +189,7 @@
 mod cached;
 mod config;
 mod cursor;
+mod deliver;
 mod directory;
 mod name;
 mod play;
@@ -200,6 +201,8 @@ mod store;
 pub use cached::{HeaderEntry, MAX_HEADERS};
 pub use config::{RelayConfig, TakeOver};
 pub use cursor::{Cursor, Overtaken};
+#[cfg(feature = "web")]
+pub(crate) use deliver::Sink;
 pub use directory::{
     Accepted, Directory, DirectoryState, PeerId, PlayerEntry, PlayerIndex, PublishAnswer, Publisher, RelayEvent,
     RelayRejection, StreamEntry, StreamIndex, Turn, Wake,

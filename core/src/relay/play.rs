@@ -13,6 +13,10 @@ use crate::time::Instant;
 /// The rest of a message that was cut is filled with these.
 const ZEROS: &[u8] = &[0; 64];
 
+/// After this number of messages, a kind of which nothing has arrived is not expected any longer.
+#[cfg(feature = "web")]
+const FEW: u32 = 16;
+
 /// The zeros of one piece, for the rest of a message.
 pub(super) fn zeros(left: u32) -> &'static [u8] {
     ZEROS.get(..left as usize).unwrap_or(ZEROS)
@@ -314,6 +318,16 @@ impl Ring<'_> {
         cursor.sent = cursor.sent.wrapping_add(1);
         cursor.set(Flag::Inside, false);
         cursor.taken = 0;
+    }
+
+    /// Whether the stream has audio, and video, as far as that is known. Both, if little has arrived.
+    #[cfg(feature = "web")]
+    pub(crate) fn kinds(&self) -> (bool, bool) {
+        let has =
+            |kind: MessageKind| self.headers.entries().any(|(_, entry)| entry.is_cached() && entry.kind() == kind);
+        let is_known = self.is_live && self.messages >= FEW;
+        let (audio, video) = (self.has_audio || has(MessageKind::AUDIO), self.has_video || has(MessageKind::VIDEO));
+        if is_known && (audio || video) { (audio, video) } else { (true, true) }
     }
 
     /// The greatest number of bytes that a player is behind: those from its place to the end of the ring's content.

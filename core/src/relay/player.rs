@@ -3,12 +3,12 @@
 use core::fmt;
 
 use super::cursor::{Cursor, Flag, Overtaken};
-use super::play::{Piece, zeros};
+use super::deliver::{Sink, deliver};
 use super::ring::Ring;
 use crate::bytes::low_u8;
-use crate::chunk::ChunkStreamId;
+use crate::chunk::{ChunkStreamId, WriteProgress};
 use crate::fmt::impl_format;
-use crate::message::{MessageKind, StreamId};
+use crate::message::{MessageHeader, MessageKind, StreamId};
 use crate::session::{RequestError, Server};
 use crate::time::Instant;
 
@@ -53,6 +53,10 @@ impl From<RequestError> for PumpError {
 pub struct Generation(pub(super) u16);
 
 impl Generation {
+    /// That of a stream that was never published.
+    #[cfg(test)]
+    pub(crate) const ENDED: Self = Self(0);
+
     /// Whether the stream is published.
     pub const fn is_published(self) -> bool {
         self.0 & 1 == 1
@@ -190,45 +194,42 @@ impl Player {
             self.tell(ring, generation, session);
         }
         let mut written = session.poll_transmit(now, out);
-        loop {
-            // Look for an overtaken player even if there is no room.
-            let piece = match ring.peek(&mut self.cursor, now) {
-                Ok(Some(piece)) => piece,
-                Ok(None) => break,
-                Err(error) => match session.media_left(ChunkStreamId(u32::from(self.csid))) {
-                    Some(left) if left <= ring.fill_overtaken => Piece { begin: None, parts: [zeros(left), &[]] },
-                    _ => return Err(error.into()),
-                },
-            };
-            if written >= out.len() || self.mode != Mode::Playing && !self.cursor.is_inside() {
-                break;
-            }
-            if let Some(header) = piece.begin {
-                let csid = session.begin_media(header.kind, self.stream, header.timestamp, header.length)?;
-                self.csid = low_u8(csid.value() as usize);
-                ring.begin_message(&mut self.cursor);
-            }
-            let (csid, before) = (ChunkStreamId(u32::from(self.csid)), written);
-            for part in piece.parts {
-                let progress = session.poll_media(csid, part, out.get_mut(written..).unwrap_or(&mut []));
-                ring.advance(&mut self.cursor, progress.taken);
-                written = written.wrapping_add(progress.written);
-                if progress.taken < part.len() {
-                    break;
-                }
-            }
-            if session.media_left(csid).is_none() {
-                ring.finish_message(&mut self.cursor);
-            } else if written == before {
-                break;
-            }
-        }
+        let room = out.get_mut(written..).unwrap_or(&mut []);
+        let mut sink = Session { session, stream: self.stream, csid: &mut self.csid };
+        let may_begin = self.mode == Mode::Playing;
+        written = written.wrapping_add(deliver(ring, &mut self.cursor, may_begin, &mut sink, now, room)?);
         if generation != self.told {
             // The last messages may not be for this player, or were sent in this call.
             self.tell(ring, generation, session);
             written = written.wrapping_add(session.poll_transmit(now, out.get_mut(written..).unwrap_or(&mut [])));
         }
         Ok(written)
+    }
+
+    /// Writes the stream in another form than that of a session. The rules are those of [`Self::pump`]. Returns the number of
+    /// bytes written to `out`, and whether the stream has ended for this player.
+    ///
+    /// # Errors
+    /// The connection must be closed. Ignore what was written to `out`.
+    #[cfg(feature = "web")]
+    pub(crate) fn pump_into<S: Sink<Error = Overtaken>>(
+        &mut self,
+        ring: Option<&Ring<'_>>,
+        generation: Generation,
+        sink: &mut S,
+        now: Instant,
+        out: &mut [u8],
+    ) -> Result<(usize, bool), Overtaken> {
+        let Some(ring) = ring else {
+            return if self.cursor.is_inside() { Err(Overtaken) } else { Ok((0, true)) };
+        };
+        let may_begin = self.mode == Mode::Playing;
+        let mut written = deliver(ring, &mut self.cursor, may_begin, sink, now, out)?;
+        if !self.cursor.is_inside() {
+            written = written.wrapping_add(sink.poll_between(ring, out.get_mut(written..).unwrap_or(&mut []))?);
+        }
+        let is_behind = !sink.is_idle() || self.cursor.is_inside() || ring.behind(&self.cursor) > 0;
+        Ok((written, !generation.is_published() && !is_behind))
     }
 
     /// Tells the client that its stream has begun; or that it has ended, after everything that there was of it.
@@ -248,6 +249,42 @@ impl Player {
         if !matches!(told, Err(RequestError::ControlBuffer(_))) {
             self.told = generation;
         }
+    }
+}
+
+/// The session of a player, with the message stream and the chunk stream on which it is sent.
+struct Session<'p, 's, const STREAMS: usize> {
+    session: &'p mut Server<'s, STREAMS>,
+    stream: StreamId,
+    csid: &'p mut u8,
+}
+
+impl<const STREAMS: usize> Session<'_, '_, STREAMS> {
+    const fn csid(&self) -> ChunkStreamId {
+        ChunkStreamId(*self.csid as u32)
+    }
+}
+
+impl<const STREAMS: usize> Sink for Session<'_, '_, STREAMS> {
+    type Error = PumpError;
+
+    #[cfg(feature = "web")]
+    fn is_idle(&self) -> bool {
+        self.media_left().is_none()
+    }
+
+    fn begin(&mut self, _ring: &Ring<'_>, header: MessageHeader, _parts: [&[u8]; 2]) -> Result<(), PumpError> {
+        let csid = self.session.begin_media(header.kind, self.stream, header.timestamp, header.length)?;
+        *self.csid = low_u8(csid.value() as usize);
+        Ok(())
+    }
+
+    fn poll_media(&mut self, rest: &[u8], out: &mut [u8]) -> WriteProgress {
+        self.session.poll_media(self.csid(), rest, out)
+    }
+
+    fn media_left(&self) -> Option<u32> {
+        self.session.media_left(self.csid())
     }
 }
 

@@ -69,6 +69,8 @@ pub struct Ring<'b> {
     /// Messages so far, modulo 2³².
     pub(super) messages: u32,
     pub(super) has_video: bool,
+    #[cfg(feature = "web")]
+    pub(super) has_audio: bool,
     /// Something of this publisher has arrived.
     pub(super) is_live: bool,
     pub(super) fill_cut: u32,
@@ -104,6 +106,8 @@ impl<'b> Ring<'b> {
             highest: 0,
             messages: 0,
             has_video: false,
+            #[cfg(feature = "web")]
+            has_audio: false,
             is_live: false,
             fill_cut: config.fill_cut,
             fill_overtaken: config.fill_overtaken,
@@ -188,6 +192,10 @@ impl<'b> Ring<'b> {
     pub fn end(&mut self) {
         self.cut_off(None);
         (self.key, self.highest, self.has_video, self.is_live) = (None, 0, false, false);
+        #[cfg(feature = "web")]
+        {
+            self.has_audio = false;
+        }
         self.splitter = Splitter::new();
         (self.shift, self.since, self.counts.longest) = (0, None, 0);
         self.headers.clear_all();
@@ -259,6 +267,10 @@ impl<'b> Ring<'b> {
         let word = self.shifted(now, header.timestamp);
         let first = !core::mem::replace(&mut self.is_live, true);
         self.has_video |= header.kind == MessageKind::VIDEO;
+        #[cfg(feature = "web")]
+        {
+            self.has_audio |= header.kind == MessageKind::AUDIO;
+        }
         let record = Record { kind: header.kind.0, wrapped: false, cut: false, first, length: header.length, word };
         self.store.write(at, &record.emit());
     }

@@ -27,5 +27,6 @@ include!("calls/session.rs");
 include!("calls/time.rs");
 include!("calls/tunnel.rs");
 include!("calls/url.rs");
+include!("calls/web.rs");
 
-lists! { amf0 #[cfg(feature = "auth")] auth chunk command control #[cfg(feature = "rtmpe")] crypt handshake media message #[cfg(feature = "mp4")] mp4 port_plan pressure relay session time tunnel url }
+lists! { amf0 #[cfg(feature = "auth")] auth chunk command control #[cfg(feature = "rtmpe")] crypt handshake media message #[cfg(feature = "mp4")] mp4 port_plan pressure relay session time tunnel url #[cfg(feature = "web")] web }

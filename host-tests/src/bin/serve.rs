@@ -1,6 +1,7 @@
 //! Accepts publishers over RTMP, relays their streams to players, and records them.
 
 use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use embedded_rtmp::session::ServerConfig;
 use embedded_rtmp::url::Url;
 use host_tests::arguments::{self, ask_flag, progress_target, stop_flag};
 use host_tests::net::{TlsServer, read_password};
-use host_tests::serve::{Controls, Event, Listeners, Network, Options, Played, Recorded, Relayed, User};
+use host_tests::serve::{Controls, Event, Listeners, Network, Options, Played, Recorded, Relayed, User, WebOptions};
 use indicatif::ProgressBar;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
@@ -30,6 +31,11 @@ use serde_json::json;
 /// A client is disconnected if its handshake, or after that its connect command, takes more than 10 s (--handshake-timeout). It is also
 /// disconnected if it is silent inside a message for 10 s, if it neither publishes nor plays for 30 s, if it does not answer
 /// pings (--idle), or if it publishes and sends no media (--media-timeout).
+///
+/// Browsers and other programs play a stream over HTTP at the same ports: http://HOST:PORT/ is a page with the streams and
+/// their status, http://HOST:PORT/APP/KEY.flv is a stream as FLV, over HTTP or WebSocket, and http://HOST:PORT/status.json is
+/// the status as JSON. Connections between loopback addresses can use this. Others can with --web, and the page lists no
+/// streams for them: the URL is http://HOST:PORT/#APP/KEY.
 ///
 /// A file's name has only the letters, digits, '.', '_' and '-' of the stream's name, without queries. An existing file is
 /// never overwritten: the next one is APP-KEY-2.flv. A recording without audio and video is removed. Ends with status 0
@@ -117,6 +123,17 @@ struct Arguments {
     /// while it waits
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=3600))]
     drain: Option<u64>,
+    /// Let all clients use the page and the streams over HTTP, and not only those that connect from this machine
+    #[arg(long)]
+    web: bool,
+    /// The names by which browsers reach this server, separated by commas. Addresses and localhost are always accepted. A
+    /// request for another name is refused, because a page of that name could read the answer (DNS rebinding)
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    web_name: Vec<String>,
+    /// The origins of other sites whose pages may play streams and read the status, separated by commas, such as
+    /// https://example.com; * means all
+    #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
+    web_origin: Vec<String>,
     /// Print only errors
     #[arg(short, long)]
     quiet: bool,
@@ -203,6 +220,11 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         agreement_interval: Duration::from_secs(1) / arguments.key_agreements,
         relay,
         reconnect_to: arguments.reconnect_to.clone(),
+        web: WebOptions {
+            is_public: arguments.web,
+            names: arguments.web_name.clone(),
+            origins: arguments.web_origin.clone(),
+        },
         drain: Duration::from_secs(arguments.drain.unwrap_or(if arguments.reconnect_to.is_some() { 10 } else { 0 })),
     };
     let mut teller = Teller {
@@ -214,6 +236,9 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
     };
     for address in &addresses {
         teller.say(&format!("listening on {address}"), false);
+    }
+    for address in addresses.iter().filter_map(|address| web_address(*address, arguments.web)) {
+        teller.say(&format!("the page is at http://{address}/"), false);
     }
     let served = listeners.serve(&options, &controls, &mut |event| teller.tell(event), &mut |published, bytes| {
         bar.set_message(format!("{published} published, {} KB received", bytes / 1000));
@@ -232,6 +257,16 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         println!("{summary}");
     }
     Ok(served.map_or_else(|error| arguments::failed("serve", 1, &error.into()), |()| ExitCode::SUCCESS))
+}
+
+/// The address of the page, if the web is on for a listener.
+fn web_address(address: SocketAddr, is_public: bool) -> Option<SocketAddr> {
+    let loopback = match address.ip() {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+    };
+    let ip = if address.ip().is_unspecified() { loopback } else { address.ip() };
+    (is_public || ip.is_loopback()).then_some(SocketAddr::new(ip, address.port()))
 }
 
 /// Raises the limit of open files to the highest value that the system allows.

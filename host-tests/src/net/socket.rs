@@ -121,6 +121,11 @@ impl Socket {
         }
     }
 
+    /// Whether the address of this side is a loopback address.
+    pub(crate) fn is_local(&self) -> bool {
+        self.stream.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback())
+    }
+
     /// Whether the peer has closed its side.
     pub(crate) fn has_ended(&self) -> bool {
         self.has_ended

@@ -7,6 +7,7 @@ use anyhow::Result;
 use embedded_rtmp::amf0::Text;
 use embedded_rtmp::auth::{Challenger, Failures, Verdict};
 use embedded_rtmp::time::Instant;
+use embedded_rtmp::web::{WebCredentials, WebRejection};
 
 use crate::net::entropy;
 
@@ -32,6 +33,18 @@ pub(super) struct Access<'a> {
     failures: Failures<256>,
 }
 
+const WRONG: &str = "turned away: a wrong user or password";
+const TOO_MANY: &str = "turned away: too many wrong passwords from this address";
+
+/// The address in the form that a table of failures needs.
+fn octets(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped(),
+        IpAddr::V6(address) => address,
+    }
+    .octets()
+}
+
 /// The reason why a client is refused.
 pub(super) struct Refusal {
     /// The description that the client receives.
@@ -47,16 +60,35 @@ impl<'a> Access<'a> {
         Ok(Self { user, challenger: Challenger::new(entropy()?), failures: Failures::new() })
     }
 
+    /// Checks the user and the password of a request over HTTP.
+    ///
+    /// # Errors
+    /// How the request is rejected, and the text that is reported if its password was wrong.
+    pub(super) fn check_credentials(
+        &mut self,
+        now: Instant,
+        address: IpAddr,
+        credentials: Option<WebCredentials<'_>>,
+    ) -> Result<(), (WebRejection, Option<&'static str>)> {
+        let Some(credentials) = credentials else { return Err((WebRejection::Unauthorized, None)) };
+        let address = octets(address);
+        if !self.failures.may_try(now, address) {
+            return Err((WebRejection::TooMany, Some(TOO_MANY)));
+        }
+        if credentials.are(&self.user.name, &self.user.password) {
+            self.failures.note_success(address);
+            return Ok(());
+        }
+        self.failures.note_failure(now, address);
+        Err((WebRejection::Unauthorized, Some(WRONG)))
+    }
+
     /// Returns why a client is refused, or `None` if it may connect to this application.
     ///
     /// # Errors
     /// The system has no random bytes.
     pub(super) fn refusal(&mut self, now: Instant, address: IpAddr, app: &[u8]) -> Result<Option<Refusal>> {
-        let address = match address {
-            IpAddr::V4(address) => address.to_ipv6_mapped(),
-            IpAddr::V6(address) => address,
-        }
-        .octets();
+        let address = octets(address);
         let may_try = self.failures.may_try(now, address);
         let User { name, password } = self.user;
         let password = |user: &str| (user == name && may_try).then_some(password.as_str());
@@ -68,8 +100,8 @@ impl<'a> Access<'a> {
             return Ok(None);
         };
         let trouble = match (is_failure, may_try) {
-            (true, true) => Some("turned away: a wrong user or password"),
-            (true, false) => Some("turned away: too many wrong passwords from this address"),
+            (true, true) => Some(WRONG),
+            (true, false) => Some(TOO_MANY),
             (false, _) => None,
         };
         if is_failure && may_try {

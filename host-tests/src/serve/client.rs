@@ -222,6 +222,7 @@ impl Client {
                     let Some(live) = live else { continue };
                     live.news += fragment.data.len();
                     live.is_complete |= fragment.is_last();
+                    shared.streams.count(shared.now, live.stream, fragment.data.len());
                     let ring = shared.streams.ring(live.stream);
                     ring.push(shared.now, &fragment);
                     let longest = std::mem::replace(&mut live.longest, ring.counts().longest);
@@ -329,6 +330,7 @@ impl Client {
         self.finish_live(publication.id, ANOTHER, shared);
         shared.wake(stream);
         shared.published += 1;
+        shared.streams.begin_counts(shared.now, stream);
         let Publication { id, key, recording } = &publication;
         let (id, path) = (*id, recording.as_ref().map(|recording| recording.path.clone()));
         (shared.tell)(Event::Published(self.peer, shown(StreamName::new(&self.app, key)), path));
@@ -548,7 +550,7 @@ impl Client {
 }
 
 /// The name of a stream as a log may show it: without control characters, and no longer than 200 characters.
-fn shown(name: StreamName<'_>) -> String {
+pub(super) fn shown(name: StreamName<'_>) -> String {
     let mut bytes = vec![0; name.len()];
     let name = String::from_utf8_lossy(name.emit(&mut bytes).unwrap_or_default());
     name.chars().filter(|char| !char.is_control()).take(200).collect()

@@ -1,10 +1,11 @@
-//! A TCP connection, with or without TLS: a client that speaks RTMP, or one that speaks HTTP, as tunnels do.
+//! A TCP connection, with or without TLS: a client that speaks RTMP, a tunnel, or a viewer that speaks HTTP.
 
 use std::net::SocketAddr;
 
 use anyhow::{Context, bail};
 use embedded_rtmp::time::Instant;
 use embedded_rtmp::tunnel::{Protocol, TunnelConnection};
+use embedded_rtmp::web::is_web;
 use mio::event::Event;
 use mio::net::TcpStream;
 use rustls::ServerConnection;
@@ -13,6 +14,7 @@ use super::client::Client;
 use super::gateway::Gateway;
 use super::proxy;
 use super::shared::{BROKEN, CLOSED, Outcome, Shared};
+use super::web::WebClient;
 use crate::net::{Socket, TlsServer};
 
 /// The approximate memory of a connection without queues and incomplete messages, in bytes.
@@ -45,7 +47,8 @@ enum Role {
     /// The client has not sent a byte that shows its protocol. It has until this time.
     Unknown(Instant),
     Rtmp(Client),
-    Web(TunnelConnection),
+    Tunnel(TunnelConnection),
+    Web(Box<WebClient>),
 }
 
 impl Connection {
@@ -58,6 +61,7 @@ impl Connection {
     /// Why the connection may be closed to make room for another one. `None` if the client publishes or plays.
     pub(super) fn idleness(&self, id: usize, gateway: &Gateway) -> Option<Idleness> {
         match self.client(id, gateway) {
+            None if matches!(&self.role, Role::Web(viewer) if viewer.is_active()) => None,
             Some(client) if client.is_active() => None,
             Some(client) if client.is_connected() => Some(Idleness::Idle),
             _ => Some(Idleness::HalfOpen),
@@ -77,9 +81,9 @@ impl Connection {
     /// Its client. That of a tunnel may be between two requests.
     fn client<'g>(&'g self, id: usize, gateway: &'g Gateway) -> Option<&'g Client> {
         match &self.role {
-            Role::Proxy(_) | Role::Unknown(_) => None,
+            Role::Proxy(_) | Role::Unknown(_) | Role::Web(_) => None,
             Role::Rtmp(client) => Some(client),
-            Role::Web(web) => gateway.client(web).or_else(|| gateway.carried_by(id)),
+            Role::Tunnel(web) => gateway.client(web).or_else(|| gateway.carried_by(id)),
         }
     }
 
@@ -96,11 +100,12 @@ impl Connection {
     }
 
     /// When it must get a turn at the latest.
-    pub(super) fn poll_timeout(&self, gateway: &Gateway) -> Option<Instant> {
+    pub(super) fn poll_timeout(&self, gateway: &Gateway, shared: &Shared<'_>) -> Option<Instant> {
         match &self.role {
             Role::Proxy(deadline) | Role::Unknown(deadline) => Some(*deadline),
             Role::Rtmp(client) => client.poll_timeout(),
-            Role::Web(web) => gateway.poll_timeout(web),
+            Role::Tunnel(web) => gateway.poll_timeout(web),
+            Role::Web(viewer) => viewer.poll_timeout(shared),
         }
     }
 
@@ -145,13 +150,18 @@ impl Connection {
                     bail!("a PROXY header from an address that --proxy-protocol does not name");
                 }
                 let protocol = Protocol::of(first);
+                // Behind a load balancer, the peer is the client in the header.
+                let is_local = peer.ip().to_canonical().is_loopback() && socket.is_local();
                 if let (Protocol::Tls, Some(TlsServer(tls)), false) = (protocol, &shared.options.tls, socket.is_tls()) {
                     let tls = ServerConnection::new(tls.clone()).context("TLS")?;
                     socket.start_tls(tls.into()).context("TLS")?;
                     return self.turn(id, buffer, gateway, shared);
                 }
                 *role = match protocol {
-                    Protocol::Http => Role::Web(TunnelConnection::new(shared.now)),
+                    Protocol::Http if is_web(first) && (is_local || shared.options.web.is_public) => {
+                        Role::Web(Box::new(WebClient::new(shared.now, is_local)))
+                    }
+                    Protocol::Http => Role::Tunnel(TunnelConnection::new(shared.now)),
                     // The session's handshake decides which versions of RTMP are accepted.
                     Protocol::Rtmp | Protocol::Rtmpe => Role::Rtmp(Client::new(id, *peer, shared)?),
                     Protocol::Tls if socket.is_tls() => bail!("TLS inside TLS"),
@@ -180,7 +190,20 @@ impl Connection {
                 let is_over = socket.is_ended() || client.is_waiting() && socket.is_closing();
                 Ok(end.or(is_over.then_some(CLOSED)))
             }
-            Role::Web(web) => {
+            Role::Web(viewer) => {
+                let take = |input: &mut [u8]| whole(input, |rest| viewer.take(rest, id, *peer, shared));
+                let (has_received, ()) = socket.receive(buffer, true, take).context(BROKEN)?;
+                let has_sent = socket.send(buffer, |out| viewer.fill(out, *peer, shared)).context(BROKEN)?;
+                if has_received || has_sent {
+                    shared.ready.push(id);
+                }
+                let end = viewer.handle_timeout(socket.has_output(), shared)?;
+                let has_moved = has_received || has_sent;
+                let is_over = viewer.is_over() && !socket.has_output() && !has_sent;
+                let is_gone = socket.has_ended() && !has_moved;
+                Ok(end.or((is_over || is_gone).then_some(CLOSED)))
+            }
+            Role::Tunnel(web) => {
                 let received = socket.receive(buffer, true, |input| gateway.receive(web, input, id, *peer, shared));
                 let (has_received, taken) = received.context(BROKEN)?;
                 taken?;
@@ -199,10 +222,17 @@ impl Connection {
 
     /// Tells a player that the server stops.
     pub(super) fn say_goodbye(&mut self, buffer: &mut [u8], shared: &mut Shared<'_>) {
-        if let Role::Rtmp(client) = &mut self.role {
-            client.say_goodbye(shared);
-            // If there is no room for this now, the player learns of the end when the connection closes.
-            let _ = self.socket.send(buffer, |out| client.fill(out, shared));
+        // If there is no room for this now, the player learns of the end when the connection closes.
+        match &mut self.role {
+            Role::Rtmp(client) => {
+                client.say_goodbye(shared);
+                let _ = self.socket.send(buffer, |out| client.fill(out, shared));
+            }
+            Role::Web(viewer) => {
+                viewer.say_goodbye();
+                let _ = self.socket.send(buffer, |out| viewer.fill(out, self.peer, shared));
+            }
+            _ => {}
         }
     }
 
@@ -212,7 +242,8 @@ impl Connection {
         match self.role {
             Role::Proxy(_) | Role::Unknown(_) => {}
             Role::Rtmp(client) => client.finish(end, shared),
-            Role::Web(web) => gateway.finish(web, id, shared),
+            Role::Tunnel(web) => gateway.finish(web, id, shared),
+            Role::Web(mut viewer) => viewer.leave(end, self.peer, shared),
         }
     }
 }

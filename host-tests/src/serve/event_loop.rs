@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use embedded_rtmp::time::Instant;
+use embedded_rtmp::web::WebConfig;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
@@ -85,6 +86,7 @@ impl<'a> EventLoop<'a> {
         poll: Poll,
         listeners: Vec<TcpListener>,
         options: &'a Options,
+        web: WebConfig<'a>,
         access: Option<Access<'a>>,
         tell: &'a mut dyn FnMut(Event),
     ) -> Self {
@@ -92,7 +94,7 @@ impl<'a> EventLoop<'a> {
         let (listeners, tell_at) = (listeners.into_iter().map(|listener| (listener, false)).collect(), clock.now());
         let (gateway, shared) = (
             Gateway::new(options.config.idle_timeout.unwrap_or(Duration::MAX)),
-            Shared::new(options, access, tell, clock.now()),
+            Shared::new(options, web, access, tell, clock.now()),
         );
         let (connections, timers, accept_at) = (Vec::new(), BTreeSet::new(), None);
         let (drained_at, addresses) = (None, HashMap::new());
@@ -337,7 +339,7 @@ impl<'a> EventLoop<'a> {
     /// Schedules the next turn of a connection.
     fn set_timer(&mut self, place: usize) {
         let Some((connection, timer)) = &mut self.connections[place] else { return };
-        let timeout = connection.poll_timeout(&self.gateway);
+        let timeout = connection.poll_timeout(&self.gateway, &self.shared);
         *timer = timer.filter(|timer| *timer > self.shared.now);
         if let Some(timeout) = timeout.filter(|timeout| timer.is_none_or(|timer| *timeout < timer)) {
             let before = timer.replace(timeout);

@@ -9,6 +9,7 @@ mod proxy;
 mod record;
 mod shared;
 mod streams;
+mod web;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use embedded_rtmp::relay::RelayConfig;
 use embedded_rtmp::session::ServerConfig;
+use embedded_rtmp::web::WebConfig;
 use mio::net::TcpListener;
 use mio::{Interest, Poll, Token};
 use serde_json::{Value, json};
@@ -30,6 +32,7 @@ pub use access::User;
 use event_loop::EventLoop;
 pub use proxy::Network;
 use shared::{Outcome, Shared};
+pub use web::WebOptions;
 
 /// How to serve.
 #[derive(Debug, Clone)]
@@ -66,6 +69,8 @@ pub struct Options {
     /// How long a server that stops waits until the clients that were asked to connect again have left. If it is zero, the
     /// server stops at once and asks nobody.
     pub drain: Duration,
+    /// Which clients may use HTTP-FLV and the page.
+    pub web: WebOptions,
 }
 
 /// What the user wants from a server that runs.
@@ -244,7 +249,15 @@ impl Listeners {
         tick: &mut dyn FnMut(usize, u64),
     ) -> io::Result<()> {
         let access = options.user.as_ref().map(Access::new).transpose().map_err(io::Error::other)?;
-        EventLoop::new(self.poll, self.listeners, options, access, tell).run(controls, tick)
+        let names: Vec<_> = options.web.names.iter().map(String::as_str).chain(["localhost"]).collect();
+        let origins: Vec<_> = options.web.origins.iter().map(String::as_str).collect();
+        let web = WebConfig {
+            names: &names,
+            origins: &origins,
+            idle_timeout: options.config.idle_timeout.unwrap_or(Duration::MAX),
+            ..WebConfig::new()
+        };
+        EventLoop::new(self.poll, self.listeners, options, web, access, tell).run(controls, tick)
     }
 }
 
@@ -255,6 +268,7 @@ fn conclude(outcome: Outcome, peer: SocketAddr, shared: &mut Shared<'_>, finish:
         Err(error) => {
             let text = format!("{error:#}");
             finish(&text, shared);
+            shared.last_error = Some(text.clone());
             shared.tell_trouble(peer, text);
         }
     }

@@ -7,6 +7,7 @@ use embedded_rtmp::crypt::AgreementLimit;
 use embedded_rtmp::relay::{PeerId, Publisher, RelayEvent, StreamIndex};
 use embedded_rtmp::session::SessionBuffers;
 use embedded_rtmp::time::Instant;
+use embedded_rtmp::web::WebConfig;
 
 use super::access::Access;
 use super::streams::Streams;
@@ -22,6 +23,8 @@ pub(super) type Outcome = anyhow::Result<Option<&'static str>>;
 
 pub(super) struct Shared<'a> {
     pub(super) options: &'a Options,
+    /// Which requests of HTTP are answered.
+    pub(super) web: WebConfig<'a>,
     pub(super) access: Option<Access<'a>>,
     /// When the current turns began.
     pub(super) now: Instant,
@@ -34,6 +37,10 @@ pub(super) struct Shared<'a> {
     pub(super) tell: &'a mut dyn FnMut(Event),
     /// Whether the server stops, and waits for clients that it has asked to connect again.
     pub(super) is_draining: bool,
+    /// When the server was started.
+    pub(super) started: Instant,
+    /// Why the last connection ended with an error. It has no name of a stream, because that may be secret.
+    pub(super) last_error: Option<String>,
     /// How many streams are published.
     pub(super) published: usize,
     /// Bytes of payload that publishers sent.
@@ -54,6 +61,7 @@ pub(super) struct Ready {
 impl<'a> Shared<'a> {
     pub(super) fn new(
         options: &'a Options,
+        web: WebConfig<'a>,
         access: Option<Access<'a>>,
         tell: &'a mut dyn FnMut(Event),
         now: Instant,
@@ -63,6 +71,7 @@ impl<'a> Shared<'a> {
         let agreements = AgreementLimit::every(options.agreement_interval);
         Self {
             options,
+            web,
             access,
             now,
             streams,
@@ -71,6 +80,8 @@ impl<'a> Shared<'a> {
             events,
             tell,
             is_draining: false,
+            started: now,
+            last_error: None,
             published: 0,
             received: 0,
             held: 0,

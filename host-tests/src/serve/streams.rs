@@ -1,9 +1,13 @@
 //! The streams that are relayed: the tables that the core's directory needs, which grow, and a ring for each stream.
 
 use embedded_rtmp::relay::{
-    Directory, DirectoryState, Generation, HeaderEntry, MAX_HEADERS, Player, PlayerEntry, PlayerIndex, RelayConfig,
-    Ring, StreamBuffers, StreamEntry, StreamIndex,
+    Counts, Directory, DirectoryState, Generation, HeaderEntry, MAX_HEADERS, Player, PlayerEntry, PlayerIndex,
+    RelayConfig, Ring, StreamBuffers, StreamEntry, StreamIndex,
 };
+use embedded_rtmp::time::Instant;
+use embedded_rtmp::web::{BitRate, StreamStatus};
+
+use super::web::seconds;
 
 /// The metadata and the configurations of decoders that are cached for players, and the longest name of a stream, in bytes.
 const MAX_CACHED: usize = 192 << 10;
@@ -22,6 +26,24 @@ pub(super) struct Streams {
     /// The most rings that may be written to.
     max_rings: usize,
     players: Vec<PlayerEntry>,
+    /// The counts of the publication of each stream.
+    counts: Vec<PublicationCounts>,
+}
+
+/// The counts of a publication.
+#[derive(Debug, Clone, Copy)]
+struct PublicationCounts {
+    since: Instant,
+    rate: BitRate,
+    /// The counts of the ring when the publication began.
+    before: Counts,
+}
+
+/// The status of a stream.
+pub(super) struct Report {
+    pub(super) name: String,
+    /// Without the name.
+    pub(super) status: StreamStatus<'static>,
 }
 
 impl Streams {
@@ -29,8 +51,8 @@ impl Streams {
     pub(super) fn new(ring_length: usize, config: RelayConfig, memory: usize) -> Self {
         let state = DirectoryState::new(&config);
         let max_rings = (memory / (ring_length + OTHER_MEMORY)).max(1);
-        let (entries, rings, is_used, players) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { config, ring_length, state, entries, rings, is_used, max_rings, players }
+        let (entries, rings, is_used, players, counts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { config, ring_length, state, entries, rings, is_used, max_rings, players, counts }
     }
 
     /// The most streams that can be published at the same time.
@@ -79,6 +101,9 @@ impl Streams {
             let buffers = StreamBuffers { ring: memory(self.ring_length), headers: memory(MAX_CACHED), entries };
             self.rings.push(Ring::new(buffers, &self.config));
             self.is_used.push(false);
+            let since = Instant::from_micros(0);
+            let before = Counts::default();
+            self.counts.push(PublicationCounts { since, rate: BitRate::new(since), before });
             self.entries.push(StreamEntry::new(memory(MAX_NAME)));
             self.players.push(PlayerEntry::new());
         }
@@ -88,6 +113,37 @@ impl Streams {
     /// Returns the ring of a published stream.
     pub(super) fn ring(&mut self, stream: StreamIndex) -> &mut Ring<'static> {
         &mut self.rings[stream.get()]
+    }
+
+    /// Begins to count for a publication.
+    pub(super) fn begin_counts(&mut self, now: Instant, stream: StreamIndex) {
+        let before = self.rings[stream.get()].counts();
+        self.counts[stream.get()] = PublicationCounts { since: now, rate: BitRate::new(now), before };
+    }
+
+    /// Counts bytes of payload that a publisher has sent.
+    pub(super) fn count(&mut self, now: Instant, stream: StreamIndex, bytes: usize) {
+        self.counts[stream.get()].rate.add(now, bytes);
+    }
+
+    /// The number of players of all streams.
+    pub(super) fn players(&self) -> u32 {
+        let count = self.players.iter().filter(|entry| entry.played().is_some()).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// The status of a stream that is published.
+    pub(super) fn report(&mut self, now: Instant, stream: StreamIndex) -> Report {
+        let PublicationCounts { since, rate, before } = &mut self.counts[stream.get()];
+        let (uptime, bit_rate) = (seconds(now, *since), rate.bits_per_second(now));
+        let after = self.rings[stream.get()].counts();
+        let dropped = |counts: &Counts| counts.too_long.wrapping_add(counts.cut).wrapping_add(counts.too_many);
+        let dropped = dropped(&after).wrapping_sub(dropped(before));
+        let directory = self.directory();
+        let (players, skipped) = (directory.player_count(stream).into(), directory.skipped(stream));
+        let name = String::from_utf8_lossy(directory.name(stream)).into_owned();
+        let status = StreamStatus { name: "", uptime, bit_rate, players, dropped, skipped };
+        Report { name, status }
     }
 
     /// Lends a player, with the ring and the state of its stream.

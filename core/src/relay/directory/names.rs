@@ -12,6 +12,36 @@ impl Directory<'_, '_> {
         self.streams.iter().any(StreamEntry::is_free) && self.players.iter().any(|entry| entry.0.is_none())
     }
 
+    /// The place of the stream of that name, if it is published or waits for its next publisher. The time that this takes is
+    /// proportional to the number of streams.
+    pub fn published_as(&self, name: StreamName<'_>) -> Option<StreamIndex> {
+        self.published_streams().find(|stream| name.is(self.name(*stream)))
+    }
+
+    /// The places of all streams that are published or wait for their next publishers, in the order of the table.
+    pub fn published_streams(&self) -> impl Iterator<Item = StreamIndex> {
+        let streams = self.streams.iter().take(usize::from(NONE)).enumerate();
+        streams.filter(|(_, entry)| entry.is_published()).map(|(place, _)| StreamIndex(low_u16(place)))
+    }
+
+    /// The number of players of a stream.
+    pub fn player_count(&self, stream: StreamIndex) -> u16 {
+        self.entry(stream).map_or(0, |entry| entry.players)
+    }
+
+    /// The messages that the current players of a stream missed because they were too slow, in all. The time that this takes is
+    /// proportional to the number of the stream's players.
+    pub fn skipped(&self, stream: StreamIndex) -> u32 {
+        let (mut next, mut skipped) = (self.entry(stream).map_or(NONE, |entry| entry.first), 0_u32);
+        // The list is not longer than the table.
+        for _ in 0..self.players.len() {
+            let Some(playing) = self.players.get(usize::from(next)).and_then(|entry| entry.0.as_ref()) else { break };
+            skipped = skipped.wrapping_add(playing.player.played().skipped);
+            next = playing.link;
+        }
+        skipped
+    }
+
     /// The name of a stream.
     pub fn name(&self, stream: StreamIndex) -> &[u8] {
         self.entry(stream).map_or(&[], StreamEntry::name)

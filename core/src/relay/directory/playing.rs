@@ -32,7 +32,7 @@ pub(super) struct Playing {
     /// The stream that it plays; `NONE` if a publisher of another one has taken the place.
     pub(super) place: u16,
     /// The next player of that stream.
-    link: u16,
+    pub(super) link: u16,
     /// It had its turn since [`Directory::wake`] showed it last.
     pub(super) is_armed: bool,
 }

@@ -42,7 +42,7 @@ impl<H: AsRef<str>> TunnelClient<H> {
                 return Err(TunnelError::Unasked);
             }
             match self.incoming {
-                In::Head => match self.head.read(input, &mut ())? {
+                In::Head => match self.head.read(input, ())? {
                     Progress::More => return Ok(0),
                     Progress::FirstLine => self.status()?,
                     Progress::Done(_) if self.is_interim => {}

@@ -146,7 +146,7 @@ impl TunnelConnection {
                 return Some(TunnelEvent::Refused(refusal));
             }
             match self.incoming {
-                In::Head => match self.head.read(input, &mut ()) {
+                In::Head => match self.head.read(input, ()) {
                     Ok(Progress::More) => return None,
                     Ok(Progress::FirstLine) => {
                         let (text, is_cut) = self.head.line();

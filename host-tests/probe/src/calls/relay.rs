@@ -18,14 +18,17 @@ calls! {
         relay::Directory::name,
         relay::Directory::new,
         relay::Directory::play,
+        relay::Directory::player_count,
         relay::Directory::player,
         relay::Directory::player_of,
         relay::Directory::poll_event,
         relay::Directory::poll_timeout,
         relay::Directory::publish,
         relay::Directory::published,
+        relay::Directory::published_as,
         relay::Directory::published_by,
         relay::Directory::settle,
+        relay::Directory::skipped,
         relay::Directory::stop,
         relay::Directory::unpublish,
         relay::Directory::wake,
@@ -77,6 +80,7 @@ calls! {
         relay::Ring::cached => |ring: &relay::Ring<'static>, show: fn(message::MessageKind, &[u8])| {
             ring.cached().for_each(|(kind, payload)| show(kind, payload));
         },
+        relay::Directory::published_streams => |directory: &relay::Directory<'_, '_>| directory.published_streams().last(),
     }
     display {
         relay::NameTooLong,
