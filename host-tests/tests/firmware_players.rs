@@ -2,9 +2,10 @@
 
 mod support;
 
+use std::process::Command;
 use std::time::Duration;
 
-use host_tests::firmware::Firmware;
+use host_tests::firmware::{Firmware, is_part_of_the_clip};
 use host_tests::peers::{Program, finish_within, frame_hashes, free_port, start, wait_until};
 use support::{clip, url};
 
@@ -35,4 +36,27 @@ fn ffmpeg_and_rtmpdump_play_from_the_image_what_ffmpeg_publishes_to_it() {
     let (status, log) = firmware.finish_within(LIMIT).unwrap();
     assert_eq!(status, Some(0), "{log}");
     assert_eq!(log.matches("played, 278 messages sent, 0 left out").count(), 2, "{log}");
+}
+
+#[test]
+#[ignore = "needs qemu-system-arm and ffmpeg: host-tests/run runs it"]
+fn item_320_ffmpeg_plays_the_clip_that_the_image_publishes_itself() {
+    let port = free_port().unwrap();
+    let forward = format!("{port}:1935");
+    let mut firmware = Firmware::start(None, &["--hostfwd", &forward], &["serve", "--clip"]).unwrap();
+    firmware.wait_for("serving on ports", LIMIT).unwrap();
+    let (directory, url) = (tempfile::tempdir().unwrap(), url(port, "live/clip"));
+    let players = ["one", "two"].map(|name| {
+        let file = directory.path().join(name).with_extension("flv");
+        let mut player = Command::new("ffmpeg");
+        player.args(["-nostdin", "-v", "error", "-analyzeduration", "1500000", "-i", &url, "-t", "7", "-c", "copy"]);
+        let player = start(player.arg(&file)).unwrap();
+        // The second player comes later.
+        firmware.wait_for("message stream 1 is played", LIMIT).unwrap();
+        (player, file)
+    });
+    for (running, file) in players {
+        let finished = running.finish_within(LIMIT).unwrap();
+        is_part_of_the_clip(&file).unwrap_or_else(|error| panic!("{error:#}: {}", finished.stderr));
+    }
 }

@@ -120,6 +120,12 @@ impl Player {
         Played { sent: self.cursor.sent(), skipped: self.cursor.skipped() }
     }
 
+    /// Whether it wants video, and gets none before the next keyframe. It does not wait for longer than 3 s. This is known
+    /// after [`Self::pump`].
+    pub fn awaits_keyframe(&self) -> bool {
+        self.mode == Mode::Playing && self.cursor.has(Flag::Video) && self.cursor.has(Flag::AwaitsKeyframe)
+    }
+
     /// Pauses or resumes the player ([`ServerEvent::Pause`](crate::session::ServerEvent::Pause)). A message that is
     /// begun is completed.
     pub fn pause(&mut self, is_paused: bool) {

@@ -19,6 +19,7 @@
 //! | publish on one connection | [`Publisher`] |
 //! | play | [`Player`], which passes media to a [`PlayHandler`] |
 //! | accept publishers, and relay them to players | [`Server`], which asks a [`Handler`] |
+//! | let players watch the device's own camera | [`LocalPublisher`], a part of a [`Server`] |
 //! | test by which ports a server can be reached | [`test_ports`] |
 //! | do any of that over TLS, or over another network stack | [`transport`] |
 //!
@@ -384,6 +385,8 @@ pub use live::{
     SendOutcome, Sending, State, Status, Stopped, StreamLive, StreamRunner, StreamState, Tally, Tracks, Video, new,
     over,
 };
+#[cfg(all(feature = "server", feature = "live"))]
+pub use server::local::LocalPublisher;
 #[cfg(all(feature = "server", feature = "rtmpt"))]
 pub use server::tunnels::{TunnelMemory, Tunnels};
 #[cfg(feature = "server")]

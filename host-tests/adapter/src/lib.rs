@@ -18,6 +18,7 @@ mod hostile_ports;
 mod hostile_web;
 mod limits;
 mod live;
+mod local;
 #[cfg(feature = "enhanced")]
 mod offering;
 mod outages;

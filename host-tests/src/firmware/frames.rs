@@ -65,6 +65,21 @@ fn places(clip: &[Tag], period: u32, found: &[Tag]) -> Result<usize> {
     Ok(at - 1)
 }
 
+/// Checks that a recording is a part of the clip that is played repeatedly, without a gap.
+///
+/// # Errors
+/// A check fails.
+pub fn is_part_of_the_clip(recording: &Path) -> Result<()> {
+    let clip = Path::new(env!("CARGO_MANIFEST_DIR")).join("../embassy-demo/clip.flv");
+    for kind in [MessageKind::AUDIO, MessageKind::VIDEO] {
+        let (whole, found) = (frames(&clip, kind)?, frames(recording, kind)?);
+        let last = places(&whole, PERIOD, &found).with_context(|| recording.display().to_string())?;
+        let first = whole.iter().position(|frame| frame.payload == found[0].payload).unwrap_or(0);
+        ensure!(last + 1 - first == found.len(), "{} of {} frames arrived", found.len(), last + 1 - first);
+    }
+    Ok(())
+}
+
 /// The FNV-1a of each frame's FNV-1a, as the firmware computes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Digest(pub u32);

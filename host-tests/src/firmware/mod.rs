@@ -5,7 +5,7 @@ mod frames;
 mod site;
 
 pub use filter::Filter;
-pub use frames::{Digest, PERIOD, are_parts_of_the_clip, counted, frames};
+pub use frames::{Digest, PERIOD, are_parts_of_the_clip, counted, frames, is_part_of_the_clip};
 pub use site::{GUEST, SERVER, Site};
 
 use std::io::{BufRead, BufReader, Write};

@@ -367,6 +367,11 @@ impl<'t, 'n> Directory<'t, 'n> {
             .map(|first| first.stream)
     }
 
+    /// Whether the stream of that name has a publisher. In its grace time, it has none.
+    pub fn has_publisher(&self, name: StreamName<'_>) -> bool {
+        self.streams.iter().any(|entry| entry.publisher.is_some() && name.is(entry.name()))
+    }
+
     /// Reports that the publisher of a stream is alive: any byte of its session shows this. A waiting publish is
     /// rejected. Poll events after this.
     pub fn heard(&mut self, now: Instant, stream: StreamIndex) {

@@ -133,6 +133,13 @@ impl Directory<'_, '_> {
         Some(Turn { player: &mut playing.player, stream, generation })
     }
 
+    /// Whether a player of a stream gets no video before the next keyframe. It does not wait for longer than 3 s. The time
+    /// that this takes is proportional to the number of places for players.
+    pub fn awaits_keyframe(&self, stream: StreamIndex) -> bool {
+        let mut players = self.players.iter().filter_map(|entry| entry.0.as_ref());
+        players.any(|playing| playing.place == stream.0 && playing.player.awaits_keyframe())
+    }
+
     /// Ends playing on one message stream of a client. Returns what it was sent, if no message is unfinished.
     pub fn stop(&mut self, index: PlayerIndex, stream: StreamId) -> Option<Played> {
         let playing = self.playing(index)?;

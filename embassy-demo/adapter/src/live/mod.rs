@@ -20,10 +20,12 @@ mod runner;
 mod sending;
 mod shared;
 mod slot;
+#[cfg(feature = "server")]
+pub(crate) mod source;
 mod status;
 mod timeline;
 mod tracks;
-mod wakers;
+pub(crate) mod wakers;
 
 pub use config::Config;
 pub use message::Picture;

@@ -12,12 +12,12 @@ const WATCHERS: usize = 4;
 const WATCH_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The waker of one task. A new waker replaces it without waking it.
-pub(super) struct TaskWaker(Option<Waker>);
+pub(crate) struct TaskWaker(Option<Waker>);
 
 impl TaskWaker {
-    pub(super) const NONE: Self = Self(None);
+    pub(crate) const NONE: Self = Self(None);
 
-    pub(super) fn register(&mut self, waker: &Waker) {
+    pub(crate) fn register(&mut self, waker: &Waker) {
         match &mut self.0 {
             Some(registered) => registered.clone_from(waker),
             none => *none = Some(waker.clone()),
@@ -25,7 +25,7 @@ impl TaskWaker {
     }
 
     #[inline(never)]
-    pub(super) fn wake(&self) {
+    pub(crate) fn wake(&self) {
         if let Some(waker) = &self.0 {
             waker.wake_by_ref();
         }
@@ -33,13 +33,13 @@ impl TaskWaker {
 }
 
 /// The wakers of several tasks.
-pub(super) struct Watchers([Option<Waker>; WATCHERS]);
+pub(crate) struct Watchers([Option<Waker>; WATCHERS]);
 
 impl Watchers {
-    pub(super) const NONE: Self = Self([const { None }; WATCHERS]);
+    pub(crate) const NONE: Self = Self([const { None }; WATCHERS]);
 
     #[inline(never)]
-    pub(super) fn register(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn register(&mut self, cx: &mut Context<'_>) {
         let waker = cx.waker();
         if self.0.iter().flatten().any(|registered| registered.will_wake(waker)) {
             return;
@@ -51,7 +51,7 @@ impl Watchers {
     }
 
     #[inline(never)]
-    pub(super) fn wake(&mut self) {
+    pub(crate) fn wake(&mut self) {
         self.0.iter_mut().filter_map(Option::take).for_each(Waker::wake);
     }
 }

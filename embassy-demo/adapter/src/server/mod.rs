@@ -3,6 +3,8 @@
 mod gateway;
 pub(crate) mod handler;
 mod listen;
+#[cfg(feature = "live")]
+pub(crate) mod local;
 pub(crate) mod relay;
 mod session;
 mod slot;
@@ -144,6 +146,8 @@ pub struct Server<
     agreements: AgreementLimit,
     gateway: Option<Gateway<'a>>,
     accepted: Option<&'a mut (dyn StreamServer + 'a)>,
+    #[cfg(feature = "live")]
+    locals: Option<&'a dyn local::Locals<'a>>,
 }
 
 impl_format!(
@@ -258,6 +262,8 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
             agreements: AgreementLimit::DEFAULT,
             gateway,
             accepted,
+            #[cfg(feature = "live")]
+            locals: None,
         })
     }
 
@@ -304,6 +310,15 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         self
     }
 
+    /// Also relays streams of the device itself. They need a place among the `PUBLISHERS`. [`Handler::publish`] is not asked
+    /// about them. If another client publishes a stream of the same name, [`ServerOptions::relay`] says what happens. A local
+    /// publisher is never silent.
+    #[cfg(feature = "live")]
+    pub fn with_local<const N: usize>(mut self, locals: &'a [crate::LocalPublisher<'a>; N]) -> Self {
+        self.locals = Some(locals);
+        self
+    }
+
     /// Listens and serves clients. The future can be dropped; a new one continues.
     pub async fn run(&mut self, handler: &mut dyn Handler) {
         poll_fn(|cx| {
@@ -316,6 +331,8 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
                 #[cfg(feature = "rtmpe")]
                 &mut self.agreements,
             );
+            #[cfg(feature = "live")]
+            self.locals.iter().for_each(|locals| locals.begin_turn(&mut relay));
             let (gateway, keep_alive, config) = (&mut self.gateway, self.keep_alive, self.config);
             let mut acceptor = Acceptor { listeners, keep_alive, config, gateway, has_opened: false };
             // Other sessions may have to send what one session has received, so they are polled again.
@@ -332,6 +349,8 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
                 if let Some(streams) = accepted {
                     streams.poll(&mut relay, cx);
                 }
+                #[cfg(feature = "live")]
+                self.locals.iter().for_each(|locals| locals.poll(&mut relay, cx));
                 // Not before the sessions: a publisher whose bytes have arrived is not silent.
                 relay.handle_timeout();
                 let max = if acceptor.has_opened { self.max_per_address } else { usize::MAX };
@@ -343,6 +362,8 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
             if let Some(at) = relay.directory.poll_timeout() {
                 wake_at(at, cx);
             }
+            #[cfg(feature = "live")]
+            self.locals.iter().for_each(|locals| locals.end_turn(&mut relay));
             Poll::Pending
         })
         .await
@@ -360,6 +381,11 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
                 #[cfg(feature = "rtmpe")]
                 &mut self.agreements,
             );
+            #[cfg(feature = "live")]
+            self.locals.iter().for_each(|locals| {
+                locals.begin_turn(&mut relay);
+                locals.shutdown(&mut relay);
+            });
             let mut all = Poll::Ready(());
             for slot in slots.iter_mut() {
                 let over = slot.poll_shutdown(listeners, &mut relay, cx);
@@ -379,7 +405,11 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
     /// Returns the counts of messages that players could not get, for each [`StreamMemory`]. An example is a message that is
     /// longer than its `RING`.
     pub fn relay_counts(&self) -> [Counts; PUBLISHERS] {
-        self.rings.each_ref().map(Ring::counts)
+        #[cfg_attr(not(feature = "live"), expect(unused_mut, reason = "no ring is lent"))]
+        let mut counts = self.rings.each_ref().map(Ring::counts);
+        #[cfg(feature = "live")]
+        self.locals.iter().for_each(|locals| locals.count(&mut counts));
+        counts
     }
 
     /// Returns the counters of what a player was sent so far; `None` if the session plays nothing.

@@ -178,8 +178,9 @@ pub(crate) const fn peer(SessionId(id): SessionId) -> PeerId {
     PeerId(id as u32)
 }
 
-/// Returns the session that has this number in the directory.
-#[expect(clippy::cast_possible_truncation, reason = "each peer is a session, whose id has one byte")]
+/// Returns the session that has this number in the directory. For a publisher without a session, this is any session: that
+/// one has a turn, and with it the publisher.
+#[expect(clippy::cast_possible_truncation, reason = "the id of a session has one byte")]
 const fn session(PeerId(id): PeerId) -> SessionId {
     SessionId(id as u8)
 }
@@ -218,17 +219,19 @@ impl<'r, 'a> Relay<'r, 'a> {
         if self.is_on() { self.directory.may_publish(name).map(drop) } else { Ok(()) }
     }
 
-    /// Gives a stream to a publisher that [may](Self::may_publish) have it, or lets the publisher wait for it. Returns
-    /// whether the publisher is accepted now.
+    /// Gives a stream to a publisher that [may](Self::may_publish) have it, or lets the publisher wait for it.
     #[cold]
-    pub(crate) fn publish(&mut self, session: SessionId, stream: StreamId, name: StreamName<'_>) -> bool {
-        let publisher = Publisher { peer: peer(session), stream };
+    pub(crate) fn publish(
+        &mut self,
+        publisher: Publisher,
+        name: StreamName<'_>,
+    ) -> Result<PublishAnswer, RelayRejection> {
         let answer = self.directory.publish(self.now, name, publisher);
         if let Ok(PublishAnswer::Accept(stream)) = answer {
             self.wake(stream);
         }
         self.handle_events();
-        answer != Ok(PublishAnswer::Wait)
+        answer
     }
 
     /// Returns the message stream on which a session publishes the stream of that name already. If that is not `stream`, the
@@ -242,7 +245,7 @@ impl<'r, 'a> Relay<'r, 'a> {
     ) -> Option<StreamId> {
         let first = self.directory.published_by(name, peer(session))?;
         if first != stream && self.directory.published(Publisher { peer: peer(session), stream }).is_some() {
-            self.unpublish(session, Some(stream));
+            self.unpublish(peer(session), Some(stream));
             self.handler.unpublished(session, stream);
         }
         Some(first)
@@ -259,9 +262,15 @@ impl<'r, 'a> Relay<'r, 'a> {
         }
     }
 
-    /// A session has sent something. What follows from that is done after the turn.
-    pub(crate) fn heard(&mut self, session: SessionId) {
-        self.directory.heard_from(self.now, peer(session));
+    /// A publisher has sent something. What follows from that is done after the turn.
+    pub(crate) fn heard(&mut self, peer: PeerId) {
+        self.directory.heard_from(self.now, peer);
+    }
+
+    /// Replaces the ring of a stream. Returns the one before, or `None` if there is no such place.
+    #[cfg(feature = "live")]
+    pub(crate) fn put_ring(&mut self, place: usize, ring: Ring<'a>) -> Option<Ring<'a>> {
+        self.rings.get_mut(place).map(|before| core::mem::replace(before, ring))
     }
 
     /// Returns whether a session has an order to carry out.
@@ -271,8 +280,8 @@ impl<'r, 'a> Relay<'r, 'a> {
 
     /// A publisher has ended one stream, or all of its streams.
     #[cold]
-    pub(crate) fn unpublish(&mut self, session: SessionId, stream: Option<StreamId>) {
-        self.directory.unpublish(self.now, peer(session), stream);
+    pub(crate) fn unpublish(&mut self, peer: PeerId, stream: Option<StreamId>) {
+        self.directory.unpublish(self.now, peer, stream);
         self.handle_events();
     }
 
@@ -342,7 +351,7 @@ impl<'r, 'a> Relay<'r, 'a> {
     /// A session is over.
     #[cold]
     pub(crate) fn leave(&mut self, session: SessionId) {
-        while self.take_order(session).is_some() {}
+        while self.take_order(peer(session)).is_some() {}
         let played = self.player(session).and_then(|player| self.directory.leave(player));
         self.report(session, played);
     }
@@ -354,9 +363,9 @@ impl<'r, 'a> Relay<'r, 'a> {
         }
     }
 
-    /// Returns what a session has to do next because of other sessions.
-    pub(crate) fn take_order(&mut self, session: SessionId) -> Option<(StreamId, Order)> {
-        let first = self.orders.iter().position(|(publisher, _)| publisher.peer == peer(session))?;
+    /// Returns what a publisher has to do next because of others.
+    pub(crate) fn take_order(&mut self, peer: PeerId) -> Option<(StreamId, Order)> {
+        let first = self.orders.iter().position(|(publisher, _)| publisher.peer == peer)?;
         let (publisher, order) = self.orders.remove(first);
         Some((publisher.stream, order))
     }

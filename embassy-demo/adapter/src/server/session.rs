@@ -5,14 +5,14 @@ use core::task::{Context, Poll};
 use embedded_rtmp::command::{Status, code};
 #[cfg(feature = "rtmpe")]
 use embedded_rtmp::crypt::KeyPair;
-use embedded_rtmp::relay::RelayRejection;
+use embedded_rtmp::relay::{PublishAnswer, Publisher, RelayRejection};
 use embedded_rtmp::session::{RequestError, Server, ServerConfig, ServerEvent};
 
 use crate::clock::wake_at;
 use crate::error::Error;
 use crate::fmt::info;
 use crate::server::handler::{Origin, Rejection, SessionId};
-use crate::server::relay::{Application, Order, Relay};
+use crate::server::relay::{Application, Order, Relay, peer};
 use crate::transport::Transport;
 use crate::transport::keys::Keys;
 
@@ -59,14 +59,14 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
     #[cold]
     pub(crate) fn end(&mut self, relay: &mut Relay<'_, '_>, why: &Error) {
         info!("session {}: {}", self.id.0, *why);
-        relay.unpublish(self.id, None);
+        relay.unpublish(peer(self.id), None);
         relay.leave(self.id);
         relay.handler.closed(self.id, why);
     }
 
     /// The handler is not ready, so nothing is read. That is not the client's silence.
     pub(crate) fn note_paused(&mut self, relay: &mut Relay<'_, '_>) {
-        relay.heard(self.id);
+        relay.heard(peer(self.id));
         self.server.note_paused(relay.now);
     }
 
@@ -198,7 +198,7 @@ impl<'a, const STREAMS: usize> Session<'a, STREAMS> {
     // Not inlined, because sessions seldom have orders.
     #[inline(never)]
     fn carry_out(&mut self, relay: &mut Relay<'_, '_>) -> Result<(), RequestError> {
-        while let Some((stream, order)) = relay.take_order(self.id) {
+        while let Some((stream, order)) = relay.take_order(peer(self.id)) {
             match order {
                 Order::Accept => {
                     self.waits = false;
@@ -262,10 +262,10 @@ fn handle_events<const STREAMS: usize>(
                 if let Err(rejection) = answer {
                     let (code, description) = rejection.status(code::PUBLISH_BAD_NAME);
                     server.reject(stream, code, description)?;
-                } else if relay.publish(id, stream, name) {
-                    server.accept(stream)?;
-                } else {
+                } else if relay.publish(Publisher { peer: peer(id), stream }, name) == Ok(PublishAnswer::Wait) {
                     *waits = true;
+                } else {
+                    server.accept(stream)?;
                 }
             }
             ServerEvent::Play { stream, request } => {
@@ -286,7 +286,7 @@ fn handle_events<const STREAMS: usize>(
                 }
             }
             ServerEvent::Unpublished(stream) => {
-                relay.unpublish(id, Some(stream));
+                relay.unpublish(peer(id), Some(stream));
                 relay.handler.unpublished(id, stream);
             }
             ServerEvent::Stopped(stream) => relay.stop(id, stream),
@@ -302,7 +302,7 @@ fn handle_events<const STREAMS: usize>(
         }
     }
     if input.len() < before {
-        relay.heard(id);
+        relay.heard(peer(id));
     }
     Ok(())
 }

@@ -31,6 +31,8 @@ pub struct Publish<'a> {
 pub struct Serve {
     /// How many publishers until the end; `None`: for ever.
     pub publishers: Option<u32>,
+    /// Also publish the clip.
+    pub clip: bool,
 }
 
 /// What to measure. The program on the host starts this.
@@ -80,15 +82,16 @@ pub fn parse<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<Command<'a>
             Ok(Command::Publish(Publish { url: url.ok_or(BadArguments::NoUrl)?, fast, loops, pin }))
         }
         "serve" => {
-            let mut publishers = None;
+            let (mut publishers, mut clip) = (None, false);
             while let Some(word) = words.next() {
                 match word {
                     "--once" => publishers = Some(1),
                     "--publishers" => publishers = Some(number(word, &mut words)?),
+                    "--clip" => clip = true,
                     word => return Err(BadArguments::Unknown(word)),
                 }
             }
-            Ok(Command::Serve(Serve { publishers }))
+            Ok(Command::Serve(Serve { publishers, clip }))
         }
         "ports" => match (words.next(), words.next()) {
             (None, _) => Err(BadArguments::NoUrl),
@@ -151,9 +154,12 @@ mod tests {
 
     #[test]
     fn serve_counts_publishers() {
-        assert_eq!(parsed("serve"), Ok(Command::Serve(Serve { publishers: None })));
-        assert_eq!(parsed("serve --once"), Ok(Command::Serve(Serve { publishers: Some(1) })));
-        assert_eq!(parsed("serve --publishers 4"), Ok(Command::Serve(Serve { publishers: Some(4) })));
+        assert_eq!(parsed("serve"), Ok(Command::Serve(Serve { publishers: None, clip: false })));
+        assert_eq!(parsed("serve --once"), Ok(Command::Serve(Serve { publishers: Some(1), clip: false })));
+        assert_eq!(
+            parsed("serve --publishers 4 --clip"),
+            Ok(Command::Serve(Serve { publishers: Some(4), clip: true }))
+        );
         assert_eq!(parsed("serve me"), Err(BadArguments::Unknown("me")));
     }
 

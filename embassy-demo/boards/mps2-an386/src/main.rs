@@ -5,13 +5,14 @@
 //! ```text
 //! ./run publish rtmp://10.0.2.2:1935/live/cam [--fast] [--loops N]
 //! ./run ports rtmp://10.0.2.2
-//! ./run --hostfwd 1935 serve [--once | --publishers N]
+//! ./run --hostfwd 1935 serve [--once | --publishers N] [--clip]
 //! ```
 //! The command line comes through semihosting, and so the log and the exit code go out.
 #![no_std]
 #![no_main]
 
 mod bench;
+mod clip;
 mod ports;
 mod publish;
 mod serve;

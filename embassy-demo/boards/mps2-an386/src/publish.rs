@@ -2,23 +2,14 @@
 
 use embassy_net::Stack;
 use embassy_time::{Duration, Instant, Timer};
-use embedded_rtmp_embassy::embedded_rtmp::media::audio::AudioTagHeader;
-use embedded_rtmp_embassy::embedded_rtmp::media::avc::{AvcConfig, prefixed::Units};
 use embedded_rtmp_embassy::embedded_rtmp::media::flv::{Tag, Tags};
-use embedded_rtmp_embassy::embedded_rtmp::media::video::{AvcPacket, FrameType, VideoTagHeader};
-use embedded_rtmp_embassy::embedded_rtmp::media::{FrameClass, audio};
-use embedded_rtmp_embassy::embedded_rtmp::message::MessageKind;
-use embedded_rtmp_embassy::{Config, DropReason, Phase, Picture, SendOutcome, Stopped, Tracks};
-use heapless::Vec;
+use embedded_rtmp_embassy::{Config, DropReason, Phase, Picture, SendOutcome, Stopped};
 use mps2_an386::CLIP;
 use mps2_an386::arguments::Publish;
 
 use self::connection::{Handle, Runner};
+use crate::clip::{Frame, PERIOD, tracks};
 
-/// From one round of the clip to the next, in microseconds.
-const PERIOD: u64 = 4_097_000;
-/// NAL units of one picture.
-const UNITS: usize = 16;
 /// The number of bytes that can wait for the next request of a tunnel.
 const GATHER: usize = if cfg!(feature = "rtmpt") { 4096 } else { 0 };
 
@@ -150,35 +141,10 @@ async fn rounds(live: &mut Handle, tags: &Tags<'_>, arguments: &Publish<'_>) -> 
     true
 }
 
-/// The tracks of the clip, from its sequence headers.
-fn tracks() -> Option<Tracks> {
-    let find = |kind| {
-        let mut tags = Tags::file(CLIP).ok()?;
-        tags.find(|tag| tag.kind == kind && FrameClass::of(kind, tag.data) == FrameClass::Configuration)
-    };
-    let (_, record) = VideoTagHeader::parse(find(MessageKind::VIDEO)?.data)?;
-    let config = AvcConfig::parse(record).ok()?;
-    let tracks = Tracks::h264(config.sps().next()?, config.pps().next()?);
-    let (_, config) = AudioTagHeader::parse(find(MessageKind::AUDIO)?.data)?;
-    Some(tracks.aac(config))
-}
-
 /// Sends a tag of the clip. Returns `None` if it is not a frame.
 async fn send(live: &Handle, tag: &Tag<'_>, at: u64) -> Option<SendOutcome> {
-    match tag.kind {
-        MessageKind::AUDIO if FrameClass::of(tag.kind, tag.data) == FrameClass::Audio => {
-            let frame = tag.data.get(audio::HEADER_SIZE..)?;
-            Some(live.audio().send(at, frame).await)
-        }
-        MessageKind::VIDEO => {
-            let (header, body) = VideoTagHeader::parse(tag.data)?;
-            let VideoTagHeader::Avc { frame, packet: AvcPacket::NAL_UNITS, composition_time } = header else {
-                return None;
-            };
-            let units: Vec<&[u8], UNITS> = Units::new(4, body).take(UNITS).collect();
-            let pts = at.wrapping_add_signed(i64::from(composition_time) * 1_000);
-            Some(live.video().send(Picture::new(pts, at, frame == FrameType::KEY, &units)).await)
-        }
-        _ => None,
-    }
+    Some(match Frame::of(tag, at)? {
+        Frame::Sound(frame) => live.audio().send(at, frame).await,
+        Frame::Picture { pts, is_key, units } => live.video().send(Picture::new(pts, at, is_key, &units)).await,
+    })
 }

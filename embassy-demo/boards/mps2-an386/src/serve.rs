@@ -1,9 +1,11 @@
 //! Accepts publishers on ports 1935 and 80, checks what they send, and relays it to players. With the feature `rtmpt`, the
-//! same in tunnels, and a page for browsers. With the feature `rtmpe`, also encrypted.
+//! same in tunnels, and a page for browsers. With the feature `rtmpe`, also encrypted. With `--clip` it publishes the clip
+//! itself, as `live/clip`.
 
 use core::cell::Cell;
 
-use embassy_futures::select::select;
+use embassy_futures::join::join;
+use embassy_futures::select::select3;
 use embassy_net::Stack;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::signal::Signal;
@@ -13,14 +15,17 @@ use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::message::StreamId;
 use embedded_rtmp_embassy::embedded_rtmp::relay::StreamName;
 use embedded_rtmp_embassy::{
-    DEFAULT_PORTS, Error, Handler, Memory, Origin, Played, Rejection, Server, ServerOptions, SessionId, StreamMemory,
+    DEFAULT_PORTS, Error, Handler, LocalPublisher, Memory, Origin, Played, Rejection, Server, ServerOptions, SessionId,
+    StreamMemory,
 };
 #[cfg(feature = "rtmpt")]
 use embedded_rtmp_embassy::{TunnelMemory, Tunnels, embedded_rtmp::tunnel::TunnelConfig};
 use mps2_an386::arguments::Serve;
 use mps2_an386::board::host;
 use mps2_an386::check::{Stream, Track};
-use static_cell::ConstStaticCell;
+use static_cell::{ConstStaticCell, StaticCell};
+
+use crate::clip;
 
 const SOCKETS: usize = 4;
 
@@ -42,6 +47,9 @@ const PLAYERS: usize = 3;
 /// The ring has two seconds of the clip, for players that are slow.
 static STREAMS: ConstStaticCell<[StreamMemory<65_536>; PUBLISHERS]> =
     ConstStaticCell::new([const { StreamMemory::new() }; PUBLISHERS]);
+
+/// The publisher of the clip.
+static LOCAL: StaticCell<[LocalPublisher<'static>; 1]> = StaticCell::new();
 
 /// The time limit for closing the last connection.
 const GRACE: Duration = Duration::from_millis(500);
@@ -75,12 +83,22 @@ pub(crate) async fn serve(stack: Stack<'static>, arguments: Serve) -> bool {
             return false;
         }
     };
+    let local = &*LOCAL.init([LocalPublisher::new("live/clip")]);
+    if arguments.clip {
+        server = server.with_local(local);
+    }
+    let publishing = async {
+        if arguments.clip {
+            join(clip::publish(&local[0]), clip::log_wishes(&local[0])).await;
+        }
+        core::future::pending::<()>().await
+    };
     defmt::info!("serving on ports {}", DEFAULT_PORTS);
     let ended = async {
         over.wait().await;
         Timer::after(GRACE).await;
     };
-    select(server.run(&mut checker), ended).await;
+    select3(server.run(&mut checker), publishing, ended).await;
     is_good.get()
 }
 
