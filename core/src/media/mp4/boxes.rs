@@ -58,11 +58,11 @@ impl Sizes {
     }
 }
 
-/// Writes `ftyp` and `moov` for tracks with these indices.
-pub(super) fn initialization<'s, 'a: 's, I>(to: &mut Window<'_>, samples: impl Fn() -> I)
-where
-    I: Iterator<Item = (usize, &'s Sample<'a>)>,
-{
+/// Writes `ftyp` and `moov` for the tracks with the ids 1 and 2.
+// Not inlined, because it has two callers.
+#[inline(never)]
+pub(super) fn initialization(to: &mut Window<'_>, tracks: [Option<&Sample<'_>>; 2]) {
+    let samples = || (1_u32..).zip(tracks).filter_map(|(id, sample)| Some((id, sample?)));
     let has_av1 = samples().any(|(_, sample)| sample.codec == FourCc::AV1);
     let brands: [&[u8; 4]; 3] = [b"iso6", b"mp41", b"av01"];
     to.header(if has_av1 { 28 } else { 24 }, b"ftyp");
@@ -84,22 +84,18 @@ where
     to.zeros(24);
     // The next track id: there are at most two tracks.
     to.u32(3);
-    for (index, sample) in samples() {
-        track(to, id(index), sample);
+    for (id, sample) in samples() {
+        track(to, id, sample);
     }
     to.header(mvex, b"mvex");
-    for (index, _) in samples() {
+    for (id, _) in samples() {
         to.header(TREX, b"trex");
         to.u32(0);
-        to.u32(id(index));
+        to.u32(id);
         // The first sample entry, and no defaults.
         to.u32(1);
         to.zeros(12);
     }
-}
-
-fn id(index: usize) -> u32 {
-    low_u32(index).wrapping_add(1)
 }
 
 fn track(to: &mut Window<'_>, id: u32, sample: &Sample<'_>) {

@@ -110,14 +110,14 @@ impl<'a> Configuration<'a> {
 
     /// Returns the names of the codecs, for the type of the media (RFC 6381).
     pub fn codecs(&self) -> Codecs {
-        Codecs::new(self.samples().map(|(_, sample)| sample))
+        Codecs::new(self.samples().into_iter().flatten())
     }
 
     /// The length of the initialization segment in bytes: some 600 bytes for each track, and the sequence headers. It is
     /// valid without a track, but of no use.
     pub fn length(&self) -> u32 {
         let mut to = Window::new(0, &mut []);
-        boxes::initialization(&mut to, || self.samples());
+        boxes::initialization(&mut to, self.samples());
         to.length
     }
 
@@ -127,23 +127,22 @@ impl<'a> Configuration<'a> {
     /// It consists of `ftyp` and of `moov` with `mvex` (ISO/IEC 14496-12, 4.3, 8.2.1 and 8.8.1).
     pub fn write(&self, offset: u32, out: &mut [u8]) -> usize {
         let mut to = Window::new(offset, out);
-        boxes::initialization(&mut to, || self.samples());
+        boxes::initialization(&mut to, self.samples());
         to.stored
     }
 
-    /// The tracks, with their indices.
-    fn samples(&self) -> impl Iterator<Item = (usize, &Sample<'a>)> {
-        self.tracks.iter().enumerate().filter_map(|(index, track)| Some((index, track.as_ref().ok()?)))
+    fn samples(&self) -> [Option<&Sample<'a>>; 2] {
+        self.tracks.each_ref().map(|track| track.as_ref().ok())
     }
 
     /// The [`identity`] of the sequence header of each track, or 0.
     pub(super) fn identities(&self) -> [u32; 2] {
-        self.tracks.each_ref().map(|track| track.as_ref().map_or(0, |sample| sample.identity))
+        self.samples().map(|sample| sample.map_or(0, |sample| sample.identity))
     }
 
     /// The duration of the first frame of each track in ms.
     pub(super) fn durations(&self) -> [u32; 2] {
-        let mut durations = self.tracks.each_ref().map(|track| track.as_ref().map_or(0, |sample| sample.duration));
+        let mut durations = self.samples().map(|sample| sample.map_or(0, |sample| sample.duration));
         // Too long has no effect. If it is too short, the second picture begins another sequence.
         let by_rate = self.frame_rate.and_then(|rate| 1_000_u32.checked_div(rate)).unwrap_or(0);
         let [video, _] = &mut durations;

@@ -1,6 +1,6 @@
 //! The boxes before a frame.
 
-use super::window::Window;
+use crate::text::put;
 
 /// One frame in its message, and the boxes before it.
 ///
@@ -26,17 +26,9 @@ pub struct Fragment {
     pub(super) is_disposable: bool,
 }
 
-/// The sizes of the boxes.
-const MFHD: u32 = 16;
-const TFHD: u32 = 16;
-const TFDT: u32 = 20;
-const TRUN: u32 = 36;
-const TRAF: u32 = 8 + TFHD + TFDT + TRUN;
-const MOOF: u32 = 8 + MFHD + TRAF;
-
 impl Fragment {
     /// The length of the head in bytes: a `moof` box, and the header of an `mdat` box.
-    pub const HEAD: u32 = MOOF + 8;
+    pub const HEAD: u32 = 104 + 8;
 
     /// The length of the whole output in bytes: the head and the frame.
     pub const fn total(&self) -> u32 {
@@ -49,31 +41,28 @@ impl Fragment {
     /// The head consists of `moof` with `mfhd`, `tfhd`, `tfdt` and `trun` for one sample, and the header of `mdat`
     /// (ISO/IEC 14496-12, 8.8.4 to 8.8.8, 8.8.12 and 8.1.1).
     pub fn write_head(&self, offset: u32, out: &mut [u8]) -> usize {
-        let mut to = Window::new(offset, out);
-        to.header(MOOF, b"moof");
-        to.header(MFHD, b"mfhd");
-        to.u32(0);
-        to.u32(self.sequence);
-        to.header(TRAF, b"traf");
-        to.header(TFHD, b"tfhd");
-        // The flag default-base-is-moof.
-        to.u32(0x02_0000);
-        to.u32(u32::from(self.track).wrapping_add(1));
-        to.header(TFDT, b"tfdt");
-        to.u32(1 << 24);
-        to.put(&self.time.to_be_bytes());
-        to.header(TRUN, b"trun");
-        // Version 1, whose composition times are signed. There are the position of the data, and the duration, the size,
-        // the flags and the composition time of each sample.
-        to.u32(1 << 24 | 0x0F01);
-        to.u32(1);
-        to.u32(Self::HEAD);
-        to.u32(self.duration);
-        to.u32(self.length);
-        to.u32(self.flags());
-        to.u32(self.composition_time.cast_unsigned());
-        to.header(self.length.saturating_add(8), b"mdat");
-        to.stored
+        let numbers = [
+            self.duration,
+            self.length,
+            self.flags(),
+            self.composition_time.cast_unsigned(),
+            self.length.saturating_add(8),
+        ]
+        .map(u32::to_be_bytes);
+        let parts: [&[u8]; 9] = [
+            b"\0\0\0\x68moof\0\0\0\x10mfhd\0\0\0\0",
+            &self.sequence.to_be_bytes(),
+            // The flag default-base-is-moof.
+            b"\0\0\0\x50traf\0\0\0\x10tfhd\0\x02\0\0\0\0\0",
+            &[self.track.wrapping_add(1)],
+            b"\0\0\0\x14tfdt\x01\0\0\0",
+            &self.time.to_be_bytes(),
+            // Version 1, whose composition times are signed. One sample has all fields, and begins after the head.
+            b"\0\0\0\x24trun\x01\0\x0f\x01\0\0\0\x01\0\0\0\x70",
+            numbers.as_flattened(),
+            b"mdat",
+        ];
+        put(&parts, offset as usize, out).0
     }
 
     /// The flags of the sample (8.8.3.1).

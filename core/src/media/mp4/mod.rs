@@ -3,7 +3,9 @@
 //! The output is an initialization segment (`ftyp` and `moov`), and then a `moof` and an `mdat` box for each frame
 //! (ISO/IEC 14496-12:2022, 8.8). The boxes before a frame have its length, which the header of the RTMP message
 //! contains. So a server writes them when the first bytes of a message have arrived, and passes the payload on as it
-//! arrives. Nothing is stored: a [`Muxer`] has some 150 bytes of state, and no buffer.
+//! arrives. Nothing is stored: a [`Muxer`] has at most 144 bytes of state, and no buffer. The
+//! sequence headers are those in the memory that the ring has for them
+//! ([`StreamBuffers::headers`](crate::relay::StreamBuffers::headers)). If one has no room there, its track is missing.
 //!
 //! ```text
 //!            messages            ┌───────── Step::Skip: nothing of the message is written

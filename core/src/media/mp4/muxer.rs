@@ -90,7 +90,11 @@ impl Muxer {
     /// configuration must be complete, and a ring returns it only then. After `None` and [`Step::Init`], call it again with
     /// the same message. After [`Step::Skip`] and [`Step::Fragment`], the next message can begin.
     pub fn begin(&mut self, header: &MessageHeader, parts: [&[u8]; 2]) -> Option<Step> {
-        let Some(index) = content::track(header.kind) else { return Some(Step::Skip(Skip::NoFrame)) };
+        let Some(index) = content::track(header.kind) else {
+            // Metadata may have the size of the pictures, without which the sequence header was of no use.
+            self.tracks.iter_mut().for_each(|track| track.refused = 0);
+            return Some(Step::Skip(Skip::NoFrame));
+        };
         let [one, other] = parts;
         let (mut buffer, mut prefix) = ([0; FrameClass::PREFIX], one.get(..FrameClass::PREFIX).unwrap_or(one));
         if one.len() < FrameClass::PREFIX && !other.is_empty() {
@@ -175,3 +179,5 @@ impl Muxer {
         self.tracks.iter().map(|track| track.written).eq(configuration.identities())
     }
 }
+
+const _: () = assert!(size_of::<Muxer>() <= 144);

@@ -57,6 +57,19 @@ fn item_251_a_late_player_gets_all_configurations_in_the_order_of_tracks() {
 }
 
 #[test]
+fn cached_messages_are_those_of_track_0_until_the_publisher_ends() {
+    let mut memory = memory();
+    let mut ring = memory.ring();
+    start(&mut ring);
+    let of_track_0 = [0, 1, 7, 3, 4].map(|index: usize| START[index]);
+    let mut cached: Vec<_> = ring.cached().collect();
+    cached.sort_by_key(|one| of_track_0.iter().position(|other| other == one));
+    assert_eq!(cached, of_track_0);
+    ring.end();
+    assert_eq!(ring.cached().count(), 0);
+}
+
+#[test]
 fn item_252_a_late_player_begins_with_track_0_and_other_tracks_with_their_own_keyframes() {
     let mut memory = memory();
     let mut ring = memory.ring();

@@ -158,6 +158,17 @@ fn a_codec_that_is_not_supported_leaves_the_other_track() {
 }
 
 #[test]
+fn metadata_may_arrive_after_the_first_frames() {
+    let mut pair = Pair::new(&[(V, VP9)]);
+    const FRAME: &[u8] = b"\x91vp09frame";
+    assert_eq!((pair.skip(V, FRAME), pair.skip(V, FRAME)), (Skip::NotCurrent, Skip::NotCurrent));
+    pair.cached.push((MessageKind::DATA, METADATA));
+    assert_eq!(pair.skip(MessageKind::DATA, METADATA), Skip::NoFrame);
+    pair.fragment(V, 40, FRAME);
+    assert_eq!(pair.inits, 1);
+}
+
+#[test]
 fn item_331_a_frame_is_written_only_after_its_own_configuration() {
     const OTHER: &[u8] = b"\xaf\0\x12\x10";
     let mut pair = Pair::new(&[(V, AVC), (A, AAC)]);
