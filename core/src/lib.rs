@@ -26,7 +26,7 @@
 //! | [`url`] | RTMP URLs |
 //! | [`port_plan`] | the port plan: which ports to try, in which order, for how long |
 //! | [`tunnel`] | RTMPT: a session in HTTP requests; detection of the protocol of a connection |
-//! | `web` | streams in browsers: HTTP-FLV, WebSocket, a page and its status; feature `web` |
+//! | `web` | streams in browsers: HTTP-FLV, MP4, WebSocket, a page and its status; feature `web` |
 //!
 //! # The run loop
 //!
@@ -126,7 +126,7 @@
 //! | `auth` | authentication with a user and a password, as used by Adobe's and Limelight's servers |
 //! | `rtmpe` | RTMPE, the encrypted variant of RTMP, for clients and servers; it is obfuscation, not security |
 //! | `mp4` | fragmented MP4 for browsers, made from the messages of a stream: `media::mp4` |
-//! | `web` | streams in browsers and other viewers: HTTP-FLV, the same over WebSocket, a page, and the status as JSON |
+//! | `web` | streams in browsers and other viewers: HTTP-FLV, fragmented MP4, both over WebSocket, a page, and the status as JSON; turns on `mp4` |
 //! | `defmt` | `defmt::Format` for public types, and a log through defmt |
 //! | `log` | a log through `log`; with both, defmt is used |
 //!

@@ -284,6 +284,73 @@ fn item_305_ffmpeg_plays_a_stream_over_http() {
 }
 
 #[test]
+#[ignore = "needs ffmpeg: host-tests/run runs it"]
+fn item_309_ffmpeg_plays_a_stream_as_mp4() {
+    for program in [Program::Ffmpeg, Program::Ffmpeg9] {
+        let site = Site::start(&[]);
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("played.flv");
+        let mut command = program.ffmpeg();
+        command.args(["-i", &site.url("/live/x.mp4"), "-c", "copy"]).arg(&file);
+        finish_within(LIMIT, &mut command).unwrap().successful().unwrap();
+        let (video, audio) = missing_frames(&file);
+        println!("{}: began after {video} pictures and {audio} audio frames", program.name());
+        site.serve.stop();
+    }
+}
+
+/// A client that opens a page in Chromium.
+const BROWSER: &str = include_str!("support/browser.py");
+
+#[test]
+#[ignore = "needs chromium and python3: host-tests/run runs it"]
+fn item_310_chromium_shows_the_page_with_scripts_and_without() {
+    let serve = Serve::start(&[]);
+    let url = serve.url("live/x");
+    let mut command = Program::Ffmpeg.ffmpeg();
+    command.args(["-re", "-stream_loop", "20", "-i"]).arg(clip()).args(["-c", "copy", "-f", "flv", &url]);
+    let publishing = start(&mut command).unwrap();
+    serve.wait_until_it_says("live/x goes to");
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+    for (name, path, more) in
+        [("page", "/", None), ("page-noscript", "/", Some("noscript")), ("page-hash", "/#live/x", None)]
+    {
+        let screenshot = target.join(format!("{name}.png"));
+        let mut command = Command::new("python3");
+        command.args(["-c", BROWSER, "chromium", &format!("http://127.0.0.1:{}{path}", serve.port())]);
+        command.arg(&screenshot).arg("10").args(more);
+        let finished = finish_within(LIMIT * 2, &mut command).unwrap().successful().unwrap();
+        let shown: Value = serde_json::from_slice(&finished.stdout).unwrap();
+        let state = &shown["state"];
+        println!(
+            "{name}: first picture after {} s, {} s behind, in {}",
+            shown["first_picture"],
+            state["behind"],
+            screenshot.display()
+        );
+        assert!(shown["advanced"].as_f64().unwrap() > 1.0, "{shown}");
+        assert!(state["decoded"].as_u64().unwrap() > 20 && state["audio"].as_u64().unwrap() > 0, "{shown}");
+        assert_eq!(
+            (&state["error"], &state["width"], &state["ranges"]),
+            (&Value::Null, &480.into(), &1.into()),
+            "{shown}"
+        );
+        for faults in ["foreign", "policy", "thrown"] {
+            assert_eq!(shown[faults], serde_json::json!([]), "{shown}");
+        }
+        let source = state["src"].as_str().unwrap();
+        assert_eq!(source.starts_with("blob:"), more.is_none(), "{source}");
+        if more.is_none() {
+            let text = state["text"].as_str().unwrap();
+            assert!(text.contains("live/x") && text.contains("kbit/s") && text.contains("Players\n1"), "{text}");
+        }
+        assert!(fs::metadata(&screenshot).unwrap().len() > 10_000);
+    }
+    drop(publishing);
+    serve.stop();
+}
+
+#[test]
 #[ignore = "needs vlc: host-tests/run runs it"]
 fn item_305_vlc_plays_a_stream_over_http() {
     let site = Site::start(&[]);

@@ -23,17 +23,36 @@ pub(crate) trait Sink {
     #[cfg(feature = "web")]
     fn is_idle(&self) -> bool;
 
+    /// Whether the player gets nothing after this, whatever follows in the stream.
+    #[cfg(feature = "web")]
+    fn has_ended(&self) -> bool {
+        false
+    }
+
     /// Begins a message. `parts` are the first bytes of its payload. The output has room after [`Self::poll_between`].
     ///
     /// # Errors
     /// The message cannot be sent.
-    fn begin(&mut self, ring: &Ring<'_>, header: MessageHeader, parts: [&[u8]; 2]) -> Result<(), Self::Error>;
+    fn begin(&mut self, ring: &Ring<'_>, header: MessageHeader, parts: [&[u8]; 2]) -> Result<Begin, Self::Error>;
 
     /// Writes a part of the open message. `rest` begins with its payload that was not taken yet.
     fn poll_media(&mut self, rest: &[u8], out: &mut [u8]) -> WriteProgress;
 
     /// The number of bytes of the open message that were not taken. `None` if no message is open.
     fn media_left(&self) -> Option<u32>;
+}
+
+/// The result of [`Sink::begin`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// The message is open.
+    Open,
+    /// The message cannot begin now: more bytes of it are needed, or the sink [has ended](Sink::has_ended).
+    #[cfg(feature = "web")]
+    Wait,
+    /// Something else may have to be written first: see [`Sink::poll_between`].
+    #[cfg(feature = "web")]
+    Later,
 }
 
 /// Writes as much of a stream as there is and as `out` has room for. Returns the number of bytes written. `may_begin` says
@@ -64,8 +83,13 @@ pub(super) fn deliver<S: Sink>(
             break;
         }
         if let Some(header) = piece.begin {
-            sink.begin(ring, header, piece.parts)?;
-            ring.begin_message(cursor);
+            match sink.begin(ring, header, piece.parts)? {
+                Begin::Open => ring.begin_message(cursor),
+                #[cfg(feature = "web")]
+                Begin::Wait => break,
+                #[cfg(feature = "web")]
+                Begin::Later => continue,
+            }
         }
         let before = written;
         for part in piece.parts {

@@ -202,7 +202,7 @@ pub use cached::{HeaderEntry, MAX_HEADERS};
 pub use config::{RelayConfig, TakeOver};
 pub use cursor::{Cursor, Overtaken};
 #[cfg(feature = "web")]
-pub(crate) use deliver::Sink;
+pub(crate) use deliver::{Begin, Sink};
 pub use directory::{
     Accepted, Directory, DirectoryState, PeerId, PlayerEntry, PlayerIndex, PublishAnswer, Publisher, RelayEvent,
     RelayRejection, StreamEntry, StreamIndex, Turn, Wake,

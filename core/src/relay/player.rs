@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::cursor::{Cursor, Flag, Overtaken};
-use super::deliver::{Sink, deliver};
+use super::deliver::{Begin, Sink, deliver};
 use super::ring::Ring;
 use crate::bytes::low_u8;
 use crate::chunk::{ChunkStreamId, WriteProgress};
@@ -235,7 +235,7 @@ impl Player {
             written = written.wrapping_add(sink.poll_between(ring, out.get_mut(written..).unwrap_or(&mut []))?);
         }
         let is_behind = !sink.is_idle() || self.cursor.is_inside() || ring.behind(&self.cursor) > 0;
-        Ok((written, !generation.is_published() && !is_behind))
+        Ok((written, sink.has_ended() || !generation.is_published() && !is_behind))
     }
 
     /// Tells the client that its stream has begun; or that it has ended, after everything that there was of it.
@@ -279,10 +279,10 @@ impl<const STREAMS: usize> Sink for Session<'_, '_, STREAMS> {
         self.media_left().is_none()
     }
 
-    fn begin(&mut self, _ring: &Ring<'_>, header: MessageHeader, _parts: [&[u8]; 2]) -> Result<(), PumpError> {
+    fn begin(&mut self, _ring: &Ring<'_>, header: MessageHeader, _parts: [&[u8]; 2]) -> Result<Begin, PumpError> {
         let csid = self.session.begin_media(header.kind, self.stream, header.timestamp, header.length)?;
         *self.csid = low_u8(csid.value() as usize);
-        Ok(())
+        Ok(Begin::Open)
     }
 
     fn poll_media(&mut self, rest: &[u8], out: &mut [u8]) -> WriteProgress {

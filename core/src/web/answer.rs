@@ -1,12 +1,14 @@
 //! Answers on a connection.
 
 use super::connection::{Out, WebConnection};
+use super::fragments::Muxed;
 use super::framing::{Framing, MAX_PART, NORMAL, accept_key};
 use super::page;
 use super::request::{Path, WebFormat, WebResource};
 use super::status::{Json, LAST};
 use super::{StreamStatus, WebStatus};
 use crate::bytes::{Output, copy, low_u16, low_u32};
+use crate::media::mp4::Configuration;
 use crate::relay::{Generation, Overtaken, Player, Ring};
 use crate::text::{Decimal, put};
 use crate::time::Instant;
@@ -121,8 +123,18 @@ impl<const SIZE: usize> WebConnection<SIZE> {
         generation: Generation,
     ) -> Result<usize, Overtaken> {
         if self.out == Out::Head && self.sent == 0 {
-            let (audio, video) = ring.map_or((true, true), Ring::kinds);
-            self.tags.begin_file(audio, video);
+            match &mut self.muxed {
+                Muxed::Flv(tags) => {
+                    let (audio, video) = ring.map_or((true, true), Ring::kinds);
+                    tags.begin_file(audio, video);
+                }
+                Muxed::Mp4(_) if self.framing != Framing::WebSocket => {
+                    let codecs = ring.map(|ring| Configuration::new(ring.cached()).codecs());
+                    let codecs = codecs.filter(|codecs| !codecs.as_str().is_empty());
+                    self.codecs = codecs.and_then(|codecs| self.stored.store_more(codecs.as_str().as_bytes()));
+                }
+                Muxed::Mp4(_) => {}
+            }
         }
         let mut written = self.poll_transmit(now, out);
         while self.out == Out::Stream && self.start == self.end {
@@ -132,7 +144,7 @@ impl<const SIZE: usize> WebConnection<SIZE> {
             let (before, after) = self.framing.overhead();
             let end = target.len().saturating_sub(after).min(before.saturating_add(MAX_PART));
             let payload = target.get_mut(before..end).unwrap_or_default();
-            let (filled, has_ended) = player.pump_into(ring, generation, &mut self.tags, now, payload)?;
+            let (filled, has_ended) = player.pump_into(ring, generation, &mut self.muxed, now, payload)?;
             let length = self.framing.enclose(target, filled);
             let length = if self.framing == Framing::Close { filled } else { length };
             if is_direct {
@@ -212,6 +224,7 @@ impl<const SIZE: usize> WebConnection<SIZE> {
                 Path::Style => (OK, &b"text/css; charset=utf-8"[..], Some(self.body().len())),
                 Path::Resource(WebResource::Status) => (OK, &b"application/json"[..], None),
                 Path::Resource(WebResource::Stream(WebFormat::Flv)) => (OK, &b"video/x-flv"[..], None),
+                Path::Resource(WebResource::Stream(WebFormat::Mp4)) => (OK, &b"video/mp4"[..], None),
             },
         };
         if length.is_none() && self.framing == Framing::Close {
@@ -230,16 +243,23 @@ impl<const SIZE: usize> WebConnection<SIZE> {
             Answer::Accepted if matches!(self.path, Path::Resource(WebResource::Page)) => POLICY,
             _ => b"",
         };
-        let origin = self.origin.and_then(|(start, length)| {
+        let stored = |(start, length): (u16, u16)| {
             let start = usize::from(start);
             self.stored.text.get(start..start.wrapping_add(usize::from(length)))
-        });
+        };
+        let origin = self.origin.and_then(stored);
+        let codecs = self.codecs.filter(|_| self.answer == Answer::Accepted).and_then(stored);
+        let (codecs_name, codecs_end): (&[u8], &[u8]) =
+            if codecs.is_some() { (b"; codecs=\"", b"\"") } else { (b"", b"") };
         let allow: &[u8] = if origin.is_some() { b"\r\nVary: Origin\r\nAccess-Control-Allow-Origin: " } else { b"" };
         let parts: &[&[u8]] = &[
             b"HTTP/1.1 ",
             line,
             b"\r\nContent-Type: ",
             kind,
+            codecs_name,
+            codecs.unwrap_or_default(),
+            codecs_end,
             length_name,
             digits,
             COMMON,

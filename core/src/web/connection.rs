@@ -13,10 +13,11 @@
 //! its bytes adds to that. A stream has no limit while all that was written is sent.
 
 use super::answer::Answer;
+use super::fragments::{Fragments, Muxed};
 use super::framing::{Broken, Control, FrameReader, Framing, MAX_CONTROL, NORMAL, Opcode, PROTOCOL_ERROR, put_control};
 use super::request::{Path, Stored};
 use super::tags::FlvTags;
-use super::{WebConfig, WebEvent, WebRefusal, WebRejection, WebResource};
+use super::{WebConfig, WebEvent, WebFormat, WebRefusal, WebRejection, WebResource};
 use crate::bytes::low_u16;
 use crate::fmt::impl_format;
 use crate::http::{Head, HeadError, Progress, request_line};
@@ -65,7 +66,7 @@ pub struct WebConnection<const SIZE: usize = 512> {
     pub(super) path: Path,
     pub(super) answer: Answer,
     pub(super) framing: Framing,
-    pub(super) tags: FlvTags,
+    pub(super) muxed: Muxed,
     frames: FrameReader,
     /// A control frame of the client that is to be answered. Its payload is in the scratch of `head`.
     control: Option<Control>,
@@ -75,6 +76,8 @@ pub struct WebConnection<const SIZE: usize = 512> {
     /// The number of bytes of the head or the body that were written.
     pub(super) sent: u32,
     pub(super) keep_alive: bool,
+    /// The stored names of the codecs of a stream: start and length.
+    pub(super) codecs: Option<(u16, u16)>,
     /// The stored origin whose pages may read the answer: start and length.
     pub(super) origin: Option<(u16, u16)>,
     /// When the current head or the pause before it began. For an answer it moves on with each byte.
@@ -97,7 +100,8 @@ impl<const SIZE: usize> WebConnection<SIZE> {
             path: Path::Resource(WebResource::Page),
             answer: Answer::Status(404),
             framing: Framing::Close,
-            tags: FlvTags::new(),
+            muxed: Muxed::Flv(FlvTags::new()),
+            codecs: None,
             frames: FrameReader::new(),
             control: None,
             start: 0,
@@ -204,7 +208,11 @@ impl<const SIZE: usize> WebConnection<SIZE> {
             self.store_accept_key();
         }
         (self.start, self.end, self.control) = (0, 0, None);
-        (self.tags, self.frames) = (FlvTags::new(), FrameReader::new());
+        self.muxed = match self.path {
+            Path::Resource(WebResource::Stream(WebFormat::Mp4)) => Muxed::Mp4(Fragments::new()),
+            _ => Muxed::Flv(FlvTags::new()),
+        };
+        (self.frames, self.codecs) = (FrameReader::new(), None);
     }
 
     /// Rejects the request of [`WebEvent::Request`].

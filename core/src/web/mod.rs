@@ -1,13 +1,14 @@
-//! Streams in a browser and in other viewers: HTTP-FLV, the same over WebSocket, a page, and the status as JSON; feature
-//! `web`.
+//! Streams in a browser and in other viewers: HTTP-FLV, fragmented MP4, both over WebSocket, a page, and the status as JSON;
+//! feature `web`.
 //!
 //! | Request | Answer |
 //! |---|---|
 //! | `GET /APP/KEY.flv` | the stream as FLV: in chunks, or, for HTTP/1.0, until the connection ends |
-//! | the same as a WebSocket (RFC 6455) | the stream as FLV in binary messages |
+//! | `GET /APP/KEY.mp4` | the stream as [fragmented MP4](crate::media::mp4), which browsers play. It ends if the configuration of a decoder changes |
+//! | the same as a WebSocket (RFC 6455) | the same in binary messages |
 //! | `GET /` | a page that plays the streams and shows the status |
 //! | `GET /status.json` | [`WebStatus`] and a [`StreamStatus`] for each listed stream |
-//! | `GET /stream.flv` | see [`WebRequest::is_for_first`] |
+//! | `GET /stream.flv`, `GET /stream.mp4` | see [`WebRequest::is_for_first`] |
 //!
 //! `HEAD` is answered for each of them. A [`WebConnection`] is one TCP connection. It decides nothing about access: each
 //! request is an event, which the caller accepts or rejects before any media is sent. It refuses requests that a page of
@@ -78,6 +79,7 @@ use core::time::Duration;
 
 mod answer;
 mod connection;
+mod fragments;
 mod framing;
 mod page;
 mod rate;

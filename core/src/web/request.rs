@@ -16,6 +16,8 @@ use crate::http::{FieldReader, HeadError, authority_and_path};
 pub enum WebFormat {
     /// FLV: `/APP/KEY.flv`.
     Flv,
+    /// Fragmented MP4: `/APP/KEY.mp4`.
+    Mp4,
 }
 
 /// What a request asks for.
@@ -350,7 +352,11 @@ impl<const SIZE: usize> Stored<SIZE> {
             b"/status.json" => return Ok(Path::Resource(WebResource::Status)),
             path => path,
         };
-        let format = if path.ends_with(b".flv") { WebFormat::Flv } else { return Err(WebRefusal::NotFound) };
+        let format = match path.last_chunk() {
+            Some(b".flv") => WebFormat::Flv,
+            Some(b".mp4") => WebFormat::Mp4,
+            _ => return Err(WebRefusal::NotFound),
+        };
         // Without the slash at the start, and without the type at the end.
         self.target = Span {
             start: self.target.start.wrapping_add(1),
@@ -383,6 +389,11 @@ impl<const SIZE: usize> Stored<SIZE> {
             is_websocket,
             is_head: self.is_head,
         }
+    }
+
+    /// Stores one more text, if there is room for it. Returns its start and its length.
+    pub(super) fn store_more(&mut self, text: &[u8]) -> Option<(u16, u16)> {
+        self.store(text).ok().map(|span| (span.start, span.length))
     }
 
     /// The key of a request for a WebSocket.

@@ -4,7 +4,7 @@ use crate::bytes::{copy, copy_in_line, low_u8, low_u32};
 use crate::chunk::WriteProgress;
 use crate::media::flv::{BACK_POINTER, FileHeader, TagHeader};
 use crate::message::MessageHeader;
-use crate::relay::{Overtaken, Ring, Sink};
+use crate::relay::{Begin, Overtaken, Ring, Sink};
 
 /// The longest header: that of the file, with the first back pointer.
 const MAX: usize = FileHeader::SIZE + BACK_POINTER;
@@ -54,12 +54,12 @@ impl Sink for FlvTags {
         self.start == self.end && self.open.is_none()
     }
 
-    fn begin(&mut self, _ring: &Ring<'_>, header: MessageHeader, _parts: [&[u8]; 2]) -> Result<(), Overtaken> {
+    fn begin(&mut self, _ring: &Ring<'_>, header: MessageHeader, _parts: [&[u8]; 2]) -> Result<Begin, Overtaken> {
         let MessageHeader { kind, length, timestamp, .. } = header;
         let tag = TagHeader { kind, filtered: false, length, timestamp };
         self.load(&tag.emit());
         self.open = Some((tag.back_pointer(), length));
-        Ok(())
+        Ok(Begin::Open)
     }
 
     fn poll_media(&mut self, rest: &[u8], out: &mut [u8]) -> WriteProgress {

@@ -33,7 +33,7 @@ use serde_json::json;
 /// pings (--idle), or if it publishes and sends no media (--media-timeout).
 ///
 /// Browsers and other programs play a stream over HTTP at the same ports: http://HOST:PORT/ is a page with the streams and
-/// their status, http://HOST:PORT/APP/KEY.flv is a stream as FLV, over HTTP or WebSocket, and http://HOST:PORT/status.json is
+/// their status, http://HOST:PORT/APP/KEY.flv and .mp4 are a stream, over HTTP or WebSocket, and http://HOST:PORT/status.json is
 /// the status as JSON. Connections between loopback addresses can use this. Others can with --web, and the page lists no
 /// streams for them: the URL is http://HOST:PORT/#APP/KEY.
 ///

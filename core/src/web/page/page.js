@@ -38,7 +38,7 @@ async function feed(signal) {
     if (buffered.length === 0) continue;
     const start = buffered.start(buffered.length - 1), end = buffered.end(buffered.length - 1);
     if (currentTime < start || end - currentTime > 2) video.currentTime = Math.max(start, end - .3);
-    video.playbackRate = end - currentTime > .8 ? 1.1 : 1;
+    video.playbackRate = end - currentTime > .5 ? 1.1 : 1;
     if (video.paused && video.autoplay) video.play().then(() => { video.autoplay = false; }, () => {});
     if (currentTime - buffered.start(0) > 30) {
       buffer.remove(0, currentTime - 10);

@@ -120,6 +120,7 @@ fn ambiguous_requests_and_other_methods_are_refused() {
         (get("/favicon.ico", ""), "404"),
         (get("/live/camera", ""), "404"),
         (get("/live/camera.ts", ""), "404"),
+        (get("/.fl", ""), "404"),
         (get("*", ""), "404"),
         (get("/", "").replace("GET", "OPTIONS"), "405"),
         (get("/", "").replace("GET", "DELETE"), "405"),

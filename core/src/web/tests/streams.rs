@@ -324,3 +324,104 @@ fn media_goes_to_the_output_with_one_copy() {
         assert_eq!(counted::take(), 9_998, "{request}");
     }
 }
+
+/// Sequence headers of FFmpeg 9.
+const AVC: &[u8] = b"\x17\0\0\0\0\x01\x64\0\x0b\xff\xe1\0\x19\x67\x64\0\x0b\xac\xd9\x42\x8d\xf9\x30\x11\
+    \0\0\x03\0\x01\0\0\x03\0\x32\x0f\x14\x29\x96\x01\0\x06\x68\xeb\xe3\xcb\x22\xc0\xfd\xf8\xf8\0";
+const AAC: &[u8] = b"\xaf\0\x11\x90\x56\xe5\0";
+
+/// The boxes of a file: their names and lengths.
+fn boxes(mut body: &[u8]) -> Vec<(String, usize)> {
+    let mut boxes = Vec::new();
+    while let Some((length, rest)) = body.split_first_chunk::<4>() {
+        let length = u32::from_be_bytes(*length) as usize;
+        boxes.push((String::from_utf8_lossy(&rest[..4]).into_owned(), length));
+        body = &body[length..];
+    }
+    boxes
+}
+
+/// A picture as a message: its payload has 5 bytes before the frame.
+fn avc_picture(is_key: bool, number: u8, length: usize) -> Vec<u8> {
+    let mut payload = vec![number; length];
+    payload[..5].copy_from_slice(if is_key { b"\x17\x01\0\0\0" } else { b"\x27\x01\0\0\0" });
+    payload
+}
+
+#[test]
+fn a_stream_as_mp4_is_the_same_through_any_window_and_at_any_arrival() {
+    for request in requests().map(|request| request.replace(".flv", ".mp4")) {
+        let mut expected = None;
+        for window in [1, 2, 7, 63, 64, 65, 300, 1_460, 100_000] {
+            let mut ring = ring(200_000);
+            let mut watcher = Watcher::new(&request, window);
+            push(&mut ring, MessageKind::VIDEO, 0, AVC);
+            push(&mut ring, MessageKind::AUDIO, 0, AAC);
+            watcher.read(&ring, PUBLISHED).unwrap();
+            for number in 0..6_u8 {
+                let millis = 40 * u32::from(number);
+                let payload = avc_picture(number == 0, number, [9, 500, 130, 70_000, 6, 126][usize::from(number)]);
+                for (from, to) in [(0, 3), (3, payload.len() / 2), (payload.len() / 2, payload.len())] {
+                    push_part(&mut ring, MessageKind::VIDEO, millis, &payload, from, to);
+                    watcher.read(&ring, PUBLISHED).unwrap();
+                }
+                push(&mut ring, MessageKind::AUDIO, millis, b"\xaf\x01audio");
+                watcher.read(&ring, PUBLISHED).unwrap();
+            }
+            ring.end();
+            watcher.read(&ring, PUBLISHED.next()).unwrap();
+            let (body, is_ended) = watcher.body();
+            assert_eq!(is_ended, !request.contains("HTTP/1.0"), "{request}");
+            let names: Vec<_> = boxes(&body).into_iter().map(|(name, _)| name).collect();
+            let frames = ["moof", "mdat"].repeat(12);
+            assert_eq!(names, [&["ftyp", "moov"][..], &frames].concat(), "{window}");
+            let lengths: usize =
+                boxes(&body).iter().filter(|(name, _)| name == "mdat").map(|(_, length)| length - 8).sum();
+            assert_eq!(lengths, 4 + 495 + 125 + 69_995 + 1 + 121 + 6 * 5);
+            assert_eq!(*expected.get_or_insert(body.clone()), body, "{window}");
+        }
+    }
+}
+
+#[test]
+fn a_late_viewer_of_mp4_gets_the_codecs_the_segment_and_the_last_keyframe_in_one_poll() {
+    let mut ring = ring(10_000);
+    push(&mut ring, MessageKind::VIDEO, 0, AVC);
+    push(&mut ring, MessageKind::AUDIO, 0, AAC);
+    for number in 0..10 {
+        push(&mut ring, MessageKind::VIDEO, 40 * u32::from(number), &avc_picture(number % 5 == 0, number, 300));
+    }
+    let mut watcher = Watcher::new(&get("/live/x.mp4", ""), 1_024);
+    let mut out = [0; 4_096];
+    let written = watcher.connection.poll_stream(NOW, &mut out, &mut watcher.player, Some(&ring), PUBLISHED).unwrap();
+    watcher.received = out[..written].to_vec();
+    let head = String::from_utf8_lossy(&watcher.received);
+    assert!(
+        head.starts_with("HTTP/1.1 200 OK\r\nContent-Type: video/mp4; codecs=\"avc1.64000b,mp4a.40.2\"\r\n"),
+        "{head}"
+    );
+    let names: Vec<_> = boxes(&watcher.body().0).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, [&["ftyp", "moov"][..], &["moof", "mdat"].repeat(5)].concat());
+}
+
+#[test]
+fn a_response_with_mp4_ends_when_the_configuration_changes() {
+    for window in [1, 100, 10_000] {
+        let mut ring = ring(10_000);
+        push(&mut ring, MessageKind::VIDEO, 0, AVC);
+        push(&mut ring, MessageKind::VIDEO, 0, &avc_picture(true, 0, 300));
+        let mut watcher = Watcher::new(&get("/live/x.mp4", ""), window);
+        watcher.read(&ring, PUBLISHED).unwrap();
+        assert!(watcher.connection.is_streaming());
+        push(&mut ring, MessageKind::AUDIO, 0, AAC);
+        push(&mut ring, MessageKind::VIDEO, 40, &avc_picture(false, 1, 300));
+        watcher.read(&ring, PUBLISHED).unwrap();
+        assert!(watcher.connection.is_streaming(), "without a frame of it, another track changes nothing");
+        push(&mut ring, MessageKind::AUDIO, 40, b"\xaf\x01audio");
+        push(&mut ring, MessageKind::VIDEO, 80, &avc_picture(false, 2, 300));
+        watcher.read(&ring, PUBLISHED).unwrap();
+        let (body, is_ended) = watcher.body();
+        assert!(is_ended && !watcher.connection.is_streaming() && !watcher.connection.is_over());
+        assert_eq!(boxes(&body).len(), 2 + 2 * 2, "{window}");
+    }
+}
