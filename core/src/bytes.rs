@@ -84,6 +84,36 @@ impl<'b> Output<'b> {
     }
 }
 
+/// Counts the bytes that are written, and stores those in a window: the bytes from a position on, as many as there is room
+/// for. Writing the same bytes again with another window continues the output at any byte.
+#[cfg(any(feature = "admin", feature = "mp4"))]
+pub(crate) struct Window<'o> {
+    out: &'o mut [u8],
+    /// The number of bytes before the window.
+    before: usize,
+    /// The number of bytes that were stored.
+    pub(crate) stored: usize,
+    /// The number of bytes that were written.
+    pub(crate) length: u32,
+}
+
+#[cfg(any(feature = "admin", feature = "mp4"))]
+impl<'o> Window<'o> {
+    pub(crate) const fn new(offset: u32, out: &'o mut [u8]) -> Self {
+        Self { out, before: offset as usize, stored: 0, length: 0 }
+    }
+
+    // Not inlined, because it has many callers.
+    #[inline(never)]
+    pub(crate) fn put(&mut self, bytes: &[u8]) {
+        let inside = bytes.get(self.before..).unwrap_or_default();
+        self.before = self.before.saturating_sub(bytes.len());
+        let stored = copy(inside, self.out.get_mut(self.stored..).unwrap_or_default());
+        self.stored = self.stored.wrapping_add(stored);
+        self.length = self.length.saturating_add(low_u32(bytes.len()));
+    }
+}
+
 /// Moves the bytes after the first `by` bytes to the start.
 pub(crate) fn move_down(bytes: &mut [u8], by: usize) {
     let bytes = core::cell::Cell::from_mut(bytes).as_slice_of_cells();

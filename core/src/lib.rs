@@ -27,6 +27,8 @@
 //! | [`port_plan`] | the port plan: which ports to try, in which order, for how long |
 //! | [`tunnel`] | RTMPT: a session in HTTP requests; detection of the protocol of a connection |
 //! | `web` | streams in browsers: HTTP-FLV, MP4, WebSocket, a page and its status; feature `web` |
+//! | `web` | streams in browsers: HTTP-FLV, WebSocket, a page and its status; feature `web` |
+//! | `admin` | administration of a server over HTTP and RTMP; feature `admin` |
 //!
 //! # The run loop
 //!
@@ -127,6 +129,8 @@
 //! | `rtmpe` | RTMPE, the encrypted variant of RTMP, for clients and servers; it is obfuscation, not security |
 //! | `mp4` | fragmented MP4 for browsers, made from the messages of a stream: `media::mp4` |
 //! | `web` | streams in browsers and other viewers: HTTP-FLV, fragmented MP4, both over WebSocket, a page, and the status as JSON; turns on `mp4` |
+//! | `web` | streams in browsers and other viewers: HTTP-FLV, the same over WebSocket, a page, and the status as JSON |
+//! | `admin` | administration of a server over HTTP and RTMP: statistics, streams, and closing of sessions |
 //! | `defmt` | `defmt::Format` for public types, and a log through defmt |
 //! | `log` | a log through `log`; with both, defmt is used |
 //!
@@ -156,6 +160,8 @@ mod http;
 mod mac;
 mod text;
 
+#[cfg(feature = "admin")]
+pub mod admin;
 pub mod amf0;
 #[cfg(feature = "auth")]
 pub mod auth;

@@ -44,6 +44,8 @@ pub use decode::{DecodeError, Decoder, MAX_DEPTH};
 pub(crate) use encode::parts_len;
 pub use encode::{BufferFull, Encoder};
 pub(crate) use number::magnitude;
+#[cfg(feature = "admin")]
+pub(crate) use number::u64_to_bits;
 pub use number::{number_to_u32, u32_to_number};
 pub use token::{Text, Token};
 

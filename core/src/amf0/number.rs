@@ -65,6 +65,18 @@ pub const fn u32_to_number(value: u32) -> f64 {
     f64::from_bits((high as u64) << 32 | low as u64)
 }
 
+/// The bits of the number that is equal to `value`. Above 2⁵³, it is the next smaller number that exists.
+#[cfg(feature = "admin")]
+pub(crate) const fn u64_to_bits(value: u64) -> u64 {
+    if value == 0 {
+        return 0;
+    }
+    let zeros = value.leading_zeros();
+    // The first bit of the significand is implied.
+    let significand = (value << zeros) << 1 >> 12;
+    (63_u32.wrapping_sub(zeros).wrapping_add(BIAS) as u64) << 52 | significand
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +103,21 @@ mod tests {
         let none = [f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, -5e9, 0.5, 1.5, 4294967295.5];
         for number in none.into_iter().chain([4294967296.0, 1e300, f64::MIN_POSITIVE, 5e-324, -5e-324]) {
             assert_eq!(number_to_u32(number), None, "{number}");
+        }
+    }
+
+    #[cfg(feature = "admin")]
+    #[test]
+    fn numbers_of_64_bits_are_exact_up_to_2_to_the_53() {
+        for power in 0..64 {
+            for value in [1_u64 << power, (1 << power) - 1, 1 << power | 1] {
+                let number = f64::from_bits(u64_to_bits(value));
+                if value <= 1 << 53 {
+                    assert_eq!(number.to_bits(), (value as f64).to_bits(), "{value}");
+                } else {
+                    assert!(number as u64 <= value && value - number as u64 <= 1 << 11, "{value}");
+                }
+            }
         }
     }
 

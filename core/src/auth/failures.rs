@@ -1,5 +1,7 @@
 //! A limit for wrong answers from one address.
 
+use core::time::Duration;
+
 use crate::fmt::impl_format;
 use crate::time::Instant;
 
@@ -51,8 +53,14 @@ impl<const N: usize> Failures<N> {
     /// Returns whether an answer from this address may be checked now. If it returns `false`, refuse the client without
     /// a check.
     pub fn may_try(&self, now: Instant, address: [u8; 16]) -> bool {
+        self.wait(now, address).is_zero()
+    }
+
+    /// Returns how long an answer from this address may not be checked: zero if it may be checked now.
+    pub fn wait(&self, now: Instant, address: [u8; 16]) -> Duration {
         let address = network(address);
-        self.entries.iter().find(|entry| entry.is(address)).is_none_or(|entry| now >= entry.until)
+        let entry = self.entries.iter().find(|entry| entry.is(address));
+        entry.map_or(Duration::ZERO, |entry| entry.until.saturating_duration_since(now))
     }
 
     /// Records a wrong answer from this address.

@@ -342,6 +342,15 @@ impl<const STREAMS: usize> Link<'_, STREAMS> {
         Ok(csid)
     }
 
+    /// Begins a command of `length` bytes on message stream 0, which is written like a data message.
+    #[cfg(feature = "admin")]
+    pub(super) fn begin_command(&mut self, length: u32) -> Result<ChunkStreamId, RequestError> {
+        let header =
+            MessageHeader { timestamp: Timestamp(0), length, kind: MessageKind::COMMAND, stream: StreamId::CONNECTION };
+        self.writer.begin(DATA, header)?;
+        Ok(DATA)
+    }
+
     /// Writes what waits in the queue to `out`, but nothing within a chunk of media.
     pub(super) fn transmit(&mut self, out: &mut [u8]) -> usize {
         let mut written = 0_usize;

@@ -10,6 +10,7 @@
 // modules that need the feature `rtmpe` are in calls/crypt.rs. Those of `media::mp4` are in calls/mp4.rs.
 //
 // `Debug` is excluded: the standard library's code for floats, durations and quoted text may panic.
+include!("calls/admin.rs");
 include!("calls/amf0.rs");
 include!("calls/auth.rs");
 include!("calls/chunk.rs");
@@ -29,4 +30,4 @@ include!("calls/tunnel.rs");
 include!("calls/url.rs");
 include!("calls/web.rs");
 
-lists! { amf0 #[cfg(feature = "auth")] auth chunk command control #[cfg(feature = "rtmpe")] crypt handshake media message #[cfg(feature = "mp4")] mp4 port_plan pressure relay session time tunnel url #[cfg(feature = "web")] web }
+lists! { #[cfg(feature = "admin")] admin #[cfg(all(feature = "admin", feature = "rtmpe"))] admin_keys amf0 #[cfg(feature = "auth")] auth chunk command control #[cfg(feature = "rtmpe")] crypt handshake media message #[cfg(feature = "mp4")] mp4 port_plan pressure relay session time tunnel url #[cfg(feature = "web")] web }

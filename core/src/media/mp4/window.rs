@@ -1,34 +1,8 @@
-//! Writing of a part of a sequence of bytes.
+//! Writing of the parts of boxes.
 
-use crate::bytes::{copy, low_u32};
+pub(super) use crate::bytes::Window;
 
-/// Counts the bytes that are written, and stores those in a window: the bytes from a position on, as many as there is
-/// room for. Writing the same bytes again with another window continues the output at any byte.
-pub(super) struct Window<'o> {
-    out: &'o mut [u8],
-    /// The number of bytes before the window.
-    before: usize,
-    /// The number of bytes that were stored.
-    pub(super) stored: usize,
-    /// The number of bytes that were written.
-    pub(super) length: u32,
-}
-
-impl<'o> Window<'o> {
-    pub(super) const fn new(offset: u32, out: &'o mut [u8]) -> Self {
-        Self { out, before: offset as usize, stored: 0, length: 0 }
-    }
-
-    // Not inlined, because it has many callers.
-    #[inline(never)]
-    pub(super) fn put(&mut self, bytes: &[u8]) {
-        let inside = bytes.get(self.before..).unwrap_or_default();
-        self.before = self.before.saturating_sub(bytes.len());
-        let stored = copy(inside, self.out.get_mut(self.stored..).unwrap_or_default());
-        self.stored = self.stored.wrapping_add(stored);
-        self.length = self.length.saturating_add(low_u32(bytes.len()));
-    }
-
+impl Window<'_> {
     pub(super) fn byte(&mut self, byte: u8) {
         self.put(&[byte]);
     }

@@ -3,6 +3,8 @@
 use super::Server;
 use super::state::{Call, NO_STREAM, Request, State, StreamState};
 use crate::amf0::{BufferFull, Encoder, Token, number_to_u32};
+#[cfg(feature = "admin")]
+use crate::chunk::ChunkStreamId;
 use crate::command::{self, Capabilities, Extensions, ReconnectRequest, Status, code};
 use crate::control::{Control, Limit, UserControlEvent};
 use crate::fmt::info;
@@ -277,6 +279,21 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         self.reply_command("_result", values)?;
         self.role.call = None;
         Ok(())
+    }
+
+    /// Begins the answer to the client's call, a command of `length` bytes, which [`Self::poll_media`] writes.
+    #[cfg(feature = "admin")]
+    pub(crate) fn begin_answer(&mut self, length: u32) -> Result<ChunkStreamId, RequestError> {
+        self.calling()?;
+        let csid = self.link.begin_command(length)?;
+        self.role.call = None;
+        Ok(csid)
+    }
+
+    /// The transaction id of the last command, as it was received.
+    #[cfg(feature = "admin")]
+    pub(crate) const fn last_transaction(&self) -> [u8; 8] {
+        self.role.transaction
     }
 
     /// Refuses the client's call, with a code such as [`code::CALL_FAILED`]. The session refuses a call that the

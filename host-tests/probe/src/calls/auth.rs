@@ -11,6 +11,7 @@ calls! {
         auth::Failures::<16>::new,
         auth::Failures::<16>::note_failure,
         auth::Failures::<16>::note_success,
+        auth::Failures::<16>::wait,
         <auth::Authenticator<384> as Default>::default,
         <auth::Failures<16> as Default>::default,
     }
