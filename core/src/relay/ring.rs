@@ -28,7 +28,8 @@ pub struct StreamBuffers<'b> {
     /// (1 MB at 2 Mbit/s with a keyframe every 2 s); twice the largest keyframe is the minimum.
     pub ring: &'b mut [u8],
     /// Memory for the last metadata and for the decoder configuration of each track. Encoders send 300 to 500 bytes of
-    /// metadata. A sequence header has 40 to 60 bytes for AVC, up to 200 for HEVC, 4 to 7 for AAC and 24 for Opus.
+    /// metadata. A sequence header has 40 to 60 bytes for AVC, 100 to 200 for HEVC, 4 to 7 for AAC and
+    /// 24 for Opus. That of HEVC from FFmpeg with x265 also has the encoder's settings: 2,500 bytes.
     pub headers: &'b mut [u8],
     /// The entries for these messages: one for metadata, and one or two for each track of video and of audio. At most
     /// [`MAX_HEADERS`](super::MAX_HEADERS) are used. If `headers` or `entries` is too small, metadata is evicted first,

@@ -143,10 +143,9 @@ impl<'a> Configuration<'a> {
     /// The duration of the first frame of each track in ms.
     pub(super) fn durations(&self) -> [u32; 2] {
         let mut durations = self.samples().map(|sample| sample.map_or(0, |sample| sample.duration));
-        // Too long has no effect. If it is too short, the second picture begins another sequence.
-        let by_rate = self.frame_rate.and_then(|rate| 1_000_u32.checked_div(rate)).unwrap_or(0);
+        let by_rate = self.frame_rate.and_then(|rate| 1_000_u32.checked_div(rate)).unwrap_or(33);
         let [video, _] = &mut durations;
-        *video = by_rate.max(100);
+        *video = by_rate.max(1);
         durations
     }
 }

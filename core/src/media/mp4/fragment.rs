@@ -15,7 +15,7 @@ pub struct Fragment {
     pub length: u32,
     /// Whether decoding can begin with it. All frames of audio are such frames.
     pub is_keyframe: bool,
-    /// The time of decoding in ms.
+    /// The time of decoding in ms. It increases from each frame of the track to the next.
     pub time: u64,
     /// The duration in ms.
     pub duration: u32,

@@ -3,7 +3,7 @@
 //! The output is an initialization segment (`ftyp` and `moov`), and then a `moof` and an `mdat` box for each frame
 //! (ISO/IEC 14496-12:2022, 8.8). The boxes before a frame have its length, which the header of the RTMP message
 //! contains. So a server writes them when the first bytes of a message have arrived, and passes the payload on as it
-//! arrives. Nothing is stored: a [`Muxer`] has at most 144 bytes of state, and no buffer. The
+//! arrives. Nothing is stored: a [`Muxer`] has at most 160 bytes of state, and no buffer. The
 //! sequence headers are those in the memory that the ring has for them
 //! ([`StreamBuffers::headers`](crate::relay::StreamBuffers::headers)). If one has no room there, its track is missing.
 //!
@@ -53,10 +53,13 @@
 //! | the first of a track, up to 5 s before or 10 s after the other track | by the timestamp; before 0 it is skipped |
 //! | the first of a track, any other | that of the latest frame of the other track |
 //!
-//! The duration of a frame is unknown while it is written. It is taken from the distance of the last two frames of the
-//! track. If distances vary, the largest of the last ones counts: Media Source Extensions treat a frame as the start of
-//! another sequence if it comes later than two durations after the last one, and then await a keyframe. The first frame
-//! has the duration by the metadata, but of 100 ms at least, or that of an audio frame of its codec.
+//! The duration of a frame is unknown while it is written. It is the distance of the last two frames of the track, or up
+//! to one eighth less than the duration before it, whichever is more. The first frame has that of the metadata or 33 ms,
+//! or that of an audio frame of its codec.
+//!
+//! Media Source Extensions ("Coded Frame Processing") treat a frame as the start of another sequence if it is decoded later
+//! than two durations after the last one, and then drop all video until a keyframe. So a frame after a gap has an earlier
+//! time of decoding, and a composition time that is longer by as much.
 //!
 //! # The loop of a server
 //! ```

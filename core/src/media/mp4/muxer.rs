@@ -4,7 +4,7 @@ use super::AUDIO;
 use super::configuration::{Configuration, identity};
 use super::content::{self, Content};
 use super::fragment::Fragment;
-use super::timeline::Timeline;
+use super::timeline::{Timeline, Times};
 use crate::bytes::{copy, low_u8};
 use crate::media::FrameClass;
 use crate::message::MessageHeader;
@@ -132,7 +132,7 @@ impl Muxer {
             last if last == track.refused => return Some(Step::Skip(Skip::NotCurrent)),
             _ => return Some(Step::Init),
         }
-        let Some((time, duration)) = self.timeline.add(index, header.timestamp) else {
+        let Some(Times { decoding, early, duration }) = self.timeline.add(index, header.timestamp) else {
             return Some(Step::Skip(Skip::BeforeStart));
         };
         self.sequence = self.sequence.wrapping_add(1);
@@ -140,9 +140,9 @@ impl Muxer {
             start,
             length,
             is_keyframe: index == AUDIO || class == FrameClass::Keyframe,
-            time,
+            time: decoding,
             duration,
-            composition_time,
+            composition_time: composition_time.saturating_add_unsigned(early),
             track: low_u8(index),
             sequence: self.sequence,
             is_disposable: class == FrameClass::Disposable,
@@ -180,4 +180,4 @@ impl Muxer {
     }
 }
 
-const _: () = assert!(size_of::<Muxer>() <= 144);
+const _: () = assert!(size_of::<Muxer>() <= 160);

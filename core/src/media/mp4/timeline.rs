@@ -9,9 +9,6 @@ pub(super) const AHEAD: i64 = 10_000;
 /// How far the first timestamp of a track may be before the other track.
 const START_BACK: i64 = 5_000;
 
-/// A duration is shorter than the one before it by one part of so many, at most.
-const DECAY: u32 = 32;
-
 /// A timestamp, and the time that it stands for.
 #[derive(Debug, Clone, Copy)]
 struct Anchor {
@@ -29,8 +26,19 @@ impl Anchor {
 #[derive(Debug, Clone, Copy)]
 struct Last {
     anchor: Anchor,
-    /// The time that was written. The next frame is later.
+    /// Its time. That of the next frame is later.
     time: i64,
+    /// The time of decoding.
+    decoding: i64,
+}
+
+/// The times of a frame in ms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Times {
+    pub(super) decoding: u64,
+    /// What is added to its composition time, because it is decoded early.
+    pub(super) early: u32,
+    pub(super) duration: u32,
 }
 
 /// The times of both tracks, in ms.
@@ -55,8 +63,8 @@ impl Timeline {
         self.last.get(track).is_some_and(Option::is_some)
     }
 
-    /// Adds a frame. Returns its time and its duration, or `None` if it is before the start.
-    pub(super) fn add(&mut self, track: usize, timestamp: Timestamp) -> Option<(u64, u32)> {
+    /// Adds a frame. Returns its times, or `None` if it is before the start.
+    pub(super) fn add(&mut self, track: usize, timestamp: Timestamp) -> Option<Times> {
         let (last, duration) = (self.last.get_mut(track)?, self.durations.get_mut(track)?);
         let ahead = |from: i64| from.wrapping_add(AHEAD);
         let earliest = match last {
@@ -69,19 +77,27 @@ impl Timeline {
         let near = by_track.filter(is_near).or(by_other.filter(is_near));
         let next = last.map_or(self.latest, |last| last.time.wrapping_add(i64::from(*duration)));
         let exact = near.map_or(next, |(time, _)| time);
-        let time = exact.max(last.map_or(i64::MIN, |last| last.time.wrapping_add(1)));
-        let written = u64::try_from(time).ok()?;
+        let time = exact.max(last.map_or(0, |last| last.time.wrapping_add(1)));
+        if exact < 0 && last.is_none() {
+            return None;
+        }
+        let mut decoding = time;
         if let Some(last) = last {
-            let distance = time.wrapping_sub(last.time);
-            if let Some(distance) = u32::try_from(distance).ok().filter(|_| distance <= AHEAD) {
-                *duration = distance.max(duration.saturating_sub(duration.div_ceil(DECAY)));
-            }
+            decoding = time.min(last.decoding.wrapping_add(i64::from(*duration).wrapping_mul(2)));
+            let distance = small(decoding.wrapping_sub(last.decoding));
+            *duration = distance.max(duration.saturating_sub(duration.div_ceil(8)));
         }
         let anchor = Anchor { timestamp, time: exact };
-        *last = Some(Last { anchor, time });
+        *last = Some(Last { anchor, time, decoding });
         (self.anchor, self.latest) = (Some(anchor), self.latest.max(time));
-        Some((written, *duration))
+        let early = small(time.wrapping_sub(decoding));
+        Some(Times { decoding: decoding.cast_unsigned(), early, duration: *duration })
     }
+}
+
+/// A span that has at most 32 bits.
+fn small(span: i64) -> u32 {
+    u32::try_from(span).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -91,9 +107,15 @@ mod tests {
     use proptest::prelude::*;
     use std::vec::Vec;
 
+    fn timeline() -> Timeline {
+        Timeline { durations: [40, 23], ..Timeline::new() }
+    }
+
+    /// The times of presentation, without composition times.
     fn times(frames: impl IntoIterator<Item = (usize, u32)>) -> Vec<Option<u64>> {
-        let mut timeline = Timeline { durations: [100, 23], ..Timeline::new() };
-        frames.into_iter().map(|(track, at)| timeline.add(track, Timestamp(at)).map(|(time, _)| time)).collect()
+        let mut timeline = timeline();
+        let shown = |times: Times| times.decoding + u64::from(times.early);
+        frames.into_iter().map(|(track, at)| timeline.add(track, Timestamp(at)).map(shown)).collect()
     }
 
     fn of_video(timestamps: &[u32]) -> Vec<u64> {
@@ -110,12 +132,12 @@ mod tests {
     fn item_332_a_timestamp_that_wraps_has_no_effect() {
         assert_eq!(of_video(&[0xFFFF_FFF0, 0x18, 0x40]), [0, 0x28, 0x50]);
         // 100 days in steps of 10 s: 64 bits do not wrap.
-        let mut timeline = Timeline::new();
-        let mut last = None;
+        let (mut timeline, mut last) = (timeline(), None);
         for step in 0..864_000_u64 {
-            last = timeline.add(VIDEO, Timestamp((step * 10_000) as u32)).map(|(time, _)| time);
+            last = timeline.add(VIDEO, Timestamp((step * 10_000) as u32));
         }
-        assert_eq!(last, Some(863_999 * 10_000));
+        let expected = Times { decoding: 863_999 * 10_000, early: 0, duration: 10_000 };
+        assert_eq!(last, Some(expected));
     }
 
     #[test]
@@ -125,9 +147,8 @@ mod tests {
 
     #[test]
     fn item_332_a_jump_of_a_track_is_removed() {
-        // The first frame has 100 ms, and the second 96.
-        assert_eq!(of_video(&[100, 140, 3_000_000, 3_000_040]), [0, 40, 136, 176], "ahead");
-        assert_eq!(of_video(&[50_000, 50_040, 0, 40]), [0, 40, 136, 176], "back");
+        assert_eq!(of_video(&[100, 140, 3_000_000, 3_000_040]), [0, 40, 80, 120], "ahead");
+        assert_eq!(of_video(&[50_000, 50_040, 0, 40]), [0, 40, 80, 120], "back");
         assert_eq!(of_video(&[0, 40, 9_040]), [0, 40, 9_040], "a gap of 9 s stays");
     }
 
@@ -135,7 +156,7 @@ mod tests {
     fn item_332_the_tracks_stay_in_step_if_both_jump() {
         let frames =
             [(VIDEO, 90_000), (AUDIO, 90_000), (VIDEO, 90_040), (AUDIO, 90_023), (VIDEO, 0), (AUDIO, 5), (VIDEO, 40)];
-        assert_eq!(times(frames), [0, 0, 40, 23, 136, 141, 176].map(Some));
+        assert_eq!(times(frames), [0, 0, 40, 23, 80, 85, 120].map(Some));
     }
 
     #[test]
@@ -146,21 +167,32 @@ mod tests {
         assert_eq!(times(behind), [0, 0, 23, 40].map(Some));
     }
 
+    /// The times of decoding, how early that is, and the durations.
+    fn decoded(timestamps: &[u32]) -> Vec<(u64, u32, u32)> {
+        let mut timeline = timeline();
+        let times = timestamps.iter().map(|at| timeline.add(VIDEO, Timestamp(*at)).unwrap());
+        times.map(|Times { decoding, early, duration }| (decoding, early, duration)).collect()
+    }
+
     #[test]
-    fn item_332_a_duration_is_the_largest_of_the_last_distances() {
-        let mut timeline = Timeline { durations: [100, 0], ..Timeline::new() };
-        let mut durations = |timestamps: &[u32]| -> Vec<u32> {
-            timestamps.iter().map(|at| timeline.add(VIDEO, Timestamp(*at)).unwrap().1).collect()
-        };
-        assert_eq!(durations(&[0, 40, 80, 120]), [100, 96, 93, 90]);
-        let steady: Vec<_> = (4..40).map(|index| index * 40).collect();
-        assert_eq!(durations(&steady)[28..], [40; 8]);
-        // Two pictures are missing. The next duration is the distance, and then it becomes shorter.
-        assert_eq!(durations(&[1_680, 1_720, 1_760]), [120, 116, 112]);
+    fn item_332_a_duration_is_the_distance_of_the_last_two_frames() {
+        assert_eq!(decoded(&[0, 40, 80, 120]), [(0, 0, 40), (40, 0, 40), (80, 0, 40), (120, 0, 40)]);
+        assert_eq!(decoded(&[0, 50, 83, 117]), [(0, 0, 40), (50, 0, 50), (83, 0, 43), (117, 0, 37)]);
+        // The duration of the first frame is wrong.
+        assert_eq!(decoded(&[0, 8, 16, 24]).last(), Some(&(24, 0, 26)));
+        // Two frames that arrive at the same time do not make a duration of 1 ms.
+        assert_eq!(decoded(&[0, 40, 40, 80]), [(0, 0, 40), (40, 0, 40), (41, 0, 35), (80, 0, 39)]);
+    }
+
+    #[test]
+    fn item_332_a_frame_after_a_gap_is_decoded_early_and_shown_in_time() {
+        // Nine pictures are missing.
+        let expected = [(0, 0, 40), (40, 0, 40), (120, 320, 80), (280, 200, 160), (520, 0, 240), (560, 0, 210)];
+        assert_eq!(decoded(&[0, 40, 440, 480, 520, 560]), expected);
     }
 
     proptest! {
-        /// Whatever the timestamps are, the times of a track increase, and are at most 10 s apart.
+        /// Whatever the timestamps are, the times of a track increase, and Media Source Extensions find no gap.
         #[test]
         fn times_always_increase(frames: Vec<(bool, u32)>, steps: Vec<(bool, i16)>) {
             let mut at = 0_u32;
@@ -168,17 +200,20 @@ mod tests {
                 at = at.wrapping_add_signed(step.into());
                 (is_audio, at)
             });
-            let frames: Vec<_> = frames.into_iter().chain(steps).map(|(audio, at)| (usize::from(audio), at)).collect();
-            let mut last = [None, None];
-            for ((track, _), time) in frames.iter().zip(times(frames.iter().copied())) {
-                let Some(time) = time else {
-                    prop_assert!(last[*track].is_none());
+            let (mut last, mut timeline): ([Option<Times>; 2], _) = ([None; 2], timeline());
+            for (is_audio, at) in frames.into_iter().chain(steps) {
+                let track = usize::from(is_audio);
+                let Some(times) = timeline.add(track, Timestamp(at)) else {
+                    prop_assert!(last[track].is_none());
                     continue;
                 };
-                if let Some(last) = last[*track] {
-                    prop_assert!(time > last);
+                if let Some(last) = last[track] {
+                    prop_assert!(times.decoding > last.decoding);
+                    prop_assert!(times.decoding - last.decoding <= u64::from(last.duration) * 2);
+                    let shown = |times: Times| times.decoding + u64::from(times.early);
+                    prop_assert!(shown(times) > shown(last) && times.duration > 0);
                 }
-                last[*track] = Some(time);
+                last[track] = Some(times);
             }
         }
     }
