@@ -57,6 +57,7 @@ impl Serve {
             relay,
             reconnect_to: None,
             drain: Duration::ZERO,
+            admin: None,
             web: WebOptions::default(),
         };
         let stop = Arc::new(AtomicBool::new(false));

@@ -15,7 +15,9 @@ use embedded_rtmp::session::ServerConfig;
 use embedded_rtmp::url::Url;
 use host_tests::arguments::{self, ask_flag, progress_target, stop_flag};
 use host_tests::net::{TlsServer, read_password};
-use host_tests::serve::{Controls, Event, Listeners, Network, Options, Played, Recorded, Relayed, User, WebOptions};
+use host_tests::serve::{
+    AdminOptions, Controls, Event, Listeners, Network, Options, Played, Recorded, Relayed, User, WebOptions,
+};
 use indicatif::ProgressBar;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
@@ -134,6 +136,18 @@ struct Arguments {
     /// https://example.com; * means all
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
     web_origin: Vec<String>,
+    /// Offer administration over HTTP and RTMP at this address: HOST:PORT, or PORT for 127.0.0.1. Without a value, it is
+    /// 127.0.0.1:1111. It has its own user and password, and its connections can neither publish nor play. Methods, as in
+    /// http://127.0.0.1:1111/admin/getLiveStreams: ping, getServerStats, getActiveVHostStats, getApps, getLiveStreams and
+    /// getLiveStreamStats of Adobe's servers; with POST, also x/closeSession?id= and x/restartListeners
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "1111", requires = "admin_user")]
+    admin: Option<String>,
+    /// The user for administration
+    #[arg(long, value_name = "NAME", requires_all = ["admin", "admin_password_file"])]
+    admin_user: Option<String>,
+    /// A file with the password for administration. After 5 wrong passwords, an address must wait, as for --password-file
+    #[arg(long, value_name = "FILE", requires = "admin_user")]
+    admin_password_file: Option<PathBuf>,
     /// Print only errors
     #[arg(short, long)]
     quiet: bool,
@@ -161,6 +175,18 @@ fn user_name(text: &str) -> Result<String> {
     Ok(text.to_owned())
 }
 
+/// The options of administration.
+fn admin_options(arguments: &Arguments) -> Result<Option<AdminOptions>> {
+    let (Some(address), Some(name), Some(file)) =
+        (&arguments.admin, &arguments.admin_user, &arguments.admin_password_file)
+    else {
+        return Ok(None);
+    };
+    ensure!(!name.is_empty(), "--admin-user is empty");
+    let address = if address.parse::<u16>().is_ok() { format!("127.0.0.1:{address}") } else { address.clone() };
+    Ok(Some(AdminOptions { address, user: User { name: name.clone(), password: read_password(file)? } }))
+}
+
 /// Parses the URL of an application.
 fn application(text: &str) -> Result<String> {
     let url = Url::parse(text).context("it is no RTMP URL")?;
@@ -180,7 +206,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     let tls = arguments.tls_cert.as_ref().zip(arguments.tls_key.as_ref());
     let tls = tls.map(|(certificate, key)| TlsServer::load(certificate, key));
-    let (listeners, failed) = Listeners::bind(&arguments.listen)?;
+    let (mut listeners, failed) = Listeners::bind(&arguments.listen)?;
     for (address, error) in &failed {
         eprintln!("serve: cannot listen on {address}: {error}");
     }
@@ -189,6 +215,11 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         eprintln!("serve: there is no address to listen on");
         return Ok(ExitCode::from(2));
     }
+    let admin = admin_options(arguments)?;
+    let admin_address = admin.as_ref().map(|admin| {
+        listeners.listen_for_admin(&admin.address).with_context(|| format!("administration: {}", admin.address))
+    });
+    let admin_address = admin_address.transpose()?;
     let bar = ProgressBar::with_draw_target(None, progress_target(arguments.quiet));
     let mut config = ServerConfig::new();
     (config.chunk_size, config.idle_timeout) = (arguments.chunk_size, Some(Duration::from_secs(arguments.idle)));
@@ -215,6 +246,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         memory: (arguments.memory as usize) << 20,
         proxies: arguments.proxy_protocol.clone(),
         user,
+        admin,
         tls: tls.transpose()?,
         config,
         agreement_interval: Duration::from_secs(1) / arguments.key_agreements,
@@ -239,6 +271,9 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     for address in addresses.iter().filter_map(|address| web_address(*address, arguments.web)) {
         teller.say(&format!("the page is at http://{address}/"), false);
+    }
+    if let Some(address) = admin_address {
+        teller.say(&format!("administration at http://{address}/admin/ and rtmp://{address}/admin"), false);
     }
     let served = listeners.serve(&options, &controls, &mut |event| teller.tell(event), &mut |published, bytes| {
         bar.set_message(format!("{published} published, {} KB received", bytes / 1000));
@@ -331,6 +366,7 @@ impl Teller {
                 let text = format!("asked {asked} of {all} clients to connect again");
                 self.say(&text, false);
             }
+            Event::Administered(peer, text) => self.say(&format!("{peer}: an administrator {text}"), false),
             Event::Trouble(peer, text) => self.say(&format!("{peer}: {text}"), true),
             Event::AcceptFailed(text) => self.say(&format!("cannot accept connections for now: {text}"), true),
             _ => {}

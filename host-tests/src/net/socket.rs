@@ -121,6 +121,11 @@ impl Socket {
         }
     }
 
+    /// The bytes received and sent since it began.
+    pub(crate) fn traffic(&self) -> (u64, u64) {
+        self.traffic
+    }
+
     /// Whether the address of this side is a loopback address.
     pub(crate) fn is_local(&self) -> bool {
         self.stream.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback())

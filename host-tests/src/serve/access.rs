@@ -37,7 +37,7 @@ const WRONG: &str = "turned away: a wrong user or password";
 const TOO_MANY: &str = "turned away: too many wrong passwords from this address";
 
 /// The address in the form that a table of failures needs.
-fn octets(address: IpAddr) -> [u8; 16] {
+pub(super) fn octets(address: IpAddr) -> [u8; 16] {
     match address {
         IpAddr::V4(address) => address.to_ipv6_mapped(),
         IpAddr::V6(address) => address,

@@ -13,6 +13,7 @@ use embedded_rtmp::relay::{
 use embedded_rtmp::session::{Server, ServerEvent};
 use embedded_rtmp::time::Instant;
 
+use super::admin::Roles;
 use super::record::{Recording, app_and_key};
 use super::shared::{Outcome, Shared};
 use super::{Event, Played, Recorded, Relayed};
@@ -42,6 +43,7 @@ struct Publication {
 struct Live {
     publication: Publication,
     stream: StreamIndex,
+    since: Instant,
     /// Bytes that were received since the players had a turn.
     news: usize,
     /// The end of a message was received since then.
@@ -54,6 +56,7 @@ struct Live {
 /// A stream that is being played, and the one that follows it when its last message is sent.
 struct Playing {
     index: PlayerIndex,
+    since: Instant,
     name: String,
     next: Option<(StreamId, String)>,
 }
@@ -106,6 +109,16 @@ impl Client {
     /// connections is reached.
     pub(super) fn is_active(&self) -> bool {
         !self.live.is_empty() || self.waiting.is_some() || self.playing.is_some()
+    }
+
+    /// What it publishes and plays.
+    pub(super) fn roles(&self, id: u32, shared: &mut Shared<'_>) -> Roles {
+        let published = self.live.iter().map(|live| (live.stream, live.publication.id.0, live.since)).collect();
+        let played = self.playing.as_ref().and_then(|playing| {
+            let stream = shared.streams.directory().player(playing.index)?.stream?;
+            Some((stream, Some(playing.since)))
+        });
+        Roles { id, published, played }
     }
 
     /// Whether it was asked to connect again, and still publishes or plays.
@@ -335,7 +348,15 @@ impl Client {
         let (id, path) = (*id, recording.as_ref().map(|recording| recording.path.clone()));
         (shared.tell)(Event::Published(self.peer, shown(StreamName::new(&self.app, key)), path));
         let before = shared.streams.ring(stream).counts();
-        self.live.push(Live { publication, stream, news: 0, is_complete: false, before, longest: 0 });
+        self.live.push(Live {
+            publication,
+            stream,
+            since: shared.now,
+            news: 0,
+            is_complete: false,
+            before,
+            longest: 0,
+        });
         Ok(self.session.accept(id)?)
     }
 
@@ -444,7 +465,7 @@ impl Client {
         (shared.tell)(Event::Playing(self.peer, name.clone()));
         match &mut self.playing {
             Some(playing) => playing.next = Some((id, name)),
-            None => self.playing = Some(Playing { index: player, name, next: None }),
+            None => self.playing = Some(Playing { index: player, since: shared.now, name, next: None }),
         }
         Ok(())
     }
@@ -465,7 +486,7 @@ impl Client {
         let next = self.playing.as_mut().and_then(|playing| playing.next.take());
         self.tell_played(played, if next.is_some() { "another in its place" } else { "stopped" }, shared);
         let index = shared.streams.directory().player_of(self.id);
-        self.playing = index.zip(next).map(|(index, (_, name))| Playing { index, name, next: None });
+        self.playing = index.zip(next).map(|(index, (_, name))| Playing { index, since: shared.now, name, next: None });
     }
 
     /// Reports the counters of a stream that it does not play any longer.

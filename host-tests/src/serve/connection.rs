@@ -10,6 +10,7 @@ use mio::event::Event;
 use mio::net::TcpStream;
 use rustls::ServerConnection;
 
+use super::admin::Roles;
 use super::client::Client;
 use super::gateway::Gateway;
 use super::proxy;
@@ -32,6 +33,8 @@ pub(super) struct Connection {
     pub(super) peer: SocketAddr,
     /// When it was accepted.
     pub(super) since: Instant,
+    /// The id of the client for administrators.
+    pub(super) client_id: u32,
     socket: Socket,
     role: Role,
     /// The bytes that the peer had acknowledged at the last deadline of its session.
@@ -52,10 +55,11 @@ enum Role {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, peer: SocketAddr, shared: &Shared<'_>) -> Self {
+    pub(super) fn new(stream: TcpStream, peer: SocketAddr, shared: &mut Shared<'_>) -> Self {
         let deadline = shared.now + shared.options.config.connect_timeout.unwrap_or(std::time::Duration::MAX);
         let role = if shared.options.is_proxy(peer.ip()) { Role::Proxy(deadline) } else { Role::Unknown(deadline) };
-        Self { peer, since: shared.now, socket: Socket::accepted(stream), role, acknowledged: 0, held: 0 }
+        let (since, client_id, socket) = (shared.now, shared.new_client(), Socket::accepted(stream));
+        Self { peer, since, client_id, socket, role, acknowledged: 0, held: 0 }
     }
 
     /// Why the connection may be closed to make room for another one. `None` if the client publishes or plays.
@@ -71,6 +75,20 @@ impl Connection {
     /// Bytes of memory for itself, its queues and its incomplete messages.
     pub(super) fn memory(&self, id: usize, gateway: &Gateway) -> usize {
         self.held + self.client(id, gateway).map_or(0, Client::collected)
+    }
+
+    /// The bytes that it has received and sent.
+    pub(super) fn traffic(&self) -> (u64, u64) {
+        self.socket.traffic()
+    }
+
+    /// What its client publishes and plays, if it is no tunnel.
+    pub(super) fn roles(&self, shared: &mut Shared<'_>) -> Option<Roles> {
+        match &self.role {
+            Role::Rtmp(client) => Some(client.roles(self.client_id, shared)),
+            Role::Web(viewer) => Some(viewer.roles(self.client_id, shared)),
+            Role::Proxy(_) | Role::Unknown(_) | Role::Tunnel(_) => None,
+        }
     }
 
     /// Its client, if it is no tunnel.

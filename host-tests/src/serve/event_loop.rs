@@ -22,18 +22,25 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::anyhow;
+use embedded_rtmp::admin::{AdminSession, AdminStats};
+use embedded_rtmp::session::SessionBuffers;
 use embedded_rtmp::time::Instant;
 use embedded_rtmp::web::WebConfig;
 use mio::net::{TcpListener, TcpStream};
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Registry, Token};
 
 use super::access::Access;
+use super::admin::{self, Admin, Snapshot};
 use super::client::Client;
 use super::connection::{Connection, SESSION_MEMORY};
 use super::gateway::{Gateway, MAX_TUNNELS};
 use super::shared::{CROWDED, Outcome, Shared, network};
+use super::web::seconds;
 use super::{Controls, Event, Options, conclude};
-use crate::net::Clock;
+use crate::net::{Clock, TlsServer, entropy};
+
+/// Why a client that an administrator has named is closed.
+const CLOSED_BY_ADMIN: &str = "closed by an administrator";
 
 /// The most bytes that one turn reads, and that it writes.
 const BUFFER: usize = 64 * 1024;
@@ -62,8 +69,13 @@ pub(super) struct EventLoop<'a> {
     clock: Clock,
     /// The token of the first connection. Those of listeners are smaller.
     first_token: usize,
-    /// The listeners, and whether clients may wait there.
-    listeners: Vec<(TcpListener, bool)>,
+    listeners: Vec<Listening>,
+    admin: Option<Admin<'a>>,
+    /// The numbers of connections that were opened and closed.
+    opened: u32,
+    closed: u32,
+    /// The bytes that closed connections received and sent.
+    traffic: (u64, u64),
     /// When clients are accepted again, after the system has run out of a resource.
     accept_at: Option<Instant>,
     tell_at: Instant,
@@ -80,18 +92,34 @@ pub(super) struct EventLoop<'a> {
     shared: Shared<'a>,
 }
 
+/// An address on which the server listens.
+struct Listening {
+    address: SocketAddr,
+    /// `None` if it could not be opened again.
+    socket: Option<TcpListener>,
+    /// Whether clients may wait there.
+    is_ready: bool,
+}
+
 impl<'a> EventLoop<'a> {
     /// `poll` has each of `listeners` registered, with its index as the token.
     pub(super) fn new(
         poll: Poll,
         listeners: Vec<TcpListener>,
+        admin: Option<TcpListener>,
         options: &'a Options,
         web: WebConfig<'a>,
         access: Option<Access<'a>>,
         tell: &'a mut dyn FnMut(Event),
     ) -> Self {
         let (clock, first_token) = (Clock::new(), listeners.len());
-        let (listeners, tell_at) = (listeners.into_iter().map(|listener| (listener, false)).collect(), clock.now());
+        let listeners = listeners.into_iter().filter_map(|socket| {
+            let address = socket.local_addr().ok()?;
+            Some(Listening { address, socket: Some(socket), is_ready: false })
+        });
+        let (listeners, tell_at) = (listeners.collect(), clock.now());
+        let admin = admin.zip(options.admin.as_ref());
+        let admin = admin.map(|(listener, admin)| Admin::new(listener, &admin.user, clock.now()));
         let (gateway, shared) = (
             Gateway::new(options.config.idle_timeout.unwrap_or(Duration::MAX)),
             Shared::new(options, web, access, tell, clock.now()),
@@ -103,6 +131,10 @@ impl<'a> EventLoop<'a> {
             clock,
             first_token,
             listeners,
+            admin,
+            opened: 0,
+            closed: 0,
+            traffic: (0, 0),
             accept_at,
             tell_at,
             connections,
@@ -141,11 +173,16 @@ impl<'a> EventLoop<'a> {
                     self.turn(id, &mut buffer);
                 }
             }
+            if let Some(mut admin) = self.admin.take() {
+                admin.run(self, &mut buffer);
+                self.admin = Some(admin);
+            }
             // This must follow the turns, because a publisher whose bytes have arrived is not silent.
             self.shared.handle_timeout();
             if self.shared.now >= next_tick {
                 next_tick = self.shared.now + TICK;
                 self.gateway.tick(&mut self.shared);
+                self.open_listeners();
                 tick(self.shared.published, self.shared.received);
             }
         }
@@ -193,19 +230,23 @@ impl<'a> EventLoop<'a> {
 
     /// How long to wait for events.
     fn wait(&mut self, next_tick: Instant) -> Duration {
-        let is_accepting = self.accept_at.is_none() && self.listeners.iter().any(|(_, is_ready)| *is_ready);
+        let is_accepting = self.accept_at.is_none() && self.listeners.iter().any(|listening| listening.is_ready);
         if self.shared.ready.len() > 0 || is_accepting {
             return Duration::ZERO;
         }
         let timer = self.timers.first().map(|(time, _)| *time);
-        let others = [timer, self.accept_at, self.shared.streams.directory().poll_timeout()];
+        let admin = self.admin.as_ref().and_then(|admin| admin.poll_timeout(self.shared.now));
+        let others = [timer, admin, self.accept_at, self.shared.streams.directory().poll_timeout()];
         self.clock.until(others.into_iter().flatten().fold(next_tick, Instant::min))
     }
 
     fn notice(&mut self, event: &mio::event::Event) {
+        if self.admin.as_mut().is_some_and(|admin| admin.notice(event)) {
+            return;
+        }
         let Token(token) = event.token();
         if token < self.first_token {
-            self.listeners.get_mut(token).into_iter().for_each(|(_, is_ready)| *is_ready = true);
+            self.listeners.get_mut(token).into_iter().for_each(|listening| listening.is_ready = true);
             return;
         }
         let place = token - self.first_token;
@@ -223,10 +264,8 @@ impl<'a> EventLoop<'a> {
         self.accept_at = None;
         for place in 0..self.listeners.len() {
             for _ in 0..MAX_ACCEPTS {
-                let (listener, is_ready) = &mut self.listeners[place];
-                if !*is_ready {
-                    break;
-                }
+                let Listening { socket, is_ready, .. } = &mut self.listeners[place];
+                let Some(listener) = socket.as_mut().filter(|_| *is_ready) else { break };
                 let accepted = listener.accept();
                 match accepted.map_err(|error| (error.kind(), error)) {
                     Ok((stream, peer)) => self.open(stream, peer),
@@ -281,7 +320,8 @@ impl<'a> EventLoop<'a> {
         if place == count {
             self.connections.push(None);
         }
-        let mut connection = Connection::new(stream, peer, &self.shared);
+        self.opened = self.opened.wrapping_add(1);
+        let mut connection = Connection::new(stream, peer, &mut self.shared);
         connection.count_held(&mut self.shared);
         self.connections[place] = Some((connection, None));
         *self.addresses.entry(address).or_default() += 1;
@@ -387,10 +427,113 @@ impl<'a> EventLoop<'a> {
         if let Some((connection, timer)) = self.connections[place].take() {
             timer.map(|timer| self.timers.remove(&(timer, MAX_TUNNELS + place)));
             self.uncount(network(connection.peer.ip()));
+            let (received, sent) = connection.traffic();
+            self.traffic = (self.traffic.0 + received, self.traffic.1 + sent);
+            self.closed = self.closed.wrapping_add(1);
             let gateway = &mut self.gateway;
             conclude(outcome, connection.peer, &mut self.shared, |end, shared| {
                 connection.finish(MAX_TUNNELS + place, end, gateway, shared);
             });
+        }
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        self.shared.now
+    }
+
+    pub(super) fn registry(&self) -> &Registry {
+        self.poll.registry()
+    }
+
+    pub(super) fn tls(&self) -> Option<&TlsServer> {
+        self.shared.options.tls.as_ref()
+    }
+
+    pub(super) fn tell(&mut self, event: Event) {
+        (self.shared.tell)(event);
+    }
+
+    pub(super) fn tell_trouble(&mut self, peer: SocketAddr, text: String) {
+        self.shared.tell_trouble(peer, text);
+    }
+
+    /// Begins a key agreement.
+    ///
+    /// # Errors
+    /// When the next one may begin.
+    pub(super) fn try_agree(&mut self) -> Result<(), Instant> {
+        self.shared.agreements.try_begin(self.shared.now)
+    }
+
+    /// A session of an administrator.
+    pub(super) fn admin_session<const SIZE: usize>(&mut self) -> anyhow::Result<AdminSession<'static, SIZE>> {
+        Ok(AdminSession::new(self.shared.buffers(), self.shared.options.config, &entropy()?)?)
+    }
+
+    pub(super) fn return_buffers(&mut self, buffers: SessionBuffers<'static>) {
+        self.shared.spare.push(buffers);
+    }
+
+    /// What administrators are told. `clock` returns milliseconds since 1970.
+    pub(super) fn snapshot(&mut self, clock: &dyn Fn(Instant) -> u64) -> Snapshot {
+        let Self { connections, gateway, shared, .. } = self;
+        let connections = || connections.iter().flatten().map(|(connection, _)| connection);
+        let mut clients: Vec<_> = connections().filter_map(|connection| connection.roles(shared)).collect();
+        clients.extend(gateway.roles(shared));
+        let (bytes_in, bytes_out) = connections()
+            .map(Connection::traffic)
+            .fold(self.traffic, |(received, sent), more| (received + more.0, sent + more.1));
+        let directory = shared.streams.directory();
+        let streams = admin::listed(&clients, |stream| directory.name(stream).to_vec(), clock);
+        let stats = AdminStats {
+            timestamp: Some(clock(shared.now)),
+            launch_time: Some(clock(shared.started)),
+            uptime: Some(seconds(shared.now, shared.started)),
+            bytes_in: Some(bytes_in),
+            bytes_out: Some(bytes_out),
+            connected: Some(self.opened.wrapping_sub(self.closed)),
+            total_connects: Some(self.opened),
+            total_disconnects: Some(self.closed),
+            players: Some(shared.streams.players()),
+        };
+        Snapshot { stats, streams }
+    }
+
+    /// Closes the connection or the tunnel of a client. Returns whether there is one.
+    pub(super) fn close_session(&mut self, client_id: u32, buffer: &mut [u8]) -> bool {
+        let is_it = |connection: &Connection| connection.client_id == client_id;
+        let mut connections = self.connections.iter_mut();
+        let place = connections.position(|slot| slot.as_ref().is_some_and(|(connection, _)| is_it(connection)));
+        let Some(place) = place else { return self.gateway.close_client(client_id, CLOSED_BY_ADMIN, &mut self.shared) };
+        if let Some((connection, _)) = &mut self.connections[place] {
+            connection.say_goodbye(buffer, &mut self.shared);
+        }
+        self.end(place, Ok(Some(CLOSED_BY_ADMIN)));
+        true
+    }
+
+    /// Closes the listeners, and opens them again at the same addresses. Connections stay. Returns whether all could be
+    /// opened. The server tries the others again.
+    pub(super) fn restart_listeners(&mut self) -> bool {
+        // Clients that wait there would be lost.
+        self.accept();
+        for listening in &mut self.listeners {
+            // A socket that cannot be removed is closed all the same.
+            let _ = listening.socket.take().map(|mut socket| self.poll.registry().deregister(&mut socket));
+        }
+        self.open_listeners();
+        self.listeners.iter().all(|listening| listening.socket.is_some())
+    }
+
+    /// Opens the listeners that are closed.
+    fn open_listeners(&mut self) {
+        for (place, listening) in self.listeners.iter_mut().enumerate() {
+            if listening.socket.is_none()
+                && let Ok(mut socket) = TcpListener::bind(listening.address)
+                && self.poll.registry().register(&mut socket, Token(place), Interest::READABLE).is_ok()
+            {
+                (listening.socket, listening.is_ready) = (Some(socket), true);
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use embedded_rtmp::time::Instant;
 use embedded_rtmp::tunnel::{TunnelConfig, TunnelConnection, TunnelEvent, TunnelId, TunnelRefusal, Tunnels};
 
 use super::Options;
+use super::admin::Roles;
 use super::client::Client;
 use super::shared::{CLOSED, CROWDED, Outcome, Shared, network};
 use crate::net::entropy;
@@ -33,6 +34,8 @@ pub(super) struct Gateway {
 struct Session {
     tunnel: TunnelId,
     client: Client,
+    /// The id of the client for administrators.
+    client_id: u32,
     /// The connection that had the last request, if it is open.
     carrier: Option<usize>,
     peer: SocketAddr,
@@ -63,6 +66,19 @@ impl Gateway {
     /// The clients of all tunnels.
     pub(super) fn clients(&mut self) -> impl Iterator<Item = &mut Client> {
         self.sessions.iter_mut().flatten().map(|session| &mut session.client)
+    }
+
+    /// What the clients of all tunnels publish and play.
+    pub(super) fn roles(&self, shared: &mut Shared<'_>) -> Vec<Roles> {
+        self.sessions.iter().flatten().map(|session| session.client.roles(session.client_id, shared)).collect()
+    }
+
+    /// Closes the tunnel of a client. Returns whether there is one.
+    pub(super) fn close_client(&mut self, client_id: u32, end: &'static str, shared: &mut Shared<'_>) -> bool {
+        let session = self.sessions.iter().flatten().find(|session| session.client_id == client_id);
+        let tunnel = session.map(|session| session.tunnel);
+        tunnel.into_iter().for_each(|tunnel| self.close(tunnel, Ok(Some(end)), shared));
+        tunnel.is_some()
     }
 
     pub(super) fn poll_timeout(&self, web: &TunnelConnection) -> Option<Instant> {
@@ -147,7 +163,14 @@ impl Gateway {
                         shared.tell_trouble(peer, format!("a tunnel is refused: {text}"));
                     } else if let Some(tunnel) = web.open(now, &entropy()?, &mut self.tunnels) {
                         let client = Client::new(tunnel.index(), peer, shared)?;
-                        let session = Session { tunnel, client, carrier: Some(id), peer, since: now };
+                        let session = Session {
+                            tunnel,
+                            client,
+                            client_id: shared.new_client(),
+                            carrier: Some(id),
+                            peer,
+                            since: now,
+                        };
                         self.sessions[tunnel.index()] = Some(session);
                         shared.held += TUNNEL_MEMORY;
                     }

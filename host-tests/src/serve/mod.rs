@@ -1,6 +1,7 @@
 //! Accepts publishers, relays their streams to players, and records them.
 
 mod access;
+mod admin;
 mod client;
 mod connection;
 mod event_loop;
@@ -29,6 +30,7 @@ use crate::counts::Counts;
 use crate::net::TlsServer;
 use access::Access;
 pub use access::User;
+pub use admin::AdminOptions;
 use event_loop::EventLoop;
 pub use proxy::Network;
 use shared::{Outcome, Shared};
@@ -69,6 +71,8 @@ pub struct Options {
     /// How long a server that stops waits until the clients that were asked to connect again have left. If it is zero, the
     /// server stops at once and asks nobody.
     pub drain: Duration,
+    /// Where administration is offered. With `None`, it is off.
+    pub admin: Option<AdminOptions>,
     /// Which clients may use HTTP-FLV and the page.
     pub web: WebOptions,
 }
@@ -113,6 +117,8 @@ pub enum Event {
     Playing(SocketAddr, String),
     /// A player has left.
     Played(Played),
+    /// An administrator has changed something.
+    Administered(SocketAddr, String),
     /// This number of clients was asked to connect again, of this number.
     Asked(usize, usize),
     /// A client was rejected, or its connection broke.
@@ -206,6 +212,7 @@ impl Played {
 pub struct Listeners {
     poll: Poll,
     listeners: Vec<TcpListener>,
+    admin: Option<TcpListener>,
 }
 
 impl Listeners {
@@ -214,7 +221,7 @@ impl Listeners {
     /// # Errors
     /// The system has no way to wait for events.
     pub fn bind(addresses: &[String]) -> io::Result<(Self, Vec<(String, io::Error)>)> {
-        let (mut this, mut failed) = (Self { poll: Poll::new()?, listeners: Vec::new() }, Vec::new());
+        let (mut this, mut failed) = (Self { poll: Poll::new()?, listeners: Vec::new(), admin: None }, Vec::new());
         for address in addresses {
             if let Err(error) = this.add(address) {
                 failed.push((address.clone(), error));
@@ -229,6 +236,16 @@ impl Listeners {
         self.poll.registry().register(&mut listener, Token(self.listeners.len()), Interest::READABLE)?;
         self.listeners.push(listener);
         Ok(())
+    }
+
+    /// Listens for administrators. Returns the address, with the port that the system chose instead of port 0.
+    ///
+    /// # Errors
+    /// It is not possible to listen there.
+    pub fn listen_for_admin(&mut self, address: &str) -> io::Result<SocketAddr> {
+        let address = address.to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let listener = admin::listen(address, self.poll.registry())?;
+        self.admin.insert(listener).local_addr()
     }
 
     /// The addresses on which the server listens. Instead of port 0 they have the port that the system chose.
@@ -257,7 +274,7 @@ impl Listeners {
             idle_timeout: options.config.idle_timeout.unwrap_or(Duration::MAX),
             ..WebConfig::new()
         };
-        EventLoop::new(self.poll, self.listeners, options, web, access, tell).run(controls, tick)
+        EventLoop::new(self.poll, self.listeners, self.admin, options, web, access, tell).run(controls, tick)
     }
 }
 

@@ -47,6 +47,8 @@ pub(super) struct Shared<'a> {
     pub(super) received: u64,
     /// Bytes of memory of connections: for themselves, for queues, and for incomplete messages.
     pub(super) held: usize,
+    /// The number of clients so far.
+    clients: u32,
     /// Memory of sessions that have ended. It is never freed, so it is used again.
     pub(super) spare: Vec<SessionBuffers<'static>>,
 }
@@ -85,6 +87,7 @@ impl<'a> Shared<'a> {
             published: 0,
             received: 0,
             held: 0,
+            clients: 0,
             spare,
         }
     }
@@ -99,6 +102,12 @@ impl<'a> Shared<'a> {
         // A single ring may be longer than all rings should be.
         let rings = self.streams.memory().min(self.options.for_streams());
         self.held + more + rings > self.options.for_all()
+    }
+
+    /// An id for a client, which no other client has or had.
+    pub(super) fn new_client(&mut self) -> u32 {
+        self.clients = self.clients.wrapping_add(1);
+        self.clients
     }
 
     /// Memory for a session.

@@ -9,6 +9,7 @@ use embedded_rtmp::web::{
     StreamStatus, WebConnection, WebEvent, WebRefusal, WebRejection, WebRequest, WebResource, WebStatus,
 };
 
+use super::admin::Roles;
 use super::client::shown;
 use super::shared::{Outcome, Shared};
 use super::{Event, Played};
@@ -47,6 +48,12 @@ impl WebClient {
     /// Whether it plays a stream.
     pub(super) fn is_active(&self) -> bool {
         self.playing.is_some()
+    }
+
+    /// What it plays.
+    pub(super) fn roles(&self, id: u32, shared: &mut Shared<'_>) -> Roles {
+        let played = self.playing.as_ref().and_then(|(index, _)| shared.streams.directory().player(*index)?.stream);
+        Roles { id, published: Vec::new(), played: played.map(|stream| (stream, None)) }
     }
 
     pub(super) fn is_over(&self) -> bool {
