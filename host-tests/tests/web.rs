@@ -155,6 +155,64 @@ fn item_302_only_local_connections_and_those_of_a_public_server_reach_the_web() 
     }
 }
 
+/// A load balancer before a port of `serve`, whose clients come from an address. Returns its port.
+fn balancer(port: u16, from: &'static str) -> u16 {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let own = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (mut client, mut server) = (client.unwrap(), connect(port));
+            server.set_read_timeout(None).unwrap();
+            write!(server, "PROXY TCP4 {from} 127.0.0.1 5 {port}\r\n").unwrap();
+            let (mut back, mut forth) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut back, &mut forth);
+                let _ = forth.shutdown(std::net::Shutdown::Both);
+            });
+            std::thread::spawn(move || {
+                // Either may be gone already.
+                let _ = std::io::copy(&mut client, &mut server);
+                let _ = server.shutdown(std::net::Shutdown::Write);
+            });
+        }
+    });
+    own
+}
+
+#[test]
+fn item_302_no_answer_to_another_machine_has_the_key_of_a_stream() {
+    let serve = Serve::start(&["--web", "--proxy-protocol", "127.0.0.0/8"]);
+    let port = balancer(serve.port(), "192.0.2.1");
+    let url = format!("rtmp://127.0.0.1:{port}/live/sEcrEt?token=hIddEn");
+    let publishing = start(&mut publisher(&clip(), &url, &[])).unwrap();
+    serve.wait_until_it_says("live/sEcrEt goes to");
+    // An error that names the stream is not the last error of the status.
+    assert_ne!(support::publish(&clip(), &url, &["--fast"]).0, Some(0));
+    serve.wait_until_it_says("turned away: live/sEcrEt");
+    // A client that knows the key plays.
+    wait_until("it has media", LIMIT, || get(port, "/live/sEcrEt.flv", "HEAD", "").0 == 200).unwrap();
+    let paths = [
+        "/",
+        "/page.js",
+        "/page.css",
+        "/status.json",
+        "/stream.flv",
+        "/stream.mp4",
+        "/live/x.flv",
+        "/live/",
+        "/favicon.ico",
+    ];
+    for (path, method) in paths.iter().flat_map(|path| [(path, "GET"), (path, "HEAD"), (path, "POST")]) {
+        let (_, head, body) = get(port, path, method, "");
+        for secret in ["sEcrEt", "hIddEn"] {
+            assert!(!head.contains(secret) && !body.contains(secret), "{method} {path}: {head} {body}");
+        }
+    }
+    assert_eq!(status(port, "")["streams"], serde_json::json!([]));
+    drop(publishing);
+    serve.stop();
+}
+
 #[test]
 fn item_303_a_viewer_needs_the_password_and_wrong_ones_are_limited() {
     let directory = tempfile::tempdir().unwrap();

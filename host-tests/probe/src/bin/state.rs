@@ -35,6 +35,8 @@ sizes! {
     STATE_HTTP: tunnel::TunnelConnection;
     STATE_TUNNELS: tunnel::Tunnels<'static, 4>;
     STATE_URL: url::Url<'static>;
+    #[cfg(feature = "web")]
+    STATE_WEB: embedded_rtmp::web::WebConnection<512>;
     #[cfg(feature = "rtmpe")]
     STATE_CIPHER: embedded_rtmp::crypt::Cipher;
     #[cfg(feature = "rtmpe")]
