@@ -42,7 +42,7 @@
 //!
 //! A sequential plan waits 3 s for each port that a firewall drops, and 5 s more for a server that accepts and then
 //! sends nothing. A staggered plan with enough sockets loses only its stagger. With one socket every plan is
-//! sequential. If the caller does not support a target's [`Transport`], it reports [`Failure::Unsupported`].
+//! sequential; a [`Sequence`] then makes the same decisions with less memory. If the caller does not support a target's [`Transport`], it reports [`Failure::Unsupported`].
 //!
 //! # Servers that must be authentic
 //! An `rtmps` or `rtmpts` URL requires a server that proves its identity. For such a URL, [`Order`] has only targets
@@ -92,6 +92,7 @@ mod limits;
 mod order;
 mod plan;
 mod report;
+mod sequence;
 
 #[cfg(test)]
 mod tests;
@@ -101,6 +102,7 @@ pub use limits::Limits;
 pub use order::{Allowed, DEFAULT_ORDER, NET_CONNECTION, Order, PLAYER, RTMPE_ORDER, Target, Transport};
 pub use plan::{MAX_TARGETS, Plan};
 pub use report::{AttemptReport, Failure, Outcome};
+pub use sequence::Sequence;
 
 use core::fmt;
 

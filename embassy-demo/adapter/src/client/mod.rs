@@ -6,6 +6,7 @@
 //!      └─────────────┴───────────┬────────────┴────────────┘
 //!                                ▼
 //!   open: the plan, attempt by attempt, and what is asked of the server ──► resolve: the host's addresses
+//!   sequence: the same with one socket
 //!                                ▼
 //!   connection: a client on a transport ──► dial: how it begins · message: how frames go out · close: how it ends
 //! ```
@@ -30,5 +31,7 @@ mod race;
 pub(crate) mod redirect;
 pub(crate) mod resolve;
 pub(crate) mod sender;
+#[cfg(feature = "live")]
+mod sequence;
 
 pub use options::ClientOptions;

@@ -34,6 +34,17 @@ use crate::transport::Transport;
 pub(crate) type Request<'a, const STREAMS: usize, const PLAYS: usize> =
     fn(&mut Client<'a, STREAMS, PLAYS>, &[&str; KEY_PARTS]) -> Result<(), RequestError>;
 
+/// What follows on a connection that the server has not accepted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Another connection to the same target.
+    SameTarget,
+    /// The next target.
+    OtherTarget,
+    /// Nothing: the connection stores why.
+    Nothing,
+}
+
 /// The host, the plan, and the request to the server.
 pub(crate) struct Dialing<'c, 'p, 'a, const STREAMS: usize, const PLAYS: usize> {
     pub(crate) host: Host<'c>,
@@ -195,16 +206,11 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Dialing<'_, '_, 'a, STREAMS, 
                     let Some((url, request)) = self.request else { return Poll::Ready(Ok(index)) };
                     match ready!(winner.poll_asked(url, self.options, request, cx)) {
                         Ok(()) => return Poll::Ready(Ok(index)),
-                        Err(Over) => {
-                            if winner.retries_at_once() {
-                                winner.failed = None;
-                                self.plan.dial_again();
-                            } else if winner.is_cut_off() {
-                                winner.failed = None;
-                                self.plan.report_cut_off(now);
-                            }
-                            winner.reset();
-                        }
+                        Err(Over) => match winner.give_up() {
+                            Next::SameTarget => self.plan.dial_again(),
+                            Next::OtherTarget => self.plan.report_cut_off(now),
+                            Next::Nothing => {}
+                        },
                     }
                 }
                 Some(PlanEvent::Exhausted) => {
@@ -294,6 +300,22 @@ impl<'a, const STREAMS: usize, const PLAYS: usize, T: Transport> Connection<'a, 
         }
         let in_url = || Some(Credentials { user: url.user()?, password: url.password().unwrap_or_default() });
         options.credentials.or_else(in_url)
+    }
+
+    /// Resets a connection that the server has not accepted. Returns what the port plan does next.
+    pub(crate) fn give_up(&mut self) -> Next {
+        let next = if self.retries_at_once() {
+            Next::SameTarget
+        } else if self.is_cut_off() {
+            Next::OtherTarget
+        } else {
+            Next::Nothing
+        };
+        if next != Next::Nothing {
+            self.failed = None;
+        }
+        self.reset();
+        next
     }
 
     /// Returns whether the next connection should be made at once: this one has received a challenge, or was refused

@@ -12,12 +12,11 @@
 
 use core::cell::RefCell;
 use core::future::{Future, poll_fn};
-use core::slice::from_mut;
 use core::task::{Context, Poll, ready};
 
 use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
-use embedded_rtmp::port_plan::{Limits, Order, Plan, Target};
+use embedded_rtmp::port_plan::{Order, Sequence, Target};
 use embedded_rtmp::session::Client;
 use embedded_rtmp::url::Url;
 use rand_core::{CryptoRng, RngCore};
@@ -26,7 +25,7 @@ use super::Phase;
 use super::shared::Shared;
 use crate::client::connection::Over;
 use crate::client::dial::Host;
-use crate::client::open::{Dialing, check_scheme};
+use crate::client::open::check_scheme;
 #[cfg(feature = "redirect")]
 use crate::client::redirect::target;
 use crate::client::resolve::resolve;
@@ -97,11 +96,9 @@ impl OverNet {
             // Otherwise the plan would retry a transport that is not built in again and again.
             check_scheme(url, Net::carries).map_err(|error| end(shared, error))?;
             let order = Order::for_url_or(url, ports);
-            // There is one socket, so a second attempt at the same time would fail.
-            let limits = Limits { max_at_once: 1, ..*limits };
-            let mut plan = Plan::new(order.targets(), limits).map_err(|error| end(shared, error.into()))?;
+            let mut sequence = Sequence::new(order.targets(), limits).map_err(|error| end(shared, error.into()))?;
             if let Some(target) = self.good {
-                plan.prefer(target);
+                sequence.prefer(target);
             }
             let stack = self.stack;
             match select(stack.wait_config_up(), passed(clock() + limits.total)).await {
@@ -120,16 +117,14 @@ impl OverNet {
                     bytes
                 };
                 let host = Host { name: url.host(), addresses: found.addresses() };
-                let request = Some((url, Client::publish_parts as _));
-                let mut dialing = Dialing { host, plan: &mut plan, options, entropy: &mut entropy, request };
+                let request = (url, Client::publish_parts as _);
                 let before = connection.attempt.target;
-                let result = dialing.poll_open(from_mut(connection), cx);
+                let result = connection.poll_sequence(&mut sequence, &host, request, options, &mut entropy, cx);
                 let target = connection.attempt.target;
                 if target != before {
                     shared.note_change();
                 }
-                // If the connection has recorded a reason, this does not replace it.
-                ready!(result).map_err(|_| shared.connection.end(Error::Exhausted))?;
+                ready!(result)?;
                 self.good = Some(target);
                 shared.begin();
                 Poll::Ready(Ok(()))
