@@ -115,6 +115,8 @@ impl<'o> Window<'o> {
 }
 
 /// Moves the bytes after the first `by` bytes to the start.
+// Not inlined, because it has several callers.
+#[inline(never)]
 pub(crate) fn move_down(bytes: &mut [u8], by: usize) {
     let bytes = core::cell::Cell::from_mut(bytes).as_slice_of_cells();
     bytes.iter().zip(bytes.iter().skip(by)).for_each(|(to, from)| to.set(from.get()));

@@ -53,6 +53,8 @@ impl defmt::Format for Instant {
 }
 
 /// Converts to whole milliseconds, the unit in which the sessions store time limits. At most 49 days.
+// Not inlined, because it has several callers.
+#[inline(never)]
 pub(crate) fn millis(span: Duration) -> u32 {
     let seconds = u32::try_from(span.as_secs()).unwrap_or(u32::MAX);
     seconds.saturating_mul(1_000).saturating_add(span.subsec_millis())

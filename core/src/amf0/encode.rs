@@ -2,8 +2,8 @@
 
 use core::fmt;
 
-use super::{Text, Token, marker};
-use crate::bytes;
+use super::{Text, Token, marker, u32_to_bits};
+use crate::bytes::{self, Output};
 use crate::fmt::impl_format;
 
 /// The buffer is too small for a token. No byte of the token is written. The tokens before it stay.
@@ -164,6 +164,16 @@ impl<'b> Encoder<'b> {
         Ok(self)
     }
 
+    /// Writes what `write` puts, all of it or nothing. One check for all of it takes less flash than one for each token.
+    #[inline]
+    pub(crate) fn write(&mut self, write: impl FnOnce(&mut Output<'_>)) -> Result<(), BufferFull> {
+        self.fill(|room| {
+            let mut out = Output::new(room);
+            write(&mut out);
+            out.needed
+        })
+    }
+
     /// Writes bytes that are AMF0 already. `write` gets the room that is left, and returns how many bytes it needs.
     pub(crate) fn fill(&mut self, write: impl FnOnce(&mut [u8]) -> usize) -> Result<(), BufferFull> {
         let length = write(self.buf.get_mut(self.len..).unwrap_or_default());
@@ -277,11 +287,80 @@ impl<'b> Encoder<'b> {
     }
 }
 
+/// AMF0 values without a check of the room.
+impl Output<'_> {
+    /// Writes what `emit` encodes.
+    // Not inlined, because it has several callers.
+    #[inline(never)]
+    pub(crate) fn encode(&mut self, emit: Encode<'_>) {
+        self.fill(|room| {
+            let mut encoder = Encoder::new(room);
+            match emit(&mut encoder) {
+                Ok(()) => encoder.len(),
+                Err(full) => full.needed,
+            }
+        });
+    }
+
+    /// Writes one string that consists of all `parts`, or a long string.
+    #[inline(never)]
+    pub(crate) fn string(&mut self, parts: &[&str]) {
+        self.string_head(parts_len(parts));
+        parts.iter().for_each(|part| self.put(part.as_bytes()));
+    }
+
+    /// Writes a string, or a long string.
+    pub(crate) fn text(&mut self, text: Text<'_>) {
+        self.string_head(text.len());
+        self.put(text.as_bytes());
+    }
+
+    /// Writes what stands before the bytes of a string.
+    #[inline(never)]
+    fn string_head(&mut self, length: usize) {
+        let Ok(length) = u32::try_from(length) else { return self.needed = NO_FORM.needed };
+        let bytes = length.to_be_bytes();
+        let (marker, bytes) = match &bytes {
+            [0, 0, short @ ..] => (marker::STRING, short.as_slice()),
+            all => (marker::LONG_STRING, all.as_slice()),
+        };
+        self.put(&[marker]);
+        self.put(bytes);
+    }
+
+    /// Writes a key of at most 255 bytes.
+    pub(crate) fn key(&mut self, key: &str) {
+        self.put(&[0, bytes::low_u8(key.len())]);
+        self.put(key.as_bytes());
+    }
+
+    /// Writes bytes that are AMF0 already. `write` gets the room that is left, and returns how many bytes it needs.
+    pub(crate) fn fill(&mut self, write: impl FnOnce(&mut [u8]) -> usize) {
+        let length = write(self.buffer.get_mut(self.needed..).unwrap_or_default());
+        self.needed = self.needed.saturating_add(length);
+    }
+
+    /// Writes a number, of which `bits` are the bits.
+    #[inline(never)]
+    pub(crate) fn number(&mut self, bits: u64) {
+        self.put(&[marker::NUMBER]);
+        self.put(&bits.to_be_bytes());
+    }
+
+    #[inline(never)]
+    pub(crate) fn integer(&mut self, value: u32) {
+        self.number(u32_to_bits(value));
+    }
+}
+
 /// The length of a string that consists of parts.
 #[inline(never)]
 pub(crate) fn parts_len(parts: &[&str]) -> usize {
     parts.iter().fold(0, |sum: usize, part| sum.saturating_add(part.len()))
 }
+
+/// Encodes values.
+pub(crate) type Encode<'e> = &'e mut dyn FnMut(&mut Encoder<'_>) -> Result<(), BufferFull>;
 
 /// AMF0 has no form for the value.
 const NO_FORM: BufferFull = BufferFull { needed: usize::MAX };

@@ -41,11 +41,11 @@ mod number;
 mod token;
 
 pub use decode::{DecodeError, Decoder, MAX_DEPTH};
-pub(crate) use encode::parts_len;
 pub use encode::{BufferFull, Encoder};
-pub(crate) use number::magnitude;
+pub(crate) use encode::{Encode, parts_len};
 #[cfg(feature = "admin")]
 pub(crate) use number::u64_to_bits;
+pub(crate) use number::{bits_to_u32, magnitude, u32_to_bits};
 pub use number::{number_to_u32, u32_to_number};
 pub use token::{Text, Token};
 

@@ -11,8 +11,15 @@ const BIAS: u32 = 0x3FF;
 /// Returns `None` for NaN, infinities, fractions, negative numbers and larger ones.
 #[must_use]
 pub const fn number_to_u32(number: f64) -> Option<u32> {
+    bits_to_u32(number.to_bits())
+}
+
+/// As [`number_to_u32`], for the bits of a number. Code that passes numbers on as bits needs no registers for doubles.
+// Not inlined, because it has several callers.
+#[inline(never)]
+pub(crate) const fn bits_to_u32(bits: u64) -> Option<u32> {
     // In halves: LLVM turns a comparison of all bits into one of doubles.
-    let (high, low) = halves(number);
+    let (high, low) = halves(bits);
     if high << 1 | low == 0 {
         return Some(0);
     }
@@ -30,7 +37,7 @@ pub const fn number_to_u32(number: f64) -> Option<u32> {
 
 /// Returns the integer part of the magnitude of `number`, at most `u32::MAX`; 0 if the number is infinite or NaN.
 pub(crate) const fn magnitude(number: f64) -> u32 {
-    let (high, low) = halves(number);
+    let (high, low) = halves(number.to_bits());
     let exponent = high >> 20 & 0x7FF;
     match exponent.wrapping_sub(BIAS) {
         _ if exponent < BIAS || exponent == 0x7FF => 0,
@@ -40,8 +47,8 @@ pub(crate) const fn magnitude(number: f64) -> u32 {
 }
 
 /// The two halves of the bits of a double.
-const fn halves(number: f64) -> (u32, u32) {
-    let [a, b, c, d, e, f, g, h] = number.to_be_bytes();
+const fn halves(bits: u64) -> (u32, u32) {
+    let [a, b, c, d, e, f, g, h] = bits.to_be_bytes();
     (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]))
 }
 
@@ -53,8 +60,13 @@ const fn significand(high: u32, low: u32) -> u32 {
 /// Converts an integer to a number that is equal to `f64::from(value)`.
 #[must_use]
 pub const fn u32_to_number(value: u32) -> f64 {
+    f64::from_bits(u32_to_bits(value))
+}
+
+/// The bits of [`u32_to_number`].
+pub(crate) const fn u32_to_bits(value: u32) -> u64 {
     if value == 0 {
-        return 0.0;
+        return 0;
     }
     let zeros = value.leading_zeros();
     let significand = value << zeros;
@@ -62,7 +74,7 @@ pub const fn u32_to_number(value: u32) -> f64 {
     // The first bit of the significand is implied. 20 of the other 31 are in the high half, after the exponent.
     let high = (power.wrapping_add(BIAS) << 20) | (significand & 0x7FFF_FFFF) >> 11;
     let low = significand << 21;
-    f64::from_bits((high as u64) << 32 | low as u64)
+    (high as u64) << 32 | low as u64
 }
 
 /// The bits of the number that is equal to `value`. Above 2⁵³, it is the next smaller number that exists.

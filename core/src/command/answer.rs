@@ -25,8 +25,9 @@ pub(crate) struct Answer<'a> {
 pub(crate) struct Number<'a>(Text<'a>);
 
 impl Number<'_> {
-    pub(crate) fn value(self) -> Option<f64> {
-        Cursor(self.0.as_bytes()).array().map(f64::from_be_bytes)
+    /// Returns the bits of the number.
+    pub(crate) fn bits(self) -> Option<u64> {
+        Cursor(self.0.as_bytes()).array().map(u64::from_be_bytes)
     }
 }
 
@@ -106,7 +107,7 @@ mod tests {
     use std::vec::Vec;
 
     fn number(number: Number<'_>) -> Option<u64> {
-        number.value().map(f64::to_bits)
+        number.bits()
     }
 
     /// Reads the same with the pull decoder. Returns `None` if the message is malformed.
@@ -128,7 +129,7 @@ mod tests {
                 _ if place == 0 => return Some(answer),
                 Token::String(text) => _ = answer.status.field(key).map(|field| *field = text),
                 // The number as it was encoded: the rest begins at its end.
-                Token::Number(_) if place == 1 || (key.is_empty() && answer.argument.value().is_none()) => {
+                Token::Number(_) if place == 1 || (key.is_empty() && answer.argument.bits().is_none()) => {
                     let end = payload.len() - values.rest().len();
                     let bytes = Number(Text::new(&payload[end - 8..end]));
                     *if place == 1 { &mut answer.transaction } else { &mut answer.argument } = bytes;
@@ -170,8 +171,8 @@ mod tests {
             let payload =
                 [b"\0\x02\0\x07_result\0\x40\x10\0\0\0\0\0\0", before, b"\0\x3F\xF0\0\0\0\0\0\0", info].concat();
             let answer = Answer::parse(&payload);
-            let numbers = (answer.transaction.value(), answer.argument.value());
-            assert_eq!((answer.name, numbers), ("_result".into(), (Some(4.0), Some(1.0))), "{before:02x?}");
+            let numbers = [answer.transaction, answer.argument].map(|number| number.bits().map(f64::from_bits));
+            assert_eq!((answer.name, numbers), ("_result".into(), [Some(4.0), Some(1.0)]), "{before:02x?}");
             assert_eq!(answer.status, Status::error("c", "no"), "{before:02x?}");
             assert_eq!(answer.status, Status::parse(Command::parse(&payload).unwrap().values), "{before:02x?}");
             for length in 0..payload.len() {

@@ -142,7 +142,7 @@ impl Capabilities<'_> {
     }
 
     /// Writes the properties to the start of `buffer`. Returns their length, which may be more than `buffer` has.
-    const fn write(&self, buffer: &mut [u8]) -> usize {
+    pub(crate) const fn write(&self, buffer: &mut [u8]) -> usize {
         let mut to = Output { buffer, length: 0 };
         let codecs = self.video.len().saturating_add(self.audio.len());
         if self.has_list && codecs > 0 {

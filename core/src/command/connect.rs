@@ -1,7 +1,8 @@
 //! `connect` and its answer (RTMP 1.0, section 7.2.1.1).
 
 use super::{Arguments, Command, Status, code};
-use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token, u32_to_number};
+use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token, marker, u32_to_bits};
+use crate::bytes::Output;
 use crate::fmt::impl_format;
 
 /// The content of a `connect` command to send.
@@ -51,24 +52,24 @@ impl<'a> ConnectOptions<'a> {
     /// # Errors
     /// The encoder's buffer is too small.
     pub fn emit(&self, encoder: &mut Encoder<'_>, transaction: u32) -> Result<(), BufferFull> {
-        self.emit_with(b"\0\x04type\x02\0\x0Anonprivate\0\x08flashVer", encoder, transaction)
+        encoder.write(|out| self.put(out, transaction, true))
     }
 
-    /// Writes the command of a client that plays. FFmpeg and librtmp send `type` only to publish, and rtmpsuck 2.4
-    /// aborts when it receives a text property that it does not know.
-    pub(crate) fn emit_to_play(&self, encoder: &mut Encoder<'_>, transaction: u32) -> Result<(), BufferFull> {
-        self.emit_with(b"\0\x08flashVer", encoder, transaction)
-    }
-
+    /// Writes the command of a client that publishes or plays. FFmpeg and librtmp send `type` only to publish, and rtmpsuck
+    /// 2.4 aborts when it receives a text property that it does not know.
     #[inline]
-    fn emit_with(&self, flash_ver: &[u8], encoder: &mut Encoder<'_>, transaction: u32) -> Result<(), BufferFull> {
+    pub(crate) fn put(&self, out: &mut Output<'_>, transaction: u32, publishes: bool) {
         // The constant part is stored as encoded AMF0, which takes half the flash.
-        super::begin(encoder, "connect", u32_to_number(transaction))?;
-        encoder.raw(b"\x03\0\x03app")?.short_string(&[self.app])?;
-        encoder.raw(flash_ver)?.short_string(&[self.flash_ver])?;
-        encoder.raw(b"\0\x05tcUrl")?.short_string(self.tc_url)?.raw(self.properties)?;
-        encoder.raw(b"\0\0\x09")?.raw(self.arguments)?;
-        Ok(())
+        super::start(out, "connect", u32_to_bits(transaction));
+        out.put(b"\x03\0\x03app");
+        out.string(&[self.app]);
+        out.put(if publishes { b"\0\x04type\x02\0\x0Anonprivate\0\x08flashVer" } else { b"\0\x08flashVer" });
+        out.string(&[self.flash_ver]);
+        out.put(b"\0\x05tcUrl");
+        out.string(self.tc_url);
+        out.put(self.properties);
+        out.put(b"\0\0\x09");
+        out.put(self.arguments);
     }
 }
 
@@ -136,26 +137,16 @@ impl<'a> ConnectRequest<'a> {
     }
 }
 
-/// Writes the `_result` that accepts `connect`.
-/// `more` writes more properties.
-pub(crate) fn accepted(
-    encoder: &mut Encoder<'_>,
-    transaction: f64,
-    more: &dyn Fn(&mut Encoder<'_>) -> Result<(), BufferFull>,
-) -> Result<(), BufferFull> {
-    let properties = [
-        Token::ObjectStart,
-        Token::Key("fmsVer".into()),
-        Token::String("FMS/3,0,1,123".into()),
-        Token::Key("capabilities".into()),
-        Token::Number(31.0),
-        Token::End,
-        Token::ObjectStart,
-    ];
-    super::put(encoder, "_result", transaction, &properties)?;
-    Status::ok(code::CONNECT_SUCCESS, "Connection succeeded.").put_properties(encoder)?;
-    encoder.property("objectEncoding", Token::Number(0.0))?;
-    more(encoder)?;
-    encoder.put(Token::End)?;
-    Ok(())
+/// Writes the `_result` that accepts `connect`. `more` writes more properties.
+pub(crate) fn accepted(out: &mut Output<'_>, transaction: u64, more: &dyn Fn(&mut Output<'_>)) {
+    super::start(out, "_result", transaction);
+    out.put(b"\x03\0\x06fmsVer\x02\0\x0DFMS/3,0,1,123\0\x0Ccapabilities");
+    out.integer(31);
+    out.put(super::END);
+    out.put(&[marker::OBJECT]);
+    Status::ok(code::CONNECT_SUCCESS, "Connection succeeded.").write_properties(out);
+    out.put(b"\0\x0EobjectEncoding");
+    out.integer(0);
+    more(out);
+    out.put(super::END);
 }

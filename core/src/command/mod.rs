@@ -43,7 +43,8 @@ pub use play::{PlayRequest, PublishRequest, Start, SwitchRequest};
 pub use reconnect::ReconnectRequest;
 pub use status::{MAX_REDIRECTS, Status};
 
-use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token, magnitude, number_to_u32};
+use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token, magnitude, marker, number_to_u32};
+use crate::bytes::Output;
 use crate::fmt::impl_format;
 
 /// A command, as it was received.
@@ -168,6 +169,12 @@ pub(crate) fn begin<'e, 'b>(
     encoder.short_string(&[name])?.put(Token::Number(transaction))
 }
 
+/// Writes the same without a check of the room. `transaction` has the bits of the transaction id.
+pub(crate) fn start(out: &mut Output<'_>, name: &str, transaction: u64) {
+    out.string(&[name]);
+    out.number(transaction);
+}
+
 /// Writes a command: its name, its transaction id, and `values`, of which the first one is the command object or null.
 ///
 /// ```
@@ -198,25 +205,34 @@ pub fn put_status(
     transaction: f64,
     status: &Status<'_>,
 ) -> Result<(), BufferFull> {
-    put(encoder, name, transaction, &[Token::Null, Token::ObjectStart])?;
-    status.put_properties(encoder)?;
-    encoder.put(Token::End)?;
-    Ok(())
+    encoder.write(|out| write_status(out, name, transaction.to_bits(), status))
+}
+
+/// Writes the same without a check of the room.
+// Not inlined, because it has several callers.
+#[inline(never)]
+pub(crate) fn write_status(out: &mut Output<'_>, name: &str, transaction: u64, status: &Status<'_>) {
+    start(out, name, transaction);
+    out.put(&[marker::NULL, marker::OBJECT]);
+    status.write_properties(out);
+    out.put(END);
 }
 
 /// Writes the `_error` that redirects a client, in the form that Adobe's servers use.
-pub(crate) fn put_redirect(
-    encoder: &mut Encoder<'_>,
-    transaction: f64,
-    status: &Status<'_>,
-    url: &str,
-) -> Result<(), BufferFull> {
-    put(encoder, "_error", transaction, &[Token::Null, Token::ObjectStart])?;
-    status.put_properties(encoder)?;
-    encoder.property("ex", Token::ObjectStart)?.property("code", Token::Number(302.0))?;
-    encoder.property("redirect", Token::String(url.into()))?.put_all(&[Token::End, Token::End])?;
-    Ok(())
+pub(crate) fn write_redirect(out: &mut Output<'_>, transaction: u64, status: &Status<'_>, url: &str) {
+    start(out, "_error", transaction);
+    out.put(&[marker::NULL, marker::OBJECT]);
+    status.write_properties(out);
+    out.put(b"\0\x02ex\x03\0\x04code");
+    out.integer(302);
+    out.put(b"\0\x08redirect");
+    out.text(url.into());
+    out.put(END);
+    out.put(END);
 }
+
+/// The end of an object.
+const END: &[u8] = &[0, 0, marker::OBJECT_END];
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,8 @@
 use core::fmt;
 
 use super::Code;
-use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token};
+use crate::amf0::{Decoder, Text, Token};
+use crate::bytes::Output;
 use crate::fmt::impl_format;
 
 /// How many [redirects](Status::redirect) a client should follow one after another.
@@ -145,10 +146,12 @@ impl<'a> Status<'a> {
     }
 
     /// Writes the properties of the info object.
-    pub(super) fn put_properties(&self, encoder: &mut Encoder<'_>) -> Result<(), BufferFull> {
-        for (key, value) in [("level", self.level), ("code", self.code), ("description", self.description)] {
-            encoder.property(key, Token::String(value))?;
-        }
-        Ok(())
+    pub(super) fn write_properties(&self, out: &mut Output<'_>) {
+        out.put(b"\0\x05level");
+        out.text(self.level);
+        out.put(b"\0\x04code");
+        out.text(self.code);
+        out.put(b"\0\x0Bdescription");
+        out.text(self.description);
     }
 }

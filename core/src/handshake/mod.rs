@@ -449,12 +449,19 @@ impl Handshake {
             VERSION if self.is_encrypted() => Err(HandshakeError::Unencrypted(version)),
             VERSION => Ok(()),
             6 | 8 => Err(HandshakeError::Encrypted(version)),
-            // The first bytes of a header of the PROXY protocol, and of TLS.
-            b'\r' | 0x16 => Err(HandshakeError::Version(version)),
-            4..=31 if matches!(self.config, HandshakeConfig::Server { versions } if versions != Versions::Only3) => {
-                Ok(())
-            }
+            _ if self.offers_version(version) => Ok(()),
             _ => Err(HandshakeError::Version(version)),
+        }
+    }
+
+    /// Returns whether this is a server that offers version 3 to a client of this later version. The first bytes of a
+    /// header of the PROXY protocol and of TLS are not versions.
+    const fn offers_version(&self, version: u8) -> bool {
+        match self.config {
+            HandshakeConfig::Server { versions } => {
+                !matches!(versions, Versions::Only3) && matches!(version, 4..=31) && !matches!(version, b'\r' | 0x16)
+            }
+            HandshakeConfig::Client { .. } => false,
         }
     }
 

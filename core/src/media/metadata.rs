@@ -1,6 +1,7 @@
 //! `onMetaData`, the description of a stream (Video File Format Specification 10.1, annex E.5).
 
-use crate::amf0::{BufferFull, Decoder, Encoder, Text, Token, u32_to_number};
+use crate::amf0::{BufferFull, Decoder, Text, Token, marker};
+use crate::bytes::Output;
 
 /// The known properties of a stream. Players and servers display them. Decoders use the sequence headers instead.
 ///
@@ -82,30 +83,30 @@ impl<'a> Metadata<'a> {
     /// # Errors
     /// The buffer is too small.
     pub fn emit<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b [u8], BufferFull> {
-        let mut out = Properties { encoder: Encoder::new(buffer), count: 0 };
-        out.encoder.raw(HEAD)?;
-        out.number("duration", self.duration)?;
-        out.integer("width", self.width)?;
-        out.integer("height", self.height)?;
-        out.number("videodatarate", self.video_data_rate)?;
-        out.number("framerate", self.frame_rate)?;
-        out.integer("videocodecid", self.video_codec)?;
-        out.number("audiodatarate", self.audio_data_rate)?;
-        out.integer("audiosamplerate", self.audio_sample_rate)?;
-        out.integer("audiosamplesize", self.audio_sample_size)?;
+        let mut out = Properties { out: Output::new(buffer), count: 0 };
+        out.out.put(HEAD);
+        out.number("duration", self.duration);
+        out.integer("width", self.width);
+        out.integer("height", self.height);
+        out.number("videodatarate", self.video_data_rate);
+        out.number("framerate", self.frame_rate);
+        out.integer("videocodecid", self.video_codec);
+        out.number("audiodatarate", self.audio_data_rate);
+        out.integer("audiosamplerate", self.audio_sample_rate);
+        out.integer("audiosamplesize", self.audio_sample_size);
         if let Some(stereo) = self.stereo {
-            out.key("stereo")?.put(Token::Boolean(stereo))?;
+            out.key("stereo").put(&[marker::BOOLEAN, stereo.into()]);
         }
-        out.integer("audiocodecid", self.audio_codec)?;
+        out.integer("audiocodecid", self.audio_codec);
         if let Some(encoder) = self.encoder {
-            out.key("encoder")?.put(Token::String(encoder))?;
+            out.key("encoder").text(encoder);
         }
-        out.encoder.raw(b"\0\0\x09")?;
-        let (length, count) = (out.encoder.len(), out.count);
+        out.out.put(b"\0\0\x09");
+        let (needed, count) = (out.out.needed, out.count);
         if let Some(place) = buffer.get_mut(HEAD.len().wrapping_sub(1)) {
             *place = count;
         }
-        Ok(buffer.get(..length).unwrap_or_default())
+        buffer.get(..needed).ok_or(BufferFull { needed })
     }
 
     /// Parses the values after the name of an `onMetaData` message, as [`DataMessage`](crate::command::DataMessage) has them.
@@ -155,34 +156,39 @@ const HEAD: &[u8] = b"\x02\0\x0D@setDataFrame\x02\0\x0AonMetaData\x08\0\0\0\0";
 /// Writes properties, and counts them. One call follows another, because a property that is always unknown then costs no
 /// flash.
 struct Properties<'b> {
-    encoder: Encoder<'b>,
+    out: Output<'b>,
     count: u8,
 }
 
 impl<'b> Properties<'b> {
-    fn key(&mut self, key: &str) -> Result<&mut Encoder<'b>, BufferFull> {
+    fn key(&mut self, key: &str) -> &mut Output<'b> {
         self.count = self.count.wrapping_add(1);
-        self.encoder.put(Token::Key(key.into()))
+        self.out.key(key);
+        &mut self.out
     }
 
     #[inline(always)]
-    fn integer(&mut self, key: &str, value: Option<u32>) -> Result<(), BufferFull> {
-        value.map_or(Ok(()), |value| self.known_integer(key, value))
+    fn integer(&mut self, key: &str, value: Option<u32>) {
+        if let Some(value) = value {
+            self.known_integer(key, value);
+        }
     }
 
     #[inline(never)]
-    fn known_integer(&mut self, key: &str, value: u32) -> Result<(), BufferFull> {
-        self.known(key, u32_to_number(value))
+    fn known_integer(&mut self, key: &str, value: u32) {
+        self.key(key).integer(value);
     }
 
     #[inline(always)]
-    fn number(&mut self, key: &str, value: Option<f64>) -> Result<(), BufferFull> {
-        value.map_or(Ok(()), |value| self.known(key, value))
+    fn number(&mut self, key: &str, value: Option<f64>) {
+        if let Some(value) = value {
+            self.known(key, value);
+        }
     }
 
     #[inline(never)]
-    fn known(&mut self, key: &str, value: f64) -> Result<(), BufferFull> {
-        self.key(key)?.put(Token::Number(value)).map(|_| ())
+    fn known(&mut self, key: &str, value: f64) {
+        self.key(key).number(value.to_bits());
     }
 }
 

@@ -1,8 +1,10 @@
 //! The port plan of a client with one socket.
 
+use core::time::Duration;
+
 use super::{AttemptId, Limits, MAX_TARGETS, PlanError, Target};
 use crate::bytes::low_u8;
-use crate::time::Instant;
+use crate::time::{Instant, millis};
 
 /// Tries targets one after another. It makes the same decisions as a [`Plan`](super::Plan) that allows one attempt at a
 /// time, with less memory and code, and keeps no report.
@@ -64,7 +66,7 @@ impl<'a> Sequence<'a> {
     /// Returns the target to try next, and the time until which its TCP connection must be open. Returns `None` if all
     /// were tried, or if their time is over. The time begins with the first call.
     pub fn dial(&mut self, now: Instant) -> Option<(AttemptId, Target, Instant)> {
-        let ends = *self.ends.get_or_insert_with(|| now + self.limits.total);
+        let ends = *self.ends.get_or_insert_with(|| after(now, self.limits.total));
         let index = match self.tried {
             0 => self.preferred,
             tried if tried <= self.preferred => tried.wrapping_sub(1),
@@ -72,15 +74,15 @@ impl<'a> Sequence<'a> {
         };
         let target = *self.targets.get(usize::from(index)).filter(|_| now < ends)?;
         self.tried = self.tried.wrapping_add(1);
-        self.attempt_ends = (now + self.limits.attempt).min(ends);
-        self.deadline = (now + self.limits.tcp).min(self.attempt_ends);
+        self.attempt_ends = after(now, self.limits.attempt).min(ends);
+        self.deadline = after(now, self.limits.tcp).min(self.attempt_ends);
         Some((AttemptId(index), target, self.deadline))
     }
 
     /// Reports that the TCP connection is open, so that the RTMP handshake begins. This may change
     /// [`deadline`](Self::deadline).
     pub fn report_tcp(&mut self, now: Instant) {
-        self.deadline = (now + self.limits.handshake).min(self.attempt_ends);
+        self.deadline = after(now, self.limits.handshake).min(self.attempt_ends);
     }
 
     /// The time at which the current attempt has failed, unless its RTMP handshake is complete. May change after
@@ -98,6 +100,13 @@ impl<'a> Sequence<'a> {
     }
 }
 
+/// The instant at which a time limit ends, in whole milliseconds.
+// Not inlined, because it has several callers.
+#[inline(never)]
+fn after(now: Instant, limit: Duration) -> Instant {
+    now.after_millis(millis(limit))
+}
+
 #[cfg(feature = "defmt")]
 impl defmt::Format for Sequence<'_> {
     fn format(&self, f: defmt::Formatter<'_>) {
@@ -109,7 +118,6 @@ impl defmt::Format for Sequence<'_> {
 mod tests {
     use super::*;
     use crate::port_plan::{DEFAULT_ORDER, Failure, NET_CONNECTION, Plan, PlanEvent};
-    use core::time::Duration;
     use proptest::prelude::*;
 
     /// What becomes of one attempt.
@@ -118,7 +126,7 @@ mod tests {
         /// Refused after this number of ms.
         Refused(u64),
         Silent,
-        /// TCP is open after this number of ms. Then the server sends nothing.
+        /// TCP is open after this number of ms, or at the deadline. Then the server sends nothing.
         Mute(u64),
     }
 
@@ -169,8 +177,8 @@ mod tests {
             let begins = now;
             now = match fates.next().copied() {
                 Some(Fate::Refused(after)) => (now + Duration::from_millis(after)).min(deadline),
-                Some(Fate::Mute(after)) if now + Duration::from_millis(after) < deadline => {
-                    sequence.report_tcp(now + Duration::from_millis(after));
+                Some(Fate::Mute(after)) => {
+                    sequence.report_tcp((now + Duration::from_millis(after)).min(deadline));
                     sequence.deadline()
                 }
                 _ => deadline,
@@ -194,7 +202,7 @@ mod tests {
         let limits = Limits { total: Duration::from_secs(10), ..Limits::SEQUENTIAL };
         let mut sequence = Sequence::new(NET_CONNECTION, &limits).unwrap();
         sequence.prefer(Target::rtmp(80));
-        let mut dial = |sequence: &mut Sequence<'_>, seconds| {
+        let dial = |sequence: &mut Sequence<'_>, seconds: u64| {
             sequence.dial(Instant::from_millis(seconds * 1_000)).map(|(_, target, _)| target.port)
         };
         assert_eq!(dial(&mut sequence, 0), Some(80));

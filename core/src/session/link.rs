@@ -2,8 +2,8 @@
 
 use core::ops::Range;
 
-use crate::amf0::{Decoder, Encoder, Token};
-use crate::bytes::low_u32;
+use crate::amf0::{Decoder, Encode, Token, marker};
+use crate::bytes::{Output, low_u32};
 use crate::chunk::{
     Assembled, Assembler, ChunkStreamId, DEFAULT_CHUNK_SIZE, Fragment, MAX_CHUNK_SIZE, Pulled, Reader, TypeThreeDelta,
     WriteProgress, Writer,
@@ -146,28 +146,25 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
                 if !self.reader.is_discarded() {
                     return Ok(Some(Incoming::Media(stream, pulled)));
                 }
-            } else if kind.is_command() || kind.is_control() {
-                // Each has its own room, so that no command can keep a control message out.
-                let (commands, controls) = rooms(self.scratch);
-                let (assembler, longest, room) = if kind.is_command() {
-                    // The start of a longer message is stored: it may be a refusal with a long description.
-                    (&mut self.assembler, commands.len(), commands)
-                } else {
-                    (&mut self.control_assembler, control::MAX_SIZE, controls)
-                };
-                match (assembler.push(&fragment, longest, room), kind.is_command()) {
-                    (Assembled::Whole(payload), true) => {
-                        return Ok(Some(Incoming::Command(Received { stream, payload })));
-                    }
-                    (Assembled::Whole(place), false) => {
-                        if let Some(event) = self.control(kind, place)? {
-                            return Ok(Some(Incoming::UserControlEvent(event)));
-                        }
-                    }
-                    // The message may change the chunk size. Without it, the chunk stream cannot be read any further.
-                    (Assembled::Skipped, false) => return Err(SessionError::InterleavedControl(fragment.csid)),
-                    (Assembled::Skipped, true) if fragment.is_first() => self.skipped = self.skipped.wrapping_add(1),
+            } else if kind.is_command() {
+                // The start of a longer message is stored: it may be a refusal with a long description.
+                let (room, _) = rooms(self.scratch);
+                match self.assembler.push(&fragment, room.len(), room) {
+                    Assembled::Whole(payload) => return Ok(Some(Incoming::Command(Received { stream, payload }))),
+                    Assembled::Skipped if fragment.is_first() => self.skipped = self.skipped.wrapping_add(1),
                     _ => {}
+                }
+            } else if kind.is_control() {
+                // They have their own room, so that no command can keep one out.
+                let (_, room) = rooms(self.scratch);
+                let control = match self.control_assembler.push(&fragment, control::MAX_SIZE, room) {
+                    Assembled::Whole(place) => Control::parse(kind, room.get(place).unwrap_or(&[])),
+                    Assembled::Partial => None,
+                    // The message may change the chunk size. Without it, the chunk stream cannot be read any further.
+                    Assembled::Skipped => return Err(SessionError::InterleavedControl(fragment.csid)),
+                };
+                if let Some(event) = self.control(control)? {
+                    return Ok(Some(Incoming::UserControlEvent(event)));
                 }
             }
             // Messages of unknown kinds are skipped.
@@ -235,9 +232,8 @@ impl<'b, const STREAMS: usize> Link<'b, STREAMS> {
     }
 
     /// Handles a control message. Returns the event if it is for the application.
-    fn control(&mut self, kind: MessageKind, place: Range<usize>) -> Result<Option<UserControlEvent>, SessionError> {
-        let payload = rooms(self.scratch).1.get(place).unwrap_or(&[]);
-        match Control::parse(kind, payload) {
+    fn control(&mut self, control: Option<Control>) -> Result<Option<UserControlEvent>, SessionError> {
+        match control {
             Some(Control::SetChunkSize(size)) => self.reader.set_chunk_size(size)?,
             Some(Control::Abort(csid)) => {
                 if let Some(csid) = ChunkStreamId::new(csid) {
@@ -271,6 +267,11 @@ impl<const STREAMS: usize> Link<'_, STREAMS> {
         Ok(self.queue.push(csid, MessageKind::COMMAND, stream, self.writer.chunk_size, emit)?)
     }
 
+    /// Queues a command on `stream`, which `encode` encodes.
+    pub(super) fn queue_encoded(&mut self, stream: StreamId, encode: Encode<'_>) -> Result<(), RequestError> {
+        self.queue(stream, &mut |out, _| out.encode(encode))
+    }
+
     /// Queues a command on `stream` whose command object is null, and `values` after it.
     pub(super) fn queue_command(
         &mut self,
@@ -279,20 +280,21 @@ impl<const STREAMS: usize> Link<'_, STREAMS> {
         transaction: f64,
         values: &[Token<'_>],
     ) -> Result<(), RequestError> {
-        self.queue(stream, &mut |encoder, _| {
-            command::put(encoder, name, transaction, &[Token::Null])?;
-            encoder.put_all(values).map(|_| ())
+        self.queue(stream, &mut |out, _| {
+            command::start(out, name, transaction.to_bits());
+            out.put(&[marker::NULL]);
+            out.encode(&mut |encoder| encoder.put_all(values).map(|_| ()));
         })
     }
 
     /// Queues `onStatus` on `stream`.
     pub(super) fn queue_status(&mut self, stream: StreamId, status: &Status<'_>) -> Result<(), RequestError> {
-        self.queue(stream, &mut |encoder, _| command::put_status(encoder, "onStatus", 0.0, status))
+        self.queue(stream, &mut |out, _| command::write_status(out, "onStatus", 0, status))
     }
 
     /// Queues a data message of AMF0 values on `stream`.
     pub(super) fn queue_data(&mut self, stream: StreamId, values: &[Token<'_>]) -> Result<(), RequestError> {
-        let mut emit = |encoder: &mut Encoder<'_>, _: &[u8]| encoder.put_all(values).map(|_| ());
+        let mut emit = |out: &mut Output<'_>, _: &[u8]| out.encode(&mut |encoder| encoder.put_all(values).map(|_| ()));
         Ok(self.queue.push(STREAM_COMMAND, MessageKind::DATA, stream, self.writer.chunk_size, &mut emit)?)
     }
 
@@ -305,7 +307,7 @@ impl<const STREAMS: usize> Link<'_, STREAMS> {
 
     #[inline(never)]
     fn queue_control_bytes(&mut self, kind: MessageKind, payload: &[u8]) -> Result<(), RequestError> {
-        let mut emit = |encoder: &mut Encoder<'_>, _: &[u8]| encoder.raw(payload).map(|_| ());
+        let mut emit = |out: &mut Output<'_>, _: &[u8]| out.put(payload);
         let (csid, stream) = (ChunkStreamId::CONTROL, StreamId::CONNECTION);
         Ok(self.queue.push(csid, kind, stream, self.writer.chunk_size, &mut emit)?)
     }

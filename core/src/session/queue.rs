@@ -5,8 +5,8 @@
 
 use core::num::NonZeroU32;
 
-use crate::amf0::{BufferFull, Encoder};
-use crate::bytes::{copy, low_u32};
+use crate::amf0::BufferFull;
+use crate::bytes::{Output, copy, low_u32, move_down};
 use crate::chunk::{ChunkStreamId, header};
 use crate::message::{MessageKind, StreamId};
 
@@ -15,7 +15,7 @@ use crate::message::{MessageKind, StreamId};
 pub(super) const OVERHEAD: usize = header::FULL_SIZE;
 
 /// Writes the payload of a message. It is passed the values that the queue stores, and may write some of them.
-pub(super) type Emit<'e> = &'e mut dyn FnMut(&mut Encoder<'_>, &[u8]) -> Result<(), BufferFull>;
+pub(super) type Emit<'e> = &'e mut dyn FnMut(&mut Output<'_>, &[u8]);
 
 /// Messages that wait to be sent, first in, first out. The end of the buffer stores AMF0 values for later messages.
 #[derive(Debug)]
@@ -98,14 +98,13 @@ impl<'b> Queue<'b> {
         let (capacity, stored) = (self.capacity(), usize::from(self.stored));
         let (messages, values) = self.buffer.split_at_mut_checked(capacity).unwrap_or_default();
         let before = self.end.wrapping_add(OVERHEAD);
-        let mut encoder = Encoder::new(messages.get_mut(before..).unwrap_or(&mut []));
-        let emitted = emit(&mut encoder, values);
-        let length = encoder.len();
-        emitted.map_err(|full| BufferFull { needed: before.saturating_add(stored).saturating_add(full.needed) })?;
+        let mut out = Output::new(messages.get_mut(before..).unwrap_or(&mut []));
+        emit(&mut out, values);
+        let length = out.needed;
         let further = (low_u32(length.saturating_sub(1)) / chunk_size) as usize;
-        let needed = before.wrapping_add(length).wrapping_add(further);
+        let needed = before.saturating_add(length).saturating_add(further);
         let message = messages.get_mut(self.end..needed).and_then(<[u8]>::split_first_chunk_mut);
-        let Some((header, payload)) = message else { return Err(BufferFull { needed: needed.wrapping_add(stored) }) };
+        let Some((header, payload)) = message else { return Err(BufferFull { needed: needed.saturating_add(stored) }) };
         *header = header::emit_full(csid, kind, stream, low_u32(length));
         insert_chunk_headers(payload, length, chunk_size, header::continuation(csid).unwrap_or_default());
         self.end = needed;
@@ -117,9 +116,8 @@ impl<'b> Queue<'b> {
         if self.start == 0 {
             return;
         }
-        let waiting = self.len();
-        self.shift(self.start, 0, waiting);
-        (self.start, self.end) = (0, waiting);
+        move_down(self.buffer.get_mut(..self.end).unwrap_or(&mut []), self.start);
+        (self.start, self.end) = (0, self.len());
     }
 
     /// Copies `length` bytes from one place to another; the places may overlap.
@@ -163,12 +161,11 @@ fn insert_chunk_headers(payload: &mut [u8], length: usize, chunk_size: NonZeroU3
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::amf0::Token;
     use std::vec::Vec;
 
     fn push(queue: &mut Queue<'_>, payload: &[u8], chunk_size: u32) -> Result<(), BufferFull> {
         let chunk_size = NonZeroU32::new(chunk_size).unwrap();
-        let mut emit = |encoder: &mut Encoder<'_>, _: &[u8]| encoder.raw(payload).map(|_| ());
+        let mut emit = |out: &mut Output<'_>, _: &[u8]| out.put(payload);
         queue.push(ChunkStreamId::COMMAND, MessageKind::COMMAND, StreamId(0x0102_0304), chunk_size, &mut emit)
     }
 
@@ -226,7 +223,7 @@ mod tests {
         };
         // All that is kept, in the payload of a message.
         let values = |queue: &mut Queue<'_>| {
-            let mut emit = |encoder: &mut Encoder<'_>, stored: &[u8]| encoder.raw(stored).map(|_| ());
+            let mut emit = |out: &mut Output<'_>, stored: &[u8]| out.put(stored);
             queue.push(ChunkStreamId::COMMAND, MessageKind::COMMAND, StreamId(0), NonZeroU32::MAX, &mut emit).unwrap();
             take(queue)
         };
@@ -256,7 +253,7 @@ mod tests {
         push(&mut queue, &[1; 4], 128).unwrap();
         assert_eq!(push(&mut queue, &[2; 3], 128), Err(BufferFull { needed: 31 }));
         assert_eq!(push(&mut queue, &[2; 2], 1), Err(BufferFull { needed: 31 }), "headers between chunks count");
-        let mut emit = |encoder: &mut Encoder<'_>, _: &[u8]| encoder.put(Token::Number(1.0)).map(|_| ());
+        let mut emit = |out: &mut Output<'_>, _: &[u8]| out.number(1);
         let chunk_size = NonZeroU32::MAX;
         let full = queue.push(ChunkStreamId::COMMAND, MessageKind::COMMAND, StreamId(0), chunk_size, &mut emit);
         assert_eq!(full, Err(BufferFull { needed: 16 + 12 + 9 }));

@@ -165,7 +165,10 @@ impl Refusal {
     // Not inlined, because it is called in several places.
     #[inline(never)]
     pub(crate) fn new(stage: Stage, status: &Status<'_>) -> Self {
-        Self { stage, code: Text::new(status.code), description: Text::new(status.description) }
+        let mut refusal = Self { stage, code: Text::EMPTY, description: Text::EMPTY };
+        refusal.code.set(status.code);
+        refusal.description.set(status.description);
+        refusal
     }
 }
 

@@ -12,15 +12,22 @@ pub struct Text<const N: usize> {
 }
 
 impl<const N: usize> Text<N> {
+    /// No text.
+    pub(crate) const EMPTY: Self = {
+        assert!(N <= u8::MAX as usize, "no longer text can be stored");
+        Self { bytes: [0; N], length: 0 }
+    };
+
     /// The first `N` bytes of `text`.
     pub fn new(text: amf0::Text<'_>) -> Self {
-        const { assert!(N <= u8::MAX as usize, "no longer text can be stored") }
-        let mut stored = Self { bytes: [0; N], length: 0 };
-        for (to, from) in stored.bytes.iter_mut().zip(text.as_bytes()) {
-            *to = *from;
-            stored.length = stored.length.wrapping_add(1);
-        }
+        let mut stored = Self::EMPTY;
+        stored.set(text);
         stored
+    }
+
+    /// Stores the first `N` bytes of `text` instead of no text.
+    pub(crate) fn set(&mut self, text: amf0::Text<'_>) {
+        self.length = copy(text.as_bytes(), &mut self.bytes);
     }
 
     /// The text, if all of it fits.
@@ -32,7 +39,7 @@ impl<const N: usize> Text<N> {
     /// These texts one after another, if all of them fit.
     #[cfg(feature = "redirect")]
     pub(crate) fn of_parts(parts: &[&str]) -> Option<Self> {
-        let mut stored = Self { bytes: [0; N], length: 0 };
+        let mut stored = Self::EMPTY;
         for byte in parts.iter().flat_map(|part| part.bytes()) {
             *stored.bytes.get_mut(usize::from(stored.length))? = byte;
             stored.length = stored.length.wrapping_add(1);
@@ -44,6 +51,16 @@ impl<const N: usize> Text<N> {
     pub fn as_text(&self) -> amf0::Text<'_> {
         amf0::Text::new(self.bytes.get(..self.length.into()).unwrap_or_default())
     }
+}
+
+/// Copies bytes until either side ends. Returns the number of bytes copied, which is at most 255.
+// Not inlined, because it is called for texts of several sizes.
+#[inline(never)]
+#[expect(clippy::cast_possible_truncation, reason = "a text has room for at most 255 bytes")]
+fn copy(from: &[u8], to: &mut [u8]) -> u8 {
+    let length = from.len().min(to.len());
+    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+    length as u8
 }
 
 #[cfg(any(feature = "redirect", feature = "rtmpt"))]

@@ -1,7 +1,7 @@
 //! Code that the images of a client, and those of a server, share for every transport.
 
-use embedded_rtmp::amf0::{Encoder, Token};
-use embedded_rtmp::command::{ConnectOptions, DataMessage, code, set_data_frame};
+use embedded_rtmp::command::{ConnectOptions, DataMessage, code};
+use embedded_rtmp::media::metadata::Metadata;
 use embedded_rtmp::message::StreamId;
 use embedded_rtmp::session::{Client, Server, ServerEvent};
 
@@ -27,11 +27,7 @@ pub fn ask<'b>(client: &mut Client<'b>, url: &'b str, app: &'b str, key: &'b str
 
 /// The metadata that is sent.
 pub fn metadata(buffer: &mut [u8]) -> Option<&[u8]> {
-    let mut encoder = Encoder::new(buffer);
-    set_data_frame(&mut encoder, "onMetaData").ok()?;
-    encoder.put(Token::EcmaArrayStart { len: 1 }).ok()?;
-    encoder.property("width", Token::Number(1280.0)).ok()?.put(Token::End).ok()?;
-    Some(encoder.finish())
+    Metadata { width: Some(1280), ..Metadata::new() }.emit(buffer).ok()
 }
 
 /// The request of a client, and the decision about it.

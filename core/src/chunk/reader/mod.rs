@@ -19,7 +19,7 @@ use core::fmt;
 
 use super::header::{self, EXTENDED, Format};
 use super::{ChunkStreamId, DEFAULT_CHUNK_SIZE, Fragment, MAX_CHUNK_SIZE};
-use crate::bytes::{copy, low_u8, low_u32};
+use crate::bytes::{low_u8, low_u32, move_down};
 use crate::fmt::impl_format;
 use crate::message::{StreamId, Timestamp};
 use track::{Repeat, Track};
@@ -329,10 +329,8 @@ impl<const STREAMS: usize> Reader<STREAMS> {
 
     /// Moves the waiting bytes to the start of `pending`.
     fn compact(&mut self) {
-        let waiting = self.pending;
-        let (start, end) = (usize::from(self.pending_start), usize::from(self.pending_end));
-        let moved = copy(waiting.get(start..end).unwrap_or(&[]), &mut self.pending);
-        (self.pending_start, self.pending_end) = (0, low_u8(moved));
+        move_down(&mut self.pending, self.pending_start.into());
+        (self.pending_start, self.pending_end) = (0, self.pending_end.wrapping_sub(self.pending_start));
     }
 
     /// Reads the header at the front of `window`, of which `have` bytes have arrived, and begins its chunk. Returns the

@@ -2,7 +2,7 @@
 
 use super::Client;
 use super::state::{PendingEvent, State};
-use crate::amf0::{Decoder, Token, number_to_u32, u32_to_number};
+use crate::amf0::{Decoder, bits_to_u32, marker, u32_to_bits};
 use crate::chunk::Pulled;
 use crate::command::{self, Answer, Command, Status};
 use crate::control::{Control, UserControlEvent};
@@ -34,8 +34,8 @@ pub(super) enum Argument {
 /// A parsed command of the server.
 struct ParsedCommand {
     name: Name,
-    /// 0 if it is missing.
-    transaction: f64,
+    /// The bits of the transaction id; 0 if it is missing.
+    transaction: u64,
     argument: Option<u32>,
     verdict: Verdict,
     /// Whether it is `_error`, or its code is about a request of the awaited kind.
@@ -90,8 +90,8 @@ impl ParsedCommand {
         };
         ParsedCommand {
             name,
-            transaction: answer.transaction.value().unwrap_or(0.0),
-            argument: answer.argument.value().and_then(number_to_u32),
+            transaction: answer.transaction.bits().unwrap_or(0),
+            argument: answer.argument.bits().and_then(bits_to_u32),
             verdict,
             is_own: own.is_some() || name == Name::Error,
         }
@@ -103,7 +103,7 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
     /// before the command was read.
     pub(super) fn command(&mut self, received: &Received) -> Result<Option<PendingEvent>, SessionError> {
         let command = ParsedCommand::of(&self.link.answer(received), self.family());
-        let id = number_to_u32(command.transaction).unwrap_or(NO_ID);
+        let id = bits_to_u32(command.transaction).unwrap_or(NO_ID);
         Ok(match command.name {
             Name::Result | Name::Error if self.take_call(id) => {
                 Some(PendingEvent::Answer(id, command.name == Name::Result))
@@ -114,7 +114,7 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
             }
             Name::BandwidthDone => {
                 // No answer is wanted.
-                self.send(StreamId::CONNECTION, "_checkbw", 0.0, Argument::None);
+                self.send(StreamId::CONNECTION, "_checkbw", 0, Argument::None);
                 None
             }
             Name::BandwidthCheck if id != 0 => {
@@ -342,28 +342,28 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
 
     #[inline(never)]
     pub(super) fn call_on(&mut self, stream: StreamId, name: &str, argument: Argument) {
-        let transaction = u32_to_number(self.next_transaction());
+        let transaction = u32_to_bits(self.next_transaction());
         self.send(stream, name, transaction, argument);
     }
 
     #[inline(never)]
-    fn send(&mut self, stream: StreamId, name: &str, transaction: f64, argument: Argument) {
+    fn send(&mut self, stream: StreamId, name: &str, transaction: u64, argument: Argument) {
         let key = usize::from(self.role.key);
-        let _ = self.link.queue(stream, &mut |encoder, stored| {
-            command::begin(encoder, name, transaction)?.put(Token::Null)?;
+        let _ = self.link.queue(stream, &mut |out, stored| {
+            command::start(out, name, transaction);
+            out.put(&[marker::NULL]);
             match argument {
                 Argument::None => {}
                 // Without plays, the key is the only stored value.
-                Argument::Key | Argument::LiveKey if PLAYS == 0 => _ = encoder.raw(stored)?,
+                Argument::Key | Argument::LiveKey if PLAYS == 0 => out.put(stored),
                 Argument::Key | Argument::LiveKey => {
-                    _ = encoder.raw(stored.get(stored.len().wrapping_sub(key)..).unwrap_or(&[]))?;
+                    out.put(stored.get(stored.len().wrapping_sub(key)..).unwrap_or(&[]));
                 }
-                Argument::Number(number) => _ = encoder.put(Token::Number(u32_to_number(number)))?,
+                Argument::Number(number) => out.integer(number),
             }
             if let Argument::LiveKey = argument {
-                encoder.short_string(&["live"])?;
+                out.string(&["live"]);
             }
-            Ok(())
         });
     }
 }
@@ -391,17 +391,19 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         if PLAYS == 0 {
             return;
         }
-        let transaction = u32_to_number(self.next_transaction());
+        let transaction = u32_to_bits(self.next_transaction());
         let buffer = UserControlEvent::SetBufferLength { stream, millis: BUFFER_MILLIS };
         let _ = self.link.queue_control(Control::User(buffer));
         let waiting = self.role.plays.iter_mut().find(|play| play.stream.is_none());
         if let Some(play) = waiting {
             play.stream = Some(stream);
             let (key, length) = (self.role.key, play.length);
-            let _ = self.link.queue(stream, &mut |encoder, stored| {
+            let _ = self.link.queue(stream, &mut |out, stored| {
                 let end = stored.len().wrapping_sub(key.into());
                 let arguments = stored.get(end.wrapping_sub(length.into())..end).unwrap_or(&[]);
-                command::begin(encoder, "play", transaction)?.put(Token::Null)?.raw(arguments).map(|_| ())
+                command::start(out, "play", transaction);
+                out.put(&[marker::NULL]);
+                out.put(arguments);
             });
             self.link.queue.keep(key, length, 0, true);
         }

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::Client;
 use super::state::{MIN_RESERVE, NotZero, Play, Room, State};
-use crate::amf0::{Encoder, Token, u32_to_number};
+use crate::amf0::{Encode, Encoder, Token, u32_to_number};
 use crate::command::{PlayRequest, SwitchRequest};
 use crate::control::{Control, UserControlEvent};
 use crate::message::StreamId;
@@ -12,7 +12,6 @@ use crate::session::config;
 use crate::session::error::RequestError;
 #[cfg(doc)]
 use crate::session::event::ClientEvent;
-use crate::session::queue::Emit;
 
 /// Room in the queue for a command of a few values, without its text, and for `deleteStream`.
 const COMMAND_ROOM: usize = 64;
@@ -72,7 +71,7 @@ where
     /// # Errors
     /// There is no such stream, or the control buffer is too small for the name, or too full for now.
     pub fn play_on(&mut self, stream: StreamId, request: &PlayRequest<'_>) -> Result<(), RequestError> {
-        self.ask(stream, &mut |encoder, _| request.emit(encoder, 0.0))
+        self.ask(stream, &mut |encoder| request.emit(encoder, 0.0))
     }
 
     /// Switches to another stream (`play2`), usually one of the same content at another bit rate.
@@ -80,7 +79,7 @@ where
     /// # Errors
     /// As [`Self::play_on`].
     pub fn switch(&mut self, stream: StreamId, request: &SwitchRequest<'_>) -> Result<(), RequestError> {
-        self.ask(stream, &mut |encoder, _| request.emit(encoder, 0.0))
+        self.ask(stream, &mut |encoder| request.emit(encoder, 0.0))
     }
 
     /// Pauses or resumes a stream. `at` is the player's position in it, in ms.
@@ -154,9 +153,9 @@ where
         self.link.queue_command(stream, name, 0.0, values)
     }
 
-    fn ask(&mut self, stream: StreamId, emit: Emit<'_>) -> Result<(), RequestError> {
+    fn ask(&mut self, stream: StreamId, encode: Encode<'_>) -> Result<(), RequestError> {
         self.check_playing(stream)?;
-        self.link.queue(stream, emit)
+        self.link.queue_encoded(stream, encode)
     }
 
     fn check_playing(&self, stream: StreamId) -> Result<(), RequestError> {

@@ -5,7 +5,8 @@ use core::time::Duration;
 use super::Client;
 use super::commands::Argument;
 use super::state::{CLOSE_ROOM, CONNECT, MIN_RESERVE, NotZero, PUBLISH_ROOM, Room, State};
-use crate::amf0::{Encoder, Token, parts_len, u32_to_number};
+use crate::amf0::{Token, parts_len, u32_to_number};
+use crate::bytes::Output;
 use crate::command::ConnectOptions;
 use crate::message::StreamId;
 use crate::session::config;
@@ -25,9 +26,7 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         if self.role.connect_asked || self.is_over() {
             return Err(RequestError::State);
         }
-        self.link.queue(StreamId::CONNECTION, &mut |encoder, _| {
-            if PLAYS > 0 { options.emit_to_play(encoder, CONNECT) } else { options.emit(encoder, CONNECT) }
-        })?;
+        self.link.queue(StreamId::CONNECTION, &mut |out, _| options.put(out, CONNECT, PLAYS == 0))?;
         self.role.connect_asked = true;
         if self.role.state == State::Idle {
             self.enter(State::ExpectConnect);
@@ -90,7 +89,7 @@ impl<const STREAMS: usize, const PLAYS: usize, const CALLS: usize> Client<'_, ST
         // Queue all calls or none.
         let now = if calls { keys.wrapping_add(PUBLISH_ROOM) } else { 0 };
         self.make_room(length, self.role.key, keys.wrapping_add(MIN_RESERVE), now)?;
-        let _ = Encoder::new(self.keep_key(length)).short_string(parts);
+        Output::new(self.keep_key(length)).string(parts);
         Ok(())
     }
 

@@ -2,7 +2,8 @@
 
 use super::Server;
 use super::state::{Call, NO_STREAM, Request, State, StreamState};
-use crate::amf0::{BufferFull, Encoder, Token, number_to_u32};
+use crate::amf0::{Token, number_to_u32};
+use crate::bytes::Output;
 #[cfg(feature = "admin")]
 use crate::chunk::ChunkStreamId;
 use crate::command::{self, Capabilities, Extensions, ReconnectRequest, Status, code};
@@ -23,7 +24,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
     /// # Errors
     /// The client has not asked.
     pub fn accept_connect(&mut self) -> Result<(), RequestError> {
-        self.accept_with(&|_| Ok(()))
+        self.accept_with(&|_| {})
     }
 
     /// Accepts the client, and announces the capabilities of this server in Enhanced RTMP. Old clients ignore them.
@@ -34,7 +35,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
     pub fn accept_connect_with(&mut self, capabilities: &Capabilities<'_>) -> Result<(), RequestError> {
         let peer = self.link.announced(&|command| command.name == *"connect").extensions();
         let reconnects = [capabilities.extensions, peer].iter().all(|side| side.has(Extensions::RECONNECT));
-        self.accept_with(&|encoder| capabilities.emit(encoder))?;
+        self.accept_with(&|out| out.fill(|room| capabilities.write(room)))?;
         self.role.reconnects = reconnects;
         Ok(())
     }
@@ -56,13 +57,10 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         if !self.may_request_reconnect() {
             return Err(RequestError::State);
         }
-        self.link.queue(StreamId::CONNECTION, &mut |encoder, _| request.emit(encoder))
+        self.link.queue_encoded(StreamId::CONNECTION, &mut |encoder| request.emit(encoder))
     }
 
-    fn accept_with(
-        &mut self,
-        properties: &dyn Fn(&mut Encoder<'_>) -> Result<(), BufferFull>,
-    ) -> Result<(), RequestError> {
+    fn accept_with(&mut self, properties: &dyn Fn(&mut Output<'_>)) -> Result<(), RequestError> {
         self.connecting()?;
         let transaction = self.transaction();
         self.link.announce_window()?;
@@ -71,7 +69,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
         if !self.handshake.is_encrypted() {
             self.link.announce_chunk_size(self.chunk_size)?;
         }
-        self.reply(&mut |encoder, _| command::accepted(encoder, transaction, properties))?;
+        self.reply(&mut |out, _| command::accepted(out, transaction.to_bits(), properties))?;
         self.enter(State::Open);
         info!("a client is connected");
         Ok(())
@@ -98,9 +96,9 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
     fn refuse_connect(&mut self, description: &str, redirect: Option<&str>) -> Result<(), RequestError> {
         self.connecting()?;
         let (transaction, status) = (self.transaction(), Status::error(code::CONNECT_REJECTED, description));
-        self.reply(&mut |encoder, _| match redirect {
-            Some(url) => command::put_redirect(encoder, transaction, &status, url),
-            None => command::put_status(encoder, "_error", transaction, &status),
+        self.reply(&mut |out, _| match redirect {
+            Some(url) => command::write_redirect(out, transaction.to_bits(), &status, url),
+            None => command::write_status(out, "_error", transaction.to_bits(), &status),
         })?;
         self.enter(State::Closed);
         Ok(())
@@ -347,7 +345,7 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
 
     pub(super) fn refuse(&mut self, status: &Status<'_>) -> Result<(), RequestError> {
         let transaction = self.transaction();
-        self.reply(&mut |encoder, _| command::put_status(encoder, "_error", transaction, status))
+        self.reply(&mut |out, _| command::write_status(out, "_error", transaction.to_bits(), status))
     }
 
     /// Queues an answer to the transaction, if one is wanted (section 7.1.1: none if the id is 0).

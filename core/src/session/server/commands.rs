@@ -127,8 +127,8 @@ impl<const STREAMS: usize> Server<'_, STREAMS> {
                 self.result(Token::Null);
                 if let Some((name, code)) = notice.filter(|_| wants_answer) {
                     let status = Status::ok(code, "");
-                    let _ = self.link.queue(StreamId::CONNECTION, &mut |encoder, _| {
-                        command::put_status(encoder, name, 0.0, &status)
+                    let _ = self.link.queue(StreamId::CONNECTION, &mut |out, _| {
+                        command::write_status(out, name, 0, &status);
                     });
                 }
             }
