@@ -92,6 +92,12 @@ impl_format!(
 );
 
 impl<'a> ConnectRequest<'a> {
+    /// A request for an application without any other property, to decide about a client of another protocol by the same
+    /// rules.
+    pub const fn new(app: Text<'a>) -> Self {
+        Self { app, tc_url: Text::new(&[]), flash_ver: Text::new(&[]), values: &[] }
+    }
+
     /// Reads the command object of `connect`, an object or an ECMA array. A property that is missing or malformed is
     /// empty.
     pub fn parse(command: &Command<'a>) -> ConnectRequest<'a> {

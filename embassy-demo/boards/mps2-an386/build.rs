@@ -9,6 +9,11 @@ fn main() {
         println!("cargo:rerun-if-changed={file}");
         fs::copy(file, out.join(file)).expect("the file stands beside build.rs");
     }
+    if env::var_os("CARGO_FEATURE_RAM_128K").is_some() {
+        let map = fs::read_to_string("memory.x").expect("the file is text");
+        let (first, _) = map.rsplit_once("LENGTH").expect("the RAM has a length");
+        fs::write(out.join("memory.x"), format!("{first}LENGTH = 128K\n}}\n")).expect("the file can be written");
+    }
     println!("cargo:rustc-link-search={}", out.display());
     if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("none") {
         return;

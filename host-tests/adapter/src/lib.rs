@@ -51,5 +51,7 @@ mod transfer;
 #[cfg(feature = "rtmpt")]
 mod tunnels;
 mod unread;
+#[cfg(feature = "web")]
+mod viewers;
 #[cfg(feature = "rtmpt")]
 mod web;

@@ -30,7 +30,7 @@ const OFFLINE: SendOutcome = SendOutcome::Dropped(DropReason::Offline);
 
 /// What a player received.
 #[derive(Default)]
-struct Watch(RefCell<Vec<(MessageKind, Timestamp, Vec<u8>)>>);
+pub(crate) struct Watch(pub(crate) RefCell<Vec<(MessageKind, Timestamp, Vec<u8>)>>);
 
 impl PlayHandler for &Watch {
     fn data(&mut self, fragment: &Fragment<'_>) {
@@ -46,7 +46,7 @@ impl PlayHandler for &Watch {
     }
 }
 
-async fn play(stack: Stack<'_>, url: &str, mut watch: &Watch) -> Result<End, Error> {
+pub(crate) async fn play(stack: Stack<'_>, url: &str, mut watch: &Watch) -> Result<End, Error> {
     let (url, targets, mut memory) = (Url::parse(url).unwrap(), targets([1935]), TestMemory::new());
     let mut plan = Plan::new(&targets, LIMITS).unwrap();
     let options = ClientOptions::default();
@@ -87,16 +87,16 @@ fn frames<'t>(tags: impl Iterator<Item = (MessageKind, Timestamp, &'t [u8])>, of
     tags.map(|(_, timestamp, data)| (timestamp.0, data)).collect()
 }
 
-fn clip_frames<'t>(clip: &'t [Tag<'t>], of: MessageKind) -> Vec<(u32, &'t [u8])> {
+pub(crate) fn clip_frames<'t>(clip: &'t [Tag<'t>], of: MessageKind) -> Vec<(u32, &'t [u8])> {
     frames(clip.iter().map(|tag| (tag.kind, tag.timestamp, tag.data)), of)
 }
 
-fn watched(messages: &[(MessageKind, Timestamp, Vec<u8>)], of: MessageKind) -> Vec<(u32, &[u8])> {
+pub(crate) fn watched(messages: &[(MessageKind, Timestamp, Vec<u8>)], of: MessageKind) -> Vec<(u32, &[u8])> {
     frames(messages.iter().map(|(kind, timestamp, data)| (*kind, *timestamp, &data[..])), of)
 }
 
 /// Publishes a tag of the clip, as an encoder and a microphone do. Returns `None` if it is not a frame.
-fn publish(local: &LocalPublisher<'_>, tag: &Tag<'_>) -> Option<SendOutcome> {
+pub(crate) fn publish(local: &LocalPublisher<'_>, tag: &Tag<'_>) -> Option<SendOutcome> {
     let at = u64::from(tag.timestamp.0) * 1_000;
     match tag.kind {
         _ if is_configuration(tag.kind, tag.data) => None,
@@ -114,13 +114,13 @@ fn publish(local: &LocalPublisher<'_>, tag: &Tag<'_>) -> Option<SendOutcome> {
 }
 
 /// A picture of one slice. `at` is in milliseconds.
-fn picture(local: &LocalPublisher<'_>, at: u64, is_key: bool, length: usize) -> SendOutcome {
+pub(crate) fn picture(local: &LocalPublisher<'_>, at: u64, is_key: bool, length: usize) -> SendOutcome {
     let mut slice = vec![if is_key { 0x65 } else { 0x41 }; length];
     slice[1..].fill(at as u8);
     local.video(Picture::new(at * 1_000, at * 1_000, is_key, &[&slice]))
 }
 
-async fn until_published(local: &LocalPublisher<'_>) {
+pub(crate) async fn until_published(local: &LocalPublisher<'_>) {
     while !local.is_published() {
         Timer::after_millis(1).await;
     }

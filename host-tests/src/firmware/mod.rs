@@ -30,7 +30,7 @@ pub fn board() -> PathBuf {
 /// # Errors
 /// It cannot be built.
 fn image(kind: FirmwareKind) -> Result<&'static str> {
-    static IMAGES: [OnceLock<Result<String, String>>; 6] = [const { OnceLock::new() }; 6];
+    static IMAGES: [OnceLock<Result<String, String>>; 8] = [const { OnceLock::new() }; 8];
     let built = IMAGES[kind as usize].get_or_init(|| {
         let options: &[&str] = match kind {
             FirmwareKind::Plain => &["--build"],
@@ -39,6 +39,8 @@ fn image(kind: FirmwareKind) -> Result<&'static str> {
             FirmwareKind::SlowClockCamera => &["--camera-32768", "--build"],
             FirmwareKind::Hevc => &["--hevc", "--build"],
             FirmwareKind::Secure => &["--secure", "--build"],
+            FirmwareKind::Web => &["--web", "--build"],
+            FirmwareKind::SmallWeb => &["--web-128k", "--build"],
         };
         let output = Command::new(board().join("run")).args(options).output().map_err(|error| error.to_string())?;
         if !output.status.success() {
@@ -64,6 +66,10 @@ pub enum FirmwareKind {
     Hevc,
     /// The image that measures RTMPE and RTMPS.
     Secure,
+    /// With viewers over HTTP.
+    Web,
+    /// A server for one publisher and four viewers over HTTP, with 128 KB of RAM. It has no arguments.
+    SmallWeb,
 }
 
 /// Running firmware.

@@ -8,6 +8,11 @@ use embedded_rtmp::chunk::Fragment;
 use embedded_rtmp::command::{ConnectRequest, PlayRequest};
 use embedded_rtmp::message::StreamId;
 use embedded_rtmp::relay::{Played, StreamName};
+#[cfg(feature = "web")]
+use embedded_rtmp::{
+    command::code,
+    web::{WebRejection, WebRequest, WebResource},
+};
 
 use crate::error::Error;
 
@@ -136,6 +141,50 @@ pub trait Handler {
     ) -> Result<(), Rejection<'_>> {
         let _ = (session, stream, name, request);
         Ok(())
+    }
+
+    /// A client requests the page, the status, or a stream over HTTP or WebSocket (feature `web`). It is asked before anything
+    /// is sent, also if there is no such stream. [`Self::opened`] was called with the address of the client.
+    ///
+    /// By default, everyone gets the page and the status, and the same rules hold for a stream as over RTMP: this calls
+    /// [`Self::connect`] with the application, and then [`Self::play`] with the key and the query after a `?`. If one of them
+    /// rejects the client, it is answered with 403, or with 404 if the code is `NetStream.Play.StreamNotFound`. A request
+    /// whose key and query have more than 512 bytes is answered with 403.
+    ///
+    /// # Errors
+    /// The request is rejected with this answer.
+    #[cfg(feature = "web")]
+    fn view(&mut self, session: SessionId, request: &WebRequest<'_>) -> Result<(), WebRejection> {
+        if !matches!(request.resource, WebResource::Stream(_)) {
+            return Ok(());
+        }
+        let mut text = heapless::Vec::<u8, 512>::new();
+        let query: [&[u8]; 2] = if request.query.is_empty() { [b"", b""] } else { [b"?", request.query.as_bytes()] };
+        for part in [request.key.as_bytes(), query[0], query[1]] {
+            text.extend_from_slice(part).map_err(|_| WebRejection::Forbidden)?;
+        }
+        self.connect(session, &ConnectRequest::new(request.application)).map_err(|_| WebRejection::Forbidden)?;
+        let name = StreamName::new(request.application.as_bytes(), request.key.as_bytes());
+        let mut play = PlayRequest::new("");
+        play.name = Text::new(&text);
+        self.play(session, StreamId(1), name, &play).map_err(|rejection| {
+            let (code, _) = rejection.status(code::PLAY_FAILED);
+            if code == code::PLAY_STREAM_NOT_FOUND { WebRejection::NotFound } else { WebRejection::Forbidden }
+        })
+    }
+
+    /// Whether the page and the status list a stream (feature `web`), with its name and its counts. By default, none is
+    /// listed, because the name of a stream may be a secret.
+    #[cfg(feature = "web")]
+    fn is_listed(&self, name: &[u8]) -> bool {
+        let _ = name;
+        false
+    }
+
+    /// The last error for the page and the status (feature `web`). It must not contain secrets. `None` by default.
+    #[cfg(feature = "web")]
+    fn last_error(&self) -> Option<&str> {
+        None
     }
 
     /// A player has left, or was too slow.

@@ -81,8 +81,9 @@ struct State<'a> {
     ring: Option<(usize, Ring<'a>)>,
     phase: Phase,
     is_wanted: bool,
-    /// A frame was pushed since the server's last turn.
+    /// A frame was pushed since the server's last turn, and this number of bytes of payload.
     was_heard: bool,
+    bytes: usize,
     wish: Wish,
     /// The task of the server.
     server: TaskWaker,
@@ -132,6 +133,7 @@ impl<'a> LocalPublisher<'a> {
                 phase: Phase::Idle,
                 is_wanted: true,
                 was_heard: false,
+                bytes: 0,
                 wish: Wish::None,
                 server: TaskWaker::NONE,
                 watchers: Watchers::NONE,
@@ -149,7 +151,8 @@ impl<'a> LocalPublisher<'a> {
     /// and as [`DropReason::TooLarge`] if the ring of the stream is too small for it
     /// ([`Server::relay_counts`](crate::Server::relay_counts) counts that).
     pub fn video(&self, picture: Picture<'_>) -> SendOutcome {
-        let outcome = self.push(|source, ring, now| source.picture(ring, now, picture));
+        let bytes = picture.units.iter().fold(0, |sum: usize, unit| sum.saturating_add(unit.len()));
+        let outcome = self.push(bytes, |source, ring, now| source.picture(ring, now, picture));
         let mut state = self.state.borrow_mut();
         match outcome {
             SendOutcome::Sent if picture.is_key => state.wish = Wish::None,
@@ -161,15 +164,19 @@ impl<'a> LocalPublisher<'a> {
 
     /// Publishes an audio frame: see [`Audio::send`](crate::Audio::send). Otherwise the same as [`Self::video`].
     pub fn audio(&self, pts: u64, frame: &[u8]) -> SendOutcome {
-        self.push(|source, ring, now| source.sound(ring, now, pts, frame))
+        self.push(frame.len(), |source, ring, now| source.sound(ring, now, pts, frame))
     }
 
-    fn push(&self, push: impl FnOnce(&mut Source, &mut Ring<'a>, Instant) -> SendOutcome) -> SendOutcome {
-        let State { source, ring, was_heard, server, .. } = &mut *self.state.borrow_mut();
+    fn push(
+        &self,
+        length: usize,
+        push: impl FnOnce(&mut Source, &mut Ring<'a>, Instant) -> SendOutcome,
+    ) -> SendOutcome {
+        let State { source, ring, was_heard, bytes, server, .. } = &mut *self.state.borrow_mut();
         let Some((_, ring)) = ring else { return SendOutcome::Dropped(DropReason::Offline) };
         let outcome = push(source, ring, clock());
         if outcome == SendOutcome::Sent {
-            *was_heard = true;
+            (*was_heard, *bytes) = (true, bytes.saturating_add(length));
             server.wake();
         }
         outcome
@@ -226,6 +233,8 @@ impl<'a> LocalPublisher<'a> {
         state.server.register(cx.waker());
         if core::mem::take(&mut state.was_heard) {
             relay.heard(peer);
+            let bytes = core::mem::take(&mut state.bytes);
+            relay.directory.published(publisher(peer)).into_iter().for_each(|stream| relay.count(stream, bytes));
         }
         while let Some((_, order)) = relay.take_order(peer) {
             match order {

@@ -11,6 +11,8 @@ mod slot;
 pub(crate) mod streams;
 #[cfg(feature = "rtmpt")]
 pub(crate) mod tunnels;
+#[cfg(feature = "web")]
+pub(crate) mod viewers;
 
 use core::cmp::Reverse;
 use core::fmt;
@@ -135,6 +137,11 @@ pub struct Server<
 > {
     slots: [Slot<'a, STREAMS>; SOCKETS],
     rings: [Ring<'a>; PUBLISHERS],
+    #[cfg(feature = "web")]
+    meters: [viewers::Meter; PUBLISHERS],
+    /// When it began to run.
+    #[cfg(feature = "web")]
+    started: Option<Instant>,
     streams: [StreamEntry<'a>; PUBLISHERS],
     players: [PlayerEntry; PLAYERS],
     directory: DirectoryState,
@@ -146,6 +153,8 @@ pub struct Server<
     agreements: AgreementLimit,
     gateway: Option<Gateway<'a>>,
     accepted: Option<&'a mut (dyn StreamServer + 'a)>,
+    #[cfg(feature = "web")]
+    viewers: Option<&'a mut (dyn viewers::ViewerServer + 'a)>,
     #[cfg(feature = "live")]
     locals: Option<&'a dyn local::Locals<'a>>,
 }
@@ -251,6 +260,10 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         Ok(Self {
             slots,
             rings,
+            #[cfg(feature = "web")]
+            meters: [const { viewers::Meter::new(Instant::from_micros(0)) }; PUBLISHERS],
+            #[cfg(feature = "web")]
+            started: None,
             streams,
             players,
             directory,
@@ -262,6 +275,8 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
             agreements: AgreementLimit::DEFAULT,
             gateway,
             accepted,
+            #[cfg(feature = "web")]
+            viewers: None,
             #[cfg(feature = "live")]
             locals: None,
         })
@@ -310,6 +325,18 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
         self
     }
 
+    /// Also serves browsers and other viewers, on all ports: HTTP-FLV, WebSocket, a page and its status. The server tells them
+    /// apart from RTMP by the first byte of a connection. With tunnels, POST requests are for those, and all others for the
+    /// viewers. [`Handler::view`] decides about each request.
+    #[cfg(feature = "web")]
+    pub fn with_web<const VIEWERS: usize, const SIZE: usize>(
+        mut self,
+        viewers: &'a mut crate::Viewers<'_, VIEWERS, SIZE>,
+    ) -> Self {
+        self.viewers = Some(viewers);
+        self
+    }
+
     /// Also relays streams of the device itself. They need a place among the `PUBLISHERS`. [`Handler::publish`] is not asked
     /// about them. If another client publishes a stream of the same name, [`ServerOptions::relay`] says what happens. A local
     /// publisher is never silent.
@@ -326,6 +353,8 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
             let mut relay = Relay::new(
                 Directory::new(directory, streams, players),
                 rings,
+                #[cfg(feature = "web")]
+                (&mut self.meters, &mut self.started),
                 SOCKETS,
                 handler,
                 #[cfg(feature = "rtmpe")]
@@ -334,7 +363,15 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
             #[cfg(feature = "live")]
             self.locals.iter().for_each(|locals| locals.begin_turn(&mut relay));
             let (gateway, keep_alive, config) = (&mut self.gateway, self.keep_alive, self.config);
-            let mut acceptor = Acceptor { listeners, keep_alive, config, gateway, has_opened: false };
+            let mut acceptor = Acceptor {
+                listeners,
+                keep_alive,
+                config,
+                gateway,
+                #[cfg(feature = "web")]
+                viewers: &mut self.viewers,
+                has_opened: false,
+            };
             // Other sessions may have to send what one session has received, so they are polled again.
             while relay.woken.is_any() {
                 let all = core::mem::take(&mut relay.woken.all);
@@ -376,6 +413,8 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
             let mut relay = Relay::new(
                 Directory::new(directory, streams, players),
                 rings,
+                #[cfg(feature = "web")]
+                (&mut self.meters, &mut self.started),
                 SOCKETS,
                 handler,
                 #[cfg(feature = "rtmpe")]
@@ -394,6 +433,8 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
             if let Some(gateway) = gateway {
                 gateway.shutdown(&mut relay);
             }
+            #[cfg(feature = "web")]
+            self.viewers.iter_mut().for_each(|viewers| viewers.shutdown(&mut relay));
             if let Some(streams) = accepted {
                 streams.shutdown(&mut relay);
             }

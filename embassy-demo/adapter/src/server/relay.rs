@@ -8,6 +8,8 @@ use embedded_rtmp::relay::{
     Directory, HeaderEntry, NameTooLong, PeerId, Played, PlayerIndex, PublishAnswer, Publisher, PumpError, RelayConfig,
     RelayEvent, RelayRejection, Ring, StreamBuffers, StreamEntry, StreamIndex, StreamName, Turn,
 };
+#[cfg(feature = "web")]
+use embedded_rtmp::relay::{Generation, Player};
 use embedded_rtmp::session::Server;
 use embedded_rtmp::time::Instant;
 use heapless::Vec;
@@ -16,6 +18,8 @@ use crate::clock::clock;
 use crate::error::Error;
 use crate::fmt::impl_format;
 use crate::server::handler::{Handler, SessionId};
+#[cfg(feature = "web")]
+use crate::server::viewers::Meter;
 
 /// The memory of one relayed stream. The caller usually puts it in a static.
 ///
@@ -162,7 +166,13 @@ const ORDERS: usize = 4;
 pub(crate) struct Relay<'r, 'a> {
     pub(crate) directory: Directory<'r, 'a>,
     /// The ring of each stream of the directory.
-    rings: &'r mut [Ring<'a>],
+    pub(super) rings: &'r mut [Ring<'a>],
+    /// The rate of each of these.
+    #[cfg(feature = "web")]
+    pub(super) meters: &'r mut [Meter],
+    /// When the server began to run.
+    #[cfg(feature = "web")]
+    pub(super) started: Instant,
     pub(crate) woken: Woken,
     orders: Vec<(Publisher, Order), ORDERS>,
     pub(crate) handler: &'r mut (dyn Handler + 'r),
@@ -191,18 +201,24 @@ impl<'r, 'a> Relay<'r, 'a> {
     pub(crate) fn new(
         directory: Directory<'r, 'a>,
         rings: &'r mut [Ring<'a>],
+        #[cfg(feature = "web")] (meters, started): (&'r mut [Meter], &mut Option<Instant>),
         sockets: usize,
         handler: &'r mut (dyn Handler + 'r),
         #[cfg(feature = "rtmpe")] agreements: &'r mut AgreementLimit,
     ) -> Self {
+        let now = clock();
         let woken = Woken { sessions: 0, with_bit: u8::try_from(sockets.min(32)).unwrap_or_default(), all: true };
         Self {
             directory,
             rings,
+            #[cfg(feature = "web")]
+            meters,
+            #[cfg(feature = "web")]
+            started: *started.get_or_insert(now),
             woken,
             orders: Vec::new(),
             handler,
-            now: clock(),
+            now,
             #[cfg(feature = "rtmpe")]
             agreements,
         }
@@ -228,6 +244,7 @@ impl<'r, 'a> Relay<'r, 'a> {
     ) -> Result<PublishAnswer, RelayRejection> {
         let answer = self.directory.publish(self.now, name, publisher);
         if let Ok(PublishAnswer::Accept(stream)) = answer {
+            self.restart(stream);
             self.wake(stream);
         }
         self.handle_events();
@@ -258,8 +275,46 @@ impl<'r, 'a> Relay<'r, 'a> {
             && let Some(ring) = self.rings.get_mut(stream.get())
         {
             ring.push(self.now, fragment);
+            self.count(stream, fragment.data.len());
             self.wake(stream);
         }
+    }
+
+    /// Counts bytes of payload that were pushed.
+    #[cfg(feature = "web")]
+    pub(crate) fn count(&mut self, stream: StreamIndex, bytes: usize) {
+        if let Some(meter) = self.meters.get_mut(stream.get()) {
+            meter.rate.add(self.now, bytes);
+        }
+    }
+
+    #[cfg(not(feature = "web"))]
+    #[inline(always)]
+    pub(crate) fn count(&mut self, _: StreamIndex, _: usize) {}
+
+    /// A stream has got a publisher.
+    #[cfg(feature = "web")]
+    fn restart(&mut self, stream: StreamIndex) {
+        if let Some(meter) = self.meters.get_mut(stream.get()) {
+            *meter = Meter::new(self.now);
+        }
+    }
+
+    #[cfg(not(feature = "web"))]
+    #[inline(always)]
+    fn restart(&mut self, _: StreamIndex) {}
+
+    /// Lets a viewer without a session have what there is of the stream that it plays. Returns `None` if it plays nothing.
+    #[cfg(feature = "web")]
+    pub(crate) fn view<T>(
+        &mut self,
+        session: SessionId,
+        poll: impl FnOnce(&mut Player, Option<&Ring<'_>>, Generation) -> T,
+    ) -> Option<T> {
+        let player = self.player(session)?;
+        let turn = self.directory.player(player)?;
+        let ring = turn.stream.and_then(|stream| self.rings.get(stream.get()));
+        Some(poll(turn.player, ring, turn.generation))
     }
 
     /// A publisher has sent something. What follows from that is done after the turn.
@@ -392,7 +447,10 @@ impl<'r, 'a> Relay<'r, 'a> {
     #[cold]
     fn handle_event(&mut self, event: RelayEvent) {
         match event {
-            RelayEvent::Accepted { publisher, .. } => self.order(publisher, Order::Accept),
+            RelayEvent::Accepted { publisher, stream } => {
+                self.restart(stream);
+                self.order(publisher, Order::Accept);
+            }
             RelayEvent::Rejected(publisher) => self.order(publisher, Order::Reject),
             RelayEvent::Replaced(publisher) => self.order(publisher, Order::Close),
             RelayEvent::Ask(publisher) => self.order(publisher, Order::Ping),

@@ -17,6 +17,8 @@ use crate::server::handler::{Origin, SessionId};
 use crate::server::listen::Listeners;
 use crate::server::relay::Relay;
 use crate::server::session::Session;
+#[cfg(feature = "web")]
+use crate::server::viewers::{BUSY, ViewerServer};
 use crate::transport::{KeepAlive, Tcp, Traffic, Transport};
 
 /// The time limit for closing a connection.
@@ -31,6 +33,8 @@ pub(crate) struct Acceptor<'e, 'a, const SOCKETS: usize> {
     pub(crate) keep_alive: KeepAlive,
     pub(crate) config: ServerConfig,
     pub(crate) gateway: &'e mut Option<Gateway<'a>>,
+    #[cfg(feature = "web")]
+    pub(crate) viewers: &'e mut Option<&'a mut (dyn ViewerServer + 'a)>,
     /// A client has connected in this call.
     pub(crate) has_opened: bool,
 }
@@ -51,8 +55,24 @@ enum Phase {
     /// There is a connection that speaks HTTP, or that may speak HTTP.
     Asking(Web),
     Serving,
+    /// The first byte has not arrived. This is its time limit, if there is one.
+    #[cfg(feature = "web")]
+    Looking(Option<Instant>),
+    /// There is a browser or another viewer.
+    #[cfg(feature = "web")]
+    Viewing(Viewing),
     /// The session has ended. The connection is given some time to close.
     Closing(Instant),
+}
+
+/// What a viewer does.
+#[cfg(feature = "web")]
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Viewing {
+    Idle,
+    Playing,
+    /// It must be disconnected.
+    Evicted,
 }
 
 impl Phase {
@@ -97,10 +117,34 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
                     }
                     self.link.keep_alive(acceptor.keep_alive);
                     (self.since, acceptor.has_opened) = (relay.now, true);
-                    match acceptor.gateway.as_ref().map(|gateway| gateway.accept(&self.link, relay)) {
-                        None => self.open(acceptor.config, relay),
-                        Some(web) => self.phase = Phase::Asking(web),
+                    #[cfg(feature = "web")]
+                    if acceptor.viewers.is_some() {
+                        // A client that sends nothing has as much time as one that sends no `connect`.
+                        self.phase = Phase::Looking(acceptor.config.connect_timeout.map(|limit| relay.now + limit));
+                        continue;
                     }
+                    self.begin(acceptor, relay);
+                }
+                #[cfg(feature = "web")]
+                &mut Phase::Looking(until) => {
+                    if self.poll_first_byte(until, acceptor, relay, cx).is_pending() {
+                        return;
+                    }
+                }
+                #[cfg(feature = "web")]
+                Phase::Viewing(viewing) => {
+                    let (id, is_evicted) = (self.session.id, *viewing == Viewing::Evicted);
+                    let Some(viewers) = acceptor.viewers else { return };
+                    if is_evicted {
+                        viewers.end(id, relay, &Error::Crowded);
+                        self.close(&Error::Crowded);
+                        continue;
+                    }
+                    let Poll::Ready(why) = viewers.poll(id, &mut self.link, relay, cx) else {
+                        *viewing = if relay.player(id).is_some() { Viewing::Playing } else { Viewing::Idle };
+                        return;
+                    };
+                    self.close(&why);
                 }
                 Phase::Asking(web) => {
                     let asked = acceptor.gateway.as_mut().map(|gateway| gateway.poll(web, &mut self.link, relay, cx));
@@ -129,6 +173,8 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
             Phase::Listening(..) => self.link.is_listening(),
             Phase::Closing(_) => true,
             Phase::Asking(_) | Phase::Serving => false,
+            #[cfg(feature = "web")]
+            Phase::Looking(_) | Phase::Viewing(_) => false,
         }
     }
 
@@ -137,6 +183,8 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
     pub(crate) fn client(&self) -> Option<(IpAddress, Instant)> {
         match self.phase {
             Phase::Asking(_) | Phase::Serving => Some((network(self.link.remote()?.addr), self.since)),
+            #[cfg(feature = "web")]
+            Phase::Looking(_) | Phase::Viewing(_) => Some((network(self.link.remote()?.addr), self.since)),
             Phase::Listening(..) | Phase::Closing(_) => None,
         }
     }
@@ -155,6 +203,10 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         match &self.phase {
             Phase::Asking(web) => !gateway.as_ref().is_some_and(|gateway| gateway.is_active(web)),
             Phase::Serving => !self.session.is_active(),
+            #[cfg(feature = "web")]
+            Phase::Looking(_) => true,
+            #[cfg(feature = "web")]
+            Phase::Viewing(viewing) => *viewing != Viewing::Playing,
             Phase::Listening(..) | Phase::Closing(_) => false,
         }
     }
@@ -166,6 +218,14 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         match &mut self.phase {
             Phase::Serving => return self.end(relay, &why),
             Phase::Asking(web) => gateway.iter_mut().for_each(|gateway| gateway.leave(web, relay, &why)),
+            #[cfg(feature = "web")]
+            Phase::Looking(_) => {}
+            #[cfg(feature = "web")]
+            Phase::Viewing(viewing) => {
+                // It has its turn next.
+                *viewing = Viewing::Evicted;
+                return;
+            }
             Phase::Listening(..) | Phase::Closing(_) => return,
         }
         self.close(&why);
@@ -187,6 +247,8 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
                     return Poll::Ready(());
                 }
                 Phase::Asking(_) => self.close(&Error::Closed),
+                #[cfg(feature = "web")]
+                Phase::Looking(_) | Phase::Viewing(_) => self.close(&Error::Closed),
                 Phase::Serving => {
                     let Session { id, server, keys, .. } = &mut self.session;
                     if let Some(turn) = relay.turn(*id) {
@@ -210,6 +272,57 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
         usize::from(self.session.id.0)
     }
 
+    /// A client has connected that is not a viewer.
+    fn begin<const SOCKETS: usize>(&mut self, acceptor: &mut Acceptor<'_, 'a, SOCKETS>, relay: &mut Relay<'_, '_>) {
+        match acceptor.gateway.as_ref().map(|gateway| gateway.accept(&self.link, relay)) {
+            None => self.open(acceptor.config, relay),
+            Some(web) => self.phase = Phase::Asking(web),
+        }
+    }
+
+    /// Waits for the first byte, which says whether the client is a viewer.
+    #[cfg(feature = "web")]
+    fn poll_first_byte<const SOCKETS: usize>(
+        &mut self,
+        until: Option<Instant>,
+        acceptor: &mut Acceptor<'_, 'a, SOCKETS>,
+        relay: &mut Relay<'_, '_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let mut first = None;
+        self.link.read(&mut |input| {
+            first = input.first().copied();
+            0
+        });
+        match first {
+            Some(first) if embedded_rtmp::web::is_web(first) => {
+                let id = self.session.id;
+                if acceptor.viewers.iter_mut().any(|viewers| viewers.begin(id, relay)) {
+                    info!("session {}: opened over HTTP", id.0);
+                    relay.handler.opened(id, Origin { port: self.link.local_port(), remote: self.link.remote() });
+                    self.phase = Phase::Viewing(Viewing::Idle);
+                } else {
+                    self.answer(BUSY);
+                    self.close(&Error::Closed);
+                }
+            }
+            Some(_) => self.begin(acceptor, relay),
+            None if !self.link.may_receive() => self.close(&self.link.end().into()),
+            None if until.is_some_and(|until| until <= relay.now) => self.close(&Error::Lost),
+            None => {
+                self.link.wake_when_readable(cx);
+                until.into_iter().for_each(|until| wake_at(until, cx));
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Writes an answer to a request in HTTP.
+    fn answer(&mut self, answer: &[u8]) {
+        self.link.write(&mut |out| out.iter_mut().zip(answer).map(|(to, from)| *to = *from).count());
+    }
+
     /// A client has connected.
     fn open(&mut self, config: ServerConfig, relay: &mut Relay<'_, '_>) {
         let from = Origin { port: self.link.local_port(), remote: self.link.remote() };
@@ -230,7 +343,7 @@ impl<'a, const STREAMS: usize> Slot<'a, STREAMS> {
             Error::Closed => self.link.close(),
             // Without tunnels, this is a browser.
             Error::Session(session::SessionError::Handshake(handshake::HandshakeError::Version(b'A'..=b'Z'))) => {
-                self.link.write(&mut |out| out.iter_mut().zip(NOT_FOUND).map(|(to, from)| *to = *from).count());
+                self.answer(NOT_FOUND);
                 self.link.close();
             }
             _ => self.link.abort(),

@@ -82,7 +82,7 @@ pub fn parse<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<Command<'a>
             Ok(Command::Publish(Publish { url: url.ok_or(BadArguments::NoUrl)?, fast, loops, pin }))
         }
         "serve" => {
-            let (mut publishers, mut clip) = (None, false);
+            let (mut publishers, mut clip) = (None, cfg!(feature = "web"));
             while let Some(word) = words.next() {
                 match word {
                     "--once" => publishers = Some(1),

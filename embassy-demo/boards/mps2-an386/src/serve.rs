@@ -1,6 +1,6 @@
 //! Accepts publishers on ports 1935 and 80, checks what they send, and relays it to players. With the feature `rtmpt`, the
 //! same in tunnels, and a page for browsers. With the feature `rtmpe`, also encrypted. With `--clip` it publishes the clip
-//! itself, as `live/clip`.
+//! itself, as `live/clip`. With the feature `web`, it also serves browsers, and shows the clip in any case.
 
 use core::cell::Cell;
 
@@ -10,6 +10,8 @@ use embassy_net::Stack;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::signal::Signal;
 use embassy_time::{Duration, Timer};
+#[cfg(feature = "web")]
+use embedded_rtmp_embassy::Viewers;
 use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::message::StreamId;
@@ -21,13 +23,13 @@ use embedded_rtmp_embassy::{
 #[cfg(feature = "rtmpt")]
 use embedded_rtmp_embassy::{TunnelMemory, Tunnels, embedded_rtmp::tunnel::TunnelConfig};
 use mps2_an386::arguments::Serve;
-use mps2_an386::board::host;
+use mps2_an386::board::{host, network};
 use mps2_an386::check::{Stream, Track};
 use static_cell::{ConstStaticCell, StaticCell};
 
 use crate::clip;
 
-const SOCKETS: usize = 4;
+const SOCKETS: usize = if cfg!(feature = "web") { network::SOCKETS } else { 4 };
 
 /// The receive ring has 8 KiB, because more would not fit into the Ethernet controller's FIFO.
 static MEMORY: ConstStaticCell<[Memory<8192, 4096>; SOCKETS]> =
@@ -42,7 +44,11 @@ const SESSIONS: usize = SOCKETS + if cfg!(feature = "rtmpt") { 2 } else { 0 };
 
 /// Streams at a time, and players of all of them.
 const PUBLISHERS: usize = 2;
-const PLAYERS: usize = 3;
+const PLAYERS: usize = if cfg!(feature = "web") { 5 } else { 3 };
+
+/// Viewers over HTTP.
+#[cfg(feature = "web")]
+static VIEWERS: StaticCell<Viewers<'static, 5>> = StaticCell::new();
 
 /// The ring has two seconds of the clip, for players that are slow.
 static STREAMS: ConstStaticCell<[StreamMemory<65_536>; PUBLISHERS]> =
@@ -83,6 +89,11 @@ pub(crate) async fn serve(stack: Stack<'static>, arguments: Serve) -> bool {
             return false;
         }
     };
+    #[cfg(feature = "web")]
+    {
+        use embedded_rtmp_embassy::embedded_rtmp::web::WebConfig;
+        server = server.with_web(VIEWERS.init_with(|| Viewers::new(WebConfig::new())));
+    }
     let local = &*LOCAL.init([LocalPublisher::new("live/clip")]);
     if arguments.clip {
         server = server.with_local(local);
@@ -139,6 +150,11 @@ impl Handler for Checker<'_> {
             stream.get_or_insert_default();
         }
         Ok(())
+    }
+
+    #[cfg(feature = "web")]
+    fn is_listed(&self, _: &[u8]) -> bool {
+        true
     }
 
     fn media(&mut self, session: SessionId, fragment: &Fragment<'_>) {

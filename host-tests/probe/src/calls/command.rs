@@ -17,6 +17,7 @@ calls! {
         command::ConnectOptions::emit,
         command::ConnectOptions::new,
         command::ConnectRequest::arguments,
+        command::ConnectRequest::new,
         command::ConnectRequest::parse,
         command::ConnectRequest::property,
         command::ConnectRequest::values,

@@ -1,0 +1,212 @@
+//! A server device with viewers over HTTP.
+
+use embassy_futures::join::{join, join3};
+use embassy_futures::select::{Either, select};
+use embassy_net::tcp::TcpSocket;
+use embassy_net::{IpAddress, Stack};
+use embassy_time::{Duration, Instant, Timer, with_timeout};
+use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
+use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
+use embedded_rtmp_embassy::embedded_rtmp::command::{ConnectRequest, PlayRequest};
+use embedded_rtmp_embassy::embedded_rtmp::message::StreamId;
+use embedded_rtmp_embassy::embedded_rtmp::relay::StreamName;
+use embedded_rtmp_embassy::embedded_rtmp::web::WebConfig;
+use embedded_rtmp_embassy::{
+    Error, Handler, LocalPublisher, Origin, Played, Rejection, SendOutcome, Server, ServerOptions, SessionId,
+    StreamMemory, Viewers,
+};
+
+use super::live::TRACKS;
+use super::local::{Watch, clip_frames, picture, play, publish, until_published, watched};
+use super::pair::{NO_GRACE, TestMemory, URL, clip, with_devices};
+use crate::flv::{self, AUDIO, VIDEO};
+use crate::wire::Wire;
+
+/// Requires a token, and records the calls.
+#[derive(Default)]
+struct Access {
+    lists: bool,
+    opened: usize,
+    closed: Vec<Error>,
+    played: Vec<Played>,
+}
+
+impl Handler for Access {
+    fn entropy(&mut self) -> [u8; 32] {
+        [1; 32]
+    }
+
+    fn opened(&mut self, _: SessionId, from: Origin) {
+        assert_eq!(from.remote.unwrap().addr, IpAddress::v4(10, 0, 0, 1));
+        self.opened += 1;
+    }
+
+    fn connect(&mut self, _: SessionId, request: &ConnectRequest<'_>) -> Result<(), Rejection<'_>> {
+        if request.app == *"live" { Ok(()) } else { Err("no such application".into()) }
+    }
+
+    fn publish(&mut self, _: SessionId, _: StreamId, _: StreamName<'_>, _: Text<'_>) -> Result<(), Rejection<'_>> {
+        Ok(())
+    }
+
+    fn play(
+        &mut self,
+        _: SessionId,
+        _: StreamId,
+        name: StreamName<'_>,
+        request: &PlayRequest<'_>,
+    ) -> Result<(), Rejection<'_>> {
+        assert!(name.is(b"live/test") || name.is(b"live/other"));
+        if request.name.as_bytes().ends_with(b"?token=secret") { Ok(()) } else { Err("no token".into()) }
+    }
+
+    fn is_listed(&self, name: &[u8]) -> bool {
+        self.lists && name == b"live/test"
+    }
+
+    fn media(&mut self, _: SessionId, _: &Fragment<'_>) {}
+
+    fn played(&mut self, _: SessionId, played: Played) {
+        self.played.push(played);
+    }
+
+    fn closed(&mut self, _: SessionId, why: &Error) {
+        self.closed.push(*why);
+    }
+}
+
+/// Sends a request on a new connection. Returns the answer up to the end of the connection, or up to a pause of `pause` ms.
+async fn ask(stack: Stack<'_>, request: &str, pause: u64) -> Vec<u8> {
+    let (mut rx, mut tx, mut answer) = (vec![0; 4096], vec![0; 4096], Vec::new());
+    let mut socket = TcpSocket::new(stack, &mut rx, &mut tx);
+    socket.connect((IpAddress::v4(10, 0, 0, 2), 1935)).await.unwrap();
+    let mut rest = request.as_bytes();
+    while !rest.is_empty() {
+        rest = &rest[socket.write(rest).await.unwrap()..];
+    }
+    let mut piece = vec![0; 2048];
+    while let Ok(Ok(length @ 1..)) = with_timeout(Duration::from_millis(pause), socket.read(&mut piece)).await {
+        answer.extend_from_slice(&piece[..length]);
+    }
+    socket.abort();
+    let _ = with_timeout(Duration::from_millis(50), socket.flush()).await;
+    answer
+}
+
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.0\r\nHost: 10.0.0.2:1935\r\n\r\n")
+}
+
+/// The status, and the body.
+fn parts(answer: &[u8]) -> (u16, Vec<u8>) {
+    let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head") + 4;
+    let status = str::from_utf8(&answer[9..12]).unwrap().parse().unwrap();
+    (status, answer[end..].to_vec())
+}
+
+/// Runs `clients` on the first device while the second publishes `live/test`, and has memory for two viewers.
+fn with_viewers(handler: &mut Access, clients: impl AsyncFnOnce(Stack<'_>, &LocalPublisher<'_>)) {
+    with_devices(&Wire::new(), async |first, second| {
+        let local = [LocalPublisher::new("live/test")];
+        local[0].set_tracks(TRACKS);
+        let mut memory: Box<[TestMemory; 5]> = Box::new([const { TestMemory::new() }; 5]);
+        let mut streams = Box::new([const { StreamMemory::<65_536>::new() }; 1]);
+        let mut viewers = Box::new(Viewers::<2>::new(WebConfig::new()));
+        let options = ServerOptions { relay: NO_GRACE, max_per_address: Some(5), ..Default::default() };
+        let server = Server::<5, 1, 3>::relaying(second, &[1935], &mut memory, &mut streams, &options).unwrap();
+        let mut server = server.with_local(&local).with_web(&mut viewers);
+        let clients = async {
+            until_published(&local[0]).await;
+            clients(first, &local[0]).await;
+        };
+        let Either::First(()) = select(clients, server.run(handler)).await else { unreachable!() };
+    });
+}
+
+#[test]
+fn item_324_viewers_over_http_get_the_frames_of_the_device_beside_a_player_over_rtmp() {
+    let (clip, watch, mut handler) = (clip(), Watch::default(), Access::default());
+    let mut answers = Vec::new();
+    with_viewers(&mut handler, async |stack, local| {
+        let publishing = async {
+            Timer::after_millis(300).await;
+            let start = Instant::now();
+            for tag in &clip {
+                Timer::at(start + Duration::from_millis(tag.timestamp.0.into())).await;
+                assert!(matches!(publish(local, tag), None | Some(SendOutcome::Sent)));
+            }
+            Timer::after_millis(200).await;
+            local.stop();
+        };
+        let viewing = async {
+            let late = async {
+                Timer::after_millis(2_500).await;
+                ask(stack, &get("/live/test.flv?token=secret"), 5_000).await
+            };
+            let both = join(ask(stack, &get("/live/test.flv?token=secret"), 5_000), late).await;
+            answers = vec![both.0, both.1];
+        };
+        let url = format!("{URL}?token=secret");
+        join3(publishing, viewing, play(stack, &url, &watch)).await.2.unwrap();
+        // A stream that has ended.
+        assert_eq!(parts(&ask(stack, &get("/live/test.flv?token=secret"), 500).await).0, 404);
+    });
+    let messages = watch.0.borrow();
+    for (is_late, answer) in [(false, &answers[0]), (true, &answers[1])] {
+        let (status, file) = parts(answer);
+        assert_eq!(status, 200);
+        let tags = flv::read(&file).unwrap();
+        for kind in [AUDIO, VIDEO] {
+            let (expected, found) = (clip_frames(&clip, kind), clip_frames(&tags, kind));
+            assert!(expected.ends_with(&found), "{} of {} frames", found.len(), expected.len());
+            assert_eq!(found.len() < expected.len(), is_late);
+            assert_eq!(watched(&messages, kind).len(), expected.len());
+        }
+    }
+    assert_eq!((handler.played.len(), handler.opened), (2, 4));
+    assert_eq!(handler.closed, [Error::Closed; 3], "the player did not close its connection");
+}
+
+#[test]
+fn item_325_the_handler_decides_about_viewers_as_about_players() {
+    for lists in [false, true] {
+        let mut handler = Access { lists, ..Default::default() };
+        with_viewers(&mut handler, async |stack, local| {
+            assert_eq!(picture(local, 0, true, 1_000), SendOutcome::Sent);
+            let asked = async |path: &str| parts(&ask(stack, &get(path), 300).await);
+            for (path, status) in [
+                ("/live/test.flv", 403),
+                ("/live/test.flv?token=wrong", 403),
+                ("/other/test.flv?token=secret", 403),
+                // A client without a token does not learn which streams there are.
+                ("/live/other.flv", 403),
+                ("/live/other.flv?token=secret", 404),
+                ("/live/test.flv?token=secret", 200),
+                ("/stream.flv?token=secret", if lists { 200 } else { 403 }),
+                ("/stream.flv", 403),
+                ("/nothing", 404),
+                ("/", 200),
+            ] {
+                assert_eq!(asked(path).await.0, status, "{path}");
+            }
+            let (status, body) = asked("/status.json").await;
+            let body = String::from_utf8(body).unwrap();
+            assert!(
+                status == 200 && body.contains("\"publishers\":1") && body.contains("\"last_error\":null"),
+                "{body}"
+            );
+            assert_eq!(body.contains("live/test"), lists, "{body}");
+            assert!(!body.contains("secret"));
+            let foreign = "GET /status.json HTTP/1.1\r\nHost: evil.example\r\n\r\n";
+            assert_eq!(parts(&ask(stack, foreign, 300).await).0, 421);
+            // There is memory for two viewers.
+            let stream = get("/live/test.flv?token=secret");
+            let three = join3(ask(stack, &stream, 300), ask(stack, &stream, 300), async {
+                Timer::after_millis(200).await;
+                ask(stack, &get("/"), 100).await
+            });
+            let (first, second, third) = three.await;
+            assert_eq!([first, second, third].map(|answer| parts(&answer).0), [200, 200, 503]);
+        });
+    }
+}

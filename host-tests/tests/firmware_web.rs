@@ -1,0 +1,84 @@
+//! Browsers and other viewers of the firmware in QEMU.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use host_tests::firmware::{Firmware, FirmwareKind, is_part_of_the_clip};
+use host_tests::peers::{Program, Running, finish_within, free_port, start};
+use support::{clip, url};
+
+/// Long enough for a build of the firmware on a machine that is busy with other things, and then for the test.
+const LIMIT: Duration = Duration::from_secs(240);
+
+/// Starts ffmpeg, which stores a stream without changing it.
+fn viewer(url: &str, directory: &Path, name: &str, arguments: &[&str]) -> (Running, PathBuf) {
+    let file = directory.join(name).with_extension("flv");
+    let mut viewer = Command::new("ffmpeg");
+    viewer.args(["-nostdin", "-v", "error", "-i", url]).args(arguments).args(["-c", "copy"]).arg(&file);
+    (start(&mut viewer).unwrap(), file)
+}
+
+/// Returns the body of an answer, or fails if its status is another one.
+fn get(url: &str, status: &str) -> String {
+    let mut curl = Command::new("curl");
+    curl.args(["-s", "--max-time", "20", "-w", "\n%{http_code}", url]);
+    let answer = finish_within(LIMIT, &mut curl).unwrap();
+    let answer = String::from_utf8(answer.stdout).unwrap();
+    let (body, found) = answer.rsplit_once('\n').unwrap();
+    assert_eq!(found, status, "{body}");
+    body.to_owned()
+}
+
+#[test]
+#[ignore = "needs qemu-system-arm, curl and ffmpeg: host-tests/run runs it"]
+fn item_326_curl_and_ffmpeg_get_the_page_and_the_clip_of_the_image() {
+    let port = free_port().unwrap();
+    let forward = format!("{port}:80");
+    let mut firmware = Firmware::start_kind(FirmwareKind::Web, None, &["--hostfwd", &forward], &["serve"]).unwrap();
+    firmware.wait_for("serving on ports", LIMIT).unwrap();
+    let (base, directory) = (format!("http://127.0.0.1:{port}"), tempfile::tempdir().unwrap());
+    let page = get(&base, "200");
+    assert!(page.starts_with("<!doctype html>") && !page.contains("http"), "{page}");
+    get(&format!("{base}/live/nothing.flv"), "404");
+    let stream = format!("{base}/live/clip.flv");
+    let viewers = ["one", "two"].map(|name| viewer(&stream, directory.path(), name, &["-t", "6"]));
+    firmware.wait_for("a stream is played over HTTP", LIMIT).unwrap();
+    let status = get(&format!("{base}/status.json"), "200");
+    assert!(status.contains("\"name\":\"live/clip\"") && status.contains("\"publishers\":1"), "{status}");
+    // The page shows this.
+    let mut curl = Command::new("curl");
+    curl.args(["-s", "--max-time", "3", &format!("{base}/live/clip.mp4")]);
+    let fragments = finish_within(LIMIT, &mut curl).unwrap().stdout;
+    for name in [b"ftyp", b"avc1", b"mp4a", b"moof", b"mdat"] {
+        assert!(fragments.windows(4).any(|bytes| bytes == name), "{} bytes", fragments.len());
+    }
+    for (running, file) in viewers {
+        let finished = running.finish_within(LIMIT).unwrap();
+        is_part_of_the_clip(&file).unwrap_or_else(|error| panic!("{error:#}: {}", finished.stderr));
+    }
+}
+
+#[test]
+#[ignore = "needs qemu-system-arm and ffmpeg: host-tests/run runs it"]
+fn item_326_one_publisher_and_four_viewers_fit_in_128_kb_of_ram() {
+    let [web, rtmp] = [(); 2].map(|()| free_port().unwrap());
+    let forwards = [format!("{web}:80"), format!("{rtmp}:1935")];
+    let options = ["--hostfwd", &forwards[0], "--hostfwd", &forwards[1]];
+    let mut firmware = Firmware::start_kind(FirmwareKind::SmallWeb, None, &options, &[]).unwrap();
+    firmware.wait_for("serving on ports", LIMIT).unwrap();
+    let (directory, url) = (tempfile::tempdir().unwrap(), url(rtmp, "live/x"));
+    let publisher = start(&mut Program::Ffmpeg.publisher(&clip(), &url, true)).unwrap();
+    firmware.wait_for("is published", LIMIT).unwrap();
+    let stream = format!("http://127.0.0.1:{web}/live/x.flv");
+    let viewers = ["one", "two", "three", "four"].map(|name| viewer(&stream, directory.path(), name, &[]));
+    publisher.finish_within(LIMIT).unwrap();
+    for (running, file) in viewers {
+        let finished = running.finish_within(LIMIT).unwrap();
+        is_part_of_the_clip(&file).unwrap_or_else(|error| panic!("{error:#}: {}", finished.stderr));
+    }
+    let log = firmware.log();
+    assert_eq!(log.matches("a stream is played over HTTP").count(), 4, "{log}");
+}
