@@ -323,6 +323,22 @@ fn support_large(directory: &TempDir) -> std::path::PathBuf {
 }
 
 #[test]
+fn item_304_a_client_that_does_not_read_short_answers_is_disconnected() {
+    let serve = Serve::start(&["--idle", "1"]);
+    let mut socket = connect(serve.port());
+    socket.set_write_timeout(Some(LIMIT)).unwrap();
+    let requests = "GET /page.js HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(1_000);
+    let begun = Instant::now();
+    // The answers to some thousand requests do not fit in the buffers of the system. Then nothing is read any longer.
+    while socket.write_all(requests.as_bytes()).is_ok() {
+        assert!(begun.elapsed() < LIMIT);
+    }
+    assert!(begun.elapsed() < LIMIT / 2, "the server has not closed the connection");
+    assert_eq!(get(serve.port(), "/", "HEAD", "").0, 200);
+    serve.stop();
+}
+
+#[test]
 #[ignore = "needs ffmpeg: host-tests/run runs it"]
 fn item_305_ffmpeg_plays_a_stream_over_http() {
     for program in [Program::Ffmpeg, Program::Ffmpeg9] {

@@ -37,12 +37,15 @@ pub(super) struct WebClient {
     /// Whether both ends of the connection have loopback addresses. Only then streams are listed.
     is_local: bool,
     playing: Option<(PlayerIndex, String)>,
-    is_overtaken: bool,
+    /// Whether it is too slow.
+    is_too_slow: bool,
+    /// The time until which the last bytes must be sent, if they are all that is left to do.
+    until: Option<Instant>,
 }
 
 impl WebClient {
     pub(super) fn new(now: Instant, is_local: bool) -> Self {
-        Self { connection: WebConnection::new(now), is_local, playing: None, is_overtaken: false }
+        Self { connection: WebConnection::new(now), is_local, playing: None, is_too_slow: false, until: None }
     }
 
     /// Whether it plays a stream.
@@ -61,7 +64,7 @@ impl WebClient {
     }
 
     pub(super) fn poll_timeout(&self, shared: &Shared<'_>) -> Option<Instant> {
-        self.connection.poll_timeout(&shared.web)
+        self.connection.poll_timeout(&shared.web).or(self.until)
     }
 
     /// Handles requests.
@@ -98,7 +101,7 @@ impl WebClient {
             connection.poll_stream(now, out, player, ring, generation)
         };
         let written = shared.streams.turn(*index, poll);
-        self.is_overtaken |= matches!(written, Some(Err(_)));
+        self.is_too_slow |= matches!(written, Some(Err(_)));
         if !self.connection.is_streaming() {
             self.leave("the stream has ended", peer, shared);
         }
@@ -108,8 +111,12 @@ impl WebClient {
     /// Handles timeouts. If the client must be disconnected, returns the reason.
     pub(super) fn handle_timeout(&mut self, has_output: bool, shared: &Shared<'_>) -> Outcome {
         self.connection.handle_timeout(shared.now, &shared.web, has_output);
-        let is_stuck = self.playing.is_some() && self.connection.is_over() && has_output;
-        Ok((self.is_overtaken || is_stuck).then_some("too slow"))
+        if self.connection.is_over() && has_output {
+            let (now, limit) = (shared.now, shared.web.head_timeout.min(shared.web.idle_timeout));
+            let until = *self.until.get_or_insert(now + limit);
+            self.is_too_slow |= now >= until || self.playing.is_some();
+        }
+        Ok(self.is_too_slow.then_some("too slow"))
     }
 
     /// Ends the stream that it plays, as if its publisher had left.
