@@ -53,7 +53,8 @@ impl<const N: usize> Failures<N> {
     /// Returns whether an answer from this address may be checked now. If it returns `false`, refuse the client without
     /// a check.
     pub fn may_try(&self, now: Instant, address: [u8; 16]) -> bool {
-        self.wait(now, address).is_zero()
+        let address = network(address);
+        self.entries.iter().find(|entry| entry.is(address)).is_none_or(|entry| now >= entry.until)
     }
 
     /// Returns how long an answer from this address may not be checked: zero if it may be checked now.

@@ -368,7 +368,8 @@ impl Client {
             }
         };
         self.is_due |= has_received || has_sent;
-        let is_over = self.socket.has_ended() && !has_received && !has_sent;
+        // A client that has closed its side may wait for the rest of an answer.
+        let is_over = self.socket.has_ended() && !has_received && !has_sent && !self.socket.has_output();
         Ok(is_over.then_some(CLOSED))
     }
 
