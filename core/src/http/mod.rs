@@ -11,7 +11,7 @@
 //! - The name of a field and its colon must be in the stored part, without a space before the name or the colon. A line that
 //!   continues the one before it (obs-fold) is refused.
 //! - `Content-Length` must be digits only, all in the stored part. It may be repeated with the same number.
-//! - `Transfer-Encoding` is refused.
+//! - `Transfer-Encoding` is refused, except in a request for another server.
 //!
 //! A value that is cut belongs to a field that is ignored. Of `Connection` only the stored part counts.
 //!
@@ -72,13 +72,27 @@ pub(crate) struct Fields {
 
 /// Receives the fields that a [`Head`] does not parse itself, and `Connection`.
 pub(crate) trait FieldReader {
+    /// The longest body in bytes that a head may announce.
+    const MAX_LENGTH: u32 = MAX_LENGTH;
+
     /// Reads a field. `is_cut` says that only the start of the value is stored.
     fn read(&mut self, name: &[u8], value: &[u8], is_cut: bool) -> Result<(), HeadError>;
+
+    /// Reads `Transfer-Encoding`.
+    fn read_encoding(&mut self) -> Result<(), HeadError> {
+        Err(HeadError::Chunked)
+    }
 }
 
 impl<R: FieldReader> FieldReader for &mut R {
+    const MAX_LENGTH: u32 = R::MAX_LENGTH;
+
     fn read(&mut self, name: &[u8], value: &[u8], is_cut: bool) -> Result<(), HeadError> {
         R::read(self, name, value, is_cut)
+    }
+
+    fn read_encoding(&mut self) -> Result<(), HeadError> {
+        R::read_encoding(self)
     }
 }
 
@@ -194,20 +208,20 @@ impl<const SIZE: usize> Head<SIZE> {
     }
 
     /// Stores the value of a field that matters.
-    fn field(&mut self, others: &mut impl FieldReader) -> Result<(), HeadError> {
+    fn field<R: FieldReader>(&mut self, others: &mut R) -> Result<(), HeadError> {
         let (line, is_cut) = self.line();
         let Ok((_, (name, value))) = field(line) else { return Err(HeadError::NotHttp) };
         let (value, mut fields) = (value.trim_ascii(), self.fields);
         if name.eq_ignore_ascii_case(b"content-length") {
             let length = digits(value).filter(|_| !is_cut).ok_or(HeadError::LengthInvalid)?;
-            let length = u32::try_from(length).ok().filter(|length| *length <= MAX_LENGTH);
+            let length = u32::try_from(length).ok().filter(|length| *length <= R::MAX_LENGTH);
             let length = length.ok_or(HeadError::LengthTooLarge)?;
             if fields.length.is_some_and(|other| other != length) {
                 return Err(HeadError::LengthInvalid);
             }
             fields.length = Some(length);
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
-            return Err(HeadError::Chunked);
+            others.read_encoding()?;
         } else if name.eq_ignore_ascii_case(b"connection") {
             for option in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
                 fields.close |= option.eq_ignore_ascii_case(b"close");

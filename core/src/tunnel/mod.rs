@@ -151,6 +151,8 @@ pub use client::TunnelClient;
 pub use connection::TunnelConnection;
 pub use error::TunnelError;
 pub use event::{TunnelEvent, TunnelRefusal};
+#[cfg(feature = "web")]
+pub(crate) use request::is_tunnel;
 pub use sniff::Protocol;
 pub use table::{TunnelConfig, TunnelId, Tunnels};
 

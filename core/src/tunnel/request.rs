@@ -46,6 +46,13 @@ pub(super) fn parse(line: &[u8]) -> Result<Line, HeadError> {
     Ok(Line { ask, is_head, is_post, is_old })
 }
 
+/// Whether a request of this method and path is one of RTMPT. Clients first send a POST to a path below `/fcs/`, which
+/// is refused.
+#[cfg(feature = "web")]
+pub(crate) fn is_tunnel(method: &[u8], path: &[u8]) -> bool {
+    method == b"POST" && (path.starts_with(b"/fcs/") || tunnel(path) != Ask::Other)
+}
+
 /// `/open/1`, `/send/ID/N`, `/idle/ID/N` and `/close/ID/N`.
 fn tunnel(path: &[u8]) -> Ask {
     let mut parts = path.split(|byte| *byte == b'/').skip(1);

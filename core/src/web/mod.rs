@@ -15,7 +15,8 @@
 //! another site could have caused: see [`WebConfig`]. A viewer is a [`Player`](crate::relay::Player) of the relay without a
 //! session: it starts and is dropped by the same rules, and its media goes from the ring to the output with one copy.
 //!
-//! RTMPT is also HTTP. The first byte of a connection distinguishes them: see [`is_web`].
+//! RTMPT is also HTTP. The first byte of a connection distinguishes them: see [`is_web`]. A server that hands requests over
+//! to another one reads the first request: see [`FirstRequest`].
 //!
 //! # The loop of a server
 //! ```
@@ -84,12 +85,14 @@ mod framing;
 mod page;
 mod rate;
 mod request;
+mod route;
 mod status;
 mod tags;
 
 pub use connection::WebConnection;
 pub use rate::BitRate;
 pub use request::{WebCredentials, WebFormat, WebRefusal, WebRequest, WebResource};
+pub use route::{FirstRequest, WebRoute};
 pub use status::{StreamStatus, WebStatus};
 
 /// Which requests are answered, and the time limits of a connection.

@@ -212,6 +212,21 @@ pub(super) enum Path {
 }
 
 impl Path {
+    /// Parses a path without its query. Returns `None` if nothing of ours is there.
+    pub(super) fn of(path: &[u8]) -> Option<Self> {
+        Some(match path {
+            b"/" | b"" => Self::Resource(WebResource::Page),
+            b"/page.js" => Self::Script,
+            b"/page.css" => Self::Style,
+            b"/status.json" => Self::Resource(WebResource::Status),
+            path => Self::Resource(WebResource::Stream(match path.last_chunk() {
+                Some(b".flv") => WebFormat::Flv,
+                Some(b".mp4") => WebFormat::Mp4,
+                _ => return None,
+            })),
+        })
+    }
+
     pub(super) const fn resource(self) -> WebResource {
         match self {
             Self::Resource(resource) => resource,
@@ -344,25 +359,15 @@ impl<const SIZE: usize> Stored<SIZE> {
         let place = self.text.get_mut(from..from.wrapping_add(length)).unwrap_or_default();
         let decoded = decode(place).ok_or(WebRefusal::Head(HeadError::NotHttp))?;
         self.target = Span { start, length: low_u16(decoded) };
-        let path = self.get(self.target);
-        let path = match path {
-            b"/" | b"" => return Ok(Path::Resource(WebResource::Page)),
-            b"/page.js" => return Ok(Path::Script),
-            b"/page.css" => return Ok(Path::Style),
-            b"/status.json" => return Ok(Path::Resource(WebResource::Status)),
-            path => path,
-        };
-        let format = match path.last_chunk() {
-            Some(b".flv") => WebFormat::Flv,
-            Some(b".mp4") => WebFormat::Mp4,
-            _ => return Err(WebRefusal::NotFound),
-        };
-        // Without the slash at the start, and without the type at the end.
-        self.target = Span {
-            start: self.target.start.wrapping_add(1),
-            length: self.target.length.saturating_sub(low_u16(TYPE).wrapping_add(1)),
-        };
-        Ok(Path::Resource(WebResource::Stream(format)))
+        let path = Path::of(self.get(self.target)).ok_or(WebRefusal::NotFound)?;
+        if let Path::Resource(WebResource::Stream(_)) = path {
+            // Without the slash at the start, and without the type at the end.
+            self.target = Span {
+                start: self.target.start.wrapping_add(1),
+                length: self.target.length.saturating_sub(low_u16(TYPE).wrapping_add(1)),
+            };
+        }
+        Ok(path)
     }
 
     /// The request, after [`Self::check`].

@@ -1,7 +1,7 @@
 //! Accepts publishers over RTMP, relays their streams to players, and records them.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -148,6 +148,10 @@ struct Arguments {
     /// A file with the password for administration. After 5 wrong passwords, an address must wait, as for --password-file
     #[arg(long, value_name = "FILE", requires = "admin_user")]
     admin_password_file: Option<PathBuf>,
+    /// The HTTP server, as host and port, that gets the requests which are neither for RTMPT nor for the page or a stream
+    /// here. The first request decides about its connection. Without this option, such requests get 404
+    #[arg(long, value_name = "HOST:PORT", value_parser = addresses)]
+    http_handover: Option<Addresses>,
     /// Print only errors
     #[arg(short, long)]
     quiet: bool,
@@ -252,6 +256,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         agreement_interval: Duration::from_secs(1) / arguments.key_agreements,
         relay,
         reconnect_to: arguments.reconnect_to.clone(),
+        handover: arguments.http_handover.clone().map_or_else(Vec::new, |Addresses(addresses)| addresses),
         web: WebOptions {
             is_public: arguments.web,
             names: arguments.web_name.clone(),
@@ -292,6 +297,15 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         println!("{summary}");
     }
     Ok(served.map_or_else(|error| arguments::failed("serve", 1, &error.into()), |()| ExitCode::SUCCESS))
+}
+
+/// The addresses of a host, with a port.
+#[derive(Debug, Clone)]
+struct Addresses(Vec<SocketAddr>);
+
+fn addresses(text: &str) -> Result<Addresses, String> {
+    let addresses: Vec<_> = text.to_socket_addrs().map_err(|error| error.to_string())?.collect();
+    if addresses.is_empty() { Err("the host has no address".to_owned()) } else { Ok(Addresses(addresses)) }
 }
 
 /// The address of the page, if the web is on for a listener.

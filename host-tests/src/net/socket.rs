@@ -3,6 +3,7 @@
 #[cfg(target_os = "linux")]
 use std::ffi::c_int;
 use std::io::{self, Read, Write};
+use std::net::Shutdown;
 
 use mio::event::Event;
 use mio::net::TcpStream;
@@ -64,9 +65,9 @@ impl Socket {
         }
     }
 
-    /// The socket of a server. When the client resets the connection, the server first receives all that had arrived
-    /// before. What it sends then is discarded.
-    pub(crate) fn accepted(stream: TcpStream) -> Self {
+    /// A socket that first receives all that had arrived when the peer resets the connection. What is sent then is
+    /// discarded.
+    pub(crate) fn outliving_reset(stream: TcpStream) -> Self {
         let mut socket = Self::new(stream);
         socket.outlives_reset = true;
         socket
@@ -110,7 +111,7 @@ impl Socket {
     }
 
     /// Returns whether the connection is established. If it is, disables Nagle's algorithm.
-    pub(super) fn is_connected(&self) -> io::Result<bool> {
+    pub(crate) fn is_connected(&self) -> io::Result<bool> {
         if let Some(error) = self.stream.take_error()? {
             return Err(error);
         }
@@ -341,6 +342,16 @@ impl Drop for Socket {
 }
 
 impl Socket {
+    /// Tells the peer that no more bytes follow. Bytes can still be received.
+    pub(crate) fn shut_down(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.send_close_notify();
+        }
+        // If this fails, the connection is gone, and the next read says so.
+        let _ = self.send(&mut [], |_| 0);
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
     /// Ends TLS. Sends close_notify if no other bytes wait to be sent.
     pub(super) fn close_tls(&mut self) {
         if let Some(mut tls) = self.tls.take().filter(|_| self.output.is_empty()) {
@@ -418,7 +429,7 @@ mod tests {
             });
             let (stream, _) = listener.accept().unwrap();
             stream.set_nonblocking(true).unwrap();
-            let mut socket = Socket::accepted(TcpStream::from_std(stream));
+            let mut socket = Socket::outliving_reset(TcpStream::from_std(stream));
             if is_tls {
                 socket.start_tls(tls.into()).unwrap();
             }

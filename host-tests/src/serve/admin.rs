@@ -221,7 +221,7 @@ impl<'a> Admin<'a> {
         self.clients[place] = Some(Client {
             peer,
             since: now,
-            socket: Socket::accepted(stream),
+            socket: Socket::outliving_reset(stream),
             role: Role::Unknown(now + Duration::from_secs(10)),
             keys: Keys::default(),
             agree_at: None,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use anyhow::{Context, bail};
 use embedded_rtmp::time::Instant;
 use embedded_rtmp::tunnel::{Protocol, TunnelConnection};
-use embedded_rtmp::web::is_web;
+use embedded_rtmp::web::{FirstRequest, WebRoute, is_web};
 use mio::event::Event;
 use mio::net::TcpStream;
 use rustls::ServerConnection;
@@ -13,9 +13,10 @@ use rustls::ServerConnection;
 use super::admin::Roles;
 use super::client::Client;
 use super::gateway::Gateway;
+use super::handover::Handover;
 use super::proxy;
 use super::shared::{BROKEN, CLOSED, Outcome, Shared};
-use super::web::WebClient;
+use super::web::{LINE, WebClient};
 use crate::net::{Socket, TlsServer};
 
 /// The approximate memory of a connection without queues and incomplete messages, in bytes.
@@ -50,15 +51,18 @@ enum Role {
     /// The client has not sent a byte that shows its protocol. It has until this time.
     Unknown(Instant),
     Rtmp(Client),
+    /// The client speaks HTTP, and its first request, of which this many bytes were read, decides. It has until this time.
+    First(Box<FirstRequest<LINE>>, usize, Instant),
     Tunnel(TunnelConnection),
     Web(Box<WebClient>),
+    Handover(Box<Handover>),
 }
 
 impl Connection {
     pub(super) fn new(stream: TcpStream, peer: SocketAddr, shared: &mut Shared<'_>) -> Self {
         let deadline = shared.now + shared.options.config.connect_timeout.unwrap_or(std::time::Duration::MAX);
         let role = if shared.options.is_proxy(peer.ip()) { Role::Proxy(deadline) } else { Role::Unknown(deadline) };
-        let (since, client_id, socket) = (shared.now, shared.new_client(), Socket::accepted(stream));
+        let (since, client_id, socket) = (shared.now, shared.new_client(), Socket::outliving_reset(stream));
         Self { peer, since, client_id, socket, role, acknowledged: 0, held: 0 }
     }
 
@@ -66,6 +70,7 @@ impl Connection {
     pub(super) fn idleness(&self, id: usize, gateway: &Gateway) -> Option<Idleness> {
         match self.client(id, gateway) {
             None if matches!(&self.role, Role::Web(viewer) if viewer.is_active()) => None,
+            None if matches!(&self.role, Role::Handover(_)) => Some(Idleness::Idle),
             Some(client) if client.is_active() => None,
             Some(client) if client.is_connected() => Some(Idleness::Idle),
             _ => Some(Idleness::HalfOpen),
@@ -87,7 +92,7 @@ impl Connection {
         match &self.role {
             Role::Rtmp(client) => Some(client.roles(self.client_id, shared)),
             Role::Web(viewer) => Some(viewer.roles(self.client_id, shared)),
-            Role::Proxy(_) | Role::Unknown(_) | Role::Tunnel(_) => None,
+            _ => None,
         }
     }
 
@@ -99,7 +104,7 @@ impl Connection {
     /// Its client. That of a tunnel may be between two requests.
     fn client<'g>(&'g self, id: usize, gateway: &'g Gateway) -> Option<&'g Client> {
         match &self.role {
-            Role::Proxy(_) | Role::Unknown(_) | Role::Web(_) => None,
+            Role::Proxy(_) | Role::Unknown(_) | Role::First(..) | Role::Web(_) | Role::Handover(_) => None,
             Role::Rtmp(client) => Some(client),
             Role::Tunnel(web) => gateway.client(web).or_else(|| gateway.carried_by(id)),
         }
@@ -107,7 +112,8 @@ impl Connection {
 
     /// Updates the count of its memory.
     pub(super) fn count_held(&mut self, shared: &mut Shared<'_>) {
-        let held = SESSION_MEMORY + self.socket.memory();
+        let handover = if let Role::Handover(handover) = &self.role { handover.memory() } else { 0 };
+        let held = SESSION_MEMORY + self.socket.memory() + handover;
         shared.held = shared.held - self.held + held;
         self.held = held;
     }
@@ -117,10 +123,18 @@ impl Connection {
         self.socket.notice(event);
     }
 
+    /// Stores the readiness of the connection to another server.
+    pub(super) fn notice_other(&mut self, event: &Event) {
+        if let Role::Handover(handover) = &mut self.role {
+            handover.notice(event);
+        }
+    }
+
     /// When it must get a turn at the latest.
     pub(super) fn poll_timeout(&self, gateway: &Gateway, shared: &Shared<'_>) -> Option<Instant> {
         match &self.role {
-            Role::Proxy(deadline) | Role::Unknown(deadline) => Some(*deadline),
+            Role::Proxy(deadline) | Role::Unknown(deadline) | Role::First(.., deadline) => Some(*deadline),
+            Role::Handover(handover) => handover.poll_timeout(shared),
             Role::Rtmp(client) => client.poll_timeout(),
             Role::Tunnel(web) => gateway.poll_timeout(web),
             Role::Web(viewer) => viewer.poll_timeout(shared),
@@ -168,14 +182,17 @@ impl Connection {
                     bail!("a PROXY header from an address that --proxy-protocol does not name");
                 }
                 let protocol = Protocol::of(first);
-                // Behind a load balancer, the peer is the client in the header.
-                let is_local = peer.ip().to_canonical().is_loopback() && socket.is_local();
+                let is_local = is_local(socket, *peer);
                 if let (Protocol::Tls, Some(TlsServer(tls)), false) = (protocol, &shared.options.tls, socket.is_tls()) {
                     let tls = ServerConnection::new(tls.clone()).context("TLS")?;
                     socket.start_tls(tls.into()).context("TLS")?;
                     return self.turn(id, buffer, gateway, shared);
                 }
                 *role = match protocol {
+                    Protocol::Http if !shared.options.handover.is_empty() => {
+                        let has_web = is_local || shared.options.web.is_public;
+                        Role::First(Box::new(FirstRequest::new(has_web)), 0, *deadline)
+                    }
                     Protocol::Http if is_web(first) && (is_local || shared.options.web.is_public) => {
                         Role::Web(Box::new(WebClient::new(shared.now, is_local)))
                     }
@@ -221,6 +238,32 @@ impl Connection {
                 let is_gone = socket.has_ended() && !has_moved;
                 Ok(end.or((is_over || is_gone).then_some(CLOSED)))
             }
+            Role::First(first, read, deadline) => {
+                let look = |input: &mut [u8]| {
+                    let result = first.read(&mut &input[*read..]);
+                    *read = input.len();
+                    (0, result)
+                };
+                let (has_received, route) = socket.receive(buffer, true, look).context(BROKEN)?;
+                *role = match route {
+                    Ok(None) if shared.now >= *deadline => bail!("the peer did not send a request in time"),
+                    Ok(None) => {
+                        if has_received {
+                            shared.ready.push(id);
+                        }
+                        return Ok(socket.has_ended().then_some(CLOSED));
+                    }
+                    Ok(Some(WebRoute::Tunnel)) => Role::Tunnel(TunnelConnection::new(shared.now)),
+                    Ok(Some(WebRoute::Web)) => Role::Web(Box::new(WebClient::new(shared.now, is_local(socket, *peer)))),
+                    Ok(Some(_)) => Role::Handover(Box::new(Handover::new(id, *peer, shared))),
+                    Err(error) => {
+                        shared.tell_trouble(*peer, format!("a request is refused: {error}"));
+                        Role::Handover(Box::new(Handover::refused(error, shared)))
+                    }
+                };
+                self.turn(id, buffer, gateway, shared)
+            }
+            Role::Handover(handover) => handover.turn(id, socket, buffer, *peer, shared),
             Role::Tunnel(web) => {
                 let received = socket.receive(buffer, true, |input| gateway.receive(web, input, id, *peer, shared));
                 let (has_received, taken) = received.context(BROKEN)?;
@@ -258,12 +301,18 @@ impl Connection {
     pub(super) fn finish(self, id: usize, end: &str, gateway: &mut Gateway, shared: &mut Shared<'_>) {
         shared.held -= self.held;
         match self.role {
-            Role::Proxy(_) | Role::Unknown(_) => {}
+            Role::Proxy(_) | Role::Unknown(_) | Role::First(..) => {}
+            Role::Handover(handover) => handover.finish(shared),
             Role::Rtmp(client) => client.finish(end, shared),
             Role::Tunnel(web) => gateway.finish(web, id, shared),
             Role::Web(mut viewer) => viewer.leave(end, self.peer, shared),
         }
     }
+}
+
+/// Whether both ends of a connection have loopback addresses. Behind a load balancer, the peer is the client in the header.
+fn is_local(socket: &Socket, peer: SocketAddr) -> bool {
+    socket.is_local() && peer.ip().to_canonical().is_loopback()
 }
 
 /// Passes bytes to a function that removes bytes from the front and does not change them. Returns the number of removed

@@ -34,6 +34,7 @@ use super::admin::{self, Admin, Snapshot};
 use super::client::Client;
 use super::connection::{Connection, SESSION_MEMORY};
 use super::gateway::{Gateway, MAX_TUNNELS};
+use super::handover;
 use super::shared::{CROWDED, Outcome, Shared, network};
 use super::web::seconds;
 use super::{Controls, Event, Options, conclude};
@@ -111,7 +112,7 @@ impl<'a> EventLoop<'a> {
         web: WebConfig<'a>,
         access: Option<Access<'a>>,
         tell: &'a mut dyn FnMut(Event),
-    ) -> Self {
+    ) -> io::Result<Self> {
         let (clock, first_token) = (Clock::new(), listeners.len());
         let listeners = listeners.into_iter().filter_map(|socket| {
             let address = socket.local_addr().ok()?;
@@ -122,11 +123,11 @@ impl<'a> EventLoop<'a> {
         let admin = admin.map(|(listener, admin)| Admin::new(listener, &admin.user, clock.now()));
         let (gateway, shared) = (
             Gateway::new(options.config.idle_timeout.unwrap_or(Duration::MAX)),
-            Shared::new(options, web, access, tell, clock.now()),
+            Shared::new(options, poll.registry().try_clone()?, web, access, tell, clock.now()),
         );
         let (connections, timers, accept_at) = (Vec::new(), BTreeSet::new(), None);
         let (drained_at, addresses) = (None, HashMap::new());
-        Self {
+        Ok(Self {
             poll,
             clock,
             first_token,
@@ -143,7 +144,7 @@ impl<'a> EventLoop<'a> {
             drained_at,
             addresses,
             shared,
-        }
+        })
     }
 
     /// Serves until it is to stop. `tick` is called ten times a second, with the number of streams that are published and the
@@ -242,6 +243,13 @@ impl<'a> EventLoop<'a> {
 
     fn notice(&mut self, event: &mio::event::Event) {
         if self.admin.as_mut().is_some_and(|admin| admin.notice(event)) {
+            return;
+        }
+        if let Some(id) = handover::client_id(event.token()) {
+            if let Some(Some((connection, _))) = self.connections.get_mut(id - MAX_TUNNELS) {
+                connection.notice_other(event);
+                self.shared.ready.push(id);
+            }
             return;
         }
         let Token(token) = event.token();

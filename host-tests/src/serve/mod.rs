@@ -6,6 +6,7 @@ mod client;
 mod connection;
 mod event_loop;
 mod gateway;
+mod handover;
 mod proxy;
 mod record;
 mod shared;
@@ -73,6 +74,9 @@ pub struct Options {
     pub drain: Duration,
     /// Where administration is offered. With `None`, it is off.
     pub admin: Option<AdminOptions>,
+    /// The addresses of the HTTP server that gets the requests which are neither for tunnels nor for the web here. With
+    /// none, they are refused.
+    pub handover: Vec<SocketAddr>,
     /// Which clients may use HTTP-FLV and the page.
     pub web: WebOptions,
 }
@@ -274,7 +278,7 @@ impl Listeners {
             idle_timeout: options.config.idle_timeout.unwrap_or(Duration::MAX),
             ..WebConfig::new()
         };
-        EventLoop::new(self.poll, self.listeners, self.admin, options, web, access, tell).run(controls, tick)
+        EventLoop::new(self.poll, self.listeners, self.admin, options, web, access, tell)?.run(controls, tick)
     }
 }
 

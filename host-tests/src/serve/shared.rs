@@ -8,6 +8,7 @@ use embedded_rtmp::relay::{PeerId, Publisher, RelayEvent, StreamIndex};
 use embedded_rtmp::session::SessionBuffers;
 use embedded_rtmp::time::Instant;
 use embedded_rtmp::web::WebConfig;
+use mio::Registry;
 
 use super::access::Access;
 use super::streams::Streams;
@@ -23,6 +24,10 @@ pub(super) type Outcome = anyhow::Result<Option<&'static str>>;
 
 pub(super) struct Shared<'a> {
     pub(super) options: &'a Options,
+    /// Registers the connections to the server of [`Options::handover`].
+    pub(super) registry: Registry,
+    /// How many connections are handed over.
+    pub(super) handovers: usize,
     /// Which requests of HTTP are answered.
     pub(super) web: WebConfig<'a>,
     pub(super) access: Option<Access<'a>>,
@@ -63,6 +68,7 @@ pub(super) struct Ready {
 impl<'a> Shared<'a> {
     pub(super) fn new(
         options: &'a Options,
+        registry: Registry,
         web: WebConfig<'a>,
         access: Option<Access<'a>>,
         tell: &'a mut dyn FnMut(Event),
@@ -73,6 +79,8 @@ impl<'a> Shared<'a> {
         let agreements = AgreementLimit::every(options.agreement_interval);
         Self {
             options,
+            registry,
+            handovers: 0,
             web,
             access,
             now,

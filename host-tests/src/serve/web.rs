@@ -18,7 +18,7 @@ use super::{Event, Played};
 const STREAM: StreamId = StreamId(1);
 
 /// The longest URL, and the longest entry of a stream in the status, in bytes.
-const LINE: usize = 4096;
+pub(super) const LINE: usize = 4096;
 
 /// Which clients may use the web, and by which names.
 #[derive(Debug, Clone, Default)]

@@ -1,6 +1,7 @@
 //! Requests, answers and streams, at any cut of the input and through any window of the output.
 
 mod hostile;
+mod route;
 mod streams;
 
 use std::string::{String, ToString};

@@ -5,6 +5,8 @@ calls! {
         web::BitRate::add,
         web::BitRate::bits_per_second,
         web::BitRate::new,
+        web::FirstRequest::<512>::new,
+        web::FirstRequest::<512>::read,
         web::WebConfig::new,
         web::WebConnection::<512>::accept,
         web::WebConnection::<512>::end_stream,
@@ -38,6 +40,7 @@ calls! {
     }
     format {
         web::BitRate,
+        web::FirstRequest<512>,
         web::StreamStatus,
         web::WebConfig,
         web::WebConnection<512>,
@@ -48,6 +51,7 @@ calls! {
         web::WebRejection,
         web::WebRequest,
         web::WebResource,
+        web::WebRoute,
         web::WebStatus,
     }
 }
