@@ -58,6 +58,7 @@ impl Serve {
             reconnect_to: None,
             drain: Duration::ZERO,
             admin: None,
+            handover: Vec::new(),
             web: WebOptions::default(),
         };
         let stop = Arc::new(AtomicBool::new(false));
