@@ -1,11 +1,11 @@
-//! Which part of a server answers the requests of a connection.
+//! The part of a server that handles the requests of a connection.
 
 use super::request::Path;
 use crate::fmt::impl_format;
 use crate::http::{FieldReader, Head, HeadError, Progress, authority_and_path, request_line};
 use crate::tunnel::is_tunnel;
 
-/// Which part of a server answers the requests of a connection.
+/// The part of a server that handles the requests of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]

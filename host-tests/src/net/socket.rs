@@ -342,7 +342,7 @@ impl Drop for Socket {
 }
 
 impl Socket {
-    /// Tells the peer that no more bytes follow. Bytes can still be received.
+    /// Tells the peer that nothing follows. Bytes can still be received.
     pub(crate) fn shut_down(&mut self) {
         if let Some(tls) = &mut self.tls {
             tls.send_close_notify();

@@ -60,7 +60,7 @@ pub(super) struct Handover {
     other: Option<Socket>,
     state: State,
     buffer: Vec<u8>,
-    /// The client, or the other server, was told that no more bytes follow.
+    /// The client, or the other server, was told that nothing follows.
     has_closed_client: bool,
     has_closed_other: bool,
     /// When bytes were last passed on.
