@@ -37,7 +37,9 @@ static MEMORY: ConstStaticCell<[Memory<8192, 4096>; SOCKETS]> =
 
 /// Tunnels in addition to the sockets.
 #[cfg(feature = "rtmpt")]
-static TUNNELS: ConstStaticCell<TunnelMemory<2>> = ConstStaticCell::new(TunnelMemory::new());
+static TUNNEL_MEMORY: ConstStaticCell<TunnelMemory<2>> = ConstStaticCell::new(TunnelMemory::new());
+#[cfg(feature = "rtmpt")]
+static TUNNELS: StaticCell<Tunnels<'static, 2>> = StaticCell::new();
 
 /// Sessions of both kinds.
 const SESSIONS: usize = SOCKETS + if cfg!(feature = "rtmpt") { 2 } else { 0 };
@@ -79,9 +81,9 @@ pub(crate) async fn serve(stack: Stack<'static>, arguments: Serve) -> bool {
     #[cfg(feature = "rtmpt")]
     let config = TunnelConfig { page: Some("RTMP and RTMPT are served here.\n"), ..TunnelConfig::new() };
     #[cfg(feature = "rtmpt")]
-    let mut tunnels = Tunnels::<2>::new(TUNNELS.take(), config);
+    let tunnels = TUNNELS.init(Tunnels::new(TUNNEL_MEMORY.take(), config));
     #[cfg(feature = "rtmpt")]
-    let server = server.and_then(|server| server.with_tunnels(&mut tunnels));
+    let server = server.and_then(|server| server.with_tunnels(tunnels));
     let mut server = match server {
         Ok(server) => server,
         Err(why) => {
