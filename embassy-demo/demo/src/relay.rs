@@ -9,7 +9,7 @@ use anyhow::{Result, anyhow, ensure};
 use embassy_futures::join::join4;
 use embassy_futures::select::{Either, select};
 use embassy_net::{IpAddress, Stack};
-use embassy_time::{Duration, Instant, Timer, with_timeout};
+use embassy_time::{Duration, Timer, with_timeout};
 use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::message::{MessageKind, StreamId, Timestamp};
@@ -45,12 +45,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How the players read, by the number of their device.
 const PACES: [(u8, &str, Pace); PLAYERS] =
-    [(3, "keeps up", Pace::AsItComes), (4, "is slow", Pace::BytesPerSecond(12_000)), (5, "stops", Pace::First(20_000))];
+    [(3, "keeps up", Pace::AsItComes), (4, "is slow", Pace::Percent(37)), (5, "stops", Pace::First(20_000))];
 
 #[derive(Debug, Clone, Copy)]
 enum Pace {
     AsItComes,
-    BytesPerSecond(u64),
+    /// Reads at most this part of what the player that keeps up has read, until that one has read everything.
+    Percent(u64),
     /// Stops reading after this number of bytes.
     First(u64),
 }
@@ -58,15 +59,16 @@ enum Pace {
 /// What a player device received.
 struct Watch {
     pace: Pace,
-    begun: Option<Instant>,
+    /// The bytes that the player that keeps up has read, or `u64::MAX` when it has read everything.
+    leader: Rc<Cell<u64>>,
     bytes: u64,
     /// Messages: kind, timestamp, payload; the last one may be unfinished.
     messages: Vec<(MessageKind, Timestamp, Vec<u8>)>,
 }
 
 impl Watch {
-    fn new(pace: Pace) -> Self {
-        Self { pace, begun: None, bytes: 0, messages: Vec::new() }
+    fn new(pace: Pace, leader: &Rc<Cell<u64>>) -> Self {
+        Self { pace, leader: leader.clone(), bytes: 0, messages: Vec::new() }
     }
 
     fn tags(&self) -> Vec<Tag<'_>> {
@@ -80,8 +82,10 @@ impl Watch {
 
 impl PlayHandler for Watch {
     fn media(&mut self, fragment: &Fragment<'_>) {
-        self.begun.get_or_insert_with(Instant::now);
         self.bytes += fragment.data.len() as u64;
+        if let Pace::AsItComes = self.pace {
+            self.leader.set(self.bytes);
+        }
         if fragment.is_first() {
             self.messages.push((fragment.header.kind, fragment.header.timestamp, Vec::new()));
         }
@@ -90,17 +94,13 @@ impl PlayHandler for Watch {
     }
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let (Some(begun), now) = (self.begun, Instant::now()) else { return Poll::Ready(()) };
         match self.pace {
             Pace::AsItComes => Poll::Ready(()),
             Pace::First(bytes) if self.bytes < bytes => Poll::Ready(()),
             Pace::First(_) => Poll::Pending,
-            Pace::BytesPerSecond(rate) => {
-                let due = begun + Duration::from_micros(self.bytes * 1_000_000 / rate);
-                if due <= now {
-                    return Poll::Ready(());
-                }
-                let _ = core::pin::pin!(Timer::at(due)).poll(cx);
+            Pace::Percent(percent) if self.bytes <= self.leader.get() / 100 * percent => Poll::Ready(()),
+            Pace::Percent(_) => {
+                let _ = core::pin::pin!(Timer::after_millis(5)).poll(cx);
                 Poll::Pending
             }
         }
@@ -191,7 +191,8 @@ async fn run(clip: &[Tag<'_>], delay: Duration) -> Result<Relayed> {
     // The clip is published once, so players need not wait for the next publisher.
     options.relay.grace = std::time::Duration::ZERO;
     let mut server = Server::<SOCKETS, 1, PLAYERS>::relaying(stacks[1], PORTS, &mut memory, &mut streams, &options)?;
-    let mut watches = PACES.map(|(_, _, pace)| Watch::new(pace));
+    let leader = Rc::default();
+    let mut watches = PACES.map(|(_, _, pace)| Watch::new(pace, &leader));
     let progress = Progress::default();
     let length =
         schedule(clip).last().map_or(Duration::from_ticks(0), |(due, _)| Duration::from_millis(due.as_millis() as u64));
@@ -207,7 +208,12 @@ async fn run(clip: &[Tag<'_>], delay: Duration) -> Result<Relayed> {
         };
         // A player that stops reading does not receive the end of the stream.
         let stopping = select(play(stacks[4], stops), Timer::after(length + Duration::from_secs(4)));
-        let all = join4(publishing, play(stacks[2], keeps_up), play(stacks[3], slow), stopping);
+        let leading = async {
+            let played = play(stacks[2], keeps_up).await;
+            leader.set(u64::MAX);
+            played
+        };
+        let all = join4(publishing, leading, play(stacks[3], slow), stopping);
         let work = with_timeout(length + PATIENCE, async {
             let (published, first, second, third) = all.await;
             published?;
