@@ -58,7 +58,11 @@ impl<'a, const STREAMS: usize, const PLAYS: usize> Connection<'a, STREAMS, PLAYS
                 },
             };
             if let Some(why) = failure {
-                info!("failed: {}", why);
+                if why == Failure::TimedOut {
+                    info!("no answer in time");
+                } else {
+                    info!("failed: {}", why);
+                }
                 self.reset();
             }
         }
