@@ -83,16 +83,20 @@ fn asked(port: u16, bytes: &[u8], piece: usize, enough: &str) -> String {
 
 #[test]
 fn a_plain_request_gets_the_page_and_a_probe_is_not_found() {
-    let serve = Serve::start(&[]);
+    // The streams on the web are only for clients of this machine.
+    let serve = Serve::start(&["--proxy-protocol", "127.0.0.1/32"]);
+    let header = "PROXY TCP4 192.0.2.1 192.0.2.2 40000 1935\r\n";
     for piece in [1, 1000] {
-        let page = asked(serve.port(), b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", piece, "!");
+        let request = format!("{header}GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let page = asked(serve.port(), request.as_bytes(), piece, "!");
         assert!(
             page.starts_with("HTTP/1.1 200 OK\r\n") && page.ends_with("RTMP and RTMPT are served here.\n"),
             "{page}"
         );
         // The connection stays open for a tunnel.
         let probe = "POST /fcs/ident2 HTTP/1.1\r\nContent-Length: 1\r\n\r\n\0";
-        let both = [probe, "POST /open/1 HTTP/1.1\r\ncontent-length: 1\r\nconnection: close\r\n\r\n\0"].concat();
+        let both =
+            [header, probe, "POST /open/1 HTTP/1.1\r\ncontent-length: 1\r\nconnection: close\r\n\r\n\0"].concat();
         let answer = asked(serve.port(), both.as_bytes(), piece, "!");
         assert!(answer.starts_with("HTTP/1.1 404 Not Found\r\n"), "{answer}");
         assert_eq!(answer.matches("HTTP/1.1 ").count(), 2, "{answer}");

@@ -55,6 +55,7 @@ pub struct Generation(pub(super) u16);
 impl Generation {
     /// That of a stream that was never published.
     #[cfg(test)]
+    #[cfg(all(test, feature = "web"))]
     pub(crate) const ENDED: Self = Self(0);
 
     /// Whether the stream is published.
