@@ -54,7 +54,6 @@ pub struct Generation(pub(super) u16);
 
 impl Generation {
     /// That of a stream that was never published.
-    #[cfg(test)]
     #[cfg(all(test, feature = "web"))]
     pub(crate) const ENDED: Self = Self(0);
 
