@@ -133,7 +133,7 @@ struct Arguments {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     web_name: Vec<String>,
     /// The origins of other sites whose pages may play streams and read the status, separated by commas, such as
-    /// https://example.com; * means all
+    /// `https://example.com`; * means all
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
     web_origin: Vec<String>,
     /// Offer administration over HTTP and RTMP at this address: HOST:PORT, or PORT for 127.0.0.1. Without a value, it is
