@@ -4,7 +4,7 @@ use core::fmt;
 
 use ctutils::CtEq as _;
 
-use super::AdminFailure;
+use super::failure::AdminFailure;
 use crate::amf0::Text;
 use crate::auth::Failures;
 use crate::fmt::impl_format;

@@ -11,7 +11,8 @@
 
 use core::fmt;
 
-use super::answer::{AdminData, AdminFailure, Answer};
+use super::answer::{AdminData, Answer};
+use super::failure::AdminFailure;
 use super::request::{AdminEvent, Request, Verb, body_part};
 use super::tree::Form;
 use crate::bytes::low_u32;

@@ -2,7 +2,6 @@
 
 use core::num::NonZeroU32;
 
-use super::tree::{TEN, divide};
 use crate::text::Decimal;
 
 const THOUSAND: NonZeroU32 = NonZeroU32::new(1_000).expect("is not 0");
@@ -85,6 +84,20 @@ fn two_digits(number: u32, put: &mut dyn FnMut(&[u8])) {
     let (tens, ones) = (number / TEN, number % TEN);
     put(Decimal::new(tens).as_bytes());
     put(Decimal::new(ones).as_bytes());
+}
+
+pub(super) const TEN: NonZeroU32 = NonZeroU32::new(10).expect("is not 0");
+
+/// Divides by a number of at most 16 bits. Returns the quotient and the remainder. It works with digits of 16 bits, because
+/// a division of 64 bits needs a library function.
+pub(super) fn divide(number: u64, by: NonZeroU32) -> (u64, u32) {
+    let (mut quotient, mut rest) = (0_u64, 0_u32);
+    for digit in number.to_be_bytes().as_chunks::<2>().0 {
+        let part = rest << 16 | u32::from(u16::from_be_bytes(*digit));
+        quotient = quotient << 16 | u64::from(part / by);
+        rest = part % by;
+    }
+    (quotient, rest)
 }
 
 #[cfg(test)]

@@ -100,13 +100,15 @@ mod access;
 mod answer;
 mod connection;
 mod date;
+mod failure;
 mod request;
 mod session;
 mod tree;
 
 pub use access::{AdminAccess, AdminCredentials};
-pub use answer::{AdminClient, AdminData, AdminFailure, AdminPublisher, AdminStats, AdminStream};
+pub use answer::{AdminClient, AdminData, AdminPublisher, AdminStats, AdminStream};
 pub use connection::AdminConnection;
+pub use failure::AdminFailure;
 pub use request::{AdminCall, AdminEvent, AdminMethod};
 pub use session::AdminSession;
 

@@ -1,14 +1,12 @@
 //! The methods, and what a request asks for.
 
-use base64ct::{Base64, Encoding as _};
-
 use super::access::AdminCredentials;
-use super::answer::AdminFailure;
+use super::failure::AdminFailure;
 use super::tree::Form;
 use crate::amf0::{Text, Token};
-use crate::bytes::{copy, low_u16, low_u32};
+use crate::bytes::{low_u16, low_u32};
 use crate::command::Command;
-use crate::http::{FieldReader, HeadError, authority_and_path, decode_form, digits};
+use crate::http::{FieldReader, HeadError, Span, Texts, authority_and_path, decode, digits};
 
 /// A method. See the [module](super).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,13 +81,6 @@ pub enum AdminEvent<'d> {
     Call(AdminCall),
 }
 
-/// A part of the stored text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Span {
-    start: u16,
-    length: u16,
-}
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Parameter {
     User,
@@ -119,8 +110,7 @@ pub(super) enum Verb {
 
 /// The parts of a request, which are stored until it is answered.
 pub(super) struct Request<const SIZE: usize> {
-    text: [u8; SIZE],
-    used: u16,
+    texts: Texts<SIZE>,
     pub(super) verb: Verb,
     /// The path, the part after `?`, and the body.
     target: Span,
@@ -143,8 +133,7 @@ impl<const SIZE: usize> Request<SIZE> {
         const { assert!(SIZE >= 128 && SIZE <= 0x8000, "a request has room for 128 to 32,768 bytes") }
         let none = Span { start: 0, length: 0 };
         Self {
-            text: [0; SIZE],
-            used: 0,
+            texts: Texts::new(),
             verb: Verb::Get,
             target: none,
             body: none,
@@ -162,7 +151,7 @@ impl<const SIZE: usize> Request<SIZE> {
 
     /// Forgets the previous request.
     fn clear(&mut self) {
-        (self.used, self.target, self.body) = (0, Span::default(), Span::default());
+        (self.texts.used, self.target, self.body) = (0, Span::default(), Span::default());
         (self.host, self.origin, self.basic) = (None, None, None);
         (self.has_authorization, self.accepts_json, self.accepts_xml) = (false, false, false);
         (self.method, self.values, self.form) = (None, [None; PARAMETERS.len()], Form::Xml);
@@ -172,25 +161,25 @@ impl<const SIZE: usize> Request<SIZE> {
     pub(super) fn begin(&mut self, verb: Verb, target: &[u8]) -> Result<(), HeadError> {
         self.clear();
         self.verb = verb;
-        self.target = self.store(target).ok_or(HeadError::TooLong)?;
+        self.target = self.texts.store(target)?;
         Ok(())
     }
 
     /// Begins a body of `length` bytes. Returns whether there is room for it.
     pub(super) fn begin_body(&mut self, length: u32) -> bool {
-        self.body = Span { start: self.used, length: 0 };
-        length as usize <= self.free().len()
+        self.body = Span { start: self.texts.used, length: 0 };
+        length as usize <= self.texts.free().len()
     }
 
     /// Stores a part of the body.
     pub(super) fn push_body(&mut self, part: &[u8]) {
-        let stored = self.store(part).map_or(0, |span| span.length);
+        let stored = self.texts.store(part).map_or(0, |span| span.length);
         self.body.length = self.body.length.wrapping_add(stored);
     }
 
     /// Parses the target, and the parameters in it and in the body.
     pub(super) fn parse(&mut self) -> Result<(), AdminFailure> {
-        let target = self.get(self.target);
+        let target = self.texts.get(self.target);
         let (_, path) = authority_and_path(target);
         let mark = path.iter().position(|byte| *byte == b'?').unwrap_or(path.len());
         let name = path.get(..mark).and_then(|path| path.strip_prefix(b"/admin/")).unwrap_or_default();
@@ -211,7 +200,8 @@ impl<const SIZE: usize> Request<SIZE> {
             self.form = Form::Json;
         }
         parsed?;
-        if !self.is_own_origin() {
+        // A page of another site must not send requests with the password that the browser knows.
+        if self.origin.is_some_and(|origin| !self.texts.is_own_origin(origin, self.host)) {
             return Err(AdminFailure::Origin);
         }
         Ok(())
@@ -220,14 +210,14 @@ impl<const SIZE: usize> Request<SIZE> {
     fn parse_parameters(&mut self, span: Span) -> Result<(), AdminFailure> {
         let mut start = usize::from(span.start);
         let end = start.wrapping_add(span.length.into());
-        while let Some(rest) = self.text.get_mut(start..end).filter(|rest| !rest.is_empty()) {
+        while let Some(rest) = self.texts.bytes.get_mut(start..end).filter(|rest| !rest.is_empty()) {
             let length = rest.iter().position(|byte| *byte == b'&').unwrap_or(rest.len());
             let pair = rest.get_mut(..length).unwrap_or_default();
             let name_length = pair.iter().position(|byte| *byte == b'=').unwrap_or(length);
             let (name, value) = pair.split_at_mut_checked(name_length).unwrap_or_default();
             let known = PARAMETERS.iter().find(|(known, _)| Text::new(name) == **known);
             if let (Some((_, parameter)), Some((_, value))) = (known, value.split_first_mut()) {
-                let decoded = decode_form(value).ok_or(AdminFailure::Request)?;
+                let decoded = decode(value, form_byte, |_| true).ok_or(AdminFailure::Request)?;
                 let value_start = start.wrapping_add(name_length).wrapping_add(1);
                 let place = self.values.get_mut(*parameter as usize);
                 // If a parameter is repeated, the first one counts.
@@ -261,7 +251,7 @@ impl<const SIZE: usize> Request<SIZE> {
 
     fn store_argument(&mut self, parameter: Parameter, argument: Option<Token<'_>>) -> Result<(), AdminFailure> {
         let Some(Token::String(text)) = argument else { return Ok(()) };
-        let span = self.store(text.as_bytes()).ok_or(AdminFailure::Request)?;
+        let span = self.texts.store(text.as_bytes()).map_err(|_| AdminFailure::Request)?;
         if let Some(place) = self.values.get_mut(parameter as usize) {
             *place = Some(span);
         }
@@ -271,11 +261,7 @@ impl<const SIZE: usize> Request<SIZE> {
     /// The user and the password: those of the parameters, or those of the field.
     pub(super) fn credentials(&self) -> Option<AdminCredentials<'_>> {
         let (user, password) = match (self.value(Parameter::User), self.value(Parameter::Password)) {
-            (None, None) => {
-                let text = self.get(self.basic?);
-                let (user, rest) = text.split_at_checked(text.iter().position(|byte| *byte == b':')?)?;
-                (user, rest.get(1..)?)
-            }
+            (None, None) => self.texts.user_and_password(self.basic?)?,
             (user, password) => (user.unwrap_or_default(), password.unwrap_or_default()),
         };
         Some(AdminCredentials { user: Text::new(user), password: Text::new(password) })
@@ -315,55 +301,7 @@ impl<const SIZE: usize> Request<SIZE> {
     }
 
     fn value(&self, parameter: Parameter) -> Option<&[u8]> {
-        self.values.get(parameter as usize).copied().flatten().map(|span| self.get(span))
-    }
-
-    /// Whether the request is not one of a page of another site.
-    fn is_own_origin(&self) -> bool {
-        let Some(origin) = self.origin.map(|origin| self.get(origin)) else { return true };
-        let authority = origin.strip_prefix(b"http://").or_else(|| origin.strip_prefix(b"https://"));
-        let host = self.host.map(|host| self.get(host));
-        authority.zip(host).is_some_and(|(authority, host)| authority.eq_ignore_ascii_case(host))
-    }
-
-    fn get(&self, span: Span) -> &[u8] {
-        let start = usize::from(span.start);
-        self.text.get(start..start.wrapping_add(usize::from(span.length))).unwrap_or_default()
-    }
-
-    /// The place after the stored text.
-    fn free(&mut self) -> &mut [u8] {
-        self.text.get_mut(usize::from(self.used)..).unwrap_or_default()
-    }
-
-    /// Marks the next `length` bytes as used.
-    fn take(&mut self, length: usize) -> Span {
-        let span = Span { start: self.used, length: low_u16(length) };
-        self.used = self.used.wrapping_add(span.length);
-        span
-    }
-
-    fn store(&mut self, value: &[u8]) -> Option<Span> {
-        if copy(value, self.free()) < value.len() {
-            return None;
-        }
-        Some(self.take(value.len()))
-    }
-
-    /// Stores the user and the password. Other schemes are ignored.
-    fn read_authorization(&mut self, value: &[u8], is_cut: bool) -> Result<(), HeadError> {
-        if core::mem::replace(&mut self.has_authorization, true) {
-            return Err(HeadError::NotHttp);
-        }
-        let scheme = value.split_at_checked(6).filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"basic "));
-        let Some((_, text)) = scheme else { return Ok(()) };
-        let text = text.trim_ascii();
-        if is_cut || self.free().len() < (text.len() / 4).wrapping_mul(3) {
-            return Err(HeadError::TooLong);
-        }
-        let decoded = Base64::decode(text, self.free()).map_or(None, |decoded| Some(decoded.len()));
-        self.basic = decoded.map(|length| self.take(length));
-        Ok(())
+        self.values.get(parameter as usize).copied().flatten().map(|span| self.texts.get(span))
     }
 }
 
@@ -371,7 +309,11 @@ impl<const SIZE: usize> FieldReader for Request<SIZE> {
     fn read(&mut self, name: &[u8], value: &[u8], is_cut: bool) -> Result<(), HeadError> {
         let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
         if is(b"authorization") {
-            return self.read_authorization(value, is_cut);
+            if core::mem::replace(&mut self.has_authorization, true) {
+                return Err(HeadError::NotHttp);
+            }
+            self.basic = self.texts.store_basic(value, is_cut)?;
+            return Ok(());
         }
         if is(b"accept") {
             let has = |kind: &[u8]| value.windows(kind.len()).any(|text| text.eq_ignore_ascii_case(kind));
@@ -388,10 +330,15 @@ impl<const SIZE: usize> FieldReader for Request<SIZE> {
             // A proxy may have read the other one.
             return Err(HeadError::NotHttp);
         }
-        let span = self.store(value).filter(|_| !is_cut).ok_or(HeadError::TooLong)?;
+        let span = self.texts.store(value).ok().filter(|_| !is_cut).ok_or(HeadError::TooLong)?;
         *(if is_origin { &mut self.origin } else { &mut self.host }) = Some(span);
         Ok(())
     }
+}
+
+/// In the parameters of a form, a plus stands for a space.
+const fn form_byte(byte: u8) -> u8 {
+    if byte == b'+' { b' ' } else { byte }
 }
 
 /// The number of bytes of `input` that belong to a body of which `left` bytes are missing.

@@ -8,7 +8,8 @@
 
 use core::fmt;
 
-use super::answer::{AdminData, AdminFailure, Answer};
+use super::answer::{AdminData, Answer};
+use super::failure::AdminFailure;
 use super::request::{AdminEvent, Request};
 use crate::bytes::low_u32;
 use crate::chunk::ChunkStreamId;

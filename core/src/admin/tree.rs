@@ -1,8 +1,6 @@
 //! Values as XML, JSON or AMF0.
 
-use core::num::NonZeroU32;
-
-use super::date::Date;
+use super::date::{Date, TEN, divide};
 use crate::amf0::{marker, u64_to_bits};
 use crate::bytes::{Window, low_u16, low_u32};
 use crate::text::Decimal;
@@ -302,18 +300,4 @@ enum Escape {
 pub(super) struct Identity {
     pub(super) length: u32,
     pub(super) hash: u32,
-}
-
-pub(super) const TEN: NonZeroU32 = NonZeroU32::new(10).expect("is not 0");
-
-/// Divides by a number of at most 16 bits. Returns the quotient and the remainder. It works with digits of 16 bits, because
-/// a division of 64 bits needs a library function.
-pub(super) fn divide(number: u64, by: NonZeroU32) -> (u64, u32) {
-    let (mut quotient, mut rest) = (0_u64, 0_u32);
-    for digit in number.to_be_bytes().as_chunks::<2>().0 {
-        let part = rest << 16 | u32::from(u16::from_be_bytes(*digit));
-        quotient = quotient << 16 | u64::from(part / by);
-        rest = part % by;
-    }
-    (quotient, rest)
 }

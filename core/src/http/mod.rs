@@ -271,28 +271,6 @@ pub(crate) fn is_token(byte: u8) -> bool {
     byte.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]{}".contains(&byte)
 }
 
-/// Decodes `%` sequences in place, and `+` as a space (application/x-www-form-urlencoded). Returns the new length, or `None`
-/// if a sequence is invalid.
-#[cfg(feature = "admin")]
-pub(crate) fn decode_form(text: &mut [u8]) -> Option<usize> {
-    let cells = core::cell::Cell::from_mut(text).as_slice_of_cells();
-    let (mut from, mut to, mut length) = (cells.iter(), cells.iter(), 0_usize);
-    while let Some(cell) = from.next() {
-        let byte = match cell.get() {
-            b'+' => b' ',
-            b'%' => {
-                let mut digit = || char::from(from.next()?.get()).to_digit(16);
-                let (high, low) = (digit()?, digit()?);
-                u8::try_from(high << 4 | low).ok()?
-            }
-            byte => byte,
-        };
-        to.next()?.set(byte);
-        length = length.wrapping_add(1);
-    }
-    Some(length)
-}
-
 const fn is_control(byte: u8) -> bool {
     byte < b' ' || byte == 0x7F
 }
@@ -320,6 +298,11 @@ impl fmt::Display for HeadError {
 }
 
 impl core::error::Error for HeadError {}
+
+#[cfg(any(feature = "admin", feature = "web"))]
+mod texts;
+#[cfg(any(feature = "admin", feature = "web"))]
+pub(crate) use texts::{Span, Texts, decode};
 
 #[cfg(test)]
 mod tests;

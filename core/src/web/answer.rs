@@ -1,6 +1,6 @@
 //! Answers on a connection.
 
-use super::connection::{Out, WebConnection};
+use super::connection::{Answer, Out, WebConnection};
 use super::fragments::Muxed;
 use super::framing::{Framing, MAX_PART, NORMAL, accept_key};
 use super::page;
@@ -12,15 +12,6 @@ use crate::media::mp4::Configuration;
 use crate::relay::{Generation, Overtaken, Player, Ring};
 use crate::text::{Decimal, put};
 use crate::time::Instant;
-
-/// What is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// What was requested.
-    Accepted,
-    /// A status other than 200.
-    Status(u16),
-}
 
 /// A part of a stream is written directly to the output if that has at least this number of bytes. Otherwise it is written
 /// through the stored text.
@@ -80,7 +71,7 @@ impl<const SIZE: usize> WebConnection<SIZE> {
             && written < out.len()
         {
             let (before, after) = self.framing.overhead();
-            let text = &mut self.stored.text;
+            let text = &mut self.stored.texts.bytes;
             let end = text.len().saturating_sub(after);
             let mut json = Json(Output::new(text.get_mut(before..end).unwrap_or_default()));
             let entry = usize::from(part).checked_sub(1).map(&mut *stream);
@@ -140,7 +131,7 @@ impl<const SIZE: usize> WebConnection<SIZE> {
         while self.out == Out::Stream && self.start == self.end {
             let room = out.get_mut(written..).unwrap_or_default();
             let is_direct = room.is_empty() || room.len() >= DIRECT || self.framing == Framing::Close;
-            let target = if is_direct { room } else { self.stored.text.get_mut(..DIRECT).unwrap_or_default() };
+            let target = if is_direct { room } else { self.stored.texts.bytes.get_mut(..DIRECT).unwrap_or_default() };
             let (before, after) = self.framing.overhead();
             let end = target.len().saturating_sub(after).min(before.saturating_add(MAX_PART));
             let payload = target.get_mut(before..end).unwrap_or_default();
@@ -176,7 +167,7 @@ impl<const SIZE: usize> WebConnection<SIZE> {
 
     /// Writes the bytes that wait.
     pub(super) fn flush(&mut self, out: &mut [u8]) -> usize {
-        let rest = self.stored.text.get(usize::from(self.start)..usize::from(self.end)).unwrap_or_default();
+        let rest = self.stored.texts.bytes.get(usize::from(self.start)..usize::from(self.end)).unwrap_or_default();
         let written = copy(rest, out);
         self.start = self.start.wrapping_add(low_u16(written));
         written
@@ -186,7 +177,7 @@ impl<const SIZE: usize> WebConnection<SIZE> {
     pub(super) fn store_accept_key(&mut self) {
         let mut accepted = [0; 28];
         accept_key(self.stored.websocket_key(), &mut accepted);
-        copy(&accepted, &mut self.stored.text);
+        copy(&accepted, &mut self.stored.texts.bytes);
     }
 
     /// Writes the head or the rest of it.
@@ -195,7 +186,7 @@ impl<const SIZE: usize> WebConnection<SIZE> {
             (Answer::Accepted, Framing::WebSocket) => {
                 let parts: &[&[u8]] = &[
                     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
-                    self.stored.text.get(..28).unwrap_or_default(),
+                    self.stored.texts.bytes.get(..28).unwrap_or_default(),
                     b"\r\n\r\n",
                 ];
                 put(parts, self.sent as usize, out)
@@ -245,7 +236,7 @@ impl<const SIZE: usize> WebConnection<SIZE> {
         };
         let stored = |(start, length): (u16, u16)| {
             let start = usize::from(start);
-            self.stored.text.get(start..start.wrapping_add(usize::from(length)))
+            self.stored.texts.bytes.get(start..start.wrapping_add(usize::from(length)))
         };
         let origin = self.origin.and_then(stored);
         let codecs = self.codecs.filter(|_| self.answer == Answer::Accepted).and_then(stored);

@@ -12,7 +12,8 @@
 //! A head has a time limit from its first byte to its last. An answer has as long as a pause between requests, and each of
 //! its bytes adds to that. A stream has no limit while all that was written is sent.
 
-use super::answer::Answer;
+use core::fmt;
+
 use super::fragments::{Fragments, Muxed};
 use super::framing::{Broken, Control, FrameReader, Framing, MAX_CONTROL, NORMAL, Opcode, PROTOCOL_ERROR, put_control};
 use super::request::{Path, Stored};
@@ -53,11 +54,19 @@ pub(super) enum Out {
     Ending,
 }
 
+/// What is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// What was requested.
+    Accepted,
+    /// A status other than 200.
+    Status(u16),
+}
+
 /// The server's side of one TCP connection of a browser or another viewer. See the [module](super).
 ///
 /// `SIZE` is the number of bytes of a line that are stored, and of the parts of a request that are stored together: the URL,
 /// `Host`, `Origin`, the user and the password. A request that needs more is answered with 414 or 431. At least 256.
-#[derive(Debug)]
 pub struct WebConnection<const SIZE: usize = 512> {
     pub(super) head: Head<SIZE>,
     pub(super) stored: Stored<SIZE>,
@@ -83,6 +92,16 @@ pub struct WebConnection<const SIZE: usize = 512> {
     /// When the current head or the pause before it began. For an answer it moves on with each byte.
     pub(super) since: Instant,
     refusal: Option<WebRefusal>,
+}
+
+/// Omits the request, which may have a key, a token and a password.
+impl<const SIZE: usize> fmt::Debug for WebConnection<SIZE> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebConnection")
+            .field("incoming", &self.incoming)
+            .field("out", &self.out)
+            .finish_non_exhaustive()
+    }
 }
 
 impl_format!(
@@ -302,7 +321,7 @@ impl<const SIZE: usize> WebConnection<SIZE> {
         };
         // The payload of a close frame may have a reason. Only the status is repeated.
         let payload = if answer == Opcode::Close { payload.get(..2).unwrap_or_default() } else { payload };
-        (self.start, self.end) = (0, low_u16(put_control(answer, payload, &mut self.stored.text)));
+        (self.start, self.end) = (0, low_u16(put_control(answer, payload, &mut self.stored.texts.bytes)));
         true
     }
 
@@ -311,8 +330,8 @@ impl<const SIZE: usize> WebConnection<SIZE> {
         self.out = Out::Ending;
         let length = match self.framing {
             Framing::Close => 0,
-            Framing::Chunked => crate::bytes::copy(super::framing::LAST_CHUNK, &mut self.stored.text),
-            Framing::WebSocket => put_control(Opcode::Close, &code.to_be_bytes(), &mut self.stored.text),
+            Framing::Chunked => crate::bytes::copy(super::framing::LAST_CHUNK, &mut self.stored.texts.bytes),
+            Framing::WebSocket => put_control(Opcode::Close, &code.to_be_bytes(), &mut self.stored.texts.bytes),
         };
         (self.start, self.end) = (0, low_u16(length));
         if self.framing != Framing::Chunked {

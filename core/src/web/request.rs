@@ -5,9 +5,9 @@ use core::fmt;
 
 use super::WebConfig;
 use crate::amf0::Text;
-use crate::bytes::{copy, low_u16};
+use crate::bytes::low_u16;
 use crate::fmt::impl_format;
-use crate::http::{FieldReader, HeadError, authority_and_path};
+use crate::http::{FieldReader, HeadError, Span, Texts, authority_and_path, decode};
 
 /// The form of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,19 +174,10 @@ impl fmt::Display for WebRefusal {
 
 impl core::error::Error for WebRefusal {}
 
-/// A part of the stored text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Span {
-    start: u16,
-    length: u16,
-}
-
 /// The text of a request that is stored until it is answered, and what its fields say.
-#[derive(Debug)]
 pub(super) struct Stored<const SIZE: usize> {
     /// Between two requests it has bytes that wait to be sent.
-    pub(super) text: [u8; SIZE],
-    used: u16,
+    pub(super) texts: Texts<SIZE>,
     target: Span,
     query: Span,
     host: Option<Span>,
@@ -239,8 +230,7 @@ impl<const SIZE: usize> Stored<SIZE> {
     pub(super) const fn new() -> Self {
         const { assert!(SIZE >= 256 && SIZE <= 0x8000, "a line has room for 256 to 32,768 bytes") }
         Self {
-            text: [0; SIZE],
-            used: 0,
+            texts: Texts::new(),
             target: Span { start: 0, length: 0 },
             query: Span { start: 0, length: 0 },
             host: None,
@@ -258,36 +248,12 @@ impl<const SIZE: usize> Stored<SIZE> {
 
     /// Begins a request with the parts of its first line.
     pub(super) fn begin(&mut self, target: &[u8], is_head: bool, is_old: bool) -> Result<(), HeadError> {
-        (self.used, self.query) = (0, Span::default());
+        (self.texts.used, self.query) = (0, Span::default());
         (self.host, self.origin, self.credentials, self.key) = (None, None, None, None);
         (self.has_authorization, self.upgrades, self.is_upgrade, self.is_version) = (false, false, false, false);
         (self.is_head, self.is_old) = (is_head, is_old);
-        self.target = self.store(target)?;
+        self.target = self.texts.store(target)?;
         Ok(())
-    }
-
-    fn get(&self, span: Span) -> &[u8] {
-        let start = usize::from(span.start);
-        self.text.get(start..start.wrapping_add(usize::from(span.length))).unwrap_or_default()
-    }
-
-    /// The place behind the stored text.
-    fn free(&mut self) -> &mut [u8] {
-        self.text.get_mut(usize::from(self.used)..).unwrap_or_default()
-    }
-
-    /// Marks the next `length` bytes as used.
-    fn take(&mut self, length: usize) -> Span {
-        let span = Span { start: self.used, length: low_u16(length) };
-        self.used = self.used.wrapping_add(span.length);
-        span
-    }
-
-    fn store(&mut self, value: &[u8]) -> Result<Span, HeadError> {
-        if copy(value, self.free()) < value.len() {
-            return Err(HeadError::TooLong);
-        }
-        Ok(self.take(value.len()))
     }
 
     /// Checks a complete head. Returns what is requested, and whether over a WebSocket.
@@ -302,10 +268,15 @@ impl<const SIZE: usize> Stored<SIZE> {
             if !self.is_version {
                 return Err(WebRefusal::Version);
             }
-            if !self.is_upgrade || self.is_head || self.is_old || !self.key.is_some_and(|key| is_key(self.get(key))) {
+            if !self.is_upgrade
+                || self.is_head
+                || self.is_old
+                || !self.key.is_some_and(|key| is_key(self.texts.get(key)))
+            {
                 return Err(WebRefusal::Upgrade);
             }
-            if self.origin.is_some() && !self.is_own_origin() && !self.is_listed(config) {
+            let is_foreign = self.origin.is_some_and(|origin| !self.texts.is_own_origin(origin, self.host));
+            if is_foreign && !self.is_listed(config) {
                 return Err(WebRefusal::Origin);
             }
         }
@@ -313,8 +284,8 @@ impl<const SIZE: usize> Stored<SIZE> {
     }
 
     fn check_host(&self, config: &WebConfig<'_>) -> Result<(), WebRefusal> {
-        let (authority, _) = authority_and_path(self.get(self.target));
-        let host = match (self.host.map(|host| self.get(host)), authority) {
+        let (authority, _) = authority_and_path(self.texts.get(self.target));
+        let host = match (self.host.map(|host| self.texts.get(host)), authority) {
             (Some(host), Some(authority)) if !host.eq_ignore_ascii_case(authority) => {
                 return Err(WebRefusal::HostInvalid);
             }
@@ -328,17 +299,9 @@ impl<const SIZE: usize> Stored<SIZE> {
         if is_known { Ok(()) } else { Err(WebRefusal::HostUnknown) }
     }
 
-    /// Whether the origin is the host of the request.
-    fn is_own_origin(&self) -> bool {
-        let (Some(origin), Some(host)) = (self.origin, self.host) else { return false };
-        let origin = self.get(origin);
-        let authority = origin.strip_prefix(b"http://").or_else(|| origin.strip_prefix(b"https://"));
-        authority.is_some_and(|authority| authority.eq_ignore_ascii_case(self.get(host)))
-    }
-
     fn is_listed(&self, config: &WebConfig<'_>) -> bool {
         let is_it = |origin: &[u8]| config.origins.iter().any(|listed| *listed == "*" || origin == listed.as_bytes());
-        self.origin.is_some_and(|origin| is_it(self.get(origin)))
+        self.origin.is_some_and(|origin| is_it(self.texts.get(origin)))
     }
 
     /// The origin whose pages may read the answer.
@@ -348,7 +311,7 @@ impl<const SIZE: usize> Stored<SIZE> {
 
     /// Splits the target into the path and the query, and decodes the path.
     fn split_target(&mut self) -> Result<Path, WebRefusal> {
-        let target = self.get(self.target);
+        let target = self.texts.get(self.target);
         let (_, path) = authority_and_path(target);
         let start = self.target.start.wrapping_add(low_u16(target.len().wrapping_sub(path.len())));
         let length = path.iter().position(|byte| *byte == b'?').unwrap_or(path.len());
@@ -356,10 +319,10 @@ impl<const SIZE: usize> Stored<SIZE> {
         let query_start = start.wrapping_add(low_u16(length)).wrapping_add(1);
         self.query = Span { start: query_start, length: low_u16(query_length) };
         let from = usize::from(start);
-        let place = self.text.get_mut(from..from.wrapping_add(length)).unwrap_or_default();
-        let decoded = decode(place).ok_or(WebRefusal::Head(HeadError::NotHttp))?;
+        let place = self.texts.bytes.get_mut(from..from.wrapping_add(length)).unwrap_or_default();
+        let decoded = decode(place, |byte| byte, is_plain).ok_or(WebRefusal::Head(HeadError::NotHttp))?;
         self.target = Span { start, length: low_u16(decoded) };
-        let path = Path::of(self.get(self.target)).ok_or(WebRefusal::NotFound)?;
+        let path = Path::of(self.texts.get(self.target)).ok_or(WebRefusal::NotFound)?;
         if let Path::Resource(WebResource::Stream(_)) = path {
             // Without the slash at the start, and without the type at the end.
             self.target = Span {
@@ -373,7 +336,7 @@ impl<const SIZE: usize> Stored<SIZE> {
     /// The request, after [`Self::check`].
     pub(super) fn request(&self, resource: WebResource, is_websocket: bool) -> WebRequest<'_> {
         let path = match resource {
-            WebResource::Stream(_) => self.get(self.target),
+            WebResource::Stream(_) => self.texts.get(self.target),
             _ => &[],
         };
         let slash = path.iter().rposition(|byte| *byte == b'/');
@@ -381,15 +344,14 @@ impl<const SIZE: usize> Stored<SIZE> {
             Some((application, key)) => (application, key.get(1..).unwrap_or_default()),
             None => (&[][..], path),
         };
-        let credentials = self.credentials.map(|span| self.get(span)).and_then(|text| {
-            let (user, rest) = text.split_at_checked(text.iter().position(|byte| *byte == b':')?)?;
-            Some(WebCredentials { user: Text::new(user), password: Text::new(rest.get(1..)?) })
-        });
+        let credentials = self.credentials.and_then(|basic| self.texts.user_and_password(basic));
+        let credentials =
+            credentials.map(|(user, password)| WebCredentials { user: Text::new(user), password: Text::new(password) });
         WebRequest {
             resource,
             application: Text::new(application),
             key: Text::new(key),
-            query: Text::new(self.get(self.query)),
+            query: Text::new(self.texts.get(self.query)),
             credentials,
             is_websocket,
             is_head: self.is_head,
@@ -398,12 +360,12 @@ impl<const SIZE: usize> Stored<SIZE> {
 
     /// Stores one more text, if there is room for it. Returns its start and its length.
     pub(super) fn store_more(&mut self, text: &[u8]) -> Option<(u16, u16)> {
-        self.store(text).ok().map(|span| (span.start, span.length))
+        self.texts.store(text).ok().map(|span| (span.start, span.length))
     }
 
     /// The key of a request for a WebSocket.
     pub(super) fn websocket_key(&self) -> &[u8] {
-        self.key.map_or(&[], |key| self.get(key))
+        self.key.map_or(&[], |key| self.texts.get(key))
     }
 }
 
@@ -426,7 +388,11 @@ impl<const SIZE: usize> FieldReader for Stored<SIZE> {
             return Ok(());
         }
         if is(b"authorization") {
-            return self.read_authorization(value, is_cut);
+            if core::mem::replace(&mut self.has_authorization, true) {
+                return Err(HeadError::NotHttp);
+            }
+            self.credentials = self.texts.store_basic(value, is_cut)?;
+            return Ok(());
         }
         let (is_host, is_origin, is_key) = (is(b"host"), is(b"origin"), is(b"sec-websocket-key"));
         if !is_host && !is_origin && !is_key {
@@ -444,34 +410,12 @@ impl<const SIZE: usize> FieldReader for Stored<SIZE> {
             // A proxy may have read the other one.
             return Err(HeadError::NotHttp);
         }
-        let span = Some(self.store(value)?);
+        let span = Some(self.texts.store(value)?);
         match (is_host, is_origin) {
             (true, _) => self.host = span,
             (_, true) => self.origin = span,
             _ => self.key = span,
         }
-        Ok(())
-    }
-}
-
-impl<const SIZE: usize> Stored<SIZE> {
-    /// Stores the user and the password. Other schemes are ignored.
-    fn read_authorization(&mut self, value: &[u8], is_cut: bool) -> Result<(), HeadError> {
-        if core::mem::replace(&mut self.has_authorization, true) {
-            return Err(HeadError::NotHttp);
-        }
-        let scheme = value.split_at_checked(6).filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"basic "));
-        let Some((_, text)) = scheme else { return Ok(()) };
-        if is_cut {
-            return Err(HeadError::TooLong);
-        }
-        let text = text.trim_ascii();
-        let room = (text.len() / 4).wrapping_mul(3);
-        if self.free().len() < room {
-            return Err(HeadError::TooLong);
-        }
-        let decoded = Base64::decode(text, self.free()).map_or(None, |decoded| Some(decoded.len()));
-        self.credentials = decoded.map(|length| self.take(length));
         Ok(())
     }
 }
@@ -513,24 +457,7 @@ fn is_address(name: &[u8]) -> bool {
     }
 }
 
-/// Decodes `%` sequences in place. Returns the new length, or `None` if a sequence is invalid or stands for a control
-/// character, a slash or a question mark.
-fn decode(text: &mut [u8]) -> Option<usize> {
-    let cells = core::cell::Cell::from_mut(text).as_slice_of_cells();
-    let (mut from, mut to) = (cells.iter(), cells.iter());
-    let mut length: usize = 0;
-    while let Some(cell) = from.next() {
-        let mut byte = cell.get();
-        if byte == b'%' {
-            let mut digit = || char::from(from.next()?.get()).to_digit(16);
-            let (high, low) = (digit()?, digit()?);
-            byte = u8::try_from(high << 4 | low).ok()?;
-            if byte < b' ' || matches!(byte, b'/' | b'?' | 0x7F) {
-                return None;
-            }
-        }
-        to.next()?.set(byte);
-        length = length.wrapping_add(1);
-    }
-    Some(length)
+/// Whether a byte that a `%` sequence stands for is neither a control character nor a slash nor a question mark.
+const fn is_plain(byte: u8) -> bool {
+    byte >= b' ' && !matches!(byte, b'/' | b'?' | 0x7F)
 }
