@@ -5,6 +5,8 @@ pub(crate) mod handler;
 mod listen;
 #[cfg(feature = "live")]
 pub(crate) mod local;
+#[cfg(feature = "web")]
+mod meter;
 pub(crate) mod relay;
 mod session;
 mod slot;
@@ -138,7 +140,7 @@ pub struct Server<
     slots: [Slot<'a, STREAMS>; SOCKETS],
     rings: [Ring<'a>; PUBLISHERS],
     #[cfg(feature = "web")]
-    meters: [viewers::Meter; PUBLISHERS],
+    meters: [meter::Meter; PUBLISHERS],
     /// When it began to run.
     #[cfg(feature = "web")]
     started: Option<Instant>,
@@ -261,7 +263,7 @@ impl<'a, const SOCKETS: usize, const PUBLISHERS: usize, const PLAYERS: usize, co
             slots,
             rings,
             #[cfg(feature = "web")]
-            meters: [const { viewers::Meter::new(Instant::from_micros(0)) }; PUBLISHERS],
+            meters: [const { meter::Meter::new(Instant::from_micros(0)) }; PUBLISHERS],
             #[cfg(feature = "web")]
             started: None,
             streams,

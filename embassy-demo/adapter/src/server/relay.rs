@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::fmt::impl_format;
 use crate::server::handler::{Handler, SessionId};
 #[cfg(feature = "web")]
-use crate::server::viewers::Meter;
+use crate::server::meter::Meter;
 
 /// The memory of one relayed stream. The caller usually puts it in a static.
 ///

@@ -7,7 +7,7 @@ use embedded_rtmp::message::StreamId;
 use embedded_rtmp::relay::{Directory, StreamIndex, StreamName};
 use embedded_rtmp::time::Instant;
 use embedded_rtmp::web::{
-    BitRate, StreamStatus, WebConfig, WebConnection, WebEvent, WebRejection, WebRequest, WebResource, WebStatus,
+    StreamStatus, WebConfig, WebConnection, WebEvent, WebRejection, WebRequest, WebResource, WebStatus,
 };
 
 use crate::clock::wake_at;
@@ -267,18 +267,6 @@ fn listed(directory: &Directory<'_, '_>, handler: &dyn Handler) -> impl Iterator
         let name = directory.name(*stream);
         core::str::from_utf8(name).is_ok() && handler.is_listed(name)
     })
-}
-
-/// The rate of a stream, and when it was published.
-pub(crate) struct Meter {
-    pub(crate) rate: BitRate,
-    pub(crate) since: Instant,
-}
-
-impl Meter {
-    pub(crate) const fn new(now: Instant) -> Self {
-        Self { rate: BitRate::new(now), since: now }
-    }
 }
 
 /// Whole seconds.
