@@ -12,6 +12,7 @@ use embedded_rtmp::admin::{
 };
 use embedded_rtmp::crypt::KeyPair;
 use embedded_rtmp::relay::StreamIndex;
+use embedded_rtmp::session::SessionBuffers;
 use embedded_rtmp::time::Instant;
 use embedded_rtmp::tunnel::Protocol;
 use mio::event::Event as Readiness;
@@ -20,7 +21,6 @@ use mio::{Interest, Registry, Token};
 use rustls::ServerConnection;
 
 use super::access::octets;
-use super::event_loop::EventLoop;
 use super::shared::{BROKEN, CLOSED, Outcome};
 use super::{Event, User};
 use crate::net::{Keys, Socket, TlsServer, entropy};
@@ -30,7 +30,7 @@ const MAX_CLIENTS: usize = 16;
 
 /// The longest line of a request over HTTP, and the longest arguments of a call, in bytes. The longest name of a stream fits.
 const LINE: usize = 16 * 1024;
-const ARGUMENTS: usize = 8 * 1024;
+pub(super) const ARGUMENTS: usize = 8 * 1024;
 
 /// The token of the listener. Those of its connections follow.
 const TOKEN: usize = usize::MAX / 2;
@@ -111,6 +111,46 @@ impl AdminData for Snapshot {
     }
 }
 
+/// What administration needs of the server.
+pub(super) trait Server {
+    /// When the current turns began.
+    fn now(&self) -> Instant;
+
+    /// Registers the connections of administrators.
+    fn registry(&self) -> &Registry;
+
+    fn tls(&self) -> Option<&TlsServer>;
+
+    fn tell(&mut self, event: Event);
+
+    fn tell_trouble(&mut self, peer: SocketAddr, text: String);
+
+    /// Begins a key agreement.
+    ///
+    /// # Errors
+    /// When the next one may begin.
+    fn try_agree(&mut self) -> std::result::Result<(), Instant>;
+
+    /// A session of an administrator.
+    ///
+    /// # Errors
+    /// The system has no random bytes.
+    fn session(&mut self) -> Result<AdminSession<'static, ARGUMENTS>>;
+
+    /// Takes back the memory of a session that has ended.
+    fn return_buffers(&mut self, buffers: SessionBuffers<'static>);
+
+    /// What administrators are told. `clock` returns milliseconds since 1970.
+    fn snapshot(&mut self, clock: &dyn Fn(Instant) -> u64) -> Snapshot;
+
+    /// Closes the connection or the tunnel of a client. Returns whether there is one.
+    fn close_session(&mut self, client_id: u32, buffer: &mut [u8]) -> bool;
+
+    /// Closes the listeners, and opens them again at the same addresses. Connections stay. Returns whether all could be
+    /// opened. The server tries the others again.
+    fn restart_listeners(&mut self) -> bool;
+}
+
 /// What a client publishes and plays.
 pub(super) struct Roles {
     /// The id of the client.
@@ -167,7 +207,7 @@ impl<'a> Admin<'a> {
     }
 
     /// Accepts administrators, and gives a turn to each that needs one.
-    pub(super) fn run(&mut self, server: &mut EventLoop<'_>, buffer: &mut [u8]) {
+    pub(super) fn run(&mut self, server: &mut dyn Server, buffer: &mut [u8]) {
         let now = server.now();
         if self.accept_at.is_none_or(|time| now >= time) {
             self.accept_at = None;
@@ -187,7 +227,7 @@ impl<'a> Admin<'a> {
         }
     }
 
-    fn accept(&mut self, server: &mut EventLoop<'_>, now: Instant) {
+    fn accept(&mut self, server: &mut dyn Server, now: Instant) {
         while self.is_ready {
             match self.listener.accept() {
                 Ok((stream, peer)) => self.open(stream, peer, server, now),
@@ -203,7 +243,7 @@ impl<'a> Admin<'a> {
     }
 
     /// Adds a client. If there is no room, the oldest one that has not logged in is closed.
-    fn open(&mut self, mut stream: TcpStream, peer: SocketAddr, server: &mut EventLoop<'_>, now: Instant) {
+    fn open(&mut self, mut stream: TcpStream, peer: SocketAddr, server: &mut dyn Server, now: Instant) {
         let free = self.clients.iter().position(Option::is_none);
         let strangers = self.clients.iter().enumerate().filter_map(|(place, client)| {
             let client = client.as_ref().filter(|client| !client.has_logged_in)?;
@@ -231,7 +271,7 @@ impl<'a> Admin<'a> {
         });
     }
 
-    fn end(&mut self, place: usize, outcome: Outcome, server: &mut EventLoop<'_>) {
+    fn end(&mut self, place: usize, outcome: Outcome, server: &mut dyn Server) {
         let Some(client) = self.clients[place].take() else { return };
         if let Role::Rtmp(session) = client.role {
             server.return_buffers(session.into_buffers());
@@ -263,7 +303,7 @@ impl Client {
     fn turn(
         &mut self,
         access: &mut AdminAccess<'_, 256>,
-        server: &mut EventLoop<'_>,
+        server: &mut dyn Server,
         buffer: &mut [u8],
         clock: &dyn Fn(Instant) -> u64,
     ) -> Outcome {
@@ -272,7 +312,7 @@ impl Client {
             return self.begin(deadline, access, server, buffer, clock);
         }
         let Self { peer, socket, role, keys, agree_at, has_logged_in, snapshot, .. } = self;
-        let mut decide = |credentials: Option<AdminCredentials<'_>>, server: &mut EventLoop<'_>| {
+        let mut decide = |credentials: Option<AdminCredentials<'_>>, server: &mut dyn Server| {
             let has_credentials = credentials.is_some();
             let checked = access.check(now, octets(peer.ip()), credentials);
             if has_credentials && let Err(failure) = checked {
@@ -378,7 +418,7 @@ impl Client {
         &mut self,
         deadline: Instant,
         access: &mut AdminAccess<'_, 256>,
-        server: &mut EventLoop<'_>,
+        server: &mut dyn Server,
         buffer: &mut [u8],
         clock: &dyn Fn(Instant) -> u64,
     ) -> Outcome {
@@ -402,7 +442,7 @@ impl Client {
         }
         self.role = match protocol {
             Protocol::Http => Role::Http(Box::new(AdminConnection::new(now))),
-            Protocol::Rtmp | Protocol::Rtmpe => Role::Rtmp(Box::new(server.admin_session()?)),
+            Protocol::Rtmp | Protocol::Rtmpe => Role::Rtmp(Box::new(server.session()?)),
             _ => bail!("neither RTMP nor HTTP: it begins with {first:#04x}"),
         };
         self.turn(access, server, buffer, clock)
@@ -421,7 +461,7 @@ fn data<'s>(snapshot: &'s mut Option<Snapshot>, now: Instant, clock: &dyn Fn(Ins
 fn carry_out(
     call: AdminCall,
     peer: SocketAddr,
-    server: &mut EventLoop<'_>,
+    server: &mut dyn Server,
     buffer: &mut [u8],
 ) -> Result<(), AdminFailure> {
     match call {

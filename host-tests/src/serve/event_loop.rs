@@ -36,7 +36,7 @@ use super::connection::{Connection, SESSION_MEMORY};
 use super::gateway::{Gateway, MAX_TUNNELS};
 use super::handover;
 use super::shared::{CROWDED, Outcome, Shared, network};
-use super::web::seconds;
+use super::streams::seconds;
 use super::{Controls, Event, Options, conclude};
 use crate::net::{Clock, TlsServer, entropy};
 
@@ -65,6 +65,9 @@ const LARGE: usize = 1 << 20;
 /// The interval at which the stop flag and the tunnels are checked and progress is reported.
 const TICK: Duration = Duration::from_millis(100);
 
+/// A connection, and the time at which it gets a turn.
+type Slot = Option<(Connection, Option<Instant>)>;
+
 pub(super) struct EventLoop<'a> {
     poll: Poll,
     clock: Clock,
@@ -80,8 +83,8 @@ pub(super) struct EventLoop<'a> {
     /// When clients are accepted again, after the system has run out of a resource.
     accept_at: Option<Instant>,
     tell_at: Instant,
-    /// Connections, and the times at which they have a turn. The ids begin at [`MAX_TUNNELS`].
-    connections: Vec<Option<(Connection, Option<Instant>)>>,
+    /// The ids begin at [`MAX_TUNNELS`].
+    connections: Vec<Slot>,
     /// The times at which connections get a turn. A turn may be too early, because a deadline that was extended is checked
     /// only then.
     timers: BTreeSet<(Instant, usize)>,
@@ -208,21 +211,14 @@ impl<'a> EventLoop<'a> {
             // Only a load balancer can lead the clients to another server.
             self.listeners.clear();
         }
-        now >= drained_at || !self.clients().any(|client| client.is_leaving())
-    }
-
-    /// The clients of all connections and tunnels.
-    fn clients(&mut self) -> impl Iterator<Item = &mut Client> {
-        let direct = self.connections.iter_mut().flatten().filter_map(|(connection, _)| connection.client_mut());
-        direct.chain(self.gateway.clients())
+        now >= drained_at || !clients(&mut self.connections, &mut self.gateway).any(|client| client.is_leaving())
     }
 
     /// Asks each client that handles such a request to connect again.
     fn ask_to_reconnect(&mut self) {
         let Self { connections, gateway, shared, .. } = self;
-        let direct = connections.iter_mut().flatten().filter_map(|(connection, _)| connection.client_mut());
         let (mut asked, mut all) = (0, 0);
-        for client in direct.chain(gateway.clients()) {
+        for client in clients(connections, gateway) {
             all += usize::from(client.is_active());
             asked += usize::from(client.ask_to_reconnect(shared));
         }
@@ -445,45 +441,70 @@ impl<'a> EventLoop<'a> {
         }
     }
 
-    pub(super) fn now(&self) -> Instant {
+    /// Opens the listeners that are closed.
+    fn open_listeners(&mut self) {
+        for (place, listening) in self.listeners.iter_mut().enumerate() {
+            if listening.socket.is_none()
+                && let Ok(mut socket) = TcpListener::bind(listening.address)
+                && self.poll.registry().register(&mut socket, Token(place), Interest::READABLE).is_ok()
+            {
+                (listening.socket, listening.is_ready) = (Some(socket), true);
+            }
+        }
+    }
+
+    /// Ends all connections.
+    fn stop(&mut self, end: &'static str, buffer: &mut [u8]) {
+        self.gateway.stop(end, &mut self.shared);
+        for place in 0..self.connections.len() {
+            if let Some((connection, _)) = &mut self.connections[place] {
+                connection.say_goodbye(buffer, &mut self.shared);
+                self.end(place, Ok(Some(end)));
+            }
+        }
+    }
+}
+
+/// The clients of all connections and tunnels.
+fn clients<'s>(connections: &'s mut [Slot], gateway: &'s mut Gateway) -> impl Iterator<Item = &'s mut Client> {
+    let direct = connections.iter_mut().flatten().filter_map(|(connection, _)| connection.client_mut());
+    direct.chain(gateway.clients())
+}
+
+impl admin::Server for EventLoop<'_> {
+    fn now(&self) -> Instant {
         self.shared.now
     }
 
-    pub(super) fn registry(&self) -> &Registry {
+    fn registry(&self) -> &Registry {
         self.poll.registry()
     }
 
-    pub(super) fn tls(&self) -> Option<&TlsServer> {
+    fn tls(&self) -> Option<&TlsServer> {
         self.shared.options.tls.as_ref()
     }
 
-    pub(super) fn tell(&mut self, event: Event) {
+    fn tell(&mut self, event: Event) {
         (self.shared.tell)(event);
     }
 
-    pub(super) fn tell_trouble(&mut self, peer: SocketAddr, text: String) {
+    fn tell_trouble(&mut self, peer: SocketAddr, text: String) {
         self.shared.tell_trouble(peer, text);
     }
 
-    /// Begins a key agreement.
-    ///
-    /// # Errors
-    /// When the next one may begin.
-    pub(super) fn try_agree(&mut self) -> Result<(), Instant> {
+    fn try_agree(&mut self) -> Result<(), Instant> {
         self.shared.agreements.try_begin(self.shared.now)
     }
 
-    /// A session of an administrator.
-    pub(super) fn admin_session<const SIZE: usize>(&mut self) -> anyhow::Result<AdminSession<'static, SIZE>> {
+    fn session(&mut self) -> anyhow::Result<AdminSession<'static, { admin::ARGUMENTS }>> {
         Ok(AdminSession::new(self.shared.buffers(), self.shared.options.config, &entropy()?)?)
     }
 
-    pub(super) fn return_buffers(&mut self, buffers: SessionBuffers<'static>) {
+    fn return_buffers(&mut self, buffers: SessionBuffers<'static>) {
         self.shared.spare.push(buffers);
     }
 
-    /// What administrators are told. `clock` returns milliseconds since 1970.
-    pub(super) fn snapshot(&mut self, clock: &dyn Fn(Instant) -> u64) -> Snapshot {
+    fn snapshot(&mut self, clock: &dyn Fn(Instant) -> u64) -> Snapshot {
         let Self { connections, gateway, shared, .. } = self;
         let connections = || connections.iter().flatten().map(|(connection, _)| connection);
         let mut clients: Vec<_> = connections().filter_map(|connection| connection.roles(shared)).collect();
@@ -507,8 +528,7 @@ impl<'a> EventLoop<'a> {
         Snapshot { stats, streams }
     }
 
-    /// Closes the connection or the tunnel of a client. Returns whether there is one.
-    pub(super) fn close_session(&mut self, client_id: u32, buffer: &mut [u8]) -> bool {
+    fn close_session(&mut self, client_id: u32, buffer: &mut [u8]) -> bool {
         let is_it = |connection: &Connection| connection.client_id == client_id;
         let mut connections = self.connections.iter_mut();
         let place = connections.position(|slot| slot.as_ref().is_some_and(|(connection, _)| is_it(connection)));
@@ -520,9 +540,7 @@ impl<'a> EventLoop<'a> {
         true
     }
 
-    /// Closes the listeners, and opens them again at the same addresses. Connections stay. Returns whether all could be
-    /// opened. The server tries the others again.
-    pub(super) fn restart_listeners(&mut self) -> bool {
+    fn restart_listeners(&mut self) -> bool {
         // Clients that wait there would be lost.
         self.accept();
         for listening in &mut self.listeners {
@@ -531,28 +549,5 @@ impl<'a> EventLoop<'a> {
         }
         self.open_listeners();
         self.listeners.iter().all(|listening| listening.socket.is_some())
-    }
-
-    /// Opens the listeners that are closed.
-    fn open_listeners(&mut self) {
-        for (place, listening) in self.listeners.iter_mut().enumerate() {
-            if listening.socket.is_none()
-                && let Ok(mut socket) = TcpListener::bind(listening.address)
-                && self.poll.registry().register(&mut socket, Token(place), Interest::READABLE).is_ok()
-            {
-                (listening.socket, listening.is_ready) = (Some(socket), true);
-            }
-        }
-    }
-
-    /// Ends all connections.
-    fn stop(&mut self, end: &'static str, buffer: &mut [u8]) {
-        self.gateway.stop(end, &mut self.shared);
-        for place in 0..self.connections.len() {
-            if let Some((connection, _)) = &mut self.connections[place] {
-                connection.say_goodbye(buffer, &mut self.shared);
-                self.end(place, Ok(Some(end)));
-            }
-        }
     }
 }

@@ -7,8 +7,6 @@ use embedded_rtmp::relay::{
 use embedded_rtmp::time::Instant;
 use embedded_rtmp::web::{BitRate, StreamStatus};
 
-use super::web::seconds;
-
 /// The metadata and the configurations of decoders that are cached for players, and the longest name of a stream, in bytes.
 const MAX_CACHED: usize = 192 << 10;
 const MAX_NAME: usize = 4096;
@@ -158,6 +156,11 @@ impl Streams {
         let ring = found.stream.map(|stream| &rings[stream.get()]);
         Some(turn(found.player, ring, found.generation))
     }
+}
+
+/// Whole seconds.
+pub(super) fn seconds(now: Instant, since: Instant) -> u32 {
+    u32::try_from(now.saturating_duration_since(since).as_secs()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

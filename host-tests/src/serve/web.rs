@@ -12,6 +12,7 @@ use embedded_rtmp::web::{
 use super::admin::Roles;
 use super::client::shown;
 use super::shared::{Outcome, Shared};
+use super::streams::seconds;
 use super::{Event, Played};
 
 /// The message stream of a viewer, which has no session.
@@ -187,9 +188,4 @@ fn fill_status(connection: &mut WebConnection<LINE>, out: &mut [u8], is_local: b
     connection.poll_status(now, out, &status, &mut |index| {
         listed.get(index).map(|report| StreamStatus { name: &report.name, ..report.status })
     })
-}
-
-/// Whole seconds.
-pub(super) fn seconds(now: Instant, since: Instant) -> u32 {
-    u32::try_from(now.saturating_duration_since(since).as_secs()).unwrap_or(u32::MAX)
 }
