@@ -96,7 +96,7 @@ fn happened(mut stream: &[u8], rejects: u8, mut cut: impl FnMut() -> usize) -> H
     happened
 }
 
-/// The answers without their framing. `heads` says which have no body.
+/// Removes the framing from the answers. `heads` says which of them have no body.
 fn answers(mut output: &[u8], heads: &[bool]) -> Vec<(String, Vec<u8>)> {
     let mut answers = Vec::new();
     for is_head in heads {

@@ -96,7 +96,7 @@ pub(crate) fn watched(messages: &[(MessageKind, Timestamp, Vec<u8>)], of: Messag
 }
 
 /// Publishes a tag of the clip, as an encoder and a microphone do. Returns `None` if it is not a frame.
-pub(crate) fn publish(local: &LocalPublisher<'_>, tag: &Tag<'_>) -> Option<SendOutcome> {
+fn publish(local: &LocalPublisher<'_>, tag: &Tag<'_>) -> Option<SendOutcome> {
     let at = u64::from(tag.timestamp.0) * 1_000;
     match tag.kind {
         _ if is_configuration(tag.kind, tag.data) => None,
@@ -110,6 +110,15 @@ pub(crate) fn publish(local: &LocalPublisher<'_>, tag: &Tag<'_>) -> Option<SendO
             let pts = at + composition_time as u64 * 1_000;
             Some(local.video(Picture::new(pts, at, frame == FrameType::KEY, &units)))
         }
+    }
+}
+
+/// Publishes the clip in real time.
+pub(crate) async fn publish_all(local: &LocalPublisher<'_>, clip: &[Tag<'_>]) {
+    let start = Instant::now();
+    for tag in clip {
+        Timer::at(start + Duration::from_millis(tag.timestamp.0.into())).await;
+        assert!(matches!(publish(local, tag), None | Some(SendOutcome::Sent)));
     }
 }
 
@@ -134,11 +143,7 @@ fn item_320_early_and_late_players_get_the_frames_of_the_device_after_their_head
         until_published(local).await;
         let publishing = async {
             Timer::after_millis(300).await;
-            let start = Instant::now();
-            for tag in &clip {
-                Timer::at(start + Duration::from_millis(tag.timestamp.0.into())).await;
-                assert!(matches!(publish(local, tag), None | Some(SendOutcome::Sent)));
-            }
+            publish_all(local, &clip).await;
             local.stop();
         };
         let late = async {

@@ -4,7 +4,7 @@ use embassy_futures::join::{join, join3};
 use embassy_futures::select::{Either, select};
 use embassy_net::tcp::TcpSocket;
 use embassy_net::{IpAddress, Stack};
-use embassy_time::{Duration, Instant, Timer, with_timeout};
+use embassy_time::{Duration, Timer, with_timeout};
 use embedded_rtmp_embassy::embedded_rtmp::amf0::Text;
 use embedded_rtmp_embassy::embedded_rtmp::chunk::Fragment;
 use embedded_rtmp_embassy::embedded_rtmp::command::{ConnectRequest, PlayRequest};
@@ -17,7 +17,7 @@ use embedded_rtmp_embassy::{
 };
 
 use super::live::TRACKS;
-use super::local::{Watch, clip_frames, picture, play, publish, until_published, watched};
+use super::local::{Watch, clip_frames, picture, play, publish_all, until_published, watched};
 use super::pair::{NO_GRACE, TestMemory, URL, clip, with_devices};
 use crate::flv::{self, AUDIO, VIDEO};
 use crate::wire::Wire;
@@ -130,11 +130,7 @@ fn item_324_viewers_over_http_get_the_frames_of_the_device_beside_a_player_over_
     with_viewers(&mut handler, async |stack, local| {
         let publishing = async {
             Timer::after_millis(300).await;
-            let start = Instant::now();
-            for tag in &clip {
-                Timer::at(start + Duration::from_millis(tag.timestamp.0.into())).await;
-                assert!(matches!(publish(local, tag), None | Some(SendOutcome::Sent)));
-            }
+            publish_all(local, &clip).await;
             Timer::after_millis(200).await;
             local.stop();
         };
