@@ -4,6 +4,8 @@
 mod support;
 
 use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 
 use embedded_rtmp::media::FrameClass;
 use embedded_rtmp::message::MessageKind;
@@ -32,7 +34,7 @@ fn publish_and_signal(serve: &Serve, name: &str) -> Running {
 fn publish_file_and_signal(file: &Path, serve: &Serve, name: &str) -> Running {
     let running = start(&mut publisher(file, &serve.url("live/cam"), &[])).unwrap();
     serve.wait_until_it_says("live/cam goes to");
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    std::thread::sleep(Duration::from_millis(500));
     serve.signal(name);
     running
 }
@@ -126,4 +128,104 @@ fn item_097_item_278_a_server_that_stops_sends_its_clients_to_another_one() {
     assert!(frames(&other.recording("live-late.flv")) == frames(&clip()));
     let (before, after) = (frames(&first.directory().join("live-cam.flv")), frames(&other.recording("live-cam.flv")));
     assert!(!before.is_empty() && [before, after].concat() == frames(&clip()));
+}
+
+/// Starts a player, publishes the clip at its own pace, and sends a signal to the server after half a second. Returns the
+/// summaries of the publisher and of the player. The player writes into `output`.
+fn play_and_signal(serve: &Serve, output: &Path, arguments: &[&str]) -> [Value; 2] {
+    let watching = start(&mut player(&serve.url("live/cam"), output, arguments)).unwrap();
+    serve.wait_until_it_says("plays live/cam");
+    let published = ended(publish_and_signal(serve, "USR1"));
+    let (status, played, errors) = played(watching);
+    assert_eq!(status, Some(0), "{errors}");
+    [published, played]
+}
+
+/// The payloads of all tags of a file except metadata. Configurations that are repeated count.
+fn all_payloads(file: &Path) -> Vec<Vec<u8>> {
+    media(file).into_iter().map(|tag| tag.payload).collect()
+}
+
+#[test]
+fn item_107_item_385_a_player_continues_on_another_connection_to_the_same_server() {
+    let serve = Serve::start(&["--take-over", "refuse", "--grace", "10"]);
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("played.flv");
+    let [published, played] = play_and_signal(&serve, &output, &["--media-timeout", "3"]);
+    assert_eq!((&published["reconnects"], &played["reconnects"]), (&1.into(), &1.into()), "{played}");
+    assert!(serve.said().contains("asked 2 of 2 clients"), "{}", serve.said());
+    // The headers that the publisher sends again on its new connection are relayed.
+    let (found, sent) = (frames(&output), frames(&clip()));
+    assert!(payloads(&found) == payloads(&sent), "no frame is lost, and none comes twice: {played}");
+}
+
+#[test]
+fn item_107_item_385_a_player_continues_on_another_server() {
+    let other = Serve::start(&[]);
+    let first = Serve::start(&["--reconnect-to", &other.url("live")]);
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("played.flv");
+    let [published, played] = play_and_signal(&first, &output, &[]);
+    assert_eq!((&published["reconnects"], &played["reconnects"]), (&1.into(), &1.into()), "{played}");
+    assert_eq!(played["end"], "Ended");
+    assert!(frames(&output) == frames(&clip()), "no frame is lost, and none comes twice");
+    assert!(all_payloads(&output) == all_payloads(&clip()), "no header is repeated");
+}
+
+#[test]
+fn item_385_if_the_other_server_is_dead_the_player_stays() {
+    let dead = free_port().unwrap();
+    let first = Serve::start(&["--reconnect-to", &url(dead, "live")]);
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("played.flv");
+    let [_, played] = play_and_signal(&first, &output, &[]);
+    assert_eq!((&played["reconnects"], &played["end"]), (&0.into(), &"Ended".into()), "{played}");
+    assert!(played["notices"].to_string().contains("there is no other connection"), "{played}");
+    assert!(media(&output) == media(&clip()));
+}
+
+#[test]
+fn item_385_a_player_stays_while_the_other_server_has_no_such_stream() {
+    // The publisher is not sent elsewhere: the other server lets only players in.
+    let other = Refusing::start(Refusal::Play(b""));
+    let first = Serve::start(&["--reconnect-to", &url(other.port, "live")]);
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("played.flv");
+    let watching = start(&mut player(&first.url("live/cam"), &output, &["--media-timeout", "2"])).unwrap();
+    first.wait_until_it_says("plays live/cam");
+    let refused = publish_and_signal(&first, "USR1").finish_within(LIMIT).unwrap();
+    let (status, summary, errors) = played(watching);
+    assert_eq!(status, Some(0), "{errors} {}", refused.stderr);
+    assert!(other.asked().contains(&"play cam".into()), "{:?}", other.asked());
+    let (found, whole) = (media(&output), media(&clip()));
+    assert!(found.len() > 5 && whole.starts_with(&found), "{summary}");
+}
+
+#[test]
+#[ignore = "needs ffmpeg: host-tests/run runs it"]
+fn item_385_a_player_changes_over_while_ffmpeg_publishes() {
+    let serve = Serve::start(&[]);
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("played.flv");
+    let watching = start(&mut player(&serve.url("live/cam"), &output, &[])).unwrap();
+    serve.wait_until_it_says("plays live/cam");
+    let mut command = Command::new("ffmpeg");
+    command.args(["-nostdin", "-v", "error", "-re", "-i"]).arg(clip());
+    let ffmpeg = start(command.args(["-c", "copy", "-f", "flv", &serve.url("live/cam")])).unwrap();
+    serve.wait_until_it_says("live/cam goes to");
+    for _ in 0..2 {
+        std::thread::sleep(Duration::from_secs(1));
+        serve.signal("USR1");
+    }
+    ffmpeg.finish_within(LIMIT).unwrap().successful().unwrap();
+    let (status, summary, errors) = played(watching);
+    assert_eq!(
+        (status, &summary["reconnects"], &summary["notices"]),
+        (Some(0), &2.into(), &Value::Array(vec![])),
+        "{errors}"
+    );
+    assert!(serve.said().contains("asked 1 of 2 clients"), "{}", serve.said());
+    let sent = serve.recording("live-cam.flv");
+    assert!(frames(&output) == frames(&sent), "no frame is lost, and none comes twice");
+    assert!(all_payloads(&output) == all_payloads(&sent), "no header is repeated");
 }

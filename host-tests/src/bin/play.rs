@@ -18,7 +18,7 @@ use indicatif::ProgressBar;
 ///
 /// Ends with status 0 when the stream ends, when the server closes the connection, when the reader of the pipe closes it, or
 /// on Ctrl-C. The file is then complete. Ends with status 1 if the server cannot be reached, refuses, or is silent, and with
-/// 2 if the file or the URL cannot be used. It does not connect again.
+/// 2 if the file or the URL cannot be used. It connects again only if the server asks for it.
 #[derive(Parser)]
 #[command(version, after_help = "Example: play rtmps://media.example/live/key clip.flv --tls-pin SHA256-HEX")]
 struct Arguments {
@@ -75,6 +75,9 @@ fn main() -> ExitCode {
     });
     let completed = output.finish().with_context(|| arguments.output.display().to_string());
     bar.finish_and_clear();
+    for notice in &report.notices {
+        eprintln!("play: {notice}");
+    }
     let line = format!("received {}, in {:.1} s", report.counts, report.link.elapsed.as_secs_f64());
     let is_on_stderr = arguments.output == Path::new("-");
     arguments.client.conclude("play", (&report.link, &line), (report.to_json(), is_on_stderr), played.and(completed))

@@ -95,9 +95,9 @@ impl EnhancedCodecs {
     }
 }
 
-/// The properties of a client that stores every codec unchanged.
+/// The properties of a client that stores every codec unchanged, and handles requests to reconnect.
 pub fn every_codec() -> Vec<u8> {
-    let extensions = Capabilities::PASSES_ON.extensions;
+    let extensions = Capabilities::PASSES_ON.extensions.with(Extensions::RECONNECT);
     let any = &[(FourCc::ANY, CodecSupport::DECODE)];
     // The wildcard is in the list once, and in both maps.
     encoded(&[

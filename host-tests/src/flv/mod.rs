@@ -8,7 +8,7 @@ mod writer;
 
 pub use codecs::{EnhancedCodecs, every_codec};
 pub use reader::{Notice, ReadError, Reader};
-pub use recorder::Recorder;
+pub use recorder::{Assembler, Recorder};
 pub use timeline::{Step, Timeline};
 pub use writer::Writer;
 

@@ -1,5 +1,6 @@
 //! Writes the messages of a connection to an FLV file.
 
+use std::borrow::Cow;
 use std::io::{Error, ErrorKind, Result, Seek, Write};
 
 use embedded_rtmp::chunk::{ChunkStreamId, Fragment};
@@ -26,14 +27,68 @@ const MAX_STEPS: usize = 8;
 const METADATA: &[u8] = b"\x02\0\x0aonMetaData";
 const NO_PROPERTIES: &[u8] = b"\x08\0\0\0\0\0\0\x09";
 
-/// Assembles messages, splits aggregates, and writes tags.
-#[derive(Debug)]
-pub struct Recorder<W> {
-    writer: Writer<W>,
+/// Assembles the messages of one stream.
+#[derive(Debug, Default)]
+pub struct Assembler {
     /// The received parts of incomplete messages, by chunk stream, the oldest first.
     waiting: Vec<(ChunkStreamId, Vec<u8>)>,
     /// The memory of `waiting`, in bytes.
     collected: usize,
+}
+
+impl Assembler {
+    /// Appends a fragment to its message. Returns the payload of the message if it is complete.
+    ///
+    /// # Errors
+    /// [`ErrorKind::OutOfMemory`] if too many bytes are incomplete.
+    pub fn take<'f>(&mut self, fragment: &Fragment<'f>) -> Result<Option<Cow<'f, [u8]>>> {
+        let place = self.waiting.iter().position(|(csid, _)| *csid == fragment.csid);
+        if fragment.is_first() {
+            // A new message replaces an incomplete one on the same chunk stream.
+            place.map(|place| self.remove(place));
+            if fragment.is_last() {
+                return Ok(Some(fragment.data.into()));
+            }
+            if self.waiting.len() == MOST_MESSAGES {
+                self.remove(0);
+            }
+            self.waiting.push((fragment.csid, Vec::new()));
+        }
+        let place = if fragment.is_first() { Some(self.waiting.len() - 1) } else { place };
+        // The rest of a message whose beginning was discarded is ignored.
+        let Some(place) = place.filter(|place| self.waiting[*place].1.len() == fragment.offset as usize) else {
+            return Ok(None);
+        };
+        let payload = &mut self.waiting[place].1;
+        let (before, missing) = (payload.capacity(), fragment.header.length as usize - payload.len());
+        if before - payload.len() < fragment.data.len() {
+            payload.reserve_exact(payload.len().max(ROOM).max(fragment.data.len()).min(missing));
+        }
+        payload.extend_from_slice(fragment.data);
+        self.collected += payload.capacity() - before;
+        if fragment.is_last() {
+            return Ok(Some(self.remove(place).into()));
+        }
+        if self.collected > MOST_WAITING {
+            let text = format!("incomplete messages need more than {MOST_WAITING} bytes");
+            return Err(Error::new(ErrorKind::OutOfMemory, text));
+        }
+        Ok(None)
+    }
+
+    /// Removes an incomplete message, and returns the bytes of it that have arrived.
+    fn remove(&mut self, place: usize) -> Vec<u8> {
+        let (_, payload) = self.waiting.remove(place);
+        self.collected -= payload.capacity();
+        payload
+    }
+}
+
+/// Assembles messages, splits aggregates, and writes tags.
+#[derive(Debug)]
+pub struct Recorder<W> {
+    writer: Writer<W>,
+    messages: Assembler,
     counts: Counts,
     /// `None` if timestamps and metadata are written unchanged.
     timeline: Option<Timeline>,
@@ -50,8 +105,8 @@ impl<W: Write> Recorder<W> {
     /// `output` fails.
     pub fn new(output: W) -> Result<Self> {
         let writer = Writer::new(output)?;
-        let (waiting, collected, counts, steps) = (Vec::new(), 0, Counts::default(), Vec::new());
-        Ok(Self { writer, waiting, collected, counts, timeline: None, has_metadata: false, steps, removed: 0 })
+        let (messages, counts, steps) = (Assembler::default(), Counts::default(), Vec::new());
+        Ok(Self { writer, messages, counts, timeline: None, has_metadata: false, steps, removed: 0 })
     }
 
     /// Begins a file with the timestamps of a [`Timeline`]. Its metadata has the length and the duration of the file.
@@ -79,7 +134,7 @@ impl<W: Write> Recorder<W> {
 
     /// The memory of incomplete messages, in bytes.
     pub fn collected(&self) -> usize {
-        self.collected
+        self.messages.collected
     }
 
     /// Appends a fragment to its message, and writes the message when it is complete.
@@ -87,46 +142,10 @@ impl<W: Write> Recorder<W> {
     /// # Errors
     /// Those of the output, and [`ErrorKind::OutOfMemory`] if too many bytes are incomplete.
     pub fn take(&mut self, fragment: &Fragment<'_>) -> Result<()> {
-        let place = self.waiting.iter().position(|(csid, _)| *csid == fragment.csid);
-        if fragment.is_first() {
-            // A new message replaces an incomplete one on the same chunk stream.
-            place.map(|place| self.remove(place));
-            if fragment.is_last() {
-                return self.write(fragment.header.kind, fragment.header.timestamp.0, fragment.data);
-            }
-            if self.waiting.len() == MOST_MESSAGES {
-                self.remove(0);
-            }
-            self.waiting.push((fragment.csid, Vec::new()));
+        match self.messages.take(fragment)? {
+            Some(payload) => self.write(fragment.header.kind, fragment.header.timestamp.0, &payload),
+            None => Ok(()),
         }
-        let place = if fragment.is_first() { Some(self.waiting.len() - 1) } else { place };
-        // The rest of a message whose beginning was discarded is ignored.
-        let Some(place) = place.filter(|place| self.waiting[*place].1.len() == fragment.offset as usize) else {
-            return Ok(());
-        };
-        let payload = &mut self.waiting[place].1;
-        let (before, missing) = (payload.capacity(), fragment.header.length as usize - payload.len());
-        if before - payload.len() < fragment.data.len() {
-            payload.reserve_exact(payload.len().max(ROOM).max(fragment.data.len()).min(missing));
-        }
-        payload.extend_from_slice(fragment.data);
-        self.collected += payload.capacity() - before;
-        if fragment.is_last() {
-            let payload = self.remove(place);
-            return self.write(fragment.header.kind, fragment.header.timestamp.0, &payload);
-        }
-        if self.collected > MOST_WAITING {
-            let text = format!("incomplete messages need more than {MOST_WAITING} bytes");
-            return Err(Error::new(ErrorKind::OutOfMemory, text));
-        }
-        Ok(())
-    }
-
-    /// Removes an incomplete message, and returns the bytes of it that have arrived.
-    fn remove(&mut self, place: usize) -> Vec<u8> {
-        let (_, payload) = self.waiting.remove(place);
-        self.collected -= payload.capacity();
-        payload
     }
 
     /// Writes a complete message.

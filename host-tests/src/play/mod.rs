@@ -1,7 +1,10 @@
 //! Plays a stream into an FLV file.
 
+mod coming;
+mod connection;
 mod output;
 mod report;
+mod written;
 
 pub use output::Output;
 pub use report::{End, Report};
@@ -9,26 +12,28 @@ pub use report::{End, Report};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Result, bail};
-use embedded_rtmp::command::{Code, DataMessage, PlayRequest, Start, code};
-use embedded_rtmp::control::UserControlEvent;
+use anyhow::{Error, Result};
+use embedded_rtmp::command::Start;
 use embedded_rtmp::handshake::Style;
-use embedded_rtmp::message::MessageKind;
-use embedded_rtmp::session::{ClientConfig, ClientEvent, Stage};
+use embedded_rtmp::session::ClientConfig;
 use embedded_rtmp::time::Instant;
 
-use crate::flv::every_codec;
-use crate::net::{Clock, Destination, Dialler, Link, OrderArguments, StreamUrl, TlsArguments, is_about, refused, said};
+use crate::flv::{EnhancedCodecs, every_codec};
+use crate::net::{
+    Clock, Destination, Dialler, Leaving, Link, OrderArguments, Prepared, Route, StreamUrl, TlsArguments,
+    no_other_connection, not_followed,
+};
+use coming::{Coming, Continuation};
+use connection::{Connection, Received, ask};
 
 /// The time limit for sending the commands that end playing.
 const CLOSE: Duration = Duration::from_secs(2);
 
-/// The time limit for the rest of a stream after StreamEOF. Some servers send that event before their queue, and a status
-/// after it.
-const REST: Duration = Duration::from_millis(500);
-
 /// How often the player looks whether the user has stopped it.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// How often it looks for messages of a second connection.
+const SHORT: Duration = Duration::from_millis(10);
 
 /// How to play.
 #[derive(Debug, Clone)]
@@ -61,29 +66,28 @@ enum Outcome {
 }
 
 struct Player<'o> {
-    link: Link<1>,
+    connection: Connection,
     destination: &'o mut Destination,
     output: &'o mut Output,
-    /// The data message that is being received.
-    data: Vec<u8>,
-    /// Whether the server has accepted `connect`.
-    is_connected: bool,
-    is_playing: bool,
-    /// The deadline for the rest of a stream that has ended.
-    rest_until: Option<Instant>,
+    options: &'o Options,
+    /// The next connection, if the server has asked for one.
+    prepared: Prepared<1, ()>,
+    /// The same, when its server has been asked for the stream.
+    coming: Option<Box<Coming>>,
+    /// How the current connection has ended, while there may be a next one.
+    ended: Option<Result<End>>,
+    /// The previous connection.
+    old: Option<Leaving<1>>,
     /// The deadline for sending the commands that end playing.
     close_until: Option<Instant>,
     outcome: Option<Outcome>,
-    silence: Duration,
-    media_timeout: Option<Duration>,
-    media_report: Option<Duration>,
-    /// When media was last received, or when the stream was accepted; and whether the pause since then was reported.
-    media_at: Option<(Instant, bool)>,
+    /// The time of the last media, if the pause since then was reported.
+    reported_at: Option<Instant>,
 }
 
-/// Plays `stream` into `output`, until it ends or `stop` is set. It follows redirects and answers challenges, but it
-/// does not connect again after the stream has begun. After each step, `report` is updated and `progress` is called with
-/// it.
+/// Plays `stream` into `output`, until it ends or `stop` is set. It follows redirects and answers challenges. If the server
+/// asks for it, it connects again, and continues with the messages that the last connection has not brought. Otherwise it
+/// does not connect again after the stream has begun. After each step, `report` is updated and `progress` is called with it.
 ///
 /// # Errors
 /// There is no connection, the server refuses, the connection breaks before anything plays, the server is silent, or the
@@ -97,37 +101,28 @@ pub fn play(
     progress: &mut dyn FnMut(&Report),
 ) -> Result<()> {
     let clock = Clock::new();
-    let properties = if options.announces { every_codec() } else { Vec::new() };
+    let properties = if options.announces { every_codec() } else { EnhancedCodecs::default().properties() };
     let mut destination = Destination::new(stream, properties, options.announces);
     loop {
         let target = destination.stream().clone();
         let url = target.url()?;
         let way = options.order.for_url(&url);
-        let mut config = ClientConfig::new();
-        config.handshake = options.style;
-        let mut dialler = Dialler::<1>::new(url.host(), &way.targets, way.limits, config, &options.tls, clock)?;
+        let mut dialler =
+            Dialler::<1>::new(url.host(), &way.targets, way.limits, options.config(), &options.tls, clock)?;
         let mut link = Link::connect(&mut dialler, &url, destination.properties(), clock, &mut report.link)?;
-        let Options { start, duration, silence, media_timeout, media_report, .. } = *options;
-        let mut request = PlayRequest::new(&target.key);
-        (request.start, request.duration) = (start, duration);
-        link.session.play(&request)?;
-        let (is_connected, is_playing, rest_until, close_until, outcome) = (false, false, None, None, None);
-        let output = &mut *output;
-        let data = Vec::new();
+        ask(&mut link, &target, options.start, options.duration)?;
         let mut player = Player {
-            link,
+            connection: Connection::new(link, false),
             destination: &mut destination,
-            output,
-            data,
-            is_connected,
-            is_playing,
-            rest_until,
-            close_until,
-            outcome,
-            silence,
-            media_timeout,
-            media_report,
-            media_at: None,
+            output: &mut *output,
+            options,
+            prepared: Prepared::No,
+            coming: None,
+            ended: None,
+            old: None,
+            close_until: None,
+            outcome: None,
+            reported_at: None,
         };
         let outcome = player.run(stop, report, progress);
         report.link.elapsed = clock.until_now();
@@ -141,130 +136,229 @@ pub fn play(
     }
 }
 
+impl Options {
+    fn config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.handshake = self.style;
+        config
+    }
+}
+
 impl Player<'_> {
     fn run(&mut self, stop: &AtomicBool, report: &mut Report, progress: &mut dyn FnMut(&Report)) -> Result<Outcome> {
+        let clock = self.connection.link.clock;
         loop {
-            let has_moved = self.step(report)?;
+            let mut has_moved = self.advance_next(report)?;
+            if self.ended.is_none() {
+                has_moved |= self.step(report)?;
+            }
             report.counts = self.output.counts();
-            report.link.elapsed = self.link.clock.until_now();
+            report.link.elapsed = clock.until_now();
+            if let Some(gap) = self.output.before.gap.take() {
+                report.notices.push(format!("continued on another connection {gap} ms later in the stream"));
+            }
             progress(report);
             if stop.load(Ordering::Relaxed) {
                 self.end(End::Stopped);
             }
-            let now = self.link.clock.now();
-            if self.rest_until.is_some_and(|until| until <= now) {
-                self.end(End::Ended);
+            let now = clock.now();
+            if self.connection.rest_until.is_some_and(|until| until <= now) {
+                self.finish(Ok(End::Ended))?;
             }
             self.check_media(report);
-            let is_said = self.link.session.is_closed() && !self.link.pipe.has_output();
-            let is_over = is_said || self.link.pipe.is_ended() || self.close_until.is_none_or(|until| until <= now);
+            let link = &self.connection.link;
+            let is_said = link.session.is_closed() && !link.pipe.has_output();
+            let is_over = is_said || link.pipe.is_ended() || self.close_until.is_none_or(|until| until <= now);
             if let Some(outcome) = self.outcome.take_if(|_| is_over) {
                 self.output.flush()?;
                 return Ok(outcome);
             }
             if !has_moved {
-                self.link.handle_timeout()?;
-                if self.outcome.is_none() && now >= self.link.received_at + self.silence {
-                    bail!("nothing has come for {} s", self.silence.as_secs());
-                }
-                self.link.wait(LOOK)?;
+                self.wait()?;
             }
         }
+    }
+
+    fn wait(&mut self) -> Result<()> {
+        let limit = if self.old.is_some() || self.coming.is_some() || self.ended.is_some() { SHORT } else { LOOK };
+        if self.ended.is_none()
+            && let Err(error) = self.connection.link.handle_timeout()
+        {
+            return self.finish(Err(error));
+        }
+        let has_other = self.coming.is_some();
+        let link = match &mut self.coming {
+            Some(coming) if self.ended.is_some() => &mut coming.connection.link,
+            _ => &mut self.connection.link,
+        };
+        let is_silent = link.clock.now() >= link.received_at + self.options.silence;
+        if is_silent && self.outcome.is_none() {
+            let error = Error::msg(format!("nothing has come for {} s", self.options.silence.as_secs()));
+            match self.ended {
+                None => return self.finish(Err(error)),
+                Some(_) if has_other => return Err(error),
+                Some(_) => {}
+            }
+        }
+        link.wait(limit)
     }
 
     /// Reports a pause without media, and ends playing if it is too long.
     fn check_media(&mut self, report: &mut Report) {
-        let Some((at, is_reported)) = &mut self.media_at else { return };
-        let pause = self.link.clock.now().saturating_duration_since(*at);
-        if !*is_reported && self.media_report.is_some_and(|limit| pause >= limit) {
-            *is_reported = true;
+        let Some(at) = self.connection.media_at else { return };
+        let pause = self.connection.link.clock.now().saturating_duration_since(at);
+        if self.reported_at != Some(at) && self.options.media_report.is_some_and(|limit| pause >= limit) {
+            self.reported_at = Some(at);
             report.pauses += 1;
         }
-        if self.media_timeout.is_some_and(|limit| pause >= limit) {
+        if self.options.media_timeout.is_some_and(|limit| pause >= limit) {
             self.end(End::NoMedia);
         }
     }
 
-    /// Does all work that is possible now. Returns whether there was any.
+    /// Does all work of the current connection that is possible now. Returns whether there was any.
     fn step(&mut self, report: &mut Report) -> Result<bool> {
-        let moved = self.receive(report).and_then(|received| Ok(received | self.link.send()?));
-        let may_omit_announcement = self.outcome.is_none() && !self.is_connected;
-        if may_omit_announcement && self.link.is_cut(&moved) && self.destination.closed() {
+        let (mut end, mut asked) = (None, None);
+        let Self { connection, destination, output, outcome, .. } = self;
+        let (clock, is_over) = (connection.link.clock, outcome.is_some());
+        let moved = connection.step(&mut |received| {
+            match received {
+                Received::Connected => report.is_legacy = destination.accepted(),
+                Received::Playing => report.link.to_media = Some(clock.until_now()),
+                Received::Refused(status) => {
+                    destination.follow(status)?;
+                    *outcome = Some(Outcome::Again);
+                }
+                Received::Message(kind, timestamp, payload) if !is_over => {
+                    end = output.write(kind, timestamp, payload)?;
+                }
+                Received::Message(..) => {}
+                Received::Reconnect(url) => asked = Some(url),
+                Received::Ended => end = Some(End::Ended),
+                Received::Closed => end = Some(End::Closed),
+            }
+            Ok(end.is_none() && outcome.is_none())
+        });
+        if let Some(url) = asked {
+            self.reconnect(url.as_deref(), report);
+        }
+        let may_omit_announcement = self.outcome.is_none() && !self.connection.is_connected;
+        if may_omit_announcement && self.connection.link.is_cut(&moved) && self.destination.closed() {
             self.outcome = Some(Outcome::Again);
             return Ok(true);
         }
-        let has_moved = moved?;
-        if self.link.is_ended() && self.outcome.is_none() {
-            if !self.is_playing || self.output.counts().timestamps.is_none() {
-                bail!("the server closed the connection before anything was played");
+        let has_moved = match moved {
+            Ok(has_moved) => has_moved,
+            Err(error) => {
+                self.finish(Err(error))?;
+                true
             }
-            self.end(End::Closed);
+        };
+        if let Some(end) = end {
+            self.finish(Ok(end))?;
+        }
+        if self.connection.link.is_ended() && self.outcome.is_none() && self.ended.is_none() {
+            let is_empty = !self.connection.is_playing || self.output.counts().timestamps.is_none();
+            let before = "the server closed the connection before anything was played";
+            self.finish(if is_empty { Err(Error::msg(before)) } else { Ok(End::Closed) })?;
         }
         Ok(has_moved)
     }
 
-    fn receive(&mut self, report: &mut Report) -> Result<bool> {
-        let Self { link, destination, output, data, is_connected, is_playing, rest_until, outcome, media_at, .. } =
-            self;
-        let (clock, mut end) = (link.clock, None);
-        let has_moved = link.receive(|event| {
-            match event {
-                ClientEvent::Connected => {
-                    *is_connected = true;
-                    report.is_legacy = destination.accepted();
-                }
-                ClientEvent::Playing(_) => {
-                    report.link.to_media = Some(clock.until_now());
-                    *is_playing = true;
-                    media_at.get_or_insert((clock.now(), false));
-                }
-                ClientEvent::Refused(Stage::Connect, status) => {
-                    destination.follow(&status)?;
-                    *outcome = Some(Outcome::Again);
-                }
-                ClientEvent::Refused(stage, status) => return Err(refused(stage, &status)),
-                ClientEvent::Status(stream, status) => match status.known() {
-                    // Some servers stop what was played before.
-                    Code::PlayStop if output.counts().timestamps.is_none() => {}
-                    Code::PlayStop | Code::PlayComplete | Code::PlayUnpublishNotify => end = Some(End::Ended),
-                    _ if is_about(stream, &status, "NetStream.Play.") => return Err(said(&status)),
-                    _ => {}
-                },
-                ClientEvent::User(UserControlEvent::StreamEof(_)) if *is_playing => {
-                    rest_until.get_or_insert(clock.now() + REST);
-                }
-                ClientEvent::Closed => end = Some(End::Closed),
-                ClientEvent::Media(fragment) if fragment.header.kind.is_data() => {
-                    if fragment.is_first() {
-                        data.clear();
-                    }
-                    data.extend_from_slice(fragment.data);
-                    // These data messages are for the player, and do not belong in the file.
-                    let names = ["onStatus", "onPlayStatus", "|RtmpSampleAccess"];
-                    let message = DataMessage::parse(data).filter(|_| fragment.is_last());
-                    // Servers of recorded streams send this message at the end. Some do not send a status after it.
-                    let complete = code::PLAY_COMPLETE.as_bytes();
-                    let completes = |message: &DataMessage<'_>| {
-                        message.name == "onPlayStatus"
-                            && message.body.windows(complete.len()).any(|part| part == complete)
-                    };
-                    if message.as_ref().is_some_and(completes) {
-                        end = Some(End::Ended);
-                    }
-                    if let Some(message) = message.filter(|message| names.iter().all(|name| message.name != **name)) {
-                        end = output.write(MessageKind::DATA, fragment.header.timestamp.0, message.body)?;
-                    }
-                }
-                ClientEvent::Media(fragment) => {
-                    *media_at = Some((clock.now(), false));
-                    end = output.take(&fragment)?;
-                }
-                _ => {}
+    /// Prepares a connection to the application that the server names.
+    fn reconnect(&mut self, url: Option<&str>, report: &mut Report) {
+        let has_next = self.coming.is_some() || !matches!(self.prepared, Prepared::No);
+        if has_next || self.outcome.is_some() {
+            return;
+        }
+        let mut destination = self.destination.clone();
+        if let Err(error) = destination.reconnect(url) {
+            return report.notices.push(not_followed(&error));
+        }
+        let Options { order, tls, start, duration, .. } = self.options.clone();
+        let route = Route { order, tls, config: self.options.config(), codecs: Vec::new() };
+        let (mut start, mut duration) = (start, duration);
+        if let (Start::Recorded(from), Some((first, last))) = (start, self.output.counts().timestamps) {
+            start = Start::Recorded(last.max(from));
+            duration = duration.map(|duration| duration.saturating_sub(last.saturating_sub(first)).max(1));
+        }
+        let clock = self.connection.link.clock;
+        self.prepared = Prepared::begin(destination, route, clock, move |link, destination| {
+            ask(link, destination.stream(), start, duration)
+        });
+    }
+
+    /// Lets the next connection receive, if the server has asked for one. When the stream can continue on it, leaves the
+    /// current one. Returns whether anything was done.
+    fn advance_next(&mut self, report: &mut Report) -> Result<bool> {
+        self.old.take_if(|old| old.is_over());
+        if let Err(error) = self.prepared.poll() {
+            self.lose_next(&error, report)?;
+        }
+        if let Prepared::Ready(_) = self.prepared
+            && let Prepared::Ready(next) = std::mem::take(&mut self.prepared)
+        {
+            self.coming = Some(Box::new(Coming::new(*next)));
+        }
+        let Some(coming) = self.coming.as_mut().filter(|_| self.outcome.is_none()) else { return Ok(false) };
+        let before = &self.output.before;
+        let moved = match coming.step(before) {
+            Ok(moved) => moved,
+            Err(error) => {
+                self.coming = None;
+                self.lose_next(&error, report)?;
+                return Ok(true);
             }
-            Ok(end.is_none() && outcome.is_none())
-        })?;
-        end.into_iter().for_each(|end| self.end(end));
-        Ok(has_moved)
+        };
+        let current = self.connection.media_at.filter(|_| self.ended.is_none());
+        let now = coming.connection.link.clock.now();
+        let continuation = match (&self.ended, current) {
+            // The current connection waits for the answer to `play`.
+            (None, None) => coming.connection.is_playing.then_some(Continuation::Unknown),
+            _ => coming.continues(before, now, current, self.options.start == Start::Live),
+        };
+        let Some(continuation) = continuation else { return Ok(moved) };
+        let Some(coming) = self.coming.take() else { return Ok(moved) };
+        self.change_over(*coming, continuation, report)?;
+        Ok(true)
+    }
+
+    /// The next connection is lost. The current one goes on, if it has not ended.
+    fn lose_next(&mut self, error: &Error, report: &mut Report) -> Result<()> {
+        report.notices.push(no_other_connection(error));
+        self.ended.take().map_or(Ok(()), |ended| self.finish(ended))
+    }
+
+    fn change_over(&mut self, coming: Coming, continuation: Continuation, report: &mut Report) -> Result<()> {
+        let Coming { connection, destination, report: link_report, messages, asked, .. } = coming;
+        let old = std::mem::replace(&mut self.connection, connection);
+        self.old = Some(Leaving::new(old.link));
+        (*self.destination, report.link, self.ended) = (destination, link_report, None);
+        report.reconnects += 1;
+        report.redirects = self.destination.redirects;
+        report.is_legacy = self.destination.accepted();
+        self.output.before.join(continuation == Continuation::Seamless);
+        for (kind, timestamp, payload) in messages {
+            if let Some(end) = self.output.write(kind, timestamp, &payload)? {
+                self.end(end);
+            }
+        }
+        if let Some(url) = asked {
+            self.reconnect(url.as_deref(), report);
+        }
+        Ok(())
+    }
+
+    /// The current connection has ended. If there may be a next one, that decides.
+    fn finish(&mut self, ended: Result<End>) -> Result<()> {
+        let has_next = self.coming.is_some() || !matches!(self.prepared, Prepared::No);
+        let is_output = matches!(ended, Ok(End::OutputClosed));
+        if has_next && !is_output && self.outcome.is_none() {
+            self.ended = Some(ended);
+            return Ok(());
+        }
+        self.end(ended?);
+        Ok(())
     }
 
     /// Ends playing, and tells the server if the connection is still open.
@@ -273,8 +367,9 @@ impl Player<'_> {
             return;
         }
         self.outcome = Some(Outcome::End(end));
-        if self.link.session.close().is_ok() && !self.link.pipe.is_ended() {
-            self.close_until = Some(self.link.clock.now() + CLOSE);
+        let link = &mut self.connection.link;
+        if link.session.close().is_ok() && !link.pipe.is_ended() {
+            self.close_until = Some(link.clock.now() + CLOSE);
         }
     }
 }

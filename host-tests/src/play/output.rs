@@ -6,10 +6,10 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use embedded_rtmp::chunk::Fragment;
 use embedded_rtmp::message::MessageKind;
 
 use super::End;
+use super::written::Written;
 use crate::counts::Counts;
 use crate::flv::Recorder;
 
@@ -19,6 +19,8 @@ use crate::flv::Recorder;
 pub struct Output {
     recorder: Recorder<BufWriter<File>>,
     is_pipe: bool,
+    /// What was written.
+    pub(super) before: Written,
 }
 
 impl Output {
@@ -33,17 +35,12 @@ impl Output {
         if is_pipe {
             recorder.flush()?;
         }
-        Ok(Self { recorder, is_pipe })
+        Ok(Self { recorder, is_pipe, before: Written::default() })
     }
 
-    /// Writes a fragment of a message. Returns an end if the reader of a pipe has closed it.
-    pub(super) fn take(&mut self, fragment: &Fragment<'_>) -> Result<Option<End>> {
-        let taken = self.recorder.take(fragment);
-        self.passed_on(taken, fragment.is_last())
-    }
-
-    /// Writes a message. Returns an end if the reader of a pipe has closed it.
+    /// Writes a message that is no aggregate, unless an earlier connection has brought it. Returns an end if the reader of a pipe has closed it.
     pub(super) fn write(&mut self, kind: MessageKind, timestamp: u32, payload: &[u8]) -> Result<Option<End>> {
+        let Some(timestamp) = self.before.place(kind, timestamp, payload) else { return Ok(None) };
         let written = self.recorder.write(kind, timestamp, payload);
         self.passed_on(written, true)
     }

@@ -29,10 +29,14 @@ pub struct Report {
     pub counts: Counts,
     /// The number of redirects that were followed.
     pub redirects: u8,
+    /// How often it has continued on another connection, because the server has asked for it.
+    pub reconnects: u32,
     /// Whether the server refuses the announcement of Enhanced RTMP.
     pub is_legacy: bool,
     /// The number of times that neither audio nor video arrived for the time of `--media-report`.
     pub pauses: u32,
+    /// What was not as expected.
+    pub notices: Vec<String>,
     /// The end, if it was a good one.
     pub end: Option<End>,
 }
@@ -45,8 +49,10 @@ impl Report {
         report["first_timestamp"] = self.counts.timestamps.map(|(first, _)| first).into();
         report["last_timestamp"] = self.counts.timestamps.map(|(_, last)| last).into();
         report["redirects"] = self.redirects.into();
+        report["reconnects"] = self.reconnects.into();
         report["legacy_server"] = self.is_legacy.into();
         report["pauses"] = self.pauses.into();
+        report["notices"] = self.notices.clone().into();
         report["end"] = self.end.map(|end| format!("{end:?}")).into();
         report
     }

@@ -1,16 +1,15 @@
 //! Publishes an FLV file.
 
-mod next;
 mod source;
 
 pub use source::Pace;
 
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::TryRecvError;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
+use embedded_rtmp::amf0::Token;
 use embedded_rtmp::command::ReconnectRequest;
 use embedded_rtmp::handshake::Style;
 use embedded_rtmp::message::StreamId;
@@ -21,9 +20,9 @@ use serde_json::{Value, json};
 use crate::counts::Counts;
 use crate::flv::{EnhancedCodecs, Reader};
 use crate::net::{
-    Clock, Destination, Dialler, Link, LinkReport, OrderArguments, StreamUrl, TlsArguments, is_about, refused, said,
+    Clock, Destination, Dialler, Leaving, Link, LinkReport, Next, OrderArguments, Prepared, Route, StreamUrl,
+    TlsArguments, is_about, no_other_connection, not_followed, refused, run_until, said,
 };
-use next::{Next, Prepared, prepare};
 use source::Source;
 
 /// The time that the server has to acknowledge the end with a status. After that, it is enough that TCP has acknowledged
@@ -128,10 +127,10 @@ struct Publisher<'s, R> {
     source: &'s mut Source<R>,
     options: &'s Options,
     config: ClientConfig,
-    /// The next connection, if the server has asked for one.
-    prepared: Prepared,
-    /// The previous connection, and when it is closed.
-    old: Option<(Link, Instant)>,
+    /// The next connection, if the server has asked for one, with a message stream on which nothing is published yet.
+    prepared: Prepared<0, StreamId>,
+    /// The previous connection.
+    old: Option<Leaving<0>>,
     /// Whether this connection continues the stream of another one.
     is_continued: bool,
     /// Whether the server has accepted `connect`.
@@ -235,7 +234,7 @@ impl<R: Read> Publisher<'_, R> {
 
     /// Does all work that is possible now. Returns whether there was any.
     fn step(&mut self, report: &mut Report) -> Result<bool> {
-        self.close_old();
+        self.old.take_if(|old| old.is_over());
         if let Phase::Leaving(until) = self.phase {
             return self.leave(until, report);
         }
@@ -276,46 +275,19 @@ impl<R: Read> Publisher<'_, R> {
         Ok(has_moved)
     }
 
-    /// Lets the previous connection end in good order.
-    fn close_old(&mut self) {
-        let Some((old, until)) = &mut self.old else { return };
-        let mut is_over = old.clock.now() >= *until;
-        let moved = old.receive(|event| {
-            is_over |= matches!(event, ClientEvent::Unpublished | ClientEvent::Closed);
-            Ok(true)
-        });
-        if moved.and_then(|_| old.send()).is_err() || is_over || old.is_ended() {
-            old.close_tunnel();
-            self.old = None;
-        }
-    }
-
     /// Prepares the next connection, if the server has asked for one. When the next keyframe is due, ends the stream on this
     /// connection. Returns whether it has ended it.
     fn advance_next(&mut self) -> bool {
-        let (now, mut lost) = (self.link.clock.now(), None);
+        let now = self.link.clock.now();
+        let mut polled = self.prepared.poll();
         match &mut self.prepared {
-            Prepared::No => return false,
-            Prepared::UnderWay(receiver) => match receiver.try_recv() {
-                Ok(Ok(next)) => self.prepared = Prepared::Ready(Box::new(next)),
-                Ok(Err(error)) => lost = Some(error),
-                Err(TryRecvError::Empty) => return false,
-                Err(TryRecvError::Disconnected) => lost = Some(anyhow!("the thread has ended")),
-            },
-            Prepared::Ready(next) => {
-                let handle = |event: ClientEvent<'_>| match event {
-                    ClientEvent::Closed => Err(anyhow!("the server closed the connection")),
-                    _ => Ok(true),
-                };
-                let moved = next.link.receive(handle).and_then(|_| next.link.send());
-                lost = moved.and_then(|_| next.link.handle_timeout()).err();
-                if next.link.is_ended() {
-                    lost = Some(anyhow!("the server closed the connection"));
-                }
-            }
+            Prepared::No if polled.is_ok() => return false,
+            Prepared::UnderWay(_) => return false,
+            Prepared::Ready(next) => polled = polled.and_then(|()| keep(&mut next.link)),
+            Prepared::No => {}
         }
-        if let Some(error) = lost {
-            self.source.note(format!("asked to connect again, but there is no other connection: {error:#}"));
+        if let Err(error) = polled {
+            self.source.note(no_other_connection(&error));
             self.prepared = Prepared::No;
         }
         let since = if let Prepared::Ready(next) = &self.prepared { Some(next.since) } else { None };
@@ -340,8 +312,8 @@ impl<R: Read> Publisher<'_, R> {
             return Ok(moved.unwrap_or(false));
         }
         let Prepared::Ready(next) = std::mem::take(&mut self.prepared) else { bail!("the next connection is gone") };
-        let Next { link, destination, stream, report: link_report, .. } = *next;
-        self.old = Some((std::mem::replace(&mut self.link, link), now + CLOSE));
+        let Next { link, destination, prepared: stream, report: link_report, .. } = *next;
+        self.old = Some(Leaving::new(std::mem::replace(&mut self.link, link)));
         (*self.destination, report.link, self.phase) = (destination, link_report, Phase::Asking);
         (self.is_connected, self.is_continued) = (true, true);
         report.reconnects += 1;
@@ -358,11 +330,12 @@ impl<R: Read> Publisher<'_, R> {
         let mut destination = self.destination.clone();
         match destination.reconnect(url) {
             Ok(()) => {
-                self.prepared = prepare(destination, self.options.clone(), self.config, self.link.clock);
+                let Options { order, tls, codecs, .. } = self.options.clone();
+                let route = Route { order, tls, config: self.config, codecs: codecs.all().collect() };
+                let clock = self.link.clock;
+                self.prepared = Prepared::begin(destination, route, clock, |link, _| create_stream(link));
             }
-            Err(error) => {
-                self.source.note(format!("asked to connect again, but not to a server that we follow to: {error:#}"))
-            }
+            Err(error) => self.source.note(not_followed(&error)),
         }
     }
 
@@ -477,4 +450,36 @@ impl<R: Read> Publisher<'_, R> {
         report.link.elapsed = self.link.clock.until_now();
         report.traffic = self.link.pipe.traffic();
     }
+}
+
+/// Keeps a connection on which nothing is published.
+fn keep(link: &mut Link) -> Result<()> {
+    link.receive(|event| match event {
+        ClientEvent::Closed => bail!("the server closed the connection"),
+        _ => Ok(true),
+    })?;
+    link.send()?;
+    link.handle_timeout()?;
+    if link.is_ended() {
+        bail!("the server closed the connection");
+    }
+    Ok(())
+}
+
+/// Creates a message stream.
+fn create_stream(link: &mut Link) -> Result<StreamId> {
+    let call = link.session.call("createStream", &[])?;
+    run_until(link, |event| {
+        let ClientEvent::Answer { transaction, succeeded, mut values } = event else { return Ok(None) };
+        if transaction != call {
+            return Ok(None);
+        }
+        let mut created = None;
+        while let (true, Some(value)) = (succeeded, values.next_token()?) {
+            if let Token::Number(_) = value {
+                created = value.as_u32().map(StreamId);
+            }
+        }
+        created.map(Some).ok_or_else(|| anyhow!("the server creates no message stream"))
+    })
 }
